@@ -1,0 +1,41 @@
+// What: when a failed delivery is tried again: exponential backoff with jitter, as a pure function.
+// Threads: values. Lifetime: none.
+// Limits: bounds of every member are in kRetryPolicyBounds; the registry checks them.
+// Failure: none; a delay never exceeds max_delay_ms.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "core/random.h"
+
+namespace millrace::runtime {
+
+enum class Jitter : std::uint8_t { kNone, kSpread };
+
+struct RetryPolicy {
+    std::uint32_t retries_max = 3;
+    std::int64_t initial_delay_ms = 60'000;
+    std::int64_t max_delay_ms = 3'600'000;
+    double backoff_factor = 2.0;
+    Jitter jitter = Jitter::kSpread;
+
+    bool operator==(const RetryPolicy&) const = default;
+};
+
+// 100 retries of at most 30 days each: more than any delivery is worth, and no sum overflows.
+inline constexpr std::uint32_t kRetriesMaxMax = 100;
+inline constexpr std::int64_t kRetryDelayMsMax = 30LL * 86'400'000;
+inline constexpr double kBackoffFactorMax = 100.0;
+
+// The delay before retry number `retry` (1 = the first one), without jitter.
+std::int64_t retry_delay_base_ms(const RetryPolicy& policy, std::uint32_t retry);
+
+// The delay before retry number `retry`, or nothing when the policy is exhausted. With jitter the
+// delay is spread evenly over the upper half, [base/2, base]: that breaks up herds and still never
+// retries sooner than half of what was asked for. A peer's Retry-After, when there is one, is
+// obeyed as a lower bound, but never beyond max_delay_ms.
+std::optional<std::int64_t> retry_delay_ms(const RetryPolicy& policy, std::uint32_t retry, core::Random& random,
+                                           std::int64_t retry_after_ms = 0);
+
+}  // namespace millrace::runtime
