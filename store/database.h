@@ -1,0 +1,126 @@
+// What: the door to one data folder. Opens and checks it, hands out the shards' logs, the readers and
+//       the row stores, and knows the state of health: fatal, short of space, durable tails.
+//       Folder: LOCK of RocksDB in rocks/, `hwm` (high-water mark), `ballast`, ids/ (identity runs).
+// Threads: open() and destruction on one thread; everything else says its own. Accessors are
+//       immutable after open().
+// Lifetime: outlives every part that was got from it.
+// Limits: shard count is recorded in the folder; another one is accepted only while the log is empty.
+// Failure: open() returns an Error whose text says what was found, why it is refused and what helps.
+//       Nothing is repaired by deleting.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/buffer.h"
+#include "core/clock.h"
+#include "core/ids.h"
+#include "core/result.h"
+#include "store/format.h"
+#include "store/hasher.h"
+#include "store/row_batch.h"
+
+namespace rocksdb {
+class Env;
+}
+
+namespace millrace::store {
+
+class AuditLog;
+class DeadLetters;
+class Engine;
+class EventSearch;
+class Executions;
+class Housekeeper;
+class IdIndex;
+class KvStore;
+class LogReader;
+class RegistryStore;
+class RetrySchedule;
+class ShardLog;
+class SpaceGuard;
+
+class Database {
+public:
+    struct Options {
+        std::string path;
+        std::size_t shards = 1;
+        const core::Clock* clock = nullptr;      // required
+        std::size_t block_cache_bytes = 8u << 20;
+        std::size_t write_buffer_bytes = 64u << 20;   // of the log's family; touched only under load
+        std::size_t kv_cache_bytes = 4u << 20;
+        // Ingest stops when less than this is free; the ballast is given back to compaction then.
+        std::uint64_t reserve_bytes = 1u << 30;
+        std::uint64_t ballast_bytes = 64u << 20;
+        // Set by `--accept-loss`: start although the log ends before the high-water mark.
+        bool accept_loss = false;
+        bool read_only = false;                  // inspect, verify: writes nothing
+        std::size_t id_table_entries_max = 512u << 10;  // per shard, before it becomes a run
+        rocksdb::Env* env = nullptr;             // tests: a fault-injecting one
+    };
+    static core::Result<std::unique_ptr<Database>> open(const Options& options);
+    ~Database();
+    Database(const Database&) = delete;
+    Database& operator=(const Database&) = delete;
+
+    std::size_t shards() const;
+    const Hasher& hasher() const;
+    // Counts the openings of this folder; part of ids that must never come twice.
+    std::uint32_t boot() const;
+    core::BufferPool& pool();
+
+    // The open end of a shard's log; taken over by the shard's thread.
+    ShardLog& shard_log(core::ShardId shard);
+
+    // Any thread.
+    LogReader& log_reader();
+    EventSearch& event_search();
+    Executions& executions();
+    KvStore& kv();
+    RetrySchedule& retries();
+    DeadLetters& dead_letters();
+    RegistryStore& registry();
+    AuditLog& audit();
+    IdIndex& ids();
+    SpaceGuard& space();
+    // An agent (do_work): high-water mark, space guard, identity runs. Run it on a thread of its own.
+    Housekeeper& housekeeper();
+
+    // One past the last durable event; any thread, wait-free.
+    core::LogOffset durable_end(core::ShardId shard) const;
+    // The first event still kept (retention moves it).
+    core::LogOffset first_kept(core::ShardId shard) const;
+    // A cursor written with RowBatch::put_cursor; offset 0 when there is none.
+    core::LogOffset cursor(std::string_view name, core::ShardId shard) const;
+
+    // Commits rows at once and blocks until they are durable. For slow paths (registry, API); the
+    // log's blocks go through the LogWriter.
+    core::Status write_now(const RowBatch& rows, Durability durability = Durability::kFsync);
+
+    // After a failed write or sync: nothing is acknowledged any more, the process must end.
+    bool fatal() const;
+    std::string fatal_reason() const;
+    void set_fatal(std::string reason);
+
+    // Writes the high-water mark and closes. Every other part must be stopped.
+    core::Status close();
+
+    struct Stats {
+        std::uint64_t log_bytes = 0;       // live bytes of all families, estimated
+        std::uint64_t events = 0;
+        std::uint64_t retries = 0;
+        std::uint64_t dead_letters = 0;
+        std::uint64_t unsynced_bytes = 0;  // acknowledged at os or memory level and not yet synced
+    };
+    Stats stats() const;
+
+    Engine& engine() { return *engine_; }  // the store's own parts only
+
+private:
+    explicit Database(std::unique_ptr<Engine> engine);
+    std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace millrace::store

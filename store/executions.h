@@ -1,0 +1,73 @@
+// What: the record of what handlers did, read from the outcome chunks: one Execution per delivery,
+//       its attempts gathered. Also what recovery needs: which deliveries behind a cursor are done.
+// Threads: any, at once. Lifetime: the Database outlives it.
+// Limits: Query::limit <= 1000.
+// Failure: Errors for a bad cursor (kValidation) or a damaged chunk (kInternal).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/ids.h"
+#include "core/result.h"
+#include "store/event_id.h"
+#include "store/format.h"
+
+namespace millrace::store {
+
+class Engine;
+
+struct ExecutionAttempt {
+    std::uint32_t attempt = 1;
+    std::int64_t started_at_us = 0;
+    std::uint32_t duration_us = 0;
+    DeliveryStatus status = DeliveryStatus::kCompleted;
+    std::string error;
+};
+
+struct Execution {
+    DeliveryKey delivery;
+    core::LogOffset block_first_offset;
+    std::uint32_t script_version = 0;
+    DeliveryStatus status = DeliveryStatus::kCompleted;  // of the last attempt
+    std::vector<ExecutionAttempt> attempts;              // in order
+    std::string result;                                  // JSON text, of the last attempt
+    std::string logs;                                    // JSON text (array), of the last attempt
+};
+
+struct ExecutionQuery {
+    // Empty: any. The runtime turns a script id into its subscriptions.
+    std::vector<core::SubscriptionId> subscriptions;
+    std::optional<core::LogPosition> event;
+    std::optional<DeliveryStatus> status;
+    std::int64_t from_us = std::numeric_limits<std::int64_t>::min();  // first attempt's start
+    std::int64_t to_us = std::numeric_limits<std::int64_t>::max();
+    // For what the chunks do not know (tenant): may look the event up. Null: everything.
+    std::function<bool(const Execution&)> accept;
+    std::size_t limit = 100;
+    std::string_view cursor;
+};
+
+struct ExecutionPage {
+    std::vector<Execution> executions;  // newest event first within a shard, shards by time
+    std::string next;
+};
+
+class Executions {
+public:
+    explicit Executions(Engine& engine) : engine_(engine) {}
+    core::Result<ExecutionPage> list(const ExecutionQuery& query);
+    core::Result<std::optional<Execution>> get(const DeliveryKey& delivery);
+    // Every delivery of events at or behind `from` that has an outcome: recovery skips these.
+    core::Status done_since(core::LogPosition from, const std::function<void(const DeliveryKey&)>& visit);
+
+private:
+    Engine& engine_;
+};
+
+}  // namespace millrace::store

@@ -1,0 +1,175 @@
+// What: what stands on disk, in one place: column families, key layouts, record grammars.
+//
+//   Keys are big-endian, so that byte order is order of meaning. Values are little-endian (a big-
+//   endian machine is refused at compile time). Every value begins with a version byte.
+//   DO NOT RENUMBER any enum of this file and do not reorder a struct: they are on people's disks.
+//
+//   family      key                                              value
+//   default     text ("format", "shards", "seed", "boot")        meta, see database.cc
+//   log         shard:u16 first_offset:u64                       BlockHeader, segment table, identity table, segments
+//   summary     shard:u16 first_offset:u64                       SummaryHeader, patterns, bloom filter
+//   outcomes    shard:u16 block_first_offset:u64 serial:u64      outcome chunk, see outcome_codec.h
+//   cursor      name, 0x00, shard:u16                            version:u8 offset:u64
+//   retry       due_at_us:i64 shard:u16 offset:u64 subscription:u32        version:u8 RetryRow
+//   dlq         tenant:u32 created_at_us:i64 shard:u16 offset:u64 subscription:u32   version:u8 DeadLetter
+//   kv          tenant:u32 namespace, 0x00, key                  KvValueHeader, payload
+//   registry    kind, 0x00, id                                   version:u8 RegistryRow
+//   audit       at_us:i64 serial:u64                             version:u8 AuditRow
+//
+//   Log value: BlockHeader | SegmentEntry x segment_count | IdHash x count (when kHasIds) | segments.
+//   The last segment is the meta segment (records, then the pattern table), the others are the texts
+//   in order, each cut at an event's end at about kSegmentBytesTarget. Uncompressed and put one
+//   behind the other they are the block's body (BlockBody says where each part begins).
+//   crc32c covers every byte behind the crc field. `previous_hash` is XXH3-64 of the whole value of
+//   the shard's previous block: the chain. `sequence` counts a shard's blocks from 0.
+//
+// Threads: constants and values. Lifetime: none. Limits: as named. Failure: decoders return Errors.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/ids.h"
+#include "core/limits.h"
+
+namespace millrace::store {
+
+static_assert(std::endian::native == std::endian::little, "values on disk are little-endian");
+
+// Written by open(); a newer one than this is refused.
+inline constexpr std::uint32_t kFormatVersion = 1;
+
+enum class ColumnFamily : std::uint8_t {
+    kDefault = 0,
+    kLog = 1,
+    kSummary = 2,
+    kOutcomes = 3,
+    kCursor = 4,
+    kRetry = 5,
+    kDlq = 6,
+    kKv = 7,
+    kRegistry = 8,
+    kAudit = 9,
+};
+inline constexpr std::size_t kColumnFamilyCount = 10;
+
+// What an acknowledgement means. The reply names it.
+enum class Durability : std::uint8_t {
+    kMemory = 0,  // taken into memory
+    kOs = 1,      // written to the operating system: survives a crash of the process
+    kFsync = 2,   // fdatasync returned: survives a crash of the machine
+};
+
+// Stamps on an event. Bits; the runtime gives them, the store keeps them.
+enum class EventFlag : std::uint16_t {
+    kFilledEventId = 1 << 0,    // the id is encode_event_id(position)
+    kFilledVersion = 1 << 1,
+    kFilledSource = 1 << 2,
+    kFilledTimestamp = 1 << 3,  // the timestamp is received_at
+    kEmitted = 1 << 4,          // by a handler, not by a client
+    kSystem = 1 << 5,           // by Millrace itself: system.*
+    kCloudEvent = 1 << 6,       // came as a CloudEvent
+    kScheduled = 1 << 7,
+    kCancelled = 1 << 8,
+};
+constexpr std::uint16_t operator|(EventFlag a, EventFlag b) {
+    return static_cast<std::uint16_t>(static_cast<std::uint16_t>(a) | static_cast<std::uint16_t>(b));
+}
+
+enum class BlockCodec : std::uint8_t { kNone = 0, kLz4 = 1 };
+enum class BlockFlag : std::uint16_t { kHasIds = 1 << 0 };
+
+inline constexpr std::uint8_t kBlockVersion = 1;
+// LZ4 looks back 64 KiB: cutting there costs little ratio and lets a reader unpack one event's part.
+inline constexpr std::size_t kSegmentBytesTarget = 64u << 10;
+
+struct BlockHeader {
+    std::uint8_t version = kBlockVersion;
+    BlockCodec codec = BlockCodec::kNone;
+    std::uint16_t flags = 0;
+    std::uint32_t crc32c = 0;
+    std::uint64_t sequence = 0;
+    std::uint64_t previous_hash = 0;
+    std::uint64_t first_offset = 0;
+    std::int64_t received_min_us = 0;
+    std::int64_t received_max_us = 0;
+    std::uint32_t count = 0;
+    std::uint32_t segment_count = 0;
+    std::uint32_t records_begin = 0;   // in the body
+    std::uint32_t patterns_begin = 0;  // in the body
+    std::uint32_t body_bytes = 0;
+    std::uint16_t pattern_count = 0;
+    std::uint16_t shard = 0;
+};
+static_assert(sizeof(BlockHeader) == 72);
+
+struct SegmentEntry {
+    std::uint32_t body_bytes = 0;
+    std::uint32_t stored_bytes = 0;  // equal to body_bytes: stored as it is
+};
+static_assert(sizeof(SegmentEntry) == 8);
+
+inline constexpr std::uint16_t kPatternIndexNone = 0xffff;
+// More distinct patterns than this in one block: the rest have kPatternIndexNone.
+inline constexpr std::size_t kBlockPatternsMax = 128;
+
+struct EventRecord {
+    std::uint32_t text_begin = 0;  // in the body; the fills follow the text
+    std::uint32_t text_bytes = 0;
+    std::uint32_t tenant = 0;
+    std::uint16_t flags = 0;
+    std::uint16_t pattern_index = kPatternIndexNone;
+    std::int64_t received_at_us = 0;
+    std::uint32_t key_hash = 0;
+    std::uint16_t fills_bytes = 0;
+    std::uint16_t spare = 0;
+};
+static_assert(sizeof(EventRecord) == 32);
+
+// Where the parts of a block's body begin. Texts begin at 0; the pattern table is
+// pattern_count x {bytes:u16, text}.
+struct BlockBody {
+    std::uint32_t count = 0;
+    std::uint32_t records_begin = 0;
+    std::uint32_t patterns_begin = 0;
+    std::uint32_t pattern_count = 0;
+};
+
+inline constexpr std::uint8_t kSummaryVersion = 1;
+enum class SummaryFlag : std::uint8_t { kPatternsOverflow = 1 << 0, kManyTenants = 1 << 1 };
+
+// Then pattern_count x {bytes:u16, text}, then bloom_bytes of filter (bloom_filter.h).
+struct SummaryHeader {
+    std::uint8_t version = kSummaryVersion;
+    std::uint8_t flags = 0;
+    std::uint16_t pattern_count = 0;
+    std::uint32_t crc32c = 0;  // of every byte behind this field
+    std::uint32_t count = 0;
+    std::uint32_t tenant = 0;  // the only one, unless kManyTenants
+    std::int64_t received_min_us = 0;
+    std::int64_t received_max_us = 0;
+    std::uint32_t patterns_bytes = 0;
+    std::uint32_t bloom_bytes = 0;
+};
+static_assert(sizeof(SummaryHeader) == 40);
+
+// Status of a delivery after an attempt.
+enum class DeliveryStatus : std::uint8_t {
+    kCompleted = 0,
+    kFailed = 1,    // failed for good without a dead letter ("silent")
+    kRetrying = 2,
+    kDead = 3,      // in the dead-letter queue
+};
+
+enum class KvType : std::uint8_t { kJson = 1, kInt64 = 2 };
+
+struct KvValueHeader {
+    std::uint8_t version = 1;
+    KvType type = KvType::kJson;
+    std::uint8_t spare[6] = {};
+    std::int64_t expires_at_us = 0;  // 0: never
+};
+static_assert(sizeof(KvValueHeader) == 16);
+
+}  // namespace millrace::store

@@ -1,0 +1,55 @@
+// What: the keyed hashes of one data folder. Everything the store remembers by hash (identity of an
+//       event, pattern, correlation id, ...) goes through one Hasher, whose seed was drawn at random
+//       when the folder was made, so that nobody outside can choose colliding names.
+// Threads: values; every method is const and may be called from any thread.
+// Lifetime: value, cheap to copy by reference. Limits: none. Failure: none.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <string_view>
+
+#include "core/ids.h"
+
+namespace millrace::store {
+
+// Identity of an event: `by_id` depends on (tenant, eventId) alone, so that an event can be found
+// without its source; both halves together are (tenant, source, eventId), and are taken as identity.
+struct IdHash {
+    std::uint64_t by_id = 0;
+    std::uint64_t by_source = 0;
+    // An event whose id was made by the server carries its position in the id: no index entry.
+    constexpr bool none() const { return by_id == 0; }
+    constexpr auto operator<=>(const IdHash&) const = default;
+};
+
+struct HashSeed {
+    std::array<std::uint64_t, 2> words{};
+};
+
+class Hasher {
+public:
+    explicit Hasher(HashSeed seed) : seed_(seed) {}
+
+    struct Identity {
+        core::TenantId tenant;
+        std::string_view source_type;
+        std::string_view source_id;
+        std::string_view event_id;
+    };
+    IdHash identity(const Identity& identity) const;
+    // The half of identity() that needs no source.
+    std::uint64_t by_id(core::TenantId tenant, std::string_view event_id) const;
+    // Any other name: pattern, source, correlation id, ... Never 0; 0 stands for "absent".
+    std::uint64_t text(std::string_view name) const;
+    // 32 bits that make a server-made event id or an execution id recognisable.
+    std::uint32_t check(std::uint64_t a, std::uint64_t b) const;
+
+    const HashSeed& seed() const { return seed_; }
+
+private:
+    HashSeed seed_;
+};
+
+}  // namespace millrace::store

@@ -1,0 +1,38 @@
+// What: what people have registered (subscriptions, scripts, schedules, keys, replays, ...) as
+//       versioned JSON documents, by kind and id. Written with RowBatch::put_registry/erase_registry.
+// Threads: any, at once. Lifetime: the Database outlives it.
+// Limits: no 0x00 in kind or id. Failure: Errors from the disk.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+
+namespace millrace::store {
+
+class Engine;
+
+struct RegistryDocument {
+    std::string id;
+    std::uint64_t version = 0;
+    std::int64_t updated_at_us = 0;
+    std::string json;
+};
+
+class RegistryStore {
+public:
+    explicit RegistryStore(Engine& engine) : engine_(engine) {}
+
+    core::Result<std::optional<RegistryDocument>> get(std::string_view kind, std::string_view id);
+    // In id order.
+    core::Result<std::vector<RegistryDocument>> load_all(std::string_view kind);
+
+private:
+    Engine& engine_;
+};
+
+}  // namespace millrace::store

@@ -1,0 +1,55 @@
+// What: deliveries that wait for their next attempt, ordered by the time they fall due. Written with
+//       RowBatch::put_retry/erase_retry in the commit of the outcome that caused them.
+// Threads: any, at once. Lifetime: the Database outlives it.
+// Limits: a scan touches only rows that are due, however many wait.
+// Failure: Errors from the disk.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/ids.h"
+#include "core/result.h"
+#include "store/row_batch.h"
+
+namespace millrace::store {
+
+class Engine;
+
+struct OwnedRetry {
+    RetryRow row;
+    std::string bytes;  // what row.state points into
+};
+
+class RetrySchedule {
+public:
+    explicit RetrySchedule(Engine& engine) : engine_(engine) {}
+
+    // Rows due at or before now_us, earliest first, until `visit` says false. Rows stay until erased:
+    // the caller remembers which ones it has already under way. Views die with the call.
+    core::Status visit_due(std::int64_t now_us, const std::function<bool(const RetryRow&)>& visit);
+    // When the earliest waiting row falls due; INT64_MAX when none waits.
+    core::Result<std::int64_t> next_due_us();
+
+    struct Page {
+        std::vector<OwnedRetry> rows;
+        std::string next;
+    };
+    core::Result<Page> list(std::string_view cursor, std::size_t limit,
+                            const std::function<bool(const RetryRow&)>& accept = {});
+    std::uint64_t count() const;
+
+    // For the store: a row was committed with this time.
+    void note_put(std::int64_t due_at_us);
+
+private:
+    Engine& engine_;
+    // No live row is due before this; scans begin here and step over no graves of older ones.
+    std::atomic<std::int64_t> floor_us_{0};
+};
+
+}  // namespace millrace::store

@@ -1,0 +1,41 @@
+// What: keeps RocksDB from ever meeting a full disk (Debian's build aborts there). Ingest is refused
+//       while less than the reserve is free; then the ballast file is given up, so that compaction
+//       and retention have room to work; it is made again when there is plenty.
+// Threads: check() by the housekeeper; accepting() and free_bytes() by any.
+// Lifetime: of the Database. Limits: none.
+// Failure: a statvfs that fails counts as "no space": ingest is refused.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+namespace millrace::store {
+
+class SpaceGuard {
+public:
+    struct Options {
+        std::string folder;
+        std::uint64_t reserve_bytes = 0;
+        std::uint64_t ballast_bytes = 0;
+    };
+    explicit SpaceGuard(Options options);
+
+    // The edge asks this before it takes an event: false means 503 with Retry-After.
+    bool accepting() const { return accepting_.load(std::memory_order_relaxed); }  // a hint; no data behind it
+    std::uint64_t free_bytes() const { return free_bytes_.load(std::memory_order_relaxed); }
+    std::uint64_t reserve_bytes() const { return options_.reserve_bytes; }
+    void check();
+
+private:
+    void make_ballast();
+    void drop_ballast();
+
+    const Options options_;
+    const std::string ballast_path_;
+    std::atomic<bool> accepting_{true};
+    std::atomic<std::uint64_t> free_bytes_{0};
+    bool ballast_there_ = false;
+};
+
+}  // namespace millrace::store
