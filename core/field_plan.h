@@ -1,0 +1,123 @@
+// What: which fields of an event somebody needs: a trie of paths from the envelope's root. The parser
+//       walks it beside the text and puts the values it meets into a FieldTable, by slot.
+//       An array on the way to a named member is passed through (each element); a slot's array gives
+//       its scalars, nested ones too.
+// Threads: immutable after build(); shared freely.
+// Lifetime: owns its keys; outlives the parses that use it.
+// Limits: kFieldSlotsMax slots.
+// Failure: none; add() of a path that is there already returns its slot.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/key_hash.h"
+
+namespace millrace::core {
+
+inline constexpr std::uint32_t kFieldSlotsMax = 1u << 20;
+inline constexpr std::uint32_t kNoSlot = 0xffffffffu;
+inline constexpr std::uint32_t kNoNode = 0xffffffffu;
+
+struct FieldStep {
+    enum class Kind : std::uint8_t {
+        kName,   // member of an object, of each object of an array
+        kIndex,  // element of an array, from the end when negative
+        kAny,    // every element of an array, every member of an object
+    };
+    Kind kind = Kind::kName;
+    std::string_view name;
+    std::int64_t index = 0;
+};
+
+class FieldPlan {
+public:
+    // One place of the trie. Children by name sit in a small open-addressing table of their own.
+    struct Node {
+        std::uint32_t slot = kNoSlot;
+        std::uint32_t any_child = kNoNode;
+        std::uint32_t table_begin = 0;  // into table_
+        std::uint32_t table_mask = 0;   // table size - 1
+        std::uint32_t names = 0;        // number of children by name
+        std::uint32_t index_begin = 0;  // into index_children_
+        std::uint32_t index_count = 0;
+        bool has_negative_index = false;
+        bool has_children = false;
+    };
+    struct NameEntry {
+        std::uint64_t hash = 0;
+        std::uint32_t child = kNoNode;  // kNoNode: free
+        std::uint32_t name_begin = 0;
+        std::uint32_t name_bytes = 0;
+    };
+    struct IndexEntry {
+        std::int64_t index = 0;
+        std::uint32_t child = kNoNode;
+    };
+
+    FieldPlan();
+
+    std::uint32_t slot_count() const { return slot_count_; }
+    const Node& node(std::uint32_t id) const { return nodes_[id]; }
+    static constexpr std::uint32_t root() { return 0; }
+
+    // Child of `node` for this key, or kNoNode.
+    std::uint32_t child(const Node& node, std::string_view key, std::uint64_t hash) const {
+        if (node.names == 0) return kNoNode;
+        for (std::uint64_t i = hash;; ++i) {
+            const NameEntry& entry = table_[node.table_begin + (i & node.table_mask)];
+            if (entry.child == kNoNode) return kNoNode;
+            if (entry.hash == hash && name(entry) == key) return entry.child;
+        }
+    }
+    std::uint32_t child(const Node& node, std::string_view key) const {
+        return child(node, key, hash_key(key));
+    }
+    const IndexEntry* index_begin(const Node& node) const { return index_.data() + node.index_begin; }
+    const IndexEntry* index_end(const Node& node) const { return index_begin(node) + node.index_count; }
+
+private:
+    friend class FieldPlanBuilder;
+    std::string_view name(const NameEntry& entry) const {
+        return std::string_view(names_).substr(entry.name_begin, entry.name_bytes);
+    }
+
+    std::vector<Node> nodes_;
+    std::vector<NameEntry> table_;
+    std::vector<IndexEntry> index_;
+    std::string names_;
+    std::uint32_t slot_count_ = 0;
+};
+
+// Collects paths; slots count up from 0 in the order of first addition and never change, so that a
+// later build() is a superset of an earlier one.
+class FieldPlanBuilder {
+public:
+    FieldPlanBuilder();
+
+    // The slot of this path; steps[0] must be a name. kNoSlot when there are kFieldSlotsMax already.
+    std::uint32_t add(const FieldStep* steps, std::size_t count);
+    std::uint32_t add(const std::vector<FieldStep>& steps) { return add(steps.data(), steps.size()); }
+    std::uint32_t slot_count() const { return slot_count_; }
+    FieldPlan build() const;
+
+private:
+    struct Edge {
+        FieldStep::Kind kind;
+        std::string name;
+        std::int64_t index;
+        std::uint32_t child;
+    };
+    struct Node {
+        std::uint32_t slot = kNoSlot;
+        std::vector<Edge> edges;
+    };
+    std::uint32_t descend(std::uint32_t node, const FieldStep& step);
+
+    std::vector<Node> nodes_;
+    std::uint32_t slot_count_ = 0;
+};
+
+}  // namespace millrace::core
