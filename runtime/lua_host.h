@@ -1,0 +1,49 @@
+// What: everything a script can reach that is not pure computation, as one interface. Production
+//       acts, a shadow run records, a test plays back. Writes never come here: they are collected
+//       in the InvocationResult and take effect with the delivery's commit.
+// Threads: called on the thread that runs the script, during LuaVm::invoke only.
+// Lifetime: outlives the invoke call it is passed to.
+// Limits: kv values and lists are bounded by lua_limits.h before they are asked for.
+// Failure: by return value; a host never throws and never blocks for long.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace millrace::runtime {
+
+enum class KvSpace : std::uint8_t { kKv, kCache };
+
+enum class KvAnswer : std::uint8_t {
+    kFound,
+    kAbsent,
+    kUnavailable,  // raises in the script: the delivery fails and is tried again
+};
+
+class LuaHost {
+public:
+    // Sees one entry of a list; returns false to stop.
+    class KvVisitor {
+    public:
+        virtual bool entry(std::string_view key, std::string_view value_json) = 0;
+
+    protected:
+        ~KvVisitor() = default;
+    };
+
+    virtual ~LuaHost() = default;
+
+    // The committed value of a key, as JSON text, appended to `value_json`. Keys are
+    // `namespace '\0' name`, the namespace empty for the common room; expired ones are absent.
+    virtual KvAnswer kv_get(KvSpace space, std::string_view key, std::string& value_json) = 0;
+    // Committed entries whose key begins with `prefix`, in key order.
+    virtual KvAnswer kv_list(KvSpace space, std::string_view prefix, KvVisitor& visitor) = 0;
+    // Appends the secret's text; false when there is none of that name.
+    virtual bool secret(std::string_view name, std::string& value) = 0;
+    virtual std::int64_t wall_us() = 0;
+    virtual std::int64_t monotonic_ns() = 0;
+    virtual std::uint64_t random() = 0;
+};
+
+}  // namespace millrace::runtime

@@ -1,0 +1,53 @@
+// What: the bounds of a handler's run, each with its reason. Most can be changed per VM or script.
+// Threads: constants. Lifetime: none. Limits: these.
+// Failure: a broken relation does not compile.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/limits.h"
+
+namespace millrace::runtime {
+
+// One state: enough for a table of half a million rows; a bomb ends here, not in the machine's RAM.
+inline constexpr std::size_t kLuaMemoryBytesDefault = 64u << 20;
+inline constexpr std::size_t kLuaMemoryBytesMin = 1u << 20;
+
+// Source text of one script: the parser is quick, but its memory is a multiple of the text.
+inline constexpr std::size_t kLuaSourceBytesMax = 1u << 20;
+
+// The outside contract's default; inline handlers are expected to be far below it.
+inline constexpr std::uint32_t kLuaTimeoutMsDefault = 30'000;
+
+// What one run may leave behind. A run that breaks one of these fails; nothing of it takes effect.
+inline constexpr std::size_t kLuaEmitsPerRunMax = 1'000;
+inline constexpr std::size_t kLuaEmitBytesPerRunMax = 4u << 20;
+inline constexpr std::size_t kLuaKvOpsPerRunMax = 4'096;
+inline constexpr std::size_t kLuaKvBytesPerRunMax = 4u << 20;
+inline constexpr std::size_t kLuaKvKeyBytesMax = 1'024;
+inline constexpr std::size_t kLuaKvNamespaceBytesMax = 128;
+inline constexpr std::size_t kLuaKvValueBytesMax = 256u << 10;
+inline constexpr std::size_t kLuaKvListMax = 1'000;
+inline constexpr std::size_t kLuaResultBytesMax = 1u << 20;
+
+// Logs beyond these are cut, not refused: a chatty handler is not a failed one.
+inline constexpr std::size_t kLuaLogLinesPerRunMax = 100;
+inline constexpr std::size_t kLuaLogLineBytesMax = 4u << 10;
+inline constexpr std::size_t kLuaErrorBytesMax = 4u << 10;
+
+// JSON texts made or read by a script.
+inline constexpr std::size_t kLuaJsonBytesMax = 16u << 20;
+inline constexpr int kLuaJsonDepthMax = static_cast<int>(core::kJsonDepthMax);
+
+// Steps of one pattern function (find, match, gmatch, gsub): about 0.1 s of work. The deadline is
+// looked at between them as well.
+inline constexpr std::uint64_t kLuaPatternStepsMax = 20'000'000;
+
+// Default time to live of sdk.cache entries.
+inline constexpr double kLuaCacheTtlSecondsDefault = 300.0;
+
+static_assert(kLuaKvValueBytesMax <= kLuaKvBytesPerRunMax);
+static_assert(core::kEventBytesMax <= kLuaEmitBytesPerRunMax, "one event of full size can be emitted");
+
+}  // namespace millrace::runtime
