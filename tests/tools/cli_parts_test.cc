@@ -1,0 +1,115 @@
+// Goal: the small parts of the command line: tables, progress, SSE, metrics, JSON, times.
+// Method: exact texts; time is moved by hand.
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+#include "tools/cli_context.h"
+#include "tools/cli_json.h"
+#include "tools/cli_metrics.h"
+#include "tools/cli_progress.h"
+#include "tools/cli_sse.h"
+#include "tools/cli_table.h"
+
+namespace millrace::tools {
+namespace {
+
+TEST(Table, AlignsColumnsAndLeavesPipesUncut) {
+    Table table({"ID", "TEXT"});
+    table.add({"a", "x"});
+    table.add({"long", std::string(200, 'y')});
+    std::ostringstream out;
+    table.print(out, {});
+    EXPECT_EQ(out.str(), "ID    TEXT\na     x\nlong  " + std::string(200, 'y') + "\n");
+}
+
+TEST(Table, CutsTheLastColumnToTheTerminal) {
+    Table table({"ID", "TEXT"});
+    table.add({"a", std::string(200, 'y')});
+    std::ostringstream out;
+    table.print(out, {.colour = false, .width_columns = 24});
+    EXPECT_EQ(out.str(), "ID  TEXT\na   " + std::string(17, 'y') + "...\n");
+}
+
+TEST(Table, ColoursOnlyWhenAsked) {
+    Table table({"S"});
+    table.add({Cell("failed", Style::kBad)});
+    std::ostringstream plain;
+    table.print(plain, {});
+    EXPECT_EQ(plain.str().find('\x1b'), std::string::npos);
+    std::ostringstream coloured;
+    table.print(coloured, {.colour = true, .width_columns = 80});
+    EXPECT_NE(coloured.str().find("\x1b[31mfailed\x1b[0m"), std::string::npos);
+}
+
+TEST(Table, CountsCodePointsNotBytes) {
+    EXPECT_EQ(display_columns("h\xC3\xA9llo"), 5u);
+    EXPECT_EQ(cut_to_columns("h\xC3\xA9llo w\xC3\xB6rld", 7), "h\xC3\xA9ll...");
+}
+
+TEST(Progress, IsSilentWithoutATerminal) {
+    std::ostringstream out;
+    {
+        Progress progress(out, {.label = "x", .total = 10});
+        progress.update(5, 5);
+    }
+    EXPECT_EQ(out.str(), "");
+}
+
+TEST(Progress, DrawsABarAndEndsTheLine) {
+    std::ostringstream out;
+    Progress::Clock::time_point now{};
+    Progress progress(out, {.label = "loading", .total = 10, .enabled = true, .now = [&] { return now; }});
+    now += std::chrono::seconds(1);
+    progress.update(5, 2000);
+    progress.update(6, 2400);  // too soon: not drawn
+    progress.finish();
+    EXPECT_NE(out.str().find("[############............]   50%  2.0k events  2.0k/s"),
+              std::string::npos)
+        << out.str();
+    EXPECT_NE(out.str().find("60%"), std::string::npos);
+    EXPECT_EQ(out.str().back(), '\n');
+}
+
+TEST(Sse, ReadsMessagesSplitAnywhere) {
+    const std::string text = ": hello\nid: 7\ndata: a\ndata: b\n\nid: 8\r\ndata:c\r\n\r\n";
+    for (std::size_t split = 0; split <= text.size(); ++split) {
+        std::string seen;
+        SseParser parser([&](const SseMessage& m) { seen += m.id + "=" + m.data + ";"; });
+        parser.feed(std::string_view(text).substr(0, split));
+        parser.feed(std::string_view(text).substr(split));
+        EXPECT_EQ(seen, "7=a\nb;8=c;");
+    }
+}
+
+TEST(Metrics, ReadsLabelsWithQuotesAndBraces) {
+    const auto samples = parse_metrics("# TYPE a counter\na{x=\"q\\\"}\",y=\"2\"} 1.5\na 2\nbroken\n");
+    ASSERT_EQ(samples.size(), 2u);
+    EXPECT_EQ(samples[0].label("x"), "q\"}");
+    EXPECT_EQ(samples[0].label("y"), "2");
+    EXPECT_DOUBLE_EQ(metric_sum(samples, "a"), 3.5);
+    EXPECT_DOUBLE_EQ(metric_sum(samples, "a", "y", "2"), 1.5);
+    EXPECT_FALSE(metric_exists(samples, "b"));
+}
+
+TEST(Json, QuotesAndShowsSafely) {
+    EXPECT_EQ(json_quoted("a\"\\\n"), "\"a\\\"\\\\\\u000a\"");
+    EXPECT_EQ(printable("a\x1b[31m\n\xC2\x9B"), "a\\x1b[31m\\x0a\\x9b");
+    simdjson::dom::parser parser;
+    const simdjson::dom::element root = parser.parse(std::string(R"({"a":{"b":[1,"x"]},"n":null})")).value();
+    EXPECT_EQ(text_at(root, "a.b"), R"([1,"x"])");
+    EXPECT_EQ(text_at(root, "n"), "");
+    EXPECT_EQ(text_at(root, "missing.deep"), "");
+    EXPECT_EQ(json_pretty(root), "{\n  \"a\": {\n    \"b\": [\n      1,\n      \"x\"\n    ]\n  },\n  \"n\": null\n}");
+}
+
+TEST(Times, RelativeTimesAreComputedAndOthersPassed) {
+    constexpr std::int64_t kNowUs = 1'767'225'600'000'000;  // 2026-01-01T00:00:00Z
+    EXPECT_EQ(time_argument("15m", kNowUs), "2025-12-31T23:45:00.000000Z");
+    EXPECT_EQ(time_argument("1d", kNowUs), "2025-12-31T00:00:00.000000Z");
+    EXPECT_EQ(time_argument("2026-01-01T00:00:00Z", kNowUs), "2026-01-01T00:00:00Z");
+    EXPECT_EQ(time_argument("", kNowUs), "");
+}
+
+}  // namespace
+}  // namespace millrace::tools

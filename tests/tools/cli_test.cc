@@ -1,0 +1,187 @@
+// Goal: the command line sends the requests of the outside contract, shows replies for people and
+// for programs, and ends with the right code. Method: a small fake server records the requests.
+#include "tools/cli.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+#include "tests/tools/fake_http_server.h"
+
+namespace millrace::tools {
+namespace {
+
+struct Outcome {
+    int code;
+    std::string out;
+    std::string err;
+};
+
+Outcome run(std::vector<std::string> arguments) {
+    std::ostringstream out;
+    std::ostringstream err;
+    const int code =
+        run_cli(std::move(arguments),
+                {.out = out, .err = err, .terminal = {}, .progress_enabled = false});
+    return {code, out.str(), err.str()};
+}
+
+FakeHttpServer::Answer always(FakeReply reply) {
+    return [reply](const FakeRequest&) { return reply; };
+}
+
+TEST(Cli, SplitsColonNamesButNotOptionValues) {
+    EXPECT_EQ(split_colon_command({"--server", "h:1", "event:create", "a:b"}),
+              (std::vector<std::string>{"--server", "h:1", "event", "create", "a:b"}));
+    EXPECT_EQ(split_colon_command({"stats"}), std::vector<std::string>{"stats"});
+}
+
+TEST(Cli, UsageErrorsEndWithTwoAndNameWhatExists) {
+    EXPECT_EQ(run({}).code, kExitUsage);
+    const Outcome unknown = run({"schedule", "create"});
+    EXPECT_EQ(unknown.code, kExitUsage);
+    EXPECT_NE(unknown.err.find("event, handler, script"), std::string::npos);
+    const Outcome verb = run({"event", "cancel", "x"});
+    EXPECT_EQ(verb.code, kExitUsage);
+    EXPECT_NE(verb.err.find("create, list, info, tail"), std::string::npos);
+    EXPECT_EQ(run({"event", "list", "--bogus"}).code, kExitUsage);
+    EXPECT_EQ(run({"event", "list", "--limit", "0"}).code, kExitUsage);
+    EXPECT_EQ(run({"event", "create"}).code, kExitUsage);
+    EXPECT_EQ(run({"dlq", "purge"}).code, kExitUsage);
+    EXPECT_EQ(run({"event", "create", "a.b", "--payload", "{oops"}).code, kExitUsage);
+}
+
+TEST(Cli, HelpEndsWithZero) {
+    EXPECT_EQ(run({"--help"}).code, kExitOk);
+    EXPECT_EQ(run({"event", "create", "--help"}).code, kExitOk);
+    EXPECT_EQ(run({"--version"}).code, kExitOk);
+}
+
+TEST(Cli, AnUnreachableServerIsAClearFailure) {
+    const Outcome outcome = run({"--server", "127.0.0.1:1", "event", "list"});
+    EXPECT_EQ(outcome.code, kExitFailed);
+    EXPECT_NE(outcome.err.find("is the server running"), std::string::npos);
+}
+
+TEST(Cli, EventCreateSendsTheEnvelope) {
+    FakeHttpServer server(always(
+        {.status = 202,
+         .body = R"({"success":true,"accepted":1,"duplicates":0,"rejected":[],"durability":"fsync",)"
+                 R"("events":[{"eventId":"e1","shard":0,"offset":7,"duplicate":false}]})"}));
+    const Outcome outcome =
+        run({"--server", server.address(), "--api-key", "k1", "event:create", "invoice.created",
+             "--payload", R"({"amount":5})", "--id", "e1", "--correlation-id", "c\"1"});
+    EXPECT_EQ(outcome.code, kExitOk) << outcome.err;
+    EXPECT_NE(outcome.out.find("accepted (fsync)"), std::string::npos);
+    const auto requests = server.requests();
+    ASSERT_EQ(requests.size(), 1u);
+    EXPECT_EQ(requests[0].method + " " + requests[0].target, "POST /v2/events");
+    EXPECT_EQ(requests[0].body, R"({"eventId":"e1","pattern":"invoice.created",)"
+                                R"("payload":{"amount":5},"metadata":{"correlationId":"c\"1"}})");
+    EXPECT_NE(requests[0].head.find("Authorization: Bearer k1"), std::string::npos);
+}
+
+TEST(Cli, ServerErrorsShowMessageAndCode) {
+    FakeHttpServer server(always({.status = 404,
+                                  .body = R"({"success":false,"error":{"message":"no event x",)"
+                                          R"("code":"NOT_FOUND","statusCode":404,"details":{}}})"}));
+    const Outcome table = run({"--server", server.address(), "event", "info", "x"});
+    EXPECT_EQ(table.code, kExitFailed);
+    EXPECT_EQ(table.err, "error: no event x (NOT_FOUND, 404)\n");
+    const Outcome json = run({"--server", server.address(), "-o", "json", "event", "info", "x"});
+    EXPECT_EQ(json.code, kExitFailed);
+    EXPECT_EQ(json.err.find("{\"success\":false"), 0u);
+}
+
+TEST(Cli, ListsEncodeTheirQueryAndPrintATable) {
+    FakeHttpServer server(
+        always({.body = R"({"items":[{"eventId":"e1","pattern":"a.b","receivedAt":"2026-01-01",)"
+                        R"("source":{"type":"external","id":"s"},"payload":{"t":"\u001b[31m"}}],)"
+                        R"("next":"c2"})"}));
+    const Outcome outcome = run({"--server", server.address(), "event", "list", "--filter",
+                                 "$.amount > 1", "--pattern-prefix", "a."});
+    EXPECT_EQ(outcome.code, kExitOk);
+    EXPECT_EQ(server.requests()[0].target,
+              "/v2/events?patternPrefix=a.&filter=%24.amount%20%3E%201&limit=50");
+    EXPECT_NE(outcome.out.find("external/s"), std::string::npos);
+    EXPECT_EQ(outcome.out.find('\x1b'), std::string::npos) << "payloads must not steer the terminal";
+    EXPECT_NE(outcome.err.find("--cursor c2"), std::string::npos);
+}
+
+TEST(Cli, BulkLoadCountsAndNamesTheLinesThatWereRefused) {
+    FakeHttpServer server([](const FakeRequest& request) -> FakeReply {
+        if (request.body.find("bad") == std::string::npos) {
+            return {.status = 202, .body = R"({"accepted":2,"duplicates":0,"rejected":[]})"};
+        }
+        return {.status = 400,
+                .body = R"({"accepted":0,"duplicates":0,"rejected":[{"index":0,"error":)"
+                        R"({"message":"pattern is missing"}}]})"};
+    });
+    char path[] = "/tmp/millrace_cli_load_XXXXXX";
+    const int descriptor = mkstemp(path);
+    ASSERT_GE(descriptor, 0);
+    close(descriptor);
+    std::ofstream(path) << "{\"pattern\":\"a\"}\n\n{\"pattern\":\"b\"}\n{\"bad\":1}\n";
+    const Outcome outcome =
+        run({"--server", server.address(), "event", "create", "--file", path, "--batch", "2"});
+    unlink(path);
+    EXPECT_EQ(outcome.code, kExitFailed);
+    EXPECT_NE(outcome.out.find("accepted 2, duplicates 0, rejected 1"), std::string::npos);
+    EXPECT_NE(outcome.err.find("line 4: pattern is missing"), std::string::npos);
+    EXPECT_EQ(server.requests().size(), 2u);
+}
+
+TEST(Cli, HandlerRegisterBuildsTheSubscription) {
+    FakeHttpServer server(always({.status = 201, .body = R"({"id":"s1","pattern":"^a\\."})"}));
+    const Outcome outcome = run({"--server", server.address(), "handler", "register", "--pattern",
+                                 "^a\\.", "--type", "regex", "--script", "x", "--filters",
+                                 R"({"n":{"gt":1}})", "--max-retries", "0", "--no-jitter"});
+    EXPECT_EQ(outcome.code, kExitOk) << outcome.err;
+    EXPECT_EQ(server.requests()[0].body,
+              R"({"name":"^a\\.","pattern":{"type":"regex","value":"^a\\."},)"
+              R"("filters":{"n":{"gt":1}},"executor":{"type":"script","scriptId":"x"},)"
+              R"("retry":{"maxRetries":0,"jitter":false}})");
+}
+
+TEST(Cli, ReplayWaitFollowsToTheEnd) {
+    int polls = 0;
+    FakeHttpServer server([&polls](const FakeRequest& request) -> FakeReply {
+        if (request.method == "POST") return {.status = 202, .body = R"({"id":"r1"})"};
+        return {.body = ++polls < 2 ? R"({"status":"running","delivered":1})"
+                                    : R"({"status":"completed","delivered":3,"failed":0})"};
+    });
+    const Outcome outcome = run({"--server", server.address(), "replay", "start", "--pattern", "a",
+                                 "--handler", "s1", "--wait"});
+    EXPECT_EQ(outcome.code, kExitOk) << outcome.err;
+    EXPECT_EQ(server.requests()[0].body, R"({"pattern":"a","subscriptionIds":["s1"]})");
+}
+
+TEST(Cli, StatsSumsTheMetrics) {
+    FakeHttpServer server([](const FakeRequest& request) -> FakeReply {
+        if (request.target != "/metrics") return {.body = "{}"};
+        return {.body = "# HELP x\nscripts_events_received_total{event_type=\"a\"} 2\n"
+                        "scripts_events_received_total{event_type=\"b\"} 3\n",
+                .content_type = "text/plain"};
+    });
+    const Outcome outcome = run({"--server", server.address(), "stats", "--output", "json"});
+    EXPECT_EQ(outcome.code, kExitOk);
+    EXPECT_EQ(outcome.out.find(R"({"ready":true,"received":5)"), 0u) << outcome.out;
+}
+
+TEST(Cli, TailPrintsEventsAndStopsAtTheCount) {
+    FakeHttpServer server(always({.body = "id: 1\ndata: {\"eventId\":\"e1\",\"pattern\":\"a\"}\n\n"
+                                          "id: 2\ndata: {\"eventId\":\"e2\",\"pattern\":\"a\"}\n\n",
+                                  .content_type = "text/event-stream"}));
+    const Outcome outcome =
+        run({"--server", server.address(), "event", "tail", "-n", "1", "--last-id", "0:1"});
+    EXPECT_EQ(outcome.code, kExitOk) << outcome.err;
+    EXPECT_NE(outcome.out.find("e1"), std::string::npos);
+    EXPECT_EQ(outcome.out.find("e2"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace millrace::tools

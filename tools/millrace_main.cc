@@ -1,0 +1,22 @@
+// The one binary: `millrace serve` runs the engine, everything else is the command line.
+#include <unistd.h>
+
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "tools/cli.h"
+#include "tools/serve_command.h"
+
+int main(int argc, char** argv) {
+    std::vector<std::string> arguments(argv + 1, argv + argc);
+    if (!arguments.empty() && arguments.front() == "serve") {
+        arguments.erase(arguments.begin());
+        return millrace::tools::serve_command(std::move(arguments));
+    }
+    return millrace::tools::run_cli(std::move(arguments),
+                                    {.out = std::cout,
+                                     .err = std::cerr,
+                                     .terminal = millrace::tools::standard_output_terminal(),
+                                     .progress_enabled = isatty(STDERR_FILENO) != 0});
+}
