@@ -1,0 +1,31 @@
+#include "core/agent.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+namespace millrace::core {
+
+AgentThread::AgentThread(Agent& agent, int cpu) : agent_(agent), thread_([this, cpu] { run(cpu); }) {}
+
+void AgentThread::stop() {
+    stopping_.store(true, std::memory_order_release);  // pairs with the acquire in run()
+    agent_.wake();
+    if (thread_.joinable()) thread_.join();
+}
+
+void AgentThread::run(int cpu) {
+    // The kernel's limit is 15 characters and a zero.
+    const std::string name(agent_.name().substr(0, 15));
+    pthread_setname_np(pthread_self(), name.c_str());
+    if (cpu != kNotPinned) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET(cpu, &set);
+        pthread_setaffinity_np(pthread_self(), sizeof set, &set);  // refusal only costs speed
+    }
+    while (!stopping_.load(std::memory_order_acquire)) {
+        if (agent_.do_work() == 0) agent_.wait(kIdleWaitUsMax);
+    }
+}
+
+}  // namespace millrace::core

@@ -1,0 +1,56 @@
+// What: the contract of every long-lived part. do_work() does a bounded amount and says how much;
+//       in production a runner thread calls it for ever, in the simulator one thread calls all.
+// Threads: do_work() and wait() by the owning thread only; wake() by any.
+// Lifetime: the AgentThread is stopped (and joined) before its agent is destroyed.
+// Limits: an idle agent is called again after kIdleWaitUsMax at the latest.
+// Failure: an agent that can't go on reports through its own interface; do_work() never throws.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "core/parker.h"
+
+namespace millrace::core {
+
+inline constexpr std::int64_t kIdleWaitUsMax = 100'000;
+
+class Agent {
+public:
+    virtual ~Agent() = default;
+    virtual std::string_view name() const = 0;
+    virtual std::size_t do_work() = 0;
+
+    // Sleep until wake() or the time is over. A shard waits in its ring instead.
+    virtual void wait(std::int64_t timeout_us) { parker_.park(timeout_us); }
+    virtual void wake() { parker_.unpark(); }
+
+private:
+    Parker parker_;
+};
+
+// Runs one agent on its own thread until stop().
+class AgentThread {
+public:
+    static constexpr int kNotPinned = -1;
+
+    AgentThread(Agent& agent, int cpu);
+    AgentThread(const AgentThread&) = delete;
+    AgentThread& operator=(const AgentThread&) = delete;
+    ~AgentThread() { stop(); }
+
+    void stop();
+
+private:
+    void run(int cpu);
+
+    Agent& agent_;
+    std::atomic<bool> stopping_{false};
+    std::thread thread_;
+};
+
+}  // namespace millrace::core
