@@ -7,6 +7,7 @@
 
 #include "core/random.h"
 #include "runtime/retry_policy.h"
+#include "store/format.h"
 
 namespace millrace::runtime {
 
@@ -18,23 +19,15 @@ enum class AttemptOutcome : std::uint8_t {
     kFatal,    // ctx.fail("fatal"): no further attempt
 };
 
-// What becomes of the delivery. On disk: do not renumber.
-enum class DeliveryStatus : std::uint8_t {
-    kCompleted = 0,
-    kFailed = 1,    // one attempt failed and no policy applies (API runs)
-    kRetrying = 2,
-    kDead = 3,
-};
-
 struct DeliveryDecision {
-    DeliveryStatus status = DeliveryStatus::kCompleted;
+    store::DeliveryStatus status = store::DeliveryStatus::kCompleted;
     std::uint32_t attempts_counted = 0;  // failed attempts so far, this one included where it counts
     std::int64_t retry_at_us = 0;        // wall time; valid when kRetrying
 };
 
 struct DeliveryState {
     std::uint32_t attempts_counted = 0;      // failed attempts before this one
-    std::int64_t retry_after_us = 0;         // what the receiver asked for; 0 when it did not
+    std::int64_t retry_after_ms = 0;         // what the receiver asked for; 0 when it did not
 };
 
 // Decides after one attempt. `now_us` is wall time; `random` spreads the delays.

@@ -1,0 +1,103 @@
+// What: what travels between shards, feeder and lanes: a share of a block's deliveries to a lane, and
+//       what came of it back to the shard.
+// Threads: values that are moved through rings; one owner at a time.
+// Lifetime: an EventBlock keeps the events' bytes alive as long as a job or a result needs them.
+// Limits: a job has at most one block's events times their subscriptions.
+// Failure: none here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/buffer.h"
+#include "core/ids.h"
+#include "core/result.h"
+#include "store/event_block.h"
+#include "store/row_batch.h"
+
+namespace millrace::runtime {
+
+// One event for one subscription.
+struct DeliveryItem {
+    std::uint32_t event_index = 0;  // in the job's block
+    core::SubscriptionId subscription;
+};
+
+// What a later attempt knows of the earlier ones.
+struct RetryJob {
+    std::int64_t due_at_us = 0;        // the waiting row's key, erased with this attempt's outcome
+    std::uint32_t attempts_made = 0;
+    std::uint32_t attempts_counted = 0;
+    std::int64_t created_at_us = 0;
+    std::string history;               // JSON array of the attempts so far
+};
+
+// A delivery that comes out of the dead-letter queue: its row leaves when it succeeds.
+struct RedriveJob {
+    store::DeadLetterKey key;
+    std::string history;
+    std::uint32_t attempts_made = 0;
+    std::int64_t created_at_us = 0;
+};
+
+struct ReplayInfo {
+    std::string id;
+    std::uint64_t number = 0;
+};
+
+// What a script run by the API is answered with.
+struct ScriptRunResult {
+    core::Status status;               // an Error is the HTTP error of the call
+    std::string result_json;           // "null" when the script returned nothing
+    std::string logs_json;             // a JSON array
+    std::string execution_id;
+    std::int64_t duration_us = 0;
+    std::string error;                 // what the script raised
+};
+
+struct ScriptRunJob {
+    core::TenantId tenant;
+    std::uint32_t script_number = 0;
+    std::string input_json;            // {"query":…,"body":…}
+    std::string execution_id;
+    std::function<void(ScriptRunResult&&)> done;  // called once, on a shard's thread
+};
+
+enum class JobKind : std::uint8_t { kBlock, kRetry, kRedrive, kReplay, kScriptRun };
+
+struct LaneJob {
+    JobKind kind = JobKind::kBlock;
+    store::EventBlock block;
+    std::vector<DeliveryItem> items;
+    std::unique_ptr<RetryJob> retry;
+    std::unique_ptr<RedriveJob> redrive;
+    std::shared_ptr<const ReplayInfo> replay;
+    std::unique_ptr<ScriptRunJob> run;
+    // kReplay: called when the last item has its outcome: (delivered, failed).
+    std::function<void(std::uint64_t, std::uint64_t)> finished;
+};
+
+// A lane's answer to the shard: rows and emitted events that take effect together.
+struct LaneResult {
+    core::ShardId shard;
+    core::LogOffset block_first;
+    bool part_finished = false;          // of a kBlock job: the lane's share of the block is done
+    store::RowBatch rows;
+    core::BufferRef emitted;             // NDJSON envelopes; null when there are none
+    std::uint32_t emitted_count = 0;
+    core::TenantId tenant;               // of the emitted events
+    std::vector<std::function<void()>> when_durable;
+};
+
+// A block read back from the log, matched, and split into one job a lane.
+struct ColdBlock {
+    core::LogOffset first;
+    core::LogOffset end;
+    std::vector<std::pair<std::uint32_t, std::unique_ptr<LaneJob>>> jobs;  // lane, job
+    std::uint64_t unmatched = 0;
+};
+
+}  // namespace millrace::runtime
