@@ -1,0 +1,68 @@
+// What: the edge's half of taking events in: one pass over a body that parses, validates, matches and
+//       sorts every event to its home shard. Fills an IngestRequest; touches no queue and no socket.
+// Threads: one owner, a shard's thread. Lifetime: borrows hasher, clock and matcher.
+// Limits: core/limits.h. No allocation per event once the request's vectors have grown.
+// Failure: a body that holds no event at all is an Error; a bad entry is in request.rejected.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/event_parser.h"
+#include "core/field_table.h"
+#include "core/result.h"
+#include "matcher/matcher.h"
+#include "runtime/ingest_request.h"
+#include "store/hasher.h"
+
+namespace millrace::runtime {
+
+enum class HomeRule : std::uint8_t {
+    kByKey,      // by partition key, else by event id
+    kStayHere,   // this shard, unless a partition key says otherwise: events that handlers emit
+};
+
+class Ingestor {
+public:
+    struct Options {
+        core::ShardId shard;
+        std::size_t shards = 1;
+        std::size_t event_bytes_max = core::kEventBytesMax;
+    };
+    Ingestor(const Options& options, const store::Hasher& hasher, const core::Clock& clock,
+             matcher::Matcher::Reader reader);
+
+    // request.body, tenant and edge are set; items, matches, rejected and by_home are filled.
+    core::Status read(IngestRequest& request, std::string_view text, core::BatchFormat format, HomeRule rule);
+
+    // While idle: lets the matcher free old snapshots.
+    void offline() { reader_.offline(); }
+
+private:
+    core::Status check(const core::Envelope& envelope) const;
+    void add(IngestRequest& request, const core::Envelope& envelope, HomeRule rule, std::int64_t now_us);
+    std::string_view keep(IngestRequest& request, std::string_view text) const;
+    std::uint16_t flags_of(const core::Envelope& envelope, HomeRule rule, std::int64_t now_us) const;
+
+    const Options options_;
+    const store::Hasher& hasher_;
+    const core::Clock& clock_;
+    matcher::Matcher::Reader reader_;
+    core::EventParser parser_;
+    core::FieldTable fields_;
+    matcher::MatchScratch scratch_;
+    std::vector<core::SubscriptionId> matched_;
+    std::uint64_t keyless_ = 0;
+};
+
+// The home of a key, and the lane of an event of that key.
+inline core::ShardId home_of(std::uint64_t key_hash, std::size_t shards) {
+    return core::ShardId(static_cast<std::uint16_t>(((key_hash >> 32) * shards) >> 32));
+}
+inline std::uint32_t lane_of(std::uint32_t key_hash, std::size_t lanes) {
+    return static_cast<std::uint32_t>((static_cast<std::uint64_t>(key_hash) * lanes) >> 32);
+}
+
+}  // namespace millrace::runtime
