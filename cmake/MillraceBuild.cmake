@@ -15,6 +15,9 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_CXX_FLAGS_RELEASE "-O3 -g1 -DNDEBUG")
 set(CMAKE_C_FLAGS_RELEASE "-O3 -g1 -DNDEBUG")
+# The sanitizers' presets: assertions of the standard library and our own debug checks on, lines only.
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1 -D_GLIBCXX_ASSERTIONS")
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O1 -g1")
 
 # Hyperscan needs SSSE3 on x86 anyway; x86-64-v2 is that floor. Hot code picks its instruction set
 # at run time (simdjson, Hyperscan and xxhash do so themselves).
@@ -64,7 +67,12 @@ function(millrace_library name)
     endif()
 endfunction()
 
-# millrace_test(NAME SRCS a_test.cc ... DEPS target ... LABELS label ...)
+# Everything that CI also runs under the sanitizers: tests without one of the labels in
+# MILLRACE_NOT_UNIT, and the fuzz corpora. They carry the label "unit".
+add_custom_target(unit_tests)
+set(MILLRACE_NOT_UNIT e2e crash slow bench_smoke)
+
+# millrace_test(NAME SRCS a_test.cc ... DEPS target ... [LABELS label ...] [TIMEOUT seconds])
 function(millrace_test name)
     cmake_parse_arguments(ARG "" "TIMEOUT" "SRCS;DEPS;LABELS" ${ARGN})
     add_executable(${name} ${ARG_SRCS})
@@ -73,6 +81,16 @@ function(millrace_test name)
     millrace_warnings(${name})
     if(NOT ARG_TIMEOUT)
         set(ARG_TIMEOUT 300)
+    endif()
+    set(is_unit TRUE)
+    foreach(label IN LISTS ARG_LABELS)
+        if(label IN_LIST MILLRACE_NOT_UNIT)
+            set(is_unit FALSE)
+        endif()
+    endforeach()
+    if(is_unit)
+        list(APPEND ARG_LABELS unit)
+        add_dependencies(unit_tests ${name})
     endif()
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
@@ -90,7 +108,7 @@ function(millrace_bench name)
 endfunction()
 
 # millrace_fuzz(NAME SRCS a_fuzz.cc DEPS ... CORPUS dir): with MILLRACE_FUZZ a libFuzzer binary, else a
-# program that replays the corpus, which ctest runs.
+# program that replays the corpus and seeded mutations of it, which ctest runs.
 function(millrace_fuzz name)
     cmake_parse_arguments(ARG "" "CORPUS" "SRCS;DEPS" ${ARGN})
     if(MILLRACE_FUZZ)
@@ -98,8 +116,10 @@ function(millrace_fuzz name)
         target_link_options(${name} PRIVATE -fsanitize=fuzzer)
     else()
         add_executable(${name} ${ARG_SRCS} ${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.cc)
+        cmake_path(ABSOLUTE_PATH ARG_CORPUS BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+        add_dependencies(unit_tests ${name})
         add_test(NAME ${name}_corpus COMMAND ${name} ${ARG_CORPUS})
-        set_tests_properties(${name}_corpus PROPERTIES LABELS fuzz TIMEOUT 120)
+        set_tests_properties(${name}_corpus PROPERTIES LABELS "fuzz;unit" TIMEOUT 120)
     endif()
     target_link_libraries(${name} PRIVATE ${ARG_DEPS})
     millrace_warnings(${name})

@@ -5,12 +5,17 @@
 
 apt_source_list=/etc/apt/sources.list.d/millrace-src
 
-# Prints those of the named packages that are not installed.
+# Prints those of the named packages that are not installed. One query for all of them: this is what
+# makes a second tools/setup quick.
 apt_missing() {
-    local package
+    local installed package
+    installed=" $(dpkg-query -W -f='${Package}:${db:Status-Status}\n' "$@" 2>/dev/null |
+        sed -n 's/:installed$//p' | tr '\n' ' ') "
     for package in "$@"; do
-        dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
-            echo "$package"
+        case "$installed" in
+            *" $package "*) ;;
+            *) echo "$package" ;;
+        esac
     done
 }
 
@@ -23,6 +28,11 @@ apt_update_once() {
     as_root apt-get update -qq
 }
 
+apt_install_now() {
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "$@" >&2
+}
+
 # Installs the named packages. A policy-rc.d that answers 101 keeps dpkg from starting daemons such as
 # redis-server; one that the machine has already is left as it is.
 apt_install() {
@@ -33,8 +43,11 @@ apt_install() {
         as_root chmod 755 "$policy"
         made_policy=yes
     fi
-    as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "$@" >&2 || status=1
+    if ! apt_install_now "$@"; then
+        # Lists that are only hours old can name versions the mirror has replaced since.
+        say "once more with fresh package lists"
+        as_root apt-get update -qq && apt_install_now "$@" || status=1
+    fi
     if [ "$made_policy" = yes ]; then
         as_root rm -f "$policy"
     fi
@@ -43,10 +56,10 @@ apt_install() {
 
 # Prints the deb-src form of what the machine's own sources say, in the deb822 form (.sources).
 apt_deb822_sources() {
-    local file
-    for file in /etc/apt/sources.list.d/debian.sources; do
-        [ -f "$file" ] && sed -e '/^#/d' -e 's/^Types:.*/Types: deb-src/' "$file"
-    done
+    local file=/etc/apt/sources.list.d/debian.sources
+    if [ -f "$file" ]; then
+        sed -e '/^#/d' -e 's/^Types:.*/Types: deb-src/' "$file"
+    fi
 }
 
 # The same for the classic one-line form (sources.list and *.list).

@@ -1,0 +1,42 @@
+# What: Debian 12 packages by purpose. cmake/MillraceDependencies.cmake says what each library is for.
+# A word PACKAGE=COMMAND counts as present when the command is, whoever installed it.
+# Needs common.sh.
+
+# To configure, compile and run the server.
+packages_run() {
+    echo build-essential=g++ dpkg-dev=dpkg-source cmake=cmake ninja-build=ninja pkg-config=pkg-config
+    echo ca-certificates tzdata
+    echo libgtest-dev libbenchmark-dev libssl-dev libcurl4-openssl-dev zlib1g-dev
+    echo libsimdjson-dev liburing-dev librocksdb-dev liblz4-dev libzstd-dev libxxhash-dev
+    echo libspdlog-dev libtomlplusplus-dev libhowardhinnant-date-dev libcli11-dev libvalijson-dev
+    echo libconcurrentqueue-dev libexpected-dev node-llhttp
+    if is_arm; then
+        echo libvectorscan-dev
+    else
+        echo libhyperscan-dev
+    fi
+}
+
+# Black-box tests and the checks of CI.
+packages_test() {
+    packages_run
+    echo git=git python3=python3 curl=curl clang-format-14=clang-format-14
+}
+
+# The demo takes its input from a package of the npm registry.
+packages_demo() {
+    packages_run
+    echo curl=curl python3=python3 nodejs=node npm=npm
+}
+
+# The peers that bench/ compares with, and its load generator.
+packages_bench() {
+    packages_run
+    echo python3=python3 redis-server=redis-server redis-tools=redis-cli nginx-light=nginx wrk=wrk
+}
+
+# What an analysis needs beyond that: clang-tidy, and clang with its run-time library for libFuzzer.
+packages_analysis() {
+    packages_test
+    echo clang-14=clang-14 clang-tidy-14=clang-tidy-14 libclang-rt-14-dev
+}
