@@ -1,0 +1,205 @@
+#include "core/metrics.h"
+
+#include "core/assert.h"
+#include "core/json_writer.h"
+
+namespace millrace::core {
+namespace {
+
+void append_label_value(std::string& out, std::string_view value) {
+    for (const char c : value) {
+        if (c == '\\') out += "\\\\";
+        else if (c == '"') out += "\\\"";
+        else if (c == '\n') out += "\\n";
+        else out += c;
+    }
+}
+
+// `{a="x",b="y"}`, with `le` behind them when it is given; nothing when there are no labels.
+void append_labels(std::string& out, const std::vector<std::string_view>& names, const std::vector<std::string>& values,
+                   std::string_view le = {}) {
+    if (names.empty() && le.empty()) return;
+    out += '{';
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        if (i > 0) out += ',';
+        out += names[i];
+        out += "=\"";
+        append_label_value(out, values[i]);
+        out += '"';
+    }
+    if (!le.empty()) {
+        out += names.empty() ? "le=\"" : ",le=\"";
+        out += le;
+        out += '"';
+    }
+    out += '}';
+}
+
+std::string_view kind_text(MetricKind kind) {
+    switch (kind) {
+        case MetricKind::kCounter: return "counter";
+        case MetricKind::kGauge: return "gauge";
+        case MetricKind::kHistogram: return "histogram";
+    }
+    return "untyped";
+}
+
+}  // namespace
+
+MetricCell* MetricsRole::cells(Metric metric, LabelValues labels, std::size_t count) {
+    return metrics_.resolve(*this, metric, labels, count);
+}
+
+MetricCell* MetricsRole::allocate(std::size_t count) {
+    if (used_ + count > kSlabCells) {
+        slabs_.push_back(std::make_unique<Slab>());
+        used_ = 0;
+    }
+    MetricCell* cells = slabs_.back()->cells.data() + used_;
+    used_ += count;
+    return cells;
+}
+
+Metrics::Metrics(Options options) : options_(options) {
+    struct Row {
+        std::string_view name;
+        MetricKind kind;
+        std::string_view labels;
+        std::string_view help;
+    };
+    static constexpr Row kRows[] = {
+#define X(enumerator, name, kind, labels, help) {name, MetricKind::kind, labels, help},
+        MILLRACE_METRICS(X)
+#undef X
+    };
+    for (std::size_t i = 0; i < kMetricCount; ++i) {
+        Family& family = families_[i];
+        family.name = kRows[i].name;
+        family.kind = kRows[i].kind;
+        family.help = kRows[i].help;
+        std::string_view labels = kRows[i].labels;
+        while (!labels.empty()) {
+            const std::size_t comma = std::min(labels.find(','), labels.size());
+            const bool closed = labels[0] == '=';
+            family.label_names.push_back(labels.substr(closed ? 1 : 0, comma - (closed ? 1 : 0)));
+            family.closed.push_back(closed);
+            labels.remove_prefix(std::min(comma + 1, labels.size()));
+        }
+    }
+}
+
+MetricsRole& Metrics::role() {
+    std::lock_guard lock(mutex_);
+    roles_.push_back(std::unique_ptr<MetricsRole>(new MetricsRole(*this)));
+    return *roles_.back();
+}
+
+MetricCell* Metrics::resolve(MetricsRole& role, Metric metric, LabelValues labels, std::size_t cell_count) {
+    Family& family = families_[static_cast<std::size_t>(metric)];
+    MR_ASSERT(labels.size() == family.label_names.size());
+    MR_ASSERT((family.kind == MetricKind::kHistogram) == (cell_count == Histogram::kCells));
+    std::lock_guard lock(mutex_);
+    std::vector<std::string> values(labels.begin(), labels.end());
+    auto found = family.series.find(values);
+    if (found == family.series.end()) {
+        if (family.series.size() >= options_.series_max) {
+            for (std::size_t i = 0; i < values.size(); ++i) {
+                if (!family.closed[i]) values[i] = "other";
+            }
+        }
+        found = family.series.try_emplace(values, Series{values, {}}).first;
+    }
+    MetricCell*& cells = found->second.cells[&role];
+    if (!cells) cells = role.allocate(cell_count);
+    return cells;
+}
+
+void Metrics::gauge_callback(Metric metric, std::function<double()> read) {
+    std::lock_guard lock(mutex_);
+    families_[static_cast<std::size_t>(metric)].read = std::move(read);
+}
+
+void Metrics::export_histogram(std::string& out, const Family& family, const Series& series) {
+    std::array<std::uint64_t, Histogram::kCells> sums{};
+    for (const auto& [role, cells] : series.cells) {
+        // Relaxed: buckets may be a few counts apart from each other while they are written.
+        for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += cells[i].load(std::memory_order_relaxed);
+    }
+    std::uint64_t below = 0;
+    for (std::size_t i = 0; i <= kHistogramBoundsNs.size(); ++i) {
+        below += sums[i];
+        std::string le = "+Inf";
+        if (i < kHistogramBoundsNs.size()) {
+            le.clear();
+            append_number(le, static_cast<double>(kHistogramBoundsNs[i]) / 1e9);
+        }
+        out.append(family.name).append("_bucket");
+        append_labels(out, family.label_names, series.labels, le);
+        out += ' ';
+        append_number(out, below);
+        out += '\n';
+    }
+    out.append(family.name).append("_sum");
+    append_labels(out, family.label_names, series.labels);
+    out += ' ';
+    append_number(out, static_cast<double>(sums.back()) / 1e9);
+    out.append("\n").append(family.name).append("_count");
+    append_labels(out, family.label_names, series.labels);
+    out += ' ';
+    append_number(out, below);
+    out += '\n';
+}
+
+void Metrics::export_family(std::string& out, const Family& family) {
+    out.append("# HELP ").append(family.name).append(" ").append(family.help);
+    out.append("\n# TYPE ").append(family.name).append(" ").append(kind_text(family.kind)).append("\n");
+    if (family.read) {
+        out.append(family.name).append(" ");
+        append_number(out, family.read());
+        out += '\n';
+        return;
+    }
+    for (const auto& [labels, series] : family.series) {
+        if (family.kind == MetricKind::kHistogram) {
+            export_histogram(out, family, series);
+            continue;
+        }
+        std::uint64_t sum = 0;
+        for (const auto& [role, cell] : series.cells) sum += cell->load(std::memory_order_relaxed);
+        out.append(family.name);
+        append_labels(out, family.label_names, series.labels);
+        out += ' ';
+        if (family.kind == MetricKind::kGauge) append_number(out, static_cast<std::int64_t>(sum));
+        else append_number(out, sum);
+        out += '\n';
+    }
+    // A family without labels is always there, so that a dashboard sees 0 and not a gap.
+    if (family.series.empty() && family.label_names.empty()) {
+        if (family.kind == MetricKind::kHistogram) export_histogram(out, family, Series{});
+        else out.append(family.name).append(" 0\n");
+    }
+}
+
+void Metrics::export_text(std::string& out) const {
+    std::lock_guard lock(mutex_);
+    for (const Family& family : families_) export_family(out, family);
+}
+
+std::int64_t Metrics::sum(Metric metric, LabelValues labels) const {
+    std::lock_guard lock(mutex_);
+    const Family& family = families_[static_cast<std::size_t>(metric)];
+    if (family.read) return static_cast<std::int64_t>(family.read());
+    std::uint64_t sum = 0;
+    for (const auto& [values, series] : family.series) {
+        bool matches = labels.size() <= values.size();
+        for (std::size_t i = 0; matches && i < labels.size(); ++i) matches = *(labels.begin() + i) == values[i];
+        if (!matches) continue;
+        for (const auto& [role, cells] : series.cells) {
+            const std::size_t count = family.kind == MetricKind::kHistogram ? Histogram::kCells - 1 : 1;
+            for (std::size_t i = 0; i < count; ++i) sum += cells[i].load(std::memory_order_relaxed);
+        }
+    }
+    return static_cast<std::int64_t>(sum);
+}
+
+}  // namespace millrace::core

@@ -1,0 +1,102 @@
+// Goal: cells of all roles add up, names are those of the contract, label sets stay bounded.
+#include "core/metrics.h"
+
+#include <gtest/gtest.h>
+
+namespace millrace::core {
+namespace {
+
+std::string exported(const Metrics& metrics) {
+    std::string out;
+    metrics.export_text(out);
+    return out;
+}
+
+bool has_line(const std::string& text, const std::string& line) { return text.find("\n" + line + "\n") != std::string::npos; }
+
+TEST(Metrics, AddsTheCellsOfAllRoles) {
+    Metrics metrics;
+    MetricsRole& first = metrics.role();
+    MetricsRole& second = metrics.role();
+    first.counter(Metric::kEventsReceived, {"invoice.created"}).add(3);
+    second.counter(Metric::kEventsReceived, {"invoice.created"}).add(4);
+    first.gauge(Metric::kHttpConnections).set(5);
+    second.gauge(Metric::kHttpConnections).add(-2);
+    const std::string text = exported(metrics);
+    EXPECT_TRUE(has_line(text, "scripts_events_received_total{event_type=\"invoice.created\"} 7")) << text;
+    EXPECT_TRUE(has_line(text, "millrace_http_connections 3"));
+    EXPECT_EQ(metrics.sum(Metric::kEventsReceived), 7);
+}
+
+TEST(Metrics, SameLabelsGiveTheSameCell) {
+    Metrics metrics;
+    MetricsRole& role = metrics.role();
+    for (int i = 0; i < 10; ++i) role.counter(Metric::kAttempts, {"a", "s", "completed"}).add();
+    EXPECT_EQ(metrics.sum(Metric::kAttempts, {"a", "s"}), 10);
+    EXPECT_EQ(metrics.sum(Metric::kAttempts, {"b"}), 0);
+}
+
+TEST(Metrics, HistogramBucketsAreCumulative) {
+    Metrics metrics;
+    Histogram histogram = metrics.role().histogram(Metric::kQueueSeconds);
+    histogram.observe_ns(10'000);
+    histogram.observe_ns(10'001);
+    histogram.observe_ns(60'000'000'000);
+    const std::string text = exported(metrics);
+    EXPECT_TRUE(has_line(text, "script_event_queue_time_seconds_bucket{le=\"1e-05\"} 1")) << text;
+    EXPECT_TRUE(has_line(text, "script_event_queue_time_seconds_bucket{le=\"2.5e-05\"} 2"));
+    EXPECT_TRUE(has_line(text, "script_event_queue_time_seconds_bucket{le=\"+Inf\"} 3"));
+    EXPECT_TRUE(has_line(text, "script_event_queue_time_seconds_count 3"));
+    EXPECT_TRUE(has_line(text, "script_event_queue_time_seconds_sum 60.000020001"));
+}
+
+TEST(Metrics, ContractNamesAreThereFromTheStart) {
+    Metrics metrics;
+    const std::string text = "\n" + exported(metrics);
+    for (const char* name :
+         {"scripts_events_received_total", "scripts_events_processed_total", "script_events_processed_total",
+          "script_event_processing_duration_seconds", "script_event_queue_size", "script_events_dropped_total",
+          "script_event_queue_time_seconds", "script_dlq_entries", "script_dlq_pending_retries", "script_dlq_retries_total"}) {
+        EXPECT_NE(text.find(std::string("\n# TYPE ") + name + " "), std::string::npos) << name;
+    }
+    EXPECT_TRUE(has_line(text, "script_events_dropped_total 0"));
+}
+
+TEST(Metrics, FoldsLabelsBeyondTheBoundIntoOther) {
+    Metrics metrics(Metrics::Options{.series_max = 10});
+    MetricsRole& role = metrics.role();
+    for (int i = 0; i < 1000; ++i) role.counter(Metric::kEventsProcessed, {"type" + std::to_string(i), "failed"}).add();
+    const std::string text = exported(metrics);
+    EXPECT_TRUE(has_line(text, "scripts_events_processed_total{event_type=\"other\",status=\"failed\"} 990")) << text;
+    EXPECT_EQ(metrics.sum(Metric::kEventsProcessed), 1000);
+}
+
+TEST(Metrics, EscapesLabelValues) {
+    Metrics metrics;
+    metrics.role().counter(Metric::kEventsReceived, {"a\"b\\c\nd"}).add();
+    EXPECT_TRUE(has_line(exported(metrics), "scripts_events_received_total{event_type=\"a\\\"b\\\\c\\nd\"} 1"));
+}
+
+TEST(Metrics, CallbackGaugeIsReadAtExport) {
+    Metrics metrics;
+    double value = 1;
+    metrics.gauge_callback(Metric::kQueueSize, [&] { return value; });
+    value = 41;
+    EXPECT_TRUE(has_line(exported(metrics), "script_event_queue_size 41"));
+}
+
+TEST(LabelCache, FindsCellsByTextAndStopsGrowing) {
+    Metrics metrics(Metrics::Options{.series_max = 5});
+    MetricsRole& role = metrics.role();
+    int made = 0;
+    LabelCache<Counter> cache([&](std::string_view label) { ++made; return role.counter(Metric::kEventsReceived, {label}); }, 8);
+    for (int round = 0; round < 3; ++round) {
+        for (int i = 0; i < 50; ++i) cache.at("type" + std::to_string(i)).add();
+    }
+    EXPECT_EQ(made, 9);
+    EXPECT_EQ(metrics.sum(Metric::kEventsReceived), 150);
+    EXPECT_EQ(metrics.sum(Metric::kEventsReceived, {"type0"}), 3);
+}
+
+}  // namespace
+}  // namespace millrace::core
