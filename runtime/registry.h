@@ -1,7 +1,7 @@
 // What: the scripts and subscriptions of this data folder. Reads the bodies of the outside contract,
-//       checks them, writes them to the store's registry rows and publishes immutable snapshots.
+//       checks them, writes them to the store's registry rows (through RegistryRows) and publishes immutable snapshots.
 // Threads: one owner (the conductor) for everything but snapshot(), which any thread may call.
-// Lifetime: borrows store, clock and random. Snapshots outlive the registry if somebody holds them.
+// Lifetime: borrows rows, clock and random. Snapshots outlive the registry if somebody holds them.
 // Limits: runtime/registry_types.h.
 // Failure: bad bodies are kValidation errors that name the field; a taken id and a script in use are
 //       kConflict; nothing is published that was not written durably first.
@@ -19,12 +19,9 @@
 #include "core/clock.h"
 #include "core/random.h"
 #include "core/result.h"
+#include "runtime/registry_rows.h"
 #include "runtime/registry_snapshot.h"
 #include "runtime/registry_types.h"
-
-namespace millrace::store {
-class RegistryStore;
-}
 
 namespace millrace::runtime {
 
@@ -53,7 +50,7 @@ public:
     };
 
     // Loads every row. A row that does not read is an error: nothing is skipped silently.
-    static core::Result<std::unique_ptr<Registry>> open(store::RegistryStore& store, const core::Clock& clock,
+    static core::Result<std::unique_ptr<Registry>> open(RegistryRows& rows, const core::Clock& clock,
                                                         core::Random& random, Options options);
     Registry(const Registry&) = delete;
     Registry& operator=(const Registry&) = delete;
@@ -88,11 +85,11 @@ public:
 private:
     using Key = std::pair<std::uint32_t, std::string>;  // tenant, id
 
-    Registry(store::RegistryStore& store, const core::Clock& clock, core::Random& random, Options options);
+    Registry(RegistryRows& rows, const core::Clock& clock, core::Random& random, Options options);
     core::Status load();
     void publish(const RegistryChange& change);
 
-    store::RegistryStore& store_;
+    RegistryRows& rows_;
     const core::Clock& clock_;
     core::Random& random_;
     const Options options_;

@@ -1,0 +1,111 @@
+// What: what the REST resources need from the engine, declared by them and implemented beside the
+//       server's other parts. A test gives a fake.
+// Threads: every call comes on the API thread, and every callback is called on it.
+// Lifetime: outlives the Api.
+// Limits: none of its own.
+// Failure: Results; nothing here blocks for longer than a commit or a snapshot's way to all shards.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/json_writer.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "core/random.h"
+#include "core/result.h"
+#include "matcher/matcher.h"
+#include "runtime/lane_job.h"
+#include "runtime/registry.h"
+#include "store/database.h"
+#include "store/event_id.h"
+
+namespace millrace::runtime::api {
+
+struct Readiness {
+    bool ready = true;
+    std::string reason;  // "draining", "recovering: shard 1 at 10 of 20", "read-only: ..."
+};
+
+// POST /v2/script/run.
+struct ScriptRunRequest {
+    ScriptRef script;
+    core::TenantId tenant;
+    std::string user;
+    std::string key_id;
+    std::string input_json;  // {"query":{},"body":{}}
+};
+
+enum class ReplayPace : std::uint8_t { kInstant, kOriginal, kPerSecond };
+
+struct ReplaySpec {
+    core::TenantId tenant;
+    std::int64_t from_us = 0;  // of the time of receipt; [from, to)
+    std::int64_t to_us = 0;
+    std::string pattern;         // exact; empty: any
+    std::string pattern_prefix;  // empty: any
+    std::string filter;          // matcher::parse_any_filter's text; empty: everything
+    // Deliver to these, whether or not they match the event is asked of their own filters; empty:
+    // to all that match.
+    std::vector<core::SubscriptionId> subscriptions;
+    ReplayPace pace = ReplayPace::kInstant;
+    double events_per_second = 0;  // kPerSecond
+    bool dry_run = false;          // counts what would be delivered
+    std::string document;          // the request's body: shown again, and kept with the replay
+};
+
+struct ReplayProgress {
+    std::string id;
+    core::TenantId tenant;
+    std::string status;  // running | completed | cancelled | failed
+    std::uint64_t scanned = 0;
+    std::uint64_t matched = 0;
+    std::uint64_t delivered = 0;
+    std::uint64_t failed = 0;
+    std::string position;  // JSON text; empty: null
+    std::string error;
+    std::int64_t created_at_us = 0;
+    std::int64_t updated_at_us = 0;
+    std::string document;
+};
+
+class Services {
+public:
+    virtual ~Services() = default;
+
+    virtual const core::Clock& clock() = 0;
+    virtual core::Random& random() = 0;
+    virtual core::Log& log() = 0;
+    virtual core::Metrics& metrics() = 0;
+    virtual store::Database& database() = 0;
+    virtual Registry& registry() = 0;
+    // The API thread's own.
+    virtual matcher::Matcher::Reader& matcher_reader() = 0;
+
+    // By shard, the offset that the next event will get at the earliest: what a new subscription
+    // begins at.
+    virtual LogEnds log_ends() = 0;
+    // Publishes the change to matcher and lanes; returns when it is effective on every shard.
+    virtual core::Status registry_changed(const RegistryChange& change) = 0;
+
+    virtual void run_script(ScriptRunRequest&& request, std::function<void(ScriptRunResult&&)> done) = 0;
+
+    virtual core::Result<std::string> start_replay(ReplaySpec&& spec) = 0;  // its id
+    virtual core::Result<ReplayProgress> replay(core::TenantId tenant, std::string_view id) = 0;
+    virtual core::Status cancel_replay(core::TenantId tenant, std::string_view id) = 0;
+    virtual std::vector<ReplayProgress> replays(core::TenantId tenant) = 0;  // newest first
+
+    // Makes deliveries of dead letters; each leaves the queue when its delivery succeeds. 0: as fast
+    // as it goes.
+    virtual core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys, double per_second) = 0;
+
+    virtual Readiness readiness() = 0;
+    // Adds members to the object of GET /v2/stats: shards, lanes, queues, uptime.
+    virtual void append_stats(core::JsonWriter& json) = 0;
+};
+
+}  // namespace millrace::runtime::api

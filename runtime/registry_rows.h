@@ -1,0 +1,57 @@
+// What: where the registry keeps its documents, as it needs it: load all of a kind, change a few rows
+//       atomically and durably. Production is a store::Database, a test keeps a map.
+// Threads: the registry's owner. Lifetime: outlives the registry; StoreRegistryRows borrows.
+// Limits: none of its own. Failure: Errors of the store; after one nothing was changed.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/ids.h"
+#include "core/result.h"
+
+namespace millrace::store {
+class Database;
+}
+
+namespace millrace::runtime {
+
+struct RegistryRow {
+    std::string kind;
+    std::string id;
+    std::uint64_t version = 0;
+    std::int64_t updated_at_us = 0;
+    std::string json;
+};
+
+struct RegistryRowName {
+    std::string kind;
+    std::string id;
+};
+
+class RegistryRows {
+public:
+    virtual ~RegistryRows() = default;
+    // In the order of ids.
+    virtual core::Result<std::vector<RegistryRow>> load_all(std::string_view kind) = 0;
+    // All or nothing, durable on return. `audit` is one JSON object for the audit log.
+    virtual core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases,
+                                std::int64_t at_us, core::TenantId tenant, std::string_view audit) = 0;
+};
+
+class StoreRegistryRows final : public RegistryRows {
+public:
+    explicit StoreRegistryRows(store::Database& database) : database_(database) {}
+    core::Result<std::vector<RegistryRow>> load_all(std::string_view kind) override;
+    core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases, std::int64_t at_us,
+                        core::TenantId tenant, std::string_view audit) override;
+
+private:
+    store::Database& database_;
+};
+
+}  // namespace millrace::runtime
