@@ -3,14 +3,13 @@
 // the hook from a second thread. The loop is long but not endless, so that a library built without
 // the flag fails here instead of hanging.
 #include <gtest/gtest.h>
+#include <lua.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
 #include <thread>
-
-#include <lua.hpp>
 
 namespace {
 
@@ -52,7 +51,8 @@ void stop_here(lua_State* lua, lua_Debug* where) {
 
 TEST(LuaJit, HookFromAnotherThreadStopsACompiledLoop) {
 #ifdef MILLRACE_LUAJIT_NO_CHECKHOOK
-    FAIL() << "built with Debian's own LuaJIT, which ignores hooks in compiled code; run tools/setup";
+    FAIL()
+        << "built with Debian's own LuaJIT, which ignores hooks in compiled code; run tools/setup";
 #endif
     State state(luaL_newstate());
     ASSERT_NE(state, nullptr);
@@ -73,7 +73,8 @@ TEST(LuaJit, HookFromAnotherThreadStopsACompiledLoop) {
 
     lua_sethook(state.get(), nullptr, 0, 0);
     lua_getglobal(state.get(), "traces");
-    EXPECT_TRUE(lua_toboolean(state.get(), -1)) << "the loop was not compiled, so this proved nothing";
+    EXPECT_TRUE(lua_toboolean(state.get(), -1))
+        << "the loop was not compiled, so this proved nothing";
     lua_pop(state.get(), 1);
     ASSERT_EQ(status, LUA_ERRRUN);
     EXPECT_NE(std::string(lua_tostring(state.get(), -1)).find("deadline"), std::string::npos);

@@ -124,7 +124,8 @@ bool parse(int argc, char** argv, Options& options) {
         const std::string_view argument = argv[i];
         const bool is_mutations = argument == "--mutations";
         if (is_mutations || argument == "--seed") {
-            if (++i == argc || !read_number(argv[i], is_mutations ? options.mutations : options.seed)) {
+            if (++i == argc ||
+                !read_number(argv[i], is_mutations ? options.mutations : options.seed)) {
                 return false;
             }
         } else {
@@ -172,7 +173,8 @@ int main(int argc, char** argv) {
             std::fprintf(stderr, "fuzz replay: cannot read %s\n", file.c_str());
             return 1;
         }
-        const Bytes original{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+        const Bytes original{std::istreambuf_iterator<char>(stream),
+                             std::istreambuf_iterator<char>()};
         Place place{file.string(), 0};
         run(original, place, options.seed);
         for (place.mutation = 1; place.mutation <= options.mutations; ++place.mutation) {
