@@ -68,9 +68,4 @@ private:
     std::unique_ptr<State> state_;
 };
 
-// Is this text one JSON value by RFC 8259? For bodies and payloads outside the event path; copies the
-// text when it is not padded. Equal keys in one object are refused unless `duplicates` allows them.
-enum class DuplicateKeys : std::uint8_t { kRefuse, kAllow };
-Status json_validate(std::string_view text, DuplicateKeys duplicates = DuplicateKeys::kRefuse);
-
 }  // namespace millrace::core

@@ -8,9 +8,12 @@
 // Failure: none; add() of a path that is there already returns its slot.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "core/key_hash.h"
@@ -30,6 +33,15 @@ struct FieldStep {
     Kind kind = Kind::kName;
     std::string_view name;
     std::int64_t index = 0;
+};
+
+// The envelope's top-level members, in the order of EnvelopeMember.
+inline constexpr std::array<std::string_view, 11> kEnvelopeMembers = {
+    "eventId",  "pattern",      "version",  "source",      "timestamp", "payload",
+    "metadata", "partitionKey", "priority", "scheduledAt", "tenantId"};
+enum class EnvelopeMember : std::uint8_t {
+    kEventId, kPattern, kVersion, kSource, kTimestamp, kPayload, kMetadata, kPartitionKey, kPriority,
+    kScheduledAt, kTenantId,
 };
 
 class FieldPlan {
@@ -75,6 +87,10 @@ public:
     std::uint32_t child(const Node& node, std::string_view key) const {
         return child(node, key, hash_key(key));
     }
+    // Child of the root for one of the envelope's members.
+    std::uint32_t envelope_child(EnvelopeMember member) const {
+        return envelope_nodes_[static_cast<std::size_t>(member)];
+    }
     const IndexEntry* index_begin(const Node& node) const { return index_.data() + node.index_begin; }
     const IndexEntry* index_end(const Node& node) const { return index_begin(node) + node.index_count; }
 
@@ -84,6 +100,9 @@ private:
         return std::string_view(names_).substr(entry.name_begin, entry.name_bytes);
     }
 
+    void insert_name(const Node& node, std::string_view key, std::uint32_t child);
+
+    std::array<std::uint32_t, kEnvelopeMembers.size()> envelope_nodes_;
     std::vector<Node> nodes_;
     std::vector<NameEntry> table_;
     std::vector<IndexEntry> index_;
@@ -117,6 +136,7 @@ private:
     std::uint32_t descend(std::uint32_t node, const FieldStep& step);
 
     std::vector<Node> nodes_;
+    std::map<std::tuple<std::uint32_t, FieldStep::Kind, std::int64_t, std::string>, std::uint32_t> edges_;
     std::uint32_t slot_count_ = 0;
 };
 

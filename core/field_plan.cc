@@ -1,0 +1,72 @@
+#include "core/field_plan.h"
+
+#include <bit>
+
+namespace millrace::core {
+
+FieldPlan::FieldPlan() : nodes_(1) { envelope_nodes_.fill(kNoNode); }
+
+FieldPlanBuilder::FieldPlanBuilder() : nodes_(1) {}
+
+std::uint32_t FieldPlanBuilder::descend(std::uint32_t node, const FieldStep& step) {
+    const auto key = std::make_tuple(node, step.kind, step.index, std::string(step.name));
+    const auto [at, inserted] = edges_.try_emplace(key, static_cast<std::uint32_t>(nodes_.size()));
+    if (inserted) {
+        nodes_[node].edges.push_back({step.kind, std::string(step.name), step.index, at->second});
+        nodes_.emplace_back();
+    }
+    return at->second;
+}
+
+std::uint32_t FieldPlanBuilder::add(const FieldStep* steps, std::size_t count) {
+    std::uint32_t node = 0;
+    for (std::size_t i = 0; i < count; ++i) node = descend(node, steps[i]);
+    std::uint32_t& slot = nodes_[node].slot;
+    if (slot == kNoSlot && slot_count_ < kFieldSlotsMax) slot = slot_count_++;
+    return slot;
+}
+
+FieldPlan FieldPlanBuilder::build() const {
+    FieldPlan plan;
+    plan.nodes_.resize(nodes_.size());
+    plan.slot_count_ = slot_count_;
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+        const Node& from = nodes_[i];
+        FieldPlan::Node& to = plan.nodes_[i];
+        to.slot = from.slot;
+        to.has_children = !from.edges.empty();
+        to.index_begin = static_cast<std::uint32_t>(plan.index_.size());
+        for (const Edge& edge : from.edges) {
+            if (edge.kind == FieldStep::Kind::kName) ++to.names;
+            if (edge.kind == FieldStep::Kind::kAny) to.any_child = edge.child;
+            if (edge.kind != FieldStep::Kind::kIndex) continue;
+            plan.index_.push_back({edge.index, edge.child});
+            ++to.index_count;
+            if (edge.index < 0) to.has_negative_index = true;
+        }
+        if (to.names == 0) continue;
+        // At most half full, so that a probe for an absent key ends soon.
+        const std::uint32_t size = std::bit_ceil(to.names * 2);
+        to.table_begin = static_cast<std::uint32_t>(plan.table_.size());
+        to.table_mask = size - 1;
+        plan.table_.resize(plan.table_.size() + size);
+        for (const Edge& edge : from.edges) {
+            if (edge.kind == FieldStep::Kind::kName) plan.insert_name(to, edge.name, edge.child);
+        }
+    }
+    for (std::size_t i = 0; i < kEnvelopeMembers.size(); ++i) {
+        plan.envelope_nodes_[i] = plan.child(plan.nodes_[0], kEnvelopeMembers[i]);
+    }
+    return plan;
+}
+
+void FieldPlan::insert_name(const Node& node, std::string_view key, std::uint32_t child) {
+    const std::uint64_t hash = hash_key(key);
+    std::uint64_t i = hash;
+    while (table_[node.table_begin + (i & node.table_mask)].child != kNoNode) ++i;
+    table_[node.table_begin + (i & node.table_mask)] = {
+        hash, child, static_cast<std::uint32_t>(names_.size()), static_cast<std::uint32_t>(key.size())};
+    names_ += key;
+}
+
+}  // namespace millrace::core

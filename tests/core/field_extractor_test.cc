@@ -1,0 +1,142 @@
+// Goal: the values at a plan's paths, with the array elements that bind them.
+// Method: one event, hand-made plans; each slot's values as text.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "core/event_parser.h"
+
+namespace millrace::core {
+namespace {
+
+using Kind = FieldStep::Kind;
+
+FieldStep name(std::string_view key) { return {Kind::kName, key, 0}; }
+FieldStep at(std::int64_t index) { return {Kind::kIndex, {}, index}; }
+FieldStep any() { return {Kind::kAny, {}, 0}; }
+
+struct Extracted {
+    FieldPlanBuilder builder;
+    FieldPlan plan;
+    FieldTable table;
+    EventParser parser;
+    std::string text;
+
+    bool read(const std::string& payload) {
+        plan = builder.build();
+        text = R"({"pattern":"a","source":{"type":"task","id":"s"},"payload":)" + payload + R"(,"x-k":[9]})";
+        const std::size_t size = text.size();
+        text.append(kPaddingForTests, '}');
+        Envelope envelope;
+        return parser.parse_one(std::string_view(text).substr(0, size), &plan, envelope, &table).has_value();
+    }
+    std::vector<std::string> values(std::uint32_t slot) const {
+        std::vector<std::string> out;
+        for (const FieldValue* v = table.first(slot); v; v = table.next(*v)) {
+            const char* kinds[] = {"null", "false", "true", "#", "'", "{}", "[]"};
+            out.push_back(kinds[static_cast<std::size_t>(v->type)]);
+            if (v->type == FieldType::kNumber || v->type == FieldType::kString) out.back() += v->text();
+        }
+        return out;
+    }
+    static constexpr std::size_t kPaddingForTests = 64;
+};
+
+using Texts = std::vector<std::string>;
+
+TEST(FieldExtractor, TakesScalarsOfEveryType) {
+    Extracted x;
+    const auto a = x.builder.add({name("payload"), name("a")});
+    const auto b = x.builder.add({name("payload"), name("b"), name("c")});
+    const auto d = x.builder.add({name("payload"), name("d")});
+    const auto absent = x.builder.add({name("payload"), name("none")});
+    const auto pattern = x.builder.add({name("pattern")});
+    const auto source = x.builder.add({name("source"), name("id")});
+    const auto own = x.builder.add({name("x-k")});
+    const auto payload = x.builder.add({name("payload")});
+    ASSERT_TRUE(x.read(R"({"a":"x\"y","b":{"z":0,"c":-12.5e1},"d":[true,null,[false,"q"],{}]})"));
+    EXPECT_EQ(x.values(a), Texts{"'x\"y"});
+    EXPECT_EQ(x.values(b), Texts{"#-12.5e1"});
+    EXPECT_EQ(x.table.first(b)->number_approx, -125.0);
+    EXPECT_EQ(x.values(d), (Texts{"[]", "true", "null", "false", "'q"}));
+    EXPECT_EQ(x.values(absent), Texts{});
+    EXPECT_EQ(x.values(pattern), Texts{"'a"});
+    EXPECT_EQ(x.values(source), Texts{"'s"});
+    EXPECT_EQ(x.values(own), (Texts{"[]", "#9"}));
+    EXPECT_EQ(x.values(payload), Texts{"{}"});
+}
+
+TEST(FieldExtractor, BindsMembersOfElementsAndNotScalarsOfAnArray) {
+    Extracted x;
+    const auto sku = x.builder.add({name("payload"), name("items"), name("sku")});
+    const auto n = x.builder.add({name("payload"), name("items"), name("n")});
+    const auto tags = x.builder.add({name("payload"), name("tags")});
+    const auto other = x.builder.add({name("payload"), name("other"), name("n")});
+    ASSERT_TRUE(x.read(R"({"items":[{"sku":"A","n":1},[{"sku":"B"},{"n":2}]],"tags":["a","b"],"other":[{"n":3}]})"));
+    EXPECT_EQ(x.values(sku), (Texts{"'A", "'B"}));
+    EXPECT_EQ(x.values(n), (Texts{"#1", "#2"}));
+    const FieldValue* sku_a = x.table.first(sku);
+    const FieldValue* sku_b = x.table.next(*sku_a);
+    const FieldValue* n_1 = x.table.first(n);
+    const FieldValue* n_2 = x.table.next(*n_1);
+    EXPECT_TRUE(x.table.consistent(sku_a->element, n_1->element));
+    EXPECT_FALSE(x.table.consistent(sku_a->element, n_2->element));
+    EXPECT_FALSE(x.table.consistent(sku_b->element, n_1->element));
+    EXPECT_FALSE(x.table.consistent(sku_b->element, n_2->element));
+    EXPECT_TRUE(x.table.consistent(sku_b->element, x.table.first(other)->element));
+    const FieldValue* tag = x.table.first(tags);
+    while (tag) {
+        EXPECT_EQ(tag->element, kNoElement);
+        tag = x.table.next(*tag);
+    }
+}
+
+TEST(FieldExtractor, TakesSubscriptsAndWildcardsBesideNames) {
+    Extracted x;
+    const auto first = x.builder.add({name("payload"), name("a"), at(0), name("k")});
+    const auto last = x.builder.add({name("payload"), name("a"), at(-1)});
+    const auto every = x.builder.add({name("payload"), name("a"), any(), name("k")});
+    const auto plain = x.builder.add({name("payload"), name("a"), name("k")});
+    const auto members = x.builder.add({name("payload"), name("o"), any()});
+    const auto one = x.builder.add({name("payload"), name("o"), name("p")});
+    ASSERT_TRUE(x.read(R"({"a":[{"k":1},{"k":2},"end"],"o":{"p":true,"q":[5,6]}})"));
+    EXPECT_EQ(x.values(first), Texts{"#1"});
+    EXPECT_EQ(x.table.first(first)->element, kNoElement);
+    EXPECT_EQ(x.values(last), Texts{"'end"});
+    EXPECT_EQ(x.values(every), (Texts{"#1", "#2"}));
+    EXPECT_EQ(x.values(plain), (Texts{"#1", "#2"}));
+    const FieldValue* every_1 = x.table.first(every);
+    const FieldValue* plain_1 = x.table.first(plain);
+    EXPECT_TRUE(x.table.consistent(every_1->element, plain_1->element));
+    EXPECT_FALSE(x.table.consistent(every_1->element, x.table.next(*plain_1)->element));
+    EXPECT_EQ(x.values(members), (Texts{"true", "[]", "#5", "#6"}));
+    EXPECT_EQ(x.values(one), Texts{"true"});
+}
+
+TEST(FieldExtractor, ReadsNumbersBeyondDoubles) {
+    Extracted x;
+    const auto a = x.builder.add({name("payload"), name("a")});
+    ASSERT_TRUE(x.read(R"({"a":[9007199254740993,-0.0,1e400,-1e400,1e-400,0.1,123456789012345678901234567890]})"));
+    const std::vector<double> expected = {9007199254740992.0, 0.0, HUGE_VAL, -HUGE_VAL, 0.0, 0.1, 1.2345678901234568e29};
+    std::size_t i = 0;
+    for (const FieldValue* v = x.table.next(*x.table.first(a)); v; v = x.table.next(*v)) {
+        EXPECT_EQ(v->number_approx, expected.at(i++)) << v->text();
+        EXPECT_FALSE(std::signbit(v->number_approx) && v->number_approx == 0);
+    }
+    EXPECT_EQ(i, expected.size());
+}
+
+TEST(FieldExtractor, GivesUpSlotsInOrderOfAddition) {
+    FieldPlanBuilder builder;
+    const auto a = builder.add({name("payload"), name("a")});
+    const auto b = builder.add({name("payload"), name("b")});
+    EXPECT_EQ(builder.add({name("payload"), name("a")}), a);
+    EXPECT_EQ(b, a + 1);
+    const FieldPlan plan = builder.build();
+    EXPECT_EQ(plan.slot_count(), 2u);
+}
+
+}  // namespace
+}  // namespace millrace::core
