@@ -7,10 +7,12 @@
 //       kConflict; nothing is published that was not written durably first.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,10 +33,10 @@ using LogEnds = std::vector<core::LogOffset>;  // by shard: the offset the next 
 
 // What a change means to those who follow: exactly one of the members is set.
 struct RegistryChange {
-    SubscriptionRef subscription_put;      // new or changed; look at ->active
-    SubscriptionRef subscription_removed;
-    ScriptRef script_put;
-    ScriptRef script_removed;
+    SubscriptionRef subscription_put = {};  // new or changed; look at ->active
+    SubscriptionRef subscription_removed = {};
+    ScriptRef script_put = {};
+    ScriptRef script_removed = {};
 };
 
 class Registry {
@@ -58,14 +60,16 @@ public:
 
     // Any thread. Never null.
     RegistrySnapshotRef snapshot() const;
+    // Any thread: the version of the newest snapshot, to see cheaply whether it has changed.
+    std::uint64_t version() const { return version_.load(std::memory_order_acquire); }  // pairs with publish()
 
     // The owner's calls from here on. `body` is the JSON text of the request.
     core::Result<ScriptRef> create_script(core::TenantId tenant, std::string_view body);
     core::Result<ScriptRef> update_script(core::TenantId tenant, std::string_view id, std::string_view body);
     core::Result<ScriptRef> remove_script(core::TenantId tenant, std::string_view id);
     ScriptRef find_script(core::TenantId tenant, std::string_view id) const;
-    // An older version too, for as long as the script lives.
-    core::Result<ScriptRef> script_version(core::TenantId tenant, std::string_view id, std::uint32_t version) const;
+    // The newest kScriptVersionsMax versions, oldest first, the current one last.
+    std::span<const ScriptRef> script_versions(core::TenantId tenant, std::string_view id) const;
 
     core::Result<SubscriptionRef> create_subscription(core::TenantId tenant, std::string_view body, LogEnds ends);
     // JSON merge patch (RFC 7386) on the document.
@@ -88,18 +92,26 @@ private:
     Registry(RegistryRows& rows, const core::Clock& clock, core::Random& random, Options options);
     core::Status load();
     void publish(const RegistryChange& change);
+    core::Status check_script(const Script& script) const;
+    core::Result<ScriptRef> keep_script(Script&& script, std::string_view action);
+    core::Status resolve_executor(Subscription& subscription) const;
+    core::Status read_subscription(Subscription& subscription, std::string_view body) const;
+    core::Result<SubscriptionRef> keep_subscription(Subscription&& subscription, std::string_view body,
+                                                    std::string_view action);
 
     RegistryRows& rows_;
     const core::Clock& clock_;
     core::Random& random_;
     const Options options_;
     std::map<Key, ScriptRef> scripts_;
+    std::map<Key, std::vector<ScriptRef>> versions_;
     std::map<Key, SubscriptionRef> subscriptions_;
     std::uint32_t script_number_next_ = 1;
     std::uint32_t subscription_number_next_ = 1;
 
     mutable std::mutex snapshot_mutex_;  // held for a pointer copy only
     RegistrySnapshotRef snapshot_;
+    std::atomic<std::uint64_t> version_{0};
 };
 
 }  // namespace millrace::runtime

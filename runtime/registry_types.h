@@ -28,6 +28,7 @@ using ScriptNumber = core::StrongInt<struct ScriptNumberTag, std::uint32_t>;
 inline constexpr std::size_t kResourceIdBytesMax = 128;
 inline constexpr std::size_t kResourceNameBytesMax = 256;
 inline constexpr std::size_t kScriptSourceBytesMax = 1u << 20;
+inline constexpr std::size_t kScriptVersionsMax = 50;  // older ones are forgotten
 inline constexpr std::int64_t kScriptTimeoutMsMax = 300'000;
 inline constexpr std::int64_t kScriptMemoryBytesMin = 1LL << 20;
 inline constexpr std::int64_t kScriptMemoryBytesMax = 1LL << 30;
