@@ -1,0 +1,381 @@
+// The reading half of HttpConnection: from bytes to requests, and the deadlines.
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <string>
+
+#include "io/error_body.h"
+#include "io/http_connection.h"
+#include "io/http_server_impl.h"
+
+namespace millrace::io {
+
+namespace {
+
+// From this on a body is received straight into its buffer. Below, one copy is cheaper than the extra
+// operations of taking the receive back and starting another.
+constexpr std::size_t kDirectBytesMin = 32 << 10;
+constexpr std::size_t kDirectBytesPerReceive = 1 << 20;
+constexpr std::size_t kFirstChunkedBytes = 4096;
+// What a client may still send after its last answer before the close gets hard.
+constexpr std::size_t kDiscardBytesMax = 1 << 20;
+constexpr std::int64_t kNsPerMs = 1'000'000;
+
+core::Error too_large(std::uint64_t bytes, std::size_t limit) {
+    return core::Error(core::ErrorCode::kPayloadTooLarge,
+                       "http: body of " + std::to_string(bytes) + " bytes exceeds http.body_bytes_max " + std::to_string(limit))
+        .bound(static_cast<std::int64_t>(limit));
+}
+
+}  // namespace
+
+HttpConnection::HttpConnection(HttpServerImpl& server, std::uint32_t index)
+    : server_(server), index_(index), out_(server.pools) {}
+
+bool HttpConnection::start(int socket, const Peer& peer) {
+    if (!server_.reactor.open(socket, *this, stream_)) return false;
+    in_use_ = true;
+    peer_ = peer;
+    in_ = InState::kHead;
+    eof_ = closing_ = close_after_out_ = lingering_ = large_bodies_ = processing_ = owes_continue_ = false;
+    scanner_.reset();
+    header_started_ns_ = 0;
+    discarded_bytes_ = 0;
+    first_sequence_ = 1;
+    idle_since_ns_ = server_.reactor.now_ns();
+    update();
+    return true;
+}
+
+void HttpConnection::on_bytes(char* data, std::size_t bytes) {
+    server_.counters.bytes_in += bytes;
+    if (in_ == InState::kDiscard) return discard(bytes);
+    if (!carry_) {
+        process({}, {data, bytes});
+        return update();
+    }
+    if (carry_.capacity() - carry_.size() < bytes) {
+        core::BufferRef larger = server_.pools.acquire((carry_.size() + bytes) * 2);
+        std::memcpy(larger.data(), carry_.data(), carry_.size());
+        larger.set_size(carry_.size());
+        carry_ = std::move(larger);
+    }
+    std::memcpy(carry_.data() + carry_.size(), data, bytes);
+    carry_.set_size(carry_.size() + bytes);
+    process_carry();
+    update();
+}
+
+void HttpConnection::on_filled(std::size_t bytes) {
+    server_.counters.bytes_in += bytes;
+    if (in_ != InState::kBody) return discard(bytes);
+    body_.set_size(body_.size() + bytes);
+    body_left_ -= bytes;
+    if (body_left_ == 0) deliver_kept();
+    update();
+}
+
+void HttpConnection::on_receive_idle() { update(); }
+
+void HttpConnection::on_receive_end(int error) {
+    eof_ = true;
+    const bool streaming = !answers_.empty() && answers_.front().state == AnswerState::kStreaming;
+    if (error != 0 || streaming) return abort();
+    update();
+}
+
+void HttpConnection::process_carry() {
+    core::BufferRef owner = std::move(carry_);
+    const std::string_view input = owner.view();
+    process(std::move(owner), input);
+}
+
+void HttpConnection::process(core::BufferRef owner, std::string_view input) {
+    processing_ = true;
+    bool goes_on = true;
+    while (goes_on && !input.empty() && !closing_) {
+        switch (in_) {
+            case InState::kHead: goes_on = may_process() && process_head(input); break;
+            case InState::kBody: goes_on = process_body(input); break;
+            case InState::kChunks: goes_on = process_chunks(input); break;
+            case InState::kDiscard: input = {}; break;
+        }
+    }
+    processing_ = false;
+    if (!input.empty() && !closing_) {
+        keep(owner, input);
+    }
+    // The clock of a head runs while it is incomplete and we are willing to read the rest.
+    if (in_ != InState::kHead || !carry_ || !may_process()) {
+        header_started_ns_ = 0;
+    } else if (header_started_ns_ == 0) {
+        header_started_ns_ = server_.reactor.now_ns();
+    }
+}
+
+void HttpConnection::keep(core::BufferRef& owner, std::string_view rest) {
+    if (owner && rest.data() == owner.data()) {
+        carry_ = std::move(owner);
+        return;
+    }
+    carry_ = server_.pools.acquire(rest.size() * 2);
+    std::memcpy(carry_.data(), rest.data(), rest.size());
+    carry_.set_size(rest.size());
+}
+
+bool HttpConnection::may_process() const {
+    return !server_.paused && !close_after_out_ && answers_.size() < server_.limits.pipeline_max &&
+           out_.bytes() < server_.limits.out_bytes_max;
+}
+
+bool HttpConnection::process_head(std::string_view& input) {
+    // RFC 9112 2.2: an empty line before a request is overlooked.
+    while (scanner_.head_bytes() == 0 && input.substr(0, 2) == "\r\n") input.remove_prefix(2);
+    if (input.empty()) return false;
+    const HeadScanner::Outcome outcome = scanner_.scan(input, server_.head_limits());
+    if (outcome == HeadScanner::Outcome::kIncomplete) return false;
+    if (outcome != HeadScanner::Outcome::kComplete) {
+        refuse(head_scan_error(outcome, server_.head_limits()));
+        return true;
+    }
+    const std::string_view head = input.substr(0, scanner_.head_bytes());
+    input.remove_prefix(head.size());
+    scanner_.reset();
+    begin_request(head, input);
+    return true;
+}
+
+void HttpConnection::begin_request(std::string_view head, std::string_view& rest) {
+    ParsedHead& parsed = server_.parsed;
+    if (auto ok = parse_head(head, parsed); !ok) return refuse(ok.error());
+    if (!admit()) return;
+    if (parsed.chunked || parsed.content_length > 0) return begin_body(head, rest);
+    deliver();
+}
+
+// Limits and the handler's own checks, before a body is read.
+bool HttpConnection::admit() {
+    const ParsedHead& parsed = server_.parsed;
+    HeadDecision decision{server_.limits.body_bytes_max, std::nullopt};
+    Request request;
+    fill_request(request);
+    server_.handler.on_head(request, decision);
+    body_bytes_max_ = decision.body_bytes_max;
+    if (decision.reject) {
+        refuse(*decision.reject);
+    } else if (parsed.content_length > body_bytes_max_) {
+        refuse(too_large(parsed.content_length, body_bytes_max_));
+    } else {
+        return true;
+    }
+    return false;
+}
+
+void HttpConnection::begin_body(std::string_view head, std::string_view& rest) {
+    const ParsedHead& parsed = server_.parsed;
+    if (!parsed.chunked && rest.size() >= parsed.content_length) {
+        const auto bytes = static_cast<std::size_t>(parsed.content_length);
+        body_ = server_.pools.acquire(bytes);
+        append_body(rest.substr(0, bytes));
+        rest.remove_prefix(bytes);
+        return deliver();
+    }
+    head_copy_ = server_.pools.acquire(head.size());
+    std::memcpy(head_copy_.data(), head.data(), head.size());
+    head_copy_.set_size(head.size());
+    body_started_ns_ = server_.reactor.now_ns();
+    if (parsed.chunked) {
+        in_ = InState::kChunks;
+        chunks_.reset(body_bytes_max_, server_.limits.chunk_overhead_bytes_max);
+        body_ = server_.pools.acquire(kFirstChunkedBytes);
+    } else {
+        in_ = InState::kBody;
+        body_left_ = parsed.content_length;
+        body_ = server_.pools.acquire(static_cast<std::size_t>(parsed.content_length));
+    }
+    if (parsed.expects_continue && rest.empty()) {
+        owes_continue_ = true;
+        release_answers();
+    }
+}
+
+bool HttpConnection::process_body(std::string_view& input) {
+    const std::size_t bytes = static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, input.size()));
+    append_body(input.substr(0, bytes));
+    input.remove_prefix(bytes);
+    body_left_ -= bytes;
+    if (body_left_ == 0) deliver_kept();
+    return true;
+}
+
+bool HttpConnection::process_chunks(std::string_view& input) {
+    std::string_view data;
+    switch (chunks_.take(input, data)) {
+        case ChunkedDecoder::Outcome::kNeedMore: return true;
+        case ChunkedDecoder::Outcome::kData: append_body(data); return true;
+        case ChunkedDecoder::Outcome::kDone: deliver_kept(); return true;
+        case ChunkedDecoder::Outcome::kTooLarge:
+            refuse(core::Error(core::ErrorCode::kPayloadTooLarge,
+                               "http: the chunked body exceeds http.body_bytes_max " + std::to_string(body_bytes_max_))
+                       .bound(static_cast<std::int64_t>(body_bytes_max_)));
+            return true;
+        case ChunkedDecoder::Outcome::kMalformed:
+            refuse(core::Error(core::ErrorCode::kValidation, "http: the chunked body is malformed")
+                       .at(static_cast<std::int64_t>(body_.size())));
+            return true;
+    }
+    return true;
+}
+
+void HttpConnection::append_body(std::string_view data) {
+    const std::size_t used = body_.size();
+    if (body_.capacity() - used < data.size()) {
+        core::BufferRef larger = server_.pools.acquire(std::max(used * 2, used + data.size()));
+        std::memcpy(larger.data(), body_.data(), used);
+        body_ = std::move(larger);
+    }
+    std::memcpy(body_.data() + used, data.data(), data.size());
+    body_.set_size(used + data.size());
+}
+
+// The head is parsed once more instead of being kept parsed: it is needed for few requests, and an idle
+// connection stays small.
+void HttpConnection::deliver_kept() {
+    const core::BufferRef head = std::move(head_copy_);
+    owes_continue_ = false;
+    if (auto ok = parse_head(head.view(), server_.parsed); !ok) return refuse(ok.error());
+    deliver();
+}
+
+void HttpConnection::deliver() {
+    const ParsedHead& parsed = server_.parsed;
+    Request request;
+    fill_request(request);
+    request.keep_alive = parsed.keep_alive && !server_.draining;
+    request.body = std::move(body_);
+    in_ = request.keep_alive ? InState::kHead : InState::kDiscard;
+    Answer& answer = push_answer();
+    answer.head_only = parsed.method == Method::kHead;
+    answer.keep_alive = request.keep_alive;
+    answer.version_10 = parsed.version_minor == 0;
+    request.token = RequestToken{index_, generation_, first_sequence_ + static_cast<std::uint32_t>(answers_.size()) - 1};
+    ++server_.counters.requests;
+    server_.handler.on_request(request);
+}
+
+void HttpConnection::fill_request(Request& request) {
+    const ParsedHead& parsed = server_.parsed;
+    request.method = parsed.method;
+    request.keep_alive = parsed.keep_alive;
+    request.target = parsed.target;
+    request.path = parsed.path;
+    request.query = parsed.query;
+    request.content_type = parsed.content_type;
+    request.headers = std::span(parsed.headers.data(), parsed.header_count);
+    request.content_length = parsed.content_length;
+    request.chunked = parsed.chunked;
+    request.peer = peer_;
+}
+
+// Answers in its turn and reads nothing more: after a broken request nobody knows where the next begins.
+void HttpConnection::refuse(const core::Error& error) {
+    in_ = InState::kDiscard;
+    // The kernel may be writing into the body at this moment: then it stays until the close.
+    if (!server_.reactor.receiving_into(stream_)) body_ = {};
+    head_copy_ = {};
+    owes_continue_ = false;
+    Answer& answer = push_answer();
+    answer.keep_alive = false;
+    const std::string body = error_body(error);
+    const std::string_view piece = body;
+    const auto sequence = first_sequence_ + static_cast<std::uint32_t>(answers_.size()) - 1;
+    const std::string retry = std::to_string(error.retry_after_seconds);
+    const HeaderField headers[] = {{"Retry-After", retry}};
+    ResponseHead head;
+    head.status = core::error_code_status(error.code);
+    if (error.retry_after_seconds >= 0) head.headers = headers;
+    respond(sequence, head, std::span(&piece, 1));
+}
+
+void HttpConnection::discard(std::size_t bytes) { discarded_bytes_ += bytes; }
+
+// ---- what to wait for
+
+void HttpConnection::update() {
+    if (closing_) return;
+    finish_output();
+    if (closing_) return;
+    update_receive();
+    update_deadline();
+}
+
+void HttpConnection::update_receive() {
+    ReactorImpl& reactor = server_.reactor;
+    const bool wants = !eof_ && (in_ == InState::kDiscard ? discarded_bytes_ < kDiscardBytesMax : may_process());
+    const bool direct = in_ == InState::kBody && body_left_ >= kDirectBytesMin;
+    if (direct) large_bodies_ = true;
+    if (reactor.receiving(stream_)) {
+        if (!wants || (direct && !reactor.receiving_into(stream_))) reactor.stop_receive(stream_);
+        return;
+    }
+    if (!wants) {
+        if (lingering_ && !eof_) close_now();
+        return;
+    }
+    if (direct) {
+        const auto bytes = static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, kDirectBytesPerReceive));
+        reactor.receive_into(stream_, body_.data() + body_.size(), bytes);
+    } else {
+        reactor.receive(stream_, large_bodies_ ? ReceiveMode::kOnce : ReceiveMode::kMany);
+    }
+}
+
+std::int64_t HttpConnection::body_deadline() const {
+    const auto got = static_cast<std::int64_t>(body_ ? body_.size() : 0);
+    return body_started_ns_ + server_.limits.body_grace_ms * kNsPerMs +
+           got * 1000 / std::max<std::int64_t>(server_.limits.body_bytes_per_second_min, 1) * kNsPerMs;
+}
+
+void HttpConnection::update_deadline() {
+    const HttpLimits& limits = server_.limits;
+    std::int64_t at = std::numeric_limits<std::int64_t>::max();
+    if (lingering_) {
+        at = linger_until_ns_;
+    } else {
+        if (out_.sending()) at = last_sent_ns_ + limits.write_ms_max * kNsPerMs;
+        if (in_ == InState::kHead && header_started_ns_ != 0) {
+            at = std::min(at, header_started_ns_ + limits.header_ms_max * kNsPerMs);
+        } else if ((in_ == InState::kBody || in_ == InState::kChunks) && may_process()) {
+            at = std::min(at, body_deadline());
+        } else if (in_ == InState::kBody || in_ == InState::kChunks) {
+            body_started_ns_ = server_.reactor.now_ns();  // it is us who do not read: the clock stands
+        } else if (in_ == InState::kHead && answers_.empty() && out_.empty()) {
+            at = std::min(at, idle_since_ns_ + limits.idle_ms_max * kNsPerMs);
+        }
+    }
+    server_.reactor.set_deadline(stream_, at == std::numeric_limits<std::int64_t>::max() ? 0 : at);
+}
+
+void HttpConnection::on_deadline() {
+    const std::int64_t now = server_.reactor.now_ns();
+    const HttpLimits& limits = server_.limits;
+    if (lingering_) return close_now();
+    ++server_.counters.timeouts;
+    if (out_.sending() && now >= last_sent_ns_ + limits.write_ms_max * kNsPerMs) return abort();
+    if (in_ == InState::kHead && header_started_ns_ != 0 && now >= header_started_ns_ + limits.header_ms_max * kNsPerMs) {
+        header_started_ns_ = 0;
+        refuse(core::Error(core::ErrorCode::kTimeout, "http: the headers did not come within http.header_ms_max " +
+                                                          std::to_string(limits.header_ms_max)));
+    } else if ((in_ == InState::kBody || in_ == InState::kChunks) && may_process() && now >= body_deadline()) {
+        refuse(core::Error(core::ErrorCode::kTimeout, "http: the body came slower than http.body_bytes_per_second_min " +
+                                                          std::to_string(limits.body_bytes_per_second_min)));
+    } else if (in_ == InState::kHead && answers_.empty() && out_.empty() && header_started_ns_ == 0 &&
+               now >= idle_since_ns_ + limits.idle_ms_max * kNsPerMs) {
+        return close_now();
+    } else {
+        --server_.counters.timeouts;
+    }
+    update();
+}
+
+}  // namespace millrace::io

@@ -1,0 +1,67 @@
+// What: what the connections of one HTTP server share: handler, limits, pools, scratch, counters.
+// Threads: the reactor's. Lifetime: owns the connections; they are closed before it goes.
+// Limits: HttpLimits. Failure: none of its own.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/http_connection.h"
+#include "io/http_head.h"
+#include "io/http_server.h"
+#include "io/reactor_impl.h"
+#include "io/sized_pools.h"
+
+namespace millrace::io {
+
+class HttpServerImpl final : public AcceptHandler {
+public:
+    HttpServerImpl(Reactor& reactor, HttpHandler& handler, const HttpLimits& limits);
+    ~HttpServerImpl() override;
+
+    void on_accept(int socket, const Peer& peer) override;
+    void give_back(HttpConnection& connection);
+    HttpConnection* find(RequestToken token) const;
+    void drain();
+    void close_all();
+    void set_paused(bool paused);
+
+    // The response head of status, type, length and further headers, in memory that is used again.
+    std::string_view format_head(const ResponseHead& head, std::size_t body_bytes, std::string_view framing,
+                                 std::string_view connection);
+    std::string_view date();
+
+    HeadScanner::Limits head_limits() const {
+        return {limits.request_line_bytes_max, limits.header_bytes_max, limits.header_count_max};
+    }
+
+    ReactorImpl& reactor;
+    HttpHandler& handler;
+    const HttpLimits limits;
+    SizedPools pools;
+    ParsedHead parsed;     // of the request being delivered
+    HttpCounters counters;
+    bool paused = false;
+    bool draining = false;
+    std::size_t open_connections = 0;
+
+private:
+    using PeerKey = std::array<std::uint8_t, 16>;
+    bool refuse_peer(const Peer& peer) const;
+    HttpConnection& take_connection();
+
+    std::vector<std::unique_ptr<HttpConnection>> connections_;
+    std::vector<std::uint32_t> free_;
+    std::map<PeerKey, std::size_t> per_peer_;
+    std::string head_;
+    std::string date_;
+    std::int64_t date_second_ = -1;
+};
+
+inline constexpr std::size_t kUnknownLength = ~std::size_t{0};
+
+}  // namespace millrace::io

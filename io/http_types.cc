@@ -1,0 +1,69 @@
+#include "io/http_types.h"
+
+#include "io/http_head.h"
+
+namespace millrace::io {
+
+namespace {
+
+int hex_value(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+}  // namespace
+
+std::string_view method_text(Method method) {
+    constexpr std::string_view kTexts[kMethodCount] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    return kTexts[static_cast<std::size_t>(method)];
+}
+
+bool percent_decode(std::string_view text, PlusIsSpace plus, std::string& out) {
+    out.clear();
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        char c = text[i];
+        if (c == '+' && plus == PlusIsSpace::kYes) c = ' ';
+        if (c == '%') {
+            const int high = i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
+            const int low = high >= 0 ? hex_value(text[i + 2]) : -1;
+            if (low < 0 || (high == 0 && low == 0)) return false;
+            c = static_cast<char>(high * 16 + low);
+            i += 2;
+        }
+        out.push_back(c);
+    }
+    return true;
+}
+
+std::string_view Request::header(std::string_view name) const {
+    for (const HeaderField& field : headers) {
+        if (equals_ignore_case(field.name, name)) return field.value;
+    }
+    return {};
+}
+
+std::optional<std::string> Request::query_value(std::string_view name) const {
+    std::string decoded;
+    std::string_view rest = query;
+    while (!rest.empty()) {
+        const std::size_t end = rest.find('&');
+        const std::string_view pair = rest.substr(0, end);
+        rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
+        const std::size_t equals = pair.find('=');
+        if (!percent_decode(pair.substr(0, equals), PlusIsSpace::kYes, decoded) || decoded != name) continue;
+        if (equals == std::string_view::npos) return std::string();
+        if (!percent_decode(pair.substr(equals + 1), PlusIsSpace::kYes, decoded)) return std::nullopt;
+        return decoded;
+    }
+    return std::nullopt;
+}
+
+bool Request::content_type_is(std::string_view media_type) const {
+    std::string_view type = content_type.substr(0, content_type.find(';'));
+    while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) type.remove_suffix(1);
+    return equals_ignore_case(type, media_type);
+}
+
+}  // namespace millrace::io
