@@ -5,13 +5,13 @@
 // Limits: an id is kDerivedEventIdBytes long. Failure: none.
 #pragma once
 
+#include "runtime/lua_types.h"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "runtime/lua_types.h"
 
 namespace millrace::runtime {
 

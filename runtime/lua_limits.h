@@ -3,10 +3,10 @@
 // Failure: a broken relation does not compile.
 #pragma once
 
+#include "core/limits.h"
+
 #include <cstddef>
 #include <cstdint>
-
-#include "core/limits.h"
 
 namespace millrace::runtime {
 
@@ -48,6 +48,7 @@ inline constexpr std::uint64_t kLuaPatternStepsMax = 20'000'000;
 inline constexpr double kLuaCacheTtlSecondsDefault = 300.0;
 
 static_assert(kLuaKvValueBytesMax <= kLuaKvBytesPerRunMax);
-static_assert(core::kEventBytesMax <= kLuaEmitBytesPerRunMax, "one event of full size can be emitted");
+static_assert(core::kEventBytesMax <= kLuaEmitBytesPerRunMax,
+              "one event of full size can be emitted");
 
 }  // namespace millrace::runtime

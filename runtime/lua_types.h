@@ -5,11 +5,12 @@
 // Limits: lua_limits.h. Failure: InvocationResult::status.
 #pragma once
 
+#include "runtime/lua_host.h"
+
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
-
-#include "runtime/lua_host.h"
 
 namespace millrace::runtime {
 
@@ -23,7 +24,8 @@ enum class LuaPermission : std::uint32_t {
     kAll = (1u << 4) - 1,
 };
 constexpr LuaPermission operator|(LuaPermission a, LuaPermission b) {
-    return static_cast<LuaPermission>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+    return static_cast<LuaPermission>(static_cast<std::uint32_t>(a) |
+                                      static_cast<std::uint32_t>(b));
 }
 constexpr bool has_permission(LuaPermission set, LuaPermission one) {
     return (static_cast<std::uint32_t>(set) & static_cast<std::uint32_t>(one)) != 0;
@@ -36,19 +38,26 @@ struct EventInput {
     };
     Kind kind = Kind::kEvent;
     std::string_view text;      // validated JSON; the views show slices of it
-    std::string_view event_id;  // the sender's or the server's
+    std::string_view event_id;  // the server's; empty: read from the text
     std::string_view pattern;   // empty: read from the text
     std::string_view payload;   // raw slice of `text` when known; empty: found on first touch
     std::string_view tenant_id;
-    std::string_view version_fill = "1.0";                                   // when the text has none
+    std::string_view version_fill = "1.0";  // when the text has none
     std::string_view source_fill = R"({"type":"external","id":"unknown"})";  // raw JSON, likewise
     std::int64_t received_at_us = 0;  // also the timestamp when the text has none
+};
+
+// A text that is made when a handler asks for it: writes at most `bytes_max` bytes, returns how many.
+struct LuaLazyText {
+    std::size_t (*write)(const void* self, char* out, std::size_t bytes_max) = nullptr;
+    const void* self = nullptr;
 };
 
 struct InvocationContext {
     std::string_view subscription_id;
     std::string_view script_id;
-    std::string_view execution_id;
+    std::string_view execution_id;  // empty: made by the next one
+    LuaLazyText execution_id_lazy;
     std::string_view tenant_id;
     std::string_view event_name;    // the event's pattern, or the name of an endpoint
     std::string_view request_user;  // empty: nil in Lua
@@ -56,6 +65,7 @@ struct InvocationContext {
     std::string_view replay_json;   // raw JSON object {"id":...}; empty when this is no replay
     std::string_view cause_id;      // emitted ids derive from it; empty: the event's id
     std::uint64_t subscription_number = 0;  // ...and from this
+    std::int64_t started_at_us = 0;         // for ctx.deadline; 0: when it is first read
     std::uint32_t script_version = 1;
     std::uint32_t attempt = 1;
     std::uint32_t causation_depth = 0;  // of the event being handled
@@ -71,7 +81,8 @@ enum class InvocationStatus : std::uint8_t {
     kMemory,   // went over its memory cap; the VM is poisoned
 };
 constexpr std::string_view invocation_status_text(InvocationStatus status) {
-    constexpr std::string_view kTexts[] = {"completed", "failed", "silent", "fatal", "timeout", "memory"};
+    constexpr std::string_view kTexts[] = {"completed", "failed",  "silent",
+                                           "fatal",     "timeout", "memory"};
     return kTexts[static_cast<std::size_t>(status)];
 }
 
@@ -89,13 +100,13 @@ struct LuaLogLine {
 };
 
 struct EmittedEvent {
-    std::string_view event_id;       // derived: see lua_emit.h
+    std::string_view event_id;  // derived: see lua_emit.h
     std::string_view pattern;
-    std::string_view payload;        // JSON text of an object, on one line
-    std::string_view partition_key;  // empty: none
-    std::string_view version;        // empty: "1.0"
-    std::string_view correlation_id; // empty: the cause's
-    std::string_view context_json;   // metadata.context as JSON text; empty: the cause's
+    std::string_view payload;          // JSON text of an object, on one line
+    std::string_view partition_key;    // empty: none
+    std::string_view version;          // empty: "1.0"
+    std::string_view correlation_id;   // empty: the cause's
+    std::string_view context_json;     // metadata.context as JSON text; empty: the cause's
     std::int64_t scheduled_at_us = 0;  // 0: at once
     std::int32_t priority = 0;
     std::uint32_t causation_depth = 1;
@@ -113,12 +124,12 @@ struct KvOp {
 
 struct InvocationResult {
     InvocationStatus status = InvocationStatus::kCompleted;
-    std::string_view result_json;  // empty when the handler returned nothing or nil
-    std::string_view error;        // message, then the traceback's lines; empty when completed
-    std::span<const LuaLogLine> logs;          // also of a failed run
-    std::uint32_t logs_cut = 0;                // lines beyond the cap
-    std::span<const EmittedEvent> emitted;     // empty unless completed
-    std::span<const KvOp> kv_ops;              // likewise, in the order they were made
+    std::string_view result_json;      // empty when the handler returned nothing or nil
+    std::string_view error;            // message, then the traceback's lines; empty when completed
+    std::span<const LuaLogLine> logs;  // also of a failed run
+    std::uint32_t logs_cut = 0;        // lines beyond the cap
+    std::span<const EmittedEvent> emitted;  // empty unless completed
+    std::span<const KvOp> kv_ops;           // likewise, in the order they were made
 
     bool completed() const { return status == InvocationStatus::kCompleted; }
 };

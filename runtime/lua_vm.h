@@ -8,15 +8,15 @@
 //       kTimeout or kMemory the VM is poisoned(): throw it away and make a new one.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <string_view>
-
 #include "core/result.h"
 #include "runtime/lua_limits.h"
 #include "runtime/lua_types.h"
 #include "runtime/lua_watchdog.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
 
 namespace millrace::runtime {
 

@@ -43,9 +43,8 @@ private:
     alignas(64) std::atomic<std::uint64_t> sequence_{0};
     std::atomic<std::uint32_t> timeout_ms_{0};
     std::atomic<std::uint64_t> kill_sequence_{0};  // which run the watchdog wants stopped
-    std::atomic<bool> bound_{false};
     pthread_t thread_{};
-    lua_State* state_ = nullptr;     // lane's thread and its signal handler only
+    lua_State* state_ = nullptr;  // lane's thread and its signal handler only
     volatile int* kill_ = nullptr;
     // Watchdog's own.
     alignas(64) std::uint64_t seen_sequence_ = 0;

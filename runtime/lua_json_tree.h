@@ -1,0 +1,74 @@
+// What: the lazily discovered structure of the JSON texts of one run. Each object or array that was
+//       touched is a node; its members are found in text order, only as far as someone asked.
+// Threads: one owner. Lifetime: points into texts that outlive the run; reset() forgets all.
+// Limits: one member record per member that was passed on the way.
+// Failure: a lookup answers kNone.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace millrace::runtime {
+
+class JsonTree {
+public:
+    static constexpr std::uint32_t kNone = 0xffffffffu;
+
+    struct Member {
+        const char* key = nullptr;    // raw, between the quotes; null in arrays
+        const char* value = nullptr;  // its first byte
+        std::uint32_t key_bytes = 0;
+        std::uint32_t next = kNone;
+        std::uint32_t node = kNone;  // of the value, once it was touched
+        bool key_escaped = false;
+    };
+    struct Node {
+        const char* begin = nullptr;  // the bracket
+        const char* end = nullptr;    // of the text it lies in
+        const char* scan = nullptr;   // where discovery goes on
+        std::uint32_t first = kNone;
+        std::uint32_t last = kNone;
+        std::uint32_t cursor = kNone;  // where the last lookup hit
+        std::uint32_t cursor_index = 0;
+        std::uint32_t count = 0;  // members found so far
+        bool is_array = false;
+        bool complete = false;
+    };
+
+    void reset() {
+        nodes_.clear();
+        members_.clear();
+    }
+    // The value at `begin` must be an object or an array; else kNone.
+    std::uint32_t add_node(const char* begin, const char* end);
+    std::uint32_t node_of(std::uint32_t member_index, const char* text_end);
+
+    std::uint32_t find(std::uint32_t node_index, std::string_view key);
+    std::uint32_t element(std::uint32_t node_index, std::uint32_t index_from_0);
+    std::uint32_t count(std::uint32_t node_index);  // discovers all
+    std::uint32_t first(std::uint32_t node_index);
+    std::uint32_t next(std::uint32_t node_index, std::uint32_t member_index);
+
+    const Node& node(std::uint32_t index) const { return nodes_[index]; }
+    const Member& member(std::uint32_t index) const { return members_[index]; }
+    std::size_t nodes() const { return nodes_.size(); }
+    // Raw text of the whole object or array.
+    std::string_view text(std::uint32_t node_index) const;
+    // The key as text: a slice, or `scratch` when it had escapes.
+    std::string_view key(const Member& member, std::string& scratch) const;
+
+private:
+    std::uint32_t discover(std::uint32_t node_index);
+    bool key_equals(const Member& member, std::string_view key);
+
+    std::vector<Node> nodes_;
+    std::vector<Member> members_;
+    std::string scratch_;
+};
+
+// Appends what a JSON string's inside (between the quotes) means. Lone surrogates become U+FFFD.
+void append_unescaped(std::string& out, const char* p, const char* end);
+
+}  // namespace millrace::runtime
