@@ -1,5 +1,6 @@
 // What: Unicode simple case folding (CaseFolding.txt, status C and S): what "ignoring case" means.
-//       Both sides are folded, then compared as bytes; so ä = Ä and the Kelvin sign = k, but ß is not ss.
+//       Both sides are folded, then compared as bytes; so U+00C4 = U+00E4 and the Kelvin sign = k,
+//       but U+00DF is not ss.
 // Threads: any. Lifetime: none.
 // Limits: a folded string is at most 1.5 times as long as its source.
 // Failure: bytes that are not UTF-8 are kept as they are.

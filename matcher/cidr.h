@@ -15,7 +15,7 @@ struct IpAddress {
 };
 
 struct CidrBlock {
-    IpAddress address;      // host bits are 0
+    IpAddress address;  // host bits are 0
     unsigned prefix_bits = 0;
 
     // v4 blocks hold v4 addresses only, v6 blocks v6 only; ::ffff:a.b.c.d is v6.

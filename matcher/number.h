@@ -1,5 +1,6 @@
-// What: numbers compared as numbers, exactly: 5 = 5.0 = 5e0, -0.0 = 0, 2^53 < 2^53+1, 1e400 > 1e308,
-//       0.1 = 0.10. A value is its nearest double and, where that does not decide, its digits.
+// What: numbers compared as numbers, exactly: 5 = 5.0 = 5e0, -0.0 = 0, 2^53 < 2^53+1, 1e400 >
+//       1e308, 0.1 = 0.10. A value is its nearest double and, where that does not decide, its
+//       digits.
 // Threads: values. Lifetime: a NumberView borrows its digits from the text it was read from.
 // Limits: exponents are clamped to +-10^15; nothing allocates.
 // Failure: none on JSON numbers; parse_number says false on any other text.
@@ -15,8 +16,8 @@ struct NumberView {
     // Nearest double; infinite beyond the range of doubles, 0 below it; never -0.0.
     // Rounding keeps order, so different doubles decide a comparison.
     double approx = 0;
-    // The text has at most 15 significant digits and a magnitude where each such number has a double
-    // of its own: two short numbers are equal exactly when their doubles are.
+    // The text has at most 15 significant digits and a magnitude where each such number has a
+    // double of its own: two short numbers are equal exactly when their doubles are.
     bool is_short = true;
     std::string_view text = "0";
 };

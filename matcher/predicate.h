@@ -1,27 +1,28 @@
 // What: the ONE form that every filter dialect compiles to: a tree of and, or, not over conditions
 //       {path, op, operands}. matcher/README.md has the semantics in one table; in short:
-//       - A path leads from the envelope to nodes. An array on the way is passed through (any element).
-//       - A condition looks at the scalars at its path, elements of arrays included, and holds when any
-//         of them satisfies it. No scalar there: it does not hold, negated or not.
-//       - Conditions under one `and` hold together only where the arrays passed on the way to a further
-//         step give the same element: fields of different elements never combine. The array whose
-//         elements are the scalars themselves does not bind (tags = a && tags = b is satisfiable), nor
-//         does an explicit subscript [n].
-//       - `not` is the plain complement of its subtree and a scope of its own: true when no choice of
-//         elements makes the subtree true, whatever was chosen outside.
+//       - A path leads from the envelope to nodes. An array on the way is passed through (any
+//         element).
+//       - A condition looks at the scalars at its path, elements of arrays included, and holds when
+//         any of them satisfies it. No scalar there: it does not hold, negated or not.
+//       - Conditions under one `and` hold together only where the arrays passed on the way to a
+//         further step give the same element: fields of different elements never combine. The array
+//         whose elements are the scalars themselves does not bind (tags = a && tags = b is
+//         satisfiable), nor does an explicit subscript [n].
+//       - `not` is the plain complement of its subtree and a scope of its own: true when no choice
+//         of elements makes the subtree true, whatever was chosen outside.
 // Threads: values; read from any thread while nobody writes.
 // Lifetime: owns everything.
 // Limits: matcher/limits.h; the parsers enforce them, this form does not.
 // Failure: none.
 #pragma once
 
+#include "matcher/number.h"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "matcher/number.h"
 
 namespace millrace::matcher {
 
@@ -39,9 +40,9 @@ struct PathStep {
     bool operator==(const PathStep&) const = default;
 };
 
-// A path from the envelope's root. The first step is always a name and always a member of the envelope
-// (eventId, pattern, version, source, timestamp, payload, metadata, partitionKey, priority,
-// scheduledAt, tenantId, x-...): the parsers have resolved `$.amount` to payload.amount.
+// A path from the envelope's root. The first step is always a name and always a member of the
+// envelope (eventId, pattern, version, source, timestamp, payload, metadata, partitionKey,
+// priority, scheduledAt, tenantId, x-...): the parsers have resolved `$.amount` to payload.amount.
 struct Path {
     std::vector<PathStep> steps;
 
@@ -70,7 +71,7 @@ struct Scalar {
 bool operator==(const Scalar& a, const Scalar& b);
 
 enum class Op : std::uint8_t {
-    kExists,      // any node at the path: scalar (null too), object, array (empty too). No operands.
+    kExists,  // any node at the path: scalar (null too), object, array (empty too). No operands.
     kExistsLeaf,  // any scalar at the path (event-ruler's exists). No operands.
     kEquals,      // equal to one of the operands (so also `in`); typed: "5" is not 5
     // From here to kRegex: the scalar is a string and satisfies one of the operands, all strings.

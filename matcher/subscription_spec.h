@@ -1,18 +1,18 @@
-// What: a subscription as the matcher sees it, and the one door through which the outside forms (map,
-//       list, expression, event-shaped) come in.
+// What: a subscription as the matcher sees it, and the one door through which the outside forms
+//       (map, list, expression, event-shaped) come in.
 // Threads: pure; any.
 // Lifetime: values.
 // Limits: matcher/limits.h.
-// Failure: Error{kValidation} with message, field ("filters[2].operator"), byte position in the text of
-//       that field where there is one, what was expected, and the broken limit.
+// Failure: Error{kValidation} with message, field ("filters[2].operator"), byte position in the
+//       text of that field where there is one, what was expected, and the broken limit.
 #pragma once
+
+#include "core/result.h"
+#include "matcher/predicate.h"
 
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "core/result.h"
-#include "matcher/predicate.h"
 
 namespace millrace::matcher {
 
@@ -24,7 +24,8 @@ struct SubscriptionSpec {
     bool operator==(const SubscriptionSpec&) const = default;
 };
 
-// The members of a subscription's JSON that concern matching, each as raw JSON text; empty = absent.
+// The members of a subscription's JSON that concern matching, each as raw JSON text; empty =
+// absent.
 struct SubscriptionText {
     std::string_view pattern;   // "invoice.created", "invoice.*" or {"type":...,"value":...}
     std::string_view filters;   // map, list, or event-shaped (with form or an object {"form":...})
