@@ -46,7 +46,7 @@ bool FieldExtractor::object(const Place& place) {
     if (node.names == 0 && !any) return walker_.skip_value();
     if (!walker_.enter_object()) return false;
     if (walker_.object_is_empty()) return true;
-    const std::uint32_t container = any ? fields_.new_container() : 0;
+    const std::uint32_t container = any ? walker_.last_position() + 1 : 0;
     bool more = true;
     for (std::uint32_t index = 0; more; ++index) {
         std::string_view name;
@@ -67,9 +67,9 @@ bool FieldExtractor::member(const Place& place, std::uint32_t child, std::uint32
         read = true;
     }
     if (container != 0) {
-        if (read) walker_.rewind(start);
+        if (read) read_again(start);
         const std::uint32_t bound = fields_.new_element(place.member_element, container, index);
-        if (!value({&plan_.node(place.node->any_child), bound, bound, false})) return false;
+        if (!value({&plan_.node(place.node->any_child), place.member_element, bound, false})) return false;
         read = true;
     }
     return read || walker_.skip_value();
@@ -89,7 +89,7 @@ bool FieldExtractor::array(const Place& place) {
     }
     if (!walker_.enter_array()) return false;
     if (walker_.array_is_empty()) return true;
-    const std::uint32_t container = node.has_children ? fields_.new_container() : 0;
+    const std::uint32_t container = node.has_children ? walker_.last_position() + 1 : 0;
     bool more = true;
     for (std::uint32_t index = 0; more; ++index) {
         const std::int64_t from_end = static_cast<std::int64_t>(index) - count;
@@ -117,13 +117,14 @@ bool FieldExtractor::element(const Place& place, std::uint32_t container, std::u
     for (auto entry = plan_.index_begin(node); entry != plan_.index_end(node); ++entry) {
         const std::int64_t at = entry->index < 0 ? from_end : static_cast<std::int64_t>(index);
         if (entry->index != at) continue;
-        walker_.rewind(start);
+        read_again(start);
         const Place below{&plan_.node(entry->child), place.member_element, place.member_element, false};
         if (!value(below)) return false;
     }
     if (node.any_child != kNoNode) {
-        walker_.rewind(start);
-        if (!value({&plan_.node(node.any_child), bound, bound, false})) return false;
+        read_again(start);
+        // A wildcard at the end of a path binds nothing; what follows below it is bound.
+        if (!value({&plan_.node(node.any_child), place.member_element, bound, false})) return false;
     }
     return true;
 }

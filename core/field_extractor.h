@@ -31,6 +31,10 @@ private:
     bool array(const Place& place);
     bool element(const Place& place, std::uint32_t container, std::uint32_t index, std::int64_t from_end);
     bool count_elements(std::uint32_t& count);
+    void read_again(const std::uint32_t* start) {
+        walker_.rewind(start);
+        fields_.set_read_again();
+    }
     FieldValue& add(const Place& place, FieldType type) {
         return fields_.add(place.node->slot, type, place.element);
     }

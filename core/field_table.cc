@@ -2,23 +2,18 @@
 
 namespace millrace::core {
 
-// Two chains of elements are at odds exactly when they hold different elements of one array. An array
-// sits in one element of every array around it, so the chains share arrays only where they fork: walk
-// up from both (ids grow downwards) until they meet and look at the two elements below.
+// Chains are as long as arrays are nested, so comparing all pairs is cheap.
 bool FieldTable::consistent_slow(std::uint32_t a, std::uint32_t b) const {
-    std::uint32_t below_a = a;
-    std::uint32_t below_b = b;
-    while (a != b) {
-        if (a > b) {
-            below_a = a;
-            a = elements_[a].parent;
-        } else {
-            below_b = b;
-            b = elements_[b].parent;
+    for (; a != kNoElement; a = elements_[a].parent) {
+        for (std::uint32_t other = b; other != kNoElement; other = elements_[other].parent) {
+            if (other == a) return true;  // from here on up they are one chain
+            if (elements_[other].container == elements_[a].container &&
+                elements_[other].index != elements_[a].index) {
+                return false;
+            }
         }
     }
-    if (a == below_a || b == below_b) return true;  // one chain holds the other
-    return elements_[below_a].container != elements_[below_b].container;
+    return true;
 }
 
 }  // namespace millrace::core

@@ -36,10 +36,11 @@ struct FieldValue {
     bool is_scalar() const { return type < FieldType::kObject; }
 };
 
-// One element of one array that was passed. Elements form a tree through `parent`.
+// One element of one array (or member of an object, under a wildcard) that was passed on the way. The
+// chain of parents is what binds a value.
 struct FieldElement {
     std::uint32_t parent = kNoElement;
-    std::uint32_t container = 0;  // number of the array in this event, from 1
+    std::uint32_t container = 0;  // where the array begins in the text
     std::uint32_t index = 0;
 };
 
@@ -51,7 +52,7 @@ public:
     void reset(const FieldPlan& plan) {
         values_.clear();
         elements_.resize(1);
-        containers_ = 0;
+        is_tree_ = true;
         touched_.clear();
         if (heads_.size() < plan.slot_count()) heads_.resize(plan.slot_count());
         if (++epoch_ == 0) {  // wrapped: old stamps could look fresh
@@ -72,6 +73,8 @@ public:
     const std::vector<std::uint32_t>& touched() const { return touched_; }
     const FieldElement& element(std::uint32_t id) const { return elements_[id]; }
     bool has_elements() const { return elements_.size() > 1; }
+    // Each element of each array has one number: elements form a tree.
+    bool is_tree() const { return is_tree_; }
 
     // May values with these elements be combined? Not when they sit in different elements of one array.
     bool consistent(std::uint32_t a, std::uint32_t b) const {
@@ -96,7 +99,8 @@ public:
         head.last = id;
         return value;
     }
-    std::uint32_t new_container() { return ++containers_; }
+    // An array was read more than once, so that one element of it may have several numbers.
+    void set_read_again() { is_tree_ = false; }
     std::uint32_t new_element(std::uint32_t parent, std::uint32_t container, std::uint32_t index) {
         elements_.push_back({parent, container, index});
         return static_cast<std::uint32_t>(elements_.size() - 1);
@@ -115,7 +119,7 @@ private:
     std::vector<Head> heads_;
     std::vector<std::uint32_t> touched_;
     std::uint32_t epoch_ = 0;
-    std::uint32_t containers_ = 0;
+    bool is_tree_ = true;
 };
 
 }  // namespace millrace::core

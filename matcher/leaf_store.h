@@ -1,0 +1,111 @@
+// What: conditions in the form that is asked while matching: interned (equal conditions are one), each a
+//       small record with its operands in shared arrays.
+// Threads: built by one thread; then read by any number.
+// Lifetime: owns everything; goes with its index.
+// Limits: 2^28 conditions, 4 GiB of operand text.
+// Failure: add() refuses what Hyperscan refuses.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/field_plan.h"
+#include "core/field_table.h"
+#include "core/result.h"
+#include "matcher/intern_table.h"
+#include "matcher/predicate.h"
+
+namespace millrace::matcher {
+
+using LeafId = std::uint32_t;
+
+// Memory that asking some conditions needs. One per thread.
+struct EvalScratch {
+    std::string folded;
+    void* regex = nullptr;  // hs_scratch_t, owned by MatchScratch
+};
+
+class RegexSet;
+
+class LeafStore {
+public:
+    struct Operand {
+        core::FieldType type = core::FieldType::kNull;
+        bool number_is_short = false;
+        std::uint32_t bytes = 0;
+        std::uint32_t text = 0;  // offset into text_; kRegex: number of the regex
+        double approx = 0;
+    };
+    struct Record {
+        std::uint32_t slot = 0;
+        Op op = Op::kExists;
+        std::uint8_t flags = 0;
+        std::uint32_t operands = 0;
+        std::uint32_t count = 0;
+    };
+    static constexpr std::uint8_t kNegated = 1;
+    static constexpr std::uint8_t kLowerInclusive = 2;
+    static constexpr std::uint8_t kUpperInclusive = 4;
+    // kEquals with many operands: they are sorted by hash.
+    static constexpr std::uint8_t kSorted = 8;
+
+    LeafStore();
+    ~LeafStore();
+    LeafStore(const LeafStore&) = delete;
+    LeafStore& operator=(const LeafStore&) = delete;
+
+    // `slot` is that of the leaf's path.
+    core::Result<LeafId> add(const Leaf& leaf, std::uint32_t slot);
+    // The same condition as in another store.
+    core::Result<LeafId> add(const LeafStore& other, LeafId id);
+
+    const Record& record(LeafId id) const { return records_[id]; }
+    const Operand& operand(const Record& record, std::uint32_t i) const { return operands_[record.operands + i]; }
+    std::string_view text(const Operand& operand) const {
+        return std::string_view(text_).substr(operand.text, operand.bytes);
+    }
+
+    // Does this value, a scalar, satisfy the condition? kExists takes any value.
+    bool holds_for(const Record& record, const core::FieldValue& value, EvalScratch& scratch) const;
+    // Does any value of the condition's slot?
+    bool holds(LeafId id, const core::FieldTable& fields, EvalScratch& scratch) const {
+        const Record& r = records_[id];
+        for (const core::FieldValue* v = fields.first(r.slot); v; v = fields.next(*v)) {
+            if (holds_for(r, *v, scratch)) return true;
+        }
+        return false;
+    }
+
+    std::size_t size() const { return records_.size(); }
+    std::size_t bytes() const;
+    const RegexSet& regexes() const { return *regexes_; }
+    // The builder's tables are needed no more.
+    void seal();
+
+private:
+    bool any_operand(const Record& record, const core::FieldValue& value, EvalScratch& scratch) const;
+    bool text_holds(const Record& record, std::string_view text, EvalScratch& scratch) const;
+    bool in_range(const Record& record, const core::FieldValue& value) const;
+    bool equals(const Operand& operand, const core::FieldValue& value) const;
+    bool equals_any(const Record& record, const core::FieldValue& value) const;
+    bool wildcard_matches(std::string_view blob, std::string_view text) const;
+    core::Status put_operand(Op op, const Scalar& scalar);
+    std::uint32_t put_text(std::string_view text);
+    LeafId intern(Record record, std::size_t text_before);
+    std::uint64_t hash_of_record(const Record& record) const;
+    bool same(const Record& a, const Record& b) const;
+
+    std::vector<Record> records_;
+    std::vector<Operand> operands_;
+    std::string text_;
+    std::unique_ptr<RegexSet> regexes_;
+    InternTable by_hash_;
+};
+
+// Hash of a scalar value as equality sees it: 5 and 5.0 alike.
+std::uint64_t hash_of_value(core::FieldType type, double approx, std::string_view text);
+
+}  // namespace millrace::matcher

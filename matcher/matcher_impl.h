@@ -1,0 +1,92 @@
+// What: the inside of the Matcher: where each subscription is, the parts and their merging.
+//       Parts: base (all but the newest), frozen (while a background rebuild takes it into the base),
+//       middle (some thousand changes), fresh (the last few dozen, rebuilt at each publish()).
+// Threads: the conductor; the rebuild thread reads sealed parts only and hands its result over once.
+// Lifetime: the Matcher's. Limits: none. Failure: none.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "matcher/index.h"
+#include "matcher/matcher.h"
+
+namespace millrace::matcher {
+
+// From subscription numbers, which are dense, to their places: pages so that a few do not cost much.
+struct Location {
+    std::uint32_t part = 0;  // serial number of the part; 0: nowhere
+    std::uint32_t number = 0;
+};
+
+class LocationMap {
+public:
+    Location get(core::SubscriptionId id) const {
+        const std::size_t page = id.value / kPage;
+        return page < pages_.size() && pages_[page] ? pages_[page][id.value % kPage] : Location{};
+    }
+    void set(core::SubscriptionId id, Location location) {
+        const std::size_t page = id.value / kPage;
+        if (page >= pages_.size()) pages_.resize(page + 1);
+        if (!pages_[page]) pages_[page] = std::make_unique<Location[]>(kPage);
+        pages_[page][id.value % kPage] = location;
+    }
+    std::size_t bytes() const;
+
+private:
+    static constexpr std::size_t kPage = 4096;
+    std::vector<std::unique_ptr<Location[]>> pages_;
+};
+
+struct Matcher::Impl {
+    struct Part {
+        std::shared_ptr<Index> index;
+        std::uint32_t serial = 0;
+    };
+    // What the rebuild thread works on and leaves behind.
+    struct Rebuild {
+        std::vector<Part> sources;
+        std::vector<Location> origins;  // of each subscription of `result`
+        Version version = 0;
+        std::shared_ptr<Index> result;
+        std::int64_t took_us = 0;
+        std::atomic<bool> done{false};
+        std::thread thread;
+    };
+
+    explicit Impl(const Options& o) : options(o) {}
+    ~Impl() { finish_thread(); }
+
+    core::Status add(core::SubscriptionId id, core::TenantId tenant, const SubscriptionSpec& spec);
+    bool remove(core::SubscriptionId id);
+    Index* find_part(std::uint32_t serial);
+    Part new_part() { return {std::make_shared<Index>(), ++serials}; }
+    // Copies what is alive in `from` to `to` and moves the locations along.
+    void absorb(const Part& from, Part& to);
+    void merge_staging();
+    std::unique_ptr<Snapshot> make_snapshot();
+    void start_rebuild();
+    void run_rebuild(Rebuild& rebuild) const;
+    bool finish_rebuild();
+    void finish_thread();
+    std::uint32_t slot_of(const Path& path);
+
+    const Options options;
+    std::uint32_t serials = 0;
+    Version version = 0;
+    Part base, frozen, middle, fresh;
+    Part staging;  // changes since the last publish()
+    LocationMap locations;
+    std::size_t alive = 0;
+    std::size_t changes = 0;  // since the base was built
+    bool dirty = false;
+    core::FieldPlanBuilder plan_builder;
+    std::shared_ptr<const core::FieldPlan> plan;
+    std::unique_ptr<Rebuild> rebuild;
+    std::uint64_t rebuilds = 0;
+    std::int64_t last_rebuild_us = 0;
+};
+
+}  // namespace millrace::matcher

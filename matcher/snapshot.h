@@ -1,0 +1,29 @@
+// What: the inside of a Snapshot and of a MatchScratch.
+// Threads: a snapshot is immutable; a scratch has one owner.
+// Lifetime: a snapshot shares its indexes with others. Limits: a few indexes. Failure: none.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/field_plan.h"
+#include "matcher/index.h"
+#include "matcher/matcher.h"
+
+namespace millrace::matcher {
+
+struct Snapshot::Impl {
+    Version version = 0;
+    std::size_t subscriptions = 0;
+    std::vector<std::shared_ptr<const Index>> parts;  // the big one first
+    std::shared_ptr<const core::FieldPlan> plan;
+};
+
+struct MatchScratch::Impl {
+    EvalScratch eval;
+    std::vector<Match> matches;
+
+    ~Impl() { RegexSet::free_scratch(eval); }
+};
+
+}  // namespace millrace::matcher
