@@ -54,11 +54,6 @@ struct Reader {
 
 Reader& reader_of(llhttp_t* parser) { return *static_cast<Reader*>(parser->data); }
 
-int on_url(llhttp_t* parser, const char* at, size_t bytes) {
-    reader_of(parser).head->target = {at, bytes};
-    return 0;
-}
-
 int on_field(llhttp_t* parser, const char* at, size_t bytes) {
     Reader& reader = reader_of(parser);
     if (reader.head->header_count == kHeadersMax) {
@@ -84,7 +79,6 @@ const llhttp_settings_t& settings() {
     static const llhttp_settings_t kSettings = [] {
         llhttp_settings_t s;
         llhttp_settings_init(&s);
-        s.on_url = on_url;
         s.on_header_field = on_field;
         s.on_header_value = on_value;
         s.on_headers_complete = on_headers_complete;
@@ -367,6 +361,11 @@ core::Status parse_head(std::string_view text, ParsedHead& head) {
     if (auto ok = check_version(line); !ok) return ok;
     if (auto ok = read_method(line, head.method); !ok) return ok;
     head.version_minor = line.back() == '1' ? 1 : 0;
+    // Exactly one space on each side: llhttp takes more, and split_target() refuses spaces inside.
+    const std::size_t begin = line.find(' ') + 1;
+    const std::size_t end = line.rfind(' ');
+    if (end < begin) return core::fail(bad("the request line has no target"));
+    head.target = line.substr(begin, end - begin);
     head.keep_alive = head.version_minor == 1;
 
     Reader reader{&head, false};

@@ -31,7 +31,6 @@ struct LineLimits {
     std::size_t connections_max = 4096;
     std::int64_t idle_ms_max = 0;                // 0: idle connections are kept
     std::int64_t write_ms_max = 30'000;          // without any progress in sending
-    std::int64_t hello_ms_max = 10'000;          // for the first byte when a hello is required
 };
 
 enum class AckMode : std::uint8_t { kBatch, kNone };
@@ -63,6 +62,7 @@ public:
     // Before the first batch. An error refuses the client. `context` comes back by context_of().
     virtual core::Status on_hello(LineToken, const LineHello&, const Peer&, std::uint64_t& context) = 0;
     virtual void on_lines(LineBatch&& batch) = 0;
+    // After an accepted hello, in every case: what the connection has not been acked is nobody's any more.
     virtual void on_line_close(LineToken) {}
 };
 

@@ -59,7 +59,7 @@ ReactorImpl::ReactorImpl(std::unique_ptr<Backend> backend, const ReactorOptions&
 
 ReactorImpl::~ReactorImpl() {
     for (const Slot& slot : slots_) {
-        if (slot.open) ::close(slot.socket);
+        if (slot.open) backend_->close(slot.socket);
     }
 }
 
@@ -233,7 +233,7 @@ void ReactorImpl::on_accepted(std::uint32_t index, const Completion& done) {
     Slot& slot = slots_[index];
     if (done.result >= 0) {
         if (slot.closing) {
-            ::close(done.result);
+            backend_->close(done.result);
         } else {
             slot.acceptor->on_accept(done.result, backend_->peer_of(done.result));
         }

@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""How fast the server starts with an empty store, and how much memory it keeps idle.
+
+Question: from exec to the ready line, and resident memory a moment later, before any load and after a
+few requests. Budget: < 100 ms, < 64 MiB.
+
+    bench/startup.py [--rounds 9]
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import bench_common as common
+
+
+def resident_mib(pid):
+    with open(f"/proc/{pid}/status") as status:
+        for line in status:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def once(extra):
+    with tempfile.TemporaryDirectory(prefix="millrace-start-") as folder:
+        command = [common.MILLRACE, "serve", "--listen", "127.0.0.1:0", "--socket", "127.0.0.1:0",
+                   "--data", os.path.join(folder, "data"), *extra]
+        with open(os.devnull, "wb") as nothing:
+            began = time.monotonic()
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=nothing)
+        try:
+            ready = json.loads(process.stdout.readline())
+            start_ms = (time.monotonic() - began) * 1000
+            time.sleep(0.5)
+            idle = resident_mib(process.pid)
+            for n in range(10):
+                common.request(ready["http"], "POST", "/v2/events", {"pattern": "a.b", "payload": {"n": n}})
+            used = resident_mib(process.pid)
+        finally:
+            common.end(process)
+            process.stdout.close()
+        return start_ms, idle, used
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--serve", default="", help="more options for millrace serve")
+    options = parser.parse_args()
+    runs = [once(options.serve.split()) for _ in range(options.rounds)]
+    for name, column, budget in (("start-up, ms", 0, 100), ("resident idle, MiB", 1, 64),
+                                 ("resident after 10 events, MiB", 2, 64)):
+        values = [run[column] for run in runs]
+        print(f"{name:<32} median {common.median(values):7.1f}  ({min(values):.1f} .. {max(values):.1f})"
+              f"  budget {budget}")
+
+
+if __name__ == "__main__":
+    main()

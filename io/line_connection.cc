@@ -1,0 +1,413 @@
+#include "io/line_connection.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <limits>
+
+#include <simdjson.h>
+
+#include "io/error_body.h"
+
+namespace millrace::io {
+
+namespace {
+
+constexpr std::size_t kColdBytes = 4096;        // an idle connection's buffer
+constexpr std::size_t kHelloBytesMax = 4096;
+constexpr std::int64_t kLingerNs = 2'000'000'000;
+constexpr std::int64_t kNsPerMs = 1'000'000;
+
+std::uint64_t count_lines(std::string_view text) {
+    return static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+bool blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+// `{"hello"` with any white space: no envelope has such a member.
+bool looks_like_hello(std::string_view line) {
+    std::size_t at = 0;
+    const auto skip = [&] { while (at < line.size() && blank(line[at])) ++at; };
+    skip();
+    if (at == line.size() || line[at++] != '{') return false;
+    skip();
+    return line.substr(at, 7) == "\"hello\"";
+}
+
+}  // namespace
+
+LineConnection::LineConnection(LineServerImpl& server, std::uint32_t index)
+    : server_(server), index_(index), out_(server.pools) {}
+
+bool LineConnection::start(int socket, const Peer& peer) {
+    if (!server_.reactor.open(socket, *this, stream_)) return false;
+    in_use_ = true;
+    peer_ = peer;
+    context_ = 0;
+    acks_ = AckMode::kBatch;
+    greeted_ = accepted_ = skipping_ = eof_ = discarding_ = lingering_ = closing_ = false;
+    searched_ = 0;
+    next_capacity_ = kColdBytes;
+    lines_ = acked_ = ack_sent_ = 0;
+    unacked_bytes_ = 0;
+    last_active_ns_ = server_.reactor.now_ns();
+    update();
+    return true;
+}
+
+void LineConnection::on_bytes(char*, std::size_t) {}  // every receive goes straight into our buffer
+
+void LineConnection::on_filled(std::size_t bytes) {
+    server_.counters.bytes_in += bytes;
+    last_active_ns_ = server_.reactor.now_ns();
+    if (discarding_) return;
+    // Grow while the client fills what it is given, shrink when it does not.
+    const std::size_t room = buffer_.capacity() - buffer_.size();
+    if (bytes == room) {
+        next_capacity_ = std::min(buffer_.capacity() * 4, std::max(server_.limits.batch_bytes, kColdBytes));
+    } else if (bytes < buffer_.capacity() / 8) {
+        next_capacity_ = std::max(next_capacity_ / 4, kColdBytes);
+    }
+    buffer_.set_size(buffer_.size() + bytes);
+    cut_lines();
+}
+
+void LineConnection::on_receive_idle() { update(); }
+
+void LineConnection::on_receive_end(int error) {
+    if (error != 0) return close_now();
+    eof_ = true;
+    if (!discarding_) finish_input();
+    update();
+}
+
+// ---- from bytes to lines
+
+void LineConnection::cut_lines() {
+    if (skipping_) skip_rest_of_line();
+    if (skipping_ || !buffer_ || buffer_.size() == 0) return;
+    if (!greeted_ && !greet()) return make_room();
+    const std::size_t used = buffer_.size();
+    const void* last = ::memrchr(buffer_.data() + searched_, '\n', used - searched_);
+    if (!last) {
+        searched_ = used;
+        if (used > server_.limits.line_bytes_max) return drop_partial_line();
+        return make_room();
+    }
+    const std::size_t complete = static_cast<std::size_t>(static_cast<const char*>(last) - buffer_.data()) + 1;
+    const std::size_t tail = used - complete;
+    core::BufferRef lines = std::move(buffer_);
+    searched_ = 0;
+    if (tail > 0) {
+        buffer_ = server_.pools.acquire(std::max(next_capacity_, tail * 2));
+        std::memcpy(buffer_.data(), lines.data() + complete, tail);
+        buffer_.set_size(tail);
+        searched_ = tail;
+    }
+    lines.set_size(complete);
+    if (complete > server_.limits.line_bytes_max) {
+        split_long_lines(std::move(lines));
+    } else {
+        hand_over(std::move(lines));
+    }
+    if (buffer_ && buffer_.size() > server_.limits.line_bytes_max) drop_partial_line();
+}
+
+void LineConnection::make_room() {
+    if (!buffer_ || buffer_.size() < buffer_.capacity()) return;
+    const std::size_t used = buffer_.size();
+    core::BufferRef larger = server_.pools.acquire(std::max(next_capacity_, used * 2));
+    std::memcpy(larger.data(), buffer_.data(), used);
+    larger.set_size(used);
+    buffer_ = std::move(larger);
+}
+
+// Lines longer than the limit are taken out; what stands between them goes on as it is.
+void LineConnection::split_long_lines(core::BufferRef lines) {
+    const std::string_view text = lines.view();
+    std::size_t begin = 0;  // of what is not yet handed over
+    std::size_t at = 0;
+    const auto flush = [&](std::size_t end) {
+        if (end == begin || closing_ || discarding_) return;
+        core::BufferRef part = server_.pools.acquire(end - begin);
+        std::memcpy(part.data(), text.data() + begin, end - begin);
+        part.set_size(end - begin);
+        hand_over(std::move(part));
+    };
+    while (at < text.size()) {
+        const std::size_t end = std::min(text.find('\n', at), text.size() - 1) + 1;
+        const std::size_t bytes = end - at - (text[end - 1] == '\n' ? 1 : 0);
+        if (bytes > server_.limits.line_bytes_max) {
+            flush(at);
+            begin = end;
+            reject_long_line();
+        }
+        at = end;
+    }
+    if (begin == 0) return hand_over(std::move(lines));
+    flush(text.size());
+}
+
+void LineConnection::reject_long_line() {
+    const std::size_t limit = server_.limits.line_bytes_max;
+    ++lines_;
+    ++server_.counters.lines;
+    spans_.push_back(Span{lines_, 0, true});
+    reject(lines_, core::Error(core::ErrorCode::kPayloadTooLarge,
+                               "line exceeds socket.line_bytes_max " + std::to_string(limit))
+                       .bound(static_cast<std::int64_t>(limit)));
+    settle();
+}
+
+// The line is still coming: what is there of it goes, and the rest when it comes.
+void LineConnection::drop_partial_line() {
+    reject_long_line();
+    buffer_.set_size(0);
+    searched_ = 0;
+    skipping_ = true;
+}
+
+void LineConnection::skip_rest_of_line() {
+    const void* end = std::memchr(buffer_.data(), '\n', buffer_.size());
+    if (!end) {
+        buffer_.set_size(0);
+        return;
+    }
+    const std::size_t gone = static_cast<std::size_t>(static_cast<const char*>(end) - buffer_.data()) + 1;
+    const std::size_t rest = buffer_.size() - gone;
+    std::memmove(buffer_.data(), buffer_.data() + gone, rest);
+    buffer_.set_size(rest);
+    skipping_ = false;
+    searched_ = 0;
+}
+
+void LineConnection::hand_over(core::BufferRef lines) {
+    LineBatch batch;
+    batch.connection = token();
+    batch.first_line = lines_ + 1;
+    batch.line_count = count_lines(lines.view());
+    if (lines.view().back() != '\n') ++batch.line_count;
+    lines_ += batch.line_count;
+    server_.counters.lines += batch.line_count;
+    spans_.push_back(Span{lines_, lines.size(), false});
+    unacked_bytes_ += lines.size();
+    // simdjson may look behind the end: whatever an earlier use left there is no secret of another
+    // client's, but zeros make runs repeatable.
+    std::memset(lines.data() + lines.size(), 0, core::kPaddingBytes);
+    batch.lines = std::move(lines);
+    server_.handler.on_lines(std::move(batch));
+}
+
+void LineConnection::finish_input() {
+    if (!skipping_ && buffer_ && buffer_.size() > 0 && (greeted_ || greet()) && buffer_ && buffer_.size() > 0) {
+        core::BufferRef last = std::move(buffer_);
+        searched_ = 0;
+        hand_over(std::move(last));
+    }
+    buffer_ = {};
+}
+
+// ---- hello
+
+// False while the first line is not complete, or when the client was refused.
+bool LineConnection::greet() {
+    const std::string_view text = buffer_.view();
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos && text.size() < kHelloBytesMax && !eof_) return false;
+    const std::string_view line = text.substr(0, end);
+    LineHello hello;
+    std::string key;
+    if (looks_like_hello(line.substr(0, kHelloBytesMax)) && !read_hello(line, hello, key)) return false;
+    hello.api_key = key;
+    acks_ = hello.acks;
+    greeted_ = true;
+    if (auto ok = server_.handler.on_hello(token(), hello, peer_, context_); !ok) {
+        refuse(ok.error());
+        return false;
+    }
+    accepted_ = true;
+    if (hello.sent) {
+        const std::size_t gone = std::min(line.size() + 1, text.size());
+        const std::size_t rest = text.size() - gone;
+        std::memmove(buffer_.data(), buffer_.data() + gone, rest);
+        buffer_.set_size(rest);
+    }
+    searched_ = 0;
+    return buffer_.size() > 0;
+}
+
+bool LineConnection::read_hello(std::string_view line, LineHello& hello, std::string& key) {
+    const auto bad = [&](std::string text) {
+        greeted_ = true;
+        refuse(core::Error(core::ErrorCode::kValidation, "hello: " + std::move(text)).in("hello"));
+        return false;
+    };
+    if (line.size() > kHelloBytesMax) return bad("the line exceeds 4096 bytes");
+    simdjson::dom::parser parser;
+    simdjson::dom::object outer, inner;
+    if (parser.parse(line.data(), line.size()).get(outer)) return bad("the line is not JSON");
+    if (outer["hello"].get(inner) || outer.size() != 1) return bad("write {\"hello\":{\"apiKey\":\"K\",\"acks\":\"batch|none\"}}");
+    hello.sent = true;
+    for (const auto [name, value] : inner) {
+        std::string_view text;
+        if (value.get(text)) return bad("a member is not a string");
+        if (name == "apiKey") {
+            key = text;
+        } else if (name == "acks" && (text == "batch" || text == "none")) {
+            hello.acks = text == "none" ? AckMode::kNone : AckMode::kBatch;
+        } else {
+            return bad(name == "acks" ? "acks is neither batch nor none" : "knows only apiKey and acks");
+        }
+    }
+    return true;
+}
+
+void LineConnection::refuse(const core::Error& error) {
+    ++server_.counters.refused;
+    out_.append(R"({"error":)");
+    out_.append(error_object(error));
+    out_.append("}\n");
+    discarding_ = true;
+    acked_ = lines_;
+    server_.reactor.mark_dirty(stream_);
+}
+
+// ---- answers
+
+void LineConnection::ack(std::uint64_t lines, std::string_view durability) {
+    for (std::size_t i = 0; i < spans_.size() && spans_[i].last_line <= lines; ++i) spans_[i].done = true;
+    acked_ = std::max(acked_, std::min(lines, lines_));
+    if (durability_ != durability) durability_ = durability;
+    settle();
+}
+
+// Moves the ack over what is done at the front.
+void LineConnection::settle() {
+    while (!spans_.empty() && spans_.front().done) {
+        acked_ = std::max(acked_, spans_.front().last_line);
+        unacked_bytes_ -= spans_.front().bytes;
+        spans_.pop_front();
+    }
+    server_.reactor.mark_dirty(stream_);
+}
+
+void LineConnection::reject(std::uint64_t line, const core::Error& error) {
+    ++server_.counters.rejected_lines;
+    char digits[24];
+    out_.append(R"({"reject":{"line":)");
+    out_.append({digits, static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, line).ptr - digits)});
+    out_.append(R"(,"error":)");
+    out_.append(error_object(error));
+    out_.append("}}\n");
+    server_.reactor.mark_dirty(stream_);
+}
+
+void LineConnection::on_flush() {
+    // All acks of a duty cycle are one line: the last says it all.
+    if (acks_ == AckMode::kBatch && acked_ > ack_sent_ && !discarding_) {
+        ack_sent_ = acked_;
+        char digits[24];
+        out_.append(R"({"ack":)");
+        out_.append({digits, static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, acked_).ptr - digits)});
+        out_.append(R"(,"durability":")");
+        out_.append(durability_.empty() ? std::string_view("none") : std::string_view(durability_));
+        out_.append("\"}\n");
+    }
+    if (!out_.empty() && !out_.sending()) {
+        out_.begin_send(vector_);
+        last_sent_ns_ = server_.reactor.now_ns();
+        server_.reactor.send(stream_, vector_);
+    }
+    update();
+}
+
+void LineConnection::on_sent(std::size_t bytes) {
+    out_.sent(bytes);
+    server_.counters.bytes_out += bytes;
+    last_sent_ns_ = server_.reactor.now_ns();
+    if (!out_.empty()) server_.reactor.mark_dirty(stream_);
+    update();
+}
+
+void LineConnection::on_send_failed(int) { close_now(); }
+
+// ---- what to wait for, and the end
+
+bool LineConnection::may_read() const {
+    const LineLimits& limits = server_.limits;
+    return !server_.paused && !server_.draining && lines_ - acked_ < limits.unacked_lines_max &&
+           unacked_bytes_ < limits.unacked_bytes_max && out_.bytes() < limits.out_bytes_max;
+}
+
+void LineConnection::update() {
+    if (closing_) return;
+    finish_output();
+    if (closing_) return;
+    ReactorImpl& reactor = server_.reactor;
+    const bool wants = !eof_ && (lingering_ || discarding_ || may_read());
+    if (!wants) {
+        reactor.stop_receive(stream_);
+    } else if (!reactor.receiving(stream_)) {
+        if (discarding_ && buffer_) buffer_.set_size(0);
+        if (!buffer_) buffer_ = server_.pools.acquire(std::max(next_capacity_, kColdBytes));
+        make_room();
+        reactor.receive_into(stream_, buffer_.data() + buffer_.size(), buffer_.capacity() - buffer_.size());
+    }
+    std::int64_t at = std::numeric_limits<std::int64_t>::max();
+    if (lingering_) {
+        at = linger_until_ns_;
+    } else {
+        if (out_.sending()) at = last_sent_ns_ + server_.limits.write_ms_max * kNsPerMs;
+        if (server_.limits.idle_ms_max > 0 && wants) at = std::min(at, last_active_ns_ + server_.limits.idle_ms_max * kNsPerMs);
+    }
+    reactor.set_deadline(stream_, at == std::numeric_limits<std::int64_t>::max() ? 0 : at);
+}
+
+void LineConnection::on_deadline() {
+    const std::int64_t now = server_.reactor.now_ns();
+    if (lingering_ || (out_.sending() && now >= last_sent_ns_ + server_.limits.write_ms_max * kNsPerMs)) return close_now();
+    if (server_.limits.idle_ms_max > 0 && now >= last_active_ns_ + server_.limits.idle_ms_max * kNsPerMs &&
+        acked_ == lines_) {
+        return close_now();
+    }
+    last_active_ns_ = now;
+    update();
+}
+
+void LineConnection::finish_output() {
+    if (!out_.empty() || (acks_ == AckMode::kBatch && ack_sent_ < acked_ && !discarding_)) return;
+    const bool all_done = acked_ == lines_;
+    if (eof_ && all_done) return close_now();
+    if (lingering_ || !all_done || !(discarding_ || server_.draining)) return;
+    lingering_ = discarding_ = true;
+    linger_until_ns_ = server_.reactor.now_ns() + kLingerNs;
+    server_.reactor.shutdown_send(stream_);
+}
+
+void LineConnection::touch() {
+    if (!closing_) server_.reactor.mark_dirty(stream_);
+}
+
+void LineConnection::abort() {
+    if (!closing_) close_now();
+}
+
+void LineConnection::close_now() {
+    if (closing_) return;
+    closing_ = true;
+    server_.reactor.close(stream_);
+    const LineToken gone = token();
+    ++generation_;
+    if (accepted_) server_.handler.on_line_close(gone);
+}
+
+void LineConnection::on_closed() {
+    in_use_ = false;
+    buffer_ = {};
+    out_.clear();
+    spans_.clear();
+    ++server_.counters.closed;
+    server_.give_back(*this);
+}
+
+}  // namespace millrace::io

@@ -1,0 +1,130 @@
+// What: one connection of the line protocol: received straight into the buffer that is handed over, cut
+//       at line ends, counted, acked.
+// Threads: the reactor's. Lifetime: owned and used again by LineServerImpl's pool.
+// Limits: LineLimits. Failure: a refused hello gets an error line; a broken socket just ends.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/buffer.h"
+#include "io/fifo.h"
+#include "io/line_server.h"
+#include "io/out_queue.h"
+#include "io/reactor_impl.h"
+
+namespace millrace::io {
+
+class LineServerImpl;
+
+class LineConnection final : public StreamHandler {
+public:
+    LineConnection(LineServerImpl& server, std::uint32_t index);
+
+    bool start(int socket, const Peer& peer);
+    std::uint32_t index() const { return index_; }
+    std::uint32_t generation() const { return generation_; }
+    bool in_use() const { return in_use_; }
+    std::uint64_t context() const { return context_; }
+
+    void ack(std::uint64_t lines, std::string_view durability);
+    void reject(std::uint64_t line, const core::Error& error);
+    void touch();
+    void abort();
+
+    void on_bytes(char* data, std::size_t bytes) override;
+    void on_filled(std::size_t bytes) override;
+    void on_receive_end(int error) override;
+    void on_receive_idle() override;
+    void on_sent(std::size_t bytes) override;
+    void on_send_failed(int error) override;
+    void on_deadline() override;
+    void on_flush() override;
+    void on_closed() override;
+
+private:
+    // Lines that were handed over or rejected together, in order, until they are acked.
+    struct Span {
+        std::uint64_t last_line = 0;
+        std::size_t bytes = 0;
+        bool done = false;
+    };
+
+    void cut_lines();
+    bool greet();
+    bool read_hello(std::string_view line, LineHello& hello, std::string& key);
+    void hand_over(core::BufferRef lines);
+    void split_long_lines(core::BufferRef lines);
+    void skip_rest_of_line();
+    void make_room();
+    void reject_long_line();
+    void drop_partial_line();
+    void finish_input();
+    void settle();
+    void refuse(const core::Error& error);
+    bool may_read() const;
+    void update();
+    void finish_output();
+    void close_now();
+    LineToken token() const { return LineToken{index_, generation_}; }
+
+    LineServerImpl& server_;
+    const std::uint32_t index_;
+    std::uint32_t generation_ = 0;
+    bool in_use_ = false;
+    StreamId stream_;
+    Peer peer_;
+    std::uint64_t context_ = 0;
+    AckMode acks_ = AckMode::kBatch;
+
+    bool greeted_ = false;
+    bool accepted_ = false;   // the handler took the hello: it hears of the close
+    bool skipping_ = false;   // inside a line that is too long
+    bool eof_ = false;
+    bool discarding_ = false; // nothing more is handed over
+    bool lingering_ = false;
+    bool closing_ = false;
+
+    core::BufferRef buffer_;          // being received into; begins with a line's first byte
+    std::size_t searched_ = 0;        // bytes of it known to hold no line end
+    std::size_t next_capacity_ = 0;
+    std::uint64_t lines_ = 0;         // counted so far
+    std::uint64_t acked_ = 0;
+    std::size_t unacked_bytes_ = 0;
+    Fifo<Span> spans_;
+    std::uint64_t ack_sent_ = 0;
+    std::string durability_;
+    std::int64_t last_active_ns_ = 0;
+    std::int64_t last_sent_ns_ = 0;
+    std::int64_t linger_until_ns_ = 0;
+    OutQueue out_;
+    SendVector vector_;
+};
+
+class LineServerImpl final : public AcceptHandler {
+public:
+    LineServerImpl(Reactor& reactor, LineHandler& handler, const LineLimits& limits);
+    ~LineServerImpl() override;
+    void on_accept(int socket, const Peer& peer) override;
+    void give_back(LineConnection& connection);
+    LineConnection* find(LineToken token) const;
+    void touch_all();
+    void close_all();
+
+    ReactorImpl& reactor;
+    LineHandler& handler;
+    const LineLimits limits;
+    SizedPools pools;
+    LineCounters counters;
+    bool paused = false;
+    bool draining = false;
+    std::size_t open_connections = 0;
+
+private:
+    std::vector<std::unique_ptr<LineConnection>> connections_;
+    std::vector<std::uint32_t> free_;
+};
+
+}  // namespace millrace::io

@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+"""Goal: health, metrics, drain, configuration and refusals to start are as API.md says.
+Method: one process per question where the question is about starting and ending."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import harness
+
+METRICS = (
+    "scripts_events_received_total", "scripts_events_processed_total", "script_events_processed_total",
+    "script_event_processing_duration_seconds", "script_event_queue_size", "script_events_dropped_total",
+    "script_event_queue_time_seconds", "script_dlq_entries", "script_dlq_pending_retries",
+    "script_dlq_retries_total")
+
+
+class Running(harness.ServerCase):
+    def test_health_and_readiness(self):
+        self.assertEqual(self.server.get("/healthz").status, 200)
+        self.assertEqual(self.server.get("/readyz").status, 200)
+
+    def test_the_ready_line(self):
+        ready = self.server.ready
+        self.assertEqual(set(ready) >= {"ready", "http", "socket", "unix", "data", "pid"}, True, ready)
+        self.assertEqual(ready["pid"], self.server.process.pid)
+        self.assertTrue(os.path.samefile(ready["data"], self.server.data))
+        self.assertTrue(os.path.exists(ready["unix"]))
+
+    def test_metric_names(self):
+        pattern = self.unique("m.")
+        script = self.server.create_script("return function() error('x') end")
+        subscription = self.server.subscribe(pattern, script, retry={
+            "maxRetries": 1, "initialDelayMs": 1, "jitter": False})
+        placed = self.server.send_event(pattern)
+        self.server.wait_executions(1, ("dead",), eventId=placed["eventId"])
+        reply = self.server.get("/metrics")
+        self.assertEqual(reply.status, 200)
+        self.assertIn("text/plain", reply.headers["content-type"])
+        text = reply.body.decode()
+        for name in METRICS:
+            self.assertRegex(text, rf"(?m)^# TYPE {name} \w+$", name)
+        self.assertRegex(text, r'(?m)^script_event_processing_duration_seconds_bucket\{.*le="\+Inf".*\} \d+$')
+        self.assertEqual(self.server.metric("script_events_dropped_total"), 0)
+        self.assertGreaterEqual(self.server.metric("script_dlq_retries_total"), 1)
+        del subscription
+
+    def test_metric_labels_stay_bounded(self):
+        body = [{"pattern": f"card.{n}"} for n in range(5000)]
+        self.assertEqual(self.server.post("/v2/events?ids=0", body).status, 202)
+        lines = [l for l in self.server.get("/metrics").body.decode().splitlines()
+                 if l.startswith("scripts_events_received_total{")]
+        self.assertLess(len(lines), 3000)
+        self.assertGreaterEqual(self.server.metric("scripts_events_received_total"), 5000)
+
+    def test_logs_are_json_lines_on_stderr(self):
+        lines = [l for l in self.server.log().splitlines() if l.strip()]
+        self.assertTrue(lines)
+        for line in lines[-20:]:
+            json.loads(line)
+
+    def test_head_and_unknown_routes(self):
+        self.assert_error(self.server.get("/v2/nothing"), 404, "NOT_FOUND")
+        self.assert_error(self.server.request("DELETE", "/v2/events"), 405, "METHOD_NOT_ALLOWED")
+
+
+class Stopping(unittest.TestCase):
+    def start(self, **options):
+        server = harness.Server(**options)
+        self.addCleanup(server.close)
+        return server.start()
+
+    def test_sigterm_answers_what_it_took_and_ends_with_zero(self):
+        server = self.start()
+        statuses = []
+
+        def post(n):
+            try:
+                statuses.append(server.post("/v2/events", [{"pattern": "d.e"}] * 500).status)
+            except OSError:
+                statuses.append(None)  # refused while draining: it was not acknowledged
+        threads = [threading.Thread(target=post, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        server.stop()
+        for thread in threads:
+            thread.join()
+        self.assertTrue(set(statuses) <= {202, 503, None}, statuses)
+        server.start()
+        seen = server.metric("scripts_events_received_total")
+        del seen
+        count, cursor = 0, ""
+        while cursor is not None:
+            page = server.get("/v2/events?limit=1000&pattern=d.e" + (f"&cursor={cursor}" if cursor else "")).json()
+            count += len(page["items"])
+            cursor = page["next"] or None
+        self.assertGreaterEqual(count, 500 * statuses.count(202))
+
+    def test_the_port_is_free_after_the_end(self):
+        server = self.start()
+        address = (server.host, server.port)
+        server.stop()
+        with self.assertRaises(OSError):
+            socket.create_connection(address, timeout=2).close()
+
+    def test_idle_connections_do_not_hold_up_the_end(self):
+        server = self.start()
+        idle = [server.raw_connection() for _ in range(5)]
+        line = harness.LineClient(server)
+        began = time.monotonic()
+        server.stop()
+        self.assertLess(time.monotonic() - began, 10)
+        line.close()
+        for connection in idle:
+            connection.close()
+
+    def test_a_second_sigterm_ends_at_once(self):
+        server = self.start()
+        script = server.create_script("return function() while true do end end", timeoutMs=25000)
+        server.subscribe("hang", script, retry={"maxRetries": 0})
+        server.send_event("hang")
+        server.signal(signal.SIGTERM)
+        server.signal(signal.SIGTERM)
+        began = time.monotonic()
+        server.wait(20)
+        self.assertLess(time.monotonic() - began, 10)
+
+    def test_sigint_also_drains(self):
+        server = self.start()
+        server.send_event("x")
+        server.signal(signal.SIGINT)
+        self.assertEqual(server.wait(), 0)
+
+
+class Starting(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def serve(self, *args, env=None, data=None, listen="127.0.0.1:0"):
+        """Starts a server that is expected to refuse; returns (exit code, stderr)."""
+        command = [harness.BINARY, "serve", "--listen", listen, "--socket", "127.0.0.1:0",
+                   "--data", data or os.path.join(self.folder.name, "d"), *args]
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=40, env=dict(os.environ, **(env or {})))
+        except subprocess.TimeoutExpired as late:
+            self.fail(f"it did not refuse: {command}; stderr {late.stderr!r}")
+        return done.returncode, done.stderr.decode(errors="replace")
+
+    def test_unknown_options_are_usage_errors(self):
+        for args in (("--bogus",), ("--shards", "x"), ("--durability", "maybe"), ("--shards", "0"),
+                     ("--lanes", "100000"), ("--listen", "nowhere"), ("--set", "no.such.key=1")):
+            code, text = self.serve(*args)
+            self.assertIn(code, (1, 2), (args, code, text))
+            self.assertNotIn("Aborted", text)
+            self.assertTrue(text.strip(), args)
+
+    def test_bad_configuration_names_the_key(self):
+        path = os.path.join(self.folder.name, "m.toml")
+        for text, mention in (("[retry]\nmax_retries = \"many\"\n", "max_retries"), ("[[[\n", ""),
+                              ("[no_such_section]\na = 1\n", "no_such_section")):
+            with open(path, "w") as file:
+                file.write(text)
+            code, error = self.serve("--config", path)
+            self.assertIn(code, (1, 2), (text, error))
+            self.assertIn(mention, error)
+        code, error = self.serve("--config", "/no/such/file.toml")
+        self.assertIn(code, (1, 2))
+        self.assertIn("/no/such/file.toml", error)
+
+    def test_bad_environment_names_the_variable(self):
+        for name, value in (("EVENT_RETRY_MAX_RETRIES", "many"), ("EVENT_RETRY_INITIAL_DELAY", "soon"),
+                            ("EVENT_WORKER_COUNT", "-3")):
+            code, error = self.serve(env={name: value})
+            self.assertIn(code, (1, 2), (name, error))
+            self.assertIn(name, error)
+
+    def test_the_event_variables_are_obeyed(self):
+        server = harness.Server(env={"EVENT_RETRY_MAX_RETRIES": "7", "EVENT_RETRY_INITIAL_DELAY": "500ms",
+                                     "EVENT_RETRY_MAX_DELAY": "1h", "EVENT_RETRY_BACKOFF_FACTOR": "3",
+                                     "EVENT_BUFFER_SIZE": "2000", "EVENT_WORKER_COUNT": "2"})
+        self.addCleanup(server.close)
+        server.start()
+        subscription = server.subscribe("a", server.create_script("return function() end"))
+        retry = server.get(f"/v2/subscriptions/{subscription}").json()["retry"]
+        self.assertEqual((retry["maxRetries"], retry["initialDelayMs"], retry["maxDelayMs"], retry["backoffFactor"]),
+                         (7, 500, 3_600_000, 3), retry)
+
+    def test_a_busy_port_is_a_clear_error(self):
+        busy = socket.socket()
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        self.addCleanup(busy.close)
+        address = "127.0.0.1:%d" % busy.getsockname()[1]
+        code, error = self.serve(listen=address)
+        self.assertEqual(code, 1, error)
+        self.assertIn(address.rsplit(":")[1], error)
+        self.assertRegex(error.lower(), "in use|busy")
+
+    def test_two_servers_can_not_share_a_port(self):
+        server = harness.Server()
+        self.addCleanup(server.close)
+        server.start()
+        code, error = self.serve(listen=server.ready["http"])
+        self.assertEqual(code, 1, error)
+
+    def test_a_locked_folder_is_a_clear_error(self):
+        server = harness.Server()
+        self.addCleanup(server.close)
+        server.start()
+        code, error = self.serve(data=server.data)
+        self.assertEqual(code, 1, error)
+        self.assertRegex(error.lower(), "lock|running")
+        self.assertEqual(server.get("/healthz").status, 200)
+
+    def test_a_folder_that_can_not_be_made(self):
+        path = os.path.join(self.folder.name, "file")
+        open(path, "w").close()
+        code, error = self.serve(data=path)
+        self.assertEqual(code, 1, error)
+        self.assertIn(path, error)
+
+    def test_other_addresses_need_a_key(self):
+        code, error = self.serve(listen="0.0.0.0:0")
+        self.assertIn(code, (1, 2), error)
+        self.assertRegex(error, "key|loopback")
+
+    def test_configuration_file_environment_flags_in_that_order(self):
+        path = os.path.join(self.folder.name, "m.toml")
+        with open(path, "w") as file:
+            file.write("[retry]\nmax_retries = 5\ninitial_delay = \"2s\"\n")
+        server = harness.Server(args=["--config", path, "--set", "retry.max_retries=9"],
+                                env={"MILLRACE_RETRY_MAX_RETRIES": "8", "MILLRACE_RETRY_INITIAL_DELAY": "3s"})
+        self.addCleanup(server.close)
+        server.start()
+        subscription = server.subscribe("a", server.create_script("return function() end"))
+        retry = server.get(f"/v2/subscriptions/{subscription}").json()["retry"]
+        self.assertEqual((retry["maxRetries"], retry["initialDelayMs"]), (9, 3000), retry)
+
+    def test_durability_levels_are_told(self):
+        for level in ("os", "memory"):
+            server = harness.Server(args=["--durability", level])
+            try:
+                server.start()
+                reply = server.post("/v2/events", {"pattern": "a"})
+                self.assertEqual(reply.json()["durability"], level)
+            finally:
+                server.close()
+
+
+if __name__ == "__main__":
+    unittest.main()

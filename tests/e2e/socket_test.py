@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Goal: the NDJSON socket, TCP and Unix, acknowledges what is durable and names what is wrong.
+Method: a plain line client; what was acknowledged is read back over HTTP."""
+import json
+import unittest
+
+import harness
+
+
+class LineSocket(harness.ServerCase):
+    def client(self, unix=False):
+        client = harness.LineClient(self.server, unix)
+        self.addCleanup(client.close)
+        return client
+
+    def test_acks_count_durable_lines(self):
+        for unix in (False, True):
+            with self.subTest(unix=unix):
+                client = self.client(unix)
+                ids = [self.unique("line") for _ in range(100)]
+                client.send(*({"eventId": i, "pattern": "s.l"} for i in ids))
+                rejects, ack = client.read_until_ack(100)
+                self.assertEqual(rejects, [])
+                self.assertEqual((ack["ack"], ack["durability"]), (100, "fsync"))
+                for event_id in (ids[0], ids[99]):
+                    self.assertEqual(self.server.get(f"/v2/events/{event_id}").status, 200)
+
+    def test_hello_is_taken_and_not_counted_as_an_event(self):
+        client = self.client()
+        event_id = self.unique("hello")
+        client.send({"hello": {"acks": "batch"}}, {"eventId": event_id, "pattern": "s.h"})
+        rejects, _ = client.read_until_ack(1)
+        self.assertEqual(rejects, [])
+        self.assertEqual(self.server.get(f"/v2/events/{event_id}").status, 200)
+
+    def test_no_acks_when_asked_for_none(self):
+        client = self.client()
+        event_id = self.unique("quiet")
+        client.send({"hello": {"acks": "none"}}, {"eventId": event_id, "pattern": "s.q"},
+                    b'{"broken":')
+        answer = client.read()
+        while "reject" not in answer:  # rejects are still told
+            self.assertNotIn("ack", answer)
+            answer = client.read()
+        harness.wait_until("the event", lambda: self.server.get(f"/v2/events/{event_id}").status == 200)
+
+    def test_rejects_name_the_line_and_the_connection_lives_on(self):
+        client = self.client()
+        good = [self.unique("rj") for _ in range(2)]
+        client.send({"eventId": good[0], "pattern": "s.r"}, b'{"pattern":', {"payload": {}},
+                    {"eventId": good[1], "pattern": "s.r"})
+        rejects, _ = client.read_until_ack(4)
+        self.assertEqual([r["line"] for r in rejects], [2, 3])
+        for reject in rejects:
+            self.assertEqual(reject["error"]["code"], "VALIDATION_ERROR")
+        self.assertIn("pattern", rejects[1]["error"]["message"])
+        for event_id in good:
+            self.assertEqual(self.server.get(f"/v2/events/{event_id}").status, 200)
+
+    def test_a_line_over_the_limit_is_skipped(self):
+        client = self.client()
+        event_id = self.unique("over")
+        client.send(b'{"pattern":"s.o","payload":{"t":"' + b"x" * (3 << 20) + b'"}}',
+                    {"eventId": event_id, "pattern": "s.o"})
+        rejects, _ = client.read_until_ack(2)
+        self.assertEqual([r["line"] for r in rejects], [1])
+        self.assertEqual(rejects[0]["error"]["code"], "PAYLOAD_TOO_LARGE")
+        self.assertEqual(self.server.get(f"/v2/events/{event_id}").status, 200)
+
+    def test_lines_in_small_pieces(self):
+        client = self.client()
+        text = json.dumps({"eventId": self.unique("pc"), "pattern": "s.p", "payload": {"t": "\u00e9"}})
+        for byte in (text + "\r\n").encode():
+            client.socket.sendall(bytes([byte]))
+        rejects, ack = client.read_until_ack(1)
+        self.assertEqual((rejects, ack["ack"]), ([], 1))
+
+    def test_duplicates_are_acknowledged_and_not_logged_again(self):
+        client = self.client()
+        event_id = self.unique("sd")
+        client.send(*[{"eventId": event_id, "pattern": "s.d"}] * 5)
+        rejects, _ = client.read_until_ack(5)
+        self.assertEqual(rejects, [])
+        items = self.server.get("/v2/events?pattern=s.d&limit=100").json()["items"]
+        self.assertEqual([e["eventId"] for e in items], [event_id])
+
+    def test_a_half_line_at_the_end_is_no_event(self):
+        client = harness.LineClient(self.server)
+        whole, half = self.unique("whole"), self.unique("half")
+        client.send({"eventId": whole, "pattern": "s.e"})
+        client.read_until_ack(1)
+        client.socket.sendall(json.dumps({"eventId": half, "pattern": "s.e"})[:-5].encode())
+        client.close()
+        self.assertEqual(self.server.get(f"/v2/events/{whole}").status, 200)
+        self.assertEqual(self.server.get(f"/v2/events/{half}").status, 404)
+
+    def test_many_lines_through_many_connections(self):
+        clients = [self.client(unix=n % 2 == 0) for n in range(8)]
+        name = self.unique("many.")
+        for client in clients:
+            client.send(*({"eventId": f"{name}-{id(client)}-{n}", "pattern": name} for n in range(500)))
+        for client in clients:
+            rejects, _ = client.read_until_ack(500)
+            self.assertEqual(rejects, [])
+        seen, cursor = 0, ""
+        while cursor is not None:
+            body = self.server.get(f"/v2/events?pattern={name}&limit=1000" +
+                                   (f"&cursor={cursor}" if cursor else "")).json()
+            seen += len(body["items"])
+            cursor = body["next"] or None
+        self.assertEqual(seen, 4000)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,177 @@
+#include "tests/io/edge_world.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace millrace::io {
+
+namespace {
+
+int connect_kernel(const Address& to) {
+    if (to.family == Address::Family::kUnix) {
+        const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_un un{};
+        un.sun_family = AF_UNIX;
+        std::memcpy(un.sun_path, to.path.data(), to.path.size());
+        if (::connect(socket, reinterpret_cast<sockaddr*>(&un), sizeof un) == 0) return socket;
+        ::close(socket);
+        return -1;
+    }
+    const int socket = ::socket(to.family == Address::Family::kIpv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_storage where{};
+    socklen_t bytes = sizeof(sockaddr_in);
+    if (to.family == Address::Family::kIpv6) {
+        sockaddr_in6 in{};
+        in.sin6_family = AF_INET6;
+        in.sin6_port = htons(to.port);
+        std::memcpy(&in.sin6_addr, to.ip.data(), 16);
+        std::memcpy(&where, &in, sizeof in);
+        bytes = sizeof in;
+    } else {
+        sockaddr_in in{};
+        in.sin_family = AF_INET;
+        in.sin_port = htons(to.port);
+        std::memcpy(&in.sin_addr, to.ip.data(), 4);
+        std::memcpy(&where, &in, sizeof in);
+    }
+    if (::connect(socket, reinterpret_cast<sockaddr*>(&where), bytes) == 0) return socket;
+    ::close(socket);
+    return -1;
+}
+
+}  // namespace
+
+EdgeWorld::EdgeWorld(World its_kind) : kind(its_kind) {
+    ReactorOptions options;
+    options.receive_buffers = 64;
+    options.receive_buffer_bytes = 4096;
+    if (kind == World::kMemory) {
+        reactor = Reactor::create_on(network.make_backend(options), options, clock);
+        return;
+    }
+    options.backend = kind == World::kEpoll ? BackendChoice::kEpoll : BackendChoice::kIoUring;
+    auto made = Reactor::create(options, clock);
+    if (made) reactor = std::move(*made);
+    EXPECT_TRUE(reactor) << (made ? "" : made.error().message);
+}
+
+EdgeWorld::~EdgeWorld() {
+    for (const Client& client : clients_) {
+        if (kind != World::kMemory && client.socket >= 0) ::close(client.socket);
+    }
+}
+
+bool EdgeWorld::pump_until(const std::function<bool()>& condition) {
+    for (int i = 0; i < 4000; ++i) {
+        if (condition()) return true;
+        reactor->poll(kind == World::kMemory ? 0 : 500);
+        for (Client& client : clients_) pull(client);
+    }
+    return condition();
+}
+
+void EdgeWorld::settle() {
+    const int quiet_wanted = kind == World::kMemory ? 3 : 6;
+    for (int quiet = 0; quiet < quiet_wanted;) {
+        const std::size_t handled = reactor->poll(kind == World::kMemory ? 0 : 1000);
+        for (Client& client : clients_) pull(client);
+        quiet = handled == 0 ? quiet + 1 : 0;
+    }
+}
+
+void EdgeWorld::advance_ms(std::int64_t ms) {
+    clock.advance_us(ms * 1000);
+    settle();
+}
+
+int EdgeWorld::connect(const Address& to) {
+    Client client;
+    client.socket = kind == World::kMemory ? network.connect(to) : connect_kernel(to);
+    EXPECT_GE(client.socket, 0) << to.to_string();
+    clients_.push_back(std::move(client));
+    return static_cast<int>(clients_.size() - 1);
+}
+
+void EdgeWorld::write(int index, std::string_view bytes) {
+    Client& client = clients_[static_cast<std::size_t>(index)];
+    if (kind == World::kMemory) return network.write(client.socket, bytes);
+    client.unsent.append(bytes);
+    pull(client);
+}
+
+const std::string& EdgeWorld::received(int index) {
+    Client& client = clients_[static_cast<std::size_t>(index)];
+    pull(client);
+    return client.received;
+}
+
+void EdgeWorld::forget(int index) { clients_[static_cast<std::size_t>(index)].received.clear(); }
+
+void EdgeWorld::finish(int index) {
+    Client& client = clients_[static_cast<std::size_t>(index)];
+    pump_until([&] { return client.unsent.empty(); });
+    if (kind == World::kMemory) return network.finish(client.socket);
+    ::shutdown(client.socket, SHUT_WR);
+}
+
+void EdgeWorld::reset(int index) {
+    Client& client = clients_[static_cast<std::size_t>(index)];
+    if (kind == World::kMemory) return network.reset(client.socket);
+    const linger hard{1, 0};
+    ::setsockopt(client.socket, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    ::close(client.socket);
+    client.socket = -1;
+    client.ended = true;
+}
+
+bool EdgeWorld::ended(int index) {
+    Client& client = clients_[static_cast<std::size_t>(index)];
+    pull(client);
+    return client.ended;
+}
+
+void EdgeWorld::stop_reading(int index) {
+    clients_[static_cast<std::size_t>(index)].reading = false;
+    if (kind == World::kMemory) network.set_window(clients_[static_cast<std::size_t>(index)].socket, 4096);
+}
+
+void EdgeWorld::start_reading(int index) {
+    clients_[static_cast<std::size_t>(index)].reading = true;
+    if (kind == World::kMemory) network.set_window(clients_[static_cast<std::size_t>(index)].socket, ~std::size_t{0});
+}
+
+void EdgeWorld::pull(Client& client) {
+    if (client.socket < 0) return;
+    if (kind == World::kMemory) {
+        if (client.reading) client.received += network.read(client.socket);
+        client.ended = network.ended(client.socket) && network.readable(client.socket) == 0;
+        return;
+    }
+    while (!client.unsent.empty()) {
+        const ssize_t sent = ::send(client.socket, client.unsent.data(), client.unsent.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent <= 0) {
+            if (errno != EAGAIN) client.unsent.clear();  // nobody will read it any more
+            break;
+        }
+        client.unsent.erase(0, static_cast<std::size_t>(sent));
+    }
+    char buffer[16384];
+    while (client.reading && !client.ended) {
+        const ssize_t got = ::recv(client.socket, buffer, sizeof buffer, MSG_DONTWAIT);
+        if (got > 0) {
+            client.received.append(buffer, static_cast<std::size_t>(got));
+        } else {
+            client.ended = got == 0 || errno != EAGAIN;
+            break;
+        }
+    }
+}
+
+}  // namespace millrace::io

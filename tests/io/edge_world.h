@@ -1,0 +1,62 @@
+// A reactor with clients for tests: the same test body runs on memory, epoll and io_uring. Time is a
+// ManualClock; on the kernel's backends a pump gives the loopback a bounded chance to carry the bytes.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/clock.h"
+#include "io/memory_network.h"
+#include "io/reactor.h"
+
+namespace millrace::io {
+
+enum class World : std::uint8_t { kMemory, kEpoll, kIoUring };
+
+inline std::string world_name(const testing::TestParamInfo<World>& info) {
+    constexpr const char* kNames[] = {"memory", "epoll", "io_uring"};
+    return kNames[static_cast<std::size_t>(info.param)];
+}
+
+class EdgeWorld {
+public:
+    explicit EdgeWorld(World kind);
+    ~EdgeWorld();
+
+    // True once the condition holds; false when it did not come true in many cycles.
+    bool pump_until(const std::function<bool()>& condition);
+    void settle();  // cycles until nothing more can be expected to happen
+    void advance_ms(std::int64_t ms);
+
+    int connect(const Address& to);
+    void write(int client, std::string_view bytes);
+    const std::string& received(int client);  // all so far
+    void forget(int client);                  // clears received()
+    void finish(int client);
+    void reset(int client);
+    bool ended(int client);
+    void stop_reading(int client);   // from now on what arrives is left in the socket
+    void start_reading(int client);
+
+    const World kind;
+    core::ManualClock clock;
+    MemoryNetwork network;
+    std::unique_ptr<Reactor> reactor;
+
+private:
+    struct Client {
+        int socket = -1;
+        std::string received;
+        bool ended = false;
+        bool reading = true;
+        std::string unsent;
+    };
+    void pull(Client& client);
+    std::vector<Client> clients_;
+};
+
+}  // namespace millrace::io
