@@ -333,6 +333,16 @@ core::Result<SubscriptionRef> Registry::keep_subscription(Subscription&& subscri
     return shared;
 }
 
+core::Status Registry::restore_subscription(const SubscriptionRef& old) {
+    const RegistryRow row{std::string(kSubscriptionKind), row_id(old->tenant, old->id), old->version, old->updated_at_us,
+                          subscription_row(*old)};
+    const std::string audit = audit_entry("restore", kSubscriptionKind, old->id, old->version);
+    if (auto status = rows_.commit({&row, 1}, {}, clock_.wall_us(), old->tenant, audit); !status) return status;
+    subscriptions_[Key(old->tenant.value, old->id)] = old;
+    publish({.subscription_put = old});
+    return {};
+}
+
 core::Result<SubscriptionRef> Registry::remove_subscription(core::TenantId tenant, std::string_view id) {
     const SubscriptionRef subscription = find_subscription(tenant, id);
     if (!subscription) return not_found("subscription", id);

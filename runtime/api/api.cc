@@ -1,0 +1,152 @@
+#include "runtime/api/api.h"
+
+#include "io/error_body.h"
+#include "runtime/api/handlers.h"
+#include "runtime/api/services.h"
+#include "store/dead_letters.h"
+#include "store/retry_schedule.h"
+
+namespace millrace::runtime::api {
+namespace {
+
+using Handler = Answer (*)(Call&);
+
+struct HandlerRow {
+    RouteId id;
+    Handler handler;
+};
+
+// Every route of RouteOwner::kApi but the one that answers later.
+constexpr HandlerRow kHandlers[] = {
+    {RouteId::kListEvents, list_events},
+    {RouteId::kGetEvent, get_event},
+    {RouteId::kTraceEvent, trace_event},
+    {RouteId::kCreateScript, create_script},
+    {RouteId::kListScripts, list_scripts},
+    {RouteId::kGetScript, get_script},
+    {RouteId::kPutScript, put_script},
+    {RouteId::kDeleteScript, delete_script},
+    {RouteId::kListScriptVersions, list_script_versions},
+    {RouteId::kGetScriptVersion, get_script_version},
+    {RouteId::kCreateSubscription, create_subscription},
+    {RouteId::kListSubscriptions, list_subscriptions},
+    {RouteId::kMatchSubscriptions, match_subscriptions},
+    {RouteId::kGetSubscription, get_subscription},
+    {RouteId::kPatchSubscription, patch_subscription},
+    {RouteId::kDeleteSubscription, delete_subscription},
+    {RouteId::kListExecutions, list_executions},
+    {RouteId::kGetExecution, get_execution},
+    {RouteId::kListDeadLetters, list_dead_letters},
+    {RouteId::kReplayDeadLetters, replay_dead_letters},
+    {RouteId::kGetDeadLetter, get_dead_letter},
+    {RouteId::kDeleteDeadLetter, delete_dead_letter},
+    {RouteId::kReplayDeadLetter, replay_dead_letter},
+    {RouteId::kListRetries, list_retries},
+    {RouteId::kStartReplay, start_replay},
+    {RouteId::kListReplays, list_replays},
+    {RouteId::kGetReplay, get_replay},
+    {RouteId::kCancelReplay, cancel_replay},
+    {RouteId::kListAudit, list_audit},
+    {RouteId::kStats, stats},
+    {RouteId::kHealthz, healthz},
+    {RouteId::kReadyz, readyz},
+    {RouteId::kMetrics, metrics},
+    {RouteId::kOpenApi, open_api},
+};
+
+// Probes of load balancers and supervisors carry no key.
+bool needs_no_key(RouteId id) { return id == RouteId::kHealthz || id == RouteId::kReadyz; }
+
+}  // namespace
+
+struct Api::Impl {
+    Services& services;
+    io::Router router;
+    std::vector<Handler> handlers;  // by RouteId
+};
+
+std::optional<std::string> ApiRequest::query_value(std::string_view name) const {
+    io::Request view;
+    view.query = query;
+    return view.query_value(name);
+}
+
+ApiResponse error_response(const core::Error& error) {
+    ApiResponse response;
+    response.status = core::error_code_status(error.code);
+    response.body = io::error_body(error);
+    if (error.retry_after_seconds >= 0) {
+        response.headers.emplace_back("Retry-After", std::to_string(error.retry_after_seconds));
+    }
+    return response;
+}
+
+Api::Api(Services& services) : impl_(new Impl{services, {}, std::vector<Handler>(route_table().size())}) {
+    for (const Route& route : route_table()) {
+        impl_->router.add(route.method, route.path, static_cast<std::uint32_t>(route.id));
+    }
+    for (const HandlerRow& row : kHandlers) impl_->handlers.at(static_cast<std::size_t>(row.id)) = row.handler;
+    store::Database& database = services.database();
+    services.metrics().gauge_callback(core::Metric::kDlqEntries, [&database] {
+        return static_cast<double>(database.dead_letters().count());
+    });
+    services.metrics().gauge_callback(core::Metric::kDlqPendingRetries, [&database] {
+        return static_cast<double>(database.retries().count());
+    });
+    Registry& registry = services.registry();
+    services.metrics().gauge_callback(core::Metric::kSubscriptions, [&registry] {
+        return static_cast<double>(registry.snapshot()->subscriptions.size());
+    });
+    services.metrics().gauge_callback(core::Metric::kScripts, [&registry] {
+        return static_cast<double>(registry.snapshot()->scripts.size());
+    });
+}
+
+Api::~Api() = default;
+
+io::RouteOutcome Api::match(io::Method method, std::string_view path, io::RouteMatch& out) const {
+    return impl_->router.match(method, path, out);
+}
+
+ApiResponse Api::unmatched(io::Method method, const io::RouteMatch& match, std::string_view path) {
+    const std::string where = std::string(io::method_text(method)) + " " + std::string(path.substr(0, 256));
+    switch (match.outcome) {
+        case io::RouteOutcome::kMethodNotAllowed: {
+            ApiResponse response;
+            if (method == io::Method::kOptions) response.status = 204;
+            else response = error_response({core::ErrorCode::kMethodNotAllowed, where + ": allowed are " + match.allow});
+            response.headers.emplace_back("Allow", match.allow);
+            return response;
+        }
+        case io::RouteOutcome::kBadPath:
+            return error_response({core::ErrorCode::kValidation, where + ": the path is not well formed"});
+        case io::RouteOutcome::kNotFound:
+        case io::RouteOutcome::kFound: break;
+    }
+    return error_response({core::ErrorCode::kNotFound, where + ": there is no such resource; see /openapi.json"});
+}
+
+void Api::handle(ApiRequest&& request, Respond respond) {
+    const auto id = static_cast<RouteId>(request.match.route);
+    if (auto principal = authenticate(request); principal) {
+        request.principal = std::move(*principal);
+    } else if (!needs_no_key(id)) {
+        return respond(error_response(principal.error()));
+    }
+    Call call{impl_->services, request};
+    if (id == RouteId::kRunScript) return run_script(call, respond);
+    const Handler handler = impl_->handlers.at(static_cast<std::size_t>(id));
+    if (!handler) {
+        return respond(error_response({core::ErrorCode::kInternal, "api: the route has no handler on this thread"}));
+    }
+    auto answer = handler(call);
+    respond(answer ? std::move(*answer) : error_response(answer.error()));
+}
+
+core::Result<Principal> authenticate(const ApiRequest& request) {
+    if (request.from_loopback) return Principal{};
+    return core::fail(core::ErrorCode::kUnauthorized,
+                      "no key exists, and without one only loopback clients are served; create a key first");
+}
+
+}  // namespace millrace::runtime::api

@@ -1,0 +1,50 @@
+#include "runtime/api/call.h"
+
+#include <charconv>
+
+namespace millrace::runtime::api {
+namespace {
+
+tl::unexpected<core::Error> bad_parameter(std::string_view name, std::string_view value, std::string_view expected) {
+    return core::fail(core::Error(core::ErrorCode::kValidation, "query parameter " + std::string(name) + " is \"" +
+                                                                    std::string(value.substr(0, 64)) + "\"; expected " +
+                                                                    std::string(expected))
+                          .in(std::string(name)));
+}
+
+}  // namespace
+
+core::Result<std::size_t> Call::limit() const {
+    const auto value = request.query_value("limit");
+    if (!value) return kListLimitDefault;
+    std::size_t limit = 0;
+    const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), limit);
+    if (error != std::errc() || end != value->data() + value->size() || limit < 1 || limit > kListLimitMax) {
+        auto refused = bad_parameter("limit", *value, "a whole number from 1 to " + std::to_string(kListLimitMax));
+        refused.value().limit = static_cast<std::int64_t>(kListLimitMax);
+        return refused;
+    }
+    return limit;
+}
+
+core::Result<std::int64_t> Call::time(std::string_view name, std::int64_t absent) const {
+    const auto value = request.query_value(name);
+    if (!value || value->empty()) return absent;
+    std::int64_t us = 0;
+    if (core::parse_timestamp(*value, us)) return us;
+    return bad_parameter(name, *value, "an RFC 3339 time such as 2026-01-31T12:00:00Z");
+}
+
+core::Result<bool> Call::flag(std::string_view name) const {
+    const auto value = request.query_value(name);
+    if (!value || *value == "0" || *value == "false") return false;
+    if (value->empty() || *value == "1" || *value == "true") return true;
+    return bad_parameter(name, *value, "1 or 0");
+}
+
+tl::unexpected<core::Error> not_found(std::string_view what, std::string_view id) {
+    return core::fail(core::ErrorCode::kNotFound,
+                      "no " + std::string(what) + " has the id \"" + std::string(id.substr(0, 128)) + "\"");
+}
+
+}  // namespace millrace::runtime::api

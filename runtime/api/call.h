@@ -1,0 +1,66 @@
+// What: what every resource handler gets, and the small tools they share: query parameters with named
+//       errors, list bodies, times.
+// Threads: the API thread. Lifetime: a Call lives for one request.
+// Limits: api.h. Failure: kValidation errors that name the parameter.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/json_reader.h"
+#include "core/json_writer.h"
+#include "core/result.h"
+#include "core/timestamp.h"
+#include "runtime/api/api.h"
+#include "runtime/api/services.h"
+
+namespace millrace::runtime::api {
+
+struct Call {
+    Services& services;
+    const ApiRequest& request;
+
+    core::TenantId tenant() const { return request.principal.tenant; }
+    // The decoded value of a query parameter; "" when absent.
+    std::string text(std::string_view name) const { return request.query_value(name).value_or(std::string()); }
+    // `limit`, checked.
+    core::Result<std::size_t> limit() const;
+    // An RFC 3339 parameter as microseconds; `absent` when it is not there.
+    core::Result<std::int64_t> time(std::string_view name, std::int64_t absent) const;
+    // 1, true, 0, false; false when absent, true for a bare `?name`.
+    core::Result<bool> flag(std::string_view name) const;
+};
+
+using Answer = core::Result<ApiResponse>;
+
+inline ApiResponse json_response(int status, std::string&& body) {
+    return {.status = status, .content_type = "application/json", .headers = {}, .body = std::move(body)};
+}
+
+// {"items":[...],"next":...}. Write items with json(), then finish.
+class ListBody {
+public:
+    ListBody() : json_(body_) { json_.begin_object().key("items").begin_array(); }
+    core::JsonWriter& json() { return json_; }
+    ApiResponse finish(std::string_view next) {
+        json_.end_array().field_or_null("next", next).end_object();
+        return json_response(200, std::move(body_));
+    }
+
+private:
+    std::string body_;
+    core::JsonWriter json_;
+};
+
+inline core::JsonWriter& time_field(core::JsonWriter& json, std::string_view name, std::int64_t us) {
+    return json.field(name, core::format_timestamp(us));
+}
+inline core::JsonWriter& time_field_or_null(core::JsonWriter& json, std::string_view name, std::int64_t us) {
+    return us == 0 ? json.key(name).value(nullptr) : time_field(json, name, us);
+}
+
+tl::unexpected<core::Error> not_found(std::string_view what, std::string_view id);
+
+}  // namespace millrace::runtime::api

@@ -1,0 +1,73 @@
+#include "runtime/api/event_view.h"
+
+#include "core/event_parser.h"
+#include "core/json_writer.h"
+#include "core/timestamp.h"
+#include "runtime/cloudevents.h"
+#include "runtime/event_defaults.h"
+#include "runtime/json_scan.h"
+#include "store/event_id.h"
+
+namespace millrace::runtime::api {
+namespace {
+
+using store::EventFlag;
+
+// Names with escapes are compared as they stand: the engine's own members have none.
+bool has_member(std::string_view object, std::string_view quoted_name) {
+    if (object.find(quoted_name) == std::string_view::npos) return false;
+    bool found = false;
+    scan_members(object, [&](std::string_view key, std::string_view) {
+        found = key == quoted_name;
+        return !found;
+    });
+    return found;
+}
+
+core::Envelope envelope_of(core::EventParser& parser, const store::StoredEvent& event) {
+    core::Envelope envelope;
+    core::Error error;
+    if (parser.begin(event.raw, core::BatchFormat::kJson)) (void)parser.next(nullptr, envelope, nullptr, error);
+    return envelope;
+}
+
+}  // namespace
+
+std::string_view tenant_name(core::TenantId) { return kDefaultTenantName; }
+
+std::string event_id_of(const store::StoredEvent& event, const store::Hasher& hasher) {
+    if (event.has(EventFlag::kFilledEventId)) return store::encode_event_id(hasher, event.position);
+    core::EventParser parser;
+    return std::string(envelope_of(parser, event).event_id);
+}
+
+void append_event(std::string& out, const store::StoredEvent& event, const store::Hasher& hasher) {
+    std::string_view raw = event.raw;
+    raw = raw.substr(0, raw.find_last_of('}'));
+    out.append(raw);
+    const auto text = [&out](std::string_view name, std::string_view value) {
+        out.append(",\"").append(name).append("\":");
+        core::append_json_string(out, value);
+    };
+    if (event.has(EventFlag::kFilledEventId)) text("eventId", store::encode_event_id(hasher, event.position));
+    if (event.has(EventFlag::kFilledVersion)) text("version", kDefaultVersion);
+    if (event.has(EventFlag::kFilledSource)) out.append(",\"source\":").append(kDefaultSourceJson);
+    const std::string received = core::format_timestamp(event.received_at_us);
+    if (event.has(EventFlag::kFilledTimestamp)) text("timestamp", received);
+    if (!has_member(event.raw, "\"tenantId\"")) text("tenantId", tenant_name(event.tenant));
+    text("receivedAt", received);
+    out += ",\"shard\":";
+    core::append_number(out, event.position.shard.value);
+    out += ",\"offset\":";
+    core::append_number(out, event.position.offset.value);
+    out += '}';
+}
+
+void append_event_as_cloud_event(std::string& out, const store::StoredEvent& event, const store::Hasher& hasher) {
+    core::EventParser parser;
+    const core::Envelope envelope = envelope_of(parser, event);
+    const std::string made_id = store::encode_event_id(hasher, event.position);
+    append_cloud_event(envelope, {.event_id = made_id, .received_at_us = event.received_at_us}, out);
+}
+
+}  // namespace millrace::runtime::api

@@ -1,0 +1,26 @@
+// What: a stored event as API clients see it: the bytes as sent, then what the server filled in and
+//       where the event stands.
+// Threads: any. Lifetime: none. Limits: none.
+// Failure: none; an event that came with a tenantId keeps its own.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/ids.h"
+#include "store/database.h"
+#include "store/event_block.h"
+
+namespace millrace::runtime::api {
+
+// The name of a tenant; there is one until keys exist.
+std::string_view tenant_name(core::TenantId tenant);
+
+// The client's id, or the one that the server made.
+std::string event_id_of(const store::StoredEvent& event, const store::Hasher& hasher);
+
+void append_event(std::string& out, const store::StoredEvent& event, const store::Hasher& hasher);
+// In the JSON format of CloudEvents 1.0.
+void append_event_as_cloud_event(std::string& out, const store::StoredEvent& event, const store::Hasher& hasher);
+
+}  // namespace millrace::runtime::api

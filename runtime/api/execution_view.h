@@ -1,0 +1,22 @@
+// What: one delivery's record as API clients see it.
+// Threads: the API thread. Lifetime: none. Limits: none. Failure: a part that is gone is null.
+#pragma once
+
+#include <string_view>
+
+#include "core/json_writer.h"
+#include "runtime/api/services.h"
+#include "store/executions.h"
+
+namespace millrace::runtime::api {
+
+std::string_view delivery_status_text(store::DeliveryStatus status);
+
+// `event_id` is empty when the event itself is gone.
+void append_execution(core::JsonWriter& json, Services& services, const store::Execution& execution,
+                      std::string_view event_id);
+
+// The id of the event at a position; empty when it is gone.
+std::string event_id_at(Services& services, core::LogPosition position);
+
+}  // namespace millrace::runtime::api

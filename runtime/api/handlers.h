@@ -1,0 +1,57 @@
+// What: the handlers of the route table, one function a route, one file a resource.
+// Threads: the API thread. Lifetime: none. Limits: api.h.
+// Failure: an Error becomes the error body.
+#pragma once
+
+#include "runtime/api/call.h"
+
+namespace millrace::runtime::api {
+
+// events.cc, trace.cc
+Answer list_events(Call& call);
+Answer get_event(Call& call);
+Answer trace_event(Call& call);
+// scripts.cc
+Answer create_script(Call& call);
+Answer list_scripts(Call& call);
+Answer get_script(Call& call);
+Answer put_script(Call& call);
+Answer delete_script(Call& call);
+Answer list_script_versions(Call& call);
+Answer get_script_version(Call& call);
+// script_run.cc: answers later, through `respond`.
+void run_script(Call& call, const Respond& respond);
+// subscriptions.cc
+Answer create_subscription(Call& call);
+Answer list_subscriptions(Call& call);
+Answer get_subscription(Call& call);
+Answer patch_subscription(Call& call);
+Answer delete_subscription(Call& call);
+// match.cc
+Answer match_subscriptions(Call& call);
+Answer preview_subscription(Call& call);
+// executions.cc
+Answer list_executions(Call& call);
+Answer get_execution(Call& call);
+// dead_letters.cc
+Answer list_dead_letters(Call& call);
+Answer get_dead_letter(Call& call);
+Answer delete_dead_letter(Call& call);
+Answer replay_dead_letter(Call& call);
+Answer replay_dead_letters(Call& call);
+// retries.cc
+Answer list_retries(Call& call);
+// replays.cc
+Answer start_replay(Call& call);
+Answer list_replays(Call& call);
+Answer get_replay(Call& call);
+Answer cancel_replay(Call& call);
+// operation.cc
+Answer list_audit(Call& call);
+Answer stats(Call& call);
+Answer healthz(Call& call);
+Answer readyz(Call& call);
+Answer metrics(Call& call);
+Answer open_api(Call& call);
+
+}  // namespace millrace::runtime::api

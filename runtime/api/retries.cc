@@ -1,0 +1,63 @@
+// GET /v2/retries: the deliveries that wait for their next attempt, by due time.
+#include "runtime/api/event_view.h"
+#include "runtime/api/handlers.h"
+#include "runtime/json_scan.h"
+#include "store/log_reader.h"
+#include "store/retry_schedule.h"
+
+namespace millrace::runtime::api {
+namespace {
+
+// The waiting row's state ends in the history of its attempts: a JSON array.
+std::string_view history_of(std::string_view state) {
+    const std::size_t at = state.find('[');
+    return at == std::string_view::npos ? std::string_view("[]") : state.substr(at);
+}
+
+// The error of the last attempt as JSON text, or null.
+std::string_view last_error(std::string_view history) {
+    std::string_view error = "null";
+    scan_items(history, [&](std::string_view attempt) {
+        scan_members(attempt, [&](std::string_view key, std::string_view value) {
+            if (key == "\"error\"") error = value;
+            return true;
+        });
+        return true;
+    });
+    return error;
+}
+
+void append_retry(core::JsonWriter& json, Call& call, const store::RetryRow& row) {
+    store::Database& database = call.services.database();
+    const RegistrySnapshotRef registry = call.services.registry().snapshot();
+    const Subscription* subscription = registry->subscription(row.delivery.subscription);
+    const auto event = database.log_reader().read_event(row.delivery.position);
+    const bool has_event = event && *event;
+    json.begin_object().field("executionId", store::encode_execution_id(database.hasher(), row.delivery));
+    json.field_or_null("eventId", has_event ? event_id_of((*event)->event, database.hasher()) : std::string());
+    json.field_or_null("eventType", has_event ? (*event)->event.pattern : std::string_view{});
+    json.field_or_null("subscriptionId", subscription ? std::string_view(subscription->id) : std::string_view{});
+    json.field_or_null("scriptId", subscription ? std::string_view(subscription->executor.script_id) : std::string_view{});
+    json.field("attempt", row.attempt);
+    time_field(json, "dueAt", row.due_at_us);
+    time_field(json, "nextRetryAt", row.due_at_us);
+    const std::string_view history = history_of(row.state);
+    json.raw_field("error", last_error(history)).raw_field("attempts", history);
+    time_field(json, "createdAt", row.created_at_us).end_object();
+}
+
+}  // namespace
+
+Answer list_retries(Call& call) {
+    const auto limit = call.limit();
+    if (!limit) return core::fail(limit.error());
+    const std::string cursor = call.text("cursor");
+    auto page = call.services.database().retries().list(
+        cursor, *limit, [&call](const store::RetryRow& row) { return row.tenant == call.tenant(); });
+    if (!page) return core::fail(std::move(page.error()));
+    ListBody body;
+    for (const store::OwnedRetry& retry : page->rows) append_retry(body.json(), call, retry.row);
+    return body.finish(page->next);
+}
+
+}  // namespace millrace::runtime::api

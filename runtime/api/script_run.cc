@@ -1,0 +1,71 @@
+// POST /v2/script/run: an API run of a script, answered when the lane has run it.
+#include "runtime/api/handlers.h"
+
+namespace millrace::runtime::api {
+namespace {
+
+core::Result<ScriptRunRequest> read_run(Call& call) {
+    core::JsonDocument document;
+    auto in = document.parse_object(call.request.body_view());
+    if (!in) return core::fail(std::move(in.error()));
+    std::string script_id;
+    in->text("scriptId", script_id, {.presence = core::Presence::kRequired, .bytes_max = kResourceIdBytesMax});
+    std::string input = "{\"query\":";
+    if (const auto query = in->object("query")) {
+        core::append_json(input, *in->any("query"));
+    } else {
+        input += "{}";
+    }
+    input += ",\"body\":";
+    if (const auto body = in->any("body")) core::append_json(input, *body);
+    else input += "{}";
+    input += '}';
+    if (auto status = in->finish(); !status) return core::fail(status.error());
+
+    ScriptRunRequest request;
+    request.script = call.services.registry().find_script(call.tenant(), script_id);
+    if (!request.script) return not_found("script", script_id);
+    if (!request.script->enabled) {
+        return core::fail(core::ErrorCode::kForbidden, "script \"" + script_id + "\" is disabled; enable it with PUT /v2/scripts/" + script_id);
+    }
+    request.tenant = call.tenant();
+    request.user = call.request.principal.user;
+    request.key_id = call.request.principal.key_id;
+    request.input_json = std::move(input);
+    return request;
+}
+
+std::string_view or_else(const std::string& json, std::string_view otherwise) {
+    return json.empty() ? otherwise : std::string_view(json);
+}
+
+ApiResponse run_response(const ScriptRunResult& result) {
+    std::string body;
+    core::JsonWriter json(body);
+    json.begin_object();
+    if (result.error.empty()) {
+        json.field("success", true).raw_field("result", or_else(result.result_json, "null"));
+        json.raw_field("logs", or_else(result.logs_json, "[]")).field("executionId", result.execution_id);
+        json.field("durationMs", static_cast<double>(result.duration_us) / 1000.0).end_object();
+        return json_response(200, std::move(body));
+    }
+    json.field("success", false).key("error").begin_object().field("message", result.error);
+    json.field("code", core::error_code_text(core::ErrorCode::kInternal)).field("statusCode", 500);
+    json.key("details").begin_object().field("executionId", result.execution_id);
+    json.raw_field("logs", or_else(result.logs_json, "[]"));
+    json.field("durationMs", static_cast<double>(result.duration_us) / 1000.0);
+    json.end_object().end_object().end_object();
+    return json_response(500, std::move(body));
+}
+
+}  // namespace
+
+void run_script(Call& call, const Respond& respond) {
+    auto request = read_run(call);
+    if (!request) return respond(error_response(request.error()));
+    call.services.run_script(std::move(*request), [respond](ScriptRunResult&& result) {
+        respond(result.status ? run_response(result) : error_response(result.status.error()));
+    });
+}
+
+}  // namespace millrace::runtime::api

@@ -1,0 +1,68 @@
+#include "runtime/event_filter.h"
+
+#include "matcher/subscription_spec.h"
+#include "runtime/event_defaults.h"
+
+namespace millrace::runtime {
+namespace {
+
+bool agrees(const std::string& wanted, std::string_view seen) { return wanted.empty() || wanted == seen; }
+
+}  // namespace
+
+core::Result<std::unique_ptr<EventFilter>> EventFilter::make(EventCriteria criteria) {
+    std::unique_ptr<EventFilter> filter(new EventFilter(std::move(criteria)));
+    if (auto status = filter->compile(); !status) return core::fail(std::move(status.error()));
+    return filter;
+}
+
+EventFilter::EventFilter(EventCriteria criteria)
+    : criteria_(std::move(criteria)), matcher_(matcher::Matcher::Options{.background_thread = false}),
+      reader_(matcher_.register_reader()) {}
+
+core::Status EventFilter::compile() {
+    needs_parse_ = !criteria_.source_type.empty() || !criteria_.source_id.empty() || !criteria_.correlation_id.empty() ||
+                   !criteria_.causation_id.empty() || !criteria_.context_id.empty();
+    if (criteria_.filter.empty()) return {};
+    auto predicate = matcher::parse_any_filter(criteria_.filter);
+    if (!predicate) {
+        if (predicate.error().field.empty()) predicate.error().field = "filter";
+        return core::fail(std::move(predicate.error()));
+    }
+    matcher::SubscriptionSpec spec;
+    spec.predicate = std::move(*predicate);
+    if (auto status = matcher_.add(core::SubscriptionId(1), core::TenantId(0), spec); !status) return status;
+    matcher_.publish();
+    has_filter_ = needs_parse_ = true;
+    return {};
+}
+
+bool EventFilter::members_agree() const {
+    const bool has_source = envelope_.has(core::EnvelopeField::kSource);
+    return agrees(criteria_.source_type, has_source ? envelope_.source_type : kDefaultSourceType) &&
+           agrees(criteria_.source_id, has_source ? envelope_.source_id : kDefaultSourceId) &&
+           agrees(criteria_.correlation_id, envelope_.correlation_id) &&
+           agrees(criteria_.causation_id, envelope_.causation_id) && agrees(criteria_.context_id, envelope_.context_id);
+}
+
+bool EventFilter::accepts(const store::StoredEvent& event) {
+    envelope_ = {};
+    const bool pattern_known = !event.pattern.empty();
+    const auto pattern_agrees = [this](std::string_view pattern) {
+        return agrees(criteria_.pattern, pattern) && pattern.substr(0, criteria_.pattern_prefix.size()) == criteria_.pattern_prefix;
+    };
+    if (pattern_known && !pattern_agrees(event.pattern)) return false;
+    if (pattern_known && !needs_parse_) return true;
+
+    const matcher::Snapshot& snapshot = reader_.observe();
+    core::Error error;
+    if (!parser_.begin(event.raw, core::BatchFormat::kJson)) return false;
+    if (parser_.next(&snapshot.plan(), envelope_, &fields_, error) != core::ParseOutcome::kEvent) return false;
+    if (!pattern_known && !pattern_agrees(envelope_.pattern)) return false;
+    if (!members_agree()) return false;
+    if (!has_filter_) return true;
+    snapshot.match(envelope_, core::TenantId(0), fields_, scratch_, matched_);
+    return !matched_.empty();
+}
+
+}  // namespace millrace::runtime
