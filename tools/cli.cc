@@ -59,8 +59,7 @@ void add_global_options(CLI::App& app, CliContext& context) {
     app.add_option("--server", context.server, "The server's address")
         ->envname("MILLRACE_SERVER")
         ->capture_default_str();
-    app.add_option("--api-key", context.api_key, "The API key")
-        ->envname("MILLRACE_API_KEY");
+    app.add_option("--api-key", context.api_key, "The API key")->envname("MILLRACE_API_KEY");
     app.add_option("-o,--output", context.output, "table for people, json for programs")
         ->check(CLI::IsMember({"table", "json"}))
         ->capture_default_str();
@@ -83,8 +82,9 @@ std::vector<std::string> split_colon_command(std::vector<std::string> arguments)
 
 int run_cli(std::vector<std::string> arguments, CliStreams streams) {
     CliContext context(streams);
-    CLI::App app("Millrace: an event engine. `millrace serve` runs it; the other commands talk to it.",
-                 "millrace");
+    CLI::App app(
+        "Millrace: an event engine. `millrace serve` runs it; the other commands talk to it.",
+        "millrace");
     app.set_version_flag("--version", MILLRACE_VERSION);
     add_global_options(app, context);
     add_event_commands(app, context);

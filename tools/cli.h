@@ -3,12 +3,12 @@
 // Limits: none. Failure: 0 ok, 1 failed (told on `err`), 2 usage.
 #pragma once
 
-#include <string>
-#include <vector>
+#include "tools/cli_context.h"
 
 #include <CLI/CLI.hpp>
 
-#include "tools/cli_context.h"
+#include <string>
+#include <vector>
 
 namespace millrace::tools {
 

@@ -1,10 +1,10 @@
 #include "tools/cli_context.h"
 
+#include "tools/cli_json.h"
+
 #include <chrono>
 #include <cstdio>
 #include <ctime>
-
-#include "tools/cli_json.h"
 
 namespace millrace::tools {
 
@@ -45,9 +45,9 @@ std::unique_ptr<Document> CliContext::call(const HttpRequest& request) {
     // A 204 has no body; an empty object keeps its readers simple.
     if (document->text.empty()) document->text = "{}";
     if (document->parser.parse(document->text).get(document->root) != simdjson::SUCCESS) {
-        failed(core::Error(core::ErrorCode::kInternal,
-                           "the reply of " + client()->server() +
-                               " is not JSON; is this a Millrace server?"));
+        failed(core::Error(
+            core::ErrorCode::kInternal,
+            "the reply of " + client()->server() + " is not JSON; is this a Millrace server?"));
         return nullptr;
     }
     return document;

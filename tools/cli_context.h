@@ -4,16 +4,16 @@
 // Limits: none. Failure: call() and friends print the error themselves; the verb returns kExitFailed.
 #pragma once
 
+#include "tools/cli_http.h"
+#include "tools/cli_table.h"
+
+#include <simdjson.h>
+
 #include <functional>
 #include <memory>
 #include <ostream>
 #include <string>
 #include <string_view>
-
-#include <simdjson.h>
-
-#include "tools/cli_http.h"
-#include "tools/cli_table.h"
 
 namespace millrace::tools {
 

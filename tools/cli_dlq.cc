@@ -1,9 +1,9 @@
 // The verbs of the dead-letter queue: list, show, replay, purge.
-#include <memory>
-
 #include "tools/cli.h"
 #include "tools/cli_json.h"
 #include "tools/cli_progress.h"
+
+#include <memory>
 
 namespace millrace::tools {
 
@@ -88,7 +88,8 @@ int replay_dlq(CliContext& context, const ReplayOptions& o) {
         request.body = "{}";
     } else {
         if (o.filter.empty() && !o.all) {
-            return context.usage("dlq replay needs an id, a filter (--pattern, --handler ...) or --all");
+            return context.usage(
+                "dlq replay needs an id, a filter (--pattern, --handler ...) or --all");
         }
         JsonObject body = o.filter.body();
         if (o.rate_per_second > 0) body.real("ratePerSecond", o.rate_per_second);
@@ -115,8 +116,8 @@ bool remove_one(CliContext& context, const std::string& id) {
 bool collect_ids(CliContext& context, const DlqFilter& filter, std::vector<std::string>& ids) {
     std::string cursor;
     do {
-        const auto page = context.get(
-            "/v2/dlq" + filter.query().add("limit", 1000).add("cursor", cursor).str());
+        const auto page =
+            context.get("/v2/dlq" + filter.query().add("limit", 1000).add("cursor", cursor).str());
         if (page == nullptr) return false;
         bool found = false;
         for (const simdjson::dom::element item : array_at(page->root, "items", found)) {
@@ -131,7 +132,8 @@ int purge_dlq(CliContext& context, const PurgeOptions& o) {
     std::vector<std::string> ids = o.ids;
     if (ids.empty()) {
         if (o.filter.empty() && !o.all) {
-            return context.usage("dlq purge needs ids, a filter (--pattern, --handler ...) or --all");
+            return context.usage(
+                "dlq purge needs ids, a filter (--pattern, --handler ...) or --all");
         }
         if (!collect_ids(context, o.filter, ids)) return kExitFailed;
     }
@@ -173,7 +175,8 @@ void add_dlq_commands(CLI::App& app, CliContext& context) {
     });
 
     auto id = std::make_shared<std::string>();
-    CLI::App* show = dlq->add_subcommand("show", "Show one with its event and attempts")->alias("info");
+    CLI::App* show =
+        dlq->add_subcommand("show", "Show one with its event and attempts")->alias("info");
     show->add_option("id", *id)->required();
     show->callback([&context, id] {
         context.action = [&context, id] {
@@ -185,14 +188,17 @@ void add_dlq_commands(CLI::App& app, CliContext& context) {
     });
 
     auto replay_options = std::make_shared<ReplayOptions>();
-    CLI::App* replay = dlq->add_subcommand("replay", "Deliver again: one, or all that a filter selects");
+    CLI::App* replay =
+        dlq->add_subcommand("replay", "Deliver again: one, or all that a filter selects");
     replay->add_option("id", replay_options->id);
     replay_options->filter.add_options(*replay);
     replay->add_option("--rate", replay_options->rate_per_second, "deliveries per second")
         ->check(CLI::PositiveNumber);
     replay->add_flag("--all", replay_options->all);
     replay->callback([&context, replay_options] {
-        context.action = [&context, replay_options] { return replay_dlq(context, *replay_options); };
+        context.action = [&context, replay_options] {
+            return replay_dlq(context, *replay_options);
+        };
     });
 
     auto purge_options = std::make_shared<PurgeOptions>();

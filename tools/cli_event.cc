@@ -1,10 +1,10 @@
 // The verbs of events: create (one, or many from a file), list, info, tail.
-#include <memory>
-
 #include "tools/cli.h"
 #include "tools/cli_event_load.h"
 #include "tools/cli_json.h"
 #include "tools/cli_sse.h"
+
+#include <memory>
 
 namespace millrace::tools {
 
@@ -32,11 +32,10 @@ std::string envelope_of(const CreateOptions& o, std::string_view payload) {
     JsonObject event;
     event.text_if("eventId", o.id).text("pattern", o.pattern).text_if("version", o.version);
     if (!o.source_type.empty() || !o.source_id.empty()) {
-        event.raw("source",
-                  JsonObject()
-                      .text("type", o.source_type.empty() ? "external" : o.source_type)
-                      .text("id", o.source_id.empty() ? "cli" : o.source_id)
-                      .str());
+        event.raw("source", JsonObject()
+                                .text("type", o.source_type.empty() ? "external" : o.source_type)
+                                .text("id", o.source_id.empty() ? "cli" : o.source_id)
+                                .str());
     }
     event.text_if("timestamp", o.timestamp).raw("payload", payload);
     JsonObject metadata;
@@ -73,10 +72,10 @@ int create_one(CliContext& context, const CreateOptions& options) {
     bool found = false;
     for (const simdjson::dom::element event : array_at(reply->root, "events", found)) {
         const bool duplicate = flag_at(event, "duplicate");
-        table.add({text_at(event, "eventId"), text_at(event, "shard"), text_at(event, "offset"),
-                   Cell(duplicate ? "duplicate"
-                                  : "accepted (" + text_at(reply->root, "durability") + ")",
-                        duplicate ? Style::kWarn : Style::kGood)});
+        table.add(
+            {text_at(event, "eventId"), text_at(event, "shard"), text_at(event, "offset"),
+             Cell(duplicate ? "duplicate" : "accepted (" + text_at(reply->root, "durability") + ")",
+                  duplicate ? Style::kWarn : Style::kGood)});
     }
     context.print_table(table, "accepted");
     return kExitOk;
@@ -208,8 +207,9 @@ void add_list(CLI::App& event, CliContext& context) {
     verb->add_option("--limit", options->limit)->check(CLI::Range(1, 1000))->capture_default_str();
     verb->add_option("--cursor", options->cursor, "go on after a former list");
     verb->add_option("--order", options->order)->check(CLI::IsMember({"asc", "desc"}));
-    verb->callback(
-        [&context, options] { context.action = [&context, options] { return list_events(context, *options); }; });
+    verb->callback([&context, options] {
+        context.action = [&context, options] { return list_events(context, *options); };
+    });
 }
 
 void add_info(CLI::App& event, CliContext& context) {
@@ -219,7 +219,8 @@ void add_info(CLI::App& event, CliContext& context) {
     CLI::App* verb = event.add_subcommand("info", "Show one event");
     verb->add_option("id", *id, "eventId")->required();
     verb->add_flag("--cloudevent", *as_cloudevent, "as a CloudEvent");
-    verb->add_flag("--trace", *trace, "what it caused and what caused it")->excludes("--cloudevent");
+    verb->add_flag("--trace", *trace, "what it caused and what caused it")
+        ->excludes("--cloudevent");
     verb->callback([&context, id, as_cloudevent, trace] {
         context.action = [&context, id, as_cloudevent, trace] {
             return show_event(context, *id, *as_cloudevent, *trace);
@@ -235,14 +236,16 @@ void add_tail(CLI::App& event, CliContext& context) {
     verb->add_option("--from", options->from, "a time in the past to start at");
     verb->add_option("--last-id", options->last_id, "go on after this position");
     verb->add_option("-n,--count", options->count, "stop after so many events");
-    verb->callback(
-        [&context, options] { context.action = [&context, options] { return tail_events(context, *options); }; });
+    verb->callback([&context, options] {
+        context.action = [&context, options] { return tail_events(context, *options); };
+    });
 }
 
 }  // namespace
 
 void add_event_commands(CLI::App& app, CliContext& context) {
-    CLI::App* event = app.add_subcommand("event", "Send, search and follow events")->alias("events");
+    CLI::App* event =
+        app.add_subcommand("event", "Send, search and follow events")->alias("events");
     event->require_subcommand(1);
     add_create(*event, context);
     add_list(*event, context);

@@ -1,14 +1,14 @@
 #include "tools/cli_event_load.h"
 
+#include "tools/cli_json.h"
+#include "tools/cli_progress.h"
+
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <thread>
 #include <vector>
-
-#include "tools/cli_json.h"
-#include "tools/cli_progress.h"
 
 namespace millrace::tools {
 
@@ -156,9 +156,9 @@ int load_events(CliContext& context, const std::string& file, std::size_t batch_
         if (ignored) bytes_total = 0;
     }
     const auto started = std::chrono::steady_clock::now();
-    Progress progress(context.err(), {.label = "loading",
-                                      .total = bytes_total,
-                                      .enabled = context.progress_enabled()});
+    Progress progress(
+        context.err(),
+        {.label = "loading", .total = bytes_total, .enabled = context.progress_enabled()});
     Loader loader(context, progress, batch_events);
     const bool complete = loader.run(file == "-" ? std::cin : opened);
     progress.finish();

@@ -5,9 +5,9 @@
 //       request is tried again a few times when the server says 429 or 503, then ends the load.
 #pragma once
 
-#include <string>
-
 #include "tools/cli_context.h"
+
+#include <string>
 
 namespace millrace::tools {
 

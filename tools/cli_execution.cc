@@ -1,8 +1,8 @@
 // The verbs of executions and of retries that wait.
-#include <memory>
-
 #include "tools/cli.h"
 #include "tools/cli_json.h"
+
+#include <memory>
 
 namespace millrace::tools {
 
@@ -52,9 +52,9 @@ int list_executions(CliContext& context, const ListOptions& o) {
         const std::string status = text_at(item, "status");
         std::size_t attempts = 0;
         const std::string error = last_error(item, attempts);
-        table.add({text_at(item, "id"), Cell(status, status_style(status)), text_at(item, "eventId"),
-                   text_at(item, "subscriptionId"), std::to_string(attempts), duration_text(item),
-                   error});
+        table.add({text_at(item, "id"), Cell(status, status_style(status)),
+                   text_at(item, "eventId"), text_at(item, "subscriptionId"),
+                   std::to_string(attempts), duration_text(item), error});
     }
     context.print_table(table, "no executions");
     context.print_next(*reply);
@@ -85,8 +85,7 @@ int list_retries(CliContext& context, std::int64_t limit, const std::string& cur
 }  // namespace
 
 void add_execution_commands(CLI::App& app, CliContext& context) {
-    CLI::App* execution =
-        app.add_subcommand("execution", "What handlers did")->alias("executions");
+    CLI::App* execution = app.add_subcommand("execution", "What handlers did")->alias("executions");
     execution->require_subcommand(1);
     auto o = std::make_shared<ListOptions>();
     CLI::App* list = execution->add_subcommand("list", "List executions, newest first");
@@ -122,7 +121,9 @@ void add_execution_commands(CLI::App& app, CliContext& context) {
     waiting->add_option("--limit", *limit)->check(CLI::Range(1, 1000))->capture_default_str();
     waiting->add_option("--cursor", *cursor);
     waiting->callback([&context, limit, cursor] {
-        context.action = [&context, limit, cursor] { return list_retries(context, *limit, *cursor); };
+        context.action = [&context, limit, cursor] {
+            return list_retries(context, *limit, *cursor);
+        };
     });
 }
 

@@ -1,9 +1,9 @@
 // The verbs of handlers. A handler is a subscription: a pattern, a filter and what is run.
-#include <memory>
-
 #include "tools/cli.h"
 #include "tools/cli_json.h"
 #include "tools/cli_script.h"
+
+#include <memory>
 
 namespace millrace::tools {
 
@@ -91,7 +91,8 @@ int register_handler(CliContext& context, const RegisterOptions& o) {
     if (o.pattern.empty()) return context.usage("handler register needs --pattern (or --file)");
     const int ways = !o.script_id.empty() + !o.lua_file.empty() + !o.executor.empty();
     if (ways != 1) {
-        return context.usage("handler register needs one of --script ID, --lua FILE, --executor JSON");
+        return context.usage(
+            "handler register needs one of --script ID, --lua FILE, --executor JSON");
     }
     std::string filters;
     if (!o.filters.empty()) {
@@ -199,14 +200,16 @@ void add_register(CLI::App& handler, CliContext& context) {
     verb->add_flag("--no-jitter", o->no_jitter);
     verb->add_flag("--inactive", o->inactive);
     verb->add_option("--file", o->file, "the whole subscription as JSON; - for stdin");
-    verb->callback(
-        [&context, o] { context.action = [&context, o] { return register_handler(context, *o); }; });
+    verb->callback([&context, o] {
+        context.action = [&context, o] { return register_handler(context, *o); };
+    });
 }
 
 }  // namespace
 
 void add_handler_commands(CLI::App& app, CliContext& context) {
-    CLI::App* handler = app.add_subcommand("handler", "What runs when events match")->alias("handlers");
+    CLI::App* handler =
+        app.add_subcommand("handler", "What runs when events match")->alias("handlers");
     handler->require_subcommand(1);
     add_register(*handler, context);
 
@@ -216,7 +219,9 @@ void add_handler_commands(CLI::App& app, CliContext& context) {
     list->add_option("--limit", *limit)->check(CLI::Range(1, 1000))->capture_default_str();
     list->add_option("--cursor", *cursor);
     list->callback([&context, limit, cursor] {
-        context.action = [&context, limit, cursor] { return list_handlers(context, *limit, *cursor); };
+        context.action = [&context, limit, cursor] {
+            return list_handlers(context, *limit, *cursor);
+        };
     });
 
     auto ids = std::make_shared<std::vector<std::string>>();

@@ -30,8 +30,8 @@ std::size_t take_bytes(char* bytes, std::size_t size, std::size_t count, void* u
 }
 
 core::Error transport_error(CURLcode code, const std::string& server, const char* detail) {
-    std::string text = "cannot reach " + server + ": " +
-                       (*detail != '\0' ? detail : curl_easy_strerror(code));
+    std::string text =
+        "cannot reach " + server + ": " + (*detail != '\0' ? detail : curl_easy_strerror(code));
     if (code == CURLE_COULDNT_CONNECT) {
         text += "; is the server running? start it with: millrace serve (or give --server)";
     } else if (code == CURLE_OPERATION_TIMEDOUT) {
@@ -99,7 +99,8 @@ core::Result<HttpReply> HttpClient::perform(const HttpRequest& request,
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.list);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, options_.connect_timeout_ms);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, on_bytes != nullptr ? 0L : options_.reply_timeout_ms);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
+                     on_bytes != nullptr ? 0L : options_.reply_timeout_ms);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);
     if (!request.body.empty() || request.method == "POST") {

@@ -4,13 +4,13 @@
 // Failure: a transport error is an Error with a next step; an HTTP status is part of the reply.
 #pragma once
 
+#include "core/result.h"
+
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/result.h"
 
 namespace millrace::tools {
 

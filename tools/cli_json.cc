@@ -154,8 +154,8 @@ std::string printable(std::string_view text) {
     for (std::size_t i = 0; i < text.size(); ++i) {
         const auto byte = static_cast<unsigned char>(text[i]);
         // C1 controls arrive as 0xC2 0x80..0x9F in UTF-8; some terminals obey them.
-        const bool c1 = byte == 0xC2 && i + 1 < text.size() &&
-                        static_cast<unsigned char>(text[i + 1]) < 0xA0;
+        const bool c1 =
+            byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
         if (byte < 0x20 || byte == 0x7F || c1) {
             append_hex(out, "\\x", c1 ? static_cast<unsigned char>(text[++i]) : byte, 2);
         } else {

@@ -4,13 +4,13 @@
 // Limits: none of its own. Failure: a missing member reads as empty text.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <string_view>
+#include "core/result.h"
 
 #include <simdjson.h>
 
-#include "core/result.h"
+#include <cstdint>
+#include <string>
+#include <string_view>
 
 namespace millrace::tools {
 

@@ -42,8 +42,8 @@ void Progress::draw() {
     const std::chrono::duration<double> spent = options_.now() - started_;
     std::string line = options_.label;
     if (options_.total > 0) {
-        const double part = std::min(
-            1.0, static_cast<double>(done_) / static_cast<double>(options_.total));
+        const double part =
+            std::min(1.0, static_cast<double>(done_) / static_cast<double>(options_.total));
         const auto filled = static_cast<std::size_t>(part * static_cast<double>(kBarColumns));
         char percent[16];
         std::snprintf(percent, sizeof percent, "%3.0f%%", part * 100.0);

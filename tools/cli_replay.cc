@@ -1,11 +1,11 @@
 // The verbs of replays: start, status, cancel.
-#include <chrono>
-#include <memory>
-#include <thread>
-
 #include "tools/cli.h"
 #include "tools/cli_json.h"
 #include "tools/cli_progress.h"
+
+#include <chrono>
+#include <memory>
+#include <thread>
 
 namespace millrace::tools {
 
@@ -53,9 +53,9 @@ void print_status(CliContext& context, const Document& reply, const std::string&
 
 // Follows a replay to its end. The exit code says whether all of it was delivered.
 int follow(CliContext& context, const std::string& id) {
-    Progress progress(context.err(), {.label = "replaying",
-                                      .unit = "delivered",
-                                      .enabled = context.progress_enabled()});
+    Progress progress(
+        context.err(),
+        {.label = "replaying", .unit = "delivered", .enabled = context.progress_enabled()});
     for (;;) {
         const auto reply = context.get("/v2/replays/" + url_escaped(id));
         if (reply == nullptr) return kExitFailed;
@@ -110,8 +110,8 @@ int cancel_replay(CliContext& context, const std::string& id) {
 }  // namespace
 
 void add_replay_commands(CLI::App& app, CliContext& context) {
-    CLI::App* replay =
-        app.add_subcommand("replay", "Deliver past events again to chosen handlers")->alias("replays");
+    CLI::App* replay = app.add_subcommand("replay", "Deliver past events again to chosen handlers")
+                           ->alias("replays");
     replay->require_subcommand(1);
 
     auto o = std::make_shared<StartOptions>();

@@ -1,10 +1,10 @@
 // The verbs of scripts: push, list, run, logs.
 #include "tools/cli_script.h"
 
-#include <filesystem>
-
 #include "tools/cli.h"
 #include "tools/cli_json.h"
+
+#include <filesystem>
 
 namespace millrace::tools {
 
@@ -101,8 +101,8 @@ int run_script(CliContext& context, const RunOptions& o) {
 
 // The newest executions of the script with what they logged and why they failed.
 int script_logs(CliContext& context, const std::string& id, std::int64_t limit) {
-    const auto reply = context.get(
-        "/v2/executions" + Query().add("scriptId", id).add("limit", limit).str());
+    const auto reply =
+        context.get("/v2/executions" + Query().add("scriptId", id).add("limit", limit).str());
     if (reply == nullptr) return kExitFailed;
     if (context.json()) {
         context.print_json(*reply);
@@ -128,7 +128,8 @@ int script_logs(CliContext& context, const std::string& id, std::int64_t limit) 
 
 void add_push(CLI::App& script, CliContext& context) {
     auto o = std::make_shared<ScriptPush>();
-    CLI::App* verb = script.add_subcommand("push", "Create a script from a Lua file, or a new version");
+    CLI::App* verb =
+        script.add_subcommand("push", "Create a script from a Lua file, or a new version");
     verb->add_option("file", o->file, "the Lua file; - for stdin")->required();
     verb->add_option("--id", o->id, "the script's id; one that exists gets a new version");
     verb->add_option("--name", o->name);
@@ -187,7 +188,9 @@ void add_script_commands(CLI::App& app, CliContext& context) {
     list->add_option("--limit", *limit)->check(CLI::Range(1, 1000))->capture_default_str();
     list->add_option("--cursor", *cursor);
     list->callback([&context, limit, cursor] {
-        context.action = [&context, limit, cursor] { return list_scripts(context, *limit, *cursor); };
+        context.action = [&context, limit, cursor] {
+            return list_scripts(context, *limit, *cursor);
+        };
     });
 
     auto run_options = std::make_shared<RunOptions>();

@@ -2,10 +2,10 @@
 // Threads: one. Lifetime: one call. Limits: the server's. Failure: null after it has been printed.
 #pragma once
 
+#include "tools/cli_context.h"
+
 #include <memory>
 #include <string>
-
-#include "tools/cli_context.h"
 
 namespace millrace::tools {
 

@@ -1,11 +1,11 @@
 // `stats`: what the server has received, processed and still holds, from /metrics and /readyz.
-#include <cmath>
-#include <map>
-#include <sstream>
-
 #include "tools/cli.h"
 #include "tools/cli_json.h"
 #include "tools/cli_metrics.h"
+
+#include <cmath>
+#include <map>
+#include <sstream>
 
 namespace millrace::tools {
 

@@ -1,12 +1,12 @@
 #include "tools/cli_table.h"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
+#include "tools/cli_json.h"
 
 #include <algorithm>
 #include <cstdlib>
 
-#include "tools/cli_json.h"
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 namespace millrace::tools {
 

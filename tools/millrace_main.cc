@@ -1,12 +1,12 @@
 // The one binary: `millrace serve` runs the engine, everything else is the command line.
-#include <unistd.h>
+#include "tools/cli.h"
+#include "tools/serve_command.h"
 
 #include <iostream>
 #include <string>
 #include <vector>
 
-#include "tools/cli.h"
-#include "tools/serve_command.h"
+#include <unistd.h>
 
 int main(int argc, char** argv) {
     std::vector<std::string> arguments(argv + 1, argv + argc);

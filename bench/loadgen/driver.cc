@@ -1,5 +1,10 @@
 #include "bench/loadgen/driver.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -8,11 +13,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
 
 namespace millrace::bench {
 
@@ -55,7 +55,10 @@ int connect_to(const std::string& address, std::string& problem) {
 }  // namespace
 
 Driver::Driver(const LoadOptions& options)
-    : options_(options), ids_(options.seed), connections_(options.connections), input_(kInputBytes) {}
+    : options_(options),
+      ids_(options.seed),
+      connections_(options.connections),
+      input_(kInputBytes) {}
 
 Driver::~Driver() {
     for (Connection& connection : connections_) {

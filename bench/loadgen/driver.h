@@ -5,6 +5,9 @@
 // Limits: connections_max of the process. Failure: a connection that breaks ends the run with its text.
 #pragma once
 
+#include "bench/loadgen/histogram.h"
+#include "bench/loadgen/protocol.h"
+
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -12,32 +15,29 @@
 #include <string>
 #include <vector>
 
-#include "bench/loadgen/histogram.h"
-#include "bench/loadgen/protocol.h"
-
 namespace millrace::bench {
 
 struct LoadOptions {
     RequestOptions request;
-    std::string address;            // HOST:PORT, or a path for a Unix socket
+    std::string address;  // HOST:PORT, or a path for a Unix socket
     std::size_t connections = 1;
-    std::size_t in_flight = 1;      // requests on the way per connection
-    double rate_events = 0;         // per second and driver; 0: closed loop
+    std::size_t in_flight = 1;  // requests on the way per connection
+    double rate_events = 0;     // per second and driver; 0: closed loop
     double warmup_seconds = 1;
     double seconds = 5;
-    std::uint64_t events_max = 0;   // ends early after so many; 0: by time alone
+    std::uint64_t events_max = 0;  // ends early after so many; 0: by time alone
     std::uint64_t seed = 1;
 };
 
 struct LoadResult {
     Histogram latency_ns;
-    std::uint64_t events = 0;       // finished in the measured time
-    std::uint64_t events_all = 0;   // with the warm-up and the tail
+    std::uint64_t events = 0;      // finished in the measured time
+    std::uint64_t events_all = 0;  // with the warm-up and the tail
     std::uint64_t errors = 0;
     std::uint64_t events_refused = 0;
     std::uint64_t late_requests = 0;  // open loop: due while no connection was free
     double seconds = 0;
-    std::string failure;            // empty when the run went to its end
+    std::string failure;  // empty when the run went to its end
     std::string first_error;
 };
 

@@ -41,7 +41,8 @@ private:
     static std::size_t bucket(std::uint64_t value) {
         if (value < kSub) return static_cast<std::size_t>(value);
         const unsigned shift = static_cast<unsigned>(std::bit_width(value)) - kSubBits - 1;
-        return (static_cast<std::size_t>(shift) << kSubBits) + static_cast<std::size_t>(value >> shift);
+        return (static_cast<std::size_t>(shift) << kSubBits) +
+               static_cast<std::size_t>(value >> shift);
     }
     static std::uint64_t upper_edge(std::size_t index) {
         if (index < kSub) return index;

@@ -1,7 +1,10 @@
 // The load generator: `loadgen --address HOST:PORT --mode http-batch --connections 4 --batch 1000`.
 // One line of JSON on stdout: events per second, latency percentiles, and both sides' CPU, so that one
 // sees which side was the limit.
-#include <unistd.h>
+#include "bench/loadgen/driver.h"
+#include "bench/loadgen/process_cpu.h"
+
+#include <CLI/CLI.hpp>
 
 #include <chrono>
 #include <cstdio>
@@ -12,10 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
-#include "bench/loadgen/driver.h"
-#include "bench/loadgen/process_cpu.h"
+#include <unistd.h>
 
 namespace millrace::bench {
 namespace {
@@ -29,7 +29,8 @@ struct Options {
 };
 
 void add_options(CLI::App& app, Options& o) {
-    app.add_option("--address", o.load.address, "HOST:PORT, or the path of a Unix socket")->required();
+    app.add_option("--address", o.load.address, "HOST:PORT, or the path of a Unix socket")
+        ->required();
     app.add_option("--mode", o.mode)
         ->check(CLI::IsMember({"http-batch", "http-single", "lines", "redis"}))
         ->capture_default_str();
@@ -64,9 +65,9 @@ bool prepare(Options& o) {
         std::fprintf(stderr, "loadgen: cannot read %s\n", o.event_file.c_str());
         return false;
     }
-    o.load.seed = static_cast<std::uint64_t>(
-                      std::chrono::system_clock::now().time_since_epoch().count()) ^
-                  (static_cast<std::uint64_t>(getpid()) << 40);
+    o.load.seed =
+        static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) ^
+        (static_cast<std::uint64_t>(getpid()) << 40);
     return true;
 }
 
@@ -76,7 +77,8 @@ struct CpuWindow {
 };
 
 CpuWindow cpu_now(const Options& o) {
-    return {process_cpu_seconds(getpid()), o.server_pid > 0 ? process_cpu_seconds(o.server_pid) : -1};
+    return {process_cpu_seconds(getpid()),
+            o.server_pid > 0 ? process_cpu_seconds(o.server_pid) : -1};
 }
 
 // Waits for [from, to) of the measured time while the drivers work, to take the CPU of just that.

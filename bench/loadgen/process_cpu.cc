@@ -1,10 +1,10 @@
 #include "bench/loadgen/process_cpu.h"
 
-#include <unistd.h>
-
 #include <fstream>
 #include <sstream>
 #include <string>
+
+#include <unistd.h>
 
 namespace millrace::bench {
 

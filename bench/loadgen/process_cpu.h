@@ -2,9 +2,9 @@
 // Threads: any. Lifetime: none. Limits: Linux. Failure: negative when the process can not be read.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
+
+#include <sys/types.h>
 
 namespace millrace::bench {
 

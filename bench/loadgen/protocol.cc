@@ -134,8 +134,8 @@ public:
                 ++lines_;  // an error is one line, a reply two
                 note_error(bytes.substr(at, 100));
             }
-            const auto* end = static_cast<const char*>(
-                std::memchr(bytes.data() + at, '\n', bytes.size() - at));
+            const auto* end =
+                static_cast<const char*>(std::memchr(bytes.data() + at, '\n', bytes.size() - at));
             at_line_start_ = end != nullptr;
             if (end == nullptr) break;
             ++lines_;
@@ -195,10 +195,10 @@ Request::Request(const RequestOptions& options) {
     if (options.mode == Mode::kLines) return;
     const bool single = options.mode == Mode::kHttpSingle;
     if (single) bytes_.pop_back();
-    const std::string head = "POST /v2/events" + options.query + " HTTP/1.1\r\nHost: " + options.host +
-                             "\r\nContent-Type: " +
-                             (single ? "application/json" : "application/x-ndjson") +
-                             "\r\nContent-Length: " + std::to_string(bytes_.size()) + "\r\n\r\n";
+    const std::string head =
+        "POST /v2/events" + options.query + " HTTP/1.1\r\nHost: " + options.host +
+        "\r\nContent-Type: " + (single ? "application/json" : "application/x-ndjson") +
+        "\r\nContent-Length: " + std::to_string(bytes_.size()) + "\r\n\r\n";
     bytes_.insert(0, head);
     for (std::size_t& offset : id_offsets_) offset += head.size();
 }

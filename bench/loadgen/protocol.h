@@ -19,11 +19,11 @@ enum class Mode : std::uint8_t { kHttpBatch, kHttpSingle, kLines, kRedis };
 struct RequestOptions {
     Mode mode = Mode::kHttpBatch;
     std::size_t batch_events = 1000;
-    std::size_t patterns = 100;        // svc00 .. svcNN, in turn
-    std::string query = "?ids=0";      // of /v2/events
+    std::size_t patterns = 100;    // svc00 .. svcNN, in turn
+    std::string query = "?ids=0";  // of /v2/events
     std::string host = "127.0.0.1";
-    std::string stream_key = "events"; // Redis
-    std::string event_text;            // bench/corpus/invoice_event.json
+    std::string stream_key = "events";  // Redis
+    std::string event_text;             // bench/corpus/invoice_event.json
 };
 
 // Where unique ids come from: a counter, scrambled so that they spread like random ones.

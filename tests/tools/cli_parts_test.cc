@@ -1,15 +1,15 @@
 // Goal: the small parts of the command line: tables, progress, SSE, metrics, JSON, times.
 // Method: exact texts; time is moved by hand.
-#include <sstream>
-
-#include <gtest/gtest.h>
-
 #include "tools/cli_context.h"
 #include "tools/cli_json.h"
 #include "tools/cli_metrics.h"
 #include "tools/cli_progress.h"
 #include "tools/cli_sse.h"
 #include "tools/cli_table.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
 
 namespace millrace::tools {
 namespace {
@@ -59,7 +59,8 @@ TEST(Progress, IsSilentWithoutATerminal) {
 TEST(Progress, DrawsABarAndEndsTheLine) {
     std::ostringstream out;
     Progress::Clock::time_point now{};
-    Progress progress(out, {.label = "loading", .total = 10, .enabled = true, .now = [&] { return now; }});
+    Progress progress(
+        out, {.label = "loading", .total = 10, .enabled = true, .now = [&] { return now; }});
     now += std::chrono::seconds(1);
     progress.update(5, 2000);
     progress.update(6, 2400);  // too soon: not drawn
@@ -83,7 +84,8 @@ TEST(Sse, ReadsMessagesSplitAnywhere) {
 }
 
 TEST(Metrics, ReadsLabelsWithQuotesAndBraces) {
-    const auto samples = parse_metrics("# TYPE a counter\na{x=\"q\\\"}\",y=\"2\"} 1.5\na 2\nbroken\n");
+    const auto samples =
+        parse_metrics("# TYPE a counter\na{x=\"q\\\"}\",y=\"2\"} 1.5\na 2\nbroken\n");
     ASSERT_EQ(samples.size(), 2u);
     EXPECT_EQ(samples[0].label("x"), "q\"}");
     EXPECT_EQ(samples[0].label("y"), "2");
@@ -96,11 +98,13 @@ TEST(Json, QuotesAndShowsSafely) {
     EXPECT_EQ(json_quoted("a\"\\\n"), "\"a\\\"\\\\\\u000a\"");
     EXPECT_EQ(printable("a\x1b[31m\n\xC2\x9B"), "a\\x1b[31m\\x0a\\x9b");
     simdjson::dom::parser parser;
-    const simdjson::dom::element root = parser.parse(std::string(R"({"a":{"b":[1,"x"]},"n":null})")).value();
+    const simdjson::dom::element root =
+        parser.parse(std::string(R"({"a":{"b":[1,"x"]},"n":null})")).value();
     EXPECT_EQ(text_at(root, "a.b"), R"([1,"x"])");
     EXPECT_EQ(text_at(root, "n"), "");
     EXPECT_EQ(text_at(root, "missing.deep"), "");
-    EXPECT_EQ(json_pretty(root), "{\n  \"a\": {\n    \"b\": [\n      1,\n      \"x\"\n    ]\n  },\n  \"n\": null\n}");
+    EXPECT_EQ(json_pretty(root),
+              "{\n  \"a\": {\n    \"b\": [\n      1,\n      \"x\"\n    ]\n  },\n  \"n\": null\n}");
 }
 
 TEST(Times, RelativeTimesAreComputedAndOthersPassed) {

@@ -2,15 +2,15 @@
 // for programs, and ends with the right code. Method: a small fake server records the requests.
 #include "tools/cli.h"
 
-#include <unistd.h>
+#include "tests/tools/fake_http_server.h"
+
+#include <gtest/gtest.h>
 
 #include <cstdio>
 #include <fstream>
 #include <sstream>
 
-#include <gtest/gtest.h>
-
-#include "tests/tools/fake_http_server.h"
+#include <unistd.h>
 
 namespace millrace::tools {
 namespace {
@@ -24,9 +24,8 @@ struct Outcome {
 Outcome run(std::vector<std::string> arguments) {
     std::ostringstream out;
     std::ostringstream err;
-    const int code =
-        run_cli(std::move(arguments),
-                {.out = out, .err = err, .terminal = {}, .progress_enabled = false});
+    const int code = run_cli(std::move(arguments),
+                             {.out = out, .err = err, .terminal = {}, .progress_enabled = false});
     return {code, out.str(), err.str()};
 }
 
@@ -70,8 +69,9 @@ TEST(Cli, AnUnreachableServerIsAClearFailure) {
 TEST(Cli, EventCreateSendsTheEnvelope) {
     FakeHttpServer server(always(
         {.status = 202,
-         .body = R"({"success":true,"accepted":1,"duplicates":0,"rejected":[],"durability":"fsync",)"
-                 R"("events":[{"eventId":"e1","shard":0,"offset":7,"duplicate":false}]})"}));
+         .body =
+             R"({"success":true,"accepted":1,"duplicates":0,"rejected":[],"durability":"fsync",)"
+             R"("events":[{"eventId":"e1","shard":0,"offset":7,"duplicate":false}]})"}));
     const Outcome outcome =
         run({"--server", server.address(), "--api-key", "k1", "event:create", "invoice.created",
              "--payload", R"({"amount":5})", "--id", "e1", "--correlation-id", "c\"1"});
@@ -86,9 +86,10 @@ TEST(Cli, EventCreateSendsTheEnvelope) {
 }
 
 TEST(Cli, ServerErrorsShowMessageAndCode) {
-    FakeHttpServer server(always({.status = 404,
-                                  .body = R"({"success":false,"error":{"message":"no event x",)"
-                                          R"("code":"NOT_FOUND","statusCode":404,"details":{}}})"}));
+    FakeHttpServer server(
+        always({.status = 404,
+                .body = R"({"success":false,"error":{"message":"no event x",)"
+                        R"("code":"NOT_FOUND","statusCode":404,"details":{}}})"}));
     const Outcome table = run({"--server", server.address(), "event", "info", "x"});
     EXPECT_EQ(table.code, kExitFailed);
     EXPECT_EQ(table.err, "error: no event x (NOT_FOUND, 404)\n");
@@ -108,7 +109,8 @@ TEST(Cli, ListsEncodeTheirQueryAndPrintATable) {
     EXPECT_EQ(server.requests()[0].target,
               "/v2/events?patternPrefix=a.&filter=%24.amount%20%3E%201&limit=50");
     EXPECT_NE(outcome.out.find("external/s"), std::string::npos);
-    EXPECT_EQ(outcome.out.find('\x1b'), std::string::npos) << "payloads must not steer the terminal";
+    EXPECT_EQ(outcome.out.find('\x1b'), std::string::npos)
+        << "payloads must not steer the terminal";
     EXPECT_NE(outcome.err.find("--cursor c2"), std::string::npos);
 }
 
@@ -163,8 +165,9 @@ TEST(Cli, ReplayWaitFollowsToTheEnd) {
 TEST(Cli, StatsSumsTheMetrics) {
     FakeHttpServer server([](const FakeRequest& request) -> FakeReply {
         if (request.target != "/metrics") return {.body = "{}"};
-        return {.body = "# HELP x\nscripts_events_received_total{event_type=\"a\"} 2\n"
-                        "scripts_events_received_total{event_type=\"b\"} 3\n",
+        return {.body =
+                    "# HELP x\nscripts_events_received_total{event_type=\"a\"} 2\n"
+                    "scripts_events_received_total{event_type=\"b\"} 3\n",
                 .content_type = "text/plain"};
     });
     const Outcome outcome = run({"--server", server.address(), "stats", "--output", "json"});

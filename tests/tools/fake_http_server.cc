@@ -1,13 +1,13 @@
 #include "tests/tools/fake_http_server.h"
 
+#include "core/assert.h"
+
+#include <cstdlib>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <cstdlib>
-
-#include "core/assert.h"
 
 namespace millrace::tools {
 
