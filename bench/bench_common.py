@@ -25,6 +25,11 @@ MILLRACE = build_path("tools", "millrace")
 LOADGEN = build_path("bench", "loadgen", "loadgen")
 
 
+def clean_environment():
+    """A server refuses MILLRACE_ names in the environment that it does not know."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("MILLRACE_")}
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -60,7 +65,8 @@ def millrace(*args, folder=None):
     command = [MILLRACE, "serve", "--listen", "127.0.0.1:0", "--socket", "127.0.0.1:0",
                "--unix", os.path.join(own, "m.sock"), "--data", os.path.join(own, "data"), *args]
     with open(os.path.join(own, "log"), "wb") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log,
+                                   env=clean_environment())
     try:
         line = process.stdout.readline()
         if not line:

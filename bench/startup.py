@@ -32,7 +32,8 @@ def once(extra):
                    "--data", os.path.join(folder, "data"), *extra]
         with open(os.devnull, "wb") as nothing:
             began = time.monotonic()
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=nothing)
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=nothing,
+                                       env=common.clean_environment())
         try:
             ready = json.loads(process.stdout.readline())
             start_ms = (time.monotonic() - began) * 1000

@@ -13,7 +13,7 @@ import harness
 class CommandLine(harness.ServerCase):
     def cli(self, *args, code=0, stdin=None, env=None):
         done = subprocess.run([harness.BINARY, *args], capture_output=True, timeout=60, input=stdin,
-                              env=dict(os.environ, MILLRACE_SERVER=self.server.ready["http"], **(env or {})))
+                              env=harness.clean_environment({"MILLRACE_SERVER": self.server.ready["http"], **(env or {})}))
         self.assertEqual(done.returncode, code, (args, done.stdout, done.stderr))
         self.assertNotIn(b"\x1b", done.stdout + done.stderr, "no colours in a pipe")
         return done.stdout.decode()

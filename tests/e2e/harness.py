@@ -52,6 +52,12 @@ def wait_until(what, check, seconds=WAIT_SECONDS):
         pause = min(pause * 1.5, 0.2)
 
 
+def clean_environment(own=None):
+    """A server refuses MILLRACE_ names that it does not know: only the test's own reach it."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("MILLRACE_")}
+    return dict(inherited, **(own or {}))
+
+
 class Server:
     """One `millrace serve`. May be stopped and started again on the same data folder."""
 
@@ -60,7 +66,7 @@ class Server:
         self.data = data or os.path.join(self.folder, "data")
         self.unix_path = os.path.join(self.folder, "m.sock")
         self.args = list(args)
-        self.env = dict(os.environ, **(env or {}))
+        self.env = clean_environment(env)
         self.shards = shards
         self.process = None
         self.log_path = os.path.join(self.folder, "log")

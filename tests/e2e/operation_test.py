@@ -147,7 +147,7 @@ class Starting(unittest.TestCase):
         command = [harness.BINARY, "serve", "--listen", listen, "--socket", "127.0.0.1:0",
                    "--data", data or os.path.join(self.folder.name, "d"), *args]
         try:
-            done = subprocess.run(command, capture_output=True, timeout=40, env=dict(os.environ, **(env or {})))
+            done = subprocess.run(command, capture_output=True, timeout=40, env=harness.clean_environment(env))
         except subprocess.TimeoutExpired as late:
             self.fail(f"it did not refuse: {command}; stderr {late.stderr!r}")
         return done.returncode, done.stderr.decode(errors="replace")
