@@ -37,7 +37,7 @@ const CLI::App* find_command(const CLI::App& app, const std::string& name) {
     return nullptr;
 }
 
-// A message that names what exists beats CLI11's "was not expected". Empty when the command is known.
+// A message that names what exists beats CLI11's "was not expected". Empty when it is known.
 std::string unknown_command(const CLI::App& app, const std::vector<std::string>& arguments) {
     const std::size_t index = command_index(arguments);
     if (index == kNowhere) return {};

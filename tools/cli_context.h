@@ -1,7 +1,8 @@
 // What: what every verb of the command line needs: the server, the way of showing results, and
 //       how a failure is told. One action is chosen while arguments are parsed and run afterwards.
 // Threads: one. Lifetime: made by run_cli, outlives the action.
-// Limits: none. Failure: call() and friends print the error themselves; the verb returns kExitFailed.
+// Limits: none.
+// Failure: call() and friends print the error themselves; the verb returns kExitFailed.
 #pragma once
 
 #include "tools/cli_http.h"

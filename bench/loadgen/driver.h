@@ -1,8 +1,9 @@
-// What: one thread's connections under load. Closed loop: each connection keeps `in_flight` requests on
-//       the way. Open loop: requests are due at a fixed rate whether or not answers come, and latency
-//       counts from the time a request was due, so that a stalled server can not hide its stall.
-// Threads: run() on one; several drivers run side by side. Lifetime: sockets live as long as it does.
-// Limits: connections_max of the process. Failure: a connection that breaks ends the run with its text.
+// What: one thread's connections under load. Closed loop: each connection keeps `in_flight`
+//       requests on the way. Open loop: requests are due at a fixed rate whether or not answers
+//       come, and latency counts from the time a request was due, so that a stalled server can
+//       not hide its stall.
+// Threads: run() on one; several drivers run side by side. Lifetime: its sockets live as long.
+// Limits: the process's descriptors. Failure: a broken connection ends the run with its text.
 #pragma once
 
 #include "bench/loadgen/histogram.h"

@@ -1,6 +1,6 @@
 // What: latencies in buckets of at most 1.6 % width, from 1 ns to 18 s and beyond.
-// Threads: one; merge() joins those of several. Lifetime: value. Limits: 64 buckets per power of two.
-// Failure: none.
+// Threads: one; merge() joins those of several. Lifetime: value.
+// Limits: 64 buckets per power of two. Failure: none.
 #pragma once
 
 #include <array>

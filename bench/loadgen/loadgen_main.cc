@@ -1,6 +1,6 @@
 // The load generator: `loadgen --address HOST:PORT --mode http-batch --connections 4 --batch 1000`.
-// One line of JSON on stdout: events per second, latency percentiles, and both sides' CPU, so that one
-// sees which side was the limit.
+// One line of JSON on stdout: events per second, latency percentiles, and both sides' CPU, so that
+// one sees which side was the limit.
 #include "bench/loadgen/driver.h"
 #include "bench/loadgen/process_cpu.h"
 

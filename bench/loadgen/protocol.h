@@ -1,4 +1,4 @@
-// What: the three ways in that are measured (HTTP, the NDJSON socket) and the peer's (Redis XADD), as a
+// What: the ways in that are measured (HTTP, the NDJSON socket) and the peer's (Redis XADD), as a
 //       request of B events whose ids are changed in place before each sending, and a reader that
 //       counts finished requests in the bytes that come back.
 // Threads: one per connection's driver. Lifetime: a Request owns its bytes.
