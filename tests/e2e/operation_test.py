@@ -218,6 +218,26 @@ class Starting(unittest.TestCase):
         self.assertRegex(error.lower(), "lock|running")
         self.assertEqual(server.get("/healthz").status, 200)
 
+    def test_a_folder_of_a_newer_version_is_left_alone(self):
+        server = harness.Server()
+        self.addCleanup(server.close)
+        server.start()
+        server.send_event("kept", eventId="kept")
+        server.stop()
+        path = os.path.join(server.data, "FORMAT")
+        with open(path) as file:
+            text = file.read()
+        with open(path, "w") as file:
+            file.write(text.strip().rsplit(" ", 1)[0] + " 999\n")
+        code, error = self.serve(data=server.data)
+        self.assertEqual(code, 1, error)
+        self.assertIn("999", error)
+        self.assertIn("newer", error)
+        with open(path, "w") as file:
+            file.write(text)
+        server.start()
+        self.assertEqual(server.get("/v2/events/kept").status, 200)
+
     def test_a_folder_that_can_not_be_made(self):
         path = os.path.join(self.folder.name, "file")
         open(path, "w").close()
