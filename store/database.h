@@ -14,7 +14,6 @@
 #include <string>
 #include <string_view>
 
-#include "core/buffer.h"
 #include "core/clock.h"
 #include "core/ids.h"
 #include "core/result.h"
@@ -37,6 +36,7 @@ class Housekeeper;
 class IdIndex;
 class KvStore;
 class LogReader;
+class PoolSet;
 class RegistryStore;
 class RetrySchedule;
 class ShardLog;
@@ -45,7 +45,7 @@ class SpaceGuard;
 class Database {
 public:
     struct Options {
-        std::string path;
+        std::string path{};
         std::size_t shards = 1;
         const core::Clock* clock = nullptr;      // required
         std::size_t block_cache_bytes = 8u << 20;
@@ -69,7 +69,7 @@ public:
     const Hasher& hasher() const;
     // Counts the openings of this folder; part of ids that must never come twice.
     std::uint32_t boot() const;
-    core::BufferPool& pool();
+    PoolSet& pools();
 
     // The open end of a shard's log; taken over by the shard's thread.
     ShardLog& shard_log(core::ShardId shard);

@@ -21,19 +21,19 @@ class Engine;
 
 struct OwnedDeadLetter {
     DeadLetter row;
-    std::string bytes;  // what the row's views point into
+    std::vector<char> bytes;  // what the row's views point into; its place survives a move
 };
 
 struct DeadLetterQuery {
-    std::optional<core::TenantId> tenant;
-    std::string_view subscription_id;  // empty: any
-    std::string_view script_id;
-    std::string_view pattern;          // exact
+    std::optional<core::TenantId> tenant{};
+    std::string_view subscription_id{};  // empty: any
+    std::string_view script_id{};
+    std::string_view pattern{};          // exact
     std::int64_t from_us = std::numeric_limits<std::int64_t>::min();  // created_at, inclusive
     std::int64_t to_us = std::numeric_limits<std::int64_t>::max();    // exclusive
-    std::function<bool(const DeadLetter&)> accept;
+    std::function<bool(const DeadLetter&)> accept{};
     std::size_t limit = 100;
-    std::string_view cursor;
+    std::string_view cursor{};
 };
 
 class DeadLetters {
@@ -41,8 +41,8 @@ public:
     explicit DeadLetters(Engine& engine) : engine_(engine) {}
 
     struct Page {
-        std::vector<OwnedDeadLetter> rows;  // newest first within a tenant
-        std::string next;
+        std::vector<OwnedDeadLetter> rows{};  // newest first within a tenant
+        std::string next{};
     };
     core::Result<Page> list(const DeadLetterQuery& query);
     core::Result<std::optional<OwnedDeadLetter>> get(const DeadLetterKey& key);

@@ -21,7 +21,7 @@ struct StoredEvent {
     core::LogPosition position;
     std::string_view raw;       // byte for byte as it came
     std::string_view fills;     // what the server filled in (written by the runtime); often empty
-    std::string_view pattern;   // empty when the block has more patterns than its table holds: parse
+    std::string_view pattern;
     core::TenantId tenant;
     std::int64_t received_at_us = 0;
     std::uint32_t key_hash = 0;  // low bits of the partition key's hash: which lane
@@ -55,8 +55,7 @@ public:
     }
     StoredEvent event(std::uint32_t index) const;
 
-    // The distinct patterns of the block; record().pattern_index points here unless it is
-    // kPatternIndexNone.
+    // The distinct patterns of the block; record().pattern_index points here.
     std::uint32_t pattern_count() const { return layout_.pattern_count; }
     std::string_view pattern(std::uint32_t pattern_index) const;
 

@@ -23,22 +23,22 @@ namespace millrace::store {
 enum class SearchOrder : std::uint8_t { kNewestFirst, kOldestFirst };
 
 struct EventQuery {
-    std::optional<core::TenantId> tenant;      // nullopt: all
-    std::string_view pattern;                  // exact; empty: any
-    std::string_view pattern_prefix;
+    std::optional<core::TenantId> tenant{};      // nullopt: all
+    std::string_view pattern{};                  // exact; empty: any
+    std::string_view pattern_prefix{};
     std::int64_t from_us = std::numeric_limits<std::int64_t>::min();  // received_at, inclusive
     std::int64_t to_us = std::numeric_limits<std::int64_t>::max();    // exclusive
     // These only skip blocks (by bloom filter): `accept` must check them on the event itself.
-    std::string_view source_id;
-    std::string_view correlation_id;
-    std::string_view causation_id;
-    std::string_view context_id;
+    std::string_view source_id{};
+    std::string_view correlation_id{};
+    std::string_view causation_id{};
+    std::string_view context_id{};
     // Called for each event that passed the rest; may parse. Null: everything is accepted.
-    std::function<bool(const StoredEvent&)> accept;
+    std::function<bool(const StoredEvent&)> accept{};
     SearchOrder order = SearchOrder::kNewestFirst;
     std::size_t limit = 100;
     std::size_t blocks_max = 100'000;          // blocks unpacked in one call
-    std::string_view cursor;                   // of the previous page; empty: from the start
+    std::string_view cursor{};                   // of the previous page; empty: from the start
 };
 
 struct EventPage {

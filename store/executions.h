@@ -42,15 +42,15 @@ struct Execution {
 
 struct ExecutionQuery {
     // Empty: any. The runtime turns a script id into its subscriptions.
-    std::vector<core::SubscriptionId> subscriptions;
-    std::optional<core::LogPosition> event;
-    std::optional<DeliveryStatus> status;
+    std::vector<core::SubscriptionId> subscriptions{};
+    std::optional<core::LogPosition> event{};
+    std::optional<DeliveryStatus> status{};
     std::int64_t from_us = std::numeric_limits<std::int64_t>::min();  // first attempt's start
     std::int64_t to_us = std::numeric_limits<std::int64_t>::max();
     // For what the chunks do not know (tenant): may look the event up. Null: everything.
-    std::function<bool(const Execution&)> accept;
+    std::function<bool(const Execution&)> accept{};
     std::size_t limit = 100;
-    std::string_view cursor;
+    std::string_view cursor{};
 };
 
 struct ExecutionPage {

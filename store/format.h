@@ -20,7 +20,7 @@
 //   The last segment is the meta segment (records, then the pattern table), the others are the texts
 //   in order, each cut at an event's end at about kSegmentBytesTarget. Uncompressed and put one
 //   behind the other they are the block's body (BlockBody says where each part begins).
-//   crc32c covers every byte behind the crc field. `previous_hash` is XXH3-64 of the whole value of
+//   crc32c covers every byte but its own four. `previous_hash` is XXH3-64 of the whole value of
 //   the shard's previous block: the chain. `sequence` counts a shard's blocks from 0.
 //
 // Threads: constants and values. Lifetime: none. Limits: as named. Failure: decoders return Errors.
@@ -110,16 +110,15 @@ struct SegmentEntry {
 };
 static_assert(sizeof(SegmentEntry) == 8);
 
-inline constexpr std::uint16_t kPatternIndexNone = 0xffff;
-// More distinct patterns than this in one block: the rest have kPatternIndexNone.
-inline constexpr std::size_t kBlockPatternsMax = 128;
+// A summary lists at most this many patterns; with more it says so and puts them into its filter.
+inline constexpr std::size_t kSummaryPatternsMax = 128;
 
 struct EventRecord {
     std::uint32_t text_begin = 0;  // in the body; the fills follow the text
     std::uint32_t text_bytes = 0;
     std::uint32_t tenant = 0;
     std::uint16_t flags = 0;
-    std::uint16_t pattern_index = kPatternIndexNone;
+    std::uint16_t pattern_index = 0;  // row of the block's pattern table
     std::int64_t received_at_us = 0;
     std::uint32_t key_hash = 0;
     std::uint16_t fills_bytes = 0;
@@ -127,8 +126,14 @@ struct EventRecord {
 };
 static_assert(sizeof(EventRecord) == 32);
 
-// Where the parts of a block's body begin. Texts begin at 0; the pattern table is
-// pattern_count x {bytes:u16, text}.
+// Row of the pattern table; the texts follow the table.
+struct PatternEntry {
+    std::uint32_t text_begin = 0;  // in the body
+    std::uint32_t text_bytes = 0;
+};
+static_assert(sizeof(PatternEntry) == 8);
+
+// Where the parts of a block's body begin. Texts begin at 0.
 struct BlockBody {
     std::uint32_t count = 0;
     std::uint32_t records_begin = 0;
@@ -144,7 +149,7 @@ struct SummaryHeader {
     std::uint8_t version = kSummaryVersion;
     std::uint8_t flags = 0;
     std::uint16_t pattern_count = 0;
-    std::uint32_t crc32c = 0;  // of every byte behind this field
+    std::uint32_t crc32c = 0;  // of every other byte
     std::uint32_t count = 0;
     std::uint32_t tenant = 0;  // the only one, unless kManyTenants
     std::int64_t received_min_us = 0;

@@ -41,7 +41,7 @@ struct Completion {
     bool failed = false;                      // the store is in its fatal state
     bool has_block = false;
     Durability durability = Durability::kFsync;  // the level reached: never less than was asked for
-    core::LogPosition durable_end;            // has_block: one past the block's last event
+    core::LogPosition durable_end{};            // has_block: one past the block's last event
     RowBatch rows;                            // given back empty, with its memory, for reuse
 };
 
@@ -52,8 +52,8 @@ public:
         std::size_t producers = 1;
         std::size_t ring_capacity = 256;
         std::size_t group_bytes_max = 16u << 20;  // of one WriteBatch
-        std::function<void(std::size_t producer)> wake;  // completions wait for this producer
-        std::function<void()> on_fatal;
+        std::function<void(std::size_t producer)> wake{};  // completions wait for this producer
+        std::function<void()> on_fatal{};
     };
     LogWriter(Database& database, Options options);
     ~LogWriter();

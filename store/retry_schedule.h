@@ -22,7 +22,7 @@ class Engine;
 
 struct OwnedRetry {
     RetryRow row;
-    std::string bytes;  // what row.state points into
+    std::vector<char> bytes;  // what row.state points into; its place survives a move
 };
 
 class RetrySchedule {

@@ -20,48 +20,48 @@ namespace millrace::store {
 // A delivery waiting for its next attempt. `state` is the runtime's (error, attempts so far).
 struct RetryRow {
     std::int64_t due_at_us = 0;
-    DeliveryKey delivery;
-    core::TenantId tenant;
+    DeliveryKey delivery{};
+    core::TenantId tenant{};
     std::uint32_t attempt = 0;         // attempts made so far
     std::int64_t created_at_us = 0;    // when the first attempt failed
-    std::string_view state;
+    std::string_view state{};
 };
 
 // A delivery given up. Text fields are the API's; `attempts` is JSON text.
 struct DeadLetter {
-    DeadLetterKey key;
+    DeadLetterKey key{};
     std::int64_t updated_at_us = 0;
     std::int64_t next_retry_at_us = 0;
     std::uint32_t retry_count = 0;
     std::uint32_t retries_max = 0;
-    std::string_view subscription_id;
-    std::string_view script_id;
-    std::string_view pattern;
-    std::string_view event_id;
-    std::string_view error;
-    std::string_view error_fingerprint;
-    std::string_view attempts;
-    std::string_view extra;            // JSON text, the runtime's own
+    std::string_view subscription_id{};
+    std::string_view script_id{};
+    std::string_view pattern{};
+    std::string_view event_id{};
+    std::string_view error{};
+    std::string_view error_fingerprint{};
+    std::string_view attempts{};
+    std::string_view extra{};            // JSON text, the runtime's own
 };
 
 struct KvKey {
-    core::TenantId tenant;
-    std::string_view space;            // namespace; no 0x00 inside
-    std::string_view key;
+    core::TenantId tenant{};
+    std::string_view space{};            // namespace; no 0x00 inside
+    std::string_view key{};
 };
 
 // One first or later attempt of one delivery. Extras only where there are any.
 struct OutcomeEntry {
     std::uint32_t event_index = 0;     // in its block
-    core::SubscriptionId subscription;
+    core::SubscriptionId subscription{};
     std::uint32_t script_version = 0;
     DeliveryStatus status = DeliveryStatus::kCompleted;
     std::uint32_t attempt = 1;         // 1 for the first
     std::uint32_t duration_us = 0;
     std::int64_t started_at_us = 0;
-    std::string_view result;           // JSON text
-    std::string_view logs;             // JSON text (array)
-    std::string_view error;
+    std::string_view result{};           // JSON text
+    std::string_view logs{};             // JSON text (array)
+    std::string_view error{};
 };
 
 enum class RowChange : std::uint8_t { kNew, kUpdate };
@@ -110,14 +110,16 @@ public:
     std::size_t bytes() const { return ops_.size(); }
     void clear();
 
-    // For the store's own use.
+    // For the store's own use: KvStore::stage() was called.
+    void mark_staged() { staged_ = true; }
+    bool staged() const { return staged_; }
     enum class Op : std::uint8_t { kPut, kErase, kIncr, kOutcomes, kAudit };
     struct OpView {
         Op op = Op::kPut;
         ColumnFamily family = ColumnFamily::kDefault;
         std::int8_t count_change = 0;  // of the family's row counter
-        std::string_view key;
-        std::string_view value;
+        std::string_view key{};
+        std::string_view value{};
     };
     // Walks the operations in order: start at 0, false at the end.
     bool next(std::size_t& position, OpView& out) const;
@@ -126,11 +128,13 @@ private:
     void add(const OpView& view);
 
     std::string ops_;
+    bool staged_ = false;
     // The chunk between begin_outcomes and end_outcomes.
     std::string chunk_key_;
     std::string chunk_entries_;
     std::vector<std::uint32_t> chunk_subscriptions_;
     std::uint32_t chunk_count_ = 0;
+    std::int64_t chunk_base_us_ = 0;
     std::int64_t chunk_first_us_ = 0;
     std::int64_t chunk_last_us_ = 0;
 };

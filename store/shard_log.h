@@ -24,13 +24,14 @@ namespace millrace::store {
 
 class ShardIdIndex;
 class BlockBuilder;
+class PoolSet;
 
 struct AppendInput {
-    std::string_view raw;
-    std::string_view fills;         // opaque to the store; comes back in StoredEvent::fills
-    std::string_view pattern;
+    std::string_view raw{};
+    std::string_view fills{};         // opaque to the store; comes back in StoredEvent::fills
+    std::string_view pattern{};
     std::int64_t received_at_us = 0;
-    core::TenantId tenant;
+    core::TenantId tenant{};
     std::uint16_t flags = 0;        // EventFlag bits
     IdHash id;                      // Hasher::identity(); none for an id made by the server
     std::uint64_t key_hash = 0;     // partition key (or event id): its low 32 bits are kept
@@ -50,7 +51,7 @@ enum class AppendStatus : std::uint8_t {
 
 struct AppendResult {
     AppendStatus status = AppendStatus::kBusy;
-    core::LogPosition position;
+    core::LogPosition position{};
     // kDuplicate only: false while the first one is still on its way to the disk. Then the ack of
     // the duplicate has to wait for durable_end > position.offset, like the first one's.
     bool durable = false;
@@ -59,8 +60,8 @@ struct AppendResult {
 // A closed block: the events for the lanes, and the bytes for the writer.
 struct SealedBlock {
     EventBlock events;
-    core::BufferRef value;         // the log row's value, complete with chain and checksum
-    core::BufferRef summary;       // the summary row's value
+    core::BufferRef value{};         // the log row's value, complete with chain and checksum
+    core::BufferRef summary{};       // the summary row's value
     std::uint64_t sequence = 0;
     std::uint64_t hash = 0;        // what the next block carries as its predecessor's hash
 };
@@ -68,11 +69,11 @@ struct SealedBlock {
 class ShardLog {
 public:
     struct Options {
-        core::ShardId shard;
-        core::LogOffset next_offset;
+        core::ShardId shard{};
+        core::LogOffset next_offset{};
         std::uint64_t next_sequence = 0;
         std::uint64_t previous_hash = 0;
-        core::BufferPool* pool = nullptr;
+        PoolSet* pools = nullptr;
         ShardIdIndex* ids = nullptr;
         std::size_t block_bytes_target = core::kBlockBytesTarget;
     };

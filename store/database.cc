@@ -1,0 +1,84 @@
+#include "store/database.h"
+
+#include "core/assert.h"
+#include "store/engine.h"
+#include "store/keys.h"
+#include "store/row_codec.h"
+
+namespace millrace::store {
+
+Database::Database(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {}
+Database::~Database() = default;
+
+core::Result<std::unique_ptr<Database>> Database::open(const Options& options) {
+    MR_ASSERT(options.clock != nullptr);
+    auto engine = std::make_unique<Engine>(options);
+    if (auto status = engine->open(); !status) return core::fail(std::move(status.error()));
+    return std::unique_ptr<Database>(new Database(std::move(engine)));
+}
+
+std::size_t Database::shards() const { return engine_->options.shards; }
+const Hasher& Database::hasher() const { return *engine_->hasher; }
+std::uint32_t Database::boot() const { return engine_->boot(); }
+PoolSet& Database::pools() { return engine_->pools; }
+ShardLog& Database::shard_log(core::ShardId shard) { return *engine_->shard_logs[shard.value]; }
+LogReader& Database::log_reader() { return *engine_->log_reader; }
+EventSearch& Database::event_search() { return *engine_->event_search; }
+Executions& Database::executions() { return *engine_->executions; }
+KvStore& Database::kv() { return *engine_->kv; }
+RetrySchedule& Database::retries() { return *engine_->retries; }
+DeadLetters& Database::dead_letters() { return *engine_->dead_letters; }
+RegistryStore& Database::registry() { return *engine_->registry; }
+AuditLog& Database::audit() { return *engine_->audit; }
+IdIndex& Database::ids() { return engine_->ids; }
+SpaceGuard& Database::space() { return *engine_->space; }
+Housekeeper& Database::housekeeper() { return *engine_->housekeeper; }
+
+core::LogOffset Database::durable_end(core::ShardId shard) const { return engine_->durable_end(shard); }
+core::LogOffset Database::first_kept(core::ShardId shard) const { return engine_->first_kept(shard); }
+
+core::LogOffset Database::cursor(std::string_view name, core::ShardId shard) const {
+    rocksdb::PinnableSlice value;
+    core::LogOffset offset;
+    const auto there = engine_->get(ColumnFamily::kCursor, cursor_key(name, shard), value);
+    if (there && *there) decode_cursor(view(value), offset);
+    return offset;
+}
+
+core::Status Database::write_now(const RowBatch& rows, Durability durability) {
+    BatchMaker maker(*engine_);
+    maker.add(rows);
+    maker.finish();
+    if (auto status = engine_->commit(maker.batch(), durability); !status) return status;
+    engine_->apply(maker.effects());
+    engine_->kv->settle(rows);
+    return {};
+}
+
+bool Database::fatal() const { return engine_->fatal(); }
+std::string Database::fatal_reason() const { return engine_->fatal_reason(); }
+void Database::set_fatal(std::string reason) { engine_->set_fatal(std::move(reason)); }
+core::Status Database::close() { return engine_->close(); }
+
+Database::Stats Database::stats() const {
+    Stats out;
+    for (const ColumnFamily family : {ColumnFamily::kLog, ColumnFamily::kSummary, ColumnFamily::kOutcomes}) {
+        std::uint64_t bytes = 0;
+        for (const char* property : {"rocksdb.total-sst-files-size", "rocksdb.total-blob-file-size", "rocksdb.cur-size-all-mem-tables"}) {
+            if (engine_->db().GetIntProperty(engine_->family(family), property, &bytes)) out.log_bytes += bytes;
+        }
+    }
+    for (std::size_t i = 0; i < shards(); ++i) {
+        const core::ShardId shard{static_cast<std::uint16_t>(i)};
+        out.events += durable_end(shard).value - first_kept(shard).value;
+    }
+    const auto gauge = [](const std::atomic<std::int64_t>& value) {
+        return static_cast<std::uint64_t>(std::max<std::int64_t>(0, value.load(std::memory_order_relaxed)));
+    };
+    out.retries = gauge(engine_->retry_count);
+    out.dead_letters = gauge(engine_->dead_letter_count);
+    out.unsynced_bytes = engine_->unsynced_bytes.load(std::memory_order_relaxed);
+    return out;
+}
+
+}  // namespace millrace::store

@@ -1,0 +1,339 @@
+#include "store/engine.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <random>
+
+#include "store/file_util.h"
+#include "store/keys.h"
+#include "store/rocks_options.h"
+
+namespace millrace::store {
+namespace {
+
+using core::ErrorCode;
+
+constexpr std::string_view kFormatLine = "millrace data folder, format ";
+// Below this RocksDB itself could not even replay its WAL.
+constexpr std::uint64_t kFreeBytesFloor = 32u << 20;
+
+// The store draws its seed once per data folder; this is no randomness that a run depends on.
+HashSeed draw_seed() {
+    std::random_device device;
+    HashSeed seed;
+    for (auto& word : seed.words) word = (static_cast<std::uint64_t>(device()) << 32) | device();
+    return seed;
+}
+
+}  // namespace
+
+core::Error rocks_error(std::string_view operation, const rocksdb::Status& status) {
+    return core::Error(ErrorCode::kInternal, "store: " + std::string(operation) + " failed: " + status.ToString());
+}
+
+Engine::Engine(const Database::Options& o) : options(o) {}
+
+Engine::~Engine() {
+    // Parts first: some hold iterators' snapshots or mapped files.
+    shard_logs.clear();
+    if (db_) {
+        for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+            if (handle) db_->DestroyColumnFamilyHandle(handle);
+        }
+        db_->Close();
+    }
+    if (lock_fd_ >= 0) ::close(lock_fd_);
+}
+
+core::Status Engine::lock_folder() {
+    if (options.read_only) return {};
+    const std::string path = options.path + "/lock";
+    lock_fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (lock_fd_ < 0) return file_error("open lock file", path, errno);
+    if (::flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
+        char holder[32] = {};
+        const ssize_t got = ::pread(lock_fd_, holder, sizeof(holder) - 1, 0);
+        return core::fail(ErrorCode::kUnavailable,
+                          "store: open data folder path=" + options.path + " failed: it is locked by process " +
+                              std::string(holder, got > 0 ? static_cast<std::size_t>(got) : 0) +
+                              "; stop that server or choose another --data");
+    }
+    const std::string pid = std::to_string(::getpid());
+    if (::ftruncate(lock_fd_, 0) != 0 || ::pwrite(lock_fd_, pid.data(), pid.size(), 0) < 0) {
+        return file_error("write lock file", path, errno);
+    }
+    return {};
+}
+
+core::Status Engine::check_format() {
+    const std::string path = options.path + "/FORMAT";
+    std::string text;
+    if (!file_exists(path)) {
+        if (file_exists(options.path + "/rocks/CURRENT")) {
+            return core::fail(ErrorCode::kInternal, "store: open data folder path=" + options.path +
+                                                        " failed: its FORMAT file is missing; restore it from a backup");
+        }
+        if (options.read_only) {
+            return core::fail(ErrorCode::kNotFound, "store: open data folder path=" + options.path +
+                                                        " failed: it is no Millrace data folder (no FORMAT file)");
+        }
+        const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+        if (fd < 0) return file_error("create", path, errno);
+        text = std::string(kFormatLine) + std::to_string(kFormatVersion) + "\n";
+        const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0;
+        const int error = errno;
+        ::close(fd);
+        if (!written) return file_error("write", path, error);
+        return sync_folder(options.path);
+    }
+    if (auto status = read_file(path, text); !status) return status;
+    std::uint32_t version = 0;
+    const std::string_view number = std::string_view(text).substr(std::min(text.size(), kFormatLine.size()));
+    const auto parsed = std::from_chars(number.data(), number.data() + number.size(), version);
+    if (!text.starts_with(kFormatLine) || parsed.ec != std::errc{} || version == 0) {
+        return core::fail(ErrorCode::kInternal, "store: open data folder path=" + options.path +
+                                                    " failed: its FORMAT file is damaged; restore it from a backup");
+    }
+    if (version > kFormatVersion) {
+        return core::fail(ErrorCode::kInternal,
+                          "store: open data folder path=" + options.path + " failed: it was written in format " +
+                              std::to_string(version) + ", this millrace knows formats up to " +
+                              std::to_string(kFormatVersion) + "; run the newer millrace");
+    }
+    return {};
+}
+
+core::Status Engine::open_rocks() {
+    const std::string path = options.path + "/rocks";
+    rocksdb::DBOptions db_options = make_db_options(options);
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* db = nullptr;
+    const rocksdb::Status status =
+        options.read_only ? rocksdb::DB::OpenForReadOnly(db_options, path, make_families(options), &handles, &db)
+                          : rocksdb::DB::Open(db_options, path, make_families(options), &handles, &db);
+    if (!status.ok()) {
+        std::string help = "; nothing was changed";
+        if (status.IsCorruption()) {
+            help = "; the files are damaged: acknowledged events may be missing, so the start is refused. Restore from a "
+                   "backup, or salvage a copy of the folder";
+        }
+        return core::fail(ErrorCode::kInternal, "store: open database path=" + path + " failed: " + status.ToString() + help);
+    }
+    db_.reset(db);
+    for (std::size_t i = 0; i < kColumnFamilyCount; ++i) handles_[i] = handles[i];
+    return {};
+}
+
+core::Status Engine::load_seed() {
+    rocksdb::PinnableSlice value;
+    auto there = get(ColumnFamily::kDefault, "seed", value);
+    if (!there) return core::fail(std::move(there.error()));
+    HashSeed seed;
+    if (*there) {
+        if (value.size() != sizeof(seed)) return core::fail(ErrorCode::kInternal, "store: the folder's hash seed is damaged");
+        std::memcpy(&seed, value.data(), sizeof(seed));
+    } else {
+        seed = draw_seed();
+        rocksdb::WriteBatch batch;
+        batch.Put(family(ColumnFamily::kDefault), "seed",
+                  rocksdb::Slice(reinterpret_cast<const char*>(&seed), sizeof(seed)));
+        if (auto status = commit(batch, Durability::kFsync); !status) return status;
+    }
+    hasher = std::make_unique<Hasher>(seed);
+    return {};
+}
+
+core::Status Engine::load_meta() {
+    if (auto status = load_seed(); !status) return status;
+    const auto number = [&](std::string_view key, std::uint32_t& out) -> core::Status {
+        rocksdb::PinnableSlice value;
+        auto there = get(ColumnFamily::kDefault, key, value);
+        if (!there) return core::fail(std::move(there.error()));
+        if (*there && value.size() == sizeof(out)) std::memcpy(&out, value.data(), sizeof(out));
+        return {};
+    };
+    std::uint32_t shards = 0;
+    if (auto status = number("shards", shards); !status) return status;
+    if (auto status = number("boot", boot_); !status) return status;
+    if (options.read_only) return {};
+    if (shards != 0 && shards != options.shards) {
+        const auto first = iterate(ColumnFamily::kLog);
+        first->SeekToFirst();
+        if (first->Valid()) {
+            return core::fail(ErrorCode::kConflict,
+                              "store: open data folder path=" + options.path + " failed: it was made with " +
+                                  std::to_string(shards) + " shards and holds events, but " +
+                                  std::to_string(options.shards) + " are configured; start with --shards " +
+                                  std::to_string(shards));
+        }
+    }
+    ++boot_;
+    shards = static_cast<std::uint32_t>(options.shards);
+    rocksdb::WriteBatch batch;
+    batch.Put(family(ColumnFamily::kDefault), "shards",
+              rocksdb::Slice(reinterpret_cast<const char*>(&shards), sizeof(shards)));
+    batch.Put(family(ColumnFamily::kDefault), "boot", rocksdb::Slice(reinterpret_cast<const char*>(&boot_), sizeof(boot_)));
+    return commit(batch, Durability::kFsync);
+}
+
+core::Status Engine::open() {
+    if (options.shards == 0 || options.shards > core::kShardsMax) {
+        return core::fail(ErrorCode::kValidation, "store: shards must be 1 to " + std::to_string(core::kShardsMax));
+    }
+    if (!options.read_only) {
+        for (const char* part : {"", "/ids"}) {
+            if (auto status = make_folder(options.path + part); !status) return status;
+        }
+    }
+    if (auto status = lock_folder(); !status) return status;
+    if (auto status = check_format(); !status) return status;
+    if (!options.read_only) {
+        space = std::make_unique<SpaceGuard>(
+            SpaceGuard::Options{options.path, options.reserve_bytes, options.ballast_bytes});
+        if (free_disk_bytes(options.path) < kFreeBytesFloor) {
+            return core::fail(ErrorCode::kUnavailable,
+                              "store: open data folder path=" + options.path + " failed: only " +
+                                  std::to_string(free_disk_bytes(options.path) >> 20) +
+                                  " MiB are free on its disk; free some space (nothing was changed)");
+        }
+    }
+    if (auto status = open_rocks(); !status) return status;
+    if (auto status = load_meta(); !status) return status;
+    if (auto status = recover_tails(); !status) return status;
+    if (auto status = check_mark(); !status) return status;
+    if (auto status = recover_ids(); !status) return status;
+    if (auto status = count_rows(); !status) return status;
+    make_parts();
+    return {};
+}
+
+void Engine::make_parts() {
+    for (std::size_t i = 0; i < options.shards; ++i) {
+        ShardLog::Options log;
+        log.shard = core::ShardId{static_cast<std::uint16_t>(i)};
+        log.next_offset = core::LogOffset{committed_[i].end_offset};
+        log.next_sequence = committed_[i].blocks;
+        log.previous_hash = committed_[i].last_hash;
+        log.pools = &pools;
+        log.ids = options.read_only ? nullptr : &ids.shard(log.shard);
+        shard_logs.push_back(std::make_unique<ShardLog>(log));
+    }
+    log_reader = std::make_unique<LogReader>(*this);
+    event_search = std::make_unique<EventSearch>(*this);
+    executions = std::make_unique<Executions>(*this);
+    kv = std::make_unique<KvStore>(*this, options.kv_cache_bytes);
+    retries = std::make_unique<RetrySchedule>(*this);
+    dead_letters = std::make_unique<DeadLetters>(*this);
+    registry = std::make_unique<RegistryStore>(*this);
+    audit = std::make_unique<AuditLog>(*this);
+    housekeeper = std::make_unique<Housekeeper>(*this);
+}
+
+core::Status Engine::close() {
+    if (!db_ || options.read_only) return {};
+    if (fatal()) return core::fail(ErrorCode::kUnavailable, fatal_reason());
+    if (auto status = sync_now(); !status) return status;
+    return write_mark();
+}
+
+core::Status Engine::commit(rocksdb::WriteBatch& batch, Durability durability) {
+    if (fatal()) return core::fail(ErrorCode::kUnavailable, fatal_reason());
+    rocksdb::WriteOptions write;
+    write.sync = durability == Durability::kFsync;
+    const std::size_t bytes = batch.GetDataSize();
+    const rocksdb::Status status = db_->Write(write, &batch);
+    if (!status.ok()) {
+        // The outcome is unknown and the kernel may have dropped the pages: no retry, no more acks.
+        set_fatal("store: commit failed: " + status.ToString() +
+                  "; nothing is acknowledged any more, restart the server when the disk is well");
+        return core::fail(ErrorCode::kUnavailable, fatal_reason());
+    }
+    if (write.sync) {
+        unsynced_bytes.store(0, std::memory_order_relaxed);  // a gauge
+    } else {
+        unsynced_bytes.fetch_add(bytes, std::memory_order_relaxed);
+    }
+    return {};
+}
+
+void Engine::apply(const CommitEffects& effects) {
+    retry_count.fetch_add(effects.retries_change, std::memory_order_relaxed);  // gauges
+    dead_letter_count.fetch_add(effects.dead_letters_change, std::memory_order_relaxed);
+    if (effects.retry_due_min_us != std::numeric_limits<std::int64_t>::max()) retries->note_put(effects.retry_due_min_us);
+}
+
+void Engine::publish_tail(core::ShardId shard, const ShardTail& tail) {
+    {
+        std::lock_guard lock(tails_mutex_);
+        committed_[shard.value] = tail;
+    }
+    ends_[shard.value].durable.store(tail.end_offset, std::memory_order_release);  // pairs with durable_end()
+}
+
+void Engine::publish_synced() {
+    std::lock_guard lock(tails_mutex_);
+    synced_ = committed_;
+}
+
+core::Status Engine::sync_now() {
+    if (unsynced_bytes.load(std::memory_order_relaxed) == 0) return {};
+    std::array<ShardTail, core::kShardsMax> before;
+    {
+        std::lock_guard lock(tails_mutex_);
+        before = committed_;
+    }
+    unsynced_bytes.store(0, std::memory_order_relaxed);  // a gauge
+    const rocksdb::Status status = db_->SyncWAL();
+    if (!status.ok()) {
+        set_fatal("store: sync failed: " + status.ToString() + "; nothing is acknowledged any more, restart the server");
+        return core::fail(ErrorCode::kUnavailable, fatal_reason());
+    }
+    std::lock_guard lock(tails_mutex_);
+    synced_ = before;
+    return {};
+}
+
+core::Status Engine::write_mark() {
+    std::array<ShardTail, core::kShardsMax> tails;
+    {
+        std::lock_guard lock(tails_mutex_);
+        if (synced_ == marked_) return {};
+        tails = synced_;
+    }
+    if (auto status = mark_->write(tails, static_cast<std::uint32_t>(options.shards)); !status) {
+        set_fatal(status.error().message);
+        return status;
+    }
+    marked_ = tails;
+    return {};
+}
+
+std::string Engine::fatal_reason() const {
+    std::lock_guard lock(fatal_mutex_);
+    return fatal_reason_;
+}
+
+void Engine::set_fatal(std::string reason) {
+    std::lock_guard lock(fatal_mutex_);
+    if (fatal_.load(std::memory_order_relaxed)) return;  // the first reason counts; under the mutex
+    fatal_reason_ = std::move(reason);
+    fatal_.store(true, std::memory_order_release);  // pairs with fatal()
+}
+
+core::Result<bool> Engine::get(ColumnFamily from, std::string_view key, rocksdb::PinnableSlice& out) {
+    const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), family(from), slice(key), &out);
+    if (status.IsNotFound()) return false;
+    if (!status.ok()) return core::fail(rocks_error("read", status));
+    return true;
+}
+
+std::unique_ptr<rocksdb::Iterator> Engine::iterate(ColumnFamily over) {
+    return std::unique_ptr<rocksdb::Iterator>(db_->NewIterator(rocksdb::ReadOptions(), family(over)));
+}
+
+}  // namespace millrace::store

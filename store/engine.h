@@ -1,0 +1,177 @@
+// What: the inside of Database: RocksDB with its column families and options, the durable tails, the
+//       fatal state, and the one way a batch of rows becomes a WriteBatch. The store's own files
+//       include this; nobody else does.
+// Threads: commit() and write() by any (RocksDB orders them); tails are published by atomics.
+// Lifetime: of the Database. Limits: none. Failure: RocksDB's Status becomes an Error here, once.
+#pragma once
+
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+#include "store/audit_log.h"
+#include "store/database.h"
+#include "store/dead_letters.h"
+#include "store/event_search.h"
+#include "store/executions.h"
+#include "store/high_water_mark.h"
+#include "store/housekeeper.h"
+#include "store/id_index.h"
+#include "store/kv_store.h"
+#include "store/log_reader.h"
+#include "store/pool_set.h"
+#include "store/registry_store.h"
+#include "store/retry_schedule.h"
+#include "store/shard_log.h"
+#include "store/space_guard.h"
+
+namespace millrace::store {
+
+inline std::string_view view(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+inline rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
+
+// What one commit does to the store beside its bytes; gathered while the batch is made.
+struct CommitEffects {
+    std::int64_t retries_change = 0;
+    std::int64_t dead_letters_change = 0;
+    std::int64_t retry_due_min_us = std::numeric_limits<std::int64_t>::max();
+};
+
+// Turns RowBatches into one WriteBatch. kv operations on one key become one write.
+class BatchMaker {
+public:
+    explicit BatchMaker(Engine& engine);
+    ~BatchMaker();
+    void add(const RowBatch& rows);
+    void add_block(const SealedBlock& block);
+    // Puts the gathered kv writes in; then the batch is complete.
+    void finish();
+    rocksdb::WriteBatch& batch() { return batch_; }
+    const CommitEffects& effects() const { return effects_; }
+    void clear();
+
+private:
+    struct KvPending;
+    void add_kv(const RowBatch::OpView& op);
+
+    Engine& engine_;
+    rocksdb::WriteBatch batch_;
+    CommitEffects effects_;
+    std::unique_ptr<KvPending> kv_;
+    std::string key_;
+};
+
+class Engine {
+public:
+    explicit Engine(const Database::Options& options);
+    ~Engine();
+
+    core::Status open();
+    core::Status close();
+
+    // The one way to the disk. After a failure the store is fatal.
+    core::Status commit(rocksdb::WriteBatch& batch, Durability durability);
+    void apply(const CommitEffects& effects);
+    // After commit(): the shard's log reaches this far now. synced: and everything before it is on disk.
+    void publish_tail(core::ShardId shard, const ShardTail& tail);
+    void publish_synced();
+    // For levels below fsync: brings what was acknowledged to the disk.
+    core::Status sync_now();
+    core::Status write_mark();
+
+    bool fatal() const { return fatal_.load(std::memory_order_acquire); }  // pairs with set_fatal's release
+    std::string fatal_reason() const;
+    void set_fatal(std::string reason);
+
+    rocksdb::ColumnFamilyHandle* family(ColumnFamily family) const { return handles_[static_cast<std::size_t>(family)]; }
+    rocksdb::DB& db() { return *db_; }
+    core::Result<bool> get(ColumnFamily family, std::string_view key, rocksdb::PinnableSlice& out);
+    std::unique_ptr<rocksdb::Iterator> iterate(ColumnFamily family);
+    std::uint64_t next_serial() {
+        return (static_cast<std::uint64_t>(boot_) << 32) | serial_.fetch_add(1, std::memory_order_relaxed);
+    }
+
+    core::LogOffset durable_end(core::ShardId shard) const {
+        return core::LogOffset{ends_[shard.value].durable.load(std::memory_order_acquire)};  // pairs with publish_tail
+    }
+    core::LogOffset first_kept(core::ShardId shard) const {
+        return core::LogOffset{ends_[shard.value].first_kept.load(std::memory_order_acquire)};
+    }
+    void set_first_kept(core::ShardId shard, core::LogOffset offset) {
+        ends_[shard.value].first_kept.store(offset.value, std::memory_order_release);
+    }
+
+    const Database::Options options;
+    PoolSet pools;
+
+    // Parts in the order they are made; each outlives those after it.
+    std::unique_ptr<Hasher> hasher;
+    std::unique_ptr<SpaceGuard> space;
+    IdIndex ids;
+    std::vector<std::unique_ptr<ShardLog>> shard_logs;
+    std::unique_ptr<LogReader> log_reader;
+    std::unique_ptr<EventSearch> event_search;
+    std::unique_ptr<Executions> executions;
+    std::unique_ptr<KvStore> kv;
+    std::unique_ptr<RetrySchedule> retries;
+    std::unique_ptr<DeadLetters> dead_letters;
+    std::unique_ptr<RegistryStore> registry;
+    std::unique_ptr<AuditLog> audit;
+    std::unique_ptr<Housekeeper> housekeeper;
+
+    std::atomic<std::int64_t> retry_count{0};
+    std::atomic<std::int64_t> dead_letter_count{0};
+    std::atomic<std::uint64_t> unsynced_bytes{0};
+    std::uint32_t boot() const { return boot_; }
+
+private:
+    struct alignas(64) Ends {
+        std::atomic<std::uint64_t> durable{0};
+        std::atomic<std::uint64_t> first_kept{0};
+    };
+
+    core::Status lock_folder();
+    core::Status check_format();
+    core::Status open_rocks();
+    core::Status load_meta();
+    core::Status load_seed();
+    core::Status recover_tails();
+    core::Status recover_shard(core::ShardId shard);
+    core::Status check_contiguous(core::ShardId shard);
+    core::Status check_mark();
+    core::Status check_mark_of(core::ShardId shard, const ShardTail& marked);
+    core::Status recover_ids();
+    core::Status recover_ids_of(core::ShardId shard);
+    core::Status count_rows();
+    void make_parts();
+
+    int lock_fd_ = -1;
+    std::unique_ptr<rocksdb::DB> db_;
+    std::array<rocksdb::ColumnFamilyHandle*, kColumnFamilyCount> handles_{};
+    std::uint32_t boot_ = 0;
+    std::atomic<std::uint32_t> serial_{0};
+    std::array<Ends, core::kShardsMax> ends_{};
+
+    std::mutex tails_mutex_;
+    std::array<ShardTail, core::kShardsMax> committed_{};
+    std::array<ShardTail, core::kShardsMax> synced_{};
+    std::array<ShardTail, core::kShardsMax> marked_{};
+    std::unique_ptr<HighWaterMark> mark_;
+
+    std::atomic<bool> fatal_{false};
+    mutable std::mutex fatal_mutex_;
+    std::string fatal_reason_;
+};
+
+core::Error rocks_error(std::string_view operation, const rocksdb::Status& status);
+
+}  // namespace millrace::store

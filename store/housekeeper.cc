@@ -1,0 +1,49 @@
+#include "store/housekeeper.h"
+
+#include "store/engine.h"
+
+namespace millrace::store {
+namespace {
+// RELIABILITY.md: at most every 100 ms; what a lost WAL could hide is then at most that much.
+constexpr std::int64_t kMarkEveryNs = 100'000'000;
+constexpr std::int64_t kSpaceEveryNs = 250'000'000;
+}  // namespace
+
+std::size_t Housekeeper::do_work() {
+    if (engine_.fatal() || engine_.options.read_only) return 0;
+    const std::int64_t now = engine_.options.clock->monotonic_ns();
+    if (now >= space_next_ns_) {
+        engine_.space->check();
+        space_next_ns_ = now + kSpaceEveryNs;
+        return 1;
+    }
+    if (now >= mark_next_ns_) {
+        // Levels below fsync are brought to the disk here, so that they lose at most this much time.
+        auto status = engine_.sync_now();
+        if (status) status = engine_.write_mark();
+        if (!status) note_error(status.error().message);
+        mark_next_ns_ = now + kMarkEveryNs;
+        return 1;
+    }
+    for (std::size_t i = 0; i < engine_.ids.shards(); ++i) {
+        auto worked = engine_.ids.shard(core::ShardId{static_cast<std::uint16_t>(i)}).work();
+        if (!worked) {
+            note_error(worked.error().message);
+            continue;
+        }
+        if (*worked) return 1;
+    }
+    return 0;
+}
+
+std::string Housekeeper::last_error() const {
+    std::lock_guard lock(mutex_);
+    return last_error_;
+}
+
+void Housekeeper::note_error(std::string text) {
+    std::lock_guard lock(mutex_);
+    last_error_ = std::move(text);
+}
+
+}  // namespace millrace::store

@@ -1,0 +1,109 @@
+// What: the identities of a range of offsets of one shard as an immutable sorted file, mapped, with a
+//       bloom filter in memory. A run is derived from the log: a damaged one is set aside and made anew.
+//       File: RunHeader in a page of 4096 bytes; pages of {170 x RunEntry, crc32c of them, count};
+//       the filter.
+// Threads: reading: any, at once. RunWriter: one owner.
+// Lifetime: the mapping lives as long as the IdRun.
+// Limits: none. Failure: open() refuses a file whose header or filter is damaged; a damaged page is
+//       told by find() and never guessed over.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/ids.h"
+#include "core/result.h"
+#include "store/hasher.h"
+
+namespace millrace::store {
+
+struct RunEntry {
+    IdHash id;
+    std::uint64_t offset = 0;
+};
+static_assert(sizeof(RunEntry) == 24);
+
+struct RunHeader {
+    std::uint64_t magic = 0;
+    std::uint32_t version = 1;
+    std::uint32_t crc32c = 0;       // of every byte of the header behind this field
+    std::uint32_t shard = 0;
+    std::uint32_t level = 0;        // how often its entries were merged
+    std::uint64_t begin_offset = 0;
+    std::uint64_t end_offset = 0;   // every identity in [begin, end) is here
+    std::uint64_t entries = 0;
+    std::uint64_t pages = 0;
+    std::uint64_t filter_bytes = 0;
+    std::uint32_t filter_crc32c = 0;
+    std::uint32_t spare = 0;
+};
+static_assert(sizeof(RunHeader) == 72);
+
+class IdRun {
+public:
+    static core::Result<std::unique_ptr<IdRun>> open(const std::string& path);
+    ~IdRun();
+    IdRun(const IdRun&) = delete;
+    IdRun& operator=(const IdRun&) = delete;
+
+    const RunHeader& header() const { return header_; }
+    const std::string& path() const { return path_; }
+
+    enum class Lookup : std::uint8_t { kAbsent, kFound, kDamaged };
+    // The identity's newest offset.
+    Lookup find(const IdHash& id, std::uint64_t& offset) const;
+    // Every entry with this half of the identity.
+    Lookup find_by_id(std::uint64_t by_id, std::vector<RunEntry>& out) const;
+    void prefetch(const IdHash& id) const;
+
+    // For merging: entries of one page, in order; false when the page is damaged.
+    bool page(std::uint64_t index, const RunEntry*& entries, std::uint32_t& count) const;
+
+private:
+    IdRun() = default;
+    std::string path_;
+    RunHeader header_;
+    const char* map_ = nullptr;
+    std::size_t map_bytes_ = 0;
+    std::string filter_;
+};
+
+// Writes a run; entries must come sorted by (by_id, by_source).
+class RunWriter {
+public:
+    struct Range {
+        core::ShardId shard;
+        std::uint32_t level = 0;
+        std::uint64_t begin_offset = 0;
+        std::uint64_t end_offset = 0;
+        std::uint64_t entries_max = 0;  // sizes the filter
+    };
+    static core::Result<std::unique_ptr<RunWriter>> create(const std::string& folder, const Range& range);
+    ~RunWriter();
+
+    void add(const RunEntry& entry);
+    // Syncs the file and gives it its name.
+    core::Result<std::unique_ptr<IdRun>> finish();
+
+private:
+    RunWriter() = default;
+    void flush_page();
+
+    std::string folder_;
+    std::string path_;
+    std::string path_open_;
+    std::FILE* file_ = nullptr;
+    bool failed_ = false;
+    RunHeader header_;
+    std::vector<RunEntry> page_;
+    std::string filter_;
+};
+
+std::string run_file_prefix(core::ShardId shard);
+std::string run_file_name(core::ShardId shard, std::uint64_t begin_offset, std::uint64_t end_offset);
+
+}  // namespace millrace::store

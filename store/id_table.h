@@ -1,0 +1,89 @@
+// What: the newest identities of one shard in memory: an open-addressing table of 24-byte slots,
+//       linear probing, insert only.
+// Threads: one writer; any number of readers at once (a slot's offset is published last).
+// Lifetime: of its ShardIdIndex. Limits: fixed number of slots; the owner keeps it under 60 % full.
+// Failure: none.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+#include "core/assert.h"
+#include "store/hasher.h"
+
+namespace millrace::store {
+
+class IdTable {
+public:
+    struct Slot {
+        std::atomic<std::uint64_t> by_id;
+        std::atomic<std::uint64_t> by_source;
+        std::atomic<std::uint64_t> offset_plus_1;  // 0: free
+    };
+
+    explicit IdTable(std::size_t slots)
+        // calloc of a large block is fresh zero pages from the kernel: nothing is touched before use,
+        // and all-zero bytes are a free slot.
+        : slots_(static_cast<Slot*>(std::calloc(slots, sizeof(Slot)))), mask_(slots - 1) {
+        MR_ASSERT(slots_ && (slots & mask_) == 0);
+    }
+    std::size_t slots() const { return mask_ + 1; }
+    std::size_t count() const { return count_; }
+    const Slot& slot(std::size_t index) const { return slots_.get()[index]; }
+    void prefetch(const IdHash& id) const { __builtin_prefetch(&slots_.get()[id.by_id & mask_]); }
+
+    // Calls visit(slot) for each slot with this by_id; stops when it says false.
+    template <typename Visit>
+    void visit(std::uint64_t by_id, Visit&& visit) const {
+        for (std::size_t i = by_id & mask_;; i = (i + 1) & mask_) {
+            const Slot& held = slots_.get()[i];
+            // acquire: pairs with the release in insert(); the hashes are then there too.
+            if (held.offset_plus_1.load(std::memory_order_acquire) == 0) return;
+            if (held.by_id.load(std::memory_order_relaxed) == by_id && !visit(held)) return;
+        }
+    }
+    // 0 when absent, else offset + 1.
+    std::uint64_t find(const IdHash& id) const {
+        std::uint64_t found = 0;
+        visit(id.by_id, [&](const Slot& held) {
+            if (held.by_source.load(std::memory_order_relaxed) != id.by_source) return true;
+            found = held.offset_plus_1.load(std::memory_order_relaxed);
+            return false;
+        });
+        return found;
+    }
+    // Replaces the offset of an identity that is there already (its event is no longer kept).
+    void insert(const IdHash& id, std::uint64_t offset) {
+        for (std::size_t i = id.by_id & mask_;; i = (i + 1) & mask_) {
+            Slot& held = slots_.get()[i];
+            if (held.offset_plus_1.load(std::memory_order_relaxed) == 0) {
+                held.by_id.store(id.by_id, std::memory_order_relaxed);
+                held.by_source.store(id.by_source, std::memory_order_relaxed);
+                held.offset_plus_1.store(offset + 1, std::memory_order_release);  // pairs with visit()
+                ++count_;
+                return;
+            }
+            if (held.by_id.load(std::memory_order_relaxed) == id.by_id &&
+                held.by_source.load(std::memory_order_relaxed) == id.by_source) {
+                if (held.offset_plus_1.load(std::memory_order_relaxed) < offset + 1) {
+                    held.offset_plus_1.store(offset + 1, std::memory_order_release);
+                }
+                return;
+            }
+        }
+    }
+
+private:
+    struct Free {
+        void operator()(Slot* slots) const { std::free(slots); }
+    };
+    static_assert(std::is_trivially_destructible_v<Slot>);
+    std::unique_ptr<Slot, Free> slots_;
+    const std::size_t mask_;
+    std::size_t count_ = 0;  // the writer's
+};
+
+}  // namespace millrace::store

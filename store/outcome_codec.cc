@@ -1,0 +1,96 @@
+#include "store/outcome_codec.h"
+
+#include <algorithm>
+
+#include "store/crc32c.h"
+#include "store/keys.h"
+
+namespace millrace::store {
+namespace {
+constexpr std::uint8_t kHasExtras = 0x80;
+}
+
+void encode_outcome_entry(std::string& out, const OutcomeEntry& entry, std::int64_t base_us) {
+    const bool extras = !entry.result.empty() || !entry.logs.empty() || !entry.error.empty();
+    put_varint(out, entry.event_index);
+    put_varint(out, entry.subscription.value);
+    put_varint(out, entry.script_version);
+    const auto status = static_cast<std::uint8_t>(entry.status);
+    out.push_back(static_cast<char>(extras ? status | kHasExtras : status));
+    put_varint(out, entry.attempt);
+    put_varint(out, entry.duration_us);
+    put_varint(out, zigzag(entry.started_at_us - base_us));
+    if (!extras) return;
+    put_text(out, entry.result);
+    put_text(out, entry.logs);
+    put_text(out, entry.error);
+}
+
+std::string encode_outcome_chunk(const OutcomeChunkHeader& header, std::vector<std::uint32_t>& subscriptions,
+                                 std::string_view entries) {
+    std::sort(subscriptions.begin(), subscriptions.end());
+    subscriptions.erase(std::unique(subscriptions.begin(), subscriptions.end()), subscriptions.end());
+    std::string rest;
+    rest.reserve(entries.size() + 64);
+    put_le(rest, header.count);
+    put_le(rest, header.base_us);
+    put_le(rest, header.first_us);
+    put_le(rest, header.last_us);
+    put_varint(rest, subscriptions.size());
+    std::uint32_t before = 0;
+    for (const std::uint32_t subscription : subscriptions) {
+        put_varint(rest, subscription - before);
+        before = subscription;
+    }
+    rest.append(entries);
+    std::string out;
+    out.reserve(rest.size() + 5);
+    out.push_back(static_cast<char>(kOutcomeVersion));
+    put_le(out, crc32c(rest));
+    out.append(rest);
+    return out;
+}
+
+std::optional<OutcomeChunkReader> OutcomeChunkReader::open(std::string_view value) {
+    RecordReader record(value);
+    const auto version = record.le<std::uint8_t>();
+    const auto crc = record.le<std::uint32_t>();
+    if (!record.ok() || version != kOutcomeVersion || crc32c(record.rest()) != crc) return std::nullopt;
+    OutcomeChunkReader reader;
+    reader.header_.count = record.le<std::uint32_t>();
+    reader.header_.base_us = record.le<std::int64_t>();
+    reader.header_.first_us = record.le<std::int64_t>();
+    reader.header_.last_us = record.le<std::int64_t>();
+    const std::uint64_t subscriptions = record.varint();
+    std::uint32_t before = 0;
+    for (std::uint64_t i = 0; i < subscriptions && record.ok(); ++i) {
+        before += record.varint32();
+        reader.subscriptions_.push_back(before);
+    }
+    if (!record.ok()) return std::nullopt;
+    reader.entries_ = RecordReader(record.rest());
+    reader.left_ = reader.header_.count;
+    return reader;
+}
+
+bool OutcomeChunkReader::next(OutcomeEntry& out) {
+    if (left_ == 0) return false;
+    --left_;
+    out = {};
+    out.event_index = entries_.varint32();
+    out.subscription = core::SubscriptionId{entries_.varint32()};
+    out.script_version = entries_.varint32();
+    const auto status = entries_.le<std::uint8_t>();
+    out.status = static_cast<DeliveryStatus>(status & 0x7fu);
+    out.attempt = entries_.varint32();
+    out.duration_us = entries_.varint32();
+    out.started_at_us = header_.base_us + entries_.signed_varint();
+    if ((status & kHasExtras) != 0) {
+        out.result = entries_.text();
+        out.logs = entries_.text();
+        out.error = entries_.text();
+    }
+    return entries_.ok();
+}
+
+}  // namespace millrace::store

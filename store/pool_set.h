@@ -1,0 +1,40 @@
+// What: buffer pools by size class, so that a block of one small event does not hold a megabyte.
+// Threads: any. Lifetime: outlives its buffers. Limits: keeps at most about 48 MiB of free buffers,
+//       and only after that much was in use at once.
+// Failure: allocation failure is fatal.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+
+#include "core/buffer.h"
+
+namespace millrace::store {
+
+class PoolSet {
+public:
+    PoolSet() {
+        for (std::size_t i = 0; i < kClasses; ++i) {
+            core::BufferPool::Options options;
+            options.pooled_buffers_max = kKept[i];
+            options.pooled_bytes_max = kBytes[i];
+            pools_[i] = std::make_unique<core::BufferPool>(options);
+        }
+    }
+    core::BufferRef acquire(std::size_t capacity) {
+        std::size_t i = 0;
+        while (i + 1 < kClasses && kBytes[i] < capacity) ++i;
+        return pools_[i]->acquire(capacity > kBytes[i] ? capacity : kBytes[i]);
+    }
+    core::BufferPool& small() { return *pools_[0]; }
+
+private:
+    static constexpr std::size_t kClasses = 6;
+    static constexpr std::array<std::size_t, kClasses> kBytes = {4u << 10,   16u << 10, 64u << 10,
+                                                                 256u << 10, 1u << 20,  2u << 20};
+    static constexpr std::array<std::size_t, kClasses> kKept = {256, 128, 64, 32, 16, 8};
+    std::array<std::unique_ptr<core::BufferPool>, kClasses> pools_;
+};
+
+}  // namespace millrace::store

@@ -1,0 +1,214 @@
+// What the engine does at start before anything is served: finds each shard's tail, checks its chain,
+// compares it with the high-water mark, and makes the identity index anew behind its newest run.
+#include <algorithm>
+
+#include "store/block_codec.h"
+#include "store/engine.h"
+#include "store/keys.h"
+
+namespace millrace::store {
+namespace {
+
+using core::ErrorCode;
+
+// Whole values checked (checksum and chain) at each start: what a torn tail could have hit.
+constexpr std::size_t kTailBlocksChecked = 64;
+constexpr std::size_t kTailBytesChecked = 16u << 20;
+// Offsets checked for gaps at each start, by the summaries alone: more than the WAL files can hold.
+constexpr std::size_t kContiguousBlocksChecked = 20'000;
+
+std::string where(core::ShardId shard, std::uint64_t offset) {
+    return "shard " + std::to_string(shard.value) + " offset " + std::to_string(offset);
+}
+
+constexpr const char* kHelp =
+    "; acknowledged events may be missing, so the start is refused and nothing was changed. Restore from a backup, or "
+    "start once with --accept-loss to go on with what is there";
+
+}  // namespace
+
+core::Status Engine::recover_tails() {
+    for (std::size_t i = 0; i < options.shards; ++i) {
+        const core::ShardId shard{static_cast<std::uint16_t>(i)};
+        if (auto status = recover_shard(shard); !status) return status;
+        if (auto status = check_contiguous(shard); !status) return status;
+        ends_[i].durable.store(committed_[i].end_offset, std::memory_order_release);
+    }
+    synced_ = committed_;
+    return {};
+}
+
+core::Status Engine::recover_shard(core::ShardId shard) {
+    const auto log = iterate(ColumnFamily::kLog);
+    const std::string prefix = log_key({shard, core::LogOffset{0}});
+    log->Seek(prefix);
+    KeyReader first_key(log->Valid() ? view(log->key()) : std::string_view{});
+    if (!log->Valid() || read_log_key(first_key).shard != shard) return log->status().ok() ? core::Status{} : core::fail(rocks_error("read log", log->status()));
+    KeyReader again(view(log->key()));
+    set_first_kept(shard, read_log_key(again).offset);
+
+    ShardTail& tail = committed_[shard.value];
+    std::size_t bytes = 0;
+    std::uint64_t next_first = 0;
+    std::uint64_t next_previous_hash = 0;
+    std::uint64_t next_sequence = 0;
+    log->SeekForPrev(log_key({shard, core::LogOffset{~std::uint64_t{0}}}));
+    for (std::size_t i = 0; i < kTailBlocksChecked && bytes < kTailBytesChecked && log->Valid(); ++i, log->Prev()) {
+        KeyReader reader(view(log->key()));
+        const core::LogPosition key = read_log_key(reader);
+        if (key.shard != shard) break;
+        auto block = open_block(key, view(log->value()));
+        if (!block) return core::fail(std::move(block.error()));
+        const std::uint64_t hash = block_hash(block->value);
+        if (i == 0) {
+            tail = {block->header.sequence + 1, block->end_offset(), key.offset.value, hash};
+        } else if (block->end_offset() != next_first || hash != next_previous_hash ||
+                   block->header.sequence + 1 != next_sequence) {
+            return core::fail(ErrorCode::kInternal, "store: check log at " + where(shard, next_first) +
+                                                        " failed: its chain does not lead to the block before it" + kHelp);
+        }
+        next_first = key.offset.value;
+        next_previous_hash = block->header.previous_hash;
+        next_sequence = block->header.sequence;
+        bytes += block->value.size();
+    }
+    if (!log->status().ok()) return core::fail(rocks_error("read log", log->status()));
+    return {};
+}
+
+core::Status Engine::check_contiguous(core::ShardId shard) {
+    const ShardTail& tail = committed_[shard.value];
+    if (tail.blocks == 0) return {};
+    const auto summaries = iterate(ColumnFamily::kSummary);
+    std::uint64_t end = tail.end_offset;
+    summaries->SeekForPrev(log_key({shard, core::LogOffset{~std::uint64_t{0}}}));
+    for (std::size_t i = 0; i < kContiguousBlocksChecked && summaries->Valid(); ++i, summaries->Prev()) {
+        KeyReader reader(view(summaries->key()));
+        const core::LogPosition key = read_log_key(reader);
+        if (key.shard != shard || key.offset < first_kept(shard)) break;
+        SummaryHeader header;
+        if (summaries->value().size() < sizeof(header)) return core::fail(ErrorCode::kInternal, "store: summary too short");
+        std::memcpy(&header, summaries->value().data(), sizeof(header));
+        if (key.offset.value + header.count != end) {
+            return core::fail(ErrorCode::kInternal,
+                              "store: check log failed: events from " + where(shard, key.offset.value + header.count) +
+                                  " up to " + std::to_string(end) + " are missing" + kHelp);
+        }
+        end = key.offset.value;
+    }
+    return summaries->status().ok() ? core::Status{} : core::fail(rocks_error("read summaries", summaries->status()));
+}
+
+core::Status Engine::check_mark() {
+    const std::string path = options.path + "/hwm";
+    auto mark = HighWaterMark::open(path, options.read_only);
+    if (!mark) return core::fail(std::move(mark.error()));
+    mark_ = std::move(*mark);
+    const bool any_events = std::any_of(committed_.begin(), committed_.end(), [](const ShardTail& t) { return t.blocks > 0; });
+    if (!options.accept_loss && mark_->damaged()) {
+        return core::fail(ErrorCode::kInternal, "store: read high-water mark path=" + path + " failed: both slots are damaged" + kHelp);
+    }
+    if (!options.accept_loss && !mark_->loaded() && any_events) {
+        return core::fail(ErrorCode::kInternal,
+                          "store: read high-water mark path=" + path + " failed: the log has events but the file was empty or missing" + kHelp);
+    }
+    if (mark_->loaded() && !options.accept_loss) {
+        for (std::size_t i = 0; i < mark_->loaded()->shards; ++i) {
+            const core::ShardId shard{static_cast<std::uint16_t>(i)};
+            if (auto status = check_mark_of(shard, mark_->loaded()->tails[i]); !status) return status;
+        }
+    }
+    if (options.read_only) return {};
+    // From now on the mark speaks of this state (also after --accept-loss).
+    marked_.fill({~std::uint64_t{0}, 0, 0, 0});
+    return write_mark();
+}
+
+core::Status Engine::check_mark_of(core::ShardId shard, const ShardTail& marked) {
+    const ShardTail& tail = committed_[shard.value];
+    if (tail.blocks < marked.blocks || tail.end_offset < marked.end_offset) {
+        return core::fail(ErrorCode::kInternal,
+                          "store: check log of " + where(shard, tail.end_offset) +
+                              " failed: it ends there, but the high-water mark says that it had reached offset " +
+                              std::to_string(marked.end_offset) + " (lost: " +
+                              std::to_string(marked.end_offset - tail.end_offset) +
+                              " events; a WAL file was removed or cut?)" + kHelp);
+    }
+    if (marked.blocks == 0 || marked.last_first_offset < first_kept(shard).value) return {};
+    rocksdb::PinnableSlice value;
+    auto there = get(ColumnFamily::kLog, log_key({shard, core::LogOffset{marked.last_first_offset}}), value);
+    if (!there) return core::fail(std::move(there.error()));
+    if (!*there || block_hash(view(value)) != marked.last_hash) {
+        return core::fail(ErrorCode::kInternal,
+                          "store: check log at " + where(shard, marked.last_first_offset) +
+                              " failed: the block there is not the one that the high-water mark names" + kHelp);
+    }
+    return {};
+}
+
+core::Status Engine::recover_ids() {
+    if (options.read_only) return {};
+    for (std::size_t i = 0; i < options.shards; ++i) {
+        const core::ShardId shard{static_cast<std::uint16_t>(i)};
+        ShardIdIndex::Options index;
+        index.shard = shard;
+        index.folder = options.path + "/ids";
+        index.table_entries_max = options.id_table_entries_max;
+        index.durable_end = &ends_[i].durable;
+        index.first_kept = &ends_[i].first_kept;
+        index.on_damage = [this](std::string reason) { set_fatal(std::move(reason)); };
+        ids.add(std::make_unique<ShardIdIndex>(std::move(index)));
+        if (auto status = recover_ids_of(shard); !status) return status;
+    }
+    return {};
+}
+
+core::Status Engine::recover_ids_of(core::ShardId shard) {
+    ShardIdIndex& index = ids.shard(shard);
+    const std::uint64_t end = committed_[shard.value].end_offset;
+    auto from = index.open_runs(first_kept(shard).value, end);
+    if (!from) return core::fail(std::move(from.error()));
+    if (*from >= end) return {};
+    const auto log = iterate(ColumnFamily::kLog);
+    bool chained = false;
+    std::uint64_t previous_hash = 0;
+    log->SeekForPrev(log_key({shard, core::LogOffset{*from}}));
+    for (; log->Valid(); log->Next()) {
+        KeyReader reader(view(log->key()));
+        const core::LogPosition key = read_log_key(reader);
+        if (key.shard != shard) break;
+        auto block = open_block(key, view(log->value()));
+        if (!block) return core::fail(std::move(block.error()));
+        if (chained && block->header.previous_hash != previous_hash) {
+            return core::fail(ErrorCode::kInternal, "store: check log at " + where(shard, key.offset.value) +
+                                                        " failed: its chain does not lead to the block before it" + kHelp);
+        }
+        previous_hash = block_hash(block->value);
+        chained = true;
+        if (!block->has_ids()) continue;
+        for (std::uint32_t i = 0; i < block->header.count; ++i) {
+            const std::uint64_t offset = key.offset.value + i;
+            const IdHash id = block->id(i);
+            if (offset < *from || id.none()) continue;
+            while (!index.insert(id, core::LogOffset{offset})) {
+                // Only after the loss of the runs of a big log: they are made here, one by one.
+                if (auto worked = index.work(); !worked) return core::fail(std::move(worked.error()));
+            }
+        }
+    }
+    return log->status().ok() ? core::Status{} : core::fail(rocks_error("read log", log->status()));
+}
+
+core::Status Engine::count_rows() {
+    const auto count = [&](ColumnFamily of, std::atomic<std::int64_t>& out) -> core::Status {
+        const auto rows = iterate(of);
+        std::int64_t n = 0;
+        for (rows->SeekToFirst(); rows->Valid(); rows->Next()) ++n;
+        out.store(n, std::memory_order_relaxed);  // a gauge
+        return rows->status().ok() ? core::Status{} : core::fail(rocks_error("count rows", rows->status()));
+    };
+    if (auto status = count(ColumnFamily::kRetry, retry_count); !status) return status;
+    return count(ColumnFamily::kDlq, dead_letter_count);
+}
+
+}  // namespace millrace::store

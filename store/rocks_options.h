@@ -1,0 +1,21 @@
+// What: every RocksDB option that differs from its default, with its reason beside it.
+// Threads: pure. Lifetime: none. Limits: none. Failure: none.
+#pragma once
+
+#include <rocksdb/db.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "store/database.h"
+
+namespace millrace::store {
+
+inline constexpr std::array<const char*, kColumnFamilyCount> kFamilyNames = {
+    "default", "log", "summary", "outcomes", "cursor", "retry", "dlq", "kv", "registry", "audit"};
+
+rocksdb::DBOptions make_db_options(const Database::Options& options);
+std::vector<rocksdb::ColumnFamilyDescriptor> make_families(const Database::Options& options);
+
+}  // namespace millrace::store

@@ -1,0 +1,123 @@
+// Goal: executions are gathered over chunks and attempts, filtered and paged, and recovery learns what
+// is done. Method: outcomes of random deliveries against a plain map.
+#include "store/executions.h"
+
+#include <map>
+#include <set>
+
+#include "core/random.h"
+#include "tests/store/store_fixture.h"
+
+namespace millrace::store::test {
+namespace {
+
+class ExecutionsTest : public StoreTest {
+protected:
+    void SetUp() override {
+        open();
+        for (int block = 0; block < 10; ++block) {
+            for (const core::ShardId shard : {kZero, kOne}) {
+                const std::uint64_t first = database_->durable_end(shard).value;
+                for (int i = 0; i < 20; ++i) append(shard, {});
+                commit(shard);
+                RowBatch rows;
+                rows.begin_outcomes({shard, core::LogOffset{first}});
+                for (std::uint32_t i = 0; i < 20; ++i) {
+                    for (std::uint32_t subscription = 1; subscription <= 3; ++subscription) {
+                        OutcomeEntry entry;
+                        entry.event_index = i;
+                        entry.subscription = core::SubscriptionId{subscription};
+                        entry.script_version = 4;
+                        entry.started_at_us = clock_.wall_us();
+                        entry.duration_us = 12;
+                        const bool fails = subscription == 3;
+                        entry.status = fails ? DeliveryStatus::kRetrying : DeliveryStatus::kCompleted;
+                        entry.error = fails ? "boom" : "";
+                        rows.add_outcome(entry);
+                        clock_.advance_us(1);
+                    }
+                }
+                rows.end_outcomes();
+                commit(shard, std::move(rows));
+            }
+        }
+    }
+    void second_attempt(core::ShardId shard, std::uint64_t offset) {
+        RowBatch rows;
+        rows.begin_outcomes({shard, core::LogOffset{offset / 20 * 20}});
+        OutcomeEntry entry;
+        entry.event_index = static_cast<std::uint32_t>(offset % 20);
+        entry.subscription = core::SubscriptionId{3};
+        entry.attempt = 2;
+        entry.started_at_us = clock_.wall_us();
+        entry.result = "{\"ok\":true}";
+        entry.logs = "[\"line\"]";
+        rows.add_outcome(entry);
+        rows.end_outcomes();
+        commit(shard, std::move(rows));
+    }
+    std::vector<Execution> all(ExecutionQuery query) {
+        std::vector<Execution> out;
+        std::string cursor;
+        do {
+            query.cursor = cursor;
+            auto page = database_->executions().list(query);
+            EXPECT_TRUE(page) << page.error().message;
+            if (!page) return out;
+            for (auto& execution : page->executions) out.push_back(std::move(execution));
+            cursor = page->next;
+        } while (!cursor.empty());
+        return out;
+    }
+};
+
+TEST_F(ExecutionsTest, ListsEachDeliveryOnceOverPages) {
+    for (const std::size_t limit : {7u, 1000u}) {
+        std::set<DeliveryKey> seen;
+        for (const Execution& execution : all({.limit = limit})) {
+            EXPECT_TRUE(seen.insert(execution.delivery).second);
+            EXPECT_EQ(execution.attempts.size(), 1u);
+            EXPECT_EQ(execution.script_version, 4u);
+        }
+        EXPECT_EQ(seen.size(), 2u * 10 * 20 * 3);
+    }
+}
+
+TEST_F(ExecutionsTest, GathersTheAttemptsOfARetriedDelivery) {
+    second_attempt(kOne, 57);
+    const DeliveryKey key{{kOne, core::LogOffset{57}}, core::SubscriptionId{3}};
+    const auto got = database_->executions().get(key);
+    ASSERT_TRUE(got && *got);
+    const Execution& execution = **got;
+    ASSERT_EQ(execution.attempts.size(), 2u);
+    EXPECT_EQ(execution.attempts[0].error, "boom");
+    EXPECT_EQ(execution.attempts[0].status, DeliveryStatus::kRetrying);
+    EXPECT_EQ(execution.attempts[1].attempt, 2u);
+    EXPECT_EQ(execution.status, DeliveryStatus::kCompleted);
+    EXPECT_EQ(execution.result, "{\"ok\":true}");
+    EXPECT_EQ(execution.logs, "[\"line\"]");
+    EXPECT_EQ(execution.block_first_offset.value, 40u);
+    EXPECT_EQ(all({.status = DeliveryStatus::kRetrying}).size(), 399u);
+}
+
+TEST_F(ExecutionsTest, FiltersBySubscriptionEventStatusAndTime) {
+    EXPECT_EQ(all({.subscriptions = {core::SubscriptionId{2}}, .limit = 9}).size(), 400u);
+    EXPECT_EQ(all({.event = core::LogPosition{kZero, core::LogOffset{33}}}).size(), 3u);
+    EXPECT_EQ(all({.status = DeliveryStatus::kRetrying}).size(), 400u);
+    EXPECT_EQ(all({.status = DeliveryStatus::kDead}).size(), 0u);
+    const std::int64_t end = clock_.wall_us();
+    EXPECT_EQ(all({.from_us = end - 60, .to_us = end}).size(), 60u);
+    EXPECT_EQ(all({.accept = [](const Execution& e) { return e.delivery.position.shard == kOne; }}).size(), 600u);
+}
+
+TEST_F(ExecutionsTest, TellsRecoveryWhatIsDone) {
+    reopen();
+    std::set<DeliveryKey> done;
+    ASSERT_TRUE(database_->executions().done_since({kZero, core::LogOffset{190}}, [&](const DeliveryKey& key) { done.insert(key); }));
+    EXPECT_EQ(done.size(), 30u);
+    EXPECT_TRUE(done.contains({{kZero, core::LogOffset{190}}, core::SubscriptionId{1}}));
+    EXPECT_FALSE(done.contains({{kZero, core::LogOffset{189}}, core::SubscriptionId{1}}));
+}
+
+}  // namespace
+}  // namespace millrace::store::test

@@ -1,0 +1,155 @@
+// Goal: the index is exact: against a plain map, over table growth, freezing, runs, merges, restarts
+// and a lost or damaged ids/ folder. Method: tiny tables, so that every stage comes soon.
+#include "store/id_index.h"
+
+#include <fstream>
+#include <map>
+
+#include "core/random.h"
+#include "tests/store/store_fixture.h"
+
+namespace millrace::store::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class IdIndexTest : public StoreTest {
+protected:
+    Database::Options small() {
+        Database::Options out = options();
+        out.id_table_entries_max = 1000;
+        return out;
+    }
+    void reopen_small() {
+        close();
+        open(small());
+    }
+    // Puts ids [begin, end) in, each once, in blocks of 100.
+    void put_ids(int begin, int end) {
+        for (int i = begin; i < end; ++i) {
+            const AppendResult result = append(kZero, {.id = "id-" + std::to_string(i)});
+            ASSERT_EQ(result.status, AppendStatus::kAppended) << i;
+            offsets_[i] = result.position.offset.value;
+            if (i % 100 == 99) commit(kZero);
+            if (i % 500 == 0) housekeep();
+        }
+        commit(kZero);
+        housekeep();
+    }
+    void expect_all_known() {
+        for (const auto& [i, offset] : offsets_) {
+            const AppendResult result = append(kZero, {.id = "id-" + std::to_string(i)});
+            ASSERT_EQ(result.status, AppendStatus::kDuplicate) << i;
+            ASSERT_EQ(result.position.offset.value, offset);
+        }
+        for (int i = 0; i < 100; ++i) {
+            const auto found = database_->log_reader().find(core::TenantId{0}, "never-" + std::to_string(i));
+            ASSERT_TRUE(found);
+            EXPECT_FALSE(*found);
+        }
+    }
+    std::vector<fs::path> run_files() {
+        std::vector<fs::path> out;
+        for (const auto& entry : fs::directory_iterator(folder_.path() + "/ids")) out.push_back(entry.path());
+        return out;
+    }
+    std::map<int, std::uint64_t> offsets_;
+};
+
+TEST_F(IdIndexTest, KnowsEveryIdThroughTablesRunsAndMerges) {
+    open(small());
+    put_ids(0, 20'000);
+    // 20 tables of 1000: merged four to one, twice.
+    EXPECT_LE(database_->ids().shard(kZero).runs(), 8u);
+    EXPECT_GE(database_->ids().shard(kZero).runs(), 1u);
+    expect_all_known();
+}
+
+TEST_F(IdIndexTest, KnowsEveryIdAfterARestart) {
+    open(small());
+    put_ids(0, 7'500);
+    reopen_small();
+    expect_all_known();
+    put_ids(7'500, 12'000);
+    expect_all_known();
+    for (int i = 0; i < 12'000; i += 97) {
+        const auto found = database_->log_reader().find(core::TenantId{0}, "id-" + std::to_string(i));
+        ASSERT_TRUE(found && *found) << i;
+        EXPECT_EQ((*found)->event.position.offset.value, offsets_[i]);
+    }
+}
+
+TEST_F(IdIndexTest, IsMadeAnewFromTheLogWhenTheRunsAreGone) {
+    open(small());
+    put_ids(0, 6'000);
+    close();
+    for (const fs::path& path : run_files()) fs::remove(path);
+    open(small());
+    expect_all_known();
+}
+
+TEST_F(IdIndexTest, ADamagedRunIsMadeAnew) {
+    open(small());
+    put_ids(0, 3'000);
+    close();
+    const std::vector<fs::path> files = run_files();
+    ASSERT_FALSE(files.empty());
+    // In the header of one, in the filter of another: found at open.
+    std::fstream(files[0], std::ios::in | std::ios::out | std::ios::binary).seekp(20).put('\x55');
+    std::fstream(files.back(), std::ios::in | std::ios::out | std::ios::binary).seekp(-5, std::ios::end).put('\x55');
+    open(small());
+    expect_all_known();
+}
+
+TEST_F(IdIndexTest, ADamagedPageStopsTheStoreAndIsMadeAnewAtTheNextStart) {
+    open(small());
+    put_ids(0, 3'000);
+    close();
+    for (const fs::path& path : run_files()) {
+        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+        for (std::streamoff page = 1; page < 4; ++page) file.seekp(page * 4096 + 77).put('\x55');
+    }
+    open(small());
+    for (int i = 0; i < 3'000 && !database_->fatal(); ++i) append(kZero, {.id = "id-" + std::to_string(i)});
+    EXPECT_TRUE(database_->fatal());
+    EXPECT_NE(database_->fatal_reason().find("identity run"), std::string::npos);
+    crash();
+    open(small());
+    for (const auto& [i, offset] : offsets_) {
+        const AppendResult result = append(kZero, {.id = "id-" + std::to_string(i)});
+        if (database_->fatal()) break;  // another run's page; the next start makes that one anew
+        ASSERT_EQ(result.status, AppendStatus::kDuplicate);
+    }
+    crash();
+}
+
+TEST_F(IdIndexTest, RefusesWhenTheHousekeeperDoesNotComeAfter) {
+    open(small());
+    AppendStatus last = AppendStatus::kAppended;
+    int taken = 0;
+    for (int i = 0; i < 10'000 && last == AppendStatus::kAppended; ++i) {
+        last = append(kZero, {.id = std::to_string(i)}).status;
+        if (last == AppendStatus::kAppended) ++taken;
+    }
+    EXPECT_EQ(last, AppendStatus::kBusy);
+    EXPECT_EQ(taken, 5'000);
+    commit(kZero);
+    housekeep();
+    EXPECT_EQ(append(kZero, {.id = "again"}).status, AppendStatus::kAppended);
+}
+
+TEST_F(IdIndexTest, FindsAnIdWithoutItsSourceEarliestFirst) {
+    open();
+    put(kZero, {.id = "same", .source = "a"});
+    put(kZero, {.id = "same", .source = "b"});
+    const auto found = database_->log_reader().find(core::TenantId{0}, "same");
+    ASSERT_TRUE(found && *found);
+    EXPECT_EQ((*found)->event.position.offset.value, 0u);
+    const IdHash id = database_->hasher().identity({core::TenantId{0}, "external", "b", "same"});
+    const auto exact = database_->log_reader().find_identity(id);
+    ASSERT_TRUE(exact && *exact);
+    EXPECT_EQ((*exact)->offset.value, 1u);
+}
+
+}  // namespace
+}  // namespace millrace::store::test
