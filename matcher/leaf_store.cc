@@ -70,6 +70,16 @@ std::uint64_t hash_of_value(FieldType type, double approx, std::string_view text
     }
 }
 
+std::string_view fold_for(std::string_view text, EvalScratch& scratch) {
+    if (is_folded_ascii(text)) return text;
+    if (scratch.folded_of != text.data()) {
+        scratch.folded_of = text.data();
+        scratch.folded.clear();
+        append_folded(text, scratch.folded);
+    }
+    return scratch.folded;
+}
+
 LeafStore::LeafStore() : regexes_(std::make_unique<RegexSet>()) {}
 LeafStore::~LeafStore() = default;
 
@@ -134,6 +144,7 @@ core::Result<LeafId> LeafStore::add(const Leaf& leaf, std::uint32_t slot) {
 
 core::Result<LeafId> LeafStore::add(const LeafStore& other, LeafId id) {
     Record record = other.records_[id];
+    record.memo = kNoMemo;
     const std::uint32_t theirs = record.operands;
     record.operands = static_cast<std::uint32_t>(operands_.size());
     const std::size_t text_before = text_.size();
@@ -151,7 +162,7 @@ core::Result<LeafId> LeafStore::add(const LeafStore& other, LeafId id) {
 
 // The operands of `record` are the last ones. Takes them away again when an equal condition is there.
 LeafId LeafStore::intern(Record record, std::size_t text_before) {
-    record.count = static_cast<std::uint32_t>(operands_.size()) - record.operands;
+    record.count = static_cast<std::uint16_t>(operands_.size() - record.operands);
     if (record.op == Op::kEquals && record.count > kSearchedOperands) {
         record.flags |= kSorted;
         std::sort(operands_.begin() + record.operands, operands_.end(), [this](const auto& a, const auto& b) {
@@ -252,6 +263,12 @@ bool LeafStore::wildcard_matches(std::string_view blob, std::string_view text) c
     }
 }
 
+std::vector<std::string_view> LeafStore::wildcard_pieces(const Operand& operand) const {
+    std::vector<std::string_view> pieces;
+    for (std::string_view blob = text(operand); !blob.empty();) pieces.push_back(take_piece(blob));
+    return pieces;
+}
+
 bool LeafStore::text_holds(const Record& record, std::string_view value, EvalScratch& scratch) const {
     const Operand* first = operands_.data() + record.operands;
     const auto any = [&](auto test) { return std::any_of(first, first + record.count, test); };
@@ -291,12 +308,7 @@ bool LeafStore::any_operand(const Record& record, const FieldValue& value, EvalS
         default: break;
     }
     if (value.type != FieldType::kString) return false;
-    if (!ignores_case(record.op) || is_folded_ascii(value.text())) {
-        return text_holds(record, value.text(), scratch);
-    }
-    scratch.folded.clear();
-    append_folded(value.text(), scratch.folded);
-    return text_holds(record, scratch.folded, scratch);
+    return text_holds(record, ignores_case(record.op) ? fold_for(value.text(), scratch) : value.text(), scratch);
 }
 
 bool LeafStore::holds_for(const Record& record, const FieldValue& value, EvalScratch& scratch) const {

@@ -25,8 +25,12 @@ using LeafId = std::uint32_t;
 // Memory that asking some conditions needs. One per thread.
 struct EvalScratch {
     std::string folded;
+    const char* folded_of = nullptr;  // the text `folded` was made of, during one event
     void* regex = nullptr;  // hs_scratch_t, owned by MatchScratch
 };
+
+// The text ignoring case; valid until the next call.
+std::string_view fold_for(std::string_view text, EvalScratch& scratch);
 
 class RegexSet;
 
@@ -39,13 +43,16 @@ public:
         std::uint32_t text = 0;  // offset into text_; kRegex: number of the regex
         double approx = 0;
     };
+    static constexpr std::uint32_t kNoMemo = 0xffffffffu;
     struct Record {
         std::uint32_t slot = 0;
         Op op = Op::kExists;
         std::uint8_t flags = 0;
+        std::uint16_t count = 0;
         std::uint32_t operands = 0;
-        std::uint32_t count = 0;
+        std::uint32_t memo = kNoMemo;  // number of the verdict that readers keep during one event
     };
+    static_assert(sizeof(Record) == 16);
     static constexpr std::uint8_t kNegated = 1;
     static constexpr std::uint8_t kLowerInclusive = 2;
     static constexpr std::uint8_t kUpperInclusive = 4;
@@ -78,6 +85,11 @@ public:
         }
         return false;
     }
+
+    // The runs between the stars of a kWildcard operand.
+    std::vector<std::string_view> wildcard_pieces(const Operand& operand) const;
+
+    void set_memo(LeafId id, std::uint32_t memo) { records_[id].memo = memo; }
 
     std::size_t size() const { return records_.size(); }
     std::size_t bytes() const;

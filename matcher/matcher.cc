@@ -120,6 +120,7 @@ void Matcher::Impl::start_rebuild() {
         if (part->index) rebuild->sources.push_back(*part);
     }
     rebuild->version = version;
+    rebuild->serial = ++serials;
     changes = 0;
     if (!options.background_thread) {
         run_rebuild(*rebuild);
@@ -130,7 +131,7 @@ void Matcher::Impl::start_rebuild() {
 
 void Matcher::Impl::run_rebuild(Rebuild& work) const {
     const std::int64_t start_us = now_us();
-    work.result = std::make_shared<Index>();
+    work.result = std::make_shared<Index>(work.serial);
     for (const Part& source : work.sources) {
         for (std::uint32_t i = 0; i < source.index->size(); ++i) {
             if (!source.index->is_alive(i, work.version)) continue;
@@ -146,7 +147,7 @@ void Matcher::Impl::run_rebuild(Rebuild& work) const {
 bool Matcher::Impl::finish_rebuild() {
     if (!rebuild || !rebuild->done.load(std::memory_order_acquire)) return false;
     finish_thread();
-    const Part next{rebuild->result, ++serials};
+    const Part next{rebuild->result, rebuild->serial};
     for (std::uint32_t i = 0; i < next.index->size(); ++i) {
         const core::SubscriptionId id = next.index->id_of(i);
         const Location now = locations.get(id);
@@ -255,7 +256,9 @@ Matcher::Stats Matcher::stats() const {
     stats.delta_changes = m.changes;
     stats.bytes = m.locations.bytes();
     for (const Impl::Part* part : {&m.base, &m.frozen, &m.middle, &m.fresh, &m.staging}) {
-        if (part->index) stats.bytes += part->index->bytes();
+        if (!part->index) continue;
+        stats.bytes += part->index->bytes();
+        stats.unpivoted_clauses += part->index->unpivoted();
     }
     stats.rebuilds = m.rebuilds;
     stats.last_rebuild_us = m.last_rebuild_us;

@@ -50,6 +50,7 @@ struct Matcher::Impl {
         std::vector<Part> sources;
         std::vector<Location> origins;  // of each subscription of `result`
         Version version = 0;
+        std::uint32_t serial = 0;
         std::shared_ptr<Index> result;
         std::int64_t took_us = 0;
         std::atomic<bool> done{false};
@@ -62,7 +63,10 @@ struct Matcher::Impl {
     core::Status add(core::SubscriptionId id, core::TenantId tenant, const SubscriptionSpec& spec);
     bool remove(core::SubscriptionId id);
     Index* find_part(std::uint32_t serial);
-    Part new_part() { return {std::make_shared<Index>(), ++serials}; }
+    Part new_part() {
+        ++serials;
+        return {std::make_shared<Index>(serials), serials};
+    }
     // Copies what is alive in `from` to `to` and moves the locations along.
     void absorb(const Part& from, Part& to);
     void merge_staging();

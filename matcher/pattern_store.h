@@ -37,6 +37,8 @@ public:
     std::string_view text(const Record& record) const {
         return std::string_view(text_).substr(record.text, record.bytes);
     }
+    const Wildcard& wildcard(const Record& record) const { return wildcards_[record.extra]; }
+    const RegexSet& regexes() const { return regexes_; }
     bool holds(PatternId id, std::string_view pattern, EvalScratch& scratch) const;
     std::size_t size() const { return records_.size(); }
     std::size_t bytes() const;

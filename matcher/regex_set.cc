@@ -2,14 +2,20 @@
 
 #include <hs/hs.h>
 
+#include <optional>
+
 #include "matcher/leaf_store.h"
+#include "matcher/limits.h"
+#include "matcher/pivot_chooser.h"
 #include "matcher/regex.h"
+#include "matcher/simple_regex.h"
 
 namespace millrace::matcher {
 
 struct CompiledRegex {
     std::string text;
-    hs_database_t* database = nullptr;
+    std::optional<SimpleRegex> simple;
+    hs_database_t* database = nullptr;  // null when simple
     std::size_t bytes = 0;
 
     CompiledRegex() = default;
@@ -34,10 +40,17 @@ core::Result<std::uint32_t> RegexSet::add(std::string_view text) {
     const auto next = static_cast<std::uint32_t>(regexes_.size());
     const auto known = by_text_.find(std::string(text));
     if (known != by_text_.end()) return known->second;
-    auto translated = translate_regex(text);
-    if (!translated) return core::fail(std::move(translated.error()));
     auto regex = std::make_shared<CompiledRegex>();
     regex->text = text;
+    if (text.size() <= kRegexBytesMax) regex->simple = SimpleRegex::compile(text);
+    if (regex->simple) {
+        regex->bytes = regex->simple->bytes();
+        regexes_.push_back(std::move(regex));
+        by_text_.emplace(text, next);
+        return next;
+    }
+    auto translated = translate_regex(text);
+    if (!translated) return core::fail(std::move(translated.error()));
     hs_compile_error_t* reason = nullptr;
     if (hs_compile(translated->c_str(), regex_compile_flags(), HS_MODE_BLOCK, nullptr, &regex->database,
                    &reason) != HS_SUCCESS) {
@@ -60,8 +73,10 @@ std::uint32_t RegexSet::add(const RegexSet& other, std::uint32_t number) {
 }
 
 bool RegexSet::found_in(std::uint32_t number, std::string_view text, EvalScratch& scratch) const {
+    const CompiledRegex& regex = *regexes_[number];
+    if (regex.simple) return regex.simple->found_in(text);
     bool found = false;
-    const hs_database_t* database = regexes_[number]->database;
+    const hs_database_t* database = regex.database;
     const char* data = text.empty() ? "" : text.data();
     const auto bytes = static_cast<unsigned>(text.size());
     auto* hs = static_cast<hs_scratch_t*>(scratch.regex);
@@ -74,7 +89,10 @@ bool RegexSet::found_in(std::uint32_t number, std::string_view text, EvalScratch
     return found;
 }
 
-const std::string& RegexSet::text(std::uint32_t number) const { return regexes_[number]->text; }
+bool RegexSet::pivots(std::uint32_t number, std::vector<TextPivot>& out) const {
+    const CompiledRegex& regex = *regexes_[number];
+    return regex.simple && regex.simple->pivots(out);
+}
 
 std::size_t RegexSet::bytes() const {
     std::size_t sum = 0;

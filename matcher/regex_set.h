@@ -1,4 +1,5 @@
-// What: the regular expressions of an index, each one once.
+// What: the regular expressions of an index, each one once: simple ones as automata of our own, the others
+//       as Hyperscan databases.
 // Threads: built by one thread; then read by any number, each with its own scratch.
 // Lifetime: goes with its index; compiled expressions are shared between indexes.
 // Limits: matcher/limits.h.
@@ -19,6 +20,7 @@ namespace millrace::matcher {
 
 struct EvalScratch;
 struct CompiledRegex;
+struct TextPivot;
 
 class RegexSet {
 public:
@@ -32,7 +34,8 @@ public:
     bool found_in(std::uint32_t number, std::string_view text, EvalScratch& scratch) const;
     std::size_t size() const { return regexes_.size(); }
     std::size_t bytes() const;
-    const std::string& text(std::uint32_t number) const;
+    // Literals to hang on; see SimpleRegex.
+    bool pivots(std::uint32_t number, std::vector<TextPivot>& out) const;
 
     static void free_scratch(EvalScratch& scratch);
 

@@ -20,13 +20,18 @@ bool Snapshot::has_tenant(core::TenantId tenant) const {
 
 void Snapshot::match(const core::Envelope& envelope, core::TenantId tenant, const core::FieldTable& fields,
                      MatchScratch& scratch, std::vector<core::SubscriptionId>& out) const {
-    auto& matches = scratch.impl().matches;
+    MatchScratch::Impl& impl = scratch.impl();
+    std::vector<Match>& matches = impl.matches;
     matches.clear();
+    impl.eval.folded_of = nullptr;
     for (const auto& part : impl_->parts) {
-        part->match(envelope, tenant, fields, impl_->version, scratch.impl().eval, matches);
+        part->match(envelope, tenant, fields, impl_->version, impl.of(part->serial()), impl.eval, matches);
     }
-    if (matches.size() > 1) std::sort(matches.begin(), matches.end());
     out.clear();
+    if (matches.size() > 1) {
+        if (!std::is_sorted(matches.begin(), matches.end())) std::sort(matches.begin(), matches.end());
+        matches.erase(std::unique(matches.begin(), matches.end()), matches.end());
+    }
     for (const Match& match : matches) out.push_back(match.id);
 }
 

@@ -20,8 +20,20 @@ struct Snapshot::Impl {
 };
 
 struct MatchScratch::Impl {
+    // By serial number of the index; a snapshot has at most four and one may just have gone.
+    static constexpr std::size_t kIndexes = 6;
     EvalScratch eval;
     std::vector<Match> matches;
+    IndexScratch indexes[kIndexes];
+    std::size_t next = 0;
+
+    IndexScratch& of(std::uint64_t serial) {
+        for (IndexScratch& scratch : indexes) {
+            if (scratch.serial == serial) return scratch;
+        }
+        next = (next + 1) % kIndexes;
+        return indexes[next];
+    }
 
     ~Impl() { RegexSet::free_scratch(eval); }
 };

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <string>
 #include <vector>
@@ -116,7 +117,12 @@ TEST_P(MatcherFuzz, AgreesWithTheReferenceThroughChanges) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, MatcherFuzz, ::testing::Range(1, 9));
+// MILLRACE_FUZZ_SEEDS=500 for a longer run by hand.
+int seeds() {
+    const char* text = std::getenv("MILLRACE_FUZZ_SEEDS");
+    return text ? std::atoi(text) : 8;
+}
+INSTANTIATE_TEST_SUITE_P(Seeds, MatcherFuzz, ::testing::Range(1, 1 + seeds()));
 
 TEST(Matcher, KeepsTenantsApart) {
     World world({});

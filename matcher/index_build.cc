@@ -1,0 +1,243 @@
+// The second half of Index: how its subscriptions are hung up when it is sealed.
+#include <algorithm>
+#include <limits>
+
+#include "matcher/cidr.h"
+#include "matcher/index.h"
+
+namespace millrace::matcher {
+
+namespace {
+
+// So many ranges on one field of one group are asked one by one before a tree pays.
+constexpr std::size_t kScannedRangesMax = 16;
+
+// A rough order of what conditions cost, so that the cheap ones are asked first.
+int cost_of(Op op) {
+    switch (op) {
+        case Op::kExists:
+        case Op::kExistsLeaf:
+        case Op::kRange: return 0;
+        case Op::kEquals: return 1;
+        case Op::kPrefix:
+        case Op::kSuffix: return 2;
+        case Op::kWildcard:
+        case Op::kContains: return 4;
+        case Op::kRegex: return 6;
+        default: return 5;
+    }
+}
+
+}  // namespace
+
+struct Index::Building {
+    struct Range {
+        GroupId group;
+        std::uint32_t slot;
+        LeafId leaf;
+        std::uint32_t number;
+    };
+    std::vector<std::pair<GroupId, Entry>> direct;
+    std::vector<Range> ranges;
+    InternTable probe_by_place;
+    std::vector<std::uint32_t> uses;  // by condition: how many entries ask it
+};
+
+void Index::seal() {
+    Building building;
+    building.uses.resize(leaves_.size());
+    const PivotChooser chooser(leaves_);
+    for (std::uint32_t i = 0; i < size(); ++i) hang(i, chooser, building);
+    hang_ranges(building);
+    sort_out(building);
+    for (LeafId leaf = 0; leaf < leaves_.size(); ++leaf) {
+        if (building.uses[leaf] > 1) leaves_.set_memo(leaf, memos_++);
+    }
+    table_.build();
+    groups_.build();
+    leaves_.seal();
+    patterns_.seal();
+    subscriptions_.shrink_to_fit();
+    tokens_.shrink_to_fit();
+    residuals_.shrink_to_fit();
+}
+
+// Can the condition be asked inside an entry?
+bool Index::as_number(LeafId leaf, Entry& entry) const {
+    const LeafStore::Record& record = leaves_.record(leaf);
+    if (record.op != Op::kRange || (record.flags & LeafStore::kNegated) != 0) return false;
+    const LeafStore::Operand& lower = leaves_.operand(record, 0);
+    const LeafStore::Operand& upper = leaves_.operand(record, 1);
+    const bool is_lower = upper.type == core::FieldType::kNull;
+    const LeafStore::Operand& bound = is_lower ? lower : upper;
+    if (!is_lower && lower.type != core::FieldType::kNull) return false;
+    if (bound.type != core::FieldType::kNumber || !bound.number_is_short) return false;
+    const std::uint8_t included = is_lower ? LeafStore::kLowerInclusive : LeafStore::kUpperInclusive;
+    entry.residual = Residual::kNumber;
+    entry.what = record.slot;
+    entry.leaf = leaf;
+    entry.bound = bound.approx;
+    entry.flags |= is_lower ? kBoundIsLower : 0;
+    entry.flags |= (record.flags & included) != 0 ? kBoundIncluded : 0;
+    return true;
+}
+
+void Index::set_residual(const std::vector<LeafId>& rest, Entry& entry) {
+    if (rest.empty()) {
+        entry.residual = Residual::kNone;
+    } else if (rest.size() == 1) {
+        if (as_number(rest[0], entry)) return;
+        entry.residual = Residual::kLeaf;
+        entry.what = rest[0];
+    } else {
+        entry.residual = Residual::kLeaves;
+        entry.what = static_cast<std::uint32_t>(residuals_.size());
+        entry.count = static_cast<std::uint16_t>(rest.size());
+        residuals_.insert(residuals_.end(), rest.begin(), rest.end());
+    }
+}
+
+// `met` is the condition that the pivot makes sure of.
+Entry Index::make_entry(std::uint32_t number, LeafId met) {
+    const Subscription& subscription = subscriptions_[number];
+    const Token* program = tokens_.data() + subscription.program;
+    Entry entry;
+    entry.number = number;
+    entry.id = subscription.id;
+    entry.priority = subscription.priority;
+    if (positive_leaves(program) > 1) entry.flags |= kCombines;
+    std::vector<LeafId> rest;
+    const TokenKind kind = kind_of(*program);
+    if (kind == TokenKind::kLeaf) {
+        if (number_of(*program) != met) rest.push_back(number_of(*program));
+    } else if (kind == TokenKind::kAnd) {
+        for (std::uint32_t i = 0; i < number_of(*program); ++i) {
+            const Token child = program[1 + i];
+            if (kind_of(child) != TokenKind::kLeaf) {
+                entry.residual = Residual::kProgram;
+                return entry;
+            }
+            if (number_of(child) != met) rest.push_back(number_of(child));
+        }
+        std::stable_sort(rest.begin(), rest.end(), [this](LeafId a, LeafId b) {
+            return cost_of(leaves_.record(a).op) < cost_of(leaves_.record(b).op);
+        });
+    } else if (kind != TokenKind::kTrue) {
+        entry.residual = Residual::kProgram;
+        return entry;
+    }
+    set_residual(rest, entry);
+    return entry;
+}
+
+Index::Probe& Index::probe_of(GroupId group, std::uint32_t slot, Building& building) {
+    const std::uint64_t hash = core::mix_u64(std::uint64_t{group} << 32 | slot, core::kHashSeedA);
+    std::uint32_t at = building.probe_by_place.find(hash, [&](std::uint32_t i) {
+        return probes_[i].group == group && probes_[i].slot == slot;
+    });
+    if (at == InternTable::kNone) {
+        at = static_cast<std::uint32_t>(probes_.size());
+        building.probe_by_place.insert(hash, at);
+        Probe& probe = probes_.emplace_back();
+        probe.group = group;
+        probe.slot = slot;
+    }
+    return probes_[at];
+}
+
+void Index::hang(std::uint32_t number, const PivotChooser& chooser, Building& building) {
+    const Subscription& subscription = subscriptions_[number];
+    const GroupId group = groups_.group(subscription.tenant, subscription.pattern);
+    const Token* program = tokens_.data() + subscription.program;
+    if (kind_of(*program) == TokenKind::kFalse) return;
+    const PivotChoice choice = chooser.choose(program);
+    if (choice.form == PivotChoice::Form::kRange) {
+        building.ranges.push_back({group, leaves_.record(choice.leaf).slot, choice.leaf, number});
+        return;
+    }
+    const Entry entry = make_entry(number, choice.form == PivotChoice::Form::kNone ? kNoLeaf : choice.leaf);
+    if (entry.residual == Residual::kLeaf) ++building.uses[entry.what];
+    for (std::uint32_t i = 0; entry.residual == Residual::kLeaves && i < entry.count; ++i) {
+        ++building.uses[residuals_[entry.what + i]];
+    }
+    if (choice.form == PivotChoice::Form::kNone) {
+        building.direct.emplace_back(group, entry);
+        return;
+    }
+    for (const PivotPoint& point : choice.points) {
+        Probe& probe = probe_of(group, point.slot, building);
+        const bool is_text = point.type == core::FieldType::kString;
+        if (!is_text) {
+            probe.other_equals = true;
+        } else if (point.kind == PivotKind::kCidr) {
+            probe.cidr |= 1ULL << static_cast<unsigned>(point.text[0]);
+        } else {
+            (point.kind >= PivotKind::kEqualsFold ? probe.folded : probe.plain).note(point.kind, point.text.size());
+            const bool gram = point.kind == PivotKind::kContains || point.kind == PivotKind::kContainsFold;
+            if (gram) grams_.add(core::hash_key(point.text));
+        }
+        const PivotKey key{group, point.slot, point.kind, point.type, point.text, point.number};
+        table_.add(key, hash_of_value(point.type, point.number, point.text), entry);
+    }
+}
+
+// Few ranges on a field are asked one by one, many through a tree.
+void Index::hang_ranges(Building& building) {
+    auto& all = building.ranges;
+    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+        return a.group != b.group ? a.group < b.group : a.slot < b.slot;
+    });
+    constexpr double kOpen = std::numeric_limits<double>::infinity();
+    for (std::size_t begin = 0; begin < all.size();) {
+        std::size_t end = begin;
+        while (end < all.size() && all[end].group == all[begin].group && all[end].slot == all[begin].slot) ++end;
+        RangeIndex index;
+        bool used = false;
+        for (std::size_t i = begin; i < end; ++i) {
+            const Entry entry = make_entry(all[i].number, kNoLeaf);
+            const LeafStore::Record& record = leaves_.record(all[i].leaf);
+            const LeafStore::Operand& lower = leaves_.operand(record, 0);
+            const LeafStore::Operand& upper = leaves_.operand(record, 1);
+            const bool text = lower.type == core::FieldType::kString || upper.type == core::FieldType::kString;
+            if (text || end - begin <= kScannedRangesMax) {
+                building.direct.emplace_back(all[i].group, entry);
+                continue;
+            }
+            index.add(lower.type == core::FieldType::kNull ? -kOpen : lower.approx,
+                      upper.type == core::FieldType::kNull ? kOpen : upper.approx, entry);
+            used = true;
+        }
+        if (used) {
+            index.build();
+            probe_of(all[begin].group, all[begin].slot, building).range =
+                static_cast<std::uint32_t>(ranges_.size());
+            ranges_.push_back(std::move(index));
+        }
+        begin = end;
+    }
+}
+
+// Entries without pivot and probes, by group.
+void Index::sort_out(Building& building) {
+    parts_.resize(groups_.size());
+    std::stable_sort(building.direct.begin(), building.direct.end(), [](const auto& a, const auto& b) {
+        if (a.first != b.first) return a.first < b.first;
+        if (a.second.priority != b.second.priority) return a.second.priority > b.second.priority;
+        return a.second.id < b.second.id;
+    });
+    for (const auto& [group, entry] : building.direct) {
+        GroupPart& part = parts_[group];
+        if (part.direct_count++ == 0) part.direct = static_cast<std::uint32_t>(direct_.size());
+        direct_.push_back(entry);
+    }
+    std::stable_sort(probes_.begin(), probes_.end(),
+                     [](const Probe& a, const Probe& b) { return a.group < b.group; });
+    for (std::uint32_t i = 0; i < probes_.size(); ++i) {
+        GroupPart& part = parts_[probes_[i].group];
+        if (part.probe_count++ == 0) part.probes = i;
+    }
+    direct_.shrink_to_fit();
+    probes_.shrink_to_fit();
+}
+
+}  // namespace millrace::matcher

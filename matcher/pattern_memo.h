@@ -1,0 +1,86 @@
+// What: remembers which groups an event pattern concerns: patterns repeat. Two-way, fixed size.
+// Threads: one owner (a reader's scratch). Lifetime: cleared when its index goes.
+// Limits: patterns of at most kTextMax bytes are remembered. When fewer than half of the look-ups hit (a
+//          client that makes every pattern new) it stands aside for a while: then nothing is evicted
+//          and nothing is spent on it.
+// Failure: none.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+#include "core/key_hash.h"
+
+namespace millrace::matcher {
+
+class PatternMemo {
+public:
+    static constexpr std::size_t kTextMax = 80;
+    struct Line {
+        std::uint64_t hash = 0;
+        std::uint32_t tenant = 0;
+        std::uint32_t bytes = kNothing;
+        std::vector<std::uint32_t> groups;
+        char text[kTextMax] = {};
+    };
+
+    void reset(std::size_t sets) {
+        lines_.clear();
+        lines_.resize(sets * 2);
+        mask_ = sets - 1;
+        lookups_ = hits_ = bypass_ = 0;
+    }
+    // The line of this pattern, or null.
+    const Line* find(std::uint64_t hash, std::uint32_t tenant, std::string_view text) {
+        if (bypass_ > 0) {
+            --bypass_;
+            return nullptr;
+        }
+        if (++lookups_ == kWindow) judge();
+        Line* set = &lines_[(hash & mask_) * 2];
+        for (int way = 0; way < 2; ++way) {
+            Line& line = set[way];
+            if (line.hash == hash && line.tenant == tenant && line.bytes == text.size() &&
+                std::memcmp(line.text, text.data(), text.size()) == 0) {
+                ++hits_;
+                return &line;
+            }
+        }
+        return nullptr;
+    }
+    // A line to fill for this pattern, or null when it is not to be remembered.
+    Line* claim(std::uint64_t hash, std::uint32_t tenant, std::string_view text) {
+        if (bypass_ > 0 || text.size() > kTextMax || text.empty()) return nullptr;
+        Line* set = &lines_[(hash & mask_) * 2];
+        // The second way is the older one.
+        if (set[0].bytes != kNothing) std::swap(set[0], set[1]);
+        Line& line = set[0];
+        line.hash = hash;
+        line.tenant = tenant;
+        line.bytes = static_cast<std::uint32_t>(text.size());
+        std::memcpy(line.text, text.data(), text.size());
+        line.groups.clear();
+        return &line;
+    }
+    bool is_standing_aside() const { return bypass_ > 0; }
+
+private:
+    static constexpr std::uint32_t kNothing = ~0u;
+    static constexpr std::uint32_t kWindow = 4096;
+    static constexpr std::uint32_t kBypass = 8 * kWindow;
+
+    void judge() {
+        if (hits_ * 2 < lookups_) bypass_ = kBypass;
+        lookups_ = hits_ = 0;
+    }
+
+    std::vector<Line> lines_;
+    std::size_t mask_ = 0;
+    std::uint32_t lookups_ = 0;
+    std::uint32_t hits_ = 0;
+    std::uint32_t bypass_ = 0;
+};
+
+}  // namespace millrace::matcher
