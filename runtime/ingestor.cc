@@ -53,10 +53,15 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
             }
         }
         if (parser_.broken()) return core::fail(std::move(error));
-        request.rejected.push_back({static_cast<std::uint32_t>(parser_.index()), std::move(error)});
+        request.rejected.push_back({entry_number(request), std::move(error)});
         error = core::Error();
     }
     return {};
+}
+
+// Sockets count lines, empty ones too; HTTP counts entries.
+std::uint32_t Ingestor::entry_number(const IngestRequest& request) const {
+    return static_cast<std::uint32_t>(request.origin == IngestOrigin::kLine ? parser_.line() - 1 : parser_.index());
 }
 
 core::Status Ingestor::check(const core::Envelope& envelope) const {
@@ -92,7 +97,7 @@ void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeR
     const auto index = static_cast<std::uint32_t>(request.items.size());
     IngestItem& item = request.items.emplace_back();
     store::AppendInput& input = item.input;
-    item.entry = static_cast<std::uint32_t>(parser_.index());
+    item.entry = entry_number(request);
     item.event_id = keep(request, envelope.event_id);
     input.raw = envelope.raw;
     input.pattern = keep(request, envelope.pattern);

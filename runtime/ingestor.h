@@ -41,6 +41,7 @@ public:
     void offline() { reader_.offline(); }
 
 private:
+    std::uint32_t entry_number(const IngestRequest& request) const;
     core::Status check(const core::Envelope& envelope) const;
     void add(IngestRequest& request, const core::Envelope& envelope, HomeRule rule, std::int64_t now_us);
     std::string_view keep(IngestRequest& request, std::string_view text) const;

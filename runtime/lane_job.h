@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "core/ids.h"
 #include "core/result.h"
 #include "store/event_block.h"
+#include "store/log_reader.h"
 #include "store/row_batch.h"
 
 namespace millrace::runtime {
@@ -27,25 +29,12 @@ struct DeliveryItem {
 };
 
 // What a later attempt knows of the earlier ones.
-struct RetryJob {
-    std::int64_t due_at_us = 0;        // the waiting row's key, erased with this attempt's outcome
-    std::uint32_t attempts_made = 0;
-    std::uint32_t attempts_counted = 0;
-    std::int64_t created_at_us = 0;
-    std::string history;               // JSON array of the attempts so far
-};
-
-// A delivery that comes out of the dead-letter queue: its row leaves when it succeeds.
-struct RedriveJob {
-    store::DeadLetterKey key;
-    std::string history;
-    std::uint32_t attempts_made = 0;
-    std::int64_t created_at_us = 0;
-};
-
-struct ReplayInfo {
-    std::string id;
-    std::uint64_t number = 0;
+struct EarlierAttempts {
+    std::uint32_t made = 0;
+    std::uint32_t counted = 0;         // of those, the ones that used up a retry
+    std::int64_t created_at_us = 0;    // when the first one failed; 0: none has
+    std::string history;               // JSON array of the attempts so far; "" = none
+    std::string replay_id;             // the replay that began this delivery; usually empty
 };
 
 // What a script run by the API is answered with.
@@ -72,12 +61,21 @@ struct LaneJob {
     JobKind kind = JobKind::kBlock;
     store::EventBlock block;
     std::vector<DeliveryItem> items;
-    std::unique_ptr<RetryJob> retry;
-    std::unique_ptr<RedriveJob> redrive;
-    std::shared_ptr<const ReplayInfo> replay;
+    // Instead of a block: the one event of a retry or a redrive; event_index is 0 then.
+    std::optional<store::OwnedEvent> single;
+    EarlierAttempts earlier;
+    std::int64_t retry_due_at_us = 0;              // kRetry: key of the waiting row
+    std::optional<store::DeadLetterKey> redrive;   // kRedrive: the row that leaves on success
+    std::string replay_id;                         // kReplay
     std::unique_ptr<ScriptRunJob> run;
-    // kReplay: called when the last item has its outcome: (delivered, failed).
+    // Called on a shard's thread when the outcome of all items is durable: (delivered, failed).
     std::function<void(std::uint64_t, std::uint64_t)> finished;
+
+    store::StoredEvent event(std::uint32_t index) const { return block ? block.event(index) : single->event; }
+    core::LogPosition block_position() const {
+        return block ? core::LogPosition{block.shard(), block.first_offset()}
+                     : core::LogPosition{single->event.position.shard, single->block_first_offset};
+    }
 };
 
 // A lane's answer to the shard: rows and emitted events that take effect together.
@@ -87,8 +85,9 @@ struct LaneResult {
     bool part_finished = false;          // of a kBlock job: the lane's share of the block is done
     store::RowBatch rows;
     core::BufferRef emitted;             // NDJSON envelopes; null when there are none
-    std::uint32_t emitted_count = 0;
+    std::vector<std::uint8_t> emitted_depths;  // of each: handlers between it and a client
     core::TenantId tenant;               // of the emitted events
+    std::uint64_t deliveries = 0;        // first attempts in here: no longer waiting
     std::vector<std::function<void()>> when_durable;
 };
 

@@ -1,0 +1,40 @@
+#include "runtime/block_matcher.h"
+
+#include <utility>
+
+namespace millrace::runtime {
+
+BlockMatcher::BlockMatcher(matcher::Matcher::Reader reader) : reader_(std::move(reader)) {}
+
+bool BlockMatcher::envelope_of(std::string_view padded_text, core::Envelope& envelope) {
+    return parser_.extract(padded_text, no_fields_, &envelope, fields_);
+}
+
+std::size_t BlockMatcher::match(const Request& request, std::vector<DeliveryItem>& items) {
+    items.clear();
+    const matcher::Snapshot& snapshot = reader_.observe();
+    const store::EventBlock& block = *request.block;
+    std::size_t unmatched = 0;
+    const std::uint32_t begin = request.from > block.first_offset() ? block.index_of(request.from) : 0;
+    for (std::uint32_t index = begin; index < block.count(); ++index) {
+        const store::StoredEvent event = block.event(index);
+        const std::size_t before = items.size();
+        if (snapshot.has_tenant(event.tenant)) {
+            core::Envelope envelope;
+            if (parser_.extract(event.raw, snapshot.plan(), &envelope, fields_)) {
+                snapshot.match(envelope, event.tenant, fields_, scratch_, matched_);
+                for (const core::SubscriptionId id : matched_) {
+                    const Subscription* subscription = request.registry->subscription(id);
+                    if (!subscription) continue;
+                    if (request.history == History::kSinceMade && !subscription->is_effective_at(event.position)) continue;
+                    if (request.done && request.done->contains({event.position, id})) continue;
+                    items.push_back({index, id});
+                }
+            }
+        }
+        unmatched += items.size() == before;
+    }
+    return unmatched;
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,72 @@
+// What: the agent for everything that may take its time: REST resources, registry changes and the
+//       matcher's upkeep, event streams. Runs tasks one after the other, and chores in between.
+// Threads: post() any; tasks and chores on its own.
+// Lifetime: tasks may refer to whatever the server stops after it.
+// Limits: kTasksMax waiting tasks (overflow policy: refuse, the edge answers 503).
+// Failure: none of its own.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/agent.h"
+
+namespace millrace::runtime {
+
+class Conductor final : public core::Agent {
+public:
+    static constexpr std::size_t kTasksMax = 8192;
+    static constexpr std::int64_t kChoreUs = 5'000;
+
+    // A chore returns how much it did; it is called at least every kChoreUs while it does something
+    // and otherwise at the pace of idle waits.
+    void add_chore(std::function<std::size_t()> chore) { chores_.push_back(std::move(chore)); }
+    // Called before a wait.
+    void set_offline(std::function<void()> offline) { offline_ = std::move(offline); }
+
+    bool post(std::function<void()> task) {
+        {
+            std::lock_guard lock(mutex_);
+            if (tasks_.size() >= kTasksMax) return false;
+            tasks_.push_back(std::move(task));
+        }
+        wake();
+        return true;
+    }
+
+    std::string_view name() const override { return "conductor"; }
+    std::size_t do_work() override {
+        std::size_t done = 0;
+        for (std::size_t i = 0; i < kTasksPerCycle; ++i) {
+            std::function<void()> task;
+            {
+                std::lock_guard lock(mutex_);
+                if (tasks_.empty()) break;
+                task = std::move(tasks_.front());
+                tasks_.pop_front();
+            }
+            task();
+            ++done;
+        }
+        for (const auto& chore : chores_) done += chore();
+        return done;
+    }
+    void wait(std::int64_t timeout_us) override {
+        if (offline_) offline_();
+        core::Agent::wait(timeout_us);
+    }
+
+private:
+    static constexpr std::size_t kTasksPerCycle = 32;
+    std::mutex mutex_;
+    std::deque<std::function<void()>> tasks_;
+    std::vector<std::function<std::size_t()>> chores_;
+    std::function<void()> offline_;
+};
+
+}  // namespace millrace::runtime

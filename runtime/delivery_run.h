@@ -1,0 +1,111 @@
+// What: runs deliveries one by one and gathers what came of them (outcomes, kv writes, emitted
+//       events, retries, dead letters) into one LaneResult: the unit of atomic effect.
+// Threads: one lane's. Lifetime: borrows all of Deps.
+// Limits: the lane closes a result by count, bytes and time.
+// Failure: whatever goes wrong with one delivery is that delivery's outcome.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/buffer.h"
+#include "core/clock.h"
+#include "core/event_parser.h"
+#include "core/metrics.h"
+#include "runtime/kv_pending.h"
+#include "runtime/lane_job.h"
+#include "runtime/lua_emit.h"
+#include "runtime/outcome_writer.h"
+#include "runtime/registry_snapshot.h"
+#include "runtime/run_metrics.h"
+#include "runtime/script_cache.h"
+#include "store/hasher.h"
+#include "store/kv_store.h"
+#include "store/pool_set.h"
+
+namespace millrace::runtime {
+
+class DeliveryRun final : private LuaHost {
+public:
+    struct Deps {
+        const core::Clock* clock = nullptr;
+        const store::Hasher* hasher = nullptr;
+        store::KvStore* kv = nullptr;
+        store::PoolSet* pools = nullptr;
+        core::Metrics* metrics = nullptr;
+        LuaWatchdogSlot* watchdog_slot = nullptr;
+        std::uint64_t seed = 0;
+    };
+    explicit DeliveryRun(const Deps& deps);
+
+    bool open() const { return result_ != nullptr; }
+    void begin(const LaneJob& job);
+    // One delivery; returns the monotonic time at its end.
+    std::int64_t deliver(const LaneJob& job, const DeliveryItem& item, const RegistrySnapshot& registry);
+    // Closes what was gathered. With `job_finished` the job's callbacks go along.
+    std::unique_ptr<LaneResult> finish(LaneJob& job, bool job_finished);
+    std::size_t pending_bytes() const { return emits_.size() + result_->rows.bytes(); }
+
+private:
+    struct Ran {
+        AttemptOutcome outcome = AttemptOutcome::kFailed;
+        std::string_view outcome_text;
+        std::string_view error;
+        std::string_view result_json;
+        const InvocationResult* invocation = nullptr;
+    };
+
+    // LuaHost
+    KvAnswer kv_get(KvSpace space, std::string_view key, std::string& value_json) override;
+    KvAnswer kv_list(KvSpace space, std::string_view prefix, KvVisitor& visitor) override;
+    bool secret(std::string_view, std::string&) override { return false; }
+    std::int64_t wall_us() override { return deps_.clock->wall_us(); }
+    std::int64_t monotonic_ns() override { return deps_.clock->monotonic_ns(); }
+    std::uint64_t random() override { return random_.next(); }
+
+    Ran run_script(const LaneJob& job, const Subscription& subscription, const Script* script,
+                   const store::StoredEvent& event);
+    Ran invoke(const Script& script, const EventInput& input, InvocationContext& context);
+    void run_api_call(LaneJob& job, const RegistrySnapshot& registry);
+    void deliver_event(const LaneJob& job, const DeliveryItem& item, const Subscription& subscription,
+                       const Script* script);
+    bool postponed(const LaneJob& job, const Attempt& attempt);
+    void take_effects(const Ran& ran, const store::StoredEvent* event, std::string_view source_id);
+    void emit_dead_letter_alert(const Attempt& attempt, const WrittenOutcome& written);
+    std::string_view event_id_of(const store::StoredEvent& event);
+    const core::Envelope& envelope_of(const store::StoredEvent& event);
+    void count_event_end();
+
+    const Deps deps_;
+    ScriptCache scripts_;
+    KvPending kv_;
+    OutcomeWriter outcomes_;
+    RunMetrics metrics_;
+    core::Random random_;
+    core::EventParser parser_;
+    core::FieldTable fields_;
+    core::FieldPlan no_fields_;
+    core::Envelope envelope_;
+    const char* envelope_text_ = nullptr;  // which event envelope_ is of
+
+    std::unique_ptr<LaneResult> result_;
+    std::string emits_;                // NDJSON
+    std::string logs_;
+    std::string event_id_;
+    std::string execution_id_;
+    std::string run_result_;
+    core::TenantId tenant_;
+    std::int64_t now_ns_ = 0;          // end of the last delivery: the next one's beginning
+    std::int64_t wall_minus_monotonic_us_ = 0;
+    bool outcomes_open_ = false;
+    // The event whose deliveries are being made: it counts once, when the last one is done.
+    RunMetrics::Type* event_type_ = nullptr;
+    std::uint64_t event_offset_ = 0;
+    bool event_failed_ = false;
+    std::uint64_t job_delivered_ = 0;
+    std::uint64_t job_failed_ = 0;
+};
+
+}  // namespace millrace::runtime

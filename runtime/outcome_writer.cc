@@ -1,0 +1,120 @@
+#include "runtime/outcome_writer.h"
+
+#include <charconv>
+
+#include "runtime/attempt_record.h"
+
+namespace millrace::runtime {
+
+using store::DeliveryStatus;
+
+std::string encode_retry_state(const EarlierAttempts& earlier) {
+    return std::to_string(earlier.counted) + "\n" + earlier.replay_id + "\n" + earlier.history;
+}
+
+EarlierAttempts decode_retry_state(std::string_view state, std::uint32_t attempts_made,
+                                   std::int64_t created_at_us) {
+    EarlierAttempts earlier;
+    earlier.made = attempts_made;
+    earlier.created_at_us = created_at_us;
+    std::from_chars(state.data(), state.data() + state.size(), earlier.counted);
+    const std::size_t first = state.find('\n');
+    const std::size_t second = first == std::string_view::npos ? first : state.find('\n', first + 1);
+    if (second == std::string_view::npos) return earlier;
+    earlier.replay_id = state.substr(first + 1, second - first - 1);
+    earlier.history = state.substr(second + 1);
+    return earlier;
+}
+
+WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view event_id, store::RowBatch& rows) {
+    const LaneJob& job = *attempt.job;
+    const std::int64_t ended_at_us = attempt.started_at_us + attempt.duration_us;
+    WrittenOutcome written;
+    EarlierAttempts so_far;
+    store::OutcomeEntry entry;
+    entry.event_index = attempt.event_index;
+    entry.subscription = attempt.subscription->number;
+    entry.script_version = attempt.script ? attempt.script->version : 0;
+    entry.attempt = job.earlier.made + 1;
+    entry.duration_us = attempt.duration_us;
+    entry.started_at_us = attempt.started_at_us;
+    entry.logs = attempt.logs_json;
+
+    if (attempt.outcome == AttemptOutcome::kOk) {
+        if (attempt.result_json.size() <= kResultBytesKeptMax) entry.result = attempt.result_json;
+    } else {
+        const DeliveryDecision decision = decide_delivery({job.earlier.counted, 0}, attempt.outcome,
+                                                          attempt.subscription->retry, ended_at_us, random_);
+        // A redriven dead letter gets one attempt: it leaves, or it stays with a longer history.
+        written.status = job.redrive ? DeliveryStatus::kDead : decision.status;
+        entry.error = attempt.error.substr(0, kErrorTextBytesMax);
+        so_far.made = entry.attempt;
+        so_far.counted = decision.attempts_counted;
+        so_far.created_at_us = job.earlier.created_at_us != 0 ? job.earlier.created_at_us : ended_at_us;
+        so_far.replay_id = job.kind == JobKind::kReplay ? job.replay_id : job.earlier.replay_id;
+        so_far.history = append_attempt(job.earlier.history, {entry.attempt, attempt.started_at_us,
+                                                              attempt.duration_us, attempt.outcome_text, attempt.error});
+        const store::DeliveryKey delivery{attempt.event.position, entry.subscription};
+        if (written.status == DeliveryStatus::kRetrying) {
+            put_retry(attempt, so_far, decision.retry_at_us, rows);
+        } else if (job.redrive) {
+            put_dead_letter(attempt, so_far, *job.redrive, event_id, store::RowChange::kUpdate, rows);
+        } else {
+            written.dead_letter = store::DeadLetterKey{attempt.event.tenant, ended_at_us, delivery};
+            put_dead_letter(attempt, so_far, *written.dead_letter, event_id, store::RowChange::kNew, rows);
+        }
+    }
+    entry.status = written.status;
+    rows.add_outcome(entry);
+    if (job.kind == JobKind::kRetry) {
+        rows.erase_retry(job.retry_due_at_us, {attempt.event.position, entry.subscription});
+    }
+    if (job.redrive && attempt.outcome == AttemptOutcome::kOk) rows.erase_dead_letter(*job.redrive);
+    return written;
+}
+
+void OutcomeWriter::postpone(const Attempt& attempt, std::int64_t until_us, store::RowBatch& rows) {
+    store::OutcomeEntry entry;
+    entry.event_index = attempt.event_index;
+    entry.subscription = attempt.subscription->number;
+    entry.status = DeliveryStatus::kRetrying;
+    entry.attempt = 0;
+    entry.started_at_us = attempt.started_at_us;
+    rows.add_outcome(entry);
+    put_retry(attempt, {}, until_us, rows);
+}
+
+void OutcomeWriter::put_retry(const Attempt& attempt, const EarlierAttempts& so_far, std::int64_t due_at_us,
+                              store::RowBatch& rows) {
+    state_ = encode_retry_state(so_far);
+    store::RetryRow row;
+    row.due_at_us = due_at_us;
+    row.delivery = {attempt.event.position, attempt.subscription->number};
+    row.tenant = attempt.event.tenant;
+    row.attempt = so_far.made;
+    row.created_at_us = so_far.created_at_us;
+    row.state = state_;
+    rows.put_retry(row);
+}
+
+void OutcomeWriter::put_dead_letter(const Attempt& attempt, const EarlierAttempts& so_far,
+                                    const store::DeadLetterKey& key, std::string_view event_id,
+                                    store::RowChange change, store::RowBatch& rows) {
+    const std::string& script_id = attempt.subscription->executor.script_id;
+    const std::string fingerprint = error_fingerprint(script_id, attempt.error);
+    store::DeadLetter row;
+    row.key = key;
+    row.updated_at_us = attempt.started_at_us + attempt.duration_us;
+    row.retry_count = so_far.counted == 0 ? 0 : so_far.counted - 1;
+    row.retries_max = attempt.subscription->retry.retries_max;
+    row.subscription_id = attempt.subscription->id;
+    row.script_id = script_id;
+    row.pattern = attempt.event.pattern;
+    row.event_id = event_id;
+    row.error = attempt.error.substr(0, kErrorTextBytesMax);
+    row.error_fingerprint = fingerprint;
+    row.attempts = so_far.history;
+    rows.put_dead_letter(row, change);
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,63 @@
+// What: turns the outcome of one attempt into the rows of its commit: the outcome entry, and where it
+//       failed the retry row or the dead letter. The decision itself is decide_delivery().
+// Threads: one lane's. Lifetime: borrows what Attempt points to, for the call.
+// Limits: texts are cut as attempt_record.h says. Failure: none.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/random.h"
+#include "runtime/delivery.h"
+#include "runtime/lane_job.h"
+#include "runtime/registry_types.h"
+#include "store/row_batch.h"
+
+namespace millrace::runtime {
+
+struct Attempt {
+    const LaneJob* job = nullptr;
+    const Subscription* subscription = nullptr;
+    const Script* script = nullptr;    // null: it is gone
+    store::StoredEvent event;
+    std::uint32_t event_index = 0;     // in its block
+    AttemptOutcome outcome = AttemptOutcome::kOk;
+    std::string_view outcome_text;     // completed | failed | silent | fatal | timeout | memory
+    std::string_view error;
+    std::string_view result_json;
+    std::string_view logs_json;
+    std::int64_t started_at_us = 0;
+    std::uint32_t duration_us = 0;
+};
+
+// What the caller still has to tell the world.
+struct WrittenOutcome {
+    store::DeliveryStatus status = store::DeliveryStatus::kCompleted;
+    std::optional<store::DeadLetterKey> dead_letter;  // newly dead
+};
+
+class OutcomeWriter {
+public:
+    explicit OutcomeWriter(std::uint64_t seed) : random_(seed) {}
+
+    WrittenOutcome write(const Attempt& attempt, std::string_view event_id, store::RowBatch& rows);
+    // Puts the delivery off to a time that the event's sender named.
+    void postpone(const Attempt& attempt, std::int64_t until_us, store::RowBatch& rows);
+
+private:
+    void put_retry(const Attempt& attempt, const EarlierAttempts& so_far, std::int64_t due_at_us,
+                   store::RowBatch& rows);
+    void put_dead_letter(const Attempt& attempt, const EarlierAttempts& so_far, const store::DeadLetterKey& key,
+                         std::string_view event_id, store::RowChange change, store::RowBatch& rows);
+
+    core::Random random_;
+    std::string state_;
+};
+
+// What a retry row keeps: "counted LF replay-id LF history".
+std::string encode_retry_state(const EarlierAttempts& earlier);
+EarlierAttempts decode_retry_state(std::string_view state, std::uint32_t attempts_made, std::int64_t created_at_us);
+
+}  // namespace millrace::runtime

@@ -1,0 +1,28 @@
+// What: a replay as it is kept in the registry, so that it goes on after a restart: what was asked,
+//       where each shard stands, what was counted.
+// Threads: pure. Lifetime: values. Limits: none. Failure: a document that does not read is an Error.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/ids.h"
+#include "core/result.h"
+#include "runtime/replay_types.h"
+
+namespace millrace::runtime {
+
+inline constexpr std::string_view kReplayKind = "replay";
+
+struct ReplayState {
+    ReplaySpec spec;
+    ReplayProgress progress;
+    std::vector<core::LogOffset> next;  // by shard: everything below is delivered
+    std::vector<core::LogOffset> end;   // by shard: the log's end when it began
+};
+
+std::string replay_document(const ReplayState& state);
+core::Result<ReplayState> parse_replay_document(std::string_view json);
+
+}  // namespace millrace::runtime

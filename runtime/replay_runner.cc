@@ -1,0 +1,318 @@
+#include "runtime/replay_runner.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "runtime/ingestor.h"
+#include "runtime/shard_dispatch.h"
+#include "store/log_reader.h"
+#include "store/registry_store.h"
+
+namespace millrace::runtime {
+
+namespace {
+
+std::string position_json(const std::vector<core::LogOffset>& next) {
+    std::string out = "[";
+    for (std::size_t i = 0; i < next.size(); ++i) {
+        if (i != 0) out += ',';
+        out += "{\"shard\":" + std::to_string(i) + ",\"offset\":" + std::to_string(next[i].value) + "}";
+    }
+    return out + "]";
+}
+
+}  // namespace
+
+core::Status ReplayRunner::load() {
+    auto documents = deps_.database->registry().load_all(kReplayKind);
+    if (!documents) return core::fail(std::move(documents.error()));
+    for (const store::RegistryDocument& document : *documents) {
+        auto state = parse_replay_document(document.json);
+        if (!state) return core::fail(std::move(state.error()));
+        if (state->progress.status != "running") continue;
+        auto replay = std::make_shared<Running>();
+        replay->state = std::move(*state);
+        if (auto armed = arm(*replay); !armed) return armed;
+        running_.emplace(document.id, std::move(replay));
+    }
+    return {};
+}
+
+core::Status ReplayRunner::arm(Running& replay) {
+    const ReplaySpec& spec = replay.state.spec;
+    auto filter = EventFilter::make({.pattern = spec.pattern, .pattern_prefix = spec.pattern_prefix, .source_type = {}, .source_id = {}, .correlation_id = {}, .causation_id = {}, .context_id = {}, .filter = spec.filter});
+    if (!filter) return core::fail(std::move(filter.error()));
+    replay.filter = std::move(*filter);
+    replay.delivered = replay.state.progress.delivered;
+    replay.failed = replay.state.progress.failed;
+    return {};
+}
+
+core::Result<std::string> ReplayRunner::start(ReplaySpec&& spec, const std::string& id) {
+    auto replay = std::make_shared<Running>();
+    ReplayState& state = replay->state;
+    state.progress.id = id;
+    state.progress.tenant = spec.tenant;
+    state.progress.status = "running";
+    state.progress.document = spec.document;
+    state.progress.created_at_us = state.progress.updated_at_us = deps_.clock->wall_us();
+    state.spec = std::move(spec);
+    for (std::size_t i = 0; i < deps_.database->shards(); ++i) {
+        const core::ShardId shard(static_cast<std::uint16_t>(i));
+        auto from = deps_.database->log_reader().offset_at_time(shard, state.spec.from_us);
+        if (!from) return core::fail(std::move(from.error()));
+        state.next.push_back(*from);
+        state.end.push_back(deps_.database->durable_end(shard));
+    }
+    if (auto armed = arm(*replay); !armed) return core::fail(std::move(armed.error()));
+    {
+        std::lock_guard lock(mutex_);
+        if (running_.size() >= kReplaysMax) {
+            return core::fail(core::Error(core::ErrorCode::kRateLimited,
+                                          std::to_string(kReplaysMax) + " replays are running already")
+                                  .bound(kReplaysMax)
+                                  .retry_after(10));
+        }
+    }
+    persist(*replay);
+    {
+        std::lock_guard lock(mutex_);
+        running_.emplace(id, std::move(replay));
+    }
+    deps_.wake();
+    return id;
+}
+
+core::Result<ReplayProgress> ReplayRunner::progress(core::TenantId tenant, std::string_view id) {
+    const auto missing = [&] {
+        return core::fail(core::ErrorCode::kNotFound, "replay '" + std::string(id.substr(0, 64)) + "' does not exist");
+    };
+    {
+        std::lock_guard lock(mutex_);
+        const auto it = running_.find(id);
+        if (it != running_.end()) {
+            if (it->second->state.spec.tenant != tenant) return missing();
+            ReplayProgress progress = it->second->state.progress;
+            progress.delivered = it->second->delivered.load(std::memory_order_relaxed);
+            progress.failed = it->second->failed.load(std::memory_order_relaxed);
+            progress.position = position_json(it->second->state.next);
+            return progress;
+        }
+    }
+    auto document = deps_.database->registry().get(kReplayKind, id);
+    if (!document) return core::fail(std::move(document.error()));
+    if (!*document) return missing();
+    auto state = parse_replay_document((*document)->json);
+    if (!state) return core::fail(std::move(state.error()));
+    if (state->spec.tenant != tenant) return missing();
+    state->progress.position = position_json(state->next);
+    return state->progress;
+}
+
+core::Status ReplayRunner::cancel(core::TenantId tenant, std::string_view id) {
+    {
+        std::lock_guard lock(mutex_);
+        const auto it = running_.find(id);
+        if (it != running_.end() && it->second->state.spec.tenant == tenant) {
+            it->second->state.progress.status = "cancelled";
+            deps_.wake();
+            return {};
+        }
+    }
+    auto there = progress(tenant, id);
+    if (!there) return core::fail(std::move(there.error()));
+    if (there->status == "cancelled") return {};
+    return core::fail(core::ErrorCode::kConflict, "replay '" + there->id + "' is " + there->status + " already");
+}
+
+std::vector<ReplayProgress> ReplayRunner::list(core::TenantId tenant) {
+    std::vector<ReplayProgress> all;
+    auto documents = deps_.database->registry().load_all(kReplayKind);
+    if (!documents) return all;
+    for (const store::RegistryDocument& document : *documents) {
+        if (auto one = progress(tenant, document.id)) all.push_back(std::move(*one));
+    }
+    std::sort(all.begin(), all.end(),
+              [](const ReplayProgress& a, const ReplayProgress& b) { return a.created_at_us > b.created_at_us; });
+    return all;
+}
+
+std::size_t ReplayRunner::do_work(BlockMatcher& matcher) {
+    std::vector<std::shared_ptr<Running>> now;
+    {
+        std::lock_guard lock(mutex_);
+        for (const auto& [id, replay] : running_) now.push_back(replay);
+    }
+    std::size_t done = 0;
+    for (const auto& replay : now) done += step(*replay, matcher);
+    return done;
+}
+
+std::size_t ReplayRunner::step(Running& replay, BlockMatcher& matcher) {
+    bool cancelled = false;
+    {
+        std::lock_guard lock(mutex_);
+        cancelled = replay.state.progress.status == "cancelled";
+    }
+    flush_jobs(replay);
+    if (cancelled) {
+        replay.refused.clear();
+        if (replay.under_way.load(std::memory_order_acquire) == 0) finish(replay, "cancelled", "");
+        return 0;
+    }
+    if (!replay.refused.empty()) return 0;
+    if (replay.block) {
+        if (replay.next_item < replay.items.size()) return deliver_due(replay);
+        if (replay.under_way.load(std::memory_order_acquire) != 0) return 0;  // pairs with the release below
+        settle_block(replay);
+        return 1;
+    }
+    return next_block(replay, matcher) ? 1 : 0;
+}
+
+bool ReplayRunner::next_block(Running& replay, BlockMatcher& matcher) {
+    ReplayState& state = replay.state;
+    while (replay.shard < state.next.size() && state.next[replay.shard] >= state.end[replay.shard]) ++replay.shard;
+    if (replay.shard == state.next.size()) {
+        finish(replay, "completed", "");
+        return false;
+    }
+    const core::ShardId shard(static_cast<std::uint16_t>(replay.shard));
+    auto block = deps_.database->log_reader().read_block(shard, state.next[replay.shard]);
+    if (!block) {
+        finish(replay, "failed", block.error().message);
+        return false;
+    }
+    if (!*block) {
+        state.next[replay.shard] = state.end[replay.shard];
+        return true;
+    }
+    replay.block = std::move(*block);
+    const RegistrySnapshotRef registry = deps_.registry();
+    std::vector<DeliveryItem> matched;
+    matcher.match({.block = &replay.block, .from = state.next[replay.shard], .registry = registry.get(),
+                   .done = nullptr, .history = BlockMatcher::History::kAll},
+                  matched);
+    replay.items.clear();
+    replay.next_item = 0;
+    std::uint32_t last_index = ~0u;
+    bool wanted = false;
+    std::uint64_t events = 0;
+    const auto& only = state.spec.subscriptions;
+    for (const DeliveryItem& item : matched) {
+        if (item.event_index != last_index) {
+            const store::StoredEvent event = replay.block.event(item.event_index);
+            last_index = item.event_index;
+            wanted = event.tenant == state.spec.tenant && event.received_at_us >= state.spec.from_us &&
+                     event.received_at_us < state.spec.to_us && event.position.offset < state.end[replay.shard] &&
+                     replay.filter->accepts(event);
+        }
+        if (!wanted || (!only.empty() && std::find(only.begin(), only.end(), item.subscription) == only.end())) continue;
+        events += replay.items.empty() || replay.items.back().event_index != item.event_index;
+        replay.items.push_back(item);
+    }
+    std::lock_guard lock(mutex_);
+    state.progress.scanned += replay.block.end_offset().value - std::max(replay.block.first_offset(), state.next[replay.shard]).value;
+    state.progress.matched += replay.items.size();
+    if (state.spec.dry_run) replay.items.clear();
+    return true;
+}
+
+bool ReplayRunner::is_due(Running& replay, const store::StoredEvent& event) {
+    if (replay.state.spec.pace == ReplayPace::kInstant) return true;
+    const std::int64_t now_ns = deps_.clock->monotonic_ns();
+    if (replay.pace_began_ns == 0) {
+        replay.pace_began_ns = now_ns;
+        replay.pace_first_us = event.received_at_us;
+    }
+    const double elapsed_us = static_cast<double>(now_ns - replay.pace_began_ns) / 1000.0;
+    if (replay.state.spec.pace == ReplayPace::kOriginal) {
+        return static_cast<double>(event.received_at_us - replay.pace_first_us) <= elapsed_us;
+    }
+    return static_cast<double>(replay.paced_events) <= elapsed_us * replay.state.spec.events_per_second / 1e6;
+}
+
+std::size_t ReplayRunner::deliver_due(Running& replay) {
+    std::vector<DeliveryItem> due;
+    while (replay.next_item < replay.items.size()) {
+        const DeliveryItem item = replay.items[replay.next_item];
+        if (!is_due(replay, replay.block.event(item.event_index))) break;
+        ++replay.paced_events;
+        ++replay.next_item;
+        due.push_back(item);
+    }
+    if (due.empty()) return 0;
+    ColdBlock split = split_by_lane(replay.block, due, deps_.lanes);
+    for (auto& [lane, job] : split.jobs) {
+        job->kind = JobKind::kReplay;
+        job->replay_id = replay.state.progress.id;
+        replay.under_way.fetch_add(1, std::memory_order_relaxed);  // before anybody can finish it
+        std::shared_ptr<Running> self;
+        {
+            std::lock_guard lock(mutex_);
+            self = running_.find(replay.state.progress.id)->second;
+        }
+        job->finished = [self, wake = deps_.wake](std::uint64_t delivered, std::uint64_t failed) {
+            self->delivered.fetch_add(delivered, std::memory_order_relaxed);
+            self->failed.fetch_add(failed, std::memory_order_relaxed);
+            self->under_way.fetch_sub(1, std::memory_order_release);  // pairs with the acquire in step
+            wake();
+        };
+        replay.refused.emplace_back(lane, std::move(job));
+    }
+    flush_jobs(replay);
+    return due.size();
+}
+
+void ReplayRunner::flush_jobs(Running& replay) {
+    std::erase_if(replay.refused, [this](auto& entry) { return deps_.submit_aside(entry.first, entry.second); });
+}
+
+void ReplayRunner::settle_block(Running& replay) {
+    {
+        std::lock_guard lock(mutex_);
+        replay.state.next[replay.shard] = replay.block.end_offset();
+        replay.state.progress.delivered = replay.delivered.load(std::memory_order_relaxed);
+        replay.state.progress.failed = replay.failed.load(std::memory_order_relaxed);
+    }
+    replay.block = {};
+    const std::int64_t now_ns = deps_.clock->monotonic_ns();
+    if (now_ns - replay.persisted_ns >= kPersistUs * 1000) persist(replay);
+}
+
+void ReplayRunner::persist(Running& replay) {
+    std::string document;
+    {
+        std::lock_guard lock(mutex_);
+        replay.state.progress.updated_at_us = deps_.clock->wall_us();
+        document = replay_document(replay.state);
+    }
+    replay.persisted_ns = deps_.clock->monotonic_ns();
+    store::RowBatch rows;
+    rows.put_registry(kReplayKind, replay.state.progress.id, 1, replay.state.progress.updated_at_us, document);
+    if (auto written = deps_.database->write_now(rows); !written) {
+        deps_.log->error("replay: its state can't be kept",
+                         {{"id", replay.state.progress.id}, {"error", written.error().message}});
+    }
+}
+
+void ReplayRunner::finish(Running& replay, std::string status, std::string error) {
+    {
+        std::lock_guard lock(mutex_);
+        replay.state.progress.status = std::move(status);
+        replay.state.progress.error = std::move(error);
+        replay.state.progress.delivered = replay.delivered.load(std::memory_order_relaxed);
+        replay.state.progress.failed = replay.failed.load(std::memory_order_relaxed);
+    }
+    persist(replay);
+    std::lock_guard lock(mutex_);
+    running_.erase(replay.state.progress.id);
+}
+
+std::int64_t ReplayRunner::sleep_us_max() {
+    std::lock_guard lock(mutex_);
+    return running_.empty() ? std::numeric_limits<std::int64_t>::max() : kPaceTickUs;
+}
+
+}  // namespace millrace::runtime

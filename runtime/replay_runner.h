@@ -1,0 +1,91 @@
+// What: delivers ranges of the log again, to chosen subscriptions, marked as a replay. One block of one
+//       replay at a time, so that a replay never stands in the way of fresh events; where it
+//       stands is kept, so that it goes on after a restart.
+// Threads: do_work() by the feeder; the others by any.
+// Lifetime: borrows all of Deps.
+// Limits: kReplaysMax running at once; one block's deliveries under way each.
+// Failure: a block that can't be read fails the replay with the reason; it can be started again.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "runtime/block_matcher.h"
+#include "runtime/event_filter.h"
+#include "runtime/lane_job.h"
+#include "runtime/replay_document.h"
+#include "store/database.h"
+
+namespace millrace::runtime {
+
+class ReplayRunner {
+public:
+    static constexpr std::size_t kReplaysMax = 16;
+
+    struct Deps {
+        const core::Clock* clock = nullptr;
+        core::Log* log = nullptr;
+        store::Database* database = nullptr;
+        std::function<RegistrySnapshotRef()> registry;
+        std::size_t lanes = 1;
+        std::function<bool(std::uint32_t lane, std::unique_ptr<LaneJob>&)> submit_aside;
+        std::function<void()> wake;
+    };
+    explicit ReplayRunner(Deps deps) : deps_(std::move(deps)) {}
+
+    // Before the threads start: takes up the replays that were running.
+    core::Status load();
+
+    core::Result<std::string> start(ReplaySpec&& spec, const std::string& id);
+    core::Result<ReplayProgress> progress(core::TenantId tenant, std::string_view id);
+    core::Status cancel(core::TenantId tenant, std::string_view id);
+    std::vector<ReplayProgress> list(core::TenantId tenant);
+
+    std::size_t do_work(BlockMatcher& matcher);
+    std::int64_t sleep_us_max();
+
+private:
+    static constexpr std::int64_t kPersistUs = 500'000;
+    static constexpr std::int64_t kPaceTickUs = 5'000;
+
+    struct Running {
+        ReplayState state;                      // progress and next: under mutex_
+        std::unique_ptr<EventFilter> filter;
+        std::size_t shard = 0;
+        store::EventBlock block;                // being delivered
+        std::vector<DeliveryItem> items;        // of the block
+        std::size_t next_item = 0;
+        std::vector<std::pair<std::uint32_t, std::unique_ptr<LaneJob>>> refused;
+        std::atomic<std::uint32_t> under_way{0};
+        std::atomic<std::uint64_t> delivered{0};
+        std::atomic<std::uint64_t> failed{0};
+        std::int64_t persisted_ns = 0;
+        std::int64_t pace_began_ns = 0;         // wall of the first event that was paced
+        std::int64_t pace_first_us = 0;
+        std::uint64_t paced_events = 0;
+    };
+
+    std::size_t step(Running& replay, BlockMatcher& matcher);
+    bool next_block(Running& replay, BlockMatcher& matcher);
+    std::size_t deliver_due(Running& replay);
+    bool is_due(Running& replay, const store::StoredEvent& event);
+    void flush_jobs(Running& replay);
+    void settle_block(Running& replay);
+    void finish(Running& replay, std::string status, std::string error);
+    void persist(Running& replay);
+    core::Status arm(Running& replay);
+
+    Deps deps_;
+    std::mutex mutex_;
+    std::map<std::string, std::shared_ptr<Running>, std::less<>> running_;
+};
+
+}  // namespace millrace::runtime

@@ -1,0 +1,45 @@
+// What: what a replay is asked for and what it says about itself.
+// Threads: values. Lifetime: own their text. Limits: none. Failure: none.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/ids.h"
+
+namespace millrace::runtime {
+
+enum class ReplayPace : std::uint8_t { kInstant, kOriginal, kPerSecond };
+
+struct ReplaySpec {
+    core::TenantId tenant;
+    std::int64_t from_us = 0;  // of the time of receipt; [from, to)
+    std::int64_t to_us = 0;
+    std::string pattern;         // exact; empty: any
+    std::string pattern_prefix;  // empty: any
+    std::string filter;          // matcher::parse_any_filter's text; empty: everything
+    // Deliver to these of the subscriptions that match; empty: to all that match.
+    std::vector<core::SubscriptionId> subscriptions;
+    ReplayPace pace = ReplayPace::kInstant;
+    double events_per_second = 0;  // kPerSecond
+    bool dry_run = false;          // counts what would be delivered
+    std::string document;          // the request's body: shown again, and kept with the replay
+};
+
+struct ReplayProgress {
+    std::string id;
+    core::TenantId tenant;
+    std::string status;  // running | completed | cancelled | failed
+    std::uint64_t scanned = 0;
+    std::uint64_t matched = 0;
+    std::uint64_t delivered = 0;
+    std::uint64_t failed = 0;
+    std::string position;  // JSON text; empty: null
+    std::string error;
+    std::int64_t created_at_us = 0;
+    std::int64_t updated_at_us = 0;
+    std::string document;
+};
+
+}  // namespace millrace::runtime

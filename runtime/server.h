@@ -1,0 +1,51 @@
+// What: the composition root: builds every part from the config, starts the threads, stops them in the
+//       reverse order. No logic of its own.
+// Threads: one thread builds, runs and stops it.
+// Lifetime: owns everything. Config and clock are copied or outlive it.
+// Limits: core::kShardsMax, core::kLanesMax.
+// Failure: create() says what could not be had and what helps; nothing is left behind.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/config.h"
+#include "core/log.h"
+#include "core/result.h"
+
+namespace millrace::runtime {
+
+struct ServerAddresses {
+    std::string http;
+    std::string socket;
+    std::string unix_socket;
+};
+
+class ServerParts;
+
+class Server {
+public:
+    static core::Result<std::unique_ptr<Server>> create(const core::Config& config, core::Log& log);
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    const ServerAddresses& addresses() const;
+    // The store can't go on: the process must end. Says why.
+    bool failed(std::string& reason) const;
+    // Graceful: no new connections, requests answered, what is durable stays queued for the next
+    // start. Returns at the latest after the drain timeout, or as soon as `hurry` says true.
+    void stop(const std::function<bool()>& hurry);
+
+private:
+    explicit Server(std::unique_ptr<ServerParts> parts);
+    std::unique_ptr<ServerParts> parts_;
+};
+
+// `millrace serve`: builds, prints the ready line to stdout, waits for SIGTERM or SIGINT, drains.
+// Returns the process's exit code.
+int run_server(const core::Config& config);
+
+}  // namespace millrace::runtime

@@ -1,0 +1,253 @@
+#include "runtime/server_parts.h"
+
+#include <algorithm>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include "runtime/lua_vm.h"
+#include "store/database.h"
+
+namespace millrace::runtime {
+
+namespace {
+
+std::uint64_t seed_from_system() {
+    std::random_device device;
+    return (std::uint64_t{device()} << 32) | device();
+}
+
+std::size_t count_or_cores(std::int64_t configured, std::size_t max) {
+    const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
+    return std::min(max, configured > 0 ? static_cast<std::size_t>(configured) : cores);
+}
+
+store::Durability durability_of(const std::string& text) {
+    if (text == "memory") return store::Durability::kMemory;
+    if (text == "os") return store::Durability::kOs;
+    return store::Durability::kFsync;
+}
+
+}  // namespace
+
+ServerParts::ServerParts(const core::Config& configuration, core::Log& log_lines)
+    : config(configuration),
+      log(log_lines),
+      random(seed_from_system()),
+      shard_count(count_or_cores(configuration.engine_shards, core::kShardsMax)),
+      lane_count(count_or_cores(configuration.engine_lanes, core::kLanesMax)) {}
+
+ServerParts::~ServerParts() { stop_threads(); }
+
+core::Status ServerParts::open_store() {
+    store::Database::Options options;
+    options.path = config.data_dir;
+    options.shards = shard_count;
+    options.clock = &clock;
+    options.reserve_bytes = static_cast<std::uint64_t>(config.store_reserve_bytes);
+    auto opened = store::Database::open(options);
+    if (!opened) return core::fail(std::move(opened.error()));
+    database = std::move(*opened);
+    shard_count = database->shards();
+    store::LogWriter::Options writer_options;
+    writer_options.producers = shard_count;
+    writer_options.wake = [this](std::size_t producer) { shards[producer]->wake(); };
+    writer_options.on_fatal = [this] {
+        log.error("the store has failed: nothing is acknowledged any more", {{"reason", database->fatal_reason()}});
+    };
+    writer = std::make_unique<store::LogWriter>(*database, writer_options);
+    return {};
+}
+
+core::Status ServerParts::open_registry() {
+    Registry::Options options;
+    options.retry_default.retries_max = static_cast<std::uint32_t>(config.retry_max_retries);
+    options.retry_default.initial_delay_ms = config.retry_initial_delay_us / 1000;
+    options.retry_default.max_delay_ms = config.retry_max_delay_us / 1000;
+    options.retry_default.backoff_factor = config.retry_backoff_factor;
+    options.retry_default.jitter = config.retry_jitter ? Jitter::kSpread : Jitter::kNone;
+    options.script_timeout_ms_default = config.script_timeout_us / 1000;
+    options.script_memory_bytes_default = config.script_memory_bytes;
+    options.check_script = [](const std::string& name, const std::string& source) {
+        return check_lua_syntax(source, name);
+    };
+    options.check_spec = [](const matcher::SubscriptionSpec& spec) -> core::Status {
+        matcher::Matcher trial(matcher::Matcher::Options{.background_thread = false});
+        return trial.add(core::SubscriptionId(1), core::TenantId(0), spec);
+    };
+    registry_rows = std::make_unique<StoreRegistryRows>(*database);
+    auto opened = Registry::open(*registry_rows, clock, random, std::move(options));
+    if (!opened) return core::fail(std::move(opened.error()));
+    registry = std::move(*opened);
+
+    matcher = std::make_unique<matcher::Matcher>();
+    std::vector<matcher::Matcher::Item> items;
+    const RegistrySnapshotRef snapshot = registry->snapshot();
+    snapshot->subscriptions.for_each([&](const SubscriptionRef& subscription) {
+        if (subscription->active) items.push_back({subscription->number, subscription->tenant, subscription->spec.get()});
+    });
+    if (auto loaded = matcher->load(items); !loaded) return loaded;
+    matcher->publish();
+    return {};
+}
+
+core::Status ServerParts::build_edge() {
+    EngineServices::Deps deps;
+    deps.clock = &clock;
+    deps.random = &random;
+    deps.log = &log;
+    deps.metrics = &metrics;
+    deps.database = database.get();
+    deps.registry = registry.get();
+    deps.matcher = matcher.get();
+    deps.conductor = &conductor;
+    deps.server = &state;
+    services = std::make_unique<EngineServices>(deps);
+    rest = std::make_unique<api::Api>(*services);
+
+    for (std::size_t i = 0; i < shard_count; ++i) {
+        auto reactor = io::Reactor::create({}, clock);
+        if (!reactor) return core::fail(std::move(reactor.error()));
+        if (i == 0 && !(*reactor)->fallback_reason().empty()) {
+            log.warn("io_uring is refused; using epoll", {{"reason", (*reactor)->fallback_reason()}});
+        }
+        Shard::Deps shard;
+        shard.number = core::ShardId(static_cast<std::uint16_t>(i));
+        shard.shards = shard_count;
+        shard.clock = &clock;
+        shard.log = &log;
+        shard.metrics = &metrics;
+        shard.database = database.get();
+        shard.writer = writer.get();
+        shard.api = rest.get();
+        shard.uplink = services.get();
+        shard.server = &state;
+        shard.reactor = std::move(*reactor);
+        shard.http.body_bytes_max = static_cast<std::size_t>(config.http_body_bytes_max);
+        shard.http.header_bytes_max = static_cast<std::size_t>(config.http_header_bytes_max);
+        shard.http.idle_ms_max = config.http_idle_timeout_us / 1000;
+        shard.http.connections_max = static_cast<std::size_t>(config.http_connections_max);
+        shard.lines.line_bytes_max = static_cast<std::size_t>(config.events_event_bytes_max);
+        shard.event_bytes_max = static_cast<std::size_t>(config.events_event_bytes_max);
+        shard.durability = durability_of(config.store_durability);
+        shard.matcher_reader = matcher->register_reader();
+        shards.push_back(std::make_unique<Shard>(std::move(shard)));
+    }
+    return {};
+}
+
+core::Status ServerParts::build_lanes() {
+    const auto current_registry = [this] { return registry->snapshot(); };
+    for (std::size_t i = 0; i < lane_count; ++i) {
+        Lane::Deps lane;
+        lane.number = static_cast<std::uint32_t>(i);
+        lane.shards = shard_count;
+        lane.run.clock = &clock;
+        lane.run.hasher = &database->hasher();
+        lane.run.kv = &database->kv();
+        lane.run.pools = &database->pools();
+        lane.run.metrics = &metrics;
+        lane.run.watchdog_slot = watchdog.add_slot();
+        lane.run.seed = random.next();
+        lane.registry = current_registry;
+        lane.registry_version = [this] { return services->registry_version(); };
+        for (auto& shard : shards) lane.results.push_back(shard.get());
+        lanes.push_back(std::make_unique<Lane>(std::move(lane)));
+    }
+    Feeder::Deps deps;
+    deps.clock = &clock;
+    deps.log = &log;
+    deps.metrics = &metrics;
+    deps.database = database.get();
+    deps.registry = current_registry;
+    deps.lanes = lane_count;
+    deps.submit_aside = [this](std::uint32_t lane, std::unique_ptr<LaneJob>& job) {
+        return lanes[lane]->submit_aside(job);
+    };
+    deps.give_cold = [this](core::ShardId shard, std::unique_ptr<ColdBlock>& block) {
+        return shards[shard.value]->take_cold(block);
+    };
+    deps.matcher_reader = matcher->register_reader();
+    feeder = std::make_unique<Feeder>(std::move(deps));
+    if (auto loaded = feeder->load_done(); !loaded) return loaded;
+    if (auto loaded = feeder->replays().load(); !loaded) return loaded;
+
+    std::vector<Shard*> all_shards;
+    std::vector<Lane*> all_lanes;
+    std::vector<LanePort*> ports;
+    for (auto& shard : shards) all_shards.push_back(shard.get());
+    for (auto& lane : lanes) {
+        all_lanes.push_back(lane.get());
+        ports.push_back(lane.get());
+    }
+    for (auto& shard : shards) shard->connect(all_shards, ports, *feeder);
+    services->connect(*rest, *feeder, all_shards, all_lanes);
+    return {};
+}
+
+core::Status ServerParts::listen_one(std::string_view what, const std::string& where, std::string& bound,
+                                     core::Result<io::Address> (Shard::*open)(const io::Address&, io::ListenRole)) {
+    auto address = io::Address::parse(where);
+    if (!address) return core::fail(std::move(std::move(address.error()).in(std::string(what))));
+    if (!address->is_loopback()) {
+        return core::fail(core::Error(core::ErrorCode::kForbidden,
+                                      std::string(what) + ": '" + where +
+                                          "' is not a loopback address, and no API key exists: everybody would have "
+                                          "every right; listen on 127.0.0.1")
+                              .in(std::string(what)));
+    }
+    io::Address joined = *address;
+    for (std::size_t i = 0; i < shards.size(); ++i) {
+        auto opened = (shards[i].get()->*open)(joined, i == 0 ? io::ListenRole::kFirst : io::ListenRole::kJoin);
+        if (!opened) return core::fail(std::move(opened.error()));
+        if (i == 0) joined = *opened;
+    }
+    bound = joined.to_string();
+    return {};
+}
+
+core::Status ServerParts::listen() {
+    if (auto ok = listen_one("http.listen", config.http_listen, addresses.http, &Shard::listen_http); !ok) return ok;
+    if (!config.socket_listen.empty()) {
+        auto ok = listen_one("socket.listen", config.socket_listen, addresses.socket, &Shard::listen_lines);
+        if (!ok) return ok;
+    }
+    if (!config.socket_unix.empty()) {
+        auto ok = listen_one("socket.unix", "unix:" + config.socket_unix, addresses.unix_socket, &Shard::listen_lines);
+        if (!ok) return ok;
+    }
+    return {};
+}
+
+std::unique_ptr<core::AgentThread> ServerParts::run(core::Agent& agent, int cpu) {
+    return std::make_unique<core::AgentThread>(agent, cpu);
+}
+
+void ServerParts::start_threads() {
+    writer_agent = std::make_unique<WriterAgent>(*writer);
+    housekeeper_agent = std::make_unique<HousekeeperAgent>(database->housekeeper());
+    const auto cpu = [this](std::size_t i) {
+        const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
+        return config.engine_pin ? static_cast<int>(i % cores) : core::AgentThread::kNotPinned;
+    };
+    watchdog.start();
+    writer_thread = run(*writer_agent);
+    housekeeper_thread = run(*housekeeper_agent);
+    for (std::size_t i = 0; i < lanes.size(); ++i) lane_threads.push_back(run(*lanes[i], cpu(i)));
+    conductor_thread = run(conductor);
+    feeder_thread = run(*feeder);
+    for (std::size_t i = 0; i < shards.size(); ++i) shard_threads.push_back(run(*shards[i], cpu(i)));
+}
+
+void ServerParts::stop_threads() {
+    if (!writer_thread) return;
+    shard_threads.clear();
+    feeder_thread.reset();
+    conductor_thread.reset();
+    lane_threads.clear();
+    watchdog.stop();
+    writer_thread.reset();
+    housekeeper_thread.reset();
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,82 @@
+// What: what a server is made of, in the order in which it is built; destruction runs the other way.
+// Threads: built and destroyed by one; each agent then has its own.
+// Lifetime: each member borrows those above it.
+// Limits: none of its own. Failure: build steps return what went wrong.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "core/agent.h"
+#include "core/clock.h"
+#include "core/config.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "core/random.h"
+#include "matcher/matcher.h"
+#include "runtime/api/api.h"
+#include "runtime/conductor.h"
+#include "runtime/engine_services.h"
+#include "runtime/feeder.h"
+#include "runtime/lane.h"
+#include "runtime/lua_watchdog.h"
+#include "runtime/registry.h"
+#include "runtime/registry_rows.h"
+#include "runtime/server.h"
+#include "runtime/shard.h"
+#include "runtime/store_agents.h"
+#include "store/database.h"
+#include "store/log_writer.h"
+
+namespace millrace::runtime {
+
+class ServerParts {
+public:
+    ServerParts(const core::Config& configuration, core::Log& log_lines);
+    ~ServerParts();
+
+    core::Status open_store();
+    core::Status open_registry();
+    core::Status build_edge();
+    core::Status build_lanes();
+    core::Status listen();
+    void start_threads();
+    void stop_threads();
+
+    const core::Config config;
+    core::Log& log;
+    core::RealClock clock;
+    core::Random random;
+    core::Metrics metrics;
+    ServerState state;
+    ServerAddresses addresses;
+    std::size_t shard_count = 1;
+    std::size_t lane_count = 1;
+
+    std::unique_ptr<store::Database> database;
+    std::unique_ptr<store::LogWriter> writer;
+    std::unique_ptr<StoreRegistryRows> registry_rows;
+    std::unique_ptr<Registry> registry;
+    std::unique_ptr<matcher::Matcher> matcher;
+    LuaWatchdog watchdog;
+    Conductor conductor;
+    std::unique_ptr<EngineServices> services;
+    std::unique_ptr<api::Api> rest;
+    std::vector<std::unique_ptr<Shard>> shards;
+    std::vector<std::unique_ptr<Lane>> lanes;
+    std::unique_ptr<Feeder> feeder;
+    std::unique_ptr<WriterAgent> writer_agent;
+    std::unique_ptr<HousekeeperAgent> housekeeper_agent;
+
+    // In the order of starting.
+    std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread, feeder_thread;
+    std::vector<std::unique_ptr<core::AgentThread>> lane_threads, shard_threads;
+
+private:
+    core::Status listen_one(std::string_view what, const std::string& where, std::string& bound,
+                            core::Result<io::Address> (Shard::*open)(const io::Address&, io::ListenRole));
+    std::unique_ptr<core::AgentThread> run(core::Agent& agent, int cpu = core::AgentThread::kNotPinned);
+};
+
+}  // namespace millrace::runtime

@@ -1,0 +1,97 @@
+// What: the write side of one shard. Takes the items of requests into the open block and the rows of
+//       lanes into the open unit, closes both when it is worth a sync, and says what became durable.
+// Threads: the shard's.
+// Lifetime: borrows the shard's log and the log writer.
+// Limits: kUnitsInFlightMax sealed units under way; beyond that nothing is taken and the caller keeps
+//       what it has (overflow policy: block producer).
+// Failure: a failed commit fails every waiting request: nothing is acknowledged after it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "runtime/ingest_request.h"
+#include "runtime/lane_job.h"
+#include "runtime/shard_metrics.h"
+#include "store/log_writer.h"
+#include "store/shard_log.h"
+
+namespace millrace::runtime {
+
+class ShardCommit {
+public:
+    struct Handlers {
+        // A block is durable: its events and their deliveries, in order.
+        std::function<void(const store::EventBlock&, std::span<const DeliveryItem>)> block_durable;
+        // All items of the request that live here are durable (or the store failed).
+        std::function<void(IngestRequest&)> request_done;
+        // Called just before a unit is closed: the last rows (the cursor) go in.
+        std::function<void(store::RowBatch&)> before_seal;
+    };
+    ShardCommit(core::ShardId shard, store::ShardLog& log, store::LogWriter& writer, ShardMetrics& metrics,
+                Handlers handlers);
+
+    // Appends the request's items of this home from `next` on. False: the log has no room now; call
+    // again with the same `next` after do_work() made progress.
+    bool append(IngestRequest& request, std::size_t& next);
+    // Rows that take effect with, or after, everything appended so far.
+    void add_rows(const store::RowBatch& rows, std::vector<std::function<void()>>&& when_durable);
+
+    // Takes completions, closes the open unit when it is worth it. Returns what it did.
+    std::size_t do_work();
+    // Closes the open unit whatever its size.
+    void flush();
+
+    bool idle() const { return in_flight_.empty() && nothing_open(); }
+    core::LogOffset next_offset() const { return log_.next_position().offset; }
+    bool failed() const { return failed_; }
+
+private:
+    static constexpr std::size_t kUnitsInFlightMax = 8;
+    // With one unit at the disk a second is closed when it is this big: the writer then finds it
+    // ready when its sync returns, and smaller ones gather to save syncs.
+    static constexpr std::size_t kSecondUnitBytes = 192u << 10;
+    static constexpr std::size_t kRowsBytesMax = 4u << 20;
+
+    struct Unit {
+        std::uint64_t tag = 0;
+        store::EventBlock events;
+        std::vector<DeliveryItem> items;
+        std::vector<std::function<void()>> when_durable;
+    };
+    struct Waiter {
+        core::LogOffset needed_end;
+        IngestRequest* request = nullptr;
+    };
+
+    bool nothing_open() const { return log_.empty() && open_rows_.empty() && open_callbacks_.empty(); }
+    bool worth_sealing() const;
+    bool seal();
+    void complete(store::Completion&& completion);
+    void note_appended(const IngestRequest& request, const IngestItem& item);
+    void wait_for(IngestRequest& request, core::LogOffset needed_end);
+
+    const core::ShardId shard_;
+    store::ShardLog& log_;
+    store::LogWriter& writer_;
+    ShardMetrics& metrics_;
+    const Handlers handlers_;
+
+    store::RowBatch open_rows_;
+    std::vector<DeliveryItem> open_items_;
+    std::vector<std::function<void()>> open_callbacks_;
+    store::Durability open_durability_ = store::Durability::kMemory;
+
+    std::deque<Unit> in_flight_;
+    std::deque<Waiter> waiters_;
+    std::vector<std::vector<DeliveryItem>> spare_items_;
+    std::vector<store::RowBatch> spare_rows_;
+    core::LogOffset durable_end_;
+    std::uint64_t next_tag_ = 1;
+    bool failed_ = false;
+};
+
+}  // namespace millrace::runtime
