@@ -2,12 +2,86 @@
 
 #include <cstdio>
 
+#include <CLI/CLI.hpp>
+
+#include "core/config.h"
+#include "runtime/server.h"
+
+extern char** environ;
+
 namespace millrace::tools {
 
-int serve_command(std::vector<std::string>) {
-    std::fputs("error: this binary was built without the engine; it is the command line only\n",
-               stderr);
-    return 1;
+namespace {
+
+constexpr int kExitUsage = 2;
+
+struct Flag {
+    const char* flag;
+    const char* key;
+    const char* help;
+};
+
+// The flags that have a name of their own; every other key is reached by --set.
+constexpr Flag kFlags[] = {
+    {"--data", "data.dir", "folder of the log and everything else that is kept"},
+    {"--listen", "http.listen", "HTTP, HOST:PORT; port 0 picks a free one"},
+    {"--socket", "socket.listen", "NDJSON over TCP, HOST:PORT; empty: none"},
+    {"--unix", "socket.unix", "NDJSON over a Unix socket, PATH"},
+    {"--shards", "engine.shards", "shards; 0: one a core"},
+    {"--lanes", "engine.lanes", "lanes that run handlers; 0: one a core"},
+    {"--durability", "store.durability", "what an ack means: fsync, os, memory"},
+};
+
+core::Status read_config(core::Config& config, const std::string& file, const std::vector<std::string>& values,
+                         const std::vector<std::string>& settings) {
+    if (!file.empty()) {
+        if (auto read = core::apply_config_file(config, file); !read) return read;
+    }
+    if (auto read = core::apply_config_environment(config, environ); !read) return read;
+    for (std::size_t i = 0; i < std::size(kFlags); ++i) {
+        if (values[i] == "\n") continue;
+        if (auto set = core::set_config_value(config, kFlags[i].key, values[i], kFlags[i].flag); !set) return set;
+    }
+    for (const std::string& setting : settings) {
+        const std::size_t equals = setting.find('=');
+        if (equals == std::string::npos) {
+            return core::fail(core::ErrorCode::kValidation, "--set " + setting + ": expected key=value");
+        }
+        auto set = core::set_config_value(config, setting.substr(0, equals), setting.substr(equals + 1), "--set");
+        if (!set) return set;
+    }
+    return core::check_config(config);
+}
+
+}  // namespace
+
+int serve_command(std::vector<std::string> arguments) {
+    CLI::App app{"Takes in events and makes things happen because of them", "millrace serve"};
+    std::string file;
+    bool dump = false;
+    std::vector<std::string> settings;
+    // A value that nobody can type marks a flag that was not given: "" is one that can be.
+    std::vector<std::string> values(std::size(kFlags), "\n");
+    app.add_option("--config", file, "TOML file; see --dump-config");
+    for (std::size_t i = 0; i < std::size(kFlags); ++i) app.add_option(kFlags[i].flag, values[i], kFlags[i].help);
+    app.add_option("--set", settings, "key=value, any key of the configuration; repeatable")->allow_extra_args(false);
+    app.add_flag("--dump-config", dump, "print the configuration in force, with the documentation of each key");
+    std::reverse(arguments.begin(), arguments.end());
+    try {
+        app.parse(arguments);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : kExitUsage;
+    }
+    core::Config config;
+    if (auto read = read_config(config, file, values, settings); !read) {
+        std::fprintf(stderr, "error: %s\n", read.error().message.c_str());
+        return kExitUsage;
+    }
+    if (dump) {
+        std::fputs(core::dump_config_toml(config).c_str(), stdout);
+        return 0;
+    }
+    return runtime::run_server(config);
 }
 
 }  // namespace millrace::tools
