@@ -116,7 +116,7 @@ const HttpCounters& HttpServer::counters() const { return impl_->counters; }
 // ---- HttpServerImpl
 
 HttpServerImpl::HttpServerImpl(Reactor& outer, HttpHandler& its_handler, const HttpLimits& its_limits)
-    : reactor(outer.impl()), handler(its_handler), limits(its_limits) {}
+    : reactor(outer.impl()), handler(its_handler), limits(its_limits), pools(reactor.pools) {}
 
 HttpServerImpl::~HttpServerImpl() {
     reactor.close_listeners(*this);

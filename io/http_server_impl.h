@@ -42,7 +42,7 @@ public:
     ReactorImpl& reactor;
     HttpHandler& handler;
     const HttpLimits limits;
-    SizedPools pools;
+    SizedPools& pools;
     ParsedHead parsed;     // of the request being delivered
     HttpCounters counters;
     bool paused = false;

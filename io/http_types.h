@@ -1,7 +1,8 @@
 // What: what a handler sees of an HTTP request and says in a response.
 // Threads: the reactor's. Lifetime: every view in Request dies when the callback that got it returns;
-//       the body is a counted buffer and may be kept and moved to other threads. Tokens are values
-//       and stay safe to use when the connection is gone.
+//       the body is a counted buffer of the reactor's pools: it may be kept and moved to other threads, but
+//       not beyond the reactor's life. Tokens are values and stay safe to use when the
+//       connection is gone.
 // Limits: HttpLimits.
 // Failure: see HttpServer.
 #pragma once

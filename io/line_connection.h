@@ -116,7 +116,7 @@ public:
     ReactorImpl& reactor;
     LineHandler& handler;
     const LineLimits limits;
-    SizedPools pools;
+    SizedPools& pools;
     LineCounters counters;
     bool paused = false;
     bool draining = false;

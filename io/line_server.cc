@@ -54,7 +54,7 @@ const LineCounters& LineServer::counters() const { return impl_->counters; }
 // ---- LineServerImpl
 
 LineServerImpl::LineServerImpl(Reactor& outer, LineHandler& its_handler, const LineLimits& its_limits)
-    : reactor(outer.impl()), handler(its_handler), limits(its_limits) {}
+    : reactor(outer.impl()), handler(its_handler), limits(its_limits), pools(reactor.pools) {}
 
 LineServerImpl::~LineServerImpl() {
     reactor.close_listeners(*this);

@@ -1,7 +1,8 @@
 // What: the raw NDJSON protocol over TCP and Unix sockets: a stream of envelopes, one a line, answered
 //       by `{"ack":N,"durability":"fsync"}` (the first N lines of this connection are durable) and
 //       `{"reject":{"line":N,"error":{…}}}`. The first line may be a hello.
-// Threads: the reactor's. Lifetime: reactor > server; handler outlives the server.
+// Threads: the reactor's. Lifetime: reactor > server; handler outlives the server; batches handed over must
+//       not outlive the reactor.
 // Limits: LineLimits. A line above line_bytes_max is rejected and skipped; the connection lives on. With
 //       more than unacked_lines_max or unacked_bytes_max not yet acked, the socket is not read.
 // Failure: a client that is refused (apiKey, connection cap) gets one `{"error":{…}}` line, then the end.

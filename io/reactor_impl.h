@@ -17,6 +17,7 @@
 #include "core/clock.h"
 #include "io/backend.h"
 #include "io/reactor.h"
+#include "io/sized_pools.h"
 
 namespace millrace::io {
 
@@ -75,6 +76,8 @@ public:
     void close(StreamId id);                             // on_closed() follows in a later cycle
 
     std::string fallback_reason;
+    // Shared by the servers of the reactor; bodies handed to other threads come back here.
+    SizedPools pools;
 
 private:
     static constexpr std::int64_t kWheelTickNs = 50'000'000;

@@ -69,7 +69,7 @@ EdgeWorld::~EdgeWorld() {
 }
 
 bool EdgeWorld::pump_until(const std::function<bool()>& condition) {
-    for (int i = 0; i < 4000; ++i) {
+    for (int i = 0; i < (kind == World::kMemory ? 40'000 : 4'000); ++i) {
         if (condition()) return true;
         reactor->poll(kind == World::kMemory ? 0 : 500);
         for (Client& client : clients_) pull(client);

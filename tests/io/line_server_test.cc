@@ -1,0 +1,286 @@
+// Goal: exact line counting, acks and rejects, bounded windows, over-long lines, hello, and the end of
+// connections. Method: one body per promise on memory, epoll and io_uring; streams of random lines cut at
+// random places against a plain splitter.
+#include "io/line_server.h"
+
+#include "core/random.h"
+#include "tests/io/edge_world.h"
+
+namespace millrace::io {
+namespace {
+
+class Collector final : public LineHandler {
+public:
+    LineServer* server = nullptr;
+    bool ack_at_once = true;
+    std::vector<std::string> hellos;
+    std::vector<LineBatch> batches;
+    std::size_t closes = 0;
+
+    core::Status on_hello(LineToken, const LineHello& hello, const Peer&, std::uint64_t& context) override {
+        hellos.push_back((hello.sent ? "sent:" : "none:") + std::string(hello.api_key) + (hello.acks == AckMode::kNone ? ":none" : ":batch"));
+        if (hello.api_key == "bad") return core::fail(core::ErrorCode::kUnauthorized, "the key is not known");
+        context = 77;
+        return {};
+    }
+    void on_lines(LineBatch&& batch) override {
+        const LineToken token = batch.connection;
+        const std::uint64_t last = batch.first_line + batch.line_count - 1;
+        batches.push_back(std::move(batch));
+        if (ack_at_once) server->ack(token, last, "fsync");
+    }
+    void on_line_close(LineToken) override { ++closes; }
+
+    std::string text() const {
+        std::string all;
+        for (const LineBatch& batch : batches) all += batch.lines.view();
+        return all;
+    }
+    std::uint64_t lines() const { return batches.empty() ? 0 : batches.back().first_line + batches.back().line_count - 1; }
+};
+
+class LineServerTest : public testing::TestWithParam<World> {
+protected:
+    void serve(const LineLimits& limits = {}) {
+        server = std::make_unique<LineServer>(*world.reactor, handler, limits);
+        handler.server = server.get();
+        auto bound = server->listen(*Address::parse("127.0.0.1:0"), ListenRole::kFirst);
+        ASSERT_TRUE(bound) << bound.error().message;
+        address = *bound;
+    }
+    bool pump(const std::function<bool()>& condition) { return world.pump_until(condition); }
+    bool lines(std::uint64_t n) {
+        return pump([&] { return handler.lines() >= n; });
+    }
+
+    EdgeWorld world{GetParam()};
+    Collector handler;
+    std::unique_ptr<LineServer> server;
+    Address address;
+};
+
+TEST_P(LineServerTest, HandsOverCompleteLinesAndAcksThem) {
+    serve();
+    const int client = world.connect(address);
+    world.write(client, "{\"a\":1}\n{\"b\":2}\n{\"c\"");
+    ASSERT_TRUE(lines(2));
+    EXPECT_EQ(handler.text(), "{\"a\":1}\n{\"b\":2}\n");
+    EXPECT_EQ(handler.hellos, std::vector<std::string>{"none::batch"});
+    ASSERT_TRUE(pump([&] { return world.received(client) == "{\"ack\":2,\"durability\":\"fsync\"}\n"; }));
+    world.write(client, ":3}\n\n");
+    ASSERT_TRUE(lines(4));
+    EXPECT_EQ(handler.batches.back().first_line, 3u);
+    EXPECT_EQ(handler.text(), "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n\n");
+    EXPECT_EQ(server->context_of(handler.batches[0].connection), 77u);
+}
+
+TEST_P(LineServerTest, ReadsAHelloAndDoesNotCountIt) {
+    serve();
+    const int client = world.connect(address);
+    world.write(client, "{\"hello\":{\"apiKey\":\"k1\",\"acks\":\"none\"}}\n");
+    world.settle();
+    world.write(client, "{\"a\":1}\n");
+    ASSERT_TRUE(lines(1));
+    EXPECT_EQ(handler.hellos, std::vector<std::string>{"sent:k1:none"});
+    EXPECT_EQ(handler.batches[0].first_line, 1u);
+    EXPECT_EQ(handler.text(), "{\"a\":1}\n");
+    world.settle();
+    EXPECT_EQ(world.received(client), "");
+    server->reject(handler.batches[0].connection, 1, core::Error(core::ErrorCode::kValidation, "bad \"x\""));
+    ASSERT_TRUE(pump([&] { return !world.received(client).empty(); }));
+    EXPECT_EQ(world.received(client),
+              "{\"reject\":{\"line\":1,\"error\":{\"message\":\"bad \\\"x\\\"\",\"code\":\"VALIDATION_ERROR\",\"statusCode\":400,\"details\":{}}}}\n");
+}
+
+TEST_P(LineServerTest, TakesHelloAndEventsInOnePiece) {
+    serve();
+    const int client = world.connect(address);
+    world.write(client, " { \"hello\" : {\"apiKey\":\"k\"} }\r\n{\"a\":1}\n{\"b\"");
+    ASSERT_TRUE(lines(1));
+    EXPECT_EQ(handler.hellos, std::vector<std::string>{"sent:k:batch"});
+    world.write(client, ":2}\n");
+    ASSERT_TRUE(lines(2));
+    EXPECT_EQ(handler.text(), "{\"a\":1}\n{\"b\":2}\n");
+}
+
+TEST_P(LineServerTest, RefusesABadHelloWithALineAndTheEnd) {
+    serve();
+    for (const std::string_view hello :
+         {"{\"hello\":{\"apiKey\":\"bad\"}}\n", "{\"hello\":{\"acks\":\"all\"}}\n", "{\"hello\":1}\n", "{\"hello\":{\"x\":\"y\"}}\n",
+          "{\"hello\":{},\"more\":1}\n", "{\"hello\":{\n", "{\"hello\":{\"apiKey\":7}}\n"}) {
+        const int client = world.connect(address);
+        world.write(client, std::string(hello) + "{\"a\":1}\n");
+        ASSERT_TRUE(pump([&] { return world.ended(client); })) << hello;
+        EXPECT_TRUE(world.received(client).starts_with("{\"error\":{\"message\":")) << hello;
+        EXPECT_TRUE(world.received(client).ends_with("}\n"));
+        world.finish(client);
+    }
+    EXPECT_TRUE(handler.batches.empty());
+    EXPECT_TRUE(pump([&] { return server->connections() == 0; }));
+    EXPECT_EQ(handler.closes, 0u);
+}
+
+TEST_P(LineServerTest, RejectsAndSkipsLinesThatAreTooLong) {
+    LineLimits limits;
+    limits.line_bytes_max = 100;
+    serve(limits);
+    const int client = world.connect(address);
+    const std::string at_limit(100, 'a'), above(101, 'b'), far_above(20'000, 'c');
+    world.write(client, "1\n" + at_limit + "\n" + above + "\n4\n" + far_above + "\n" + far_above + "\n7\n" + above);
+    ASSERT_TRUE(lines(7));
+    EXPECT_EQ(handler.text(), "1\n" + at_limit + "\n4\n7\n");
+    ASSERT_TRUE(pump([&] { return world.received(client).find("{\"ack\":8") != std::string::npos; }));
+    for (const char* line : {"\"line\":3,", "\"line\":5,", "\"line\":6,", "\"line\":8,"}) {
+        EXPECT_NE(world.received(client).find(line), std::string::npos) << line;
+    }
+    EXPECT_EQ(server->counters().rejected_lines, 4u);
+    world.write(client, "still the same line\n9\n");
+    ASSERT_TRUE(lines(9));
+    EXPECT_TRUE(handler.text().ends_with("7\n9\n"));
+}
+
+TEST_P(LineServerTest, AcksNothingBehindALineThatIsNotDone) {
+    LineLimits limits;
+    limits.line_bytes_max = 10;
+    serve(limits);
+    handler.ack_at_once = false;
+    const int client = world.connect(address);
+    world.write(client, "1\n2\n" + std::string(50, 'x') + "\n");
+    ASSERT_TRUE(pump([&] { return world.received(client).find("\"line\":3,") != std::string::npos; }));
+    EXPECT_EQ(world.received(client).find("\"ack\""), std::string::npos);
+    server->ack(handler.batches[0].connection, 1, "fsync");
+    ASSERT_TRUE(pump([&] { return world.received(client).ends_with("{\"ack\":1,\"durability\":\"fsync\"}\n"); }));
+    server->ack(handler.batches[0].connection, 2, "fsync");
+    ASSERT_TRUE(pump([&] { return world.received(client).ends_with("{\"ack\":3,\"durability\":\"fsync\"}\n"); }));
+}
+
+TEST_P(LineServerTest, StopsReadingWhenTheWindowIsFull) {
+    LineLimits limits;
+    limits.unacked_bytes_max = 20'000;
+    limits.batch_bytes = 4096;
+    serve(limits);
+    handler.ack_at_once = false;
+    const int client = world.connect(address);
+    std::string sent;
+    for (int i = 0; i < 10'000; ++i) sent += "{\"number\":" + std::to_string(i) + "}\n";
+    world.write(client, sent);
+    world.settle();
+    const std::uint64_t stopped = handler.lines();
+    EXPECT_LT(handler.text().size(), 20'000u + 65'536u);
+    world.settle();
+    EXPECT_EQ(handler.lines(), stopped);
+    ASSERT_TRUE(pump([&] {
+        server->ack(handler.batches[0].connection, handler.lines(), "fsync");
+        return handler.lines() == 10'000;
+    }));
+    EXPECT_EQ(handler.text(), sent);
+}
+
+TEST_P(LineServerTest, CountsALastLineWithoutItsEnd) {
+    serve();
+    const int client = world.connect(address);
+    world.write(client, "1\n2");
+    world.finish(client);
+    ASSERT_TRUE(lines(2));
+    EXPECT_EQ(handler.text(), "1\n2");
+    ASSERT_TRUE(pump([&] { return world.ended(client); }));
+    EXPECT_TRUE(world.received(client).ends_with("{\"ack\":2,\"durability\":\"fsync\"}\n"));
+    EXPECT_TRUE(pump([&] { return handler.closes == 1; }));
+}
+
+TEST_P(LineServerTest, WaitsForTheAcksOfAClientThatHasEndedItsSide) {
+    serve();
+    handler.ack_at_once = false;
+    const int client = world.connect(address);
+    world.write(client, "1\n2\n");
+    world.finish(client);
+    ASSERT_TRUE(lines(2));
+    world.settle();
+    EXPECT_FALSE(world.ended(client));
+    server->ack(handler.batches[0].connection, 2, "os");
+    ASSERT_TRUE(pump([&] { return world.ended(client); }));
+    EXPECT_EQ(world.received(client), "{\"ack\":2,\"durability\":\"os\"}\n");
+}
+
+TEST_P(LineServerTest, ForgetsAClientThatVanished) {
+    serve();
+    handler.ack_at_once = false;
+    const int client = world.connect(address);
+    world.write(client, "1\n");
+    ASSERT_TRUE(lines(1));
+    world.reset(client);
+    ASSERT_TRUE(pump([&] { return handler.closes == 1; }));
+    EXPECT_FALSE(server->ack(handler.batches[0].connection, 1, "fsync"));
+    EXPECT_FALSE(server->alive(handler.batches[0].connection));
+}
+
+TEST_P(LineServerTest, DrainsAfterTheLastAck) {
+    serve();
+    handler.ack_at_once = false;
+    const int client = world.connect(address);
+    world.write(client, "1\n2\npart");
+    ASSERT_TRUE(lines(2));
+    server->drain();
+    world.settle();
+    EXPECT_FALSE(world.ended(client));
+    server->ack(handler.batches[0].connection, 2, "fsync");
+    ASSERT_TRUE(pump([&] { return world.ended(client); }));
+    EXPECT_EQ(world.received(client), "{\"ack\":2,\"durability\":\"fsync\"}\n");
+    EXPECT_EQ(handler.lines(), 2u);
+    world.finish(client);
+    EXPECT_TRUE(pump([&] { return server->connections() == 0; }));
+}
+
+TEST_P(LineServerTest, PausesAndResumes) {
+    serve();
+    const int client = world.connect(address);
+    world.write(client, "1\n");
+    ASSERT_TRUE(lines(1));
+    server->pause_ingest();
+    world.settle();
+    world.write(client, "2\n");
+    world.settle();
+    EXPECT_EQ(handler.lines(), 1u);
+    server->resume_ingest();
+    EXPECT_TRUE(lines(2));
+}
+
+TEST_P(LineServerTest, SplitsLikeAPlainSplitterWhereverTheStreamIsCut) {
+    LineLimits limits;
+    limits.line_bytes_max = 300;
+    limits.batch_bytes = 16'384;
+    serve(limits);
+    core::Random random(20'261);
+    for (int round = 0; round < 20; ++round) {
+        handler.batches.clear();
+        const int client = world.connect(address);
+        std::string sent, wanted;
+        std::uint64_t count = 0;
+        for (int i = 0; i < 300; ++i) {
+            std::string line(random.below(random.below(10) == 0 ? 700 : 60), 'x');
+            for (char& c : line) c = static_cast<char>('a' + random.below(26));
+            sent += line + "\n";
+            ++count;
+            if (line.size() <= 300) wanted += line + "\n";
+        }
+        for (std::size_t at = 0; at < sent.size();) {
+            const std::size_t part = 1 + random.below(random.below(3) == 0 ? 5000 : 200);
+            world.write(client, std::string_view(sent).substr(at, part));
+            at += part;
+            world.reactor->poll(0);
+        }
+        ASSERT_TRUE(pump([&] { return world.received(client).find("{\"ack\":" + std::to_string(count) + ",") != std::string::npos; }));
+        EXPECT_EQ(handler.text(), wanted);
+        std::uint64_t next = 1;
+        for (const LineBatch& batch : handler.batches) {
+            EXPECT_GE(batch.first_line, next);
+            next = batch.first_line + batch.line_count;
+        }
+        world.finish(client);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Worlds, LineServerTest, testing::Values(World::kMemory, World::kEpoll, World::kIoUring), world_name);
+
+}  // namespace
+}  // namespace millrace::io
