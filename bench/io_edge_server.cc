@@ -1,12 +1,12 @@
 // What is measured: the edge alone. Answers every request with 202 and a short body, like nginx's
 // `return 202`, so that bench/io_edge.sh can compare the two under wrk in one run.
 // Usage: io_edge_server HOST:PORT [auto|io_uring|epoll]; ends on SIGTERM or SIGINT.
+#include "core/clock.h"
+#include "io/http_server.h"
+
 #include <csignal>
 #include <cstdio>
 #include <string>
-
-#include "core/clock.h"
-#include "io/http_server.h"
 
 namespace {
 
@@ -50,11 +50,13 @@ int main(int argc, char** argv) {
     }
     std::signal(SIGTERM, [](int) { g_stop = 1; });
     std::signal(SIGINT, [](int) { g_stop = 1; });
-    std::printf("%s %s\n", bound->to_string().c_str(), std::string((*reactor)->backend_name()).c_str());
+    std::printf("%s %s\n", bound->to_string().c_str(),
+                std::string((*reactor)->backend_name()).c_str());
     std::fflush(stdout);
     while (!g_stop) (*reactor)->poll(100'000);
     const io::HttpCounters& counters = server.counters();
-    std::printf("requests %llu, body bytes %llu\n", static_cast<unsigned long long>(counters.requests),
+    std::printf("requests %llu, body bytes %llu\n",
+                static_cast<unsigned long long>(counters.requests),
                 static_cast<unsigned long long>(handler.body_bytes));
     return 0;
 }

@@ -1,10 +1,10 @@
 #include "io/address.h"
 
-#include <arpa/inet.h>
-#include <sys/un.h>
-
 #include <charconv>
 #include <cstring>
+
+#include <arpa/inet.h>
+#include <sys/un.h>
 
 namespace millrace::io {
 

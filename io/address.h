@@ -5,12 +5,12 @@
 //          address), unix:/run/millrace.sock. Names are not looked up; "localhost" is 127.0.0.1.
 #pragma once
 
+#include "core/result.h"
+
 #include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "core/result.h"
 
 namespace millrace::io {
 

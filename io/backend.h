@@ -1,14 +1,15 @@
 // What: the small door between a reactor and what moves its bytes: io_uring, epoll, or memory. An
-//       operation is started here and comes back exactly once per completion from reap(); a completion
-//       with `more` is not the operation's last.
+//       operation is started here and comes back exactly once per completion from reap(); a
+//       completion with `more` is not the operation's last.
 // Threads: the reactor's, but interrupt(), which any thread may call.
 // Lifetime: memory given to receive_into() and send() stays valid until the operation's completion.
 // Limits: one receive and one send under way per socket.
 // Failure: as negative errno in Completion::result.
 #pragma once
 
-#include <sys/socket.h>
-#include <sys/uio.h>
+#include "core/result.h"
+#include "io/address.h"
+#include "io/reactor.h"
 
 #include <array>
 #include <cstddef>
@@ -17,9 +18,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/result.h"
-#include "io/address.h"
-#include "io/reactor.h"
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 namespace millrace::io {
 
@@ -37,7 +37,7 @@ struct Completion {
     OpTag tag;
     std::int32_t result = 0;  // bytes, or the accepted socket, or -errno
     bool more = false;
-    char* data = nullptr;     // kReceive: the bytes, valid until recycle(buffer)
+    char* data = nullptr;  // kReceive: the bytes, valid until recycle(buffer)
     std::uint32_t buffer = 0;
 };
 
@@ -68,8 +68,9 @@ public:
     virtual void receive(int socket, OpTag tag, ReceiveMode mode) = 0;
     virtual void receive_into(int socket, OpTag tag, char* at, std::size_t bytes) = 0;
     virtual void send(int socket, OpTag tag, SendVector& vector) = 0;
-    virtual void cancel_receive(int socket, OpTag tag) = 0;  // the receive completes, perhaps with data
-    virtual void cancel_all(int socket) = 0;                 // every operation of the socket completes
+    virtual void cancel_receive(int socket,
+                                OpTag tag) = 0;  // the receive completes, perhaps with data
+    virtual void cancel_all(int socket) = 0;     // every operation of the socket completes
     virtual void shutdown_send(int socket) = 0;
     virtual void close(int socket) = 0;  // with no operation under way
     virtual void recycle(std::uint32_t buffer) = 0;

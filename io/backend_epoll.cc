@@ -1,18 +1,18 @@
-// epoll as the backend, for where io_uring is refused. It acts like a ring: an operation is armed, tried
-// at once if the socket may be ready, and completes from reap(). Sockets are registered once, edge-
-// triggered; two flags per socket say whether the next try can work.
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <vector>
-
+// epoll as the backend, for where io_uring is refused. It acts like a ring: an operation is armed,
+// tried at once if the socket may be ready, and completes from reap(). Sockets are registered once,
+// edge- triggered; two flags per socket say whether the next try can work.
 #include "core/assert.h"
 #include "io/backend.h"
 #include "io/fifo.h"
 #include "io/socket.h"
+
+#include <cerrno>
+#include <vector>
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace millrace::io {
 
@@ -22,14 +22,15 @@ constexpr int kEventsPerWait = 256;
 constexpr int kAcceptsPerTurn = 64;  // so that a flood of connections leaves room for the open ones
 
 struct SocketState {
-    std::uint32_t registration = 0;  // events of an earlier owner of the descriptor are told apart by it
+    std::uint32_t registration =
+        0;  // events of an earlier owner of the descriptor are told apart by it
     bool registered = false;
     bool readable = false;
     bool writable = false;
     bool queued = false;     // in the list of sockets to try
     bool cancelled = false;  // the armed receive is to complete with what is there, or -ECANCELED
     bool many = false;
-    OpTag receive;           // kAccept, kReceive, kReceiveInto or kNone
+    OpTag receive;  // kAccept, kReceive, kReceiveInto or kNone
     char* into = nullptr;
     std::size_t into_bytes = 0;
     OpTag send;
@@ -40,7 +41,8 @@ class EpollBackend final : public Backend {
 public:
     explicit EpollBackend(const ReactorOptions& options)
         : buffer_bytes_(options.receive_buffer_bytes),
-          memory_(std::make_unique<char[]>(std::size_t{options.receive_buffers} * options.receive_buffer_bytes)) {
+          memory_(std::make_unique<char[]>(std::size_t{options.receive_buffers} *
+                                           options.receive_buffer_bytes)) {
         for (std::uint32_t i = options.receive_buffers; i-- > 0;) free_buffers_.push_back(i);
     }
     ~EpollBackend() override {
@@ -54,9 +56,11 @@ public:
         epoll_event event{};
         event.events = EPOLLIN;
         event.data.u64 = kWakeData;
-        if (epoll_ < 0 || wake_socket_ < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_socket_, &event) != 0) {
+        if (epoll_ < 0 || wake_socket_ < 0 ||
+            ::epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_socket_, &event) != 0) {
             return core::fail(core::ErrorCode::kUnavailable,
-                              "io: epoll_create failed: " + errno_name(errno) + "; is the limit of open files too low?");
+                              "io: epoll_create failed: " + errno_name(errno) +
+                                  "; is the limit of open files too low?");
         }
         return self;
     }
@@ -148,7 +152,8 @@ private:
         if (!state.registered) {
             epoll_event event{};
             event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-            event.data.u64 = (static_cast<std::uint64_t>(state.registration) << 32) | static_cast<std::uint32_t>(socket);
+            event.data.u64 = (static_cast<std::uint64_t>(state.registration) << 32) |
+                             static_cast<std::uint32_t>(socket);
             const int rc = ::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket, &event);
             MR_ASSERT(rc == 0);
             state.registered = state.readable = state.writable = true;
@@ -214,7 +219,8 @@ private:
     void try_receive(int socket, SocketState& state) {
         const bool into = state.receive.kind == OpKind::kReceiveInto;
         if (!into && free_buffers_.empty()) return finish_receive(state, -ENOBUFS);
-        char* at = into ? state.into : memory_.get() + std::size_t{free_buffers_.back()} * buffer_bytes_;
+        char* at =
+            into ? state.into : memory_.get() + std::size_t{free_buffers_.back()} * buffer_bytes_;
         const std::size_t room = into ? state.into_bytes : buffer_bytes_;
         const ssize_t got = ::recv(socket, at, room, MSG_DONTWAIT);
         if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {

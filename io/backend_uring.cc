@@ -1,18 +1,20 @@
-// io_uring as the backend: multishot accept, multishot receive into a ring of provided buffers, sends
-// that mostly complete while they are submitted, and one system call per duty cycle for all of it.
-#include <fcntl.h>
+// io_uring as the backend: multishot accept, multishot receive into a ring of provided buffers,
+// sends that mostly complete while they are submitted, and one system call per duty cycle for all
+// of it.
+#include "core/assert.h"
+#include "io/backend.h"
+#include "io/socket.h"
+
 #include <liburing.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <bit>
 #include <cerrno>
 #include <cstring>
 
-#include "core/assert.h"
-#include "io/backend.h"
-#include "io/socket.h"
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 namespace millrace::io {
 
@@ -34,15 +36,18 @@ OpTag unpack(std::uint64_t data) {
 
 core::Result<std::unique_ptr<Backend>> refused(const char* what, int error) {
     std::string text = std::string("io: ") + what + " failed: " + errno_name(error);
-    text += "; io_uring is refused here: look at `sysctl kernel.io_uring_disabled` (must be 0), at the "
-            "container's seccomp profile, and for a kernel of 6.1 or newer; io.backend=epoll works without";
+    text +=
+        "; io_uring is refused here: look at `sysctl kernel.io_uring_disabled` (must be 0), at the "
+        "container's seccomp profile, and for a kernel of 6.1 or newer; io.backend=epoll works "
+        "without";
     return core::fail(core::ErrorCode::kUnavailable, std::move(text));
 }
 
 class UringBackend final : public Backend {
 public:
     explicit UringBackend(const ReactorOptions& options)
-        : buffer_count_(std::bit_ceil(options.receive_buffers)), buffer_bytes_(options.receive_buffer_bytes) {}
+        : buffer_count_(std::bit_ceil(options.receive_buffers)),
+          buffer_bytes_(options.receive_buffer_bytes) {}
 
     ~UringBackend() override {
         if (ring_ready_) io_uring_queue_exit(&ring_);
@@ -51,12 +56,13 @@ public:
         if (wake_socket_ >= 0) ::close(wake_socket_);
     }
 
-    core::Result<std::unique_ptr<Backend>> open(std::uint32_t entries, std::unique_ptr<Backend> self) {
+    core::Result<std::unique_ptr<Backend>> open(std::uint32_t entries,
+                                                std::unique_ptr<Backend> self) {
         io_uring_params params{};
         // Disabled until the first wait(), whose thread becomes the single issuer.
-        params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
-                       IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED |
-                       IORING_SETUP_CLAMP;
+        params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                       IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE |
+                       IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP;
         params.cq_entries = entries * 4;
         if (const int rc = io_uring_queue_init_params(entries, &ring_, &params); rc < 0) {
             return refused("io_uring_setup", -rc);
@@ -72,7 +78,8 @@ public:
     core::Result<Listener> listen(const Address& address, ListenRole role) override {
         auto listener = open_listener(address, role);
         // On a non-blocking file the ring answers EAGAIN at once instead of waiting for a client.
-        if (listener) ::fcntl(listener->socket, F_SETFL, ::fcntl(listener->socket, F_GETFL) & ~O_NONBLOCK);
+        if (listener)
+            ::fcntl(listener->socket, F_SETFL, ::fcntl(listener->socket, F_GETFL) & ~O_NONBLOCK);
         return listener;
     }
     Peer peer_of(int socket) override { return read_peer(socket); }
@@ -101,7 +108,8 @@ public:
     void send(int socket, OpTag tag, SendVector& vector) override {
         io_uring_sqe* sqe = next();
         if (vector.count == 1) {
-            io_uring_prep_send(sqe, socket, vector.pieces[0].iov_base, vector.pieces[0].iov_len, MSG_NOSIGNAL);
+            io_uring_prep_send(sqe, socket, vector.pieces[0].iov_base, vector.pieces[0].iov_len,
+                               MSG_NOSIGNAL);
         } else {
             vector.header = msghdr{};
             vector.header.msg_iov = vector.pieces.data();
@@ -127,9 +135,9 @@ public:
     void close(int socket) override { ::close(socket); }
 
     void recycle(std::uint32_t buffer) override {
-        io_uring_buf_ring_add(buffer_ring_, memory_ + std::size_t{buffer} * buffer_bytes_, buffer_bytes_,
-                              static_cast<unsigned short>(buffer), io_uring_buf_ring_mask(buffer_count_),
-                              recycled_++);
+        io_uring_buf_ring_add(buffer_ring_, memory_ + std::size_t{buffer} * buffer_bytes_,
+                              buffer_bytes_, static_cast<unsigned short>(buffer),
+                              io_uring_buf_ring_mask(buffer_count_), recycled_++);
     }
 
     void wait(std::int64_t timeout_us) override {
@@ -146,7 +154,8 @@ public:
         }
         // No system call at all when there is nothing to start and nothing to fetch.
         const unsigned flags = IO_URING_READ_ONCE(*ring_.sq.kflags);
-        if (io_uring_sq_ready(&ring_) > 0 || (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))) {
+        if (io_uring_sq_ready(&ring_) > 0 ||
+            (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))) {
             io_uring_submit_and_get_events(&ring_);
         }
     }
@@ -203,7 +212,8 @@ private:
     void enable() {
         enabled_ = true;
         // liburing 2.3 declares io_uring_enable_rings() but does not export it.
-        const int rc = io_uring_register(static_cast<unsigned>(ring_.ring_fd), IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+        const int rc = io_uring_register(static_cast<unsigned>(ring_.ring_fd),
+                                         IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
         MR_ASSERT(rc == 0);
         arm_wake();
     }

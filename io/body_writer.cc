@@ -1,8 +1,8 @@
 #include "io/body_writer.h"
 
-#include <algorithm>
-
 #include "io/sized_pools.h"
+
+#include <algorithm>
 
 namespace millrace::io {
 
@@ -15,7 +15,12 @@ constexpr char kHex[] = "0123456789abcdef";
 std::size_t utf8_bytes(std::string_view text) {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     const unsigned char lead = byte(0);
-    const std::size_t bytes = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+    const std::size_t bytes = lead < 0x80   ? 1
+                              : lead < 0xc2 ? 0
+                              : lead < 0xe0 ? 2
+                              : lead < 0xf0 ? 3
+                              : lead < 0xf5 ? 4
+                                            : 0;
     if (bytes < 2) return bytes;
     if (text.size() < bytes) return 0;
     for (std::size_t i = 1; i < bytes; ++i) {
@@ -28,7 +33,10 @@ std::size_t utf8_bytes(std::string_view text) {
     return bytes;
 }
 
-bool plain(char c) { return static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7f && c != '"' && c != '\\'; }
+bool plain(char c) {
+    return static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7f &&
+           c != '"' && c != '\\';
+}
 
 }  // namespace
 

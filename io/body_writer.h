@@ -5,12 +5,12 @@
 // Failure: none.
 #pragma once
 
+#include "core/buffer.h"
+
 #include <charconv>
 #include <cstddef>
 #include <cstring>
 #include <string_view>
-
-#include "core/buffer.h"
 
 namespace millrace::io {
 

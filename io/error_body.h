@@ -1,20 +1,20 @@
 // What: core::Error to the API's error body:
-//       {"success":false,"error":{"message":…,"code":…,"statusCode":…,"details":{…}}}
+//       {"success":false,"error":{"message":...,"code":...,"statusCode":...,"details":{...}}}
 //       details carries field, position and limit where the error has them.
 // Threads: any. Lifetime: none. Limits: none; control bytes and bad UTF-8 are escaped or replaced.
 // Failure: none.
 #pragma once
 
-#include <string>
-
 #include "core/result.h"
 #include "io/body_writer.h"
+
+#include <string>
 
 namespace millrace::io {
 
 void append_error_body(BodyWriter& out, const core::Error& error);
 std::string error_body(const core::Error& error);
-// Only {"message":…,"code":…,"statusCode":…,"details":{…}}: for lists of rejected entries.
+// Only {"message":...,"code":...,"statusCode":...,"details":{...}}: for lists of rejected entries.
 void append_error_object(BodyWriter& out, const core::Error& error);
 std::string error_object(const core::Error& error);
 

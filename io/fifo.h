@@ -35,7 +35,8 @@ public:
 
 private:
     void compact() {
-        std::move(items_.begin() + static_cast<std::ptrdiff_t>(head_), items_.end(), items_.begin());
+        std::move(items_.begin() + static_cast<std::ptrdiff_t>(head_), items_.end(),
+                  items_.begin());
         items_.resize(items_.size() - head_);
         head_ = 0;
     }

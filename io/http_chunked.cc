@@ -35,7 +35,8 @@ void ChunkedDecoder::reset(std::size_t body_bytes_max, std::size_t overhead_byte
 ChunkedDecoder::Outcome ChunkedDecoder::take(std::string_view& input, std::string_view& data) {
     while (!input.empty()) {
         if (state_ == State::kData) {
-            const std::size_t bytes = static_cast<std::size_t>(std::min<std::uint64_t>(chunk_left_, input.size()));
+            const std::size_t bytes =
+                static_cast<std::size_t>(std::min<std::uint64_t>(chunk_left_, input.size()));
             data = input.substr(0, bytes);
             input.remove_prefix(bytes);
             chunk_left_ -= bytes;
@@ -61,7 +62,8 @@ ChunkedDecoder::Outcome ChunkedDecoder::step(char c) {
         case State::kSize: return size_digit(c);
         case State::kExtension:
             if (c == '\r') return expect('\r', State::kSizeLf);
-            if (!is_text_char(c) || ++overhead_bytes_ > overhead_bytes_max_) return Outcome::kMalformed;
+            if (!is_text_char(c) || ++overhead_bytes_ > overhead_bytes_max_)
+                return Outcome::kMalformed;
             return Outcome::kNeedMore;
         case State::kSizeLf: return c == '\n' ? size_end() : Outcome::kMalformed;
         case State::kDataCr: return expect('\r', State::kDataLf);

@@ -1,5 +1,5 @@
-// What: takes a chunked body apart, in pieces as they come. Strict: sizes are hex digits with CRLF, an
-//       extension is printable and bounded, trailers are checked and thrown away.
+// What: takes a chunked body apart, in pieces as they come. Strict: sizes are hex digits with CRLF,
+//       an extension is printable and bounded, trailers are checked and thrown away.
 // Threads: one. Lifetime: a value. Limits: Limits below.
 // Failure: take() says which rule was broken; the connection has lost its framing then.
 #pragma once
@@ -22,7 +22,19 @@ public:
 
 private:
     enum class State : std::uint8_t {
-        kSizeFirst, kSize, kExtension, kSizeLf, kData, kDataCr, kDataLf, kTrailerStart, kTrailerName, kTrailerValue, kTrailerLf, kEndLf, kDone
+        kSizeFirst,
+        kSize,
+        kExtension,
+        kSizeLf,
+        kData,
+        kDataCr,
+        kDataLf,
+        kTrailerStart,
+        kTrailerName,
+        kTrailerValue,
+        kTrailerLf,
+        kEndLf,
+        kDone
     };
     Outcome step(char c);
     Outcome size_digit(char c);

@@ -3,11 +3,6 @@
 // Limits: HttpLimits. Failure: an error answer, then a close that lets the client read it.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <span>
-#include <string_view>
-
 #include "core/buffer.h"
 #include "io/fifo.h"
 #include "io/http_chunked.h"
@@ -15,6 +10,11 @@
 #include "io/http_server.h"
 #include "io/out_queue.h"
 #include "io/reactor_impl.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
 
 namespace millrace::io {
 
@@ -32,7 +32,8 @@ public:
     const Peer& peer() const { return peer_; }
 
     bool waiting(std::uint32_t sequence) const;
-    bool respond(std::uint32_t sequence, const ResponseHead& head, std::span<const std::string_view> pieces);
+    bool respond(std::uint32_t sequence, const ResponseHead& head,
+                 std::span<const std::string_view> pieces);
     bool respond(std::uint32_t sequence, const ResponseHead& head, core::BufferRef body);
     bool start_stream(std::uint32_t sequence, const ResponseHead& head);
     WriteOutcome stream_write(std::uint32_t sequence, std::string_view bytes);
@@ -58,13 +59,13 @@ private:
 
     struct Answer {
         AnswerState state = AnswerState::kWaiting;
-        bool head_only = false;   // HEAD: no body leaves
+        bool head_only = false;  // HEAD: no body leaves
         bool keep_alive = true;
-        bool chunked = false;     // a stream to a client that understands chunks
+        bool chunked = false;  // a stream to a client that understands chunks
         bool wants_drain = false;
         bool version_10 = false;
-        bool last = false;        // the connection closes behind it
-        core::BufferRef first;    // kReady, kStreaming behind others: bytes that wait for their turn
+        bool last = false;      // the connection closes behind it
+        core::BufferRef first;  // kReady, kStreaming behind others: bytes that wait for their turn
         core::BufferRef second;
     };
 
@@ -94,7 +95,8 @@ private:
     Answer* answer_of(std::uint32_t sequence);
     Answer& push_answer();
     void emit(Answer& answer, std::string_view bytes);
-    void begin_answer(Answer& answer, const ResponseHead& head, std::size_t body_bytes, std::size_t room);
+    void begin_answer(Answer& answer, const ResponseHead& head, std::size_t body_bytes,
+                      std::size_t room);
     void finish_answer(Answer& answer);
     void emit_chunk(Answer& answer, std::string_view bytes);
     void release_answers();
@@ -113,15 +115,16 @@ private:
 
     InState in_ = InState::kHead;
     bool eof_ = false;
-    bool closing_ = false;        // close() was called on the stream
+    bool closing_ = false;  // close() was called on the stream
     bool close_after_out_ = false;
-    bool lingering_ = false;      // our side is shut down; waiting for the client's end
-    bool large_bodies_ = false;   // receives are armed one by one, so that bodies go straight to their place
+    bool lingering_ = false;  // our side is shut down; waiting for the client's end
+    bool large_bodies_ =
+        false;  // receives are armed one by one, so that bodies go straight to their place
     bool processing_ = false;
     bool owes_continue_ = false;  // 100 Continue, to be sent when the answers before it are out
     HeadScanner scanner_;
-    core::BufferRef carry_;       // bytes that came and are not yet used
-    core::BufferRef head_copy_;   // head of the request whose body is being read
+    core::BufferRef carry_;      // bytes that came and are not yet used
+    core::BufferRef head_copy_;  // head of the request whose body is being read
     core::BufferRef body_;
     std::uint64_t body_left_ = 0;
     std::size_t body_bytes_max_ = 0;

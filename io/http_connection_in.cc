@@ -1,19 +1,19 @@
 // The reading half of HttpConnection: from bytes to requests, and the deadlines.
+#include "io/error_body.h"
+#include "io/http_connection.h"
+#include "io/http_server_impl.h"
+
 #include <algorithm>
 #include <cstring>
 #include <limits>
 #include <string>
 
-#include "io/error_body.h"
-#include "io/http_connection.h"
-#include "io/http_server_impl.h"
-
 namespace millrace::io {
 
 namespace {
 
-// From this on a body is received straight into its buffer. Below, one copy is cheaper than the extra
-// operations of taking the receive back and starting another.
+// From this on a body is received straight into its buffer. Below, one copy is cheaper than the
+// extra operations of taking the receive back and starting another.
 constexpr std::size_t kDirectBytesMin = 32 << 10;
 constexpr std::size_t kDirectBytesPerReceive = 1 << 20;
 constexpr std::size_t kFirstChunkedBytes = 4096;
@@ -23,7 +23,8 @@ constexpr std::int64_t kNsPerMs = 1'000'000;
 
 core::Error too_large(std::uint64_t bytes, std::size_t limit) {
     return core::Error(core::ErrorCode::kPayloadTooLarge,
-                       "http: body of " + std::to_string(bytes) + " bytes exceeds http.body_bytes_max " + std::to_string(limit))
+                       "http: body of " + std::to_string(bytes) +
+                           " bytes exceeds http.body_bytes_max " + std::to_string(limit))
         .bound(static_cast<std::int64_t>(limit));
 }
 
@@ -37,7 +38,8 @@ bool HttpConnection::start(int socket, const Peer& peer) {
     in_use_ = true;
     peer_ = peer;
     in_ = InState::kHead;
-    eof_ = closing_ = close_after_out_ = lingering_ = large_bodies_ = processing_ = owes_continue_ = false;
+    eof_ = closing_ = close_after_out_ = lingering_ = large_bodies_ = processing_ = owes_continue_ =
+        false;
     scanner_.reset();
     header_started_ns_ = 0;
     discarded_bytes_ = 0;
@@ -200,7 +202,8 @@ void HttpConnection::begin_body(std::string_view head, std::string_view& rest) {
 }
 
 bool HttpConnection::process_body(std::string_view& input) {
-    const std::size_t bytes = static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, input.size()));
+    const std::size_t bytes =
+        static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, input.size()));
     append_body(input.substr(0, bytes));
     input.remove_prefix(bytes);
     body_left_ -= bytes;
@@ -216,7 +219,8 @@ bool HttpConnection::process_chunks(std::string_view& input) {
         case ChunkedDecoder::Outcome::kDone: deliver_kept(); return true;
         case ChunkedDecoder::Outcome::kTooLarge:
             refuse(core::Error(core::ErrorCode::kPayloadTooLarge,
-                               "http: the chunked body exceeds http.body_bytes_max " + std::to_string(body_bytes_max_))
+                               "http: the chunked body exceeds http.body_bytes_max " +
+                                   std::to_string(body_bytes_max_))
                        .bound(static_cast<std::int64_t>(body_bytes_max_)));
             return true;
         case ChunkedDecoder::Outcome::kMalformed:
@@ -238,8 +242,8 @@ void HttpConnection::append_body(std::string_view data) {
     body_.set_size(used + data.size());
 }
 
-// The head is parsed once more instead of being kept parsed: it is needed for few requests, and an idle
-// connection stays small.
+// The head is parsed once more instead of being kept parsed: it is needed for few requests, and an
+// idle connection stays small.
 void HttpConnection::deliver_kept() {
     const core::BufferRef head = std::move(head_copy_);
     owes_continue_ = false;
@@ -258,7 +262,8 @@ void HttpConnection::deliver() {
     answer.head_only = parsed.method == Method::kHead;
     answer.keep_alive = request.keep_alive;
     answer.version_10 = parsed.version_minor == 0;
-    request.token = RequestToken{index_, generation_, first_sequence_ + static_cast<std::uint32_t>(answers_.size()) - 1};
+    request.token = RequestToken{index_, generation_,
+                                 first_sequence_ + static_cast<std::uint32_t>(answers_.size()) - 1};
     ++server_.counters.requests;
     server_.handler.on_request(request);
 }
@@ -277,7 +282,8 @@ void HttpConnection::fill_request(Request& request) {
     request.peer = peer_;
 }
 
-// Answers in its turn and reads nothing more: after a broken request nobody knows where the next begins.
+// Answers in its turn and reads nothing more: after a broken request nobody knows where the next
+// begins.
 void HttpConnection::refuse(const core::Error& error) {
     in_ = InState::kDiscard;
     // The kernel may be writing into the body at this moment: then it stays until the close.
@@ -311,7 +317,8 @@ void HttpConnection::update() {
 
 void HttpConnection::update_receive() {
     ReactorImpl& reactor = server_.reactor;
-    const bool wants = !eof_ && (in_ == InState::kDiscard ? discarded_bytes_ < kDiscardBytesMax : may_process());
+    const bool wants =
+        !eof_ && (in_ == InState::kDiscard ? discarded_bytes_ < kDiscardBytesMax : may_process());
     const bool direct = in_ == InState::kBody && body_left_ >= kDirectBytesMin;
     if (direct) large_bodies_ = true;
     if (reactor.receiving(stream_)) {
@@ -323,7 +330,8 @@ void HttpConnection::update_receive() {
         return;
     }
     if (direct) {
-        const auto bytes = static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, kDirectBytesPerReceive));
+        const auto bytes =
+            static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, kDirectBytesPerReceive));
         reactor.receive_into(stream_, body_.data() + body_.size(), bytes);
     } else {
         reactor.receive(stream_, large_bodies_ ? ReceiveMode::kOnce : ReceiveMode::kMany);
@@ -333,7 +341,8 @@ void HttpConnection::update_receive() {
 std::int64_t HttpConnection::body_deadline() const {
     const auto got = static_cast<std::int64_t>(body_ ? body_.size() : 0);
     return body_started_ns_ + server_.limits.body_grace_ms * kNsPerMs +
-           got * 1000 / std::max<std::int64_t>(server_.limits.body_bytes_per_second_min, 1) * kNsPerMs;
+           got * 1000 / std::max<std::int64_t>(server_.limits.body_bytes_per_second_min, 1) *
+               kNsPerMs;
 }
 
 void HttpConnection::update_deadline() {
@@ -348,7 +357,8 @@ void HttpConnection::update_deadline() {
         } else if ((in_ == InState::kBody || in_ == InState::kChunks) && may_process()) {
             at = std::min(at, body_deadline());
         } else if (in_ == InState::kBody || in_ == InState::kChunks) {
-            body_started_ns_ = server_.reactor.now_ns();  // it is us who do not read: the clock stands
+            body_started_ns_ =
+                server_.reactor.now_ns();  // it is us who do not read: the clock stands
         } else if (in_ == InState::kHead && answers_.empty() && out_.empty()) {
             at = std::min(at, idle_since_ns_ + limits.idle_ms_max * kNsPerMs);
         }
@@ -362,15 +372,19 @@ void HttpConnection::on_deadline() {
     if (lingering_) return close_now();
     ++server_.counters.timeouts;
     if (out_.sending() && now >= last_sent_ns_ + limits.write_ms_max * kNsPerMs) return abort();
-    if (in_ == InState::kHead && header_started_ns_ != 0 && now >= header_started_ns_ + limits.header_ms_max * kNsPerMs) {
+    if (in_ == InState::kHead && header_started_ns_ != 0 &&
+        now >= header_started_ns_ + limits.header_ms_max * kNsPerMs) {
         header_started_ns_ = 0;
-        refuse(core::Error(core::ErrorCode::kTimeout, "http: the headers did not come within http.header_ms_max " +
-                                                          std::to_string(limits.header_ms_max)));
-    } else if ((in_ == InState::kBody || in_ == InState::kChunks) && may_process() && now >= body_deadline()) {
-        refuse(core::Error(core::ErrorCode::kTimeout, "http: the body came slower than http.body_bytes_per_second_min " +
-                                                          std::to_string(limits.body_bytes_per_second_min)));
-    } else if (in_ == InState::kHead && answers_.empty() && out_.empty() && header_started_ns_ == 0 &&
-               now >= idle_since_ns_ + limits.idle_ms_max * kNsPerMs) {
+        refuse(core::Error(core::ErrorCode::kTimeout,
+                           "http: the headers did not come within http.header_ms_max " +
+                               std::to_string(limits.header_ms_max)));
+    } else if ((in_ == InState::kBody || in_ == InState::kChunks) && may_process() &&
+               now >= body_deadline()) {
+        refuse(core::Error(core::ErrorCode::kTimeout,
+                           "http: the body came slower than http.body_bytes_per_second_min " +
+                               std::to_string(limits.body_bytes_per_second_min)));
+    } else if (in_ == InState::kHead && answers_.empty() && out_.empty() &&
+               header_started_ns_ == 0 && now >= idle_since_ns_ + limits.idle_ms_max * kNsPerMs) {
         return close_now();
     } else {
         --server_.counters.timeouts;

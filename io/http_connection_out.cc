@@ -1,10 +1,10 @@
 // The writing half of HttpConnection: answers in the order of the requests, streams, and the end.
+#include "io/http_connection.h"
+#include "io/http_server_impl.h"
+
 #include <algorithm>
 #include <charconv>
 #include <cstring>
-
-#include "io/http_connection.h"
-#include "io/http_server_impl.h"
 
 namespace millrace::io {
 
@@ -15,7 +15,8 @@ constexpr std::size_t kSmallBodyBytes = 2048;
 constexpr std::size_t kChunkFrameBytes = 20;  // 16 hex digits and two line ends
 
 // Bytes that wait for their turn; grows by doubling.
-void append_to(SizedPools& pools, core::BufferRef& buffer, std::string_view bytes, std::size_t room) {
+void append_to(SizedPools& pools, core::BufferRef& buffer, std::string_view bytes,
+               std::size_t room) {
     const std::size_t used = buffer ? buffer.size() : 0;
     if (!buffer || buffer.capacity() - used < bytes.size()) {
         core::BufferRef larger = pools.acquire(std::max(used * 2, used + bytes.size() + room));
@@ -55,9 +56,11 @@ void HttpConnection::emit(Answer& answer, std::string_view bytes) {
     }
 }
 
-void HttpConnection::begin_answer(Answer& answer, const ResponseHead& head, std::size_t body_bytes, std::size_t room) {
+void HttpConnection::begin_answer(Answer& answer, const ResponseHead& head, std::size_t body_bytes,
+                                  std::size_t room) {
     // In a drain the last answer says that the connection ends.
-    if (head.close || (server_.draining && answers_.size() == 1 && in_ == InState::kHead)) answer.keep_alive = false;
+    if (head.close || (server_.draining && answers_.size() == 1 && in_ == InState::kHead))
+        answer.keep_alive = false;
     answer.last = !answer.keep_alive;
     std::string_view connection;
     if (!answer.keep_alive) {
@@ -76,7 +79,8 @@ void HttpConnection::begin_answer(Answer& answer, const ResponseHead& head, std:
     if (head.status >= 400 && head.status < 500) ++server_.counters.errors_4xx;
 }
 
-bool HttpConnection::respond(std::uint32_t sequence, const ResponseHead& head, std::span<const std::string_view> pieces) {
+bool HttpConnection::respond(std::uint32_t sequence, const ResponseHead& head,
+                             std::span<const std::string_view> pieces) {
     Answer* answer = answer_of(sequence);
     if (!answer || answer->state != AnswerState::kWaiting) return false;
     std::size_t bytes = 0;
@@ -90,7 +94,8 @@ bool HttpConnection::respond(std::uint32_t sequence, const ResponseHead& head, s
     return true;
 }
 
-bool HttpConnection::respond(std::uint32_t sequence, const ResponseHead& head, core::BufferRef body) {
+bool HttpConnection::respond(std::uint32_t sequence, const ResponseHead& head,
+                             core::BufferRef body) {
     Answer* answer = answer_of(sequence);
     if (!answer || answer->state != AnswerState::kWaiting) return false;
     const std::size_t bytes = body ? body.size() : 0;
@@ -162,7 +167,9 @@ WriteOutcome HttpConnection::stream_write(std::uint32_t sequence, std::string_vi
     if (!answer || answer->state != AnswerState::kStreaming) return WriteOutcome::kClosed;
     if (bytes.empty() || answer->head_only) return WriteOutcome::kOk;
     const bool front = answer == &answers_.front();
-    const std::size_t waiting_bytes = front ? out_.bytes() : answer->first ? answer->first.size() : 0;
+    const std::size_t waiting_bytes = front           ? out_.bytes()
+                                      : answer->first ? answer->first.size()
+                                                      : 0;
     // One write larger than the bound may pass when nothing waits, or it could never pass.
     if (waiting_bytes > 0 && waiting_bytes + bytes.size() > server_.limits.stream_out_bytes_max) {
         answer->wants_drain = true;
@@ -196,7 +203,8 @@ void HttpConnection::offer_drain() {
     if (answers_.empty() || !answers_.front().wants_drain) return;
     if (out_.bytes() > server_.limits.stream_out_bytes_max / 2) return;
     answers_.front().wants_drain = false;
-    server_.handler.on_stream_drain(StreamToken{RequestToken{index_, generation_, first_sequence_}});
+    server_.handler.on_stream_drain(
+        StreamToken{RequestToken{index_, generation_, first_sequence_}});
 }
 
 // ---- sending and the end
@@ -237,8 +245,8 @@ void HttpConnection::finish_output() {
     const bool unserved = carry_ && in_ == InState::kHead && header_started_ns_ == 0;
     if (eof_ && answers_.empty() && !unserved) return close_now();
     if (!close_after_out_ || lingering_) return;
-    // Closing at once could reset the connection under the answer when bytes of the client are still
-    // unread: our side ends, and the client gets a moment to end its own.
+    // Closing at once could reset the connection under the answer when bytes of the client are
+    // still unread: our side ends, and the client gets a moment to end its own.
     lingering_ = true;
     in_ = InState::kDiscard;
     carry_ = {};

@@ -1,8 +1,8 @@
 #include "io/http_head.h"
 
-#include <cstring>
-
 #include <llhttp.h>
+
+#include <cstring>
 
 namespace millrace::io {
 
@@ -69,7 +69,8 @@ int on_value(llhttp_t* parser, const char* at, size_t bytes) {
     HeaderField& header = reader.head->headers[reader.head->header_count - 1];
     header.value = header.value.data() == nullptr
                        ? std::string_view(at, bytes)
-                       : std::string_view(header.value.data(), static_cast<size_t>(at + bytes - header.value.data()));
+                       : std::string_view(header.value.data(),
+                                          static_cast<size_t>(at + bytes - header.value.data()));
     return 0;
 }
 
@@ -94,8 +95,10 @@ core::Status check_version(std::string_view line) {
     const std::string_view version = space == std::string_view::npos ? "" : line.substr(space + 1);
     if (version == "HTTP/1.1" || version == "HTTP/1.0") return {};
     const auto digit = [&](std::size_t i) { return version[i] >= '0' && version[i] <= '9'; };
-    if (version.size() == 8 && version.substr(0, 5) == "HTTP/" && digit(5) && version[6] == '.' && digit(7)) {
-        return core::fail(ErrorCode::kHttpVersion, "http: version " + std::string(version) + " is not spoken here; use HTTP/1.1");
+    if (version.size() == 8 && version.substr(0, 5) == "HTTP/" && digit(5) && version[6] == '.' &&
+        digit(7)) {
+        return core::fail(ErrorCode::kHttpVersion, "http: version " + std::string(version) +
+                                                       " is not spoken here; use HTTP/1.1");
     }
     return core::fail(bad("the request line does not end with HTTP/1.1"));
 }
@@ -110,9 +113,11 @@ core::Status read_method(std::string_view line, Method& method) {
     }
     if (!is_token(text)) return core::fail(bad("the method is not a token"));
     if (text == "TRACE" || text == "CONNECT") {
-        return core::fail(ErrorCode::kMethodNotAllowed, "http: method " + std::string(text) + " is not served");
+        return core::fail(ErrorCode::kMethodNotAllowed,
+                          "http: method " + std::string(text) + " is not served");
     }
-    return core::fail(ErrorCode::kNotSupported, "http: method \"" + std::string(text.substr(0, 32)) + "\" is unknown");
+    return core::fail(ErrorCode::kNotSupported,
+                      "http: method \"" + std::string(text.substr(0, 32)) + "\" is unknown");
 }
 
 bool is_target_char(char c) {
@@ -124,7 +129,8 @@ bool is_target_char(char c) {
 core::Status split_target(ParsedHead& head) {
     std::string_view rest = head.target;
     for (const char c : rest) {
-        if (!is_target_char(c)) return core::fail(bad("the request target has a byte that must be percent-encoded"));
+        if (!is_target_char(c))
+            return core::fail(bad("the request target has a byte that must be percent-encoded"));
     }
     if (rest == "*" && head.method == Method::kOptions) {
         head.path = rest;
@@ -136,7 +142,8 @@ core::Status split_target(ParsedHead& head) {
                                                                                        : 0;
         if (scheme == 0) return core::fail(bad("the request target does not begin with a slash"));
         const std::size_t end = rest.find_first_of("/?", scheme);
-        if (end == scheme || rest.size() == scheme) return core::fail(bad("the request target has no host"));
+        if (end == scheme || rest.size() == scheme)
+            return core::fail(bad("the request target has no host"));
         rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end);
     }
     const std::size_t mark = rest.find('?');
@@ -161,8 +168,8 @@ bool is_host(std::string_view host) {
     } else {
         while (end < host.size() && host[end] != ':') {
             const char c = host[end++];
-            const bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                            std::strchr("-._~%!$&'()*+;=", c) != nullptr;
+            const bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                            (c >= '0' && c <= '9') || std::strchr("-._~%!$&'()*+;=", c) != nullptr;
             if (!ok || c == '\0') return false;
         }
         if (end == 0) return false;
@@ -189,7 +196,8 @@ core::Status read_length(const Framing& framing, ParsedHead& head) {
         if (c < '0' || c > '9') return core::fail(bad("Content-Length is not a number"));
         // 10^18 is no real body and leaves room before the 64 bits overflow.
         if (value >= 100'000'000'000'000'000ULL) {
-            return core::fail(ErrorCode::kPayloadTooLarge, "http: Content-Length is beyond every limit");
+            return core::fail(ErrorCode::kPayloadTooLarge,
+                              "http: Content-Length is beyond every limit");
         }
         value = value * 10 + static_cast<std::uint64_t>(c - '0');
     }
@@ -219,7 +227,8 @@ core::Status read_coding(const Framing& framing, ParsedHead& head) {
 void read_connection(std::string_view value, ParsedHead& head) {
     for_each_item(value, [&](std::string_view item) {
         if (equals_ignore_case(item, "close")) head.keep_alive = false;
-        if (equals_ignore_case(item, "keep-alive") && head.version_minor == 0) head.keep_alive = true;
+        if (equals_ignore_case(item, "keep-alive") && head.version_minor == 0)
+            head.keep_alive = true;
     });
 }
 
@@ -228,7 +237,8 @@ core::Status note_header(const HeaderField& header, Framing& framing, ParsedHead
     for (const char c : header.value) {
         const auto byte = static_cast<unsigned char>(c);
         if ((byte < 0x20 && c != '\t') || byte == 0x7f) {
-            return core::fail(bad("the value of header " + std::string(header.name.substr(0, 64)) + " has a control byte"));
+            return core::fail(bad("the value of header " + std::string(header.name.substr(0, 64)) +
+                                  " has a control byte"));
         }
     }
     // The length picks the few names that matter here.
@@ -236,13 +246,15 @@ core::Status note_header(const HeaderField& header, Framing& framing, ParsedHead
         case 4:
             if (equals_ignore_case(header.name, "host")) {
                 ++framing.hosts;
-                if (!is_host(header.value)) return core::fail(bad("the Host header is not host or host:port"));
+                if (!is_host(header.value))
+                    return core::fail(bad("the Host header is not host or host:port"));
             }
             break;
         case 6:
             if (equals_ignore_case(header.name, "expect")) {
                 if (!equals_ignore_case(header.value, "100-continue")) {
-                    return core::fail(ErrorCode::kExpectationFailed, "http: Expect is not 100-continue");
+                    return core::fail(ErrorCode::kExpectationFailed,
+                                      "http: Expect is not 100-continue");
                 }
                 head.expects_continue = head.version_minor == 1;
             }
@@ -268,8 +280,7 @@ core::Status note_header(const HeaderField& header, Framing& framing, ParsedHead
                 framing.coding = header.value;
             }
             break;
-        default:
-            break;
+        default: break;
     }
     return {};
 }
@@ -282,7 +293,8 @@ core::Status frame(ParsedHead& head) {
         if (auto ok = note_header(header, framing, head); !ok) return ok;
     }
     if (framing.hosts > 1) return core::fail(bad("more than one Host header"));
-    if (framing.hosts == 0 && head.version_minor == 1) return core::fail(bad("the Host header is missing"));
+    if (framing.hosts == 0 && head.version_minor == 1)
+        return core::fail(bad("the Host header is missing"));
     if (framing.types > 1) return core::fail(bad("more than one Content-Type"));
     if (auto ok = read_length(framing, head); !ok) return ok;
     return read_coding(framing, head);
@@ -305,8 +317,10 @@ HeadScanner::Outcome HeadScanner::end_line(std::string_view line, const Limits& 
         return line.size() > limits.line_bytes_max ? Outcome::kLineTooLong : Outcome::kIncomplete;
     }
     if (line.front() == ' ' || line.front() == '\t') return Outcome::kFolded;
-    if (scanned_ + line.size() + 2 - first_line_bytes_ > limits.header_bytes_max) return Outcome::kHeadersTooLarge;
-    return line_count_ - 1 > limits.header_count_max ? Outcome::kTooManyHeaders : Outcome::kIncomplete;
+    if (scanned_ + line.size() + 2 - first_line_bytes_ > limits.header_bytes_max)
+        return Outcome::kHeadersTooLarge;
+    return line_count_ - 1 > limits.header_count_max ? Outcome::kTooManyHeaders
+                                                     : Outcome::kIncomplete;
 }
 
 HeadScanner::Outcome HeadScanner::scan(std::string_view text, const Limits& limits) {
@@ -320,13 +334,16 @@ HeadScanner::Outcome HeadScanner::scan(std::string_view text, const Limits& limi
             scanned_ += 2;
             return Outcome::kComplete;
         }
-        if (const Outcome outcome = end_line(line, limits); outcome != Outcome::kIncomplete) return outcome;
+        if (const Outcome outcome = end_line(line, limits); outcome != Outcome::kIncomplete)
+            return outcome;
         scanned_ += end + 1;
     }
     // The line end is still to come: one byte more than the limit may be its CR.
     const std::size_t open = text.size() - scanned_;
-    if (line_count_ == 0) return open > limits.line_bytes_max + 1 ? Outcome::kLineTooLong : Outcome::kIncomplete;
-    return text.size() - first_line_bytes_ > limits.header_bytes_max + 1 ? Outcome::kHeadersTooLarge : Outcome::kIncomplete;
+    if (line_count_ == 0)
+        return open > limits.line_bytes_max + 1 ? Outcome::kLineTooLong : Outcome::kIncomplete;
+    return text.size() - first_line_bytes_ > limits.header_bytes_max + 1 ? Outcome::kHeadersTooLarge
+                                                                         : Outcome::kIncomplete;
 }
 
 Error head_scan_error(HeadScanner::Outcome outcome, const HeadScanner::Limits& limits) {
@@ -334,18 +351,22 @@ Error head_scan_error(HeadScanner::Outcome outcome, const HeadScanner::Limits& l
     switch (outcome) {
         case HeadScanner::Outcome::kBareCr: return bad("a CR without LF in the head");
         case HeadScanner::Outcome::kBareLf: return bad("a line of the head ends with LF alone");
-        case HeadScanner::Outcome::kFolded: return bad("a header line begins with white space (folding)");
+        case HeadScanner::Outcome::kFolded:
+            return bad("a header line begins with white space (folding)");
         case HeadScanner::Outcome::kLineTooLong:
-            return Error(ErrorCode::kUriTooLong, "http: the request line exceeds http.request_line_bytes_max " +
-                                                     std::to_string(limits.line_bytes_max))
+            return Error(ErrorCode::kUriTooLong,
+                         "http: the request line exceeds http.request_line_bytes_max " +
+                             std::to_string(limits.line_bytes_max))
                 .bound(limit(limits.line_bytes_max));
         case HeadScanner::Outcome::kHeadersTooLarge:
-            return Error(ErrorCode::kHeadersTooLarge, "http: the headers exceed http.header_bytes_max " +
-                                                          std::to_string(limits.header_bytes_max))
+            return Error(ErrorCode::kHeadersTooLarge,
+                         "http: the headers exceed http.header_bytes_max " +
+                             std::to_string(limits.header_bytes_max))
                 .bound(limit(limits.header_bytes_max));
         case HeadScanner::Outcome::kTooManyHeaders:
-            return Error(ErrorCode::kHeadersTooLarge, "http: the headers are more than http.header_count_max " +
-                                                          std::to_string(limits.header_count_max))
+            return Error(ErrorCode::kHeadersTooLarge,
+                         "http: the headers are more than http.header_count_max " +
+                             std::to_string(limits.header_count_max))
                 .bound(limit(limits.header_count_max));
         default: return Error(ErrorCode::kInternal, "http: head");
     }
@@ -375,9 +396,11 @@ core::Status parse_head(std::string_view text, ParsedHead& head) {
     const llhttp_errno_t outcome = llhttp_execute(&parser, text.data(), text.size());
     // Framing is judged below with better words; llhttp's own verdicts on it come to the same.
     if (outcome != HPE_PAUSED) {
-        if (reader.too_many) return core::fail(ErrorCode::kHeadersTooLarge, "http: too many headers");
+        if (reader.too_many)
+            return core::fail(ErrorCode::kHeadersTooLarge, "http: too many headers");
         const char* reason = llhttp_get_error_reason(&parser);
-        return core::fail(bad("the head is malformed: " + std::string(reason ? reason : llhttp_errno_name(outcome))));
+        return core::fail(bad("the head is malformed: " +
+                              std::string(reason ? reason : llhttp_errno_name(outcome))));
     }
     if (auto ok = split_target(head); !ok) return ok;
     return frame(head);

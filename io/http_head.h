@@ -1,19 +1,20 @@
-// What: the head of a request (request line and headers) from contiguous bytes to views, and the one
-//       decision about how its body is framed. llhttp reads the grammar; what it lets pass and RFC 9112
-//       or caution forbids is refused here: bare CR and LF, folded headers, doubtful Host, doubtful
-//       Content-Length and Transfer-Encoding.
+// What: the head of a request (request line and headers) from contiguous bytes to views, and the
+//       one decision about how its body is framed. llhttp reads the grammar; what it lets pass and
+//       RFC 9112 or caution forbids is refused here: bare CR and LF, folded headers, doubtful Host,
+//       doubtful Content-Length and Transfer-Encoding.
 // Threads: any. Lifetime: the views point into the bytes given.
 // Limits: kHeadersMax headers at most, whatever is configured.
-// Failure: an Error with the status to answer; framing is lost then and the connection has to be closed.
+// Failure: an Error with the status to answer; framing is lost then and the connection has to be
+//       closed.
 #pragma once
+
+#include "core/result.h"
+#include "io/http_types.h"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
-
-#include "core/result.h"
-#include "io/http_types.h"
 
 namespace millrace::io {
 
@@ -35,7 +36,16 @@ struct ParsedHead {
 // Finds the end of a head in bytes that come piece by piece.
 class HeadScanner {
 public:
-    enum class Outcome : std::uint8_t { kIncomplete, kComplete, kBareCr, kBareLf, kFolded, kLineTooLong, kHeadersTooLarge, kTooManyHeaders };
+    enum class Outcome : std::uint8_t {
+        kIncomplete,
+        kComplete,
+        kBareCr,
+        kBareLf,
+        kFolded,
+        kLineTooLong,
+        kHeadersTooLarge,
+        kTooManyHeaders
+    };
     struct Limits {
         std::size_t line_bytes_max;
         std::size_t header_bytes_max;
@@ -48,7 +58,7 @@ public:
 
 private:
     Outcome end_line(std::string_view line, const Limits& limits);
-    std::size_t scanned_ = 0;     // begin of the line that is not yet complete
+    std::size_t scanned_ = 0;  // begin of the line that is not yet complete
     std::size_t line_count_ = 0;
     std::size_t first_line_bytes_ = 0;
 };

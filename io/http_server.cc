@@ -1,12 +1,12 @@
 #include "io/http_server.h"
 
-#include <unistd.h>
+#include "io/error_body.h"
+#include "io/http_server_impl.h"
 
 #include <charconv>
 #include <ctime>
 
-#include "io/error_body.h"
-#include "io/http_server_impl.h"
+#include <unistd.h>
 
 namespace millrace::io {
 
@@ -17,16 +17,42 @@ struct Reason {
     std::string_view text;
 };
 constexpr Reason kReasons[] = {
-    {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"}, {206, "Partial Content"},
-    {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"},
-    {307, "Temporary Redirect"}, {308, "Permanent Redirect"}, {400, "Bad Request"}, {401, "Unauthorized"},
-    {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"},
-    {408, "Request Timeout"}, {409, "Conflict"}, {410, "Gone"}, {411, "Length Required"},
-    {412, "Precondition Failed"}, {413, "Content Too Large"}, {414, "URI Too Long"},
-    {415, "Unsupported Media Type"}, {417, "Expectation Failed"}, {422, "Unprocessable Content"},
-    {426, "Upgrade Required"}, {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
-    {500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
-    {503, "Service Unavailable"}, {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"},
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {204, "No Content"},
+    {206, "Partial Content"},
+    {301, "Moved Permanently"},
+    {302, "Found"},
+    {303, "See Other"},
+    {304, "Not Modified"},
+    {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {411, "Length Required"},
+    {412, "Precondition Failed"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {417, "Expectation Failed"},
+    {422, "Unprocessable Content"},
+    {426, "Upgrade Required"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
 };
 
 std::string_view reason_of(int status) {
@@ -43,7 +69,8 @@ void append_clean(std::string& out, std::string_view text) {
 
 void append_number(std::string& out, std::size_t value) {
     char digits[24];
-    out.append(digits, static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, value).ptr - digits));
+    out.append(digits, static_cast<std::size_t>(
+                           std::to_chars(digits, digits + sizeof digits, value).ptr - digits));
 }
 
 }  // namespace
@@ -62,7 +89,8 @@ bool HttpServer::respond(RequestToken token, const ResponseHead& head, std::stri
     return respond(token, head, std::span(&body, 1));
 }
 
-bool HttpServer::respond(RequestToken token, const ResponseHead& head, std::span<const std::string_view> pieces) {
+bool HttpServer::respond(RequestToken token, const ResponseHead& head,
+                         std::span<const std::string_view> pieces) {
     HttpConnection* connection = impl_->find(token);
     return connection && connection->respond(token.sequence, head, pieces);
 }
@@ -93,11 +121,13 @@ std::optional<StreamToken> HttpServer::start_stream(RequestToken token, const Re
 
 WriteOutcome HttpServer::stream_write(StreamToken stream, std::string_view bytes) {
     HttpConnection* connection = impl_->find(stream.request);
-    return connection ? connection->stream_write(stream.request.sequence, bytes) : WriteOutcome::kClosed;
+    return connection ? connection->stream_write(stream.request.sequence, bytes)
+                      : WriteOutcome::kClosed;
 }
 
 void HttpServer::end_stream(StreamToken stream) {
-    if (HttpConnection* connection = impl_->find(stream.request)) connection->end_stream(stream.request.sequence);
+    if (HttpConnection* connection = impl_->find(stream.request))
+        connection->end_stream(stream.request.sequence);
 }
 
 bool HttpServer::alive(RequestToken token) const {
@@ -115,7 +145,8 @@ const HttpCounters& HttpServer::counters() const { return impl_->counters; }
 
 // ---- HttpServerImpl
 
-HttpServerImpl::HttpServerImpl(Reactor& outer, HttpHandler& its_handler, const HttpLimits& its_limits)
+HttpServerImpl::HttpServerImpl(Reactor& outer, HttpHandler& its_handler,
+                               const HttpLimits& its_limits)
     : reactor(outer.impl()), handler(its_handler), limits(its_limits), pools(reactor.pools) {}
 
 HttpServerImpl::~HttpServerImpl() {
@@ -196,7 +227,8 @@ void HttpServerImpl::set_paused(bool now_paused) {
 }
 
 std::string_view HttpServerImpl::format_head(const ResponseHead& head, std::size_t body_bytes,
-                                             std::string_view framing, std::string_view connection) {
+                                             std::string_view framing,
+                                             std::string_view connection) {
     head_ = "HTTP/1.1 ";
     append_number(head_, static_cast<std::size_t>(head.status));
     head_.push_back(' ');
@@ -234,10 +266,12 @@ std::string_view HttpServerImpl::date() {
         char text[40];
         // The names are fixed by RFC 9110, whatever the process's locale is.
         constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-        constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-        const int bytes = std::snprintf(text, sizeof text, "%s, %02d %s %04d %02d:%02d:%02d GMT", kDays[parts.tm_wday],
-                                        parts.tm_mday % 100, kMonths[parts.tm_mon], (parts.tm_year + 1900) % 10000,
-                                        parts.tm_hour % 100, parts.tm_min % 100, parts.tm_sec % 100);
+        constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+        const int bytes = std::snprintf(
+            text, sizeof text, "%s, %02d %s %04d %02d:%02d:%02d GMT", kDays[parts.tm_wday],
+            parts.tm_mday % 100, kMonths[parts.tm_mon], (parts.tm_year + 1900) % 10000,
+            parts.tm_hour % 100, parts.tm_min % 100, parts.tm_sec % 100);
         date_.assign(text, static_cast<std::size_t>(bytes));
     }
     return date_;

@@ -1,14 +1,20 @@
 // What: HTTP/1.1 on a reactor: keep-alive, pipelining (answers leave in the order of the requests,
 //       whatever order they are given in), chunked bodies, Expect: 100-continue, HEAD, limits and
-//       deadlines, streamed responses. All answers of one duty cycle of a connection leave in one send.
+//       deadlines, streamed responses. All answers of one duty cycle of a connection leave in one
+//       send.
 // Threads: the reactor's, for everything. A reply that is made elsewhere comes back by the caller's
 //       own queue.
 // Lifetime: reactor > server; handler outlives the server.
 // Limits: HttpLimits. Responses a client does not read are bounded by out_bytes_max: above it the
 //       connection is not read any more; unanswered requests of a connection by pipeline_max.
-// Failure: what breaks HTTP's grammar or a limit is answered here with the API's error body, and the
-//       connection is closed where the framing is lost. A handler never sees it.
+// Failure: what breaks HTTP's grammar or a limit is answered here with the API's error body, and
+//       the connection is closed where the framing is lost. A handler never sees it.
 #pragma once
+
+#include "core/result.h"
+#include "io/body_writer.h"
+#include "io/http_types.h"
+#include "io/reactor.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -17,35 +23,32 @@
 #include <span>
 #include <string_view>
 
-#include "core/result.h"
-#include "io/body_writer.h"
-#include "io/http_types.h"
-#include "io/reactor.h"
-
 namespace millrace::io {
 
 struct HttpLimits {
     std::size_t request_line_bytes_max = 8192;  // 414
     std::size_t header_bytes_max = 16384;       // 431; names and values with their line ends
     std::size_t header_count_max = 64;          // 431
-    std::size_t body_bytes_max = 16u << 20;     // 413, checked against Content-Length before reading
+    std::size_t body_bytes_max = 16u << 20;  // 413, checked against Content-Length before reading
     std::size_t chunk_overhead_bytes_max = 16384;  // 400; chunk lines' extensions and trailers
-    std::size_t pipeline_max = 64;              // unanswered requests of a connection
-    std::size_t out_bytes_max = 1u << 20;       // unsent bytes at which the connection is not read
+    std::size_t pipeline_max = 64;                 // unanswered requests of a connection
+    std::size_t out_bytes_max = 1u << 20;  // unsent bytes at which the connection is not read
     std::size_t stream_out_bytes_max = 256u << 10;  // unsent bytes at which stream_write says full
     std::size_t connections_max = 16384;
-    std::size_t connections_per_peer_max = 16384;   // per IP address; Unix sockets are not counted
-    std::int64_t header_ms_max = 10'000;        // 408; from the first byte of a request to its last header
-    std::int64_t idle_ms_max = 75'000;          // between requests; closed without a word
-    std::int64_t write_ms_max = 30'000;         // without any progress in sending
-    std::int64_t body_grace_ms = 10'000;        // a body may be slow for so long …
-    std::int64_t body_bytes_per_second_min = 1024;  // … and must then have come at this rate: else 408
+    std::size_t connections_per_peer_max = 16384;  // per IP address; Unix sockets are not counted
+    std::int64_t header_ms_max =
+        10'000;                          // 408; from the first byte of a request to its last header
+    std::int64_t idle_ms_max = 75'000;   // between requests; closed without a word
+    std::int64_t write_ms_max = 30'000;  // without any progress in sending
+    std::int64_t body_grace_ms = 10'000;  // a body may be slow for so long ...
+    std::int64_t body_bytes_per_second_min =
+        1024;  // ... and must then have come at this rate: else 408
 };
 
 // What on_head decided about a request before its body is read.
 struct HeadDecision {
-    std::size_t body_bytes_max;            // may be lowered or raised for this request
-    std::optional<core::Error> reject;     // answered at once; the body is not read
+    std::size_t body_bytes_max;         // may be lowered or raised for this request
+    std::optional<core::Error> reject;  // answered at once; the body is not read
 };
 
 enum class WriteOutcome : std::uint8_t { kOk, kFull, kClosed };
@@ -53,7 +56,8 @@ enum class WriteOutcome : std::uint8_t { kOk, kFull, kClosed };
 class HttpHandler {
 public:
     virtual ~HttpHandler() = default;
-    // The head has come, the body has not (Request::body is null). For checks that spare reading it.
+    // The head has come, the body has not (Request::body is null). For checks that spare reading
+    // it.
     virtual void on_head(const Request&, HeadDecision&) {}
     // Complete. Answer now or later with respond(), or with start_stream().
     virtual void on_request(Request& request) = 0;
@@ -78,13 +82,15 @@ public:
     HttpServer& operator=(const HttpServer&) = delete;
     ~HttpServer();
 
-    // The address bound, with the real port where 0 was asked for: hand that to the shards that join.
-    // A Unix socket is joined by passing the first server's address with kJoin in the same process.
+    // The address bound, with the real port where 0 was asked for: hand that to the shards that
+    // join. A Unix socket is joined by passing the first server's address with kJoin in the same
+    // process.
     core::Result<Address> listen(const Address& address, ListenRole role);
 
     // Answers. False when the connection died meanwhile (nothing to do about it).
     bool respond(RequestToken token, const ResponseHead& head, std::string_view body);
-    bool respond(RequestToken token, const ResponseHead& head, std::span<const std::string_view> pieces);
+    bool respond(RequestToken token, const ResponseHead& head,
+                 std::span<const std::string_view> pieces);
     bool respond(RequestToken token, const ResponseHead& head, BodyWriter&& body);
     bool respond_error(RequestToken token, const core::Error& error);
     BodyWriter body_writer();
@@ -101,8 +107,8 @@ public:
     void resume_ingest();
     bool ingest_paused() const;
 
-    // Graceful end: no new connections; idle ones close; the others after their last answer, which says
-    // `Connection: close`. Done when connections() is 0. close_all() ends the patience.
+    // Graceful end: no new connections; idle ones close; the others after their last answer, which
+    // says `Connection: close`. Done when connections() is 0. close_all() ends the patience.
     void drain();
     void close_all();
     std::size_t connections() const;

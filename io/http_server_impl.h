@@ -3,18 +3,18 @@
 // Limits: HttpLimits. Failure: none of its own.
 #pragma once
 
+#include "io/http_connection.h"
+#include "io/http_head.h"
+#include "io/http_server.h"
+#include "io/reactor_impl.h"
+#include "io/sized_pools.h"
+
 #include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "io/http_connection.h"
-#include "io/http_head.h"
-#include "io/http_server.h"
-#include "io/reactor_impl.h"
-#include "io/sized_pools.h"
 
 namespace millrace::io {
 
@@ -31,8 +31,8 @@ public:
     void set_paused(bool paused);
 
     // The response head of status, type, length and further headers, in memory that is used again.
-    std::string_view format_head(const ResponseHead& head, std::size_t body_bytes, std::string_view framing,
-                                 std::string_view connection);
+    std::string_view format_head(const ResponseHead& head, std::size_t body_bytes,
+                                 std::string_view framing, std::string_view connection);
     std::string_view date();
 
     HeadScanner::Limits head_limits() const {
@@ -43,7 +43,7 @@ public:
     HttpHandler& handler;
     const HttpLimits limits;
     SizedPools& pools;
-    ParsedHead parsed;     // of the request being delivered
+    ParsedHead parsed;  // of the request being delivered
     HttpCounters counters;
     bool paused = false;
     bool draining = false;

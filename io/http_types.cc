@@ -16,7 +16,8 @@ int hex_value(char c) {
 }  // namespace
 
 std::string_view method_text(Method method) {
-    constexpr std::string_view kTexts[kMethodCount] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    constexpr std::string_view kTexts[kMethodCount] = {"GET",   "HEAD",   "POST",   "PUT",
+                                                       "PATCH", "DELETE", "OPTIONS"};
     return kTexts[static_cast<std::size_t>(method)];
 }
 
@@ -52,9 +53,11 @@ std::optional<std::string> Request::query_value(std::string_view name) const {
         const std::string_view pair = rest.substr(0, end);
         rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
         const std::size_t equals = pair.find('=');
-        if (!percent_decode(pair.substr(0, equals), PlusIsSpace::kYes, decoded) || decoded != name) continue;
+        if (!percent_decode(pair.substr(0, equals), PlusIsSpace::kYes, decoded) || decoded != name)
+            continue;
         if (equals == std::string_view::npos) return std::string();
-        if (!percent_decode(pair.substr(equals + 1), PlusIsSpace::kYes, decoded)) return std::nullopt;
+        if (!percent_decode(pair.substr(equals + 1), PlusIsSpace::kYes, decoded))
+            return std::nullopt;
         return decoded;
     }
     return std::nullopt;

@@ -1,11 +1,14 @@
 // What: what a handler sees of an HTTP request and says in a response.
-// Threads: the reactor's. Lifetime: every view in Request dies when the callback that got it returns;
-//       the body is a counted buffer of the reactor's pools: it may be kept and moved to other threads, but
-//       not beyond the reactor's life. Tokens are values and stay safe to use when the
-//       connection is gone.
+// Threads: the reactor's. Lifetime: every view in Request dies when the callback that got it
+//       returns; the body is a counted buffer of the reactor's pools: it may be kept and moved to
+//       other threads, but not beyond the reactor's life. Tokens are values and stay safe to use
+//       when the connection is gone.
 // Limits: HttpLimits.
 // Failure: see HttpServer.
 #pragma once
+
+#include "core/buffer.h"
+#include "io/address.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -13,9 +16,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-
-#include "core/buffer.h"
-#include "io/address.h"
 
 namespace millrace::io {
 

@@ -1,19 +1,19 @@
 #include "io/line_connection.h"
 
+#include "io/error_body.h"
+
+#include <simdjson.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <limits>
 
-#include <simdjson.h>
-
-#include "io/error_body.h"
-
 namespace millrace::io {
 
 namespace {
 
-constexpr std::size_t kColdBytes = 4096;        // an idle connection's buffer
+constexpr std::size_t kColdBytes = 4096;  // an idle connection's buffer
 constexpr std::size_t kHelloBytesMax = 4096;
 constexpr std::int64_t kLingerNs = 2'000'000'000;
 constexpr std::int64_t kNsPerMs = 1'000'000;
@@ -27,7 +27,9 @@ bool blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 // `{"hello"` with any white space: no envelope has such a member.
 bool looks_like_hello(std::string_view line) {
     std::size_t at = 0;
-    const auto skip = [&] { while (at < line.size() && blank(line[at])) ++at; };
+    const auto skip = [&] {
+        while (at < line.size() && blank(line[at])) ++at;
+    };
     skip();
     if (at == line.size() || line[at++] != '{') return false;
     skip();
@@ -64,7 +66,8 @@ void LineConnection::on_filled(std::size_t bytes) {
     // Grow while the client fills what it is given, shrink when it does not.
     const std::size_t room = buffer_.capacity() - buffer_.size();
     if (bytes == room) {
-        next_capacity_ = std::min(buffer_.capacity() * 4, std::max(server_.limits.batch_bytes, kColdBytes));
+        next_capacity_ =
+            std::min(buffer_.capacity() * 4, std::max(server_.limits.batch_bytes, kColdBytes));
     } else if (bytes < buffer_.capacity() / 8) {
         next_capacity_ = std::max(next_capacity_ / 4, kColdBytes);
     }
@@ -94,7 +97,8 @@ void LineConnection::cut_lines() {
         if (used > server_.limits.line_bytes_max) return drop_partial_line();
         return make_room();
     }
-    const std::size_t complete = static_cast<std::size_t>(static_cast<const char*>(last) - buffer_.data()) + 1;
+    const std::size_t complete =
+        static_cast<std::size_t>(static_cast<const char*>(last) - buffer_.data()) + 1;
     const std::size_t tail = used - complete;
     core::BufferRef lines = std::move(buffer_);
     searched_ = 0;
@@ -173,7 +177,8 @@ void LineConnection::skip_rest_of_line() {
         buffer_.set_size(0);
         return;
     }
-    const std::size_t gone = static_cast<std::size_t>(static_cast<const char*>(end) - buffer_.data()) + 1;
+    const std::size_t gone =
+        static_cast<std::size_t>(static_cast<const char*>(end) - buffer_.data()) + 1;
     const std::size_t rest = buffer_.size() - gone;
     std::memmove(buffer_.data(), buffer_.data() + gone, rest);
     buffer_.set_size(rest);
@@ -199,7 +204,8 @@ void LineConnection::hand_over(core::BufferRef lines) {
 }
 
 void LineConnection::finish_input() {
-    if (!skipping_ && buffer_ && buffer_.size() > 0 && (greeted_ || greet()) && buffer_ && buffer_.size() > 0) {
+    if (!skipping_ && buffer_ && buffer_.size() > 0 && (greeted_ || greet()) && buffer_ &&
+        buffer_.size() > 0) {
         core::BufferRef last = std::move(buffer_);
         searched_ = 0;
         hand_over(std::move(last));
@@ -217,7 +223,8 @@ bool LineConnection::greet() {
     const std::string_view line = text.substr(0, end);
     LineHello hello;
     std::string key;
-    if (looks_like_hello(line.substr(0, kHelloBytesMax)) && !read_hello(line, hello, key)) return false;
+    if (looks_like_hello(line.substr(0, kHelloBytesMax)) && !read_hello(line, hello, key))
+        return false;
     hello.api_key = key;
     acks_ = hello.acks;
     greeted_ = true;
@@ -246,7 +253,8 @@ bool LineConnection::read_hello(std::string_view line, LineHello& hello, std::st
     simdjson::dom::parser parser;
     simdjson::dom::object outer, inner;
     if (parser.parse(line.data(), line.size()).get(outer)) return bad("the line is not JSON");
-    if (outer["hello"].get(inner) || outer.size() != 1) return bad("write {\"hello\":{\"apiKey\":\"K\",\"acks\":\"batch|none\"}}");
+    if (outer["hello"].get(inner) || outer.size() != 1)
+        return bad("write {\"hello\":{\"apiKey\":\"K\",\"acks\":\"batch|none\"}}");
     hello.sent = true;
     for (const auto [name, value] : inner) {
         std::string_view text;
@@ -256,7 +264,8 @@ bool LineConnection::read_hello(std::string_view line, LineHello& hello, std::st
         } else if (name == "acks" && (text == "batch" || text == "none")) {
             hello.acks = text == "none" ? AckMode::kNone : AckMode::kBatch;
         } else {
-            return bad(name == "acks" ? "acks is neither batch nor none" : "knows only apiKey and acks");
+            return bad(name == "acks" ? "acks is neither batch nor none"
+                                      : "knows only apiKey and acks");
         }
     }
     return true;
@@ -275,7 +284,8 @@ void LineConnection::refuse(const core::Error& error) {
 // ---- answers
 
 void LineConnection::ack(std::uint64_t lines, std::string_view durability) {
-    for (std::size_t i = 0; i < spans_.size() && spans_[i].last_line <= lines; ++i) spans_[i].done = true;
+    for (std::size_t i = 0; i < spans_.size() && spans_[i].last_line <= lines; ++i)
+        spans_[i].done = true;
     acked_ = std::max(acked_, std::min(lines, lines_));
     if (durability_ != durability) durability_ = durability;
     settle();
@@ -295,7 +305,8 @@ void LineConnection::reject(std::uint64_t line, const core::Error& error) {
     ++server_.counters.rejected_lines;
     char digits[24];
     out_.append(R"({"reject":{"line":)");
-    out_.append({digits, static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, line).ptr - digits)});
+    out_.append({digits, static_cast<std::size_t>(
+                             std::to_chars(digits, digits + sizeof digits, line).ptr - digits)});
     out_.append(R"(,"error":)");
     out_.append(error_object(error));
     out_.append("}}\n");
@@ -308,7 +319,9 @@ void LineConnection::on_flush() {
         ack_sent_ = acked_;
         char digits[24];
         out_.append(R"({"ack":)");
-        out_.append({digits, static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, acked_).ptr - digits)});
+        out_.append(
+            {digits, static_cast<std::size_t>(
+                         std::to_chars(digits, digits + sizeof digits, acked_).ptr - digits)});
         out_.append(R"(,"durability":")");
         out_.append(durability_.empty() ? std::string_view("none") : std::string_view(durability_));
         out_.append("\"}\n");
@@ -351,23 +364,27 @@ void LineConnection::update() {
         if (discarding_ && buffer_) buffer_.set_size(0);
         if (!buffer_) buffer_ = server_.pools.acquire(std::max(next_capacity_, kColdBytes));
         make_room();
-        reactor.receive_into(stream_, buffer_.data() + buffer_.size(), buffer_.capacity() - buffer_.size());
+        reactor.receive_into(stream_, buffer_.data() + buffer_.size(),
+                             buffer_.capacity() - buffer_.size());
     }
     std::int64_t at = std::numeric_limits<std::int64_t>::max();
     if (lingering_) {
         at = linger_until_ns_;
     } else {
         if (out_.sending()) at = last_sent_ns_ + server_.limits.write_ms_max * kNsPerMs;
-        if (server_.limits.idle_ms_max > 0 && wants) at = std::min(at, last_active_ns_ + server_.limits.idle_ms_max * kNsPerMs);
+        if (server_.limits.idle_ms_max > 0 && wants)
+            at = std::min(at, last_active_ns_ + server_.limits.idle_ms_max * kNsPerMs);
     }
     reactor.set_deadline(stream_, at == std::numeric_limits<std::int64_t>::max() ? 0 : at);
 }
 
 void LineConnection::on_deadline() {
     const std::int64_t now = server_.reactor.now_ns();
-    if (lingering_ || (out_.sending() && now >= last_sent_ns_ + server_.limits.write_ms_max * kNsPerMs)) return close_now();
-    if (server_.limits.idle_ms_max > 0 && now >= last_active_ns_ + server_.limits.idle_ms_max * kNsPerMs &&
-        acked_ == lines_) {
+    if (lingering_ ||
+        (out_.sending() && now >= last_sent_ns_ + server_.limits.write_ms_max * kNsPerMs))
+        return close_now();
+    if (server_.limits.idle_ms_max > 0 &&
+        now >= last_active_ns_ + server_.limits.idle_ms_max * kNsPerMs && acked_ == lines_) {
         return close_now();
     }
     last_active_ns_ = now;

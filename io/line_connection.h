@@ -1,19 +1,19 @@
-// What: one connection of the line protocol: received straight into the buffer that is handed over, cut
-//       at line ends, counted, acked.
+// What: one connection of the line protocol: received straight into the buffer that is handed over,
+//       cut at line ends, counted, acked.
 // Threads: the reactor's. Lifetime: owned and used again by LineServerImpl's pool.
 // Limits: LineLimits. Failure: a refused hello gets an error line; a broken socket just ends.
 #pragma once
-
-#include <cstddef>
-#include <cstdint>
-#include <string>
-#include <string_view>
 
 #include "core/buffer.h"
 #include "io/fifo.h"
 #include "io/line_server.h"
 #include "io/out_queue.h"
 #include "io/reactor_impl.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
 
 namespace millrace::io {
 
@@ -80,17 +80,17 @@ private:
     AckMode acks_ = AckMode::kBatch;
 
     bool greeted_ = false;
-    bool accepted_ = false;   // the handler took the hello: it hears of the close
-    bool skipping_ = false;   // inside a line that is too long
+    bool accepted_ = false;  // the handler took the hello: it hears of the close
+    bool skipping_ = false;  // inside a line that is too long
     bool eof_ = false;
-    bool discarding_ = false; // nothing more is handed over
+    bool discarding_ = false;  // nothing more is handed over
     bool lingering_ = false;
     bool closing_ = false;
 
-    core::BufferRef buffer_;          // being received into; begins with a line's first byte
-    std::size_t searched_ = 0;        // bytes of it known to hold no line end
+    core::BufferRef buffer_;    // being received into; begins with a line's first byte
+    std::size_t searched_ = 0;  // bytes of it known to hold no line end
     std::size_t next_capacity_ = 0;
-    std::uint64_t lines_ = 0;         // counted so far
+    std::uint64_t lines_ = 0;  // counted so far
     std::uint64_t acked_ = 0;
     std::size_t unacked_bytes_ = 0;
     Fifo<Span> spans_;

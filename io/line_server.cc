@@ -53,7 +53,8 @@ const LineCounters& LineServer::counters() const { return impl_->counters; }
 
 // ---- LineServerImpl
 
-LineServerImpl::LineServerImpl(Reactor& outer, LineHandler& its_handler, const LineLimits& its_limits)
+LineServerImpl::LineServerImpl(Reactor& outer, LineHandler& its_handler,
+                               const LineLimits& its_limits)
     : reactor(outer.impl()), handler(its_handler), limits(its_limits), pools(reactor.pools) {}
 
 LineServerImpl::~LineServerImpl() {
@@ -92,7 +93,8 @@ void LineServerImpl::give_back(LineConnection& connection) {
 LineConnection* LineServerImpl::find(LineToken token) const {
     if (token.connection >= connections_.size()) return nullptr;
     LineConnection* connection = connections_[token.connection].get();
-    return connection->generation() == token.generation && connection->in_use() ? connection : nullptr;
+    return connection->generation() == token.generation && connection->in_use() ? connection
+                                                                                : nullptr;
 }
 
 void LineServerImpl::touch_all() {

@@ -1,37 +1,40 @@
-// What: the raw NDJSON protocol over TCP and Unix sockets: a stream of envelopes, one a line, answered
-//       by `{"ack":N,"durability":"fsync"}` (the first N lines of this connection are durable) and
-//       `{"reject":{"line":N,"error":{…}}}`. The first line may be a hello.
-// Threads: the reactor's. Lifetime: reactor > server; handler outlives the server; batches handed over must
-//       not outlive the reactor.
-// Limits: LineLimits. A line above line_bytes_max is rejected and skipped; the connection lives on. With
-//       more than unacked_lines_max or unacked_bytes_max not yet acked, the socket is not read.
-// Failure: a client that is refused (apiKey, connection cap) gets one `{"error":{…}}` line, then the end.
+// What: the raw NDJSON protocol over TCP and Unix sockets: a stream of envelopes, one a line,
+//       answered by `{"ack":N,"durability":"fsync"}` (the first N lines of this connection are
+//       durable) and `{"reject":{"line":N,"error":{...}}}`. The first line may be a hello.
+// Threads: the reactor's. Lifetime: reactor > server; handler outlives the server; batches handed
+//       over must not outlive the reactor.
+// Limits: LineLimits. A line above line_bytes_max is rejected and skipped; the connection lives on.
+//       With more than unacked_lines_max or unacked_bytes_max not yet acked, the socket is not
+//       read.
+// Failure: a client that is refused (apiKey, connection cap) gets one `{"error":{...}}` line, then
+//       the end.
 //
-// Lines are counted from 1 and each counts, also empty ones, which are handed over like all others; the
-// hello is not counted. A last line without a line end counts when the client has closed its side.
+// Lines are counted from 1 and each counts, also empty ones, which are handed over like all others;
+// the hello is not counted. A last line without a line end counts when the client has closed its
+// side.
 #pragma once
-
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <string_view>
 
 #include "core/buffer.h"
 #include "core/result.h"
 #include "io/address.h"
 #include "io/reactor.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
 namespace millrace::io {
 
 struct LineLimits {
-    std::size_t line_bytes_max = 1u << 20;       // without its line end
-    std::size_t batch_bytes = 256u << 10;        // what one hand-over aims at when data is plenty
+    std::size_t line_bytes_max = 1u << 20;  // without its line end
+    std::size_t batch_bytes = 256u << 10;   // what one hand-over aims at when data is plenty
     std::size_t unacked_lines_max = 65'536;
     std::size_t unacked_bytes_max = 8u << 20;
-    std::size_t out_bytes_max = 1u << 20;        // unsent acks and rejects at which reading stops
+    std::size_t out_bytes_max = 1u << 20;  // unsent acks and rejects at which reading stops
     std::size_t connections_max = 4096;
-    std::int64_t idle_ms_max = 0;                // 0: idle connections are kept
-    std::int64_t write_ms_max = 30'000;          // without any progress in sending
+    std::int64_t idle_ms_max = 0;        // 0: idle connections are kept
+    std::int64_t write_ms_max = 30'000;  // without any progress in sending
 };
 
 enum class AckMode : std::uint8_t { kBatch, kNone };
@@ -51,9 +54,9 @@ struct LineHello {
 
 struct LineBatch {
     LineToken connection;
-    core::BufferRef lines;        // complete lines, each with its '\n' (the very last one of a
-                                  // connection may lack it); padded for simdjson
-    std::uint64_t first_line = 1; // number of the first line in here
+    core::BufferRef lines;         // complete lines, each with its '\n' (the very last one of a
+                                   // connection may lack it); padded for simdjson
+    std::uint64_t first_line = 1;  // number of the first line in here
     std::uint64_t line_count = 0;
 };
 
@@ -61,9 +64,11 @@ class LineHandler {
 public:
     virtual ~LineHandler() = default;
     // Before the first batch. An error refuses the client. `context` comes back by context_of().
-    virtual core::Status on_hello(LineToken, const LineHello&, const Peer&, std::uint64_t& context) = 0;
+    virtual core::Status on_hello(LineToken, const LineHello&, const Peer&,
+                                  std::uint64_t& context) = 0;
     virtual void on_lines(LineBatch&& batch) = 0;
-    // After an accepted hello, in every case: what the connection has not been acked is nobody's any more.
+    // After an accepted hello, in every case: what the connection has not been acked is nobody's
+    // any more.
     virtual void on_line_close(LineToken) {}
 };
 
@@ -83,8 +88,8 @@ public:
 
     core::Result<Address> listen(const Address& address, ListenRole role);
 
-    // The first `lines` lines of the connection are done: durable, duplicate or rejected. Never goes
-    // back. Sent unless acks are none; opens the window in any case.
+    // The first `lines` lines of the connection are done: durable, duplicate or rejected. Never
+    // goes back. Sent unless acks are none; opens the window in any case.
     bool ack(LineToken connection, std::uint64_t lines, std::string_view durability);
     bool reject(LineToken connection, std::uint64_t line, const core::Error& error);
     std::uint64_t context_of(LineToken connection) const;

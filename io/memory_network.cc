@@ -1,20 +1,22 @@
 #include "io/memory_network.h"
 
+#include "core/assert.h"
+#include "io/fifo.h"
+
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-
-#include "core/assert.h"
-#include "io/fifo.h"
 
 namespace millrace::io {
 
 class MemoryBackend final : public Backend {
 public:
     MemoryBackend(MemoryNetwork& network, const ReactorOptions& options)
-        : network_(network), buffer_bytes_(options.receive_buffer_bytes),
-          memory_(std::make_unique<char[]>(std::size_t{options.receive_buffers} * options.receive_buffer_bytes)) {
+        : network_(network),
+          buffer_bytes_(options.receive_buffer_bytes),
+          memory_(std::make_unique<char[]>(std::size_t{options.receive_buffers} *
+                                           options.receive_buffer_bytes)) {
         for (std::uint32_t i = options.receive_buffers; i-- > 0;) free_buffers_.push_back(i);
     }
     ~MemoryBackend() override {
@@ -30,11 +32,13 @@ public:
 
     core::Result<Listener> listen(const Address& address, ListenRole role) override {
         Address bound = address;
-        if (bound.family != Address::Family::kUnix && bound.port == 0) bound.port = network_.next_port_++;
+        if (bound.family != Address::Family::kUnix && bound.port == 0)
+            bound.port = network_.next_port_++;
         MemoryNetwork::Port& port = network_.ports_[bound.to_string()];
         if (role == ListenRole::kFirst && !port.listeners.empty()) {
-            return core::fail(core::ErrorCode::kUnavailable,
-                              "io: listen " + bound.to_string() + " failed: address in use (EADDRINUSE)");
+            return core::fail(
+                core::ErrorCode::kUnavailable,
+                "io: listen " + bound.to_string() + " failed: address in use (EADDRINUSE)");
         }
         port.address = bound;
         const int socket = new_stream();
@@ -54,7 +58,9 @@ public:
     void receive(int socket, OpTag tag, ReceiveMode mode) override {
         arm(socket, tag, mode == ReceiveMode::kMany, nullptr, 0);
     }
-    void receive_into(int socket, OpTag tag, char* at, std::size_t bytes) override { arm(socket, tag, false, at, bytes); }
+    void receive_into(int socket, OpTag tag, char* at, std::size_t bytes) override {
+        arm(socket, tag, false, at, bytes);
+    }
     void send(int socket, OpTag tag, SendVector& vector) override {
         stream(socket).send = tag;
         stream(socket).vector = &vector;
@@ -70,7 +76,8 @@ public:
         MemoryNetwork::Stream& one = stream(socket);
         one.server_done = one.server_gone = true;
         for (auto& [name, port] : network_.ports_) {
-            std::erase_if(port.listeners, [&](const auto& entry) { return entry.second == socket; });
+            std::erase_if(port.listeners,
+                          [&](const auto& entry) { return entry.second == socket; });
         }
     }
     void recycle(std::uint32_t buffer) override { free_buffers_.push_back(buffer); }
@@ -90,7 +97,9 @@ public:
         }
         return count;
     }
-    void interrupt() override { interrupted_.store(true, std::memory_order_relaxed); }  // never sleeps
+    void interrupt() override {
+        interrupted_.store(true, std::memory_order_relaxed);
+    }  // never sleeps
 
     int new_stream() {
         network_.streams_.push_back(std::make_unique<MemoryNetwork::Stream>());
@@ -127,13 +136,16 @@ private:
             return finish_receive(one, -ECONNRESET);
         }
         if (one.send.kind != OpKind::kNone) try_send(one);
-        if (one.receive.kind != OpKind::kNone && one.receive.kind != OpKind::kAccept) try_receive(socket, one);
+        if (one.receive.kind != OpKind::kNone && one.receive.kind != OpKind::kAccept)
+            try_receive(socket, one);
     }
 
     void try_send(MemoryNetwork::Stream& one) {
-        const std::size_t room = one.window > one.to_client.size() ? one.window - one.to_client.size() : 0;
+        const std::size_t room =
+            one.window > one.to_client.size() ? one.window - one.to_client.size() : 0;
         if (room == 0) return;
-        std::size_t left = std::min(room, network_.fault_size(room, network_.faults.send_bytes_max));
+        std::size_t left =
+            std::min(room, network_.fault_size(room, network_.faults.send_bytes_max));
         std::size_t sent = 0;
         for (std::size_t i = 0; i < one.vector->count && left > 0; ++i) {
             const iovec& piece = one.vector->pieces[i];
@@ -152,7 +164,8 @@ private:
         }
         const bool into = one.receive.kind == OpKind::kReceiveInto;
         if (!into && free_buffers_.empty()) return finish_receive(one, -ENOBUFS);
-        const std::size_t room = std::min(one.to_server.size(), into ? one.into_bytes : std::size_t{buffer_bytes_});
+        const std::size_t room =
+            std::min(one.to_server.size(), into ? one.into_bytes : std::size_t{buffer_bytes_});
         const std::size_t bytes = network_.fault_size(room, network_.faults.receive_bytes_max);
         Completion done{one.receive, static_cast<std::int32_t>(bytes), one.many, nullptr, 0};
         char* at = one.into;
@@ -243,7 +256,8 @@ void MemoryNetwork::ready(int socket) {
 
 std::size_t MemoryNetwork::fault_size(std::size_t wanted, std::size_t bound) {
     const std::size_t bytes = std::min(wanted, bound);
-    return faults.random_sizes && bytes > 1 ? 1 + static_cast<std::size_t>(random_.below(bytes)) : bytes;
+    return faults.random_sizes && bytes > 1 ? 1 + static_cast<std::size_t>(random_.below(bytes))
+                                            : bytes;
 }
 
 }  // namespace millrace::io

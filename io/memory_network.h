@@ -1,10 +1,13 @@
-// What: sockets without a kernel: a network in memory, the backend that puts a reactor on it, and the
-//       clients' side by hand. For the simulator and for tests that cut streams at every byte.
+// What: sockets without a kernel: a network in memory, the backend that puts a reactor on it, and
+//       the clients' side by hand. For the simulator and for tests that cut streams at every byte.
 // Threads: one, for the network, its backends and its clients.
 // Lifetime: the network outlives its backends.
 // Limits: none but the faults below.
 // Failure: like real sockets: -ECONNRESET after a reset, 0 at the end, EADDRINUSE for a taken port.
 #pragma once
+
+#include "core/random.h"
+#include "io/backend.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -14,9 +17,6 @@
 #include <string_view>
 #include <vector>
 
-#include "core/random.h"
-#include "io/backend.h"
-
 namespace millrace::io {
 
 class MemoryBackend;
@@ -24,7 +24,7 @@ class MemoryBackend;
 struct NetworkFaults {
     std::size_t receive_bytes_max = ~std::size_t{0};  // one receive never gives more
     std::size_t send_bytes_max = ~std::size_t{0};     // one send never takes more
-    bool random_sizes = false;                        // …and any size up to these, by the seed
+    bool random_sizes = false;                        // ...and any size up to these, by the seed
 };
 
 class MemoryNetwork {
@@ -40,12 +40,13 @@ public:
     // Clients. -1 when nobody listens there.
     int connect(const Address& to);
     void write(int client, std::string_view bytes);
-    std::string read(int client);               // all that has arrived
+    std::string read(int client);  // all that has arrived
     std::size_t readable(int client) const;
-    void set_window(int client, std::size_t bytes);  // what may wait unread before the server's sends block
-    void finish(int client);                    // the client's side ends (FIN)
-    void reset(int client);                     // the client is gone (RST)
-    bool ended(int client) const;               // the server's side has ended
+    void set_window(int client,
+                    std::size_t bytes);  // what may wait unread before the server's sends block
+    void finish(int client);             // the client's side ends (FIN)
+    void reset(int client);              // the client is gone (RST)
+    bool ended(int client) const;        // the server's side has ended
 
 private:
     friend class MemoryBackend;

@@ -1,18 +1,19 @@
-// What: the bytes a connection still has to send: small ones are appended to a pooled buffer, large ones
-//       ride along as the buffers they are. One send at a time; all that is queued leaves together.
+// What: the bytes a connection still has to send: small ones are appended to a pooled buffer, large
+//       ones ride along as the buffers they are. One send at a time; all that is queued leaves
+//       together.
 // Threads: the reactor's. Lifetime: the pools outlive it. Buffers stay until they are sent.
 // Limits: the owner's, by bytes(). Failure: none.
 #pragma once
-
-#include <cstddef>
-#include <cstring>
-#include <string_view>
 
 #include "core/assert.h"
 #include "core/buffer.h"
 #include "io/backend.h"
 #include "io/fifo.h"
 #include "io/sized_pools.h"
+
+#include <cstddef>
+#include <cstring>
+#include <string_view>
 
 namespace millrace::io {
 
@@ -28,10 +29,13 @@ public:
         bytes_ += text.size();
         while (!text.empty()) {
             if (segments_.empty() || !segments_.back().open || room(segments_.back()) == 0) {
-                segments_.push_back(Segment{pools_.acquire(text.size() > kSmallBytes ? text.size() : kSmallBytes), 0, true});
+                segments_.push_back(
+                    Segment{pools_.acquire(text.size() > kSmallBytes ? text.size() : kSmallBytes),
+                            0, true});
             }
             core::BufferRef& buffer = segments_.back().buffer;
-            const std::size_t part = text.size() < room(segments_.back()) ? text.size() : room(segments_.back());
+            const std::size_t part =
+                text.size() < room(segments_.back()) ? text.size() : room(segments_.back());
             std::memcpy(buffer.data() + buffer.size(), text.data(), part);
             buffer.set_size(buffer.size() + part);
             text.remove_prefix(part);
@@ -51,10 +55,12 @@ public:
         MR_ASSERT(!sending_ && bytes_ > 0);
         sending_ = true;
         vector.count = 0;
-        for (std::size_t i = 0; i < segments_.size() && vector.count < SendVector::kPiecesMax; ++i) {
+        for (std::size_t i = 0; i < segments_.size() && vector.count < SendVector::kPiecesMax;
+             ++i) {
             Segment& segment = segments_[i];
             if (segment.buffer.size() == segment.sent) continue;
-            vector.pieces[vector.count++] = iovec{segment.buffer.data() + segment.sent, segment.buffer.size() - segment.sent};
+            vector.pieces[vector.count++] =
+                iovec{segment.buffer.data() + segment.sent, segment.buffer.size() - segment.sent};
         }
     }
 
@@ -89,7 +95,9 @@ private:
         std::size_t sent = 0;
         bool open = false;  // more may be appended to it
     };
-    static std::size_t room(const Segment& segment) { return segment.buffer.capacity() - segment.buffer.size(); }
+    static std::size_t room(const Segment& segment) {
+        return segment.buffer.capacity() - segment.buffer.size();
+    }
 
     SizedPools& pools_;
     Fifo<Segment> segments_;

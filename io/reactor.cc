@@ -1,12 +1,12 @@
 #include "io/reactor.h"
 
-#include <unistd.h>
+#include "core/assert.h"
+#include "io/reactor_impl.h"
 
 #include <algorithm>
 #include <cerrno>
 
-#include "core/assert.h"
-#include "io/reactor_impl.h"
+#include <unistd.h>
 
 namespace millrace::io {
 
@@ -20,7 +20,8 @@ core::Result<BackendChoice> parse_backend_choice(std::string_view text) {
                       "io.backend \"" + std::string(text) + "\" is none of auto, io_uring, epoll");
 }
 
-core::Result<std::unique_ptr<Reactor>> Reactor::create(const ReactorOptions& options, const core::Clock& clock) {
+core::Result<std::unique_ptr<Reactor>> Reactor::create(const ReactorOptions& options,
+                                                       const core::Clock& clock) {
     std::string reason;
     if (options.backend != BackendChoice::kEpoll) {
         auto ring = create_uring_backend(options);
@@ -35,7 +36,8 @@ core::Result<std::unique_ptr<Reactor>> Reactor::create(const ReactorOptions& opt
     return reactor;
 }
 
-std::unique_ptr<Reactor> Reactor::create_on(std::unique_ptr<Backend> backend, const ReactorOptions& options,
+std::unique_ptr<Reactor> Reactor::create_on(std::unique_ptr<Backend> backend,
+                                            const ReactorOptions& options,
                                             const core::Clock& clock) {
     auto impl = std::make_unique<ReactorImpl>(std::move(backend), options, clock);
     return std::unique_ptr<Reactor>(new Reactor(std::move(impl)));
@@ -51,9 +53,15 @@ std::size_t Reactor::open_streams() const { return impl_->open_streams(); }
 
 // ---- ReactorImpl
 
-ReactorImpl::ReactorImpl(std::unique_ptr<Backend> backend, const ReactorOptions& options, const core::Clock& clock)
-    : backend_(std::move(backend)), options_(options), clock_(clock), now_ns_(clock.monotonic_ns()),
-      wheel_now_(now_ns_ / kWheelTickNs), wheel_(kWheelBuckets, kNone), completions_(options.completions_per_poll) {
+ReactorImpl::ReactorImpl(std::unique_ptr<Backend> backend, const ReactorOptions& options,
+                         const core::Clock& clock)
+    : backend_(std::move(backend)),
+      options_(options),
+      clock_(clock),
+      now_ns_(clock.monotonic_ns()),
+      wheel_now_(now_ns_ / kWheelTickNs),
+      wheel_(kWheelBuckets, kNone),
+      completions_(options.completions_per_poll) {
     slots_.reserve(256);
 }
 
@@ -67,8 +75,8 @@ std::size_t ReactorImpl::poll(std::int64_t timeout_us) {
     now_ns_ = clock_.monotonic_ns();
     flush();
     finish_closing();
-    // acquire, pairs with the release in wake(): what the waker queued before is seen by our caller,
-    // who looks at its queues after this poll.
+    // acquire, pairs with the release in wake(): what the waker queued before is seen by our
+    // caller, who looks at its queues after this poll.
     if (wake_pending_.exchange(false, std::memory_order_acq_rel)) timeout_us = 0;
     if (timeout_us > 0) {
         timeout_us = sleep_limit_us(timeout_us);
@@ -93,7 +101,8 @@ void ReactorImpl::wake() {
     if (sleeping_.load(std::memory_order_seq_cst)) backend_->interrupt();
 }
 
-core::Result<Address> ReactorImpl::listen(const Address& address, ListenRole role, AcceptHandler& handler) {
+core::Result<Address> ReactorImpl::listen(const Address& address, ListenRole role,
+                                          AcceptHandler& handler) {
     auto listener = backend_->listen(address, role);
     if (!listener) return core::fail(std::move(listener.error()));
     const std::uint32_t index = take_slot();
@@ -108,7 +117,8 @@ core::Result<Address> ReactorImpl::listen(const Address& address, ListenRole rol
 
 void ReactorImpl::close_listeners(AcceptHandler& handler) {
     for (std::uint32_t i = 0; i < slots_.size(); ++i) {
-        if (slots_[i].open && slots_[i].acceptor == &handler) close(StreamId{i, slots_[i].generation});
+        if (slots_[i].open && slots_[i].acceptor == &handler)
+            close(StreamId{i, slots_[i].generation});
     }
 }
 
@@ -143,8 +153,11 @@ void ReactorImpl::receive_into(StreamId id, char* memory, std::size_t bytes) {
 
 void ReactorImpl::stop_receive(StreamId id) {
     Slot& slot = at(id);
-    if (slot.receive == ReceiveState::kIdle || slot.receive == ReceiveState::kStopping || slot.closing) return;
-    const OpKind kind = slot.receive == ReceiveState::kInto ? OpKind::kReceiveInto : OpKind::kReceive;
+    if (slot.receive == ReceiveState::kIdle || slot.receive == ReceiveState::kStopping ||
+        slot.closing)
+        return;
+    const OpKind kind =
+        slot.receive == ReceiveState::kInto ? OpKind::kReceiveInto : OpKind::kReceive;
     slot.receive = ReceiveState::kStopping;
     backend_->cancel_receive(slot.socket, tag(kind, id.slot));
 }
@@ -183,11 +196,14 @@ void ReactorImpl::close(StreamId id) {
 }
 
 ReactorImpl::Slot& ReactorImpl::at(StreamId id) {
-    MR_ASSERT(id.slot < slots_.size() && slots_[id.slot].generation == id.generation && slots_[id.slot].open);
+    MR_ASSERT(id.slot < slots_.size() && slots_[id.slot].generation == id.generation &&
+              slots_[id.slot].open);
     return slots_[id.slot];
 }
 
-const ReactorImpl::Slot& ReactorImpl::at(StreamId id) const { return const_cast<ReactorImpl*>(this)->at(id); }
+const ReactorImpl::Slot& ReactorImpl::at(StreamId id) const {
+    return const_cast<ReactorImpl*>(this)->at(id);
+}
 
 std::uint32_t ReactorImpl::take_slot() {
     if (free_.empty()) {
@@ -239,7 +255,8 @@ void ReactorImpl::on_accepted(std::uint32_t index, const Completion& done) {
         }
     }
     if (done.more || slots_[index].closing) return;
-    // A lack of descriptors or memory ends the multishot: try again when some connections may have gone.
+    // A lack of descriptors or memory ends the multishot: try again when some connections may have
+    // gone.
     starved_.push_back(index);
     starved_until_ns_ = done.result >= 0 ? now_ns_ : now_ns_ + kAcceptPauseNs;
 }
@@ -263,7 +280,8 @@ void ReactorImpl::on_received(std::uint32_t index, const Completion& done) {
     if (done.data) backend_->recycle(done.buffer);
     if (done.more) return;
     Slot& after = slots_[index];
-    if (after.closing || after.generation != generation || after.receive != ReceiveState::kIdle) return;
+    if (after.closing || after.generation != generation || after.receive != ReceiveState::kIdle)
+        return;
     // ENOBUFS: every buffer was in use in this cycle; by the next one they are back.
     const bool goes_on = done.result > 0 || done.result == -ECANCELED || done.result == -ENOBUFS;
     if (goes_on) {
@@ -317,8 +335,8 @@ void ReactorImpl::flush() {
 void ReactorImpl::set_deadline(StreamId id, std::int64_t at_ns) {
     Slot& slot = at(id);
     slot.deadline_ns = at_ns;
-    // Moving a deadline back costs nothing: the bucket finds out when it comes round. Only an earlier
-    // deadline has to be put into an earlier bucket.
+    // Moving a deadline back costs nothing: the bucket finds out when it comes round. Only an
+    // earlier deadline has to be put into an earlier bucket.
     if (at_ns == 0) return;
     if (slot.on_wheel && at_ns / kWheelTickNs + 1 >= slot.wheel_tick) return;
     if (slot.on_wheel) wheel_remove(id.slot);
@@ -329,7 +347,8 @@ void ReactorImpl::wheel_insert(std::uint32_t index) {
     Slot& slot = slots_[index];
     // Later than one turn of the wheel: wait for the last bucket, then look again.
     const std::int64_t tick = slot.deadline_ns / kWheelTickNs + 1;
-    slot.wheel_tick = std::clamp(tick, wheel_now_ + 1, wheel_now_ + std::int64_t{kWheelBuckets} - 1);
+    slot.wheel_tick =
+        std::clamp(tick, wheel_now_ + 1, wheel_now_ + std::int64_t{kWheelBuckets} - 1);
     std::uint32_t& head = wheel_[static_cast<std::size_t>(slot.wheel_tick) % kWheelBuckets];
     slot.bucket_next = head;
     slot.bucket_previous = kNone;
@@ -388,7 +407,8 @@ std::int64_t ReactorImpl::sleep_limit_us(std::int64_t timeout_us) const {
         const std::int64_t tick = wheel_now_ + ahead;
         const std::int64_t due_us = (tick * kWheelTickNs - now_ns_) / 1000 + 1;
         if (due_us >= timeout_us) return timeout_us;
-        if (wheel_[static_cast<std::size_t>(tick) % kWheelBuckets] != kNone) return std::max<std::int64_t>(due_us, 0);
+        if (wheel_[static_cast<std::size_t>(tick) % kWheelBuckets] != kNone)
+            return std::max<std::int64_t>(due_us, 0);
     }
     return timeout_us;
 }

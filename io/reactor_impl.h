@@ -1,11 +1,16 @@
-// What: the reactor as the servers of this folder see it: streams with their operations, deadlines, and
-//       a list of streams with answers to send at the end of the cycle.
+// What: the reactor as the servers of this folder see it: streams with their operations, deadlines,
+//       and a list of streams with answers to send at the end of the cycle.
 // Threads: the reactor's, but wake().
 // Lifetime: a handler stays valid from open() until its on_closed().
-// Limits: one receive and one send under way per stream; deadlines are kept on a wheel of kWheelTickNs
-//       and fire at most one tick late.
+// Limits: one receive and one send under way per stream; deadlines are kept on a wheel of
+//       kWheelTickNs and fire at most one tick late.
 // Failure: on_receive_end and on_send_failed carry the errno.
 #pragma once
+
+#include "core/clock.h"
+#include "io/backend.h"
+#include "io/reactor.h"
+#include "io/sized_pools.h"
 
 #include <atomic>
 #include <cstddef>
@@ -13,11 +18,6 @@
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "core/clock.h"
-#include "io/backend.h"
-#include "io/reactor.h"
-#include "io/sized_pools.h"
 
 namespace millrace::io {
 
@@ -33,7 +33,8 @@ public:
     virtual void on_bytes(char* data, std::size_t bytes) = 0;  // receive(): valid during the call
     virtual void on_filled(std::size_t bytes) = 0;             // receive_into(): bytes are in place
     virtual void on_receive_end(int error) = 0;                // 0: the peer has closed its side
-    virtual void on_receive_idle() = 0;  // no receive is under way any more: start the next if wanted
+    virtual void
+    on_receive_idle() = 0;  // no receive is under way any more: start the next if wanted
     virtual void on_sent(std::size_t bytes) = 0;
     virtual void on_send_failed(int error) = 0;
     virtual void on_deadline() = 0;
@@ -49,7 +50,8 @@ public:
 
 class ReactorImpl {
 public:
-    ReactorImpl(std::unique_ptr<Backend> backend, const ReactorOptions& options, const core::Clock& clock);
+    ReactorImpl(std::unique_ptr<Backend> backend, const ReactorOptions& options,
+                const core::Clock& clock);
     ~ReactorImpl();
 
     std::size_t poll(std::int64_t timeout_us);

@@ -1,8 +1,8 @@
 #include "io/router.h"
 
-#include <utility>
-
 #include "core/assert.h"
+
+#include <utility>
 
 namespace millrace::io {
 
@@ -48,12 +48,14 @@ struct Router::Node {
     }
     std::uint32_t route_of(Method method) const {
         const std::uint32_t route = routes[index_of(method)];
-        return route == kNoRoute && method == Method::kHead ? routes[index_of(Method::kGet)] : route;
+        return route == kNoRoute && method == Method::kHead ? routes[index_of(Method::kGet)]
+                                                            : route;
     }
     std::string allow() const {
         std::string text;
         for (std::size_t i = 0; i < kMethodCount; ++i) {
-            if (route_of(static_cast<Method>(i)) == kNoRoute || i == index_of(Method::kOptions)) continue;
+            if (route_of(static_cast<Method>(i)) == kNoRoute || i == index_of(Method::kOptions))
+                continue;
             text += method_text(static_cast<Method>(i));
             text += ", ";
         }
@@ -68,9 +70,10 @@ struct Router::Node {
         return *children.back().second;
     }
 
-    // Static before parameter before wildcard, with a way back: a path is looked for in every branch that
-    // could hold it. Depth is bounded by the longest pattern.
-    const Node* find(std::string_view path, Method method, RouteMatch& out, const Node*& other_method) const {  // NOLINT(misc-no-recursion)
+    // Static before parameter before wildcard, with a way back: a path is looked for in every
+    // branch that could hold it. Depth is bounded by the longest pattern.
+    const Node* find(std::string_view path, Method method, RouteMatch& out,
+                     const Node*& other_method) const {  // NOLINT(misc-no-recursion)
         if (path.empty()) {
             if (!ends()) return nullptr;
             if (route_of(method) != kNoRoute) return this;
@@ -92,10 +95,13 @@ struct Router::Node {
             if (const Node* found = parameter->find(rest, method, out, other_method)) return found;
             --out.param_count;
         }
-        return wildcard && out.param_count < kRouteParamsMax ? find_wild(path, method, out, other_method) : nullptr;
+        return wildcard && out.param_count < kRouteParamsMax
+                   ? find_wild(path, method, out, other_method)
+                   : nullptr;
     }
 
-    const Node* find_wild(std::string_view path, Method method, RouteMatch& out, const Node*& other_method) const {
+    const Node* find_wild(std::string_view path, Method method, RouteMatch& out,
+                          const Node*& other_method) const {
         std::string& value = out.param_values[out.param_count];
         std::string decoded;
         value.clear();
@@ -167,7 +173,8 @@ RouteOutcome Router::match(Method method, std::string_view path, RouteMatch& out
         std::size_t by = index_of(method);
         if (found->routes[by] == kNoRoute) by = index_of(Method::kGet);
         out.route = found->routes[by];
-        for (std::size_t i = 0; i < found->name_counts[by]; ++i) out.param_names[i] = found->names[by][i];
+        for (std::size_t i = 0; i < found->name_counts[by]; ++i)
+            out.param_names[i] = found->names[by][i];
         return out.outcome = RouteOutcome::kFound;
     }
     out.param_count = 0;

@@ -1,12 +1,14 @@
-// What: method and path to a number, with parameters: `/v2/events/{eventId}`, `/console/*`. A static
-//       segment wins over a parameter, a parameter over a wildcard (which takes one or more segments).
-//       Percent-decoding happens once, after the path was cut at its slashes.
+// What: method and path to a number, with parameters: `/v2/events/{eventId}`, `/console/*`. A
+//       static segment wins over a parameter, a parameter over a wildcard (which takes one or more
+//       segments). Percent-decoding happens once, after the path was cut at its slashes.
 // Threads: add() at start; match() from any thread after that.
 // Lifetime: RouteMatch's views point into the path or into its own decoded text.
-// Limits: kRouteParamsMax parameters; %00, %2f and broken escapes match nothing (kBadPath), nor do "." and
-//       ".." segments.
+// Limits: kRouteParamsMax parameters; %00, %2f and broken escapes match nothing (kBadPath), nor do
+//       "." and ".." segments.
 // Failure: add() of two routes that can not be told apart aborts: it is a mistake in our own table.
 #pragma once
+
+#include "io/http_types.h"
 
 #include <array>
 #include <cstddef>
@@ -15,8 +17,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "io/http_types.h"
 
 namespace millrace::io {
 

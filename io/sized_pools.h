@@ -1,16 +1,17 @@
 // What: buffer pools by size class, so that a small request does not take a large buffer.
 // Threads: any (core::BufferPool).
 // Lifetime: outlives every buffer handed out, also those that went to other threads.
-// Limits: what is kept free, see kClasses: at most 41 MiB; larger buffers than the last class are not
+// Limits: what is kept free, see kClasses: at most 41 MiB; larger buffers than the last class are
+//       not
 //         kept.
 // Failure: none.
 #pragma once
 
+#include "core/buffer.h"
+
 #include <array>
 #include <cstddef>
 #include <memory>
-
-#include "core/buffer.h"
 
 namespace millrace::io {
 

@@ -1,5 +1,8 @@
 #include "io/socket.h"
 
+#include <cerrno>
+#include <cstring>
+
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -7,9 +10,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 
 namespace millrace::io {
 
@@ -42,16 +42,20 @@ SockAddr to_sockaddr(const Address& address) {
         un.sun_family = AF_UNIX;
         std::memcpy(un.sun_path, address.path.data(), address.path.size());
         std::memcpy(&out.storage, &un, sizeof un);
-        out.bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.path.size() + 1);
+        out.bytes =
+            static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.path.size() + 1);
     }
     return out;
 }
 
 core::Result<Listener> listen_failed(const Address& address, int error) {
     std::string text = "io: listen " + address.to_string() + " failed: " + errno_name(error);
-    if (error == EADDRINUSE) text += "; is another millrace running here? Take another port, or 0 for a free one";
-    if (error == EACCES) text += "; ports below 1024 and foreign folders need a privilege (CAP_NET_BIND_SERVICE)";
-    if (error == EADDRNOTAVAIL) text += "; no interface of this machine has that address (see: ip addr)";
+    if (error == EADDRINUSE)
+        text += "; is another millrace running here? Take another port, or 0 for a free one";
+    if (error == EACCES)
+        text += "; ports below 1024 and foreign folders need a privilege (CAP_NET_BIND_SERVICE)";
+    if (error == EADDRNOTAVAIL)
+        text += "; no interface of this machine has that address (see: ip addr)";
     if (error == ENOENT) text += "; the folder of the Unix socket does not exist";
     return core::fail(core::ErrorCode::kUnavailable, std::move(text));
 }
@@ -63,7 +67,8 @@ int open_socket(const Address& address) {
     return ::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
-// A socket without SO_REUSEPORT can not bind beside one that listens, whatever options that one has.
+// A socket without SO_REUSEPORT can not bind beside one that listens, whatever options that one
+// has.
 int probe_free(const Address& address) {
     const int probe = open_socket(address);
     if (probe < 0) return errno;

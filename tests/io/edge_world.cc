@@ -1,14 +1,14 @@
 #include "tests/io/edge_world.h"
 
+#include <cerrno>
+#include <cstring>
+
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 
 namespace millrace::io {
 
@@ -24,7 +24,8 @@ int connect_kernel(const Address& to) {
         ::close(socket);
         return -1;
     }
-    const int socket = ::socket(to.family == Address::Family::kIpv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int socket = ::socket(to.family == Address::Family::kIpv6 ? AF_INET6 : AF_INET,
+                                SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_storage where{};
     socklen_t bytes = sizeof(sockaddr_in);
     if (to.family == Address::Family::kIpv6) {
@@ -139,12 +140,14 @@ bool EdgeWorld::ended(int index) {
 
 void EdgeWorld::stop_reading(int index) {
     clients_[static_cast<std::size_t>(index)].reading = false;
-    if (kind == World::kMemory) network.set_window(clients_[static_cast<std::size_t>(index)].socket, 4096);
+    if (kind == World::kMemory)
+        network.set_window(clients_[static_cast<std::size_t>(index)].socket, 4096);
 }
 
 void EdgeWorld::start_reading(int index) {
     clients_[static_cast<std::size_t>(index)].reading = true;
-    if (kind == World::kMemory) network.set_window(clients_[static_cast<std::size_t>(index)].socket, ~std::size_t{0});
+    if (kind == World::kMemory)
+        network.set_window(clients_[static_cast<std::size_t>(index)].socket, ~std::size_t{0});
 }
 
 void EdgeWorld::pull(Client& client) {
@@ -155,7 +158,8 @@ void EdgeWorld::pull(Client& client) {
         return;
     }
     while (!client.unsent.empty()) {
-        const ssize_t sent = ::send(client.socket, client.unsent.data(), client.unsent.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        const ssize_t sent = ::send(client.socket, client.unsent.data(), client.unsent.size(),
+                                    MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent <= 0) {
             if (errno != EAGAIN) client.unsent.clear();  // nobody will read it any more
             break;

@@ -1,6 +1,11 @@
-// A reactor with clients for tests: the same test body runs on memory, epoll and io_uring. Time is a
-// ManualClock; on the kernel's backends a pump gives the loopback a bounded chance to carry the bytes.
+// A reactor with clients for tests: the same test body runs on memory, epoll and io_uring. Time is
+// a ManualClock; on the kernel's backends a pump gives the loopback a bounded chance to carry the
+// bytes.
 #pragma once
+
+#include "core/clock.h"
+#include "io/memory_network.h"
+#include "io/reactor.h"
 
 #include <gtest/gtest.h>
 
@@ -8,10 +13,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-
-#include "core/clock.h"
-#include "io/memory_network.h"
-#include "io/reactor.h"
 
 namespace millrace::io {
 
@@ -39,7 +40,7 @@ public:
     void finish(int client);
     void reset(int client);
     bool ended(int client);
-    void stop_reading(int client);   // from now on what arrives is left in the socket
+    void stop_reading(int client);  // from now on what arrives is left in the socket
     void start_reading(int client);
 
     const World kind;

@@ -1,12 +1,13 @@
-// Goal: the grammar, the limits and the smuggling classes of HTTP/1.1, as text cases: bytes in, requests
-// seen by the handler and statuses out. Method: each case of tests/data/http runs whole on every backend,
-// and in memory also cut in two at every byte and byte by byte; all must come to the same.
+// Goal: the grammar, the limits and the smuggling classes of HTTP/1.1, as text cases: bytes in,
+// requests seen by the handler and statuses out. Method: each case of tests/data/http runs whole on
+// every backend, and in memory also cut in two at every byte and byte by byte; all must come to the
+// same.
+#include "io/http_server.h"
+#include "tests/io/edge_world.h"
+
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-
-#include "io/http_server.h"
-#include "tests/io/edge_world.h"
 
 namespace millrace::io {
 namespace {
@@ -14,7 +15,8 @@ namespace {
 struct Case {
     std::string name, file, input;
     HttpLimits limits;
-    std::vector<std::string> outcome;  // "request …" and "status …" in order, then "closed" or "open"
+    std::vector<std::string>
+        outcome;  // "request ..." and "status ..." in order, then "closed" or "open"
 };
 
 // \r \n \t \0 \\ \xHH
@@ -27,22 +29,33 @@ std::string unescape(std::string_view text) {
         }
         const char kind = text[++i];
         if (kind == 'x') {
-            out.push_back(static_cast<char>(std::stoi(std::string(text.substr(i + 1, 2)), nullptr, 16)));
+            out.push_back(
+                static_cast<char>(std::stoi(std::string(text.substr(i + 1, 2)), nullptr, 16)));
             i += 2;
         } else {
-            out.push_back(kind == 'r' ? '\r' : kind == 'n' ? '\n' : kind == 't' ? '\t' : kind == '0' ? '\0' : kind);
+            out.push_back(kind == 'r'   ? '\r'
+                          : kind == 'n' ? '\n'
+                          : kind == 't' ? '\t'
+                          : kind == '0' ? '\0'
+                                        : kind);
         }
     }
     return out;
 }
 
 void set_limit(HttpLimits& limits, const std::string& name, std::size_t value) {
-    if (name == "request_line_bytes_max") limits.request_line_bytes_max = value;
-    else if (name == "header_bytes_max") limits.header_bytes_max = value;
-    else if (name == "header_count_max") limits.header_count_max = value;
-    else if (name == "body_bytes_max") limits.body_bytes_max = value;
-    else if (name == "chunk_overhead_bytes_max") limits.chunk_overhead_bytes_max = value;
-    else ADD_FAILURE() << "unknown limit " << name;
+    if (name == "request_line_bytes_max")
+        limits.request_line_bytes_max = value;
+    else if (name == "header_bytes_max")
+        limits.header_bytes_max = value;
+    else if (name == "header_count_max")
+        limits.header_count_max = value;
+    else if (name == "body_bytes_max")
+        limits.body_bytes_max = value;
+    else if (name == "chunk_overhead_bytes_max")
+        limits.chunk_overhead_bytes_max = value;
+    else
+        ADD_FAILURE() << "unknown limit " << name;
 }
 
 void read_line(const std::string& line, Case& one) {
@@ -66,7 +79,8 @@ void read_line(const std::string& line, Case& one) {
 
 std::vector<Case> read_cases() {
     std::vector<Case> cases;
-    for (const auto& entry : std::filesystem::directory_iterator(MILLRACE_SOURCE_DIR "/tests/data/http")) {
+    for (const auto& entry :
+         std::filesystem::directory_iterator(MILLRACE_SOURCE_DIR "/tests/data/http")) {
         if (entry.path().extension() != ".case") continue;
         std::ifstream file(entry.path());
         std::string line;
@@ -87,7 +101,8 @@ public:
     HttpServer* server = nullptr;
     std::vector<std::string> seen;
     void on_request(Request& request) override {
-        std::string line = "request " + std::string(method_text(request.method)) + " " + std::string(request.path);
+        std::string line =
+            "request " + std::string(method_text(request.method)) + " " + std::string(request.path);
         if (!request.query.empty()) line += "?" + std::string(request.query);
         if (!request.body_view().empty()) line += " " + std::string(request.body_view());
         seen.push_back(line);
@@ -96,7 +111,8 @@ public:
 };
 
 // The statuses of a stream of answers; their bodies are skipped by Content-Length.
-std::vector<std::string> statuses_of(std::string_view text, const std::vector<std::string>& requests) {
+std::vector<std::string> statuses_of(std::string_view text,
+                                     const std::vector<std::string>& requests) {
     std::vector<std::string> out;
     std::size_t answer = 0;
     while (text.substr(0, 9) == "HTTP/1.1 ") {
@@ -104,9 +120,11 @@ std::vector<std::string> statuses_of(std::string_view text, const std::vector<st
         const std::size_t end = text.find("\r\n\r\n");
         const std::string_view head = text.substr(0, end);
         const std::size_t at = head.find("Content-Length: ");
-        std::size_t body = at == std::string_view::npos ? 0 : std::stoul(std::string(head.substr(at + 16, 12)));
+        std::size_t body =
+            at == std::string_view::npos ? 0 : std::stoul(std::string(head.substr(at + 16, 12)));
         if (status != "100") {
-            if (answer < requests.size() && requests[answer].rfind("request HEAD", 0) == 0) body = 0;
+            if (answer < requests.size() && requests[answer].rfind("request HEAD", 0) == 0)
+                body = 0;
             ++answer;
         }
         text.remove_prefix(end + 4 + body);
@@ -140,12 +158,14 @@ std::vector<std::string> run(const Case& one, World kind, Cut cut, std::size_t p
     }
     world.settle();
     std::vector<std::string> outcome = recorder.seen;
-    for (std::string& status : statuses_of(world.received(client), recorder.seen)) outcome.push_back(std::move(status));
+    for (std::string& status : statuses_of(world.received(client), recorder.seen))
+        outcome.push_back(std::move(status));
     outcome.push_back(world.ended(client) ? "closed" : "open");
     return outcome;
 }
 
-// In the file requests and statuses are mixed as it reads best; the comparison takes the requests first.
+// In the file requests and statuses are mixed as it reads best; the comparison takes the requests
+// first.
 std::vector<std::string> expected(const Case& one) {
     std::vector<std::string> out;
     for (const char* kind : {"request", "status", "closed", "open"}) {
@@ -161,24 +181,28 @@ TEST(HttpCases, ComeToTheSameWhole) {
     EXPECT_GT(cases.size(), 100u);
     for (const Case& one : cases) {
         for (const World kind : {World::kMemory, World::kEpoll, World::kIoUring}) {
-            EXPECT_EQ(run(one, kind, Cut::kWhole, 0), expected(one)) << one.file << ": " << one.name << " on " << static_cast<int>(kind);
+            EXPECT_EQ(run(one, kind, Cut::kWhole, 0), expected(one))
+                << one.file << ": " << one.name << " on " << static_cast<int>(kind);
         }
     }
 }
 
 TEST(HttpCases, ComeToTheSameCutAtEveryByte) {
     for (const Case& one : read_cases()) {
-        // Long inputs are cut around the places where limits bite, at their ends and here and there.
+        // Long inputs are cut around the places where limits bite, at their ends and here and
+        // there.
         const std::size_t step = one.input.size() > 2000 ? one.input.size() / 40 + 1 : 1;
         for (std::size_t place = 1; place < one.input.size(); place += step) {
-            ASSERT_EQ(run(one, World::kMemory, Cut::kInTwo, place), expected(one)) << one.file << ": " << one.name << " cut at " << place;
+            ASSERT_EQ(run(one, World::kMemory, Cut::kInTwo, place), expected(one))
+                << one.file << ": " << one.name << " cut at " << place;
         }
     }
 }
 
 TEST(HttpCases, ComeToTheSameByteByByte) {
     for (const Case& one : read_cases()) {
-        EXPECT_EQ(run(one, World::kMemory, Cut::kEveryByte, 0), expected(one)) << one.file << ": " << one.name;
+        EXPECT_EQ(run(one, World::kMemory, Cut::kEveryByte, 0), expected(one))
+            << one.file << ": " << one.name;
     }
 }
 

@@ -1,5 +1,6 @@
-// Goal: what the server promises beyond the grammar: order of answers, deadlines, bounded memory, streams,
-// clients that vanish, drain. Method: one body per promise, run on memory, epoll and io_uring.
+// Goal: what the server promises beyond the grammar: order of answers, deadlines, bounded memory,
+// streams, clients that vanish, drain. Method: one body per promise, run on memory, epoll and
+// io_uring.
 #include "io/http_server.h"
 
 #include "tests/io/edge_world.h"
@@ -30,18 +31,23 @@ public:
     void on_stream_close(StreamToken) override { ++closes; }
 };
 
-std::string get(std::string_view path) { return "GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\n\r\n"; }
+std::string get(std::string_view path) {
+    return "GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\n\r\n";
+}
 std::string post(std::size_t bytes) {
     return "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n";
 }
 std::string pattern(std::size_t bytes) {
     std::string text(bytes, ' ');
-    for (std::size_t i = 0; i < bytes; ++i) text[i] = static_cast<char>('a' + (i * 7 + i / 251) % 26);
+    for (std::size_t i = 0; i < bytes; ++i)
+        text[i] = static_cast<char>('a' + (i * 7 + i / 251) % 26);
     return text;
 }
 std::size_t count(std::string_view text, std::string_view what) {
     std::size_t n = 0;
-    for (std::size_t at = text.find(what); at != std::string_view::npos; at = text.find(what, at + what.size())) ++n;
+    for (std::size_t at = text.find(what); at != std::string_view::npos;
+         at = text.find(what, at + what.size()))
+        ++n;
     return n;
 }
 
@@ -58,7 +64,9 @@ protected:
     bool requests(std::size_t n) {
         return pump([&] { return handler.tokens.size() >= n; });
     }
-    bool answer(std::size_t index, std::string_view body) { return server->respond(handler.tokens[index], ResponseHead{}, body); }
+    bool answer(std::size_t index, std::string_view body) {
+        return server->respond(handler.tokens[index], ResponseHead{}, body);
+    }
 
     EdgeWorld world{GetParam()};
     Holder handler;
@@ -89,7 +97,8 @@ TEST_P(HttpServerTest, SendsContinueOnlyWhileTheBodyIsMissing) {
     serve();
     handler.answer_at_once = true;
     const int client = world.connect(address);
-    const std::string head = "POST /p HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
+    const std::string head =
+        "POST /p HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
     world.write(client, head);
     ASSERT_TRUE(pump([&] { return world.received(client) == "HTTP/1.1 100 Continue\r\n\r\n"; }));
     world.write(client, "abc" + head + "abc");
@@ -101,7 +110,10 @@ TEST_P(HttpServerTest, SendsContinueOnlyWhileTheBodyIsMissing) {
 TEST_P(HttpServerTest, SaysContinueAfterTheAnswersBefore) {
     serve();
     const int client = world.connect(address);
-    world.write(client, get("/0") + "POST /1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    world.write(
+        client,
+        get("/0") +
+            "POST /1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
     ASSERT_TRUE(requests(1));
     world.settle();
     EXPECT_EQ(world.received(client), "");
@@ -130,7 +142,8 @@ TEST_P(HttpServerTest, TakesLargeChunkedBodiesWhole) {
     const int client = world.connect(address);
     const std::string body = pattern(300'000);
     std::string text = "POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-    for (std::size_t at = 0; at < body.size(); at += 10'000) text += "2710\r\n" + body.substr(at, 10'000) + "\r\n";
+    for (std::size_t at = 0; at < body.size(); at += 10'000)
+        text += "2710\r\n" + body.substr(at, 10'000) + "\r\n";
     world.write(client, text + "0\r\n\r\n");
     ASSERT_TRUE(requests(1));
     EXPECT_EQ(handler.bodies[0].view(), body);
@@ -463,13 +476,17 @@ TEST_P(HttpServerTest, RefusesConnectionsAboveTheCaps) {
 TEST_P(HttpServerTest, LetsTheHandlerJudgeTheHeadBeforeTheBody) {
     serve();
     handler.head = [](const Request& request, HeadDecision& decision) {
-        if (request.path == "/private") decision.reject = core::Error(core::ErrorCode::kUnauthorized, "no key");
+        if (request.path == "/private")
+            decision.reject = core::Error(core::ErrorCode::kUnauthorized, "no key");
         if (request.path == "/small") decision.body_bytes_max = 10;
-        if (request.path == "/slow") decision.reject = core::Error(core::ErrorCode::kRateLimited, "later").retry_after(7);
+        if (request.path == "/slow")
+            decision.reject = core::Error(core::ErrorCode::kRateLimited, "later").retry_after(7);
     };
     const auto ask = [&](std::string_view path, std::size_t bytes) {
         const int client = world.connect(address);
-        world.write(client, "POST " + std::string(path) + " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n");
+        world.write(client, "POST " + std::string(path) +
+                                " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(bytes) +
+                                "\r\n\r\n");
         EXPECT_TRUE(pump([&] { return world.ended(client); }));
         return world.received(client);
     };
@@ -529,7 +546,9 @@ TEST_P(HttpServerTest, ShutsDownWithClientsInEveryState) {
     EXPECT_EQ(world.reactor->open_streams(), 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Worlds, HttpServerTest, testing::Values(World::kMemory, World::kEpoll, World::kIoUring), world_name);
+INSTANTIATE_TEST_SUITE_P(Worlds, HttpServerTest,
+                         testing::Values(World::kMemory, World::kEpoll, World::kIoUring),
+                         world_name);
 
 }  // namespace
 }  // namespace millrace::io

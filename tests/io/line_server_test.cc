@@ -1,6 +1,6 @@
-// Goal: exact line counting, acks and rejects, bounded windows, over-long lines, hello, and the end of
-// connections. Method: one body per promise on memory, epoll and io_uring; streams of random lines cut at
-// random places against a plain splitter.
+// Goal: exact line counting, acks and rejects, bounded windows, over-long lines, hello, and the end
+// of connections. Method: one body per promise on memory, epoll and io_uring; streams of random
+// lines cut at random places against a plain splitter.
 #include "io/line_server.h"
 
 #include "core/random.h"
@@ -17,9 +17,12 @@ public:
     std::vector<LineBatch> batches;
     std::size_t closes = 0;
 
-    core::Status on_hello(LineToken, const LineHello& hello, const Peer&, std::uint64_t& context) override {
-        hellos.push_back((hello.sent ? "sent:" : "none:") + std::string(hello.api_key) + (hello.acks == AckMode::kNone ? ":none" : ":batch"));
-        if (hello.api_key == "bad") return core::fail(core::ErrorCode::kUnauthorized, "the key is not known");
+    core::Status on_hello(LineToken, const LineHello& hello, const Peer&,
+                          std::uint64_t& context) override {
+        hellos.push_back((hello.sent ? "sent:" : "none:") + std::string(hello.api_key) +
+                         (hello.acks == AckMode::kNone ? ":none" : ":batch"));
+        if (hello.api_key == "bad")
+            return core::fail(core::ErrorCode::kUnauthorized, "the key is not known");
         context = 77;
         return {};
     }
@@ -36,7 +39,9 @@ public:
         for (const LineBatch& batch : batches) all += batch.lines.view();
         return all;
     }
-    std::uint64_t lines() const { return batches.empty() ? 0 : batches.back().first_line + batches.back().line_count - 1; }
+    std::uint64_t lines() const {
+        return batches.empty() ? 0 : batches.back().first_line + batches.back().line_count - 1;
+    }
 };
 
 class LineServerTest : public testing::TestWithParam<World> {
@@ -66,7 +71,8 @@ TEST_P(LineServerTest, HandsOverCompleteLinesAndAcksThem) {
     ASSERT_TRUE(lines(2));
     EXPECT_EQ(handler.text(), "{\"a\":1}\n{\"b\":2}\n");
     EXPECT_EQ(handler.hellos, std::vector<std::string>{"none::batch"});
-    ASSERT_TRUE(pump([&] { return world.received(client) == "{\"ack\":2,\"durability\":\"fsync\"}\n"; }));
+    ASSERT_TRUE(
+        pump([&] { return world.received(client) == "{\"ack\":2,\"durability\":\"fsync\"}\n"; }));
     world.write(client, ":3}\n\n");
     ASSERT_TRUE(lines(4));
     EXPECT_EQ(handler.batches.back().first_line, 3u);
@@ -86,10 +92,12 @@ TEST_P(LineServerTest, ReadsAHelloAndDoesNotCountIt) {
     EXPECT_EQ(handler.text(), "{\"a\":1}\n");
     world.settle();
     EXPECT_EQ(world.received(client), "");
-    server->reject(handler.batches[0].connection, 1, core::Error(core::ErrorCode::kValidation, "bad \"x\""));
+    server->reject(handler.batches[0].connection, 1,
+                   core::Error(core::ErrorCode::kValidation, "bad \"x\""));
     ASSERT_TRUE(pump([&] { return !world.received(client).empty(); }));
     EXPECT_EQ(world.received(client),
-              "{\"reject\":{\"line\":1,\"error\":{\"message\":\"bad \\\"x\\\"\",\"code\":\"VALIDATION_ERROR\",\"statusCode\":400,\"details\":{}}}}\n");
+              "{\"reject\":{\"line\":1,\"error\":{\"message\":\"bad "
+              "\\\"x\\\"\",\"code\":\"VALIDATION_ERROR\",\"statusCode\":400,\"details\":{}}}}\n");
 }
 
 TEST_P(LineServerTest, TakesHelloAndEventsInOnePiece) {
@@ -106,8 +114,9 @@ TEST_P(LineServerTest, TakesHelloAndEventsInOnePiece) {
 TEST_P(LineServerTest, RefusesABadHelloWithALineAndTheEnd) {
     serve();
     for (const std::string_view hello :
-         {"{\"hello\":{\"apiKey\":\"bad\"}}\n", "{\"hello\":{\"acks\":\"all\"}}\n", "{\"hello\":1}\n", "{\"hello\":{\"x\":\"y\"}}\n",
-          "{\"hello\":{},\"more\":1}\n", "{\"hello\":{\n", "{\"hello\":{\"apiKey\":7}}\n"}) {
+         {"{\"hello\":{\"apiKey\":\"bad\"}}\n", "{\"hello\":{\"acks\":\"all\"}}\n",
+          "{\"hello\":1}\n", "{\"hello\":{\"x\":\"y\"}}\n", "{\"hello\":{},\"more\":1}\n",
+          "{\"hello\":{\n", "{\"hello\":{\"apiKey\":7}}\n"}) {
         const int client = world.connect(address);
         world.write(client, std::string(hello) + "{\"a\":1}\n");
         ASSERT_TRUE(pump([&] { return world.ended(client); })) << hello;
@@ -126,10 +135,12 @@ TEST_P(LineServerTest, RejectsAndSkipsLinesThatAreTooLong) {
     serve(limits);
     const int client = world.connect(address);
     const std::string at_limit(100, 'a'), above(101, 'b'), far_above(20'000, 'c');
-    world.write(client, "1\n" + at_limit + "\n" + above + "\n4\n" + far_above + "\n" + far_above + "\n7\n" + above);
+    world.write(client, "1\n" + at_limit + "\n" + above + "\n4\n" + far_above + "\n" + far_above +
+                            "\n7\n" + above);
     ASSERT_TRUE(lines(7));
     EXPECT_EQ(handler.text(), "1\n" + at_limit + "\n4\n7\n");
-    ASSERT_TRUE(pump([&] { return world.received(client).find("{\"ack\":8") != std::string::npos; }));
+    ASSERT_TRUE(
+        pump([&] { return world.received(client).find("{\"ack\":8") != std::string::npos; }));
     for (const char* line : {"\"line\":3,", "\"line\":5,", "\"line\":6,", "\"line\":8,"}) {
         EXPECT_NE(world.received(client).find(line), std::string::npos) << line;
     }
@@ -146,12 +157,17 @@ TEST_P(LineServerTest, AcksNothingBehindALineThatIsNotDone) {
     handler.ack_at_once = false;
     const int client = world.connect(address);
     world.write(client, "1\n2\n" + std::string(50, 'x') + "\n");
-    ASSERT_TRUE(pump([&] { return world.received(client).find("\"line\":3,") != std::string::npos; }));
+    ASSERT_TRUE(
+        pump([&] { return world.received(client).find("\"line\":3,") != std::string::npos; }));
     EXPECT_EQ(world.received(client).find("\"ack\""), std::string::npos);
     server->ack(handler.batches[0].connection, 1, "fsync");
-    ASSERT_TRUE(pump([&] { return world.received(client).ends_with("{\"ack\":1,\"durability\":\"fsync\"}\n"); }));
+    ASSERT_TRUE(pump([&] {
+        return world.received(client).ends_with("{\"ack\":1,\"durability\":\"fsync\"}\n");
+    }));
     server->ack(handler.batches[0].connection, 2, "fsync");
-    ASSERT_TRUE(pump([&] { return world.received(client).ends_with("{\"ack\":3,\"durability\":\"fsync\"}\n"); }));
+    ASSERT_TRUE(pump([&] {
+        return world.received(client).ends_with("{\"ack\":3,\"durability\":\"fsync\"}\n");
+    }));
 }
 
 TEST_P(LineServerTest, StopsReadingWhenTheWindowIsFull) {
@@ -269,7 +285,10 @@ TEST_P(LineServerTest, SplitsLikeAPlainSplitterWhereverTheStreamIsCut) {
             at += part;
             world.reactor->poll(0);
         }
-        ASSERT_TRUE(pump([&] { return world.received(client).find("{\"ack\":" + std::to_string(count) + ",") != std::string::npos; }));
+        ASSERT_TRUE(pump([&] {
+            return world.received(client).find("{\"ack\":" + std::to_string(count) + ",") !=
+                   std::string::npos;
+        }));
         EXPECT_EQ(handler.text(), wanted);
         std::uint64_t next = 1;
         for (const LineBatch& batch : handler.batches) {
@@ -280,7 +299,9 @@ TEST_P(LineServerTest, SplitsLikeAPlainSplitterWhereverTheStreamIsCut) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Worlds, LineServerTest, testing::Values(World::kMemory, World::kEpoll, World::kIoUring), world_name);
+INSTANTIATE_TEST_SUITE_P(Worlds, LineServerTest,
+                         testing::Values(World::kMemory, World::kEpoll, World::kIoUring),
+                         world_name);
 
 }  // namespace
 }  // namespace millrace::io

@@ -1,22 +1,23 @@
-// Goal: what holds below the protocols: addresses, listening, waking, backends. Method: the kernel's own
-// sockets, with threads where a wake-up needs one.
+// Goal: what holds below the protocols: addresses, listening, waking, backends. Method: the
+// kernel's own sockets, with threads where a wake-up needs one.
 #include "io/reactor.h"
 
+#include "core/clock.h"
+#include "io/error_body.h"
+#include "io/http_server.h"
+#include "io/sized_pools.h"
+
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <thread>
 
-#include "core/clock.h"
-#include "io/error_body.h"
-#include "io/http_server.h"
-#include "io/sized_pools.h"
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 namespace millrace::io {
 namespace {
@@ -41,13 +42,18 @@ protected:
 
 TEST_P(ReactorTest, NamesTheBusyPortAndTheLikelyReason) {
     const auto reactor = make();
-    HttpServer first(*reactor, handler, {}), second(*reactor, handler, {}), third(*reactor, handler, {});
+    HttpServer first(*reactor, handler, {}), second(*reactor, handler, {}),
+        third(*reactor, handler, {});
     const auto bound = first.listen(*Address::parse("127.0.0.1:0"), ListenRole::kFirst);
     ASSERT_TRUE(bound);
     EXPECT_NE(bound->port, 0);
     const auto busy = second.listen(*bound, ListenRole::kFirst);
     ASSERT_FALSE(busy);
-    EXPECT_EQ(busy.error().message.rfind("io: listen " + bound->to_string() + " failed: address in use (EADDRINUSE); is another millrace running here?", 0), 0u)
+    EXPECT_EQ(busy.error().message.rfind(
+                  "io: listen " + bound->to_string() +
+                      " failed: address in use (EADDRINUSE); is another millrace running here?",
+                  0),
+              0u)
         << busy.error().message;
     EXPECT_TRUE(third.listen(*bound, ListenRole::kJoin));
 }
@@ -94,7 +100,8 @@ TEST_P(ReactorTest, WakesFromAnotherThread) {
     for (int i = 0; i < 200; ++i) {
         std::thread waker([&] { reactor->wake(); });
         const auto begin = clock.monotonic_ns();
-        // Ends by the wake-up, whether it came before or in the sleep; ten seconds would be the failure.
+        // Ends by the wake-up, whether it came before or in the sleep; ten seconds would be the
+        // failure.
         reactor->poll(10'000'000);
         EXPECT_LT(clock.monotonic_ns() - begin, 5'000'000'000);
         waker.join();
@@ -124,11 +131,15 @@ TEST_P(ReactorTest, IsBuiltOnOneThreadAndPolledOnAnother) {
     shard.join();
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, ReactorTest, testing::Values(BackendChoice::kEpoll, BackendChoice::kIoUring),
-                         [](const auto& one) { return one.param == BackendChoice::kEpoll ? "epoll" : "io_uring"; });
+INSTANTIATE_TEST_SUITE_P(Backends, ReactorTest,
+                         testing::Values(BackendChoice::kEpoll, BackendChoice::kIoUring),
+                         [](const auto& one) {
+                             return one.param == BackendChoice::kEpoll ? "epoll" : "io_uring";
+                         });
 
 TEST(Address, ReadsEveryFormAndWritesItBack) {
-    for (const char* text : {"127.0.0.1:7070", "[::1]:7070", "0.0.0.0:0", "[2001:db8::1]:80", "unix:/run/millrace.sock"}) {
+    for (const char* text : {"127.0.0.1:7070", "[::1]:7070", "0.0.0.0:0", "[2001:db8::1]:80",
+                             "unix:/run/millrace.sock"}) {
         const auto address = Address::parse(text);
         ASSERT_TRUE(address) << text;
         EXPECT_EQ(address->to_string(), text);
@@ -136,7 +147,9 @@ TEST(Address, ReadsEveryFormAndWritesItBack) {
     EXPECT_EQ(Address::parse("localhost:1")->to_string(), "127.0.0.1:1");
     EXPECT_EQ(Address::parse(":1")->to_string(), "0.0.0.0:1");
     EXPECT_EQ(Address::parse("*:1")->to_string(), "0.0.0.0:1");
-    for (const char* text : {"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:1x", "::1:80", "[::1:80", "[::1]", "127.1:80", "host:80", "unix:"}) {
+    for (const char* text :
+         {"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:1x",
+          "::1:80", "[::1:80", "[::1]", "127.1:80", "host:80", "unix:"}) {
         EXPECT_FALSE(Address::parse(text)) << text;
     }
     EXPECT_FALSE(Address::parse("unix:/" + std::string(200, 'x')));
@@ -147,17 +160,24 @@ TEST(Address, ReadsEveryFormAndWritesItBack) {
 }
 
 TEST(ErrorBody, IsTheContractsForm) {
-    EXPECT_EQ(error_body(core::Error(core::ErrorCode::kNotFound, "nothing here")),
-              R"({"success":false,"error":{"message":"nothing here","code":"NOT_FOUND","statusCode":404,"details":{}}})");
-    EXPECT_EQ(error_object(core::Error(core::ErrorCode::kValidation, "x").in("payload.a").at(7).bound(9)),
-              R"({"message":"x","code":"VALIDATION_ERROR","statusCode":400,"details":{"field":"payload.a","position":7,"limit":9}})");
+    EXPECT_EQ(
+        error_body(core::Error(core::ErrorCode::kNotFound, "nothing here")),
+        R"({"success":false,"error":{"message":"nothing here","code":"NOT_FOUND",)"
+        R"("statusCode":404,"details":{}}})");
+    EXPECT_EQ(
+        error_object(core::Error(core::ErrorCode::kValidation, "x").in("payload.a").at(7).bound(9)),
+        R"({"message":"x","code":"VALIDATION_ERROR","statusCode":400,)"
+        R"("details":{"field":"payload.a","position":7,"limit":9}})");
 }
 
 TEST(BodyWriter, EscapesWhateverItIsGiven) {
     SizedPools pools;
     BodyWriter writer(pools);
-    writer.append_json_string(std::string_view("a\"b\\c\n\x01\0\x7f \xc3\xa9 \xff \xed\xa0\x80 \xf0\x9f\x98\x80", 23));
-    EXPECT_EQ(writer.view(), "\"a\\\"b\\\\c\\n\\u0001\\u0000\\u007f \xc3\xa9 \\ufffd \\ufffd\\ufffd\\ufffd \xf0\x9f\x98\x80\"");
+    writer.append_json_string(
+        std::string_view("a\"b\\c\n\x01\0\x7f \xc3\xa9 \xff \xed\xa0\x80 \xf0\x9f\x98\x80", 23));
+    EXPECT_EQ(writer.view(),
+              "\"a\\\"b\\\\c\\n\\u0001\\u0000\\u007f \xc3\xa9 \\ufffd \\ufffd\\ufffd\\ufffd "
+              "\xf0\x9f\x98\x80\"");
 }
 
 TEST(BodyWriter, GrowsWithoutLosingAByte) {
@@ -178,7 +198,8 @@ TEST(PercentDecode, DecodesOnceAndRefusesBrokenEscapes) {
     EXPECT_EQ(out, "a b%41+");
     EXPECT_TRUE(percent_decode("a+b", PlusIsSpace::kYes, out));
     EXPECT_EQ(out, "a b");
-    for (const char* text : {"%", "%4", "%zz", "%00", "a%0"}) EXPECT_FALSE(percent_decode(text, PlusIsSpace::kNo, out)) << text;
+    for (const char* text : {"%", "%4", "%zz", "%00", "a%0"})
+        EXPECT_FALSE(percent_decode(text, PlusIsSpace::kNo, out)) << text;
 }
 
 TEST(Request, LooksUpQueryAndHeaders) {

@@ -1,5 +1,5 @@
-// Goal: the right route, parameters decoded once, 404 and 405 told apart, and nothing that a path could
-// smuggle past a segment. Method: one table of routes, many paths.
+// Goal: the right route, parameters decoded once, 404 and 405 told apart, and nothing that a path
+// could smuggle past a segment. Method: one table of routes, many paths.
 #include "io/router.h"
 
 #include <gtest/gtest.h>
@@ -75,9 +75,9 @@ TEST(Router, RefusesWhatCouldMeanAnotherPath) {
     const Router router = table();
     RouteMatch match;
     for (const std::string_view path :
-         {"/v2/events/a%2fb", "/v2/events/a%2Fb", "/v2/events/%00", "/v2/events/..", "/v2/events/%2e%2e", "/v2/events/.",
-          "/v2/events/%zz", "/v2/events/%4", "/v2/events/%", "/v2/events/a%5cb", "/console/../etc", "/console/a/%2e%2e/b",
-          "/console/%00"}) {
+         {"/v2/events/a%2fb", "/v2/events/a%2Fb", "/v2/events/%00", "/v2/events/..",
+          "/v2/events/%2e%2e", "/v2/events/.", "/v2/events/%zz", "/v2/events/%4", "/v2/events/%",
+          "/v2/events/a%5cb", "/console/../etc", "/console/a/%2e%2e/b", "/console/%00"}) {
         EXPECT_EQ(router.match(Method::kGet, path, match), RouteOutcome::kBadPath) << path;
     }
 }
