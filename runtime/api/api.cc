@@ -31,6 +31,7 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kCreateSubscription, create_subscription},
     {RouteId::kListSubscriptions, list_subscriptions},
     {RouteId::kMatchSubscriptions, match_subscriptions},
+    {RouteId::kPreviewSubscription, preview_subscription},
     {RouteId::kGetSubscription, get_subscription},
     {RouteId::kPatchSubscription, patch_subscription},
     {RouteId::kDeleteSubscription, delete_subscription},

@@ -1,5 +1,6 @@
 // POST /v2/subscriptions/match: which subscriptions want an event.
 #include "core/event_parser.h"
+#include "runtime/api/explain.h"
 #include "runtime/api/handlers.h"
 #include "runtime/json_scan.h"
 
@@ -72,7 +73,9 @@ Answer match_subscriptions(Call& call) {
         const Subscription* subscription = registry->subscription(id);
         if (subscription && (only.empty() || subscription->id == only)) json.value(subscription->id);
     }
-    json.end_array().end_object();
+    json.end_array();
+    if (auto status = append_explanations(json, call, envelope); !status) return core::fail(status.error());
+    json.end_object();
     return json_response(200, std::move(body));
 }
 

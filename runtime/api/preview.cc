@@ -1,0 +1,77 @@
+// POST /v2/subscriptions/preview: what a subscription would have matched among the last events.
+#include "matcher/preview.h"
+
+#include <charconv>
+
+#include "core/event_parser.h"
+#include "matcher/subscription_spec.h"
+#include "runtime/api/handlers.h"
+#include "store/event_search.h"
+
+namespace millrace::runtime::api {
+namespace {
+
+constexpr std::size_t kPreviewEventsDefault = 1000;
+constexpr std::size_t kPreviewEventsMax = 100'000;
+
+core::Result<std::size_t> events_of(const Call& call) {
+    const auto value = call.request.query_value("events");
+    if (!value) return kPreviewEventsDefault;
+    std::size_t count = 0;
+    const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), count);
+    if (error == std::errc() && end == value->data() + value->size() && count >= 1 && count <= kPreviewEventsMax) return count;
+    return core::fail(core::Error(core::ErrorCode::kValidation, "query parameter events is \"" + value->substr(0, 64) +
+                                                                    "\"; expected a whole number from 1 to " +
+                                                                    std::to_string(kPreviewEventsMax))
+                          .in("events")
+                          .bound(static_cast<std::int64_t>(kPreviewEventsMax)));
+}
+
+core::Result<matcher::Preview> make_preview(Call& call) {
+    core::JsonDocument document;
+    if (auto body = document.parse_object(call.request.body_view()); !body) return core::fail(std::move(body.error()));
+    auto spec = matcher::parse_subscription_json(call.request.body_view());
+    if (!spec) return core::fail(std::move(spec.error()));
+    const std::string against = call.text("against");
+    if (against.empty()) return matcher::Preview::create(*spec);
+    const SubscriptionRef existing = call.services.registry().find_subscription(call.tenant(), against);
+    if (!existing) return not_found("subscription", against);
+    return matcher::Preview::create(*spec, *existing->spec);
+}
+
+// Feeds the newest events, at most `wanted`.
+core::Status feed(Call& call, matcher::Preview& preview, std::size_t wanted) {
+    core::EventParser parser;
+    std::string cursor;
+    std::size_t seen = 0;
+    do {
+        store::EventQuery query;
+        query.tenant = call.tenant();
+        query.limit = std::min(kListLimitMax, wanted - seen);
+        query.cursor = cursor;
+        auto page = call.services.database().event_search().search(query);
+        if (!page) return core::fail(std::move(page.error()));
+        for (const store::OwnedEvent& owned : page->events) {
+            core::Envelope envelope;
+            core::Error error;
+            if (!parser.begin(owned.event.raw, core::BatchFormat::kJson)) continue;
+            if (parser.next(nullptr, envelope, nullptr, error) == core::ParseOutcome::kEvent) preview.add(envelope);
+        }
+        seen += page->events.size();
+        cursor = page->next;
+    } while (!cursor.empty() && seen < wanted);
+    return {};
+}
+
+}  // namespace
+
+Answer preview_subscription(Call& call) {
+    const auto wanted = events_of(call);
+    if (!wanted) return core::fail(wanted.error());
+    auto preview = make_preview(call);
+    if (!preview) return core::fail(std::move(preview.error()));
+    if (auto status = feed(call, *preview, *wanted); !status) return core::fail(status.error());
+    return json_response(200, to_json(preview->result()));
+}
+
+}  // namespace millrace::runtime::api
