@@ -197,12 +197,28 @@ TEST(Tidy, LinesFitInHundredColumns) {
         if (!is_cpp(file)) {
             continue;
         }
+        // Raw string literals hold text of another language and are left out, as are addresses.
+        std::string raw_end;
         for (std::size_t i = 0; i < file.lines.size(); ++i) {
-            // Raw string literals hold text of another language; only what can be broken counts.
-            const bool breakable = file.lines[i].find("R\"") == std::string::npos &&
-                                   file.lines[i].find("http") == std::string::npos;
-            EXPECT_FALSE(breakable && file.lines[i].size() > kLineColumnsMax)
-                << place(file, i) << " has " << file.lines[i].size() << " columns";
+            const auto& line = file.lines[i];
+            if (!raw_end.empty()) {
+                if (line.find(raw_end) != std::string::npos) {
+                    raw_end.clear();
+                }
+                continue;
+            }
+            if (const auto raw = line.find("R\""); raw != std::string::npos) {
+                const auto open = line.find('(', raw);
+                if (open != std::string::npos) {
+                    raw_end = ")" + line.substr(raw + 2, open - raw - 2) + "\"";
+                    if (line.find(raw_end, open) != std::string::npos) {
+                        raw_end.clear();
+                    }
+                    continue;
+                }
+            }
+            EXPECT_FALSE(line.size() > kLineColumnsMax && line.find("http") == std::string::npos)
+                << place(file, i) << " has " << line.size() << " columns";
         }
     }
 }
