@@ -1,7 +1,9 @@
 #include "matcher/leaf_store.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <charconv>
 #include <cstring>
 
 #include "core/key_hash.h"
@@ -211,11 +213,23 @@ bool LeafStore::same(const Record& a, const Record& b) const {
     return true;
 }
 
+std::strong_ordering LeafStore::order_of(const FieldValue& value, const Operand& operand) const {
+    if (value.number_is_short || !operand.number_is_short) {
+        return compare(number_of(value), {operand.approx, operand.number_is_short, text(operand)});
+    }
+    // A short operand keeps no digits, but 15 of its double's are its own.
+    std::array<char, 32> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), operand.approx,
+                                   std::chars_format::scientific, 14);
+    const std::string_view text(digits.data(), static_cast<std::size_t>(end.ptr - digits.data()));
+    return compare(number_of(value), {operand.approx, operand.number_is_short, text});
+}
+
 bool LeafStore::equals(const Operand& operand, const FieldValue& value) const {
     if (operand.type != value.type) return false;
     if (operand.type == FieldType::kString) return text(operand) == value.text();
     if (operand.type != FieldType::kNumber) return true;
-    return compare(number_of(value), {operand.approx, operand.number_is_short, text(operand)}) == 0;
+    return order_of(value, operand) == 0;
 }
 
 bool LeafStore::equals_any(const Record& record, const FieldValue& value) const {
@@ -240,7 +254,7 @@ bool LeafStore::in_range(const Record& record, const FieldValue& value) const {
         if (bound.type != value.type) return false;
         const std::strong_ordering order =
             value.type == FieldType::kNumber
-                ? compare(number_of(value), {bound.approx, bound.number_is_short, text(bound)})
+                ? order_of(value, bound)
                 : value.text().compare(text(bound)) <=> 0;
         if (order == 0) return inclusive;
         return is_lower ? order > 0 : order < 0;

@@ -101,6 +101,7 @@ private:
     bool any_operand(const Record& record, const core::FieldValue& value, EvalScratch& scratch) const;
     bool text_holds(const Record& record, std::string_view text, EvalScratch& scratch) const;
     bool in_range(const Record& record, const core::FieldValue& value) const;
+    std::strong_ordering order_of(const core::FieldValue& value, const Operand& operand) const;
     bool equals(const Operand& operand, const core::FieldValue& value) const;
     bool equals_any(const Record& record, const core::FieldValue& value) const;
     bool wildcard_matches(std::string_view blob, std::string_view text) const;
