@@ -201,6 +201,8 @@ core::Status ServerParts::listen_one(std::string_view what, const std::string& w
         auto opened = (shards[i].get()->*open)(joined, i == 0 ? io::ListenRole::kFirst : io::ListenRole::kJoin);
         if (!opened) return core::fail(std::move(opened.error()));
         if (i == 0) joined = *opened;
+        // A path has one socket: its connections all live on the first shard, their events do not.
+        if (joined.family == io::Address::Family::kUnix) break;
     }
     bound = joined.to_string();
     return {};

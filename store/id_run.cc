@@ -84,6 +84,7 @@ core::Result<std::unique_ptr<IdRun>> IdRun::open(const std::string& path) {
     run->filter_.assign(filter, h.filter_bytes);
     if (crc32c(run->filter_) != h.filter_crc32c) return run_error("open", path, "filter damaged");
     ::madvise(map, bytes, MADV_RANDOM);
+    run->page_checked_ = std::make_unique<std::atomic<bool>[]>(h.pages);
     return run;
 }
 
@@ -100,7 +101,12 @@ bool IdRun::page(std::uint64_t index, const RunEntry*& entries, std::uint32_t& c
     const char* page = map_ + (index + 1) * kPageBytes;
     PageTail tail;
     std::memcpy(&tail, page + kPageEntries * sizeof(RunEntry), sizeof(tail));
-    if (tail.count == 0 || tail.count > kPageEntries || page_crc(page) != tail.crc32c) return false;
+    if (tail.count == 0 || tail.count > kPageEntries) return false;
+    std::atomic<bool>& checked = page_checked_[index];
+    if (!checked.load(std::memory_order_relaxed)) {  // a hint: nothing else is ordered by it
+        if (page_crc(page) != tail.crc32c) return false;
+        checked.store(true, std::memory_order_relaxed);
+    }
     entries = reinterpret_cast<const RunEntry*>(page);
     count = tail.count;
     return true;

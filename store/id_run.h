@@ -8,6 +8,7 @@
 //       told by find() and never guessed over.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -70,6 +71,9 @@ private:
     const char* map_ = nullptr;
     std::size_t map_bytes_ = 0;
     std::string filter_;
+    // A page's checksum is looked at once: a lookup of a new id comes here for nothing now and then,
+    // and 4 KiB of CRC would cost it more than everything else. Any thread; a lost race checks twice.
+    std::unique_ptr<std::atomic<bool>[]> page_checked_;
 };
 
 // Writes a run; entries must come sorted by (by_id, by_source).
