@@ -113,9 +113,19 @@ core::Status Engine::open_rocks() {
     rocksdb::DBOptions db_options = make_db_options(options);
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* db = nullptr;
-    const rocksdb::Status status =
-        options.read_only ? rocksdb::DB::OpenForReadOnly(db_options, path, make_families(options), &handles, &db)
-                          : rocksdb::DB::Open(db_options, path, make_families(options), &handles, &db);
+    const std::vector<rocksdb::ColumnFamilyDescriptor> families = make_families(options);
+    rocksdb::Status status;
+    if (options.read_only) {
+        status = rocksdb::DB::OpenForReadOnly(db_options, path, families, &handles, &db);
+    } else if (file_exists(path + "/CURRENT")) {
+        status = rocksdb::DB::Open(db_options, path, families, &handles, &db);
+    } else {
+        // Made all at once: open() would write and sync an options file after each of them.
+        status = rocksdb::DB::Open(db_options, path, {families.front()}, &handles, &db);
+        std::vector<rocksdb::ColumnFamilyHandle*> others;
+        if (status.ok()) status = db->CreateColumnFamilies({families.begin() + 1, families.end()}, &others);
+        handles.insert(handles.end(), others.begin(), others.end());
+    }
     if (!status.ok()) {
         std::string help = "; nothing was changed";
         if (status.IsCorruption()) {

@@ -142,6 +142,8 @@ ShardIdIndex::Found ShardIdIndex::find(const IdHash& id) {
 
 void ShardIdIndex::prefetch(const IdHash& id) const {
     active_->prefetch(id);
+    if (migrating_) migrating_->prefetch(id);
+    for (const auto& frozen : owner_frozen_) frozen->table->prefetch(id);
     for (const auto& run : *owner_runs_) run->prefetch(id);
 }
 
@@ -183,17 +185,17 @@ bool ShardIdIndex::freeze(std::uint64_t end_offset) {
         version_.fetch_add(1, std::memory_order_release);
     }
     active_begin_ = end_offset;
+    entries_ = 0;
     refresh_owner();
     return true;
 }
 
 bool ShardIdIndex::insert(const IdHash& id, core::LogOffset offset) {
-    const std::size_t entries = active_->count() + (migrating_ ? migrating_->count() : 0);
-    if (entries >= options_.table_entries_max && !freeze(offset.value)) return false;
-    if ((active_->count() + 1) * 2 > active_->slots()) grow();
+    if (entries_ >= options_.table_entries_max && !freeze(offset.value)) return false;
+    if ((entries_ + 1) * 2 > active_->slots()) grow();
     active_->insert(id, offset.value);
     if (migrating_) migrate_some(kMigrateSlotsPerInsert);
-    table_entries_.store(entries + 1, std::memory_order_relaxed);
+    table_entries_.store(++entries_, std::memory_order_relaxed);  // a gauge
     return true;
 }
 

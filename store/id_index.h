@@ -92,6 +92,7 @@ private:
     std::unique_ptr<IdTable> migrating_;
     std::size_t migrated_slots_ = 0;
     std::uint64_t active_begin_ = 0;
+    std::size_t entries_ = 0;  // in active_ and migrating_, each once
     std::uint64_t version_seen_ = 0;
     std::vector<std::shared_ptr<const Frozen>> owner_frozen_;
     std::shared_ptr<const RunList> owner_runs_;
