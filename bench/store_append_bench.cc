@@ -2,10 +2,18 @@
 // Unit: events of about 345 bytes, each with an id of its own. Budget: append 350 ns, LZ4 and identity
 // included; append + commit with fsync >= 70 % of the raw disk or of one core's LZ4.
 // Command: build/release/bench/store_append_bench
+#include "core/clock.h"
+#include "core/random.h"
+#include "store/block_codec.h"
+#include "store/database.h"
+#include "store/event_search.h"
+#include "store/housekeeper.h"
+#include "store/log_reader.h"
+#include "store/log_writer.h"
+#include "store/shard_log.h"
+
 #include <benchmark/benchmark.h>
-#include <fcntl.h>
 #include <lz4.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -16,15 +24,8 @@
 #include <thread>
 #include <vector>
 
-#include "core/clock.h"
-#include "core/random.h"
-#include "store/block_codec.h"
-#include "store/database.h"
-#include "store/event_search.h"
-#include "store/housekeeper.h"
-#include "store/log_reader.h"
-#include "store/log_writer.h"
-#include "store/shard_log.h"
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace {
 
@@ -57,14 +58,19 @@ std::vector<std::string> make_events(std::size_t count) {
     std::vector<std::string> out;
     for (std::size_t i = 0; i < count; ++i) {
         char id[40];
-        std::snprintf(id, sizeof(id), "%016llx%016llx", static_cast<unsigned long long>(random.next()),
+        std::snprintf(id, sizeof(id), "%016llx%016llx",
+                      static_cast<unsigned long long>(random.next()),
                       static_cast<unsigned long long>(random.next()));
-        std::string text = "{\"eventId\":\"" + std::string(id) + "\",\"pattern\":\"invoice.created\",\"version\":\"1.0\","
-                           "\"source\":{\"type\":\"external\",\"id\":\"billing\"},\"timestamp\":\"2026-01-01T00:00:00.000Z\","
-                           "\"payload\":{\"tenantID\":\"123\",\"amount\":" + std::to_string(random.below(100000)) +
-                           ",\"currency\":\"EUR\",\"customer\":{\"id\":\"c" + std::to_string(random.below(10000)) +
-                           "\",\"email\":\"someone@example.com\"}},\"metadata\":{\"correlationId\":\"k" +
-                           std::to_string(i) + "\"}}";
+        std::string text =
+            "{\"eventId\":\"" + std::string(id) +
+            "\",\"pattern\":\"invoice.created\",\"version\":\"1.0\","
+            "\"source\":{\"type\":\"external\",\"id\":\"billing\"},\"timestamp\":\"2026-01-01T00:"
+            "00:00.000Z\","
+            "\"payload\":{\"tenantID\":\"123\",\"amount\":" +
+            std::to_string(random.below(100000)) +
+            ",\"currency\":\"EUR\",\"customer\":{\"id\":\"c" + std::to_string(random.below(10000)) +
+            "\",\"email\":\"someone@example.com\"}},\"metadata\":{\"correlationId\":\"k" +
+            std::to_string(i) + "\"}}";
         out.push_back(std::move(text));
     }
     return out;
@@ -116,10 +122,14 @@ struct Fixture {
         in.received_at_us = 1;
         // A fresh identity each time, as a parser would hash it.
         ++serial;
-        in.id = database->hasher().identity(
-            {core::TenantId{0}, "external", "billing", {reinterpret_cast<const char*>(&serial), sizeof(serial)}});
+        in.id =
+            database->hasher().identity({core::TenantId{0},
+                                         "external",
+                                         "billing",
+                                         {reinterpret_cast<const char*>(&serial), sizeof(serial)}});
         in.source_hash = 7;
-        in.correlation_hash = database->hasher().text({reinterpret_cast<const char*>(&serial), sizeof(serial)});
+        in.correlation_hash =
+            database->hasher().text({reinterpret_cast<const char*>(&serial), sizeof(serial)});
         return in;
     }
     void housekeep() {
@@ -160,9 +170,11 @@ void BM_Lz4Alone(benchmark::State& state) {
     std::string text;
     std::size_t count = 0;
     for (; text.size() < store::kSegmentBytesTarget; ++count) text += events()[count];
-    std::string out(static_cast<std::size_t>(LZ4_compressBound(static_cast<int>(text.size()))), '\0');
+    std::string out(static_cast<std::size_t>(LZ4_compressBound(static_cast<int>(text.size()))),
+                    '\0');
     for (auto _ : state) {
-        benchmark::DoNotOptimize(LZ4_compress_default(text.data(), out.data(), static_cast<int>(text.size()), static_cast<int>(out.size())));
+        benchmark::DoNotOptimize(LZ4_compress_default(
+            text.data(), out.data(), static_cast<int>(text.size()), static_cast<int>(out.size())));
     }
     state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(count));
     state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(text.size()));
@@ -176,12 +188,14 @@ void BM_AppendCommit(benchmark::State& state) {
     std::atomic<bool> stop{false};
     std::thread writer([&] {
         while (!stop.load(std::memory_order_acquire)) {
-            if (fixture.writer->do_work() == 0) fixture.writer->wait(std::chrono::microseconds(500));
+            if (fixture.writer->do_work() == 0)
+                fixture.writer->wait(std::chrono::microseconds(500));
         }
     });
     std::thread keeper([&] {
         while (!stop.load(std::memory_order_acquire)) {
-            if (fixture.database->housekeeper().do_work() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+            if (fixture.database->housekeeper().do_work() == 0)
+                std::this_thread::sleep_for(std::chrono::milliseconds(5));
         }
     });
     const auto per_block = static_cast<std::size_t>(state.range(0));
@@ -215,7 +229,8 @@ void BM_AppendCommit(benchmark::State& state) {
     state.SetBytesProcessed(static_cast<std::int64_t>(raw));
     state.counters["syncs"] = static_cast<double>(stats.syncs);
     state.counters["stored_MB"] = static_cast<double>(stats.bytes) / 1e6;
-    state.counters["blocks_per_sync"] = static_cast<double>(stats.units) / static_cast<double>(stats.groups);
+    state.counters["blocks_per_sync"] =
+        static_cast<double>(stats.units) / static_cast<double>(stats.groups);
 }
 
 // The raw disk: the same stored bytes and the same number of syncs as above, nothing else.
@@ -224,7 +239,8 @@ void BM_RawDisk(benchmark::State& state) {
     const std::string block(static_cast<std::size_t>(state.range(0)), 'x');
     const int fd = ::open((folder.path() + "/raw").c_str(), O_WRONLY | O_CREAT, 0600);
     for (auto _ : state) {
-        if (::write(fd, block.data(), block.size()) != static_cast<ssize_t>(block.size()) || ::fdatasync(fd) != 0) {
+        if (::write(fd, block.data(), block.size()) != static_cast<ssize_t>(block.size()) ||
+            ::fdatasync(fd) != 0) {
             state.SkipWithError("write failed");
             break;
         }
@@ -239,7 +255,9 @@ struct Filled : Fixture {
     Filled() {
         store::ShardLog& log = database->shard_log(kShard);
         for (std::uint64_t i = 0; i < count_kept; ++i) {
-            if (log.append(input(events()[i % events().size()])).status == store::AppendStatus::kBusy) housekeep();
+            if (log.append(input(events()[i % events().size()])).status ==
+                store::AppendStatus::kBusy)
+                housekeep();
             if (i % 2000 == 1999) commit();
         }
         housekeep();
@@ -284,7 +302,8 @@ void BM_LookupById(benchmark::State& state) {
     core::Random random(5);
     for (auto _ : state) {
         const std::uint64_t serial = 1 + random.below(filled.count_kept);
-        auto found = filled.database->log_reader().find(core::TenantId{0}, {reinterpret_cast<const char*>(&serial), sizeof(serial)});
+        auto found = filled.database->log_reader().find(
+            core::TenantId{0}, {reinterpret_cast<const char*>(&serial), sizeof(serial)});
         if (!found || !*found) {
             state.SkipWithError("not found");
             return;
@@ -316,17 +335,30 @@ int main(int argc, char** argv) {
     const std::int64_t less = smoke() ? 1000 : 1;
     benchmark::RegisterBenchmark("BM_ShardAppend", BM_ShardAppend)->Iterations(1'500'000 / less);
     benchmark::RegisterBenchmark("BM_Lz4Alone", BM_Lz4Alone);
-    benchmark::RegisterBenchmark("BM_AppendCommit", BM_AppendCommit)->ArgName("events")->Arg(2000)->Iterations(
-        std::max<std::int64_t>(2, 1500 / less))->UseRealTime()->Unit(benchmark::kMillisecond);
-    benchmark::RegisterBenchmark("BM_AppendCommit", BM_AppendCommit)->ArgName("events")->Arg(100)->Iterations(
-        std::max<std::int64_t>(2, 5000 / less))->UseRealTime()->Unit(benchmark::kMillisecond);
+    benchmark::RegisterBenchmark("BM_AppendCommit", BM_AppendCommit)
+        ->ArgName("events")
+        ->Arg(2000)
+        ->Iterations(std::max<std::int64_t>(2, 1500 / less))
+        ->UseRealTime()
+        ->Unit(benchmark::kMillisecond);
+    benchmark::RegisterBenchmark("BM_AppendCommit", BM_AppendCommit)
+        ->ArgName("events")
+        ->Arg(100)
+        ->Iterations(std::max<std::int64_t>(2, 5000 / less))
+        ->UseRealTime()
+        ->Unit(benchmark::kMillisecond);
     for (const std::int64_t bytes : {256 << 10, 512 << 10}) {
-        benchmark::RegisterBenchmark("BM_RawDisk", BM_RawDisk)->ArgName("bytes")->Arg(bytes)->Iterations(
-            std::max<std::int64_t>(2, 1000 / less))->UseRealTime()->Unit(benchmark::kMillisecond);
+        benchmark::RegisterBenchmark("BM_RawDisk", BM_RawDisk)
+            ->ArgName("bytes")
+            ->Arg(bytes)
+            ->Iterations(std::max<std::int64_t>(2, 1000 / less))
+            ->UseRealTime()
+            ->Unit(benchmark::kMillisecond);
     }
     benchmark::RegisterBenchmark("BM_Scan", BM_Scan)->Unit(benchmark::kMillisecond);
     benchmark::RegisterBenchmark("BM_LookupById", BM_LookupById)->Unit(benchmark::kMicrosecond);
-    benchmark::RegisterBenchmark("BM_SearchCorrelation", BM_SearchCorrelation)->Unit(benchmark::kMillisecond);
+    benchmark::RegisterBenchmark("BM_SearchCorrelation", BM_SearchCorrelation)
+        ->Unit(benchmark::kMillisecond);
     benchmark::Initialize(&argc, argv);
     benchmark::RunSpecifiedBenchmarks();
     return 0;

@@ -7,11 +7,13 @@
 
 namespace millrace::store {
 
-core::Result<AuditLog::Page> AuditLog::list(std::optional<core::TenantId> tenant, std::string_view cursor,
-                                            std::size_t limit) {
+core::Result<AuditLog::Page> AuditLog::list(std::optional<core::TenantId> tenant,
+                                            std::string_view cursor, std::size_t limit) {
     std::string from;
     if (!cursor.empty() && !decode_cursor_key(cursor, from)) {
-        return core::fail(core::Error(core::ErrorCode::kValidation, "cursor is not one that this list gave").in("cursor"));
+        return core::fail(
+            core::Error(core::ErrorCode::kValidation, "cursor is not one that this list gave")
+                .in("cursor"));
     }
     const auto rows = engine_.iterate(ColumnFamily::kAudit);
     if (from.empty()) {
@@ -23,7 +25,8 @@ core::Result<AuditLog::Page> AuditLog::list(std::optional<core::TenantId> tenant
     for (; rows->Valid(); rows->Prev()) {
         AuditRow row;
         if (!decode_audit(view(rows->value()), row)) {
-            return core::fail(core::ErrorCode::kInternal, "store: read audit entry failed: its row is damaged");
+            return core::fail(core::ErrorCode::kInternal,
+                              "store: read audit entry failed: its row is damaged");
         }
         if (tenant && row.tenant != *tenant) continue;
         if (page.entries.size() == limit) {

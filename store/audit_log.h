@@ -3,14 +3,14 @@
 // Limits: limit <= 1000. Failure: Errors for a bad cursor or from the disk.
 #pragma once
 
+#include "core/ids.h"
+#include "core/result.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/ids.h"
-#include "core/result.h"
 
 namespace millrace::store {
 
@@ -30,7 +30,8 @@ public:
         std::vector<AuditEntry> entries;  // newest first
         std::string next;
     };
-    core::Result<Page> list(std::optional<core::TenantId> tenant, std::string_view cursor, std::size_t limit);
+    core::Result<Page> list(std::optional<core::TenantId> tenant, std::string_view cursor,
+                            std::size_t limit);
 
 private:
     Engine& engine_;

@@ -1,11 +1,11 @@
 // Turning rows into one WriteBatch, with all kv operations on one key becoming one write.
-#include <algorithm>
-#include <cstring>
-#include <unordered_map>
-
 #include "store/engine.h"
 #include "store/keys.h"
 #include "store/row_codec.h"
+
+#include <algorithm>
+#include <cstring>
+#include <unordered_map>
 
 namespace millrace::store {
 
@@ -54,8 +54,9 @@ void BatchMaker::add_kv(const RowBatch::OpView& op) {
         entry.kind = Kind::kIncrement;
         entry.increment = increment;
     } else if (entry.kind == Kind::kIncrement) {
-        entry.increment.delta = static_cast<std::int64_t>(static_cast<std::uint64_t>(entry.increment.delta) +
-                                                          static_cast<std::uint64_t>(increment.delta));
+        entry.increment.delta =
+            static_cast<std::int64_t>(static_cast<std::uint64_t>(entry.increment.delta) +
+                                      static_cast<std::uint64_t>(increment.delta));
         entry.increment.now_us = std::max(entry.increment.now_us, increment.now_us);
         if (increment.expires_at_us != 0) entry.increment.expires_at_us = increment.expires_at_us;
     } else {
@@ -88,7 +89,8 @@ void BatchMaker::add(const RowBatch& rows) {
         if (op.family == ColumnFamily::kRetry) {
             effects_.retries_change += op.count_change;
             if (op.op == RowBatch::Op::kPut) {
-                effects_.retry_due_min_us = std::min(effects_.retry_due_min_us, KeyReader(op.key).be<std::int64_t>());
+                effects_.retry_due_min_us =
+                    std::min(effects_.retry_due_min_us, KeyReader(op.key).be<std::int64_t>());
             }
         }
     }
@@ -102,7 +104,8 @@ void BatchMaker::finish() {
             case KvPending::Kind::kErase: batch_.Delete(family, key); break;
             case KvPending::Kind::kIncrement:
                 batch_.Merge(family, key,
-                             rocksdb::Slice(reinterpret_cast<const char*>(&entry.increment), sizeof(entry.increment)));
+                             rocksdb::Slice(reinterpret_cast<const char*>(&entry.increment),
+                                            sizeof(entry.increment)));
                 break;
         }
     }

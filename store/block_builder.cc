@@ -1,14 +1,14 @@
 #include "store/block_builder.h"
 
+#include <lz4.h>
+
 #include <algorithm>
 #include <cstring>
-
-#include <lz4.h>
 #define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "core/assert.h"
 #include "store/crc32c.h"
+
+#include <xxhash.h>
 
 namespace millrace::store {
 namespace {
@@ -55,7 +55,8 @@ std::uint16_t BlockBuilder::pattern_index(std::string_view pattern) {
             return static_cast<std::uint16_t>(held - 1);
         }
     }
-    patterns_.push_back({static_cast<std::uint32_t>(pattern_text_.size()), static_cast<std::uint32_t>(pattern.size())});
+    patterns_.push_back({static_cast<std::uint32_t>(pattern_text_.size()),
+                         static_cast<std::uint32_t>(pattern.size())});
     pattern_text_.append(pattern);
     pattern_slots_[slot] = static_cast<std::uint16_t>(patterns_.size());
     return static_cast<std::uint16_t>(patterns_.size() - 1);
@@ -94,7 +95,8 @@ void BlockBuilder::add(const AppendInput& input) {
     any_id_ |= !input.id.none();
     std::memcpy(body_.data() + text_bytes_, input.raw.data(), input.raw.size());
     if (!input.fills.empty()) {
-        std::memcpy(body_.data() + text_bytes_ + input.raw.size(), input.fills.data(), input.fills.size());
+        std::memcpy(body_.data() + text_bytes_ + input.raw.size(), input.fills.data(),
+                    input.fills.size());
     }
     text_bytes_ += bytes;
     many_tenants_ |= input.tenant.value != tenant_;
@@ -117,8 +119,9 @@ void BlockBuilder::compress(std::string_view bytes) {
     if (bytes.size() >= kCompressBytesMin) {
         const int bound = LZ4_compressBound(static_cast<int>(bytes.size()));
         stored_.resize(begin + static_cast<std::size_t>(bound));
-        const int stored = LZ4_compress_fast_extState(lz4_state_.get(), bytes.data(), stored_.data() + begin,
-                                                      static_cast<int>(bytes.size()), bound, kLz4Acceleration);
+        const int stored =
+            LZ4_compress_fast_extState(lz4_state_.get(), bytes.data(), stored_.data() + begin,
+                                       static_cast<int>(bytes.size()), bound, kLz4Acceleration);
         if (stored > 0 && static_cast<std::size_t>(stored) < bytes.size()) {
             segment.stored_bytes = static_cast<std::uint32_t>(stored);
             stored_.resize(begin + segment.stored_bytes);
@@ -136,7 +139,8 @@ BlockBody BlockBuilder::finish_body() {
     BlockBody layout;
     layout.count = count();
     layout.records_begin = static_cast<std::uint32_t>(align8(text_bytes_));
-    layout.patterns_begin = layout.records_begin + static_cast<std::uint32_t>(records_.size() * sizeof(EventRecord));
+    layout.patterns_begin =
+        layout.records_begin + static_cast<std::uint32_t>(records_.size() * sizeof(EventRecord));
     layout.pattern_count = static_cast<std::uint32_t>(patterns_.size());
     const std::size_t texts_begin = layout.patterns_begin + patterns_.size() * sizeof(PatternEntry);
     const std::size_t body_bytes = texts_begin + pattern_text_.size();
@@ -147,16 +151,20 @@ BlockBody BlockBuilder::finish_body() {
     core::BufferRef body = moves ? pools_.acquire(body_bytes) : body_;
     if (moves) std::memcpy(body.data(), body_.data(), text_bytes_);
     std::memset(body.data() + text_bytes_, 0, layout.records_begin - text_bytes_);
-    std::memcpy(body.data() + layout.records_begin, records_.data(), records_.size() * sizeof(EventRecord));
-    for (PatternEntry& entry : patterns_) entry.text_begin += static_cast<std::uint32_t>(texts_begin);
-    std::memcpy(body.data() + layout.patterns_begin, patterns_.data(), patterns_.size() * sizeof(PatternEntry));
+    std::memcpy(body.data() + layout.records_begin, records_.data(),
+                records_.size() * sizeof(EventRecord));
+    for (PatternEntry& entry : patterns_)
+        entry.text_begin += static_cast<std::uint32_t>(texts_begin);
+    std::memcpy(body.data() + layout.patterns_begin, patterns_.data(),
+                patterns_.size() * sizeof(PatternEntry));
     std::memcpy(body.data() + texts_begin, pattern_text_.data(), pattern_text_.size());
     body.set_size(body_bytes);
     body_ = std::move(body);
     return layout;
 }
 
-core::BufferRef BlockBuilder::make_value(const Chain& chain, const BlockBody& layout, std::size_t body_bytes) {
+core::BufferRef BlockBuilder::make_value(const Chain& chain, const BlockBody& layout,
+                                         std::size_t body_bytes) {
     BlockHeader header;
     header.codec = BlockCodec::kLz4;
     header.flags = any_id_ ? static_cast<std::uint16_t>(BlockFlag::kHasIds) : std::uint16_t{0};
@@ -175,7 +183,8 @@ core::BufferRef BlockBuilder::make_value(const Chain& chain, const BlockBody& la
 
     const std::size_t ids_bytes = any_id_ ? ids_.size() * sizeof(IdHash) : 0;
     const std::size_t segments_bytes = segments_.size() * sizeof(SegmentEntry);
-    core::BufferRef value = pools_.acquire(sizeof(header) + segments_bytes + ids_bytes + stored_.size());
+    core::BufferRef value =
+        pools_.acquire(sizeof(header) + segments_bytes + ids_bytes + stored_.size());
     append_to(value, &header, sizeof(header));
     append_to(value, segments_.data(), segments_bytes);
     append_to(value, ids_.data(), ids_bytes);
@@ -192,7 +201,8 @@ core::BufferRef BlockBuilder::make_summary() {
         header.flags |= static_cast<std::uint8_t>(SummaryFlag::kPatternsOverflow);
         std::size_t at = 0;
         for (const PatternEntry& entry : patterns_) {
-            items_.push_back(pattern_item(std::string_view(pattern_text_).substr(at, entry.text_bytes)));
+            items_.push_back(
+                pattern_item(std::string_view(pattern_text_).substr(at, entry.text_bytes)));
             at += entry.text_bytes;
         }
     }
@@ -202,12 +212,13 @@ core::BufferRef BlockBuilder::make_summary() {
     header.tenant = tenant_;
     header.received_min_us = received_min_us_;
     header.received_max_us = received_max_us_;
-    header.patterns_bytes =
-        static_cast<std::uint32_t>(overflow ? 0 : pattern_text_.size() + sizeof(std::uint16_t) * patterns_.size());
+    header.patterns_bytes = static_cast<std::uint32_t>(
+        overflow ? 0 : pattern_text_.size() + sizeof(std::uint16_t) * patterns_.size());
     header.bloom_bytes = static_cast<std::uint32_t>(
         items_.empty() ? 0 : bloom_bytes_for(items_.size(), kSummaryBitsPerItem));
 
-    core::BufferRef out = pools_.acquire(sizeof(header) + header.patterns_bytes + header.bloom_bytes);
+    core::BufferRef out =
+        pools_.acquire(sizeof(header) + header.patterns_bytes + header.bloom_bytes);
     append_to(out, &header, sizeof(header));
     std::size_t begin = 0;
     for (std::size_t i = 0; i < header.pattern_count; ++i) {
@@ -230,7 +241,8 @@ core::BufferRef BlockBuilder::make_summary() {
 
 SealedBlock BlockBuilder::finish(const Chain& chain) {
     MR_ASSERT(!records_.empty());
-    if (text_bytes_ > segment_begin_) compress({body_.data() + segment_begin_, text_bytes_ - segment_begin_});
+    if (text_bytes_ > segment_begin_)
+        compress({body_.data() + segment_begin_, text_bytes_ - segment_begin_});
     core::BufferRef open_body = body_;
     const BlockBody layout = finish_body();
     const std::size_t body_bytes = body_.size();

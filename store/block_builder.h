@@ -3,13 +3,6 @@
 // Threads: one owner. Lifetime: of its ShardLog. Limits: as ShardLog's. Failure: none.
 #pragma once
 
-#include <array>
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "core/buffer.h"
 #include "core/limits.h"
 #include "store/bloom_filter.h"
@@ -17,6 +10,13 @@
 #include "store/hasher.h"
 #include "store/pool_set.h"
 #include "store/shard_log.h"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace millrace::store {
 
@@ -52,16 +52,17 @@ private:
 
     core::BufferRef body_;
     std::size_t text_bytes_ = 0;
-    std::size_t segment_begin_ = 0;          // text from here on is not yet compressed
+    std::size_t segment_begin_ = 0;  // text from here on is not yet compressed
     std::vector<EventRecord> records_;
     std::vector<IdHash> ids_;
     bool any_id_ = false;
     std::vector<SegmentEntry> segments_;
-    std::string stored_;                     // the compressed segments, one behind the other
+    std::string stored_;  // the compressed segments, one behind the other
 
-    std::vector<PatternEntry> patterns_;     // text_begin in pattern_text_ until finish
+    std::vector<PatternEntry> patterns_;  // text_begin in pattern_text_ until finish
     std::string pattern_text_;
-    std::array<std::uint16_t, 2 * core::kBlockEventsMax> pattern_slots_{};  // index + 1, open addressing
+    std::array<std::uint16_t, 2 * core::kBlockEventsMax>
+        pattern_slots_{};  // index + 1, open addressing
 
     std::vector<std::uint64_t> items_;       // of the summary's filter
     std::array<std::uint64_t, 256> seen_{};  // items lately noted: most sources repeat

@@ -1,13 +1,13 @@
 #include "store/block_codec.h"
 
+#include <lz4.h>
+
 #include <cstring>
 #include <string>
-
-#include <lz4.h>
 #define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "store/crc32c.h"
+
+#include <xxhash.h>
 
 namespace millrace::store {
 namespace {
@@ -15,10 +15,11 @@ namespace {
 using core::ErrorCode;
 
 tl::unexpected<core::Error> damaged(core::LogPosition key, std::string_view why) {
-    return core::fail(ErrorCode::kInternal,
-                      "store: read block shard=" + std::to_string(key.shard.value) +
-                          " offset=" + std::to_string(key.offset.value) + " failed: " + std::string(why) +
-                          "; the data folder is damaged, run `millrace verify` and restore from a backup");
+    return core::fail(
+        ErrorCode::kInternal,
+        "store: read block shard=" + std::to_string(key.shard.value) +
+            " offset=" + std::to_string(key.offset.value) + " failed: " + std::string(why) +
+            "; the data folder is damaged, run `millrace verify` and restore from a backup");
 }
 
 // Nothing that a block may hold comes near this.
@@ -29,12 +30,14 @@ bool unpack(std::string_view stored, char* out, std::size_t bytes) {
         std::memcpy(out, stored.data(), bytes);
         return true;
     }
-    const int got = LZ4_decompress_safe(stored.data(), out, static_cast<int>(stored.size()), static_cast<int>(bytes));
+    const int got = LZ4_decompress_safe(stored.data(), out, static_cast<int>(stored.size()),
+                                        static_cast<int>(bytes));
     return got >= 0 && static_cast<std::size_t>(got) == bytes;
 }
 
 bool record_fits(const EventRecord& record, std::uint32_t texts_end) {
-    return static_cast<std::uint64_t>(record.text_begin) + record.text_bytes + record.fills_bytes <= texts_end;
+    return static_cast<std::uint64_t>(record.text_begin) + record.text_bytes + record.fills_bytes <=
+           texts_end;
 }
 
 BlockBody layout_of(const BlockHeader& header) {
@@ -45,8 +48,9 @@ BlockBody layout_of(const BlockHeader& header) {
 // mistake from becoming a wild read.
 bool header_plausible(const BlockHeader& h) {
     return h.count > 0 && h.count <= core::kBlockEventsMax && h.segment_count > 0 &&
-           h.segment_count <= h.count + 1 && h.body_bytes <= kBodyBytesLimit && h.records_begin % 8 == 0 &&
-           h.records_begin <= h.body_bytes && h.patterns_begin >= h.records_begin &&
+           h.segment_count <= h.count + 1 && h.body_bytes <= kBodyBytesLimit &&
+           h.records_begin % 8 == 0 && h.records_begin <= h.body_bytes &&
+           h.patterns_begin >= h.records_begin &&
            h.patterns_begin - h.records_begin == h.count * sizeof(EventRecord) &&
            h.pattern_count <= h.count &&
            h.patterns_begin + std::uint64_t{h.pattern_count} * sizeof(PatternEntry) <= h.body_bytes;
@@ -55,13 +59,17 @@ bool header_plausible(const BlockHeader& h) {
 bool tables_plausible(const char* meta, const BlockHeader& h) {
     const auto* records = reinterpret_cast<const EventRecord*>(meta);
     for (std::uint32_t i = 0; i < h.count; ++i) {
-        if (!record_fits(records[i], h.records_begin) || records[i].pattern_index >= h.pattern_count) return false;
+        if (!record_fits(records[i], h.records_begin) ||
+            records[i].pattern_index >= h.pattern_count)
+            return false;
     }
-    const auto* patterns = reinterpret_cast<const PatternEntry*>(meta + (h.patterns_begin - h.records_begin));
+    const auto* patterns =
+        reinterpret_cast<const PatternEntry*>(meta + (h.patterns_begin - h.records_begin));
     for (std::uint32_t i = 0; i < h.pattern_count; ++i) {
         const PatternEntry& entry = patterns[i];
         if (entry.text_begin < h.patterns_begin) return false;
-        if (static_cast<std::uint64_t>(entry.text_begin) + entry.text_bytes > h.body_bytes) return false;
+        if (static_cast<std::uint64_t>(entry.text_begin) + entry.text_bytes > h.body_bytes)
+            return false;
     }
     return true;
 }
@@ -88,10 +96,13 @@ core::Result<BlockView> open_block(core::LogPosition key, std::string_view value
     if (value.size() < sizeof(BlockHeader)) return damaged(key, "shorter than its header");
     std::memcpy(&view.header, value.data(), sizeof(BlockHeader));
     const BlockHeader& h = view.header;
-    if (h.version != kBlockVersion) return damaged(key, "unknown block version " + std::to_string(h.version));
-    if (record_crc(value, offsetof(BlockHeader, crc32c)) != h.crc32c) return damaged(key, "checksum mismatch");
+    if (h.version != kBlockVersion)
+        return damaged(key, "unknown block version " + std::to_string(h.version));
+    if (record_crc(value, offsetof(BlockHeader, crc32c)) != h.crc32c)
+        return damaged(key, "checksum mismatch");
     if (h.codec > BlockCodec::kLz4) return damaged(key, "unknown codec");
-    if (h.first_offset != key.offset.value || h.shard != key.shard.value) return damaged(key, "key and block disagree");
+    if (h.first_offset != key.offset.value || h.shard != key.shard.value)
+        return damaged(key, "key and block disagree");
     if (!header_plausible(h)) return damaged(key, "header out of range");
 
     view.segments_begin = sizeof(BlockHeader);
@@ -110,7 +121,8 @@ core::Result<BlockView> open_block(core::LogPosition key, std::string_view value
         }
     }
     if (view.stored_begin + stored != value.size()) return damaged(key, "segments do not add up");
-    if (texts > h.records_begin || h.records_begin - texts >= 8) return damaged(key, "texts do not add up");
+    if (texts > h.records_begin || h.records_begin - texts >= 8)
+        return damaged(key, "texts do not add up");
     return view;
 }
 
@@ -123,13 +135,15 @@ core::Result<EventBlock> decode_block(const BlockView& block, PoolSet& pools) {
     for (std::uint32_t i = 0; i < h.segment_count; ++i) {
         const SegmentEntry segment = block.segment(i);
         if (i + 1 == h.segment_count) to = h.records_begin;
-        if (!unpack(block.value.substr(at, segment.stored_bytes), body.data() + to, segment.body_bytes)) {
+        if (!unpack(block.value.substr(at, segment.stored_bytes), body.data() + to,
+                    segment.body_bytes)) {
             return damaged(block.first(), "segment does not unpack");
         }
         at += segment.stored_bytes;
         to += segment.body_bytes;
     }
-    if (!tables_plausible(body.data() + h.records_begin, h)) return damaged(block.first(), "tables out of range");
+    if (!tables_plausible(body.data() + h.records_begin, h))
+        return damaged(block.first(), "tables out of range");
     return EventBlock(block.first(), layout_of(h), std::move(body));
 }
 
@@ -158,17 +172,22 @@ core::Result<OwnedEvent> decode_event(const BlockView& block, std::uint32_t inde
     const std::size_t bytes = std::size_t{record.text_bytes} + record.fills_bytes;
     const SegmentEntry segment = block.segment(i);
     const bool empty = bytes == 0;
-    if (!empty && (i + 1 == h.segment_count || record.text_begin - begin + bytes > segment.body_bytes)) {
+    if (!empty &&
+        (i + 1 == h.segment_count || record.text_begin - begin + bytes > segment.body_bytes)) {
         return damaged(block.first(), "record points outside its segment");
     }
     // The segment, with the pattern's text behind it.
     PatternEntry entry;
-    std::memcpy(&entry, meta.data() + (h.patterns_begin - h.records_begin) + record.pattern_index * sizeof(entry),
-                sizeof(entry));
-    const std::string_view pattern(meta.data() + (entry.text_begin - h.records_begin), entry.text_bytes);
+    std::memcpy(
+        &entry,
+        meta.data() + (h.patterns_begin - h.records_begin) + record.pattern_index * sizeof(entry),
+        sizeof(entry));
+    const std::string_view pattern(meta.data() + (entry.text_begin - h.records_begin),
+                                   entry.text_bytes);
     const std::size_t segment_bytes = empty ? 0 : segment.body_bytes;
     core::BufferRef text = pools.acquire(segment_bytes + pattern.size());
-    if (!empty && !unpack(block.value.substr(at, segment.stored_bytes), text.data(), segment_bytes)) {
+    if (!empty &&
+        !unpack(block.value.substr(at, segment.stored_bytes), text.data(), segment_bytes)) {
         return damaged(block.first(), "segment does not unpack");
     }
     std::memcpy(text.data() + segment_bytes, pattern.data(), pattern.size());
@@ -191,12 +210,15 @@ core::Result<OwnedEvent> decode_event(const BlockView& block, std::uint32_t inde
 
 core::Result<SummaryView> open_summary(core::LogPosition key, std::string_view value) {
     SummaryView view;
-    if (value.size() < sizeof(SummaryHeader)) return damaged(key, "summary shorter than its header");
+    if (value.size() < sizeof(SummaryHeader))
+        return damaged(key, "summary shorter than its header");
     std::memcpy(&view.header, value.data(), sizeof(SummaryHeader));
     if (view.header.version != kSummaryVersion) return damaged(key, "unknown summary version");
-    if (record_crc(value, offsetof(SummaryHeader, crc32c)) != view.header.crc32c) return damaged(key, "summary checksum mismatch");
+    if (record_crc(value, offsetof(SummaryHeader, crc32c)) != view.header.crc32c)
+        return damaged(key, "summary checksum mismatch");
     const std::uint64_t bytes = std::uint64_t{view.header.patterns_bytes} + view.header.bloom_bytes;
-    if (sizeof(SummaryHeader) + bytes != value.size()) return damaged(key, "summary does not add up");
+    if (sizeof(SummaryHeader) + bytes != value.size())
+        return damaged(key, "summary does not add up");
     view.patterns = value.substr(sizeof(SummaryHeader), view.header.patterns_bytes);
     view.bloom = value.substr(sizeof(SummaryHeader) + view.header.patterns_bytes);
     return view;

@@ -4,15 +4,15 @@
 // Failure: Error kInternal that names shard and offset; never wrong data.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string_view>
-
 #include "core/result.h"
 #include "store/event_block.h"
 #include "store/hasher.h"
 #include "store/log_reader.h"
 #include "store/pool_set.h"
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
 
 namespace millrace::store {
 
@@ -24,7 +24,9 @@ struct BlockView {
     std::size_t ids_begin = 0;
     std::size_t stored_begin = 0;
 
-    bool has_ids() const { return (header.flags & static_cast<std::uint16_t>(BlockFlag::kHasIds)) != 0; }
+    bool has_ids() const {
+        return (header.flags & static_cast<std::uint16_t>(BlockFlag::kHasIds)) != 0;
+    }
     SegmentEntry segment(std::uint32_t index) const;
     IdHash id(std::uint32_t index) const;
     core::LogPosition first() const {
@@ -43,7 +45,9 @@ struct SummaryView {
     std::string_view patterns;  // {bytes:u16, text} x pattern_count
     std::string_view bloom;
 
-    bool has(SummaryFlag flag) const { return (header.flags & static_cast<std::uint8_t>(flag)) != 0; }
+    bool has(SummaryFlag flag) const {
+        return (header.flags & static_cast<std::uint8_t>(flag)) != 0;
+    }
 };
 core::Result<SummaryView> open_summary(core::LogPosition key, std::string_view value);
 

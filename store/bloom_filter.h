@@ -3,19 +3,20 @@
 // Threads: pure functions over bytes. Lifetime: the caller's bytes. Limits: none. Failure: none.
 #pragma once
 
+#include <xxhash.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
-
-#include <xxhash.h>
 
 namespace millrace::store {
 
 inline constexpr std::size_t kBloomLineBytes = 64;
 
 constexpr std::size_t bloom_bytes_for(std::size_t items, std::size_t bits_per_item) {
-    const std::size_t lines = (items * bits_per_item + kBloomLineBytes * 8 - 1) / (kBloomLineBytes * 8);
+    const std::size_t lines =
+        (items * bits_per_item + kBloomLineBytes * 8 - 1) / (kBloomLineBytes * 8);
     return (lines == 0 ? 1 : lines) * kBloomLineBytes;
 }
 
@@ -43,7 +44,8 @@ inline void bloom_add(char* filter, std::size_t filter_bytes, std::uint64_t hash
     char* line = filter + probe.line * kBloomLineBytes;
     for (int i = 0; i < BloomProbe::kProbes; ++i) {
         const unsigned bit = probe.next();
-        line[bit >> 3] = static_cast<char>(static_cast<unsigned char>(line[bit >> 3]) | (1u << (bit & 7u)));
+        line[bit >> 3] =
+            static_cast<char>(static_cast<unsigned char>(line[bit >> 3]) | (1u << (bit & 7u)));
     }
 }
 
@@ -59,7 +61,13 @@ inline bool bloom_may_contain(std::string_view filter, std::uint64_t hash) {
 }
 
 // The same text in different fields gives different items.
-enum class SummaryField : std::uint8_t { kSource = 1, kCorrelation = 2, kCausation = 3, kContext = 4, kPattern = 5 };
+enum class SummaryField : std::uint8_t {
+    kSource = 1,
+    kCorrelation = 2,
+    kCausation = 3,
+    kContext = 4,
+    kPattern = 5
+};
 constexpr std::uint64_t summary_item(SummaryField field, std::uint64_t hash) {
     return hash * 0xff51afd7ed558ccdULL + static_cast<std::uint64_t>(field) * 0x9e3779b97f4a7c15ULL;
 }

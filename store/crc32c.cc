@@ -42,7 +42,8 @@ constexpr auto kTable = make_table();
 
 std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc) {
     std::uint32_t state = ~crc;
-    for (const char c : bytes) state = kTable[(state ^ static_cast<unsigned char>(c)) & 0xffu] ^ (state >> 8);
+    for (const char c : bytes)
+        state = kTable[(state ^ static_cast<unsigned char>(c)) & 0xffu] ^ (state >> 8);
     return ~state;
 }
 

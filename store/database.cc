@@ -34,8 +34,12 @@ IdIndex& Database::ids() { return engine_->ids; }
 SpaceGuard& Database::space() { return *engine_->space; }
 Housekeeper& Database::housekeeper() { return *engine_->housekeeper; }
 
-core::LogOffset Database::durable_end(core::ShardId shard) const { return engine_->durable_end(shard); }
-core::LogOffset Database::first_kept(core::ShardId shard) const { return engine_->first_kept(shard); }
+core::LogOffset Database::durable_end(core::ShardId shard) const {
+    return engine_->durable_end(shard);
+}
+core::LogOffset Database::first_kept(core::ShardId shard) const {
+    return engine_->first_kept(shard);
+}
 
 core::LogOffset Database::cursor(std::string_view name, core::ShardId shard) const {
     rocksdb::PinnableSlice value;
@@ -62,10 +66,13 @@ core::Status Database::close() { return engine_->close(); }
 
 Database::Stats Database::stats() const {
     Stats out;
-    for (const ColumnFamily family : {ColumnFamily::kLog, ColumnFamily::kSummary, ColumnFamily::kOutcomes}) {
+    for (const ColumnFamily family :
+         {ColumnFamily::kLog, ColumnFamily::kSummary, ColumnFamily::kOutcomes}) {
         std::uint64_t bytes = 0;
-        for (const char* property : {"rocksdb.total-sst-files-size", "rocksdb.total-blob-file-size", "rocksdb.cur-size-all-mem-tables"}) {
-            if (engine_->db().GetIntProperty(engine_->family(family), property, &bytes)) out.log_bytes += bytes;
+        for (const char* property : {"rocksdb.total-sst-files-size", "rocksdb.total-blob-file-size",
+                                     "rocksdb.cur-size-all-mem-tables"}) {
+            if (engine_->db().GetIntProperty(engine_->family(family), property, &bytes))
+                out.log_bytes += bytes;
         }
     }
     for (std::size_t i = 0; i < shards(); ++i) {
@@ -73,7 +80,8 @@ Database::Stats Database::stats() const {
         out.events += durable_end(shard).value - first_kept(shard).value;
     }
     const auto gauge = [](const std::atomic<std::int64_t>& value) {
-        return static_cast<std::uint64_t>(std::max<std::int64_t>(0, value.load(std::memory_order_relaxed)));
+        return static_cast<std::uint64_t>(
+            std::max<std::int64_t>(0, value.load(std::memory_order_relaxed)));
     };
     out.retries = gauge(engine_->retry_count);
     out.dead_letters = gauge(engine_->dead_letter_count);

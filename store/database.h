@@ -9,17 +9,17 @@
 //       Nothing is repaired by deleting.
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <string_view>
-
 #include "core/clock.h"
 #include "core/ids.h"
 #include "core/result.h"
 #include "store/format.h"
 #include "store/hasher.h"
 #include "store/row_batch.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
 
 namespace rocksdb {
 class Env;
@@ -47,18 +47,18 @@ public:
     struct Options {
         std::string path{};
         std::size_t shards = 1;
-        const core::Clock* clock = nullptr;      // required
+        const core::Clock* clock = nullptr;  // required
         std::size_t block_cache_bytes = 8u << 20;
-        std::size_t write_buffer_bytes = 64u << 20;   // of the log's family; touched only under load
+        std::size_t write_buffer_bytes = 64u << 20;  // of the log's family; touched only under load
         std::size_t kv_cache_bytes = 4u << 20;
         // Ingest stops when less than this is free; the ballast is given back to compaction then.
         std::uint64_t reserve_bytes = 1u << 30;
         std::uint64_t ballast_bytes = 64u << 20;
         // Set by `--accept-loss`: start although the log ends before the high-water mark.
         bool accept_loss = false;
-        bool read_only = false;                  // inspect, verify: writes nothing
+        bool read_only = false;                         // inspect, verify: writes nothing
         std::size_t id_table_entries_max = 512u << 10;  // per shard, before it becomes a run
-        rocksdb::Env* env = nullptr;             // tests: a fault-injecting one
+        rocksdb::Env* env = nullptr;                    // tests: a fault-injecting one
     };
     static core::Result<std::unique_ptr<Database>> open(const Options& options);
     ~Database();
@@ -108,7 +108,7 @@ public:
     core::Status close();
 
     struct Stats {
-        std::uint64_t log_bytes = 0;       // live bytes of all families, estimated
+        std::uint64_t log_bytes = 0;  // live bytes of all families, estimated
         std::uint64_t events = 0;
         std::uint64_t retries = 0;
         std::uint64_t dead_letters = 0;

@@ -1,18 +1,19 @@
 #include "store/dead_letters.h"
 
-#include <algorithm>
-
 #include "store/engine.h"
 #include "store/keys.h"
 #include "store/page_cursor.h"
 #include "store/row_codec.h"
+
+#include <algorithm>
 
 namespace millrace::store {
 namespace {
 
 bool wanted(const DeadLetterQuery& query, const DeadLetter& row) {
     if (query.tenant && row.key.tenant != *query.tenant) return false;
-    if (!query.subscription_id.empty() && row.subscription_id != query.subscription_id) return false;
+    if (!query.subscription_id.empty() && row.subscription_id != query.subscription_id)
+        return false;
     if (!query.script_id.empty() && row.script_id != query.script_id) return false;
     if (!query.pattern.empty() && row.pattern != query.pattern) return false;
     if (row.key.created_at_us < query.from_us || row.key.created_at_us >= query.to_us) return false;
@@ -24,7 +25,9 @@ bool wanted(const DeadLetterQuery& query, const DeadLetter& row) {
 core::Result<DeadLetters::Page> DeadLetters::list(const DeadLetterQuery& query) {
     std::string from;
     if (!query.cursor.empty() && !decode_cursor_key(query.cursor, from)) {
-        return core::fail(core::Error(core::ErrorCode::kValidation, "cursor is not one that this list gave").in("cursor"));
+        return core::fail(
+            core::Error(core::ErrorCode::kValidation, "cursor is not one that this list gave")
+                .in("cursor"));
     }
     const auto rows = engine_.iterate(ColumnFamily::kDlq);
     if (from.empty()) {
@@ -39,9 +42,12 @@ core::Result<DeadLetters::Page> DeadLetters::list(const DeadLetterQuery& query) 
     for (rows->SeekForPrev(from); rows->Valid(); rows->Prev()) {
         DeadLetter row;
         if (!decode_dead_letter(view(rows->key()), view(rows->value()), row)) {
-            return core::fail(core::ErrorCode::kInternal, "store: read dead letter failed: its row is damaged");
+            return core::fail(core::ErrorCode::kInternal,
+                              "store: read dead letter failed: its row is damaged");
         }
-        if (query.tenant && (row.key.tenant < *query.tenant || row.key.created_at_us < query.from_us)) break;
+        if (query.tenant &&
+            (row.key.tenant < *query.tenant || row.key.created_at_us < query.from_us))
+            break;
         if (!wanted(query, row)) continue;
         if (page.rows.size() == query.limit) {
             page.next = encode_cursor_key(view(rows->key()));
@@ -65,7 +71,8 @@ core::Result<std::optional<OwnedDeadLetter>> DeadLetters::get(const DeadLetterKe
     std::optional<OwnedDeadLetter> out(std::in_place);
     out->bytes.assign(value.data(), value.data() + value.size());
     if (!decode_dead_letter(bytes, {out->bytes.data(), out->bytes.size()}, out->row)) {
-        return core::fail(core::ErrorCode::kInternal, "store: read dead letter failed: its row is damaged");
+        return core::fail(core::ErrorCode::kInternal,
+                          "store: read dead letter failed: its row is damaged");
     }
     return out;
 }

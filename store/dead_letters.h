@@ -3,6 +3,10 @@
 // Limits: Query::limit <= 1000. Failure: Errors for a bad cursor or from the disk.
 #pragma once
 
+#include "core/ids.h"
+#include "core/result.h"
+#include "store/row_batch.h"
+
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -10,10 +14,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/ids.h"
-#include "core/result.h"
-#include "store/row_batch.h"
 
 namespace millrace::store {
 
@@ -28,7 +28,7 @@ struct DeadLetterQuery {
     std::optional<core::TenantId> tenant{};
     std::string_view subscription_id{};  // empty: any
     std::string_view script_id{};
-    std::string_view pattern{};          // exact
+    std::string_view pattern{};                                       // exact
     std::int64_t from_us = std::numeric_limits<std::int64_t>::min();  // created_at, inclusive
     std::int64_t to_us = std::numeric_limits<std::int64_t>::max();    // exclusive
     std::function<bool(const DeadLetter&)> accept{};

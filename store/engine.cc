@@ -1,17 +1,17 @@
 #include "store/engine.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
+#include "store/file_util.h"
+#include "store/keys.h"
+#include "store/rocks_options.h"
 
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <random>
 
-#include "store/file_util.h"
-#include "store/keys.h"
-#include "store/rocks_options.h"
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 namespace millrace::store {
 namespace {
@@ -33,7 +33,8 @@ HashSeed draw_seed() {
 }  // namespace
 
 core::Error rocks_error(std::string_view operation, const rocksdb::Status& status) {
-    return core::Error(ErrorCode::kInternal, "store: " + std::string(operation) + " failed: " + status.ToString());
+    return core::Error(ErrorCode::kInternal,
+                       "store: " + std::string(operation) + " failed: " + status.ToString());
 }
 
 Engine::Engine(const Database::Options& o) : options(o) {}
@@ -59,7 +60,8 @@ core::Status Engine::lock_folder() {
         char holder[32] = {};
         const ssize_t got = ::pread(lock_fd_, holder, sizeof(holder) - 1, 0);
         return core::fail(ErrorCode::kUnavailable,
-                          "store: open data folder path=" + options.path + " failed: it is locked by process " +
+                          "store: open data folder path=" + options.path +
+                              " failed: it is locked by process " +
                               std::string(holder, got > 0 ? static_cast<std::size_t>(got) : 0) +
                               "; stop that server or choose another --data");
     }
@@ -75,17 +77,21 @@ core::Status Engine::check_format() {
     std::string text;
     if (!file_exists(path)) {
         if (file_exists(options.path + "/rocks/CURRENT")) {
-            return core::fail(ErrorCode::kInternal, "store: open data folder path=" + options.path +
-                                                        " failed: its FORMAT file is missing; restore it from a backup");
+            return core::fail(ErrorCode::kInternal,
+                              "store: open data folder path=" + options.path +
+                                  " failed: its FORMAT file is missing; restore it from a backup");
         }
         if (options.read_only) {
-            return core::fail(ErrorCode::kNotFound, "store: open data folder path=" + options.path +
-                                                        " failed: it is no Millrace data folder (no FORMAT file)");
+            return core::fail(ErrorCode::kNotFound,
+                              "store: open data folder path=" + options.path +
+                                  " failed: it is no Millrace data folder (no FORMAT file)");
         }
         const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
         if (fd < 0) return file_error("create", path, errno);
         text = std::string(kFormatLine) + std::to_string(kFormatVersion) + "\n";
-        const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0;
+        const bool written =
+            ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+            ::fsync(fd) == 0;
         const int error = errno;
         ::close(fd);
         if (!written) return file_error("write", path, error);
@@ -93,16 +99,19 @@ core::Status Engine::check_format() {
     }
     if (auto status = read_file(path, text); !status) return status;
     std::uint32_t version = 0;
-    const std::string_view number = std::string_view(text).substr(std::min(text.size(), kFormatLine.size()));
+    const std::string_view number =
+        std::string_view(text).substr(std::min(text.size(), kFormatLine.size()));
     const auto parsed = std::from_chars(number.data(), number.data() + number.size(), version);
     if (!text.starts_with(kFormatLine) || parsed.ec != std::errc{} || version == 0) {
-        return core::fail(ErrorCode::kInternal, "store: open data folder path=" + options.path +
-                                                    " failed: its FORMAT file is damaged; restore it from a backup");
+        return core::fail(ErrorCode::kInternal,
+                          "store: open data folder path=" + options.path +
+                              " failed: its FORMAT file is damaged; restore it from a backup");
     }
     if (version > kFormatVersion) {
         return core::fail(ErrorCode::kInternal,
-                          "store: open data folder path=" + options.path + " failed: it was written in format " +
-                              std::to_string(version) + ", this millrace knows formats up to " +
+                          "store: open data folder path=" + options.path +
+                              " failed: it was written in format " + std::to_string(version) +
+                              ", this millrace knows formats up to " +
                               std::to_string(kFormatVersion) + "; run the newer millrace");
     }
     return {};
@@ -123,16 +132,20 @@ core::Status Engine::open_rocks() {
         // Made all at once: open() would write and sync an options file after each of them.
         status = rocksdb::DB::Open(db_options, path, {families.front()}, &handles, &db);
         std::vector<rocksdb::ColumnFamilyHandle*> others;
-        if (status.ok()) status = db->CreateColumnFamilies({families.begin() + 1, families.end()}, &others);
+        if (status.ok())
+            status = db->CreateColumnFamilies({families.begin() + 1, families.end()}, &others);
         handles.insert(handles.end(), others.begin(), others.end());
     }
     if (!status.ok()) {
         std::string help = "; nothing was changed";
         if (status.IsCorruption()) {
-            help = "; the files are damaged: acknowledged events may be missing, so the start is refused. Restore from a "
-                   "backup, or salvage a copy of the folder";
+            help =
+                "; the files are damaged: acknowledged events may be missing, so the start is "
+                "refused. Restore from a "
+                "backup, or salvage a copy of the folder";
         }
-        return core::fail(ErrorCode::kInternal, "store: open database path=" + path + " failed: " + status.ToString() + help);
+        return core::fail(ErrorCode::kInternal, "store: open database path=" + path +
+                                                    " failed: " + status.ToString() + help);
     }
     db_.reset(db);
     for (std::size_t i = 0; i < kColumnFamilyCount; ++i) handles_[i] = handles[i];
@@ -145,7 +158,8 @@ core::Status Engine::load_seed() {
     if (!there) return core::fail(std::move(there.error()));
     HashSeed seed;
     if (*there) {
-        if (value.size() != sizeof(seed)) return core::fail(ErrorCode::kInternal, "store: the folder's hash seed is damaged");
+        if (value.size() != sizeof(seed))
+            return core::fail(ErrorCode::kInternal, "store: the folder's hash seed is damaged");
         std::memcpy(&seed, value.data(), sizeof(seed));
     } else {
         seed = draw_seed();
@@ -176,10 +190,11 @@ core::Status Engine::load_meta() {
         first->SeekToFirst();
         if (first->Valid()) {
             return core::fail(ErrorCode::kConflict,
-                              "store: open data folder path=" + options.path + " failed: it was made with " +
-                                  std::to_string(shards) + " shards and holds events, but " +
-                                  std::to_string(options.shards) + " are configured; start with --shards " +
-                                  std::to_string(shards));
+                              "store: open data folder path=" + options.path +
+                                  " failed: it was made with " + std::to_string(shards) +
+                                  " shards and holds events, but " +
+                                  std::to_string(options.shards) +
+                                  " are configured; start with --shards " + std::to_string(shards));
         }
     }
     ++boot_;
@@ -187,13 +202,15 @@ core::Status Engine::load_meta() {
     rocksdb::WriteBatch batch;
     batch.Put(family(ColumnFamily::kDefault), "shards",
               rocksdb::Slice(reinterpret_cast<const char*>(&shards), sizeof(shards)));
-    batch.Put(family(ColumnFamily::kDefault), "boot", rocksdb::Slice(reinterpret_cast<const char*>(&boot_), sizeof(boot_)));
+    batch.Put(family(ColumnFamily::kDefault), "boot",
+              rocksdb::Slice(reinterpret_cast<const char*>(&boot_), sizeof(boot_)));
     return commit(batch, Durability::kFsync);
 }
 
 core::Status Engine::open() {
     if (options.shards == 0 || options.shards > core::kShardsMax) {
-        return core::fail(ErrorCode::kValidation, "store: shards must be 1 to " + std::to_string(core::kShardsMax));
+        return core::fail(ErrorCode::kValidation,
+                          "store: shards must be 1 to " + std::to_string(core::kShardsMax));
     }
     if (!options.read_only) {
         for (const char* part : {"", "/ids"}) {
@@ -206,10 +223,11 @@ core::Status Engine::open() {
         space = std::make_unique<SpaceGuard>(
             SpaceGuard::Options{options.path, options.reserve_bytes, options.ballast_bytes});
         if (free_disk_bytes(options.path) < kFreeBytesFloor) {
-            return core::fail(ErrorCode::kUnavailable,
-                              "store: open data folder path=" + options.path + " failed: only " +
-                                  std::to_string(free_disk_bytes(options.path) >> 20) +
-                                  " MiB are free on its disk; free some space (nothing was changed)");
+            return core::fail(
+                ErrorCode::kUnavailable,
+                "store: open data folder path=" + options.path + " failed: only " +
+                    std::to_string(free_disk_bytes(options.path) >> 20) +
+                    " MiB are free on its disk; free some space (nothing was changed)");
         }
     }
     if (auto status = open_rocks(); !status) return status;
@@ -274,7 +292,8 @@ core::Status Engine::commit(rocksdb::WriteBatch& batch, Durability durability) {
 void Engine::apply(const CommitEffects& effects) {
     retry_count.fetch_add(effects.retries_change, std::memory_order_relaxed);  // gauges
     dead_letter_count.fetch_add(effects.dead_letters_change, std::memory_order_relaxed);
-    if (effects.retry_due_min_us != std::numeric_limits<std::int64_t>::max()) retries->note_put(effects.retry_due_min_us);
+    if (effects.retry_due_min_us != std::numeric_limits<std::int64_t>::max())
+        retries->note_put(effects.retry_due_min_us);
 }
 
 void Engine::publish_tail(core::ShardId shard, const ShardTail& tail) {
@@ -282,7 +301,8 @@ void Engine::publish_tail(core::ShardId shard, const ShardTail& tail) {
         std::lock_guard lock(tails_mutex_);
         committed_[shard.value] = tail;
     }
-    ends_[shard.value].durable.store(tail.end_offset, std::memory_order_release);  // pairs with durable_end()
+    ends_[shard.value].durable.store(tail.end_offset,
+                                     std::memory_order_release);  // pairs with durable_end()
 }
 
 void Engine::publish_synced() {
@@ -300,7 +320,8 @@ core::Status Engine::sync_now() {
     unsynced_bytes.store(0, std::memory_order_relaxed);  // a gauge
     const rocksdb::Status status = db_->SyncWAL();
     if (!status.ok()) {
-        set_fatal("store: sync failed: " + status.ToString() + "; nothing is acknowledged any more, restart the server");
+        set_fatal("store: sync failed: " + status.ToString() +
+                  "; nothing is acknowledged any more, restart the server");
         return core::fail(ErrorCode::kUnavailable, fatal_reason());
     }
     std::lock_guard lock(tails_mutex_);
@@ -335,7 +356,8 @@ void Engine::set_fatal(std::string reason) {
     fatal_.store(true, std::memory_order_release);  // pairs with fatal()
 }
 
-core::Result<bool> Engine::get(ColumnFamily from, std::string_view key, rocksdb::PinnableSlice& out) {
+core::Result<bool> Engine::get(ColumnFamily from, std::string_view key,
+                               rocksdb::PinnableSlice& out) {
     const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), family(from), slice(key), &out);
     if (status.IsNotFound()) return false;
     if (!status.ok()) return core::fail(rocks_error("read", status));
@@ -343,7 +365,8 @@ core::Result<bool> Engine::get(ColumnFamily from, std::string_view key, rocksdb:
 }
 
 std::unique_ptr<rocksdb::Iterator> Engine::iterate(ColumnFamily over) {
-    return std::unique_ptr<rocksdb::Iterator>(db_->NewIterator(rocksdb::ReadOptions(), family(over)));
+    return std::unique_ptr<rocksdb::Iterator>(
+        db_->NewIterator(rocksdb::ReadOptions(), family(over)));
 }
 
 }  // namespace millrace::store

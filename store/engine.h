@@ -5,18 +5,6 @@
 // Lifetime: of the Database. Limits: none. Failure: RocksDB's Status becomes an Error here, once.
 #pragma once
 
-#include <rocksdb/db.h>
-#include <rocksdb/write_batch.h>
-
-#include <array>
-#include <atomic>
-#include <cstdint>
-#include <memory>
-#include <mutex>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "core/result.h"
 #include "store/audit_log.h"
 #include "store/database.h"
@@ -33,6 +21,18 @@
 #include "store/retry_schedule.h"
 #include "store/shard_log.h"
 #include "store/space_guard.h"
+
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace millrace::store {
 
@@ -88,20 +88,26 @@ public:
     core::Status sync_now();
     core::Status write_mark();
 
-    bool fatal() const { return fatal_.load(std::memory_order_acquire); }  // pairs with set_fatal's release
+    bool fatal() const {
+        return fatal_.load(std::memory_order_acquire);
+    }  // pairs with set_fatal's release
     std::string fatal_reason() const;
     void set_fatal(std::string reason);
 
-    rocksdb::ColumnFamilyHandle* family(ColumnFamily family) const { return handles_[static_cast<std::size_t>(family)]; }
+    rocksdb::ColumnFamilyHandle* family(ColumnFamily family) const {
+        return handles_[static_cast<std::size_t>(family)];
+    }
     rocksdb::DB& db() { return *db_; }
     core::Result<bool> get(ColumnFamily family, std::string_view key, rocksdb::PinnableSlice& out);
     std::unique_ptr<rocksdb::Iterator> iterate(ColumnFamily family);
     std::uint64_t next_serial() {
-        return (static_cast<std::uint64_t>(boot_) << 32) | serial_.fetch_add(1, std::memory_order_relaxed);
+        return (static_cast<std::uint64_t>(boot_) << 32) |
+               serial_.fetch_add(1, std::memory_order_relaxed);
     }
 
     core::LogOffset durable_end(core::ShardId shard) const {
-        return core::LogOffset{ends_[shard.value].durable.load(std::memory_order_acquire)};  // pairs with publish_tail
+        return core::LogOffset{
+            ends_[shard.value].durable.load(std::memory_order_acquire)};  // pairs with publish_tail
     }
     core::LogOffset first_kept(core::ShardId shard) const {
         return core::LogOffset{ends_[shard.value].first_kept.load(std::memory_order_acquire)};

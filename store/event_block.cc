@@ -4,7 +4,8 @@ namespace millrace::store {
 
 std::string_view EventBlock::pattern(std::uint32_t pattern_index) const {
     if (pattern_index >= layout_.pattern_count) return {};
-    const auto* entries = reinterpret_cast<const PatternEntry*>(body_.data() + layout_.patterns_begin);
+    const auto* entries =
+        reinterpret_cast<const PatternEntry*>(body_.data() + layout_.patterns_begin);
     return {body_.data() + entries[pattern_index].text_begin, entries[pattern_index].text_bytes};
 }
 

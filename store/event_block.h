@@ -6,21 +6,21 @@
 // Failure: none; decoding (which can fail) is in block_codec.h.
 #pragma once
 
-#include <cstdint>
-#include <string_view>
-
 #include "core/assert.h"
 #include "core/buffer.h"
 #include "core/ids.h"
 #include "store/format.h"
+
+#include <cstdint>
+#include <string_view>
 
 namespace millrace::store {
 
 // One event as it is stored: the client's bytes and the server's stamps beside them.
 struct StoredEvent {
     core::LogPosition position;
-    std::string_view raw;       // byte for byte as it came
-    std::string_view fills;     // what the server filled in (written by the runtime); often empty
+    std::string_view raw;    // byte for byte as it came
+    std::string_view fills;  // what the server filled in (written by the runtime); often empty
     std::string_view pattern;
     core::TenantId tenant;
     std::int64_t received_at_us = 0;
@@ -41,9 +41,13 @@ public:
     core::ShardId shard() const { return first_.shard; }
     core::LogOffset first_offset() const { return first_.offset; }
     // One past the last event's offset.
-    core::LogOffset end_offset() const { return core::LogOffset{first_.offset.value + layout_.count}; }
+    core::LogOffset end_offset() const {
+        return core::LogOffset{first_.offset.value + layout_.count};
+    }
     std::uint32_t count() const { return layout_.count; }
-    bool contains(core::LogOffset offset) const { return offset >= first_offset() && offset < end_offset(); }
+    bool contains(core::LogOffset offset) const {
+        return offset >= first_offset() && offset < end_offset();
+    }
     std::uint32_t index_of(core::LogOffset offset) const {
         MR_DCHECK(contains(offset));
         return static_cast<std::uint32_t>(offset.value - first_.offset.value);

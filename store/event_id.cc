@@ -1,9 +1,9 @@
 #include "store/event_id.h"
 
+#include "store/keys.h"
+
 #include <array>
 #include <cstring>
-
-#include "store/keys.h"
 
 namespace millrace::store {
 namespace {
@@ -70,11 +70,13 @@ void write_position(unsigned char* out, core::LogPosition position) {
 }
 
 core::LogPosition read_position(const unsigned char* in) {
-    return {core::ShardId{static_cast<std::uint16_t>(read_be(in, 2))}, core::LogOffset{read_be(in + 2, 6)}};
+    return {core::ShardId{static_cast<std::uint16_t>(read_be(in, 2))},
+            core::LogOffset{read_be(in + 2, 6)}};
 }
 
 std::uint64_t as_word(core::LogPosition position) {
-    return (static_cast<std::uint64_t>(position.shard.value) << 48) | (position.offset.value & (kOffsetEnd - 1));
+    return (static_cast<std::uint64_t>(position.shard.value) << 48) |
+           (position.offset.value & (kOffsetEnd - 1));
 }
 
 // Different kinds of id must not pass for each other.
@@ -99,9 +101,11 @@ std::string encode_event_id(const Hasher& hasher, core::LogPosition position) {
 
 std::optional<core::LogPosition> decode_event_id(const Hasher& hasher, std::string_view text) {
     unsigned char bytes[12];
-    if (!text.starts_with("ev_") || !decode(text.substr(3), bytes, sizeof(bytes))) return std::nullopt;
+    if (!text.starts_with("ev_") || !decode(text.substr(3), bytes, sizeof(bytes)))
+        return std::nullopt;
     const core::LogPosition position = read_position(bytes);
-    if (read_be(bytes + 8, 4) != hasher.check(as_word(position), salt(Kind::kEvent))) return std::nullopt;
+    if (read_be(bytes + 8, 4) != hasher.check(as_word(position), salt(Kind::kEvent)))
+        return std::nullopt;
     return position;
 }
 
@@ -109,7 +113,9 @@ std::string encode_execution_id(const Hasher& hasher, DeliveryKey key) {
     unsigned char bytes[16];
     write_position(bytes, key.position);
     write_be(bytes + 8, key.subscription.value, 4);
-    write_be(bytes + 12, hasher.check(as_word(key.position), salt(Kind::kExecution) | key.subscription.value), 4);
+    write_be(bytes + 12,
+             hasher.check(as_word(key.position), salt(Kind::kExecution) | key.subscription.value),
+             4);
     std::string out(3 + text_bytes(sizeof(bytes)), '\0');
     std::memcpy(out.data(), "ex_", 3);
     encode(bytes, sizeof(bytes), out.data() + 3);
@@ -118,11 +124,13 @@ std::string encode_execution_id(const Hasher& hasher, DeliveryKey key) {
 
 std::optional<DeliveryKey> decode_execution_id(const Hasher& hasher, std::string_view text) {
     unsigned char bytes[16];
-    if (!text.starts_with("ex_") || !decode(text.substr(3), bytes, sizeof(bytes))) return std::nullopt;
+    if (!text.starts_with("ex_") || !decode(text.substr(3), bytes, sizeof(bytes)))
+        return std::nullopt;
     DeliveryKey key;
     key.position = read_position(bytes);
     key.subscription = core::SubscriptionId{static_cast<std::uint32_t>(read_be(bytes + 8, 4))};
-    const auto check = hasher.check(as_word(key.position), salt(Kind::kExecution) | key.subscription.value);
+    const auto check =
+        hasher.check(as_word(key.position), salt(Kind::kExecution) | key.subscription.value);
     if (read_be(bytes + 12, 4) != check) return std::nullopt;
     return key;
 }
@@ -133,9 +141,9 @@ std::string encode_dead_letter_id(const Hasher& hasher, const DeadLetterKey& key
     write_be(bytes + 4, static_cast<std::uint64_t>(key.created_at_us), 8);
     write_position(bytes + 12, key.delivery.position);
     write_be(bytes + 20, key.delivery.subscription.value, 4);
-    const std::uint64_t rest = salt(Kind::kDeadLetter) ^ static_cast<std::uint64_t>(key.created_at_us) ^
-                               (static_cast<std::uint64_t>(key.tenant.value) << 32) ^
-                               key.delivery.subscription.value;
+    const std::uint64_t rest =
+        salt(Kind::kDeadLetter) ^ static_cast<std::uint64_t>(key.created_at_us) ^
+        (static_cast<std::uint64_t>(key.tenant.value) << 32) ^ key.delivery.subscription.value;
     write_be(bytes + 24, hasher.check(as_word(key.delivery.position), rest), 4);
     std::string out(3 + text_bytes(sizeof(bytes)), '\0');
     std::memcpy(out.data(), "dl_", 3);
@@ -145,12 +153,14 @@ std::string encode_dead_letter_id(const Hasher& hasher, const DeadLetterKey& key
 
 std::optional<DeadLetterKey> decode_dead_letter_id(const Hasher& hasher, std::string_view text) {
     unsigned char bytes[28];
-    if (!text.starts_with("dl_") || !decode(text.substr(3), bytes, sizeof(bytes))) return std::nullopt;
+    if (!text.starts_with("dl_") || !decode(text.substr(3), bytes, sizeof(bytes)))
+        return std::nullopt;
     DeadLetterKey key;
     key.tenant = core::TenantId{static_cast<std::uint32_t>(read_be(bytes, 4))};
     key.created_at_us = static_cast<std::int64_t>(read_be(bytes + 4, 8));
     key.delivery.position = read_position(bytes + 12);
-    key.delivery.subscription = core::SubscriptionId{static_cast<std::uint32_t>(read_be(bytes + 20, 4))};
+    key.delivery.subscription =
+        core::SubscriptionId{static_cast<std::uint32_t>(read_be(bytes + 20, 4))};
     if (encode_dead_letter_id(hasher, key) != text) return std::nullopt;
     return key;
 }

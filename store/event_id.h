@@ -5,13 +5,13 @@
 // Threads: pure functions. Lifetime: none. Limits: offsets up to 2^48. Failure: nullopt.
 #pragma once
 
+#include "core/ids.h"
+#include "store/hasher.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "core/ids.h"
-#include "store/hasher.h"
 
 namespace millrace::store {
 

@@ -1,13 +1,13 @@
 #include "store/event_search.h"
 
-#include <algorithm>
-#include <memory>
-
 #include "store/block_codec.h"
 #include "store/bloom_filter.h"
 #include "store/engine.h"
 #include "store/keys.h"
 #include "store/page_cursor.h"
+
+#include <algorithm>
+#include <memory>
 
 namespace millrace::store {
 namespace {
@@ -23,7 +23,8 @@ struct Criteria {
     std::uint64_t pattern_item_hash = 0;
     bool newest_first = true;
 
-    Criteria(const EventQuery& q, const Hasher& hasher) : query(q), newest_first(q.order == SearchOrder::kNewestFirst) {
+    Criteria(const EventQuery& q, const Hasher& hasher)
+        : query(q), newest_first(q.order == SearchOrder::kNewestFirst) {
         const auto need = [&](SummaryField field, std::string_view name) {
             if (!name.empty()) items.push_back(summary_item(field, hasher.text(name)));
         };
@@ -54,7 +55,9 @@ struct Criteria {
     bool may_match(const SummaryView& summary) const {
         const SummaryHeader& h = summary.header;
         if (h.received_max_us < query.from_us || h.received_min_us >= query.to_us) return false;
-        if (query.tenant && !summary.has(SummaryFlag::kManyTenants) && h.tenant != query.tenant->value) return false;
+        if (query.tenant && !summary.has(SummaryFlag::kManyTenants) &&
+            h.tenant != query.tenant->value)
+            return false;
         for (const std::uint64_t item : items) {
             if (!bloom_may_contain(summary.bloom, item)) return false;
         }
@@ -80,7 +83,12 @@ public:
         std::size_t blocks_max = 1;
     };
     Stream(Engine& engine, const Criteria& criteria, EventPage& page, const Place& place)
-        : engine_(engine), criteria_(criteria), page_(page), shard_(place.shard), bound_(place.bound), blocks_left_(place.blocks_max) {}
+        : engine_(engine),
+          criteria_(criteria),
+          page_(page),
+          shard_(place.shard),
+          bound_(place.bound),
+          blocks_left_(place.blocks_max) {}
 
     bool there() const { return there_; }
     // Neither an event nor the end: the budget is used up, and what comes next here is not known.
@@ -90,7 +98,8 @@ public:
     // Newest first: one past the next event to look at. Oldest first: the next event to look at.
     std::uint64_t resume() const {
         if (!there_) return bound_;
-        return criteria_.newest_first ? current_.position.offset.value + 1 : current_.position.offset.value;
+        return criteria_.newest_first ? current_.position.offset.value + 1
+                                      : current_.position.offset.value;
     }
 
     // Goes on to the next matching event, or to the end, or until the budget of blocks is used up.
@@ -114,7 +123,8 @@ private:
             ++page_.events_seen;
             const EventRecord& record = block_.record(index);
             if (!pattern_wanted_[record.pattern_index]) continue;
-            if (record.received_at_us < query.from_us || record.received_at_us >= query.to_us) continue;
+            if (record.received_at_us < query.from_us || record.received_at_us >= query.to_us)
+                continue;
             if (query.tenant && record.tenant != query.tenant->value) continue;
             current_ = block_.event(index);
             if (query.accept && !query.accept(current_)) continue;
@@ -148,14 +158,19 @@ private:
         } else {
             summaries_->Next();
         }
-        for (; summaries_->Valid(); criteria_.newest_first ? summaries_->Prev() : summaries_->Next()) {
+        for (; summaries_->Valid();
+             criteria_.newest_first ? summaries_->Prev() : summaries_->Next()) {
             KeyReader reader(view(summaries_->key()));
             const core::LogPosition key = read_log_key(reader);
-            if (key.shard != shard_ || (criteria_.newest_first && key.offset < engine_.first_kept(shard_))) break;
+            if (key.shard != shard_ ||
+                (criteria_.newest_first && key.offset < engine_.first_kept(shard_)))
+                break;
             auto summary = open_summary(key, view(summaries_->value()));
             if (!summary) return core::fail(std::move(summary.error()));
             const std::uint64_t end = key.offset.value + summary->header.count;
-            if (!criteria_.newest_first && (end <= bound_ || key.offset < engine_.first_kept(shard_))) continue;
+            if (!criteria_.newest_first &&
+                (end <= bound_ || key.offset < engine_.first_kept(shard_)))
+                continue;
             if (criteria_.past_range(summary->header)) break;
             if (!criteria_.may_match(*summary)) {
                 ++page_.blocks_skipped;
@@ -166,7 +181,8 @@ private:
         }
         ended_ = true;
         if (criteria_.newest_first) bound_ = 0;
-        if (!summaries_->status().ok()) return core::fail(rocks_error("read summaries", summaries_->status()));
+        if (!summaries_->status().ok())
+            return core::fail(rocks_error("read summaries", summaries_->status()));
         return {};
     }
 
@@ -218,10 +234,14 @@ core::Result<EventPage> EventSearch::search(const EventQuery& query) {
     if (query.cursor.empty()) {
         for (std::size_t i = 0; i < engine_.options.shards; ++i) {
             const core::ShardId shard{static_cast<std::uint16_t>(i)};
-            bounds.push_back(criteria.newest_first ? engine_.durable_end(shard).value : engine_.first_kept(shard).value);
+            bounds.push_back(criteria.newest_first ? engine_.durable_end(shard).value
+                                                   : engine_.first_kept(shard).value);
         }
-    } else if (!decode_cursor_numbers(kind, query.cursor, bounds) || bounds.size() != engine_.options.shards) {
-        return core::fail(core::Error(core::ErrorCode::kValidation, "cursor is not one that this list gave").in("cursor"));
+    } else if (!decode_cursor_numbers(kind, query.cursor, bounds) ||
+               bounds.size() != engine_.options.shards) {
+        return core::fail(
+            core::Error(core::ErrorCode::kValidation, "cursor is not one that this list gave")
+                .in("cursor"));
     }
     EventPage page;
     std::vector<std::unique_ptr<Stream>> streams;
@@ -229,8 +249,10 @@ core::Result<EventPage> EventSearch::search(const EventQuery& query) {
         const core::ShardId shard{static_cast<std::uint16_t>(i)};
         // At least one block for each, so that every call gets somewhere.
         const std::size_t blocks_max = std::max<std::size_t>(1, query.blocks_max / bounds.size());
-        streams.push_back(std::make_unique<Stream>(engine_, criteria, page, Stream::Place{shard, bounds[i], blocks_max}));
-        if (auto status = streams.back()->advance(); !status) return core::fail(std::move(status.error()));
+        streams.push_back(std::make_unique<Stream>(engine_, criteria, page,
+                                                   Stream::Place{shard, bounds[i], blocks_max}));
+        if (auto status = streams.back()->advance(); !status)
+            return core::fail(std::move(status.error()));
     }
     const auto before = [&](const Stream& a, const Stream& b) {
         const std::int64_t x = a.current().received_at_us;

@@ -6,6 +6,10 @@
 // Failure: Errors for a bad cursor (kValidation) or a damaged block (kInternal).
 #pragma once
 
+#include "core/ids.h"
+#include "core/result.h"
+#include "store/log_reader.h"
+
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -14,17 +18,13 @@
 #include <string_view>
 #include <vector>
 
-#include "core/ids.h"
-#include "core/result.h"
-#include "store/log_reader.h"
-
 namespace millrace::store {
 
 enum class SearchOrder : std::uint8_t { kNewestFirst, kOldestFirst };
 
 struct EventQuery {
-    std::optional<core::TenantId> tenant{};      // nullopt: all
-    std::string_view pattern{};                  // exact; empty: any
+    std::optional<core::TenantId> tenant{};  // nullopt: all
+    std::string_view pattern{};              // exact; empty: any
     std::string_view pattern_prefix{};
     std::int64_t from_us = std::numeric_limits<std::int64_t>::min();  // received_at, inclusive
     std::int64_t to_us = std::numeric_limits<std::int64_t>::max();    // exclusive
@@ -37,13 +37,13 @@ struct EventQuery {
     std::function<bool(const StoredEvent&)> accept{};
     SearchOrder order = SearchOrder::kNewestFirst;
     std::size_t limit = 100;
-    std::size_t blocks_max = 100'000;          // blocks unpacked in one call
-    std::string_view cursor{};                   // of the previous page; empty: from the start
+    std::size_t blocks_max = 100'000;  // blocks unpacked in one call
+    std::string_view cursor{};         // of the previous page; empty: from the start
 };
 
 struct EventPage {
     std::vector<OwnedEvent> events;
-    std::string next;                          // empty: no more
+    std::string next;  // empty: no more
     std::uint64_t blocks_skipped = 0;
     std::uint64_t blocks_read = 0;
     std::uint64_t events_seen = 0;

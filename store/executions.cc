@@ -1,21 +1,22 @@
 #include "store/executions.h"
 
-#include <algorithm>
-#include <map>
-#include <memory>
-
 #include "store/engine.h"
 #include "store/keys.h"
 #include "store/outcome_codec.h"
 #include "store/page_cursor.h"
 
+#include <algorithm>
+#include <map>
+#include <memory>
+
 namespace millrace::store {
 namespace {
 
 tl::unexpected<core::Error> damaged(core::LogPosition block) {
-    return core::fail(core::ErrorCode::kInternal, "store: read outcomes of block shard=" + std::to_string(block.shard.value) +
-                                                      " offset=" + std::to_string(block.offset.value) +
-                                                      " failed: a chunk is damaged");
+    return core::fail(core::ErrorCode::kInternal,
+                      "store: read outcomes of block shard=" + std::to_string(block.shard.value) +
+                          " offset=" + std::to_string(block.offset.value) +
+                          " failed: a chunk is damaged");
 }
 
 // Deliveries of one block, newest event first.
@@ -26,9 +27,10 @@ void add(Gathered& gathered, core::LogPosition block, const OutcomeEntry& entry)
     Execution& execution = gathered[{offset, entry.subscription.value}];
     execution.delivery = {{block.shard, core::LogOffset{offset}}, entry.subscription};
     execution.block_first_offset = block.offset;
-    const bool latest = execution.attempts.empty() || entry.attempt >= execution.attempts.back().attempt;
-    execution.attempts.push_back(
-        {entry.attempt, entry.started_at_us, entry.duration_us, entry.status, std::string(entry.error)});
+    const bool latest =
+        execution.attempts.empty() || entry.attempt >= execution.attempts.back().attempt;
+    execution.attempts.push_back({entry.attempt, entry.started_at_us, entry.duration_us,
+                                  entry.status, std::string(entry.error)});
     if (latest) {
         execution.status = entry.status;
         execution.script_version = entry.script_version;
@@ -40,14 +42,19 @@ void add(Gathered& gathered, core::LogPosition block, const OutcomeEntry& entry)
     }
 }
 
-bool chunk_wanted(const OutcomeChunkReader& chunk, const std::vector<core::SubscriptionId>& subscriptions) {
-    return subscriptions.empty() || std::any_of(subscriptions.begin(), subscriptions.end(), [&](core::SubscriptionId id) {
-               return std::binary_search(chunk.subscriptions().begin(), chunk.subscriptions().end(), id.value);
+bool chunk_wanted(const OutcomeChunkReader& chunk,
+                  const std::vector<core::SubscriptionId>& subscriptions) {
+    return subscriptions.empty() ||
+           std::any_of(subscriptions.begin(), subscriptions.end(), [&](core::SubscriptionId id) {
+               return std::binary_search(chunk.subscriptions().begin(), chunk.subscriptions().end(),
+                                         id.value);
            });
 }
 
-bool subscription_wanted(core::SubscriptionId id, const std::vector<core::SubscriptionId>& subscriptions) {
-    return subscriptions.empty() || std::find(subscriptions.begin(), subscriptions.end(), id) != subscriptions.end();
+bool subscription_wanted(core::SubscriptionId id,
+                         const std::vector<core::SubscriptionId>& subscriptions) {
+    return subscriptions.empty() ||
+           std::find(subscriptions.begin(), subscriptions.end(), id) != subscriptions.end();
 }
 
 // One shard's blocks with outcomes, from the newest down.
@@ -56,7 +63,11 @@ public:
     // `bound`: offsets above it are done; at it, subscriptions below bound_subscription are still to come.
     Stream(Engine& engine, const ExecutionQuery& query, core::ShardId shard, std::uint64_t bound,
            std::uint64_t bound_subscription)
-        : engine_(engine), query_(query), shard_(shard), bound_(bound), bound_subscription_(bound_subscription) {}
+        : engine_(engine),
+          query_(query),
+          shard_(shard),
+          bound_(bound),
+          bound_subscription_(bound_subscription) {}
 
     core::Status advance() {
         if (!pending_.empty()) pending_.erase(pending_.begin());
@@ -104,14 +115,17 @@ private:
             if (!chunk_wanted(*chunk, query_.subscriptions)) continue;
             OutcomeEntry entry;
             while (chunk->next(entry)) {
-                if (passed(block.offset.value + entry.event_index, entry.subscription.value)) continue;
-                if (subscription_wanted(entry.subscription, query_.subscriptions)) add(pending_, block, entry);
+                if (passed(block.offset.value + entry.event_index, entry.subscription.value))
+                    continue;
+                if (subscription_wanted(entry.subscription, query_.subscriptions))
+                    add(pending_, block, entry);
             }
             if (!chunk->ok()) return damaged(block);
         }
         if (prefix.empty()) {
             ended_ = true;
-            if (!rows_->status().ok()) return core::fail(rocks_error("read outcomes", rows_->status()));
+            if (!rows_->status().ok())
+                return core::fail(rocks_error("read outcomes", rows_->status()));
             return {};
         }
         if (last_us < query_.from_us || first_us >= query_.to_us) pending_.clear();
@@ -155,17 +169,20 @@ core::Status gather_event(Engine& engine, core::LogPosition position, Gathered& 
         if (!chunk) return damaged(block);
         OutcomeEntry entry;
         while (chunk->next(entry)) {
-            if (block.offset.value + entry.event_index == position.offset.value) add(out, block, entry);
+            if (block.offset.value + entry.event_index == position.offset.value)
+                add(out, block, entry);
         }
         if (!chunk->ok()) return damaged(block);
     }
-    return rows->status().ok() ? core::Status{} : core::fail(rocks_error("read outcomes", rows->status()));
+    return rows->status().ok() ? core::Status{}
+                               : core::fail(rocks_error("read outcomes", rows->status()));
 }
 
 core::Result<ExecutionPage> list_event(Engine& engine, const ExecutionQuery& query) {
     ExecutionPage page;
     Gathered gathered;
-    if (auto status = gather_event(engine, *query.event, gathered); !status) return core::fail(std::move(status.error()));
+    if (auto status = gather_event(engine, *query.event, gathered); !status)
+        return core::fail(std::move(status.error()));
     for (auto& [key, execution] : gathered) {
         const std::int64_t started = execution.attempts.front().started_at_us;
         if (!subscription_wanted(execution.delivery.subscription, query.subscriptions)) continue;
@@ -184,24 +201,31 @@ core::Result<ExecutionPage> Executions::list(const ExecutionQuery& query) {
     std::vector<std::uint64_t> bounds;
     if (query.cursor.empty()) {
         for (std::size_t i = 0; i < engine_.options.shards; ++i) {
-            bounds.push_back(engine_.durable_end(core::ShardId{static_cast<std::uint16_t>(i)}).value);
+            bounds.push_back(
+                engine_.durable_end(core::ShardId{static_cast<std::uint16_t>(i)}).value);
             bounds.push_back(0);
         }
-    } else if (!decode_cursor_numbers('e', query.cursor, bounds) || bounds.size() != 2 * engine_.options.shards) {
-        return core::fail(core::Error(core::ErrorCode::kValidation, "cursor is not one that this list gave").in("cursor"));
+    } else if (!decode_cursor_numbers('e', query.cursor, bounds) ||
+               bounds.size() != 2 * engine_.options.shards) {
+        return core::fail(
+            core::Error(core::ErrorCode::kValidation, "cursor is not one that this list gave")
+                .in("cursor"));
     }
     std::vector<std::unique_ptr<Stream>> streams;
     for (std::size_t i = 0; i < engine_.options.shards; ++i) {
         const core::ShardId shard{static_cast<std::uint16_t>(i)};
-        streams.push_back(std::make_unique<Stream>(engine_, query, shard, bounds[2 * i], bounds[2 * i + 1]));
-        if (auto status = streams.back()->advance(); !status) return core::fail(std::move(status.error()));
+        streams.push_back(
+            std::make_unique<Stream>(engine_, query, shard, bounds[2 * i], bounds[2 * i + 1]));
+        if (auto status = streams.back()->advance(); !status)
+            return core::fail(std::move(status.error()));
     }
     ExecutionPage page;
     for (;;) {
         Stream* best = nullptr;
         for (const auto& stream : streams) {
             if (!stream->there()) continue;
-            if (!best || stream->current().attempts.front().started_at_us > best->current().attempts.front().started_at_us) {
+            if (!best || stream->current().attempts.front().started_at_us >
+                             best->current().attempts.front().started_at_us) {
                 best = stream.get();
             }
         }
@@ -224,13 +248,15 @@ core::Result<ExecutionPage> Executions::list(const ExecutionQuery& query) {
 
 core::Result<std::optional<Execution>> Executions::get(const DeliveryKey& delivery) {
     Gathered gathered;
-    if (auto status = gather_event(engine_, delivery.position, gathered); !status) return core::fail(std::move(status.error()));
+    if (auto status = gather_event(engine_, delivery.position, gathered); !status)
+        return core::fail(std::move(status.error()));
     const auto found = gathered.find({delivery.position.offset.value, delivery.subscription.value});
     if (found == gathered.end()) return std::nullopt;
     return std::optional<Execution>(std::move(found->second));
 }
 
-core::Status Executions::done_since(core::LogPosition from, const std::function<void(const DeliveryKey&)>& visit) {
+core::Status Executions::done_since(core::LogPosition from,
+                                    const std::function<void(const DeliveryKey&)>& visit) {
     const auto rows = engine_.iterate(ColumnFamily::kOutcomes);
     for (rows->Seek(log_key(block_of(engine_, from))); rows->Valid(); rows->Next()) {
         KeyReader reader(view(rows->key()));
@@ -245,7 +271,8 @@ core::Status Executions::done_since(core::LogPosition from, const std::function<
         }
         if (!chunk->ok()) return damaged(block);
     }
-    return rows->status().ok() ? core::Status{} : core::fail(rocks_error("read outcomes", rows->status()));
+    return rows->status().ok() ? core::Status{}
+                               : core::fail(rocks_error("read outcomes", rows->status()));
 }
 
 }  // namespace millrace::store

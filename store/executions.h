@@ -5,6 +5,11 @@
 // Failure: Errors for a bad cursor (kValidation) or a damaged chunk (kInternal).
 #pragma once
 
+#include "core/ids.h"
+#include "core/result.h"
+#include "store/event_id.h"
+#include "store/format.h"
+
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -12,11 +17,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/ids.h"
-#include "core/result.h"
-#include "store/event_id.h"
-#include "store/format.h"
 
 namespace millrace::store {
 
@@ -64,7 +64,8 @@ public:
     core::Result<ExecutionPage> list(const ExecutionQuery& query);
     core::Result<std::optional<Execution>> get(const DeliveryKey& delivery);
     // Every delivery of events at or behind `from` that has an outcome: recovery skips these.
-    core::Status done_since(core::LogPosition from, const std::function<void(const DeliveryKey&)>& visit);
+    core::Status done_since(core::LogPosition from,
+                            const std::function<void(const DeliveryKey&)>& visit);
 
 private:
     Engine& engine_;

@@ -1,18 +1,20 @@
 #include "store/file_util.h"
 
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-
 namespace millrace::store {
 
-tl::unexpected<core::Error> file_error(std::string_view operation, const std::string& path, int error_number) {
-    return core::fail(core::ErrorCode::kInternal, "store: " + std::string(operation) + " path=" + path +
+tl::unexpected<core::Error> file_error(std::string_view operation, const std::string& path,
+                                       int error_number) {
+    return core::fail(core::ErrorCode::kInternal, "store: " + std::string(operation) +
+                                                      " path=" + path +
                                                       " failed: " + std::strerror(error_number));
 }
 

@@ -26,12 +26,12 @@
 // Threads: constants and values. Lifetime: none. Limits: as named. Failure: decoders return Errors.
 #pragma once
 
+#include "core/ids.h"
+#include "core/limits.h"
+
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-
-#include "core/ids.h"
-#include "core/limits.h"
 
 namespace millrace::store {
 
@@ -63,7 +63,7 @@ enum class Durability : std::uint8_t {
 
 // Stamps on an event. Bits; the runtime gives them, the store keeps them.
 enum class EventFlag : std::uint16_t {
-    kFilledEventId = 1 << 0,    // the id is encode_event_id(position)
+    kFilledEventId = 1 << 0,  // the id is encode_event_id(position)
     kFilledVersion = 1 << 1,
     kFilledSource = 1 << 2,
     kFilledTimestamp = 1 << 3,  // the timestamp is received_at
@@ -74,7 +74,8 @@ enum class EventFlag : std::uint16_t {
     kCancelled = 1 << 8,
 };
 constexpr std::uint16_t operator|(EventFlag a, EventFlag b) {
-    return static_cast<std::uint16_t>(static_cast<std::uint16_t>(a) | static_cast<std::uint16_t>(b));
+    return static_cast<std::uint16_t>(static_cast<std::uint16_t>(a) |
+                                      static_cast<std::uint16_t>(b));
 }
 
 enum class BlockCodec : std::uint8_t { kNone = 0, kLz4 = 1 };
@@ -162,9 +163,9 @@ static_assert(sizeof(SummaryHeader) == 40);
 // Status of a delivery after an attempt.
 enum class DeliveryStatus : std::uint8_t {
     kCompleted = 0,
-    kFailed = 1,    // failed for good without a dead letter ("silent")
+    kFailed = 1,  // failed for good without a dead letter ("silent")
     kRetrying = 2,
-    kDead = 3,      // in the dead-letter queue
+    kDead = 3,  // in the dead-letter queue
 };
 
 enum class KvType : std::uint8_t { kJson = 1, kInt64 = 2 };

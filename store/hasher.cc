@@ -18,7 +18,8 @@ std::uint64_t never_zero(std::uint64_t value) { return value == 0 ? 1 : value; }
 }  // namespace
 
 std::uint64_t Hasher::by_id(core::TenantId tenant, std::string_view event_id) const {
-    const XXH128_hash_t id = XXH3_128bits_withSeed(event_id.data(), event_id.size(), seed_.words[0]);
+    const XXH128_hash_t id =
+        XXH3_128bits_withSeed(event_id.data(), event_id.size(), seed_.words[0]);
     return never_zero(mix(id.low64 ^ mix(tenant.value + seed_.words[1])));
 }
 
@@ -27,7 +28,8 @@ IdHash Hasher::identity(const Identity& identity) const {
         XXH3_128bits_withSeed(identity.event_id.data(), identity.event_id.size(), seed_.words[0]);
     const std::uint64_t source =
         XXH3_64bits_withSeed(identity.source_id.data(), identity.source_id.size(), seed_.words[1]) +
-        mix(XXH3_64bits_withSeed(identity.source_type.data(), identity.source_type.size(), seed_.words[0]));
+        mix(XXH3_64bits_withSeed(identity.source_type.data(), identity.source_type.size(),
+                                 seed_.words[0]));
     IdHash out;
     out.by_id = never_zero(mix(id.low64 ^ mix(identity.tenant.value + seed_.words[1])));
     out.by_source = mix(id.high64 + source);
@@ -35,7 +37,8 @@ IdHash Hasher::identity(const Identity& identity) const {
 }
 
 std::uint64_t Hasher::text(std::string_view name) const {
-    return never_zero(XXH3_64bits_withSeed(name.data(), name.size(), seed_.words[0] ^ seed_.words[1]));
+    return never_zero(
+        XXH3_64bits_withSeed(name.data(), name.size(), seed_.words[0] ^ seed_.words[1]));
 }
 
 std::uint32_t Hasher::check(std::uint64_t a, std::uint64_t b) const {

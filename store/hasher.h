@@ -5,12 +5,12 @@
 // Lifetime: value, cheap to copy by reference. Limits: none. Failure: none.
 #pragma once
 
+#include "core/ids.h"
+
 #include <array>
 #include <compare>
 #include <cstdint>
 #include <string_view>
-
-#include "core/ids.h"
 
 namespace millrace::store {
 

@@ -1,14 +1,14 @@
 #include "store/high_water_mark.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "store/crc32c.h"
+#include "store/file_util.h"
 
 #include <cerrno>
 #include <cstring>
 
-#include "store/crc32c.h"
-#include "store/file_util.h"
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace millrace::store {
 namespace {
@@ -28,7 +28,8 @@ bool slot_valid(const MarkSlot& slot) {
 
 }  // namespace
 
-core::Result<std::unique_ptr<HighWaterMark>> HighWaterMark::open(const std::string& path, bool read_only) {
+core::Result<std::unique_ptr<HighWaterMark>> HighWaterMark::open(const std::string& path,
+                                                                 bool read_only) {
     std::unique_ptr<HighWaterMark> mark(new HighWaterMark);
     mark->path_ = path;
     mark->fd_ = ::open(path.c_str(), (read_only ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC, 0640);
@@ -50,7 +51,8 @@ HighWaterMark::~HighWaterMark() {
     if (fd_ >= 0) ::close(fd_);
 }
 
-core::Status HighWaterMark::write(const std::array<ShardTail, core::kShardsMax>& tails, std::uint32_t shards) {
+core::Status HighWaterMark::write(const std::array<ShardTail, core::kShardsMax>& tails,
+                                  std::uint32_t shards) {
     MarkSlot slot;
     slot.magic = kMarkMagic;
     slot.generation = ++generation_;
@@ -59,7 +61,8 @@ core::Status HighWaterMark::write(const std::array<ShardTail, core::kShardsMax>&
     slot.crc32c = slot_crc(slot);
     const off_t at = static_cast<off_t>(generation_ % 2) * kSlotBytes;
     const ssize_t put = ::pwrite(fd_, &slot, sizeof(slot), at);
-    if (put != static_cast<ssize_t>(sizeof(slot))) return file_error("write high-water mark", path_, put < 0 ? errno : EIO);
+    if (put != static_cast<ssize_t>(sizeof(slot)))
+        return file_error("write high-water mark", path_, put < 0 ? errno : EIO);
     if (::fdatasync(fd_) != 0) return file_error("sync high-water mark", path_, errno);
     return {};
 }

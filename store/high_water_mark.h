@@ -5,23 +5,23 @@
 // Failure: Errors with path and cause.
 #pragma once
 
+#include "core/limits.h"
+#include "core/result.h"
+
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 
-#include "core/limits.h"
-#include "core/result.h"
-
 namespace millrace::store {
 
 // How far one shard's log reaches.
 struct ShardTail {
-    std::uint64_t blocks = 0;            // sequence of the next block
+    std::uint64_t blocks = 0;  // sequence of the next block
     std::uint64_t end_offset = 0;
     std::uint64_t last_first_offset = 0;
-    std::uint64_t last_hash = 0;         // of the last block's value; 0 when there is none
+    std::uint64_t last_hash = 0;  // of the last block's value; 0 when there is none
     constexpr bool operator==(const ShardTail&) const = default;
 };
 
@@ -39,7 +39,8 @@ static_assert(sizeof(MarkSlot) <= 4096);
 class HighWaterMark {
 public:
     // Makes the file when it is not there; loaded() is then empty.
-    static core::Result<std::unique_ptr<HighWaterMark>> open(const std::string& path, bool read_only);
+    static core::Result<std::unique_ptr<HighWaterMark>> open(const std::string& path,
+                                                             bool read_only);
     ~HighWaterMark();
     HighWaterMark(const HighWaterMark&) = delete;
     HighWaterMark& operator=(const HighWaterMark&) = delete;

@@ -1,11 +1,11 @@
 #include "store/id_index.h"
 
-#include <unistd.h>
+#include "core/assert.h"
 
 #include <algorithm>
 #include <filesystem>
 
-#include "core/assert.h"
+#include <unistd.h>
 
 namespace millrace::store {
 namespace {
@@ -57,7 +57,8 @@ ShardIdIndex::ShardIdIndex(Options options)
 
 ShardIdIndex::~ShardIdIndex() = default;
 
-core::Result<std::uint64_t> ShardIdIndex::open_runs(std::uint64_t log_begin, std::uint64_t log_end) {
+core::Result<std::uint64_t> ShardIdIndex::open_runs(std::uint64_t log_begin,
+                                                    std::uint64_t log_end) {
     namespace fs = std::filesystem;
     const std::string prefix = run_file_prefix(options_.shard);
     std::vector<std::shared_ptr<const IdRun>> found;
@@ -70,7 +71,8 @@ core::Result<std::uint64_t> ShardIdIndex::open_runs(std::uint64_t log_begin, std
         if (!name.ends_with(".run")) continue;
         auto run = IdRun::open(entry.path().string());
         // A run that cannot be read holds nothing that the log does not hold.
-        if (run && (*run)->header().shard == options_.shard.value && (*run)->header().end_offset <= log_end) {
+        if (run && (*run)->header().shard == options_.shard.value &&
+            (*run)->header().end_offset <= log_end) {
             found.emplace_back(std::move(*run));
         } else {
             useless.push_back(entry.path().string());
@@ -80,14 +82,16 @@ core::Result<std::uint64_t> ShardIdIndex::open_runs(std::uint64_t log_begin, std
     std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
         const RunHeader& x = a->header();
         const RunHeader& y = b->header();
-        return x.begin_offset != y.begin_offset ? x.begin_offset < y.begin_offset : x.end_offset > y.end_offset;
+        return x.begin_offset != y.begin_offset ? x.begin_offset < y.begin_offset
+                                                : x.end_offset > y.end_offset;
     });
     RunList chosen;
     std::uint64_t end = log_begin;
     for (const auto& run : found) {
         const RunHeader& h = run->header();
-        const bool follows = chosen.empty() ? h.begin_offset <= log_begin && h.end_offset > log_begin
-                                            : h.begin_offset == end;
+        const bool follows = chosen.empty()
+                                 ? h.begin_offset <= log_begin && h.end_offset > log_begin
+                                 : h.begin_offset == end;
         if (follows) {
             chosen.push_back(run);
             end = h.end_offset;
@@ -104,8 +108,9 @@ core::Result<std::uint64_t> ShardIdIndex::open_runs(std::uint64_t log_begin, std
 
 void ShardIdIndex::damaged(const IdRun& run) const {
     ::rename(run.path().c_str(), (run.path() + ".bad").c_str());
-    options_.on_damage("store: identity run path=" + run.path() +
-                       " is damaged (page checksum); it was set aside and is made anew at the next start");
+    options_.on_damage(
+        "store: identity run path=" + run.path() +
+        " is damaged (page checksum); it was set aside and is made anew at the next start");
 }
 
 void ShardIdIndex::refresh_owner() {
@@ -120,10 +125,12 @@ void ShardIdIndex::refresh_owner() {
 ShardIdIndex::Found ShardIdIndex::find(const IdHash& id) {
     // acquire: pairs with the release in write_frozen() and merge_step().
     if (version_.load(std::memory_order_acquire) != version_seen_) refresh_owner();
-    const std::uint64_t kept = options_.first_kept->load(std::memory_order_relaxed);  // only ever rises
+    const std::uint64_t kept =
+        options_.first_kept->load(std::memory_order_relaxed);  // only ever rises
     std::uint64_t found = active_->find(id);
     if (found == 0 && migrating_) found = migrating_->find(id);
-    for (std::size_t i = owner_frozen_.size(); found == 0 && i-- > 0;) found = owner_frozen_[i]->table->find(id);
+    for (std::size_t i = owner_frozen_.size(); found == 0 && i-- > 0;)
+        found = owner_frozen_[i]->table->find(id);
     if (found == 0) {
         for (std::size_t i = owner_runs_->size(); i-- > 0;) {
             std::uint64_t offset = 0;
@@ -151,9 +158,11 @@ void ShardIdIndex::migrate_some(std::size_t slots) {
     const std::size_t end = std::min(migrated_slots_ + slots, migrating_->slots());
     for (; migrated_slots_ < end; ++migrated_slots_) {
         const IdTable::Slot& slot = migrating_->slot(migrated_slots_);
-        const std::uint64_t held = slot.offset_plus_1.load(std::memory_order_relaxed);  // our own writes
+        const std::uint64_t held =
+            slot.offset_plus_1.load(std::memory_order_relaxed);  // our own writes
         if (held == 0) continue;
-        active_->insert({slot.by_id.load(std::memory_order_relaxed), slot.by_source.load(std::memory_order_relaxed)},
+        active_->insert({slot.by_id.load(std::memory_order_relaxed),
+                         slot.by_source.load(std::memory_order_relaxed)},
                         held - 1);
     }
     if (migrated_slots_ < migrating_->slots()) return;
@@ -202,7 +211,8 @@ bool ShardIdIndex::insert(const IdHash& id, core::LogOffset offset) {
 std::vector<RunEntry> ShardIdIndex::look_up(std::uint64_t by_id) const {
     std::vector<RunEntry> all;
     const auto take = [&](const IdTable::Slot& slot) {
-        const std::uint64_t held = slot.offset_plus_1.load(std::memory_order_acquire);  // pairs with IdTable::insert
+        const std::uint64_t held =
+            slot.offset_plus_1.load(std::memory_order_acquire);  // pairs with IdTable::insert
         all.push_back({{by_id, slot.by_source.load(std::memory_order_relaxed)}, held - 1});
         return true;
     };
@@ -220,9 +230,12 @@ std::vector<RunEntry> ShardIdIndex::look_up(std::uint64_t by_id) const {
         if (run->find_by_id(by_id, all) == IdRun::Lookup::kDamaged) damaged(*run);
     }
     const std::uint64_t kept = options_.first_kept->load(std::memory_order_acquire);
-    const std::uint64_t end = options_.durable_end->load(std::memory_order_acquire);  // pairs with the writer's publish
-    std::erase_if(all, [&](const RunEntry& entry) { return entry.offset < kept || entry.offset >= end; });
-    std::sort(all.begin(), all.end(), [](const RunEntry& a, const RunEntry& b) { return a.offset < b.offset; });
+    const std::uint64_t end =
+        options_.durable_end->load(std::memory_order_acquire);  // pairs with the writer's publish
+    std::erase_if(
+        all, [&](const RunEntry& entry) { return entry.offset < kept || entry.offset >= end; });
+    std::sort(all.begin(), all.end(),
+              [](const RunEntry& a, const RunEntry& b) { return a.offset < b.offset; });
     return all;
 }
 
@@ -251,14 +264,16 @@ core::Result<bool> ShardIdIndex::write_frozen() {
     entries.reserve(oldest->table->count());
     for (std::size_t i = 0; i < oldest->table->slots(); ++i) {
         const IdTable::Slot& slot = oldest->table->slot(i);
-        const std::uint64_t held = slot.offset_plus_1.load(std::memory_order_acquire);  // pairs with IdTable::insert
+        const std::uint64_t held =
+            slot.offset_plus_1.load(std::memory_order_acquire);  // pairs with IdTable::insert
         if (held == 0) continue;
-        entries.push_back(
-            {{slot.by_id.load(std::memory_order_relaxed), slot.by_source.load(std::memory_order_relaxed)}, held - 1});
+        entries.push_back({{slot.by_id.load(std::memory_order_relaxed),
+                            slot.by_source.load(std::memory_order_relaxed)},
+                           held - 1});
     }
     std::sort(entries.begin(), entries.end(), by_identity);
-    auto writer = RunWriter::create(options_.folder,
-                                    {options_.shard, 0, oldest->begin_offset, oldest->end_offset, entries.size()});
+    auto writer = RunWriter::create(options_.folder, {options_.shard, 0, oldest->begin_offset,
+                                                      oldest->end_offset, entries.size()});
     if (!writer) return core::fail(std::move(writer.error()));
     for (const RunEntry& entry : entries) (*writer)->add(entry);
     auto run = (*writer)->finish();
@@ -281,7 +296,8 @@ bool ShardIdIndex::start_merge() {
     for (std::size_t i = 0; i + kMergeFanIn <= runs->size(); ++i) {
         const std::uint32_t level = (*runs)[i]->header().level;
         bool same = true;
-        for (std::size_t k = 1; k < kMergeFanIn; ++k) same &= (*runs)[i + k]->header().level == level;
+        for (std::size_t k = 1; k < kMergeFanIn; ++k)
+            same &= (*runs)[i + k]->header().level == level;
         if (!same) continue;
         auto merge = std::make_unique<Merge>();
         RunWriter::Range range{options_.shard, level + 1, (*runs)[i]->header().begin_offset,
@@ -309,7 +325,8 @@ core::Result<bool> ShardIdIndex::merge_step() {
         Merge::Input* least = nullptr;
         for (Merge::Input& input : merge_->inputs) {
             if (input.done) continue;
-            if (!least || by_identity(input.entries[input.at], least->entries[least->at])) least = &input;
+            if (!least || by_identity(input.entries[input.at], least->entries[least->at]))
+                least = &input;
         }
         if (!least) break;
         const RunEntry entry = least->entries[least->at];
@@ -339,8 +356,9 @@ core::Result<bool> ShardIdIndex::merge_step() {
         auto runs = std::make_shared<RunList>();
         for (const auto& old : *runs_) {
             if (old == merge->inputs.front().run) runs->emplace_back(std::move(*run));
-            const bool merged = std::any_of(merge->inputs.begin(), merge->inputs.end(),
-                                            [&](const Merge::Input& input) { return input.run == old; });
+            const bool merged =
+                std::any_of(merge->inputs.begin(), merge->inputs.end(),
+                            [&](const Merge::Input& input) { return input.run == old; });
             if (!merged) runs->push_back(old);
         }
         runs_ = std::move(runs);
@@ -357,7 +375,8 @@ std::optional<core::LogPosition> IdIndex::look_up(const IdHash& id) const {
         // The newest of one identity: an earlier one was dropped by retention before it came again.
         for (std::size_t k = found.size(); k-- > 0;) {
             if (found[k].id == id) {
-                return core::LogPosition{core::ShardId{static_cast<std::uint16_t>(i)}, core::LogOffset{found[k].offset}};
+                return core::LogPosition{core::ShardId{static_cast<std::uint16_t>(i)},
+                                         core::LogOffset{found[k].offset}};
             }
         }
     }
@@ -368,7 +387,8 @@ std::optional<core::LogPosition> IdIndex::look_up_by_id(std::uint64_t by_id) con
     for (std::size_t i = 0; i < shards_.size(); ++i) {
         const auto found = shards_[i]->look_up(by_id);
         if (!found.empty()) {
-            return core::LogPosition{core::ShardId{static_cast<std::uint16_t>(i)}, core::LogOffset{found.front().offset}};
+            return core::LogPosition{core::ShardId{static_cast<std::uint16_t>(i)},
+                                     core::LogOffset{found.front().offset}};
         }
     }
     return std::nullopt;

@@ -9,6 +9,12 @@
 // Failure: a damaged run is set aside (".bad") and told by on_damage: the next start makes it anew.
 #pragma once
 
+#include "core/ids.h"
+#include "core/result.h"
+#include "store/hasher.h"
+#include "store/id_run.h"
+#include "store/id_table.h"
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -17,12 +23,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "core/ids.h"
-#include "core/result.h"
-#include "store/hasher.h"
-#include "store/id_run.h"
-#include "store/id_table.h"
 
 namespace millrace::store {
 
@@ -56,7 +56,8 @@ public:
     bool insert(const IdHash& id, core::LogOffset offset);
     void prefetch(const IdHash& id) const;
     bool durable(core::LogOffset offset) const {
-        return offset.value < options_.durable_end->load(std::memory_order_acquire);  // pairs with the writer's publish
+        return offset.value < options_.durable_end->load(
+                                  std::memory_order_acquire);  // pairs with the writer's publish
     }
 
     // Any thread: durable and kept events only. Several sources may have used one id: earliest first.
@@ -65,7 +66,9 @@ public:
     // The housekeeper: one bounded step (a table to a run, or a part of a merge); false: nothing to do.
     core::Result<bool> work();
     std::size_t runs() const;
-    std::size_t table_entries() const { return table_entries_.load(std::memory_order_relaxed); }  // for metrics
+    std::size_t table_entries() const {
+        return table_entries_.load(std::memory_order_relaxed);
+    }  // for metrics
 
 private:
     struct Frozen {

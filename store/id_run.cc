@@ -1,16 +1,16 @@
 #include "store/id_run.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "store/bloom_filter.h"
+#include "store/crc32c.h"
+#include "store/file_util.h"
 
 #include <cerrno>
 #include <cstring>
 
-#include "store/bloom_filter.h"
-#include "store/crc32c.h"
-#include "store/file_util.h"
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace millrace::store {
 namespace {
@@ -36,11 +36,15 @@ std::uint32_t header_crc(const RunHeader& header) {
 std::uint32_t page_crc(const char* page) {
     const std::size_t entries_bytes = kPageEntries * sizeof(RunEntry);
     const std::uint32_t crc = crc32c({page, entries_bytes});
-    return crc32c({page + entries_bytes + sizeof(std::uint32_t), sizeof(PageTail) - sizeof(std::uint32_t)}, crc);
+    return crc32c(
+        {page + entries_bytes + sizeof(std::uint32_t), sizeof(PageTail) - sizeof(std::uint32_t)},
+        crc);
 }
 
-tl::unexpected<core::Error> run_error(std::string_view operation, const std::string& path, std::string_view why) {
-    return core::fail(core::ErrorCode::kInternal, "store: " + std::string(operation) + " identity run path=" + path +
+tl::unexpected<core::Error> run_error(std::string_view operation, const std::string& path,
+                                      std::string_view why) {
+    return core::fail(core::ErrorCode::kInternal, "store: " + std::string(operation) +
+                                                      " identity run path=" + path +
                                                       " failed: " + std::string(why));
 }
 
@@ -52,9 +56,13 @@ std::string run_file_prefix(core::ShardId shard) {
     return prefix;
 }
 
-std::string run_file_name(core::ShardId shard, std::uint64_t begin_offset, std::uint64_t end_offset) {
+std::string run_file_name(core::ShardId shard, std::uint64_t begin_offset,
+                          std::uint64_t end_offset) {
     std::string name = run_file_prefix(shard);
-    name.append(std::to_string(begin_offset)).append("-").append(std::to_string(end_offset)).append(".run");
+    name.append(std::to_string(begin_offset))
+        .append("-")
+        .append(std::to_string(end_offset))
+        .append(".run");
     return name;
 }
 
@@ -79,7 +87,8 @@ core::Result<std::unique_ptr<IdRun>> IdRun::open(const std::string& path) {
     if (h.magic != kRunMagic || h.version != 1 || header_crc(h) != h.crc32c) {
         return run_error("open", path, "header damaged");
     }
-    if ((h.pages + 1) * kPageBytes + h.filter_bytes != bytes) return run_error("open", path, "wrong size");
+    if ((h.pages + 1) * kPageBytes + h.filter_bytes != bytes)
+        return run_error("open", path, "wrong size");
     const char* filter = run->map_ + (h.pages + 1) * kPageBytes;
     run->filter_.assign(filter, h.filter_bytes);
     if (crc32c(run->filter_) != h.filter_crc32c) return run_error("open", path, "filter damaged");
@@ -115,7 +124,8 @@ bool IdRun::page(std::uint64_t index, const RunEntry*& entries, std::uint32_t& c
 IdRun::Lookup IdRun::find_by_id(std::uint64_t by_id, std::vector<RunEntry>& out) const {
     if (header_.pages == 0 || !bloom_may_contain(filter_, by_id)) return Lookup::kAbsent;
     // Hashes are uniform: the page is where interpolation says, or a step or two beside it.
-    auto guess = static_cast<std::uint64_t>((static_cast<unsigned __int128>(by_id) * header_.pages) >> 64);
+    auto guess =
+        static_cast<std::uint64_t>((static_cast<unsigned __int128>(by_id) * header_.pages) >> 64);
     const RunEntry* entries = nullptr;
     std::uint32_t count = 0;
     if (!page(guess, entries, count)) return Lookup::kDamaged;
@@ -160,7 +170,8 @@ IdRun::Lookup IdRun::find(const IdHash& id, std::uint64_t& offset) const {
     return found ? Lookup::kFound : Lookup::kAbsent;
 }
 
-core::Result<std::unique_ptr<RunWriter>> RunWriter::create(const std::string& folder, const Range& range) {
+core::Result<std::unique_ptr<RunWriter>> RunWriter::create(const std::string& folder,
+                                                           const Range& range) {
     std::unique_ptr<RunWriter> writer(new RunWriter);
     writer->folder_ = folder;
     writer->path_ = folder + "/" + run_file_name(range.shard, range.begin_offset, range.end_offset);

@@ -8,6 +8,10 @@
 //       told by find() and never guessed over.
 #pragma once
 
+#include "core/ids.h"
+#include "core/result.h"
+#include "store/hasher.h"
+
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
@@ -15,10 +19,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/ids.h"
-#include "core/result.h"
-#include "store/hasher.h"
 
 namespace millrace::store {
 
@@ -31,11 +31,11 @@ static_assert(sizeof(RunEntry) == 24);
 struct RunHeader {
     std::uint64_t magic = 0;
     std::uint32_t version = 1;
-    std::uint32_t crc32c = 0;       // of every byte of the header behind this field
+    std::uint32_t crc32c = 0;  // of every byte of the header behind this field
     std::uint32_t shard = 0;
-    std::uint32_t level = 0;        // how often its entries were merged
+    std::uint32_t level = 0;  // how often its entries were merged
     std::uint64_t begin_offset = 0;
-    std::uint64_t end_offset = 0;   // every identity in [begin, end) is here
+    std::uint64_t end_offset = 0;  // every identity in [begin, end) is here
     std::uint64_t entries = 0;
     std::uint64_t pages = 0;
     std::uint64_t filter_bytes = 0;
@@ -86,7 +86,8 @@ public:
         std::uint64_t end_offset = 0;
         std::uint64_t entries_max = 0;  // sizes the filter
     };
-    static core::Result<std::unique_ptr<RunWriter>> create(const std::string& folder, const Range& range);
+    static core::Result<std::unique_ptr<RunWriter>> create(const std::string& folder,
+                                                           const Range& range);
     ~RunWriter();
 
     void add(const RunEntry& entry);
@@ -108,6 +109,7 @@ private:
 };
 
 std::string run_file_prefix(core::ShardId shard);
-std::string run_file_name(core::ShardId shard, std::uint64_t begin_offset, std::uint64_t end_offset);
+std::string run_file_name(core::ShardId shard, std::uint64_t begin_offset,
+                          std::uint64_t end_offset);
 
 }  // namespace millrace::store

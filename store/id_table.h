@@ -5,14 +5,14 @@
 // Failure: none.
 #pragma once
 
-#include <sys/mman.h>
+#include "core/assert.h"
+#include "store/hasher.h"
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
 
-#include "core/assert.h"
-#include "store/hasher.h"
+#include <sys/mman.h>
 
 namespace millrace::store {
 
@@ -60,7 +60,8 @@ public:
             if (held.offset_plus_1.load(std::memory_order_relaxed) == 0) {
                 held.by_id.store(id.by_id, std::memory_order_relaxed);
                 held.by_source.store(id.by_source, std::memory_order_relaxed);
-                held.offset_plus_1.store(offset + 1, std::memory_order_release);  // pairs with visit()
+                held.offset_plus_1.store(offset + 1,
+                                         std::memory_order_release);  // pairs with visit()
                 ++count_;
                 return;
             }
@@ -79,9 +80,11 @@ private:
     // slot. Big tables ask for huge pages: a probe is then one miss, not two.
     static Slot* allocate(std::size_t slots) {
         const std::size_t bytes = slots * sizeof(Slot);
-        void* map = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void* map =
+            ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         MR_ASSERT(map != MAP_FAILED);
-        if (bytes >= kHugeFromBytes) ::madvise(map, bytes, MADV_HUGEPAGE);  // a wish: may be refused
+        if (bytes >= kHugeFromBytes)
+            ::madvise(map, bytes, MADV_HUGEPAGE);  // a wish: may be refused
         return static_cast<Slot*>(map);
     }
     static constexpr std::size_t kHugeFromBytes = 8u << 20;

@@ -3,14 +3,14 @@
 // Failure: KeyReader::ok() is false once a key was too short.
 #pragma once
 
+#include "core/ids.h"
+#include "store/event_id.h"
+
 #include <cstdint>
 #include <cstring>
 #include <string>
 #include <string_view>
 #include <type_traits>
-
-#include "core/ids.h"
-#include "store/event_id.h"
 
 namespace millrace::store {
 
@@ -18,7 +18,8 @@ template <typename Int>
 void put_be(std::string& out, Int value) {
     auto bits = static_cast<std::make_unsigned_t<Int>>(value);
     // A signed time keeps its order when its sign bit is turned round.
-    if constexpr (std::is_signed_v<Int>) bits ^= std::make_unsigned_t<Int>{1} << (sizeof(Int) * 8 - 1);
+    if constexpr (std::is_signed_v<Int>)
+        bits ^= std::make_unsigned_t<Int>{1} << (sizeof(Int) * 8 - 1);
     for (int shift = static_cast<int>(sizeof(Int)) * 8 - 8; shift >= 0; shift -= 8) {
         out.push_back(static_cast<char>(static_cast<unsigned char>(bits >> shift)));
     }
@@ -43,10 +44,11 @@ public:
             return 0;
         }
         for (std::size_t i = 0; i < sizeof(Int); ++i) {
-            bits = static_cast<std::make_unsigned_t<Int>>(
-                (static_cast<std::uint64_t>(bits) << 8) | static_cast<unsigned char>(rest_[i]));
+            bits = static_cast<std::make_unsigned_t<Int>>((static_cast<std::uint64_t>(bits) << 8) |
+                                                          static_cast<unsigned char>(rest_[i]));
         }
-        if constexpr (std::is_signed_v<Int>) bits ^= std::make_unsigned_t<Int>{1} << (sizeof(Int) * 8 - 1);
+        if constexpr (std::is_signed_v<Int>)
+            bits ^= std::make_unsigned_t<Int>{1} << (sizeof(Int) * 8 - 1);
         rest_.remove_prefix(sizeof(Int));
         return static_cast<Int>(bits);
     }

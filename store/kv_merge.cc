@@ -1,11 +1,11 @@
 #include "store/kv_merge.h"
 
+#include "store/keys.h"
+#include "store/row_codec.h"
+
 #include <rocksdb/merge_operator.h>
 
 #include <cstring>
-
-#include "store/keys.h"
-#include "store/row_codec.h"
 
 namespace millrace::store {
 namespace {
@@ -21,7 +21,8 @@ public:
     bool FullMergeV2(const MergeOperationInput& in, MergeOperationOutput* out) const override {
         KvValue value;
         bool there = in.existing_value != nullptr;
-        if (there && !decode_kv({in.existing_value->data(), in.existing_value->size()}, value)) return false;
+        if (there && !decode_kv({in.existing_value->data(), in.existing_value->size()}, value))
+            return false;
         for (const rocksdb::Slice& operand : in.operand_list) {
             KvIncrement increment;
             if (!read_increment(operand, increment)) return false;
@@ -32,13 +33,15 @@ public:
         return true;
     }
     // Two increments are one when no expiry could lie between them.
-    bool PartialMerge(const rocksdb::Slice&, const rocksdb::Slice& left, const rocksdb::Slice& right,
-                      std::string* out, rocksdb::Logger*) const override {
+    bool PartialMerge(const rocksdb::Slice&, const rocksdb::Slice& left,
+                      const rocksdb::Slice& right, std::string* out,
+                      rocksdb::Logger*) const override {
         KvIncrement a;
         KvIncrement b;
         if (!read_increment(left, a) || !read_increment(right, b)) return false;
         if (a.expires_at_us != 0 || b.expires_at_us != 0 || a.now_us != b.now_us) return false;
-        a.delta = static_cast<std::int64_t>(static_cast<std::uint64_t>(a.delta) + static_cast<std::uint64_t>(b.delta));
+        a.delta = static_cast<std::int64_t>(static_cast<std::uint64_t>(a.delta) +
+                                            static_cast<std::uint64_t>(b.delta));
         out->clear();
         put_le(*out, a);
         return true;
@@ -48,6 +51,8 @@ public:
 
 }  // namespace
 
-std::shared_ptr<rocksdb::MergeOperator> make_kv_merge_operator() { return std::make_shared<KvMergeOperator>(); }
+std::shared_ptr<rocksdb::MergeOperator> make_kv_merge_operator() {
+    return std::make_shared<KvMergeOperator>();
+}
 
 }  // namespace millrace::store

@@ -1,15 +1,15 @@
 #include "store/kv_store.h"
 
+#include "store/engine.h"
+#include "store/keys.h"
+#include "store/row_codec.h"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <map>
 #include <mutex>
 #include <unordered_map>
-
-#include "store/engine.h"
-#include "store/keys.h"
-#include "store/row_codec.h"
 
 namespace millrace::store {
 namespace {
@@ -20,7 +20,9 @@ struct Entry {
     bool there = false;
     KvValue value;
     std::uint32_t staged = 0;  // batches on their way that touch this key
-    std::size_t bytes(const std::string& key) const { return key.size() + value.json.size() + kEntryOverheadBytes; }
+    std::size_t bytes(const std::string& key) const {
+        return key.size() + value.json.size() + kEntryOverheadBytes;
+    }
 };
 
 }  // namespace
@@ -39,7 +41,8 @@ struct KvStore::Impl {
     void trim(Part& part) const {
         if (part.bytes <= bytes_per_part) return;
         // Any settled entry may go: the database has it. Half is dropped at once, so that this is rare.
-        for (auto at = part.entries.begin(); at != part.entries.end() && part.bytes > bytes_per_part / 2;) {
+        for (auto at = part.entries.begin();
+             at != part.entries.end() && part.bytes > bytes_per_part / 2;) {
             if (at->second.staged > 0) {
                 ++at;
                 continue;
@@ -50,7 +53,8 @@ struct KvStore::Impl {
     }
 };
 
-KvStore::KvStore(Engine& engine, std::size_t cache_bytes) : engine_(engine), impl_(std::make_unique<Impl>()) {
+KvStore::KvStore(Engine& engine, std::size_t cache_bytes)
+    : engine_(engine), impl_(std::make_unique<Impl>()) {
     impl_->bytes_per_part = cache_bytes / kParts;
 }
 
@@ -60,8 +64,8 @@ namespace {
 
 // The entry of a key, read from the database when it is not there. The part's lock is held over the
 // read: nobody else may put an older value in meanwhile.
-core::Result<Entry*> load(Engine& engine, std::unordered_map<std::string, Entry>& entries, std::size_t& bytes,
-                          const std::string& key) {
+core::Result<Entry*> load(Engine& engine, std::unordered_map<std::string, Entry>& entries,
+                          std::size_t& bytes, const std::string& key) {
     const auto found = entries.find(key);
     if (found != entries.end()) return &found->second;
     rocksdb::PinnableSlice value;
@@ -70,7 +74,8 @@ core::Result<Entry*> load(Engine& engine, std::unordered_map<std::string, Entry>
     Entry entry;
     entry.there = *there;
     if (*there && !decode_kv(view(value), entry.value)) {
-        return core::fail(core::ErrorCode::kInternal, "store: read kv value failed: its row is damaged");
+        return core::fail(core::ErrorCode::kInternal,
+                          "store: read kv value failed: its row is damaged");
     }
     bytes += entry.bytes(key);
     return &entries.emplace(key, std::move(entry)).first->second;
@@ -111,8 +116,8 @@ core::Result<std::optional<KvValue>> KvStore::get(const KvKey& key) {
     return out;
 }
 
-core::Result<std::vector<KvItem>> KvStore::list(core::TenantId tenant, std::string_view space, std::string_view prefix,
-                                                std::size_t limit) {
+core::Result<std::vector<KvItem>> KvStore::list(core::TenantId tenant, std::string_view space,
+                                                std::string_view prefix, std::size_t limit) {
     const std::string room = kv_prefix(tenant, space);
     const std::string full = room + std::string(prefix);
     const std::int64_t now_us = engine_.options.clock->wall_us();
@@ -132,7 +137,8 @@ core::Result<std::vector<KvItem>> KvStore::list(core::TenantId tenant, std::stri
     while (out.size() < limit) {
         const bool more_rows = rows->Valid() && view(rows->key()).starts_with(full);
         if (!more_rows && over == staged.end()) break;
-        const bool take_staged = over != staged.end() && (!more_rows || over->first <= view(rows->key()));
+        const bool take_staged =
+            over != staged.end() && (!more_rows || over->first <= view(rows->key()));
         Entry entry;
         std::string key;
         if (take_staged) {

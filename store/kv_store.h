@@ -7,6 +7,12 @@
 // Failure: Errors from the disk.
 #pragma once
 
+#include "core/clock.h"
+#include "core/ids.h"
+#include "core/result.h"
+#include "store/format.h"
+#include "store/row_batch.h"
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -14,20 +20,14 @@
 #include <string_view>
 #include <vector>
 
-#include "core/clock.h"
-#include "core/ids.h"
-#include "core/result.h"
-#include "store/format.h"
-#include "store/row_batch.h"
-
 namespace millrace::store {
 
 class Engine;
 
 struct KvValue {
     KvType type = KvType::kJson;
-    std::int64_t integer = 0;    // kInt64
-    std::string json;            // kJson
+    std::int64_t integer = 0;  // kInt64
+    std::string json;          // kJson
     std::int64_t expires_at_us = 0;
     // The value as JSON text, whatever its type.
     std::string text() const;

@@ -1,11 +1,11 @@
 #include "store/log_reader.h"
 
-#include <array>
-
 #include "store/block_codec.h"
 #include "store/engine.h"
 #include "store/event_id.h"
 #include "store/keys.h"
+
+#include <array>
 
 namespace millrace::store {
 namespace {
@@ -21,7 +21,8 @@ struct LogReader::Cache {
     EventBlock find(core::LogPosition position) {
         std::lock_guard lock(mutex);
         for (const EventBlock& block : blocks) {
-            if (block && block.shard() == position.shard && block.contains(position.offset)) return block;
+            if (block && block.shard() == position.shard && block.contains(position.offset))
+                return block;
         }
         return {};
     }
@@ -35,7 +36,9 @@ struct LogReader::Cache {
 LogReader::LogReader(Engine& engine) : engine_(engine), cache_(std::make_unique<Cache>()) {}
 LogReader::~LogReader() = default;
 
-core::LogOffset LogReader::durable_end(core::ShardId shard) const { return engine_.durable_end(shard); }
+core::LogOffset LogReader::durable_end(core::ShardId shard) const {
+    return engine_.durable_end(shard);
+}
 
 core::Result<EventBlock> LogReader::read_block(core::ShardId shard, core::LogOffset from) {
     if (from >= engine_.durable_end(shard)) return EventBlock{};
@@ -80,12 +83,14 @@ core::Result<EventBlock> LogReader::read_block_before(core::ShardId shard, core:
 }
 
 core::Result<std::optional<OwnedEvent>> LogReader::read_event(core::LogPosition position) {
-    if (position.shard.value >= engine_.options.shards || position.offset >= engine_.durable_end(position.shard) ||
+    if (position.shard.value >= engine_.options.shards ||
+        position.offset >= engine_.durable_end(position.shard) ||
         position.offset < engine_.first_kept(position.shard)) {
         return std::nullopt;
     }
     if (const EventBlock cached = cache_->find(position)) {
-        return OwnedEvent{cached.event(cached.index_of(position.offset)), cached.first_offset(), cached.body()};
+        return OwnedEvent{cached.event(cached.index_of(position.offset)), cached.first_offset(),
+                          cached.body()};
     }
     const auto log = engine_.iterate(ColumnFamily::kLog);
     log->SeekForPrev(log_key(position));
@@ -97,16 +102,21 @@ core::Result<std::optional<OwnedEvent>> LogReader::read_event(core::LogPosition 
     auto opened = open_block(key, view(log->value()));
     if (!opened) return core::fail(std::move(opened.error()));
     if (opened->end_offset() <= position.offset.value) return std::nullopt;
-    auto event = decode_event(*opened, static_cast<std::uint32_t>(position.offset.value - key.offset.value), engine_.pools);
+    auto event =
+        decode_event(*opened, static_cast<std::uint32_t>(position.offset.value - key.offset.value),
+                     engine_.pools);
     if (!event) return core::fail(std::move(event.error()));
     return std::optional<OwnedEvent>(std::move(*event));
 }
 
-core::Result<std::optional<OwnedEvent>> LogReader::find(core::TenantId tenant, std::string_view event_id) {
+core::Result<std::optional<OwnedEvent>> LogReader::find(core::TenantId tenant,
+                                                        std::string_view event_id) {
     if (const auto position = decode_event_id(*engine_.hasher, event_id)) {
         auto event = read_event(*position);
         if (!event) return event;
-        if (*event && (*event)->event.tenant == tenant && (*event)->event.has(EventFlag::kFilledEventId)) return event;
+        if (*event && (*event)->event.tenant == tenant &&
+            (*event)->event.has(EventFlag::kFilledEventId))
+            return event;
     }
     const auto position = engine_.ids.look_up_by_id(engine_.hasher->by_id(tenant, event_id));
     if (!position) return std::nullopt;
@@ -119,7 +129,8 @@ core::Result<std::optional<core::LogPosition>> LogReader::find_identity(const Id
     return engine_.ids.look_up(id);
 }
 
-core::Result<core::LogOffset> LogReader::offset_at_time(core::ShardId shard, std::int64_t received_at_us) {
+core::Result<core::LogOffset> LogReader::offset_at_time(core::ShardId shard,
+                                                        std::int64_t received_at_us) {
     std::uint64_t low = engine_.first_kept(shard).value;
     std::uint64_t high = engine_.durable_end(shard).value;
     const auto summaries = engine_.iterate(ColumnFamily::kSummary);
@@ -140,12 +151,14 @@ core::Result<core::LogOffset> LogReader::offset_at_time(core::ShardId shard, std
             auto block = read_block(shard, key.offset);
             if (!block) return core::fail(std::move(block.error()));
             for (std::uint32_t i = 0; i < block->count(); ++i) {
-                if (block->record(i).received_at_us >= received_at_us) return core::LogOffset{key.offset.value + i};
+                if (block->record(i).received_at_us >= received_at_us)
+                    return core::LogOffset{key.offset.value + i};
             }
             low = high = key.offset.value + summary->header.count;
         }
     }
-    if (!summaries->status().ok()) return core::fail(rocks_error("read summaries", summaries->status()));
+    if (!summaries->status().ok())
+        return core::fail(rocks_error("read summaries", summaries->status()));
     return core::LogOffset{low};
 }
 

@@ -5,17 +5,17 @@
 //       an empty optional / block, not an Error.
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <mutex>
-#include <optional>
-#include <string_view>
-
 #include "core/buffer.h"
 #include "core/ids.h"
 #include "core/result.h"
 #include "store/event_block.h"
 #include "store/hasher.h"
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string_view>
 
 namespace millrace::store {
 

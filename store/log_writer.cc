@@ -1,15 +1,16 @@
 #include "store/log_writer.h"
 
-#include <algorithm>
-
 #include "store/engine.h"
+
+#include <algorithm>
 
 namespace millrace::store {
 
 struct LogWriter::Producer {
-    explicit Producer(std::size_t ring_capacity) : units(ring_capacity), completions(ring_capacity * 2) {}
-    core::SpscRing<CommitUnit> units;         // producer -> writer
-    core::SpscRing<Completion> completions;   // writer -> producer
+    explicit Producer(std::size_t ring_capacity)
+        : units(ring_capacity), completions(ring_capacity * 2) {}
+    core::SpscRing<CommitUnit> units;        // producer -> writer
+    core::SpscRing<Completion> completions;  // writer -> producer
     // Completions that found their ring full: units in flight never exceed the rings, so that this
     // stays empty unless a producer submits without polling.
     std::vector<Completion> waiting;
@@ -34,7 +35,9 @@ struct LogWriter::State {
 };
 
 LogWriter::LogWriter(Database& database, Options options)
-    : database_(database), options_(std::move(options)), state_(std::make_unique<State>(database.engine())) {
+    : database_(database),
+      options_(std::move(options)),
+      state_(std::make_unique<State>(database.engine())) {
     for (std::size_t i = 0; i < options_.producers; ++i) {
         producers_.push_back(std::make_unique<Producer>(options_.ring_capacity));
     }
@@ -50,7 +53,9 @@ bool LogWriter::submit(std::size_t producer, CommitUnit&& unit) {
     return true;
 }
 
-bool LogWriter::poll(std::size_t producer, Completion& out) { return producers_[producer]->completions.try_pop(out); }
+bool LogWriter::poll(std::size_t producer, Completion& out) {
+    return producers_[producer]->completions.try_pop(out);
+}
 
 void LogWriter::wake_up() {
     { std::lock_guard lock(sleep_mutex_); }
@@ -61,7 +66,8 @@ void LogWriter::wait(std::chrono::microseconds limit) {
     std::unique_lock lock(sleep_mutex_);
     sleeping_.store(true, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with submit()
-    const bool idle = std::all_of(producers_.begin(), producers_.end(), [](const auto& p) { return p->units.empty(); });
+    const bool idle = std::all_of(producers_.begin(), producers_.end(),
+                                  [](const auto& p) { return p->units.empty(); });
     if (idle) sleep_.wait_for(lock, limit);
     sleeping_.store(false, std::memory_order_relaxed);
 }
@@ -69,7 +75,8 @@ void LogWriter::wait(std::chrono::microseconds limit) {
 void LogWriter::complete(std::size_t producer, Completion&& completion) {
     Producer& to = *producers_[producer];
     to.notify = true;
-    if (!to.waiting.empty() || !to.completions.try_push(std::move(completion))) to.waiting.push_back(std::move(completion));
+    if (!to.waiting.empty() || !to.completions.try_push(std::move(completion)))
+        to.waiting.push_back(std::move(completion));
 }
 
 // Unit of work: one group. Critical path: the WAL's write and its fdatasync; everything else is a copy.
@@ -77,7 +84,8 @@ std::size_t LogWriter::do_work() {
     Engine& engine = database_.engine();
     std::vector<State::Taken>& group = state_->group;
     for (auto& producer : producers_) {
-        while (!producer->waiting.empty() && producer->completions.try_push(std::move(producer->waiting.front()))) {
+        while (!producer->waiting.empty() &&
+               producer->completions.try_push(std::move(producer->waiting.front()))) {
             producer->waiting.erase(producer->waiting.begin());
         }
     }
@@ -126,8 +134,9 @@ std::size_t LogWriter::do_work() {
             completion.has_block = true;
             completion.durable_end = {block.events.shard(), block.events.end_offset()};
             if (ok) {
-                engine.publish_tail(block.events.shard(), {block.sequence + 1, block.events.end_offset().value,
-                                                           block.events.first_offset().value, block.hash});
+                engine.publish_tail(block.events.shard(),
+                                    {block.sequence + 1, block.events.end_offset().value,
+                                     block.events.first_offset().value, block.hash});
             }
         }
         if (ok) engine.kv->settle(taken.unit.rows);
@@ -152,8 +161,9 @@ std::size_t LogWriter::do_work() {
 
 LogWriter::Stats LogWriter::stats() const {
     const auto relaxed = std::memory_order_relaxed;  // counters for reading
-    return {state_->groups.load(relaxed), state_->units.load(relaxed),           state_->bytes.load(relaxed),
-            state_->syncs.load(relaxed),  state_->commit_ns_total.load(relaxed), state_->commit_ns_max.load(relaxed)};
+    return {state_->groups.load(relaxed),          state_->units.load(relaxed),
+            state_->bytes.load(relaxed),           state_->syncs.load(relaxed),
+            state_->commit_ns_total.load(relaxed), state_->commit_ns_max.load(relaxed)};
 }
 
 }  // namespace millrace::store

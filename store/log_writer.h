@@ -10,6 +10,11 @@
 //       every later unit completes with failed = true, and on_fatal is called once.
 #pragma once
 
+#include "core/ids.h"
+#include "core/spsc_ring.h"
+#include "store/row_batch.h"
+#include "store/shard_log.h"
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -19,30 +24,25 @@
 #include <mutex>
 #include <vector>
 
-#include "core/ids.h"
-#include "core/spsc_ring.h"
-#include "store/row_batch.h"
-#include "store/shard_log.h"
-
 namespace millrace::store {
 
 class Database;
 
 // What one producer wants committed atomically: a sealed block, rows, or both.
 struct CommitUnit {
-    std::uint64_t tag = 0;                    // the producer's own; comes back in the completion
+    std::uint64_t tag = 0;  // the producer's own; comes back in the completion
     Durability durability = Durability::kFsync;
-    SealedBlock block;                        // block.events empty: no block
+    SealedBlock block;  // block.events empty: no block
     RowBatch rows;
 };
 
 struct Completion {
     std::uint64_t tag = 0;
-    bool failed = false;                      // the store is in its fatal state
+    bool failed = false;  // the store is in its fatal state
     bool has_block = false;
     Durability durability = Durability::kFsync;  // the level reached: never less than was asked for
-    core::LogPosition durable_end{};            // has_block: one past the block's last event
-    RowBatch rows;                            // given back empty, with its memory, for reuse
+    core::LogPosition durable_end{};             // has_block: one past the block's last event
+    RowBatch rows;                               // given back empty, with its memory, for reuse
 };
 
 class LogWriter {
@@ -51,7 +51,7 @@ public:
         // Producers 0 .. shards-1 are the shards; more may follow (conductor, ...).
         std::size_t producers = 1;
         std::size_t ring_capacity = 256;
-        std::size_t group_bytes_max = 16u << 20;  // of one WriteBatch
+        std::size_t group_bytes_max = 16u << 20;           // of one WriteBatch
         std::function<void(std::size_t producer)> wake{};  // completions wait for this producer
         std::function<void()> on_fatal{};
     };

@@ -1,9 +1,9 @@
 #include "store/outcome_codec.h"
 
-#include <algorithm>
-
 #include "store/crc32c.h"
 #include "store/keys.h"
+
+#include <algorithm>
 
 namespace millrace::store {
 namespace {
@@ -26,10 +26,12 @@ void encode_outcome_entry(std::string& out, const OutcomeEntry& entry, std::int6
     put_text(out, entry.error);
 }
 
-std::string encode_outcome_chunk(const OutcomeChunkHeader& header, std::vector<std::uint32_t>& subscriptions,
+std::string encode_outcome_chunk(const OutcomeChunkHeader& header,
+                                 std::vector<std::uint32_t>& subscriptions,
                                  std::string_view entries) {
     std::sort(subscriptions.begin(), subscriptions.end());
-    subscriptions.erase(std::unique(subscriptions.begin(), subscriptions.end()), subscriptions.end());
+    subscriptions.erase(std::unique(subscriptions.begin(), subscriptions.end()),
+                        subscriptions.end());
     std::string rest;
     rest.reserve(entries.size() + 64);
     put_le(rest, header.count);
@@ -55,7 +57,8 @@ std::optional<OutcomeChunkReader> OutcomeChunkReader::open(std::string_view valu
     RecordReader record(value);
     const auto version = record.le<std::uint8_t>();
     const auto crc = record.le<std::uint32_t>();
-    if (!record.ok() || version != kOutcomeVersion || crc32c(record.rest()) != crc) return std::nullopt;
+    if (!record.ok() || version != kOutcomeVersion || crc32c(record.rest()) != crc)
+        return std::nullopt;
     OutcomeChunkReader reader;
     reader.header_.count = record.le<std::uint32_t>();
     reader.header_.base_us = record.le<std::int64_t>();

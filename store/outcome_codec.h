@@ -8,14 +8,14 @@
 // Failure: open() returns nothing for a damaged chunk; next() false at the end or at damage (ok()).
 #pragma once
 
+#include "store/row_batch.h"
+#include "store/varint.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "store/row_batch.h"
-#include "store/varint.h"
 
 namespace millrace::store {
 
@@ -30,7 +30,8 @@ struct OutcomeChunkHeader {
 
 void encode_outcome_entry(std::string& out, const OutcomeEntry& entry, std::int64_t base_us);
 // `subscriptions` is sorted and made unique here.
-std::string encode_outcome_chunk(const OutcomeChunkHeader& header, std::vector<std::uint32_t>& subscriptions,
+std::string encode_outcome_chunk(const OutcomeChunkHeader& header,
+                                 std::vector<std::uint32_t>& subscriptions,
                                  std::string_view entries);
 
 class OutcomeChunkReader {

@@ -4,11 +4,11 @@
 // Failure: allocation failure is fatal.
 #pragma once
 
+#include "core/buffer.h"
+
 #include <array>
 #include <cstddef>
 #include <memory>
-
-#include "core/buffer.h"
 
 namespace millrace::store {
 

@@ -1,10 +1,10 @@
 // What the engine does at start before anything is served: finds each shard's tail, checks its chain,
 // compares it with the high-water mark, and makes the identity index anew behind its newest run.
-#include <algorithm>
-
 #include "store/block_codec.h"
 #include "store/engine.h"
 #include "store/keys.h"
+
+#include <algorithm>
 
 namespace millrace::store {
 namespace {
@@ -22,7 +22,8 @@ std::string where(core::ShardId shard, std::uint64_t offset) {
 }
 
 constexpr const char* kHelp =
-    "; acknowledged events may be missing, so the start is refused and nothing was changed. Restore from a backup, or "
+    "; acknowledged events may be missing, so the start is refused and nothing was changed. "
+    "Restore from a backup, or "
     "start once with --accept-loss to go on with what is there";
 
 }  // namespace
@@ -43,7 +44,9 @@ core::Status Engine::recover_shard(core::ShardId shard) {
     const std::string prefix = log_key({shard, core::LogOffset{0}});
     log->Seek(prefix);
     KeyReader first_key(log->Valid() ? view(log->key()) : std::string_view{});
-    if (!log->Valid() || read_log_key(first_key).shard != shard) return log->status().ok() ? core::Status{} : core::fail(rocks_error("read log", log->status()));
+    if (!log->Valid() || read_log_key(first_key).shard != shard)
+        return log->status().ok() ? core::Status{}
+                                  : core::fail(rocks_error("read log", log->status()));
     KeyReader again(view(log->key()));
     set_first_kept(shard, read_log_key(again).offset);
 
@@ -53,7 +56,8 @@ core::Status Engine::recover_shard(core::ShardId shard) {
     std::uint64_t next_previous_hash = 0;
     std::uint64_t next_sequence = 0;
     log->SeekForPrev(log_key({shard, core::LogOffset{~std::uint64_t{0}}}));
-    for (std::size_t i = 0; i < kTailBlocksChecked && bytes < kTailBytesChecked && log->Valid(); ++i, log->Prev()) {
+    for (std::size_t i = 0; i < kTailBlocksChecked && bytes < kTailBytesChecked && log->Valid();
+         ++i, log->Prev()) {
         KeyReader reader(view(log->key()));
         const core::LogPosition key = read_log_key(reader);
         if (key.shard != shard) break;
@@ -64,8 +68,10 @@ core::Status Engine::recover_shard(core::ShardId shard) {
             tail = {block->header.sequence + 1, block->end_offset(), key.offset.value, hash};
         } else if (block->end_offset() != next_first || hash != next_previous_hash ||
                    block->header.sequence + 1 != next_sequence) {
-            return core::fail(ErrorCode::kInternal, "store: check log at " + where(shard, next_first) +
-                                                        " failed: its chain does not lead to the block before it" + kHelp);
+            return core::fail(ErrorCode::kInternal,
+                              "store: check log at " + where(shard, next_first) +
+                                  " failed: its chain does not lead to the block before it" +
+                                  kHelp);
         }
         next_first = key.offset.value;
         next_previous_hash = block->header.previous_hash;
@@ -82,21 +88,26 @@ core::Status Engine::check_contiguous(core::ShardId shard) {
     const auto summaries = iterate(ColumnFamily::kSummary);
     std::uint64_t end = tail.end_offset;
     summaries->SeekForPrev(log_key({shard, core::LogOffset{~std::uint64_t{0}}}));
-    for (std::size_t i = 0; i < kContiguousBlocksChecked && summaries->Valid(); ++i, summaries->Prev()) {
+    for (std::size_t i = 0; i < kContiguousBlocksChecked && summaries->Valid();
+         ++i, summaries->Prev()) {
         KeyReader reader(view(summaries->key()));
         const core::LogPosition key = read_log_key(reader);
         if (key.shard != shard || key.offset < first_kept(shard)) break;
         SummaryHeader header;
-        if (summaries->value().size() < sizeof(header)) return core::fail(ErrorCode::kInternal, "store: summary too short");
+        if (summaries->value().size() < sizeof(header))
+            return core::fail(ErrorCode::kInternal, "store: summary too short");
         std::memcpy(&header, summaries->value().data(), sizeof(header));
         if (key.offset.value + header.count != end) {
             return core::fail(ErrorCode::kInternal,
-                              "store: check log failed: events from " + where(shard, key.offset.value + header.count) +
-                                  " up to " + std::to_string(end) + " are missing" + kHelp);
+                              "store: check log failed: events from " +
+                                  where(shard, key.offset.value + header.count) + " up to " +
+                                  std::to_string(end) + " are missing" + kHelp);
         }
         end = key.offset.value;
     }
-    return summaries->status().ok() ? core::Status{} : core::fail(rocks_error("read summaries", summaries->status()));
+    return summaries->status().ok()
+               ? core::Status{}
+               : core::fail(rocks_error("read summaries", summaries->status()));
 }
 
 core::Status Engine::check_mark() {
@@ -104,18 +115,23 @@ core::Status Engine::check_mark() {
     auto mark = HighWaterMark::open(path, options.read_only);
     if (!mark) return core::fail(std::move(mark.error()));
     mark_ = std::move(*mark);
-    const bool any_events = std::any_of(committed_.begin(), committed_.end(), [](const ShardTail& t) { return t.blocks > 0; });
+    const bool any_events = std::any_of(committed_.begin(), committed_.end(),
+                                        [](const ShardTail& t) { return t.blocks > 0; });
     if (!options.accept_loss && mark_->damaged()) {
-        return core::fail(ErrorCode::kInternal, "store: read high-water mark path=" + path + " failed: both slots are damaged" + kHelp);
+        return core::fail(ErrorCode::kInternal, "store: read high-water mark path=" + path +
+                                                    " failed: both slots are damaged" + kHelp);
     }
     if (!options.accept_loss && !mark_->loaded() && any_events) {
         return core::fail(ErrorCode::kInternal,
-                          "store: read high-water mark path=" + path + " failed: the log has events but the file was empty or missing" + kHelp);
+                          "store: read high-water mark path=" + path +
+                              " failed: the log has events but the file was empty or missing" +
+                              kHelp);
     }
     if (mark_->loaded() && !options.accept_loss) {
         for (std::size_t i = 0; i < mark_->loaded()->shards; ++i) {
             const core::ShardId shard{static_cast<std::uint16_t>(i)};
-            if (auto status = check_mark_of(shard, mark_->loaded()->tails[i]); !status) return status;
+            if (auto status = check_mark_of(shard, mark_->loaded()->tails[i]); !status)
+                return status;
         }
     }
     if (options.read_only) return {};
@@ -127,21 +143,24 @@ core::Status Engine::check_mark() {
 core::Status Engine::check_mark_of(core::ShardId shard, const ShardTail& marked) {
     const ShardTail& tail = committed_[shard.value];
     if (tail.blocks < marked.blocks || tail.end_offset < marked.end_offset) {
-        return core::fail(ErrorCode::kInternal,
-                          "store: check log of " + where(shard, tail.end_offset) +
-                              " failed: it ends there, but the high-water mark says that it had reached offset " +
-                              std::to_string(marked.end_offset) + " (lost: " +
-                              std::to_string(marked.end_offset - tail.end_offset) +
-                              " events; a WAL file was removed or cut?)" + kHelp);
+        return core::fail(
+            ErrorCode::kInternal,
+            "store: check log of " + where(shard, tail.end_offset) +
+                " failed: it ends there, but the high-water mark says that it had reached offset " +
+                std::to_string(marked.end_offset) +
+                " (lost: " + std::to_string(marked.end_offset - tail.end_offset) +
+                " events; a WAL file was removed or cut?)" + kHelp);
     }
     if (marked.blocks == 0 || marked.last_first_offset < first_kept(shard).value) return {};
     rocksdb::PinnableSlice value;
-    auto there = get(ColumnFamily::kLog, log_key({shard, core::LogOffset{marked.last_first_offset}}), value);
+    auto there =
+        get(ColumnFamily::kLog, log_key({shard, core::LogOffset{marked.last_first_offset}}), value);
     if (!there) return core::fail(std::move(there.error()));
     if (!*there || block_hash(view(value)) != marked.last_hash) {
-        return core::fail(ErrorCode::kInternal,
-                          "store: check log at " + where(shard, marked.last_first_offset) +
-                              " failed: the block there is not the one that the high-water mark names" + kHelp);
+        return core::fail(
+            ErrorCode::kInternal,
+            "store: check log at " + where(shard, marked.last_first_offset) +
+                " failed: the block there is not the one that the high-water mark names" + kHelp);
     }
     return {};
 }
@@ -180,8 +199,10 @@ core::Status Engine::recover_ids_of(core::ShardId shard) {
         auto block = open_block(key, view(log->value()));
         if (!block) return core::fail(std::move(block.error()));
         if (chained && block->header.previous_hash != previous_hash) {
-            return core::fail(ErrorCode::kInternal, "store: check log at " + where(shard, key.offset.value) +
-                                                        " failed: its chain does not lead to the block before it" + kHelp);
+            return core::fail(ErrorCode::kInternal,
+                              "store: check log at " + where(shard, key.offset.value) +
+                                  " failed: its chain does not lead to the block before it" +
+                                  kHelp);
         }
         previous_hash = block_hash(block->value);
         chained = true;
@@ -192,7 +213,8 @@ core::Status Engine::recover_ids_of(core::ShardId shard) {
             if (offset < *from || id.none()) continue;
             while (!index.insert(id, core::LogOffset{offset})) {
                 // Only after the loss of the runs of a big log: they are made here, one by one.
-                if (auto worked = index.work(); !worked) return core::fail(std::move(worked.error()));
+                if (auto worked = index.work(); !worked)
+                    return core::fail(std::move(worked.error()));
             }
         }
     }
@@ -205,7 +227,8 @@ core::Status Engine::count_rows() {
         std::int64_t n = 0;
         for (rows->SeekToFirst(); rows->Valid(); rows->Next()) ++n;
         out.store(n, std::memory_order_relaxed);  // a gauge
-        return rows->status().ok() ? core::Status{} : core::fail(rocks_error("count rows", rows->status()));
+        return rows->status().ok() ? core::Status{}
+                                   : core::fail(rocks_error("count rows", rows->status()));
     };
     if (auto status = count(ColumnFamily::kRetry, retry_count); !status) return status;
     return count(ColumnFamily::kDlq, dead_letter_count);

@@ -16,12 +16,14 @@ bool read_document(std::string_view id, std::string_view value, RegistryDocument
 
 tl::unexpected<core::Error> damaged(std::string_view kind, std::string_view id) {
     return core::fail(core::ErrorCode::kInternal, "store: read registry kind=" + std::string(kind) +
-                                                      " id=" + std::string(id) + " failed: its row is damaged");
+                                                      " id=" + std::string(id) +
+                                                      " failed: its row is damaged");
 }
 
 }  // namespace
 
-core::Result<std::optional<RegistryDocument>> RegistryStore::get(std::string_view kind, std::string_view id) {
+core::Result<std::optional<RegistryDocument>> RegistryStore::get(std::string_view kind,
+                                                                 std::string_view id) {
     rocksdb::PinnableSlice value;
     auto there = engine_.get(ColumnFamily::kRegistry, named_key(kind, id), value);
     if (!there) return core::fail(std::move(there.error()));

@@ -4,13 +4,13 @@
 // Limits: no 0x00 in kind or id. Failure: Errors from the disk.
 #pragma once
 
+#include "core/result.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/result.h"
 
 namespace millrace::store {
 

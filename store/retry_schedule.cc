@@ -1,11 +1,11 @@
 #include "store/retry_schedule.h"
 
-#include <algorithm>
-
 #include "store/engine.h"
 #include "store/keys.h"
 #include "store/page_cursor.h"
 #include "store/row_codec.h"
+
+#include <algorithm>
 
 namespace millrace::store {
 namespace {
@@ -25,11 +25,13 @@ std::string due_key(std::int64_t due_at_us) {
 
 void RetrySchedule::note_put(std::int64_t due_at_us) {
     std::int64_t floor = floor_us_.load(std::memory_order_acquire);
-    while (due_at_us < floor && !floor_us_.compare_exchange_weak(floor, due_at_us, std::memory_order_acq_rel)) {
+    while (due_at_us < floor &&
+           !floor_us_.compare_exchange_weak(floor, due_at_us, std::memory_order_acq_rel)) {
     }
 }
 
-core::Status RetrySchedule::visit_due(std::int64_t now_us, const std::function<bool(const RetryRow&)>& visit) {
+core::Status RetrySchedule::visit_due(std::int64_t now_us,
+                                      const std::function<bool(const RetryRow&)>& visit) {
     std::int64_t floor = floor_us_.load(std::memory_order_acquire);
     const auto rows = engine_.iterate(ColumnFamily::kRetry);
     rows->Seek(due_key(floor));
@@ -41,12 +43,14 @@ core::Status RetrySchedule::visit_due(std::int64_t now_us, const std::function<b
             // Everything before the first live row is graves: the next scan begins here, unless a row
             // was put meanwhile, which has lowered the floor itself.
             const std::int64_t live = std::min(row.due_at_us, now_us);
-            if (live > floor) floor_us_.compare_exchange_strong(floor, live, std::memory_order_acq_rel);
+            if (live > floor)
+                floor_us_.compare_exchange_strong(floor, live, std::memory_order_acq_rel);
             first = false;
         }
         if (row.due_at_us > now_us || !visit(row)) break;
     }
-    return rows->status().ok() ? core::Status{} : core::fail(rocks_error("read retries", rows->status()));
+    return rows->status().ok() ? core::Status{}
+                               : core::fail(rocks_error("read retries", rows->status()));
 }
 
 core::Result<std::int64_t> RetrySchedule::next_due_us() {
@@ -57,11 +61,14 @@ core::Result<std::int64_t> RetrySchedule::next_due_us() {
     return KeyReader(view(rows->key())).be<std::int64_t>();
 }
 
-core::Result<RetrySchedule::Page> RetrySchedule::list(std::string_view cursor, std::size_t limit,
-                                                      const std::function<bool(const RetryRow&)>& accept) {
+core::Result<RetrySchedule::Page> RetrySchedule::list(
+    std::string_view cursor, std::size_t limit,
+    const std::function<bool(const RetryRow&)>& accept) {
     std::string from;
     if (!cursor.empty() && !decode_cursor_key(cursor, from)) {
-        return core::fail(core::Error(core::ErrorCode::kValidation, "cursor is not one that this list gave").in("cursor"));
+        return core::fail(
+            core::Error(core::ErrorCode::kValidation, "cursor is not one that this list gave")
+                .in("cursor"));
     }
     Page page;
     const auto rows = engine_.iterate(ColumnFamily::kRetry);
@@ -69,7 +76,8 @@ core::Result<RetrySchedule::Page> RetrySchedule::list(std::string_view cursor, s
         OwnedRetry owned;
         const std::string_view value = view(rows->value());
         owned.bytes.assign(value.begin(), value.end());
-        if (!decode_retry(view(rows->key()), {owned.bytes.data(), owned.bytes.size()}, owned.row)) return bad_row();
+        if (!decode_retry(view(rows->key()), {owned.bytes.data(), owned.bytes.size()}, owned.row))
+            return bad_row();
         if (accept && !accept(owned.row)) continue;
         if (page.rows.size() == limit) {
             page.next = encode_cursor_key(view(rows->key()));
@@ -82,7 +90,8 @@ core::Result<RetrySchedule::Page> RetrySchedule::list(std::string_view cursor, s
 }
 
 std::uint64_t RetrySchedule::count() const {
-    return static_cast<std::uint64_t>(std::max<std::int64_t>(0, engine_.retry_count.load(std::memory_order_relaxed)));
+    return static_cast<std::uint64_t>(
+        std::max<std::int64_t>(0, engine_.retry_count.load(std::memory_order_relaxed)));
 }
 
 }  // namespace millrace::store

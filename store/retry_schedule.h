@@ -5,16 +5,16 @@
 // Failure: Errors from the disk.
 #pragma once
 
+#include "core/ids.h"
+#include "core/result.h"
+#include "store/row_batch.h"
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/ids.h"
-#include "core/result.h"
-#include "store/row_batch.h"
 
 namespace millrace::store {
 

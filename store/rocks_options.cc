@@ -1,10 +1,10 @@
 #include "store/rocks_options.h"
 
+#include "store/kv_merge.h"
+
 #include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
-
-#include "store/kv_merge.h"
 
 namespace millrace::store {
 namespace {

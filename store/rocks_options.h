@@ -2,13 +2,13 @@
 // Threads: pure. Lifetime: none. Limits: none. Failure: none.
 #pragma once
 
+#include "store/database.h"
+
 #include <rocksdb/db.h>
 
 #include <array>
 #include <string>
 #include <vector>
-
-#include "store/database.h"
 
 namespace millrace::store {
 

@@ -1,12 +1,12 @@
 #include "store/row_batch.h"
 
-#include <algorithm>
-
 #include "core/assert.h"
 #include "store/keys.h"
 #include "store/outcome_codec.h"
 #include "store/row_codec.h"
 #include "store/varint.h"
+
+#include <algorithm>
 
 namespace millrace::store {
 
@@ -56,19 +56,23 @@ void RowBatch::add_outcome(const OutcomeEntry& entry) {
 void RowBatch::end_outcomes() {
     MR_ASSERT(!chunk_key_.empty());
     if (chunk_count_ > 0) {
-        const OutcomeChunkHeader header{chunk_count_, chunk_base_us_, chunk_first_us_, chunk_last_us_};
-        const std::string value = encode_outcome_chunk(header, chunk_subscriptions_, chunk_entries_);
+        const OutcomeChunkHeader header{chunk_count_, chunk_base_us_, chunk_first_us_,
+                                        chunk_last_us_};
+        const std::string value =
+            encode_outcome_chunk(header, chunk_subscriptions_, chunk_entries_);
         add({Op::kOutcomes, ColumnFamily::kOutcomes, 0, chunk_key_, value});
     }
     chunk_key_.clear();
 }
 
 void RowBatch::put_cursor(std::string_view name, core::LogPosition end) {
-    add({Op::kPut, ColumnFamily::kCursor, 0, cursor_key(name, end.shard), encode_cursor(end.offset)});
+    add({Op::kPut, ColumnFamily::kCursor, 0, cursor_key(name, end.shard),
+         encode_cursor(end.offset)});
 }
 
 void RowBatch::put_retry(const RetryRow& row) {
-    add({Op::kPut, ColumnFamily::kRetry, 1, retry_key(row.due_at_us, row.delivery), encode_retry(row)});
+    add({Op::kPut, ColumnFamily::kRetry, 1, retry_key(row.due_at_us, row.delivery),
+         encode_retry(row)});
 }
 
 void RowBatch::erase_retry(std::int64_t due_at_us, const DeliveryKey& delivery) {
@@ -95,18 +99,27 @@ void RowBatch::kv_put_int(const KvKey& key, std::int64_t value, std::int64_t exp
 }
 
 void RowBatch::kv_erase(const KvKey& key) {
-    add({Op::kErase, ColumnFamily::kKv, 0, kv_prefix(key.tenant, key.space) + std::string(key.key), {}});
+    add({Op::kErase,
+         ColumnFamily::kKv,
+         0,
+         kv_prefix(key.tenant, key.space) + std::string(key.key),
+         {}});
 }
 
-void RowBatch::kv_incr(const KvKey& key, std::int64_t delta, std::int64_t now_us, std::int64_t expires_at_us) {
+void RowBatch::kv_incr(const KvKey& key, std::int64_t delta, std::int64_t now_us,
+                       std::int64_t expires_at_us) {
     const KvIncrement increment{delta, now_us, expires_at_us};
-    add({Op::kIncr, ColumnFamily::kKv, 0, kv_prefix(key.tenant, key.space) + std::string(key.key),
+    add({Op::kIncr,
+         ColumnFamily::kKv,
+         0,
+         kv_prefix(key.tenant, key.space) + std::string(key.key),
          {reinterpret_cast<const char*>(&increment), sizeof(increment)}});
 }
 
 void RowBatch::put_registry(std::string_view kind, std::string_view id, std::uint64_t version,
                             std::int64_t updated_at_us, std::string_view json) {
-    add({Op::kPut, ColumnFamily::kRegistry, 0, named_key(kind, id), encode_registry({version, updated_at_us, json})});
+    add({Op::kPut, ColumnFamily::kRegistry, 0, named_key(kind, id),
+         encode_registry({version, updated_at_us, json})});
 }
 
 void RowBatch::erase_registry(std::string_view kind, std::string_view id) {
@@ -123,7 +136,9 @@ void RowBatch::put(ColumnFamily family, std::string_view key, std::string_view v
     add({Op::kPut, family, 0, key, value});
 }
 
-void RowBatch::erase(ColumnFamily family, std::string_view key) { add({Op::kErase, family, 0, key, {}}); }
+void RowBatch::erase(ColumnFamily family, std::string_view key) {
+    add({Op::kErase, family, 0, key, {}});
+}
 
 void RowBatch::append(const RowBatch& other) {
     MR_ASSERT(staged_ == other.staged_ || ops_.empty() || other.ops_.empty());

@@ -6,14 +6,14 @@
 // Failure: none.
 #pragma once
 
+#include "core/ids.h"
+#include "store/event_id.h"
+#include "store/format.h"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/ids.h"
-#include "store/event_id.h"
-#include "store/format.h"
 
 namespace millrace::store {
 
@@ -22,8 +22,8 @@ struct RetryRow {
     std::int64_t due_at_us = 0;
     DeliveryKey delivery{};
     core::TenantId tenant{};
-    std::uint32_t attempt = 0;         // attempts made so far
-    std::int64_t created_at_us = 0;    // when the first attempt failed
+    std::uint32_t attempt = 0;       // attempts made so far
+    std::int64_t created_at_us = 0;  // when the first attempt failed
     std::string_view state{};
 };
 
@@ -41,26 +41,26 @@ struct DeadLetter {
     std::string_view error{};
     std::string_view error_fingerprint{};
     std::string_view attempts{};
-    std::string_view extra{};            // JSON text, the runtime's own
+    std::string_view extra{};  // JSON text, the runtime's own
 };
 
 struct KvKey {
     core::TenantId tenant{};
-    std::string_view space{};            // namespace; no 0x00 inside
+    std::string_view space{};  // namespace; no 0x00 inside
     std::string_view key{};
 };
 
 // One first or later attempt of one delivery. Extras only where there are any.
 struct OutcomeEntry {
-    std::uint32_t event_index = 0;     // in its block
+    std::uint32_t event_index = 0;  // in its block
     core::SubscriptionId subscription{};
     std::uint32_t script_version = 0;
     DeliveryStatus status = DeliveryStatus::kCompleted;
-    std::uint32_t attempt = 1;         // 1 for the first
+    std::uint32_t attempt = 1;  // 1 for the first
     std::uint32_t duration_us = 0;
     std::int64_t started_at_us = 0;
-    std::string_view result{};           // JSON text
-    std::string_view logs{};             // JSON text (array)
+    std::string_view result{};  // JSON text
+    std::string_view logs{};    // JSON text (array)
     std::string_view error{};
 };
 
@@ -92,7 +92,8 @@ public:
     void kv_erase(const KvKey& key);
     // Counts from 0 when there is no value, it has expired at now_us, or it is no integer.
     // expires_at_us 0 keeps what is there.
-    void kv_incr(const KvKey& key, std::int64_t delta, std::int64_t now_us, std::int64_t expires_at_us);
+    void kv_incr(const KvKey& key, std::int64_t delta, std::int64_t now_us,
+                 std::int64_t expires_at_us);
 
     void put_registry(std::string_view kind, std::string_view id, std::uint64_t version,
                       std::int64_t updated_at_us, std::string_view json);

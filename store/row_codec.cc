@@ -1,16 +1,18 @@
 #include "store/row_codec.h"
 
-#include <charconv>
-
 #include "store/keys.h"
 #include "store/varint.h"
+
+#include <charconv>
 
 namespace millrace::store {
 namespace {
 
 std::string begin_row() { return std::string(1, static_cast<char>(kRowVersion)); }
 
-bool row_known(RecordReader& record) { return record.le<std::uint8_t>() == kRowVersion && record.ok(); }
+bool row_known(RecordReader& record) {
+    return record.le<std::uint8_t>() == kRowVersion && record.ok();
+}
 
 std::string encode_kv(KvType type, std::string_view payload, std::int64_t expires_at_us) {
     KvValueHeader header;
@@ -52,8 +54,9 @@ std::string encode_dead_letter(const DeadLetter& row) {
     put_varint(out, zigzag(row.next_retry_at_us));
     put_varint(out, row.retry_count);
     put_varint(out, row.retries_max);
-    for (const std::string_view text : {row.subscription_id, row.script_id, row.pattern, row.event_id, row.error,
-                                        row.error_fingerprint, row.attempts, row.extra}) {
+    for (const std::string_view text :
+         {row.subscription_id, row.script_id, row.pattern, row.event_id, row.error,
+          row.error_fingerprint, row.attempts, row.extra}) {
         put_text(out, text);
     }
     return out;
@@ -68,8 +71,9 @@ bool decode_dead_letter(std::string_view key, std::string_view value, DeadLetter
     out.next_retry_at_us = record.signed_varint();
     out.retry_count = record.varint32();
     out.retries_max = record.varint32();
-    for (std::string_view* text : {&out.subscription_id, &out.script_id, &out.pattern, &out.event_id, &out.error,
-                                   &out.error_fingerprint, &out.attempts, &out.extra}) {
+    for (std::string_view* text :
+         {&out.subscription_id, &out.script_id, &out.pattern, &out.event_id, &out.error,
+          &out.error_fingerprint, &out.attempts, &out.extra}) {
         *text = record.text();
     }
     return reader.ok() && record.ok();
@@ -125,7 +129,8 @@ std::string encode_kv_json(std::string_view json, std::int64_t expires_at_us) {
 }
 
 std::string encode_kv_int(std::int64_t value, std::int64_t expires_at_us) {
-    return encode_kv(KvType::kInt64, {reinterpret_cast<const char*>(&value), sizeof(value)}, expires_at_us);
+    return encode_kv(KvType::kInt64, {reinterpret_cast<const char*>(&value), sizeof(value)},
+                     expires_at_us);
 }
 
 bool decode_kv(std::string_view value, KvValue& out) {
@@ -147,7 +152,8 @@ bool decode_kv(std::string_view value, KvValue& out) {
 KvValue apply_increment(const KvValue* existing, const KvIncrement& increment) {
     KvValue out;
     out.type = KvType::kInt64;
-    const bool alive = existing && (existing->expires_at_us == 0 || existing->expires_at_us > increment.now_us);
+    const bool alive =
+        existing && (existing->expires_at_us == 0 || existing->expires_at_us > increment.now_us);
     if (alive) {
         out.expires_at_us = existing->expires_at_us;
         out.integer = existing->integer;
@@ -165,6 +171,8 @@ KvValue apply_increment(const KvValue* existing, const KvIncrement& increment) {
     return out;
 }
 
-std::string KvValue::text() const { return type == KvType::kInt64 ? std::to_string(integer) : json; }
+std::string KvValue::text() const {
+    return type == KvType::kInt64 ? std::to_string(integer) : json;
+}
 
 }  // namespace millrace::store

@@ -5,12 +5,12 @@
 // Failure: decoders return false for a value that is too short or of an unknown version.
 #pragma once
 
+#include "store/kv_store.h"
+#include "store/row_batch.h"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "store/kv_store.h"
-#include "store/row_batch.h"
 
 namespace millrace::store {
 

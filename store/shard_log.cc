@@ -8,7 +8,8 @@ namespace millrace::store {
 
 ShardLog::ShardLog(const Options& options)
     : options_(options),
-      builder_(std::make_unique<BlockBuilder>(*options.pools, options.shard, options.block_bytes_target)) {}
+      builder_(std::make_unique<BlockBuilder>(*options.pools, options.shard,
+                                              options.block_bytes_target)) {}
 
 ShardLog::~ShardLog() = default;
 
@@ -52,13 +53,15 @@ std::uint32_t ShardLog::open_events() const { return builder_->count(); }
 std::size_t ShardLog::open_bytes() const { return builder_->text_bytes(); }
 
 bool ShardLog::full() const {
-    return builder_->count() >= core::kBlockEventsMax || builder_->text_bytes() >= options_.block_bytes_target * 7 / 8;
+    return builder_->count() >= core::kBlockEventsMax ||
+           builder_->text_bytes() >= options_.block_bytes_target * 7 / 8;
 }
 
 SealedBlock ShardLog::seal() {
     MR_ASSERT(!builder_->empty());
     const std::uint32_t count = builder_->count();
-    SealedBlock out = builder_->finish({options_.next_offset, options_.next_sequence, options_.previous_hash});
+    SealedBlock out =
+        builder_->finish({options_.next_offset, options_.next_sequence, options_.previous_hash});
     options_.next_offset.value += count;
     options_.next_sequence += 1;
     options_.previous_hash = out.hash;

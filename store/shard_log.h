@@ -8,17 +8,17 @@
 // Failure: small enums. Nothing here can fail for the disk's sake.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <string_view>
-
 #include "core/buffer.h"
 #include "core/ids.h"
 #include "store/event_block.h"
 #include "store/format.h"
 #include "store/hasher.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
 
 namespace millrace::store {
 
@@ -28,25 +28,25 @@ class PoolSet;
 
 struct AppendInput {
     std::string_view raw{};
-    std::string_view fills{};         // opaque to the store; comes back in StoredEvent::fills
+    std::string_view fills{};  // opaque to the store; comes back in StoredEvent::fills
     std::string_view pattern{};
     std::int64_t received_at_us = 0;
     core::TenantId tenant{};
-    std::uint16_t flags = 0;        // EventFlag bits
-    IdHash id;                      // Hasher::identity(); none for an id made by the server
-    std::uint64_t key_hash = 0;     // partition key (or event id): its low 32 bits are kept
+    std::uint16_t flags = 0;     // EventFlag bits
+    IdHash id;                   // Hasher::identity(); none for an id made by the server
+    std::uint64_t key_hash = 0;  // partition key (or event id): its low 32 bits are kept
     // Hasher::text() of each, 0 when absent: they go into the block's bloom filter for search.
-    std::uint64_t source_hash = 0;       // of the source's id
+    std::uint64_t source_hash = 0;  // of the source's id
     std::uint64_t correlation_hash = 0;
     std::uint64_t causation_hash = 0;
-    std::uint64_t context_hash = 0;      // of the context's id
+    std::uint64_t context_hash = 0;  // of the context's id
 };
 
 enum class AppendStatus : std::uint8_t {
     kAppended,
-    kDuplicate,   // `position` is the first one's
-    kBlockFull,   // seal(), then append again
-    kBusy,        // the identity index waits for the housekeeper: answer 429, nothing was taken
+    kDuplicate,  // `position` is the first one's
+    kBlockFull,  // seal(), then append again
+    kBusy,       // the identity index waits for the housekeeper: answer 429, nothing was taken
 };
 
 struct AppendResult {
@@ -60,10 +60,10 @@ struct AppendResult {
 // A closed block: the events for the lanes, and the bytes for the writer.
 struct SealedBlock {
     EventBlock events;
-    core::BufferRef value{};         // the log row's value, complete with chain and checksum
-    core::BufferRef summary{};       // the summary row's value
+    core::BufferRef value{};    // the log row's value, complete with chain and checksum
+    core::BufferRef summary{};  // the summary row's value
     std::uint64_t sequence = 0;
-    std::uint64_t hash = 0;        // what the next block carries as its predecessor's hash
+    std::uint64_t hash = 0;  // what the next block carries as its predecessor's hash
 };
 
 class ShardLog {
@@ -89,10 +89,10 @@ public:
     // The position that the next append() will give: the server-made id is derived from it.
     core::LogPosition next_position() const;
 
-    bool empty() const;               // no event in the open block
+    bool empty() const;  // no event in the open block
     std::uint32_t open_events() const;
     std::size_t open_bytes() const;
-    bool full() const;                // worth sealing now: by bytes or by count
+    bool full() const;  // worth sealing now: by bytes or by count
     // The open block must not be empty. Push the result to the log writer in this order.
     SealedBlock seal();
 

@@ -1,15 +1,17 @@
 #include "store/space_guard.h"
 
+#include "store/file_util.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/file_util.h"
-
 namespace millrace::store {
 
 SpaceGuard::SpaceGuard(Options options)
-    : options_(std::move(options)), ballast_path_(options_.folder + "/ballast"), ballast_there_(file_exists(ballast_path_)) {
+    : options_(std::move(options)),
+      ballast_path_(options_.folder + "/ballast"),
+      ballast_there_(file_exists(ballast_path_)) {
     check();
 }
 
@@ -20,7 +22,8 @@ void SpaceGuard::check() {
     accepting_.store(enough, std::memory_order_relaxed);  // a hint; no data behind it
     if (!enough && ballast_there_) drop_ballast();
     // Made again only when its own size and as much again are to spare: no flapping at the mark.
-    if (enough && !ballast_there_ && free >= options_.reserve_bytes + 2 * options_.ballast_bytes) make_ballast();
+    if (enough && !ballast_there_ && free >= options_.reserve_bytes + 2 * options_.ballast_bytes)
+        make_ballast();
 }
 
 void SpaceGuard::make_ballast() {

@@ -22,7 +22,9 @@ public:
     explicit SpaceGuard(Options options);
 
     // The edge asks this before it takes an event: false means 503 with Retry-After.
-    bool accepting() const { return accepting_.load(std::memory_order_relaxed); }  // a hint; no data behind it
+    bool accepting() const {
+        return accepting_.load(std::memory_order_relaxed);
+    }  // a hint; no data behind it
     std::uint64_t free_bytes() const { return free_bytes_.load(std::memory_order_relaxed); }
     std::uint64_t reserve_bytes() const { return options_.reserve_bytes; }
     void check();

@@ -2,10 +2,10 @@
 // with a line that says why. Method: real folders on the disk, damaged by hand between two openings.
 #include "store/database.h"
 
-#include <fstream>
-
 #include "store/event_id.h"
 #include "tests/store/store_fixture.h"
+
+#include <fstream>
 
 namespace millrace::store::test {
 namespace {
@@ -22,7 +22,8 @@ protected:
     std::vector<fs::path> files(std::string_view extension) {
         std::vector<fs::path> out;
         for (const auto& entry : fs::directory_iterator(folder_.path() + "/rocks")) {
-            if (entry.path().extension() == extension && fs::file_size(entry.path()) > 0) out.push_back(entry.path());
+            if (entry.path().extension() == extension && fs::file_size(entry.path()) > 0)
+                out.push_back(entry.path());
         }
         return out;
     }
@@ -42,7 +43,8 @@ protected:
     }
     void put_some(int count) {
         for (int i = 0; i < count; ++i) {
-            put(kZero, {.id = "id-" + std::to_string(database_->durable_end(kZero).value), .body = std::string(300, 'x')});
+            put(kZero, {.id = "id-" + std::to_string(database_->durable_end(kZero).value),
+                        .body = std::string(300, 'x')});
         }
     }
 };
@@ -86,7 +88,8 @@ TEST_F(DatabaseTest, CountsItsOpenings) {
 
 TEST_F(DatabaseTest, RefusesAFolderThatIsLocked) {
     open();
-    EXPECT_NE(refusal().find("locked by process " + std::to_string(::getpid())), std::string::npos) << refusal();
+    EXPECT_NE(refusal().find("locked by process " + std::to_string(::getpid())), std::string::npos)
+        << refusal();
 }
 
 TEST_F(DatabaseTest, RefusesANewerFormat) {
@@ -140,7 +143,9 @@ TEST_F(DatabaseTest, RefusesWhenTheWalIsGone) {
     for (const fs::path& path : files(".log")) fs::remove(path);
     const std::string why = refusal();
     EXPECT_NE(why, "opened");
-    EXPECT_TRUE(why.find("high-water mark") != std::string::npos || why.find("Missing WAL") != std::string::npos) << why;
+    EXPECT_TRUE(why.find("high-water mark") != std::string::npos ||
+                why.find("Missing WAL") != std::string::npos)
+        << why;
 }
 
 TEST_F(DatabaseTest, RefusesALogThatEndsBeforeTheMarkUnlessToldToAcceptTheLoss) {

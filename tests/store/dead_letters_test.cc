@@ -10,9 +10,12 @@ class DeadLettersTest : public StoreTest {
 protected:
     void SetUp() override { open(); }
     DeadLetterKey key(std::uint64_t i, std::uint32_t tenant = 1) {
-        return {core::TenantId{tenant}, static_cast<std::int64_t>(1000 + i), {{kZero, core::LogOffset{i}}, core::SubscriptionId{2}}};
+        return {core::TenantId{tenant},
+                static_cast<std::int64_t>(1000 + i),
+                {{kZero, core::LogOffset{i}}, core::SubscriptionId{2}}};
     }
-    void put_letter(std::uint64_t i, std::string_view script, std::uint32_t tenant = 1, RowChange change = RowChange::kNew) {
+    void put_letter(std::uint64_t i, std::string_view script, std::uint32_t tenant = 1,
+                    RowChange change = RowChange::kNew) {
         RowBatch rows;
         DeadLetter letter;
         letter.key = key(i, tenant);
@@ -26,7 +29,9 @@ protected:
         rows.put_dead_letter(letter, change);
         ASSERT_TRUE(database_->write_now(rows));
     }
-    std::size_t count(const DeadLetterQuery& query) { return database_->dead_letters().list(query)->rows.size(); }
+    std::size_t count(const DeadLetterQuery& query) {
+        return database_->dead_letters().list(query)->rows.size();
+    }
 };
 
 TEST_F(DeadLettersTest, KeepsEveryFieldOverRestart) {
@@ -58,17 +63,20 @@ TEST_F(DeadLettersTest, CountsNewOnesOnceAndErasedOnesDown) {
 }
 
 TEST_F(DeadLettersTest, FiltersAndPagesNewestFirst) {
-    for (std::uint64_t i = 0; i < 30; ++i) put_letter(i, i % 2 == 0 ? "even" : "odd", i % 3 == 0 ? 1 : 2);
+    for (std::uint64_t i = 0; i < 30; ++i)
+        put_letter(i, i % 2 == 0 ? "even" : "odd", i % 3 == 0 ? 1 : 2);
     EXPECT_EQ(count({.script_id = "even"}), 15u);
     EXPECT_EQ(count({.tenant = core::TenantId{1}}), 10u);
     EXPECT_EQ(count({.tenant = core::TenantId{1}, .script_id = "odd"}), 5u);
     EXPECT_EQ(count({.pattern = "other"}), 0u);
     EXPECT_EQ(count({.tenant = core::TenantId{2}, .from_us = 1010, .to_us = 1020}), 7u);
-    EXPECT_EQ(count({.accept = [](const DeadLetter& row) { return row.key.created_at_us < 1005; }}), 5u);
+    EXPECT_EQ(count({.accept = [](const DeadLetter& row) { return row.key.created_at_us < 1005; }}),
+              5u);
     std::string cursor;
     std::vector<std::int64_t> seen;
     do {
-        const auto page = database_->dead_letters().list({.tenant = core::TenantId{2}, .limit = 7, .cursor = cursor});
+        const auto page = database_->dead_letters().list(
+            {.tenant = core::TenantId{2}, .limit = 7, .cursor = cursor});
         ASSERT_TRUE(page);
         for (const auto& owned : page->rows) seen.push_back(owned.row.key.created_at_us);
         cursor = page->next;

@@ -1,9 +1,9 @@
 // Goal: ids that carry a place come back as that place, and nothing else passes for one.
 #include "store/event_id.h"
 
-#include <gtest/gtest.h>
-
 #include "core/random.h"
+
+#include <gtest/gtest.h>
 
 namespace millrace::store {
 namespace {
@@ -14,8 +14,9 @@ const Hasher kOther(HashSeed{{3, 4}});
 TEST(EventId, ComesBackAsItsPosition) {
     core::Random random(1);
     for (int i = 0; i < 1000; ++i) {
-        const core::LogPosition position{core::ShardId{static_cast<std::uint16_t>(random.below(65536))},
-                                         core::LogOffset{random.below(1ULL << 48)}};
+        const core::LogPosition position{
+            core::ShardId{static_cast<std::uint16_t>(random.below(65536))},
+            core::LogOffset{random.below(1ULL << 48)}};
         const std::string id = encode_event_id(kHasher, position);
         ASSERT_EQ(id.size(), kEventIdTextBytes);
         ASSERT_EQ(decode_event_id(kHasher, id), position);
@@ -38,7 +39,8 @@ TEST(EventId, AnyChangedCharacterIsRefused) {
 }
 
 TEST(EventId, ExecutionAndDeadLetterIdsComeBack) {
-    const DeliveryKey delivery{{core::ShardId{3}, core::LogOffset{123456789}}, core::SubscriptionId{42}};
+    const DeliveryKey delivery{{core::ShardId{3}, core::LogOffset{123456789}},
+                               core::SubscriptionId{42}};
     const std::string execution = encode_execution_id(kHasher, delivery);
     EXPECT_EQ(decode_execution_id(kHasher, execution), delivery);
     EXPECT_EQ(decode_execution_id(kOther, execution), std::nullopt);
@@ -51,7 +53,8 @@ TEST(EventId, ExecutionAndDeadLetterIdsComeBack) {
 }
 
 TEST(Hasher, IdentityNeedsTenantSourceAndId) {
-    const auto identity = [](std::uint32_t tenant, std::string_view type, std::string_view source, std::string_view id) {
+    const auto identity = [](std::uint32_t tenant, std::string_view type, std::string_view source,
+                             std::string_view id) {
         return kHasher.identity({core::TenantId{tenant}, type, source, id});
     };
     const IdHash base = identity(1, "external", "shop", "e1");

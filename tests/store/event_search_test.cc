@@ -2,10 +2,10 @@
 // events come. Method: seeded random events on two shards against a plain list.
 #include "store/event_search.h"
 
-#include <map>
-
 #include "core/random.h"
 #include "tests/store/store_fixture.h"
+
+#include <map>
 
 namespace millrace::store::test {
 namespace {
@@ -25,8 +25,11 @@ protected:
     }
     void add(int i) {
         const core::ShardId shard{static_cast<std::uint16_t>(random_.below(2))};
-        TestEvent event{.id = "e" + std::to_string(i), .pattern = random_.below(2) ? "order.paid" : "order." + std::to_string(random_.below(5)),
-                        .source = "s" + std::to_string(random_.below(4)), .correlation = "c" + std::to_string(random_.below(300)),
+        TestEvent event{.id = "e" + std::to_string(i),
+                        .pattern = random_.below(2) ? "order.paid"
+                                                    : "order." + std::to_string(random_.below(5)),
+                        .source = "s" + std::to_string(random_.below(4)),
+                        .correlation = "c" + std::to_string(random_.below(300)),
                         .tenant = core::TenantId{static_cast<std::uint32_t>(random_.below(2))}};
         const AppendResult result = append(shard, event);
         known_.push_back({event, result.position, clock_.wall_us()});
@@ -38,7 +41,8 @@ protected:
             if (!database_->shard_log(shard).empty()) commit(shard);
         }
     }
-    std::vector<std::string> expected(const std::function<bool(const Known&)>& wanted, SearchOrder order) {
+    std::vector<std::string> expected(const std::function<bool(const Known&)>& wanted,
+                                      SearchOrder order) {
         std::vector<std::string> out;
         for (const Known& known : known_) {
             if (wanted(known)) out.push_back(known.event.text());
@@ -81,20 +85,24 @@ TEST_F(EventSearchTest, GivesEverythingInOrderOfTime) {
 TEST_F(EventSearchTest, FiltersByTenantPatternAndPrefix) {
     check({.tenant = core::TenantId{1}}, [](const Known& k) { return k.event.tenant.value == 1; });
     check({.pattern = "order.3"}, [](const Known& k) { return k.event.pattern == "order.3"; });
-    check({.pattern_prefix = "order.p"}, [](const Known& k) { return k.event.pattern == "order.paid"; });
+    check({.pattern_prefix = "order.p"},
+          [](const Known& k) { return k.event.pattern == "order.paid"; });
     check({.pattern = "nothing"}, [](const Known&) { return false; });
 }
 
 TEST_F(EventSearchTest, FiltersByTime) {
     const std::int64_t from = known_[500].at_us;
     const std::int64_t to = known_[1200].at_us;
-    check({.from_us = from, .to_us = to}, [&](const Known& k) { return k.at_us >= from && k.at_us < to; });
+    check({.from_us = from, .to_us = to},
+          [&](const Known& k) { return k.at_us >= from && k.at_us < to; });
 }
 
 TEST_F(EventSearchTest, SkipsBlocksByCorrelationAndLosesNone) {
     EventQuery query;
     query.correlation_id = "c42";
-    query.accept = [](const StoredEvent& event) { return event.raw.find("\"correlationId\":\"c42\"") != std::string_view::npos; };
+    query.accept = [](const StoredEvent& event) {
+        return event.raw.find("\"correlationId\":\"c42\"") != std::string_view::npos;
+    };
     check(query, [](const Known& k) { return k.event.correlation == "c42"; });
     auto page = database_->event_search().search(query);
     ASSERT_TRUE(page);
@@ -123,7 +131,9 @@ TEST_F(EventSearchTest, ABudgetOfBlocksEndsACallNotTheSearch) {
     EventQuery query{.pattern = "order.1"};
     query.blocks_max = 3;
     query.limit = 1000;
-    EXPECT_EQ(all_pages(query), expected([](const Known& k) { return k.event.pattern == "order.1"; }, SearchOrder::kNewestFirst));
+    EXPECT_EQ(all_pages(query),
+              expected([](const Known& k) { return k.event.pattern == "order.1"; },
+                       SearchOrder::kNewestFirst));
 }
 
 TEST_F(EventSearchTest, RefusesForeignCursors) {

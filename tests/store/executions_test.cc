@@ -2,11 +2,11 @@
 // is done. Method: outcomes of random deliveries against a plain map.
 #include "store/executions.h"
 
-#include <map>
-#include <set>
-
 #include "core/random.h"
 #include "tests/store/store_fixture.h"
+
+#include <map>
+#include <set>
 
 namespace millrace::store::test {
 namespace {
@@ -31,7 +31,8 @@ protected:
                         entry.started_at_us = clock_.wall_us();
                         entry.duration_us = 12;
                         const bool fails = subscription == 3;
-                        entry.status = fails ? DeliveryStatus::kRetrying : DeliveryStatus::kCompleted;
+                        entry.status =
+                            fails ? DeliveryStatus::kRetrying : DeliveryStatus::kCompleted;
                         entry.error = fails ? "boom" : "";
                         rows.add_outcome(entry);
                         clock_.advance_us(1);
@@ -107,13 +108,16 @@ TEST_F(ExecutionsTest, FiltersBySubscriptionEventStatusAndTime) {
     EXPECT_EQ(all({.status = DeliveryStatus::kDead}).size(), 0u);
     const std::int64_t end = clock_.wall_us();
     EXPECT_EQ(all({.from_us = end - 60, .to_us = end}).size(), 60u);
-    EXPECT_EQ(all({.accept = [](const Execution& e) { return e.delivery.position.shard == kOne; }}).size(), 600u);
+    EXPECT_EQ(all({.accept = [](const Execution& e) { return e.delivery.position.shard == kOne; }})
+                  .size(),
+              600u);
 }
 
 TEST_F(ExecutionsTest, TellsRecoveryWhatIsDone) {
     reopen();
     std::set<DeliveryKey> done;
-    ASSERT_TRUE(database_->executions().done_since({kZero, core::LogOffset{190}}, [&](const DeliveryKey& key) { done.insert(key); }));
+    ASSERT_TRUE(database_->executions().done_since(
+        {kZero, core::LogOffset{190}}, [&](const DeliveryKey& key) { done.insert(key); }));
     EXPECT_EQ(done.size(), 30u);
     EXPECT_TRUE(done.contains({{kZero, core::LogOffset{190}}, core::SubscriptionId{1}}));
     EXPECT_FALSE(done.contains({{kZero, core::LogOffset{189}}, core::SubscriptionId{1}}));

@@ -2,11 +2,11 @@
 // and a lost or damaged ids/ folder. Method: tiny tables, so that every stage comes soon.
 #include "store/id_index.h"
 
-#include <fstream>
-#include <map>
-
 #include "core/random.h"
 #include "tests/store/store_fixture.h"
+
+#include <fstream>
+#include <map>
 
 namespace millrace::store::test {
 namespace {
@@ -43,14 +43,16 @@ protected:
             ASSERT_EQ(result.position.offset.value, offset);
         }
         for (int i = 0; i < 100; ++i) {
-            const auto found = database_->log_reader().find(core::TenantId{0}, "never-" + std::to_string(i));
+            const auto found =
+                database_->log_reader().find(core::TenantId{0}, "never-" + std::to_string(i));
             ASSERT_TRUE(found);
             EXPECT_FALSE(*found);
         }
     }
     std::vector<fs::path> run_files() {
         std::vector<fs::path> out;
-        for (const auto& entry : fs::directory_iterator(folder_.path() + "/ids")) out.push_back(entry.path());
+        for (const auto& entry : fs::directory_iterator(folder_.path() + "/ids"))
+            out.push_back(entry.path());
         return out;
     }
     std::map<int, std::uint64_t> offsets_;
@@ -73,7 +75,8 @@ TEST_F(IdIndexTest, KnowsEveryIdAfterARestart) {
     put_ids(7'500, 12'000);
     expect_all_known();
     for (int i = 0; i < 12'000; i += 97) {
-        const auto found = database_->log_reader().find(core::TenantId{0}, "id-" + std::to_string(i));
+        const auto found =
+            database_->log_reader().find(core::TenantId{0}, "id-" + std::to_string(i));
         ASSERT_TRUE(found && *found) << i;
         EXPECT_EQ((*found)->event.position.offset.value, offsets_[i]);
     }
@@ -96,7 +99,9 @@ TEST_F(IdIndexTest, ADamagedRunIsMadeAnew) {
     ASSERT_FALSE(files.empty());
     // In the header of one, in the filter of another: found at open.
     std::fstream(files[0], std::ios::in | std::ios::out | std::ios::binary).seekp(20).put('\x55');
-    std::fstream(files.back(), std::ios::in | std::ios::out | std::ios::binary).seekp(-5, std::ios::end).put('\x55');
+    std::fstream(files.back(), std::ios::in | std::ios::out | std::ios::binary)
+        .seekp(-5, std::ios::end)
+        .put('\x55');
     open(small());
     expect_all_known();
 }
@@ -110,7 +115,8 @@ TEST_F(IdIndexTest, ADamagedPageStopsTheStoreAndIsMadeAnewAtTheNextStart) {
         for (std::streamoff page = 1; page < 4; ++page) file.seekp(page * 4096 + 77).put('\x55');
     }
     open(small());
-    for (int i = 0; i < 3'000 && !database_->fatal(); ++i) append(kZero, {.id = "id-" + std::to_string(i)});
+    for (int i = 0; i < 3'000 && !database_->fatal(); ++i)
+        append(kZero, {.id = "id-" + std::to_string(i)});
     EXPECT_TRUE(database_->fatal());
     EXPECT_NE(database_->fatal_reason().find("identity run"), std::string::npos);
     crash();

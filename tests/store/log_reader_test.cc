@@ -79,7 +79,8 @@ TEST_F(LogReaderTest, FindsServerMadeIdsByTheirPlace) {
     ASSERT_TRUE(foreign);
     EXPECT_FALSE(*foreign);
     // The place of an event that has an id of its own is not reachable under a made one.
-    const auto other = reader().find(core::TenantId{0}, encode_event_id(database_->hasher(), {kZero, core::LogOffset{3}}));
+    const auto other = reader().find(
+        core::TenantId{0}, encode_event_id(database_->hasher(), {kZero, core::LogOffset{3}}));
     ASSERT_TRUE(other);
     EXPECT_FALSE(*other);
 }

@@ -2,9 +2,9 @@
 // and the same with a real writer thread.
 #include "store/log_writer.h"
 
-#include <thread>
-
 #include "tests/store/store_fixture.h"
+
+#include <thread>
 
 namespace millrace::store::test {
 namespace {
@@ -12,7 +12,8 @@ namespace {
 class LogWriterTest : public StoreTest {
 protected:
     void SetUp() override { open(); }
-    CommitUnit unit(core::ShardId shard, std::uint64_t tag, Durability durability = Durability::kFsync) {
+    CommitUnit unit(core::ShardId shard, std::uint64_t tag,
+                    Durability durability = Durability::kFsync) {
         append(shard, {.id = std::to_string(shard.value) + "-" + std::to_string(tag)});
         CommitUnit out;
         out.tag = tag;

@@ -34,7 +34,8 @@ TEST_F(RegistryStoreTest, KeepsDocumentsByKindAndId) {
 
 TEST_F(RegistryStoreTest, AuditEntriesComeNewestFirst) {
     RowBatch rows;
-    for (int i = 0; i < 5; ++i) rows.put_audit(100, core::TenantId{static_cast<std::uint32_t>(i % 2)}, std::to_string(i));
+    for (int i = 0; i < 5; ++i)
+        rows.put_audit(100, core::TenantId{static_cast<std::uint32_t>(i % 2)}, std::to_string(i));
     rows.put_audit(50, core::TenantId{0}, "old");
     ASSERT_TRUE(database_->write_now(rows));
     const auto first = database_->audit().list(std::nullopt, {}, 4);

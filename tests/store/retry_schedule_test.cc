@@ -9,10 +9,17 @@ namespace {
 class RetryScheduleTest : public StoreTest {
 protected:
     void SetUp() override { open(); }
-    static DeliveryKey delivery(std::uint64_t offset) { return {{kZero, core::LogOffset{offset}}, core::SubscriptionId{1}}; }
+    static DeliveryKey delivery(std::uint64_t offset) {
+        return {{kZero, core::LogOffset{offset}}, core::SubscriptionId{1}};
+    }
     void put_retry(std::int64_t due, std::uint64_t offset) {
         RowBatch rows;
-        rows.put_retry({.due_at_us = due, .delivery = delivery(offset), .tenant = core::TenantId{3}, .attempt = 2, .created_at_us = 5, .state = "state!"});
+        rows.put_retry({.due_at_us = due,
+                        .delivery = delivery(offset),
+                        .tenant = core::TenantId{3},
+                        .attempt = 2,
+                        .created_at_us = 5,
+                        .state = "state!"});
         ASSERT_TRUE(database_->write_now(rows));
     }
     void erase(std::int64_t due, std::uint64_t offset) {

@@ -15,7 +15,9 @@ protected:
 TEST_F(ShardLogTest, SealedBlockHoldsTheBytesAsTheyCame) {
     std::vector<std::string> texts;
     for (int i = 0; i < 300; ++i) {
-        const TestEvent event{.id = std::to_string(i), .pattern = "p." + std::to_string(i % 7), .body = std::string(static_cast<std::size_t>(i * 13 % 900), 'b')};
+        const TestEvent event{.id = std::to_string(i),
+                              .pattern = "p." + std::to_string(i % 7),
+                              .body = std::string(static_cast<std::size_t>(i * 13 % 900), 'b')};
         texts.push_back(event.text());
         ASSERT_EQ(append(kZero, event).status, AppendStatus::kAppended);
     }
@@ -48,7 +50,8 @@ TEST_F(ShardLogTest, AnyFlippedBitOfAValueIsFound) {
         EXPECT_FALSE(open_block({kZero, core::LogOffset{0}}, changed)) << at;
     }
     for (std::size_t bytes = 0; bytes < value.size(); ++bytes) {
-        EXPECT_FALSE(open_block({kZero, core::LogOffset{0}}, std::string_view(value).substr(0, bytes)));
+        EXPECT_FALSE(
+            open_block({kZero, core::LogOffset{0}}, std::string_view(value).substr(0, bytes)));
     }
 }
 
@@ -64,7 +67,8 @@ TEST_F(ShardLogTest, TellsADuplicateItsFirstPosition) {
     EXPECT_EQ(again.status, AppendStatus::kDuplicate);
     EXPECT_TRUE(again.durable);
     EXPECT_EQ(append(kZero, {.id = "y", .source = "elsewhere"}).status, AppendStatus::kAppended);
-    EXPECT_EQ(append(kZero, {.id = "y", .tenant = core::TenantId{9}}).status, AppendStatus::kAppended);
+    EXPECT_EQ(append(kZero, {.id = "y", .tenant = core::TenantId{9}}).status,
+              AppendStatus::kAppended);
 }
 
 TEST_F(ShardLogTest, RemembersDuplicatesOverRestart) {
@@ -86,7 +90,8 @@ TEST_F(ShardLogTest, ClosesABlockBySizeAndByCount) {
     EXPECT_EQ(log.append(input).status, AppendStatus::kBlockFull);
     commit(kZero);
     input.raw = "{}";
-    for (std::size_t i = 0; i < core::kBlockEventsMax; ++i) ASSERT_EQ(log.append(input).status, AppendStatus::kAppended);
+    for (std::size_t i = 0; i < core::kBlockEventsMax; ++i)
+        ASSERT_EQ(log.append(input).status, AppendStatus::kAppended);
     EXPECT_TRUE(log.full());
     EXPECT_EQ(log.append(input).status, AppendStatus::kBlockFull);
     commit(kZero);
@@ -112,7 +117,8 @@ TEST_F(ShardLogTest, ASmallBlockDoesNotHoldALargeBuffer) {
     append(kZero, {});
     const SealedBlock block = database_->shard_log(kZero).seal();
     EXPECT_LE(block.events.body().capacity(), 4096u);
-    EXPECT_GE(block.events.body().capacity() + core::kPaddingBytes, block.events.body().size() + core::kPaddingBytes);
+    EXPECT_GE(block.events.body().capacity() + core::kPaddingBytes,
+              block.events.body().size() + core::kPaddingBytes);
 }
 
 TEST_F(ShardLogTest, ThousandsOfPatternsInABlockAreAllKept) {
@@ -120,7 +126,8 @@ TEST_F(ShardLogTest, ThousandsOfPatternsInABlockAreAllKept) {
     commit(kZero);
     const auto block = database_->log_reader().read_block(kZero, core::LogOffset{0});
     ASSERT_TRUE(block);
-    for (std::uint32_t i = 0; i < block->count(); ++i) EXPECT_EQ(block->event(i).pattern, "pattern." + std::to_string(i));
+    for (std::uint32_t i = 0; i < block->count(); ++i)
+        EXPECT_EQ(block->event(i).pattern, "pattern." + std::to_string(i));
 }
 
 }  // namespace

@@ -3,15 +3,6 @@
 // Threads: one. Lifetime: of a test. Limits: none. Failure: gtest assertions.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <stdlib.h>
-
-#include <filesystem>
-#include <memory>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "core/clock.h"
 #include "store/database.h"
 #include "store/housekeeper.h"
@@ -19,12 +10,23 @@
 #include "store/log_writer.h"
 #include "store/shard_log.h"
 
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <stdlib.h>
+
 namespace millrace::store::test {
 
 class TempFolder {
 public:
     TempFolder() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "millrace-store-XXXXXX").string();
+        std::string pattern =
+            (std::filesystem::temp_directory_path() / "millrace-store-XXXXXX").string();
         path_ = ::mkdtemp(pattern.data());
     }
     ~TempFolder() {
@@ -48,9 +50,10 @@ struct TestEvent {
     core::TenantId tenant{0};
 
     std::string text() const {
-        return "{\"eventId\":\"" + id + "\",\"pattern\":\"" + pattern + "\",\"source\":{\"type\":\"external\",\"id\":\"" +
-               source + "\"},\"payload\":{\"text\":\"" + body + "\"},\"metadata\":{\"correlationId\":\"" + correlation +
-               "\"}}";
+        return "{\"eventId\":\"" + id + "\",\"pattern\":\"" + pattern +
+               "\",\"source\":{\"type\":\"external\",\"id\":\"" + source +
+               "\"},\"payload\":{\"text\":\"" + body + "\"},\"metadata\":{\"correlationId\":\"" +
+               correlation + "\"}}";
     }
 };
 
@@ -72,7 +75,9 @@ protected:
         auto opened = Database::open(with);
         ASSERT_TRUE(opened) << opened.error().message;
         database_ = std::move(*opened);
-        writer_ = std::make_unique<LogWriter>(*database_, LogWriter::Options{.producers = with.shards + 1, .wake = {}, .on_fatal = {}});
+        writer_ = std::make_unique<LogWriter>(
+            *database_,
+            LogWriter::Options{.producers = with.shards + 1, .wake = {}, .on_fatal = {}});
     }
     // A clean stop, or (crash) one that leaves everything as it is.
     void close() {
@@ -115,7 +120,8 @@ protected:
         return result;
     }
     // Seals the shard's open block, commits it with these rows, and takes the completion.
-    void commit(core::ShardId shard, RowBatch rows = {}, Durability durability = Durability::kFsync) {
+    void commit(core::ShardId shard, RowBatch rows = {},
+                Durability durability = Durability::kFsync) {
         CommitUnit unit;
         unit.durability = durability;
         if (!database_->shard_log(shard).empty()) unit.block = database_->shard_log(shard).seal();
