@@ -1,7 +1,9 @@
-// What: SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104) for what scripts ask for. Signatures on the
+// What: SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104) for what scripts ask for. Signatures on
+//       the
 //       wire are io's, with OpenSSL.
 // Threads: values. Lifetime: none; no allocation.
-// Limits: about 250 MB/s; not for bulk. Not hardened against timing of the key schedule: it has none.
+// Limits: about 250 MB/s; not for bulk. Not hardened against timing of the key schedule: it has
+//       none.
 // Failure: none.
 #pragma once
 

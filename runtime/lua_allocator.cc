@@ -48,7 +48,8 @@ void* LuaAllocator::refill(std::size_t size_class) {
     const std::size_t bytes = size_class * kGrain;
     if (static_cast<std::size_t>(bump_end_ - bump_) < bytes) {
         if (!admit(kChunkBytes)) return nullptr;
-        // What is left of the old chunk is smaller than one block of this class: keep it for its own.
+        // What is left of the old chunk is smaller than one block of this class: keep it for its
+        // own.
         const std::size_t left = static_cast<std::size_t>(bump_end_ - bump_) / kGrain;
         if (left > 0) give_small(bump_, left);
         bump_ = static_cast<char*>(std::malloc(kChunkBytes));

@@ -1,4 +1,5 @@
-// `ctx`, the second argument of a handler: one userdata per VM, since at any time the only code that
+// `ctx`, the second argument of a handler: one userdata per VM, since at any time the only code
+// that
 // can read it belongs to the run that is going on.
 #include "runtime/lua_vm_state.h"
 

@@ -1,5 +1,6 @@
 // JSON to Lua and back. Numbers: integers up to 2^53 and fractions are Lua numbers; integers beyond
-// that are 64-bit integers (int64 or uint64) and keep every digit. null is sdk.json.null, arrays carry
+// that are 64-bit integers (int64 or uint64) and keep every digit. null is sdk.json.null, arrays
+// carry
 // a hint so that an empty one stays an array. Keys are written sorted: equal values, equal bytes.
 #include "core/json_writer.h"
 #include "runtime/lua_vm_state.h"
@@ -13,6 +14,7 @@ namespace millrace::runtime {
 namespace {
 
 constexpr int kTypeInt64 = 10;  // LuaJIT's type tag of a cdata, which only int64 helpers make here
+constexpr std::int64_t kExactInteger = 9007199254740992;  // 2^53
 constexpr double kExactIntegerMax = 9007199254740992.0;
 
 struct Encoder {
@@ -274,7 +276,7 @@ void push_element(LuaVmState& vm, lua_State* L,
             return;
         case simdjson::dom::element_type::INT64: {
             const std::int64_t value = element.get_int64().value_unsafe();
-            if (std::abs(static_cast<double>(value)) <= kExactIntegerMax) {
+            if (value >= -kExactInteger && value <= kExactInteger) {
                 lua_pushnumber(L, static_cast<double>(value));
             } else {
                 push_int64(vm, L, static_cast<std::uint64_t>(value), true);

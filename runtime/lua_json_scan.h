@@ -30,8 +30,9 @@ inline const char* string_end(const char* p, const char* end, bool& escaped) {
             const __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
                                              _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
             const auto mask = static_cast<unsigned>(_mm_movemask_epi8(hit));
-            if (mask != 0) {
+            if (mask != 0) [[likely]] {
                 p += std::countr_zero(mask);
+                if (*p == '"') return p;
                 break;
             }
             p += 16;

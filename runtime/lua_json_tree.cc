@@ -10,12 +10,11 @@ namespace scan = json_scan;
 
 std::uint32_t JsonTree::add_node(const char* begin, const char* end) {
     if (begin >= end || (*begin != '{' && *begin != '[')) return kNone;
-    Node node;
+    Node& node = nodes_.emplace_back();
     node.begin = begin;
     node.end = end;
     node.scan = begin + 1;
     node.is_array = *begin == '[';
-    nodes_.push_back(node);
     return static_cast<std::uint32_t>(nodes_.size() - 1);
 }
 
@@ -36,7 +35,9 @@ std::uint32_t JsonTree::discover(std::uint32_t node_index) {
     if (node.last != kNone) p = scan::value_end(members_[node.last].value, end);
     p = scan::skip_space(p, end);
     if (p < end && *p == ',') p = scan::skip_space(p + 1, end);
-    Member member;
+    // Filled where it stands: a copy of fields just written would wait for the stores.
+    const auto index = static_cast<std::uint32_t>(members_.size());
+    Member& member = members_.emplace_back();
     bool found = p < end && *p != '}' && *p != ']';
     if (found && !node.is_array) {
         found = *p == '"';
@@ -51,11 +52,11 @@ std::uint32_t JsonTree::discover(std::uint32_t node_index) {
         }
     }
     if (!found) {
+        members_.pop_back();
         node.complete = true;
         return kNone;
     }
     member.value = p;
-    const auto index = static_cast<std::uint32_t>(members_.size());
     if (node.last == kNone) {
         node.first = index;
     } else {
@@ -63,7 +64,6 @@ std::uint32_t JsonTree::discover(std::uint32_t node_index) {
     }
     node.last = index;
     ++node.count;
-    members_.push_back(member);
     return index;
 }
 

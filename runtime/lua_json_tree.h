@@ -40,6 +40,7 @@ public:
     void reset() {
         nodes_.clear();
         members_.clear();
+        if (members_.capacity() == 0) reserve();
     }
     // The value at `begin` must be an object or an array; else kNone.
     std::uint32_t add_node(const char* begin, const char* end);
@@ -60,6 +61,10 @@ public:
     std::string_view key(const Member& member, std::string& scratch) const;
 
 private:
+    void reserve() {
+        nodes_.reserve(64);
+        members_.reserve(256);
+    }
     std::uint32_t discover(std::uint32_t node_index);
     bool key_equals(const Member& member, std::string_view key);
 

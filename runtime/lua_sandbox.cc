@@ -1,4 +1,5 @@
-// What scripts find in their globals, and nothing else. The list below is an allow-list; a test walks
+// What scripts find in their globals, and nothing else. The list below is an allow-list; a test
+// walks
 // _G against its own copy of it. Every script gets tables of its own, so there is nothing shared to
 // freeze: string.format = nil hurts the script that does it alone.
 #include "runtime/lua_vm_state.h"
@@ -7,19 +8,24 @@ namespace millrace::runtime {
 namespace {
 
 // Runs once per state. `...` = the full libraries, natives, sdk. Returns make_environment, int64
-// maker, int64 text, parameter count. Its locals are upvalues that no script can reach: there is no debug library.
-//  - pairs, ipairs, next also take views; for tables they hand out the originals, which the JIT knows.
+// maker, int64 text, parameter count. Its locals are upvalues that no script can reach: there is
+// no debug library.
+//  - pairs and ipairs also take views. The original next is never handed out: a loop over it
+//  becomes an
+//    ITERN trace, and with hooks in compiled code this LuaJIT spins for ever in some of those (a
+//    recursive walk over nested tables is enough; tests/runtime/lua_sandbox_test.cc does one).
 //  - xpcall runs its handler after unwinding: inside an error hooks are off, and a handler that
 //    loops there could not be stopped.
 //  - table.sort of long lists compares in Lua, where the deadline reaches it.
 constexpr char kBootstrap[] = R"lua(
 local G, native, sdk = ...
 local ffi, util = G.ffi, G.jit_util
-local type, pcall, error, next, rawset, select = G.type, G.pcall, G.error, G.next, G.rawset, G.select
-local raw_pairs, raw_ipairs, raw_sort = G.pairs, G.ipairs, G.table.sort
+local type, pcall, error, next = G.type, G.pcall, G.error, G.next
+local raw_ipairs, raw_sort = G.ipairs, G.table.sort
 
+local function table_next(t, k) return next(t, k) end
 local function pairs(t)
-    if type(t) == "table" then return next, t, nil end
+    if type(t) == "table" then return table_next, t, nil end
     return native.pairs(t)
 end
 local function ipairs(t)
@@ -29,7 +35,8 @@ end
 
 local function finish(handler, ok, ...)
     if ok then return true, ... end
-    return false, handler((...))
+    local _, answer = pcall(handler, (...))
+    return false, answer
 end
 local function xpcall(f, handler, ...) return finish(handler, pcall(f, ...)) end
 
@@ -49,9 +56,10 @@ local function pick(from, names)
     return to
 end
 
-local template = pick(G, [[assert error getmetatable setmetatable next pcall rawequal rawget rawset
+local template = pick(G, [[assert error getmetatable setmetatable pcall rawequal rawget rawset
     select tonumber tostring type unpack _VERSION]])
-template.pairs, template.ipairs, template.xpcall, template.print = pairs, ipairs, xpcall, native.print
+template.pairs, template.ipairs, template.next = pairs, ipairs, table_next
+template.xpcall, template.print = xpcall, native.print
 template.string = pick(G.string, [[byte char find format gmatch gsub len lower match rep reverse sub upper]])
 template.table = pick(G.table, [[concat insert maxn remove]])
 template.table.sort = sort
@@ -63,9 +71,9 @@ template.sdk = sdk
 
 local function copy(from)
     local to = {}
-    for name, value in raw_pairs(from) do
+    for name, value in pairs(from) do
         if type(value) == "table" then value = copy(value) end
-        rawset(to, name, value)
+        to[name] = value
     end
     return to
 end
@@ -118,7 +126,8 @@ void make_hints(LuaVmState& vm, lua_State* L) {
     };
     make(vm.array_metatable, vm.array_metatable_id);
     make(vm.object_metatable, vm.object_metatable_id);
-    // null prints as null; the metatable is that of all light userdata, of which this is the only one.
+    // null prints as null; the metatable is that of all light userdata, of which this is the
+    // only one.
     lua_pushlightuserdata(L, nullptr);
     lua_newtable(L);
     lua_pushboolean(L, 0);
@@ -151,8 +160,9 @@ void push_everything(lua_State* L) {
     lua_pushcfunction(L, luaopen_ffi);
     lua_call(L, 0, 1);
     lua_setfield(L, -2, "ffi");
-    lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+    lua_getfield(L, LUA_REGISTRYINDEX, "_PRELOAD");
     lua_getfield(L, -1, "jit.util");
+    lua_call(L, 0, 1);
     lua_setfield(L, -3, "jit_util");
     lua_pop(L, 1);
 }

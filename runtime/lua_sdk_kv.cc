@@ -1,4 +1,5 @@
-// sdk.kv and sdk.cache. Writes are collected and take effect with the delivery's commit; reads look at
+// sdk.kv and sdk.cache. Writes are collected and take effect with the delivery's commit; reads
+// look at
 // the run's own writes first, then ask the host.
 #include "runtime/lua_vm_state.h"
 
@@ -224,7 +225,8 @@ std::string_view list_key(const LuaVmState& vm, const KvListEntry& entry) {
     return std::string_view(vm.decode_text).substr(entry.key_begin, entry.key_bytes);
 }
 
-// Lays the run's own writes over what the host listed; vm.text2 holds the prefix. Every key that was
+// Lays the run's own writes over what the host listed; vm.text2 holds the prefix. Every key that
+// was
 // written is read again through read_value, which knows how sets, deletes and increments add up.
 void overlay_list(LuaVmState& vm, lua_State* L, KvSpace space) {
     const std::string prefix_copy;  // nothing: own keys are compared with vm.text2 below

@@ -47,7 +47,8 @@ struct EventInput {
     std::int64_t received_at_us = 0;  // also the timestamp when the text has none
 };
 
-// A text that is made when a handler asks for it: writes at most `bytes_max` bytes, returns how many.
+// A text that is made when a handler asks for it: writes at most `bytes_max` bytes, returns how
+// many.
 struct LuaLazyText {
     std::size_t (*write)(const void* self, char* out, std::size_t bytes_max) = nullptr;
     const void* self = nullptr;

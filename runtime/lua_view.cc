@@ -1,5 +1,6 @@
 // The lazy read-only views of the event and its parts. A field is looked for when it is first
-// touched; a nested object or array is again a view. Unit of work: one __index call, about 20 ns for a
+// touched; a nested object or array is again a view. Unit of work: one __index call, about 20 ns
+// for a
 // scalar near the front; bench/runtime_lua_bench.cc.
 #include "core/json_writer.h"
 #include "core/timestamp.h"
@@ -61,12 +62,26 @@ void push_number(LuaVmState& vm, lua_State* L, const char* p, const char* end) {
     lua_pushnumber(L, number);
 }
 
-void push_view(LuaVmState& vm, lua_State* L, std::uint32_t node) {
+LuaView* new_view(LuaVmState& vm, lua_State* L) {
     auto* view = static_cast<LuaView*>(lua_newuserdata(L, sizeof(LuaView)));
-    view->generation = vm.generation;
-    view->node = node;
+    *view = LuaView{0, 0};
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm.view_metatable);
     lua_setmetatable(L, -2);
+    return view;
+}
+
+void push_view(LuaVmState& vm, lua_State* L, std::uint32_t node) {
+    LuaView* view = nullptr;
+    if (vm.views_used < kPooledViews) [[likely]] {
+        ++vm.views_used;
+        const std::uint32_t index = vm.views_next++ % kPooledViews;
+        view = vm.views[index];
+        lua_rawgeti(L, LUA_REGISTRYINDEX, vm.view_references[index]);
+    } else {
+        view = new_view(vm, L);
+    }
+    view->generation = vm.generation;
+    view->node = node;
 }
 
 const LuaView& live_view(LuaVmState& vm, lua_State* L, const LuaView* view) {
@@ -422,6 +437,10 @@ void open_views(LuaVmState& vm, lua_State* L) {
     lua_setfield(L, -2, "__metatable");
     vm.view_metatable_id = lua_topointer(L, -1);
     vm.view_metatable = luaL_ref(L, LUA_REGISTRYINDEX);
+    for (std::uint32_t i = 0; i < kPooledViews; ++i) {
+        vm.views[i] = new_view(vm, L);
+        vm.view_references[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
 }
 
 }  // namespace millrace::runtime

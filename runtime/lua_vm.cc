@@ -110,7 +110,8 @@ std::int64_t offset_of_line(std::string_view source, std::int64_t line) {
     return static_cast<std::int64_t>(at);
 }
 
-// "name:12: unexpected symbol near 'x'" to "line 12: unexpected symbol near 'x'", with the position.
+// "name:12: unexpected symbol near 'x'" to "line 12: unexpected symbol near 'x'", with the
+// position.
 core::Error syntax_error(std::string_view source, std::string_view name, std::string_view text) {
     std::int64_t line = 0;
     if (text.starts_with(name) && text.size() > name.size() && text[name.size()] == ':') {
@@ -181,6 +182,7 @@ void begin_run(LuaVmState& vm, const LuaScript& script, const EventInput& input,
     vm.context = &context;
     vm.host = &host;
     ++vm.generation;
+    vm.views_used = 0;
     vm.verdict = LuaVerdict::kNone;
     vm.started_at_us = context.started_at_us;
     vm.timeout_ms = context.timeout_ms != 0 ? context.timeout_ms : script.timeout_ms;
@@ -238,7 +240,11 @@ int run_guarded(LuaVmState& vm, LuaScript& script) {
 
 void end_run(LuaVmState& vm, int code) {
     InvocationResult& result = vm.result;
-    result = InvocationResult{};
+    result.status = InvocationStatus::kCompleted;
+    result.result_json = {};
+    result.error = {};
+    result.emitted = {};
+    result.kv_ops = {};
     if (vm.kill == kKillTimeout) {
         result.status = InvocationStatus::kTimeout;
         vm.text = "stopped after its deadline of " + std::to_string(vm.timeout_ms) + " ms";

@@ -52,6 +52,10 @@ struct LuaView {
     std::uint32_t node;
 };
 
+// Views are used again after this many others, so that reading makes no garbage. A view kept from
+// an earlier run raises when it is touched, unless its box is in use by the run that touches it.
+inline constexpr std::uint32_t kPooledViews = 256;
+
 // The verdict of ctx.fail: it stands, also when the script catches the error.
 enum class LuaVerdict : std::uint8_t { kNone, kFail, kSilent, kFatal };
 
@@ -112,6 +116,10 @@ public:
     std::uint32_t timeout_ms = 0;
     bool root_is_event = false;
     JsonTree tree;
+    std::uint32_t views_next = 0;  // of the ring of pooled views
+    std::uint32_t views_used = 0;  // by this run; beyond kPooledViews they are made new
+    int view_references[kPooledViews] = {};
+    LuaView* views[kPooledViews] = {};
     std::uint32_t payload_node = JsonTree::kNone;  // of EventInput::payload, once touched
     LuaEffects effects;
     std::string envelope_scratch;

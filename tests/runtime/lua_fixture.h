@@ -1,4 +1,5 @@
-// What: what every Lua test needs: a host in memory with a clock moved by hand, a VM, and one call to
+// What: what every Lua test needs: a host in memory with a clock moved by hand, a VM, and one
+//       call to
 //       compile and run a source over an event.
 // Threads: one. Lifetime: a test. Limits: none. Failure: through GoogleTest.
 #pragma once
