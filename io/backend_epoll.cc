@@ -27,6 +27,7 @@ struct SocketState {
     bool registered = false;
     bool readable = false;
     bool writable = false;
+    bool hung_up = false;    // an end or an error waits behind the bytes
     bool queued = false;     // in the list of sockets to try
     bool cancelled = false;  // the armed receive is to complete with what is there, or -ECANCELED
     bool many = false;
@@ -188,6 +189,7 @@ private:
         SocketState& state = states_[static_cast<std::size_t>(socket)];
         if (!state.registered || state.registration != event.data.u64 >> 32) return;
         if (event.events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) state.readable = true;
+        if (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) state.hung_up = true;
         if (event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) state.writable = true;
         enqueue(socket, state);
     }
@@ -235,6 +237,9 @@ private:
             free_buffers_.pop_back();
         }
         if (!state.many) state.receive = OpTag{};
+        // Less than there was room for: the socket is empty, and new bytes make a new edge. Saves the
+        // call that would only say EAGAIN.
+        if (static_cast<std::size_t>(got) < room && !state.hung_up) state.readable = false;
         done_.push_back(done);
     }
 

@@ -21,6 +21,7 @@ public:
     explicit BodyWriter(SizedPools& pools) : pools_(&pools) {}
 
     void append(std::string_view text) {
+        if (text.empty()) return;  // memcpy must not see the null of an empty view
         std::memcpy(reserve(text.size()), text.data(), text.size());
         commit(text.size());
     }

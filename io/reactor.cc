@@ -103,6 +103,8 @@ void ReactorImpl::wake() {
 
 core::Result<Address> ReactorImpl::listen(const Address& address, ListenRole role,
                                           AcceptHandler& handler) {
+    // A path has one listener: the first one's. Whoever joins it gets no connections of his own.
+    if (address.family == Address::Family::kUnix && role == ListenRole::kJoin) return address;
     auto listener = backend_->listen(address, role);
     if (!listener) return core::fail(std::move(listener.error()));
     const std::uint32_t index = take_slot();
