@@ -83,8 +83,8 @@ public:
     ~HttpServer();
 
     // The address bound, with the real port where 0 was asked for: hand that to the shards that
-    // join. A Unix socket is joined by passing the first server's address with kJoin in the same
-    // process.
+    // join. A Unix socket is served by the one that listened first: joining it succeeds and does
+    // nothing.
     core::Result<Address> listen(const Address& address, ListenRole role);
 
     // Answers. False when the connection died meanwhile (nothing to do about it).

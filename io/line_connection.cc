@@ -204,13 +204,13 @@ void LineConnection::hand_over(core::BufferRef lines) {
 }
 
 void LineConnection::finish_input() {
-    if (!skipping_ && buffer_ && buffer_.size() > 0 && (greeted_ || greet()) && buffer_ &&
-        buffer_.size() > 0) {
-        core::BufferRef last = std::move(buffer_);
-        searched_ = 0;
-        hand_over(std::move(last));
-    }
-    buffer_ = {};
+    const bool rest = !skipping_ && buffer_ && buffer_.size() > 0 && (greeted_ || greet());
+    core::BufferRef last = std::move(buffer_);
+    searched_ = 0;
+    if (!rest || last.size() == 0) return;
+    // A first line may have waited for its end, unmeasured, as a possible hello.
+    if (last.size() > server_.limits.line_bytes_max) return reject_long_line();
+    hand_over(std::move(last));
 }
 
 // ---- hello

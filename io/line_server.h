@@ -86,6 +86,7 @@ public:
     LineServer& operator=(const LineServer&) = delete;
     ~LineServer();
 
+    // As HttpServer::listen.
     core::Result<Address> listen(const Address& address, ListenRole role);
 
     // The first `lines` lines of the connection are done: durable, duplicate or rejected. Never

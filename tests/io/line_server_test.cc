@@ -150,6 +150,19 @@ TEST_P(LineServerTest, RejectsAndSkipsLinesThatAreTooLong) {
     EXPECT_TRUE(handler.text().ends_with("7\n9\n"));
 }
 
+TEST_P(LineServerTest, RejectsALastLineWithoutItsEndThatIsTooLong) {
+    // Once slipped through when it was also the first: it was still waiting to be a hello.
+    LineLimits limits;
+    limits.line_bytes_max = 100;
+    serve(limits);
+    const int client = world.connect(address);
+    world.write(client, std::string(101, 'a'));
+    world.finish(client);
+    ASSERT_TRUE(pump([&] { return world.ended(client); }));
+    EXPECT_NE(world.received(client).find("\"line\":1,"), std::string::npos);
+    EXPECT_TRUE(handler.batches.empty());
+}
+
 TEST_P(LineServerTest, AcksNothingBehindALineThatIsNotDone) {
     LineLimits limits;
     limits.line_bytes_max = 10;

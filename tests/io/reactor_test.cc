@@ -88,6 +88,7 @@ TEST_P(ReactorTest, TakesOverAStaleUnixSocketButNoLiveOneAndNoFile) {
     ASSERT_EQ(::stat(path.c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 0777u, 0660u);
     EXPECT_FALSE(other.listen(address, ListenRole::kFirst));
+    EXPECT_TRUE(other.listen(address, ListenRole::kJoin));
     const std::string file = std::string(folder) + "/file";
     std::fclose(std::fopen(file.c_str(), "w"));
     EXPECT_FALSE(other.listen(*Address::parse("unix:" + file), ListenRole::kFirst));
