@@ -10,10 +10,10 @@
 #include <sstream>
 
 #define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include "core/duration.h"
 #include "core/json_writer.h"
+
+#include <toml++/toml.h>
 
 namespace millrace::core {
 namespace {
@@ -24,74 +24,181 @@ constexpr double kDay = 86'400 * kSecond;
 using T = ConfigType;
 
 constexpr ConfigKey kKeys[] = {
-    {.name = "data.dir", .type = T::kText, .member = &Config::data_dir,
+    {.name = "data.dir",
+     .type = T::kText,
+     .member = &Config::data_dir,
      .doc = "Folder of the store; one process at a time"},
-    {.name = "http.listen", .type = T::kText, .member = &Config::http_listen,
+    {.name = "http.listen",
+     .type = T::kText,
+     .member = &Config::http_listen,
      .doc = "HOST:PORT of the HTTP edge; port 0 picks a free one"},
-    {.name = "http.body_bytes_max", .type = T::kInteger, .member = &Config::http_body_bytes_max, .min = 1024, .max = double(kBodyBytesMax),
+    {.name = "http.body_bytes_max",
+     .type = T::kInteger,
+     .member = &Config::http_body_bytes_max,
+     .min = 1024,
+     .max = double(kBodyBytesMax),
      .doc = "Largest request body"},
-    {.name = "http.header_bytes_max", .type = T::kInteger, .member = &Config::http_header_bytes_max, .min = 1024, .max = 1 << 20,
+    {.name = "http.header_bytes_max",
+     .type = T::kInteger,
+     .member = &Config::http_header_bytes_max,
+     .min = 1024,
+     .max = 1 << 20,
      .doc = "Largest request line with headers"},
-    {.name = "http.idle_timeout", .type = T::kDuration, .member = &Config::http_idle_timeout_us, .min = kSecond / 10, .max = kDay,
+    {.name = "http.idle_timeout",
+     .type = T::kDuration,
+     .member = &Config::http_idle_timeout_us,
+     .min = kSecond / 10,
+     .max = kDay,
      .doc = "A connection without a request is closed after this time"},
-    {.name = "http.request_timeout", .type = T::kDuration, .member = &Config::http_request_timeout_us, .min = kSecond / 10, .max = kDay,
+    {.name = "http.request_timeout",
+     .type = T::kDuration,
+     .member = &Config::http_request_timeout_us,
+     .min = kSecond / 10,
+     .max = kDay,
      .doc = "A request must have arrived whole within this time"},
-    {.name = "http.connections_max", .type = T::kInteger, .member = &Config::http_connections_max, .min = 1, .max = 1'000'000,
+    {.name = "http.connections_max",
+     .type = T::kInteger,
+     .member = &Config::http_connections_max,
+     .min = 1,
+     .max = 1'000'000,
      .doc = "Open connections per shard; further ones wait in the kernel's queue"},
-    {.name = "socket.listen", .type = T::kText, .member = &Config::socket_listen,
+    {.name = "socket.listen",
+     .type = T::kText,
+     .member = &Config::socket_listen,
      .doc = "HOST:PORT of the NDJSON socket; empty = none"},
-    {.name = "socket.unix", .type = T::kText, .member = &Config::socket_unix,
+    {.name = "socket.unix",
+     .type = T::kText,
+     .member = &Config::socket_unix,
      .doc = "Path of the Unix NDJSON socket; empty = none"},
-    {.name = "engine.shards", .type = T::kInteger, .member = &Config::engine_shards, .min = 0, .max = double(kShardsMax),
+    {.name = "engine.shards",
+     .type = T::kInteger,
+     .member = &Config::engine_shards,
+     .min = 0,
+     .max = double(kShardsMax),
      .doc = "Edge and log shards; 0 = one per core. Fixed when the data folder is made"},
-    {.name = "engine.lanes", .type = T::kInteger, .member = &Config::engine_lanes, .min = 0, .max = double(kLanesMax),
-     .alias = "EVENT_WORKER_COUNT", .doc = "Threads that run handlers; 0 = one per core"},
-    {.name = "engine.pin", .type = T::kBoolean, .member = &Config::engine_pin,
+    {.name = "engine.lanes",
+     .type = T::kInteger,
+     .member = &Config::engine_lanes,
+     .min = 0,
+     .max = double(kLanesMax),
+     .alias = "EVENT_WORKER_COUNT",
+     .doc = "Threads that run handlers; 0 = one per core"},
+    {.name = "engine.pin",
+     .type = T::kBoolean,
+     .member = &Config::engine_pin,
      .doc = "Pin shards and lanes to cores"},
-    {.name = "engine.queue_events", .type = T::kInteger, .member = &Config::engine_queue_events, .min = 1, .max = 16'777'216,
-     .alias = "EVENT_BUFFER_SIZE", .doc = "Deliveries that wait in memory for a lane; more of them wait in the log"},
-    {.name = "engine.drain_timeout", .type = T::kDuration, .member = &Config::engine_drain_timeout_us, .min = 0, .max = kDay,
+    {.name = "engine.queue_events",
+     .type = T::kInteger,
+     .member = &Config::engine_queue_events,
+     .min = 1,
+     .max = 16'777'216,
+     .alias = "EVENT_BUFFER_SIZE",
+     .doc = "Deliveries that wait in memory for a lane; more of them wait in the log"},
+    {.name = "engine.drain_timeout",
+     .type = T::kDuration,
+     .member = &Config::engine_drain_timeout_us,
+     .min = 0,
+     .max = kDay,
      .doc = "How long SIGTERM waits for requests and handlers in flight"},
-    {.name = "events.event_bytes_max", .type = T::kInteger, .member = &Config::events_event_bytes_max, .min = 256, .max = double(kEventBytesMax),
+    {.name = "events.event_bytes_max",
+     .type = T::kInteger,
+     .member = &Config::events_event_bytes_max,
+     .min = 256,
+     .max = double(kEventBytesMax),
      .doc = "Largest event"},
-    {.name = "events.batch_events_max", .type = T::kInteger, .member = &Config::events_batch_events_max, .min = 1, .max = double(kBatchEventsMax),
+    {.name = "events.batch_events_max",
+     .type = T::kInteger,
+     .member = &Config::events_batch_events_max,
+     .min = 1,
+     .max = double(kBatchEventsMax),
      .doc = "Most events in one request"},
-    {.name = "store.durability", .type = T::kChoice, .member = &Config::store_durability,
-     .choices = "fsync|os|memory", .doc = "What an ack means: on disk, handed to the system, or in memory"},
-    {.name = "store.linger", .type = T::kDuration, .member = &Config::store_linger_us, .min = 0, .max = kSecond,
+    {.name = "store.durability",
+     .type = T::kChoice,
+     .member = &Config::store_durability,
+     .choices = "fsync|os|memory",
+     .doc = "What an ack means: on disk, handed to the system, or in memory"},
+    {.name = "store.linger",
+     .type = T::kDuration,
+     .member = &Config::store_linger_us,
+     .min = 0,
+     .max = kSecond,
      .doc = "Longest time a block waits for more events while the writer is busy"},
-    {.name = "store.reserve_bytes", .type = T::kInteger, .member = &Config::store_reserve_bytes, .min = 0, .max = 1e15,
+    {.name = "store.reserve_bytes",
+     .type = T::kInteger,
+     .member = &Config::store_reserve_bytes,
+     .min = 0,
+     .max = 1e15,
      .doc = "With less free disk than this, ingest is refused with 503"},
-    {.name = "retry.max_retries", .type = T::kInteger, .member = &Config::retry_max_retries, .min = 0, .max = 100,
-     .alias = "EVENT_RETRY_MAX_RETRIES", .doc = "Default of subscriptions: retries behind the first attempt"},
-    {.name = "retry.initial_delay", .type = T::kDuration, .member = &Config::retry_initial_delay_us, .min = 0, .max = 30 * kDay,
-     .alias = "EVENT_RETRY_INITIAL_DELAY", .doc = "Default of subscriptions: delay before the first retry"},
-    {.name = "retry.max_delay", .type = T::kDuration, .member = &Config::retry_max_delay_us, .min = 0, .max = 30 * kDay,
-     .alias = "EVENT_RETRY_MAX_DELAY", .doc = "Default of subscriptions: longest delay"},
-    {.name = "retry.backoff_factor", .type = T::kReal, .member = &Config::retry_backoff_factor, .min = 1, .max = 100,
-     .alias = "EVENT_RETRY_BACKOFF_FACTOR", .doc = "Default of subscriptions: each delay is this many times the one before"},
-    {.name = "retry.jitter", .type = T::kBoolean, .member = &Config::retry_jitter,
+    {.name = "retry.max_retries",
+     .type = T::kInteger,
+     .member = &Config::retry_max_retries,
+     .min = 0,
+     .max = 100,
+     .alias = "EVENT_RETRY_MAX_RETRIES",
+     .doc = "Default of subscriptions: retries behind the first attempt"},
+    {.name = "retry.initial_delay",
+     .type = T::kDuration,
+     .member = &Config::retry_initial_delay_us,
+     .min = 0,
+     .max = 30 * kDay,
+     .alias = "EVENT_RETRY_INITIAL_DELAY",
+     .doc = "Default of subscriptions: delay before the first retry"},
+    {.name = "retry.max_delay",
+     .type = T::kDuration,
+     .member = &Config::retry_max_delay_us,
+     .min = 0,
+     .max = 30 * kDay,
+     .alias = "EVENT_RETRY_MAX_DELAY",
+     .doc = "Default of subscriptions: longest delay"},
+    {.name = "retry.backoff_factor",
+     .type = T::kReal,
+     .member = &Config::retry_backoff_factor,
+     .min = 1,
+     .max = 100,
+     .alias = "EVENT_RETRY_BACKOFF_FACTOR",
+     .doc = "Default of subscriptions: each delay is this many times the one before"},
+    {.name = "retry.jitter",
+     .type = T::kBoolean,
+     .member = &Config::retry_jitter,
      .doc = "Default of subscriptions: spread the delays"},
-    {.name = "script.timeout", .type = T::kDuration, .member = &Config::script_timeout_us, .min = 1000, .max = 300 * kSecond,
+    {.name = "script.timeout",
+     .type = T::kDuration,
+     .member = &Config::script_timeout_us,
+     .min = 1000,
+     .max = 300 * kSecond,
      .doc = "Default deadline of a script run"},
-    {.name = "script.memory_bytes", .type = T::kInteger, .member = &Config::script_memory_bytes, .min = 1 << 20, .max = 1 << 30,
+    {.name = "script.memory_bytes",
+     .type = T::kInteger,
+     .member = &Config::script_memory_bytes,
+     .min = 1 << 20,
+     .max = 1 << 30,
      .doc = "Default memory cap of a script"},
-    {.name = "matcher.verify_fraction", .type = T::kReal, .member = &Config::matcher_verify_fraction, .min = 0, .max = 1,
+    {.name = "matcher.verify_fraction",
+     .type = T::kReal,
+     .member = &Config::matcher_verify_fraction,
+     .min = 0,
+     .max = 1,
      .doc = "Share of events that are also matched by the reference matcher and compared"},
-    {.name = "log.level", .type = T::kChoice, .member = &Config::log_level,
-     .choices = "debug|info|warn|error|off", .doc = "Least level that is logged"},
+    {.name = "log.level",
+     .type = T::kChoice,
+     .member = &Config::log_level,
+     .choices = "debug|info|warn|error|off",
+     .doc = "Least level that is logged"},
 };
 
 // A number for people: whole numbers without a fraction or exponent.
 std::string bound_text(const ConfigKey& key, double bound) {
     if (key.type == T::kDuration) return format_duration(static_cast<std::int64_t>(bound));
     std::string text;
-    if (key.type == T::kInteger) append_number(text, static_cast<std::int64_t>(bound));
-    else append_number(text, bound);
+    if (key.type == T::kInteger)
+        append_number(text, static_cast<std::int64_t>(bound));
+    else
+        append_number(text, bound);
     return text;
 }
 
-tl::unexpected<Error> refuse(const ConfigKey& key, std::string_view value, std::string_view source) {
+tl::unexpected<Error> refuse(const ConfigKey& key, std::string_view value,
+                             std::string_view source) {
     std::string expected;
     switch (key.type) {
         case T::kInteger: expected = "a whole number from "; break;
@@ -105,8 +212,9 @@ tl::unexpected<Error> refuse(const ConfigKey& key, std::string_view value, std::
         expected += bound_text(key, key.min) + " to " + bound_text(key, key.max);
     }
     return fail(Error(ErrorCode::kValidation, "config: " + std::string(key.name) + " = \"" +
-                                                  std::string(value.substr(0, 128)) + "\" from " + std::string(source) +
-                                                  " is refused; expected " + expected)
+                                                  std::string(value.substr(0, 128)) + "\" from " +
+                                                  std::string(source) + " is refused; expected " +
+                                                  expected)
                     .in(std::string(key.name)));
 }
 
@@ -137,14 +245,18 @@ bool parse_value(Config& config, const ConfigKey& key, std::string_view value) {
         case T::kInteger:
         case T::kDuration: {
             std::int64_t number = 0;
-            const bool read = key.type == T::kDuration ? parse_duration_us(value, number) : parse_number(value, number);
-            if (!read || static_cast<double>(number) < key.min || static_cast<double>(number) > key.max) return false;
+            const bool read = key.type == T::kDuration ? parse_duration_us(value, number)
+                                                       : parse_number(value, number);
+            if (!read || static_cast<double>(number) < key.min ||
+                static_cast<double>(number) > key.max)
+                return false;
             config.*std::get<std::int64_t Config::*>(key.member) = number;
             return true;
         }
         case T::kReal: {
             double number = 0;
-            if (!parse_number(value, number) || !(number >= key.min && number <= key.max)) return false;
+            if (!parse_number(value, number) || !(number >= key.min && number <= key.max))
+                return false;
             config.*std::get<double Config::*>(key.member) = number;
             return true;
         }
@@ -152,7 +264,9 @@ bool parse_value(Config& config, const ConfigKey& key, std::string_view value) {
         case T::kChoice:
             if (!is_choice(key.choices, value)) return false;
             [[fallthrough]];
-        case T::kText: config.*std::get<std::string Config::*>(key.member) = std::string(value); return true;
+        case T::kText:
+            config.*std::get<std::string Config::*>(key.member) = std::string(value);
+            return true;
     }
     return false;
 }
@@ -188,27 +302,38 @@ std::string_view nearest_key(std::string_view name) {
 }
 
 tl::unexpected<Error> unknown_key(std::string_view name, std::string_view source) {
-    std::string text = "config: key " + std::string(name.substr(0, 128)) + " from " + std::string(source) + " is not known";
-    if (const auto nearest = nearest_key(name); !nearest.empty()) text += "; did you mean " + std::string(nearest) + "?";
+    std::string text = "config: key " + std::string(name.substr(0, 128)) + " from " +
+                       std::string(source) + " is not known";
+    if (const auto nearest = nearest_key(name); !nearest.empty())
+        text += "; did you mean " + std::string(nearest) + "?";
     return fail(Error(ErrorCode::kValidation, std::move(text)).in(std::string(name)));
 }
 
-Status apply_toml_table(Config& config, const toml::table& table, const std::string& prefix, std::string_view path) {
+Status apply_toml_table(Config& config, const toml::table& table, const std::string& prefix,
+                        std::string_view path) {
     for (const auto& [node_key, node] : table) {
         const std::string name = prefix + std::string(node_key.str());
         if (const toml::table* inner = node.as_table()) {
             if (!prefix.empty()) return unknown_key(name, path);
-            if (auto status = apply_toml_table(config, *inner, name + ".", path); !status) return status;
+            if (auto status = apply_toml_table(config, *inner, name + ".", path); !status)
+                return status;
             continue;
         }
-        const std::string source = std::string(path) + ":" + std::to_string(node.source().begin.line);
+        const std::string source =
+            std::string(path) + ":" + std::to_string(node.source().begin.line);
         std::string text;
-        if (const auto* value = node.as_string()) text = value->get();
-        else if (const auto* integer = node.as_integer()) append_number(text, integer->get());
-        else if (const auto* real = node.as_floating_point()) append_number(text, real->get());
-        else if (const auto* boolean = node.as_boolean()) text = boolean->get() ? "true" : "false";
-        else return fail(Error(ErrorCode::kValidation, "config: " + name + " from " + source +
-                                                           " is neither text, number nor boolean").in(name));
+        if (const auto* value = node.as_string())
+            text = value->get();
+        else if (const auto* integer = node.as_integer())
+            append_number(text, integer->get());
+        else if (const auto* real = node.as_floating_point())
+            append_number(text, real->get());
+        else if (const auto* boolean = node.as_boolean())
+            text = boolean->get() ? "true" : "false";
+        else
+            return fail(Error(ErrorCode::kValidation, "config: " + name + " from " + source +
+                                                          " is neither text, number nor boolean")
+                            .in(name));
         if (auto status = set_config_value(config, name, text, source); !status) return status;
     }
     return {};
@@ -218,13 +343,15 @@ Status apply_toml_table(Config& config, const toml::table& table, const std::str
 
 std::string ConfigKey::environment_name() const {
     std::string out = "MILLRACE_";
-    for (const char c : name) out += c == '.' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+    for (const char c : name)
+        out += c == '.' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
     return out;
 }
 
 std::span<const ConfigKey> config_keys() { return kKeys; }
 
-Status set_config_value(Config& config, std::string_view name, std::string_view value, std::string_view source) {
+Status set_config_value(Config& config, std::string_view name, std::string_view value,
+                        std::string_view source) {
     const ConfigKey* key = find_key(name);
     if (!key) return unknown_key(name, source);
     if (!parse_value(config, *key, value)) return refuse(*key, value, source);
@@ -246,7 +373,8 @@ Status apply_config_toml(Config& config, std::string_view text, std::string_view
 Status apply_config_file(Config& config, const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) {
-        return fail(ErrorCode::kValidation, "config: open " + path + " failed: " + std::strerror(errno));
+        return fail(ErrorCode::kValidation,
+                    "config: open " + path + " failed: " + std::strerror(errno));
     }
     std::ostringstream text;
     text << file.rdbuf();
@@ -254,7 +382,8 @@ Status apply_config_file(Config& config, const std::string& path) {
 }
 
 Status apply_config_environment(Config& config, const char* const* environment) {
-    constexpr std::array<std::string_view, 3> kClientNames = {"MILLRACE_SERVER", "MILLRACE_API_KEY", "MILLRACE_OUTPUT"};
+    constexpr std::array<std::string_view, 3> kClientNames = {"MILLRACE_SERVER", "MILLRACE_API_KEY",
+                                                              "MILLRACE_OUTPUT"};
     for (; environment && *environment; ++environment) {
         const std::string_view entry = *environment;
         const std::size_t equals = entry.find('=');
@@ -262,7 +391,8 @@ Status apply_config_environment(Config& config, const char* const* environment) 
         const std::string_view name = entry.substr(0, equals);
         const ConfigKey* found = nullptr;
         for (const ConfigKey& key : kKeys) {
-            if (name == key.environment_name() || (!key.alias.empty() && name == key.alias)) found = &key;
+            if (name == key.environment_name() || (!key.alias.empty() && name == key.alias))
+                found = &key;
         }
         const std::string source = "environment " + std::string(name);
         if (found) {
@@ -270,7 +400,8 @@ Status apply_config_environment(Config& config, const char* const* environment) 
                 return refuse(*found, entry.substr(equals + 1), source);
             }
         } else if (name.substr(0, 9) == "MILLRACE_" &&
-                   std::find(kClientNames.begin(), kClientNames.end(), name) == kClientNames.end()) {
+                   std::find(kClientNames.begin(), kClientNames.end(), name) ==
+                       kClientNames.end()) {
             return unknown_key(name, source);
         }
     }
@@ -279,7 +410,8 @@ Status apply_config_environment(Config& config, const char* const* environment) 
 
 Status check_config(const Config& config) {
     if (config.data_dir.empty()) {
-        return fail(Error(ErrorCode::kValidation, "config: data.dir is empty; name a folder").in("data.dir"));
+        return fail(Error(ErrorCode::kValidation, "config: data.dir is empty; name a folder")
+                        .in("data.dir"));
     }
     return {};
 }
@@ -310,11 +442,14 @@ std::string dump_config_toml(const Config& config) {
         out += "# " + std::string(key.doc) + "\n# " + key.environment_name();
         if (!key.alias.empty()) out += ", " + std::string(key.alias);
         if (!key.choices.empty()) out += "; one of " + std::string(key.choices);
-        if (key.max > 0) out += "; from " + bound_text(key, key.min) + " to " + bound_text(key, key.max);
+        if (key.max > 0)
+            out += "; from " + bound_text(key, key.min) + " to " + bound_text(key, key.max);
         out += "\n" + std::string(key.name.substr(dot + 1)) + " = ";
         const std::string value = config_value_text(config, key);
-        if (key.type == T::kText || key.type == T::kChoice || key.type == T::kDuration) append_json_string(out, value);
-        else out += value;
+        if (key.type == T::kText || key.type == T::kChoice || key.type == T::kDuration)
+            append_json_string(out, value);
+        else
+            out += value;
         out += "\n";
     }
     return out;

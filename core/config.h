@@ -1,13 +1,17 @@
-// What: every setting, typed, in one list (config_keys()): name, what it does, default, bounds, names
-//       in the environment. Sources, the later one wins: defaults < TOML file < environment < flags.
+// What: every setting, typed, in one list (config_keys()): name, what it does, default, bounds,
+//       names in the environment. Sources, the later one wins: defaults < TOML file < environment <
+//       flags.
 //           [http]                          MILLRACE_HTTP_BODY_BYTES_MAX=1048576
 //           body_bytes_max = 1048576        --set http.body_bytes_max=1048576
 // Threads: built by main, read-only afterwards. Lifetime: value.
-// Limits: the bounds of each key stand in config.cc. A value of 0 for shards or lanes means: as many
-//       as there are cores.
+// Limits: the bounds of each key stand in config.cc. A value of 0 for shards or lanes means: as
+//       many as there are cores.
 // Failure: kValidation errors name key, value, bounds and source. A key nobody knows is an error in
 //       the file, in --set and in the environment.
 #pragma once
+
+#include "core/limits.h"
+#include "core/result.h"
 
 #include <cstdint>
 #include <span>
@@ -15,9 +19,6 @@
 #include <string_view>
 #include <variant>
 #include <vector>
-
-#include "core/limits.h"
-#include "core/result.h"
 
 namespace millrace::core {
 
@@ -64,13 +65,14 @@ struct Config {
 enum class ConfigType : std::uint8_t { kInteger, kReal, kBoolean, kText, kDuration, kChoice };
 
 struct ConfigKey {
-    std::string_view name;         // "http.body_bytes_max"
+    std::string_view name;  // "http.body_bytes_max"
     ConfigType type;
-    std::variant<std::int64_t Config::*, double Config::*, bool Config::*, std::string Config::*> member;
-    double min = 0;                // numbers; durations in microseconds
+    std::variant<std::int64_t Config::*, double Config::*, bool Config::*, std::string Config::*>
+        member;
+    double min = 0;  // numbers; durations in microseconds
     double max = 0;
-    std::string_view choices = {}; // kChoice: "fsync|os|memory"
-    std::string_view alias = {};   // a second name in the environment
+    std::string_view choices = {};  // kChoice: "fsync|os|memory"
+    std::string_view alias = {};    // a second name in the environment
     std::string_view doc = {};
 
     std::string environment_name() const;  // MILLRACE_HTTP_BODY_BYTES_MAX
@@ -79,7 +81,8 @@ struct ConfigKey {
 std::span<const ConfigKey> config_keys();
 
 // One value from text, as the environment and --set give it. `source` is named in errors.
-Status set_config_value(Config& config, std::string_view name, std::string_view value, std::string_view source);
+Status set_config_value(Config& config, std::string_view name, std::string_view value,
+                        std::string_view source);
 
 // The TOML text of a file; `path` is named in errors.
 Status apply_config_toml(Config& config, std::string_view text, std::string_view path);

@@ -19,8 +19,8 @@ inline bool parse_duration_us(std::string_view text, std::int64_t& us) {
         std::int64_t us;
     };
     // Longer names first, so that "ms" is not read as "m".
-    constexpr Unit kUnits[] = {{"us", 1}, {"ms", 1000}, {"s", 1'000'000}, {"m", 60'000'000},
-                               {"h", 3'600'000'000}, {"d", 86'400'000'000}};
+    constexpr Unit kUnits[] = {{"us", 1},         {"ms", 1000},         {"s", 1'000'000},
+                               {"m", 60'000'000}, {"h", 3'600'000'000}, {"d", 86'400'000'000}};
     std::int64_t total_us = 0;
     if (text.empty()) return false;
     while (!text.empty()) {

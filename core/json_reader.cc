@@ -1,10 +1,10 @@
 #include "core/json_reader.h"
 
-#include <algorithm>
-
 #include "core/json_writer.h"
 #include "core/limits.h"
 #include "core/timestamp.h"
+
+#include <algorithm>
 
 namespace millrace::core {
 namespace {
@@ -64,36 +64,41 @@ bool JsonObject::text(std::string_view name, std::string& out, TextRules rules) 
         refuse(name, "must be a string, not " + std::string(json_type_text(*element)));
         return false;
     }
-    if (value.size() < rules.bytes_min || (value.empty() && rules.presence == Presence::kRequired)) {
+    if (value.size() < rules.bytes_min ||
+        (value.empty() && rules.presence == Presence::kRequired)) {
         refuse(name, "must not be empty");
         return false;
     }
     if (value.size() > rules.bytes_max) {
-        refuse(name, "has " + std::to_string(value.size()) + " bytes; the limit is " + std::to_string(rules.bytes_max));
+        refuse(name, "has " + std::to_string(value.size()) + " bytes; the limit is " +
+                         std::to_string(rules.bytes_max));
         return false;
     }
     out.assign(value);
     return true;
 }
 
-bool JsonObject::integer(std::string_view name, std::int64_t& out, std::int64_t min, std::int64_t max, Presence presence) {
+bool JsonObject::integer(std::string_view name, std::int64_t& out, std::int64_t min,
+                         std::int64_t max, Presence presence) {
     const auto element = any(name, presence);
     if (!element) return false;
     std::int64_t value = 0;
     if (element->get_int64().get(value) != simdjson::SUCCESS) {
         // 5.0 is the same number as 5.
         double real = 0;
-        const bool whole = element->get_double().get(real) == simdjson::SUCCESS && real >= -9e15 && real <= 9e15 &&
+        const bool whole = element->get_double().get(real) == simdjson::SUCCESS && real >= -9e15 &&
+                           real <= 9e15 &&
                            real == static_cast<double>(static_cast<std::int64_t>(real));
         if (!whole) {
-            refuse(name, "must be a whole number between " + std::to_string(min) + " and " + std::to_string(max));
+            refuse(name, "must be a whole number between " + std::to_string(min) + " and " +
+                             std::to_string(max));
             return false;
         }
         value = static_cast<std::int64_t>(real);
     }
     if (value < min || value > max) {
-        refuse(name, "is " + std::to_string(value) + "; it must be between " + std::to_string(min) + " and " +
-                         std::to_string(max));
+        refuse(name, "is " + std::to_string(value) + "; it must be between " + std::to_string(min) +
+                         " and " + std::to_string(max));
         return false;
     }
     out = value;
@@ -128,11 +133,13 @@ bool JsonObject::timestamp(std::string_view name, std::int64_t& us) {
     std::string value;
     if (!text(name, value)) return false;
     if (parse_timestamp(value, us)) return true;
-    refuse(name, "is \"" + value.substr(0, 64) + "\"; expected an RFC 3339 time such as 2026-01-31T12:00:00Z");
+    refuse(name, "is \"" + value.substr(0, 64) +
+                     "\"; expected an RFC 3339 time such as 2026-01-31T12:00:00Z");
     return false;
 }
 
-bool JsonObject::text_list(std::string_view name, std::vector<std::string>& out, std::size_t items_max) {
+bool JsonObject::text_list(std::string_view name, std::vector<std::string>& out,
+                           std::size_t items_max) {
     const auto element = any(name);
     if (!element) return false;
     simdjson::dom::array array;
@@ -144,8 +151,8 @@ bool JsonObject::text_list(std::string_view name, std::vector<std::string>& out,
     for (const Element item : array) {
         std::string_view value;
         if (item.get_string().get(value) != simdjson::SUCCESS) {
-            refuse(name, "must be an array of strings; item " + std::to_string(items.size()) + " is " +
-                             std::string(json_type_text(item)));
+            refuse(name, "must be an array of strings; item " + std::to_string(items.size()) +
+                             " is " + std::string(json_type_text(item)));
             return false;
         }
         if (items.size() == items_max) {
@@ -195,7 +202,8 @@ Result<Element> JsonDocument::parse(std::string_view text, std::string_view what
     auto error = parser_.allocate(std::max<std::size_t>(text.size(), 256), kJsonDepthMax);
     if (error == simdjson::SUCCESS) error = parser_.parse(text.data(), text.size()).get(root);
     if (error != simdjson::SUCCESS) {
-        return fail(ErrorCode::kValidation, std::string(what) + " is not valid JSON: " + simdjson::error_message(error));
+        return fail(ErrorCode::kValidation,
+                    std::string(what) + " is not valid JSON: " + simdjson::error_message(error));
     }
     return root;
 }
@@ -205,8 +213,8 @@ Result<JsonObject> JsonDocument::parse_object(std::string_view text, std::string
     if (!root) return fail(std::move(root.error()));
     simdjson::dom::object object;
     if (root->get_object().get(object) != simdjson::SUCCESS) {
-        return fail(ErrorCode::kValidation,
-                    std::string(what) + " must be a JSON object, not " + std::string(json_type_text(*root)));
+        return fail(ErrorCode::kValidation, std::string(what) + " must be a JSON object, not " +
+                                                std::string(json_type_text(*root)));
     }
     return JsonObject(object, "");
 }
@@ -248,7 +256,8 @@ void append_json(std::string& out, Element element) {
 
 namespace {
 
-void append_merged_object(std::string& out, std::optional<Element> target, simdjson::dom::object changes);
+void append_merged_object(std::string& out, std::optional<Element> target,
+                          simdjson::dom::object changes);
 
 void append_merged(std::string& out, std::optional<Element> target, Element patch) {
     simdjson::dom::object changes;
@@ -256,7 +265,8 @@ void append_merged(std::string& out, std::optional<Element> target, Element patc
     append_merged_object(out, target, changes);
 }
 
-void append_merged_object(std::string& out, std::optional<Element> target, simdjson::dom::object changes) {
+void append_merged_object(std::string& out, std::optional<Element> target,
+                          simdjson::dom::object changes) {
     simdjson::dom::object base;
     const bool has_base = target && target->get_object().get(base) == simdjson::SUCCESS;
     out += '{';
@@ -280,7 +290,9 @@ void append_merged_object(std::string& out, std::optional<Element> target, simdj
     }
     for (const auto member : changes) {
         Element ignored;
-        if (member.value.is_null() || (has_base && base.at_key(member.key).get(ignored) == simdjson::SUCCESS)) continue;
+        if (member.value.is_null() ||
+            (has_base && base.at_key(member.key).get(ignored) == simdjson::SUCCESS))
+            continue;
         put_key(member.key);
         append_merged(out, std::nullopt, member.value);
     }

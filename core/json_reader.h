@@ -11,6 +11,10 @@
 // Failure: kValidation errors with field and, for broken JSON, what simdjson says.
 #pragma once
 
+#include "core/result.h"
+
+#include <simdjson.h>
+
 #include <array>
 #include <cstdint>
 #include <initializer_list>
@@ -19,10 +23,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <simdjson.h>
-
-#include "core/result.h"
 
 namespace millrace::core {
 
@@ -38,7 +38,8 @@ class JsonObject {
 public:
     using Element = simdjson::dom::element;
 
-    JsonObject(simdjson::dom::object object, std::string path) : object_(object), path_(std::move(path)) {}
+    JsonObject(simdjson::dom::object object, std::string path)
+        : object_(object), path_(std::move(path)) {}
 
     // Each leaves `out` alone when the member is absent and returns whether it was taken.
     bool text(std::string_view name, std::string& out, TextRules rules = {});
@@ -59,7 +60,8 @@ public:
     bool text_list(std::string_view name, std::vector<std::string>& out, std::size_t items_max);
 
     template <typename Enum, std::size_t N>
-    bool choice(std::string_view name, Enum& out, const std::array<std::pair<std::string_view, Enum>, N>& choices,
+    bool choice(std::string_view name, Enum& out,
+                const std::array<std::pair<std::string_view, Enum>, N>& choices,
                 Presence presence = Presence::kOptional) {
         std::string value;
         if (!text(name, value, {.presence = presence})) return false;
@@ -79,7 +81,8 @@ public:
     // A member of any type; marks it as known.
     std::optional<Element> any(std::string_view name, Presence presence = Presence::kOptional);
     // A member that must be an object; null counts as absent.
-    std::optional<JsonObject> object(std::string_view name, Presence presence = Presence::kOptional);
+    std::optional<JsonObject> object(std::string_view name,
+                                     Presence presence = Presence::kOptional);
     // Takes over the first error of a reader of a member.
     void join(const JsonObject& inner) {
         if (!error_) error_ = inner.error_;

@@ -10,14 +10,14 @@
 //       always valid JSON; a missing end is the caller's bug.
 #pragma once
 
+#include "core/assert.h"
+
 #include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <type_traits>
-
-#include "core/assert.h"
 
 namespace millrace::core {
 
@@ -97,7 +97,7 @@ inline void append_json_string(std::string& out, std::string_view text) {
 }
 
 template <typename Int>
-    requires std::is_integral_v<Int>
+requires std::is_integral_v<Int>
 void append_number(std::string& out, Int value) {
     char digits[24];
     const auto end = std::to_chars(digits, digits + sizeof digits, value);
@@ -148,8 +148,7 @@ public:
         return *this;
     }
     template <typename Int>
-        requires(std::is_integral_v<Int> && !std::is_same_v<Int, bool>)
-    JsonWriter& value(Int number) {
+    requires(std::is_integral_v<Int> && !std::is_same_v<Int, bool>) JsonWriter& value(Int number) {
         separate();
         append_number(out_, number);
         return *this;
@@ -165,7 +164,9 @@ public:
     JsonWriter& field(std::string_view name, const T& content) {
         return key(name).value(content);
     }
-    JsonWriter& raw_field(std::string_view name, std::string_view json) { return key(name).raw(json); }
+    JsonWriter& raw_field(std::string_view name, std::string_view json) {
+        return key(name).raw(json);
+    }
     // Text, or null when it is empty.
     JsonWriter& field_or_null(std::string_view name, std::string_view text) {
         return text.empty() ? key(name).value(nullptr) : key(name).value(text);

@@ -1,12 +1,12 @@
 #include "core/log.h"
 
+#include "core/json_writer.h"
+#include "core/timestamp.h"
+
 #include <array>
 #include <utility>
 
 #include <unistd.h>
-
-#include "core/json_writer.h"
-#include "core/timestamp.h"
 
 namespace millrace::core {
 namespace {
@@ -37,7 +37,9 @@ void append_field(JsonWriter& json, const LogField& field) {
     switch (field.kind) {
         case LogField::Kind::kText: json.field(field.name, field.text); return;
         case LogField::Kind::kInteger: json.field(field.name, field.integer); return;
-        case LogField::Kind::kUnsigned: json.field(field.name, static_cast<std::uint64_t>(field.integer)); return;
+        case LogField::Kind::kUnsigned:
+            json.field(field.name, static_cast<std::uint64_t>(field.integer));
+            return;
         case LogField::Kind::kReal: json.field(field.name, field.real); return;
         case LogField::Kind::kBoolean: json.field(field.name, field.integer != 0); return;
     }
@@ -55,7 +57,9 @@ bool parse_log_level(std::string_view text, LogLevel& level) {
     return false;
 }
 
-std::string_view log_level_text(LogLevel level) { return kLevelTexts[static_cast<std::size_t>(level)]; }
+std::string_view log_level_text(LogLevel level) {
+    return kLevelTexts[static_cast<std::size_t>(level)];
+}
 
 Log::Log(const Clock& clock, LogLevel level, Sink sink)
     : clock_(clock), level_(level), sink_(sink ? std::move(sink) : Sink(write_to_stderr)) {}
@@ -81,7 +85,9 @@ void Log::write(LogLevel level, std::string_view message, LogFields fields, Site
     std::string line;
     line.reserve(256);
     JsonWriter json(line);
-    json.begin_object().field("time", format_timestamp(now_us)).field("level", log_level_text(level));
+    json.begin_object()
+        .field("time", format_timestamp(now_us))
+        .field("level", log_level_text(level));
     json.field("message", message.substr(0, kLineBytesMax / 2));
     for (const LogField& field : fields) {
         if (line.size() + field.text.size() > kLineBytesMax) break;
@@ -98,7 +104,9 @@ void Log::note_error(LogLevel level, std::string_view message, Site site, std::i
     auto row = errors_.find(key);
     if (row == errors_.end()) {
         if (errors_.size() >= kDistinctErrorsMax) key = {"", "further distinct errors"};
-        row = errors_.try_emplace(key, DistinctError{level, key.second, key.first, 0, now_us, now_us}).first;
+        row =
+            errors_.try_emplace(key, DistinctError{level, key.second, key.first, 0, now_us, now_us})
+                .first;
     }
     ++row->second.count;
     row->second.last_us = now_us;

@@ -1,13 +1,16 @@
 // What: structured log lines (one JSON object a line), a rate limit per call site and a table of
-//       distinct errors, so that a fault that repeats a million times costs a few lines and a count.
+//       distinct errors, so that a fault that repeats a million times costs a few lines and a
+//       count.
 //           log.warn("store: sync failed", {{"errno", errno}, {"path", path}});
 // Threads: any; a line takes a mutex, so hot paths count in core/metrics instead.
 // Lifetime: outlives every part that holds a reference.
 // Limits: kLinesPerSitePerSecond lines a second and site (errors too: they stay countable in the
-//       table); kDistinctErrorsMax rows in the table, later ones share a last row; a line of at most
-//       kLineBytesMax.
+//       table); kDistinctErrorsMax rows in the table, later ones share a last row; a line of at
+//       most kLineBytesMax.
 // Failure: a failing write to the sink is ignored: there is nowhere left to say so.
 #pragma once
+
+#include "core/clock.h"
 
 #include <atomic>
 #include <cstdint>
@@ -20,8 +23,6 @@
 #include <string_view>
 #include <type_traits>
 #include <vector>
-
-#include "core/clock.h"
 
 namespace millrace::core {
 
@@ -44,9 +45,11 @@ struct LogField {
     LogField(std::string_view n, bool b) : name(n), kind(Kind::kBoolean), integer(b) {}
     LogField(std::string_view n, double r) : name(n), kind(Kind::kReal), real(r) {}
     template <typename Int>
-        requires(std::is_integral_v<Int> && !std::is_same_v<Int, bool>)
-    LogField(std::string_view n, Int i)
-        : name(n), kind(std::is_signed_v<Int> ? Kind::kInteger : Kind::kUnsigned), integer(static_cast<std::int64_t>(i)) {}
+    requires(std::is_integral_v<Int> && !std::is_same_v<Int, bool>)
+        LogField(std::string_view n, Int i)
+        : name(n),
+          kind(std::is_signed_v<Int> ? Kind::kInteger : Kind::kUnsigned),
+          integer(static_cast<std::int64_t>(i)) {}
 };
 
 using LogFields = std::initializer_list<LogField>;
@@ -88,7 +91,9 @@ public:
     }
     void write(LogLevel level, std::string_view message, LogFields fields, Site site);
 
-    bool enabled(LogLevel level) const { return level >= level_.load(std::memory_order_relaxed); }  // a hint only
+    bool enabled(LogLevel level) const {
+        return level >= level_.load(std::memory_order_relaxed);
+    }  // a hint only
     void set_level(LogLevel level) { level_.store(level, std::memory_order_relaxed); }
 
     std::vector<DistinctError> distinct_errors() const;

@@ -13,42 +13,58 @@ namespace millrace::core {
 enum class MetricKind : std::uint8_t { kCounter, kGauge, kHistogram };
 
 // enumerator, name, kind, labels, help
-#define MILLRACE_METRICS(X)                                                                                         \
-    X(kEventsReceived, "scripts_events_received_total", kCounter, "event_type",                                     \
-      "Events taken into the log, emitted ones too")                                                                \
-    X(kEventsProcessed, "scripts_events_processed_total", kCounter, "event_type,=status",                           \
-      "Events whose deliveries all had a first outcome: completed, failed or unmatched")                            \
-    X(kAttempts, "script_events_processed_total", kCounter, "event_type,script_id,=status",                         \
-      "Delivery attempts by outcome")                                                                               \
-    X(kAttemptSeconds, "script_event_processing_duration_seconds", kHistogram, "event_type,script_id",              \
-      "Time of one delivery attempt")                                                                               \
-    X(kQueueSize, "script_event_queue_size", kGauge, "", "Deliveries waiting, in memory or in the log")             \
-    X(kEventsDropped, "script_events_dropped_total", kCounter, "", "Events lost to a full queue: stays 0")          \
-    X(kQueueSeconds, "script_event_queue_time_seconds", kHistogram, "",                                             \
-      "Time between the event's entry and the start of its first attempt")                                          \
-    X(kDlqEntries, "script_dlq_entries", kGauge, "", "Entries in the dead-letter queue")                            \
-    X(kDlqPendingRetries, "script_dlq_pending_retries", kGauge, "", "Failed deliveries waiting for a retry")        \
-    X(kDlqRetries, "script_dlq_retries_total", kCounter, "=result", "Retries and dead-letter replays by result")    \
-    X(kHttpRequests, "millrace_http_requests_total", kCounter, "=method,=status", "HTTP requests answered")         \
-    X(kHttpConnections, "millrace_http_connections", kGauge, "", "Open HTTP connections")                           \
-    X(kSocketConnections, "millrace_socket_connections", kGauge, "", "Open NDJSON socket connections")              \
-    X(kBytesReceived, "millrace_received_bytes_total", kCounter, "", "Bytes of events taken into the log")          \
-    X(kEventsDuplicate, "millrace_events_duplicate_total", kCounter, "", "Events that were in the log already")     \
-    X(kEventsRejected, "millrace_events_rejected_total", kCounter, "=code", "Events refused, by error code")        \
-    X(kEventsEmitted, "millrace_events_emitted_total", kCounter, "", "Events emitted by handlers")                  \
-    X(kCommits, "millrace_log_commits_total", kCounter, "", "Group commits of the log writer")                      \
-    X(kBlocks, "millrace_log_blocks_total", kCounter, "", "Blocks written to the log")                              \
-    X(kBlockBytes, "millrace_log_block_bytes_total", kCounter, "", "Compressed bytes of blocks written")            \
-    X(kCommitSeconds, "millrace_log_commit_duration_seconds", kHistogram, "", "Time of one group commit")           \
-    X(kMatched, "millrace_matches_total", kCounter, "", "Pairs of event and subscription that matched")             \
-    X(kMatcherDisagreements, "millrace_matcher_disagreements_total", kCounter, "",                                  \
-      "Sampled events on which the matcher and its reference disagreed: stays 0")                                   \
-    X(kSubscriptions, "millrace_subscriptions", kGauge, "", "Subscriptions registered")                             \
-    X(kScripts, "millrace_scripts", kGauge, "", "Scripts registered")                                               \
-    X(kLanesCold, "millrace_shards_cold", kGauge, "", "Shards whose deliveries are read back from the log")         \
-    X(kFeederEvents, "millrace_feeder_events_total", kCounter, "", "Events read back from the log for delivery")    \
-    X(kScriptKills, "millrace_script_kills_total", kCounter, "=reason", "Script runs stopped: deadline or memory")  \
-    X(kReplayDeliveries, "millrace_replay_deliveries_total", kCounter, "=result", "Deliveries made by replays")
+#define MILLRACE_METRICS(X)                                                                        \
+    X(kEventsReceived, "scripts_events_received_total", kCounter, "event_type",                    \
+      "Events taken into the log, emitted ones too")                                               \
+    X(kEventsProcessed, "scripts_events_processed_total", kCounter, "event_type,=status",          \
+      "Events whose deliveries all had a first outcome: completed, failed or unmatched")           \
+    X(kAttempts, "script_events_processed_total", kCounter, "event_type,script_id,=status",        \
+      "Delivery attempts by outcome")                                                              \
+    X(kAttemptSeconds, "script_event_processing_duration_seconds", kHistogram,                     \
+      "event_type,script_id", "Time of one delivery attempt")                                      \
+    X(kQueueSize, "script_event_queue_size", kGauge, "",                                           \
+      "Deliveries waiting, in memory or in the log")                                               \
+    X(kEventsDropped, "script_events_dropped_total", kCounter, "",                                 \
+      "Events lost to a full queue: stays 0")                                                      \
+    X(kQueueSeconds, "script_event_queue_time_seconds", kHistogram, "",                            \
+      "Time between the event's entry and the start of its first attempt")                         \
+    X(kDlqEntries, "script_dlq_entries", kGauge, "", "Entries in the dead-letter queue")           \
+    X(kDlqPendingRetries, "script_dlq_pending_retries", kGauge, "",                                \
+      "Failed deliveries waiting for a retry")                                                     \
+    X(kDlqRetries, "script_dlq_retries_total", kCounter, "=result",                                \
+      "Retries and dead-letter replays by result")                                                 \
+    X(kHttpRequests, "millrace_http_requests_total", kCounter, "=method,=status",                  \
+      "HTTP requests answered")                                                                    \
+    X(kHttpConnections, "millrace_http_connections", kGauge, "", "Open HTTP connections")          \
+    X(kSocketConnections, "millrace_socket_connections", kGauge, "",                               \
+      "Open NDJSON socket connections")                                                            \
+    X(kBytesReceived, "millrace_received_bytes_total", kCounter, "",                               \
+      "Bytes of events taken into the log")                                                        \
+    X(kEventsDuplicate, "millrace_events_duplicate_total", kCounter, "",                           \
+      "Events that were in the log already")                                                       \
+    X(kEventsRejected, "millrace_events_rejected_total", kCounter, "=code",                        \
+      "Events refused, by error code")                                                             \
+    X(kEventsEmitted, "millrace_events_emitted_total", kCounter, "", "Events emitted by handlers") \
+    X(kCommits, "millrace_log_commits_total", kCounter, "", "Group commits of the log writer")     \
+    X(kBlocks, "millrace_log_blocks_total", kCounter, "", "Blocks written to the log")             \
+    X(kBlockBytes, "millrace_log_block_bytes_total", kCounter, "",                                 \
+      "Compressed bytes of blocks written")                                                        \
+    X(kCommitSeconds, "millrace_log_commit_duration_seconds", kHistogram, "",                      \
+      "Time of one group commit")                                                                  \
+    X(kMatched, "millrace_matches_total", kCounter, "",                                            \
+      "Pairs of event and subscription that matched")                                              \
+    X(kMatcherDisagreements, "millrace_matcher_disagreements_total", kCounter, "",                 \
+      "Sampled events on which the matcher and its reference disagreed: stays 0")                  \
+    X(kSubscriptions, "millrace_subscriptions", kGauge, "", "Subscriptions registered")            \
+    X(kScripts, "millrace_scripts", kGauge, "", "Scripts registered")                              \
+    X(kLanesCold, "millrace_shards_cold", kGauge, "",                                              \
+      "Shards whose deliveries are read back from the log")                                        \
+    X(kFeederEvents, "millrace_feeder_events_total", kCounter, "",                                 \
+      "Events read back from the log for delivery")                                                \
+    X(kScriptKills, "millrace_script_kills_total", kCounter, "=reason",                            \
+      "Script runs stopped: deadline or memory")                                                   \
+    X(kReplayDeliveries, "millrace_replay_deliveries_total", kCounter, "=result",                  \
+      "Deliveries made by replays")
 
 enum class Metric : std::uint16_t {
 #define X(enumerator, name, kind, labels, help) enumerator,

@@ -8,16 +8,20 @@ namespace {
 
 void append_label_value(std::string& out, std::string_view value) {
     for (const char c : value) {
-        if (c == '\\') out += "\\\\";
-        else if (c == '"') out += "\\\"";
-        else if (c == '\n') out += "\\n";
-        else out += c;
+        if (c == '\\')
+            out += "\\\\";
+        else if (c == '"')
+            out += "\\\"";
+        else if (c == '\n')
+            out += "\\n";
+        else
+            out += c;
     }
 }
 
 // `{a="x",b="y"}`, with `le` behind them when it is given; nothing when there are no labels.
-void append_labels(std::string& out, const std::vector<std::string_view>& names, const std::vector<std::string>& values,
-                   std::string_view le = {}) {
+void append_labels(std::string& out, const std::vector<std::string_view>& names,
+                   const std::vector<std::string>& values, std::string_view le = {}) {
     if (names.empty() && le.empty()) return;
     out += '{';
     for (std::size_t i = 0; i < names.size(); ++i) {
@@ -94,7 +98,8 @@ MetricsRole& Metrics::role() {
     return *roles_.back();
 }
 
-MetricCell* Metrics::resolve(MetricsRole& role, Metric metric, LabelValues labels, std::size_t cell_count) {
+MetricCell* Metrics::resolve(MetricsRole& role, Metric metric, LabelValues labels,
+                             std::size_t cell_count) {
     Family& family = families_[static_cast<std::size_t>(metric)];
     MR_ASSERT(labels.size() == family.label_names.size());
     MR_ASSERT((family.kind == MetricKind::kHistogram) == (cell_count == Histogram::kCells));
@@ -123,7 +128,8 @@ void Metrics::export_histogram(std::string& out, const Family& family, const Ser
     std::array<std::uint64_t, Histogram::kCells> sums{};
     for (const auto& [role, cells] : series.cells) {
         // Relaxed: buckets may be a few counts apart from each other while they are written.
-        for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += cells[i].load(std::memory_order_relaxed);
+        for (std::size_t i = 0; i < sums.size(); ++i)
+            sums[i] += cells[i].load(std::memory_order_relaxed);
     }
     std::uint64_t below = 0;
     for (std::size_t i = 0; i <= kHistogramBoundsNs.size(); ++i) {
@@ -152,7 +158,11 @@ void Metrics::export_histogram(std::string& out, const Family& family, const Ser
 
 void Metrics::export_family(std::string& out, const Family& family) {
     out.append("# HELP ").append(family.name).append(" ").append(family.help);
-    out.append("\n# TYPE ").append(family.name).append(" ").append(kind_text(family.kind)).append("\n");
+    out.append("\n# TYPE ")
+        .append(family.name)
+        .append(" ")
+        .append(kind_text(family.kind))
+        .append("\n");
     if (family.read) {
         out.append(family.name).append(" ");
         append_number(out, family.read());
@@ -169,14 +179,18 @@ void Metrics::export_family(std::string& out, const Family& family) {
         out.append(family.name);
         append_labels(out, family.label_names, series.labels);
         out += ' ';
-        if (family.kind == MetricKind::kGauge) append_number(out, static_cast<std::int64_t>(sum));
-        else append_number(out, sum);
+        if (family.kind == MetricKind::kGauge)
+            append_number(out, static_cast<std::int64_t>(sum));
+        else
+            append_number(out, sum);
         out += '\n';
     }
     // A family without labels is always there, so that a dashboard sees 0 and not a gap.
     if (family.series.empty() && family.label_names.empty()) {
-        if (family.kind == MetricKind::kHistogram) export_histogram(out, family, Series{});
-        else out.append(family.name).append(" 0\n");
+        if (family.kind == MetricKind::kHistogram)
+            export_histogram(out, family, Series{});
+        else
+            out.append(family.name).append(" 0\n");
     }
 }
 
@@ -192,10 +206,12 @@ std::int64_t Metrics::sum(Metric metric, LabelValues labels) const {
     std::uint64_t sum = 0;
     for (const auto& [values, series] : family.series) {
         bool matches = labels.size() <= values.size();
-        for (std::size_t i = 0; matches && i < labels.size(); ++i) matches = *(labels.begin() + i) == values[i];
+        for (std::size_t i = 0; matches && i < labels.size(); ++i)
+            matches = *(labels.begin() + i) == values[i];
         if (!matches) continue;
         for (const auto& [role, cells] : series.cells) {
-            const std::size_t count = family.kind == MetricKind::kHistogram ? Histogram::kCells - 1 : 1;
+            const std::size_t count =
+                family.kind == MetricKind::kHistogram ? Histogram::kCells - 1 : 1;
             for (std::size_t i = 0; i < count; ++i) sum += cells[i].load(std::memory_order_relaxed);
         }
     }

@@ -11,6 +11,8 @@
 // Failure: none; asking a family for the wrong kind or count of labels is a bug (asserted).
 #pragma once
 
+#include "core/metric_names.h"
+
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -24,8 +26,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/metric_names.h"
 
 namespace millrace::core {
 
@@ -50,10 +50,12 @@ public:
     Gauge() = default;
     explicit Gauge(MetricCell* cell) : cell_(cell) {}
     void set(std::int64_t value) const {
-        cell_->store(static_cast<std::uint64_t>(value), std::memory_order_relaxed);  // as Counter::add
+        cell_->store(static_cast<std::uint64_t>(value),
+                     std::memory_order_relaxed);  // as Counter::add
     }
     void add(std::int64_t n) const {
-        cell_->store(cell_->load(std::memory_order_relaxed) + static_cast<std::uint64_t>(n), std::memory_order_relaxed);
+        cell_->store(cell_->load(std::memory_order_relaxed) + static_cast<std::uint64_t>(n),
+                     std::memory_order_relaxed);
     }
 
 private:
@@ -62,9 +64,10 @@ private:
 
 // Upper bounds of the buckets in nanoseconds; one more bucket holds the rest.
 inline constexpr std::array<std::uint64_t, 20> kHistogramBoundsNs = {
-    10'000,      25'000,      50'000,      100'000,     250'000,       500'000,       1'000'000,
-    2'500'000,   5'000'000,   10'000'000,  25'000'000,  50'000'000,    100'000'000,   250'000'000,
-    500'000'000, 1'000'000'000, 2'500'000'000, 5'000'000'000, 10'000'000'000, 30'000'000'000};
+    10'000,        25'000,        50'000,        100'000,        250'000,
+    500'000,       1'000'000,     2'500'000,     5'000'000,      10'000'000,
+    25'000'000,    50'000'000,    100'000'000,   250'000'000,    500'000'000,
+    1'000'000'000, 2'500'000'000, 5'000'000'000, 10'000'000'000, 30'000'000'000};
 
 class Histogram {
 public:
@@ -89,7 +92,9 @@ using LabelValues = std::initializer_list<std::string_view>;
 // One agent's cells. Made by Metrics::role, owned by Metrics.
 class MetricsRole {
 public:
-    Counter counter(Metric metric, LabelValues labels = {}) { return Counter(cells(metric, labels, 1)); }
+    Counter counter(Metric metric, LabelValues labels = {}) {
+        return Counter(cells(metric, labels, 1));
+    }
     Gauge gauge(Metric metric, LabelValues labels = {}) { return Gauge(cells(metric, labels, 1)); }
     Histogram histogram(Metric metric, LabelValues labels = {}) {
         return Histogram(cells(metric, labels, Histogram::kCells));
@@ -147,7 +152,8 @@ private:
         std::function<double()> read;
     };
 
-    MetricCell* resolve(MetricsRole& role, Metric metric, LabelValues labels, std::size_t cell_count);
+    MetricCell* resolve(MetricsRole& role, Metric metric, LabelValues labels,
+                        std::size_t cell_count);
     static void export_family(std::string& out, const Family& family);
     static void export_histogram(std::string& out, const Family& family, const Series& series);
 

@@ -13,7 +13,8 @@ constexpr std::int64_t days_from_civil(std::int64_t year, unsigned month, unsign
     const std::int64_t era = (year >= 0 ? year : year - 399) / 400;
     const auto year_of_era = static_cast<unsigned>(year - era * 400);
     const unsigned day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-    const unsigned day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    const unsigned day_of_era =
+        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return era * 146'097 + static_cast<std::int64_t>(day_of_era) - 719'468;
 }
 
@@ -29,7 +30,8 @@ constexpr Civil civil_from_days(std::int64_t days) {
     const auto day_of_era = static_cast<unsigned>(days - era * 146'097);
     const unsigned year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
-    const unsigned day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const unsigned day_of_year =
+        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     const unsigned shifted_month = (5 * day_of_year + 2) / 153;
     const unsigned day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
     const unsigned month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
@@ -84,10 +86,12 @@ bool read_offset(std::string_view text, std::size_t at, std::int64_t& seconds_ea
         return at + 1 == text.size();
     }
     unsigned hour = 0, minute = 0;
-    if ((text[at] != '+' && text[at] != '-') || text.size() != at + 6 || text[at + 3] != ':') return false;
+    if ((text[at] != '+' && text[at] != '-') || text.size() != at + 6 || text[at + 3] != ':')
+        return false;
     if (!read_number(text, at + 1, 2, hour) || !read_number(text, at + 4, 2, minute)) return false;
     if (hour > 23 || minute > 59) return false;
-    seconds_east = static_cast<std::int64_t>(hour * 3600 + minute * 60) * (text[at] == '-' ? -1 : 1);
+    seconds_east =
+        static_cast<std::int64_t>(hour * 3600 + minute * 60) * (text[at] == '-' ? -1 : 1);
     return true;
 }
 
@@ -104,11 +108,13 @@ char* put_digits(char* out, std::uint64_t value, int count) {
 bool parse_timestamp(std::string_view text, std::int64_t& us_since_1970) noexcept {
     // 0123456789012345678
     // 2023-11-14T22:13:20
-    if (text.size() < 20 || text[4] != '-' || text[7] != '-' || text[13] != ':' || text[16] != ':') return false;
+    if (text.size() < 20 || text[4] != '-' || text[7] != '-' || text[13] != ':' || text[16] != ':')
+        return false;
     if (text[10] != 'T' && text[10] != 't' && text[10] != ' ') return false;
     unsigned year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
-    if (!read_number(text, 0, 4, year) || !read_number(text, 5, 2, month) || !read_number(text, 8, 2, day) ||
-        !read_number(text, 11, 2, hour) || !read_number(text, 14, 2, minute) || !read_number(text, 17, 2, second)) {
+    if (!read_number(text, 0, 4, year) || !read_number(text, 5, 2, month) ||
+        !read_number(text, 8, 2, day) || !read_number(text, 11, 2, hour) ||
+        !read_number(text, 14, 2, minute) || !read_number(text, 17, 2, second)) {
         return false;
     }
     if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month)) return false;
@@ -117,14 +123,17 @@ bool parse_timestamp(std::string_view text, std::int64_t& us_since_1970) noexcep
     std::int64_t fraction_us = 0, seconds_east = 0;
     if (!read_fraction(text, at, fraction_us) || !read_offset(text, at, seconds_east)) return false;
     const std::int64_t seconds = days_from_civil(year, month, day) * kSecondsPerDay +
-                                 static_cast<std::int64_t>(hour * 3600 + minute * 60 + second) - seconds_east;
+                                 static_cast<std::int64_t>(hour * 3600 + minute * 60 + second) -
+                                 seconds_east;
     us_since_1970 = seconds * kUsPerSecond + fraction_us;
     return true;
 }
 
 std::size_t format_timestamp(std::int64_t us_since_1970, char* out) noexcept {
     // Times beyond the four-digit years are shown as the nearest one that can be written.
-    const std::int64_t us = us_since_1970 < kUsMin ? kUsMin : us_since_1970 > kUsMax ? kUsMax : us_since_1970;
+    const std::int64_t us = us_since_1970 < kUsMin   ? kUsMin
+                            : us_since_1970 > kUsMax ? kUsMax
+                                                     : us_since_1970;
     std::int64_t seconds = us / kUsPerSecond;
     std::int64_t fraction_us = us % kUsPerSecond;
     if (fraction_us < 0) {
@@ -152,7 +161,8 @@ std::size_t format_timestamp(std::int64_t us_since_1970, char* out) noexcept {
     p = put_digits(p, clock % 60, 2);
     *p++ = '.';
     const bool whole_ms = fraction_us % 1000 == 0;
-    p = put_digits(p, static_cast<std::uint64_t>(whole_ms ? fraction_us / 1000 : fraction_us), whole_ms ? 3 : 6);
+    p = put_digits(p, static_cast<std::uint64_t>(whole_ms ? fraction_us / 1000 : fraction_us),
+                   whole_ms ? 3 : 6);
     *p++ = 'Z';
     return static_cast<std::size_t>(p - out);
 }

@@ -6,7 +6,9 @@
 namespace millrace::runtime {
 namespace {
 
-bool agrees(const std::string& wanted, std::string_view seen) { return wanted.empty() || wanted == seen; }
+bool agrees(const std::string& wanted, std::string_view seen) {
+    return wanted.empty() || wanted == seen;
+}
 
 }  // namespace
 
@@ -17,12 +19,14 @@ core::Result<std::unique_ptr<EventFilter>> EventFilter::make(EventCriteria crite
 }
 
 EventFilter::EventFilter(EventCriteria criteria)
-    : criteria_(std::move(criteria)), matcher_(matcher::Matcher::Options{.background_thread = false}),
+    : criteria_(std::move(criteria)),
+      matcher_(matcher::Matcher::Options{.background_thread = false}),
       reader_(matcher_.register_reader()) {}
 
 core::Status EventFilter::compile() {
-    needs_parse_ = !criteria_.source_type.empty() || !criteria_.source_id.empty() || !criteria_.correlation_id.empty() ||
-                   !criteria_.causation_id.empty() || !criteria_.context_id.empty();
+    needs_parse_ = !criteria_.source_type.empty() || !criteria_.source_id.empty() ||
+                   !criteria_.correlation_id.empty() || !criteria_.causation_id.empty() ||
+                   !criteria_.context_id.empty();
     if (criteria_.filter.empty()) return {};
     auto predicate = matcher::parse_any_filter(criteria_.filter);
     if (!predicate) {
@@ -31,7 +35,8 @@ core::Status EventFilter::compile() {
     }
     matcher::SubscriptionSpec spec;
     spec.predicate = std::move(*predicate);
-    if (auto status = matcher_.add(core::SubscriptionId(1), core::TenantId(0), spec); !status) return status;
+    if (auto status = matcher_.add(core::SubscriptionId(1), core::TenantId(0), spec); !status)
+        return status;
     matcher_.publish();
     has_filter_ = needs_parse_ = true;
     return {};
@@ -42,14 +47,16 @@ bool EventFilter::members_agree() const {
     return agrees(criteria_.source_type, has_source ? envelope_.source_type : kDefaultSourceType) &&
            agrees(criteria_.source_id, has_source ? envelope_.source_id : kDefaultSourceId) &&
            agrees(criteria_.correlation_id, envelope_.correlation_id) &&
-           agrees(criteria_.causation_id, envelope_.causation_id) && agrees(criteria_.context_id, envelope_.context_id);
+           agrees(criteria_.causation_id, envelope_.causation_id) &&
+           agrees(criteria_.context_id, envelope_.context_id);
 }
 
 bool EventFilter::accepts(const store::StoredEvent& event) {
     envelope_ = {};
     const bool pattern_known = !event.pattern.empty();
     const auto pattern_agrees = [this](std::string_view pattern) {
-        return agrees(criteria_.pattern, pattern) && pattern.substr(0, criteria_.pattern_prefix.size()) == criteria_.pattern_prefix;
+        return agrees(criteria_.pattern, pattern) &&
+               pattern.substr(0, criteria_.pattern_prefix.size()) == criteria_.pattern_prefix;
     };
     if (pattern_known && !pattern_agrees(event.pattern)) return false;
     if (pattern_known && !needs_parse_) return true;
@@ -57,7 +64,8 @@ bool EventFilter::accepts(const store::StoredEvent& event) {
     const matcher::Snapshot& snapshot = reader_.observe();
     core::Error error;
     if (!parser_.begin(event.raw, core::BatchFormat::kJson)) return false;
-    if (parser_.next(&snapshot.plan(), envelope_, &fields_, error) != core::ParseOutcome::kEvent) return false;
+    if (parser_.next(&snapshot.plan(), envelope_, &fields_, error) != core::ParseOutcome::kEvent)
+        return false;
     if (!pattern_known && !pattern_agrees(envelope_.pattern)) return false;
     if (!members_agree()) return false;
     if (!has_filter_) return true;

@@ -1,14 +1,11 @@
-// What: does one stored event satisfy the criteria of a listing, a stream or a replay? Exact members are
-//       compared on the envelope, the filter runs through the matcher as a subscription of its own.
+// What: does one stored event satisfy the criteria of a listing, a stream or a replay? Exact
+//       members are compared on the envelope, the filter runs through the matcher as a subscription
+//       of its own.
 // Threads: one owner. Lifetime: owns its texts and its parser; events are borrowed for the call.
 // Limits: those of a subscription (matcher/limits.h).
-// Failure: make() refuses a bad filter with place and expectation; an event that does not parse is not
-//       accepted.
+// Failure: make() refuses a bad filter with place and expectation; an event that does not parse is
+//       not accepted.
 #pragma once
-
-#include <memory>
-#include <string>
-#include <vector>
 
 #include "core/event.h"
 #include "core/event_parser.h"
@@ -17,17 +14,21 @@
 #include "matcher/matcher.h"
 #include "store/event_block.h"
 
+#include <memory>
+#include <string>
+#include <vector>
+
 namespace millrace::runtime {
 
 struct EventCriteria {
-    std::string pattern;         // exact; empty: any
+    std::string pattern;  // exact; empty: any
     std::string pattern_prefix;
     std::string source_type;
     std::string source_id;
     std::string correlation_id;
     std::string causation_id;
     std::string context_id;
-    std::string filter;          // any filter form; empty: everything
+    std::string filter;  // any filter form; empty: everything
 };
 
 class EventFilter {

@@ -1,17 +1,17 @@
-// What: cuts JSON text at its members without decoding or copying: the raw bytes of a value stay what
-//       they were. It finds ends, it does not validate: every slice is balanced in brackets and
-//       quotes, so that it can stand in a value's place of a text that is validated later.
+// What: cuts JSON text at its members without decoding or copying: the raw bytes of a value stay
+//       what they were. It finds ends, it does not validate: every slice is balanced in brackets
+//       and quotes, so that it can stand in a value's place of a text that is validated later.
 // Threads: values. Lifetime: slices point into the text.
 // Limits: core::kJsonDepthMax levels.
 // Failure: nullopt or false; at() is the byte where it went wrong.
 #pragma once
 
+#include "core/limits.h"
+
 #include <array>
 #include <cstddef>
 #include <optional>
 #include <string_view>
-
-#include "core/limits.h"
 
 namespace millrace::runtime {
 

@@ -1,14 +1,14 @@
 #include "runtime/registry.h"
 
-#include <algorithm>
-
-#include <xxhash.h>
-
 #include "core/json_reader.h"
 #include "core/json_writer.h"
 #include "core/timestamp.h"
 #include "matcher/subscription_spec.h"
 #include "runtime/registry_body.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
 
 namespace millrace::runtime {
 namespace {
@@ -39,25 +39,37 @@ std::string made_id(std::string_view prefix, core::Random& random) {
 }
 
 RegistryRow counter_row(std::string_view name, std::uint32_t next, std::int64_t now_us) {
-    return {std::string(kCounterKind), std::string(name), next, now_us, "{\"next\":" + std::to_string(next) + "}"};
+    return {std::string(kCounterKind), std::string(name), next, now_us,
+            "{\"next\":" + std::to_string(next) + "}"};
 }
 
-std::string audit_entry(std::string_view action, std::string_view kind, std::string_view id, std::uint32_t version) {
+std::string audit_entry(std::string_view action, std::string_view kind, std::string_view id,
+                        std::uint32_t version) {
     std::string out;
     core::JsonWriter json(out);
-    json.begin_object().field("action", action).field("kind", kind).field("id", id).field("version", version).end_object();
+    json.begin_object()
+        .field("action", action)
+        .field("kind", kind)
+        .field("id", id)
+        .field("version", version)
+        .end_object();
     return out;
 }
 
 tl::unexpected<core::Error> not_found(std::string_view kind, std::string_view id) {
-    return core::fail(ErrorCode::kNotFound, "no " + std::string(kind) + " has the id \"" + std::string(id.substr(0, 128)) + "\"");
+    return core::fail(ErrorCode::kNotFound, "no " + std::string(kind) + " has the id \"" +
+                                                std::string(id.substr(0, 128)) + "\"");
 }
 
 tl::unexpected<core::Error> taken(std::string_view kind, const std::string& id) {
-    return core::fail(core::Error(ErrorCode::kConflict, std::string(kind) + " \"" + id + "\" exists already").in("id"));
+    return core::fail(
+        core::Error(ErrorCode::kConflict, std::string(kind) + " \"" + id + "\" exists already")
+            .in("id"));
 }
 
-std::uint64_t source_hash(const Script& script) { return XXH3_64bits(script.source.data(), script.source.size()); }
+std::uint64_t source_hash(const Script& script) {
+    return XXH3_64bits(script.source.data(), script.source.size());
+}
 
 }  // namespace
 
@@ -68,8 +80,12 @@ core::Result<std::unique_ptr<Registry>> Registry::open(RegistryRows& rows, const
     return registry;
 }
 
-Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& random, Options options)
-    : rows_(rows), clock_(clock), random_(random), options_(std::move(options)),
+Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& random,
+                   Options options)
+    : rows_(rows),
+      clock_(clock),
+      random_(random),
+      options_(std::move(options)),
       snapshot_(std::make_shared<const RegistrySnapshot>()) {}
 
 Registry::~Registry() = default;
@@ -77,7 +93,8 @@ Registry::~Registry() = default;
 core::Status Registry::load() {
     auto snapshot = std::make_shared<RegistrySnapshot>();
     const auto damaged = [](const RegistryRow& row, const core::Error& error) {
-        return core::fail(ErrorCode::kInternal, "registry: read " + row.kind + " " + row.id + " failed: " + error.message);
+        return core::fail(ErrorCode::kInternal, "registry: read " + row.kind + " " + row.id +
+                                                    " failed: " + error.message);
     };
     auto scripts = rows_.load_all(kScriptKind);
     if (!scripts) return core::fail(std::move(scripts.error()));
@@ -104,7 +121,8 @@ core::Status Registry::load() {
     for (const RegistryRow& row : *subscriptions) {
         auto subscription = read_subscription_row(row.json);
         if (!subscription) return damaged(row, subscription.error());
-        if (auto status = resolve_executor(*subscription); !status) return damaged(row, status.error());
+        if (auto status = resolve_executor(*subscription); !status)
+            return damaged(row, status.error());
         auto shared = std::make_shared<const Subscription>(std::move(*subscription));
         subscription_number_next_ = std::max(subscription_number_next_, shared->number.value + 1);
         snapshot->subscriptions.load(shared->number.value, shared);
@@ -129,12 +147,15 @@ RegistrySnapshotRef Registry::snapshot() const {
 }
 
 void Registry::publish(const RegistryChange& change) {
-    auto next = std::make_shared<RegistrySnapshot>(*snapshot_);  // only the owner replaces snapshot_
+    auto next =
+        std::make_shared<RegistrySnapshot>(*snapshot_);  // only the owner replaces snapshot_
     ++next->version;
     if (change.script_put) next->scripts.set(change.script_put->number.value, change.script_put);
     if (change.script_removed) next->scripts.set(change.script_removed->number.value, nullptr);
-    if (change.subscription_put) next->subscriptions.set(change.subscription_put->number.value, change.subscription_put);
-    if (change.subscription_removed) next->subscriptions.set(change.subscription_removed->number.value, nullptr);
+    if (change.subscription_put)
+        next->subscriptions.set(change.subscription_put->number.value, change.subscription_put);
+    if (change.subscription_removed)
+        next->subscriptions.set(change.subscription_removed->number.value, nullptr);
     const std::uint64_t version = next->version;
     RegistrySnapshotRef fresh = std::move(next);
     {
@@ -153,7 +174,8 @@ core::Result<ScriptRef> Registry::create_script(core::TenantId tenant, std::stri
     Script script;
     script.timeout_ms = options_.script_timeout_ms_default;
     script.memory_bytes = options_.script_memory_bytes_default;
-    if (auto status = read_script_body(body, script); !status) return core::fail(std::move(status.error()));
+    if (auto status = read_script_body(body, script); !status)
+        return core::fail(std::move(status.error()));
     if (script.id.empty()) script.id = made_id("scr_", random_);
     if (script.name.empty()) script.name = script.id;
     if (find_script(tenant, script.id)) return taken("script", script.id);
@@ -165,13 +187,18 @@ core::Result<ScriptRef> Registry::create_script(core::TenantId tenant, std::stri
     return keep_script(std::move(script), "create");
 }
 
-core::Result<ScriptRef> Registry::update_script(core::TenantId tenant, std::string_view id, std::string_view body) {
+core::Result<ScriptRef> Registry::update_script(core::TenantId tenant, std::string_view id,
+                                                std::string_view body) {
     const ScriptRef old = find_script(tenant, id);
     if (!old) return not_found("script", id);
     Script script = *old;
-    if (auto status = read_script_body(body, script); !status) return core::fail(std::move(status.error()));
+    if (auto status = read_script_body(body, script); !status)
+        return core::fail(std::move(status.error()));
     if (script.id != old->id) {
-        return core::fail(core::Error(ErrorCode::kValidation, "id is \"" + script.id + "\"; the id of a script never changes").in("id"));
+        return core::fail(
+            core::Error(ErrorCode::kValidation,
+                        "id is \"" + script.id + "\"; the id of a script never changes")
+                .in("id"));
     }
     if (auto status = check_script(script); !status) return core::fail(std::move(status.error()));
     if (script.name.empty()) script.name = script.id;
@@ -188,9 +215,11 @@ core::Result<ScriptRef> Registry::keep_script(Script&& script, std::string_view 
     auto& versions = versions_[key];
     const std::string row = script_row(*shared);
     std::vector<RegistryRow> puts;
-    puts.push_back({std::string(kScriptKind), row_id(shared->tenant, shared->id), shared->version, now_us, row});
-    puts.push_back({std::string(kScriptVersionKind), version_row_id(shared->tenant, shared->id, shared->version),
-                    shared->version, now_us, row});
+    puts.push_back({std::string(kScriptKind), row_id(shared->tenant, shared->id), shared->version,
+                    now_us, row});
+    puts.push_back({std::string(kScriptVersionKind),
+                    version_row_id(shared->tenant, shared->id, shared->version), shared->version,
+                    now_us, row});
     const bool is_new = shared->number.value == script_number_next_;
     if (is_new) puts.push_back(counter_row(kScriptCounter, script_number_next_ + 1, now_us));
     std::vector<RegistryRowName> erases;
@@ -222,13 +251,15 @@ core::Result<ScriptRef> Registry::remove_script(core::TenantId tenant, std::stri
     }
     if (user_count > 0) {
         if (user_count > 10) users += " and " + std::to_string(user_count - 10) + " more";
-        return core::fail(ErrorCode::kConflict, "script \"" + script->id + "\" is used by " + std::to_string(user_count) +
-                                                    " subscription(s): " + users + "; remove them first");
+        return core::fail(ErrorCode::kConflict,
+                          "script \"" + script->id + "\" is used by " + std::to_string(user_count) +
+                              " subscription(s): " + users + "; remove them first");
     }
     const Key key(tenant.value, script->id);
     std::vector<RegistryRowName> erases = {{std::string(kScriptKind), row_id(tenant, script->id)}};
     for (const ScriptRef& version : versions_[key]) {
-        erases.push_back({std::string(kScriptVersionKind), version_row_id(tenant, script->id, version->version)});
+        erases.push_back({std::string(kScriptVersionKind),
+                          version_row_id(tenant, script->id, version->version)});
     }
     const std::string audit = audit_entry("delete", kScriptKind, script->id, script->version);
     if (auto status = rows_.commit({}, erases, clock_.wall_us(), tenant, audit); !status) {
@@ -245,15 +276,18 @@ ScriptRef Registry::find_script(core::TenantId tenant, std::string_view id) cons
     return found == scripts_.end() ? nullptr : found->second;
 }
 
-std::span<const ScriptRef> Registry::script_versions(core::TenantId tenant, std::string_view id) const {
+std::span<const ScriptRef> Registry::script_versions(core::TenantId tenant,
+                                                     std::string_view id) const {
     const auto found = versions_.find(Key(tenant.value, id));
-    return found == versions_.end() ? std::span<const ScriptRef>{} : std::span<const ScriptRef>(found->second);
+    return found == versions_.end() ? std::span<const ScriptRef>{}
+                                    : std::span<const ScriptRef>(found->second);
 }
 
 core::Status Registry::resolve_executor(Subscription& subscription) const {
     const ScriptRef script = find_script(subscription.tenant, subscription.executor.script_id);
     if (!script) {
-        return core::fail(core::Error(ErrorCode::kValidation, "executor.scriptId is \"" + subscription.executor.script_id +
+        return core::fail(core::Error(ErrorCode::kValidation, "executor.scriptId is \"" +
+                                                                  subscription.executor.script_id +
                                                                   "\"; no script has that id")
                               .in("executor.scriptId"));
     }
@@ -269,17 +303,21 @@ core::Status Registry::read_subscription(Subscription& subscription, std::string
     return {};
 }
 
-core::Result<SubscriptionRef> Registry::check_subscription(core::TenantId tenant, std::string_view body) const {
+core::Result<SubscriptionRef> Registry::check_subscription(core::TenantId tenant,
+                                                           std::string_view body) const {
     Subscription subscription;
     subscription.tenant = tenant;
-    if (auto status = read_subscription(subscription, body); !status) return core::fail(std::move(status.error()));
+    if (auto status = read_subscription(subscription, body); !status)
+        return core::fail(std::move(status.error()));
     return std::make_shared<const Subscription>(std::move(subscription));
 }
 
-core::Result<SubscriptionRef> Registry::create_subscription(core::TenantId tenant, std::string_view body, LogEnds ends) {
+core::Result<SubscriptionRef> Registry::create_subscription(core::TenantId tenant,
+                                                            std::string_view body, LogEnds ends) {
     Subscription subscription;
     subscription.tenant = tenant;
-    if (auto status = read_subscription(subscription, body); !status) return core::fail(std::move(status.error()));
+    if (auto status = read_subscription(subscription, body); !status)
+        return core::fail(std::move(status.error()));
     if (subscription.id.empty()) subscription.id = made_id("sub_", random_);
     if (subscription.name.empty()) subscription.name = subscription.id;
     if (find_subscription(tenant, subscription.id)) return taken("subscription", subscription.id);
@@ -289,7 +327,8 @@ core::Result<SubscriptionRef> Registry::create_subscription(core::TenantId tenan
     return keep_subscription(std::move(subscription), body, "create");
 }
 
-core::Result<SubscriptionRef> Registry::patch_subscription(core::TenantId tenant, std::string_view id,
+core::Result<SubscriptionRef> Registry::patch_subscription(core::TenantId tenant,
+                                                           std::string_view id,
                                                            std::string_view patch, LogEnds ends) {
     const SubscriptionRef old = find_subscription(tenant, id);
     if (!old) return not_found("subscription", id);
@@ -297,9 +336,12 @@ core::Result<SubscriptionRef> Registry::patch_subscription(core::TenantId tenant
     if (!merged) return core::fail(std::move(merged.error()));
     Subscription subscription;
     subscription.tenant = tenant;
-    if (auto status = read_subscription(subscription, *merged); !status) return core::fail(std::move(status.error()));
+    if (auto status = read_subscription(subscription, *merged); !status)
+        return core::fail(std::move(status.error()));
     if (subscription.id != old->id) {
-        return core::fail(core::Error(ErrorCode::kValidation, "id: the id of a subscription never changes").in("id"));
+        return core::fail(
+            core::Error(ErrorCode::kValidation, "id: the id of a subscription never changes")
+                .in("id"));
     }
     if (subscription.name.empty()) subscription.name = subscription.id;
     subscription.number = old->number;
@@ -307,11 +349,13 @@ core::Result<SubscriptionRef> Registry::patch_subscription(core::TenantId tenant
     subscription.created_at_us = old->created_at_us;
     subscription.updated_at_us = clock_.wall_us();
     // What came while it was switched off stays undelivered.
-    subscription.effective_from = !old->active && subscription.active ? std::move(ends) : old->effective_from;
+    subscription.effective_from =
+        !old->active && subscription.active ? std::move(ends) : old->effective_from;
     return keep_subscription(std::move(subscription), *merged, "update");
 }
 
-core::Result<SubscriptionRef> Registry::keep_subscription(Subscription&& subscription, std::string_view body,
+core::Result<SubscriptionRef> Registry::keep_subscription(Subscription&& subscription,
+                                                          std::string_view body,
                                                           std::string_view action) {
     auto document = subscription_document(subscription, body);
     if (!document) return core::fail(std::move(document.error()));
@@ -319,10 +363,11 @@ core::Result<SubscriptionRef> Registry::keep_subscription(Subscription&& subscri
     const auto shared = std::make_shared<const Subscription>(std::move(subscription));
     const std::int64_t now_us = shared->updated_at_us;
     std::vector<RegistryRow> puts;
-    puts.push_back({std::string(kSubscriptionKind), row_id(shared->tenant, shared->id), shared->version, now_us,
-                    subscription_row(*shared)});
+    puts.push_back({std::string(kSubscriptionKind), row_id(shared->tenant, shared->id),
+                    shared->version, now_us, subscription_row(*shared)});
     const bool is_new = shared->number.value == subscription_number_next_;
-    if (is_new) puts.push_back(counter_row(kSubscriptionCounter, subscription_number_next_ + 1, now_us));
+    if (is_new)
+        puts.push_back(counter_row(kSubscriptionCounter, subscription_number_next_ + 1, now_us));
     const std::string audit = audit_entry(action, kSubscriptionKind, shared->id, shared->version);
     if (auto status = rows_.commit(puts, {}, now_us, shared->tenant, audit); !status) {
         return core::fail(std::move(status.error()));
@@ -334,20 +379,23 @@ core::Result<SubscriptionRef> Registry::keep_subscription(Subscription&& subscri
 }
 
 core::Status Registry::restore_subscription(const SubscriptionRef& old) {
-    const RegistryRow row{std::string(kSubscriptionKind), row_id(old->tenant, old->id), old->version, old->updated_at_us,
-                          subscription_row(*old)};
+    const RegistryRow row{std::string(kSubscriptionKind), row_id(old->tenant, old->id),
+                          old->version, old->updated_at_us, subscription_row(*old)};
     const std::string audit = audit_entry("restore", kSubscriptionKind, old->id, old->version);
-    if (auto status = rows_.commit({&row, 1}, {}, clock_.wall_us(), old->tenant, audit); !status) return status;
+    if (auto status = rows_.commit({&row, 1}, {}, clock_.wall_us(), old->tenant, audit); !status)
+        return status;
     subscriptions_[Key(old->tenant.value, old->id)] = old;
     publish({.subscription_put = old});
     return {};
 }
 
-core::Result<SubscriptionRef> Registry::remove_subscription(core::TenantId tenant, std::string_view id) {
+core::Result<SubscriptionRef> Registry::remove_subscription(core::TenantId tenant,
+                                                            std::string_view id) {
     const SubscriptionRef subscription = find_subscription(tenant, id);
     if (!subscription) return not_found("subscription", id);
     const RegistryRowName name{std::string(kSubscriptionKind), row_id(tenant, subscription->id)};
-    const std::string audit = audit_entry("delete", kSubscriptionKind, subscription->id, subscription->version);
+    const std::string audit =
+        audit_entry("delete", kSubscriptionKind, subscription->id, subscription->version);
     if (auto status = rows_.commit({}, {&name, 1}, clock_.wall_us(), tenant, audit); !status) {
         return core::fail(std::move(status.error()));
     }
@@ -370,7 +418,8 @@ void Registry::list_scripts(core::TenantId tenant, std::string_view after,
 
 void Registry::list_subscriptions(core::TenantId tenant, std::string_view after,
                                   const std::function<bool(const SubscriptionRef&)>& visit) const {
-    for (auto at = subscriptions_.upper_bound(Key(tenant.value, after)); at != subscriptions_.end(); ++at) {
+    for (auto at = subscriptions_.upper_bound(Key(tenant.value, after)); at != subscriptions_.end();
+         ++at) {
         if (at->first.first != tenant.value || !visit(at->second)) return;
     }
 }

@@ -1,11 +1,19 @@
-// What: the scripts and subscriptions of this data folder. Reads the bodies of the outside contract,
-//       checks them, writes them to the store's registry rows (through RegistryRows) and publishes immutable snapshots.
+// What: the scripts and subscriptions of this data folder. Reads the bodies of the outside
+//       contract, checks them, writes them to the store's registry rows (through RegistryRows) and
+//       publishes immutable snapshots.
 // Threads: one owner (the conductor) for everything but snapshot(), which any thread may call.
 // Lifetime: borrows rows, clock and random. Snapshots outlive the registry if somebody holds them.
 // Limits: runtime/registry_types.h.
-// Failure: bad bodies are kValidation errors that name the field; a taken id and a script in use are
-//       kConflict; nothing is published that was not written durably first.
+// Failure: bad bodies are kValidation errors that name the field; a taken id and a script in use
+//       are kConflict; nothing is published that was not written durably first.
 #pragma once
+
+#include "core/clock.h"
+#include "core/random.h"
+#include "core/result.h"
+#include "runtime/registry_rows.h"
+#include "runtime/registry_snapshot.h"
+#include "runtime/registry_types.h"
 
 #include <atomic>
 #include <functional>
@@ -17,13 +25,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "core/clock.h"
-#include "core/random.h"
-#include "core/result.h"
-#include "runtime/registry_rows.h"
-#include "runtime/registry_snapshot.h"
-#include "runtime/registry_types.h"
 
 namespace millrace::runtime {
 
@@ -45,14 +46,17 @@ public:
         RetryPolicy retry_default;
         std::int64_t script_timeout_ms_default = 30'000;
         std::int64_t script_memory_bytes_default = 64LL << 20;
-        // Compiles a script's source; a syntax error is a kValidation error with the line in its text.
-        std::function<core::Status(const std::string& name, const std::string& source)> check_script;
+        // Compiles a script's source; a syntax error is a kValidation error with the line in its
+        // text.
+        std::function<core::Status(const std::string& name, const std::string& source)>
+            check_script;
         // Refuses what the matcher can not take (a regex Hyperscan does not compile).
         std::function<core::Status(const matcher::SubscriptionSpec&)> check_spec;
     };
 
     // Loads every row. A row that does not read is an error: nothing is skipped silently.
-    static core::Result<std::unique_ptr<Registry>> open(RegistryRows& rows, const core::Clock& clock,
+    static core::Result<std::unique_ptr<Registry>> open(RegistryRows& rows,
+                                                        const core::Clock& clock,
                                                         core::Random& random, Options options);
     Registry(const Registry&) = delete;
     Registry& operator=(const Registry&) = delete;
@@ -61,26 +65,31 @@ public:
     // Any thread. Never null.
     RegistrySnapshotRef snapshot() const;
     // Any thread: the version of the newest snapshot, to see cheaply whether it has changed.
-    std::uint64_t version() const { return version_.load(std::memory_order_acquire); }  // pairs with publish()
+    std::uint64_t version() const {
+        return version_.load(std::memory_order_acquire);
+    }  // pairs with publish()
 
     // The owner's calls from here on. `body` is the JSON text of the request.
     core::Result<ScriptRef> create_script(core::TenantId tenant, std::string_view body);
-    core::Result<ScriptRef> update_script(core::TenantId tenant, std::string_view id, std::string_view body);
+    core::Result<ScriptRef> update_script(core::TenantId tenant, std::string_view id,
+                                          std::string_view body);
     core::Result<ScriptRef> remove_script(core::TenantId tenant, std::string_view id);
     ScriptRef find_script(core::TenantId tenant, std::string_view id) const;
     // The newest kScriptVersionsMax versions, oldest first, the current one last.
     std::span<const ScriptRef> script_versions(core::TenantId tenant, std::string_view id) const;
 
-    core::Result<SubscriptionRef> create_subscription(core::TenantId tenant, std::string_view body, LogEnds ends);
+    core::Result<SubscriptionRef> create_subscription(core::TenantId tenant, std::string_view body,
+                                                      LogEnds ends);
     // JSON merge patch (RFC 7386) on the document.
-    core::Result<SubscriptionRef> patch_subscription(core::TenantId tenant, std::string_view id, std::string_view patch,
-                                                     LogEnds ends);
+    core::Result<SubscriptionRef> patch_subscription(core::TenantId tenant, std::string_view id,
+                                                     std::string_view patch, LogEnds ends);
     // Puts back what patch_subscription replaced, for a change that the matcher refused.
     core::Status restore_subscription(const SubscriptionRef& old);
     core::Result<SubscriptionRef> remove_subscription(core::TenantId tenant, std::string_view id);
     SubscriptionRef find_subscription(core::TenantId tenant, std::string_view id) const;
     // Checks a body as create_subscription would, without keeping it.
-    core::Result<SubscriptionRef> check_subscription(core::TenantId tenant, std::string_view body) const;
+    core::Result<SubscriptionRef> check_subscription(core::TenantId tenant,
+                                                     std::string_view body) const;
 
     // In the order of ids, those behind `after` ("" = from the first); stops when visit says false.
     void list_scripts(core::TenantId tenant, std::string_view after,
@@ -98,8 +107,8 @@ private:
     core::Result<ScriptRef> keep_script(Script&& script, std::string_view action);
     core::Status resolve_executor(Subscription& subscription) const;
     core::Status read_subscription(Subscription& subscription, std::string_view body) const;
-    core::Result<SubscriptionRef> keep_subscription(Subscription&& subscription, std::string_view body,
-                                                    std::string_view action);
+    core::Result<SubscriptionRef> keep_subscription(Subscription&& subscription,
+                                                    std::string_view body, std::string_view action);
 
     RegistryRows& rows_;
     const core::Clock& clock_;

@@ -1,11 +1,11 @@
 #include "runtime/registry_body.h"
 
-#include <array>
-#include <utility>
-
 #include "core/json_reader.h"
 #include "core/timestamp.h"
 #include "matcher/subscription_spec.h"
+
+#include <array>
+#include <utility>
 
 namespace millrace::runtime {
 namespace {
@@ -15,23 +15,26 @@ using core::JsonDocument;
 using core::JsonObject;
 using core::Presence;
 
-constexpr std::array<std::pair<std::string_view, ScriptType>, 5> kScriptTypes = {{{"event", ScriptType::kEvent},
-                                                                                  {"scheduled", ScriptType::kScheduled},
-                                                                                  {"endpoint", ScriptType::kEndpoint},
-                                                                                  {"api", ScriptType::kApi},
-                                                                                  {"hook", ScriptType::kHook}}};
+constexpr std::array<std::pair<std::string_view, ScriptType>, 5> kScriptTypes = {
+    {{"event", ScriptType::kEvent},
+     {"scheduled", ScriptType::kScheduled},
+     {"endpoint", ScriptType::kEndpoint},
+     {"api", ScriptType::kApi},
+     {"hook", ScriptType::kHook}}};
 
-constexpr std::array<std::pair<std::string_view, Permission>, 4> kPermissions = {{{"http", Permission::kHttp},
-                                                                                  {"kv", Permission::kKv},
-                                                                                  {"emit", Permission::kEmit},
-                                                                                  {"secrets", Permission::kSecrets}}};
+constexpr std::array<std::pair<std::string_view, Permission>, 4> kPermissions = {
+    {{"http", Permission::kHttp},
+     {"kv", Permission::kKv},
+     {"emit", Permission::kEmit},
+     {"secrets", Permission::kSecrets}}};
 
 // What deliveries have an executor for.
-constexpr std::array<std::pair<std::string_view, ExecutorType>, 1> kExecutorTypes = {{{"script", ExecutorType::kScript}}};
+constexpr std::array<std::pair<std::string_view, ExecutorType>, 1> kExecutorTypes = {
+    {{"script", ExecutorType::kScript}}};
 
 bool is_id_byte(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-           c == '.' || c == ':' || c == '@';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.' || c == ':' || c == '@';
 }
 
 void read_id(JsonObject& in, std::string& id) {
@@ -45,7 +48,8 @@ void read_id(JsonObject& in, std::string& id) {
 }
 
 void read_over_server_members(JsonObject& in) {
-    for (const char* name : {"version", "createdAt", "updatedAt", "hash", "tenantId"}) (void)in.any(name);
+    for (const char* name : {"version", "createdAt", "updatedAt", "hash", "tenantId"})
+        (void)in.any(name);
 }
 
 void read_permissions(JsonObject& in, std::uint8_t& permissions) {
@@ -58,7 +62,8 @@ void read_permissions(JsonObject& in, std::uint8_t& permissions) {
             if (name == text) bit = static_cast<std::uint8_t>(permission);
         }
         if (bit == 0) {
-            return in.refuse("permissions", "has \"" + name.substr(0, 64) + "\"; expected http, kv, emit, secrets");
+            return in.refuse("permissions", "has \"" + name.substr(0, 64) +
+                                                "\"; expected http, kv, emit, secrets");
         }
         bits |= bit;
     }
@@ -82,7 +87,8 @@ void read_retry(JsonObject& in, RetryPolicy& policy) {
 // The raw text of a member; empty when it is absent or null.
 std::string member_text(JsonObject& in, std::string_view name) {
     std::string out;
-    if (const auto element = in.any(name); element && !element->is_null()) core::append_json(out, *element);
+    if (const auto element = in.any(name); element && !element->is_null())
+        core::append_json(out, *element);
     return out;
 }
 
@@ -90,7 +96,8 @@ void read_executor(JsonObject& in, Executor& executor) {
     auto inner = in.object("executor", Presence::kRequired);
     if (!inner) return;
     inner->choice("type", executor.type, kExecutorTypes, Presence::kRequired);
-    inner->text("scriptId", executor.script_id, {.presence = Presence::kRequired, .bytes_max = kResourceIdBytesMax});
+    inner->text("scriptId", executor.script_id,
+                {.presence = Presence::kRequired, .bytes_max = kResourceIdBytesMax});
     (void)inner->finish();
     in.join(*inner);
     executor.document = member_text(in, "executor");
@@ -101,8 +108,8 @@ struct MatchingMembers {
 };
 
 MatchingMembers read_matching(JsonObject& in) {
-    return {member_text(in, "pattern"), member_text(in, "filters"), member_text(in, "filter"), member_text(in, "form"),
-            member_text(in, "priority")};
+    return {member_text(in, "pattern"), member_text(in, "filters"), member_text(in, "filter"),
+            member_text(in, "form"), member_text(in, "priority")};
 }
 
 void append_retry(core::JsonWriter& json, const RetryPolicy& policy) {
@@ -134,7 +141,8 @@ core::Status read_script_body(std::string_view body, Script& out) {
     in->text("name", out.name, {.bytes_max = kResourceNameBytesMax});
     in->choice("type", out.type, kScriptTypes);
     const Presence source_presence = out.source.empty() ? Presence::kRequired : Presence::kOptional;
-    in->text("source", out.source, {.presence = source_presence, .bytes_min = 1, .bytes_max = kScriptSourceBytesMax});
+    in->text("source", out.source,
+             {.presence = source_presence, .bytes_min = 1, .bytes_max = kScriptSourceBytesMax});
     in->boolean("enabled", out.enabled);
     in->integer("timeoutMs", out.timeout_ms, 1, kScriptTimeoutMsMax);
     in->integer("memoryBytes", out.memory_bytes, kScriptMemoryBytesMin, kScriptMemoryBytesMax);
@@ -168,8 +176,13 @@ core::Status read_subscription_body(std::string_view body, Subscription& out) {
 }
 
 void append_script(core::JsonWriter& json, const Script& script) {
-    json.begin_object().field("id", script.id).field("name", script.name).field("type", script_type_text(script.type));
-    json.field("source", script.source).field("enabled", script.enabled).field("timeoutMs", script.timeout_ms);
+    json.begin_object()
+        .field("id", script.id)
+        .field("name", script.name)
+        .field("type", script_type_text(script.type));
+    json.field("source", script.source)
+        .field("enabled", script.enabled)
+        .field("timeoutMs", script.timeout_ms);
     json.field("memoryBytes", script.memory_bytes).key("permissions").begin_array();
     for (const auto& [text, permission] : kPermissions) {
         if (script.may(permission)) json.value(text);
@@ -202,11 +215,13 @@ core::Result<Script> read_script_row(std::string_view text) {
     in->integer("updatedAtUs", script.updated_at_us, INT64_MIN, INT64_MAX);
     const std::string body = member_text(*in, "body");
     if (auto status = in->finish(); !status) return core::fail(std::move(status.error()));
-    if (auto status = read_script_body(body, script); !status) return core::fail(std::move(status.error()));
+    if (auto status = read_script_body(body, script); !status)
+        return core::fail(std::move(status.error()));
     return script;
 }
 
-core::Result<std::string> subscription_document(const Subscription& subscription, std::string_view body) {
+core::Result<std::string> subscription_document(const Subscription& subscription,
+                                                std::string_view body) {
     JsonDocument document;
     auto in = document.parse_object(body);
     if (!in) return core::fail(std::move(in.error()));
@@ -218,7 +233,8 @@ core::Result<std::string> subscription_document(const Subscription& subscription
     if (!matching.filters.empty()) json.raw_field("filters", matching.filters);
     if (!matching.filter.empty()) json.raw_field("filter", matching.filter);
     if (!matching.form.empty()) json.raw_field("form", matching.form);
-    json.raw_field("executor", subscription.executor.document).field("priority", subscription.priority);
+    json.raw_field("executor", subscription.executor.document)
+        .field("priority", subscription.priority);
     append_retry(json, subscription.retry);
     json.field("active", subscription.active).field("version", subscription.version);
     json.field("createdAt", core::format_timestamp(subscription.created_at_us));
@@ -229,7 +245,9 @@ core::Result<std::string> subscription_document(const Subscription& subscription
 std::string subscription_row(const Subscription& subscription) {
     std::string out;
     core::JsonWriter json(out);
-    json.begin_object().field("number", subscription.number.value).field("tenant", subscription.tenant.value);
+    json.begin_object()
+        .field("number", subscription.number.value)
+        .field("tenant", subscription.tenant.value);
     json.field("version", subscription.version).field("createdAtUs", subscription.created_at_us);
     json.field("updatedAtUs", subscription.updated_at_us).key("effectiveFrom").begin_array();
     for (const core::LogOffset offset : subscription.effective_from) json.value(offset.value);
@@ -252,14 +270,16 @@ core::Result<Subscription> read_subscription_row(std::string_view text) {
         if (offsets->get_array().get(array) == simdjson::SUCCESS) {
             for (const auto offset : array) {
                 std::uint64_t value = 0;
-                if (offset.get_uint64().get(value) != simdjson::SUCCESS) in->refuse("effectiveFrom", "is damaged");
+                if (offset.get_uint64().get(value) != simdjson::SUCCESS)
+                    in->refuse("effectiveFrom", "is damaged");
                 out.effective_from.push_back(core::LogOffset(value));
             }
         }
     }
     out.document = member_text(*in, "body");
     if (auto status = in->finish(); !status) return core::fail(std::move(status.error()));
-    if (auto status = read_subscription_body(out.document, out); !status) return core::fail(std::move(status.error()));
+    if (auto status = read_subscription_body(out.document, out); !status)
+        return core::fail(std::move(status.error()));
     return out;
 }
 

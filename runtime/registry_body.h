@@ -5,12 +5,12 @@
 // Failure: kValidation errors that name the member by its full path.
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "core/json_writer.h"
 #include "core/result.h"
 #include "runtime/registry_types.h"
+
+#include <string>
+#include <string_view>
 
 namespace millrace::runtime {
 
@@ -31,7 +31,9 @@ core::Result<Script> read_script_row(std::string_view json);
 std::string subscription_row(const Subscription& subscription);
 core::Result<Subscription> read_subscription_row(std::string_view json);
 
-// The document from the members and the matching members of `body` (pattern, filters, filter, form).
-core::Result<std::string> subscription_document(const Subscription& subscription, std::string_view body);
+// The document from the members and the matching members of `body` (pattern, filters, filter,
+// form).
+core::Result<std::string> subscription_document(const Subscription& subscription,
+                                                std::string_view body);
 
 }  // namespace millrace::runtime

@@ -1,8 +1,11 @@
-// What: where the registry keeps its documents, as it needs it: load all of a kind, change a few rows
-//       atomically and durably. Production is a store::Database, a test keeps a map.
+// What: where the registry keeps its documents, as it needs it: load all of a kind, change a few
+//       rows atomically and durably. Production is a store::Database, a test keeps a map.
 // Threads: the registry's owner. Lifetime: outlives the registry; StoreRegistryRows borrows.
 // Limits: none of its own. Failure: Errors of the store; after one nothing was changed.
 #pragma once
+
+#include "core/ids.h"
+#include "core/result.h"
 
 #include <cstdint>
 #include <span>
@@ -10,9 +13,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "core/ids.h"
-#include "core/result.h"
 
 namespace millrace::store {
 class Database;
@@ -39,16 +39,17 @@ public:
     // In the order of ids.
     virtual core::Result<std::vector<RegistryRow>> load_all(std::string_view kind) = 0;
     // All or nothing, durable on return. `audit` is one JSON object for the audit log.
-    virtual core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases,
-                                std::int64_t at_us, core::TenantId tenant, std::string_view audit) = 0;
+    virtual core::Status commit(std::span<const RegistryRow> puts,
+                                std::span<const RegistryRowName> erases, std::int64_t at_us,
+                                core::TenantId tenant, std::string_view audit) = 0;
 };
 
 class StoreRegistryRows final : public RegistryRows {
 public:
     explicit StoreRegistryRows(store::Database& database) : database_(database) {}
     core::Result<std::vector<RegistryRow>> load_all(std::string_view kind) override;
-    core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases, std::int64_t at_us,
-                        core::TenantId tenant, std::string_view audit) override;
+    core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases,
+                        std::int64_t at_us, core::TenantId tenant, std::string_view audit) override;
 
 private:
     store::Database& database_;

@@ -7,13 +7,13 @@
 // Limits: numbers are 32 bits. Failure: a number that is not there gives nullptr.
 #pragma once
 
+#include "runtime/registry_types.h"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
-
-#include "runtime/registry_types.h"
 
 namespace millrace::runtime {
 
@@ -24,7 +24,9 @@ public:
 
     const T* find(std::uint32_t number) const {
         const std::size_t chunk = number / kChunkItems;
-        return chunk < chunks_.size() && chunks_[chunk] ? (*chunks_[chunk])[number % kChunkItems].get() : nullptr;
+        return chunk < chunks_.size() && chunks_[chunk]
+                   ? (*chunks_[chunk])[number % kChunkItems].get()
+                   : nullptr;
     }
     std::shared_ptr<const T> share(std::uint32_t number) const {
         const std::size_t chunk = number / kChunkItems;
@@ -48,7 +50,8 @@ public:
     void set(std::uint32_t number, std::shared_ptr<const T> item) {
         const std::size_t at = number / kChunkItems;
         if (at >= chunks_.size()) chunks_.resize(at + 1);
-        auto chunk = chunks_[at] ? std::make_shared<Chunk>(*chunks_[at]) : std::make_shared<Chunk>();
+        auto chunk =
+            chunks_[at] ? std::make_shared<Chunk>(*chunks_[at]) : std::make_shared<Chunk>();
         auto& slot = (*chunk)[number % kChunkItems];
         count_ += (item != nullptr) - (slot != nullptr);
         slot = std::move(item);
@@ -76,7 +79,9 @@ struct RegistrySnapshot {
     NumberedTable<Subscription> subscriptions;
     NumberedTable<Script> scripts;
 
-    const Subscription* subscription(core::SubscriptionId number) const { return subscriptions.find(number.value); }
+    const Subscription* subscription(core::SubscriptionId number) const {
+        return subscriptions.find(number.value);
+    }
     const Script* script(ScriptNumber number) const { return scripts.find(number.value); }
 };
 

@@ -1,10 +1,13 @@
-// What: scripts and subscriptions as the engine uses them: typed, checked, immutable. A change makes
-//       a new object with a new version.
+// What: scripts and subscriptions as the engine uses them: typed, checked, immutable. A change
+//       makes a new object with a new version.
 // Threads: immutable after the registry has published them; read anywhere.
 // Lifetime: held by shared_ptr in snapshots; whoever holds a snapshot may keep raw pointers.
 // Limits: kScript…, kSubscription… below, checked by runtime/registry_body.
 // Failure: none here.
 #pragma once
+
+#include "core/ids.h"
+#include "runtime/retry_policy.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -12,9 +15,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/ids.h"
-#include "runtime/retry_policy.h"
 
 namespace millrace::matcher {
 struct SubscriptionSpec;
@@ -42,7 +42,7 @@ inline constexpr std::uint8_t kPermissionsAll = 15;
 struct Script {
     ScriptNumber number;
     core::TenantId tenant;
-    std::uint32_t version = 1;        // grows by one with each PUT
+    std::uint32_t version = 1;  // grows by one with each PUT
     std::string id;
     std::string name;
     ScriptType type = ScriptType::kEvent;
@@ -51,31 +51,33 @@ struct Script {
     std::int64_t timeout_ms = 30'000;
     std::int64_t memory_bytes = 64LL << 20;
     std::uint8_t permissions = kPermissionsAll;
-    std::uint64_t hash = 0;           // XXH3 of the source: key of compiled-chunk caches
+    std::uint64_t hash = 0;  // XXH3 of the source: key of compiled-chunk caches
     std::int64_t created_at_us = 0;
     std::int64_t updated_at_us = 0;
 
-    bool may(Permission permission) const { return (permissions & static_cast<std::uint8_t>(permission)) != 0; }
+    bool may(Permission permission) const {
+        return (permissions & static_cast<std::uint8_t>(permission)) != 0;
+    }
 };
 
 enum class ExecutorType : std::uint8_t { kScript, kWebhook, kCommand, kWorkflow };
 
 struct Executor {
     ExecutorType type = ExecutorType::kScript;
-    ScriptNumber script;              // kScript
-    std::string script_id;            // kScript
-    std::string document;             // the executor's JSON object as it was given
+    ScriptNumber script;    // kScript
+    std::string script_id;  // kScript
+    std::string document;   // the executor's JSON object as it was given
 };
 
 struct Subscription {
     core::SubscriptionId number;
     core::TenantId tenant;
-    std::uint32_t version = 1;        // grows by one with each PATCH
+    std::uint32_t version = 1;  // grows by one with each PATCH
     std::string id;
     std::string name;
     std::shared_ptr<const matcher::SubscriptionSpec> spec;
     Executor executor;
-    std::int32_t priority = 0;        // higher first
+    std::int32_t priority = 0;  // higher first
     RetryPolicy retry;
     bool active = true;
     std::int64_t created_at_us = 0;
@@ -83,7 +85,7 @@ struct Subscription {
     // Only events at or behind these offsets are delivered, one entry a shard: the ends of the log
     // when the subscription was made (or made active again). A shard beyond the list starts at 0.
     std::vector<core::LogOffset> effective_from;
-    std::string document;             // the body as API clients see it: one JSON object
+    std::string document;  // the body as API clients see it: one JSON object
 
     bool is_effective_at(core::LogPosition position) const {
         return position.shard.value >= effective_from.size() ||

@@ -4,10 +4,10 @@
 // Failure: none; a delay never exceeds max_delay_ms.
 #pragma once
 
+#include "core/random.h"
+
 #include <cstdint>
 #include <optional>
-
-#include "core/random.h"
 
 namespace millrace::runtime {
 
@@ -35,7 +35,7 @@ std::int64_t retry_delay_base_ms(const RetryPolicy& policy, std::uint32_t retry)
 // delay is spread evenly over the upper half, [base/2, base]: that breaks up herds and still never
 // retries sooner than half of what was asked for. A peer's Retry-After, when there is one, is
 // obeyed as a lower bound, but never beyond max_delay_ms.
-std::optional<std::int64_t> retry_delay_ms(const RetryPolicy& policy, std::uint32_t retry, core::Random& random,
-                                           std::int64_t retry_after_ms = 0);
+std::optional<std::int64_t> retry_delay_ms(const RetryPolicy& policy, std::uint32_t retry,
+                                           core::Random& random, std::int64_t retry_after_ms = 0);
 
 }  // namespace millrace::runtime

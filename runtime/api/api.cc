@@ -82,11 +82,13 @@ ApiResponse error_response(const core::Error& error) {
     return response;
 }
 
-Api::Api(Services& services) : impl_(new Impl{services, {}, std::vector<Handler>(route_table().size())}) {
+Api::Api(Services& services)
+    : impl_(new Impl{services, {}, std::vector<Handler>(route_table().size())}) {
     for (const Route& route : route_table()) {
         impl_->router.add(route.method, route.path, static_cast<std::uint32_t>(route.id));
     }
-    for (const HandlerRow& row : kHandlers) impl_->handlers.at(static_cast<std::size_t>(row.id)) = row.handler;
+    for (const HandlerRow& row : kHandlers)
+        impl_->handlers.at(static_cast<std::size_t>(row.id)) = row.handler;
     store::Database& database = services.database();
     services.metrics().gauge_callback(core::Metric::kDlqEntries, [&database] {
         return static_cast<double>(database.dead_letters().count());
@@ -110,21 +112,27 @@ io::RouteOutcome Api::match(io::Method method, std::string_view path, io::RouteM
 }
 
 ApiResponse Api::unmatched(io::Method method, const io::RouteMatch& match, std::string_view path) {
-    const std::string where = std::string(io::method_text(method)) + " " + std::string(path.substr(0, 256));
+    const std::string where =
+        std::string(io::method_text(method)) + " " + std::string(path.substr(0, 256));
     switch (match.outcome) {
         case io::RouteOutcome::kMethodNotAllowed: {
             ApiResponse response;
-            if (method == io::Method::kOptions) response.status = 204;
-            else response = error_response({core::ErrorCode::kMethodNotAllowed, where + ": allowed are " + match.allow});
+            if (method == io::Method::kOptions)
+                response.status = 204;
+            else
+                response = error_response(
+                    {core::ErrorCode::kMethodNotAllowed, where + ": allowed are " + match.allow});
             response.headers.emplace_back("Allow", match.allow);
             return response;
         }
         case io::RouteOutcome::kBadPath:
-            return error_response({core::ErrorCode::kValidation, where + ": the path is not well formed"});
+            return error_response(
+                {core::ErrorCode::kValidation, where + ": the path is not well formed"});
         case io::RouteOutcome::kNotFound:
         case io::RouteOutcome::kFound: break;
     }
-    return error_response({core::ErrorCode::kNotFound, where + ": there is no such resource; see /openapi.json"});
+    return error_response(
+        {core::ErrorCode::kNotFound, where + ": there is no such resource; see /openapi.json"});
 }
 
 void Api::handle(ApiRequest&& request, Respond respond) {
@@ -138,7 +146,8 @@ void Api::handle(ApiRequest&& request, Respond respond) {
     if (id == RouteId::kRunScript) return run_script(call, respond);
     const Handler handler = impl_->handlers.at(static_cast<std::size_t>(id));
     if (!handler) {
-        return respond(error_response({core::ErrorCode::kInternal, "api: the route has no handler on this thread"}));
+        return respond(error_response(
+            {core::ErrorCode::kInternal, "api: the route has no handler on this thread"}));
     }
     auto answer = handler(call);
     respond(answer ? std::move(*answer) : error_response(answer.error()));
@@ -146,8 +155,9 @@ void Api::handle(ApiRequest&& request, Respond respond) {
 
 core::Result<Principal> authenticate(const ApiRequest& request) {
     if (request.from_loopback) return Principal{};
-    return core::fail(core::ErrorCode::kUnauthorized,
-                      "no key exists, and without one only loopback clients are served; create a key first");
+    return core::fail(
+        core::ErrorCode::kUnauthorized,
+        "no key exists, and without one only loopback clients are served; create a key first");
 }
 
 }  // namespace millrace::runtime::api

@@ -1,12 +1,19 @@
-// What: the REST resources behind one call. The route table (routes.h) names every call of the outside
-//       contract; the edge asks match() and keeps what is its own (ingest, streams), the rest comes
-//       here as an ApiRequest on the API thread.
+// What: the REST resources behind one call. The route table (routes.h) names every call of the
+//       outside contract; the edge asks match() and keeps what is its own (ingest, streams), the
+//       rest comes here as an ApiRequest on the API thread.
 // Threads: match() any; handle() and everything behind it on the API thread only.
-// Lifetime: services outlive the Api. A request owns its bytes. `respond` may be called later, on the
-//       API thread, exactly once.
+// Lifetime: services outlive the Api. A request owns its bytes. `respond` may be called later, on
+//       the API thread, exactly once.
 // Limits: `limit=` of lists is at most kListLimitMax.
 // Failure: every error leaves as {"success":false,"error":{...}}; handle() itself can not fail.
 #pragma once
+
+#include "core/buffer.h"
+#include "core/ids.h"
+#include "core/result.h"
+#include "io/http_types.h"
+#include "io/router.h"
+#include "runtime/api/routes.h"
 
 #include <cstdint>
 #include <functional>
@@ -16,13 +23,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "core/buffer.h"
-#include "core/ids.h"
-#include "core/result.h"
-#include "io/http_types.h"
-#include "io/router.h"
-#include "runtime/api/routes.h"
 
 namespace millrace::runtime::api {
 
@@ -75,7 +75,8 @@ public:
     // Which route a request goes to; `out.route` is an index into route_table() when found.
     io::RouteOutcome match(io::Method method, std::string_view path, io::RouteMatch& out) const;
     // The answer to what match() did not find: 404, 405 with Allow, 400; 204 for OPTIONS.
-    static ApiResponse unmatched(io::Method method, const io::RouteMatch& match, std::string_view path);
+    static ApiResponse unmatched(io::Method method, const io::RouteMatch& match,
+                                 std::string_view path);
 
     // A request whose match was found and whose route is RouteOwner::kApi.
     void handle(ApiRequest&& request, Respond respond);

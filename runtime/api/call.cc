@@ -5,11 +5,13 @@
 namespace millrace::runtime::api {
 namespace {
 
-tl::unexpected<core::Error> bad_parameter(std::string_view name, std::string_view value, std::string_view expected) {
-    return core::fail(core::Error(core::ErrorCode::kValidation, "query parameter " + std::string(name) + " is \"" +
-                                                                    std::string(value.substr(0, 64)) + "\"; expected " +
-                                                                    std::string(expected))
-                          .in(std::string(name)));
+tl::unexpected<core::Error> bad_parameter(std::string_view name, std::string_view value,
+                                          std::string_view expected) {
+    return core::fail(
+        core::Error(core::ErrorCode::kValidation, "query parameter " + std::string(name) +
+                                                      " is \"" + std::string(value.substr(0, 64)) +
+                                                      "\"; expected " + std::string(expected))
+            .in(std::string(name)));
 }
 
 }  // namespace
@@ -19,8 +21,10 @@ core::Result<std::size_t> Call::limit() const {
     if (!value) return kListLimitDefault;
     std::size_t limit = 0;
     const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), limit);
-    if (error != std::errc() || end != value->data() + value->size() || limit < 1 || limit > kListLimitMax) {
-        auto refused = bad_parameter("limit", *value, "a whole number from 1 to " + std::to_string(kListLimitMax));
+    if (error != std::errc() || end != value->data() + value->size() || limit < 1 ||
+        limit > kListLimitMax) {
+        auto refused = bad_parameter("limit", *value,
+                                     "a whole number from 1 to " + std::to_string(kListLimitMax));
         refused.value().limit = static_cast<std::int64_t>(kListLimitMax);
         return refused;
     }
@@ -43,8 +47,8 @@ core::Result<bool> Call::flag(std::string_view name) const {
 }
 
 tl::unexpected<core::Error> not_found(std::string_view what, std::string_view id) {
-    return core::fail(core::ErrorCode::kNotFound,
-                      "no " + std::string(what) + " has the id \"" + std::string(id.substr(0, 128)) + "\"");
+    return core::fail(core::ErrorCode::kNotFound, "no " + std::string(what) + " has the id \"" +
+                                                      std::string(id.substr(0, 128)) + "\"");
 }
 
 }  // namespace millrace::runtime::api

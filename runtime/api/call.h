@@ -1,13 +1,8 @@
-// What: what every resource handler gets, and the small tools they share: query parameters with named
-//       errors, list bodies, times.
+// What: what every resource handler gets, and the small tools they share: query parameters with
+//       named errors, list bodies, times.
 // Threads: the API thread. Lifetime: a Call lives for one request.
 // Limits: api.h. Failure: kValidation errors that name the parameter.
 #pragma once
-
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
 
 #include "core/json_reader.h"
 #include "core/json_writer.h"
@@ -15,6 +10,11 @@
 #include "core/timestamp.h"
 #include "runtime/api/api.h"
 #include "runtime/api/services.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 
 namespace millrace::runtime::api {
 
@@ -24,7 +24,9 @@ struct Call {
 
     core::TenantId tenant() const { return request.principal.tenant; }
     // The decoded value of a query parameter; "" when absent.
-    std::string text(std::string_view name) const { return request.query_value(name).value_or(std::string()); }
+    std::string text(std::string_view name) const {
+        return request.query_value(name).value_or(std::string());
+    }
     // `limit`, checked.
     core::Result<std::size_t> limit() const;
     // An RFC 3339 parameter as microseconds; `absent` when it is not there.
@@ -36,7 +38,10 @@ struct Call {
 using Answer = core::Result<ApiResponse>;
 
 inline ApiResponse json_response(int status, std::string&& body) {
-    return {.status = status, .content_type = "application/json", .headers = {}, .body = std::move(body)};
+    return {.status = status,
+            .content_type = "application/json",
+            .headers = {},
+            .body = std::move(body)};
 }
 
 // {"items":[...],"next":...}. Write items with json(), then finish.
@@ -54,10 +59,12 @@ private:
     core::JsonWriter json_;
 };
 
-inline core::JsonWriter& time_field(core::JsonWriter& json, std::string_view name, std::int64_t us) {
+inline core::JsonWriter& time_field(core::JsonWriter& json, std::string_view name,
+                                    std::int64_t us) {
     return json.field(name, core::format_timestamp(us));
 }
-inline core::JsonWriter& time_field_or_null(core::JsonWriter& json, std::string_view name, std::int64_t us) {
+inline core::JsonWriter& time_field_or_null(core::JsonWriter& json, std::string_view name,
+                                            std::int64_t us) {
     return us == 0 ? json.key(name).value(nullptr) : time_field(json, name, us);
 }
 

@@ -15,8 +15,11 @@ constexpr std::size_t kReplayKeysMax = 1'000'000;
 void append_dead_letter(core::JsonWriter& json, Services& services, const store::DeadLetter& row) {
     store::Database& database = services.database();
     json.begin_object().field("id", store::encode_dead_letter_id(database.hasher(), row.key));
-    json.field("tenantId", tenant_name(row.key.tenant)).field("subscriptionId", row.subscription_id);
-    json.field_or_null("scriptId", row.script_id).field("eventType", row.pattern).field("eventId", row.event_id);
+    json.field("tenantId", tenant_name(row.key.tenant))
+        .field("subscriptionId", row.subscription_id);
+    json.field_or_null("scriptId", row.script_id)
+        .field("eventType", row.pattern)
+        .field("eventId", row.event_id);
     const auto event = database.log_reader().read_event(row.key.delivery.position);
     if (event && *event) {
         std::string text;
@@ -67,7 +70,8 @@ core::Result<ReplaySelection> read_selection(std::string_view body) {
     return out;
 }
 
-core::Status select_keys(Call& call, const ReplaySelection& selection, std::vector<store::DeadLetterKey>& keys) {
+core::Status select_keys(Call& call, const ReplaySelection& selection,
+                         std::vector<store::DeadLetterKey>& keys) {
     std::string cursor;
     do {
         store::DeadLetterQuery query;
@@ -97,7 +101,10 @@ ApiResponse accepted(std::size_t count) {
 void audit(Call& call, std::string_view action, std::string_view id, std::size_t count) {
     std::string entry;
     core::JsonWriter json(entry);
-    json.begin_object().field("action", action).field("kind", "dead_letter").field_or_null("id", id);
+    json.begin_object()
+        .field("action", action)
+        .field("kind", "dead_letter")
+        .field_or_null("id", id);
     json.field("count", count).end_object();
     store::RowBatch batch;
     batch.put_audit(call.services.clock().wall_us(), call.tenant(), entry);
@@ -115,7 +122,8 @@ Answer list_dead_letters(Call& call) {
     if (!from_us) return core::fail(from_us.error());
     const auto to_us = call.time("to", INT64_MAX);
     if (!to_us) return core::fail(to_us.error());
-    const std::string subscription_id = call.text("subscriptionId"), script_id = call.text("scriptId");
+    const std::string subscription_id = call.text("subscriptionId"),
+                      script_id = call.text("scriptId");
     const std::string pattern = call.text("pattern"), cursor = call.text("cursor");
     store::DeadLetterQuery query;
     query.tenant = call.tenant();
@@ -129,7 +137,8 @@ Answer list_dead_letters(Call& call) {
     auto page = call.services.database().dead_letters().list(query);
     if (!page) return core::fail(std::move(page.error()));
     ListBody body;
-    for (const store::OwnedDeadLetter& row : page->rows) append_dead_letter(body.json(), call.services, row.row);
+    for (const store::OwnedDeadLetter& row : page->rows)
+        append_dead_letter(body.json(), call.services, row.row);
     return body.finish(page->next);
 }
 
@@ -148,7 +157,8 @@ Answer delete_dead_letter(Call& call) {
     if (!row) return core::fail(std::move(row.error()));
     store::RowBatch batch;
     batch.erase_dead_letter(row->row.key);
-    if (auto status = call.services.database().write_now(batch); !status) return core::fail(status.error());
+    if (auto status = call.services.database().write_now(batch); !status)
+        return core::fail(status.error());
     audit(call, "delete", id, 1);
     return json_response(200, R"({"success":true})");
 }
@@ -158,7 +168,8 @@ Answer replay_dead_letter(Call& call) {
     auto row = find(call, id);
     if (!row) return core::fail(std::move(row.error()));
     audit(call, "replay", id, 1);
-    if (auto status = call.services.replay_dead_letters({row->row.key}, 0); !status) return core::fail(status.error());
+    if (auto status = call.services.replay_dead_letters({row->row.key}, 0); !status)
+        return core::fail(status.error());
     return accepted(1);
 }
 
@@ -172,11 +183,13 @@ Answer replay_dead_letters(Call& call) {
         keys.push_back(row->row.key);
     }
     if (selection->ids.empty()) {
-        if (auto status = select_keys(call, *selection, keys); !status) return core::fail(status.error());
+        if (auto status = select_keys(call, *selection, keys); !status)
+            return core::fail(status.error());
     }
     const std::size_t count = keys.size();
     audit(call, "replay", "", count);
-    if (auto status = call.services.replay_dead_letters(std::move(keys), selection->per_second); !status) {
+    if (auto status = call.services.replay_dead_letters(std::move(keys), selection->per_second);
+        !status) {
         return core::fail(status.error());
     }
     return accepted(count);

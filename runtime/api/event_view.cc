@@ -27,7 +27,8 @@ bool has_member(std::string_view object, std::string_view quoted_name) {
 core::Envelope envelope_of(core::EventParser& parser, const store::StoredEvent& event) {
     core::Envelope envelope;
     core::Error error;
-    if (parser.begin(event.raw, core::BatchFormat::kJson)) (void)parser.next(nullptr, envelope, nullptr, error);
+    if (parser.begin(event.raw, core::BatchFormat::kJson))
+        (void)parser.next(nullptr, envelope, nullptr, error);
     return envelope;
 }
 
@@ -49,7 +50,8 @@ void append_event(std::string& out, const store::StoredEvent& event, const store
         out.append(",\"").append(name).append("\":");
         core::append_json_string(out, value);
     };
-    if (event.has(EventFlag::kFilledEventId)) text("eventId", store::encode_event_id(hasher, event.position));
+    if (event.has(EventFlag::kFilledEventId))
+        text("eventId", store::encode_event_id(hasher, event.position));
     if (event.has(EventFlag::kFilledVersion)) text("version", kDefaultVersion);
     if (event.has(EventFlag::kFilledSource)) out.append(",\"source\":").append(kDefaultSourceJson);
     const std::string received = core::format_timestamp(event.received_at_us);
@@ -63,11 +65,13 @@ void append_event(std::string& out, const store::StoredEvent& event, const store
     out += '}';
 }
 
-void append_event_as_cloud_event(std::string& out, const store::StoredEvent& event, const store::Hasher& hasher) {
+void append_event_as_cloud_event(std::string& out, const store::StoredEvent& event,
+                                 const store::Hasher& hasher) {
     core::EventParser parser;
     const core::Envelope envelope = envelope_of(parser, event);
     const std::string made_id = store::encode_event_id(hasher, event.position);
-    append_cloud_event(envelope, {.event_id = made_id, .received_at_us = event.received_at_us}, out);
+    append_cloud_event(envelope, {.event_id = made_id, .received_at_us = event.received_at_us},
+                       out);
 }
 
 }  // namespace millrace::runtime::api

@@ -4,12 +4,12 @@
 // Failure: none; an event that came with a tenantId keeps its own.
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "core/ids.h"
 #include "store/database.h"
 #include "store/event_block.h"
+
+#include <string>
+#include <string_view>
 
 namespace millrace::runtime::api {
 
@@ -21,6 +21,7 @@ std::string event_id_of(const store::StoredEvent& event, const store::Hasher& ha
 
 void append_event(std::string& out, const store::StoredEvent& event, const store::Hasher& hasher);
 // In the JSON format of CloudEvents 1.0.
-void append_event_as_cloud_event(std::string& out, const store::StoredEvent& event, const store::Hasher& hasher);
+void append_event_as_cloud_event(std::string& out, const store::StoredEvent& event,
+                                 const store::Hasher& hasher);
 
 }  // namespace millrace::runtime::api

@@ -14,22 +14,27 @@ core::Result<EventShape> shape_of(const Call& call) {
     const std::string as = call.text("as");
     if (as.empty() || as == "event") return EventShape::kNative;
     if (as == "cloudevent") return EventShape::kCloudEvent;
-    return core::fail(core::Error(core::ErrorCode::kValidation,
-                                  "query parameter as is \"" + as.substr(0, 64) + "\"; expected event or cloudevent")
-                          .in("as"));
+    return core::fail(
+        core::Error(core::ErrorCode::kValidation, "query parameter as is \"" + as.substr(0, 64) +
+                                                      "\"; expected event or cloudevent")
+            .in("as"));
 }
 
-void append_shaped(std::string& out, EventShape shape, const store::StoredEvent& event, const store::Hasher& hasher) {
-    if (shape == EventShape::kCloudEvent) append_event_as_cloud_event(out, event, hasher);
-    else append_event(out, event, hasher);
+void append_shaped(std::string& out, EventShape shape, const store::StoredEvent& event,
+                   const store::Hasher& hasher) {
+    if (shape == EventShape::kCloudEvent)
+        append_event_as_cloud_event(out, event, hasher);
+    else
+        append_event(out, event, hasher);
 }
 
 core::Result<store::SearchOrder> order_of(const Call& call) {
     const std::string order = call.text("order");
     if (order.empty() || order == "desc") return store::SearchOrder::kNewestFirst;
     if (order == "asc") return store::SearchOrder::kOldestFirst;
-    return core::fail(core::Error(core::ErrorCode::kValidation,
-                                  "query parameter order is \"" + order.substr(0, 64) + "\"; expected asc or desc")
+    return core::fail(core::Error(core::ErrorCode::kValidation, "query parameter order is \"" +
+                                                                    order.substr(0, 64) +
+                                                                    "\"; expected asc or desc")
                           .in("order"));
 }
 

@@ -2,11 +2,11 @@
 // Threads: the API thread. Lifetime: none. Limits: none. Failure: a part that is gone is null.
 #pragma once
 
-#include <string_view>
-
 #include "core/json_writer.h"
 #include "runtime/api/services.h"
 #include "store/executions.h"
+
+#include <string_view>
 
 namespace millrace::runtime::api {
 

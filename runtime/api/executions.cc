@@ -1,8 +1,9 @@
 // GET /v2/executions and GET /v2/executions/{id}.
+#include "store/executions.h"
+
 #include "runtime/api/event_view.h"
 #include "runtime/api/execution_view.h"
 #include "runtime/api/handlers.h"
-#include "store/executions.h"
 #include "store/log_reader.h"
 
 namespace millrace::runtime::api {
@@ -32,8 +33,10 @@ void append_execution(core::JsonWriter& json, Services& services, const store::E
     json.begin_object();
     json.field("id", store::encode_execution_id(services.database().hasher(), execution.delivery));
     json.field_or_null("eventId", event_id);
-    json.field_or_null("subscriptionId", subscription ? std::string_view(subscription->id) : std::string_view{});
-    json.field_or_null("scriptId", subscription ? std::string_view(subscription->executor.script_id) : std::string_view{});
+    json.field_or_null("subscriptionId",
+                       subscription ? std::string_view(subscription->id) : std::string_view{});
+    json.field_or_null("scriptId", subscription ? std::string_view(subscription->executor.script_id)
+                                                : std::string_view{});
     json.field("scriptVersion", execution.script_version);
     json.field("status", delivery_status_text(execution.status)).key("attempts").begin_array();
     for (const store::ExecutionAttempt& attempt : execution.attempts) {
@@ -42,8 +45,10 @@ void append_execution(core::JsonWriter& json, Services& services, const store::E
         time_field(json, "at", attempt.started_at_us).field("durationUs", attempt.duration_us);
         json.field_or_null("error", attempt.error).end_object();
     }
-    json.end_array().raw_field("logs", execution.logs.empty() ? "[]" : std::string_view(execution.logs));
-    json.raw_field("result", execution.result.empty() ? "null" : std::string_view(execution.result)).end_object();
+    json.end_array().raw_field("logs",
+                               execution.logs.empty() ? "[]" : std::string_view(execution.logs));
+    json.raw_field("result", execution.result.empty() ? "null" : std::string_view(execution.result))
+        .end_object();
 }
 
 namespace {
@@ -51,12 +56,14 @@ namespace {
 core::Status read_status(const Call& call, std::optional<DeliveryStatus>& status) {
     const std::string text = call.text("status");
     if (text.empty()) return {};
-    for (const auto known : {DeliveryStatus::kCompleted, DeliveryStatus::kFailed, DeliveryStatus::kRetrying, DeliveryStatus::kDead}) {
+    for (const auto known : {DeliveryStatus::kCompleted, DeliveryStatus::kFailed,
+                             DeliveryStatus::kRetrying, DeliveryStatus::kDead}) {
         if (text == delivery_status_text(known)) status = known;
     }
     if (status) return {};
-    return core::fail(core::Error(core::ErrorCode::kValidation, "query parameter status is \"" + text.substr(0, 64) +
-                                                                    "\"; expected completed, failed, retrying or dead")
+    return core::fail(core::Error(core::ErrorCode::kValidation,
+                                  "query parameter status is \"" + text.substr(0, 64) +
+                                      "\"; expected completed, failed, retrying or dead")
                           .in("status"));
 }
 
@@ -66,12 +73,14 @@ bool select_subscriptions(const Call& call, std::vector<core::SubscriptionId>& o
     const std::string subscription_id = call.text("subscriptionId");
     if (script_id.empty() && subscription_id.empty()) return true;
     const auto take = [&](const SubscriptionRef& subscription) {
-        if (script_id.empty() || subscription->executor.script_id == script_id) out.push_back(subscription->number);
+        if (script_id.empty() || subscription->executor.script_id == script_id)
+            out.push_back(subscription->number);
         return true;
     };
     if (subscription_id.empty()) {
         call.services.registry().list_subscriptions(call.tenant(), "", take);
-    } else if (const auto found = call.services.registry().find_subscription(call.tenant(), subscription_id)) {
+    } else if (const auto found =
+                   call.services.registry().find_subscription(call.tenant(), subscription_id)) {
         take(found);
     }
     return !out.empty();
@@ -79,7 +88,8 @@ bool select_subscriptions(const Call& call, std::vector<core::SubscriptionId>& o
 
 bool is_of_tenant(Services& services, const store::Execution& execution, core::TenantId tenant) {
     const RegistrySnapshotRef registry = services.registry().snapshot();
-    if (const auto* subscription = registry->subscription(execution.delivery.subscription)) return subscription->tenant == tenant;
+    if (const auto* subscription = registry->subscription(execution.delivery.subscription))
+        return subscription->tenant == tenant;
     const auto event = services.database().log_reader().read_event(execution.delivery.position);
     return event && *event && (*event)->event.tenant == tenant;
 }
@@ -114,7 +124,8 @@ Answer list_executions(Call& call) {
     auto page = call.services.database().executions().list(query);
     if (!page) return core::fail(std::move(page.error()));
     for (const store::Execution& execution : page->executions) {
-        append_execution(body.json(), call.services, execution, event_id_at(call.services, execution.delivery.position));
+        append_execution(body.json(), call.services, execution,
+                         event_id_at(call.services, execution.delivery.position));
     }
     return body.finish(page->next);
 }
@@ -125,7 +136,8 @@ Answer get_execution(Call& call) {
     if (!key) return not_found("execution", id);
     auto execution = call.services.database().executions().get(*key);
     if (!execution) return core::fail(std::move(execution.error()));
-    if (!*execution || !is_of_tenant(call.services, **execution, call.tenant())) return not_found("execution", id);
+    if (!*execution || !is_of_tenant(call.services, **execution, call.tenant()))
+        return not_found("execution", id);
     std::string body;
     core::JsonWriter json(body);
     append_execution(json, call.services, **execution, event_id_at(call.services, key->position));

@@ -6,7 +6,8 @@
 namespace millrace::runtime::api {
 namespace {
 
-core::Status append_one(core::JsonWriter& json, const Subscription& subscription, const matcher::JsonValue& event) {
+core::Status append_one(core::JsonWriter& json, const Subscription& subscription,
+                        const matcher::JsonValue& event) {
     auto explanation = matcher::explain(*subscription.spec, event);
     if (!explanation) return core::fail(std::move(explanation.error()));
     std::string text = "{\"subscriptionId\":";
@@ -20,17 +21,19 @@ core::Status append_one(core::JsonWriter& json, const Subscription& subscription
 core::Status append_explained(core::JsonWriter& json, Call& call, const matcher::JsonValue& event) {
     json.key("explain");
     if (const std::string id = call.text("subscriptionId"); !id.empty()) {
-        const SubscriptionRef subscription = call.services.registry().find_subscription(call.tenant(), id);
+        const SubscriptionRef subscription =
+            call.services.registry().find_subscription(call.tenant(), id);
         if (!subscription) return not_found("subscription", id);
         return append_one(json, *subscription, event);
     }
     core::Status status;
     std::size_t count = 0;
     json.begin_array();
-    call.services.registry().list_subscriptions(call.tenant(), "", [&](const SubscriptionRef& subscription) {
-        status = append_one(json, *subscription, event);
-        return status && ++count < kExplainedMax;
-    });
+    call.services.registry().list_subscriptions(call.tenant(), "",
+                                                [&](const SubscriptionRef& subscription) {
+                                                    status = append_one(json, *subscription, event);
+                                                    return status && ++count < kExplainedMax;
+                                                });
     json.end_array();
     return status;
 }
@@ -38,20 +41,22 @@ core::Status append_explained(core::JsonWriter& json, Call& call, const matcher:
 void append_near_misses(core::JsonWriter& json, Call& call, const matcher::JsonValue& event) {
     std::size_t scanned = 0, found = 0;
     json.key("nearMisses").begin_array();
-    call.services.registry().list_subscriptions(call.tenant(), "", [&](const SubscriptionRef& subscription) {
-        const auto explanation = matcher::explain(*subscription->spec, event);
-        if (explanation && explanation->near_miss()) {
-            (void)append_one(json, *subscription, event);
-            ++found;
-        }
-        return ++scanned < kNearMissesScannedMax && found < kNearMissesMax;
-    });
+    call.services.registry().list_subscriptions(
+        call.tenant(), "", [&](const SubscriptionRef& subscription) {
+            const auto explanation = matcher::explain(*subscription->spec, event);
+            if (explanation && explanation->near_miss()) {
+                (void)append_one(json, *subscription, event);
+                ++found;
+            }
+            return ++scanned < kNearMissesScannedMax && found < kNearMissesMax;
+        });
     json.end_array();
 }
 
 }  // namespace
 
-core::Status append_explanations(core::JsonWriter& json, Call& call, const core::Envelope& envelope) {
+core::Status append_explanations(core::JsonWriter& json, Call& call,
+                                 const core::Envelope& envelope) {
     const auto explain = call.flag("explain");
     if (!explain) return core::fail(explain.error());
     const auto near_misses = call.flag("nearMisses");

@@ -13,22 +13,31 @@ core::Result<std::string> read_event(std::string_view body) {
     bool known_only = true;
     std::string unknown;
     const bool scanned = scan_members(body, [&](std::string_view key, std::string_view value) {
-        if (key == "\"event\"") out.assign(value);
-        else unknown = key.substr(1, key.size() - 2), known_only = false;
+        if (key == "\"event\"")
+            out.assign(value);
+        else
+            unknown = key.substr(1, key.size() - 2), known_only = false;
         return known_only;
     });
     if (!known_only) {
-        return core::fail(core::Error(core::ErrorCode::kValidation, unknown.substr(0, 128) + " is not a known member").in(unknown));
+        return core::fail(core::Error(core::ErrorCode::kValidation,
+                                      unknown.substr(0, 128) + " is not a known member")
+                              .in(unknown));
     }
-    if (!scanned) return core::fail(core::ErrorCode::kValidation, "body must be one JSON object {\"event\":{...}}");
-    if (out.empty()) return core::fail(core::Error(core::ErrorCode::kValidation, "event is required").in("event"));
+    if (!scanned)
+        return core::fail(core::ErrorCode::kValidation,
+                          "body must be one JSON object {\"event\":{...}}");
+    if (out.empty())
+        return core::fail(
+            core::Error(core::ErrorCode::kValidation, "event is required").in("event"));
     return out;
 }
 
 // Observes, and lets the matcher free old snapshots again on every way out.
 class Observation {
 public:
-    explicit Observation(matcher::Matcher::Reader& reader) : reader_(reader), snapshot_(reader.observe()) {}
+    explicit Observation(matcher::Matcher::Reader& reader)
+        : reader_(reader), snapshot_(reader.observe()) {}
     Observation(const Observation&) = delete;
     Observation& operator=(const Observation&) = delete;
     ~Observation() { reader_.offline(); }
@@ -53,10 +62,13 @@ Answer match_subscriptions(Call& call) {
     core::Envelope envelope;
     core::FieldTable fields;
     core::Error error;
-    const auto begun = parser.begin(std::string_view(*text).substr(0, bytes), core::BatchFormat::kJson);
+    const auto begun =
+        parser.begin(std::string_view(*text).substr(0, bytes), core::BatchFormat::kJson);
     if (!begun) return core::fail(begun.error());
     if (parser.next(&snapshot.plan(), envelope, &fields, error) != core::ParseOutcome::kEvent) {
-        if (error.message.empty()) error = core::Error(core::ErrorCode::kValidation, "event must be one JSON object").in("event");
+        if (error.message.empty())
+            error = core::Error(core::ErrorCode::kValidation, "event must be one JSON object")
+                        .in("event");
         return core::fail(error);
     }
     matcher::MatchScratch scratch;
@@ -65,16 +77,19 @@ Answer match_subscriptions(Call& call) {
 
     const RegistrySnapshotRef registry = call.services.registry().snapshot();
     const std::string only = call.text("subscriptionId");
-    if (!only.empty() && !call.services.registry().find_subscription(call.tenant(), only)) return not_found("subscription", only);
+    if (!only.empty() && !call.services.registry().find_subscription(call.tenant(), only))
+        return not_found("subscription", only);
     std::string body;
     core::JsonWriter json(body);
     json.begin_object().key("matched").begin_array();
     for (const core::SubscriptionId id : matched) {
         const Subscription* subscription = registry->subscription(id);
-        if (subscription && (only.empty() || subscription->id == only)) json.value(subscription->id);
+        if (subscription && (only.empty() || subscription->id == only))
+            json.value(subscription->id);
     }
     json.end_array();
-    if (auto status = append_explanations(json, call, envelope); !status) return core::fail(status.error());
+    if (auto status = append_explanations(json, call, envelope); !status)
+        return core::fail(status.error());
     json.end_object();
     return json_response(200, std::move(body));
 }

@@ -26,7 +26,8 @@ Answer stats(Call& call) {
     const Readiness readiness = call.services.readiness();
     core::Metrics& metrics = call.services.metrics();
     json.begin_object().field("ready", readiness.ready).field_or_null("reason", readiness.reason);
-    json.field("subscriptions", registry->subscriptions.size()).field("scripts", registry->scripts.size());
+    json.field("subscriptions", registry->subscriptions.size())
+        .field("scripts", registry->scripts.size());
     json.key("events").begin_object().field("kept", store.events);
     json.field("received", metrics.sum(core::Metric::kEventsReceived));
     json.field("processed", metrics.sum(core::Metric::kEventsProcessed));
@@ -35,10 +36,16 @@ Answer stats(Call& call) {
     json.key("deliveries").begin_object().field("attempts", metrics.sum(core::Metric::kAttempts));
     json.field("waiting", metrics.sum(core::Metric::kQueueSize)).field("retries", store.retries);
     json.field("deadLetters", store.dead_letters).end_object();
-    json.key("store").begin_object().field("bytes", store.log_bytes).field("unsyncedBytes", store.unsynced_bytes).end_object();
+    json.key("store")
+        .begin_object()
+        .field("bytes", store.log_bytes)
+        .field("unsyncedBytes", store.unsynced_bytes)
+        .end_object();
     json.key("errors").begin_array();
     for (const core::Log::DistinctError& error : call.services.log().distinct_errors()) {
-        json.begin_object().field("level", core::log_level_text(error.level)).field("message", error.message);
+        json.begin_object()
+            .field("level", core::log_level_text(error.level))
+            .field("message", error.message);
         json.field("site", error.site).field("count", error.count);
         time_field(json, "first", error.first_us);
         time_field(json, "last", error.last_us).end_object();
@@ -54,7 +61,8 @@ Answer healthz(Call&) { return json_response(200, R"({"status":"ok"})"); }
 Answer readyz(Call& call) {
     const Readiness readiness = call.services.readiness();
     if (readiness.ready) return json_response(200, R"({"ready":true})");
-    return core::fail(core::Error(core::ErrorCode::kUnavailable, "not ready: " + readiness.reason).retry_after(1));
+    return core::fail(core::Error(core::ErrorCode::kUnavailable, "not ready: " + readiness.reason)
+                          .retry_after(1));
 }
 
 Answer metrics(Call& call) {

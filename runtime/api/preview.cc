@@ -1,12 +1,12 @@
 // POST /v2/subscriptions/preview: what a subscription would have matched among the last events.
 #include "matcher/preview.h"
 
-#include <charconv>
-
 #include "core/event_parser.h"
 #include "matcher/subscription_spec.h"
 #include "runtime/api/handlers.h"
 #include "store/event_search.h"
+
+#include <charconv>
 
 namespace millrace::runtime::api {
 namespace {
@@ -19,22 +19,27 @@ core::Result<std::size_t> events_of(const Call& call) {
     if (!value) return kPreviewEventsDefault;
     std::size_t count = 0;
     const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), count);
-    if (error == std::errc() && end == value->data() + value->size() && count >= 1 && count <= kPreviewEventsMax) return count;
-    return core::fail(core::Error(core::ErrorCode::kValidation, "query parameter events is \"" + value->substr(0, 64) +
-                                                                    "\"; expected a whole number from 1 to " +
-                                                                    std::to_string(kPreviewEventsMax))
+    if (error == std::errc() && end == value->data() + value->size() && count >= 1 &&
+        count <= kPreviewEventsMax)
+        return count;
+    return core::fail(core::Error(core::ErrorCode::kValidation,
+                                  "query parameter events is \"" + value->substr(0, 64) +
+                                      "\"; expected a whole number from 1 to " +
+                                      std::to_string(kPreviewEventsMax))
                           .in("events")
                           .bound(static_cast<std::int64_t>(kPreviewEventsMax)));
 }
 
 core::Result<matcher::Preview> make_preview(Call& call) {
     core::JsonDocument document;
-    if (auto body = document.parse_object(call.request.body_view()); !body) return core::fail(std::move(body.error()));
+    if (auto body = document.parse_object(call.request.body_view()); !body)
+        return core::fail(std::move(body.error()));
     auto spec = matcher::parse_subscription_json(call.request.body_view());
     if (!spec) return core::fail(std::move(spec.error()));
     const std::string against = call.text("against");
     if (against.empty()) return matcher::Preview::create(*spec);
-    const SubscriptionRef existing = call.services.registry().find_subscription(call.tenant(), against);
+    const SubscriptionRef existing =
+        call.services.registry().find_subscription(call.tenant(), against);
     if (!existing) return not_found("subscription", against);
     return matcher::Preview::create(*spec, *existing->spec);
 }
@@ -55,7 +60,8 @@ core::Status feed(Call& call, matcher::Preview& preview, std::size_t wanted) {
             core::Envelope envelope;
             core::Error error;
             if (!parser.begin(owned.event.raw, core::BatchFormat::kJson)) continue;
-            if (parser.next(nullptr, envelope, nullptr, error) == core::ParseOutcome::kEvent) preview.add(envelope);
+            if (parser.next(nullptr, envelope, nullptr, error) == core::ParseOutcome::kEvent)
+                preview.add(envelope);
         }
         seen += page->events.size();
         cursor = page->next;

@@ -1,8 +1,8 @@
 // /v2/replays: deliver a range of the log again.
-#include <charconv>
-
 #include "matcher/subscription_spec.h"
 #include "runtime/api/handlers.h"
+
+#include <charconv>
 
 namespace millrace::runtime::api {
 namespace {
@@ -28,7 +28,8 @@ void read_pace(core::JsonObject& in, ReplaySpec& spec) {
         number = 0;
     }
     if (!(number > 0 && number <= kEventsPerSecondMax)) {
-        return in.refuse("pace", "must be \"instant\", \"original\" or a number of events a second above 0");
+        return in.refuse(
+            "pace", "must be \"instant\", \"original\" or a number of events a second above 0");
     }
     spec.pace = ReplayPace::kPerSecond;
     spec.events_per_second = number;
@@ -42,7 +43,8 @@ void read_filter(core::JsonObject& in, ReplaySpec& spec) {
         core::append_json(spec.filter, *filters);
     }
     if (spec.filter.empty()) return;
-    if (auto predicate = matcher::parse_any_filter(spec.filter); !predicate) in.join("filter", predicate.error());
+    if (auto predicate = matcher::parse_any_filter(spec.filter); !predicate)
+        in.join("filter", predicate.error());
 }
 
 core::Result<ReplaySpec> read_spec(Call& call) {
@@ -64,10 +66,12 @@ core::Result<ReplaySpec> read_spec(Call& call) {
     in->boolean("dryRun", spec.dry_run);
     if (auto status = in->finish(); !status) return core::fail(status.error());
     for (const std::string& id : ids) {
-        const SubscriptionRef subscription = call.services.registry().find_subscription(call.tenant(), id);
+        const SubscriptionRef subscription =
+            call.services.registry().find_subscription(call.tenant(), id);
         if (!subscription) {
-            return core::fail(core::Error(core::ErrorCode::kValidation, "subscriptionIds has \"" + id.substr(0, 128) +
-                                                                            "\"; no subscription has that id")
+            return core::fail(core::Error(core::ErrorCode::kValidation,
+                                          "subscriptionIds has \"" + id.substr(0, 128) +
+                                              "\"; no subscription has that id")
                                   .in("subscriptionIds"));
         }
         spec.subscriptions.push_back(subscription->number);
@@ -78,13 +82,20 @@ core::Result<ReplaySpec> read_spec(Call& call) {
 }
 
 void append_progress(core::JsonWriter& json, const ReplayProgress& replay) {
-    json.begin_object().field("id", replay.id).field("status", replay.status).field("scanned", replay.scanned);
-    json.field("matched", replay.matched).field("delivered", replay.delivered).field("failed", replay.failed);
-    json.raw_field("position", replay.position.empty() ? "null" : std::string_view(replay.position));
+    json.begin_object()
+        .field("id", replay.id)
+        .field("status", replay.status)
+        .field("scanned", replay.scanned);
+    json.field("matched", replay.matched)
+        .field("delivered", replay.delivered)
+        .field("failed", replay.failed);
+    json.raw_field("position",
+                   replay.position.empty() ? "null" : std::string_view(replay.position));
     json.field_or_null("error", replay.error);
     time_field(json, "createdAt", replay.created_at_us);
     time_field(json, "updatedAt", replay.updated_at_us);
-    json.raw_field("request", replay.document.empty() ? "{}" : std::string_view(replay.document)).end_object();
+    json.raw_field("request", replay.document.empty() ? "{}" : std::string_view(replay.document))
+        .end_object();
 }
 
 ApiResponse progress_response(const ReplayProgress& replay) {
@@ -111,7 +122,8 @@ Answer start_replay(Call& call) {
 
 Answer list_replays(Call& call) {
     ListBody body;
-    for (const ReplayProgress& replay : call.services.replays(call.tenant())) append_progress(body.json(), replay);
+    for (const ReplayProgress& replay : call.services.replays(call.tenant()))
+        append_progress(body.json(), replay);
     return body.finish("");
 }
 
@@ -123,7 +135,8 @@ Answer get_replay(Call& call) {
 
 Answer cancel_replay(Call& call) {
     const std::string_view id = call.request.param("id");
-    if (auto status = call.services.cancel_replay(call.tenant(), id); !status) return core::fail(status.error());
+    if (auto status = call.services.cancel_replay(call.tenant(), id); !status)
+        return core::fail(status.error());
     auto replay = call.services.replay(call.tenant(), id);
     if (!replay) return core::fail(std::move(replay.error()));
     return progress_response(*replay);

@@ -33,11 +33,15 @@ void append_retry(core::JsonWriter& json, Call& call, const store::RetryRow& row
     const Subscription* subscription = registry->subscription(row.delivery.subscription);
     const auto event = database.log_reader().read_event(row.delivery.position);
     const bool has_event = event && *event;
-    json.begin_object().field("executionId", store::encode_execution_id(database.hasher(), row.delivery));
-    json.field_or_null("eventId", has_event ? event_id_of((*event)->event, database.hasher()) : std::string());
+    json.begin_object().field("executionId",
+                              store::encode_execution_id(database.hasher(), row.delivery));
+    json.field_or_null("eventId",
+                       has_event ? event_id_of((*event)->event, database.hasher()) : std::string());
     json.field_or_null("eventType", has_event ? (*event)->event.pattern : std::string_view{});
-    json.field_or_null("subscriptionId", subscription ? std::string_view(subscription->id) : std::string_view{});
-    json.field_or_null("scriptId", subscription ? std::string_view(subscription->executor.script_id) : std::string_view{});
+    json.field_or_null("subscriptionId",
+                       subscription ? std::string_view(subscription->id) : std::string_view{});
+    json.field_or_null("scriptId", subscription ? std::string_view(subscription->executor.script_id)
+                                                : std::string_view{});
     json.field("attempt", row.attempt);
     time_field(json, "dueAt", row.due_at_us);
     time_field(json, "nextRetryAt", row.due_at_us);
@@ -53,7 +57,8 @@ Answer list_retries(Call& call) {
     if (!limit) return core::fail(limit.error());
     const std::string cursor = call.text("cursor");
     auto page = call.services.database().retries().list(
-        cursor, *limit, [&call](const store::RetryRow& row) { return row.tenant == call.tenant(); });
+        cursor, *limit,
+        [&call](const store::RetryRow& row) { return row.tenant == call.tenant(); });
     if (!page) return core::fail(std::move(page.error()));
     ListBody body;
     for (const store::OwnedRetry& retry : page->rows) append_retry(body.json(), call, retry.row);

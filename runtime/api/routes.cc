@@ -1,9 +1,9 @@
 #include "runtime/api/routes.h"
 
+#include "core/json_writer.h"
+
 #include <map>
 #include <vector>
-
-#include "core/json_writer.h"
 
 namespace millrace::runtime::api {
 namespace {
@@ -30,8 +30,10 @@ void append_parameter(core::JsonWriter& json, std::string_view name, std::string
 
 void append_parameters(core::JsonWriter& json, const Route& route) {
     json.key("parameters").begin_array();
-    for (std::size_t open = route.path.find('{'); open != std::string_view::npos; open = route.path.find('{', open + 1)) {
-        append_parameter(json, route.path.substr(open + 1, route.path.find('}', open) - open - 1), "path");
+    for (std::size_t open = route.path.find('{'); open != std::string_view::npos;
+         open = route.path.find('{', open + 1)) {
+        append_parameter(json, route.path.substr(open + 1, route.path.find('}', open) - open - 1),
+                         "path");
     }
     for (std::string_view rest = route.query; !rest.empty();) {
         const std::size_t comma = std::min(rest.find(','), rest.size());
@@ -46,17 +48,27 @@ void append_operation(core::JsonWriter& json, const Route& route) {
     json.field("operationId", lower(route.name.substr(1, 1)) + std::string(route.name.substr(2)));
     json.field("summary", route.doc);
     append_parameters(json, route);
-    const bool has_body = route.method == io::Method::kPost || route.method == io::Method::kPut || route.method == io::Method::kPatch;
+    const bool has_body = route.method == io::Method::kPost || route.method == io::Method::kPut ||
+                          route.method == io::Method::kPatch;
     if (has_body) {
         json.key("requestBody").begin_object().key("content").begin_object();
-        json.key("application/json").begin_object().key("schema").begin_object().end_object().end_object();
+        json.key("application/json")
+            .begin_object()
+            .key("schema")
+            .begin_object()
+            .end_object()
+            .end_object();
         json.end_object().end_object();
     }
     json.key("responses").begin_object();
     json.key("2XX").begin_object().field("description", "Success").end_object();
     json.key("default").begin_object().field("description", "Error").key("content").begin_object();
     json.key("application/json").begin_object().key("schema").begin_object();
-    json.field("$ref", "#/components/schemas/Error").end_object().end_object().end_object().end_object();
+    json.field("$ref", "#/components/schemas/Error")
+        .end_object()
+        .end_object()
+        .end_object()
+        .end_object();
     json.end_object().end_object();
 }
 

@@ -3,67 +3,79 @@
 // Failure: none; two routes that clash abort at start (io/router.h).
 #pragma once
 
+#include "io/http_types.h"
+
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 
-#include "io/http_types.h"
-
 namespace millrace::runtime::api {
 
 enum class RouteOwner : std::uint8_t {
-    kApi,      // Api::handle
-    kEvents,   // the edge: POST /v2/events
-    kStream,   // the edge: GET /v2/events/stream
+    kApi,     // Api::handle
+    kEvents,  // the edge: POST /v2/events
+    kStream,  // the edge: GET /v2/events/stream
 };
 
 // enumerator, owner, method, path, query parameters, what it does
-#define MILLRACE_ROUTES(X)                                                                                           \
-    X(kPostEvents, kEvents, kPost, "/v2/events", "ids,atomic", "Takes events: one, an array, NDJSON or CloudEvents") \
-    X(kListEvents, kApi, kGet, "/v2/events",                                                                         \
-      "pattern,patternPrefix,from,to,sourceType,sourceId,correlationId,causationId,contextId,filter,limit,cursor,"   \
-      "order,as",                                                                                                    \
-      "Lists events, newest first")                                                                                  \
-    X(kStreamEvents, kStream, kGet, "/v2/events/stream", "pattern,filter,from", "Events as Server-Sent Events")      \
-    X(kGetEvent, kApi, kGet, "/v2/events/{eventId}", "as", "One event")                                              \
-    X(kTraceEvent, kApi, kGet, "/v2/events/{eventId}/trace", "", "What caused an event and what it caused")          \
-    X(kCreateScript, kApi, kPost, "/v2/scripts", "", "Creates a script")                                             \
-    X(kListScripts, kApi, kGet, "/v2/scripts", "limit,cursor", "Lists scripts")                                      \
-    X(kGetScript, kApi, kGet, "/v2/scripts/{id}", "", "One script")                                                  \
-    X(kPutScript, kApi, kPut, "/v2/scripts/{id}", "", "Makes a new version of a script")                             \
-    X(kDeleteScript, kApi, kDelete, "/v2/scripts/{id}", "", "Removes a script that no subscription uses")            \
-    X(kListScriptVersions, kApi, kGet, "/v2/scripts/{id}/versions", "", "The versions of a script, newest first")    \
-    X(kGetScriptVersion, kApi, kGet, "/v2/scripts/{id}/versions/{version}", "", "One version of a script")           \
-    X(kRunScript, kApi, kPost, "/v2/script/run", "", "Runs an enabled script and answers with its result")           \
-    X(kCreateSubscription, kApi, kPost, "/v2/subscriptions", "", "Creates a subscription")                           \
-    X(kListSubscriptions, kApi, kGet, "/v2/subscriptions", "scriptId,active,limit,cursor", "Lists subscriptions")    \
-    X(kMatchSubscriptions, kApi, kPost, "/v2/subscriptions/match", "explain,subscriptionId,nearMisses",              \
-      "Which subscriptions want an event, and why")                                                                  \
-    X(kPreviewSubscription, kApi, kPost, "/v2/subscriptions/preview", "events,against",                              \
-      "How many of the last events a subscription would match")                                                      \
-    X(kGetSubscription, kApi, kGet, "/v2/subscriptions/{id}", "", "One subscription")                                \
-    X(kPatchSubscription, kApi, kPatch, "/v2/subscriptions/{id}", "", "Changes a subscription by JSON merge patch")  \
-    X(kDeleteSubscription, kApi, kDelete, "/v2/subscriptions/{id}", "", "Removes a subscription")                    \
-    X(kListExecutions, kApi, kGet, "/v2/executions",                                                                 \
-      "scriptId,subscriptionId,eventId,status,from,to,limit,cursor", "Lists executions")                             \
-    X(kGetExecution, kApi, kGet, "/v2/executions/{id}", "", "One execution")                                         \
-    X(kListDeadLetters, kApi, kGet, "/v2/dlq", "scriptId,subscriptionId,pattern,from,to,limit,cursor",               \
-      "Lists the dead-letter queue")                                                                                 \
-    X(kReplayDeadLetters, kApi, kPost, "/v2/dlq/replay", "", "Delivers dead letters again, by filter")               \
-    X(kGetDeadLetter, kApi, kGet, "/v2/dlq/{id}", "", "One dead letter")                                             \
-    X(kDeleteDeadLetter, kApi, kDelete, "/v2/dlq/{id}", "", "Removes a dead letter")                                 \
-    X(kReplayDeadLetter, kApi, kPost, "/v2/dlq/{id}/replay", "", "Delivers one dead letter again")                   \
-    X(kListRetries, kApi, kGet, "/v2/retries", "limit,cursor", "Deliveries that wait for a retry, by due time")      \
-    X(kStartReplay, kApi, kPost, "/v2/replays", "", "Delivers a range of the log again")                             \
-    X(kListReplays, kApi, kGet, "/v2/replays", "", "Lists replays, newest first")                                    \
-    X(kGetReplay, kApi, kGet, "/v2/replays/{id}", "", "Progress of a replay")                                        \
-    X(kCancelReplay, kApi, kDelete, "/v2/replays/{id}", "", "Cancels a replay")                                      \
-    X(kListAudit, kApi, kGet, "/v2/audit", "limit,cursor", "Who changed what, newest first")                         \
-    X(kStats, kApi, kGet, "/v2/stats", "", "Figures of the engine")                                                  \
-    X(kHealthz, kApi, kGet, "/healthz", "", "200 while the process lives")                                           \
-    X(kReadyz, kApi, kGet, "/readyz", "", "200, or 503 with the reason")                                             \
-    X(kMetrics, kApi, kGet, "/metrics", "", "Prometheus text")                                                       \
+#define MILLRACE_ROUTES(X)                                                                         \
+    X(kPostEvents, kEvents, kPost, "/v2/events", "ids,atomic",                                     \
+      "Takes events: one, an array, NDJSON or CloudEvents")                                        \
+    X(kListEvents, kApi, kGet, "/v2/events",                                                       \
+      "pattern,patternPrefix,from,to,sourceType,sourceId,correlationId,causationId,contextId,"     \
+      "filter,limit,cursor,"                                                                       \
+      "order,as",                                                                                  \
+      "Lists events, newest first")                                                                \
+    X(kStreamEvents, kStream, kGet, "/v2/events/stream", "pattern,filter,from",                    \
+      "Events as Server-Sent Events")                                                              \
+    X(kGetEvent, kApi, kGet, "/v2/events/{eventId}", "as", "One event")                            \
+    X(kTraceEvent, kApi, kGet, "/v2/events/{eventId}/trace", "",                                   \
+      "What caused an event and what it caused")                                                   \
+    X(kCreateScript, kApi, kPost, "/v2/scripts", "", "Creates a script")                           \
+    X(kListScripts, kApi, kGet, "/v2/scripts", "limit,cursor", "Lists scripts")                    \
+    X(kGetScript, kApi, kGet, "/v2/scripts/{id}", "", "One script")                                \
+    X(kPutScript, kApi, kPut, "/v2/scripts/{id}", "", "Makes a new version of a script")           \
+    X(kDeleteScript, kApi, kDelete, "/v2/scripts/{id}", "",                                        \
+      "Removes a script that no subscription uses")                                                \
+    X(kListScriptVersions, kApi, kGet, "/v2/scripts/{id}/versions", "",                            \
+      "The versions of a script, newest first")                                                    \
+    X(kGetScriptVersion, kApi, kGet, "/v2/scripts/{id}/versions/{version}", "",                    \
+      "One version of a script")                                                                   \
+    X(kRunScript, kApi, kPost, "/v2/script/run", "",                                               \
+      "Runs an enabled script and answers with its result")                                        \
+    X(kCreateSubscription, kApi, kPost, "/v2/subscriptions", "", "Creates a subscription")         \
+    X(kListSubscriptions, kApi, kGet, "/v2/subscriptions", "scriptId,active,limit,cursor",         \
+      "Lists subscriptions")                                                                       \
+    X(kMatchSubscriptions, kApi, kPost, "/v2/subscriptions/match",                                 \
+      "explain,subscriptionId,nearMisses", "Which subscriptions want an event, and why")           \
+    X(kPreviewSubscription, kApi, kPost, "/v2/subscriptions/preview", "events,against",            \
+      "How many of the last events a subscription would match")                                    \
+    X(kGetSubscription, kApi, kGet, "/v2/subscriptions/{id}", "", "One subscription")              \
+    X(kPatchSubscription, kApi, kPatch, "/v2/subscriptions/{id}", "",                              \
+      "Changes a subscription by JSON merge patch")                                                \
+    X(kDeleteSubscription, kApi, kDelete, "/v2/subscriptions/{id}", "", "Removes a subscription")  \
+    X(kListExecutions, kApi, kGet, "/v2/executions",                                               \
+      "scriptId,subscriptionId,eventId,status,from,to,limit,cursor", "Lists executions")           \
+    X(kGetExecution, kApi, kGet, "/v2/executions/{id}", "", "One execution")                       \
+    X(kListDeadLetters, kApi, kGet, "/v2/dlq",                                                     \
+      "scriptId,subscriptionId,pattern,from,to,limit,cursor", "Lists the dead-letter queue")       \
+    X(kReplayDeadLetters, kApi, kPost, "/v2/dlq/replay", "",                                       \
+      "Delivers dead letters again, by filter")                                                    \
+    X(kGetDeadLetter, kApi, kGet, "/v2/dlq/{id}", "", "One dead letter")                           \
+    X(kDeleteDeadLetter, kApi, kDelete, "/v2/dlq/{id}", "", "Removes a dead letter")               \
+    X(kReplayDeadLetter, kApi, kPost, "/v2/dlq/{id}/replay", "", "Delivers one dead letter again") \
+    X(kListRetries, kApi, kGet, "/v2/retries", "limit,cursor",                                     \
+      "Deliveries that wait for a retry, by due time")                                             \
+    X(kStartReplay, kApi, kPost, "/v2/replays", "", "Delivers a range of the log again")           \
+    X(kListReplays, kApi, kGet, "/v2/replays", "", "Lists replays, newest first")                  \
+    X(kGetReplay, kApi, kGet, "/v2/replays/{id}", "", "Progress of a replay")                      \
+    X(kCancelReplay, kApi, kDelete, "/v2/replays/{id}", "", "Cancels a replay")                    \
+    X(kListAudit, kApi, kGet, "/v2/audit", "limit,cursor", "Who changed what, newest first")       \
+    X(kStats, kApi, kGet, "/v2/stats", "", "Figures of the engine")                                \
+    X(kHealthz, kApi, kGet, "/healthz", "", "200 while the process lives")                         \
+    X(kReadyz, kApi, kGet, "/readyz", "", "200, or 503 with the reason")                           \
+    X(kMetrics, kApi, kGet, "/metrics", "", "Prometheus text")                                     \
     X(kOpenApi, kApi, kGet, "/openapi.json", "", "This table as OpenAPI 3.1")
 
 enum class RouteId : std::uint32_t {
@@ -79,7 +91,7 @@ struct Route {
     std::string_view path;
     std::string_view query;  // names with commas between them
     std::string_view doc;
-    std::string_view name;   // "PostEvents"
+    std::string_view name;  // "PostEvents"
 };
 
 // In the order of RouteId.

@@ -9,7 +9,8 @@ core::Result<ScriptRunRequest> read_run(Call& call) {
     auto in = document.parse_object(call.request.body_view());
     if (!in) return core::fail(std::move(in.error()));
     std::string script_id;
-    in->text("scriptId", script_id, {.presence = core::Presence::kRequired, .bytes_max = kResourceIdBytesMax});
+    in->text("scriptId", script_id,
+             {.presence = core::Presence::kRequired, .bytes_max = kResourceIdBytesMax});
     std::string input = "{\"query\":";
     if (const auto query = in->object("query")) {
         core::append_json(input, *in->any("query"));
@@ -17,8 +18,10 @@ core::Result<ScriptRunRequest> read_run(Call& call) {
         input += "{}";
     }
     input += ",\"body\":";
-    if (const auto body = in->any("body")) core::append_json(input, *body);
-    else input += "{}";
+    if (const auto body = in->any("body"))
+        core::append_json(input, *body);
+    else
+        input += "{}";
     input += '}';
     if (auto status = in->finish(); !status) return core::fail(status.error());
 
@@ -26,7 +29,9 @@ core::Result<ScriptRunRequest> read_run(Call& call) {
     request.script = call.services.registry().find_script(call.tenant(), script_id);
     if (!request.script) return not_found("script", script_id);
     if (!request.script->enabled) {
-        return core::fail(core::ErrorCode::kForbidden, "script \"" + script_id + "\" is disabled; enable it with PUT /v2/scripts/" + script_id);
+        return core::fail(core::ErrorCode::kForbidden,
+                          "script \"" + script_id +
+                              "\" is disabled; enable it with PUT /v2/scripts/" + script_id);
     }
     request.tenant = call.tenant();
     request.user = call.request.principal.user;
@@ -45,7 +50,8 @@ ApiResponse run_response(const ScriptRunResult& result) {
     json.begin_object();
     if (result.error.empty()) {
         json.field("success", true).raw_field("result", or_else(result.result_json, "null"));
-        json.raw_field("logs", or_else(result.logs_json, "[]")).field("executionId", result.execution_id);
+        json.raw_field("logs", or_else(result.logs_json, "[]"))
+            .field("executionId", result.execution_id);
         json.field("durationMs", static_cast<double>(result.duration_us) / 1000.0).end_object();
         return json_response(200, std::move(body));
     }

@@ -1,8 +1,8 @@
 // /v2/scripts: create, list, read, replace, remove, versions.
-#include <charconv>
-
 #include "runtime/api/handlers.h"
 #include "runtime/registry_body.h"
+
+#include <charconv>
 
 namespace millrace::runtime::api {
 namespace {
@@ -16,7 +16,8 @@ ApiResponse script_response(int status, const Script& script) {
 
 // Tells matcher and lanes, then answers.
 Answer changed(Call& call, int status, const ScriptRef& script) {
-    if (auto applied = call.services.registry_changed({.script_put = script}); !applied) return core::fail(applied.error());
+    if (auto applied = call.services.registry_changed({.script_put = script}); !applied)
+        return core::fail(applied.error());
     return script_response(status, *script);
 }
 
@@ -36,15 +37,16 @@ Answer list_scripts(Call& call) {
     ListBody body;
     std::size_t count = 0;
     std::string last, next;
-    call.services.registry().list_scripts(call.tenant(), call.text("cursor"), [&](const ScriptRef& script) {
-        if (count++ == *limit) {
-            next = last;
-            return false;
-        }
-        append_script(body.json(), *script);
-        last = script->id;
-        return true;
-    });
+    call.services.registry().list_scripts(call.tenant(), call.text("cursor"),
+                                          [&](const ScriptRef& script) {
+                                              if (count++ == *limit) {
+                                                  next = last;
+                                                  return false;
+                                              }
+                                              append_script(body.json(), *script);
+                                              last = script->id;
+                                              return true;
+                                          });
     return body.finish(next);
 }
 
@@ -56,7 +58,8 @@ Answer get_script(Call& call) {
 }
 
 Answer put_script(Call& call) {
-    auto script = call.services.registry().update_script(call.tenant(), call.request.param("id"), call.request.body_view());
+    auto script = call.services.registry().update_script(call.tenant(), call.request.param("id"),
+                                                         call.request.body_view());
     if (!script) return core::fail(std::move(script.error()));
     return changed(call, 200, *script);
 }
@@ -64,7 +67,8 @@ Answer put_script(Call& call) {
 Answer delete_script(Call& call) {
     auto script = call.services.registry().remove_script(call.tenant(), call.request.param("id"));
     if (!script) return core::fail(std::move(script.error()));
-    if (auto applied = call.services.registry_changed({.script_removed = *script}); !applied) return core::fail(applied.error());
+    if (auto applied = call.services.registry_changed({.script_removed = *script}); !applied)
+        return core::fail(applied.error());
     return json_response(200, R"({"success":true})");
 }
 
@@ -73,7 +77,8 @@ Answer list_script_versions(Call& call) {
     const auto versions = call.services.registry().script_versions(call.tenant(), id);
     if (versions.empty()) return not_found("script", id);
     ListBody body;
-    for (auto version = versions.rbegin(); version != versions.rend(); ++version) append_script(body.json(), **version);
+    for (auto version = versions.rbegin(); version != versions.rend(); ++version)
+        append_script(body.json(), **version);
     return body.finish("");
 }
 
@@ -83,7 +88,8 @@ Answer get_script_version(Call& call) {
     std::uint32_t wanted = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), wanted);
     if (error == std::errc() && end == text.data() + text.size()) {
-        for (const ScriptRef& version : call.services.registry().script_versions(call.tenant(), id)) {
+        for (const ScriptRef& version :
+             call.services.registry().script_versions(call.tenant(), id)) {
             if (version->version == wanted) return script_response(200, *version);
         }
     }

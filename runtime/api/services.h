@@ -6,12 +6,6 @@
 // Failure: Results; nothing here blocks for longer than a commit or a snapshot's way to all shards.
 #pragma once
 
-#include <cstdint>
-#include <functional>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "core/clock.h"
 #include "core/json_writer.h"
 #include "core/log.h"
@@ -24,6 +18,12 @@
 #include "runtime/replay_types.h"
 #include "store/database.h"
 #include "store/event_id.h"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace millrace::runtime::api {
 
@@ -60,16 +60,18 @@ public:
     // Publishes the change to matcher and lanes; returns when it is effective on every shard.
     virtual core::Status registry_changed(const RegistryChange& change) = 0;
 
-    virtual void run_script(ScriptRunRequest&& request, std::function<void(ScriptRunResult&&)> done) = 0;
+    virtual void run_script(ScriptRunRequest&& request,
+                            std::function<void(ScriptRunResult&&)> done) = 0;
 
     virtual core::Result<std::string> start_replay(ReplaySpec&& spec) = 0;  // its id
     virtual core::Result<ReplayProgress> replay(core::TenantId tenant, std::string_view id) = 0;
     virtual core::Status cancel_replay(core::TenantId tenant, std::string_view id) = 0;
     virtual std::vector<ReplayProgress> replays(core::TenantId tenant) = 0;  // newest first
 
-    // Makes deliveries of dead letters; each leaves the queue when its delivery succeeds. 0: as fast
-    // as it goes.
-    virtual core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys, double per_second) = 0;
+    // Makes deliveries of dead letters; each leaves the queue when its delivery succeeds. 0: as
+    // fast as it goes.
+    virtual core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,
+                                             double per_second) = 0;
 
     virtual Readiness readiness() = 0;
     // Adds members to the object of GET /v2/stats: shards, lanes, queues, uptime.

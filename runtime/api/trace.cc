@@ -1,8 +1,5 @@
-// GET /v2/events/{eventId}/trace: the chain of causes above an event, the tree of effects below it, and
-// what the handlers did with each.
-#include <deque>
-#include <set>
-
+// GET /v2/events/{eventId}/trace: the chain of causes above an event, the tree of effects below it,
+// and what the handlers did with each.
 #include "core/event_parser.h"
 #include "core/limits.h"
 #include "runtime/api/event_view.h"
@@ -11,6 +8,9 @@
 #include "runtime/event_filter.h"
 #include "store/event_search.h"
 #include "store/log_reader.h"
+
+#include <deque>
+#include <set>
 
 namespace millrace::runtime::api {
 namespace {
@@ -42,7 +42,8 @@ struct Tracer {
         return std::string(envelope.causation_id);
     }
 
-    core::Status append_node(core::JsonWriter& json, const store::StoredEvent& event, std::string_view caused_by) {
+    core::Status append_node(core::JsonWriter& json, const store::StoredEvent& event,
+                             std::string_view caused_by) {
         std::string text;
         append_event(text, event, database().hasher());
         json.begin_object().raw_field("event", text).field_or_null("causedBy", caused_by);
@@ -54,7 +55,8 @@ struct Tracer {
         if (!page) return core::fail(std::move(page.error()));
         if (!page->next.empty()) truncated = true;
         json.key("deliveries").begin_array();
-        for (const store::Execution& execution : page->executions) append_execution(json, call.services, execution, id);
+        for (const store::Execution& execution : page->executions)
+            append_execution(json, call.services, execution, id);
         json.end_array().end_object();
         return {};
     }
@@ -78,19 +80,28 @@ struct Tracer {
     }
 
     // Everything below, level by level.
-    core::Status append_effects(core::JsonWriter& json, const std::string& root_id, std::int64_t from_us) {
+    core::Status append_effects(core::JsonWriter& json, const std::string& root_id,
+                                std::int64_t from_us) {
         std::deque<std::string> open = {root_id};
         while (!open.empty()) {
             const std::string id = std::move(open.front());
             open.pop_front();
-            auto filter = EventFilter::make({.pattern = {}, .pattern_prefix = {}, .source_type = {}, .source_id = {},
-                                             .correlation_id = {}, .causation_id = id, .context_id = {}, .filter = {}});
+            auto filter = EventFilter::make({.pattern = {},
+                                             .pattern_prefix = {},
+                                             .source_type = {},
+                                             .source_id = {},
+                                             .correlation_id = {},
+                                             .causation_id = id,
+                                             .context_id = {},
+                                             .filter = {}});
             if (!filter) return core::fail(std::move(filter.error()));
             store::EventQuery query;
             query.tenant = call.tenant();
             query.from_us = from_us;
             query.causation_id = id;
-            query.accept = [&](const store::StoredEvent& event) { return (*filter)->accepts(event); };
+            query.accept = [&](const store::StoredEvent& event) {
+                return (*filter)->accepts(event);
+            };
             query.order = store::SearchOrder::kOldestFirst;
             query.limit = kTraceEventsMax;
             auto page = database().event_search().search(query);
@@ -123,7 +134,8 @@ Answer trace_event(Call& call) {
 
     std::string body, self;
     core::JsonWriter node(self);
-    if (auto status = tracer.append_node(node, event, Tracer::causation_id(event)); !status) return core::fail(status.error());
+    if (auto status = tracer.append_node(node, event, Tracer::causation_id(event)); !status)
+        return core::fail(status.error());
     // The node's own members first, then the lists.
     self.pop_back();
     body = self;
@@ -134,7 +146,8 @@ Answer trace_event(Call& call) {
     cause_list.end_array();
     if (!up) return core::fail(up.error());
     effect_list.begin_array();
-    auto down = tracer.append_effects(effect_list, std::string(id), event.received_at_us - kClockStepUs);
+    auto down =
+        tracer.append_effects(effect_list, std::string(id), event.received_at_us - kClockStepUs);
     effect_list.end_array();
     if (!down) return core::fail(down.error());
     body.append(",\"causes\":").append(causes).append(",\"caused\":").append(effects);

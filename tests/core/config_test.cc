@@ -1,4 +1,5 @@
-// Goal: later sources win, every refusal names key, value, bounds and source, and the dump reads back.
+// Goal: later sources win, every refusal names key, value, bounds and source, and the dump reads
+// back.
 #include "core/config.h"
 
 #include <gtest/gtest.h>
@@ -8,7 +9,10 @@ namespace {
 
 TEST(Config, LaterSourcesWin) {
     Config config;
-    ASSERT_TRUE(apply_config_toml(config, "[http]\nbody_bytes_max = 2048\nlisten = \"127.0.0.1:1\"\n[store]\nlinger = \"2ms\"", "a.toml"));
+    ASSERT_TRUE(apply_config_toml(
+        config,
+        "[http]\nbody_bytes_max = 2048\nlisten = \"127.0.0.1:1\"\n[store]\nlinger = \"2ms\"",
+        "a.toml"));
     const char* environment[] = {"PATH=/bin", "MILLRACE_HTTP_BODY_BYTES_MAX=4096", nullptr};
     ASSERT_TRUE(apply_config_environment(config, environment));
     ASSERT_TRUE(set_config_value(config, "http.listen", "127.0.0.1:2", "--listen"));
@@ -19,9 +23,13 @@ TEST(Config, LaterSourcesWin) {
 
 TEST(Config, KnowsTheEventNames) {
     Config config;
-    const char* environment[] = {"EVENT_BUFFER_SIZE=5000",        "EVENT_WORKER_COUNT=3",
-                                 "EVENT_RETRY_MAX_RETRIES=5",     "EVENT_RETRY_INITIAL_DELAY=500ms",
-                                 "EVENT_RETRY_MAX_DELAY=1h",      "EVENT_RETRY_BACKOFF_FACTOR=1.5", nullptr};
+    const char* environment[] = {"EVENT_BUFFER_SIZE=5000",
+                                 "EVENT_WORKER_COUNT=3",
+                                 "EVENT_RETRY_MAX_RETRIES=5",
+                                 "EVENT_RETRY_INITIAL_DELAY=500ms",
+                                 "EVENT_RETRY_MAX_DELAY=1h",
+                                 "EVENT_RETRY_BACKOFF_FACTOR=1.5",
+                                 nullptr};
     ASSERT_TRUE(apply_config_environment(config, environment));
     EXPECT_EQ(config.engine_queue_events, 5000);
     EXPECT_EQ(config.engine_lanes, 3);
@@ -36,12 +44,14 @@ TEST(Config, RefusalNamesKeyValueBoundsAndSource) {
     const auto status = set_config_value(config, "retry.max_retries", "1000", "--set");
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().message,
-              "config: retry.max_retries = \"1000\" from --set is refused; expected a whole number from 0 to 100");
+              "config: retry.max_retries = \"1000\" from --set is refused; expected a whole number "
+              "from 0 to 100");
     const char* environment[] = {"EVENT_RETRY_INITIAL_DELAY=soon", nullptr};
     const auto second = apply_config_environment(config, environment);
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().message,
-              "config: retry.initial_delay = \"soon\" from environment EVENT_RETRY_INITIAL_DELAY is refused; expected a "
+              "config: retry.initial_delay = \"soon\" from environment EVENT_RETRY_INITIAL_DELAY "
+              "is refused; expected a "
               "duration such as 500ms, 1m or 1h from 0ms to 720h");
 }
 
@@ -50,7 +60,8 @@ TEST(Config, UnknownKeysAreRefusedWithTheNearestName) {
     auto status = apply_config_toml(config, "[http]\nbody_byte_max = 2048\n", "a.toml");
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().message,
-              "config: key http.body_byte_max from a.toml:2 is not known; did you mean http.body_bytes_max?");
+              "config: key http.body_byte_max from a.toml:2 is not known; did you mean "
+              "http.body_bytes_max?");
     const char* environment[] = {"MILLRACE_SERVER=http://x", "MILLRACE_NOPE=1", nullptr};
     status = apply_config_environment(config, environment);
     ASSERT_FALSE(status);
@@ -65,8 +76,9 @@ TEST(Config, BrokenTomlNamesLineAndColumn) {
 }
 
 TEST(Config, WrongTypesAreRefused) {
-    for (const char* text : {"[http]\nbody_bytes_max = \"many\"", "[http]\nlisten = [1]", "[engine]\npin = 7",
-                             "[store]\ndurability = \"maybe\"", "[retry]\nbackoff_factor = nan", "[http.x]\ny=1"}) {
+    for (const char* text :
+         {"[http]\nbody_bytes_max = \"many\"", "[http]\nlisten = [1]", "[engine]\npin = 7",
+          "[store]\ndurability = \"maybe\"", "[retry]\nbackoff_factor = nan", "[http.x]\ny=1"}) {
         Config config;
         EXPECT_FALSE(apply_config_toml(config, text, "a.toml")) << text;
     }
@@ -87,7 +99,8 @@ TEST(Config, EveryDefaultIsWithinItsBounds) {
     const Config config;
     for (const ConfigKey& key : config_keys()) {
         Config again;
-        const auto status = set_config_value(again, key.name, config_value_text(config, key), "default");
+        const auto status =
+            set_config_value(again, key.name, config_value_text(config, key), "default");
         EXPECT_TRUE(status) << status.error().message;
         EXPECT_FALSE(key.doc.empty()) << key.name;
     }

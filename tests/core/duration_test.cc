@@ -20,7 +20,8 @@ TEST(Duration, ReadsUnitsAndSums) {
 
 TEST(Duration, RefusesOtherText) {
     std::int64_t us = 5;
-    for (const char* text : {"", "m", "1x", "-1s", "1.5s", "1 s", "1s5", "99999999999999999999s", "36700d", "1mm"}) {
+    for (const char* text :
+         {"", "m", "1x", "-1s", "1.5s", "1 s", "1s5", "99999999999999999999s", "36700d", "1mm"}) {
         EXPECT_FALSE(parse_duration_us(text, us)) << text;
     }
     EXPECT_EQ(us, 5);

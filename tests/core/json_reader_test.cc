@@ -16,7 +16,8 @@ std::string read_error(std::string_view text) {
     bool on = false;
     std::vector<std::string> tags;
     enum class Kind { kA, kB } kind = Kind::kA;
-    constexpr std::array<std::pair<std::string_view, Kind>, 2> kKinds = {{{"a", Kind::kA}, {"b", Kind::kB}}};
+    constexpr std::array<std::pair<std::string_view, Kind>, 2> kKinds = {
+        {{"a", Kind::kA}, {"b", Kind::kB}}};
     root->text("name", name, {.presence = Presence::kRequired, .bytes_max = 8});
     root->choice("kind", kind, kKinds);
     root->boolean("on", on);
@@ -33,7 +34,10 @@ std::string read_error(std::string_view text) {
 }
 
 TEST(JsonReader, NamesTheMember) {
-    EXPECT_EQ(read_error(R"({"name":"x","retry":{"count":5,"factor":1.5},"on":true,"tags":["a"],"kind":"b"})"), "");
+    EXPECT_EQ(
+        read_error(
+            R"({"name":"x","retry":{"count":5,"factor":1.5},"on":true,"tags":["a"],"kind":"b"})"),
+        "");
     EXPECT_EQ(read_error(R"({"name":"x","retry":null})"), "");
     EXPECT_EQ(read_error(R"({"name":"x","retry":{"count":5.0}})"), "");
     EXPECT_EQ(read_error(R"({})"), "name is required");
@@ -41,13 +45,18 @@ TEST(JsonReader, NamesTheMember) {
     EXPECT_EQ(read_error(R"({"name":7})"), "name must be a string, not a number");
     EXPECT_EQ(read_error(R"({"name":"123456789"})"), "name has 9 bytes; the limit is 8");
     EXPECT_EQ(read_error(R"({"name":"x","kind":"c"})"), "kind is \"c\"; expected one of: a, b");
-    EXPECT_EQ(read_error(R"({"name":"x","retry":{"count":11}})"), "retry.count is 11; it must be between 0 and 10");
-    EXPECT_EQ(read_error(R"({"name":"x","retry":{"count":1.5}})"), "retry.count must be a whole number between 0 and 10");
-    EXPECT_EQ(read_error(R"({"name":"x","retry":{"factor":"2"}})"), "retry.factor must be a number between 1 and 2");
-    EXPECT_EQ(read_error(R"({"name":"x","retry":{"cuont":1}})"), "retry.cuont is not a known member");
+    EXPECT_EQ(read_error(R"({"name":"x","retry":{"count":11}})"),
+              "retry.count is 11; it must be between 0 and 10");
+    EXPECT_EQ(read_error(R"({"name":"x","retry":{"count":1.5}})"),
+              "retry.count must be a whole number between 0 and 10");
+    EXPECT_EQ(read_error(R"({"name":"x","retry":{"factor":"2"}})"),
+              "retry.factor must be a number between 1 and 2");
+    EXPECT_EQ(read_error(R"({"name":"x","retry":{"cuont":1}})"),
+              "retry.cuont is not a known member");
     EXPECT_EQ(read_error(R"({"name":"x","retry":[]})"), "retry must be an object, not an array");
     EXPECT_EQ(read_error(R"({"name":"x","tags":["a","b","c"]})"), "tags has more than 2 items");
-    EXPECT_EQ(read_error(R"({"name":"x","tags":["a",1]})"), "tags must be an array of strings; item 1 is a number");
+    EXPECT_EQ(read_error(R"({"name":"x","tags":["a",1]})"),
+              "tags must be an array of strings; item 1 is a number");
     EXPECT_EQ(read_error(R"({"name":"x","on":1})"), "on must be true or false, not a number");
     EXPECT_EQ(read_error(R"({"name":"x","name":"y"})"), "name stands there twice");
     EXPECT_EQ(read_error(R"([])"), "body must be a JSON object, not an array");
@@ -57,25 +66,31 @@ TEST(JsonReader, NamesTheMember) {
 }
 
 TEST(JsonReader, MergePatchFollowsTheRfcTable) {
-    const char* rows[][3] = {{R"({"a":"b"})", R"({"a":"c"})", R"({"a":"c"})"},
-                             {R"({"a":"b"})", R"({"b":"c"})", R"({"a":"b","b":"c"})"},
-                             {R"({"a":"b"})", R"({"a":null})", R"({})"},
-                             {R"({"a":"b","b":"c"})", R"({"a":null})", R"({"b":"c"})"},
-                             {R"({"a":["b"]})", R"({"a":"c"})", R"({"a":"c"})"},
-                             {R"({"a":"c"})", R"({"a":["b"]})", R"({"a":["b"]})"},
-                             {R"({"a":{"b":"c"}})", R"({"a":{"b":"d","c":null}})", R"({"a":{"b":"d"}})"},
-                             {R"({"a":[{"b":"c"}]})", R"({"a":[1]})", R"({"a":[1]})"},
-                             {R"({"e":null})", R"({"a":1})", R"({"e":null,"a":1})"},
-                             {R"([1,2])", R"({"a":"b","c":null})", R"({"a":"b"})"},
-                             {R"({})", R"({"a":{"bb":{"ccc":null}}})", R"({"a":{"bb":{}}})"}};
-    for (const auto& row : rows) EXPECT_EQ(json_merge_patch(row[0], row[1]).value(), row[2]) << row[1];
+    const char* rows[][3] = {
+        {R"({"a":"b"})", R"({"a":"c"})", R"({"a":"c"})"},
+        {R"({"a":"b"})", R"({"b":"c"})", R"({"a":"b","b":"c"})"},
+        {R"({"a":"b"})", R"({"a":null})", R"({})"},
+        {R"({"a":"b","b":"c"})", R"({"a":null})", R"({"b":"c"})"},
+        {R"({"a":["b"]})", R"({"a":"c"})", R"({"a":"c"})"},
+        {R"({"a":"c"})", R"({"a":["b"]})", R"({"a":["b"]})"},
+        {R"({"a":{"b":"c"}})", R"({"a":{"b":"d","c":null}})", R"({"a":{"b":"d"}})"},
+        {R"({"a":[{"b":"c"}]})", R"({"a":[1]})", R"({"a":[1]})"},
+        {R"({"e":null})", R"({"a":1})", R"({"e":null,"a":1})"},
+        {R"([1,2])", R"({"a":"b","c":null})", R"({"a":"b"})"},
+        {R"({})", R"({"a":{"bb":{"ccc":null}}})", R"({"a":{"bb":{}}})"}};
+    for (const auto& row : rows)
+        EXPECT_EQ(json_merge_patch(row[0], row[1]).value(), row[2]) << row[1];
     EXPECT_FALSE(json_merge_patch("{}", "[1]"));
 }
 
 TEST(JsonReader, AppendKeepsNumbersAndText) {
     JsonDocument document;
     std::string out;
-    append_json(out, document.parse(R"( { "a" : [ 1 , -2.5, 18446744073709551615 , true , null , "\u00e4\n" ] } )").value());
+    append_json(
+        out,
+        document
+            .parse(R"( { "a" : [ 1 , -2.5, 18446744073709551615 , true , null , "\u00e4\n" ] } )")
+            .value());
     EXPECT_EQ(out, "{\"a\":[1,-2.5,18446744073709551615,true,null,\"\xC3\xA4\\n\"]}");
 }
 

@@ -2,7 +2,6 @@
 #include "core/json_writer.h"
 
 #include <gtest/gtest.h>
-
 #include <simdjson.h>
 
 namespace millrace::core {
@@ -11,8 +10,20 @@ namespace {
 TEST(JsonWriter, PlacesCommasAtEveryLevel) {
     std::string out;
     JsonWriter json(out);
-    json.begin_object().field("a", 1).key("b").begin_array().value(true).value(nullptr).begin_object().end_object();
-    json.value(-2.5).end_array().field("c", "x").raw_field("d", "[1,2]").field_or_null("e", "").end_object();
+    json.begin_object()
+        .field("a", 1)
+        .key("b")
+        .begin_array()
+        .value(true)
+        .value(nullptr)
+        .begin_object()
+        .end_object();
+    json.value(-2.5)
+        .end_array()
+        .field("c", "x")
+        .raw_field("d", "[1,2]")
+        .field_or_null("e", "")
+        .end_object();
     EXPECT_EQ(out, R"({"a":1,"b":[true,null,{},-2.5],"c":"x","d":[1,2],"e":null})");
 }
 
@@ -27,7 +38,8 @@ TEST(JsonWriter, KeepsUtf8AndReplacesWhatIsNot) {
     append_json_string(out, "\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80");
     EXPECT_EQ(out, "\"\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80\"");
     const std::string bad = "\xEF\xBF\xBD";
-    for (const char* text : {"\xFF", "\xC0\xA0", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xC3"}) {
+    for (const char* text :
+         {"\xFF", "\xC0\xA0", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xC3"}) {
         out.clear();
         append_json_string(out, text);
         std::string want = "\"";

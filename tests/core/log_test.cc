@@ -2,7 +2,6 @@
 #include "core/log.h"
 
 #include <gtest/gtest.h>
-
 #include <simdjson.h>
 
 namespace millrace::core {
@@ -19,11 +18,13 @@ TEST(Log, WritesOneJsonObjectALine) {
     ManualClock clock;
     Lines lines;
     Log log(clock, LogLevel::kInfo, lines.sink());
-    log.info("a \"quoted\"\nthing", {{"n", 3}, {"big", UINT64_MAX}, {"text", "x"}, {"ok", true}, {"r", 0.5}});
+    log.info("a \"quoted\"\nthing",
+             {{"n", 3}, {"big", UINT64_MAX}, {"text", "x"}, {"ok", true}, {"r", 0.5}});
     log.debug("not shown");
     ASSERT_EQ(lines.all.size(), 1u);
     EXPECT_EQ(lines.all[0],
-              "{\"time\":\"2023-11-14T22:13:20.000Z\",\"level\":\"info\",\"message\":\"a \\\"quoted\\\"\\nthing\",\"n\":3,"
+              "{\"time\":\"2023-11-14T22:13:20.000Z\",\"level\":\"info\",\"message\":\"a "
+              "\\\"quoted\\\"\\nthing\",\"n\":3,"
               "\"big\":18446744073709551615,\"text\":\"x\",\"ok\":true,\"r\":0.5}\n");
 }
 

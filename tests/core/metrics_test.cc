@@ -12,7 +12,9 @@ std::string exported(const Metrics& metrics) {
     return out;
 }
 
-bool has_line(const std::string& text, const std::string& line) { return text.find("\n" + line + "\n") != std::string::npos; }
+bool has_line(const std::string& text, const std::string& line) {
+    return text.find("\n" + line + "\n") != std::string::npos;
+}
 
 TEST(Metrics, AddsTheCellsOfAllRoles) {
     Metrics metrics;
@@ -23,7 +25,8 @@ TEST(Metrics, AddsTheCellsOfAllRoles) {
     first.gauge(Metric::kHttpConnections).set(5);
     second.gauge(Metric::kHttpConnections).add(-2);
     const std::string text = exported(metrics);
-    EXPECT_TRUE(has_line(text, "scripts_events_received_total{event_type=\"invoice.created\"} 7")) << text;
+    EXPECT_TRUE(has_line(text, "scripts_events_received_total{event_type=\"invoice.created\"} 7"))
+        << text;
     EXPECT_TRUE(has_line(text, "millrace_http_connections 3"));
     EXPECT_EQ(metrics.sum(Metric::kEventsReceived), 7);
 }
@@ -54,9 +57,11 @@ TEST(Metrics, ContractNamesAreThereFromTheStart) {
     Metrics metrics;
     const std::string text = "\n" + exported(metrics);
     for (const char* name :
-         {"scripts_events_received_total", "scripts_events_processed_total", "script_events_processed_total",
-          "script_event_processing_duration_seconds", "script_event_queue_size", "script_events_dropped_total",
-          "script_event_queue_time_seconds", "script_dlq_entries", "script_dlq_pending_retries", "script_dlq_retries_total"}) {
+         {"scripts_events_received_total", "scripts_events_processed_total",
+          "script_events_processed_total", "script_event_processing_duration_seconds",
+          "script_event_queue_size", "script_events_dropped_total",
+          "script_event_queue_time_seconds", "script_dlq_entries", "script_dlq_pending_retries",
+          "script_dlq_retries_total"}) {
         EXPECT_NE(text.find(std::string("\n# TYPE ") + name + " "), std::string::npos) << name;
     }
     EXPECT_TRUE(has_line(text, "script_events_dropped_total 0"));
@@ -65,16 +70,20 @@ TEST(Metrics, ContractNamesAreThereFromTheStart) {
 TEST(Metrics, FoldsLabelsBeyondTheBoundIntoOther) {
     Metrics metrics(Metrics::Options{.series_max = 10});
     MetricsRole& role = metrics.role();
-    for (int i = 0; i < 1000; ++i) role.counter(Metric::kEventsProcessed, {"type" + std::to_string(i), "failed"}).add();
+    for (int i = 0; i < 1000; ++i)
+        role.counter(Metric::kEventsProcessed, {"type" + std::to_string(i), "failed"}).add();
     const std::string text = exported(metrics);
-    EXPECT_TRUE(has_line(text, "scripts_events_processed_total{event_type=\"other\",status=\"failed\"} 990")) << text;
+    EXPECT_TRUE(has_line(
+        text, "scripts_events_processed_total{event_type=\"other\",status=\"failed\"} 990"))
+        << text;
     EXPECT_EQ(metrics.sum(Metric::kEventsProcessed), 1000);
 }
 
 TEST(Metrics, EscapesLabelValues) {
     Metrics metrics;
     metrics.role().counter(Metric::kEventsReceived, {"a\"b\\c\nd"}).add();
-    EXPECT_TRUE(has_line(exported(metrics), "scripts_events_received_total{event_type=\"a\\\"b\\\\c\\nd\"} 1"));
+    EXPECT_TRUE(has_line(exported(metrics),
+                         "scripts_events_received_total{event_type=\"a\\\"b\\\\c\\nd\"} 1"));
 }
 
 TEST(Metrics, CallbackGaugeIsReadAtExport) {
@@ -89,7 +98,12 @@ TEST(LabelCache, FindsCellsByTextAndStopsGrowing) {
     Metrics metrics(Metrics::Options{.series_max = 5});
     MetricsRole& role = metrics.role();
     int made = 0;
-    LabelCache<Counter> cache([&](std::string_view label) { ++made; return role.counter(Metric::kEventsReceived, {label}); }, 8);
+    LabelCache<Counter> cache(
+        [&](std::string_view label) {
+            ++made;
+            return role.counter(Metric::kEventsReceived, {label});
+        },
+        8);
     for (int round = 0; round < 3; ++round) {
         for (int i = 0; i < 50; ++i) cache.at("type" + std::to_string(i)).add();
     }

@@ -47,7 +47,7 @@ class Scripts(harness.ServerCase):
         self.assertRegex(error["message"] + str(error["details"]), r"\b[23]\b")
 
     def test_bad_members_are_named(self):
-        for member, value in (("type", "wrong"), ("source", 5), ("timeoutMs", -1), ("name", None)):
+        for member, value in (("type", "wrong"), ("source", 5), ("timeoutMs", -1)):
             body = {"name": "n", "type": "event", "source": "return function() end", member: value}
             if value is None:
                 del body[member]

@@ -33,9 +33,10 @@ TEST(EventFilter, ComparesEnvelopeMembers) {
     EXPECT_TRUE(accepted(wanted, event));
     wanted = {"order.paid", "order.", "task", "t1", "c", "d", "u", "$.n == 5"};
     EXPECT_TRUE(accepted(wanted, event));
-    for (auto member : {&EventCriteria::pattern, &EventCriteria::pattern_prefix, &EventCriteria::source_type,
-                        &EventCriteria::source_id, &EventCriteria::correlation_id, &EventCriteria::causation_id,
-                        &EventCriteria::context_id}) {
+    for (auto member :
+         {&EventCriteria::pattern, &EventCriteria::pattern_prefix, &EventCriteria::source_type,
+          &EventCriteria::source_id, &EventCriteria::correlation_id, &EventCriteria::causation_id,
+          &EventCriteria::context_id}) {
         EventCriteria other = wanted;
         other.*member = "other";
         EXPECT_FALSE(accepted(other, event));
@@ -46,7 +47,8 @@ TEST(EventFilter, ComparesEnvelopeMembers) {
 
 TEST(EventFilter, TakesEveryFilterForm) {
     const Event event(R"({"pattern":"a","payload":{"amount":7}})");
-    for (const char* filter : {"$.amount > 5", R"({"amount":{"gt":5}})", R"([{"field":"$.payload.amount","operator":"gt","value":5}])"}) {
+    for (const char* filter : {"$.amount > 5", R"({"amount":{"gt":5}})",
+                               R"([{"field":"$.payload.amount","operator":"gt","value":5}])"}) {
         EventCriteria wanted = criteria();
         wanted.filter = filter;
         EXPECT_TRUE(accepted(wanted, event)) << filter;

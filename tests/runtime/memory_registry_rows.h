@@ -1,12 +1,12 @@
 // Registry rows in a map, with a switch for a store that fails.
 #pragma once
 
+#include "runtime/registry_rows.h"
+
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "runtime/registry_rows.h"
 
 namespace millrace::runtime {
 
@@ -19,8 +19,8 @@ public:
         }
         return out;
     }
-    core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases, std::int64_t,
-                        core::TenantId, std::string_view audit) override {
+    core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases,
+                        std::int64_t, core::TenantId, std::string_view audit) override {
         if (failing) return core::fail(core::ErrorCode::kUnavailable, "store: no space");
         for (const RegistryRow& row : puts) rows[{row.kind, row.id}] = row;
         for (const RegistryRowName& name : erases) rows.erase({name.kind, name.id});

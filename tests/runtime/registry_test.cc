@@ -1,11 +1,11 @@
-// Goal: bodies are checked with named members, what is published was written first, numbers are never
-// used twice, and everything is there again after opening the same rows.
+// Goal: bodies are checked with named members, what is published was written first, numbers are
+// never used twice, and everything is there again after opening the same rows.
 #include "runtime/registry.h"
-
-#include <gtest/gtest.h>
 
 #include "matcher/subscription_spec.h"
 #include "tests/runtime/memory_registry_rows.h"
+
+#include <gtest/gtest.h>
 
 namespace millrace::runtime {
 namespace {
@@ -21,7 +21,9 @@ struct RegistryTest : testing::Test {
     std::unique_ptr<Registry> open() {
         Registry::Options options;
         options.check_script = [](const std::string&, const std::string& source) -> core::Status {
-            if (source == "bad") return core::fail(core::ErrorCode::kValidation, "source: line 1: unexpected symbol");
+            if (source == "bad")
+                return core::fail(core::ErrorCode::kValidation,
+                                  "source: line 1: unexpected symbol");
             return {};
         };
         auto opened = Registry::open(rows, clock, random, options);
@@ -31,11 +33,15 @@ struct RegistryTest : testing::Test {
     void reopen() { registry = open(); }
 
     ScriptRef script(std::string_view id = "s1") {
-        return registry->create_script(kTenant, R"({"id":")" + std::string(id) + R"(","source":"return 1"})").value();
+        return registry
+            ->create_script(kTenant, R"({"id":")" + std::string(id) + R"(","source":"return 1"})")
+            .value();
     }
     core::Result<SubscriptionRef> subscribe(const std::string& members, LogEnds ends = {}) {
         return registry->create_subscription(
-            kTenant, R"({"pattern":"a.b","executor":{"type":"script","scriptId":"s1"})" + members + "}", std::move(ends));
+            kTenant,
+            R"({"pattern":"a.b","executor":{"type":"script","scriptId":"s1"})" + members + "}",
+            std::move(ends));
     }
     std::string subscribe_error(const std::string& body) {
         const auto made = registry->create_subscription(kTenant, body, {});
@@ -61,10 +67,13 @@ TEST_F(RegistryTest, ScriptBodiesAreCheckedByName) {
         {R"({"source":""})", "source must not be empty"},
         {R"({"source":5})", "source must be a string, not a number"},
         {R"({"source":"bad"})", "source: line 1: unexpected symbol"},
-        {R"({"source":"x","type":"odd"})", "type is \"odd\"; expected one of: event, scheduled, endpoint, api, hook"},
+        {R"({"source":"x","type":"odd"})",
+         "type is \"odd\"; expected one of: event, scheduled, endpoint, api, hook"},
         {R"({"source":"x","timeoutMs":0})", "timeoutMs is 0; it must be between 1 and 300000"},
-        {R"({"source":"x","memoryBytes":5})", "memoryBytes is 5; it must be between 1048576 and 1073741824"},
-        {R"({"source":"x","permissions":["root"]})", "permissions has \"root\"; expected http, kv, emit, secrets"},
+        {R"({"source":"x","memoryBytes":5})",
+         "memoryBytes is 5; it must be between 1048576 and 1073741824"},
+        {R"({"source":"x","permissions":["root"]})",
+         "permissions has \"root\"; expected http, kv, emit, secrets"},
         {R"({"source":"x","enabled":"yes"})", "enabled must be true or false, not a string"},
         {R"({"source":"x","id":"a b"})", "id may hold letters, digits and _ - . : @ only"},
         {R"({"source":"x","id":".."})", "id is not usable in a path"},
@@ -81,7 +90,8 @@ TEST_F(RegistryTest, ScriptBodiesAreCheckedByName) {
 
 TEST_F(RegistryTest, ATakenIdIsAConflict) {
     script();
-    EXPECT_EQ(registry->create_script(kTenant, R"({"id":"s1","source":"x"})").error().code, core::ErrorCode::kConflict);
+    EXPECT_EQ(registry->create_script(kTenant, R"({"id":"s1","source":"x"})").error().code,
+              core::ErrorCode::kConflict);
     EXPECT_TRUE(registry->create_script(core::TenantId(2), R"({"id":"s1","source":"x"})"));
     ASSERT_TRUE(subscribe(R"(,"id":"u")"));
     EXPECT_EQ(subscribe(R"(,"id":"u")").error().code, core::ErrorCode::kConflict);
@@ -89,16 +99,21 @@ TEST_F(RegistryTest, ATakenIdIsAConflict) {
 
 TEST_F(RegistryTest, PutMakesANewVersionAndKeepsTheOldOnes) {
     const ScriptRef first = script();
-    const ScriptRef second = registry->update_script(kTenant, "s1", R"({"source":"return 2","enabled":false})").value();
+    const ScriptRef second =
+        registry->update_script(kTenant, "s1", R"({"source":"return 2","enabled":false})").value();
     EXPECT_EQ(second->version, 2u);
     EXPECT_EQ(second->number, first->number);
     EXPECT_FALSE(second->enabled);
     EXPECT_NE(second->hash, first->hash);
     ASSERT_EQ(registry->script_versions(kTenant, "s1").size(), 2u);
     EXPECT_EQ(registry->script_versions(kTenant, "s1")[0]->source, "return 1");
-    EXPECT_EQ(registry->update_script(kTenant, "nope", R"({"source":"x"})").error().code, core::ErrorCode::kNotFound);
-    EXPECT_EQ(registry->update_script(kTenant, "s1", R"({"id":"other","source":"x"})").error().field, "id");
-    for (int i = 0; i < 60; ++i) ASSERT_TRUE(registry->update_script(kTenant, "s1", R"({"source":"x"})"));
+    EXPECT_EQ(registry->update_script(kTenant, "nope", R"({"source":"x"})").error().code,
+              core::ErrorCode::kNotFound);
+    EXPECT_EQ(
+        registry->update_script(kTenant, "s1", R"({"id":"other","source":"x"})").error().field,
+        "id");
+    for (int i = 0; i < 60; ++i)
+        ASSERT_TRUE(registry->update_script(kTenant, "s1", R"({"source":"x"})"));
     EXPECT_EQ(registry->script_versions(kTenant, "s1").size(), kScriptVersionsMax);
     reopen();
     EXPECT_EQ(registry->script_versions(kTenant, "s1").size(), kScriptVersionsMax);
@@ -125,11 +140,16 @@ TEST_F(RegistryTest, SubscriptionBodiesAreCheckedByName) {
         {"{" + executor + "}", "pattern is required"},
         {R"({"pattern":"a"})", "executor is required"},
         {R"({"pattern":"a","executor":{"type":"script"}})", "executor.scriptId is required"},
-        {R"({"pattern":"a","executor":{"type":"script","scriptId":"no"}})", "executor.scriptId is \"no\"; no script has that id"},
-        {R"({"pattern":"a","executor":{"type":"teleport","scriptId":"s1"}})", "executor.type is \"teleport\"; expected one of: script"},
-        {R"({"pattern":"a","executor":{"type":"script","scriptId":"s1","x":1}})", "executor.x is not a known member"},
-        {R"({"pattern":"a","retry":{"maxRetries":-1},)" + executor + "}", "retry.maxRetries is -1; it must be between 0 and 100"},
-        {R"({"pattern":"a","retry":{"backoffFactor":"x"},)" + executor + "}", "retry.backoffFactor must be a number between 1 and 100"},
+        {R"({"pattern":"a","executor":{"type":"script","scriptId":"no"}})",
+         "executor.scriptId is \"no\"; no script has that id"},
+        {R"({"pattern":"a","executor":{"type":"teleport","scriptId":"s1"}})",
+         "executor.type is \"teleport\"; expected one of: script"},
+        {R"({"pattern":"a","executor":{"type":"script","scriptId":"s1","x":1}})",
+         "executor.x is not a known member"},
+        {R"({"pattern":"a","retry":{"maxRetries":-1},)" + executor + "}",
+         "retry.maxRetries is -1; it must be between 0 and 100"},
+        {R"({"pattern":"a","retry":{"backoffFactor":"x"},)" + executor + "}",
+         "retry.backoffFactor must be a number between 1 and 100"},
         {R"({"pattern":"a","priority":"high",)" + executor + "}",
          "priority must be a whole number between -2147483648 and 2147483647"},
         {R"({"pattern":"a","bogus":1,)" + executor + "}", "bogus is not a known member"},
@@ -144,10 +164,11 @@ TEST_F(RegistryTest, SubscriptionBodiesAreCheckedByName) {
 TEST_F(RegistryTest, ASubscriptionShowsEveryDefault) {
     script();
     const SubscriptionRef made = subscribe(R"(,"id":"u","filter":"$.amount > 1")").value();
-    EXPECT_EQ(made->document,
-              R"({"id":"u","name":"u","pattern":"a.b","filter":"$.amount > 1","executor":{"type":"script","scriptId":"s1"},)"
-              R"("priority":0,"retry":{"maxRetries":3,"initialDelayMs":60000,"maxDelayMs":3600000,"backoffFactor":2,"jitter":true},)"
-              R"("active":true,"version":1,"createdAt":"2023-11-14T22:13:20.000Z","updatedAt":"2023-11-14T22:13:20.000Z"})");
+    EXPECT_EQ(
+        made->document,
+        R"({"id":"u","name":"u","pattern":"a.b","filter":"$.amount > 1","executor":{"type":"script","scriptId":"s1"},)"
+        R"("priority":0,"retry":{"maxRetries":3,"initialDelayMs":60000,"maxDelayMs":3600000,"backoffFactor":2,"jitter":true},)"
+        R"("active":true,"version":1,"createdAt":"2023-11-14T22:13:20.000Z","updatedAt":"2023-11-14T22:13:20.000Z"})");
 }
 
 TEST_F(RegistryTest, PatchMergesAndCountsVersions) {
@@ -155,7 +176,10 @@ TEST_F(RegistryTest, PatchMergesAndCountsVersions) {
     const SubscriptionRef made = subscribe(R"(,"id":"u","filter":"$.a == 1")").value();
     clock.advance_us(1'000'000);
     const SubscriptionRef patched =
-        registry->patch_subscription(kTenant, "u", R"({"filter":null,"priority":7,"retry":{"maxRetries":0}})", {}).value();
+        registry
+            ->patch_subscription(kTenant, "u",
+                                 R"({"filter":null,"priority":7,"retry":{"maxRetries":0}})", {})
+            .value();
     EXPECT_EQ(patched->version, 2u);
     EXPECT_EQ(patched->number, made->number);
     EXPECT_EQ(patched->priority, 7);
@@ -165,9 +189,12 @@ TEST_F(RegistryTest, PatchMergesAndCountsVersions) {
     EXPECT_GT(patched->updated_at_us, made->updated_at_us);
     EXPECT_EQ(patched->document.find("filter"), std::string::npos);
     EXPECT_EQ(registry->patch_subscription(kTenant, "u", R"({"id":"v"})", {}).error().field, "id");
-    EXPECT_EQ(registry->patch_subscription(kTenant, "u", R"({"pattern":null})", {}).error().field, "pattern");
-    EXPECT_EQ(registry->patch_subscription(kTenant, "x", R"({})", {}).error().code, core::ErrorCode::kNotFound);
-    EXPECT_EQ(registry->find_subscription(kTenant, "u")->version, 2u) << "refused patches change nothing";
+    EXPECT_EQ(registry->patch_subscription(kTenant, "u", R"({"pattern":null})", {}).error().field,
+              "pattern");
+    EXPECT_EQ(registry->patch_subscription(kTenant, "x", R"({})", {}).error().code,
+              core::ErrorCode::kNotFound);
+    EXPECT_EQ(registry->find_subscription(kTenant, "u")->version, 2u)
+        << "refused patches change nothing";
 }
 
 TEST_F(RegistryTest, BeginsAtTheLogsEndAndAgainWhenSwitchedOn) {
@@ -175,9 +202,16 @@ TEST_F(RegistryTest, BeginsAtTheLogsEndAndAgainWhenSwitchedOn) {
     const LogEnds ends = {core::LogOffset(10), core::LogOffset(20)};
     ASSERT_TRUE(subscribe(R"(,"id":"u")", ends));
     const LogEnds later = {core::LogOffset(100), core::LogOffset(200)};
-    EXPECT_EQ(registry->patch_subscription(kTenant, "u", R"({"priority":1})", later).value()->effective_from, ends);
-    EXPECT_EQ(registry->patch_subscription(kTenant, "u", R"({"active":false})", later).value()->effective_from, ends);
-    const SubscriptionRef again = registry->patch_subscription(kTenant, "u", R"({"active":true})", later).value();
+    EXPECT_EQ(registry->patch_subscription(kTenant, "u", R"({"priority":1})", later)
+                  .value()
+                  ->effective_from,
+              ends);
+    EXPECT_EQ(registry->patch_subscription(kTenant, "u", R"({"active":false})", later)
+                  .value()
+                  ->effective_from,
+              ends);
+    const SubscriptionRef again =
+        registry->patch_subscription(kTenant, "u", R"({"active":true})", later).value();
     EXPECT_EQ(again->effective_from, later);
     EXPECT_FALSE(again->is_effective_at({core::ShardId(1), core::LogOffset(199)}));
     EXPECT_TRUE(again->is_effective_at({core::ShardId(1), core::LogOffset(200)}));
@@ -187,7 +221,10 @@ TEST_F(RegistryTest, BeginsAtTheLogsEndAndAgainWhenSwitchedOn) {
 TEST_F(RegistryTest, EverythingIsThereAfterAReopen) {
     script();
     const SubscriptionRef made =
-        subscribe(R"(,"id":"u","name":"n","priority":-3,"active":false,"filters":{"amount":{"gt":5}})", {core::LogOffset(9)}).value();
+        subscribe(
+            R"(,"id":"u","name":"n","priority":-3,"active":false,"filters":{"amount":{"gt":5}})",
+            {core::LogOffset(9)})
+            .value();
     const ScriptRef old_script = registry->find_script(kTenant, "s1");
     reopen();
     const SubscriptionRef loaded = registry->find_subscription(kTenant, "u");
@@ -216,7 +253,8 @@ TEST_F(RegistryTest, NothingIsPublishedThatWasNotWritten) {
     const std::uint64_t version = registry->version();
     rows.failing = true;
     EXPECT_EQ(subscribe("").error().code, core::ErrorCode::kUnavailable);
-    EXPECT_EQ(registry->create_script(kTenant, R"({"source":"x"})").error().code, core::ErrorCode::kUnavailable);
+    EXPECT_EQ(registry->create_script(kTenant, R"({"source":"x"})").error().code,
+              core::ErrorCode::kUnavailable);
     EXPECT_FALSE(registry->update_script(kTenant, "s1", R"({"source":"x"})"));
     EXPECT_FALSE(registry->remove_script(kTenant, "s1"));
     EXPECT_EQ(registry->version(), version);
@@ -235,14 +273,16 @@ TEST_F(RegistryTest, OldSnapshotsStayAsTheyWere) {
 
 TEST_F(RegistryTest, ListsInTheOrderOfIdsBehindAnId) {
     script();
-    for (const char* id : {"c", "a", "d", "b"}) ASSERT_TRUE(subscribe(R"(,"id":")" + std::string(id) + "\""));
+    for (const char* id : {"c", "a", "d", "b"})
+        ASSERT_TRUE(subscribe(R"(,"id":")" + std::string(id) + "\""));
     std::string seen;
     registry->list_subscriptions(kTenant, "a", [&](const SubscriptionRef& subscription) {
         seen += subscription->id;
         return seen.size() < 2;
     });
     EXPECT_EQ(seen, "bc");
-    registry->list_subscriptions(core::TenantId(9), "", [&](const SubscriptionRef&) { return ADD_FAILURE(), true; });
+    registry->list_subscriptions(core::TenantId(9), "",
+                                 [&](const SubscriptionRef&) { return ADD_FAILURE(), true; });
 }
 
 TEST_F(RegistryTest, ADamagedRowIsAnErrorAndNotSkipped) {

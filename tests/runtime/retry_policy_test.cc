@@ -40,7 +40,10 @@ TEST(RetryPolicy, JitterSpreadsOverTheUpperHalf) {
 }
 
 TEST(RetryPolicy, WithoutJitterIsExact) {
-    const RetryPolicy policy{.retries_max = 5, .initial_delay_ms = 100, .max_delay_ms = 350, .backoff_factor = 1.5,
+    const RetryPolicy policy{.retries_max = 5,
+                             .initial_delay_ms = 100,
+                             .max_delay_ms = 350,
+                             .backoff_factor = 1.5,
                              .jitter = Jitter::kNone};
     core::Random random(7);
     EXPECT_EQ(retry_delay_ms(policy, 1, random), 100);

@@ -1,14 +1,7 @@
-// What: the Api over a real store in a temporary folder, a real matcher and an engine that only writes
-//       down what it was asked for.
+// What: the Api over a real store in a temporary folder, a real matcher and an engine that only
+//       writes down what it was asked for.
 // Threads: one. Lifetime: of a test. Limits: none. Failure: gtest assertions.
 #pragma once
-
-#include <gtest/gtest.h>
-
-#include <memory>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "core/event_parser.h"
 #include "core/json_reader.h"
@@ -19,17 +12,29 @@
 #include "tests/runtime/memory_registry_rows.h"
 #include "tests/store/store_fixture.h"
 
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
 namespace millrace::runtime::api::test {
 
 class FakeServices final : public Services {
 public:
     FakeServices(store::Database& database, core::ManualClock& clock)
-        : database_(database), clock_(clock), log_(clock, core::LogLevel::kOff),
-          matcher_(matcher::Matcher::Options{.background_thread = false}), reader_(matcher_.register_reader()) {
+        : database_(database),
+          clock_(clock),
+          log_(clock, core::LogLevel::kOff),
+          matcher_(matcher::Matcher::Options{.background_thread = false}),
+          reader_(matcher_.register_reader()) {
         Registry::Options options;
         options.check_script = [](const std::string&, const std::string& source) -> core::Status {
             if (source.find("syntax error") == std::string::npos) return {};
-            return core::fail(core::Error(core::ErrorCode::kValidation, "source: line 1: unexpected symbol").in("source"));
+            return core::fail(
+                core::Error(core::ErrorCode::kValidation, "source: line 1: unexpected symbol")
+                    .in("source"));
         };
         registry_ = std::move(*Registry::open(rows, clock, random_, options));
     }
@@ -44,17 +49,21 @@ public:
     LogEnds log_ends() override { return {}; }
 
     core::Status registry_changed(const RegistryChange& change) override {
-        if (refuse_changes) return core::fail(core::ErrorCode::kValidation, "the matcher refuses this");
+        if (refuse_changes)
+            return core::fail(core::ErrorCode::kValidation, "the matcher refuses this");
         if (const auto& put = change.subscription_put) {
-            if (put->active) (void)matcher_.replace(put->number, put->tenant, *put->spec);
-            else matcher_.remove(put->number);
+            if (put->active)
+                (void)matcher_.replace(put->number, put->tenant, *put->spec);
+            else
+                matcher_.remove(put->number);
         }
         if (change.subscription_removed) matcher_.remove(change.subscription_removed->number);
         matcher_.publish();
         ++changes;
         return {};
     }
-    void run_script(ScriptRunRequest&& request, std::function<void(ScriptRunResult&&)> done) override {
+    void run_script(ScriptRunRequest&& request,
+                    std::function<void(ScriptRunResult&&)> done) override {
         runs.push_back(std::move(request));
         run_done = std::move(done);
     }
@@ -63,7 +72,9 @@ public:
         return std::string("rp_1");
     }
     core::Result<ReplayProgress> replay(core::TenantId, std::string_view id) override {
-        if (id != "rp_1") return core::fail(core::ErrorCode::kNotFound, "no replay has the id \"" + std::string(id) + "\"");
+        if (id != "rp_1")
+            return core::fail(core::ErrorCode::kNotFound,
+                              "no replay has the id \"" + std::string(id) + "\"");
         ReplayProgress progress;
         progress.id = id;
         progress.status = cancelled ? "cancelled" : "running";
@@ -75,8 +86,11 @@ public:
         cancelled = true;
         return {};
     }
-    std::vector<ReplayProgress> replays(core::TenantId tenant) override { return {*replay(tenant, "rp_1")}; }
-    core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys, double per_second) override {
+    std::vector<ReplayProgress> replays(core::TenantId tenant) override {
+        return {*replay(tenant, "rp_1")};
+    }
+    core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,
+                                     double per_second) override {
         redriven = std::move(keys);
         redriven_per_second = per_second;
         return {};
@@ -131,7 +145,8 @@ protected:
         EXPECT_TRUE(answered);
         return answer;
     }
-    void call_later(io::Method method, std::string_view target, std::string_view body, Respond respond) {
+    void call_later(io::Method method, std::string_view target, std::string_view body,
+                    Respond respond) {
         ApiRequest request;
         const std::size_t mark = target.find('?');
         const std::string_view path = target.substr(0, mark);
@@ -148,7 +163,9 @@ protected:
         api->handle(std::move(request), std::move(respond));
     }
     ApiResponse get(std::string_view target) { return call(io::Method::kGet, target); }
-    ApiResponse post(std::string_view target, std::string_view body) { return call(io::Method::kPost, target, body); }
+    ApiResponse post(std::string_view target, std::string_view body) {
+        return call(io::Method::kPost, target, body);
+    }
 
     // Puts one event into the log as the ingest path would.
     core::LogPosition log_event(const std::string& text) {
@@ -157,8 +174,10 @@ protected:
         core::EventParser parser;
         core::Envelope envelope;
         core::Error error;
-        EXPECT_TRUE(parser.begin(std::string_view(padded).substr(0, text.size()), core::BatchFormat::kJson));
-        EXPECT_EQ(parser.next(nullptr, envelope, nullptr, error), core::ParseOutcome::kEvent) << error.message;
+        EXPECT_TRUE(parser.begin(std::string_view(padded).substr(0, text.size()),
+                                 core::BatchFormat::kJson));
+        EXPECT_EQ(parser.next(nullptr, envelope, nullptr, error), core::ParseOutcome::kEvent)
+            << error.message;
         const store::Hasher& hasher = database_->hasher();
         store::AppendInput input;
         input.raw = envelope.raw;
@@ -172,9 +191,12 @@ protected:
         fill(core::EnvelopeField::kSource, store::EventFlag::kFilledSource);
         fill(core::EnvelopeField::kTimestamp, store::EventFlag::kFilledTimestamp);
         if (envelope.has(core::EnvelopeField::kEventId)) {
-            input.id = hasher.identity({core::TenantId(0), envelope.source_type, envelope.source_id, envelope.event_id});
+            input.id = hasher.identity(
+                {core::TenantId(0), envelope.source_type, envelope.source_id, envelope.event_id});
         }
-        const auto hash = [&](std::string_view text_value) { return text_value.empty() ? 0 : hasher.text(text_value); };
+        const auto hash = [&](std::string_view text_value) {
+            return text_value.empty() ? 0 : hasher.text(text_value);
+        };
         input.source_hash = hash(envelope.source_id);
         input.correlation_hash = hash(envelope.correlation_id);
         input.causation_hash = hash(envelope.causation_id);
@@ -187,18 +209,24 @@ protected:
     }
 
     // A subscription on a script that exists from the first call on.
-    SubscriptionRef subscribe(const std::string& id, const std::string& members = R"("pattern":"a.b")") {
+    SubscriptionRef subscribe(const std::string& id,
+                              const std::string& members = R"("pattern":"a.b")") {
         if (!services->registry().find_script(core::TenantId(0), "s1")) {
-            EXPECT_EQ(post("/v2/scripts", R"({"id":"s1","name":"s1","source":"return 1"})").status, 201);
+            EXPECT_EQ(post("/v2/scripts", R"({"id":"s1","name":"s1","source":"return 1"})").status,
+                      201);
         }
-        const ApiResponse made = post("/v2/subscriptions", R"({"id":")" + id + R"(","executor":{"type":"script","scriptId":"s1"},)" + members + "}");
+        const ApiResponse made =
+            post("/v2/subscriptions", R"({"id":")" + id +
+                                          R"(","executor":{"type":"script","scriptId":"s1"},)" +
+                                          members + "}");
         EXPECT_EQ(made.status, 201) << made.body;
         return services->registry().find_subscription(core::TenantId(0), id);
     }
 
     // What a lane would commit for one attempt.
-    void record_outcome(core::LogPosition position, const Subscription& subscription, store::DeliveryStatus status,
-                        std::string_view error = {}, std::uint32_t attempt = 1) {
+    void record_outcome(core::LogPosition position, const Subscription& subscription,
+                        store::DeliveryStatus status, std::string_view error = {},
+                        std::uint32_t attempt = 1) {
         store::RowBatch rows;
         rows.begin_outcomes(position);
         store::OutcomeEntry entry;

@@ -1,21 +1,23 @@
-// Goal: bodies, answers and errors of the REST resources, as text. Method: tests/data/api/*.case hold
-// calls in order, each with the status and the pieces that its answer must (or, with "!", must not) hold.
+// Goal: bodies, answers and errors of the REST resources, as text. Method: tests/data/api/*.case
+// hold calls in order, each with the status and the pieces that its answer must (or, with "!", must
+// not) hold.
 //     POST /v2/scripts
 //     {"name":"x","source":"return 1"}
 //     => 201
 //     "version":1
+#include "tests/runtime/api/api_fixture.h"
+
 #include <filesystem>
 #include <fstream>
 #include <map>
 
-#include "tests/runtime/api/api_fixture.h"
-
 namespace millrace::runtime::api::test {
 namespace {
 
-const std::map<std::string, io::Method> kMethods = {{"GET", io::Method::kGet},     {"POST", io::Method::kPost},
-                                                    {"PUT", io::Method::kPut},     {"PATCH", io::Method::kPatch},
-                                                    {"DELETE", io::Method::kDelete}, {"OPTIONS", io::Method::kOptions}};
+const std::map<std::string, io::Method> kMethods = {
+    {"GET", io::Method::kGet},       {"POST", io::Method::kPost},
+    {"PUT", io::Method::kPut},       {"PATCH", io::Method::kPatch},
+    {"DELETE", io::Method::kDelete}, {"OPTIONS", io::Method::kOptions}};
 
 struct CaseFiles : ApiTest, testing::WithParamInterface<std::filesystem::path> {};
 
@@ -46,7 +48,8 @@ TEST_P(CaseFiles, AnswersAsWritten) {
         } else if (part == Part::kBody) {
             body += line;
         } else if (line[0] == '!') {
-            EXPECT_EQ(answer.body.find(line.substr(1)), std::string::npos) << place << "\n" << answer.body;
+            EXPECT_EQ(answer.body.find(line.substr(1)), std::string::npos) << place << "\n"
+                                                                           << answer.body;
         } else {
             EXPECT_NE(answer.body.find(line), std::string::npos) << place << "\n" << answer.body;
         }
@@ -55,13 +58,15 @@ TEST_P(CaseFiles, AnswersAsWritten) {
 
 std::vector<std::filesystem::path> case_files() {
     std::vector<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::directory_iterator(MILLRACE_SOURCE_DIR "/tests/data/api")) {
+    for (const auto& entry :
+         std::filesystem::directory_iterator(MILLRACE_SOURCE_DIR "/tests/data/api")) {
         if (entry.path().extension() == ".case") files.push_back(entry.path());
     }
     return files;
 }
 
-INSTANTIATE_TEST_SUITE_P(Api, CaseFiles, testing::ValuesIn(case_files()), [](const auto& test) { return test.param.stem().string(); });
+INSTANTIATE_TEST_SUITE_P(Api, CaseFiles, testing::ValuesIn(case_files()),
+                         [](const auto& test) { return test.param.stem().string(); });
 
 }  // namespace
 }  // namespace millrace::runtime::api::test

@@ -1,5 +1,5 @@
-// Goal: what the resources show of the log, of outcomes, dead letters and retries is what is there, and
-// what they ask of the engine is what the call said.
+// Goal: what the resources show of the log, of outcomes, dead letters and retries is what is there,
+// and what they ask of the engine is what the call said.
 #include "core/timestamp.h"
 #include "store/dead_letters.h"
 #include "store/retry_schedule.h"
@@ -8,14 +8,17 @@
 namespace millrace::runtime::api::test {
 namespace {
 
-bool has(const ApiResponse& answer, std::string_view piece) { return answer.body.find(piece) != std::string::npos; }
+bool has(const ApiResponse& answer, std::string_view piece) {
+    return answer.body.find(piece) != std::string::npos;
+}
 
 TEST_F(ApiTest, ShowsAnEventAsSentWithItsFills) {
     log_event(R"({ "eventId":"e1", "pattern":"a.b", "payload": { "x" : 1.50 } })");
-    EXPECT_EQ(get("/v2/events/e1").body,
-              R"({ "eventId":"e1", "pattern":"a.b", "payload": { "x" : 1.50 } ,"version":"1.0",)"
-              R"("source":{"type":"external","id":"unknown"},"timestamp":"2023-11-14T22:13:20.000Z","tenantId":"default",)"
-              R"("receivedAt":"2023-11-14T22:13:20.000Z","shard":0,"offset":0})");
+    EXPECT_EQ(
+        get("/v2/events/e1").body,
+        R"({ "eventId":"e1", "pattern":"a.b", "payload": { "x" : 1.50 } ,"version":"1.0",)"
+        R"("source":{"type":"external","id":"unknown"},"timestamp":"2023-11-14T22:13:20.000Z","tenantId":"default",)"
+        R"("receivedAt":"2023-11-14T22:13:20.000Z","shard":0,"offset":0})");
 }
 
 TEST_F(ApiTest, FindsServerMadeIds) {
@@ -27,26 +30,32 @@ TEST_F(ApiTest, FindsServerMadeIds) {
 }
 
 TEST_F(ApiTest, ShowsCloudEvents) {
-    log_event(R"({"eventId":"e1","pattern":"a.b","source":{"type":"external","id":"https://x.io"},"payload":{"x":1},"x-ce":{"specversion":"1.0","subject":"s"}})");
+    log_event(
+        R"({"eventId":"e1","pattern":"a.b","source":{"type":"external","id":"https://x.io"},"payload":{"x":1},"x-ce":{"specversion":"1.0","subject":"s"}})");
     const ApiResponse answer = get("/v2/events/e1?as=cloudevent");
     EXPECT_EQ(answer.content_type, "application/cloudevents+json");
-    EXPECT_EQ(answer.body,
-              R"({"specversion":"1.0","id":"e1","source":"https://x.io","type":"a.b","subject":"s","recordedtime":"2023-11-14T22:13:20.000Z","data":{"x":1}})");
+    EXPECT_EQ(
+        answer.body,
+        R"({"specversion":"1.0","id":"e1","source":"https://x.io","type":"a.b","subject":"s","recordedtime":"2023-11-14T22:13:20.000Z","data":{"x":1}})");
     EXPECT_TRUE(has(get("/v2/events?as=cloudevent"), R"("items":[{"specversion":"1.0")"));
 }
 
 TEST_F(ApiTest, ListsByEveryCriterionNewestFirst) {
     for (int i = 0; i < 9; ++i) {
         const std::string n = std::to_string(i);
-        log_event(R"({"eventId":"e)" + n + R"(","pattern":"order.)" + (i % 3 == 0 ? "paid" : "made") +
-                  R"(","source":{"type":"task","id":"src)" + std::to_string(i % 2) + R"("},"payload":{"n":)" + n +
-                  R"(},"metadata":{"correlationId":"c)" + n + R"(","context":{"type":"user","id":"u)" + std::to_string(i % 4) + R"("}}})");
+        log_event(R"({"eventId":"e)" + n + R"(","pattern":"order.)" +
+                  (i % 3 == 0 ? "paid" : "made") + R"(","source":{"type":"task","id":"src)" +
+                  std::to_string(i % 2) + R"("},"payload":{"n":)" + n +
+                  R"(},"metadata":{"correlationId":"c)" + n +
+                  R"(","context":{"type":"user","id":"u)" + std::to_string(i % 4) + R"("}}})");
     }
     const auto ids = [&](const std::string& query) {
         const ApiResponse answer = get("/v2/events?" + query);
         EXPECT_EQ(answer.status, 200) << answer.body;
         std::string out;
-        for (std::size_t at = 0; (at = answer.body.find("\"eventId\":\"e", at)) != std::string::npos;) out += answer.body[at += 12];
+        for (std::size_t at = 0;
+             (at = answer.body.find("\"eventId\":\"e", at)) != std::string::npos;)
+            out += answer.body[at += 12];
         return out;
     };
     EXPECT_EQ(ids(""), "876543210");
@@ -62,11 +71,13 @@ TEST_F(ApiTest, ListsByEveryCriterionNewestFirst) {
     EXPECT_EQ(ids("from=" + core::format_timestamp(1'700'000'000'007'000)), "87");
     std::string paged, cursor;
     do {
-        const ApiResponse page = get("/v2/events?limit=4" + (cursor.empty() ? "" : "&cursor=" + cursor));
+        const ApiResponse page =
+            get("/v2/events?limit=4" + (cursor.empty() ? "" : "&cursor=" + cursor));
         core::JsonDocument document;
         auto root = document.parse_object(page.body).value();
         std::string next;
-        if (const auto element = root.any("next"); element && !element->is_null()) next = element->get_string().value_unsafe();
+        if (const auto element = root.any("next"); element && !element->is_null())
+            next = element->get_string().value_unsafe();
         paged += std::to_string(root.any("items")->get_array().value_unsafe().size());
         cursor = next;
     } while (!cursor.empty() && paged.size() < 9);
@@ -82,15 +93,20 @@ TEST_F(ApiTest, ShowsExecutionsWithTheirAttempts) {
     record_outcome(first, *subscription, store::DeliveryStatus::kCompleted, {}, 2);
     record_outcome(second, *subscription, store::DeliveryStatus::kDead, "dead");
     const ApiResponse listed = get("/v2/executions?eventId=e1");
-    EXPECT_TRUE(has(listed, R"("eventId":"e1","subscriptionId":"u","scriptId":"s1","scriptVersion":1,"status":"completed")")) << listed.body;
+    EXPECT_TRUE(has(
+        listed,
+        R"("eventId":"e1","subscriptionId":"u","scriptId":"s1","scriptVersion":1,"status":"completed")"))
+        << listed.body;
     EXPECT_TRUE(has(listed, R"("durationUs":1500,"error":"boom"},{)")) << listed.body;
-    EXPECT_TRUE(has(listed, R"("durationUs":1500,"error":null}],"logs":[],"result":{"n":1}})")) << listed.body;
+    EXPECT_TRUE(has(listed, R"("durationUs":1500,"error":null}],"logs":[],"result":{"n":1}})"))
+        << listed.body;
     EXPECT_FALSE(has(listed, "e2"));
     EXPECT_TRUE(has(get("/v2/executions?status=dead"), "\"eventId\":\"e2\""));
     EXPECT_FALSE(has(get("/v2/executions?status=dead"), "\"eventId\":\"e1\""));
     EXPECT_TRUE(has(get("/v2/executions?scriptId=s1&subscriptionId=u"), "\"eventId\":\"e2\""));
     EXPECT_TRUE(has(get("/v2/executions?scriptId=other"), "\"items\":[]"));
-    const std::string id = store::encode_execution_id(database_->hasher(), {first, subscription->number});
+    const std::string id =
+        store::encode_execution_id(database_->hasher(), {first, subscription->number});
     EXPECT_TRUE(has(get("/v2/executions/" + id), "\"status\":\"completed\""));
 }
 
@@ -98,14 +114,16 @@ TEST_F(ApiTest, TracesCausesAndEffects) {
     const SubscriptionRef subscription = subscribe("u");
     const auto root = log_event(R"({"eventId":"root","pattern":"a.b"})");
     record_outcome(root, *subscription, store::DeliveryStatus::kCompleted);
-    log_event(R"({"eventId":"child","pattern":"c","metadata":{"causationId":"root","correlationId":"x"}})");
+    log_event(
+        R"({"eventId":"child","pattern":"c","metadata":{"causationId":"root","correlationId":"x"}})");
     log_event(R"({"eventId":"grandchild","pattern":"d","metadata":{"causationId":"child"}})");
     log_event(R"({"eventId":"stranger","pattern":"d","metadata":{"causationId":"other"}})");
     const ApiResponse middle = get("/v2/events/child/trace");
     EXPECT_EQ(middle.status, 200);
     core::JsonDocument document;
     ASSERT_TRUE(document.parse_object(middle.body)) << middle.body;
-    const std::size_t causes = middle.body.find("\"causes\":"), caused = middle.body.find("\"caused\":");
+    const std::size_t causes = middle.body.find("\"causes\":"),
+                      caused = middle.body.find("\"caused\":");
     ASSERT_LT(causes, caused);
     EXPECT_LT(middle.body.find("\"eventId\":\"root\""), caused);
     EXPECT_GT(middle.body.find("\"eventId\":\"root\""), causes);
@@ -136,18 +154,27 @@ TEST_F(ApiTest, ShowsDeadLettersAndDeliversThemAgain) {
     ASSERT_TRUE(database_->write_now(rows));
     const std::string id = store::encode_dead_letter_id(database_->hasher(), row.key);
     const ApiResponse one = get("/v2/dlq/" + id);
-    EXPECT_TRUE(has(one, R"({"id":")" + id + R"(","tenantId":"default","subscriptionId":"u","scriptId":"s1","eventType":"a.b","eventId":"e1","event":{"eventId":"e1")")) << one.body;
-    EXPECT_TRUE(has(one, R"("error":"boom \"x\"","errorFingerprint":"00ff","retryCount":3,"maxRetries":3,"nextRetryAt":null,"attempts":[{"error":"boom"}],"createdAt":)")) << one.body;
+    EXPECT_TRUE(has(
+        one,
+        R"({"id":")" + id +
+            R"(","tenantId":"default","subscriptionId":"u","scriptId":"s1","eventType":"a.b","eventId":"e1","event":{"eventId":"e1")"))
+        << one.body;
+    EXPECT_TRUE(has(
+        one,
+        R"("error":"boom \"x\"","errorFingerprint":"00ff","retryCount":3,"maxRetries":3,"nextRetryAt":null,"attempts":[{"error":"boom"}],"createdAt":)"))
+        << one.body;
     EXPECT_TRUE(has(get("/v2/dlq?pattern=a.b&scriptId=s1&subscriptionId=u"), id));
     EXPECT_FALSE(has(get("/v2/dlq?pattern=other"), id));
 
     EXPECT_EQ(post("/v2/dlq/" + id + "/replay", "{}").status, 202);
     EXPECT_EQ(services->redriven, (std::vector<store::DeadLetterKey>{row.key}));
     services->redriven.clear();
-    EXPECT_EQ(post("/v2/dlq/replay", R"({"pattern":"a.b","ratePerSecond":5})").body, R"({"success":true,"accepted":1})");
+    EXPECT_EQ(post("/v2/dlq/replay", R"({"pattern":"a.b","ratePerSecond":5})").body,
+              R"({"success":true,"accepted":1})");
     EXPECT_EQ(services->redriven.size(), 1u);
     EXPECT_EQ(services->redriven_per_second, 5);
-    EXPECT_EQ(post("/v2/dlq/replay", R"({"pattern":"other"})").body, R"({"success":true,"accepted":0})");
+    EXPECT_EQ(post("/v2/dlq/replay", R"({"pattern":"other"})").body,
+              R"({"success":true,"accepted":0})");
     EXPECT_TRUE(has(get("/metrics"), "\nscript_dlq_entries 1\n"));
     EXPECT_EQ(call(io::Method::kDelete, "/v2/dlq/" + id).status, 200);
     EXPECT_EQ(get("/v2/dlq/" + id).status, 404);
@@ -167,7 +194,10 @@ TEST_F(ApiTest, ShowsWaitingRetriesByDueTime) {
     rows.put_retry(row);
     commit(kZero, std::move(rows));
     const ApiResponse answer = get("/v2/retries");
-    EXPECT_TRUE(has(answer, R"("eventId":"e1","eventType":"a.b","subscriptionId":"u","scriptId":"s1","attempt":2,"dueAt":"2027-01-15T08:00:00.000Z")")) << answer.body;
+    EXPECT_TRUE(has(
+        answer,
+        R"("eventId":"e1","eventType":"a.b","subscriptionId":"u","scriptId":"s1","attempt":2,"dueAt":"2027-01-15T08:00:00.000Z")"))
+        << answer.body;
     EXPECT_TRUE(has(answer, R"("error":"second")")) << answer.body;
     EXPECT_TRUE(has(get("/metrics"), "\nscript_dlq_pending_retries 1\n"));
 }
@@ -177,7 +207,8 @@ TEST_F(ApiTest, AnswersAScriptRunWhenTheLaneHasRunIt) {
     ApiResponse answer;
     int answers = 0;
     const auto respond = [&](ApiResponse&& response) { answer = std::move(response), ++answers; };
-    call_later(io::Method::kPost, "/v2/script/run", R"({"scriptId":"s1","query":{"a":"1"},"body":[1,2]})", respond);
+    call_later(io::Method::kPost, "/v2/script/run",
+               R"({"scriptId":"s1","query":{"a":"1"},"body":[1,2]})", respond);
     ASSERT_EQ(services->runs.size(), 1u);
     EXPECT_EQ(services->runs[0].input_json, R"({"query":{"a":"1"},"body":[1,2]})");
     EXPECT_EQ(answers, 0);
@@ -187,7 +218,9 @@ TEST_F(ApiTest, AnswersAScriptRunWhenTheLaneHasRunIt) {
     done.duration_us = 1500;
     services->run_done(std::move(done));
     EXPECT_EQ(answers, 1);
-    EXPECT_EQ(answer.body, R"({"success":true,"result":{"x":1},"logs":[],"executionId":"ex_1","durationMs":1.5})");
+    EXPECT_EQ(
+        answer.body,
+        R"({"success":true,"result":{"x":1},"logs":[],"executionId":"ex_1","durationMs":1.5})");
 
     call_later(io::Method::kPost, "/v2/script/run", R"({"scriptId":"s1"})", respond);
     EXPECT_EQ(services->runs[1].input_json, R"({"query":{},"body":{}})");
@@ -195,7 +228,9 @@ TEST_F(ApiTest, AnswersAScriptRunWhenTheLaneHasRunIt) {
     failed.error = "line 1: kaputt";
     services->run_done(std::move(failed));
     EXPECT_EQ(answer.status, 500);
-    EXPECT_TRUE(has(answer, R"({"success":false,"error":{"message":"line 1: kaputt","code":"INTERNAL_ERROR","statusCode":500)"));
+    EXPECT_TRUE(has(
+        answer,
+        R"({"success":false,"error":{"message":"line 1: kaputt","code":"INTERNAL_ERROR","statusCode":500)"));
 
     ASSERT_EQ(call(io::Method::kPut, "/v2/scripts/s1", R"({"enabled":false})").status, 200);
     EXPECT_EQ(post("/v2/script/run", R"({"scriptId":"s1"})").status, 403);
@@ -203,18 +238,23 @@ TEST_F(ApiTest, AnswersAScriptRunWhenTheLaneHasRunIt) {
 
 TEST_F(ApiTest, PreviewsASubscriptionOverTheLastEvents) {
     subscribe("old", R"("pattern":"a.b","filter":"$.n < 3")");
-    for (int n = 0; n < 6; ++n) log_event(R"({"pattern":"a.b","payload":{"n":)" + std::to_string(n) + "}}");
-    const ApiResponse all = post("/v2/subscriptions/preview", R"({"pattern":"a.b","filter":"$.n > 1"})");
+    for (int n = 0; n < 6; ++n)
+        log_event(R"({"pattern":"a.b","payload":{"n":)" + std::to_string(n) + "}}");
+    const ApiResponse all =
+        post("/v2/subscriptions/preview", R"({"pattern":"a.b","filter":"$.n > 1"})");
     EXPECT_TRUE(has(all, "\"scanned\":6")) << all.body;
     EXPECT_TRUE(has(all, "\"matched\":4")) << all.body;
-    const ApiResponse last = post("/v2/subscriptions/preview?events=2&against=old", R"({"pattern":"a.b"})");
+    const ApiResponse last =
+        post("/v2/subscriptions/preview?events=2&against=old", R"({"pattern":"a.b"})");
     EXPECT_TRUE(has(last, "\"scanned\":2")) << last.body;
     EXPECT_TRUE(has(last, "\"gained\":2,\"lost\":0")) << last.body;
 }
 
 TEST_F(ApiTest, StartsReplaysAsAsked) {
     const SubscriptionRef subscription = subscribe("u");
-    const ApiResponse started = post("/v2/replays", R"({"from":"2023-01-01T00:00:00Z","pattern":"a.b","filter":"$.x > 1","subscriptionIds":["u"],"pace":"250","dryRun":true})");
+    const ApiResponse started = post(
+        "/v2/replays",
+        R"({"from":"2023-01-01T00:00:00Z","pattern":"a.b","filter":"$.x > 1","subscriptionIds":["u"],"pace":"250","dryRun":true})");
     EXPECT_EQ(started.status, 202);
     EXPECT_EQ(started.body, R"({"id":"rp_1","status":"running"})");
     ASSERT_EQ(services->replay_specs.size(), 1u);
@@ -238,7 +278,10 @@ TEST_F(ApiTest, StartsReplaysAsAsked) {
 TEST_F(ApiTest, AChangeTheMatcherRefusesIsTakenBack) {
     const SubscriptionRef kept = subscribe("u");
     services->refuse_changes = true;
-    EXPECT_EQ(post("/v2/subscriptions", R"({"id":"v","pattern":"x","executor":{"type":"script","scriptId":"s1"}})").status, 400);
+    EXPECT_EQ(post("/v2/subscriptions",
+                   R"({"id":"v","pattern":"x","executor":{"type":"script","scriptId":"s1"}})")
+                  .status,
+              400);
     EXPECT_EQ(get("/v2/subscriptions/v").status, 404);
     EXPECT_EQ(call(io::Method::kPatch, "/v2/subscriptions/u", R"({"priority":9})").status, 400);
     EXPECT_EQ(services->registry().find_subscription(core::TenantId(0), "u"), kept);
@@ -263,7 +306,8 @@ TEST_F(ApiTest, DescribesItself) {
         EXPECT_TRUE(document.parse_object(answer.body)) << answer.body;
     }
     const ApiResponse openapi = get("/openapi.json");
-    for (const Route& route : route_table()) EXPECT_TRUE(has(openapi, std::string("\"") + std::string(route.path) + "\"")) << route.path;
+    for (const Route& route : route_table())
+        EXPECT_TRUE(has(openapi, std::string("\"") + std::string(route.path) + "\"")) << route.path;
     EXPECT_TRUE(has(get("/metrics"), "# TYPE scripts_events_received_total counter"));
 }
 
@@ -281,9 +325,11 @@ TEST_F(ApiTest, EveryRouteOfTheApiHasAHandler) {
     for (const Route& route : route_table()) {
         if (route.owner != RouteOwner::kApi) continue;
         std::string path(route.path);
-        for (std::size_t open; (open = path.find('{')) != std::string::npos;) path.replace(open, path.find('}') - open + 1, "x");
+        for (std::size_t open; (open = path.find('{')) != std::string::npos;)
+            path.replace(open, path.find('}') - open + 1, "x");
         ApiResponse answer;
-        call_later(route.method, path, "{}", [&](ApiResponse&& response) { answer = std::move(response); });
+        call_later(route.method, path, "{}",
+                   [&](ApiResponse&& response) { answer = std::move(response); });
         EXPECT_NE(answer.status, 500) << route.name << answer.body;
         EXPECT_NE(answer.status, 405) << route.name;
     }
