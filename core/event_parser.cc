@@ -7,6 +7,7 @@
 #include "core/envelope_reader.h"
 #include "core/json_tokens.h"
 #include "core/json_walker.h"
+#include "core/lazy_extractor.h"
 
 namespace millrace::core {
 
@@ -28,6 +29,7 @@ struct EventParser::State {
     TextArena arena;
     JsonWalker walker;
     EnvelopeReader reader{walker, arena};
+    LazyExtractor lazy;
     std::unique_ptr<char[]> copy;  // for texts that do not end in a place the walker can stop at
     std::size_t copy_bytes = 0;
 
@@ -317,8 +319,16 @@ Status EventParser::parse_one(std::string_view padded_text, const FieldPlan* pla
 
 bool EventParser::extract(std::string_view padded_text, const FieldPlan& plan, Envelope* envelope,
                           FieldTable& fields) {
-    Envelope ignored;
-    return parse_one(padded_text, &plan, envelope ? *envelope : ignored, &fields).has_value();
+    if (envelope) return parse_one(padded_text, &plan, *envelope, &fields).has_value();
+    if (plan.plain_names()) return state_->lazy.extract(padded_text, plan, fields);
+    State& s = *state_;
+    s.text = padded_text;
+    s.arena.clear();
+    s.walker.clear_arena();
+    s.ended = true;
+    fields.reset(plan);
+    if (s.tokenise(0, padded_text.size()) != JsonFault::kNone) return false;
+    return FieldExtractor(s.walker, plan, fields, s.arena).value(FieldPlan::root());
 }
 
 }  // namespace millrace::core

@@ -59,8 +59,9 @@ public:
     Status parse_one(std::string_view padded_text, const FieldPlan* plan, Envelope& envelope,
                      FieldTable* fields);
 
-    // Text that this parser accepted before (from the log): no check is repeated; reading stops when
-    // every envelope member and every path of the plan has been passed.
+    // Fields of a text that is known to be valid (accepted before, or checked elsewhere), any JSON object. With an
+    // envelope it is read like parse_one() does; without, no further than the plan's last field
+    // (see LazyExtractor).
     bool extract(std::string_view padded_text, const FieldPlan& plan, Envelope* envelope, FieldTable& fields);
 
 private:

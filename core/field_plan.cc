@@ -37,7 +37,11 @@ FieldPlan FieldPlanBuilder::build() const {
         to.has_children = !from.edges.empty();
         to.index_begin = static_cast<std::uint32_t>(plan.index_.size());
         for (const Edge& edge : from.edges) {
-            if (edge.kind == FieldStep::Kind::kName) ++to.names;
+            if (edge.kind == FieldStep::Kind::kName) {
+                ++to.names;
+            } else {
+                plan.plain_names_ = false;
+            }
             if (edge.kind == FieldStep::Kind::kAny) to.any_child = edge.child;
             if (edge.kind != FieldStep::Kind::kIndex) continue;
             plan.index_.push_back({edge.index, edge.child});

@@ -73,6 +73,8 @@ public:
 
     std::uint32_t slot_count() const { return slot_count_; }
     const Node& node(std::uint32_t id) const { return nodes_[id]; }
+    // No subscripts and no wildcards in any path.
+    bool plain_names() const { return plain_names_; }
     static constexpr std::uint32_t root() { return 0; }
 
     // Child of `node` for this key, or kNoNode.
@@ -108,6 +110,7 @@ private:
     std::vector<IndexEntry> index_;
     std::string names_;
     std::uint32_t slot_count_ = 0;
+    bool plain_names_ = true;
 };
 
 // Collects paths; slots count up from 0 in the order of first addition and never change, so that a

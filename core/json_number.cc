@@ -1,7 +1,9 @@
 #include "core/json_number.h"
 
 #include <algorithm>
+#include <cfloat>
 #include <charconv>
+#include <cstring>
 #include <limits>
 
 namespace millrace::core {
@@ -44,6 +46,29 @@ Scanned scan_digits(const char* p, const char* end) {
     return s;
 }
 
+#if LDBL_MANT_DIG == 64
+constexpr long double kLongPowersOf10[] = {1e0L,  1e1L,  1e2L,  1e3L,  1e4L,  1e5L,  1e6L,  1e7L,  1e8L,  1e9L,
+                                           1e10L, 1e11L, 1e12L, 1e13L, 1e14L, 1e15L, 1e16L, 1e17L, 1e18L, 1e19L,
+                                           1e20L, 1e21L, 1e22L, 1e23L, 1e24L, 1e25L, 1e26L, 1e27L};
+
+// The 19 digits fit the 64-bit mantissa of the x87 format and the powers are exact in it, so one operation
+// errs by half a unit of that format at most. Rounding that to a double is right unless the true value
+// lies within a unit of the middle between two doubles: then say no.
+bool round_by_extended(std::uint64_t mantissa, std::int64_t exponent, double& value) {
+    const auto digits = static_cast<long double>(mantissa);
+    const long double extended =
+        exponent < 0 ? digits / kLongPowersOf10[-exponent] : digits * kLongPowersOf10[exponent];
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, &extended, sizeof bits);
+    const std::uint64_t below = bits & 0x7ff;  // what a double has no room for
+    if (below >= 0x3ff && below <= 0x401) return false;
+    value = static_cast<double>(extended);
+    return true;
+}
+#else
+bool round_by_extended(std::uint64_t, std::int64_t, double&) { return false; }
+#endif
+
 }  // namespace
 
 JsonNumber decode_number(const char* begin, const char* end) {
@@ -57,6 +82,10 @@ JsonNumber decode_number(const char* begin, const char* end) {
         return {s.negative ? -value : value, true};
     }
     double value = 0;
+    if (s.digits <= 19 && s.exponent >= -27 && s.exponent <= 27 &&
+        round_by_extended(s.mantissa, s.exponent, value)) {
+        return {s.negative ? -value : value, false};
+    }
     if (std::from_chars(begin, end, value).ec == std::errc::result_out_of_range) {
         value = s.digits + s.exponent > 0 ? std::numeric_limits<double>::infinity() : 0.0;
         if (s.negative) value = -value;

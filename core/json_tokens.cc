@@ -49,6 +49,18 @@ JsonFault JsonTokens::run(const char* text, std::size_t bytes) {
     }
 }
 
+bool JsonTokens::run_beginning(const char* text, std::size_t bytes) {
+    if (bytes > capacity_ && !grow(bytes)) return false;
+    auto& parser = *stage_->parser;
+    // "Capacity" is how the library says that no document ends within; the tokens are there.
+    const simdjson::error_code error = parser.stage1(reinterpret_cast<const std::uint8_t*>(text), bytes,
+                                                     simdjson::stage1_mode::streaming_partial);
+    if (error != simdjson::CAPACITY) return false;
+    positions_ = parser.structural_indexes.get();
+    count_ = parser.n_structural_indexes;
+    return true;
+}
+
 // Any event begins {"key": so a ':' is among the first tokens; elsewhere a blank at the end will do.
 void JsonTokens::set_sentinel(const char* text, std::size_t bytes) {
     std::uint32_t sentinel = 0;

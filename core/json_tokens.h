@@ -20,6 +20,8 @@ public:
 
     // The text needs no padding here.
     JsonFault run(const char* text, std::size_t bytes);
+    // The tokens of the first `bytes` of a longer valid text, as far as they are whole; no check is made.
+    bool run_beginning(const char* text, std::size_t bytes);
     // Two more positions stand behind the last one, where a walk that runs past the end stops: of the
     // blank at the text's end, or of its first ':'. Without either has_sentinel() is false and the text
     // must not be walked.

@@ -68,7 +68,7 @@ std::uint64_t hash_of_value(FieldType type, double approx, std::string_view text
         case FieldType::kNumber:
             return core::mix_u64(std::bit_cast<std::uint64_t>(approx) ^ core::kHashSeedA, core::kHashSeedB);
         case FieldType::kString: return core::hash_key(text);
-        default: return core::mix_u64(static_cast<std::uint64_t>(type) + 1, core::kHashSeedA);
+        default: return core::mix_u64((static_cast<std::uint64_t>(type) + 1) * 0x9e3779b97f4a7c15ULL, core::kHashSeedB);
     }
 }
 
@@ -193,7 +193,7 @@ std::uint64_t LeafStore::hash_of_record(const Record& record) const {
         const Operand& o = operand(record, i);
         const std::uint64_t value =
             record.op == Op::kRegex ? o.text : hash_of_value(o.type, o.approx, text(o));
-        hash = core::mix_u64(hash ^ core::kHashSeedB, value ^ core::kHashSeedA);
+        hash = core::mix_u64(hash ^ core::kHashSeedB, value + 0x9e3779b97f4a7c15ULL);
     }
     return hash;
 }

@@ -31,8 +31,12 @@ inline unsigned length_index(std::size_t bytes) {
     while (i + 1 < kPivotLengths.size() && kPivotLengths[i + 1] <= bytes) ++i;
     return i;
 }
-// A literal anywhere in a value is looked up by one run of at most so many of its bytes.
-inline constexpr std::size_t kGramBytesMax = 4;
+// A literal anywhere in a value is looked up by one run of its bytes, of the longest of these lengths: each
+// length in use costs a pass over the value.
+inline constexpr std::array<std::uint8_t, 4> kGramLengths = {1, 2, 4, 8};
+inline constexpr std::size_t gram_bytes(std::size_t literal_bytes) {
+    return literal_bytes >= 8 ? 8 : literal_bytes >= 4 ? 4 : literal_bytes >= 2 ? 2 : 1;
+}
 
 // What remains to be checked when the pivot was met.
 enum class Residual : std::uint8_t {

@@ -20,7 +20,7 @@ bool is_fold(Op op) {
 
 // The run of a literal to look for: its end, which in practice differs more than its beginning.
 std::string_view gram_of(std::string_view literal) {
-    return literal.size() <= kGramBytesMax ? literal : literal.substr(literal.size() - kGramBytesMax);
+    return literal.substr(literal.size() - gram_bytes(literal.size()));
 }
 
 // Shares of events, where nothing better is known.

@@ -1,6 +1,6 @@
 // What: which kinds of pivots hang at a place (a field, or the event's pattern), and for a text met there
 //       the pivots to ask for.
-// Threads: values. Lifetime: none. Limits: kPivotLengths, kGramBytesMax. Failure: none.
+// Threads: values. Lifetime: none. Limits: kPivotLengths, kGramLengths. Failure: none.
 #pragma once
 
 #include <bit>
@@ -16,7 +16,7 @@ struct TextProbes {
     bool equals = false;
     std::uint16_t prefixes = 0;  // bit i: of kPivotLengths[i] bytes
     std::uint16_t suffixes = 0;
-    std::uint8_t grams = 0;      // bit n: runs of n bytes
+    std::uint16_t grams = 0;     // bit n: runs of n bytes
 
     bool any() const { return equals || prefixes != 0 || suffixes != 0 || grams != 0; }
     void note(PivotKind kind, std::size_t bytes) {
@@ -28,7 +28,7 @@ struct TextProbes {
             case PivotKind::kSuffix:
             case PivotKind::kSuffixFold: suffixes |= static_cast<std::uint16_t>(1u << length_index(bytes)); break;
             case PivotKind::kContains:
-            case PivotKind::kContainsFold: grams |= static_cast<std::uint8_t>(1u << bytes); break;
+            case PivotKind::kContainsFold: grams |= static_cast<std::uint16_t>(1u << bytes); break;
             case PivotKind::kCidr: break;
         }
     }

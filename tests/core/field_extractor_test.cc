@@ -128,6 +128,45 @@ TEST(FieldExtractor, ReadsNumbersBeyondDoubles) {
     EXPECT_EQ(i, expected.size());
 }
 
+// What the lazy way finds is what the full way finds, wherever the fields lie.
+TEST(LazyExtractor, FindsWhatTheFullWayFinds) {
+    const std::string filler(400, 'f');
+    const std::vector<std::string> payloads = {
+        R"({"a":"x","b":{"c":1},"d":[1,{"e":true},[{"e":null}]]})",
+        R"({"f":")" + filler + R"(","a":"x","b":{"z":[[],{}],"c":1},"d":[]})",
+        R"({"a":"esc\"aped","b":{"c":-0.5,"g":")" + filler + R"("},"h":")" + filler + R"(","d":{"e":"late"}})",
+        R"({"b":[{"c":1},{"c":2}],"a" : [ "x" , "y" ],"d":")" + filler + R"("})", R"({})",
+        R"({"a":{},"b":5,"d":[{"e":[1,2]}]})"};
+    for (const auto& wanted : std::vector<std::vector<const char*>>{{"a"}, {"a", "b"}, {"d"}, {"a", "b", "d"}}) {
+        Extracted full;
+        const auto add = [&](const std::string& key) {
+            full.builder.add({name("payload"), name(key)});
+            if (key == "b") full.builder.add({name("payload"), name("b"), name("c")});
+            if (key == "d") full.builder.add({name("payload"), name("d"), name("e")});
+        };
+        for (const char* key : wanted) add(key);
+        full.builder.add({name("pattern")});
+        for (const std::string& payload : payloads) {
+            ASSERT_TRUE(full.read(payload)) << payload;
+            FieldTable lazy;
+            EventParser parser;
+            const std::size_t size = full.text.size() - Extracted::kPaddingForTests;
+            ASSERT_TRUE(parser.extract(std::string_view(full.text).substr(0, size), full.plan, nullptr, lazy));
+            ASSERT_EQ(lazy.values().size(), full.table.values().size()) << payload;
+            for (std::size_t i = 0; i < lazy.values().size(); ++i) {
+                const FieldValue& a = lazy.values()[i];
+                const FieldValue& b = full.table.values()[i];
+                EXPECT_EQ(a.slot, b.slot) << payload;
+                EXPECT_EQ(a.type, b.type);
+                EXPECT_EQ(a.text(), b.text());
+                EXPECT_EQ(a.number_approx, b.number_approx);
+                EXPECT_EQ(lazy.element(a.element).index, full.table.element(b.element).index);
+                EXPECT_EQ(lazy.element(a.element).container, full.table.element(b.element).container);
+            }
+        }
+    }
+}
+
 TEST(FieldExtractor, GivesUpSlotsInOrderOfAddition) {
     FieldPlanBuilder builder;
     const auto a = builder.add({name("payload"), name("a")});
