@@ -131,18 +131,25 @@ bool push_filled(LuaVmState& vm, lua_State* L, const char* key) {
     return true;
 }
 
-// Slices the caller already knew spare the search.
+// event.payload: the slice the caller knows, else found in the text.
+bool push_payload(LuaVmState& vm, lua_State* L) {
+    if (vm.payload_node == JsonTree::kNone) {
+        const std::string_view known =
+            vm.input->payload.empty() ? vm.input->text : vm.input->payload;
+        const char* end = known.data() + known.size();
+        const char* begin =
+            vm.input->payload.empty() ? scan::find_payload(known.data(), end) : known.data();
+        if (begin) vm.payload_node = vm.tree.add_node(begin, end);
+        if (vm.payload_node == JsonTree::kNone) return false;
+    }
+    push_view(vm, L, vm.payload_node);
+    return true;
+}
+
+// What is known without a search through the members.
 bool push_known(LuaVmState& vm, lua_State* L, const char* key) {
     const EventInput& input = *vm.input;
-    if (key == pinned_name(vm, PinnedName::kPayload) && !input.payload.empty()) {
-        if (vm.payload_node == JsonTree::kNone) {
-            const char* begin = input.payload.data();
-            vm.payload_node = vm.tree.add_node(begin, begin + input.payload.size());
-        }
-        if (vm.payload_node == JsonTree::kNone) return false;
-        push_view(vm, L, vm.payload_node);
-        return true;
-    }
+    if (key == pinned_name(vm, PinnedName::kPayload)) return push_payload(vm, L);
     if (key == pinned_name(vm, PinnedName::kPattern) && !input.pattern.empty()) {
         push_string(L, input.pattern);
         return true;

@@ -1,5 +1,6 @@
 // Goal: a handler sees exactly the event: its fields, what was filled in, its arrays and nulls, and
 // numbers without loss. Method: expressions over one event, results compared as JSON text.
+#include "runtime/lua_json_scan.h"
 #include "runtime/lua_json_tree.h"
 #include "tests/runtime/lua_fixture.h"
 
@@ -147,6 +148,34 @@ TEST_F(LuaViewTest, FindsKeysWithEscapes) {
     EXPECT_EQ(value_of("event['a\"b']", R"({"a\"b":1,"\u00e9":2})"), "1");
     EXPECT_EQ(value_of("event['\xc3\xa9']", R"({"a\"b":1,"\u00e9":2})"), "2");
     EXPECT_EQ(value_of("event[' \\0x']", "{\"\\u0020\\u0000x\":3}"), "3");
+}
+
+TEST(JsonScan, FindsThePayloadWhereverItStands) {
+    // Both ways over texts where the word stands in every place, at every distance from a block's edge.
+    for (const std::string_view text :
+         {R"({"payload":{"a":1}})", R"({"x":"payload","payload":{"a":1}})",
+          R"({"s":{"payload":{"no":1}},"payload":{"a":1}})",
+          R"({"s":[{"payload":2}],"p":"{[","payload" : {"a":1}})",
+          R"({"q":"a\"payload\":","payload":{"a":1}})",
+          R"({"payloads":1,"pay":2,"xpayload":3,"payload":{"a":1}})", R"({"none":1})",
+          R"({"s":{"payload":1}})", R"(["payload",{"payload":1}])", R"("payload")", R"({"payload)",
+          R"({"payload")", R"({"payload":)", ""}) {
+        for (std::size_t pad = 0; pad < 140; ++pad) {
+            std::string padded(text);
+            if (padded.starts_with('{'))
+                padded.insert(1, "\"pad\":\"" + std::string(pad, 'p') + "\",");
+            const auto exact = std::make_unique<char[]>(padded.size());
+            padded.copy(exact.get(), padded.size());
+            const char* end = exact.get() + padded.size();
+            const char* stepwise = json_scan::find_payload_stepwise(exact.get(), end);
+            EXPECT_EQ(json_scan::find_payload(exact.get(), end), stepwise) << padded;
+            if (text.ends_with(R"({"a":1}})")) {
+                ASSERT_NE(stepwise, nullptr) << padded;
+                EXPECT_EQ(std::string_view(stepwise, static_cast<std::size_t>(end - stepwise)),
+                          R"({"a":1}})");
+            }
+        }
+    }
 }
 
 TEST(JsonTree, StaysInsideTextThatIsNotJson) {
