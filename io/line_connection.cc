@@ -18,8 +18,17 @@ constexpr std::size_t kHelloBytesMax = 4096;
 constexpr std::int64_t kLingerNs = 2'000'000'000;
 constexpr std::int64_t kNsPerMs = 1'000'000;
 
+// memchr() goes over the long way between two line ends faster than counting byte by byte.
 std::uint64_t count_lines(std::string_view text) {
-    return static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
+    std::uint64_t count = 0;
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    while ((
+        at = static_cast<const char*>(std::memchr(at, '\n', static_cast<std::size_t>(end - at))))) {
+        ++count;
+        if (++at == end) break;
+    }
+    return count;
 }
 
 bool blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }

@@ -14,6 +14,8 @@
 #include <filesystem>
 #include <thread>
 
+#include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -132,6 +134,41 @@ TEST_P(ReactorTest, IsBuiltOnOneThreadAndPolledOnAnother) {
     shard.join();
 }
 
+TEST_P(ReactorTest, AcceptsAgainWhenDescriptorsAreFreeAgain) {
+    core::ManualClock hand;
+    ReactorOptions options;
+    options.backend = GetParam();
+    const auto reactor = std::move(*Reactor::create(options, hand));
+    HttpServer server(*reactor, handler, {});
+    const Address address = *server.listen(*Address::parse("127.0.0.1:0"), ListenRole::kFirst);
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_port = htons(address.port);
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    std::vector<int> clients;
+    for (int i = 0; i < 4; ++i) {
+        clients.push_back(::socket(AF_INET, SOCK_STREAM, 0));
+        ASSERT_EQ(::connect(clients.back(), reinterpret_cast<sockaddr*>(&in), sizeof in), 0);
+    }
+    // Room for one more descriptor: three clients stay in the backlog.
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const int next = ::dup(0);
+    ::close(next);
+    const rlimit tight{static_cast<rlim_t>(next) + 1, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+    for (int i = 0; i < 50; ++i) reactor->poll(0);
+    EXPECT_EQ(server.connections(), 1u);
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    // Not before its pause is over, or a full table would make it spin.
+    for (int i = 0; i < 50; ++i) reactor->poll(0);
+    EXPECT_EQ(server.connections(), 1u);
+    hand.advance_us(150'000);
+    for (int i = 0; i < 200 && server.connections() < 4; ++i) reactor->poll(1000);
+    EXPECT_EQ(server.connections(), 4u);
+    for (const int client : clients) ::close(client);
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, ReactorTest,
                          testing::Values(BackendChoice::kEpoll, BackendChoice::kIoUring),
                          [](const auto& one) {
@@ -161,10 +198,9 @@ TEST(Address, ReadsEveryFormAndWritesItBack) {
 }
 
 TEST(ErrorBody, IsTheContractsForm) {
-    EXPECT_EQ(
-        error_body(core::Error(core::ErrorCode::kNotFound, "nothing here")),
-        R"({"success":false,"error":{"message":"nothing here","code":"NOT_FOUND",)"
-        R"("statusCode":404,"details":{}}})");
+    EXPECT_EQ(error_body(core::Error(core::ErrorCode::kNotFound, "nothing here")),
+              R"({"success":false,"error":{"message":"nothing here","code":"NOT_FOUND",)"
+              R"("statusCode":404,"details":{}}})");
     EXPECT_EQ(
         error_object(core::Error(core::ErrorCode::kValidation, "x").in("payload.a").at(7).bound(9)),
         R"({"message":"x","code":"VALIDATION_ERROR","statusCode":400,)"
