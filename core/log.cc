@@ -21,7 +21,7 @@ void write_to_stderr(std::string_view line) {
     }
 }
 
-std::string site_text(const std::source_location& site) {
+std::string site_text(const LogSite& site) {
     std::string_view file = site.file_name();
     // Paths below the repository, not those of the machine that built it.
     for (std::size_t slash = file.size(), levels = 0; slash-- > 0;) {

@@ -23,8 +23,25 @@
 #include <string_view>
 #include <type_traits>
 #include <vector>
+#include <version>
 
 namespace millrace::core {
+
+#ifdef __cpp_lib_source_location
+using LogSite = std::source_location;
+#else
+// clang 14, which builds the fuzzers, lacks what std::source_location needs.
+struct LogSite {
+    const char* file = "";
+    unsigned at_line = 0;
+    static constexpr LogSite current(const char* file = __builtin_FILE(),
+                                     unsigned line = __builtin_LINE()) {
+        return LogSite{file, line};
+    }
+    constexpr const char* file_name() const { return file; }
+    constexpr unsigned line() const { return at_line; }
+};
+#endif
 
 enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError, kOff };
 
@@ -61,7 +78,7 @@ public:
     static constexpr std::size_t kLineBytesMax = 16u << 10;
 
     using Sink = std::function<void(std::string_view line)>;  // the line ends with '\n'
-    using Site = std::source_location;
+    using Site = LogSite;
 
     struct DistinctError {
         LogLevel level;
