@@ -17,6 +17,9 @@ bool is_any_of(const io::Request& request, std::initializer_list<std::string_vie
     return false;
 }
 
+constexpr std::initializer_list<std::string_view> kCloudEventTypes = {"application/cloudevents+json",
+                                                                      "application/cloudevents-batch+json"};
+
 core::Result<store::Durability> durability_of(std::string_view text) {
     if (text == "fsync") return store::Durability::kFsync;
     if (text == "os") return store::Durability::kOs;
@@ -127,6 +130,10 @@ core::Status EdgeHttp::read_events(io::Request& http, IngestRequest& request) {
     auto format = core::BatchFormat::kJson;
     if (is_any_of(http, {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})) {
         format = core::BatchFormat::kNdjson;
+    } else if (http.content_type.starts_with("application/cloudevents") && !is_any_of(http, kCloudEventTypes)) {
+        return core::fail(core::ErrorCode::kUnsupportedMediaType,
+                          "Content-Type: of the CloudEvents formats only JSON is understood: "
+                          "application/cloudevents+json and application/cloudevents-batch+json");
     } else if (is_cloud_event(http)) {
         return read_cloud_events(http, request, host_.ingestor(), host_.pools());
     } else if (!http.content_type.empty() && !is_any_of(http, {"application/json", "text/json"})) {
@@ -138,7 +145,11 @@ core::Status EdgeHttp::read_events(io::Request& http, IngestRequest& request) {
     const std::string_view text = request.body ? request.body.view() : std::string_view{};
     if (text.empty()) return core::fail(core::ErrorCode::kValidation, "body: empty; an event or a batch of events is expected");
     request.single_object = format == core::BatchFormat::kJson && looks_like_object(text);
-    return host_.ingestor().read(request, text, format, HomeRule::kByKey);
+    auto read = host_.ingestor().read(request, text, format, HomeRule::kByKey);
+    if (read && format == core::BatchFormat::kNdjson && request.items.empty() && request.rejected.empty()) {
+        return core::fail(core::ErrorCode::kValidation, "body: no line holds an event");
+    }
+    return read;
 }
 
 void EdgeHttp::finish(IngestRequest& request) {

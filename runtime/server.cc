@@ -73,7 +73,7 @@ bool Server::failed(std::string& reason) const {
     return true;
 }
 
-void Server::stop(const std::function<bool()>& hurry) {
+bool Server::stop(const std::function<bool()>& hurry) {
     ServerParts& parts = *parts_;
     const std::int64_t give_up_ns = parts.clock.monotonic_ns() + parts.config.engine_drain_timeout_us * 1000;
     const auto wait_for = [&](const auto& condition) {
@@ -96,6 +96,7 @@ void Server::stop(const std::function<bool()>& hurry) {
     for (auto& shard : parts.shards) shard->post([](Shard& s) { s.persist_cursor(); });
     nap();
     wait_for([&] { return all(parts.shards, [](const Shard& s) { return s.commit_idle(); }); });
+    if (!all(parts.lanes, [](const Lane& l) { return l.idle(); }) || hurry()) return false;
     for (auto& shard : parts.shards) {
         shard->post([](Shard& s) { s.http().close_all(); });
     }
@@ -103,6 +104,7 @@ void Server::stop(const std::function<bool()>& hurry) {
     if (auto closed = parts.database->close(); !closed) {
         parts.log.error("the store did not close cleanly", {{"error", closed.error().message}});
     }
+    return true;
 }
 
 int run_server(const core::Config& config) {
@@ -127,9 +129,14 @@ int run_server(const core::Config& config) {
         std::_Exit(kExitStoreFailed);
     }
     log.info("draining", {{"timeoutSeconds", config.engine_drain_timeout_us / 1'000'000}});
-    const int signals_at_stop = g_signals;
-    (*server)->stop([&] { return g_signals > signals_at_stop; });
-    if (g_signals > signals_at_stop) std::_Exit(kExitFailed);
+    const auto hurry = [] { return g_signals > 1; };
+    const bool quiet = (*server)->stop(hurry);
+    if (!quiet) {
+        // A handler still runs: its thread can't be joined in time. Nothing is lost by going now: what
+        // is acknowledged is on the disk, what is not done is delivered after the next start.
+        log.warn(hurry() ? "stopped at once, as asked by a second signal" : "stopped: the drain timeout is over");
+        std::_Exit(hurry() ? kExitFailed : kExitOk);
+    }
     log.info("stopped");
     return kExitOk;
 }

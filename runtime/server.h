@@ -36,8 +36,9 @@ public:
     // The store can't go on: the process must end. Says why.
     bool failed(std::string& reason) const;
     // Graceful: no new connections, requests answered, what is durable stays queued for the next
-    // start. Returns at the latest after the drain timeout, or as soon as `hurry` says true.
-    void stop(const std::function<bool()>& hurry);
+    // start. Returns at the latest after the drain timeout, or as soon as `hurry` says true. False:
+    // a handler still runs, the threads live on, and the process should end without destructors.
+    bool stop(const std::function<bool()>& hurry);
 
 private:
     explicit Server(std::unique_ptr<ServerParts> parts);

@@ -62,10 +62,10 @@ int serve_command(std::vector<std::string> arguments) {
     std::vector<std::string> settings;
     // A value that nobody can type marks a flag that was not given: "" is one that can be.
     std::vector<std::string> values(std::size(kFlags), "\n");
-    app.add_option("--config", file, "TOML file; see --dump-config");
+    app.add_option("--config", file, "TOML file; see --print-config");
     for (std::size_t i = 0; i < std::size(kFlags); ++i) app.add_option(kFlags[i].flag, values[i], kFlags[i].help);
     app.add_option("--set", settings, "key=value, any key of the configuration; repeatable")->allow_extra_args(false);
-    app.add_flag("--dump-config", dump, "print the configuration in force, with the documentation of each key");
+    app.add_flag("--print-config", dump, "print the configuration in force, with the documentation of each key");
     std::reverse(arguments.begin(), arguments.end());
     try {
         app.parse(arguments);
