@@ -21,11 +21,14 @@ std::string_view take_segment(std::string_view& path) {
     return segment;
 }
 
-// Whatever could mean another path to someone behind us: dots as segments, coded slashes and zeros.
+// Dots as segments and coded zeros could mean another path to someone behind us.
+bool is_segment(std::string_view raw, std::string& decoded) {
+    return percent_decode(raw, PlusIsSpace::kNo, decoded) && decoded != "." && decoded != "..";
+}
+// A wildcard's segments are joined to a path again: there a coded slash must not make new ones. In a
+// parameter it is a letter like any other: ids may hold it.
 bool is_safe_segment(std::string_view raw, std::string& decoded) {
-    if (!percent_decode(raw, PlusIsSpace::kNo, decoded)) return false;
-    if (decoded == "." || decoded == "..") return false;
-    return decoded.find('/') == std::string::npos && decoded.find('\\') == std::string::npos;
+    return is_segment(raw, decoded) && decoded.find_first_of("/\\") == std::string::npos;
 }
 
 }  // namespace
@@ -87,7 +90,7 @@ struct Router::Node {
             if (const Node* found = node->find(rest, method, out, other_method)) return found;
         }
         if (parameter && !segment.empty() && out.param_count < kRouteParamsMax) {
-            if (!is_safe_segment(segment, out.param_values[out.param_count])) {
+            if (!is_segment(segment, out.param_values[out.param_count])) {
                 out.outcome = RouteOutcome::kBadPath;
                 return nullptr;
             }

@@ -3,7 +3,7 @@
 //       segments). Percent-decoding happens once, after the path was cut at its slashes.
 // Threads: add() at start; match() from any thread after that.
 // Lifetime: RouteMatch's views point into the path or into its own decoded text.
-// Limits: kRouteParamsMax parameters; %00, %2f and broken escapes match nothing (kBadPath), nor do
+// Limits: kRouteParamsMax parameters; %00 and broken escapes match nothing (kBadPath), nor do
 //       "." and ".." segments.
 // Failure: add() of two routes that can not be told apart aborts: it is a mistake in our own table.
 #pragma once

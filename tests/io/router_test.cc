@@ -71,13 +71,20 @@ TEST(Router, DecodesParametersOnce) {
     EXPECT_EQ(match.param("*"), "a b/c");
 }
 
+TEST(Router, KeepsACodedSlashInsideAParameter) {
+    const Router router = table();
+    RouteMatch match;
+    ASSERT_EQ(router.match(Method::kGet, "/v2/events/a%2Fb%5Cc", match), RouteOutcome::kFound);
+    EXPECT_EQ(match.param("eventId"), "a/b\\c");
+}
+
 TEST(Router, RefusesWhatCouldMeanAnotherPath) {
     const Router router = table();
     RouteMatch match;
     for (const std::string_view path :
-         {"/v2/events/a%2fb", "/v2/events/a%2Fb", "/v2/events/%00", "/v2/events/..",
-          "/v2/events/%2e%2e", "/v2/events/.", "/v2/events/%zz", "/v2/events/%4", "/v2/events/%",
-          "/v2/events/a%5cb", "/console/../etc", "/console/a/%2e%2e/b", "/console/%00"}) {
+         {"/v2/events/%00", "/v2/events/..", "/v2/events/%2e%2e", "/v2/events/.", "/v2/events/%zz",
+          "/v2/events/%4", "/v2/events/%", "/console/a%2fb", "/console/a%5cb", "/console/../etc",
+          "/console/a/%2e%2e/b", "/console/%00"}) {
         EXPECT_EQ(router.match(Method::kGet, path, match), RouteOutcome::kBadPath) << path;
     }
 }
