@@ -17,9 +17,6 @@ bool is_any_of(const io::Request& request, std::initializer_list<std::string_vie
     return false;
 }
 
-constexpr std::initializer_list<std::string_view> kCloudEventTypes = {"application/cloudevents+json",
-                                                                      "application/cloudevents-batch+json"};
-
 core::Result<store::Durability> durability_of(std::string_view text) {
     if (text == "fsync") return store::Durability::kFsync;
     if (text == "os") return store::Durability::kOs;
@@ -130,7 +127,7 @@ core::Status EdgeHttp::read_events(io::Request& http, IngestRequest& request) {
     auto format = core::BatchFormat::kJson;
     if (is_any_of(http, {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})) {
         format = core::BatchFormat::kNdjson;
-    } else if (http.content_type.starts_with("application/cloudevents") && !is_any_of(http, kCloudEventTypes)) {
+    } else if (http.content_type.starts_with("application/cloudevents") && !is_any_of(http, {"application/cloudevents+json", "application/cloudevents-batch+json"})) {
         return core::fail(core::ErrorCode::kUnsupportedMediaType,
                           "Content-Type: of the CloudEvents formats only JSON is understood: "
                           "application/cloudevents+json and application/cloudevents-batch+json");
