@@ -1,10 +1,10 @@
 #include "runtime/edge_http.h"
 
-#include <array>
-#include <cstring>
-
 #include "runtime/edge_cloudevents.h"
 #include "runtime/ingest_reply.h"
+
+#include <array>
+#include <cstring>
 
 namespace millrace::runtime {
 
@@ -22,7 +22,8 @@ core::Result<store::Durability> durability_of(std::string_view text) {
     if (text == "os") return store::Durability::kOs;
     if (text == "memory") return store::Durability::kMemory;
     return core::fail(core::Error(core::ErrorCode::kValidation,
-                                  "durability: '" + std::string(text.substr(0, 32)) + "' is none of fsync, os, memory")
+                                  "durability: '" + std::string(text.substr(0, 32)) +
+                                      "' is none of fsync, os, memory")
                           .in("durability"));
 }
 
@@ -31,9 +32,10 @@ core::Result<bool> flag_of(const io::Request& request, std::string_view name, bo
     if (!value) return absent;
     if (*value == "1" || *value == "true") return true;
     if (*value == "0" || *value == "false") return false;
-    return core::fail(core::Error(core::ErrorCode::kValidation,
-                                  std::string(name) + ": '" + value->substr(0, 32) + "' is none of 0, 1, true, false")
-                          .in(std::string(name)));
+    return core::fail(
+        core::Error(core::ErrorCode::kValidation, std::string(name) + ": '" + value->substr(0, 32) +
+                                                      "' is none of 0, 1, true, false")
+            .in(std::string(name)));
 }
 
 bool looks_like_object(std::string_view text) {
@@ -58,15 +60,9 @@ void EdgeHttp::on_request(io::Request& request) {
         return;
     }
     switch (api::route_table()[match_.route].owner) {
-        case api::RouteOwner::kEvents:
-            take_events(request);
-            return;
-        case api::RouteOwner::kStream:
-            host_.open_stream(request);
-            return;
-        case api::RouteOwner::kApi:
-            forward(request);
-            return;
+        case api::RouteOwner::kEvents: take_events(request); return;
+        case api::RouteOwner::kStream: host_.open_stream(request); return;
+        case api::RouteOwner::kApi: forward(request); return;
     }
 }
 
@@ -76,7 +72,8 @@ void EdgeHttp::forward(io::Request& request) {
     out.match = match_;
     out.query = request.query;
     out.content_type = request.content_type;
-    for (const io::HeaderField& header : request.headers) out.headers.emplace_back(header.name, header.value);
+    for (const io::HeaderField& header : request.headers)
+        out.headers.emplace_back(header.name, header.value);
     out.body = request.body;
     out.from_loopback = request.peer.is_loopback();
     host_.forward(std::move(out), request.token);
@@ -85,8 +82,10 @@ void EdgeHttp::forward(io::Request& request) {
 void EdgeHttp::respond_api(io::RequestToken token, api::ApiResponse&& response) {
     std::vector<io::HeaderField> headers;
     for (const auto& [name, value] : response.headers) headers.push_back({name, value});
-    server_->respond(token, {.status = response.status, .content_type = response.content_type, .headers = headers},
-                     response.body);
+    server_->respond(
+        token,
+        {.status = response.status, .content_type = response.content_type, .headers = headers},
+        response.body);
 }
 
 void EdgeHttp::take_events(io::Request& http) {
@@ -125,9 +124,12 @@ core::Status EdgeHttp::read_events(io::Request& http, IngestRequest& request) {
     request.body = std::move(http.body);
 
     auto format = core::BatchFormat::kJson;
-    if (is_any_of(http, {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})) {
+    if (is_any_of(http, {"application/x-ndjson", "application/ndjson", "application/jsonl",
+                         "application/x-jsonlines"})) {
         format = core::BatchFormat::kNdjson;
-    } else if (http.content_type.starts_with("application/cloudevents") && !is_any_of(http, {"application/cloudevents+json", "application/cloudevents-batch+json"})) {
+    } else if (http.content_type.starts_with("application/cloudevents") &&
+               !is_any_of(http,
+                          {"application/cloudevents+json", "application/cloudevents-batch+json"})) {
         return core::fail(core::ErrorCode::kUnsupportedMediaType,
                           "Content-Type: of the CloudEvents formats only JSON is understood: "
                           "application/cloudevents+json and application/cloudevents-batch+json");
@@ -136,14 +138,18 @@ core::Status EdgeHttp::read_events(io::Request& http, IngestRequest& request) {
     } else if (!http.content_type.empty() && !is_any_of(http, {"application/json", "text/json"})) {
         return core::fail(core::ErrorCode::kUnsupportedMediaType,
                           "Content-Type: '" + std::string(http.content_type.substr(0, 64)) +
-                              "' is none of application/json, application/x-ndjson, application/cloudevents+json, "
+                              "' is none of application/json, application/x-ndjson, "
+                              "application/cloudevents+json, "
                               "application/cloudevents-batch+json");
     }
     const std::string_view text = request.body ? request.body.view() : std::string_view{};
-    if (text.empty()) return core::fail(core::ErrorCode::kValidation, "body: empty; an event or a batch of events is expected");
+    if (text.empty())
+        return core::fail(core::ErrorCode::kValidation,
+                          "body: empty; an event or a batch of events is expected");
     request.single_object = format == core::BatchFormat::kJson && looks_like_object(text);
     auto read = host_.ingestor().read(request, text, format, HomeRule::kByKey);
-    if (read && format == core::BatchFormat::kNdjson && request.items.empty() && request.rejected.empty()) {
+    if (read && format == core::BatchFormat::kNdjson && request.items.empty() &&
+        request.rejected.empty()) {
         return core::fail(core::ErrorCode::kValidation, "body: no line holds an event");
     }
     return read;
@@ -151,11 +157,12 @@ core::Status EdgeHttp::read_events(io::Request& http, IngestRequest& request) {
 
 void EdgeHttp::finish(IngestRequest& request) {
     if (request.failed) {
-        server_->respond_error(request.http,
-                               core::Error(core::ErrorCode::kUnavailable,
-                                           "the store has failed: whether these events are kept is not known; send "
-                                           "them again with the same eventId once the server is back")
-                                   .retry_after(5));
+        server_->respond_error(
+            request.http,
+            core::Error(core::ErrorCode::kUnavailable,
+                        "the store has failed: whether these events are kept is not known; send "
+                        "them again with the same eventId once the server is back")
+                .retry_after(5));
         return;
     }
     io::BodyWriter body = server_->body_writer();

@@ -1,15 +1,15 @@
 #include "runtime/server.h"
 
-#include <signal.h>
-#include <unistd.h>
+#include "core/json_writer.h"
+#include "runtime/lua_vm.h"
+#include "runtime/server_parts.h"
 
 #include <cstdio>
 #include <thread>
 #include <utility>
 
-#include "core/json_writer.h"
-#include "runtime/lua_vm.h"
-#include "runtime/server_parts.h"
+#include <signal.h>
+#include <unistd.h>
 
 namespace millrace::runtime {
 
@@ -57,8 +57,9 @@ Server::~Server() = default;
 
 core::Result<std::unique_ptr<Server>> Server::create(const core::Config& config, core::Log& log) {
     auto parts = std::make_unique<ServerParts>(config, log);
-    for (const auto step : {&ServerParts::open_store, &ServerParts::open_registry, &ServerParts::build_edge,
-                            &ServerParts::build_lanes, &ServerParts::listen}) {
+    for (const auto step :
+         {&ServerParts::open_store, &ServerParts::open_registry, &ServerParts::build_edge,
+          &ServerParts::build_lanes, &ServerParts::listen}) {
         if (auto done = (parts.get()->*step)(); !done) return core::fail(std::move(done.error()));
     }
     parts->start_threads();
@@ -75,9 +76,12 @@ bool Server::failed(std::string& reason) const {
 
 bool Server::stop(const std::function<bool()>& hurry) {
     ServerParts& parts = *parts_;
-    const std::int64_t give_up_ns = parts.clock.monotonic_ns() + parts.config.engine_drain_timeout_us * 1000;
+    const std::int64_t give_up_ns =
+        parts.clock.monotonic_ns() + parts.config.engine_drain_timeout_us * 1000;
     const auto wait_for = [&](const auto& condition) {
-        while (!condition() && !hurry() && parts.clock.monotonic_ns() < give_up_ns && !parts.database->fatal()) nap();
+        while (!condition() && !hurry() && parts.clock.monotonic_ns() < give_up_ns &&
+               !parts.database->fatal())
+            nap();
     };
     const auto all = [](const auto& items, auto condition) {
         for (const auto& item : items) {
@@ -122,9 +126,11 @@ int run_server(const core::Config& config) {
     log.info("serving", {{"http", (*server)->addresses().http}, {"data", config.data_dir}});
 
     std::string reason;
-    while (g_signals == 0 && !(*server)->failed(reason)) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    while (g_signals == 0 && !(*server)->failed(reason))
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
     if (!reason.empty()) {
-        log.error("the store has failed; ending so that a supervisor can start again", {{"reason", reason}});
+        log.error("the store has failed; ending so that a supervisor can start again",
+                  {{"reason", reason}});
         // No destructor may touch the failed store: what is acknowledged is on the disk.
         std::_Exit(kExitStoreFailed);
     }
@@ -134,7 +140,8 @@ int run_server(const core::Config& config) {
     if (!quiet) {
         // A handler still runs: its thread can't be joined in time. Nothing is lost by going now: what
         // is acknowledged is on the disk, what is not done is delivered after the next start.
-        log.warn(hurry() ? "stopped at once, as asked by a second signal" : "stopped: the drain timeout is over");
+        log.warn(hurry() ? "stopped at once, as asked by a second signal"
+                         : "stopped: the drain timeout is over");
         std::_Exit(hurry() ? kExitFailed : kExitOk);
     }
     log.info("stopped");

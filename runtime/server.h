@@ -6,14 +6,14 @@
 // Failure: create() says what could not be had and what helps; nothing is left behind.
 #pragma once
 
+#include "core/config.h"
+#include "core/log.h"
+#include "core/result.h"
+
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
-
-#include "core/config.h"
-#include "core/log.h"
-#include "core/result.h"
 
 namespace millrace::runtime {
 

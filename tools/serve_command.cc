@@ -1,11 +1,11 @@
 #include "tools/serve_command.h"
 
-#include <cstdio>
+#include "core/config.h"
+#include "runtime/server.h"
 
 #include <CLI/CLI.hpp>
 
-#include "core/config.h"
-#include "runtime/server.h"
+#include <cstdio>
 
 extern char** environ;
 
@@ -32,7 +32,8 @@ constexpr Flag kFlags[] = {
     {"--durability", "store.durability", "what an ack means: fsync, os, memory"},
 };
 
-core::Status read_config(core::Config& config, const std::string& file, const std::vector<std::string>& values,
+core::Status read_config(core::Config& config, const std::string& file,
+                         const std::vector<std::string>& values,
                          const std::vector<std::string>& settings) {
     if (!file.empty()) {
         if (auto read = core::apply_config_file(config, file); !read) return read;
@@ -40,14 +41,18 @@ core::Status read_config(core::Config& config, const std::string& file, const st
     if (auto read = core::apply_config_environment(config, environ); !read) return read;
     for (std::size_t i = 0; i < std::size(kFlags); ++i) {
         if (values[i] == "\n") continue;
-        if (auto set = core::set_config_value(config, kFlags[i].key, values[i], kFlags[i].flag); !set) return set;
+        if (auto set = core::set_config_value(config, kFlags[i].key, values[i], kFlags[i].flag);
+            !set)
+            return set;
     }
     for (const std::string& setting : settings) {
         const std::size_t equals = setting.find('=');
         if (equals == std::string::npos) {
-            return core::fail(core::ErrorCode::kValidation, "--set " + setting + ": expected key=value");
+            return core::fail(core::ErrorCode::kValidation,
+                              "--set " + setting + ": expected key=value");
         }
-        auto set = core::set_config_value(config, setting.substr(0, equals), setting.substr(equals + 1), "--set");
+        auto set = core::set_config_value(config, setting.substr(0, equals),
+                                          setting.substr(equals + 1), "--set");
         if (!set) return set;
     }
     return core::check_config(config);
@@ -63,9 +68,12 @@ int serve_command(std::vector<std::string> arguments) {
     // A value that nobody can type marks a flag that was not given: "" is one that can be.
     std::vector<std::string> values(std::size(kFlags), "\n");
     app.add_option("--config", file, "TOML file; see --print-config");
-    for (std::size_t i = 0; i < std::size(kFlags); ++i) app.add_option(kFlags[i].flag, values[i], kFlags[i].help);
-    app.add_option("--set", settings, "key=value, any key of the configuration; repeatable")->allow_extra_args(false);
-    app.add_flag("--print-config", dump, "print the configuration in force, with the documentation of each key");
+    for (std::size_t i = 0; i < std::size(kFlags); ++i)
+        app.add_option(kFlags[i].flag, values[i], kFlags[i].help);
+    app.add_option("--set", settings, "key=value, any key of the configuration; repeatable")
+        ->allow_extra_args(false);
+    app.add_flag("--print-config", dump,
+                 "print the configuration in force, with the documentation of each key");
     std::reverse(arguments.begin(), arguments.end());
     try {
         app.parse(arguments);
