@@ -194,7 +194,7 @@ core::BufferRef BlockBuilder::make_value(const Chain& chain, const BlockBody& la
     return value;
 }
 
-core::BufferRef BlockBuilder::make_summary() {
+core::BufferRef BlockBuilder::make_summary(std::size_t stored_bytes) {
     SummaryHeader header;
     const bool overflow = patterns_.size() > kSummaryPatternsMax;
     if (overflow) {
@@ -212,6 +212,7 @@ core::BufferRef BlockBuilder::make_summary() {
     header.tenant = tenant_;
     header.received_min_us = received_min_us_;
     header.received_max_us = received_max_us_;
+    header.stored_bytes = stored_bytes;
     header.patterns_bytes = static_cast<std::uint32_t>(
         overflow ? 0 : pattern_text_.size() + sizeof(std::uint16_t) * patterns_.size());
     header.bloom_bytes = static_cast<std::uint32_t>(
@@ -251,7 +252,7 @@ SealedBlock BlockBuilder::finish(const Chain& chain) {
     SealedBlock out;
     out.sequence = chain.sequence;
     out.value = make_value(chain, layout, body_bytes);
-    out.summary = make_summary();
+    out.summary = make_summary(out.value.size());
     out.hash = XXH3_64bits(out.value.data(), out.value.size());
     out.events = EventBlock({shard_, chain.first_offset}, layout, body_);
 

@@ -43,7 +43,7 @@ private:
     void compress(std::string_view bytes);
     BlockBody finish_body();
     core::BufferRef make_value(const Chain& chain, const BlockBody& layout, std::size_t body_bytes);
-    core::BufferRef make_summary();
+    core::BufferRef make_summary(std::size_t stored_bytes);
 
     PoolSet& pools_;
     const core::ShardId shard_;

@@ -329,6 +329,11 @@ core::Status Engine::sync_now() {
     return {};
 }
 
+std::array<ShardTail, core::kShardsMax> Engine::synced_tails() {
+    std::lock_guard lock(tails_mutex_);
+    return synced_;
+}
+
 core::Status Engine::write_mark() {
     std::array<ShardTail, core::kShardsMax> tails;
     {

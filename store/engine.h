@@ -87,6 +87,7 @@ public:
     // For levels below fsync: brings what was acknowledged to the disk.
     core::Status sync_now();
     core::Status write_mark();
+    std::array<ShardTail, core::kShardsMax> synced_tails();
 
     bool fatal() const {
         return fatal_.load(std::memory_order_acquire);

@@ -157,8 +157,9 @@ struct SummaryHeader {
     std::int64_t received_max_us = 0;
     std::uint32_t patterns_bytes = 0;
     std::uint32_t bloom_bytes = 0;
+    std::uint64_t stored_bytes = 0;  // of the block's value
 };
-static_assert(sizeof(SummaryHeader) == 40);
+static_assert(sizeof(SummaryHeader) == 48);
 
 // Status of a delivery after an attempt.
 enum class DeliveryStatus : std::uint8_t {

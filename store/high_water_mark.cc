@@ -1,5 +1,6 @@
 #include "store/high_water_mark.h"
 
+#include "core/fault.h"
 #include "store/crc32c.h"
 #include "store/file_util.h"
 
@@ -63,6 +64,7 @@ core::Status HighWaterMark::write(const std::array<ShardTail, core::kShardsMax>&
     const ssize_t put = ::pwrite(fd_, &slot, sizeof(slot), at);
     if (put != static_cast<ssize_t>(sizeof(slot)))
         return file_error("write high-water mark", path_, put < 0 ? errno : EIO);
+    core::pass_fault_point(core::FaultPoint::kMarkWritten);
     if (::fdatasync(fd_) != 0) return file_error("sync high-water mark", path_, errno);
     return {};
 }

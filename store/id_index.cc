@@ -1,6 +1,7 @@
 #include "store/id_index.h"
 
 #include "core/assert.h"
+#include "core/fault.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -247,8 +248,20 @@ std::size_t ShardIdIndex::runs() const {
 core::Result<bool> ShardIdIndex::work() {
     auto written = write_frozen();
     if (!written || *written) return written;
+    if (!merge_ && drop_oldest_run()) return true;
     if (!merge_ && !start_merge()) return false;
     return merge_step();
+}
+
+// A run all of whose events retention has dropped.
+bool ShardIdIndex::drop_oldest_run() {
+    const std::uint64_t kept = options_.first_kept->load(std::memory_order_acquire);
+    std::lock_guard lock(mutex_);
+    if (runs_->empty() || runs_->front()->header().end_offset > kept) return false;
+    ::unlink(runs_->front()->path().c_str());
+    runs_ = std::make_shared<const RunList>(runs_->begin() + 1, runs_->end());
+    version_.fetch_add(1, std::memory_order_release);  // pairs with the acquire in find()
+    return true;
 }
 
 core::Result<bool> ShardIdIndex::write_frozen() {
@@ -364,6 +377,7 @@ core::Result<bool> ShardIdIndex::merge_step() {
         runs_ = std::move(runs);
         version_.fetch_add(1, std::memory_order_release);  // pairs with the acquire in find()
     }
+    core::pass_fault_point(core::FaultPoint::kMergeBeforeUnlink);
     // The mapping outlives the name: readers that still hold the old runs are not disturbed.
     for (const Merge::Input& input : merge->inputs) ::unlink(input.run->path().c_str());
     return true;

@@ -85,6 +85,7 @@ private:
     void migrate_some(std::size_t slots);
     void damaged(const IdRun& run) const;
     core::Result<bool> write_frozen();
+    bool drop_oldest_run();
     core::Result<bool> merge_step();
     bool start_merge();
 

@@ -1,5 +1,6 @@
 #include "store/id_run.h"
 
+#include "core/fault.h"
 #include "store/bloom_filter.h"
 #include "store/crc32c.h"
 #include "store/file_util.h"
@@ -230,10 +231,12 @@ core::Result<std::unique_ptr<IdRun>> RunWriter::finish() {
     failed_ |= std::fflush(file_) != 0 || ::fdatasync(::fileno(file_)) != 0;
     failed_ |= std::fclose(file_) != 0;
     file_ = nullptr;
+    core::pass_fault_point(core::FaultPoint::kRunBeforeRename);
     if (failed_ || ::rename(path_open_.c_str(), path_.c_str()) != 0) {
         ::unlink(path_open_.c_str());
         return run_error("write", path_, std::strerror(errno));
     }
+    core::pass_fault_point(core::FaultPoint::kRunAfterRename);
     if (auto synced = sync_folder(folder_); !synced) return core::fail(std::move(synced.error()));
     return IdRun::open(path_);
 }

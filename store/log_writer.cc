@@ -1,5 +1,6 @@
 #include "store/log_writer.h"
 
+#include "core/fault.h"
 #include "store/engine.h"
 
 #include <algorithm>
@@ -112,6 +113,7 @@ std::size_t LogWriter::do_work() {
     if (group.empty()) return 0;
     state_->maker.finish();
 
+    core::pass_fault_point(core::FaultPoint::kBeforeCommit);
     const std::int64_t begin = engine.options.clock->monotonic_ns();
     const bool ok = engine.commit(state_->maker.batch(), durability).has_value();
     const auto took = static_cast<std::uint64_t>(engine.options.clock->monotonic_ns() - begin);
@@ -123,6 +125,7 @@ std::size_t LogWriter::do_work() {
     state_->commit_ns_total.fetch_add(took, relaxed);
     state_->commit_ns_max.store(std::max(took, state_->commit_ns_max.load(relaxed)), relaxed);
 
+    core::pass_fault_point(core::FaultPoint::kAfterCommit);
     if (ok) engine.apply(state_->maker.effects());
     for (State::Taken& taken : group) {
         Completion completion;
@@ -145,6 +148,7 @@ std::size_t LogWriter::do_work() {
         complete(taken.producer, std::move(completion));
     }
     if (ok && durability == Durability::kFsync) engine.publish_synced();
+    core::pass_fault_point(core::FaultPoint::kAfterPublish);
     const std::size_t units = group.size();
     group.clear();
     state_->maker.clear();

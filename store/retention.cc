@@ -1,0 +1,194 @@
+#include "store/retention.h"
+
+#include "core/fault.h"
+#include "store/block_codec.h"
+#include "store/engine.h"
+#include "store/keys.h"
+
+#include <rocksdb/convenience.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <memory>
+
+namespace millrace::store {
+namespace {
+
+// The cursor that the runtime moves when deliveries have had their first outcome.
+constexpr std::string_view kDeliveryCursor = "deliveries";
+// Less than this is left to ordinary compaction.
+constexpr std::uint64_t kReclaimBytesMin = 64u << 20;
+
+// One shard's blocks from the oldest on.
+class OldestFirst {
+public:
+    OldestFirst(Engine& engine, core::ShardId shard, std::uint64_t floor)
+        : engine_(engine),
+          shard_(shard),
+          floor_(floor),
+          rows_(engine.iterate(ColumnFamily::kSummary)) {
+        rows_->Seek(log_key({shard, engine.first_kept(shard)}));
+        new_first_ = engine.first_kept(shard).value;
+    }
+    // Reads the header of the block at hand; false at the end, or when nothing further may go.
+    core::Result<bool> look() {
+        if (!rows_->Valid()) return false;
+        KeyReader reader(view(rows_->key()));
+        const core::LogPosition key = read_log_key(reader);
+        if (key.shard != shard_) return false;
+        auto summary = open_summary(key, view(rows_->value()));
+        if (!summary) return core::fail(std::move(summary.error()));
+        header_ = summary->header;
+        first_ = key.offset.value;
+        return true;
+    }
+    bool newest() const { return first_ + header_.count >= engine_.durable_end(shard_).value; }
+    bool held() const { return first_ + header_.count > floor_; }
+    const SummaryHeader& header() const { return header_; }
+    void drop() {
+        new_first_ = first_ + header_.count;
+        rows_->Next();
+    }
+    std::uint64_t new_first() const { return new_first_; }
+    core::ShardId shard() const { return shard_; }
+
+private:
+    Engine& engine_;
+    const core::ShardId shard_;
+    const std::uint64_t floor_;
+    std::unique_ptr<rocksdb::Iterator> rows_;
+    SummaryHeader header_;
+    std::uint64_t first_ = 0;
+    std::uint64_t new_first_ = 0;
+};
+
+// Below this offset nothing of the shard is needed any more by cursor, retries or the caller.
+core::Result<std::array<std::uint64_t, core::kShardsMax>> find_floors(Database& database,
+                                                                      const RetentionRule& rule) {
+    Engine& engine = database.engine();
+    std::array<std::uint64_t, core::kShardsMax> floors{};
+    for (std::size_t i = 0; i < database.shards(); ++i) {
+        const core::ShardId shard{static_cast<std::uint16_t>(i)};
+        floors[i] = database.cursor(kDeliveryCursor, shard).value;
+        if (i < rule.floors.size()) floors[i] = std::min(floors[i], rule.floors[i].value);
+    }
+    const auto retries = engine.iterate(ColumnFamily::kRetry);
+    for (retries->SeekToFirst(); retries->Valid(); retries->Next()) {
+        KeyReader reader(view(retries->key()));
+        reader.be<std::int64_t>();
+        const core::LogPosition position = read_delivery(reader).position;
+        if (position.shard.value >= floors.size()) continue;
+        floors[position.shard.value] =
+            std::min(floors[position.shard.value], position.offset.value);
+    }
+    if (!retries->status().ok()) return core::fail(rocks_error("read retries", retries->status()));
+    return floors;
+}
+
+core::Result<std::uint64_t> stored_bytes(Engine& engine) {
+    std::uint64_t total = 0;
+    const auto rows = engine.iterate(ColumnFamily::kSummary);
+    for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
+        SummaryHeader header;
+        if (rows->value().size() < sizeof(header)) continue;
+        std::memcpy(&header, rows->value().data(), sizeof(header));
+        total += header.stored_bytes;
+    }
+    if (!rows->status().ok()) return core::fail(rocks_error("read summaries", rows->status()));
+    return total;
+}
+
+// Chooses what goes: always the oldest block of all shards, while the rule wants it.
+core::Result<RetentionReport> choose(std::vector<OldestFirst>& shards, const RetentionRule& rule,
+                                     std::uint64_t total) {
+    RetentionReport report;
+    std::vector<bool> ended(shards.size(), false);
+    for (;;) {
+        OldestFirst* oldest = nullptr;
+        std::size_t index = 0;
+        for (std::size_t i = 0; i < shards.size(); ++i) {
+            if (ended[i]) continue;
+            auto there = shards[i].look();
+            if (!there) return core::fail(std::move(there.error()));
+            if (!*there || shards[i].newest()) {
+                ended[i] = true;
+            } else if (!oldest ||
+                       shards[i].header().received_max_us < oldest->header().received_max_us) {
+                oldest = &shards[i];
+                index = i;
+            }
+        }
+        if (!oldest) return report;
+        const bool too_old = oldest->header().received_max_us < rule.keep_received_after_us;
+        const bool too_much = rule.keep_bytes_max > 0 && total > rule.keep_bytes_max;
+        if (!too_old && !too_much) return report;
+        if (oldest->held()) {
+            report.events_held_back += oldest->header().count;
+            ended[index] = true;
+            continue;
+        }
+        report.events_dropped += oldest->header().count;
+        report.bytes_dropped += oldest->header().stored_bytes;
+        total -= std::min(total, oldest->header().stored_bytes);
+        oldest->drop();
+    }
+}
+
+void reclaim(Engine& engine, core::ShardId shard, std::uint64_t new_first) {
+    const std::string begin = log_key({shard, core::LogOffset{0}});
+    const std::string end = log_key({shard, core::LogOffset{new_first}});
+    const rocksdb::Slice from(begin);
+    const rocksdb::Slice to(end);
+    rocksdb::CompactRangeOptions options;
+    options.exclusive_manual_compaction = false;
+    // The log's tables hold references of 20 bytes: moving them is cheap, and blob files that nobody
+    // refers to any more go away whole. A failure here costs space, not data.
+    engine.db()
+        .CompactRange(options, engine.family(ColumnFamily::kLog), &from, &to)
+        .PermitUncheckedError();
+    for (const ColumnFamily family : {ColumnFamily::kSummary, ColumnFamily::kOutcomes}) {
+        rocksdb::DeleteFilesInRange(&engine.db(), engine.family(family), &from, &to, false)
+            .PermitUncheckedError();
+    }
+}
+
+}  // namespace
+
+core::Result<RetentionReport> apply_retention(Database& database, const RetentionRule& rule) {
+    Engine& engine = database.engine();
+    auto floors = find_floors(database, rule);
+    if (!floors) return core::fail(std::move(floors.error()));
+    std::uint64_t total = 0;
+    if (rule.keep_bytes_max > 0) {
+        auto bytes = stored_bytes(engine);
+        if (!bytes) return core::fail(std::move(bytes.error()));
+        total = *bytes;
+    }
+    std::vector<OldestFirst> shards;
+    for (std::size_t i = 0; i < database.shards(); ++i) {
+        shards.emplace_back(engine, core::ShardId{static_cast<std::uint16_t>(i)}, (*floors)[i]);
+    }
+    auto report = choose(shards, rule, total);
+    if (!report || report->events_dropped == 0) return report;
+    rocksdb::WriteBatch batch;
+    for (const OldestFirst& shard : shards) {
+        const std::string begin = log_key({shard.shard(), core::LogOffset{0}});
+        const std::string end = log_key({shard.shard(), core::LogOffset{shard.new_first()}});
+        for (const ColumnFamily family :
+             {ColumnFamily::kLog, ColumnFamily::kSummary, ColumnFamily::kOutcomes}) {
+            batch.DeleteRange(engine.family(family), begin, end);
+        }
+    }
+    if (auto status = engine.commit(batch, Durability::kFsync); !status)
+        return core::fail(std::move(status.error()));
+    core::pass_fault_point(core::FaultPoint::kRetentionCommitted);
+    for (const OldestFirst& shard : shards) {
+        engine.set_first_kept(shard.shard(), core::LogOffset{shard.new_first()});
+        if (report->bytes_dropped >= kReclaimBytesMin)
+            reclaim(engine, shard.shard(), shard.new_first());
+    }
+    return report;
+}
+
+}  // namespace millrace::store

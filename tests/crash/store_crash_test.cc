@@ -1,0 +1,272 @@
+// Goal: whatever point of the store the process dies at, the next start has every acknowledged event
+// once, knows every identity, and goes on. Method: this program starts itself again as the writer,
+// with a fault point of core/fault.h or a random moment; the writer tells each acknowledgement through
+// a pipe, so that the ledger is outside of what is killed. Tiny identity tables bring runs and merges
+// within a second.
+//
+//     store_crash_test [cycles per point] [seed]
+#include "core/clock.h"
+#include "core/fault.h"
+#include "core/random.h"
+#include "store/database.h"
+#include "store/housekeeper.h"
+#include "store/kv_store.h"
+#include "store/log_reader.h"
+#include "store/log_writer.h"
+#include "store/retention.h"
+#include "store/shard_log.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace {
+
+using namespace millrace;
+
+constexpr std::size_t kShards = 2;
+
+struct Acknowledgement {
+    std::uint32_t shard = 0;
+    std::uint32_t spare = 0;
+    std::uint64_t serial = 0;
+    std::uint64_t offset = 0;
+};
+
+std::string event_id(std::uint64_t serial) { return "event-" + std::to_string(serial); }
+std::string event_text(std::uint64_t serial) {
+    return "{\"eventId\":\"" + event_id(serial) +
+           "\",\"pattern\":\"a.b\",\"payload\":{\"text\":\"" + std::string(serial * 31 % 400, 'x') +
+           "\"}}";
+}
+core::ShardId shard_of(std::uint64_t serial) {
+    return core::ShardId{static_cast<std::uint16_t>(serial % kShards)};
+}
+
+std::unique_ptr<store::Database> open(const std::string& folder, const core::Clock& clock) {
+    store::Database::Options options;
+    options.path = folder;
+    options.shards = kShards;
+    options.clock = &clock;
+    options.reserve_bytes = 0;
+    options.ballast_bytes = 0;
+    options.id_table_entries_max = 300;
+    auto opened = store::Database::open(options);
+    if (!opened) {
+        std::fprintf(stderr, "FAILED: %s\n", opened.error().message.c_str());
+        std::exit(1);
+    }
+    return std::move(*opened);
+}
+
+store::AppendInput input_of(const store::Database& database, const std::string& id,
+                            const std::string& text) {
+    store::AppendInput input;
+    input.raw = text;
+    input.pattern = "a.b";
+    input.id = database.hasher().identity({core::TenantId{0}, "external", "s", id});
+    return input;
+}
+
+// The one that is killed. Writes from `serial` on until then.
+[[noreturn]] void write_until_killed(const std::string& folder, std::uint64_t serial,
+                                     std::uint64_t seed) {
+    core::RealClock clock;
+    core::Random random(seed);
+    auto database = open(folder, clock);
+    store::LogWriter::Options options;
+    options.producers = kShards;
+    store::LogWriter writer(*database, options);
+    std::vector<std::vector<Acknowledgement>> waiting(kShards);
+    for (std::uint64_t round = 0;; ++round) {
+        const std::uint64_t count = 1 + random.below(60);
+        for (std::uint64_t i = 0; i < count; ++i, ++serial) {
+            const core::ShardId shard = shard_of(serial);
+            const std::string id = event_id(serial);
+            const std::string text = event_text(serial);
+            const store::AppendResult result =
+                database->shard_log(shard).append(input_of(*database, id, text));
+            if (result.status != store::AppendStatus::kAppended) std::exit(2);
+            waiting[shard.value].push_back({shard.value, 0, serial, result.position.offset.value});
+        }
+        for (std::size_t i = 0; i < kShards; ++i) {
+            const core::ShardId shard{static_cast<std::uint16_t>(i)};
+            if (database->shard_log(shard).empty()) continue;
+            store::CommitUnit unit;
+            unit.block = database->shard_log(shard).seal();
+            unit.rows.kv_incr({core::TenantId{0}, "", "n"},
+                              static_cast<std::int64_t>(unit.block.events.count()), 1, 0);
+            unit.rows.put_cursor("deliveries", {shard, unit.block.events.end_offset()});
+            if (!writer.submit(i, std::move(unit))) std::exit(3);
+        }
+        writer.do_work();
+        for (std::size_t i = 0; i < kShards; ++i) {
+            store::Completion completion;
+            while (writer.poll(i, completion)) {
+                if (completion.failed) std::exit(4);
+                const std::size_t bytes = waiting[i].size() * sizeof(Acknowledgement);
+                if (::write(STDOUT_FILENO, waiting[i].data(), bytes) != static_cast<ssize_t>(bytes))
+                    std::exit(5);
+                waiting[i].clear();
+            }
+        }
+        while (database->housekeeper().do_work() > 0) {
+        }
+        if (round % 40 == 39) {
+            // Half of what is there may go; the ledger's checks leave out what is no longer kept.
+            store::RetentionRule rule;
+            rule.keep_bytes_max = 64 << 10;
+            if (!store::apply_retention(*database, rule)) std::exit(6);
+        }
+    }
+}
+
+struct Ledger {
+    std::vector<Acknowledgement> acknowledged;
+    std::uint64_t next_serial = 0;
+};
+
+// Starts the writer, reads its acknowledgements until it is dead. How it died.
+int run_writer(const std::string& folder, Ledger& ledger, const std::string& point,
+               std::uint64_t kill_after_us, std::uint64_t seed) {
+    int ends[2];
+    if (::pipe(ends) != 0) std::exit(1);
+    const std::string serial = std::to_string(ledger.next_serial);
+    const std::string seed_text = std::to_string(seed);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::dup2(ends[1], STDOUT_FILENO);
+        ::close(ends[0]);
+        ::close(ends[1]);
+        if (!point.empty()) ::setenv("MILLRACE_CRASH_AT", point.c_str(), 1);
+        ::execl("/proc/self/exe", "store_crash_test", "--writer", folder.c_str(), serial.c_str(),
+                seed_text.c_str(), static_cast<char*>(nullptr));
+        ::_exit(127);
+    }
+    ::close(ends[1]);
+    const core::RealClock clock;
+    const std::int64_t deadline =
+        clock.monotonic_ns() + static_cast<std::int64_t>(kill_after_us) * 1000;
+    Acknowledgement one;
+    std::size_t have = 0;
+    bool killed = false;
+    for (;;) {
+        const ssize_t got =
+            ::read(ends[0], reinterpret_cast<char*>(&one) + have, sizeof(one) - have);
+        if (got <= 0) break;
+        have += static_cast<std::size_t>(got);
+        if (have < sizeof(one)) continue;
+        have = 0;
+        ledger.acknowledged.push_back(one);
+        ledger.next_serial = std::max(ledger.next_serial, one.serial + 1);
+        if (!killed && clock.monotonic_ns() > deadline) {
+            ::kill(child, SIGKILL);
+            killed = true;
+        }
+    }
+    ::close(ends[0]);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    // What was on its way is unknown: later events must not share its ids.
+    ledger.next_serial += 1000;
+    return status;
+}
+
+#define CHECK_THAT(condition, ...)                        \
+    do {                                                  \
+        if (!(condition)) {                               \
+            std::fprintf(stderr, "FAILED: " __VA_ARGS__); \
+            std::fprintf(stderr, " (%s)\n", #condition);  \
+            std::exit(1);                                 \
+        }                                                 \
+    } while (false)
+
+void check(const std::string& folder, const Ledger& ledger) {
+    core::RealClock clock;
+    auto database = open(folder, clock);
+    store::LogReader& reader = database->log_reader();
+    std::uint64_t events_ever = 0;
+    for (std::size_t i = 0; i < kShards; ++i) {
+        const core::ShardId shard{static_cast<std::uint16_t>(i)};
+        events_ever += database->durable_end(shard).value;
+        CHECK_THAT(database->cursor("deliveries", shard) == database->durable_end(shard),
+                   "cursor and log disagree");
+    }
+    const auto counted = database->kv().get({core::TenantId{0}, "", "n"});
+    CHECK_THAT(counted, "kv unreadable");
+    const std::int64_t counter = *counted ? (*counted)->integer : 0;
+    CHECK_THAT(counter == static_cast<std::int64_t>(events_ever), "counter %lld, events %llu",
+               static_cast<long long>(counter), static_cast<unsigned long long>(events_ever));
+    for (const Acknowledgement& ack : ledger.acknowledged) {
+        const core::ShardId shard{static_cast<std::uint16_t>(ack.shard)};
+        if (ack.offset < database->first_kept(shard).value) continue;
+        const auto event = reader.read_event({shard, core::LogOffset{ack.offset}});
+        CHECK_THAT(event && *event, "event %llu is missing",
+                   static_cast<unsigned long long>(ack.serial));
+        CHECK_THAT((*event)->event.raw == event_text(ack.serial), "event %llu changed",
+                   static_cast<unsigned long long>(ack.serial));
+        const std::string id = event_id(ack.serial);
+        const std::string text = event_text(ack.serial);
+        const auto again = database->shard_log(shard).append(input_of(*database, id, text));
+        CHECK_THAT(again.status == store::AppendStatus::kDuplicate &&
+                       again.position.offset.value == ack.offset,
+                   "event %llu is not known as a duplicate",
+                   static_cast<unsigned long long>(ack.serial));
+    }
+    const auto closed = database->close();
+    CHECK_THAT(closed, "close failed");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc == 5 && std::strcmp(argv[1], "--writer") == 0) {
+        write_until_killed(argv[2], std::strtoull(argv[3], nullptr, 10),
+                           std::strtoull(argv[4], nullptr, 10));
+    }
+    const int cycles = argc > 1 ? std::atoi(argv[1]) : 2;
+    const std::uint64_t seed =
+        argc > 2 ? std::strtoull(argv[2], nullptr, 10) : static_cast<std::uint64_t>(::getpid());
+    core::Random random(seed);
+    std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
+    std::string folder =
+        (std::filesystem::temp_directory_path() / "millrace-crash-XXXXXX").string();
+    if (!::mkdtemp(folder.data())) return 1;
+    const char* const points[] = {
+#define X(name, text) text,
+        MILLRACE_FAULT_POINTS(X)
+#undef X
+            ""};
+    Ledger ledger;
+    int hit = 0;
+    for (int cycle = 0; cycle < cycles; ++cycle) {
+        for (const std::string point : points) {
+            const std::string at =
+                point.empty() ? point : point + ":" + std::to_string(1 + random.below(4));
+            const std::uint64_t kill_after_us = point.empty() ? random.below(800'000) : 8'000'000;
+            const std::size_t before = ledger.acknowledged.size();
+            const core::RealClock clock;
+            const std::int64_t begin = clock.monotonic_ns();
+            const int status = run_writer(folder, ledger, at, kill_after_us, random.next());
+            CHECK_THAT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+                       "the writer ended by itself: %d", status);
+            const bool in_time =
+                clock.monotonic_ns() - begin < static_cast<std::int64_t>(kill_after_us) * 1000;
+            hit += !point.empty() && in_time;
+            std::printf("%-22s %s acknowledged %zu\n", point.empty() ? "random" : at.c_str(),
+                        point.empty() || in_time ? "killed" : "NOT REACHED",
+                        ledger.acknowledged.size() - before);
+            check(folder, ledger);
+        }
+    }
+    std::filesystem::remove_all(folder);
+    std::printf("ok: %d at a fault point\n", hit);
+    return hit >= cycles * 6 ? 0 : 1;
+}
