@@ -59,14 +59,14 @@ private:
 
     // NOLINTNEXTLINE(misc-no-recursion): bounded by kJsonDepthMax
     bool read_value(JsonValue& out, std::size_t depth) {
-        if (depth > core::kJsonDepthMax) {
-            return refuse_bound("JSON nested deeper than " + std::to_string(core::kJsonDepthMax),
-                                core::kJsonDepthMax);
-        }
         if (values_left_-- == 0) return refuse("too many JSON values");
         skip_space();
         out.position = static_cast<std::uint32_t>(at_);
         if (at_ >= text_.size()) return refuse("expected a JSON value, found the end of the text");
+        if (depth == core::kJsonDepthMax && (text_[at_] == '{' || text_[at_] == '[')) {
+            return refuse_bound("JSON nested deeper than " + std::to_string(core::kJsonDepthMax),
+                                core::kJsonDepthMax);
+        }
         switch (text_[at_]) {
             case '{': return read_object(out, depth);
             case '[': return read_array(out, depth);

@@ -157,12 +157,20 @@ private:
     std::size_t at_;
 };
 
-core::Status within_limit(std::string_view text) {
-    if (text.size() <= kPathBytesMax) return {};
-    return core::fail(core::Error(ErrorCode::kValidation, "path: " + std::to_string(text.size()) +
-                                                              " bytes exceed the limit of " +
-                                                              std::to_string(kPathBytesMax))
-                          .bound(kPathBytesMax));
+core::Status check_text(std::string_view text) {
+    if (text.size() > kPathBytesMax) {
+        return core::fail(core::Error(core::ErrorCode::kValidation,
+                                      "path: " + std::to_string(text.size()) +
+                                          " bytes exceed the limit of " +
+                                          std::to_string(kPathBytesMax))
+                              .bound(kPathBytesMax));
+    }
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t length = utf8_length(text, at);
+        if (length == 0) return bad_path("invalid UTF-8", at);
+        at += length;
+    }
+    return {};
 }
 
 core::Status too_many_steps(const Steps& steps) {
@@ -243,7 +251,7 @@ core::Result<Path> root_path(Steps steps) {
 }
 
 core::Result<Steps> parse_jsonpath(std::string_view text) {
-    if (auto fits = within_limit(text); !fits) return core::fail(std::move(fits.error()));
+    if (auto fits = check_text(text); !fits) return core::fail(std::move(fits.error()));
     if (text.empty() || text[0] != '$') return bad_path("expected '$'", 0);
     SegmentReader reader(text, 1);
     auto steps = reader.read();
@@ -257,7 +265,7 @@ core::Result<Path> scan_jsonpath(std::string_view text, std::size_t& at) {
     SegmentReader reader(text, at + 1);
     auto steps = reader.read();
     if (!steps) return core::fail(std::move(steps.error()));
-    if (auto fits = within_limit(text.substr(at, reader.at() - at)); !fits) {
+    if (auto fits = check_text(text.substr(at, reader.at() - at)); !fits) {
         return core::fail(std::move(fits.error()).at(static_cast<std::int64_t>(at)));
     }
     auto path = root_path(std::move(*steps));
@@ -267,7 +275,7 @@ core::Result<Path> scan_jsonpath(std::string_view text, std::size_t& at) {
 }
 
 core::Result<Path> parse_field(std::string_view text) {
-    if (auto fits = within_limit(text); !fits) return core::fail(std::move(fits.error()));
+    if (auto fits = check_text(text); !fits) return core::fail(std::move(fits.error()));
     if (text.empty())
         return bad_path("expected a path like $.payload.amount, found an empty text", 0);
     if (text[0] == '/') return in_payload(parse_pointer(text));
@@ -280,7 +288,7 @@ core::Result<Path> parse_field(std::string_view text) {
 }
 
 core::Result<Path> parse_map_key(std::string_view text) {
-    if (auto fits = within_limit(text); !fits) return core::fail(std::move(fits.error()));
+    if (auto fits = check_text(text); !fits) return core::fail(std::move(fits.error()));
     if (text.empty()) return bad_path("expected a key like customer.tier, found an empty text", 0);
     if (text[0] == '$') return parse_field(text);
     return in_payload(text[0] == '/' ? parse_pointer(text) : parse_dotted(text));
