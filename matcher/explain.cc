@@ -4,6 +4,7 @@
 #include "matcher/explain_hint.h"
 #include "matcher/reference_matcher.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace millrace::matcher {
@@ -47,6 +48,24 @@ core::Result<bool> holds_alone(const Predicate& predicate, const JsonValue& even
     auto matcher = ReferenceMatcher::compile(spec);
     if (!matcher) return core::fail(std::move(matcher.error()));
     return matcher->matches(event);
+}
+
+// What must all hold: the pattern first, then the conditions that the predicate joins.
+std::vector<const Predicate*> conjuncts_of(const Predicate& pattern, const Predicate& predicate) {
+    std::vector<const Predicate*> out;
+    if (pattern.kind != Predicate::Kind::kTrue) out.push_back(&pattern);
+    if (predicate.kind == Predicate::Kind::kAnd) {
+        for (const Predicate& child : predicate.children) out.push_back(&child);
+    } else if (predicate.kind != Predicate::Kind::kTrue) {
+        out.push_back(&predicate);
+    }
+    return out;
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): as deep as the predicate, which its parser bounded
+bool has_regex(const Predicate& predicate) {
+    if (predicate.kind == Predicate::Kind::kLeaf) return predicate.leaf.op == Op::kRegex;
+    return std::any_of(predicate.children.begin(), predicate.children.end(), has_regex);
 }
 
 std::string shortened(const JsonValue& value) {
@@ -137,17 +156,28 @@ std::vector<const JsonValue*> values_at(const Path& path, const JsonValue& event
     return values;
 }
 
+core::Result<bool> is_near_miss(const SubscriptionSpec& spec, const JsonValue& event) {
+    const Predicate pattern = pattern_condition(spec.pattern);
+    std::vector<const Predicate*> conjuncts = conjuncts_of(pattern, spec.predicate);
+    std::stable_partition(conjuncts.begin(), conjuncts.end(),
+                          [](const Predicate* conjunct) { return !has_regex(*conjunct); });
+    std::size_t failed = 0;
+    for (const Predicate* conjunct : conjuncts) {
+        auto holds = holds_alone(*conjunct, event);
+        if (!holds) return core::fail(std::move(holds.error()));
+        failed += *holds ? 0 : 1;
+        if (failed > 1) return false;
+    }
+    if (failed == 1) return true;
+    auto matcher = ReferenceMatcher::compile(spec);
+    if (!matcher) return core::fail(std::move(matcher.error()));
+    return !matcher->matches(event);
+}
+
 core::Result<Explanation> explain(const SubscriptionSpec& spec, const JsonValue& event) {
     Explanation out;
     const Predicate pattern = pattern_condition(spec.pattern);
-    std::vector<const Predicate*> conjuncts;
-    if (pattern.kind != Predicate::Kind::kTrue) conjuncts.push_back(&pattern);
-    if (spec.predicate.kind == Predicate::Kind::kAnd) {
-        for (const Predicate& child : spec.predicate.children) conjuncts.push_back(&child);
-    } else if (spec.predicate.kind != Predicate::Kind::kTrue) {
-        conjuncts.push_back(&spec.predicate);
-    }
-    for (const Predicate* conjunct : conjuncts) {
+    for (const Predicate* conjunct : conjuncts_of(pattern, spec.predicate)) {
         auto report = report_on(*conjunct, event, 0);
         if (!report) return core::fail(std::move(report.error()));
         out.failed += report->holds ? 0 : 1;

@@ -20,6 +20,11 @@ core::Error bad_regex(const std::string& message, std::size_t at) {
         .at(static_cast<std::int64_t>(at));
 }
 
+// In UTF-8 any character is a choice of 1 to 4 bytes; a Unicode property is hundreds of ranges of them
+// (measured: 100 of them keep Hyperscan 5.4.0 busy for 19 s, then it refuses).
+constexpr std::size_t kAnyCharacterPositions = 4;
+constexpr std::size_t kPropertyPositions = 150;
+
 // Walks the expression once: rewrites `$`, refuses what would change the dialect, counts positions.
 // Whether the syntax is right otherwise is for Hyperscan to say.
 class Translator {
@@ -30,7 +35,7 @@ public:
         while (at_ < text_.size()) {
             if (!step()) return false;
         }
-        return true;
+        return within_positions();
     }
     std::string& out() { return out_; }
     core::Error& error() { return error_; }
@@ -76,7 +81,7 @@ private:
             case '|':
             case '^': copy(1); return true;
             default:
-                atom(1);
+                atom(text_[at_] == '.' ? kAnyCharacterPositions : 1);
                 copy(1);
                 return true;
         }
@@ -93,7 +98,9 @@ private:
         if (next == 'Z' || next == 'G' || next == 'K') {
             return refuse(std::string("\\") + next + " is not supported; use ^ and $ for the ends");
         }
-        atom(next == 'p' || next == 'P' || next == 'X' ? 16 : 1);
+        atom(next == 'p' || next == 'P' || next == 'X'   ? kPropertyPositions
+             : next == 'W' || next == 'D' || next == 'S' ? kAnyCharacterPositions
+                                                         : 1);
         copy(2);
         if ((next == 'x' || next == 'p' || next == 'P') && at_ < text_.size() &&
             text_[at_] == '{') {
@@ -103,7 +110,7 @@ private:
     }
 
     bool bracket_class() {
-        atom(1);
+        const std::size_t begin = at_;
         copy(1);
         if (peek(0) == '^') copy(1);
         if (peek(0) == ']') copy(1);
@@ -119,7 +126,23 @@ private:
         }
         if (at_ >= text_.size()) return refuse("unterminated character class, expected ']'");
         copy(1);
+        atom(class_positions(text_.substr(begin, at_ - begin)));
         return true;
+    }
+
+    bool within_positions() {
+        if (positions() <= kRegexPositionsMax) return true;
+        error_ = bad_regex("unrolls to more than " + std::to_string(kRegexPositionsMax) + " positions", at_);
+        error_.limit = kRegexPositionsMax;
+        return false;
+    }
+
+    static std::size_t class_positions(std::string_view text) {
+        if (text.find("\\p") != text.npos || text.find("\\P") != text.npos) return kPropertyPositions;
+        const bool wide = text[1] == '^' || std::any_of(text.begin(), text.end(), [](char c) {
+                              return static_cast<unsigned char>(c) >= 0x80;
+                          });
+        return wide ? kAnyCharacterPositions : 1;
     }
 
     bool open_group() {
@@ -182,13 +205,7 @@ private:
             }
             if (i < text_.size() && text_[i] == '}') {
                 last_ = saturating_product(last_, std::max<std::size_t>(high, 1));
-                if (positions() > kRegexPositionsMax) {
-                    error_ = bad_regex("repeats unroll to more than " +
-                                           std::to_string(kRegexPositionsMax) + " positions",
-                                       at_);
-                    error_.limit = kRegexPositionsMax;
-                    return false;
-                }
+                if (!within_positions()) return false;
                 copy(i + 1 - at_);
                 return true;
             }

@@ -43,8 +43,8 @@ void append_near_misses(core::JsonWriter& json, Call& call, const matcher::JsonV
     json.key("nearMisses").begin_array();
     call.services.registry().list_subscriptions(
         call.tenant(), "", [&](const SubscriptionRef& subscription) {
-            const auto explanation = matcher::explain(*subscription->spec, event);
-            if (explanation && explanation->near_miss()) {
+            const auto near_miss = matcher::is_near_miss(*subscription->spec, event);
+            if (near_miss && *near_miss) {
                 (void)append_one(json, *subscription, event);
                 ++found;
             }

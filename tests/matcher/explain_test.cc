@@ -14,6 +14,7 @@ Explanation explained(const std::string& subscription, const std::string& event)
     EXPECT_TRUE(tree) << event;
     auto report = explain(*spec, *tree);
     EXPECT_TRUE(report);
+    EXPECT_EQ(is_near_miss(*spec, *tree).value(), report->near_miss()) << subscription << event;
     EXPECT_TRUE(parse_json(to_json(*report))) << to_json(*report);
     return std::move(*report);
 }
