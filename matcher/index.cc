@@ -55,6 +55,7 @@ struct Index::Asking {
     EvalScratch& eval;
     std::vector<Match>& out;
     GroupId group = 0;
+    bool repeated = false;  // the pivot's field has several values
 };
 
 const std::vector<GroupId>& Index::groups_of(Asking& asking) const {
@@ -79,16 +80,19 @@ void Index::match(const core::Envelope& envelope, core::TenantId tenant, const c
         scratch.serial = serial_;
         scratch.epoch = 0;
         scratch.known.assign(memos_, 0);
+        scratch.tried = {};
         scratch.patterns.reset(size() > 256 ? 1024 : 32);
     }
     if (++scratch.epoch == 1u << 31) {
         scratch.epoch = 1;
         scratch.known.assign(memos_, 0);
+        scratch.tried = {};
     }
     Asking asking{envelope, tenant, fields, version, scratch, eval, out};
     for (const GroupId group : groups_of(asking)) {
         const GroupPart& part = parts_[group];
         asking.group = group;
+        asking.repeated = false;
         for (std::uint32_t i = 0; i < part.direct_count; ++i) take(direct_[part.direct + i], asking);
         for (std::uint32_t i = 0; i < part.probe_count; ++i) ask(probes_[part.probes + i], asking);
     }
@@ -96,7 +100,9 @@ void Index::match(const core::Envelope& envelope, core::TenantId tenant, const c
 
 void Index::ask(const Probe& probe, Asking& asking) const {
     using core::FieldType;
-    for (const core::FieldValue* v = asking.fields.first(probe.slot); v; v = asking.fields.next(*v)) {
+    const core::FieldValue* first = asking.fields.first(probe.slot);
+    asking.repeated = first && asking.fields.next(*first);
+    for (const core::FieldValue* v = first; v; v = asking.fields.next(*v)) {
         if (v->type == FieldType::kString) {
             ask_text(probe, v->text(), asking);
         } else if (v->is_scalar() && probe.other_equals) {
@@ -108,9 +114,11 @@ void Index::ask(const Probe& probe, Asking& asking) const {
                 if (exact) {
                     take(entry, asking);
                 } else {
+                    // An odd address of its own: what remains of it is another question.
+                    if (was_tried(reinterpret_cast<const char*>(&entry) + 1, asking)) continue;
                     Entry whole = entry;
                     whole.residual = Residual::kProgram;
-                    take(whole, asking);
+                    consider(whole, asking);
                 }
             }
         }
@@ -141,7 +149,20 @@ void Index::ask_cidr(const Probe& probe, std::string_view text, Asking& asking) 
     }
 }
 
+bool Index::was_tried(const void* entry, Asking& asking) {
+    if (!asking.repeated) return false;
+    auto& tried = asking.scratch.tried[(reinterpret_cast<std::uintptr_t>(entry) / 16) % asking.scratch.tried.size()];
+    if (tried.entry == entry && tried.epoch == asking.scratch.epoch) return true;
+    tried = {entry, asking.scratch.epoch};
+    return false;
+}
+
 void Index::take(const Entry& entry, Asking& asking) const {
+    if (entry.residual != Residual::kNone && was_tried(&entry, asking)) return;
+    consider(entry, asking);
+}
+
+void Index::consider(const Entry& entry, Asking& asking) const {
     if (entry.residual != Residual::kNone && !rest_holds(entry, asking)) return;
     if ((entry.flags & kCombines) != 0 && asking.fields.has_elements() && entry.residual != Residual::kProgram) {
         Evaluator evaluator(leaves_, asking.fields, asking.eval);

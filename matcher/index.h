@@ -9,6 +9,7 @@
 // Failure: add() refuses what LeafStore and PatternStore refuse.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -53,6 +54,13 @@ struct IndexScratch {
     std::vector<std::uint32_t> known;  // by memo number: epoch * 2 + verdict
     PatternMemo patterns;
     std::vector<GroupId> groups;
+    // Entries that an array's values have met already in this event, by their address: an array of a
+    // thousand equal values asks once, not a thousand times. A collision only costs asking again.
+    struct Tried {
+        const void* entry = nullptr;
+        std::uint32_t epoch = 0;
+    };
+    std::array<Tried, 256> tried{};
 };
 
 class Index {
@@ -143,6 +151,8 @@ private:
     void ask_text(const Probe& probe, std::string_view text, Asking& asking) const;
     void ask_cidr(const Probe& probe, std::string_view text, Asking& asking) const;
     void take(const Entry& entry, Asking& asking) const;
+    void consider(const Entry& entry, Asking& asking) const;
+    static bool was_tried(const void* entry, Asking& asking);
     bool rest_holds(const Entry& entry, Asking& asking) const;
     bool leaf_holds(LeafId leaf, Asking& asking) const;
 

@@ -31,7 +31,7 @@ inline constexpr std::size_t kRegexBytesMax = 1'024;
 inline constexpr std::size_t kRegexPositionsMax = 2'000;
 // Alternatives that and-of-ors multiply out to (conditions on one path under one `or` count as
 // one): deciding array elements for them is a search, and this bounds it.
-inline constexpr std::size_t kFilterClausesMax = 4'096;
+inline constexpr std::size_t kFilterClausesMax = 1'024;
 // Sum of the costs of all conditions of one subscription; see complexity.h.
 inline constexpr std::size_t kComplexityMax = 10'000;
 

@@ -8,7 +8,7 @@ namespace {
 
 // A search that chooses elements takes few steps on any honest event; the bound keeps a shard from
 // standing still on a dishonest one.
-constexpr std::size_t kSearchStepsMax = 200'000;
+constexpr std::size_t kSearchStepsMax = 4'000'000;
 
 bool is_group(TokenKind kind) {
     return kind == TokenKind::kAnd || kind == TokenKind::kOr || kind == TokenKind::kNot;
@@ -119,6 +119,8 @@ bool Evaluator::search(const Goal* goals) {
             return found;
         }
         case TokenKind::kOr:
+            // What is picked already must fit together, or no alternative helps.
+            if (!combine()) return false;
             for (std::uint32_t i = number_of(token); i > 0; --i) {
                 const Goal goal{child, goals->next};
                 if (search(&goal)) return true;

@@ -161,6 +161,8 @@ bool search(const JsonValue& event, std::vector<const Node*> pending, std::vecto
                 picked.push_back({node, 0});
                 break;
             case Kind::kOr:
+                // What is picked already must fit together, or no alternative helps.
+                if (!consistent(event, picked)) return false;
                 return std::any_of(node->children.begin(), node->children.end(),
                                    [&](const Node& child) {
                                        std::vector<const Node*> with_child = pending;
