@@ -237,8 +237,8 @@ private:
             free_buffers_.pop_back();
         }
         if (!state.many) state.receive = OpTag{};
-        // Less than there was room for: the socket is empty, and new bytes make a new edge. Saves the
-        // call that would only say EAGAIN.
+        // Less than there was room for: the socket is empty, and new bytes make a new edge. Saves
+        // the call that would only say EAGAIN.
         if (static_cast<std::size_t>(got) < room && !state.hung_up) state.readable = false;
         done_.push_back(done);
     }

@@ -142,6 +142,7 @@ public:
 
     void wait(std::int64_t timeout_us) override {
         if (!enabled_) enable();
+        if (!wake_armed_) arm_wake();
         if (recycled_ > 0) {
             io_uring_buf_ring_advance(buffer_ring_, recycled_);
             recycled_ = 0;
@@ -215,10 +216,10 @@ private:
         const int rc = io_uring_register(static_cast<unsigned>(ring_.ring_fd),
                                          IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
         MR_ASSERT(rc == 0);
-        arm_wake();
     }
 
     void arm_wake() {
+        wake_armed_ = true;
         io_uring_sqe* sqe = next();
         io_uring_prep_read(sqe, wake_socket_, &wake_value_, sizeof wake_value_, 0);
         sqe->user_data = kWakeData;
@@ -252,6 +253,7 @@ private:
     io_uring ring_{};
     bool ring_ready_ = false;
     bool enabled_ = false;
+    bool wake_armed_ = false;
     io_uring_buf_ring* buffer_ring_ = nullptr;
     char* memory_ = nullptr;
     int recycled_ = 0;  // given back since the kernel was last told

@@ -77,7 +77,7 @@ int on_value(llhttp_t* parser, const char* at, size_t bytes) {
 int on_headers_complete(llhttp_t*) { return HPE_PAUSED; }  // bodies are framed here, not there
 
 const llhttp_settings_t& settings() {
-    static const llhttp_settings_t kSettings = [] {
+    static const llhttp_settings_t shared = [] {
         llhttp_settings_t s;
         llhttp_settings_init(&s);
         s.on_header_field = on_field;
@@ -85,7 +85,7 @@ const llhttp_settings_t& settings() {
         s.on_headers_complete = on_headers_complete;
         return s;
     }();
-    return kSettings;
+    return shared;
 }
 
 // ---- the request line
