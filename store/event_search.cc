@@ -254,10 +254,12 @@ core::Result<EventPage> EventSearch::search(const EventQuery& query) {
         if (auto status = streams.back()->advance(); !status)
             return core::fail(std::move(status.error()));
     }
+    // Streams are compared in the order of their shards. Events of one instant are ordered by shard,
+    // so that newest first is oldest first read backwards.
     const auto before = [&](const Stream& a, const Stream& b) {
         const std::int64_t x = a.current().received_at_us;
         const std::int64_t y = b.current().received_at_us;
-        return criteria.newest_first ? x > y : x < y;
+        return criteria.newest_first ? x >= y : x < y;
     };
     for (;;) {
         Stream* best = nullptr;

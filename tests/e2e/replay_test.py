@@ -65,7 +65,8 @@ class Replays(harness.ServerCase):
         state = self.finished(self.start(body))
         self.assertEqual((state["matched"], state["delivered"]), (10, 10), state)
         self.assertEqual(self.kv(key)(), sum(range(90, 100)))
-        empty = self.finished(self.start(dict(body, **{"from": "2120-01-01T00:00:00Z"})))
+        empty = self.finished(self.start(dict(body, **{"from": "2019-01-01T00:00:00Z",
+                                                       "to": "2020-01-01T00:00:00Z"})))
         self.assertEqual((empty["status"], empty["matched"]), ("completed", 0), empty)
 
     def test_a_dry_run_delivers_nothing(self):
@@ -99,7 +100,7 @@ class Replays(harness.ServerCase):
 
     def test_bad_ones_are_refused(self):
         self.assert_error(self.server.get("/v2/replays/nope"), 404, "NOT_FOUND")
-        for body in ({"from": "yesterday"}, {"filter": "$.a >"}, {"pace": "fast"}, {"subscriptionIds": 5}):
+        for body in ({"from": "yesterday"}, {"from": "2120-01-01T00:00:00Z"}, {"filter": "$.a >"}, {"pace": "fast"}, {"subscriptionIds": 5}):
             self.assert_error(self.server.post("/v2/replays", body), 400, "VALIDATION_ERROR")
         reply = self.server.post("/v2/replays", {"subscriptionIds": ["no-such-subscription"]})
         self.assertIn(reply.status, (400, 404), reply)

@@ -49,8 +49,6 @@ class Scripts(harness.ServerCase):
     def test_bad_members_are_named(self):
         for member, value in (("type", "wrong"), ("source", 5), ("timeoutMs", -1)):
             body = {"name": "n", "type": "event", "source": "return function() end", member: value}
-            if value is None:
-                del body[member]
             self.assert_error(self.server.post("/v2/scripts", body), 400, "VALIDATION_ERROR", member)
         self.assert_error(self.server.post("/v2/scripts", {"name": "n", "type": "event"}),
                           400, "VALIDATION_ERROR", "source")
@@ -132,7 +130,7 @@ class Scripts(harness.ServerCase):
     def test_a_memory_cap_stops_a_table_bomb(self):
         for body in ("local t = {} for i = 1, 1e9 do t[i] = {i} end",
                      "local s = 'x' while true do s = s .. s end",
-                     "return string.rep('x', 1e10)"):
+                     "return string.rep('x', 1e9)"):
             self.run_script(f"return function() {body} end", status=500,
                             memoryBytes=16 << 20, timeoutMs=10000)
         self.assertEqual(self.result("return function() return 'alive' end"), "alive")
