@@ -8,3 +8,9 @@ millrace_bench(matcher_citylots_bench
 millrace_bench(matcher_hypermatch_bench
     SRCS matcher_hypermatch_bench.cc
     DEPS millrace_matcher)
+millrace_bench(matcher_change_bench
+    SRCS matcher_change_bench.cc
+    DEPS millrace_matcher)
+millrace_bench(matcher_hyperscan_bench
+    SRCS matcher_hyperscan_bench.cc
+    DEPS millrace_matcher)

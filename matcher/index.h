@@ -19,6 +19,7 @@
 #include "core/field_table.h"
 #include "core/ids.h"
 #include "core/result.h"
+#include "matcher/huge_vector.h"
 #include "matcher/leaf_store.h"
 #include "matcher/pattern_groups.h"
 #include "matcher/pattern_memo.h"
@@ -146,6 +147,8 @@ private:
     void hang_ranges(Building& building);
     void sort_out(Building& building);
 
+    // A small index with nothing but exact patterns finds them as fast again.
+    bool remembers_patterns() const { return size() > 4096 || !groups_.is_cheap(); }
     const std::vector<GroupId>& groups_of(Asking& asking) const;
     void ask(const Probe& probe, Asking& asking) const;
     void ask_text(const Probe& probe, std::string_view text, Asking& asking) const;
@@ -160,14 +163,14 @@ private:
     LeafStore leaves_;
     PatternStore patterns_;
     PatternGroups groups_{patterns_};
-    std::vector<Subscription> subscriptions_;
+    HugeVector<Subscription> subscriptions_;
     std::atomic<bool> has_removed_{false};
-    std::vector<Token> tokens_;
-    std::vector<GroupPart> parts_;  // by group
-    std::vector<Entry> direct_;
-    std::vector<Probe> probes_;
+    HugeVector<Token> tokens_;
+    HugeVector<GroupPart> parts_;  // by group
+    HugeVector<Entry> direct_;
+    HugeVector<Probe> probes_;
     std::vector<RangeIndex> ranges_;
-    std::vector<LeafId> residuals_;
+    HugeVector<LeafId> residuals_;
     PivotTable table_;
     GramFilter grams_;
     std::uint32_t memos_ = 0;

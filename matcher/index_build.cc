@@ -9,8 +9,10 @@ namespace millrace::matcher {
 
 namespace {
 
-// So many ranges on one field of one group are asked one by one before a tree pays.
-constexpr std::size_t kScannedRangesMax = 16;
+// So many ranges on one field of one group are asked one by one before a tree pays: with one bound, which the
+// entry holds itself, and with two, which are asked of the condition.
+constexpr std::size_t kScannedBoundsMax = 16;
+constexpr std::size_t kScannedRangesMax = 2;
 
 // A rough order of what conditions cost, so that the cheap ones are asked first.
 int cost_of(Op op) {
@@ -191,6 +193,12 @@ void Index::hang_ranges(Building& building) {
     for (std::size_t begin = 0; begin < all.size();) {
         std::size_t end = begin;
         while (end < all.size() && all[end].group == all[begin].group && all[end].slot == all[begin].slot) ++end;
+        const bool two_sided = std::any_of(all.begin() + static_cast<std::ptrdiff_t>(begin),
+                                           all.begin() + static_cast<std::ptrdiff_t>(end), [&](const auto& range) {
+                                               Entry entry;
+                                               return !as_number(range.leaf, entry);
+                                           });
+        const bool few = end - begin <= (two_sided ? kScannedRangesMax : kScannedBoundsMax);
         RangeIndex index;
         bool used = false;
         for (std::size_t i = begin; i < end; ++i) {
@@ -199,7 +207,7 @@ void Index::hang_ranges(Building& building) {
             const LeafStore::Operand& lower = leaves_.operand(record, 0);
             const LeafStore::Operand& upper = leaves_.operand(record, 1);
             const bool text = lower.type == core::FieldType::kString || upper.type == core::FieldType::kString;
-            if (text || end - begin <= kScannedRangesMax) {
+            if (text || few) {
                 building.direct.emplace_back(all[i].group, entry);
                 continue;
             }

@@ -5,7 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+
+#include "matcher/huge_vector.h"
 
 namespace millrace::matcher {
 
@@ -52,14 +53,14 @@ private:
         slots_[i] = {number, static_cast<std::uint32_t>(hash >> 32), static_cast<std::uint32_t>(hash)};
     }
     void grow() {
-        std::vector<Slot> old(slots_.empty() ? 16 : slots_.size() * 2);
+        HugeVector<Slot> old(slots_.empty() ? 16 : slots_.size() * 2);
         old.swap(slots_);
         for (const Slot& slot : old) {
             if (slot.number != kNone) put((std::uint64_t{slot.tag} << 32) | slot.place, slot.number);
         }
     }
 
-    std::vector<Slot> slots_;
+    HugeVector<Slot> slots_;
     std::size_t count_ = 0;
 };
 

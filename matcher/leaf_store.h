@@ -15,6 +15,7 @@
 #include "core/field_plan.h"
 #include "core/field_table.h"
 #include "core/result.h"
+#include "matcher/huge_vector.h"
 #include "matcher/intern_table.h"
 #include "matcher/predicate.h"
 
@@ -111,8 +112,8 @@ private:
     std::uint64_t hash_of_record(const Record& record) const;
     bool same(const Record& a, const Record& b) const;
 
-    std::vector<Record> records_;
-    std::vector<Operand> operands_;
+    HugeVector<Record> records_;
+    HugeVector<Operand> operands_;
     std::string text_;
     std::unique_ptr<RegexSet> regexes_;
     InternTable by_hash_;

@@ -10,9 +10,9 @@ namespace millrace::matcher {
 
 namespace {
 
-// The fresh part is rebuilt at every publish(); above this many it goes into the middle one. 64 cost about
-// as much to rebuild as a publish() costs anyway.
-constexpr std::uint32_t kFreshMax = 64;
+// Subscriptions a level may hold: the first is rebuilt at every publish(), which 64 cost little; the last
+// takes what comes until the next rebuild of the base.
+constexpr std::array<std::size_t, 4> kLevelMax = {64, 512, 4096, ~std::size_t{0}};
 
 std::int64_t now_us() {
     const auto now = std::chrono::steady_clock::now().time_since_epoch();
@@ -42,10 +42,13 @@ std::uint32_t Matcher::Impl::slot_of(const Path& path) {
 }
 
 Index* Matcher::Impl::find_part(std::uint32_t serial) {
-    for (Part* part : {&base, &frozen, &middle, &fresh, &staging}) {
-        if (part->index && part->serial == serial) return part->index.get();
-    }
-    return nullptr;
+    Index* found = nullptr;
+    const auto look = [&](const Part& part) {
+        if (part.index && part.serial == serial) found = part.index.get();
+    };
+    visit_parts(look);
+    look(staging);
+    return found;
 }
 
 core::Status Matcher::Impl::add(core::SubscriptionId id, core::TenantId tenant, const SubscriptionSpec& spec) {
@@ -81,20 +84,24 @@ void Matcher::Impl::absorb(const Part& from, Part& to) {
     }
 }
 
-// The changes since the last publish() become part of the fresh or the middle index.
+// The changes since the last publish() go into the first level that has room for them and for all levels
+// before it.
 void Matcher::Impl::merge_staging() {
-    const std::uint32_t fresh_size = fresh.index ? fresh.index->size() : 0;
-    if (staging.index) {
-        Part merged = new_part();
-        const bool into_middle = fresh_size + staging.index->size() > kFreshMax;
-        if (into_middle) absorb(middle, merged);
-        absorb(fresh, merged);
-        absorb(staging, merged);
-        merged.index->seal();
-        staging = {};
-        fresh = {};
-        (into_middle ? middle : fresh) = std::move(merged);
+    static_assert(kLevelMax.size() == kLevels);
+    if (!staging.index) return;
+    std::size_t total = staging.index->size();
+    std::size_t level = 0;
+    for (;; ++level) {
+        total += levels[level].index ? levels[level].index->size() : 0;
+        if (total <= kLevelMax[level]) break;
     }
+    Part merged = new_part();
+    for (std::size_t i = level + 1; i-- > 0;) absorb(levels[i], merged);
+    absorb(staging, merged);
+    merged.index->seal();
+    staging = {};
+    for (std::size_t i = 0; i < level; ++i) levels[i] = {};
+    levels[level] = std::move(merged);
 }
 
 std::unique_ptr<Snapshot> Matcher::Impl::make_snapshot() {
@@ -106,19 +113,21 @@ std::unique_ptr<Snapshot> Matcher::Impl::make_snapshot() {
         plan = std::make_shared<const core::FieldPlan>(plan_builder.build());
     }
     impl.plan = plan;
-    for (const Part* part : {&base, &frozen, &middle, &fresh}) {
-        if (part->index && part->index->size() > 0) impl.parts.push_back(part->index);
-    }
+    visit_parts([&](const Part& part) {
+        if (part.index && part.index->size() > 0) impl.parts.push_back(part.index);
+    });
     return snapshot;
 }
 
 void Matcher::Impl::start_rebuild() {
-    frozen = std::move(middle);
-    middle = {};
-    rebuild = std::make_unique<Rebuild>();
-    for (const Part* part : {&base, &frozen}) {
-        if (part->index) rebuild->sources.push_back(*part);
+    for (Part& part : levels) {
+        if (part.index) frozen.push_back(std::move(part));
+        part = {};
     }
+    rebuild = std::make_unique<Rebuild>();
+    visit_parts([&](const Part& part) {
+        if (part.index) rebuild->sources.push_back(part);
+    });
     rebuild->version = version;
     rebuild->serial = ++serials;
     changes = 0;
@@ -159,7 +168,7 @@ bool Matcher::Impl::finish_rebuild() {
         }
     }
     base = next;
-    frozen = {};
+    frozen.clear();
     ++rebuilds;
     last_rebuild_us = rebuild->took_us;
     rebuild.reset();
@@ -202,7 +211,7 @@ core::Status Matcher::load(std::span<const Item> items) {
             part.index->add(item.id, item.tenant, *item.spec, [&m](const Path& path) { return m.slot_of(path); });
         if (!number) return core::fail(std::move(number.error()));
     }
-    if (m.base.index || m.middle.index || m.fresh.index || m.staging.index) {
+    if (m.changes > 0 || m.base.index) {
         // Not the first content: as many changes.
         for (const Item& item : items) {
             if (core::Status added = m.add(item.id, item.tenant, *item.spec); !added) return added;
@@ -255,11 +264,11 @@ Matcher::Stats Matcher::stats() const {
     stats.subscriptions = m.alive;
     stats.delta_changes = m.changes;
     stats.bytes = m.locations.bytes();
-    for (const Impl::Part* part : {&m.base, &m.frozen, &m.middle, &m.fresh, &m.staging}) {
-        if (!part->index) continue;
-        stats.bytes += part->index->bytes();
-        stats.unpivoted_clauses += part->index->unpivoted();
-    }
+    m.visit_parts([&](const Impl::Part& part) {
+        if (!part.index) return;
+        stats.bytes += part.index->bytes();
+        stats.unpivoted_clauses += part.index->unpivoted();
+    });
     stats.rebuilds = m.rebuilds;
     stats.last_rebuild_us = m.last_rebuild_us;
     return stats;

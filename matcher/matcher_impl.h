@@ -1,10 +1,12 @@
 // What: the inside of the Matcher: where each subscription is, the parts and their merging.
-//       Parts: base (all but the newest), frozen (while a background rebuild takes it into the base),
-//       middle (some thousand changes), fresh (the last few dozen, rebuilt at each publish()).
+//       Parts: base (all but the newest), levels of the newer ones, each eight times as large as the one
+//       before it (a publish() rebuilds the first level, now and then a later one), and, while a background
+//       rebuild takes them into the base, the frozen levels.
 // Threads: the conductor; the rebuild thread reads sealed parts only and hands its result over once.
 // Lifetime: the Matcher's. Limits: none. Failure: none.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <thread>
@@ -70,6 +72,12 @@ struct Matcher::Impl {
     // Copies what is alive in `from` to `to` and moves the locations along.
     void absorb(const Part& from, Part& to);
     void merge_staging();
+    template <typename Visit>
+    void visit_parts(Visit visit) const {
+        visit(base);
+        for (const Part& part : frozen) visit(part);
+        for (const Part& part : levels) visit(part);
+    }
     std::unique_ptr<Snapshot> make_snapshot();
     void start_rebuild();
     void run_rebuild(Rebuild& rebuild) const;
@@ -80,7 +88,10 @@ struct Matcher::Impl {
     const Options options;
     std::uint32_t serials = 0;
     Version version = 0;
-    Part base, frozen, middle, fresh;
+    static constexpr std::size_t kLevels = 4;
+    Part base;
+    std::vector<Part> frozen;
+    std::array<Part, kLevels> levels;  // newest first
     Part staging;  // changes since the last publish()
     LocationMap locations;
     std::size_t alive = 0;

@@ -1,6 +1,7 @@
 #include "matcher/pattern_groups.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "matcher/pivot_chooser.h"
 
@@ -67,6 +68,9 @@ void PatternGroups::hang(PatternId id) {
 void PatternGroups::build() {
     for (PatternId id = 0; id < patterns_.size(); ++id) hang(id);
     table_.build();
+    // "Any" is asked one by one and costs nothing.
+    const int affixes = std::popcount(probes_.prefixes) + std::popcount(probes_.suffixes);
+    is_cheap_ = unhung_.size() <= 1 && affixes <= 2 && probes_.grams == 0;
 }
 
 void PatternGroups::add_if_there(core::TenantId tenant, PatternId pattern, std::vector<GroupId>& out) const {

@@ -31,6 +31,8 @@ public:
     // Appends the groups of this tenant whose statement the pattern satisfies.
     void find(core::TenantId tenant, std::string_view pattern, EvalScratch& scratch,
               std::vector<GroupId>& out) const;
+    // find() costs no more than remembering what it found.
+    bool is_cheap() const { return is_cheap_; }
     std::size_t bytes() const;
 
 private:
@@ -52,6 +54,7 @@ private:
     TextProbes probes_;
     GramFilter filter_;
     std::vector<PatternId> unhung_;  // asked one by one
+    bool is_cheap_ = false;
 };
 
 }  // namespace millrace::matcher

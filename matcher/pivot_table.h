@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "matcher/huge_vector.h"
 #include "matcher/pivot.h"
 
 #if defined(__SSE2__)
@@ -88,9 +89,9 @@ private:
     std::size_t next_group(std::size_t group) const { return group + 1 == groups_ ? 0 : group + 1; }
     void place_line(const Line& line, std::uint64_t hash);
 
-    std::vector<std::uint8_t> control_;
-    std::vector<Line> lines_;
-    std::vector<Entry> entries_;
+    HugeVector<std::uint8_t> control_;
+    HugeVector<Line> lines_;
+    HugeVector<Entry> entries_;
     std::string text_;
     std::vector<Pending> pending_;
     std::size_t groups_ = 0;

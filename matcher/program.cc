@@ -40,7 +40,7 @@ std::size_t positive_leaves(const Token* program) {
 }
 
 core::Status encode(const Predicate& predicate, LeafStore& store,
-                    const std::function<std::uint32_t(const Path&)>& slot_of, std::vector<Token>& out) {
+                    const std::function<std::uint32_t(const Path&)>& slot_of, HugeVector<Token>& out) {
     switch (predicate.kind) {
         case Predicate::Kind::kTrue: out.push_back(make_token(TokenKind::kTrue, 0)); return {};
         case Predicate::Kind::kFalse: out.push_back(make_token(TokenKind::kFalse, 0)); return {};

@@ -37,7 +37,7 @@ std::size_t positive_leaves(const Token* program);
 
 // Interns the conditions; `slot_of` gives the slot of a path.
 core::Status encode(const Predicate& predicate, LeafStore& store,
-                    const std::function<std::uint32_t(const Path&)>& slot_of, std::vector<Token>& out);
+                    const std::function<std::uint32_t(const Path&)>& slot_of, HugeVector<Token>& out);
 
 class Evaluator {
 public:

@@ -238,6 +238,10 @@ SimpleRegexBuilder::Fragment SimpleRegexBuilder::glushkov(const Node& node, Simp
 
 bool SimpleRegexBuilder::multiply(Texts& a, const Texts& b) {
     if (a.size() * b.size() > kTextsMax) return false;
+    if (b.size() == 1) {
+        for (std::string& text : a) text += b[0];
+        return true;
+    }
     Texts product;
     for (const std::string& x : a) {
         for (const std::string& y : b) product.push_back(x + y);
@@ -251,12 +255,15 @@ bool SimpleRegexBuilder::texts_of(const Node& node, Texts& out) {
     out = {""};
     switch (node.kind) {
         case Node::Kind::kClass: {
-            if (node.chars.beyond_ascii) return false;
+            const int chars = std::popcount(node.chars.bits[0]) + std::popcount(node.chars.bits[1]);
+            if (node.chars.beyond_ascii || chars == 0 || chars > 4) return false;
             out.clear();
-            for (unsigned c = 0; c < 128 && out.size() <= 4; ++c) {
-                if (node.chars.has(static_cast<unsigned char>(c))) out.emplace_back(1, static_cast<char>(c));
+            for (unsigned word = 0; word < 2; ++word) {
+                for (std::uint64_t bits = node.chars.bits[word]; bits != 0; bits &= bits - 1) {
+                    out.emplace_back(1, static_cast<char>(word * 64 + static_cast<unsigned>(std::countr_zero(bits))));
+                }
             }
-            return out.size() <= 4 && !out.empty();
+            return true;
         }
         case Node::Kind::kConcat:
             for (const Node& child : node.children) {
@@ -308,15 +315,17 @@ void SimpleRegexBuilder::choose_literals(const Node& root, SimpleRegex& out) con
                           : last        ? SimpleRegex::PivotForm::kSuffix
                                         : SimpleRegex::PivotForm::kContains;
     };
-    for (std::size_t begin = 0; begin < parts.size(); ++begin) {
+    for (std::size_t begin = 0; begin < parts.size();) {
         Texts texts;
-        if (!texts_of(parts[begin], texts)) continue;
         std::size_t end = begin + 1;
-        for (; end < parts.size(); ++end) {
-            Texts next;
-            if (!texts_of(parts[end], next) || !multiply(texts, next)) break;
+        if (texts_of(parts[begin], texts)) {
+            for (; end < parts.size(); ++end) {
+                Texts next;
+                if (!texts_of(parts[end], next) || !multiply(texts, next)) break;
+            }
+            consider(texts, begin, end);
         }
-        consider(texts, begin, end);
+        begin = end;
     }
 }
 

@@ -20,8 +20,8 @@ struct Snapshot::Impl {
 };
 
 struct MatchScratch::Impl {
-    // By serial number of the index; a snapshot has at most four and one may just have gone.
-    static constexpr std::size_t kIndexes = 6;
+    // By serial number of the index; a snapshot has at most nine.
+    static constexpr std::size_t kIndexes = 12;
     EvalScratch eval;
     std::vector<Match> matches;
     IndexScratch indexes[kIndexes];
