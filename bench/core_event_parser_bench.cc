@@ -1,14 +1,14 @@
-// Question: what does validating an event and taking four of its fields cost, beside simdjson's two ways?
-// Unit: one event of about 345 bytes out of an NDJSON batch of 1000. Budget: 140 ns.
+// Question: what does validating an event and taking four of its fields cost, beside simdjson's two
+// ways? Unit: one event of about 345 bytes out of an NDJSON batch of 1000. Budget: 140 ns.
 // Run: build/release/bench/core_event_parser_bench
+#include "bench/invoice_events.h"
+#include "core/event_parser.h"
+
 #include <benchmark/benchmark.h>
 #include <simdjson.h>
 
 #include <cstdlib>
 #include <string>
-
-#include "bench/invoice_events.h"
-#include "core/event_parser.h"
 
 namespace {
 
@@ -30,14 +30,16 @@ std::size_t batch_bytes() { return batch().size() - simdjson::SIMDJSON_PADDING; 
 void report(benchmark::State& state) {
     state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kEvents));
     state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(batch_bytes()));
-    state.counters["ns_per_event"] = benchmark::Counter(
-        static_cast<double>(state.iterations()) * kEvents * 1e-9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+    state.counters["ns_per_event"] =
+        benchmark::Counter(static_cast<double>(state.iterations()) * kEvents * 1e-9,
+                           benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
 core::FieldPlan four_fields() {
     core::FieldPlanBuilder builder;
     for (const char* key : {"invoiceId", "amount", "currency", "customerId"}) {
-        builder.add({{core::FieldStep::Kind::kName, "payload", 0}, {core::FieldStep::Kind::kName, key, 0}});
+        builder.add(
+            {{core::FieldStep::Kind::kName, "payload", 0}, {core::FieldStep::Kind::kName, key, 0}});
     }
     return builder.build();
 }
@@ -49,8 +51,10 @@ void parse(benchmark::State& state, const core::FieldPlan* plan) {
     core::Error error;
     for (auto _ : state) {
         std::size_t good = 0;
-        if (!parser.begin({batch().data(), batch_bytes()}, core::BatchFormat::kNdjson)) std::abort();
-        while (parser.next(plan, envelope, plan ? &fields : nullptr, error) == core::ParseOutcome::kEvent) {
+        if (!parser.begin({batch().data(), batch_bytes()}, core::BatchFormat::kNdjson))
+            std::abort();
+        while (parser.next(plan, envelope, plan ? &fields : nullptr, error) ==
+               core::ParseOutcome::kEvent) {
             good += !envelope.pattern.empty();
             if (plan) benchmark::DoNotOptimize(fields.values().data());
         }
@@ -75,8 +79,9 @@ void BM_SimdjsonDomFourFields(benchmark::State& state) {
             std::string_view a, b, c, d;
             double amount = 0;
             auto payload = doc["payload"];
-            const bool ok = !doc["pattern"].get(a) && !payload["invoiceId"].get(b) && !payload["amount"].get(amount) &&
-                            !payload["currency"].get(c) && !payload["customerId"].get(d);
+            const bool ok = !doc["pattern"].get(a) && !payload["invoiceId"].get(b) &&
+                            !payload["amount"].get(amount) && !payload["currency"].get(c) &&
+                            !payload["customerId"].get(d);
             good += ok;
             benchmark::DoNotOptimize(amount);
         }

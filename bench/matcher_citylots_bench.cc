@@ -1,14 +1,15 @@
-// Question: the rule sets that event-ruler and quamina publish, parse included: microseconds per event?
-// Unit: one city lot of about 877 bytes. Budget: exact, prefix, wildcard <= 0.25 us; anything-but <= 0.5; complex
-// arrays <= 1.0. Every rule's number of matches must be the published one.
-// Run: python3 gen_citylike.py lots.jsonl; build/release/bench/matcher_citylots_bench lots.jsonl rule_sets.json
-// Without arguments (ctest) a few made-up lots are matched, so that the program cannot rot.
+// Question: the rule sets that event-ruler and quamina publish, parse included: microseconds per
+// event? Unit: one city lot of about 877 bytes. Budget: exact, prefix, wildcard <= 0.25 us;
+// anything-but <= 0.5; complex arrays <= 1.0. Every rule's number of matches must be the published
+// one. Run: python3 gen_citylike.py lots.jsonl; build/release/bench/matcher_citylots_bench
+// lots.jsonl rule_sets.json Without arguments (ctest) a few made-up lots are matched, so that the
+// program cannot rot.
+#include "bench/matcher_harness.h"
+
 #include <simdjson.h>
 
 #include <fstream>
 #include <sstream>
-
-#include "bench/matcher_harness.h"
 
 namespace {
 
@@ -30,19 +31,31 @@ Predicate condition_of(simdjson::dom::object c) {
     bool negate = false;
     if (c["negate"].get(negate)) negate = false;
     const auto text = [&] { return std::string(std::string_view(c["value"])); };
-    const auto number = [](simdjson::dom::element e) { return Scalar::number(simdjson::minify(e)); };
+    const auto number = [](simdjson::dom::element e) {
+        return Scalar::number(simdjson::minify(e));
+    };
     if (op == "equals") return condition(path, Op::kEquals, {Scalar::string(text())}, negate);
-    if (op == "equals_ci") return condition(path, Op::kEqualsIgnoreCase, {Scalar::string(matcher::folded(text()))}, negate);
+    if (op == "equals_ci")
+        return condition(path, Op::kEqualsIgnoreCase, {Scalar::string(matcher::folded(text()))},
+                         negate);
     if (op == "prefix") return condition(path, Op::kPrefix, {Scalar::string(text())}, negate);
-    if (op == "prefix_ci") return condition(path, Op::kPrefixIgnoreCase, {Scalar::string(matcher::folded(text()))}, negate);
+    if (op == "prefix_ci")
+        return condition(path, Op::kPrefixIgnoreCase, {Scalar::string(matcher::folded(text()))},
+                         negate);
     if (op == "suffix") return condition(path, Op::kSuffix, {Scalar::string(text())}, negate);
-    if (op == "suffix_ci") return condition(path, Op::kSuffixIgnoreCase, {Scalar::string(matcher::folded(text()))}, negate);
+    if (op == "suffix_ci")
+        return condition(path, Op::kSuffixIgnoreCase, {Scalar::string(matcher::folded(text()))},
+                         negate);
     if (op == "wildcard") return condition(path, Op::kWildcard, {Scalar::string(text())}, negate);
     if (op == "num_eq") return condition(path, Op::kEquals, {number(c["value"].value())}, negate);
-    if (op == "lt") return condition(path, Op::kRange, {Scalar::null(), number(c["value"].value())}, negate);
-    if (op == "gt") return condition(path, Op::kRange, {number(c["value"].value()), Scalar::null()}, negate);
+    if (op == "lt")
+        return condition(path, Op::kRange, {Scalar::null(), number(c["value"].value())}, negate);
+    if (op == "gt")
+        return condition(path, Op::kRange, {number(c["value"].value()), Scalar::null()}, negate);
     if (op == "between_open") {
-        return condition(path, Op::kRange, {number(c["value"].at(0).value()), number(c["value"].at(1).value())}, negate);
+        return condition(path, Op::kRange,
+                         {number(c["value"].at(0).value()), number(c["value"].at(1).value())},
+                         negate);
     }
     std::fprintf(stderr, "unknown op %s\n", std::string(op).c_str());
     std::exit(1);
@@ -51,7 +64,8 @@ Predicate condition_of(simdjson::dom::object c) {
 constexpr const char* kSmallRules =
     R"({"sets":[{"name":"EXACT","rules":[[{"path":"$.properties.STREET","op":"equals","value":"FULTON"}]],"expect":[2]},)"
     R"({"name":"ARRAYS","rules":[[{"path":"$.geometry.coordinates..x","op":"gt","value":1.5}]],"expect":[1]}]})";
-constexpr const char* kSmallLots = R"({"properties":{"STREET":"FULTON"},"geometry":{"coordinates":[[{"x":1},{"x":2}]]}}
+constexpr const char* kSmallLots =
+    R"({"properties":{"STREET":"FULTON"},"geometry":{"coordinates":[[{"x":1},{"x":2}]]}}
 {"properties":{"STREET":"FULTON"},"geometry":{"coordinates":[[{"x":1}]]}}
 )";
 
@@ -64,7 +78,8 @@ std::vector<Set> read_sets(const std::string& text) {
         set.name = std::string(std::string_view(s["name"]));
         for (simdjson::dom::element rule : s["rules"].get_array()) {
             std::vector<Predicate> all;
-            for (simdjson::dom::element c : rule.get_array()) all.push_back(condition_of(c.get_object()));
+            for (simdjson::dom::element c : rule.get_array())
+                all.push_back(condition_of(c.get_object()));
             SubscriptionSpec& spec = set.specs.emplace_back();
             spec.predicate = Predicate::all_of(std::move(all));
         }
@@ -106,14 +121,16 @@ void run(const Set& set, const std::vector<std::string_view>& lots, bool check) 
             snapshot.match(envelope, core::TenantId(0), fields, scratch, out);
             for (const core::SubscriptionId id : out) ++counts[id.value];
         }
-        least = std::min(least, static_cast<double>(now_ns() - start) / static_cast<double>(lots.size()));
+        least = std::min(least,
+                         static_cast<double>(now_ns() - start) / static_cast<double>(lots.size()));
     }
     const bool good = !check || counts == set.expect;
-    std::printf("| %s | %zu | %.0f | %.0f | %s |\n", set.name.c_str(), set.specs.size(), least, 1e6 / least,
-                good ? "as published" : "WRONG");
+    std::printf("| %s | %zu | %.0f | %.0f | %s |\n", set.name.c_str(), set.specs.size(), least,
+                1e6 / least, good ? "as published" : "WRONG");
     std::fflush(stdout);
     if (good) return;
-    for (std::size_t i = 0; i < counts.size(); ++i) std::fprintf(stderr, "%zu of %zu\n", counts[i], set.expect[i]);
+    for (std::size_t i = 0; i < counts.size(); ++i)
+        std::fprintf(stderr, "%zu of %zu\n", counts[i], set.expect[i]);
     std::exit(1);
 }
 
@@ -139,13 +156,15 @@ int main(int argc, char** argv) {
             to.specs.insert(to.specs.end(), set.specs.begin(), set.specs.end());
             to.expect.insert(to.expect.end(), set.expect.begin(), set.expect.end());
         };
-        const bool in_partial = set.name == "NUMERIC" || set.name == "EXACT" || set.name == "PREFIX" ||
-                                set.name.starts_with("ANYTHING");
+        const bool in_partial = set.name == "NUMERIC" || set.name == "EXACT" ||
+                                set.name == "PREFIX" || set.name.starts_with("ANYTHING");
         if (in_partial) append(partial);
         if (in_partial || set.name == "COMPLEX_ARRAYS") append(combo);
     }
     sets.push_back(partial);
     sets.push_back(combo);
-    std::printf("| set | rules | ns an event, parse included | k events/s | matches |\n|---|---|---|---|---|\n");
+    std::printf(
+        "| set | rules | ns an event, parse included | k events/s | matches "
+        "|\n|---|---|---|---|---|\n");
     for (const Set& set : sets) run(set, lots, check);
 }

@@ -1,6 +1,10 @@
-// What the matcher's benches share: building subscriptions by hand, loading them, timing load, parse
-// and match apart, one line of a table per size.
+// What the matcher's benches share: building subscriptions by hand, loading them, timing load,
+// parse and match apart, one line of a table per size.
 #pragma once
+
+#include "core/event_parser.h"
+#include "matcher/case_fold.h"
+#include "matcher/matcher.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -10,10 +14,6 @@
 #include <functional>
 #include <string>
 #include <vector>
-
-#include "core/event_parser.h"
-#include "matcher/case_fold.h"
-#include "matcher/matcher.h"
 
 namespace millrace::bench {
 
@@ -45,7 +45,8 @@ inline Path path_of(const std::string& dotted) {
     }
     return path;
 }
-inline Predicate condition(const std::string& path, Op op, std::vector<Scalar> operands, bool negated = false) {
+inline Predicate condition(const std::string& path, Op op, std::vector<Scalar> operands,
+                           bool negated = false) {
     Leaf leaf;
     leaf.path = path_of(path);
     leaf.op = op;
@@ -60,8 +61,9 @@ inline Predicate above(const std::string& path, double bound) {
     return condition(path, Op::kRange, {Scalar::number(std::to_string(bound)), Scalar::null()});
 }
 inline Predicate between(const std::string& path, double lower, double upper) {
-    return condition(path, Op::kRange,
-                     {Scalar::number(std::to_string(lower)), Scalar::number(std::to_string(upper))});
+    return condition(
+        path, Op::kRange,
+        {Scalar::number(std::to_string(lower)), Scalar::number(std::to_string(upper))});
 }
 
 struct Workload {
@@ -79,12 +81,14 @@ struct Figures {
 class Bench {
 public:
     // Loads n subscriptions; their specs are made before the clock starts.
-    Bench(const Workload& workload, std::size_t n, std::size_t events = 512) : workload_(workload), n_(n) {
+    Bench(const Workload& workload, std::size_t n, std::size_t events = 512)
+        : workload_(workload), n_(n) {
         std::vector<SubscriptionSpec> specs(n);
         for (std::size_t i = 0; i < n; ++i) specs[i] = workload.spec(i, n);
         std::vector<matcher::Matcher::Item> items(n);
         for (std::size_t i = 0; i < n; ++i) {
-            items[i] = {core::SubscriptionId(static_cast<std::uint32_t>(i)), core::TenantId(0), &specs[i]};
+            items[i] = {core::SubscriptionId(static_cast<std::uint32_t>(i)), core::TenantId(0),
+                        &specs[i]};
         }
         const std::int64_t start = now_ns();
         if (auto loaded = matcher_.load(items); !loaded) fail(loaded.error().message);
@@ -101,13 +105,15 @@ public:
     Figures run() {
         const matcher::Snapshot& snapshot = reader_.observe();
         const matcher::Matcher::Stats stats = matcher_.stats();
-        figures_.bytes_each = static_cast<double>(stats.bytes) / static_cast<double>(std::max<std::size_t>(1, n_));
+        figures_.bytes_each =
+            static_cast<double>(stats.bytes) / static_cast<double>(std::max<std::size_t>(1, n_));
         figures_.unpivoted = stats.unpivoted_clauses;
         // Parsed once each, then matched over and over: the match alone.
         std::vector<core::FieldTable> tables(events_.size());
         std::vector<core::Envelope> envelopes(events_.size());
         std::vector<core::EventParser> parsers(events_.size());
-        for (std::size_t i = 0; i < events_.size(); ++i) parse(parsers[i], snapshot, i, envelopes[i], &tables[i]);
+        for (std::size_t i = 0; i < events_.size(); ++i)
+            parse(parsers[i], snapshot, i, envelopes[i], &tables[i]);
         std::size_t matches = 0;
         figures_.match_ns = best([&] {
             for (std::size_t i = 0; i < events_.size(); ++i) {
@@ -115,11 +121,13 @@ public:
                 matches += out_.size();
             }
         });
-        figures_.matches = static_cast<double>(matches) / static_cast<double>(rounds_ * events_.size());
+        figures_.matches =
+            static_cast<double>(matches) / static_cast<double>(rounds_ * events_.size());
         core::Envelope envelope;
         core::FieldTable fields;
         figures_.parse_ns = best([&] {
-            for (std::size_t i = 0; i < events_.size(); ++i) parse(parser_, snapshot, i, envelope, &fields);
+            for (std::size_t i = 0; i < events_.size(); ++i)
+                parse(parser_, snapshot, i, envelope, &fields);
         });
         figures_.both_ns = best([&] {
             for (std::size_t i = 0; i < events_.size(); ++i) {
@@ -128,8 +136,8 @@ public:
             }
         });
         if (workload_.expected >= 0 && figures_.matches != workload_.expected) {
-            fail(workload_.name + ": " + std::to_string(figures_.matches) + " matches an event, expected " +
-                 std::to_string(workload_.expected));
+            fail(workload_.name + ": " + std::to_string(figures_.matches) +
+                 " matches an event, expected " + std::to_string(workload_.expected));
         }
         return figures_;
     }
@@ -145,7 +153,8 @@ private:
     }
     void parse(core::EventParser& parser, const matcher::Snapshot& snapshot, std::size_t i,
                core::Envelope& envelope, core::FieldTable* fields) {
-        const auto status = parser.parse_one({events_[i].data(), sizes_[i]}, &snapshot.plan(), envelope, fields);
+        const auto status =
+            parser.parse_one({events_[i].data(), sizes_[i]}, &snapshot.plan(), envelope, fields);
         if (!status) fail(status.error().message + " in " + events_[i]);
     }
     // The fastest of some rounds, ns per event: others use this machine too.
@@ -177,12 +186,15 @@ private:
 };
 
 inline void print_header() {
-    std::printf("| workload | subscriptions | load s | bytes each | parse ns | match ns | both ns | M events/s | "
-                "matches | without pivot |\n|---|---|---|---|---|---|---|---|---|---|\n");
+    std::printf(
+        "| workload | subscriptions | load s | bytes each | parse ns | match ns | both ns | M "
+        "events/s | "
+        "matches | without pivot |\n|---|---|---|---|---|---|---|---|---|---|\n");
 }
 inline void print_row(const std::string& name, std::size_t n, const Figures& f) {
-    std::printf("| %s | %zu | %.3f | %.0f | %.0f | %.0f | %.0f | %.2f | %.3f | %zu |\n", name.c_str(), n, f.load_s,
-                f.bytes_each, f.parse_ns, f.match_ns, f.both_ns, 1e3 / f.both_ns, f.matches, f.unpivoted);
+    std::printf("| %s | %zu | %.3f | %.0f | %.0f | %.0f | %.0f | %.2f | %.3f | %zu |\n",
+                name.c_str(), n, f.load_s, f.bytes_each, f.parse_ns, f.match_ns, f.both_ns,
+                1e3 / f.both_ns, f.matches, f.unpivoted);
     std::fflush(stdout);
 }
 

@@ -1,6 +1,6 @@
-// Question: the workloads that hypermatch publishes, parse included: events per second at 1,000 to 100,000?
-// Unit: one event of 100 to 250 bytes, validated whole. Budget: mixed at 100,000 >= 1.5 M events/s.
-// Run: build/release/bench/matcher_hypermatch_bench [size ...]
+// Question: the workloads that hypermatch publishes, parse included: events per second at 1,000 to
+// 100,000? Unit: one event of 100 to 250 bytes, validated whole. Budget: mixed at 100,000 >= 1.5 M
+// events/s. Run: build/release/bench/matcher_hypermatch_bench [size ...]
 #include "bench/matcher_harness.h"
 
 namespace {
@@ -21,7 +21,9 @@ SubscriptionSpec all(std::vector<Predicate> predicates) {
 Predicate like(const std::string& path, Op op, const std::string& value, bool negated = false) {
     return condition(path, op, {Scalar::string(value)}, negated);
 }
-std::string event_of(const std::string& payload) { return R"({"pattern":"app.event","payload":{)" + payload + "}}"; }
+std::string event_of(const std::string& payload) {
+    return R"({"pattern":"app.event","payload":{)" + payload + "}}";
+}
 
 SubscriptionSpec mixed(std::size_t i, std::size_t n) {
     return all({like("payload.name", Op::kWildcard, "*-myapp-*"), text_is("payload.env", "prod"),
@@ -31,7 +33,8 @@ SubscriptionSpec mixed(std::size_t i, std::size_t n) {
                 any_text("payload.type", {"app", "database"})});
 }
 std::string mixed_event(std::size_t i, std::size_t n, const char* type) {
-    return event_of(R"("name":"service-myapp-)" + number(i) + R"(","env":"prod","number":)" + number(i * 7 % (n / 10)) +
+    return event_of(R"("name":"service-myapp-)" + number(i) + R"(","env":"prod","number":)" +
+                    number(i * 7 % (n / 10)) +
                     R"(,"tags":["tag1","tag2","tag3"],"region":"earth","type":")" + type + "\"");
 }
 const char* env(std::size_t i) {
@@ -43,21 +46,25 @@ std::vector<Workload> workloads() {
     const auto svc = [](std::size_t i) { return "svc-" + number(i); };
     return {
         {"mixed", mixed, [](std::size_t i, std::size_t n) { return mixed_event(i, n, "app"); }, 10},
-        {"nearmiss", mixed, [](std::size_t i, std::size_t n) { return mixed_event(i, n, "cache"); }, 0},
+        {"nearmiss", mixed, [](std::size_t i, std::size_t n) { return mixed_event(i, n, "cache"); },
+         0},
         {"equals",
          [=](std::size_t i, std::size_t) {
              return all({text_is("payload.service", svc(i / 4)), text_is("payload.env", env(i))});
          },
          [=](std::size_t i, std::size_t n) {
-             return event_of(R"("service":")" + svc(i * 7 % (n / 4)) + R"(","env":")" + env(i) + "\"");
+             return event_of(R"("service":")" + svc(i * 7 % (n / 4)) + R"(","env":")" + env(i) +
+                             "\"");
          },
          1},
         {"wildcard",
          [](std::size_t i, std::size_t) {
-             return all({like("payload.name", Op::kWildcard, "*-app" + number(i) + "-*"), text_is("payload.env", "prod")});
+             return all({like("payload.name", Op::kWildcard, "*-app" + number(i) + "-*"),
+                         text_is("payload.env", "prod")});
          },
          [](std::size_t i, std::size_t n) {
-             return event_of(R"("name":"eu-app)" + number(i * 7 % n) + R"(-frontend","env":"prod")");
+             return event_of(R"("name":"eu-app)" + number(i * 7 % n) +
+                             R"(-frontend","env":"prod")");
          },
          1},
         {"prefix",
@@ -66,7 +73,8 @@ std::vector<Workload> workloads() {
                          any_text("payload.method", {"get", "post"})});
          },
          [](std::size_t i, std::size_t n) {
-             return event_of(R"("url":"/api/v1/r)" + number(i * 7 % n) + R"(/items/17","method":"get")");
+             return event_of(R"("url":"/api/v1/r)" + number(i * 7 % n) +
+                             R"(/items/17","method":"get")");
          },
          1},
         {"numeric",
@@ -84,20 +92,22 @@ std::vector<Workload> workloads() {
                          text_is("payload.service", svc(i / 100))});
          },
          [=](std::size_t i, std::size_t n) {
-             return event_of(R"("region":"r)" + number(i % 100) + R"(","service":")" + svc(i * 7 % (n / 100)) + "\"");
+             return event_of(R"("region":"r)" + number(i % 100) + R"(","service":")" +
+                             svc(i * 7 % (n / 100)) + "\"");
          },
          99},
         {"cidr",
          [](std::size_t i, std::size_t) {
-             const std::string block = "10." + number(i / 2 >> 12 & 255) + "." + number(i / 2 >> 4 & 255) + "." +
-                                       number((i / 2 & 15) * 16 + (i % 2) * 8) + (i % 2 ? "/30" : "/28");
+             const std::string block =
+                 "10." + number(i / 2 >> 12 & 255) + "." + number(i / 2 >> 4 & 255) + "." +
+                 number((i / 2 & 15) * 16 + (i % 2) * 8) + (i % 2 ? "/30" : "/28");
              return all({like("payload.ip", Op::kCidr, block)});
          },
          // Addresses in the upper quarter of a /28: inside it and outside its /30.
          [](std::size_t i, std::size_t n) {
              const std::size_t k = i * 7 % (n / 2);
-             return event_of(R"("ip":"10.)" + number(k >> 12 & 255) + "." + number(k >> 4 & 255) + "." +
-                             number((k & 15) * 16 + 13) + "\"");
+             return event_of(R"("ip":"10.)" + number(k >> 12 & 255) + "." + number(k >> 4 & 255) +
+                             "." + number((k & 15) * 16 + 13) + "\"");
          },
          1},
     };
@@ -110,7 +120,9 @@ int main(int argc, char** argv) {
     for (int i = 1; i < argc; ++i) {
         if (argv[i][0] != '-') sizes.push_back(std::strtoull(argv[i], nullptr, 10));
     }
-    if (sizes.empty()) sizes = smoke() ? std::vector<std::size_t>{1000} : std::vector<std::size_t>{1000, 10'000, 100'000};
+    if (sizes.empty())
+        sizes = smoke() ? std::vector<std::size_t>{1000}
+                        : std::vector<std::size_t>{1000, 10'000, 100'000};
     print_header();
     for (const Workload& workload : workloads()) {
         for (const std::size_t n : sizes) print_row(workload.name, n, Bench(workload, n).run());

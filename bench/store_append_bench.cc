@@ -1,6 +1,6 @@
 // Question: what does the store cost per event, and how near is it to the raw disk?
-// Unit: events of about 345 bytes, each with an id of its own. Budget: append 350 ns, LZ4 and identity
-// included; append + commit with fsync >= 70 % of the raw disk or of one core's LZ4.
+// Unit: events of about 345 bytes, each with an id of its own. Budget: append 350 ns, LZ4 and
+// identity included; append + commit with fsync >= 70 % of the raw disk or of one core's LZ4.
 // Command: build/release/bench/store_append_bench
 #include "core/clock.h"
 #include "core/random.h"
@@ -180,8 +180,8 @@ void BM_Lz4Alone(benchmark::State& state) {
     state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(text.size()));
 }
 
-// Append and commit with fsync; the writer on a thread of its own, as in the server. One iteration is
-// one block of `events` events; the next block fills while the one before is synced.
+// Append and commit with fsync; the writer on a thread of its own, as in the server. One iteration
+// is one block of `events` events; the next block fills while the one before is synced.
 void BM_AppendCommit(benchmark::State& state) {
     Fixture fixture;
     store::ShardLog& log = fixture.database->shard_log(kShard);

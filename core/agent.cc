@@ -5,7 +5,8 @@
 
 namespace millrace::core {
 
-AgentThread::AgentThread(Agent& agent, int cpu) : agent_(agent), thread_([this, cpu] { run(cpu); }) {}
+AgentThread::AgentThread(Agent& agent, int cpu)
+    : agent_(agent), thread_([this, cpu] { run(cpu); }) {}
 
 void AgentThread::stop() {
     stopping_.store(true, std::memory_order_release);  // pairs with the acquire in run()

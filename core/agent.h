@@ -6,14 +6,14 @@
 // Failure: an agent that can't go on reports through its own interface; do_work() never throws.
 #pragma once
 
+#include "core/parker.h"
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <thread>
-
-#include "core/parker.h"
 
 namespace millrace::core {
 

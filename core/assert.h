@@ -10,7 +10,8 @@
 namespace millrace::core {
 
 [[noreturn]] inline void assert_failed(const char* expression, const char* file, int line) {
-    std::fprintf(stderr, "{\"level\":\"fatal\",\"message\":\"impossible state: %s\",\"at\":\"%s:%d\"}\n",
+    std::fprintf(stderr,
+                 "{\"level\":\"fatal\",\"message\":\"impossible state: %s\",\"at\":\"%s:%d\"}\n",
                  expression, file, line);
     std::abort();
 }
@@ -18,10 +19,10 @@ namespace millrace::core {
 }  // namespace millrace::core
 
 // Always on, also in release builds.
-#define MR_ASSERT(expression)                                                          \
-    do {                                                                               \
-        if (!(expression)) [[unlikely]]                                                \
-            ::millrace::core::assert_failed(#expression, __FILE__, __LINE__);          \
+#define MR_ASSERT(expression)                                                 \
+    do {                                                                      \
+        if (!(expression)) [[unlikely]]                                       \
+            ::millrace::core::assert_failed(#expression, __FILE__, __LINE__); \
     } while (false)
 
 // Debug builds only: for hot loops.

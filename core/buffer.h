@@ -34,7 +34,8 @@ class BufferRef {
 public:
     BufferRef() = default;
     explicit BufferRef(Buffer* buffer) : buffer_(buffer) {
-        if (buffer_) buffer_->references.fetch_add(1, std::memory_order_relaxed);  // holder is alive
+        // holder is alive
+        if (buffer_) buffer_->references.fetch_add(1, std::memory_order_relaxed);
     }
     BufferRef(const BufferRef& other) : BufferRef(other.buffer_) {}
     BufferRef(BufferRef&& other) noexcept : buffer_(std::exchange(other.buffer_, nullptr)) {}
@@ -64,7 +65,9 @@ public:
         std::size_t pooled_bytes_max = 4u << 20;
     };
     BufferPool() : BufferPool(Options{}) {}
-    explicit BufferPool(Options options) : options_(options) { free_.reserve(options.pooled_buffers_max); }
+    explicit BufferPool(Options options) : options_(options) {
+        free_.reserve(options.pooled_buffers_max);
+    }
     BufferPool(const BufferPool&) = delete;
     BufferPool& operator=(const BufferPool&) = delete;
     ~BufferPool() {

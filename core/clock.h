@@ -32,9 +32,12 @@ private:
 
 class ManualClock final : public Clock {
 public:
-    explicit ManualClock(std::int64_t start_wall_us = 1'700'000'000'000'000) : wall_us_(start_wall_us) {}
+    explicit ManualClock(std::int64_t start_wall_us = 1'700'000'000'000'000)
+        : wall_us_(start_wall_us) {}
     std::int64_t wall_us() const override { return wall_us_.load(std::memory_order_relaxed); }
-    std::int64_t monotonic_ns() const override { return monotonic_ns_.load(std::memory_order_relaxed); }
+    std::int64_t monotonic_ns() const override {
+        return monotonic_ns_.load(std::memory_order_relaxed);
+    }
     void advance_us(std::int64_t us) {
         wall_us_.fetch_add(us, std::memory_order_relaxed);
         monotonic_ns_.fetch_add(us * 1000, std::memory_order_relaxed);

@@ -383,7 +383,8 @@ Status apply_config_file(Config& config, const std::string& path) {
 
 Status apply_config_environment(Config& config, const char* const* environment) {
     constexpr std::array<std::string_view, 4> kClientNames = {
-        "MILLRACE_SERVER", "MILLRACE_API_KEY", "MILLRACE_OUTPUT", "MILLRACE_CRASH_AT"};  // core/fault.h
+        // core/fault.h
+        "MILLRACE_SERVER", "MILLRACE_API_KEY", "MILLRACE_OUTPUT", "MILLRACE_CRASH_AT"};
     for (; environment && *environment; ++environment) {
         const std::string_view entry = *environment;
         const std::size_t equals = entry.find('=');

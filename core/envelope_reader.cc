@@ -1,10 +1,10 @@
 #include "core/envelope_reader.h"
 
-#include <charconv>
-#include <limits>
-
 #include "core/limits.h"
 #include "core/timestamp.h"
+
+#include <charconv>
+#include <limits>
 
 namespace millrace::core {
 
@@ -67,7 +67,8 @@ bool EnvelopeReader::wrong_type(std::string_view name, std::string_view expected
     const std::uint32_t at = walker_.position();
     const char c = walker_.peek();
     if (!walker_.skip_value()) return false;  // no value at all: that is the error to report
-    return wrong(name, "must be " + std::string(expected) + ", not " + std::string(type_name(c)), at);
+    return wrong(name, "must be " + std::string(expected) + ", not " + std::string(type_name(c)),
+                 at);
 }
 
 bool EnvelopeReader::set(EnvelopeField field) {
@@ -75,20 +76,26 @@ bool EnvelopeReader::set(EnvelopeField field) {
     return true;
 }
 
-bool EnvelopeReader::string_member(EnvelopeField field, std::string_view name, std::string_view& out) {
-    if (walker_.peek() != '"') [[unlikely]] return wrong_type(name, "a string");
+bool EnvelopeReader::string_member(EnvelopeField field, std::string_view name,
+                                   std::string_view& out) {
+    if (walker_.peek() != '"') [[unlikely]]
+        return wrong_type(name, "a string");
     if (!walker_.string(out)) return false;
-    if (walker_.has_escapes(out)) [[unlikely]] out = JsonWalker::resolve(out, arena_);
+    if (walker_.has_escapes(out)) [[unlikely]]
+        out = JsonWalker::resolve(out, arena_);
     return set(field);
 }
 
-bool EnvelopeReader::bounded_member(EnvelopeField field, std::string_view name, std::size_t bytes_max,
-                                    std::string_view& out) {
+bool EnvelopeReader::bounded_member(EnvelopeField field, std::string_view name,
+                                    std::size_t bytes_max, std::string_view& out) {
     const std::uint32_t at = walker_.position();
     if (!string_member(field, name, out)) return false;
-    if (out.empty()) [[unlikely]] return wrong(name, "must not be empty", at);
-    if (out.size() <= bytes_max) [[likely]] return true;
-    wrong(name, "of " + std::to_string(out.size()) + " bytes exceeds " + std::to_string(bytes_max), at);
+    if (out.empty()) [[unlikely]]
+        return wrong(name, "must not be empty", at);
+    if (out.size() <= bytes_max) [[likely]]
+        return true;
+    wrong(name, "of " + std::to_string(out.size()) + " bytes exceeds " + std::to_string(bytes_max),
+          at);
     error_.limit = static_cast<std::int64_t>(bytes_max);
     return false;
 }
@@ -97,7 +104,8 @@ bool EnvelopeReader::time_member(EnvelopeField field, std::string_view name, std
                                  std::int64_t& us) {
     const std::uint32_t at = walker_.position();
     if (!string_member(field, name, out)) return false;
-    if (parse_timestamp(out, us)) [[likely]] return true;
+    if (parse_timestamp(out, us)) [[likely]]
+        return true;
     return wrong(name, "must be an RFC 3339 time such as 2026-01-31T12:00:00Z", at);
 }
 
@@ -107,21 +115,26 @@ bool EnvelopeReader::priority_member() {
     const std::uint32_t at = walker_.position();
     std::string_view text;
     if (!walker_.number(text)) return false;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), envelope_->priority);
-    if (error == std::errc() && end == text.data() + text.size()) return set(EnvelopeField::kPriority);
+    const auto [end, error] =
+        std::from_chars(text.data(), text.data() + text.size(), envelope_->priority);
+    if (error == std::errc() && end == text.data() + text.size())
+        return set(EnvelopeField::kPriority);
     return wrong("priority", "must be an integer of 32 bits", at);
 }
 
-bool EnvelopeReader::object_member(EnvelopeField field, std::string_view name, std::string_view& out) {
+bool EnvelopeReader::object_member(EnvelopeField field, std::string_view name,
+                                   std::string_view& out) {
     const std::uint32_t* start = walker_.token();
-    if (walker_.peek() != '{') [[unlikely]] return wrong_type(name, "an object");
+    if (walker_.peek() != '{') [[unlikely]]
+        return wrong_type(name, "an object");
     if (!walker_.skip_value()) return false;
     out = {walker_.base() + *start, walker_.last_position() + 1 - *start};
     return set(field);
 }
 
 bool EnvelopeReader::source_member() {
-    if (walker_.peek() != '{') [[unlikely]] return wrong_type("source", "an object");
+    if (walker_.peek() != '{') [[unlikely]]
+        return wrong_type("source", "an object");
     if (!walker_.enter_object()) return false;
     set(EnvelopeField::kSource);
     if (walker_.object_is_empty()) return true;
@@ -131,12 +144,14 @@ bool EnvelopeReader::source_member() {
         if (!walker_.key(name, hash)) return false;
         const std::uint32_t at = walker_.position();
         if (name == "type") {
-            if (!string_member(EnvelopeField::kSourceType, "source.type", envelope_->source_type)) return false;
+            if (!string_member(EnvelopeField::kSourceType, "source.type", envelope_->source_type))
+                return false;
             if (!is_source_type(envelope_->source_type)) {
                 return wrong("source.type", "must be workflow, task, integration or external", at);
             }
         } else if (name == "id") {
-            if (!bounded_member(EnvelopeField::kSourceId, "source.id", kEventIdBytesMax, envelope_->source_id)) {
+            if (!bounded_member(EnvelopeField::kSourceId, "source.id", kEventIdBytesMax,
+                                envelope_->source_id)) {
                 return false;
             }
         } else if (!walker_.skip_value()) {
@@ -148,7 +163,8 @@ bool EnvelopeReader::source_member() {
 }
 
 bool EnvelopeReader::context_member() {
-    if (walker_.peek() != '{') [[unlikely]] return wrong_type("metadata.context", "an object");
+    if (walker_.peek() != '{') [[unlikely]]
+        return wrong_type("metadata.context", "an object");
     if (!walker_.enter_object()) return false;
     set(EnvelopeField::kContext);
     if (walker_.object_is_empty()) return true;
@@ -159,7 +175,8 @@ bool EnvelopeReader::context_member() {
         const std::uint32_t at = walker_.position();
         if (name == "type") {
             auto& type = envelope_->context_type;
-            if (!string_member(EnvelopeField::kContextType, "metadata.context.type", type)) return false;
+            if (!string_member(EnvelopeField::kContextType, "metadata.context.type", type))
+                return false;
             if (!is_context_type(type)) {
                 return wrong("metadata.context.type", "must be client, user or global", at);
             }
@@ -175,7 +192,8 @@ bool EnvelopeReader::context_member() {
 }
 
 bool EnvelopeReader::metadata_member() {
-    if (walker_.peek() != '{') [[unlikely]] return wrong_type("metadata", "an object");
+    if (walker_.peek() != '{') [[unlikely]]
+        return wrong_type("metadata", "an object");
     const std::uint32_t start = walker_.position();
     if (!walker_.enter_object()) return false;
     set(EnvelopeField::kMetadata);
@@ -189,7 +207,8 @@ bool EnvelopeReader::metadata_member() {
             good = string_member(EnvelopeField::kCorrelationId, "metadata.correlationId",
                                  envelope_->correlation_id);
         } else if (name == "causationId") {
-            good = string_member(EnvelopeField::kCausationId, "metadata.causationId", envelope_->causation_id);
+            good = string_member(EnvelopeField::kCausationId, "metadata.causationId",
+                                 envelope_->causation_id);
         } else if (name == "context") {
             good = context_member();
         } else {
@@ -219,26 +238,32 @@ bool EnvelopeReader::known_member(EnvelopeMember member, const Extraction* extra
             return bounded_member(EnvelopeField::kEventId, "eventId", kEventIdBytesMax, e.event_id);
         case EnvelopeMember::kPattern:
             return bounded_member(EnvelopeField::kPattern, "pattern", kPatternBytesMax, e.pattern);
-        case EnvelopeMember::kVersion: return string_member(EnvelopeField::kVersion, "version", e.version);
+        case EnvelopeMember::kVersion:
+            return string_member(EnvelopeField::kVersion, "version", e.version);
         case EnvelopeMember::kSource: return source_member();
         case EnvelopeMember::kTimestamp:
             return time_member(EnvelopeField::kTimestamp, "timestamp", e.timestamp, e.timestamp_us);
-        case EnvelopeMember::kPayload: return object_member(EnvelopeField::kPayload, "payload", e.payload);
+        case EnvelopeMember::kPayload:
+            return object_member(EnvelopeField::kPayload, "payload", e.payload);
         case EnvelopeMember::kMetadata: return metadata_member();
         case EnvelopeMember::kPartitionKey:
-            return bounded_member(EnvelopeField::kPartitionKey, "partitionKey", kPartitionKeyBytesMax,
-                                  e.partition_key);
+            return bounded_member(EnvelopeField::kPartitionKey, "partitionKey",
+                                  kPartitionKeyBytesMax, e.partition_key);
         case EnvelopeMember::kPriority: return priority_member();
         case EnvelopeMember::kScheduledAt:
-            return time_member(EnvelopeField::kScheduledAt, "scheduledAt", e.scheduled_at, e.scheduled_at_us);
-        case EnvelopeMember::kTenantId: return string_member(EnvelopeField::kTenantId, "tenantId", e.tenant_id);
+            return time_member(EnvelopeField::kScheduledAt, "scheduledAt", e.scheduled_at,
+                               e.scheduled_at_us);
+        case EnvelopeMember::kTenantId:
+            return string_member(EnvelopeField::kTenantId, "tenantId", e.tenant_id);
     }
     return false;
 }
 
-bool EnvelopeReader::top_member(std::string_view name, std::uint64_t hash, const Extraction* extraction) {
+bool EnvelopeReader::top_member(std::string_view name, std::uint64_t hash,
+                                const Extraction* extraction) {
     const std::uint8_t member = member_of(name);
-    if (member != kNoMember) [[likely]] return known_member(static_cast<EnvelopeMember>(member), extraction);
+    if (member != kNoMember) [[likely]]
+        return known_member(static_cast<EnvelopeMember>(member), extraction);
     if (!name.starts_with("x-")) {
         // The name stands before the ':' that was read last.
         return wrong(name.substr(0, 64), "is no member of an event; own members begin with x-",
@@ -268,11 +293,13 @@ bool EnvelopeReader::members(const Extraction* extraction) {
         if (!walker_.more_members(more)) return false;
     }
     envelope_->raw = {walker_.base() + start, walker_.last_position() + 1 - start};
-    if (envelope_->has(EnvelopeField::kPattern)) [[likely]] return true;
+    if (envelope_->has(EnvelopeField::kPattern)) [[likely]]
+        return true;
     return wrong("pattern", "is required", start);
 }
 
-EnvelopeReader::Outcome EnvelopeReader::read(const FieldPlan* plan, FieldTable* fields, Envelope& envelope) {
+EnvelopeReader::Outcome EnvelopeReader::read(const FieldPlan* plan, FieldTable* fields,
+                                             Envelope& envelope) {
     envelope = Envelope{};
     envelope_ = &envelope;
     bad_member_ = false;
@@ -285,7 +312,8 @@ EnvelopeReader::Outcome EnvelopeReader::read(const FieldPlan* plan, FieldTable* 
     } else {
         good = members(nullptr);
     }
-    if (good) [[likely]] return Outcome::kGood;
+    if (good) [[likely]]
+        return Outcome::kGood;
     return bad_member_ ? Outcome::kBadMember : Outcome::kBadSyntax;
 }
 

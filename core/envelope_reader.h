@@ -1,17 +1,18 @@
-// What: reads one event object: checks its text, fills the Envelope, checks the members by the outside
-//       contract and extracts a plan's fields on the way.
+// What: reads one event object: checks its text, fills the Envelope, checks the members by the
+//       outside contract and extracts a plan's fields on the way.
 // Threads: one owner. Lifetime: views into the text and the arena.
 // Limits: core/limits.h.
-// Failure: read() says which kind: syntax (the walker knows), or a member that is wrong (member_error()).
+// Failure: read() says which kind: syntax (the walker knows), or a member that is wrong
+//       (member_error()).
 #pragma once
-
-#include <string>
-#include <string_view>
 
 #include "core/event.h"
 #include "core/field_extractor.h"
 #include "core/json_walker.h"
 #include "core/result.h"
+
+#include <string>
+#include <string_view>
 
 namespace millrace::core {
 
@@ -37,7 +38,8 @@ private:
     bool string_member(EnvelopeField field, std::string_view name, std::string_view& out);
     bool bounded_member(EnvelopeField field, std::string_view name, std::size_t bytes_max,
                         std::string_view& out);
-    bool time_member(EnvelopeField field, std::string_view name, std::string_view& out, std::int64_t& us);
+    bool time_member(EnvelopeField field, std::string_view name, std::string_view& out,
+                     std::int64_t& us);
     bool priority_member();
     bool object_member(EnvelopeField field, std::string_view name, std::string_view& out);
     bool source_member();

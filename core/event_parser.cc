@@ -1,13 +1,13 @@
 #include "core/event_parser.h"
 
-#include <algorithm>
-#include <cstring>
-#include <string>
-
 #include "core/envelope_reader.h"
 #include "core/json_tokens.h"
 #include "core/json_walker.h"
 #include "core/lazy_extractor.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
 
 namespace millrace::core {
 
@@ -20,7 +20,8 @@ std::size_t find_newline(std::string_view text, std::size_t from) {
 
 }  // namespace
 
-// Offsets named *_at are into the whole text; the walker's are into the window that was tokenised last.
+// Offsets named *_at are into the whole text; the walker's are into the window that was tokenised
+// last.
 struct EventParser::State {
     explicit State(const Options& o) : options(o) {}
 
@@ -38,7 +39,7 @@ struct EventParser::State {
     bool in_array = false;
     bool ended = true;
     bool broken = false;
-    std::size_t window_at = 0;      // start of the window
+    std::size_t window_at = 0;  // start of the window
     std::size_t window_end_at = 0;
     std::size_t by_line_until = 0;  // up to here each line is a window of its own
     std::size_t line_at = 0;        // where counting of lines has come to
@@ -47,9 +48,12 @@ struct EventParser::State {
 
     JsonFault tokenise(std::size_t from, std::size_t to);
     Status begin_json();
-    ParseOutcome next_json(const FieldPlan* plan, Envelope& envelope, FieldTable* fields, Error& error);
-    ParseOutcome next_line(const FieldPlan* plan, Envelope& envelope, FieldTable* fields, Error& error);
-    ParseOutcome read_line(const FieldPlan* plan, Envelope& envelope, FieldTable* fields, Error& error);
+    ParseOutcome next_json(const FieldPlan* plan, Envelope& envelope, FieldTable* fields,
+                           Error& error);
+    ParseOutcome next_line(const FieldPlan* plan, Envelope& envelope, FieldTable* fields,
+                           Error& error);
+    ParseOutcome read_line(const FieldPlan* plan, Envelope& envelope, FieldTable* fields,
+                           Error& error);
     bool next_window(bool& rejected, Error& error);
     ParseOutcome after_member(Error& error);
     void count_lines(std::size_t to);
@@ -89,14 +93,16 @@ Error EventParser::State::syntax_error(std::size_t limit_at) {
     const std::size_t at = window_at + walker.fault_at();
     const bool past_end = walker.token() >= tokens.end() && walker.fault_at() == *tokens.end();
     const bool truncated = at >= limit_at || walker.token() > tokens.end() || past_end;
-    if (truncated) return json_error(JsonFault::kTruncated, static_cast<std::int64_t>(limit_at), {});
-    return json_error(walker.fault(), static_cast<std::int64_t>(at), text.substr(at, limit_at - at));
+    if (truncated)
+        return json_error(JsonFault::kTruncated, static_cast<std::int64_t>(limit_at), {});
+    return json_error(walker.fault(), static_cast<std::int64_t>(at),
+                      text.substr(at, limit_at - at));
 }
 
 Error EventParser::State::too_large(std::size_t bytes, std::size_t at) const {
     const auto limit = options.event_bytes_max;
-    Error error(ErrorCode::kPayloadTooLarge, "event of " + std::to_string(bytes) + " bytes exceeds " +
-                                                 std::to_string(limit));
+    Error error(ErrorCode::kPayloadTooLarge,
+                "event of " + std::to_string(bytes) + " bytes exceeds " + std::to_string(limit));
     error.position = static_cast<std::int64_t>(at);
     error.limit = static_cast<std::int64_t>(limit);
     return error;
@@ -111,8 +117,10 @@ Status EventParser::State::begin_json() {
         walker.advance();
         if (walker.peek() != ']') return {};
         walker.advance();
-        if (walker.token() == tokens.end()) return fail(ErrorCode::kValidation, "the array holds no event");
-        return fail(json_error(JsonFault::kTrailing, walker.position(), text.substr(walker.position())));
+        if (walker.token() == tokens.end())
+            return fail(ErrorCode::kValidation, "the array holds no event");
+        return fail(
+            json_error(JsonFault::kTrailing, walker.position(), text.substr(walker.position())));
     }
     if (first == '{') return {};
     if (!walker.skip_value()) return fail(syntax_error(text.size()));
@@ -124,7 +132,8 @@ ParseOutcome EventParser::State::after_member(Error& error) {
     const std::size_t at = walker.position();
     if (!in_array) {
         if (walker.token() != tokens.end()) {
-            return stop(error, json_error(JsonFault::kTrailing, static_cast<std::int64_t>(at), text.substr(at)));
+            return stop(error, json_error(JsonFault::kTrailing, static_cast<std::int64_t>(at),
+                                          text.substr(at)));
         }
         ended = true;
         return ParseOutcome::kEvent;
@@ -137,17 +146,19 @@ ParseOutcome EventParser::State::after_member(Error& error) {
         return ParseOutcome::kEvent;
     }
     if (c == ']') {
-        return stop(error, json_error(JsonFault::kTrailing, walker.position(), text.substr(walker.position())));
+        return stop(error, json_error(JsonFault::kTrailing, walker.position(),
+                                      text.substr(walker.position())));
     }
     walker.fail(JsonFault::kExpectedCommaOrEnd, static_cast<std::uint32_t>(at));
     return stop(error, syntax_error(text.size()));
 }
 
-ParseOutcome EventParser::State::next_json(const FieldPlan* plan, Envelope& envelope, FieldTable* fields,
-                                           Error& error) {
+ParseOutcome EventParser::State::next_json(const FieldPlan* plan, Envelope& envelope,
+                                           FieldTable* fields, Error& error) {
     const std::uint32_t* start = walker.token();
     const EnvelopeReader::Outcome outcome = reader.read(plan, fields, envelope);
-    if (outcome == EnvelopeReader::Outcome::kBadSyntax) return stop(error, syntax_error(text.size()));
+    if (outcome == EnvelopeReader::Outcome::kBadSyntax)
+        return stop(error, syntax_error(text.size()));
     if (outcome == EnvelopeReader::Outcome::kBadMember) {
         // The rest of it must still be JSON for the next one to be found.
         error = reader.take_member_error();
@@ -172,8 +183,8 @@ void EventParser::State::count_lines(std::size_t to) {
     }
 }
 
-// Tokenises the next lines that fit into a window. False at the end of the text. A line that is too long,
-// or that the first stage refuses by itself, is `rejected` and passed.
+// Tokenises the next lines that fit into a window. False at the end of the text. A line that is too
+// long, or that the first stage refuses by itself, is `rejected` and passed.
 bool EventParser::State::next_window(bool& rejected, Error& error) {
     const std::size_t from = window_end_at;
     if (from >= text.size()) return false;
@@ -212,21 +223,23 @@ bool EventParser::State::next_window(bool& rejected, Error& error) {
     return true;
 }
 
-ParseOutcome EventParser::State::read_line(const FieldPlan* plan, Envelope& envelope, FieldTable* fields,
-                                           Error& error) {
+ParseOutcome EventParser::State::read_line(const FieldPlan* plan, Envelope& envelope,
+                                           FieldTable* fields, Error& error) {
     const std::uint32_t* const end = tokens.end();
     const std::size_t start_at = window_at + walker.position();
     count_lines(start_at);
     const EnvelopeReader::Outcome outcome = reader.read(plan, fields, envelope);
     if (outcome == EnvelopeReader::Outcome::kGood) [[likely]] {
         const char* behind = envelope.raw.data() + envelope.raw.size();
-        const bool one_line = std::memchr(envelope.raw.data(), '\n', envelope.raw.size()) == nullptr;
+        const bool one_line =
+            std::memchr(envelope.raw.data(), '\n', envelope.raw.size()) == nullptr;
         if (one_line && (*behind == '\n' || walker.token() == end) &&
             envelope.raw.size() <= options.event_bytes_max) [[likely]] {
             return ParseOutcome::kEvent;
         }
     }
-    // Bad, or with blanks behind it: find the line's end and go on with the first token of the next.
+    // Bad, or with blanks behind it: find the line's end and go on with the first token of the
+    // next.
     const std::size_t line_end = find_newline(text, start_at);
     const std::uint32_t* token = tokens.begin();
     const auto limit = static_cast<std::uint32_t>(std::min(line_end, window_end_at) - window_at);
@@ -243,7 +256,8 @@ ParseOutcome EventParser::State::read_line(const FieldPlan* plan, Envelope& enve
         error.position += static_cast<std::int64_t>(window_at);
     } else if (outcome == EnvelopeReader::Outcome::kGood && !beyond) {
         const std::size_t at = window_at + walker.position();
-        error = json_error(JsonFault::kTrailing, static_cast<std::int64_t>(at), text.substr(at, line_end - at));
+        error = json_error(JsonFault::kTrailing, static_cast<std::int64_t>(at),
+                           text.substr(at, line_end - at));
     } else if (outcome == EnvelopeReader::Outcome::kBadSyntax) {
         error = syntax_error(line_end);
     } else {
@@ -253,8 +267,8 @@ ParseOutcome EventParser::State::read_line(const FieldPlan* plan, Envelope& enve
     return ParseOutcome::kRejected;
 }
 
-ParseOutcome EventParser::State::next_line(const FieldPlan* plan, Envelope& envelope, FieldTable* fields,
-                                           Error& error) {
+ParseOutcome EventParser::State::next_line(const FieldPlan* plan, Envelope& envelope,
+                                           FieldTable* fields, Error& error) {
     while (walker.token() == nullptr || walker.token() == tokens.end()) {
         bool rejected = false;
         if (!next_window(rejected, error)) {
@@ -282,8 +296,9 @@ Status EventParser::begin(std::string_view padded_text, BatchFormat format) {
     s.walker.restart_nowhere();
     Status status;
     if (padded_text.size() > kBodyBytesMax) {
-        status = fail(Error(ErrorCode::kPayloadTooLarge, "body of " + std::to_string(padded_text.size()) +
-                                                             " bytes exceeds " + std::to_string(kBodyBytesMax))
+        status = fail(Error(ErrorCode::kPayloadTooLarge,
+                            "body of " + std::to_string(padded_text.size()) + " bytes exceeds " +
+                                std::to_string(kBodyBytesMax))
                           .bound(static_cast<std::int64_t>(kBodyBytesMax)));
     } else if (padded_text.empty()) {
         status = fail(json_error(JsonFault::kEmpty, Error::kNoPosition, {}));
@@ -294,11 +309,13 @@ Status EventParser::begin(std::string_view padded_text, BatchFormat format) {
     return status;
 }
 
-ParseOutcome EventParser::next(const FieldPlan* plan, Envelope& envelope, FieldTable* fields, Error& error) {
+ParseOutcome EventParser::next(const FieldPlan* plan, Envelope& envelope, FieldTable* fields,
+                               Error& error) {
     State& s = *state_;
     if (s.ended) return ParseOutcome::kEnd;
-    const ParseOutcome outcome = s.format == BatchFormat::kJson ? s.next_json(plan, envelope, fields, error)
-                                                                : s.next_line(plan, envelope, fields, error);
+    const ParseOutcome outcome = s.format == BatchFormat::kJson
+                                     ? s.next_json(plan, envelope, fields, error)
+                                     : s.next_line(plan, envelope, fields, error);
     if (outcome != ParseOutcome::kEnd) ++s.entries;
     return outcome;
 }
@@ -307,8 +324,8 @@ std::size_t EventParser::index() const { return state_->entries == 0 ? 0 : state
 std::size_t EventParser::line() const { return state_->lines; }
 bool EventParser::broken() const { return state_->broken; }
 
-Status EventParser::parse_one(std::string_view padded_text, const FieldPlan* plan, Envelope& envelope,
-                              FieldTable* fields) {
+Status EventParser::parse_one(std::string_view padded_text, const FieldPlan* plan,
+                              Envelope& envelope, FieldTable* fields) {
     Status status = begin(padded_text, BatchFormat::kJson);
     if (!status) return status;
     if (state_->in_array) return fail(ErrorCode::kValidation, "expected one event, found an array");

@@ -1,25 +1,28 @@
 // What: the one parse of the engine. Reads a body with one event, a JSON array of events or NDJSON
-//       lines; per call of next() one event: its whole text is validated in one pass (RFC 8259, UTF-8,
-//       depth <= kJsonDepthMax, no key twice in one object), the Envelope is filled and its members are
-//       checked, and the values at a FieldPlan's paths go into a FieldTable. Nothing else is decoded.
+//       lines; per call of next() one event: its whole text is validated in one pass (RFC 8259,
+//       UTF-8, depth <= kJsonDepthMax, no key twice in one object), the Envelope is filled and its
+//       members are checked, and the values at a FieldPlan's paths go into a FieldTable. Nothing
+//       else is decoded.
 // Threads: one owner (one per shard).
-// Lifetime: the text outlives every view; strings with escapes are unescaped into the parser and live
-//       until the next begin().
-// Limits: core/limits.h; an event above event_bytes_max is refused, an NDJSON line of any length skipped.
-// Failure: a bad NDJSON line or a bad member of an array is kRejected with an Error (field, byte position
-//       in the text) and its neighbours are read on. A broken array text ends the batch: broken() is true.
+// Lifetime: the text outlives every view; strings with escapes are unescaped into the parser and
+//       live until the next begin().
+// Limits: core/limits.h; an event above event_bytes_max is refused, an NDJSON line of any length
+//       skipped.
+// Failure: a bad NDJSON line or a bad member of an array is kRejected with an Error (field, byte
+//       position in the text) and its neighbours are read on. A broken array text ends the batch:
+//       broken() is true.
 // The text needs kPaddingBytes readable bytes behind its end (core/buffer.h has them).
 #pragma once
-
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <string_view>
 
 #include "core/event.h"
 #include "core/field_table.h"
 #include "core/limits.h"
 #include "core/result.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
 
 namespace millrace::core {
 
@@ -34,7 +37,8 @@ class EventParser {
 public:
     struct Options {
         std::size_t event_bytes_max = kEventBytesMax;
-        std::size_t window_bytes = 256u << 10;  // NDJSON is tokenised in windows that stay in the cache
+        // NDJSON is tokenised in windows that stay in the cache
+        std::size_t window_bytes = 256u << 10;
     };
     EventParser();
     explicit EventParser(const Options& options);
@@ -42,27 +46,31 @@ public:
     EventParser& operator=(const EventParser&) = delete;
     ~EventParser();
 
-    // Starts on a text. Fails when it cannot hold any event (empty, no object or array, not JSON at all).
+    // Starts on a text. Fails when it cannot hold any event (empty, no object or array, not JSON at
+    // all).
     Status begin(std::string_view padded_text, BatchFormat format);
 
     // The next event. `plan` and `fields` may be null: then only the envelope is read.
     ParseOutcome next(const FieldPlan* plan, Envelope& envelope, FieldTable* fields, Error& error);
 
-    // Number of the entry that next() returned last, from 0: array member, or line (empty ones count not).
+    // Number of the entry that next() returned last, from 0: array member, or line (empty ones
+    // count not).
     std::size_t index() const;
     // NDJSON: number of the line of the last entry, from 1, empty lines included.
     std::size_t line() const;
-    // The text was not JSON as a whole (a syntax error in an array): nothing behind the error was read.
+    // The text was not JSON as a whole (a syntax error in an array): nothing behind the error was
+    // read.
     bool broken() const;
 
     // One event whose text is complete: begin() + next() + the check that nothing follows.
     Status parse_one(std::string_view padded_text, const FieldPlan* plan, Envelope& envelope,
                      FieldTable* fields);
 
-    // Fields of a text that is known to be valid (accepted before, or checked elsewhere), any JSON object. With an
-    // envelope it is read like parse_one() does; without, no further than the plan's last field
-    // (see LazyExtractor).
-    bool extract(std::string_view padded_text, const FieldPlan& plan, Envelope* envelope, FieldTable& fields);
+    // Fields of a text that is known to be valid (accepted before, or checked elsewhere), any JSON
+    // object. With an envelope it is read like parse_one() does; without, no further than the
+    // plan's last field (see LazyExtractor).
+    bool extract(std::string_view padded_text, const FieldPlan& plan, Envelope* envelope,
+                 FieldTable& fields);
 
 private:
     struct State;

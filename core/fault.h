@@ -1,6 +1,7 @@
-// What: named places at which a test may end the process as a power cut would: MILLRACE_CRASH_AT=name:n
-//       kills it (SIGKILL) at the n-th pass. They are in every build, so that what is tested is what
-//       is shipped; all of them lie on paths that run once a commit or more rarely.
+// What: named places at which a test may end the process as a power cut would:
+//       MILLRACE_CRASH_AT=name:n kills it (SIGKILL) at the n-th pass. They are in every build, so
+//       that what is tested is what is shipped; all of them lie on paths that run once a commit or
+//       more rarely.
 // Threads: any. Lifetime: the environment is read once. Limits: one point a run.
 // Failure: an unknown name is told on stderr and ignored.
 #pragma once

@@ -63,13 +63,15 @@ bool FieldExtractor::member(const Place& place, std::uint32_t child, std::uint32
     const std::uint32_t* start = walker_.token();
     bool read = false;
     if (child != kNoNode) {
-        if (!value({&plan_.node(child), place.member_element, place.member_element, false})) return false;
+        if (!value({&plan_.node(child), place.member_element, place.member_element, false}))
+            return false;
         read = true;
     }
     if (container != 0) {
         if (read) read_again(start);
         const std::uint32_t bound = fields_.new_element(place.member_element, container, index);
-        if (!value({&plan_.node(place.node->any_child), place.member_element, bound, false})) return false;
+        if (!value({&plan_.node(place.node->any_child), place.member_element, bound, false}))
+            return false;
         read = true;
     }
     return read || walker_.skip_value();
@@ -99,8 +101,8 @@ bool FieldExtractor::array(const Place& place) {
     return true;
 }
 
-// One element of an array at the node's path: passed through for members below and for the slot's own
-// scalars, and, on the first level, taken by subscript.
+// One element of an array at the node's path: passed through for members below and for the slot's
+// own scalars, and, on the first level, taken by subscript.
 bool FieldExtractor::element(const Place& place, std::uint32_t container, std::uint32_t index,
                              std::int64_t from_end) {
     const FieldPlan::Node& node = *place.node;
@@ -118,7 +120,8 @@ bool FieldExtractor::element(const Place& place, std::uint32_t container, std::u
         const std::int64_t at = entry->index < 0 ? from_end : static_cast<std::int64_t>(index);
         if (entry->index != at) continue;
         read_again(start);
-        const Place below{&plan_.node(entry->child), place.member_element, place.member_element, false};
+        const Place below{&plan_.node(entry->child), place.member_element, place.member_element,
+                          false};
         if (!value(below)) return false;
     }
     if (node.any_child != kNoNode) {

@@ -1,5 +1,5 @@
-// What: takes the values at a FieldPlan's paths out of one JSON value while it is being checked. A value
-//       that several branches of the plan want (items[0] and items[*]) is read once for each.
+// What: takes the values at a FieldPlan's paths out of one JSON value while it is being checked. A
+//       value that several branches of the plan want (items[0] and items[*]) is read once for each.
 // Threads: one owner. Lifetime: per event; borrows everything.
 // Limits: recursion is bounded by kJsonDepthMax. Failure: as the walker's.
 #pragma once
@@ -16,7 +16,9 @@ public:
         : walker_(walker), plan_(plan), fields_(fields), arena_(arena) {}
 
     // Checks the value at the walker's token, extracts what the plan has from `node` down.
-    bool value(std::uint32_t node) { return value({&plan_.node(node), kNoElement, kNoElement, false}); }
+    bool value(std::uint32_t node) {
+        return value({&plan_.node(node), kNoElement, kNoElement, false});
+    }
 
 private:
     struct Place {
@@ -27,9 +29,11 @@ private:
     };
     bool value(const Place& place);
     bool object(const Place& place);
-    bool member(const Place& place, std::uint32_t child, std::uint32_t container, std::uint32_t index);
+    bool member(const Place& place, std::uint32_t child, std::uint32_t container,
+                std::uint32_t index);
     bool array(const Place& place);
-    bool element(const Place& place, std::uint32_t container, std::uint32_t index, std::int64_t from_end);
+    bool element(const Place& place, std::uint32_t container, std::uint32_t index,
+                 std::int64_t from_end);
     bool count_elements(std::uint32_t& count);
     void read_again(const std::uint32_t* start) {
         walker_.rewind(start);

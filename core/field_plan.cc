@@ -68,8 +68,9 @@ void FieldPlan::insert_name(const Node& node, std::string_view key, std::uint32_
     const std::uint64_t hash = hash_key(key);
     std::uint64_t i = hash;
     while (table_[node.table_begin + (i & node.table_mask)].child != kNoNode) ++i;
-    table_[node.table_begin + (i & node.table_mask)] = {
-        hash, child, static_cast<std::uint32_t>(names_.size()), static_cast<std::uint32_t>(key.size())};
+    table_[node.table_begin + (i & node.table_mask)] = {hash, child,
+                                                        static_cast<std::uint32_t>(names_.size()),
+                                                        static_cast<std::uint32_t>(key.size())};
     names_ += key;
 }
 

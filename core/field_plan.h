@@ -1,12 +1,14 @@
-// What: which fields of an event somebody needs: a trie of paths from the envelope's root. The parser
-//       walks it beside the text and puts the values it meets into a FieldTable, by slot.
-//       An array on the way to a named member is passed through (each element); a slot's array gives
-//       its scalars, nested ones too.
+// What: which fields of an event somebody needs: a trie of paths from the envelope's root. The
+//       parser walks it beside the text and puts the values it meets into a FieldTable, by slot.
+//       An array on the way to a named member is passed through (each element); a slot's array
+//       gives its scalars, nested ones too.
 // Threads: immutable after build(); shared freely.
 // Lifetime: owns its keys; outlives the parses that use it.
 // Limits: kFieldSlotsMax slots.
 // Failure: none; add() of a path that is there already returns its slot.
 #pragma once
+
+#include "core/key_hash.h"
 
 #include <array>
 #include <cstdint>
@@ -15,8 +17,6 @@
 #include <string_view>
 #include <tuple>
 #include <vector>
-
-#include "core/key_hash.h"
 
 namespace millrace::core {
 
@@ -40,8 +40,17 @@ inline constexpr std::array<std::string_view, 11> kEnvelopeMembers = {
     "eventId",  "pattern",      "version",  "source",      "timestamp", "payload",
     "metadata", "partitionKey", "priority", "scheduledAt", "tenantId"};
 enum class EnvelopeMember : std::uint8_t {
-    kEventId, kPattern, kVersion, kSource, kTimestamp, kPayload, kMetadata, kPartitionKey, kPriority,
-    kScheduledAt, kTenantId,
+    kEventId,
+    kPattern,
+    kVersion,
+    kSource,
+    kTimestamp,
+    kPayload,
+    kMetadata,
+    kPartitionKey,
+    kPriority,
+    kScheduledAt,
+    kTenantId,
 };
 
 class FieldPlan {
@@ -93,8 +102,12 @@ public:
     std::uint32_t envelope_child(EnvelopeMember member) const {
         return envelope_nodes_[static_cast<std::size_t>(member)];
     }
-    const IndexEntry* index_begin(const Node& node) const { return index_.data() + node.index_begin; }
-    const IndexEntry* index_end(const Node& node) const { return index_begin(node) + node.index_count; }
+    const IndexEntry* index_begin(const Node& node) const {
+        return index_.data() + node.index_begin;
+    }
+    const IndexEntry* index_end(const Node& node) const {
+        return index_begin(node) + node.index_count;
+    }
 
 private:
     friend class FieldPlanBuilder;
@@ -119,9 +132,12 @@ class FieldPlanBuilder {
 public:
     FieldPlanBuilder();
 
-    // The slot of this path; steps[0] must be a name. kNoSlot when there are kFieldSlotsMax already.
+    // The slot of this path; steps[0] must be a name. kNoSlot when there are kFieldSlotsMax
+    // already.
     std::uint32_t add(const FieldStep* steps, std::size_t count);
-    std::uint32_t add(const std::vector<FieldStep>& steps) { return add(steps.data(), steps.size()); }
+    std::uint32_t add(const std::vector<FieldStep>& steps) {
+        return add(steps.data(), steps.size());
+    }
     std::uint32_t slot_count() const { return slot_count_; }
     FieldPlan build() const;
 
@@ -139,7 +155,8 @@ private:
     std::uint32_t descend(std::uint32_t node, const FieldStep& step);
 
     std::vector<Node> nodes_;
-    std::map<std::tuple<std::uint32_t, FieldStep::Kind, std::int64_t, std::string>, std::uint32_t> edges_;
+    std::map<std::tuple<std::uint32_t, FieldStep::Kind, std::int64_t, std::string>, std::uint32_t>
+        edges_;
     std::uint32_t slot_count_ = 0;
 };
 

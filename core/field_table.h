@@ -1,17 +1,17 @@
 // What: the values one event has at the paths of a FieldPlan, as views into its text: per slot a
 //       chain of values in document order (arrays give several), each with the array elements that
 //       were passed on the way, so that fields of different elements are never combined.
-// Threads: one owner. Lifetime: views live as long as the event's text and, for strings with escapes,
-//       until the parser's next begin().
+// Threads: one owner. Lifetime: views live as long as the event's text and, for strings with
+//       escapes, until the parser's next begin().
 // Limits: as many values as the event's text holds.
 // Failure: none. Nothing is allocated once the table has seen its largest event.
 #pragma once
 
+#include "core/field_plan.h"
+
 #include <cstdint>
 #include <string_view>
 #include <vector>
-
-#include "core/field_plan.h"
 
 namespace millrace::core {
 
@@ -25,9 +25,10 @@ struct FieldValue {
     const char* data = nullptr;
     std::uint32_t bytes = 0;
     FieldType type = FieldType::kNull;
-    // Number with at most 15 significant digits and a small exponent: equal exactly when doubles are.
+    // Number with at most 15 significant digits and a small exponent: equal exactly when doubles
+    // are.
     bool number_is_short = false;
-    double number_approx = 0;     // nearest double; infinite beyond their range; never -0.0
+    double number_approx = 0;  // nearest double; infinite beyond their range; never -0.0
     std::uint32_t slot = 0;
     std::uint32_t element = kNoElement;
     std::uint32_t next = kNoValue;  // next value of the same slot
@@ -36,8 +37,8 @@ struct FieldValue {
     bool is_scalar() const { return type < FieldType::kObject; }
 };
 
-// One element of one array (or member of an object, under a wildcard) that was passed on the way. The
-// chain of parents is what binds a value.
+// One element of one array (or member of an object, under a wildcard) that was passed on the way.
+// The chain of parents is what binds a value.
 struct FieldElement {
     std::uint32_t parent = kNoElement;
     std::uint32_t container = 0;  // where the array begins in the text
@@ -63,7 +64,8 @@ public:
 
     // First value of a slot or nullptr, then the next one or nullptr.
     const FieldValue* first(std::uint32_t slot) const {
-        return slot < heads_.size() && heads_[slot].epoch == epoch_ ? &values_[heads_[slot].first] : nullptr;
+        return slot < heads_.size() && heads_[slot].epoch == epoch_ ? &values_[heads_[slot].first]
+                                                                    : nullptr;
     }
     const FieldValue* next(const FieldValue& value) const {
         return value.next == kNoValue ? nullptr : &values_[value.next];
@@ -76,7 +78,8 @@ public:
     // Each element of each array has one number: elements form a tree.
     bool is_tree() const { return is_tree_; }
 
-    // May values with these elements be combined? Not when they sit in different elements of one array.
+    // May values with these elements be combined? Not when they sit in different elements of one
+    // array.
     bool consistent(std::uint32_t a, std::uint32_t b) const {
         if (a == b || a == kNoElement || b == kNoElement) return true;
         return consistent_slow(a, b);

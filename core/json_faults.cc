@@ -1,8 +1,8 @@
 #include "core/json_faults.h"
 
-#include <string>
-
 #include "core/limits.h"
+
+#include <string>
 
 namespace millrace::core {
 
@@ -14,7 +14,8 @@ std::string_view fault_text(JsonFault fault) {
         case JsonFault::kExpectedValue: return "expected a JSON value";
         case JsonFault::kExpectedKey: return "expected a key in double quotes";
         case JsonFault::kExpectedColon: return "expected ':' behind the key";
-        case JsonFault::kExpectedCommaOrEnd: return "expected ',' or the end of the object or array";
+        case JsonFault::kExpectedCommaOrEnd:
+            return "expected ',' or the end of the object or array";
         case JsonFault::kBadString: return "malformed string";
         case JsonFault::kBadEscape: return "bad escape in a string";
         case JsonFault::kBadNumber: return "malformed number";
@@ -53,7 +54,8 @@ Error json_error(JsonFault fault, std::int64_t position, std::string_view found)
                 std::move(text));
     error.position = position;
     if (fault == JsonFault::kTooDeep) error.limit = static_cast<std::int64_t>(kJsonDepthMax);
-    if (fault == JsonFault::kTooManyKeys) error.limit = static_cast<std::int64_t>(kJsonKeysPerObjectMax);
+    if (fault == JsonFault::kTooManyKeys)
+        error.limit = static_cast<std::int64_t>(kJsonKeysPerObjectMax);
     return error;
 }
 

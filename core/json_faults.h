@@ -2,17 +2,33 @@
 // Threads: pure. Lifetime: none. Limits: none. Failure: this is how the walker tells failure.
 #pragma once
 
+#include "core/result.h"
+
 #include <cstdint>
 #include <string_view>
-
-#include "core/result.h"
 
 namespace millrace::core {
 
 enum class JsonFault : std::uint8_t {
-    kNone, kExpectedValue, kExpectedKey, kExpectedColon, kExpectedCommaOrEnd, kBadString, kBadEscape,
-    kBadNumber, kBadLiteral, kTooDeep, kDuplicateKey, kTooManyKeys, kTrailing, kTruncated, kUtf8,
-    kControlInString, kUnclosedString, kEmpty, kMemory,
+    kNone,
+    kExpectedValue,
+    kExpectedKey,
+    kExpectedColon,
+    kExpectedCommaOrEnd,
+    kBadString,
+    kBadEscape,
+    kBadNumber,
+    kBadLiteral,
+    kTooDeep,
+    kDuplicateKey,
+    kTooManyKeys,
+    kTrailing,
+    kTruncated,
+    kUtf8,
+    kControlInString,
+    kUnclosedString,
+    kEmpty,
+    kMemory,
 };
 
 // Equal keys in one object: most readers take one of the values silently, which one differs.

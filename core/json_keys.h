@@ -1,17 +1,18 @@
-// What: finds a key that comes twice in one object while objects are being read: a 64-bit filter per
-//       open object, and the keys' hashes behind it.
+// What: finds a key that comes twice in one object while objects are being read: a 64-bit filter
+//       per open object, and the keys' hashes behind it.
 // Threads: one owner. Lifetime: keys are offsets into the text being read.
 // Limits: kJsonDepthMax open objects, kJsonKeysPerObjectMax keys each.
-// Failure: add() and close() say what is wrong. Of more than eight different keys with one 64-bit hash in
+// Failure: add() and close() say what is wrong. Of more than eight different keys with one 64-bit
+//       hash in
 //          one object of more than kScannedKeys, a repetition may stay unseen.
 #pragma once
+
+#include "core/json_faults.h"
+#include "core/limits.h"
 
 #include <cstdint>
 #include <string_view>
 #include <vector>
-
-#include "core/json_faults.h"
-#include "core/limits.h"
 
 namespace millrace::core {
 
@@ -41,7 +42,8 @@ public:
         const Level& level = levels_[--depth_];
         const std::uint32_t count = used_ - level.begin;
         JsonFault fault = JsonFault::kNone;
-        if (count > kScannedKeys) [[unlikely]] fault = check_many(level.begin);
+        if (count > kScannedKeys) [[unlikely]]
+            fault = check_many(level.begin);
         used_ = level.begin;
         return fault;
     }

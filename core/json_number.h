@@ -3,14 +3,15 @@
 // Limits: any number of digits; beyond the range of doubles the double is infinite, below it 0.
 #pragma once
 
-#include <cstdint>
-
 #include "core/json_chars.h"
+
+#include <cstdint>
 
 namespace millrace::core {
 
-// `p` is at '-' or a digit. Returns the end of the number, or nullptr when it is none or is followed by
-// something else than white space or an operator. A byte behind the number must be readable.
+// `p` is at '-' or a digit. Returns the end of the number, or nullptr when it is none or is
+// followed by something else than white space or an operator. A byte behind the number must be
+// readable.
 inline const char* scan_number(const char* p) {
     if (*p == '-') ++p;
     if (*p == '0') {
@@ -37,8 +38,9 @@ inline const char* scan_number(const char* p) {
 }
 
 struct JsonNumber {
-    double approx = 0;     // nearest double, never -0.0
-    bool is_short = false; // at most 15 significant digits, small exponent: doubles decide equality
+    double approx = 0;  // nearest double, never -0.0
+    bool is_short =
+        false;  // at most 15 significant digits, small exponent: doubles decide equality
 };
 
 // The text must be what scan_number() accepted.

@@ -1,8 +1,8 @@
 #include "core/json_tokens.h"
 
-#include <algorithm>
-
 #include <simdjson.h>
+
+#include <algorithm>
 
 namespace millrace::core {
 
@@ -19,7 +19,8 @@ bool JsonTokens::grow(std::size_t bytes) {
     auto& parser = stage_->parser;
     const simdjson::error_code error =
         parser ? parser->set_capacity(capacity)
-               : simdjson::get_active_implementation()->create_dom_parser_implementation(capacity, 1, parser);
+               : simdjson::get_active_implementation()->create_dom_parser_implementation(capacity,
+                                                                                         1, parser);
     capacity_ = error == simdjson::SUCCESS ? capacity : 0;
     if (capacity_ == 0) parser.reset();
     return capacity_ != 0;
@@ -35,8 +36,8 @@ JsonFault JsonTokens::run(const char* text, std::size_t bytes) {
     if (bytes == 0) return JsonFault::kEmpty;
     if (bytes > capacity_ && !grow(bytes)) return JsonFault::kMemory;
     auto& parser = *stage_->parser;
-    const simdjson::error_code error = parser.stage1(reinterpret_cast<const std::uint8_t*>(text), bytes,
-                                                     simdjson::stage1_mode::regular);
+    const simdjson::error_code error = parser.stage1(reinterpret_cast<const std::uint8_t*>(text),
+                                                     bytes, simdjson::stage1_mode::regular);
     positions_ = parser.structural_indexes.get();
     count_ = parser.n_structural_indexes;
     switch (error) {
@@ -53,15 +54,17 @@ bool JsonTokens::run_beginning(const char* text, std::size_t bytes) {
     if (bytes > capacity_ && !grow(bytes)) return false;
     auto& parser = *stage_->parser;
     // "Capacity" is how the library says that no document ends within; the tokens are there.
-    const simdjson::error_code error = parser.stage1(reinterpret_cast<const std::uint8_t*>(text), bytes,
-                                                     simdjson::stage1_mode::streaming_partial);
+    const simdjson::error_code error =
+        parser.stage1(reinterpret_cast<const std::uint8_t*>(text), bytes,
+                      simdjson::stage1_mode::streaming_partial);
     if (error != simdjson::CAPACITY) return false;
     positions_ = parser.structural_indexes.get();
     count_ = parser.n_structural_indexes;
     return true;
 }
 
-// Any event begins {"key": so a ':' is among the first tokens; elsewhere a blank at the end will do.
+// Any event begins {"key": so a ':' is among the first tokens; elsewhere a blank at the end will
+// do.
 void JsonTokens::set_sentinel(const char* text, std::size_t bytes) {
     std::uint32_t sentinel = 0;
     has_sentinel_ = text[bytes - 1] == '\n' || text[bytes - 1] == ' ';

@@ -3,11 +3,11 @@
 // Limits: texts below 4 GiB. Failure: a JsonFault; memory is grown as needed.
 #pragma once
 
+#include "core/json_faults.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-
-#include "core/json_faults.h"
 
 namespace millrace::core {
 
@@ -20,11 +20,12 @@ public:
 
     // The text needs no padding here.
     JsonFault run(const char* text, std::size_t bytes);
-    // The tokens of the first `bytes` of a longer valid text, as far as they are whole; no check is made.
+    // The tokens of the first `bytes` of a longer valid text, as far as they are whole; no check is
+    // made.
     bool run_beginning(const char* text, std::size_t bytes);
-    // Two more positions stand behind the last one, where a walk that runs past the end stops: of the
-    // blank at the text's end, or of its first ':'. Without either has_sentinel() is false and the text
-    // must not be walked.
+    // Two more positions stand behind the last one, where a walk that runs past the end stops: of
+    // the blank at the text's end, or of its first ':'. Without either has_sentinel() is false and
+    // the text must not be walked.
     const std::uint32_t* begin() const { return positions_; }
     const std::uint32_t* end() const { return positions_ + count_; }
     bool has_sentinel() const { return has_sentinel_; }

@@ -1,9 +1,9 @@
 #include "core/json_validate.h"
 
-#include <memory>
-
 #include "core/json_tokens.h"
 #include "core/json_walker.h"
+
+#include <memory>
 
 namespace millrace::core {
 
@@ -16,8 +16,9 @@ Error stage_error(JsonFault fault) { return json_error(fault, Error::kNoPosition
 
 Status json_validate(std::string_view text, DuplicateKeys duplicates) {
     if (text.size() > kBodyBytesMax) {
-        return fail(Error(ErrorCode::kPayloadTooLarge, "JSON text of " + std::to_string(text.size()) +
-                                                           " bytes exceeds " + std::to_string(kBodyBytesMax))
+        return fail(Error(ErrorCode::kPayloadTooLarge,
+                          "JSON text of " + std::to_string(text.size()) + " bytes exceeds " +
+                              std::to_string(kBodyBytesMax))
                         .bound(static_cast<std::int64_t>(kBodyBytesMax)));
     }
     // One blank behind the text is where the walker stops at the latest; the rest is padding.

@@ -4,10 +4,10 @@
 // Failure: Error{kValidation} with the byte position.
 #pragma once
 
-#include <string_view>
-
 #include "core/json_faults.h"
 #include "core/result.h"
+
+#include <string_view>
 
 namespace millrace::core {
 

@@ -14,7 +14,8 @@ std::string_view JsonWalker::resolve(std::string_view raw, TextArena& arena) {
 bool JsonWalker::escapes(std::string_view raw) {
     const auto begin = static_cast<std::uint32_t>(raw.data() - base_);
     const auto end = begin + static_cast<std::uint32_t>(raw.size());
-    if (backslash_ < begin) find_backslash(begin);  // it was between tokens: whoever met it has failed
+    // it was between tokens: whoever met it has failed
+    if (backslash_ < begin) find_backslash(begin);
     if (backslash_ >= end) return true;
     if (const char* bad = check_escapes(raw.data(), raw.data() + raw.size())) {
         return fail(JsonFault::kBadEscape, static_cast<std::uint32_t>(bad - base_));

@@ -1,19 +1,16 @@
-// What: reads JSON values along the token positions that simdjson's first stage found (it has checked
-//       UTF-8 and that no string holds a control character or stays open): checks the whole grammar in
-//       one pass and hands out what is asked for.
+// What: reads JSON values along the token positions that simdjson's first stage found (it has
+//       checked UTF-8 and that no string holds a control character or stays open): checks the whole
+//       grammar in one pass and hands out what is asked for.
 // Threads: one owner. Lifetime: borrows text and token positions.
 // Limits: kJsonDepthMax, kJsonKeysPerObjectMax.
 // Failure: every step returns false and leaves fault() and fault_at().
 //
 // Hot loop. Unit of work: one token. Budget: about 1.5 ns a token (bench/core_event_parser_bench).
-// What keeps it short: a string's end is found from the next token, not by reading the string; escapes are
-// looked at only in strings behind the next backslash of the text. Invariant: token_ points at
-// the next token; behind the last one stand two positions no value, key or close can be at.
+// What keeps it short: a string's end is found from the next token, not by reading the string;
+// escapes are looked at only in strings behind the next backslash of the text. Invariant: token_
+// points at the next token; behind the last one stand two positions no value, key or close can be
+// at.
 #pragma once
-
-#include <cstdint>
-#include <cstring>
-#include <string_view>
 
 #include "core/json_chars.h"
 #include "core/json_faults.h"
@@ -21,6 +18,10 @@
 #include "core/json_number.h"
 #include "core/key_hash.h"
 #include "core/text_arena.h"
+
+#include <cstdint>
+#include <cstring>
+#include <string_view>
 
 namespace millrace::core {
 
@@ -30,7 +31,8 @@ inline constexpr std::size_t kWalkerPaddingBytes = 64;
 class JsonWalker {
 public:
     // Starts on a text and its tokens.
-    void start(const char* base, std::size_t bytes, const std::uint32_t* tokens, DuplicateKeys duplicates) {
+    void start(const char* base, std::size_t bytes, const std::uint32_t* tokens,
+               DuplicateKeys duplicates) {
         base_ = base;
         bytes_ = static_cast<std::uint32_t>(bytes);
         token_ = tokens;
@@ -82,9 +84,11 @@ public:
         const std::uint32_t open = *token_++;
         std::uint32_t close = *token_ - 1;
         while (close > open && is_json_space(base_[close])) --close;
-        if (close <= open || base_[close] != '"') [[unlikely]] return fail(JsonFault::kBadString, open);
+        if (close <= open || base_[close] != '"') [[unlikely]]
+            return fail(JsonFault::kBadString, open);
         raw = {base_ + open + 1, close - open - 1};
-        if (close > backslash_) [[unlikely]] return escapes(raw);
+        if (close > backslash_) [[unlikely]]
+            return escapes(raw);
         return true;
     }
     // Of what string() gave last.
@@ -96,7 +100,8 @@ public:
     bool number(std::string_view& text) {
         const char* begin = base_ + *token_;
         const char* end = scan_number(begin);
-        if (!end) [[unlikely]] return fail_here(JsonFault::kBadNumber);
+        if (!end) [[unlikely]]
+            return fail_here(JsonFault::kBadNumber);
         text = {begin, static_cast<std::size_t>(end - begin)};
         ++token_;
         return true;
@@ -111,13 +116,15 @@ public:
         } else if (word == word_of("fals")) {
             good = p[4] == 'e' && ends_scalar(p[5]);
         }
-        if (!good) [[unlikely]] return fail_here(JsonFault::kBadLiteral);
+        if (!good) [[unlikely]]
+            return fail_here(JsonFault::kBadLiteral);
         ++token_;
         return true;
     }
 
     // The frame of an object:
-    //   enter_object(); if (object_is_empty()) done; do { key(); a value; more_members(more); } while (more)
+    //   enter_object(); if (object_is_empty()) done; do { key(); a value; more_members(more); }
+    //   while (more)
     bool enter_object() {
         if (!enter()) return false;
         keys_.open();
@@ -132,11 +139,14 @@ public:
         return true;
     }
     bool key(std::string_view& name, std::uint64_t& hash) {
-        if (peek() != '"') [[unlikely]] return fail_here(JsonFault::kExpectedKey);
+        if (peek() != '"') [[unlikely]]
+            return fail_here(JsonFault::kExpectedKey);
         const std::uint32_t at = *token_;
         if (!string(name)) return false;
-        if (has_escapes(name)) [[unlikely]] name = resolve(name, key_arena_);
-        if (base_[*token_] != ':') [[unlikely]] return fail_here(JsonFault::kExpectedColon);
+        if (has_escapes(name)) [[unlikely]]
+            name = resolve(name, key_arena_);
+        if (base_[*token_] != ':') [[unlikely]]
+            return fail_here(JsonFault::kExpectedColon);
         ++token_;
         hash = hash_key(name);
         const JsonFault fault = keys_.add(name, hash);
@@ -150,10 +160,12 @@ public:
         const char c = base_[*token_++];
         more = c == ',';
         if (more) return true;
-        if (c != '}') [[unlikely]] return fail(JsonFault::kExpectedCommaOrEnd, token_[-1]);
+        if (c != '}') [[unlikely]]
+            return fail(JsonFault::kExpectedCommaOrEnd, token_[-1]);
         --depth_;
         const JsonFault fault = keys_.close();
-        if (fault == JsonFault::kNone) [[likely]] return true;
+        if (fault == JsonFault::kNone) [[likely]]
+            return true;
         if (fault == JsonFault::kDuplicateKey && duplicates_ == DuplicateKeys::kAllow) return true;
         return fail(fault, token_[-1]);
     }
@@ -169,7 +181,8 @@ public:
         const char c = base_[*token_++];
         more = c == ',';
         if (more) return true;
-        if (c != ']') [[unlikely]] return fail(JsonFault::kExpectedCommaOrEnd, token_[-1]);
+        if (c != ']') [[unlikely]]
+            return fail(JsonFault::kExpectedCommaOrEnd, token_[-1]);
         --depth_;
         return true;
     }
@@ -187,7 +200,8 @@ private:
                static_cast<std::uint32_t>(static_cast<unsigned char>(text[3])) << 24;
     }
     bool enter() {
-        if (depth_ == kJsonDepthMax) [[unlikely]] return fail_here(JsonFault::kTooDeep);
+        if (depth_ == kJsonDepthMax) [[unlikely]]
+            return fail_here(JsonFault::kTooDeep);
         ++depth_;
         ++token_;
         return true;

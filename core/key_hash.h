@@ -1,13 +1,14 @@
 // What: the 64-bit hash of short strings that the parser, the field plan and the matcher share.
 // Threads: pure. Lifetime: none. Failure: none.
-// Limits: not against an attacker who chooses the keys: users bound their probes or compare on a hit.
+// Limits: not against an attacker who chooses the keys: users bound their probes or compare on a
+//       hit.
 #pragma once
+
+#include <xxhash.h>
 
 #include <cstdint>
 #include <cstring>
 #include <string_view>
-
-#include <xxhash.h>
 
 namespace millrace::core {
 

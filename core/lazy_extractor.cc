@@ -1,12 +1,12 @@
 #include "core/lazy_extractor.h"
 
-#include <array>
-#include <cstring>
-
 #include "core/json_chars.h"
 #include "core/json_number.h"
 #include "core/json_string.h"
 #include "core/key_hash.h"
+
+#include <array>
+#include <cstring>
 
 namespace millrace::core {
 
@@ -30,7 +30,8 @@ int nesting(char c) { return kNesting[static_cast<unsigned char>(c)]; }
 
 }  // namespace
 
-bool LazyExtractor::extract(std::string_view padded_text, const FieldPlan& plan, FieldTable& fields) {
+bool LazyExtractor::extract(std::string_view padded_text, const FieldPlan& plan,
+                            FieldTable& fields) {
     plan_ = &plan;
     fields_ = &fields;
     fields.reset(plan);
@@ -122,7 +123,8 @@ LazyExtractor::Step LazyExtractor::scalar(const Place& place, char c) {
     return Step::kOn;
 }
 
-// NOLINTBEGIN(misc-no-recursion): valid text is at most kJsonDepthMax deep, and the plan ends sooner.
+// NOLINTBEGIN(misc-no-recursion): valid text is at most kJsonDepthMax deep, and the plan ends
+// sooner.
 
 LazyExtractor::Step LazyExtractor::value(const Place& place) {
     if (token_ >= end_) return Step::kCut;
@@ -140,7 +142,8 @@ LazyExtractor::Step LazyExtractor::value(const Place& place) {
 
 LazyExtractor::Step LazyExtractor::object(const Place& place) {
     const FieldPlan::Node& node = *place.node;
-    if (node.slot != kNoSlot && !place.passing) fields_->add(node.slot, FieldType::kObject, place.element);
+    if (node.slot != kNoSlot && !place.passing)
+        fields_->add(node.slot, FieldType::kObject, place.element);
     if (node.names == 0) return skip_value() ? Step::kOn : Step::kCut;
     ++token_;
     std::uint32_t wanted = node.names;
@@ -160,8 +163,8 @@ LazyExtractor::Step LazyExtractor::object(const Place& place) {
             continue;
         }
         --wanted;
-        const Step step = value({&plan_->node(child), place.member_element, place.member_element, false,
-                                 place.is_last && wanted == 0});
+        const Step step = value({&plan_->node(child), place.member_element, place.member_element,
+                                 false, place.is_last && wanted == 0});
         if (step != Step::kOn) return step;
         if (wanted == 0) return skip_to_close() ? Step::kOn : Step::kCut;
     }
@@ -169,7 +172,8 @@ LazyExtractor::Step LazyExtractor::object(const Place& place) {
 
 LazyExtractor::Step LazyExtractor::array(const Place& place) {
     const FieldPlan::Node& node = *place.node;
-    if (node.slot != kNoSlot && !place.passing) fields_->add(node.slot, FieldType::kArray, place.element);
+    if (node.slot != kNoSlot && !place.passing)
+        fields_->add(node.slot, FieldType::kArray, place.element);
     if (node.slot == kNoSlot && node.names == 0) return skip_value() ? Step::kOn : Step::kCut;
     const std::uint32_t container = *token_++ + 1;
     for (std::uint32_t index = 0;; ++index) {

@@ -1,19 +1,20 @@
-// What: takes a plan's fields out of a text that is known to be valid JSON, reading no further than it must:
-//       tokens are found for the beginning of the text first and for all of it only when the
-//       fields lie deeper; objects no path leads into are passed by counting brackets; reading
+// What: takes a plan's fields out of a text that is known to be valid JSON, reading no further than
+//       it must: tokens are found for the beginning of the text first and for all of it only when
+//       the fields lie deeper; objects no path leads into are passed by counting brackets; reading
 //       stops when every name of the plan that can still come has come.
 // Threads: one owner. Lifetime: views into the text, or into the arena for strings with escapes.
 // Limits: plans of names only (plain_names()); others are read the full way.
-// Failure: extract() says no when the text is cut off or no JSON object; what else is wrong in a text that
+// Failure: extract() says no when the text is cut off or no JSON object; what else is wrong in a
+//       text that
 //          was not checked before may pass unseen.
 #pragma once
-
-#include <string_view>
 
 #include "core/field_plan.h"
 #include "core/field_table.h"
 #include "core/json_tokens.h"
 #include "core/text_arena.h"
+
+#include <string_view>
 
 namespace millrace::core {
 

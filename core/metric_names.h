@@ -1,5 +1,5 @@
 // What: the one list of metrics: name, kind, labels, help. Code, export and documentation come from
-//       it. The script… names are part of the outside contract and stay as they are.
+//       it. The script... names are part of the outside contract and stay as they are.
 // Threads: constants. Lifetime: none. Failure: none.
 // Limits: a label that begins with '=' has a small closed set of values and is never folded; the
 //       others become "other" beyond Metrics::Options::series_max.

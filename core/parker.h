@@ -4,13 +4,13 @@
 // Lifetime: outlives both sides. Limits: none. Failure: none; spurious wake-ups are allowed.
 #pragma once
 
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <cstdint>
 #include <ctime>
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace millrace::core {
 

@@ -1,11 +1,13 @@
 // What: publication of immutable values to threads that never wait (quiescent-state reclamation):
-//       a reader says observe() where it holds nothing (its batch boundary); the publisher frees an old
-//       value when every reader has observed a later epoch.
+//       a reader says observe() where it holds nothing (its batch boundary); the publisher frees an
+//       old value when every reader has observed a later epoch.
 // Threads: one publisher; each Reader belongs to one thread. all_observed() from any thread.
 // Lifetime: the domain outlives its readers and Published values.
 // Limits: kRcuReadersMax readers.
 // Failure: a reader that neither observes nor goes offline holds up reclamation, nothing else.
 #pragma once
+
+#include "core/assert.h"
 
 #include <array>
 #include <atomic>
@@ -13,8 +15,6 @@
 #include <memory>
 #include <utility>
 #include <vector>
-
-#include "core/assert.h"
 
 namespace millrace::core {
 
@@ -40,7 +40,8 @@ public:
         }
         // At a boundary: nothing acquired before is used any more; acquire() again for the newest.
         void observe() {
-            const std::uint64_t now = domain_->epoch_.load(std::memory_order_acquire);  // pairs with advance()
+            // pairs with advance()
+            const std::uint64_t now = domain_->epoch_.load(std::memory_order_acquire);
             auto& seen = domain_->slots_[slot_].seen;
             if (seen.load(std::memory_order_relaxed) == now) return;  // own slot: only we write it
             // seq_cst: coming back online must be visible before the next load of a pointer.
@@ -48,7 +49,8 @@ public:
         }
         // Before a wait of unknown length. observe() comes back.
         void offline() {
-            domain_->slots_[slot_].seen.store(kOffline, std::memory_order_release);  // as in ~Reader
+            // as in ~Reader
+            domain_->slots_[slot_].seen.store(kOffline, std::memory_order_release);
         }
 
     private:
@@ -65,8 +67,8 @@ public:
     Reader register_reader() {
         for (std::size_t i = 0; i < kRcuReadersMax; ++i) {
             std::uint64_t expected = kFree;
-            if (slots_[i].seen.compare_exchange_strong(expected, epoch_.load(std::memory_order_acquire),
-                                                       std::memory_order_seq_cst)) {
+            if (slots_[i].seen.compare_exchange_strong(
+                    expected, epoch_.load(std::memory_order_acquire), std::memory_order_seq_cst)) {
                 return Reader(this, i);
             }
         }

@@ -6,33 +6,33 @@
 // Failure: this is how failure is told.
 #pragma once
 
+#include <tl/expected.hpp>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 
-#include <tl/expected.hpp>
-
 namespace millrace::core {
 
 // name, text in the API's error body, HTTP status
-#define MILLRACE_ERROR_CODES(X)                                    \
-    X(kValidation, "VALIDATION_ERROR", 400)                        \
-    X(kUnauthorized, "UNAUTHORIZED", 401)                          \
-    X(kForbidden, "FORBIDDEN", 403)                                \
-    X(kNotFound, "NOT_FOUND", 404)                                 \
-    X(kMethodNotAllowed, "METHOD_NOT_ALLOWED", 405)                \
-    X(kTimeout, "REQUEST_TIMEOUT", 408)                            \
-    X(kConflict, "CONFLICT", 409)                                  \
-    X(kPayloadTooLarge, "PAYLOAD_TOO_LARGE", 413)                  \
-    X(kUriTooLong, "URI_TOO_LONG", 414)                            \
-    X(kUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", 415)        \
-    X(kExpectationFailed, "EXPECTATION_FAILED", 417)               \
-    X(kRateLimited, "RATE_LIMIT_EXCEEDED", 429)                    \
-    X(kHeadersTooLarge, "HEADERS_TOO_LARGE", 431)                  \
-    X(kInternal, "INTERNAL_ERROR", 500)                            \
-    X(kNotSupported, "NOT_SUPPORTED", 501)                         \
-    X(kUnavailable, "UNAVAILABLE", 503)                            \
+#define MILLRACE_ERROR_CODES(X)                             \
+    X(kValidation, "VALIDATION_ERROR", 400)                 \
+    X(kUnauthorized, "UNAUTHORIZED", 401)                   \
+    X(kForbidden, "FORBIDDEN", 403)                         \
+    X(kNotFound, "NOT_FOUND", 404)                          \
+    X(kMethodNotAllowed, "METHOD_NOT_ALLOWED", 405)         \
+    X(kTimeout, "REQUEST_TIMEOUT", 408)                     \
+    X(kConflict, "CONFLICT", 409)                           \
+    X(kPayloadTooLarge, "PAYLOAD_TOO_LARGE", 413)           \
+    X(kUriTooLong, "URI_TOO_LONG", 414)                     \
+    X(kUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", 415) \
+    X(kExpectationFailed, "EXPECTATION_FAILED", 417)        \
+    X(kRateLimited, "RATE_LIMIT_EXCEEDED", 429)             \
+    X(kHeadersTooLarge, "HEADERS_TOO_LARGE", 431)           \
+    X(kInternal, "INTERNAL_ERROR", 500)                     \
+    X(kNotSupported, "NOT_SUPPORTED", 501)                  \
+    X(kUnavailable, "UNAVAILABLE", 503)                     \
     X(kHttpVersion, "HTTP_VERSION_NOT_SUPPORTED", 505)
 
 enum class ErrorCode : std::uint8_t {
@@ -64,18 +64,30 @@ struct Error {
 
     ErrorCode code = ErrorCode::kInternal;
     std::string message;
-    std::string field;                       // "filters.amount.gt", "payload"; empty when none
-    std::int64_t position = kNoPosition;     // byte offset in the input
-    std::int64_t limit = kNoPosition;        // the bound that was broken
+    std::string field;                    // "filters.amount.gt", "payload"; empty when none
+    std::int64_t position = kNoPosition;  // byte offset in the input
+    std::int64_t limit = kNoPosition;     // the bound that was broken
     std::int64_t retry_after_seconds = kNoPosition;
 
     Error() = default;
     Error(ErrorCode c, std::string text) : code(c), message(std::move(text)) {}
 
-    Error&& at(std::int64_t byte) && { position = byte; return std::move(*this); }
-    Error&& in(std::string name) && { field = std::move(name); return std::move(*this); }
-    Error&& bound(std::int64_t value) && { limit = value; return std::move(*this); }
-    Error&& retry_after(std::int64_t seconds) && { retry_after_seconds = seconds; return std::move(*this); }
+    Error&& at(std::int64_t byte) && {
+        position = byte;
+        return std::move(*this);
+    }
+    Error&& in(std::string name) && {
+        field = std::move(name);
+        return std::move(*this);
+    }
+    Error&& bound(std::int64_t value) && {
+        limit = value;
+        return std::move(*this);
+    }
+    Error&& retry_after(std::int64_t seconds) && {
+        retry_after_seconds = seconds;
+        return std::move(*this);
+    }
 };
 
 template <typename T>

@@ -6,29 +6,32 @@
 // Failure: try_push returns false when full, try_pop returns false when empty.
 #pragma once
 
+#include "core/assert.h"
+
 #include <atomic>
 #include <bit>
 #include <cstddef>
 #include <memory>
 #include <utility>
 
-#include "core/assert.h"
-
 namespace millrace::core {
 
 template <typename T>
 class SpscRing {
 public:
-    explicit SpscRing(std::size_t capacity) : mask_(capacity - 1), slots_(std::make_unique<T[]>(capacity)) {
+    explicit SpscRing(std::size_t capacity)
+        : mask_(capacity - 1), slots_(std::make_unique<T[]>(capacity)) {
         MR_ASSERT(std::has_single_bit(capacity));
     }
     SpscRing(const SpscRing&) = delete;
     SpscRing& operator=(const SpscRing&) = delete;
 
     bool try_push(T&& value) {
-        const std::size_t tail = tail_.load(std::memory_order_relaxed);  // only the producer writes it
+        // only the producer writes it
+        const std::size_t tail = tail_.load(std::memory_order_relaxed);
         if (tail - head_seen_ > mask_) {
-            head_seen_ = head_.load(std::memory_order_acquire);  // pairs with the release in try_pop
+            // pairs with the release in try_pop
+            head_seen_ = head_.load(std::memory_order_acquire);
             if (tail - head_seen_ > mask_) return false;
         }
         slots_[tail & mask_] = std::move(value);
@@ -37,9 +40,11 @@ public:
     }
 
     bool try_pop(T& out) {
-        const std::size_t head = head_.load(std::memory_order_relaxed);  // only the consumer writes it
+        // only the consumer writes it
+        const std::size_t head = head_.load(std::memory_order_relaxed);
         if (head == tail_seen_) {
-            tail_seen_ = tail_.load(std::memory_order_acquire);  // pairs with the release in try_push
+            // pairs with the release in try_push
+            tail_seen_ = tail_.load(std::memory_order_acquire);
             if (head == tail_seen_) return false;
         }
         out = std::move(slots_[head & mask_]);

@@ -1,5 +1,5 @@
-// What: memory for the few strings of a batch that had escapes: pieces that stay where they are until
-//       clear().
+// What: memory for the few strings of a batch that had escapes: pieces that stay where they are
+//       until clear().
 // Threads: one owner. Lifetime: pieces live until clear(). Limits: none of its own.
 // Failure: std::bad_alloc ends the process.
 #pragma once

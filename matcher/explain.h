@@ -44,8 +44,9 @@ struct Explanation {
 
 core::Result<Explanation> explain(const SubscriptionSpec& spec, const JsonValue& event);
 
-// explain(...).near_miss() without the report, for going through many subscriptions: conditions that are
-// costly to make ready (regular expressions) are looked at last, and not at all after two failures.
+// explain(...).near_miss() without the report, for going through many subscriptions: conditions
+// that are costly to make ready (regular expressions) are looked at last, and not at all after two
+// failures.
 core::Result<bool> is_near_miss(const SubscriptionSpec& spec, const JsonValue& event);
 
 // {"matches","nearMiss","failed","conditions":[CONDITION],"hint"?}, where CONDITION is

@@ -1,16 +1,16 @@
 #include "matcher/leaf_store.h"
 
-#include <algorithm>
-#include <array>
-#include <bit>
-#include <charconv>
-#include <cstring>
-
 #include "core/key_hash.h"
 #include "matcher/case_fold.h"
 #include "matcher/cidr.h"
 #include "matcher/regex_set.h"
 #include "matcher/wildcard.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cstring>
 
 namespace millrace::matcher {
 
@@ -31,8 +31,9 @@ FieldType type_of(Scalar::Type type) {
 }
 
 bool ignores_case(Op op) {
-    return op == Op::kEqualsIgnoreCase || op == Op::kPrefixIgnoreCase || op == Op::kSuffixIgnoreCase ||
-           op == Op::kContainsIgnoreCase || op == Op::kWildcardIgnoreCase;
+    return op == Op::kEqualsIgnoreCase || op == Op::kPrefixIgnoreCase ||
+           op == Op::kSuffixIgnoreCase || op == Op::kContainsIgnoreCase ||
+           op == Op::kWildcardIgnoreCase;
 }
 
 NumberView number_of(const FieldValue& value) {
@@ -66,9 +67,12 @@ std::string_view take_piece(std::string_view& blob) {
 std::uint64_t hash_of_value(FieldType type, double approx, std::string_view text) {
     switch (type) {
         case FieldType::kNumber:
-            return core::mix_u64(std::bit_cast<std::uint64_t>(approx) ^ core::kHashSeedA, core::kHashSeedB);
+            return core::mix_u64(std::bit_cast<std::uint64_t>(approx) ^ core::kHashSeedA,
+                                 core::kHashSeedB);
         case FieldType::kString: return core::hash_key(text);
-        default: return core::mix_u64((static_cast<std::uint64_t>(type) + 1) * 0x9e3779b97f4a7c15ULL, core::kHashSeedB);
+        default:
+            return core::mix_u64((static_cast<std::uint64_t>(type) + 1) * 0x9e3779b97f4a7c15ULL,
+                                 core::kHashSeedB);
     }
 }
 
@@ -105,7 +109,8 @@ core::Status LeafStore::put_operand(Op op, const Scalar& scalar) {
     } else if (op == Op::kCidr) {
         CidrBlock block;
         if (!parse_cidr(scalar.text, block)) {
-            return core::fail(core::ErrorCode::kValidation, "cidr: expected an address block like 10.0.0.0/8");
+            return core::fail(core::ErrorCode::kValidation,
+                              "cidr: expected an address block like 10.0.0.0/8");
         }
         blob.assign(sizeof(CidrBlock), '\0');
         std::memcpy(blob.data(), &block, sizeof block);
@@ -162,14 +167,17 @@ core::Result<LeafId> LeafStore::add(const LeafStore& other, LeafId id) {
     return intern(record, text_before);
 }
 
-// The operands of `record` are the last ones. Takes them away again when an equal condition is there.
+// The operands of `record` are the last ones. Takes them away again when an equal condition is
+// there.
 LeafId LeafStore::intern(Record record, std::size_t text_before) {
     record.count = static_cast<std::uint16_t>(operands_.size() - record.operands);
     if (record.op == Op::kEquals && record.count > kSearchedOperands) {
         record.flags |= kSorted;
-        std::sort(operands_.begin() + record.operands, operands_.end(), [this](const auto& a, const auto& b) {
-            return hash_of_value(a.type, a.approx, text(a)) < hash_of_value(b.type, b.approx, text(b));
-        });
+        std::sort(operands_.begin() + record.operands, operands_.end(),
+                  [this](const auto& a, const auto& b) {
+                      return hash_of_value(a.type, a.approx, text(a)) <
+                             hash_of_value(b.type, b.approx, text(b));
+                  });
     }
     const std::uint64_t hash = hash_of_record(record);
     const std::uint32_t found =
@@ -186,9 +194,10 @@ LeafId LeafStore::intern(Record record, std::size_t text_before) {
 }
 
 std::uint64_t LeafStore::hash_of_record(const Record& record) const {
-    std::uint64_t hash = core::mix_u64((std::uint64_t{record.slot} << 16) | std::uint64_t{record.flags} << 8 |
-                                           static_cast<std::uint64_t>(record.op),
-                                       core::kHashSeedA ^ record.count);
+    std::uint64_t hash =
+        core::mix_u64((std::uint64_t{record.slot} << 16) | std::uint64_t{record.flags} << 8 |
+                          static_cast<std::uint64_t>(record.op),
+                      core::kHashSeedA ^ record.count);
     for (std::uint32_t i = 0; i < record.count; ++i) {
         const Operand& o = operand(record, i);
         const std::uint64_t value =
@@ -207,7 +216,8 @@ bool LeafStore::same(const Record& a, const Record& b) const {
             if (x.text != y.text) return false;
             continue;
         }
-        if (x.type != y.type || x.number_is_short != y.number_is_short || text(x) != text(y)) return false;
+        if (x.type != y.type || x.number_is_short != y.number_is_short || text(x) != text(y))
+            return false;
         if (x.type == FieldType::kNumber && x.approx != y.approx) return false;
     }
     return true;
@@ -238,10 +248,13 @@ bool LeafStore::equals_any(const Record& record, const FieldValue& value) const 
     if ((record.flags & kSorted) == 0) {
         return std::any_of(first, last, [&](const Operand& o) { return equals(o, value); });
     }
-    const auto hash_of_operand = [this](const Operand& o) { return hash_of_value(o.type, o.approx, text(o)); };
+    const auto hash_of_operand = [this](const Operand& o) {
+        return hash_of_value(o.type, o.approx, text(o));
+    };
     const std::uint64_t hash = hash_of_value(value.type, value.number_approx, value.text());
-    first = std::lower_bound(first, last, hash,
-                             [&](const Operand& o, std::uint64_t h) { return hash_of_operand(o) < h; });
+    first = std::lower_bound(first, last, hash, [&](const Operand& o, std::uint64_t h) {
+        return hash_of_operand(o) < h;
+    });
     for (; first != last && hash_of_operand(*first) == hash; ++first) {
         if (equals(*first, value)) return true;
     }
@@ -252,10 +265,9 @@ bool LeafStore::in_range(const Record& record, const FieldValue& value) const {
     const auto ordered = [&](const Operand& bound, bool is_lower, bool inclusive) {
         if (bound.type == FieldType::kNull) return true;
         if (bound.type != value.type) return false;
-        const std::strong_ordering order =
-            value.type == FieldType::kNumber
-                ? order_of(value, bound)
-                : value.text().compare(text(bound)) <=> 0;
+        const std::strong_ordering order = value.type == FieldType::kNumber
+                                               ? order_of(value, bound)
+                                               : value.text().compare(text(bound)) <=> 0;
         if (order == 0) return inclusive;
         return is_lower ? order > 0 : order < 0;
     };
@@ -283,23 +295,28 @@ std::vector<std::string_view> LeafStore::wildcard_pieces(const Operand& operand)
     return pieces;
 }
 
-bool LeafStore::text_holds(const Record& record, std::string_view value, EvalScratch& scratch) const {
+bool LeafStore::text_holds(const Record& record, std::string_view value,
+                           EvalScratch& scratch) const {
     const Operand* first = operands_.data() + record.operands;
     const auto any = [&](auto test) { return std::any_of(first, first + record.count, test); };
     switch (record.op) {
         case Op::kEqualsIgnoreCase: return any([&](const Operand& o) { return value == text(o); });
         case Op::kPrefix:
-        case Op::kPrefixIgnoreCase: return any([&](const Operand& o) { return value.starts_with(text(o)); });
+        case Op::kPrefixIgnoreCase:
+            return any([&](const Operand& o) { return value.starts_with(text(o)); });
         case Op::kSuffix:
-        case Op::kSuffixIgnoreCase: return any([&](const Operand& o) { return value.ends_with(text(o)); });
+        case Op::kSuffixIgnoreCase:
+            return any([&](const Operand& o) { return value.ends_with(text(o)); });
         case Op::kContains:
         case Op::kContainsIgnoreCase:
-            return any([&](const Operand& o) { return value.find(text(o)) != std::string_view::npos; });
+            return any(
+                [&](const Operand& o) { return value.find(text(o)) != std::string_view::npos; });
         case Op::kWildcard:
         case Op::kWildcardIgnoreCase:
             return any([&](const Operand& o) { return wildcard_matches(text(o), value); });
         case Op::kRegex:
-            return any([&](const Operand& o) { return regexes_->found_in(o.text, value, scratch); });
+            return any(
+                [&](const Operand& o) { return regexes_->found_in(o.text, value, scratch); });
         case Op::kCidr: {
             IpAddress ip;
             if (!parse_ip(value, ip)) return false;
@@ -313,7 +330,8 @@ bool LeafStore::text_holds(const Record& record, std::string_view value, EvalScr
     }
 }
 
-bool LeafStore::any_operand(const Record& record, const FieldValue& value, EvalScratch& scratch) const {
+bool LeafStore::any_operand(const Record& record, const FieldValue& value,
+                            EvalScratch& scratch) const {
     switch (record.op) {
         case Op::kExists:
         case Op::kExistsLeaf: return true;
@@ -322,18 +340,20 @@ bool LeafStore::any_operand(const Record& record, const FieldValue& value, EvalS
         default: break;
     }
     if (value.type != FieldType::kString) return false;
-    return text_holds(record, ignores_case(record.op) ? fold_for(value.text(), scratch) : value.text(), scratch);
+    return text_holds(
+        record, ignores_case(record.op) ? fold_for(value.text(), scratch) : value.text(), scratch);
 }
 
-bool LeafStore::holds_for(const Record& record, const FieldValue& value, EvalScratch& scratch) const {
+bool LeafStore::holds_for(const Record& record, const FieldValue& value,
+                          EvalScratch& scratch) const {
     if (record.op == Op::kExists) return true;
     if (!value.is_scalar()) return false;
     return any_operand(record, value, scratch) != ((record.flags & kNegated) != 0);
 }
 
 std::size_t LeafStore::bytes() const {
-    return records_.capacity() * sizeof(Record) + operands_.capacity() * sizeof(Operand) + text_.capacity() +
-           by_hash_.bytes() + regexes_->bytes();
+    return records_.capacity() * sizeof(Record) + operands_.capacity() * sizeof(Operand) +
+           text_.capacity() + by_hash_.bytes() + regexes_->bytes();
 }
 
 void LeafStore::seal() {

@@ -1,20 +1,15 @@
 // What: all subscriptions of all tenants behind one question: which of them want this event? The
-//       Matcher takes changes and publishes immutable Snapshots; readers match against the newest one
-//       without waiting for anybody.
+//       Matcher takes changes and publishes immutable Snapshots; readers match against the newest
+//       one without waiting for anybody.
 // Threads: Matcher: one thread (the conductor), but for register_reader() before the readers start,
-//       and all_observed(). Reader and its MatchScratch: one thread each. Snapshot: any number of readers.
-// Lifetime: the Matcher outlives its readers. A Snapshot is valid until its reader's next observe() or
-//       offline(). Slots of its plan() go with this snapshot: parse and match with the same one.
+//       and all_observed(). Reader and its MatchScratch: one thread each. Snapshot: any number of
+//       readers.
+// Lifetime: the Matcher outlives its readers. A Snapshot is valid until its reader's next observe()
+//       or offline(). Slots of its plan() go with this snapshot: parse and match with the same one.
 // Limits: matcher/limits.h for a subscription; no bound on their number but memory.
-// Failure: add() and replace() refuse what Hyperscan refuses, with the reason; matching never fails.
-// Library use, without the server: matcher/README.md and matcher/example.cc.
+// Failure: add() and replace() refuse what Hyperscan refuses, with the reason; matching never
+// fails. Library use, without the server: matcher/README.md and matcher/example.cc.
 #pragma once
-
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <span>
-#include <vector>
 
 #include "core/event.h"
 #include "core/field_plan.h"
@@ -24,12 +19,18 @@
 #include "core/result.h"
 #include "matcher/subscription_spec.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
 namespace millrace::matcher {
 
 class Snapshot;
 
-// What one reader needs beside the snapshot: memo of event patterns, marks, scratch memory. Grows to
-// its working size, then allocates nothing.
+// What one reader needs beside the snapshot: memo of event patterns, marks, scratch memory. Grows
+// to its working size, then allocates nothing.
 class MatchScratch {
 public:
     MatchScratch();
@@ -57,11 +58,12 @@ public:
     // 0 when nobody of this tenant subscribes to anything: the event needs no fields then.
     bool has_tenant(core::TenantId tenant) const;
 
-    // Puts the ids of this tenant's subscriptions that want the event into `out` (emptied first), by
-    // priority from high to low, then by id. `fields` was filled with plan(); the pattern is the
+    // Puts the ids of this tenant's subscriptions that want the event into `out` (emptied first),
+    // by priority from high to low, then by id. `fields` was filled with plan(); the pattern is the
     // envelope's.
-    void match(const core::Envelope& envelope, core::TenantId tenant, const core::FieldTable& fields,
-               MatchScratch& scratch, std::vector<core::SubscriptionId>& out) const;
+    void match(const core::Envelope& envelope, core::TenantId tenant,
+               const core::FieldTable& fields, MatchScratch& scratch,
+               std::vector<core::SubscriptionId>& out) const;
 
     struct Impl;
     const Impl& impl() const { return *impl_; }
@@ -74,8 +76,8 @@ private:
 class Matcher {
 public:
     struct Options {
-        // Rebuild of the big part when the small one beside it holds this many changes, or a quarter
-        // of the big one if that is more.
+        // Rebuild of the big part when the small one beside it holds this many changes, or a
+        // quarter of the big one if that is more.
         std::size_t delta_changes_max = 4096;
         // false: rebuilds happen inside maintain(), on the caller's thread (simulation, tests).
         bool background_thread = true;
@@ -89,8 +91,8 @@ public:
     struct Stats {
         std::size_t subscriptions = 0;
         std::size_t delta_changes = 0;
-        std::size_t bytes = 0;             // of the index, all parts
-        std::size_t unpivoted_clauses = 0; // looked at for every event of their pattern
+        std::size_t bytes = 0;              // of the index, all parts
+        std::size_t unpivoted_clauses = 0;  // looked at for every event of their pattern
         std::uint64_t rebuilds = 0;
         std::int64_t last_rebuild_us = 0;
     };
@@ -101,9 +103,11 @@ public:
     Matcher& operator=(const Matcher&) = delete;
     ~Matcher();
 
-    // Changes gather until publish(). An id that is there is an error for add() and none for replace().
+    // Changes gather until publish(). An id that is there is an error for add() and none for
+    // replace().
     core::Status add(core::SubscriptionId id, core::TenantId tenant, const SubscriptionSpec& spec);
-    core::Status replace(core::SubscriptionId id, core::TenantId tenant, const SubscriptionSpec& spec);
+    core::Status replace(core::SubscriptionId id, core::TenantId tenant,
+                         const SubscriptionSpec& spec);
     bool remove(core::SubscriptionId id);
     // Many at once, at start: all or none; builds the big part on the caller's thread.
     core::Status load(std::span<const Item> items);
@@ -114,8 +118,8 @@ public:
     // No batch that began before that epoch is being matched any more: the change is effective.
     bool all_observed(std::uint64_t epoch) const { return domain_.all_observed(epoch); }
 
-    // Now and then (every few ms): frees old snapshots, starts or finishes a rebuild of the big part.
-    // Returns whether anything was done.
+    // Now and then (every few ms): frees old snapshots, starts or finishes a rebuild of the big
+    // part. Returns whether anything was done.
     bool maintain();
 
     bool contains(core::SubscriptionId id) const;

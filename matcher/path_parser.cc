@@ -159,11 +159,11 @@ private:
 
 core::Status check_text(std::string_view text) {
     if (text.size() > kPathBytesMax) {
-        return core::fail(core::Error(core::ErrorCode::kValidation,
-                                      "path: " + std::to_string(text.size()) +
-                                          " bytes exceed the limit of " +
-                                          std::to_string(kPathBytesMax))
-                              .bound(kPathBytesMax));
+        return core::fail(
+            core::Error(core::ErrorCode::kValidation, "path: " + std::to_string(text.size()) +
+                                                          " bytes exceed the limit of " +
+                                                          std::to_string(kPathBytesMax))
+                .bound(kPathBytesMax));
     }
     for (std::size_t at = 0; at < text.size();) {
         const std::size_t length = utf8_length(text, at);

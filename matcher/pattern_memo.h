@@ -1,17 +1,18 @@
 // What: remembers which groups an event pattern concerns: patterns repeat. Two-way, fixed size.
 // Threads: one owner (a reader's scratch). Lifetime: cleared when its index goes.
-// Limits: patterns of at most kTextMax bytes are remembered. When fewer than half of the look-ups hit (a
-//          client that makes every pattern new) it stands aside for a while: then nothing is evicted
-//          and nothing is spent on it.
+// Limits: patterns of at most kTextMax bytes are remembered. When fewer than half of the look-ups
+//       hit (a
+//          client that makes every pattern new) it stands aside for a while: then nothing is
+//          evicted and nothing is spent on it.
 // Failure: none.
 #pragma once
+
+#include "core/key_hash.h"
 
 #include <cstdint>
 #include <cstring>
 #include <string_view>
 #include <vector>
-
-#include "core/key_hash.h"
 
 namespace millrace::matcher {
 

@@ -69,8 +69,10 @@ bool PatternStore::holds(PatternId id, std::string_view pattern, EvalScratch& sc
 }
 
 std::size_t PatternStore::bytes() const {
-    std::size_t sum = records_.capacity() * sizeof(Record) + text_.capacity() + by_hash_.bytes() + regexes_.bytes();
-    for (const Wildcard& w : wildcards_) sum += sizeof(Wildcard) + w.pieces.size() * sizeof(std::string);
+    std::size_t sum = records_.capacity() * sizeof(Record) + text_.capacity() + by_hash_.bytes() +
+                      regexes_.bytes();
+    for (const Wildcard& w : wildcards_)
+        sum += sizeof(Wildcard) + w.pieces.size() * sizeof(std::string);
     return sum;
 }
 

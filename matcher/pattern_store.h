@@ -4,17 +4,17 @@
 // Failure: add() refuses malformed wildcards and what Hyperscan refuses.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "core/result.h"
 #include "matcher/intern_table.h"
 #include "matcher/leaf_store.h"
 #include "matcher/predicate.h"
 #include "matcher/regex_set.h"
 #include "matcher/wildcard.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace millrace::matcher {
 

@@ -1,9 +1,9 @@
 #include "matcher/pivot_chooser.h"
 
-#include <algorithm>
-
 #include "matcher/cidr.h"
 #include "matcher/regex_set.h"
+
+#include <algorithm>
 
 namespace millrace::matcher {
 
@@ -14,8 +14,9 @@ PivotKind folded_kind(PivotKind kind, bool fold) {
 }
 
 bool is_fold(Op op) {
-    return op == Op::kEqualsIgnoreCase || op == Op::kPrefixIgnoreCase || op == Op::kSuffixIgnoreCase ||
-           op == Op::kContainsIgnoreCase || op == Op::kWildcardIgnoreCase;
+    return op == Op::kEqualsIgnoreCase || op == Op::kPrefixIgnoreCase ||
+           op == Op::kSuffixIgnoreCase || op == Op::kContainsIgnoreCase ||
+           op == Op::kWildcardIgnoreCase;
 }
 
 // The run of a literal to look for: its end, which in practice differs more than its beginning.
@@ -43,7 +44,8 @@ bool text_pivot(Op op, std::string_view literal, TextPivot& out) {
         case Op::kPrefix:
         case Op::kPrefixIgnoreCase: {
             const std::size_t bytes = kPivotLengths[length_index(literal.size())];
-            out = {PivotKind::kPrefix, std::string(literal.substr(0, bytes)), bytes == literal.size()};
+            out = {PivotKind::kPrefix, std::string(literal.substr(0, bytes)),
+                   bytes == literal.size()};
             break;
         }
         case Op::kSuffix:
@@ -69,7 +71,8 @@ bool wildcard_pivot(const std::vector<std::string_view>& pieces, bool fold, Text
     const Op prefix = fold ? Op::kPrefixIgnoreCase : Op::kPrefix;
     const Op suffix = fold ? Op::kSuffixIgnoreCase : Op::kSuffix;
     const Op contains = fold ? Op::kContainsIgnoreCase : Op::kContains;
-    if (pieces.size() == 1) return text_pivot(fold ? Op::kEqualsIgnoreCase : Op::kEquals, pieces[0], out);
+    if (pieces.size() == 1)
+        return text_pivot(fold ? Op::kEqualsIgnoreCase : Op::kEquals, pieces[0], out);
     std::string_view longest;
     for (std::size_t i = 1; i + 1 < pieces.size(); ++i) {
         if (pieces[i].size() > longest.size()) longest = pieces[i];
@@ -77,7 +80,8 @@ bool wildcard_pivot(const std::vector<std::string_view>& pieces, bool fold, Text
     const std::string_view first = pieces.front();
     const std::string_view last = pieces.back();
     bool found = false;
-    // One probe finds an affix, a run costs one for each byte of the value: twice as long or not at all.
+    // One probe finds an affix, a run costs one for each byte of the value: twice as long or not at
+    // all.
     if (first.size() >= last.size() && first.size() * 2 >= longest.size()) {
         found = text_pivot(prefix, first, out);
         out.is_exact = out.is_exact && last.empty() && pieces.size() == 2;
@@ -125,7 +129,8 @@ PivotChoice PivotChooser::equals(LeafId id, const LeafStore::Record& record) con
             point.number = operand.approx;
             if (!operand.number_is_short) choice.leaf = kNoLeaf;  // the digits must be compared
         }
-        const bool rare = operand.type == core::FieldType::kString || operand.type == core::FieldType::kNumber;
+        const bool rare =
+            operand.type == core::FieldType::kString || operand.type == core::FieldType::kNumber;
         choice.cost += rare ? share(1, variety_[record.slot].equals) : kLiteralShare;
         choice.points.push_back(std::move(point));
     }
@@ -152,12 +157,15 @@ PivotChoice PivotChooser::texts(LeafId id, const LeafStore::Record& record) cons
         if (!found) return {};
         for (TextPivot& pivot : pivots) {
             if (!pivot.is_exact) choice.leaf = kNoLeaf;
-            const bool gram = pivot.kind == PivotKind::kContains || pivot.kind == PivotKind::kContainsFold;
-            const bool equal = pivot.kind == PivotKind::kEquals || pivot.kind == PivotKind::kEqualsFold;
+            const bool gram =
+                pivot.kind == PivotKind::kContains || pivot.kind == PivotKind::kContainsFold;
+            const bool equal =
+                pivot.kind == PivotKind::kEquals || pivot.kind == PivotKind::kEqualsFold;
             choice.cost += gram    ? share(3, variety.contains + variety.affixes)
                            : equal ? share(1, variety.equals)
                                    : share(1.5, variety.affixes + variety.contains);
-            choice.points.push_back({pivot.kind, core::FieldType::kString, record.slot, 0, std::move(pivot.text)});
+            choice.points.push_back(
+                {pivot.kind, core::FieldType::kString, record.slot, 0, std::move(pivot.text)});
         }
         if (choice.points.size() > kPivotsMax) return {};
     }
@@ -242,7 +250,8 @@ PivotChoice PivotChooser::choose(const Token* program) const {
             const Token* child = program + 1;
             for (std::uint32_t i = 0; i < count; ++i) {
                 PivotChoice choice = choose(child);
-                if (choice.form != PivotChoice::Form::kNone && choice.cost < best.cost) best = std::move(choice);
+                if (choice.form != PivotChoice::Form::kNone && choice.cost < best.cost)
+                    best = std::move(choice);
                 child = skip_subtree(child);
             }
             return best;

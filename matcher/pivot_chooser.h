@@ -5,14 +5,14 @@
 // Failure: none; a predicate without such a condition has no pivots.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <vector>
-
 #include "matcher/cidr.h"
 #include "matcher/leaf_store.h"
 #include "matcher/pivot.h"
 #include "matcher/program.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
 
 namespace millrace::matcher {
 
@@ -32,7 +32,8 @@ struct PivotChoice {
     Form form = Form::kNone;
     double cost = 2;                 // expected share of events that meet it; above 1: none
     std::vector<PivotPoint> points;  // kPoints
-    LeafId leaf = kNoLeaf;           // kRange: the condition; kPoints: the condition met exactly, if any
+    // kRange: the condition; kPoints: the condition met exactly, if any
+    LeafId leaf = kNoLeaf;
 };
 
 class PivotChooser {
@@ -59,8 +60,8 @@ private:
     std::vector<Variety> variety_;
 };
 
-// The literal of a text condition to hang on, and whether meeting it is the whole condition. False when
-// there is none.
+// The literal of a text condition to hang on, and whether meeting it is the whole condition. False
+// when there is none.
 struct TextPivot {
     PivotKind kind = PivotKind::kEquals;
     std::string text;

@@ -1,8 +1,8 @@
 #include "matcher/pivot_table.h"
 
-#include <algorithm>
-
 #include "matcher/leaf_store.h"
+
+#include <algorithm>
 
 namespace millrace::matcher {
 
@@ -10,7 +10,8 @@ PivotTable::Value PivotTable::value_of(const PivotKey& key) {
     Value value;
     if (key.type == core::FieldType::kString) {
         value.size = static_cast<std::uint32_t>(key.text.size());
-        if (value.size != 0) std::memcpy(value.bytes, key.text.data(), std::min(key.text.size(), kInline));
+        if (value.size != 0)
+            std::memcpy(value.bytes, key.text.data(), std::min(key.text.size(), kInline));
         if (value.size > kInline) std::memset(value.bytes + 12, 0, 4);
     } else if (key.type == core::FieldType::kNumber) {
         value.size = sizeof key.number;
@@ -19,8 +20,10 @@ PivotTable::Value PivotTable::value_of(const PivotKey& key) {
     return value;
 }
 
-bool PivotTable::same(const Line& line, const PivotKey& key, std::uint32_t place, const Value& value) const {
-    if (line.group != key.group || line.place != place || line.value.size != value.size) return false;
+bool PivotTable::same(const Line& line, const PivotKey& key, std::uint32_t place,
+                      const Value& value) const {
+    if (line.group != key.group || line.place != place || line.value.size != value.size)
+        return false;
     if (value.size <= kInline) return std::memcmp(line.value.bytes, value.bytes, kInline) == 0;
     if (std::memcmp(line.value.bytes, value.bytes, 12) != 0) return false;
     std::uint32_t at = 0;
@@ -37,7 +40,8 @@ std::span<const Entry> PivotTable::find_hashed(const PivotKey& key, std::uint64_
         if (hits != 0) {
             const Value value = value_of(key);
             for (; hits != 0; hits &= hits - 1) {
-                const Line& line = lines_[group * kGroup + static_cast<std::size_t>(std::countr_zero(hits))];
+                const Line& line =
+                    lines_[group * kGroup + static_cast<std::size_t>(std::countr_zero(hits))];
                 if (same(line, key, place, value)) return entries_of(line);
             }
         }
@@ -67,7 +71,8 @@ void PivotTable::place_line(const Line& line, std::uint64_t hash) {
 void PivotTable::build() {
     const std::string all = std::move(text_);
     text_.clear();
-    for (Pending& p : pending_) p.key.text = std::string_view(all).substr(p.text, p.key.text.size());
+    for (Pending& p : pending_)
+        p.key.text = std::string_view(all).substr(p.text, p.key.text.size());
     // Equal keys side by side; within one the order in which matches are handed out.
     const auto before = [](const Pending& a, const Pending& b) {
         if (a.hash != b.hash) return a.hash < b.hash;
@@ -83,8 +88,9 @@ void PivotTable::build() {
     std::sort(order.begin(), order.end(),
               [&](std::uint32_t a, std::uint32_t b) { return before(pending_[a], pending_[b]); });
     const auto equal_keys = [&](const Pending& a, const Pending& b) {
-        return a.hash == b.hash && a.key.group == b.key.group && place_of(a.key) == place_of(b.key) &&
-               a.key.number == b.key.number && a.key.text == b.key.text;
+        return a.hash == b.hash && a.key.group == b.key.group &&
+               place_of(a.key) == place_of(b.key) && a.key.number == b.key.number &&
+               a.key.text == b.key.text;
     };
     size_ = 0;
     for (std::size_t i = 0; i < order.size(); ++i) {

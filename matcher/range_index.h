@@ -1,16 +1,17 @@
-// What: conditions "number between bounds" that subscriptions hang on: which of them does a number meet?
-//       One-sided ones are a run of a sorted list; two-sided ones are found by stabbing an interval tree that
-//       lies in a sorted list. What is found is a superset by rounding; entries check the rest.
+// What: conditions "number between bounds" that subscriptions hang on: which of them does a number
+//       meet? One-sided ones are a run of a sorted list; two-sided ones are found by stabbing an
+//       interval tree that lies in a sorted list. What is found is a superset by rounding; entries
+//       check the rest.
 // Threads: built by one; then read by any number. Lifetime: value.
 // Limits: none. Failure: none.
 #pragma once
+
+#include "matcher/pivot.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <vector>
-
-#include "matcher/pivot.h"
 
 namespace millrace::matcher {
 

@@ -20,8 +20,8 @@ core::Error bad_regex(const std::string& message, std::size_t at) {
         .at(static_cast<std::int64_t>(at));
 }
 
-// In UTF-8 any character is a choice of 1 to 4 bytes; a Unicode property is hundreds of ranges of them
-// (measured: 100 of them keep Hyperscan 5.4.0 busy for 19 s, then it refuses).
+// In UTF-8 any character is a choice of 1 to 4 bytes; a Unicode property is hundreds of ranges of
+// them (measured: 100 of them keep Hyperscan 5.4.0 busy for 19 s, then it refuses).
 constexpr std::size_t kAnyCharacterPositions = 4;
 constexpr std::size_t kPropertyPositions = 150;
 
@@ -132,13 +132,15 @@ private:
 
     bool within_positions() {
         if (positions() <= kRegexPositionsMax) return true;
-        error_ = bad_regex("unrolls to more than " + std::to_string(kRegexPositionsMax) + " positions", at_);
+        error_ = bad_regex(
+            "unrolls to more than " + std::to_string(kRegexPositionsMax) + " positions", at_);
         error_.limit = kRegexPositionsMax;
         return false;
     }
 
     static std::size_t class_positions(std::string_view text) {
-        if (text.find("\\p") != text.npos || text.find("\\P") != text.npos) return kPropertyPositions;
+        if (text.find("\\p") != text.npos || text.find("\\P") != text.npos)
+            return kPropertyPositions;
         const bool wide = text[1] == '^' || std::any_of(text.begin(), text.end(), [](char c) {
                               return static_cast<unsigned char>(c) >= 0x80;
                           });

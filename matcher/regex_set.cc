@@ -1,14 +1,14 @@
 #include "matcher/regex_set.h"
 
-#include <hs/hs.h>
-
-#include <optional>
-
 #include "matcher/leaf_store.h"
 #include "matcher/limits.h"
 #include "matcher/pivot_chooser.h"
 #include "matcher/regex.h"
 #include "matcher/simple_regex.h"
+
+#include <hs/hs.h>
+
+#include <optional>
 
 namespace millrace::matcher {
 
@@ -52,10 +52,11 @@ core::Result<std::uint32_t> RegexSet::add(std::string_view text) {
     auto translated = translate_regex(text);
     if (!translated) return core::fail(std::move(translated.error()));
     hs_compile_error_t* reason = nullptr;
-    if (hs_compile(translated->c_str(), regex_compile_flags(), HS_MODE_BLOCK, nullptr, &regex->database,
-                   &reason) != HS_SUCCESS) {
-        core::Error error(core::ErrorCode::kValidation,
-                          std::string("regex: ") + (reason ? reason->message : "refused by Hyperscan"));
+    if (hs_compile(translated->c_str(), regex_compile_flags(), HS_MODE_BLOCK, nullptr,
+                   &regex->database, &reason) != HS_SUCCESS) {
+        core::Error error(
+            core::ErrorCode::kValidation,
+            std::string("regex: ") + (reason ? reason->message : "refused by Hyperscan"));
         hs_free_compile_error(reason);
         return core::fail(std::move(error));
     }
@@ -67,7 +68,8 @@ core::Result<std::uint32_t> RegexSet::add(std::string_view text) {
 
 std::uint32_t RegexSet::add(const RegexSet& other, std::uint32_t number) {
     const auto& regex = other.regexes_[number];
-    const auto [at, inserted] = by_text_.try_emplace(regex->text, static_cast<std::uint32_t>(regexes_.size()));
+    const auto [at, inserted] =
+        by_text_.try_emplace(regex->text, static_cast<std::uint32_t>(regexes_.size()));
     if (inserted) regexes_.push_back(regex);
     return at->second;
 }

@@ -1,11 +1,14 @@
-// What: the regular expressions of an index, each one once: simple ones as automata of our own, the others
-//       as Hyperscan databases.
+// What: the regular expressions of an index, each one once: simple ones as automata of our own, the
+//       others as Hyperscan databases.
 // Threads: built by one thread; then read by any number, each with its own scratch.
 // Lifetime: goes with its index; compiled expressions are shared between indexes.
 // Limits: matcher/limits.h.
-// Failure: add() refuses what Hyperscan refuses, with its reason. A scan that Hyperscan fails counts as no
+// Failure: add() refuses what Hyperscan refuses, with its reason. A scan that Hyperscan fails
+//       counts as no
 //          match of that expression.
 #pragma once
+
+#include "core/result.h"
 
 #include <cstdint>
 #include <memory>
@@ -13,8 +16,6 @@
 #include <string_view>
 #include <unordered_map>
 #include <vector>
-
-#include "core/result.h"
 
 namespace millrace::matcher {
 

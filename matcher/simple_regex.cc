@@ -1,9 +1,9 @@
 #include "matcher/simple_regex.h"
 
-#include <bit>
-
 #include "matcher/pivot_chooser.h"
 #include "matcher/simple_regex_builder.h"
+
+#include <bit>
 
 namespace millrace::matcher {
 
@@ -54,7 +54,8 @@ bool SimpleRegex::pivots(std::vector<TextPivot>& out) const {
 }
 
 std::size_t SimpleRegex::bytes() const {
-    std::size_t sum = sizeof *this + classes_.size() * sizeof(Class) + class_of_.size() + follow_.size() * 8;
+    std::size_t sum =
+        sizeof *this + classes_.size() * sizeof(Class) + class_of_.size() + follow_.size() * 8;
     for (const std::string& literal : literals_) sum += sizeof literal + literal.size();
     return sum;
 }

@@ -1,7 +1,8 @@
-// What: the regular expressions people write for event patterns, as an automaton of at most 64 positions
-//       that is built in microseconds: literals, classes, groups, alternatives, repeats, ^ at the start and
-//       $ at the end. Others are left to Hyperscan, which needs a hundred times as long to compile
-//       one; the two agree on what they both read (tests/matcher/simple_regex_test.cc).
+// What: the regular expressions people write for event patterns, as an automaton of at most 64
+//       positions that is built in microseconds: literals, classes, groups, alternatives, repeats,
+//       ^ at the start and $ at the end. Others are left to Hyperscan, which needs a hundred times
+//       as long to compile one; the two agree on what they both read
+//       (tests/matcher/simple_regex_test.cc).
 // Threads: immutable once compiled.
 // Lifetime: value. Limits: 64 positions after unrolling; kPivotsMax literals.
 // Failure: compile() says nothing when the expression is beyond it.
@@ -23,7 +24,8 @@ public:
 
     // Work is proportional to bytes times live positions.
     bool found_in(std::string_view text) const;
-    // Literals of which one is in every text that matches; false when there are none worth looking for.
+    // Literals of which one is in every text that matches; false when there are none worth looking
+    // for.
     bool pivots(std::vector<TextPivot>& out) const;
     std::size_t bytes() const;
 
@@ -39,15 +41,15 @@ private:
     enum class PivotForm : std::uint8_t { kNone, kEquals, kPrefix, kSuffix, kContains };
 
     std::vector<Class> classes_;
-    std::vector<std::uint8_t> class_of_;    // by position
-    std::vector<std::uint64_t> follow_;     // by position
+    std::vector<std::uint8_t> class_of_;  // by position
+    std::vector<std::uint64_t> follow_;   // by position
     std::uint64_t first_ = 0;
     std::uint64_t last_ = 0;
     bool nullable_ = false;
     bool at_start_ = false;
     bool at_end_ = false;
     PivotForm pivot_form_ = PivotForm::kNone;
-    bool pivot_is_all_ = false;             // the literals are the whole expression
+    bool pivot_is_all_ = false;  // the literals are the whole expression
     std::vector<std::string> literals_;
 };
 

@@ -3,11 +3,11 @@
 // Failure: ok() is false when the expression is beyond SimpleRegex.
 #pragma once
 
+#include "matcher/simple_regex.h"
+
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "matcher/simple_regex.h"
 
 namespace millrace::matcher {
 

@@ -1,13 +1,13 @@
-// What: which kinds of pivots hang at a place (a field, or the event's pattern), and for a text met there
-//       the pivots to ask for.
+// What: which kinds of pivots hang at a place (a field, or the event's pattern), and for a text met
+//       there the pivots to ask for.
 // Threads: values. Lifetime: none. Limits: kPivotLengths, kGramLengths. Failure: none.
 #pragma once
+
+#include "matcher/pivot.h"
 
 #include <bit>
 #include <cstdint>
 #include <string_view>
-
-#include "matcher/pivot.h"
 
 namespace millrace::matcher {
 
@@ -16,7 +16,7 @@ struct TextProbes {
     bool equals = false;
     std::uint16_t prefixes = 0;  // bit i: of kPivotLengths[i] bytes
     std::uint16_t suffixes = 0;
-    std::uint16_t grams = 0;     // bit n: runs of n bytes
+    std::uint16_t grams = 0;  // bit n: runs of n bytes
 
     bool any() const { return equals || prefixes != 0 || suffixes != 0 || grams != 0; }
     void note(PivotKind kind, std::size_t bytes) {
@@ -24,9 +24,13 @@ struct TextProbes {
             case PivotKind::kEquals:
             case PivotKind::kEqualsFold: equals = true; break;
             case PivotKind::kPrefix:
-            case PivotKind::kPrefixFold: prefixes |= static_cast<std::uint16_t>(1u << length_index(bytes)); break;
+            case PivotKind::kPrefixFold:
+                prefixes |= static_cast<std::uint16_t>(1u << length_index(bytes));
+                break;
             case PivotKind::kSuffix:
-            case PivotKind::kSuffixFold: suffixes |= static_cast<std::uint16_t>(1u << length_index(bytes)); break;
+            case PivotKind::kSuffixFold:
+                suffixes |= static_cast<std::uint16_t>(1u << length_index(bytes));
+                break;
             case PivotKind::kContains:
             case PivotKind::kContainsFold: grams |= static_cast<std::uint16_t>(1u << bytes); break;
             case PivotKind::kCidr: break;
@@ -34,12 +38,14 @@ struct TextProbes {
     }
 };
 
-// Runs of bytes that some pivot anywhere wants, as a filter in front of the table: most runs of most texts
-// are wanted by nobody.
+// Runs of bytes that some pivot anywhere wants, as a filter in front of the table: most runs of
+// most texts are wanted by nobody.
 class GramFilter {
 public:
     void add(std::uint64_t hash) { bits_[(hash >> 6) & kMask] |= 1ULL << (hash & 63); }
-    bool may_have(std::uint64_t hash) const { return (bits_[(hash >> 6) & kMask] >> (hash & 63)) & 1; }
+    bool may_have(std::uint64_t hash) const {
+        return (bits_[(hash >> 6) & kMask] >> (hash & 63)) & 1;
+    }
     void clear() { bits_ = {}; }
 
 private:
@@ -48,10 +54,11 @@ private:
     std::array<std::uint64_t, kWords> bits_{};
 };
 
-// Calls visit(kind, literal) for each pivot this text may meet. `fold` says which form the text is in.
+// Calls visit(kind, literal) for each pivot this text may meet. `fold` says which form the text is
+// in.
 template <typename Visit>
-void visit_probes(const TextProbes& probes, std::string_view text, bool fold, const GramFilter& filter,
-                  Visit visit) {
+void visit_probes(const TextProbes& probes, std::string_view text, bool fold,
+                  const GramFilter& filter, Visit visit) {
     const auto kind = [fold](PivotKind plain) {
         return fold ? static_cast<PivotKind>(static_cast<unsigned>(plain) + 4) : plain;
     };

@@ -1,11 +1,11 @@
 #include "runtime/attempt_record.h"
 
-#include <cctype>
+#include "core/json_writer.h"
+#include "core/timestamp.h"
 
 #include <xxhash.h>
 
-#include "core/json_writer.h"
-#include "core/timestamp.h"
+#include <cctype>
 
 namespace millrace::runtime {
 
@@ -19,7 +19,8 @@ std::string append_attempt(std::string_view history, const AttemptText& attempt)
     json.field("status", attempt.status);
     if (!attempt.error.empty()) json.field("error", attempt.error.substr(0, kErrorTextBytesMax));
     json.end_object();
-    if (history.size() < 2 || history.size() + out.size() > kHistoryBytesMax) return "[" + out + "]";
+    if (history.size() < 2 || history.size() + out.size() > kHistoryBytesMax)
+        return "[" + out + "]";
     std::string joined(history.substr(0, history.size() - 1));
     if (joined.size() > 1) joined += ',';
     return joined + out + "]";

@@ -1,15 +1,15 @@
-// What: the texts that are kept about attempts: the history of one delivery as JSON, the logs of one
-//       run as JSON, and the fingerprint under which like errors are grouped.
+// What: the texts that are kept about attempts: the history of one delivery as JSON, the logs of
+//       one run as JSON, and the fingerprint under which like errors are grouped.
 // Threads: pure functions. Lifetime: none.
 // Limits: kErrorTextBytesMax of an error are kept, kHistoryBytesMax of a history.
 // Failure: none.
 #pragma once
 
+#include "runtime/lua_types.h"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "runtime/lua_types.h"
 
 namespace millrace::runtime {
 

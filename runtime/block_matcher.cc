@@ -15,7 +15,8 @@ std::size_t BlockMatcher::match(const Request& request, std::vector<DeliveryItem
     const matcher::Snapshot& snapshot = reader_.observe();
     const store::EventBlock& block = *request.block;
     std::size_t unmatched = 0;
-    const std::uint32_t begin = request.from > block.first_offset() ? block.index_of(request.from) : 0;
+    const std::uint32_t begin =
+        request.from > block.first_offset() ? block.index_of(request.from) : 0;
     for (std::uint32_t index = begin; index < block.count(); ++index) {
         const store::StoredEvent event = block.event(index);
         const std::size_t before = items.size();
@@ -26,7 +27,9 @@ std::size_t BlockMatcher::match(const Request& request, std::vector<DeliveryItem
                 for (const core::SubscriptionId id : matched_) {
                     const Subscription* subscription = request.registry->subscription(id);
                     if (!subscription) continue;
-                    if (request.history == History::kSinceMade && !subscription->is_effective_at(event.position)) continue;
+                    if (request.history == History::kSinceMade &&
+                        !subscription->is_effective_at(event.position))
+                        continue;
                     if (request.done && request.done->contains({event.position, id})) continue;
                     items.push_back({index, id});
                 }

@@ -1,12 +1,9 @@
-// What: the deliveries of a block that was read back from the log: every event read again and matched
-//       with the subscriptions of now. A subscription gets only what came after it was made, and
-//       nothing that already has an outcome.
+// What: the deliveries of a block that was read back from the log: every event read again and
+//       matched with the subscriptions of now. A subscription gets only what came after it was
+//       made, and nothing that already has an outcome.
 // Threads: one owner. Lifetime: borrows the matcher through its reader.
 // Limits: one block at a time. Failure: none; text in the log was valid when it was taken.
 #pragma once
-
-#include <set>
-#include <vector>
 
 #include "core/event_parser.h"
 #include "core/field_table.h"
@@ -14,6 +11,9 @@
 #include "runtime/lane_job.h"
 #include "runtime/registry_snapshot.h"
 #include "store/event_id.h"
+
+#include <set>
+#include <vector>
 
 namespace millrace::runtime {
 

@@ -6,6 +6,8 @@
 // Failure: none of its own.
 #pragma once
 
+#include "core/agent.h"
+
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -13,8 +15,6 @@
 #include <mutex>
 #include <string>
 #include <vector>
-
-#include "core/agent.h"
 
 namespace millrace::runtime {
 

@@ -6,8 +6,9 @@ namespace millrace::runtime {
 
 using store::DeliveryStatus;
 
-DeliveryDecision decide_delivery(const DeliveryState& state, AttemptOutcome outcome, const RetryPolicy& policy,
-                                 std::int64_t now_us, core::Random& random) {
+DeliveryDecision decide_delivery(const DeliveryState& state, AttemptOutcome outcome,
+                                 const RetryPolicy& policy, std::int64_t now_us,
+                                 core::Random& random) {
     DeliveryDecision decision;
     decision.attempts_counted = state.attempts_counted;
     if (outcome == AttemptOutcome::kOk) return decision;

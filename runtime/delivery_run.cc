@@ -1,13 +1,13 @@
 #include "runtime/delivery_run.h"
 
-#include <cstring>
-#include <utility>
-
 #include "core/assert.h"
 #include "core/json_writer.h"
 #include "runtime/attempt_record.h"
 #include "runtime/event_defaults.h"
 #include "store/event_id.h"
+
+#include <cstring>
+#include <utility>
 
 namespace millrace::runtime {
 
@@ -18,18 +18,16 @@ namespace {
 
 AttemptOutcome outcome_of(InvocationStatus status) {
     switch (status) {
-        case InvocationStatus::kCompleted:
-            return AttemptOutcome::kOk;
-        case InvocationStatus::kSilent:
-            return AttemptOutcome::kSilent;
-        case InvocationStatus::kFatal:
-            return AttemptOutcome::kFatal;
-        default:
-            return AttemptOutcome::kFailed;
+        case InvocationStatus::kCompleted: return AttemptOutcome::kOk;
+        case InvocationStatus::kSilent: return AttemptOutcome::kSilent;
+        case InvocationStatus::kFatal: return AttemptOutcome::kFatal;
+        default: return AttemptOutcome::kFailed;
     }
 }
 
-std::string replay_json(std::string_view id) { return id.empty() ? "" : "{\"id\":\"" + std::string(id) + "\"}"; }
+std::string replay_json(std::string_view id) {
+    return id.empty() ? "" : "{\"id\":\"" + std::string(id) + "\"}";
+}
 
 }  // namespace
 
@@ -77,7 +75,8 @@ std::string_view DeliveryRun::event_id_of(const store::StoredEvent& event) {
     return event_id_;
 }
 
-DeliveryRun::Ran DeliveryRun::invoke(const Script& script, const EventInput& input, InvocationContext& context) {
+DeliveryRun::Ran DeliveryRun::invoke(const Script& script, const EventInput& input,
+                                     InvocationContext& context) {
     Ran ran;
     ran.outcome_text = "failed";
     auto compiled = scripts_.get(script);
@@ -105,10 +104,11 @@ DeliveryRun::Ran DeliveryRun::invoke(const Script& script, const EventInput& inp
     return ran;
 }
 
-DeliveryRun::Ran DeliveryRun::run_script(const LaneJob& job, const Subscription& subscription, const Script* script,
-                                         const store::StoredEvent& event) {
+DeliveryRun::Ran DeliveryRun::run_script(const LaneJob& job, const Subscription& subscription,
+                                         const Script* script, const store::StoredEvent& event) {
     if (!script || !script->enabled) {
-        run_result_ = "script '" + subscription.executor.script_id + (script ? "' is disabled" : "' does not exist");
+        run_result_ = "script '" + subscription.executor.script_id +
+                      (script ? "' is disabled" : "' does not exist");
         Ran ran;
         ran.outcome_text = "failed";
         ran.error = run_result_;
@@ -123,9 +123,10 @@ DeliveryRun::Ran DeliveryRun::run_script(const LaneJob& job, const Subscription&
     input.received_at_us = event.received_at_us;
     if (event.has(EventFlag::kFilledEventId)) input.event_id = event_id_of(event);
 
-    execution_id_ = store::encode_execution_id(*deps_.hasher, {event.position, subscription.number});
-    const std::string replay =
-        replay_json(job.kind == JobKind::kReplay ? std::string_view(job.replay_id) : job.earlier.replay_id);
+    execution_id_ =
+        store::encode_execution_id(*deps_.hasher, {event.position, subscription.number});
+    const std::string replay = replay_json(
+        job.kind == JobKind::kReplay ? std::string_view(job.replay_id) : job.earlier.replay_id);
     InvocationContext context;
     context.subscription_id = subscription.id;
     context.script_id = script->id;
@@ -140,7 +141,8 @@ DeliveryRun::Ran DeliveryRun::run_script(const LaneJob& job, const Subscription&
     return invoke(*script, input, context);
 }
 
-void DeliveryRun::take_effects(const Ran& ran, const store::StoredEvent* event, std::string_view source_id) {
+void DeliveryRun::take_effects(const Ran& ran, const store::StoredEvent* event,
+                               std::string_view source_id) {
     if (ran.outcome != AttemptOutcome::kOk || !ran.invocation) return;
     const InvocationResult& result = *ran.invocation;
     const std::int64_t now_us = now_ns_ / 1000 + wall_minus_monotonic_us_;
@@ -180,17 +182,19 @@ bool DeliveryRun::postponed(const LaneJob& job, const Attempt& attempt) {
     return true;
 }
 
-void DeliveryRun::deliver_event(const LaneJob& job, const DeliveryItem& item, const Subscription& subscription,
-                                const Script* script) {
+void DeliveryRun::deliver_event(const LaneJob& job, const DeliveryItem& item,
+                                const Subscription& subscription, const Script* script) {
     Attempt attempt;
     attempt.job = &job;
     attempt.subscription = &subscription;
     attempt.script = script;
     attempt.event = job.event(item.event_index);
     if (attempt.event.pattern.empty()) attempt.event.pattern = envelope_of(attempt.event).pattern;
-    attempt.event_index = static_cast<std::uint32_t>(attempt.event.position.offset.value - result_->block_first.value);
+    attempt.event_index = static_cast<std::uint32_t>(attempt.event.position.offset.value -
+                                                     result_->block_first.value);
     attempt.started_at_us = now_ns_ / 1000 + wall_minus_monotonic_us_;
-    if (job.kind == JobKind::kBlock && attempt.event.position.offset.value != event_offset_) count_event_end();
+    if (job.kind == JobKind::kBlock && attempt.event.position.offset.value != event_offset_)
+        count_event_end();
     if (postponed(job, attempt)) return;
 
     logs_.clear();
@@ -207,12 +211,13 @@ void DeliveryRun::deliver_event(const LaneJob& job, const DeliveryItem& item, co
     attempt.duration_us = static_cast<std::uint32_t>((now_ns_ - began_ns + 500) / 1000);
     take_effects(ran, &attempt.event, subscription.executor.script_id);
     const bool ok = ran.outcome == AttemptOutcome::kOk;
-    const WrittenOutcome written =
-        outcomes_.write(attempt, ok ? std::string_view{} : event_id_of(attempt.event), result_->rows);
+    const WrittenOutcome written = outcomes_.write(
+        attempt, ok ? std::string_view{} : event_id_of(attempt.event), result_->rows);
     if (written.dead_letter) emit_dead_letter_alert(attempt, written);
 
     RunMetrics::Type* type = metrics_.type(attempt.event.pattern);
-    metrics_.count_attempt(*type, subscription, written.status, static_cast<std::uint64_t>(now_ns_ - began_ns));
+    metrics_.count_attempt(*type, subscription, written.status,
+                           static_cast<std::uint64_t>(now_ns_ - began_ns));
     ++(ok ? job_delivered_ : job_failed_);
     if (job.kind == JobKind::kRetry || job.kind == JobKind::kRedrive) metrics_.count_retry(ok);
     if (job.kind == JobKind::kBlock) {
@@ -229,7 +234,8 @@ void DeliveryRun::count_event_end() {
     event_failed_ = false;
 }
 
-std::int64_t DeliveryRun::deliver(const LaneJob& job, const DeliveryItem& item, const RegistrySnapshot& registry) {
+std::int64_t DeliveryRun::deliver(const LaneJob& job, const DeliveryItem& item,
+                                  const RegistrySnapshot& registry) {
     if (job.kind == JobKind::kScriptRun) {
         run_api_call(const_cast<LaneJob&>(job), registry);
         return now_ns_;
@@ -239,7 +245,8 @@ std::int64_t DeliveryRun::deliver(const LaneJob& job, const DeliveryItem& item, 
     if (!subscription || !subscription->active) {
         // Removed or paused since it matched: nothing is owed any more, a waiting row goes too.
         if (job.kind == JobKind::kRetry) {
-            result_->rows.erase_retry(job.retry_due_at_us, {job.event(item.event_index).position, item.subscription});
+            result_->rows.erase_retry(job.retry_due_at_us,
+                                      {job.event(item.event_index).position, item.subscription});
         }
         return now_ns_;
     }
@@ -288,7 +295,8 @@ void DeliveryRun::run_api_call(LaneJob& job, const RegistrySnapshot& registry) {
     const std::int64_t began_ns = now_ns_;
     const Script* script = registry.script(ScriptNumber(call.script_number));
     if (!script || !script->enabled) {
-        answer->status = core::fail(core::ErrorCode::kNotFound, "scriptId: the script was removed or disabled");
+        answer->status =
+            core::fail(core::ErrorCode::kNotFound, "scriptId: the script was removed or disabled");
     } else {
         EventInput input;
         input.kind = EventInput::Kind::kValue;
@@ -311,7 +319,8 @@ void DeliveryRun::run_api_call(LaneJob& job, const RegistrySnapshot& registry) {
     now_ns_ = deps_.clock->monotonic_ns();
     answer->logs_json = logs_;
     answer->duration_us = (now_ns_ - began_ns) / 1000;
-    result_->when_durable.push_back([done = std::move(call.done), answer] { done(std::move(*answer)); });
+    result_->when_durable.push_back(
+        [done = std::move(call.done), answer] { done(std::move(*answer)); });
 }
 
 std::unique_ptr<LaneResult> DeliveryRun::finish(LaneJob& job, bool job_finished) {
@@ -330,7 +339,8 @@ std::unique_ptr<LaneResult> DeliveryRun::finish(LaneJob& job, bool job_finished)
         count_event_end();
         result_->part_finished = job.kind == JobKind::kBlock;
         if (job.finished) {
-            result_->when_durable.push_back([done = std::move(job.finished), delivered = job_delivered_,
+            result_->when_durable.push_back([done = std::move(job.finished),
+                                             delivered = job_delivered_,
                                              failed = job_failed_] { done(delivered, failed); });
         }
         job_delivered_ = 0;

@@ -5,11 +5,6 @@
 // Failure: whatever goes wrong with one delivery is that delivery's outcome.
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <vector>
-
 #include "core/buffer.h"
 #include "core/clock.h"
 #include "core/event_parser.h"
@@ -24,6 +19,11 @@
 #include "store/hasher.h"
 #include "store/kv_store.h"
 #include "store/pool_set.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -43,7 +43,8 @@ public:
     bool open() const { return result_ != nullptr; }
     void begin(const LaneJob& job);
     // One delivery; returns the monotonic time at its end.
-    std::int64_t deliver(const LaneJob& job, const DeliveryItem& item, const RegistrySnapshot& registry);
+    std::int64_t deliver(const LaneJob& job, const DeliveryItem& item,
+                         const RegistrySnapshot& registry);
     // Closes what was gathered. With `job_finished` the job's callbacks go along.
     std::unique_ptr<LaneResult> finish(LaneJob& job, bool job_finished);
     std::size_t pending_bytes() const { return emits_.size() + result_->rows.bytes(); }
@@ -69,8 +70,8 @@ private:
                    const store::StoredEvent& event);
     Ran invoke(const Script& script, const EventInput& input, InvocationContext& context);
     void run_api_call(LaneJob& job, const RegistrySnapshot& registry);
-    void deliver_event(const LaneJob& job, const DeliveryItem& item, const Subscription& subscription,
-                       const Script* script);
+    void deliver_event(const LaneJob& job, const DeliveryItem& item,
+                       const Subscription& subscription, const Script* script);
     bool postponed(const LaneJob& job, const Attempt& attempt);
     void take_effects(const Ran& ran, const store::StoredEvent* event, std::string_view source_id);
     void emit_dead_letter_alert(const Attempt& attempt, const WrittenOutcome& written);
@@ -91,13 +92,13 @@ private:
     const char* envelope_text_ = nullptr;  // which event envelope_ is of
 
     std::unique_ptr<LaneResult> result_;
-    std::string emits_;                // NDJSON
+    std::string emits_;  // NDJSON
     std::string logs_;
     std::string event_id_;
     std::string execution_id_;
     std::string run_result_;
     core::TenantId tenant_;
-    std::int64_t now_ns_ = 0;          // end of the last delivery: the next one's beginning
+    std::int64_t now_ns_ = 0;  // end of the last delivery: the next one's beginning
     std::int64_t wall_minus_monotonic_us_ = 0;
     bool outcomes_open_ = false;
     // The event whose deliveries are being made: it counts once, when the last one is done.

@@ -1,15 +1,16 @@
-// What: which blocks of one shard are fully handled, and so how far its cursor may move. Blocks enter
-//       in log order with a number of parts (one per lane that got a share); the cursor is the end of
-//       the longest finished run.
+// What: which blocks of one shard are fully handled, and so how far its cursor may move. Blocks
+//       enter in log order with a number of parts (one per lane that got a share); the cursor is
+//       the end of the longest finished run.
 // Threads: the shard's. Lifetime: value.
-// Limits: holds one entry per block between cursor and hand-over; the hand-over is bounded by lanes.
+// Limits: holds one entry per block between cursor and hand-over; the hand-over is bounded by
+//       lanes.
 // Failure: a finish for an unknown block is an impossible state.
 #pragma once
 
+#include "core/ids.h"
+
 #include <cstdint>
 #include <deque>
-
-#include "core/ids.h"
 
 namespace millrace::runtime {
 
@@ -19,7 +20,8 @@ public:
 
     // The next block in log order, [first, end); parts 0 means nobody wanted any of it.
     void hand_over(core::LogOffset first, core::LogOffset end, std::uint32_t parts);
-    // One part of the block that begins at `first` is done and its outcome is on its way to the log.
+    // One part of the block that begins at `first` is done and its outcome is on its way to the
+    // log.
     void finish_part(core::LogOffset first);
 
     // Everything below is handled.

@@ -1,17 +1,17 @@
 #include "runtime/edge_cloudevents.h"
 
+#include "runtime/cloudevents.h"
+
 #include <cstring>
 #include <string>
 #include <utility>
-
-#include "runtime/cloudevents.h"
 
 namespace millrace::runtime {
 
 namespace {
 
-// Parts of the text are moved about by the conversion: what it makes is checked by the parser, which
-// needs to see it in one padded piece.
+// Parts of the text are moved about by the conversion: what it makes is checked by the parser,
+// which needs to see it in one padded piece.
 void set_body(IngestRequest& request, std::string_view text, store::PoolSet& pools) {
     core::BufferRef body = pools.acquire(text.size());
     std::memcpy(body.data(), text.data(), text.size());
@@ -21,13 +21,16 @@ void set_body(IngestRequest& request, std::string_view text, store::PoolSet& poo
 
 core::Status read_batch(IngestRequest& request, Ingestor& ingestor, store::PoolSet& pools) {
     CloudEventBatch batch;
-    if (auto converted = envelopes_from_cloud_event_batch(request.body.view(), batch); !converted) return converted;
+    if (auto converted = envelopes_from_cloud_event_batch(request.body.view(), batch); !converted)
+        return converted;
     if (!batch.entries.empty()) {
         set_body(request, batch.text, pools);
-        auto read = ingestor.read(request, request.body.view(), core::BatchFormat::kJson, HomeRule::kByKey);
+        auto read =
+            ingestor.read(request, request.body.view(), core::BatchFormat::kJson, HomeRule::kByKey);
         if (!read) return read;
         for (IngestItem& item : request.items) item.entry = batch.entries[item.entry];
-        for (RejectedEntry& rejected : request.rejected) rejected.entry = batch.entries[rejected.entry];
+        for (RejectedEntry& rejected : request.rejected)
+            rejected.entry = batch.entries[rejected.entry];
     }
     for (CloudEventBatch::Rejected& rejected : batch.rejected) {
         request.rejected.push_back({rejected.entry, std::move(rejected.error)});
@@ -49,7 +52,8 @@ core::Status read_cloud_events(const io::Request& http, IngestRequest& request, 
     std::string text;
     auto converted = mode == CloudEventMode::kStructured
                          ? envelope_from_cloud_event(request.body.view(), text)
-                         : envelope_from_binary_cloud_event(http.headers, http.content_type, request.body.view(), text);
+                         : envelope_from_binary_cloud_event(http.headers, http.content_type,
+                                                            request.body.view(), text);
     if (!converted) return converted;
     request.single_object = true;
     set_body(request, text, pools);

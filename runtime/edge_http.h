@@ -5,13 +5,13 @@
 // Failure: every error is answered in the contract's form.
 #pragma once
 
-#include <memory>
-
 #include "io/http_server.h"
 #include "runtime/api/api.h"
 #include "runtime/ingest_request.h"
 #include "runtime/ingestor.h"
 #include "store/pool_set.h"
+
+#include <memory>
 
 namespace millrace::runtime {
 

@@ -13,11 +13,13 @@ std::string_view durability_text(store::Durability durability) {
 
 }  // namespace
 
-core::Status EdgeLines::on_hello(io::LineToken, const io::LineHello&, const io::Peer& peer, std::uint64_t& context) {
+core::Status EdgeLines::on_hello(io::LineToken, const io::LineHello&, const io::Peer& peer,
+                                 std::uint64_t& context) {
     // With no key ever created every loopback client is tenant `default`.
     context = 0;
     if (peer.is_loopback()) return {};
-    return core::fail(core::ErrorCode::kUnauthorized, "hello: only loopback clients may connect without an apiKey");
+    return core::fail(core::ErrorCode::kUnauthorized,
+                      "hello: only loopback clients may connect without an apiKey");
 }
 
 void EdgeLines::on_lines(io::LineBatch&& batch) {
@@ -28,9 +30,12 @@ void EdgeLines::on_lines(io::LineBatch&& batch) {
     request.line_count = batch.line_count;
     request.durability = host_.default_durability();
     request.body = std::move(batch.lines);
-    open_[batch.connection].push_back({batch.first_line, batch.first_line + batch.line_count - 1, false});
+    open_[batch.connection].push_back(
+        {batch.first_line, batch.first_line + batch.line_count - 1, false});
     auto read = host_.admit();
-    if (read) read = host_.ingestor().read(request, request.body.view(), core::BatchFormat::kNdjson, HomeRule::kByKey);
+    if (read)
+        read = host_.ingestor().read(request, request.body.view(), core::BatchFormat::kNdjson,
+                                     HomeRule::kByKey);
     if (!read && !request.body.view().empty() &&
         request.body.view().find_first_not_of(" \t\r\n") != std::string_view::npos) {
         // Not one event in all of it: every line gets the reason.
@@ -65,7 +70,8 @@ void EdgeLines::finish(IngestRequest& request) {
     for (const IngestItem& item : request.items) {
         if (!item.refused) continue;
         server_->reject(request.line, request.line_first + item.entry,
-                        core::Error(core::ErrorCode::kRateLimited, "the identity index is catching up; send it again")
+                        core::Error(core::ErrorCode::kRateLimited,
+                                    "the identity index is catching up; send it again")
                             .retry_after(1));
     }
     const auto it = open_.find(request.line);

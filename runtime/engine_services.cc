@@ -1,13 +1,13 @@
 #include "runtime/engine_services.h"
 
-#include <sched.h>
-
-#include <utility>
-
 #include "runtime/api/event_view.h"
 #include "store/dead_letters.h"
 #include "store/retry_schedule.h"
 #include "store/space_guard.h"
+
+#include <utility>
+
+#include <sched.h>
 
 namespace millrace::runtime {
 
@@ -44,19 +44,27 @@ void EngineServices::add_gauges() {
             return sum;
         };
     };
-    metrics.gauge_callback(Metric::kQueueSize, over_shards([](const Shard& s) { return std::max<std::int64_t>(0, s.waiting_deliveries()); }));
-    metrics.gauge_callback(Metric::kHttpConnections, over_shards([](const Shard& s) { return s.http_connections(); }));
-    metrics.gauge_callback(Metric::kSocketConnections, over_shards([](const Shard& s) { return s.line_connections(); }));
-    metrics.gauge_callback(Metric::kLanesCold, over_shards([](const Shard& s) { return s.cold() ? 1 : 0; }));
-    metrics.gauge_callback(Metric::kDlqEntries,
-                           [this] { return static_cast<double>(deps_.database->dead_letters().count()); });
-    metrics.gauge_callback(Metric::kDlqPendingRetries,
-                           [this] { return static_cast<double>(deps_.database->retries().count()); });
+    metrics.gauge_callback(Metric::kQueueSize, over_shards([](const Shard& s) {
+                               return std::max<std::int64_t>(0, s.waiting_deliveries());
+                           }));
+    metrics.gauge_callback(Metric::kHttpConnections,
+                           over_shards([](const Shard& s) { return s.http_connections(); }));
+    metrics.gauge_callback(Metric::kSocketConnections,
+                           over_shards([](const Shard& s) { return s.line_connections(); }));
+    metrics.gauge_callback(Metric::kLanesCold,
+                           over_shards([](const Shard& s) { return s.cold() ? 1 : 0; }));
+    metrics.gauge_callback(Metric::kDlqEntries, [this] {
+        return static_cast<double>(deps_.database->dead_letters().count());
+    });
+    metrics.gauge_callback(Metric::kDlqPendingRetries, [this] {
+        return static_cast<double>(deps_.database->retries().count());
+    });
     metrics.gauge_callback(Metric::kSubscriptions, [this] {
         return static_cast<double>(deps_.registry->snapshot()->subscriptions.size());
     });
-    metrics.gauge_callback(Metric::kScripts,
-                           [this] { return static_cast<double>(deps_.registry->snapshot()->scripts.size()); });
+    metrics.gauge_callback(Metric::kScripts, [this] {
+        return static_cast<double>(deps_.registry->snapshot()->scripts.size());
+    });
 }
 
 LogEnds EngineServices::log_ends() {
@@ -71,7 +79,8 @@ core::Status EngineServices::registry_changed(const RegistryChange& change) {
     if (change.subscription_put) {
         const Subscription& subscription = *change.subscription_put;
         if (subscription.active) {
-            auto replaced = deps_.matcher->replace(subscription.number, subscription.tenant, *subscription.spec);
+            auto replaced = deps_.matcher->replace(subscription.number, subscription.tenant,
+                                                   *subscription.spec);
             if (!replaced) return replaced;
         } else {
             deps_.matcher->remove(subscription.number);
@@ -89,7 +98,8 @@ core::Status EngineServices::wait_until_effective(std::uint64_t epoch) {
     const std::int64_t give_up_ns = deps_.clock->monotonic_ns() + kEffectiveUsMax * 1000;
     while (!deps_.matcher->all_observed(epoch)) {
         if (deps_.clock->monotonic_ns() > give_up_ns) {
-            return core::fail(core::ErrorCode::kInternal, "the change is kept, but a shard has not taken it up yet");
+            return core::fail(core::ErrorCode::kInternal,
+                              "the change is kept, but a shard has not taken it up yet");
         }
         // A shard in the middle of a batch needs microseconds; an idle one is counted as offline.
         sched_yield();
@@ -105,7 +115,8 @@ std::string EngineServices::random_id(std::string_view prefix) {
     return id;
 }
 
-void EngineServices::run_script(api::ScriptRunRequest&& request, std::function<void(ScriptRunResult&&)> done) {
+void EngineServices::run_script(api::ScriptRunRequest&& request,
+                                std::function<void(ScriptRunResult&&)> done) {
     auto job = std::make_unique<LaneJob>();
     job->kind = JobKind::kScriptRun;
     job->items.push_back({});
@@ -114,7 +125,7 @@ void EngineServices::run_script(api::ScriptRunRequest&& request, std::function<v
     job->run->script_number = request.script->number.value;
     job->run->input_json = std::move(request.input_json);
     job->run->execution_id = random_id("xr_");
-    auto shared = std::make_shared<std::function<void(ScriptRunResult&&)>>(std::move(done));
+    auto shared = std::make_shared<std::function<void(ScriptRunResult &&)>>(std::move(done));
     job->run->done = [this, shared](ScriptRunResult&& result) {
         auto kept = std::make_shared<ScriptRunResult>(std::move(result));
         deps_.conductor->post([shared, kept] { (*shared)(std::move(*kept)); });
@@ -123,7 +134,8 @@ void EngineServices::run_script(api::ScriptRunRequest&& request, std::function<v
     if (!lanes_[lane]->submit_aside(job)) {
         ScriptRunResult busy;
         busy.status = core::fail(
-            core::Error(core::ErrorCode::kRateLimited, "too many script runs are waiting").retry_after(1));
+            core::Error(core::ErrorCode::kRateLimited, "too many script runs are waiting")
+                .retry_after(1));
         (*shared)(std::move(busy));
     }
 }
@@ -137,19 +149,24 @@ core::Result<ReplayProgress> EngineServices::replay(core::TenantId tenant, std::
 core::Status EngineServices::cancel_replay(core::TenantId tenant, std::string_view id) {
     return feeder_->replays().cancel(tenant, id);
 }
-std::vector<ReplayProgress> EngineServices::replays(core::TenantId tenant) { return feeder_->replays().list(tenant); }
+std::vector<ReplayProgress> EngineServices::replays(core::TenantId tenant) {
+    return feeder_->replays().list(tenant);
+}
 
-core::Status EngineServices::replay_dead_letters(std::vector<store::DeadLetterKey>&& keys, double per_second) {
+core::Status EngineServices::replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,
+                                                 double per_second) {
     feeder_->retries().redrive(std::move(keys), per_second);
     return {};
 }
 
 api::Readiness EngineServices::readiness() {
-    if (deps_.database->fatal()) return {false, "the store has failed: " + deps_.database->fatal_reason()};
+    if (deps_.database->fatal())
+        return {false, "the store has failed: " + deps_.database->fatal_reason()};
     if (deps_.server->draining.load(std::memory_order_relaxed)) return {false, "draining"};
     if (!deps_.database->space().accepting()) {
         return {false, "read-only: less than store.reserve_bytes (" +
-                           std::to_string(deps_.database->space().reserve_bytes()) + ") of the disk is free"};
+                           std::to_string(deps_.database->space().reserve_bytes()) +
+                           ") of the disk is free"};
     }
     return {};
 }
@@ -163,7 +180,8 @@ void EngineServices::append_stats(core::JsonWriter& json) {
         json.field("nextOffset", shard->next_offset().value).field("cursor", shard->cursor().value);
         json.field("waitingDeliveries", std::max<std::int64_t>(0, shard->waiting_deliveries()));
         json.field("cold", shard->cold());
-        json.field("httpConnections", shard->http_connections()).field("socketConnections", shard->line_connections());
+        json.field("httpConnections", shard->http_connections())
+            .field("socketConnections", shard->line_connections());
         json.end_object();
     }
     json.end_array();
@@ -176,15 +194,18 @@ void EngineServices::append_stats(core::JsonWriter& json) {
 
 // ---- from the shards
 
-void EngineServices::handle_api(core::ShardId shard, api::ApiRequest&& request, io::RequestToken token) {
+void EngineServices::handle_api(core::ShardId shard, api::ApiRequest&& request,
+                                io::RequestToken token) {
     auto kept = std::make_shared<api::ApiRequest>(std::move(request));
     const auto answer = [this, shard, token](api::ApiResponse&& response) {
         auto body = std::make_shared<api::ApiResponse>(std::move(response));
         shards_[shard.value]->post([token, body](Shard& edge) {
             std::vector<io::HeaderField> headers;
             for (const auto& [name, value] : body->headers) headers.push_back({name, value});
-            edge.http().respond(token, {.status = body->status, .content_type = body->content_type, .headers = headers},
-                                body->body);
+            edge.http().respond(
+                token,
+                {.status = body->status, .content_type = body->content_type, .headers = headers},
+                body->body);
         });
     };
     const bool taken = deps_.conductor->post([this, kept, answer] {
@@ -193,7 +214,8 @@ void EngineServices::handle_api(core::ShardId shard, api::ApiRequest&& request, 
     });
     if (!taken) {
         answer(api::error_response(
-            core::Error(core::ErrorCode::kUnavailable, "too many requests are waiting").retry_after(1)));
+            core::Error(core::ErrorCode::kUnavailable, "too many requests are waiting")
+                .retry_after(1)));
     }
 }
 
@@ -225,25 +247,31 @@ void EngineServices::make_tail() {
     deps.render = [this](std::string& out, const store::StoredEvent& event) {
         api::append_event(out, event, deps_.database->hasher());
     };
-    deps.begin = [this](core::ShardId shard, io::RequestToken token, std::function<void(bool)> begun) {
+    deps.begin = [this](core::ShardId shard, io::RequestToken token,
+                        std::function<void(bool)> begun) {
         shards_[shard.value]->post([this, token, begun = std::move(begun)](Shard& edge) {
-            static constexpr io::HeaderField kHeaders[] = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
+            static constexpr io::HeaderField kHeaders[] = {{"Cache-Control", "no-cache"},
+                                                           {"X-Accel-Buffering", "no"}};
             const bool ok = edge.http()
-                                .start_stream(token, {.status = 200, .content_type = "text/event-stream", .headers = kHeaders})
+                                .start_stream(token, {.status = 200,
+                                                      .content_type = "text/event-stream",
+                                                      .headers = kHeaders})
                                 .has_value();
             deps_.conductor->post([begun, ok] { begun(ok); });
         });
     };
     deps.write = [this](core::ShardId shard, io::RequestToken token, std::string bytes,
                         std::function<void(io::WriteOutcome)> written) {
-        shards_[shard.value]->post([this, token, bytes = std::move(bytes), written = std::move(written)](Shard& edge) {
-            const io::WriteOutcome outcome = edge.http().stream_write({token}, bytes);
-            deps_.conductor->post([written, outcome] { written(outcome); });
-        });
+        shards_[shard.value]->post(
+            [this, token, bytes = std::move(bytes), written = std::move(written)](Shard& edge) {
+                const io::WriteOutcome outcome = edge.http().stream_write({token}, bytes);
+                deps_.conductor->post([written, outcome] { written(outcome); });
+            });
     };
     deps.refuse = [this](core::ShardId shard, io::RequestToken token, core::Error error) {
-        shards_[shard.value]->post(
-            [token, error = std::move(error)](Shard& edge) { edge.http().respond_error(token, error); });
+        shards_[shard.value]->post([token, error = std::move(error)](Shard& edge) {
+            edge.http().respond_error(token, error);
+        });
     };
     tail_ = std::make_unique<EventTail>(std::move(deps));
 }

@@ -1,17 +1,11 @@
-// What: the engine as the REST resources and the shards' faces see it: turns their wishes into calls on
-//       registry, matcher, feeder, lanes and streams.
+// What: the engine as the REST resources and the shards' faces see it: turns their wishes into
+//       calls on registry, matcher, feeder, lanes and streams.
 // Threads: api::Services on the conductor; ShardUplink on the shards' threads.
 // Lifetime: borrows the engine's parts.
 // Limits: the conductor's task queue; beyond it the edge answers 503.
-// Failure: Results; a change that does not get through to all shards in kEffectiveUsMax is an Error.
+// Failure: Results; a change that does not get through to all shards in kEffectiveUsMax is an
+//       Error.
 #pragma once
-
-#include <atomic>
-#include <functional>
-#include <memory>
-#include <span>
-#include <string>
-#include <vector>
 
 #include "matcher/matcher.h"
 #include "runtime/api/api.h"
@@ -21,6 +15,13 @@
 #include "runtime/feeder.h"
 #include "runtime/lane.h"
 #include "runtime/shard.h"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -40,9 +41,12 @@ public:
     explicit EngineServices(const Deps& deps);
 
     // Before the threads start, once the rest exists.
-    void connect(api::Api& api, Feeder& feeder, std::span<Shard* const> shards, std::span<Lane* const> lanes);
+    void connect(api::Api& api, Feeder& feeder, std::span<Shard* const> shards,
+                 std::span<Lane* const> lanes);
     EventTail& tail() { return *tail_; }
-    std::uint64_t registry_version() const { return registry_version_.load(std::memory_order_acquire); }
+    std::uint64_t registry_version() const {
+        return registry_version_.load(std::memory_order_acquire);
+    }
 
     // api::Services
     const core::Clock& clock() override { return *deps_.clock; }
@@ -54,17 +58,20 @@ public:
     matcher::Matcher::Reader& matcher_reader() override { return reader_; }
     LogEnds log_ends() override;
     core::Status registry_changed(const RegistryChange& change) override;
-    void run_script(api::ScriptRunRequest&& request, std::function<void(ScriptRunResult&&)> done) override;
+    void run_script(api::ScriptRunRequest&& request,
+                    std::function<void(ScriptRunResult&&)> done) override;
     core::Result<std::string> start_replay(ReplaySpec&& spec) override;
     core::Result<ReplayProgress> replay(core::TenantId tenant, std::string_view id) override;
     core::Status cancel_replay(core::TenantId tenant, std::string_view id) override;
     std::vector<ReplayProgress> replays(core::TenantId tenant) override;
-    core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys, double per_second) override;
+    core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,
+                                     double per_second) override;
     api::Readiness readiness() override;
     void append_stats(core::JsonWriter& json) override;
 
     // ShardUplink
-    void handle_api(core::ShardId shard, api::ApiRequest&& request, io::RequestToken token) override;
+    void handle_api(core::ShardId shard, api::ApiRequest&& request,
+                    io::RequestToken token) override;
     void open_stream(core::ShardId shard, const io::Request& request) override;
     void stream_drained(core::ShardId shard, io::StreamToken stream) override;
     void stream_closed(core::ShardId shard, io::StreamToken stream) override;

@@ -1,6 +1,6 @@
-// What: what the server fills in where a sender left a member out, in one place, so that the API, the
-//       handlers' view and the identity of an event agree. Nothing of it is stored: a flag beside
-//       the event says which members were missing.
+// What: what the server fills in where a sender left a member out, in one place, so that the API,
+//       the handlers' view and the identity of an event agree. Nothing of it is stored: a flag
+//       beside the event says which members were missing.
 // Threads: constants and pure functions. Lifetime: none. Limits: none. Failure: none.
 #pragma once
 

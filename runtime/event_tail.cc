@@ -1,10 +1,10 @@
 #include "runtime/event_tail.h"
 
-#include <charconv>
-#include <utility>
-
 #include "core/timestamp.h"
 #include "store/log_reader.h"
+
+#include <charconv>
+#include <utility>
 
 namespace millrace::runtime {
 
@@ -17,21 +17,25 @@ std::string encode_stream_position(const std::vector<core::LogOffset>& next) {
     return out;
 }
 
-core::Result<std::vector<core::LogOffset>> decode_stream_position(std::string_view text, std::size_t shards) {
+core::Result<std::vector<core::LogOffset>> decode_stream_position(std::string_view text,
+                                                                  std::size_t shards) {
     std::vector<core::LogOffset> next(shards);
     const char* at = text.data();
     const char* const end = text.data() + text.size();
     const auto bad = [&] {
-        return core::fail(core::Error(core::ErrorCode::kValidation,
-                                      "position '" + std::string(text.substr(0, 64)) +
-                                          "' is none that a stream gave out (as 0-12.1-7), no RFC 3339 time and not "
-                                          "'beginning'")
-                              .at(at - text.data()));
+        return core::fail(
+            core::Error(
+                core::ErrorCode::kValidation,
+                "position '" + std::string(text.substr(0, 64)) +
+                    "' is none that a stream gave out (as 0-12.1-7), no RFC 3339 time and not "
+                    "'beginning'")
+                .at(at - text.data()));
     };
     while (at != end) {
         std::size_t shard = 0;
         auto read = std::from_chars(at, end, shard);
-        if (read.ec != std::errc() || read.ptr == end || *read.ptr != '-' || shard >= shards) return bad();
+        if (read.ec != std::errc() || read.ptr == end || *read.ptr != '-' || shard >= shards)
+            return bad();
         at = read.ptr + 1;
         read = std::from_chars(at, end, next[shard].value);
         if (read.ec != std::errc()) return bad();
@@ -44,7 +48,8 @@ core::Result<std::vector<core::LogOffset>> decode_stream_position(std::string_vi
 
 core::Result<std::vector<core::LogOffset>> EventTail::start_of(const StreamRequest& request) {
     const std::size_t shards = deps_.database->shards();
-    if (!request.last_event_id.empty()) return decode_stream_position(request.last_event_id, shards);
+    if (!request.last_event_id.empty())
+        return decode_stream_position(request.last_event_id, shards);
     std::vector<core::LogOffset> next(shards);
     for (std::size_t i = 0; i < shards; ++i) {
         const core::ShardId shard(static_cast<std::uint16_t>(i));
@@ -64,7 +69,9 @@ core::Result<std::vector<core::LogOffset>> EventTail::start_of(const StreamReque
 }
 
 void EventTail::open(StreamRequest&& request) {
-    const auto refuse = [&](core::Error&& error) { deps_.refuse(request.edge, request.token, std::move(error)); };
+    const auto refuse = [&](core::Error&& error) {
+        deps_.refuse(request.edge, request.token, std::move(error));
+    };
     if (streams_.size() >= kStreamsMax) {
         refuse(core::Error(core::ErrorCode::kRateLimited, "too many event streams are open")
                    .bound(kStreamsMax)
@@ -72,8 +79,17 @@ void EventTail::open(StreamRequest&& request) {
         return;
     }
     auto next = start_of(request);
-    if (!next) return refuse(std::move(std::move(next.error()).in(request.last_event_id.empty() ? "from" : "Last-Event-ID")));
-    auto filter = EventFilter::make({.pattern = request.pattern, .pattern_prefix = request.pattern_prefix, .source_type = {}, .source_id = {}, .correlation_id = {}, .causation_id = {}, .context_id = {}, .filter = request.filter});
+    if (!next)
+        return refuse(std::move(
+            std::move(next.error()).in(request.last_event_id.empty() ? "from" : "Last-Event-ID")));
+    auto filter = EventFilter::make({.pattern = request.pattern,
+                                     .pattern_prefix = request.pattern_prefix,
+                                     .source_type = {},
+                                     .source_id = {},
+                                     .correlation_id = {},
+                                     .causation_id = {},
+                                     .context_id = {},
+                                     .filter = request.filter});
     if (!filter) return refuse(std::move(filter.error()));
     auto stream = std::make_unique<Stream>();
     stream->number = next_number_++;
@@ -144,7 +160,9 @@ bool EventTail::advance(Stream& stream) {
             const store::EventBlock& block = stream.blocks[i];
             if (!block) continue;
             const auto time = [&](std::size_t shard) {
-                return stream.blocks[shard].record(stream.blocks[shard].index_of(stream.next[shard])).received_at_us;
+                return stream.blocks[shard]
+                    .record(stream.blocks[shard].index_of(stream.next[shard]))
+                    .received_at_us;
             };
             if (first == stream.blocks.size() || time(i) < time(first)) first = i;
         }
@@ -152,7 +170,8 @@ bool EventTail::advance(Stream& stream) {
         const store::StoredEvent event = block.event(block.index_of(stream.next[first]));
         ++stream.next[first].value;
         ++seen;
-        if (event.tenant == stream.request.tenant && stream.filter->accepts(event)) append_event(stream, event);
+        if (event.tenant == stream.request.tenant && stream.filter->accepts(event))
+            append_event(stream, event);
     }
     const std::int64_t now_us = deps_.clock->wall_us();
     if (stream.pending.empty() && seen == 0 && now_us - stream.last_write_us >= kKeepAliveUs) {

@@ -1,20 +1,13 @@
 // What: GET /v2/events/stream: Server-Sent Events from a position in history through to live. Each
-//       stream reads the log by itself; what became durable is seen by the next look, so that history
-//       and live are one thing and nothing is missed between them.
+//       stream reads the log by itself; what became durable is seen by the next look, so that
+//       history and live are one thing and nothing is missed between them.
 // Threads: the conductor's, but for stream callbacks that shards post to it.
 // Lifetime: borrows database and shards.
-// Limits: kStreamsMax streams; a client that does not read is waited for (its window is the server's).
-// Failure: a bad position, pattern or filter is answered before the stream begins; a block that can't
-//       be read ends the stream with a comment.
+// Limits: kStreamsMax streams; a client that does not read is waited for (its window is the
+//       server's).
+// Failure: a bad position, pattern or filter is answered before the stream begins; a block that
+//       can't be read ends the stream with a comment.
 #pragma once
-
-#include <cstdint>
-#include <deque>
-#include <functional>
-#include <map>
-#include <memory>
-#include <string>
-#include <vector>
 
 #include "core/clock.h"
 #include "core/ids.h"
@@ -23,6 +16,14 @@
 #include "runtime/event_filter.h"
 #include "store/database.h"
 #include "store/event_block.h"
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -47,7 +48,9 @@ public:
         std::function<void(std::string&, const store::StoredEvent&)> render;
         // On the edge shard: begins the stream (its head) and writes; these are posted to it.
         std::function<void(core::ShardId, io::RequestToken, std::function<void(bool)>)> begin;
-        std::function<void(core::ShardId, io::RequestToken, std::string, std::function<void(io::WriteOutcome)>)> write;
+        std::function<void(core::ShardId, io::RequestToken, std::string,
+                           std::function<void(io::WriteOutcome)>)>
+            write;
         std::function<void(core::ShardId, io::RequestToken, core::Error)> refuse;
     };
     static constexpr std::size_t kStreamsMax = 1024;
@@ -89,6 +92,7 @@ private:
 
 // "0-12.1-7": by shard, the offset that comes next.
 std::string encode_stream_position(const std::vector<core::LogOffset>& next);
-core::Result<std::vector<core::LogOffset>> decode_stream_position(std::string_view text, std::size_t shards);
+core::Result<std::vector<core::LogOffset>> decode_stream_position(std::string_view text,
+                                                                  std::size_t shards);
 
 }  // namespace millrace::runtime

@@ -1,9 +1,9 @@
 #include "runtime/feeder.h"
 
-#include <utility>
-
 #include "runtime/shard.h"
 #include "store/executions.h"
+
+#include <utility>
 
 namespace millrace::runtime {
 
@@ -11,10 +11,10 @@ Feeder::Feeder(Deps deps)
     : deps_(std::move(deps)),
       matcher_(std::move(deps_.matcher_reader)),
       metrics_(*deps_.metrics),
-      retries_({deps_.clock, deps_.log, deps_.database, deps_.registry, deps_.lanes, deps_.submit_aside,
-                [this] { wake(); }}),
-      replays_({deps_.clock, deps_.log, deps_.database, deps_.registry, deps_.lanes, deps_.submit_aside,
-                [this] { wake(); }}),
+      retries_({deps_.clock, deps_.log, deps_.database, deps_.registry, deps_.lanes,
+                deps_.submit_aside, [this] { wake(); }}),
+      replays_({deps_.clock, deps_.log, deps_.database, deps_.registry, deps_.lanes,
+                deps_.submit_aside, [this] { wake(); }}),
       done_(deps_.database->shards()),
       done_end_(deps_.database->shards()) {}
 
@@ -40,7 +40,8 @@ void Feeder::request(core::ShardId shard, core::LogOffset from, core::LogOffset,
 
 void Feeder::wait(std::int64_t timeout_us) {
     matcher_.offline();
-    core::Agent::wait(std::min(timeout_us, std::min(retries_.sleep_us_max(), replays_.sleep_us_max())));
+    core::Agent::wait(
+        std::min(timeout_us, std::min(retries_.sleep_us_max(), replays_.sleep_us_max())));
 }
 
 std::size_t Feeder::do_work() {
@@ -84,14 +85,21 @@ std::unique_ptr<ColdBlock> Feeder::read_and_match(const ColdRequest& request) {
     const auto block = deps_.database->log_reader().read_block(request.shard, request.from);
     if (!block) {
         deps_.log->error("feeder: a block of the log can't be read; its deliveries wait",
-                         {{"shard", request.shard.value}, {"offset", request.from.value}, {"error", block.error().message}});
+                         {{"shard", request.shard.value},
+                          {"offset", request.from.value},
+                          {"error", block.error().message}});
         return nullptr;
     }
     if (!*block) return nullptr;  // not there yet: asked again
     DoneSet& done = done_[request.shard.value];
     const RegistrySnapshotRef registry = deps_.registry();
-    matcher_.match({.block = &*block, .from = request.from, .registry = registry.get(), .done = done.empty() ? nullptr : &done}, items_);
-    if (!done.empty() && block->end_offset() >= done_end_[request.shard.value]) DoneSet().swap(done);
+    matcher_.match({.block = &*block,
+                    .from = request.from,
+                    .registry = registry.get(),
+                    .done = done.empty() ? nullptr : &done},
+                   items_);
+    if (!done.empty() && block->end_offset() >= done_end_[request.shard.value])
+        DoneSet().swap(done);
 
     metrics_.count_unmatched(*block, request.from, items_);
     auto cold = std::make_unique<ColdBlock>(split_by_lane(*block, items_, deps_.lanes));

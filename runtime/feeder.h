@@ -1,18 +1,12 @@
 // What: the agent that reads the log for those who can't wait for the disk: blocks for shards whose
 //       lanes lag, retries that fall due, dead letters on their way back, replays.
-// Threads: do_work() its own; request(), redrive() any. RetryFeed and ReplayRunner run on its thread.
+// Threads: do_work() its own; request(), redrive() any. RetryFeed and ReplayRunner run on its
+//       thread.
 // Lifetime: borrows all of Deps.
 // Limits: one block a step for each of them, so that none starves another.
 // Failure: a block that can't be read is logged and asked for again after kReadRetryUs; nothing is
 //       skipped.
 #pragma once
-
-#include <deque>
-#include <memory>
-#include <mutex>
-#include <optional>
-#include <string>
-#include <vector>
 
 #include "core/agent.h"
 #include "core/clock.h"
@@ -24,6 +18,13 @@
 #include "runtime/shard_dispatch.h"
 #include "runtime/shard_metrics.h"
 #include "store/database.h"
+
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -49,7 +50,8 @@ public:
     std::string_view name() const override { return "feeder"; }
     std::size_t do_work() override;
     void wait(std::int64_t timeout_us) override;
-    void request(core::ShardId shard, core::LogOffset from, core::LogOffset end, std::uint32_t blocks) override;
+    void request(core::ShardId shard, core::LogOffset from, core::LogOffset end,
+                 std::uint32_t blocks) override;
 
     RetryFeed& retries() { return retries_; }
     ReplayRunner& replays() { return replays_; }

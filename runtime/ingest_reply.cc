@@ -1,9 +1,9 @@
 #include "runtime/ingest_reply.h"
 
-#include <algorithm>
-
 #include "io/error_body.h"
 #include "store/event_id.h"
+
+#include <algorithm>
 
 namespace millrace::runtime {
 
@@ -11,12 +11,9 @@ namespace {
 
 std::string_view durability_text(store::Durability durability) {
     switch (durability) {
-        case store::Durability::kMemory:
-            return "memory";
-        case store::Durability::kOs:
-            return "os";
-        case store::Durability::kFsync:
-            break;
+        case store::Durability::kMemory: return "memory";
+        case store::Durability::kOs: return "os";
+        case store::Durability::kFsync: break;
     }
     return "fsync";
 }
@@ -64,8 +61,8 @@ IngestReply write_refusal(const IngestRequest& request, io::BodyWriter& body) {
     if (!same) error.code = core::ErrorCode::kValidation;
     if (!request.single_object) {
         error.message = "none of the " + std::to_string(request.rejected.size()) +
-                        " refused entries may go in; the first, entry " + std::to_string(request.rejected.front().entry) +
-                        ": " + first.message;
+                        " refused entries may go in; the first, entry " +
+                        std::to_string(request.rejected.front().entry) + ": " + first.message;
     }
     body.append("{\"success\":false,\"error\":");
     io::append_error_object(body, error);
@@ -77,21 +74,24 @@ IngestReply write_refusal(const IngestRequest& request, io::BodyWriter& body) {
 
 }  // namespace
 
-IngestReply write_ingest_reply(IngestRequest& request, const store::Hasher& hasher, io::BodyWriter& body) {
+IngestReply write_ingest_reply(IngestRequest& request, const store::Hasher& hasher,
+                               io::BodyWriter& body) {
     std::size_t accepted = 0;
     std::size_t duplicates = 0;
     for (const IngestItem& item : request.items) {
         if (item.refused) {
-            request.rejected.push_back({item.entry, core::Error(core::ErrorCode::kRateLimited,
-                                                                "the identity index is catching up; send it again")
-                                                        .retry_after(1)});
+            request.rejected.push_back(
+                {item.entry, core::Error(core::ErrorCode::kRateLimited,
+                                         "the identity index is catching up; send it again")
+                                 .retry_after(1)});
         } else {
             ++(item.duplicate ? duplicates : accepted);
         }
     }
     std::sort(request.rejected.begin(), request.rejected.end(),
               [](const RejectedEntry& a, const RejectedEntry& b) { return a.entry < b.entry; });
-    if (accepted + duplicates == 0 && !request.rejected.empty()) return write_refusal(request, body);
+    if (accepted + duplicates == 0 && !request.rejected.empty())
+        return write_refusal(request, body);
 
     body.append("{\"success\":true,\"accepted\":");
     body.append_int(accepted);

@@ -14,7 +14,9 @@ struct IngestReply {
     std::int64_t retry_after_seconds = core::Error::kNoPosition;
 };
 
-// Moves refused items into `rejected`, sorts it by entry, applies all-or-none; then writes the body.
-IngestReply write_ingest_reply(IngestRequest& request, const store::Hasher& hasher, io::BodyWriter& body);
+// Moves refused items into `rejected`, sorts it by entry, applies all-or-none; then writes the
+// body.
+IngestReply write_ingest_reply(IngestRequest& request, const store::Hasher& hasher,
+                               io::BodyWriter& body);
 
 }  // namespace millrace::runtime

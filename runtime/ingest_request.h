@@ -1,17 +1,12 @@
-// What: one arrival of events (an HTTP request, a batch of lines, what a handler emitted) on its way
-//       through its home shards: parsed and matched by the edge, appended by the homes, answered
-//       by the edge when every home has said durable.
-// Threads: built and answered by the edge shard. In between each home shard writes only the items in
-//       its own list and then hands the request back; nobody else touches it meanwhile.
+// What: one arrival of events (an HTTP request, a batch of lines, what a handler emitted) on its
+//       way through its home shards: parsed and matched by the edge, appended by the homes,
+//       answered by the edge when every home has said durable.
+// Threads: built and answered by the edge shard. In between each home shard writes only the items
+//       in its own list and then hands the request back; nobody else touches it meanwhile.
 // Lifetime: owned by the edge shard's pool; its vectors keep their memory from use to use.
 // Limits: core::kBatchEventsMax items; the body's bytes count against the edge's in-flight bound.
 // Failure: entries that do not parse are in `rejected`, entries a home refused have `refused`.
 #pragma once
-
-#include <cstdint>
-#include <deque>
-#include <string>
-#include <vector>
 
 #include "core/buffer.h"
 #include "core/ids.h"
@@ -22,20 +17,25 @@
 #include "store/row_batch.h"
 #include "store/shard_log.h"
 
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
 namespace millrace::runtime {
 
 struct LaneResult;
 
 struct IngestItem {
     store::AppendInput input;
-    std::string_view event_id;       // the client's; empty when the server makes it
-    std::uint32_t entry = 0;         // index in the input
-    std::uint32_t match_begin = 0;   // into IngestRequest::matches
+    std::string_view event_id;      // the client's; empty when the server makes it
+    std::uint32_t entry = 0;        // index in the input
+    std::uint32_t match_begin = 0;  // into IngestRequest::matches
     std::uint32_t match_count = 0;
     // Written by the home shard.
     core::LogPosition position;
     bool duplicate = false;
-    bool refused = false;            // the identity index was busy: 429
+    bool refused = false;  // the identity index was busy: 429
 };
 
 struct RejectedEntry {
@@ -53,15 +53,15 @@ struct IngestRequest {
     io::LineToken line;
     std::uint64_t line_first = 0;
     std::uint64_t line_count = 0;
-    LaneResult* lane_result = nullptr;    // kLane: what waits for these events; owned
+    LaneResult* lane_result = nullptr;  // kLane: what waits for these events; owned
 
     core::ShardId edge;
     core::TenantId tenant;
     core::BufferRef body;
-    std::deque<std::string> texts;        // strings that had escapes, and converted events
+    std::deque<std::string> texts;  // strings that had escapes, and converted events
     ReplyIds reply_ids = ReplyIds::kInclude;
     Atomicity atomicity = Atomicity::kEachEntry;
-    bool single_object = false;           // one object came, not a batch: errors are its own
+    bool single_object = false;  // one object came, not a batch: errors are its own
     store::Durability durability = store::Durability::kFsync;
 
     std::vector<IngestItem> items;
@@ -69,7 +69,7 @@ struct IngestRequest {
     std::vector<RejectedEntry> rejected;
     std::vector<std::vector<std::uint32_t>> by_home;  // item indices, one list a shard
     std::uint32_t homes_left = 0;
-    bool failed = false;                  // the store went down: nothing may be acknowledged
+    bool failed = false;  // the store went down: nothing may be acknowledged
 
     void reset(std::size_t shards) {
         body = {};

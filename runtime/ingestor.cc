@@ -1,9 +1,9 @@
 #include "runtime/ingestor.h"
 
-#include <utility>
-
 #include "core/key_hash.h"
 #include "runtime/event_defaults.h"
+
+#include <utility>
 
 namespace millrace::runtime {
 
@@ -34,7 +34,8 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
         if (outcome == core::ParseOutcome::kEvent) {
             if (request.items.size() == core::kBatchEventsMax) {
                 return core::fail(core::Error(core::ErrorCode::kPayloadTooLarge,
-                                              "a batch holds more than " + std::to_string(core::kBatchEventsMax) +
+                                              "a batch holds more than " +
+                                                  std::to_string(core::kBatchEventsMax) +
                                                   " events; send several")
                                       .bound(core::kBatchEventsMax));
             }
@@ -61,20 +62,23 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
 
 // Sockets count lines, empty ones too; HTTP counts entries.
 std::uint32_t Ingestor::entry_number(const IngestRequest& request) const {
-    return static_cast<std::uint32_t>(request.origin == IngestOrigin::kLine ? parser_.line() - 1 : parser_.index());
+    return static_cast<std::uint32_t>(request.origin == IngestOrigin::kLine ? parser_.line() - 1
+                                                                            : parser_.index());
 }
 
 core::Status Ingestor::check(const core::Envelope& envelope) const {
     if (envelope.has(EnvelopeField::kTenantId) && envelope.tenant_id != kDefaultTenantName) {
         return core::fail(core::Error(core::ErrorCode::kForbidden,
-                                      "tenantId: '" + std::string(envelope.tenant_id.substr(0, 64)) +
+                                      "tenantId: '" +
+                                          std::string(envelope.tenant_id.substr(0, 64)) +
                                           "' is not the tenant of this connection ('default')")
                               .in("tenantId"));
     }
     return {};
 }
 
-std::uint16_t Ingestor::flags_of(const core::Envelope& envelope, HomeRule rule, std::int64_t now_us) const {
+std::uint16_t Ingestor::flags_of(const core::Envelope& envelope, HomeRule rule,
+                                 std::int64_t now_us) const {
     unsigned flags = 0;
     const auto set = [&flags](EventFlag flag) { flags |= static_cast<unsigned>(flag); };
     if (!envelope.has(EnvelopeField::kEventId)) set(EventFlag::kFilledEventId);
@@ -82,7 +86,8 @@ std::uint16_t Ingestor::flags_of(const core::Envelope& envelope, HomeRule rule, 
     if (!envelope.has(EnvelopeField::kSource)) set(EventFlag::kFilledSource);
     if (!envelope.has(EnvelopeField::kTimestamp)) set(EventFlag::kFilledTimestamp);
     if (rule == HomeRule::kStayHere) set(EventFlag::kEmitted);
-    if (envelope.has(EnvelopeField::kScheduledAt) && envelope.scheduled_at_us > now_us) set(EventFlag::kScheduled);
+    if (envelope.has(EnvelopeField::kScheduledAt) && envelope.scheduled_at_us > now_us)
+        set(EventFlag::kScheduled);
     return static_cast<std::uint16_t>(flags);
 }
 
@@ -93,7 +98,8 @@ std::string_view Ingestor::keep(IngestRequest& request, std::string_view text) c
     return text.empty() ? text : request.texts.emplace_back(text);
 }
 
-void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeRule rule, std::int64_t now_us) {
+void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeRule rule,
+                   std::int64_t now_us) {
     const auto index = static_cast<std::uint32_t>(request.items.size());
     IngestItem& item = request.items.emplace_back();
     store::AppendInput& input = item.input;
@@ -109,7 +115,8 @@ void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeR
     const std::string_view source_type = has_source ? envelope.source_type : kDefaultSourceType;
     const std::string_view source_id = has_source ? envelope.source_id : kDefaultSourceId;
     input.source_hash = hasher_.text(source_id);
-    if (!envelope.correlation_id.empty()) input.correlation_hash = hasher_.text(envelope.correlation_id);
+    if (!envelope.correlation_id.empty())
+        input.correlation_hash = hasher_.text(envelope.correlation_id);
     if (!envelope.causation_id.empty()) input.causation_hash = hasher_.text(envelope.causation_id);
     if (!envelope.context_id.empty()) input.context_hash = hasher_.text(envelope.context_id);
 

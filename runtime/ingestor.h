@@ -1,13 +1,10 @@
-// What: the edge's half of taking events in: one pass over a body that parses, validates, matches and
-//       sorts every event to its home shard. Fills an IngestRequest; touches no queue and no socket.
+// What: the edge's half of taking events in: one pass over a body that parses, validates, matches
+//       and sorts every event to its home shard. Fills an IngestRequest; touches no queue and no
+//       socket.
 // Threads: one owner, a shard's thread. Lifetime: borrows hasher, clock and matcher.
 // Limits: core/limits.h. No allocation per event once the request's vectors have grown.
 // Failure: a body that holds no event at all is an Error; a bad entry is in request.rejected.
 #pragma once
-
-#include <cstdint>
-#include <string_view>
-#include <vector>
 
 #include "core/clock.h"
 #include "core/event_parser.h"
@@ -17,11 +14,15 @@
 #include "runtime/ingest_request.h"
 #include "store/hasher.h"
 
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
 namespace millrace::runtime {
 
 enum class HomeRule : std::uint8_t {
-    kByKey,      // by partition key, else by event id
-    kStayHere,   // this shard, unless a partition key says otherwise: events that handlers emit
+    kByKey,     // by partition key, else by event id
+    kStayHere,  // this shard, unless a partition key says otherwise: events that handlers emit
 };
 
 class Ingestor {
@@ -35,7 +36,8 @@ public:
              matcher::Matcher::Reader reader);
 
     // request.body, tenant and edge are set; items, matches, rejected and by_home are filled.
-    core::Status read(IngestRequest& request, std::string_view text, core::BatchFormat format, HomeRule rule);
+    core::Status read(IngestRequest& request, std::string_view text, core::BatchFormat format,
+                      HomeRule rule);
 
     // While idle: lets the matcher free old snapshots.
     void offline() { reader_.offline(); }
@@ -43,9 +45,11 @@ public:
 private:
     std::uint32_t entry_number(const IngestRequest& request) const;
     core::Status check(const core::Envelope& envelope) const;
-    void add(IngestRequest& request, const core::Envelope& envelope, HomeRule rule, std::int64_t now_us);
+    void add(IngestRequest& request, const core::Envelope& envelope, HomeRule rule,
+             std::int64_t now_us);
     std::string_view keep(IngestRequest& request, std::string_view text) const;
-    std::uint16_t flags_of(const core::Envelope& envelope, HomeRule rule, std::int64_t now_us) const;
+    std::uint16_t flags_of(const core::Envelope& envelope, HomeRule rule,
+                           std::int64_t now_us) const;
 
     const Options options_;
     const store::Hasher& hasher_;

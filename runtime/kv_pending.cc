@@ -1,10 +1,10 @@
 #include "runtime/kv_pending.h"
 
+#include "runtime/lua_limits.h"
+
 #include <charconv>
 #include <cmath>
 #include <map>
-
-#include "runtime/lua_limits.h"
 
 namespace millrace::runtime {
 
@@ -14,9 +14,10 @@ namespace {
 std::string number_text(double value) {
     char buffer[40];
     constexpr double kExactMax = 9007199254740992.0;  // 2^53: every integer up to here is exact
-    const auto end = std::nearbyint(value) == value && std::fabs(value) <= kExactMax
-                         ? std::to_chars(buffer, buffer + sizeof buffer, static_cast<std::int64_t>(value)).ptr
-                         : std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
+    const auto end =
+        std::nearbyint(value) == value && std::fabs(value) <= kExactMax
+            ? std::to_chars(buffer, buffer + sizeof buffer, static_cast<std::int64_t>(value)).ptr
+            : std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
     return {buffer, end};
 }
 
@@ -26,13 +27,16 @@ double number_of(std::string_view json) {
     return value;
 }
 
-bool is_integer(std::string_view json) { return json.find_first_of(".eE\"{[tfn") == std::string_view::npos; }
+bool is_integer(std::string_view json) {
+    return json.find_first_of(".eE\"{[tfn") == std::string_view::npos;
+}
 
 }  // namespace
 
 KvAddress kv_address(KvSpace space, std::string_view script_key) {
     const std::size_t zero = script_key.find('\0');
-    const std::string_view room = zero == std::string_view::npos ? std::string_view{} : script_key.substr(0, zero);
+    const std::string_view room =
+        zero == std::string_view::npos ? std::string_view{} : script_key.substr(0, zero);
     KvAddress address;
     address.space = space == KvSpace::kKv ? "kv" : "cache";
     if (!room.empty()) address.space.append("/").append(room);
@@ -47,7 +51,8 @@ std::string_view KvPending::map_key(core::TenantId tenant, KvSpace space, std::s
     return scratch_;
 }
 
-KvAnswer KvPending::committed(core::TenantId tenant, KvSpace space, std::string_view key, std::string& json) {
+KvAnswer KvPending::committed(core::TenantId tenant, KvSpace space, std::string_view key,
+                              std::string& json) {
     const KvAddress address = kv_address(space, key);
     auto found = store_.get({tenant, address.space, address.name});
     if (!found) return KvAnswer::kUnavailable;
@@ -56,38 +61,38 @@ KvAnswer KvPending::committed(core::TenantId tenant, KvSpace space, std::string_
     return KvAnswer::kFound;
 }
 
-KvAnswer KvPending::read(core::TenantId tenant, KvSpace space, std::string_view key, std::int64_t now_us,
-                         std::string& json) {
+KvAnswer KvPending::read(core::TenantId tenant, KvSpace space, std::string_view key,
+                         std::int64_t now_us, std::string& json) {
     const auto it = entries_.find(map_key(tenant, space, key));
     if (it == entries_.end()) return committed(tenant, space, key, json);
     const Entry& entry = it->second;
     switch (entry.kind) {
-        case Kind::kErased:
-            return KvAnswer::kAbsent;
+        case Kind::kErased: return KvAnswer::kAbsent;
         case Kind::kValue:
             if (entry.expires_at_us != 0 && entry.expires_at_us <= now_us) return KvAnswer::kAbsent;
             json += entry.json;
             return KvAnswer::kFound;
-        case Kind::kDelta:
-            break;
+        case Kind::kDelta: break;
     }
     std::string base;
-    if (committed(tenant, space, key, base) == KvAnswer::kUnavailable) return KvAnswer::kUnavailable;
+    if (committed(tenant, space, key, base) == KvAnswer::kUnavailable)
+        return KvAnswer::kUnavailable;
     std::int64_t value = 0;
     std::from_chars(base.data(), base.data() + base.size(), value);
     json += std::to_string(value + entry.delta);
     return KvAnswer::kFound;
 }
 
-KvAnswer KvPending::list(core::TenantId tenant, KvSpace space, std::string_view prefix, std::int64_t now_us,
-                         LuaHost::KvVisitor& visitor) {
+KvAnswer KvPending::list(core::TenantId tenant, KvSpace space, std::string_view prefix,
+                         std::int64_t now_us, LuaHost::KvVisitor& visitor) {
     const KvAddress address = kv_address(space, prefix);
     auto items = store_.list(tenant, address.space, address.name, 2 * kLuaKvListMax);
     if (!items) return KvAnswer::kUnavailable;
     std::map<std::string, std::string> merged;
     for (store::KvItem& item : *items) merged.emplace(std::move(item.key), item.value.text());
     for (const auto& [key, entry] : entries_) {
-        if (entry.tenant != tenant || entry.space != space || !entry.key.starts_with(prefix)) continue;
+        if (entry.tenant != tenant || entry.space != space || !entry.key.starts_with(prefix))
+            continue;
         std::string json;
         const KvAnswer answer = read(tenant, space, entry.key, now_us, json);
         if (answer == KvAnswer::kUnavailable) return answer;
@@ -114,7 +119,8 @@ void KvPending::increment(Entry& entry, bool fresh, const KvOp& op, std::int64_t
         entry.delta = 0;
         if (!whole) entry.json = base;
     } else if (entry.kind == Kind::kErased ||
-               (entry.kind == Kind::kValue && entry.expires_at_us != 0 && entry.expires_at_us <= now_us)) {
+               (entry.kind == Kind::kValue && entry.expires_at_us != 0 &&
+                entry.expires_at_us <= now_us)) {
         entry.kind = Kind::kValue;
         entry.json = "0";
         entry.expires_at_us = 0;
@@ -149,12 +155,8 @@ void KvPending::apply(core::TenantId tenant, const KvOp& op, std::int64_t now_us
             entry.json.assign(op.value_json);
             entry.expires_at_us = op.expires_at_us;
             break;
-        case KvOp::Kind::kDelete:
-            entry.kind = Kind::kErased;
-            break;
-        case KvOp::Kind::kIncrement:
-            increment(entry, fresh, op, now_us);
-            break;
+        case KvOp::Kind::kDelete: entry.kind = Kind::kErased; break;
+        case KvOp::Kind::kIncrement: increment(entry, fresh, op, now_us); break;
     }
 }
 
@@ -163,15 +165,9 @@ void KvPending::hand_over(store::RowBatch& rows, std::int64_t now_us) {
         const KvAddress address = kv_address(entry.space, entry.key);
         const store::KvKey kv{entry.tenant, address.space, address.name};
         switch (entry.kind) {
-            case Kind::kValue:
-                rows.kv_put(kv, entry.json, entry.expires_at_us);
-                break;
-            case Kind::kErased:
-                rows.kv_erase(kv);
-                break;
-            case Kind::kDelta:
-                rows.kv_incr(kv, entry.delta, now_us, entry.expires_at_us);
-                break;
+            case Kind::kValue: rows.kv_put(kv, entry.json, entry.expires_at_us); break;
+            case Kind::kErased: rows.kv_erase(kv); break;
+            case Kind::kDelta: rows.kv_incr(kv, entry.delta, now_us, entry.expires_at_us); break;
         }
     }
     entries_.clear();

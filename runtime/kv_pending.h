@@ -1,21 +1,21 @@
-// What: the kv writes of completed runs that a lane has not handed over yet. Reads of later runs see
-//       them; at the hand-over each key becomes one write, however often it was counted up.
+// What: the kv writes of completed runs that a lane has not handed over yet. Reads of later runs
+//       see them; at the hand-over each key becomes one write, however often it was counted up.
 // Threads: one owner, a lane. Lifetime: borrows the store's kv.
 // Limits: emptied with every hand-over, so it holds what one chunk of deliveries wrote.
-// Failure: a read that the store refuses is kUnavailable; an increment whose base can't be read fails
-//       its run before anything of it is applied.
+// Failure: a read that the store refuses is kUnavailable; an increment whose base can't be read
+//       fails its run before anything of it is applied.
 #pragma once
-
-#include <cstdint>
-#include <string>
-#include <string_view>
-#include <unordered_map>
 
 #include "core/ids.h"
 #include "runtime/lua_host.h"
 #include "runtime/lua_types.h"
 #include "store/kv_store.h"
 #include "store/row_batch.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
 
 namespace millrace::runtime {
 
@@ -32,9 +32,10 @@ public:
     explicit KvPending(store::KvStore& store) : store_(store) {}
 
     // The value as a run would see it, as JSON text appended to `json`.
-    KvAnswer read(core::TenantId tenant, KvSpace space, std::string_view key, std::int64_t now_us, std::string& json);
-    KvAnswer list(core::TenantId tenant, KvSpace space, std::string_view prefix, std::int64_t now_us,
-                  LuaHost::KvVisitor& visitor);
+    KvAnswer read(core::TenantId tenant, KvSpace space, std::string_view key, std::int64_t now_us,
+                  std::string& json);
+    KvAnswer list(core::TenantId tenant, KvSpace space, std::string_view prefix,
+                  std::int64_t now_us, LuaHost::KvVisitor& visitor);
     // Takes over one write of a completed run.
     void apply(core::TenantId tenant, const KvOp& op, std::int64_t now_us);
     // Writes everything into `rows` and forgets it.
@@ -47,19 +48,22 @@ private:
         core::TenantId tenant;
         KvSpace space = KvSpace::kKv;
         Kind kind = Kind::kValue;
-        std::string key;               // namespace '\0' name
-        std::string json;              // kValue
-        std::int64_t delta = 0;        // kDelta
+        std::string key;         // namespace '\0' name
+        std::string json;        // kValue
+        std::int64_t delta = 0;  // kDelta
         std::int64_t expires_at_us = 0;
     };
     struct TextHash {
         using is_transparent = void;
-        std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+        std::size_t operator()(std::string_view text) const {
+            return std::hash<std::string_view>{}(text);
+        }
     };
 
     std::string_view map_key(core::TenantId tenant, KvSpace space, std::string_view key);
     void increment(Entry& entry, bool fresh, const KvOp& op, std::int64_t now_us);
-    KvAnswer committed(core::TenantId tenant, KvSpace space, std::string_view key, std::string& json);
+    KvAnswer committed(core::TenantId tenant, KvSpace space, std::string_view key,
+                       std::string& json);
 
     store::KvStore& store_;
     std::unordered_map<std::string, Entry, TextHash, std::equal_to<>> entries_;

@@ -1,12 +1,13 @@
 #include "runtime/lane.h"
 
-#include <utility>
-
 #include "core/assert.h"
+
+#include <utility>
 
 namespace millrace::runtime {
 
-Lane::Lane(Deps deps) : deps_(std::move(deps)), name_("lane-" + std::to_string(deps_.number)), run_(deps_.run) {
+Lane::Lane(Deps deps)
+    : deps_(std::move(deps)), name_("lane-" + std::to_string(deps_.number)), run_(deps_.run) {
     for (std::size_t i = 0; i < deps_.shards; ++i) {
         rings_.push_back(std::make_unique<core::SpscRing<std::unique_ptr<LaneJob>>>(kJobsPerShard));
     }
@@ -57,7 +58,8 @@ bool Lane::take_job() {
 std::size_t Lane::do_work() {
     if (outgoing_ && !push_result()) return 0;
     if (!job_ && (stopping_.load(std::memory_order_relaxed) || !take_job())) {
-        idle_.store(true, std::memory_order_release);  // pairs with idle(): our results are in the rings
+        // pairs with idle(): our results are in the rings
+        idle_.store(true, std::memory_order_release);
         return 0;
     }
     idle_.store(false, std::memory_order_relaxed);
@@ -90,9 +92,7 @@ std::size_t Lane::run_items() {
     return done;
 }
 
-void Lane::finish_chunk(bool job_finished) {
-    outgoing_ = run_.finish(*job_, job_finished);
-}
+void Lane::finish_chunk(bool job_finished) { outgoing_ = run_.finish(*job_, job_finished); }
 
 bool Lane::push_result() {
     if (!outgoing_) return true;

@@ -1,21 +1,13 @@
-// What: the agent that runs handlers. Takes jobs from the shards (a share of a block's deliveries) and
-//       from feeder and conductor (retries, replays, API runs), runs one delivery after the other, and
-//       hands what came of them back to the shard as rows that take effect together.
+// What: the agent that runs handlers. Takes jobs from the shards (a share of a block's deliveries)
+//       and from feeder and conductor (retries, replays, API runs), runs one delivery after the
+//       other, and hands what came of them back to the shard as rows that take effect together.
 // Threads: do_work() by the lane's thread; has_room/submit by the shard named; submit_aside by any.
 // Lifetime: outlived by shards' threads being stopped first; borrows all of Deps.
-// Limits: kJobsPerShard jobs a shard (overflow policy: refuse, the shard turns cold); kAsideMax jobs
-//       from elsewhere (refuse, the asker waits). A result goes back after kChunkItems deliveries or
-//       kChunkUsMax microseconds, whatever comes first.
+// Limits: kJobsPerShard jobs a shard (overflow policy: refuse, the shard turns cold); kAsideMax
+//       jobs from elsewhere (refuse, the asker waits). A result goes back after kChunkItems
+//       deliveries or kChunkUsMax microseconds, whatever comes first.
 // Failure: a handler's failure is an outcome like any other; a broken script is too.
 #pragma once
-
-#include <atomic>
-#include <deque>
-#include <functional>
-#include <memory>
-#include <mutex>
-#include <string>
-#include <vector>
 
 #include "core/agent.h"
 #include "core/clock.h"
@@ -27,6 +19,14 @@
 #include "runtime/lane_job.h"
 #include "runtime/registry_snapshot.h"
 #include "runtime/shard_dispatch.h"
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -59,7 +59,10 @@ public:
     bool submit_aside(std::unique_ptr<LaneJob>& job);
 
     // From now on no new delivery begins; what is done is still handed over.
-    void stop_taking() { stopping_.store(true, std::memory_order_relaxed); wake(); }
+    void stop_taking() {
+        stopping_.store(true, std::memory_order_relaxed);
+        wake();
+    }
     bool idle() const { return idle_.load(std::memory_order_acquire); }
 
 private:

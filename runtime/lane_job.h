@@ -1,17 +1,10 @@
-// What: what travels between shards, feeder and lanes: a share of a block's deliveries to a lane, and
-//       what came of it back to the shard.
+// What: what travels between shards, feeder and lanes: a share of a block's deliveries to a lane,
+//       and what came of it back to the shard.
 // Threads: values that are moved through rings; one owner at a time.
 // Lifetime: an EventBlock keeps the events' bytes alive as long as a job or a result needs them.
 // Limits: a job has at most one block's events times their subscriptions.
 // Failure: none here.
 #pragma once
-
-#include <cstdint>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <string>
-#include <vector>
 
 #include "core/buffer.h"
 #include "core/ids.h"
@@ -19,6 +12,13 @@
 #include "store/event_block.h"
 #include "store/log_reader.h"
 #include "store/row_batch.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -31,26 +31,26 @@ struct DeliveryItem {
 // What a later attempt knows of the earlier ones.
 struct EarlierAttempts {
     std::uint32_t made = 0;
-    std::uint32_t counted = 0;         // of those, the ones that used up a retry
-    std::int64_t created_at_us = 0;    // when the first one failed; 0: none has
-    std::string history;               // JSON array of the attempts so far; "" = none
-    std::string replay_id;             // the replay that began this delivery; usually empty
+    std::uint32_t counted = 0;       // of those, the ones that used up a retry
+    std::int64_t created_at_us = 0;  // when the first one failed; 0: none has
+    std::string history;             // JSON array of the attempts so far; "" = none
+    std::string replay_id;           // the replay that began this delivery; usually empty
 };
 
 // What a script run by the API is answered with.
 struct ScriptRunResult {
-    core::Status status;               // an Error is the HTTP error of the call
-    std::string result_json;           // "null" when the script returned nothing
-    std::string logs_json;             // a JSON array
+    core::Status status;      // an Error is the HTTP error of the call
+    std::string result_json;  // "null" when the script returned nothing
+    std::string logs_json;    // a JSON array
     std::string execution_id;
     std::int64_t duration_us = 0;
-    std::string error;                 // what the script raised
+    std::string error;  // what the script raised
 };
 
 struct ScriptRunJob {
     core::TenantId tenant;
     std::uint32_t script_number = 0;
-    std::string input_json;            // {"query":…,"body":…}
+    std::string input_json;  // {"query":...,"body":...}
     std::string execution_id;
     std::function<void(ScriptRunResult&&)> done;  // called once, on a shard's thread
 };
@@ -64,14 +64,16 @@ struct LaneJob {
     // Instead of a block: the one event of a retry or a redrive; event_index is 0 then.
     std::optional<store::OwnedEvent> single;
     EarlierAttempts earlier;
-    std::int64_t retry_due_at_us = 0;              // kRetry: key of the waiting row
-    std::optional<store::DeadLetterKey> redrive;   // kRedrive: the row that leaves on success
-    std::string replay_id;                         // kReplay
+    std::int64_t retry_due_at_us = 0;             // kRetry: key of the waiting row
+    std::optional<store::DeadLetterKey> redrive;  // kRedrive: the row that leaves on success
+    std::string replay_id;                        // kReplay
     std::unique_ptr<ScriptRunJob> run;
     // Called on a shard's thread when the outcome of all items is durable: (delivered, failed).
     std::function<void(std::uint64_t, std::uint64_t)> finished;
 
-    store::StoredEvent event(std::uint32_t index) const { return block ? block.event(index) : single->event; }
+    store::StoredEvent event(std::uint32_t index) const {
+        return block ? block.event(index) : single->event;
+    }
     core::LogPosition block_position() const {
         return block ? core::LogPosition{block.shard(), block.first_offset()}
                      : core::LogPosition{single->event.position.shard, single->block_first_offset};
@@ -82,12 +84,12 @@ struct LaneJob {
 struct LaneResult {
     core::ShardId shard;
     core::LogOffset block_first;
-    bool part_finished = false;          // of a kBlock job: the lane's share of the block is done
+    bool part_finished = false;  // of a kBlock job: the lane's share of the block is done
     store::RowBatch rows;
-    core::BufferRef emitted;             // NDJSON envelopes; null when there are none
+    core::BufferRef emitted;                   // NDJSON envelopes; null when there are none
     std::vector<std::uint8_t> emitted_depths;  // of each: handlers between it and a client
-    core::TenantId tenant;               // of the emitted events
-    std::uint64_t deliveries = 0;        // first attempts in here: no longer waiting
+    core::TenantId tenant;                     // of the emitted events
+    std::uint64_t deliveries = 0;              // first attempts in here: no longer waiting
     std::vector<std::function<void()>> when_durable;
 };
 

@@ -99,7 +99,8 @@ inline const char* value_end(const char* p, const char* end) {
 }
 
 // The first byte of the value of the top-level member "payload" of the object that begins at `p`;
-// null when there is none. One step at a time: any text, any order. A key with escapes is not taken.
+// null when there is none. One step at a time: any text, any order. A key with escapes is not
+// taken.
 inline const char* find_payload_stepwise(const char* p, const char* end) {
     p = skip_space(p, end);
     if (p >= end || *p != '{') return nullptr;
@@ -168,7 +169,8 @@ inline const char* find_payload(const char* p, const char* end) {
         const std::uint64_t in_string = prefix_xor(masks.quote) ^ in_string_carry;
         const std::uint64_t opens = masks.open & ~in_string;
         const std::uint64_t closes = masks.close & ~in_string;
-        // The key's own first letter must lie in the block; a quote in the last byte is stepped over.
+        // The key's own first letter must lie in the block; a quote in the last byte is stepped
+        // over.
         std::uint64_t hits = masks.quote & in_string & (masks.letter_p >> 1);
         if (masks.quote & in_string & (std::uint64_t{1} << 63)) break;
         for (; hits != 0; hits &= hits - 1) {

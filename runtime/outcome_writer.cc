@@ -1,8 +1,8 @@
 #include "runtime/outcome_writer.h"
 
-#include <charconv>
-
 #include "runtime/attempt_record.h"
+
+#include <charconv>
 
 namespace millrace::runtime {
 
@@ -19,14 +19,16 @@ EarlierAttempts decode_retry_state(std::string_view state, std::uint32_t attempt
     earlier.created_at_us = created_at_us;
     std::from_chars(state.data(), state.data() + state.size(), earlier.counted);
     const std::size_t first = state.find('\n');
-    const std::size_t second = first == std::string_view::npos ? first : state.find('\n', first + 1);
+    const std::size_t second =
+        first == std::string_view::npos ? first : state.find('\n', first + 1);
     if (second == std::string_view::npos) return earlier;
     earlier.replay_id = state.substr(first + 1, second - first - 1);
     earlier.history = state.substr(second + 1);
     return earlier;
 }
 
-WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view event_id, store::RowBatch& rows) {
+WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view event_id,
+                                    store::RowBatch& rows) {
     const LaneJob& job = *attempt.job;
     const std::int64_t ended_at_us = attempt.started_at_us + attempt.duration_us;
     WrittenOutcome written;
@@ -43,25 +45,30 @@ WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view eve
     if (attempt.outcome == AttemptOutcome::kOk) {
         if (attempt.result_json.size() <= kResultBytesKeptMax) entry.result = attempt.result_json;
     } else {
-        const DeliveryDecision decision = decide_delivery({job.earlier.counted, 0}, attempt.outcome,
-                                                          attempt.subscription->retry, ended_at_us, random_);
+        const DeliveryDecision decision =
+            decide_delivery({job.earlier.counted, 0}, attempt.outcome, attempt.subscription->retry,
+                            ended_at_us, random_);
         // A redriven dead letter gets one attempt: it leaves, or it stays with a longer history.
         written.status = job.redrive ? DeliveryStatus::kDead : decision.status;
         entry.error = attempt.error.substr(0, kErrorTextBytesMax);
         so_far.made = entry.attempt;
         so_far.counted = decision.attempts_counted;
-        so_far.created_at_us = job.earlier.created_at_us != 0 ? job.earlier.created_at_us : ended_at_us;
+        so_far.created_at_us =
+            job.earlier.created_at_us != 0 ? job.earlier.created_at_us : ended_at_us;
         so_far.replay_id = job.kind == JobKind::kReplay ? job.replay_id : job.earlier.replay_id;
-        so_far.history = append_attempt(job.earlier.history, {entry.attempt, attempt.started_at_us,
-                                                              attempt.duration_us, attempt.outcome_text, attempt.error});
+        so_far.history = append_attempt(job.earlier.history,
+                                        {entry.attempt, attempt.started_at_us, attempt.duration_us,
+                                         attempt.outcome_text, attempt.error});
         const store::DeliveryKey delivery{attempt.event.position, entry.subscription};
         if (written.status == DeliveryStatus::kRetrying) {
             put_retry(attempt, so_far, decision.retry_at_us, rows);
         } else if (job.redrive) {
-            put_dead_letter(attempt, so_far, *job.redrive, event_id, store::RowChange::kUpdate, rows);
+            put_dead_letter(attempt, so_far, *job.redrive, event_id, store::RowChange::kUpdate,
+                            rows);
         } else {
             written.dead_letter = store::DeadLetterKey{attempt.event.tenant, ended_at_us, delivery};
-            put_dead_letter(attempt, so_far, *written.dead_letter, event_id, store::RowChange::kNew, rows);
+            put_dead_letter(attempt, so_far, *written.dead_letter, event_id, store::RowChange::kNew,
+                            rows);
         }
     }
     entry.status = written.status;
@@ -84,8 +91,8 @@ void OutcomeWriter::postpone(const Attempt& attempt, std::int64_t until_us, stor
     put_retry(attempt, {}, until_us, rows);
 }
 
-void OutcomeWriter::put_retry(const Attempt& attempt, const EarlierAttempts& so_far, std::int64_t due_at_us,
-                              store::RowBatch& rows) {
+void OutcomeWriter::put_retry(const Attempt& attempt, const EarlierAttempts& so_far,
+                              std::int64_t due_at_us, store::RowBatch& rows) {
     state_ = encode_retry_state(so_far);
     store::RetryRow row;
     row.due_at_us = due_at_us;

@@ -1,13 +1,8 @@
-// What: turns the outcome of one attempt into the rows of its commit: the outcome entry, and where it
-//       failed the retry row or the dead letter. The decision itself is decide_delivery().
+// What: turns the outcome of one attempt into the rows of its commit: the outcome entry, and where
+//       it failed the retry row or the dead letter. The decision itself is decide_delivery().
 // Threads: one lane's. Lifetime: borrows what Attempt points to, for the call.
 // Limits: texts are cut as attempt_record.h says. Failure: none.
 #pragma once
-
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
 
 #include "core/random.h"
 #include "runtime/delivery.h"
@@ -15,16 +10,21 @@
 #include "runtime/registry_types.h"
 #include "store/row_batch.h"
 
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
 namespace millrace::runtime {
 
 struct Attempt {
     const LaneJob* job = nullptr;
     const Subscription* subscription = nullptr;
-    const Script* script = nullptr;    // null: it is gone
+    const Script* script = nullptr;  // null: it is gone
     store::StoredEvent event;
-    std::uint32_t event_index = 0;     // in its block
+    std::uint32_t event_index = 0;  // in its block
     AttemptOutcome outcome = AttemptOutcome::kOk;
-    std::string_view outcome_text;     // completed | failed | silent | fatal | timeout | memory
+    std::string_view outcome_text;  // completed | failed | silent | fatal | timeout | memory
     std::string_view error;
     std::string_view result_json;
     std::string_view logs_json;
@@ -49,8 +49,9 @@ public:
 private:
     void put_retry(const Attempt& attempt, const EarlierAttempts& so_far, std::int64_t due_at_us,
                    store::RowBatch& rows);
-    void put_dead_letter(const Attempt& attempt, const EarlierAttempts& so_far, const store::DeadLetterKey& key,
-                         std::string_view event_id, store::RowChange change, store::RowBatch& rows);
+    void put_dead_letter(const Attempt& attempt, const EarlierAttempts& so_far,
+                         const store::DeadLetterKey& key, std::string_view event_id,
+                         store::RowChange change, store::RowBatch& rows);
 
     core::Random random_;
     std::string state_;
@@ -58,6 +59,7 @@ private:
 
 // What a retry row keeps: "counted LF replay-id LF history".
 std::string encode_retry_state(const EarlierAttempts& earlier);
-EarlierAttempts decode_retry_state(std::string_view state, std::uint32_t attempts_made, std::int64_t created_at_us);
+EarlierAttempts decode_retry_state(std::string_view state, std::uint32_t attempts_made,
+                                   std::int64_t created_at_us);
 
 }  // namespace millrace::runtime

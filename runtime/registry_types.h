@@ -2,7 +2,7 @@
 //       makes a new object with a new version.
 // Threads: immutable after the registry has published them; read anywhere.
 // Lifetime: held by shared_ptr in snapshots; whoever holds a snapshot may keep raw pointers.
-// Limits: kScript…, kSubscription… below, checked by runtime/registry_body.
+// Limits: kScript..., kSubscription... below, checked by runtime/registry_body.
 // Failure: none here.
 #pragma once
 

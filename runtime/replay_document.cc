@@ -1,28 +1,31 @@
 #include "runtime/replay_document.h"
 
+#include "core/json_reader.h"
+#include "core/json_writer.h"
+
 #include <array>
 #include <limits>
 #include <utility>
-
-#include "core/json_reader.h"
-#include "core/json_writer.h"
 
 namespace millrace::runtime {
 
 namespace {
 
 constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
-constexpr std::array<std::pair<std::string_view, ReplayPace>, 3> kPaces{{{"instant", ReplayPace::kInstant},
-                                                                          {"original", ReplayPace::kOriginal},
-                                                                          {"perSecond", ReplayPace::kPerSecond}}};
+constexpr std::array<std::pair<std::string_view, ReplayPace>, 3> kPaces{
+    {{"instant", ReplayPace::kInstant},
+     {"original", ReplayPace::kOriginal},
+     {"perSecond", ReplayPace::kPerSecond}}};
 
-void write_offsets(core::JsonWriter& json, std::string_view name, const std::vector<core::LogOffset>& offsets) {
+void write_offsets(core::JsonWriter& json, std::string_view name,
+                   const std::vector<core::LogOffset>& offsets) {
     json.key(name).begin_array();
     for (const core::LogOffset offset : offsets) json.value(offset.value);
     json.end_array();
 }
 
-bool read_numbers(core::JsonObject& object, std::string_view name, std::vector<std::uint64_t>& out) {
+bool read_numbers(core::JsonObject& object, std::string_view name,
+                  std::vector<std::uint64_t>& out) {
     const auto element = object.any(name);
     if (!element) return false;
     simdjson::dom::array array;
@@ -43,18 +46,24 @@ std::string replay_document(const ReplayState& state) {
     std::string out;
     core::JsonWriter json(out);
     json.begin_object();
-    json.field("id", progress.id).field("tenant", spec.tenant.value).field("status", progress.status);
+    json.field("id", progress.id)
+        .field("tenant", spec.tenant.value)
+        .field("status", progress.status);
     json.field("from", spec.from_us).field("to", spec.to_us).field("pattern", spec.pattern);
     json.field("patternPrefix", spec.pattern_prefix).field("filter", spec.filter);
     for (const auto& [text, pace] : kPaces) {
         if (pace == spec.pace) json.field("pace", text);
     }
-    json.field("perSecond", spec.events_per_second).field("dryRun", spec.dry_run).field("document", spec.document);
+    json.field("perSecond", spec.events_per_second)
+        .field("dryRun", spec.dry_run)
+        .field("document", spec.document);
     json.key("subscriptions").begin_array();
     for (const core::SubscriptionId id : spec.subscriptions) json.value(id.value);
     json.end_array();
     json.field("scanned", progress.scanned).field("matched", progress.matched);
-    json.field("delivered", progress.delivered).field("failed", progress.failed).field("error", progress.error);
+    json.field("delivered", progress.delivered)
+        .field("failed", progress.failed)
+        .field("error", progress.error);
     json.field("createdAt", progress.created_at_us).field("updatedAt", progress.updated_at_us);
     write_offsets(json, "next", state.next);
     write_offsets(json, "end", state.end);
@@ -94,7 +103,8 @@ core::Result<ReplayState> parse_replay_document(std::string_view text) {
     read_numbers(*root, "next", next);
     read_numbers(*root, "end", end);
     if (auto finished = root->finish(); !finished) return core::fail(std::move(finished.error()));
-    for (const std::uint64_t id : subscriptions) spec.subscriptions.emplace_back(static_cast<std::uint32_t>(id));
+    for (const std::uint64_t id : subscriptions)
+        spec.subscriptions.emplace_back(static_cast<std::uint32_t>(id));
     for (const std::uint64_t offset : next) state.next.emplace_back(offset);
     for (const std::uint64_t offset : end) state.end.emplace_back(offset);
     progress.tenant = spec.tenant;

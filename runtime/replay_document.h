@@ -1,15 +1,16 @@
 // What: a replay as it is kept in the registry, so that it goes on after a restart: what was asked,
 //       where each shard stands, what was counted.
-// Threads: pure. Lifetime: values. Limits: none. Failure: a document that does not read is an Error.
+// Threads: pure. Lifetime: values. Limits: none. Failure: a document that does not read is an
+//       Error.
 #pragma once
-
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "core/ids.h"
 #include "core/result.h"
 #include "runtime/replay_types.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace millrace::runtime {
 

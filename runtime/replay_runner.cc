@@ -1,13 +1,13 @@
 #include "runtime/replay_runner.h"
 
-#include <algorithm>
-#include <limits>
-#include <utility>
-
 #include "runtime/ingestor.h"
 #include "runtime/shard_dispatch.h"
 #include "store/log_reader.h"
 #include "store/registry_store.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
 
 namespace millrace::runtime {
 
@@ -17,7 +17,8 @@ std::string position_json(const std::vector<core::LogOffset>& next) {
     std::string out = "[";
     for (std::size_t i = 0; i < next.size(); ++i) {
         if (i != 0) out += ',';
-        out += "{\"shard\":" + std::to_string(i) + ",\"offset\":" + std::to_string(next[i].value) + "}";
+        out += "{\"shard\":" + std::to_string(i) + ",\"offset\":" + std::to_string(next[i].value) +
+               "}";
     }
     return out + "]";
 }
@@ -41,7 +42,14 @@ core::Status ReplayRunner::load() {
 
 core::Status ReplayRunner::arm(Running& replay) {
     const ReplaySpec& spec = replay.state.spec;
-    auto filter = EventFilter::make({.pattern = spec.pattern, .pattern_prefix = spec.pattern_prefix, .source_type = {}, .source_id = {}, .correlation_id = {}, .causation_id = {}, .context_id = {}, .filter = spec.filter});
+    auto filter = EventFilter::make({.pattern = spec.pattern,
+                                     .pattern_prefix = spec.pattern_prefix,
+                                     .source_type = {},
+                                     .source_id = {},
+                                     .correlation_id = {},
+                                     .causation_id = {},
+                                     .context_id = {},
+                                     .filter = spec.filter});
     if (!filter) return core::fail(std::move(filter.error()));
     replay.filter = std::move(*filter);
     replay.delivered = replay.state.progress.delivered;
@@ -69,10 +77,11 @@ core::Result<std::string> ReplayRunner::start(ReplaySpec&& spec, const std::stri
     {
         std::lock_guard lock(mutex_);
         if (running_.size() >= kReplaysMax) {
-            return core::fail(core::Error(core::ErrorCode::kRateLimited,
-                                          std::to_string(kReplaysMax) + " replays are running already")
-                                  .bound(kReplaysMax)
-                                  .retry_after(10));
+            return core::fail(
+                core::Error(core::ErrorCode::kRateLimited,
+                            std::to_string(kReplaysMax) + " replays are running already")
+                    .bound(kReplaysMax)
+                    .retry_after(10));
         }
     }
     persist(*replay);
@@ -86,7 +95,8 @@ core::Result<std::string> ReplayRunner::start(ReplaySpec&& spec, const std::stri
 
 core::Result<ReplayProgress> ReplayRunner::progress(core::TenantId tenant, std::string_view id) {
     const auto missing = [&] {
-        return core::fail(core::ErrorCode::kNotFound, "replay '" + std::string(id.substr(0, 64)) + "' does not exist");
+        return core::fail(core::ErrorCode::kNotFound,
+                          "replay '" + std::string(id.substr(0, 64)) + "' does not exist");
     };
     {
         std::lock_guard lock(mutex_);
@@ -123,7 +133,8 @@ core::Status ReplayRunner::cancel(core::TenantId tenant, std::string_view id) {
     auto there = progress(tenant, id);
     if (!there) return core::fail(std::move(there.error()));
     if (there->status == "cancelled") return {};
-    return core::fail(core::ErrorCode::kConflict, "replay '" + there->id + "' is " + there->status + " already");
+    return core::fail(core::ErrorCode::kConflict,
+                      "replay '" + there->id + "' is " + there->status + " already");
 }
 
 std::vector<ReplayProgress> ReplayRunner::list(core::TenantId tenant) {
@@ -133,8 +144,9 @@ std::vector<ReplayProgress> ReplayRunner::list(core::TenantId tenant) {
     for (const store::RegistryDocument& document : *documents) {
         if (auto one = progress(tenant, document.id)) all.push_back(std::move(*one));
     }
-    std::sort(all.begin(), all.end(),
-              [](const ReplayProgress& a, const ReplayProgress& b) { return a.created_at_us > b.created_at_us; });
+    std::sort(all.begin(), all.end(), [](const ReplayProgress& a, const ReplayProgress& b) {
+        return a.created_at_us > b.created_at_us;
+    });
     return all;
 }
 
@@ -164,7 +176,8 @@ std::size_t ReplayRunner::step(Running& replay, BlockMatcher& matcher) {
     if (!replay.refused.empty()) return 0;
     if (replay.block) {
         if (replay.next_item < replay.items.size()) return deliver_due(replay);
-        if (replay.under_way.load(std::memory_order_acquire) != 0) return 0;  // pairs with the release below
+        // pairs with the release below
+        if (replay.under_way.load(std::memory_order_acquire) != 0) return 0;
         settle_block(replay);
         return 1;
     }
@@ -173,7 +186,8 @@ std::size_t ReplayRunner::step(Running& replay, BlockMatcher& matcher) {
 
 bool ReplayRunner::next_block(Running& replay, BlockMatcher& matcher) {
     ReplayState& state = replay.state;
-    while (replay.shard < state.next.size() && state.next[replay.shard] >= state.end[replay.shard]) ++replay.shard;
+    while (replay.shard < state.next.size() && state.next[replay.shard] >= state.end[replay.shard])
+        ++replay.shard;
     if (replay.shard == state.next.size()) {
         finish(replay, "completed", "");
         return false;
@@ -191,8 +205,11 @@ bool ReplayRunner::next_block(Running& replay, BlockMatcher& matcher) {
     replay.block = std::move(*block);
     const RegistrySnapshotRef registry = deps_.registry();
     std::vector<DeliveryItem> matched;
-    matcher.match({.block = &replay.block, .from = state.next[replay.shard], .registry = registry.get(),
-                   .done = nullptr, .history = BlockMatcher::History::kAll},
+    matcher.match({.block = &replay.block,
+                   .from = state.next[replay.shard],
+                   .registry = registry.get(),
+                   .done = nullptr,
+                   .history = BlockMatcher::History::kAll},
                   matched);
     replay.items.clear();
     replay.next_item = 0;
@@ -204,16 +221,20 @@ bool ReplayRunner::next_block(Running& replay, BlockMatcher& matcher) {
         if (item.event_index != last_index) {
             const store::StoredEvent event = replay.block.event(item.event_index);
             last_index = item.event_index;
-            wanted = event.tenant == state.spec.tenant && event.received_at_us >= state.spec.from_us &&
-                     event.received_at_us < state.spec.to_us && event.position.offset < state.end[replay.shard] &&
-                     replay.filter->accepts(event);
+            wanted =
+                event.tenant == state.spec.tenant && event.received_at_us >= state.spec.from_us &&
+                event.received_at_us < state.spec.to_us &&
+                event.position.offset < state.end[replay.shard] && replay.filter->accepts(event);
         }
-        if (!wanted || (!only.empty() && std::find(only.begin(), only.end(), item.subscription) == only.end())) continue;
+        if (!wanted ||
+            (!only.empty() && std::find(only.begin(), only.end(), item.subscription) == only.end()))
+            continue;
         events += replay.items.empty() || replay.items.back().event_index != item.event_index;
         replay.items.push_back(item);
     }
     std::lock_guard lock(mutex_);
-    state.progress.scanned += replay.block.end_offset().value - std::max(replay.block.first_offset(), state.next[replay.shard]).value;
+    state.progress.scanned += replay.block.end_offset().value -
+                              std::max(replay.block.first_offset(), state.next[replay.shard]).value;
     state.progress.matched += replay.items.size();
     if (state.spec.dry_run) replay.items.clear();
     return true;
@@ -230,7 +251,8 @@ bool ReplayRunner::is_due(Running& replay, const store::StoredEvent& event) {
     if (replay.state.spec.pace == ReplayPace::kOriginal) {
         return static_cast<double>(event.received_at_us - replay.pace_first_us) <= elapsed_us;
     }
-    return static_cast<double>(replay.paced_events) <= elapsed_us * replay.state.spec.events_per_second / 1e6;
+    return static_cast<double>(replay.paced_events) <=
+           elapsed_us * replay.state.spec.events_per_second / 1e6;
 }
 
 std::size_t ReplayRunner::deliver_due(Running& replay) {
@@ -256,7 +278,8 @@ std::size_t ReplayRunner::deliver_due(Running& replay) {
         job->finished = [self, wake = deps_.wake](std::uint64_t delivered, std::uint64_t failed) {
             self->delivered.fetch_add(delivered, std::memory_order_relaxed);
             self->failed.fetch_add(failed, std::memory_order_relaxed);
-            self->under_way.fetch_sub(1, std::memory_order_release);  // pairs with the acquire in step
+            // pairs with the acquire in step
+            self->under_way.fetch_sub(1, std::memory_order_release);
             wake();
         };
         replay.refused.emplace_back(lane, std::move(job));
@@ -266,7 +289,8 @@ std::size_t ReplayRunner::deliver_due(Running& replay) {
 }
 
 void ReplayRunner::flush_jobs(Running& replay) {
-    std::erase_if(replay.refused, [this](auto& entry) { return deps_.submit_aside(entry.first, entry.second); });
+    std::erase_if(replay.refused,
+                  [this](auto& entry) { return deps_.submit_aside(entry.first, entry.second); });
 }
 
 void ReplayRunner::settle_block(Running& replay) {
@@ -290,7 +314,8 @@ void ReplayRunner::persist(Running& replay) {
     }
     replay.persisted_ns = deps_.clock->monotonic_ns();
     store::RowBatch rows;
-    rows.put_registry(kReplayKind, replay.state.progress.id, 1, replay.state.progress.updated_at_us, document);
+    rows.put_registry(kReplayKind, replay.state.progress.id, 1, replay.state.progress.updated_at_us,
+                      document);
     if (auto written = deps_.database->write_now(rows); !written) {
         deps_.log->error("replay: its state can't be kept",
                          {{"id", replay.state.progress.id}, {"error", written.error().message}});

@@ -1,11 +1,19 @@
-// What: delivers ranges of the log again, to chosen subscriptions, marked as a replay. One block of one
-//       replay at a time, so that a replay never stands in the way of fresh events; where it
+// What: delivers ranges of the log again, to chosen subscriptions, marked as a replay. One block of
+//       one replay at a time, so that a replay never stands in the way of fresh events; where it
 //       stands is kept, so that it goes on after a restart.
 // Threads: do_work() by the feeder; the others by any.
 // Lifetime: borrows all of Deps.
 // Limits: kReplaysMax running at once; one block's deliveries under way each.
 // Failure: a block that can't be read fails the replay with the reason; it can be started again.
 #pragma once
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "runtime/block_matcher.h"
+#include "runtime/event_filter.h"
+#include "runtime/lane_job.h"
+#include "runtime/replay_document.h"
+#include "store/database.h"
 
 #include <atomic>
 #include <cstdint>
@@ -15,14 +23,6 @@
 #include <mutex>
 #include <string>
 #include <vector>
-
-#include "core/clock.h"
-#include "core/log.h"
-#include "runtime/block_matcher.h"
-#include "runtime/event_filter.h"
-#include "runtime/lane_job.h"
-#include "runtime/replay_document.h"
-#include "store/database.h"
 
 namespace millrace::runtime {
 
@@ -57,18 +57,18 @@ private:
     static constexpr std::int64_t kPaceTickUs = 5'000;
 
     struct Running {
-        ReplayState state;                      // progress and next: under mutex_
+        ReplayState state;  // progress and next: under mutex_
         std::unique_ptr<EventFilter> filter;
         std::size_t shard = 0;
-        store::EventBlock block;                // being delivered
-        std::vector<DeliveryItem> items;        // of the block
+        store::EventBlock block;          // being delivered
+        std::vector<DeliveryItem> items;  // of the block
         std::size_t next_item = 0;
         std::vector<std::pair<std::uint32_t, std::unique_ptr<LaneJob>>> refused;
         std::atomic<std::uint32_t> under_way{0};
         std::atomic<std::uint64_t> delivered{0};
         std::atomic<std::uint64_t> failed{0};
         std::int64_t persisted_ns = 0;
-        std::int64_t pace_began_ns = 0;         // wall of the first event that was paced
+        std::int64_t pace_began_ns = 0;  // wall of the first event that was paced
         std::int64_t pace_first_us = 0;
         std::uint64_t paced_events = 0;
     };

@@ -2,11 +2,11 @@
 // Threads: values. Lifetime: own their text. Limits: none. Failure: none.
 #pragma once
 
+#include "core/ids.h"
+
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include "core/ids.h"
 
 namespace millrace::runtime {
 

@@ -4,10 +4,10 @@
 // Failure: none.
 #pragma once
 
+#include "runtime/ingest_request.h"
+
 #include <memory>
 #include <vector>
-
-#include "runtime/ingest_request.h"
 
 namespace millrace::runtime {
 

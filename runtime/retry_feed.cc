@@ -1,13 +1,13 @@
 #include "runtime/retry_feed.h"
 
-#include <algorithm>
-#include <limits>
-
 #include "runtime/ingestor.h"
 #include "runtime/outcome_writer.h"
 #include "store/dead_letters.h"
 #include "store/log_reader.h"
 #include "store/retry_schedule.h"
+
+#include <algorithm>
+#include <limits>
 
 namespace millrace::runtime {
 
@@ -46,7 +46,8 @@ bool RetryFeed::submit(std::unique_ptr<LaneJob> job, const store::DeliveryKey&) 
 
 void RetryFeed::forget(const store::RetryRow& row) {
     deps_.log->error("retry: the event is no longer kept; the delivery is given up",
-                     {{"shard", row.delivery.position.shard.value}, {"offset", row.delivery.position.offset.value}});
+                     {{"shard", row.delivery.position.shard.value},
+                      {"offset", row.delivery.position.offset.value}});
     store::RowBatch rows;
     rows.erase_retry(row.due_at_us, row.delivery);
     if (auto written = deps_.database->write_now(rows); !written) {
@@ -60,15 +61,16 @@ std::size_t RetryFeed::feed_due() {
         std::lock_guard lock(mutex_);
         if (under_way_.size() >= kUnderWayMax) return 0;
     }
-    const auto visited =
-        deps_.database->retries().visit_due(deps_.clock->wall_us(), [&](const store::RetryRow& row) {
+    const auto visited = deps_.database->retries().visit_due(
+        deps_.clock->wall_us(), [&](const store::RetryRow& row) {
             std::lock_guard lock(mutex_);
             if (under_way_.size() + due.size() >= kUnderWayMax) return false;
             if (under_way_.contains({row.due_at_us, row.delivery})) return true;
             due.push_back({row, {row.state.begin(), row.state.end()}});
             return true;
         });
-    if (!visited) deps_.log->error("retry: due rows can't be read", {{"error", visited.error().message}});
+    if (!visited)
+        deps_.log->error("retry: due rows can't be read", {{"error", visited.error().message}});
     std::size_t fed = 0;
     for (store::OwnedRetry& retry : due) {
         auto job = make_job(retry.row.delivery);
@@ -80,7 +82,8 @@ std::size_t RetryFeed::feed_due() {
         const RetryKey key{retry.row.due_at_us, retry.row.delivery};
         job->kind = JobKind::kRetry;
         job->retry_due_at_us = retry.row.due_at_us;
-        job->earlier = decode_retry_state({retry.bytes.data(), retry.bytes.size()}, retry.row.attempt, retry.row.created_at_us);
+        job->earlier = decode_retry_state({retry.bytes.data(), retry.bytes.size()},
+                                          retry.row.attempt, retry.row.created_at_us);
         job->finished = [this, key](std::uint64_t, std::uint64_t) {
             {
                 std::lock_guard lock(mutex_);
@@ -109,7 +112,8 @@ void RetryFeed::redrive(std::vector<store::DeadLetterKey>&& keys, double per_sec
         const double gap_ns = per_second > 0 ? 1e9 / per_second : 0;
         for (std::size_t i = 0; i < keys.size(); ++i) {
             if (!redriven_.insert(keys[i]).second) continue;  // on its way already
-            redrives_.push_back({keys[i], now_ns + static_cast<std::int64_t>(gap_ns * static_cast<double>(i))});
+            redrives_.push_back(
+                {keys[i], now_ns + static_cast<std::int64_t>(gap_ns * static_cast<double>(i))});
         }
     }
     deps_.wake();
@@ -121,7 +125,8 @@ std::size_t RetryFeed::feed_redrives() {
         Redrive next;
         {
             std::lock_guard lock(mutex_);
-            if (redrives_.empty() || redrives_.front().not_before_ns > deps_.clock->monotonic_ns()) return fed;
+            if (redrives_.empty() || redrives_.front().not_before_ns > deps_.clock->monotonic_ns())
+                return fed;
             next = redrives_.front();
         }
         const auto done = [this](const store::DeadLetterKey& key) {

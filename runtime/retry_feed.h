@@ -5,6 +5,12 @@
 // Failure: a retry whose event is gone is logged and ends as it is: its row is removed.
 #pragma once
 
+#include "core/clock.h"
+#include "core/log.h"
+#include "runtime/lane_job.h"
+#include "runtime/registry_snapshot.h"
+#include "store/database.h"
+
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -12,12 +18,6 @@
 #include <mutex>
 #include <set>
 #include <utility>
-
-#include "core/clock.h"
-#include "core/log.h"
-#include "runtime/lane_job.h"
-#include "runtime/registry_snapshot.h"
-#include "store/database.h"
 
 namespace millrace::runtime {
 

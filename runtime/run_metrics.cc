@@ -13,7 +13,8 @@ RunMetrics::Type* RunMetrics::make(std::string_view name) {
     return &type;
 }
 
-const RunMetrics::ScriptCells& RunMetrics::script(Type& type, ScriptNumber number, std::string_view script_id) {
+const RunMetrics::ScriptCells& RunMetrics::script(Type& type, ScriptNumber number,
+                                                  std::string_view script_id) {
     for (const ScriptCells& cells : type.scripts) {
         if (cells.script == number) return cells;
     }
@@ -27,23 +28,16 @@ const RunMetrics::ScriptCells& RunMetrics::script(Type& type, ScriptNumber numbe
     return cells;
 }
 
-void RunMetrics::count_attempt(Type& type, const Subscription& subscription, store::DeliveryStatus status,
-                               std::uint64_t duration_ns) {
-    const ScriptCells& cells = script(type, subscription.executor.script, subscription.executor.script_id);
+void RunMetrics::count_attempt(Type& type, const Subscription& subscription,
+                               store::DeliveryStatus status, std::uint64_t duration_ns) {
+    const ScriptCells& cells =
+        script(type, subscription.executor.script, subscription.executor.script_id);
     cells.seconds.observe_ns(duration_ns);
     switch (status) {
-        case store::DeliveryStatus::kCompleted:
-            cells.completed.add();
-            break;
-        case store::DeliveryStatus::kFailed:
-            cells.failed.add();
-            break;
-        case store::DeliveryStatus::kRetrying:
-            cells.retrying.add();
-            break;
-        case store::DeliveryStatus::kDead:
-            cells.dead.add();
-            break;
+        case store::DeliveryStatus::kCompleted: cells.completed.add(); break;
+        case store::DeliveryStatus::kFailed: cells.failed.add(); break;
+        case store::DeliveryStatus::kRetrying: cells.retrying.add(); break;
+        case store::DeliveryStatus::kDead: cells.dead.add(); break;
     }
 }
 

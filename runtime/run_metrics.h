@@ -3,14 +3,14 @@
 // Limits: Metrics' own bounds on label sets. Failure: none.
 #pragma once
 
+#include "core/metrics.h"
+#include "runtime/registry_types.h"
+#include "store/format.h"
+
 #include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/metrics.h"
-#include "runtime/registry_types.h"
-#include "store/format.h"
 
 namespace millrace::runtime {
 

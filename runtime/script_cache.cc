@@ -28,7 +28,8 @@ void ScriptCache::drop(std::size_t index) {
 
 core::Result<LuaVm*> ScriptCache::state_for(const Script& script) {
     for (State& state : states_) {
-        if (state.tenant == script.tenant && state.memory_bytes == script.memory_bytes) return state.vm.get();
+        if (state.tenant == script.tenant && state.memory_bytes == script.memory_bytes)
+            return state.vm.get();
     }
     if (states_.size() == kStatesMax) drop(0);
     LuaVm::Options options;
@@ -45,7 +46,8 @@ core::Result<ScriptCache::Compiled> ScriptCache::get(const Script& script) {
     const std::size_t number = script.number.value;
     if (number >= entries_.size()) entries_.resize(number + 1);
     Entry& entry = entries_[number];
-    if (entry.vm && entry.version == script.version) [[likely]] return Compiled{entry.vm, entry.handle};
+    if (entry.vm && entry.version == script.version) [[likely]]
+        return Compiled{entry.vm, entry.handle};
     if (entry.vm) {
         entry.vm->remove(entry.handle);
         entry = {};
@@ -62,9 +64,11 @@ core::Result<ScriptCache::Compiled> ScriptCache::get(const Script& script) {
 }
 
 void ScriptCache::discard_if_poisoned(LuaVm* vm) {
-    if (!vm->poisoned()) [[likely]] return;
+    if (!vm->poisoned()) [[likely]]
+        return;
     ++discarded_;
-    const auto at = std::find_if(states_.begin(), states_.end(), [vm](const State& s) { return s.vm.get() == vm; });
+    const auto at = std::find_if(states_.begin(), states_.end(),
+                                 [vm](const State& s) { return s.vm.get() == vm; });
     if (at != states_.end()) drop(static_cast<std::size_t>(at - states_.begin()));
 }
 

@@ -6,13 +6,13 @@
 // Failure: an Error when a script does not compile any more or no state can be made.
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <vector>
-
 #include "core/result.h"
 #include "runtime/lua_vm.h"
 #include "runtime/registry_types.h"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
 
 namespace millrace::runtime {
 

@@ -138,8 +138,8 @@ int run_server(const core::Config& config) {
     const auto hurry = [] { return g_signals > 1; };
     const bool quiet = (*server)->stop(hurry);
     if (!quiet) {
-        // A handler still runs: its thread can't be joined in time. Nothing is lost by going now: what
-        // is acknowledged is on the disk, what is not done is delivered after the next start.
+        // A handler still runs: its thread can't be joined in time. Nothing is lost by going now:
+        // what is acknowledged is on the disk, what is not done is delivered after the next start.
         log.warn(hurry() ? "stopped at once, as asked by a second signal"
                          : "stopped: the drain timeout is over");
         std::_Exit(hurry() ? kExitFailed : kExitOk);

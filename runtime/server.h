@@ -1,5 +1,5 @@
-// What: the composition root: builds every part from the config, starts the threads, stops them in the
-//       reverse order. No logic of its own.
+// What: the composition root: builds every part from the config, starts the threads, stops them in
+//       the reverse order. No logic of its own.
 // Threads: one thread builds, runs and stops it.
 // Lifetime: owns everything. Config and clock are copied or outlive it.
 // Limits: core::kShardsMax, core::kLanesMax.

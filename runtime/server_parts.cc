@@ -1,12 +1,12 @@
 #include "runtime/server_parts.h"
 
+#include "runtime/lua_vm.h"
+#include "store/database.h"
+
 #include <algorithm>
 #include <random>
 #include <thread>
 #include <utility>
-
-#include "runtime/lua_vm.h"
-#include "store/database.h"
 
 namespace millrace::runtime {
 
@@ -53,7 +53,8 @@ core::Status ServerParts::open_store() {
     writer_options.producers = shard_count;
     writer_options.wake = [this](std::size_t producer) { shards[producer]->wake(); };
     writer_options.on_fatal = [this] {
-        log.error("the store has failed: nothing is acknowledged any more", {{"reason", database->fatal_reason()}});
+        log.error("the store has failed: nothing is acknowledged any more",
+                  {{"reason", database->fatal_reason()}});
     };
     writer = std::make_unique<store::LogWriter>(*database, writer_options);
     return {};
@@ -84,7 +85,8 @@ core::Status ServerParts::open_registry() {
     std::vector<matcher::Matcher::Item> items;
     const RegistrySnapshotRef snapshot = registry->snapshot();
     snapshot->subscriptions.for_each([&](const SubscriptionRef& subscription) {
-        if (subscription->active) items.push_back({subscription->number, subscription->tenant, subscription->spec.get()});
+        if (subscription->active)
+            items.push_back({subscription->number, subscription->tenant, subscription->spec.get()});
     });
     if (auto loaded = matcher->load(items); !loaded) return loaded;
     matcher->publish();
@@ -109,7 +111,8 @@ core::Status ServerParts::build_edge() {
         auto reactor = io::Reactor::create({}, clock);
         if (!reactor) return core::fail(std::move(reactor.error()));
         if (i == 0 && !(*reactor)->fallback_reason().empty()) {
-            log.warn("io_uring is refused; using epoll", {{"reason", (*reactor)->fallback_reason()}});
+            log.warn("io_uring is refused; using epoll",
+                     {{"reason", (*reactor)->fallback_reason()}});
         }
         Shard::Deps shard;
         shard.number = core::ShardId(static_cast<std::uint16_t>(i));
@@ -185,20 +188,25 @@ core::Status ServerParts::build_lanes() {
     return {};
 }
 
-core::Status ServerParts::listen_one(std::string_view what, const std::string& where, std::string& bound,
-                                     core::Result<io::Address> (Shard::*open)(const io::Address&, io::ListenRole)) {
+core::Status ServerParts::listen_one(std::string_view what, const std::string& where,
+                                     std::string& bound,
+                                     core::Result<io::Address> (Shard::*open)(const io::Address&,
+                                                                              io::ListenRole)) {
     auto address = io::Address::parse(where);
     if (!address) return core::fail(std::move(std::move(address.error()).in(std::string(what))));
     if (!address->is_loopback()) {
-        return core::fail(core::Error(core::ErrorCode::kForbidden,
-                                      std::string(what) + ": '" + where +
-                                          "' is not a loopback address, and no API key exists: everybody would have "
-                                          "every right; listen on 127.0.0.1")
-                              .in(std::string(what)));
+        return core::fail(
+            core::Error(
+                core::ErrorCode::kForbidden,
+                std::string(what) + ": '" + where +
+                    "' is not a loopback address, and no API key exists: everybody would have "
+                    "every right; listen on 127.0.0.1")
+                .in(std::string(what)));
     }
     io::Address joined = *address;
     for (std::size_t i = 0; i < shards.size(); ++i) {
-        auto opened = (shards[i].get()->*open)(joined, i == 0 ? io::ListenRole::kFirst : io::ListenRole::kJoin);
+        auto opened = (shards[i].get()->*open)(
+            joined, i == 0 ? io::ListenRole::kFirst : io::ListenRole::kJoin);
         if (!opened) return core::fail(std::move(opened.error()));
         if (i == 0) joined = *opened;
         // A path has one socket: its connections all live on the first shard, their events do not.
@@ -209,13 +217,18 @@ core::Status ServerParts::listen_one(std::string_view what, const std::string& w
 }
 
 core::Status ServerParts::listen() {
-    if (auto ok = listen_one("http.listen", config.http_listen, addresses.http, &Shard::listen_http); !ok) return ok;
+    if (auto ok =
+            listen_one("http.listen", config.http_listen, addresses.http, &Shard::listen_http);
+        !ok)
+        return ok;
     if (!config.socket_listen.empty()) {
-        auto ok = listen_one("socket.listen", config.socket_listen, addresses.socket, &Shard::listen_lines);
+        auto ok = listen_one("socket.listen", config.socket_listen, addresses.socket,
+                             &Shard::listen_lines);
         if (!ok) return ok;
     }
     if (!config.socket_unix.empty()) {
-        auto ok = listen_one("socket.unix", "unix:" + config.socket_unix, addresses.unix_socket, &Shard::listen_lines);
+        auto ok = listen_one("socket.unix", "unix:" + config.socket_unix, addresses.unix_socket,
+                             &Shard::listen_lines);
         if (!ok) return ok;
     }
     return {};
@@ -238,7 +251,8 @@ void ServerParts::start_threads() {
     for (std::size_t i = 0; i < lanes.size(); ++i) lane_threads.push_back(run(*lanes[i], cpu(i)));
     conductor_thread = run(conductor);
     feeder_thread = run(*feeder);
-    for (std::size_t i = 0; i < shards.size(); ++i) shard_threads.push_back(run(*shards[i], cpu(i)));
+    for (std::size_t i = 0; i < shards.size(); ++i)
+        shard_threads.push_back(run(*shards[i], cpu(i)));
 }
 
 void ServerParts::stop_threads() {

@@ -1,12 +1,9 @@
-// What: what a server is made of, in the order in which it is built; destruction runs the other way.
+// What: what a server is made of, in the order in which it is built; destruction runs the other
+//       way.
 // Threads: built and destroyed by one; each agent then has its own.
 // Lifetime: each member borrows those above it.
 // Limits: none of its own. Failure: build steps return what went wrong.
 #pragma once
-
-#include <atomic>
-#include <memory>
-#include <vector>
 
 #include "core/agent.h"
 #include "core/clock.h"
@@ -28,6 +25,10 @@
 #include "runtime/store_agents.h"
 #include "store/database.h"
 #include "store/log_writer.h"
+
+#include <atomic>
+#include <memory>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -70,13 +71,16 @@ public:
     std::unique_ptr<HousekeeperAgent> housekeeper_agent;
 
     // In the order of starting.
-    std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread, feeder_thread;
+    std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread,
+        feeder_thread;
     std::vector<std::unique_ptr<core::AgentThread>> lane_threads, shard_threads;
 
 private:
     core::Status listen_one(std::string_view what, const std::string& where, std::string& bound,
-                            core::Result<io::Address> (Shard::*open)(const io::Address&, io::ListenRole));
-    std::unique_ptr<core::AgentThread> run(core::Agent& agent, int cpu = core::AgentThread::kNotPinned);
+                            core::Result<io::Address> (Shard::*open)(const io::Address&,
+                                                                     io::ListenRole));
+    std::unique_ptr<core::AgentThread> run(core::Agent& agent,
+                                           int cpu = core::AgentThread::kNotPinned);
 };
 
 }  // namespace millrace::runtime

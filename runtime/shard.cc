@@ -1,10 +1,10 @@
 #include "runtime/shard.h"
 
-#include <utility>
-
 #include "core/assert.h"
 #include "runtime/event_defaults.h"
 #include "store/space_guard.h"
+
+#include <utility>
 
 namespace millrace::runtime {
 
@@ -12,7 +12,7 @@ namespace {
 
 // The fills of an emitted event are the digits of its depth; they must outlive the append.
 std::string_view depth_text(std::uint8_t depth) {
-    static constexpr std::string_view kTexts[] = {"0", "1", "2",  "3",  "4",  "5",  "6",  "7", "8",
+    static constexpr std::string_view kTexts[] = {"0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
                                                   "9", "10", "11", "12", "13", "14", "15", "16"};
     static_assert(std::size(kTexts) == core::kCausationDepthMax + 1);
     return kTexts[std::min<std::size_t>(depth, core::kCausationDepthMax)];
@@ -25,15 +25,17 @@ Shard::Shard(Deps deps)
       name_("shard-" + std::to_string(deps_.number.value)),
       metrics_(*deps_.metrics),
       requests_(deps_.shards),
-      ingestor_({deps_.number, deps_.shards, deps_.event_bytes_max}, deps_.database->hasher(), *deps_.clock,
-                std::move(deps_.matcher_reader)),
+      ingestor_({deps_.number, deps_.shards, deps_.event_bytes_max}, deps_.database->hasher(),
+                *deps_.clock, std::move(deps_.matcher_reader)),
       edge_http_(*this, *deps_.api, deps_.database->hasher()),
       edge_lines_(*this),
       http_(std::make_unique<io::HttpServer>(*deps_.reactor, edge_http_, deps_.http)),
       lines_(std::make_unique<io::LineServer>(*deps_.reactor, edge_lines_, deps_.lines)),
       commit_(deps_.number, deps_.database->shard_log(deps_.number), *deps_.writer, metrics_,
-              {.block_durable = [this](const store::EventBlock& block,
-                                       std::span<const DeliveryItem> items) { on_block_durable(block, items); },
+              {.block_durable =
+                   [this](const store::EventBlock& block, std::span<const DeliveryItem> items) {
+                       on_block_durable(block, items);
+                   },
                .request_done = [this](IngestRequest& request) { on_request_done(request); },
                .before_seal =
                    [this](store::RowBatch& rows) {
@@ -48,19 +50,22 @@ Shard::Shard(Deps deps)
 
 Shard::~Shard() = default;
 
-void Shard::connect(std::span<Shard* const> shards, std::span<LanePort* const> lanes, ColdSource& feeder) {
+void Shard::connect(std::span<Shard* const> shards, std::span<LanePort* const> lanes,
+                    ColdSource& feeder) {
     shards_.assign(shards.begin(), shards.end());
     outbox_.resize(shards.size());
     for (std::size_t i = 0; i < shards.size(); ++i) {
         mail_.push_back(std::make_unique<core::SpscRing<Mail>>(kMailRing));
     }
     for (std::size_t i = 0; i < lanes.size(); ++i) {
-        results_.push_back(std::make_unique<core::SpscRing<std::unique_ptr<LaneResult>>>(kResultRing));
+        results_.push_back(
+            std::make_unique<core::SpscRing<std::unique_ptr<LaneResult>>>(kResultRing));
     }
     const core::LogOffset end = deps_.database->durable_end(deps_.number);
-    dispatch_ = std::make_unique<ShardDispatcher>(ShardDispatcher::Options{deps_.number, cursor_written_, end}, lanes,
-                                                  feeder);
-    waiting_.store(static_cast<std::int64_t>(end.value - cursor_written_.value), std::memory_order_relaxed);
+    dispatch_ = std::make_unique<ShardDispatcher>(
+        ShardDispatcher::Options{deps_.number, cursor_written_, end}, lanes, feeder);
+    waiting_.store(static_cast<std::int64_t>(end.value - cursor_written_.value),
+                   std::memory_order_relaxed);
     publish_figures();
 }
 
@@ -101,7 +106,8 @@ void Shard::publish_figures() {
     line_connections_.store(lines_->connections(), std::memory_order_relaxed);
     edge_idle_.store(http_->connections() + lines_->connections() == 0 && requests_.in_use() == 0,
                      std::memory_order_release);
-    commit_idle_.store(commit_.idle() && backlog_.empty() && requests_.in_use() == 0, std::memory_order_release);
+    commit_idle_.store(commit_.idle() && backlog_.empty() && requests_.in_use() == 0,
+                       std::memory_order_release);
 }
 
 // ---- mail between shards
@@ -120,7 +126,8 @@ std::size_t Shard::send_outbox() {
     for (std::size_t to = 0; to < outbox_.size(); ++to) {
         auto& outbox = outbox_[to];
         if (outbox.empty()) continue;
-        while (!outbox.empty() && shards_[to]->mail_[deps_.number.value]->try_push(Mail(outbox.front()))) {
+        while (!outbox.empty() &&
+               shards_[to]->mail_[deps_.number.value]->try_push(Mail(outbox.front()))) {
             outbox.pop_front();
             ++sent;
         }
@@ -205,12 +212,8 @@ void Shard::home_done(IngestRequest& request) {
 void Shard::finish(IngestRequest& request) {
     if (request.body) in_flight_bytes_ -= request.body.size();
     switch (request.origin) {
-        case IngestOrigin::kHttp:
-            edge_http_.finish(request);
-            break;
-        case IngestOrigin::kLine:
-            edge_lines_.finish(request);
-            break;
+        case IngestOrigin::kHttp: edge_http_.finish(request); break;
+        case IngestOrigin::kLine: edge_lines_.finish(request); break;
         case IngestOrigin::kLane: {
             // Events with a key of another shard are in its log now: the rows may follow.
             const std::unique_ptr<LaneResult> result(std::exchange(request.lane_result, nullptr));
@@ -222,7 +225,8 @@ void Shard::finish(IngestRequest& request) {
 }
 
 void Shard::on_block_durable(const store::EventBlock& block, std::span<const DeliveryItem> items) {
-    waiting_.fetch_add(static_cast<std::int64_t>(items.size()), std::memory_order_relaxed);  // a figure
+    // a figure
+    waiting_.fetch_add(static_cast<std::int64_t>(items.size()), std::memory_order_relaxed);
     metrics_.count_unmatched(block, block.first_offset(), items);
     dispatch_->on_durable(block, items);
     deps_.uplink->events_durable();
@@ -257,15 +261,18 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
     request.origin = IngestOrigin::kLane;
     request.tenant = result->tenant;
     request.body = result->emitted;
-    auto read = ingestor_.read(request, request.body.view(), core::BatchFormat::kNdjson, HomeRule::kStayHere);
-    if (!read) deps_.log->error("shard: emitted events do not read", {{"error", read.error().message}});
+    auto read = ingestor_.read(request, request.body.view(), core::BatchFormat::kNdjson,
+                               HomeRule::kStayHere);
+    if (!read)
+        deps_.log->error("shard: emitted events do not read", {{"error", read.error().message}});
     for (const RejectedEntry& entry : request.rejected) {
         deps_.log->error("shard: an emitted event was refused", {{"error", entry.error.message}});
     }
     metrics_.emitted.add(request.items.size());
     bool all_here = true;
     for (IngestItem& item : request.items) {
-        if (item.entry < result->emitted_depths.size()) item.input.fills = depth_text(result->emitted_depths[item.entry]);
+        if (item.entry < result->emitted_depths.size())
+            item.input.fills = depth_text(result->emitted_depths[item.entry]);
     }
     for (std::size_t home = 0; home < request.by_home.size(); ++home) {
         all_here &= home == deps_.number.value || request.by_home[home].empty();
@@ -285,7 +292,8 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
 }
 
 void Shard::commit_lane_result(LaneResult& result) {
-    waiting_.fetch_sub(static_cast<std::int64_t>(result.deliveries), std::memory_order_relaxed);  // a figure
+    // a figure
+    waiting_.fetch_sub(static_cast<std::int64_t>(result.deliveries), std::memory_order_relaxed);
     if (result.part_finished) dispatch_->finish_part(result.block_first);
     commit_.add_rows(result.rows, std::move(result.when_durable));
 }
@@ -334,17 +342,19 @@ std::size_t Shard::run_tasks() {
 
 core::Status Shard::admit() {
     if (deps_.database->fatal() || commit_.failed()) {
-        return core::fail(core::Error(core::ErrorCode::kUnavailable, "the store has failed: " +
-                                                                         deps_.database->fatal_reason())
+        return core::fail(core::Error(core::ErrorCode::kUnavailable,
+                                      "the store has failed: " + deps_.database->fatal_reason())
                               .retry_after(5));
     }
     if (deps_.server->draining.load(std::memory_order_relaxed)) {
-        return core::fail(core::Error(core::ErrorCode::kUnavailable, "the server is shutting down").retry_after(5));
+        return core::fail(core::Error(core::ErrorCode::kUnavailable, "the server is shutting down")
+                              .retry_after(5));
     }
     if (!deps_.database->space().accepting()) {
         return core::fail(
             core::Error(core::ErrorCode::kUnavailable,
-                        "the disk is nearly full: less than store.reserve_bytes is free; reads and replay go on")
+                        "the disk is nearly full: less than store.reserve_bytes is free; reads and "
+                        "replay go on")
                 .bound(static_cast<std::int64_t>(deps_.database->space().reserve_bytes()))
                 .retry_after(30));
     }
@@ -367,9 +377,15 @@ void Shard::watch_pressure() {
 void Shard::forward(api::ApiRequest&& request, io::RequestToken token) {
     deps_.uplink->handle_api(deps_.number, std::move(request), token);
 }
-void Shard::open_stream(const io::Request& request) { deps_.uplink->open_stream(deps_.number, request); }
-void Shard::stream_drained(io::StreamToken stream) { deps_.uplink->stream_drained(deps_.number, stream); }
-void Shard::stream_closed(io::StreamToken stream) { deps_.uplink->stream_closed(deps_.number, stream); }
+void Shard::open_stream(const io::Request& request) {
+    deps_.uplink->open_stream(deps_.number, request);
+}
+void Shard::stream_drained(io::StreamToken stream) {
+    deps_.uplink->stream_drained(deps_.number, stream);
+}
+void Shard::stream_closed(io::StreamToken stream) {
+    deps_.uplink->stream_closed(deps_.number, stream);
+}
 
 void Shard::drain_edge() {
     http_->drain();

@@ -1,20 +1,13 @@
 // What: the agent of one core: its ring and sockets, parsing and matching, its log's open end, the
-//       hand-over to the lanes. do_work() is a list of steps; each step's decisions live in a part of
-//       its own (EdgeHttp, EdgeLines, Ingestor, ShardCommit, ShardDispatcher).
+//       hand-over to the lanes. do_work() is a list of steps; each step's decisions live in a part
+//       of its own (EdgeHttp, EdgeLines, Ingestor, ShardCommit, ShardDispatcher).
 // Threads: its own. From others: mail rings (one per ordered pair of shards), result rings (one per
 //       lane), the cold ring (feeder), post() (API thread).
 // Lifetime: borrows all of Deps; stopped before any of them.
-// Limits: in-flight bytes of bodies (overflow policy: stop reading the sockets); rings as named below.
+// Limits: in-flight bytes of bodies (overflow policy: stop reading the sockets); rings as named
+//       below.
 // Failure: when the store has failed nothing is acknowledged any more; the server ends the process.
 #pragma once
-
-#include <atomic>
-#include <deque>
-#include <functional>
-#include <memory>
-#include <mutex>
-#include <string>
-#include <vector>
 
 #include "core/agent.h"
 #include "core/clock.h"
@@ -34,6 +27,14 @@
 #include "store/database.h"
 #include "store/log_writer.h"
 
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
 namespace millrace::runtime {
 
 // Gates that the whole server shares.
@@ -45,7 +46,8 @@ struct ServerState {
 class ShardUplink {
 public:
     virtual ~ShardUplink() = default;
-    virtual void handle_api(core::ShardId shard, api::ApiRequest&& request, io::RequestToken token) = 0;
+    virtual void handle_api(core::ShardId shard, api::ApiRequest&& request,
+                            io::RequestToken token) = 0;
     virtual void open_stream(core::ShardId shard, const io::Request& request) = 0;
     virtual void stream_drained(core::ShardId shard, io::StreamToken stream) = 0;
     virtual void stream_closed(core::ShardId shard, io::StreamToken stream) = 0;
@@ -78,7 +80,8 @@ public:
     ~Shard() override;
 
     // Before the threads start.
-    void connect(std::span<Shard* const> shards, std::span<LanePort* const> lanes, ColdSource& feeder);
+    void connect(std::span<Shard* const> shards, std::span<LanePort* const> lanes,
+                 ColdSource& feeder);
     core::Result<io::Address> listen_http(const io::Address& address, io::ListenRole role);
     core::Result<io::Address> listen_lines(const io::Address& address, io::ListenRole role);
 
@@ -95,12 +98,20 @@ public:
     io::HttpServer& http() { return *http_; }
 
     // Any thread; as of the last duty cycle.
-    core::LogOffset next_offset() const { return core::LogOffset{next_offset_.load(std::memory_order_acquire)}; }
-    core::LogOffset cursor() const { return core::LogOffset{cursor_.load(std::memory_order_acquire)}; }
+    core::LogOffset next_offset() const {
+        return core::LogOffset{next_offset_.load(std::memory_order_acquire)};
+    }
+    core::LogOffset cursor() const {
+        return core::LogOffset{cursor_.load(std::memory_order_acquire)};
+    }
     std::int64_t waiting_deliveries() const { return waiting_.load(std::memory_order_relaxed); }
     bool cold() const { return cold_.load(std::memory_order_relaxed); }
-    std::size_t http_connections() const { return http_connections_.load(std::memory_order_relaxed); }
-    std::size_t line_connections() const { return line_connections_.load(std::memory_order_relaxed); }
+    std::size_t http_connections() const {
+        return http_connections_.load(std::memory_order_relaxed);
+    }
+    std::size_t line_connections() const {
+        return line_connections_.load(std::memory_order_relaxed);
+    }
     // Stages of going down, asked for with post().
     void drain_edge();
     void stop_dispatch() { dispatch_->stop(); }
@@ -163,8 +174,8 @@ private:
     std::unique_ptr<ShardDispatcher> dispatch_;
 
     std::vector<Shard*> shards_;
-    std::vector<std::unique_ptr<core::SpscRing<Mail>>> mail_;                         // by sender
-    std::vector<std::deque<Mail>> outbox_;                                            // by receiver
+    std::vector<std::unique_ptr<core::SpscRing<Mail>>> mail_;  // by sender
+    std::vector<std::deque<Mail>> outbox_;                     // by receiver
     std::vector<std::unique_ptr<core::SpscRing<std::unique_ptr<LaneResult>>>> results_;  // by lane
     core::SpscRing<std::unique_ptr<ColdBlock>> cold_blocks_{kColdRing};
     struct Backlog {

@@ -1,14 +1,14 @@
 #include "runtime/shard_commit.h"
 
+#include "core/assert.h"
+
 #include <algorithm>
 #include <utility>
 
-#include "core/assert.h"
-
 namespace millrace::runtime {
 
-ShardCommit::ShardCommit(core::ShardId shard, store::ShardLog& log, store::LogWriter& writer, ShardMetrics& metrics,
-                         Handlers handlers)
+ShardCommit::ShardCommit(core::ShardId shard, store::ShardLog& log, store::LogWriter& writer,
+                         ShardMetrics& metrics, Handlers handlers)
     : shard_(shard),
       log_(log),
       writer_(writer),
@@ -21,7 +21,8 @@ bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
     constexpr std::size_t kPrefetchAhead = 8;
     while (next < list.size()) {
         if (failed_) break;
-        if (next + kPrefetchAhead < list.size()) log_.prefetch(request.items[list[next + kPrefetchAhead]].input.id);
+        if (next + kPrefetchAhead < list.size())
+            log_.prefetch(request.items[list[next + kPrefetchAhead]].input.id);
         IngestItem& item = request.items[list[next]];
         const store::AppendResult result = log_.append(item.input);
         if (result.status == store::AppendStatus::kBlockFull) {
@@ -31,22 +32,19 @@ bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
         ++next;
         item.position = result.position;
         switch (result.status) {
-            case store::AppendStatus::kAppended:
-                note_appended(request, item);
-                break;
+            case store::AppendStatus::kAppended: note_appended(request, item); break;
             case store::AppendStatus::kDuplicate:
                 item.duplicate = true;
                 metrics_.duplicates.add();
                 break;
-            default:
-                item.refused = true;
-                break;
+            default: item.refused = true; break;
         }
     }
     core::LogOffset needed_end = durable_end_;
     for (const std::uint32_t index : list) {
         const IngestItem& item = request.items[index];
-        if (!item.refused) needed_end = std::max(needed_end, core::LogOffset{item.position.offset.value + 1});
+        if (!item.refused)
+            needed_end = std::max(needed_end, core::LogOffset{item.position.offset.value + 1});
     }
     open_durability_ = std::max(open_durability_, request.durability);
     wait_for(request, needed_end);
@@ -79,7 +77,8 @@ void ShardCommit::wait_for(IngestRequest& request, core::LogOffset needed_end) {
     waiters_.push_back({needed_end, &request});
 }
 
-void ShardCommit::add_rows(const store::RowBatch& rows, std::vector<std::function<void()>>&& when_durable) {
+void ShardCommit::add_rows(const store::RowBatch& rows,
+                           std::vector<std::function<void()>>&& when_durable) {
     open_rows_.append(rows);
     open_durability_ = store::Durability::kFsync;
     for (auto& callback : when_durable) open_callbacks_.push_back(std::move(callback));

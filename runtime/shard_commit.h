@@ -1,23 +1,24 @@
-// What: the write side of one shard. Takes the items of requests into the open block and the rows of
-//       lanes into the open unit, closes both when it is worth a sync, and says what became durable.
+// What: the write side of one shard. Takes the items of requests into the open block and the rows
+//       of lanes into the open unit, closes both when it is worth a sync, and says what became
+//       durable.
 // Threads: the shard's.
 // Lifetime: borrows the shard's log and the log writer.
-// Limits: kUnitsInFlightMax sealed units under way; beyond that nothing is taken and the caller keeps
-//       what it has (overflow policy: block producer).
+// Limits: kUnitsInFlightMax sealed units under way; beyond that nothing is taken and the caller
+//       keeps what it has (overflow policy: block producer).
 // Failure: a failed commit fails every waiting request: nothing is acknowledged after it.
 #pragma once
-
-#include <cstdint>
-#include <deque>
-#include <functional>
-#include <span>
-#include <vector>
 
 #include "runtime/ingest_request.h"
 #include "runtime/lane_job.h"
 #include "runtime/shard_metrics.h"
 #include "store/log_writer.h"
 #include "store/shard_log.h"
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <span>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -31,8 +32,8 @@ public:
         // Called just before a unit is closed: the last rows (the cursor) go in.
         std::function<void(store::RowBatch&)> before_seal;
     };
-    ShardCommit(core::ShardId shard, store::ShardLog& log, store::LogWriter& writer, ShardMetrics& metrics,
-                Handlers handlers);
+    ShardCommit(core::ShardId shard, store::ShardLog& log, store::LogWriter& writer,
+                ShardMetrics& metrics, Handlers handlers);
 
     // Appends the request's items of this home from `next` on. False: the log has no room now; call
     // again with the same `next` after do_work() made progress.
@@ -67,7 +68,9 @@ private:
         IngestRequest* request = nullptr;
     };
 
-    bool nothing_open() const { return log_.empty() && open_rows_.empty() && open_callbacks_.empty(); }
+    bool nothing_open() const {
+        return log_.empty() && open_rows_.empty() && open_callbacks_.empty();
+    }
     bool worth_sealing() const;
     bool seal();
     void complete(store::Completion&& completion);

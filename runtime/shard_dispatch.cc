@@ -1,13 +1,14 @@
 #include "runtime/shard_dispatch.h"
 
-#include <utility>
-
 #include "core/assert.h"
 #include "runtime/ingestor.h"
 
+#include <utility>
+
 namespace millrace::runtime {
 
-ColdBlock split_by_lane(const store::EventBlock& block, std::span<const DeliveryItem> items, std::size_t lanes) {
+ColdBlock split_by_lane(const store::EventBlock& block, std::span<const DeliveryItem> items,
+                        std::size_t lanes) {
     ColdBlock out;
     out.first = block.first_offset();
     out.end = block.end_offset();
@@ -27,7 +28,8 @@ ColdBlock split_by_lane(const store::EventBlock& block, std::span<const Delivery
     return out;
 }
 
-ShardDispatcher::ShardDispatcher(const Options& options, std::span<LanePort* const> lanes, ColdSource& feeder)
+ShardDispatcher::ShardDispatcher(const Options& options, std::span<LanePort* const> lanes,
+                                 ColdSource& feeder)
     : options_(options),
       lanes_(lanes.begin(), lanes.end()),
       feeder_(feeder),
@@ -48,7 +50,8 @@ void ShardDispatcher::hand_over(ColdBlock&& block) {
     for (auto& [lane, job] : block.jobs) lanes_[lane]->submit(options_.shard, std::move(job));
 }
 
-void ShardDispatcher::on_durable(const store::EventBlock& block, std::span<const DeliveryItem> items) {
+void ShardDispatcher::on_durable(const store::EventBlock& block,
+                                 std::span<const DeliveryItem> items) {
     MR_ASSERT(block.first_offset() == durable_end_);
     durable_end_ = block.end_offset();
     if (cold_ || stopped_) return;
@@ -82,7 +85,8 @@ std::size_t ShardDispatcher::do_work() {
         feeder_.request(options_.shard, asked_to_, durable_end_, 1);
         ++done;
     }
-    if (ready_.empty() && answers_due_ == 0 && tracker_.handed_over() == durable_end_) cold_ = false;
+    if (ready_.empty() && answers_due_ == 0 && tracker_.handed_over() == durable_end_)
+        cold_ = false;
     return done;
 }
 

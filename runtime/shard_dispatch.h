@@ -1,13 +1,16 @@
-// What: hands one shard's durable blocks to the lanes, in log order. While lanes keep up, a block goes
-//       over hot: straight from memory, as it was matched at the edge. When a lane's ring is full the
-//       dispatcher turns cold: it forgets the block (it is in the log), lets the feeder read it again
-//       when there is room, and turns hot when it has caught up. So 10 million events can wait behind
-//       a slow handler with flat memory, and nothing is ever dropped.
+// What: hands one shard's durable blocks to the lanes, in log order. While lanes keep up, a block
+//       goes over hot: straight from memory, as it was matched at the edge. When a lane's ring is
+//       full the dispatcher turns cold: it forgets the block (it is in the log), lets the feeder
+//       read it again when there is room, and turns hot when it has caught up. So 10 million events
+//       can wait behind a slow handler with flat memory, and nothing is ever dropped.
 // Threads: the shard's.
 // Lifetime: borrows lanes and feeder, which outlive it.
 // Limits: kColdBlocksMax blocks read ahead; the lanes' rings. Overflow policy: spill to the log.
 // Failure: none; a block that the feeder can't read stays asked for (the feeder reports it).
 #pragma once
+
+#include "runtime/delivery_tracker.h"
+#include "runtime/lane_job.h"
 
 #include <atomic>
 #include <cstdint>
@@ -15,9 +18,6 @@
 #include <memory>
 #include <span>
 #include <vector>
-
-#include "runtime/delivery_tracker.h"
-#include "runtime/lane_job.h"
 
 namespace millrace::runtime {
 
@@ -30,12 +30,14 @@ public:
     virtual void submit(core::ShardId from, std::unique_ptr<LaneJob> job) = 0;
 };
 
-// Where a shard asks for blocks of its log. Answers come through ShardDispatcher::on_cold, in order.
+// Where a shard asks for blocks of its log. Answers come through ShardDispatcher::on_cold, in
+// order.
 class ColdSource {
 public:
     virtual ~ColdSource() = default;
     // Asks for up to `blocks` blocks from `from` on, below `end`. At least one is answered.
-    virtual void request(core::ShardId shard, core::LogOffset from, core::LogOffset end, std::uint32_t blocks) = 0;
+    virtual void request(core::ShardId shard, core::LogOffset from, core::LogOffset end,
+                         std::uint32_t blocks) = 0;
 };
 
 class ShardDispatcher {
@@ -81,6 +83,7 @@ private:
 };
 
 // Splits a block's deliveries into one job a lane that gets any. Used hot and cold alike.
-ColdBlock split_by_lane(const store::EventBlock& block, std::span<const DeliveryItem> items, std::size_t lanes);
+ColdBlock split_by_lane(const store::EventBlock& block, std::span<const DeliveryItem> items,
+                        std::size_t lanes);
 
 }  // namespace millrace::runtime

@@ -2,19 +2,21 @@
 // Threads: one shard's. Lifetime: borrows Metrics. Limits: Metrics' own. Failure: none.
 #pragma once
 
+#include "core/metrics.h"
+#include "runtime/lane_job.h"
+
 #include <array>
 #include <span>
 #include <string_view>
-
-#include "core/metrics.h"
-#include "runtime/lane_job.h"
 
 namespace millrace::runtime {
 
 struct ShardMetrics {
     explicit ShardMetrics(core::Metrics& metrics)
         : role(metrics.role()),
-          received([this](std::string_view type) { return role.counter(core::Metric::kEventsReceived, {type}); }),
+          received([this](std::string_view type) {
+              return role.counter(core::Metric::kEventsReceived, {type});
+          }),
           unmatched([this](std::string_view type) {
               return role.counter(core::Metric::kEventsProcessed, {type, "unmatched"});
           }),
@@ -22,11 +24,14 @@ struct ShardMetrics {
           duplicates(role.counter(core::Metric::kEventsDuplicate)),
           emitted(role.counter(core::Metric::kEventsEmitted)),
           matched(role.counter(core::Metric::kMatched)),
-          rejected([this](std::string_view code) { return role.counter(core::Metric::kEventsRejected, {code}); }),
+          rejected([this](std::string_view code) {
+              return role.counter(core::Metric::kEventsRejected, {code});
+          }),
           feeder_events(role.counter(core::Metric::kFeederEvents)) {}
 
     // Counts the events of the block that no delivery is for; `items` in order of events.
-    void count_unmatched(const store::EventBlock& block, core::LogOffset from, std::span<const DeliveryItem> items) {
+    void count_unmatched(const store::EventBlock& block, core::LogOffset from,
+                         std::span<const DeliveryItem> items) {
         std::size_t next = 0;
         const std::uint32_t begin = from > block.first_offset() ? block.index_of(from) : 0;
         for (std::uint32_t index = begin; index < block.count(); ++index) {

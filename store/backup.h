@@ -2,7 +2,8 @@
 //       disk, otherwise a copy), and the way back. Identity runs are not copied: they are derived.
 // Threads: backup() by one at a time, any thread but a shard's. restore() needs no Database.
 // Lifetime: none. Limits: the target must not exist (backup) or be empty (restore).
-// Failure: Errors; a backup is complete when its folder has its name, before that it ends in ".part".
+// Failure: Errors; a backup is complete when its folder has its name, before that it ends in
+//       ".part".
 #pragma once
 
 #include "core/result.h"

@@ -146,7 +146,8 @@ BlockBody BlockBuilder::finish_body() {
     const std::size_t body_bytes = texts_begin + pattern_text_.size();
 
     // A nearly empty block must not keep a whole block's memory while lanes work on it, and a full
-    // one needs room for the tables: in both cases the texts move, the big buffer stays for next time.
+    // one needs room for the tables: in both cases the texts move, the big buffer stays for next
+    // time.
     const bool moves = body_bytes > body_.capacity() || body_bytes * 4 < body_.capacity();
     core::BufferRef body = moves ? pools_.acquire(body_bytes) : body_;
     if (moves) std::memcpy(body.data(), body_.data(), text_bytes_);

@@ -1,5 +1,5 @@
-// What: the open block of one shard: gathers texts and records, compresses each 64 KiB of text as it
-//       fills, and makes the finished value and its summary.
+// What: the open block of one shard: gathers texts and records, compresses each 64 KiB of text as
+//       it fills, and makes the finished value and its summary.
 // Threads: one owner. Lifetime: of its ShardLog. Limits: as ShardLog's. Failure: none.
 #pragma once
 

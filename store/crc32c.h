@@ -1,5 +1,5 @@
-// What: CRC-32C (Castagnoli), the checksum of every record on disk. The processor's instruction where
-//       there is one (x86-64-v2 has it), a table otherwise.
+// What: CRC-32C (Castagnoli), the checksum of every record on disk. The processor's instruction
+//       where there is one (x86-64-v2 has it), a table otherwise.
 // Threads: any. Lifetime: none. Limits: none. Failure: none.
 #pragma once
 

@@ -1,12 +1,14 @@
-// What: the door to one data folder. Opens and checks it, hands out the shards' logs, the readers and
-//       the row stores, and knows the state of health: fatal, short of space, durable tails.
-//       Folder: LOCK of RocksDB in rocks/, `hwm` (high-water mark), `ballast`, ids/ (identity runs).
+// What: the door to one data folder. Opens and checks it, hands out the shards' logs, the readers
+//       and the row stores, and knows the state of health: fatal, short of space, durable tails.
+//       Folder: LOCK of RocksDB in rocks/, `hwm` (high-water mark), `ballast`, ids/ (identity
+//       runs).
 // Threads: open() and destruction on one thread; everything else says its own. Accessors are
 //       immutable after open().
 // Lifetime: outlives every part that was got from it.
-// Limits: shard count is recorded in the folder; another one is accepted only while the log is empty.
-// Failure: open() returns an Error whose text says what was found, why it is refused and what helps.
-//       Nothing is repaired by deleting.
+// Limits: shard count is recorded in the folder; another one is accepted only while the log is
+//       empty.
+// Failure: open() returns an Error whose text says what was found, why it is refused and what
+//       helps. Nothing is repaired by deleting.
 #pragma once
 
 #include "core/clock.h"
@@ -85,7 +87,8 @@ public:
     AuditLog& audit();
     IdIndex& ids();
     SpaceGuard& space();
-    // An agent (do_work): high-water mark, space guard, identity runs. Run it on a thread of its own.
+    // An agent (do_work): high-water mark, space guard, identity runs. Run it on a thread of its
+    // own.
     Housekeeper& housekeeper();
 
     // One past the last durable event; any thread, wait-free.

@@ -1,4 +1,5 @@
-// What: deliveries given up, with their history. Written with RowBatch::put_dead_letter/erase_dead_letter.
+// What: deliveries given up, with their history. Written with
+//       RowBatch::put_dead_letter/erase_dead_letter.
 // Threads: any, at once. Lifetime: the Database outlives it.
 // Limits: Query::limit <= 1000. Failure: Errors for a bad cursor or from the disk.
 #pragma once

@@ -1,6 +1,6 @@
-// What: the inside of Database: RocksDB with its column families and options, the durable tails, the
-//       fatal state, and the one way a batch of rows becomes a WriteBatch. The store's own files
-//       include this; nobody else does.
+// What: the inside of Database: RocksDB with its column families and options, the durable tails,
+//       the fatal state, and the one way a batch of rows becomes a WriteBatch. The store's own
+//       files include this; nobody else does.
 // Threads: commit() and write() by any (RocksDB orders them); tails are published by atomics.
 // Lifetime: of the Database. Limits: none. Failure: RocksDB's Status becomes an Error here, once.
 #pragma once
@@ -81,7 +81,8 @@ public:
     // The one way to the disk. After a failure the store is fatal.
     core::Status commit(rocksdb::WriteBatch& batch, Durability durability);
     void apply(const CommitEffects& effects);
-    // After commit(): the shard's log reaches this far now. synced: and everything before it is on disk.
+    // After commit(): the shard's log reaches this far now. synced: and everything before it is on
+    // disk.
     void publish_tail(core::ShardId shard, const ShardTail& tail);
     void publish_synced();
     // For levels below fsync: brings what was acknowledged to the disk.

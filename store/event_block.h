@@ -2,7 +2,8 @@
 //       it: the same type whether it was just sealed or read back from disk.
 // Threads: immutable once made; copy the handle to share it (the buffer is reference counted).
 // Lifetime: every view of an event lives as long as some EventBlock holds the buffer.
-// Limits: core::kBlockEventsMax events. At least core::kPaddingBytes readable bytes follow each text.
+// Limits: core::kBlockEventsMax events. At least core::kPaddingBytes readable bytes follow each
+//       text.
 // Failure: none; decoding (which can fail) is in block_codec.h.
 #pragma once
 

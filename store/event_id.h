@@ -1,7 +1,7 @@
-// What: ids that carry a place. `ev_…` is the id of an event whose sender gave none: it holds shard
-//       and offset. `ex_…` is the id of an execution: shard, offset and subscription. `dl_…` is a
-//       dead letter: the same and the time it was made. A keyed check keeps random text from being
-//       taken for one.
+// What: ids that carry a place. `ev_...` is the id of an event whose sender gave none: it holds
+//       shard and offset. `ex_...` is the id of an execution: shard, offset and subscription.
+//       `dl_...` is a dead letter: the same and the time it was made. A keyed check keeps random
+//       text from being taken for one.
 // Threads: pure functions. Lifetime: none. Limits: offsets up to 2^48. Failure: nullopt.
 #pragma once
 

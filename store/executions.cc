@@ -60,7 +60,8 @@ bool subscription_wanted(core::SubscriptionId id,
 // One shard's blocks with outcomes, from the newest down.
 class Stream {
 public:
-    // `bound`: offsets above it are done; at it, subscriptions below bound_subscription are still to come.
+    // `bound`: offsets above it are done; at it, subscriptions below bound_subscription are still
+    // to come.
     Stream(Engine& engine, const ExecutionQuery& query, core::ShardId shard, std::uint64_t bound,
            std::uint64_t bound_subscription)
         : engine_(engine),

@@ -6,20 +6,23 @@
 //
 //   family      key                                              value
 //   default     text ("format", "shards", "seed", "boot")        meta, see database.cc
-//   log         shard:u16 first_offset:u64                       BlockHeader, segment table, identity table, segments
-//   summary     shard:u16 first_offset:u64                       SummaryHeader, patterns, bloom filter
+//   log         shard:u16 first_offset:u64                       BlockHeader, segment table,
+//   identity table, segments
+//   summary     shard:u16 first_offset:u64                       SummaryHeader, patterns, bloom
+//   filter
 //   outcomes    shard:u16 block_first_offset:u64 serial:u64      outcome chunk, see outcome_codec.h
 //   cursor      name, 0x00, shard:u16                            version:u8 offset:u64
 //   retry       due_at_us:i64 shard:u16 offset:u64 subscription:u32        version:u8 RetryRow
-//   dlq         tenant:u32 created_at_us:i64 shard:u16 offset:u64 subscription:u32   version:u8 DeadLetter
+//   dlq         tenant:u32 created_at_us:i64 shard:u16 offset:u64 subscription:u32   version:u8
+//   DeadLetter
 //   kv          tenant:u32 namespace, 0x00, key                  KvValueHeader, payload
 //   registry    kind, 0x00, id                                   version:u8 RegistryRow
 //   audit       at_us:i64 serial:u64                             version:u8 AuditRow
 //
-//   Log value: BlockHeader | SegmentEntry x segment_count | IdHash x count (when kHasIds) | segments.
-//   The last segment is the meta segment (records, then the pattern table), the others are the texts
-//   in order, each cut at an event's end at about kSegmentBytesTarget. Uncompressed and put one
-//   behind the other they are the block's body (BlockBody says where each part begins).
+//   Log value: BlockHeader | SegmentEntry x segment_count | IdHash x count (when kHasIds) |
+//   segments. The last segment is the meta segment (records, then the pattern table), the others
+//   are the texts in order, each cut at an event's end at about kSegmentBytesTarget. Uncompressed
+//   and put one behind the other they are the block's body (BlockBody says where each part begins).
 //   crc32c covers every byte but its own four. `previous_hash` is XXH3-64 of the whole value of
 //   the shard's previous block: the chain. `sequence` counts a shard's blocks from 0.
 //
@@ -82,7 +85,8 @@ enum class BlockCodec : std::uint8_t { kNone = 0, kLz4 = 1 };
 enum class BlockFlag : std::uint16_t { kHasIds = 1 << 0 };
 
 inline constexpr std::uint8_t kBlockVersion = 1;
-// LZ4 looks back 64 KiB: cutting there costs little ratio and lets a reader unpack one event's part.
+// LZ4 looks back 64 KiB: cutting there costs little ratio and lets a reader unpack one event's
+// part.
 inline constexpr std::size_t kSegmentBytesTarget = 64u << 10;
 
 struct BlockHeader {

@@ -1,6 +1,6 @@
 // What: the keyed hashes of one data folder. Everything the store remembers by hash (identity of an
-//       event, pattern, correlation id, ...) goes through one Hasher, whose seed was drawn at random
-//       when the folder was made, so that nobody outside can choose colliding names.
+//       event, pattern, correlation id, ...) goes through one Hasher, whose seed was drawn at
+//       random when the folder was made, so that nobody outside can choose colliding names.
 // Threads: values; every method is const and may be called from any thread.
 // Lifetime: value, cheap to copy by reference. Limits: none. Failure: none.
 #pragma once
@@ -15,7 +15,8 @@
 namespace millrace::store {
 
 // Identity of an event: `by_id` depends on (tenant, eventId) alone, so that an event can be found
-// without its source; both halves together are (tenant, source, eventId), and are taken as identity.
+// without its source; both halves together are (tenant, source, eventId), and are taken as
+// identity.
 struct IdHash {
     std::uint64_t by_id = 0;
     std::uint64_t by_source = 0;

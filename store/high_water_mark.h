@@ -1,6 +1,7 @@
-// What: a small file outside RocksDB that says how far each shard's log had reached on the disk. The
-//       database library does not notice when a WAL file vanishes (measured); this does. Two slots of
-//       4096 bytes, written in turn and synced: a torn write spoils one, the other still counts.
+// What: a small file outside RocksDB that says how far each shard's log had reached on the disk.
+//       The database library does not notice when a WAL file vanishes (measured); this does. Two
+//       slots of 4096 bytes, written in turn and synced: a torn write spoils one, the other still
+//       counts.
 // Threads: one at a time. Lifetime: closes its file. Limits: core::kShardsMax shards.
 // Failure: Errors with path and cause.
 #pragma once

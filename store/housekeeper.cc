@@ -18,7 +18,8 @@ std::size_t Housekeeper::do_work() {
         return 1;
     }
     if (now >= mark_next_ns_) {
-        // Levels below fsync are brought to the disk here, so that they lose at most this much time.
+        // Levels below fsync are brought to the disk here, so that they lose at most this much
+        // time.
         auto status = engine_.sync_now();
         if (status) status = engine_.write_mark();
         if (!status) note_error(status.error().message);

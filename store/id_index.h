@@ -1,6 +1,6 @@
-// What: which identities the log holds, exactly, for as long as it holds the events: the newest in a
-//       table in memory, older ones in runs (id_run.h) that are merged four to one. Derived from the
-//       log; no RocksDB key per event.
+// What: which identities the log holds, exactly, for as long as it holds the events: the newest in
+//       a table in memory, older ones in runs (id_run.h) that are merged four to one. Derived from
+//       the log; no RocksDB key per event.
 // Threads: ShardIdIndex: find/insert/prefetch by the shard's thread; look_up by any; work() by the
 //       housekeeper. IdIndex holds one per shard.
 // Lifetime: of the Database.
@@ -42,8 +42,9 @@ public:
     explicit ShardIdIndex(Options options);
     ~ShardIdIndex();
 
-    // At start. Opens the shard's runs; those that do not follow each other from the log's first event
-    // on, or that reach behind log_end, are removed. Returns where the runs end: the log is read from there.
+    // At start. Opens the shard's runs; those that do not follow each other from the log's first
+    // event on, or that reach behind log_end, are removed. Returns where the runs end: the log is
+    // read from there.
     core::Result<std::uint64_t> open_runs(std::uint64_t log_begin, std::uint64_t log_end);
 
     // The shard's thread.
@@ -60,10 +61,12 @@ public:
                                   std::memory_order_acquire);  // pairs with the writer's publish
     }
 
-    // Any thread: durable and kept events only. Several sources may have used one id: earliest first.
+    // Any thread: durable and kept events only. Several sources may have used one id: earliest
+    // first.
     std::vector<RunEntry> look_up(std::uint64_t by_id) const;
 
-    // The housekeeper: one bounded step (a table to a run, or a part of a merge); false: nothing to do.
+    // The housekeeper: one bounded step (a table to a run, or a part of a merge); false: nothing to
+    // do.
     core::Result<bool> work();
     std::size_t runs() const;
     std::size_t table_entries() const {

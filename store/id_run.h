@@ -1,7 +1,7 @@
-// What: the identities of a range of offsets of one shard as an immutable sorted file, mapped, with a
-//       bloom filter in memory. A run is derived from the log: a damaged one is set aside and made anew.
-//       File: RunHeader in a page of 4096 bytes; pages of {170 x RunEntry, crc32c of them, count};
-//       the filter.
+// What: the identities of a range of offsets of one shard as an immutable sorted file, mapped, with
+//       a bloom filter in memory. A run is derived from the log: a damaged one is set aside and
+//       made anew. File: RunHeader in a page of 4096 bytes; pages of {170 x RunEntry, crc32c of
+//       them, count}; the filter.
 // Threads: reading: any, at once. RunWriter: one owner.
 // Lifetime: the mapping lives as long as the IdRun.
 // Limits: none. Failure: open() refuses a file whose header or filter is damaged; a damaged page is
@@ -71,8 +71,9 @@ private:
     const char* map_ = nullptr;
     std::size_t map_bytes_ = 0;
     std::string filter_;
-    // A page's checksum is looked at once: a lookup of a new id comes here for nothing now and then,
-    // and 4 KiB of CRC would cost it more than everything else. Any thread; a lost race checks twice.
+    // A page's checksum is looked at once: a lookup of a new id comes here for nothing now and
+    // then, and 4 KiB of CRC would cost it more than everything else. Any thread; a lost race
+    // checks twice.
     std::unique_ptr<std::atomic<bool>[]> page_checked_;
 };
 

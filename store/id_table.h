@@ -76,8 +76,8 @@ public:
     }
 
 private:
-    // Fresh zero pages from the kernel: nothing is touched before use, and all-zero bytes are a free
-    // slot. Big tables ask for huge pages: a probe is then one miss, not two.
+    // Fresh zero pages from the kernel: nothing is touched before use, and all-zero bytes are a
+    // free slot. Big tables ask for huge pages: a probe is then one miss, not two.
     static Slot* allocate(std::size_t slots) {
         const std::size_t bytes = slots * sizeof(Slot);
         void* map =

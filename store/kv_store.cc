@@ -40,7 +40,8 @@ struct KvStore::Impl {
 
     void trim(Part& part) const {
         if (part.bytes <= bytes_per_part) return;
-        // Any settled entry may go: the database has it. Half is dropped at once, so that this is rare.
+        // Any settled entry may go: the database has it. Half is dropped at once, so that this is
+        // rare.
         for (auto at = part.entries.begin();
              at != part.entries.end() && part.bytes > bytes_per_part / 2;) {
             if (at->second.staged > 0) {
@@ -121,8 +122,8 @@ core::Result<std::vector<KvItem>> KvStore::list(core::TenantId tenant, std::stri
     const std::string room = kv_prefix(tenant, space);
     const std::string full = room + std::string(prefix);
     const std::int64_t now_us = engine_.options.clock->wall_us();
-    // What is staged hides what is stored. The overlay is read first: what settles meanwhile is then
-    // seen in both places, never in none.
+    // What is staged hides what is stored. The overlay is read first: what settles meanwhile is
+    // then seen in both places, never in none.
     std::map<std::string, Entry> staged;
     for (Part& part : impl_->parts) {
         std::lock_guard lock(part.mutex);
@@ -167,7 +168,8 @@ void KvStore::stage(RowBatch& rows) {
         std::lock_guard lock(part.mutex);
         auto entry = load(engine_, part.entries, part.bytes, key);
         if (!entry) {
-            // A value that cannot be read cannot be counted on from: the store is not to be trusted.
+            // A value that cannot be read cannot be counted on from: the store is not to be
+            // trusted.
             engine_.set_fatal(entry.error().message);
             continue;
         }

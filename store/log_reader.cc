@@ -46,8 +46,8 @@ core::Result<EventBlock> LogReader::read_block(core::ShardId shard, core::LogOff
     const auto log = engine_.iterate(ColumnFamily::kLog);
     log->SeekForPrev(log_key({shard, from}));
     if (!log->Valid()) log->SeekToFirst();
-    // The block at or before `from`; when it ends before `from` (retention took what lay between, or
-    // another shard's block stands there), the first one behind.
+    // The block at or before `from`; when it ends before `from` (retention took what lay between,
+    // or another shard's block stands there), the first one behind.
     for (int step = 0; step < 2 && log->Valid(); ++step, log->Next()) {
         KeyReader reader(view(log->key()));
         const core::LogPosition key = read_log_key(reader);

@@ -42,7 +42,8 @@ public:
     // Unpacks only the 64 KiB in which the event lies.
     core::Result<std::optional<OwnedEvent>> read_event(core::LogPosition position);
 
-    // GET /v2/events/{eventId}: server-made ids and any other, source not known. The first one kept.
+    // GET /v2/events/{eventId}: server-made ids and any other, source not known. The first one
+    // kept.
     core::Result<std::optional<OwnedEvent>> find(core::TenantId tenant, std::string_view event_id);
     // With the source: exactly the one that a duplicate would be told of.
     core::Result<std::optional<core::LogPosition>> find_identity(const IdHash& id);

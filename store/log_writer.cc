@@ -48,7 +48,8 @@ LogWriter::~LogWriter() = default;
 
 bool LogWriter::submit(std::size_t producer, CommitUnit&& unit) {
     if (!producers_[producer]->units.try_push(std::move(unit))) return false;
-    // seq_cst: the push must be visible before we look whether the writer sleeps; pairs with wait().
+    // seq_cst: the push must be visible before we look whether the writer sleeps; pairs with
+    // wait().
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (sleeping_.load(std::memory_order_relaxed)) wake_up();
     return true;
@@ -80,7 +81,8 @@ void LogWriter::complete(std::size_t producer, Completion&& completion) {
         to.waiting.push_back(std::move(completion));
 }
 
-// Unit of work: one group. Critical path: the WAL's write and its fdatasync; everything else is a copy.
+// Unit of work: one group. Critical path: the WAL's write and its fdatasync; everything else is a
+// copy.
 std::size_t LogWriter::do_work() {
     Engine& engine = database_.engine();
     std::vector<State::Taken>& group = state_->group;

@@ -1,9 +1,11 @@
-// What: the agent that makes things durable. It gathers what every producer has submitted, writes ONE
-//       WriteBatch for all of it, syncs once, and tells each producer. The next group is whatever has
-//       come meanwhile, so that the group grows with the load and a lone unit never waits for a timer.
-// Threads: submit() and poll() of one producer belong to that producer's thread; do_work() and wait()
-//       to the writer's thread.
-// Lifetime: the Database outlives it. stop order: producers, then drain with do_work(), then destroy.
+// What: the agent that makes things durable. It gathers what every producer has submitted, writes
+//       ONE WriteBatch for all of it, syncs once, and tells each producer. The next group is
+//       whatever has come meanwhile, so that the group grows with the load and a lone unit never
+//       waits for a timer.
+// Threads: submit() and poll() of one producer belong to that producer's thread; do_work() and
+//       wait() to the writer's thread.
+// Lifetime: the Database outlives it. stop order: producers, then drain with do_work(), then
+//       destroy.
 // Limits: rings of Options::ring_capacity units per producer; a full ring refuses and the producer
 //       keeps its unit (shards stop sealing: the edge feels it as back-pressure).
 // Failure: one failed write or sync and nothing is acknowledged any more: Database::fatal() is set,

@@ -1,4 +1,5 @@
-// What: the text of a listing's cursor: one number per shard (or one key), checked when it comes back.
+// What: the text of a listing's cursor: one number per shard (or one key), checked when it comes
+//       back.
 // Threads: pure. Lifetime: none. Limits: none. Failure: false for text that is no cursor of ours.
 #pragma once
 

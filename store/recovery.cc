@@ -1,5 +1,6 @@
-// What the engine does at start before anything is served: finds each shard's tail, checks its chain,
-// compares it with the high-water mark, and makes the identity index anew behind its newest run.
+// What the engine does at start before anything is served: finds each shard's tail, checks its
+// chain, compares it with the high-water mark, and makes the identity index anew behind its newest
+// run.
 #include "store/block_codec.h"
 #include "store/engine.h"
 #include "store/keys.h"

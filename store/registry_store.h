@@ -1,5 +1,6 @@
 // What: what people have registered (subscriptions, scripts, schedules, keys, replays, ...) as
-//       versioned JSON documents, by kind and id. Written with RowBatch::put_registry/erase_registry.
+//       versioned JSON documents, by kind and id. Written with
+//       RowBatch::put_registry/erase_registry.
 // Threads: any, at once. Lifetime: the Database outlives it.
 // Limits: no 0x00 in kind or id. Failure: Errors from the disk.
 #pragma once

@@ -142,8 +142,8 @@ void reclaim(Engine& engine, core::ShardId shard, std::uint64_t new_first) {
     const rocksdb::Slice to(end);
     rocksdb::CompactRangeOptions options;
     options.exclusive_manual_compaction = false;
-    // The log's tables hold references of 20 bytes: moving them is cheap, and blob files that nobody
-    // refers to any more go away whole. A failure here costs space, not data.
+    // The log's tables hold references of 20 bytes: moving them is cheap, and blob files that
+    // nobody refers to any more go away whole. A failure here costs space, not data.
     engine.db()
         .CompactRange(options, engine.family(ColumnFamily::kLog), &from, &to)
         .PermitUncheckedError();

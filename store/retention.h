@@ -1,7 +1,8 @@
 // What: drops the oldest blocks, whole, by age and by bytes, with what belongs to them (summaries,
 //       outcomes). Never the newest block of a shard (it carries the chain), never what a floor
 //       protects (a cursor, a waiting retry, a replay under way).
-// Threads: one at a time (the conductor or the housekeeper's thread). Lifetime: the Database outlives it.
+// Threads: one at a time (the conductor or the housekeeper's thread). Lifetime: the Database
+//       outlives it.
 // Limits: none; the work is a few range deletions whatever their size.
 // Failure: Errors from the disk (then the store is fatal, as after any failed write).
 #pragma once
@@ -30,7 +31,8 @@ struct RetentionRule {
 struct RetentionReport {
     std::uint64_t events_dropped = 0;
     std::uint64_t bytes_dropped = 0;
-    // The rule wanted more, but a cursor, retry or floor still needs it: events kept for that reason.
+    // The rule wanted more, but a cursor, retry or floor still needs it: events kept for that
+    // reason.
     std::uint64_t events_held_back = 0;
 };
 

@@ -40,8 +40,8 @@ core::Status RetrySchedule::visit_due(std::int64_t now_us,
         RetryRow row;
         if (!decode_retry(view(rows->key()), view(rows->value()), row)) return bad_row();
         if (first) {
-            // Everything before the first live row is graves: the next scan begins here, unless a row
-            // was put meanwhile, which has lowered the floor itself.
+            // Everything before the first live row is graves: the next scan begins here, unless a
+            // row was put meanwhile, which has lowered the floor itself.
             const std::int64_t live = std::min(row.due_at_us, now_us);
             if (live > floor)
                 floor_us_.compare_exchange_strong(floor, live, std::memory_order_acq_rel);

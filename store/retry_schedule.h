@@ -1,5 +1,5 @@
-// What: deliveries that wait for their next attempt, ordered by the time they fall due. Written with
-//       RowBatch::put_retry/erase_retry in the commit of the outcome that caused them.
+// What: deliveries that wait for their next attempt, ordered by the time they fall due. Written
+//       with RowBatch::put_retry/erase_retry in the commit of the outcome that caused them.
 // Threads: any, at once. Lifetime: the Database outlives it.
 // Limits: a scan touches only rows that are due, however many wait.
 // Failure: Errors from the disk.
@@ -29,8 +29,8 @@ class RetrySchedule {
 public:
     explicit RetrySchedule(Engine& engine) : engine_(engine) {}
 
-    // Rows due at or before now_us, earliest first, until `visit` says false. Rows stay until erased:
-    // the caller remembers which ones it has already under way. Views die with the call.
+    // Rows due at or before now_us, earliest first, until `visit` says false. Rows stay until
+    // erased: the caller remembers which ones it has already under way. Views die with the call.
     core::Status visit_due(std::int64_t now_us, const std::function<bool(const RetryRow&)>& visit);
     // When the earliest waiting row falls due; INT64_MAX when none waits.
     core::Result<std::int64_t> next_due_us();

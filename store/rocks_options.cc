@@ -23,8 +23,8 @@ rocksdb::DBOptions make_db_options(const Database::Options& options) {
     if (options.env) db.env = options.env;
     db.create_if_missing = !options.read_only;
     db.create_missing_column_families = !options.read_only;
-    // A torn tail is what power loss leaves: taken. Damage in the middle: refused, where the default
-    // (point in time) silently drops every later record, acknowledged or not.
+    // A torn tail is what power loss leaves: taken. Damage in the middle: refused, where the
+    // default (point in time) silently drops every later record, acknowledged or not.
     db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
     // Closed WAL files that vanish or shrink are found at open (the live one: high-water mark).
     db.track_and_verify_wals_in_manifest = true;

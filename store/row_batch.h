@@ -1,5 +1,5 @@
-// What: rows that must take effect together, written down in memory before the log writer turns them
-//       into part of one WriteBatch. One arena of bytes; no RocksDB in sight.
+// What: rows that must take effect together, written down in memory before the log writer turns
+//       them into part of one WriteBatch. One arena of bytes; no RocksDB in sight.
 // Threads: one owner at a time; move it to hand it over.
 // Lifetime: owns all its bytes. clear() keeps the memory for the next use.
 // Limits: none of its own; the log writer takes what came (keep one unit under a few MiB).

@@ -13,8 +13,9 @@ ShardLog::ShardLog(const Options& options)
 
 ShardLog::~ShardLog() = default;
 
-// Unit of work: one event. Budget: 350 ns with 345 bytes, LZ4 included (bench/store_append_bench.cc).
-// The identity table is the one cache miss; prefetch() a few events ahead hides it.
+// Unit of work: one event. Budget: 350 ns with 345 bytes, LZ4 included
+// (bench/store_append_bench.cc). The identity table is the one cache miss; prefetch() a few events
+// ahead hides it.
 AppendResult ShardLog::append(const AppendInput& input) {
     AppendResult result;
     result.position = next_position();

@@ -1,9 +1,10 @@
-// What: the open end of one shard's log. append() copies an event's bytes into the open block, after
-//       the identity index has said that it is new; seal() closes the block and gives its finished
-//       value for the log writer. Text is compressed 64 KiB at a time as it comes, so that sealing
-//       a full block costs no more than its last piece.
+// What: the open end of one shard's log. append() copies an event's bytes into the open block,
+//       after the identity index has said that it is new; seal() closes the block and gives its
+//       finished value for the log writer. Text is compressed 64 KiB at a time as it comes, so that
+//       sealing a full block costs no more than its last piece.
 // Threads: one owner, the shard's thread. Never touches RocksDB or the disk.
-// Lifetime: made by Database::shard_log(), which owns it; sealed blocks may outlive it, not the Database.
+// Lifetime: made by Database::shard_log(), which owns it; sealed blocks may outlive it, not the
+//       Database.
 // Limits: core::kBlockBytesTarget, core::kBlockEventsMax, core::kEventBytesMax; fills <= 64 KiB.
 // Failure: small enums. Nothing here can fail for the disk's sake.
 #pragma once
@@ -83,8 +84,8 @@ public:
     ShardLog& operator=(const ShardLog&) = delete;
 
     AppendResult append(const AppendInput& input);
-    // Asks the caches for what append() of this id will touch; call it for the event 8 places ahead in a
-    // batch (measured: halves the cost of the identity index).
+    // Asks the caches for what append() of this id will touch; call it for the event 8 places ahead
+    // in a batch (measured: halves the cost of the identity index).
     void prefetch(const IdHash& id) const;
     // The position that the next append() will give: the server-made id is derived from it.
     core::LogPosition next_position() const;

@@ -1,6 +1,6 @@
-// What: keeps RocksDB from ever meeting a full disk (Debian's build aborts there). Ingest is refused
-//       while less than the reserve is free; then the ballast file is given up, so that compaction
-//       and retention have room to work; it is made again when there is plenty.
+// What: keeps RocksDB from ever meeting a full disk (Debian's build aborts there). Ingest is
+//       refused while less than the reserve is free; then the ballast file is given up, so that
+//       compaction and retention have room to work; it is made again when there is plenty.
 // Threads: check() by the housekeeper; accepting() and free_bytes() by any.
 // Lifetime: of the Database. Limits: none.
 // Failure: a statvfs that fails counts as "no space": ingest is refused.

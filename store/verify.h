@@ -1,6 +1,6 @@
-// What: walks everything in a data folder that no server has open: each file's checksums, each block's
-//       checksum, contents and place in its chain, summaries, outcomes, rows, identity runs, the
-//       high-water mark. Changes nothing.
+// What: walks everything in a data folder that no server has open: each file's checksums, each
+//       block's checksum, contents and place in its chain, summaries, outcomes, rows, identity
+//       runs, the high-water mark. Changes nothing.
 // Threads: one. Lifetime: none. Limits: at most kProblemsMax problems are told in words.
 // Failure: an Error when the folder cannot be opened at all; damage found is in the report.
 #pragma once

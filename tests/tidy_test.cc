@@ -1,5 +1,5 @@
-// Goal: rules of the repository that no compiler checks. Each case names every place that breaks its
-// rule and says what to do instead.
+// Goal: rules of the repository that no compiler checks. Each case names every place that breaks
+// its rule and says what to do instead.
 // Method: reads the tree under MILLRACE_SOURCE_DIR. Folders that git ignores are left out.
 #include <gtest/gtest.h>
 
@@ -182,7 +182,8 @@ TEST(Tidy, ThirdPartyHeadersStayBehindTheirFence) {
 }
 
 TEST(Tidy, FilesStayShortEnoughToRead) {
-    // Files that were longer when the rule came, with the length they may not exceed. May only shrink.
+    // Files that were longer when the rule came, with the length they may not exceed. May only
+    // shrink.
     const std::map<std::string, std::size_t> ratchet = {};
     for (const auto& file : tree()) {
         if (!is_cpp(file)) {
@@ -249,11 +250,13 @@ TEST(Tidy, BannedCallsHaveTheirReplacement) {
     };
     const std::vector<Ban> bans = {
         {std::regex(
-             "(system|steady|high_resolution)_clock::now"),  // The matcher times its own rebuilds, for a metric that nothing depends on.
+             // The matcher times its own rebuilds, for a metric that nothing depends on.
+             "(system|steady|high_resolution)_clock::now"),
          std::regex("^(core/|tools/|matcher/matcher\\.cc$)"),
          "core/clock.h: the simulator moves the time by hand"},
         {std::regex(
-             "\\bs?rand\\(|random_device"),  // Where a seed itself comes from, once per server or data folder.
+             // Where a seed itself comes from, once per server or data folder.
+             "\\bs?rand\\(|random_device"),
          std::regex("^(core/|runtime/server_parts\\.cc$|store/engine\\.cc$)"),
          "core/random.h: a run must be repeatable from its seed"},
         {std::regex("std::regex"), std::regex("^$"),

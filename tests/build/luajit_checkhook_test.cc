@@ -1,7 +1,8 @@
-// Goal: the LuaJIT that handlers run on stops a loop it has compiled when another thread sets a hook.
-// Method: compile a counting loop by running it, check that a trace exists, enter the trace, and set
-// the hook from a second thread. The loop is long but not endless, so that a library built without
-// the flag fails here instead of hanging.
+// Goal: the LuaJIT that handlers run on stops a loop it has compiled when another thread sets a
+// hook.
+// Method: compile a counting loop by running it, check that a trace exists, enter the trace, and
+// set the hook from a second thread. The loop is long but not endless, so that a library built
+// without the flag fails here instead of hanging.
 #include <gtest/gtest.h>
 #include <lua.hpp>
 
@@ -37,8 +38,8 @@ int tell_entered(lua_State* /*lua*/) {
     return 0;
 }
 
-// Leaves how far the loop had come in `stopped_at`: a library without the flag calls the hook too, but
-// only once the compiled loop has run to its end.
+// Leaves how far the loop had come in `stopped_at`: a library without the flag calls the hook too,
+// but only once the compiled loop has run to its end.
 void stop_here(lua_State* lua, lua_Debug* where) {
     constexpr int kLocalI = 2;
     if (lua_getlocal(lua, where, kLocalI) != nullptr) {
@@ -64,7 +65,8 @@ TEST(LuaJit, HookFromAnotherThreadStopsACompiledLoop) {
         while (!entered.load(std::memory_order_acquire)) {
             std::this_thread::yield();
         }
-        // Lets the loop get well into its trace; setting the hook earlier would prove less, not fail.
+        // Lets the loop get well into its trace; setting the hook earlier would prove less, not
+        // fail.
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
         lua_sethook(lua, stop_here, LUA_MASKCOUNT, 1);
     });

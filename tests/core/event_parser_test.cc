@@ -24,7 +24,7 @@ private:
 };
 
 struct Seen {
-    std::vector<std::string> patterns;   // "" for a rejected entry
+    std::vector<std::string> patterns;  // "" for a rejected entry
     std::vector<std::string> errors;
     std::vector<std::string> fields;
     std::vector<std::int64_t> positions;
@@ -116,9 +116,10 @@ TEST(EventParser, NamesTheWrongMember) {
 }
 
 TEST(EventParser, RefusesAKeyTwiceInOneObject) {
-    for (const char* text : {R"({"pattern":"a","pattern":"b"})", R"({"pattern":"a","payload":{"k":1,"k":1}})",
-                             R"({"pattern":"a","payload":{"k":1,"\u006b":1}})",
-                             R"({"pattern":"a","x-a":1,"x-a":2})"}) {
+    for (const char* text :
+         {R"({"pattern":"a","pattern":"b"})", R"({"pattern":"a","payload":{"k":1,"k":1}})",
+          R"({"pattern":"a","payload":{"k":1,"\u006b":1}})",
+          R"({"pattern":"a","x-a":1,"x-a":2})"}) {
         const Seen seen = read_all(text, BatchFormat::kJson);
         ASSERT_EQ(seen.errors.size(), 1u) << text;
         EXPECT_NE(seen.errors[0].find("same key twice"), std::string::npos) << seen.errors[0];
@@ -132,9 +133,21 @@ TEST(EventParser, RefusesAKeyTwiceInOneObject) {
 TEST(EventParser, TakesTheGoodLinesBesideBadOnes) {
     const std::string good = R"({"pattern":"ok","payload":{"s":"a\"b"}})";
     const std::vector<std::string> bad = {
-        "{\"pattern\":\"x\"",        "}",      "{\"pattern\":\"x\"} {}", "[1,2]", "nul", "\"open",
-        "{\"pattern\":\"\xff\xfe\"}", "{\"pattern\":\"a\tb\"}", "{\"pattern\":", "{\"a\\",  "1", "{}",
-        "{\"pattern\":\"x\",\"payload\":{\"n\":01}}", "{\"pattern\":\"\\ud800\"}", "{\"pattern\":\"x\",",
+        "{\"pattern\":\"x\"",
+        "}",
+        "{\"pattern\":\"x\"} {}",
+        "[1,2]",
+        "nul",
+        "\"open",
+        "{\"pattern\":\"\xff\xfe\"}",
+        "{\"pattern\":\"a\tb\"}",
+        "{\"pattern\":",
+        "{\"a\\",
+        "1",
+        "{}",
+        "{\"pattern\":\"x\",\"payload\":{\"n\":01}}",
+        "{\"pattern\":\"\\ud800\"}",
+        "{\"pattern\":\"x\",",
     };
     for (const std::string& line : bad) {
         for (const std::string& end : {std::string("\n"), std::string("\r\n")}) {
@@ -144,25 +157,30 @@ TEST(EventParser, TakesTheGoodLinesBesideBadOnes) {
     }
     for (const std::string& a : bad) {
         for (const std::string& b : bad) {
-            const Seen seen = read_all(a + "\n" + b + "\n\n" + good + "\n" + a, BatchFormat::kNdjson);
-            EXPECT_EQ(seen.patterns, (std::vector<std::string>{"", "", "ok", ""})) << a << " / " << b;
+            const Seen seen =
+                read_all(a + "\n" + b + "\n\n" + good + "\n" + a, BatchFormat::kNdjson);
+            EXPECT_EQ(seen.patterns, (std::vector<std::string>{"", "", "ok", ""}))
+                << a << " / " << b;
         }
     }
 }
 
 TEST(EventParser, DoesNotLetAnObjectSpanLines) {
-    const Seen seen = read_all("{\"pattern\":\"a\",\n\"payload\":{}}\n{\"pattern\":\"b\"}\n", BatchFormat::kNdjson);
+    const Seen seen = read_all("{\"pattern\":\"a\",\n\"payload\":{}}\n{\"pattern\":\"b\"}\n",
+                               BatchFormat::kNdjson);
     EXPECT_EQ(seen.patterns, (std::vector<std::string>{"", "", "b"}));
 }
 
 TEST(EventParser, ReadsArraysAndRejectsMembersAlone) {
-    const Seen seen = read_all(R"( [ {"pattern":"a"} , {"pattern":1}, 7, {"pattern":"b"} ] )", BatchFormat::kJson);
+    const Seen seen = read_all(R"( [ {"pattern":"a"} , {"pattern":1}, 7, {"pattern":"b"} ] )",
+                               BatchFormat::kJson);
     EXPECT_EQ(seen.patterns, (std::vector<std::string>{"a", "", "", "b"}));
 }
 
 TEST(EventParser, EndsABatchAtASyntaxErrorOfTheArray) {
-    for (const char* text : {R"([{"pattern":"a"} {"pattern":"b"}])", R"([{"pattern":"a"},)", R"([{"pattern":"a"})",
-                             R"([{"pattern":"a"}]])", R"([{"pattern":"a"},{"pattern":"b"}}])"}) {
+    for (const char* text :
+         {R"([{"pattern":"a"} {"pattern":"b"}])", R"([{"pattern":"a"},)", R"([{"pattern":"a"})",
+          R"([{"pattern":"a"}]])", R"([{"pattern":"a"},{"pattern":"b"}}])"}) {
         EventParser parser;
         const Padded padded(text);
         const Seen seen = read_all(parser, padded.view(), BatchFormat::kJson);
@@ -186,8 +204,8 @@ TEST(EventParser, FindsLinesAcrossWindows) {
     for (int i = 0; i < 300; ++i) {
         const std::string name = "p" + std::to_string(i);
         const std::size_t filler = static_cast<std::size_t>(i * 7 % 900);
-        const std::string line =
-            "{\"pattern\":\"" + name + "\",\"payload\":{\"f\":\"" + std::string(filler, 'f') + "\"}}";
+        const std::string line = "{\"pattern\":\"" + name + "\",\"payload\":{\"f\":\"" +
+                                 std::string(filler, 'f') + "\"}}";
         text += line + "\n";
         if (i % 11 == 0) text += "broken \"\n\n";
         expected.push_back(line.size() > 600 ? "" : name);
@@ -214,7 +232,8 @@ TEST(EventParser, TellsLineAndPosition) {
 
 TEST(EventParser, BoundsDepthAndSize) {
     const auto nested = [](int depth) {
-        return R"({"pattern":"a","payload":{"v":)" + std::string(static_cast<std::size_t>(depth), '[') +
+        return R"({"pattern":"a","payload":{"v":)" +
+               std::string(static_cast<std::size_t>(depth), '[') +
                std::string(static_cast<std::size_t>(depth), ']') + "}}";
     };
     EXPECT_EQ(read_all(nested(62), BatchFormat::kJson).errors.size(), 0u);
@@ -223,7 +242,8 @@ TEST(EventParser, BoundsDepthAndSize) {
     std::string deep = R"({"pattern":"a","payload":)";
     for (int i = 0; i < 100'000; ++i) deep += "{\"a\":";
     EXPECT_EQ(read_all(deep, BatchFormat::kJson).errors.size(), 1u);
-    const std::string big = R"({"pattern":"a","payload":{"v":")" + std::string(kEventBytesMax, 'v') + "\"}}";
+    const std::string big =
+        R"({"pattern":"a","payload":{"v":")" + std::string(kEventBytesMax, 'v') + "\"}}";
     EXPECT_EQ(read_all(big, BatchFormat::kJson).errors.size(), 1u);
     EXPECT_EQ(read_all(big + "\n{\"pattern\":\"b\"}", BatchFormat::kNdjson).patterns,
               (std::vector<std::string>{"", "b"}));
@@ -234,7 +254,8 @@ TEST(EventParser, RefusesEveryTruncation) {
         R"({"eventId":"e","pattern":"a","payload":{"a":[1,2.5e3,{"b":null}],"c":"x\n\u00e9","d":true}})";
     for (std::size_t bytes = 0; bytes < text.size(); ++bytes) {
         EXPECT_EQ(read_all(text.substr(0, bytes), BatchFormat::kJson).errors.size(), 1u) << bytes;
-        EXPECT_EQ(read_all("[" + text.substr(0, bytes), BatchFormat::kJson).errors.size(), 1u) << bytes;
+        EXPECT_EQ(read_all("[" + text.substr(0, bytes), BatchFormat::kJson).errors.size(), 1u)
+            << bytes;
         if (bytes == 0) continue;
         EXPECT_EQ(read_all(text.substr(0, bytes), BatchFormat::kNdjson).errors.size(), 1u) << bytes;
     }

@@ -1,12 +1,12 @@
 // Goal: the values at a plan's paths, with the array elements that bind them.
 // Method: one event, hand-made plans; each slot's values as text.
+#include "core/event_parser.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <string>
 #include <vector>
-
-#include "core/event_parser.h"
 
 namespace millrace::core {
 namespace {
@@ -26,18 +26,21 @@ struct Extracted {
 
     bool read(const std::string& payload) {
         plan = builder.build();
-        text = R"({"pattern":"a","source":{"type":"task","id":"s"},"payload":)" + payload + R"(,"x-k":[9]})";
+        text = R"({"pattern":"a","source":{"type":"task","id":"s"},"payload":)" + payload +
+               R"(,"x-k":[9]})";
         const std::size_t size = text.size();
         text.append(kPaddingForTests, '}');
         Envelope envelope;
-        return parser.parse_one(std::string_view(text).substr(0, size), &plan, envelope, &table).has_value();
+        return parser.parse_one(std::string_view(text).substr(0, size), &plan, envelope, &table)
+            .has_value();
     }
     std::vector<std::string> values(std::uint32_t slot) const {
         std::vector<std::string> out;
         for (const FieldValue* v = table.first(slot); v; v = table.next(*v)) {
             const char* kinds[] = {"null", "false", "true", "#", "'", "{}", "[]"};
             out.push_back(kinds[static_cast<std::size_t>(v->type)]);
-            if (v->type == FieldType::kNumber || v->type == FieldType::kString) out.back() += v->text();
+            if (v->type == FieldType::kNumber || v->type == FieldType::kString)
+                out.back() += v->text();
         }
         return out;
     }
@@ -74,7 +77,8 @@ TEST(FieldExtractor, BindsMembersOfElementsAndNotScalarsOfAnArray) {
     const auto n = x.builder.add({name("payload"), name("items"), name("n")});
     const auto tags = x.builder.add({name("payload"), name("tags")});
     const auto other = x.builder.add({name("payload"), name("other"), name("n")});
-    ASSERT_TRUE(x.read(R"({"items":[{"sku":"A","n":1},[{"sku":"B"},{"n":2}]],"tags":["a","b"],"other":[{"n":3}]})"));
+    ASSERT_TRUE(x.read(
+        R"({"items":[{"sku":"A","n":1},[{"sku":"B"},{"n":2}]],"tags":["a","b"],"other":[{"n":3}]})"));
     EXPECT_EQ(x.values(sku), (Texts{"'A", "'B"}));
     EXPECT_EQ(x.values(n), (Texts{"#1", "#2"}));
     const FieldValue* sku_a = x.table.first(sku);
@@ -118,8 +122,10 @@ TEST(FieldExtractor, TakesSubscriptsAndWildcardsBesideNames) {
 TEST(FieldExtractor, ReadsNumbersBeyondDoubles) {
     Extracted x;
     const auto a = x.builder.add({name("payload"), name("a")});
-    ASSERT_TRUE(x.read(R"({"a":[9007199254740993,-0.0,1e400,-1e400,1e-400,0.1,123456789012345678901234567890]})"));
-    const std::vector<double> expected = {9007199254740992.0, 0.0, HUGE_VAL, -HUGE_VAL, 0.0, 0.1, 1.2345678901234568e29};
+    ASSERT_TRUE(x.read(
+        R"({"a":[9007199254740993,-0.0,1e400,-1e400,1e-400,0.1,123456789012345678901234567890]})"));
+    const std::vector<double> expected = {9007199254740992.0,   0.0, HUGE_VAL, -HUGE_VAL, 0.0, 0.1,
+                                          1.2345678901234568e29};
     std::size_t i = 0;
     for (const FieldValue* v = x.table.next(*x.table.first(a)); v; v = x.table.next(*v)) {
         EXPECT_EQ(v->number_approx, expected.at(i++)) << v->text();
@@ -134,10 +140,13 @@ TEST(LazyExtractor, FindsWhatTheFullWayFinds) {
     const std::vector<std::string> payloads = {
         R"({"a":"x","b":{"c":1},"d":[1,{"e":true},[{"e":null}]]})",
         R"({"f":")" + filler + R"(","a":"x","b":{"z":[[],{}],"c":1},"d":[]})",
-        R"({"a":"esc\"aped","b":{"c":-0.5,"g":")" + filler + R"("},"h":")" + filler + R"(","d":{"e":"late"}})",
-        R"({"b":[{"c":1},{"c":2}],"a" : [ "x" , "y" ],"d":")" + filler + R"("})", R"({})",
+        R"({"a":"esc\"aped","b":{"c":-0.5,"g":")" + filler + R"("},"h":")" + filler +
+            R"(","d":{"e":"late"}})",
+        R"({"b":[{"c":1},{"c":2}],"a" : [ "x" , "y" ],"d":")" + filler + R"("})",
+        R"({})",
         R"({"a":{},"b":5,"d":[{"e":[1,2]}]})"};
-    for (const auto& wanted : std::vector<std::vector<const char*>>{{"a"}, {"a", "b"}, {"d"}, {"a", "b", "d"}}) {
+    for (const auto& wanted :
+         std::vector<std::vector<const char*>>{{"a"}, {"a", "b"}, {"d"}, {"a", "b", "d"}}) {
         Extracted full;
         const auto add = [&](const std::string& key) {
             full.builder.add({name("payload"), name(key)});
@@ -151,7 +160,8 @@ TEST(LazyExtractor, FindsWhatTheFullWayFinds) {
             FieldTable lazy;
             EventParser parser;
             const std::size_t size = full.text.size() - Extracted::kPaddingForTests;
-            ASSERT_TRUE(parser.extract(std::string_view(full.text).substr(0, size), full.plan, nullptr, lazy));
+            ASSERT_TRUE(parser.extract(std::string_view(full.text).substr(0, size), full.plan,
+                                       nullptr, lazy));
             ASSERT_EQ(lazy.values().size(), full.table.values().size()) << payload;
             for (std::size_t i = 0; i < lazy.values().size(); ++i) {
                 const FieldValue& a = lazy.values()[i];
@@ -161,7 +171,8 @@ TEST(LazyExtractor, FindsWhatTheFullWayFinds) {
                 EXPECT_EQ(a.text(), b.text());
                 EXPECT_EQ(a.number_approx, b.number_approx);
                 EXPECT_EQ(lazy.element(a.element).index, full.table.element(b.element).index);
-                EXPECT_EQ(lazy.element(a.element).container, full.table.element(b.element).container);
+                EXPECT_EQ(lazy.element(a.element).container,
+                          full.table.element(b.element).container);
             }
         }
     }

@@ -1,14 +1,15 @@
 // Goal: the nearest double, always.
-// Method: random digits and exponents, compared with std::from_chars bit by bit; middles between doubles.
+// Method: random digits and exponents, compared with std::from_chars bit by bit; middles between
+//       doubles.
 #include "core/json_number.h"
+
+#include "core/random.h"
 
 #include <gtest/gtest.h>
 
 #include <charconv>
 #include <cstdio>
 #include <string>
-
-#include "core/random.h"
 
 namespace millrace::core {
 namespace {
@@ -29,17 +30,21 @@ TEST(JsonNumber, GivesTheNearestDouble) {
     for (int i = 0; i < 200'000 && !::testing::Test::HasFailure(); ++i) {
         std::string text = random.below(2) == 0 ? "-" : "";
         text += static_cast<char>('1' + random.below(9));
-        for (std::uint64_t n = random.below(20); n > 0; --n) text += static_cast<char>('0' + random.below(10));
+        for (std::uint64_t n = random.below(20); n > 0; --n)
+            text += static_cast<char>('0' + random.below(10));
         if (random.below(3) != 0) {
             text += '.';
-            for (std::uint64_t n = 1 + random.below(17); n > 0; --n) text += static_cast<char>('0' + random.below(10));
+            for (std::uint64_t n = 1 + random.below(17); n > 0; --n)
+                text += static_cast<char>('0' + random.below(10));
         }
-        if (random.below(3) == 0) text += "e" + std::to_string(static_cast<int>(random.below(80)) - 40);
+        if (random.below(3) == 0)
+            text += "e" + std::to_string(static_cast<int>(random.below(80)) - 40);
         check(text);
     }
 }
 
-// Doubles have 53 bits: a 17-digit integer between 2^53 and 2^54 lies on one or in the middle of two.
+// Doubles have 53 bits: a 17-digit integer between 2^53 and 2^54 lies on one or in the middle of
+// two.
 TEST(JsonNumber, RoundsMiddlesToEven) {
     Random random(12);
     for (int i = 0; i < 50'000; ++i) {
@@ -47,7 +52,9 @@ TEST(JsonNumber, RoundsMiddlesToEven) {
         check(std::to_string(odd));
         check(std::to_string(odd) + "e3");
     }
-    for (const char* text : {"9007199254740993", "9007199254740992.5", "0.1", "1e22", "1e23", "5e-324"}) check(text);
+    for (const char* text :
+         {"9007199254740993", "9007199254740992.5", "0.1", "1e22", "1e23", "5e-324"})
+        check(text);
 }
 
 }  // namespace

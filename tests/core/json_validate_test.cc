@@ -1,7 +1,11 @@
 // Goal: exactly RFC 8259, whatever the bytes.
-// Method: cases of tests/data/json (accept.txt, refuse.txt: one text a line, \xNN for raw bytes), and
+// Method: cases of tests/data/json (accept.txt, refuse.txt: one text a line, \xNN for raw bytes),
+//       and
 //         random mutations compared with simdjson's DOM.
 #include "core/json_validate.h"
+
+#include "core/limits.h"
+#include "core/random.h"
 
 #include <gtest/gtest.h>
 #include <simdjson.h>
@@ -9,9 +13,6 @@
 #include <fstream>
 #include <string>
 #include <vector>
-
-#include "core/limits.h"
-#include "core/random.h"
 
 namespace millrace::core {
 namespace {
@@ -90,8 +91,12 @@ TEST(JsonValidate, AgreesWithSimdjsonOnMutatedTexts) {
             const char c = alphabet[random.below(alphabet.size())];
             switch (random.below(4)) {
                 case 0: text.insert(at, 1, c); break;
-                case 1: if (at < text.size()) text[at] = c; break;
-                case 2: if (at < text.size()) text.erase(at, 1 + random.below(3)); break;
+                case 1:
+                    if (at < text.size()) text[at] = c;
+                    break;
+                case 2:
+                    if (at < text.size()) text.erase(at, 1 + random.below(3));
+                    break;
                 default: text = text.substr(0, at) + seeds[random.below(seeds.size())]; break;
             }
         }

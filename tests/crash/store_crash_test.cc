@@ -1,8 +1,8 @@
-// Goal: whatever point of the store the process dies at, the next start has every acknowledged event
-// once, knows every identity, and goes on. Method: this program starts itself again as the writer,
-// with a fault point of core/fault.h or a random moment; the writer tells each acknowledgement through
-// a pipe, so that the ledger is outside of what is killed. Tiny identity tables bring runs and merges
-// within a second.
+// Goal: whatever point of the store the process dies at, the next start has every acknowledged
+// event once, knows every identity, and goes on. Method: this program starts itself again as the
+// writer, with a fault point of core/fault.h or a random moment; the writer tells each
+// acknowledgement through a pipe, so that the ledger is outside of what is killed. Tiny identity
+// tables bring runs and merges within a second.
 //
 //     store_crash_test [cycles per point] [seed]
 #include "core/clock.h"

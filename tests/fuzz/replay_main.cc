@@ -1,6 +1,6 @@
-// What: main() for a fuzz target where libFuzzer is not at hand (g++). Feeds the target every file of
-//   the corpus, then seeded mutations of each (cut short, bytes changed, pieces repeated), so that an
-//   ordinary ctest run also sees inputs that nobody wrote down.
+// What: main() for a fuzz target where libFuzzer is not at hand (g++). Feeds the target every file
+//   of the corpus, then seeded mutations of each (cut short, bytes changed, pieces repeated), so
+//   that an ordinary ctest run also sees inputs that nobody wrote down.
 // Usage: target [--mutations N] [--seed N] PATH...   (files, or folders read in order of name)
 // Failure: the target crashes, and the last line on stderr names the file, mutation and seed.
 #include <algorithm>

@@ -1,7 +1,12 @@
-// Goal: changes under full matching: every answer is that of the old or the new set, whole; nothing is
-//       allocated per event; an announced change is effective.
-// Method: a writer changes pairs of subscriptions that must always be seen together while a reader matches
+// Goal: changes under full matching: every answer is that of the old or the new set, whole; nothing
+//       is allocated per event; an announced change is effective.
+// Method: a writer changes pairs of subscriptions that must always be seen together while a reader
+//       matches
 //         without pause and checks each answer; a counting operator new.
+#include "core/event_parser.h"
+#include "core/random.h"
+#include "matcher/matcher.h"
+
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -11,10 +16,6 @@
 #include <thread>
 #include <vector>
 
-#include "core/event_parser.h"
-#include "core/random.h"
-#include "matcher/matcher.h"
-
 namespace {
 std::atomic<std::size_t> allocations{0};
 thread_local bool counting = false;
@@ -22,7 +23,8 @@ thread_local bool counting = false;
 
 // NOLINTBEGIN: replaced for the whole test program
 void* operator new(std::size_t bytes) {
-    if (counting) allocations.fetch_add(1, std::memory_order_relaxed);  // a counter, nothing hangs on it
+    // a counter, nothing hangs on it
+    if (counting) allocations.fetch_add(1, std::memory_order_relaxed);
     if (void* p = std::malloc(bytes)) return p;
     throw std::bad_alloc();
 }
@@ -39,7 +41,8 @@ namespace {
 using core::SubscriptionId;
 using core::TenantId;
 
-Predicate condition(const std::string& name, Op op, std::vector<Scalar> operands, bool negated = false) {
+Predicate condition(const std::string& name, Op op, std::vector<Scalar> operands,
+                    bool negated = false) {
     Leaf leaf;
     leaf.path.steps.resize(2);
     leaf.path.steps[0].name = "payload";
@@ -58,11 +61,12 @@ SubscriptionSpec on_key(std::uint32_t key) {
 }
 
 std::string event_text(std::uint32_t key) {
-    return R"({"pattern":"a.b","payload":{"key":"k)" + std::to_string(key) + R"(","n":5,"s":"Some text"}})";
+    return R"({"pattern":"a.b","payload":{"key":"k)" + std::to_string(key) +
+           R"(","n":5,"s":"Some text"}})";
 }
 
-// Subscription k of generation g has number g * kKeys + k; each change moves a key's pair (2k, 2k+1 of the
-// numbers) to a new generation. A reader must see exactly one generation, both halves of it.
+// Subscription k of generation g has number g * kKeys + k; each change moves a key's pair (2k, 2k+1
+// of the numbers) to a new generation. A reader must see exactly one generation, both halves of it.
 constexpr std::uint32_t kKeys = 64;
 constexpr int kChanges = 3000;
 
@@ -97,9 +101,11 @@ TEST(MatcherChanges, EveryAnswerIsTheOldOrTheNewSetWhole) {
                 std::string text = event_text(key);
                 const std::size_t size = text.size();
                 text.append(64, ' ');
-                if (!parser.parse_one({text.data(), size}, &snapshot.plan(), envelope, &fields)) ++wrong;
+                if (!parser.parse_one({text.data(), size}, &snapshot.plan(), envelope, &fields))
+                    ++wrong;
                 snapshot.match(envelope, TenantId(0), fields, scratch, out);
-                const bool whole = out.size() == 2 && out[1].value == out[0].value + 1 && out[0].value % 2 == 0;
+                const bool whole =
+                    out.size() == 2 && out[1].value == out[0].value + 1 && out[0].value % 2 == 0;
                 // Generations never go back.
                 if (!whole || out[0].value < newest[key]) {
                     ++wrong;
@@ -165,7 +171,8 @@ TEST(MatcherChanges, MatchingAllocatesNothingPerEvent) {
     std::size_t matches = 0;
     const auto round = [&] {
         ASSERT_TRUE(parser.begin({batch.data(), size}, core::BatchFormat::kNdjson));
-        while (parser.next(&snapshot.plan(), envelope, &fields, error) == core::ParseOutcome::kEvent) {
+        while (parser.next(&snapshot.plan(), envelope, &fields, error) ==
+               core::ParseOutcome::kEvent) {
             snapshot.match(envelope, TenantId(0), fields, scratch, out);
             matches += out.size();
         }

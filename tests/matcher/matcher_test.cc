@@ -2,6 +2,10 @@
 // Method: random subscriptions and events from a small world; every answer is compared.
 #include "matcher/matcher.h"
 
+#include "core/event_parser.h"
+#include "matcher/reference_matcher.h"
+#include "tests/support/spec_gen.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,10 +13,6 @@
 #include <map>
 #include <string>
 #include <vector>
-
-#include "core/event_parser.h"
-#include "matcher/reference_matcher.h"
-#include "tests/support/spec_gen.h"
 
 namespace millrace::matcher {
 namespace {
@@ -26,7 +26,8 @@ struct World {
         SubscriptionSpec spec;
         ReferenceMatcher reference;
     };
-    explicit World(const Matcher::Options& options) : matcher(options), reader(matcher.register_reader()) {}
+    explicit World(const Matcher::Options& options)
+        : matcher(options), reader(matcher.register_reader()) {}
 
     Matcher matcher;
     Matcher::Reader reader;
@@ -43,9 +44,7 @@ struct World {
         ASSERT_TRUE(status) << status.error().message;
         entries.insert_or_assign(id, Entry{tenant, std::move(spec), std::move(*reference)});
     }
-    void drop(SubscriptionId id) {
-        EXPECT_EQ(matcher.remove(id), entries.erase(id) == 1);
-    }
+    void drop(SubscriptionId id) { EXPECT_EQ(matcher.remove(id), entries.erase(id) == 1); }
     std::vector<SubscriptionId> expected(const std::string& event, TenantId tenant) const {
         auto tree = parse_json(event);
         EXPECT_TRUE(tree) << event;
@@ -64,8 +63,8 @@ struct World {
         const Snapshot& snapshot = reader.observe();
         std::string padded = event + std::string(64, '}');
         core::Envelope envelope;
-        const core::Status status = parser.parse_one(std::string_view(padded).substr(0, event.size()),
-                                                     &snapshot.plan(), envelope, &fields);
+        const core::Status status = parser.parse_one(
+            std::string_view(padded).substr(0, event.size()), &snapshot.plan(), envelope, &fields);
         EXPECT_TRUE(status) << status.error().message << event;
         std::vector<SubscriptionId> out;
         snapshot.match(envelope, tenant, fields, scratch, out);
@@ -79,12 +78,14 @@ struct World {
         std::vector<SubscriptionId> a = want, b = got;
         std::sort(a.begin(), a.end());
         std::sort(b.begin(), b.end());
-        std::set_symmetric_difference(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(wrong));
+        std::set_symmetric_difference(a.begin(), a.end(), b.begin(), b.end(),
+                                      std::back_inserter(wrong));
         for (const SubscriptionId id : wrong) {
             ADD_FAILURE() << "subscription " << id.value << " pattern kind "
                           << static_cast<int>(entries.at(id).spec.pattern.kind) << " '"
-                          << entries.at(id).spec.pattern.value << "' " << to_text(entries.at(id).spec.predicate)
-                          << "\n on " << event << "\n expected "
+                          << entries.at(id).spec.pattern.value << "' "
+                          << to_text(entries.at(id).spec.predicate) << "\n on " << event
+                          << "\n expected "
                           << (std::find(want.begin(), want.end(), id) != want.end());
         }
         EXPECT_EQ(want, got) << "order, on " << event;
@@ -101,7 +102,8 @@ TEST_P(MatcherFuzz, AgreesWithTheReferenceThroughChanges) {
     for (int round = 0; round < 60 && !HasFailure(); ++round) {
         for (std::uint64_t i = random.below(20); i > 0; --i) {
             const bool old = random.below(3) == 0 && next > 1;
-            const auto id = SubscriptionId(old ? 1 + static_cast<std::uint32_t>(random.below(next - 1)) : next++);
+            const auto id = SubscriptionId(
+                old ? 1 + static_cast<std::uint32_t>(random.below(next - 1)) : next++);
             if (old && random.below(2) == 0 && world.entries.contains(id)) {
                 world.drop(id);
             } else {

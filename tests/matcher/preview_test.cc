@@ -57,11 +57,9 @@ TEST(Preview, CountsMatchesByPattern) {
     EXPECT_EQ(result.matched, 6u);
     EXPECT_EQ(result.by_pattern.at("invoice.created"), 2u);
     EXPECT_EQ(result.by_pattern.at("invoice.paid"), 4u);
-    EXPECT_EQ(
-        to_json(result),
-        R"({"scanned":10,"unreadable":0,"matched":6,"byPattern":)"
-              R"([{"pattern":"invoice.paid","count":4},)"
-        R"({"pattern":"invoice.created","count":2}],"otherPatterns":0})");
+    EXPECT_EQ(to_json(result), R"({"scanned":10,"unreadable":0,"matched":6,"byPattern":)"
+                               R"([{"pattern":"invoice.paid","count":4},)"
+                               R"({"pattern":"invoice.created","count":2}],"otherPatterns":0})");
 }
 
 TEST(Preview, TellsGainAndLossAgainstAnExistingOne) {

@@ -2,12 +2,12 @@
 // Threads: one. Lifetime: the pool must outlive the blocks. Limits: none. Failure: asserts.
 #pragma once
 
+#include "core/buffer.h"
+#include "store/event_block.h"
+
 #include <cstring>
 #include <string>
 #include <vector>
-
-#include "core/buffer.h"
-#include "store/event_block.h"
 
 namespace millrace::runtime {
 
@@ -30,7 +30,8 @@ public:
         store::BlockBody layout;
         layout.count = static_cast<std::uint32_t>(records.size());
         layout.records_begin = static_cast<std::uint32_t>(body.size());
-        body.append(reinterpret_cast<const char*>(records.data()), records.size() * sizeof(records[0]));
+        body.append(reinterpret_cast<const char*>(records.data()),
+                    records.size() * sizeof(records[0]));
         layout.patterns_begin = static_cast<std::uint32_t>(body.size());
         layout.pattern_count = 1;
         body += std::string("\x04\0test", 6);

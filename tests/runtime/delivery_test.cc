@@ -1,5 +1,5 @@
-// Goal: what an attempt's outcome means under a retry policy. Method: every outcome against a policy
-// without jitter, so that the times are exact.
+// Goal: what an attempt's outcome means under a retry policy. Method: every outcome against a
+// policy without jitter, so that the times are exact.
 #include "runtime/delivery.h"
 
 #include <gtest/gtest.h>

@@ -151,7 +151,8 @@ TEST_F(LuaViewTest, FindsKeysWithEscapes) {
 }
 
 TEST(JsonScan, FindsThePayloadWhereverItStands) {
-    // Both ways over texts where the word stands in every place, at every distance from a block's edge.
+    // Both ways over texts where the word stands in every place, at every distance from a block's
+    // edge.
     for (const std::string_view text :
          {R"({"payload":{"a":1}})", R"({"x":"payload","payload":{"a":1}})",
           R"({"s":{"payload":{"no":1}},"payload":{"a":1}})",

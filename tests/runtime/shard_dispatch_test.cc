@@ -1,13 +1,13 @@
 // Goal: order, the turn to cold when a lane is full and back to hot when it has caught up, and that
-// nothing is handed over twice or left out. Method: lanes and feeder are fakes; blocks are made by the
-// store's own builder.
+// nothing is handed over twice or left out. Method: lanes and feeder are fakes; blocks are made by
+// the store's own builder.
 #include "runtime/shard_dispatch.h"
+
+#include "tests/runtime/block_maker.h"
 
 #include <gtest/gtest.h>
 
 #include <deque>
-
-#include "tests/runtime/block_maker.h"
 
 namespace millrace::runtime {
 namespace {
@@ -18,7 +18,9 @@ struct FakeLane final : LanePort {
     std::size_t room = 2;
     std::deque<std::unique_ptr<LaneJob>> jobs;
     bool has_room(core::ShardId) const override { return jobs.size() < room; }
-    void submit(core::ShardId, std::unique_ptr<LaneJob> job) override { jobs.push_back(std::move(job)); }
+    void submit(core::ShardId, std::unique_ptr<LaneJob> job) override {
+        jobs.push_back(std::move(job));
+    }
     core::LogOffset take() {
         const core::LogOffset first = jobs.front()->block.first_offset();
         jobs.pop_front();
@@ -36,7 +38,9 @@ struct FakeFeeder final : ColdSource {
 class ShardDispatcherTest : public testing::Test {
 protected:
     store::EventBlock add_block() { return blocks_.emplace_back(maker_.make(2)); }
-    static std::vector<DeliveryItem> both() { return {{0, core::SubscriptionId(1)}, {1, core::SubscriptionId(1)}}; }
+    static std::vector<DeliveryItem> both() {
+        return {{0, core::SubscriptionId(1)}, {1, core::SubscriptionId(1)}};
+    }
 
     // What the feeder would answer for the block that holds `from`.
     ColdBlock read_back(core::LogOffset from) {
@@ -80,8 +84,9 @@ TEST_F(ShardDispatcherTest, TurnsColdWhenALaneIsFullAndHotAgainWhenCaughtUp) {
             dispatcher.finish_part(seen.back());
         }
     }
-    const std::vector<core::LogOffset> expected{core::LogOffset(0), core::LogOffset(2), core::LogOffset(4),
-                                                core::LogOffset(6), core::LogOffset(8)};
+    const std::vector<core::LogOffset> expected{core::LogOffset(0), core::LogOffset(2),
+                                                core::LogOffset(4), core::LogOffset(6),
+                                                core::LogOffset(8)};
     EXPECT_EQ(seen, expected);
     EXPECT_EQ(dispatcher.cursor(), core::LogOffset(10));
     dispatcher.do_work();

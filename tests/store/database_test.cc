@@ -1,5 +1,6 @@
 // Goal: what was committed is there after a restart, and a folder that cannot be trusted is refused
-// with a line that says why. Method: real folders on the disk, damaged by hand between two openings.
+// with a line that says why. Method: real folders on the disk, damaged by hand between two
+// openings.
 #include "store/database.h"
 
 #include "store/event_id.h"

@@ -1,5 +1,5 @@
-// Goal: a search gives exactly what a walk over everything gives, in order, page after page, while new
-// events come. Method: seeded random events on two shards against a plain list.
+// Goal: a search gives exactly what a walk over everything gives, in order, page after page, while
+// new events come. Method: seeded random events on two shards against a plain list.
 #include "store/event_search.h"
 
 #include "core/random.h"

@@ -1,5 +1,5 @@
-// Goal: executions are gathered over chunks and attempts, filtered and paged, and recovery learns what
-// is done. Method: outcomes of random deliveries against a plain map.
+// Goal: executions are gathered over chunks and attempts, filtered and paged, and recovery learns
+// what is done. Method: outcomes of random deliveries against a plain map.
 #include "store/executions.h"
 
 #include "core/random.h"

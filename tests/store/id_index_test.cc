@@ -1,5 +1,5 @@
-// Goal: the index is exact: against a plain map, over table growth, freezing, runs, merges, restarts
-// and a lost or damaged ids/ folder. Method: tiny tables, so that every stage comes soon.
+// Goal: the index is exact: against a plain map, over table growth, freezing, runs, merges,
+// restarts and a lost or damaged ids/ folder. Method: tiny tables, so that every stage comes soon.
 #include "store/id_index.h"
 
 #include "core/random.h"

@@ -1,5 +1,5 @@
-// Goal: one group for all producers, completions in order with the durable end, levels named rightly,
-// and the same with a real writer thread.
+// Goal: one group for all producers, completions in order with the durable end, levels named
+// rightly, and the same with a real writer thread.
 #include "store/log_writer.h"
 
 #include "tests/store/store_fixture.h"

@@ -1,5 +1,5 @@
-// Goal: retention drops whole blocks, oldest first, and never what is still needed; a backup comes back
-// whole; verify finds what is damaged.
+// Goal: retention drops whole blocks, oldest first, and never what is still needed; a backup comes
+// back whole; verify finds what is damaged.
 #include "store/retention.h"
 
 #include "store/backup.h"

@@ -1,4 +1,5 @@
-// Goal: events go into blocks byte for byte, duplicates are told, blocks close by size and by count.
+// Goal: events go into blocks byte for byte, duplicates are told, blocks close by size and by
+//       count.
 #include "store/shard_log.h"
 
 #include "store/block_codec.h"

@@ -1,5 +1,5 @@
-// What: what the store's tests share: a folder that goes away, a database in it, and the shortest way
-//       to put events in and make them durable, on one thread.
+// What: what the store's tests share: a folder that goes away, a database in it, and the shortest
+//       way to put events in and make them durable, on one thread.
 // Threads: one. Lifetime: of a test. Limits: none. Failure: gtest assertions.
 #pragma once
 

@@ -1,9 +1,9 @@
 #include "tests/support/spec_gen.h"
 
+#include "matcher/case_fold.h"
+
 #include <array>
 #include <iterator>
-
-#include "matcher/case_fold.h"
 
 namespace millrace::testing {
 
@@ -18,13 +18,21 @@ using matcher::SubscriptionSpec;
 
 namespace {
 
-constexpr const char* kWords[] = {"a",   "b",  "ab", "ba", "abc", "ABC", "Ab",       "",          "x*y",
-                                  "aba", "bb", "c",  "aa", "é",   "É",   "10.0.0.1", "10.0.0.77", "2001:db8::1"};
-constexpr const char* kNumbers[] = {"0",   "-0.0",  "1",    "1.0",  "2",     "10",     "1e1", "9007199254740992",
-                                    "0.5", "-1",    "1e400", "-1e400", "1e-400", "9007199254740993", "3.25"};
+constexpr const char* kWords[] = {"a",  "b",      "ab",     "ba",       "abc",       "ABC",
+                                  "Ab", "",       "x*y",    "aba",      "bb",        "c",
+                                  "aa", "\u00e9", "\u00c9", "10.0.0.1", "10.0.0.77", "2001:db8::1"};
+constexpr const char* kNumbers[] = {"0",      "-0.0",
+                                    "1",      "1.0",
+                                    "2",      "10",
+                                    "1e1",    "9007199254740992",
+                                    "0.5",    "-1",
+                                    "1e400",  "-1e400",
+                                    "1e-400", "9007199254740993",
+                                    "3.25"};
 constexpr const char* kNames[] = {"a", "b", "c", "d"};
 constexpr const char* kPatterns[] = {"a.b", "a.c", "b.a", "a.b.c", "ab", "b", "a1.b", "a2.c"};
-constexpr const char* kRegexes[] = {"^a", "b$", "a.c", "^[ab]+$", "(b|c)", "^a[0-9]\\.(b|c)$", "x\\*y"};
+constexpr const char* kRegexes[] = {"^a",   "b$", "a.c", "^[ab]+$", "(b|c)", "^a[0-9]\\.(b|c)$",
+                                    "x\\*y"};
 constexpr const char* kWildcards[] = {"a*", "*b", "*a*", "a*c", "*", "*b*a*", "x\\**"};
 
 }  // namespace
@@ -72,10 +80,16 @@ Path SpecGen::path() {
 }
 
 Leaf SpecGen::leaf() {
-    constexpr Op kOps[] = {Op::kExists, Op::kExistsLeaf, Op::kEquals, Op::kEquals, Op::kEquals, Op::kEqualsIgnoreCase,
-                           Op::kPrefix, Op::kPrefixIgnoreCase, Op::kSuffix, Op::kSuffixIgnoreCase, Op::kContains,
-                           Op::kContainsIgnoreCase, Op::kWildcard, Op::kWildcardIgnoreCase, Op::kRegex, Op::kRange,
-                           Op::kRange, Op::kRange, Op::kCidr};
+    constexpr Op kOps[] = {Op::kExists,   Op::kExistsLeaf,
+                           Op::kEquals,   Op::kEquals,
+                           Op::kEquals,   Op::kEqualsIgnoreCase,
+                           Op::kPrefix,   Op::kPrefixIgnoreCase,
+                           Op::kSuffix,   Op::kSuffixIgnoreCase,
+                           Op::kContains, Op::kContainsIgnoreCase,
+                           Op::kWildcard, Op::kWildcardIgnoreCase,
+                           Op::kRegex,    Op::kRange,
+                           Op::kRange,    Op::kRange,
+                           Op::kCidr};
     Leaf leaf;
     leaf.path = path();
     leaf.op = pick(kOps);
@@ -87,7 +101,8 @@ Leaf SpecGen::leaf() {
         case Op::kRange: {
             const bool strings = random_.below(3) == 0;
             for (int i = 0; i < 2; ++i) {
-                leaf.operands.push_back(strings ? Scalar::string(word()) : Scalar::number(number()));
+                leaf.operands.push_back(strings ? Scalar::string(word())
+                                                : Scalar::number(number()));
             }
             if (random_.below(2) == 0) leaf.operands[random_.below(2)] = Scalar::null();
             leaf.lower_inclusive = random_.below(2) == 0;
@@ -95,7 +110,8 @@ Leaf SpecGen::leaf() {
             return leaf;
         }
         case Op::kCidr:
-            leaf.operands.push_back(Scalar::string(random_.below(2) == 0 ? "10.0.0.0/26" : "2001:db8::/32"));
+            leaf.operands.push_back(
+                Scalar::string(random_.below(2) == 0 ? "10.0.0.0/26" : "2001:db8::/32"));
             return leaf;
         case Op::kRegex: leaf.operands.push_back(Scalar::string(pick(kRegexes))); return leaf;
         case Op::kWildcard: leaf.operands.push_back(Scalar::string(pick(kWildcards))); return leaf;
@@ -107,8 +123,9 @@ Leaf SpecGen::leaf() {
     const bool fold = leaf.op == Op::kEqualsIgnoreCase || leaf.op == Op::kPrefixIgnoreCase ||
                       leaf.op == Op::kSuffixIgnoreCase || leaf.op == Op::kContainsIgnoreCase;
     for (std::uint64_t i = 0; i < count; ++i) {
-        leaf.operands.push_back(leaf.op == Op::kEquals ? scalar()
-                                                       : Scalar::string(fold ? matcher::folded(word()) : word()));
+        leaf.operands.push_back(leaf.op == Op::kEquals
+                                    ? scalar()
+                                    : Scalar::string(fold ? matcher::folded(word()) : word()));
     }
     return leaf;
 }
@@ -119,8 +136,10 @@ Predicate SpecGen::predicate(unsigned depth) {
     if (kind < 5) return Predicate::of(leaf());
     if (kind == 9) return Predicate::negation(predicate(depth - 1));
     std::vector<Predicate> children;
-    for (std::uint64_t i = 2 + random_.below(2); i > 0; --i) children.push_back(predicate(depth - 1));
-    return kind < 8 ? Predicate::all_of(std::move(children)) : Predicate::any_of(std::move(children));
+    for (std::uint64_t i = 2 + random_.below(2); i > 0; --i)
+        children.push_back(predicate(depth - 1));
+    return kind < 8 ? Predicate::all_of(std::move(children))
+                    : Predicate::any_of(std::move(children));
 }
 
 std::string SpecGen::json_value(unsigned depth) {
@@ -180,7 +199,8 @@ std::string SpecGen::event() {
         payload += std::string("\"") + name + "\":" + json_value(3);
     }
     if (payload.empty()) payload = "{";
-    return "{\"eventId\":\"e\",\"version\":\"1\",\"timestamp\":\"2024-01-01T00:00:00Z\",\"source\":{\"type\":\"task\",\"id\":\"s\"},"
+    return "{\"eventId\":\"e\",\"version\":\"1\",\"timestamp\":\"2024-01-01T00:00:00Z\",\"source\":"
+           "{\"type\":\"task\",\"id\":\"s\"},"
            "\"tenantId\":\"t\",\"pattern\":\"" +
            pattern_text() + "\",\"x-k\":" + json_value(2) + ",\"payload\":" + payload + "}}";
 }

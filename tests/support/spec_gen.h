@@ -1,11 +1,11 @@
-// Random subscriptions and events over a small world of names and values, so that they meet often: for
-// comparing the matcher with the reference.
+// Random subscriptions and events over a small world of names and values, so that they meet often:
+// for comparing the matcher with the reference.
 #pragma once
-
-#include <string>
 
 #include "core/random.h"
 #include "matcher/subscription_spec.h"
+
+#include <string>
 
 namespace millrace::testing {
 
