@@ -1,11 +1,11 @@
 // Question: what if every statement about the pattern went into one Hyperscan database?
-// Unit: ns per event pattern; seconds to compile. Beside it the matcher on the same statements, match alone.
-// Run: build/release/bench/matcher_hyperscan_bench [size ...]
-#include <hs/hs.h>
-
+// Unit: ns per event pattern; seconds to compile. Beside it the matcher on the same statements,
+// match alone. Run: build/release/bench/matcher_hyperscan_bench [size ...]
 #include "bench/matcher_harness.h"
 #include "core/random.h"
 #include "matcher/regex.h"
+
+#include <hs/hs.h>
 
 namespace {
 
@@ -60,12 +60,13 @@ void run(std::size_t n) {
     }
     std::vector<std::string> patterns;
     millrace::core::Random random(9);
-    for (int i = 0; i < 512; ++i) patterns.push_back("svc" + std::to_string(random.below(n)) + ".created");
+    for (int i = 0; i < 512; ++i)
+        patterns.push_back("svc" + std::to_string(random.below(n)) + ".created");
     std::int64_t start = now_ns();
     hs_database_t* database = nullptr;
     hs_compile_error_t* error = nullptr;
-    if (hs_compile_multi(expressions.data(), flags.data(), ids.data(), static_cast<unsigned>(n), HS_MODE_BLOCK,
-                         nullptr, &database, &error) != HS_SUCCESS) {
+    if (hs_compile_multi(expressions.data(), flags.data(), ids.data(), static_cast<unsigned>(n),
+                         HS_MODE_BLOCK, nullptr, &database, &error) != HS_SUCCESS) {
         std::printf("| %zu | refused: %s |\n", n, error ? error->message : "");
         return;
     }
@@ -80,18 +81,24 @@ void run(std::size_t n) {
         matches = 0;
         start = now_ns();
         for (const std::string& p : patterns) {
-            hs_scan(database, p.data(), static_cast<unsigned>(p.size()), 0, scratch, count, &matches);
+            hs_scan(database, p.data(), static_cast<unsigned>(p.size()), 0, scratch, count,
+                    &matches);
         }
-        least = std::min(least, static_cast<double>(now_ns() - start) / static_cast<double>(patterns.size()));
+        least = std::min(
+            least, static_cast<double>(now_ns() - start) / static_cast<double>(patterns.size()));
     }
     hs_free_scratch(scratch);
     hs_free_database(database);
-    const Workload workload{"statements",
-                            [](std::size_t i, std::size_t) { return SubscriptionSpec{statement(i), {}, 0}; },
-                            [&](std::size_t i, std::size_t) { return R"({"pattern":")" + patterns[i] + "\"}"; }, -1};
+    const Workload workload{
+        "statements",
+        [](std::size_t i, std::size_t) {
+            return SubscriptionSpec{statement(i), {}, 0};
+        },
+        [&](std::size_t i, std::size_t) { return R"({"pattern":")" + patterns[i] + "\"}"; }, -1};
     const Figures f = Bench(workload, n).run();
-    std::printf("| %zu | %.3f | %zu | %.0f | %.2f | %.3f | %.0f | %.0f | %.2f |\n", n, compile_s, bytes / n, least,
-                static_cast<double>(matches) / 512, f.load_s, f.bytes_each, f.match_ns, f.matches);
+    std::printf("| %zu | %.3f | %zu | %.0f | %.2f | %.3f | %.0f | %.0f | %.2f |\n", n, compile_s,
+                bytes / n, least, static_cast<double>(matches) / 512, f.load_s, f.bytes_each,
+                f.match_ns, f.matches);
     std::fflush(stdout);
 }
 
@@ -102,8 +109,12 @@ int main(int argc, char** argv) {
     for (int i = 1; i < argc; ++i) {
         if (argv[i][0] != '-') sizes.push_back(std::strtoull(argv[i], nullptr, 10));
     }
-    if (sizes.empty()) sizes = smoke() ? std::vector<std::size_t>{100} : std::vector<std::size_t>{100, 1000, 10'000};
-    std::printf("| statements | Hyperscan compile s | bytes each | ns | matches | matcher load s | bytes each | ns | matches |\n"
-                "|---|---|---|---|---|---|---|---|---|\n");
+    if (sizes.empty())
+        sizes =
+            smoke() ? std::vector<std::size_t>{100} : std::vector<std::size_t>{100, 1000, 10'000};
+    std::printf(
+        "| statements | Hyperscan compile s | bytes each | ns | matches | matcher load s | bytes "
+        "each | ns | matches |\n"
+        "|---|---|---|---|---|---|---|---|---|\n");
     for (const std::size_t n : sizes) run(n);
 }

@@ -25,8 +25,8 @@ std::string_view take_segment(std::string_view& path) {
 bool is_segment(std::string_view raw, std::string& decoded) {
     return percent_decode(raw, PlusIsSpace::kNo, decoded) && decoded != "." && decoded != "..";
 }
-// A wildcard's segments are joined to a path again: there a coded slash must not make new ones. In a
-// parameter it is a letter like any other: ids may hold it.
+// A wildcard's segments are joined to a path again: there a coded slash must not make new ones. In
+// a parameter it is a letter like any other: ids may hold it.
 bool is_safe_segment(std::string_view raw, std::string& decoded) {
     return is_segment(raw, decoded) && decoded.find_first_of("/\\") == std::string::npos;
 }

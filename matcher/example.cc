@@ -1,16 +1,17 @@
-// The matcher as a library by itself: subscriptions in, events in, numbers of those that match out. Reads
-// subscriptions (JSON objects, one a line) from the file named first and events (NDJSON) from standard input.
+// The matcher as a library by itself: subscriptions in, events in, numbers of those that match out.
+// Reads subscriptions (JSON objects, one a line) from the file named first and events (NDJSON) from
+// standard input.
 //   matcher_example subscriptions.ndjson < events.ndjson
+#include "core/event_parser.h"
+#include "matcher/matcher.h"
+#include "matcher/subscription_spec.h"
+
 #include <cstdint>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <string>
 #include <vector>
-
-#include "core/event_parser.h"
-#include "matcher/matcher.h"
-#include "matcher/subscription_spec.h"
 
 using namespace millrace;
 
@@ -26,7 +27,8 @@ bool load(const char* file, matcher::Matcher& matcher) {
         core::Status added;
         if (spec) added = matcher.add(id, core::TenantId(0), *spec);
         if (spec && added) continue;
-        std::cerr << file << ":" << number << ": " << (spec ? added.error() : spec.error()).message << "\n";
+        std::cerr << file << ":" << number << ": " << (spec ? added.error() : spec.error()).message
+                  << "\n";
         return false;
     }
     matcher.publish();  // from here on readers see them

@@ -1,15 +1,15 @@
-// What: a vector whose large blocks ask for huge pages: an index of a million subscriptions is read at random,
-//       and with small pages each read misses the page table's cache as well.
+// What: a vector whose large blocks ask for huge pages: an index of a million subscriptions is read
+//       at random, and with small pages each read misses the page table's cache as well.
 // Threads: as std::vector. Lifetime: as std::vector. Limits: none.
 // Failure: std::bad_alloc; without huge pages the memory is ordinary.
 #pragma once
-
-#include <sys/mman.h>
 
 #include <cstddef>
 #include <cstdlib>
 #include <new>
 #include <vector>
+
+#include <sys/mman.h>
 
 namespace millrace::matcher {
 
@@ -20,7 +20,8 @@ struct HugeAllocator {
 
     HugeAllocator() = default;
     template <typename U>
-    HugeAllocator(const HugeAllocator<U>&) {}  // NOLINT(google-explicit-constructor): allocators convert
+    // NOLINT(google-explicit-constructor): allocators convert
+    HugeAllocator(const HugeAllocator<U>&) {}
 
     T* allocate(std::size_t count) {
         const std::size_t bytes = count * sizeof(T);

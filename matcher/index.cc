@@ -67,7 +67,8 @@ const std::vector<GroupId>& Index::groups_of(Asking& asking) const {
     }
     const std::uint64_t hash = core::hash_key(pattern) + asking.tenant.value;
     PatternMemo& memo = asking.scratch.patterns;
-    if (const PatternMemo::Line* line = memo.find(hash, asking.tenant.value, pattern)) return line->groups;
+    if (const PatternMemo::Line* line = memo.find(hash, asking.tenant.value, pattern))
+        return line->groups;
     PatternMemo::Line* line = memo.claim(hash, asking.tenant.value, pattern);
     std::vector<GroupId>& groups = line ? line->groups : asking.scratch.groups;
     groups.clear();
@@ -75,12 +76,14 @@ const std::vector<GroupId>& Index::groups_of(Asking& asking) const {
     return groups;
 }
 
-// Hot loop. Unit of work: one event. Budget: 250 ns at 10,000 mixed subscriptions (bench/matcher_mix_bench).
-// On the path: the pattern's groups from the memo; for each of their pivot fields that the event has, one
-// hash and one probe per value; for each entry met, what remains of its predicate. Nothing is proportional
-// to the number of subscriptions but the entries without a pivot (unpivoted()).
-void Index::match(const core::Envelope& envelope, core::TenantId tenant, const core::FieldTable& fields,
-                  Version version, IndexScratch& scratch, EvalScratch& eval, std::vector<Match>& out) const {
+// Hot loop. Unit of work: one event. Budget: 250 ns at 10,000 mixed subscriptions
+// (bench/matcher_mix_bench). On the path: the pattern's groups from the memo; for each of their
+// pivot fields that the event has, one hash and one probe per value; for each entry met, what
+// remains of its predicate. Nothing is proportional to the number of subscriptions but the entries
+// without a pivot (unpivoted()).
+void Index::match(const core::Envelope& envelope, core::TenantId tenant,
+                  const core::FieldTable& fields, Version version, IndexScratch& scratch,
+                  EvalScratch& eval, std::vector<Match>& out) const {
     if (scratch.serial != serial_) {
         scratch.serial = serial_;
         scratch.epoch = 0;
@@ -107,7 +110,8 @@ void Index::match(const core::Envelope& envelope, core::TenantId tenant, const c
         const GroupPart& part = parts_[group];
         asking.group = group;
         asking.repeated = false;
-        for (std::uint32_t i = 0; i < part.direct_count; ++i) take(direct_[part.direct + i], asking);
+        for (std::uint32_t i = 0; i < part.direct_count; ++i)
+            take(direct_[part.direct + i], asking);
         for (std::uint32_t i = 0; i < part.probe_count; ++i) ask(probes_[part.probes + i], asking);
     }
 }
@@ -120,7 +124,8 @@ void Index::ask(const Probe& probe, Asking& asking) const {
         if (v->type == FieldType::kString) {
             ask_text(probe, v->text(), asking);
         } else if (v->is_scalar() && probe.other_equals) {
-            PivotKey key{asking.group, probe.slot, PivotKind::kEquals, v->type, {}, v->number_approx};
+            PivotKey key{asking.group, probe.slot, PivotKind::kEquals,
+                         v->type,      {},         v->number_approx};
             const std::uint64_t hash = hash_of_value(v->type, v->number_approx, {});
             // A long number met a short one by rounding only: the whole predicate decides.
             const bool exact = v->type != FieldType::kNumber || v->number_is_short;
@@ -137,7 +142,8 @@ void Index::ask(const Probe& probe, Asking& asking) const {
             }
         }
         if (probe.range != kNoSlot && v->type == FieldType::kNumber) {
-            ranges_[probe.range].find(v->number_approx, [&](const Entry& entry) { take(entry, asking); });
+            ranges_[probe.range].find(v->number_approx,
+                                      [&](const Entry& entry) { take(entry, asking); });
         }
     }
 }
@@ -148,7 +154,8 @@ void Index::ask_text(const Probe& probe, std::string_view text, Asking& asking) 
         for (const Entry& entry : table_.find(key, core::hash_key(literal))) take(entry, asking);
     };
     visit_probes(probe.plain, text, false, grams_, visit);
-    if (probe.folded.any()) visit_probes(probe.folded, fold_for(text, asking.eval), true, grams_, visit);
+    if (probe.folded.any())
+        visit_probes(probe.folded, fold_for(text, asking.eval), true, grams_, visit);
     if (probe.cidr != 0) ask_cidr(probe, text, asking);
 }
 
@@ -157,7 +164,8 @@ void Index::ask_cidr(const Probe& probe, std::string_view text, Asking& asking) 
     if (!parse_ip(text, ip) || ip.is_v6) return;
     for (std::uint64_t bits = probe.cidr; bits != 0; bits &= bits - 1) {
         char bytes[kCidrLiteralBytes];
-        const auto literal = write_cidr_literal(ip, static_cast<unsigned>(std::countr_zero(bits)), bytes);
+        const auto literal =
+            write_cidr_literal(ip, static_cast<unsigned>(std::countr_zero(bits)), bytes);
         const auto key = PivotKey::of_text(asking.group, probe.slot, PivotKind::kCidr, literal);
         for (const Entry& entry : table_.find(key, core::hash_key(literal))) take(entry, asking);
     }
@@ -165,7 +173,9 @@ void Index::ask_cidr(const Probe& probe, std::string_view text, Asking& asking) 
 
 bool Index::was_tried(const void* entry, Asking& asking) {
     if (!asking.repeated) return false;
-    auto& tried = asking.scratch.tried[(reinterpret_cast<std::uintptr_t>(entry) / 16) % asking.scratch.tried.size()];
+    auto& tried =
+        asking.scratch
+            .tried[(reinterpret_cast<std::uintptr_t>(entry) / 16) % asking.scratch.tried.size()];
     if (tried.entry == entry && tried.epoch == asking.scratch.epoch) return true;
     tried = {entry, asking.scratch.epoch};
     return false;
@@ -178,12 +188,14 @@ void Index::take(const Entry& entry, Asking& asking) const {
 
 void Index::consider(const Entry& entry, Asking& asking) const {
     if (entry.residual != Residual::kNone && !rest_holds(entry, asking)) return;
-    if ((entry.flags & kCombines) != 0 && asking.fields.has_elements() && entry.residual != Residual::kProgram) {
+    if ((entry.flags & kCombines) != 0 && asking.fields.has_elements() &&
+        entry.residual != Residual::kProgram) {
         Evaluator evaluator(leaves_, asking.fields, asking.eval);
         if (!evaluator.holds(tokens_.data() + subscriptions_[entry.number].program)) return;
     }
     // relaxed: as in remove().
-    if (has_removed_.load(std::memory_order_relaxed) && !is_alive(entry.number, asking.version)) return;
+    if (has_removed_.load(std::memory_order_relaxed) && !is_alive(entry.number, asking.version))
+        return;
     asking.out.push_back({entry.priority, entry.id});
 }
 
@@ -191,7 +203,8 @@ bool Index::rest_holds(const Entry& entry, Asking& asking) const {
     switch (entry.residual) {
         case Residual::kNone: return true;
         case Residual::kNumber:
-            for (const core::FieldValue* v = asking.fields.first(entry.what); v; v = asking.fields.next(*v)) {
+            for (const core::FieldValue* v = asking.fields.first(entry.what); v;
+                 v = asking.fields.next(*v)) {
                 if (v->type != core::FieldType::kNumber) continue;
                 if (!v->number_is_short && v->number_approx == entry.bound) {
                     if (leaves_.holds(entry.leaf, asking.fields, asking.eval)) return true;
@@ -231,9 +244,10 @@ bool Index::leaf_holds(LeafId leaf, Asking& asking) const {
 
 std::size_t Index::bytes() const {
     std::size_t sum = leaves_.bytes() + patterns_.bytes() + groups_.bytes() + table_.bytes() +
-                      subscriptions_.capacity() * sizeof(Subscription) + tokens_.capacity() * sizeof(Token) +
-                      parts_.capacity() * sizeof(GroupPart) + direct_.capacity() * sizeof(Entry) +
-                      probes_.capacity() * sizeof(Probe) + residuals_.capacity() * sizeof(LeafId) + sizeof *this;
+                      subscriptions_.capacity() * sizeof(Subscription) +
+                      tokens_.capacity() * sizeof(Token) + parts_.capacity() * sizeof(GroupPart) +
+                      direct_.capacity() * sizeof(Entry) + probes_.capacity() * sizeof(Probe) +
+                      residuals_.capacity() * sizeof(LeafId) + sizeof *this;
     for (const RangeIndex& range : ranges_) sum += range.bytes();
     return sum;
 }

@@ -1,19 +1,15 @@
-// What: one set of subscriptions made ready for matching: the big part, or a small one beside it. Filled by
-//       add(), closed by seal(), then immutable but for the marks of removal.
-//       A subscription belongs to a group (tenant, statement about the pattern) and hangs in it on its
-//       pivot; an event asks, for each group its pattern concerns, for the pivots its own values meet.
-// Threads: add() and seal(): one thread. Then match(): any number of readers; remove(): one thread beside
+// What: one set of subscriptions made ready for matching: the big part, or a small one beside it.
+//       Filled by add(), closed by seal(), then immutable but for the marks of removal.
+//       A subscription belongs to a group (tenant, statement about the pattern) and hangs in it on
+//       its pivot; an event asks, for each group its pattern concerns, for the pivots its own
+//       values meet.
+// Threads: add() and seal(): one thread. Then match(): any number of readers; remove(): one thread
+//       beside
 //          them.
 // Lifetime: shared by the snapshots it is in.
 // Limits: 2^32 - 1 subscriptions.
 // Failure: add() refuses what LeafStore and PatternStore refuse.
 #pragma once
-
-#include <array>
-#include <atomic>
-#include <cstdint>
-#include <functional>
-#include <vector>
 
 #include "core/event.h"
 #include "core/field_table.h"
@@ -30,6 +26,12 @@
 #include "matcher/range_index.h"
 #include "matcher/subscription_spec.h"
 #include "matcher/text_probes.h"
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <vector>
 
 namespace millrace::matcher {
 
@@ -50,13 +52,13 @@ inline constexpr Version kNeverRemoved = 0xffffffffu;
 
 // What a reader keeps about one index between events.
 struct IndexScratch {
-    std::uint64_t serial = 0;  // of the index; 0: none
-    std::uint32_t epoch = 0;   // number of the event
+    std::uint64_t serial = 0;          // of the index; 0: none
+    std::uint32_t epoch = 0;           // number of the event
     std::vector<std::uint32_t> known;  // by memo number: epoch * 2 + verdict
     PatternMemo patterns;
     std::vector<GroupId> groups;
-    // Entries that an array's values have met already in this event, by their address: an array of a
-    // thousand equal values asks once, not a thousand times. A collision only costs asking again.
+    // Entries that an array's values have met already in this event, by their address: an array of
+    // a thousand equal values asks once, not a thousand times. A collision only costs asking again.
     struct Tried {
         const void* entry = nullptr;
         std::uint32_t epoch = 0;
@@ -75,14 +77,15 @@ public:
     Index& operator=(const Index&) = delete;
 
     // Returns its number in this index.
-    core::Result<std::uint32_t> add(core::SubscriptionId id, core::TenantId tenant, const SubscriptionSpec& spec,
-                                    const SlotOf& slot_of);
+    core::Result<std::uint32_t> add(core::SubscriptionId id, core::TenantId tenant,
+                                    const SubscriptionSpec& spec, const SlotOf& slot_of);
     // A copy of one of another index.
     core::Result<std::uint32_t> add(const Index& other, std::uint32_t number);
     void seal();
 
     void remove(std::uint32_t number, Version version) {
-        // relaxed: a reader that sees it early or late has a snapshot below `version` and ignores it.
+        // relaxed: a reader that sees it early or late has a snapshot below `version` and ignores
+        // it.
         subscriptions_[number].removed_at.store(version, std::memory_order_relaxed);
         has_removed_.store(true, std::memory_order_relaxed);
     }
@@ -94,8 +97,9 @@ public:
     }
 
     // Appends what wants the event; the same subscription may come twice.
-    void match(const core::Envelope& envelope, core::TenantId tenant, const core::FieldTable& fields,
-               Version version, IndexScratch& scratch, EvalScratch& eval, std::vector<Match>& out) const;
+    void match(const core::Envelope& envelope, core::TenantId tenant,
+               const core::FieldTable& fields, Version version, IndexScratch& scratch,
+               EvalScratch& eval, std::vector<Match>& out) const;
     bool has_tenant(core::TenantId tenant) const { return groups_.has_tenant(tenant); }
 
     std::uint64_t serial() const { return serial_; }
@@ -115,17 +119,21 @@ private:
 
         Subscription() = default;
         Subscription(const Subscription& other)
-            : id(other.id), tenant(other.tenant), priority(other.priority), pattern(other.pattern),
-              program(other.program), removed_at(other.removed_at.load(std::memory_order_relaxed)) {}
+            : id(other.id),
+              tenant(other.tenant),
+              priority(other.priority),
+              pattern(other.pattern),
+              program(other.program),
+              removed_at(other.removed_at.load(std::memory_order_relaxed)) {}
         Subscription& operator=(const Subscription&) = delete;
     };
     // What hangs at one field in one group.
     struct Probe {
         std::uint32_t group = 0;
         std::uint32_t slot = 0;
-        bool other_equals = false;     // numbers, true, false, null
-        std::uint32_t range = kNoSlot; // into ranges_
-        std::uint64_t cidr = 0;        // bit n: blocks of n bits
+        bool other_equals = false;      // numbers, true, false, null
+        std::uint32_t range = kNoSlot;  // into ranges_
+        std::uint64_t cidr = 0;         // bit n: blocks of n bits
         TextProbes plain;
         TextProbes folded;
     };

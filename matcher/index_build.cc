@@ -1,16 +1,16 @@
 // The second half of Index: how its subscriptions are hung up when it is sealed.
-#include <algorithm>
-#include <limits>
-
 #include "matcher/cidr.h"
 #include "matcher/index.h"
+
+#include <algorithm>
+#include <limits>
 
 namespace millrace::matcher {
 
 namespace {
 
-// So many ranges on one field of one group are asked one by one before a tree pays: with one bound, which the
-// entry holds itself, and with two, which are asked of the condition.
+// So many ranges on one field of one group are asked one by one before a tree pays: with one bound,
+// which the entry holds itself, and with two, which are asked of the condition.
 constexpr std::size_t kScannedBoundsMax = 16;
 constexpr std::size_t kScannedRangesMax = 2;
 
@@ -74,7 +74,8 @@ bool Index::as_number(LeafId leaf, Entry& entry) const {
     const LeafStore::Operand& bound = is_lower ? lower : upper;
     if (!is_lower && lower.type != core::FieldType::kNull) return false;
     if (bound.type != core::FieldType::kNumber || !bound.number_is_short) return false;
-    const std::uint8_t included = is_lower ? LeafStore::kLowerInclusive : LeafStore::kUpperInclusive;
+    const std::uint8_t included =
+        is_lower ? LeafStore::kLowerInclusive : LeafStore::kUpperInclusive;
     entry.residual = Residual::kNumber;
     entry.what = record.slot;
     entry.leaf = leaf;
@@ -157,7 +158,8 @@ void Index::hang(std::uint32_t number, const PivotChooser& chooser, Building& bu
         building.ranges.push_back({group, leaves_.record(choice.leaf).slot, choice.leaf, number});
         return;
     }
-    const Entry entry = make_entry(number, choice.form == PivotChoice::Form::kNone ? kNoLeaf : choice.leaf);
+    const Entry entry =
+        make_entry(number, choice.form == PivotChoice::Form::kNone ? kNoLeaf : choice.leaf);
     if (entry.residual == Residual::kLeaf) ++building.uses[entry.what];
     for (std::uint32_t i = 0; entry.residual == Residual::kLeaves && i < entry.count; ++i) {
         ++building.uses[residuals_[entry.what + i]];
@@ -174,8 +176,10 @@ void Index::hang(std::uint32_t number, const PivotChooser& chooser, Building& bu
         } else if (point.kind == PivotKind::kCidr) {
             probe.cidr |= 1ULL << static_cast<unsigned>(point.text[0]);
         } else {
-            (point.kind >= PivotKind::kEqualsFold ? probe.folded : probe.plain).note(point.kind, point.text.size());
-            const bool gram = point.kind == PivotKind::kContains || point.kind == PivotKind::kContainsFold;
+            (point.kind >= PivotKind::kEqualsFold ? probe.folded : probe.plain)
+                .note(point.kind, point.text.size());
+            const bool gram =
+                point.kind == PivotKind::kContains || point.kind == PivotKind::kContainsFold;
             if (gram) grams_.add(core::hash_key(point.text));
         }
         const PivotKey key{group, point.slot, point.kind, point.type, point.text, point.number};
@@ -192,12 +196,15 @@ void Index::hang_ranges(Building& building) {
     constexpr double kOpen = std::numeric_limits<double>::infinity();
     for (std::size_t begin = 0; begin < all.size();) {
         std::size_t end = begin;
-        while (end < all.size() && all[end].group == all[begin].group && all[end].slot == all[begin].slot) ++end;
-        const bool two_sided = std::any_of(all.begin() + static_cast<std::ptrdiff_t>(begin),
-                                           all.begin() + static_cast<std::ptrdiff_t>(end), [&](const auto& range) {
-                                               Entry entry;
-                                               return !as_number(range.leaf, entry);
-                                           });
+        while (end < all.size() && all[end].group == all[begin].group &&
+               all[end].slot == all[begin].slot)
+            ++end;
+        const bool two_sided =
+            std::any_of(all.begin() + static_cast<std::ptrdiff_t>(begin),
+                        all.begin() + static_cast<std::ptrdiff_t>(end), [&](const auto& range) {
+                            Entry entry;
+                            return !as_number(range.leaf, entry);
+                        });
         const bool few = end - begin <= (two_sided ? kScannedRangesMax : kScannedBoundsMax);
         RangeIndex index;
         bool used = false;
@@ -206,7 +213,8 @@ void Index::hang_ranges(Building& building) {
             const LeafStore::Record& record = leaves_.record(all[i].leaf);
             const LeafStore::Operand& lower = leaves_.operand(record, 0);
             const LeafStore::Operand& upper = leaves_.operand(record, 1);
-            const bool text = lower.type == core::FieldType::kString || upper.type == core::FieldType::kString;
+            const bool text =
+                lower.type == core::FieldType::kString || upper.type == core::FieldType::kString;
             if (text || few) {
                 building.direct.emplace_back(all[i].group, entry);
                 continue;
@@ -228,11 +236,13 @@ void Index::hang_ranges(Building& building) {
 // Entries without pivot and probes, by group.
 void Index::sort_out(Building& building) {
     parts_.resize(groups_.size());
-    std::stable_sort(building.direct.begin(), building.direct.end(), [](const auto& a, const auto& b) {
-        if (a.first != b.first) return a.first < b.first;
-        if (a.second.priority != b.second.priority) return a.second.priority > b.second.priority;
-        return a.second.id < b.second.id;
-    });
+    std::stable_sort(building.direct.begin(), building.direct.end(),
+                     [](const auto& a, const auto& b) {
+                         if (a.first != b.first) return a.first < b.first;
+                         if (a.second.priority != b.second.priority)
+                             return a.second.priority > b.second.priority;
+                         return a.second.id < b.second.id;
+                     });
     for (const auto& [group, entry] : building.direct) {
         GroupPart& part = parts_[group];
         if (part.direct_count++ == 0) part.direct = static_cast<std::uint32_t>(direct_.size());

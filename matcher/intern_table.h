@@ -1,12 +1,12 @@
-// What: finds the number of an equal thing that was added before: an open-addressing table of numbers with
-//       32 bits of their hash; the things live with the caller.
+// What: finds the number of an equal thing that was added before: an open-addressing table of
+//       numbers with 32 bits of their hash; the things live with the caller.
 // Threads: one owner. Lifetime: value. Limits: 2^32 - 1 things. Failure: none.
 #pragma once
 
+#include "matcher/huge_vector.h"
+
 #include <cstddef>
 #include <cstdint>
-
-#include "matcher/huge_vector.h"
 
 namespace millrace::matcher {
 
@@ -40,7 +40,8 @@ public:
     std::size_t bytes() const { return slots_.capacity() * sizeof(Slot); }
 
 private:
-    // The low half of the hash places, the high half identifies; both are kept to grow without the things.
+    // The low half of the hash places, the high half identifies; both are kept to grow without the
+    // things.
     struct Slot {
         std::uint32_t number = kNone;
         std::uint32_t tag = 0;
@@ -50,13 +51,15 @@ private:
     void put(std::uint64_t hash, std::uint32_t number) {
         std::size_t i = hash & mask();
         while (slots_[i].number != kNone) i = (i + 1) & mask();
-        slots_[i] = {number, static_cast<std::uint32_t>(hash >> 32), static_cast<std::uint32_t>(hash)};
+        slots_[i] = {number, static_cast<std::uint32_t>(hash >> 32),
+                     static_cast<std::uint32_t>(hash)};
     }
     void grow() {
         HugeVector<Slot> old(slots_.empty() ? 16 : slots_.size() * 2);
         old.swap(slots_);
         for (const Slot& slot : old) {
-            if (slot.number != kNone) put((std::uint64_t{slot.tag} << 32) | slot.place, slot.number);
+            if (slot.number != kNone)
+                put((std::uint64_t{slot.tag} << 32) | slot.place, slot.number);
         }
     }
 

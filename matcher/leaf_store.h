@@ -1,16 +1,10 @@
-// What: conditions in the form that is asked while matching: interned (equal conditions are one), each a
-//       small record with its operands in shared arrays.
+// What: conditions in the form that is asked while matching: interned (equal conditions are one),
+//       each a small record with its operands in shared arrays.
 // Threads: built by one thread; then read by any number.
 // Lifetime: owns everything; goes with its index.
 // Limits: 2^28 conditions, 4 GiB of operand text.
 // Failure: add() refuses what Hyperscan refuses.
 #pragma once
-
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "core/field_plan.h"
 #include "core/field_table.h"
@@ -18,6 +12,12 @@
 #include "matcher/huge_vector.h"
 #include "matcher/intern_table.h"
 #include "matcher/predicate.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace millrace::matcher {
 
@@ -27,7 +27,7 @@ using LeafId = std::uint32_t;
 struct EvalScratch {
     std::string folded;
     const char* folded_of = nullptr;  // the text `folded` was made of, during one event
-    void* regex = nullptr;  // hs_scratch_t, owned by MatchScratch
+    void* regex = nullptr;            // hs_scratch_t, owned by MatchScratch
 };
 
 // The text ignoring case; valid until the next call.
@@ -71,7 +71,9 @@ public:
     core::Result<LeafId> add(const LeafStore& other, LeafId id);
 
     const Record& record(LeafId id) const { return records_[id]; }
-    const Operand& operand(const Record& record, std::uint32_t i) const { return operands_[record.operands + i]; }
+    const Operand& operand(const Record& record, std::uint32_t i) const {
+        return operands_[record.operands + i];
+    }
     std::string_view text(const Operand& operand) const {
         return std::string_view(text_).substr(operand.text, operand.bytes);
     }
@@ -99,7 +101,8 @@ public:
     void seal();
 
 private:
-    bool any_operand(const Record& record, const core::FieldValue& value, EvalScratch& scratch) const;
+    bool any_operand(const Record& record, const core::FieldValue& value,
+                     EvalScratch& scratch) const;
     bool text_holds(const Record& record, std::string_view text, EvalScratch& scratch) const;
     bool in_range(const Record& record, const core::FieldValue& value) const;
     std::strong_ordering order_of(const core::FieldValue& value, const Operand& operand) const;

@@ -1,17 +1,17 @@
 #include "matcher/matcher.h"
 
-#include <algorithm>
-#include <chrono>
-
 #include "matcher/matcher_impl.h"
 #include "matcher/snapshot.h"
+
+#include <algorithm>
+#include <chrono>
 
 namespace millrace::matcher {
 
 namespace {
 
-// Subscriptions a level may hold: the first is rebuilt at every publish(), which 64 cost little; the last
-// takes what comes until the next rebuild of the base.
+// Subscriptions a level may hold: the first is rebuilt at every publish(), which 64 cost little;
+// the last takes what comes until the next rebuild of the base.
 constexpr std::array<std::size_t, 4> kLevelMax = {64, 512, 4096, ~std::size_t{0}};
 
 std::int64_t now_us() {
@@ -31,11 +31,15 @@ std::uint32_t Matcher::Impl::slot_of(const Path& path) {
     std::vector<core::FieldStep> steps;
     for (const PathStep& step : path.steps) {
         switch (step.kind) {
-            case PathStep::Kind::kName: steps.push_back({core::FieldStep::Kind::kName, step.name, 0}); break;
+            case PathStep::Kind::kName:
+                steps.push_back({core::FieldStep::Kind::kName, step.name, 0});
+                break;
             case PathStep::Kind::kIndex:
                 steps.push_back({core::FieldStep::Kind::kIndex, {}, step.index});
                 break;
-            case PathStep::Kind::kWildcard: steps.push_back({core::FieldStep::Kind::kAny, {}, 0}); break;
+            case PathStep::Kind::kWildcard:
+                steps.push_back({core::FieldStep::Kind::kAny, {}, 0});
+                break;
         }
     }
     return plan_builder.add(steps);
@@ -51,9 +55,11 @@ Index* Matcher::Impl::find_part(std::uint32_t serial) {
     return found;
 }
 
-core::Status Matcher::Impl::add(core::SubscriptionId id, core::TenantId tenant, const SubscriptionSpec& spec) {
+core::Status Matcher::Impl::add(core::SubscriptionId id, core::TenantId tenant,
+                                const SubscriptionSpec& spec) {
     if (!staging.index) staging = new_part();
-    auto number = staging.index->add(id, tenant, spec, [this](const Path& path) { return slot_of(path); });
+    auto number =
+        staging.index->add(id, tenant, spec, [this](const Path& path) { return slot_of(path); });
     if (!number) return core::fail(std::move(number.error()));
     remove(id);  // what it replaces
     locations.set(id, {staging.serial, *number});
@@ -84,8 +90,8 @@ void Matcher::Impl::absorb(const Part& from, Part& to) {
     }
 }
 
-// The changes since the last publish() go into the first level that has room for them and for all levels
-// before it.
+// The changes since the last publish() go into the first level that has room for them and for all
+// levels before it.
 void Matcher::Impl::merge_staging() {
     static_assert(kLevelMax.size() == kLevels);
     if (!staging.index) return;
@@ -189,15 +195,18 @@ Matcher::Matcher(const Options& options) : impl_(std::make_unique<Impl>(options)
 
 Matcher::~Matcher() = default;
 
-core::Status Matcher::add(core::SubscriptionId id, core::TenantId tenant, const SubscriptionSpec& spec) {
+core::Status Matcher::add(core::SubscriptionId id, core::TenantId tenant,
+                          const SubscriptionSpec& spec) {
     if (contains(id)) {
-        return core::fail(core::ErrorCode::kConflict, "matcher: subscription number " +
-                                                          std::to_string(id.value) + " is there already");
+        return core::fail(
+            core::ErrorCode::kConflict,
+            "matcher: subscription number " + std::to_string(id.value) + " is there already");
     }
     return impl_->add(id, tenant, spec);
 }
 
-core::Status Matcher::replace(core::SubscriptionId id, core::TenantId tenant, const SubscriptionSpec& spec) {
+core::Status Matcher::replace(core::SubscriptionId id, core::TenantId tenant,
+                              const SubscriptionSpec& spec) {
     return impl_->add(id, tenant, spec);
 }
 
@@ -207,8 +216,8 @@ core::Status Matcher::load(std::span<const Item> items) {
     Impl& m = *impl_;
     Impl::Part part = m.new_part();
     for (const Item& item : items) {
-        auto number =
-            part.index->add(item.id, item.tenant, *item.spec, [&m](const Path& path) { return m.slot_of(path); });
+        auto number = part.index->add(item.id, item.tenant, *item.spec,
+                                      [&m](const Path& path) { return m.slot_of(path); });
         if (!number) return core::fail(std::move(number.error()));
     }
     if (m.changes > 0 || m.base.index) {

@@ -1,10 +1,14 @@
 // What: the inside of the Matcher: where each subscription is, the parts and their merging.
-//       Parts: base (all but the newest), levels of the newer ones, each eight times as large as the one
-//       before it (a publish() rebuilds the first level, now and then a later one), and, while a background
-//       rebuild takes them into the base, the frozen levels.
-// Threads: the conductor; the rebuild thread reads sealed parts only and hands its result over once.
+//       Parts: base (all but the newest), levels of the newer ones, each eight times as large as
+//       the one before it (a publish() rebuilds the first level, now and then a later one), and,
+//       while a background rebuild takes them into the base, the frozen levels.
+// Threads: the conductor; the rebuild thread reads sealed parts only and hands its result over
+//       once.
 // Lifetime: the Matcher's. Limits: none. Failure: none.
 #pragma once
+
+#include "matcher/index.h"
+#include "matcher/matcher.h"
 
 #include <array>
 #include <atomic>
@@ -12,12 +16,10 @@
 #include <thread>
 #include <vector>
 
-#include "matcher/index.h"
-#include "matcher/matcher.h"
-
 namespace millrace::matcher {
 
-// From subscription numbers, which are dense, to their places: pages so that a few do not cost much.
+// From subscription numbers, which are dense, to their places: pages so that a few do not cost
+// much.
 struct Location {
     std::uint32_t part = 0;  // serial number of the part; 0: nowhere
     std::uint32_t number = 0;
@@ -92,7 +94,7 @@ struct Matcher::Impl {
     Part base;
     std::vector<Part> frozen;
     std::array<Part, kLevels> levels;  // newest first
-    Part staging;  // changes since the last publish()
+    Part staging;                      // changes since the last publish()
     LocationMap locations;
     std::size_t alive = 0;
     std::size_t changes = 0;  // since the base was built

@@ -1,14 +1,15 @@
 #include "matcher/pattern_groups.h"
 
+#include "matcher/pivot_chooser.h"
+
 #include <algorithm>
 #include <bit>
-
-#include "matcher/pivot_chooser.h"
 
 namespace millrace::matcher {
 
 std::uint64_t PatternGroups::hash_of(std::uint32_t tenant, PatternId pattern) {
-    return core::mix_u64((std::uint64_t{tenant} << 32 | pattern) ^ core::kHashSeedA, core::kHashSeedB);
+    return core::mix_u64((std::uint64_t{tenant} << 32 | pattern) ^ core::kHashSeedA,
+                         core::kHashSeedB);
 }
 
 GroupId PatternGroups::group(core::TenantId tenant, PatternId pattern) {
@@ -21,7 +22,8 @@ GroupId PatternGroups::group(core::TenantId tenant, PatternId pattern) {
     groups_.push_back({tenant.value, pattern});
     by_key_.insert(hash, id);
     if (!has_tenant(tenant)) {
-        tenants_.insert(hash_of(tenant.value, 0), static_cast<std::uint32_t>(tenant_numbers_.size()));
+        tenants_.insert(hash_of(tenant.value, 0),
+                        static_cast<std::uint32_t>(tenant_numbers_.size()));
         tenant_numbers_.push_back(tenant.value);
     }
     return id;
@@ -40,9 +42,15 @@ void PatternGroups::hang(PatternId id) {
     bool found = false;
     switch (record.kind) {
         case Kind::kAny: break;
-        case Kind::kExact: found = text_pivot(Op::kEquals, patterns_.text(record), pivots[0]); break;
-        case Kind::kPrefix: found = text_pivot(Op::kPrefix, patterns_.text(record), pivots[0]); break;
-        case Kind::kSuffix: found = text_pivot(Op::kSuffix, patterns_.text(record), pivots[0]); break;
+        case Kind::kExact:
+            found = text_pivot(Op::kEquals, patterns_.text(record), pivots[0]);
+            break;
+        case Kind::kPrefix:
+            found = text_pivot(Op::kPrefix, patterns_.text(record), pivots[0]);
+            break;
+        case Kind::kSuffix:
+            found = text_pivot(Op::kSuffix, patterns_.text(record), pivots[0]);
+            break;
         case Kind::kWildcard: {
             const auto& pieces = patterns_.wildcard(record).pieces;
             found = wildcard_pivot({pieces.begin(), pieces.end()}, false, pivots[0]);
@@ -61,7 +69,8 @@ void PatternGroups::hang(PatternId id) {
         entry.residual = pivot.is_exact ? Residual::kNone : Residual::kProgram;
         probes_.note(pivot.kind, pivot.text.size());
         if (pivot.kind == PivotKind::kContains) filter_.add(core::hash_key(pivot.text));
-        table_.add(PivotKey::of_text(0, 0, pivot.kind, pivot.text), core::hash_key(pivot.text), entry);
+        table_.add(PivotKey::of_text(0, 0, pivot.kind, pivot.text), core::hash_key(pivot.text),
+                   entry);
     }
 }
 
@@ -73,19 +82,23 @@ void PatternGroups::build() {
     is_cheap_ = unhung_.size() <= 1 && affixes <= 2 && probes_.grams == 0;
 }
 
-void PatternGroups::add_if_there(core::TenantId tenant, PatternId pattern, std::vector<GroupId>& out) const {
+void PatternGroups::add_if_there(core::TenantId tenant, PatternId pattern,
+                                 std::vector<GroupId>& out) const {
     const GroupId id = by_key_.find(hash_of(tenant.value, pattern), [&](std::uint32_t candidate) {
         return groups_[candidate].tenant == tenant.value && groups_[candidate].pattern == pattern;
     });
-    if (id != InternTable::kNone && std::find(out.begin(), out.end(), id) == out.end()) out.push_back(id);
+    if (id != InternTable::kNone && std::find(out.begin(), out.end(), id) == out.end())
+        out.push_back(id);
 }
 
 void PatternGroups::find(core::TenantId tenant, std::string_view pattern, EvalScratch& scratch,
                          std::vector<GroupId>& out) const {
     visit_probes(probes_, pattern, false, filter_, [&](PivotKind kind, std::string_view literal) {
-        const auto entries = table_.find(PivotKey::of_text(0, 0, kind, literal), core::hash_key(literal));
+        const auto entries =
+            table_.find(PivotKey::of_text(0, 0, kind, literal), core::hash_key(literal));
         for (const Entry& entry : entries) {
-            if (entry.residual == Residual::kNone || patterns_.holds(entry.number, pattern, scratch)) {
+            if (entry.residual == Residual::kNone ||
+                patterns_.holds(entry.number, pattern, scratch)) {
                 add_if_there(tenant, entry.number, out);
             }
         }
@@ -96,8 +109,8 @@ void PatternGroups::find(core::TenantId tenant, std::string_view pattern, EvalSc
 }
 
 std::size_t PatternGroups::bytes() const {
-    return groups_.capacity() * sizeof(Group) + by_key_.bytes() + tenants_.bytes() + table_.bytes() +
-           tenant_numbers_.capacity() * 4 + unhung_.capacity() * 4 + sizeof *this;
+    return groups_.capacity() * sizeof(Group) + by_key_.bytes() + tenants_.bytes() +
+           table_.bytes() + tenant_numbers_.capacity() * 4 + unhung_.capacity() * 4 + sizeof *this;
 }
 
 }  // namespace millrace::matcher

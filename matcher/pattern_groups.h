@@ -1,19 +1,19 @@
-// What: from an event's pattern to the groups of subscriptions it concerns. A group is a tenant and one
-//       statement about the pattern (any, exact, prefix, ...).
+// What: from an event's pattern to the groups of subscriptions it concerns. A group is a tenant and
+//       one statement about the pattern (any, exact, prefix, ...).
 // Threads: built by one; then read by any number.
 // Lifetime: borrows the pattern store. Limits: none of its own. Failure: none.
 #pragma once
-
-#include <cstdint>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "core/ids.h"
 #include "matcher/intern_table.h"
 #include "matcher/pattern_store.h"
 #include "matcher/pivot_table.h"
 #include "matcher/text_probes.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace millrace::matcher {
 

@@ -1,19 +1,19 @@
-// What: from a pivot to the entries that hang there: an open-addressing table of cache lines with one control
-//       byte each beside it. A pivot with one entry, by far the most frequent, keeps it in its
-//       line, so that a hit costs one line and a miss usually none.
+// What: from a pivot to the entries that hang there: an open-addressing table of cache lines with
+//       one control byte each beside it. A pivot with one entry, by far the most frequent, keeps it
+//       in its line, so that a hit costs one line and a miss usually none.
 // Threads: built by one; then read by any number.
 // Lifetime: owns everything. Limits: 2^32 - 1 entries, 4 GiB of literals beyond 16 bytes.
 // Failure: none.
 #pragma once
+
+#include "matcher/huge_vector.h"
+#include "matcher/pivot.h"
 
 #include <bit>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
-
-#include "matcher/huge_vector.h"
-#include "matcher/pivot.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -34,8 +34,8 @@ public:
     }
     std::size_t size() const { return size_; }
     std::size_t bytes() const {
-        return control_.capacity() + lines_.capacity() * sizeof(Line) + entries_.capacity() * sizeof(Entry) +
-               text_.capacity();
+        return control_.capacity() + lines_.capacity() * sizeof(Line) +
+               entries_.capacity() * sizeof(Entry) + text_.capacity();
     }
 
 private:
@@ -63,7 +63,8 @@ private:
     static constexpr std::size_t kGroup = 16;
 
     static std::uint32_t place_of(const PivotKey& key) {
-        return key.slot << 8 | static_cast<std::uint32_t>(key.kind) << 4 | static_cast<std::uint32_t>(key.type);
+        return key.slot << 8 | static_cast<std::uint32_t>(key.kind) << 4 |
+               static_cast<std::uint32_t>(key.type);
     }
     static Value value_of(const PivotKey& key);
     bool same(const Line& line, const PivotKey& key, std::uint32_t place, const Value& value) const;

@@ -40,7 +40,8 @@ std::size_t positive_leaves(const Token* program) {
 }
 
 core::Status encode(const Predicate& predicate, LeafStore& store,
-                    const std::function<std::uint32_t(const Path&)>& slot_of, HugeVector<Token>& out) {
+                    const std::function<std::uint32_t(const Path&)>& slot_of,
+                    HugeVector<Token>& out) {
     switch (predicate.kind) {
         case Predicate::Kind::kTrue: out.push_back(make_token(TokenKind::kTrue, 0)); return {};
         case Predicate::Kind::kFalse: out.push_back(make_token(TokenKind::kFalse, 0)); return {};
@@ -64,7 +65,8 @@ core::Status encode(const Predicate& predicate, LeafStore& store,
 
 bool Evaluator::holds(const Token* program) {
     if (!relaxed(program)) return false;
-    // Where no array of objects was passed, or one condition is all there is, nothing has to combine.
+    // Where no array of objects was passed, or one condition is all there is, nothing has to
+    // combine.
     if (!fields_.has_elements() || positive_leaves(program) < 2) return true;
     std::vector<Candidates> outer;
     outer.swap(picked_);
@@ -140,8 +142,8 @@ bool Evaluator::search(const Goal* goals) {
     return false;
 }
 
-// The elements in which a value satisfies the condition; none when one does outside of all arrays. False
-// when no value does.
+// The elements in which a value satisfies the condition; none when one does outside of all arrays.
+// False when no value does.
 bool Evaluator::collect(LeafId leaf, Candidates& out) {
     const LeafStore::Record& record = store_.record(leaf);
     bool any = false;
@@ -152,7 +154,8 @@ bool Evaluator::collect(LeafId leaf, Candidates& out) {
             out.elements.clear();
             return true;
         }
-        if (out.elements.empty() || out.elements.back() != v->element) out.elements.push_back(v->element);
+        if (out.elements.empty() || out.elements.back() != v->element)
+            out.elements.push_back(v->element);
     }
     return any;
 }
@@ -187,8 +190,8 @@ std::uint32_t Evaluator::step_towards(std::uint32_t element, std::uint32_t paren
     return element;
 }
 
-// All candidates sit at or below `parent`. What sits right there is free; the others choose an element of
-// their array, and different arrays do not disturb each other.
+// All candidates sit at or below `parent`. What sits right there is free; the others choose an
+// element of their array, and different arrays do not disturb each other.
 bool Evaluator::combine_below(std::uint32_t parent, std::vector<Candidates> candidates) {
     std::erase_if(candidates, [&](const Candidates& c) {
         return std::find(c.elements.begin(), c.elements.end(), parent) != c.elements.end();
@@ -218,9 +221,9 @@ bool Evaluator::combine_containers(std::uint32_t parent, std::vector<Candidates>
     // One array each: decide array by array.
     while (!candidates.empty()) {
         const std::uint32_t container = container_of(candidates.front().elements.front());
-        const auto mine = std::stable_partition(candidates.begin(), candidates.end(), [&](const Candidates& c) {
-            return container_of(c.elements.front()) != container;
-        });
+        const auto mine = std::stable_partition(
+            candidates.begin(), candidates.end(),
+            [&](const Candidates& c) { return container_of(c.elements.front()) != container; });
         const std::vector<Candidates> group(mine, candidates.end());
         candidates.erase(mine, candidates.end());
         if (group.size() > 1 && !combine_in_array(parent, group)) return false;
@@ -228,8 +231,8 @@ bool Evaluator::combine_containers(std::uint32_t parent, std::vector<Candidates>
     return true;
 }
 
-// Is there an element of this array below which the whole group can be satisfied? The lists are in the
-// order of the text, so those of one element stand together.
+// Is there an element of this array below which the whole group can be satisfied? The lists are in
+// the order of the text, so those of one element stand together.
 bool Evaluator::combine_in_array(std::uint32_t parent, const std::vector<Candidates>& group) {
     std::vector<std::size_t> at(group.size(), 0);
     for (std::size_t i = 0; i < group.front().elements.size();) {

@@ -1,19 +1,19 @@
-// What: a subscription's predicate as a run of 32-bit tokens over interned conditions, and its evaluation.
-//       A token is a kind and a number: a condition, or how many operands follow.
+// What: a subscription's predicate as a run of 32-bit tokens over interned conditions, and its
+//       evaluation. A token is a kind and a number: a condition, or how many operands follow.
 // Threads: pure; an evaluator belongs to one thread.
 // Lifetime: borrows the store and the event's fields.
 // Limits: matcher/limits.h; the search for array elements stops at kSearchStepsMax and says no.
 // Failure: encoding refuses what LeafStore::add() refuses.
 #pragma once
 
-#include <cstdint>
-#include <functional>
-#include <vector>
-
 #include "core/field_table.h"
 #include "core/result.h"
 #include "matcher/leaf_store.h"
 #include "matcher/predicate.h"
+
+#include <cstdint>
+#include <functional>
+#include <vector>
 
 namespace millrace::matcher {
 
@@ -37,7 +37,8 @@ std::size_t positive_leaves(const Token* program);
 
 // Interns the conditions; `slot_of` gives the slot of a path.
 core::Status encode(const Predicate& predicate, LeafStore& store,
-                    const std::function<std::uint32_t(const Path&)>& slot_of, HugeVector<Token>& out);
+                    const std::function<std::uint32_t(const Path&)>& slot_of,
+                    HugeVector<Token>& out);
 
 class Evaluator {
 public:

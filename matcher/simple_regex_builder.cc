@@ -56,17 +56,20 @@ bool SimpleRegexBuilder::bracket(Class& out) {
         const char c = text_[at_++];
         if (c == ']' && !first) break;
         // POSIX classes, a leading ']', set operators: leave them to Hyperscan.
-        if (c == '[' || c == ']' || c == '&' || static_cast<unsigned char>(c) >= 0x80) return refuse();
+        if (c == '[' || c == ']' || c == '&' || static_cast<unsigned char>(c) >= 0x80)
+            return refuse();
         Class single;
         if (c == '\\') {
             if (!escape(single)) return false;
         } else {
             add(single, static_cast<unsigned char>(c), static_cast<unsigned char>(c));
         }
-        const bool is_one = !single.beyond_ascii && std::popcount(single.bits[0]) + std::popcount(single.bits[1]) == 1;
+        const bool is_one = !single.beyond_ascii &&
+                            std::popcount(single.bits[0]) + std::popcount(single.bits[1]) == 1;
         if (at_ + 1 < text_.size() && text_[at_] == '-' && text_[at_ + 1] != ']') {
             const char to = text_[at_ + 1];
-            if (c == '\\' || !is_one || to == '\\' || to == '[' || static_cast<unsigned char>(to) >= 0x80 || to < c) {
+            if (c == '\\' || !is_one || to == '\\' || to == '[' ||
+                static_cast<unsigned char>(to) >= 0x80 || to < c) {
                 return refuse();
             }
             add(single, static_cast<unsigned char>(c), static_cast<unsigned char>(to));
@@ -94,8 +97,14 @@ bool SimpleRegexBuilder::repeat(Node& node) {
     unsigned most = kUnbounded;
     switch (text_[at_]) {
         case '*': ++at_; break;
-        case '+': ++at_; least = 1; break;
-        case '?': ++at_; most = 1; break;
+        case '+':
+            ++at_;
+            least = 1;
+            break;
+        case '?':
+            ++at_;
+            most = 1;
+            break;
         case '{':
             ++at_;
             if (!number(least)) return refuse();
@@ -104,12 +113,14 @@ bool SimpleRegexBuilder::repeat(Node& node) {
                 ++at_;
                 if (!number(most)) most = kUnbounded;
             }
-            if (at_end() || text_[at_++] != '}' || (most != kUnbounded && most < least)) return refuse();
+            if (at_end() || text_[at_++] != '}' || (most != kUnbounded && most < least))
+                return refuse();
             break;
         default: return true;
     }
     if (!at_end() && text_[at_] == '?') ++at_;  // lazy: finds the same texts
-    if (!at_end() && (text_[at_] == '+' || text_[at_] == '*' || text_[at_] == '{' || text_[at_] == '?')) {
+    if (!at_end() &&
+        (text_[at_] == '+' || text_[at_] == '*' || text_[at_] == '{' || text_[at_] == '?')) {
         return refuse();
     }
     Node repeated;
@@ -138,9 +149,7 @@ bool SimpleRegexBuilder::atom(Node& out, unsigned depth) {
             return true;
         case '[': return bracket(out.chars);
         case '\\': return escape(out.chars);
-        case '.':
-            negate(out.chars);
-            return true;
+        case '.': negate(out.chars); return true;
         case '*':
         case '+':
         case '?':
@@ -179,10 +188,12 @@ SimpleRegexBuilder::Node SimpleRegexBuilder::alternatives(unsigned depth) {
 }
 
 void SimpleRegexBuilder::follow_all(std::uint64_t from, std::uint64_t to, SimpleRegex& out) {
-    for (; from != 0; from &= from - 1) out.follow_[static_cast<std::size_t>(std::countr_zero(from))] |= to;
+    for (; from != 0; from &= from - 1)
+        out.follow_[static_cast<std::size_t>(std::countr_zero(from))] |= to;
 }
 
-SimpleRegexBuilder::Fragment SimpleRegexBuilder::join(const Fragment& a, const Fragment& b, SimpleRegex& out) {
+SimpleRegexBuilder::Fragment SimpleRegexBuilder::join(const Fragment& a, const Fragment& b,
+                                                      SimpleRegex& out) {
     follow_all(a.last, b.first, out);
     Fragment joined;
     joined.nullable = a.nullable && b.nullable;
@@ -260,7 +271,8 @@ bool SimpleRegexBuilder::texts_of(const Node& node, Texts& out) {
             out.clear();
             for (unsigned word = 0; word < 2; ++word) {
                 for (std::uint64_t bits = node.chars.bits[word]; bits != 0; bits &= bits - 1) {
-                    out.emplace_back(1, static_cast<char>(word * 64 + static_cast<unsigned>(std::countr_zero(bits))));
+                    out.emplace_back(1, static_cast<char>(word * 64 + static_cast<unsigned>(
+                                                                          std::countr_zero(bits))));
                 }
             }
             return true;
@@ -292,8 +304,8 @@ bool SimpleRegexBuilder::texts_of(const Node& node, Texts& out) {
 
 // NOLINTEND(misc-no-recursion)
 
-// Among the stretches that are a few texts the one whose shortest text is longest; an affix counts double,
-// since one probe finds it.
+// Among the stretches that are a few texts the one whose shortest text is longest; an affix counts
+// double, since one probe finds it.
 void SimpleRegexBuilder::choose_literals(const Node& root, SimpleRegex& out) const {
     std::vector<Node> single;
     const bool sequence = root.kind == Node::Kind::kConcat;
@@ -345,7 +357,8 @@ bool SimpleRegexBuilder::build(SimpleRegex& out) {
     }
     const Node root = alternatives(0);
     if (!ok_ || !at_end()) return false;
-    // In ^a|b$ an anchor belongs to one alternative only; a group around them all is no sequence either.
+    // In ^a|b$ an anchor belongs to one alternative only; a group around them all is no sequence
+    // either.
     if (root.kind == Node::Kind::kAlternatives && (out.at_start_ || out.at_end_)) return false;
     const Fragment all = glushkov(root, out);
     if (!ok_) return false;

@@ -3,12 +3,12 @@
 // Lifetime: a snapshot shares its indexes with others. Limits: a few indexes. Failure: none.
 #pragma once
 
-#include <memory>
-#include <vector>
-
 #include "core/field_plan.h"
 #include "matcher/index.h"
 #include "matcher/matcher.h"
+
+#include <memory>
+#include <vector>
 
 namespace millrace::matcher {
 

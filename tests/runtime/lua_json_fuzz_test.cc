@@ -1,5 +1,5 @@
-// Goal: the ways from JSON to Lua and back agree with each other on any valid document: the view, the
-// decoded table, their encodings. Method: documents made from a seed; a failure prints it.
+// Goal: the ways from JSON to Lua and back agree with each other on any valid document: the view,
+// the decoded table, their encodings. Method: documents made from a seed; a failure prints it.
 #include "core/json_writer.h"
 #include "tests/runtime/lua_fixture.h"
 
