@@ -12,8 +12,8 @@
 namespace millrace::store {
 namespace {
 
-// Received times within a shard follow the wall clock, which may be set back. A search gives up looking
-// further only beyond this much slack.
+// Received times within a shard follow the wall clock, which may be set back. A search gives up
+// looking further only beyond this much slack.
 constexpr std::int64_t kClockSlackUs = 24LL * 3600 * 1'000'000;
 
 // The query in the form that blocks are compared with.
@@ -254,8 +254,8 @@ core::Result<EventPage> EventSearch::search(const EventQuery& query) {
         if (auto status = streams.back()->advance(); !status)
             return core::fail(std::move(status.error()));
     }
-    // Streams are compared in the order of their shards. Events of one instant are ordered by shard,
-    // so that newest first is oldest first read backwards.
+    // Streams are compared in the order of their shards. Events of one instant are ordered by
+    // shard, so that newest first is oldest first read backwards.
     const auto before = [&](const Stream& a, const Stream& b) {
         const std::int64_t x = a.current().received_at_us;
         const std::int64_t y = b.current().received_at_us;
