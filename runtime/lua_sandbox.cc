@@ -60,10 +60,12 @@ local template = pick(G, [[assert error getmetatable setmetatable pcall rawequal
     select tonumber tostring type unpack _VERSION]])
 template.pairs, template.ipairs, template.next = pairs, ipairs, table_next
 template.xpcall, template.print = xpcall, native.print
-template.string = pick(G.string, [[byte char find format gmatch gsub len lower match rep reverse sub upper]])
+template.string = pick(G.string, [[byte char find format gmatch gsub len lower match rep reverse sub
+    upper]])
 template.table = pick(G.table, [[concat insert maxn remove]])
 template.table.sort = sort
-template.math = pick(G.math, [[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp
+template.math = pick(G.math, [[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge
+    ldexp
     log log10 max min modf pi pow rad random sin sinh sqrt tan tanh]])
 template.bit = pick(G.bit, [[arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex]])
 template.coroutine = pick(G.coroutine, [[create resume running status wrap yield]])
@@ -91,7 +93,9 @@ local function int64_make(high, low, is_signed)
 end
 local tostring, istype, gsub = G.tostring, ffi.istype, G.string.gsub
 local function int64_text(value)
-    if istype(int64, value) or istype(uint64, value) then return (gsub(tostring(value), "U?LL$", "")) end
+    if istype(int64, value) or istype(uint64, value) then
+        return (gsub(tostring(value), "U?LL$", ""))
+    end
 end
 local function parameters(f)
     local info = util.funcinfo(f)

@@ -70,9 +70,11 @@ inline void MemoryHost::commit(const InvocationResult& result) {
 inline constexpr std::string_view kInvoice =
     R"({"eventId":"inv-1","pattern":"invoice.created","version":"1.0",)"
     R"("source":{"type":"external","id":"shop"},"timestamp":"2026-01-31T12:00:00Z",)"
-    R"("payload":{"amount":129.5,"currency":"EUR","customer":{"id":"c-17","name":"J\u00f6rg \"J\""},)"
+    R"("payload":{"amount":129.5,"currency":"EUR",)"
+    R"("customer":{"id":"c-17","name":"J\u00f6rg \"J\""},)"
     R"("lines":[{"sku":"a","qty":2},{"sku":"b","qty":1}],"paid":false,"note":null,)"
-    R"("big":9007199254740993,"huge":18446744073709551615,"low":-9223372036854775808,"empty":[],"none":{}},)"
+    R"("big":9007199254740993,"huge":18446744073709551615,"low":-9223372036854775808,)"
+    R"("empty":[],"none":{}},)"
     R"("metadata":{"correlationId":"corr-9"}})";
 
 class LuaFixture : public ::testing::Test {

@@ -122,11 +122,15 @@ local function same(view, plain, path)
             if not same(view[i], plain[i], path .. "." .. i) then return false end
         end
         for i, v in ipairs(view) do
-            if sdk.json.type(v) ~= sdk.json.type(plain[i]) and #plain[i] > 0 then error("types differ") end
+            if sdk.json.type(v) ~= sdk.json.type(plain[i]) and #plain[i] > 0 then
+                error("types differ")
+            end
         end
         return true
     end
-    if view ~= plain then error("values differ at " .. path .. ": " .. tostring(view) .. " " .. tostring(plain)) end
+    if view ~= plain then
+        error("values differ at " .. path .. ": " .. tostring(view) .. " " .. tostring(plain))
+    end
     return true
 end
 return function(event)

@@ -179,7 +179,8 @@ local function mark(value)
     if type(meta) == "table" then mark(meta) end
 end
 return function(event, ctx)
-    mark(_G) mark(event) mark(ctx) mark(sdk.json.decode('{"a":[]}')) mark("") mark(sdk.json.null) mark(1LL)
+    mark(_G) mark(event) mark(ctx) mark(sdk.json.decode('{"a":[]}'))
+    mark("") mark(sdk.json.null) mark(1LL)
     mark(coroutine.running())
 end
 )lua");
