@@ -9,16 +9,23 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <thread>
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace millrace::io {
@@ -174,6 +181,44 @@ INSTANTIATE_TEST_SUITE_P(Backends, ReactorTest,
                          [](const auto& one) {
                              return one.param == BackendChoice::kEpoll ? "epoll" : "io_uring";
                          });
+
+// Containers refuse the ring by their seccomp profile: 0 all well, else the step that was not.
+int run_without_io_uring() {
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog filter{4, program};
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return 1;
+    if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) return 2;
+    const core::RealClock clock;
+    ReactorOptions options;
+    options.backend = BackendChoice::kIoUring;
+    const auto forced = Reactor::create(options, clock);
+    if (forced) return 3;
+    const std::string& message = forced.error().message;
+    if (message.find("kernel.io_uring_disabled") == std::string::npos) return 4;
+    if (message.find("seccomp") == std::string::npos) return 5;
+    if (message.find("EPERM") == std::string::npos) return 6;
+    options.backend = BackendChoice::kAuto;
+    const auto automatic = Reactor::create(options, clock);
+    if (!automatic || (*automatic)->backend_name() != "epoll") return 7;
+    if ((*automatic)->fallback_reason() != message) return 8;
+    Nobody handler;
+    HttpServer server(**automatic, handler, {});
+    return server.listen(*Address::parse("127.0.0.1:0"), ListenRole::kFirst) ? 0 : 9;
+}
+
+TEST(Reactor, FallsBackToEpollWhereTheRingIsRefusedAndSaysWhy) {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(run_without_io_uring());
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
 
 TEST(Address, ReadsEveryFormAndWritesItBack) {
     for (const char* text : {"127.0.0.1:7070", "[::1]:7070", "0.0.0.0:0", "[2001:db8::1]:80",
