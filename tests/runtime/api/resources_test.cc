@@ -84,6 +84,25 @@ TEST_F(ApiTest, ListsByEveryCriterionNewestFirst) {
     EXPECT_EQ(paged.substr(0, 3), "441");
 }
 
+// One order is the reverse of the other, also where events of two shards came at the same time.
+TEST_F(ApiTest, OrdersAreReversesOfEachOther) {
+    for (const core::ShardId shard : {kZero, kOne}) {
+        for (int i = 0; i < 3; ++i) append(shard, {.id = std::to_string(shard.value * 3 + i)});
+        commit(shard);
+    }
+    const auto ids = [&](const std::string& query) {
+        const ApiResponse answer = get("/v2/events?" + query);
+        std::string out;
+        for (std::size_t at = 0;
+             (at = answer.body.find("\"eventId\":\"", at)) != std::string::npos;)
+            out += answer.body[at += 11];
+        return out;
+    };
+    const std::string oldest = ids("order=asc");
+    EXPECT_EQ(oldest.size(), 6u);
+    EXPECT_EQ(ids(""), std::string(oldest.rbegin(), oldest.rend()));
+}
+
 TEST_F(ApiTest, ShowsExecutionsWithTheirAttempts) {
     const SubscriptionRef subscription = subscribe("u");
     const auto first = log_event(R"({"eventId":"e1","pattern":"a.b"})");
