@@ -69,8 +69,10 @@ class Case:
             middle = sorted(reports, key=lambda r: r["eventsPerSecond"])[len(reports) // 2]
             text += f"  p50 {middle['p50us'] / 1000:7.2f} ms  p99 {middle['p99us'] / 1000:7.2f} ms"
             if "serverCpuSeconds" in middle:
-                text += (f"  cpu server {middle['serverCpuSeconds']:.2f} s, client"
-                         f" {middle['clientCpuSeconds']:.2f} s of {middle['seconds']:.1f} s")
+                each = [r["serverCpuSeconds"] * 1e6 / max(1, r["events"]) for r in reports]
+                text += (f"  server cpu {common.median(each):5.2f} us/event"
+                         f" ({middle['serverCpuSeconds']:.2f} s, client"
+                         f" {middle['clientCpuSeconds']:.2f} s of {middle['seconds']:.1f} s)")
         return text
 
 
