@@ -16,12 +16,16 @@ core::Result<std::uint32_t> Index::add(core::SubscriptionId id, core::TenantId t
         tokens_.resize(program);
         return core::fail(std::move(encoded.error()));
     }
+    // "Always" is one token; all who say it share the first one.
+    const bool always = spec.predicate.kind == Predicate::Kind::kTrue;
+    if (always && always_ != kNoSlot) tokens_.resize(program);
+    if (always && always_ == kNoSlot) always_ = static_cast<std::uint32_t>(program);
     Subscription& subscription = subscriptions_.emplace_back();
     subscription.id = id;
     subscription.tenant = tenant;
     subscription.priority = spec.priority;
     subscription.pattern = *pattern;
-    subscription.program = static_cast<std::uint32_t>(program);
+    subscription.program = always ? always_ : static_cast<std::uint32_t>(program);
     return static_cast<std::uint32_t>(subscriptions_.size() - 1);
 }
 
@@ -42,6 +46,11 @@ core::Result<std::uint32_t> Index::add(const Index& other, std::uint32_t number)
     subscription.removed_at.store(kNeverRemoved, std::memory_order_relaxed);  // nobody reads it yet
     subscription.pattern = patterns_.add(other.patterns_, theirs.pattern);
     subscription.program = static_cast<std::uint32_t>(program);
+    if (kind_of(tokens_[program]) == TokenKind::kTrue) {
+        if (always_ != kNoSlot) tokens_.resize(program);
+        if (always_ == kNoSlot) always_ = static_cast<std::uint32_t>(program);
+        subscription.program = always_;
+    }
     return static_cast<std::uint32_t>(subscriptions_.size() - 1);
 }
 
@@ -89,7 +98,7 @@ void Index::match(const core::Envelope& envelope, core::TenantId tenant,
         scratch.epoch = 0;
         scratch.known.assign(memos_, 0);
         scratch.tried = {};
-        if (remembers_patterns()) scratch.patterns.reset(size() > 4096 ? 1024 : 32);
+        if (remembers_patterns()) scratch.patterns.reset(size() > 4096 ? 1024 : size() > 256 ? 512 : 32);
     }
     if (++scratch.epoch == 1u << 31) {
         scratch.epoch = 1;

@@ -182,6 +182,7 @@ private:
     PivotTable table_;
     GramFilter grams_;
     std::uint32_t memos_ = 0;
+    std::uint32_t always_ = kNoSlot;  // place of the shared program "always"
 };
 
 }  // namespace millrace::matcher

@@ -19,7 +19,7 @@ public:
     std::uint32_t find(std::uint64_t hash, Equal equal) const {
         if (slots_.empty()) return kNone;
         const auto tag = static_cast<std::uint32_t>(hash >> 32);
-        for (std::size_t i = hash & mask();; i = (i + 1) & mask()) {
+        for (std::size_t i = tag & mask();; i = (i + 1) & mask()) {
             const Slot& slot = slots_[i];
             if (slot.number == kNone) return kNone;
             if (slot.tag == tag && equal(slot.number)) return slot.number;
@@ -27,7 +27,7 @@ public:
     }
     void insert(std::uint64_t hash, std::uint32_t number) {
         if ((count_ + 1) * 4 > slots_.size() * 3) grow();
-        put(hash, number);
+        put(static_cast<std::uint32_t>(hash >> 32), number);
         ++count_;
     }
     void reserve(std::size_t count) {
@@ -40,26 +40,22 @@ public:
     std::size_t bytes() const { return slots_.capacity() * sizeof(Slot); }
 
 private:
-    // The low half of the hash places, the high half identifies; both are kept to grow without the
-    // things.
+    // The high half of the hash: it places and identifies, and is kept to grow without the things.
     struct Slot {
         std::uint32_t number = kNone;
         std::uint32_t tag = 0;
-        std::uint32_t place = 0;
     };
     std::size_t mask() const { return slots_.size() - 1; }
-    void put(std::uint64_t hash, std::uint32_t number) {
-        std::size_t i = hash & mask();
+    void put(std::uint32_t tag, std::uint32_t number) {
+        std::size_t i = tag & mask();
         while (slots_[i].number != kNone) i = (i + 1) & mask();
-        slots_[i] = {number, static_cast<std::uint32_t>(hash >> 32),
-                     static_cast<std::uint32_t>(hash)};
+        slots_[i] = {number, tag};
     }
     void grow() {
         HugeVector<Slot> old(slots_.empty() ? 16 : slots_.size() * 2);
         old.swap(slots_);
         for (const Slot& slot : old) {
-            if (slot.number != kNone)
-                put((std::uint64_t{slot.tag} << 32) | slot.place, slot.number);
+            if (slot.number != kNone) put(slot.tag, slot.number);
         }
     }
 

@@ -18,7 +18,7 @@ PatternId PatternStore::put(Kind kind, std::string_view value, std::uint32_t ext
     const auto id = static_cast<PatternId>(records_.size());
     const auto at = static_cast<std::uint32_t>(text_.size());
     text_ += value;
-    records_.push_back({kind, at, static_cast<std::uint32_t>(value.size()), extra});
+    records_.push_back({at, extra, static_cast<std::uint16_t>(value.size()), kind});
     by_hash_.insert(hash_of(kind, value), id);
     return id;
 }

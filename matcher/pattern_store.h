@@ -24,11 +24,12 @@ class PatternStore {
 public:
     using Kind = PatternPredicate::Kind;
     struct Record {
-        Kind kind = Kind::kAny;
-        std::uint32_t text = 0;  // offset into text_
-        std::uint32_t bytes = 0;
+        std::uint32_t text = 0;   // offset into text_
         std::uint32_t extra = 0;  // kRegex: its number; kWildcard: place in wildcards_
+        std::uint16_t bytes = 0;  // kOperandBytesMax at most
+        Kind kind = Kind::kAny;
     };
+    static_assert(sizeof(Record) == 12);
 
     core::Result<PatternId> add(const PatternPredicate& pattern);
     PatternId add(const PatternStore& other, PatternId id);
