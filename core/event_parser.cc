@@ -43,6 +43,7 @@ struct EventParser::State {
     std::size_t window_end_at = 0;
     std::size_t by_line_until = 0;  // up to here each line is a window of its own
     std::size_t line_at = 0;        // where counting of lines has come to
+    std::size_t line_end_at = 0;    // where that line ends
     std::size_t lines = 1;
     std::size_t entries = 0;
 
@@ -176,10 +177,12 @@ ParseOutcome EventParser::State::next_json(const FieldPlan* plan, Envelope& enve
     return after_member(error);
 }
 
+// Counts the lines before `to` and leaves the end of the line it is in.
 void EventParser::State::count_lines(std::size_t to) {
-    for (std::size_t at = find_newline(text, line_at); at < to; at = find_newline(text, line_at)) {
+    while (line_end_at < to) {
         ++lines;
-        line_at = at + 1;
+        line_at = line_end_at + 1;
+        line_end_at = find_newline(text, line_at);
     }
 }
 
@@ -231,8 +234,7 @@ ParseOutcome EventParser::State::read_line(const FieldPlan* plan, Envelope& enve
     const EnvelopeReader::Outcome outcome = reader.read(plan, fields, envelope);
     if (outcome == EnvelopeReader::Outcome::kGood) [[likely]] {
         const char* behind = envelope.raw.data() + envelope.raw.size();
-        const bool one_line =
-            std::memchr(envelope.raw.data(), '\n', envelope.raw.size()) == nullptr;
+        const bool one_line = line_end_at >= start_at + envelope.raw.size();
         if (one_line && (*behind == '\n' || walker.token() == end) &&
             envelope.raw.size() <= options.event_bytes_max) [[likely]] {
             return ParseOutcome::kEvent;
@@ -304,6 +306,8 @@ Status EventParser::begin(std::string_view padded_text, BatchFormat format) {
         status = fail(json_error(JsonFault::kEmpty, Error::kNoPosition, {}));
     } else if (format == BatchFormat::kJson) {
         status = s.begin_json();
+    } else {
+        s.line_end_at = find_newline(s.text, 0);
     }
     if (!status) s.ended = true;
     return status;
