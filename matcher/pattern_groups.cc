@@ -67,6 +67,7 @@ void PatternGroups::hang(PatternId id) {
         entry.number = id;
         entry.id = core::SubscriptionId(id);
         entry.residual = pivot.is_exact ? Residual::kNone : Residual::kProgram;
+        all_exact_ = all_exact_ && pivot.is_exact;
         probes_.note(pivot.kind, pivot.text.size());
         if (pivot.kind == PivotKind::kContains) filter_.add(core::hash_key(pivot.text));
         table_.add(PivotKey::of_text(0, 0, pivot.kind, pivot.text), core::hash_key(pivot.text),
@@ -79,7 +80,7 @@ void PatternGroups::build() {
     table_.build();
     // "Any" is asked one by one and costs nothing.
     const int affixes = std::popcount(probes_.prefixes) + std::popcount(probes_.suffixes);
-    is_cheap_ = unhung_.size() <= 1 && affixes <= 2 && probes_.grams == 0;
+    is_cheap_ = unhung_.size() <= 1 && affixes <= 2 && probes_.grams == 0 && all_exact_;
 }
 
 void PatternGroups::add_if_there(core::TenantId tenant, PatternId pattern,

@@ -54,6 +54,7 @@ private:
     TextProbes probes_;
     GramFilter filter_;
     std::vector<PatternId> unhung_;  // asked one by one
+    bool all_exact_ = true;
     bool is_cheap_ = false;
 };
 

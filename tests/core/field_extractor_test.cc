@@ -8,6 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "core/event_parser.h"
+#include "core/filled_fields.h"
+
 namespace millrace::core {
 namespace {
 
@@ -176,6 +179,37 @@ TEST(LazyExtractor, FindsWhatTheFullWayFinds) {
             }
         }
     }
+}
+
+TEST(FilledFields, AddsWhatTheEventLacksAndNothingElse) {
+    FieldPlanBuilder builder;
+    const auto type = builder.add({name("source"), name("type")});
+    const auto version = builder.add({name("version")});
+    const auto tenant = builder.add({name("tenantId")});
+    const FieldPlan plan = builder.build();
+    FilledMembers filled;
+    filled.version = "1";
+    filled.source_type = "external";
+    filled.source_id = "http";
+    filled.tenant_id = "t";
+    const auto text_of = [](const FieldTable& table, std::uint32_t slot) {
+        const FieldValue* value = table.first(slot);
+        return value ? std::string(value->text()) + (table.next(*value) ? "+" : "") : "";
+    };
+    EventParser parser;
+    Envelope envelope;
+    FieldTable table;
+    const std::string bare = R"({"pattern":"a"})" + std::string(64, ' ');
+    ASSERT_TRUE(parser.parse_one(std::string_view(bare).substr(0, bare.size() - 64), &plan, envelope, &table));
+    fill_fields(plan, envelope, filled, table);
+    EXPECT_EQ(text_of(table, type), "external");
+    EXPECT_EQ(text_of(table, version), "1");
+    EXPECT_EQ(text_of(table, tenant), "t");
+    const std::string own = R"({"pattern":"a","source":{"type":"task"},"version":"2"})" + std::string(64, ' ');
+    ASSERT_TRUE(parser.parse_one(std::string_view(own).substr(0, own.size() - 64), &plan, envelope, &table));
+    fill_fields(plan, envelope, filled, table);
+    EXPECT_EQ(text_of(table, type), "task");
+    EXPECT_EQ(text_of(table, version), "2");
 }
 
 TEST(FieldExtractor, GivesUpSlotsInOrderOfAddition) {
