@@ -4,7 +4,8 @@ namespace millrace::core {
 
 namespace {
 
-void add_text(const FieldPlan& plan, std::uint32_t node, std::string_view text, FieldTable& fields) {
+void add_text(const FieldPlan& plan, std::uint32_t node, std::string_view text,
+              FieldTable& fields) {
     if (node == kNoNode || text.empty() || plan.node(node).slot == kNoSlot) return;
     FieldValue& value = fields.add(plan.node(node).slot, FieldType::kString, kNoElement);
     value.data = text.data();

@@ -1,14 +1,14 @@
-// What: puts envelope members that the server fills in (source, version, ...) into the fields of an event that
-//       came without them, so that filters see the event as handlers will.
+// What: puts envelope members that the server fills in (source, version, ...) into the fields of
+//       an event that came without them, so that filters see the event as handlers will.
 // Threads: pure but for the table. Lifetime: the texts outlive the table's use.
 // Limits: members without a path in the plan cost nothing. Failure: none.
 #pragma once
 
-#include <string_view>
-
 #include "core/event.h"
 #include "core/field_plan.h"
 #include "core/field_table.h"
+
+#include <string_view>
 
 namespace millrace::core {
 

@@ -6,10 +6,11 @@
 // Failure: every step returns false and leaves fault() and fault_at().
 //
 // Hot loop. Unit of work: one token. Budget: about 1.5 ns a token (bench/core_event_parser_bench).
-// What keeps it short: a string's end is found from the next token, not by reading the string; escapes are
-// looked at only in strings behind the next backslash of the text; the steps are inlined into their loops,
-// which keeps the token in a register (measured: 12 % of an event). Invariant: token_ points at
-// the next token; behind the last one stand two positions no value, key or close can be at.
+// What keeps it short: a string's end is found from the next token, not by reading the string;
+// escapes are looked at only in strings behind the next backslash of the text; the steps are
+// inlined into their loops, which keeps the token in a register (measured: 12 % of an event).
+// Invariant: token_ points at the next token; behind the last one stand two positions no value, key or close
+// can be at.
 #pragma once
 
 #include "core/json_chars.h"
@@ -123,7 +124,8 @@ public:
     }
 
     // The frame of an object:
-    //   enter_object(); if (object_is_empty()) done; do { key(); a value; more_members(more); } while (more)
+    //   enter_object(); if (object_is_empty()) done;
+    //   do { key(); a value; more_members(more); } while (more)
     [[gnu::always_inline]] bool enter_object() {
         if (!enter()) return false;
         keys_.open();
@@ -138,7 +140,8 @@ public:
         return true;
     }
     [[gnu::always_inline]] bool key(std::string_view& name, std::uint64_t& hash) {
-        if (peek() != '"') [[unlikely]] return fail_here(JsonFault::kExpectedKey);
+        if (peek() != '"') [[unlikely]]
+            return fail_here(JsonFault::kExpectedKey);
         const std::uint32_t at = *token_;
         if (!string(name)) return false;
         if (has_escapes(name)) [[unlikely]]

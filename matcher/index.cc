@@ -98,7 +98,8 @@ void Index::match(const core::Envelope& envelope, core::TenantId tenant,
         scratch.epoch = 0;
         scratch.known.assign(memos_, 0);
         scratch.tried = {};
-        if (remembers_patterns()) scratch.patterns.reset(size() > 4096 ? 1024 : size() > 256 ? 512 : 32);
+        if (remembers_patterns())
+            scratch.patterns.reset(size() > 4096 ? 1024 : size() > 256 ? 512 : 32);
     }
     if (++scratch.epoch == 1u << 31) {
         scratch.epoch = 1;

@@ -1,15 +1,13 @@
 // Goal: the values at a plan's paths, with the array elements that bind them.
 // Method: one event, hand-made plans; each slot's values as text.
 #include "core/event_parser.h"
+#include "core/filled_fields.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <string>
 #include <vector>
-
-#include "core/event_parser.h"
-#include "core/filled_fields.h"
 
 namespace millrace::core {
 namespace {
@@ -200,13 +198,16 @@ TEST(FilledFields, AddsWhatTheEventLacksAndNothingElse) {
     Envelope envelope;
     FieldTable table;
     const std::string bare = R"({"pattern":"a"})" + std::string(64, ' ');
-    ASSERT_TRUE(parser.parse_one(std::string_view(bare).substr(0, bare.size() - 64), &plan, envelope, &table));
+    ASSERT_TRUE(parser.parse_one(std::string_view(bare).substr(0, bare.size() - 64), &plan,
+                                 envelope, &table));
     fill_fields(plan, envelope, filled, table);
     EXPECT_EQ(text_of(table, type), "external");
     EXPECT_EQ(text_of(table, version), "1");
     EXPECT_EQ(text_of(table, tenant), "t");
-    const std::string own = R"({"pattern":"a","source":{"type":"task"},"version":"2"})" + std::string(64, ' ');
-    ASSERT_TRUE(parser.parse_one(std::string_view(own).substr(0, own.size() - 64), &plan, envelope, &table));
+    const std::string own =
+        R"({"pattern":"a","source":{"type":"task"},"version":"2"})" + std::string(64, ' ');
+    ASSERT_TRUE(parser.parse_one(std::string_view(own).substr(0, own.size() - 64), &plan, envelope,
+                                 &table));
     fill_fields(plan, envelope, filled, table);
     EXPECT_EQ(text_of(table, type), "task");
     EXPECT_EQ(text_of(table, version), "2");
