@@ -9,8 +9,8 @@
 // What keeps it short: a string's end is found from the next token, not by reading the string;
 // escapes are looked at only in strings behind the next backslash of the text; the steps are
 // inlined into their loops, which keeps the token in a register (measured: 12 % of an event).
-// Invariant: token_ points at the next token; behind the last one stand two positions no value, key or close
-// can be at.
+// Invariant: token_ points at the next token; behind the last one stand two positions no value, key
+// or close can be at.
 #pragma once
 
 #include "core/json_chars.h"

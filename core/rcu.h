@@ -83,10 +83,11 @@ public:
     // Every reader has observed this epoch or is offline.
     bool all_observed(std::uint64_t epoch) const { return oldest() >= epoch; }
     std::uint64_t oldest() const {
-        std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with the store in observe()
         std::uint64_t oldest = kOffline;
         for (const Slot& slot : slots_) {
-            const std::uint64_t seen = slot.seen.load(std::memory_order_acquire);
+            // seq_cst: in one order with the exchange in publish(), the store in observe() and the load in
+            // acquire(), so that who is taken for offline here loads the new pointer.
+            const std::uint64_t seen = slot.seen.load(std::memory_order_seq_cst);
             if (seen < oldest && seen != kFree) oldest = seen;
         }
         return oldest;
