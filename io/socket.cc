@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -94,6 +95,20 @@ int clear_stale_unix(const Address& address) {
     return ::unlink(address.path.c_str()) == 0 ? 0 : errno;
 }
 
+// A process that was killed may hold its sockets for some milliseconds more: the kernel cancels what its
+// ring had under way after the process is gone. Whoever restarts it at once should not fail on that.
+void wait_until_free(const Address& address) {
+    constexpr int kTries = 20;
+    constexpr int kPauseMs = 50;
+    for (int i = 0; i < kTries; ++i) {
+        const int error = address.family == Address::Family::kUnix ? clear_stale_unix(address)
+                          : address.port != 0                      ? probe_free(address)
+                                                                   : 0;
+        if (error != EADDRINUSE) return;
+        ::poll(nullptr, 0, kPauseMs);
+    }
+}
+
 core::Result<Listener> listen_unix(const Address& address) {
     if (const int error = clear_stale_unix(address)) return listen_failed(address, error);
     const int socket = open_socket(address);
@@ -118,6 +133,7 @@ std::string errno_name(int error) {
 }
 
 core::Result<Listener> open_listener(const Address& address, ListenRole role) {
+    if (role == ListenRole::kFirst) wait_until_free(address);
     if (address.family == Address::Family::kUnix) return listen_unix(address);
     if (role == ListenRole::kFirst && address.port != 0) {
         if (const int error = probe_free(address)) return listen_failed(address, error);

@@ -18,6 +18,7 @@
 #include <mutex>
 #include <set>
 #include <utility>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -58,6 +59,8 @@ private:
     Deps deps_;
     std::mutex mutex_;
     std::set<RetryKey> under_way_;
+    std::vector<RetryKey>
+        finished_;  // ended, their rows are gone; leave under_way_ at the next scan
     std::set<store::DeadLetterKey> redriven_;
     std::deque<Redrive> redrives_;
 };
