@@ -69,7 +69,7 @@ void JsonTokens::set_sentinel(const char* text, std::size_t bytes) {
     std::uint32_t sentinel = 0;
     has_sentinel_ = text[bytes - 1] == '\n' || text[bytes - 1] == ' ';
     if (has_sentinel_) sentinel = static_cast<std::uint32_t>(bytes - 1);
-    for (std::size_t i = 0; i < count_ && !has_sentinel_; ++i) {
+    for (std::size_t i = 1; i < count_ && !has_sentinel_; ++i) {
         has_sentinel_ = text[positions_[i]] == ':';
         if (has_sentinel_) sentinel = positions_[i];
     }

@@ -148,7 +148,7 @@ LazyExtractor::Step LazyExtractor::object(const Place& place) {
     ++token_;
     std::uint32_t wanted = node.names;
     for (;;) {
-        if (token_ + 1 >= end_) return Step::kCut;
+        if (token_ >= end_) return Step::kCut;
         if (base_[*token_] == '}') {
             ++token_;
             return Step::kOn;

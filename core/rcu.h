@@ -85,8 +85,9 @@ public:
     std::uint64_t oldest() const {
         std::uint64_t oldest = kOffline;
         for (const Slot& slot : slots_) {
-            // seq_cst: in one order with the exchange in publish(), the store in observe() and the load in
-            // acquire(), so that who is taken for offline here loads the new pointer.
+            // seq_cst: in one order with the exchange in publish(), the store in observe()
+            // and the load in acquire(), so that who is taken for offline here loads the new
+            // pointer.
             const std::uint64_t seen = slot.seen.load(std::memory_order_seq_cst);
             if (seen < oldest && seen != kFree) oldest = seen;
         }

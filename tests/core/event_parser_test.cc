@@ -165,6 +165,12 @@ TEST(EventParser, TakesTheGoodLinesBesideBadOnes) {
     }
 }
 
+// Found by the fuzzer: the walker stopped at the first byte, a colon, and looked at the one before it.
+TEST(EventParser, ReadsNothingBeforeTheText) {
+    const Seen seen = read_all(":n,\"\"\n{\"pattern\":\"b\"", BatchFormat::kNdjson);
+    EXPECT_EQ(seen.patterns, (std::vector<std::string>{"", ""}));
+}
+
 TEST(EventParser, DoesNotLetAnObjectSpanLines) {
     const Seen seen = read_all("{\"pattern\":\"a\",\n\"payload\":{}}\n{\"pattern\":\"b\"}\n",
                                BatchFormat::kNdjson);

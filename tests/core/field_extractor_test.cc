@@ -156,6 +156,7 @@ TEST(LazyExtractor, FindsWhatTheFullWayFinds) {
         };
         for (const char* key : wanted) add(key);
         full.builder.add({name("pattern")});
+        full.builder.add({name("none")});
         for (const std::string& payload : payloads) {
             ASSERT_TRUE(full.read(payload)) << payload;
             FieldTable lazy;
