@@ -165,7 +165,7 @@ TEST(EventParser, TakesTheGoodLinesBesideBadOnes) {
     }
 }
 
-// Found by the fuzzer: the walker stopped at the first byte, a colon, and looked at the one before it.
+// Found by the fuzzer: the walker stopped at the first byte, a colon, and read the one before.
 TEST(EventParser, ReadsNothingBeforeTheText) {
     const Seen seen = read_all(":n,\"\"\n{\"pattern\":\"b\"", BatchFormat::kNdjson);
     EXPECT_EQ(seen.patterns, (std::vector<std::string>{"", ""}));
