@@ -95,8 +95,8 @@ int clear_stale_unix(const Address& address) {
     return ::unlink(address.path.c_str()) == 0 ? 0 : errno;
 }
 
-// A process that was killed may hold its sockets for some milliseconds more: the kernel cancels what its
-// ring had under way after the process is gone. Whoever restarts it at once should not fail on that.
+// A process that was killed may hold its sockets for some milliseconds more: the kernel cancels
+// what its ring had under way after the process is gone. A restart at once should not fail on that.
 void wait_until_free(const Address& address) {
     constexpr int kTries = 20;
     constexpr int kPauseMs = 50;

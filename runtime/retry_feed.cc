@@ -59,8 +59,8 @@ std::size_t RetryFeed::feed_due() {
     std::vector<store::OwnedRetry> due;
     {
         std::lock_guard lock(mutex_);
-        // Only here, before the scan takes its view of the rows: a row whose attempt ends while the scan
-        // goes on still stands in that view, and must still be known as under way.
+        // Only here, before the scan takes its view of the rows: a row whose attempt ends while
+        // the scan goes on still stands in that view, and must still be known as under way.
         for (const RetryKey& key : finished_) under_way_.erase(key);
         finished_.clear();
         if (under_way_.size() >= kUnderWayMax) return 0;

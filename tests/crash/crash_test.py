@@ -244,6 +244,7 @@ def run(cycles, seed):
                   f"kept {len(by_id)}, ended {'at the point' if by_itself else 'by the clock'}", flush=True)
             server.kill()
         # Nothing that a later crash did has touched what an earlier cycle had.
+        server.env = harness.clean_environment()
         server.start()
         for ledger in ledgers:
             check_log(server, ledger)
