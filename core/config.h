@@ -47,6 +47,10 @@ struct Config {
     std::string store_durability = "fsync";
     std::int64_t store_linger_us = 1000;
     std::int64_t store_reserve_bytes = 512LL << 20;
+    std::int64_t store_kv_history_us = 86'400'000'000;
+    std::int64_t retention_age_us = 0;
+    std::int64_t retention_bytes = 0;
+    std::int64_t retention_every_us = 60'000'000;
 
     std::int64_t retry_max_retries = 3;
     std::int64_t retry_initial_delay_us = 60'000'000;

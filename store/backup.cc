@@ -35,13 +35,15 @@ core::Status copy_synced(const fs::path& from, const fs::path& to) {
     return sync_file(to.string());
 }
 
-core::Status fill(Database& database, const std::string& folder) {
+core::Status fill(Database& database, const std::string& folder, BackupReport& report) {
     Engine& engine = database.engine();
     if (auto status = make_folder(folder); !status) return status;
     // The mark is taken first: the checkpoint reaches at least as far.
     auto mark = HighWaterMark::open(folder + "/hwm", false);
     if (!mark) return core::fail(std::move(mark.error()));
     const auto tails = engine.synced_tails();
+    for (std::size_t i = 0; i < engine.options.shards; ++i)
+        report.ends.emplace_back(tails[i].end_offset);
     if (auto status = (*mark)->write(tails, static_cast<std::uint32_t>(engine.options.shards));
         !status)
         return status;
@@ -53,23 +55,42 @@ core::Status fill(Database& database, const std::string& folder) {
     return copy_synced(engine.options.path + "/FORMAT", folder + "/FORMAT");
 }
 
+void measure(const std::string& folder, BackupReport& report) {
+    std::error_code error;
+    for (const auto& entry : fs::recursive_directory_iterator(folder, error)) {
+        if (!entry.is_regular_file(error)) continue;
+        ++report.files;
+        report.bytes += entry.file_size(error);
+    }
+}
+
 }  // namespace
 
-core::Status backup(Database& database, const std::string& folder) {
+core::Result<BackupReport> backup(Database& database, const std::string& folder) {
     if (file_exists(folder)) {
         return core::fail(core::ErrorCode::kConflict,
                           "store: back up to path=" + folder + " failed: it exists already");
     }
     const std::string part = folder + ".part";
-    std::error_code ignored;
-    fs::remove_all(part, ignored);
-    if (auto status = fill(database, part); !status) return status;
+    if (file_exists(part)) {
+        return core::fail(core::ErrorCode::kConflict,
+                          "store: back up to path=" + folder + " failed: " + part +
+                              " is there, perhaps of a backup that was cut short; remove it");
+    }
+    BackupReport report;
+    if (auto status = fill(database, part, report); !status)
+        return core::fail(std::move(status.error()));
+    measure(part, report);
+    if (auto status = sync_folder(part); !status) return core::fail(std::move(status.error()));
     if (::rename(part.c_str(), folder.c_str()) != 0) return file_error("rename", part, errno);
     const fs::path parent = fs::absolute(folder).parent_path();
-    return sync_folder(parent.string());
+    if (auto status = sync_folder(parent.string()); !status)
+        return core::fail(std::move(status.error()));
+    return report;
 }
 
-core::Status restore(const std::string& backup_folder, const std::string& data_folder) {
+core::Result<BackupReport> restore(const std::string& backup_folder,
+                                   const std::string& data_folder) {
     if (!file_exists(backup_folder + "/FORMAT") || !file_exists(backup_folder + "/rocks/CURRENT")) {
         return core::fail(core::ErrorCode::kNotFound,
                           "store: restore from path=" + backup_folder +
@@ -80,21 +101,28 @@ core::Status restore(const std::string& backup_folder, const std::string& data_f
         return core::fail(core::ErrorCode::kConflict, "store: restore to path=" + data_folder +
                                                           " failed: the folder is not empty");
     }
-    if (auto status = make_folder(data_folder + "/rocks"); !status) return status;
+    if (auto status = make_folder(data_folder + "/rocks"); !status)
+        return core::fail(std::move(status.error()));
     for (const auto& entry : fs::directory_iterator(backup_folder + "/rocks", error)) {
         if (!entry.is_regular_file() || entry.path().filename() == "LOCK") continue;
         const fs::path to = fs::path(data_folder) / "rocks" / entry.path().filename();
-        if (auto status = copy_synced(entry.path(), to); !status) return status;
+        if (auto status = copy_synced(entry.path(), to); !status)
+            return core::fail(std::move(status.error()));
     }
     if (error) return file_error("read", backup_folder, error.value());
     // FORMAT comes last: without it the folder is not opened.
     for (const char* name : {"hwm", "FORMAT"}) {
         if (auto status = copy_synced(fs::path(backup_folder) / name, fs::path(data_folder) / name);
             !status)
-            return status;
+            return core::fail(std::move(status.error()));
     }
-    if (auto status = sync_folder(data_folder + "/rocks"); !status) return status;
-    return sync_folder(data_folder);
+    for (const std::string& folder : {data_folder + "/rocks", data_folder}) {
+        if (auto status = sync_folder(folder); !status)
+            return core::fail(std::move(status.error()));
+    }
+    BackupReport report;
+    measure(data_folder, report);
+    return report;
 }
 
 }  // namespace millrace::store

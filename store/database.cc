@@ -25,6 +25,7 @@ ShardLog& Database::shard_log(core::ShardId shard) { return *engine_->shard_logs
 LogReader& Database::log_reader() { return *engine_->log_reader; }
 EventSearch& Database::event_search() { return *engine_->event_search; }
 Executions& Database::executions() { return *engine_->executions; }
+KvHistory& Database::kv_history() { return *engine_->kv_history; }
 KvStore& Database::kv() { return *engine_->kv; }
 RetrySchedule& Database::retries() { return *engine_->retries; }
 DeadLetters& Database::dead_letters() { return *engine_->dead_letters; }

@@ -36,6 +36,7 @@ class EventSearch;
 class Executions;
 class Housekeeper;
 class IdIndex;
+class KvHistory;
 class KvStore;
 class LogReader;
 class PoolSet;
@@ -53,6 +54,8 @@ public:
         std::size_t block_cache_bytes = 8u << 20;
         std::size_t write_buffer_bytes = 64u << 20;  // of the log's family; touched only under load
         std::size_t kv_cache_bytes = 4u << 20;
+        // How far back views of kv reach; 0: no history is kept.
+        std::int64_t kv_history_us = 0;
         // Ingest stops when less than this is free; the ballast is given back to compaction then.
         std::uint64_t reserve_bytes = 1u << 30;
         std::uint64_t ballast_bytes = 64u << 20;
@@ -81,6 +84,7 @@ public:
     EventSearch& event_search();
     Executions& executions();
     KvStore& kv();
+    KvHistory& kv_history();
     RetrySchedule& retries();
     DeadLetters& dead_letters();
     RegistryStore& registry();

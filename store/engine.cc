@@ -52,11 +52,14 @@ Engine::~Engine() {
 }
 
 core::Status Engine::lock_folder() {
-    if (options.read_only) return {};
     const std::string path = options.path + "/lock";
-    lock_fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    // A backup has no lock file, and reading makes none; but nobody reads beside a running server:
+    // its files change meanwhile.
+    if (options.read_only && !file_exists(path)) return {};
+    lock_fd_ = options.read_only ? ::open(path.c_str(), O_RDONLY | O_CLOEXEC)
+                                 : ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (lock_fd_ < 0) return file_error("open lock file", path, errno);
-    if (::flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
+    if (::flock(lock_fd_, (options.read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
         char holder[32] = {};
         const ssize_t got = ::pread(lock_fd_, holder, sizeof(holder) - 1, 0);
         return core::fail(ErrorCode::kUnavailable,
@@ -65,6 +68,7 @@ core::Status Engine::lock_folder() {
                               std::string(holder, got > 0 ? static_cast<std::size_t>(got) : 0) +
                               "; stop that server or choose another --data");
     }
+    if (options.read_only) return {};
     const std::string pid = std::to_string(::getpid());
     if (::ftruncate(lock_fd_, 0) != 0 || ::pwrite(lock_fd_, pid.data(), pid.size(), 0) < 0) {
         return file_error("write lock file", path, errno);
@@ -86,16 +90,7 @@ core::Status Engine::check_format() {
                               "store: open data folder path=" + options.path +
                                   " failed: it is no Millrace data folder (no FORMAT file)");
         }
-        const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-        if (fd < 0) return file_error("create", path, errno);
-        text = std::string(kFormatLine) + std::to_string(kFormatVersion) + "\n";
-        const bool written =
-            ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-            ::fsync(fd) == 0;
-        const int error = errno;
-        ::close(fd);
-        if (!written) return file_error("write", path, error);
-        return sync_folder(options.path);
+        return write_format();
     }
     if (auto status = read_file(path, text); !status) return status;
     std::uint32_t version = 0;
@@ -114,7 +109,24 @@ core::Status Engine::check_format() {
                               ", this millrace knows formats up to " +
                               std::to_string(kFormatVersion) + "; run the newer millrace");
     }
+    format_is_old_ = version < kFormatVersion;
     return {};
+}
+
+core::Status Engine::write_format() {
+    const std::string path = options.path + "/FORMAT";
+    const std::string fresh = path + ".new";
+    const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    if (fd < 0) return file_error("create", fresh, errno);
+    const std::string text = std::string(kFormatLine) + std::to_string(kFormatVersion) + "\n";
+    const bool written =
+        ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+        ::fsync(fd) == 0;
+    const int error = errno;
+    ::close(fd);
+    if (!written) return file_error("write", fresh, error);
+    if (::rename(fresh.c_str(), path.c_str()) != 0) return file_error("rename", fresh, errno);
+    return sync_folder(options.path);
 }
 
 core::Status Engine::open_rocks() {
@@ -122,7 +134,15 @@ core::Status Engine::open_rocks() {
     rocksdb::DBOptions db_options = make_db_options(options);
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* db = nullptr;
-    const std::vector<rocksdb::ColumnFamilyDescriptor> families = make_families(options);
+    std::vector<rocksdb::ColumnFamilyDescriptor> families = make_families(options);
+    // A folder of an older format has fewer families, always the first ones; an opening for
+    // writing makes the others.
+    if (format_is_old_ && options.read_only) {
+        std::vector<std::string> there;
+        if (rocksdb::DB::ListColumnFamilies(db_options, path, &there).ok() &&
+            there.size() < families.size())
+            families.resize(there.size());
+    }
     rocksdb::Status status;
     if (options.read_only) {
         status = rocksdb::DB::OpenForReadOnly(db_options, path, families, &handles, &db);
@@ -148,8 +168,8 @@ core::Status Engine::open_rocks() {
                                                     " failed: " + status.ToString() + help);
     }
     db_.reset(db);
-    for (std::size_t i = 0; i < kColumnFamilyCount; ++i) handles_[i] = handles[i];
-    return {};
+    for (std::size_t i = 0; i < handles.size(); ++i) handles_[i] = handles[i];
+    return format_is_old_ && !options.read_only ? write_format() : core::Status{};
 }
 
 core::Status Engine::load_seed() {
@@ -207,6 +227,35 @@ core::Status Engine::load_meta() {
     return commit(batch, Durability::kFsync);
 }
 
+void Engine::put_kv_history_since(rocksdb::WriteBatch& batch, std::int64_t since_us) {
+    batch.Put(family(ColumnFamily::kDefault), "kv_history_since",
+              rocksdb::Slice(reinterpret_cast<const char*>(&since_us), sizeof(since_us)));
+}
+
+// A history with a hole is none: switched off, what there was goes too.
+core::Status Engine::open_kv_history() {
+    rocksdb::PinnableSlice value;
+    auto there = get(ColumnFamily::kDefault, "kv_history_since", value);
+    if (!there) return core::fail(std::move(there.error()));
+    std::int64_t since_us = options.clock->wall_us();
+    if (*there && value.size() == sizeof(since_us))
+        std::memcpy(&since_us, value.data(), sizeof(since_us));
+    if (options.read_only) {
+        if (*there) kv_history_since_us = since_us;
+        return {};
+    }
+    rocksdb::WriteBatch batch;
+    if (options.kv_history_us > 0) {
+        if (!*there) put_kv_history_since(batch, since_us);
+        kv_history_since_us = since_us;
+    } else if (*there) {
+        batch.Delete(family(ColumnFamily::kDefault), "kv_history_since");
+        batch.DeleteRange(family(ColumnFamily::kKvHistory), std::string(8, '\0'),
+                          std::string(17, '\xff'));
+    }
+    return batch.Count() == 0 ? core::Status{} : commit(batch, Durability::kOs);
+}
+
 core::Status Engine::open() {
     if (options.shards == 0 || options.shards > core::kShardsMax) {
         return core::fail(ErrorCode::kValidation,
@@ -236,6 +285,7 @@ core::Status Engine::open() {
     if (auto status = check_mark(); !status) return status;
     if (auto status = recover_ids(); !status) return status;
     if (auto status = count_rows(); !status) return status;
+    if (auto status = open_kv_history(); !status) return status;
     make_parts();
     return {};
 }
@@ -255,6 +305,7 @@ void Engine::make_parts() {
     event_search = std::make_unique<EventSearch>(*this);
     executions = std::make_unique<Executions>(*this);
     kv = std::make_unique<KvStore>(*this, options.kv_cache_bytes);
+    kv_history = std::make_unique<KvHistory>(*this);
     retries = std::make_unique<RetrySchedule>(*this);
     dead_letters = std::make_unique<DeadLetters>(*this);
     registry = std::make_unique<RegistryStore>(*this);
@@ -369,9 +420,11 @@ core::Result<bool> Engine::get(ColumnFamily from, std::string_view key,
     return true;
 }
 
-std::unique_ptr<rocksdb::Iterator> Engine::iterate(ColumnFamily over) {
-    return std::unique_ptr<rocksdb::Iterator>(
-        db_->NewIterator(rocksdb::ReadOptions(), family(over)));
+std::unique_ptr<rocksdb::Iterator> Engine::iterate(ColumnFamily over, const rocksdb::Snapshot* at) {
+    if (!family(over)) return std::unique_ptr<rocksdb::Iterator>(rocksdb::NewEmptyIterator());
+    rocksdb::ReadOptions read;
+    read.snapshot = at;
+    return std::unique_ptr<rocksdb::Iterator>(db_->NewIterator(read, family(over)));
 }
 
 }  // namespace millrace::store

@@ -14,6 +14,7 @@
 #include "store/high_water_mark.h"
 #include "store/housekeeper.h"
 #include "store/id_index.h"
+#include "store/kv_history.h"
 #include "store/kv_store.h"
 #include "store/log_reader.h"
 #include "store/pool_set.h"
@@ -101,7 +102,9 @@ public:
     }
     rocksdb::DB& db() { return *db_; }
     core::Result<bool> get(ColumnFamily family, std::string_view key, rocksdb::PinnableSlice& out);
-    std::unique_ptr<rocksdb::Iterator> iterate(ColumnFamily family);
+    // A family that an older folder does not have yet (read only) reads as empty.
+    std::unique_ptr<rocksdb::Iterator> iterate(ColumnFamily over,
+                                               const rocksdb::Snapshot* at = nullptr);
     std::uint64_t next_serial() {
         return (static_cast<std::uint64_t>(boot_) << 32) |
                serial_.fetch_add(1, std::memory_order_relaxed);
@@ -130,6 +133,7 @@ public:
     std::unique_ptr<EventSearch> event_search;
     std::unique_ptr<Executions> executions;
     std::unique_ptr<KvStore> kv;
+    std::unique_ptr<KvHistory> kv_history;
     std::unique_ptr<RetrySchedule> retries;
     std::unique_ptr<DeadLetters> dead_letters;
     std::unique_ptr<RegistryStore> registry;
@@ -139,6 +143,14 @@ public:
     std::atomic<std::int64_t> retry_count{0};
     std::atomic<std::int64_t> dead_letter_count{0};
     std::atomic<std::uint64_t> unsynced_bytes{0};
+    // Views of kv reach back to here; the largest number: there is no history.
+    std::atomic<std::int64_t> kv_history_since_us{std::numeric_limits<std::int64_t>::max()};
+    void put_kv_history_since(rocksdb::WriteBatch& batch, std::int64_t since_us);
+    // Grows with each kv change over all keys and all openings of the folder.
+    std::uint64_t next_kv_sequence() {
+        return (static_cast<std::uint64_t>(boot_) << 40) |
+               kv_sequence_.fetch_add(1, std::memory_order_relaxed);
+    }
     std::uint32_t boot() const { return boot_; }
 
 private:
@@ -160,6 +172,8 @@ private:
     core::Status recover_ids();
     core::Status recover_ids_of(core::ShardId shard);
     core::Status count_rows();
+    core::Status open_kv_history();
+    core::Status write_format();
     void make_parts();
 
     int lock_fd_ = -1;
@@ -167,6 +181,8 @@ private:
     std::array<rocksdb::ColumnFamilyHandle*, kColumnFamilyCount> handles_{};
     std::uint32_t boot_ = 0;
     std::atomic<std::uint32_t> serial_{0};
+    std::atomic<std::uint64_t> kv_sequence_{0};
+    bool format_is_old_ = false;
     std::array<Ends, core::kShardsMax> ends_{};
 
     std::mutex tails_mutex_;
@@ -178,6 +194,22 @@ private:
     std::atomic<bool> fatal_{false};
     mutable std::mutex fatal_mutex_;
     std::string fatal_reason_;
+};
+
+// One moment of the database for several iterators.
+class EngineSnapshot {
+public:
+    explicit EngineSnapshot(Engine& engine) : engine_(engine), at_(engine.db().GetSnapshot()) {}
+    ~EngineSnapshot() { engine_.db().ReleaseSnapshot(at_); }
+    EngineSnapshot(const EngineSnapshot&) = delete;
+    EngineSnapshot& operator=(const EngineSnapshot&) = delete;
+    std::unique_ptr<rocksdb::Iterator> iterate(ColumnFamily over) const {
+        return engine_.iterate(over, at_);
+    }
+
+private:
+    Engine& engine_;
+    const rocksdb::Snapshot* at_;
 };
 
 core::Error rocks_error(std::string_view operation, const rocksdb::Status& status);

@@ -161,8 +161,9 @@ core::LogPosition block_of(Engine& engine, core::LogPosition position) {
     return key.shard == position.shard ? key : position;
 }
 
-core::Status gather_event(Engine& engine, core::LogPosition position, Gathered& out) {
-    const core::LogPosition block = block_of(engine, position);
+// All of a block, or of one of its events.
+core::Status gather_block(Engine& engine, core::LogPosition block,
+                          std::optional<core::LogOffset> only, Gathered& out) {
     const std::string prefix = log_key(block);
     const auto rows = engine.iterate(ColumnFamily::kOutcomes);
     for (rows->Seek(prefix); rows->Valid() && view(rows->key()).starts_with(prefix); rows->Next()) {
@@ -170,13 +171,17 @@ core::Status gather_event(Engine& engine, core::LogPosition position, Gathered& 
         if (!chunk) return damaged(block);
         OutcomeEntry entry;
         while (chunk->next(entry)) {
-            if (block.offset.value + entry.event_index == position.offset.value)
+            if (!only || block.offset.value + entry.event_index == only->value)
                 add(out, block, entry);
         }
         if (!chunk->ok()) return damaged(block);
     }
     return rows->status().ok() ? core::Status{}
                                : core::fail(rocks_error("read outcomes", rows->status()));
+}
+
+core::Status gather_event(Engine& engine, core::LogPosition position, Gathered& out) {
+    return gather_block(engine, block_of(engine, position), position.offset, out);
 }
 
 core::Result<ExecutionPage> list_event(Engine& engine, const ExecutionQuery& query) {
@@ -254,6 +259,14 @@ core::Result<std::optional<Execution>> Executions::get(const DeliveryKey& delive
     const auto found = gathered.find({delivery.position.offset.value, delivery.subscription.value});
     if (found == gathered.end()) return std::nullopt;
     return std::optional<Execution>(std::move(found->second));
+}
+
+core::Status Executions::of_block(core::LogPosition block,
+                                  const std::function<void(Execution&&)>& visit) {
+    Gathered gathered;
+    if (auto status = gather_block(engine_, block, std::nullopt, gathered); !status) return status;
+    for (auto& [key, execution] : gathered) visit(std::move(execution));
+    return {};
 }
 
 core::Status Executions::done_since(core::LogPosition from,

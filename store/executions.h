@@ -63,6 +63,8 @@ public:
     explicit Executions(Engine& engine) : engine_(engine) {}
     core::Result<ExecutionPage> list(const ExecutionQuery& query);
     core::Result<std::optional<Execution>> get(const DeliveryKey& delivery);
+    // Every delivery of one block's events; `block` is its first event.
+    core::Status of_block(core::LogPosition block, const std::function<void(Execution&&)>& visit);
     // Every delivery of events at or behind `from` that has an outcome: recovery skips these.
     core::Status done_since(core::LogPosition from,
                             const std::function<void(const DeliveryKey&)>& visit);

@@ -18,6 +18,7 @@
 //   kv          tenant:u32 namespace, 0x00, key                  KvValueHeader, payload
 //   registry    kind, 0x00, id                                   version:u8 RegistryRow
 //   audit       at_us:i64 serial:u64                             version:u8 AuditRow
+//   kv_history  at_us:i64 serial:u64                             see kv_history.h
 //
 //   Log value: BlockHeader | SegmentEntry x segment_count | IdHash x count (when kHasIds) |
 //   segments. The last segment is the meta segment (records, then the pattern table), the others
@@ -40,8 +41,9 @@ namespace millrace::store {
 
 static_assert(std::endian::native == std::endian::little, "values on disk are little-endian");
 
-// Written by open(); a newer one than this is refused.
-inline constexpr std::uint32_t kFormatVersion = 1;
+// Written by open(); a newer one than this is refused, an older one is brought up to date.
+// 1: the first. 2: has the family kv_history.
+inline constexpr std::uint32_t kFormatVersion = 2;
 
 enum class ColumnFamily : std::uint8_t {
     kDefault = 0,
@@ -54,8 +56,9 @@ enum class ColumnFamily : std::uint8_t {
     kKv = 7,
     kRegistry = 8,
     kAudit = 9,
+    kKvHistory = 10,
 };
-inline constexpr std::size_t kColumnFamilyCount = 10;
+inline constexpr std::size_t kColumnFamilyCount = 11;
 
 // What an acknowledgement means. The reply names it.
 enum class Durability : std::uint8_t {

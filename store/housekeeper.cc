@@ -7,6 +7,8 @@ namespace {
 // RELIABILITY.md: at most every 100 ms; what a lost WAL could hide is then at most that much.
 constexpr std::int64_t kMarkEveryNs = 100'000'000;
 constexpr std::int64_t kSpaceEveryNs = 250'000'000;
+// A view may reach back this much further than asked.
+constexpr std::int64_t kHistoryEveryNs = 60'000'000'000;
 }  // namespace
 
 std::size_t Housekeeper::do_work() {
@@ -24,6 +26,14 @@ std::size_t Housekeeper::do_work() {
         if (status) status = engine_.write_mark();
         if (!status) note_error(status.error().message);
         mark_next_ns_ = now + kMarkEveryNs;
+        return 1;
+    }
+    if (engine_.options.kv_history_us > 0 && now >= history_next_ns_) {
+        history_next_ns_ = now + kHistoryEveryNs;
+        const std::int64_t keep_us =
+            engine_.options.clock->wall_us() - engine_.options.kv_history_us;
+        if (auto status = engine_.kv_history->trim(keep_us); !status)
+            note_error(status.error().message);
         return 1;
     }
     for (std::size_t i = 0; i < engine_.ids.shards(); ++i) {

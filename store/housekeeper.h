@@ -27,6 +27,7 @@ private:
     Engine& engine_;
     std::int64_t mark_next_ns_ = 0;
     std::int64_t space_next_ns_ = 0;
+    std::int64_t history_next_ns_ = 0;
     mutable std::mutex mutex_;
     std::string last_error_;
 };

@@ -158,10 +158,45 @@ core::Result<std::vector<KvItem>> KvStore::list(core::TenantId tenant, std::stri
     return out;
 }
 
+namespace {
+
+// What undoes `op`, of the entry as it is before it.
+KvUndo undo_of(const RowBatch::OpView& op, const Entry& entry, std::string& before) {
+    KvUndo change;
+    change.key = op.key;
+    KvIncrement increment;
+    if (op.op == RowBatch::Op::kIncr) std::memcpy(&increment, op.value.data(), sizeof(increment));
+    const bool counts_on =
+        op.op == RowBatch::Op::kIncr && entry.there && entry.value.type == KvType::kInt64 &&
+        increment.expires_at_us == 0 &&
+        (entry.value.expires_at_us == 0 || entry.value.expires_at_us > increment.now_us);
+    if (counts_on) {
+        change.kind = KvUndo::Kind::kDelta;
+        change.delta = increment.delta;
+    } else if (entry.there) {
+        before = entry.value.type == KvType::kInt64
+                     ? encode_kv_int(entry.value.integer, entry.value.expires_at_us)
+                     : encode_kv_json(entry.value.json, entry.value.expires_at_us);
+        change.was_there = true;
+        change.before = before;
+    }
+    return change;
+}
+
+}  // namespace
+
 void KvStore::stage(RowBatch& rows) {
     rows.mark_staged();
     RowBatch::OpView op;
+    const bool remember = engine_.options.kv_history_us > 0;
+    core::LogPosition block;
+    std::string undo_row;
+    std::string before;
     for (std::size_t position = 0; rows.next(position, op);) {
+        if (op.op == RowBatch::Op::kOutcomes) {
+            KeyReader key(op.key);
+            block = read_log_key(key);
+        }
         if (op.family != ColumnFamily::kKv) continue;
         const std::string key(op.key);
         Part& part = impl_->part(key);
@@ -173,11 +208,18 @@ void KvStore::stage(RowBatch& rows) {
             engine_.set_fatal(entry.error().message);
             continue;
         }
+        if (remember) {
+            if (undo_row.empty()) begin_undo_row(undo_row, block);
+            KvUndo change = undo_of(op, **entry, before);
+            change.sequence = engine_.next_kv_sequence();  // in order of changes: under the lock
+            append_undo(undo_row, change);
+        }
         part.bytes -= (*entry)->bytes(key);
         apply(**entry, op);
         ++(*entry)->staged;
         part.bytes += (*entry)->bytes(key);
     }
+    if (!undo_row.empty()) rows.put_kv_history(engine_.options.clock->wall_us(), undo_row);
 }
 
 void KvStore::settle(const RowBatch& rows) {

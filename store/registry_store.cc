@@ -4,6 +4,9 @@
 #include "store/keys.h"
 #include "store/row_codec.h"
 
+#include <algorithm>
+#include <limits>
+
 namespace millrace::store {
 namespace {
 
@@ -34,11 +37,22 @@ core::Result<std::optional<RegistryDocument>> RegistryStore::get(std::string_vie
 }
 
 core::Result<std::vector<RegistryDocument>> RegistryStore::load_all(std::string_view kind) {
+    return list(kind, {}, {}, std::numeric_limits<std::size_t>::max());
+}
+
+core::Result<std::vector<RegistryDocument>> RegistryStore::list(std::string_view kind,
+                                                                std::string_view id_prefix,
+                                                                std::string_view after,
+                                                                std::size_t limit) {
     std::vector<RegistryDocument> out;
-    const std::string prefix = named_key(kind, {});
+    const std::string room = named_key(kind, {});
+    const std::string prefix = room + std::string(id_prefix);
     const auto rows = engine_.iterate(ColumnFamily::kRegistry);
-    for (rows->Seek(prefix); rows->Valid() && view(rows->key()).starts_with(prefix); rows->Next()) {
-        const std::string_view id = view(rows->key()).substr(prefix.size());
+    rows->Seek(after.empty() ? prefix : std::max(prefix, room + std::string(after)));
+    for (; rows->Valid() && view(rows->key()).starts_with(prefix) && out.size() < limit;
+         rows->Next()) {
+        const std::string_view id = view(rows->key()).substr(room.size());
+        if (id == after) continue;
         if (!read_document(id, view(rows->value()), out.emplace_back())) return damaged(kind, id);
     }
     if (!rows->status().ok()) return core::fail(rocks_error("read registry", rows->status()));

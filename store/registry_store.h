@@ -31,6 +31,10 @@ public:
     core::Result<std::optional<RegistryDocument>> get(std::string_view kind, std::string_view id);
     // In id order.
     core::Result<std::vector<RegistryDocument>> load_all(std::string_view kind);
+    // At most `limit` of those whose id begins with `id_prefix`, behind `after`, in id order.
+    core::Result<std::vector<RegistryDocument>> list(std::string_view kind,
+                                                     std::string_view id_prefix,
+                                                     std::string_view after, std::size_t limit);
 
 private:
     Engine& engine_;

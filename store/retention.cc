@@ -63,7 +63,8 @@ private:
     std::uint64_t new_first_ = 0;
 };
 
-// Below this offset nothing of the shard is needed any more by cursor, retries or the caller.
+// Below this offset nothing of the shard is needed any more by cursor, retries, dead letters or
+// the caller.
 core::Result<std::array<std::uint64_t, core::kShardsMax>> find_floors(Database& database,
                                                                       const RetentionRule& rule) {
     Engine& engine = database.engine();
@@ -83,6 +84,16 @@ core::Result<std::array<std::uint64_t, core::kShardsMax>> find_floors(Database& 
             std::min(floors[position.shard.value], position.offset.value);
     }
     if (!retries->status().ok()) return core::fail(rocks_error("read retries", retries->status()));
+    const auto letters = engine.iterate(ColumnFamily::kDlq);
+    for (letters->SeekToFirst(); letters->Valid(); letters->Next()) {
+        KeyReader reader(view(letters->key()));
+        const core::LogPosition position = read_dead_letter_key(reader).delivery.position;
+        if (position.shard.value >= floors.size()) continue;
+        floors[position.shard.value] =
+            std::min(floors[position.shard.value], position.offset.value);
+    }
+    if (!letters->status().ok())
+        return core::fail(rocks_error("read dead letters", letters->status()));
     return floors;
 }
 

@@ -3,6 +3,7 @@
 #include "store/kv_merge.h"
 
 #include <rocksdb/cache.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 
@@ -15,6 +16,13 @@ constexpr std::size_t kSmallWriteBufferBytes = 8u << 20;
 constexpr std::uint64_t kWalBytesMax = 256u << 20;
 // Values below this stay in the SST; above, compaction moves 20-byte references instead of blocks.
 constexpr std::uint64_t kBlobBytesMin = 2048;
+
+// Looking at a folder writes nothing into it, RocksDB's own log neither.
+class NoLog final : public rocksdb::Logger {
+public:
+    using rocksdb::Logger::Logv;
+    void Logv(const char*, va_list) override {}
+};
 
 }  // namespace
 
@@ -41,6 +49,7 @@ rocksdb::DBOptions make_db_options(const Database::Options& options) {
     db.stats_dump_period_sec = 0;
     db.stats_persist_period_sec = 0;
     db.skip_stats_update_on_db_open = true;
+    if (options.read_only) db.info_log = std::make_shared<NoLog>();
     db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
     db.keep_log_file_num = 3;
     db.max_log_file_size = 4u << 20;

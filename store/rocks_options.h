@@ -13,7 +13,8 @@
 namespace millrace::store {
 
 inline constexpr std::array<const char*, kColumnFamilyCount> kFamilyNames = {
-    "default", "log", "summary", "outcomes", "cursor", "retry", "dlq", "kv", "registry", "audit"};
+    "default", "log", "summary",  "outcomes", "cursor",    "retry",
+    "dlq",     "kv",  "registry", "audit",    "kv_history"};
 
 rocksdb::DBOptions make_db_options(const Database::Options& options);
 std::vector<rocksdb::ColumnFamilyDescriptor> make_families(const Database::Options& options);

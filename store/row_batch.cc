@@ -132,6 +132,12 @@ void RowBatch::put_audit(std::int64_t at_us, core::TenantId tenant, std::string_
     add({Op::kAudit, ColumnFamily::kAudit, 0, key, encode_audit({tenant, json})});
 }
 
+void RowBatch::put_kv_history(std::int64_t at_us, std::string_view row) {
+    std::string key;
+    put_be(key, at_us);
+    add({Op::kAudit, ColumnFamily::kKvHistory, 0, key, row});
+}
+
 void RowBatch::put(ColumnFamily family, std::string_view key, std::string_view value) {
     add({Op::kPut, family, 0, key, value});
 }

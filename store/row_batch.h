@@ -101,6 +101,9 @@ public:
     // `tenant` is for filtering; `json` is the whole entry.
     void put_audit(std::int64_t at_us, core::TenantId tenant, std::string_view json);
 
+    // What this batch's kv changes undo; KvStore::stage() adds it.
+    void put_kv_history(std::int64_t at_us, std::string_view row);
+
     // Anything else: key and value as they are.
     void put(ColumnFamily family, std::string_view key, std::string_view value);
     void erase(ColumnFamily family, std::string_view key);

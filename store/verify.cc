@@ -5,6 +5,7 @@
 #include "store/engine.h"
 #include "store/id_run.h"
 #include "store/keys.h"
+#include "store/kv_history.h"
 #include "store/outcome_codec.h"
 #include "store/row_codec.h"
 
@@ -97,6 +98,8 @@ public:
             ++report_.kv_values;
             return decode_kv(value, row);
         });
+        each(ColumnFamily::kKvHistory, "kv history",
+             [&](std::string_view, std::string_view value) { return undo_row_reads(value); });
         each(ColumnFamily::kRegistry, "registry", [&](std::string_view, std::string_view value) {
             RegistryRow row;
             ++report_.documents;
