@@ -28,6 +28,7 @@ void EngineServices::connect(api::Api& api, Feeder& feeder, std::span<Shard* con
     add_gauges();
     deps_.conductor->set_offline([this] { reader_.offline(); });
     deps_.conductor->add_chore([this]() -> std::size_t { return deps_.matcher->maintain(); });
+    deps_.conductor->add_chore([this] { return deps_.retention->do_work(); });
     deps_.conductor->add_chore([this] {
         const std::size_t busy = tail_->do_work();
         streams_open_.store(tail_->streams() != 0, std::memory_order_relaxed);
@@ -159,6 +160,14 @@ core::Status EngineServices::replay_dead_letters(std::vector<store::DeadLetterKe
     return {};
 }
 
+bool EngineServices::run_aside(std::function<void()> work, std::function<void()> done) {
+    return deps_.sideline->post([this, work = std::move(work), done = std::move(done)] {
+        work();
+        // A full conductor is asked again: the client waits for this answer.
+        while (!deps_.conductor->post(done)) sched_yield();
+    });
+}
+
 api::Readiness EngineServices::readiness() {
     if (deps_.database->fatal())
         return {false, "the store has failed: " + deps_.database->fatal_reason()};
@@ -185,6 +194,7 @@ void EngineServices::append_stats(core::JsonWriter& json) {
         json.end_object();
     }
     json.end_array();
+    deps_.retention->append_stats(json);
     const matcher::Matcher::Stats stats = deps_.matcher->stats();
     json.key("matcher").begin_object();
     json.field("subscriptions", stats.subscriptions).field("bytes", stats.bytes);

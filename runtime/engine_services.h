@@ -14,7 +14,9 @@
 #include "runtime/event_tail.h"
 #include "runtime/feeder.h"
 #include "runtime/lane.h"
+#include "runtime/retention_chore.h"
 #include "runtime/shard.h"
+#include "runtime/sideline.h"
 
 #include <atomic>
 #include <functional>
@@ -36,7 +38,9 @@ public:
         Registry* registry = nullptr;
         matcher::Matcher* matcher = nullptr;
         Conductor* conductor = nullptr;
+        Sideline* sideline = nullptr;
         const ServerState* server = nullptr;
+        RetentionChore* retention = nullptr;
     };
     explicit EngineServices(const Deps& deps);
 
@@ -66,6 +70,7 @@ public:
     std::vector<ReplayProgress> replays(core::TenantId tenant) override;
     core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,
                                      double per_second) override;
+    bool run_aside(std::function<void()> work, std::function<void()> done) override;
     api::Readiness readiness() override;
     void append_stats(core::JsonWriter& json) override;
 

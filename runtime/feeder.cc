@@ -14,7 +14,7 @@ Feeder::Feeder(Deps deps)
       retries_({deps_.clock, deps_.log, deps_.database, deps_.registry, deps_.lanes,
                 deps_.submit_aside, [this] { wake(); }}),
       replays_({deps_.clock, deps_.log, deps_.database, deps_.registry, deps_.lanes,
-                deps_.submit_aside, [this] { wake(); }}),
+                deps_.submit_aside, [this] { wake(); }, deps_.shadow}),
       done_(deps_.database->shards()),
       done_end_(deps_.database->shards()) {}
 

@@ -40,6 +40,7 @@ public:
         std::function<bool(std::uint32_t lane, std::unique_ptr<LaneJob>&)> submit_aside;
         // Hands a block to its shard; false when the shard's ring is full.
         std::function<bool(core::ShardId, std::unique_ptr<ColdBlock>&)> give_cold;
+        ShadowLane* shadow = nullptr;
         matcher::Matcher::Reader matcher_reader;
     };
     explicit Feeder(Deps deps);

@@ -27,6 +27,10 @@ double number_of(std::string_view json) {
     return value;
 }
 
+bool alive(const store::KvValue& value, std::int64_t now_us) {
+    return value.expires_at_us == 0 || value.expires_at_us > now_us;
+}
+
 bool is_integer(std::string_view json) {
     return json.find_first_of(".eE\"{[tfn") == std::string_view::npos;
 }
@@ -52,8 +56,17 @@ std::string_view KvPending::map_key(core::TenantId tenant, KvSpace space, std::s
 }
 
 KvAnswer KvPending::committed(core::TenantId tenant, KvSpace space, std::string_view key,
-                              std::string& json) {
+                              std::int64_t now_us, std::string& json) {
     const KvAddress address = kv_address(space, key);
+    if (baseline_) {
+        const auto then = baseline_->values.find({address.space, std::string(address.name)});
+        if (then != baseline_->values.end()) {
+            if (!then->second || !alive(*then->second, now_us)) return KvAnswer::kAbsent;
+            json += then->second->text();
+            return KvAnswer::kFound;
+        }
+        if (baseline_->closed) return KvAnswer::kAbsent;
+    }
     auto found = store_.get({tenant, address.space, address.name});
     if (!found) return KvAnswer::kUnavailable;
     if (!*found) return KvAnswer::kAbsent;
@@ -64,7 +77,7 @@ KvAnswer KvPending::committed(core::TenantId tenant, KvSpace space, std::string_
 KvAnswer KvPending::read(core::TenantId tenant, KvSpace space, std::string_view key,
                          std::int64_t now_us, std::string& json) {
     const auto it = entries_.find(map_key(tenant, space, key));
-    if (it == entries_.end()) return committed(tenant, space, key, json);
+    if (it == entries_.end()) return committed(tenant, space, key, now_us, json);
     const Entry& entry = it->second;
     switch (entry.kind) {
         case Kind::kErased: return KvAnswer::kAbsent;
@@ -75,7 +88,7 @@ KvAnswer KvPending::read(core::TenantId tenant, KvSpace space, std::string_view 
         case Kind::kDelta: break;
     }
     std::string base;
-    if (committed(tenant, space, key, base) == KvAnswer::kUnavailable)
+    if (committed(tenant, space, key, now_us, base) == KvAnswer::kUnavailable)
         return KvAnswer::kUnavailable;
     std::int64_t value = 0;
     std::from_chars(base.data(), base.data() + base.size(), value);
@@ -83,13 +96,36 @@ KvAnswer KvPending::read(core::TenantId tenant, KvSpace space, std::string_view 
     return KvAnswer::kFound;
 }
 
+core::Result<std::map<std::string, std::string>> KvPending::committed_list(core::TenantId tenant,
+                                                                           const KvAddress& address,
+                                                                           std::int64_t now_us) {
+    std::map<std::string, std::string> out;
+    if (!baseline_ || !baseline_->closed) {
+        auto items = store_.list(tenant, address.space, address.name, 2 * kLuaKvListMax);
+        if (!items) return core::fail(std::move(items.error()));
+        for (store::KvItem& item : *items) out.emplace(std::move(item.key), item.value.text());
+    }
+    if (!baseline_) return out;
+    const std::string prefix(address.name);
+    for (auto at = baseline_->values.lower_bound({address.space, prefix});
+         at != baseline_->values.end() && at->first.first == address.space &&
+         at->first.second.starts_with(prefix);
+         ++at) {
+        if (at->second && alive(*at->second, now_us)) {
+            out[at->first.second] = at->second->text();
+        } else {
+            out.erase(at->first.second);
+        }
+    }
+    return out;
+}
+
 KvAnswer KvPending::list(core::TenantId tenant, KvSpace space, std::string_view prefix,
                          std::int64_t now_us, LuaHost::KvVisitor& visitor) {
     const KvAddress address = kv_address(space, prefix);
-    auto items = store_.list(tenant, address.space, address.name, 2 * kLuaKvListMax);
-    if (!items) return KvAnswer::kUnavailable;
-    std::map<std::string, std::string> merged;
-    for (store::KvItem& item : *items) merged.emplace(std::move(item.key), item.value.text());
+    auto there = committed_list(tenant, address, now_us);
+    if (!there) return KvAnswer::kUnavailable;
+    std::map<std::string, std::string>& merged = *there;
     for (const auto& [key, entry] : entries_) {
         if (entry.tenant != tenant || entry.space != space || !entry.key.starts_with(prefix))
             continue;
@@ -113,7 +149,7 @@ KvAnswer KvPending::list(core::TenantId tenant, KvSpace space, std::string_view 
 void KvPending::increment(Entry& entry, bool fresh, const KvOp& op, std::int64_t now_us) {
     if (fresh) {
         std::string base;
-        committed(entry.tenant, entry.space, entry.key, base);
+        committed(entry.tenant, entry.space, entry.key, now_us, base);
         const bool whole = std::nearbyint(op.delta) == op.delta && is_integer(base);
         entry.kind = whole ? Kind::kDelta : Kind::kValue;
         entry.delta = 0;
@@ -126,7 +162,7 @@ void KvPending::increment(Entry& entry, bool fresh, const KvOp& op, std::int64_t
         entry.expires_at_us = 0;
     } else if (entry.kind == Kind::kDelta && std::nearbyint(op.delta) != op.delta) {
         std::string base;
-        committed(entry.tenant, entry.space, entry.key, base);
+        committed(entry.tenant, entry.space, entry.key, now_us, base);
         entry.kind = Kind::kValue;
         entry.json = number_text(number_of(base) + static_cast<double>(entry.delta));
     }

@@ -13,9 +13,12 @@
 #include "store/row_batch.h"
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 namespace millrace::runtime {
 
@@ -27,9 +30,19 @@ struct KvAddress {
 };
 KvAddress kv_address(KvSpace space, std::string_view script_key);
 
+// What stands in for the store's values under a shadow run: kv as it was, or nothing at all.
+struct KvBaseline {
+    // By the name of the space and the key; nullopt: absent then.
+    std::map<std::pair<std::string, std::string>, std::optional<store::KvValue>, std::less<>>
+        values;
+    bool closed = false;  // what is not in `values` is absent, not as it is now
+};
+
 class KvPending {
 public:
-    explicit KvPending(store::KvStore& store) : store_(store) {}
+    // `baseline` may be null; it outlives this and may grow.
+    explicit KvPending(store::KvStore& store, const KvBaseline* baseline = nullptr)
+        : store_(store), baseline_(baseline) {}
 
     // The value as a run would see it, as JSON text appended to `json`.
     KvAnswer read(core::TenantId tenant, KvSpace space, std::string_view key, std::int64_t now_us,
@@ -41,6 +54,7 @@ public:
     // Writes everything into `rows` and forgets it.
     void hand_over(store::RowBatch& rows, std::int64_t now_us);
     bool empty() const { return entries_.empty(); }
+    std::size_t size() const { return entries_.size(); }
 
 private:
     enum class Kind : std::uint8_t { kValue, kErased, kDelta };
@@ -63,9 +77,13 @@ private:
     std::string_view map_key(core::TenantId tenant, KvSpace space, std::string_view key);
     void increment(Entry& entry, bool fresh, const KvOp& op, std::int64_t now_us);
     KvAnswer committed(core::TenantId tenant, KvSpace space, std::string_view key,
-                       std::string& json);
+                       std::int64_t now_us, std::string& json);
+    core::Result<std::map<std::string, std::string>> committed_list(core::TenantId tenant,
+                                                                    const KvAddress& address,
+                                                                    std::int64_t now_us);
 
     store::KvStore& store_;
+    const KvBaseline* const baseline_;
     std::unordered_map<std::string, Entry, TextHash, std::equal_to<>> entries_;
     std::string scratch_;
 };

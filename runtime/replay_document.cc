@@ -17,6 +17,75 @@ constexpr std::array<std::pair<std::string_view, ReplayPace>, 3> kPaces{
      {"original", ReplayPace::kOriginal},
      {"perSecond", ReplayPace::kPerSecond}}};
 
+constexpr std::array<std::pair<std::string_view, ShadowKv>, 3> kKvs{
+    {{"now", ShadowKv::kNow}, {"then", ShadowKv::kThen}, {"empty", ShadowKv::kEmpty}}};
+
+// Every counter of a dry run, by its name in the document.
+constexpr std::array<std::pair<std::string_view, std::uint64_t ShadowTotals::*>, 8> kTotals{
+    {{"compared", &ShadowTotals::compared},
+     {"different", &ShadowTotals::different},
+     {"missing", &ShadowTotals::missing},
+     {"status", &ShadowTotals::status},
+     {"error", &ShadowTotals::error},
+     {"result", &ShadowTotals::result},
+     {"emitted", &ShadowTotals::emitted},
+     {"kv", &ShadowTotals::kv}}};
+
+void write_script(core::JsonWriter& json, std::string_view name,
+                  const std::shared_ptr<const Script>& script) {
+    if (!script) return;
+    json.key(name).begin_object().field("id", script->id);
+    json.field("version", script->version).end_object();
+}
+
+void write_shadow(core::JsonWriter& json, const ShadowSpec& shadow, const ShadowTotals& totals) {
+    json.key("shadow").begin_object();
+    write_script(json, "script", shadow.script);
+    write_script(json, "against", shadow.against);
+    for (const auto& [text, kv] : kKvs) {
+        if (kv == shadow.kv) json.field("kvBase", text);
+    }
+    json.field("kvAt", shadow.kv_at_us);
+    for (const auto& [name, member] : kTotals) json.field(name, totals.*member);
+    json.end_object();
+}
+
+core::Status read_script(simdjson::dom::element shadow, std::string_view name,
+                         core::TenantId tenant, const FindScriptVersion& find,
+                         std::shared_ptr<const Script>& out) {
+    simdjson::dom::element script;
+    std::string_view id;
+    std::uint64_t version = 0;
+    if (shadow[name].get(script) != simdjson::SUCCESS) return {};
+    if (script["id"].get(id) != simdjson::SUCCESS ||
+        script["version"].get(version) != simdjson::SUCCESS)
+        return core::fail(core::ErrorCode::kInternal, "the replay's document is damaged");
+    if (!find) return {};
+    out = find(tenant, id, static_cast<std::uint32_t>(version));
+    if (out) return {};
+    return core::fail(
+        core::ErrorCode::kNotFound,
+        "version " + std::to_string(version) + " of script \"" + std::string(id) + "\" is gone");
+}
+
+core::Status read_shadow(core::JsonObject& root, core::TenantId tenant,
+                         const FindScriptVersion& find, ShadowSpec& spec, ShadowTotals& totals) {
+    const auto shadow = root.any("shadow");
+    if (!shadow) return {};
+    spec.tenant = tenant;
+    if (auto read = read_script(*shadow, "script", tenant, find, spec.script); !read) return read;
+    if (auto read = read_script(*shadow, "against", tenant, find, spec.against); !read) return read;
+    std::string_view kv_text;
+    for (const auto& [text, kv] : kKvs) {
+        if ((*shadow)["kvBase"].get(kv_text) == simdjson::SUCCESS && kv_text == text) spec.kv = kv;
+    }
+    bool whole = (*shadow)["kvAt"].get(spec.kv_at_us) == simdjson::SUCCESS;
+    for (const auto& [name, member] : kTotals)
+        whole &= (*shadow)[name].get(totals.*member) == simdjson::SUCCESS;
+    if (whole) return {};
+    return core::fail(core::ErrorCode::kInternal, "the replay's document is damaged");
+}
+
 void write_offsets(core::JsonWriter& json, std::string_view name,
                    const std::vector<core::LogOffset>& offsets) {
     json.key(name).begin_array();
@@ -65,13 +134,15 @@ std::string replay_document(const ReplayState& state) {
         .field("failed", progress.failed)
         .field("error", progress.error);
     json.field("createdAt", progress.created_at_us).field("updatedAt", progress.updated_at_us);
+    if (spec.dry_run && spec.shadow) write_shadow(json, *spec.shadow, progress.shadow);
     write_offsets(json, "next", state.next);
     write_offsets(json, "end", state.end);
     json.end_object();
     return out;
 }
 
-core::Result<ReplayState> parse_replay_document(std::string_view text) {
+core::Result<ReplayState> parse_replay_document(std::string_view text,
+                                                const FindScriptVersion& find) {
     core::JsonDocument document;
     auto root = document.parse_object(text);
     if (!root) return core::fail(std::move(root.error()));
@@ -102,11 +173,16 @@ core::Result<ReplayState> parse_replay_document(std::string_view text) {
     read_numbers(*root, "subscriptions", subscriptions);
     read_numbers(*root, "next", next);
     read_numbers(*root, "end", end);
+    ShadowSpec shadow;
+    auto shadow_read = read_shadow(*root, spec.tenant, find, shadow, progress.shadow);
     if (auto finished = root->finish(); !finished) return core::fail(std::move(finished.error()));
     for (const std::uint64_t id : subscriptions)
         spec.subscriptions.emplace_back(static_cast<std::uint32_t>(id));
     for (const std::uint64_t offset : next) state.next.emplace_back(offset);
     for (const std::uint64_t offset : end) state.end.emplace_back(offset);
+    if (!shadow_read) return core::fail(std::move(shadow_read.error()));
+    if (spec.dry_run) spec.shadow = std::make_shared<const ShadowSpec>(std::move(shadow));
+    progress.dry_run = spec.dry_run;
     progress.tenant = spec.tenant;
     progress.document = spec.document;
     return state;

@@ -8,6 +8,8 @@
 #include "core/result.h"
 #include "runtime/replay_types.h"
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +26,11 @@ struct ReplayState {
 };
 
 std::string replay_document(const ReplayState& state);
-core::Result<ReplayState> parse_replay_document(std::string_view json);
+// Finds a version of a script again; null when it is gone.
+using FindScriptVersion = std::function<std::shared_ptr<const Script>(
+    core::TenantId tenant, std::string_view id, std::uint32_t version)>;
+// `find` may be empty: the scripts of a dry run are left out then.
+core::Result<ReplayState> parse_replay_document(std::string_view json,
+                                                const FindScriptVersion& find = {});
 
 }  // namespace millrace::runtime

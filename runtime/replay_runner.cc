@@ -25,7 +25,7 @@ std::string position_json(const std::vector<core::LogOffset>& next) {
 
 }  // namespace
 
-core::Status ReplayRunner::load() {
+core::Status ReplayRunner::load(const FindScriptVersion& find) {
     auto documents = deps_.database->registry().load_all(kReplayKind);
     if (!documents) return core::fail(std::move(documents.error()));
     for (const store::RegistryDocument& document : *documents) {
@@ -33,6 +33,19 @@ core::Status ReplayRunner::load() {
         if (!state) return core::fail(std::move(state.error()));
         if (state->progress.status != "running") continue;
         auto replay = std::make_shared<Running>();
+        if (state->spec.dry_run) {
+            // Its overlay is gone: it begins anew.
+            auto again = parse_replay_document(document.json, find);
+            if (!again) {
+                replay->state = std::move(*state);
+                finish(*replay, "failed", again.error().message);
+                continue;
+            }
+            state = std::move(again);
+            state->progress.scanned = state->progress.matched = 0;
+            state->progress.shadow = {};
+            if (auto found = find_range(*state); !found) return found;
+        }
         replay->state = std::move(*state);
         if (auto armed = arm(*replay); !armed) return armed;
         running_.emplace(document.id, std::move(replay));
@@ -66,24 +79,12 @@ core::Result<std::string> ReplayRunner::start(ReplaySpec&& spec, const std::stri
     state.progress.document = spec.document;
     state.progress.created_at_us = state.progress.updated_at_us = deps_.clock->wall_us();
     state.spec = std::move(spec);
-    for (std::size_t i = 0; i < deps_.database->shards(); ++i) {
-        const core::ShardId shard(static_cast<std::uint16_t>(i));
-        auto from = deps_.database->log_reader().offset_at_time(shard, state.spec.from_us);
-        if (!from) return core::fail(std::move(from.error()));
-        state.next.push_back(*from);
-        state.end.push_back(deps_.database->durable_end(shard));
-    }
+    state.progress.dry_run = state.spec.dry_run;
+    if (auto admitted = admit(state.spec.tenant); !admitted)
+        return core::fail(std::move(admitted.error()));
+    if (auto found = find_range(state); !found) return core::fail(std::move(found.error()));
     if (auto armed = arm(*replay); !armed) return core::fail(std::move(armed.error()));
-    {
-        std::lock_guard lock(mutex_);
-        if (running_.size() >= kReplaysMax) {
-            return core::fail(
-                core::Error(core::ErrorCode::kRateLimited,
-                            std::to_string(kReplaysMax) + " replays are running already")
-                    .bound(kReplaysMax)
-                    .retry_after(10));
-        }
-    }
+    if (state.spec.dry_run) forget_old_dry_runs(state.spec.tenant);
     persist(*replay);
     {
         std::lock_guard lock(mutex_);
@@ -91,6 +92,43 @@ core::Result<std::string> ReplayRunner::start(ReplaySpec&& spec, const std::stri
     }
     deps_.wake();
     return id;
+}
+
+core::Status ReplayRunner::admit(core::TenantId tenant) {
+    std::lock_guard lock(mutex_);
+    std::size_t own = 0;
+    for (const auto& [id, replay] : running_) own += replay->state.spec.tenant == tenant;
+    const bool too_many = own >= kReplaysPerTenantMax;
+    if (!too_many && running_.size() < kReplaysMax) return {};
+    const std::size_t limit = too_many ? kReplaysPerTenantMax : kReplaysMax;
+    return core::fail(core::Error(core::ErrorCode::kRateLimited,
+                                  std::to_string(limit) + " replays " +
+                                      (too_many ? "of this tenant " : "") + "are running already")
+                          .bound(limit)
+                          .retry_after(10));
+}
+
+// Where each shard begins, and the end of the log as it is now.
+core::Status ReplayRunner::find_range(ReplayState& state) {
+    state.next.clear();
+    state.end.clear();
+    for (std::size_t i = 0; i < deps_.database->shards(); ++i) {
+        const core::ShardId shard(static_cast<std::uint16_t>(i));
+        auto from = deps_.database->log_reader().offset_at_time(shard, state.spec.from_us);
+        if (!from) return core::fail(std::move(from.error()));
+        state.next.push_back(*from);
+        state.end.push_back(deps_.database->durable_end(shard));
+    }
+    return {};
+}
+
+void ReplayRunner::forget_old_dry_runs(core::TenantId tenant) {
+    std::vector<std::string> old;
+    std::size_t kept = 1;  // the one that begins
+    for (const ReplayProgress& one : list(tenant)) {
+        if (one.dry_run && ++kept > kDryRunsKept && one.shadow.different > 0) old.push_back(one.id);
+    }
+    if (!old.empty()) deps_.shadow->forget(std::move(old));
 }
 
 core::Result<ReplayProgress> ReplayRunner::progress(core::TenantId tenant, std::string_view id) {
@@ -150,6 +188,18 @@ std::vector<ReplayProgress> ReplayRunner::list(core::TenantId tenant) {
     return all;
 }
 
+std::vector<core::LogOffset> ReplayRunner::floors() {
+    std::lock_guard lock(mutex_);
+    std::vector<core::LogOffset> floors(deps_.database->shards(), core::LogOffset{UINT64_MAX});
+    for (const auto& [id, replay] : running_) {
+        const ReplayState& state = replay->state;
+        for (std::size_t i = 0; i < state.next.size() && i < floors.size(); ++i) {
+            if (state.next[i] < state.end[i]) floors[i] = std::min(floors[i], state.next[i]);
+        }
+    }
+    return floors;
+}
+
 std::size_t ReplayRunner::do_work(BlockMatcher& matcher) {
     std::vector<std::shared_ptr<Running>> now;
     {
@@ -170,10 +220,14 @@ std::size_t ReplayRunner::step(Running& replay, BlockMatcher& matcher) {
     flush_jobs(replay);
     if (cancelled) {
         replay.refused.clear();
+        if (replay.shadow_job) {
+            replay.shadow_job.reset();
+            replay.under_way.fetch_sub(1, std::memory_order_relaxed);  // it was never handed over
+        }
         if (replay.under_way.load(std::memory_order_acquire) == 0) finish(replay, "cancelled", "");
         return 0;
     }
-    if (!replay.refused.empty()) return 0;
+    if (!replay.refused.empty() || replay.shadow_job) return 0;
     if (replay.block) {
         if (replay.next_item < replay.items.size()) return deliver_due(replay);
         // pairs with the release below
@@ -217,6 +271,7 @@ bool ReplayRunner::next_block(Running& replay, BlockMatcher& matcher) {
     bool wanted = false;
     std::uint64_t events = 0;
     const auto& only = state.spec.subscriptions;
+    const Script* script = state.spec.shadow ? state.spec.shadow->script.get() : nullptr;
     for (const DeliveryItem& item : matched) {
         if (item.event_index != last_index) {
             const store::StoredEvent event = replay.block.event(item.event_index);
@@ -229,6 +284,10 @@ bool ReplayRunner::next_block(Running& replay, BlockMatcher& matcher) {
         if (!wanted ||
             (!only.empty() && std::find(only.begin(), only.end(), item.subscription) == only.end()))
             continue;
+        if (script) {
+            const Subscription* subscription = registry->subscription(item.subscription);
+            if (!subscription || subscription->executor.script_id != script->id) continue;
+        }
         events += replay.items.empty() || replay.items.back().event_index != item.event_index;
         replay.items.push_back(item);
     }
@@ -236,7 +295,6 @@ bool ReplayRunner::next_block(Running& replay, BlockMatcher& matcher) {
     state.progress.scanned += replay.block.end_offset().value -
                               std::max(replay.block.first_offset(), state.next[replay.shard]).value;
     state.progress.matched += replay.items.size();
-    if (state.spec.dry_run) replay.items.clear();
     return true;
 }
 
@@ -265,17 +323,49 @@ std::size_t ReplayRunner::deliver_due(Running& replay) {
         due.push_back(item);
     }
     if (due.empty()) return 0;
+    const std::size_t count = due.size();
+    if (replay.state.spec.dry_run) {
+        deliver_in_shadow(replay, std::move(due));
+    } else {
+        deliver_to_lanes(replay, due);
+    }
+    return count;
+}
+
+std::shared_ptr<ReplayRunner::Running> ReplayRunner::share(const Running& replay) {
+    std::lock_guard lock(mutex_);
+    return running_.find(replay.state.progress.id)->second;
+}
+
+void ReplayRunner::deliver_in_shadow(Running& replay, std::vector<DeliveryItem>&& due) {
+    auto job = std::make_unique<ShadowJob>();
+    job->replay_id = replay.state.progress.id;
+    job->spec = replay.state.spec.shadow;
+    job->block = replay.block;
+    job->items = std::move(due);
+    job->registry = deps_.registry();
+    replay.under_way.fetch_add(1, std::memory_order_relaxed);  // before anybody can finish it
+    job->done = [this, self = share(replay)](const ShadowTotals& totals, std::string error) {
+        {
+            std::lock_guard lock(mutex_);
+            self->state.progress.shadow.add(totals);
+            if (self->state.progress.error.empty()) self->state.progress.error = std::move(error);
+        }
+        self->under_way.fetch_sub(1, std::memory_order_release);  // pairs with the acquire in step
+        deps_.wake();
+    };
+    replay.shadow_job = std::move(job);
+    flush_jobs(replay);
+}
+
+void ReplayRunner::deliver_to_lanes(Running& replay, const std::vector<DeliveryItem>& due) {
     ColdBlock split = split_by_lane(replay.block, due, deps_.lanes);
     for (auto& [lane, job] : split.jobs) {
         job->kind = JobKind::kReplay;
         job->replay_id = replay.state.progress.id;
         replay.under_way.fetch_add(1, std::memory_order_relaxed);  // before anybody can finish it
-        std::shared_ptr<Running> self;
-        {
-            std::lock_guard lock(mutex_);
-            self = running_.find(replay.state.progress.id)->second;
-        }
-        job->finished = [self, wake = deps_.wake](std::uint64_t delivered, std::uint64_t failed) {
+        job->finished = [self = share(replay), wake = deps_.wake](std::uint64_t delivered,
+                                                                  std::uint64_t failed) {
             self->delivered.fetch_add(delivered, std::memory_order_relaxed);
             self->failed.fetch_add(failed, std::memory_order_relaxed);
             // pairs with the acquire in step
@@ -285,10 +375,10 @@ std::size_t ReplayRunner::deliver_due(Running& replay) {
         replay.refused.emplace_back(lane, std::move(job));
     }
     flush_jobs(replay);
-    return due.size();
 }
 
 void ReplayRunner::flush_jobs(Running& replay) {
+    if (replay.shadow_job) deps_.shadow->submit(replay.shadow_job);
     std::erase_if(replay.refused,
                   [this](auto& entry) { return deps_.submit_aside(entry.first, entry.second); });
 }
@@ -301,8 +391,15 @@ void ReplayRunner::settle_block(Running& replay) {
         replay.state.progress.failed = replay.failed.load(std::memory_order_relaxed);
     }
     replay.block = {};
+    if (std::string error = error_of(replay); !error.empty())
+        return finish(replay, "failed", std::move(error));
     const std::int64_t now_ns = deps_.clock->monotonic_ns();
     if (now_ns - replay.persisted_ns >= kPersistUs * 1000) persist(replay);
+}
+
+std::string ReplayRunner::error_of(const Running& replay) {
+    std::lock_guard lock(mutex_);
+    return replay.state.progress.error;
 }
 
 void ReplayRunner::persist(Running& replay) {
@@ -331,6 +428,7 @@ void ReplayRunner::finish(Running& replay, std::string status, std::string error
         replay.state.progress.failed = replay.failed.load(std::memory_order_relaxed);
     }
     persist(replay);
+    if (replay.state.spec.dry_run) deps_.shadow->end(replay.state.progress.id);
     std::lock_guard lock(mutex_);
     running_.erase(replay.state.progress.id);
 }

@@ -3,7 +3,8 @@
 //       stands is kept, so that it goes on after a restart.
 // Threads: do_work() by the feeder; the others by any.
 // Lifetime: borrows all of Deps.
-// Limits: kReplaysMax running at once; one block's deliveries under way each.
+// Limits: kReplaysMax running at once, kReplaysPerTenantMax of a tenant; one block's deliveries
+//       under way each. A dry run (shadow_lane.h) does not go on after a restart: it begins anew.
 // Failure: a block that can't be read fails the replay with the reason; it can be started again.
 #pragma once
 
@@ -13,6 +14,7 @@
 #include "runtime/event_filter.h"
 #include "runtime/lane_job.h"
 #include "runtime/replay_document.h"
+#include "runtime/shadow_lane.h"
 #include "store/database.h"
 
 #include <atomic>
@@ -29,6 +31,8 @@ namespace millrace::runtime {
 class ReplayRunner {
 public:
     static constexpr std::size_t kReplaysMax = 16;
+    static constexpr std::size_t kReplaysPerTenantMax = 8;
+    static constexpr std::size_t kDryRunsKept = 8;  // whose differences are kept, a tenant
 
     struct Deps {
         const core::Clock* clock = nullptr;
@@ -38,16 +42,20 @@ public:
         std::size_t lanes = 1;
         std::function<bool(std::uint32_t lane, std::unique_ptr<LaneJob>&)> submit_aside;
         std::function<void()> wake;
+        // Dry runs; null: they are refused.
+        ShadowLane* shadow = nullptr;
     };
     explicit ReplayRunner(Deps deps) : deps_(std::move(deps)) {}
 
     // Before the threads start: takes up the replays that were running.
-    core::Status load();
+    core::Status load(const FindScriptVersion& find);
 
     core::Result<std::string> start(ReplaySpec&& spec, const std::string& id);
     core::Result<ReplayProgress> progress(core::TenantId tenant, std::string_view id);
     core::Status cancel(core::TenantId tenant, std::string_view id);
     std::vector<ReplayProgress> list(core::TenantId tenant);
+    // By shard: what running replays still read; retention leaves it.
+    std::vector<core::LogOffset> floors();
 
     std::size_t do_work(BlockMatcher& matcher);
     std::int64_t sleep_us_max();
@@ -64,6 +72,7 @@ private:
         std::vector<DeliveryItem> items;  // of the block
         std::size_t next_item = 0;
         std::vector<std::pair<std::uint32_t, std::unique_ptr<LaneJob>>> refused;
+        std::unique_ptr<ShadowJob> shadow_job;  // refused
         std::atomic<std::uint32_t> under_way{0};
         std::atomic<std::uint64_t> delivered{0};
         std::atomic<std::uint64_t> failed{0};
@@ -76,6 +85,13 @@ private:
     std::size_t step(Running& replay, BlockMatcher& matcher);
     bool next_block(Running& replay, BlockMatcher& matcher);
     std::size_t deliver_due(Running& replay);
+    void deliver_to_lanes(Running& replay, const std::vector<DeliveryItem>& due);
+    void deliver_in_shadow(Running& replay, std::vector<DeliveryItem>&& due);
+    std::string error_of(const Running& replay);
+    std::shared_ptr<Running> share(const Running& replay);
+    core::Status admit(core::TenantId tenant);
+    void forget_old_dry_runs(core::TenantId tenant);
+    core::Status find_range(ReplayState& state);
     bool is_due(Running& replay, const store::StoredEvent& event);
     void flush_jobs(Running& replay);
     void settle_block(Running& replay);

@@ -3,14 +3,30 @@
 #pragma once
 
 #include "core/ids.h"
+#include "runtime/registry_types.h"
+#include "runtime/shadow_outcome.h"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace millrace::runtime {
 
 enum class ReplayPace : std::uint8_t { kInstant, kOriginal, kPerSecond };
+
+// What a shadow run finds in kv: what is there now, what was there when the range begins, nothing.
+enum class ShadowKv : std::uint8_t { kNow, kThen, kEmpty };
+
+// What a dry run runs and compares. Immutable once the replay has begun.
+struct ShadowSpec {
+    core::TenantId tenant;
+    // This version for the subscriptions that use it; null: every subscription's own, as it is.
+    std::shared_ptr<const Script> script;
+    std::shared_ptr<const Script> against;  // null: what was recorded
+    ShadowKv kv = ShadowKv::kNow;
+    std::int64_t kv_at_us = 0;  // kThen
+};
 
 struct ReplaySpec {
     core::TenantId tenant;
@@ -22,9 +38,10 @@ struct ReplaySpec {
     // Deliver to these of the subscriptions that match; empty: to all that match.
     std::vector<core::SubscriptionId> subscriptions;
     ReplayPace pace = ReplayPace::kInstant;
-    double events_per_second = 0;  // kPerSecond
-    bool dry_run = false;          // counts what would be delivered
-    std::string document;          // the request's body: shown again, and kept with the replay
+    double events_per_second = 0;              // kPerSecond
+    bool dry_run = false;                      // runs in shadow, changes nothing
+    std::shared_ptr<const ShadowSpec> shadow;  // of a dry run
+    std::string document;  // the request's body: shown again, and kept with the replay
 };
 
 struct ReplayProgress {
@@ -35,6 +52,8 @@ struct ReplayProgress {
     std::uint64_t matched = 0;
     std::uint64_t delivered = 0;
     std::uint64_t failed = 0;
+    bool dry_run = false;
+    ShadowTotals shadow;   // of a dry run
     std::string position;  // JSON text; empty: null
     std::string error;
     std::int64_t created_at_us = 0;

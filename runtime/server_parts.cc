@@ -45,6 +45,7 @@ core::Status ServerParts::open_store() {
     options.shards = shard_count;
     options.clock = &clock;
     options.reserve_bytes = static_cast<std::uint64_t>(config.store_reserve_bytes);
+    options.kv_history_us = config.store_kv_history_us;
     auto opened = store::Database::open(options);
     if (!opened) return core::fail(std::move(opened.error()));
     database = std::move(*opened);
@@ -103,7 +104,19 @@ core::Status ServerParts::build_edge() {
     deps.registry = registry.get();
     deps.matcher = matcher.get();
     deps.conductor = &conductor;
+    deps.sideline = &sideline;
     deps.server = &state;
+    RetentionChore::Deps keeping;
+    keeping.clock = &clock;
+    keeping.log = &log;
+    keeping.database = database.get();
+    keeping.sideline = &sideline;
+    keeping.floors = [this] { return feeder->replays().floors(); };
+    keeping.age_us = config.retention_age_us;
+    keeping.bytes = static_cast<std::uint64_t>(config.retention_bytes);
+    keeping.every_us = config.retention_every_us;
+    retention = std::make_unique<RetentionChore>(std::move(keeping));
+    deps.retention = retention.get();
     services = std::make_unique<EngineServices>(deps);
     rest = std::make_unique<api::Api>(*services);
 
@@ -157,7 +170,10 @@ core::Status ServerParts::build_lanes() {
         for (auto& shard : shards) lane.results.push_back(shard.get());
         lanes.push_back(std::make_unique<Lane>(std::move(lane)));
     }
+    shadow = std::make_unique<ShadowLane>(
+        ShadowLane::Deps{database.get(), watchdog.add_slot(), random.next()});
     Feeder::Deps deps;
+    deps.shadow = shadow.get();
     deps.clock = &clock;
     deps.log = &log;
     deps.metrics = &metrics;
@@ -173,7 +189,14 @@ core::Status ServerParts::build_lanes() {
     deps.matcher_reader = matcher->register_reader();
     feeder = std::make_unique<Feeder>(std::move(deps));
     if (auto loaded = feeder->load_done(); !loaded) return loaded;
-    if (auto loaded = feeder->replays().load(); !loaded) return loaded;
+    const auto find_version = [this](core::TenantId tenant, std::string_view id,
+                                     std::uint32_t version) -> ScriptRef {
+        for (const ScriptRef& script : registry->script_versions(tenant, id)) {
+            if (script->version == version) return script;
+        }
+        return nullptr;
+    };
+    if (auto loaded = feeder->replays().load(find_version); !loaded) return loaded;
 
     std::vector<Shard*> all_shards;
     std::vector<Lane*> all_lanes;
@@ -251,6 +274,8 @@ void ServerParts::start_threads() {
     for (std::size_t i = 0; i < lanes.size(); ++i) lane_threads.push_back(run(*lanes[i], cpu(i)));
     conductor_thread = run(conductor);
     feeder_thread = run(*feeder);
+    sideline_thread = run(sideline);
+    shadow_thread = run(*shadow);
     for (std::size_t i = 0; i < shards.size(); ++i)
         shard_threads.push_back(run(*shards[i], cpu(i)));
 }
@@ -258,6 +283,9 @@ void ServerParts::start_threads() {
 void ServerParts::stop_threads() {
     if (!writer_thread) return;
     shard_threads.clear();
+    sideline_thread.reset();
+    shadow->stop_taking();
+    shadow_thread.reset();
     feeder_thread.reset();
     conductor_thread.reset();
     lane_threads.clear();

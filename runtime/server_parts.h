@@ -21,7 +21,9 @@
 #include "runtime/registry.h"
 #include "runtime/registry_rows.h"
 #include "runtime/server.h"
+#include "runtime/shadow_lane.h"
 #include "runtime/shard.h"
+#include "runtime/sideline.h"
 #include "runtime/store_agents.h"
 #include "store/database.h"
 #include "store/log_writer.h"
@@ -62,17 +64,20 @@ public:
     std::unique_ptr<matcher::Matcher> matcher;
     LuaWatchdog watchdog;
     Conductor conductor;
+    Sideline sideline;
+    std::unique_ptr<RetentionChore> retention;
     std::unique_ptr<EngineServices> services;
     std::unique_ptr<api::Api> rest;
     std::vector<std::unique_ptr<Shard>> shards;
     std::vector<std::unique_ptr<Lane>> lanes;
+    std::unique_ptr<ShadowLane> shadow;
     std::unique_ptr<Feeder> feeder;
     std::unique_ptr<WriterAgent> writer_agent;
     std::unique_ptr<HousekeeperAgent> housekeeper_agent;
 
     // In the order of starting.
     std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread,
-        feeder_thread;
+        feeder_thread, sideline_thread, shadow_thread;
     std::vector<std::unique_ptr<core::AgentThread>> lane_threads, shard_threads;
 
 private:

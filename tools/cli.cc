@@ -44,7 +44,7 @@ std::string unknown_command(const CLI::App& app, const std::vector<std::string>&
     const CLI::App* noun = find_command(app, arguments[index]);
     if (noun == nullptr) {
         return "unknown command '" + arguments[index] + "'; there are: " + names_of(app) +
-               ", serve (try --help)";
+               ", restore, verify, inspect, serve (try --help)";
     }
     if (noun->get_subcommands([](const CLI::App*) { return true; }).empty()) return {};
     const bool given = index + 1 < arguments.size();
@@ -93,8 +93,11 @@ int run_cli(std::vector<std::string> arguments, CliStreams streams) {
     add_execution_commands(app, context);
     add_dlq_commands(app, context);
     add_replay_commands(app, context);
+    add_backup_command(app, context);
     add_stats_command(app, context);
-    app.footer("Run the server: millrace serve --help");
+    app.footer(
+        "Run the server: millrace serve --help\n"
+        "Without a server, on its data folder: millrace restore | verify | inspect");
 
     arguments = split_colon_command(std::move(arguments));
     const std::string unknown = unknown_command(app, arguments);

@@ -1,4 +1,4 @@
-// The verbs of replays: start, status, cancel.
+// The verbs of replays: start, diff, status, cancel.
 #include "tools/cli.h"
 #include "tools/cli_json.h"
 #include "tools/cli_progress.h"
@@ -16,6 +16,8 @@ constexpr std::chrono::milliseconds kPollEvery{100};
 struct StartOptions {
     std::string from, to, pattern, pattern_prefix, filter, pace;
     std::vector<std::string> subscription_ids;
+    std::string script_id, against, kv;
+    int version = 0;
     bool dry_run = false, wait = false;
 };
 
@@ -34,6 +36,10 @@ std::string start_body(const StartOptions& o) {
     }
     body.text_if("pace", o.pace);
     if (o.dry_run) body.flag("dryRun", true);
+    body.text_if("scriptId", o.script_id).text_if("kv", o.kv);
+    if (o.version != 0) body.number("scriptVersion", o.version);
+    if (o.against == "recorded") body.text("against", o.against);
+    if (!o.against.empty() && o.against != "recorded") body.raw("against", o.against);
     return body.str();
 }
 
@@ -88,6 +94,93 @@ int start_replay(CliContext& context, const StartOptions& o) {
     return kExitOk;
 }
 
+// Waits for a replay without printing its figures. Null after an error has been printed.
+std::unique_ptr<Document> await_end(CliContext& context, const std::string& id) {
+    for (;;) {
+        auto reply = context.get("/v2/replays/" + url_escaped(id));
+        if (reply == nullptr || ended(text_at(reply->root, "status"))) return reply;
+        std::this_thread::sleep_for(kPollEvery);
+    }
+}
+
+void print_differences(CliContext& context, const Document& reply) {
+    bool found = false;
+    Table table({"EVENT", "HANDLER", "DIFFERS", "NOW", "AGAINST"});
+    const auto side = [](simdjson::dom::element item, const std::string& name) {
+        const std::string status = text_at(item, name + ".status");
+        const std::string what = text_at(item, name + ".error");
+        return status.empty()
+                   ? std::string("-")
+                   : status + " " + (what.empty() ? text_at(item, name + ".result") : what);
+    };
+    for (const auto item : array_at(reply.root, "items", found)) {
+        std::string differs;
+        bool listed = false;
+        for (const auto name : array_at(item, "differs", listed)) {
+            std::string_view text;
+            if (name.get(text) == simdjson::SUCCESS)
+                differs += (differs.empty() ? "" : ",") + std::string(text);
+        }
+        table.add({text_at(item, "eventId"), text_at(item, "subscriptionId"), differs,
+                   side(item, "now"), side(item, "against")});
+    }
+    context.print_table(table, "no differences");
+}
+
+struct DiffOptions {
+    StartOptions start;
+    std::string id;
+    int limit = 50;
+};
+
+// Exit code 0: compared, and nothing differs; 1: something does, or it failed.
+int diff_replay(CliContext& context, const DiffOptions& o) {
+    std::string id = o.id;
+    if (id.empty()) {
+        const auto started =
+            context.call({.method = "POST", .path = "/v2/replays", .body = start_body(o.start)});
+        if (started == nullptr) return kExitFailed;
+        id = text_at(started->root, "id");
+    }
+    const auto end = await_end(context, id);
+    if (end == nullptr) return kExitFailed;
+    const auto page =
+        context.get("/v2/replays/" + url_escaped(id) + "/diff?limit=" + std::to_string(o.limit));
+    if (page == nullptr) return kExitFailed;
+    if (context.json()) {
+        context.out() << JsonObject()
+                             .raw("replay", simdjson::minify(end->root))
+                             .raw("diff", simdjson::minify(page->root))
+                             .str()
+                      << '\n';
+    } else {
+        print_differences(context, *page);
+        context.out() << printable(id) << ": " << text_at(end->root, "status") << ", compared "
+                      << text_at(end->root, "diff.compared") << ", different "
+                      << text_at(end->root, "diff.different") << " (status "
+                      << text_at(end->root, "diff.status") << ", error "
+                      << text_at(end->root, "diff.error") << ", result "
+                      << text_at(end->root, "diff.result") << ", emitted "
+                      << text_at(end->root, "diff.emitted") << ", kv "
+                      << text_at(end->root, "diff.kv") << ", missing "
+                      << text_at(end->root, "diff.missing") << ")\n";
+        if (const std::string error = text_at(end->root, "error"); !error.empty())
+            context.out() << printable(error) << '\n';
+        context.print_next(*page);
+    }
+    const bool good = text_at(end->root, "status") == "completed";
+    return good && number_at(end->root, "diff.different") == 0 ? kExitOk : kExitFailed;
+}
+
+void add_selection(CLI::App* verb, StartOptions& o) {
+    verb->add_option("--from", o.from, "RFC 3339, or 15m, 2h, 7d ago");
+    verb->add_option("--to", o.to, "RFC 3339, or 15m, 2h, 7d ago");
+    verb->add_option("--pattern", o.pattern);
+    verb->add_option("--pattern-prefix", o.pattern_prefix);
+    verb->add_option("--filter", o.filter, "only events for which this is true");
+    verb->add_option("--handler", o.subscription_ids, "deliver to this one; may be repeated");
+}
+
 int replay_status(CliContext& context, const std::string& id, bool wait) {
     if (wait) return follow(context, id);
     const auto reply = context.get("/v2/replays/" + url_escaped(id));
@@ -116,17 +209,26 @@ void add_replay_commands(CLI::App& app, CliContext& context) {
 
     auto o = std::make_shared<StartOptions>();
     CLI::App* start = replay->add_subcommand("start", "Start a replay");
-    start->add_option("--from", o->from, "RFC 3339, or 15m, 2h, 7d ago");
-    start->add_option("--to", o->to, "RFC 3339, or 15m, 2h, 7d ago");
-    start->add_option("--pattern", o->pattern);
-    start->add_option("--pattern-prefix", o->pattern_prefix);
-    start->add_option("--filter", o->filter, "only events for which this is true");
-    start->add_option("--handler", o->subscription_ids, "deliver to this one; may be repeated");
+    add_selection(start, *o);
     start->add_option("--pace", o->pace, "instant, original, or events per second");
-    start->add_flag("--dry-run", o->dry_run, "count, deliver nothing");
+    start->add_flag("--dry-run", o->dry_run, "run in shadow, change nothing");
     start->add_flag("--wait", o->wait, "follow it to its end");
     start->callback(
         [&context, o] { context.action = [&context, o] { return start_replay(context, *o); }; });
+
+    auto d = std::make_shared<DiffOptions>();
+    d->start.dry_run = true;
+    CLI::App* diff = replay->add_subcommand(
+        "diff", "Run past events through a handler in shadow and show what would be different");
+    diff->add_option("id", d->id, "of a dry run that was started before");
+    add_selection(diff, d->start);
+    diff->add_option("--script", d->start.script_id, "the handlers that use this script");
+    diff->add_option("--version", d->start.version, "of the script; the current one unless given");
+    diff->add_option("--against", d->start.against, "a version, or recorded (the default)");
+    diff->add_option("--kv", d->start.kv, "what handlers find in kv: now, then or empty");
+    diff->add_option("--limit", d->limit, "differences shown");
+    diff->callback(
+        [&context, d] { context.action = [&context, d] { return diff_replay(context, *d); }; });
 
     auto id = std::make_shared<std::string>();
     auto wait = std::make_shared<bool>(false);

@@ -1,6 +1,8 @@
-// The one binary: `millrace serve` runs the engine, everything else is the command line.
+// The one binary: `millrace serve` runs the engine, a few verbs open a stopped data folder,
+// everything else is the command line.
 #include "tools/cli.h"
 #include "tools/serve_command.h"
+#include "tools/store_command.h"
 
 #include <iostream>
 #include <string>
@@ -14,6 +16,8 @@ int main(int argc, char** argv) {
         arguments.erase(arguments.begin());
         return millrace::tools::serve_command(std::move(arguments));
     }
+    if (!arguments.empty() && millrace::tools::is_store_command(arguments.front()))
+        return millrace::tools::store_command(std::move(arguments));
     return millrace::tools::run_cli(std::move(arguments),
                                     {.out = std::cout,
                                      .err = std::cerr,

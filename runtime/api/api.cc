@@ -16,7 +16,7 @@ struct HandlerRow {
     Handler handler;
 };
 
-// Every route of RouteOwner::kApi but the one that answers later.
+// Every route of RouteOwner::kApi but those that answer later.
 constexpr HandlerRow kHandlers[] = {
     {RouteId::kListEvents, list_events},
     {RouteId::kGetEvent, get_event},
@@ -47,6 +47,7 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kListReplays, list_replays},
     {RouteId::kGetReplay, get_replay},
     {RouteId::kCancelReplay, cancel_replay},
+    {RouteId::kListReplayDifferences, list_replay_differences},
     {RouteId::kListAudit, list_audit},
     {RouteId::kStats, stats},
     {RouteId::kHealthz, healthz},
@@ -144,6 +145,7 @@ void Api::handle(ApiRequest&& request, Respond respond) {
     }
     Call call{impl_->services, request};
     if (id == RouteId::kRunScript) return run_script(call, respond);
+    if (id == RouteId::kCreateBackup) return create_backup(call, respond);
     const Handler handler = impl_->handlers.at(static_cast<std::size_t>(id));
     if (!handler) {
         return respond(error_response(

@@ -51,4 +51,9 @@ tl::unexpected<core::Error> not_found(std::string_view what, std::string_view id
                                                       std::string(id.substr(0, 128)) + "\"");
 }
 
+core::Error busy_aside() {
+    return core::Error(core::ErrorCode::kRateLimited, "too many slow requests are waiting")
+        .retry_after(5);
+}
+
 }  // namespace millrace::runtime::api

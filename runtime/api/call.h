@@ -68,6 +68,9 @@ inline core::JsonWriter& time_field_or_null(core::JsonWriter& json, std::string_
     return us == 0 ? json.key(name).value(nullptr) : time_field(json, name, us);
 }
 
+// When Services::run_aside() refuses.
+core::Error busy_aside();
+
 tl::unexpected<core::Error> not_found(std::string_view what, std::string_view id);
 
 }  // namespace millrace::runtime::api

@@ -1,6 +1,7 @@
 // /v2/dlq: list, read, remove, deliver again.
 #include "store/dead_letters.h"
 
+#include "runtime/api/audit.h"
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
 #include "store/log_reader.h"
@@ -98,19 +99,9 @@ ApiResponse accepted(std::size_t count) {
     return json_response(202, std::move(body));
 }
 
-void audit(Call& call, std::string_view action, std::string_view id, std::size_t count) {
-    std::string entry;
-    core::JsonWriter json(entry);
-    json.begin_object()
-        .field("action", action)
-        .field("kind", "dead_letter")
-        .field_or_null("id", id);
-    json.field("count", count).end_object();
-    store::RowBatch batch;
-    batch.put_audit(call.services.clock().wall_us(), call.tenant(), entry);
-    if (auto status = call.services.database().write_now(batch); !status) {
-        call.services.log().warn("audit: write failed", {{"error", status.error().message}});
-    }
+void audit_letters(Call& call, std::string_view action, std::string_view id, std::size_t count) {
+    audit(call, action, "dead_letter", id,
+          [count](core::JsonWriter& json) { json.field("count", count); });
 }
 
 }  // namespace
@@ -159,7 +150,7 @@ Answer delete_dead_letter(Call& call) {
     batch.erase_dead_letter(row->row.key);
     if (auto status = call.services.database().write_now(batch); !status)
         return core::fail(status.error());
-    audit(call, "delete", id, 1);
+    audit_letters(call, "delete", id, 1);
     return json_response(200, R"({"success":true})");
 }
 
@@ -167,7 +158,7 @@ Answer replay_dead_letter(Call& call) {
     const std::string_view id = call.request.param("id");
     auto row = find(call, id);
     if (!row) return core::fail(std::move(row.error()));
-    audit(call, "replay", id, 1);
+    audit_letters(call, "replay", id, 1);
     if (auto status = call.services.replay_dead_letters({row->row.key}, 0); !status)
         return core::fail(status.error());
     return accepted(1);
@@ -187,7 +178,7 @@ Answer replay_dead_letters(Call& call) {
             return core::fail(status.error());
     }
     const std::size_t count = keys.size();
-    audit(call, "replay", "", count);
+    audit_letters(call, "replay", "", count);
     if (auto status = call.services.replay_dead_letters(std::move(keys), selection->per_second);
         !status) {
         return core::fail(status.error());

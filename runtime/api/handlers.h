@@ -46,6 +46,9 @@ Answer start_replay(Call& call);
 Answer list_replays(Call& call);
 Answer get_replay(Call& call);
 Answer cancel_replay(Call& call);
+Answer list_replay_differences(Call& call);
+// backups.cc: answers later.
+void create_backup(Call& call, const Respond& respond);
 // operation.cc
 Answer list_audit(Call& call);
 Answer stats(Call& call);

@@ -1,14 +1,22 @@
 // /v2/replays: deliver a range of the log again.
 #include "matcher/subscription_spec.h"
+#include "runtime/api/audit.h"
 #include "runtime/api/handlers.h"
+#include "runtime/shadow_lane.h"
+#include "store/kv_history.h"
+#include "store/registry_store.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
+#include <optional>
 
 namespace millrace::runtime::api {
 namespace {
 
 constexpr double kEventsPerSecondMax = 1e9;
 constexpr std::size_t kReplaySubscriptionsMax = 10'000;
+constexpr std::size_t kDifferencesPageBytes = 4u << 20;
 
 // "instant", "original", or a number of events a second (as a number or as text).
 void read_pace(core::JsonObject& in, ReplaySpec& spec) {
@@ -47,6 +55,85 @@ void read_filter(core::JsonObject& in, ReplaySpec& spec) {
         in.join("filter", predicate.error());
 }
 
+tl::unexpected<core::Error> bad(std::string_view field, std::string text) {
+    return core::fail(
+        core::Error(core::ErrorCode::kValidation, std::string(field) + ": " + std::move(text))
+            .in(std::string(field)));
+}
+
+core::Result<ScriptRef> find_version(Call& call, std::string_view field, std::string_view id,
+                                     std::uint32_t version) {
+    std::string there;
+    for (const ScriptRef& script : call.services.registry().script_versions(call.tenant(), id)) {
+        if (script->version == version) return script;
+        there += (there.empty() ? "" : ", ") + std::to_string(script->version);
+    }
+    return bad(field, "script \"" + std::string(id) + "\" has no version " +
+                          std::to_string(version) + "; kept are " + there);
+}
+
+// What a dry run's body says beyond a replay's.
+struct ShadowBody {
+    std::string script_id;
+    std::int64_t version = 0;  // 0: the current one
+    std::int64_t against = 0;  // 0: what was recorded
+    std::optional<ShadowKv> kv;
+};
+
+void read_shadow_body(core::JsonObject& in, ShadowBody& out) {
+    static constexpr std::array<std::pair<std::string_view, ShadowKv>, 3> kKvs{
+        {{"now", ShadowKv::kNow}, {"then", ShadowKv::kThen}, {"empty", ShadowKv::kEmpty}}};
+    in.text("scriptId", out.script_id, {.bytes_max = kResourceIdBytesMax});
+    in.integer("scriptVersion", out.version, 1, UINT32_MAX);
+    if (const auto against = in.any("against"); against && !against->is_null()) {
+        std::string_view text;
+        const bool recorded =
+            against->get_string().get(text) == simdjson::SUCCESS && text == "recorded";
+        if (!recorded && (against->get_int64().get(out.against) != simdjson::SUCCESS ||
+                          out.against < 1 || out.against > UINT32_MAX))
+            in.refuse("against", "must be \"recorded\" or the number of a script's version");
+    }
+    ShadowKv kv = ShadowKv::kNow;
+    if (in.any("kv")) {
+        in.choice("kv", kv, kKvs);
+        out.kv = kv;
+    }
+}
+
+core::Result<std::shared_ptr<const ShadowSpec>> make_shadow(Call& call, const ReplaySpec& spec,
+                                                            const ShadowBody& body) {
+    auto shadow = std::make_shared<ShadowSpec>();
+    shadow->tenant = spec.tenant;
+    if (body.script_id.empty() && (body.version != 0 || body.against != 0)) {
+        return bad(body.version != 0 ? "scriptVersion" : "against",
+                   "a version is one of a script's; name it in scriptId");
+    }
+    if (!body.script_id.empty()) {
+        shadow->script = call.services.registry().find_script(call.tenant(), body.script_id);
+        if (!shadow->script) return bad("scriptId", "no script has that id");
+        if (body.version != 0) {
+            auto found = find_version(call, "scriptVersion", body.script_id,
+                                      static_cast<std::uint32_t>(body.version));
+            if (!found) return core::fail(std::move(found.error()));
+            shadow->script = std::move(*found);
+        }
+        if (body.against != 0) {
+            auto found = find_version(call, "against", body.script_id,
+                                      static_cast<std::uint32_t>(body.against));
+            if (!found) return core::fail(std::move(found.error()));
+            shadow->against = std::move(*found);
+        }
+    }
+    // What was recorded was made of kv as it was: where the history reaches back, so is this.
+    const bool reaches = spec.from_us >= call.services.database().kv_history().since_us();
+    shadow->kv = body.kv.value_or(reaches ? ShadowKv::kThen : ShadowKv::kNow);
+    shadow->kv_at_us = spec.from_us;
+    if (shadow->kv == ShadowKv::kThen && !reaches) {
+        return bad("kv", "the history of kv does not reach back to from; \"now\" or \"empty\"");
+    }
+    return std::shared_ptr<const ShadowSpec>(std::move(shadow));
+}
+
 core::Result<ReplaySpec> read_spec(Call& call) {
     core::JsonDocument document;
     auto in = document.parse_object(call.request.body_view());
@@ -64,6 +151,13 @@ core::Result<ReplaySpec> read_spec(Call& call) {
     in->text_list("subscriptionIds", ids, kReplaySubscriptionsMax);
     read_pace(*in, spec);
     in->boolean("dryRun", spec.dry_run);
+    ShadowBody shadow;
+    read_shadow_body(*in, shadow);
+    if (in->ok() && !spec.dry_run) {
+        for (const char* name : {"scriptId", "scriptVersion", "against", "kv"}) {
+            if (in->any(name)) in->refuse(name, "is for dry runs: add \"dryRun\":true");
+        }
+    }
     if (auto status = in->finish(); !status) return core::fail(status.error());
     for (const std::string& id : ids) {
         const SubscriptionRef subscription =
@@ -75,6 +169,11 @@ core::Result<ReplaySpec> read_spec(Call& call) {
                                   .in("subscriptionIds"));
         }
         spec.subscriptions.push_back(subscription->number);
+    }
+    if (spec.dry_run) {
+        auto made = make_shadow(call, spec, shadow);
+        if (!made) return core::fail(std::move(made.error()));
+        spec.shadow = std::move(*made);
     }
     auto root = document.parse(call.request.body_view());
     if (root) core::append_json(spec.document, *root);
@@ -89,6 +188,15 @@ void append_progress(core::JsonWriter& json, const ReplayProgress& replay) {
     json.field("matched", replay.matched)
         .field("delivered", replay.delivered)
         .field("failed", replay.failed);
+    json.field("dryRun", replay.dry_run);
+    if (replay.dry_run) {
+        const ShadowTotals& diff = replay.shadow;
+        json.key("diff").begin_object().field("compared", diff.compared);
+        json.field("same", diff.compared - diff.different).field("different", diff.different);
+        json.field("missing", diff.missing).field("status", diff.status).field("error", diff.error);
+        json.field("result", diff.result).field("emitted", diff.emitted).field("kv", diff.kv);
+        json.field("kept", std::min<std::uint64_t>(diff.different, kDifferencesKept)).end_object();
+    }
     json.raw_field("position",
                    replay.position.empty() ? "null" : std::string_view(replay.position));
     json.field_or_null("error", replay.error);
@@ -110,8 +218,10 @@ ApiResponse progress_response(const ReplayProgress& replay) {
 Answer start_replay(Call& call) {
     auto spec = read_spec(call);
     if (!spec) return core::fail(std::move(spec.error()));
+    const bool dry_run = spec->dry_run;
     auto id = call.services.start_replay(std::move(*spec));
     if (!id) return core::fail(std::move(id.error()));
+    audit(call, "start", dry_run ? "dry_run" : "replay", *id);
     std::string body;
     core::JsonWriter json(body);
     json.begin_object().field("id", *id).field("status", "running").end_object();
@@ -137,9 +247,43 @@ Answer cancel_replay(Call& call) {
     const std::string_view id = call.request.param("id");
     if (auto status = call.services.cancel_replay(call.tenant(), id); !status)
         return core::fail(status.error());
+    audit(call, "cancel", "replay", id);
     auto replay = call.services.replay(call.tenant(), id);
     if (!replay) return core::fail(std::move(replay.error()));
     return progress_response(*replay);
+}
+
+Answer list_replay_differences(Call& call) {
+    const auto limit = call.limit();
+    if (!limit) return core::fail(limit.error());
+    const std::string id(call.request.param("id"));
+    auto replay = call.services.replay(call.tenant(), id);
+    if (!replay) return core::fail(std::move(replay.error()));
+    if (!replay->dry_run) {
+        return core::fail(core::ErrorCode::kConflict,
+                          "replay '" + id + "' is no dry run: it compared nothing");
+    }
+    const std::string cursor = call.text("cursor");
+    auto rows = call.services.database().registry().list(
+        kReplayDiffKind, id + "/", cursor.empty() ? "" : id + "/" + cursor, *limit + 1);
+    if (!rows) return core::fail(std::move(rows.error()));
+    if (rows->empty() && cursor.empty() && replay->shadow.different > 0) {
+        return core::fail(core::ErrorCode::kNotFound,
+                          "the differences of dry run '" + id +
+                              "' are gone: only those of the latest dry runs are kept");
+    }
+    ListBody body;
+    std::string next;
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < rows->size(); ++i) {
+        if (i == *limit || bytes > kDifferencesPageBytes) {
+            next = (*rows)[i - 1].id.substr(id.size() + 1);
+            break;
+        }
+        bytes += (*rows)[i].json.size();
+        body.json().raw((*rows)[i].json);
+    }
+    return body.finish(next);
 }
 
 }  // namespace millrace::runtime::api

@@ -70,7 +70,11 @@ enum class RouteOwner : std::uint8_t {
     X(kStartReplay, kApi, kPost, "/v2/replays", "", "Delivers a range of the log again")           \
     X(kListReplays, kApi, kGet, "/v2/replays", "", "Lists replays, newest first")                  \
     X(kGetReplay, kApi, kGet, "/v2/replays/{id}", "", "Progress of a replay")                      \
+    X(kListReplayDifferences, kApi, kGet, "/v2/replays/{id}/diff", "limit,cursor",                 \
+      "What a dry run found different, in order of the log")                                       \
     X(kCancelReplay, kApi, kDelete, "/v2/replays/{id}", "", "Cancels a replay")                    \
+    X(kCreateBackup, kApi, kPost, "/v2/backups", "",                                               \
+      "Copies the data folder to a new folder while the server runs")                              \
     X(kListAudit, kApi, kGet, "/v2/audit", "limit,cursor", "Who changed what, newest first")       \
     X(kStats, kApi, kGet, "/v2/stats", "", "Figures of the engine")                                \
     X(kHealthz, kApi, kGet, "/healthz", "", "200 while the process lives")                         \

@@ -1,6 +1,7 @@
 // What: what the REST resources need from the engine, declared by them and implemented beside the
 //       server's other parts. A test gives a fake.
-// Threads: every call comes on the API thread, and every callback is called on it.
+// Threads: every call comes on the API thread, and every callback is called on it, but for the
+//       work given to run_aside().
 // Lifetime: outlives the Api.
 // Limits: none of its own.
 // Failure: Results; nothing here blocks for longer than a commit or a snapshot's way to all shards.
@@ -72,6 +73,9 @@ public:
     // fast as it goes.
     virtual core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,
                                              double per_second) = 0;
+
+    // Runs `work` on a thread of its own, then `done` on the API thread. False: too many wait.
+    virtual bool run_aside(std::function<void()> work, std::function<void()> done) = 0;
 
     virtual Readiness readiness() = 0;
     // Adds members to the object of GET /v2/stats: shards, lanes, queues, uptime.

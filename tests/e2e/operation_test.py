@@ -275,5 +275,57 @@ class Starting(unittest.TestCase):
                 server.close()
 
 
+class Retention(unittest.TestCase):
+    def start(self, *settings):
+        server = harness.Server(args=sum((["--set", s] for s in settings), []), shards=1)
+        self.addCleanup(server.close)
+        return server.start()
+
+    def load(self, server, pattern, batches, noise=0):
+        for _ in range(batches):
+            body = [{"pattern": pattern, "payload": {"text": os.urandom(noise).hex()}} for _ in range(100)]
+            self.assertEqual(server.post("/v2/events?ids=0", body).status, 202)
+
+    def stats(self, server):
+        return server.get("/v2/stats").json()["retention"]
+
+    def kept(self, server, pattern):
+        return len(server.get(f"/v2/events?pattern={pattern}&limit=1000").json()["items"])
+
+    def test_by_age(self):
+        server = self.start("retention.age=1s", "retention.every=100ms")
+        self.load(server, "old.e", 3)
+        harness.wait_until("the old ones go, but for the newest block", lambda: self.stats(server)["eventsDropped"] >= 200)
+        self.load(server, "new.e", 1)
+        harness.wait_until("all of the old go", lambda: self.kept(server, "old.e") == 0)
+        self.assertEqual(server.get("/healthz").status, 200)
+
+    def test_by_bytes_but_never_what_is_needed(self):
+        server = self.start("retention.bytes=20000", "retention.every=100ms")
+        script = server.create_script("return function() error('no') end", id="failing")
+        server.subscribe("late.e", script, retry={"maxRetries": 1, "initialDelayMs": 3_000_000, "jitter": False})
+        server.subscribe("dead.e", script, retry={"maxRetries": 0})
+        self.load(server, "some.e", 5, 400)
+        harness.wait_until("some go", lambda: self.stats(server)["eventsDropped"] > 0)
+        server.send_event("late.e", {}, eventId="waits")
+        harness.wait_until("a retry", lambda: server.get("/v2/retries").json()["items"])
+        self.load(server, "some.e", 20, 400)
+        harness.wait_until("what is held back is told", lambda: self.stats(server)["eventsHeldBack"] > 0)
+        self.assertEqual(server.get("/v2/events/waits").status, 200)
+        self.assertIn("kept beyond the rules", server.log())
+
+    def test_a_dead_letter_keeps_its_event(self):
+        server = self.start("retention.age=300ms", "retention.every=100ms")
+        script = server.create_script("return function() error('no') end", id="failing")
+        server.subscribe("dead.e", script, retry={"maxRetries": 0})
+        server.send_event("dead.e", {"n": 7}, eventId="dead")
+        letter = harness.wait_until("a dead letter", lambda: server.get("/v2/dlq").json()["items"])[0]
+        self.load(server, "some.e", 3)
+        harness.wait_until("it is held back", lambda: self.stats(server)["eventsHeldBack"] > 0)
+        self.assertEqual(server.get(f"/v2/dlq/{letter['id']}").json()["event"]["payload"], {"n": 7})
+        self.assertEqual(server.request("DELETE", f"/v2/dlq/{letter['id']}").status, 200)
+        harness.wait_until("then it goes", lambda: server.get("/v2/events/dead").status == 404)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -129,5 +129,177 @@ class ReplayRestart(unittest.TestCase):
         self.assertEqual(seen, 600)
 
 
+class DryRuns(harness.ServerCase):
+    """What a version of a handler would have done, compared, without anything being done."""
+
+    def setUp(self):
+        self.pattern, self.script, self.handler = self.unique("dry."), self.unique("scr"), self.unique("sub")
+
+    def push(self, body):
+        """The next version of the script; returns its number."""
+        source = f"return function(e, ctx) {body} end"
+        if self.server.get(f"/v2/scripts/{self.script}").status == 404:
+            self.server.create_script(source, id=self.script)
+            self.server.subscribe(self.pattern, self.script, id=self.handler, retry={"maxRetries": 0})
+            return 1
+        reply = self.server.request("PUT", f"/v2/scripts/{self.script}", {"source": source})
+        self.assertEqual(reply.status, 200, reply)
+        return reply.json()["version"]
+
+    def load(self, count):
+        body = [{"eventId": f"{self.pattern}-{n}", "pattern": self.pattern, "payload": {"n": n}} for n in range(count)]
+        self.assertEqual(self.server.post("/v2/events?ids=0", body).status, 202)
+        self.server.wait_executions(count, ("completed", "dead"), subscriptionId=self.handler)
+
+    def dry(self, status="completed", **body):
+        body = {"dryRun": True, "pattern": self.pattern, **body}
+        reply = self.server.post("/v2/replays", body)
+        self.assertEqual(reply.status, 202, reply)
+        replay = reply.json()["id"]
+
+        def ended():
+            state = self.server.get(f"/v2/replays/{replay}").json()
+            return state if state["status"] != "running" else None
+        state = harness.wait_until("the dry run", ended)
+        self.assertEqual(state["status"], status, state)
+        page = self.server.get(f"/v2/replays/{replay}/diff?limit=1000")
+        self.assertEqual(page.status, 200, page)
+        return state["diff"], page.json()["items"], replay
+
+    def state_of_everything(self):
+        """All that a dry run must leave alone; replays and the audit log are its own."""
+        out = {}
+        for path in ("/v2/events?limit=1000", "/v2/executions?limit=1000", "/v2/dlq?limit=1000",
+                     "/v2/retries?limit=1000", "/v2/scripts", "/v2/subscriptions"):
+            out[path] = self.server.get(path).body
+        keys = self.server.create_script("return function() return sdk.kv.list('', 1000) end", type="api",
+                                         id=self.unique("reader"))
+        out["kv"] = self.server.post("/v2/script/run", {"scriptId": keys, "query": {}, "body": {}}).json()["result"]
+        self.assertEqual(self.server.request("DELETE", f"/v2/scripts/{keys}").status, 200)
+        return out
+
+    def test_the_same_version_is_as_recorded(self):
+        key = self.unique("k")
+        self.push(f"sdk.kv.incr('{key}') sdk.events.emit('{self.pattern}.out', {{n = e.payload.n}}) "
+                  f"if e.payload.n % 10 == 3 then error('three') end return {{n = e.payload.n, so_far = sdk.kv.get('{key}')}}")
+        self.server.request("PATCH", f"/v2/subscriptions/{self.handler}", {"filter": "$.n >= 0"})
+        body = [{"eventId": f"{self.pattern}-{n}", "pattern": self.pattern, "partitionKey": "one", "payload": {"n": n}}
+                for n in range(100)]
+        first = harness.time.time()
+        self.assertEqual(self.server.post("/v2/events?ids=0", body).status, 202)
+        self.server.wait_executions(100, ("completed", "dead"), subscriptionId=self.handler)
+        before = self.state_of_everything()
+        diff, items, _ = self.dry(**{"from": harness.time.strftime("%Y-%m-%dT%H:%M:%SZ", harness.time.gmtime(first))})
+        self.assertEqual((diff["compared"], diff["different"]), (100, 0), items[:3])
+        self.assertEqual(self.state_of_everything(), before)
+
+    def test_another_version_against_the_recorded(self):
+        self.push(f"sdk.events.emit('{self.pattern}.out', {{n = e.payload.n}}) return e.payload.n")
+        self.load(40)
+        self.push(f"if e.payload.n == 7 then error('seven') end "
+                  f"if e.payload.n == 8 then return 'eight' end "
+                  f"sdk.events.emit('{self.pattern}.out', {{n = e.payload.n == 9 and 0 or e.payload.n}}) "
+                  f"if e.payload.n == 10 then sdk.events.emit('{self.pattern}.more', {{}}) end return e.payload.n")
+        before = self.state_of_everything()
+        diff, items, replay = self.dry(scriptId=self.script)
+        self.assertEqual((diff["compared"], diff["different"]), (40, 4), items)
+        found = {i["eventId"].rsplit("-", 1)[1]: i for i in items}
+        self.assertEqual({n: i["differs"] for n, i in found.items()},
+                         {"7": ["status", "error", "result", "emitted"], "8": ["result", "emitted"],
+                          "9": ["emitted"], "10": ["emitted"]})
+        self.assertEqual((found["7"]["now"]["status"], found["7"]["against"]["status"]), ("failed", "completed"))
+        self.assertIn("seven", found["7"]["now"]["error"])
+        self.assertEqual((found["8"]["now"]["result"], found["8"]["against"]["result"]), ("eight", 8))
+        self.assertEqual((found["9"]["now"]["emitted"], found["9"]["against"]["emitted"]),
+                         ([{"pattern": self.pattern + ".out", "payload": {"n": 0}}],
+                          [{"pattern": self.pattern + ".out", "payload": {"n": 9}}]))
+        self.assertEqual([len(found["10"][side]["emitted"]) for side in ("now", "against")], [2, 1])
+        self.assertEqual((found["9"]["now"]["scriptVersion"], found["9"]["against"]["scriptVersion"]), (2, 1))
+        # An old version is still there to run: it does what was recorded.
+        diff, items, _ = self.dry(scriptId=self.script, scriptVersion=1)
+        self.assertEqual((diff["compared"], diff["different"]), (40, 0), items)
+        self.assertEqual(self.state_of_everything(), before)
+        # Pages.
+        one = self.server.get(f"/v2/replays/{replay}/diff?limit=3").json()
+        two = self.server.get(f"/v2/replays/{replay}/diff?limit=3&cursor={one['next']}").json()
+        self.assertEqual([i["eventId"] for i in one["items"] + two["items"]], [i["eventId"] for i in
+                         self.server.get(f"/v2/replays/{replay}/diff").json()["items"]])
+        self.assertIsNone(two["next"])
+
+    def test_two_versions_and_their_kv(self):
+        key = self.unique("k")
+        self.push(f"sdk.kv.set('{key}', e.payload.n) sdk.kv.incr('{key}sum', e.payload.n)")
+        self.push(f"sdk.kv.set('{key}', e.payload.n) sdk.kv.incr('{key}sum', e.payload.n == 5 and 50 or e.payload.n) "
+                  f"if e.payload.n == 6 then sdk.kv.delete('{key}x') end")
+        self.load(20)
+        before = self.state_of_everything()
+        diff, items, _ = self.dry(scriptId=self.script, scriptVersion=2, against=1, kv="empty")
+        self.assertEqual((diff["compared"], diff["different"], diff["kv"]), (20, 2, 2), items)
+        found = {i["eventId"].rsplit("-", 1)[1]: i for i in items}
+        self.assertEqual(found["5"]["differs"], ["kv"])
+        self.assertEqual(found["5"]["now"]["kv"][1], {"op": "incr", "key": key + "sum", "by": 50})
+        self.assertEqual(found["5"]["against"]["kv"][1], {"op": "incr", "key": key + "sum", "by": 5})
+        self.assertEqual(found["6"]["now"]["kv"][2], {"op": "delete", "key": key + "x"})
+        self.assertEqual(self.state_of_everything(), before)
+
+    def test_what_kv_a_shadow_run_finds(self):
+        key = self.unique("k")
+        self.push(f"return sdk.kv.incr('{key}') or sdk.kv.get('{key}')")
+        self.load(10)
+        middle = self.server.get(f"/v2/events/{self.pattern}-0").json()["receivedAt"]
+        results = lambda **body: sorted(i["now"]["result"] for i in self.dry(scriptId=self.script, against=2, **body)[1])
+        self.push("return 0")
+        self.assertEqual(results(scriptVersion=1, kv="empty"), list(range(1, 11)))
+        self.assertEqual(results(scriptVersion=1, kv="now"), list(range(11, 21)))
+        self.assertEqual(results(scriptVersion=1, kv="then", **{"from": middle}), list(range(1, 11)))
+
+    def test_a_handler_that_never_ends(self):
+        self.push("return 1")
+        self.load(2)
+        self.server.request("PUT", f"/v2/scripts/{self.script}",
+                            {"source": "return function(e) while true do end end", "timeoutMs": 100})
+        diff, items, _ = self.dry(scriptId=self.script)
+        self.assertEqual((diff["different"], [i["now"]["status"] for i in items]), (2, ["timeout"] * 2))
+        self.assertEqual(self.server.get("/healthz").status, 200)
+
+    def test_nothing_was_recorded(self):
+        body = [{"pattern": self.pattern, "payload": {"n": n}} for n in range(5)]
+        self.server.post("/v2/events", body)
+        self.push("return 1")
+        diff, items, _ = self.dry(scriptId=self.script)
+        self.assertEqual((diff["compared"], diff["missing"]), (5, 5), items)
+        self.assertEqual([i["against"] for i in items], [None] * 5)
+
+    def test_what_is_refused(self):
+        self.push("return 1")
+        refuse = lambda mention, **body: self.assert_error(
+            self.server.post("/v2/replays", {"dryRun": True, **body}), 400, "VALIDATION_ERROR", mention)
+        refuse("scriptId", scriptVersion=1)
+        refuse("no version 9", scriptId=self.script, scriptVersion=9)
+        refuse("against", scriptId=self.script, against="yesterday")
+        refuse("no script", scriptId="nobody")
+        refuse("kv", scriptId=self.script, kv="then", **{"from": "2001-01-01T00:00:00Z"})
+        self.assert_error(self.server.post("/v2/replays", {"scriptId": self.script}), 400, "VALIDATION_ERROR", "dryRun")
+        real = self.server.post("/v2/replays", {"pattern": self.pattern}).json()["id"]
+        self.assert_error(self.server.get(f"/v2/replays/{real}/diff"), 409, "CONFLICT")
+
+    def test_a_dry_run_begins_anew_after_a_restart(self):
+        server = harness.Server()
+        self.addCleanup(server.close)
+        server.start()
+        script = server.create_script("return function(e) local s = 0 for i = 1, 3000000 do s = s + i % 3 end return 1 end")
+        server.subscribe("slow.e", script, id="slow", active=False)
+        server.post("/v2/events?ids=0", [{"pattern": "slow.e", "payload": {"n": n}} for n in range(300)])
+        server.request("PATCH", "/v2/subscriptions/slow", {"active": True})
+        replay = server.post("/v2/replays", {"dryRun": True, "pattern": "slow.e", "scriptId": script}).json()["id"]
+        state = lambda: server.get(f"/v2/replays/{replay}").json()
+        server.kill()
+        server.start()
+        self.assertIn(state()["status"], ("running", "completed"))
+        harness.wait_until("its end", lambda: state()["status"] == "completed", 60)
+        self.assertEqual((state()["diff"]["compared"], state()["diff"]["missing"]), (300, 300), state())
+        self.assertEqual(len(server.get(f"/v2/replays/{replay}/diff?limit=1000").json()["items"]), 300)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -95,6 +95,11 @@ public:
         redriven_per_second = per_second;
         return {};
     }
+    bool run_aside(std::function<void()> work, std::function<void()> done) override {
+        work();
+        done();
+        return true;
+    }
     Readiness readiness() override { return ready; }
     void append_stats(core::JsonWriter& json) override { json.field("uptimeSeconds", 1); }
 

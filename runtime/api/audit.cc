@@ -1,0 +1,20 @@
+#include "runtime/api/audit.h"
+
+#include "store/row_batch.h"
+
+namespace millrace::runtime::api {
+
+void audit(Call& call, std::string_view action, std::string_view kind, std::string_view id,
+           const std::function<void(core::JsonWriter&)>& more) {
+    std::string entry;
+    core::JsonWriter json(entry);
+    json.begin_object().field("action", action).field("kind", kind).field_or_null("id", id);
+    if (more) more(json);
+    json.end_object();
+    store::RowBatch batch;
+    batch.put_audit(call.services.clock().wall_us(), call.tenant(), entry);
+    if (auto status = call.services.database().write_now(batch); !status)
+        call.services.log().warn("audit: write failed", {{"error", status.error().message}});
+}
+
+}  // namespace millrace::runtime::api

@@ -1,0 +1,17 @@
+// What: one line in the audit log for a change that has no row of its own to be written with.
+// Threads: the API thread. Lifetime: none. Limits: none.
+// Failure: an entry that can't be written is a warning in the server's log; the change stands.
+#pragma once
+
+#include "runtime/api/call.h"
+
+#include <functional>
+#include <string_view>
+
+namespace millrace::runtime::api {
+
+// {"action","kind","id", and what `more` adds}.
+void audit(Call& call, std::string_view action, std::string_view kind, std::string_view id,
+           const std::function<void(core::JsonWriter&)>& more = {});
+
+}  // namespace millrace::runtime::api

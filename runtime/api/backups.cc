@@ -1,0 +1,65 @@
+// /v2/backups: a copy of the data folder while the server runs.
+#include "runtime/api/audit.h"
+#include "runtime/api/handlers.h"
+#include "store/backup.h"
+
+#include <memory>
+
+namespace millrace::runtime::api {
+namespace {
+
+constexpr std::size_t kPathBytesMax = 4096;
+
+core::Result<std::string> read_path(Call& call) {
+    core::JsonDocument document;
+    auto in = document.parse_object(call.request.body_view());
+    if (!in) return core::fail(std::move(in.error()));
+    std::string path;
+    in->text("path", path, {.bytes_max = kPathBytesMax});
+    if (in->ok() && path.empty()) in->refuse("path", "is missing: the folder to make");
+    if (in->ok() && path.front() != '/')
+        in->refuse("path", "must be absolute: the server has a working folder of its own");
+    if (auto status = in->finish(); !status) return core::fail(status.error());
+    while (path.size() > 1 && path.back() == '/') path.pop_back();
+    return path;
+}
+
+ApiResponse report_response(const std::string& path, const store::BackupReport& report,
+                            std::int64_t took_us) {
+    std::string body;
+    core::JsonWriter json(body);
+    json.begin_object().field("success", true).field("path", path);
+    json.field("files", report.files).field("bytes", report.bytes);
+    json.field("durationMs", static_cast<double>(took_us) / 1000.0);
+    json.key("ends").begin_array();
+    for (const core::LogOffset end : report.ends) json.value(end.value);
+    json.end_array().end_object();
+    return json_response(201, std::move(body));
+}
+
+}  // namespace
+
+void create_backup(Call& call, const Respond& respond) {
+    auto path = read_path(call);
+    if (!path) return respond(error_response(path.error()));
+    audit(call, "create", "backup", *path);
+    struct Made {
+        core::Result<store::BackupReport> report = store::BackupReport{};
+        std::int64_t took_us = 0;
+    };
+    auto made = std::make_shared<Made>();
+    Services& services = call.services;
+    const bool taken = services.run_aside(
+        [&services, path = *path, made] {
+            const std::int64_t began_ns = services.clock().monotonic_ns();
+            made->report = store::backup(services.database(), path);
+            made->took_us = (services.clock().monotonic_ns() - began_ns) / 1000;
+        },
+        [path = *path, made, respond] {
+            respond(made->report ? report_response(path, *made->report, made->took_us)
+                                 : error_response(made->report.error()));
+        });
+    if (!taken) respond(error_response(busy_aside()));
+}
+
+}  // namespace millrace::runtime::api
