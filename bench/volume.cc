@@ -1,0 +1,395 @@
+#include "bench/volume.h"
+
+#include "core/random.h"
+#include "runtime/event_filter.h"
+#include "store/event_search.h"
+#include "store/housekeeper.h"
+#include "store/log_reader.h"
+#include "store/retry_schedule.h"
+#include "store/shard_log.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <vector>
+
+namespace millrace::bench {
+namespace {
+
+constexpr core::ShardId kShard{0};
+constexpr std::uint64_t kEventsPerBlock = 2000;
+constexpr int kRepeats = 5;
+
+double cpu_seconds() {
+    timespec now{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+
+// Calls `work`, which returns a count of events, and prints events per second: best of the repeats
+// is what a quiet machine does, the median what this one did.
+int report_rate(const char* what, const std::function<std::uint64_t()>& work) {
+    std::vector<double> rates;
+    std::vector<double> cpu_rates;
+    for (int i = 0; i < kRepeats; ++i) {
+        const double began = seconds_now(), began_cpu = cpu_seconds();
+        const std::uint64_t count = work();
+        if (count == 0) return 1;
+        rates.push_back(static_cast<double>(count) / (seconds_now() - began));
+        cpu_rates.push_back(static_cast<double>(count) / (cpu_seconds() - began_cpu));
+    }
+    std::printf("%s: %.2f M events/s median, %.2f best; %.2f by CPU time\n", what,
+                median(rates) / 1e6, *std::max_element(rates.begin(), rates.end()) / 1e6,
+                median(cpu_rates) / 1e6);
+    return 0;
+}
+
+int measure_start(Volume& volume) {
+    std::printf("start: %.1f ms to open, %llu events, %.2f GB of all families, %.1f MiB resident\n",
+                volume.open_ms, static_cast<unsigned long long>(volume.events()),
+                static_cast<double>(volume.database->stats().log_bytes) / 1e9, resident_mib());
+    return 0;
+}
+
+int measure_lookup(Volume& volume) {
+    core::Random random(5);
+    std::vector<double> us;
+    // The first round warms the caches.
+    for (int round = 0; round < 2; ++round) {
+        us.clear();
+        core::Random same(9);
+        for (int i = 0; i < 20'000; ++i) {
+            const std::string id = volume_event_id(same.below(volume.events()));
+            const double began = seconds_now();
+            const auto found = volume.database->log_reader().find(core::TenantId{0}, id);
+            us.push_back((seconds_now() - began) * 1e6);
+            if (!found || !*found) {
+                std::fprintf(stderr, "lookup: '%s' is not found\n", id.c_str());
+                return 1;
+            }
+        }
+    }
+    std::sort(us.begin(), us.end());
+    std::printf("lookup: p50 %.1f us, p99 %.1f us, max %.1f us\n", us[us.size() / 2],
+                us[us.size() * 99 / 100], us.back());
+    return 0;
+}
+
+int measure_search(Volume& volume) {
+    core::Random random(3);
+    std::vector<double> ms;
+    std::uint64_t read = 0, skipped = 0;
+    for (int i = 0; i < 11; ++i) {
+        const std::string id = "k" + std::to_string(random.below(volume.events()));
+        auto filter = runtime::EventFilter::make({{}, {}, {}, {}, id, {}, {}, {}});
+        store::EventQuery query;
+        query.tenant = core::TenantId{0};
+        query.correlation_id = id;
+        query.accept = [&](const store::StoredEvent& event) { return (*filter)->accepts(event); };
+        const double began = seconds_now();
+        auto page = volume.database->event_search().search(query);
+        if (i > 0) ms.push_back((seconds_now() - began) * 1e3);
+        if (!page || page->events.size() != 1 || !page->next.empty()) {
+            std::fprintf(stderr, "search: '%s' is not found once\n", id.c_str());
+            return 1;
+        }
+        read += page->blocks_read;
+        skipped += page->blocks_skipped;
+    }
+    std::printf(
+        "search: one correlation id of %llu events %.1f ms median, %.1f max; blocks read "
+        "%.1f, skipped %.1f a search\n",
+        static_cast<unsigned long long>(volume.events()), median(ms),
+        *std::max_element(ms.begin(), ms.end()), static_cast<double>(read) / 11,
+        static_cast<double>(skipped) / 11);
+    return 0;
+}
+
+int measure_filter(Volume& volume) {
+    return report_rate("filter: $.amount > 99900 over all", [&]() -> std::uint64_t {
+        auto filter = runtime::EventFilter::make({{}, {}, {}, {}, {}, {}, {}, "$.amount > 99900"});
+        if (!filter) return 0;
+        std::string cursor;
+        std::uint64_t seen = 0;
+        do {
+            store::EventQuery query;
+            query.tenant = core::TenantId{0};
+            query.limit = 1000;
+            query.cursor = cursor;
+            query.accept = [&](const store::StoredEvent& e) { return (*filter)->accepts(e); };
+            auto page = volume.database->event_search().search(query);
+            if (!page) return 0;
+            seen += page->events_seen;
+            cursor = page->next;
+        } while (!cursor.empty());
+        return seen;
+    });
+}
+
+int measure_scan(Volume& volume) {
+    return report_rate("scan: every event's text handed out", [&]() -> std::uint64_t {
+        std::uint64_t count = 0;
+        std::uint64_t bytes = 0;
+        for (core::LogOffset at{0};;) {
+            auto block = volume.database->log_reader().read_block(kShard, at);
+            if (!block) return 0;
+            if (!*block) break;
+            for (std::uint32_t i = 0; i < block->count(); ++i) bytes += block->event(i).raw.size();
+            count += block->count();
+            at = block->end_offset();
+        }
+        return bytes == 0 ? 0 : count;
+    });
+}
+
+// Every old id is known, every new one is not, and the price does not follow what is kept.
+int measure_dedup(Volume& volume) {
+    const std::uint64_t known = volume.events();
+    const std::uint64_t tries = std::min<std::uint64_t>(known, 1'000'000);
+    std::vector<std::string> texts;
+    store::ShardLog& log = volume.database->shard_log(kShard);
+    core::Random random(11);
+    std::uint64_t wrong = 0;
+    const double began_old = seconds_now();
+    for (std::uint64_t i = 0; i < tries; ++i) {
+        const std::uint64_t n = random.below(known);
+        const store::AppendResult result =
+            log.append(volume_input(*volume.database, volume_event(n, 0), n));
+        wrong += result.status != store::AppendStatus::kDuplicate || !result.durable ||
+                 result.position.offset.value != n;
+    }
+    const double old_s = seconds_now() - began_old;
+    for (std::uint64_t i = 0; i < 20'000; ++i) texts.push_back(volume_event(known + i, 0));
+    std::uint64_t added = 0;
+    double new_s = 0;
+    for (; added < tries; ++added) {
+        const std::string& text = texts[added % texts.size()];
+        const store::AppendInput input = volume_input(*volume.database, text, known + added);
+        const double began = seconds_now();
+        store::AppendResult result = log.append(input);
+        if (result.status == store::AppendStatus::kBlockFull) {
+            volume.commit();
+            result = log.append(input);
+        }
+        while (result.status == store::AppendStatus::kBusy) {
+            volume.housekeep();
+            result = log.append(input);
+        }
+        new_s += seconds_now() - began;
+        wrong += result.status != store::AppendStatus::kAppended;
+    }
+    volume.commit();
+    std::printf(
+        "dedup: among %llu kept ids, %llu repeated ones at %.0f ns, %llu new ones at %.0f "
+        "ns (with commit); wrong answers: %llu\n",
+        static_cast<unsigned long long>(known), static_cast<unsigned long long>(tries),
+        old_s * 1e9 / static_cast<double>(tries), static_cast<unsigned long long>(added),
+        new_s * 1e9 / static_cast<double>(added), static_cast<unsigned long long>(wrong));
+    return wrong == 0 ? 0 : 1;
+}
+
+int measure_retries(Volume& volume) {
+    const std::int64_t now_us = volume.clock.wall_us();
+    constexpr std::int64_t kHour = 3'600'000'000;
+    std::uint64_t waiting = 0;
+    for (const std::uint64_t wanted : {1'000ull, 1'000'000ull}) {
+        while (waiting < wanted) {
+            store::RowBatch rows;
+            for (int i = 0; i < 1000; ++i, ++waiting) {
+                rows.put_retry({now_us + kHour + static_cast<std::int64_t>(waiting),
+                                {{kShard, core::LogOffset{waiting}}, core::SubscriptionId{1}},
+                                core::TenantId{0},
+                                1,
+                                now_us,
+                                "1\n\n[]"});
+            }
+            if (!volume.database->write_now(rows, store::Durability::kOs)) return 1;
+        }
+        std::vector<double> us;
+        for (int round = 0; round < 200; ++round) {
+            store::RowBatch due;
+            for (int i = 0; i < 100; ++i) {
+                due.put_retry({now_us - 1000 + i,
+                               {{kShard, core::LogOffset{static_cast<std::uint64_t>(i)}},
+                                core::SubscriptionId{2}},
+                               core::TenantId{0},
+                               1,
+                               now_us,
+                               "1\n\n[]"});
+            }
+            if (!volume.database->write_now(due, store::Durability::kOs)) return 1;
+            std::vector<std::pair<std::int64_t, store::DeliveryKey>> found;
+            const double began = seconds_now();
+            const auto visited =
+                volume.database->retries().visit_due(now_us, [&](const store::RetryRow& row) {
+                    found.emplace_back(row.due_at_us, row.delivery);
+                    return true;
+                });
+            us.push_back((seconds_now() - began) * 1e6);
+            if (!visited || found.size() != 100) return 1;
+            store::RowBatch done;
+            for (const auto& [at, delivery] : found) done.erase_retry(at, delivery);
+            if (!volume.database->write_now(done, store::Durability::kOs)) return 1;
+        }
+        std::sort(us.begin(), us.end());
+        std::printf("retries: %llu waiting, 100 due: found in %.1f us median, %.1f us p99\n",
+                    static_cast<unsigned long long>(waiting), us[us.size() / 2],
+                    us[us.size() * 99 / 100]);
+    }
+    return 0;
+}
+
+}  // namespace
+
+double seconds_now() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+double resident_mib() {
+    std::ifstream file("/proc/self/statm");
+    double total = 0, resident = 0;
+    file >> total >> resident;
+    return resident * 4096 / (1 << 20);
+}
+
+Volume::Volume(const std::string& folder) {
+    store::Database::Options options;
+    options.path = folder;
+    options.shards = 1;
+    options.clock = &clock;
+    const double began = seconds_now();
+    auto opened = store::Database::open(options);
+    open_ms = (seconds_now() - began) * 1e3;
+    if (!opened) {
+        std::fprintf(stderr, "%s\n", opened.error().message.c_str());
+        std::exit(1);
+    }
+    database = std::move(*opened);
+    writer = std::make_unique<store::LogWriter>(*database, store::LogWriter::Options{});
+}
+
+std::uint64_t Volume::events() const { return database->durable_end(kShard).value; }
+
+void Volume::commit(store::RowBatch rows) {
+    store::CommitUnit unit;
+    unit.durability = store::Durability::kOs;
+    if (!database->shard_log(kShard).empty()) unit.block = database->shard_log(kShard).seal();
+    unit.rows = std::move(rows);
+    writer->submit(0, std::move(unit));
+    writer->do_work();
+    store::Completion completion;
+    while (writer->poll(0, completion)) {
+    }
+}
+
+void Volume::housekeep() {
+    while (database->housekeeper().do_work() > 0) {
+    }
+}
+
+std::string volume_event_id(std::uint64_t n) {
+    char id[48];
+    std::snprintf(id, sizeof id, "%016llx%016llx",
+                  static_cast<unsigned long long>(core::Random(n).next()),
+                  static_cast<unsigned long long>(n));
+    return id;
+}
+
+std::string volume_event(std::uint64_t n, std::uint64_t padding_bytes) {
+    core::Random random(n);
+    std::string out = "{\"eventId\":\"" + volume_event_id(n) +
+                      "\",\"pattern\":\"invoice.created\",\"version\":\"1.0\",\"source\":{\"type\":"
+                      "\"external\",\"id\":\"billing\"},\"timestamp\":\"2026-01-01T00:00:00.000Z\","
+                      "\"payload\":{\"tenantID\":\"";
+    out += std::to_string(random.below(1000)) +
+           "\",\"amount\":" + std::to_string(random.below(100'000)) +
+           ",\"currency\":\"EUR\",\"customer\":{\"id\":\"c" + std::to_string(random.below(10'000)) +
+           "\",\"email\":\"someone@example.com\"}";
+    if (padding_bytes > 0) {
+        static constexpr char kDigits[] =
+            "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
+        out += ",\"padding\":\"";
+        for (std::uint64_t i = 0; i < padding_bytes; i += 10) {
+            std::uint64_t bits = random.next();
+            for (int k = 0; k < 10; ++k, bits >>= 6) out += kDigits[bits & 63];
+        }
+        out += '"';
+    }
+    out += "},\"metadata\":{\"correlationId\":\"k" + std::to_string(n) + "\"}}";
+    return out;
+}
+
+store::AppendInput volume_input(const store::Database& database, const std::string& text,
+                                std::uint64_t n) {
+    const store::Hasher& hasher = database.hasher();
+    store::AppendInput in;
+    in.raw = text;
+    in.pattern = "invoice.created";
+    in.received_at_us = 1'767'225'600'000'000 + static_cast<std::int64_t>(n);
+    in.tenant = core::TenantId{0};
+    in.id = hasher.identity({core::TenantId{0}, "external", "billing", volume_event_id(n)});
+    in.source_hash = hasher.text("billing");
+    in.correlation_hash = hasher.text("k" + std::to_string(n));
+    return in;
+}
+
+int fill(const std::string& folder, std::uint64_t events, std::uint64_t padding_bytes) {
+    Volume volume(folder);
+    store::ShardLog& log = volume.database->shard_log(kShard);
+    const std::uint64_t first = volume.events();
+    const double began = seconds_now();
+    std::uint64_t raw = 0;
+    for (std::uint64_t n = first; n < first + events;) {
+        const std::string text = volume_event(n, padding_bytes);
+        const store::AppendResult result = log.append(volume_input(*volume.database, text, n));
+        if (result.status == store::AppendStatus::kBusy) {
+            volume.housekeep();
+            continue;
+        }
+        if (result.status != store::AppendStatus::kBlockFull) {
+            raw += text.size();
+            ++n;
+        }
+        if (result.status == store::AppendStatus::kBlockFull ||
+            log.open_events() >= kEventsPerBlock)
+            volume.commit();
+    }
+    // As if all of it had been delivered: a server started on it has nothing to do.
+    store::RowBatch rows;
+    rows.put_cursor("deliveries", {kShard, core::LogOffset{first + events}});
+    volume.commit(std::move(rows));
+    volume.housekeep();
+    const bool closed = volume.database->close().has_value();
+    const double took = seconds_now() - began;
+    std::printf("fill: %llu events, %.2f GB of text in %.1f s (%.2f M/s, no sync), %.2f GB kept\n",
+                static_cast<unsigned long long>(events), static_cast<double>(raw) / 1e9, took,
+                static_cast<double>(events) / took / 1e6,
+                static_cast<double>(volume.database->stats().log_bytes) / 1e9);
+    return closed ? 0 : 1;
+}
+
+bool run_phase(const std::string& folder, const std::string& phase, int& code) {
+    static const std::map<std::string, int (*)(Volume&)> kPhases = {
+        {"start", measure_start},   {"lookup", measure_lookup},  {"search", measure_search},
+        {"filter", measure_filter}, {"scan", measure_scan},      {"replay", measure_replay},
+        {"dedup", measure_dedup},   {"retries", measure_retries}};
+    const auto found = kPhases.find(phase);
+    if (found == kPhases.end()) return false;
+    Volume volume(folder);
+    code = found->second(volume);
+    if (!volume.database->close()) code = 1;
+    return true;
+}
+
+}  // namespace millrace::bench
