@@ -13,7 +13,7 @@ Feeder::Feeder(Deps deps)
       metrics_(*deps_.metrics),
       retries_({deps_.clock, deps_.log, deps_.database, deps_.registry, deps_.lanes,
                 deps_.submit_aside, [this] { wake(); }}),
-      replays_({deps_.clock, deps_.log, deps_.database, deps_.registry, deps_.lanes,
+      replays_({deps_.clock, deps_.log, deps_.metrics, deps_.database, deps_.registry, deps_.lanes,
                 deps_.submit_aside, [this] { wake(); }, deps_.shadow}),
       done_(deps_.database->shards()),
       done_end_(deps_.database->shards()) {}

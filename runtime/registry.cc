@@ -21,6 +21,8 @@ constexpr std::string_view kSubscriptionKind = "subscription";
 constexpr std::string_view kCounterKind = "counter";
 constexpr std::string_view kScriptCounter = "script";
 constexpr std::string_view kSubscriptionCounter = "subscription";
+// A subscription's document stands in the audit log, so that what it was can be read there.
+constexpr std::size_t kAuditDocumentBytesMax = 64u << 10;
 
 // Row ids: ids hold no '/', so that tenant, id and version can not run into each other.
 std::string row_id(core::TenantId tenant, std::string_view id) {
@@ -41,19 +43,6 @@ std::string made_id(std::string_view prefix, core::Random& random) {
 RegistryRow counter_row(std::string_view name, std::uint32_t next, std::int64_t now_us) {
     return {std::string(kCounterKind), std::string(name), next, now_us,
             "{\"next\":" + std::to_string(next) + "}"};
-}
-
-std::string audit_entry(std::string_view action, std::string_view kind, std::string_view id,
-                        std::uint32_t version) {
-    std::string out;
-    core::JsonWriter json(out);
-    json.begin_object()
-        .field("action", action)
-        .field("kind", kind)
-        .field("id", id)
-        .field("version", version)
-        .end_object();
-    return out;
 }
 
 tl::unexpected<core::Error> not_found(std::string_view kind, std::string_view id) {
@@ -89,6 +78,19 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
       snapshot_(std::make_shared<const RegistrySnapshot>()) {}
 
 Registry::~Registry() = default;
+
+std::string Registry::audit_entry(std::string_view action, std::string_view kind,
+                                  std::string_view id, std::uint32_t version,
+                                  std::string_view document) const {
+    std::string out;
+    core::JsonWriter json(out);
+    json.begin_object().field("action", action).field("kind", kind).field("id", id);
+    json.field("version", version).field("by", actor_);
+    if (!document.empty() && document.size() <= kAuditDocumentBytesMax)
+        json.raw_field("document", document);
+    json.end_object();
+    return out;
+}
 
 core::Status Registry::load() {
     auto snapshot = std::make_shared<RegistrySnapshot>();
@@ -368,7 +370,8 @@ core::Result<SubscriptionRef> Registry::keep_subscription(Subscription&& subscri
     const bool is_new = shared->number.value == subscription_number_next_;
     if (is_new)
         puts.push_back(counter_row(kSubscriptionCounter, subscription_number_next_ + 1, now_us));
-    const std::string audit = audit_entry(action, kSubscriptionKind, shared->id, shared->version);
+    const std::string audit =
+        audit_entry(action, kSubscriptionKind, shared->id, shared->version, shared->document);
     if (auto status = rows_.commit(puts, {}, now_us, shared->tenant, audit); !status) {
         return core::fail(std::move(status.error()));
     }

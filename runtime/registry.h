@@ -62,6 +62,9 @@ public:
     Registry& operator=(const Registry&) = delete;
     ~Registry();
 
+    // Whom the audit log names for the changes that follow.
+    void act_as(std::string actor) { actor_ = std::move(actor); }
+
     // Any thread. Never null.
     RegistrySnapshotRef snapshot() const;
     // Any thread: the version of the newest snapshot, to see cheaply whether it has changed.
@@ -110,10 +113,14 @@ private:
     core::Result<SubscriptionRef> keep_subscription(Subscription&& subscription,
                                                     std::string_view body, std::string_view action);
 
+    std::string audit_entry(std::string_view action, std::string_view kind, std::string_view id,
+                            std::uint32_t version, std::string_view document = {}) const;
+
     RegistryRows& rows_;
     const core::Clock& clock_;
     core::Random& random_;
     const Options options_;
+    std::string actor_ = "millrace";
     std::map<Key, ScriptRef> scripts_;
     std::map<Key, std::vector<ScriptRef>> versions_;
     std::map<Key, SubscriptionRef> subscriptions_;

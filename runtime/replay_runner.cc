@@ -387,8 +387,11 @@ void ReplayRunner::settle_block(Running& replay) {
     {
         std::lock_guard lock(mutex_);
         replay.state.next[replay.shard] = replay.block.end_offset();
-        replay.state.progress.delivered = replay.delivered.load(std::memory_order_relaxed);
-        replay.state.progress.failed = replay.failed.load(std::memory_order_relaxed);
+        ReplayProgress& progress = replay.state.progress;
+        completed_.add(replay.delivered.load(std::memory_order_relaxed) - progress.delivered);
+        failed_.add(replay.failed.load(std::memory_order_relaxed) - progress.failed);
+        progress.delivered = replay.delivered.load(std::memory_order_relaxed);
+        progress.failed = replay.failed.load(std::memory_order_relaxed);
     }
     replay.block = {};
     if (std::string error = error_of(replay); !error.empty())

@@ -10,6 +10,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/metrics.h"
 #include "runtime/block_matcher.h"
 #include "runtime/event_filter.h"
 #include "runtime/lane_job.h"
@@ -37,6 +38,7 @@ public:
     struct Deps {
         const core::Clock* clock = nullptr;
         core::Log* log = nullptr;
+        core::Metrics* metrics = nullptr;
         store::Database* database = nullptr;
         std::function<RegistrySnapshotRef()> registry;
         std::size_t lanes = 1;
@@ -45,7 +47,11 @@ public:
         // Dry runs; null: they are refused.
         ShadowLane* shadow = nullptr;
     };
-    explicit ReplayRunner(Deps deps) : deps_(std::move(deps)) {}
+    explicit ReplayRunner(Deps deps)
+        : deps_(std::move(deps)),
+          role_(deps_.metrics->role()),
+          completed_(role_.counter(core::Metric::kReplayDeliveries, {"completed"})),
+          failed_(role_.counter(core::Metric::kReplayDeliveries, {"failed"})) {}
 
     // Before the threads start: takes up the replays that were running.
     core::Status load(const FindScriptVersion& find);
@@ -100,6 +106,8 @@ private:
     core::Status arm(Running& replay);
 
     Deps deps_;
+    core::MetricsRole& role_;
+    const core::Counter completed_, failed_;
     std::mutex mutex_;
     std::map<std::string, std::shared_ptr<Running>, std::less<>> running_;
 };

@@ -7,6 +7,8 @@
 #include "core/result.h"
 
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,8 +32,15 @@ public:
         std::vector<AuditEntry> entries;  // newest first
         std::string next;
     };
-    core::Result<Page> list(std::optional<core::TenantId> tenant, std::string_view cursor,
-                            std::size_t limit);
+    struct Query {
+        std::optional<core::TenantId> tenant{};
+        std::int64_t from_us = std::numeric_limits<std::int64_t>::min();
+        std::int64_t to_us = std::numeric_limits<std::int64_t>::max();  // exclusive
+        std::function<bool(const AuditEntry&)> accept{};                // null: everything
+        std::string_view cursor{};
+        std::size_t limit = 100;
+    };
+    core::Result<Page> list(const Query& query);
 
 private:
     Engine& engine_;

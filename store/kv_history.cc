@@ -92,6 +92,7 @@ using Changes = std::map<std::string, Undone, std::less<>>;
 
 core::Result<Changes> read_changes(Engine& engine, rocksdb::Iterator& rows,
                                    std::string_view key_prefix, const KvHistory::Moment& moment) {
+    if (moment.before.empty() && moment.at_us == KvHistory::kNow) return Changes{};
     const std::int64_t since_us = engine.kv_history->since_us();
     if (moment.before.empty() && moment.at_us < since_us) {
         return core::fail(
@@ -201,8 +202,7 @@ core::Result<KvHistory::Page> KvHistory::list(core::TenantId tenant, std::string
     const auto history = snapshot.iterate(ColumnFamily::kKvHistory);
     auto changes = read_changes(engine_, *history, full, moment);
     if (!changes) return core::fail(std::move(changes.error()));
-    const std::int64_t alive_us =
-        moment.before.empty() ? moment.at_us : engine_.options.clock->wall_us();
+    const std::int64_t alive_us = std::min(moment.at_us, engine_.options.clock->wall_us());
     const std::string start = std::max(full, after.empty() ? full : room + std::string(after));
     const auto rows = snapshot.iterate(ColumnFamily::kKv);
     rows->Seek(start);

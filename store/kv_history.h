@@ -13,6 +13,7 @@
 #include "store/kv_store.h"
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -46,8 +47,9 @@ public:
 
     // The moment of a view: after everything committed up to a time, or after the deliveries of
     // all blocks that begin before these offsets (by shard).
+    static constexpr std::int64_t kNow = std::numeric_limits<std::int64_t>::max();
     struct Moment {
-        std::int64_t at_us = 0;
+        std::int64_t at_us = kNow;
         std::vector<core::LogOffset> before{};  // not empty: counts instead of at_us
     };
 

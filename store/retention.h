@@ -31,8 +31,8 @@ struct RetentionRule {
 struct RetentionReport {
     std::uint64_t events_dropped = 0;
     std::uint64_t bytes_dropped = 0;
-    // The rule wanted more, but a cursor, retry, dead letter or floor still needs it: events kept for that
-    // reason.
+    // The rule wanted more, but a cursor, retry, dead letter or floor still needs it: events kept
+    // for that reason.
     std::uint64_t events_held_back = 0;
 };
 

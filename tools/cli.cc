@@ -94,6 +94,7 @@ int run_cli(std::vector<std::string> arguments, CliStreams streams) {
     add_dlq_commands(app, context);
     add_replay_commands(app, context);
     add_backup_command(app, context);
+    add_past_commands(app, context);
     add_stats_command(app, context);
     app.footer(
         "Run the server: millrace serve --help\n"

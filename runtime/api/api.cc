@@ -18,7 +18,6 @@ struct HandlerRow {
 
 // Every route of RouteOwner::kApi but those that answer later.
 constexpr HandlerRow kHandlers[] = {
-    {RouteId::kListEvents, list_events},
     {RouteId::kGetEvent, get_event},
     {RouteId::kTraceEvent, trace_event},
     {RouteId::kCreateScript, create_script},
@@ -143,9 +142,12 @@ void Api::handle(ApiRequest&& request, Respond respond) {
     } else if (!needs_no_key(id)) {
         return respond(error_response(principal.error()));
     }
+    impl_->services.registry().act_as(actor_of(request.principal));
     Call call{impl_->services, request};
     if (id == RouteId::kRunScript) return run_script(call, respond);
+    if (id == RouteId::kListEvents) return list_events(call, respond);
     if (id == RouteId::kCreateBackup) return create_backup(call, respond);
+    if (id == RouteId::kListKv) return list_kv(call, respond);
     const Handler handler = impl_->handlers.at(static_cast<std::size_t>(id));
     if (!handler) {
         return respond(error_response(
@@ -153,6 +155,12 @@ void Api::handle(ApiRequest&& request, Respond respond) {
     }
     auto answer = handler(call);
     respond(answer ? std::move(*answer) : error_response(answer.error()));
+}
+
+std::string actor_of(const Principal& principal) {
+    if (!principal.key_id.empty()) return "key:" + principal.key_id;
+    if (!principal.user.empty()) return "user:" + principal.user;
+    return "loopback";
 }
 
 core::Result<Principal> authenticate(const ApiRequest& request) {

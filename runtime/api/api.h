@@ -38,6 +38,9 @@ struct Principal {
     std::string key_id;
 };
 
+// Who the audit log names: "key:<id>", "user:<name>", or "loopback" while no key exists.
+std::string actor_of(const Principal& principal);
+
 struct ApiRequest {
     io::Method method = io::Method::kGet;
     io::RouteMatch match;

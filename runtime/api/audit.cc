@@ -9,6 +9,7 @@ void audit(Call& call, std::string_view action, std::string_view kind, std::stri
     std::string entry;
     core::JsonWriter json(entry);
     json.begin_object().field("action", action).field("kind", kind).field_or_null("id", id);
+    json.field("by", actor_of(call.request.principal));
     if (more) more(json);
     json.end_object();
     store::RowBatch batch;

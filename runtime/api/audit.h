@@ -10,7 +10,7 @@
 
 namespace millrace::runtime::api {
 
-// {"action","kind","id", and what `more` adds}.
+// {"action","kind","id","by", and what `more` adds}.
 void audit(Call& call, std::string_view action, std::string_view kind, std::string_view id,
            const std::function<void(core::JsonWriter&)>& more = {});
 

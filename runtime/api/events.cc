@@ -5,6 +5,10 @@
 #include "store/event_search.h"
 #include "store/log_reader.h"
 
+#include <memory>
+#include <utility>
+#include <vector>
+
 namespace millrace::runtime::api {
 namespace {
 
@@ -38,11 +42,25 @@ core::Result<store::SearchOrder> order_of(const Call& call) {
                           .in("order"));
 }
 
-}  // namespace
+// A listing under way. The query's views point into the filter and the texts beside it.
+struct Listing {
+    EventShape shape = EventShape::kNative;
+    std::unique_ptr<EventFilter> filter;
+    std::string cursor;
+    store::EventQuery query;
+    core::Result<store::EventPage> page;
+};
 
-Answer list_events(Call& call) {
+// What the API thread looks through itself; a search that needs more goes on aside. The second
+// number bounds one request (about 4 M events): the page then holds fewer events and a cursor.
+constexpr std::size_t kBlocksAtOnce = 16;
+constexpr std::size_t kBlocksAside = 2000;
+
+core::Result<std::shared_ptr<Listing>> read_listing(Call& call) {
+    auto listing = std::make_shared<Listing>();
     const auto shape = shape_of(call);
     if (!shape) return core::fail(shape.error());
+    listing->shape = *shape;
     const auto limit = call.limit();
     if (!limit) return core::fail(limit.error());
     const auto from_us = call.time("from", INT64_MIN);
@@ -60,9 +78,10 @@ Answer list_events(Call& call) {
                                      .context_id = call.text("contextId"),
                                      .filter = call.text("filter")});
     if (!filter) return core::fail(std::move(filter.error()));
-    const EventCriteria& criteria = (*filter)->criteria();
-    const std::string cursor = call.text("cursor");
-    store::EventQuery query;
+    listing->filter = std::move(*filter);
+    listing->cursor = call.text("cursor");
+    const EventCriteria& criteria = listing->filter->criteria();
+    store::EventQuery& query = listing->query;
     query.tenant = call.tenant();
     query.pattern = criteria.pattern;
     query.pattern_prefix = criteria.pattern_prefix;
@@ -72,20 +91,56 @@ Answer list_events(Call& call) {
     query.correlation_id = criteria.correlation_id;
     query.causation_id = criteria.causation_id;
     query.context_id = criteria.context_id;
-    query.accept = [&filter](const store::StoredEvent& event) { return (*filter)->accepts(event); };
+    query.accept = [filter = listing->filter.get()](const store::StoredEvent& event) {
+        return filter->accepts(event);
+    };
     query.order = *order;
     query.limit = *limit;
-    query.cursor = cursor;
-    auto page = call.services.database().event_search().search(query);
-    if (!page) return core::fail(std::move(page.error()));
+    query.cursor = listing->cursor;
+    query.blocks_max = kBlocksAtOnce;
+    return listing;
+}
+
+ApiResponse listing_response(const Listing& listing, const store::Hasher& hasher) {
+    if (!listing.page) return error_response(listing.page.error());
     ListBody body;
     std::string text;
-    for (const store::OwnedEvent& owned : page->events) {
+    for (const store::OwnedEvent& owned : listing.page->events) {
         text.clear();
-        append_shaped(text, *shape, owned.event, call.services.database().hasher());
+        append_shaped(text, listing.shape, owned.event, hasher);
         body.json().raw(text);
     }
-    return body.finish(page->next);
+    return body.finish(listing.page->next);
+}
+
+// Goes on behind what was found at once.
+void search_on(Listing& listing, store::EventSearch& search) {
+    std::vector<store::OwnedEvent> found = std::move(listing.page->events);
+    const std::string cursor = listing.page->next;
+    listing.query.cursor = cursor;
+    listing.query.limit -= found.size();
+    listing.query.blocks_max = kBlocksAside;
+    listing.page = search.search(listing.query);
+    if (!listing.page) return;
+    found.insert(found.end(), listing.page->events.begin(), listing.page->events.end());
+    listing.page->events = std::move(found);
+}
+
+}  // namespace
+
+void list_events(Call& call, const Respond& respond) {
+    auto read = read_listing(call);
+    if (!read) return respond(error_response(read.error()));
+    std::shared_ptr<Listing> listing = std::move(*read);
+    store::Database& database = call.services.database();
+    listing->page = database.event_search().search(listing->query);
+    const bool whole = !listing->page || listing->page->next.empty() ||
+                       listing->page->events.size() == listing->query.limit;
+    if (whole) return respond(listing_response(*listing, database.hasher()));
+    const bool taken = call.services.run_aside(
+        [listing, &database] { search_on(*listing, database.event_search()); },
+        [listing, &database, respond] { respond(listing_response(*listing, database.hasher())); });
+    if (!taken) respond(error_response(busy_aside()));
 }
 
 Answer get_event(Call& call) {

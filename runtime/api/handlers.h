@@ -8,7 +8,7 @@
 namespace millrace::runtime::api {
 
 // events.cc, trace.cc
-Answer list_events(Call& call);
+void list_events(Call& call, const Respond& respond);  // answers later, if much is searched
 Answer get_event(Call& call);
 Answer trace_event(Call& call);
 // scripts.cc
@@ -49,6 +49,8 @@ Answer cancel_replay(Call& call);
 Answer list_replay_differences(Call& call);
 // backups.cc: answers later.
 void create_backup(Call& call, const Respond& respond);
+// kv.cc: answers later.
+void list_kv(Call& call, const Respond& respond);
 // operation.cc
 Answer list_audit(Call& call);
 Answer stats(Call& call);

@@ -75,7 +75,10 @@ enum class RouteOwner : std::uint8_t {
     X(kCancelReplay, kApi, kDelete, "/v2/replays/{id}", "", "Cancels a replay")                    \
     X(kCreateBackup, kApi, kPost, "/v2/backups", "",                                               \
       "Copies the data folder to a new folder while the server runs")                              \
-    X(kListAudit, kApi, kGet, "/v2/audit", "limit,cursor", "Who changed what, newest first")       \
+    X(kListAudit, kApi, kGet, "/v2/audit", "kind,id,from,to,limit,cursor",                         \
+      "Who changed what, newest first")                                                            \
+    X(kListKv, kApi, kGet, "/v2/kv", "prefix,space,namespace,at,limit,cursor",                     \
+      "What handlers keep in kv, as it is or as it was at a moment")                               \
     X(kStats, kApi, kGet, "/v2/stats", "", "Figures of the engine")                                \
     X(kHealthz, kApi, kGet, "/healthz", "", "200 while the process lives")                         \
     X(kReadyz, kApi, kGet, "/readyz", "", "200, or 503 with the reason")                           \

@@ -55,6 +55,7 @@ class Replays(harness.ServerCase):
         self.assertEqual(self.kv(new)(), sum(range(500)))
         self.assertEqual(self.kv(new + "marked")(), 500)
         self.assertEqual(old_count(), 500, "the other handler must not see the replay")
+        self.assertGreaterEqual(self.server.metric("millrace_replay_deliveries_total", result="completed"), 500)
 
     def test_filter_and_time_range(self):
         pattern, key = self.unique("rf."), self.unique("k")

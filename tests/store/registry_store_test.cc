@@ -38,14 +38,15 @@ TEST_F(RegistryStoreTest, AuditEntriesComeNewestFirst) {
         rows.put_audit(100, core::TenantId{static_cast<std::uint32_t>(i % 2)}, std::to_string(i));
     rows.put_audit(50, core::TenantId{0}, "old");
     ASSERT_TRUE(database_->write_now(rows));
-    const auto first = database_->audit().list(std::nullopt, {}, 4);
+    const auto first = database_->audit().list({.limit = 4});
     ASSERT_TRUE(first);
     ASSERT_EQ(first->entries.size(), 4u);
     EXPECT_EQ(first->entries[0].json, "4");
-    const auto rest = database_->audit().list(std::nullopt, first->next, 4);
+    const auto rest = database_->audit().list({.cursor = first->next, .limit = 4});
     ASSERT_EQ(rest->entries.size(), 2u);
     EXPECT_EQ(rest->entries[1].json, "old");
-    EXPECT_EQ(database_->audit().list(core::TenantId{1}, {}, 10)->entries.size(), 2u);
+    EXPECT_EQ(database_->audit().list({.tenant = core::TenantId{1}, .limit = 10})->entries.size(),
+              2u);
 }
 
 }  // namespace
