@@ -109,16 +109,21 @@ std::optional<core::LogPosition> decode_event_id(const Hasher& hasher, std::stri
     return position;
 }
 
-std::string encode_execution_id(const Hasher& hasher, DeliveryKey key) {
+void encode_execution_id_to(const Hasher& hasher, DeliveryKey key, char* out) {
     unsigned char bytes[16];
+    static_assert(kExecutionIdTextBytes == 3 + text_bytes(sizeof(bytes)));
     write_position(bytes, key.position);
     write_be(bytes + 8, key.subscription.value, 4);
     write_be(bytes + 12,
              hasher.check(as_word(key.position), salt(Kind::kExecution) | key.subscription.value),
              4);
-    std::string out(3 + text_bytes(sizeof(bytes)), '\0');
-    std::memcpy(out.data(), "ex_", 3);
-    encode(bytes, sizeof(bytes), out.data() + 3);
+    std::memcpy(out, "ex_", 3);
+    encode(bytes, sizeof(bytes), out + 3);
+}
+
+std::string encode_execution_id(const Hasher& hasher, DeliveryKey key) {
+    std::string out(kExecutionIdTextBytes, '\0');
+    encode_execution_id_to(hasher, key, out.data());
     return out;
 }
 

@@ -29,6 +29,9 @@ void encode_event_id_to(const Hasher& hasher, core::LogPosition position, char* 
 std::string encode_event_id(const Hasher& hasher, core::LogPosition position);
 std::optional<core::LogPosition> decode_event_id(const Hasher& hasher, std::string_view text);
 
+inline constexpr std::size_t kExecutionIdTextBytes = 3 + 26;  // "ex_" + 16 bytes in base 32
+// Writes exactly kExecutionIdTextBytes to `out`.
+void encode_execution_id_to(const Hasher& hasher, DeliveryKey key, char* out);
 std::string encode_execution_id(const Hasher& hasher, DeliveryKey key);
 std::optional<DeliveryKey> decode_execution_id(const Hasher& hasher, std::string_view text);
 

@@ -23,15 +23,17 @@ std::uint64_t Hasher::by_id(core::TenantId tenant, std::string_view event_id) co
     return never_zero(mix(id.low64 ^ mix(tenant.value + seed_.words[1])));
 }
 
-IdHash Hasher::identity(const Identity& identity) const {
+std::uint64_t Hasher::source(std::string_view type, std::string_view id) const {
+    return XXH3_64bits_withSeed(id.data(), id.size(), seed_.words[1]) +
+           mix(XXH3_64bits_withSeed(type.data(), type.size(), seed_.words[0]));
+}
+
+IdHash Hasher::identity_of(core::TenantId tenant, std::string_view event_id,
+                           std::uint64_t source) const {
     const XXH128_hash_t id =
-        XXH3_128bits_withSeed(identity.event_id.data(), identity.event_id.size(), seed_.words[0]);
-    const std::uint64_t source =
-        XXH3_64bits_withSeed(identity.source_id.data(), identity.source_id.size(), seed_.words[1]) +
-        mix(XXH3_64bits_withSeed(identity.source_type.data(), identity.source_type.size(),
-                                 seed_.words[0]));
+        XXH3_128bits_withSeed(event_id.data(), event_id.size(), seed_.words[0]);
     IdHash out;
-    out.by_id = never_zero(mix(id.low64 ^ mix(identity.tenant.value + seed_.words[1])));
+    out.by_id = never_zero(mix(id.low64 ^ mix(tenant.value + seed_.words[1])));
     out.by_source = mix(id.high64 + source);
     return out;
 }

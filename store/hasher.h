@@ -39,7 +39,14 @@ public:
         std::string_view source_id;
         std::string_view event_id;
     };
-    IdHash identity(const Identity& identity) const;
+    IdHash identity(const Identity& identity) const {
+        return identity_of(identity.tenant, identity.event_id,
+                           source(identity.source_type, identity.source_id));
+    }
+    // The same from source(), which few senders vary from event to event.
+    IdHash identity_of(core::TenantId tenant, std::string_view event_id,
+                       std::uint64_t source) const;
+    std::uint64_t source(std::string_view type, std::string_view id) const;
     // The half of identity() that needs no source.
     std::uint64_t by_id(core::TenantId tenant, std::string_view event_id) const;
     // Any other name: pattern, source, correlation id, ... Never 0; 0 stands for "absent".

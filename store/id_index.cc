@@ -4,6 +4,7 @@
 #include "core/fault.h"
 
 #include <algorithm>
+#include <bit>
 #include <filesystem>
 
 #include <unistd.h>
@@ -12,12 +13,54 @@ namespace millrace::store {
 namespace {
 
 constexpr std::size_t kTableSlotsFirst = 4096;  // 96 KiB: what an idle shard costs
+constexpr std::size_t kGrowth = 4;  // moves a third of the entries once; doubling moves all once
 // Old slots moved per insert while the table grows: 16 ends the move long before the next growth.
 constexpr std::size_t kMigrateSlotsPerInsert = 16;
 constexpr std::size_t kMergeEntriesPerStep = 128u << 10;  // a few milliseconds
 
 bool by_identity(const RunEntry& a, const RunEntry& b) {
     return a.id != b.id ? a.id < b.id : a.offset < b.offset;
+}
+
+// Every entry of a table, sorted. Hashes spread evenly, so that one pass puts each entry near its
+// place; what is left is to sort a few at a time.
+std::vector<RunEntry> sorted_entries(const IdTable& table) {
+    constexpr std::size_t kEntriesPerBucket = 16;
+    const auto each = [&table](auto&& visit) {
+        for (std::size_t i = 0; i < table.slots(); ++i) {
+            const IdTable::Slot& slot = table.slot(i);
+            const std::uint64_t held =
+                slot.offset_plus_1.load(std::memory_order_acquire);  // pairs with IdTable::insert
+            if (held == 0) continue;
+            visit(RunEntry{{slot.by_id.load(std::memory_order_relaxed),
+                            slot.by_source.load(std::memory_order_relaxed)},
+                           held - 1});
+        }
+    };
+    std::uint64_t least = ~std::uint64_t{0};
+    std::uint64_t most = 0;
+    each([&](const RunEntry& entry) {
+        least = std::min(least, entry.id.by_id);
+        most = std::max(most, entry.id.by_id);
+    });
+    const std::size_t buckets = table.count() / kEntriesPerBucket + 1;
+    const int shift = std::countl_zero((most - least) | 1);
+    const auto bucket_of = [&](const RunEntry& entry) {
+        const std::uint64_t scaled = (entry.id.by_id - least) << shift;
+        return static_cast<std::size_t>((static_cast<unsigned __int128>(scaled) * buckets) >> 64);
+    };
+    std::vector<std::uint32_t> ends(buckets + 1, 0);
+    each([&](const RunEntry& entry) { ++ends[bucket_of(entry) + 1]; });
+    for (std::size_t i = 1; i <= buckets; ++i) ends[i] += ends[i - 1];
+    std::vector<RunEntry> sorted(ends[buckets]);
+    each([&](const RunEntry& entry) { sorted[ends[bucket_of(entry)]++] = entry; });
+    // ends[i] is now where bucket i ends.
+    std::ptrdiff_t begin = 0;
+    for (std::size_t i = 0; i < buckets; ++i) {
+        std::sort(sorted.begin() + begin, sorted.begin() + ends[i], by_identity);
+        begin = ends[i];
+    }
+    return sorted;
 }
 
 }  // namespace
@@ -173,7 +216,7 @@ void ShardIdIndex::migrate_some(std::size_t slots) {
 
 void ShardIdIndex::grow() {
     if (migrating_) migrate_some(migrating_->slots());
-    auto bigger = std::make_unique<IdTable>(active_->slots() * 2);
+    auto bigger = std::make_unique<IdTable>(active_->slots() * kGrowth);
     std::lock_guard lock(mutex_);
     migrating_ = std::move(active_);
     active_ = std::move(bigger);
@@ -182,11 +225,12 @@ void ShardIdIndex::grow() {
 
 bool ShardIdIndex::freeze(std::uint64_t end_offset) {
     if (migrating_) migrate_some(migrating_->slots());
-    auto fresh = std::make_unique<IdTable>(kTableSlotsFirst);
+    std::unique_ptr<IdTable> fresh = pool_->take();
+    if (!fresh) fresh = std::make_unique<IdTable>(kTableSlotsFirst);
     {
         std::lock_guard lock(mutex_);
         if (frozen_.size() >= kFrozenMax) return false;
-        auto frozen = std::make_shared<Frozen>();
+        auto frozen = std::make_shared<Frozen>(pool_);
         frozen->table = std::move(active_);
         frozen->begin_offset = active_begin_;
         frozen->end_offset = end_offset;
@@ -248,6 +292,7 @@ std::size_t ShardIdIndex::runs() const {
 core::Result<bool> ShardIdIndex::work() {
     auto written = write_frozen();
     if (!written || *written) return written;
+    if (pool_->wipe()) return true;
     if (!merge_ && drop_oldest_run()) return true;
     if (!merge_ && !start_merge()) return false;
     return merge_step();
@@ -273,18 +318,7 @@ core::Result<bool> ShardIdIndex::write_frozen() {
     }
     // A run must never know of an event that a crash may still take away.
     if (oldest->end_offset > options_.durable_end->load(std::memory_order_acquire)) return false;
-    std::vector<RunEntry> entries;
-    entries.reserve(oldest->table->count());
-    for (std::size_t i = 0; i < oldest->table->slots(); ++i) {
-        const IdTable::Slot& slot = oldest->table->slot(i);
-        const std::uint64_t held =
-            slot.offset_plus_1.load(std::memory_order_acquire);  // pairs with IdTable::insert
-        if (held == 0) continue;
-        entries.push_back({{slot.by_id.load(std::memory_order_relaxed),
-                            slot.by_source.load(std::memory_order_relaxed)},
-                           held - 1});
-    }
-    std::sort(entries.begin(), entries.end(), by_identity);
+    const std::vector<RunEntry> entries = sorted_entries(*oldest->table);
     auto writer = RunWriter::create(options_.folder, {options_.shard, 0, oldest->begin_offset,
                                                       oldest->end_offset, entries.size()});
     if (!writer) return core::fail(std::move(writer.error()));

@@ -14,6 +14,7 @@
 #include "store/hasher.h"
 #include "store/id_run.h"
 #include "store/id_table.h"
+#include "store/id_table_pool.h"
 
 #include <atomic>
 #include <cstdint>
@@ -74,7 +75,15 @@ public:
     }  // for metrics
 
 private:
+    // The last one to let go gives the table back.
     struct Frozen {
+        explicit Frozen(std::shared_ptr<IdTablePool> to) : pool(std::move(to)) {}
+        ~Frozen() {
+            if (table) pool->put(std::move(table));
+        }
+        Frozen(const Frozen&) = delete;
+        Frozen& operator=(const Frozen&) = delete;
+        std::shared_ptr<IdTablePool> pool;
         std::unique_ptr<IdTable> table;
         std::uint64_t begin_offset = 0;
         std::uint64_t end_offset = 0;
@@ -93,6 +102,7 @@ private:
     bool start_merge();
 
     const Options options_;
+    const std::shared_ptr<IdTablePool> pool_ = std::make_shared<IdTablePool>();
 
     // The shard's thread alone (pointers change only under mutex_, for the readers' sake).
     std::unique_ptr<IdTable> active_;

@@ -5,6 +5,7 @@
 #include "store/crc32c.h"
 #include "store/file_util.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -21,6 +22,15 @@ constexpr std::size_t kPageBytes = 4096;
 constexpr std::uint32_t kPageEntries = 170;
 // DESIGN.md's figure: about 2 % of the lookups of new ids touch a page for nothing.
 constexpr std::size_t kFilterBitsPerId = 9;
+constexpr std::uint32_t kRunVersion = 2;  // 1 chose filter lines by the bits that choose the shard
+constexpr int kGuessesMax = 4;
+
+// A shard's identities share their upper bits, by which they came to it: the filter must not choose
+// its line by them.
+std::uint64_t filter_key(std::uint64_t by_id) {
+    const std::uint64_t spread = by_id * 0x9e3779b97f4a7c15ULL;
+    return spread ^ (spread >> 32) ^ (spread << 32);
+}
 
 struct PageTail {
     std::uint32_t crc32c;
@@ -85,7 +95,7 @@ core::Result<std::unique_ptr<IdRun>> IdRun::open(const std::string& path) {
     run->map_bytes_ = bytes;
     std::memcpy(&run->header_, run->map_, sizeof(RunHeader));
     const RunHeader& h = run->header_;
-    if (h.magic != kRunMagic || h.version != 1 || header_crc(h) != h.crc32c) {
+    if (h.magic != kRunMagic || h.version != kRunVersion || header_crc(h) != h.crc32c) {
         return run_error("open", path, "header damaged");
     }
     if ((h.pages + 1) * kPageBytes + h.filter_bytes != bytes)
@@ -95,6 +105,7 @@ core::Result<std::unique_ptr<IdRun>> IdRun::open(const std::string& path) {
     if (crc32c(run->filter_) != h.filter_crc32c) return run_error("open", path, "filter damaged");
     ::madvise(map, bytes, MADV_RANDOM);
     run->page_checked_ = std::make_unique<std::atomic<bool>[]>(h.pages);
+    run->note_range();
     return run;
 }
 
@@ -103,8 +114,12 @@ IdRun::~IdRun() {
 }
 
 void IdRun::prefetch(const IdHash& id) const {
-    const BloomProbe probe(id.by_id, filter_.size());
+    const BloomProbe probe(filter_key(id.by_id), filter_.size());
     __builtin_prefetch(filter_.data() + probe.line * kBloomLineBytes);
+}
+
+bool IdRun::may_contain(std::uint64_t by_id) const {
+    return bloom_may_contain(filter_, filter_key(by_id));
 }
 
 bool IdRun::page(std::uint64_t index, const RunEntry*& entries, std::uint32_t& count) const {
@@ -122,43 +137,81 @@ bool IdRun::page(std::uint64_t index, const RunEntry*& entries, std::uint32_t& c
     return true;
 }
 
+// For guesses only, so that nothing is checked here.
+void IdRun::note_range() {
+    if (header_.pages == 0) return;
+    const char* last = map_ + header_.pages * kPageBytes;
+    PageTail tail;
+    std::memcpy(&tail, last + kPageEntries * sizeof(RunEntry), sizeof(tail));
+    const std::size_t count = std::min(tail.count, kPageEntries);
+    std::memcpy(&first_key_, map_ + kPageBytes, sizeof(first_key_));
+    std::memcpy(&last_key_, last + (count == 0 ? 0 : count - 1) * sizeof(RunEntry),
+                sizeof(last_key_));
+}
+
+// Where keys of [low_key, high_key] that are spread evenly over pages [low, high) would have by_id.
+std::uint64_t IdRun::guess(std::uint64_t by_id, std::uint64_t low, std::uint64_t high,
+                           std::uint64_t low_key, std::uint64_t high_key) {
+    if (by_id <= low_key) return low;
+    if (by_id >= high_key) return high - 1;
+    const auto share = static_cast<unsigned __int128>(by_id - low_key) * (high - low);
+    return std::min(low + static_cast<std::uint64_t>(share / (high_key - low_key)), high - 1);
+}
+
+// Interpolation search over pages, then halving: a page that is touched costs a miss and, the first
+// time, its checksum.
+IdRun::Lookup IdRun::find_page(std::uint64_t by_id, std::uint64_t& found) const {
+    std::uint64_t low = 0;
+    std::uint64_t high = header_.pages;
+    std::uint64_t low_key = first_key_;
+    std::uint64_t high_key = last_key_;
+    for (int guesses = 0; low < high; ++guesses) {
+        const std::uint64_t at =
+            guesses < kGuessesMax ? guess(by_id, low, high, low_key, high_key) : (low + high) / 2;
+        const RunEntry* entries = nullptr;
+        std::uint32_t count = 0;
+        if (!page(at, entries, count)) return Lookup::kDamaged;
+        if (by_id < entries[0].id.by_id) {
+            high = at;
+            high_key = entries[0].id.by_id;
+        } else if (by_id > entries[count - 1].id.by_id) {
+            low = at + 1;
+            low_key = entries[count - 1].id.by_id;
+        } else {
+            found = at;
+            return Lookup::kFound;
+        }
+    }
+    return Lookup::kAbsent;
+}
+
 IdRun::Lookup IdRun::find_by_id(std::uint64_t by_id, std::vector<RunEntry>& out) const {
-    if (header_.pages == 0 || !bloom_may_contain(filter_, by_id)) return Lookup::kAbsent;
-    // Hashes are uniform: the page is where interpolation says, or a step or two beside it.
-    auto guess =
-        static_cast<std::uint64_t>((static_cast<unsigned __int128>(by_id) * header_.pages) >> 64);
+    if (header_.pages == 0 || !may_contain(by_id)) return Lookup::kAbsent;
+    std::uint64_t at = 0;
+    if (const Lookup there = find_page(by_id, at); there != Lookup::kFound) return there;
     const RunEntry* entries = nullptr;
     std::uint32_t count = 0;
-    if (!page(guess, entries, count)) return Lookup::kDamaged;
-    while (guess > 0 && entries[0].id.by_id >= by_id) {
-        if (!page(--guess, entries, count)) return Lookup::kDamaged;
+    if (!page(at, entries, count)) return Lookup::kDamaged;
+    // One id of several sources may lie across pages.
+    while (at > 0 && entries[0].id.by_id == by_id) {
+        if (!page(--at, entries, count)) return Lookup::kDamaged;
     }
     bool found = false;
     for (;;) {
-        if (entries[count - 1].id.by_id >= by_id) {
-            std::uint32_t low = 0;
-            for (std::uint32_t high = count; low < high;) {
-                const std::uint32_t middle = (low + high) / 2;
-                if (entries[middle].id.by_id < by_id) {
-                    low = middle + 1;
-                } else {
-                    high = middle;
-                }
-            }
-            for (; low < count && entries[low].id.by_id == by_id; ++low) {
-                out.push_back(entries[low]);
-                found = true;
-            }
-            if (low < count) break;
+        const RunEntry* entry = std::lower_bound(
+            entries, entries + count, by_id,
+            [](const RunEntry& held, std::uint64_t wanted) { return held.id.by_id < wanted; });
+        for (; entry != entries + count && entry->id.by_id == by_id; ++entry) {
+            out.push_back(*entry);
+            found = true;
         }
-        if (++guess == header_.pages) break;
-        if (!page(guess, entries, count)) return Lookup::kDamaged;
+        if (entry != entries + count || ++at == header_.pages) break;
+        if (!page(at, entries, count)) return Lookup::kDamaged;
     }
     return found ? Lookup::kFound : Lookup::kAbsent;
 }
 
 IdRun::Lookup IdRun::find(const IdHash& id, std::uint64_t& offset) const {
-    if (!bloom_may_contain(filter_, id.by_id)) return Lookup::kAbsent;
     std::vector<RunEntry> entries;  // only for ids that (very likely) are here: duplicates
     const Lookup result = find_by_id(id.by_id, entries);
     if (result != Lookup::kFound) return result;
@@ -215,7 +268,7 @@ void RunWriter::flush_page() {
 
 void RunWriter::add(const RunEntry& entry) {
     page_.push_back(entry);
-    bloom_add(filter_.data(), filter_.size(), entry.id.by_id);
+    bloom_add(filter_.data(), filter_.size(), filter_key(entry.id.by_id));
     header_.entries += 1;
     if (page_.size() == kPageEntries) flush_page();
 }

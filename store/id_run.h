@@ -30,7 +30,7 @@ static_assert(sizeof(RunEntry) == 24);
 
 struct RunHeader {
     std::uint64_t magic = 0;
-    std::uint32_t version = 1;
+    std::uint32_t version = 2;
     std::uint32_t crc32c = 0;  // of every byte of the header behind this field
     std::uint32_t shard = 0;
     std::uint32_t level = 0;  // how often its entries were merged
@@ -60,17 +60,26 @@ public:
     // Every entry with this half of the identity.
     Lookup find_by_id(std::uint64_t by_id, std::vector<RunEntry>& out) const;
     void prefetch(const IdHash& id) const;
+    // False: certainly not here. About 2 % of absent ones say true.
+    bool may_contain(std::uint64_t by_id) const;
 
     // For merging: entries of one page, in order; false when the page is damaged.
     bool page(std::uint64_t index, const RunEntry*& entries, std::uint32_t& count) const;
 
 private:
     IdRun() = default;
+    void note_range();
+    static std::uint64_t guess(std::uint64_t by_id, std::uint64_t low, std::uint64_t high,
+                               std::uint64_t low_key, std::uint64_t high_key);
+    Lookup find_page(std::uint64_t by_id, std::uint64_t& found) const;
+
     std::string path_;
     RunHeader header_;
     const char* map_ = nullptr;
     std::size_t map_bytes_ = 0;
     std::string filter_;
+    std::uint64_t first_key_ = 0;
+    std::uint64_t last_key_ = 0;
     // A page's checksum is looked at once: a lookup of a new id comes here for nothing now and
     // then, and 4 KiB of CRC would cost it more than everything else. Any thread; a lost race
     // checks twice.

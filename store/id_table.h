@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 
 #include <sys/mman.h>
@@ -27,6 +28,11 @@ public:
     explicit IdTable(std::size_t slots)
         : slots_(allocate(slots), Free{slots * sizeof(Slot)}), mask_(slots - 1) {
         MR_ASSERT((slots & mask_) == 0);
+    }
+    // All slots free again. Nobody else may hold the table.
+    void clear() {
+        std::memset(static_cast<void*>(slots_.get()), 0, slots() * sizeof(Slot));
+        count_ = 0;
     }
     std::size_t slots() const { return mask_ + 1; }
     std::size_t count() const { return count_; }

@@ -12,14 +12,18 @@ constexpr std::uint8_t kHasExtras = 0x80;
 
 void encode_outcome_entry(std::string& out, const OutcomeEntry& entry, std::int64_t base_us) {
     const bool extras = !entry.result.empty() || !entry.logs.empty() || !entry.error.empty();
-    put_varint(out, entry.event_index);
-    put_varint(out, entry.subscription.value);
-    put_varint(out, entry.script_version);
     const auto status = static_cast<std::uint8_t>(entry.status);
-    out.push_back(static_cast<char>(extras ? status | kHasExtras : status));
-    put_varint(out, entry.attempt);
-    put_varint(out, entry.duration_us);
-    put_varint(out, zigzag(entry.started_at_us - base_us));
+    // One append an entry: this is written for every delivery.
+    char fixed[7 * kVarintBytesMax];
+    char* at = fixed;
+    at = write_varint(at, entry.event_index);
+    at = write_varint(at, entry.subscription.value);
+    at = write_varint(at, entry.script_version);
+    *at++ = static_cast<char>(extras ? status | kHasExtras : status);
+    at = write_varint(at, entry.attempt);
+    at = write_varint(at, entry.duration_us);
+    at = write_varint(at, zigzag(entry.started_at_us - base_us));
+    out.append(fixed, static_cast<std::size_t>(at - fixed));
     if (!extras) return;
     put_text(out, entry.result);
     put_text(out, entry.logs);

@@ -16,6 +16,14 @@ inline void put_varint(std::string& out, std::uint64_t value) {
     out.push_back(static_cast<char>(value));
 }
 
+inline constexpr std::size_t kVarintBytesMax = 10;
+// The same into room for kVarintBytesMax bytes; returns the end.
+inline char* write_varint(char* out, std::uint64_t value) {
+    for (; value >= 0x80; value >>= 7) *out++ = static_cast<char>(value | 0x80);
+    *out++ = static_cast<char>(value);
+    return out;
+}
+
 // Small negative numbers stay small.
 constexpr std::uint64_t zigzag(std::int64_t value) {
     return (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
