@@ -75,14 +75,15 @@ constexpr ConfigKey kKeys[] = {
      .member = &Config::engine_shards,
      .min = 0,
      .max = double(kShardsMax),
-     .doc = "Edge and log shards; 0 = one per core. Fixed when the data folder is made"},
+     .doc = "Edge and log shards; 0 = one per core, one on two cores. Fixed when the data folder "
+            "is made"},
     {.name = "engine.lanes",
      .type = T::kInteger,
      .member = &Config::engine_lanes,
      .min = 0,
      .max = double(kLanesMax),
      .alias = "EVENT_WORKER_COUNT",
-     .doc = "Threads that run handlers; 0 = one per core"},
+     .doc = "Threads that run handlers; 0 = one per core, one on two cores"},
     {.name = "engine.pin",
      .type = T::kBoolean,
      .member = &Config::engine_pin,
@@ -122,7 +123,9 @@ constexpr ConfigKey kKeys[] = {
      .member = &Config::store_linger_us,
      .min = 0,
      .max = kSecond,
-     .doc = "Longest time a block waits for more events while the writer is busy"},
+     .doc =
+         "Longest time a commit waits for more while the disk is free: for clients about to come "
+         "back, and of outcomes for the next events"},
     {.name = "store.reserve_bytes",
      .type = T::kInteger,
      .member = &Config::store_reserve_bytes,

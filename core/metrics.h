@@ -11,6 +11,7 @@
 // Failure: none; asking a family for the wrong kind or count of labels is a bug (asserted).
 #pragma once
 
+#include "core/key_hash.h"
 #include "core/metric_names.h"
 
 #include <array>
@@ -173,7 +174,7 @@ public:
     explicit LabelCache(Make make, std::size_t entries_max = 512)
         : make_(std::move(make)), entries_max_(entries_max), slots_(table_size(entries_max)) {}
 
-    // Budget: about 10 ns for a label of 20 bytes that is known (FNV over the text, one compare).
+    // Budget: about 5 ns for a label of 20 bytes that is known (one hash, one compare).
     Slot at(std::string_view label) {
         std::size_t i = hash(label) & (slots_.size() - 1);
         while (slots_[i].used) {
@@ -202,8 +203,7 @@ private:
         return size;
     }
     static std::size_t hash(std::string_view text) {
-        std::uint64_t h = 0xcbf29ce484222325ULL;
-        for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+        const std::uint64_t h = hash_key(text);
         return static_cast<std::size_t>(h ^ (h >> 29));
     }
 
