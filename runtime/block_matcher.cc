@@ -23,6 +23,7 @@ std::size_t BlockMatcher::match(const Request& request, std::vector<DeliveryItem
         if (snapshot.has_tenant(event.tenant)) {
             core::Envelope envelope;
             if (parser_.extract(event.raw, snapshot.plan(), &envelope, fields_)) {
+                defaults_.fill(snapshot.plan(), envelope, event.received_at_us, fields_);
                 snapshot.match(envelope, event.tenant, fields_, scratch_, matched_);
                 for (const core::SubscriptionId id : matched_) {
                     const Subscription* subscription = request.registry->subscription(id);

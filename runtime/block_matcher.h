@@ -8,6 +8,7 @@
 #include "core/event_parser.h"
 #include "core/field_table.h"
 #include "matcher/matcher.h"
+#include "runtime/default_fields.h"
 #include "runtime/lane_job.h"
 #include "runtime/registry_snapshot.h"
 #include "store/event_id.h"
@@ -45,6 +46,7 @@ private:
     matcher::Matcher::Reader reader_;
     core::EventParser parser_;
     core::FieldTable fields_;
+    DefaultFields defaults_;
     core::FieldPlan no_fields_;
     matcher::MatchScratch scratch_;
     std::vector<core::SubscriptionId> matched_;

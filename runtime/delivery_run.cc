@@ -25,6 +25,17 @@ AttemptOutcome outcome_of(InvocationStatus status) {
     }
 }
 
+// The id as text costs more than calling a small handler, and few handlers ask.
+struct ExecutionIdText {
+    const store::Hasher* hasher;
+    store::DeliveryKey key;
+    static std::size_t write(const void* self, char* out, std::size_t) {
+        const auto& text = *static_cast<const ExecutionIdText*>(self);
+        store::encode_execution_id_to(*text.hasher, text.key, out);
+        return store::kExecutionIdTextBytes;
+    }
+};
+
 std::string replay_json(std::string_view id) {
     return id.empty() ? "" : "{\"id\":\"" + std::string(id) + "\"}";
 }
@@ -123,14 +134,13 @@ DeliveryRun::Ran DeliveryRun::run_script(const LaneJob& job, const Subscription&
     input.received_at_us = event.received_at_us;
     if (event.has(EventFlag::kFilledEventId)) input.event_id = event_id_of(event);
 
-    execution_id_ =
-        store::encode_execution_id(*deps_.hasher, {event.position, subscription.number});
+    const ExecutionIdText execution_id{deps_.hasher, {event.position, subscription.number}};
     const std::string replay = replay_json(
         job.kind == JobKind::kReplay ? std::string_view(job.replay_id) : job.earlier.replay_id);
     InvocationContext context;
     context.subscription_id = subscription.id;
     context.script_id = script->id;
-    context.execution_id = execution_id_;
+    context.execution_id_lazy = {&ExecutionIdText::write, &execution_id};
     context.tenant_id = kDefaultTenantName;
     context.event_name = event.pattern;
     context.replay_json = replay;

@@ -12,6 +12,7 @@
 #include "core/field_table.h"
 #include "core/result.h"
 #include "matcher/matcher.h"
+#include "runtime/default_fields.h"
 #include "store/event_block.h"
 
 #include <memory>
@@ -53,6 +54,7 @@ private:
     core::EventParser parser_;
     core::Envelope envelope_;
     core::FieldTable fields_;
+    DefaultFields defaults_;
     matcher::Matcher matcher_;
     matcher::Matcher::Reader reader_;
     matcher::MatchScratch scratch_;

@@ -44,6 +44,7 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
                 IngestItem& item = request.items.back();
                 item.match_begin = static_cast<std::uint32_t>(request.matches.size());
                 if (anybody) {
+                    defaults_.fill(snapshot.plan(), envelope, now_us, fields_);
                     snapshot.match(envelope, request.tenant, fields_, scratch_, matched_);
                     request.matches.insert(request.matches.end(), matched_.begin(), matched_.end());
                     item.match_count = static_cast<std::uint32_t>(matched_.size());
@@ -98,6 +99,11 @@ std::string_view Ingestor::keep(IngestRequest& request, std::string_view text) c
     return text.empty() ? text : request.texts.emplace_back(text);
 }
 
+void Ingestor::remember_source(std::string_view type, std::string_view id) {
+    if (source_.id == id && source_.type == type && source_.text_hash != 0) return;
+    source_ = {std::string(type), std::string(id), hasher_.text(id), hasher_.source(type, id)};
+}
+
 void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeRule rule,
                    std::int64_t now_us) {
     const auto index = static_cast<std::uint32_t>(request.items.size());
@@ -114,7 +120,8 @@ void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeR
     const bool has_source = envelope.has(EnvelopeField::kSource);
     const std::string_view source_type = has_source ? envelope.source_type : kDefaultSourceType;
     const std::string_view source_id = has_source ? envelope.source_id : kDefaultSourceId;
-    input.source_hash = hasher_.text(source_id);
+    remember_source(source_type, source_id);
+    input.source_hash = source_.text_hash;
     if (!envelope.correlation_id.empty())
         input.correlation_hash = hasher_.text(envelope.correlation_id);
     if (!envelope.causation_id.empty()) input.causation_hash = hasher_.text(envelope.causation_id);
@@ -122,7 +129,7 @@ void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeR
 
     core::ShardId home = options_.shard;
     if (!envelope.event_id.empty()) {
-        input.id = hasher_.identity({request.tenant, source_type, source_id, envelope.event_id});
+        input.id = hasher_.identity_of(request.tenant, envelope.event_id, source_.identity_part);
         input.key_hash = input.id.by_id;
         if (rule == HomeRule::kByKey) home = home_of(input.key_hash, options_.shards);
     } else {

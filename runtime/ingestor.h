@@ -11,10 +11,12 @@
 #include "core/field_table.h"
 #include "core/result.h"
 #include "matcher/matcher.h"
+#include "runtime/default_fields.h"
 #include "runtime/ingest_request.h"
 #include "store/hasher.h"
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -57,9 +59,19 @@ private:
     matcher::Matcher::Reader reader_;
     core::EventParser parser_;
     core::FieldTable fields_;
+    DefaultFields defaults_;
     matcher::MatchScratch scratch_;
     std::vector<core::SubscriptionId> matched_;
     std::uint64_t keyless_ = 0;
+    // The last event's source and what became of it: senders seldom change it within a batch.
+    struct SourceMemo {
+        std::string type;
+        std::string id;
+        std::uint64_t text_hash = 0;
+        std::uint64_t identity_part = 0;
+    };
+    void remember_source(std::string_view type, std::string_view id);
+    SourceMemo source_;
 };
 
 // The home of a key, and the lane of an event of that key.

@@ -2,6 +2,7 @@
 #include "core/event_parser.h"
 #include "runtime/api/explain.h"
 #include "runtime/api/handlers.h"
+#include "runtime/default_fields.h"
 #include "runtime/json_scan.h"
 
 namespace millrace::runtime::api {
@@ -71,6 +72,10 @@ Answer match_subscriptions(Call& call) {
                         .in("event");
         return core::fail(error);
     }
+    DefaultFields defaults;
+    const std::int64_t now_us = call.services.clock().wall_us();
+    defaults.fill(snapshot.plan(), envelope, now_us, fields);
+    defaults.fill_envelope(now_us, envelope);
     matcher::MatchScratch scratch;
     std::vector<core::SubscriptionId> matched;
     snapshot.match(envelope, call.tenant(), fields, scratch, matched);

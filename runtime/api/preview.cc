@@ -4,6 +4,7 @@
 #include "core/event_parser.h"
 #include "matcher/subscription_spec.h"
 #include "runtime/api/handlers.h"
+#include "runtime/default_fields.h"
 #include "store/event_search.h"
 
 #include <charconv>
@@ -47,6 +48,7 @@ core::Result<matcher::Preview> make_preview(Call& call) {
 // Feeds the newest events, at most `wanted`.
 core::Status feed(Call& call, matcher::Preview& preview, std::size_t wanted) {
     core::EventParser parser;
+    DefaultFields defaults;
     std::string cursor;
     std::size_t seen = 0;
     do {
@@ -60,8 +62,10 @@ core::Status feed(Call& call, matcher::Preview& preview, std::size_t wanted) {
             core::Envelope envelope;
             core::Error error;
             if (!parser.begin(owned.event.raw, core::BatchFormat::kJson)) continue;
-            if (parser.next(nullptr, envelope, nullptr, error) == core::ParseOutcome::kEvent)
-                preview.add(envelope);
+            if (parser.next(nullptr, envelope, nullptr, error) != core::ParseOutcome::kEvent)
+                continue;
+            defaults.fill_envelope(owned.event.received_at_us, envelope);
+            preview.add(envelope);
         }
         seen += page->events.size();
         cursor = page->next;

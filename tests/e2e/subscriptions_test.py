@@ -2,6 +2,7 @@
 """Goal: every pattern kind and filter form of API.md matches what it says, live. Method: a table of
 (subscription, events that match, events that do not), asked of /match and proven by deliveries."""
 import unittest
+import urllib.parse
 
 import harness
 
@@ -129,6 +130,21 @@ class Subscriptions(harness.ServerCase):
                  "metadata": {"correlationId": "c1"}}
         self.assertEqual(self.matched(event), [subscription])
         self.assertEqual(self.matched(dict(event, source={"type": "task", "id": "x"})), [])
+
+    def test_filters_see_what_the_server_fills_in(self):
+        pattern = self.unique("fill.")
+        members = {"filter": "$.version == '1.0' && $.source.type == 'external' && $.source.id == 'unknown'"
+                             " && exists($.timestamp) && $.tenantId == 'default'"}
+        subscription = self.subscribe_filter(pattern, members)
+        self.assertEqual(self.matched({"pattern": pattern}), [subscription])
+        self.assertEqual(self.matched({"pattern": pattern, "version": "2"}), [])
+        self.server.post("/v2/events", {"pattern": pattern, "version": "2"})
+        event = self.server.send_event(pattern)["eventId"]
+        done = self.server.wait_executions(1, subscriptionId=subscription)
+        self.assertEqual([e["eventId"] for e in done], [event])
+        listed = self.server.get("/v2/events?" + urllib.parse.urlencode(
+            {"pattern": pattern, "filter": members["filter"]})).json()
+        self.assertEqual([e["eventId"] for e in listed["items"]], [event])
 
     def test_bad_filters_are_400_and_say_where(self):
         for members in ({"filter": "$.a >"}, {"filter": "$.a == 'x"}, {"filter": "a b c"},
