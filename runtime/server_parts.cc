@@ -17,9 +17,14 @@ std::uint64_t seed_from_system() {
     return (std::uint64_t{device()} << 32) | device();
 }
 
+std::size_t core_count() { return std::max(1u, std::thread::hardware_concurrency()); }
+
+// One a core. On two cores one of each is faster: shard, lane, log writer and the clients share
+// them, and a second shard only adds hand-overs (measured: bench/server_results.md).
 std::size_t count_or_cores(std::int64_t configured, std::size_t max) {
-    const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
-    return std::min(max, configured > 0 ? static_cast<std::size_t>(configured) : cores);
+    if (configured > 0) return std::min(max, static_cast<std::size_t>(configured));
+    const std::size_t cores = core_count();
+    return std::min(max, cores > 2 ? cores : 1);
 }
 
 store::Durability durability_of(const std::string& text) {
@@ -146,6 +151,7 @@ core::Status ServerParts::build_edge() {
         shard.lines.line_bytes_max = static_cast<std::size_t>(config.events_event_bytes_max);
         shard.event_bytes_max = static_cast<std::size_t>(config.events_event_bytes_max);
         shard.durability = durability_of(config.store_durability);
+        shard.linger_us_max = config.store_linger_us;
         shard.matcher_reader = matcher->register_reader();
         shards.push_back(std::make_unique<Shard>(std::move(shard)));
     }
@@ -265,8 +271,8 @@ void ServerParts::start_threads() {
     writer_agent = std::make_unique<WriterAgent>(*writer);
     housekeeper_agent = std::make_unique<HousekeeperAgent>(database->housekeeper());
     const auto cpu = [this](std::size_t i) {
-        const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
-        return config.engine_pin ? static_cast<int>(i % cores) : core::AgentThread::kNotPinned;
+        return config.engine_pin ? static_cast<int>(i % core_count())
+                                 : core::AgentThread::kNotPinned;
     };
     watchdog.start();
     writer_thread = run(*writer_agent);

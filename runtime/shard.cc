@@ -31,7 +31,8 @@ Shard::Shard(Deps deps)
       edge_lines_(*this),
       http_(std::make_unique<io::HttpServer>(*deps_.reactor, edge_http_, deps_.http)),
       lines_(std::make_unique<io::LineServer>(*deps_.reactor, edge_lines_, deps_.lines)),
-      commit_(deps_.number, deps_.database->shard_log(deps_.number), *deps_.writer, metrics_,
+      commit_({deps_.number, deps_.linger_us_max}, deps_.database->shard_log(deps_.number),
+              *deps_.writer, *deps_.clock, metrics_,
               {.block_durable =
                    [this](const store::EventBlock& block, std::span<const DeliveryItem> items) {
                        on_block_durable(block, items);
@@ -94,7 +95,7 @@ std::size_t Shard::do_work() {
 
 void Shard::wait(std::int64_t timeout_us) {
     ingestor_.offline();
-    deps_.reactor->poll(timeout_us);
+    deps_.reactor->poll(commit_.sleep_limit_us(timeout_us));
 }
 
 void Shard::publish_figures() {

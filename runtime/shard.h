@@ -74,6 +74,7 @@ public:
         std::size_t event_bytes_max = core::kEventBytesMax;
         std::size_t in_flight_bytes_max = 64u << 20;
         store::Durability durability = store::Durability::kFsync;
+        std::int64_t linger_us_max = 1000;
         matcher::Matcher::Reader matcher_reader;
     };
     explicit Shard(Deps deps);

@@ -7,17 +7,19 @@
 
 namespace millrace::runtime {
 
-ShardCommit::ShardCommit(core::ShardId shard, store::ShardLog& log, store::LogWriter& writer,
-                         ShardMetrics& metrics, Handlers handlers)
-    : shard_(shard),
+ShardCommit::ShardCommit(const Options& options, store::ShardLog& log, store::LogWriter& writer,
+                         const core::Clock& clock, ShardMetrics& metrics, Handlers handlers)
+    : options_(options),
       log_(log),
       writer_(writer),
+      clock_(clock),
       metrics_(metrics),
       handlers_(std::move(handlers)),
+      gather_(options.linger_us_max),
       durable_end_(log.next_position().offset) {}
 
 bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
-    const std::vector<std::uint32_t>& list = request.by_home[shard_.value];
+    const std::vector<std::uint32_t>& list = request.by_home[options_.shard.value];
     constexpr std::size_t kPrefetchAhead = 8;
     while (next < list.size()) {
         if (failed_) break;
@@ -79,18 +81,36 @@ void ShardCommit::wait_for(IngestRequest& request, core::LogOffset needed_end) {
 
 void ShardCommit::add_rows(const store::RowBatch& rows,
                            std::vector<std::function<void()>>&& when_durable) {
+    if (open_rows_.empty()) rows_since_us_ = now_us();
     open_rows_.append(rows);
     open_durability_ = store::Durability::kFsync;
     for (auto& callback : when_durable) open_callbacks_.push_back(std::move(callback));
 }
 
-bool ShardCommit::worth_sealing() const {
+std::int64_t ShardCommit::linger_us() {
+    if (log_.open_bytes() + open_rows_.bytes() >= kSecondUnitBytes) return 0;
+    if (!only_rows_open()) {
+        return open_callbacks_.empty() ? gather_.wait_us(waiters_.size(), now_us()) : 0;
+    }
+    return std::max<std::int64_t>(0, rows_since_us_ + options_.linger_us_max - now_us());
+}
+
+bool ShardCommit::worth_sealing() {
     if (nothing_open()) return false;
-    if (in_flight_.empty()) return true;
+    if (in_flight_.empty()) {
+        if (linger_us() == 0) return true;
+        if (!only_rows_open()) gather_.on_wait();
+        return false;
+    }
     if (in_flight_.size() >= kUnitsInFlightMax) return false;
     const std::size_t bytes = log_.open_bytes() + open_rows_.bytes();
     if (in_flight_.size() == 1 && bytes >= kSecondUnitBytes) return true;
     return log_.full() || open_rows_.bytes() >= kRowsBytesMax;
+}
+
+std::int64_t ShardCommit::sleep_limit_us(std::int64_t timeout_us) {
+    if (nothing_open() || !in_flight_.empty()) return timeout_us;
+    return std::min(timeout_us, linger_us());
 }
 
 bool ShardCommit::seal() {
@@ -108,8 +128,10 @@ bool ShardCommit::seal() {
         spare_rows_.pop_back();
     }
 
+    gather_.on_seal(waiters_.size());
     Unit& waiting = in_flight_.emplace_back();
     waiting.tag = unit.tag;
+    waiting.sealed_at_us = now_us();
     waiting.events = unit.block.events;
     waiting.items = std::move(open_items_);
     waiting.when_durable = std::move(open_callbacks_);
@@ -121,7 +143,7 @@ bool ShardCommit::seal() {
     }
     open_durability_ = store::Durability::kMemory;
     // The ring holds more than kUnitsInFlightMax units, so it can't be full.
-    MR_ASSERT(writer_.submit(shard_.value, std::move(unit)));
+    MR_ASSERT(writer_.submit(options_.shard.value, std::move(unit)));
     return true;
 }
 
@@ -142,6 +164,7 @@ void ShardCommit::complete(store::Completion&& completion) {
     }
     unit.items.clear();
     spare_items_.push_back(std::move(unit.items));
+    const std::size_t waited = waiters_.size();
     while (!waiters_.empty() && (failed_ || waiters_.front().needed_end <= durable_end_)) {
         IngestRequest& request = *waiters_.front().request;
         waiters_.pop_front();
@@ -149,12 +172,17 @@ void ShardCommit::complete(store::Completion&& completion) {
         request.durability = std::min(request.durability, completion.durability);
         handlers_.request_done(request);
     }
+    const std::int64_t ended_at_us = now_us();
+    if (waiters_.size() < waited) {
+        gather_.on_commit(waited - waiters_.size(), waiters_.size(),
+                          ended_at_us - unit.sealed_at_us, ended_at_us);
+    }
 }
 
 std::size_t ShardCommit::do_work() {
     std::size_t done = 0;
     store::Completion completion;
-    while (writer_.poll(shard_.value, completion)) {
+    while (writer_.poll(options_.shard.value, completion)) {
         complete(std::move(completion));
         ++done;
     }

@@ -8,6 +8,8 @@
 // Failure: a failed commit fails every waiting request: nothing is acknowledged after it.
 #pragma once
 
+#include "core/clock.h"
+#include "runtime/commit_gather.h"
 #include "runtime/ingest_request.h"
 #include "runtime/lane_job.h"
 #include "runtime/shard_metrics.h"
@@ -32,8 +34,14 @@ public:
         // Called just before a unit is closed: the last rows (the cursor) go in.
         std::function<void(store::RowBatch&)> before_seal;
     };
-    ShardCommit(core::ShardId shard, store::ShardLog& log, store::LogWriter& writer,
-                ShardMetrics& metrics, Handlers handlers);
+    struct Options {
+        core::ShardId shard;
+        // Rows that nobody waits for (outcomes, cursors) stay open so long at most, to share the
+        // sync of the next events; a sync of their own would make those wait.
+        std::int64_t linger_us_max = 1000;  // also for clients about to come back: CommitGather
+    };
+    ShardCommit(const Options& options, store::ShardLog& log, store::LogWriter& writer,
+                const core::Clock& clock, ShardMetrics& metrics, Handlers handlers);
 
     // Appends the request's items of this home from `next` on. False: the log has no room now; call
     // again with the same `next` after do_work() made progress.
@@ -46,6 +54,8 @@ public:
     // Closes the open unit whatever its size.
     void flush();
 
+    // How long the owner may sleep for this part's sake, at most `timeout_us`.
+    std::int64_t sleep_limit_us(std::int64_t timeout_us);
     bool idle() const { return in_flight_.empty() && nothing_open(); }
     core::LogOffset next_offset() const { return log_.next_position().offset; }
     bool failed() const { return failed_; }
@@ -59,6 +69,7 @@ private:
 
     struct Unit {
         std::uint64_t tag = 0;
+        std::int64_t sealed_at_us = 0;
         store::EventBlock events;
         std::vector<DeliveryItem> items;
         std::vector<std::function<void()>> when_durable;
@@ -71,19 +82,26 @@ private:
     bool nothing_open() const {
         return log_.empty() && open_rows_.empty() && open_callbacks_.empty();
     }
-    bool worth_sealing() const;
+    bool only_rows_open() const { return log_.empty() && open_callbacks_.empty(); }
+    std::int64_t now_us() const { return clock_.monotonic_ns() / 1000; }
+    // How long the open unit should stay open though the disk is free; 0: close it.
+    std::int64_t linger_us();
+    bool worth_sealing();
     bool seal();
     void complete(store::Completion&& completion);
     void note_appended(const IngestRequest& request, const IngestItem& item);
     void wait_for(IngestRequest& request, core::LogOffset needed_end);
 
-    const core::ShardId shard_;
+    const Options options_;
     store::ShardLog& log_;
     store::LogWriter& writer_;
+    const core::Clock& clock_;
     ShardMetrics& metrics_;
     const Handlers handlers_;
 
     store::RowBatch open_rows_;
+    std::int64_t rows_since_us_ = 0;
+    CommitGather gather_;
     std::vector<DeliveryItem> open_items_;
     std::vector<std::function<void()>> open_callbacks_;
     store::Durability open_durability_ = store::Durability::kMemory;
