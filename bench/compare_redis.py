@@ -29,7 +29,7 @@ def parse():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--warmup", type=float, default=1)
-    parser.add_argument("--connections", type=int, default=4, help="of the batch load")
+    parser.add_argument("--connections", type=int, default=8, help="of the batch load")
     parser.add_argument("--in-flight", type=int, default=1, help="batches on the way per connection")
     parser.add_argument("--check", action="store_true", help="redis-benchmark as well")
     parser.add_argument("--only", choices=("batch", "single"))
