@@ -14,3 +14,6 @@ millrace_bench(matcher_change_bench
 millrace_bench(matcher_hyperscan_bench
     SRCS matcher_hyperscan_bench.cc
     DEPS millrace_matcher)
+millrace_bench(matcher_odd_bench
+    SRCS matcher_odd_bench.cc
+    DEPS millrace_matcher)

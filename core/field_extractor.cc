@@ -69,9 +69,11 @@ bool FieldExtractor::member(const Place& place, std::uint32_t child, std::uint32
     }
     if (container != 0) {
         if (read) read_again(start);
-        const std::uint32_t bound = fields_.new_element(place.member_element, container, index);
+        const std::uint32_t bound =
+            fields_.new_element(place.member_element, container, index, walker_.position());
         if (!value({&plan_.node(place.node->any_child), place.member_element, bound, false}))
             return false;
+        fields_.end_element(bound, walker_.last_position() + 1);
         read = true;
     }
     return read || walker_.skip_value();
@@ -111,10 +113,11 @@ bool FieldExtractor::element(const Place& place, std::uint32_t container, std::u
     if (container != 0 && (node.names != 0 || (node.any_child != kNoNode && !place.passing))) {
         const char c = walker_.peek();
         if (c == '{' || c == '[' || node.any_child != kNoNode) {
-            bound = fields_.new_element(place.member_element, container, index);
+            bound = fields_.new_element(place.member_element, container, index, walker_.position());
         }
     }
     if (!value({&node, place.element, bound, true})) return false;
+    if (bound != kNoElement) fields_.end_element(bound, walker_.last_position() + 1);
     if (place.passing) return true;
     for (auto entry = plan_.index_begin(node); entry != plan_.index_end(node); ++entry) {
         const std::int64_t at = entry->index < 0 ? from_end : static_cast<std::int64_t>(index);

@@ -22,8 +22,51 @@ std::uint32_t FieldPlanBuilder::add(const FieldStep* steps, std::size_t count) {
     std::uint32_t node = 0;
     for (std::size_t i = 0; i < count; ++i) node = descend(node, steps[i]);
     std::uint32_t& slot = nodes_[node].slot;
-    if (slot == kNoSlot && slot_count_ < kFieldSlotsMax) slot = slot_count_++;
+    if (slot != kNoSlot) return slot;
+    if (!free_slots_.empty()) {
+        slot = free_slots_.back();
+        free_slots_.pop_back();
+        ++version_;
+    } else if (slot_count_ < kFieldSlotsMax) {
+        slot = slot_count_++;
+        ++version_;
+    }
     return slot;
+}
+
+void FieldPlanBuilder::keep_only(const std::vector<bool>& slots) {
+    const auto is_kept = [&](std::uint32_t slot) { return slot < slots.size() && slots[slot]; };
+    // Children have higher numbers than their parents: from the last one up, who leads to a slot?
+    std::vector<bool> wanted(nodes_.size(), false);
+    bool all = true;
+    for (std::size_t i = nodes_.size(); i-- > 0;) {
+        Node& node = nodes_[i];
+        if (node.slot != kNoSlot && !is_kept(node.slot)) {
+            free_slots_.push_back(node.slot);
+            node.slot = kNoSlot;
+            all = false;
+        }
+        wanted[i] = node.slot != kNoSlot;
+        for (const Edge& edge : node.edges) wanted[i] = wanted[i] || wanted[edge.child];
+        all = all && (wanted[i] || i == 0);
+    }
+    if (all) return;
+    const std::vector<Node> before = std::move(nodes_);
+    nodes_.assign(1, {});
+    edges_.clear();
+    copy_kept(before, 0, 0, wanted);
+    ++version_;
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): as deep as the longest path
+void FieldPlanBuilder::copy_kept(const std::vector<Node>& nodes, std::uint32_t from,
+                                 std::uint32_t to, const std::vector<bool>& wanted) {
+    nodes_[to].slot = nodes[from].slot;
+    for (const Edge& edge : nodes[from].edges) {
+        if (!wanted[edge.child]) continue;
+        const std::uint32_t child = descend(to, {edge.kind, edge.name, edge.index});
+        copy_kept(nodes, edge.child, child, wanted);
+    }
 }
 
 FieldPlan FieldPlanBuilder::build() const {
@@ -34,6 +77,7 @@ FieldPlan FieldPlanBuilder::build() const {
         const Node& from = nodes_[i];
         FieldPlan::Node& to = plan.nodes_[i];
         to.slot = from.slot;
+        plan.path_count_ += from.slot != kNoSlot;
         to.has_children = !from.edges.empty();
         to.index_begin = static_cast<std::uint32_t>(plan.index_.size());
         for (const Edge& edge : from.edges) {

@@ -81,6 +81,7 @@ public:
     FieldPlan();
 
     std::uint32_t slot_count() const { return slot_count_; }
+    std::size_t path_count() const { return path_count_; }
     const Node& node(std::uint32_t id) const { return nodes_[id]; }
     // No subscripts and no wildcards in any path.
     bool plain_names() const { return plain_names_; }
@@ -123,11 +124,12 @@ private:
     std::vector<IndexEntry> index_;
     std::string names_;
     std::uint32_t slot_count_ = 0;
+    std::size_t path_count_ = 0;
     bool plain_names_ = true;
 };
 
-// Collects paths; slots count up from 0 in the order of first addition and never change, so that a
-// later build() is a superset of an earlier one.
+// Collects paths. Slots count up from 0 in the order of first addition; between two keep_only()
+// they never change, so that a later build() is a superset of an earlier one.
 class FieldPlanBuilder {
 public:
     FieldPlanBuilder();
@@ -138,7 +140,13 @@ public:
     std::uint32_t add(const std::vector<FieldStep>& steps) {
         return add(steps.data(), steps.size());
     }
+    // One more than the highest slot.
     std::uint32_t slot_count() const { return slot_count_; }
+    // Grows with every path that comes or goes.
+    std::uint64_t version() const { return version_; }
+    // Forgets the paths of all other slots; those slots may be handed out again.
+    void keep_only(const std::vector<bool>& slots);
+    std::size_t node_count() const { return nodes_.size(); }
     FieldPlan build() const;
 
 private:
@@ -157,7 +165,12 @@ private:
     std::vector<Node> nodes_;
     std::map<std::tuple<std::uint32_t, FieldStep::Kind, std::int64_t, std::string>, std::uint32_t>
         edges_;
+    void copy_kept(const std::vector<Node>& nodes, std::uint32_t from, std::uint32_t to,
+                   const std::vector<bool>& wanted);
+
+    std::vector<std::uint32_t> free_slots_;
     std::uint32_t slot_count_ = 0;
+    std::uint64_t version_ = 0;
 };
 
 }  // namespace millrace::core

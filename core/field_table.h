@@ -43,6 +43,8 @@ struct FieldElement {
     std::uint32_t parent = kNoElement;
     std::uint32_t container = 0;  // where the array begins in the text
     std::uint32_t index = 0;
+    std::uint32_t begin = 0;  // of the element itself in the text; set by the walking extractor,
+    std::uint32_t end = 0;    // which alone reads an array more than once
 };
 
 class FieldTable {
@@ -104,10 +106,12 @@ public:
     }
     // An array was read more than once, so that one element of it may have several numbers.
     void set_read_again() { is_tree_ = false; }
-    std::uint32_t new_element(std::uint32_t parent, std::uint32_t container, std::uint32_t index) {
-        elements_.push_back({parent, container, index});
+    std::uint32_t new_element(std::uint32_t parent, std::uint32_t container, std::uint32_t index,
+                              std::uint32_t begin = 0) {
+        elements_.push_back({parent, container, index, begin, begin});
         return static_cast<std::uint32_t>(elements_.size() - 1);
     }
+    void end_element(std::uint32_t id, std::uint32_t end) { elements_[id].end = end; }
 
 private:
     struct Head {

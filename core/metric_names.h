@@ -53,6 +53,8 @@ enum class MetricKind : std::uint8_t { kCounter, kGauge, kHistogram };
       "Time of one group commit")                                                                  \
     X(kMatched, "millrace_matches_total", kCounter, "",                                            \
       "Pairs of event and subscription that matched")                                              \
+    X(kMatcherVerified, "millrace_matcher_verified_total", kCounter, "",                           \
+      "Sampled events that were matched by the reference too")                                     \
     X(kMatcherDisagreements, "millrace_matcher_disagreements_total", kCounter, "",                 \
       "Sampled events on which the matcher and its reference disagreed: stays 0")                  \
     X(kSubscriptions, "millrace_subscriptions", kGauge, "", "Subscriptions registered")            \

@@ -126,6 +126,8 @@ public:
         if (old) retired_.emplace_back(epoch, old);
         return epoch;
     }
+    // Old values that wait for readers to pass on.
+    std::size_t waiting() const { return retired_.size(); }
     // Frees what nobody can see any more; returns how many old values are still kept.
     std::size_t reclaim() {
         if (retired_.empty()) return 0;

@@ -15,8 +15,10 @@
 #include "core/field_table.h"
 #include "core/ids.h"
 #include "core/result.h"
+#include "matcher/evaluator.h"
 #include "matcher/huge_vector.h"
 #include "matcher/leaf_store.h"
+#include "matcher/match_list.h"
 #include "matcher/pattern_groups.h"
 #include "matcher/pattern_memo.h"
 #include "matcher/pattern_store.h"
@@ -24,6 +26,7 @@
 #include "matcher/pivot_table.h"
 #include "matcher/program.h"
 #include "matcher/range_index.h"
+#include "matcher/regex_bank.h"
 #include "matcher/subscription_spec.h"
 #include "matcher/text_probes.h"
 
@@ -31,20 +34,10 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 namespace millrace::matcher {
-
-// A subscription that wants the event, in the order in which they are handed out.
-struct Match {
-    std::int32_t priority = 0;
-    core::SubscriptionId id;
-
-    bool operator<(const Match& other) const {
-        return priority != other.priority ? priority > other.priority : id < other.id;
-    }
-    bool operator==(const Match&) const = default;
-};
 
 // Snapshots are numbered; a subscription is seen by those below the number of its removal.
 using Version = std::uint32_t;
@@ -54,9 +47,11 @@ inline constexpr Version kNeverRemoved = 0xffffffffu;
 struct IndexScratch {
     std::uint64_t serial = 0;          // of the index; 0: none
     std::uint32_t epoch = 0;           // number of the event
+    std::uint32_t met = 0;             // entries it was compared with
     std::vector<std::uint32_t> known;  // by memo number: epoch * 2 + verdict
     PatternMemo patterns;
     std::vector<GroupId> groups;
+    std::vector<GroupAt> places;  // of the groups
     // Entries that an array's values have met already in this event, by their address: an array of
     // a thousand equal values asks once, not a thousand times. A collision only costs asking again.
     struct Tried {
@@ -64,6 +59,23 @@ struct IndexScratch {
         std::uint32_t epoch = 0;
     };
     std::array<Tried, 256> tried{};
+    // Expressions of a bank that were found in a text of this event: groups ask the same texts.
+    struct Scanned {
+        const char* text = nullptr;
+        std::uint32_t bank = 0;
+        std::uint32_t epoch = 0;
+        std::uint32_t begin = 0;
+        std::uint32_t end = 0;
+    };
+    std::array<Scanned, 8> scanned{};
+    std::vector<std::uint32_t> found;
+    std::uint32_t found_epoch = 0;
+    // Of the first probes of an event, in their order: what hangs at their first value.
+    struct Ahead {
+        std::uint64_t hash = 0;  // 0: not looked up
+        std::span<const Entry> entries;
+    };
+    std::array<Ahead, 24> ahead{};
 };
 
 class Index {
@@ -81,7 +93,10 @@ public:
                                     const SubscriptionSpec& spec, const SlotOf& slot_of);
     // A copy of one of another index.
     core::Result<std::uint32_t> add(const Index& other, std::uint32_t number);
-    void seal();
+    // kThorough also compiles what takes milliseconds for each expression: in the background.
+    enum class Sealing : std::uint8_t { kQuick, kThorough };
+    // `live` tells how rare values are among the events that come; it may be null.
+    void seal(Sealing sealing, const Selectivity* live = nullptr);
 
     void remove(std::uint32_t number, Version version) {
         // relaxed: a reader that sees it early or late has a snapshot below `version` and ignores
@@ -99,14 +114,19 @@ public:
     // Appends what wants the event; the same subscription may come twice.
     void match(const core::Envelope& envelope, core::TenantId tenant,
                const core::FieldTable& fields, Version version, IndexScratch& scratch,
-               EvalScratch& eval, std::vector<Match>& out) const;
+               EvalScratch& eval, MatchList& out) const;
+    // Entries that the last match() with this scratch looked at are in scratch.met.
     bool has_tenant(core::TenantId tenant) const { return groups_.has_tenant(tenant); }
 
     std::uint64_t serial() const { return serial_; }
     std::uint32_t size() const { return static_cast<std::uint32_t>(subscriptions_.size()); }
     std::size_t unpivoted() const { return direct_.size(); }
+    // Expressions that are asked one by one until the next thorough sealing.
+    std::size_t loose_regexes() const { return loose_regexes_; }
     core::SubscriptionId id_of(std::uint32_t number) const { return subscriptions_[number].id; }
     std::size_t bytes() const;
+    // Slots that its conditions ask, each once.
+    const std::vector<std::uint32_t>& slots() const { return slots_; }
 
 private:
     struct Subscription {
@@ -127,16 +147,21 @@ private:
               removed_at(other.removed_at.load(std::memory_order_relaxed)) {}
         Subscription& operator=(const Subscription&) = delete;
     };
-    // What hangs at one field in one group.
-    struct Probe {
+    // What hangs at one field in one group. One line of the cache.
+    struct alignas(64) Probe {
         std::uint32_t group = 0;
         std::uint32_t slot = 0;
         bool other_equals = false;      // numbers, true, false, null
+        bool only_text = false;         // nothing but whole texts
         std::uint32_t range = kNoSlot;  // into ranges_
-        std::uint64_t cidr = 0;         // bit n: blocks of n bits
+        std::uint32_t listed = 0;       // into bounds_ and bounded_
+        std::uint32_t listed_count = 0;
+        std::uint32_t bank = kNoSlot;  // into banks_
+        std::uint64_t cidr = 0;        // bit n: blocks of n bits
         TextProbes plain;
         TextProbes folded;
     };
+    static_assert(sizeof(Probe) == 64);
     struct GroupPart {
         std::uint32_t direct = 0;
         std::uint32_t direct_count = 0;
@@ -144,25 +169,53 @@ private:
         std::uint32_t probe_count = 0;
     };
     struct Building;
+    struct BuildingRange {
+        GroupId group;
+        std::uint32_t slot;
+        LeafId leaf;
+        std::uint32_t number;
+    };
     struct Asking;
+    using Ahead = IndexScratch::Ahead;
     static constexpr std::uint32_t kNoSlot = 0xffffffffu;
 
+    void note_slots();
     void hang(std::uint32_t number, const PivotChooser& chooser, Building& building);
     Entry make_entry(std::uint32_t number, LeafId met);
     void set_residual(const std::vector<LeafId>& rest, Entry& entry);
     bool as_number(LeafId leaf, Entry& entry) const;
     Probe& probe_of(GroupId group, std::uint32_t slot, Building& building);
     void hang_ranges(Building& building);
+    void hang_range_run(const BuildingRange* begin, const BuildingRange* end, Building& building);
+    bool closed_bounds(const LeafStore::Record& record, Bounds& bounds) const;
     void sort_out(Building& building);
+    void add_to_bank(std::uint32_t regex, Probe& probe, Building& building);
+    void compile_banks(Sealing sealing);
 
+    void start_scratch(IndexScratch& scratch) const;
+    // Of fewer, what is asked lies in the caches anyway.
+    static constexpr std::uint32_t kLookAheadMin = 32'768;
     // A small index with nothing but exact patterns finds them as fast again.
     bool remembers_patterns() const { return size() > 4096 || !groups_.is_cheap(); }
-    const std::vector<GroupId>& groups_of(Asking& asking) const;
-    void ask(const Probe& probe, Asking& asking) const;
-    void ask_text(const Probe& probe, std::string_view text, Asking& asking) const;
+    std::span<const GroupAt> groups_of(Asking& asking) const;
+    void look_ahead(std::span<const GroupAt> groups, Asking& asking) const;
+    std::size_t hash_ahead(std::span<const GroupAt> groups, Asking& asking) const;
+    void ask(const Probe& probe, const core::FieldValue& first, const Ahead* ahead,
+             Asking& asking) const;
+    void ask_other(const Probe& probe, const core::FieldValue& value, Asking& asking) const;
+    void ask_range(const Probe& probe, const core::FieldValue& value, Asking& asking) const;
+    void ask_text(const Probe& probe, std::string_view text, const Ahead* ahead,
+                  Asking& asking) const;
     void ask_cidr(const Probe& probe, std::string_view text, Asking& asking) const;
+    void ask_bank(const Probe& probe, std::string_view text, Asking& asking) const;
+    void take_direct(const Entry* entry, std::uint32_t count, Asking& asking) const;
+    void take_equal(const Probe& probe, std::string_view text, const Ahead* ahead,
+                    Asking& asking) const;
     void take(const Entry& entry, Asking& asking) const;
+    void take_whole(const Entry& entry, Asking& asking) const;
     void consider(const Entry& entry, Asking& asking) const;
+    void pass(const Entry& entry, Asking& asking) const;
+    bool combines(const Entry& entry, Asking& asking) const;
     static bool was_tried(const void* entry, Asking& asking);
     bool rest_holds(const Entry& entry, Asking& asking) const;
     bool leaf_holds(LeafId leaf, Asking& asking) const;
@@ -177,7 +230,12 @@ private:
     HugeVector<GroupPart> parts_;  // by group
     HugeVector<Entry> direct_;
     HugeVector<Probe> probes_;
+    HugeVector<Bounds> bounds_;
+    HugeVector<Entry> bounded_;  // beside bounds_
     std::vector<RangeIndex> ranges_;
+    std::vector<std::uint32_t> slots_;
+    std::vector<RegexBank> banks_;  // one a path
+    std::size_t loose_regexes_ = 0;
     HugeVector<LeafId> residuals_;
     PivotTable table_;
     GramFilter grams_;

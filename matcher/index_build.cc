@@ -3,16 +3,19 @@
 #include "matcher/index.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <unordered_set>
+#include <utility>
 
 namespace millrace::matcher {
 
 namespace {
 
-// So many ranges on one field of one group are asked one by one before a tree pays: with one bound,
-// which the entry holds itself, and with two, which are asked of the condition.
+// So many ranges on one field of one group are asked one by one: with one bound, which the entry
+// holds itself; with two, in a list of bounds. Beyond it a tree pays.
 constexpr std::size_t kScannedBoundsMax = 16;
-constexpr std::size_t kScannedRangesMax = 2;
+constexpr std::size_t kListedRangesMax = 32;
 
 // A rough order of what conditions cost, so that the cheap ones are asked first.
 int cost_of(Op op) {
@@ -33,35 +36,46 @@ int cost_of(Op op) {
 }  // namespace
 
 struct Index::Building {
-    struct Range {
-        GroupId group;
-        std::uint32_t slot;
-        LeafId leaf;
-        std::uint32_t number;
-    };
     std::vector<std::pair<GroupId, Entry>> direct;
-    std::vector<Range> ranges;
+    std::vector<BuildingRange> ranges;
     InternTable probe_by_place;
     std::vector<std::uint32_t> uses;  // by condition: how many entries ask it
+    InternTable bank_by_slot;
+    std::vector<std::uint32_t> bank_slots;     // by bank
+    std::unordered_set<std::uint64_t> banked;  // bank and expression
 };
 
-void Index::seal() {
+void Index::seal(Sealing sealing, const Selectivity* live) {
     Building building;
     building.uses.resize(leaves_.size());
-    const PivotChooser chooser(leaves_);
+    const PivotChooser chooser(leaves_, live);
     for (std::uint32_t i = 0; i < size(); ++i) hang(i, chooser, building);
     hang_ranges(building);
     sort_out(building);
+    compile_banks(sealing);
     for (LeafId leaf = 0; leaf < leaves_.size(); ++leaf) {
         if (building.uses[leaf] > 1) leaves_.set_memo(leaf, memos_++);
     }
+    note_slots();
     table_.build();
-    groups_.build();
+    grams_.build();
+    groups_.build(sealing == Sealing::kThorough);
+    loose_regexes_ += groups_.loose_regexes();
     leaves_.seal();
     patterns_.seal();
     subscriptions_.shrink_to_fit();
     tokens_.shrink_to_fit();
     residuals_.shrink_to_fit();
+}
+
+void Index::note_slots() {
+    std::vector<bool> seen;
+    for (LeafId leaf = 0; leaf < leaves_.size(); ++leaf) {
+        const std::uint32_t slot = leaves_.record(leaf).slot;
+        if (slot >= seen.size()) seen.resize(slot + 1);
+        if (!seen[slot]) slots_.push_back(slot);
+        seen[slot] = true;
+    }
 }
 
 // Can the condition be asked inside an entry?
@@ -175,60 +189,118 @@ void Index::hang(std::uint32_t number, const PivotChooser& chooser, Building& bu
             probe.other_equals = true;
         } else if (point.kind == PivotKind::kCidr) {
             probe.cidr |= 1ULL << static_cast<unsigned>(point.text[0]);
+        } else if (point.kind == PivotKind::kRegex) {
+            std::uint32_t regex = 0;
+            std::memcpy(&regex, point.text.data(), sizeof regex);
+            add_to_bank(regex, probe, building);
         } else {
             (point.kind >= PivotKind::kEqualsFold ? probe.folded : probe.plain)
                 .note(point.kind, point.text.size());
             const bool gram =
                 point.kind == PivotKind::kContains || point.kind == PivotKind::kContainsFold;
-            if (gram) grams_.add(core::hash_key(point.text));
+            if (gram) grams_.add(point.text);
         }
         const PivotKey key{group, point.slot, point.kind, point.type, point.text, point.number};
         table_.add(key, hash_of_value(point.type, point.number, point.text), entry);
     }
 }
 
-// Few ranges on a field are asked one by one, many through a tree.
+void Index::add_to_bank(std::uint32_t regex, Probe& probe, Building& building) {
+    if (probe.bank == kNoSlot) {
+        const std::uint64_t hash = core::mix_u64(probe.slot + 1, core::kHashSeedA);
+        probe.bank = building.bank_by_slot.find(
+            hash, [&](std::uint32_t bank) { return building.bank_slots[bank] == probe.slot; });
+        if (probe.bank == InternTable::kNone) {
+            probe.bank = static_cast<std::uint32_t>(banks_.size());
+            banks_.emplace_back();
+            building.bank_slots.push_back(probe.slot);
+            building.bank_by_slot.insert(hash, probe.bank);
+        }
+    }
+    if (building.banked.insert(std::uint64_t{probe.bank} << 32 | regex).second)
+        banks_[probe.bank].add(regex);
+}
+
+void Index::compile_banks(Sealing sealing) {
+    for (RegexBank& bank : banks_) {
+        if (sealing == Sealing::kThorough) {
+            bank.compile(leaves_.regexes());
+        } else {
+            loose_regexes_ += bank.loose();
+        }
+    }
+}
+
+// The bounds of a range of numbers, and whether they are all there is to it.
+bool Index::closed_bounds(const LeafStore::Record& record, Bounds& bounds) const {
+    constexpr double kOpen = std::numeric_limits<double>::infinity();
+    const LeafStore::Operand& lower = leaves_.operand(record, 0);
+    const LeafStore::Operand& upper = leaves_.operand(record, 1);
+    bool exact = true;
+    if (lower.type == core::FieldType::kNumber) {
+        const bool moved = (record.flags & LeafStore::kLowerInclusive) == 0;
+        exact = lower.number_is_short;
+        bounds.lower = exact && moved ? std::nextafter(lower.approx, kOpen) : lower.approx;
+    }
+    if (upper.type == core::FieldType::kNumber) {
+        const bool moved = (record.flags & LeafStore::kUpperInclusive) == 0;
+        exact = exact && upper.number_is_short;
+        bounds.upper =
+            upper.number_is_short && moved ? std::nextafter(upper.approx, -kOpen) : upper.approx;
+    }
+    return exact;
+}
+
+// Those of one field of one group.
+void Index::hang_range_run(const BuildingRange* begin, const BuildingRange* end,
+                           Building& building) {
+    const auto is_text = [this](const BuildingRange& range) {
+        const LeafStore::Record& record = leaves_.record(range.leaf);
+        return leaves_.operand(record, 0).type == core::FieldType::kString ||
+               leaves_.operand(record, 1).type == core::FieldType::kString;
+    };
+    const bool in_entries = static_cast<std::size_t>(end - begin) <= kScannedBoundsMax &&
+                            std::all_of(begin, end, [this](const BuildingRange& range) {
+                                Entry entry;
+                                return as_number(range.leaf, entry);
+                            });
+    std::vector<std::pair<Bounds, Entry>> bounded;
+    for (const BuildingRange* range = begin; range != end; ++range) {
+        if (in_entries || is_text(*range)) {
+            building.direct.emplace_back(range->group, make_entry(range->number, kNoLeaf));
+            continue;
+        }
+        Bounds bounds;
+        const bool exact = closed_bounds(leaves_.record(range->leaf), bounds);
+        bounded.emplace_back(bounds, make_entry(range->number, exact ? range->leaf : kNoLeaf));
+    }
+    if (bounded.empty()) return;
+    Probe& probe = probe_of(begin->group, begin->slot, building);
+    if (bounded.size() <= kListedRangesMax) {
+        probe.listed = static_cast<std::uint32_t>(bounds_.size());
+        probe.listed_count = static_cast<std::uint32_t>(bounded.size());
+        for (const auto& [bounds, entry] : bounded) {
+            bounds_.push_back(bounds);
+            bounded_.push_back(entry);
+        }
+        return;
+    }
+    RangeIndex index;
+    for (const auto& [bounds, entry] : bounded) index.add(bounds, entry);
+    index.build();
+    probe.range = static_cast<std::uint32_t>(ranges_.size());
+    ranges_.push_back(std::move(index));
+}
+
 void Index::hang_ranges(Building& building) {
     auto& all = building.ranges;
-    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
-        return a.group != b.group ? a.group < b.group : a.slot < b.slot;
-    });
-    constexpr double kOpen = std::numeric_limits<double>::infinity();
+    const auto place = [](const auto& range) { return std::pair(range.group, range.slot); };
+    std::stable_sort(all.begin(), all.end(),
+                     [&](const auto& a, const auto& b) { return place(a) < place(b); });
     for (std::size_t begin = 0; begin < all.size();) {
         std::size_t end = begin;
-        while (end < all.size() && all[end].group == all[begin].group &&
-               all[end].slot == all[begin].slot)
-            ++end;
-        const bool two_sided =
-            std::any_of(all.begin() + static_cast<std::ptrdiff_t>(begin),
-                        all.begin() + static_cast<std::ptrdiff_t>(end), [&](const auto& range) {
-                            Entry entry;
-                            return !as_number(range.leaf, entry);
-                        });
-        const bool few = end - begin <= (two_sided ? kScannedRangesMax : kScannedBoundsMax);
-        RangeIndex index;
-        bool used = false;
-        for (std::size_t i = begin; i < end; ++i) {
-            const Entry entry = make_entry(all[i].number, kNoLeaf);
-            const LeafStore::Record& record = leaves_.record(all[i].leaf);
-            const LeafStore::Operand& lower = leaves_.operand(record, 0);
-            const LeafStore::Operand& upper = leaves_.operand(record, 1);
-            const bool text =
-                lower.type == core::FieldType::kString || upper.type == core::FieldType::kString;
-            if (text || few) {
-                building.direct.emplace_back(all[i].group, entry);
-                continue;
-            }
-            index.add(lower.type == core::FieldType::kNull ? -kOpen : lower.approx,
-                      upper.type == core::FieldType::kNull ? kOpen : upper.approx, entry);
-            used = true;
-        }
-        if (used) {
-            index.build();
-            probe_of(all[begin].group, all[begin].slot, building).range =
-                static_cast<std::uint32_t>(ranges_.size());
-            ranges_.push_back(std::move(index));
-        }
+        while (end < all.size() && place(all[end]) == place(all[begin])) ++end;
+        hang_range_run(all.data() + begin, all.data() + end, building);
         begin = end;
     }
 }
@@ -254,8 +326,15 @@ void Index::sort_out(Building& building) {
         GroupPart& part = parts_[probes_[i].group];
         if (part.probe_count++ == 0) part.probes = i;
     }
+    for (Probe& probe : probes_) {
+        probe.only_text = probe.plain.equals && !probe.plain.parts() && !probe.folded.any() &&
+                          !probe.other_equals && probe.range == kNoSlot &&
+                          probe.listed_count == 0 && probe.bank == kNoSlot && probe.cidr == 0;
+    }
     direct_.shrink_to_fit();
     probes_.shrink_to_fit();
+    bounds_.shrink_to_fit();
+    bounded_.shrink_to_fit();
 }
 
 }  // namespace millrace::matcher

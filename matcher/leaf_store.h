@@ -9,6 +9,7 @@
 #include "core/field_plan.h"
 #include "core/field_table.h"
 #include "core/result.h"
+#include "matcher/eval_scratch.h"
 #include "matcher/huge_vector.h"
 #include "matcher/intern_table.h"
 #include "matcher/predicate.h"
@@ -22,13 +23,6 @@
 namespace millrace::matcher {
 
 using LeafId = std::uint32_t;
-
-// Memory that asking some conditions needs. One per thread.
-struct EvalScratch {
-    std::string folded;
-    const char* folded_of = nullptr;  // the text `folded` was made of, during one event
-    void* regex = nullptr;            // hs_scratch_t, owned by MatchScratch
-};
 
 // The text ignoring case; valid until the next call.
 std::string_view fold_for(std::string_view text, EvalScratch& scratch);

@@ -14,6 +14,13 @@ namespace {
 // the last takes what comes until the next rebuild of the base.
 constexpr std::array<std::size_t, 4> kLevelMax = {64, 512, 4096, ~std::size_t{0}};
 
+// So many expressions without literals are asked one by one; a large base is not rebuilt for few.
+constexpr std::size_t kLooseRegexesMax = 8;
+constexpr std::size_t kLooseRegexesPerBase = 16'384;
+// Other pivots are tried when an event meets so many entries, and so many for each that matches.
+constexpr std::uint64_t kMetMax = 32;
+constexpr std::uint64_t kMetPerMatch = 8;
+
 std::int64_t now_us() {
     const auto now = std::chrono::steady_clock::now().time_since_epoch();
     return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
@@ -63,6 +70,7 @@ core::Status Matcher::Impl::add(core::SubscriptionId id, core::TenantId tenant,
     if (!number) return core::fail(std::move(number.error()));
     remove(id);  // what it replaces
     locations.set(id, {staging.serial, *number});
+    if (rebuild) rebuild->changed.push_back(id);
     ++alive;
     ++changes;
     dirty = true;
@@ -75,6 +83,7 @@ bool Matcher::Impl::remove(core::SubscriptionId id) {
     if (!part) return false;
     part->remove(location.number, version + 1);
     locations.set(id, {});
+    if (rebuild) rebuild->changed.push_back(id);
     --alive;
     ++changes;
     dirty = true;
@@ -104,7 +113,7 @@ void Matcher::Impl::merge_staging() {
     Part merged = new_part();
     for (std::size_t i = level + 1; i-- > 0;) absorb(levels[i], merged);
     absorb(staging, merged);
-    merged.index->seal();
+    merged.index->seal(Index::Sealing::kQuick);
     staging = {};
     for (std::size_t i = 0; i < level; ++i) levels[i] = {};
     levels[level] = std::move(merged);
@@ -115,14 +124,35 @@ std::unique_ptr<Snapshot> Matcher::Impl::make_snapshot() {
     Snapshot::Impl& impl = snapshot->impl();
     impl.version = version;
     impl.subscriptions = alive;
-    if (!plan || plan->slot_count() != plan_builder.slot_count()) {
+    if (!plan || plan_version != plan_builder.version()) {
         plan = std::make_shared<const core::FieldPlan>(plan_builder.build());
+        plan_version = plan_builder.version();
     }
     impl.plan = plan;
+    impl.sample = sample;
     visit_parts([&](const Part& part) {
         if (part.index && part.index->size() > 0) impl.parts.push_back(part.index);
     });
     return snapshot;
+}
+
+// When the small parts have grown, when too many expressions are asked one by one, or when the
+// events that came call for other pivots than those chosen at the last time.
+bool Matcher::Impl::wants_rebuild() const {
+    const std::size_t base_size = base.index ? base.index->size() : 0;
+    if (changes > std::max(options.delta_changes_max, base_size / 4)) return true;
+    std::size_t loose = 0;
+    visit_parts([&](const Part& part) { loose += part.index ? part.index->loose_regexes() : 0; });
+    return loose > kLooseRegexesMax + base_size / kLooseRegexesPerBase || wants_other_pivots();
+}
+
+// Entries are looked at in vain: too many for what matches. Tried at growing distances, since other
+// pivots need not help.
+bool Matcher::Impl::wants_other_pivots() const {
+    if (!sample || alive == 0) return false;
+    const LiveSample::Content live = sample->figures();
+    return live.noted >= repivot_events && live.met > kMetMax * live.noted &&
+           live.met > kMetPerMatch * live.matched;
 }
 
 void Matcher::Impl::start_rebuild() {
@@ -131,6 +161,7 @@ void Matcher::Impl::start_rebuild() {
         part = {};
     }
     rebuild = std::make_unique<Rebuild>();
+    if (wants_other_pivots()) repivot_events *= 4;
     visit_parts([&](const Part& part) {
         if (part.index) rebuild->sources.push_back(part);
     });
@@ -150,10 +181,17 @@ void Matcher::Impl::run_rebuild(Rebuild& work) const {
     for (const Part& source : work.sources) {
         for (std::uint32_t i = 0; i < source.index->size(); ++i) {
             if (!source.index->is_alive(i, work.version)) continue;
-            if (work.result->add(*source.index, i)) work.origins.push_back({source.serial, i});
+            const auto number = work.result->add(*source.index, i);
+            if (number) work.locations.set(source.index->id_of(i), {work.serial, *number});
         }
     }
-    work.result->seal();
+    if (sample) {
+        const Selectivity live(sample->take());
+        work.result->seal(Index::Sealing::kThorough, &live);
+        sample->restart_figures();
+    } else {
+        work.result->seal(Index::Sealing::kThorough);
+    }
     work.took_us = now_us() - start_us;
     work.done.store(true, std::memory_order_release);  // pairs with the acquire in finish_rebuild()
 }
@@ -163,22 +201,50 @@ bool Matcher::Impl::finish_rebuild() {
     if (!rebuild || !rebuild->done.load(std::memory_order_acquire)) return false;
     finish_thread();
     const Part next{rebuild->result, rebuild->serial};
-    for (std::uint32_t i = 0; i < next.index->size(); ++i) {
-        const core::SubscriptionId id = next.index->id_of(i);
-        const Location now = locations.get(id);
-        const Location then = rebuild->origins[i];
-        if (now.part == then.part && now.number == then.number) {
-            locations.set(id, {next.serial, i});
-        } else {
-            next.index->remove(i, version);  // gone in every snapshot that can hold this part
-        }
+    LocationMap& fresh = rebuild->locations;
+    for (const core::SubscriptionId id : rebuild->changed) {
+        const Location in_next = fresh.get(id);
+        // Gone in every snapshot that can hold this part. The same id may have changed twice.
+        if (in_next.part == next.serial) next.index->remove(in_next.number, version);
+        fresh.set(id, locations.get(id));
     }
+    std::swap(locations, fresh);
+    if (base.index) replaced.push_back(std::move(base.index));
+    for (Part& part : frozen) replaced.push_back(std::move(part.index));
     base = next;
     frozen.clear();
+    forget_paths();
     ++rebuilds;
     last_rebuild_us = rebuild->took_us;
     rebuild.reset();
     dirty = true;
+    return true;
+}
+
+// Paths that no part asks any more. Snapshots that do have a plan of their own.
+void Matcher::Impl::forget_paths() {
+    if (staging.index) return;  // its slots are not gathered yet
+    std::vector<bool> used(plan_builder.slot_count(), false);
+    visit_parts([&](const Part& part) {
+        if (!part.index) return;
+        for (const std::uint32_t slot : part.index->slots()) used[slot] = true;
+    });
+    const std::uint64_t before = plan_builder.version();
+    plan_builder.keep_only(used);
+    if (sample && plan_builder.version() != before) sample->forget();
+}
+
+// Frees what no snapshot uses any more. Returns whether it did.
+bool Matcher::Impl::bury() {
+    const auto is_unused = [](const auto& part) { return part.use_count() == 1; };
+    if (replaced.empty() || !std::all_of(replaced.begin(), replaced.end(), is_unused)) return false;
+    if (burial.joinable()) burial.join();  // of the rebuild before: long done
+    if (!options.background_thread) {
+        replaced.clear();
+        return true;
+    }
+    burial = std::thread([parts = std::move(replaced)]() mutable { parts.clear(); });
+    replaced = {};
     return true;
 }
 
@@ -227,7 +293,7 @@ core::Status Matcher::load(std::span<const Item> items) {
         }
         return {};
     }
-    part.index->seal();
+    part.index->seal(Index::Sealing::kQuick);
     for (std::uint32_t i = 0; i < part.index->size(); ++i) {
         m.remove(part.index->id_of(i));  // the same number twice: the last one counts
         m.locations.set(part.index->id_of(i), {part.serial, i});
@@ -252,15 +318,16 @@ std::uint64_t Matcher::publish() {
 
 bool Matcher::maintain() {
     Impl& m = *impl_;
-    const bool worked = published_.reclaim() > 0;
+    const std::size_t waiting = published_.waiting();
+    const bool reclaimed = published_.reclaim() < waiting;
+    const bool worked = m.bury() || reclaimed;
     if (m.dirty) return worked;  // a half-made group of changes must not be published from here
     if (m.rebuild) {
         if (!m.finish_rebuild()) return worked;
         publish();
         return true;
     }
-    const std::size_t base_size = m.base.index ? m.base.index->size() : 0;
-    if (m.changes <= std::max(m.options.delta_changes_max, base_size / 4)) return worked;
+    if (!m.wants_rebuild()) return worked;
     m.start_rebuild();
     return true;
 }
@@ -271,6 +338,7 @@ Matcher::Stats Matcher::stats() const {
     const Impl& m = *impl_;
     Stats stats;
     stats.subscriptions = m.alive;
+    stats.paths = m.plan->path_count();
     stats.delta_changes = m.changes;
     stats.bytes = m.locations.bytes();
     m.visit_parts([&](const Impl::Part& part) {
@@ -278,6 +346,13 @@ Matcher::Stats Matcher::stats() const {
         stats.bytes += part.index->bytes();
         stats.unpivoted_clauses += part.index->unpivoted();
     });
+    if (m.sample) {
+        const LiveSample::Content live = m.sample->figures();
+        if (live.noted != 0)
+            stats.entries_per_event =
+                static_cast<double>(live.met) / static_cast<double>(live.noted);
+    }
+    stats.regex_failures = RegexSet::scan_failures();
     stats.rebuilds = m.rebuilds;
     stats.last_rebuild_us = m.last_rebuild_us;
     return stats;

@@ -55,6 +55,8 @@ public:
     // The fields to extract from events that are matched with this snapshot.
     const core::FieldPlan& plan() const;
     std::size_t subscription_count() const;
+    // Grows with each publication.
+    std::uint64_t version() const;
     // 0 when nobody of this tenant subscribes to anything: the event needs no fields then.
     bool has_tenant(core::TenantId tenant) const;
 
@@ -81,6 +83,8 @@ public:
         std::size_t delta_changes_max = 4096;
         // false: rebuilds happen inside maintain(), on the caller's thread (simulation, tests).
         bool background_thread = true;
+        // Values of one event in 64 are kept (512 KiB), for rebuilds to choose pivots by.
+        bool samples = true;
     };
     struct Item {
         core::SubscriptionId id;
@@ -91,8 +95,11 @@ public:
     struct Stats {
         std::size_t subscriptions = 0;
         std::size_t delta_changes = 0;
+        std::size_t paths = 0;              // of fields that are extracted
         std::size_t bytes = 0;              // of the index, all parts
         std::size_t unpivoted_clauses = 0;  // looked at for every event of their pattern
+        double entries_per_event = 0;       // looked at, of the sampled events of late
+        std::uint64_t regex_failures = 0;   // scans that Hyperscan failed
         std::uint64_t rebuilds = 0;
         std::int64_t last_rebuild_us = 0;
     };

@@ -52,7 +52,8 @@ struct Matcher::Impl {
     // What the rebuild thread works on and leaves behind.
     struct Rebuild {
         std::vector<Part> sources;
-        std::vector<Location> origins;  // of each subscription of `result`
+        LocationMap locations;                      // of the subscriptions of `result`, in it
+        std::vector<core::SubscriptionId> changed;  // since it began
         Version version = 0;
         std::uint32_t serial = 0;
         std::shared_ptr<Index> result;
@@ -61,8 +62,12 @@ struct Matcher::Impl {
         std::thread thread;
     };
 
-    explicit Impl(const Options& o) : options(o) {}
-    ~Impl() { finish_thread(); }
+    explicit Impl(const Options& o)
+        : options(o), sample(o.samples ? std::make_shared<LiveSample>() : nullptr) {}
+    ~Impl() {
+        finish_thread();
+        if (burial.joinable()) burial.join();
+    }
 
     core::Status add(core::SubscriptionId id, core::TenantId tenant, const SubscriptionSpec& spec);
     bool remove(core::SubscriptionId id);
@@ -81,13 +86,21 @@ struct Matcher::Impl {
         for (const Part& part : levels) visit(part);
     }
     std::unique_ptr<Snapshot> make_snapshot();
+    bool wants_rebuild() const;
+    bool wants_other_pivots() const;
     void start_rebuild();
     void run_rebuild(Rebuild& rebuild) const;
     bool finish_rebuild();
+    void forget_paths();
     void finish_thread();
+    bool bury();
     std::uint32_t slot_of(const Path& path);
 
     const Options options;
+    const std::shared_ptr<LiveSample> sample;
+    // So many sampled events must have come before other pivots are tried again.
+    std::uint64_t repivot_events = kRepivotEvents;
+    static constexpr std::uint64_t kRepivotEvents = 512;
     std::uint32_t serials = 0;
     Version version = 0;
     static constexpr std::size_t kLevels = 4;
@@ -101,7 +114,12 @@ struct Matcher::Impl {
     bool dirty = false;
     core::FieldPlanBuilder plan_builder;
     std::shared_ptr<const core::FieldPlan> plan;
+    std::uint64_t plan_version = 0;
     std::unique_ptr<Rebuild> rebuild;
+    // Parts that a rebuild has replaced, while snapshots still use them; then they are freed by a
+    // thread of their own, since giving back a hundred megabytes takes longer than a change may.
+    std::vector<std::shared_ptr<Index>> replaced;
+    std::thread burial;
     std::uint64_t rebuilds = 0;
     std::int64_t last_rebuild_us = 0;
 };

@@ -58,6 +58,12 @@ void PatternGroups::hang(PatternId id) {
         }
         case Kind::kRegex: found = patterns_.regexes().pivots(record.extra, pivots); break;
     }
+    if (!found && record.kind == Kind::kRegex) {
+        bank_.add(record.extra);
+        banked_.resize(std::max<std::size_t>(banked_.size(), record.extra + 1));
+        banked_[record.extra] = id;
+        return;
+    }
     if (!found) {
         unhung_.push_back(id);
         return;
@@ -69,18 +75,25 @@ void PatternGroups::hang(PatternId id) {
         entry.residual = pivot.is_exact ? Residual::kNone : Residual::kProgram;
         all_exact_ = all_exact_ && pivot.is_exact;
         probes_.note(pivot.kind, pivot.text.size());
-        if (pivot.kind == PivotKind::kContains) filter_.add(core::hash_key(pivot.text));
+        if (pivot.kind == PivotKind::kContains) filter_.add(pivot.text);
         table_.add(PivotKey::of_text(0, 0, pivot.kind, pivot.text), core::hash_key(pivot.text),
                    entry);
     }
 }
 
-void PatternGroups::build() {
+void PatternGroups::build(bool thorough) {
     for (PatternId id = 0; id < patterns_.size(); ++id) hang(id);
+    if (thorough) {
+        bank_.compile(patterns_.regexes());
+    } else {
+        loose_regexes_ = bank_.loose();
+    }
     table_.build();
+    filter_.build();
     // "Any" is asked one by one and costs nothing.
     const int affixes = std::popcount(probes_.prefixes) + std::popcount(probes_.suffixes);
-    is_cheap_ = unhung_.size() <= 1 && affixes <= 2 && probes_.grams == 0 && all_exact_;
+    is_cheap_ = unhung_.size() <= 1 && affixes <= 2 && probes_.grams == 0 && all_exact_ &&
+                bank_.size() == 0;
 }
 
 void PatternGroups::add_if_there(core::TenantId tenant, PatternId pattern,
@@ -94,7 +107,7 @@ void PatternGroups::add_if_there(core::TenantId tenant, PatternId pattern,
 
 void PatternGroups::find(core::TenantId tenant, std::string_view pattern, EvalScratch& scratch,
                          std::vector<GroupId>& out) const {
-    visit_probes(probes_, pattern, false, filter_, [&](PivotKind kind, std::string_view literal) {
+    const auto visit = [&](PivotKind kind, std::string_view literal) {
         const auto entries =
             table_.find(PivotKey::of_text(0, 0, kind, literal), core::hash_key(literal));
         for (const Entry& entry : entries) {
@@ -103,15 +116,22 @@ void PatternGroups::find(core::TenantId tenant, std::string_view pattern, EvalSc
                 add_if_there(tenant, entry.number, out);
             }
         }
-    });
+    };
+    if (probes_.equals) visit(PivotKind::kEquals, pattern);
+    visit_parts(probes_, pattern, false, filter_, visit);
     for (const PatternId id : unhung_) {
         if (patterns_.holds(id, pattern, scratch)) add_if_there(tenant, id, out);
     }
+    if (bank_.size() == 0) return;
+    scratch.found.clear();
+    bank_.find(patterns_.regexes(), pattern, scratch, scratch.found);
+    for (const std::uint32_t regex : scratch.found) add_if_there(tenant, banked_[regex], out);
 }
 
 std::size_t PatternGroups::bytes() const {
     return groups_.capacity() * sizeof(Group) + by_key_.bytes() + tenants_.bytes() +
-           table_.bytes() + tenant_numbers_.capacity() * 4 + unhung_.capacity() * 4 + sizeof *this;
+           table_.bytes() + bank_.bytes() + filter_.bytes() + tenant_numbers_.capacity() * 4 +
+           unhung_.capacity() * 4 + sizeof *this;
 }
 
 }  // namespace millrace::matcher

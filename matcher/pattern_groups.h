@@ -8,6 +8,7 @@
 #include "matcher/intern_table.h"
 #include "matcher/pattern_store.h"
 #include "matcher/pivot_table.h"
+#include "matcher/regex_bank.h"
 #include "matcher/text_probes.h"
 
 #include <cstdint>
@@ -24,7 +25,7 @@ public:
     explicit PatternGroups(const PatternStore& patterns) : patterns_(patterns) {}
 
     GroupId group(core::TenantId tenant, PatternId pattern);
-    void build();
+    void build(bool thorough);  // see Index::Sealing
 
     bool has_tenant(core::TenantId tenant) const;
     std::size_t size() const { return groups_.size(); }
@@ -33,6 +34,7 @@ public:
               std::vector<GroupId>& out) const;
     // find() costs no more than remembering what it found.
     bool is_cheap() const { return is_cheap_; }
+    std::size_t loose_regexes() const { return loose_regexes_; }
     std::size_t bytes() const;
 
 private:
@@ -54,6 +56,9 @@ private:
     TextProbes probes_;
     GramFilter filter_;
     std::vector<PatternId> unhung_;  // asked one by one
+    RegexBank bank_;                 // expressions without literals, asked together
+    std::vector<PatternId> banked_;  // by expression
+    std::size_t loose_regexes_ = 0;
     bool all_exact_ = true;
     bool is_cheap_ = false;
 };

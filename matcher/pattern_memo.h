@@ -9,22 +9,40 @@
 
 #include "core/key_hash.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string_view>
 #include <vector>
 
 namespace millrace::matcher {
 
+// A group and where its entries and probes are: kept here, a look at the table of groups is saved.
+struct GroupAt {
+    std::uint32_t group = 0;
+    std::uint32_t direct = 0;
+    std::uint32_t direct_count = 0;
+    std::uint32_t probes = 0;
+    std::uint32_t probe_count = 0;
+};
+
 class PatternMemo {
 public:
     static constexpr std::size_t kTextMax = 80;
+    static constexpr std::size_t kInline = 6;
     struct Line {
         std::uint64_t hash = 0;
         std::uint32_t tenant = 0;
         std::uint32_t bytes = kNothing;
-        std::vector<std::uint32_t> groups;
+        std::uint32_t count = 0;
+        GroupAt first[kInline] = {};
+        std::vector<GroupAt> many;  // when there are more
         char text[kTextMax] = {};
+
+        std::span<const GroupAt> groups() const {
+            return count <= kInline ? std::span(first, count) : std::span(many);
+        }
     };
 
     void reset(std::size_t sets) {
@@ -51,9 +69,10 @@ public:
         }
         return nullptr;
     }
-    // A line to fill for this pattern, or null when it is not to be remembered.
-    Line* claim(std::uint64_t hash, std::uint32_t tenant, std::string_view text) {
-        if (bypass_ > 0 || text.size() > kTextMax || text.empty()) return nullptr;
+    // Remembers them, unless the pattern is one not to be remembered.
+    void keep(std::uint64_t hash, std::uint32_t tenant, std::string_view text,
+              std::span<const GroupAt> groups) {
+        if (bypass_ > 0 || text.size() > kTextMax || text.empty()) return;
         Line* set = &lines_[(hash & mask_) * 2];
         // The second way is the older one.
         if (set[0].bytes != kNothing) std::swap(set[0], set[1]);
@@ -62,8 +81,12 @@ public:
         line.tenant = tenant;
         line.bytes = static_cast<std::uint32_t>(text.size());
         std::memcpy(line.text, text.data(), text.size());
-        line.groups.clear();
-        return &line;
+        line.count = static_cast<std::uint32_t>(groups.size());
+        if (groups.size() <= kInline) {
+            std::copy(groups.begin(), groups.end(), line.first);
+        } else {
+            line.many.assign(groups.begin(), groups.end());
+        }
     }
     bool is_standing_aside() const { return bypass_ > 0; }
 

@@ -25,6 +25,7 @@ enum class PivotKind : std::uint8_t {
     kSuffixFold,
     kContainsFold,  // of the folded text
     kCidr,          // the bits of a v4 block
+    kRegex,         // the number of an expression that RegexBank asks
 };
 
 // Prefixes and suffixes are looked up by the lengths in use; these are the lengths that may be, so

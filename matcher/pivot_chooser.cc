@@ -27,6 +27,7 @@ std::string_view gram_of(std::string_view literal) {
 // Shares of events, where nothing better is known.
 constexpr double kLiteralShare = 0.5;  // true, false, null
 constexpr double kRangeShare = 0.4;
+constexpr double kRegexShare = 0.45;  // of an expression without literals; a scan besides
 constexpr double kVarietyMin = 4;
 
 double share(double hits, std::uint32_t variety) {
@@ -67,6 +68,12 @@ bool text_pivot(Op op, std::string_view literal, TextPivot& out) {
     return true;
 }
 
+TextPivot regex_pivot(std::uint32_t number) {
+    TextPivot pivot{PivotKind::kRegex, std::string(sizeof number, '\0'), true};
+    std::memcpy(pivot.text.data(), &number, sizeof number);
+    return pivot;
+}
+
 bool wildcard_pivot(const std::vector<std::string_view>& pieces, bool fold, TextPivot& out) {
     const Op prefix = fold ? Op::kPrefixIgnoreCase : Op::kPrefix;
     const Op suffix = fold ? Op::kSuffixIgnoreCase : Op::kSuffix;
@@ -95,7 +102,8 @@ bool wildcard_pivot(const std::vector<std::string_view>& pieces, bool fold, Text
     return found;
 }
 
-PivotChooser::PivotChooser(const LeafStore& leaves) : leaves_(leaves) {
+PivotChooser::PivotChooser(const LeafStore& leaves, const Selectivity* live)
+    : leaves_(leaves), live_(live) {
     for (LeafId id = 0; id < leaves.size(); ++id) {
         const LeafStore::Record& record = leaves.record(id);
         if (record.slot >= variety_.size()) variety_.resize(record.slot + 1);
@@ -110,6 +118,24 @@ PivotChooser::PivotChooser(const LeafStore& leaves) : leaves_(leaves) {
             default: variety.affixes += record.count; break;
         }
     }
+}
+
+double PivotChooser::equal_cost(const PivotPoint& point, double prior) const {
+    if (!live_) return prior;
+    return live_->equal(point.slot, hash_of_value(point.type, point.number, point.text), prior);
+}
+
+double PivotChooser::range_cost(const LeafStore::Record& record) const {
+    const LeafStore::Operand& lower = leaves_.operand(record, 0);
+    const LeafStore::Operand& upper = leaves_.operand(record, 1);
+    const bool two = lower.type != core::FieldType::kNull && upper.type != core::FieldType::kNull;
+    const double prior = two ? kRangeShare / 2 : kRangeShare;
+    if (!live_ || lower.type == core::FieldType::kString || upper.type == core::FieldType::kString)
+        return prior;
+    Bounds bounds;
+    if (lower.type == core::FieldType::kNumber) bounds.lower = lower.approx;
+    if (upper.type == core::FieldType::kNumber) bounds.upper = upper.approx;
+    return live_->range(record.slot, bounds, prior);
 }
 
 PivotChoice PivotChooser::equals(LeafId id, const LeafStore::Record& record) const {
@@ -131,7 +157,8 @@ PivotChoice PivotChooser::equals(LeafId id, const LeafStore::Record& record) con
         }
         const bool rare =
             operand.type == core::FieldType::kString || operand.type == core::FieldType::kNumber;
-        choice.cost += rare ? share(1, variety_[record.slot].equals) : kLiteralShare;
+        choice.cost +=
+            equal_cost(point, rare ? share(1, variety_[record.slot].equals) : kLiteralShare);
         choice.points.push_back(std::move(point));
     }
     return choice;
@@ -149,6 +176,8 @@ PivotChoice PivotChooser::texts(LeafId id, const LeafStore::Record& record) cons
         bool found = false;
         if (record.op == Op::kRegex) {
             found = leaves_.regexes().pivots(operand.text, pivots);
+            if (!found) pivots.assign(1, regex_pivot(operand.text));
+            found = true;
         } else if (record.op == Op::kWildcard || record.op == Op::kWildcardIgnoreCase) {
             found = wildcard_pivot(leaves_.wildcard_pieces(operand), is_fold(record.op), pivots[0]);
         } else {
@@ -161,9 +190,13 @@ PivotChoice PivotChooser::texts(LeafId id, const LeafStore::Record& record) cons
                 pivot.kind == PivotKind::kContains || pivot.kind == PivotKind::kContainsFold;
             const bool equal =
                 pivot.kind == PivotKind::kEquals || pivot.kind == PivotKind::kEqualsFold;
-            choice.cost += gram    ? share(3, variety.contains + variety.affixes)
-                           : equal ? share(1, variety.equals)
-                                   : share(1.5, variety.affixes + variety.contains);
+            const double prior = pivot.kind == PivotKind::kRegex ? kRegexShare
+                                 : gram  ? share(3, variety.contains + variety.affixes)
+                                 : equal ? share(1, variety.equals)
+                                         : share(1.5, variety.affixes + variety.contains);
+            choice.cost += live_ && pivot.kind != PivotKind::kRegex
+                               ? live_->part(record.slot, pivot.kind, pivot.text, prior)
+                               : prior;
             choice.points.push_back(
                 {pivot.kind, core::FieldType::kString, record.slot, 0, std::move(pivot.text)});
         }
@@ -180,10 +213,8 @@ PivotChoice PivotChooser::leaf(LeafId id) const {
     switch (record.op) {
         case Op::kEquals: return equals(id, record);
         case Op::kRange: {
-            const bool two = leaves_.operand(record, 0).type != core::FieldType::kNull &&
-                             leaves_.operand(record, 1).type != core::FieldType::kNull;
             choice.form = PivotChoice::Form::kRange;
-            choice.cost = two ? kRangeShare / 2 : kRangeShare;
+            choice.cost = range_cost(record);
             choice.leaf = id;
             return choice;
         }

@@ -9,6 +9,7 @@
 #include "matcher/leaf_store.h"
 #include "matcher/pivot.h"
 #include "matcher/program.h"
+#include "matcher/selectivity.h"
 
 #include <cstdint>
 #include <string>
@@ -38,7 +39,8 @@ struct PivotChoice {
 
 class PivotChooser {
 public:
-    explicit PivotChooser(const LeafStore& leaves);
+    // `live` may be null: then variety alone says what is rare.
+    PivotChooser(const LeafStore& leaves, const Selectivity* live);
 
     PivotChoice choose(const Token* program) const;
 
@@ -50,13 +52,17 @@ private:
         std::uint32_t contains = 0;
         std::uint32_t ranges = 0;
     };
+    // Of a program that is one condition there is nothing to choose; costs are not looked up.
     PivotChoice leaf(LeafId id) const;
+    double equal_cost(const PivotPoint& point, double prior) const;
+    double range_cost(const LeafStore::Record& record) const;
     PivotChoice equals(LeafId id, const LeafStore::Record& record) const;
     PivotChoice texts(LeafId id, const LeafStore::Record& record) const;
     PivotChoice cidr(const LeafStore::Record& record) const;
     PivotChoice any_of(const Token* first, std::uint32_t count) const;
 
     const LeafStore& leaves_;
+    const Selectivity* live_;
     std::vector<Variety> variety_;
 };
 
@@ -68,6 +74,8 @@ struct TextPivot {
     bool is_exact = false;
 };
 bool text_pivot(Op op, std::string_view literal, TextPivot& out);
+// The pivot of an expression without literals: its number.
+TextPivot regex_pivot(std::uint32_t number);
 // Wildcards: from the pieces between the stars.
 bool wildcard_pivot(const std::vector<std::string_view>& pieces, bool fold, TextPivot& out);
 

@@ -20,33 +20,11 @@ PivotTable::Value PivotTable::value_of(const PivotKey& key) {
     return value;
 }
 
-bool PivotTable::same(const Line& line, const PivotKey& key, std::uint32_t place,
-                      const Value& value) const {
-    if (line.group != key.group || line.place != place || line.value.size != value.size)
-        return false;
-    if (value.size <= kInline) return std::memcmp(line.value.bytes, value.bytes, kInline) == 0;
-    if (std::memcmp(line.value.bytes, value.bytes, 12) != 0) return false;
+bool PivotTable::same_long(const Line& line, std::string_view text) const {
+    if (std::memcmp(line.value.bytes, text.data(), 12) != 0) return false;
     std::uint32_t at = 0;
     std::memcpy(&at, line.value.bytes + 12, sizeof at);
-    return std::string_view(text_).substr(at, value.size) == key.text;
-}
-
-std::span<const Entry> PivotTable::find_hashed(const PivotKey& key, std::uint64_t hash) const {
-    const auto tag = static_cast<std::uint8_t>(hash & 0x7f);
-    const std::uint32_t place = place_of(key);
-    for (std::size_t group = group_of(hash);; group = next_group(group)) {
-        const std::uint8_t* control = control_.data() + group * kGroup;
-        unsigned hits = matching(control, tag);
-        if (hits != 0) {
-            const Value value = value_of(key);
-            for (; hits != 0; hits &= hits - 1) {
-                const Line& line =
-                    lines_[group * kGroup + static_cast<std::size_t>(std::countr_zero(hits))];
-                if (same(line, key, place, value)) return entries_of(line);
-            }
-        }
-        if (matching(control, kFree) != 0) return {};
-    }
+    return std::memcmp(text_.data() + at, text.data(), text.size()) == 0;
 }
 
 void PivotTable::add(const PivotKey& key, std::uint64_t hash_of_value, const Entry& entry) {

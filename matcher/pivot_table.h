@@ -29,8 +29,35 @@ public:
 
     // `hash_of_value` is hash_of_value() of the key's value.
     std::span<const Entry> find(const PivotKey& key, std::uint64_t hash_of_value) const {
+        return find_hashed(key, hash_of(key, hash_of_value));
+    }
+    // For askers of several keys: the memory that find_hashed() will need, in two steps.
+    void prefetch_control(std::uint64_t hash) const {
+        if (size_ != 0) __builtin_prefetch(control_.data() + group_of(hash) * kGroup);
+    }
+    void prefetch_line(std::uint64_t hash) const {
+        if (size_ == 0) return;
+        const std::size_t group = group_of(hash) * kGroup;
+        const unsigned hits = matching(control_.data() + group, tag_of(hash));
+        if (hits == 0) return;
+        __builtin_prefetch(&lines_[group + static_cast<std::size_t>(std::countr_zero(hits))]);
+    }
+    static std::uint64_t hash_of(const PivotKey& key, std::uint64_t hash_of_value) {
+        return hash_of_place(key.group, key.slot, key.kind, hash_of_value);
+    }
+    std::span<const Entry> find_hashed(const PivotKey& key, std::uint64_t hash) const {
         if (size_ == 0) return {};
-        return find_hashed(key, hash_of_place(key.group, key.slot, key.kind, hash_of_value));
+        const std::uint8_t tag = tag_of(hash);
+        const std::uint32_t place = place_of(key);
+        for (std::size_t group = group_of(hash);; group = next_group(group)) {
+            const std::uint8_t* control = control_.data() + group * kGroup;
+            for (unsigned hits = matching(control, tag); hits != 0; hits &= hits - 1) {
+                const Line& line =
+                    lines_[group * kGroup + static_cast<std::size_t>(std::countr_zero(hits))];
+                if (same(line, key, place)) return entries_of(line);
+            }
+            if (matching(control, kFree) != 0) return {};
+        }
     }
     std::size_t size() const { return size_; }
     std::size_t bytes() const {
@@ -67,8 +94,30 @@ private:
                static_cast<std::uint32_t>(key.type);
     }
     static Value value_of(const PivotKey& key);
-    bool same(const Line& line, const PivotKey& key, std::uint32_t place, const Value& value) const;
-    std::span<const Entry> find_hashed(const PivotKey& key, std::uint64_t hash) const;
+    static std::uint8_t tag_of(std::uint64_t hash) { return hash & 0x7f; }
+    bool same(const Line& line, const PivotKey& key, std::uint32_t place) const {
+        if (line.group != key.group || line.place != place) return false;
+        if (key.type == core::FieldType::kNumber)
+            return std::memcmp(line.value.bytes, &key.number, sizeof key.number) == 0;
+        const std::size_t size = key.text.size();
+        if (line.value.size != size) return false;
+        return size <= kInline ? equal_short(line.value.bytes, key.text.data(), size)
+                               : same_long(line, key.text);
+    }
+    bool same_long(const Line& line, std::string_view text) const;
+    // Up to 16 bytes by two loads that may overlap.
+    static bool equal_short(const char* a, const char* b, std::size_t size) {
+        if (size >= 8) {
+            return ((core::load_u64(a) ^ core::load_u64(b)) |
+                    (core::load_u64(a + size - 8) ^ core::load_u64(b + size - 8))) == 0;
+        }
+        if (size >= 4) {
+            return ((core::load_u32(a) ^ core::load_u32(b)) |
+                    (core::load_u32(a + size - 4) ^ core::load_u32(b + size - 4))) == 0;
+        }
+        return size == 0 ||
+               (a[0] == b[0] && a[size / 2] == b[size / 2] && a[size - 1] == b[size - 1]);
+    }
     std::span<const Entry> entries_of(const Line& line) const {
         if (line.count == 1) return {&line.entry, 1};
         return {entries_.data() + line.entry.what, line.count};

@@ -1,7 +1,7 @@
 // What: conditions "number between bounds" that subscriptions hang on: which of them does a number
-//       meet? One-sided ones are a run of a sorted list; two-sided ones are found by stabbing an
-//       interval tree that lies in a sorted list. What is found is a superset by rounding; entries
-//       check the rest.
+//       meet? Bounds are doubles and belong to the range: closed_bounds() moves an excluded one by
+//       one step. One-sided ranges are a run of a sorted list; two-sided ones are found by stabbing
+//       an interval tree that lies in a sorted list. For short numbers what is found is exact.
 // Threads: built by one; then read by any number. Lifetime: value.
 // Limits: none. Failure: none.
 #pragma once
@@ -9,17 +9,32 @@
 #include "matcher/pivot.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <vector>
 
 namespace millrace::matcher {
 
+struct Bounds {
+    double lower = -std::numeric_limits<double>::infinity();
+    double upper = std::numeric_limits<double>::infinity();
+
+    // Does the range have a number in common with this one?
+    bool meets(const Bounds& value) const { return lower <= value.upper && upper >= value.lower; }
+};
+// What a number that doubles do not hold exactly may be.
+inline Bounds around(double approx) {
+    constexpr double kOpen = std::numeric_limits<double>::infinity();
+    return {std::nextafter(approx, -kOpen), std::nextafter(approx, kOpen)};
+}
+
 class RangeIndex {
 public:
     // Infinite bounds are open ends.
-    void add(double lower, double upper, const Entry& entry) {
+    void add(const Bounds& bounds, const Entry& entry) {
         constexpr double kOpen = std::numeric_limits<double>::infinity();
+        const auto [lower, upper] = bounds;
         if (upper == kOpen) {
             lower_only_.push_back({lower, upper, upper, entry});
         } else if (lower == -kOpen) {
@@ -37,13 +52,13 @@ public:
         fill_max(0, both_.size());
     }
     template <typename Visit>
-    void find(double value, Visit visit) const {
+    void find(const Bounds& value, Visit visit) const {
         for (const Item& item : lower_only_) {
-            if (item.lower > value) break;
+            if (item.lower > value.upper) break;
             visit(item.entry);
         }
         for (const Item& item : upper_only_) {
-            if (item.upper < value) break;
+            if (item.upper < value.lower) break;
             visit(item.entry);
         }
         stab(0, both_.size(), value, visit);
@@ -69,14 +84,14 @@ private:
         return root.upper_max;
     }
     template <typename Visit>
-    void stab(std::size_t begin, std::size_t end, double value, Visit visit) const {
+    void stab(std::size_t begin, std::size_t end, const Bounds& value, Visit visit) const {
         while (begin < end) {
             const std::size_t middle = begin + (end - begin) / 2;
             const Item& root = both_[middle];
-            if (root.upper_max < value) return;
+            if (root.upper_max < value.lower) return;
             stab(begin, middle, value, visit);
-            if (root.lower > value) return;
-            if (root.upper >= value) visit(root.entry);
+            if (root.lower > value.upper) return;
+            if (root.upper >= value.lower) visit(root.entry);
             begin = middle + 1;
         }
     }

@@ -11,6 +11,7 @@ Snapshot::Snapshot() : impl_(std::make_unique<Impl>()) {}
 Snapshot::~Snapshot() = default;
 
 const core::FieldPlan& Snapshot::plan() const { return *impl_->plan; }
+std::uint64_t Snapshot::version() const { return impl_->version; }
 std::size_t Snapshot::subscription_count() const { return impl_->subscriptions; }
 
 bool Snapshot::has_tenant(core::TenantId tenant) const {
@@ -23,20 +24,22 @@ void Snapshot::match(const core::Envelope& envelope, core::TenantId tenant,
                      const core::FieldTable& fields, MatchScratch& scratch,
                      std::vector<core::SubscriptionId>& out) const {
     MatchScratch::Impl& impl = scratch.impl();
-    std::vector<Match>& matches = impl.matches;
+    MatchList& matches = impl.matches;
     matches.clear();
     impl.eval.folded_of = nullptr;
+    std::size_t met = 0;
     for (const auto& part : impl_->parts) {
-        part->match(envelope, tenant, fields, impl_->version, impl.of(part->serial()), impl.eval,
-                    matches);
+        IndexScratch& index = impl.of(part->serial());
+        part->match(envelope, tenant, fields, impl_->version, index, impl.eval, matches);
+        met += index.met;
     }
-    out.clear();
-    if (matches.size() > 1) {
-        if (!std::is_sorted(matches.begin(), matches.end()))
-            std::sort(matches.begin(), matches.end());
-        matches.erase(std::unique(matches.begin(), matches.end()), matches.end());
+    if (++impl.unsampled == LiveSample::kEvery) [[unlikely]] {
+        impl.unsampled = 0;
+        if (impl_->sample) impl_->sample->note(fields, met, matches.size());
     }
-    for (const Match& match : matches) out.push_back(match.id);
+    matches.arrange();
+    out.resize(matches.size());
+    std::transform(matches.begin(), matches.end(), out.begin(), id_in);
 }
 
 }  // namespace millrace::matcher

@@ -5,6 +5,7 @@
 
 #include "core/field_plan.h"
 #include "matcher/index.h"
+#include "matcher/live_sample.h"
 #include "matcher/matcher.h"
 
 #include <memory>
@@ -17,15 +18,17 @@ struct Snapshot::Impl {
     std::size_t subscriptions = 0;
     std::vector<std::shared_ptr<const Index>> parts;  // the big one first
     std::shared_ptr<const core::FieldPlan> plan;
+    std::shared_ptr<LiveSample> sample;  // may be null
 };
 
 struct MatchScratch::Impl {
     // By serial number of the index; a snapshot has at most nine.
     static constexpr std::size_t kIndexes = 12;
     EvalScratch eval;
-    std::vector<Match> matches;
+    MatchList matches;
     IndexScratch indexes[kIndexes];
     std::size_t next = 0;
+    std::uint32_t unsampled = 0;  // events since the last one that was
 
     IndexScratch& of(std::uint64_t serial) {
         for (IndexScratch& scratch : indexes) {

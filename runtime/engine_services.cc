@@ -199,6 +199,8 @@ void EngineServices::append_stats(core::JsonWriter& json) {
     json.key("matcher").begin_object();
     json.field("subscriptions", stats.subscriptions).field("bytes", stats.bytes);
     json.field("unpivotedClauses", stats.unpivoted_clauses).field("rebuilds", stats.rebuilds);
+    json.field("paths", stats.paths).field("entriesPerEvent", stats.entries_per_event);
+    json.field("regexFailures", stats.regex_failures);
     json.end_object();
 }
 

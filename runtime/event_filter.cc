@@ -20,7 +20,7 @@ core::Result<std::unique_ptr<EventFilter>> EventFilter::make(EventCriteria crite
 
 EventFilter::EventFilter(EventCriteria criteria)
     : criteria_(std::move(criteria)),
-      matcher_(matcher::Matcher::Options{.background_thread = false}),
+      matcher_(matcher::Matcher::Options{.background_thread = false, .samples = false}),
       reader_(matcher_.register_reader()) {}
 
 core::Status EventFilter::compile() {

@@ -16,7 +16,8 @@ Ingestor::Ingestor(const Options& options, const store::Hasher& hasher, const co
       hasher_(hasher),
       clock_(clock),
       reader_(std::move(reader)),
-      parser_(core::EventParser::Options{.event_bytes_max = options.event_bytes_max}) {}
+      parser_(core::EventParser::Options{.event_bytes_max = options.event_bytes_max}),
+      verify_every_(options.verifier ? options.verifier->every() : 0) {}
 
 core::Status Ingestor::read(IngestRequest& request, std::string_view text, core::BatchFormat format,
                             HomeRule rule) {
@@ -48,6 +49,11 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
                     snapshot.match(envelope, request.tenant, fields_, scratch_, matched_);
                     request.matches.insert(request.matches.end(), matched_.begin(), matched_.end());
                     item.match_count = static_cast<std::uint32_t>(matched_.size());
+                    if (verify_every_ != 0 && ++unverified_ >= verify_every_) [[unlikely]] {
+                        unverified_ = 0;
+                        options_.verifier->offer(envelope, request.tenant, now_us,
+                                                 snapshot.version(), matched_);
+                    }
                 }
                 continue;
             } else {

@@ -13,6 +13,7 @@
 #include "matcher/matcher.h"
 #include "runtime/default_fields.h"
 #include "runtime/ingest_request.h"
+#include "runtime/match_verifier.h"
 #include "store/hasher.h"
 
 #include <cstdint>
@@ -33,6 +34,7 @@ public:
         core::ShardId shard;
         std::size_t shards = 1;
         std::size_t event_bytes_max = core::kEventBytesMax;
+        MatchVerifier* verifier = nullptr;  // may be null
     };
     Ingestor(const Options& options, const store::Hasher& hasher, const core::Clock& clock,
              matcher::Matcher::Reader reader);
@@ -72,6 +74,8 @@ private:
     };
     void remember_source(std::string_view type, std::string_view id);
     SourceMemo source_;
+    const std::uint32_t verify_every_;
+    std::uint32_t unverified_ = 0;
 };
 
 // The home of a key, and the lane of an event of that key.

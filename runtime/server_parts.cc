@@ -79,7 +79,8 @@ core::Status ServerParts::open_registry() {
         return check_lua_syntax(source, name);
     };
     options.check_spec = [](const matcher::SubscriptionSpec& spec) -> core::Status {
-        matcher::Matcher trial(matcher::Matcher::Options{.background_thread = false});
+        matcher::Matcher trial(
+            matcher::Matcher::Options{.background_thread = false, .samples = false});
         return trial.add(core::SubscriptionId(1), core::TenantId(0), spec);
     };
     registry_rows = std::make_unique<StoreRegistryRows>(*database);
@@ -124,6 +125,9 @@ core::Status ServerParts::build_edge() {
     deps.retention = retention.get();
     services = std::make_unique<EngineServices>(deps);
     rest = std::make_unique<api::Api>(*services);
+    verifier = std::make_unique<MatchVerifier>(config.matcher_verify_fraction, *registry,
+                                               matcher->register_reader(), log, metrics);
+    if (verifier->every() != 0) conductor.add_chore([this] { return verifier->do_work(); });
 
     for (std::size_t i = 0; i < shard_count; ++i) {
         auto reactor = io::Reactor::create({}, clock);
@@ -153,6 +157,7 @@ core::Status ServerParts::build_edge() {
         shard.durability = durability_of(config.store_durability);
         shard.linger_us_max = config.store_linger_us;
         shard.matcher_reader = matcher->register_reader();
+        shard.verifier = verifier.get();
         shards.push_back(std::make_unique<Shard>(std::move(shard)));
     }
     return {};

@@ -62,6 +62,7 @@ public:
     std::unique_ptr<StoreRegistryRows> registry_rows;
     std::unique_ptr<Registry> registry;
     std::unique_ptr<matcher::Matcher> matcher;
+    std::unique_ptr<MatchVerifier> verifier;
     LuaWatchdog watchdog;
     Conductor conductor;
     Sideline sideline;

@@ -76,6 +76,7 @@ public:
         store::Durability durability = store::Durability::kFsync;
         std::int64_t linger_us_max = 1000;
         matcher::Matcher::Reader matcher_reader;
+        MatchVerifier* verifier = nullptr;  // may be null
     };
     explicit Shard(Deps deps);
     ~Shard() override;

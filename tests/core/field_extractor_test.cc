@@ -50,6 +50,28 @@ struct Extracted {
 
 using Texts = std::vector<std::string>;
 
+TEST(FieldPlan, ForgetsPathsAndHandsTheirSlotsOutAgain) {
+    Extracted x;
+    const auto a = x.builder.add({name("payload"), name("a")});
+    const auto deep = x.builder.add({name("payload"), name("b"), name("c"), at(0)});
+    const auto b = x.builder.add({name("payload"), name("b")});
+    const std::uint64_t version = x.builder.version();
+    x.builder.keep_only({true, true, true});
+    EXPECT_EQ(x.builder.version(), version);
+    x.builder.keep_only({true, false, true});
+    EXPECT_GT(x.builder.version(), version);
+    EXPECT_EQ(x.builder.node_count(), 4u);  // root, payload, a, b
+    const auto fresh = x.builder.add({name("payload"), name("d")});
+    EXPECT_EQ(fresh, deep);
+    EXPECT_EQ(x.builder.slot_count(), 3u);
+    EXPECT_EQ(x.builder.add({name("payload"), name("b")}), b);
+    ASSERT_TRUE(x.read(R"({"a":1,"b":"x","d":true})"));
+    EXPECT_EQ(x.plan.path_count(), 3u);
+    EXPECT_EQ(x.values(a), Texts{"#1"});
+    EXPECT_EQ(x.values(b), Texts{"'x"});
+    EXPECT_EQ(x.values(fresh), Texts{"true"});
+}
+
 TEST(FieldExtractor, TakesScalarsOfEveryType) {
     Extracted x;
     const auto a = x.builder.add({name("payload"), name("a")});

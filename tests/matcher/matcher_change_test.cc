@@ -6,6 +6,7 @@
 #include "core/event_parser.h"
 #include "core/random.h"
 #include "matcher/matcher.h"
+#include "matcher/subscription_spec.h"
 
 #include <gtest/gtest.h>
 
@@ -161,6 +162,17 @@ TEST(MatcherChanges, MatchingAllocatesNothingPerEvent) {
     spec.predicate = Predicate::all_of({condition("s", Op::kRegex, {Scalar::string("[A-Z].*\\s")}),
                                         condition("n", Op::kExists, {})});
     add(spec);
+    // Conditions that must hold in one element, alternatives, a negation, an expression that has
+    // no literal.
+    const auto filter = [&](const std::string& text) {
+        auto parsed = parse_subscription_json("{\"filter\":\"" + text + "\"}");
+        ASSERT_TRUE(parsed) << parsed.error().message;
+        add(*parsed);
+    };
+    filter("$.items[*].sku == 'b' && $.items[*].n > 1 && $.items[*].tags == 'x'");
+    filter("$.items.sku == 'a' && ($.items.n == 2 || $.items.n == 3 || $.items.tags == 'y')");
+    filter("!($.items.sku == 'a' && $.items.n == 1) && $.items[0].sku == 'a'");
+    filter("$.s matches '^[^a]+[a-z]$' && $.items.n >= 1");
     matcher.publish();
     Matcher::Reader reader = matcher.register_reader();
     const Snapshot& snapshot = reader.observe();
@@ -170,7 +182,12 @@ TEST(MatcherChanges, MatchingAllocatesNothingPerEvent) {
     MatchScratch scratch;
     std::vector<SubscriptionId> out;
     std::string batch;
-    for (std::uint32_t i = 0; i < 1000; ++i) batch += event_text(i % 600) + "\n";
+    for (std::uint32_t i = 0; i < 1000; ++i) {
+        batch += event_text(i % 600) + "\n";
+        batch += R"({"pattern":"a.b","payload":{"s":"Some text","items":[{"sku":"a","n":)" +
+                 std::to_string(i % 4) + R"(},{"sku":"b","n":)" + std::to_string(i % 3) +
+                 R"(,"tags":["x","y"]},{"sku":"a","n":2,"tags":[["y"]]}]}})" + "\n";
+    }
     const std::size_t size = batch.size();
     batch.append(64, ' ');
     core::Error error;
