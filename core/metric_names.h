@@ -33,8 +33,8 @@ enum class MetricKind : std::uint8_t { kCounter, kGauge, kHistogram };
       "Failed deliveries waiting for a retry")                                                     \
     X(kDlqRetries, "script_dlq_retries_total", kCounter, "=result",                                \
       "Retries and dead-letter replays by result")                                                 \
-    X(kHttpRequests, "millrace_http_requests_total", kCounter, "=method,=status",                  \
-      "HTTP requests answered")                                                                    \
+    X(kHttpRequests, "millrace_http_requests_total", kCounter, "=status",                          \
+      "HTTP requests answered, by class of status: 2xx, 4xx, ...")                                 \
     X(kHttpConnections, "millrace_http_connections", kGauge, "", "Open HTTP connections")          \
     X(kSocketConnections, "millrace_socket_connections", kGauge, "",                               \
       "Open NDJSON socket connections")                                                            \
@@ -61,6 +61,8 @@ enum class MetricKind : std::uint8_t { kCounter, kGauge, kHistogram };
     X(kScripts, "millrace_scripts", kGauge, "", "Scripts registered")                              \
     X(kLanesCold, "millrace_shards_cold", kGauge, "",                                              \
       "Shards whose deliveries are read back from the log")                                        \
+    X(kKeysWaiting, "millrace_keys_waiting", kGauge, "",                                           \
+      "Partition keys whose later events wait behind a retry, by subscription")                    \
     X(kFeederEvents, "millrace_feeder_events_total", kCounter, "",                                 \
       "Events read back from the log for delivery")                                                \
     X(kScriptKills, "millrace_script_kills_total", kCounter, "=reason",                            \

@@ -76,6 +76,7 @@ void HttpConnection::begin_answer(Answer& answer, const ResponseHead& head, std:
         append_to(server_.pools, answer.first, text, room);
     }
     ++server_.counters.responses;
+    ++server_.counters.responses_by_class[std::clamp(head.status / 100, 0, 5)];
     if (head.status >= 400 && head.status < 500) ++server_.counters.errors_4xx;
 }
 

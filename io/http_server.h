@@ -16,6 +16,7 @@
 #include "io/http_types.h"
 #include "io/reactor.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -71,6 +72,7 @@ struct HttpCounters {
     std::uint64_t accepted = 0, refused = 0, closed = 0;
     std::uint64_t requests = 0, responses = 0, errors_4xx = 0, timeouts = 0;
     std::uint64_t bytes_in = 0, bytes_out = 0;
+    std::array<std::uint64_t, 6> responses_by_class{};  // [2]: 2xx
 };
 
 class HttpServerImpl;

@@ -103,6 +103,8 @@ void Shard::publish_figures() {
     next_offset_.store(commit_.next_offset().value, std::memory_order_release);
     cursor_.store(dispatch_->cursor().value, std::memory_order_release);
     cold_.store(dispatch_->cold(), std::memory_order_relaxed);
+    const io::HttpCounters& http = http_->counters();
+    metrics_.count_responses(http.responses_by_class, http.responses);
     http_connections_.store(http_->connections(), std::memory_order_relaxed);
     line_connections_.store(lines_->connections(), std::memory_order_relaxed);
     edge_idle_.store(http_->connections() + lines_->connections() == 0 && requests_.in_use() == 0,

@@ -8,6 +8,7 @@
 #include <array>
 #include <span>
 #include <string_view>
+#include <utility>
 
 namespace millrace::runtime {
 
@@ -27,7 +28,21 @@ struct ShardMetrics {
           rejected([this](std::string_view code) {
               return role.counter(core::Metric::kEventsRejected, {code});
           }),
-          feeder_events(role.counter(core::Metric::kFeederEvents)) {}
+          feeder_events(role.counter(core::Metric::kFeederEvents)) {
+        static constexpr std::string_view kClasses[] = {"other", "1xx", "2xx", "3xx", "4xx", "5xx"};
+        for (std::size_t i = 0; i < http_.size(); ++i)
+            http_[i] = {role.counter(core::Metric::kHttpRequests, {kClasses[i]}), 0};
+    }
+
+    // Once a duty cycle; `by_class` only ever grows.
+    void count_responses(const std::array<std::uint64_t, 6>& by_class, std::uint64_t responses) {
+        if (responses == responses_) return;
+        responses_ = responses;
+        for (std::size_t i = 0; i < http_.size(); ++i) {
+            auto& [counter, counted] = http_[i];
+            counter.add(by_class[i] - std::exchange(counted, by_class[i]));
+        }
+    }
 
     // Counts the events of the block that no delivery is for; `items` in order of events.
     void count_unmatched(const store::EventBlock& block, core::LogOffset from,
@@ -49,6 +64,10 @@ struct ShardMetrics {
     core::Counter bytes_received, duplicates, emitted, matched;
     core::LabelCache<core::Counter> rejected;
     core::Counter feeder_events;
+
+private:
+    std::array<std::pair<core::Counter, std::uint64_t>, 6> http_;
+    std::uint64_t responses_ = 0;
 };
 
 }  // namespace millrace::runtime

@@ -31,6 +31,8 @@ struct LogWriter::State {
     std::atomic<std::uint64_t> units{0};
     std::atomic<std::uint64_t> bytes{0};
     std::atomic<std::uint64_t> syncs{0};
+    std::atomic<std::uint64_t> blocks{0};
+    std::atomic<std::uint64_t> block_bytes{0};
     std::atomic<std::uint64_t> commit_ns_total{0};
     std::atomic<std::uint64_t> commit_ns_max{0};
 };
@@ -92,7 +94,7 @@ std::size_t LogWriter::do_work() {
             producer->waiting.erase(producer->waiting.begin());
         }
     }
-    std::size_t bytes = 0;
+    std::size_t bytes = 0, blocks = 0, block_bytes = 0;
     Durability durability = Durability::kMemory;
     // One unit of each producer in turn, so that none starves behind a busy one.
     for (bool any = true; any && bytes < options_.group_bytes_max;) {
@@ -105,6 +107,8 @@ std::size_t LogWriter::do_work() {
             if (taken.unit.block.events) {
                 state_->maker.add_block(taken.unit.block);
                 bytes += taken.unit.block.value.size();
+                block_bytes += taken.unit.block.value.size();
+                ++blocks;
             }
             state_->maker.add(taken.unit.rows);
             bytes += taken.unit.rows.bytes();
@@ -123,6 +127,8 @@ std::size_t LogWriter::do_work() {
     state_->groups.fetch_add(1, relaxed);
     state_->units.fetch_add(group.size(), relaxed);
     state_->bytes.fetch_add(bytes, relaxed);
+    state_->blocks.fetch_add(blocks, relaxed);
+    state_->block_bytes.fetch_add(block_bytes, relaxed);
     if (durability == Durability::kFsync) state_->syncs.fetch_add(1, relaxed);
     state_->commit_ns_total.fetch_add(took, relaxed);
     state_->commit_ns_max.store(std::max(took, state_->commit_ns_max.load(relaxed)), relaxed);
@@ -169,6 +175,7 @@ LogWriter::Stats LogWriter::stats() const {
     const auto relaxed = std::memory_order_relaxed;  // counters for reading
     return {state_->groups.load(relaxed),          state_->units.load(relaxed),
             state_->bytes.load(relaxed),           state_->syncs.load(relaxed),
+            state_->blocks.load(relaxed),          state_->block_bytes.load(relaxed),
             state_->commit_ns_total.load(relaxed), state_->commit_ns_max.load(relaxed)};
 }
 

@@ -77,6 +77,8 @@ public:
         std::uint64_t units = 0;
         std::uint64_t bytes = 0;
         std::uint64_t syncs = 0;
+        std::uint64_t blocks = 0;
+        std::uint64_t block_bytes = 0;
         std::uint64_t commit_ns_total = 0;
         std::uint64_t commit_ns_max = 0;
     };
