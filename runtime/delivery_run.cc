@@ -4,6 +4,7 @@
 #include "core/json_writer.h"
 #include "runtime/attempt_record.h"
 #include "runtime/event_defaults.h"
+#include "runtime/run_history.h"
 #include "store/event_id.h"
 
 #include <cstring>
@@ -35,6 +36,10 @@ struct ExecutionIdText {
         return store::kExecutionIdTextBytes;
     }
 };
+
+KeyedDelivery keyed(const Attempt& attempt) {
+    return {attempt.subscription->number, attempt.event.key_hash, attempt.event.position.offset};
+}
 
 std::string replay_json(std::string_view id) {
     return id.empty() ? "" : "{\"id\":\"" + std::string(id) + "\"}";
@@ -184,12 +189,56 @@ void DeliveryRun::take_effects(const Ran& ran, const store::StoredEvent* event,
     }
 }
 
-bool DeliveryRun::postponed(const LaneJob& job, const Attempt& attempt) {
-    if (job.kind != JobKind::kBlock || !attempt.event.has(EventFlag::kScheduled)) return false;
+// ---- deliveries that wait without an attempt
+
+void DeliveryRun::put_off(const Attempt& attempt, std::int64_t until_us) {
+    // The event's outcome is counted when the first of its deliveries that wait has had its own.
+    const bool ends_event = attempt.job->kind == JobKind::kBlock && !event_waits_;
+    event_waits_ |= attempt.job->kind == JobKind::kBlock;
+    outcomes_.put_off(attempt, until_us, ends_event, result_->rows);
+}
+
+bool DeliveryRun::postponed(Attempt& attempt) {
+    if (attempt.job->kind != JobKind::kBlock || !attempt.event.has(EventFlag::kScheduled))
+        return false;
     const std::int64_t until_us = envelope_of(attempt.event).scheduled_at_us;
     if (until_us <= attempt.started_at_us) return false;
-    outcomes_.postpone(attempt, until_us, result_->rows);
+    put_off(attempt, until_us);
     return true;
+}
+
+bool DeliveryRun::held_by_key(Attempt& attempt) {
+    const LaneJob& job = *attempt.job;
+    if (order_.empty() || attempt.subscription->ordering != Ordering::kKey) return false;
+    const KeyedDelivery delivery = keyed(attempt);
+    std::optional<std::int64_t> until_us;
+    if (job.kind == JobKind::kBlock) {
+        until_us = order_.first_waits_until(delivery);
+    } else if (job.kind == JobKind::kRetry && job.earlier.replay_id.empty()) {
+        until_us = order_.retry_waits_until(delivery, job.retry_due_at_us, attempt.started_at_us);
+    }
+    if (!until_us) return false;
+    attempt.keyed = true;
+    if (!job.earlier.holds_key) order_.hold(delivery);
+    put_off(attempt, *until_us);
+    return true;
+}
+
+// Whether later events of its key have to wait while it waits. Asked after a failure only.
+bool DeliveryRun::is_keyed(const Attempt& attempt) {
+    const LaneJob& job = *attempt.job;
+    if (job.earlier.holds_key) return true;
+    if (job.kind != JobKind::kBlock && job.kind != JobKind::kRetry) return false;
+    return attempt.subscription->ordering == Ordering::kKey && job.earlier.replay_id.empty() &&
+           order_.has_room() && !envelope_of(attempt.event).partition_key.empty();
+}
+
+void DeliveryRun::keep_order(const Attempt& attempt, const WrittenOutcome& written) {
+    const bool counted = attempt.job->earlier.holds_key;
+    if (written.status == DeliveryStatus::kRetrying && attempt.keyed)
+        order_.block(keyed(attempt), written.retry_at_us, counted);
+    else if (counted)
+        order_.release(keyed(attempt));
 }
 
 void DeliveryRun::deliver_event(const LaneJob& job, const DeliveryItem& item,
@@ -203,9 +252,8 @@ void DeliveryRun::deliver_event(const LaneJob& job, const DeliveryItem& item,
     attempt.event_index = static_cast<std::uint32_t>(attempt.event.position.offset.value -
                                                      result_->block_first.value);
     attempt.started_at_us = now_ns_ / 1000 + wall_minus_monotonic_us_;
-    if (job.kind == JobKind::kBlock && attempt.event.position.offset.value != event_offset_)
-        count_event_end();
-    if (postponed(job, attempt)) return;
+    if (job.kind == JobKind::kBlock) begin_event(attempt.event);
+    if (postponed(attempt) || held_by_key(attempt)) return;
 
     logs_.clear();
     const std::int64_t began_ns = now_ns_;
@@ -221,8 +269,10 @@ void DeliveryRun::deliver_event(const LaneJob& job, const DeliveryItem& item,
     attempt.duration_us = static_cast<std::uint32_t>((now_ns_ - began_ns + 500) / 1000);
     take_effects(ran, &attempt.event, subscription.executor.script_id);
     const bool ok = ran.outcome == AttemptOutcome::kOk;
+    if (!ok) attempt.keyed = is_keyed(attempt);
     const WrittenOutcome written = outcomes_.write(
         attempt, ok ? std::string_view{} : event_id_of(attempt.event), result_->rows);
+    keep_order(attempt, written);
     if (written.dead_letter) emit_dead_letter_alert(attempt, written);
 
     RunMetrics::Type* type = metrics_.type(attempt.event.pattern);
@@ -233,15 +283,24 @@ void DeliveryRun::deliver_event(const LaneJob& job, const DeliveryItem& item,
     if (job.kind == JobKind::kBlock) {
         metrics_.count_queue_time(attempt.started_at_us - attempt.event.received_at_us);
         event_type_ = type;
-        event_offset_ = attempt.event.position.offset.value;
         event_failed_ |= !ok;
+    } else if (job.kind == JobKind::kRetry && job.earlier.ends_event && job.earlier.made == 0) {
+        (ok ? type->completed : type->failed).add();
     }
 }
 
+void DeliveryRun::begin_event(const store::StoredEvent& event) {
+    if (event.position.offset.value == event_offset_) return;
+    count_event_end();
+    event_offset_ = event.position.offset.value;
+}
+
 void DeliveryRun::count_event_end() {
-    if (event_type_) (event_failed_ ? event_type_->failed : event_type_->completed).add();
+    if (event_type_ && !event_waits_)
+        (event_failed_ ? event_type_->failed : event_type_->completed).add();
     event_type_ = nullptr;
     event_failed_ = false;
+    event_waits_ = false;
 }
 
 std::int64_t DeliveryRun::deliver(const LaneJob& job, const DeliveryItem& item,
@@ -255,8 +314,10 @@ std::int64_t DeliveryRun::deliver(const LaneJob& job, const DeliveryItem& item,
     if (!subscription || !subscription->active) {
         // Removed or paused since it matched: nothing is owed any more, a waiting row goes too.
         if (job.kind == JobKind::kRetry) {
-            result_->rows.erase_retry(job.retry_due_at_us,
-                                      {job.event(item.event_index).position, item.subscription});
+            const store::StoredEvent event = job.event(item.event_index);
+            result_->rows.erase_retry(job.retry_due_at_us, {event.position, item.subscription});
+            if (job.earlier.holds_key)
+                order_.release({item.subscription, event.key_hash, event.position.offset});
         }
         return now_ns_;
     }
@@ -328,9 +389,27 @@ void DeliveryRun::run_api_call(LaneJob& job, const RegistrySnapshot& registry) {
     }
     now_ns_ = deps_.clock->monotonic_ns();
     answer->logs_json = logs_;
+    answer->started_at_us = began_ns / 1000 + wall_minus_monotonic_us_;
     answer->duration_us = (now_ns_ - began_ns) / 1000;
+    if (answer->status) keep_run(call, *script, *answer);
     result_->when_durable.push_back(
         [done = std::move(call.done), answer] { done(std::move(*answer)); });
+}
+
+void DeliveryRun::keep_run(const ScriptRunJob& call, const Script& script,
+                           const ScriptRunResult& answer) {
+    RunRecord run;
+    run.id = call.execution_id;
+    run.tenant = call.tenant;
+    run.script_id = script.id;
+    run.script_version = script.version;
+    run.started_at_us = answer.started_at_us;
+    run.duration_us = answer.duration_us;
+    run.error = answer.error;
+    run.logs = answer.logs_json;
+    run.result = answer.result_json;
+    result_->rows.put_registry(kRunKind, run.id, 1, run.started_at_us, run_document(run));
+    if (!call.surplus_run.empty()) result_->rows.erase_registry(kRunKind, call.surplus_run);
 }
 
 std::unique_ptr<LaneResult> DeliveryRun::finish(LaneJob& job, bool job_finished) {

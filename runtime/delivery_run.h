@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/event_parser.h"
 #include "core/metrics.h"
+#include "runtime/key_order.h"
 #include "runtime/kv_pending.h"
 #include "runtime/lane_job.h"
 #include "runtime/lua_emit.h"
@@ -47,6 +48,8 @@ public:
                          const RegistrySnapshot& registry);
     // Closes what was gathered. With `job_finished` the job's callbacks go along.
     std::unique_ptr<LaneResult> finish(LaneJob& job, bool job_finished);
+    KeyOrder& order() { return order_; }
+    const KeyOrder& order() const { return order_; }
     std::size_t pending_bytes() const { return emits_.size() + result_->rows.bytes(); }
 
 private:
@@ -70,9 +73,15 @@ private:
                    const store::StoredEvent& event);
     Ran invoke(const Script& script, const EventInput& input, InvocationContext& context);
     void run_api_call(LaneJob& job, const RegistrySnapshot& registry);
+    void keep_run(const ScriptRunJob& call, const Script& script, const ScriptRunResult& answer);
     void deliver_event(const LaneJob& job, const DeliveryItem& item,
                        const Subscription& subscription, const Script* script);
-    bool postponed(const LaneJob& job, const Attempt& attempt);
+    bool postponed(Attempt& attempt);
+    bool held_by_key(Attempt& attempt);
+    void put_off(const Attempt& attempt, std::int64_t until_us);
+    bool is_keyed(const Attempt& attempt);
+    void keep_order(const Attempt& attempt, const WrittenOutcome& written);
+    void begin_event(const store::StoredEvent& event);
     void take_effects(const Ran& ran, const store::StoredEvent* event, std::string_view source_id);
     void emit_dead_letter_alert(const Attempt& attempt, const WrittenOutcome& written);
     std::string_view event_id_of(const store::StoredEvent& event);
@@ -105,6 +114,8 @@ private:
     RunMetrics::Type* event_type_ = nullptr;
     std::uint64_t event_offset_ = 0;
     bool event_failed_ = false;
+    bool event_waits_ = false;  // a delivery of it was put off: it is counted later
+    KeyOrder order_;
     std::uint64_t job_delivered_ = 0;
     std::uint64_t job_failed_ = 0;
 };

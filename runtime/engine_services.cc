@@ -14,7 +14,10 @@ namespace millrace::runtime {
 using core::Metric;
 
 EngineServices::EngineServices(const Deps& deps)
-    : deps_(deps), reader_(deps.matcher->register_reader()), started_us_(deps.clock->wall_us()) {
+    : deps_(deps),
+      reader_(deps.matcher->register_reader()),
+      runs_(*deps.database),
+      started_us_(deps.clock->wall_us()) {
     registry_version_.store(deps_.registry->snapshot()->version, std::memory_order_release);
 }
 
@@ -54,6 +57,11 @@ void EngineServices::add_gauges() {
                            over_shards([](const Shard& s) { return s.line_connections(); }));
     metrics.gauge_callback(Metric::kLanesCold,
                            over_shards([](const Shard& s) { return s.cold() ? 1 : 0; }));
+    metrics.gauge_callback(Metric::kKeysWaiting, [this] {
+        double sum = 0;
+        for (const Lane* lane : lanes_) sum += static_cast<double>(lane->keys_waiting());
+        return sum;
+    });
     metrics.gauge_callback(Metric::kDlqEntries, [this] {
         return static_cast<double>(deps_.database->dead_letters().count());
     });
@@ -125,11 +133,21 @@ void EngineServices::run_script(api::ScriptRunRequest&& request,
     job->run->tenant = request.tenant;
     job->run->script_number = request.script->number.value;
     job->run->input_json = std::move(request.input_json);
-    job->run->execution_id = random_id("xr_");
+    job->run->execution_id = RunHistory::make_id(deps_.clock->wall_us(), deps_.random->next());
+    job->run->surplus_run = runs_.take_surplus();
+    RunSummary summary;
+    summary.id = job->run->execution_id;
+    summary.tenant = request.tenant;
+    summary.script_id = request.script->id;
     auto shared = std::make_shared<std::function<void(ScriptRunResult &&)>>(std::move(done));
-    job->run->done = [this, shared](ScriptRunResult&& result) {
+    job->run->done = [this, shared, summary](ScriptRunResult&& result) {
         auto kept = std::make_shared<ScriptRunResult>(std::move(result));
-        deps_.conductor->post([shared, kept] { (*shared)(std::move(*kept)); });
+        deps_.conductor->post([this, shared, kept, summary]() mutable {
+            summary.started_at_us = kept->started_at_us;
+            summary.failed = !kept->error.empty();
+            if (kept->status) runs_.add(std::move(summary));
+            (*shared)(std::move(*kept));
+        });
     };
     const std::uint32_t lane = next_run_lane_++ % static_cast<std::uint32_t>(lanes_.size());
     if (!lanes_[lane]->submit_aside(job)) {

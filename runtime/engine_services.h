@@ -47,6 +47,8 @@ public:
     // Before the threads start, once the rest exists.
     void connect(api::Api& api, Feeder& feeder, std::span<Shard* const> shards,
                  std::span<Lane* const> lanes);
+    // Before the threads start: what was kept by an earlier process.
+    core::Status load_runs() { return runs_.load(); }
     EventTail& tail() { return *tail_; }
     std::uint64_t registry_version() const {
         return registry_version_.load(std::memory_order_acquire);
@@ -64,6 +66,7 @@ public:
     core::Status registry_changed(const RegistryChange& change) override;
     void run_script(api::ScriptRunRequest&& request,
                     std::function<void(ScriptRunResult&&)> done) override;
+    const RunHistory& run_history() override { return runs_; }
     core::Result<std::string> start_replay(ReplaySpec&& spec) override;
     core::Result<ReplayProgress> replay(core::TenantId tenant, std::string_view id) override;
     core::Status cancel_replay(core::TenantId tenant, std::string_view id) override;
@@ -98,6 +101,7 @@ private:
     Feeder* feeder_ = nullptr;
     std::vector<Shard*> shards_;
     std::vector<Lane*> lanes_;
+    RunHistory runs_;
     std::unique_ptr<EventTail> tail_;
     std::atomic<bool> streams_open_{false};
     std::atomic<std::uint64_t> registry_version_{0};

@@ -12,7 +12,7 @@ Feeder::Feeder(Deps deps)
       matcher_(std::move(deps_.matcher_reader)),
       metrics_(*deps_.metrics),
       retries_({deps_.clock, deps_.log, deps_.database, deps_.registry, deps_.lanes,
-                deps_.submit_aside, [this] { wake(); }}),
+                deps_.submit_aside, [this] { wake(); }, deps_.restore_key}),
       replays_({deps_.clock, deps_.log, deps_.metrics, deps_.database, deps_.registry, deps_.lanes,
                 deps_.submit_aside, [this] { wake(); }, deps_.shadow}),
       done_(deps_.database->shards()),
@@ -27,7 +27,7 @@ core::Status Feeder::load_done() {
             cursor, [this, i](const store::DeliveryKey& key) { done_[i].insert(key); });
         if (!loaded) return loaded;
     }
-    return {};
+    return retries_.load_keys();
 }
 
 void Feeder::request(core::ShardId shard, core::LogOffset from, core::LogOffset, std::uint32_t) {

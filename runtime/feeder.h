@@ -38,6 +38,9 @@ public:
         std::function<RegistrySnapshotRef()> registry;
         std::size_t lanes = 1;
         std::function<bool(std::uint32_t lane, std::unique_ptr<LaneJob>&)> submit_aside;
+        // At start: a key of which something waits for its retry.
+        std::function<void(std::uint32_t lane, const KeyedDelivery&, std::int64_t due_at_us)>
+            restore_key;
         // Hands a block to its shard; false when the shard's ring is full.
         std::function<bool(core::ShardId, std::unique_ptr<ColdBlock>&)> give_cold;
         ShadowLane* shadow = nullptr;
@@ -45,7 +48,8 @@ public:
     };
     explicit Feeder(Deps deps);
 
-    // Before the threads start: which deliveries behind the cursors have their outcome already.
+    // Before the threads start: which deliveries behind the cursors have their outcome already, and
+    // which keys wait for a retry.
     core::Status load_done();
 
     std::string_view name() const override { return "feeder"; }

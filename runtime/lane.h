@@ -63,6 +63,12 @@ public:
         stopping_.store(true, std::memory_order_relaxed);
         wake();
     }
+    // Before the threads start: a retry row whose key later events have to wait for.
+    void restore_key(const KeyedDelivery& delivery, std::int64_t due_at_us) {
+        run_.order().restore(delivery, due_at_us);
+    }
+    // Any thread; a figure.
+    std::size_t keys_waiting() const { return run_.order().keys(); }
     bool idle() const { return idle_.load(std::memory_order_acquire); }
 
 private:

@@ -35,6 +35,8 @@ struct EarlierAttempts {
     std::int64_t created_at_us = 0;  // when the first one failed; 0: none has
     std::string history;             // JSON array of the attempts so far; "" = none
     std::string replay_id;           // the replay that began this delivery; usually empty
+    bool holds_key = false;          // counted in the lane's KeyOrder
+    bool ends_event = false;         // its first outcome is the event's last one to come
 };
 
 // What a script run by the API is answered with.
@@ -45,6 +47,7 @@ struct ScriptRunResult {
     std::string execution_id;
     std::int64_t duration_us = 0;
     std::string error;  // what the script raised
+    std::int64_t started_at_us = 0;
 };
 
 struct ScriptRunJob {
@@ -52,6 +55,7 @@ struct ScriptRunJob {
     std::uint32_t script_number = 0;
     std::string input_json;  // {"query":...,"body":...}
     std::string execution_id;
+    std::string surplus_run;                      // an older run's record that leaves for this one
     std::function<void(ScriptRunResult&&)> done;  // called once, on a shard's thread
 };
 

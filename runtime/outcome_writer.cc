@@ -8,8 +8,26 @@ namespace millrace::runtime {
 
 using store::DeliveryStatus;
 
-std::string encode_retry_state(const EarlierAttempts& earlier) {
-    return std::to_string(earlier.counted) + "\n" + earlier.replay_id + "\n" + earlier.history;
+namespace {
+
+std::string_view first_line(std::string_view state) { return state.substr(0, state.find('\n')); }
+
+}  // namespace
+
+std::string encode_retry_state(const EarlierAttempts& earlier, std::uint32_t key_hash) {
+    std::string state = std::to_string(earlier.counted);
+    if (earlier.holds_key) state += " k" + std::to_string(key_hash);
+    if (earlier.ends_event) state += " e";
+    return state + "\n" + earlier.replay_id + "\n" + earlier.history;
+}
+
+std::optional<std::uint32_t> held_key_of(std::string_view state) {
+    const std::string_view line = first_line(state);
+    const std::size_t at = line.find(" k");
+    if (at == std::string_view::npos) return std::nullopt;
+    std::uint32_t key_hash = 0;
+    std::from_chars(line.data() + at + 2, line.data() + line.size(), key_hash);
+    return key_hash;
 }
 
 EarlierAttempts decode_retry_state(std::string_view state, std::uint32_t attempts_made,
@@ -18,6 +36,8 @@ EarlierAttempts decode_retry_state(std::string_view state, std::uint32_t attempt
     earlier.made = attempts_made;
     earlier.created_at_us = created_at_us;
     std::from_chars(state.data(), state.data() + state.size(), earlier.counted);
+    earlier.holds_key = held_key_of(state).has_value();
+    earlier.ends_event = first_line(state).ends_with(" e");
     const std::size_t first = state.find('\n');
     const std::size_t second =
         first == std::string_view::npos ? first : state.find('\n', first + 1);
@@ -60,7 +80,9 @@ WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view eve
                                         {entry.attempt, attempt.started_at_us, attempt.duration_us,
                                          attempt.outcome_text, attempt.error});
         const store::DeliveryKey delivery{attempt.event.position, entry.subscription};
+        so_far.holds_key = attempt.keyed;
         if (written.status == DeliveryStatus::kRetrying) {
+            written.retry_at_us = decision.retry_at_us;
             put_retry(attempt, so_far, decision.retry_at_us, rows);
         } else if (job.redrive) {
             put_dead_letter(attempt, so_far, *job.redrive, event_id, store::RowChange::kUpdate,
@@ -80,20 +102,31 @@ WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view eve
     return written;
 }
 
-void OutcomeWriter::postpone(const Attempt& attempt, std::int64_t until_us, store::RowBatch& rows) {
-    store::OutcomeEntry entry;
-    entry.event_index = attempt.event_index;
-    entry.subscription = attempt.subscription->number;
-    entry.status = DeliveryStatus::kRetrying;
-    entry.attempt = 0;
-    entry.started_at_us = attempt.started_at_us;
-    rows.add_outcome(entry);
-    put_retry(attempt, {}, until_us, rows);
+void OutcomeWriter::put_off(const Attempt& attempt, std::int64_t until_us, bool ends_event,
+                            store::RowBatch& rows) {
+    const LaneJob& job = *attempt.job;
+    EarlierAttempts so_far = job.earlier;
+    if (job.kind == JobKind::kRetry) {
+        rows.erase_retry(job.retry_due_at_us,
+                         {attempt.event.position, attempt.subscription->number});
+    } else {
+        store::OutcomeEntry entry;
+        entry.event_index = attempt.event_index;
+        entry.subscription = attempt.subscription->number;
+        entry.status = DeliveryStatus::kRetrying;
+        entry.attempt = 0;
+        entry.started_at_us = attempt.started_at_us;
+        rows.add_outcome(entry);
+        so_far.created_at_us = attempt.started_at_us;
+    }
+    so_far.holds_key = attempt.keyed;
+    so_far.ends_event |= ends_event;
+    put_retry(attempt, so_far, until_us, rows);
 }
 
 void OutcomeWriter::put_retry(const Attempt& attempt, const EarlierAttempts& so_far,
                               std::int64_t due_at_us, store::RowBatch& rows) {
-    state_ = encode_retry_state(so_far);
+    state_ = encode_retry_state(so_far, attempt.event.key_hash);
     store::RetryRow row;
     row.due_at_us = due_at_us;
     row.delivery = {attempt.event.position, attempt.subscription->number};

@@ -30,12 +30,14 @@ struct Attempt {
     std::string_view logs_json;
     std::int64_t started_at_us = 0;
     std::uint32_t duration_us = 0;
+    bool keyed = false;  // while it waits for a retry, later events of its key wait behind it
 };
 
 // What the caller still has to tell the world.
 struct WrittenOutcome {
     store::DeliveryStatus status = store::DeliveryStatus::kCompleted;
     std::optional<store::DeadLetterKey> dead_letter;  // newly dead
+    std::int64_t retry_at_us = 0;                     // kRetrying
 };
 
 class OutcomeWriter {
@@ -43,8 +45,11 @@ public:
     explicit OutcomeWriter(std::uint64_t seed) : random_(seed) {}
 
     WrittenOutcome write(const Attempt& attempt, std::string_view event_id, store::RowBatch& rows);
-    // Puts the delivery off to a time that the event's sender named.
-    void postpone(const Attempt& attempt, std::int64_t until_us, store::RowBatch& rows);
+    // Puts the delivery off, without an attempt: to a time that the event's sender named, or
+    // (keyed) behind another one of its key. `ends_event`: the event's outcome is counted with
+    // this one's.
+    void put_off(const Attempt& attempt, std::int64_t until_us, bool ends_event,
+                 store::RowBatch& rows);
 
 private:
     void put_retry(const Attempt& attempt, const EarlierAttempts& so_far, std::int64_t due_at_us,
@@ -57,8 +62,11 @@ private:
     std::string state_;
 };
 
-// What a retry row keeps: "counted LF replay-id LF history".
-std::string encode_retry_state(const EarlierAttempts& earlier);
+// What a retry row keeps: "counted[ k<key hash>][ e] LF replay-id LF history". `key_hash` is
+// written when the row holds its key, so that the lanes' KeyOrder can be filled at start.
+std::string encode_retry_state(const EarlierAttempts& earlier, std::uint32_t key_hash);
+// The key hash of a row that holds its key.
+std::optional<std::uint32_t> held_key_of(std::string_view state);
 EarlierAttempts decode_retry_state(std::string_view state, std::uint32_t attempts_made,
                                    std::int64_t created_at_us);
 

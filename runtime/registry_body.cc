@@ -28,6 +28,9 @@ constexpr std::array<std::pair<std::string_view, Permission>, 4> kPermissions = 
      {"emit", Permission::kEmit},
      {"secrets", Permission::kSecrets}}};
 
+constexpr std::array<std::pair<std::string_view, Ordering>, 2> kOrderings = {
+    {{"key", Ordering::kKey}, {"none", Ordering::kNone}}};
+
 // What deliveries have an executor for.
 constexpr std::array<std::pair<std::string_view, ExecutorType>, 1> kExecutorTypes = {
     {{"script", ExecutorType::kScript}}};
@@ -162,6 +165,7 @@ core::Status read_subscription_body(std::string_view body, Subscription& out) {
     in->integer_as("priority", out.priority, INT32_MIN, INT32_MAX);
     in->boolean("active", out.active);
     read_retry(*in, out.retry);
+    in->choice("ordering", out.ordering, kOrderings);
     read_executor(*in, out.executor);
     read_over_server_members(*in);
     if (auto status = in->finish(); !status) return status;
@@ -236,6 +240,7 @@ core::Result<std::string> subscription_document(const Subscription& subscription
     json.raw_field("executor", subscription.executor.document)
         .field("priority", subscription.priority);
     append_retry(json, subscription.retry);
+    json.field("ordering", kOrderings[static_cast<std::size_t>(subscription.ordering)].first);
     json.field("active", subscription.active).field("version", subscription.version);
     json.field("createdAt", core::format_timestamp(subscription.created_at_us));
     json.field("updatedAt", core::format_timestamp(subscription.updated_at_us)).end_object();

@@ -69,6 +69,12 @@ struct Executor {
     std::string document;   // the executor's JSON object as it was given
 };
 
+// What a waiting retry means for later events of the same partition key.
+enum class Ordering : std::uint8_t {
+    kKey,   // they wait behind it
+    kNone,  // they do not
+};
+
 struct Subscription {
     core::SubscriptionId number;
     core::TenantId tenant;
@@ -79,6 +85,7 @@ struct Subscription {
     Executor executor;
     std::int32_t priority = 0;  // higher first
     RetryPolicy retry;
+    Ordering ordering = Ordering::kKey;
     bool active = true;
     std::int64_t created_at_us = 0;
     std::int64_t updated_at_us = 0;

@@ -39,6 +39,18 @@ std::unique_ptr<LaneJob> RetryFeed::make_job(const store::DeliveryKey& delivery)
     return job;
 }
 
+core::Status RetryFeed::load_keys() {
+    return deps_.database->retries().visit_due(
+        std::numeric_limits<std::int64_t>::max(), [this](const store::RetryRow& row) {
+            const store::DeliveryKey& key = row.delivery;
+            if (const auto hash = held_key_of(row.state)) {
+                deps_.restore_key(lane_of(*hash, deps_.lanes),
+                                  {key.subscription, *hash, key.position.offset}, row.due_at_us);
+            }
+            return true;
+        });
+}
+
 bool RetryFeed::submit(std::unique_ptr<LaneJob> job, const store::DeliveryKey&) {
     const std::uint32_t lane = lane_of(job->single->event.key_hash, deps_.lanes);
     return deps_.submit_aside(lane, job);
@@ -165,8 +177,12 @@ std::int64_t RetryFeed::sleep_us_max() {
         std::lock_guard lock(mutex_);
         if (!redrives_.empty()) return kPollUsMax;
     }
-    if (deps_.database->retries().count() == 0) return std::numeric_limits<std::int64_t>::max();
-    return kPollUsMax;
+    // A row may be put while we sleep, and fall due at once.
+    if (deps_.database->retries().count() == 0) return kPollUsMax;
+    const auto next_us = deps_.database->retries().next_due_us();
+    const std::int64_t wait_us = next_us ? *next_us - deps_.clock->wall_us() : 0;
+    // What is due already is under way: its end wakes us.
+    return wait_us <= 0 ? kPollUsMax : std::clamp(wait_us, kPollUsMin, kPollUsMax);
 }
 
 }  // namespace millrace::runtime

@@ -7,6 +7,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "runtime/key_order.h"
 #include "runtime/lane_job.h"
 #include "runtime/registry_snapshot.h"
 #include "store/database.h"
@@ -32,8 +33,13 @@ public:
         std::size_t lanes = 1;
         std::function<bool(std::uint32_t lane, std::unique_ptr<LaneJob>&)> submit_aside;
         std::function<void()> wake;
+        std::function<void(std::uint32_t lane, const KeyedDelivery&, std::int64_t due_at_us)>
+            restore_key;
     };
     explicit RetryFeed(Deps deps) : deps_(std::move(deps)) {}
+
+    // Before the threads start: tells the lanes which keys have something waiting.
+    core::Status load_keys();
 
     std::size_t do_work();
     std::int64_t sleep_us_max();
@@ -43,6 +49,7 @@ public:
 
 private:
     static constexpr std::size_t kUnderWayMax = 128;
+    static constexpr std::int64_t kPollUsMin = 1'000;
     static constexpr std::int64_t kPollUsMax = 20'000;
     using RetryKey = std::pair<std::int64_t, store::DeliveryKey>;
     struct Redrive {

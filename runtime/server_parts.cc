@@ -194,6 +194,10 @@ core::Status ServerParts::build_lanes() {
     deps.submit_aside = [this](std::uint32_t lane, std::unique_ptr<LaneJob>& job) {
         return lanes[lane]->submit_aside(job);
     };
+    deps.restore_key = [this](std::uint32_t lane, const KeyedDelivery& delivery,
+                              std::int64_t due_at_us) {
+        lanes[lane]->restore_key(delivery, due_at_us);
+    };
     deps.give_cold = [this](core::ShardId shard, std::unique_ptr<ColdBlock>& block) {
         return shards[shard.value]->take_cold(block);
     };
@@ -219,7 +223,7 @@ core::Status ServerParts::build_lanes() {
     }
     for (auto& shard : shards) shard->connect(all_shards, ports, *feeder);
     services->connect(*rest, *feeder, all_shards, all_lanes);
-    return {};
+    return services->load_runs();
 }
 
 core::Status ServerParts::listen_one(std::string_view what, const std::string& where,
@@ -273,7 +277,7 @@ std::unique_ptr<core::AgentThread> ServerParts::run(core::Agent& agent, int cpu)
 }
 
 void ServerParts::start_threads() {
-    writer_agent = std::make_unique<WriterAgent>(*writer);
+    writer_agent = std::make_unique<WriterAgent>(*writer, metrics);
     housekeeper_agent = std::make_unique<HousekeeperAgent>(database->housekeeper());
     const auto cpu = [this](std::size_t i) {
         return config.engine_pin ? static_cast<int>(i % core_count())

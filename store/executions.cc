@@ -236,7 +236,8 @@ core::Result<ExecutionPage> Executions::list(const ExecutionQuery& query) {
             }
         }
         if (!best) break;
-        if (page.executions.size() == query.limit) {
+        if (page.executions.size() == query.limit ||
+            best->current().attempts.front().started_at_us < query.pause_below_us) {
             std::vector<std::uint64_t> resume;
             for (const auto& stream : streams) {
                 const auto [offset, subscription] = stream->resume();

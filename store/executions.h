@@ -51,6 +51,8 @@ struct ExecutionQuery {
     std::function<bool(const Execution&)> accept{};
     std::size_t limit = 100;
     std::string_view cursor{};
+    // The page ends before the first execution that began earlier than this; it comes with `next`.
+    std::int64_t pause_below_us = std::numeric_limits<std::int64_t>::min();
 };
 
 struct ExecutionPage {

@@ -56,7 +56,11 @@ struct ReplaySelection {
 
 core::Result<ReplaySelection> read_selection(std::string_view body) {
     ReplaySelection out;
-    if (body.find_first_not_of(" \t\r\n") == std::string_view::npos) return out;
+    if (body.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+        return core::fail(core::ErrorCode::kValidation,
+                          "body: empty; an object with ids, scriptId, subscriptionId, pattern, "
+                          "from or to is expected, or {} for every dead letter");
+    }
     core::JsonDocument document;
     auto in = document.parse_object(body);
     if (!in) return core::fail(std::move(in.error()));

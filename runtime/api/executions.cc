@@ -94,6 +94,117 @@ bool is_of_tenant(Services& services, const store::Execution& execution, core::T
     return event && *event && (*event)->event.tenant == tenant;
 }
 
+// ---- runs by the API, which belong to no event
+
+struct RunFilter {
+    core::TenantId tenant;
+    std::string script_id;
+    std::int64_t from_us = INT64_MIN;
+    std::int64_t to_us = INT64_MAX;
+    std::optional<DeliveryStatus> status;
+    bool none = false;  // asked for an event's or a subscription's
+
+    bool wants(const RunSummary& run) const {
+        const auto status_of = run.failed ? DeliveryStatus::kFailed : DeliveryStatus::kCompleted;
+        return run.tenant == tenant && (script_id.empty() || run.script_id == script_id) &&
+               run.started_at_us >= from_us && run.started_at_us < to_us &&
+               (!status || *status == status_of);
+    }
+};
+
+// "x<run id>~<cursor of the deliveries>": runs below the id are still to come; "-" for "all" and
+// for "none any more".
+struct ListCursor {
+    std::string run_below;   // empty: from the newest
+    std::string deliveries;  // of store::Executions
+    bool deliveries_end = false;
+
+    static constexpr std::string_view kNone = "-";
+    bool read(std::string_view text) {
+        if (text.empty()) return true;
+        const std::size_t mark = text.find('~');
+        if (text.front() != 'x' || mark == std::string_view::npos) return false;
+        run_below = text.substr(1, mark - 1);
+        deliveries = text.substr(mark + 1);
+        deliveries_end = deliveries == kNone;
+        return !deliveries.empty();
+    }
+    std::string write() const {
+        return "x" + run_below + "~" + (deliveries_end ? std::string(kNone) : deliveries);
+    }
+};
+
+// Runs and deliveries in one list, newest first.
+class ExecutionList {
+public:
+    ExecutionList(Call& call, store::ExecutionQuery& query, const RunFilter& runs,
+                  ListCursor& cursor)
+        : call_(call),
+          query_(query),
+          filter_(runs),
+          cursor_(cursor),
+          runs_(call.services.run_history().runs()),
+          at_(runs_.size()) {
+        while (at_ > 0 && !cursor.run_below.empty() && runs_[at_ - 1].id >= cursor.run_below) --at_;
+        skip_unwanted();
+    }
+
+    Answer make(std::size_t limit) {
+        ListBody body;
+        std::size_t count = 0;
+        for (;;) {
+            if (auto status = add_deliveries(body, limit, count); !status)
+                return core::fail(status.error());
+            if (at_ == 0 || count == limit) break;
+            if (auto status = add_run(body); !status) return core::fail(status.error());
+            ++count;
+        }
+        const bool more = at_ > 0 || !cursor_.deliveries_end;
+        return body.finish(more ? cursor_.write() : std::string());
+    }
+
+private:
+    void skip_unwanted() {
+        while (at_ > 0 && (filter_.none || !filter_.wants(runs_[at_ - 1]))) --at_;
+    }
+
+    // The deliveries that come before the next run.
+    core::Status add_deliveries(ListBody& body, std::size_t limit, std::size_t& count) {
+        if (cursor_.deliveries_end) return {};
+        const std::string from = cursor_.deliveries;
+        query_.cursor = from;
+        query_.limit = limit - count;
+        query_.pause_below_us = at_ > 0 ? runs_[at_ - 1].started_at_us : INT64_MIN;
+        auto page = call_.services.database().executions().list(query_);
+        if (!page) return core::fail(std::move(page.error()));
+        for (const store::Execution& execution : page->executions) {
+            append_execution(body.json(), call_.services, execution,
+                             event_id_at(call_.services, execution.delivery.position));
+        }
+        count += page->executions.size();
+        cursor_.deliveries = std::move(page->next);
+        cursor_.deliveries_end = cursor_.deliveries.empty();
+        return {};
+    }
+
+    core::Status add_run(ListBody& body) {
+        const RunSummary& run = runs_[--at_];
+        auto text = call_.services.run_history().document(filter_.tenant, run.id);
+        if (!text) return core::fail(std::move(text.error()));
+        if (!text->empty()) body.json().raw(*text);
+        cursor_.run_below = run.id;
+        skip_unwanted();
+        return {};
+    }
+
+    Call& call_;
+    store::ExecutionQuery& query_;
+    const RunFilter& filter_;
+    ListCursor& cursor_;
+    const std::deque<RunSummary>& runs_;
+    std::size_t at_;  // runs below this index are still to come
+};
+
 }  // namespace
 
 Answer list_executions(Call& call) {
@@ -105,33 +216,36 @@ Answer list_executions(Call& call) {
     const auto to_us = call.time("to", INT64_MAX);
     if (!to_us) return core::fail(to_us.error());
     if (auto status = read_status(call, query.status); !status) return core::fail(status.error());
-    ListBody body;
-    if (!select_subscriptions(call, query.subscriptions)) return body.finish("");
-    if (const std::string event_id = call.text("eventId"); !event_id.empty()) {
+    ListCursor cursor;
+    if (!cursor.read(call.text("cursor"))) {
+        return core::fail(
+            core::Error(core::ErrorCode::kValidation, "cursor is not one that this list gave")
+                .in("cursor"));
+    }
+    const std::string event_id = call.text("eventId");
+    RunFilter runs{call.tenant(), call.text("scriptId"),
+                   *from_us,      *to_us,
+                   query.status,  !event_id.empty() || !call.text("subscriptionId").empty()};
+    if (!select_subscriptions(call, query.subscriptions)) cursor.deliveries_end = true;
+    if (!event_id.empty()) {
         auto event = call.services.database().log_reader().find(call.tenant(), event_id);
         if (!event) return core::fail(std::move(event.error()));
-        if (!*event) return body.finish("");
+        if (!*event) return ListBody().finish("");
         query.event = (*event)->event.position;
     }
-    const std::string cursor = call.text("cursor");
     query.from_us = *from_us;
     query.to_us = *to_us;
-    query.limit = *limit;
-    query.cursor = cursor;
     query.accept = [&call](const store::Execution& execution) {
         return is_of_tenant(call.services, execution, call.tenant());
     };
-    auto page = call.services.database().executions().list(query);
-    if (!page) return core::fail(std::move(page.error()));
-    for (const store::Execution& execution : page->executions) {
-        append_execution(body.json(), call.services, execution,
-                         event_id_at(call.services, execution.delivery.position));
-    }
-    return body.finish(page->next);
+    return ExecutionList(call, query, runs, cursor).make(*limit);
 }
 
 Answer get_execution(Call& call) {
     const std::string_view id = call.request.param("id");
+    auto run = call.services.run_history().document(call.tenant(), id);
+    if (!run) return core::fail(std::move(run.error()));
+    if (!run->empty()) return json_response(200, std::move(*run));
     const auto key = store::decode_execution_id(call.services.database().hasher(), id);
     if (!key) return not_found("execution", id);
     auto execution = call.services.database().executions().get(*key);

@@ -17,6 +17,7 @@
 #include "runtime/lane_job.h"
 #include "runtime/registry.h"
 #include "runtime/replay_types.h"
+#include "runtime/run_history.h"
 #include "store/database.h"
 #include "store/event_id.h"
 
@@ -63,6 +64,8 @@ public:
 
     virtual void run_script(ScriptRunRequest&& request,
                             std::function<void(ScriptRunResult&&)> done) = 0;
+    // Of the runs that are kept.
+    virtual const RunHistory& run_history() = 0;
 
     virtual core::Result<std::string> start_replay(ReplaySpec&& spec) = 0;  // its id
     virtual core::Result<ReplayProgress> replay(core::TenantId tenant, std::string_view id) = 0;

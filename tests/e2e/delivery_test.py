@@ -127,8 +127,10 @@ class Deliveries(harness.ServerCase):
         self.server.request("PUT", f"/v2/scripts/{script}", {
             "name": "t", "type": "event",
             "source": f"return function(e) sdk.kv.incr('{key}', e.payload.n) end"})
+        error = self.assert_error(self.server.post("/v2/dlq/replay", b""), 400, "VALIDATION_ERROR", "{}")
+        self.assertIn("subscriptionId", error["message"])
         reply = self.server.post("/v2/dlq/replay", {"subscriptionId": subscription})
-        self.assertEqual(reply.status, 202, reply)
+        self.assertEqual((reply.status, reply.json()["accepted"]), (202, 5), reply)
         harness.wait_until("an empty queue", lambda: not listed())
         self.assertEqual(self.kv(key), sum(range(5)))
 

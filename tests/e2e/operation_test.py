@@ -50,6 +50,29 @@ class Running(harness.ServerCase):
         self.assertGreaterEqual(self.server.metric("script_dlq_retries_total"), 1)
         del subscription
 
+    def test_what_is_counted_is_counted(self):
+        before = {name: self.server.metric(name) for name in ("millrace_log_commits_total", "millrace_log_blocks_total",
+                  "millrace_log_block_bytes_total", "millrace_log_commit_duration_seconds_count")}
+        answers = self.server.metric("millrace_http_requests_total", status="2xx")
+        refusals = self.server.metric("millrace_http_requests_total", status="4xx")
+        for _ in range(5):
+            self.server.send_event("count.me")
+        self.assertEqual(self.server.get("/v2/nothing").status, 404)
+        for name, value in before.items():
+            harness.wait_until(name, lambda: self.server.metric(name) >= value + 5)
+        self.assertGreaterEqual(self.server.metric("millrace_http_requests_total", status="2xx"), answers + 5)
+        self.assertGreaterEqual(self.server.metric("millrace_http_requests_total", status="4xx"), refusals + 1)
+
+    def test_an_idle_server_answers_at_once(self):
+        script = self.server.create_script("return 1")
+        times = []
+        for n in range(12):
+            time.sleep(0.15)  # longer than an idle thread sleeps
+            began = time.monotonic()
+            self.server.subscribe(f"idle.{n}", script)
+            times.append(time.monotonic() - began)
+        self.assertLess(sorted(times)[6], 0.05, times)
+
     def test_metric_labels_stay_bounded(self):
         body = [{"pattern": f"card.{n}"} for n in range(5000)]
         self.assertEqual(self.server.post("/v2/events?ids=0", body).status, 202)

@@ -23,6 +23,14 @@ class Restart(unittest.TestCase):
             f"return function() return sdk.kv.get('{key}') or 0 end", type="api")
         return lambda: self.server.post("/v2/script/run", {"scriptId": script, "query": {}, "body": {}}).json()["result"]
 
+    def test_script_runs_stay_readable(self):
+        script = self.server.create_script("return 7", type="api")
+        run = self.server.post("/v2/script/run", {"scriptId": script}).json()["executionId"]
+        self.server.kill()
+        self.server.start()
+        self.assertEqual(self.server.get(f"/v2/executions/{run}").json()["result"], 7)
+        self.assertEqual([e["id"] for e in self.server.executions(scriptId=script)], [run])
+
     def test_sigterm_keeps_everything(self):
         script = self.server.create_script("return function(e) sdk.kv.incr('sum', e.payload.n) return 7 end", id="adder")
         subscription = self.server.subscribe("k.e", script, id="sub", priority=4, filter="$.n >= 0")

@@ -69,6 +69,50 @@ class Scripts(harness.ServerCase):
         self.assertGreaterEqual(body["durationMs"], 0)
         self.assertIn("hi", str(body["logs"]))
 
+    def test_runs_are_kept_as_executions(self):
+        good = self.server.create_script("return function(e) sdk.log.info('hi') return {n = e.body.n} end", type="api")
+        bad = self.server.create_script("return function(e) error('boom') end", type="api")
+        ids = []
+        for n in range(5):
+            reply = self.server.post("/v2/script/run", {"scriptId": good, "body": {"n": n}})
+            ids.append(reply.json()["executionId"])
+        failed = self.server.post("/v2/script/run", {"scriptId": bad}).json()["error"]["details"]["executionId"]
+        one = self.server.get(f"/v2/executions/{ids[3]}").json()
+        self.assertEqual((one["id"], one["scriptId"], one["status"], one["result"], one["eventId"], one["subscriptionId"]),
+                         (ids[3], good, "completed", {"n": 3}, None, None))
+        self.assertEqual(one["logs"][0]["text"], "hi")
+        self.assertEqual(len(one["attempts"]), 1)
+        other = self.server.get(f"/v2/executions/{failed}").json()
+        self.assertEqual(other["status"], "failed")
+        self.assertIn("boom", other["attempts"][0]["error"])
+        listed = self.server.get(f"/v2/executions?scriptId={good}").json()
+        self.assertEqual([e["id"] for e in listed["items"]], ids[::-1])
+        self.assertIsNone(listed["next"])
+        self.assertEqual([e["id"] for e in self.server.executions(scriptId=bad, status="failed")], [failed])
+        self.assertEqual(self.server.executions(scriptId=bad, status="completed"), [])
+
+    def test_runs_and_deliveries_are_one_list_by_time(self):
+        pattern = self.unique("mix.")
+        script = self.server.create_script("return function() return 1 end")
+        self.server.subscribe(pattern, script)
+        want = []
+        for n in range(9):
+            if n % 3 == 0:
+                want.append(self.server.post("/v2/script/run", {"scriptId": script}).json()["executionId"])
+            else:
+                placed = self.server.send_event(pattern)
+                want.append(self.server.wait_executions(1, eventId=placed["eventId"])[0]["id"])
+        for limit in (1, 2, 4, 100):
+            seen, cursor = [], ""
+            while cursor is not None:
+                page = self.server.get(f"/v2/executions?scriptId={script}&limit={limit}" +
+                                       (f"&cursor={cursor}" if cursor else "")).json()
+                self.assertLessEqual(len(page["items"]), limit)
+                seen += [e["id"] for e in page["items"]]
+                cursor = page["next"]
+            self.assertEqual(seen, want[::-1], limit)
+        self.assert_error(self.server.get("/v2/executions?cursor=zz"), 400, "VALIDATION_ERROR")
+
     def test_run_unknown_is_404_and_failing_is_500(self):
         self.assert_error(self.server.post("/v2/script/run", {"scriptId": "no-such"}), 404, "NOT_FOUND")
         reply = self.run_script("return function() error('kaputt') end", status=500)

@@ -4,6 +4,8 @@
 #include "core/clock.h"
 #include "tests/runtime/lua_fixture.h"
 
+#include <lua.hpp>
+
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -265,16 +267,37 @@ TEST_F(LuaLimitsTest, AllocatesNothingPerRunInSteadyState) {
     EXPECT_EQ(allocations.load(), 0u);
 }
 
+// A run inside a long C call: the hook is armed, and nothing looks at it until the call returns.
 TEST(LuaWatchdogTest, CountsRunsThatCannotBeStopped) {
+    constexpr std::int64_t kMs = 1'000'000;
     LuaWatchdog watchdog({.tick_ms = 1, .stuck_after_ms = 10});
     LuaWatchdogSlot* slot = watchdog.add_slot();
-    // No Lua runs here: the slot is entered, and time passes by hand.
-    auto vm = std::move(*LuaVm::create({}));
-    (void)vm;
+    const std::unique_ptr<lua_State, void (*)(lua_State*)> state(luaL_newstate(), lua_close);
+    volatile int kill = 0;
+    slot->enter(state.get(), &kill, 5);
     EXPECT_EQ(watchdog.do_work(0), 0u);
+    EXPECT_EQ(watchdog.do_work(4 * kMs), 0u) << "the deadline has not passed";
     EXPECT_EQ(watchdog.killed_runs(), 0u);
+    EXPECT_EQ(watchdog.do_work(6 * kMs), 1u);
+    EXPECT_NE(kill, 0) << "the signal has reached the thread of the run";
+    EXPECT_NE(lua_gethook(state.get()), nullptr);
+    EXPECT_EQ(watchdog.killed_runs(), 1u);
+    EXPECT_EQ(watchdog.do_work(14 * kMs), 1u) << "told again at every look";
+    EXPECT_EQ(watchdog.stuck_runs(), 0u);
+    EXPECT_EQ(watchdog.do_work(16 * kMs), 1u);
+    EXPECT_EQ(watchdog.do_work(99 * kMs), 1u);
+    EXPECT_EQ(watchdog.stuck_runs(), 1u) << "each run counts once";
+    EXPECT_EQ(watchdog.killed_runs(), 1u);
+    slot->leave();
+    EXPECT_EQ(watchdog.do_work(200 * kMs), 0u);
+    kill = 0;
+    slot->enter(state.get(), &kill, 5);
+    EXPECT_EQ(watchdog.do_work(201 * kMs), 0u);
+    slot->leave();
+    EXPECT_EQ(watchdog.do_work(300 * kMs), 0u);
+    EXPECT_EQ(kill, 0) << "a run that ends in time is left alone";
+    EXPECT_EQ(watchdog.stuck_runs(), 1u);
     watchdog.remove_slot(slot);
-    EXPECT_EQ(watchdog.do_work(1), 0u);
 }
 
 }  // namespace

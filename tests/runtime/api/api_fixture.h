@@ -67,6 +67,7 @@ public:
         runs.push_back(std::move(request));
         run_done = std::move(done);
     }
+    const RunHistory& run_history() override { return run_history_; }
     core::Result<std::string> start_replay(ReplaySpec&& spec) override {
         replay_specs.push_back(std::move(spec));
         return std::string("rp_1");
@@ -123,6 +124,7 @@ private:
     matcher::Matcher matcher_;
     matcher::Matcher::Reader reader_;
     std::unique_ptr<Registry> registry_;
+    RunHistory run_history_{database_};
 };
 
 class ApiTest : public store::test::StoreTest {
