@@ -143,11 +143,11 @@ void pivots() {
                 bench.matcher().stats().entries_per_event);
 }
 
-// 1,024 alternatives over one long array, none of which fits: nothing can be left out.
+// 256 alternatives over one long array, none of which fits: nothing can be left out.
 void arrays() {
     std::printf("| elements | conditions | alternatives | match ms |\n|---|---|---|---|\n");
     std::string filter;
-    for (int i = 0; i < 9; ++i) {
+    for (int i = 0; i < 7; ++i) {
         const std::string a = "a" + number(i);
         filter += (i == 0 ? "($.l." : " && ($.l.") + a + " == 1 || $.l.b" + number(i) + " == 1)";
     }
@@ -173,7 +173,7 @@ void arrays() {
                                 },
                                 0};
         Bench bench(workload, 1, 1);
-        std::printf("| %zu | 20 | 1024 | %.2f |\n", elements, bench.run().match_ns * 1e-6);
+        std::printf("| %zu | 16 | 256 | %.2f |\n", elements, bench.run().match_ns * 1e-6);
     }
 }
 

@@ -5,6 +5,7 @@
 #include "core/json_string.h"
 #include "core/key_hash.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -12,8 +13,10 @@ namespace millrace::core {
 
 namespace {
 
-// Tokens are looked for in so much of the text first.
-constexpr std::size_t kBeginningBytes = 256;
+// The first stage reads blocks of so many bytes, at about 8 instructions each.
+constexpr std::size_t kBlockBytes = 64;
+// After so many events the beginning is cut to what the longest of them needed.
+constexpr unsigned kNotedMax = 256;
 // When the beginning was not enough so often, the whole text is taken at once for a while.
 constexpr unsigned kCutMax = 8;
 constexpr unsigned kCutForget = 256;
@@ -36,20 +39,41 @@ bool LazyExtractor::extract(std::string_view padded_text, const FieldPlan& plan,
     fields_ = &fields;
     fields.reset(plan);
     arena_.clear();
-    const bool try_beginning = padded_text.size() > kBeginningBytes * 3 / 2 && cut_ < kCutMax;
+    const bool try_beginning = padded_text.size() > kBeginningMax * 3 / 2 && cut_ < kCutMax;
     if (cut_ >= kCutMax && ++cut_ == kCutForget) cut_ = 0;
     if (try_beginning) {
-        if (tokens_.run_beginning(padded_text.data(), kBeginningBytes)) {
-            if (read(padded_text.substr(0, kBeginningBytes)) == Step::kFinished) {
-                cut_ = 0;
-                return true;
-            }
+        Step step = read_beginning(padded_text, beginning_);
+        if (step != Step::kFinished && beginning_ < kBeginningMax) {
+            beginning_ = kBeginningMax;
+            needed_ = noted_ = 0;
+            step = read_beginning(padded_text, beginning_);
+        }
+        if (step == Step::kFinished) {
+            cut_ = 0;
+            note_needed();
+            return true;
         }
         ++cut_;
-        fields.reset(plan);
     }
     if (tokens_.run(padded_text.data(), padded_text.size()) != JsonFault::kNone) return false;
     return read(padded_text) != Step::kCut;
+}
+
+// Leaves the fields empty when they are not all there.
+LazyExtractor::Step LazyExtractor::read_beginning(std::string_view text, std::size_t bytes) {
+    if (!tokens_.run_beginning(text.data(), bytes)) return Step::kCut;
+    const Step step = read(text.substr(0, bytes));
+    if (step != Step::kFinished) fields_->reset(*plan_);
+    return step;
+}
+
+void LazyExtractor::note_needed() {
+    // The token behind the last value must be among those found; the last one may be cut off.
+    const std::size_t reached = static_cast<std::size_t>(*token_) + 2;
+    needed_ = std::max(needed_, (reached + kBlockBytes - 1) / kBlockBytes * kBlockBytes);
+    if (++noted_ < kNotedMax) return;
+    beginning_ = std::min(needed_, kBeginningMax);
+    needed_ = noted_ = 0;
 }
 
 LazyExtractor::Step LazyExtractor::read(std::string_view text) {

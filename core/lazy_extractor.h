@@ -14,6 +14,8 @@
 #include "core/json_tokens.h"
 #include "core/text_arena.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace millrace::core {
@@ -23,6 +25,8 @@ public:
     bool extract(std::string_view padded_text, const FieldPlan& plan, FieldTable& fields);
 
 private:
+    // Tokens are looked for in so much of the text first.
+    static constexpr std::size_t kBeginningMax = 256;
     enum class Step : std::uint8_t {
         kOn,        // go on behind the value
         kFinished,  // everything was found
@@ -35,6 +39,8 @@ private:
         bool passing;
         bool is_last;  // nothing outside of this value is wanted any more
     };
+    Step read_beginning(std::string_view text, std::size_t bytes);
+    void note_needed();
     Step read(std::string_view text);
     Step value(const Place& place);
     Step object(const Place& place);
@@ -53,6 +59,10 @@ private:
     JsonTokens tokens_;
     TextArena arena_;
     unsigned cut_ = 0;  // how often lately the beginning was not enough
+    // Of the beginning: so much is looked at, as much as the last round of events needed.
+    std::size_t beginning_ = kBeginningMax;
+    std::size_t needed_ = 0;
+    unsigned noted_ = 0;
 };
 
 }  // namespace millrace::core

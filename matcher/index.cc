@@ -347,6 +347,17 @@ bool Index::was_tried(const void* entry, Asking& asking) {
             return;
         }
     }
+    if (entry.residual == Residual::kLeaves) {
+        // Another one with the same conditions may have asked them.
+        const std::uint32_t memo = rests_[entry.what].memo;
+        if (memo != LeafStore::kNoMemo) {
+            const std::uint32_t known = asking.scratch.known[memo];
+            if (known >> 1 == asking.scratch.epoch) {
+                if ((known & 1) != 0) pass(entry, asking);
+                return;
+            }
+        }
+    }
     if (!was_tried(&entry, asking)) consider(entry, asking);
 }
 
@@ -431,17 +442,27 @@ bool Index::rest_holds(const Entry& entry, Asking& asking) const {
             }
             return false;
         case Residual::kLeaf: return leaf_holds(entry.what, asking);
-        case Residual::kLeaves:
-            for (std::uint32_t i = 0; i < entry.count; ++i) {
-                if (!leaf_holds(residuals_[entry.what + i], asking)) return false;
-            }
-            return true;
+        case Residual::kLeaves: return rests_hold(entry.what, asking);
         case Residual::kProgram: {
             Evaluator evaluator(leaves_, asking.fields, asking.eval);
             return evaluator.holds(tokens_.data() + subscriptions_[entry.number].program);
         }
     }
     return false;
+}
+
+bool Index::rests_hold(std::uint32_t number, Asking& asking) const {
+    const RestList& list = rests_[number];
+    std::uint32_t* known = nullptr;
+    if (list.memo != LeafStore::kNoMemo) {
+        known = &asking.scratch.known[list.memo];
+        if (*known >> 1 == asking.scratch.epoch) return (*known & 1) != 0;
+    }
+    const LeafId* leaves = residuals_.data() + list.begin;
+    const bool hold = std::all_of(leaves, leaves + list.count,
+                                  [&](LeafId leaf) { return leaf_holds(leaf, asking); });
+    if (known) *known = asking.scratch.epoch << 1 | static_cast<std::uint32_t>(hold);
+    return hold;
 }
 
 // Conditions that several subscriptions share are asked once per event.
@@ -460,7 +481,8 @@ std::size_t Index::bytes() const {
                       subscriptions_.capacity() * sizeof(Subscription) +
                       tokens_.capacity() * sizeof(Token) + parts_.capacity() * sizeof(GroupPart) +
                       direct_.capacity() * sizeof(Entry) + probes_.capacity() * sizeof(Probe) +
-                      residuals_.capacity() * sizeof(LeafId) + grams_.bytes() + sizeof *this;
+                      residuals_.capacity() * sizeof(LeafId) +
+                      rests_.capacity() * sizeof(RestList) + grams_.bytes() + sizeof *this;
     for (const RangeIndex& range : ranges_) sum += range.bytes();
     for (const RegexBank& bank : banks_) sum += bank.bytes();
     return sum;

@@ -162,6 +162,14 @@ private:
         TextProbes folded;
     };
     static_assert(sizeof(Probe) == 64);
+    // Conditions that remain together. Subscriptions made from one template share them, and ask
+    // them once an event.
+    struct RestList {
+        std::uint32_t begin = 0;  // into residuals_
+        std::uint32_t count = 0;
+        std::uint32_t memo = LeafStore::kNoMemo;
+        std::uint32_t uses = 0;
+    };
     struct GroupPart {
         std::uint32_t direct = 0;
         std::uint32_t direct_count = 0;
@@ -183,6 +191,7 @@ private:
     void hang(std::uint32_t number, const PivotChooser& chooser, Building& building);
     Entry make_entry(std::uint32_t number, LeafId met);
     void set_residual(const std::vector<LeafId>& rest, Entry& entry);
+    std::uint32_t rest_list(const std::vector<LeafId>& rest);
     bool as_number(LeafId leaf, Entry& entry) const;
     Probe& probe_of(GroupId group, std::uint32_t slot, Building& building);
     void hang_ranges(Building& building);
@@ -219,6 +228,7 @@ private:
     static bool was_tried(const void* entry, Asking& asking);
     bool rest_holds(const Entry& entry, Asking& asking) const;
     bool leaf_holds(LeafId leaf, Asking& asking) const;
+    bool rests_hold(std::uint32_t number, Asking& asking) const;
 
     const std::uint64_t serial_;
     LeafStore leaves_;
@@ -236,7 +246,9 @@ private:
     std::vector<std::uint32_t> slots_;
     std::vector<RegexBank> banks_;  // one a path
     std::size_t loose_regexes_ = 0;
+    HugeVector<RestList> rests_;
     HugeVector<LeafId> residuals_;
+    InternTable rest_by_hash_;  // while building
     PivotTable table_;
     GramFilter grams_;
     std::uint32_t memos_ = 0;

@@ -56,6 +56,10 @@ void Index::seal(Sealing sealing, const Selectivity* live) {
     for (LeafId leaf = 0; leaf < leaves_.size(); ++leaf) {
         if (building.uses[leaf] > 1) leaves_.set_memo(leaf, memos_++);
     }
+    for (RestList& list : rests_) {
+        if (list.uses > 1) list.memo = memos_++;
+    }
+    rest_by_hash_.clear();
     note_slots();
     table_.build();
     grams_.build();
@@ -65,6 +69,7 @@ void Index::seal(Sealing sealing, const Selectivity* live) {
     patterns_.seal();
     subscriptions_.shrink_to_fit();
     tokens_.shrink_to_fit();
+    rests_.shrink_to_fit();
     residuals_.shrink_to_fit();
 }
 
@@ -108,10 +113,26 @@ void Index::set_residual(const std::vector<LeafId>& rest, Entry& entry) {
         entry.what = rest[0];
     } else {
         entry.residual = Residual::kLeaves;
-        entry.what = static_cast<std::uint32_t>(residuals_.size());
-        entry.count = static_cast<std::uint16_t>(rest.size());
+        entry.what = rest_list(rest);
+    }
+}
+
+std::uint32_t Index::rest_list(const std::vector<LeafId>& rest) {
+    std::uint64_t hash = core::kHashSeedA;
+    for (const LeafId leaf : rest) hash = core::mix_u64(hash ^ leaf, core::kHashSeedB);
+    std::uint32_t at = rest_by_hash_.find(hash, [&](std::uint32_t i) {
+        return std::equal(rest.begin(), rest.end(), residuals_.begin() + rests_[i].begin,
+                          residuals_.begin() + rests_[i].begin + rests_[i].count);
+    });
+    if (at == InternTable::kNone) {
+        at = static_cast<std::uint32_t>(rests_.size());
+        rest_by_hash_.insert(hash, at);
+        rests_.push_back({static_cast<std::uint32_t>(residuals_.size()),
+                          static_cast<std::uint32_t>(rest.size()), LeafStore::kNoMemo, 0});
         residuals_.insert(residuals_.end(), rest.begin(), rest.end());
     }
+    ++rests_[at].uses;
+    return at;
 }
 
 // `met` is the condition that the pivot makes sure of.
@@ -175,8 +196,11 @@ void Index::hang(std::uint32_t number, const PivotChooser& chooser, Building& bu
     const Entry entry =
         make_entry(number, choice.form == PivotChoice::Form::kNone ? kNoLeaf : choice.leaf);
     if (entry.residual == Residual::kLeaf) ++building.uses[entry.what];
-    for (std::uint32_t i = 0; entry.residual == Residual::kLeaves && i < entry.count; ++i) {
-        ++building.uses[residuals_[entry.what + i]];
+    if (entry.residual == Residual::kLeaves) {
+        // Once for each list: those who share it do not ask again.
+        const RestList& list = rests_[entry.what];
+        for (std::uint32_t i = 0; list.uses == 1 && i < list.count; ++i)
+            ++building.uses[residuals_[list.begin + i]];
     }
     if (choice.form == PivotChoice::Form::kNone) {
         building.direct.emplace_back(group, entry);

@@ -17,9 +17,10 @@ constexpr std::array<std::size_t, 4> kLevelMax = {64, 512, 4096, ~std::size_t{0}
 // So many expressions without literals are asked one by one; a large base is not rebuilt for few.
 constexpr std::size_t kLooseRegexesMax = 8;
 constexpr std::size_t kLooseRegexesPerBase = 16'384;
-// Other pivots are tried when an event meets so many entries, and so many for each that matches.
+// An event may meet so many entries, and so many for each that matches; others are met in vain.
 constexpr std::uint64_t kMetMax = 32;
 constexpr std::uint64_t kMetPerMatch = 8;
+constexpr std::uint64_t kRepivotEvents = 32;  // sampled ones, at least
 
 std::int64_t now_us() {
     const auto now = std::chrono::steady_clock::now().time_since_epoch();
@@ -151,8 +152,8 @@ bool Matcher::Impl::wants_rebuild() const {
 bool Matcher::Impl::wants_other_pivots() const {
     if (!sample || alive == 0) return false;
     const LiveSample::Content live = sample->figures();
-    return live.noted >= repivot_events && live.met > kMetMax * live.noted &&
-           live.met > kMetPerMatch * live.matched;
+    const std::uint64_t expected = kMetMax * live.noted + kMetPerMatch * live.matched;
+    return live.noted >= kRepivotEvents && live.met >= expected + repivot_entries;
 }
 
 void Matcher::Impl::start_rebuild() {
@@ -161,7 +162,7 @@ void Matcher::Impl::start_rebuild() {
         part = {};
     }
     rebuild = std::make_unique<Rebuild>();
-    if (wants_other_pivots()) repivot_events *= 4;
+    if (wants_other_pivots()) repivot_entries *= 4;
     visit_parts([&](const Part& part) {
         if (part.index) rebuild->sources.push_back(part);
     });

@@ -98,9 +98,8 @@ struct Matcher::Impl {
 
     const Options options;
     const std::shared_ptr<LiveSample> sample;
-    // So many sampled events must have come before other pivots are tried again.
-    std::uint64_t repivot_events = kRepivotEvents;
-    static constexpr std::uint64_t kRepivotEvents = 512;
+    // So many entries must be met in vain, by sampled events, before other pivots are tried.
+    std::uint64_t repivot_entries = 32'768;
     std::uint32_t serials = 0;
     Version version = 0;
     static constexpr std::size_t kLevels = 4;

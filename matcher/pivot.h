@@ -51,7 +51,7 @@ enum class Residual : std::uint8_t {
     kNone,
     kNumber,   // one number against one bound, in the entry itself
     kLeaf,     // one condition
-    kLeaves,   // a run of conditions
+    kLeaves,   // several conditions
     kProgram,  // the whole predicate
 };
 inline constexpr std::uint8_t kBoundIsLower = 1;
@@ -63,12 +63,11 @@ struct Entry {
     std::uint32_t number = 0;  // of the subscription in the index
     core::SubscriptionId id;
     std::int32_t priority = 0;
-    std::uint32_t what = 0;  // kNumber: slot; kLeaf: condition; kLeaves: place of the run
+    std::uint32_t what = 0;  // kNumber: slot; kLeaf: condition; kLeaves: number of the list
     Residual residual = Residual::kNone;
     std::uint8_t flags = 0;
-    std::uint16_t count = 0;  // kLeaves
-    std::uint32_t leaf = 0;   // kNumber: the condition
-    double bound = 0;         // kNumber
+    std::uint32_t leaf = 0;  // kNumber: the condition
+    double bound = 0;        // kNumber
 };
 static_assert(sizeof(Entry) == 32);
 

@@ -5,6 +5,7 @@
 #include "core/event_parser.h"
 #include "matcher/dialects.h"
 #include "matcher/matcher.h"
+#include "matcher/pattern_memo.h"
 #include "matcher/subscription_spec.h"
 
 #include <gtest/gtest.h>
@@ -88,6 +89,29 @@ TEST_F(MatcherUpkeep, ForgetsPathsThatNobodyAsks) {
     EXPECT_EQ(match(R"({"kept":"yes"})"), std::vector{SubscriptionId(2)});
     EXPECT_EQ(match(R"({"kept":"yes","other39":1})").size(), 2u);
     EXPECT_GT(matcher_.stats().rebuilds, 3u);
+}
+
+// A client that makes every pattern new must not cost the others their memory, nor time.
+TEST(PatternMemo, StandsAsideWhilePatternsDoNotRepeat) {
+    PatternMemo memo;
+    memo.reset(64);
+    const GroupAt group{7, 1, 2, 3, 4};
+    const auto ask = [&](const std::string& pattern) {
+        const std::uint64_t hash = core::hash_key(pattern);
+        const PatternMemo::Line* line = memo.find(hash, 0, pattern);
+        if (!line) memo.keep(hash, 0, pattern, {&group, 1});
+        return line != nullptr && line->groups().size() == 1 && line->groups()[0].group == 7;
+    };
+    EXPECT_FALSE(ask("a.b"));
+    EXPECT_TRUE(ask("a.b"));
+    for (int i = 0; i < 10'000; ++i) EXPECT_FALSE(ask("new." + std::to_string(i)));
+    EXPECT_TRUE(memo.is_standing_aside());
+    EXPECT_FALSE(ask("a.b"));
+    EXPECT_FALSE(ask("a.b"));
+    std::size_t hits = 0;
+    for (int i = 0; i < 100'000; ++i) hits += ask("a.b") ? 1 : 0;
+    EXPECT_FALSE(memo.is_standing_aside());
+    EXPECT_GT(hits, 50'000u);
 }
 
 class MatcherPivots : public MatcherUpkeep {
