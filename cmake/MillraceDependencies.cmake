@@ -20,7 +20,6 @@ find_package(spdlog REQUIRED)                                  # libspdlog-dev: 
 find_package(tomlplusplus REQUIRED)                            # libtomlplusplus-dev: tomlplusplus::tomlplusplus
 find_package(date REQUIRED)                                    # libhowardhinnant-date-dev: date::date, date::date-tz
 find_path(CLI11_INCLUDE CLI/CLI.hpp REQUIRED)                  # libcli11-dev: header only, no target needed
-find_path(VALIJSON_INCLUDE valijson/validator.hpp REQUIRED)    # libvalijson-dev: header only
 find_path(CONCURRENTQUEUE_INCLUDE concurrentqueue/concurrentqueue.h REQUIRED) # libconcurrentqueue-dev
 find_path(TL_EXPECTED_INCLUDE tl/expected.hpp REQUIRED)        # libexpected-dev
 

@@ -1,5 +1,7 @@
 #include "runtime/edge_lines.h"
 
+#include <algorithm>
+#include <string>
 #include <utility>
 
 namespace millrace::runtime {
@@ -9,6 +11,20 @@ namespace {
 std::string_view durability_text(store::Durability durability) {
     constexpr std::string_view kTexts[] = {"memory", "os", "fsync"};
     return kTexts[static_cast<std::size_t>(durability)];
+}
+
+// Which lines were read at once is no business of the client's: bytes count from the line's begin.
+core::Error within_line(core::Error error, std::string_view lines, std::uint32_t line) {
+    std::size_t begin = 0;
+    for (std::uint32_t i = 0; i < line && begin < lines.size(); ++i)
+        begin = std::min(lines.find('\n', begin), lines.size() - 1) + 1;
+    const std::int64_t position = error.position - static_cast<std::int64_t>(begin);
+    if (error.position < 0 || position < 0) return error;
+    const std::string told = " at byte " + std::to_string(error.position);
+    if (const std::size_t at = error.message.find(told); at != std::string::npos)
+        error.message.replace(at, told.size(), " at byte " + std::to_string(position));
+    error.position = position;
+    return error;
 }
 
 }  // namespace
@@ -65,7 +81,8 @@ void EdgeLines::acknowledge(io::LineToken connection, store::Durability durabili
 void EdgeLines::finish(IngestRequest& request) {
     if (request.failed) return;  // nothing is acknowledged any more
     for (const RejectedEntry& entry : request.rejected) {
-        server_->reject(request.line, request.line_first + entry.entry, entry.error);
+        server_->reject(request.line, request.line_first + entry.entry,
+                        within_line(entry.error, request.body.view(), entry.entry));
     }
     for (const IngestItem& item : request.items) {
         if (!item.refused) continue;

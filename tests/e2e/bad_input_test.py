@@ -5,6 +5,7 @@ after every case."""
 import json
 import socket
 import struct
+import time
 import unittest
 
 import harness
@@ -180,6 +181,28 @@ class BadInput(harness.ServerCase):
             connection.close()
         after = self.server.get("/v2/events?pattern=vanish&limit=1000").json()["items"]
         self.assertEqual(len(after), len(before), "a truncated body was taken")
+
+    def test_slow_clients_are_told_and_hold_up_nobody(self):
+        """Half a head, half a body and half a chunk, and then nothing: 408 after ten seconds."""
+        head = b"POST /v2/events HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        slow = []
+        for start in (b"GET /healthz HT", head, head + b"Content-Length: 100\r\n\r\n{\"pattern\":\"slow.body\"",
+                      head + b"Transfer-Encoding: chunked\r\n\r\n10\r\n{\"patt"):
+            connection = self.server.raw_connection()
+            connection.sendall(start)
+            slow.append(connection)
+        began = time.monotonic()
+        for _ in range(20):
+            self.server.send_event("beside.slow.ones")
+        self.assertLess(time.monotonic() - began, 5)
+        for connection in slow:
+            answer = b""
+            while piece := connection.recv(65536):  # until the server closes
+                answer += piece
+            self.assertTrue(answer.startswith(b"HTTP/1.1 408"), answer[:200])
+            self.assertIs(json.loads(answer.split(b"\r\n\r\n", 1)[1])["success"], False)
+            connection.close()
+        self.assertEqual(self.server.get("/v2/events?pattern=slow.body").json()["items"], [])
 
     def test_clients_that_do_not_read(self):
         connections = []

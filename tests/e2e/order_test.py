@@ -2,6 +2,7 @@
 """Goal: events of one partition key reach a handler in their order, also when one of them fails and
 waits for its retry; other keys go on meanwhile.
 Method: handlers that write down what they see in kv; failing on demand; a kill in between."""
+import random
 import unittest
 
 import harness
@@ -148,6 +149,39 @@ class AfterARestart(unittest.TestCase):
         seen = lambda: server.post("/v2/script/run", {"scriptId": reader}).json()["result"]
         harness.wait_until("all", lambda: len(seen()) >= len(want))
         self.assertEqual(seen(), want)
+
+    def test_many_keys_many_failures_and_kills(self):
+        server = harness.Server(args=["--lanes", "3"])
+        self.addCleanup(server.close)
+        server.start()
+        reader = server.create_script(
+            "return function(e) local o = {} for i, k in ipairs(e.body) do o[i] = sdk.kv.get(k) or '' end return o end",
+            type="api")
+        script = server.create_script(
+            "return function(e, ctx) local p, k = e.payload, 'seen' .. e.partitionKey\n"
+            "if ctx.attempt <= p.fail then error('x') end\n"
+            "sdk.kv.set(k, (sdk.kv.get(k) or '') .. p.n .. ',') end")
+        server.subscribe("key.many", script, retry={"maxRetries": 6, "initialDelayMs": 3, "maxDelayMs": 30})
+        dice = random.Random(7)
+        keys, count = 40, 30
+        for n in range(count):
+            server.post("/v2/events?ids=0", [
+                {"pattern": "key.many", "partitionKey": f"k{k}",
+                 "payload": {"n": n, "fail": dice.choice((0, 0, 0, 0, 1, 1, 2, 4))}} for k in range(keys)])
+            if n in (10, 20):
+                server.kill()
+                server.start()
+        want = "".join(f"{n}," for n in range(count))
+
+        def in_order():
+            seen = server.post("/v2/script/run", {
+                "scriptId": reader, "body": [f"seenk{k}" for k in range(keys)]}).json()["result"]
+            for k, text in enumerate(seen):
+                self.assertTrue(want.startswith(text), f"key k{k}: {text}")
+            return all(text == want for text in seen)
+        harness.wait_until("every key in order", in_order, 60)
+        self.assertEqual(server.metric("millrace_keys_waiting"), 0)
+        self.assertEqual(server.metric("script_dlq_pending_retries"), 0)
 
 
 if __name__ == "__main__":

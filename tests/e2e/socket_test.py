@@ -54,6 +54,10 @@ class LineSocket(harness.ServerCase):
         for reject in rejects:
             self.assertEqual(reject["error"]["code"], "VALIDATION_ERROR")
         self.assertIn("pattern", rejects[1]["error"]["message"])
+        # Bytes count from the line's beginning, wherever it stood among the others.
+        place = rejects[0]["error"]["details"]["position"]
+        self.assertLessEqual(place, len(b'{"pattern":'), rejects[0])
+        self.assertIn(f"at byte {place}", rejects[0]["error"]["message"])
         for event_id in good:
             self.assertEqual(self.server.get(f"/v2/events/{event_id}").status, 200)
 
