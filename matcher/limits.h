@@ -30,8 +30,8 @@ inline constexpr std::size_t kRegexBytesMax = 1'024;
 // Positions of the automaton a regular expression unrolls to (a{1,50}b counts 51).
 inline constexpr std::size_t kRegexPositionsMax = 2'000;
 // Alternatives that and-of-ors multiply out to (conditions on one path under one `or` count as
-// one): deciding array elements for them is a search, and this bounds it: an event of 700 KB that is
-// made to fit no alternative keeps a shard busy for 50 ms (bench/matcher_results.md).
+// one): deciding array elements for them is a search, and this bounds it: an event of 700 KB that
+// is made to fit no alternative keeps a shard busy for 50 ms (bench/matcher_results.md).
 inline constexpr std::size_t kFilterClausesMax = 256;
 // Sum of the costs of all conditions of one subscription; see complexity.h.
 inline constexpr std::size_t kComplexityMax = 10'000;

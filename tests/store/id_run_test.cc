@@ -17,8 +17,8 @@ protected:
     void write(std::vector<std::uint64_t> ids) {
         std::sort(ids.begin(), ids.end());
         ids_ = std::move(ids);
-        auto writer = RunWriter::create(folder_.path(), {core::ShardId{0}, 0, 0, ids_.size(),
-                                                         ids_.size()});
+        auto writer =
+            RunWriter::create(folder_.path(), {core::ShardId{0}, 0, 0, ids_.size(), ids_.size()});
         ASSERT_TRUE(writer);
         for (std::size_t i = 0; i < ids_.size(); ++i) (*writer)->add({{ids_[i], 7}, i});
         auto run = (*writer)->finish();
@@ -70,8 +70,7 @@ TEST_F(IdRunTest, FindsIdsThatCrowdInOnePlace) {
 }
 
 TEST_F(IdRunTest, FindsOneIdOfManySourcesAcrossPages) {
-    auto writer =
-        RunWriter::create(folder_.path(), {core::ShardId{0}, 0, 0, 1'000, 1'000});
+    auto writer = RunWriter::create(folder_.path(), {core::ShardId{0}, 0, 0, 1'000, 1'000});
     ASSERT_TRUE(writer);
     for (std::uint64_t i = 0; i < 300; ++i) (*writer)->add({{5, i}, i});
     for (std::uint64_t i = 0; i < 400; ++i) (*writer)->add({{1'000, i}, 300 + i});
