@@ -4,7 +4,7 @@
 Question: from exec to the ready line, and resident memory a moment later, before any load and after a
 few requests. Budget: < 100 ms, < 64 MiB.
 
-    bench/startup.py [--rounds 9]
+    bench/startup.py [--rounds 9] [--data FOLDER --serve "--shards 1"]
 """
 import argparse
 import json
@@ -35,10 +35,10 @@ def cpu_ms(pid):
     return total / 1e6
 
 
-def once(extra):
+def once(extra, data=None):
     with tempfile.TemporaryDirectory(prefix="millrace-start-") as folder:
         command = [common.MILLRACE, "serve", "--listen", "127.0.0.1:0", "--socket", "127.0.0.1:0",
-                   "--data", os.path.join(folder, "data"), *extra]
+                   "--data", data or os.path.join(folder, "data"), *extra]
         with open(os.devnull, "wb") as nothing:
             began = time.monotonic()
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=nothing,
@@ -61,9 +61,10 @@ def once(extra):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--data", help="a folder that is there already, instead of an empty one")
     parser.add_argument("--serve", default="", help="more options for millrace serve")
     options = parser.parse_args()
-    runs = [once(options.serve.split()) for _ in range(options.rounds)]
+    runs = [once(options.serve.split(), options.data) for _ in range(options.rounds)]
     for name, column, budget in (("start-up, ms", 0, 100), ("CPU until ready, ms", 1, 100),
                                  ("resident idle, MiB", 2, 64),
                                  ("resident after 10 events, MiB", 3, 64)):
