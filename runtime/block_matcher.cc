@@ -10,11 +10,25 @@ bool BlockMatcher::envelope_of(std::string_view padded_text, core::Envelope& env
     return parser_.extract(padded_text, no_fields_, &envelope, fields_);
 }
 
+// Only what the filters need: what is in the log was checked when it was taken.
+bool BlockMatcher::read(const store::StoredEvent& event, const core::FieldPlan& plan, bool lean,
+                        core::Envelope& envelope) {
+    if (lean && !event.pattern.empty()) {
+        envelope.raw = event.raw;
+        envelope.pattern = event.pattern;
+        return parser_.extract(event.raw, plan, nullptr, fields_);
+    }
+    if (!parser_.extract(event.raw, plan, &envelope, fields_)) return false;
+    defaults_.fill(plan, envelope, event.received_at_us, fields_);
+    return true;
+}
+
 std::size_t BlockMatcher::match(const Request& request, std::vector<DeliveryItem>& items) {
     items.clear();
     const matcher::Snapshot& snapshot = reader_.observe();
     const store::EventBlock& block = *request.block;
     std::size_t unmatched = 0;
+    const bool lean = DefaultFields::none_wanted(snapshot.plan());
     const std::uint32_t begin =
         request.from > block.first_offset() ? block.index_of(request.from) : 0;
     for (std::uint32_t index = begin; index < block.count(); ++index) {
@@ -22,8 +36,7 @@ std::size_t BlockMatcher::match(const Request& request, std::vector<DeliveryItem
         const std::size_t before = items.size();
         if (snapshot.has_tenant(event.tenant)) {
             core::Envelope envelope;
-            if (parser_.extract(event.raw, snapshot.plan(), &envelope, fields_)) {
-                defaults_.fill(snapshot.plan(), envelope, event.received_at_us, fields_);
+            if (read(event, snapshot.plan(), lean, envelope)) {
                 snapshot.match(envelope, event.tenant, fields_, scratch_, matched_);
                 for (const core::SubscriptionId id : matched_) {
                     const Subscription* subscription = request.registry->subscription(id);

@@ -43,6 +43,9 @@ public:
     void offline() { reader_.offline(); }
 
 private:
+    bool read(const store::StoredEvent& event, const core::FieldPlan& plan, bool lean,
+              core::Envelope& envelope);
+
     matcher::Matcher::Reader reader_;
     core::EventParser parser_;
     core::FieldTable fields_;

@@ -3,6 +3,9 @@
 #include "matcher/subscription_spec.h"
 #include "runtime/event_defaults.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace millrace::runtime {
 namespace {
 
@@ -24,9 +27,17 @@ EventFilter::EventFilter(EventCriteria criteria)
       reader_(matcher_.register_reader()) {}
 
 core::Status EventFilter::compile() {
-    needs_parse_ = !criteria_.source_type.empty() || !criteria_.source_id.empty() ||
-                   !criteria_.correlation_id.empty() || !criteria_.causation_id.empty() ||
-                   !criteria_.context_id.empty();
+    needs_members_ = !criteria_.source_type.empty() || !criteria_.source_id.empty() ||
+                     !criteria_.correlation_id.empty() || !criteria_.causation_id.empty() ||
+                     !criteria_.context_id.empty();
+    needs_parse_ = needs_members_;
+    for (const std::string* id :
+         {&criteria_.correlation_id, &criteria_.causation_id, &criteria_.context_id}) {
+        const bool plain = std::all_of(id->begin(), id->end(), [](char c) {
+            return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '/';
+        });
+        if (plain && id->size() > needle_.size()) needle_ = *id;
+    }
     if (criteria_.filter.empty()) return {};
     auto predicate = matcher::parse_any_filter(criteria_.filter);
     if (!predicate) {
@@ -40,6 +51,12 @@ core::Status EventFilter::compile() {
     matcher_.publish();
     has_filter_ = needs_parse_ = true;
     return {};
+}
+
+// An id that is looked for stands in the text as it is, unless the text has escapes.
+bool EventFilter::may_hold_needle(std::string_view raw) const {
+    return ::memmem(raw.data(), raw.size(), needle_.data(), needle_.size()) != nullptr ||
+           std::memchr(raw.data(), '\\', raw.size()) != nullptr;
 }
 
 bool EventFilter::members_agree() const {
@@ -61,7 +78,16 @@ bool EventFilter::accepts(const store::StoredEvent& event) {
     if (pattern_known && !pattern_agrees(event.pattern)) return false;
     if (pattern_known && !needs_parse_) return true;
 
+    if (!needle_.empty() && !may_hold_needle(event.raw)) return false;
     const matcher::Snapshot& snapshot = reader_.observe();
+    if (pattern_known && !needs_members_ && DefaultFields::none_wanted(snapshot.plan())) {
+        // Only the fields of the filter: what is in the log was checked when it was taken.
+        if (!parser_.extract(event.raw, snapshot.plan(), nullptr, fields_)) return false;
+        envelope_.raw = event.raw;
+        envelope_.pattern = event.pattern;
+        snapshot.match(envelope_, core::TenantId(0), fields_, scratch_, matched_);
+        return !matched_.empty();
+    }
     core::Error error;
     if (!parser_.begin(event.raw, core::BatchFormat::kJson)) return false;
     if (parser_.next(&snapshot.plan(), envelope_, &fields_, error) != core::ParseOutcome::kEvent)

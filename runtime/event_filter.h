@@ -47,9 +47,12 @@ private:
     explicit EventFilter(EventCriteria criteria);
     core::Status compile();
     bool members_agree() const;
+    bool may_hold_needle(std::string_view raw) const;
 
     const EventCriteria criteria_;
     bool needs_parse_ = false;
+    bool needs_members_ = false;  // of the envelope, not only of its pattern
+    std::string needle_;          // an id that the text must hold; empty: none
     bool has_filter_ = false;
     core::EventParser parser_;
     core::Envelope envelope_;

@@ -124,6 +124,7 @@ std::string replay_document(const ReplayState& state) {
         if (pace == spec.pace) json.field("pace", text);
     }
     json.field("perSecond", spec.events_per_second)
+        .field("speed", spec.speed)
         .field("dryRun", spec.dry_run)
         .field("document", spec.document);
     json.key("subscriptions").begin_array();
@@ -161,6 +162,7 @@ core::Result<ReplayState> parse_replay_document(std::string_view text,
     root->text("filter", spec.filter, any_text);
     root->choice("pace", spec.pace, kPaces);
     root->number("perSecond", spec.events_per_second, 0, 1e12);
+    root->number("speed", spec.speed, 0, 1e12);
     root->boolean("dryRun", spec.dry_run);
     root->text("document", spec.document, any_text);
     root->integer_as("scanned", progress.scanned, 0, kAny);

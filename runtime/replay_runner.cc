@@ -238,10 +238,32 @@ std::size_t ReplayRunner::step(Running& replay, BlockMatcher& matcher) {
     return next_block(replay, matcher) ? 1 : 0;
 }
 
+// The shard to go on with; their count when all are done. At the original pace the one whose next
+// event came first: shards were filled side by side. Else one after the other.
+std::size_t ReplayRunner::next_shard(const Running& replay) {
+    const ReplayState& state = replay.state;
+    const std::size_t none = state.next.size();
+    std::size_t chosen = none;
+    std::int64_t chosen_us = 0;
+    for (std::size_t i = 0; i < none; ++i) {
+        if (state.next[i] >= state.end[i]) continue;
+        if (state.spec.pace != ReplayPace::kOriginal) return i;
+        const core::ShardId shard(static_cast<std::uint16_t>(i));
+        const auto block = deps_.database->log_reader().read_block(shard, state.next[i]);
+        if (!block || !*block) return i;  // told, or stepped over, by the caller
+        const core::LogOffset first = std::max(state.next[i], block->first_offset());
+        const std::int64_t us = block->record(block->index_of(first)).received_at_us;
+        if (chosen == none || us < chosen_us) {
+            chosen = i;
+            chosen_us = us;
+        }
+    }
+    return chosen;
+}
+
 bool ReplayRunner::next_block(Running& replay, BlockMatcher& matcher) {
     ReplayState& state = replay.state;
-    while (replay.shard < state.next.size() && state.next[replay.shard] >= state.end[replay.shard])
-        ++replay.shard;
+    replay.shard = next_shard(replay);
     if (replay.shard == state.next.size()) {
         finish(replay, "completed", "");
         return false;
@@ -253,6 +275,7 @@ bool ReplayRunner::next_block(Running& replay, BlockMatcher& matcher) {
         return false;
     }
     if (!*block) {
+        std::lock_guard lock(mutex_);
         state.next[replay.shard] = state.end[replay.shard];
         return true;
     }
@@ -307,7 +330,8 @@ bool ReplayRunner::is_due(Running& replay, const store::StoredEvent& event) {
     }
     const double elapsed_us = static_cast<double>(now_ns - replay.pace_began_ns) / 1000.0;
     if (replay.state.spec.pace == ReplayPace::kOriginal) {
-        return static_cast<double>(event.received_at_us - replay.pace_first_us) <= elapsed_us;
+        return static_cast<double>(event.received_at_us - replay.pace_first_us) <=
+               elapsed_us * replay.state.spec.speed;
     }
     return static_cast<double>(replay.paced_events) <=
            elapsed_us * replay.state.spec.events_per_second / 1e6;

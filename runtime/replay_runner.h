@@ -90,6 +90,7 @@ private:
 
     std::size_t step(Running& replay, BlockMatcher& matcher);
     bool next_block(Running& replay, BlockMatcher& matcher);
+    std::size_t next_shard(const Running& replay);
     std::size_t deliver_due(Running& replay);
     void deliver_to_lanes(Running& replay, const std::vector<DeliveryItem>& due);
     void deliver_in_shadow(Running& replay, std::vector<DeliveryItem>&& due);

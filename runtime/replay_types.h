@@ -39,6 +39,7 @@ struct ReplaySpec {
     std::vector<core::SubscriptionId> subscriptions;
     ReplayPace pace = ReplayPace::kInstant;
     double events_per_second = 0;              // kPerSecond
+    double speed = 1;                          // kOriginal: times as fast
     bool dry_run = false;                      // runs in shadow, changes nothing
     std::shared_ptr<const ShadowSpec> shadow;  // of a dry run
     std::string document;  // the request's body: shown again, and kept with the replay

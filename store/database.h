@@ -61,7 +61,8 @@ public:
         std::uint64_t ballast_bytes = 64u << 20;
         // Set by `--accept-loss`: start although the log ends before the high-water mark.
         bool accept_loss = false;
-        bool read_only = false;                         // inspect, verify: writes nothing
+        bool read_only = false;        // inspect, verify: writes nothing
+        bool check_all_reads = false;  // verify: RocksDB's checksums of blocks beside ours
         std::size_t id_table_entries_max = 512u << 10;  // per shard, before it becomes a run
         rocksdb::Env* env = nullptr;                    // tests: a fault-injecting one
     };

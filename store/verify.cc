@@ -173,6 +173,7 @@ core::Result<VerifyReport> verify(const std::string& data_folder) {
     Database::Options options;
     options.path = data_folder;
     options.read_only = true;
+    options.check_all_reads = true;
     options.shards = core::kShardsMax;
     options.clock = &clock;
     auto database = Database::open(options);

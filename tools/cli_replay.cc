@@ -210,7 +210,8 @@ void add_replay_commands(CLI::App& app, CliContext& context) {
     auto o = std::make_shared<StartOptions>();
     CLI::App* start = replay->add_subcommand("start", "Start a replay");
     add_selection(start, *o);
-    start->add_option("--pace", o->pace, "instant, original, or events per second");
+    start->add_option("--pace", o->pace,
+                      "instant, original, 10x (times as fast), or events per second");
     start->add_flag("--dry-run", o->dry_run, "run in shadow, change nothing");
     start->add_flag("--wait", o->wait, "follow it to its end");
     start->callback(

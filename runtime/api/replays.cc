@@ -15,10 +15,12 @@ namespace millrace::runtime::api {
 namespace {
 
 constexpr double kEventsPerSecondMax = 1e9;
+constexpr double kSpeedMax = 1e6;
 constexpr std::size_t kReplaySubscriptionsMax = 10'000;
 constexpr std::size_t kDifferencesPageBytes = 4u << 20;
 
-// "instant", "original", or a number of events a second (as a number or as text).
+// "instant", "original", "10x" (times as fast as it was), or a number of events a second (as a
+// number or as text).
 void read_pace(core::JsonObject& in, ReplaySpec& spec) {
     const auto element = in.any("pace");
     if (!element) return;
@@ -30,14 +32,23 @@ void read_pace(core::JsonObject& in, ReplaySpec& spec) {
             spec.pace = ReplayPace::kOriginal;
             return;
         }
+        const bool times = text.ends_with('x');
+        if (times) text.remove_suffix(1);
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
         if (error != std::errc() || end != text.data() + text.size()) number = 0;
+        if (times && number > 0 && number <= kSpeedMax) {
+            spec.pace = ReplayPace::kOriginal;
+            spec.speed = number;
+            return;
+        }
+        if (times) number = 0;
     } else if (element->get_double().get(number) != simdjson::SUCCESS) {
         number = 0;
     }
     if (!(number > 0 && number <= kEventsPerSecondMax)) {
         return in.refuse(
-            "pace", "must be \"instant\", \"original\" or a number of events a second above 0");
+            "pace",
+            "must be \"instant\", \"original\", \"10x\" or a number of events a second above 0");
     }
     spec.pace = ReplayPace::kPerSecond;
     spec.events_per_second = number;

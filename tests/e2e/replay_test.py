@@ -2,6 +2,7 @@
 """Goal: a replay delivers exactly the chosen past events to exactly the chosen handlers, marked as a
 replay, can be cancelled and goes on after a restart. Method: counting handlers in kv."""
 import json
+import subprocess
 import unittest
 from urllib.parse import quote
 
@@ -106,6 +107,41 @@ class Replays(harness.ServerCase):
             self.assert_error(self.server.post("/v2/replays", body), 400, "VALIDATION_ERROR")
         reply = self.server.post("/v2/replays", {"subscriptionIds": ["no-such-subscription"]})
         self.assertIn(reply.status, (400, 404), reply)
+
+    def test_times_as_fast_as_it_was(self):
+        pattern, key = self.unique("rt."), self.unique("k")
+        subscription = self.counting(pattern, key)
+        began = harness.time.monotonic()
+        for _ in range(4):
+            self.load(pattern, 1)
+            harness.time.sleep(0.2)
+        self.load(pattern, 1)
+        took = harness.time.monotonic() - began
+        seconds = {}
+        for pace in ("original", "4x"):
+            began = harness.time.monotonic()
+            state = self.finished(self.start({"pattern": pattern, "subscriptionIds": [subscription], "pace": pace}))
+            seconds[pace] = harness.time.monotonic() - began
+            self.assertEqual(state["delivered"], 5, state)
+        self.assertGreater(seconds["original"], took * 0.8, seconds)
+        self.assertLess(seconds["original"], took * 2, seconds)
+        self.assertGreater(seconds["4x"], took * 0.2, seconds)
+        self.assertLess(seconds["4x"], took * 0.6, seconds)
+        self.assert_error(self.server.post("/v2/replays", {"pace": "0x"}), 400, "VALIDATION_ERROR", "pace")
+
+    def test_a_tenant_has_so_many_at_once(self):
+        pattern = self.unique("rm.")
+        self.counting(pattern, pattern)
+        self.load(pattern, 50)
+        running = [self.start({"pattern": pattern, "pace": 1}) for _ in range(8)]
+        reply = self.server.post("/v2/replays", {"pattern": pattern, "pace": 1})
+        self.assert_error(reply, 429, "RATE_LIMIT_EXCEEDED", "8 replays")
+        self.assertIn("retry-after", reply.headers)
+        for replay in running:
+            self.assertEqual(self.server.request("DELETE", f"/v2/replays/{replay}").status, 200)
+        for replay in running:
+            self.assertEqual(self.finished(replay)["status"], "cancelled")
+        self.assertEqual(self.finished(self.start({"pattern": pattern}))["delivered"], 50)
 
 
 class ReplayRestart(unittest.TestCase):
@@ -287,6 +323,28 @@ class DryRuns(harness.ServerCase):
         self.assert_error(self.server.post("/v2/replays", {"scriptId": self.script}), 400, "VALIDATION_ERROR", "dryRun")
         real = self.server.post("/v2/replays", {"pattern": self.pattern}).json()["id"]
         self.assert_error(self.server.get(f"/v2/replays/{real}/diff"), 409, "CONFLICT")
+
+    def test_the_command_line(self):
+        def cli(*args):
+            done = subprocess.run([harness.BINARY, *args], capture_output=True, timeout=60,
+                                  env=harness.clean_environment({"MILLRACE_SERVER": self.server.ready["http"]}))
+            return done.returncode, done.stdout.decode(), done.stderr.decode()
+        self.push("return e.payload.n")
+        self.load(12)
+        code, out, err = cli("replay", "diff", "--script", self.script)
+        self.assertEqual(code, 0, out + err)
+        self.assertIn("compared 12, different 0", out)
+        self.push("return e.payload.n == 4 and 'four' or e.payload.n")
+        code, out, err = cli("replay", "diff", "--script", self.script, "--pattern", self.pattern)
+        self.assertEqual(code, 1, out + err)
+        self.assertIn("different 1", out)
+        self.assertIn(self.pattern + "-4", out)
+        code, out, err = cli("-o", "json", "replay", "diff", "--script", self.script, "--version", "2", "--against", "1")
+        self.assertEqual(code, 1, err)
+        shown = json.loads(out)
+        self.assertEqual([i["now"]["result"] for i in shown["diff"]["items"]], ["four"])
+        code, out, err = cli("-o", "json", "replay", "diff", shown["replay"]["id"])
+        self.assertEqual(json.loads(out)["diff"], shown["diff"])
 
     def test_a_dry_run_begins_anew_after_a_restart(self):
         server = harness.Server()
