@@ -235,13 +235,6 @@ std::strong_ordering LeafStore::order_of(const FieldValue& value, const Operand&
     return compare(number_of(value), {operand.approx, operand.number_is_short, text});
 }
 
-bool LeafStore::equals(const Operand& operand, const FieldValue& value) const {
-    if (operand.type != value.type) return false;
-    if (operand.type == FieldType::kString) return text(operand) == value.text();
-    if (operand.type != FieldType::kNumber) return true;
-    return order_of(value, operand) == 0;
-}
-
 bool LeafStore::equals_any(const Record& record, const FieldValue& value) const {
     const Operand* first = operands_.data() + record.operands;
     const Operand* last = first + record.count;

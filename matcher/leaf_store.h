@@ -14,7 +14,9 @@
 #include "matcher/intern_table.h"
 #include "matcher/predicate.h"
 
+#include <compare>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -77,6 +79,7 @@ public:
     // Does any value of the condition's slot?
     bool holds(LeafId id, const core::FieldTable& fields, EvalScratch& scratch) const {
         const Record& r = records_[id];
+        if (r.op == Op::kEquals && r.count <= kPlainOperands) return equals_some(r, fields);
         for (const core::FieldValue* v = fields.first(r.slot); v; v = fields.next(*v)) {
             if (holds_for(r, *v, scratch)) return true;
         }
@@ -95,12 +98,32 @@ public:
     void seal();
 
 private:
+    // So few operands are compared where they are met: most conditions are such.
+    static constexpr std::uint16_t kPlainOperands = 3;
+    bool equals_some(const Record& record, const core::FieldTable& fields) const {
+        const bool negated = (record.flags & kNegated) != 0;
+        const Operand* first = operands_.data() + record.operands;
+        for (const core::FieldValue* v = fields.first(record.slot); v; v = fields.next(*v)) {
+            if (!v->is_scalar()) continue;
+            bool found = false;
+            for (std::uint16_t i = 0; i < record.count && !found; ++i) found = equals(first[i], *v);
+            if (found != negated) return true;
+        }
+        return false;
+    }
+    bool equals(const Operand& operand, const core::FieldValue& value) const {
+        if (operand.type != value.type) return false;
+        if (operand.type == core::FieldType::kString) {
+            return operand.bytes == value.bytes &&
+                   std::memcmp(text_.data() + operand.text, value.data, value.bytes) == 0;
+        }
+        return operand.type != core::FieldType::kNumber || order_of(value, operand) == 0;
+    }
     bool any_operand(const Record& record, const core::FieldValue& value,
                      EvalScratch& scratch) const;
     bool text_holds(const Record& record, std::string_view text, EvalScratch& scratch) const;
     bool in_range(const Record& record, const core::FieldValue& value) const;
     std::strong_ordering order_of(const core::FieldValue& value, const Operand& operand) const;
-    bool equals(const Operand& operand, const core::FieldValue& value) const;
     bool equals_any(const Record& record, const core::FieldValue& value) const;
     bool wildcard_matches(std::string_view blob, std::string_view text) const;
     core::Status put_operand(Op op, const Scalar& scalar);
