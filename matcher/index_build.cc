@@ -157,8 +157,10 @@ Entry Index::make_entry(std::uint32_t number, LeafId met) {
             }
             if (number_of(child) != met) rest.push_back(number_of(child));
         }
-        std::stable_sort(rest.begin(), rest.end(), [this](LeafId a, LeafId b) {
-            return cost_of(leaves_.record(a).op) < cost_of(leaves_.record(b).op);
+        std::sort(rest.begin(), rest.end(), [this](LeafId a, LeafId b) {
+            const int cost_a = cost_of(leaves_.record(a).op);
+            const int cost_b = cost_of(leaves_.record(b).op);
+            return cost_a != cost_b ? cost_a < cost_b : a < b;
         });
     } else if (kind != TokenKind::kTrue) {
         entry.residual = Residual::kProgram;
@@ -319,8 +321,9 @@ void Index::hang_range_run(const BuildingRange* begin, const BuildingRange* end,
 void Index::hang_ranges(Building& building) {
     auto& all = building.ranges;
     const auto place = [](const auto& range) { return std::pair(range.group, range.slot); };
-    std::stable_sort(all.begin(), all.end(),
-                     [&](const auto& a, const auto& b) { return place(a) < place(b); });
+    std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) {
+        return place(a) != place(b) ? place(a) < place(b) : a.number < b.number;
+    });
     for (std::size_t begin = 0; begin < all.size();) {
         std::size_t end = begin;
         while (end < all.size() && place(all[end]) == place(all[begin])) ++end;
@@ -332,20 +335,20 @@ void Index::hang_ranges(Building& building) {
 // Entries without pivot and probes, by group.
 void Index::sort_out(Building& building) {
     parts_.resize(groups_.size());
-    std::stable_sort(building.direct.begin(), building.direct.end(),
-                     [](const auto& a, const auto& b) {
-                         if (a.first != b.first) return a.first < b.first;
-                         if (a.second.priority != b.second.priority)
-                             return a.second.priority > b.second.priority;
-                         return a.second.id < b.second.id;
-                     });
+    std::sort(building.direct.begin(), building.direct.end(), [](const auto& a, const auto& b) {
+        if (a.first != b.first) return a.first < b.first;
+        if (a.second.priority != b.second.priority) return a.second.priority > b.second.priority;
+        return a.second.id < b.second.id;
+    });
     for (const auto& [group, entry] : building.direct) {
         GroupPart& part = parts_[group];
         if (part.direct_count++ == 0) part.direct = static_cast<std::uint32_t>(direct_.size());
         direct_.push_back(entry);
     }
-    std::stable_sort(probes_.begin(), probes_.end(),
-                     [](const Probe& a, const Probe& b) { return a.group < b.group; });
+    // Not a stable sort: its buffer does not know that a probe is aligned to a line.
+    std::sort(probes_.begin(), probes_.end(), [](const Probe& a, const Probe& b) {
+        return a.group != b.group ? a.group < b.group : a.slot < b.slot;
+    });
     for (std::uint32_t i = 0; i < probes_.size(); ++i) {
         GroupPart& part = parts_[probes_[i].group];
         if (part.probe_count++ == 0) part.probes = i;
