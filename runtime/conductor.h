@@ -39,6 +39,12 @@ public:
         return true;
     }
 
+    // Once its thread is stopped: what waits holds bodies that belong to the shards.
+    void drop_tasks() {
+        std::lock_guard lock(mutex_);
+        tasks_.clear();
+    }
+
     std::string_view name() const override { return "conductor"; }
     std::size_t do_work() override {
         std::size_t done = 0;

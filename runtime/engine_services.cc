@@ -111,7 +111,11 @@ core::Status EngineServices::wait_until_effective(std::uint64_t epoch) {
                               "the change is kept, but a shard has not taken it up yet");
         }
         // A shard in the middle of a batch needs microseconds; an idle one is counted as offline.
-        sched_yield();
+        if (deps_.yield) {
+            deps_.yield();
+        } else {
+            sched_yield();
+        }
     }
     return {};
 }

@@ -41,6 +41,8 @@ public:
         Sideline* sideline = nullptr;
         const ServerState* server = nullptr;
         RetentionChore* retention = nullptr;
+        // While a change is waited for: the processor is the others'. Null: by the system.
+        std::function<void()> yield;
     };
     explicit EngineServices(const Deps& deps);
 

@@ -87,6 +87,7 @@ struct LaneJob {
 // A lane's answer to the shard: rows and emitted events that take effect together.
 struct LaneResult {
     core::ShardId shard;
+    std::uint32_t lane = 0;  // filled in by the shard that takes it
     core::LogOffset block_first;
     bool part_finished = false;  // of a kBlock job: the lane's share of the block is done
     store::RowBatch rows;

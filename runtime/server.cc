@@ -76,31 +76,7 @@ bool Server::failed(std::string& reason) const {
 
 bool Server::stop(const std::function<bool()>& hurry) {
     ServerParts& parts = *parts_;
-    const std::int64_t give_up_ns =
-        parts.clock.monotonic_ns() + parts.config.engine_drain_timeout_us * 1000;
-    const auto wait_for = [&](const auto& condition) {
-        while (!condition() && !hurry() && parts.clock.monotonic_ns() < give_up_ns &&
-               !parts.database->fatal())
-            nap();
-    };
-    const auto all = [](const auto& items, auto condition) {
-        for (const auto& item : items) {
-            if (!condition(*item)) return false;
-        }
-        return true;
-    };
-    parts.state.draining.store(true, std::memory_order_relaxed);
-    for (auto& shard : parts.shards) shard->post([](Shard& s) { s.drain_edge(); });
-    wait_for([&] { return all(parts.shards, [](const Shard& s) { return s.edge_idle(); }); });
-    // Deliveries under way end; what is durable and not begun goes on after the next start.
-    parts.feeder->stop_feeding();
-    for (auto& shard : parts.shards) shard->post([](Shard& s) { s.stop_dispatch(); });
-    for (auto& lane : parts.lanes) lane->stop_taking();
-    wait_for([&] { return all(parts.lanes, [](const Lane& l) { return l.idle(); }); });
-    for (auto& shard : parts.shards) shard->post([](Shard& s) { s.persist_cursor(); });
-    nap();
-    wait_for([&] { return all(parts.shards, [](const Shard& s) { return s.commit_idle(); }); });
-    if (!all(parts.lanes, [](const Lane& l) { return l.idle(); }) || hurry()) return false;
+    if (!parts.drain(hurry, nap)) return false;
     for (auto& shard : parts.shards) {
         shard->post([](Shard& s) { s.http().close_all(); });
     }

@@ -35,14 +35,20 @@ store::Durability durability_of(const std::string& text) {
 
 }  // namespace
 
-ServerParts::ServerParts(const core::Config& configuration, core::Log& log_lines)
+ServerParts::ServerParts(const core::Config& configuration, core::Log& log_lines,
+                         ServerSeams its_seams)
     : config(configuration),
       log(log_lines),
-      random(seed_from_system()),
+      seams(std::move(its_seams)),
+      clock(seams.clock ? *seams.clock : real_clock),
+      random(seams.seed ? *seams.seed : seed_from_system()),
       shard_count(count_or_cores(configuration.engine_shards, core::kShardsMax)),
       lane_count(count_or_cores(configuration.engine_lanes, core::kLanesMax)) {}
 
-ServerParts::~ServerParts() { stop_threads(); }
+ServerParts::~ServerParts() {
+    stop_threads();
+    conductor.drop_tasks();
+}
 
 core::Status ServerParts::open_store() {
     store::Database::Options options;
@@ -51,6 +57,8 @@ core::Status ServerParts::open_store() {
     options.clock = &clock;
     options.reserve_bytes = static_cast<std::uint64_t>(config.store_reserve_bytes);
     options.kv_history_us = config.store_kv_history_us;
+    options.hash_seed = seams.seed;
+    if (seams.adjust_store) seams.adjust_store(options);
     auto opened = store::Database::open(options);
     if (!opened) return core::fail(std::move(opened.error()));
     database = std::move(*opened);
@@ -88,7 +96,8 @@ core::Status ServerParts::open_registry() {
     if (!opened) return core::fail(std::move(opened.error()));
     registry = std::move(*opened);
 
-    matcher = std::make_unique<matcher::Matcher>();
+    matcher = std::make_unique<matcher::Matcher>(
+        matcher::Matcher::Options{.background_thread = seams.matcher_thread});
     std::vector<matcher::Matcher::Item> items;
     const RegistrySnapshotRef snapshot = registry->snapshot();
     snapshot->subscriptions.for_each([&](const SubscriptionRef& subscription) {
@@ -123,6 +132,7 @@ core::Status ServerParts::build_edge() {
     keeping.every_us = config.retention_every_us;
     retention = std::make_unique<RetentionChore>(std::move(keeping));
     deps.retention = retention.get();
+    deps.yield = seams.yield;
     services = std::make_unique<EngineServices>(deps);
     rest = std::make_unique<api::Api>(*services);
     verifier = std::make_unique<MatchVerifier>(config.matcher_verify_fraction, *registry,
@@ -130,7 +140,8 @@ core::Status ServerParts::build_edge() {
     if (verifier->every() != 0) conductor.add_chore([this] { return verifier->do_work(); });
 
     for (std::size_t i = 0; i < shard_count; ++i) {
-        auto reactor = io::Reactor::create({}, clock);
+        auto reactor =
+            seams.make_reactor ? seams.make_reactor(clock) : io::Reactor::create({}, clock);
         if (!reactor) return core::fail(std::move(reactor.error()));
         if (i == 0 && !(*reactor)->fallback_reason().empty()) {
             log.warn("io_uring is refused; using epoll",
@@ -307,6 +318,32 @@ void ServerParts::stop_threads() {
     watchdog.stop();
     writer_thread.reset();
     housekeeper_thread.reset();
+}
+
+bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<void()>& pause) {
+    const std::int64_t give_up_ns = clock.monotonic_ns() + config.engine_drain_timeout_us * 1000;
+    const auto wait_for = [&](const auto& condition) {
+        while (!condition() && !hurry() && clock.monotonic_ns() < give_up_ns && !database->fatal())
+            pause();
+    };
+    const auto all = [](const auto& items, auto condition) {
+        for (const auto& item : items) {
+            if (!condition(*item)) return false;
+        }
+        return true;
+    };
+    state.draining.store(true, std::memory_order_relaxed);
+    for (auto& shard : shards) shard->post([](Shard& s) { s.drain_edge(); });
+    wait_for([&] { return all(shards, [](const Shard& s) { return s.edge_idle(); }); });
+    // Deliveries under way end; what is durable and not begun goes on after the next start.
+    feeder->stop_feeding();
+    for (auto& shard : shards) shard->post([](Shard& s) { s.stop_dispatch(); });
+    for (auto& lane : lanes) lane->stop_taking();
+    wait_for([&] { return all(lanes, [](const Lane& l) { return l.idle(); }); });
+    for (auto& shard : shards) shard->post([](Shard& s) { s.persist_cursor(); });
+    pause();
+    wait_for([&] { return all(shards, [](const Shard& s) { return s.commit_idle(); }); });
+    return all(lanes, [](const Lane& l) { return l.idle(); }) && !hurry();
 }
 
 }  // namespace millrace::runtime

@@ -29,14 +29,28 @@
 #include "store/log_writer.h"
 
 #include <atomic>
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace millrace::runtime {
 
+// What the simulator puts in the place of the machine; production leaves it as it is.
+struct ServerSeams {
+    const core::Clock* clock = nullptr;  // null: the machine's
+    std::optional<std::uint64_t> seed;   // none: drawn from the system
+    // Null: sockets of the kernel.
+    std::function<core::Result<std::unique_ptr<io::Reactor>>(const core::Clock&)> make_reactor;
+    bool matcher_thread = true;  // false: rebuilds happen in the conductor's do_work()
+    std::function<void(store::Database::Options&)> adjust_store;
+    std::function<void()> yield;  // called where the conductor waits for other agents
+};
+
 class ServerParts {
 public:
-    ServerParts(const core::Config& configuration, core::Log& log_lines);
+    ServerParts(const core::Config& configuration, core::Log& log_lines, ServerSeams seams = {});
     ~ServerParts();
 
     core::Status open_store();
@@ -46,10 +60,16 @@ public:
     core::Status listen();
     void start_threads();
     void stop_threads();
+    // Stops taking requests, lets deliveries under way end and makes the cursors durable. `pause`
+    // is called while others must do their part. False: somebody was in a hurry, the time was over,
+    // or a handler still runs.
+    bool drain(const std::function<bool()>& hurry, const std::function<void()>& pause);
 
     const core::Config config;
     core::Log& log;
-    core::RealClock clock;
+    const ServerSeams seams;
+    const core::RealClock real_clock;
+    const core::Clock& clock;
     core::Random random;
     core::Metrics metrics;
     ServerState state;

@@ -62,6 +62,7 @@ void Shard::connect(std::span<Shard* const> shards, std::span<LanePort* const> l
         results_.push_back(
             std::make_unique<core::SpscRing<std::unique_ptr<LaneResult>>>(kResultRing));
     }
+    result_waits_.assign(lanes.size(), false);
     const core::LogOffset end = deps_.database->durable_end(deps_.number);
     dispatch_ = std::make_unique<ShardDispatcher>(
         ShardDispatcher::Options{deps_.number, cursor_written_, end}, lanes, feeder);
@@ -220,7 +221,9 @@ void Shard::finish(IngestRequest& request) {
         case IngestOrigin::kLane: {
             // Events with a key of another shard are in its log now: the rows may follow.
             const std::unique_ptr<LaneResult> result(std::exchange(request.lane_result, nullptr));
-            if (result && !request.failed) commit_lane_result(*result);
+            if (!result) break;
+            result_waits_[result->lane] = false;
+            if (!request.failed) commit_lane_result(*result);
             break;
         }
     }
@@ -246,9 +249,11 @@ bool Shard::take_result(std::uint32_t lane, std::unique_ptr<LaneResult>& result)
 std::size_t Shard::read_results() {
     std::size_t read = 0;
     std::unique_ptr<LaneResult> result;
-    for (auto& ring : results_) {
-        for (std::size_t i = 0; i < kResultsPerCycle && ring->try_pop(result); ++i) {
+    for (std::size_t lane = 0; lane < results_.size(); ++lane) {
+        for (std::size_t i = 0; i < kResultsPerCycle; ++i) {
+            if (result_waits_[lane] || !results_[lane]->try_pop(result)) break;
             ++read;
+            result->lane = static_cast<std::uint32_t>(lane);
             take_lane_result(std::move(result));
         }
     }
@@ -287,9 +292,11 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
             commit_lane_result(*result);
             return;
         }
+        result_waits_[result->lane] = true;
         backlog_.back().request->lane_result = result.release();
         return;
     }
+    result_waits_[result->lane] = true;
     request.lane_result = result.release();
     start(request);
 }

@@ -179,6 +179,9 @@ private:
     std::vector<std::unique_ptr<core::SpscRing<Mail>>> mail_;  // by sender
     std::vector<std::deque<Mail>> outbox_;                     // by receiver
     std::vector<std::unique_ptr<core::SpscRing<std::unique_ptr<LaneResult>>>> results_;  // by lane
+    // By lane: a result waits for its events. Those behind it stay in the ring: kv writes of one
+    // key must not overtake each other.
+    std::vector<bool> result_waits_;
     core::SpscRing<std::unique_ptr<ColdBlock>> cold_blocks_{kColdRing};
     struct Backlog {
         IngestRequest* request = nullptr;

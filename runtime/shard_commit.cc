@@ -39,7 +39,14 @@ bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
                 item.duplicate = true;
                 metrics_.duplicates.add();
                 break;
-            default: item.refused = true; break;
+            default:
+                // A client may send it again. What a handler emitted waits: its outcome follows.
+                if (request.origin == IngestOrigin::kLane) {
+                    --next;
+                    return false;
+                }
+                item.refused = true;
+                break;
         }
     }
     core::LogOffset needed_end = durable_end_;

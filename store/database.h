@@ -20,6 +20,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -65,6 +66,8 @@ public:
         bool check_all_reads = false;  // verify: RocksDB's checksums of blocks beside ours
         std::size_t id_table_entries_max = 512u << 10;  // per shard, before it becomes a run
         rocksdb::Env* env = nullptr;                    // tests: a fault-injecting one
+        // The simulator's: where a new folder's hash seed comes from. None: drawn from the system.
+        std::optional<std::uint64_t> hash_seed{};
     };
     static core::Result<std::unique_ptr<Database>> open(const Options& options);
     ~Database();

@@ -1,5 +1,6 @@
 #include "store/engine.h"
 
+#include "core/random.h"
 #include "store/file_util.h"
 #include "store/keys.h"
 #include "store/rocks_options.h"
@@ -23,9 +24,14 @@ constexpr std::string_view kFormatLine = "millrace data folder, format ";
 constexpr std::uint64_t kFreeBytesFloor = 32u << 20;
 
 // The store draws its seed once per data folder; this is no randomness that a run depends on.
-HashSeed draw_seed() {
-    std::random_device device;
+HashSeed draw_seed(std::optional<std::uint64_t> from) {
     HashSeed seed;
+    if (from) {
+        core::Random random(*from);
+        for (auto& word : seed.words) word = random.next();
+        return seed;
+    }
+    std::random_device device;
     for (auto& word : seed.words) word = (static_cast<std::uint64_t>(device()) << 32) | device();
     return seed;
 }
@@ -90,7 +96,8 @@ core::Status Engine::check_format() {
                               "store: open data folder path=" + options.path +
                                   " failed: it is no Millrace data folder (no FORMAT file)");
         }
-        return write_format();
+        if (auto status = write_format(); !status) return status;
+        return sync_folder(options.path + "/..");
     }
     if (auto status = read_file(path, text); !status) return status;
     std::uint32_t version = 0;
@@ -182,7 +189,7 @@ core::Status Engine::load_seed() {
             return core::fail(ErrorCode::kInternal, "store: the folder's hash seed is damaged");
         std::memcpy(&seed, value.data(), sizeof(seed));
     } else {
-        seed = draw_seed();
+        seed = draw_seed(options.hash_seed);
         rocksdb::WriteBatch batch;
         batch.Put(family(ColumnFamily::kDefault), "seed",
                   rocksdb::Slice(reinterpret_cast<const char*>(&seed), sizeof(seed)));

@@ -3,6 +3,7 @@
 // run.
 #include "store/block_codec.h"
 #include "store/engine.h"
+#include "store/file_util.h"
 #include "store/keys.h"
 
 #include <algorithm>
@@ -138,7 +139,9 @@ core::Status Engine::check_mark() {
     if (options.read_only) return {};
     // From now on the mark speaks of this state (also after --accept-loss).
     marked_.fill({~std::uint64_t{0}, 0, 0, 0});
-    return write_mark();
+    if (auto status = write_mark(); !status) return status;
+    // A new folder: the sync of a file does not promise that its name stays.
+    return mark_->loaded() ? core::Status{} : sync_folder(options.path);
 }
 
 core::Status Engine::check_mark_of(core::ShardId shard, const ShardTail& marked) {
