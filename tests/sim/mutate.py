@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Writes copies of source files with known mistakes in them, each behind a switch that only the program
+mutant_sim has. The product's sources stay clean; a mistake whose place is no longer found fails the build.
+
+    mutate.py SOURCE_FOLDER OUTPUT_FOLDER      writes the copies and mutations.h
+    mutate.py --files                          the files that are copied, one a line
+"""
+import os
+import sys
+
+# name, file, what stands there, what a careless change would make of it; M is true for the mutant only
+MUTATIONS = [
+    ("ack-before-sync", "store/engine.cc",
+     "write.sync = durability == Durability::kFsync;",
+     "write.sync = durability == Durability::kFsync && !(M);"),
+    ("ack-after-failed-sync", "store/engine.cc",
+     "if (!status.ok()) {\n        // The outcome is unknown",
+     "if (!status.ok() && !(M)) {\n        // The outcome is unknown"),
+    ("cursor-ahead", "runtime/delivery_tracker.cc",
+     "cursor_ = open_.front().end;",
+     "cursor_ = (M) ? open_.back().end : open_.front().end;"),
+    ("cursor-before-the-rows", "runtime/delivery_tracker.cc",
+     "handed_over_ = end;",
+     "handed_over_ = end; if (M) cursor_ = end;"),
+    ("dedup-forgotten-at-restart", "store/recovery.cc",
+     "if (*from >= end) return {};",
+     "if ((M) || *from >= end) return {};"),
+    ("new-folder-not-synced", "store/recovery.cc",
+     "return mark_->loaded() ? core::Status{} : sync_folder(options.path);",
+     "return (M) || mark_->loaded() ? core::Status{} : sync_folder(options.path);"),
+    ("retry-lost", "runtime/outcome_writer.cc",
+     "    rows.put_retry(row);",
+     "    if (!(M) || row.attempt < 2) rows.put_retry(row);"),
+    ("retry-kept-after-its-attempt", "runtime/outcome_writer.cc",
+     "rows.add_outcome(entry);\n    if (job.kind == JobKind::kRetry) {",
+     "rows.add_outcome(entry);\n    if (!(M) && job.kind == JobKind::kRetry) {"),
+    ("effects-twice-after-restart", "runtime/feeder.cc",
+     "done_[i].insert(key);",
+     "if (!(M)) done_[i].insert(key);"),
+    ("effects-before-the-emitted-events", "runtime/shard_commit.cc",
+     "if (request.origin == IngestOrigin::kLane) {\n                    --next;",
+     "if (!(M) && request.origin == IngestOrigin::kLane) {\n                    --next;"),
+    ("results-overtake-each-other", "runtime/shard.cc",
+     "if (result_waits_[lane] || !",
+     "if ((!(M) && result_waits_[lane]) || !"),
+    ("increments-counted-twice", "store/batch_maker.cc",
+     "static_cast<std::uint64_t>(increment.delta));",
+     "static_cast<std::uint64_t>(increment.delta) * ((M) ? 2u : 1u));"),
+]
+
+
+def files():
+    return sorted({path for _, path, _, _ in MUTATIONS})
+
+
+def main():
+    if sys.argv[1:] == ["--files"]:
+        print("\n".join(files()))
+        return
+    source, output = sys.argv[1:]
+    texts = {path: open(os.path.join(source, path), encoding="ascii").read() for path in files()}
+    for number, (name, path, right, wrong) in enumerate(MUTATIONS, 1):
+        if texts[path].count(right) != 1:
+            sys.exit(f"mutation {name}: {path} has {texts[path].count(right)} places that read\n{right}\n"
+                     "change tests/sim/mutate.py along with it")
+        texts[path] = texts[path].replace(right, wrong.replace("(M)", f"(millrace_mutation == {number})"))
+    for path, text in texts.items():
+        target = os.path.join(output, path)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, "w", encoding="ascii") as file:
+            file.write("extern int millrace_mutation;\n" + text)
+    with open(os.path.join(output, "mutations.h"), "w", encoding="ascii") as file:
+        file.write("#pragma once\n\ninline constexpr const char* kMutations[] = {\n")
+        file.writelines(f'    "{name}",\n' for name, *_ in MUTATIONS)
+        file.write("};\n")
+
+
+if __name__ == "__main__":
+    main()

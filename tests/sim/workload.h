@@ -1,0 +1,77 @@
+// What: the clients of a run. Each sends one request after the other; which ones is weighed anew by
+//       every seed (some operations do not occur at all in a run: rare mixtures come up so).
+// Threads: one. Lifetime: of a run. Limits: kClients connections.
+// Failure: turn() and prepare() return what was wrong with an answer.
+#pragma once
+
+#include "core/ids.h"
+#include "core/random.h"
+#include "tests/sim/client.h"
+#include "tests/sim/model.h"
+#include "tests/sim/world.h"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace millrace::sim {
+
+class Workload {
+public:
+    Workload(World& world, Model& model, std::uint64_t seed);
+
+    // Scripts and subscriptions, through the API.
+    std::string prepare();
+    // Clients move bytes, read answers, send new requests.
+    std::string turn();
+    // No new requests but repeats of those whose fate is unknown.
+    void finish() { finishing_ = true; }
+    bool idle() const;
+    void server_gone();
+    core::SubscriptionId count_subscription() const { return count_subscription_; }
+
+private:
+    enum class Kind : std::uint8_t {
+        kOne,
+        kBatch,
+        kLines,
+        kRepeat,
+        kRun,
+        kToggle,
+        kScript,
+        kCount
+    };
+    static constexpr std::size_t kKinds = static_cast<std::size_t>(Kind::kCount);
+    static constexpr std::size_t kClients = 4;
+
+    struct Station {
+        std::unique_ptr<Client> client;
+        Kind kind = Kind::kOne;
+        std::vector<std::size_t> sent;     // of the request under way: indices of events
+        std::vector<std::size_t> unknown;  // sent, and no answer came
+    };
+    void begin(Station& station, std::size_t number);
+    void send_events(Station& station);
+    void repeat(Station& station);
+    std::string answered(Station& station, const HttpReply& reply);
+    std::string events_answered(Station& station, std::string_view body);
+    void lost(Station& station);
+    std::string call(std::string_view method, std::string_view path, std::string_view body,
+                     int status);
+
+    World& world_;
+    Model& model_;
+    core::Random random_;
+    std::array<Station, kClients> stations_;
+    std::array<std::uint64_t, kKinds> weights_{};
+    std::uint64_t weight_total_ = 0;
+    std::uint64_t reset_one_in_ = 0;
+    core::SubscriptionId count_subscription_{};
+    std::uint32_t changes_ = 0;
+    bool finishing_ = false;
+};
+
+}  // namespace millrace::sim

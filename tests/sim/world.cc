@@ -1,0 +1,189 @@
+#include "tests/sim/world.h"
+
+#include "core/assert.h"
+#include "store/retry_schedule.h"
+#include "tests/sim/disk.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+namespace millrace::sim {
+
+namespace {
+
+// Above the store's own floor, below what would make it lay down its ballast file.
+constexpr std::int64_t kReserveBytes = 48 << 20;
+
+core::Config make_config(const WorldOptions& options) {
+    core::Config config;
+    config.data_dir = options.folder;
+    config.http_listen = "127.0.0.1:0";
+    config.socket_listen = "127.0.0.1:0";
+    config.engine_shards = static_cast<std::int64_t>(options.shards);
+    config.engine_lanes = static_cast<std::int64_t>(options.lanes);
+    config.store_reserve_bytes = kReserveBytes;
+    return config;
+}
+
+void print_line(std::string_view line) {
+    if (std::getenv("SIM_LOG"))
+        std::fprintf(stderr, "%.*s", static_cast<int>(line.size()), line.data());
+}
+
+}  // namespace
+
+World::World(const WorldOptions& options, Trace& trace)
+    : options_(options),
+      trace_(trace),
+      random_(options.seed ^ 0x3017d),
+      log_(clock_, core::LogLevel::kInfo, print_line) {}
+
+World::~World() = default;
+
+bool World::give_up(core::Status status) {
+    if (!Disk::instance().frozen()) failure_ = status.error().message;
+    parts_.reset();
+    return false;
+}
+
+bool World::boot() {
+    failure_.clear();
+    ++boots_;
+    network_ = std::make_unique<io::MemoryNetwork>(random_.next());
+    network_->faults.random_sizes = options_.small_network_pieces;
+    if (options_.small_network_pieces) {
+        network_->faults.receive_bytes_max = 1 + random_.below(2000);
+        network_->faults.send_bytes_max = 1 + random_.below(2000);
+    }
+    runtime::ServerSeams seams;
+    seams.clock = &clock_;
+    seams.seed = options_.seed ^ (std::uint64_t{boots_} << 32);
+    seams.matcher_thread = false;
+    seams.make_reactor = [this](const core::Clock& clock) {
+        io::ReactorOptions reactor;
+        reactor.receive_buffers = 64;
+        reactor.receive_buffer_bytes = 4096;
+        return core::Result<std::unique_ptr<io::Reactor>>(
+            io::Reactor::create_on(network_->make_backend(reactor), reactor, clock));
+    };
+    seams.yield = [this] {
+        const std::size_t index = pick();
+        if (!agents_[index].conductor) work(index);
+    };
+    seams.adjust_store = [this](store::Database::Options& store) {
+        store.id_table_entries_max = options_.id_table_entries_max;
+        store.write_buffer_bytes = options_.write_buffer_bytes;
+    };
+    parts_ = std::make_unique<runtime::ServerParts>(make_config(options_), log_, std::move(seams));
+    using Parts = runtime::ServerParts;
+    for (const auto step : {&Parts::open_store, &Parts::open_registry, &Parts::build_edge,
+                            &Parts::build_lanes, &Parts::listen}) {
+        core::Status done = (parts_.get()->*step)();
+        if (!done) return give_up(std::move(done));
+        if (Disk::instance().frozen()) return give_up({});
+    }
+    auto http = io::Address::parse(parts_->addresses.http);
+    auto lines = io::Address::parse(parts_->addresses.socket);
+    MR_ASSERT(http && lines);
+    http_ = *http;
+    lines_ = *lines;
+    gather_agents();
+    trace_.add(boots_);
+    return true;
+}
+
+void World::gather_agents() {
+    agents_.clear();
+    weight_total_ = 0;
+    const auto add = [this](core::Agent& agent) {
+        // As a thread of its own does it; nobody sleeps here.
+        agents_.push_back({[&agent] {
+            const std::size_t done = agent.do_work();
+            if (done != 0) return done;
+            agent.wake();  // so that the wait is none: a futex would sleep for its slack
+            agent.wait(0);
+            return done;
+        }});
+    };
+    for (auto& shard : parts_->shards) add(*shard);
+    for (auto& lane : parts_->lanes) add(*lane);
+    add(*parts_->feeder);
+    add(parts_->sideline);
+    add(*parts_->shadow);
+    add(parts_->conductor);
+    agents_.back().conductor = true;
+    agents_.push_back({[this] { return parts_->writer->do_work(); }});
+    agents_.push_back({[this] { return parts_->database->housekeeper().do_work(); }});
+    // Some are slow, some are quick: another mixture at each start.
+    for (Agent& agent : agents_) {
+        agent.weight = 1 + random_.below(random_.below(3) == 0 ? 40 : 8);
+        weight_total_ += agent.weight;
+    }
+}
+
+std::size_t World::pick() {
+    std::uint64_t drawn = random_.below(weight_total_);
+    std::size_t index = 0;
+    while (drawn >= agents_[index].weight) drawn -= agents_[index++].weight;
+    return index;
+}
+
+std::size_t World::work(std::size_t index) {
+    const std::size_t done = agents_[index].work();
+    if (done != 0) {
+        trace_.add(index);
+        trace_.add(done);
+    }
+    clock_.advance_us(static_cast<std::int64_t>(random_.below(20)));
+    return done;
+}
+
+std::size_t World::step() { return work(pick()); }
+
+bool World::quiet() const {
+    for (const auto& shard : parts_->shards) {
+        if (!shard->commit_idle() || shard->cursor() != shard->next_offset()) return false;
+    }
+    for (const auto& lane : parts_->lanes) {
+        if (!lane->idle()) return false;
+    }
+    return true;
+}
+
+std::uint64_t World::retries_waiting() const { return parts_->database->retries().count(); }
+
+void World::power_cut() {
+    Disk::instance().cut_power_now();
+    parts_.reset();
+    agents_.clear();
+    network_.reset();
+    Disk::instance().restart();
+}
+
+bool World::stop_gracefully(const std::function<void()>& clients) {
+    const bool drained = parts_->drain([] { return Disk::instance().frozen(); },
+                                       [&] {
+                                           for (int i = 0; i < 8; ++i) step();
+                                           clock_.advance_us(200);
+                                           clients();
+                                       });
+    if (Disk::instance().frozen()) return false;
+    if (!drained) {
+        failure_ = "a graceful stop did not end";
+        return false;
+    }
+    if (auto closed = parts_->database->close(); !closed && !Disk::instance().frozen()) {
+        failure_ = "a graceful stop did not close the store: " + closed.error().message;
+        return false;
+    }
+    if (Disk::instance().frozen()) return false;
+    parts_.reset();
+    agents_.clear();
+    network_.reset();
+    // A clean end needs no cut to be whole: but nothing more than what was synced may be needed.
+    Disk::instance().restart();
+    return true;
+}
+
+}  // namespace millrace::sim
