@@ -3,6 +3,7 @@
 #include "tools/cli.h"
 #include "tools/serve_command.h"
 #include "tools/store_command.h"
+#include "tools/torture_command.h"
 
 #include <iostream>
 #include <string>
@@ -15,6 +16,10 @@ int main(int argc, char** argv) {
     if (!arguments.empty() && arguments.front() == "serve") {
         arguments.erase(arguments.begin());
         return millrace::tools::serve_command(std::move(arguments));
+    }
+    if (!arguments.empty() && arguments.front() == "torture") {
+        arguments.erase(arguments.begin());
+        return millrace::tools::torture_command(std::move(arguments));
     }
     if (!arguments.empty() && millrace::tools::is_store_command(arguments.front()))
         return millrace::tools::store_command(std::move(arguments));

@@ -1,0 +1,50 @@
+"""`millrace torture`: servers of the binary itself are killed under load, a verdict is printed, nothing is left."""
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import harness
+
+
+class TortureTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="millrace-e2e-")
+        self.addCleanup(shutil.rmtree, self.folder, True)
+
+    def torture(self, *arguments):
+        return subprocess.run([harness.BINARY, "torture", "--data", self.folder, *arguments], capture_output=True,
+                              text=True, timeout=240, env=harness.clean_environment())
+
+    def test_a_short_run_keeps_every_promise_and_leaves_nothing(self):
+        run = self.torture("--seconds", "5", "--seed", "7", "--output", "json")
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        verdict = json.loads(run.stdout)
+        self.assertTrue(verdict["ok"], verdict)
+        self.assertTrue(verdict["verified"], verdict)
+        self.assertGreaterEqual(verdict["kills"], 1)
+        self.assertGreater(verdict["acknowledged"], 0)
+        self.assertEqual([verdict[k] for k in ("lost", "twice", "changed", "outOfOrder", "unknownAgain",
+                                               "effectsMissing", "effectsExtra", "unanswered")], [0] * 8)
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_people_get_a_table_and_the_verdict_in_words(self):
+        run = self.torture("--seconds", "1")
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        self.assertIn("every promise was kept", run.stdout)
+        self.assertIn("acknowledged and lost", run.stdout)
+
+    def test_a_folder_that_can_not_be_used_is_told(self):
+        run = subprocess.run([harness.BINARY, "torture", "--data", os.path.join(self.folder, "none")],
+                             capture_output=True, text=True, timeout=60, env=harness.clean_environment())
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("no folder can be made", run.stderr)
+
+    def test_usage_is_2(self):
+        self.assertEqual(self.torture("--minutes", "never").returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,128 @@
+#include "tools/torture_server.h"
+
+#include "tools/cli_json.h"
+
+#include <chrono>
+#include <vector>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace millrace::tools {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Runs this binary with the arguments; its standard output goes to `out`, errors to the log.
+pid_t spawn_self(std::vector<std::string> arguments, int out, const std::string& log_path) {
+    arguments.insert(arguments.begin(), "millrace");
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    const pid_t pid = ::fork();
+    if (pid != 0) return pid;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const int log = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0640);
+    ::dup2(out, STDOUT_FILENO);
+    ::dup2(log, STDERR_FILENO);
+    ::execv("/proc/self/exe", argv.data());
+    ::_exit(127);
+}
+
+bool gone(pid_t pid, int& status, int seconds) {
+    const auto deadline = Clock::now() + std::chrono::seconds(seconds);
+    while (::waitpid(pid, &status, WNOHANG) == 0) {
+        if (Clock::now() > deadline) return false;
+        ::usleep(2'000);
+    }
+    return true;
+}
+
+}  // namespace
+
+core::Status TortureServer::start() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0)
+        return core::fail(core::ErrorCode::kInternal, "torture: no pipe could be made");
+    pid_ = spawn_self({"serve", "--data", data_folder_, "--listen", "127.0.0.1:0", "--socket", ""},
+                      ends[1], log_path_);
+    ::close(ends[1]);
+    auto ready = read_ready_line(ends[0]);
+    ::close(ends[0]);
+    if (!ready) kill();
+    return ready;
+}
+
+core::Status TortureServer::read_ready_line(int fd) {
+    const auto deadline = Clock::now() + std::chrono::seconds(kStartSeconds);
+    std::string line;
+    while (line.find('\n') == std::string::npos) {
+        pollfd wait{fd, POLLIN, 0};
+        const auto left =
+            std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+        if (left <= 0 || ::poll(&wait, 1, static_cast<int>(left)) == 0) {
+            return core::fail(core::ErrorCode::kUnavailable,
+                              "torture: the server was not ready in " +
+                                  std::to_string(kStartSeconds) + " s; see " + log_path_);
+        }
+        char bytes[512];
+        const ssize_t got = ::read(fd, bytes, sizeof bytes);
+        if (got <= 0) {
+            return core::fail(core::ErrorCode::kUnavailable,
+                              "torture: the server refused to start; see " + log_path_);
+        }
+        line.append(bytes, static_cast<std::size_t>(got));
+    }
+    simdjson::dom::parser parser;
+    simdjson::dom::element ready;
+    if (parser.parse(line).get(ready) != simdjson::SUCCESS)
+        return core::fail(core::ErrorCode::kInternal, "torture: no ready line: " + line);
+    address_ = "http://" + text_at(ready, "http");
+    return {};
+}
+
+bool TortureServer::alive() {
+    int status = 0;
+    if (pid_ <= 0) return false;
+    if (::waitpid(pid_, &status, WNOHANG) == 0) return true;
+    pid_ = -1;
+    return false;
+}
+
+void TortureServer::kill() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    pid_ = -1;
+}
+
+core::Status TortureServer::stop() {
+    int status = 0;
+    if (pid_ <= 0) return core::fail(core::ErrorCode::kInternal, "torture: no server runs");
+    ::kill(pid_, SIGTERM);
+    if (!gone(pid_, status, kStopSeconds)) {
+        kill();
+        return core::fail(core::ErrorCode::kInternal, "torture: the server did not stop");
+    }
+    pid_ = -1;
+    if (status == 0) return {};
+    return core::fail(core::ErrorCode::kInternal,
+                      "torture: the server stopped with status " + std::to_string(status));
+}
+
+int TortureServer::verify() {
+    const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    const pid_t pid = spawn_self({"verify", "--data", data_folder_}, null, log_path_);
+    ::close(null);
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+}  // namespace millrace::tools

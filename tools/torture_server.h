@@ -1,0 +1,46 @@
+// What: a server of this very binary as a child process: started on a folder, killed or stopped.
+// Threads: one owner. Lifetime: the child dies with this process, whatever ends it.
+// Limits: a start takes kStartSeconds at most, a clean stop kStopSeconds.
+// Failure: start() and stop() say what happened; the log file holds the rest.
+#pragma once
+
+#include "core/result.h"
+
+#include <string>
+
+#include <sys/types.h>
+
+namespace millrace::tools {
+
+class TortureServer {
+public:
+    static constexpr int kStartSeconds = 60;
+    static constexpr int kStopSeconds = 40;
+
+    TortureServer(std::string data_folder, std::string log_path)
+        : data_folder_(std::move(data_folder)), log_path_(std::move(log_path)) {}
+    ~TortureServer() { kill(); }
+    TortureServer(const TortureServer&) = delete;
+    TortureServer& operator=(const TortureServer&) = delete;
+
+    core::Status start();
+    // SIGKILL, and waits until it is gone.
+    void kill();
+    // SIGTERM; an exit code other than 0 is an error.
+    core::Status stop();
+    bool alive();
+    // http://127.0.0.1:PORT of the running one.
+    const std::string& address() const { return address_; }
+    // Runs `verify` of this binary on the folder; the exit code.
+    int verify();
+
+private:
+    core::Status read_ready_line(int fd);
+
+    const std::string data_folder_;
+    const std::string log_path_;
+    std::string address_;
+    pid_t pid_ = -1;
+};
+
+}  // namespace millrace::tools
