@@ -28,7 +28,7 @@ class Order(harness.ServerCase):
             "return function(e, ctx) local p = e.payload\n" + failing + "\n"
             f"local k = '{self.key}' .. (e.partitionKey or '')\n"
             "sdk.kv.set(k, (sdk.kv.get(k) or '') .. p.n .. ',') end")
-        return self.server.subscribe(self.pattern, script, **{"retry": RETRY, **members})
+        return self.server.subscribe(self.pattern, script, **{"retry": RETRY, "ordering": "key", **members})
 
     def send(self, numbers, keys=("a",)):
         body = [{"pattern": self.pattern, "partitionKey": key, "payload": {"n": n}}
@@ -137,7 +137,7 @@ class AfterARestart(unittest.TestCase):
             "if p.n == 0 and ctx.attempt < 3 then error('x') end\n"
             "sdk.kv.set('seen', (sdk.kv.get('seen') or '') .. p.n .. ',') end")
         server.subscribe("key.r", script, retry={"maxRetries": 5, "initialDelayMs": 1500,
-                                                 "maxDelayMs": 1500, "jitter": False})
+                                                 "maxDelayMs": 1500, "jitter": False}, ordering="key")
         for n in range(10):
             server.send_event("key.r", {"n": n}, partitionKey="a")
         harness.wait_until("ten that wait", lambda: len(server.get("/v2/retries").json()["items"]) == 10)
@@ -161,7 +161,7 @@ class AfterARestart(unittest.TestCase):
             "return function(e, ctx) local p, k = e.payload, 'seen' .. e.partitionKey\n"
             "if ctx.attempt <= p.fail then error('x') end\n"
             "sdk.kv.set(k, (sdk.kv.get(k) or '') .. p.n .. ',') end")
-        server.subscribe("key.many", script, retry={"maxRetries": 6, "initialDelayMs": 3, "maxDelayMs": 30})
+        server.subscribe("key.many", script, retry={"maxRetries": 6, "initialDelayMs": 3, "maxDelayMs": 30}, ordering="key")
         dice = random.Random(7)
         keys, count = 40, 30
         for n in range(count):
