@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 
 namespace millrace::core {
 
@@ -76,10 +77,11 @@ enum class Metric : std::uint16_t {
 #undef X
 };
 
-inline constexpr std::size_t kMetricCount = 0
-#define X(enumerator, name, kind, labels, help) +1
+inline constexpr Metric kAllMetrics[] = {
+#define X(enumerator, name, kind, labels, help) Metric::enumerator,
     MILLRACE_METRICS(X)
 #undef X
-    ;
+};
+inline constexpr std::size_t kMetricCount = std::size(kAllMetrics);
 
 }  // namespace millrace::core

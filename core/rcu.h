@@ -72,7 +72,7 @@ public:
                 return Reader(this, i);
             }
         }
-        MR_ASSERT(!"more rcu readers than kRcuReadersMax");
+        assert_failed("more rcu readers than kRcuReadersMax", __FILE__, __LINE__);
         return {};
     }
 

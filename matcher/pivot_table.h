@@ -6,6 +6,7 @@
 // Failure: none.
 #pragma once
 
+#include "core/key_hash.h"
 #include "matcher/huge_vector.h"
 #include "matcher/pivot.h"
 
@@ -98,7 +99,7 @@ private:
     bool same(const Line& line, const PivotKey& key, std::uint32_t place) const {
         if (line.group != key.group || line.place != place) return false;
         if (key.type == core::FieldType::kNumber)
-            return std::memcmp(line.value.bytes, &key.number, sizeof key.number) == 0;
+            return core::load_u64(line.value.bytes) == std::bit_cast<std::uint64_t>(key.number);
         const std::size_t size = key.text.size();
         if (line.value.size != size) return false;
         return size <= kInline ? equal_short(line.value.bytes, key.text.data(), size)

@@ -21,7 +21,7 @@ void DeliveryTracker::finish_part(core::LogOffset first) {
         advance();
         return;
     }
-    MR_ASSERT(!"finish_part: no such open block");
+    core::assert_failed("finish_part: no such open block", __FILE__, __LINE__);
 }
 
 void DeliveryTracker::advance() {

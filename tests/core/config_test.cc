@@ -62,7 +62,8 @@ TEST(Config, UnknownKeysAreRefusedWithTheNearestName) {
     EXPECT_EQ(status.error().message,
               "config: key http.body_byte_max from a.toml:2 is not known; did you mean "
               "http.body_bytes_max?");
-    const char* environment[] = {"MILLRACE_SERVER=http://x", "MILLRACE_NOPE=1", nullptr};
+    const char* environment[] = {"MILLRACE_SERVER=http://x", "MILLRACE_THIRD_PARTY=/opt/x",
+                                 "MILLRACE_NOPE=1", nullptr};
     status = apply_config_environment(config, environment);
     ASSERT_FALSE(status);
     EXPECT_NE(status.error().message.find("MILLRACE_NOPE"), std::string::npos);

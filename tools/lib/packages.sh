@@ -36,8 +36,14 @@ packages_bench() {
     echo python3=python3 redis-server=redis-server redis-tools=redis-cli nginx-light=nginx wrk=wrk
 }
 
-# What an analysis needs beyond that: clang-tidy, and clang with its run-time library for libFuzzer.
-packages_analysis() {
+# clang-tidy, and the headers it reads with.
+packages_lint() {
     packages_test
-    echo clang-14=clang-14 clang-tidy-14=clang-tidy-14 libclang-rt-14-dev
+    echo clang-tidy-14=clang-tidy-14 libclang-common-14-dev
+}
+
+# What an analysis needs beyond that: clang with its run-time library for libFuzzer.
+packages_analysis() {
+    packages_lint
+    echo clang-14=clang-14 libclang-rt-14-dev
 }
