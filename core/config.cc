@@ -414,8 +414,8 @@ Status apply_config_file(Config& config, const std::string& path) {
 
 namespace {
 
-// Names of the command line, the scripts, the tests and core/fault.h: whoever sets one for those may
-// start a server all the same.
+// Names of the command line, the scripts, the tests and core/fault.h: whoever sets one for those
+// may start a server all the same.
 bool is_foreign_name(std::string_view name) {
     constexpr std::array<std::string_view, 9> kNames = {
         "MILLRACE_SERVER",      "MILLRACE_API_KEY",     "MILLRACE_OUTPUT",
