@@ -1,7 +1,7 @@
 // Question: what does one hand-over between agents cost, in ns an item: through the ring alone,
-// from thread to thread, and to a thread that sleeps; beside moodycamel's queue, which any thread may
-// push into and which allocates its blocks. Budget: a few ns an item, since what travels are blocks
-// and jobs of many events; a wake-up costs what the kernel takes for a futex.
+// from thread to thread, and to a thread that sleeps; beside moodycamel's queue, which any thread
+// may push into and which allocates its blocks. Budget: a few ns an item, since what travels are
+// blocks and jobs of many events; a wake-up costs what the kernel takes for a futex.
 #include "core/parker.h"
 #include "core/spsc_ring.h"
 
