@@ -4,6 +4,7 @@
 #include "core/json_writer.h"
 #include "runtime/attempt_record.h"
 #include "runtime/event_defaults.h"
+#include "runtime/event_input.h"
 #include "runtime/run_history.h"
 #include "store/event_id.h"
 
@@ -130,29 +131,16 @@ DeliveryRun::Ran DeliveryRun::run_script(const LaneJob& job, const Subscription&
         ran.error = run_result_;
         return ran;
     }
-    EventInput input;
-    input.text = event.raw;
-    input.pattern = event.pattern;
-    input.tenant_id = kDefaultTenantName;
-    input.version_fill = kDefaultVersion;
-    input.source_fill = kDefaultSourceJson;
-    input.received_at_us = event.received_at_us;
+    EventInput input = event_input_of(event);
     if (event.has(EventFlag::kFilledEventId)) input.event_id = event_id_of(event);
 
     const ExecutionIdText execution_id{deps_.hasher, {event.position, subscription.number}};
     const std::string replay = replay_json(
         job.kind == JobKind::kReplay ? std::string_view(job.replay_id) : job.earlier.replay_id);
-    InvocationContext context;
-    context.subscription_id = subscription.id;
-    context.script_id = script->id;
+    InvocationContext context = invocation_context_of(event, subscription, *script);
     context.execution_id_lazy = {&ExecutionIdText::write, &execution_id};
-    context.tenant_id = kDefaultTenantName;
-    context.event_name = event.pattern;
     context.replay_json = replay;
-    context.subscription_number = subscription.number.value;
-    context.script_version = script->version;
     context.attempt = job.earlier.made + 1;
-    context.causation_depth = causation_depth_of(event.fills);
     return invoke(*script, input, context);
 }
 

@@ -1,6 +1,7 @@
 #include "runtime/shadow_side.h"
 
 #include "runtime/event_defaults.h"
+#include "runtime/event_input.h"
 #include "store/event_id.h"
 
 namespace millrace::runtime {
@@ -50,25 +51,12 @@ ShadowOutcome ShadowSide::run(const Run& run, std::vector<std::string>* emitted_
     // The same numbers on both sides, whatever ran before.
     random_ = core::Random(deps_.seed ^ (event.position.offset.value * 0x9e3779b97f4a7c15ull) ^
                            event.position.shard.value);
-    EventInput input;
-    input.text = event.raw;
-    input.pattern = event.pattern;
-    input.tenant_id = kDefaultTenantName;
-    input.version_fill = kDefaultVersion;
-    input.source_fill = kDefaultSourceJson;
-    input.received_at_us = event.received_at_us;
+    EventInput input = event_input_of(event);
     if (event.has(store::EventFlag::kFilledEventId)) input.event_id = run.event_id;
     const std::string execution_id =
         store::encode_execution_id(*deps_.hasher, {event.position, run.subscription->number});
-    InvocationContext context;
-    context.subscription_id = run.subscription->id;
-    context.script_id = run.script->id;
+    InvocationContext context = invocation_context_of(event, *run.subscription, *run.script);
     context.execution_id = execution_id;
-    context.tenant_id = kDefaultTenantName;
-    context.event_name = event.pattern;
-    context.subscription_number = run.subscription->number.value;
-    context.script_version = run.script->version;
-    context.causation_depth = causation_depth_of(event.fills);
     const InvocationResult& result = compiled->vm->invoke(compiled->handle, input, context, *this);
     take(result, out, emitted_ids);
     scripts_.discard_if_poisoned(compiled->vm);

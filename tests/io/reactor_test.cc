@@ -141,18 +141,23 @@ TEST_P(ReactorTest, IsBuiltOnOneThreadAndPolledOnAnother) {
     shard.join();
 }
 
+void connect_to(const Address& address, int& client) {
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_port = htons(address.port);
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    client = ::socket(AF_INET, SOCK_STREAM, 0);
+    ASSERT_EQ(::connect(client, reinterpret_cast<sockaddr*>(&in), sizeof in), 0);
+}
+
 // A sanitizer needs descriptors of its own for what it sees the first time.
 void serve_one(const ReactorOptions& options, core::ManualClock& hand) {
     Nobody handler;
     const auto reactor = std::move(*Reactor::create(options, hand));
     HttpServer server(*reactor, handler, {});
     const Address address = *server.listen(*Address::parse("127.0.0.1:0"), ListenRole::kFirst);
-    sockaddr_in in{};
-    in.sin_family = AF_INET;
-    in.sin_port = htons(address.port);
-    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const int client = ::socket(AF_INET, SOCK_STREAM, 0);
-    ASSERT_EQ(::connect(client, reinterpret_cast<sockaddr*>(&in), sizeof in), 0);
+    int client = -1;
+    ASSERT_NO_FATAL_FAILURE(connect_to(address, client));
     for (int i = 0; i < 200 && server.connections() < 1; ++i) reactor->poll(1000);
     EXPECT_EQ(server.connections(), 1u);
     ::close(client);
@@ -166,15 +171,8 @@ TEST_P(ReactorTest, AcceptsAgainWhenDescriptorsAreFreeAgain) {
     const auto reactor = std::move(*Reactor::create(options, hand));
     HttpServer server(*reactor, handler, {});
     const Address address = *server.listen(*Address::parse("127.0.0.1:0"), ListenRole::kFirst);
-    sockaddr_in in{};
-    in.sin_family = AF_INET;
-    in.sin_port = htons(address.port);
-    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    std::vector<int> clients;
-    for (int i = 0; i < 4; ++i) {
-        clients.push_back(::socket(AF_INET, SOCK_STREAM, 0));
-        ASSERT_EQ(::connect(clients.back(), reinterpret_cast<sockaddr*>(&in), sizeof in), 0);
-    }
+    std::vector<int> clients(4);
+    for (int& client : clients) ASSERT_NO_FATAL_FAILURE(connect_to(address, client));
     // Room for one more descriptor: three clients stay in the backlog.
     rlimit before{};
     ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
