@@ -4,7 +4,9 @@
 Question: from exec to the ready line, and resident memory a moment later, before any load and after a
 few requests. Budget: < 100 ms, < 64 MiB.
 
-    bench/startup.py [--rounds 9] [--data FOLDER --serve "--shards 1"]
+    bench/startup.py [--rounds 9] [--data FOLDER --serve "--shards 1"] [--kill]
+
+With --kill each server is ended with SIGKILL, so that the next one starts behind a crash.
 """
 import argparse
 import json
@@ -35,7 +37,7 @@ def cpu_ms(pid):
     return total / 1e6
 
 
-def once(extra, data=None):
+def once(extra, data=None, kill=False):
     with tempfile.TemporaryDirectory(prefix="millrace-start-") as folder:
         command = [common.MILLRACE, "serve", "--listen", "127.0.0.1:0", "--socket", "127.0.0.1:0",
                    "--data", data or os.path.join(folder, "data"), *extra]
@@ -52,6 +54,8 @@ def once(extra, data=None):
             for n in range(10):
                 common.request(ready["http"], "POST", "/v2/events", {"pattern": "a.b", "payload": {"n": n}})
             used = resident_mib(process.pid)
+            if kill:
+                process.kill()
         finally:
             common.end(process)
             process.stdout.close()
@@ -63,8 +67,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--data", help="a folder that is there already, instead of an empty one")
     parser.add_argument("--serve", default="", help="more options for millrace serve")
+    parser.add_argument("--kill", action="store_true", help="end each server with SIGKILL")
     options = parser.parse_args()
-    runs = [once(options.serve.split(), options.data) for _ in range(options.rounds)]
+    runs = [once(options.serve.split(), options.data, options.kill) for _ in range(options.rounds)]
     for name, column, budget in (("start-up, ms", 0, 100), ("CPU until ready, ms", 1, 100),
                                  ("resident idle, MiB", 2, 64),
                                  ("resident after 10 events, MiB", 3, 64)):

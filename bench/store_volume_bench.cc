@@ -4,6 +4,7 @@
 // Budget: issue of the store: start <= 1 s with 10 GB, lookup p99 <= 200 us, search of 10 M <= 50
 // ms, scan >= 10 M/s, filter >= 2 M/s, match + Lua >= 1.5 M/s, each on one core.
 // Command: build/release/bench/store_volume_bench FOLDER fill EVENTS [PADDING_BYTES]
+//          (fill_unnamed: ids made by the server)
 //          build/release/bench/store_volume_bench FOLDER start|lookup|search|filter|scan|replay|
 //              dedup|retries ...
 #include "bench/volume.h"
@@ -44,9 +45,10 @@ int main(int argc, char** argv) {
                 return otherwise;
             return static_cast<std::uint64_t>(std::stoull(arguments[++i]));
         };
-        if (phase == "fill") {
+        if (phase == "fill" || phase == "fill_unnamed") {
             const std::uint64_t events = number(20'000);
-            code = fill(arguments[0], events, number(0));
+            code = fill(arguments[0], events, number(0),
+                        phase == "fill" ? Ids::kOfClient : Ids::kOfServer);
         } else if (!run_phase(arguments[0], phase, code)) {
             std::fprintf(stderr, "no phase '%s'\n", phase.c_str());
             code = 2;

@@ -33,7 +33,8 @@ std::string volume_event_id(std::uint64_t n);
 store::AppendInput volume_input(const store::Database& database, const std::string& text,
                                 std::uint64_t n);
 
-int fill(const std::string& folder, std::uint64_t events, std::uint64_t padding_bytes);
+enum class Ids { kOfClient, kOfServer };
+int fill(const std::string& folder, std::uint64_t events, std::uint64_t padding_bytes, Ids ids);
 // False: there is no such phase.
 bool run_phase(const std::string& folder, const std::string& phase, int& code);
 

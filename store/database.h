@@ -64,8 +64,10 @@ public:
         bool accept_loss = false;
         bool read_only = false;        // inspect, verify: writes nothing
         bool check_all_reads = false;  // verify: RocksDB's checksums of blocks beside ours
-        std::size_t id_table_entries_max = 512u << 10;  // per shard, before it becomes a run
-        rocksdb::Env* env = nullptr;                    // tests: a fault-injecting one
+        // Per shard, before it becomes a run: identities, or bytes of the log that hold them.
+        std::size_t id_table_entries_max = 512u << 10;
+        std::uint64_t id_table_log_bytes_max = 64u << 20;
+        rocksdb::Env* env = nullptr;  // tests: a fault-injecting one
         // The simulator's: where a new folder's hash seed comes from. None: drawn from the system.
         std::optional<std::uint64_t> hash_seed{};
     };

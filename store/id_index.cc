@@ -240,6 +240,7 @@ bool ShardIdIndex::freeze(std::uint64_t end_offset) {
     }
     active_begin_ = end_offset;
     entries_ = 0;
+    log_bytes_ = 0;
     refresh_owner();
     return true;
 }
@@ -251,6 +252,11 @@ bool ShardIdIndex::insert(const IdHash& id, core::LogOffset offset) {
     if (migrating_) migrate_some(kMigrateSlotsPerInsert);
     table_entries_.store(++entries_, std::memory_order_relaxed);  // a gauge
     return true;
+}
+
+bool ShardIdIndex::note_sealed(core::LogOffset end, std::uint64_t stored_bytes) {
+    log_bytes_ += stored_bytes;
+    return log_bytes_ < options_.table_log_bytes_max || freeze(end.value);
 }
 
 std::vector<RunEntry> ShardIdIndex::look_up(std::uint64_t by_id) const {

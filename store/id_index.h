@@ -4,8 +4,9 @@
 // Threads: ShardIdIndex: find/insert/prefetch by the shard's thread; look_up by any; work() by the
 //       housekeeper. IdIndex holds one per shard.
 // Lifetime: of the Database.
-// Limits: table_entries_max identities in the open table; at most kFrozenMax full tables waiting to
-//       become runs, then insert() refuses.
+// Limits: table_entries_max identities in the open table, or those of table_log_bytes_max bytes of
+//       log: a start reads no more than that again, ids in it or not. At most kFrozenMax full
+//       tables waiting to become runs, then insert() refuses.
 // Failure: a damaged run is set aside (".bad") and told by on_damage: the next start makes it anew.
 #pragma once
 
@@ -36,6 +37,7 @@ public:
         core::ShardId shard;
         std::string folder;
         std::size_t table_entries_max = 512u << 10;
+        std::uint64_t table_log_bytes_max = 64u << 20;
         const std::atomic<std::uint64_t>* durable_end = nullptr;
         const std::atomic<std::uint64_t>* first_kept = nullptr;
         std::function<void(std::string)> on_damage;
@@ -56,6 +58,9 @@ public:
     Found find(const IdHash& id);
     // Offsets must rise. False: kFrozenMax tables wait for the housekeeper.
     bool insert(const IdHash& id, core::LogOffset offset);
+    // A block that ends here was sealed: its identities are all in. Closes the open table when the
+    // log behind its first block is long enough; false: it should, but kFrozenMax tables wait.
+    bool note_sealed(core::LogOffset end, std::uint64_t stored_bytes);
     void prefetch(const IdHash& id) const;
     bool durable(core::LogOffset offset) const {
         return offset.value < options_.durable_end->load(
@@ -109,7 +114,8 @@ private:
     std::unique_ptr<IdTable> migrating_;
     std::size_t migrated_slots_ = 0;
     std::uint64_t active_begin_ = 0;
-    std::size_t entries_ = 0;  // in active_ and migrating_, each once
+    std::size_t entries_ = 0;      // in active_ and migrating_, each once
+    std::uint64_t log_bytes_ = 0;  // of sealed blocks behind active_begin_
     std::uint64_t version_seen_ = 0;
     std::vector<std::shared_ptr<const Frozen>> owner_frozen_;
     std::shared_ptr<const RunList> owner_runs_;

@@ -177,6 +177,7 @@ core::Status Engine::recover_ids() {
         index.shard = shard;
         index.folder = options.path + "/ids";
         index.table_entries_max = options.id_table_entries_max;
+        index.table_log_bytes_max = options.id_table_log_bytes_max;
         index.durable_end = &ends_[i].durable;
         index.first_kept = &ends_[i].first_kept;
         index.on_damage = [this](std::string reason) { set_fatal(std::move(reason)); };
@@ -195,6 +196,11 @@ core::Status Engine::recover_ids_of(core::ShardId shard) {
     const auto log = iterate(ColumnFamily::kLog);
     bool chained = false;
     std::uint64_t previous_hash = 0;
+    // Only after the loss of the runs of a big log: they are made here, one by one.
+    const auto make_room = [&index]() -> core::Status {
+        auto worked = index.work();
+        return worked ? core::Status{} : core::fail(std::move(worked.error()));
+    };
     log->SeekForPrev(log_key({shard, core::LogOffset{*from}}));
     for (; log->Valid(); log->Next()) {
         KeyReader reader(view(log->key()));
@@ -210,16 +216,17 @@ core::Status Engine::recover_ids_of(core::ShardId shard) {
         }
         previous_hash = block_hash(block->value);
         chained = true;
-        if (!block->has_ids()) continue;
-        for (std::uint32_t i = 0; i < block->header.count; ++i) {
+        if (block->end_offset() <= *from) continue;
+        for (std::uint32_t i = 0; block->has_ids() && i < block->header.count; ++i) {
             const std::uint64_t offset = key.offset.value + i;
             const IdHash id = block->id(i);
             if (offset < *from || id.none()) continue;
             while (!index.insert(id, core::LogOffset{offset})) {
-                // Only after the loss of the runs of a big log: they are made here, one by one.
-                if (auto worked = index.work(); !worked)
-                    return core::fail(std::move(worked.error()));
+                if (auto status = make_room(); !status) return status;
             }
+        }
+        while (!index.note_sealed(core::LogOffset{block->end_offset()}, block->value.size())) {
+            if (auto status = make_room(); !status) return status;
         }
     }
     return log->status().ok() ? core::Status{} : core::fail(rocks_error("read log", log->status()));

@@ -129,6 +129,45 @@ TEST_F(IdIndexTest, ADamagedPageStopsTheStoreAndIsMadeAnewAtTheNextStart) {
     crash();
 }
 
+// What a start has to read again follows the bytes behind the last run, not the ids: events may be
+// big, and need no id of their client's.
+TEST_F(IdIndexTest, AStartReadsLittleOfALongLogWhateverTheIds) {
+    constexpr std::uint64_t kLogBytes = 100'000;
+    for (const bool named : {true, false}) {
+        Database::Options with = options();
+        with.path = folder_.path() + (named ? "/named" : "/unnamed");
+        with.id_table_log_bytes_max = kLogBytes;
+        open(with);
+        core::Random random(7);
+        std::string body(2000, ' ');
+        for (int i = 0; i < 1000; ++i) {
+            for (char& c : body) c = static_cast<char>('0' + random.below(64));
+            append(kZero, {.id = named ? std::to_string(i) : "", .body = body});
+            if (i % 10 == 9) commit(kZero);
+            if (i % 100 == 99) housekeep();
+        }
+        close();
+        open(with);
+        std::uint64_t runs_end = 0;
+        for (const auto& entry : fs::directory_iterator(with.path + "/ids")) {
+            auto run = IdRun::open(entry.path().string());
+            ASSERT_TRUE(run) << run.error().message;
+            runs_end = std::max(runs_end, (*run)->header().end_offset);
+        }
+        EXPECT_GT(runs_end, 900u) << named;  // 100 KB are about 65 of these events
+        EXPECT_LE(runs_end, 1000u);
+        EXPECT_EQ(database_->durable_end(kZero).value, 1000u);
+        if (named) {
+            for (int i = 0; i < 1000; ++i) {
+                const AppendResult again = append(kZero, {.id = std::to_string(i)});
+                EXPECT_EQ(again.status, AppendStatus::kDuplicate);
+                EXPECT_EQ(again.position.offset.value, static_cast<std::uint64_t>(i));
+            }
+        }
+        close();
+    }
+}
+
 TEST_F(IdIndexTest, RefusesWhenTheHousekeeperDoesNotComeAfter) {
     open(small());
     AppendStatus last = AppendStatus::kAppended;
