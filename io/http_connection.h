@@ -30,6 +30,7 @@ public:
     std::uint32_t generation() const { return generation_; }
     bool in_use() const { return in_use_; }
     const Peer& peer() const { return peer_; }
+    bool late() const { return late_; }
 
     bool waiting(std::uint32_t sequence) const;
     bool respond(std::uint32_t sequence, const ResponseHead& head,
@@ -38,6 +39,7 @@ public:
     bool start_stream(std::uint32_t sequence, const ResponseHead& head);
     WriteOutcome stream_write(std::uint32_t sequence, std::string_view bytes);
     void end_stream(std::uint32_t sequence);
+    void end_streams();
 
     void touch();  // something of the server's state changed: look again in the flush
     void abort();
@@ -115,6 +117,7 @@ private:
 
     InState in_ = InState::kHead;
     bool eof_ = false;
+    bool late_ = false;     // accepted in a drain: lives for one request
     bool closing_ = false;  // close() was called on the stream
     bool close_after_out_ = false;
     bool lingering_ = false;  // our side is shut down; waiting for the client's end

@@ -40,6 +40,7 @@ bool HttpConnection::start(int socket, const Peer& peer) {
     in_ = InState::kHead;
     eof_ = closing_ = close_after_out_ = lingering_ = large_bodies_ = processing_ = owes_continue_ =
         false;
+    late_ = server_.draining;
     scanner_.reset();
     header_started_ns_ = 0;
     discarded_bytes_ = 0;

@@ -200,6 +200,14 @@ void HttpConnection::end_stream(std::uint32_t sequence) {
     release_answers();
 }
 
+void HttpConnection::end_streams() {
+    for (std::size_t i = 0; i < answers_.size();) {
+        const std::size_t before = answers_.size();
+        end_stream(first_sequence_ + static_cast<std::uint32_t>(i));
+        if (answers_.size() == before) ++i;  // else the ones behind it moved up
+    }
+}
+
 void HttpConnection::offer_drain() {
     if (answers_.empty() || !answers_.front().wants_drain) return;
     if (out_.bytes() > server_.limits.stream_out_bytes_max / 2) return;
@@ -241,7 +249,7 @@ void HttpConnection::on_send_failed(int) {
 void HttpConnection::finish_output() {
     if (!out_.empty()) return;
     const bool at_rest = answers_.empty() && in_ == InState::kHead && !carry_;
-    if (server_.draining && at_rest) close_after_out_ = true;
+    if (server_.draining && at_rest && !late_) close_after_out_ = true;
     // Requests that came whole before the client ended its side are still served.
     const bool unserved = carry_ && in_ == InState::kHead && header_started_ns_ == 0;
     if (eof_ && answers_.empty() && !unserved) return close_now();

@@ -139,8 +139,12 @@ void HttpServer::pause_ingest() { impl_->set_paused(true); }
 void HttpServer::resume_ingest() { impl_->set_paused(false); }
 bool HttpServer::ingest_paused() const { return impl_->paused; }
 void HttpServer::drain() { impl_->drain(); }
+void HttpServer::stop_listening() { impl_->reactor.close_listeners(*impl_); }
 void HttpServer::close_all() { impl_->close_all(); }
 std::size_t HttpServer::connections() const { return impl_->open_connections; }
+std::size_t HttpServer::undrained() const {
+    return impl_->open_connections - impl_->late_connections;
+}
 const HttpCounters& HttpServer::counters() const { return impl_->counters; }
 
 // ---- HttpServerImpl
@@ -157,7 +161,7 @@ HttpServerImpl::~HttpServerImpl() {
 }
 
 void HttpServerImpl::on_accept(int socket, const Peer& peer) {
-    if (draining || open_connections >= limits.connections_max || refuse_peer(peer)) {
+    if (closed || open_connections >= limits.connections_max || refuse_peer(peer)) {
         ++counters.refused;
         reactor.backend().close(socket);
         return;
@@ -170,6 +174,7 @@ void HttpServerImpl::on_accept(int socket, const Peer& peer) {
         return;
     }
     ++open_connections;
+    if (draining) ++late_connections;
     ++counters.accepted;
     if (limits.connections_per_peer_max < limits.connections_max) ++per_peer_[peer.ip];
 }
@@ -193,6 +198,7 @@ HttpConnection& HttpServerImpl::take_connection() {
 
 void HttpServerImpl::give_back(HttpConnection& connection) {
     --open_connections;
+    if (connection.late()) --late_connections;
     free_.push_back(connection.index());
     const auto found = per_peer_.find(connection.peer().ip);
     if (found != per_peer_.end() && --found->second == 0) per_peer_.erase(found);
@@ -206,14 +212,15 @@ HttpConnection* HttpServerImpl::find(RequestToken token) const {
 
 void HttpServerImpl::drain() {
     draining = true;
-    reactor.close_listeners(*this);
     for (const auto& connection : connections_) {
-        if (connection->in_use()) connection->touch();
+        if (!connection->in_use()) continue;
+        connection->end_streams();
+        connection->touch();
     }
 }
 
 void HttpServerImpl::close_all() {
-    draining = true;
+    draining = closed = true;
     for (const auto& connection : connections_) {
         if (connection->in_use()) connection->abort();
     }

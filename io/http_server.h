@@ -109,11 +109,16 @@ public:
     void resume_ingest();
     bool ingest_paused() const;
 
-    // Graceful end: no new connections; idle ones close; the others after their last answer, which
-    // says `Connection: close`. Done when connections() is 0. close_all() ends the patience.
+    // Graceful end: idle connections close, streams end; the others close after their last answer,
+    // which says `Connection: close`. Done when undrained() is 0. New connections are still taken,
+    // one request each, for those who ask how the server is: until stop_listening(). close_all()
+    // ends the patience.
     void drain();
+    void stop_listening();
     void close_all();
     std::size_t connections() const;
+    // Those that were there before drain().
+    std::size_t undrained() const;
     const HttpCounters& counters() const;
 
 private:

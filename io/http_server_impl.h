@@ -47,7 +47,9 @@ public:
     HttpCounters counters;
     bool paused = false;
     bool draining = false;
+    bool closed = false;  // close_all() was called
     std::size_t open_connections = 0;
+    std::size_t late_connections = 0;  // of these: accepted in a drain
 
 private:
     using PeerKey = std::array<std::uint8_t, 16>;

@@ -43,6 +43,11 @@ bool looks_like_object(std::string_view text) {
     return at != std::string_view::npos && text[at] == '{';
 }
 
+bool answers_in_a_drain(api::RouteId id) {
+    return id == api::RouteId::kHealthz || id == api::RouteId::kReadyz ||
+           id == api::RouteId::kMetrics;
+}
+
 }  // namespace
 
 EdgeHttp::EdgeHttp(EdgeHost& host, const api::Api& api, const store::Hasher& hasher)
@@ -59,7 +64,12 @@ void EdgeHttp::on_request(io::Request& request) {
         respond_api(request.token, api::Api::unmatched(request.method, match_, request.path));
         return;
     }
-    switch (api::route_table()[match_.route].owner) {
+    const api::Route& route = api::route_table()[match_.route];
+    if (host_.draining() && !answers_in_a_drain(route.id)) {
+        server_->respond_error(request.token, shutting_down());
+        return;
+    }
+    switch (route.owner) {
         case api::RouteOwner::kEvents: take_events(request); return;
         case api::RouteOwner::kStream: host_.open_stream(request); return;
         case api::RouteOwner::kApi: forward(request); return;

@@ -28,6 +28,8 @@ public:
     virtual store::PoolSet& pools() = 0;
     // Why no event is taken now; empty code path when all is well.
     virtual core::Status admit() = 0;
+    // The server is ending: only questions about its state are answered.
+    virtual bool draining() const = 0;
     virtual store::Durability default_durability() const = 0;
     // To the API thread; the answer comes back through HttpServer::respond on this shard.
     virtual void forward(api::ApiRequest&& request, io::RequestToken token) = 0;
@@ -36,6 +38,10 @@ public:
     virtual void stream_drained(io::StreamToken stream) = 0;
     virtual void stream_closed(io::StreamToken stream) = 0;
 };
+
+inline core::Error shutting_down() {
+    return core::Error(core::ErrorCode::kUnavailable, "the server is shutting down").retry_after(5);
+}
 
 class EdgeHttp final : public io::HttpHandler {
 public:

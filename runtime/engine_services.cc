@@ -263,7 +263,11 @@ void EngineServices::open_stream(core::ShardId shard, const io::Request& request
     stream->from = request.query_value("from").value_or("");
     stream->last_event_id = request.header("Last-Event-ID");
     streams_open_.store(true, std::memory_order_relaxed);
-    deps_.conductor->post([this, stream] { tail_->open(std::move(*stream)); });
+    if (!deps_.conductor->post([this, stream] { tail_->open(std::move(*stream)); }))
+        shards_[shard.value]->http().respond_error(
+            request.token,
+            core::Error(core::ErrorCode::kUnavailable, "too many requests are waiting")
+                .retry_after(1));
 }
 
 void EngineServices::stream_drained(core::ShardId shard, io::StreamToken stream) {
@@ -284,6 +288,11 @@ void EngineServices::make_tail() {
     deps.begin = [this](core::ShardId shard, io::RequestToken token,
                         std::function<void(bool)> begun) {
         shards_[shard.value]->post([this, token, begun = std::move(begun)](Shard& edge) {
+            if (edge.draining()) {
+                edge.http().respond_error(token, shutting_down());
+                deps_.conductor->post([begun] { begun(false); });
+                return;
+            }
             static constexpr io::HeaderField kHeaders[] = {{"Cache-Control", "no-cache"},
                                                            {"X-Accel-Buffering", "no"}};
             const bool ok = edge.http()

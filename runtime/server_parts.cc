@@ -340,7 +340,12 @@ bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<
     for (auto& shard : shards) shard->post([](Shard& s) { s.stop_dispatch(); });
     for (auto& lane : lanes) lane->stop_taking();
     wait_for([&] { return all(lanes, [](const Lane& l) { return l.idle(); }); });
-    for (auto& shard : shards) shard->post([](Shard& s) { s.persist_cursor(); });
+    for (auto& shard : shards) {
+        shard->post([](Shard& s) {
+            s.stop_listening();
+            s.persist_cursor();
+        });
+    }
     pause();
     wait_for([&] { return all(shards, [](const Shard& s) { return s.commit_idle(); }); });
     return all(lanes, [](const Lane& l) { return l.idle(); }) && !hurry();

@@ -108,7 +108,7 @@ void Shard::publish_figures() {
     metrics_.count_responses(http.responses_by_class, http.responses);
     http_connections_.store(http_->connections(), std::memory_order_relaxed);
     line_connections_.store(lines_->connections(), std::memory_order_relaxed);
-    edge_idle_.store(http_->connections() + lines_->connections() == 0 && requests_.in_use() == 0,
+    edge_idle_.store(http_->undrained() + lines_->connections() == 0 && requests_.in_use() == 0,
                      std::memory_order_release);
     commit_idle_.store(commit_.idle() && backlog_.empty() && requests_.in_use() == 0,
                        std::memory_order_release);
@@ -356,10 +356,7 @@ core::Status Shard::admit() {
                                       "the store has failed: " + deps_.database->fatal_reason())
                               .retry_after(5));
     }
-    if (deps_.server->draining.load(std::memory_order_relaxed)) {
-        return core::fail(core::Error(core::ErrorCode::kUnavailable, "the server is shutting down")
-                              .retry_after(5));
-    }
+    if (draining()) return core::fail(shutting_down());
     if (!deps_.database->space().accepting()) {
         return core::fail(
             core::Error(core::ErrorCode::kUnavailable,
@@ -401,6 +398,8 @@ void Shard::drain_edge() {
     http_->drain();
     lines_->drain();
 }
+
+bool Shard::draining() const { return deps_.server->draining.load(std::memory_order_relaxed); }
 
 void Shard::persist_cursor() {
     if (dispatch_->cursor() == cursor_written_) return;

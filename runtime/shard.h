@@ -116,6 +116,7 @@ public:
     }
     // Stages of going down, asked for with post().
     void drain_edge();
+    void stop_listening() { http_->stop_listening(); }
     void stop_dispatch() { dispatch_->stop(); }
     void persist_cursor();
     bool edge_idle() const { return edge_idle_.load(std::memory_order_acquire); }
@@ -128,6 +129,7 @@ public:
     Ingestor& ingestor() override { return ingestor_; }
     store::PoolSet& pools() override { return deps_.database->pools(); }
     core::Status admit() override;
+    bool draining() const override;
     store::Durability default_durability() const override { return deps_.durability; }
     void forward(api::ApiRequest&& request, io::RequestToken token) override;
     void open_stream(const io::Request& request) override;

@@ -105,6 +105,16 @@ class Events(harness.ServerCase):
         self.assertEqual(single.status, 400, single)
         self.assertIn("pattern", single.body.decode())
 
+    def test_an_empty_array_holds_no_event(self):
+        # The contract: 400 when none was taken. An empty CloudEvents batch is another matter, see there.
+        for body in ("[]", " [ ] ", "", "\n\n"):
+            with self.subTest(body=body):
+                self.assert_error(self.server.post("/v2/events", body), 400, "VALIDATION_ERROR")
+        for body in ("", "\n \n"):
+            with self.subTest(ndjson=body):
+                self.assert_error(self.server.post("/v2/events", body, content_type="application/x-ndjson"),
+                                  400, "VALIDATION_ERROR")
+
     def test_atomic_takes_all_or_none(self):
         good, other = self.unique("at"), self.unique("at")
         mixed = [{"eventId": good, "pattern": "at.a"}, {"payload": {}}]
@@ -204,6 +214,17 @@ class CloudEvents(harness.ServerCase):
                                  content_type="application/cloudevents-batch+json; charset=utf-8")
         self.assertEqual(reply.status, 202, reply)
         self.assertEqual([e["eventId"] for e in reply.json()["events"]], [e["id"] for e in events])
+
+    def test_an_empty_batch_is_taken(self):
+        # The JSON format of CloudEvents 1.0, section 4.3: valid in a request.
+        for body in ("[]", " [ ] "):
+            reply = self.server.post("/v2/events", body, content_type="application/cloudevents-batch+json")
+            self.assertEqual(reply.status, 202, reply)
+            self.assertEqual((reply.json()["accepted"], reply.json()["events"]), (0, []))
+        for body in ("", "{}", "[", "[1]"):
+            with self.subTest(body=body):
+                reply = self.server.post("/v2/events", body, content_type="application/cloudevents-batch+json")
+                self.assertEqual(reply.status, 400, reply)
 
     def test_binary_mode(self):
         event_id = self.unique("ceb")

@@ -190,11 +190,33 @@ class Server:
         assert reply.status == 200, reply
         return reply.json()["items"]
 
+    def hang(self, seconds):
+        """A handler that burns so many seconds; returns when it is at it."""
+        script = self.create_script("return function() while true do end end", timeoutMs=seconds * 1000)
+        self.subscribe("hang", script, retry={"maxRetries": 0})
+        before = self.cpu_seconds()
+        self.send_event("hang")
+        wait_until("the handler", lambda: self.cpu_seconds() > before + 0.3)
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def wait_executions(self, count, statuses=("completed",), **query):
         def enough():
             items = [e for e in self.executions(limit=1000, **query) if e["status"] in statuses]
             return items if len(items) >= count else None
         return wait_until(f"{count} executions {statuses} of {query}", enough)
+
+    def all_events(self, pattern):
+        """Every event of the pattern, page by page."""
+        items, cursor = [], ""
+        while cursor is not None:
+            page = self.get(f"/v2/events?limit=1000&pattern={pattern}" + (f"&cursor={cursor}" if cursor else "")).json()
+            items += page["items"]
+            cursor = page["next"] or None
+        return items
 
     def metric(self, name, **labels):
         """The sum of a metric's samples that carry all the labels."""

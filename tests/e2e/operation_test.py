@@ -115,14 +115,7 @@ class Stopping(unittest.TestCase):
             thread.join()
         self.assertTrue(set(statuses) <= {202, 503, None}, statuses)
         server.start()
-        seen = server.metric("scripts_events_received_total")
-        del seen
-        count, cursor = 0, ""
-        while cursor is not None:
-            page = server.get("/v2/events?limit=1000&pattern=d.e" + (f"&cursor={cursor}" if cursor else "")).json()
-            count += len(page["items"])
-            cursor = page["next"] or None
-        self.assertGreaterEqual(count, 500 * statuses.count(202))
+        self.assertGreaterEqual(len(server.all_events("d.e")), 500 * statuses.count(202))
 
     def test_the_port_is_free_after_the_end(self):
         server = self.start()
@@ -142,11 +135,44 @@ class Stopping(unittest.TestCase):
         for connection in idle:
             connection.close()
 
+    def test_readiness_is_told_to_the_end(self):
+        server = self.start()
+        server.hang(3)
+        server.signal(signal.SIGTERM)
+        harness.wait_until("the drain", lambda: "draining" in server.log())
+        ready = harness.wait_until("503", lambda: (r := server.get("/readyz")).status == 503 and r)
+        self.assertIn("draining", ready.json()["error"]["message"])
+        self.assertEqual(ready.headers["connection"], "close")
+        self.assertEqual(server.get("/healthz").status, 200)
+        self.assertEqual(server.get("/metrics").status, 200)
+        for reply in (server.post("/v2/events", {"pattern": "late"}), server.get("/v2/events"),
+                      server.get("/v2/events/stream"), server.post("/v2/scripts", {"name": "late"})):
+            self.assertEqual((reply.status, reply.json()["error"]["code"]), (503, "UNAVAILABLE"))
+            self.assertIn("retry-after", reply.headers)
+        self.assertEqual(server.wait(), 0)
+        server.start()
+        self.assertEqual(server.get("/readyz").status, 200)
+        self.assertEqual(server.get("/v2/events?pattern=late").json()["items"], [])
+
+    def test_open_streams_do_not_hold_up_the_end(self):
+        server = self.start()
+        stream = server.raw_connection()
+        self.addCleanup(stream.close)
+        stream.sendall(b"GET /v2/events/stream?from=beginning HTTP/1.1\r\nHost: x\r\n\r\n")
+        server.send_event("streamed")
+        seen = b""
+        while b"streamed" not in seen:
+            seen += stream.recv(65536)
+        began = time.monotonic()
+        server.stop()
+        self.assertLess(time.monotonic() - began, 10)
+        while piece := stream.recv(65536):
+            seen += piece
+        self.assertTrue(seen.endswith(b"0\r\n\r\n"), "the stream ends, it is not cut")
+
     def test_a_second_sigterm_ends_at_once(self):
         server = self.start()
-        script = server.create_script("return function() while true do end end", timeoutMs=25000)
-        server.subscribe("hang", script, retry={"maxRetries": 0})
-        server.send_event("hang")
+        server.hang(25)
         server.signal(signal.SIGTERM)
         # Two signals at once are one to the kernel: the second comes when the first was seen.
         harness.wait_until("the drain", lambda: "draining" in server.log())

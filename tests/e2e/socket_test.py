@@ -2,6 +2,9 @@
 """Goal: the NDJSON socket, TCP and Unix, acknowledges what is durable and names what is wrong.
 Method: a plain line client; what was acknowledged is read back over HTTP."""
 import json
+import signal
+import threading
+import time
 import unittest
 
 import harness
@@ -113,6 +116,70 @@ class LineSocket(harness.ServerCase):
             seen += len(body["items"])
             cursor = body["next"] or None
         self.assertEqual(seen, 4000)
+
+
+class Draining(unittest.TestCase):
+    """SIGTERM in the middle of a stream of lines."""
+
+    def setUp(self):
+        self.server = harness.Server()
+        self.addCleanup(self.server.close)
+        self.server.start()
+
+    def send_until_refused(self, client, name, sent):
+        try:
+            while True:
+                client.send(*({"eventId": f"{name}-{sent[0] + n}", "pattern": "drain.line"} for n in range(200)))
+                sent[0] += 200
+        except OSError:
+            pass  # the server has closed
+
+    def run_drain(self, unix):
+        client = harness.LineClient(self.server, unix)
+        sent = [0]
+        sender = threading.Thread(target=self.send_until_refused, args=(client, f"u{unix}", sent))
+        sender.start()
+        acked, refused = client.read()["ack"], set()
+        self.server.signal(signal.SIGTERM)
+        try:
+            while answer := client.read():
+                if reject := answer.get("reject"):
+                    self.assertEqual(reject["error"]["code"], "UNAVAILABLE", "what was read and came too late")
+                    refused.add(reject["line"])
+                else:
+                    self.assertGreater(answer["ack"], acked)
+                    acked = answer["ack"]
+        except ConnectionResetError:
+            self.fail("the socket was cut: an acknowledgement may be lost")
+        began = time.monotonic()
+        self.assertEqual(self.server.wait(), 0)
+        self.assertLess(time.monotonic() - began, 10)
+        sender.join()
+        client.close()
+        self.assertLessEqual(acked, sent[0] + 200)
+        self.assertLessEqual(refused, set(range(1, acked + 1)), "every line that was read has its answer")
+        return acked, refused
+
+    def test_what_is_acknowledged_in_a_drain_is_kept_and_nothing_else(self):
+        for unix in (False, True):
+            with self.subTest(unix=unix):
+                acked, refused = self.run_drain(unix)
+                self.server.start()
+                kept = [e["eventId"] for e in self.server.all_events("drain.line")
+                        if e["eventId"].startswith(f"u{unix}-")]
+                taken = [n - 1 for n in range(1, acked + 1) if n not in refused]
+                self.assertEqual(sorted(kept), sorted(f"u{unix}-{n}" for n in taken))
+
+    def test_no_new_connections_and_idle_ones_end(self):
+        idle = harness.LineClient(self.server)
+        self.addCleanup(idle.close)
+        self.server.hang(3)
+        self.server.signal(signal.SIGTERM)
+        self.assertIsNone(idle.read(), "an idle connection ends at once, not with the process")
+        harness.wait_until("503", lambda: self.server.get("/readyz").status == 503)
+        with self.assertRaises(OSError):
+            harness.LineClient(self.server)
+        self.assertEqual(self.server.wait(), 0)
 
 
 if __name__ == "__main__":

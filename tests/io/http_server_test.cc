@@ -446,6 +446,57 @@ TEST_P(HttpServerTest, DrainsWithoutLosingARequest) {
     EXPECT_TRUE(pump([&] { return server->connections() == 0; }));
 }
 
+TEST_P(HttpServerTest, AnswersNewConnectionsOnceWhileItDrains) {
+    serve();
+    const int busy = world.connect(address);
+    world.write(busy, get("/busy"));
+    ASSERT_TRUE(requests(1));
+    server->drain();
+    const int late = world.connect(address);
+    const int silent = world.connect(address);
+    ASSERT_TRUE(pump([&] { return server->connections() == 3; }));
+    EXPECT_EQ(server->undrained(), 1u);
+    world.settle();
+    EXPECT_FALSE(world.ended(late));
+    world.write(late, get("/readyz"));
+    ASSERT_TRUE(requests(2));
+    answer(1, "draining");
+    ASSERT_TRUE(pump([&] { return world.ended(late); }));
+    EXPECT_EQ(count(world.received(late), "Connection: close"), 1u);
+    EXPECT_FALSE(world.ended(silent));
+    answer(0, "done");
+    ASSERT_TRUE(pump([&] { return world.ended(busy); }));
+    world.finish(busy);
+    world.finish(late);
+    EXPECT_TRUE(pump([&] { return server->undrained() == 0; }));
+    EXPECT_EQ(server->connections(), 1u);
+    server->close_all();
+    EXPECT_TRUE(pump([&] { return server->connections() == 0; }));
+    EXPECT_EQ(server->undrained(), 0u);
+}
+
+TEST_P(HttpServerTest, EndsStreamsWhenItDrains) {
+    serve();
+    const int front = world.connect(address);
+    const int behind = world.connect(address);
+    world.write(front, get("/stream"));
+    ASSERT_TRUE(requests(1));
+    world.write(behind, get("/slow") + get("/stream"));
+    ASSERT_TRUE(requests(3));
+    const auto first = *server->start_stream(handler.tokens[0], ResponseHead{});
+    const auto second = *server->start_stream(handler.tokens[2], ResponseHead{});
+    server->stream_write(first, "abc");
+    server->stream_write(second, "def");
+    server->drain();
+    EXPECT_EQ(server->stream_write(first, "late"), WriteOutcome::kClosed);
+    EXPECT_EQ(server->stream_write(second, "late"), WriteOutcome::kClosed);
+    ASSERT_TRUE(pump([&] { return world.ended(front); }));
+    EXPECT_TRUE(world.received(front).ends_with("3\r\nabc\r\n0\r\n\r\n"));
+    answer(1, "slow");
+    ASSERT_TRUE(pump([&] { return world.ended(behind); }));
+    EXPECT_TRUE(world.received(behind).ends_with("3\r\ndef\r\n0\r\n\r\n"));
+}
+
 TEST_P(HttpServerTest, ClosesHardWhenAClientDoesNotEndItsSide) {
     serve();
     handler.answer_at_once = true;
