@@ -28,6 +28,8 @@ public:
         owner_ = owner;
     }
     std::size_t bytes() const { return bytes_; }
+    // What malloc gave and did not get back: 0 once the state is closed.
+    std::size_t large_bytes() const { return bytes_ - chunks_.size() * kChunkBytes; }
     void* owner() const { return owner_; }
 
 private:

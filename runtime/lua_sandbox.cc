@@ -240,8 +240,11 @@ int open_sandbox(lua_State* L) {
     make_hints(vm, L);
     protect_strings(vm, L);
 
-    if (luaL_loadbuffer(L, kBootstrap, sizeof kBootstrap - 1, "=sdk") != 0) return lua_error(L);
+    // Before the text is compiled: its 64-bit literal would make LuaJIT open ffi by itself, and a
+    // second opening loses the type table of the first (3.5 KB a state, past lua_close).
     push_everything(L);
+    if (luaL_loadbuffer(L, kBootstrap, sizeof kBootstrap - 1, "=sdk") != 0) return lua_error(L);
+    lua_insert(L, -2);
     lua_newtable(L);
     const LuaFunction natives[] = {
         {"pairs", view_pairs}, {"ipairs", view_ipairs}, {"print", sdk_print}};

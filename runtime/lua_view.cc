@@ -119,9 +119,8 @@ bool push_filled(LuaVmState& vm, lua_State* L, const char* key) {
     } else if (key == pinned_name(vm, PinnedName::kSource)) {
         push_json(vm, L, input.source_fill.data(),
                   input.source_fill.data() + input.source_fill.size());
-    } else if (key == pinned_name(vm, PinnedName::kTimestamp)) {
-        push_timestamp(L, input.received_at_us);
-    } else if (key == pinned_name(vm, PinnedName::kReceivedAt)) {
+    } else if (key == pinned_name(vm, PinnedName::kTimestamp) ||
+               key == pinned_name(vm, PinnedName::kReceivedAt)) {
         push_timestamp(L, input.received_at_us);
     } else if (key == pinned_name(vm, PinnedName::kTenantId) && !input.tenant_id.empty()) {
         push_string(L, input.tenant_id);

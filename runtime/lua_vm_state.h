@@ -5,6 +5,7 @@
 //       scratch texts are members here. No frame a Lua error passes through is noexcept.
 #pragma once
 
+#include "core/assert.h"
 #include "runtime/lua_allocator.h"
 #include "runtime/lua_effects.h"
 #include "runtime/lua_json_tree.h"
@@ -79,6 +80,7 @@ public:
     LuaVmState& operator=(const LuaVmState&) = delete;
     ~LuaVmState() {
         if (L) lua_close(L);
+        MR_DCHECK(allocator.large_bytes() == 0);
     }
 
     LuaAllocator allocator;

@@ -36,6 +36,9 @@ void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
     if (counting) allocations.fetch_add(1, std::memory_order_relaxed);  // as above
     return std::malloc(bytes);
 }
+void* operator new[](std::size_t bytes, const std::nothrow_t& no) noexcept {
+    return operator new(bytes, no);
+}
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }
