@@ -44,7 +44,7 @@ std::string unknown_command(const CLI::App& app, const std::vector<std::string>&
     const CLI::App* noun = find_command(app, arguments[index]);
     if (noun == nullptr) {
         return "unknown command '" + arguments[index] + "'; there are: " + names_of(app) +
-               ", restore, verify, inspect, torture, serve (try --help)";
+               ", restore, verify, inspect, bench, torture, serve (try --help)";
     }
     if (noun->get_subcommands([](const CLI::App*) { return true; }).empty()) return {};
     const bool given = index + 1 < arguments.size();
@@ -99,7 +99,8 @@ int run_cli(std::vector<std::string> arguments, CliStreams streams) {
     app.footer(
         "Run the server: millrace serve --help\n"
         "Without a server, on its data folder: millrace restore | verify | inspect\n"
-        "Is this machine's disk safe with it? millrace torture --minutes 5");
+        "How fast is this machine with it? millrace bench\n"
+        "Is its disk safe? millrace torture --minutes 5");
 
     arguments = split_colon_command(std::move(arguments));
     const std::string unknown = unknown_command(app, arguments);

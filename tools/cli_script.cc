@@ -5,10 +5,13 @@
 #include "tools/cli_json.h"
 
 #include <filesystem>
+#include <vector>
 
 namespace millrace::tools {
 
 namespace {
+
+constexpr long kNotFound = 404;
 
 std::string script_body(const ScriptPush& push, std::string_view source) {
     std::string name = push.name;
@@ -80,9 +83,10 @@ int run_script(CliContext& context, const RunOptions& o) {
     if (!query) return context.usage(query.error().message);
     const auto body = read_json_argument(o.body, "--body");
     if (!body) return context.usage(body.error().message);
+    const std::string id = resolve_script(context, o.id);
+    if (id.empty()) return kExitFailed;
     HttpRequest request{.method = "POST", .path = "/v2/script/run"};
-    request.body =
-        JsonObject().text("scriptId", o.id).raw("query", *query).raw("body", *body).str();
+    request.body = JsonObject().text("scriptId", id).raw("query", *query).raw("body", *body).str();
     const auto reply = context.call(request);
     if (reply == nullptr) return kExitFailed;
     if (context.json()) {
@@ -100,7 +104,9 @@ int run_script(CliContext& context, const RunOptions& o) {
 }
 
 // The newest executions of the script with what they logged and why they failed.
-int script_logs(CliContext& context, const std::string& id, std::int64_t limit) {
+int script_logs(CliContext& context, const std::string& script, std::int64_t limit) {
+    const std::string id = resolve_script(context, script);
+    if (id.empty()) return kExitFailed;
     const auto reply =
         context.get("/v2/executions" + Query().add("scriptId", id).add("limit", limit).str());
     if (reply == nullptr) return kExitFailed;
@@ -177,6 +183,39 @@ std::unique_ptr<Document> push_script(CliContext& context, const ScriptPush& pus
     return context.call(request);
 }
 
+std::string resolve_script(CliContext& context, const std::string& id_or_name) {
+    const auto known = context.send({.path = "/v2/scripts/" + url_escaped(id_or_name)});
+    if (known == nullptr) return {};
+    if (known->ok()) return id_or_name;
+    if (known->status != kNotFound) {
+        context.failed(*known);
+        return {};
+    }
+    std::vector<std::string> ids;
+    std::string cursor;
+    do {
+        const auto page =
+            context.get("/v2/scripts" + Query().add("limit", 1000).add("cursor", cursor).str());
+        if (page == nullptr) return {};
+        bool found = false;
+        for (const simdjson::dom::element item : array_at(page->root, "items", found)) {
+            if (text_at(item, "name") == id_or_name) ids.push_back(text_at(item, "id"));
+        }
+        cursor = text_at(page->root, "next");
+    } while (!cursor.empty());
+    if (ids.size() == 1) return ids.front();
+    if (ids.empty()) {
+        context.failed(*known);
+        return {};
+    }
+    std::string list;
+    for (const std::string& id : ids) list += (list.empty() ? "" : ", ") + id;
+    context.failed(core::Error(
+        core::ErrorCode::kConflict,
+        "the name '" + id_or_name + "' belongs to several scripts: " + list + "; give an id"));
+    return {};
+}
+
 void add_script_commands(CLI::App& app, CliContext& context) {
     CLI::App* script = app.add_subcommand("script", "Lua scripts on the server")->alias("scripts");
     script->require_subcommand(1);
@@ -195,7 +234,7 @@ void add_script_commands(CLI::App& app, CliContext& context) {
 
     auto run_options = std::make_shared<RunOptions>();
     CLI::App* run = script->add_subcommand("run", "Run a script now and show its result");
-    run->add_option("id", run_options->id, "the script")->required();
+    run->add_option("script", run_options->id, "its id or name")->required();
     run->add_option("--query", run_options->query, "JSON, @file or -");
     run->add_option("--body", run_options->body, "JSON, @file or -");
     run->callback([&context, run_options] {
@@ -205,7 +244,7 @@ void add_script_commands(CLI::App& app, CliContext& context) {
     auto id = std::make_shared<std::string>();
     auto count = std::make_shared<std::int64_t>(20);
     CLI::App* logs = script->add_subcommand("logs", "What a script's newest executions logged");
-    logs->add_option("id", *id, "the script")->required();
+    logs->add_option("script", *id, "its id or name")->required();
     logs->add_option("--limit", *count)->check(CLI::Range(1, 1000))->capture_default_str();
     logs->callback([&context, id, count] {
         context.action = [&context, id, count] { return script_logs(context, *id, *count); };

@@ -23,4 +23,8 @@ struct ScriptPush {
 // With an id that exists: a new version of it. Otherwise a new script.
 std::unique_ptr<Document> push_script(CliContext& context, const ScriptPush& push);
 
+// The id of the script with this id, or else with this name. Empty after it has been printed why
+// there is none, or more than one.
+std::string resolve_script(CliContext& context, const std::string& id_or_name);
+
 }  // namespace millrace::tools

@@ -1,5 +1,6 @@
 // The one binary: `millrace serve` runs the engine, a few verbs open a stopped data folder,
 // everything else is the command line.
+#include "tools/bench_command.h"
 #include "tools/cli.h"
 #include "tools/serve_command.h"
 #include "tools/store_command.h"
@@ -16,6 +17,10 @@ int main(int argc, char** argv) {
     if (!arguments.empty() && arguments.front() == "serve") {
         arguments.erase(arguments.begin());
         return millrace::tools::serve_command(std::move(arguments));
+    }
+    if (!arguments.empty() && arguments.front() == "bench") {
+        arguments.erase(arguments.begin());
+        return millrace::tools::bench_command(std::move(arguments));
     }
     if (!arguments.empty() && arguments.front() == "torture") {
         arguments.erase(arguments.begin());

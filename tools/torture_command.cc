@@ -1,10 +1,10 @@
 #include "tools/torture_command.h"
 
 #include "core/random.h"
+#include "tools/child_server.h"
 #include "tools/cli_json.h"
 #include "tools/cli_table.h"
 #include "tools/torture_ledger.h"
-#include "tools/torture_server.h"
 
 #include <CLI/CLI.hpp>
 
@@ -55,7 +55,7 @@ struct Verdict {
     bool good() const { return failure.empty() && findings.sum() == 0 && verified; }
 };
 
-bool start(TortureServer& server, Verdict& verdict) {
+bool start(ChildServer& server, Verdict& verdict) {
     const auto begin = Clock::now();
     if (auto started = server.start(); !started) {
         verdict.failure = started.error().message;
@@ -67,7 +67,7 @@ bool start(TortureServer& server, Verdict& verdict) {
 }
 
 // One cycle: load, kill in the middle of it, start, compare. False: going on makes no sense.
-bool cycle(TortureServer& server, core::Random& random, Verdict& verdict) {
+bool cycle(ChildServer& server, core::Random& random, Verdict& verdict) {
     TortureLedger ledger(verdict.kills);
     std::atomic<bool> stop{false};
     std::thread load([&] { ledger.load(server.address(), stop); });
@@ -90,7 +90,7 @@ void run(const Options& options, const std::string& folder, Verdict& verdict) {
     const auto deadline = begin + std::chrono::duration_cast<Clock::duration>(
                                       std::chrono::duration<double>(options.total_seconds()));
     core::Random random(options.seed);
-    TortureServer server(folder + "/data", folder + "/server.log");
+    ChildServer server(folder + "/data", folder + "/server.log");
     if (!start(server, verdict)) return;
     if (auto ready = TortureLedger::prepare(server.address()); !ready) {
         verdict.failure = ready.error().message;

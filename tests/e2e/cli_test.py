@@ -11,12 +11,12 @@ import harness
 
 
 class CommandLine(harness.ServerCase):
-    def cli(self, *args, code=0, stdin=None, env=None):
+    def cli(self, *args, code=0, stdin=None, env=None, stderr=False):
         done = subprocess.run([harness.BINARY, *args], capture_output=True, timeout=60, input=stdin,
                               env=harness.clean_environment({"MILLRACE_SERVER": self.server.ready["http"], **(env or {})}))
         self.assertEqual(done.returncode, code, (args, done.stdout, done.stderr))
         self.assertNotIn(b"\x1b", done.stdout + done.stderr, "no colours in a pipe")
-        return done.stdout.decode()
+        return (done.stderr if stderr else done.stdout).decode()
 
     def json(self, *args, **options):
         return json.loads(self.cli("-o", "json", *args, **options))
@@ -78,6 +78,15 @@ class CommandLine(harness.ServerCase):
         script = self.json("script", "push", path, "--type", "api")["id"]
         self.assertEqual(self.json("script", "run", script, "--body", '{"a":1}')["result"], {"sum": 2})
         self.cli("script", "run", "nope", code=1)
+        name = self.unique("named ")
+        named = self.json("script", "push", path, "--type", "api", "--name", name)["id"]
+        self.assertNotEqual(named, name)
+        self.assertEqual(self.json("script", "run", name, "--body", '{"a":2}')["result"], {"sum": 3})
+        self.assertEqual(self.json("script", "logs", name)["items"][0]["scriptId"], named)
+        other = self.json("script", "push", path, "--type", "api", "--name", name)["id"]
+        for id_of_two in (named, other):
+            self.assertIn(id_of_two, self.cli("script", "run", name, code=1, stderr=True))
+        self.assertEqual(self.json("script", "run", other, "--body", '{"a":3}')["result"], {"sum": 4})
         bad = self.file("return function(", ".lua")
         self.cli("script", "push", bad, code=1)
 

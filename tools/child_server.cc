@@ -1,8 +1,9 @@
-#include "tools/torture_server.h"
+#include "tools/child_server.h"
 
 #include "tools/cli_json.h"
 
 #include <chrono>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -45,12 +46,14 @@ bool gone(pid_t pid, int& status, int seconds) {
 
 }  // namespace
 
-core::Status TortureServer::start() {
+core::Status ChildServer::start(const std::vector<std::string>& more) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0)
-        return core::fail(core::ErrorCode::kInternal, "torture: no pipe could be made");
-    pid_ = spawn_self({"serve", "--data", data_folder_, "--listen", "127.0.0.1:0", "--socket", ""},
-                      ends[1], log_path_);
+        return core::fail(core::ErrorCode::kInternal, "no pipe could be made");
+    std::vector<std::string> arguments = {
+        "serve", "--data", data_folder_, "--listen", "127.0.0.1:0", "--socket", ""};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    pid_ = spawn_self(std::move(arguments), ends[1], log_path_);
     ::close(ends[1]);
     auto ready = read_ready_line(ends[0]);
     ::close(ends[0]);
@@ -58,7 +61,7 @@ core::Status TortureServer::start() {
     return ready;
 }
 
-core::Status TortureServer::read_ready_line(int fd) {
+core::Status ChildServer::read_ready_line(int fd) {
     const auto deadline = Clock::now() + std::chrono::seconds(kStartSeconds);
     std::string line;
     while (line.find('\n') == std::string::npos) {
@@ -66,27 +69,27 @@ core::Status TortureServer::read_ready_line(int fd) {
         const auto left =
             std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
         if (left <= 0 || ::poll(&wait, 1, static_cast<int>(left)) == 0) {
-            return core::fail(core::ErrorCode::kUnavailable,
-                              "torture: the server was not ready in " +
-                                  std::to_string(kStartSeconds) + " s; see " + log_path_);
+            return core::fail(core::ErrorCode::kUnavailable, "the server was not ready in " +
+                                                                 std::to_string(kStartSeconds) +
+                                                                 " s; see " + log_path_);
         }
         char bytes[512];
         const ssize_t got = ::read(fd, bytes, sizeof bytes);
         if (got <= 0) {
             return core::fail(core::ErrorCode::kUnavailable,
-                              "torture: the server refused to start; see " + log_path_);
+                              "the server refused to start; see " + log_path_);
         }
         line.append(bytes, static_cast<std::size_t>(got));
     }
     simdjson::dom::parser parser;
     simdjson::dom::element ready;
     if (parser.parse(line).get(ready) != simdjson::SUCCESS)
-        return core::fail(core::ErrorCode::kInternal, "torture: no ready line: " + line);
+        return core::fail(core::ErrorCode::kInternal, "no ready line: " + line);
     address_ = "http://" + text_at(ready, "http");
     return {};
 }
 
-bool TortureServer::alive() {
+bool ChildServer::alive() {
     int status = 0;
     if (pid_ <= 0) return false;
     if (::waitpid(pid_, &status, WNOHANG) == 0) return true;
@@ -94,7 +97,7 @@ bool TortureServer::alive() {
     return false;
 }
 
-void TortureServer::kill() {
+void ChildServer::kill() {
     if (pid_ <= 0) return;
     ::kill(pid_, SIGKILL);
     int status = 0;
@@ -102,21 +105,21 @@ void TortureServer::kill() {
     pid_ = -1;
 }
 
-core::Status TortureServer::stop() {
+core::Status ChildServer::stop() {
     int status = 0;
-    if (pid_ <= 0) return core::fail(core::ErrorCode::kInternal, "torture: no server runs");
+    if (pid_ <= 0) return core::fail(core::ErrorCode::kInternal, "no server runs");
     ::kill(pid_, SIGTERM);
     if (!gone(pid_, status, kStopSeconds)) {
         kill();
-        return core::fail(core::ErrorCode::kInternal, "torture: the server did not stop");
+        return core::fail(core::ErrorCode::kInternal, "the server did not stop");
     }
     pid_ = -1;
     if (status == 0) return {};
     return core::fail(core::ErrorCode::kInternal,
-                      "torture: the server stopped with status " + std::to_string(status));
+                      "the server stopped with status " + std::to_string(status));
 }
 
-int TortureServer::verify() {
+int ChildServer::verify() {
     const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
     const pid_t pid = spawn_self({"verify", "--data", data_folder_}, null, log_path_);
     ::close(null);

@@ -7,23 +7,25 @@
 #include "core/result.h"
 
 #include <string>
+#include <vector>
 
 #include <sys/types.h>
 
 namespace millrace::tools {
 
-class TortureServer {
+class ChildServer {
 public:
     static constexpr int kStartSeconds = 60;
     static constexpr int kStopSeconds = 40;
 
-    TortureServer(std::string data_folder, std::string log_path)
+    ChildServer(std::string data_folder, std::string log_path)
         : data_folder_(std::move(data_folder)), log_path_(std::move(log_path)) {}
-    ~TortureServer() { kill(); }
-    TortureServer(const TortureServer&) = delete;
-    TortureServer& operator=(const TortureServer&) = delete;
+    ~ChildServer() { kill(); }
+    ChildServer(const ChildServer&) = delete;
+    ChildServer& operator=(const ChildServer&) = delete;
 
-    core::Status start();
+    // `more` are further arguments of `serve`.
+    core::Status start(const std::vector<std::string>& more = {});
     // SIGKILL, and waits until it is gone.
     void kill();
     // SIGTERM; an exit code other than 0 is an error.
