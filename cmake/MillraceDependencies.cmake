@@ -16,9 +16,7 @@ pkg_check_modules(libhs REQUIRED IMPORTED_TARGET libhs)        # libhyperscan-de
 pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET liblz4)         # liblz4-dev
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)       # libzstd-dev
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)   # libxxhash-dev
-find_package(spdlog REQUIRED)                                  # libspdlog-dev: spdlog::spdlog
 find_package(tomlplusplus REQUIRED)                            # libtomlplusplus-dev: tomlplusplus::tomlplusplus
-find_package(date REQUIRED)                                    # libhowardhinnant-date-dev: date::date, date::date-tz
 find_path(CLI11_INCLUDE CLI/CLI.hpp REQUIRED)                  # libcli11-dev: header only, no target needed
 find_path(CONCURRENTQUEUE_INCLUDE concurrentqueue/concurrentqueue.h REQUIRED) # libconcurrentqueue-dev
 find_path(TL_EXPECTED_INCLUDE tl/expected.hpp REQUIRED)        # libexpected-dev

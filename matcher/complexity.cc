@@ -94,12 +94,12 @@ std::size_t clause_count(const Predicate& predicate) {
 }
 
 core::Status check_limits(const Predicate& predicate, const PatternPredicate& pattern) {
-    const std::pair<std::string_view, std::pair<std::size_t, std::size_t>> kBounds[] = {
+    const std::pair<std::string_view, std::pair<std::size_t, std::size_t>> bounds[] = {
         {"conditions", {leaf_count(predicate), kFilterLeavesMax}},
         {"values", {value_count(predicate), kFilterValuesMax}},
         {"alternatives (the product of the `or`s)", {clause_count(predicate), kFilterClausesMax}},
     };
-    for (const auto& [what, bound] : kBounds) {
+    for (const auto& [what, bound] : bounds) {
         if (auto fits = over(what, bound.first, bound.second); !fits) return fits;
     }
     std::size_t cost = complexity_of(predicate);

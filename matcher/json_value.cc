@@ -31,13 +31,13 @@ public:
     }
 
 private:
-    bool refuse(std::string message) {
+    bool refuse(const std::string& message) {
         error_ = core::Error(ErrorCode::kValidation, message + " at byte " + std::to_string(at_));
         error_.position = static_cast<std::int64_t>(at_);
         return false;
     }
-    bool refuse_bound(std::string message, std::size_t limit) {
-        refuse(std::move(message));
+    bool refuse_bound(const std::string& message, std::size_t limit) {
+        refuse(message);
         error_.limit = static_cast<std::int64_t>(limit);
         return false;
     }

@@ -54,9 +54,9 @@ bool SimpleRegex::pivots(std::vector<TextPivot>& out) const {
 }
 
 std::size_t SimpleRegex::bytes() const {
-    std::size_t sum =
-        sizeof *this + classes_.size() * sizeof(Class) + class_of_.size() + follow_.size() * 8;
-    for (const std::string& literal : literals_) sum += sizeof literal + literal.size();
+    std::size_t sum = sizeof(SimpleRegex) + classes_.size() * sizeof(Class) + class_of_.size() +
+                      follow_.size() * 8;
+    for (const std::string& literal : literals_) sum += sizeof(std::string) + literal.size();
     return sum;
 }
 

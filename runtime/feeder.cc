@@ -23,7 +23,7 @@ core::Status Feeder::load_done() {
         const core::ShardId shard(static_cast<std::uint16_t>(i));
         done_end_[i] = deps_.database->durable_end(shard);
         const core::LogPosition cursor{shard, deps_.database->cursor(kDeliveryCursor, shard)};
-        const auto loaded = deps_.database->executions().done_since(
+        auto loaded = deps_.database->executions().done_since(
             cursor, [this, i](const store::DeliveryKey& key) { done_[i].insert(key); });
         if (!loaded) return loaded;
     }

@@ -331,7 +331,8 @@ core::Result<SubscriptionRef> Registry::create_subscription(core::TenantId tenan
 
 core::Result<SubscriptionRef> Registry::patch_subscription(core::TenantId tenant,
                                                            std::string_view id,
-                                                           std::string_view patch, LogEnds ends) {
+                                                           std::string_view patch,
+                                                           const LogEnds& ends) {
     const SubscriptionRef old = find_subscription(tenant, id);
     if (!old) return not_found("subscription", id);
     auto merged = core::json_merge_patch(old->document, patch);
@@ -351,8 +352,7 @@ core::Result<SubscriptionRef> Registry::patch_subscription(core::TenantId tenant
     subscription.created_at_us = old->created_at_us;
     subscription.updated_at_us = clock_.wall_us();
     // What came while it was switched off stays undelivered.
-    subscription.effective_from =
-        !old->active && subscription.active ? std::move(ends) : old->effective_from;
+    subscription.effective_from = !old->active && subscription.active ? ends : old->effective_from;
     return keep_subscription(std::move(subscription), *merged, "update");
 }
 

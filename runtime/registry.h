@@ -85,7 +85,7 @@ public:
                                                       LogEnds ends);
     // JSON merge patch (RFC 7386) on the document.
     core::Result<SubscriptionRef> patch_subscription(core::TenantId tenant, std::string_view id,
-                                                     std::string_view patch, LogEnds ends);
+                                                     std::string_view patch, const LogEnds& ends);
     // Puts back what patch_subscription replaced, for a change that the matcher refused.
     core::Status restore_subscription(const SubscriptionRef& old);
     core::Result<SubscriptionRef> remove_subscription(core::TenantId tenant, std::string_view id);

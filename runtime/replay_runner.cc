@@ -292,7 +292,6 @@ bool ReplayRunner::next_block(Running& replay, BlockMatcher& matcher) {
     replay.next_item = 0;
     std::uint32_t last_index = ~0u;
     bool wanted = false;
-    std::uint64_t events = 0;
     const auto& only = state.spec.subscriptions;
     const Script* script = state.spec.shadow ? state.spec.shadow->script.get() : nullptr;
     for (const DeliveryItem& item : matched) {
@@ -311,7 +310,6 @@ bool ReplayRunner::next_block(Running& replay, BlockMatcher& matcher) {
             const Subscription* subscription = registry->subscription(item.subscription);
             if (!subscription || subscription->executor.script_id != script->id) continue;
         }
-        events += replay.items.empty() || replay.items.back().event_index != item.event_index;
         replay.items.push_back(item);
     }
     std::lock_guard lock(mutex_);

@@ -135,7 +135,7 @@ ApiResponse Api::unmatched(io::Method method, const io::RouteMatch& match, std::
         {core::ErrorCode::kNotFound, where + ": there is no such resource; see /openapi.json"});
 }
 
-void Api::handle(ApiRequest&& request, Respond respond) {
+void Api::handle(ApiRequest&& request, const Respond& respond) {
     const auto id = static_cast<RouteId>(request.match.route);
     if (auto principal = authenticate(request); principal) {
         request.principal = std::move(*principal);

@@ -82,7 +82,7 @@ public:
                                  std::string_view path);
 
     // A request whose match was found and whose route is RouteOwner::kApi.
-    void handle(ApiRequest&& request, Respond respond);
+    void handle(ApiRequest&& request, const Respond& respond);
 
     struct Impl;
 

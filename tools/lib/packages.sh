@@ -8,7 +8,7 @@ packages_run() {
     echo ca-certificates tzdata
     echo libgtest-dev libbenchmark-dev libssl-dev libcurl4-openssl-dev zlib1g-dev
     echo libsimdjson-dev liburing-dev librocksdb-dev liblz4-dev libzstd-dev libxxhash-dev
-    echo libspdlog-dev libtomlplusplus-dev libhowardhinnant-date-dev libcli11-dev
+    echo libtomlplusplus-dev libcli11-dev
     echo libconcurrentqueue-dev libexpected-dev node-llhttp
     if is_arm; then
         echo libvectorscan-dev
