@@ -166,7 +166,7 @@ core::Status EdgeHttp::read_events(io::Request& http, IngestRequest& request) {
 }
 
 void EdgeHttp::finish(IngestRequest& request) {
-    if (request.failed) {
+    if (request.failed()) {
         server_->respond_error(
             request.http,
             core::Error(core::ErrorCode::kUnavailable,

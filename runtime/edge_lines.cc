@@ -79,7 +79,7 @@ void EdgeLines::acknowledge(io::LineToken connection, store::Durability durabili
 }
 
 void EdgeLines::finish(IngestRequest& request) {
-    if (request.failed) return;  // nothing is acknowledged any more
+    if (request.failed()) return;  // nothing is acknowledged any more
     for (const RejectedEntry& entry : request.rejected) {
         server_->reject(request.line, request.line_first + entry.entry,
                         within_line(entry.error, request.body.view(), entry.entry));
@@ -96,7 +96,7 @@ void EdgeLines::finish(IngestRequest& request) {
     for (Batch& batch : it->second) {
         if (batch.first_line == request.line_first) batch.done = true;
     }
-    acknowledge(request.line, request.durability);
+    acknowledge(request.line, request.told_durability());
 }
 
 }  // namespace millrace::runtime

@@ -100,7 +100,7 @@ IngestReply write_ingest_reply(IngestRequest& request, const store::Hasher& hash
     body.append(",\"rejected\":");
     write_rejected(request.rejected, body);
     body.append(",\"durability\":\"");
-    body.append(durability_text(request.durability));
+    body.append(durability_text(request.told_durability()));
     body.append('"');
     if (request.reply_ids == ReplyIds::kInclude) {
         body.append(",\"events\":[");

@@ -2,7 +2,8 @@
 //       way through its home shards: parsed and matched by the edge, appended by the homes,
 //       answered by the edge when every home has said durable.
 // Threads: built and answered by the edge shard. In between each home shard writes only the items
-//       in its own list and then hands the request back; nobody else touches it meanwhile.
+//       in its own list, and what homes share (atomics), and then hands the request back; nobody
+//       else touches it meanwhile.
 // Lifetime: owned by the edge shard's pool; its vectors keep their memory from use to use.
 // Limits: core::kBatchEventsMax items; the body's bytes count against the edge's in-flight bound.
 // Failure: entries that do not parse are in `rejected`, entries a home refused have `refused`.
@@ -17,6 +18,8 @@
 #include "store/row_batch.h"
 #include "store/shard_log.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <string>
@@ -62,14 +65,29 @@ struct IngestRequest {
     ReplyIds reply_ids = ReplyIds::kInclude;
     Atomicity atomicity = Atomicity::kEachEntry;
     bool single_object = false;  // one object came, not a batch: errors are its own
-    store::Durability durability = store::Durability::kFsync;
+    store::Durability durability = store::Durability::kFsync;  // asked for; homes only read it
 
     std::vector<IngestItem> items;
     std::vector<core::SubscriptionId> matches;
     std::vector<RejectedEntry> rejected;
     std::vector<std::vector<std::uint32_t>> by_home;  // item indices, one list a shard
     std::uint32_t homes_left = 0;
-    bool failed = false;  // the store went down: nothing may be acknowledged
+
+    // By any home, while others do the same. The edge reads them when every home has handed the
+    // request back through its ring, which orders it behind them: relaxed is enough.
+    void fail() { failed_.store(true, std::memory_order_relaxed); }
+    void reached(store::Durability level) {
+        store::Durability known = reached_.load(std::memory_order_relaxed);
+        while (level < known &&
+               !reached_.compare_exchange_weak(known, level, std::memory_order_relaxed)) {
+        }
+    }
+    // The store went down: nothing may be acknowledged.
+    bool failed() const { return failed_.load(std::memory_order_relaxed); }
+    // What the answer may say: not more than was asked for, and not more than is true.
+    store::Durability told_durability() const {
+        return std::min(durability, reached_.load(std::memory_order_relaxed));
+    }
 
     void reset(std::size_t shards) {
         body = {};
@@ -80,7 +98,8 @@ struct IngestRequest {
         by_home.resize(shards);
         for (auto& list : by_home) list.clear();
         homes_left = 0;
-        failed = false;
+        failed_.store(false, std::memory_order_relaxed);
+        reached_.store(store::Durability::kFsync, std::memory_order_relaxed);
         lane_result = nullptr;
         reply_ids = ReplyIds::kInclude;
         atomicity = Atomicity::kEachEntry;
@@ -88,6 +107,10 @@ struct IngestRequest {
         durability = store::Durability::kFsync;
         line_first = line_count = 0;
     }
+
+private:
+    std::atomic<bool> failed_{false};
+    std::atomic<store::Durability> reached_{store::Durability::kFsync};
 };
 
 }  // namespace millrace::runtime

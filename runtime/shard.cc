@@ -223,7 +223,7 @@ void Shard::finish(IngestRequest& request) {
             const std::unique_ptr<LaneResult> result(std::exchange(request.lane_result, nullptr));
             if (!result) break;
             result_waits_[result->lane] = false;
-            if (!request.failed) commit_lane_result(*result);
+            if (!request.failed()) commit_lane_result(*result);
             break;
         }
     }
@@ -248,9 +248,9 @@ bool Shard::take_result(std::uint32_t lane, std::unique_ptr<LaneResult>& result)
 
 std::size_t Shard::read_results() {
     std::size_t read = 0;
-    std::unique_ptr<LaneResult> result;
     for (std::size_t lane = 0; lane < results_.size(); ++lane) {
         for (std::size_t i = 0; i < kResultsPerCycle; ++i) {
+            std::unique_ptr<LaneResult> result;
             if (result_waits_[lane] || !results_[lane]->try_pop(result)) break;
             ++read;
             result->lane = static_cast<std::uint32_t>(lane);

@@ -16,7 +16,8 @@ ShardCommit::ShardCommit(const Options& options, store::ShardLog& log, store::Lo
       metrics_(metrics),
       handlers_(std::move(handlers)),
       gather_(options.linger_us_max),
-      durable_end_(log.next_position().offset) {}
+      durable_end_(log.next_position().offset),
+      synced_end_(durable_end_) {}
 
 bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
     const std::vector<std::uint32_t>& list = request.by_home[options_.shard.value];
@@ -49,7 +50,7 @@ bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
                 break;
         }
     }
-    core::LogOffset needed_end = durable_end_;
+    core::LogOffset needed_end;
     for (const std::uint32_t index : list) {
         const IngestItem& item = request.items[index];
         if (!item.refused)
@@ -72,7 +73,7 @@ void ShardCommit::note_appended(const IngestRequest& request, const IngestItem& 
 
 void ShardCommit::wait_for(IngestRequest& request, core::LogOffset needed_end) {
     if (failed_) {
-        request.failed = true;
+        request.fail();
         handlers_.request_done(request);
         return;
     }
@@ -80,6 +81,12 @@ void ShardCommit::wait_for(IngestRequest& request, core::LogOffset needed_end) {
     // until the unit that is open now is durable.
     if (!waiters_.empty()) needed_end = std::max(needed_end, waiters_.back().needed_end);
     if (needed_end <= durable_end_) {
+        if (needed_end > synced_end_ && request.durability == store::Durability::kFsync) {
+            // Repeats of events that came with less than fsync: a sync makes the answer true.
+            open_durability_ = store::Durability::kFsync;
+            open_syncs_.push_back(&request);
+            return;
+        }
         handlers_.request_done(request);
         return;
     }
@@ -95,6 +102,7 @@ void ShardCommit::add_rows(const store::RowBatch& rows,
 }
 
 std::int64_t ShardCommit::linger_us() {
+    if (!open_syncs_.empty()) return 0;
     if (log_.open_bytes() + open_rows_.bytes() >= kSecondUnitBytes) return 0;
     if (!only_rows_open()) {
         return open_callbacks_.empty() ? gather_.wait_us(waiters_.size(), now_us()) : 0;
@@ -142,7 +150,9 @@ bool ShardCommit::seal() {
     waiting.events = unit.block.events;
     waiting.items = std::move(open_items_);
     waiting.when_durable = std::move(open_callbacks_);
+    waiting.when_synced = std::move(open_syncs_);
     open_callbacks_.clear();
+    open_syncs_.clear();
     open_items_.clear();
     if (!spare_items_.empty()) {
         open_items_ = std::move(spare_items_.back());
@@ -167,22 +177,32 @@ void ShardCommit::complete(store::Completion&& completion) {
             durable_end_ = unit.events.end_offset();
             handlers_.block_durable(unit.events, unit.items);
         }
+        if (completion.durability == store::Durability::kFsync) synced_end_ = durable_end_;
         for (auto& callback : unit.when_durable) callback();
     }
+    answer_synced(unit.when_synced);
+    if (failed_) answer_synced(open_syncs_);  // no unit will come for them
     unit.items.clear();
     spare_items_.push_back(std::move(unit.items));
     const std::size_t waited = waiters_.size();
     while (!waiters_.empty() && (failed_ || waiters_.front().needed_end <= durable_end_)) {
         IngestRequest& request = *waiters_.front().request;
         waiters_.pop_front();
-        request.failed |= failed_;
-        request.durability = std::min(request.durability, completion.durability);
+        if (failed_) request.fail();
+        request.reached(completion.durability);
         handlers_.request_done(request);
     }
     const std::int64_t ended_at_us = now_us();
     if (waiters_.size() < waited) {
         gather_.on_commit(waited - waiters_.size(), waiters_.size(),
                           ended_at_us - unit.sealed_at_us, ended_at_us);
+    }
+}
+
+void ShardCommit::answer_synced(std::vector<IngestRequest*>& requests) {
+    for (IngestRequest* request : std::exchange(requests, {})) {
+        if (failed_) request->fail();
+        handlers_.request_done(*request);
     }
 }
 

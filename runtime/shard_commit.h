@@ -73,16 +73,17 @@ private:
         store::EventBlock events;
         std::vector<DeliveryItem> items;
         std::vector<std::function<void()>> when_durable;
+        std::vector<IngestRequest*> when_synced;
     };
     struct Waiter {
         core::LogOffset needed_end;
         IngestRequest* request = nullptr;
     };
 
-    bool nothing_open() const {
-        return log_.empty() && open_rows_.empty() && open_callbacks_.empty();
+    bool nothing_open() const { return only_rows_open() && open_rows_.empty(); }
+    bool only_rows_open() const {
+        return log_.empty() && open_callbacks_.empty() && open_syncs_.empty();
     }
-    bool only_rows_open() const { return log_.empty() && open_callbacks_.empty(); }
     std::int64_t now_us() const { return clock_.monotonic_ns() / 1000; }
     // How long the open unit should stay open though the disk is free; 0: close it.
     std::int64_t linger_us();
@@ -90,6 +91,7 @@ private:
     bool seal();
     void complete(store::Completion&& completion);
     void note_appended(const IngestRequest& request, const IngestItem& item);
+    void answer_synced(std::vector<IngestRequest*>& requests);
     void wait_for(IngestRequest& request, core::LogOffset needed_end);
 
     const Options options_;
@@ -104,13 +106,15 @@ private:
     CommitGather gather_;
     std::vector<DeliveryItem> open_items_;
     std::vector<std::function<void()>> open_callbacks_;
+    std::vector<IngestRequest*> open_syncs_;  // wait for the open unit's sync, whatever it holds
     store::Durability open_durability_ = store::Durability::kMemory;
 
     std::deque<Unit> in_flight_;
     std::deque<Waiter> waiters_;
     std::vector<std::vector<DeliveryItem>> spare_items_;
     std::vector<store::RowBatch> spare_rows_;
-    core::LogOffset durable_end_;
+    core::LogOffset durable_end_;  // to the degree that was asked for
+    core::LogOffset synced_end_;   // to the last sync
     std::uint64_t next_tag_ = 1;
     bool failed_ = false;
 };

@@ -313,6 +313,24 @@ class Starting(unittest.TestCase):
         retry = server.get(f"/v2/subscriptions/{subscription}").json()["retry"]
         self.assertEqual((retry["maxRetries"], retry["initialDelayMs"]), (9, 3000), retry)
 
+    def test_a_repeat_is_synced_when_it_asks_for_more_than_the_first(self):
+        server = harness.Server(shards=1)
+        self.addCleanup(server.close)
+        server.start()
+        commits = lambda: server.metric("millrace_log_commits_total")
+        event = {"eventId": "weak", "pattern": "weak"}
+        first = server.post("/v2/events?durability=memory", event).json()
+        self.assertEqual(first["durability"], "memory")
+        before = harness.wait_until("the first commit", commits)
+        again = server.post("/v2/events?durability=memory", event).json()
+        self.assertEqual((again["durability"], again["duplicates"]), ("memory", 1))
+        self.assertEqual(commits(), before, "a repeat with the same wish costs nothing")
+        strong = server.post("/v2/events?durability=fsync", event).json()
+        self.assertEqual((strong["durability"], strong["duplicates"]), ("fsync", 1))
+        harness.wait_until("the sync that was promised", lambda: commits() == before + 1)
+        server.post("/v2/events?durability=fsync", event)
+        self.assertEqual(commits(), before + 1, "once is enough")
+
     def test_durability_levels_are_told(self):
         for level in ("os", "memory"):
             server = harness.Server(args=["--durability", level])
