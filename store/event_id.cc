@@ -89,7 +89,7 @@ void encode_event_id_to(const Hasher& hasher, core::LogPosition position, char* 
     unsigned char bytes[12];
     write_position(bytes, position);
     write_be(bytes + 8, hasher.check(as_word(position), salt(Kind::kEvent)), 4);
-    std::memcpy(out, "ev_", 3);
+    std::string_view("ev_").copy(out, 3);
     encode(bytes, sizeof(bytes), out + 3);
 }
 
@@ -117,7 +117,7 @@ void encode_execution_id_to(const Hasher& hasher, DeliveryKey key, char* out) {
     write_be(bytes + 12,
              hasher.check(as_word(key.position), salt(Kind::kExecution) | key.subscription.value),
              4);
-    std::memcpy(out, "ex_", 3);
+    std::string_view("ex_").copy(out, 3);
     encode(bytes, sizeof(bytes), out + 3);
 }
 

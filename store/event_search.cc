@@ -271,6 +271,7 @@ core::Result<EventPage> EventSearch::search(const EventQuery& query) {
         if (!best && !stalled) break;
         if (stalled || page.events.size() == query.limit) {
             std::vector<std::uint64_t> resume;
+            resume.reserve(streams.size());
             for (const auto& stream : streams) resume.push_back(stream->resume());
             page.next = encode_cursor_numbers(kind, resume);
             break;

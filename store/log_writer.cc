@@ -79,8 +79,46 @@ void LogWriter::wait(std::chrono::microseconds limit) {
 void LogWriter::complete(std::size_t producer, Completion&& completion) {
     Producer& to = *producers_[producer];
     to.notify = true;
-    if (!to.waiting.empty() || !to.completions.try_push(std::move(completion)))
-        to.waiting.push_back(std::move(completion));
+    if (to.waiting.empty() && to.completions.try_push(std::move(completion))) return;
+    // A push that is refused takes nothing.
+    to.waiting.push_back(std::move(completion));  // NOLINT(bugprone-use-after-move)
+}
+
+LogWriter::Gathered LogWriter::gather() {
+    Gathered sum;
+    // One unit of each producer in turn, so that none starves behind a busy one.
+    for (bool any = true; any && sum.bytes < options_.group_bytes_max;) {
+        any = false;
+        for (std::size_t i = 0; i < producers_.size(); ++i) {
+            State::Taken taken;
+            taken.producer = i;
+            if (!producers_[i]->units.try_pop(taken.unit)) continue;
+            any = true;
+            if (taken.unit.block.events) {
+                state_->maker.add_block(taken.unit.block);
+                sum.bytes += taken.unit.block.value.size();
+                sum.block_bytes += taken.unit.block.value.size();
+                ++sum.blocks;
+            }
+            state_->maker.add(taken.unit.rows);
+            sum.bytes += taken.unit.rows.bytes();
+            sum.durability = std::max(sum.durability, taken.unit.durability);
+            state_->group.push_back(std::move(taken));
+        }
+    }
+    return sum;
+}
+
+void LogWriter::count(const Gathered& gathered, std::uint64_t took_ns) {
+    const auto relaxed = std::memory_order_relaxed;  // counters for reading, no data behind them
+    state_->groups.fetch_add(1, relaxed);
+    state_->units.fetch_add(state_->group.size(), relaxed);
+    state_->bytes.fetch_add(gathered.bytes, relaxed);
+    state_->blocks.fetch_add(gathered.blocks, relaxed);
+    state_->block_bytes.fetch_add(gathered.block_bytes, relaxed);
+    if (gathered.durability == Durability::kFsync) state_->syncs.fetch_add(1, relaxed);
+    state_->commit_ns_total.fetch_add(took_ns, relaxed);
+    state_->commit_ns_max.store(std::max(took_ns, state_->commit_ns_max.load(relaxed)), relaxed);
 }
 
 // Unit of work: one group. Critical path: the WAL's write and its fdatasync; everything else is a
@@ -94,44 +132,14 @@ std::size_t LogWriter::do_work() {
             producer->waiting.erase(producer->waiting.begin());
         }
     }
-    std::size_t bytes = 0, blocks = 0, block_bytes = 0;
-    Durability durability = Durability::kMemory;
-    // One unit of each producer in turn, so that none starves behind a busy one.
-    for (bool any = true; any && bytes < options_.group_bytes_max;) {
-        any = false;
-        for (std::size_t i = 0; i < producers_.size(); ++i) {
-            State::Taken taken;
-            taken.producer = i;
-            if (!producers_[i]->units.try_pop(taken.unit)) continue;
-            any = true;
-            if (taken.unit.block.events) {
-                state_->maker.add_block(taken.unit.block);
-                bytes += taken.unit.block.value.size();
-                block_bytes += taken.unit.block.value.size();
-                ++blocks;
-            }
-            state_->maker.add(taken.unit.rows);
-            bytes += taken.unit.rows.bytes();
-            durability = std::max(durability, taken.unit.durability);
-            group.push_back(std::move(taken));
-        }
-    }
+    const Gathered gathered = gather();
     if (group.empty()) return 0;
     state_->maker.finish();
 
     core::pass_fault_point(core::FaultPoint::kBeforeCommit);
     const std::int64_t begin = engine.options.clock->monotonic_ns();
-    const bool ok = engine.commit(state_->maker.batch(), durability).has_value();
-    const auto took = static_cast<std::uint64_t>(engine.options.clock->monotonic_ns() - begin);
-    const auto relaxed = std::memory_order_relaxed;  // counters for reading, no data behind them
-    state_->groups.fetch_add(1, relaxed);
-    state_->units.fetch_add(group.size(), relaxed);
-    state_->bytes.fetch_add(bytes, relaxed);
-    state_->blocks.fetch_add(blocks, relaxed);
-    state_->block_bytes.fetch_add(block_bytes, relaxed);
-    if (durability == Durability::kFsync) state_->syncs.fetch_add(1, relaxed);
-    state_->commit_ns_total.fetch_add(took, relaxed);
-    state_->commit_ns_max.store(std::max(took, state_->commit_ns_max.load(relaxed)), relaxed);
+    const bool ok = engine.commit(state_->maker.batch(), gathered.durability).has_value();
+    count(gathered, static_cast<std::uint64_t>(engine.options.clock->monotonic_ns() - begin));
 
     core::pass_fault_point(core::FaultPoint::kAfterCommit);
     if (ok) engine.apply(state_->maker.effects());
@@ -139,7 +147,7 @@ std::size_t LogWriter::do_work() {
         Completion completion;
         completion.tag = taken.unit.tag;
         completion.failed = !ok;
-        completion.durability = durability;
+        completion.durability = gathered.durability;
         if (taken.unit.block.events) {
             const SealedBlock& block = taken.unit.block;
             completion.has_block = true;
@@ -155,7 +163,7 @@ std::size_t LogWriter::do_work() {
         completion.rows.clear();
         complete(taken.producer, std::move(completion));
     }
-    if (ok && durability == Durability::kFsync) engine.publish_synced();
+    if (ok && gathered.durability == Durability::kFsync) engine.publish_synced();
     core::pass_fault_point(core::FaultPoint::kAfterPublish);
     const std::size_t units = group.size();
     group.clear();

@@ -87,6 +87,15 @@ public:
 private:
     struct Producer;
     struct State;
+    // What one commit holds.
+    struct Gathered {
+        std::size_t bytes = 0;
+        std::size_t blocks = 0;
+        std::size_t block_bytes = 0;
+        Durability durability = Durability::kMemory;
+    };
+    Gathered gather();
+    void count(const Gathered& gathered, std::uint64_t took_ns);
     void complete(std::size_t producer, Completion&& completion);
 
     Database& database_;

@@ -73,7 +73,8 @@ private:
                 .seconds = options_.seconds};
     }
 
-    core::Result<HttpReply> ask(std::string method, std::string path, std::string body = {}) {
+    core::Result<HttpReply> ask(std::string method, const std::string& path,
+                                std::string body = {}) {
         if (!http_) {
             auto made = HttpClient::create({.server = server_, .api_key = options_.api_key});
             if (!made) return core::fail(std::move(made.error()));

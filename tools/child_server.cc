@@ -23,6 +23,7 @@ using Clock = std::chrono::steady_clock;
 pid_t spawn_self(std::vector<std::string> arguments, int out, const std::string& log_path) {
     arguments.insert(arguments.begin(), "millrace");
     std::vector<char*> argv;
+    argv.reserve(arguments.size() + 1);
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
     const pid_t pid = ::fork();
