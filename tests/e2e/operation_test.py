@@ -139,14 +139,14 @@ class Stopping(unittest.TestCase):
         server = self.start()
         server.hang(3)
         server.signal(signal.SIGTERM)
-        harness.wait_until("the drain", lambda: "draining" in server.log())
-        ready = harness.wait_until("503", lambda: (r := server.get("/readyz")).status == 503 and r)
+        ask = server.draining_request
+        ready = harness.wait_until("503 and the close", lambda: (
+            r := ask("GET", "/readyz")).status == 503 and r.headers.get("connection") == "close" and r)
         self.assertIn("draining", ready.json()["error"]["message"])
-        self.assertEqual(ready.headers["connection"], "close")
-        self.assertEqual(server.get("/healthz").status, 200)
-        self.assertEqual(server.get("/metrics").status, 200)
-        for reply in (server.post("/v2/events", {"pattern": "late"}), server.get("/v2/events"),
-                      server.get("/v2/events/stream"), server.post("/v2/scripts", {"name": "late"})):
+        self.assertEqual(ask("GET", "/healthz").status, 200)
+        self.assertEqual(ask("GET", "/metrics").status, 200)
+        for reply in (ask("POST", "/v2/events", {"pattern": "late"}), ask("GET", "/v2/events"),
+                      ask("GET", "/v2/events/stream"), ask("POST", "/v2/scripts", {"name": "late"})):
             self.assertEqual((reply.status, reply.json()["error"]["code"]), (503, "UNAVAILABLE"))
             self.assertIn("retry-after", reply.headers)
         self.assertEqual(server.wait(), 0)

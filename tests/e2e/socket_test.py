@@ -176,7 +176,7 @@ class Draining(unittest.TestCase):
         self.server.hang(3)
         self.server.signal(signal.SIGTERM)
         self.assertIsNone(idle.read(), "an idle connection ends at once, not with the process")
-        harness.wait_until("503", lambda: self.server.get("/readyz").status == 503)
+        harness.wait_until("503", lambda: self.server.draining_request("GET", "/readyz").status == 503)
         with self.assertRaises(OSError):
             harness.LineClient(self.server)
         self.assertEqual(self.server.wait(), 0)
