@@ -159,6 +159,11 @@ constexpr ConfigKey kKeys[] = {
      .min = kSecond / 10,
      .max = kDay,
      .doc = "How often the oldest events are looked at"},
+    {.name = "retention.rules",
+     .type = T::kText,
+     .member = &Config::retention_rules,
+     .doc = "Other ages and bytes for patterns and tenants: PATTERN[@TENANT]=AGE[,BYTES] ..., the "
+            "first that fits counts, a pattern may end in *, age 0 = for ever"},
     {.name = "retry.max_retries",
      .type = T::kInteger,
      .member = &Config::retry_max_retries,

@@ -51,6 +51,7 @@ struct Config {
     std::int64_t retention_age_us = 0;
     std::int64_t retention_bytes = 0;
     std::int64_t retention_every_us = 60'000'000;
+    std::string retention_rules;
 
     std::int64_t retry_max_retries = 3;
     std::int64_t retry_initial_delay_us = 60'000'000;

@@ -32,6 +32,7 @@ std::size_t BlockMatcher::match(const Request& request, std::vector<DeliveryItem
     const std::uint32_t begin =
         request.from > block.first_offset() ? block.index_of(request.from) : 0;
     for (std::uint32_t index = begin; index < block.count(); ++index) {
+        if (block.gone(index)) continue;
         const store::StoredEvent event = block.event(index);
         const std::size_t before = items.size();
         if (snapshot.has_tenant(event.tenant)) {

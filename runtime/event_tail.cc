@@ -170,7 +170,8 @@ bool EventTail::advance(Stream& stream) {
         const store::StoredEvent event = block.event(block.index_of(stream.next[first]));
         ++stream.next[first].value;
         ++seen;
-        if (event.tenant == stream.request.tenant && stream.filter->accepts(event))
+        if (!event.has(store::EventFlag::kGone) && event.tenant == stream.request.tenant &&
+            stream.filter->accepts(event))
             append_event(stream, event);
     }
     const std::int64_t now_us = deps_.clock->wall_us();

@@ -130,6 +130,9 @@ core::Status ServerParts::build_edge() {
     keeping.age_us = config.retention_age_us;
     keeping.bytes = static_cast<std::uint64_t>(config.retention_bytes);
     keeping.every_us = config.retention_every_us;
+    auto rules = store::parse_event_rules(config.retention_rules);
+    if (!rules) return core::fail(std::move(rules.error()));
+    keeping.rules = std::move(*rules);
     retention = std::make_unique<RetentionChore>(std::move(keeping));
     deps.retention = retention.get();
     deps.yield = seams.yield;

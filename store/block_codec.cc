@@ -88,7 +88,16 @@ IdHash BlockView::id(std::uint32_t index) const {
     return out;
 }
 
-std::uint64_t block_hash(std::string_view value) { return XXH3_64bits(value.data(), value.size()); }
+std::uint64_t block_hash(std::string_view value) {
+    BlockHeader header;
+    std::uint64_t sealed = 0;
+    if (value.size() >= sizeof(header) + sizeof(sealed)) {
+        std::memcpy(&header, value.data(), sizeof(header));
+        std::memcpy(&sealed, value.data() + sizeof(header), sizeof(sealed));
+        if ((header.flags & static_cast<std::uint16_t>(BlockFlag::kThinned)) != 0) return sealed;
+    }
+    return XXH3_64bits(value.data(), value.size());
+}
 
 core::Result<BlockView> open_block(core::LogPosition key, std::string_view value) {
     BlockView view;
@@ -105,7 +114,7 @@ core::Result<BlockView> open_block(core::LogPosition key, std::string_view value
         return damaged(key, "key and block disagree");
     if (!header_plausible(h)) return damaged(key, "header out of range");
 
-    view.segments_begin = sizeof(BlockHeader);
+    view.segments_begin = sizeof(BlockHeader) + (view.thinned() ? sizeof(std::uint64_t) : 0);
     view.ids_begin = view.segments_begin + h.segment_count * sizeof(SegmentEntry);
     view.stored_begin = view.ids_begin + (view.has_ids() ? h.count * sizeof(IdHash) : 0);
     if (view.stored_begin > value.size()) return damaged(key, "tables longer than the block");

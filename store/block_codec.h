@@ -24,6 +24,9 @@ struct BlockView {
     std::size_t ids_begin = 0;
     std::size_t stored_begin = 0;
 
+    bool thinned() const {
+        return (header.flags & static_cast<std::uint16_t>(BlockFlag::kThinned)) != 0;
+    }
     bool has_ids() const {
         return (header.flags & static_cast<std::uint16_t>(BlockFlag::kHasIds)) != 0;
     }
@@ -38,6 +41,7 @@ struct BlockView {
 core::Result<BlockView> open_block(core::LogPosition key, std::string_view value);
 core::Result<EventBlock> decode_block(const BlockView& block, PoolSet& pools);
 core::Result<OwnedEvent> decode_event(const BlockView& block, std::uint32_t index, PoolSet& pools);
+// Of the value as it was sealed: what the next block names. The value was checked by open_block().
 std::uint64_t block_hash(std::string_view value);
 
 struct SummaryView {

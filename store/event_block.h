@@ -59,6 +59,10 @@ public:
         return reinterpret_cast<const EventRecord*>(body_.data() + layout_.records_begin)[index];
     }
     StoredEvent event(std::uint32_t index) const;
+    // Let go by a rule of retention: whoever walks over a block steps over it.
+    bool gone(std::uint32_t index) const {
+        return (record(index).flags & static_cast<std::uint16_t>(EventFlag::kGone)) != 0;
+    }
 
     // The distinct patterns of the block; record().pattern_index points here.
     std::uint32_t pattern_count() const { return layout_.pattern_count; }

@@ -122,7 +122,7 @@ private:
             bound_ = criteria_.newest_first ? offset.value : offset.value + 1;
             ++page_.events_seen;
             const EventRecord& record = block_.record(index);
-            if (!pattern_wanted_[record.pattern_index]) continue;
+            if (!pattern_wanted_[record.pattern_index] || block_.gone(index)) continue;
             if (record.received_at_us < query.from_us || record.received_at_us >= query.to_us)
                 continue;
             if (query.tenant && record.tenant != query.tenant->value) continue;

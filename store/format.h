@@ -42,8 +42,8 @@ namespace millrace::store {
 static_assert(std::endian::native == std::endian::little, "values on disk are little-endian");
 
 // Written by open(); a newer one than this is refused, an older one is brought up to date.
-// 1: the first. 2: has the family kv_history.
-inline constexpr std::uint32_t kFormatVersion = 2;
+// 1: the first. 2: has the family kv_history. 3: blocks may be thinned.
+inline constexpr std::uint32_t kFormatVersion = 3;
 
 enum class ColumnFamily : std::uint8_t {
     kDefault = 0,
@@ -78,6 +78,7 @@ enum class EventFlag : std::uint16_t {
     kCloudEvent = 1 << 6,       // came as a CloudEvent
     kScheduled = 1 << 7,
     kCancelled = 1 << 8,
+    kGone = 1 << 9,  // let go by a rule of retention: no text any more
 };
 constexpr std::uint16_t operator|(EventFlag a, EventFlag b) {
     return static_cast<std::uint16_t>(static_cast<std::uint16_t>(a) |
@@ -85,7 +86,12 @@ constexpr std::uint16_t operator|(EventFlag a, EventFlag b) {
 }
 
 enum class BlockCodec : std::uint8_t { kNone = 0, kLz4 = 1 };
-enum class BlockFlag : std::uint16_t { kHasIds = 1 << 0 };
+enum class BlockFlag : std::uint16_t {
+    kHasIds = 1 << 0,
+    // Events were let go out of it: behind the header stands the hash of the value as it was sealed
+    // (u64), which the next block names as its predecessor's.
+    kThinned = 1 << 1,
+};
 
 inline constexpr std::uint8_t kBlockVersion = 1;
 // LZ4 looks back 64 KiB: cutting there costs little ratio and lets a reader unpack one event's

@@ -24,6 +24,7 @@ constexpr std::uint32_t kPageEntries = 170;
 constexpr std::size_t kFilterBitsPerId = 9;
 constexpr std::uint32_t kRunVersion = 2;  // 1 chose filter lines by the bits that choose the shard
 constexpr int kGuessesMax = 4;
+constexpr std::uint64_t kPagesPerPiece = 256;  // 1 MiB: some milliseconds of a slow disk
 
 // A shard's identities share their upper bits, by which they came to it: the filter must not choose
 // its line by them.
@@ -264,6 +265,19 @@ void RunWriter::flush_page() {
     failed_ |= std::fwrite(bytes, 1, kPageBytes, file_) != kPageBytes;
     header_.pages += 1;
     page_.clear();
+    if (header_.pages % kPagesPerPiece == 0) write_out_piece();
+}
+
+// Waits until the last piece is with the disk: a merged run of hundreds of MB that was synced all
+// at once at its end held up every commit's sync for 100 ms and more (bench/smoothness.py).
+void RunWriter::write_out_piece() {
+    const auto end = static_cast<off64_t>((header_.pages + 1) * kPageBytes);
+    failed_ |= std::fflush(file_) != 0;
+    // A hint: whether all of it is there, finish() asks with its own sync.
+    static_cast<void>(::sync_file_range(
+        ::fileno(file_), written_out_, end - written_out_,
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER));
+    written_out_ = end;
 }
 
 void RunWriter::add(const RunEntry& entry) {

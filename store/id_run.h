@@ -107,11 +107,13 @@ public:
 private:
     RunWriter() = default;
     void flush_page();
+    void write_out_piece();
 
     std::string folder_;
     std::string path_;
     std::string path_open_;
     std::FILE* file_ = nullptr;
+    std::int64_t written_out_ = 0;
     bool failed_ = false;
     RunHeader header_;
     std::vector<RunEntry> page_;

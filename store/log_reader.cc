@@ -31,10 +31,19 @@ struct LogReader::Cache {
         blocks[next] = block;
         next = (next + 1) % kCachedBlocks;
     }
+    void forget(core::LogPosition first) {
+        std::lock_guard lock(mutex);
+        for (EventBlock& block : blocks) {
+            if (block && block.shard() == first.shard && block.first_offset() == first.offset)
+                block = {};
+        }
+    }
 };
 
 LogReader::LogReader(Engine& engine) : engine_(engine), cache_(std::make_unique<Cache>()) {}
 LogReader::~LogReader() = default;
+
+void LogReader::forget(core::LogPosition first) { cache_->forget(first); }
 
 core::LogOffset LogReader::durable_end(core::ShardId shard) const {
     return engine_.durable_end(shard);
@@ -89,8 +98,10 @@ core::Result<std::optional<OwnedEvent>> LogReader::read_event(core::LogPosition 
         return std::nullopt;
     }
     if (const EventBlock cached = cache_->find(position)) {
-        return OwnedEvent{cached.event(cached.index_of(position.offset)), cached.first_offset(),
-                          cached.body()};
+        OwnedEvent event{cached.event(cached.index_of(position.offset)), cached.first_offset(),
+                         cached.body()};
+        if (event.event.has(EventFlag::kGone)) return std::nullopt;
+        return event;
     }
     const auto log = engine_.iterate(ColumnFamily::kLog);
     log->SeekForPrev(log_key(position));
@@ -106,6 +117,7 @@ core::Result<std::optional<OwnedEvent>> LogReader::read_event(core::LogPosition 
         decode_event(*opened, static_cast<std::uint32_t>(position.offset.value - key.offset.value),
                      engine_.pools);
     if (!event) return core::fail(std::move(event.error()));
+    if (event->event.has(EventFlag::kGone)) return std::nullopt;
     return std::optional<OwnedEvent>(std::move(*event));
 }
 

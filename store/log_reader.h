@@ -39,7 +39,7 @@ public:
     // The block before `end`: for walking backwards. Empty before the first one.
     core::Result<EventBlock> read_block_before(core::ShardId shard, core::LogOffset end);
 
-    // Unpacks only the 64 KiB in which the event lies.
+    // Unpacks only the 64 KiB in which the event lies. None: not (or no longer) kept.
     core::Result<std::optional<OwnedEvent>> read_event(core::LogPosition position);
 
     // GET /v2/events/{eventId}: server-made ids and any other, source not known. The first one
@@ -47,6 +47,9 @@ public:
     core::Result<std::optional<OwnedEvent>> find(core::TenantId tenant, std::string_view event_id);
     // With the source: exactly the one that a duplicate would be told of.
     core::Result<std::optional<core::LogPosition>> find_identity(const IdHash& id);
+
+    // For the store: the block was written anew.
+    void forget(core::LogPosition first);
 
     core::LogOffset durable_end(core::ShardId shard) const;
     // First event received at or after this time (by binary search over summaries).

@@ -4,11 +4,11 @@
 #include "store/block_codec.h"
 #include "store/engine.h"
 #include "store/keys.h"
+#include "store/thinner.h"
 
 #include <rocksdb/convenience.h>
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <memory>
 
@@ -23,10 +23,11 @@ constexpr std::uint64_t kReclaimBytesMin = 64u << 20;
 // One shard's blocks from the oldest on.
 class OldestFirst {
 public:
-    OldestFirst(Engine& engine, core::ShardId shard, std::uint64_t floor)
+    OldestFirst(Engine& engine, core::ShardId shard, std::uint64_t floor, const RetentionRule& rule)
         : engine_(engine),
           shard_(shard),
           floor_(floor),
+          rule_(rule),
           rows_(engine.iterate(ColumnFamily::kSummary)) {
         rows_->Seek(log_key({shard, engine.first_kept(shard)}));
         new_first_ = engine.first_kept(shard).value;
@@ -41,8 +42,16 @@ public:
         if (!summary) return core::fail(std::move(summary.error()));
         header_ = summary->header;
         first_ = key.offset.value;
+        // As old as the rule that keeps one of its events longest.
+        std::int64_t cutoff = std::numeric_limits<std::int64_t>::max();
+        const std::uint32_t kinds = kinds_in(*summary, rule_.rules);
+        for (std::size_t kind = 0; kind <= rule_.rules.size(); ++kind) {
+            if ((kinds >> kind & 1u) != 0) cutoff = std::min(cutoff, cutoff_us(rule_, kind));
+        }
+        too_old_ = header_.received_max_us < cutoff;
         return true;
     }
+    bool too_old() const { return too_old_; }
     bool newest() const { return first_ + header_.count >= engine_.durable_end(shard_).value; }
     bool held() const { return first_ + header_.count > floor_; }
     const SummaryHeader& header() const { return header_; }
@@ -57,44 +66,49 @@ private:
     Engine& engine_;
     const core::ShardId shard_;
     const std::uint64_t floor_;
+    const RetentionRule& rule_;
     std::unique_ptr<rocksdb::Iterator> rows_;
     SummaryHeader header_;
+    bool too_old_ = false;
     std::uint64_t first_ = 0;
     std::uint64_t new_first_ = 0;
 };
 
-// Below this offset nothing of the shard is needed any more by cursor, retries, dead letters or
-// the caller.
-core::Result<std::array<std::uint64_t, core::kShardsMax>> find_floors(Database& database,
-                                                                      const RetentionRule& rule) {
+// What cursors, the caller, retries and dead letters still need.
+core::Result<Needed> find_needed(Database& database, const RetentionRule& rule) {
     Engine& engine = database.engine();
-    std::array<std::uint64_t, core::kShardsMax> floors{};
+    Needed needed;
     for (std::size_t i = 0; i < database.shards(); ++i) {
         const core::ShardId shard{static_cast<std::uint16_t>(i)};
-        floors[i] = database.cursor(kDeliveryCursor, shard).value;
-        if (i < rule.floors.size()) floors[i] = std::min(floors[i], rule.floors[i].value);
+        needed.floors.push_back(database.cursor(kDeliveryCursor, shard).value);
+        if (i < rule.floors.size())
+            needed.floors[i] = std::min(needed.floors[i], rule.floors[i].value);
     }
     const auto retries = engine.iterate(ColumnFamily::kRetry);
     for (retries->SeekToFirst(); retries->Valid(); retries->Next()) {
         KeyReader reader(view(retries->key()));
         reader.be<std::int64_t>();
-        const core::LogPosition position = read_delivery(reader).position;
-        if (position.shard.value >= floors.size()) continue;
-        floors[position.shard.value] =
-            std::min(floors[position.shard.value], position.offset.value);
+        needed.events.push_back(Needed::packed(read_delivery(reader).position));
     }
     if (!retries->status().ok()) return core::fail(rocks_error("read retries", retries->status()));
     const auto letters = engine.iterate(ColumnFamily::kDlq);
     for (letters->SeekToFirst(); letters->Valid(); letters->Next()) {
         KeyReader reader(view(letters->key()));
-        const core::LogPosition position = read_dead_letter_key(reader).delivery.position;
-        if (position.shard.value >= floors.size()) continue;
-        floors[position.shard.value] =
-            std::min(floors[position.shard.value], position.offset.value);
+        needed.events.push_back(Needed::packed(read_dead_letter_key(reader).delivery.position));
     }
     if (!letters->status().ok())
         return core::fail(rocks_error("read dead letters", letters->status()));
-    return floors;
+    std::sort(needed.events.begin(), needed.events.end());
+    return needed;
+}
+
+// Below this offset nothing of the shard is needed any more.
+std::uint64_t floor_of(const Needed& needed, core::ShardId shard) {
+    const std::uint64_t begin = Needed::packed({shard, core::LogOffset{0}});
+    const auto first = std::lower_bound(needed.events.begin(), needed.events.end(), begin);
+    const std::uint64_t floor = needed.floors[shard.value];
+    if (first == needed.events.end() || *first >> 48 != shard.value) return floor;
+    return std::min(floor, *first - begin);
 }
 
 core::Result<std::uint64_t> stored_bytes(Engine& engine) {
@@ -131,9 +145,12 @@ core::Result<RetentionReport> choose(std::vector<OldestFirst>& shards, const Ret
             }
         }
         if (!oldest) return report;
-        const bool too_old = oldest->header().received_max_us < rule.keep_received_after_us;
         const bool too_much = rule.keep_bytes_max > 0 && total > rule.keep_bytes_max;
-        if (!too_old && !too_much) return report;
+        if (!oldest->too_old() && !too_much) {
+            // Another shard's may be older under its rules.
+            ended[index] = true;
+            continue;
+        }
         if (oldest->held()) {
             report.events_held_back += oldest->header().count;
             ended[index] = true;
@@ -164,12 +181,10 @@ void reclaim(Engine& engine, core::ShardId shard, std::uint64_t new_first) {
     }
 }
 
-}  // namespace
-
-core::Result<RetentionReport> apply_retention(Database& database, const RetentionRule& rule) {
+// Whole blocks, from the oldest on.
+core::Result<RetentionReport> drop_blocks(Database& database, const RetentionRule& rule,
+                                          const Needed& needed) {
     Engine& engine = database.engine();
-    auto floors = find_floors(database, rule);
-    if (!floors) return core::fail(std::move(floors.error()));
     std::uint64_t total = 0;
     if (rule.keep_bytes_max > 0) {
         auto bytes = stored_bytes(engine);
@@ -178,7 +193,8 @@ core::Result<RetentionReport> apply_retention(Database& database, const Retentio
     }
     std::vector<OldestFirst> shards;
     for (std::size_t i = 0; i < database.shards(); ++i) {
-        shards.emplace_back(engine, core::ShardId{static_cast<std::uint16_t>(i)}, (*floors)[i]);
+        const core::ShardId shard{static_cast<std::uint16_t>(i)};
+        shards.emplace_back(engine, shard, floor_of(needed, shard), rule);
     }
     auto report = choose(shards, rule, total);
     if (!report || report->events_dropped == 0) return report;
@@ -199,6 +215,26 @@ core::Result<RetentionReport> apply_retention(Database& database, const Retentio
         if (report->bytes_dropped >= kReclaimBytesMin)
             reclaim(engine, shard.shard(), shard.new_first());
     }
+    return report;
+}
+
+}  // namespace
+
+std::int64_t cutoff_us(const RetentionRule& rule, std::size_t kind) {
+    if (kind == rule.rules.size()) return rule.keep_received_after_us;
+    const std::int64_t age_us = rule.rules[kind].age_us;
+    return age_us == 0 ? std::numeric_limits<std::int64_t>::min() : rule.now_us - age_us;
+}
+
+core::Result<RetentionReport> apply_retention(Database& database, const RetentionRule& rule,
+                                              Thinner* thinner) {
+    const auto needed = find_needed(database, rule);
+    if (!needed) return core::fail(core::Error(needed.error()));
+    auto report = drop_blocks(database, rule, *needed);
+    // Without rules there is something to thin only where whole blocks were held back.
+    if (!report || !thinner || (rule.rules.empty() && report->events_held_back == 0)) return report;
+    if (auto status = thinner->pass(database.engine(), rule, *needed, *report); !status)
+        return core::fail(std::move(status.error()));
     return report;
 }
 

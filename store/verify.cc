@@ -59,14 +59,15 @@ public:
             shard.end_offset = block->end_offset();
             shard.blocks += 1;
             shard.stored_bytes += block->value.size();
-            report_.events += h.count;
             auto decoded = decode_block(*block, engine_.pools);
             if (!decoded) {
                 problem(decoded.error().message);
                 continue;
             }
-            for (std::uint32_t i = 0; i < decoded->count(); ++i)
+            for (std::uint32_t i = 0; i < decoded->count(); ++i) {
                 shard.raw_bytes += decoded->record(i).text_bytes;
+                report_.events += !decoded->gone(i);
+            }
             summary(key, h);
         }
         end(*rows, "log");

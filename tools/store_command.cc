@@ -137,7 +137,9 @@ int print_events(store::Database& database, const Options& o) {
         if (!block) return failed(block.error());
         if (!*block) break;
         for (std::uint32_t i = next > block->first_offset() ? block->index_of(next) : 0;
-             i < block->count() && left > 0; ++i, --left) {
+             i < block->count() && left > 0; ++i) {
+            if (block->gone(i)) continue;
+            --left;
             const store::StoredEvent event = block->event(i);
             std::string out;
             core::JsonWriter json(out);

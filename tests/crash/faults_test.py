@@ -4,6 +4,7 @@ and never acknowledges what is lost.
 Method: the real binary on a disk that fails. Syncs and writes fail through fault_shim.so (FAULT_SHIM names it);
 bits are flipped in files of a stopped folder; a small tmpfs is filled (where no mount is allowed: statvfs() is told
 to say so)."""
+import base64
 import http.client
 import json
 import os
@@ -243,6 +244,92 @@ class DamagedFiles(FaultCase):
 
     def test_an_unhurt_copy_is_whole(self):
         self.assertEqual(self.outcome(self.copy()), "whole")
+
+
+class DamagedRuns(FaultCase):
+    """Identity runs are made from the log: a flipped bit in one costs a restart at most, and never lets an event in
+    twice. The folder's log is long enough for a run."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="millrace-fault-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, True)
+        cls.data = os.path.join(cls.folder, "data")
+        cls.ledger = Ledger()
+        server = harness.Server(data=cls.data, shards=1)
+        server.start()
+        for _ in range(20):
+            assert cls.ledger.post(server)[0] == 202
+        # Text that does not compress, until the log behind the first event is 64 MB.
+        for n in range(90):
+            noise = base64.b64encode(os.urandom(600_000)).decode()
+            reply = server.post("/v2/events", {"eventId": f"noise{n}", "pattern": "noise", "payload": {"text": noise}})
+            assert reply.status == 202, reply
+        harness.wait_until("an identity run", cls.runs)
+        server.stop()
+        server.close()
+
+    @classmethod
+    def runs(cls):
+        folder = os.path.join(cls.data, "ids")
+        return sorted(name for name in os.listdir(folder) if name.endswith(".run"))
+
+    def repeat_all(self, server):
+        """Every event once more: True when all were told as what they are, False when the server stopped for it."""
+        for event in self.ledger.sent.values():
+            try:
+                reply = server.post("/v2/events", event)
+            except (OSError, http.client.HTTPException):
+                return False
+            if reply.status == 503:
+                return False
+            self.assertEqual(reply.status, 202, reply)
+            told = reply.json()["events"][0]
+            self.assertTrue(told.get("duplicate"), f"TAKEN TWICE: {event['eventId']} {told}")
+            self.assertEqual((told["shard"], told["offset"]), self.ledger.acked[event["eventId"]])
+        return True
+
+    def flip(self, place):
+        """Flips bits of a run in `place` (a function of its size) and repeats every event."""
+        chance = random.Random(f"run {place.__name__}")
+        stops = 0
+        for _ in range(4):
+            data = os.path.join(self.scratch(), "data")
+            shutil.copytree(self.data, data)
+            path = os.path.join(data, "ids", self.runs()[0])
+            at = place(os.path.getsize(path), chance)
+            with open(path, "r+b") as file:
+                file.seek(at)
+                byte = file.read(1)[0]
+                file.seek(at)
+                file.write(bytes([byte ^ (1 << chance.randrange(8))]))
+            server = harness.Server(data=data, shards=1)
+            self.addCleanup(server.close)
+            server.start()
+            if not self.repeat_all(server):
+                stops += 1
+                self.assertEqual(server.process.wait(harness.STOP_SECONDS), 70, server.log())
+                self.assertIn("identity run", server.log())
+                server.start()
+                self.assertTrue(self.repeat_all(server), "still refused after the restart")
+            server.kill()
+            shutil.rmtree(os.path.dirname(data))
+        return stops
+
+    def test_header(self):
+        def header(_, chance):
+            return chance.randrange(72)
+        self.assertEqual(self.flip(header), 0, "a start makes such a run anew")
+
+    def test_page(self):
+        def page(size, chance):
+            return 4096 + chance.randrange(min(size - 4096 - 1, 170 * 24))
+        self.assertGreater(self.flip(page), 0, "nobody noticed")
+
+    def test_filter(self):
+        def bloom(size, chance):
+            return size - 1 - chance.randrange(64)
+        self.assertEqual(self.flip(bloom), 0, "a start makes such a run anew")
 
 
 class FullDisk(FaultCase):

@@ -393,6 +393,39 @@ class Retention(unittest.TestCase):
         self.assertEqual(server.request("DELETE", f"/v2/dlq/{letter['id']}").status, 200)
         harness.wait_until("then it goes", lambda: server.get("/v2/events/dead").status == 404)
 
+    def test_patterns_have_ages_of_their_own(self):
+        server = self.start("retention.age=2s", "retention.every=100ms", "retention.rules=debug.*=300ms audit.*=0")
+        for _ in range(3):
+            for pattern in ("debug.a", "audit.a", "some.a"):
+                self.load(server, pattern, 1)
+        self.load(server, "some.late", 1)
+        harness.wait_until("debug goes first", lambda: self.kept(server, "debug.a") == 0)
+        self.assertEqual(self.kept(server, "some.a"), 300)
+        harness.wait_until("then the others", lambda: self.kept(server, "some.a") == 0)
+        self.assertEqual(self.kept(server, "audit.a"), 300)
+        gone = self.stats(server)
+        self.assertGreaterEqual(gone["eventsThinned"] + gone["eventsDropped"], 600)
+        self.assertGreater(gone["eventsThinned"], 0)
+        server.stop()
+        server.start()
+        self.assertEqual((self.kept(server, "audit.a"), self.kept(server, "some.a")), (300, 0))
+
+    def test_a_dead_letter_keeps_no_other_event(self):
+        server = self.start("retention.age=300ms", "retention.every=100ms")
+        script = server.create_script("return function() error('no') end", id="failing")
+        server.subscribe("dead.e", script, retry={"maxRetries": 0})
+        server.send_event("dead.e", {"n": 7}, eventId="dead")
+        harness.wait_until("a dead letter", lambda: server.get("/v2/dlq").json()["items"])
+        self.load(server, "some.e", 3)
+        self.load(server, "last.e", 1)
+        harness.wait_until("the others go", lambda: self.kept(server, "some.e") == 0)
+        self.assertEqual(server.get("/v2/events/dead").json()["payload"], {"n": 7})
+
+    def test_a_rule_that_is_none_is_refused(self):
+        with self.assertRaises(AssertionError) as refused:
+            self.start("retention.rules=debug.*:1h")
+        self.assertIn("retention.rules", str(refused.exception))
+
 
 if __name__ == "__main__":
     unittest.main()
