@@ -24,7 +24,8 @@ bool FieldExtractor::value(const Place& place) {
         FieldValue& value = add(place, FieldType::kNumber);
         value.data = text.data();
         value.bytes = static_cast<std::uint32_t>(text.size());
-        const JsonNumber number = decode_number(text.data(), text.data() + text.size());
+        JsonNumber number;
+        read_number(text.data(), number);  // of what the walker has accepted
         value.number_approx = number.approx;
         value.number_is_short = number.is_short;
         return true;

@@ -97,9 +97,12 @@ FieldPlan FieldPlanBuilder::build() const {
         const std::uint32_t size = std::bit_ceil(to.names * 2);
         to.table_begin = static_cast<std::uint32_t>(plan.table_.size());
         to.table_mask = size - 1;
+        to.few_begin = static_cast<std::uint32_t>(plan.few_.size());
         plan.table_.resize(plan.table_.size() + size);
         for (const Edge& edge : from.edges) {
-            if (edge.kind == FieldStep::Kind::kName) plan.insert_name(to, edge.name, edge.child);
+            if (edge.kind != FieldStep::Kind::kName) continue;
+            to.name_bits |= FieldPlan::name_bit(edge.name);
+            plan.insert_name(to, edge.name, edge.child);
         }
     }
     for (std::size_t i = 0; i < kEnvelopeMembers.size(); ++i) {
@@ -112,9 +115,10 @@ void FieldPlan::insert_name(const Node& node, std::string_view key, std::uint32_
     const std::uint64_t hash = hash_key(key);
     std::uint64_t i = hash;
     while (table_[node.table_begin + (i & node.table_mask)].child != kNoNode) ++i;
-    table_[node.table_begin + (i & node.table_mask)] = {hash, child,
-                                                        static_cast<std::uint32_t>(names_.size()),
-                                                        static_cast<std::uint32_t>(key.size())};
+    const NameEntry entry{hash, child, static_cast<std::uint32_t>(names_.size()),
+                          static_cast<std::uint32_t>(key.size())};
+    table_[node.table_begin + (i & node.table_mask)] = entry;
+    if (node.names <= kFewNames) few_.push_back(entry);
     names_ += key;
 }
 

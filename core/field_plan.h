@@ -12,6 +12,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <string>
 #include <string_view>
@@ -57,11 +58,13 @@ class FieldPlan {
 public:
     // One place of the trie. Children by name sit in a small open-addressing table of their own.
     struct Node {
+        std::uint64_t name_bits = 0;  // name_bit() of each child by name
         std::uint32_t slot = kNoSlot;
         std::uint32_t any_child = kNoNode;
         std::uint32_t table_begin = 0;  // into table_
         std::uint32_t table_mask = 0;   // table size - 1
         std::uint32_t names = 0;        // number of children by name
+        std::uint32_t few_begin = 0;    // into few_; up to kFewNames children
         std::uint32_t index_begin = 0;  // into index_children_
         std::uint32_t index_count = 0;
         bool has_negative_index = false;
@@ -97,7 +100,13 @@ public:
         }
     }
     std::uint32_t child(const Node& node, std::string_view key) const {
-        return child(node, key, hash_key(key));
+        if ((node.name_bits & name_bit(key)) == 0) return kNoNode;
+        if (node.names > kFewNames) return child(node, key, hash_key(key));
+        for (std::uint32_t i = node.few_begin; i < node.few_begin + node.names; ++i) {
+            if (few_[i].name_bytes == key.size() && same_text(name(few_[i]).data(), key))
+                return few_[i].child;
+        }
+        return kNoNode;
     }
     // Child of the root for one of the envelope's members.
     std::uint32_t envelope_child(EnvelopeMember member) const {
@@ -112,6 +121,31 @@ public:
 
 private:
     friend class FieldPlanBuilder;
+    // So many names are compared one by one: that is less than a hash.
+    static constexpr std::uint32_t kFewNames = 4;
+    // Up to 16 bytes by two loads that may overlap.
+    static bool same_text(const char* a, std::string_view key) {
+        const char* b = key.data();
+        const std::size_t size = key.size();
+        if (size > 16) return std::memcmp(a, b, size) == 0;
+        if (size >= 8) {
+            return ((load_u64(a) ^ load_u64(b)) |
+                    (load_u64(a + size - 8) ^ load_u64(b + size - 8))) == 0;
+        }
+        if (size >= 4) {
+            return ((load_u32(a) ^ load_u32(b)) |
+                    (load_u32(a + size - 4) ^ load_u32(b + size - 4))) == 0;
+        }
+        return size == 0 ||
+               (a[0] == b[0] && a[size / 2] == b[size / 2] && a[size - 1] == b[size - 1]);
+    }
+    // Tells most names apart before any of them is compared.
+    static std::uint64_t name_bit(std::string_view key) {
+        if (key.empty()) return 1;
+        const auto first = static_cast<unsigned char>(key.front());
+        const auto last = static_cast<unsigned char>(key.back());
+        return 1ULL << ((key.size() + first * 5u + last * 3u) & 63);
+    }
     std::string_view name(const NameEntry& entry) const {
         return std::string_view(names_).substr(entry.name_begin, entry.name_bytes);
     }
@@ -121,6 +155,7 @@ private:
     std::array<std::uint32_t, kEnvelopeMembers.size()> envelope_nodes_;
     std::vector<Node> nodes_;
     std::vector<NameEntry> table_;
+    std::vector<NameEntry> few_;  // once more, of nodes with few names, side by side
     std::vector<IndexEntry> index_;
     std::string names_;
     std::uint32_t slot_count_ = 0;

@@ -1,9 +1,11 @@
 #include "core/json_number.h"
 
+#include "core/key_hash.h"
+
 #include <algorithm>
-#include <cfloat>
+#include <array>
+#include <bit>
 #include <charconv>
-#include <cstring>
 #include <limits>
 
 namespace millrace::core {
@@ -47,34 +49,97 @@ Scanned scan_digits(const char* p, const char* end) {
     return s;
 }
 
-#if LDBL_MANT_DIG == 64
-constexpr long double kLongPowersOf10[] = {1e0L,  1e1L,  1e2L,  1e3L,  1e4L,  1e5L,  1e6L,
-                                           1e7L,  1e8L,  1e9L,  1e10L, 1e11L, 1e12L, 1e13L,
-                                           1e14L, 1e15L, 1e16L, 1e17L, 1e18L, 1e19L, 1e20L,
-                                           1e21L, 1e22L, 1e23L, 1e24L, 1e25L, 1e26L, 1e27L};
+using Wide = unsigned __int128;
 
-// The 19 digits fit the 64-bit mantissa of the x87 format and the powers are exact in it, so one
-// operation errs by half a unit of that format at most. Rounding that to a double is right unless
-// the true value lies within a unit of the middle between two doubles: then say no.
-bool round_by_extended(std::uint64_t mantissa, std::int64_t exponent, double& value) {
-    const auto digits = static_cast<long double>(mantissa);
-    const long double extended =
-        exponent < 0 ? digits / kLongPowersOf10[-exponent] : digits * kLongPowersOf10[exponent];
-    std::uint64_t bits = 0;
-    std::memcpy(&bits, &extended, sizeof bits);
-    const std::uint64_t below = bits & 0x7ff;  // what a double has no room for
-    if (below >= 0x3ff && below <= 0x401) return false;
-    value = static_cast<double>(extended);
-    return true;
+// 5^q as the upper 128 bits of its binary form, the highest bit set; of 5^-q rounded up, as the
+// method needs it.
+struct PowerOf5 {
+    std::uint64_t high;
+    std::uint64_t low;
+};
+constexpr int kPowerMax = 27;
+
+constexpr PowerOf5 power_of_5(int exponent) {
+    std::uint64_t power = 1;
+    for (int i = 0; i < (exponent < 0 ? -exponent : exponent); ++i) power *= 5;
+    Wide bits = power;
+    if (exponent >= 0) {
+        while ((bits >> 127) == 0) bits <<= 1;
+    } else {
+        // 2^(z + 127) / power + 1 with 2^z the next power of two: long division, bit by bit.
+        int z = 0;
+        while (z < 64 && (Wide{1} << z) < power) ++z;
+        Wide rest = 1;
+        bits = 0;
+        for (int i = 0; i < z + 127; ++i) {
+            rest <<= 1;
+            bits <<= 1;
+            if (rest >= power) {
+                rest -= power;
+                bits |= 1;
+            }
+        }
+        ++bits;
+    }
+    return {static_cast<std::uint64_t>(bits >> 64), static_cast<std::uint64_t>(bits)};
 }
-#else
-bool round_by_extended(std::uint64_t, std::int64_t, double&) { return false; }
-#endif
+constexpr std::array<PowerOf5, 2 * kPowerMax + 1> kPowersOf5 = [] {
+    std::array<PowerOf5, 2 * kPowerMax + 1> powers{};
+    for (int q = -kPowerMax; q <= kPowerMax; ++q)
+        powers[static_cast<std::size_t>(q + kPowerMax)] = power_of_5(q);
+    return powers;
+}();
 
-}  // namespace
+// mantissa * 10^exponent, rounded to the nearest double, ties to even (D. Lemire, "Number parsing
+// at a gigabyte per second", 2021). mantissa > 0, |exponent| <= kPowerMax: neither overflow nor
+// subnormal numbers, and the 128 bits decide always.
+double round_product(std::uint64_t mantissa, int exponent) {
+    const int zeros = std::countl_zero(mantissa);
+    const std::uint64_t w = mantissa << zeros;
+    const PowerOf5& power = kPowersOf5[static_cast<std::size_t>(exponent + kPowerMax)];
+    const Wide product = Wide{w} * power.high;
+    std::uint64_t upper = static_cast<std::uint64_t>(product >> 64);
+    std::uint64_t lower = static_cast<std::uint64_t>(product);
+    if ((upper & 0x1ff) == 0x1ff) {
+        const auto more = static_cast<std::uint64_t>((Wide{w} * power.low) >> 64);
+        lower += more;
+        upper += lower < more;
+    }
+    const unsigned top = static_cast<unsigned>(upper >> 63);
+    std::uint64_t digits = upper >> (top + 9);
+    // Exactly between two doubles: to the even one.
+    const bool may_tie = lower <= 1 && exponent >= -4 && exponent <= 23 && (digits & 3) == 1;
+    if (may_tie && digits << (top + 9) == upper) digits &= ~std::uint64_t{1};
+    digits = (digits + (digits & 1)) >> 1;
+    std::uint64_t binary = static_cast<std::uint64_t>(((217706 * exponent) >> 16) + 1086 +
+                                                      static_cast<int>(top) - zeros);
+    if (digits >= std::uint64_t{1} << 53) {
+        digits = std::uint64_t{1} << 52;
+        ++binary;
+    }
+    return std::bit_cast<double>((digits & ((std::uint64_t{1} << 52) - 1)) | binary << 52);
+}
 
-JsonNumber decode_number(const char* begin, const char* end) {
-    const Scanned s = scan_digits(begin, end);
+// How many of eight bytes, from the lowest, are digits.
+unsigned digits_in(std::uint64_t bytes) {
+    constexpr std::uint64_t kHigh = 0xf0f0f0f0f0f0f0f0ULL;
+    constexpr std::uint64_t kDigit = 0x3030303030303030ULL;
+    const std::uint64_t others =
+        ((bytes & kHigh) ^ kDigit) | (((bytes + 0x0606060606060606ULL) & kHigh) ^ kDigit);
+    return others == 0 ? 8 : static_cast<unsigned>(std::countr_zero(others)) / 8;
+}
+// The value of the lowest `count` bytes, which are digits, the first one lowest; count > 0.
+std::uint64_t value_of_digits(std::uint64_t bytes, unsigned count) {
+    bytes = (bytes - 0x3030303030303030ULL) << (8 * (8 - count));
+    bytes = bytes * 10 + (bytes >> 8);
+    return ((bytes & 0x000000ff000000ffULL) * 0x000f424000000064ULL +
+            ((bytes >> 16) & 0x000000ff000000ffULL) * 0x0000271000000001ULL) >>
+           32;
+}
+constexpr std::uint64_t kWholePowersOf10[] = {1,       10,        100,        1'000,      10'000,
+                                              100'000, 1'000'000, 10'000'000, 100'000'000};
+
+JsonNumber finish(const Scanned& s, const char* begin, const char* end) {
     if (s.digits == 0) return {0, true};
     // Clinger's fast path: mantissa and power are exact doubles, so one operation rounds once.
     if (s.digits <= 15 && s.exponent >= -22 && s.exponent <= 22) {
@@ -84,8 +149,8 @@ JsonNumber decode_number(const char* begin, const char* end) {
         return {s.negative ? -value : value, true};
     }
     double value = 0;
-    if (s.digits <= 19 && s.exponent >= -27 && s.exponent <= 27 &&
-        round_by_extended(s.mantissa, s.exponent, value)) {
+    if (s.digits <= 19 && s.exponent >= -kPowerMax && s.exponent <= kPowerMax) {
+        value = round_product(s.mantissa, static_cast<int>(s.exponent));
         return {s.negative ? -value : value, false};
     }
     if (std::from_chars(begin, end, value).ec == std::errc::result_out_of_range) {
@@ -93,6 +158,53 @@ JsonNumber decode_number(const char* begin, const char* end) {
         if (s.negative) value = -value;
     }
     return {value == 0 ? 0.0 : value, false};
+}
+
+}  // namespace
+
+JsonNumber decode_number(const char* begin, const char* end) {
+    return finish(scan_digits(begin, end), begin, end);
+}
+
+const char* read_number(const char* begin, JsonNumber& number) {
+    Scanned s;
+    s.negative = *begin == '-';
+    const char* p = begin + s.negative;
+    if (*p == '0') {
+        ++p;
+    } else {
+        const char* first = p;
+        for (; is_digit(*p); ++p)
+            s.mantissa = s.mantissa * 10 + static_cast<std::uint64_t>(*p - '0');
+        if (p == first) return nullptr;
+        s.digits = p - first;
+    }
+    if (*p == '.') {
+        const char* first = ++p;
+        if (!is_digit(*p)) return nullptr;
+        if (s.digits == 0) {
+            while (*p == '0') ++p;
+        }
+        s.digits -= p - first;
+        for (unsigned count = 8; count == 8;) {
+            const std::uint64_t bytes = load_u64(p);
+            count = digits_in(bytes);
+            if (count == 0) break;
+            s.mantissa = s.mantissa * kWholePowersOf10[count] + value_of_digits(bytes, count);
+            p += count;
+        }
+        s.digits += p - first;
+        s.exponent = first - p;
+    }
+    // An exponent, or more digits than the mantissa holds.
+    if ((*p | 0x20) == 'e' || s.digits > 19) [[unlikely]] {
+        const char* end = scan_number(begin);
+        if (end) number = decode_number(begin, end);
+        return end;
+    }
+    if (!ends_scalar(*p)) return nullptr;
+    number = finish(s, begin, p);
+    return p;
 }
 
 }  // namespace millrace::core

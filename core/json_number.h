@@ -46,4 +46,8 @@ struct JsonNumber {
 // The text must be what scan_number() accepted.
 JsonNumber decode_number(const char* begin, const char* end);
 
+// Both at once, for text with 16 readable bytes behind it: the end of the number as scan_number()
+// says it, or nullptr.
+const char* read_number(const char* begin, JsonNumber& number);
+
 }  // namespace millrace::core

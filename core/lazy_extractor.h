@@ -1,7 +1,6 @@
 // What: takes a plan's fields out of a text that is known to be valid JSON, reading no further than
-//       it must: tokens are found for the beginning of the text first and for all of it only when
-//       the fields lie deeper; objects no path leads into are passed by counting brackets; reading
-//       stops when every name of the plan that can still come has come.
+//       it must: tokens are found a few members at a time; objects no path leads into are passed by
+//       counting brackets; reading stops when every name of the plan that can still come has come.
 // Threads: one owner. Lifetime: views into the text, or into the arena for strings with escapes.
 // Limits: plans of names only (plain_names()); others are read the full way.
 // Failure: extract() says no when the text is cut off or no JSON object; what else is wrong in a
@@ -25,12 +24,10 @@ public:
     bool extract(std::string_view padded_text, const FieldPlan& plan, FieldTable& fields);
 
 private:
-    // Tokens are looked for in so much of the text first.
-    static constexpr std::size_t kBeginningMax = 256;
     enum class Step : std::uint8_t {
         kOn,        // go on behind the value
         kFinished,  // everything was found
-        kCut,       // the tokens end here
+        kCut,       // the text ends here
     };
     struct Place {
         const FieldPlan::Node* node;
@@ -39,9 +36,9 @@ private:
         bool passing;
         bool is_last;  // nothing outside of this value is wanted any more
     };
-    Step read_beginning(std::string_view text, std::size_t bytes);
-    void note_needed();
-    Step read(std::string_view text);
+    // Are there so many more tokens? They are found if need be.
+    bool reach(std::ptrdiff_t count) { return end_ - token_ >= count || reach_slow(count); }
+    bool reach_slow(std::ptrdiff_t count);
     Step value(const Place& place);
     Step object(const Place& place);
     Step array(const Place& place);
@@ -53,16 +50,10 @@ private:
     const char* base_ = nullptr;
     const std::uint32_t* token_ = nullptr;
     const std::uint32_t* end_ = nullptr;
-    bool has_backslash_ = false;
     const FieldPlan* plan_ = nullptr;
     FieldTable* fields_ = nullptr;
     JsonTokens tokens_;
     TextArena arena_;
-    unsigned cut_ = 0;  // how often lately the beginning was not enough
-    // Of the beginning: so much is looked at, as much as the last round of events needed.
-    std::size_t beginning_ = kBeginningMax;
-    std::size_t needed_ = 0;
-    unsigned noted_ = 0;
 };
 
 }  // namespace millrace::core

@@ -9,6 +9,7 @@
 #include "matcher/pivot.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -26,7 +27,13 @@ struct Bounds {
 // What a number that doubles do not hold exactly may be.
 inline Bounds around(double approx) {
     constexpr double kOpen = std::numeric_limits<double>::infinity();
-    return {std::nextafter(approx, -kOpen), std::nextafter(approx, kOpen)};
+    if (!(approx > -kOpen && approx < kOpen) || approx == 0) [[unlikely]]
+        return {std::nextafter(approx, -kOpen), std::nextafter(approx, kOpen)};
+    // The neighbours' bits are one less and one more, by magnitude.
+    const auto bits = std::bit_cast<std::uint64_t>(approx);
+    const double inner = std::bit_cast<double>(bits - 1);
+    const double outer = std::bit_cast<double>(bits + 1);
+    return approx < 0 ? Bounds{outer, inner} : Bounds{inner, outer};
 }
 
 class RangeIndex {

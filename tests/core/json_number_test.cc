@@ -22,7 +22,16 @@ double nearest(const std::string& text) {
 
 void check(const std::string& text) {
     ASSERT_EQ(scan_number((text + " ").c_str()) != nullptr, true) << text;
-    EXPECT_EQ(decode_number(text.data(), text.data() + text.size()).approx, nearest(text)) << text;
+    const JsonNumber decoded = decode_number(text.data(), text.data() + text.size());
+    EXPECT_EQ(decoded.approx, nearest(text)) << text;
+    // The way that reads and decodes in one must say the same, whatever stands behind.
+    for (const char* behind : {",", "}", " ", "]"}) {
+        const std::string padded = text + behind + "12345678.12345678";
+        JsonNumber number;
+        ASSERT_EQ(read_number(padded.data(), number), padded.data() + text.size()) << padded;
+        EXPECT_EQ(number.approx, decoded.approx) << text;
+        EXPECT_EQ(number.is_short, decoded.is_short) << text;
+    }
 }
 
 TEST(JsonNumber, GivesTheNearestDouble) {
@@ -51,10 +60,23 @@ TEST(JsonNumber, RoundsMiddlesToEven) {
         const std::uint64_t odd = (1ULL << 53) + random.below(1ULL << 53);
         check(std::to_string(odd));
         check(std::to_string(odd) + "e3");
+        const std::string digits = std::to_string(odd);
+        check(digits.substr(0, 3) + "." + digits.substr(3));
+        check("0.000" + digits);
     }
     for (const char* text :
          {"9007199254740993", "9007199254740992.5", "0.1", "1e22", "1e23", "5e-324"})
         check(text);
+}
+
+TEST(JsonNumber, RefusesWhatIsNone) {
+    for (const char* text : {"-", "01", "1.", "1.e3", ".5", "1e", "1e+", "+1", "1.2.3", "--1",
+                             "0x1", "1a", "12345678a", "0.12345678a", "-.1"}) {
+        const std::string padded = std::string(text) + ",               ";
+        JsonNumber number;
+        EXPECT_EQ(scan_number(padded.data()), nullptr) << text;
+        EXPECT_EQ(read_number(padded.data(), number), nullptr) << text;
+    }
 }
 
 }  // namespace
