@@ -77,6 +77,8 @@ public:
     const std::vector<std::uint32_t>& touched() const { return touched_; }
     const FieldElement& element(std::uint32_t id) const { return elements_[id]; }
     bool has_elements() const { return elements_.size() > 1; }
+    // Numbers of elements are below this; 0 is none.
+    std::uint32_t element_count() const { return static_cast<std::uint32_t>(elements_.size()); }
     // Each element of each array has one number: elements form a tree.
     bool is_tree() const { return is_tree_; }
 

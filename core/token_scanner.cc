@@ -35,8 +35,8 @@ struct Tables {
 };
 
 MILLRACE_AVX2_INLINE Tables tables() {
-    const __m128i space =
-        _mm_setr_epi8(' ', 100, 100, 100, 17, 100, 113, 2, 100, '\t', '\n', 112, 100, '\r', 100, 100);
+    const __m128i space = _mm_setr_epi8(' ', 100, 100, 100, 17, 100, 113, 2, 100, '\t', '\n', 112,
+                                        100, '\r', 100, 100);
     const __m128i op = _mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ':', '{', ',', '}', 0, 0);
     return {_mm256_broadcastsi128_si256(space), _mm256_broadcastsi128_si256(op)};
 }

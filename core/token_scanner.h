@@ -36,8 +36,8 @@ public:
     bool is_done() const { return at_ >= bytes_; }
     // Of what was scanned so far.
     bool has_backslash() const { return has_backslash_; }
-    bool has_high_bit() const { return has_high_bit_; }         // some byte that is no ASCII
-    bool has_control() const { return has_control_; }           // a control byte inside a string
+    bool has_high_bit() const { return has_high_bit_; }  // some byte that is no ASCII
+    bool has_control() const { return has_control_; }    // a control byte inside a string
     bool ends_in_string() const { return in_string_ != 0; }
 
 private:

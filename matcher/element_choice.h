@@ -23,6 +23,7 @@ struct ChoiceCondition {
     std::uint32_t base = core::kNoElement;
     std::uint32_t container = 0;  // the array below base; filled in by the choice
     std::uint32_t cursor = 0;
+    std::uint32_t owner = 0;  // for whoever asks
 };
 
 struct ChoiceScratch {

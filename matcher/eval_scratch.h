@@ -3,6 +3,7 @@
 // Limits: grows to the largest event seen. Failure: none.
 #pragma once
 
+#include "matcher/element_bits.h"
 #include "matcher/element_choice.h"
 
 #include <cstdint>
@@ -29,10 +30,13 @@ struct EvalScratch {
         State state = State::kNo;
         std::uint32_t begin = 0;  // kTied: into choice.elements
         std::uint32_t end = 0;
+        std::uint32_t bits = ElementBits::kNone;  // kTied: the same as a set of bits
     };
     std::uint64_t evaluation = 0;
     std::vector<Known> known;
     ChoiceScratch choice;
+    ElementBits bits;
+    std::vector<std::uint32_t> sets;
 };
 
 }  // namespace millrace::matcher

@@ -10,7 +10,9 @@ bool Evaluator::holds(const Token* program) {
         ++scratch_.evaluation;
         scratch_.choice.elements.clear();
         scratch_.choice.conditions.clear();
+        scratch_.bits.reset();
         picked_ = 0;
+        has_choice_ = false;
     }
     if (!relaxed(program)) return false;
     // Where no array of objects was passed, or one condition is all there is, nothing has to
@@ -81,7 +83,7 @@ bool Evaluator::search(const Goal* goals) {
         case TokenKind::kTrue: return search(next);
         case TokenKind::kFalse: return false;
         case TokenKind::kNot: return !closed(token) && search(next);
-        case TokenKind::kLeaf: return pick(condition(token), next);
+        case TokenKind::kLeaf: return pick(token, condition(token), next);
         case TokenKind::kOr: return search_or(token, next);
         case TokenKind::kAnd: {
             if (number_of(*token) == 0) return search(next);
@@ -93,13 +95,14 @@ bool Evaluator::search(const Goal* goals) {
 }
 
 bool Evaluator::search_or(const Token* token, const Goal* next) {
+    has_choice_ = true;
     // What is picked already must fit together, or no alternative helps.
     if (!combine()) return false;
     const Token* siblings = token + 1;
     const Token* child = siblings;
     for (std::uint32_t i = number_of(*token); i > 0; --i) {
         if (kind_of(*child) == TokenKind::kLeaf) {
-            if (pick(alternative(child, child, i), next)) return true;
+            if (pick(child, alternative(child, child, i), next)) return true;
         } else {
             const Goal inner{child, 1, next};
             if (search(&inner)) return true;
@@ -110,18 +113,40 @@ bool Evaluator::search_or(const Token* token, const Goal* next) {
 }
 
 // By value: the search below asks about other tokens, and what is known of them may move.
-bool Evaluator::pick(const Known& found, const Goal* next) {
+bool Evaluator::pick(const Token* token, const Known& found, const Goal* next) {
     const Known known = found;
     if (known.state == Known::State::kFree) return search(next);
     if (known.state != Known::State::kTied) return false;
     auto& picked = scratch_.choice.conditions;
-    picked.push_back({known.begin, known.end, core::kNoElement, 0, 0});
+    picked.push_back({known.begin, known.end, core::kNoElement, 0, 0,
+                      static_cast<std::uint32_t>(token - root_)});
     const bool holds = search(next);
     picked.pop_back();
     return holds;
 }
 
 // NOLINTEND(misc-no-recursion)
+
+bool Evaluator::combine() {
+    if (scratch_.choice.conditions.size() - picked_ < 2) return true;
+    if (has_choice_ && scratch_.bits.can_decide(fields_)) return combine_by_bits();
+    return can_choose(fields_, scratch_.choice, picked_);
+}
+
+// Each condition becomes a set of bits once, however many alternatives it is part of.
+bool Evaluator::combine_by_bits() {
+    scratch_.sets.clear();
+    const auto& picked = scratch_.choice.conditions;
+    for (std::size_t i = picked_; i < picked.size(); ++i) {
+        Known& known = scratch_.known[picked[i].owner];
+        if (known.bits == ElementBits::kNone) {
+            const std::uint32_t* const elements = scratch_.choice.elements.data();
+            known.bits = scratch_.bits.add(fields_, {elements + known.begin, elements + known.end});
+        }
+        scratch_.sets.push_back(known.bits);
+    }
+    return scratch_.bits.agree(scratch_.sets);
+}
 
 // What this evaluation has found out about a token, or null.
 Evaluator::Known* Evaluator::known_of(const Token* token) {
@@ -138,6 +163,7 @@ const Evaluator::Known& Evaluator::condition(const Token* token) {
     known.begin = static_cast<std::uint32_t>(scratch_.choice.elements.size());
     known.state = collect(number_of(*token));
     known.end = static_cast<std::uint32_t>(scratch_.choice.elements.size());
+    known.bits = ElementBits::kNone;
     return known;
 }
 
@@ -172,6 +198,7 @@ const Evaluator::Known& Evaluator::alternative(const Token* token, const Token* 
         elements.erase(std::unique(begin, elements.end()), elements.end());
     }
     merged.end = static_cast<std::uint32_t>(elements.size());
+    merged.bits = ElementBits::kNone;
     return scratch_.known[static_cast<std::size_t>(token - root_)] = merged;
 }
 

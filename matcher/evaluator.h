@@ -38,8 +38,9 @@ private:
     bool scope(const Token* program);
     bool search(const Goal* goals);
     bool search_or(const Token* token, const Goal* next);
-    bool pick(const Known& known, const Goal* next);
-    bool combine() const { return can_choose(fields_, scratch_.choice, picked_); }
+    bool pick(const Token* token, const Known& known, const Goal* next);
+    bool combine();
+    bool combine_by_bits();
     Known* known_of(const Token* token);
     const Known& condition(const Token* token);
     const Known& alternative(const Token* token, const Token* siblings, std::uint32_t count);
@@ -49,7 +50,8 @@ private:
     const core::FieldTable& fields_;
     EvalScratch& scratch_;
     const Token* root_ = nullptr;
-    std::size_t picked_ = 0;  // where the scope's conditions begin on the stack
+    std::size_t picked_ = 0;   // where the scope's conditions begin on the stack
+    bool has_choice_ = false;  // an `or` was met: conditions are combined more than once
 };
 
 }  // namespace millrace::matcher

@@ -147,6 +147,52 @@ FilterSet deep_arrays(core::Random& random, std::size_t scale) {
     return set;
 }
 
+// Alternatives whose conditions must meet in elements of arrays: in one array, in arrays inside of
+// elements, in two arrays side by side.
+FilterSet array_alternatives(core::Random& random, std::size_t scale) {
+    FilterSet set{"alternatives over arrays", {}, {}};
+    constexpr const char* kPaths[] = {"$.l.a",   "$.l.b",   "$.l.c", "$.l.m.x", "$.l.m.y",
+                                      "$.l.k.x", "$.l.k.y", "$.n.a", "$.n.b",   "$.o.p"};
+    for (std::size_t i = 0; i < 80 * scale; ++i) {
+        // Without the arrays beside m, and without both, in a part of them.
+        const std::uint64_t paths = i % 4 == 0 ? 3 : i % 4 == 1 ? 5 : 10;
+        std::string filter;
+        for (std::uint64_t ors = 2 + random.below(3); ors > 0; --ors) {
+            filter += filter.empty() ? "(" : " && (";
+            for (std::uint64_t ways = 1 + random.below(3); ways > 0; --ways) {
+                filter += kPaths[random.below(paths)] + std::string(" == 1") +
+                          (random.below(4) == 0 ? " && $.l.a == 0" : "") + (ways > 1 ? " || " : "");
+            }
+            filter += ")";
+        }
+        set.subscriptions.push_back("{\"filter\":\"" + filter + "\"}");
+    }
+    const auto bit = [&](const char* name) {
+        return "\"" + std::string(name) + "\":" + (random.below(4) == 0 ? "1" : "0");
+    };
+    const auto list = [&](const char* name, std::uint64_t most, const auto& element) {
+        std::string items;
+        for (std::uint64_t left = random.below(most + 1); left > 0; --left)
+            items += "{" + element() + (left > 1 ? "}," : "}");
+        return "\"" + std::string(name) + "\":[" + items + "]";
+    };
+    const auto pair = [&] { return bit("x") + "," + bit("y"); };
+    for (std::size_t i = 0; i < 120 * scale; ++i) {
+        const auto element = [&] {
+            std::string members = bit("a") + "," + bit("b") + "," + bit("c");
+            if (i % 3 != 0) members += "," + list("m", 3, pair);
+            if (i % 3 == 2) members += "," + list("k", 2, pair);
+            return members;
+        };
+        const auto other = [&] { return bit("a") + "," + bit("b"); };
+        std::string payload = list("l", i % 10 == 0 ? 150 : 5, element);
+        if (i % 2 == 0) payload += "," + list("n", 3, other);
+        if (i % 5 == 0) payload += ",\"o\":{" + bit("p") + "}";
+        set.events.push_back(event_of("{" + payload + "}"));
+    }
+    return set;
+}
+
 }  // namespace
 
 std::vector<FilterSet> adversarial_sets(std::uint64_t seed, std::size_t scale) {
@@ -158,6 +204,7 @@ std::vector<FilterSet> adversarial_sets(std::uint64_t seed, std::size_t scale) {
     out.push_back(many_patterns(random, scale));
     out.push_back(texts());
     out.push_back(deep_arrays(random, scale));
+    out.push_back(array_alternatives(random, scale));
     return out;
 }
 
