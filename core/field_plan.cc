@@ -101,7 +101,10 @@ FieldPlan FieldPlanBuilder::build() const {
         plan.table_.resize(plan.table_.size() + size);
         for (const Edge& edge : from.edges) {
             if (edge.kind != FieldStep::Kind::kName) continue;
-            to.name_bits |= FieldPlan::name_bit(edge.name);
+            // A name of one byte is followed by a quote; behind an empty one anything may stand.
+            const std::string begin = edge.name + "\"\"";
+            to.name_bits |= edge.name.empty() ? ~std::uint64_t{0}
+                                              : 1ULL << FieldPlan::name_place(begin[0], begin[1]);
             plan.insert_name(to, edge.name, edge.child);
         }
     }

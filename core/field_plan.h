@@ -58,7 +58,7 @@ class FieldPlan {
 public:
     // One place of the trie. Children by name sit in a small open-addressing table of their own.
     struct Node {
-        std::uint64_t name_bits = 0;  // name_bit() of each child by name
+        std::uint64_t name_bits = 0;  // by how the children's names begin
         std::uint32_t slot = kNoSlot;
         std::uint32_t any_child = kNoNode;
         std::uint32_t table_begin = 0;  // into table_
@@ -100,13 +100,17 @@ public:
         }
     }
     std::uint32_t child(const Node& node, std::string_view key) const {
-        if ((node.name_bits & name_bit(key)) == 0) return kNoNode;
         if (node.names > kFewNames) return child(node, key, hash_key(key));
         for (std::uint32_t i = node.few_begin; i < node.few_begin + node.names; ++i) {
             if (few_[i].name_bytes == key.size() && same_text(name(few_[i]).data(), key))
                 return few_[i].child;
         }
         return kNoNode;
+    }
+    // Has the node a child whose name may begin so? `p` stands behind a key's opening quote, in text
+    // without backslashes; it tells most keys apart before their end is known.
+    static bool may_have_child(const Node& node, const char* p) {
+        return (node.name_bits >> name_place(p[0], p[1]) & 1) != 0;
     }
     // Child of the root for one of the envelope's members.
     std::uint32_t envelope_child(EnvelopeMember member) const {
@@ -121,6 +125,9 @@ public:
 
 private:
     friend class FieldPlanBuilder;
+    static unsigned name_place(char first, char second) {
+        return (static_cast<unsigned char>(first) + static_cast<unsigned char>(second) * 5u) & 63;
+    }
     // So many names are compared one by one: that is less than a hash.
     static constexpr std::uint32_t kFewNames = 4;
     // Up to 16 bytes by two loads that may overlap.
@@ -139,17 +146,9 @@ private:
         return size == 0 ||
                (a[0] == b[0] && a[size / 2] == b[size / 2] && a[size - 1] == b[size - 1]);
     }
-    // Tells most names apart before any of them is compared.
-    static std::uint64_t name_bit(std::string_view key) {
-        if (key.empty()) return 1;
-        const auto first = static_cast<unsigned char>(key.front());
-        const auto last = static_cast<unsigned char>(key.back());
-        return 1ULL << ((key.size() + first * 5u + last * 3u) & 63);
-    }
     std::string_view name(const NameEntry& entry) const {
         return std::string_view(names_).substr(entry.name_begin, entry.name_bytes);
     }
-
     void insert_name(const Node& node, std::string_view key, std::uint32_t child);
 
     std::array<std::uint32_t, kEnvelopeMembers.size()> envelope_nodes_;

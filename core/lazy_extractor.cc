@@ -150,7 +150,13 @@ LazyExtractor::Step LazyExtractor::object(const Place& place) {
             return Step::kOn;
         }
         if (!reach(4)) return Step::kCut;  // the comma, the name, the colon, the value
-        if (base_[*token_] == ',') ++token_;
+        token_ += base_[*token_] == ',';
+        if (!plan_->may_have_child(node, base_ + *token_ + 1) && !tokens_.has_backslash()) {
+            token_ += 2;  // the name, the colon
+            const bool is_container = nesting(base_[*token_++]) > 0;
+            if (is_container && !skip_to_close()) return Step::kCut;
+            continue;
+        }
         std::string_view name;
         if (!string(name)) return Step::kCut;
         ++token_;  // the colon

@@ -204,8 +204,8 @@ private:
     void start_scratch(IndexScratch& scratch) const;
     // Of fewer, what is asked lies in the caches anyway.
     static constexpr std::uint32_t kLookAheadMin = 32'768;
-    // A small index with nothing but exact patterns finds them as fast again.
-    bool remembers_patterns() const { return size() > 4096 || !groups_.is_cheap(); }
+    // A very small index with nothing but exact patterns finds them as fast again.
+    bool remembers_patterns() const { return size() > 256 || !groups_.is_cheap(); }
     std::span<const GroupAt> groups_of(Asking& asking) const;
     void look_ahead(std::span<const GroupAt> groups, Asking& asking) const;
     std::size_t hash_ahead(std::span<const GroupAt> groups, Asking& asking) const;

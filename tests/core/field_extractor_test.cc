@@ -167,9 +167,11 @@ TEST(LazyExtractor, FindsWhatTheFullWayFinds) {
             R"(","d":{"e":"late"}})",
         R"({"b":[{"c":1},{"c":2}],"a" : [ "x" , "y" ],"d":")" + filler + R"("})",
         R"({})",
+        R"({"aa":[1,{"a":2}],"":7,"ab":{"a":1},"a":"x","d":{"ee":2,"e":1},"b":{"":0,"c":3}})",
+        R"({"\u0061":"x","\\":5,"bb":"\"","b":{"\u0063":1}})",
         R"({"a":{},"b":5,"d":[{"e":[1,2]}]})"};
-    for (const auto& wanted :
-         std::vector<std::vector<const char*>>{{"a"}, {"a", "b"}, {"d"}, {"a", "b", "d"}}) {
+    for (const auto& wanted : std::vector<std::vector<const char*>>{
+             {"a"}, {"a", "b"}, {"d"}, {"a", "b", "d"}, {""}, {"", "a", "b", "d", "h"}}) {
         Extracted full;
         const auto add = [&](const std::string& key) {
             full.builder.add({name("payload"), name(key)});
