@@ -2,8 +2,8 @@
 // event? Unit: one city lot of about 877 bytes. Budget: exact, prefix, wildcard <= 0.25 us;
 // anything-but <= 0.5; complex arrays <= 1.0. Every rule's number of matches must be the published
 // one. Run: python3 gen_citylike.py lots.jsonl; build/release/bench/matcher_citylots_bench
-// lots.jsonl rule_sets.json [set]. Without arguments (ctest) a few made-up lots are matched, so that the
-// program cannot rot.
+// lots.jsonl rule_sets.json [set]. Without arguments (ctest) a few made-up lots are matched, so
+// that the program cannot rot.
 #include "bench/matcher_harness.h"
 
 #include <simdjson.h>

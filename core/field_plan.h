@@ -107,8 +107,8 @@ public:
         }
         return kNoNode;
     }
-    // Has the node a child whose name may begin so? `p` stands behind a key's opening quote, in text
-    // without backslashes; it tells most keys apart before their end is known.
+    // Has the node a child whose name may begin so? `p` stands behind a key's opening quote, in
+    // text without backslashes; it tells most keys apart before their end is known.
     static bool may_have_child(const Node& node, const char* p) {
         return (node.name_bits >> name_place(p[0], p[1]) & 1) != 0;
     }

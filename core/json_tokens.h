@@ -1,5 +1,5 @@
-// What: UTF-8 check and token positions of a text, by TokenScanner where the processor has what that
-//       takes, by simdjson's first stage elsewhere.
+// What: UTF-8 check and token positions of a text, by TokenScanner where the processor has what
+//       that takes, by simdjson's first stage elsewhere.
 // Threads: one owner. Lifetime: positions are valid until the next run().
 // Limits: texts below 4 GiB. Failure: a JsonFault; memory is grown as needed.
 #pragma once

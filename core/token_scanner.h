@@ -1,7 +1,7 @@
-// What: finds the tokens of JSON text, 64 bytes at a time, as far as the caller asks and no further:
-//       every bracket, comma and colon outside of strings, and where each value or key begins (a
-//       string's closing quote is none). The same tokens as simdjson's first stage, which serves
-//       where this is not supported.
+// What: finds the tokens of JSON text, 64 bytes at a time, as far as the caller asks and no
+//       further: every bracket, comma and colon outside of strings, and where each value or key
+//       begins (a string's closing quote is none). The same tokens as simdjson's first stage, which
+//       serves where this is not supported.
 // Threads: one owner. Lifetime: the text and the place for positions outlive the scan.
 // Limits: texts below 4 GiB. Failure: none here; the flags say what was seen.
 #pragma once
