@@ -58,6 +58,10 @@ struct PowerOf5 {
     std::uint64_t low;
 };
 constexpr int kPowerMax = 27;
+constexpr std::size_t place_of_power(int exponent) {
+    const int place = exponent + kPowerMax;
+    return static_cast<std::size_t>(place);
+}
 
 constexpr PowerOf5 power_of_5(int exponent) {
     std::uint64_t power = 1;
@@ -85,8 +89,7 @@ constexpr PowerOf5 power_of_5(int exponent) {
 }
 constexpr std::array<PowerOf5, 2 * kPowerMax + 1> kPowersOf5 = [] {
     std::array<PowerOf5, 2 * kPowerMax + 1> powers{};
-    for (int q = -kPowerMax; q <= kPowerMax; ++q)
-        powers[static_cast<std::size_t>(q + kPowerMax)] = power_of_5(q);
+    for (int q = -kPowerMax; q <= kPowerMax; ++q) powers[place_of_power(q)] = power_of_5(q);
     return powers;
 }();
 
@@ -96,7 +99,7 @@ constexpr std::array<PowerOf5, 2 * kPowerMax + 1> kPowersOf5 = [] {
 double round_product(std::uint64_t mantissa, int exponent) {
     const int zeros = std::countl_zero(mantissa);
     const std::uint64_t w = mantissa << zeros;
-    const PowerOf5& power = kPowersOf5[static_cast<std::size_t>(exponent + kPowerMax)];
+    const PowerOf5& power = kPowersOf5[place_of_power(exponent)];
     const Wide product = Wide{w} * power.high;
     std::uint64_t upper = static_cast<std::uint64_t>(product >> 64);
     std::uint64_t lower = static_cast<std::uint64_t>(product);
