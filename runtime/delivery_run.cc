@@ -39,7 +39,7 @@ struct ExecutionIdText {
 };
 
 KeyedDelivery keyed(const Attempt& attempt) {
-    return {attempt.subscription->number, attempt.event.key_hash, attempt.event.position.offset};
+    return {attempt.subscription->number, attempt.event.key_hash, attempt.event.position};
 }
 
 std::string replay_json(std::string_view id) {
@@ -68,12 +68,21 @@ void DeliveryRun::begin(const LaneJob& job) {
     result_ = std::make_unique<LaneResult>();
     now_ns_ = deps_.clock->monotonic_ns();
     wall_minus_monotonic_us_ = deps_.clock->wall_us() - now_ns_ / 1000;
-    outcomes_open_ = job.kind != JobKind::kScriptRun;
-    if (!outcomes_open_) return;
-    const core::LogPosition block = job.block_position();
-    result_->shard = block.shard;
-    result_->block_first = block.offset;
+    if (job.kind == JobKind::kScriptRun) return;
+    result_->shard = job.shard();
+    if (job.items.empty()) return;
+    open_outcomes(job, job.items[0].event_index);
+    result_->block_first = outcomes_block_.offset;
+}
+
+// The outcomes of a block's deliveries stand together.
+void DeliveryRun::open_outcomes(const LaneJob& job, std::uint32_t event_index) {
+    const core::LogPosition block = job.block_position(event_index);
+    if (outcomes_open_ && block == outcomes_block_) return;
+    if (outcomes_open_) result_->rows.end_outcomes();
     result_->rows.begin_outcomes(block);
+    outcomes_open_ = true;
+    outcomes_block_ = block;
 }
 
 const core::Envelope& DeliveryRun::envelope_of(const store::StoredEvent& event) {
@@ -121,8 +130,12 @@ DeliveryRun::Ran DeliveryRun::invoke(const Script& script, const EventInput& inp
     return ran;
 }
 
-DeliveryRun::Ran DeliveryRun::run_script(const LaneJob& job, const Subscription& subscription,
-                                         const Script* script, const store::StoredEvent& event) {
+DeliveryRun::Ran DeliveryRun::run_script(const Attempt& attempt) {
+    const LaneJob& job = *attempt.job;
+    const EarlierAttempts& earlier = *attempt.earlier;
+    const Subscription& subscription = *attempt.subscription;
+    const Script* script = attempt.script;
+    const store::StoredEvent& event = attempt.event;
     if (!script || !script->enabled) {
         run_result_ = "script '" + subscription.executor.script_id +
                       (script ? "' is disabled" : "' does not exist");
@@ -136,11 +149,11 @@ DeliveryRun::Ran DeliveryRun::run_script(const LaneJob& job, const Subscription&
 
     const ExecutionIdText execution_id{deps_.hasher, {event.position, subscription.number}};
     const std::string replay = replay_json(
-        job.kind == JobKind::kReplay ? std::string_view(job.replay_id) : job.earlier.replay_id);
+        job.kind == JobKind::kReplay ? std::string_view(job.replay_id) : earlier.replay_id);
     InvocationContext context = invocation_context_of(event, subscription, *script);
     context.execution_id_lazy = {&ExecutionIdText::write, &execution_id};
     context.replay_json = replay;
-    context.attempt = job.earlier.made + 1;
+    context.attempt = earlier.made + 1;
     return invoke(*script, input, context);
 }
 
@@ -198,55 +211,70 @@ bool DeliveryRun::postponed(Attempt& attempt) {
 bool DeliveryRun::held_by_key(Attempt& attempt) {
     const LaneJob& job = *attempt.job;
     if (order_.empty() || attempt.subscription->ordering != Ordering::kKey) return false;
+    if (job.kind != JobKind::kBlock && job.kind != JobKind::kRetry) return false;
     const KeyedDelivery delivery = keyed(attempt);
-    std::optional<std::int64_t> until_us;
-    if (job.kind == JobKind::kBlock) {
-        until_us = order_.first_waits_until(delivery);
-    } else if (job.kind == JobKind::kRetry && job.earlier.replay_id.empty()) {
-        until_us = order_.retry_waits_until(delivery, job.retry_due_at_us, attempt.started_at_us);
-    }
-    if (!until_us) return false;
-    attempt.keyed = true;
-    if (!job.earlier.holds_key) order_.hold(delivery);
-    put_off(attempt, *until_us);
+    if (!attempt.earlier->replay_id.empty() || !order_.holds(delivery)) return false;
+    order_.park(delivery);
+    put_off(attempt, store::kParkedDueUs);
     return true;
 }
 
 // Whether later events of its key have to wait while it waits. Asked after a failure only.
 bool DeliveryRun::is_keyed(const Attempt& attempt) {
     const LaneJob& job = *attempt.job;
-    if (job.earlier.holds_key) return true;
-    if (job.kind != JobKind::kBlock && job.kind != JobKind::kRetry) return false;
-    return attempt.subscription->ordering == Ordering::kKey && job.earlier.replay_id.empty() &&
-           order_.has_room() && !envelope_of(attempt.event).partition_key.empty();
+    if (attempt.earlier->holds_key) return true;
+    if (job.kind != JobKind::kBlock && job.kind != JobKind::kRetry && job.kind != JobKind::kParked)
+        return false;
+    return attempt.subscription->ordering == Ordering::kKey && attempt.earlier->replay_id.empty() &&
+           (job.kind == JobKind::kParked || order_.has_room()) &&
+           !envelope_of(attempt.event).partition_key.empty();
 }
 
 void DeliveryRun::keep_order(const Attempt& attempt, const WrittenOutcome& written) {
-    const bool counted = attempt.job->earlier.holds_key;
     if (written.status == DeliveryStatus::kRetrying && attempt.keyed)
-        order_.block(keyed(attempt), written.retry_at_us, counted);
-    else if (counted)
-        order_.release(keyed(attempt));
+        order_.block(keyed(attempt));
+    else if (attempt.earlier->holds_key)
+        drain_later(order_.release(keyed(attempt)));
+}
+
+// What is parked can be read when what this lane did so far is durable.
+void DeliveryRun::drain_later(const std::optional<DrainRequest>& request) {
+    if (request)
+        result_->when_durable.push_back([this, request = *request] { deps_.drain(request); });
+}
+
+// Removed or paused since it matched: nothing is owed any more, a waiting row goes too.
+void DeliveryRun::give_up(const LaneJob& job, const DeliveryItem& item) {
+    const store::StoredEvent event = job.event(item.event_index);
+    const KeyedDelivery delivery{item.subscription, event.key_hash, event.position};
+    if (job.kind == JobKind::kParked && !order_.drains(delivery)) return;
+    OutcomeWriter::erase_waiting(job, {event.position, item.subscription}, event.key_hash,
+                                 result_->rows);
+    if (job.attempts_before(item.event_index).holds_key) drain_later(order_.release(delivery));
 }
 
 void DeliveryRun::deliver_event(const LaneJob& job, const DeliveryItem& item,
                                 const Subscription& subscription, const Script* script) {
     Attempt attempt;
     attempt.job = &job;
+    attempt.earlier = &job.attempts_before(item.event_index);
     attempt.subscription = &subscription;
     attempt.script = script;
     attempt.event = job.event(item.event_index);
     if (attempt.event.pattern.empty()) attempt.event.pattern = envelope_of(attempt.event).pattern;
+    open_outcomes(job, item.event_index);
     attempt.event_index = static_cast<std::uint32_t>(attempt.event.position.offset.value -
-                                                     result_->block_first.value);
+                                                     outcomes_block_.offset.value);
     attempt.started_at_us = now_ns_ / 1000 + wall_minus_monotonic_us_;
     if (job.kind == JobKind::kBlock) begin_event(attempt.event);
+    // One that failed before it is the key's head now; this one stays parked.
+    if (job.kind == JobKind::kParked && !order_.drains(keyed(attempt))) return;
     if (postponed(attempt) || held_by_key(attempt)) return;
 
     logs_.clear();
     const std::int64_t began_ns = now_ns_;
     tenant_ = attempt.event.tenant;
-    const Ran ran = run_script(job, subscription, script, attempt.event);
+    const Ran ran = run_script(attempt);
     now_ns_ = deps_.clock->monotonic_ns();
     if (ran.invocation) append_logs_json(logs_, *ran.invocation);
     attempt.outcome = ran.outcome;
@@ -267,12 +295,12 @@ void DeliveryRun::deliver_event(const LaneJob& job, const DeliveryItem& item,
     metrics_.count_attempt(*type, subscription, written.status,
                            static_cast<std::uint64_t>(now_ns_ - began_ns));
     ++(ok ? job_delivered_ : job_failed_);
-    if (job.kind == JobKind::kRetry || job.kind == JobKind::kRedrive) metrics_.count_retry(ok);
+    if (attempt.earlier->made != 0) metrics_.count_retry(ok);
     if (job.kind == JobKind::kBlock) {
         metrics_.count_queue_time(attempt.started_at_us - attempt.event.received_at_us);
         event_type_ = type;
         event_failed_ |= !ok;
-    } else if (job.kind == JobKind::kRetry && job.earlier.ends_event && job.earlier.made == 0) {
+    } else if (attempt.earlier->ends_event && attempt.earlier->made == 0) {
         (ok ? type->completed : type->failed).add();
     }
 }
@@ -300,13 +328,7 @@ std::int64_t DeliveryRun::deliver(const LaneJob& job, const DeliveryItem& item,
     if (job.kind == JobKind::kBlock) ++result_->deliveries;
     const Subscription* subscription = registry.subscription(item.subscription);
     if (!subscription || !subscription->active) {
-        // Removed or paused since it matched: nothing is owed any more, a waiting row goes too.
-        if (job.kind == JobKind::kRetry) {
-            const store::StoredEvent event = job.event(item.event_index);
-            result_->rows.erase_retry(job.retry_due_at_us, {event.position, item.subscription});
-            if (job.earlier.holds_key)
-                order_.release({item.subscription, event.key_hash, event.position.offset});
-        }
+        give_up(job, item);
         return now_ns_;
     }
     deliver_event(job, item, *subscription, registry.script(subscription->executor.script));
@@ -413,6 +435,13 @@ std::unique_ptr<LaneResult> DeliveryRun::finish(LaneJob& job, bool job_finished)
         emits_.clear();
     }
     if (job_finished) {
+        if (job.kind == JobKind::kParked)
+            drain_later(order_.end_drain(job.drain, job.drain_complete));
+        if (job.kind == JobKind::kLostEvent) {
+            result_->rows.erase_retry(job.retry_due_at_us,
+                                      {job.lost.position, job.lost.subscription});
+            drain_later(order_.release(job.lost));
+        }
         count_event_end();
         result_->part_finished = job.kind == JobKind::kBlock;
         if (job.finished) {

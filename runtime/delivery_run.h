@@ -22,6 +22,7 @@
 #include "store/pool_set.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,6 +39,8 @@ public:
         core::Metrics* metrics = nullptr;
         LuaWatchdogSlot* watchdog_slot = nullptr;
         std::uint64_t seed = 0;
+        // A key's parked deliveries may be read; any thread.
+        std::function<void(const DrainRequest&)> drain;
     };
     explicit DeliveryRun(const Deps& deps);
 
@@ -69,8 +72,7 @@ private:
     std::int64_t monotonic_ns() override { return deps_.clock->monotonic_ns(); }
     std::uint64_t random() override { return random_.next(); }
 
-    Ran run_script(const LaneJob& job, const Subscription& subscription, const Script* script,
-                   const store::StoredEvent& event);
+    Ran run_script(const Attempt& attempt);
     Ran invoke(const Script& script, const EventInput& input, InvocationContext& context);
     void run_api_call(LaneJob& job, const RegistrySnapshot& registry);
     void keep_run(const ScriptRunJob& call, const Script& script, const ScriptRunResult& answer);
@@ -81,6 +83,9 @@ private:
     void put_off(const Attempt& attempt, std::int64_t until_us);
     bool is_keyed(const Attempt& attempt);
     void keep_order(const Attempt& attempt, const WrittenOutcome& written);
+    void give_up(const LaneJob& job, const DeliveryItem& item);
+    void drain_later(const std::optional<DrainRequest>& request);
+    void open_outcomes(const LaneJob& job, std::uint32_t event_index);
     void begin_event(const store::StoredEvent& event);
     void take_effects(const Ran& ran, const store::StoredEvent* event, std::string_view source_id);
     void emit_dead_letter_alert(const Attempt& attempt, const WrittenOutcome& written);
@@ -110,6 +115,7 @@ private:
     std::int64_t now_ns_ = 0;  // end of the last delivery: the next one's beginning
     std::int64_t wall_minus_monotonic_us_ = 0;
     bool outcomes_open_ = false;
+    core::LogPosition outcomes_block_;  // whose outcomes are open
     // The event whose deliveries are being made: it counts once, when the last one is done.
     RunMetrics::Type* event_type_ = nullptr;
     std::uint64_t event_offset_ = 0;

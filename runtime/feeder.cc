@@ -12,7 +12,9 @@ Feeder::Feeder(Deps deps)
       matcher_(std::move(deps_.matcher_reader)),
       metrics_(*deps_.metrics),
       retries_({deps_.clock, deps_.log, deps_.database, deps_.registry, deps_.lanes,
-                deps_.submit_aside, [this] { wake(); }, deps_.restore_key}),
+                deps_.submit_aside, [this] { wake(); }, deps_.restore_head}),
+      parked_({deps_.clock, deps_.log, deps_.database, deps_.lanes, deps_.submit_aside,
+               [this] { wake(); }, deps_.restore_parked}),
       replays_({deps_.clock, deps_.log, deps_.metrics, deps_.database, deps_.registry, deps_.lanes,
                 deps_.submit_aside, [this] { wake(); }, deps_.shadow}),
       done_(deps_.database->shards()),
@@ -27,7 +29,8 @@ core::Status Feeder::load_done() {
             cursor, [this, i](const store::DeliveryKey& key) { done_[i].insert(key); });
         if (!loaded) return loaded;
     }
-    return retries_.load_keys();
+    if (auto loaded = retries_.load_keys(); !loaded) return loaded;
+    return parked_.load_keys();
 }
 
 void Feeder::request(core::ShardId shard, core::LogOffset from, core::LogOffset, std::uint32_t) {
@@ -40,14 +43,15 @@ void Feeder::request(core::ShardId shard, core::LogOffset from, core::LogOffset,
 
 void Feeder::wait(std::int64_t timeout_us) {
     matcher_.offline();
-    core::Agent::wait(
-        std::min(timeout_us, std::min(retries_.sleep_us_max(), replays_.sleep_us_max())));
+    core::Agent::wait(std::min(
+        {timeout_us, retries_.sleep_us_max(), parked_.sleep_us_max(), replays_.sleep_us_max()}));
 }
 
 std::size_t Feeder::do_work() {
     std::size_t done = feed_one();
     if (stopping_.load(std::memory_order_relaxed)) return done;
     done += retries_.do_work();
+    done += parked_.do_work();
     done += replays_.do_work(matcher_);
     return done;
 }

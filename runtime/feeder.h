@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "runtime/block_matcher.h"
 #include "runtime/lane_job.h"
+#include "runtime/parked_feed.h"
 #include "runtime/replay_runner.h"
 #include "runtime/retry_feed.h"
 #include "runtime/shard_dispatch.h"
@@ -38,9 +39,11 @@ public:
         std::function<RegistrySnapshotRef()> registry;
         std::size_t lanes = 1;
         std::function<bool(std::uint32_t lane, std::unique_ptr<LaneJob>&)> submit_aside;
-        // At start: a key of which something waits for its retry.
-        std::function<void(std::uint32_t lane, const KeyedDelivery&, std::int64_t due_at_us)>
-            restore_key;
+        // At start: a delivery that holds up its key, and a key with parked ones.
+        std::function<void(std::uint32_t lane, const KeyedDelivery&)> restore_head;
+        std::function<std::optional<DrainRequest>(std::uint32_t lane, core::SubscriptionId,
+                                                  std::uint32_t key_hash)>
+            restore_parked;
         // Hands a block to its shard; false when the shard's ring is full.
         std::function<bool(core::ShardId, std::unique_ptr<ColdBlock>&)> give_cold;
         ShadowLane* shadow = nullptr;
@@ -59,6 +62,7 @@ public:
                  std::uint32_t blocks) override;
 
     RetryFeed& retries() { return retries_; }
+    ParkedFeed& parked() { return parked_; }
     ReplayRunner& replays() { return replays_; }
     // From now on nothing new is begun.
     void stop_feeding() { stopping_.store(true, std::memory_order_relaxed); }
@@ -78,6 +82,7 @@ private:
     BlockMatcher matcher_;
     ShardMetrics metrics_;
     RetryFeed retries_;
+    ParkedFeed parked_;
     ReplayRunner replays_;
     std::vector<DoneSet> done_;  // by shard; emptied once the shard has passed them
     std::vector<core::LogOffset> done_end_;

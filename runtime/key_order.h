@@ -1,18 +1,19 @@
-// What: which partition keys of which subscriptions have a delivery waiting for its retry on this
-//       lane. Until it has ended, well or as a dead letter, later events of that key wait behind
-//       it in the retry rows, so that a handler sees a key's events in their order. All deliveries
-//       of a key run on one lane, so the table needs no lock; another key is never held up (two
-//       keys share an entry only when their 32-bit hashes agree).
-// Threads: one lane's; restore() before the threads start; keys() any.
+// What: which partition keys of which subscriptions are held up on this lane, because a delivery of
+//       theirs waits for its retry (the head). Until it has ended, well or as a dead letter, later
+//       deliveries of the key are parked: a row each, on disk, that nobody touches while they wait.
+//       Then the parked ones are drained: read back in their order and run, until one of them fails
+//       and becomes the head. So a handler sees a key's events in their order. All deliveries of a
+//       key run on one lane, so the table needs no lock; another key is never held up (two keys
+//       share an entry only when their 32-bit hashes agree).
+// Threads: one lane's; restore_*() before the threads start; keys() any.
 // Lifetime: value.
-// Limits: kKeysMax keys with something waiting; a failure beyond that does not hold its key.
-//       What waits is in the retry rows, on disk, however much it is.
-// Failure: none. A waiting row that is given up behind the table's back (its event is no longer
-//       kept) is noticed when the next one of its key falls due.
+// Limits: kKeysMax keys held up; a failure beyond that does not hold its key.
+// Failure: none.
 #pragma once
 
 #include "core/ids.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -25,48 +26,64 @@ namespace millrace::runtime {
 struct KeyedDelivery {
     core::SubscriptionId subscription;
     std::uint32_t key_hash = 0;
-    core::LogOffset offset;
+    core::LogPosition position;
+};
+
+// Asks for a key's parked deliveries, when everything that the lane did so far is durable.
+struct DrainRequest {
+    core::SubscriptionId subscription;
+    std::uint32_t key_hash = 0;
+    core::LogPosition from;
+    std::uint64_t parks = 0;  // the entry's, when it was made
 };
 
 class KeyOrder {
 public:
     static constexpr std::size_t kKeysMax = 1u << 18;
-    // The next of a key that has not come so long after its time was given up elsewhere.
-    static constexpr std::int64_t kOverdueUs = 10'000'000;
-    static constexpr std::int64_t kAskAgainUs = 100'000;
 
     bool empty() const { return entries_.empty(); }
     bool has_room() const { return entries_.size() < kKeysMax; }
     std::size_t keys() const { return keys_.load(std::memory_order_relaxed); }
 
-    // A first attempt: when it may be tried, or nothing when none of its key waits.
-    std::optional<std::int64_t> first_waits_until(const KeyedDelivery& delivery) const;
-    // A waiting row that has fallen due at `due_at_us`: the new time when its turn has not come.
-    std::optional<std::int64_t> retry_waits_until(const KeyedDelivery& delivery,
-                                                  std::int64_t due_at_us, std::int64_t now_us);
-    // One more waits behind the key's next.
-    void hold(const KeyedDelivery& delivery);
-    // It failed and is its key's next, at this time. `counted`: it was waiting before.
-    void block(const KeyedDelivery& delivery, std::int64_t due_at_us, bool counted);
-    // It waited, and has ended.
-    void release(const KeyedDelivery& delivery);
-    // At start: a row that waits.
-    void restore(const KeyedDelivery& delivery, std::int64_t due_at_us);
+    // Whether another delivery of its key comes first.
+    bool holds(const KeyedDelivery& delivery) const;
+    // It is parked.
+    void park(const KeyedDelivery& delivery);
+    // It failed and waits for its retry: the key's head.
+    void block(const KeyedDelivery& delivery);
+    // It was the head and has ended. What is parked is to be drained.
+    std::optional<DrainRequest> release(const KeyedDelivery& delivery);
+
+    // Draining: whether the next parked one may run; said of each, in order.
+    bool drains(const KeyedDelivery& delivery);
+    // The answer to a request is worked off; `complete`: it held all that was visible.
+    std::optional<DrainRequest> end_drain(const DrainRequest& answered, bool complete);
+
+    // At start, the heads first: a row that waits for its retry, and a key with parked rows.
+    void restore_head(const KeyedDelivery& delivery);
+    std::optional<DrainRequest> restore_parked(core::SubscriptionId subscription,
+                                               std::uint32_t key_hash);
 
 private:
     struct Entry {
-        std::uint64_t waiting = 0;  // rows
-        bool blocked = false;       // `next` is known, and waits until due_at_us
-        core::LogOffset next;
-        std::int64_t due_at_us = 0;
+        bool draining = false;  // else `head` waits for its retry
+        core::LogPosition head;
+        core::LogPosition drained_to;  // parked rows before it were taken,
+        core::LogPosition parked_from{core::ShardId{UINT16_MAX}, core::LogOffset{UINT64_MAX}};
+        std::uint64_t parks = 0;    // rows parked so far
+        std::uint64_t drained = 0;  // `parks` of the last complete drain
     };
-    static std::uint64_t key_of(const KeyedDelivery& delivery) {
-        return (std::uint64_t{delivery.subscription.value} << 32) | delivery.key_hash;
+    using Entries = std::unordered_map<std::uint64_t, Entry>;
+    static std::uint64_t key_of(core::SubscriptionId subscription, std::uint32_t key_hash) {
+        return (std::uint64_t{subscription.value} << 32) | key_hash;
     }
-    void drop_one(std::unordered_map<std::uint64_t, Entry>::iterator at);
+    static std::uint64_t key_of(const KeyedDelivery& delivery) {
+        return key_of(delivery.subscription, delivery.key_hash);
+    }
+    std::optional<DrainRequest> drain_or_drop(Entries::iterator at);
     void count() { keys_.store(entries_.size(), std::memory_order_relaxed); }  // a figure
 
-    std::unordered_map<std::uint64_t, Entry> entries_;
+    Entries entries_;
     std::atomic<std::size_t> keys_{0};
 };
 

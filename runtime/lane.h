@@ -63,10 +63,8 @@ public:
         stopping_.store(true, std::memory_order_relaxed);
         wake();
     }
-    // Before the threads start: a retry row whose key later events have to wait for.
-    void restore_key(const KeyedDelivery& delivery, std::int64_t due_at_us) {
-        run_.order().restore(delivery, due_at_us);
-    }
+    // Before the threads start: what of it is held up.
+    KeyOrder& key_order() { return run_.order(); }
     // Any thread; a figure.
     std::size_t keys_waiting() const { return run_.order().keys(); }
     bool idle() const { return idle_.load(std::memory_order_acquire); }

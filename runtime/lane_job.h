@@ -9,6 +9,7 @@
 #include "core/buffer.h"
 #include "core/ids.h"
 #include "core/result.h"
+#include "runtime/key_order.h"
 #include "store/event_block.h"
 #include "store/log_reader.h"
 #include "store/row_batch.h"
@@ -35,7 +36,7 @@ struct EarlierAttempts {
     std::int64_t created_at_us = 0;  // when the first one failed; 0: none has
     std::string history;             // JSON array of the attempts so far; "" = none
     std::string replay_id;           // the replay that began this delivery; usually empty
-    bool holds_key = false;          // counted in the lane's KeyOrder
+    bool holds_key = false;          // the head of its key in the lane's KeyOrder
     bool ends_event = false;         // its first outcome is the event's last one to come
 };
 
@@ -59,7 +60,21 @@ struct ScriptRunJob {
     std::function<void(ScriptRunResult&&)> done;  // called once, on a shard's thread
 };
 
-enum class JobKind : std::uint8_t { kBlock, kRetry, kRedrive, kReplay, kScriptRun };
+// A delivery that was parked behind another one of its key.
+struct ParkedDelivery {
+    store::OwnedEvent event;
+    EarlierAttempts earlier;
+};
+
+enum class JobKind : std::uint8_t {
+    kBlock,
+    kRetry,
+    kRedrive,
+    kReplay,
+    kParked,     // a key's parked deliveries, in their order
+    kLostEvent,  // the event of a retry is no longer kept: its row goes
+    kScriptRun,
+};
 
 struct LaneJob {
     JobKind kind = JobKind::kBlock;
@@ -68,19 +83,34 @@ struct LaneJob {
     // Instead of a block: the one event of a retry or a redrive; event_index is 0 then.
     std::optional<store::OwnedEvent> single;
     EarlierAttempts earlier;
-    std::int64_t retry_due_at_us = 0;             // kRetry: key of the waiting row
+    std::int64_t retry_due_at_us = 0;             // kRetry, kLostEvent: key of the waiting row
+    std::vector<ParkedDelivery> parked;           // kParked, by event_index
+    DrainRequest drain;                           // kParked: what was asked for
+    bool drain_complete = false;                  // kParked: there were no more
+    KeyedDelivery lost;                           // kLostEvent
     std::optional<store::DeadLetterKey> redrive;  // kRedrive: the row that leaves on success
     std::string replay_id;                        // kReplay
     std::unique_ptr<ScriptRunJob> run;
     // Called on a shard's thread when the outcome of all items is durable: (delivered, failed).
     std::function<void(std::uint64_t, std::uint64_t)> finished;
 
-    store::StoredEvent event(std::uint32_t index) const {
-        return block ? block.event(index) : single->event;
+    const store::OwnedEvent& owned(std::uint32_t index) const {
+        return kind == JobKind::kParked ? parked[index].event : *single;
     }
-    core::LogPosition block_position() const {
-        return block ? core::LogPosition{block.shard(), block.first_offset()}
-                     : core::LogPosition{single->event.position.shard, single->block_first_offset};
+    store::StoredEvent event(std::uint32_t index) const {
+        return block ? block.event(index) : owned(index).event;
+    }
+    core::LogPosition block_position(std::uint32_t index) const {
+        if (block) return {block.shard(), block.first_offset()};
+        return {owned(index).event.position.shard, owned(index).block_first_offset};
+    }
+    const EarlierAttempts& attempts_before(std::uint32_t index) const {
+        return kind == JobKind::kParked ? parked[index].earlier : earlier;
+    }
+    // Whose results these are.
+    core::ShardId shard() const {
+        if (kind == JobKind::kLostEvent) return lost.position.shard;
+        return items.empty() ? drain.from.shard : block_position(items[0].event_index).shard;
     }
 };
 

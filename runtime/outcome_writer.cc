@@ -57,7 +57,7 @@ WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view eve
     entry.event_index = attempt.event_index;
     entry.subscription = attempt.subscription->number;
     entry.script_version = attempt.script ? attempt.script->version : 0;
-    entry.attempt = job.earlier.made + 1;
+    entry.attempt = attempt.earlier->made + 1;
     entry.duration_us = attempt.duration_us;
     entry.started_at_us = attempt.started_at_us;
     entry.logs = attempt.logs_json;
@@ -66,17 +66,18 @@ WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view eve
         if (attempt.result_json.size() <= kResultBytesKeptMax) entry.result = attempt.result_json;
     } else {
         const DeliveryDecision decision =
-            decide_delivery({job.earlier.counted, 0}, attempt.outcome, attempt.subscription->retry,
-                            ended_at_us, random_);
+            decide_delivery({attempt.earlier->counted, 0}, attempt.outcome,
+                            attempt.subscription->retry, ended_at_us, random_);
         // A redriven dead letter gets one attempt: it leaves, or it stays with a longer history.
         written.status = job.redrive ? DeliveryStatus::kDead : decision.status;
         entry.error = attempt.error.substr(0, kErrorTextBytesMax);
         so_far.made = entry.attempt;
         so_far.counted = decision.attempts_counted;
         so_far.created_at_us =
-            job.earlier.created_at_us != 0 ? job.earlier.created_at_us : ended_at_us;
-        so_far.replay_id = job.kind == JobKind::kReplay ? job.replay_id : job.earlier.replay_id;
-        so_far.history = append_attempt(job.earlier.history,
+            attempt.earlier->created_at_us != 0 ? attempt.earlier->created_at_us : ended_at_us;
+        so_far.replay_id =
+            job.kind == JobKind::kReplay ? job.replay_id : attempt.earlier->replay_id;
+        so_far.history = append_attempt(attempt.earlier->history,
                                         {entry.attempt, attempt.started_at_us, attempt.duration_us,
                                          attempt.outcome_text, attempt.error});
         const store::DeliveryKey delivery{attempt.event.position, entry.subscription};
@@ -95,9 +96,7 @@ WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view eve
     }
     entry.status = written.status;
     rows.add_outcome(entry);
-    if (job.kind == JobKind::kRetry) {
-        rows.erase_retry(job.retry_due_at_us, {attempt.event.position, entry.subscription});
-    }
+    erase_waiting(job, {attempt.event.position, entry.subscription}, attempt.event.key_hash, rows);
     if (job.redrive && attempt.outcome == AttemptOutcome::kOk) rows.erase_dead_letter(*job.redrive);
     return written;
 }
@@ -105,10 +104,10 @@ WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view eve
 void OutcomeWriter::put_off(const Attempt& attempt, std::int64_t until_us, bool ends_event,
                             store::RowBatch& rows) {
     const LaneJob& job = *attempt.job;
-    EarlierAttempts so_far = job.earlier;
+    EarlierAttempts so_far = *attempt.earlier;
     if (job.kind == JobKind::kRetry) {
-        rows.erase_retry(job.retry_due_at_us,
-                         {attempt.event.position, attempt.subscription->number});
+        erase_waiting(job, {attempt.event.position, attempt.subscription->number},
+                      attempt.event.key_hash, rows);
     } else {
         store::OutcomeEntry entry;
         entry.event_index = attempt.event_index;
@@ -119,9 +118,15 @@ void OutcomeWriter::put_off(const Attempt& attempt, std::int64_t until_us, bool 
         rows.add_outcome(entry);
         so_far.created_at_us = attempt.started_at_us;
     }
-    so_far.holds_key = attempt.keyed;
+    so_far.holds_key = false;
     so_far.ends_event |= ends_event;
     put_retry(attempt, so_far, until_us, rows);
+}
+
+void OutcomeWriter::erase_waiting(const LaneJob& job, const store::DeliveryKey& delivery,
+                                  std::uint32_t key_hash, store::RowBatch& rows) {
+    if (job.kind == JobKind::kRetry) rows.erase_retry(job.retry_due_at_us, delivery);
+    if (job.kind == JobKind::kParked) rows.erase_parked(key_hash, delivery);
 }
 
 void OutcomeWriter::put_retry(const Attempt& attempt, const EarlierAttempts& so_far,
@@ -130,6 +135,7 @@ void OutcomeWriter::put_retry(const Attempt& attempt, const EarlierAttempts& so_
     store::RetryRow row;
     row.due_at_us = due_at_us;
     row.delivery = {attempt.event.position, attempt.subscription->number};
+    row.key_hash = attempt.event.key_hash;
     row.tenant = attempt.event.tenant;
     row.attempt = so_far.made;
     row.created_at_us = so_far.created_at_us;

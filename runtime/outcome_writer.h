@@ -19,6 +19,7 @@ namespace millrace::runtime {
 
 struct Attempt {
     const LaneJob* job = nullptr;
+    const EarlierAttempts* earlier = nullptr;
     const Subscription* subscription = nullptr;
     const Script* script = nullptr;  // null: it is gone
     store::StoredEvent event;
@@ -30,7 +31,7 @@ struct Attempt {
     std::string_view logs_json;
     std::int64_t started_at_us = 0;
     std::uint32_t duration_us = 0;
-    bool keyed = false;  // while it waits for a retry, later events of its key wait behind it
+    bool keyed = false;  // while it waits for a retry, later events of its key are parked
 };
 
 // What the caller still has to tell the world.
@@ -46,10 +47,14 @@ public:
 
     WrittenOutcome write(const Attempt& attempt, std::string_view event_id, store::RowBatch& rows);
     // Puts the delivery off, without an attempt: to a time that the event's sender named, or
-    // (keyed) behind another one of its key. `ends_event`: the event's outcome is counted with
-    // this one's.
+    // (kParkedDueUs) behind another one of its key. `ends_event`: the event's outcome is counted
+    // with this one's.
     void put_off(const Attempt& attempt, std::int64_t until_us, bool ends_event,
                  store::RowBatch& rows);
+
+    // The row that the delivery waited in goes.
+    static void erase_waiting(const LaneJob& job, const store::DeliveryKey& delivery,
+                              std::uint32_t key_hash, store::RowBatch& rows);
 
 private:
     void put_retry(const Attempt& attempt, const EarlierAttempts& so_far, std::int64_t due_at_us,
@@ -63,7 +68,7 @@ private:
 };
 
 // What a retry row keeps: "counted[ k<key hash>][ e] LF replay-id LF history". `key_hash` is
-// written when the row holds its key, so that the lanes' KeyOrder can be filled at start.
+// written when the row is its key's head, so that the lanes' KeyOrder can be filled at start.
 std::string encode_retry_state(const EarlierAttempts& earlier, std::uint32_t key_hash);
 // The key hash of a row that holds its key.
 std::optional<std::uint32_t> held_key_of(std::string_view state);

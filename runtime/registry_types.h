@@ -85,7 +85,7 @@ struct Subscription {
     Executor executor;
     std::int32_t priority = 0;  // higher first
     RetryPolicy retry;
-    Ordering ordering = Ordering::kNone;
+    Ordering ordering = Ordering::kKey;
     bool active = true;
     std::int64_t created_at_us = 0;
     std::int64_t updated_at_us = 0;

@@ -44,27 +44,26 @@ core::Status RetryFeed::load_keys() {
         std::numeric_limits<std::int64_t>::max(), [this](const store::RetryRow& row) {
             const store::DeliveryKey& key = row.delivery;
             if (const auto hash = held_key_of(row.state)) {
-                deps_.restore_key(lane_of(*hash, deps_.lanes),
-                                  {key.subscription, *hash, key.position.offset}, row.due_at_us);
+                deps_.restore_head(lane_of(*hash, deps_.lanes),
+                                   {key.subscription, *hash, key.position});
             }
             return true;
         });
 }
 
-bool RetryFeed::submit(std::unique_ptr<LaneJob> job, const store::DeliveryKey&) {
-    const std::uint32_t lane = lane_of(job->single->event.key_hash, deps_.lanes);
-    return deps_.submit_aside(lane, job);
+bool RetryFeed::submit(std::unique_ptr<LaneJob> job) {
+    const std::uint32_t hash = job->single ? job->single->event.key_hash : job->lost.key_hash;
+    return deps_.submit_aside(lane_of(hash, deps_.lanes), job);
 }
 
-void RetryFeed::forget(const store::RetryRow& row) {
+// The lane removes the row, and lets the next of its key go where it was the head.
+void RetryFeed::give_up(LaneJob& job, const store::RetryRow& row, std::string_view state) {
     deps_.log->error("retry: the event is no longer kept; the delivery is given up",
                      {{"shard", row.delivery.position.shard.value},
                       {"offset", row.delivery.position.offset.value}});
-    store::RowBatch rows;
-    rows.erase_retry(row.due_at_us, row.delivery);
-    if (auto written = deps_.database->write_now(rows); !written) {
-        deps_.log->error("retry: a row can't be removed", {{"error", written.error().message}});
-    }
+    job.kind = JobKind::kLostEvent;
+    job.items.clear();
+    job.lost = {row.delivery.subscription, held_key_of(state).value_or(0), row.delivery.position};
 }
 
 std::size_t RetryFeed::feed_due() {
@@ -91,15 +90,12 @@ std::size_t RetryFeed::feed_due() {
     for (store::OwnedRetry& retry : due) {
         auto job = make_job(retry.row.delivery);
         if (!job) continue;
-        if (!job->single) {
-            forget(retry.row);
-            continue;
-        }
+        const std::string_view state(retry.bytes.data(), retry.bytes.size());
         const RetryKey key{retry.row.due_at_us, retry.row.delivery};
         job->kind = JobKind::kRetry;
         job->retry_due_at_us = retry.row.due_at_us;
-        job->earlier = decode_retry_state({retry.bytes.data(), retry.bytes.size()},
-                                          retry.row.attempt, retry.row.created_at_us);
+        job->earlier = decode_retry_state(state, retry.row.attempt, retry.row.created_at_us);
+        if (!job->single) give_up(*job, retry.row, state);
         job->finished = [this, key](std::uint64_t, std::uint64_t) {
             {
                 std::lock_guard lock(mutex_);
@@ -111,7 +107,7 @@ std::size_t RetryFeed::feed_due() {
             std::lock_guard lock(mutex_);
             under_way_.insert(key);
         }
-        if (!submit(std::move(job), retry.row.delivery)) {
+        if (!submit(std::move(job))) {
             std::lock_guard lock(mutex_);
             under_way_.erase(key);
             break;
@@ -160,7 +156,7 @@ std::size_t RetryFeed::feed_redrives() {
             job->earlier.counted = job->earlier.made;
             job->earlier.created_at_us = next.key.created_at_us;
             job->finished = [done, key = next.key](std::uint64_t, std::uint64_t) { done(key); };
-            if (!submit(std::move(job), next.key.delivery)) return fed;
+            if (!submit(std::move(job))) return fed;
             ++fed;
         } else {
             done(next.key);

@@ -2,7 +2,7 @@
 // Threads: do_work() by the feeder; redrive() and the callbacks of finished attempts by any.
 // Lifetime: borrows all of Deps.
 // Limits: kUnderWayMax attempts at a time; the others wait in the store.
-// Failure: a retry whose event is gone is logged and ends as it is: its row is removed.
+// Failure: a retry whose event is gone is logged and given up: its lane removes the row.
 #pragma once
 
 #include "core/clock.h"
@@ -33,12 +33,11 @@ public:
         std::size_t lanes = 1;
         std::function<bool(std::uint32_t lane, std::unique_ptr<LaneJob>&)> submit_aside;
         std::function<void()> wake;
-        std::function<void(std::uint32_t lane, const KeyedDelivery&, std::int64_t due_at_us)>
-            restore_key;
+        std::function<void(std::uint32_t lane, const KeyedDelivery&)> restore_head;
     };
     explicit RetryFeed(Deps deps) : deps_(std::move(deps)) {}
 
-    // Before the threads start: tells the lanes which keys have something waiting.
+    // Before the threads start: tells the lanes which deliveries hold up their keys.
     core::Status load_keys();
 
     std::size_t do_work();
@@ -59,9 +58,9 @@ private:
 
     std::size_t feed_due();
     std::size_t feed_redrives();
-    bool submit(std::unique_ptr<LaneJob> job, const store::DeliveryKey& delivery);
+    bool submit(std::unique_ptr<LaneJob> job);
     std::unique_ptr<LaneJob> make_job(const store::DeliveryKey& delivery);
-    void forget(const store::RetryRow& row);
+    void give_up(LaneJob& job, const store::RetryRow& row, std::string_view state);
 
     Deps deps_;
     std::mutex mutex_;

@@ -189,6 +189,7 @@ core::Status ServerParts::build_lanes() {
         lane.run.pools = &database->pools();
         lane.run.metrics = &metrics;
         lane.run.watchdog_slot = watchdog.add_slot();
+        lane.run.drain = [this](const DrainRequest& request) { feeder->parked().drain(request); };
         lane.run.seed = random.next();
         lane.registry = current_registry;
         lane.registry_version = [this] { return services->registry_version(); };
@@ -208,9 +209,12 @@ core::Status ServerParts::build_lanes() {
     deps.submit_aside = [this](std::uint32_t lane, std::unique_ptr<LaneJob>& job) {
         return lanes[lane]->submit_aside(job);
     };
-    deps.restore_key = [this](std::uint32_t lane, const KeyedDelivery& delivery,
-                              std::int64_t due_at_us) {
-        lanes[lane]->restore_key(delivery, due_at_us);
+    deps.restore_head = [this](std::uint32_t lane, const KeyedDelivery& delivery) {
+        lanes[lane]->key_order().restore_head(delivery);
+    };
+    deps.restore_parked = [this](std::uint32_t lane, core::SubscriptionId subscription,
+                                 std::uint32_t key_hash) {
+        return lanes[lane]->key_order().restore_parked(subscription, key_hash);
     };
     deps.give_cold = [this](core::ShardId shard, std::unique_ptr<ColdBlock>& block) {
         return shards[shard.value]->take_cold(block);

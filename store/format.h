@@ -13,6 +13,7 @@
 //   outcomes    shard:u16 block_first_offset:u64 serial:u64      outcome chunk, see outcome_codec.h
 //   cursor      name, 0x00, shard:u16                            version:u8 offset:u64
 //   retry       due_at_us:i64 shard:u16 offset:u64 subscription:u32        version:u8 RetryRow
+//               kParkedDueUs:i64 subscription:u32 key_hash:u32 shard:u16 offset:u64      the same
 //   dlq         tenant:u32 created_at_us:i64 shard:u16 offset:u64 subscription:u32   version:u8
 //   DeadLetter
 //   kv          tenant:u32 namespace, 0x00, key                  KvValueHeader, payload
@@ -36,14 +37,19 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace millrace::store {
 
 static_assert(std::endian::native == std::endian::little, "values on disk are little-endian");
 
 // Written by open(); a newer one than this is refused, an older one is brought up to date.
-// 1: the first. 2: has the family kv_history. 3: blocks may be thinned.
+// 1: the first. 2: has the family kv_history. 3: blocks may be thinned, the
+// retry family has parked rows.
 inline constexpr std::uint32_t kFormatVersion = 3;
+
+// In place of a due time: the row waits for an earlier delivery of its partition key.
+inline constexpr std::int64_t kParkedDueUs = std::numeric_limits<std::int64_t>::max();
 
 enum class ColumnFamily : std::uint8_t {
     kDefault = 0,

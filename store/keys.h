@@ -5,6 +5,7 @@
 
 #include "core/ids.h"
 #include "store/event_id.h"
+#include "store/format.h"
 
 #include <cstdint>
 #include <cstring>
@@ -101,6 +102,17 @@ inline std::string retry_key(std::int64_t due_at_us, const DeliveryKey& delivery
     put_be(key, due_at_us);
     put_delivery(key, delivery);
     return key;
+}
+// Behind all times: what waits for its turn in a partition key, a key's rows side by side.
+inline std::string parked_prefix(core::SubscriptionId subscription, std::uint32_t key_hash) {
+    std::string key;
+    put_be(key, kParkedDueUs);
+    put_be(key, subscription.value);
+    put_be(key, key_hash);
+    return key;
+}
+inline std::string parked_key(std::uint32_t key_hash, const DeliveryKey& delivery) {
+    return parked_prefix(delivery.subscription, key_hash) + log_key(delivery.position);
 }
 
 inline std::string dead_letter_key(const DeadLetterKey& id) {

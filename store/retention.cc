@@ -4,6 +4,7 @@
 #include "store/block_codec.h"
 #include "store/engine.h"
 #include "store/keys.h"
+#include "store/row_codec.h"
 #include "store/thinner.h"
 
 #include <rocksdb/convenience.h>
@@ -86,9 +87,10 @@ core::Result<Needed> find_needed(Database& database, const RetentionRule& rule) 
     }
     const auto retries = engine.iterate(ColumnFamily::kRetry);
     for (retries->SeekToFirst(); retries->Valid(); retries->Next()) {
-        KeyReader reader(view(retries->key()));
-        reader.be<std::int64_t>();
-        needed.events.push_back(Needed::packed(read_delivery(reader).position));
+        RetryRow row;
+        if (!decode_retry_key(view(retries->key()), row))
+            return core::fail(core::ErrorCode::kInternal, "store: a retry row is damaged");
+        needed.events.push_back(Needed::packed(row.delivery.position));
     }
     if (!retries->status().ok()) return core::fail(rocks_error("read retries", retries->status()));
     const auto letters = engine.iterate(ColumnFamily::kDlq);

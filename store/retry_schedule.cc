@@ -23,31 +23,18 @@ std::string due_key(std::int64_t due_at_us) {
 
 }  // namespace
 
-void RetrySchedule::note_put(std::int64_t due_at_us) {
-    std::int64_t floor = floor_us_.load(std::memory_order_acquire);
-    while (due_at_us < floor &&
-           !floor_us_.compare_exchange_weak(floor, due_at_us, std::memory_order_acq_rel)) {
-    }
-}
-
 core::Status RetrySchedule::visit_due(std::int64_t now_us,
                                       const std::function<bool(const RetryRow&)>& visit) {
-    std::int64_t floor = floor_us_.load(std::memory_order_acquire);
+    const ScanFloor::Scan scan = floor_.begin();
     const auto rows = engine_.iterate(ColumnFamily::kRetry);
-    rows->Seek(due_key(floor));
-    bool first = true;
+    rows->Seek(due_key(scan.from));
+    std::int64_t live = scan.from;
+    if (rows->Valid()) live = std::min(KeyReader(view(rows->key())).be<std::int64_t>(), now_us);
+    floor_.end(scan, live);
     for (; rows->Valid(); rows->Next()) {
         RetryRow row;
         if (!decode_retry(view(rows->key()), view(rows->value()), row)) return bad_row();
-        if (first) {
-            // Everything before the first live row is graves: the next scan begins here, unless a
-            // row was put meanwhile, which has lowered the floor itself.
-            const std::int64_t live = std::min(row.due_at_us, now_us);
-            if (live > floor)
-                floor_us_.compare_exchange_strong(floor, live, std::memory_order_acq_rel);
-            first = false;
-        }
-        if (row.due_at_us > now_us || !visit(row)) break;
+        if (row.due_at_us > now_us || row.parked() || !visit(row)) break;
     }
     return rows->status().ok() ? core::Status{}
                                : core::fail(rocks_error("read retries", rows->status()));
@@ -55,10 +42,41 @@ core::Status RetrySchedule::visit_due(std::int64_t now_us,
 
 core::Result<std::int64_t> RetrySchedule::next_due_us() {
     const auto rows = engine_.iterate(ColumnFamily::kRetry);
-    rows->Seek(due_key(floor_us_.load(std::memory_order_acquire)));
+    rows->Seek(due_key(floor_.get()));
     if (!rows->status().ok()) return core::fail(rocks_error("read retries", rows->status()));
-    if (!rows->Valid()) return std::numeric_limits<std::int64_t>::max();
+    if (!rows->Valid()) return kParkedDueUs;
     return KeyReader(view(rows->key())).be<std::int64_t>();
+}
+
+core::Result<bool> RetrySchedule::visit_parked(core::SubscriptionId subscription,
+                                               std::uint32_t key_hash, core::LogPosition from,
+                                               const std::function<bool(const RetryRow&)>& visit) {
+    const auto rows = engine_.iterate(ColumnFamily::kRetry);
+    rows->Seek(parked_key(key_hash, {from, subscription}));
+    for (; rows->Valid(); rows->Next()) {
+        RetryRow row;
+        if (!decode_retry(view(rows->key()), view(rows->value()), row)) return bad_row();
+        if (row.delivery.subscription != subscription || row.key_hash != key_hash) break;
+        if (!visit(row)) return false;
+    }
+    if (!rows->status().ok()) return core::fail(rocks_error("read retries", rows->status()));
+    return true;
+}
+
+core::Status RetrySchedule::visit_parked_keys(
+    const std::function<void(core::SubscriptionId, std::uint32_t key_hash)>& visit) {
+    const auto rows = engine_.iterate(ColumnFamily::kRetry);
+    rows->Seek(due_key(kParkedDueUs));
+    while (rows->Valid()) {
+        RetryRow row;
+        if (!decode_retry(view(rows->key()), view(rows->value()), row)) return bad_row();
+        visit(row.delivery.subscription, row.key_hash);
+        std::string last = parked_prefix(row.delivery.subscription, row.key_hash);
+        last.append(sizeof(std::uint16_t) + sizeof(std::uint64_t) + 1, '\xff');
+        rows->Seek(last);
+    }
+    return rows->status().ok() ? core::Status{}
+                               : core::fail(rocks_error("read retries", rows->status()));
 }
 
 core::Result<RetrySchedule::Page> RetrySchedule::list(

@@ -71,12 +71,17 @@ void RowBatch::put_cursor(std::string_view name, core::LogPosition end) {
 }
 
 void RowBatch::put_retry(const RetryRow& row) {
-    add({Op::kPut, ColumnFamily::kRetry, 1, retry_key(row.due_at_us, row.delivery),
-         encode_retry(row)});
+    const std::string key = row.parked() ? parked_key(row.key_hash, row.delivery)
+                                         : retry_key(row.due_at_us, row.delivery);
+    add({Op::kPut, ColumnFamily::kRetry, 1, key, encode_retry(row)});
 }
 
 void RowBatch::erase_retry(std::int64_t due_at_us, const DeliveryKey& delivery) {
     add({Op::kErase, ColumnFamily::kRetry, -1, retry_key(due_at_us, delivery), {}});
+}
+
+void RowBatch::erase_parked(std::uint32_t key_hash, const DeliveryKey& delivery) {
+    add({Op::kErase, ColumnFamily::kRetry, -1, parked_key(key_hash, delivery), {}});
 }
 
 void RowBatch::put_dead_letter(const DeadLetter& row, RowChange change) {

@@ -17,14 +17,18 @@
 
 namespace millrace::store {
 
-// A delivery waiting for its next attempt. `state` is the runtime's (error, attempts so far).
+// A delivery waiting for its next attempt, or (parked) for the end of an earlier delivery of its
+// partition key. `state` is the runtime's (error, attempts so far).
 struct RetryRow {
-    std::int64_t due_at_us = 0;
+    std::int64_t due_at_us = 0;  // kParkedDueUs: parked
     DeliveryKey delivery{};
+    std::uint32_t key_hash = 0;  // of a parked one
     core::TenantId tenant{};
     std::uint32_t attempt = 0;       // attempts made so far
     std::int64_t created_at_us = 0;  // when the first attempt failed
     std::string_view state{};
+
+    bool parked() const { return due_at_us == kParkedDueUs; }
 };
 
 // A delivery given up. Text fields are the API's; `attempts` is JSON text.
@@ -83,6 +87,7 @@ public:
     void put_cursor(std::string_view name, core::LogPosition end);
     void put_retry(const RetryRow& row);
     void erase_retry(std::int64_t due_at_us, const DeliveryKey& delivery);
+    void erase_parked(std::uint32_t key_hash, const DeliveryKey& delivery);
     void put_dead_letter(const DeadLetter& row, RowChange change);
     void erase_dead_letter(const DeadLetterKey& key);
 

@@ -35,17 +35,28 @@ std::string encode_retry(const RetryRow& row) {
     return out;
 }
 
-bool decode_retry(std::string_view key, std::string_view value, RetryRow& out) {
+bool decode_retry_key(std::string_view key, RetryRow& out) {
     KeyReader reader(key);
     out.due_at_us = reader.be<std::int64_t>();
-    out.delivery = read_delivery(reader);
+    if (out.parked()) {
+        out.delivery.subscription = core::SubscriptionId{reader.be<std::uint32_t>()};
+        out.key_hash = reader.be<std::uint32_t>();
+        out.delivery.position = read_log_key(reader);
+    } else {
+        out.delivery = read_delivery(reader);
+    }
+    return reader.ok();
+}
+
+bool decode_retry(std::string_view key, std::string_view value, RetryRow& out) {
+    if (!decode_retry_key(key, out)) return false;
     RecordReader record(value);
     if (!row_known(record)) return false;
     out.tenant = core::TenantId{record.varint32()};
     out.attempt = record.varint32();
     out.created_at_us = record.signed_varint();
     out.state = record.text();
-    return reader.ok() && record.ok();
+    return record.ok();
 }
 
 std::string encode_dead_letter(const DeadLetter& row) {

@@ -18,6 +18,7 @@ inline constexpr std::uint8_t kRowVersion = 1;
 
 std::string encode_retry(const RetryRow& row);
 // Due time and delivery come from the key.
+bool decode_retry_key(std::string_view key, RetryRow& out);
 bool decode_retry(std::string_view key, std::string_view value, RetryRow& out);
 
 std::string encode_dead_letter(const DeadLetter& row);

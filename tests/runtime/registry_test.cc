@@ -168,7 +168,7 @@ TEST_F(RegistryTest, ASubscriptionShowsEveryDefault) {
         made->document,
         R"({"id":"u","name":"u","pattern":"a.b","filter":"$.amount > 1","executor":{"type":"script","scriptId":"s1"},)"
         R"("priority":0,"retry":{"maxRetries":3,"initialDelayMs":60000,"maxDelayMs":3600000,"backoffFactor":2,"jitter":true},)"
-        R"("ordering":"none","active":true,"version":1,"createdAt":"2023-11-14T22:13:20.000Z","updatedAt":"2023-11-14T22:13:20.000Z"})");
+        R"("ordering":"key","active":true,"version":1,"createdAt":"2023-11-14T22:13:20.000Z","updatedAt":"2023-11-14T22:13:20.000Z"})");
 }
 
 TEST_F(RegistryTest, PatchMergesAndCountsVersions) {

@@ -43,6 +43,7 @@ public:
     // The answer for one sending. Empty, or what is wrong with it.
     std::string acknowledge(SentEvent& event, core::LogPosition position, bool duplicate);
 
+    bool ordered = true;  // the subscriptions keep a key's order across retries
     std::uint64_t runs_sent = 0;
     std::uint64_t runs_done = 0;
 

@@ -20,7 +20,7 @@ constexpr std::string_view kCountScript = R"(return function(e, ctx)
   if p.fails > 0 and ctx.attempt <= p.fails then error('as asked') end
   sdk.kv.incr('seen:' .. p.n)
   if p.emit then sdk.events.emit('derived.thing', {n = p.n}) end
-  if p.fails > 0 then return 0 end
+  if p.fails > 0 and not ORDERED then return 0 end
   local turn = (sdk.kv.get('seq:' .. e.partitionKey) or 0) + 1
   sdk.kv.set('seq:' .. e.partitionKey, turn)
   return turn
@@ -50,11 +50,12 @@ std::string script_document(std::string_view id, std::string_view source, std::s
            ",\"source\":" + quoted(source) + "}";
 }
 
-std::string subscription_document(std::string_view id, std::string_view pattern) {
+std::string subscription_document(std::string_view id, std::string_view pattern, bool ordered) {
     return "{\"id\":" + quoted(id) + ",\"name\":" + quoted(id) +
            ",\"pattern\":" + std::string(pattern) +
-           ",\"executor\":{\"type\":\"script\",\"scriptId\":" + quoted(id) +
-           "},\"ordering\":\"none\",\"retry\":{\"maxRetries\":" + std::to_string(kRetriesMax) +
+           ",\"executor\":{\"type\":\"script\",\"scriptId\":" + quoted(id) + "},\"ordering\":\"" +
+           (ordered ? "key" : "none") +
+           "\",\"retry\":{\"maxRetries\":" + std::to_string(kRetriesMax) +
            ",\"initialDelayMs\":20,\"maxDelayMs\":200,\"backoffFactor\":2,\"jitter\":false}}";
 }
 
@@ -70,6 +71,7 @@ Workload::Workload(World& world, Model& model, std::uint64_t seed)
     }
     weights_[static_cast<std::size_t>(Kind::kOne)] += 1;
     for (const std::uint64_t weight : weights_) weight_total_ += weight;
+    model_.ordered = random_.below(4) != 0;
     reset_one_in_ = random_.below(2) == 0 ? 0 : 40 + random_.below(400);
 }
 
@@ -93,8 +95,11 @@ std::string Workload::prepare() {
     struct Part {
         std::string_view id, source, type, pattern;
     };
+    std::string count_script(kCountScript);
+    count_script.insert(0,
+                        "local ORDERED = " + std::string(model_.ordered ? "true" : "false") + " ");
     const Part parts[] = {
-        {kCountSubscription, kCountScript, "event", R"({"type":"prefix","value":"sim."})"},
+        {kCountSubscription, count_script, "event", R"({"type":"prefix","value":"sim."})"},
         {"derived", kDerivedScript, "event", R"("derived.thing")"},
         {"alerts", kAlertScript, "event", R"("system.dlq.added")"},
         {"runs", kRunScript, "api", ""},
@@ -105,8 +110,9 @@ std::string Workload::prepare() {
             !wrong.empty())
             return wrong;
         if (part.pattern.empty()) continue;
-        if (std::string wrong = call("POST", "/v2/subscriptions",
-                                     subscription_document(part.id, part.pattern), 201);
+        if (std::string wrong =
+                call("POST", "/v2/subscriptions",
+                     subscription_document(part.id, part.pattern, model_.ordered), 201);
             !wrong.empty())
             return wrong;
     }
@@ -177,8 +183,8 @@ void Workload::begin(Station& station, std::size_t number) {
                                  R"({"scriptId":"runs","query":{},"body":{}})");
             return;
         case Kind::kToggle: {
-            const std::string document =
-                subscription_document("side", R"({"type":"wildcard","value":"sim.*"})");
+            const std::string document = subscription_document(
+                "side", R"({"type":"wildcard","value":"sim.*"})", model_.ordered);
             ++changes_;
             if (changes_ == 1) {
                 station.client->send("POST", "/v2/scripts", kJson,

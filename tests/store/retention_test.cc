@@ -101,6 +101,16 @@ TEST_F(RetentionTest, KeepsWhatCursorsRetriesAndFloorsNeedAndSaysSo) {
     EXPECT_GT(report.events_held_back, 0u);
 }
 
+TEST_F(RetentionTest, KeepsWhatIsParkedBehindItsKey) {
+    RowBatch rows;
+    rows.put_retry({.due_at_us = kParkedDueUs,
+                    .delivery = {{kZero, core::LogOffset{25}}, core::SubscriptionId{1}},
+                    .key_hash = 0x99999999});
+    ASSERT_TRUE(database_->write_now(rows));
+    apply({.keep_bytes_max = 1, .floors = {core::LogOffset{1000}, core::LogOffset{1000}}});
+    EXPECT_EQ(first(kZero), 20u);
+}
+
 TEST_F(RetentionTest, ABackupComesBackWhole) {
     TempFolder other;
     const std::string saved = other.path() + "/saved";

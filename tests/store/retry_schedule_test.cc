@@ -66,6 +66,57 @@ TEST_F(RetryScheduleTest, ARowPutBeforeTheFloorIsStillFound) {
     EXPECT_EQ(*database_->retries().next_due_us(), 1500);
 }
 
+TEST_F(RetryScheduleTest, ParkedRowsStandByKeyAndNeverFallDue) {
+    const auto park = [&](std::uint32_t subscription, std::uint32_t key_hash,
+                          std::uint64_t offset) {
+        RowBatch rows;
+        DeliveryKey key = delivery(offset);
+        key.subscription = core::SubscriptionId{subscription};
+        rows.put_retry({.due_at_us = kParkedDueUs,
+                        .delivery = key,
+                        .key_hash = key_hash,
+                        .tenant = core::TenantId{3},
+                        .state = "0"});
+        ASSERT_TRUE(database_->write_now(rows));
+    };
+    park(1, 7, 12);
+    park(1, 7, 11);
+    park(1, 7, 300);
+    park(1, 8, 10);
+    park(2, 7, 13);
+    put_retry(100, 1);
+    EXPECT_EQ(due(kParkedDueUs - 1), (std::vector<std::uint64_t>{1}));
+    EXPECT_EQ(database_->retries().count(), 6u);
+    const auto parked = [&](std::uint32_t subscription, std::uint32_t key_hash,
+                            std::uint64_t from) {
+        std::vector<std::uint64_t> out;
+        EXPECT_TRUE(*database_->retries().visit_parked(
+            core::SubscriptionId{subscription}, key_hash, {kZero, core::LogOffset{from}},
+            [&](const RetryRow& row) {
+                EXPECT_EQ(row.key_hash, key_hash);
+                EXPECT_EQ(row.delivery.subscription.value, subscription);
+                out.push_back(row.delivery.position.offset.value);
+                return true;
+            }));
+        return out;
+    };
+    EXPECT_EQ(parked(1, 7, 0), (std::vector<std::uint64_t>{11, 12, 300}));
+    EXPECT_EQ(parked(1, 7, 12), (std::vector<std::uint64_t>{12, 300}));
+    EXPECT_EQ(parked(1, 9, 0), std::vector<std::uint64_t>{});
+    reopen();
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> keys;
+    EXPECT_TRUE(database_->retries().visit_parked_keys(
+        [&](core::SubscriptionId subscription, std::uint32_t key_hash) {
+            keys.emplace_back(subscription.value, key_hash);
+        }));
+    EXPECT_EQ(keys, (std::vector<std::pair<std::uint32_t, std::uint32_t>>{{1, 7}, {1, 8}, {2, 7}}));
+    RowBatch rows;
+    rows.erase_parked(7, delivery(12));
+    ASSERT_TRUE(database_->write_now(rows));
+    EXPECT_EQ(parked(1, 7, 0), (std::vector<std::uint64_t>{11, 300}));
+    EXPECT_EQ(database_->retries().list("", 10)->rows.size(), 5u);
+}
+
 TEST_F(RetryScheduleTest, ListsPageByPageWithAllFields) {
     for (std::uint64_t i = 0; i < 25; ++i) put_retry(static_cast<std::int64_t>(1000 + i), i);
     std::string cursor;
