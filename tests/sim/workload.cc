@@ -50,6 +50,11 @@ std::string script_document(std::string_view id, std::string_view source, std::s
            ",\"source\":" + quoted(source) + "}";
 }
 
+std::string count_script(bool ordered) {
+    return "local ORDERED = " + std::string(ordered ? "true " : "false ") +
+           std::string(kCountScript);
+}
+
 std::string subscription_document(std::string_view id, std::string_view pattern, bool ordered) {
     return "{\"id\":" + quoted(id) + ",\"name\":" + quoted(id) +
            ",\"pattern\":" + std::string(pattern) +
@@ -95,11 +100,9 @@ std::string Workload::prepare() {
     struct Part {
         std::string_view id, source, type, pattern;
     };
-    std::string count_script(kCountScript);
-    count_script.insert(0,
-                        "local ORDERED = " + std::string(model_.ordered ? "true" : "false") + " ");
+    const std::string count_source = count_script(model_.ordered);
     const Part parts[] = {
-        {kCountSubscription, count_script, "event", R"({"type":"prefix","value":"sim."})"},
+        {kCountSubscription, count_source, "event", R"({"type":"prefix","value":"sim."})"},
         {"derived", kDerivedScript, "event", R"("derived.thing")"},
         {"alerts", kAlertScript, "event", R"("system.dlq.added")"},
         {"runs", kRunScript, "api", ""},
@@ -201,7 +204,7 @@ void Workload::begin(Station& station, std::size_t number) {
         case Kind::kScript:
             station.client->send("PUT", "/v2/scripts/count", kJson,
                                  script_document(kCountSubscription,
-                                                 std::string(kCountScript) + "\n-- " +
+                                                 count_script(model_.ordered) + "\n-- " +
                                                      std::to_string(random_.below(1000)),
                                                  "event"));
             return;
