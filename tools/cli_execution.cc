@@ -73,7 +73,7 @@ int list_retries(CliContext& context, std::int64_t limit, const std::string& cur
     bool found = false;
     for (const simdjson::dom::element item : array_at(reply->root, "items", found)) {
         std::string due = text_at(item, "nextRetryAt");
-        if (due.empty()) due = text_at(item, "dueAt");
+        if (due.empty()) due = "behind its key";
         table.add({due, text_at(item, "eventId"), text_at(item, "subscriptionId"),
                    text_at(item, "attempt"), text_at(item, "error")});
     }

@@ -44,13 +44,13 @@ void append_retry(core::JsonWriter& json, Call& call, const store::RetryRow& row
     json.field_or_null("scriptId", subscription ? std::string_view(subscription->executor.script_id)
                                                 : std::string_view{});
     json.field("attempt", row.attempt);
-    json.field("parked", row.parked());
     if (row.parked()) {
         json.raw_field("dueAt", "null").raw_field("nextRetryAt", "null");
     } else {
         time_field(json, "dueAt", row.due_at_us);
         time_field(json, "nextRetryAt", row.due_at_us);
     }
+    json.field("parked", row.parked());
     const std::string_view history = history_of(row.state);
     json.raw_field("error", last_error(history)).raw_field("attempts", history);
     time_field(json, "createdAt", row.created_at_us).end_object();
