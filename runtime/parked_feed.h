@@ -1,10 +1,12 @@
 // What: brings back deliveries that were parked behind another one of their partition key: when a
-//       lane asks, reads the key's next rows and their events and hands them to the lane as one job.
+//       lane asks, reads the next rows of the key and their events, and gives them to the lane as
+//       one job.
 // Threads: do_work() by the feeder; drain() by any; load_keys() before the threads start.
 // Lifetime: borrows all of Deps.
-// Limits: kRowsMax rows and kBytesMax bytes of events a job; one request a key at a time (KeyOrder),
-//       the requests wait in memory: at most KeyOrder::kKeysMax a lane.
-// Failure: rows that can't be read now are read again; a row whose event is gone is logged and goes.
+// Limits: kRowsMax rows and kBytesMax bytes of events a job; one request a key at a time
+//       (KeyOrder), the requests wait in memory: at most KeyOrder::kKeysMax a lane.
+// Failure: rows that can't be read now are read again; a row whose event is gone is logged, and
+//       goes.
 #pragma once
 
 #include "core/clock.h"

@@ -118,11 +118,15 @@ class Stopping(unittest.TestCase):
         self.assertGreaterEqual(len(server.all_events("d.e")), 500 * statuses.count(202))
 
     def test_the_port_is_free_after_the_end(self):
-        server = self.start()
-        address = (server.host, server.port)
-        server.stop()
-        with self.assertRaises(OSError):
-            socket.create_connection(address, timeout=2).close()
+        for _ in range(3):  # somebody else may have been given the port meanwhile
+            server = self.start()
+            address = (server.host, server.port)
+            server.stop()
+            try:
+                socket.create_connection(address, timeout=2).close()
+            except OSError:
+                return
+        self.fail("the port is still open after three ends")
 
     def test_idle_connections_do_not_hold_up_the_end(self):
         server = self.start()

@@ -76,7 +76,7 @@ Workload::Workload(World& world, Model& model, std::uint64_t seed)
     }
     weights_[static_cast<std::size_t>(Kind::kOne)] += 1;
     for (const std::uint64_t weight : weights_) weight_total_ += weight;
-    model_.ordered = random_.below(4) != 0;
+    model_.ordered = (seed & 3) != 0;
     reset_one_in_ = random_.below(2) == 0 ? 0 : 40 + random_.below(400);
 }
 
