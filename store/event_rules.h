@@ -28,6 +28,7 @@ struct EventRule {
     bool fits(std::string_view event_pattern) const {
         return prefix ? event_pattern.starts_with(pattern) : event_pattern == pattern;
     }
+    bool operator==(const EventRule&) const = default;
 };
 
 inline constexpr std::size_t kRulesMax = 31;

@@ -312,6 +312,10 @@ private:
 
 core::Status Thinner::pass(Engine& engine, const RetentionRule& rule, const Needed& needed,
                            RetentionReport& report) {
+    if (known_rules_ != rule.rules) {
+        known_.clear();
+        known_rules_ = rule.rules;
+    }
     return Pass(*this, engine, rule, needed, report).run();
 }
 

@@ -61,6 +61,7 @@ private:
     struct Block;
     class Pass;
     std::unordered_map<std::uint64_t, Known> known_;
+    std::vector<EventRule> known_rules_;  // under which that was learned
 };
 
 }  // namespace millrace::store

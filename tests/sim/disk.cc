@@ -130,8 +130,10 @@ Disk::File& Disk::file_at(const std::string& path) {
 }
 
 // True when the power goes with this very operation.
-bool Disk::count_operation() {
-    if (!own_thread()) return false;
+bool Disk::count_operation(std::string_view path) {
+    // RocksDB's own log is flushed by the real clock, and its old ones are named by it.
+    const std::string_view name = path.substr(path.rfind('/') + 1);
+    if (!own_thread() || name.starts_with("LOG")) return false;
     ++operations_;
     if (cut_at_ == 0 || operations_ < cut_at_) return false;
     cut_at_ = 0;
@@ -154,7 +156,7 @@ int Disk::open(const char* text, int flags, mode_t mode) {
     const bool creates = (flags & O_CREAT) != 0 && !exists(path);
     if (frozen_ && creates) return real_open("/dev/null", O_RDWR | O_CLOEXEC, 0);
     if (frozen_) flags &= ~O_TRUNC;
-    if (creates && count_operation()) return real_open("/dev/null", O_RDWR | O_CLOEXEC, 0);
+    if (creates && count_operation(path)) return real_open("/dev/null", O_RDWR | O_CLOEXEC, 0);
     const int fd = real_open(text, flags, mode);
     if (fd < 0) return fd;
     MR_ASSERT(fd < kDescriptorsMax);
@@ -214,7 +216,7 @@ ssize_t Disk::put(File& file, int fd, const void* from, std::size_t bytes, off_t
     const auto all = static_cast<ssize_t>(bytes);
     if (frozen_ || file.stream) return frozen_ ? all : real_write(fd, from, bytes);
     // The power may go in the middle of a write: a part of it is there.
-    const bool last = count_operation();
+    const bool last = count_operation(file.path);
     if (last) bytes = static_cast<std::size_t>(draw(file.path, bytes + 1));
     if (own_thread() && write_left_ != 0 && file.path.ends_with(write_suffix_) &&
         --write_left_ == 0) {
@@ -244,7 +246,7 @@ int Disk::truncate(int fd, off_t bytes) {
     std::lock_guard lock(mutex_);
     File* file = file_of(fd);
     if (!file || !mounted_ || file->stream) return real_truncate(fd, bytes);
-    if (frozen_ || count_operation()) return 0;
+    if (frozen_ || count_operation(file->path)) return 0;
     Change change;
     change.at = bytes;
     change.old_size = size_of(fd);
@@ -269,7 +271,7 @@ int Disk::sync(int fd, bool data_only) {
     }
     if (frozen_) return 0;
     // The power may go before the sync took effect, or behind it.
-    if (count_operation() && draw(file->path, 2) == 0) return 0;
+    if (count_operation(file->path) && draw(file->path, 2) == 0) return 0;
     if (own_thread() && sync_left_ != 0 && file->path.ends_with(sync_suffix_) &&
         --sync_left_ == 0) {
         failed_ = true;
@@ -305,7 +307,7 @@ int Disk::rename(const char* from_text, const char* to_text) {
     const std::string from = without_double_slashes(from_text);
     const std::string to = without_double_slashes(to_text);
     if (!ours(from) || from.ends_with("/LOG")) return real_rename(from_text, to_text);
-    if (frozen_ || count_operation()) return 0;
+    if (frozen_ || count_operation(from)) return 0;
     Entry entry{EntryKind::kRename, to, from, {}};
     if (exists(to)) entry.trash = move_to_trash(to);
     const int result = real_rename(from.c_str(), to.c_str());
@@ -327,7 +329,7 @@ int Disk::link(const char* from, const char* to) {
     std::lock_guard lock(mutex_);
     const std::string path = without_double_slashes(to);
     if (!ours(path)) return real_link(from, to);
-    if (frozen_ || count_operation()) return 0;
+    if (frozen_ || count_operation(path)) return 0;
     const int result = real_link(from, to);
     if (result == 0) entries_.push_back({EntryKind::kCreate, path, {}, {}});
     return result;
@@ -337,7 +339,7 @@ int Disk::unlink(const char* text) {
     std::lock_guard lock(mutex_);
     const std::string path = without_double_slashes(text);
     if (!ours(path)) return real_unlink(text);
-    if (frozen_ || count_operation()) return 0;
+    if (frozen_ || count_operation(path)) return 0;
     if (!exists(path)) return real_unlink(text);
     entries_.push_back({EntryKind::kUnlink, path, {}, move_to_trash(path)});
     return 0;

@@ -97,7 +97,7 @@ private:
     bool own_thread() const { return std::this_thread::get_id() == thread_; }
     File& file_at(const std::string& path);
     File* file_of(int fd) { return fd >= 0 && fd < kDescriptorsMax ? open_[fd] : nullptr; }
-    bool count_operation();
+    bool count_operation(std::string_view path);
     ssize_t put(File& file, int fd, const void* from, std::size_t bytes, off_t at, bool moves);
     std::string move_to_trash(const std::string& path);
     void commit_entries(std::string_view folder);
