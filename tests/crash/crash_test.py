@@ -25,8 +25,8 @@ import harness  # noqa: E402
 # The points of the identity runs and of retention are reached in store_crash_test.cc.
 POINTS = ["before_commit", "after_commit", "after_publish", "mark_written"]
 EVENTS_PER_CYCLE_MAX = 30000
-FAIL_EVERY = 50          # each 50th event's handler fails: retried once, then dead
-DRAIN_SECONDS = 120
+FAIL_EVERY = 200
+DRAIN_SECONDS = 150
 RETRY = {"maxRetries": 1, "initialDelayMs": 50, "maxDelayMs": 50, "backoffFactor": 1, "jitter": False}
 HANDLER = """return function(event)
   sdk.kv.incr('cycle' .. event.payload.cycle)
