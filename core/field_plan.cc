@@ -98,6 +98,7 @@ FieldPlan FieldPlanBuilder::build() const {
         to.table_begin = static_cast<std::uint32_t>(plan.table_.size());
         to.table_mask = size - 1;
         to.few_begin = static_cast<std::uint32_t>(plan.few_.size());
+        to.short_names = to.names <= FieldPlan::kFewNames;
         plan.table_.resize(plan.table_.size() + size);
         for (const Edge& edge : from.edges) {
             if (edge.kind != FieldStep::Kind::kName) continue;
@@ -114,7 +115,7 @@ FieldPlan FieldPlanBuilder::build() const {
     return plan;
 }
 
-void FieldPlan::insert_name(const Node& node, std::string_view key, std::uint32_t child) {
+void FieldPlan::insert_name(Node& node, std::string_view key, std::uint32_t child) {
     const std::uint64_t hash = hash_key(key);
     std::uint64_t i = hash;
     while (table_[node.table_begin + (i & node.table_mask)].child != kNoNode) ++i;
@@ -122,6 +123,8 @@ void FieldPlan::insert_name(const Node& node, std::string_view key, std::uint32_
                           static_cast<std::uint32_t>(key.size())};
     table_[node.table_begin + (i & node.table_mask)] = entry;
     if (node.names <= kFewNames) few_.push_back(entry);
+    node.short_names =
+        node.short_names && key.size() <= kShortName && key.find('"') == std::string_view::npos;
     names_ += key;
 }
 

@@ -69,7 +69,11 @@ public:
         std::uint32_t index_count = 0;
         bool has_negative_index = false;
         bool has_children = false;
+        // A few names of at most kShortName bytes, none with a quote: a key may be compared where
+        // it stands.
+        bool short_names = false;
     };
+    static constexpr std::size_t kShortName = 48;
     struct NameEntry {
         std::uint64_t hash = 0;
         std::uint32_t child = kNoNode;  // kNoNode: free
@@ -96,13 +100,26 @@ public:
         for (std::uint64_t i = hash;; ++i) {
             const NameEntry& entry = table_[node.table_begin + (i & node.table_mask)];
             if (entry.child == kNoNode) return kNoNode;
-            if (entry.hash == hash && name(entry) == key) return entry.child;
+            if (entry.hash == hash && entry.name_bytes == key.size() &&
+                equal_bytes(name(entry).data(), key.data(), key.size()))
+                return entry.child;
         }
     }
     std::uint32_t child(const Node& node, std::string_view key) const {
         if (node.names > kFewNames) return child(node, key, hash_key(key));
         for (std::uint32_t i = node.few_begin; i < node.few_begin + node.names; ++i) {
-            if (few_[i].name_bytes == key.size() && same_text(name(few_[i]).data(), key))
+            if (few_[i].name_bytes == key.size() &&
+                equal_bytes(name(few_[i]).data(), key.data(), key.size()))
+                return few_[i].child;
+        }
+        return kNoNode;
+    }
+    // Child of a node with short_names for the key that begins at `p`, in text without backslashes:
+    // its end need not be known. 64 bytes from `p` on are readable.
+    std::uint32_t child_at(const Node& node, const char* p) const {
+        for (std::uint32_t i = node.few_begin; i < node.few_begin + node.names; ++i) {
+            const std::size_t bytes = few_[i].name_bytes;
+            if (p[bytes] == '"' && equal_bytes(name(few_[i]).data(), p, bytes))
                 return few_[i].child;
         }
         return kNoNode;
@@ -130,26 +147,10 @@ private:
     }
     // So many names are compared one by one: that is less than a hash.
     static constexpr std::uint32_t kFewNames = 4;
-    // Up to 16 bytes by two loads that may overlap.
-    static bool same_text(const char* a, std::string_view key) {
-        const char* b = key.data();
-        const std::size_t size = key.size();
-        if (size > 16) return std::memcmp(a, b, size) == 0;
-        if (size >= 8) {
-            return ((load_u64(a) ^ load_u64(b)) |
-                    (load_u64(a + size - 8) ^ load_u64(b + size - 8))) == 0;
-        }
-        if (size >= 4) {
-            return ((load_u32(a) ^ load_u32(b)) |
-                    (load_u32(a + size - 4) ^ load_u32(b + size - 4))) == 0;
-        }
-        return size == 0 ||
-               (a[0] == b[0] && a[size / 2] == b[size / 2] && a[size - 1] == b[size - 1]);
-    }
     std::string_view name(const NameEntry& entry) const {
         return std::string_view(names_).substr(entry.name_begin, entry.name_bytes);
     }
-    void insert_name(const Node& node, std::string_view key, std::uint32_t child);
+    void insert_name(Node& node, std::string_view key, std::uint32_t child);
 
     std::array<std::uint32_t, kEnvelopeMembers.size()> envelope_nodes_;
     std::vector<Node> nodes_;

@@ -57,7 +57,10 @@ public:
         elements_.resize(1);
         is_tree_ = true;
         touched_.clear();
-        if (heads_.size() < plan.slot_count()) heads_.resize(plan.slot_count());
+        if (heads_.size() < plan.slot_count()) {
+            heads_.resize(plan.slot_count());
+            lasts_.resize(plan.slot_count());
+        }
         if (++epoch_ == 0) {  // wrapped: old stamps could look fresh
             for (Head& head : heads_) head.epoch = 0;
             epoch_ = 1;
@@ -98,12 +101,12 @@ public:
         value.element = element;
         Head& head = heads_[slot];
         if (head.epoch == epoch_) {
-            values_[head.last].next = id;
+            values_[lasts_[slot]].next = id;
         } else {
-            head = {epoch_, id, id};
+            head = {epoch_, id};
             touched_.push_back(slot);
         }
-        head.last = id;
+        lasts_[slot] = id;
         return value;
     }
     // An array was read more than once, so that one element of it may have several numbers.
@@ -116,16 +119,18 @@ public:
     void end_element(std::uint32_t id, std::uint32_t end) { elements_[id].end = end; }
 
 private:
+    // Eight bytes: first() is asked for each field of each group, and indexes without a
+    // multiplication.
     struct Head {
         std::uint32_t epoch = 0;
         std::uint32_t first = 0;
-        std::uint32_t last = 0;
     };
     bool consistent_slow(std::uint32_t a, std::uint32_t b) const;
 
     std::vector<FieldValue> values_;
     std::vector<FieldElement> elements_;
-    std::vector<Head> heads_;
+    std::vector<Head> heads_;           // by slot
+    std::vector<std::uint32_t> lasts_;  // by slot: its last value, where the head is of this event
     std::vector<std::uint32_t> touched_;
     std::uint32_t epoch_ = 0;
     bool is_tree_ = true;

@@ -8,6 +8,10 @@
 #include <charconv>
 #include <limits>
 
+#if defined(__SSE4_1__)
+#include <smmintrin.h>
+#endif
+
 namespace millrace::core {
 
 namespace {
@@ -123,26 +127,86 @@ double round_product(std::uint64_t mantissa, int exponent) {
     return std::bit_cast<double>((digits & ((std::uint64_t{1} << 52) - 1)) | binary << 52);
 }
 
-// How many of eight bytes, from the lowest, are digits.
-unsigned digits_in(std::uint64_t bytes) {
+// How many digits stand at `p`, kDigitsAtOnce at most, and their value.
+struct Digits {
+    std::uint64_t value;
+    unsigned count;
+};
+
+#if defined(__SSE4_1__)
+
+constexpr unsigned kDigitsAtOnce = 16;
+
+// Bytes that move the first `count` of sixteen to the end and fill the front with zeros: 16 of them
+// from [count] on.
+constexpr std::array<std::uint8_t, 32> kToTheEnd = [] {
+    std::array<std::uint8_t, 32> places{};
+    for (std::size_t i = 0; i < 16; ++i) {
+        places[i] = 0x80;
+        places[16 + i] = static_cast<std::uint8_t>(i);
+    }
+    return places;
+}();
+
+// Neighbours are added up three times: by tens, by hundreds, by tens of thousands.
+Digits digits_at(const char* p) {
+    const __m128i zero = _mm_set1_epi8('0');
+    const __m128i nine = _mm_set1_epi8(9);
+    const __m128i bytes = _mm_sub_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), zero);
+    const auto others =
+        static_cast<unsigned>(~_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(bytes, nine), bytes)));
+    const auto count = static_cast<unsigned>(std::countr_zero(others));
+    const __m128i order =
+        _mm_loadu_si128(reinterpret_cast<const __m128i*>(kToTheEnd.data() + count));
+    const __m128i ones = _mm_shuffle_epi8(bytes, order);
+    const __m128i tens = _mm_maddubs_epi16(ones, _mm_set1_epi16(0x010a));
+    const __m128i hundreds = _mm_madd_epi16(tens, _mm_set1_epi32(0x0001'0064));
+    const __m128i packed = _mm_packus_epi32(hundreds, hundreds);
+    const __m128i eights = _mm_madd_epi16(packed, _mm_set1_epi32(0x0001'2710));
+    const auto both = static_cast<std::uint64_t>(_mm_cvtsi128_si64(eights));
+    return {(both & 0xffffffff) * 100'000'000 + (both >> 32), count};
+}
+
+#else
+
+constexpr unsigned kDigitsAtOnce = 8;
+
+Digits digits_at(const char* p) {
     constexpr std::uint64_t kHigh = 0xf0f0f0f0f0f0f0f0ULL;
     constexpr std::uint64_t kDigit = 0x3030303030303030ULL;
+    std::uint64_t bytes = load_u64(p);
     const std::uint64_t others =
         ((bytes & kHigh) ^ kDigit) | (((bytes + 0x0606060606060606ULL) & kHigh) ^ kDigit);
-    return others == 0 ? 8 : static_cast<unsigned>(std::countr_zero(others)) / 8;
-}
-// The value of the lowest `count` bytes, which are digits, the first one lowest; count > 0.
-std::uint64_t value_of_digits(std::uint64_t bytes, unsigned count) {
-    bytes = (bytes - 0x3030303030303030ULL) << (8 * (8 - count));
+    const unsigned count = others == 0 ? 8 : static_cast<unsigned>(std::countr_zero(others)) / 8;
+    if (count == 0) return {0, 0};
+    bytes = (bytes - kDigit) << (8 * (8 - count));
     bytes = bytes * 10 + (bytes >> 8);
-    return ((bytes & 0x000000ff000000ffULL) * 0x000f424000000064ULL +
-            ((bytes >> 16) & 0x000000ff000000ffULL) * 0x0000271000000001ULL) >>
-           32;
+    const std::uint64_t value = ((bytes & 0x000000ff000000ffULL) * 0x000f424000000064ULL +
+                                 ((bytes >> 16) & 0x000000ff000000ffULL) * 0x0000271000000001ULL) >>
+                                32;
+    return {value, count};
 }
-constexpr std::uint64_t kWholePowersOf10[] = {1,       10,        100,        1'000,      10'000,
-                                              100'000, 1'000'000, 10'000'000, 100'000'000};
 
-JsonNumber finish(const Scanned& s, const char* begin, const char* end) {
+#endif
+
+constexpr std::array<std::uint64_t, kDigitsAtOnce + 1> kWholePowersOf10 = [] {
+    std::array<std::uint64_t, kDigitsAtOnce + 1> powers{1};
+    for (std::size_t i = 1; i < powers.size(); ++i) powers[i] = powers[i - 1] * 10;
+    return powers;
+}();
+
+// More digits than a mantissa holds, or an exponent beyond the tables.
+JsonNumber finish_long(const Scanned& s, const char* begin, const char* end) {
+    double value = 0;
+    if (std::from_chars(begin, end, value).ec == std::errc::result_out_of_range) {
+        value = s.digits + s.exponent > 0 ? std::numeric_limits<double>::infinity() : 0.0;
+        if (s.negative) value = -value;
+    }
+    return {value == 0 ? 0.0 : value, false};
+}
+
+[[gnu::always_inline]] inline JsonNumber finish(const Scanned& s, const char* begin,
+                                                const char* end) {
     if (s.digits == 0) return {0, true};
     // Clinger's fast path: mantissa and power are exact doubles, so one operation rounds once.
     if (s.digits <= 15 && s.exponent >= -22 && s.exponent <= 22) {
@@ -151,16 +215,11 @@ JsonNumber finish(const Scanned& s, const char* begin, const char* end) {
                                             : mantissa * kPowersOf10[s.exponent];
         return {s.negative ? -value : value, true};
     }
-    double value = 0;
     if (s.digits <= 19 && s.exponent >= -kPowerMax && s.exponent <= kPowerMax) {
-        value = round_product(s.mantissa, static_cast<int>(s.exponent));
+        const double value = round_product(s.mantissa, static_cast<int>(s.exponent));
         return {s.negative ? -value : value, false};
     }
-    if (std::from_chars(begin, end, value).ec == std::errc::result_out_of_range) {
-        value = s.digits + s.exponent > 0 ? std::numeric_limits<double>::infinity() : 0.0;
-        if (s.negative) value = -value;
-    }
-    return {value == 0 ? 0.0 : value, false};
+    return finish_long(s, begin, end);
 }
 
 }  // namespace
@@ -189,12 +248,10 @@ const char* read_number(const char* begin, JsonNumber& number) {
             while (*p == '0') ++p;
         }
         s.digits -= p - first;
-        for (unsigned count = 8; count == 8;) {
-            const std::uint64_t bytes = load_u64(p);
-            count = digits_in(bytes);
-            if (count == 0) break;
-            s.mantissa = s.mantissa * kWholePowersOf10[count] + value_of_digits(bytes, count);
-            p += count;
+        for (unsigned count = kDigitsAtOnce; count == kDigitsAtOnce; p += count) {
+            const Digits digits = digits_at(p);
+            count = digits.count;
+            s.mantissa = s.mantissa * kWholePowersOf10[count] + digits.value;
         }
         s.digits += p - first;
         s.exponent = first - p;

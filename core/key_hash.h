@@ -51,4 +51,20 @@ inline std::uint64_t hash_key(const char* p, std::size_t bytes) {
 }
 inline std::uint64_t hash_key(std::string_view key) { return hash_key(key.data(), key.size()); }
 
+// Are both equal? For the short texts that names and patterns are, by loads that may overlap and
+// without a call.
+inline bool equal_bytes(const char* a, const char* b, std::size_t size) {
+    if (size >= 8) {
+        std::uint64_t differ = load_u64(a + size - 8) ^ load_u64(b + size - 8);
+        for (std::size_t at = 0; at + 8 < size; at += 8)
+            differ |= load_u64(a + at) ^ load_u64(b + at);
+        return differ == 0;
+    }
+    if (size >= 4) {
+        return ((load_u32(a) ^ load_u32(b)) | (load_u32(a + size - 4) ^ load_u32(b + size - 4))) ==
+               0;
+    }
+    return size == 0 || (a[0] == b[0] && a[size / 2] == b[size / 2] && a[size - 1] == b[size - 1]);
+}
+
 }  // namespace millrace::core

@@ -151,16 +151,18 @@ LazyExtractor::Step LazyExtractor::object(const Place& place) {
         }
         if (!reach(4)) return Step::kCut;  // the comma, the name, the colon, the value
         token_ += base_[*token_] == ',';
-        if (!plan_->may_have_child(node, base_ + *token_ + 1) && !tokens_.has_backslash()) {
+        std::uint32_t child = kNoNode;
+        const char* key = base_ + *token_ + 1;
+        if (!tokens_.has_backslash() && (node.short_names || !plan_->may_have_child(node, key))) {
+            if (node.short_names && plan_->may_have_child(node, key))
+                child = plan_->child_at(node, key);
             token_ += 2;  // the name, the colon
-            const bool is_container = nesting(base_[*token_++]) > 0;
-            if (is_container && !skip_to_close()) return Step::kCut;
-            continue;
+        } else {
+            std::string_view name;
+            if (!string(name)) return Step::kCut;
+            ++token_;  // the colon
+            child = plan_->child(node, name);
         }
-        std::string_view name;
-        if (!string(name)) return Step::kCut;
-        ++token_;  // the colon
-        const std::uint32_t child = plan_->child(node, name);
         if (child == kNoNode) {
             if (!skip_value()) return Step::kCut;
             continue;

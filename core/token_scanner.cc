@@ -1,5 +1,7 @@
 #include "core/token_scanner.h"
 
+#include "core/token_bits.h"
+
 #include <cstring>
 
 #if defined(__x86_64__)
@@ -66,25 +68,6 @@ MILLRACE_AVX2_INLINE Classes classify(__m256i a, __m256i b, const Tables& t) {
     return c;
 }
 
-// Bit n: the number of set bits up to and including n is odd.
-MILLRACE_AVX2_INLINE std::uint64_t prefix_xor(std::uint64_t bits) {
-    const __m128i ones = _mm_set1_epi8(static_cast<char>(0xff));
-    const __m128i product =
-        _mm_clmulepi64_si128(_mm_set_epi64x(0, static_cast<long long>(bits)), ones, 0);
-    return static_cast<std::uint64_t>(_mm_cvtsi128_si64(product));
-}
-
-// Bytes behind an odd run of backslashes; carries a run over the end of the block.
-MILLRACE_AVX2_INLINE std::uint64_t escaped_bytes(std::uint64_t backslash, std::uint64_t& carry) {
-    constexpr std::uint64_t kEven = 0x5555555555555555ULL;
-    backslash &= ~carry;
-    const std::uint64_t follows = backslash << 1 | carry;
-    const std::uint64_t odd_starts = backslash & ~kEven & ~follows;
-    std::uint64_t even_sequences = 0;
-    carry = __builtin_add_overflow(odd_starts, backslash, &even_sequences) ? 1 : 0;
-    return (kEven ^ (even_sequences << 1)) & follows;
-}
-
 // The places of the set bits of a byte.
 struct BitPlaces {
     alignas(64) std::uint8_t of[256][8];
@@ -136,7 +119,12 @@ bool TokenScanner::is_supported() {
     return supported;
 }
 
-MILLRACE_AVX2 std::uint32_t* TokenScanner::scan(std::size_t bytes, std::uint32_t* out) {
+std::uint32_t* TokenScanner::scan(std::size_t bytes, std::uint32_t* out) {
+    static const bool wide = has_avx512();
+    return wide ? scan_avx512(bytes, out) : scan_avx2(bytes, out);
+}
+
+MILLRACE_AVX2 std::uint32_t* TokenScanner::scan_avx2(std::size_t bytes, std::uint32_t* out) {
     const Tables t = tables();
     std::uint64_t in_string = in_string_;
     std::uint64_t escaped = escaped_;

@@ -32,6 +32,10 @@ public:
     // Goes on for so many bytes (in whole blocks) or to the end of the text, and writes what begins
     // there to `out`; returns the place behind the last one.
     std::uint32_t* scan(std::size_t bytes, std::uint32_t* out);
+    // The two ways it may take, with the same result; the second one where has_avx512().
+    std::uint32_t* scan_avx2(std::size_t bytes, std::uint32_t* out);
+    std::uint32_t* scan_avx512(std::size_t bytes, std::uint32_t* out);
+    static bool has_avx512();
 
     bool is_done() const { return at_ >= bytes_; }
     // Of what was scanned so far.

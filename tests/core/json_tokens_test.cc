@@ -63,6 +63,33 @@ TEST(JsonTokens, AreThoseOfTheLibrary) {
     EXPECT_GT(good, 10'000u);
 }
 
+TEST(TokenScanner, FindsTheSameInBothWays) {
+    if (!TokenScanner::has_avx512()) GTEST_LOG_(INFO) << "this processor has one way only";
+    Random random(23);
+    for (int i = 0; i < 20'000 && TokenScanner::has_avx512() && !HasFailure(); ++i) {
+        const std::string text = random_text(random);
+        TokenScanner narrow;
+        TokenScanner wide;
+        narrow.start(text.data(), text.size());
+        wide.start(text.data(), text.size());
+        std::vector<std::uint32_t> by_narrow(text.size() + TokenScanner::kSpare);
+        std::vector<std::uint32_t> by_wide(text.size() + TokenScanner::kSpare);
+        std::uint32_t* narrow_end = by_narrow.data();
+        std::uint32_t* wide_end = by_wide.data();
+        while (!narrow.is_done()) {
+            narrow_end = narrow.scan_avx2(128, narrow_end);
+            wide_end = wide.scan_avx512(128, wide_end);
+        }
+        by_narrow.resize(static_cast<std::size_t>(narrow_end - by_narrow.data()));
+        by_wide.resize(static_cast<std::size_t>(wide_end - by_wide.data()));
+        EXPECT_EQ(by_narrow, by_wide) << text;
+        EXPECT_EQ(narrow.has_backslash(), wide.has_backslash()) << text;
+        EXPECT_EQ(narrow.has_high_bit(), wide.has_high_bit()) << text;
+        EXPECT_EQ(narrow.has_control(), wide.has_control()) << text;
+        EXPECT_EQ(narrow.ends_in_string(), wide.ends_in_string()) << text;
+    }
+}
+
 TEST(JsonTokens, ComeInPiecesAsTheyComeWhole) {
     Random random(22);
     JsonTokens whole;
