@@ -1,7 +1,8 @@
 // Question: what does one event cost against 10 to 1,000,000 subscriptions, and what does a
 // subscription weigh? Unit: ns per event, load, parse and match apart. Budget: the mix at 10,000 <=
 // 250 ns beyond parsing, at 1 M <= twice that; A and B flat within 1.5; <= 250 bytes a
-// subscription; 1 M loaded in <= 3 s. Run: build/release/bench/matcher_scale_bench [size ...]
+// subscription; 1 M loaded in <= 3 s. Run: [EVENTS=n] build/release/bench/matcher_scale_bench [size
+// ...]
 #include "bench/matcher_harness.h"
 #include "core/random.h"
 

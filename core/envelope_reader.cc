@@ -250,7 +250,10 @@ bool EnvelopeReader::known_member(EnvelopeMember member, const Extraction* extra
         case EnvelopeMember::kEventId:
             return bounded_member(EnvelopeField::kEventId, "eventId", kEventIdBytesMax, e.event_id);
         case EnvelopeMember::kPattern:
-            return bounded_member(EnvelopeField::kPattern, "pattern", kPatternBytesMax, e.pattern);
+            if (!bounded_member(EnvelopeField::kPattern, "pattern", kPatternBytesMax, e.pattern))
+                return false;
+            listener_.tell(e.pattern);
+            return true;
         case EnvelopeMember::kVersion:
             return string_member(EnvelopeField::kVersion, "version", e.version);
         case EnvelopeMember::kSource: return source_member();

@@ -9,6 +9,7 @@
 #include "core/event.h"
 #include "core/field_extractor.h"
 #include "core/json_walker.h"
+#include "core/pattern_listener.h"
 #include "core/result.h"
 
 #include <string>
@@ -24,6 +25,7 @@ public:
 
     // At the first token of the event. plan and fields may be null.
     Outcome read(const FieldPlan* plan, FieldTable* fields, Envelope& envelope);
+    void listen(PatternListener listener) { listener_ = listener; }
     // After kBadMember: what was wrong; built on this cold path only.
     Error take_member_error() { return std::move(error_); }
 
@@ -51,6 +53,7 @@ private:
 
     JsonWalker& walker_;
     TextArena& arena_;
+    PatternListener listener_;
     Envelope* envelope_ = nullptr;
     bool bad_member_ = false;
     Error error_;

@@ -313,6 +313,8 @@ Status EventParser::begin(std::string_view padded_text, BatchFormat format) {
     return status;
 }
 
+void EventParser::listen(PatternListener listener) { state_->reader.listen(listener); }
+
 ParseOutcome EventParser::next(const FieldPlan* plan, Envelope& envelope, FieldTable* fields,
                                Error& error) {
     State& s = *state_;

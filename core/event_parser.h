@@ -17,6 +17,7 @@
 #include "core/event.h"
 #include "core/field_table.h"
 #include "core/limits.h"
+#include "core/pattern_listener.h"
 #include "core/result.h"
 
 #include <cstddef>
@@ -49,6 +50,9 @@ public:
     // Starts on a text. Fails when it cannot hold any event (empty, no object or array, not JSON at
     // all).
     Status begin(std::string_view padded_text, BatchFormat format);
+
+    // Told the pattern of each event that next() reads; until it is set anew.
+    void listen(PatternListener listener);
 
     // The next event. `plan` and `fields` may be null: then only the envelope is read.
     ParseOutcome next(const FieldPlan* plan, Envelope& envelope, FieldTable* fields, Error& error);

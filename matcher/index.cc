@@ -1,5 +1,7 @@
 #include "matcher/index.h"
 
+#include "matcher/index_asking.h"
+
 #include <algorithm>
 #include <bit>
 
@@ -55,25 +57,11 @@ core::Result<std::uint32_t> Index::add(const Index& other, std::uint32_t number)
     return static_cast<std::uint32_t>(subscriptions_.size() - 1);
 }
 
-// One event's questions to this index.
-struct Index::Asking {
-    const core::Envelope& envelope;
-    core::TenantId tenant;
-    const core::FieldTable& fields;
-    Version version;
-    IndexScratch& scratch;
-    EvalScratch& eval;
-    MatchList& out;
-    GroupId group = 0;
-    bool repeated = false;  // the pivot's field has several values
-};
-
 std::span<const GroupAt> Index::groups_of(Asking& asking) const {
     const std::string_view pattern = asking.envelope.pattern;
     IndexScratch& scratch = asking.scratch;
     const bool remembers = remembers_patterns();
-    const std::uint64_t hash =
-        remembers ? core::hash_key(pattern) + asking.tenant.value * core::kHashSeedB : 0;
+    const std::uint64_t hash = remembers ? memo_hash(asking.tenant, pattern) : 0;
     if (remembers) {
         const PatternMemo::Line* line = scratch.patterns.find(hash, asking.tenant.value, pattern);
         if (line) return line->groups();
@@ -83,8 +71,14 @@ std::span<const GroupAt> Index::groups_of(Asking& asking) const {
     scratch.places.clear();
     for (const GroupId group : scratch.groups) {
         const GroupPart& part = parts_[group];
-        scratch.places.push_back(
-            {group, part.direct, part.direct_count, part.probes, part.probe_count});
+        const GroupAt place{group, part.direct, part.direct_count, part.probes, part.probe_count};
+        scratch.places.push_back(place);
+        for (std::uint32_t i = 0; i < part.probe_count; ++i) {
+            const Probe& probe = probes_[part.probes + i];
+            if (probe.listed_count == 0) continue;
+            scratch.places.back().listed = probe.listed;
+            scratch.places.back().listed_count = probe.listed_count;
+        }
     }
     if (remembers) scratch.patterns.keep(hash, asking.tenant.value, pattern, scratch.places);
     return scratch.places;
@@ -104,28 +98,14 @@ void Index::match(const core::Envelope& envelope, core::TenantId tenant,
     scratch.met = 0;
     Asking asking{envelope, tenant, fields, version, scratch, eval, out};
     const std::span<const GroupAt> groups = groups_of(asking);
-    const bool several = groups.size() > 1 && size() >= kLookAheadMin;
-    if (several) look_ahead(groups, asking);
-    std::size_t asked = 0;
+    if (groups.size() > 1 && outgrows_caches()) return ask_side_by_side(groups, asking);
     for (const GroupAt& part : groups) {
         asking.group = part.group;
-        asking.repeated = false;
         scratch.met += part.direct_count;
         if (part.direct_count != 0)
             take_direct(direct_.data() + part.direct, part.direct_count, asking);
         const Probe* probe = probes_.data() + part.probes;
-        for (std::uint32_t i = part.probe_count; i > 0; --i, ++probe, ++asked) {
-            const core::FieldValue* value = fields.first(probe->slot);
-            if (!value) continue;
-            const bool known = several && asked < scratch.ahead.size();
-            const Ahead* ahead = known ? &scratch.ahead[asked] : nullptr;
-            if (probe->only_text && value->next == core::kNoValue) {
-                if (value->type == core::FieldType::kString)
-                    take_equal(*probe, value->text(), ahead, asking);
-                continue;
-            }
-            ask(*probe, *value, ahead, asking);
-        }
+        for (std::uint32_t i = part.probe_count; i > 0; --i, ++probe) ask(*probe, nullptr, asking);
     }
 }
 
@@ -137,8 +117,7 @@ void Index::start_scratch(IndexScratch& scratch) const {
     scratch.tried = {};
     scratch.scanned = {};
     scratch.found_epoch = 0;
-    if (is_new && remembers_patterns())
-        scratch.patterns.reset(size() > 4096 ? 1024 : size() > 256 ? 512 : 32);
+    if (is_new && remembers_patterns()) scratch.patterns.reset(memo_sets());
 }
 
 namespace {
@@ -154,56 +133,112 @@ void prefetch_run(const T* first, std::size_t count) {
 
 }  // namespace
 
-// At a million subscriptions each step towards an entry is a cache miss; taken for all groups
-// together they come side by side.
-void Index::look_ahead(std::span<const GroupAt> groups, Asking& asking) const {
+void Index::prefetch_groups(std::span<const GroupAt> groups) const {
     for (const GroupAt& part : groups) {
-        prefetch_run(direct_.data() + part.direct, part.direct_count);
         prefetch_run(probes_.data() + part.probes, part.probe_count);
-    }
-    const std::size_t count = hash_ahead(groups, asking);
-    auto& ahead = asking.scratch.ahead;
-    for (std::size_t i = 0; i < count; ++i) {
-        if (ahead[i].hash != 0) table_.prefetch_line(ahead[i].hash);
-    }
-    std::size_t asked = 0;
-    for (const GroupAt& part : groups) {
-        for (std::uint32_t i = 0; i < part.probe_count && asked < count; ++i, ++asked) {
-            Ahead& one = ahead[asked];
-            if (one.hash == 0) continue;
-            const Probe& probe = probes_[part.probes + i];
-            const std::string_view text = asking.fields.first(probe.slot)->text();
-            const auto key = PivotKey::of_text(part.group, probe.slot, PivotKind::kEquals, text);
-            one.entries = table_.find_hashed(key, one.hash);
-            if (one.entries.size() > 1) prefetch_run(one.entries.data(), one.entries.size());
-        }
+        prefetch_run(direct_.data() + part.direct, part.direct_count);
+        prefetch_run(bounds_.data() + part.listed, part.listed_count);
     }
 }
 
-std::size_t Index::hash_ahead(std::span<const GroupAt> groups, Asking& asking) const {
+void Index::expect(std::string_view pattern, core::TenantId tenant, IndexScratch& scratch) const {
+    if (scratch.serial != serial_) return;
+    const PatternMemo::Line* line = scratch.patterns.peek(memo_hash(tenant, pattern), tenant.value);
+    if (line) prefetch_groups(line->groups());
+}
+
+// Where an index outgrows the caches each step towards an entry is a miss. Taken for all groups
+// together they come side by side, and what needs no look-up is asked while they are on their way.
+void Index::ask_side_by_side(std::span<const GroupAt> groups, Asking& asking) const {
+    prefetch_groups(groups);
+    IndexScratch& scratch = asking.scratch;
+    const std::uint64_t settled = hash_ahead(groups, asking);
+    const std::span<Ahead> ahead(scratch.ahead.data(), scratch.ahead_count);
+    for (const GroupAt& part : groups) {
+        scratch.met += part.direct_count;
+        if (part.direct_count != 0)
+            take_direct(direct_.data() + part.direct, part.direct_count, asking);
+    }
+    for (const Ahead& one : ahead) table_.prefetch_line(one.hash);
+    std::size_t place = 0;
+    for (const GroupAt& part : groups) {
+        asking.group = part.group;
+        const Probe* probe = probes_.data() + part.probes;
+        for (std::uint32_t i = part.probe_count; i > 0; --i, ++probe, ++place) {
+            if (place >= kAheadProbesMax || (settled >> place & 1) == 0)
+                ask(*probe, nullptr, asking);
+        }
+    }
+    for (Ahead& one : ahead) {
+        const Probe& probe = probes_[one.probe];
+        const std::string_view text = asking.fields.first(probe.slot)->text();
+        const auto key = PivotKey::of_text(probe.group, probe.slot, PivotKind::kEquals, text);
+        one.entries = table_.find_hashed(key, one.hash);
+        if (one.entries.size() > 1) prefetch_run(one.entries.data(), one.entries.size());
+    }
+    for (const Ahead& one : ahead) {
+        asking.group = probes_[one.probe].group;
+        ask(probes_[one.probe], &one, asking);
+    }
+}
+
+// Hashes the first value of probes that look for whole texts and starts to fetch what they will
+// find. Bit i of the result: the i-th probe of these groups is in scratch.ahead now, or has nothing
+// to find.
+std::uint64_t Index::hash_ahead(std::span<const GroupAt> groups, Asking& asking) const {
     auto& ahead = asking.scratch.ahead;
     std::size_t count = 0;
+    std::size_t place = 0;
+    std::uint64_t settled = 0;
     for (const GroupAt& part : groups) {
-        const Probe* probe = probes_.data() + part.probes;
-        for (std::uint32_t i = part.probe_count; i > 0 && count < ahead.size(); --i, ++probe) {
-            Ahead& one = ahead[count++];
-            one.hash = 0;
-            const core::FieldValue* value = asking.fields.first(probe->slot);
-            if (!value) continue;
-            if (value->type == core::FieldType::kString && probe->plain.equals) {
-                one.hash = hash_of_place(part.group, probe->slot, PivotKind::kEquals,
-                                         core::hash_key(value->text()));
-                table_.prefetch_control(one.hash);
-            } else if (probe->listed_count != 0) {
-                prefetch_run(bounds_.data() + probe->listed, probe->listed_count);
+        for (std::uint32_t i = 0; i < part.probe_count; ++i, ++place) {
+            if (place == kAheadProbesMax || count == ahead.size()) break;
+            const Probe& probe = probes_[part.probes + i];
+            const core::FieldValue* value = asking.fields.first(probe.slot);
+            if (!value || value->type != core::FieldType::kString || !probe.plain.equals) continue;
+            const std::uint64_t hash = core::hash_key(value->text());
+            if ((probe.values & value_bit(hash)) == 0) {
+                const bool nothing = probe.only_text && value->next == core::kNoValue;
+                settled |= static_cast<std::uint64_t>(nothing) << place;
+                continue;
             }
+            Ahead& one = ahead[count++];
+            one.hash = hash_of_place(part.group, probe.slot, PivotKind::kEquals, hash);
+            one.probe = part.probes + i;
+            table_.prefetch_control(one.hash);
+            settled |= 1ULL << place;
         }
     }
-    return count;
+    asking.scratch.ahead_count = count;
+    return settled;
 }
 
-void Index::ask(const Probe& probe, const core::FieldValue& first, const Ahead* ahead,
-                Asking& asking) const {
+[[gnu::always_inline]] inline void Index::take_equal(const Probe& probe, std::string_view text,
+                                                     const Ahead* ahead, Asking& asking) const {
+    std::span<const Entry> entries;
+    if (ahead) {
+        entries = ahead->entries;
+    } else {
+        const std::uint64_t hash = core::hash_key(text);
+        if ((probe.values & value_bit(hash)) == 0) return;
+        const auto key = PivotKey::of_text(asking.group, probe.slot, PivotKind::kEquals, text);
+        entries = table_.find(key, hash);
+    }
+    asking.scratch.met += static_cast<std::uint32_t>(entries.size());
+    for (const Entry& entry : entries) take(entry, asking);
+}
+
+[[gnu::always_inline]] inline void Index::ask(const Probe& probe, const Ahead* ahead,
+                                              Asking& asking) const {
+    const core::FieldValue* value = asking.fields.first(probe.slot);
+    if (!value) return;
+    if (!probe.only_text || value->next != core::kNoValue)
+        return ask_values(probe, *value, ahead, asking);
+    if (value->type == core::FieldType::kString) take_equal(probe, value->text(), ahead, asking);
+}
+
+void Index::ask_values(const Probe& probe, const core::FieldValue& first, const Ahead* ahead,
+                       Asking& asking) const {
     using core::FieldType;
     asking.repeated = asking.fields.next(first) != nullptr;
     for (const core::FieldValue* v = &first; v; v = asking.fields.next(*v), ahead = nullptr) {
@@ -215,19 +250,6 @@ void Index::ask(const Probe& probe, const core::FieldValue& first, const Ahead* 
         if (v->type == FieldType::kNumber) ask_range(probe, *v, asking);
     }
     asking.repeated = false;
-}
-
-[[gnu::always_inline]] inline void Index::take_equal(const Probe& probe, std::string_view text,
-                                                     const Ahead* ahead, Asking& asking) const {
-    std::span<const Entry> entries;
-    if (ahead && ahead->hash != 0) {
-        entries = ahead->entries;
-    } else {
-        const auto key = PivotKey::of_text(asking.group, probe.slot, PivotKind::kEquals, text);
-        entries = table_.find(key, core::hash_key(text));
-    }
-    asking.scratch.met += static_cast<std::uint32_t>(entries.size());
-    for (const Entry& entry : entries) take(entry, asking);
 }
 
 void Index::ask_other(const Probe& probe, const core::FieldValue& value, Asking& asking) const {
@@ -339,10 +361,7 @@ bool Index::was_tried(const void* entry, Asking& asking) {
         const core::FieldValue* value = asking.fields.first(entry.what);
         if (!value) return;
         if (value->number_is_short && value->next == core::kNoValue) [[likely]] {
-            const double number = value->number_approx;
-            const bool beyond =
-                (entry.flags & kBoundIsLower) != 0 ? number > entry.bound : number < entry.bound;
-            if (beyond || (number == entry.bound && (entry.flags & kBoundIncluded) != 0))
+            if ((entry.accepts >> side_of(value->number_approx, entry.bound) & 1) != 0)
                 pass(entry, asking);
             return;
         }
@@ -383,15 +402,8 @@ void Index::take_direct(const Entry* entry, std::uint32_t count, Asking& asking)
             take(*entry, asking);
             continue;
         }
-        const double number = value->number_approx;
-        const bool is_lower = (entry->flags & kBoundIsLower) != 0;
-        const bool included = (entry->flags & kBoundIncluded) != 0;
-        const bool above = number > entry->bound;
-        const bool equal = number == entry->bound;
-        const bool below = number < entry->bound;
         *asking.out.room(1) = make_match(entry->priority, entry->id);
-        asking.out.added(static_cast<std::size_t>((is_lower & above) | (!is_lower & below) |
-                                                  (included & equal)));
+        asking.out.added(entry->accepts >> side_of(value->number_approx, entry->bound) & 1);
     }
 }
 
@@ -415,65 +427,6 @@ void Index::consider(const Entry& entry, Asking& asking) const {
     if (has_removed_.load(std::memory_order_relaxed) && !is_alive(entry.number, asking.version))
         return;
     asking.out.add(make_match(entry.priority, entry.id));
-}
-
-bool Index::combines(const Entry& entry, Asking& asking) const {
-    if (entry.residual == Residual::kProgram) return true;
-    Evaluator evaluator(leaves_, asking.fields, asking.eval);
-    return evaluator.holds(tokens_.data() + subscriptions_[entry.number].program);
-}
-
-bool Index::rest_holds(const Entry& entry, Asking& asking) const {
-    switch (entry.residual) {
-        case Residual::kNone: return true;
-        case Residual::kNumber:
-            for (const core::FieldValue* v = asking.fields.first(entry.what); v;
-                 v = asking.fields.next(*v)) {
-                if (v->type != core::FieldType::kNumber) continue;
-                if (!v->number_is_short && v->number_approx == entry.bound) {
-                    if (leaves_.holds(entry.leaf, asking.fields, asking.eval)) return true;
-                    continue;
-                }
-                if (v->number_approx == entry.bound ? (entry.flags & kBoundIncluded) != 0
-                                                    : (v->number_approx > entry.bound) ==
-                                                          ((entry.flags & kBoundIsLower) != 0)) {
-                    return true;
-                }
-            }
-            return false;
-        case Residual::kLeaf: return leaf_holds(entry.what, asking);
-        case Residual::kLeaves: return rests_hold(entry.what, asking);
-        case Residual::kProgram: {
-            Evaluator evaluator(leaves_, asking.fields, asking.eval);
-            return evaluator.holds(tokens_.data() + subscriptions_[entry.number].program);
-        }
-    }
-    return false;
-}
-
-bool Index::rests_hold(std::uint32_t number, Asking& asking) const {
-    const RestList& list = rests_[number];
-    std::uint32_t* known = nullptr;
-    if (list.memo != LeafStore::kNoMemo) {
-        known = &asking.scratch.known[list.memo];
-        if (*known >> 1 == asking.scratch.epoch) return (*known & 1) != 0;
-    }
-    const LeafId* leaves = residuals_.data() + list.begin;
-    const bool hold = std::all_of(leaves, leaves + list.count,
-                                  [&](LeafId leaf) { return leaf_holds(leaf, asking); });
-    if (known) *known = asking.scratch.epoch << 1 | static_cast<std::uint32_t>(hold);
-    return hold;
-}
-
-// Conditions that several subscriptions share are asked once per event.
-bool Index::leaf_holds(LeafId leaf, Asking& asking) const {
-    const std::uint32_t memo = leaves_.record(leaf).memo;
-    if (memo == LeafStore::kNoMemo) return leaves_.holds(leaf, asking.fields, asking.eval);
-    std::uint32_t& known = asking.scratch.known[memo];
-    if (known >> 1 == asking.scratch.epoch) return (known & 1) != 0;
-    const bool holds = leaves_.holds(leaf, asking.fields, asking.eval);
-    known = asking.scratch.epoch << 1 | static_cast<std::uint32_t>(holds);
-    return holds;
 }
 
 std::size_t Index::bytes() const {

@@ -30,8 +30,10 @@
 #include "matcher/subscription_spec.h"
 #include "matcher/text_probes.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -70,12 +72,14 @@ struct IndexScratch {
     std::array<Scanned, 8> scanned{};
     std::vector<std::uint32_t> found;
     std::uint32_t found_epoch = 0;
-    // Of the first probes of an event, in their order: what hangs at their first value.
+    // What hangs at the first values of an event's first probes, looked up side by side.
     struct Ahead {
-        std::uint64_t hash = 0;  // 0: not looked up
+        std::uint64_t hash = 0;
         std::span<const Entry> entries;
+        std::uint32_t probe = 0;
     };
     std::array<Ahead, 24> ahead{};
+    std::size_t ahead_count = 0;
 };
 
 class Index {
@@ -116,6 +120,9 @@ public:
                const core::FieldTable& fields, Version version, IndexScratch& scratch,
                EvalScratch& eval, MatchList& out) const;
     // Entries that the last match() with this scratch looked at are in scratch.met.
+    // Starts to fetch what an event with this pattern will ask for.
+    void expect(std::string_view pattern, core::TenantId tenant, IndexScratch& scratch) const;
+    bool outgrows_caches() const { return size() >= kLookAheadMin; }
     bool has_tenant(core::TenantId tenant) const { return groups_.has_tenant(tenant); }
 
     std::uint64_t serial() const { return serial_; }
@@ -160,8 +167,11 @@ private:
         std::uint64_t cidr = 0;        // bit n: blocks of n bits
         TextProbes plain;
         TextProbes folded;
+        std::uint64_t values =
+            0;  // value_bit() of the whole texts that hang here: most groups have few
     };
     static_assert(sizeof(Probe) == 64);
+    static std::uint64_t value_bit(std::uint64_t hash) { return 1ULL << (hash >> 58); }
     // Conditions that remain together. Subscriptions made from one template share them, and ask
     // them once an event.
     struct RestList {
@@ -204,13 +214,25 @@ private:
     void start_scratch(IndexScratch& scratch) const;
     // Of fewer, what is asked lies in the caches anyway.
     static constexpr std::uint32_t kLookAheadMin = 32'768;
+    static std::uint64_t memo_hash(core::TenantId tenant, std::string_view pattern) {
+        return core::hash_key(pattern) + tenant.value * core::kHashSeedB;
+    }
+    // Patterns to remember, two a set: as many as a large set of subscriptions has kinds of events,
+    // at less than a twentieth of its memory.
+    std::size_t memo_sets() const {
+        if (size() <= 4096) return size() > 256 ? 512 : 32;
+        return std::clamp<std::size_t>(std::bit_floor(size() / 16), 1024, 16'384);
+    }
+    void prefetch_groups(std::span<const GroupAt> groups) const;
     // A very small index with nothing but exact patterns finds them as fast again.
     bool remembers_patterns() const { return size() > 256 || !groups_.is_cheap(); }
     std::span<const GroupAt> groups_of(Asking& asking) const;
-    void look_ahead(std::span<const GroupAt> groups, Asking& asking) const;
-    std::size_t hash_ahead(std::span<const GroupAt> groups, Asking& asking) const;
-    void ask(const Probe& probe, const core::FieldValue& first, const Ahead* ahead,
-             Asking& asking) const;
+    static constexpr std::size_t kAheadProbesMax = 64;
+    void ask_side_by_side(std::span<const GroupAt> groups, Asking& asking) const;
+    std::uint64_t hash_ahead(std::span<const GroupAt> groups, Asking& asking) const;
+    void ask(const Probe& probe, const Ahead* ahead, Asking& asking) const;
+    void ask_values(const Probe& probe, const core::FieldValue& first, const Ahead* ahead,
+                    Asking& asking) const;
     void ask_other(const Probe& probe, const core::FieldValue& value, Asking& asking) const;
     void ask_range(const Probe& probe, const core::FieldValue& value, Asking& asking) const;
     void ask_text(const Probe& probe, std::string_view text, const Ahead* ahead,

@@ -99,8 +99,8 @@ bool Index::as_number(LeafId leaf, Entry& entry) const {
     entry.what = record.slot;
     entry.leaf = leaf;
     entry.bound = bound.approx;
-    entry.flags |= is_lower ? kBoundIsLower : 0;
-    entry.flags |= (record.flags & included) != 0 ? kBoundIncluded : 0;
+    entry.accepts = is_lower ? kAbove : kBelow;
+    if ((record.flags & included) != 0) entry.accepts |= kEqual;
     return true;
 }
 
@@ -222,6 +222,8 @@ void Index::hang(std::uint32_t number, const PivotChooser& chooser, Building& bu
         } else {
             (point.kind >= PivotKind::kEqualsFold ? probe.folded : probe.plain)
                 .note(point.kind, point.text.size());
+            if (point.kind == PivotKind::kEquals)
+                probe.values |= value_bit(core::hash_key(point.text));
             const bool gram =
                 point.kind == PivotKind::kContains || point.kind == PivotKind::kContainsFold;
             if (gram) grams_.add(point.text);

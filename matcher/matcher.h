@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace millrace::matcher {
@@ -66,6 +67,10 @@ public:
     void match(const core::Envelope& envelope, core::TenantId tenant,
                const core::FieldTable& fields, MatchScratch& scratch,
                std::vector<core::SubscriptionId>& out) const;
+
+    // A hint: an event with this pattern is being parsed and will be matched next. Starts to fetch
+    // what the match will look at; worth it where an index does not fit into the caches.
+    void expect(std::string_view pattern, core::TenantId tenant, MatchScratch& scratch) const;
 
     struct Impl;
     const Impl& impl() const { return *impl_; }

@@ -25,6 +25,9 @@ struct GroupAt {
     std::uint32_t direct_count = 0;
     std::uint32_t probes = 0;
     std::uint32_t probe_count = 0;
+    std::uint32_t listed =
+        0;  // bounds that one of its probes compares; the last one's, if several do
+    std::uint32_t listed_count = 0;
 };
 
 class PatternMemo {
@@ -62,10 +65,21 @@ public:
         for (int way = 0; way < 2; ++way) {
             Line& line = set[way];
             if (line.hash == hash && line.tenant == tenant && line.bytes == text.size() &&
-                std::memcmp(line.text, text.data(), text.size()) == 0) {
+                core::equal_bytes(line.text, text.data(), text.size())) {
                 ++hits_;
                 return &line;
             }
+        }
+        return nullptr;
+    }
+    // The line that find() will most likely give; for what is only a hint, the text is not
+    // compared.
+    const Line* peek(std::uint64_t hash, std::uint32_t tenant) const {
+        if (bypass_ > 0) return nullptr;
+        const Line* set = &lines_[(hash & mask_) * 2];
+        for (int way = 0; way < 2; ++way) {
+            if (set[way].hash == hash && set[way].tenant == tenant && set[way].bytes != kNothing)
+                return &set[way];
         }
         return nullptr;
     }

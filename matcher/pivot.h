@@ -54,10 +54,15 @@ enum class Residual : std::uint8_t {
     kLeaves,   // several conditions
     kProgram,  // the whole predicate
 };
-inline constexpr std::uint8_t kBoundIsLower = 1;
-inline constexpr std::uint8_t kBoundIncluded = 2;
+// Where a number may lie, seen from the bound: one bit each, and the bit's number for a number met.
+inline constexpr std::uint8_t kBelow = 1;
+inline constexpr std::uint8_t kEqual = 2;
+inline constexpr std::uint8_t kAbove = 4;
+inline unsigned side_of(double number, double bound) {
+    return static_cast<unsigned>(number >= bound) + static_cast<unsigned>(number > bound);
+}
 // Two conditions or more outside any `not`: where arrays were passed, their elements must combine.
-inline constexpr std::uint8_t kCombines = 4;
+inline constexpr std::uint8_t kCombines = 1;
 
 struct Entry {
     std::uint32_t number = 0;  // of the subscription in the index
@@ -66,8 +71,9 @@ struct Entry {
     std::uint32_t what = 0;  // kNumber: slot; kLeaf: condition; kLeaves: number of the list
     Residual residual = Residual::kNone;
     std::uint8_t flags = 0;
-    std::uint32_t leaf = 0;  // kNumber: the condition
-    double bound = 0;        // kNumber
+    std::uint8_t accepts = 0;  // kNumber: bits of kBelow, kEqual, kAbove
+    std::uint32_t leaf = 0;    // kNumber: the condition
+    double bound = 0;          // kNumber
 };
 static_assert(sizeof(Entry) == 32);
 

@@ -102,23 +102,10 @@ private:
             return core::load_u64(line.value.bytes) == std::bit_cast<std::uint64_t>(key.number);
         const std::size_t size = key.text.size();
         if (line.value.size != size) return false;
-        return size <= kInline ? equal_short(line.value.bytes, key.text.data(), size)
+        return size <= kInline ? core::equal_bytes(line.value.bytes, key.text.data(), size)
                                : same_long(line, key.text);
     }
     bool same_long(const Line& line, std::string_view text) const;
-    // Up to 16 bytes by two loads that may overlap.
-    static bool equal_short(const char* a, const char* b, std::size_t size) {
-        if (size >= 8) {
-            return ((core::load_u64(a) ^ core::load_u64(b)) |
-                    (core::load_u64(a + size - 8) ^ core::load_u64(b + size - 8))) == 0;
-        }
-        if (size >= 4) {
-            return ((core::load_u32(a) ^ core::load_u32(b)) |
-                    (core::load_u32(a + size - 4) ^ core::load_u32(b + size - 4))) == 0;
-        }
-        return size == 0 ||
-               (a[0] == b[0] && a[size / 2] == b[size / 2] && a[size - 1] == b[size - 1]);
-    }
     std::span<const Entry> entries_of(const Line& line) const {
         if (line.count == 1) return {&line.entry, 1};
         return {entries_.data() + line.entry.what, line.count};

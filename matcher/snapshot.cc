@@ -20,6 +20,14 @@ bool Snapshot::has_tenant(core::TenantId tenant) const {
                        [&](const auto& part) { return part->has_tenant(tenant); });
 }
 
+void Snapshot::expect(std::string_view pattern, core::TenantId tenant,
+                      MatchScratch& scratch) const {
+    // Only the first part is ever big.
+    if (impl_->parts.empty()) return;
+    const Index& index = *impl_->parts.front();
+    if (index.outgrows_caches()) index.expect(pattern, tenant, scratch.impl().of(index.serial()));
+}
+
 void Snapshot::match(const core::Envelope& envelope, core::TenantId tenant,
                      const core::FieldTable& fields, MatchScratch& scratch,
                      std::vector<core::SubscriptionId>& out) const {

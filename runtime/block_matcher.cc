@@ -37,6 +37,7 @@ std::size_t BlockMatcher::match(const Request& request, std::vector<DeliveryItem
         const std::size_t before = items.size();
         if (snapshot.has_tenant(event.tenant)) {
             core::Envelope envelope;
+            if (!event.pattern.empty()) snapshot.expect(event.pattern, event.tenant, scratch_);
             if (read(event, snapshot.plan(), lean, envelope)) {
                 snapshot.match(envelope, event.tenant, fields_, scratch_, matched_);
                 for (const core::SubscriptionId id : matched_) {

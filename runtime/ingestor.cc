@@ -25,6 +25,9 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
     const std::int64_t now_us = clock_.wall_us();
     const matcher::Snapshot& snapshot = reader_.observe();
     const bool anybody = snapshot.has_tenant(request.tenant);
+    expected_ = {&snapshot, request.tenant};
+    parser_.listen(anybody ? core::PatternListener{&Ingestor::expect, this}
+                           : core::PatternListener{});
     core::Envelope envelope;
     core::Error error;
     for (;;) {
@@ -65,6 +68,12 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
         error = core::Error();
     }
     return {};
+}
+
+void Ingestor::expect(void* self, std::string_view pattern) {
+    auto& ingestor = *static_cast<Ingestor*>(self);
+    const auto& [snapshot, tenant] = ingestor.expected_;
+    snapshot->expect(pattern, tenant, ingestor.scratch_);
 }
 
 // Sockets count lines, empty ones too; HTTP counts entries.

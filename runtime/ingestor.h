@@ -47,6 +47,7 @@ public:
     void offline() { reader_.offline(); }
 
 private:
+    static void expect(void* self, std::string_view pattern);
     std::uint32_t entry_number(const IngestRequest& request) const;
     core::Status check(const core::Envelope& envelope) const;
     void add(IngestRequest& request, const core::Envelope& envelope, HomeRule rule,
@@ -63,6 +64,12 @@ private:
     core::FieldTable fields_;
     DefaultFields defaults_;
     matcher::MatchScratch scratch_;
+    // Of the body that is being read: what patterns are looked up in.
+    struct Expected {
+        const matcher::Snapshot* snapshot = nullptr;
+        core::TenantId tenant;
+    };
+    Expected expected_;
     std::vector<core::SubscriptionId> matched_;
     std::uint64_t keyless_ = 0;
     // The last event's source and what became of it: senders seldom change it within a batch.
