@@ -37,8 +37,10 @@ private:
 class AgentThread {
 public:
     static constexpr int kNotPinned = -1;
+    // Chores let those go first whom a client waits for.
+    enum class Priority : std::uint8_t { kNormal, kChores };
 
-    AgentThread(Agent& agent, int cpu);
+    AgentThread(Agent& agent, int cpu, Priority priority = Priority::kNormal);
     AgentThread(const AgentThread&) = delete;
     AgentThread& operator=(const AgentThread&) = delete;
     ~AgentThread() { stop(); }
@@ -46,7 +48,7 @@ public:
     void stop();
 
 private:
-    void run(int cpu);
+    void run(int cpu, Priority priority);
 
     Agent& agent_;
     std::atomic<bool> stopping_{false};

@@ -294,6 +294,11 @@ std::unique_ptr<core::AgentThread> ServerParts::run(core::Agent& agent, int cpu)
     return std::make_unique<core::AgentThread>(agent, cpu);
 }
 
+std::unique_ptr<core::AgentThread> ServerParts::run_chores(core::Agent& agent) {
+    return std::make_unique<core::AgentThread>(agent, core::AgentThread::kNotPinned,
+                                               core::AgentThread::Priority::kChores);
+}
+
 void ServerParts::start_threads() {
     writer_agent = std::make_unique<WriterAgent>(*writer, metrics);
     housekeeper_agent = std::make_unique<HousekeeperAgent>(database->housekeeper());
@@ -303,11 +308,11 @@ void ServerParts::start_threads() {
     };
     watchdog.start();
     writer_thread = run(*writer_agent);
-    housekeeper_thread = run(*housekeeper_agent);
+    housekeeper_thread = run_chores(*housekeeper_agent);
     for (std::size_t i = 0; i < lanes.size(); ++i) lane_threads.push_back(run(*lanes[i], cpu(i)));
     conductor_thread = run(conductor);
     feeder_thread = run(*feeder);
-    sideline_thread = run(sideline);
+    sideline_thread = run_chores(sideline);
     shadow_thread = run(*shadow);
     for (std::size_t i = 0; i < shards.size(); ++i)
         shard_threads.push_back(run(*shards[i], cpu(i)));

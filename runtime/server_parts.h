@@ -105,6 +105,7 @@ private:
     core::Status listen_one(std::string_view what, const std::string& where, std::string& bound,
                             core::Result<io::Address> (Shard::*open)(const io::Address&,
                                                                      io::ListenRole));
+    std::unique_ptr<core::AgentThread> run_chores(core::Agent& agent);
     std::unique_ptr<core::AgentThread> run(core::Agent& agent,
                                            int cpu = core::AgentThread::kNotPinned);
 };

@@ -298,10 +298,19 @@ std::size_t ShardIdIndex::runs() const {
 core::Result<bool> ShardIdIndex::work() {
     auto written = write_frozen();
     if (!written || *written) return written;
-    if (pool_->wipe()) return true;
+    if (pool_->wipe() || release_retired()) return true;
     if (!merge_ && drop_oldest_run()) return true;
     if (!merge_ && !start_merge()) return false;
     return merge_step();
+}
+
+// One at a time, and only when no list of runs names it any more.
+bool ShardIdIndex::release_retired() {
+    const auto unused = std::find_if(retired_.begin(), retired_.end(),
+                                     [](const auto& run) { return run.use_count() == 1; });
+    if (unused == retired_.end()) return false;
+    retired_.erase(unused);
+    return true;
 }
 
 // A run all of whose events retention has dropped.
@@ -310,6 +319,7 @@ bool ShardIdIndex::drop_oldest_run() {
     std::lock_guard lock(mutex_);
     if (runs_->empty() || runs_->front()->header().end_offset > kept) return false;
     ::unlink(runs_->front()->path().c_str());
+    retired_.push_back(runs_->front());
     runs_ = std::make_shared<const RunList>(runs_->begin() + 1, runs_->end());
     version_.fetch_add(1, std::memory_order_release);  // pairs with the acquire in find()
     return true;
@@ -419,7 +429,10 @@ core::Result<bool> ShardIdIndex::merge_step() {
     }
     core::pass_fault_point(core::FaultPoint::kMergeBeforeUnlink);
     // The mapping outlives the name: readers that still hold the old runs are not disturbed.
-    for (const Merge::Input& input : merge->inputs) ::unlink(input.run->path().c_str());
+    for (const Merge::Input& input : merge->inputs) {
+        ::unlink(input.run->path().c_str());
+        retired_.push_back(input.run);
+    }
     return true;
 }
 

@@ -67,6 +67,33 @@ TEST_F(IdIndexTest, KnowsEveryIdThroughTablesRunsAndMerges) {
     expect_all_known();
 }
 
+// A mapped file without a name: its last reference costs whoever gives it up the time to free it.
+std::size_t mapped_runs_without_name() {
+    std::ifstream maps("/proc/self/maps");
+    std::size_t count = 0;
+    for (std::string line; std::getline(maps, line);)
+        count += line.find("/ids/") != std::string::npos && line.ends_with("(deleted)");
+    return count;
+}
+
+TEST_F(IdIndexTest, MergedRunsAreFreedByTheHousekeeperAndNotByWhoLooksUp) {
+    open(small());
+    // The shard looks at its runs anew with each append: it knows three of those that are merged.
+    put_ids(0, 3'500);
+    ASSERT_EQ(append(kZero, {.id = "id-3"}).status, AppendStatus::kDuplicate);
+    ASSERT_EQ(database_->ids().shard(kZero).runs(), 3u);
+    for (int i = 3'500; i < 4'500; ++i)
+        ASSERT_EQ(append(kZero, {.id = "id-" + std::to_string(i)}).status, AppendStatus::kAppended);
+    commit(kZero);
+    housekeep();
+    ASSERT_EQ(database_->ids().shard(kZero).runs(), 1u);
+    ASSERT_EQ(mapped_runs_without_name(), 3u) << "the shard has not looked since";
+    ASSERT_EQ(append(kZero, {.id = "id-7"}).status, AppendStatus::kDuplicate);
+    EXPECT_EQ(mapped_runs_without_name(), 3u) << "let go by the shard's look-up";
+    housekeep();
+    EXPECT_EQ(mapped_runs_without_name(), 0u);
+}
+
 TEST_F(IdIndexTest, KnowsEveryIdAfterARestart) {
     open(small());
     put_ids(0, 7'500);
