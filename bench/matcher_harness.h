@@ -169,8 +169,8 @@ private:
             parser.parse_one({events_[i].data(), sizes_[i]}, &snapshot.plan(), envelope, fields);
         if (!status) fail(status.error().message + " in " + events_[i]);
     }
-    // The median of some rounds, ns per event. Not the fastest: where a hypervisor takes time away, a
-    // thread's CPU clock now and then leaves out more than was taken.
+    // The median of some rounds, ns per event. Not the fastest: where a hypervisor takes time away,
+    // a thread's CPU clock now and then leaves out more than was taken.
     template <typename Work>
     double median(Work work) {
         std::vector<std::int64_t> took;

@@ -64,7 +64,7 @@ std::span<const GroupAt> Index::groups_of(Asking& asking) const {
     const std::uint64_t hash = remembers ? memo_hash(asking.tenant, pattern) : 0;
     if (remembers) {
         const PatternMemo::Line* line = scratch.patterns.find(hash, asking.tenant.value, pattern);
-        if (line) return line->groups();
+        if (line) return scratch.patterns.groups_of(*line);
     }
     scratch.groups.clear();
     groups_.find(asking.tenant, pattern, asking.eval, scratch.groups);
@@ -144,7 +144,7 @@ void Index::prefetch_groups(std::span<const GroupAt> groups) const {
 void Index::expect(std::string_view pattern, core::TenantId tenant, IndexScratch& scratch) const {
     if (scratch.serial != serial_) return;
     const PatternMemo::Line* line = scratch.patterns.peek(memo_hash(tenant, pattern), tenant.value);
-    if (line) prefetch_groups(line->groups());
+    if (line) prefetch_groups(scratch.patterns.groups_of(*line));
 }
 
 // Where an index outgrows the caches each step towards an entry is a miss. Taken for all groups

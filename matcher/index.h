@@ -48,6 +48,7 @@ inline constexpr Version kNeverRemoved = 0xffffffffu;
 // What a reader keeps about one index between events.
 struct IndexScratch {
     std::uint64_t serial = 0;          // of the index; 0: none
+    std::uint64_t last_use = 0;        // when it was asked for last
     std::uint32_t epoch = 0;           // number of the event
     std::uint32_t met = 0;             // entries it was compared with
     std::vector<std::uint32_t> known;  // by memo number: epoch * 2 + verdict

@@ -11,9 +11,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <span>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace millrace::matcher {
@@ -35,23 +40,31 @@ public:
     static constexpr std::size_t kTextMax = 80;
     static constexpr std::size_t kInline = 6;
     struct Line {
-        std::uint64_t hash = 0;
-        std::uint32_t tenant = 0;
-        std::uint32_t bytes = kNothing;
-        std::uint32_t count = 0;
-        GroupAt first[kInline] = {};
-        std::vector<GroupAt> many;  // when there are more
-        char text[kTextMax] = {};
-
-        std::span<const GroupAt> groups() const {
-            return count <= kInline ? std::span(first, count) : std::span(many);
-        }
+        std::uint64_t hash;
+        std::uint32_t tenant;
+        std::uint32_t generation;  // of the memo when it was written; another one: nothing here
+        std::uint32_t bytes;
+        std::uint32_t count;
+        std::uint32_t many;  // 0, or one more than its list for more than kInline groups
+        GroupAt first[kInline];
+        char text[kTextMax];
     };
+    std::span<const GroupAt> groups_of(const Line& line) const {
+        return line.count <= kInline ? std::span(line.first, line.count)
+                                     : std::span(many_[line.many - 1]);
+    }
 
+    // Forgets everything, in no time: this happens between two events.
     void reset(std::size_t sets) {
-        lines_.clear();
-        lines_.resize(sets * 2);
-        mask_ = sets - 1;
+        if (sets > sets_max_ || sets * kOversized < sets_max_) {
+            // Zeroed pages that are not touched before they are used; no line is of generation 0.
+            lines_.reset(static_cast<Line*>(std::calloc(sets * 2, sizeof(Line))));
+            if (!lines_) throw std::bad_alloc();
+            many_.clear();
+            sets_max_ = sets;
+        }
+        sets_ = sets;
+        ++generation_;
         lookups_ = hits_ = bypass_ = 0;
     }
     // The line of this pattern, or null.
@@ -61,10 +74,11 @@ public:
             return nullptr;
         }
         if (++lookups_ == kWindow) judge();
-        Line* set = &lines_[(hash & mask_) * 2];
+        const Line* set = set_of(hash);
         for (int way = 0; way < 2; ++way) {
-            Line& line = set[way];
-            if (line.hash == hash && line.tenant == tenant && line.bytes == text.size() &&
+            const Line& line = set[way];
+            if (line.hash == hash && line.generation == generation_ && line.tenant == tenant &&
+                line.bytes == text.size() &&
                 core::equal_bytes(line.text, text.data(), text.size())) {
                 ++hits_;
                 return &line;
@@ -76,9 +90,10 @@ public:
     // compared.
     const Line* peek(std::uint64_t hash, std::uint32_t tenant) const {
         if (bypass_ > 0) return nullptr;
-        const Line* set = &lines_[(hash & mask_) * 2];
+        const Line* set = set_of(hash);
         for (int way = 0; way < 2; ++way) {
-            if (set[way].hash == hash && set[way].tenant == tenant && set[way].bytes != kNothing)
+            if (set[way].hash == hash && set[way].generation == generation_ &&
+                set[way].tenant == tenant)
                 return &set[way];
         }
         return nullptr;
@@ -87,11 +102,12 @@ public:
     void keep(std::uint64_t hash, std::uint32_t tenant, std::string_view text,
               std::span<const GroupAt> groups) {
         if (bypass_ > 0 || text.size() > kTextMax || text.empty()) return;
-        Line* set = &lines_[(hash & mask_) * 2];
+        Line* set = set_of(hash);
         // The second way is the older one.
-        if (set[0].bytes != kNothing) std::swap(set[0], set[1]);
+        if (set[0].generation == generation_) std::swap(set[0], set[1]);
         Line& line = set[0];
         line.hash = hash;
+        line.generation = generation_;
         line.tenant = tenant;
         line.bytes = static_cast<std::uint32_t>(text.size());
         std::memcpy(line.text, text.data(), text.size());
@@ -99,13 +115,16 @@ public:
         if (groups.size() <= kInline) {
             std::copy(groups.begin(), groups.end(), line.first);
         } else {
-            line.many.assign(groups.begin(), groups.end());
+            if (line.many == 0) {
+                many_.emplace_back();
+                line.many = static_cast<std::uint32_t>(many_.size());
+            }
+            many_[line.many - 1].assign(groups.begin(), groups.end());
         }
     }
     bool is_standing_aside() const { return bypass_ > 0; }
 
 private:
-    static constexpr std::uint32_t kNothing = ~0u;
     static constexpr std::uint32_t kWindow = 4096;
     static constexpr std::uint32_t kBypass = 8 * kWindow;
 
@@ -114,8 +133,20 @@ private:
         lookups_ = hits_ = 0;
     }
 
-    std::vector<Line> lines_;
-    std::size_t mask_ = 0;
+    // So many times too large, memory is given back.
+    static constexpr std::size_t kOversized = 8;
+    struct Free {
+        void operator()(Line* lines) const { std::free(lines); }
+    };
+    static_assert(std::is_trivially_copyable_v<Line>);
+    Line* set_of(std::uint64_t hash) { return &lines_[(hash & (sets_ - 1)) * 2]; }
+    const Line* set_of(std::uint64_t hash) const { return &lines_[(hash & (sets_ - 1)) * 2]; }
+
+    std::unique_ptr<Line[], Free> lines_;
+    std::vector<std::vector<GroupAt>> many_;
+    std::size_t sets_ = 0;  // in use; a power of two
+    std::size_t sets_max_ = 0;
+    std::uint32_t generation_ = 0;
     std::uint32_t lookups_ = 0;
     std::uint32_t hits_ = 0;
     std::uint32_t bypass_ = 0;

@@ -8,6 +8,8 @@
 #include "matcher/live_sample.h"
 #include "matcher/matcher.h"
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <vector>
 
@@ -27,15 +29,23 @@ struct MatchScratch::Impl {
     EvalScratch eval;
     MatchList matches;
     IndexScratch indexes[kIndexes];
-    std::size_t next = 0;
+    std::uint64_t uses = 0;
     std::uint32_t unsampled = 0;  // events since the last one that was
 
     IndexScratch& of(std::uint64_t serial) {
+        ++uses;
         for (IndexScratch& scratch : indexes) {
-            if (scratch.serial == serial) return scratch;
+            if (scratch.serial != serial) continue;
+            scratch.last_use = uses;
+            return scratch;
         }
-        next = (next + 1) % kIndexes;
-        return indexes[next];
+        // While subscriptions change, small indexes come and go by the hundred a second; what is
+        // known of the big one must outlast them.
+        IndexScratch& oldest = *std::min_element(
+            std::begin(indexes), std::end(indexes),
+            [](const IndexScratch& a, const IndexScratch& b) { return a.last_use < b.last_use; });
+        oldest.last_use = uses;
+        return oldest;
     }
 
     ~Impl() { RegexSet::free_scratch(eval); }

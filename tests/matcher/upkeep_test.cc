@@ -100,7 +100,8 @@ TEST(PatternMemo, StandsAsideWhilePatternsDoNotRepeat) {
         const std::uint64_t hash = core::hash_key(pattern);
         const PatternMemo::Line* line = memo.find(hash, 0, pattern);
         if (!line) memo.keep(hash, 0, pattern, {&group, 1});
-        return line != nullptr && line->groups().size() == 1 && line->groups()[0].group == 7;
+        return line != nullptr && memo.groups_of(*line).size() == 1 &&
+               memo.groups_of(*line)[0].group == 7;
     };
     EXPECT_FALSE(ask("a.b"));
     EXPECT_TRUE(ask("a.b"));
