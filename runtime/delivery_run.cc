@@ -42,10 +42,6 @@ KeyedDelivery keyed(const Attempt& attempt) {
     return {attempt.subscription->number, attempt.event.key_hash, attempt.event.position};
 }
 
-std::string replay_json(std::string_view id) {
-    return id.empty() ? "" : "{\"id\":\"" + std::string(id) + "\"}";
-}
-
 }  // namespace
 
 DeliveryRun::DeliveryRun(const Deps& deps)
@@ -101,17 +97,31 @@ std::string_view DeliveryRun::event_id_of(const store::StoredEvent& event) {
     return event_id_;
 }
 
+// Of one replay there are many deliveries: its text is made once.
+std::string_view DeliveryRun::replay_json(const std::string& id) {
+    if (id.empty()) return {};
+    if (id != replay_id_) {
+        replay_id_ = id;
+        replay_json_ = "{\"id\":\"" + id + "\"}";
+    }
+    return replay_json_;
+}
+
 DeliveryRun::Ran DeliveryRun::invoke(const Script& script, const EventInput& input,
                                      InvocationContext& context) {
     Ran ran;
     ran.outcome_text = "failed";
-    auto compiled = scripts_.get(script);
-    if (!compiled) {
-        run_result_ = compiled.error().message;
-        ran.error = run_result_;
-        return ran;
+    ScriptCache::Compiled compiled = scripts_.find(script);
+    if (!compiled.vm) {
+        auto made = scripts_.get(script);
+        if (!made) {
+            run_result_ = made.error().message;
+            ran.error = run_result_;
+            return ran;
+        }
+        compiled = *made;
     }
-    const InvocationResult& result = compiled->vm->invoke(compiled->handle, input, context, *this);
+    const InvocationResult& result = compiled.vm->invoke(compiled.handle, input, context, *this);
     ran.invocation = &result;
     ran.outcome = outcome_of(result.status);
     ran.outcome_text = invocation_status_text(result.status);
@@ -125,7 +135,7 @@ DeliveryRun::Ran DeliveryRun::invoke(const Script& script, const EventInput& inp
         ran.invocation = nullptr;
         logs_.clear();
         append_logs_json(logs_, result);
-        scripts_.discard_if_poisoned(compiled->vm);
+        scripts_.discard_if_poisoned(compiled.vm);
     }
     return ran;
 }
@@ -148,11 +158,10 @@ DeliveryRun::Ran DeliveryRun::run_script(const Attempt& attempt) {
     if (event.has(EventFlag::kFilledEventId)) input.event_id = event_id_of(event);
 
     const ExecutionIdText execution_id{deps_.hasher, {event.position, subscription.number}};
-    const std::string replay = replay_json(
-        job.kind == JobKind::kReplay ? std::string_view(job.replay_id) : earlier.replay_id);
     InvocationContext context = invocation_context_of(event, subscription, *script);
     context.execution_id_lazy = {&ExecutionIdText::write, &execution_id};
-    context.replay_json = replay;
+    context.replay_json =
+        replay_json(job.kind == JobKind::kReplay ? job.replay_id : earlier.replay_id);
     context.attempt = earlier.made + 1;
     return invoke(*script, input, context);
 }

@@ -73,6 +73,7 @@ private:
     std::uint64_t random() override { return random_.next(); }
 
     Ran run_script(const Attempt& attempt);
+    std::string_view replay_json(const std::string& id);
     Ran invoke(const Script& script, const EventInput& input, InvocationContext& context);
     void run_api_call(LaneJob& job, const RegistrySnapshot& registry);
     void keep_run(const ScriptRunJob& call, const Script& script, const ScriptRunResult& answer);
@@ -110,6 +111,8 @@ private:
     std::string logs_;
     std::string event_id_;
     std::string execution_id_;
+    std::string replay_id_;    // whose
+    std::string replay_json_;  // this is
     std::string run_result_;
     core::TenantId tenant_;
     std::int64_t now_ns_ = 0;  // end of the last delivery: the next one's beginning

@@ -50,9 +50,7 @@ EarlierAttempts decode_retry_state(std::string_view state, std::uint32_t attempt
 WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view event_id,
                                     store::RowBatch& rows) {
     const LaneJob& job = *attempt.job;
-    const std::int64_t ended_at_us = attempt.started_at_us + attempt.duration_us;
     WrittenOutcome written;
-    EarlierAttempts so_far;
     store::OutcomeEntry entry;
     entry.event_index = attempt.event_index;
     entry.subscription = attempt.subscription->number;
@@ -65,40 +63,47 @@ WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view eve
     if (attempt.outcome == AttemptOutcome::kOk) {
         if (attempt.result_json.size() <= kResultBytesKeptMax) entry.result = attempt.result_json;
     } else {
-        const DeliveryDecision decision =
-            decide_delivery({attempt.earlier->counted, 0}, attempt.outcome,
-                            attempt.subscription->retry, ended_at_us, random_);
-        // A redriven dead letter gets one attempt: it leaves, or it stays with a longer history.
-        written.status = job.redrive ? DeliveryStatus::kDead : decision.status;
-        entry.error = attempt.error.substr(0, kErrorTextBytesMax);
-        so_far.made = entry.attempt;
-        so_far.counted = decision.attempts_counted;
-        so_far.created_at_us =
-            attempt.earlier->created_at_us != 0 ? attempt.earlier->created_at_us : ended_at_us;
-        so_far.replay_id =
-            job.kind == JobKind::kReplay ? job.replay_id : attempt.earlier->replay_id;
-        so_far.history = append_attempt(attempt.earlier->history,
-                                        {entry.attempt, attempt.started_at_us, attempt.duration_us,
-                                         attempt.outcome_text, attempt.error});
-        const store::DeliveryKey delivery{attempt.event.position, entry.subscription};
-        so_far.holds_key = attempt.keyed;
-        if (written.status == DeliveryStatus::kRetrying) {
-            written.retry_at_us = decision.retry_at_us;
-            put_retry(attempt, so_far, decision.retry_at_us, rows);
-        } else if (job.redrive) {
-            put_dead_letter(attempt, so_far, *job.redrive, event_id, store::RowChange::kUpdate,
-                            rows);
-        } else {
-            written.dead_letter = store::DeadLetterKey{attempt.event.tenant, ended_at_us, delivery};
-            put_dead_letter(attempt, so_far, *written.dead_letter, event_id, store::RowChange::kNew,
-                            rows);
-        }
+        write_failure(attempt, event_id, rows, entry, written);
     }
     entry.status = written.status;
     rows.add_outcome(entry);
     erase_waiting(job, {attempt.event.position, entry.subscription}, attempt.event.key_hash, rows);
     if (job.redrive && attempt.outcome == AttemptOutcome::kOk) rows.erase_dead_letter(*job.redrive);
     return written;
+}
+
+void OutcomeWriter::write_failure(const Attempt& attempt, std::string_view event_id,
+                                  store::RowBatch& rows, store::OutcomeEntry& entry,
+                                  WrittenOutcome& written) {
+    const LaneJob& job = *attempt.job;
+    const std::int64_t ended_at_us = attempt.started_at_us + attempt.duration_us;
+    const DeliveryDecision decision =
+        decide_delivery({attempt.earlier->counted, 0}, attempt.outcome, attempt.subscription->retry,
+                        ended_at_us, random_);
+    // A redriven dead letter gets one attempt: it leaves, or it stays with a longer history.
+    written.status = job.redrive ? DeliveryStatus::kDead : decision.status;
+    entry.error = attempt.error.substr(0, kErrorTextBytesMax);
+    EarlierAttempts so_far;
+    so_far.made = entry.attempt;
+    so_far.counted = decision.attempts_counted;
+    so_far.created_at_us =
+        attempt.earlier->created_at_us != 0 ? attempt.earlier->created_at_us : ended_at_us;
+    so_far.replay_id = job.kind == JobKind::kReplay ? job.replay_id : attempt.earlier->replay_id;
+    so_far.history = append_attempt(attempt.earlier->history,
+                                    {entry.attempt, attempt.started_at_us, attempt.duration_us,
+                                     attempt.outcome_text, attempt.error});
+    const store::DeliveryKey delivery{attempt.event.position, entry.subscription};
+    so_far.holds_key = attempt.keyed;
+    if (written.status == DeliveryStatus::kRetrying) {
+        written.retry_at_us = decision.retry_at_us;
+        put_retry(attempt, so_far, decision.retry_at_us, rows);
+    } else if (job.redrive) {
+        put_dead_letter(attempt, so_far, *job.redrive, event_id, store::RowChange::kUpdate, rows);
+    } else {
+        written.dead_letter = store::DeadLetterKey{attempt.event.tenant, ended_at_us, delivery};
+        put_dead_letter(attempt, so_far, *written.dead_letter, event_id, store::RowChange::kNew,
+                        rows);
+    }
 }
 
 void OutcomeWriter::put_off(const Attempt& attempt, std::int64_t until_us, bool ends_event,

@@ -57,6 +57,8 @@ public:
                               std::uint32_t key_hash, store::RowBatch& rows);
 
 private:
+    void write_failure(const Attempt& attempt, std::string_view event_id, store::RowBatch& rows,
+                       store::OutcomeEntry& entry, WrittenOutcome& written);
     void put_retry(const Attempt& attempt, const EarlierAttempts& so_far, std::int64_t due_at_us,
                    store::RowBatch& rows);
     void put_dead_letter(const Attempt& attempt, const EarlierAttempts& so_far,

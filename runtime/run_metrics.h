@@ -36,7 +36,11 @@ public:
           killed_deadline_(role_.counter(core::Metric::kScriptKills, {"deadline"})),
           killed_memory_(role_.counter(core::Metric::kScriptKills, {"memory"})) {}
 
-    Type* type(std::string_view pattern) { return types_.at(pattern); }
+    // Neighbours in the log mostly are of one type.
+    Type* type(std::string_view pattern) {
+        if (!last_type_ || last_type_->name != pattern) last_type_ = types_.at(pattern);
+        return last_type_;
+    }
     const ScriptCells& script(Type& type, ScriptNumber number, std::string_view script_id);
     void count_attempt(Type& type, const Subscription& subscription, store::DeliveryStatus status,
                        std::uint64_t duration_ns);
@@ -52,6 +56,7 @@ private:
     core::MetricsRole& role_;
     std::deque<Type> storage_;
     core::LabelCache<Type*> types_;
+    Type* last_type_ = nullptr;
     core::Histogram queue_seconds_;
     core::Counter retry_ok_, retry_failed_, killed_deadline_, killed_memory_;
 };

@@ -21,7 +21,7 @@ LuaPermission permissions_of(const Script& script) {
 void ScriptCache::drop(std::size_t index) {
     LuaVm* vm = states_[index].vm.get();
     for (Entry& entry : entries_) {
-        if (entry.vm == vm) entry = {};
+        if (entry.compiled.vm == vm) entry = {};
     }
     states_.erase(states_.begin() + static_cast<std::ptrdiff_t>(index));
 }
@@ -46,10 +46,9 @@ core::Result<ScriptCache::Compiled> ScriptCache::get(const Script& script) {
     const std::size_t number = script.number.value;
     if (number >= entries_.size()) entries_.resize(number + 1);
     Entry& entry = entries_[number];
-    if (entry.vm && entry.version == script.version) [[likely]]
-        return Compiled{entry.vm, entry.handle};
-    if (entry.vm) {
-        entry.vm->remove(entry.handle);
+    if (entry.compiled.vm && entry.version == script.version) return entry.compiled;
+    if (entry.compiled.vm) {
+        entry.compiled.vm->remove(entry.compiled.handle);
         entry = {};
     }
     auto vm = state_for(script);
@@ -59,8 +58,8 @@ core::Result<ScriptCache::Compiled> ScriptCache::get(const Script& script) {
     options.timeout_ms = static_cast<std::uint32_t>(script.timeout_ms);
     auto handle = (*vm)->compile(script.source, script.name, options);
     if (!handle) return core::fail(std::move(handle.error()));
-    entries_[number] = {*vm, *handle, script.version};
-    return Compiled{*vm, *handle};
+    entries_[number] = {{*vm, *handle}, script.version};
+    return entries_[number].compiled;
 }
 
 void ScriptCache::discard_if_poisoned(LuaVm* vm) {

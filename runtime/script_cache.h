@@ -25,6 +25,12 @@ public:
         ScriptHandle handle;
     };
     core::Result<Compiled> get(const Script& script);
+    // What is there already; a null VM when get() has to make it. Asked for every delivery.
+    Compiled find(const Script& script) const {
+        const std::size_t number = script.number.value;
+        if (number >= entries_.size() || entries_[number].version != script.version) return {};
+        return entries_[number].compiled;
+    }
     // After a run: drops the state if the run left it unusable.
     void discard_if_poisoned(LuaVm* vm);
     std::uint64_t discarded() const { return discarded_; }
@@ -38,8 +44,7 @@ private:
         std::unique_ptr<LuaVm> vm;
     };
     struct Entry {
-        LuaVm* vm = nullptr;
-        ScriptHandle handle;
+        Compiled compiled;  // a null VM: none
         std::uint32_t version = 0;
     };
     core::Result<LuaVm*> state_for(const Script& script);
