@@ -65,6 +65,9 @@ std::span<const GroupAt> Index::groups_of(Asking& asking) const {
     if (remembers) {
         const PatternMemo::Line* line = scratch.patterns.find(hash, asking.tenant.value, pattern);
         if (line) return scratch.patterns.groups_of(*line);
+    } else if (scratch.last_known && scratch.last_tenant == asking.tenant.value &&
+               scratch.last_pattern == pattern) {
+        return scratch.places;
     }
     scratch.groups.clear();
     groups_.find(asking.tenant, pattern, asking.eval, scratch.groups);
@@ -80,7 +83,13 @@ std::span<const GroupAt> Index::groups_of(Asking& asking) const {
             scratch.places.back().listed_count = probe.listed_count;
         }
     }
-    if (remembers) scratch.patterns.keep(hash, asking.tenant.value, pattern, scratch.places);
+    if (remembers) {
+        scratch.patterns.keep(hash, asking.tenant.value, pattern, scratch.places);
+    } else {
+        scratch.last_pattern = pattern;
+        scratch.last_tenant = asking.tenant.value;
+        scratch.last_known = true;
+    }
     return scratch.places;
 }
 
@@ -117,6 +126,7 @@ void Index::start_scratch(IndexScratch& scratch) const {
     scratch.tried = {};
     scratch.scanned = {};
     scratch.found_epoch = 0;
+    scratch.last_known = false;
     if (is_new && remembers_patterns()) scratch.patterns.reset(memo_sets());
 }
 

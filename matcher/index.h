@@ -37,6 +37,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace millrace::matcher {
@@ -55,6 +56,10 @@ struct IndexScratch {
     PatternMemo patterns;
     std::vector<GroupId> groups;
     std::vector<GroupAt> places;  // of the groups
+    // Where patterns are not remembered: whose `places` are. Neighbours mostly share them.
+    std::string last_pattern;
+    std::uint32_t last_tenant = 0;
+    bool last_known = false;
     // Entries that an array's values have met already in this event, by their address: an array of
     // a thousand equal values asks once, not a thousand times. A collision only costs asking again.
     struct Tried {
