@@ -340,11 +340,14 @@ Status EventParser::parse_one(std::string_view padded_text, const FieldPlan* pla
     return fail(std::move(error));
 }
 
+std::uint32_t EventParser::payload_at() const { return state_->lazy.payload_at(); }
+
 bool EventParser::extract(std::string_view padded_text, const FieldPlan& plan, Envelope* envelope,
                           FieldTable& fields) {
     if (envelope) return parse_one(padded_text, &plan, *envelope, &fields).has_value();
     if (plan.plain_names()) return state_->lazy.extract(padded_text, plan, fields);
     State& s = *state_;
+    s.lazy.forget();
     s.text = padded_text;
     s.arena.clear();
     s.walker.clear_arena();

@@ -75,6 +75,9 @@ public:
     // plan's last field (see LazyExtractor).
     bool extract(std::string_view padded_text, const FieldPlan& plan, Envelope* envelope,
                  FieldTable& fields);
+    // Where the payload begins in the text of the last extract() without an envelope, if that came
+    // by it; else 0.
+    std::uint32_t payload_at() const;
 
 private:
     struct State;

@@ -36,6 +36,8 @@ bool LazyExtractor::extract(std::string_view padded_text, const FieldPlan& plan,
     fields_ = &fields;
     fields.reset(plan);
     arena_.clear();
+    payload_node_ = plan.envelope_child(EnvelopeMember::kPayload);
+    payload_at_ = 0;
     if (!tokens_.start_lazily(padded_text.data(), padded_text.size())) return false;
     base_ = padded_text.data();
     token_ = tokens_.begin();
@@ -167,6 +169,7 @@ LazyExtractor::Step LazyExtractor::object(const Place& place) {
             if (!skip_value()) return Step::kCut;
             continue;
         }
+        if (child == payload_node_) payload_at_ = *token_;
         --wanted;
         const Step step = value({&plan_->node(child), place.member_element, place.member_element,
                                  false, place.is_last && wanted == 0});

@@ -22,6 +22,10 @@ namespace millrace::core {
 class LazyExtractor {
 public:
     bool extract(std::string_view padded_text, const FieldPlan& plan, FieldTable& fields);
+    // Where the value of the member "payload" begins in the text of the last extract(), if a path
+    // of the plan led there; else 0.
+    std::uint32_t payload_at() const { return payload_at_; }
+    void forget() { payload_at_ = 0; }
 
 private:
     enum class Step : std::uint8_t {
@@ -52,6 +56,8 @@ private:
     const std::uint32_t* end_ = nullptr;
     const FieldPlan* plan_ = nullptr;
     FieldTable* fields_ = nullptr;
+    std::uint32_t payload_node_ = kNoNode;
+    std::uint32_t payload_at_ = 0;
     JsonTokens tokens_;
     TextArena arena_;
 };

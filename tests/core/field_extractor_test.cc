@@ -188,6 +188,8 @@ TEST(LazyExtractor, FindsWhatTheFullWayFinds) {
             const std::size_t size = full.text.size() - Extracted::kPaddingForTests;
             ASSERT_TRUE(parser.extract(std::string_view(full.text).substr(0, size), full.plan,
                                        nullptr, lazy));
+            EXPECT_EQ(std::string_view(full.text).substr(parser.payload_at(), payload.size()),
+                      payload);
             ASSERT_EQ(lazy.values().size(), full.table.values().size()) << payload;
             for (std::size_t i = 0; i < lazy.values().size(); ++i) {
                 const FieldValue& a = lazy.values()[i];
