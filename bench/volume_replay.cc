@@ -66,6 +66,9 @@ int measure_replay(Volume& volume) {
     deps.kv = &volume.database->kv();
     deps.pools = &volume.database->pools();
     deps.metrics = &metrics;
+    LuaWatchdog watchdog;  // its thread looks in every few milliseconds, as in a server
+    deps.watchdog_slot = watchdog.add_slot();
+    watchdog.start();
     DeliveryRun run(deps);
     const bool handle_too[] = {false, true, false, true, true};
     for (const bool handle : handle_too) {

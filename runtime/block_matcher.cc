@@ -1,5 +1,7 @@
 #include "runtime/block_matcher.h"
 
+#include "runtime/event_input.h"
+
 #include <utility>
 
 namespace millrace::runtime {
@@ -12,13 +14,16 @@ bool BlockMatcher::envelope_of(std::string_view padded_text, core::Envelope& env
 
 // Only what the filters need: what is in the log was checked when it was taken.
 bool BlockMatcher::read(const store::StoredEvent& event, const core::FieldPlan& plan, bool lean,
-                        core::Envelope& envelope) {
+                        core::Envelope& envelope, std::uint32_t& payload_at) {
     if (lean && !event.pattern.empty()) {
         envelope.raw = event.raw;
         envelope.pattern = event.pattern;
-        return parser_.extract(event.raw, plan, nullptr, fields_);
+        if (!parser_.extract(event.raw, plan, nullptr, fields_)) return false;
+        payload_at = parser_.payload_at();
+        return true;
     }
     if (!parser_.extract(event.raw, plan, &envelope, fields_)) return false;
+    payload_at = payload_place(envelope);
     defaults_.fill(plan, envelope, event.received_at_us, fields_);
     return true;
 }
@@ -35,10 +40,11 @@ std::size_t BlockMatcher::match(const Request& request, std::vector<DeliveryItem
         if (block.gone(index)) continue;
         const store::StoredEvent event = block.event(index);
         const std::size_t before = items.size();
+        std::uint32_t payload_at = 0;
         if (snapshot.has_tenant(event.tenant)) {
             core::Envelope envelope;
             if (!event.pattern.empty()) snapshot.expect(event.pattern, event.tenant, scratch_);
-            if (read(event, snapshot.plan(), lean, envelope)) {
+            if (read(event, snapshot.plan(), lean, envelope, payload_at)) {
                 snapshot.match(envelope, event.tenant, fields_, scratch_, matched_);
                 for (const core::SubscriptionId id : matched_) {
                     const Subscription* subscription = request.registry->subscription(id);
@@ -47,7 +53,7 @@ std::size_t BlockMatcher::match(const Request& request, std::vector<DeliveryItem
                         !subscription->is_effective_at(event.position))
                         continue;
                     if (request.done && request.done->contains({event.position, id})) continue;
-                    items.push_back({index, id});
+                    items.push_back({index, id, payload_at});
                 }
             }
         }

@@ -44,7 +44,7 @@ public:
 
 private:
     bool read(const store::StoredEvent& event, const core::FieldPlan& plan, bool lean,
-              core::Envelope& envelope);
+              core::Envelope& envelope, std::uint32_t& payload_at);
 
     matcher::Matcher::Reader reader_;
     core::EventParser parser_;

@@ -154,7 +154,7 @@ DeliveryRun::Ran DeliveryRun::run_script(const Attempt& attempt) {
         ran.error = run_result_;
         return ran;
     }
-    EventInput input = event_input_of(event);
+    EventInput input = event_input_of(event, attempt.payload_at);
     if (event.has(EventFlag::kFilledEventId)) input.event_id = event_id_of(event);
 
     const ExecutionIdText execution_id{deps_.hasher, {event.position, subscription.number}};
@@ -274,6 +274,7 @@ void DeliveryRun::deliver_event(const LaneJob& job, const DeliveryItem& item,
     open_outcomes(job, item.event_index);
     attempt.event_index = static_cast<std::uint32_t>(attempt.event.position.offset.value -
                                                      outcomes_block_.offset.value);
+    attempt.payload_at = item.payload_at;
     attempt.started_at_us = now_ns_ / 1000 + wall_minus_monotonic_us_;
     if (job.kind == JobKind::kBlock) begin_event(attempt.event);
     // One that failed before it is the key's head now; this one stays parked.

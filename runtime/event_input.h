@@ -4,6 +4,7 @@
 // Limits: none. Failure: none.
 #pragma once
 
+#include "core/event.h"
 #include "runtime/event_defaults.h"
 #include "runtime/lua_types.h"
 #include "runtime/registry_types.h"
@@ -13,16 +14,25 @@
 
 namespace millrace::runtime {
 
-// Without event_id, which only a server-made one needs.
-inline EventInput event_input_of(const store::StoredEvent& event) {
+// Without event_id, which only a server-made one needs. `payload_at`: see DeliveryItem.
+inline EventInput event_input_of(const store::StoredEvent& event, std::uint32_t payload_at = 0) {
     EventInput input;
     input.text = event.raw;
+    if (payload_at != 0 && payload_at < event.raw.size())
+        input.payload = event.raw.substr(payload_at);
     input.pattern = event.pattern;
     input.tenant_id = kDefaultTenantName;
     input.version_fill = kDefaultVersion;
     input.source_fill = kDefaultSourceJson;
     input.received_at_us = event.received_at_us;
     return input;
+}
+
+// For DeliveryItem::payload_at.
+inline std::uint32_t payload_place(const core::Envelope& envelope) {
+    return envelope.payload.empty()
+               ? 0
+               : static_cast<std::uint32_t>(envelope.payload.data() - envelope.raw.data());
 }
 
 // Without the execution's id, the attempt and the replay.

@@ -35,6 +35,7 @@ struct IngestItem {
     std::uint32_t entry = 0;        // index in the input
     std::uint32_t match_begin = 0;  // into IngestRequest::matches
     std::uint32_t match_count = 0;
+    std::uint32_t payload_at = 0;  // see DeliveryItem
     // Written by the home shard.
     core::LogPosition position;
     bool duplicate = false;

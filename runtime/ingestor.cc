@@ -2,6 +2,7 @@
 
 #include "core/key_hash.h"
 #include "runtime/event_defaults.h"
+#include "runtime/event_input.h"
 
 #include <utility>
 
@@ -126,6 +127,7 @@ void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeR
     store::AppendInput& input = item.input;
     item.entry = entry_number(request);
     item.event_id = keep(request, envelope.event_id);
+    item.payload_at = payload_place(envelope);
     input.raw = envelope.raw;
     input.pattern = keep(request, envelope.pattern);
     input.received_at_us = now_us;

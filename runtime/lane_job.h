@@ -27,6 +27,9 @@ namespace millrace::runtime {
 struct DeliveryItem {
     std::uint32_t event_index = 0;  // in the job's block
     core::SubscriptionId subscription;
+    // Where the payload begins in the event's text, if whoever matched it came by there (0: it did
+    // not): a handler that reads it has not to look for it again.
+    std::uint32_t payload_at = 0;
 };
 
 // What a later attempt knows of the earlier ones.

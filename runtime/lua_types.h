@@ -40,7 +40,8 @@ struct EventInput {
     std::string_view text;      // validated JSON; the views show slices of it
     std::string_view event_id;  // the server's; empty: read from the text
     std::string_view pattern;   // empty: read from the text
-    std::string_view payload;   // raw slice of `text` when known; empty: found on first touch
+    // `text` from the payload's first byte on, to its end or further; empty: found on first touch.
+    std::string_view payload;
     std::string_view tenant_id;
     std::string_view version_fill = "1.0";  // when the text has none
     std::string_view source_fill = R"({"type":"external","id":"unknown"})";  // raw JSON, likewise

@@ -24,6 +24,7 @@ struct Attempt {
     const Script* script = nullptr;  // null: it is gone
     store::StoredEvent event;
     std::uint32_t event_index = 0;  // in its block
+    std::uint32_t payload_at = 0;   // in its text; 0: not known
     AttemptOutcome outcome = AttemptOutcome::kOk;
     std::string_view outcome_text;  // completed | failed | silent | fatal | timeout | memory
     std::string_view error;

@@ -64,7 +64,7 @@ bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
 void ShardCommit::note_appended(const IngestRequest& request, const IngestItem& item) {
     const std::uint32_t index = log_.open_events() - 1;
     for (std::uint32_t i = 0; i < item.match_count; ++i) {
-        open_items_.push_back({index, request.matches[item.match_begin + i]});
+        open_items_.push_back({index, request.matches[item.match_begin + i], item.payload_at});
     }
     metrics_.received.at(item.input.pattern).add();
     metrics_.bytes_received.add(item.input.raw.size());
