@@ -73,6 +73,24 @@ bool LazyExtractor::skip_value() {
     return skip_to_close();
 }
 
+// Steps over members whose names no path goes on with, as far as tokens are found already: most
+// members of most events. What is left is for object() to judge.
+bool LazyExtractor::pass_others(const FieldPlan::Node& node) {
+    const std::uint32_t* token = token_;
+    while (end_ - token >= 4 && !tokens_.has_backslash()) {
+        const char first = base_[*token];
+        const std::uint32_t* name = token + (first == ',');
+        if (first == '}' || FieldPlan::may_have_child(node, base_ + *name + 1)) break;
+        token = name + 3;  // behind the name, the colon and where the value begins
+        if (nesting(base_[name[2]]) <= 0) continue;
+        token_ = token;
+        if (!skip_to_close()) return false;
+        token = token_;
+    }
+    token_ = token;
+    return true;
+}
+
 bool LazyExtractor::string(std::string_view& text) {
     if (!reach(2)) return false;  // its end is found from the token behind it
     const std::uint32_t open = *token_++;
@@ -146,7 +164,7 @@ LazyExtractor::Step LazyExtractor::object(const Place& place) {
     ++token_;
     std::uint32_t wanted = node.names;
     for (;;) {
-        if (!reach(1)) return Step::kCut;
+        if (!pass_others(node) || !reach(1)) return Step::kCut;
         if (base_[*token_] == '}') {
             ++token_;
             return Step::kOn;

@@ -49,6 +49,7 @@ private:
     Step scalar(const Place& place, char c);
     bool skip_value();
     bool skip_to_close();
+    bool pass_others(const FieldPlan::Node& node);
     bool string(std::string_view& text);
 
     const char* base_ = nullptr;
