@@ -44,11 +44,12 @@ public:
 
 private:
     bool read(const store::StoredEvent& event, const core::FieldPlan& plan, bool lean,
-              core::Envelope& envelope, std::uint32_t& payload_at);
+              std::uint32_t& payload_at);
 
     matcher::Matcher::Reader reader_;
     core::EventParser parser_;
     core::FieldTable fields_;
+    core::Envelope envelope_;  // of the event that is being matched
     DefaultFields defaults_;
     core::FieldPlan no_fields_;
     matcher::MatchScratch scratch_;
