@@ -69,6 +69,16 @@ void FieldPlanBuilder::copy_kept(const std::vector<Node>& nodes, std::uint32_t f
     }
 }
 
+// Behind a name stand its quote and, past blanks, a colon.
+std::uint64_t FieldPlan::name_places(const std::string& name) {
+    if (name.empty()) return ~std::uint64_t{0};
+    if (name.size() > 1) return 1ULL << name_place((name + '"').data());
+    std::uint64_t places = 0;
+    for (const char behind : {':', ' ', '\t', '\n', '\r'})
+        places |= 1ULL << name_place((name + '"' + behind).data());
+    return places;
+}
+
 FieldPlan FieldPlanBuilder::build() const {
     FieldPlan plan;
     plan.nodes_.resize(nodes_.size());
@@ -102,10 +112,7 @@ FieldPlan FieldPlanBuilder::build() const {
         plan.table_.resize(plan.table_.size() + size);
         for (const Edge& edge : from.edges) {
             if (edge.kind != FieldStep::Kind::kName) continue;
-            // A name of one byte is followed by a quote; behind an empty one anything may stand.
-            const std::string begin = edge.name + "\"\"";
-            to.name_bits |= edge.name.empty() ? ~std::uint64_t{0}
-                                              : 1ULL << FieldPlan::name_place(begin[0], begin[1]);
+            to.name_bits |= FieldPlan::name_places(edge.name);
             plan.insert_name(to, edge.name, edge.child);
         }
     }

@@ -73,11 +73,16 @@ bool LazyExtractor::skip_value() {
     return skip_to_close();
 }
 
-// Steps over members whose names no path goes on with, as far as tokens are found already: most
-// members of most events. What is left is for object() to judge.
+// Steps over members whose names no path goes on with: most members of most events. What is left
+// is for object() to judge.
 bool LazyExtractor::pass_others(const FieldPlan::Node& node) {
     const std::uint32_t* token = token_;
-    while (end_ - token >= 4 && !tokens_.has_backslash()) {
+    while (!tokens_.has_backslash()) {
+        if (end_ - token < 4) {
+            token_ = token;
+            if (!reach(4)) return true;
+            continue;
+        }
         const char first = base_[*token];
         const std::uint32_t* name = token + (first == ',');
         if (first == '}' || FieldPlan::may_have_child(node, base_ + *name + 1)) break;
