@@ -147,7 +147,8 @@ std::size_t LogWriter::do_work() {
         Completion completion;
         completion.tag = taken.unit.tag;
         completion.failed = !ok;
-        completion.durability = gathered.durability;
+        // Every commit is written to the operating system before it is told, whoever asked.
+        completion.durability = std::max(gathered.durability, Durability::kOs);
         if (taken.unit.block.events) {
             const SealedBlock& block = taken.unit.block;
             completion.has_block = true;

@@ -67,6 +67,16 @@ TEST_F(LogWriterTest, NamesTheLevelReached) {
     EXPECT_EQ(database_->stats().unsynced_bytes, 0u);
 }
 
+// Who repeats an event that came with less than it asks for is told what became of the first one.
+TEST_F(LogWriterTest, LessThanOsIsWrittenToTheSystemAllTheSame) {
+    ASSERT_TRUE(writer_->submit(0, unit(kZero, 1, Durability::kMemory)));
+    writer_->do_work();
+    Completion completion;
+    ASSERT_TRUE(writer_->poll(0, completion));
+    EXPECT_EQ(completion.durability, Durability::kOs);
+    EXPECT_GT(database_->stats().unsynced_bytes, 0u);
+}
+
 TEST_F(LogWriterTest, AFullRingRefusesAndLeavesTheUnitWhole) {
     LogWriter small(*database_, {.producers = 1, .ring_capacity = 2, .wake = {}, .on_fatal = {}});
     ASSERT_TRUE(small.submit(0, unit(kZero, 1)));
