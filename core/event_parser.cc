@@ -93,7 +93,10 @@ JsonFault EventParser::State::tokenise(std::size_t from, std::size_t to) {
 Error EventParser::State::syntax_error(std::size_t limit_at) {
     const std::size_t at = window_at + walker.fault_at();
     const bool past_end = walker.token() >= tokens.end() && walker.fault_at() == *tokens.end();
-    const bool truncated = at >= limit_at || walker.token() > tokens.end() || past_end;
+    // A string that is the last token was closed, as the first stage knows, and nothing stands
+    // behind it: it is what should follow that is missing.
+    const bool last = walker.fault() == JsonFault::kBadString && walker.token() == tokens.end();
+    const bool truncated = at >= limit_at || walker.token() > tokens.end() || past_end || last;
     if (truncated)
         return json_error(JsonFault::kTruncated, static_cast<std::int64_t>(limit_at), {});
     return json_error(walker.fault(), static_cast<std::int64_t>(at),
@@ -111,7 +114,8 @@ Error EventParser::State::too_large(std::size_t bytes, std::size_t at) const {
 
 Status EventParser::State::begin_json() {
     const JsonFault fault = tokenise(0, text.size());
-    if (fault != JsonFault::kNone) return fail(json_error(fault, Error::kNoPosition, {}));
+    if (fault != JsonFault::kNone)
+        return fail(json_error(fault, find_stage_fault(fault, text), {}));
     const char first = walker.peek();
     if (first == '[') {
         in_array = true;
@@ -221,7 +225,9 @@ bool EventParser::State::next_window(bool& rejected, Error& error) {
         return next_window(rejected, error);  // NOLINT(misc-no-recursion): once, now by line
     }
     count_lines(from);
-    error = json_error(fault, static_cast<std::int64_t>(from), {});
+    const std::int64_t inside = find_stage_fault(fault, text.substr(from, to - from));
+    error =
+        json_error(fault, static_cast<std::int64_t>(from) + std::max<std::int64_t>(inside, 0), {});
     rejected = true;
     return true;
 }

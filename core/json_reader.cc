@@ -1,5 +1,6 @@
 #include "core/json_reader.h"
 
+#include "core/json_validate.h"
 #include "core/json_writer.h"
 #include "core/limits.h"
 #include "core/timestamp.h"
@@ -18,6 +19,17 @@ Value taken(Element element) {
     Value value{};
     if (element.get<Value>().get(value) != simdjson::SUCCESS) return Value{};
     return value;
+}
+
+// simdjson says what is wrong, not where: our own reader is asked for the place. What it takes
+// (numbers beyond doubles) keeps simdjson's word.
+Error syntax_error(std::string_view text, std::string_view what, const char* why) {
+    const Status checked = json_validate(text, DuplicateKeys::kAllow);
+    Error error = checked ? Error(ErrorCode::kValidation, why) : checked.error();
+    constexpr std::string_view kLead = "invalid JSON: ";
+    if (error.message.starts_with(kLead)) error.message.erase(0, kLead.size());
+    error.message.insert(0, std::string(what) + " is not valid JSON: ");
+    return error;
 }
 
 }  // namespace
@@ -202,8 +214,7 @@ Result<Element> JsonDocument::parse(std::string_view text, std::string_view what
     auto error = parser_.allocate(std::max<std::size_t>(text.size(), 256), kJsonDepthMax);
     if (error == simdjson::SUCCESS) error = parser_.parse(text.data(), text.size()).get(root);
     if (error != simdjson::SUCCESS) {
-        return fail(ErrorCode::kValidation,
-                    std::string(what) + " is not valid JSON: " + simdjson::error_message(error));
+        return fail(syntax_error(text, what, simdjson::error_message(error)));
     }
     return root;
 }

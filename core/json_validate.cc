@@ -9,8 +9,9 @@ namespace millrace::core {
 
 namespace {
 
-// Where the first byte is that the first stage refused, as near as it can be told: nowhere.
-Error stage_error(JsonFault fault) { return json_error(fault, Error::kNoPosition, {}); }
+Error stage_error(JsonFault fault, std::string_view text) {
+    return json_error(fault, find_stage_fault(fault, text), {});
+}
 
 }  // namespace
 
@@ -27,7 +28,7 @@ Status json_validate(std::string_view text, DuplicateKeys duplicates) {
     copy.append(text).append(kWalkerPaddingBytes, ' ');
     JsonTokens tokens;
     const JsonFault stage = tokens.run(copy.data(), text.size() + 1);
-    if (stage != JsonFault::kNone) return fail(stage_error(stage));
+    if (stage != JsonFault::kNone) return fail(stage_error(stage, text));
     const auto walker = std::make_unique<JsonWalker>();
     walker->start(copy.data(), text.size() + 1, tokens.begin(), duplicates);
     if (!walker->skip_value()) {

@@ -1,5 +1,6 @@
 // POST /v2/subscriptions/match: which subscriptions want an event.
 #include "core/event_parser.h"
+#include "core/json_validate.h"
 #include "runtime/api/explain.h"
 #include "runtime/api/handlers.h"
 #include "runtime/default_fields.h"
@@ -25,12 +26,19 @@ core::Result<std::string> read_event(std::string_view body) {
                                       unknown.substr(0, 128) + " is not a known member")
                               .in(unknown));
     }
+    const bool is_object = !out.empty() && out.front() == '{';
+    if (!scanned || !is_object) {  // the cutter knows no grammar: what is wrong, and where?
+        if (auto valid = core::json_validate(body); !valid) return core::fail(valid.error());
+    }
     if (!scanned)
         return core::fail(core::ErrorCode::kValidation,
                           "body must be one JSON object {\"event\":{...}}");
     if (out.empty())
         return core::fail(
             core::Error(core::ErrorCode::kValidation, "event is required").in("event"));
+    if (!is_object)
+        return core::fail(
+            core::Error(core::ErrorCode::kValidation, "event must be a JSON object").in("event"));
     return out;
 }
 

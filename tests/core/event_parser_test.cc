@@ -236,6 +236,16 @@ TEST(EventParser, TellsLineAndPosition) {
     EXPECT_EQ(padded.view()[static_cast<std::size_t>(error.position)], '7');
 }
 
+// A text that ended behind a string was told as one with a malformed string.
+TEST(EventParser, TellsAnEndBehindAStringFromABadString) {
+    Seen seen = read_all(R"({"pattern":"x" )", BatchFormat::kJson);
+    ASSERT_EQ(seen.errors.size(), 1u);
+    EXPECT_NE(seen.errors[0].find("ends inside"), std::string::npos) << seen.errors[0];
+    seen = read_all(R"({"pattern":"x"y)", BatchFormat::kJson);
+    ASSERT_EQ(seen.errors.size(), 1u);
+    EXPECT_EQ(seen.positions[0], 14) << seen.errors[0];
+}
+
 TEST(EventParser, BoundsDepthAndSize) {
     const auto nested = [](int depth) {
         return R"({"pattern":"a","payload":{"v":)" +

@@ -62,6 +62,20 @@ TEST(JsonValidate, TellsTheBytePosition) {
     EXPECT_NE(json_validate(R"({"a":)").error().message.find("ends inside"), std::string::npos);
 }
 
+// The first stage only says that something is wrong: the place is looked for.
+TEST(JsonValidate, TellsThePositionOfWhatTheFirstStageRefuses) {
+    EXPECT_EQ(json_validate(R"({"a":"b\"c)").error().position, 5);
+    EXPECT_EQ(json_validate("{\"a\":\"b\nc\"}").error().position, 7);
+    for (const char* bad : {"\x80", "\xc1\x81", "\xe0\x9f\x80", "\xed\xa0\x80", "\xf0\x8f\x80\x80",
+                            "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xe2\x82"}) {
+        const Status status =
+            json_validate("[\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80" + std::string(bad) + "\"]");
+        ASSERT_FALSE(status);
+        EXPECT_EQ(status.error().position, 11);
+        EXPECT_NE(status.error().message.find("UTF-8"), std::string::npos);
+    }
+}
+
 bool dom_accepts(simdjson::dom::parser& parser, const std::string& text) {
     simdjson::dom::element element;
     return parser.parse(text).get(element) == simdjson::SUCCESS;

@@ -226,6 +226,14 @@ class BadInput(harness.ServerCase):
                 reply = self.server.post(path, text)
                 self.assertEqual(reply.status, 400, (path, text, reply))
                 self.assertEqual(reply.json()["error"]["code"], "VALIDATION_ERROR", (path, text))
+            for text, place in ((b'{"event":1,}', 11), (b'{"event":1 "b":2}', 11), (b'{"event":"b', 9),
+                                (b'{"event":"\xff"}', 10), (b'{"event":1', 10)):
+                error = self.assert_error(self.server.post(path, text), 400, "VALIDATION_ERROR")
+                self.assertEqual(error["details"].get("position"), place, (path, text, error))
+
+    def test_an_event_to_match_that_is_none(self):
+        error = self.assert_error(self.server.post("/v2/subscriptions/match", {"event": 5}), 400, "VALIDATION_ERROR")
+        self.assertEqual(error["details"], {"field": "event"})
 
     def test_bad_paths(self):
         for path in ("/v2/events/%zz", "/v2/events/%", "/v2/events/%00", "//", "/v2/../../etc/passwd", "/%2e%2e/"):
