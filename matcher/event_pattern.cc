@@ -159,12 +159,16 @@ Parsed read_text_operator(const Path& path, const JsonMember& member, Sign sign,
     if (member.name == "wildcard")
         return string_leaf(path, Op::kWildcard, member.value, sign, field);
     if (member.name == "regex") return string_leaf(path, Op::kRegex, member.value, sign, field);
+    const std::string found = '"' + member.name.substr(0, 64) + '"';
     return located(
-        invalid(
-            "unknown match type \"" + member.name.substr(0, 64) +
-                "\"; expected exists, prefix, suffix, equals-ignore-case, wildcard, numeric, cidr, "
-                "anything-but or regex",
-            member.position),
+        invalid(sign == Sign::kNegated
+                    ? "anything-but takes no match type " + found +
+                          "; expected a value, a list of values, or one of prefix, suffix, "
+                          "equals-ignore-case, wildcard, regex"
+                    : "unknown match type " + found +
+                          "; expected exists, prefix, suffix, equals-ignore-case, wildcard, "
+                          "numeric, cidr, anything-but or regex",
+                member.position),
         field);
 }
 
