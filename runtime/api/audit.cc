@@ -18,4 +18,9 @@ void audit(Call& call, std::string_view action, std::string_view kind, std::stri
         call.services.log().warn("audit: write failed", {{"error", status.error().message}});
 }
 
+void append_request(core::JsonWriter& json, std::string_view body) {
+    constexpr std::size_t kRequestBytesMax = 64u << 10;  // of thousands of ids, say
+    if (!body.empty() && body.size() <= kRequestBytesMax) json.raw_field("request", body);
+}
+
 }  // namespace millrace::runtime::api

@@ -14,4 +14,7 @@ namespace millrace::runtime::api {
 void audit(Call& call, std::string_view action, std::string_view kind, std::string_view id,
            const std::function<void(core::JsonWriter&)>& more = {});
 
+// What was asked for, as "request": the body's text, valid JSON; one that is very long is left out.
+void append_request(core::JsonWriter& json, std::string_view body);
+
 }  // namespace millrace::runtime::api

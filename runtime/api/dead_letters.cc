@@ -182,7 +182,10 @@ Answer replay_dead_letters(Call& call) {
             return core::fail(status.error());
     }
     const std::size_t count = keys.size();
-    audit_letters(call, "replay", "", count);
+    audit(call, "replay", "dead_letter", "", [&](core::JsonWriter& json) {
+        json.field("count", count);
+        append_request(json, call.request.body_view());
+    });
     if (auto status = call.services.replay_dead_letters(std::move(keys), selection->per_second);
         !status) {
         return core::fail(status.error());

@@ -230,9 +230,11 @@ Answer start_replay(Call& call) {
     auto spec = read_spec(call);
     if (!spec) return core::fail(std::move(spec.error()));
     const bool dry_run = spec->dry_run;
+    const std::string request = spec->document;
     auto id = call.services.start_replay(std::move(*spec));
     if (!id) return core::fail(std::move(id.error()));
-    audit(call, "start", dry_run ? "dry_run" : "replay", *id);
+    audit(call, "start", dry_run ? "dry_run" : "replay", *id,
+          [&](core::JsonWriter& json) { append_request(json, request); });
     std::string body;
     core::JsonWriter json(body);
     json.begin_object().field("id", *id).field("status", "running").end_object();

@@ -73,7 +73,11 @@ class Past(harness.ServerCase):
         subs = items(f"kind=subscription&id={name}s")
         self.assertEqual([e["action"] for e in subs], ["delete", "update", "create"])
         self.assertEqual([e["document"]["priority"] for e in subs[1:]], [7, 1])
-        self.assertEqual([e["action"] for e in items(f"kind=replay&id={replay}")], ["start"])
+        self.assertEqual([(e["action"], e["request"]) for e in items(f"kind=replay&id={replay}")],
+                         [("start", {"pattern": name})])
+        self.server.post("/v2/dlq/replay", {"pattern": name, "ratePerSecond": 5})
+        letters = items("kind=dead_letter&limit=1")
+        self.assertEqual([(e["action"], e["count"], e["request"]["pattern"]) for e in letters], [("replay", 0, name)])
         self.assertEqual(items(f"kind=script&id={name}&to={quote(before)}"), [])
         self.assertEqual(len(items(f"kind=script&id={name}&from={quote(before)}")), 2)
         page = self.server.get(f"/v2/audit?id={name}&limit=1").json()
