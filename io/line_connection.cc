@@ -267,7 +267,8 @@ bool LineConnection::read_hello(std::string_view line, LineHello& hello, std::st
     hello.sent = true;
     for (const auto [name, value] : inner) {
         std::string_view text;
-        if (value.get(text)) return bad("a member is not a string");
+        if (value.get(text))
+            return bad("the member " + std::string(name.substr(0, 64)) + " is not a string");
         if (name == "apiKey") {
             key = text;
         } else if (name == "acks" && (text == "batch" || text == "none")) {

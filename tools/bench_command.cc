@@ -8,8 +8,10 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -200,7 +202,8 @@ int bench_command(std::vector<std::string> arguments) {
     }
     std::string folder = options.folder + "/millrace-bench-XXXXXX";
     if (options.server.empty() && !::mkdtemp(folder.data())) {
-        std::fprintf(stderr, "error: bench: no folder can be made in %s\n", options.folder.c_str());
+        std::fprintf(stderr, "error: bench: no folder can be made in %s: %s\n",
+                     options.folder.c_str(), std::strerror(errno));
         return kExitFailed;
     }
     const auto report = measure(options, folder);

@@ -9,8 +9,10 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <iostream>
 #include <thread>
@@ -175,8 +177,8 @@ int torture_command(std::vector<std::string> arguments) {
     }
     std::string folder = options.folder + "/millrace-torture-XXXXXX";
     if (!::mkdtemp(folder.data())) {
-        std::fprintf(stderr, "error: torture: no folder can be made in %s\n",
-                     options.folder.c_str());
+        std::fprintf(stderr, "error: torture: no folder can be made in %s: %s\n",
+                     options.folder.c_str(), std::strerror(errno));
         return kExitFailed;
     }
     if (options.seed == 0) options.seed = static_cast<std::uint64_t>(::getpid());

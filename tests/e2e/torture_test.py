@@ -41,6 +41,7 @@ class TortureTest(unittest.TestCase):
                              capture_output=True, text=True, timeout=60, env=harness.clean_environment())
         self.assertEqual(run.returncode, 1)
         self.assertIn("no folder can be made", run.stderr)
+        self.assertIn("No such file or directory", run.stderr)
 
     def test_usage_is_2(self):
         self.assertEqual(self.torture("--minutes", "never").returncode, 2)
