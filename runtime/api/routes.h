@@ -20,14 +20,14 @@ enum class RouteOwner : std::uint8_t {
 
 // enumerator, owner, method, path, query parameters, what it does
 #define MILLRACE_ROUTES(X)                                                                         \
-    X(kPostEvents, kEvents, kPost, "/v2/events", "ids,atomic",                                     \
+    X(kPostEvents, kEvents, kPost, "/v2/events", "ids,atomic,durability",                          \
       "Takes events: one, an array, NDJSON or CloudEvents")                                        \
     X(kListEvents, kApi, kGet, "/v2/events",                                                       \
       "pattern,patternPrefix,from,to,sourceType,sourceId,correlationId,causationId,contextId,"     \
       "filter,limit,cursor,"                                                                       \
       "order,as",                                                                                  \
       "Lists events, newest first")                                                                \
-    X(kStreamEvents, kStream, kGet, "/v2/events/stream", "pattern,filter,from",                    \
+    X(kStreamEvents, kStream, kGet, "/v2/events/stream", "pattern,patternPrefix,filter,from",      \
       "Events as Server-Sent Events")                                                              \
     X(kGetEvent, kApi, kGet, "/v2/events/{eventId}", "as", "One event")                            \
     X(kTraceEvent, kApi, kGet, "/v2/events/{eventId}/trace", "",                                   \
