@@ -2,7 +2,8 @@
 //       matcher's upkeep, event streams. Runs tasks one after the other, and chores in between.
 // Threads: post() any; tasks and chores on its own.
 // Lifetime: tasks may refer to whatever the server stops after it.
-// Limits: kTasksMax waiting tasks (overflow policy: refuse, the edge answers 503).
+// Limits: kTasksMax waiting tasks (overflow policy: refuse, the edge answers 503); answers beside
+//         them, at most as many as there are open streams and calls that were let in.
 // Failure: none of its own.
 #pragma once
 
@@ -37,6 +38,16 @@ public:
         }
         wake();
         return true;
+    }
+
+    // What somebody who was let in waits for: an event stream's next step, the end of a script's
+    // run. Refused, it would never come, so that it always goes in.
+    void post_answer(std::function<void()> task) {
+        {
+            std::lock_guard lock(mutex_);
+            tasks_.push_back(std::move(task));
+        }
+        wake();
     }
 
     // Once its thread is stopped: what waits holds bodies that belong to the shards.

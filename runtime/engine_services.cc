@@ -146,7 +146,7 @@ void EngineServices::run_script(api::ScriptRunRequest&& request,
     auto shared = std::make_shared<std::function<void(ScriptRunResult &&)>>(std::move(done));
     job->run->done = [this, shared, summary](ScriptRunResult&& result) {
         auto kept = std::make_shared<ScriptRunResult>(std::move(result));
-        deps_.conductor->post([this, shared, kept, summary]() mutable {
+        deps_.conductor->post_answer([this, shared, kept, summary]() mutable {
             summary.started_at_us = kept->started_at_us;
             summary.failed = !kept->error.empty();
             if (kept->status) runs_.add(std::move(summary));
@@ -185,9 +185,12 @@ core::Status EngineServices::replay_dead_letters(std::vector<store::DeadLetterKe
 bool EngineServices::run_aside(std::function<void()> work, std::function<void()> done) {
     return deps_.sideline->post([this, work = std::move(work), done = std::move(done)] {
         work();
-        // A full conductor is asked again: the client waits for this answer.
-        while (!deps_.conductor->post(done)) sched_yield();
+        deps_.conductor->post_answer(done);
     });
+}
+
+void EngineServices::run_later(std::function<void()> work) {
+    deps_.conductor->post_answer(std::move(work));
 }
 
 api::Readiness EngineServices::readiness() {
@@ -271,11 +274,11 @@ void EngineServices::open_stream(core::ShardId shard, const io::Request& request
 }
 
 void EngineServices::stream_drained(core::ShardId shard, io::StreamToken stream) {
-    deps_.conductor->post([this, shard, stream] { tail_->drained(shard, stream.request); });
+    deps_.conductor->post_answer([this, shard, stream] { tail_->drained(shard, stream.request); });
 }
 
 void EngineServices::stream_closed(core::ShardId shard, io::StreamToken stream) {
-    deps_.conductor->post([this, shard, stream] { tail_->closed(shard, stream.request); });
+    deps_.conductor->post_answer([this, shard, stream] { tail_->closed(shard, stream.request); });
 }
 
 void EngineServices::make_tail() {
@@ -290,7 +293,7 @@ void EngineServices::make_tail() {
         shards_[shard.value]->post([this, token, begun = std::move(begun)](Shard& edge) {
             if (edge.draining()) {
                 edge.http().respond_error(token, shutting_down());
-                deps_.conductor->post([begun] { begun(false); });
+                deps_.conductor->post_answer([begun] { begun(false); });
                 return;
             }
             static constexpr io::HeaderField kHeaders[] = {{"Cache-Control", "no-cache"},
@@ -300,7 +303,7 @@ void EngineServices::make_tail() {
                                                       .content_type = "text/event-stream",
                                                       .headers = kHeaders})
                                 .has_value();
-            deps_.conductor->post([begun, ok] { begun(ok); });
+            deps_.conductor->post_answer([begun, ok] { begun(ok); });
         });
     };
     deps.write = [this](core::ShardId shard, io::RequestToken token, std::string bytes,
@@ -308,7 +311,7 @@ void EngineServices::make_tail() {
         shards_[shard.value]->post(
             [this, token, bytes = std::move(bytes), written = std::move(written)](Shard& edge) {
                 const io::WriteOutcome outcome = edge.http().stream_write({token}, bytes);
-                deps_.conductor->post([written, outcome] { written(outcome); });
+                deps_.conductor->post_answer([written, outcome] { written(outcome); });
             });
     };
     deps.refuse = [this](core::ShardId shard, io::RequestToken token, core::Error error) {

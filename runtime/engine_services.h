@@ -76,6 +76,7 @@ public:
     core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,
                                      double per_second) override;
     bool run_aside(std::function<void()> work, std::function<void()> done) override;
+    void run_later(std::function<void()> work) override;
     api::Readiness readiness() override;
     void append_stats(core::JsonWriter& json) override;
 

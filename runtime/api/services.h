@@ -79,6 +79,8 @@ public:
 
     // Runs `work` on a thread of its own, then `done` on the API thread. False: too many wait.
     virtual bool run_aside(std::function<void()> work, std::function<void()> done) = 0;
+    // Runs `work` on the API thread, behind what waits there: for the next step of something long.
+    virtual void run_later(std::function<void()> work) = 0;
 
     virtual Readiness readiness() = 0;
     // Adds members to the object of GET /v2/stats: shards, lanes, queues, uptime.

@@ -101,6 +101,7 @@ public:
         done();
         return true;
     }
+    void run_later(std::function<void()> work) override { work(); }
     Readiness readiness() override { return ready; }
     void append_stats(core::JsonWriter& json) override { json.field("uptimeSeconds", 1); }
 
