@@ -52,6 +52,8 @@ enum class MetricKind : std::uint8_t { kCounter, kGauge, kHistogram };
       "Compressed bytes of blocks written")                                                        \
     X(kCommitSeconds, "millrace_log_commit_duration_seconds", kHistogram, "",                      \
       "Time of one group commit")                                                                  \
+    X(kUnsyncedBytes, "millrace_log_unsynced_bytes", kGauge, "",                                   \
+      "Bytes acknowledged at level os or memory and not yet synced")                               \
     X(kMatched, "millrace_matches_total", kCounter, "",                                            \
       "Pairs of event and subscription that matched")                                              \
     X(kMatcherVerified, "millrace_matcher_verified_total", kCounter, "",                           \

@@ -68,6 +68,9 @@ void EngineServices::add_gauges() {
     metrics.gauge_callback(Metric::kDlqPendingRetries, [this] {
         return static_cast<double>(deps_.database->retries().count());
     });
+    metrics.gauge_callback(Metric::kUnsyncedBytes, [this] {
+        return static_cast<double>(deps_.database->unsynced_bytes());
+    });
     metrics.gauge_callback(Metric::kSubscriptions, [this] {
         return static_cast<double>(deps_.registry->snapshot()->subscriptions.size());
     });

@@ -86,8 +86,12 @@ Database::Stats Database::stats() const {
     };
     out.retries = gauge(engine_->retry_count);
     out.dead_letters = gauge(engine_->dead_letter_count);
-    out.unsynced_bytes = engine_->unsynced_bytes.load(std::memory_order_relaxed);
+    out.unsynced_bytes = unsynced_bytes();
     return out;
+}
+
+std::uint64_t Database::unsynced_bytes() const {
+    return engine_->unsynced_bytes.load(std::memory_order_relaxed);  // a gauge
 }
 
 }  // namespace millrace::store

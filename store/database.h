@@ -128,6 +128,7 @@ public:
         std::uint64_t unsynced_bytes = 0;  // acknowledged at os or memory level and not yet synced
     };
     Stats stats() const;
+    std::uint64_t unsynced_bytes() const;  // of stats(), without the rest's cost
 
     Engine& engine() { return *engine_; }  // the store's own parts only
 

@@ -335,6 +335,20 @@ class Starting(unittest.TestCase):
         server.post("/v2/events?durability=fsync", event)
         self.assertEqual(commits(), before + 1, "once is enough")
 
+    def test_what_is_acknowledged_but_not_synced_is_a_gauge(self):
+        server = harness.Server(shards=1)
+        self.addCleanup(server.close)
+        server.start()
+        unsynced = lambda: server.metric("millrace_log_unsynced_bytes")
+        self.assertIn("# TYPE millrace_log_unsynced_bytes gauge", server.get("/metrics").body.decode())
+        seen = []
+        for _ in range(50):  # the housekeeper syncs what nobody asked to, a moment later
+            server.post("/v2/events?durability=os", {"pattern": "weak", "payload": {"text": "x" * 1000}})
+            seen.append(unsynced())
+        self.assertGreater(max(seen), 0, "what came at level os is not synced at once")
+        server.send_event("strong")
+        harness.wait_until("the sync", lambda: unsynced() == 0)
+
     def test_durability_levels_are_told(self):
         for level in ("os", "memory"):
             server = harness.Server(args=["--durability", level])
