@@ -78,8 +78,8 @@ constexpr ConfigKey kKeys[] = {
      .member = &Config::engine_shards,
      .min = 0,
      .max = double(kShardsMax),
-     .doc = "Edge and log shards; 0 = one per core, one on two cores. Fixed when the data folder "
-            "is made"},
+     .doc = "Edge and log shards; 0 = as many as the data folder was made with, a new one gets one "
+            "per core, one on two cores. Fixed when the data folder is made"},
     {.name = "engine.lanes",
      .type = T::kInteger,
      .member = &Config::engine_lanes,

@@ -54,6 +54,8 @@ core::Status ServerParts::open_store() {
     store::Database::Options options;
     options.path = config.data_dir;
     options.shards = shard_count;
+    if (config.engine_shards == 0)
+        options.shards_are = store::Database::Options::Shards::kSuggested;
     options.clock = &clock;
     options.reserve_bytes = static_cast<std::uint64_t>(config.store_reserve_bytes);
     options.kv_history_us = config.store_kv_history_us;
@@ -62,7 +64,12 @@ core::Status ServerParts::open_store() {
     auto opened = store::Database::open(options);
     if (!opened) return core::fail(std::move(opened.error()));
     database = std::move(*opened);
-    shard_count = database->shards();
+    if (const std::size_t wanted = std::exchange(shard_count, database->shards());
+        wanted != shard_count) {
+        log.info(
+            "the data folder keeps the number of shards it was made with",
+            {{"shards", std::to_string(shard_count)}, {"cores", std::to_string(core_count())}});
+    }
     store::LogWriter::Options writer_options;
     writer_options.producers = shard_count;
     writer_options.wake = [this](std::size_t producer) { shards[producer]->wake(); };

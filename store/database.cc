@@ -12,7 +12,12 @@ Database::~Database() = default;
 
 core::Result<std::unique_ptr<Database>> Database::open(const Options& options) {
     MR_ASSERT(options.clock != nullptr);
-    auto engine = std::make_unique<Engine>(options);
+    Options adjusted = options;
+    if (options.shards_are == Options::Shards::kSuggested) {
+        if (const std::size_t own = HighWaterMark::shards_in(options.path + "/hwm"))
+            adjusted.shards = own;
+    }
+    auto engine = std::make_unique<Engine>(adjusted);
     if (auto status = engine->open(); !status) return core::fail(std::move(status.error()));
     return std::unique_ptr<Database>(new Database(std::move(engine)));
 }

@@ -51,6 +51,9 @@ public:
     struct Options {
         std::string path{};
         std::size_t shards = 1;
+        // Told: another number than a folder with events was made with is refused. Suggested: the
+        // folder's own is taken then (Database::shards()).
+        enum class Shards : std::uint8_t { kTold, kSuggested } shards_are = Shards::kTold;
         const core::Clock* clock = nullptr;  // required
         std::size_t block_cache_bytes = 8u << 20;
         std::size_t write_buffer_bytes = 64u << 20;  // of the log's family; touched only under load

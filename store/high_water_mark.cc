@@ -4,6 +4,7 @@
 #include "store/crc32c.h"
 #include "store/file_util.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -46,6 +47,15 @@ core::Result<std::unique_ptr<HighWaterMark>> HighWaterMark::open(const std::stri
     mark->damaged_ = info.st_size > 0 && !mark->loaded_;
     if (mark->loaded_) mark->generation_ = mark->loaded_->generation;
     return mark;
+}
+
+std::size_t HighWaterMark::shards_in(const std::string& path) {
+    const auto mark = open(path, true);
+    if (!mark || !(*mark)->loaded()) return 0;
+    const MarkSlot& slot = *(*mark)->loaded();
+    const bool events = std::any_of(slot.tails.begin(), slot.tails.end(),
+                                    [](const ShardTail& tail) { return tail.blocks > 0; });
+    return events ? slot.shards : 0;
 }
 
 HighWaterMark::~HighWaterMark() {

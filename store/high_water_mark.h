@@ -42,6 +42,8 @@ public:
     // Makes the file when it is not there; loaded() is then empty.
     static core::Result<std::unique_ptr<HighWaterMark>> open(const std::string& path,
                                                              bool read_only);
+    // The number of shards of the log that the file speaks of; 0: no file, or no events yet.
+    static std::size_t shards_in(const std::string& path);
     ~HighWaterMark();
     HighWaterMark(const HighWaterMark&) = delete;
     HighWaterMark& operator=(const HighWaterMark&) = delete;

@@ -335,6 +335,17 @@ class Starting(unittest.TestCase):
         server.post("/v2/events?durability=fsync", event)
         self.assertEqual(commits(), before + 1, "once is enough")
 
+    def test_a_folder_keeps_its_shards_on_another_machine(self):
+        server = harness.Server(shards=3)
+        self.addCleanup(server.close)
+        server.start()
+        server.send_event("kept", eventId="kept")
+        server.stop()
+        server.shards = 0  # as it is without --shards: one a core, or what the folder has
+        server.start()
+        self.assertEqual(server.get("/v2/events/kept").status, 200)
+        self.assertEqual(len(server.get("/v2/stats").json()["shards"]), 3)
+
     def test_what_is_acknowledged_but_not_synced_is_a_gauge(self):
         server = harness.Server(shards=1)
         self.addCleanup(server.close)

@@ -114,6 +114,24 @@ TEST_F(DatabaseTest, RefusesAnotherShardCountOnceThereAreEvents) {
     EXPECT_NE(why.find("--shards 4"), std::string::npos) << why;
 }
 
+// A folder that comes from a machine with other cores (a backup restored) opens as it is.
+TEST_F(DatabaseTest, ASuggestedShardCountGivesWayToTheFoldersOwn) {
+    Database::Options wish = options();
+    wish.shards_are = Database::Options::Shards::kSuggested;
+    wish.shards = 4;
+    open(wish);
+    EXPECT_EQ(database_->shards(), 4u);
+    close();
+    wish.shards = 3;
+    open(wish);  // no events yet: the wish is obeyed
+    EXPECT_EQ(database_->shards(), 3u);
+    put_some(1);
+    close();
+    wish.shards = 1;
+    open(wish);
+    EXPECT_EQ(database_->shards(), 3u);
+}
+
 TEST_F(DatabaseTest, TakesATornTailOfTheWal) {
     open();
     put_some(10);
