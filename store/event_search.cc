@@ -269,7 +269,8 @@ core::Result<EventPage> EventSearch::search(const EventQuery& query) {
             if (stream->there() && (!best || before(*stream, *best))) best = stream.get();
         }
         if (!best && !stalled) break;
-        if (stalled || page.events.size() == query.limit) {
+        page.full = page.events.size() == query.limit || page.bytes >= query.bytes_max;
+        if (stalled || page.full) {
             std::vector<std::uint64_t> resume;
             resume.reserve(streams.size());
             for (const auto& stream : streams) resume.push_back(stream->resume());
@@ -277,6 +278,7 @@ core::Result<EventPage> EventSearch::search(const EventQuery& query) {
             break;
         }
         page.events.push_back(best->owned());
+        page.bytes += best->current().raw.size();
         if (auto status = best->advance(); !status) return core::fail(std::move(status.error()));
     }
     return page;

@@ -37,13 +37,17 @@ struct EventQuery {
     std::function<bool(const StoredEvent&)> accept{};
     SearchOrder order = SearchOrder::kNewestFirst;
     std::size_t limit = 100;
+    // The page ends when its events' texts have so many bytes: one event more at most.
+    std::size_t bytes_max = 16u << 20;
     std::size_t blocks_max = 100'000;  // blocks unpacked in one call
     std::string_view cursor{};         // of the previous page; empty: from the start
 };
 
 struct EventPage {
     std::vector<OwnedEvent> events;
-    std::string next;  // empty: no more
+    std::string next;   // empty: no more
+    bool full = false;  // of limit or bytes_max: it did not end for want of events or of blocks
+    std::size_t bytes = 0;
     std::uint64_t blocks_skipped = 0;
     std::uint64_t blocks_read = 0;
     std::uint64_t events_seen = 0;

@@ -119,6 +119,7 @@ void search_on(Listing& listing, store::EventSearch& search) {
     const std::string cursor = listing.page->next;
     listing.query.cursor = cursor;
     listing.query.limit -= found.size();
+    listing.query.bytes_max -= listing.page->bytes;
     listing.query.blocks_max = kBlocksAside;
     listing.page = search.search(listing.query);
     if (!listing.page) return;
@@ -134,8 +135,7 @@ void list_events(Call& call, const Respond& respond) {
     std::shared_ptr<Listing> listing = std::move(*read);
     store::Database& database = call.services.database();
     listing->page = database.event_search().search(listing->query);
-    const bool whole = !listing->page || listing->page->next.empty() ||
-                       listing->page->events.size() == listing->query.limit;
+    const bool whole = !listing->page || listing->page->next.empty() || listing->page->full;
     if (whole) return respond(listing_response(*listing, database.hasher()));
     const bool taken = call.services.run_aside(
         [listing, &database] { search_on(*listing, database.event_search()); },

@@ -199,5 +199,21 @@ class Listing(harness.ServerCase):
         self.assertEqual(self.server.get("/healthz").status, 200)
 
 
+class BigEvents(harness.ServerCase):
+    def test_a_page_of_big_events_is_no_bigger_than_16_mib_or_so(self):
+        pattern = self.unique("big")
+        for n in range(40):
+            self.server.send_event(pattern, {"n": n, "text": "x" * 900_000})
+        seen, cursor, pages = [], "", 0
+        while cursor is not None:
+            reply = self.server.get(f"/v2/events?pattern={pattern}&limit=1000&order=asc" + (f"&cursor={cursor}" if cursor else ""))
+            self.assertLess(len(reply.body), 18 << 20)
+            page = reply.json()
+            seen += [e["payload"]["n"] for e in page["items"]]
+            cursor, pages = page["next"], pages + 1
+        self.assertEqual(seen, list(range(40)))
+        self.assertGreaterEqual(pages, 3)
+
+
 if __name__ == "__main__":
     unittest.main()

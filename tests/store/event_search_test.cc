@@ -136,6 +136,30 @@ TEST_F(EventSearchTest, ABudgetOfBlocksEndsACallNotTheSearch) {
                        SearchOrder::kNewestFirst));
 }
 
+TEST_F(EventSearchTest, APageHoldsSoManyBytes) {
+    const auto whole = database_->event_search().search({.limit = 2000});
+    ASSERT_TRUE(whole);
+    ASSERT_EQ(whole->events.size(), 2000u);
+    EventQuery query;
+    query.limit = 2000;
+    query.bytes_max = whole->bytes / 4;
+    std::size_t events = 0;
+    std::size_t pages = 0;
+    std::string cursor;
+    do {
+        query.cursor = cursor;
+        auto page = database_->event_search().search(query);
+        ASSERT_TRUE(page) << page.error().message;
+        EXPECT_TRUE(page->full || page->next.empty());
+        for (const OwnedEvent& owned : page->events)
+            EXPECT_EQ(owned.event.raw, whole->events[events++].event.raw);
+        cursor = page->next;
+        ++pages;
+    } while (!cursor.empty() && pages < 20);
+    EXPECT_EQ(events, whole->events.size());
+    EXPECT_GE(pages, 4u);
+}
+
 TEST_F(EventSearchTest, RefusesForeignCursors) {
     for (const char* cursor : {"x", "n", "n1", "nzz.1", "o1.2", "n1.2.3"}) {
         EXPECT_FALSE(database_->event_search().search({.cursor = cursor})) << cursor;
