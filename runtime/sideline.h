@@ -1,5 +1,5 @@
-// What: the agent for work that reads or copies much and that nobody may have to wait for: backups
-//       and views of the past. One task after the other, on a thread of its own.
+// What: the agent for work that reads or copies much and that nobody may have to wait for: backups,
+//       long searches, views of the past. One task after the other, on a thread of its own.
 // Threads: post() any; tasks on its own. Lifetime: tasks may refer to whatever is stopped later.
 // Limits: kTasksMax waiting tasks (overflow policy: refuse, the caller answers 429).
 // Failure: none of its own.

@@ -6,6 +6,7 @@
 #include "store/page_cursor.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <memory>
 
@@ -68,19 +69,25 @@ public:
           query_(query),
           shard_(shard),
           bound_(bound),
-          bound_subscription_(bound_subscription) {}
+          bound_subscription_(bound_subscription),
+          // At least one, so that every call gets somewhere.
+          blocks_left_(std::max<std::size_t>(1, query.blocks_max / engine.options.shards)) {}
 
     core::Status advance() {
         if (!pending_.empty()) pending_.erase(pending_.begin());
-        while (pending_.empty() && !ended_) {
+        while (pending_.empty() && !ended_ && blocks_left_ > 0) {
+            --blocks_left_;
             if (auto status = next_block(); !status) return status;
         }
         return {};
     }
     bool there() const { return !pending_.empty(); }
+    // Neither an execution nor the end: what comes next here is not known.
+    bool stalled() const { return !there() && !ended_; }
     Execution& current() { return pending_.begin()->second; }
     // What comes next has (offset, subscription) below this.
     std::pair<std::uint64_t, std::uint64_t> resume() const {
+        if (stalled()) return {below_, std::numeric_limits<std::uint64_t>::max()};
         if (pending_.empty()) return {0, 0};
         const auto& key = pending_.begin()->first;
         return {key.first, std::uint64_t{key.second} + 1};
@@ -129,6 +136,10 @@ private:
                 return core::fail(rocks_error("read outcomes", rows_->status()));
             return {};
         }
+        if (block.offset.value == 0)
+            ended_ = true;
+        else
+            below_ = block.offset.value - 1;
         if (last_us < query_.from_us || first_us >= query_.to_us) pending_.clear();
         std::erase_if(pending_, [&](const auto& item) { return !wanted(item.second); });
         return {};
@@ -146,6 +157,8 @@ private:
     const core::ShardId shard_;
     const std::uint64_t bound_;
     const std::uint64_t bound_subscription_;
+    std::size_t blocks_left_;
+    std::uint64_t below_ = 0;  // everything above was read
     std::unique_ptr<rocksdb::Iterator> rows_;
     Gathered pending_;
     bool ended_ = false;
@@ -229,14 +242,15 @@ core::Result<ExecutionPage> Executions::list(const ExecutionQuery& query) {
     for (;;) {
         Stream* best = nullptr;
         for (const auto& stream : streams) {
+            page.stalled |= stream->stalled();
             if (!stream->there()) continue;
             if (!best || stream->current().attempts.front().started_at_us >
                              best->current().attempts.front().started_at_us) {
                 best = stream.get();
             }
         }
-        if (!best) break;
-        if (page.executions.size() == query.limit ||
+        if (!best && !page.stalled) break;
+        if (page.stalled || page.executions.size() == query.limit ||
             best->current().attempts.front().started_at_us < query.pause_below_us) {
             std::vector<std::uint64_t> resume;
             for (const auto& stream : streams) {

@@ -51,6 +51,9 @@ struct ExecutionQuery {
     std::function<bool(const Execution&)> accept{};
     std::size_t limit = 100;
     std::string_view cursor{};
+    // Blocks whose outcomes are read in one call. When they are used up the page ends as it is,
+    // `stalled`, and goes on behind `next`.
+    std::size_t blocks_max = std::numeric_limits<std::size_t>::max();
     // The page ends before the first execution that began earlier than this; it comes with `next`.
     std::int64_t pause_below_us = std::numeric_limits<std::int64_t>::min();
 };
@@ -58,6 +61,7 @@ struct ExecutionQuery {
 struct ExecutionPage {
     std::vector<Execution> executions;  // newest event first within a shard, shards by time
     std::string next;
+    bool stalled = false;
 };
 
 class Executions {

@@ -30,14 +30,10 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kCreateSubscription, create_subscription},
     {RouteId::kListSubscriptions, list_subscriptions},
     {RouteId::kMatchSubscriptions, match_subscriptions},
-    {RouteId::kPreviewSubscription, preview_subscription},
     {RouteId::kGetSubscription, get_subscription},
     {RouteId::kPatchSubscription, patch_subscription},
     {RouteId::kDeleteSubscription, delete_subscription},
-    {RouteId::kListExecutions, list_executions},
     {RouteId::kGetExecution, get_execution},
-    {RouteId::kListDeadLetters, list_dead_letters},
-    {RouteId::kReplayDeadLetters, replay_dead_letters},
     {RouteId::kGetDeadLetter, get_dead_letter},
     {RouteId::kDeleteDeadLetter, delete_dead_letter},
     {RouteId::kReplayDeadLetter, replay_dead_letter},
@@ -54,6 +50,22 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kMetrics, metrics},
     {RouteId::kOpenApi, open_api},
 };
+
+using LaterHandler = void (*)(Call&, const Respond&);
+
+LaterHandler later_handler(RouteId id) {
+    switch (id) {
+        case RouteId::kRunScript: return run_script;
+        case RouteId::kListEvents: return list_events;
+        case RouteId::kCreateBackup: return create_backup;
+        case RouteId::kListKv: return list_kv;
+        case RouteId::kPreviewSubscription: return preview_subscription;
+        case RouteId::kListExecutions: return list_executions;
+        case RouteId::kListDeadLetters: return list_dead_letters;
+        case RouteId::kReplayDeadLetters: return replay_dead_letters;
+        default: return nullptr;
+    }
+}
 
 // Probes of load balancers and supervisors carry no key.
 bool needs_no_key(RouteId id) { return id == RouteId::kHealthz || id == RouteId::kReadyz; }
@@ -144,10 +156,7 @@ void Api::handle(ApiRequest&& request, const Respond& respond) {
     }
     impl_->services.registry().act_as(actor_of(request.principal));
     Call call{impl_->services, request};
-    if (id == RouteId::kRunScript) return run_script(call, respond);
-    if (id == RouteId::kListEvents) return list_events(call, respond);
-    if (id == RouteId::kCreateBackup) return create_backup(call, respond);
-    if (id == RouteId::kListKv) return list_kv(call, respond);
+    if (const LaterHandler later = later_handler(id)) return later(call, respond);
     const Handler handler = impl_->handlers.at(static_cast<std::size_t>(id));
     if (!handler) {
         return respond(error_response(

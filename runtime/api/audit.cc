@@ -4,18 +4,23 @@
 
 namespace millrace::runtime::api {
 
-void audit(Call& call, std::string_view action, std::string_view kind, std::string_view id,
-           const std::function<void(core::JsonWriter&)>& more) {
+void audit(Services& services, const Principal& by, std::string_view action, std::string_view kind,
+           std::string_view id, const std::function<void(core::JsonWriter&)>& more) {
     std::string entry;
     core::JsonWriter json(entry);
     json.begin_object().field("action", action).field("kind", kind).field_or_null("id", id);
-    json.field("by", actor_of(call.request.principal));
+    json.field("by", actor_of(by));
     if (more) more(json);
     json.end_object();
     store::RowBatch batch;
-    batch.put_audit(call.services.clock().wall_us(), call.tenant(), entry);
-    if (auto status = call.services.database().write_now(batch); !status)
-        call.services.log().warn("audit: write failed", {{"error", status.error().message}});
+    batch.put_audit(services.clock().wall_us(), by.tenant, entry);
+    if (auto status = services.database().write_now(batch); !status)
+        services.log().warn("audit: write failed", {{"error", status.error().message}});
+}
+
+void audit(Call& call, std::string_view action, std::string_view kind, std::string_view id,
+           const std::function<void(core::JsonWriter&)>& more) {
+    audit(call.services, call.request.principal, action, kind, id, more);
 }
 
 void append_request(core::JsonWriter& json, std::string_view body) {

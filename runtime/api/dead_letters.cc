@@ -7,14 +7,17 @@
 #include "store/log_reader.h"
 #include "store/row_batch.h"
 
+#include <memory>
+#include <utility>
+
 namespace millrace::runtime::api {
 namespace {
 
 // One call of POST /v2/dlq/replay takes at most so many; call it again for the rest.
 constexpr std::size_t kReplayKeysMax = 1'000'000;
 
-void append_dead_letter(core::JsonWriter& json, Services& services, const store::DeadLetter& row) {
-    store::Database& database = services.database();
+void append_dead_letter(core::JsonWriter& json, store::Database& database,
+                        const store::DeadLetter& row) {
     json.begin_object().field("id", store::encode_dead_letter_id(database.hasher(), row.key));
     json.field("tenantId", tenant_name(row.key.tenant))
         .field("subscriptionId", row.subscription_id);
@@ -75,12 +78,13 @@ core::Result<ReplaySelection> read_selection(std::string_view body) {
     return out;
 }
 
-core::Status select_keys(Call& call, const ReplaySelection& selection,
+core::Status select_keys(store::Database& database, core::TenantId tenant,
+                         const ReplaySelection& selection,
                          std::vector<store::DeadLetterKey>& keys) {
     std::string cursor;
     do {
         store::DeadLetterQuery query;
-        query.tenant = call.tenant();
+        query.tenant = tenant;
         query.subscription_id = selection.subscription_id;
         query.script_id = selection.script_id;
         query.pattern = selection.pattern;
@@ -88,7 +92,7 @@ core::Status select_keys(Call& call, const ReplaySelection& selection,
         query.to_us = selection.to_us;
         query.limit = kListLimitMax;
         query.cursor = cursor;
-        auto page = call.services.database().dead_letters().list(query);
+        auto page = database.dead_letters().list(query);
         if (!page) return core::fail(std::move(page.error()));
         for (const store::OwnedDeadLetter& row : page->rows) keys.push_back(row.row.key);
         cursor = page->next;
@@ -103,38 +107,88 @@ ApiResponse accepted(std::size_t count) {
     return json_response(202, std::move(body));
 }
 
-void audit_letters(Call& call, std::string_view action, std::string_view id, std::size_t count) {
-    audit(call, action, "dead_letter", id,
-          [count](core::JsonWriter& json) { json.field("count", count); });
-}
+// A listing; the texts are what the query's views point into.
+struct Listing {
+    std::string subscription_id, script_id, pattern, cursor;
+    store::DeadLetterQuery query;
 
-}  // namespace
+    // Many may have to be looked at for each that is found.
+    bool selects() const {
+        return !subscription_id.empty() || !script_id.empty() || !pattern.empty();
+    }
+};
 
-Answer list_dead_letters(Call& call) {
+core::Result<std::shared_ptr<const Listing>> read_listing(const Call& call) {
     const auto limit = call.limit();
     if (!limit) return core::fail(limit.error());
     const auto from_us = call.time("from", INT64_MIN);
     if (!from_us) return core::fail(from_us.error());
     const auto to_us = call.time("to", INT64_MAX);
     if (!to_us) return core::fail(to_us.error());
-    const std::string subscription_id = call.text("subscriptionId"),
-                      script_id = call.text("scriptId");
-    const std::string pattern = call.text("pattern"), cursor = call.text("cursor");
-    store::DeadLetterQuery query;
+    auto listing = std::make_shared<Listing>();
+    listing->subscription_id = call.text("subscriptionId");
+    listing->script_id = call.text("scriptId");
+    listing->pattern = call.text("pattern");
+    listing->cursor = call.text("cursor");
+    store::DeadLetterQuery& query = listing->query;
     query.tenant = call.tenant();
-    query.subscription_id = subscription_id;
-    query.script_id = script_id;
-    query.pattern = pattern;
+    query.subscription_id = listing->subscription_id;
+    query.script_id = listing->script_id;
+    query.pattern = listing->pattern;
     query.from_us = *from_us;
     query.to_us = *to_us;
     query.limit = *limit;
-    query.cursor = cursor;
-    auto page = call.services.database().dead_letters().list(query);
-    if (!page) return core::fail(std::move(page.error()));
+    query.cursor = listing->cursor;
+    return std::shared_ptr<const Listing>(std::move(listing));
+}
+
+ApiResponse list(const Listing& listing, store::Database& database) {
+    auto page = database.dead_letters().list(listing.query);
+    if (!page) return error_response(page.error());
     ListBody body;
     for (const store::OwnedDeadLetter& row : page->rows)
-        append_dead_letter(body.json(), call.services, row.row);
+        append_dead_letter(body.json(), database, row.row);
     return body.finish(page->next);
+}
+
+void audit_letters(Call& call, std::string_view action, std::string_view id, std::size_t count) {
+    audit(call, action, "dead_letter", id,
+          [count](core::JsonWriter& json) { json.field("count", count); });
+}
+
+// Many dead letters on their way back.
+struct Bulk {
+    ReplaySelection selection;
+    std::vector<store::DeadLetterKey> keys;
+    Principal by;
+    std::string request;
+    core::Status selected;
+};
+
+ApiResponse redrive(Services& services, Bulk& bulk) {
+    const std::size_t count = bulk.keys.size();
+    audit(services, bulk.by, "replay", "dead_letter", "", [&](core::JsonWriter& json) {
+        json.field("count", count);
+        append_request(json, bulk.request);
+    });
+    const auto status =
+        services.replay_dead_letters(std::move(bulk.keys), bulk.selection.per_second);
+    return status ? accepted(count) : error_response(status.error());
+}
+
+}  // namespace
+
+void list_dead_letters(Call& call, const Respond& respond) {
+    auto read = read_listing(call);
+    if (!read) return respond(error_response(read.error()));
+    const std::shared_ptr<const Listing> listing = std::move(*read);
+    store::Database& database = call.services.database();
+    if (!listing->selects()) return respond(list(*listing, database));
+    auto answer = std::make_shared<ApiResponse>();
+    const bool taken = call.services.run_aside(
+        [listing, answer, &database] { *answer = list(*listing, database); },
+        [answer, respond] { respond(std::move(*answer)); });
+    if (!taken) respond(error_response(busy_aside()));
 }
 
 Answer get_dead_letter(Call& call) {
@@ -142,7 +196,7 @@ Answer get_dead_letter(Call& call) {
     if (!row) return core::fail(std::move(row.error()));
     std::string body;
     core::JsonWriter json(body);
-    append_dead_letter(json, call.services, row->row);
+    append_dead_letter(json, call.services.database(), row->row);
     return json_response(200, std::move(body));
 }
 
@@ -168,29 +222,30 @@ Answer replay_dead_letter(Call& call) {
     return accepted(1);
 }
 
-Answer replay_dead_letters(Call& call) {
+void replay_dead_letters(Call& call, const Respond& respond) {
     auto selection = read_selection(call.request.body_view());
-    if (!selection) return core::fail(std::move(selection.error()));
-    std::vector<store::DeadLetterKey> keys;
-    for (const std::string& id : selection->ids) {
+    if (!selection) return respond(error_response(selection.error()));
+    auto bulk = std::make_shared<Bulk>(Bulk{std::move(*selection),
+                                            {},
+                                            call.request.principal,
+                                            std::string(call.request.body_view()),
+                                            {}});
+    for (const std::string& id : bulk->selection.ids) {
         auto row = find(call, id);
-        if (!row) return core::fail(std::move(row.error()));
-        keys.push_back(row->row.key);
+        if (!row) return respond(error_response(row.error()));
+        bulk->keys.push_back(row->row.key);
     }
-    if (selection->ids.empty()) {
-        if (auto status = select_keys(call, *selection, keys); !status)
-            return core::fail(status.error());
-    }
-    const std::size_t count = keys.size();
-    audit(call, "replay", "dead_letter", "", [&](core::JsonWriter& json) {
-        json.field("count", count);
-        append_request(json, call.request.body_view());
-    });
-    if (auto status = call.services.replay_dead_letters(std::move(keys), selection->per_second);
-        !status) {
-        return core::fail(status.error());
-    }
-    return accepted(count);
+    Services& services = call.services;
+    if (!bulk->selection.ids.empty()) return respond(redrive(services, *bulk));
+    const bool taken = services.run_aside(
+        [bulk, &database = services.database()] {
+            bulk->selected = select_keys(database, bulk->by.tenant, bulk->selection, bulk->keys);
+        },
+        [bulk, &services, respond] {
+            respond(bulk->selected ? redrive(services, *bulk)
+                                   : error_response(bulk->selected.error()));
+        });
+    if (!taken) respond(error_response(busy_aside()));
 }
 
 }  // namespace millrace::runtime::api

@@ -29,16 +29,17 @@ Answer patch_subscription(Call& call);
 Answer delete_subscription(Call& call);
 // match.cc
 Answer match_subscriptions(Call& call);
-Answer preview_subscription(Call& call);
-// executions.cc
-Answer list_executions(Call& call);
+// preview.cc: answers later.
+void preview_subscription(Call& call, const Respond& respond);
+// execution_list.cc, executions.cc
+void list_executions(Call& call, const Respond& respond);  // answers later, if much is searched
 Answer get_execution(Call& call);
 // dead_letters.cc
-Answer list_dead_letters(Call& call);
+void list_dead_letters(Call& call, const Respond& respond);  // later, if it selects
 Answer get_dead_letter(Call& call);
 Answer delete_dead_letter(Call& call);
 Answer replay_dead_letter(Call& call);
-Answer replay_dead_letters(Call& call);
+void replay_dead_letters(Call& call, const Respond& respond);  // later, if it selects
 // retries.cc
 Answer list_retries(Call& call);
 // replays.cc

@@ -1,4 +1,5 @@
 // POST /v2/subscriptions/preview: what a subscription would have matched among the last events.
+// They are read and matched aside: it may be many, and large ones.
 #include "matcher/preview.h"
 
 #include "core/event_parser.h"
@@ -8,6 +9,7 @@
 #include "store/event_search.h"
 
 #include <charconv>
+#include <memory>
 
 namespace millrace::runtime::api {
 namespace {
@@ -46,17 +48,18 @@ core::Result<matcher::Preview> make_preview(Call& call) {
 }
 
 // Feeds the newest events, at most `wanted`.
-core::Status feed(Call& call, matcher::Preview& preview, std::size_t wanted) {
+core::Status feed(store::Database& database, core::TenantId tenant, matcher::Preview& preview,
+                  std::size_t wanted) {
     core::EventParser parser;
     DefaultFields defaults;
     std::string cursor;
     std::size_t seen = 0;
     do {
         store::EventQuery query;
-        query.tenant = call.tenant();
+        query.tenant = tenant;
         query.limit = std::min(kListLimitMax, wanted - seen);
         query.cursor = cursor;
-        auto page = call.services.database().event_search().search(query);
+        auto page = database.event_search().search(query);
         if (!page) return core::fail(std::move(page.error()));
         for (const store::OwnedEvent& owned : page->events) {
             core::Envelope envelope;
@@ -75,13 +78,23 @@ core::Status feed(Call& call, matcher::Preview& preview, std::size_t wanted) {
 
 }  // namespace
 
-Answer preview_subscription(Call& call) {
+void preview_subscription(Call& call, const Respond& respond) {
     const auto wanted = events_of(call);
-    if (!wanted) return core::fail(wanted.error());
-    auto preview = make_preview(call);
-    if (!preview) return core::fail(std::move(preview.error()));
-    if (auto status = feed(call, *preview, *wanted); !status) return core::fail(status.error());
-    return json_response(200, to_json(preview->result()));
+    if (!wanted) return respond(error_response(wanted.error()));
+    auto made = make_preview(call);
+    if (!made) return respond(error_response(made.error()));
+    auto preview = std::make_shared<matcher::Preview>(std::move(*made));
+    auto status = std::make_shared<core::Status>();
+    store::Database& database = call.services.database();
+    const bool taken = call.services.run_aside(
+        [preview, status, &database, tenant = call.tenant(), wanted = *wanted] {
+            *status = feed(database, tenant, *preview, wanted);
+        },
+        [preview, status, respond] {
+            respond(*status ? json_response(200, to_json(preview->result()))
+                            : error_response(status->error()));
+        });
+    if (!taken) respond(error_response(busy_aside()));
 }
 
 }  // namespace millrace::runtime::api

@@ -113,6 +113,41 @@ TEST_F(ExecutionsTest, FiltersBySubscriptionEventStatusAndTime) {
               600u);
 }
 
+// Whoever asks does so in steps, for a long history that holds little of what is wanted.
+TEST_F(ExecutionsTest, ABudgetOfBlocksEndsACallNotTheList) {
+    ExecutionQuery query;
+    query.status = DeliveryStatus::kRetrying;
+    query.blocks_max = 2;
+    query.limit = 1000;
+    std::set<std::pair<std::uint16_t, std::uint64_t>> seen;
+    std::string cursor;
+    std::size_t calls = 0;
+    do {
+        query.cursor = cursor;
+        auto page = database_->executions().list(query);
+        ASSERT_TRUE(page) << page.error().message;
+        for (const Execution& execution : page->executions) {
+            const core::LogPosition at = execution.delivery.position;
+            EXPECT_TRUE(seen.emplace(at.shard.value, at.offset.value).second);
+        }
+        EXPECT_EQ(page->stalled, !page->next.empty());
+        cursor = page->next;
+        ASSERT_LT(++calls, 50u);
+    } while (!cursor.empty());
+    EXPECT_EQ(seen.size(), 400u);
+    EXPECT_GE(calls, 10u);
+    query.status = DeliveryStatus::kDead;  // none: each call gets on all the same
+    query.cursor = {};
+    for (calls = 0;; query.cursor = cursor) {
+        auto page = database_->executions().list(query);
+        ASSERT_TRUE(page) << page.error().message;
+        EXPECT_TRUE(page->executions.empty());
+        ASSERT_LT(++calls, 50u);
+        cursor = page->next;
+        if (cursor.empty()) break;
+    }
+}
+
 TEST_F(ExecutionsTest, TellsRecoveryWhatIsDone) {
     reopen();
     std::set<DeliveryKey> done;

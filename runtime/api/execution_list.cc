@@ -1,0 +1,226 @@
+// GET /v2/executions: deliveries and the API's own runs in one list, looked for in steps.
+#include "runtime/api/execution_view.h"
+#include "runtime/api/handlers.h"
+#include "store/executions.h"
+#include "store/log_reader.h"
+
+#include <deque>
+#include <memory>
+#include <utility>
+
+namespace millrace::runtime::api {
+
+using store::DeliveryStatus;
+
+namespace {
+
+core::Status read_status(const Call& call, std::optional<DeliveryStatus>& status) {
+    const std::string text = call.text("status");
+    if (text.empty()) return {};
+    for (const auto known : {DeliveryStatus::kCompleted, DeliveryStatus::kFailed,
+                             DeliveryStatus::kRetrying, DeliveryStatus::kDead}) {
+        if (text == delivery_status_text(known)) status = known;
+    }
+    if (status) return {};
+    return core::fail(core::Error(core::ErrorCode::kValidation,
+                                  "query parameter status is \"" + text.substr(0, 64) +
+                                      "\"; expected completed, failed, retrying or dead")
+                          .in("status"));
+}
+
+// The subscriptions that scriptId and subscriptionId select; false when that is none at all.
+bool select_subscriptions(const Call& call, std::vector<core::SubscriptionId>& out) {
+    const std::string script_id = call.text("scriptId");
+    const std::string subscription_id = call.text("subscriptionId");
+    if (script_id.empty() && subscription_id.empty()) return true;
+    const auto take = [&](const SubscriptionRef& subscription) {
+        if (script_id.empty() || subscription->executor.script_id == script_id)
+            out.push_back(subscription->number);
+        return true;
+    };
+    if (subscription_id.empty()) {
+        call.services.registry().list_subscriptions(call.tenant(), "", take);
+    } else if (const auto found =
+                   call.services.registry().find_subscription(call.tenant(), subscription_id)) {
+        take(found);
+    }
+    return !out.empty();
+}
+
+// ---- runs by the API, which belong to no event
+
+struct RunFilter {
+    core::TenantId tenant;
+    std::string script_id;
+    std::int64_t from_us = INT64_MIN;
+    std::int64_t to_us = INT64_MAX;
+    std::optional<DeliveryStatus> status;
+    bool none = false;  // asked for an event's or a subscription's
+
+    bool wants(const RunSummary& run) const {
+        const auto status_of = run.failed ? DeliveryStatus::kFailed : DeliveryStatus::kCompleted;
+        return run.tenant == tenant && (script_id.empty() || run.script_id == script_id) &&
+               run.started_at_us >= from_us && run.started_at_us < to_us &&
+               (!status || *status == status_of);
+    }
+};
+
+// "x<run id>~<cursor of the deliveries>": runs below the id are still to come; "-" for "all" and
+// for "none any more".
+struct ListCursor {
+    std::string run_below;   // empty: from the newest
+    std::string deliveries;  // of store::Executions
+    bool deliveries_end = false;
+
+    static constexpr std::string_view kNone = "-";
+    bool read(std::string_view text) {
+        if (text.empty()) return true;
+        const std::size_t mark = text.find('~');
+        if (text.front() != 'x' || mark == std::string_view::npos) return false;
+        run_below = text.substr(1, mark - 1);
+        deliveries = text.substr(mark + 1);
+        deliveries_end = deliveries == kNone;
+        return !deliveries.empty();
+    }
+    std::string write() const {
+        return "x" + run_below + "~" + (deliveries_end ? std::string(kNone) : deliveries);
+    }
+};
+
+// Runs and deliveries in one list, newest first, made in steps: a history of millions that holds
+// little of what is asked for must not keep the API thread from everybody else.
+class ExecutionList {
+public:
+    static constexpr std::size_t kBlocksPerStep = 8;  // some 10 ms
+
+    ExecutionList(Services& services, store::ExecutionQuery&& query, RunFilter&& runs,
+                  ListCursor&& cursor, std::size_t limit)
+        : services_(services),
+          query_(std::move(query)),
+          filter_(std::move(runs)),
+          cursor_(std::move(cursor)),
+          limit_(limit) {
+        query_.blocks_max = kBlocksPerStep;
+        query_.accept = [this](const store::Execution& execution) {
+            return is_of_tenant(services_, execution, filter_.tenant);
+        };
+    }
+    ExecutionList(const ExecutionList&) = delete;
+    ExecutionList& operator=(const ExecutionList&) = delete;
+
+    Services& services() const { return services_; }
+    // True: the list is whole.
+    core::Result<bool> step() {
+        // Runs may have come and gone since the last step.
+        at_ = runs().size();
+        while (at_ > 0 && !cursor_.run_below.empty() && runs()[at_ - 1].id >= cursor_.run_below)
+            --at_;
+        skip_unwanted();
+        for (;;) {
+            const auto whole = add_deliveries();
+            if (!whole || (!*whole && count_ < limit_)) return whole;
+            if (at_ == 0 || count_ == limit_) return true;
+            if (auto status = add_run(); !status) return core::fail(status.error());
+            ++count_;
+        }
+    }
+    ApiResponse finish() {
+        const bool more = at_ > 0 || !cursor_.deliveries_end;
+        return body_.finish(more ? cursor_.write() : std::string());
+    }
+
+private:
+    const std::deque<RunSummary>& runs() const { return services_.run_history().runs(); }
+    void skip_unwanted() {
+        while (at_ > 0 && (filter_.none || !filter_.wants(runs()[at_ - 1]))) --at_;
+    }
+
+    // The deliveries that come before the next run; false: not yet all.
+    core::Result<bool> add_deliveries() {
+        if (cursor_.deliveries_end) return true;
+        const std::string from = cursor_.deliveries;
+        query_.cursor = from;
+        query_.limit = limit_ - count_;
+        query_.pause_below_us = at_ > 0 ? runs()[at_ - 1].started_at_us : INT64_MIN;
+        auto page = services_.database().executions().list(query_);
+        if (!page) return core::fail(std::move(page.error()));
+        for (const store::Execution& execution : page->executions) {
+            append_execution(body_.json(), services_, execution,
+                             event_id_at(services_, execution.delivery.position));
+        }
+        count_ += page->executions.size();
+        cursor_.deliveries = std::move(page->next);
+        cursor_.deliveries_end = cursor_.deliveries.empty();
+        return !page->stalled;
+    }
+
+    core::Status add_run() {
+        const RunSummary& run = runs()[--at_];
+        auto text = services_.run_history().document(filter_.tenant, run.id);
+        if (!text) return core::fail(std::move(text.error()));
+        if (!text->empty()) body_.json().raw(*text);
+        cursor_.run_below = run.id;
+        skip_unwanted();
+        return {};
+    }
+
+    Services& services_;
+    store::ExecutionQuery query_;
+    const RunFilter filter_;
+    ListCursor cursor_;
+    const std::size_t limit_;
+    ListBody body_;
+    std::size_t count_ = 0;
+    std::size_t at_ = 0;  // runs below this index are still to come
+};
+
+core::Result<std::shared_ptr<ExecutionList>> read_list(Call& call) {
+    store::ExecutionQuery query;
+    const auto limit = call.limit();
+    if (!limit) return core::fail(limit.error());
+    const auto from_us = call.time("from", INT64_MIN);
+    if (!from_us) return core::fail(from_us.error());
+    const auto to_us = call.time("to", INT64_MAX);
+    if (!to_us) return core::fail(to_us.error());
+    if (auto status = read_status(call, query.status); !status) return core::fail(status.error());
+    ListCursor cursor;
+    if (!cursor.read(call.text("cursor"))) {
+        return core::fail(
+            core::Error(core::ErrorCode::kValidation, "cursor is not one that this list gave")
+                .in("cursor"));
+    }
+    const std::string event_id = call.text("eventId");
+    RunFilter runs{call.tenant(), call.text("scriptId"),
+                   *from_us,      *to_us,
+                   query.status,  !event_id.empty() || !call.text("subscriptionId").empty()};
+    if (!select_subscriptions(call, query.subscriptions)) cursor.deliveries_end = true;
+    if (!event_id.empty()) {
+        auto event = call.services.database().log_reader().find(call.tenant(), event_id);
+        if (!event) return core::fail(std::move(event.error()));
+        if (*event)
+            query.event = (*event)->event.position;
+        else
+            cursor.deliveries_end = true;
+    }
+    query.from_us = *from_us;
+    query.to_us = *to_us;
+    return std::make_shared<ExecutionList>(call.services, std::move(query), std::move(runs),
+                                           std::move(cursor), *limit);
+}
+
+void go_on(const std::shared_ptr<ExecutionList>& list, const Respond& respond) {
+    const auto whole = list->step();
+    if (!whole) return respond(error_response(whole.error()));
+    if (*whole) return respond(list->finish());
+    list->services().run_later([list, respond] { go_on(list, respond); });
+}
+
+}  // namespace
+
+void list_executions(Call& call, const Respond& respond) {
+    auto list = read_list(call);
+    if (!list) return respond(error_response(list.error()));
+    go_on(*list, respond);
+}
+
+}  // namespace millrace::runtime::api
