@@ -1,7 +1,8 @@
 // What: the agent that makes things durable. It gathers what every producer has submitted, writes
 //       ONE WriteBatch for all of it, syncs once, and tells each producer. The next group is
 //       whatever has come meanwhile, so that the group grows with the load and a lone unit never
-//       waits for a timer.
+//       waits for a timer. One sync at a time: RocksDB's WAL takes no more (what a disk might gain
+//       by several: bench/store_results.md).
 // Threads: submit() and poll() of one producer belong to that producer's thread; do_work() and
 //       wait() to the writer's thread.
 // Lifetime: the Database outlives it. stop order: producers, then drain with do_work(), then
