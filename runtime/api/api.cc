@@ -19,7 +19,6 @@ struct HandlerRow {
 // Every route of RouteOwner::kApi but those that answer later.
 constexpr HandlerRow kHandlers[] = {
     {RouteId::kGetEvent, get_event},
-    {RouteId::kTraceEvent, trace_event},
     {RouteId::kCreateScript, create_script},
     {RouteId::kListScripts, list_scripts},
     {RouteId::kGetScript, get_script},
@@ -57,6 +56,7 @@ LaterHandler later_handler(RouteId id) {
     switch (id) {
         case RouteId::kRunScript: return run_script;
         case RouteId::kListEvents: return list_events;
+        case RouteId::kTraceEvent: return trace_event;
         case RouteId::kCreateBackup: return create_backup;
         case RouteId::kListKv: return list_kv;
         case RouteId::kPreviewSubscription: return preview_subscription;

@@ -10,7 +10,7 @@ namespace millrace::runtime::api {
 // events.cc, trace.cc
 void list_events(Call& call, const Respond& respond);  // answers later, if much is searched
 Answer get_event(Call& call);
-Answer trace_event(Call& call);
+void trace_event(Call& call, const Respond& respond);  // answers later
 // scripts.cc
 Answer create_script(Call& call);
 Answer list_scripts(Call& call);

@@ -1,5 +1,6 @@
 // GET /v2/events/{eventId}/trace: the chain of causes above an event, the tree of effects below it,
-// and what the handlers did with each.
+// and what the handlers did with each. Effects are searched for in everything that came after their
+// cause, event by event, so that it is done aside.
 #include "core/event_parser.h"
 #include "core/limits.h"
 #include "runtime/api/event_view.h"
@@ -10,7 +11,9 @@
 #include "store/log_reader.h"
 
 #include <deque>
+#include <memory>
 #include <set>
+#include <utility>
 
 namespace millrace::runtime::api {
 namespace {
@@ -23,14 +26,15 @@ constexpr std::size_t kTraceDeliveriesMax = 1000;
 constexpr std::int64_t kClockStepUs = 3'600'000'000;
 
 struct Tracer {
-    Call& call;
+    Services& services;
+    core::TenantId tenant;
     std::set<core::LogPosition> seen = {};
     bool truncated = false;
 
-    store::Database& database() { return call.services.database(); }
+    store::Database& database() { return services.database(); }
 
     core::Result<std::optional<store::OwnedEvent>> find(std::string_view id) {
-        return database().log_reader().find(call.tenant(), id);
+        return database().log_reader().find(tenant, id);
     }
 
     static std::string causation_id(const store::StoredEvent& event) {
@@ -56,7 +60,7 @@ struct Tracer {
         if (!page->next.empty()) truncated = true;
         json.key("deliveries").begin_array();
         for (const store::Execution& execution : page->executions)
-            append_execution(json, call.services, execution, id);
+            append_execution(json, services, execution, id);
         json.end_array().end_object();
         return {};
     }
@@ -96,7 +100,7 @@ struct Tracer {
                                              .filter = {}});
             if (!filter) return core::fail(std::move(filter.error()));
             store::EventQuery query;
-            query.tenant = call.tenant();
+            query.tenant = tenant;
             query.from_us = from_us;
             query.causation_id = id;
             query.accept = [&](const store::StoredEvent& event) {
@@ -121,11 +125,7 @@ struct Tracer {
     }
 };
 
-}  // namespace
-
-Answer trace_event(Call& call) {
-    Tracer tracer{call};
-    const std::string_view id = call.request.param("eventId");
+Answer trace(Tracer& tracer, const std::string& id) {
     auto found = tracer.find(id);
     if (!found) return core::fail(std::move(found.error()));
     if (!*found) return not_found("event", id);
@@ -146,13 +146,26 @@ Answer trace_event(Call& call) {
     cause_list.end_array();
     if (!up) return core::fail(up.error());
     effect_list.begin_array();
-    auto down =
-        tracer.append_effects(effect_list, std::string(id), event.received_at_us - kClockStepUs);
+    auto down = tracer.append_effects(effect_list, id, event.received_at_us - kClockStepUs);
     effect_list.end_array();
     if (!down) return core::fail(down.error());
     body.append(",\"causes\":").append(causes).append(",\"caused\":").append(effects);
     body.append(",\"truncated\":").append(tracer.truncated ? "true}" : "false}");
     return json_response(200, std::move(body));
+}
+
+}  // namespace
+
+void trace_event(Call& call, const Respond& respond) {
+    auto tracer = std::make_shared<Tracer>(Tracer{call.services, call.tenant()});
+    auto answer = std::make_shared<ApiResponse>();
+    const bool taken = call.services.run_aside(
+        [tracer, answer, id = std::string(call.request.param("eventId"))] {
+            auto made = trace(*tracer, id);
+            *answer = made ? std::move(*made) : error_response(made.error());
+        },
+        [answer, respond] { respond(std::move(*answer)); });
+    if (!taken) respond(error_response(busy_aside()));
 }
 
 }  // namespace millrace::runtime::api
