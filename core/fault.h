@@ -26,7 +26,11 @@ namespace millrace::core {
     X(kRunBeforeRename, "run_before_rename")      /* identity run whole, without its name */     \
     X(kRunAfterRename, "run_after_rename")        /* named, not yet in use */                    \
     X(kMergeBeforeUnlink, "merge_before_unlink")  /* merged run and its inputs all there */      \
-    X(kRetentionCommitted, "retention_committed") /* dropped on the disk, not in memory */
+    X(kRetentionGathered, "retention_gathered")   /* chosen which blocks go, nothing written */  \
+    X(kRetentionCommitted, "retention_committed") /* dropped on the disk, not in memory */       \
+    X(kThinGathered, "thin_gathered")             /* blocks made anew, the old ones there */     \
+    X(kThinCommitted, "thin_committed")           /* anew on the disk, readers have the old */   \
+    X(kThinReclaimed, "thin_reclaimed")           /* the values that stay in files of their own */
 
 enum class FaultPoint : std::uint8_t {
 #define X(name, text) name,

@@ -3,6 +3,7 @@
 #include "core/assert.h"
 #include "store/engine.h"
 #include "store/keys.h"
+#include "store/rocks_work.h"
 #include "store/row_codec.h"
 
 namespace millrace::store {
@@ -68,6 +69,11 @@ core::Status Database::write_now(const RowBatch& rows, Durability durability) {
 bool Database::fatal() const { return engine_->fatal(); }
 std::string Database::fatal_reason() const { return engine_->fatal_reason(); }
 void Database::set_fatal(std::string reason) { engine_->set_fatal(std::move(reason)); }
+core::Status Database::flush() { return store::flush(*engine_); }
+void Database::compact() {
+    for (std::size_t i = 0; i < kColumnFamilyCount; ++i)
+        store::compact(*engine_, static_cast<ColumnFamily>(i), {}, {}, {});
+}
 core::Status Database::close() { return engine_->close(); }
 
 Database::Stats Database::stats() const {

@@ -70,6 +70,12 @@ public:
         // Per shard, before it becomes a run: identities, or bytes of the log that hold them.
         std::size_t id_table_entries_max = 512u << 10;
         std::uint64_t id_table_log_bytes_max = 64u << 20;
+        // So much must have become free in retention's pass before files are compacted for it; less
+        // is left to ordinary compaction.
+        std::uint64_t reclaim_bytes_min = 64u << 20;
+        // The simulator's: RocksDB flushes and compacts only where it is told to, and while the
+        // caller waits.
+        bool work_by_hand = false;
         rocksdb::Env* env = nullptr;  // tests: a fault-injecting one
         // The simulator's: where a new folder's hash seed comes from. None: drawn from the system.
         std::optional<std::uint64_t> hash_seed{};
@@ -119,6 +125,11 @@ public:
     bool fatal() const;
     std::string fatal_reason() const;
     void set_fatal(std::string reason);
+
+    // What is in memory goes to files; compact(): and those become few. RocksDB does both by itself
+    // when it is time: for tests.
+    core::Status flush();
+    void compact();
 
     // Writes the high-water mark and closes. Every other part must be stopped.
     core::Status close();

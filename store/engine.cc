@@ -176,6 +176,7 @@ core::Status Engine::open_rocks() {
     }
     db_.reset(db);
     for (std::size_t i = 0; i < handles.size(); ++i) handles_[i] = handles[i];
+    if (options.work_by_hand) db_->PauseBackgroundWork().PermitUncheckedError();
     return format_is_old_ && !options.read_only ? write_format() : core::Status{};
 }
 

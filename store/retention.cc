@@ -4,6 +4,7 @@
 #include "store/block_codec.h"
 #include "store/engine.h"
 #include "store/keys.h"
+#include "store/rocks_work.h"
 #include "store/row_codec.h"
 #include "store/thinner.h"
 
@@ -168,15 +169,13 @@ core::Result<RetentionReport> choose(std::vector<OldestFirst>& shards, const Ret
 void reclaim(Engine& engine, core::ShardId shard, std::uint64_t new_first) {
     const std::string begin = log_key({shard, core::LogOffset{0}});
     const std::string end = log_key({shard, core::LogOffset{new_first}});
-    const rocksdb::Slice from(begin);
-    const rocksdb::Slice to(end);
     rocksdb::CompactRangeOptions options;
     options.exclusive_manual_compaction = false;
     // The log's tables hold references of 20 bytes: moving them is cheap, and blob files that
-    // nobody refers to any more go away whole. A failure here costs space, not data.
-    engine.db()
-        .CompactRange(options, engine.family(ColumnFamily::kLog), &from, &to)
-        .PermitUncheckedError();
+    // nobody refers to any more go away whole.
+    compact(engine, ColumnFamily::kLog, begin, end, options);
+    const rocksdb::Slice from(begin);
+    const rocksdb::Slice to(end);
     for (const ColumnFamily family : {ColumnFamily::kSummary, ColumnFamily::kOutcomes}) {
         rocksdb::DeleteFilesInRange(&engine.db(), engine.family(family), &from, &to, false)
             .PermitUncheckedError();
@@ -209,12 +208,13 @@ core::Result<RetentionReport> drop_blocks(Database& database, const RetentionRul
             batch.DeleteRange(engine.family(family), begin, end);
         }
     }
+    core::pass_fault_point(core::FaultPoint::kRetentionGathered);
     if (auto status = engine.commit(batch, Durability::kFsync); !status)
         return core::fail(std::move(status.error()));
     core::pass_fault_point(core::FaultPoint::kRetentionCommitted);
     for (const OldestFirst& shard : shards) {
         engine.set_first_kept(shard.shard(), core::LogOffset{shard.new_first()});
-        if (report->bytes_dropped >= kReclaimBytesMin)
+        if (report->bytes_dropped >= engine.options.reclaim_bytes_min)
             reclaim(engine, shard.shard(), shard.new_first());
     }
     return report;

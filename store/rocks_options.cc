@@ -74,6 +74,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> make_families(const Database::Optio
     base.compression = rocksdb::kLZ4Compression;
     base.level_compaction_dynamic_level_bytes = true;
     base.force_consistency_checks = true;
+    base.disable_auto_compactions = options.work_by_hand;
     base.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
 
     std::vector<rocksdb::ColumnFamilyDescriptor> families;

@@ -1,9 +1,11 @@
 #include "store/thinner.h"
 
+#include "core/fault.h"
 #include "store/block_thinner.h"
 #include "store/engine.h"
 #include "store/keys.h"
 #include "store/retention.h"
+#include "store/rocks_work.h"
 
 #include <algorithm>
 #include <cstring>
@@ -12,8 +14,6 @@ namespace millrace::store {
 namespace {
 // One commit beside those of ingest: small enough to hold up none of them.
 constexpr std::size_t kCommitBytes = 1u << 20;
-// Less than this is left to ordinary compaction.
-constexpr std::uint64_t kReclaimBytesMin = 64u << 20;
 
 std::uint32_t all_kinds(std::size_t kinds) {
     return static_cast<std::uint32_t>((std::uint64_t{1} << kinds) - 1);
@@ -274,7 +274,9 @@ private:
     // At level os: what is gone too late after a crash goes again.
     core::Status commit() {
         if (batch_.Count() == 0) return {};
+        core::pass_fault_point(core::FaultPoint::kThinGathered);
         if (auto status = engine_.commit(batch_, Durability::kOs); !status) return status;
+        core::pass_fault_point(core::FaultPoint::kThinCommitted);
         batch_.Clear();
         for (; forgotten_ < rewritten_.size(); ++forgotten_)
             engine_.log_reader->forget(rewritten_[forgotten_]);
@@ -282,18 +284,14 @@ private:
     }
     // The old values lie in blob files with values that stay; those are moved to new files.
     void reclaim() {
-        if (freed_bytes_ < kReclaimBytesMin) return;
+        if (freed_bytes_ < engine_.options.reclaim_bytes_min || freed_bytes_ == 0) return;
         rocksdb::CompactRangeOptions options;
         options.exclusive_manual_compaction = false;
         options.blob_garbage_collection_policy = rocksdb::BlobGarbageCollectionPolicy::kForce;
         options.blob_garbage_collection_age_cutoff = 1.0;
-        const std::string begin = log_key(rewritten_.front());
-        const std::string end = log_key(rewritten_.back());
-        const rocksdb::Slice from(begin);
-        const rocksdb::Slice to(end);
-        engine_.db()
-            .CompactRange(options, engine_.family(ColumnFamily::kLog), &from, &to)
-            .PermitUncheckedError();
+        compact(engine_, ColumnFamily::kLog, log_key(rewritten_.front()),
+                log_key(rewritten_.back()), options);
+        core::pass_fault_point(core::FaultPoint::kThinReclaimed);
     }
 
     std::unordered_map<std::uint64_t, Known>& known_;
