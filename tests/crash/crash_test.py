@@ -22,7 +22,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
 import harness  # noqa: E402
 
-# The points of the identity runs and of retention are reached in store_crash_test.cc.
+# The points of the identity runs are reached in store_crash_test.cc, retention's in retention_crash_test.py.
 POINTS = ["before_commit", "after_commit", "after_publish", "mark_written"]
 EVENTS_PER_CYCLE_MAX = 30000
 FAIL_EVERY = 200
