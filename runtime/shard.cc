@@ -49,7 +49,16 @@ Shard::Shard(Deps deps)
     edge_lines_.attach(*lines_);
 }
 
-Shard::~Shard() = default;
+// Both edges at once, while all of the shard is there: each of their destructors waits for its own
+// connections by polling, and would bring in what the other's clients have sent meanwhile.
+Shard::~Shard() {
+    constexpr int kPollsMax = 1000;
+    constexpr std::int64_t kPollUs = 1000;
+    http_->close_all();
+    lines_->close_all();
+    for (int i = 0; i < kPollsMax && http_->connections() + lines_->connections() > 0; ++i)
+        deps_.reactor->poll(kPollUs);
+}
 
 void Shard::connect(std::span<Shard* const> shards, std::span<LanePort* const> lanes,
                     ColdSource& feeder) {
