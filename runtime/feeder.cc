@@ -16,7 +16,7 @@ Feeder::Feeder(Deps deps)
       parked_({deps_.clock, deps_.log, deps_.database, deps_.lanes, deps_.submit_aside,
                [this] { wake(); }, deps_.restore_parked}),
       replays_({deps_.clock, deps_.log, deps_.metrics, deps_.database, deps_.registry, deps_.lanes,
-                deps_.submit_aside, [this] { wake(); }, deps_.shadow}),
+                deps_.submit_aside, [this] { wake(); }, deps_.shadow, deps_.delivered}),
       done_(deps_.database->shards()),
       done_end_(deps_.database->shards()) {}
 

@@ -47,6 +47,8 @@ public:
         // Hands a block to its shard; false when the shard's ring is full.
         std::function<bool(core::ShardId, std::unique_ptr<ColdBlock>&)> give_cold;
         ShadowLane* shadow = nullptr;
+        // One past the last event of a shard before which all have had their first outcome.
+        std::function<core::LogOffset(core::ShardId)> delivered;
         matcher::Matcher::Reader matcher_reader;
     };
     explicit Feeder(Deps deps);

@@ -85,7 +85,8 @@ core::Result<std::string> ReplayRunner::start(ReplaySpec&& spec, const std::stri
     if (auto found = find_range(state); !found) return core::fail(std::move(found.error()));
     if (auto armed = arm(*replay); !armed) return core::fail(std::move(armed.error()));
     if (state.spec.dry_run) forget_old_dry_runs(state.spec.tenant);
-    persist(*replay);
+    // Whoever is told its id may rely on it: it is there after a restart, too.
+    if (auto kept = persist(*replay); !kept) return core::fail(std::move(kept.error()));
     {
         std::lock_guard lock(mutex_);
         running_.emplace(id, std::move(replay));
@@ -279,6 +280,7 @@ bool ReplayRunner::next_block(Running& replay, BlockMatcher& matcher) {
         state.next[replay.shard] = state.end[replay.shard];
         return true;
     }
+    if (before_first_delivery(replay, *block)) return false;
     replay.block = std::move(*block);
     const RegistrySnapshotRef registry = deps_.registry();
     std::vector<DeliveryItem> matched;
@@ -317,6 +319,12 @@ bool ReplayRunner::next_block(Running& replay, BlockMatcher& matcher) {
                               std::max(replay.block.first_offset(), state.next[replay.shard]).value;
     state.progress.matched += replay.items.size();
     return true;
+}
+
+bool ReplayRunner::before_first_delivery(const Running& replay,
+                                         const store::EventBlock& block) const {
+    return deps_.delivered && !replay.state.spec.dry_run &&
+           deps_.delivered(block.shard()) < block.end_offset();
 }
 
 bool ReplayRunner::is_due(Running& replay, const store::StoredEvent& event) {
@@ -419,7 +427,7 @@ void ReplayRunner::settle_block(Running& replay) {
     if (std::string error = error_of(replay); !error.empty())
         return finish(replay, "failed", std::move(error));
     const std::int64_t now_ns = deps_.clock->monotonic_ns();
-    if (now_ns - replay.persisted_ns >= kPersistUs * 1000) persist(replay);
+    if (now_ns - replay.persisted_ns >= kPersistUs * 1000) (void)persist(replay);
 }
 
 std::string ReplayRunner::error_of(const Running& replay) {
@@ -427,7 +435,7 @@ std::string ReplayRunner::error_of(const Running& replay) {
     return replay.state.progress.error;
 }
 
-void ReplayRunner::persist(Running& replay) {
+core::Status ReplayRunner::persist(Running& replay) {
     std::string document;
     {
         std::lock_guard lock(mutex_);
@@ -438,10 +446,12 @@ void ReplayRunner::persist(Running& replay) {
     store::RowBatch rows;
     rows.put_registry(kReplayKind, replay.state.progress.id, 1, replay.state.progress.updated_at_us,
                       document);
-    if (auto written = deps_.database->write_now(rows); !written) {
+    auto written = deps_.database->write_now(rows);
+    if (!written) {
         deps_.log->error("replay: its state can't be kept",
                          {{"id", replay.state.progress.id}, {"error", written.error().message}});
     }
+    return written;
 }
 
 void ReplayRunner::finish(Running& replay, std::string status, std::string error) {
@@ -452,7 +462,7 @@ void ReplayRunner::finish(Running& replay, std::string status, std::string error
         replay.state.progress.delivered = replay.delivered.load(std::memory_order_relaxed);
         replay.state.progress.failed = replay.failed.load(std::memory_order_relaxed);
     }
-    persist(replay);
+    (void)persist(replay);
     if (replay.state.spec.dry_run) deps_.shadow->end(replay.state.progress.id);
     std::lock_guard lock(mutex_);
     running_.erase(replay.state.progress.id);

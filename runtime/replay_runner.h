@@ -1,6 +1,7 @@
 // What: delivers ranges of the log again, to chosen subscriptions, marked as a replay. One block of
 //       one replay at a time, so that a replay never stands in the way of fresh events; where it
-//       stands is kept, so that it goes on after a restart.
+//       stands is kept, so that it goes on after a restart. It comes behind the first delivery of
+//       what it brings: its outcome would be taken for that one's after a crash.
 // Threads: do_work() by the feeder; the others by any.
 // Lifetime: borrows all of Deps.
 // Limits: kReplaysMax running at once, kReplaysPerTenantMax of a tenant; one block's deliveries
@@ -46,6 +47,8 @@ public:
         std::function<void()> wake;
         // Dry runs; null: they are refused.
         ShadowLane* shadow = nullptr;
+        // By shard: every event below has had its first outcome. Null: all have.
+        std::function<core::LogOffset(core::ShardId)> delivered;
     };
     explicit ReplayRunner(Deps deps)
         : deps_(std::move(deps)),
@@ -91,6 +94,7 @@ private:
     std::size_t step(Running& replay, BlockMatcher& matcher);
     bool next_block(Running& replay, BlockMatcher& matcher);
     std::size_t next_shard(const Running& replay);
+    bool before_first_delivery(const Running& replay, const store::EventBlock& block) const;
     std::size_t deliver_due(Running& replay);
     void deliver_to_lanes(Running& replay, const std::vector<DeliveryItem>& due);
     void deliver_in_shadow(Running& replay, std::vector<DeliveryItem>&& due);
@@ -103,7 +107,7 @@ private:
     void flush_jobs(Running& replay);
     void settle_block(Running& replay);
     void finish(Running& replay, std::string status, std::string error);
-    void persist(Running& replay);
+    core::Status persist(Running& replay);
     core::Status arm(Running& replay);
 
     Deps deps_;

@@ -226,6 +226,7 @@ core::Status ServerParts::build_lanes() {
     deps.give_cold = [this](core::ShardId shard, std::unique_ptr<ColdBlock>& block) {
         return shards[shard.value]->take_cold(block);
     };
+    deps.delivered = [this](core::ShardId shard) { return shards[shard.value]->cursor(); };
     deps.matcher_reader = matcher->register_reader();
     feeder = std::make_unique<Feeder>(std::move(deps));
     if (auto loaded = feeder->load_done(); !loaded) return loaded;
