@@ -79,7 +79,6 @@ void Disk::mount(std::string folder, std::uint64_t seed) {
     folder_ = std::move(folder);
     trash_folder_ = folder_ + ".trash";
     must(::mkdir(trash_folder_.c_str(), 0700) == 0 || errno == EEXIST, "mkdir", trash_folder_);
-    thread_ = std::this_thread::get_id();
     seed_ = seed;
     core::Random random(seed ^ 0xd15c);
     // What a folder's sync is needed for differs between file systems: both kinds are tried.
@@ -133,7 +132,7 @@ Disk::File& Disk::file_at(const std::string& path) {
 bool Disk::count_operation(std::string_view path) {
     // RocksDB's own log is flushed by the real clock, and its old ones are named by it.
     const std::string_view name = path.substr(path.rfind('/') + 1);
-    if (!own_thread() || name.starts_with("LOG")) return false;
+    if (name.starts_with("LOG")) return false;
     ++operations_;
     if (cut_at_ == 0 || operations_ < cut_at_) return false;
     cut_at_ = 0;
@@ -142,7 +141,7 @@ bool Disk::count_operation(std::string_view path) {
 }
 
 std::uint64_t Disk::draw(std::string_view path, std::uint64_t bound) {
-    // By name, not by order: what RocksDB's threads do meanwhile changes no other file's fate.
+    // By name, not by order: how many files there are changes no other file's fate.
     const std::string_view name = path.substr(folder_.size());
     core::Random random(seed_ ^ (restarts_ * 0x9e3779b97f4a7c15ULL) ^
                         std::hash<std::string_view>()(name));
@@ -218,8 +217,7 @@ ssize_t Disk::put(File& file, int fd, const void* from, std::size_t bytes, off_t
     // The power may go in the middle of a write: a part of it is there.
     const bool last = count_operation(file.path);
     if (last) bytes = static_cast<std::size_t>(draw(file.path, bytes + 1));
-    if (own_thread() && write_left_ != 0 && file.path.ends_with(write_suffix_) &&
-        --write_left_ == 0) {
+    if (write_left_ != 0 && file.path.ends_with(write_suffix_) && --write_left_ == 0) {
         failed_ = true;
         errno = EIO;
         return -1;
@@ -272,8 +270,7 @@ int Disk::sync(int fd, bool data_only) {
     if (frozen_) return 0;
     // The power may go before the sync took effect, or behind it.
     if (count_operation(file->path) && draw(file->path, 2) == 0) return 0;
-    if (own_thread() && sync_left_ != 0 && file->path.ends_with(sync_suffix_) &&
-        --sync_left_ == 0) {
+    if (sync_left_ != 0 && file->path.ends_with(sync_suffix_) && --sync_left_ == 0) {
         failed_ = true;
         file->sync_failed = true;
         errno = EIO;

@@ -9,8 +9,9 @@
 //       - un-synced creations, renames and removals undone, latest first
 //       - a sync or write that fails: the store must stop acknowledging; after a restart it goes on
 //       - no space left by statvfs(): events are refused, the rest goes on
-// Threads: hooks from any (RocksDB has its own); the rest from the simulation's. Only operations of
-//       the simulation's thread are counted, so that a run is the same at every repetition.
+// Threads: hooks from any; the rest from the simulation's. RocksDB's threads work only while that
+//       one waits for them (Database::Options::work_by_hand), so that operations come in one order,
+//       the same at every repetition.
 // Lifetime: one for the process. Limits: file descriptors below kDescriptorsMax.
 // Failure: a refusal of the real disk under it ends the process.
 #pragma once
@@ -23,7 +24,6 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include <sys/types.h>
@@ -34,7 +34,7 @@ class Disk {
 public:
     static Disk& instance();
 
-    // From now on, files below `folder` are on this disk; the caller's thread is the simulation's.
+    // From now on, files below `folder` are on this disk.
     void mount(std::string folder, std::uint64_t seed);
     void unmount();
 
@@ -94,7 +94,6 @@ private:
     };
 
     bool ours(std::string_view path) const;
-    bool own_thread() const { return std::this_thread::get_id() == thread_; }
     File& file_at(const std::string& path);
     File* file_of(int fd) { return fd >= 0 && fd < kDescriptorsMax ? open_[fd] : nullptr; }
     bool count_operation(std::string_view path);
@@ -110,7 +109,6 @@ private:
     bool mounted_ = false;
     std::string folder_;
     std::string trash_folder_;
-    std::thread::id thread_;
     std::uint64_t seed_ = 0;
     bool frozen_ = false;
     bool failed_ = false;

@@ -1,5 +1,6 @@
 #include "tests/sim/simulation.h"
 
+#include "store/verify.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/workload.h"
 #include "tests/sim/world.h"
@@ -19,7 +20,9 @@ enum class Fault : std::uint8_t {
     kNone,
     kPowerCut,       // at an operation of the disk
     kPowerCutStart,  // the same, during the start
+    kPowerCutWork,   // the same, while RocksDB writes files and compacts them
     kSync,
+    kFlushSync,  // of any file, a flush's own first
     kWrite,
     kSpace,
     kStop,  // graceful
@@ -32,7 +35,11 @@ public:
         : options_(options),
           random_(options.seed),
           world_(make_world_options(options, random_), trace_),
-          workload_(world_, model_, random_.next()) {}
+          workload_(world_, model_, random_.next()) {
+        model_.keeping = world_.keeping();
+        flush_one_in_ = random_.below(2) == 0 ? 0 : 100 + random_.below(2000);
+        compact_one_in_ = random_.below(2) == 0 ? 0 : 300 + random_.below(4000);
+    }
 
     RunResult run();
 
@@ -45,6 +52,8 @@ private:
         world.lanes = 1 + random.below(3);
         world.id_table_entries_max = random.below(2) == 0 ? 64 : 4096;
         world.small_network_pieces = random.below(2) == 0;
+        world.keeping = Keeping::draw(random);
+        world.reclaim_bytes_min = random.below(2) == 0 ? 1000 : 64u << 20;
         return world;
     }
 
@@ -56,8 +65,14 @@ private:
     bool start(Fault fault);
     bool serve(Fault fault, std::uint32_t steps);
     bool end_boot(Fault fault);
+    void work_of_rocks();
     bool drain();
+    std::string check_end() {
+        return model_.check_end(world_.database(), workload_.count_subscription(),
+                                world_.clock().wall_us());
+    }
     void cut_power();
+    std::string verify();
 
     const RunOptions options_;
     core::Random random_;
@@ -66,6 +81,8 @@ private:
     Model model_;
     Workload workload_;
     RunResult result_;
+    std::uint64_t flush_one_in_ = 0;  // 0: never
+    std::uint64_t compact_one_in_ = 0;
 };
 
 bool Simulation::start(Fault fault) {
@@ -75,7 +92,8 @@ bool Simulation::start(Fault fault) {
         if (!world_.failure().empty()) return !wrong("the start was refused: " + world_.failure());
         cut_power();
     }
-    return !wrong(model_.check_start(world_.database(), workload_.count_subscription()));
+    return !wrong(model_.check_start(world_.database(), workload_.count_subscription(),
+                                     world_.clock().wall_us()));
 }
 
 void Simulation::cut_power() {
@@ -91,13 +109,24 @@ bool Simulation::serve(Fault fault, std::uint32_t steps) {
         if (i == at) {
             switch (fault) {
                 case Fault::kPowerCut: disk.cut_power_after(1 + random_.below(30)); break;
+                case Fault::kPowerCutWork:
+                    disk.cut_power_after(1 + random_.below(80));
+                    world_.flush();
+                    if (!disk.frozen()) world_.compact();
+                    break;
+                case Fault::kFlushSync:
+                    disk.fail_sync_after(1 + random_.below(6), "");
+                    world_.flush();
+                    break;
                 case Fault::kSync: disk.fail_sync_after(1 + random_.below(4), ".log"); break;
                 case Fault::kWrite: disk.fail_write_after(1 + random_.below(4), ".log"); break;
                 case Fault::kSpace: disk.set_free_bytes(kScarceBytes); break;
                 default: break;
             }
         }
+        if (disk.frozen()) return true;
         world_.step();
+        work_of_rocks();
         if (disk.frozen()) return true;
         if (random_.below(300) == 0)
             world_.pass_time(static_cast<std::int64_t>(random_.below(30'000)));
@@ -106,11 +135,17 @@ bool Simulation::serve(Fault fault, std::uint32_t steps) {
     return true;
 }
 
+void Simulation::work_of_rocks() {
+    if (flush_one_in_ != 0 && random_.below(flush_one_in_) == 0) world_.flush();
+    if (compact_one_in_ != 0 && random_.below(compact_one_in_) == 0) world_.compact();
+}
+
 bool Simulation::end_boot(Fault fault) {
     Disk& disk = Disk::instance();
     if (disk.failed_once()) {
         ++result_.disk_faults;
-        if (!disk.frozen() && !world_.database().fatal())
+        // A flush that failed is told by the next commit, if there is one.
+        if (fault != Fault::kFlushSync && !disk.frozen() && !world_.database().fatal())
             return !wrong("a write or sync failed, and the store goes on");
     }
     disk.set_free_bytes(kPlentyBytes);
@@ -139,11 +174,22 @@ bool Simulation::drain() {
             if (wrong(workload_.turn())) return false;
         }
         calm = workload_.idle() && world_.quiet() ? calm + 1 : 0;
-        if (calm > 3 && world_.retries_waiting() == 0) return true;
+        if (calm > 3 && world_.retries_waiting() == 0 && !model_.replays_running(world_.database()))
+            return true;
         if (calm > 3) world_.pass_time(10'000);
     }
-    return !wrong(world_.quiet() ? "requests or retries do not come to an end"
-                                 : "deliveries do not come to an end");
+    const char* what = !world_.quiet()                             ? "deliveries"
+                       : !workload_.idle()                         ? "requests"
+                       : model_.replays_running(world_.database()) ? "replays"
+                                                                   : "retries";
+    return !wrong(std::string(what) + " do not come to an end");
+}
+
+// Every checksum and the chain, as `millrace verify` reads them.
+std::string Simulation::verify() {
+    const auto report = store::verify(options_.folder + "/data");
+    if (!report) return "verify: " + report.error().message;
+    return report->ok() ? "" : "verify: " + report->problems.front();
 }
 
 RunResult Simulation::run() {
@@ -158,13 +204,15 @@ RunResult Simulation::run() {
             1 + random_.below(std::uint64_t{options_.steps_per_boot} * 2));
         good = good && serve(fault, steps) && end_boot(fault);
     }
-    good = good && start(Fault::kNone) && drain() &&
-           !wrong(model_.check_end(world_.database(), workload_.count_subscription()));
+    good = good && start(Fault::kNone) && drain() && !wrong(check_end());
     // What is in memory must be on the disk too.
     if (good) {
         cut_power();
-        good = start(Fault::kNone) && drain() &&
-               !wrong(model_.check_end(world_.database(), workload_.count_subscription()));
+        good = start(Fault::kNone) && drain() && !wrong(check_end());
+    }
+    if (good) {
+        cut_power();
+        good = !wrong(verify());
     }
     result_.sent = model_.events().size();
     for (const SentEvent& event : model_.events()) result_.acknowledged += event.acknowledged != 0;

@@ -1,6 +1,8 @@
 #include "tests/sim/workload.h"
 
+#include "core/timestamp.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/documents.h"
 
 #include <simdjson.h>
 
@@ -13,56 +15,6 @@ namespace {
 
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kNdjson = "application/x-ndjson";
-
-// What the model expects of a delivery is written here, in Lua.
-constexpr std::string_view kCountScript = R"(return function(e, ctx)
-  local p = e.payload
-  if p.fails > 0 and ctx.attempt <= p.fails then error('as asked') end
-  sdk.kv.incr('seen:' .. p.n)
-  if p.emit then sdk.events.emit('derived.thing', {n = p.n}) end
-  if p.fails > 0 and not ORDERED then return 0 end
-  local turn = (sdk.kv.get('seq:' .. e.partitionKey) or 0) + 1
-  sdk.kv.set('seq:' .. e.partitionKey, turn)
-  return turn
-end)";
-constexpr std::string_view kDerivedScript =
-    "return function(e) sdk.kv.incr('derived:' .. e.payload.n) end";
-constexpr std::string_view kAlertScript = "return function(e) sdk.kv.incr('alerts') end";
-constexpr std::string_view kRunScript = "return function(e) return sdk.kv.incr('runs') end";
-constexpr std::string_view kSideScript =
-    "return function(e) if e.payload.n % 7 == 0 then error('side') end sdk.kv.incr('side') end";
-
-std::string quoted(std::string_view text) {
-    std::string out = "\"";
-    for (const char c : text) {
-        if (c == '\n') {
-            out += "\\n";
-            continue;
-        }
-        if (c == '"' || c == '\\') out += '\\';
-        out += c;
-    }
-    return out + "\"";
-}
-
-std::string script_document(std::string_view id, std::string_view source, std::string_view type) {
-    return "{\"id\":" + quoted(id) + ",\"name\":" + quoted(id) + ",\"type\":" + quoted(type) +
-           ",\"source\":" + quoted(source) + "}";
-}
-
-std::string count_script(bool ordered) {
-    return "local ORDERED = " + std::string(ordered ? "true " : "false ") +
-           std::string(kCountScript);
-}
-
-std::string subscription_document(std::string_view id, std::string_view pattern, bool ordered) {
-    return "{\"id\":" + quoted(id) + ",\"name\":" + quoted(id) +
-           ",\"pattern\":" + std::string(pattern) +
-           ",\"executor\":{\"type\":\"script\",\"scriptId\":" + quoted(id) + "},\"ordering\":\"" +
-           (ordered ? "key" : "none") +
-           "\",\"retry\":{\"maxRetries\":" + std::to_string(kRetriesMax) +
-           ",\"initialDelayMs\":20,\"maxDelayMs\":200,\"backoffFactor\":2,\"jitter\":false}}";
-}
 
 }  // namespace
 
@@ -78,6 +30,11 @@ Workload::Workload(World& world, Model& model, std::uint64_t seed)
     for (const std::uint64_t weight : weights_) weight_total_ += weight;
     model_.ordered = (seed & 3) != 0;
     reset_one_in_ = random_.below(2) == 0 ? 0 : 40 + random_.below(400);
+    scheduled_one_in_ = random_.below(2) == 0 ? 0 : 2 + random_.below(20);
+    for (std::uint64_t i = random_.below(3); i > 0; --i) {
+        line_clients_.push_back(std::make_unique<LineClient>(world, model, random_.next(),
+                                                             "lines-" + std::to_string(i)));
+    }
 }
 
 std::string Workload::call(std::string_view method, std::string_view path, std::string_view body,
@@ -123,13 +80,17 @@ std::string Workload::prepare() {
         world_.parts().registry->find_subscription(core::TenantId{0}, kCountSubscription);
     if (!found) return "the subscription is not there";
     count_subscription_ = found->number;
+    began_us_ = world_.clock().wall_us();
     return "";
 }
 
 bool Workload::idle() const {
-    return std::all_of(stations_.begin(), stations_.end(), [](const Station& station) {
-        return station.client->idle() && station.unknown.empty();
-    });
+    const bool lines_idle = std::all_of(line_clients_.begin(), line_clients_.end(),
+                                        [](const auto& client) { return client->idle(); });
+    return lines_idle &&
+           std::all_of(stations_.begin(), stations_.end(), [](const Station& station) {
+               return station.client->idle() && station.unknown.empty();
+           });
 }
 
 void Workload::lost(Station& station) {
@@ -146,6 +107,7 @@ void Workload::server_gone() {
         // Some clients do not come back.
         if (random_.below(4) == 0) station.unknown.clear();
     }
+    for (const auto& client : line_clients_) client->server_gone(random_.below(4) == 0);
 }
 
 std::string Workload::turn() {
@@ -169,6 +131,52 @@ std::string Workload::turn() {
                 if (std::string wrong = answered(station, reply); !wrong.empty()) return wrong;
         }
     }
+    for (const auto& client : line_clients_) {
+        if (random_.below(4) != 0) continue;
+        LineClient::Wishes wishes;
+        wishes.begin = !finishing_ && random_.below(60) == 0;
+        wishes.reset = reset_one_in_ != 0 && !finishing_ && random_.below(reset_one_in_) == 0;
+        wishes.mix = mix();
+        if (std::string wrong = client->turn(wishes); !wrong.empty()) return wrong;
+    }
+    return "";
+}
+
+EventMix Workload::mix() const { return {world_.clock().wall_us(), scheduled_one_in_}; }
+
+// Any stretch of what has been, or what is now.
+void Workload::begin_replay(Station& station) {
+    const std::int64_t now_us = world_.clock().wall_us();
+    const auto until_now_us = static_cast<std::uint64_t>(now_us - began_us_) + 1;
+    station.from_us = began_us_ + static_cast<std::int64_t>(random_.below(until_now_us));
+    station.to_us = random_.below(2) == 0
+                        ? now_us
+                        : station.from_us + static_cast<std::int64_t>(random_.below(until_now_us));
+    station.serial = model_.acknowledgements();
+    station.dry_run = random_.below(4) == 0;
+    static constexpr std::string_view kPaces[] = {"\"instant\"", "\"100x\"", "2000"};
+    ++model_.replays_sent;
+    station.client->send("POST", "/v2/replays", kJson,
+                         "{\"from\":\"" + core::format_timestamp(station.from_us) + "\",\"to\":\"" +
+                             core::format_timestamp(station.to_us) + "\",\"subscriptionIds\":[\"" +
+                             std::string(kCountSubscription) + "\"],\"pace\":" +
+                             std::string(kPaces[random_.below(std::size(kPaces))]) +
+                             (station.dry_run ? ",\"dryRun\":true}" : "}"));
+}
+
+std::string Workload::replay_answered(const Station& station, const HttpReply& reply) {
+    if (reply.status != 202)
+        return "replay: " + std::to_string(reply.status) + " " + reply.body.substr(0, 300);
+    if (Disk::instance().frozen()) return "";
+    static constexpr std::string_view kName = "\"id\":\"";
+    const std::size_t begin = reply.body.find(kName);
+    if (begin == std::string::npos) return "a replay without an id: " + reply.body;
+    const std::size_t end = reply.body.find('"', begin + kName.size());
+    SentReplay replay;
+    replay.id = reply.body.substr(begin + kName.size(), end - begin - kName.size());
+    replay.dry_run = station.dry_run;
+    replay.events = model_.range(world_.database(), station.serial, station.from_us, station.to_us);
+    model_.replays.push_back(std::move(replay));
     return "";
 }
 
@@ -208,13 +216,14 @@ void Workload::begin(Station& station, std::size_t number) {
                                                      std::to_string(random_.below(1000)),
                                                  "event"));
             return;
+        case Kind::kReplay: begin_replay(station); return;
         case Kind::kRepeat: repeat(station); break;
         default: {
             const std::size_t count = station.kind == Kind::kOne ? 1 : 1 + random_.below(30);
             for (std::size_t i = 0; i < count; ++i) {
                 const std::string key =
                     "k" + std::to_string(number) + "-" + std::to_string(random_.below(3));
-                model_.make(random_, key);
+                model_.make(random_, key, mix());
                 station.sent.push_back(model_.events().size() - 1);
             }
         }
@@ -261,6 +270,7 @@ std::string Workload::answered(Station& station, const HttpReply& reply) {
         ++model_.runs_done;
         return "";
     }
+    if (station.kind == Kind::kReplay) return replay_answered(station, reply);
     if (!events) {
         // Lost requests make a change come twice, or before what it needs: no faults of the server.
         if (reply.status / 100 == 2 || reply.status / 100 == 4) return "";
@@ -295,8 +305,8 @@ std::string Workload::events_answered(Station& station, std::string_view body) {
             return "an answer without places: " + std::string(body);
         const core::LogPosition position{core::ShardId(static_cast<std::uint16_t>(shard)),
                                          core::LogOffset{offset}};
-        if (std::string wrong =
-                model_.acknowledge(model_.events()[sent[next++]], position, duplicate);
+        if (std::string wrong = model_.acknowledge(world_.database(), model_.events()[sent[next++]],
+                                                   position, duplicate, world_.clock().wall_us());
             !wrong.empty())
             return wrong;
     }

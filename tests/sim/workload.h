@@ -1,12 +1,13 @@
-// What: the clients of a run. Each sends one request after the other; which ones is weighed anew by
-//       every seed (some operations do not occur at all in a run: rare mixtures come up so).
-// Threads: one. Lifetime: of a run. Limits: kClients connections.
+// What: the clients of a run. Each of HTTP sends one request after the other; which ones is weighed
+//       anew by every seed (some do not occur at all in a run: rare mixtures come up so).
+// Threads: one. Lifetime: of a run. Limits: kClients connections, two sockets.
 // Failure: turn() and prepare() return what was wrong with an answer.
 #pragma once
 
 #include "core/ids.h"
 #include "core/random.h"
 #include "tests/sim/client.h"
+#include "tests/sim/line_client.h"
 #include "tests/sim/model.h"
 #include "tests/sim/world.h"
 
@@ -42,6 +43,7 @@ private:
         kRun,
         kToggle,
         kScript,
+        kReplay,
         kCount
     };
     static constexpr std::size_t kKinds = static_cast<std::size_t>(Kind::kCount);
@@ -52,10 +54,18 @@ private:
         Kind kind = Kind::kOne;
         std::vector<std::size_t> sent;     // of the request under way: indices of events
         std::vector<std::size_t> unknown;  // sent, and no answer came
+        // Of the replay under way: its range, and what was acknowledged before it was asked for.
+        std::int64_t from_us = 0;
+        std::int64_t to_us = 0;
+        std::uint64_t serial = 0;
+        bool dry_run = false;
     };
     void begin(Station& station, std::size_t number);
     void send_events(Station& station);
     void repeat(Station& station);
+    void begin_replay(Station& station);
+    std::string replay_answered(const Station& station, const HttpReply& reply);
+    EventMix mix() const;
     std::string answered(Station& station, const HttpReply& reply);
     std::string events_answered(Station& station, std::string_view body);
     void lost(Station& station);
@@ -69,6 +79,9 @@ private:
     std::array<std::uint64_t, kKinds> weights_{};
     std::uint64_t weight_total_ = 0;
     std::uint64_t reset_one_in_ = 0;
+    std::uint64_t scheduled_one_in_ = 0;
+    std::vector<std::unique_ptr<LineClient>> line_clients_;
+    std::int64_t began_us_ = 0;
     core::SubscriptionId count_subscription_{};
     std::uint32_t changes_ = 0;
     bool finishing_ = false;

@@ -23,6 +23,7 @@ core::Config make_config(const WorldOptions& options) {
     config.engine_shards = static_cast<std::int64_t>(options.shards);
     config.engine_lanes = static_cast<std::int64_t>(options.lanes);
     config.store_reserve_bytes = kReserveBytes;
+    options.keeping.apply(config);
     return config;
 }
 
@@ -74,6 +75,8 @@ bool World::boot() {
     seams.adjust_store = [this](store::Database::Options& store) {
         store.id_table_entries_max = options_.id_table_entries_max;
         store.write_buffer_bytes = options_.write_buffer_bytes;
+        store.work_by_hand = true;
+        store.reclaim_bytes_min = options_.reclaim_bytes_min;
     };
     parts_ = std::make_unique<runtime::ServerParts>(make_config(options_), log_, std::move(seams));
     using Parts = runtime::ServerParts;
@@ -149,6 +152,17 @@ bool World::quiet() const {
         if (!lane->idle()) return false;
     }
     return true;
+}
+
+void World::flush() {
+    // Failures are told by the next commit.
+    (void)parts_->database->flush();
+    trace_.add(Disk::instance().operations());
+}
+
+void World::compact() {
+    parts_->database->compact();
+    trace_.add(Disk::instance().operations());
 }
 
 std::uint64_t World::retries_waiting() const { return parts_->database->retries().count(); }

@@ -12,6 +12,7 @@
 #include "io/address.h"
 #include "io/memory_network.h"
 #include "runtime/server_parts.h"
+#include "tests/sim/keeping.h"
 
 #include <cstdint>
 #include <functional>
@@ -49,7 +50,9 @@ struct WorldOptions {
     std::uint64_t seed = 1;
     std::size_t id_table_entries_max = 64;  // runs and merges come early
     std::size_t write_buffer_bytes = 64u << 20;
+    std::uint64_t reclaim_bytes_min = 64u << 20;
     bool small_network_pieces = false;
+    Keeping keeping;
 };
 
 class World {
@@ -66,6 +69,10 @@ public:
     // As on SIGTERM. False when the power went meanwhile.
     bool stop_gracefully(const std::function<void()>& clients);
 
+    // RocksDB's memory goes to files, and those become few: where its own threads would do it.
+    void flush();
+    void compact();
+
     // One agent's do_work(). Returns how much it did.
     std::size_t step();
     // Time passes that nobody needs: to the next thing that may be due.
@@ -74,6 +81,7 @@ public:
     bool quiet() const;
     std::uint64_t retries_waiting() const;
 
+    const Keeping& keeping() const { return options_.keeping; }
     core::ManualClock& clock() { return clock_; }
     core::Random& random() { return random_; }
     io::MemoryNetwork& network() { return *network_; }
