@@ -58,7 +58,7 @@ bool goes_wrong(int mutation, std::uint64_t seed) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::uint64_t seeds = 60;
+    std::uint64_t seeds = 200;  // the rarest mixture so far needs 74
     std::string_view only;
     for (int i = 1; i + 1 < argc; i += 2) {
         const std::string_view name = argv[i];
