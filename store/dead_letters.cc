@@ -62,6 +62,10 @@ core::Result<DeadLetters::Page> DeadLetters::list(const DeadLetterQuery& query) 
     return page;
 }
 
+std::string DeadLetters::cursor_at(const DeadLetterKey& key) {
+    return encode_cursor_key(dead_letter_key(key));
+}
+
 core::Result<std::optional<OwnedDeadLetter>> DeadLetters::get(const DeadLetterKey& key) {
     rocksdb::PinnableSlice value;
     const std::string bytes = dead_letter_key(key);

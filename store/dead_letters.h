@@ -48,6 +48,8 @@ public:
     core::Result<Page> list(const DeadLetterQuery& query);
     core::Result<std::optional<OwnedDeadLetter>> get(const DeadLetterKey& key);
     std::uint64_t count() const;
+    // For a page that ends before this one: the next one begins with it.
+    static std::string cursor_at(const DeadLetterKey& key);
 
 private:
     Engine& engine_;

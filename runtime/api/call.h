@@ -49,6 +49,7 @@ class ListBody {
 public:
     ListBody() : json_(body_) { json_.begin_object().key("items").begin_array(); }
     core::JsonWriter& json() { return json_; }
+    std::size_t bytes() const { return body_.size(); }
     ApiResponse finish(std::string_view next) {
         json_.end_array().field_or_null("next", next).end_object();
         return json_response(200, std::move(body_));

@@ -15,6 +15,8 @@ namespace {
 
 // One call of POST /v2/dlq/replay takes at most so many; call it again for the rest.
 constexpr std::size_t kReplayKeysMax = 1'000'000;
+// A page ends behind the entry that makes it so long: events of 1 MiB come with their entries.
+constexpr std::size_t kPageBytes = 16u << 20;
 
 void append_dead_letter(core::JsonWriter& json, store::Database& database,
                         const store::DeadLetter& row) {
@@ -146,8 +148,11 @@ ApiResponse list(const Listing& listing, store::Database& database) {
     auto page = database.dead_letters().list(listing.query);
     if (!page) return error_response(page.error());
     ListBody body;
-    for (const store::OwnedDeadLetter& row : page->rows)
-        append_dead_letter(body.json(), database, row.row);
+    for (std::size_t i = 0; i < page->rows.size(); ++i) {
+        append_dead_letter(body.json(), database, page->rows[i].row);
+        if (body.bytes() >= kPageBytes && i + 1 < page->rows.size())
+            return body.finish(store::DeadLetters::cursor_at(page->rows[i + 1].row.key));
+    }
     return body.finish(page->next);
 }
 

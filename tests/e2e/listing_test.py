@@ -214,6 +214,22 @@ class BigEvents(harness.ServerCase):
         self.assertEqual(seen, list(range(40)))
         self.assertGreaterEqual(pages, 3)
 
+    def test_so_is_a_page_of_dead_letters_of_big_events(self):
+        pattern = self.unique("bigdead")
+        script = self.server.create_script("return function(event, ctx) ctx.fail('fatal', 'no') end")
+        subscription = self.server.subscribe(pattern, script)
+        placed = [self.server.send_event(pattern, {"text": "x" * 900_000})["eventId"] for _ in range(40)]
+        self.server.wait_executions(40, ("dead",), subscriptionId=subscription)
+        seen, cursor, pages = [], "", 0
+        while cursor is not None:
+            reply = self.server.get(f"/v2/dlq?subscriptionId={subscription}&limit=1000" + (f"&cursor={cursor}" if cursor else ""))
+            self.assertLess(len(reply.body), 18 << 20)
+            page = reply.json()
+            seen += [entry["event"]["eventId"] for entry in page["items"]]
+            cursor, pages = page["next"], pages + 1
+        self.assertEqual(sorted(seen), sorted(placed))
+        self.assertGreaterEqual(pages, 3)
+
 
 if __name__ == "__main__":
     unittest.main()
