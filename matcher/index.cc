@@ -257,7 +257,7 @@ void Index::ask_values(const Probe& probe, const core::FieldValue& first, const 
         } else if (v->is_scalar() && probe.other_equals) {
             ask_other(probe, *v, asking);
         }
-        if (v->type == FieldType::kNumber) ask_range(probe, *v, asking);
+        if (v->type == FieldType::kNumber && probe.has_ranges()) ask_range(probe, *v, asking);
     }
     asking.repeated = false;
 }
@@ -265,6 +265,7 @@ void Index::ask_values(const Probe& probe, const core::FieldValue& first, const 
 void Index::ask_other(const Probe& probe, const core::FieldValue& value, Asking& asking) const {
     PivotKey key{asking.group, probe.slot, PivotKind::kEquals, value.type, {}, value.number_approx};
     const std::uint64_t hash = hash_of_value(value.type, value.number_approx, {});
+    if ((probe.values & value_bit(hash)) == 0) return;
     // A long number met a short one by rounding only: the whole predicate decides.
     const bool exact = value.type != core::FieldType::kNumber || value.number_is_short;
     for (const Entry& entry : table_.find(key, hash)) {

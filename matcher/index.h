@@ -173,8 +173,10 @@ private:
         std::uint64_t cidr = 0;        // bit n: blocks of n bits
         TextProbes plain;
         TextProbes folded;
-        std::uint64_t values =
-            0;  // value_bit() of the whole texts that hang here: most groups have few
+        // value_bit() of the whole values that hang here: most groups have few.
+        std::uint64_t values = 0;
+
+        bool has_ranges() const { return listed_count != 0 || range != kNoSlot; }
     };
     static_assert(sizeof(Probe) == 64);
     static std::uint64_t value_bit(std::uint64_t hash) { return 1ULL << (hash >> 58); }

@@ -213,6 +213,7 @@ void Index::hang(std::uint32_t number, const PivotChooser& chooser, Building& bu
         const bool is_text = point.type == core::FieldType::kString;
         if (!is_text) {
             probe.other_equals = true;
+            probe.values |= value_bit(hash_of_value(point.type, point.number, point.text));
         } else if (point.kind == PivotKind::kCidr) {
             probe.cidr |= 1ULL << static_cast<unsigned>(point.text[0]);
         } else if (point.kind == PivotKind::kRegex) {

@@ -224,6 +224,9 @@ bool LeafStore::same(const Record& a, const Record& b) const {
 }
 
 std::strong_ordering LeafStore::order_of(const FieldValue& value, const Operand& operand) const {
+    // Rounding keeps the order: nearest doubles that differ have decided.
+    if (value.number_approx < operand.approx) return std::strong_ordering::less;
+    if (value.number_approx > operand.approx) return std::strong_ordering::greater;
     if (value.number_is_short || !operand.number_is_short) {
         return compare(number_of(value), {operand.approx, operand.number_is_short, text(operand)});
     }

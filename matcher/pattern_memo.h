@@ -1,9 +1,9 @@
-// What: remembers which groups an event pattern concerns: patterns repeat. Two-way, fixed size.
+// What: remembers which groups an event pattern concerns: patterns repeat. Two-way; begins small
+//       and grows while one look-up in eight misses, up to what reset() allows.
 // Threads: one owner (a reader's scratch). Lifetime: cleared when its index goes.
 // Limits: patterns of at most kTextMax bytes are remembered. When fewer than half of the look-ups
-//       hit (a
-//          client that makes every pattern new) it stands aside for a while: then nothing is
-//          evicted and nothing is spent on it.
+//       hit and it can't grow (a client that makes every pattern new) it stands aside for a while:
+//       then nothing is evicted and nothing is spent on it.
 // Failure: none.
 #pragma once
 
@@ -55,22 +55,10 @@ public:
                                      : std::span(many_[line.many - 1]);
     }
 
-    // Forgets everything, in no time: this happens between two events.
-    void reset(std::size_t sets) {
-        if (sets > sets_max_ || (sets_max_ > kKeptSets && sets * kOversized < sets_max_)) {
-            // Straight from the kernel: pages of zeros that nobody touches before they are used, where
-            // calloc() may write them all (17 ms for 10 MB). No line is of generation 0.
-            const std::size_t bytes = sets * 2 * sizeof(Line);
-            void* pages =
-                ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-            if (pages == MAP_FAILED) throw std::bad_alloc();
-            lines_ = {static_cast<Line*>(pages), Unmap{bytes}};
-            many_.clear();
-            sets_max_ = sets;
-        }
-        sets_ = sets;
-        ++generation_;
-        lookups_ = hits_ = bypass_ = 0;
+    // Forgets everything, in no time: this happens between two events. Both are powers of two.
+    void reset(std::size_t sets_limit) {
+        limit_ = sets_limit;
+        use(std::min(limit_, kSetsFirst));
     }
     // The line of this pattern, or null.
     const Line* find(std::uint64_t hash, std::uint32_t tenant, std::string_view text) {
@@ -132,10 +120,33 @@ public:
 private:
     static constexpr std::uint32_t kWindow = 4096;
     static constexpr std::uint32_t kBypass = 8 * kWindow;
+    static constexpr std::uint32_t kMissesToGrow = 8;  // one look-up of so many
+    // Pages are touched as patterns come: where a page's first touch is dear (100 us on a machine
+    // whose memory is the host's to give), memory that is not needed costs time.
+    static constexpr std::size_t kSetsFirst = 512;
+    static constexpr std::size_t kGrowth = 4;
 
     void judge() {
+        const bool missing = (lookups_ - hits_) * kMissesToGrow > lookups_;
+        if (missing && sets_ < limit_) return use(std::min(limit_, sets_ * kGrowth));
         if (hits_ * 2 < lookups_) bypass_ = kBypass;
         lookups_ = hits_ = 0;
+    }
+    void use(std::size_t sets) {
+        if (sets > sets_max_ || (sets_max_ > kKeptSets && sets * kOversized < sets_max_)) {
+            // Straight from the kernel: pages of zeros that nobody touches before they are used,
+            // where calloc() may write them all (17 ms for 10 MB). No line is of generation 0.
+            const std::size_t bytes = sets * 2 * sizeof(Line);
+            void* pages =
+                ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            if (pages == MAP_FAILED) throw std::bad_alloc();
+            lines_ = {static_cast<Line*>(pages), Unmap{bytes}};
+            many_.clear();
+            sets_max_ = sets;
+        }
+        sets_ = sets;
+        ++generation_;
+        lookups_ = hits_ = bypass_ = 0;
     }
 
     // Beyond so many sets (a megabyte), memory that is so many times too large is given back.
@@ -152,6 +163,7 @@ private:
     std::unique_ptr<Line[], Unmap> lines_;
     std::vector<std::vector<GroupAt>> many_;
     std::size_t sets_ = 0;  // in use; a power of two
+    std::size_t limit_ = 0;
     std::size_t sets_max_ = 0;
     std::uint32_t generation_ = 0;
     std::uint32_t lookups_ = 0;

@@ -115,6 +115,27 @@ TEST(PatternMemo, StandsAsideWhilePatternsDoNotRepeat) {
     EXPECT_GT(hits, 50'000u);
 }
 
+// 3,000 patterns do not fit into what it begins with.
+TEST(PatternMemo, GrowsWithThePatternsThatComeAgain) {
+    PatternMemo memo;
+    memo.reset(8192);
+    const GroupAt group{7, 1, 2, 3, 4};
+    const auto hits_of_a_round = [&] {
+        std::size_t hits = 0;
+        for (int i = 0; i < 3'000; ++i) {
+            const std::string pattern = "kind" + std::to_string(i) + ".done";
+            const std::uint64_t hash = core::hash_key(pattern);
+            const bool known = memo.find(hash, 0, pattern) != nullptr;
+            if (!known) memo.keep(hash, 0, pattern, {&group, 1});
+            hits += known ? 1 : 0;
+        }
+        return hits;
+    };
+    for (int round = 0; round < 12; ++round) hits_of_a_round();
+    EXPECT_GT(hits_of_a_round(), 2'700u);
+    EXPECT_FALSE(memo.is_standing_aside());
+}
+
 class MatcherPivots : public MatcherUpkeep {
 protected:
     MatcherPivots() : MatcherUpkeep(1u << 20) {}
