@@ -19,8 +19,6 @@ namespace {
 
 // The cursor that the runtime moves when deliveries have had their first outcome.
 constexpr std::string_view kDeliveryCursor = "deliveries";
-// Less than this is left to ordinary compaction.
-constexpr std::uint64_t kReclaimBytesMin = 64u << 20;
 
 // One shard's blocks from the oldest on.
 class OldestFirst {

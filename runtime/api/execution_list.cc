@@ -117,7 +117,7 @@ public:
             --at_;
         skip_unwanted();
         for (;;) {
-            const auto whole = add_deliveries();
+            auto whole = add_deliveries();
             if (!whole || (!*whole && count_ < limit_)) return whole;
             if (at_ == 0 || count_ == limit_) return true;
             if (auto status = add_run(); !status) return core::fail(status.error());
