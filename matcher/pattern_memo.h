@@ -127,6 +127,11 @@ private:
     static constexpr std::size_t kGrowth = 4;
 
     void judge() {
+        if (cold_ > 0) {
+            cold_ -= std::min<std::size_t>(cold_, lookups_);
+            lookups_ = hits_ = 0;
+            return;
+        }
         const bool missing = (lookups_ - hits_) * kMissesToGrow > lookups_;
         if (missing && sets_ < limit_) return use(std::min(limit_, sets_ * kGrowth));
         if (hits_ * 2 < lookups_) bypass_ = kBypass;
@@ -146,6 +151,7 @@ private:
         }
         sets_ = sets;
         ++generation_;
+        cold_ = sets * 2;
         lookups_ = hits_ = bypass_ = 0;
     }
 
@@ -166,6 +172,7 @@ private:
     std::size_t limit_ = 0;
     std::size_t sets_max_ = 0;
     std::uint32_t generation_ = 0;
+    std::size_t cold_ = 0;  // look-ups to come that say nothing: each pattern misses once
     std::uint32_t lookups_ = 0;
     std::uint32_t hits_ = 0;
     std::uint32_t bypass_ = 0;
