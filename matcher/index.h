@@ -126,6 +126,7 @@ public:
                const core::FieldTable& fields, Version version, IndexScratch& scratch,
                EvalScratch& eval, MatchList& out) const;
     // Entries that the last match() with this scratch looked at are in scratch.met.
+
     // Starts to fetch what an event with this pattern will ask for.
     void expect(std::string_view pattern, core::TenantId tenant, IndexScratch& scratch) const;
     bool outgrows_caches() const { return size() >= kLookAheadMin; }
@@ -225,8 +226,8 @@ private:
     static std::uint64_t memo_hash(core::TenantId tenant, std::string_view pattern) {
         return core::hash_key(pattern) + tenant.value * core::kHashSeedB;
     }
-    // Patterns to remember, two a set: as many as a large set of subscriptions has kinds of events,
-    // at less than a twentieth of its memory.
+    // Patterns to remember at most, two a set: as many as a large set of subscriptions has kinds of
+    // events. All of them are a tenth of its memory; a reader's memo grows there only when needed.
     std::size_t memo_sets() const {
         if (size() <= 4096) return size() > 256 ? 512 : 32;
         return std::clamp<std::size_t>(std::bit_floor(size() / 16), 1024, 16'384);
