@@ -3,6 +3,7 @@
 #include "core/random.h"
 #include "store/file_util.h"
 #include "store/keys.h"
+#include "store/rocks_crc32c.h"
 #include "store/rocks_options.h"
 
 #include <cerrno>
@@ -138,6 +139,7 @@ core::Status Engine::write_format() {
 
 core::Status Engine::open_rocks() {
     const std::string path = options.path + "/rocks";
+    use_own_crc32c();
     rocksdb::DBOptions db_options = make_db_options(options);
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* db = nullptr;
