@@ -1,5 +1,5 @@
 // What: a blocked bloom filter (Putze, Sanders, Singler 2007): all bits of an item lie in one cache
-//       line, so a probe costs one miss. At 12 bits an item about 0.7 % false hits, at 9 bits 2 %.
+//       line, so a probe costs one miss. At 12 bits an item about 0.7 % false hits.
 // Threads: pure functions over bytes. Lifetime: the caller's bytes. Limits: none. Failure: none.
 #pragma once
 

@@ -22,6 +22,10 @@ struct IdHash {
     std::uint64_t by_source = 0;
     // An event whose id was made by the server carries its position in the id: no index entry.
     constexpr bool none() const { return by_id == 0; }
+    // What tables and runs are in order of. A shard's ids may share their upper bits, by which they
+    // came to it; multiplied they are spread over the whole range all the same (Knuth's
+    // multiplicative hashing). No two by_id have the same.
+    constexpr std::uint64_t order() const { return by_id * 0x9e3779b97f4a7c15ULL; }
     constexpr auto operator<=>(const IdHash&) const = default;
 };
 

@@ -2,9 +2,9 @@
 
 #include "core/assert.h"
 #include "core/fault.h"
+#include "store/id_sort.h"
 
 #include <algorithm>
-#include <bit>
 #include <filesystem>
 
 #include <unistd.h>
@@ -17,51 +17,6 @@ constexpr std::size_t kGrowth = 4;  // moves a third of the entries once; doubli
 // Old slots moved per insert while the table grows: 16 ends the move long before the next growth.
 constexpr std::size_t kMigrateSlotsPerInsert = 16;
 constexpr std::size_t kMergeEntriesPerStep = 128u << 10;  // a few milliseconds
-
-bool by_identity(const RunEntry& a, const RunEntry& b) {
-    return a.id != b.id ? a.id < b.id : a.offset < b.offset;
-}
-
-// Every entry of a table, sorted. Hashes spread evenly, so that one pass puts each entry near its
-// place; what is left is to sort a few at a time.
-std::vector<RunEntry> sorted_entries(const IdTable& table) {
-    constexpr std::size_t kEntriesPerBucket = 16;
-    const auto each = [&table](auto&& visit) {
-        for (std::size_t i = 0; i < table.slots(); ++i) {
-            const IdTable::Slot& slot = table.slot(i);
-            const std::uint64_t held =
-                slot.offset_plus_1.load(std::memory_order_acquire);  // pairs with IdTable::insert
-            if (held == 0) continue;
-            visit(RunEntry{{slot.by_id.load(std::memory_order_relaxed),
-                            slot.by_source.load(std::memory_order_relaxed)},
-                           held - 1});
-        }
-    };
-    std::uint64_t least = ~std::uint64_t{0};
-    std::uint64_t most = 0;
-    each([&](const RunEntry& entry) {
-        least = std::min(least, entry.id.by_id);
-        most = std::max(most, entry.id.by_id);
-    });
-    const std::size_t buckets = table.count() / kEntriesPerBucket + 1;
-    const int shift = std::countl_zero((most - least) | 1);
-    const auto bucket_of = [&](const RunEntry& entry) {
-        const std::uint64_t scaled = (entry.id.by_id - least) << shift;
-        return static_cast<std::size_t>((static_cast<unsigned __int128>(scaled) * buckets) >> 64);
-    };
-    std::vector<std::uint32_t> ends(buckets + 1, 0);
-    each([&](const RunEntry& entry) { ++ends[bucket_of(entry) + 1]; });
-    for (std::size_t i = 1; i <= buckets; ++i) ends[i] += ends[i - 1];
-    std::vector<RunEntry> sorted(ends[buckets]);
-    each([&](const RunEntry& entry) { sorted[ends[bucket_of(entry)]++] = entry; });
-    // ends[i] is now where bucket i ends.
-    std::ptrdiff_t begin = 0;
-    for (std::size_t i = 0; i < buckets; ++i) {
-        std::sort(sorted.begin() + begin, sorted.begin() + ends[i], by_identity);
-        begin = ends[i];
-    }
-    return sorted;
-}
 
 }  // namespace
 
@@ -176,9 +131,11 @@ ShardIdIndex::Found ShardIdIndex::find(const IdHash& id) {
     for (std::size_t i = owner_frozen_.size(); found == 0 && i-- > 0;)
         found = owner_frozen_[i]->table->find(id);
     if (found == 0) {
+        const RunFilter::Key key(id);
         for (std::size_t i = owner_runs_->size(); i-- > 0;) {
-            std::uint64_t offset = 0;
             const IdRun& run = *(*owner_runs_)[i];
+            if (!run.filter().may_contain(key)) continue;
+            std::uint64_t offset = 0;
             const IdRun::Lookup result = run.find(id, offset);
             if (result == IdRun::Lookup::kDamaged) damaged(run);
             if (result != IdRun::Lookup::kFound) continue;
@@ -195,7 +152,8 @@ void ShardIdIndex::prefetch(const IdHash& id) const {
     active_->prefetch(id);
     if (migrating_) migrating_->prefetch(id);
     for (const auto& frozen : owner_frozen_) frozen->table->prefetch(id);
-    for (const auto& run : *owner_runs_) run->prefetch(id);
+    const RunFilter::Key key(id);
+    for (const auto& run : *owner_runs_) run->filter().prefetch(key);
 }
 
 void ShardIdIndex::migrate_some(std::size_t slots) {
@@ -388,7 +346,7 @@ core::Result<bool> ShardIdIndex::merge_step() {
         Merge::Input* least = nullptr;
         for (Merge::Input& input : merge_->inputs) {
             if (input.done) continue;
-            if (!least || by_identity(input.entries[input.at], least->entries[least->at]))
+            if (!least || in_run_order(input.entries[input.at], least->entries[least->at]))
                 least = &input;
         }
         if (!least) break;

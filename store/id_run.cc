@@ -1,7 +1,6 @@
 #include "store/id_run.h"
 
 #include "core/fault.h"
-#include "store/bloom_filter.h"
 #include "store/crc32c.h"
 #include "store/file_util.h"
 
@@ -20,17 +19,15 @@ namespace {
 constexpr std::uint64_t kRunMagic = 0x31306e757265726dULL;  // "mrerun01"
 constexpr std::size_t kPageBytes = 4096;
 constexpr std::uint32_t kPageEntries = 170;
-// DESIGN.md's figure: about 2 % of the lookups of new ids touch a page for nothing.
-constexpr std::size_t kFilterBitsPerId = 9;
-constexpr std::uint32_t kRunVersion = 2;  // 1 chose filter lines by the bits that choose the shard
+// 1 chose filter lines by the bits that choose the shard; up to 2 order and filter went by by_id
+// alone, so that an id which many sources use was looked up in pages.
+constexpr std::uint32_t kRunVersion = 3;
 constexpr int kGuessesMax = 4;
+constexpr std::size_t kWriteBytes = 256u << 10;
 constexpr std::uint64_t kPagesPerPiece = 256;  // 1 MiB: some milliseconds of a slow disk
 
-// A shard's identities share their upper bits, by which they came to it: the filter must not choose
-// its line by them.
-std::uint64_t filter_key(std::uint64_t by_id) {
-    const std::uint64_t spread = by_id * 0x9e3779b97f4a7c15ULL;
-    return spread ^ (spread >> 32) ^ (spread << 32);
+bool before(const IdHash& a, const IdHash& b) {
+    return a.by_id != b.by_id ? a.order() < b.order() : a.by_source < b.by_source;
 }
 
 struct PageTail {
@@ -101,9 +98,12 @@ core::Result<std::unique_ptr<IdRun>> IdRun::open(const std::string& path) {
     }
     if ((h.pages + 1) * kPageBytes + h.filter_bytes != bytes)
         return run_error("open", path, "wrong size");
-    const char* filter = run->map_ + (h.pages + 1) * kPageBytes;
-    run->filter_.assign(filter, h.filter_bytes);
-    if (crc32c(run->filter_) != h.filter_crc32c) return run_error("open", path, "filter damaged");
+    const std::string_view filter(run->map_ + (h.pages + 1) * kPageBytes, h.filter_bytes);
+    if (filter.empty() || filter.size() % RunFilter::kGroupBytes != 0 ||
+        crc32c(filter) != h.filter_crc32c) {
+        return run_error("open", path, "filter damaged");
+    }
+    run->filter_ = RunFilter::copy(filter);
     ::madvise(map, bytes, MADV_RANDOM);
     run->page_checked_ = std::make_unique<std::atomic<bool>[]>(h.pages);
     run->note_range();
@@ -112,15 +112,6 @@ core::Result<std::unique_ptr<IdRun>> IdRun::open(const std::string& path) {
 
 IdRun::~IdRun() {
     if (map_) ::munmap(const_cast<char*>(map_), map_bytes_);
-}
-
-void IdRun::prefetch(const IdHash& id) const {
-    const BloomProbe probe(filter_key(id.by_id), filter_.size());
-    __builtin_prefetch(filter_.data() + probe.line * kBloomLineBytes);
-}
-
-bool IdRun::may_contain(std::uint64_t by_id) const {
-    return bloom_may_contain(filter_, filter_key(by_id));
 }
 
 bool IdRun::page(std::uint64_t index, const RunEntry*& entries, std::uint32_t& count) const {
@@ -145,84 +136,86 @@ void IdRun::note_range() {
     PageTail tail;
     std::memcpy(&tail, last + kPageEntries * sizeof(RunEntry), sizeof(tail));
     const std::size_t count = std::min(tail.count, kPageEntries);
-    std::memcpy(&first_key_, map_ + kPageBytes, sizeof(first_key_));
-    std::memcpy(&last_key_, last + (count == 0 ? 0 : count - 1) * sizeof(RunEntry),
-                sizeof(last_key_));
+    RunEntry entry;
+    std::memcpy(&entry, map_ + kPageBytes, sizeof(entry));
+    first_order_ = entry.id.order();
+    std::memcpy(&entry, last + (count == 0 ? 0 : count - 1) * sizeof(RunEntry), sizeof(entry));
+    last_order_ = entry.id.order();
 }
 
-// Where keys of [low_key, high_key] that are spread evenly over pages [low, high) would have by_id.
-std::uint64_t IdRun::guess(std::uint64_t by_id, std::uint64_t low, std::uint64_t high,
-                           std::uint64_t low_key, std::uint64_t high_key) {
-    if (by_id <= low_key) return low;
-    if (by_id >= high_key) return high - 1;
-    const auto share = static_cast<unsigned __int128>(by_id - low_key) * (high - low);
-    return std::min(low + static_cast<std::uint64_t>(share / (high_key - low_key)), high - 1);
+// Where entries of [low_order, high_order] that are spread evenly over pages [low, high) have this.
+std::uint64_t IdRun::guess(std::uint64_t order, std::uint64_t low, std::uint64_t high,
+                           std::uint64_t low_order, std::uint64_t high_order) {
+    if (order <= low_order) return low;
+    if (order >= high_order) return high - 1;
+    const auto share = static_cast<unsigned __int128>(order - low_order) * (high - low);
+    return std::min(low + static_cast<std::uint64_t>(share / (high_order - low_order)), high - 1);
 }
 
 // Interpolation search over pages, then halving: a page that is touched costs a miss and, the first
 // time, its checksum.
-IdRun::Lookup IdRun::find_page(std::uint64_t by_id, std::uint64_t& found) const {
+bool IdRun::first_page(const IdHash& id, std::uint64_t& found) const {
+    const std::uint64_t order = id.order();
     std::uint64_t low = 0;
     std::uint64_t high = header_.pages;
-    std::uint64_t low_key = first_key_;
-    std::uint64_t high_key = last_key_;
+    std::uint64_t low_order = first_order_;
+    std::uint64_t high_order = last_order_;
     for (int guesses = 0; low < high; ++guesses) {
-        const std::uint64_t at =
-            guesses < kGuessesMax ? guess(by_id, low, high, low_key, high_key) : (low + high) / 2;
+        const std::uint64_t at = guesses < kGuessesMax
+                                     ? guess(order, low, high, low_order, high_order)
+                                     : (low + high) / 2;
         const RunEntry* entries = nullptr;
         std::uint32_t count = 0;
-        if (!page(at, entries, count)) return Lookup::kDamaged;
-        if (by_id < entries[0].id.by_id) {
-            high = at;
-            high_key = entries[0].id.by_id;
-        } else if (by_id > entries[count - 1].id.by_id) {
+        if (!page(at, entries, count)) return false;
+        if (before(entries[count - 1].id, id)) {
             low = at + 1;
-            low_key = entries[count - 1].id.by_id;
+            low_order = entries[count - 1].id.order();
+        } else if (before(id, entries[0].id)) {
+            high = at;
+            high_order = entries[0].id.order();
         } else {
-            found = at;
-            return Lookup::kFound;
+            low = high = at;
         }
     }
-    return Lookup::kAbsent;
+    found = low;
+    return true;
 }
 
 IdRun::Lookup IdRun::find_by_id(std::uint64_t by_id, std::vector<RunEntry>& out) const {
-    if (header_.pages == 0 || !may_contain(by_id)) return Lookup::kAbsent;
     std::uint64_t at = 0;
-    if (const Lookup there = find_page(by_id, at); there != Lookup::kFound) return there;
-    const RunEntry* entries = nullptr;
-    std::uint32_t count = 0;
-    if (!page(at, entries, count)) return Lookup::kDamaged;
-    // One id of several sources may lie across pages.
-    while (at > 0 && entries[0].id.by_id == by_id) {
-        if (!page(--at, entries, count)) return Lookup::kDamaged;
-    }
+    const IdHash least{by_id, 0};
+    if (!first_page(least, at)) return Lookup::kDamaged;
     bool found = false;
-    for (;;) {
+    // One id of several sources may lie across pages.
+    for (; at < header_.pages; ++at) {
+        const RunEntry* entries = nullptr;
+        std::uint32_t count = 0;
+        if (!page(at, entries, count)) return Lookup::kDamaged;
         const RunEntry* entry = std::lower_bound(
-            entries, entries + count, by_id,
-            [](const RunEntry& held, std::uint64_t wanted) { return held.id.by_id < wanted; });
+            entries, entries + count, least,
+            [](const RunEntry& held, const IdHash& wanted) { return before(held.id, wanted); });
         for (; entry != entries + count && entry->id.by_id == by_id; ++entry) {
             out.push_back(*entry);
             found = true;
         }
-        if (entry != entries + count || ++at == header_.pages) break;
-        if (!page(at, entries, count)) return Lookup::kDamaged;
+        if (entry != entries + count) break;
     }
     return found ? Lookup::kFound : Lookup::kAbsent;
 }
 
 IdRun::Lookup IdRun::find(const IdHash& id, std::uint64_t& offset) const {
-    std::vector<RunEntry> entries;  // only for ids that (very likely) are here: duplicates
-    const Lookup result = find_by_id(id.by_id, entries);
-    if (result != Lookup::kFound) return result;
-    bool found = false;
-    for (const RunEntry& entry : entries) {
-        if (entry.id != id || (found && entry.offset < offset)) continue;
-        offset = entry.offset;
-        found = true;
-    }
-    return found ? Lookup::kFound : Lookup::kAbsent;
+    std::uint64_t at = 0;
+    if (!first_page(id, at)) return Lookup::kDamaged;
+    if (at == header_.pages) return Lookup::kAbsent;
+    const RunEntry* entries = nullptr;
+    std::uint32_t count = 0;
+    if (!page(at, entries, count)) return Lookup::kDamaged;
+    const RunEntry* entry = std::lower_bound(
+        entries, entries + count, id,
+        [](const RunEntry& held, const IdHash& wanted) { return before(held.id, wanted); });
+    if (entry == entries + count || entry->id != id) return Lookup::kAbsent;
+    offset = entry->offset;
+    return Lookup::kFound;
 }
 
 core::Result<std::unique_ptr<RunWriter>> RunWriter::create(const std::string& folder,
@@ -233,13 +226,14 @@ core::Result<std::unique_ptr<RunWriter>> RunWriter::create(const std::string& fo
     writer->path_open_ = writer->path_ + ".open";
     writer->file_ = std::fopen(writer->path_open_.c_str(), "wbe");
     if (!writer->file_) return run_error("create", writer->path_open_, std::strerror(errno));
+    std::setvbuf(writer->file_, nullptr, _IOFBF, kWriteBytes);
     RunHeader& h = writer->header_;
     h.magic = kRunMagic;
     h.shard = range.shard.value;
     h.level = range.level;
     h.begin_offset = range.begin_offset;
     h.end_offset = range.end_offset;
-    writer->filter_.assign(bloom_bytes_for(range.entries_max, kFilterBitsPerId), '\0');
+    writer->filter_ = RunFilter(range.entries_max);
     writer->page_.reserve(kPageEntries);
     const std::string blank(kPageBytes, '\0');
     writer->failed_ = std::fwrite(blank.data(), 1, kPageBytes, writer->file_) != kPageBytes;
@@ -282,17 +276,18 @@ void RunWriter::write_out_piece() {
 
 void RunWriter::add(const RunEntry& entry) {
     page_.push_back(entry);
-    bloom_add(filter_.data(), filter_.size(), filter_key(entry.id.by_id));
+    filter_.add(RunFilter::Key(entry.id));
     header_.entries += 1;
     if (page_.size() == kPageEntries) flush_page();
 }
 
 core::Result<std::unique_ptr<IdRun>> RunWriter::finish() {
     flush_page();
-    header_.filter_bytes = filter_.size();
-    header_.filter_crc32c = crc32c(filter_);
+    const std::string_view filter = filter_.bytes();
+    header_.filter_bytes = filter.size();
+    header_.filter_crc32c = crc32c(filter);
     header_.crc32c = header_crc(header_);
-    failed_ |= std::fwrite(filter_.data(), 1, filter_.size(), file_) != filter_.size();
+    failed_ |= std::fwrite(filter.data(), 1, filter.size(), file_) != filter.size();
     failed_ |= std::fseek(file_, 0, SEEK_SET) != 0;
     failed_ |= std::fwrite(&header_, 1, sizeof(header_), file_) != sizeof(header_);
     failed_ |= std::fflush(file_) != 0 || ::fdatasync(::fileno(file_)) != 0;

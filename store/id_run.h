@@ -1,7 +1,8 @@
 // What: the identities of a range of offsets of one shard as an immutable sorted file, mapped, with
-//       a bloom filter in memory. A run is derived from the log: a damaged one is set aside and
-//       made anew. File: RunHeader in a page of 4096 bytes; pages of {170 x RunEntry, crc32c of
-//       them, count}; the filter.
+//       a filter of whole identities in memory. A run is derived from the log: one that is
+//       damaged or of another version is set aside and made anew. File: RunHeader in a page of 4096
+//       bytes; pages of {170 x RunEntry in order of (order(), by_source), crc32c of them, count};
+//       the filter.
 // Threads: reading: any, at once. RunWriter: one owner.
 // Lifetime: the mapping lives as long as the IdRun.
 // Limits: none. Failure: open() refuses a file whose header or filter is damaged; a damaged page is
@@ -11,6 +12,7 @@
 #include "core/ids.h"
 #include "core/result.h"
 #include "store/hasher.h"
+#include "store/run_filter.h"
 
 #include <atomic>
 #include <cstdint>
@@ -30,7 +32,7 @@ static_assert(sizeof(RunEntry) == 24);
 
 struct RunHeader {
     std::uint64_t magic = 0;
-    std::uint32_t version = 2;
+    std::uint32_t version = 3;
     std::uint32_t crc32c = 0;  // of every byte of the header behind this field
     std::uint32_t shard = 0;
     std::uint32_t level = 0;  // how often its entries were merged
@@ -55,13 +57,11 @@ public:
     const std::string& path() const { return path_; }
 
     enum class Lookup : std::uint8_t { kAbsent, kFound, kDamaged };
-    // The identity's newest offset.
     Lookup find(const IdHash& id, std::uint64_t& offset) const;
-    // Every entry with this half of the identity.
+    // Every entry with this half of the identity. The filter is no help: a page or two are read.
     Lookup find_by_id(std::uint64_t by_id, std::vector<RunEntry>& out) const;
-    void prefetch(const IdHash& id) const;
-    // False: certainly not here. About 2 % of absent ones say true.
-    bool may_contain(std::uint64_t by_id) const;
+    // Asked before find(): without it most look-ups of new identities would read a page.
+    const RunFilter& filter() const { return filter_; }
 
     // For merging: entries of one page, in order; false when the page is damaged.
     bool page(std::uint64_t index, const RunEntry*& entries, std::uint32_t& count) const;
@@ -69,24 +69,26 @@ public:
 private:
     IdRun() = default;
     void note_range();
-    static std::uint64_t guess(std::uint64_t by_id, std::uint64_t low, std::uint64_t high,
-                               std::uint64_t low_key, std::uint64_t high_key);
-    Lookup find_page(std::uint64_t by_id, std::uint64_t& found) const;
+    static std::uint64_t guess(std::uint64_t order, std::uint64_t low, std::uint64_t high,
+                               std::uint64_t low_order, std::uint64_t high_order);
+    // The first page whose last entry is not before `id`; pages() when there is none. False:
+    // damaged.
+    bool first_page(const IdHash& id, std::uint64_t& found) const;
 
     std::string path_;
     RunHeader header_;
     const char* map_ = nullptr;
     std::size_t map_bytes_ = 0;
-    std::string filter_;
-    std::uint64_t first_key_ = 0;
-    std::uint64_t last_key_ = 0;
+    RunFilter filter_;
+    std::uint64_t first_order_ = 0;
+    std::uint64_t last_order_ = 0;
     // A page's checksum is looked at once: a lookup of a new id comes here for nothing now and
     // then, and 4 KiB of CRC would cost it more than everything else. Any thread; a lost race
     // checks twice.
     std::unique_ptr<std::atomic<bool>[]> page_checked_;
 };
 
-// Writes a run; entries must come sorted by (by_id, by_source).
+// Writes a run; entries must come in its order (id_sort.h), each identity once.
 class RunWriter {
 public:
     struct Range {
@@ -117,7 +119,7 @@ private:
     bool failed_ = false;
     RunHeader header_;
     std::vector<RunEntry> page_;
-    std::string filter_;
+    RunFilter filter_;
 };
 
 std::string run_file_prefix(core::ShardId shard);

@@ -77,8 +77,7 @@ TEST(RocksCrc32c, GivesTheSumThatRocksdbItselfWouldGive) {
     ASSERT_NE(theirs, &rocksdb::crc32c::Extend);
     for (const std::size_t size : {0u, 1u, 7u, 64u, 4096u, 100'000u}) {
         const std::string bytes = random_bytes(size);
-        EXPECT_EQ(theirs(17, bytes.data(), size),
-                  rocksdb::crc32c::Extend(17, bytes.data(), size));
+        EXPECT_EQ(theirs(17, bytes.data(), size), rocksdb::crc32c::Extend(17, bytes.data(), size));
     }
 }
 

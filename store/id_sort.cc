@@ -1,0 +1,52 @@
+#include "store/id_sort.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace millrace::store {
+namespace {
+
+// An entry stands before its place by at most the slots that were taken together. Beyond this many
+// at once (one id of very many sources) a real sort is due.
+constexpr std::size_t kStepsMax = 64;
+
+bool settle(std::vector<RunEntry>& entries) {
+    for (std::size_t i = 1; i < entries.size(); ++i) {
+        if (!in_run_order(entries[i], entries[i - 1])) continue;
+        const RunEntry entry = entries[i];
+        std::size_t at = i;
+        for (; at > 0 && in_run_order(entry, entries[at - 1]); --at) {
+            if (i - at == kStepsMax) {
+                entries[at] = entry;
+                return false;
+            }
+            entries[at] = entries[at - 1];
+        }
+        entries[at] = entry;
+    }
+    return true;
+}
+
+}  // namespace
+
+// The table is in order but for neighbours and for those that went around its end.
+std::vector<RunEntry> sorted_entries(const IdTable& table) {
+    std::vector<RunEntry> sorted;
+    std::vector<RunEntry> around;
+    sorted.reserve(table.count());
+    for (std::size_t i = 0; i < table.slots(); ++i) {
+        const IdTable::Slot& slot = table.slot(i);
+        const std::uint64_t held =
+            slot.offset_plus_1.load(std::memory_order_acquire);  // pairs with IdTable::insert
+        if (held == 0) continue;
+        const RunEntry entry{{slot.by_id.load(std::memory_order_relaxed),
+                              slot.by_source.load(std::memory_order_relaxed)},
+                             held - 1};
+        (table.home(entry.id.by_id) > i ? around : sorted).push_back(entry);
+    }
+    sorted.insert(sorted.end(), around.begin(), around.end());
+    if (!settle(sorted)) std::sort(sorted.begin(), sorted.end(), in_run_order);
+    return sorted;
+}
+
+}  // namespace millrace::store
