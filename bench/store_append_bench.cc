@@ -23,6 +23,7 @@
 #include <fstream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -77,9 +78,9 @@ std::vector<std::string> make_events(std::size_t count) {
     return out;
 }
 
-// As many as fit in a core's nearer caches, more or less: in a server an append reads text that has
-// just come out of a socket. LZ4 looks back 64 KB, so that the ratio does not hang on it.
-constexpr std::size_t kEventsCount = 4096;
+// As many as a big request holds: in a server an append reads text that has just been parsed. LZ4
+// looks back 64 KB, so that the ratio does not hang on it.
+constexpr std::size_t kEventsCount = 1024;
 const std::vector<std::string>& events() {
     static const std::vector<std::string> kEvents = make_events(kEventsCount);
     return kEvents;
@@ -91,8 +92,10 @@ struct Fixture {
     std::unique_ptr<store::Database> database;
     std::unique_ptr<store::LogWriter> writer;
     std::uint64_t serial = 0;
+    std::vector<std::uint64_t> sources;
 
-    Fixture() {
+    // Several senders count their events, each for itself: an id comes once from each of them.
+    explicit Fixture(std::size_t senders = 1) {
         store::Database::Options options;
         options.path = folder.path();
         options.shards = 1;
@@ -103,6 +106,8 @@ struct Fixture {
             std::exit(1);
         }
         database = std::move(*opened);
+        for (std::size_t i = 0; i < senders; ++i)
+            sources.push_back(database->hasher().source("external", std::to_string(i)));
         store::LogWriter::Options writer_options;
         writer_options.producers = 1;
         writer = std::make_unique<store::LogWriter>(*database, writer_options);
@@ -128,13 +133,12 @@ struct Fixture {
         in.raw = text;
         in.pattern = "invoice.created";
         in.received_at_us = 1;
-        // A fresh identity each time, as a parser would hash it.
+        // A fresh identity each time, hashed as the edge does it: a sender's source once.
         ++serial;
-        in.id =
-            database->hasher().identity({core::TenantId{0},
-                                         "external",
-                                         "billing",
-                                         {reinterpret_cast<const char*>(&serial), sizeof(serial)}});
+        const std::uint64_t id = serial / sources.size();
+        in.id = database->hasher().identity_of(core::TenantId{0},
+                                               {reinterpret_cast<const char*>(&id), sizeof(id)},
+                                               sources[serial % sources.size()]);
         in.source_hash = 7;
         in.correlation_hash =
             database->hasher().text({reinterpret_cast<const char*>(&serial), sizeof(serial)});
@@ -205,7 +209,7 @@ std::size_t bytes_per_sync = 256u << 10;
 // Append and commit with fsync; the writer on a thread of its own, as in the server. One iteration
 // is one block of `events` events; the next block fills while the one before is synced.
 void BM_AppendCommit(benchmark::State& state) {
-    Fixture fixture;
+    Fixture fixture(static_cast<std::size_t>(state.range(1)));
     store::ShardLog& log = fixture.database->shard_log(kShard);
     const std::vector<std::string>& texts = events();
     std::atomic<bool> stop{false};
@@ -368,10 +372,10 @@ int main(int argc, char** argv) {
     const std::int64_t less = smoke() ? 1000 : 1;
     benchmark::RegisterBenchmark("BM_ShardAppend", BM_ShardAppend)->Iterations(1'500'000 / less);
     benchmark::RegisterBenchmark("BM_Lz4Alone", BM_Lz4Alone);
-    for (const std::int64_t count : {100, 2000}) {
+    for (const auto& [count, senders] : {std::pair{100, 1}, {2000, 10'000}, {2000, 1}}) {
         benchmark::RegisterBenchmark("BM_AppendCommit", BM_AppendCommit)
-            ->ArgName("events")
-            ->Arg(count)
+            ->ArgNames({"events", "senders"})
+            ->Args({count, senders})
             ->Iterations(std::max<std::int64_t>(2, 3000 / less))
             ->UseRealTime()
             ->Unit(benchmark::kMillisecond);

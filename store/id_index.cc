@@ -174,7 +174,7 @@ void ShardIdIndex::migrate_some(std::size_t slots) {
 
 void ShardIdIndex::grow() {
     if (migrating_) migrate_some(migrating_->slots());
-    auto bigger = std::make_unique<IdTable>(active_->slots() * kGrowth);
+    auto bigger = std::make_unique<IdTable>(active_->capacity() * kGrowth);
     std::lock_guard lock(mutex_);
     migrating_ = std::move(active_);
     active_ = std::move(bigger);
@@ -205,7 +205,7 @@ bool ShardIdIndex::freeze(std::uint64_t end_offset) {
 
 bool ShardIdIndex::insert(const IdHash& id, core::LogOffset offset) {
     if (entries_ >= options_.table_entries_max && !freeze(offset.value)) return false;
-    if ((entries_ + 1) * 2 > active_->slots()) grow();
+    if ((entries_ + 1) * 2 > active_->capacity()) grow();
     active_->insert(id, offset.value);
     if (migrating_) migrate_some(kMigrateSlotsPerInsert);
     table_entries_.store(++entries_, std::memory_order_relaxed);  // a gauge
@@ -223,7 +223,6 @@ std::vector<RunEntry> ShardIdIndex::look_up(std::uint64_t by_id) const {
         const std::uint64_t held =
             slot.offset_plus_1.load(std::memory_order_acquire);  // pairs with IdTable::insert
         all.push_back({{by_id, slot.by_source.load(std::memory_order_relaxed)}, held - 1});
-        return true;
     };
     std::vector<std::shared_ptr<const Frozen>> frozen;
     std::shared_ptr<const RunList> runs;

@@ -6,30 +6,20 @@
 namespace millrace::store {
 namespace {
 
-// An entry stands before its place by at most the slots that were taken together. Beyond this many
-// at once (one id of very many sources) a real sort is due.
-constexpr std::size_t kStepsMax = 64;
-
-bool settle(std::vector<RunEntry>& entries) {
+// Entries stand near their places: by no more than the slots that are taken in a row.
+void settle(std::vector<RunEntry>& entries) {
     for (std::size_t i = 1; i < entries.size(); ++i) {
         if (!in_run_order(entries[i], entries[i - 1])) continue;
         const RunEntry entry = entries[i];
         std::size_t at = i;
-        for (; at > 0 && in_run_order(entry, entries[at - 1]); --at) {
-            if (i - at == kStepsMax) {
-                entries[at] = entry;
-                return false;
-            }
-            entries[at] = entries[at - 1];
-        }
+        for (; at > 0 && in_run_order(entry, entries[at - 1]); --at) entries[at] = entries[at - 1];
         entries[at] = entry;
     }
-    return true;
 }
 
 }  // namespace
 
-// The table is in order but for neighbours and for those that went around its end.
+// The table's first half is in order but for neighbours and for those that went around its end.
 std::vector<RunEntry> sorted_entries(const IdTable& table) {
     std::vector<RunEntry> sorted;
     std::vector<RunEntry> around;
@@ -45,7 +35,11 @@ std::vector<RunEntry> sorted_entries(const IdTable& table) {
         (table.home(entry.id.by_id) > i ? around : sorted).push_back(entry);
     }
     sorted.insert(sorted.end(), around.begin(), around.end());
-    if (!settle(sorted)) std::sort(sorted.begin(), sorted.end(), in_run_order);
+    if (table.crowded()) {
+        std::sort(sorted.begin(), sorted.end(), in_run_order);
+    } else {
+        settle(sorted);
+    }
     return sorted;
 }
 

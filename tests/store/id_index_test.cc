@@ -210,6 +210,33 @@ TEST_F(IdIndexTest, RefusesWhenTheHousekeeperDoesNotComeAfter) {
     EXPECT_EQ(append(kZero, {.id = "again"}).status, AppendStatus::kAppended);
 }
 
+// Hundreds of senders that count their events: each id in every table and run, many times.
+TEST_F(IdIndexTest, KnowsTheCountersOfManySenders) {
+    open(small());
+    constexpr int kSenders = 400;
+    constexpr int kCounts = 20;
+    const auto event = [](int i) {
+        return TestEvent{.id = std::to_string(i / kSenders),
+                         .source = "device-" + std::to_string(i % kSenders)};
+    };
+    for (int i = 0; i < kSenders * kCounts; ++i) {
+        ASSERT_EQ(append(kZero, event(i)).status, AppendStatus::kAppended) << i;
+        if (i % 100 == 99) commit(kZero);
+        if (i % 500 == 0) housekeep();
+    }
+    for (int i = 0; i < kSenders * kCounts; ++i) {
+        const AppendResult repeat = append(kZero, event(i));
+        ASSERT_EQ(repeat.status, AppendStatus::kDuplicate) << i;
+        ASSERT_EQ(repeat.position.offset.value, static_cast<std::uint64_t>(i));
+    }
+    for (int count = 0; count < kCounts; ++count) {
+        const auto found = database_->log_reader().find(core::TenantId{0}, std::to_string(count));
+        ASSERT_TRUE(found && *found) << count;
+        EXPECT_EQ((*found)->event.position.offset.value,
+                  static_cast<std::uint64_t>(count * kSenders));
+    }
+}
+
 TEST_F(IdIndexTest, FindsAnIdWithoutItsSourceEarliestFirst) {
     open();
     put(kZero, {.id = "same", .source = "a"});

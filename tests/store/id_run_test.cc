@@ -108,6 +108,27 @@ TEST_F(IdRunTest, FindsOneIdOfManySourcesAcrossPages) {
     EXPECT_LT(said_yes, 500);
 }
 
+// Devices that count their messages: one id, thousands of sources.
+TEST(IdTable, FindsAnIdOfThousandsOfSources) {
+    IdTable table(4096);
+    for (std::uint64_t i = 0; i < 1'500; ++i) table.insert({7, i * 977}, i);
+    for (std::uint64_t i = 0; i < 500; ++i) table.insert({1'000 + i, 5}, 1'500 + i);
+    EXPECT_EQ(table.count(), 2'000u);
+    for (std::uint64_t i = 0; i < 1'500; ++i) EXPECT_EQ(table.find({7, i * 977}), i + 1);
+    for (std::uint64_t i = 0; i < 500; ++i) EXPECT_EQ(table.find({1'000 + i, 5}), 1'500 + i + 1);
+    EXPECT_EQ(table.find({7, 1}), 0u);
+    EXPECT_EQ(table.find({8, 977}), 0u);
+    std::set<std::uint64_t> offsets;
+    table.visit(7, [&](const IdTable::Slot& slot) { offsets.insert(slot.offset_plus_1); });
+    EXPECT_EQ(offsets.size(), 1'500u);
+    table.insert({7, 977}, 9'000);
+    EXPECT_EQ(table.find({7, 977}), 9'001u);
+    EXPECT_EQ(table.count(), 2'000u);
+    table.clear();
+    EXPECT_EQ(table.count(), 0u);
+    for (std::uint64_t i = 0; i < 1'500; ++i) EXPECT_EQ(table.find({7, i * 977}), 0u);
+}
+
 TEST(IdSort, PutsATableInTheOrderOfARun) {
     core::Random random(3);
     for (const std::uint64_t spread : {~0ULL, ~0ULL >> 2, 0xfULL, 0ULL}) {
