@@ -16,37 +16,8 @@ constexpr std::size_t kTableSlotsFirst = 4096;  // 96 KiB: what an idle shard co
 constexpr std::size_t kGrowth = 4;  // moves a third of the entries once; doubling moves all once
 // Old slots moved per insert while the table grows: 16 ends the move long before the next growth.
 constexpr std::size_t kMigrateSlotsPerInsert = 16;
-constexpr std::size_t kMergeEntriesPerStep = 128u << 10;  // a few milliseconds
 
 }  // namespace
-
-// A merge under way: the inputs, where each stands, and the file that comes of it.
-struct ShardIdIndex::Merge {
-    struct Input {
-        std::shared_ptr<const IdRun> run;
-        std::uint64_t page = 0;
-        const RunEntry* entries = nullptr;
-        std::uint32_t count = 0;
-        std::uint32_t at = 0;
-        bool done = false;
-    };
-    std::vector<Input> inputs;
-    std::unique_ptr<RunWriter> writer;
-    bool have_last = false;
-    RunEntry last;
-
-    // False: the page is damaged.
-    static bool advance(Input& input) {
-        if (input.entries && ++input.at < input.count) return true;
-        if (input.entries) ++input.page;
-        if (input.page >= input.run->header().pages) {
-            input.done = true;
-            return true;
-        }
-        input.at = 0;
-        return input.run->page(input.page, input.entries, input.count);
-    }
-};
 
 ShardIdIndex::ShardIdIndex(Options options)
     : options_(std::move(options)),
@@ -257,7 +228,7 @@ core::Result<bool> ShardIdIndex::work() {
     if (!written || *written) return written;
     if (pool_->wipe() || release_retired()) return true;
     if (!merge_ && drop_oldest_run()) return true;
-    if (!merge_ && !start_merge()) return false;
+    if (!merge_ && (no_more_merges_ || !start_merge())) return false;
     return merge_step();
 }
 
@@ -313,27 +284,15 @@ bool ShardIdIndex::start_merge() {
         std::lock_guard lock(mutex_);
         runs = runs_;
     }
-    for (std::size_t i = 0; i + kMergeFanIn <= runs->size(); ++i) {
-        const std::uint32_t level = (*runs)[i]->header().level;
-        bool same = true;
-        for (std::size_t k = 1; k < kMergeFanIn; ++k)
-            same &= (*runs)[i + k]->header().level == level;
-        if (!same) continue;
-        auto merge = std::make_unique<Merge>();
-        RunWriter::Range range{options_.shard, level + 1, (*runs)[i]->header().begin_offset,
-                               (*runs)[i + kMergeFanIn - 1]->header().end_offset, 0};
-        for (std::size_t k = 0; k < kMergeFanIn; ++k) {
-            merge->inputs.push_back({(*runs)[i + k]});
-            range.entries_max += (*runs)[i + k]->header().entries;
-            if (!Merge::advance(merge->inputs.back())) {
-                damaged(*(*runs)[i + k]);
-                return false;
-            }
-        }
-        auto writer = RunWriter::create(options_.folder, range);
-        if (!writer) return false;  // tried again at the next call
-        merge->writer = std::move(*writer);
-        merge_ = std::move(merge);
+    for (auto first = runs->begin(); runs->end() - first >= kMergeFanIn; ++first) {
+        const auto end = first + kMergeFanIn;
+        const bool same_level = std::all_of(first, end, [&](const auto& run) {
+            return run->header().level == (*first)->header().level;
+        });
+        if (!same_level) continue;
+        auto merge = RunMerge::begin(options_.folder, RunList(first, end));
+        if (!merge) return false;  // tried again at the next call
+        merge_ = std::move(*merge);
         return true;
     }
     return false;
@@ -341,44 +300,23 @@ bool ShardIdIndex::start_merge() {
 
 core::Result<bool> ShardIdIndex::merge_step() {
     const std::uint64_t kept = options_.first_kept->load(std::memory_order_acquire);
-    for (std::size_t i = 0; i < kMergeEntriesPerStep; ++i) {
-        Merge::Input* least = nullptr;
-        for (Merge::Input& input : merge_->inputs) {
-            if (input.done) continue;
-            if (!least || in_run_order(input.entries[input.at], least->entries[least->at]))
-                least = &input;
-        }
-        if (!least) break;
-        const RunEntry entry = least->entries[least->at];
-        // Of one identity the newest counts; what retention dropped is dropped here too.
-        if (merge_->have_last && merge_->last.id != entry.id) merge_->writer->add(merge_->last);
-        if (entry.offset >= kept) {
-            merge_->last = entry;
-            merge_->have_last = true;
-        } else if (merge_->have_last && merge_->last.id != entry.id) {
-            merge_->have_last = false;
-        }
-        if (!Merge::advance(*least)) {
-            damaged(*least->run);
-            merge_.reset();
-            return false;
-        }
+    const RunMerge::Step step = merge_->step(kept);
+    if (step == RunMerge::Step::kMore) return true;
+    const std::unique_ptr<RunMerge> merge = std::move(merge_);
+    if (step == RunMerge::Step::kDamaged) {
+        damaged(merge->damaged());
+        no_more_merges_ = true;
+        return false;
     }
-    for (const Merge::Input& input : merge_->inputs) {
-        if (!input.done) return true;
-    }
-    if (merge_->have_last) merge_->writer->add(merge_->last);
-    auto run = merge_->writer->finish();
-    const std::unique_ptr<Merge> merge = std::move(merge_);
+    auto run = merge->finish();
     if (!run) return core::fail(std::move(run.error()));
     {
         std::lock_guard lock(mutex_);
         auto runs = std::make_shared<RunList>();
         for (const auto& old : *runs_) {
-            if (old == merge->inputs.front().run) runs->emplace_back(std::move(*run));
+            if (old == merge->runs().front()) runs->emplace_back(std::move(*run));
             const bool merged =
-                std::any_of(merge->inputs.begin(), merge->inputs.end(),
-                            [&](const Merge::Input& input) { return input.run == old; });
+                std::find(merge->runs().begin(), merge->runs().end(), old) != merge->runs().end();
             if (!merged) runs->push_back(old);
         }
         runs_ = std::move(runs);
@@ -386,9 +324,9 @@ core::Result<bool> ShardIdIndex::merge_step() {
     }
     core::pass_fault_point(core::FaultPoint::kMergeBeforeUnlink);
     // The mapping outlives the name: readers that still hold the old runs are not disturbed.
-    for (const Merge::Input& input : merge->inputs) {
-        ::unlink(input.run->path().c_str());
-        retired_.push_back(input.run);
+    for (const auto& old : merge->runs()) {
+        ::unlink(old->path().c_str());
+        retired_.push_back(old);
     }
     return true;
 }

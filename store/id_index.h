@@ -13,6 +13,7 @@
 #include "core/ids.h"
 #include "core/result.h"
 #include "store/hasher.h"
+#include "store/id_merge.h"
 #include "store/id_run.h"
 #include "store/id_table.h"
 #include "store/id_table_pool.h"
@@ -31,7 +32,7 @@ namespace millrace::store {
 class ShardIdIndex {
 public:
     static constexpr std::size_t kFrozenMax = 4;
-    static constexpr std::size_t kMergeFanIn = 4;
+    static constexpr std::ptrdiff_t kMergeFanIn = 4;
 
     struct Options {
         core::ShardId shard;
@@ -93,8 +94,7 @@ private:
         std::uint64_t begin_offset = 0;
         std::uint64_t end_offset = 0;
     };
-    using RunList = std::vector<std::shared_ptr<const IdRun>>;
-    struct Merge;
+    using RunList = RunMerge::Runs;
 
     void refresh_owner();
     void grow();
@@ -128,7 +128,8 @@ private:
     std::atomic<std::uint64_t> version_{0};  // raised when frozen_ or runs_ change
 
     // The housekeeper alone.
-    std::unique_ptr<Merge> merge_;
+    std::unique_ptr<RunMerge> merge_;
+    bool no_more_merges_ = false;  // a damaged run would be met and told of at every step
     // Runs that others may still be reading. The last reference is given up here and never on a
     // shard's thread: to unmap an unlinked file of 200 MB took that 100 ms.
     std::vector<std::shared_ptr<const IdRun>> retired_;
