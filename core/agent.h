@@ -37,8 +37,10 @@ private:
 class AgentThread {
 public:
     static constexpr int kNotPinned = -1;
-    // Chores let those go first whom a client waits for.
-    enum class Priority : std::uint8_t { kNormal, kChores };
+    // Chores let those go first whom a client waits for. Brief work has a core at once where the
+    // kernel does as it is asked (Linux 6.12 and newer): a thread that only starts others' waits
+    // and ends them is not kept from it for somebody's whole time slice.
+    enum class Priority : std::uint8_t { kNormal, kChores, kBrief };
 
     AgentThread(Agent& agent, int cpu, Priority priority = Priority::kNormal);
     AgentThread(const AgentThread&) = delete;

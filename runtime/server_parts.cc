@@ -315,7 +315,8 @@ void ServerParts::start_threads() {
                                  : core::AgentThread::kNotPinned;
     };
     watchdog.start();
-    writer_thread = run(*writer_agent);
+    writer_thread = std::make_unique<core::AgentThread>(
+        *writer_agent, core::AgentThread::kNotPinned, core::AgentThread::Priority::kBrief);
     housekeeper_thread = run_chores(*housekeeper_agent);
     for (std::size_t i = 0; i < lanes.size(); ++i) lane_threads.push_back(run(*lanes[i], cpu(i)));
     conductor_thread = run(conductor);
