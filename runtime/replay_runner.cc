@@ -160,14 +160,18 @@ core::Result<ReplayProgress> ReplayRunner::progress(core::TenantId tenant, std::
 }
 
 core::Status ReplayRunner::cancel(core::TenantId tenant, std::string_view id) {
+    std::shared_ptr<Running> running;
     {
         std::lock_guard lock(mutex_);
         const auto it = running_.find(id);
         if (it != running_.end() && it->second->state.spec.tenant == tenant) {
-            it->second->state.progress.status = "cancelled";
-            deps_.wake();
-            return {};
+            running = it->second;
+            running->state.progress.status = "cancelled";
         }
+    }
+    if (running) {
+        deps_.wake();
+        return persist(*running);
     }
     auto there = progress(tenant, id);
     if (!there) return core::fail(std::move(there.error()));
@@ -427,7 +431,9 @@ void ReplayRunner::settle_block(Running& replay) {
     if (std::string error = error_of(replay); !error.empty())
         return finish(replay, "failed", std::move(error));
     const std::int64_t now_ns = deps_.clock->monotonic_ns();
-    if (now_ns - replay.persisted_ns >= kPersistUs * 1000) (void)persist(replay);
+    if (now_ns - replay.persisted_ns < kPersistUs * 1000) return;
+    replay.persisted_ns = now_ns;
+    (void)persist(replay);
 }
 
 std::string ReplayRunner::error_of(const Running& replay) {
@@ -436,16 +442,16 @@ std::string ReplayRunner::error_of(const Running& replay) {
 }
 
 core::Status ReplayRunner::persist(Running& replay) {
+    std::lock_guard in_order(persist_mutex_);
     std::string document;
+    const std::int64_t now_us = deps_.clock->wall_us();
     {
         std::lock_guard lock(mutex_);
-        replay.state.progress.updated_at_us = deps_.clock->wall_us();
+        replay.state.progress.updated_at_us = now_us;
         document = replay_document(replay.state);
     }
-    replay.persisted_ns = deps_.clock->monotonic_ns();
     store::RowBatch rows;
-    rows.put_registry(kReplayKind, replay.state.progress.id, 1, replay.state.progress.updated_at_us,
-                      document);
+    rows.put_registry(kReplayKind, replay.state.progress.id, 1, now_us, document);
     auto written = deps_.database->write_now(rows);
     if (!written) {
         deps_.log->error("replay: its state can't be kept",
@@ -457,8 +463,11 @@ core::Status ReplayRunner::persist(Running& replay) {
 void ReplayRunner::finish(Running& replay, std::string status, std::string error) {
     {
         std::lock_guard lock(mutex_);
-        replay.state.progress.status = std::move(status);
-        replay.state.progress.error = std::move(error);
+        // Who cancelled it was told so already.
+        if (replay.state.progress.status != "cancelled") {
+            replay.state.progress.status = std::move(status);
+            replay.state.progress.error = std::move(error);
+        }
         replay.state.progress.delivered = replay.delivered.load(std::memory_order_relaxed);
         replay.state.progress.failed = replay.failed.load(std::memory_order_relaxed);
     }

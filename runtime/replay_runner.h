@@ -61,6 +61,7 @@ public:
 
     core::Result<std::string> start(ReplaySpec&& spec, const std::string& id);
     core::Result<ReplayProgress> progress(core::TenantId tenant, std::string_view id);
+    // Returns when it is written: a replay that was told as cancelled does not come back.
     core::Status cancel(core::TenantId tenant, std::string_view id);
     std::vector<ReplayProgress> list(core::TenantId tenant);
     // By shard: what running replays still read; retention leaves it.
@@ -85,7 +86,7 @@ private:
         std::atomic<std::uint32_t> under_way{0};
         std::atomic<std::uint64_t> delivered{0};
         std::atomic<std::uint64_t> failed{0};
-        std::int64_t persisted_ns = 0;
+        std::int64_t persisted_ns = 0;  // the feeder's
         std::int64_t pace_began_ns = 0;  // wall of the first event that was paced
         std::int64_t pace_first_us = 0;
         std::uint64_t paced_events = 0;
@@ -113,6 +114,7 @@ private:
     Deps deps_;
     core::MetricsRole& role_;
     const core::Counter completed_, failed_;
+    std::mutex persist_mutex_;  // held from the state to its write: none overtakes a newer one
     std::mutex mutex_;
     std::map<std::string, std::shared_ptr<Running>, std::less<>> running_;
 };
