@@ -131,6 +131,7 @@ std::string replay_document(const ReplayState& state) {
     for (const core::SubscriptionId id : spec.subscriptions) json.value(id.value);
     json.end_array();
     json.field("scanned", progress.scanned).field("matched", progress.matched);
+    json.field("notDue", progress.not_due);
     json.field("delivered", progress.delivered)
         .field("failed", progress.failed)
         .field("error", progress.error);
@@ -167,6 +168,7 @@ core::Result<ReplayState> parse_replay_document(std::string_view text,
     root->text("document", spec.document, any_text);
     root->integer_as("scanned", progress.scanned, 0, kAny);
     root->integer_as("matched", progress.matched, 0, kAny);
+    root->integer_as("notDue", progress.not_due, 0, kAny);
     root->integer_as("delivered", progress.delivered, 0, kAny);
     root->integer_as("failed", progress.failed, 0, kAny);
     root->text("error", progress.error, any_text);

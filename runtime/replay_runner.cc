@@ -42,7 +42,7 @@ core::Status ReplayRunner::load(const FindScriptVersion& find) {
                 continue;
             }
             state = std::move(again);
-            state->progress.scanned = state->progress.matched = 0;
+            state->progress.scanned = state->progress.matched = state->progress.not_due = 0;
             state->progress.shadow = {};
             if (auto found = find_range(*state); !found) return found;
         }
@@ -297,32 +297,48 @@ bool ReplayRunner::next_block(Running& replay, BlockMatcher& matcher) {
     replay.items.clear();
     replay.next_item = 0;
     std::uint32_t last_index = ~0u;
-    bool wanted = false;
+    std::uint64_t not_due = 0;
+    Share share = Share::kNone;
     const auto& only = state.spec.subscriptions;
     const Script* script = state.spec.shadow ? state.spec.shadow->script.get() : nullptr;
     for (const DeliveryItem& item : matched) {
         if (item.event_index != last_index) {
-            const store::StoredEvent event = replay.block.event(item.event_index);
             last_index = item.event_index;
-            wanted =
-                event.tenant == state.spec.tenant && event.received_at_us >= state.spec.from_us &&
-                event.received_at_us < state.spec.to_us &&
-                event.position.offset < state.end[replay.shard] && replay.filter->accepts(event);
+            share = share_of(replay, replay.block.event(item.event_index));
         }
-        if (!wanted ||
+        if (share == Share::kNone ||
             (!only.empty() && std::find(only.begin(), only.end(), item.subscription) == only.end()))
             continue;
         if (script) {
             const Subscription* subscription = registry->subscription(item.subscription);
             if (!subscription || subscription->executor.script_id != script->id) continue;
         }
-        replay.items.push_back(item);
+        if (share == Share::kNotDue)
+            ++not_due;
+        else
+            replay.items.push_back(item);
     }
     std::lock_guard lock(mutex_);
     state.progress.scanned += replay.block.end_offset().value -
                               std::max(replay.block.first_offset(), state.next[replay.shard]).value;
     state.progress.matched += replay.items.size();
+    state.progress.not_due += not_due;
     return true;
+}
+
+ReplayRunner::Share ReplayRunner::share_of(const Running& replay, const store::StoredEvent& event) {
+    const ReplaySpec& spec = replay.state.spec;
+    if (event.tenant != spec.tenant || event.received_at_us < spec.from_us ||
+        event.received_at_us >= spec.to_us ||
+        event.position.offset >= replay.state.end[replay.shard] || !replay.filter->accepts(event))
+        return Share::kNone;
+    if (!event.has(store::EventFlag::kScheduled)) return Share::kDeliver;
+    core::Envelope envelope;
+    core::Error error;
+    if (!parser_.begin(event.raw, core::BatchFormat::kJson) ||
+        parser_.next(nullptr, envelope, nullptr, error) != core::ParseOutcome::kEvent)
+        return Share::kDeliver;  // it was parsed when it came
+    return envelope.scheduled_at_us > deps_.clock->wall_us() ? Share::kNotDue : Share::kDeliver;
 }
 
 bool ReplayRunner::before_first_delivery(const Running& replay,

@@ -1,7 +1,7 @@
 // What: delivers ranges of the log again, to chosen subscriptions, marked as a replay. One block of
 //       one replay at a time, so that a replay never stands in the way of fresh events; where it
 //       stands is kept, so that it goes on after a restart. It comes behind the first delivery of
-//       what it brings: its outcome would be taken for that one's after a crash.
+//       what it brings, and leaves out events whose scheduledAt has not come.
 // Threads: do_work() by the feeder; the others by any.
 // Lifetime: borrows all of Deps.
 // Limits: kReplaysMax running at once, kReplaysPerTenantMax of a tenant; one block's deliveries
@@ -10,6 +10,7 @@
 #pragma once
 
 #include "core/clock.h"
+#include "core/event_parser.h"
 #include "core/log.h"
 #include "core/metrics.h"
 #include "runtime/block_matcher.h"
@@ -86,7 +87,7 @@ private:
         std::atomic<std::uint32_t> under_way{0};
         std::atomic<std::uint64_t> delivered{0};
         std::atomic<std::uint64_t> failed{0};
-        std::int64_t persisted_ns = 0;  // the feeder's
+        std::int64_t persisted_ns = 0;   // the feeder's
         std::int64_t pace_began_ns = 0;  // wall of the first event that was paced
         std::int64_t pace_first_us = 0;
         std::uint64_t paced_events = 0;
@@ -95,6 +96,9 @@ private:
     std::size_t step(Running& replay, BlockMatcher& matcher);
     bool next_block(Running& replay, BlockMatcher& matcher);
     std::size_t next_shard(const Running& replay);
+    // Of an event for a replay: a part of it, no part, or one that is still to come by itself.
+    enum class Share : std::uint8_t { kNone, kDeliver, kNotDue };
+    Share share_of(const Running& replay, const store::StoredEvent& event);
     bool before_first_delivery(const Running& replay, const store::EventBlock& block) const;
     std::size_t deliver_due(Running& replay);
     void deliver_to_lanes(Running& replay, const std::vector<DeliveryItem>& due);
@@ -112,6 +116,7 @@ private:
     core::Status arm(Running& replay);
 
     Deps deps_;
+    core::EventParser parser_;  // the feeder's
     core::MetricsRole& role_;
     const core::Counter completed_, failed_;
     std::mutex persist_mutex_;  // held from the state to its write: none overtakes a newer one

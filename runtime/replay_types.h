@@ -51,6 +51,7 @@ struct ReplayProgress {
     std::string status;  // running | completed | cancelled | failed
     std::uint64_t scanned = 0;
     std::uint64_t matched = 0;
+    std::uint64_t not_due = 0;  // left out: their scheduledAt has not come, they will be delivered
     std::uint64_t delivered = 0;
     std::uint64_t failed = 0;
     bool dry_run = false;

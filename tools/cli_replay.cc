@@ -55,6 +55,10 @@ void print_status(CliContext& context, const Document& reply, const std::string&
                text_at(reply.root, "matched"), text_at(reply.root, "delivered"),
                text_at(reply.root, "failed")});
     context.print_table(table, "");
+    if (number_at(reply.root, "notDue") > 0) {
+        context.err() << text_at(reply.root, "notDue")
+                      << " left out: their scheduledAt has not come yet\n";
+    }
 }
 
 // Follows a replay to its end. The exit code says whether all of it was delivered.

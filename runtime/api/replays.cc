@@ -197,6 +197,7 @@ void append_progress(core::JsonWriter& json, const ReplayProgress& replay) {
         .field("status", replay.status)
         .field("scanned", replay.scanned);
     json.field("matched", replay.matched)
+        .field("notDue", replay.not_due)
         .field("delivered", replay.delivered)
         .field("failed", replay.failed);
     json.field("dryRun", replay.dry_run);

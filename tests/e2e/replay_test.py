@@ -3,6 +3,7 @@
 replay, can be cancelled and goes on after a restart. Method: counting handlers in kv."""
 import json
 import subprocess
+import time
 import unittest
 from urllib.parse import quote
 
@@ -88,6 +89,25 @@ class Replays(harness.ServerCase):
         state = self.finished(self.start({"pattern": pattern, "subscriptionIds": [subscription]}))
         self.assertEqual((state["delivered"], state["failed"]), (5, 5), state)
 
+    def test_an_event_is_not_brought_before_its_time(self):
+        pattern, key = self.unique("rs."), self.unique("k")
+        self.load(pattern, 3)
+        subscription = self.counting(pattern, key)
+        later = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+        soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 4))
+        for due in (later, soon):
+            self.server.send_event(pattern, {"n": 1000}, scheduledAt=due)
+        request = {"pattern": pattern, "subscriptionIds": [subscription]}
+        state = self.finished(self.start(request))
+        self.assertEqual((state["matched"], state["delivered"], state["notDue"]), (3, 3, 2), state)
+        count = self.kv(key + "count")
+        # The one whose time has come is delivered by itself, and from then on replayed like any other.
+        harness.wait_until("the event that is due", lambda: count() == 4)
+        state = self.finished(self.start(request))
+        self.assertEqual((state["matched"], state["delivered"], state["notDue"]), (4, 4, 1), state)
+        dry = self.finished(self.start(dict(request, dryRun=True)))
+        self.assertEqual((dry["matched"], dry["notDue"]), (4, 1), dry)
+
     def test_pace_and_cancel(self):
         pattern, key = self.unique("rc."), self.unique("k")
         self.load(pattern, 1000)
@@ -165,6 +185,23 @@ class ReplayRestart(unittest.TestCase):
             type="api")
         seen = server.post("/v2/script/run", {"scriptId": reader, "query": {}, "body": {}}).json()["result"]
         self.assertEqual(seen, 600)
+
+
+    def test_a_cancelled_replay_does_not_come_back(self):
+        server = harness.Server()
+        self.addCleanup(server.close)
+        server.start()
+        body = [{"pattern": "rc", "payload": {"n": n}} for n in range(300)]
+        self.assertEqual(server.post("/v2/events?ids=0", body).status, 202)
+        # The delivery under way outlasts the kill: only the answer's own write can say that it is cancelled.
+        script = server.create_script("return function(e) while true do end end", timeoutMs=30000)
+        subscription = server.subscribe("rc", script)
+        replay = server.post("/v2/replays", {"pattern": "rc", "subscriptionIds": [subscription]}).json()["id"]
+        harness.wait_until("its deliveries", lambda: server.get(f"/v2/replays/{replay}").json()["matched"] > 0)
+        self.assertEqual(server.request("DELETE", f"/v2/replays/{replay}").status, 200)
+        server.kill()
+        server.start()
+        self.assertEqual(server.get(f"/v2/replays/{replay}").json()["status"], "cancelled")
 
 
 class DryRuns(harness.ServerCase):

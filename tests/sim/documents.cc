@@ -9,11 +9,11 @@ namespace {
 // What the model expects of a delivery is written here, in Lua.
 constexpr std::string_view kCountScript = R"(return function(e, ctx)
   local p = e.payload
+  if sdk.time.now() * 1e6 < p.at - 1 then sdk.kv.incr('early') end
   if ctx.replay then
     sdk.kv.incr('replayed:' .. ctx.replay.id .. ':' .. p.n)
     return sdk.kv.get('turn:' .. p.n) or 0
   end
-  if sdk.time.now() * 1e6 < p.at - 1 then sdk.kv.incr('early') end
   if p.fails > 0 and ctx.attempt <= p.fails then error('as asked') end
   sdk.kv.incr('seen:' .. p.n)
   if p.emit then sdk.events.emit('derived.thing', {n = p.n}) end

@@ -84,10 +84,12 @@ void Model::acknowledge_line(SentEvent& event) {
 }
 
 std::vector<std::uint64_t> Model::range(store::Database& database, std::uint64_t serial,
-                                        std::int64_t from_us, std::int64_t to_us) const {
+                                        std::int64_t from_us, std::int64_t to_us,
+                                        std::int64_t now_us) const {
     std::vector<std::uint64_t> numbers;
     for (const SentEvent& event : events_) {
         if (!event.placed || event.acknowledged_serial > serial) continue;
+        if (event.scheduled_us > now_us) continue;
         const auto there = database.log_reader().read_event(event.position);
         if (!there || !*there || number_in((*there)->event.raw) != event.number) continue;
         const std::int64_t came_us = (*there)->event.received_at_us;

@@ -65,10 +65,11 @@ public:
     void acknowledge_line(SentEvent& event);
     std::uint64_t acknowledgements() const { return acknowledgements_; }
 
-    // What was acknowledged up to then, came in [from, to) and is there still: a replay of that
-    // range must bring it again.
+    // What was acknowledged up to then, came in [from, to), is there still and due by now: a replay
+    // of that range must bring it again.
     std::vector<std::uint64_t> range(store::Database& database, std::uint64_t serial,
-                                     std::int64_t from_us, std::int64_t to_us) const;
+                                     std::int64_t from_us, std::int64_t to_us,
+                                     std::int64_t now_us) const;
     bool replays_running(store::Database& database) const;
 
     Keeping keeping;

@@ -89,6 +89,9 @@ MUTATIONS = [
     ("replay-before-the-first-delivery", "runtime/replay_runner.cc",
      "return deps_.delivered && !replay.state.spec.dry_run &&",
      "return !(M) && deps_.delivered && !replay.state.spec.dry_run &&"),
+    ("replay-of-what-is-not-due", "runtime/replay_runner.cc",
+     "return envelope.scheduled_at_us > deps_.clock->wall_us() ?",
+     "return !(M) && envelope.scheduled_at_us > deps_.clock->wall_us() ?"),
     ("replay-ahead-of-its-deliveries", "runtime/replay_runner.cc",
      "    replay.next_item = 0;\n    std::uint32_t last_index = ~0u;",
      "    if (M) { state.next[replay.shard] = replay.block.end_offset(); (void)persist(replay); }\n"

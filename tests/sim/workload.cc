@@ -148,6 +148,7 @@ EventMix Workload::mix() const { return {world_.clock().wall_us(), scheduled_one
 void Workload::begin_replay(Station& station) {
     const std::int64_t now_us = world_.clock().wall_us();
     const auto until_now_us = static_cast<std::uint64_t>(now_us - began_us_) + 1;
+    station.begun_us = now_us;
     station.from_us = began_us_ + static_cast<std::int64_t>(random_.below(until_now_us));
     station.to_us = random_.below(2) == 0
                         ? now_us
@@ -175,7 +176,8 @@ std::string Workload::replay_answered(const Station& station, const HttpReply& r
     SentReplay replay;
     replay.id = reply.body.substr(begin + kName.size(), end - begin - kName.size());
     replay.dry_run = station.dry_run;
-    replay.events = model_.range(world_.database(), station.serial, station.from_us, station.to_us);
+    replay.events = model_.range(world_.database(), station.serial, station.from_us, station.to_us,
+                                 station.begun_us);
     model_.replays.push_back(std::move(replay));
     return "";
 }

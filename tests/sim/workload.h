@@ -57,6 +57,7 @@ private:
         // Of the replay under way: its range, and what was acknowledged before it was asked for.
         std::int64_t from_us = 0;
         std::int64_t to_us = 0;
+        std::int64_t begun_us = 0;
         std::uint64_t serial = 0;
         bool dry_run = false;
     };
