@@ -10,6 +10,12 @@ using store::DeliveryStatus;
 
 namespace {
 
+// The replay whose attempt it is; empty: the delivery's own.
+const std::string& replay_of(const Attempt& attempt) {
+    const LaneJob& job = *attempt.job;
+    return job.kind == JobKind::kReplay ? job.replay_id : attempt.earlier->replay_id;
+}
+
 std::string_view first_line(std::string_view state) { return state.substr(0, state.find('\n')); }
 
 }  // namespace
@@ -47,6 +53,14 @@ EarlierAttempts decode_retry_state(std::string_view state, std::uint32_t attempt
     return earlier;
 }
 
+std::string encode_letter_extra(const EarlierAttempts& earlier) {
+    return earlier.replay_id.empty() ? std::string() : "\"" + earlier.replay_id + "\"";
+}
+
+std::string decode_letter_replay(std::string_view extra) {
+    return extra.size() < 2 ? std::string() : std::string(extra.substr(1, extra.size() - 2));
+}
+
 WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view event_id,
                                     store::RowBatch& rows) {
     const LaneJob& job = *attempt.job;
@@ -59,6 +73,7 @@ WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view eve
     entry.duration_us = attempt.duration_us;
     entry.started_at_us = attempt.started_at_us;
     entry.logs = attempt.logs_json;
+    entry.replay_id = replay_of(attempt);
 
     if (attempt.outcome == AttemptOutcome::kOk) {
         if (attempt.result_json.size() <= kResultBytesKeptMax) entry.result = attempt.result_json;
@@ -88,7 +103,7 @@ void OutcomeWriter::write_failure(const Attempt& attempt, std::string_view event
     so_far.counted = decision.attempts_counted;
     so_far.created_at_us =
         attempt.earlier->created_at_us != 0 ? attempt.earlier->created_at_us : ended_at_us;
-    so_far.replay_id = job.kind == JobKind::kReplay ? job.replay_id : attempt.earlier->replay_id;
+    so_far.replay_id = replay_of(attempt);
     so_far.history = append_attempt(attempt.earlier->history,
                                     {entry.attempt, attempt.started_at_us, attempt.duration_us,
                                      attempt.outcome_text, attempt.error});
@@ -165,6 +180,8 @@ void OutcomeWriter::put_dead_letter(const Attempt& attempt, const EarlierAttempt
     row.error = attempt.error.substr(0, kErrorTextBytesMax);
     row.error_fingerprint = fingerprint;
     row.attempts = so_far.history;
+    const std::string extra = encode_letter_extra(so_far);
+    row.extra = extra;
     rows.put_dead_letter(row, change);
 }
 

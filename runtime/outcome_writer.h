@@ -75,6 +75,9 @@ private:
 std::string encode_retry_state(const EarlierAttempts& earlier, std::uint32_t key_hash);
 // The key hash of a row that holds its key.
 std::optional<std::uint32_t> held_key_of(std::string_view state);
+// What a dead letter keeps as `extra`: the replay's id as JSON text; nothing of an own delivery.
+std::string encode_letter_extra(const EarlierAttempts& earlier);
+std::string decode_letter_replay(std::string_view extra);
 EarlierAttempts decode_retry_state(std::string_view state, std::uint32_t attempts_made,
                                    std::int64_t created_at_us);
 

@@ -152,6 +152,7 @@ std::size_t RetryFeed::feed_redrives() {
             job->kind = JobKind::kRedrive;
             job->redrive = next.key;
             job->earlier.history = (*letter)->row.attempts;
+            job->earlier.replay_id = decode_letter_replay((*letter)->row.extra);
             job->earlier.made = attempts_in(job->earlier.history);
             job->earlier.counted = job->earlier.made;
             job->earlier.created_at_us = next.key.created_at_us;

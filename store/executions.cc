@@ -23,23 +23,47 @@ tl::unexpected<core::Error> damaged(core::LogPosition block) {
 // Deliveries of one block, newest event first.
 using Gathered = std::map<std::pair<std::uint64_t, std::uint32_t>, Execution, std::greater<>>;
 
+void add_attempt(ExecutionRun& run, const OutcomeEntry& entry) {
+    const bool latest = run.attempts.empty() || entry.attempt >= run.attempts.back().attempt;
+    run.attempts.push_back({entry.attempt, entry.started_at_us, entry.duration_us, entry.status,
+                            std::string(entry.error)});
+    if (latest) {
+        run.status = entry.status;
+        run.script_version = entry.script_version;
+        run.result.assign(entry.result);
+        run.logs.assign(entry.logs);
+    } else {
+        std::stable_sort(run.attempts.begin(), run.attempts.end(),
+                         [](const auto& a, const auto& b) { return a.attempt < b.attempt; });
+    }
+}
+
 void add(Gathered& gathered, core::LogPosition block, const OutcomeEntry& entry) {
     const std::uint64_t offset = block.offset.value + entry.event_index;
     Execution& execution = gathered[{offset, entry.subscription.value}];
     execution.delivery = {{block.shard, core::LogOffset{offset}}, entry.subscription};
     execution.block_first_offset = block.offset;
-    const bool latest =
-        execution.attempts.empty() || entry.attempt >= execution.attempts.back().attempt;
-    execution.attempts.push_back({entry.attempt, entry.started_at_us, entry.duration_us,
-                                  entry.status, std::string(entry.error)});
-    if (latest) {
-        execution.status = entry.status;
-        execution.script_version = entry.script_version;
-        execution.result.assign(entry.result);
-        execution.logs.assign(entry.logs);
-    } else {
-        std::stable_sort(execution.attempts.begin(), execution.attempts.end(),
-                         [](const auto& a, const auto& b) { return a.attempt < b.attempt; });
+    if (entry.replay_id.empty()) return add_attempt(execution, entry);
+    auto& replays = execution.replays;
+    auto run = std::find_if(replays.begin(), replays.end(),
+                            [&](const auto& one) { return one.replay_id == entry.replay_id; });
+    if (run == replays.end()) {
+        run = replays.emplace(replays.end());
+        run->replay_id = entry.replay_id;
+    }
+    add_attempt(*run, entry);
+}
+
+// Chunks are read from the newest down or from the oldest up: only now the order is known.
+void settle(Gathered& gathered) {
+    for (auto& [key, execution] : gathered) {
+        if (execution.replays.empty()) continue;
+        std::stable_sort(
+            execution.replays.begin(), execution.replays.end(), [](const auto& a, const auto& b) {
+                return a.attempts.front().started_at_us < b.attempts.front().started_at_us;
+            });
+        if (execution.attempts.empty())
+            static_cast<ExecutionRun&>(execution) = execution.replays.back();
     }
 }
 
@@ -141,6 +165,7 @@ private:
         else
             below_ = block.offset.value - 1;
         if (last_us < query_.from_us || first_us >= query_.to_us) pending_.clear();
+        settle(pending_);
         std::erase_if(pending_, [&](const auto& item) { return !wanted(item.second); });
         return {};
     }
@@ -189,6 +214,7 @@ core::Status gather_block(Engine& engine, core::LogPosition block,
         }
         if (!chunk->ok()) return damaged(block);
     }
+    settle(out);
     return rows->status().ok() ? core::Status{}
                                : core::fail(rocks_error("read outcomes", rows->status()));
 }
@@ -296,7 +322,8 @@ core::Status Executions::done_since(core::LogPosition from,
         OutcomeEntry entry;
         while (chunk->next(entry)) {
             const core::LogOffset offset{block.offset.value + entry.event_index};
-            if (offset >= from.offset) visit({{block.shard, offset}, entry.subscription});
+            if (offset >= from.offset && entry.replay_id.empty())
+                visit({{block.shard, offset}, entry.subscription});
         }
         if (!chunk->ok()) return damaged(block);
     }

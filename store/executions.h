@@ -1,5 +1,6 @@
 // What: the record of what handlers did, read from the outcome chunks: one Execution per delivery,
-//       its attempts gathered. Also what recovery needs: which deliveries behind a cursor are done.
+//       its attempts gathered, those of replays apart from its own. Also what recovery needs: which
+//       deliveries behind a cursor are done.
 // Threads: any, at once. Lifetime: the Database outlives it.
 // Limits: Query::limit <= 1000.
 // Failure: Errors for a bad cursor (kValidation) or a damaged chunk (kInternal).
@@ -30,14 +31,21 @@ struct ExecutionAttempt {
     std::string error;
 };
 
-struct Execution {
-    DeliveryKey delivery;
-    core::LogOffset block_first_offset;
+// What one series of attempts came to: the delivery's own, or a replay's.
+struct ExecutionRun {
+    std::string replay_id;  // empty: the delivery's own
     std::uint32_t script_version = 0;
     DeliveryStatus status = DeliveryStatus::kCompleted;  // of the last attempt
     std::vector<ExecutionAttempt> attempts;              // in order
     std::string result;                                  // JSON text, of the last attempt
     std::string logs;                                    // JSON text (array), of the last attempt
+};
+
+// The run is the delivery's own; where there was none, that of the replay that came last.
+struct Execution : ExecutionRun {
+    DeliveryKey delivery;
+    core::LogOffset block_first_offset;
+    std::vector<ExecutionRun> replays;  // every one that brought the event, in order
 };
 
 struct ExecutionQuery {
@@ -71,7 +79,8 @@ public:
     core::Result<std::optional<Execution>> get(const DeliveryKey& delivery);
     // Every delivery of one block's events; `block` is its first event.
     core::Status of_block(core::LogPosition block, const std::function<void(Execution&&)>& visit);
-    // Every delivery of events at or behind `from` that has an outcome: recovery skips these.
+    // Every delivery of events at or behind `from` that has an outcome of its own: recovery skips
+    // these.
     core::Status done_since(core::LogPosition from,
                             const std::function<void(const DeliveryKey&)>& visit);
 

@@ -45,8 +45,8 @@ static_assert(std::endian::native == std::endian::little, "values on disk are li
 
 // Written by open(); a newer one than this is refused, an older one is brought up to date.
 // 1: the first. 2: has the family kv_history. 3: blocks may be thinned, the
-// retry family has parked rows.
-inline constexpr std::uint32_t kFormatVersion = 3;
+// retry family has parked rows. 4: outcomes tell a replay's attempts.
+inline constexpr std::uint32_t kFormatVersion = 4;
 
 // In place of a due time: the row waits for an earlier delivery of its partition key.
 inline constexpr std::int64_t kParkedDueUs = std::numeric_limits<std::int64_t>::max();

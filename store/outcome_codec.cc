@@ -8,22 +8,30 @@
 namespace millrace::store {
 namespace {
 constexpr std::uint8_t kHasExtras = 0x80;
-}
+constexpr std::uint8_t kOfReplay = 0x40;
+constexpr std::uint8_t kStatusBits = 0x3f;
+}  // namespace
 
-void encode_outcome_entry(std::string& out, const OutcomeEntry& entry, std::int64_t base_us) {
+void encode_outcome_entry(std::string& out, const OutcomeEntry& entry,
+                          const OutcomeContext& context) {
     const bool extras = !entry.result.empty() || !entry.logs.empty() || !entry.error.empty();
-    const auto status = static_cast<std::uint8_t>(entry.status);
+    const bool of_replay = !entry.replay_id.empty();
+    auto status = static_cast<std::uint8_t>(entry.status);
+    if (extras) status |= kHasExtras;
+    if (of_replay) status |= kOfReplay;
     // One append an entry: this is written for every delivery.
     char fixed[7 * kVarintBytesMax];
     char* at = fixed;
     at = write_varint(at, entry.event_index);
     at = write_varint(at, entry.subscription.value);
     at = write_varint(at, entry.script_version);
-    *at++ = static_cast<char>(extras ? status | kHasExtras : status);
+    *at++ = static_cast<char>(status);
     at = write_varint(at, entry.attempt);
     at = write_varint(at, entry.duration_us);
-    at = write_varint(at, zigzag(entry.started_at_us - base_us));
+    at = write_varint(at, zigzag(entry.started_at_us - context.base_us));
     out.append(fixed, static_cast<std::size_t>(at - fixed));
+    if (of_replay)
+        put_text(out, entry.replay_id == context.replay_id ? std::string_view{} : entry.replay_id);
     if (!extras) return;
     put_text(out, entry.result);
     put_text(out, entry.logs);
@@ -88,10 +96,14 @@ bool OutcomeChunkReader::next(OutcomeEntry& out) {
     out.subscription = core::SubscriptionId{entries_.varint32()};
     out.script_version = entries_.varint32();
     const auto status = entries_.le<std::uint8_t>();
-    out.status = static_cast<DeliveryStatus>(status & 0x7fu);
+    out.status = static_cast<DeliveryStatus>(status & kStatusBits);
     out.attempt = entries_.varint32();
     out.duration_us = entries_.varint32();
     out.started_at_us = header_.base_us + entries_.signed_varint();
+    if ((status & kOfReplay) != 0) {
+        if (const std::string_view id = entries_.text(); !id.empty()) replay_id_ = id;
+        out.replay_id = replay_id_;
+    }
     if ((status & kHasExtras) != 0) {
         out.result = entries_.text();
         out.logs = entries_.text();

@@ -1,8 +1,10 @@
 // What: an outcome chunk's value:
 //         version:u8 crc32c:u32 (of the rest) count:u32 base_us:i64 first_us:i64 last_us:i64
 //         subscriptions: varint n, then n varints, ascending, each the difference to the one before
-//         count x { event_index, subscription, script_version: varint; status:u8 (bit 7: extras);
+//         count x { event_index, subscription, script_version: varint;
+//                   status:u8 (bit 7: extras, bit 6: a replay's attempt);
 //                   attempt, duration_us: varint; started_at_us - base_us: signed varint;
+//                   of a replay: its id, varint length and text, empty: the one before's;
 //                   with extras: result, logs, error: varint length and text }
 // Threads: pure. Lifetime: entries' views point into the value. Limits: none.
 // Failure: open() returns nothing for a damaged chunk; next() false at the end or at damage (ok()).
@@ -28,7 +30,13 @@ struct OutcomeChunkHeader {
     std::int64_t last_us = 0;
 };
 
-void encode_outcome_entry(std::string& out, const OutcomeEntry& entry, std::int64_t base_us);
+// What an entry leaves out because its chunk has said it.
+struct OutcomeContext {
+    std::int64_t base_us = 0;
+    std::string_view replay_id{};  // of the last entry that had one
+};
+void encode_outcome_entry(std::string& out, const OutcomeEntry& entry,
+                          const OutcomeContext& context);
 // `subscriptions` is sorted and made unique here.
 std::string encode_outcome_chunk(const OutcomeChunkHeader& header,
                                  std::vector<std::uint32_t>& subscriptions,
@@ -47,6 +55,7 @@ private:
     OutcomeChunkHeader header_;
     std::vector<std::uint32_t> subscriptions_;
     RecordReader entries_;
+    std::string_view replay_id_;  // the last one
     std::uint32_t left_ = 0;
 };
 

@@ -37,6 +37,7 @@ void RowBatch::begin_outcomes(core::LogPosition block) {
     chunk_key_ = log_key(block);
     chunk_entries_.clear();
     chunk_subscriptions_.clear();
+    chunk_replay_id_.clear();
     chunk_count_ = 0;
 }
 
@@ -50,7 +51,8 @@ void RowBatch::add_outcome(const OutcomeEntry& entry) {
     if (chunk_subscriptions_.empty() || chunk_subscriptions_.back() != entry.subscription.value) {
         chunk_subscriptions_.push_back(entry.subscription.value);
     }
-    encode_outcome_entry(chunk_entries_, entry, chunk_base_us_);
+    encode_outcome_entry(chunk_entries_, entry, {chunk_base_us_, chunk_replay_id_});
+    if (!entry.replay_id.empty()) chunk_replay_id_ = entry.replay_id;
 }
 
 void RowBatch::end_outcomes() {

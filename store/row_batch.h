@@ -66,6 +66,7 @@ struct OutcomeEntry {
     std::string_view result{};  // JSON text
     std::string_view logs{};    // JSON text (array)
     std::string_view error{};
+    std::string_view replay_id{};  // whose attempt it is; empty: the delivery's own
 };
 
 enum class RowChange : std::uint8_t { kNew, kUpdate };
@@ -142,6 +143,7 @@ private:
     std::string chunk_key_;
     std::string chunk_entries_;
     std::vector<std::uint32_t> chunk_subscriptions_;
+    std::string chunk_replay_id_;  // of the last entry that had one
     std::uint32_t chunk_count_ = 0;
     std::int64_t chunk_base_us_ = 0;
     std::int64_t chunk_first_us_ = 0;

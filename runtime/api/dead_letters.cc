@@ -38,6 +38,7 @@ void append_dead_letter(core::JsonWriter& json, store::Database& database,
     json.field("retryCount", row.retry_count).field("maxRetries", row.retries_max);
     time_field_or_null(json, "nextRetryAt", row.next_retry_at_us);
     json.raw_field("attempts", row.attempts.empty() ? std::string_view("[]") : row.attempts);
+    if (!row.extra.empty()) json.raw_field("replayId", row.extra);
     time_field(json, "createdAt", row.key.created_at_us);
     time_field(json, "updatedAt", row.updated_at_us).end_object();
 }

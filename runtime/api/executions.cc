@@ -26,6 +26,24 @@ std::string event_id_at(Services& services, core::LogPosition position) {
     return event_id_of((*event)->event, services.database().hasher());
 }
 
+namespace {
+
+void append_run(core::JsonWriter& json, const store::ExecutionRun& run) {
+    json.field("scriptVersion", run.script_version);
+    json.field("status", delivery_status_text(run.status)).key("attempts").begin_array();
+    for (const store::ExecutionAttempt& attempt : run.attempts) {
+        if (attempt.attempt == 0) continue;  // put off before it began
+        json.begin_object();
+        time_field(json, "at", attempt.started_at_us).field("durationUs", attempt.duration_us);
+        json.field_or_null("error", attempt.error).end_object();
+    }
+    json.end_array().raw_field("logs", run.logs.empty() ? "[]" : std::string_view(run.logs));
+    json.raw_field("result", run.result.empty() ? "null" : std::string_view(run.result));
+    if (!run.replay_id.empty()) json.field("replayId", run.replay_id);
+}
+
+}  // namespace
+
 void append_execution(core::JsonWriter& json, Services& services, const store::Execution& execution,
                       std::string_view event_id) {
     const RegistrySnapshotRef registry = services.registry().snapshot();
@@ -37,18 +55,17 @@ void append_execution(core::JsonWriter& json, Services& services, const store::E
                        subscription ? std::string_view(subscription->id) : std::string_view{});
     json.field_or_null("scriptId", subscription ? std::string_view(subscription->executor.script_id)
                                                 : std::string_view{});
-    json.field("scriptVersion", execution.script_version);
-    json.field("status", delivery_status_text(execution.status)).key("attempts").begin_array();
-    for (const store::ExecutionAttempt& attempt : execution.attempts) {
-        if (attempt.attempt == 0) continue;  // put off before it began
-        json.begin_object();
-        time_field(json, "at", attempt.started_at_us).field("durationUs", attempt.duration_us);
-        json.field_or_null("error", attempt.error).end_object();
+    append_run(json, execution);
+    if (!execution.replays.empty()) {
+        json.key("replays").begin_array();
+        for (const store::ExecutionRun& run : execution.replays) {
+            json.begin_object();
+            append_run(json, run);
+            json.end_object();
+        }
+        json.end_array();
     }
-    json.end_array().raw_field("logs",
-                               execution.logs.empty() ? "[]" : std::string_view(execution.logs));
-    json.raw_field("result", execution.result.empty() ? "null" : std::string_view(execution.result))
-        .end_object();
+    json.end_object();
 }
 
 bool is_of_tenant(Services& services, const store::Execution& execution, core::TenantId tenant) {

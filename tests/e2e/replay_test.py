@@ -108,6 +108,50 @@ class Replays(harness.ServerCase):
         dry = self.finished(self.start(dict(request, dryRun=True)))
         self.assertEqual((dry["matched"], dry["notDue"]), (4, 1), dry)
 
+    def test_what_a_replay_did_is_shown_as_the_replays(self):
+        pattern = self.unique("ro.")
+        script = self.server.create_script(
+            "return function(e, ctx) if ctx.replay then sdk.log.info('again') error('replayed') end return 'first' end")
+        subscription = self.server.subscribe(pattern, script, retry={"maxRetries": 1, "initialDelayMs": 1, "jitter": False})
+        event, = self.load(pattern, 1)
+        self.server.wait_executions(1, subscriptionId=subscription)
+        request = {"pattern": pattern, "subscriptionIds": [subscription]}
+        first = self.start(request)
+        self.finished(first)
+
+        def shown():
+            return self.server.executions(eventId=event, subscriptionId=subscription)[0]
+
+        def replayed(run, replay, attempts):
+            self.assertEqual((run["replayId"], run["status"], len(run["attempts"])), (replay, "dead", attempts), run)
+            self.assertIn("replayed", run["attempts"][0]["error"])
+            self.assertEqual((run["result"], len(run["logs"])), (None, 1))
+        harness.wait_until("the replay's retry", lambda: shown()["replays"][0]["status"] == "dead")
+        letter, = self.server.get(f"/v2/dlq?pattern={pattern}").json()["items"]
+        self.assertEqual(letter["replayId"], first)
+        self.assertEqual(self.server.post(f"/v2/dlq/{letter['id']}/replay", {}).status, 202)
+        harness.wait_until("the letter's attempt", lambda: len(shown()["replays"][0]["attempts"]) == 3)
+        second = self.start(request)
+        self.finished(second)
+        harness.wait_until("the second replay's retry", lambda: shown()["replays"][-1]["status"] == "dead")
+        by_id = self.server.get("/v2/executions/" + shown()["id"]).json()
+        traced, = self.server.get(f"/v2/events/{event}/trace").json()["deliveries"]
+        for one in (shown(), by_id, traced):
+            self.assertEqual((one["status"], one["result"], len(one["attempts"])), ("completed", "first", 1), one)
+            self.assertNotIn("replayId", one)
+            self.assertEqual(len(one["replays"]), 2)
+            replayed(one["replays"][0], first, 3)
+            replayed(one["replays"][1], second, 2)
+        self.assertEqual(len(self.server.executions(status="completed", subscriptionId=subscription)), 1)
+        self.assertEqual(self.server.executions(status="dead", subscriptionId=subscription), [])
+        # A handler that the event was never delivered to but by a replay shows what that one did.
+        other = self.server.subscribe(pattern, script, retry={"maxRetries": 0})
+        third = self.start(dict(request, subscriptionIds=[other]))
+        self.finished(third)
+        one, = self.server.executions(eventId=event, subscriptionId=other)
+        replayed(one, third, 1)
+        self.assertEqual([run["replayId"] for run in one["replays"]], [third])
+
     def test_pace_and_cancel(self):
         pattern, key = self.unique("rc."), self.unique("k")
         self.load(pattern, 1000)

@@ -12,7 +12,10 @@ constexpr std::string_view kCountScript = R"(return function(e, ctx)
   if sdk.time.now() * 1e6 < p.at - 1 then sdk.kv.incr('early') end
   if ctx.replay then
     sdk.kv.incr('replayed:' .. ctx.replay.id .. ':' .. p.n)
-    return sdk.kv.get('turn:' .. p.n) or 0
+    if p.fails == 0 and p.at == 0 and not ORDERED and not sdk.kv.get('seen:' .. p.n) then
+      sdk.kv.incr('ahead')
+    end
+    return 0
   end
   if p.fails > 0 and ctx.attempt <= p.fails then error('as asked') end
   sdk.kv.incr('seen:' .. p.n)
@@ -20,7 +23,6 @@ constexpr std::string_view kCountScript = R"(return function(e, ctx)
   if p.at > 0 or (p.fails > 0 and not ORDERED) then return 0 end
   local turn = (sdk.kv.get('seq:' .. e.partitionKey) or 0) + 1
   sdk.kv.set('seq:' .. e.partitionKey, turn)
-  sdk.kv.set('turn:' .. p.n, turn)
   return turn
 end)";
 

@@ -62,7 +62,7 @@ std::string Model::check_emitted(store::Database& database, const SentEvent& eve
     return "";
 }
 
-// A replay adds attempts that succeed; all else stays as it was.
+// A replay's attempts stand apart and succeed; all else stays as it was.
 std::string Model::check_execution(store::Database& database, const SentEvent& event,
                                    core::LogPosition position, core::SubscriptionId count) const {
     const std::string who = "event " + std::to_string(event.number);
@@ -81,8 +81,11 @@ std::string Model::check_execution(store::Database& database, const SentEvent& e
     }
     const std::uint32_t to_fail = std::min(event.fails, kRetriesMax + 1);
     const std::uint32_t to_complete = dies ? 0 : 1;
-    if (failed != to_fail || completed < to_complete ||
-        (replays_sent == 0 && completed != to_complete)) {
+    for (const store::ExecutionRun& run : (*execution)->replays) {
+        if (run.status != store::DeliveryStatus::kCompleted)
+            return who + " failed in replay " + run.replay_id;
+    }
+    if (failed != to_fail || completed != to_complete) {
         return who + " has " + std::to_string(failed) + " failed and " + std::to_string(completed) +
                " good attempts on record instead of " + std::to_string(to_fail) + " and " +
                std::to_string(to_complete);
@@ -189,6 +192,8 @@ std::string Model::check_end(store::Database& database, core::SubscriptionId cou
     }
     if (const std::int64_t early = counter(database, "early"); early != 0)
         return std::to_string(early) + " deliveries came before their time";
+    if (const std::int64_t ahead = counter(database, "ahead"); ahead != 0)
+        return std::to_string(ahead) + " replays came before the first delivery";
     const auto runs = static_cast<std::uint64_t>(counter(database, "runs"));
     if (runs < runs_done || runs > runs_sent) {
         return std::to_string(runs) + " script runs took effect, " + std::to_string(runs_done) +

@@ -101,6 +101,74 @@ TEST_F(ExecutionsTest, GathersTheAttemptsOfARetriedDelivery) {
     EXPECT_EQ(all({.status = DeliveryStatus::kRetrying}).size(), 399u);
 }
 
+// A replay's attempt has the number of a first one; it must not be taken for it.
+TEST_F(ExecutionsTest, AReplayDoesNotChangeWhatTheDeliveryCameTo) {
+    const auto replay = [&](std::uint32_t subscription, std::string_view id, std::uint32_t attempt,
+                            std::string_view result) {
+        RowBatch rows;
+        rows.begin_outcomes({kOne, core::LogOffset{40}});
+        for (const std::uint32_t index : {17u, 18u}) {
+            OutcomeEntry entry;
+            entry.event_index = index;
+            entry.subscription = core::SubscriptionId{subscription};
+            entry.script_version = 9;
+            entry.attempt = attempt;
+            entry.started_at_us = clock_.wall_us();
+            entry.replay_id = id;
+            entry.result = result;
+            rows.add_outcome(entry);
+        }
+        rows.end_outcomes();
+        commit(kOne, std::move(rows));
+        clock_.advance_us(1);
+    };
+    replay(3, "rp_1", 1, "1");
+    replay(3, "rp_2", 1, "2");
+    replay(3, "rp_1", 2, "3");
+    replay(7, "rp_1", 1, "4");  // a handler that the event was never delivered to
+    const auto check = [&](const Execution& execution) {
+        EXPECT_EQ(execution.replay_id, "");
+        EXPECT_EQ(execution.status, DeliveryStatus::kRetrying);
+        EXPECT_EQ(execution.script_version, 4u);
+        EXPECT_EQ(execution.result, "");
+        ASSERT_EQ(execution.attempts.size(), 1u);
+        EXPECT_EQ(execution.attempts[0].error, "boom");
+        ASSERT_EQ(execution.replays.size(), 2u);
+        EXPECT_EQ(execution.replays[0].replay_id, "rp_1");
+        EXPECT_EQ(execution.replays[0].attempts.size(), 2u);
+        EXPECT_EQ(execution.replays[0].result, "3");
+        EXPECT_EQ(execution.replays[0].script_version, 9u);
+        EXPECT_EQ(execution.replays[1].replay_id, "rp_2");
+        EXPECT_EQ(execution.replays[1].result, "2");
+    };
+    for (const std::uint64_t offset : {57u, 58u}) {
+        const auto got =
+            database_->executions().get({{kOne, core::LogOffset{offset}}, core::SubscriptionId{3}});
+        ASSERT_TRUE(got && *got);
+        check(**got);
+        const auto only =
+            database_->executions().get({{kOne, core::LogOffset{offset}}, core::SubscriptionId{7}});
+        ASSERT_TRUE(only && *only);
+        EXPECT_EQ((*only)->replay_id, "rp_1");
+        EXPECT_EQ((*only)->result, "4");
+        EXPECT_EQ((*only)->replays.size(), 1u);
+    }
+    std::size_t replayed = 0;
+    for (const Execution& execution : all({.subscriptions = {core::SubscriptionId{3}}})) {
+        if (execution.replays.empty()) continue;
+        check(execution);
+        ++replayed;
+    }
+    EXPECT_EQ(replayed, 2u);
+    EXPECT_EQ(all({.status = DeliveryStatus::kRetrying}).size(), 400u);
+    // Nor is it the outcome that recovery looks for.
+    std::set<DeliveryKey> done;
+    ASSERT_TRUE(database_->executions().done_since(
+        {kOne, core::LogOffset{40}}, [&](const DeliveryKey& key) { done.insert(key); }));
+    EXPECT_FALSE(done.contains({{kOne, core::LogOffset{57}}, core::SubscriptionId{7}}));
+    EXPECT_TRUE(done.contains({{kOne, core::LogOffset{57}}, core::SubscriptionId{3}}));
+}
+
 TEST_F(ExecutionsTest, FiltersBySubscriptionEventStatusAndTime) {
     EXPECT_EQ(all({.subscriptions = {core::SubscriptionId{2}}, .limit = 9}).size(), 400u);
     EXPECT_EQ(all({.event = core::LogPosition{kZero, core::LogOffset{33}}}).size(), 3u);
