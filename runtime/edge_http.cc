@@ -1,5 +1,6 @@
 #include "runtime/edge_http.h"
 
+#include "runtime/api/query_check.h"
 #include "runtime/edge_cloudevents.h"
 #include "runtime/ingest_reply.h"
 
@@ -71,9 +72,17 @@ void EdgeHttp::on_request(io::Request& request) {
     }
     switch (route.owner) {
         case api::RouteOwner::kEvents: take_events(request); return;
-        case api::RouteOwner::kStream: host_.open_stream(request); return;
+        case api::RouteOwner::kStream: open_stream(request, route); return;
         case api::RouteOwner::kApi: forward(request); return;
     }
+}
+
+void EdgeHttp::open_stream(io::Request& request, const api::Route& route) {
+    if (auto known = api::check_query(route, request.query); !known) {
+        server_->respond_error(request.token, known.error());
+        return;
+    }
+    host_.open_stream(request);
 }
 
 void EdgeHttp::forward(io::Request& request) {

@@ -2,6 +2,7 @@
 
 #include "io/error_body.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/query_check.h"
 #include "runtime/api/services.h"
 #include "store/dead_letters.h"
 #include "store/retry_schedule.h"
@@ -154,6 +155,8 @@ void Api::handle(ApiRequest&& request, const Respond& respond) {
     } else if (!needs_no_key(id)) {
         return respond(error_response(principal.error()));
     }
+    if (auto known = check_query(route_table()[request.match.route], request.query); !known)
+        return respond(error_response(known.error()));
     impl_->services.registry().act_as(actor_of(request.principal));
     Call call{impl_->services, request};
     if (const LaterHandler later = later_handler(id)) return later(call, respond);

@@ -1,6 +1,7 @@
 #include "runtime/api/call.h"
 
 #include <charconv>
+#include <utility>
 
 namespace millrace::runtime::api {
 namespace {
@@ -37,6 +38,26 @@ core::Result<std::int64_t> Call::time(std::string_view name, std::int64_t absent
     std::int64_t us = 0;
     if (core::parse_timestamp(*value, us)) return us;
     return bad_parameter(name, *value, "an RFC 3339 time such as 2026-01-31T12:00:00Z");
+}
+
+core::Result<ListRange> Call::list_range() const {
+    ListRange range;
+    const auto count = limit();
+    if (!count) return core::fail(count.error());
+    range.limit = *count;
+    for (auto [name, member] :
+         {std::pair("from", &ListRange::from_us), std::pair("to", &ListRange::to_us)}) {
+        const auto us = time(name, range.*member);
+        if (!us) return core::fail(us.error());
+        range.*member = *us;
+    }
+    range.cursor = text("cursor");
+    return range;
+}
+
+core::Error Call::bad_cursor() {
+    return core::Error(core::ErrorCode::kValidation, "cursor is not one that this list gave")
+        .in("cursor");
 }
 
 core::Result<bool> Call::flag(std::string_view name) const {

@@ -18,6 +18,14 @@
 
 namespace millrace::runtime::api {
 
+// What lists by time take.
+struct ListRange {
+    std::size_t limit = kListLimitDefault;
+    std::int64_t from_us = INT64_MIN;
+    std::int64_t to_us = INT64_MAX;
+    std::string cursor;
+};
+
 struct Call {
     Services& services;
     const ApiRequest& request;
@@ -29,6 +37,9 @@ struct Call {
     }
     // `limit`, checked.
     core::Result<std::size_t> limit() const;
+    // `limit`, `from`, `to` and `cursor`, checked but for the cursor, which is the list's own.
+    core::Result<ListRange> list_range() const;
+    static core::Error bad_cursor();
     // An RFC 3339 parameter as microseconds; `absent` when it is not there.
     core::Result<std::int64_t> time(std::string_view name, std::int64_t absent) const;
     // 1, true, 0, false; false when absent, true for a bare `?name`.

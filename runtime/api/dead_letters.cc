@@ -122,25 +122,21 @@ struct Listing {
 };
 
 core::Result<std::shared_ptr<const Listing>> read_listing(const Call& call) {
-    const auto limit = call.limit();
-    if (!limit) return core::fail(limit.error());
-    const auto from_us = call.time("from", INT64_MIN);
-    if (!from_us) return core::fail(from_us.error());
-    const auto to_us = call.time("to", INT64_MAX);
-    if (!to_us) return core::fail(to_us.error());
+    auto range = call.list_range();
+    if (!range) return core::fail(std::move(range.error()));
     auto listing = std::make_shared<Listing>();
     listing->subscription_id = call.text("subscriptionId");
     listing->script_id = call.text("scriptId");
     listing->pattern = call.text("pattern");
-    listing->cursor = call.text("cursor");
+    listing->cursor = std::move(range->cursor);
     store::DeadLetterQuery& query = listing->query;
     query.tenant = call.tenant();
     query.subscription_id = listing->subscription_id;
     query.script_id = listing->script_id;
     query.pattern = listing->pattern;
-    query.from_us = *from_us;
-    query.to_us = *to_us;
-    query.limit = *limit;
+    query.from_us = range->from_us;
+    query.to_us = range->to_us;
+    query.limit = range->limit;
     query.cursor = listing->cursor;
     return std::shared_ptr<const Listing>(std::move(listing));
 }

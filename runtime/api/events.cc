@@ -61,12 +61,8 @@ core::Result<std::shared_ptr<Listing>> read_listing(Call& call) {
     const auto shape = shape_of(call);
     if (!shape) return core::fail(shape.error());
     listing->shape = *shape;
-    const auto limit = call.limit();
-    if (!limit) return core::fail(limit.error());
-    const auto from_us = call.time("from", INT64_MIN);
-    if (!from_us) return core::fail(from_us.error());
-    const auto to_us = call.time("to", INT64_MAX);
-    if (!to_us) return core::fail(to_us.error());
+    auto range = call.list_range();
+    if (!range) return core::fail(std::move(range.error()));
     const auto order = order_of(call);
     if (!order) return core::fail(order.error());
     auto filter = EventFilter::make({.pattern = call.text("pattern"),
@@ -79,14 +75,14 @@ core::Result<std::shared_ptr<Listing>> read_listing(Call& call) {
                                      .filter = call.text("filter")});
     if (!filter) return core::fail(std::move(filter.error()));
     listing->filter = std::move(*filter);
-    listing->cursor = call.text("cursor");
+    listing->cursor = std::move(range->cursor);
     const EventCriteria& criteria = listing->filter->criteria();
     store::EventQuery& query = listing->query;
     query.tenant = call.tenant();
     query.pattern = criteria.pattern;
     query.pattern_prefix = criteria.pattern_prefix;
-    query.from_us = *from_us;
-    query.to_us = *to_us;
+    query.from_us = range->from_us;
+    query.to_us = range->to_us;
     query.source_id = criteria.source_id;
     query.correlation_id = criteria.correlation_id;
     query.causation_id = criteria.causation_id;
@@ -95,7 +91,7 @@ core::Result<std::shared_ptr<Listing>> read_listing(Call& call) {
         return filter->accepts(event);
     };
     query.order = *order;
-    query.limit = *limit;
+    query.limit = range->limit;
     query.cursor = listing->cursor;
     query.blocks_max = kBlocksAtOnce;
     return listing;

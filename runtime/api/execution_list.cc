@@ -176,23 +176,15 @@ private:
 
 core::Result<std::shared_ptr<ExecutionList>> read_list(Call& call) {
     store::ExecutionQuery query;
-    const auto limit = call.limit();
-    if (!limit) return core::fail(limit.error());
-    const auto from_us = call.time("from", INT64_MIN);
-    if (!from_us) return core::fail(from_us.error());
-    const auto to_us = call.time("to", INT64_MAX);
-    if (!to_us) return core::fail(to_us.error());
+    const auto range = call.list_range();
+    if (!range) return core::fail(range.error());
     if (auto status = read_status(call, query.status); !status) return core::fail(status.error());
     ListCursor cursor;
-    if (!cursor.read(call.text("cursor"))) {
-        return core::fail(
-            core::Error(core::ErrorCode::kValidation, "cursor is not one that this list gave")
-                .in("cursor"));
-    }
+    if (!cursor.read(range->cursor)) return core::fail(Call::bad_cursor());
     const std::string event_id = call.text("eventId");
-    RunFilter runs{call.tenant(), call.text("scriptId"),
-                   *from_us,      *to_us,
-                   query.status,  !event_id.empty() || !call.text("subscriptionId").empty()};
+    RunFilter runs{call.tenant(),  call.text("scriptId"),
+                   range->from_us, range->to_us,
+                   query.status,   !event_id.empty() || !call.text("subscriptionId").empty()};
     if (!select_subscriptions(call, query.subscriptions)) cursor.deliveries_end = true;
     if (!event_id.empty()) {
         auto event = call.services.database().log_reader().find(call.tenant(), event_id);
@@ -202,10 +194,10 @@ core::Result<std::shared_ptr<ExecutionList>> read_list(Call& call) {
         else
             cursor.deliveries_end = true;
     }
-    query.from_us = *from_us;
-    query.to_us = *to_us;
+    query.from_us = range->from_us;
+    query.to_us = range->to_us;
     return std::make_shared<ExecutionList>(call.services, std::move(query), std::move(runs),
-                                           std::move(cursor), *limit);
+                                           std::move(cursor), range->limit);
 }
 
 void go_on(const std::shared_ptr<ExecutionList>& list, const Respond& respond) {

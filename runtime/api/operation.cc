@@ -2,18 +2,12 @@
 #include "runtime/api/handlers.h"
 #include "store/audit_log.h"
 
-#include <limits>
-
 namespace millrace::runtime::api {
 
 Answer list_audit(Call& call) {
-    const auto limit = call.limit();
-    if (!limit) return core::fail(limit.error());
-    const auto from_us = call.time("from", std::numeric_limits<std::int64_t>::min());
-    if (!from_us) return core::fail(from_us.error());
-    const auto to_us = call.time("to", std::numeric_limits<std::int64_t>::max());
-    if (!to_us) return core::fail(to_us.error());
-    const std::string cursor = call.text("cursor"), kind = call.text("kind"), id = call.text("id");
+    const auto range = call.list_range();
+    if (!range) return core::fail(range.error());
+    const std::string kind = call.text("kind"), id = call.text("id");
     core::JsonDocument document;
     const auto is = [](simdjson::dom::element entry, const char* name, const std::string& wanted) {
         std::string_view text;
@@ -21,10 +15,10 @@ Answer list_audit(Call& call) {
     };
     store::AuditLog::Query query;
     query.tenant = call.tenant();
-    query.from_us = *from_us;
-    query.to_us = *to_us;
-    query.cursor = cursor;
-    query.limit = *limit;
+    query.from_us = range->from_us;
+    query.to_us = range->to_us;
+    query.cursor = range->cursor;
+    query.limit = range->limit;
     query.accept = [&](const store::AuditEntry& entry) {
         const auto root = document.parse(entry.json);
         return root && is(*root, "kind", kind) && is(*root, "id", id);

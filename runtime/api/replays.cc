@@ -244,11 +244,25 @@ Answer start_replay(Call& call) {
     return response;
 }
 
+// The cursor is the id of the page's last one.
 Answer list_replays(Call& call) {
+    const auto limit = call.limit();
+    if (!limit) return core::fail(limit.error());
+    const std::string cursor = call.text("cursor");
+    const std::vector<ReplayProgress> all = call.services.replays(call.tenant());
+    std::size_t at = 0;
+    if (!cursor.empty()) {
+        while (at < all.size() && all[at].id != cursor) ++at;
+        if (at++ == all.size()) return core::fail(call.bad_cursor());
+    }
     ListBody body;
-    for (const ReplayProgress& replay : call.services.replays(call.tenant()))
-        append_progress(body.json(), replay);
-    return body.finish("");
+    const std::size_t end = std::min(all.size(), at + *limit);
+    std::string_view last;
+    for (; at < end; ++at) {
+        append_progress(body.json(), all[at]);
+        last = all[at].id;
+    }
+    return body.finish(end < all.size() ? last : std::string_view{});
 }
 
 Answer get_replay(Call& call) {

@@ -68,7 +68,7 @@ enum class RouteOwner : std::uint8_t {
     X(kListRetries, kApi, kGet, "/v2/retries", "limit,cursor",                                     \
       "Deliveries that wait for a retry, by due time")                                             \
     X(kStartReplay, kApi, kPost, "/v2/replays", "", "Delivers a range of the log again")           \
-    X(kListReplays, kApi, kGet, "/v2/replays", "", "Lists replays, newest first")                  \
+    X(kListReplays, kApi, kGet, "/v2/replays", "limit,cursor", "Lists replays, newest first")      \
     X(kGetReplay, kApi, kGet, "/v2/replays/{id}", "", "Progress of a replay")                      \
     X(kListReplayDifferences, kApi, kGet, "/v2/replays/{id}/diff", "limit,cursor",                 \
       "What a dry run found different, in order of the log")                                       \
