@@ -185,8 +185,10 @@ core::Status EngineServices::replay_dead_letters(std::vector<store::DeadLetterKe
     return {};
 }
 
-bool EngineServices::run_aside(std::function<void()> work, std::function<void()> done) {
-    return deps_.sideline->post([this, work = std::move(work), done = std::move(done)] {
+bool EngineServices::run_aside(api::Aside length, std::function<void()> work,
+                               std::function<void()> done) {
+    Sideline* thread = length == api::Aside::kHaul ? deps_.haul : deps_.sideline;
+    return thread->post([this, work = std::move(work), done = std::move(done)] {
         work();
         deps_.conductor->post_answer(done);
     });

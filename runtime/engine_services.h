@@ -39,6 +39,7 @@ public:
         matcher::Matcher* matcher = nullptr;
         Conductor* conductor = nullptr;
         Sideline* sideline = nullptr;
+        Sideline* haul = nullptr;
         const ServerState* server = nullptr;
         RetentionChore* retention = nullptr;
         // While a change is waited for: the processor is the others'. Null: by the system.
@@ -75,7 +76,8 @@ public:
     std::vector<ReplayProgress> replays(core::TenantId tenant) override;
     core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,
                                      double per_second) override;
-    bool run_aside(std::function<void()> work, std::function<void()> done) override;
+    bool run_aside(api::Aside length, std::function<void()> work,
+                   std::function<void()> done) override;
     void run_later(std::function<void()> work) override;
     api::Readiness readiness() override;
     void append_stats(core::JsonWriter& json) override;

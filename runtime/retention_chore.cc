@@ -9,8 +9,7 @@ std::size_t RetentionChore::do_work() {
     if (now_ns < next_ns_ && !more_.load(std::memory_order_relaxed)) return 0;
     next_ns_ = now_ns + deps_.every_us * 1000;
     under_way_.store(true, std::memory_order_relaxed);
-    if (!deps_.sideline->post([this] { pass(); }))
-        under_way_.store(false, std::memory_order_relaxed);
+    if (!deps_.haul->post([this] { pass(); })) under_way_.store(false, std::memory_order_relaxed);
     return 1;
 }
 

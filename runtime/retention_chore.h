@@ -2,7 +2,7 @@
 //       more: no cursor, waiting retry, dead letter or running replay. What the rules would take
 //       but may not is told in the log and in the figures; a retry or dead letter keeps its own
 //       event only, the others around it go out of their blocks.
-// Threads: do_work() the conductor's; the work itself runs on the sideline.
+// Threads: do_work() the conductor's; the work itself runs on the haul.
 // Lifetime: borrows all of Deps. Limits: one pass at a time.
 // Failure: an error is logged; the next pass tries again.
 #pragma once
@@ -28,7 +28,7 @@ public:
         const core::Clock* clock = nullptr;
         core::Log* log = nullptr;
         store::Database* database = nullptr;
-        Sideline* sideline = nullptr;
+        Sideline* haul = nullptr;
         std::function<std::vector<core::LogOffset>()> floors;  // what replays still need
         std::int64_t age_us = 0;                               // 0: no rule
         std::uint64_t bytes = 0;                               // 0: no rule
@@ -53,7 +53,7 @@ private:
     std::atomic<std::uint64_t> events_thinned_{0};
     std::atomic<std::uint64_t> bytes_thinned_{0};
     std::atomic<bool> more_{false};
-    store::Thinner thinner_;  // the sideline's
+    store::Thinner thinner_;  // the haul's
 };
 
 }  // namespace millrace::runtime

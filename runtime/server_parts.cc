@@ -127,12 +127,13 @@ core::Status ServerParts::build_edge() {
     deps.matcher = matcher.get();
     deps.conductor = &conductor;
     deps.sideline = &sideline;
+    deps.haul = &haul;
     deps.server = &state;
     RetentionChore::Deps keeping;
     keeping.clock = &clock;
     keeping.log = &log;
     keeping.database = database.get();
-    keeping.sideline = &sideline;
+    keeping.haul = &haul;
     keeping.floors = [this] { return feeder->replays().floors(); };
     keeping.age_us = config.retention_age_us;
     keeping.bytes = static_cast<std::uint64_t>(config.retention_bytes);
@@ -322,6 +323,7 @@ void ServerParts::start_threads() {
     conductor_thread = run(conductor);
     feeder_thread = run(*feeder);
     sideline_thread = run_chores(sideline);
+    haul_thread = run_chores(haul);
     shadow_thread = run(*shadow);
     for (std::size_t i = 0; i < shards.size(); ++i)
         shard_threads.push_back(run(*shards[i], cpu(i)));
@@ -331,6 +333,7 @@ void ServerParts::stop_threads() {
     if (!writer_thread) return;
     shard_threads.clear();
     sideline_thread.reset();
+    haul_thread.reset();
     shadow->stop_taking();
     shadow_thread.reset();
     feeder_thread.reset();

@@ -85,7 +85,8 @@ public:
     std::unique_ptr<MatchVerifier> verifier;
     LuaWatchdog watchdog;
     Conductor conductor;
-    Sideline sideline;
+    Sideline sideline{"sideline"};
+    Sideline haul{"haul"};
     std::unique_ptr<RetentionChore> retention;
     std::unique_ptr<EngineServices> services;
     std::unique_ptr<api::Api> rest;
@@ -98,7 +99,7 @@ public:
 
     // In the order of starting.
     std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread,
-        feeder_thread, sideline_thread, shadow_thread;
+        feeder_thread, sideline_thread, haul_thread, shadow_thread;
     std::vector<std::unique_ptr<core::AgentThread>> lane_threads, shard_threads;
 
 private:

@@ -50,6 +50,7 @@ void create_backup(Call& call, const Respond& respond) {
     auto made = std::make_shared<Made>();
     Services& services = call.services;
     const bool taken = services.run_aside(
+        Aside::kHaul,
         [&services, path = *path, made] {
             const std::int64_t began_ns = services.clock().monotonic_ns();
             made->report = store::backup(services.database(), path);

@@ -188,7 +188,7 @@ void list_dead_letters(Call& call, const Respond& respond) {
     if (!listing->selects()) return respond(list(*listing, database));
     auto answer = std::make_shared<ApiResponse>();
     const bool taken = call.services.run_aside(
-        [listing, answer, &database] { *answer = list(*listing, database); },
+        Aside::kLook, [listing, answer, &database] { *answer = list(*listing, database); },
         [answer, respond] { respond(std::move(*answer)); });
     if (!taken) respond(error_response(busy_aside()));
 }
@@ -240,6 +240,7 @@ void replay_dead_letters(Call& call, const Respond& respond) {
     Services& services = call.services;
     if (!bulk->selection.ids.empty()) return respond(redrive(services, *bulk));
     const bool taken = services.run_aside(
+        Aside::kLook,
         [bulk, &database = services.database()] {
             bulk->selected = select_keys(database, bulk->by.tenant, bulk->selection, bulk->keys);
         },

@@ -134,7 +134,7 @@ void list_events(Call& call, const Respond& respond) {
     const bool whole = !listing->page || listing->page->next.empty() || listing->page->full;
     if (whole) return respond(listing_response(*listing, database.hasher()));
     const bool taken = call.services.run_aside(
-        [listing, &database] { search_on(*listing, database.event_search()); },
+        Aside::kLook, [listing, &database] { search_on(*listing, database.event_search()); },
         [listing, &database, respond] { respond(listing_response(*listing, database.hasher())); });
     if (!taken) respond(error_response(busy_aside()));
 }

@@ -98,6 +98,7 @@ void list_kv(Call& call, const Respond& respond) {
     auto page = std::make_shared<core::Result<store::KvHistory::Page>>();
     store::KvHistory& history = call.services.database().kv_history();
     const bool taken = call.services.run_aside(
+        Aside::kLook,
         [view, page, &history] {
             *page = history.list(view->tenant, view->space, view->prefix, view->moment, view->after,
                                  view->limit);

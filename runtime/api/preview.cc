@@ -87,6 +87,7 @@ void preview_subscription(Call& call, const Respond& respond) {
     auto status = std::make_shared<core::Status>();
     store::Database& database = call.services.database();
     const bool taken = call.services.run_aside(
+        Aside::kLook,
         [preview, status, &database, tenant = call.tenant(), wanted = *wanted] {
             *status = feed(database, tenant, *preview, wanted);
         },

@@ -43,6 +43,9 @@ struct ScriptRunRequest {
     std::string input_json;  // {"query":{},"body":{}}
 };
 
+// What runs aside: a look that somebody waits for, or something that may take minutes.
+enum class Aside : std::uint8_t { kLook, kHaul };
+
 class Services {
 public:
     virtual ~Services() = default;
@@ -77,8 +80,10 @@ public:
     virtual core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,
                                              double per_second) = 0;
 
-    // Runs `work` on a thread of its own, then `done` on the API thread. False: too many wait.
-    virtual bool run_aside(std::function<void()> work, std::function<void()> done) = 0;
+    // Runs `work` on another thread, then `done` on the API thread. Works of one length run one
+    // after the other; no look waits for a haul. False: too many wait.
+    virtual bool run_aside(Aside length, std::function<void()> work,
+                           std::function<void()> done) = 0;
     // Runs `work` on the API thread, behind what waits there: for the next step of something long.
     virtual void run_later(std::function<void()> work) = 0;
 

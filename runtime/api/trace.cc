@@ -160,6 +160,7 @@ void trace_event(Call& call, const Respond& respond) {
     auto tracer = std::make_shared<Tracer>(Tracer{call.services, call.tenant()});
     auto answer = std::make_shared<ApiResponse>();
     const bool taken = call.services.run_aside(
+        Aside::kLook,
         [tracer, answer, id = std::string(call.request.param("eventId"))] {
             auto made = trace(*tracer, id);
             *answer = made ? std::move(*made) : error_response(made.error());

@@ -1,6 +1,7 @@
 // A library for LD_PRELOAD that makes the disk of one server fail while PATH exists:
 //     FAULT_SYNC=PATH   fdatasync() and fsync() of *.log (RocksDB's WAL) fail with EIO
 //     FAULT_WRITE=PATH  write() to *.log fails with ENOSPC
+//     FAULT_HOLD=PATH   fsync() of a file named FORMAT waits: a backup under way stands still
 //     FAULT_FREE=PATH   statvfs() says that as many bytes are free as the number in PATH
 #include <cerrno>
 #include <cstdio>
@@ -19,15 +20,18 @@ bool armed(const char* name) {
     return path != nullptr && ::access(path, F_OK) == 0;
 }
 
-bool is_wal(int fd) {
+bool is_named(int fd, std::string_view ending) {
     char link[64];
     char path[4096];
     std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     const ssize_t bytes = ::readlink(link, path, sizeof path);
-    return bytes > 0 && std::string_view(path, static_cast<std::size_t>(bytes)).ends_with(".log");
+    return bytes > 0 && std::string_view(path, static_cast<std::size_t>(bytes)).ends_with(ending);
 }
 
+bool is_wal(int fd) { return is_named(fd, ".log"); }
+
 int sync_call(int fd, long number) {
+    while (armed("FAULT_HOLD") && is_named(fd, "/FORMAT")) ::usleep(5000);
     if (armed("FAULT_SYNC") && is_wal(fd)) {
         errno = EIO;
         return -1;

@@ -131,6 +131,35 @@ class FailingSync(FaultCase):
         self.run_fault("FAULT_WRITE")
 
 
+class SlowCopy(FaultCase):
+    """A backup that takes its time keeps nobody from looking."""
+
+    def test_looks_are_answered_while_a_backup_stands_still(self):
+        hold = os.path.join(self.scratch(), "hold")
+        server = self.server(shim={"FAULT_HOLD": hold}).start()
+        script = server.create_script("return function() end")
+        subscription = server.subscribe("slow.copy", script)
+        event = server.send_event("slow.copy", {"n": 1})["eventId"]
+        server.wait_executions(1, subscriptionId=subscription)
+        target = os.path.join(self.scratch(), "copy")
+        answers = []
+        open(hold, "w").close()
+        backup = threading.Thread(target=lambda: answers.append(server.post("/v2/backups", {"path": target})))
+        backup.start()
+        harness.wait_until("the backup's last file", lambda: os.path.exists(os.path.join(target + ".part", "FORMAT")))
+        trace = server.get(f"/v2/events/{event}/trace", timeout=20)
+        self.assertEqual((trace.status, len(trace.json()["deliveries"])), (200, 1), trace)
+        preview = server.post("/v2/subscriptions/preview?events=10", {"pattern": "slow.copy"}, timeout=20)
+        self.assertEqual(preview.status, 200, preview)
+        for path in ("/v2/kv", "/v2/dlq?pattern=slow.copy", "/v2/executions?status=completed"):
+            self.assertEqual(server.get(path, timeout=20).status, 200, path)
+        self.assertEqual((answers, os.path.exists(target)), ([], False), "the backup was not held")
+        os.unlink(hold)
+        backup.join(60)
+        self.assertEqual([answer.status for answer in answers], [201], answers)
+        server.stop()
+
+
 class DamagedFiles(FaultCase):
     """A flipped bit is refused at the start or found when it is read; a missing WAL is noticed."""
 

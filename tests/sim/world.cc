@@ -113,6 +113,7 @@ void World::gather_agents() {
     for (auto& lane : parts_->lanes) add(*lane);
     add(*parts_->feeder);
     add(parts_->sideline);
+    add(parts_->haul);
     add(*parts_->shadow);
     add(parts_->conductor);
     agents_.back().conductor = true;

@@ -96,7 +96,7 @@ public:
         redriven_per_second = per_second;
         return {};
     }
-    bool run_aside(std::function<void()> work, std::function<void()> done) override {
+    bool run_aside(Aside, std::function<void()> work, std::function<void()> done) override {
         work();
         done();
         return true;
