@@ -13,14 +13,13 @@ import argparse
 import collections
 import http.client
 import json
-import os
 import random
 import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
-import harness  # noqa: E402
+import victim
+from victim import harness
 
 # The points of the identity runs are reached in store_crash_test.cc, retention's in retention_crash_test.py.
 POINTS = ["before_commit", "after_commit", "after_publish", "mark_written"]
@@ -103,39 +102,15 @@ def send_lines(server, ledger, key):
         pass
 
 
-def load_until_dead(server, ledger, kill_after):
+def clients(server, ledger):
     threads = [threading.Thread(target=post_batches, args=(server, ledger, f"k{i}", size))
                for i, size in enumerate((1, 1, 10, 100))]
-    threads.append(threading.Thread(target=send_lines, args=(server, ledger, "lines")))
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + kill_after
-    while time.monotonic() < deadline and server.process.poll() is None:
-        time.sleep(0.002)
-    by_itself = server.process.poll() is not None
-    if not by_itself:
-        server.process.kill()
-    server.wait()
-    for thread in threads:
-        thread.join()
-    return by_itself
-
-
-def listing(server, pattern):
-    events, cursor = [], None
-    while True:
-        path = f"/v2/events?pattern={pattern}&limit=1000&order=asc" + (f"&cursor={cursor}" if cursor else "")
-        reply = server.get(path)
-        assert reply.status == 200, reply
-        events += reply.json()["items"]
-        cursor = reply.json().get("next")
-        if not cursor:
-            return events
+    return threads + [threading.Thread(target=send_lines, args=(server, ledger, "lines"))]
 
 
 def check_log(server, ledger):
     """Every acknowledged event once, byte for byte, where the ack said, in order of its key."""
-    kept = listing(server, ledger.pattern)
+    kept = server.items(f"/v2/events?pattern={ledger.pattern}&order=asc")
     by_id = collections.defaultdict(list)
     for event in kept:
         by_id[event["eventId"]].append(event)
@@ -186,13 +161,7 @@ def check_effects(server, ledger, by_id, counter):
 
 
 def dead_letters(server, pattern):
-    items, cursor = [], None
-    while True:
-        body = server.get(f"/v2/dlq?pattern={pattern}&limit=1000" + (f"&cursor={cursor}" if cursor else "")).json()
-        items += body["items"]
-        cursor = body.get("next")
-        if not cursor:
-            return items
+    return server.items(f"/v2/dlq?pattern={pattern}")
 
 
 def prepare(server):
@@ -206,46 +175,31 @@ def prepare(server):
     return counter
 
 
-def start_or_die_at_point(server, environment):
-    """False when the server ended at its fault point before it was ready."""
-    try:
-        server.start()
-    except AssertionError as error:
-        if environment and "exit code -9" in str(error):
-            return False
-        raise
-    return True
-
-
 def run(cycles, seed):
-    """`cycles` is a list of (what, environment, seconds until killed at the latest)."""
+    """`cycles` is a list of (fault point or "", pass, seconds until killed at the latest)."""
     server = harness.Server()
     ledgers = []
     counter = None
     hit = 0
     try:
-        for number, (what, environment, seconds) in enumerate(cycles):
-            server.env = harness.clean_environment(environment)
+        for number, (point, passes, seconds) in enumerate(cycles):
             ledger = Ledger(number)
-            if not start_or_die_at_point(server, environment):
-                # The point lies on the way to the ready line: nothing was sent, what was kept must stay.
-                hit += 1
+            if not victim.start(server, point, passes):
+                hit += 1  # nothing was sent, what was kept must stay
                 continue
             counter = counter or prepare(server)
-            by_itself = load_until_dead(server, ledger, seconds)
+            by_itself = victim.load_until_dead(server, clients(server, ledger), seconds)
             hit += by_itself
             ledgers.append(ledger)
-            server.env = harness.clean_environment()
-            server.start()
+            victim.start(server)
             by_id = check_log(server, ledger)
             check_repeats(server, ledger, by_id)
             check_effects(server, ledger, by_id, counter)
-            print(f"cycle {number} {what}: sent {len(ledger.sent)}, acknowledged {len(ledger.acked)}, "
+            print(f"cycle {number} {point or 'random'}: sent {len(ledger.sent)}, acknowledged {len(ledger.acked)}, "
                   f"kept {len(by_id)}, ended {'at the point' if by_itself else 'by the clock'}", flush=True)
             server.kill()
         # Nothing that a later crash did has touched what an earlier cycle had.
-        server.env = harness.clean_environment()
-        server.start()
+        victim.start(server)
         for ledger in ledgers:
             check_log(server, ledger)
         server.stop()
@@ -265,11 +219,10 @@ def main():
     options = arguments.parse_args()
     chance = random.Random(options.seed)
     if options.mode == "random":
-        cycles = [("random", {}, chance.uniform(0.02, 1.0)) for _ in range(options.cycles)]
+        cycles = [("", 0, chance.uniform(0.02, 1.0)) for _ in range(options.cycles)]
     else:
         # The mark is written once at the start already: the second pass is the first one under load.
-        cycles = [(point, {"MILLRACE_CRASH_AT": f"{point}:{chance.randint(2, 5 if point == 'mark_written' else 30)}"}, 10)
-                  for point in POINTS]
+        cycles = [(point, chance.randint(2, 5 if point == "mark_written" else 30), 10) for point in POINTS]
     hit = run(cycles, options.seed)
     print(f"ok: {len(cycles)} crashes, {hit} at a fault point, seed {options.seed}")
 

@@ -9,15 +9,14 @@ random moment; this process is the ledger. `millrace verify` reads the folder be
 import argparse
 import http.client
 import json
-import os
 import random
 import subprocess
 import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
-import harness  # noqa: E402
+import victim
+from victim import harness
 
 # Single events go out of blocks that stay, or whole blocks go: a folder for each, as a dead letter holds
 # up whole blocks, and then retention.bytes thins before every rule.
@@ -80,22 +79,6 @@ def post_until_dead(server, ledger, seed):
         connection.close()
 
 
-def load_until_dead(server, ledger, seconds):
-    threads = [threading.Thread(target=post_until_dead, args=(server, ledger, i)) for i in range(3)]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and server.process.poll() is None:
-        time.sleep(0.002)
-    by_itself = server.process.poll() is not None
-    if not by_itself:
-        server.process.kill()
-    server.wait()
-    for thread in threads:
-        thread.join()
-    return by_itself
-
-
 def verified(server):
     """What `millrace verify` says of the folder that no server has open."""
     done = subprocess.run([harness.BINARY, "verify", "--data", server.data, "--output", "json"],
@@ -107,15 +90,11 @@ def verified(server):
 
 def listed(server, kind):
     """Of all cycles: id -> event."""
-    events, cursor = {}, None
-    while True:
-        page = server.get(f"/v2/events?pattern={kind}.e&limit=1000" + (f"&cursor={cursor}" if cursor else "")).json()
-        for event in page["items"]:
-            assert event["eventId"] not in events, f"twice in the log: {event}"
-            events[event["eventId"]] = event
-        cursor = page.get("next")
-        if not cursor:
-            return events
+    events = {}
+    for event in server.all_events(f"{kind}.e"):
+        assert event["eventId"] not in events, f"twice in the log: {event}"
+        events[event["eventId"]] = event
+    return events
 
 
 def check_kept(ledger, found, ids, first_offsets):
@@ -164,17 +143,14 @@ def first_offsets_of(server):
 
 
 def run_cycle(server, ledger, point, passes, rules, seconds):
-    server.env = harness.clean_environment({"MILLRACE_CRASH_AT": f"{point}:{passes}"} if point else {})
     server.args = sum((["--set", rule] for rule in rules), [])
-    try:
-        server.start()
-    except AssertionError as error:
-        assert point and "exit code -9" in str(error), error
+    if not victim.start(server, point, passes):
         return True
     if server.get("/v2/scripts/failing").status == 404:
         script = server.create_script(HANDLER, id="failing")
         server.subscribe({"type": "prefix", "value": "thin."}, script, id="all", retry={"maxRetries": 0})
-    return load_until_dead(server, ledger, seconds)
+    clients = [threading.Thread(target=post_until_dead, args=(server, ledger, i)) for i in range(3)]
+    return victim.load_until_dead(server, clients, seconds)
 
 
 def run(rules, points, chance):
@@ -188,10 +164,9 @@ def run(rules, points, chance):
             hit += bool(point) and by_itself
             ledgers.append(ledger)
             first = first_offsets_of(server)
-            server.env = harness.clean_environment()
             # First without rules, so that nothing moves while it is looked at.
             server.args = []
-            server.start()
+            victim.start(server)
             for earlier in ledgers:
                 check_kept(earlier, listed(server, "keep"), earlier.acknowledged("keep"), first)
             server.kill()

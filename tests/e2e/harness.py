@@ -218,14 +218,20 @@ class Server:
             return items if len(items) >= count else None
         return wait_until(f"{count} executions {statuses} of {query}", enough)
 
-    def all_events(self, pattern):
-        """Every event of the pattern, page by page."""
+    def items(self, path):
+        """Everything that a list holds, page by page."""
         items, cursor = [], ""
+        path += ("&" if "?" in path else "?") + "limit=1000"
         while cursor is not None:
-            page = self.get(f"/v2/events?limit=1000&pattern={pattern}" + (f"&cursor={cursor}" if cursor else "")).json()
+            reply = self.get(path + (f"&cursor={cursor}" if cursor else ""))
+            assert reply.status == 200, reply
+            page = reply.json()
             items += page["items"]
             cursor = page["next"] or None
         return items
+
+    def all_events(self, pattern):
+        return self.items(f"/v2/events?pattern={pattern}")
 
     def metric(self, name, **labels):
         """The sum of a metric's samples that carry all the labels."""
