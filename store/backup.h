@@ -3,7 +3,8 @@
 // Threads: backup() by one at a time, any thread but a shard's. restore() needs no Database.
 // Lifetime: none. Limits: the target must not exist (backup) or be empty (restore).
 // Failure: Errors; a backup is complete when its folder has its name, before that it ends in
-//       ".part". What a failed one left under that name is not removed: the next one says so.
+//       ".part". What a failed one copied is removed again; what one that was cut short left under
+//       that name is not: the next one says so.
 #pragma once
 
 #include "core/ids.h"

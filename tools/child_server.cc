@@ -3,6 +3,7 @@
 #include "tools/cli_json.h"
 
 #include <chrono>
+#include <fstream>
 #include <utility>
 #include <vector>
 
@@ -77,8 +78,7 @@ core::Status ChildServer::read_ready_line(int fd) {
         char bytes[512];
         const ssize_t got = ::read(fd, bytes, sizeof bytes);
         if (got <= 0) {
-            return core::fail(core::ErrorCode::kUnavailable,
-                              "the server refused to start; see " + log_path_);
+            return core::fail(core::ErrorCode::kUnavailable, last_words());
         }
         line.append(bytes, static_cast<std::size_t>(got));
     }
@@ -88,6 +88,18 @@ core::Status ChildServer::read_ready_line(int fd) {
         return core::fail(core::ErrorCode::kInternal, "no ready line: " + line);
     address_ = "http://" + text_at(ready, "http");
     return {};
+}
+
+// Why it did not start, by the last line of its log.
+std::string ChildServer::last_words() const {
+    std::ifstream log(log_path_);
+    std::string line, last;
+    while (std::getline(log, line)) last = line;
+    simdjson::dom::parser parser;
+    simdjson::dom::element entry;
+    std::string said;
+    if (parser.parse(last).get(entry) == simdjson::SUCCESS) said = text_at(entry, "message");
+    return "the server refused to start" + (said.empty() ? "; see " + log_path_ : ": " + said);
 }
 
 bool ChildServer::alive() {

@@ -38,6 +38,7 @@ public:
 
 private:
     core::Status read_ready_line(int fd);
+    std::string last_words() const;
 
     const std::string data_folder_;
     const std::string log_path_;

@@ -176,6 +176,14 @@ int diff_replay(CliContext& context, const DiffOptions& o) {
     return good && number_at(end->root, "diff.different") == 0 ? kExitOk : kExitFailed;
 }
 
+// CLI11 wants the complaint; empty: it is well.
+std::string version_or_recorded(const std::string& text) {
+    const bool number = !text.empty() && text.size() < 10 &&
+                        text.find_first_not_of("0123456789") == std::string::npos;
+    return number || text == "recorded" ? ""
+                                        : "\"" + text + "\" is no version; a number or recorded";
+}
+
 void add_selection(CLI::App* verb, StartOptions& o) {
     verb->add_option("--from", o.from, "RFC 3339, or 15m, 2h, 7d ago");
     verb->add_option("--to", o.to, "RFC 3339, or 15m, 2h, 7d ago");
@@ -225,13 +233,21 @@ void add_replay_commands(CLI::App& app, CliContext& context) {
     d->start.dry_run = true;
     CLI::App* diff = replay->add_subcommand(
         "diff", "Run past events through a handler in shadow and show what would be different");
-    diff->add_option("id", d->id, "of a dry run that was started before");
+    CLI::Option* started =
+        diff->add_option("id", d->id, "of a dry run that was started before, as it was asked for");
     add_selection(diff, d->start);
     diff->add_option("--script", d->start.script_id, "the handlers that use this script");
     diff->add_option("--version", d->start.version, "of the script; the current one unless given");
-    diff->add_option("--against", d->start.against, "a version, or recorded (the default)");
+    diff->add_option("--against", d->start.against, "a version, or recorded (the default)")
+        ->check(version_or_recorded);
     diff->add_option("--kv", d->start.kv, "what handlers find in kv: now, then or empty");
-    diff->add_option("--limit", d->limit, "differences shown");
+    for (CLI::Option* option : diff->get_options()) {
+        // What a run was started with can't be changed when it is looked at.
+        if (option != started && option->get_name() != "--help") option->excludes(started);
+    }
+    diff->add_option("--limit", d->limit, "differences shown")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
     diff->callback(
         [&context, d] { context.action = [&context, d] { return diff_replay(context, *d); }; });
 

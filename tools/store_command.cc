@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 
 namespace millrace::tools {
@@ -31,7 +32,7 @@ struct Options {
     std::string folder;
     std::string from;
     std::string output = "table";
-    int shard = -1;
+    int shard = 0;
     std::uint64_t offset = 0;
     std::uint64_t events = 0;
     std::string documents;
@@ -116,7 +117,16 @@ void print_report(const store::VerifyReport& report) {
                       : "damaged: " + std::to_string(report.problem_count) + " problem(s)");
 }
 
+core::Status check_folder(const std::string& folder) {
+    std::error_code ignored;
+    if (std::filesystem::is_directory(folder, ignored)) return {};
+    const bool there = std::filesystem::exists(folder, ignored);
+    return core::fail(core::ErrorCode::kNotFound,
+                      folder + (there ? ": is no folder" : ": there is no such folder"));
+}
+
 int verify_verb(const Options& o) {
+    if (auto there = check_folder(o.folder); !there) return failed(there.error());
     auto report = store::verify(o.folder);
     if (!report) return failed(report.error());
     if (o.json()) {
@@ -129,7 +139,7 @@ int verify_verb(const Options& o) {
 
 // One event a line, as NDJSON: where it stands, then the text as it was sent.
 int print_events(store::Database& database, const Options& o) {
-    const core::ShardId shard(static_cast<std::uint16_t>(std::max(0, o.shard)));
+    const core::ShardId shard(static_cast<std::uint16_t>(o.shard));
     core::LogOffset next{o.offset};
     std::uint64_t left = o.events;
     while (left > 0) {
@@ -150,6 +160,10 @@ int print_events(store::Database& database, const Options& o) {
             print(out);
         }
         next = block->end_offset();
+    }
+    if (left == o.events) {
+        std::fprintf(stderr, "shard %d has no events from offset %llu on\n", o.shard,
+                     static_cast<unsigned long long>(o.offset));
     }
     return kExitOk;
 }
@@ -220,6 +234,7 @@ int print_overview(store::Database& database, const Options& o) {
 }
 
 int inspect_verb(const Options& o) {
+    if (auto there = check_folder(o.folder); !there) return failed(there.error());
     core::RealClock clock;
     store::Database::Options options;
     options.path = o.folder;
@@ -257,12 +272,15 @@ int store_command(std::vector<std::string> arguments) {
     CLI::App* inspect =
         with_output(app.add_subcommand("inspect", "What is in a data folder or a backup"));
     inspect->add_option("data,--data", o.folder, "the folder")->required();
-    inspect->add_option("--events", o.events, "print that many events as NDJSON");
-    inspect->add_option("--shard", o.shard, "of this shard, with --events; 0 unless given");
-    inspect->add_option("--offset", o.offset, "from this offset on, with --events");
-    inspect->add_option("--documents", o.documents,
-                        "print the documents of a kind: script, script_version, subscription, "
-                        "replay");
+    CLI::Option* events =
+        inspect->add_option("--events", o.events, "print that many events as NDJSON");
+    inspect->add_option("--shard", o.shard, "of this shard, with --events; 0 unless given")
+        ->check(CLI::Range(0, static_cast<int>(core::kShardsMax) - 1))
+        ->needs(events);
+    inspect->add_option("--offset", o.offset, "from this offset on, with --events")->needs(events);
+    inspect->add_option("--documents", o.documents, "print the documents of a kind")
+        ->check(CLI::IsMember(std::vector<std::string>(kKinds.begin(), kKinds.end())))
+        ->excludes(events);
     app.require_subcommand(1);
     std::reverse(arguments.begin(), arguments.end());
     try {

@@ -54,6 +54,7 @@ struct Verdict {
     std::string failure;  // something could not be done at all
     bool verified = false;
     double seconds = 0;
+    bool never_ran() const { return kills == 0 && !failure.empty(); }
     bool good() const { return failure.empty() && findings.sum() == 0 && verified; }
 };
 
@@ -162,10 +163,14 @@ int torture_command(std::vector<std::string> arguments) {
     CLI::App app{"Kills servers under load on this disk and compares what they kept with a ledger",
                  "millrace torture"};
     Options options;
-    app.add_option("--minutes", options.minutes, "how long")->check(CLI::PositiveNumber);
-    app.add_option("--seconds", options.seconds, "the same in seconds")->check(CLI::PositiveNumber);
+    app.add_option("--minutes", options.minutes, "how long")
+        ->check(CLI::Range(0.01, 1e6))
+        ->capture_default_str();
+    app.add_option("--seconds", options.seconds, "the same in seconds")
+        ->check(CLI::Range(1.0, 6e7));
     app.add_option("--data", options.folder,
-                   "where: a folder of its own is made there, and removed after a good verdict");
+                   "where: a folder of its own is made there, and removed after a good verdict")
+        ->capture_default_str();
     app.add_option("--seed", options.seed, "of the moments at which servers are killed");
     app.add_option("-o,--output", options.output, "table for people, json for programs")
         ->check(CLI::IsMember({"table", "json"}));
@@ -189,7 +194,13 @@ int torture_command(std::vector<std::string> arguments) {
     Verdict verdict;
     run(options, folder, verdict);
     std::error_code ignored;
-    if (verdict.good()) std::filesystem::remove_all(folder, ignored);
+    if (verdict.good() || verdict.never_ran()) std::filesystem::remove_all(folder, ignored);
+    if (verdict.never_ran()) {
+        // A disk without room, say: no promise was tried, so none is broken.
+        std::fprintf(stderr, "error: torture: it could not begin: %s\n",
+                     printable(verdict.failure).c_str());
+        return kExitFailed;
+    }
     if (options.output == "json") {
         print_json(verdict, verdict.good() ? std::string() : folder);
     } else {

@@ -144,8 +144,69 @@ class Backup(unittest.TestCase):
             code, _, err = cli(verb, self.server.data)
             self.assertEqual(code, 1, verb)
             self.assertIn("locked", err)
+        # Its files change under the copy.
+        code, _, err = cli("restore", self.server.data, "--data", self.path("new"))
+        self.assertEqual(code, 1)
+        self.assertIn("of a running server", err)
+        self.assertFalse(os.path.exists(self.path("new")))
+        open(self.path("file"), "w").close()
+        for target in (self.path("file/below"), "/proc/below"):
+            code, _, err = cli("backup", target, server=self.server)
+            self.assertEqual(code, 1)
+            self.assertIn("choose a folder that can be written", err)
+            self.assertIn('"field":"path"', err)
+        code, _, err = cli("restore", self.path("saved"), "--data", self.path("file"))
+        self.assertEqual(code, 1)
+        self.assertIn("no folder", err)
+
+    def test_verbs_without_a_server_say_what_is_wrong(self):
+        self.server.send_event("b.e")
+        self.assertEqual(cli("backup", self.path("saved"), server=self.server)[0], 0)
         self.assertEqual(cli("verify")[0], 2)
-        self.assertEqual(cli("verify", self.path("nothing"))[0], 1)
+        for verb in ("verify", "inspect"):
+            code, _, err = cli(verb, self.path("nothing"))
+            self.assertEqual(code, 1)
+            self.assertIn("there is no such folder", err)
+            code, _, err = cli(verb, self.folder)
+            self.assertEqual(code, 1)
+            self.assertIn("no Millrace data folder", err)
+        inspect = ("inspect", self.path("saved"))
+        for more, said in ((("--documents", "nonsense"), "script_version"), (("--shard", "0"), "--events"),
+                           (("--offset", "1"), "--events"), (("--events", "1", "--shard", "-3"), "--shard"),
+                           (("--events", "1", "--documents", "script"), "excludes")):
+            code, _, err = cli(*inspect, *more)
+            self.assertEqual(code, 2, more)
+            self.assertIn(said, err)
+        code, out, err = cli(*inspect, "--events", "1", "--offset", "99")
+        self.assertEqual((code, out), (0, ""))
+        self.assertIn("no events from offset 99", err)
+
+    def test_a_copy_that_finds_no_room_leaves_none_behind(self):
+        self.server.send_event("b.e")
+        self.assertEqual(cli("backup", self.path("saved"), server=self.server)[0], 0)
+        small = self.path("small")
+        os.mkdir(small)
+        mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "millrace", small]
+        if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode != 0:
+            self.skipTest("no mount is allowed here")
+        self.addCleanup(subprocess.run, ["umount", "-l", small], check=False)
+        with open(os.path.join(small, "fill"), "wb", buffering=0) as file:
+            try:
+                while file.write(bytes(4096)):
+                    pass
+            except OSError:
+                pass
+        code, _, err = cli("backup", os.path.join(small, "copy"), server=self.server)
+        self.assertEqual(code, 1)
+        self.assertIn("No space left on device; what was copied is removed again", err)
+        code, _, err = cli("restore", self.path("saved"), "--data", os.path.join(small, "data"))
+        self.assertEqual(code, 1)
+        self.assertIn("No space left on device", err)
+        os.unlink(os.path.join(small, "fill"))
+        self.assertFalse(os.path.exists(os.path.join(small, "copy.part")))
+        code, _, err = cli("restore", self.path("saved"), "--data", os.path.join(small, "data"))
+        self.assertEqual(code, 0, err)
+        self.assertEqual(cli("verify", os.path.join(small, "data"))[0], 0)
 
     def test_a_flipped_byte_is_found(self):
         for n in range(20):

@@ -43,6 +43,15 @@ class TortureTest(unittest.TestCase):
         self.assertIn("no folder can be made", run.stderr)
         self.assertIn("No such file or directory", run.stderr)
 
+    def test_a_server_that_can_not_begin_breaks_no_promise(self):
+        # Without room for one more file the server refuses to start.
+        limit = ["prlimit", "--nofile=8"]
+        run = subprocess.run([*limit, harness.BINARY, "torture", "--data", self.folder, "--seconds", "1"],
+                             capture_output=True, text=True, timeout=60, env=harness.clean_environment())
+        self.assertEqual((run.returncode, run.stdout), (1, ""), run.stderr)
+        self.assertIn("could not begin: the server refused to start: ", run.stderr)
+        self.assertEqual(os.listdir(self.folder), [])
+
     def test_usage_is_2(self):
         self.assertEqual(self.torture("--minutes", "never").returncode, 2)
 
