@@ -77,16 +77,21 @@ void ShardCommit::wait_for(IngestRequest& request, core::LogOffset needed_end) {
         handlers_.request_done(request);
         return;
     }
+    if (request.durability == store::Durability::kMemory) {
+        handlers_.request_done(request);  // it is in the open block: no more is promised
+        return;
+    }
     // Waiters leave in order: one that needs less than its predecessor waits for it too, at most
     // until the unit that is open now is durable.
     if (!waiters_.empty()) needed_end = std::max(needed_end, waiters_.back().needed_end);
+    if (request.durability == store::Durability::kFsync && needed_end > synced_end_ &&
+        needed_end <= std::max(durable_end_, weak_end_)) {
+        // Repeats of events that came with less than fsync: a sync makes the answer true.
+        open_durability_ = store::Durability::kFsync;
+        open_syncs_.push_back(&request);
+        return;
+    }
     if (needed_end <= durable_end_) {
-        if (needed_end > synced_end_ && request.durability == store::Durability::kFsync) {
-            // Repeats of events that came with less than fsync: a sync makes the answer true.
-            open_durability_ = store::Durability::kFsync;
-            open_syncs_.push_back(&request);
-            return;
-        }
         handlers_.request_done(request);
         return;
     }
@@ -134,6 +139,8 @@ bool ShardCommit::seal() {
     unit.tag = next_tag_++;
     unit.durability = open_durability_;
     if (!log_.empty()) unit.block = log_.seal();
+    if (unit.block.events && unit.durability < store::Durability::kFsync)
+        weak_end_ = unit.block.events.end_offset();
     handlers_.before_seal(open_rows_);
     unit.rows = std::move(open_rows_);
     if (spare_rows_.empty()) {

@@ -5,6 +5,8 @@
 // Lifetime: borrows the shard's log and the log writer.
 // Limits: kUnitsInFlightMax sealed units under way; beyond that nothing is taken and the caller
 //       keeps what it has (overflow policy: block producer).
+// Levels: memory is answered when its events are in the open block; os and fsync when the unit that
+//       holds them is committed so far.
 // Failure: a failed commit fails every waiting request: nothing is acknowledged after it.
 #pragma once
 
@@ -115,6 +117,7 @@ private:
     std::vector<store::RowBatch> spare_rows_;
     core::LogOffset durable_end_;  // to the degree that was asked for
     core::LogOffset synced_end_;   // to the last sync
+    core::LogOffset weak_end_;     // of the newest sealed block that no sync is asked for
     std::uint64_t next_tag_ = 1;
     bool failed_ = false;
 };

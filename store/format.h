@@ -68,7 +68,7 @@ inline constexpr std::size_t kColumnFamilyCount = 11;
 
 // What an acknowledgement means. The reply names it.
 enum class Durability : std::uint8_t {
-    kMemory = 0,  // taken; no promise (today the log writer gives kOs as well: both cost the same)
+    kMemory = 0,  // in the shard's open block: gone with the process until that is committed
     kOs = 1,      // written to the operating system: survives a crash of the process
     kFsync = 2,   // fdatasync returned: survives a crash of the machine
 };

@@ -1,6 +1,7 @@
 // A library for LD_PRELOAD that makes the disk of one server fail while PATH exists:
 //     FAULT_SYNC=PATH   fdatasync() and fsync() of *.log (RocksDB's WAL) fail with EIO
 //     FAULT_WRITE=PATH  write() to *.log fails with ENOSPC
+//     FAULT_STALL=PATH  write() to *.log waits
 //     FAULT_HOLD=PATH   fsync() of a file named FORMAT waits: a backup under way stands still
 //     FAULT_FREE=PATH   statvfs() says that as many bytes are free as the number in PATH
 #include <cerrno>
@@ -47,6 +48,7 @@ int fdatasync(int fd) { return sync_call(fd, SYS_fdatasync); }
 int fsync(int fd) { return sync_call(fd, SYS_fsync); }
 
 ssize_t write(int fd, const void* from, size_t bytes) {
+    while (armed("FAULT_STALL") && is_wal(fd)) ::usleep(5000);
     if (armed("FAULT_WRITE") && is_wal(fd)) {
         errno = ENOSPC;
         return -1;

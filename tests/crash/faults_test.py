@@ -131,6 +131,42 @@ class FailingSync(FaultCase):
         self.run_fault("FAULT_WRITE")
 
 
+class StandingDisk(FaultCase):
+    """While nothing is written, only those are answered that were promised no write."""
+
+    def test_the_levels_of_durability_wait_for_what_they_promise(self):
+        stall = os.path.join(self.scratch(), "stall")
+        server = self.server(shim={"FAULT_STALL": stall}).start()
+        server.send_event("level", eventId="before")
+        answers = {}
+
+        def post(event_id, level):
+            reply = server.post(f"/v2/events?durability={level}", {"eventId": event_id, "pattern": "level"})
+            answers[event_id] = (reply.status, reply.json()["durability"], reply.json()["duplicates"])
+        open(stall, "w").close()
+        post("m0", "memory")
+        waiting = [threading.Thread(target=post, args=(level, level)) for level in ("os", "fsync")]
+        for client in waiting:
+            client.start()
+        for n in range(1, 20):
+            post(f"m{n}", "memory")
+        self.assertEqual(set(answers), {f"m{n}" for n in range(20)}, "answered before it was written")
+        self.assertEqual(set(answers.values()), {(202, "memory", 0)})
+        # A repeat that asks for more gets more, though its first one is on the way already.
+        waiting.append(threading.Thread(target=post, args=("m0", "fsync")))
+        waiting[-1].start()
+        os.unlink(stall)
+        for client in waiting:
+            client.join(60)
+        self.assertEqual((answers["os"], answers["fsync"]), ((202, "os", 0), (202, "fsync", 0)))
+        self.assertEqual(answers["m0"], (202, "fsync", 1))
+        harness.wait_until("all of them", lambda: len(listing(server)) == 23)
+        server.stop()
+        server.start()
+        self.assertEqual(len(listing(server)), 23, "a clean stop keeps what was taken")
+        server.stop()
+
+
 class SlowCopy(FaultCase):
     """A backup that takes its time keeps nobody from looking."""
 
