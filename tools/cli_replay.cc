@@ -47,6 +47,12 @@ bool ended(const std::string& status) {
     return status == "completed" || status == "done" || status == "failed" || status == "cancelled";
 }
 
+void tell_not_due(CliContext& context, const Document& reply) {
+    if (number_at(reply.root, "notDue") == 0) return;
+    context.err() << text_at(reply.root, "notDue")
+                  << " left out: their scheduledAt has not come yet\n";
+}
+
 void print_status(CliContext& context, const Document& reply, const std::string& id) {
     if (context.json()) return context.print_json(reply);
     const std::string status = text_at(reply.root, "status");
@@ -55,10 +61,7 @@ void print_status(CliContext& context, const Document& reply, const std::string&
                text_at(reply.root, "matched"), text_at(reply.root, "delivered"),
                text_at(reply.root, "failed")});
     context.print_table(table, "");
-    if (number_at(reply.root, "notDue") > 0) {
-        context.err() << text_at(reply.root, "notDue")
-                      << " left out: their scheduledAt has not come yet\n";
-    }
+    tell_not_due(context, reply);
 }
 
 // Follows a replay to its end. The exit code says whether all of it was delivered.
@@ -171,6 +174,7 @@ int diff_replay(CliContext& context, const DiffOptions& o) {
         if (const std::string error = text_at(end->root, "error"); !error.empty())
             context.out() << printable(error) << '\n';
         context.print_next(*page);
+        tell_not_due(context, *end);
     }
     const bool good = text_at(end->root, "status") == "completed";
     return good && number_at(end->root, "diff.different") == 0 ? kExitOk : kExitFailed;

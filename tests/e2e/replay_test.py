@@ -415,6 +415,14 @@ class DryRuns(harness.ServerCase):
         code, out, err = cli("replay", "diff", "--script", self.script)
         self.assertEqual(code, 0, out + err)
         self.assertIn("compared 12, different 0", out)
+        self.server.send_event(self.pattern, scheduledAt="2100-01-01T00:00:00Z")
+        code, out, err = cli("replay", "diff", "--script", self.script)
+        self.assertIn("1 left out: their scheduledAt has not come yet", err)
+        for arguments, said in ((("some-id", "--script", self.script), "excludes"), (("--against", "best"), "recorded"),
+                                (("--limit", "0"), "--limit")):
+            code, out, err = cli("replay", "diff", *arguments)
+            self.assertEqual((code, out), (2, ""), arguments)
+            self.assertIn(said, err)
         self.push("return e.payload.n == 4 and 'four' or e.payload.n")
         code, out, err = cli("replay", "diff", "--script", self.script, "--pattern", self.pattern)
         self.assertEqual(code, 1, out + err)
