@@ -20,6 +20,7 @@ namespace millrace::core {
 // name, where
 #define MILLRACE_FAULT_POINTS(X)                                                                 \
     X(kBeforeCommit, "before_commit")             /* a group is gathered, nothing written */     \
+    X(kAfterWrite, "after_write")                 /* written, its sync not begun: in flight */   \
     X(kAfterCommit, "after_commit")               /* on the disk, nobody told */                 \
     X(kAfterPublish, "after_publish")             /* completions pushed, clients not yet told */ \
     X(kMarkWritten, "mark_written")               /* high-water mark written, not synced */      \

@@ -101,8 +101,6 @@ Database::Stats Database::stats() const {
     return out;
 }
 
-std::uint64_t Database::unsynced_bytes() const {
-    return engine_->unsynced_bytes.load(std::memory_order_relaxed);  // a gauge
-}
+std::uint64_t Database::unsynced_bytes() const { return engine_->unsynced_bytes(); }
 
 }  // namespace millrace::store

@@ -19,6 +19,7 @@
 #include "store/row_batch.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -77,6 +78,11 @@ public:
         // caller waits.
         bool work_by_hand = false;
         rocksdb::Env* env = nullptr;  // tests: a fault-injecting one
+        // Most syncs of the WAL at once, where the disk gains by several (LogWriter). More than 1:
+        // somebody must run the LogWriter's syncers.
+        std::size_t sync_depth_max = 1;
+        // Tests: how many at once, asked before each group; instead of what is measured.
+        std::function<std::size_t()> sync_depth{};
         // The simulator's: where a new folder's hash seed comes from. None: drawn from the system.
         std::optional<std::uint64_t> hash_seed{};
     };

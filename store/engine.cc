@@ -141,6 +141,20 @@ core::Status Engine::open_rocks() {
     const std::string path = options.path + "/rocks";
     use_own_crc32c();
     rocksdb::DBOptions db_options = make_db_options(options);
+    if (options.sync_depth_max > 1 && !options.read_only) {
+        WalFiles::Options wal;
+        wal.folder = path;
+        wal.syncs = options.sync_depth_max;
+        wal.clock = options.clock;
+        wal.on_fail = [this](const std::string& reason) {
+            set_fatal("store: " + reason +
+                      "; nothing is acknowledged any more, restart the server when the disk is "
+                      "well");
+        };
+        wal_files = std::make_unique<WalFiles>(wal);
+        env_ = rocksdb::NewCompositeEnv(wal_files->over(db_options.env->GetFileSystem()));
+        db_options.env = env_.get();
+    }
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* db = nullptr;
     std::vector<rocksdb::ColumnFamilyDescriptor> families = make_families(options);
@@ -330,11 +344,10 @@ core::Status Engine::close() {
     return write_mark();
 }
 
-core::Status Engine::commit(rocksdb::WriteBatch& batch, Durability durability) {
+core::Status Engine::write(rocksdb::WriteBatch& batch, bool sync) {
     if (fatal()) return core::fail(ErrorCode::kUnavailable, fatal_reason());
     rocksdb::WriteOptions write;
-    write.sync = durability == Durability::kFsync;
-    const std::size_t bytes = batch.GetDataSize();
+    write.sync = sync;
     const rocksdb::Status status = db_->Write(write, &batch);
     if (!status.ok()) {
         // The outcome is unknown and the kernel may have dropped the pages: no retry, no more acks.
@@ -342,12 +355,39 @@ core::Status Engine::commit(rocksdb::WriteBatch& batch, Durability durability) {
                   "; nothing is acknowledged any more, restart the server when the disk is well");
         return core::fail(ErrorCode::kUnavailable, fatal_reason());
     }
-    if (write.sync) {
-        unsynced_bytes.store(0, std::memory_order_relaxed);  // a gauge
+    return {};
+}
+
+core::Status Engine::commit(rocksdb::WriteBatch& batch, Durability durability) {
+    const bool sync = durability == Durability::kFsync;
+    const std::size_t bytes = batch.GetDataSize();
+    const std::uint64_t mark = unsynced_mark();
+    if (auto status = write(batch, sync); !status) return status;
+    if (sync) {
+        note_synced(mark);
     } else {
-        unsynced_bytes.fetch_add(bytes, std::memory_order_relaxed);
+        unsynced_ever_.fetch_add(bytes, std::memory_order_relaxed);  // a gauge
     }
     return {};
+}
+
+core::Status Engine::write_ahead(rocksdb::WriteBatch& batch) { return write(batch, false); }
+
+std::uint64_t Engine::unsynced_bytes() const {
+    const std::uint64_t synced = synced_since_.load(std::memory_order_relaxed);  // a gauge
+    return unsynced_mark() - synced;
+}
+
+std::uint64_t Engine::unsynced_mark() const {
+    return unsynced_ever_.load(std::memory_order_relaxed);  // a gauge
+}
+
+void Engine::note_synced(std::uint64_t mark) {
+    // relaxed: a gauge; several may end their syncs in any order, the furthest counts.
+    std::uint64_t before = synced_since_.load(std::memory_order_relaxed);
+    while (before < mark &&
+           !synced_since_.compare_exchange_weak(before, mark, std::memory_order_relaxed)) {
+    }
 }
 
 void Engine::apply(const CommitEffects& effects) {
@@ -372,21 +412,25 @@ void Engine::publish_synced() {
 }
 
 core::Status Engine::sync_now() {
-    if (unsynced_bytes.load(std::memory_order_relaxed) == 0) return {};
+    if (unsynced_bytes() == 0) return {};
+    const std::uint64_t mark = unsynced_mark();
     std::array<ShardTail, core::kShardsMax> before;
     {
         std::lock_guard lock(tails_mutex_);
         before = committed_;
     }
-    unsynced_bytes.store(0, std::memory_order_relaxed);  // a gauge
     const rocksdb::Status status = db_->SyncWAL();
     if (!status.ok()) {
         set_fatal("store: sync failed: " + status.ToString() +
                   "; nothing is acknowledged any more, restart the server");
         return core::fail(ErrorCode::kUnavailable, fatal_reason());
     }
+    note_synced(mark);
     std::lock_guard lock(tails_mutex_);
-    synced_ = before;
+    // The writer may have gone further meanwhile.
+    for (std::size_t i = 0; i < synced_.size(); ++i) {
+        if (synced_[i].blocks < before[i].blocks) synced_[i] = before[i];
+    }
     return {};
 }
 

@@ -22,6 +22,7 @@
 #include "store/retry_schedule.h"
 #include "store/shard_log.h"
 #include "store/space_guard.h"
+#include "store/wal_files.h"
 
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
@@ -81,6 +82,9 @@ public:
 
     // The one way to the disk. After a failure the store is fatal.
     core::Status commit(rocksdb::WriteBatch& batch, Durability durability);
+    // The same without a sync and without counting: the caller sees to the sync by wal_files, and
+    // tells nobody before. Where there are wal_files.
+    core::Status write_ahead(rocksdb::WriteBatch& batch);
     void apply(const CommitEffects& effects);
     // After commit(): the shard's log reaches this far now. synced: and everything before it is on
     // disk.
@@ -125,6 +129,7 @@ public:
     PoolSet pools;
 
     // Parts in the order they are made; each outlives those after it.
+    std::unique_ptr<WalFiles> wal_files;  // null: one sync at a time, RocksDB's
     std::unique_ptr<Hasher> hasher;
     std::unique_ptr<SpaceGuard> space;
     IdIndex ids;
@@ -142,7 +147,11 @@ public:
 
     std::atomic<std::int64_t> retry_count{0};
     std::atomic<std::int64_t> dead_letter_count{0};
-    std::atomic<std::uint64_t> unsynced_bytes{0};
+    // Written without a sync by commit(), and not yet synced.
+    std::uint64_t unsynced_bytes() const;
+    // Takes what unsynced_mark() said before a sync began.
+    std::uint64_t unsynced_mark() const;
+    void note_synced(std::uint64_t mark);
     // Views of kv reach back to here; the largest number: there is no history.
     std::atomic<std::int64_t> kv_history_since_us{std::numeric_limits<std::int64_t>::max()};
     void put_kv_history_since(rocksdb::WriteBatch& batch, std::int64_t since_us);
@@ -176,7 +185,10 @@ private:
     core::Status write_format();
     void make_parts();
 
+    core::Status write(rocksdb::WriteBatch& batch, bool sync);
+
     int lock_fd_ = -1;
+    std::unique_ptr<rocksdb::Env> env_;  // of wal_files
     std::unique_ptr<rocksdb::DB> db_;
     std::array<rocksdb::ColumnFamilyHandle*, kColumnFamilyCount> handles_{};
     std::uint32_t boot_ = 0;
@@ -190,6 +202,10 @@ private:
     std::array<ShardTail, core::kShardsMax> synced_{};
     std::array<ShardTail, core::kShardsMax> marked_{};
     std::unique_ptr<HighWaterMark> mark_;
+
+    // Bytes since the start: written without a sync, and of those the ones a sync has covered.
+    std::atomic<std::uint64_t> unsynced_ever_{0};
+    std::atomic<std::uint64_t> synced_since_{0};
 
     std::atomic<bool> fatal_{false};
     mutable std::mutex fatal_mutex_;
