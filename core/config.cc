@@ -129,6 +129,13 @@ constexpr ConfigKey kKeys[] = {
      .doc =
          "Longest time a commit waits for more while the disk is free: for clients about to come "
          "back, and of outcomes for the next events"},
+    {.name = "store.sync_depth_max",
+     .type = T::kInteger,
+     .member = &Config::store_sync_depth_max,
+     .min = 1,
+     .max = 8,
+     .doc = "Most syncs of the log at the disk at once, where several gain; 1 = never more than "
+            "one"},
     {.name = "store.reserve_bytes",
      .type = T::kInteger,
      .member = &Config::store_reserve_bytes,

@@ -46,6 +46,7 @@ struct Config {
 
     std::string store_durability = "fsync";
     std::int64_t store_linger_us = 1000;
+    std::int64_t store_sync_depth_max = 4;
     std::int64_t store_reserve_bytes = 512LL << 20;
     std::int64_t store_kv_history_us = 86'400'000'000;
     std::int64_t retention_age_us = 0;

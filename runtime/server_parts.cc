@@ -59,6 +59,7 @@ core::Status ServerParts::open_store() {
     options.clock = &clock;
     options.reserve_bytes = static_cast<std::uint64_t>(config.store_reserve_bytes);
     options.kv_history_us = config.store_kv_history_us;
+    options.sync_depth_max = static_cast<std::size_t>(config.store_sync_depth_max);
     options.hash_seed = seams.seed;
     if (seams.adjust_store) seams.adjust_store(options);
     auto opened = store::Database::open(options);
@@ -316,8 +317,13 @@ void ServerParts::start_threads() {
                                  : core::AgentThread::kNotPinned;
     };
     watchdog.start();
-    writer_thread = std::make_unique<core::AgentThread>(
-        *writer_agent, core::AgentThread::kNotPinned, core::AgentThread::Priority::kBrief);
+    const auto run_brief = [](core::Agent& agent) {
+        return std::make_unique<core::AgentThread>(agent, core::AgentThread::kNotPinned,
+                                                   core::AgentThread::Priority::kBrief);
+    };
+    for (std::size_t i = 0; i < writer->syncers(); ++i)
+        syncer_threads.push_back(run_brief(writer->syncer(i)));
+    writer_thread = run_brief(*writer_agent);
     housekeeper_thread = run_chores(*housekeeper_agent);
     for (std::size_t i = 0; i < lanes.size(); ++i) lane_threads.push_back(run(*lanes[i], cpu(i)));
     conductor_thread = run(conductor);
@@ -341,6 +347,7 @@ void ServerParts::stop_threads() {
     lane_threads.clear();
     watchdog.stop();
     writer_thread.reset();
+    syncer_threads.clear();
     housekeeper_thread.reset();
 }
 

@@ -100,7 +100,7 @@ public:
     // In the order of starting.
     std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread,
         feeder_thread, sideline_thread, haul_thread, shadow_thread;
-    std::vector<std::unique_ptr<core::AgentThread>> lane_threads, shard_threads;
+    std::vector<std::unique_ptr<core::AgentThread>> syncer_threads, lane_threads, shard_threads;
 
 private:
     core::Status listen_one(std::string_view what, const std::string& where, std::string& bound,

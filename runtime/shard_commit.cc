@@ -117,19 +117,19 @@ std::int64_t ShardCommit::linger_us() {
 
 bool ShardCommit::worth_sealing() {
     if (nothing_open()) return false;
-    if (in_flight_.empty()) {
+    if (writer_takes_one()) {
         if (linger_us() == 0) return true;
         if (!only_rows_open()) gather_.on_wait();
         return false;
     }
     if (in_flight_.size() >= kUnitsInFlightMax) return false;
     const std::size_t bytes = log_.open_bytes() + open_rows_.bytes();
-    if (in_flight_.size() == 1 && bytes >= kSecondUnitBytes) return true;
+    if (in_flight_.size() == writer_.depth() && bytes >= kSecondUnitBytes) return true;
     return log_.full() || open_rows_.bytes() >= kRowsBytesMax;
 }
 
 std::int64_t ShardCommit::sleep_limit_us(std::int64_t timeout_us) {
-    if (nothing_open() || !in_flight_.empty()) return timeout_us;
+    if (nothing_open() || !writer_takes_one()) return timeout_us;
     return std::min(timeout_us, linger_us());
 }
 

@@ -18,6 +18,7 @@
 #include "store/log_writer.h"
 #include "store/shard_log.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -64,8 +65,9 @@ public:
 
 private:
     static constexpr std::size_t kUnitsInFlightMax = 8;
-    // With one unit at the disk a second is closed when it is this big: the writer then finds it
-    // ready when its sync returns, and smaller ones gather to save syncs.
+    // With as many units at the disk as are worth it (one, where syncs are quick) one more is
+    // closed when it is this big: the writer then finds it ready when a sync returns, and smaller
+    // ones gather to save syncs.
     static constexpr std::size_t kSecondUnitBytes = 192u << 10;
     static constexpr std::size_t kRowsBytesMax = 4u << 20;
 
@@ -85,6 +87,10 @@ private:
     bool nothing_open() const { return only_rows_open() && open_rows_.empty(); }
     bool only_rows_open() const {
         return log_.empty() && open_callbacks_.empty() && open_syncs_.empty();
+    }
+    // Another unit would go to the disk at once.
+    bool writer_takes_one() const {
+        return in_flight_.size() < std::min(writer_.depth(), kUnitsInFlightMax);
     }
     std::int64_t now_us() const { return clock_.monotonic_ns() / 1000; }
     // How long the open unit should stay open though the disk is free; 0: close it.

@@ -35,6 +35,7 @@ public:
 private:
     void count() {
         const store::LogWriter::Stats now = writer_.stats();
+        if (now.groups == counted_.groups) return;  // written, and in flight
         commits_.add(now.groups - counted_.groups);
         blocks_.add(now.blocks - counted_.blocks);
         block_bytes_.add(now.block_bytes - counted_.block_bytes);
