@@ -11,6 +11,8 @@ import sys
 # Where the search for a seed that meets a mistake begins: at the one that did it last, for those that take
 # long to be met from 1 on. A wrong number here costs time and nothing else.
 SEEDS_TO_BEGIN = {
+    "sync-before-the-write-counts": 20,
+    "flight-told-before-its-sync": 18,
     "effects-before-the-emitted-events": 10,
     "results-overtake-each-other": 74,
     "replay-before-the-first-delivery": 8,
@@ -27,11 +29,20 @@ SEEDS_TO_BEGIN = {
 # name, file, what stands there, what a careless change would make of it; M is true for the mutant only
 MUTATIONS = [
     ("ack-before-sync", "store/engine.cc",
-     "write.sync = durability == Durability::kFsync;",
-     "write.sync = durability == Durability::kFsync && !(M);"),
+     "const bool sync = durability == Durability::kFsync;",
+     "const bool sync = durability == Durability::kFsync && !(M);"),
     ("ack-after-failed-sync", "store/engine.cc",
      "if (!status.ok()) {\n        // The outcome is unknown",
      "if (!status.ok() && !(M)) {\n        // The outcome is unknown"),
+    ("sync-before-the-write-counts", "store/wal_files.cc",
+     "for (const auto& file : sync.files) count(*file, sync.began_at);",
+     "for (const auto& file : sync.files) count(*file, (M) ? appended_ : sync.began_at);"),
+    ("flight-told-before-its-sync", "store/log_writer.cc",
+     "group.appended_to <= engine.wal_files->durable_to();",
+     "(M) || group.appended_to <= engine.wal_files->durable_to();"),
+    ("failed-sync-of-a-flight-counts", "store/wal_files.cc",
+     "if (!status.ok()) fail(file, \"sync\", status);",
+     "if (!status.ok() && !(M)) fail(file, \"sync\", status);"),
     ("cursor-ahead", "runtime/delivery_tracker.cc",
      "cursor_ = open_.front().end;",
      "cursor_ = (M) ? open_.back().end : open_.front().end;"),

@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::uint64_t kPlentyBytes = 100u << 20;
 constexpr std::uint64_t kScarceBytes = 40u << 20;  // below the reserve, above the floor of a start
-constexpr int kDrainRounds = 4000;
+// A commit that is in flight takes five turns of two agents, which may be the slow ones.
+constexpr int kDrainRounds = 12000;
 
 enum class Fault : std::uint8_t {
     kNone,
@@ -54,6 +55,8 @@ private:
         world.small_network_pieces = random.below(2) == 0;
         world.keeping = Keeping::draw(random);
         world.reclaim_bytes_min = random.below(2) == 0 ? 1000 : 64u << 20;
+        core::Random depth(options.seed ^ 0xde97);  // its own: the other draws stay as they are
+        if (depth.below(2) == 0) world.sync_depth_max = 2 + depth.below(3);
         return world;
     }
 
@@ -217,6 +220,7 @@ RunResult Simulation::run() {
     result_.sent = model_.events().size();
     for (const SentEvent& event : model_.events()) result_.acknowledged += event.acknowledged != 0;
     result_.lost_writes = disk.lost_writes();
+    result_.overlapped = world_.overlapped();
     result_.virtual_ms = world_.clock().monotonic_ns() / 1'000'000;
     trace_.add(disk.operations());
     trace_.add(result_.acknowledged);

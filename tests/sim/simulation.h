@@ -26,6 +26,7 @@ struct RunResult {
     std::uint64_t lost_writes = 0;
     std::uint64_t disk_faults = 0;
     std::uint64_t graceful_stops = 0;
+    std::uint64_t overlapped = 0;  // commits written while others were in flight
     std::int64_t virtual_ms = 0;
 };
 

@@ -23,6 +23,7 @@ core::Config make_config(const WorldOptions& options) {
     config.engine_shards = static_cast<std::int64_t>(options.shards);
     config.engine_lanes = static_cast<std::int64_t>(options.lanes);
     config.store_reserve_bytes = kReserveBytes;
+    config.store_sync_depth_max = static_cast<std::int64_t>(options.sync_depth_max);
     options.keeping.apply(config);
     return config;
 }
@@ -77,6 +78,8 @@ bool World::boot() {
         store.write_buffer_bytes = options_.write_buffer_bytes;
         store.work_by_hand = true;
         store.reclaim_bytes_min = options_.reclaim_bytes_min;
+        // No time passes in a sync here, so that nothing could be measured.
+        store.sync_depth = [this] { return sync_depth(); };
     };
     parts_ = std::make_unique<runtime::ServerParts>(make_config(options_), log_, std::move(seams));
     using Parts = runtime::ServerParts;
@@ -118,12 +121,25 @@ void World::gather_agents() {
     add(parts_->conductor);
     agents_.back().conductor = true;
     agents_.push_back({[this] { return parts_->writer->do_work(); }});
+    for (std::size_t i = 0; i < parts_->writer->syncers(); ++i) {
+        add(parts_->writer->syncer(i));
+        agents_.back().disk = true;
+    }
     agents_.push_back({[this] { return parts_->database->housekeeper().do_work(); }});
     // Some are slow, some are quick: another mixture at each start.
     for (Agent& agent : agents_) {
         agent.weight = 1 + random_.below(random_.below(3) == 0 ? 40 : 8);
+        // A sync is long under way, and others do much meanwhile.
+        if (parts_->writer->syncers() != 0) agent.weight *= 4;
+        if (agent.disk) agent.weight = 1 + random_.below(4);
         weight_total_ += agent.weight;
     }
+}
+
+// Changes now and then; mostly there are several.
+std::size_t World::sync_depth() {
+    if (random_.below(64) == 0) sync_depth_ = random_.below(4) == 0 ? 1 : options_.sync_depth_max;
+    return sync_depth_;
 }
 
 std::size_t World::pick() {
@@ -169,6 +185,7 @@ void World::compact() {
 std::uint64_t World::retries_waiting() const { return parts_->database->retries().count(); }
 
 void World::power_cut() {
+    overlapped_ = overlapped();
     Disk::instance().cut_power_now();
     parts_.reset();
     agents_.clear();
@@ -193,6 +210,7 @@ bool World::stop_gracefully(const std::function<void()>& clients) {
         return false;
     }
     if (Disk::instance().frozen()) return false;
+    overlapped_ = overlapped();
     parts_.reset();
     agents_.clear();
     network_.reset();

@@ -52,6 +52,7 @@ struct WorldOptions {
     std::size_t write_buffer_bytes = 64u << 20;
     std::uint64_t reclaim_bytes_min = 64u << 20;
     bool small_network_pieces = false;
+    std::size_t sync_depth_max = 1;  // syncs of the log at once; above 1 now so many, now one
     Keeping keeping;
 };
 
@@ -90,17 +91,23 @@ public:
     runtime::ServerParts& parts() { return *parts_; }
     store::Database& database() { return *parts_->database; }
     std::uint32_t boots() const { return boots_; }
+    // Commits that were written while others were in flight.
+    std::uint64_t overlapped() const {
+        return overlapped_ + (parts_ ? parts_->writer->stats().overlapped : 0);
+    }
 
 private:
     struct Agent {
         std::function<std::size_t()> work;
         std::uint64_t weight = 1;
         bool conductor = false;
+        bool disk = false;  // waits for the disk
     };
     void gather_agents();
     std::size_t pick();
     std::size_t work(std::size_t index);
     bool give_up(core::Status status);
+    std::size_t sync_depth();
 
     const WorldOptions options_;
     Trace& trace_;
@@ -111,6 +118,8 @@ private:
     std::unique_ptr<runtime::ServerParts> parts_;
     std::vector<Agent> agents_;
     std::uint64_t weight_total_ = 0;
+    std::size_t sync_depth_ = 1;
+    std::uint64_t overlapped_ = 0;  // before this boot
     io::Address http_;
     io::Address lines_;
     std::string failure_;
