@@ -2,9 +2,11 @@
 // event once, knows every identity, and goes on. Method: this program starts itself again as the
 // writer, with a fault point of core/fault.h or a random moment; the writer tells each
 // acknowledgement through a pipe, so that the ledger is outside of what is killed. Tiny identity
-// tables bring runs and merges within a second.
+// tables bring runs and merges within a second. Half of the writers have one commit at the disk,
+// half several in flight.
 //
 //     store_crash_test [cycles per point] [seed]
+#include "core/agent.h"
 #include "core/clock.h"
 #include "core/fault.h"
 #include "core/random.h"
@@ -21,6 +23,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -54,7 +57,8 @@ core::ShardId shard_of(std::uint64_t serial) {
     return core::ShardId{static_cast<std::uint16_t>(serial % kShards)};
 }
 
-std::unique_ptr<store::Database> open(const std::string& folder, const core::Clock& clock) {
+std::unique_ptr<store::Database> open(const std::string& folder, const core::Clock& clock,
+                                      std::size_t sync_depth = 1) {
     store::Database::Options options;
     options.path = folder;
     options.shards = kShards;
@@ -63,6 +67,8 @@ std::unique_ptr<store::Database> open(const std::string& folder, const core::Clo
     options.ballast_bytes = 0;
     options.id_table_entries_max = 300;
     options.reclaim_bytes_min = 8u << 10;
+    options.sync_depth_max = sync_depth;
+    options.sync_depth = [sync_depth] { return sync_depth; };
     auto opened = store::Database::open(options);
     if (!opened) {
         std::fprintf(stderr, "FAILED: %s\n", opened.error().message.c_str());
@@ -82,16 +88,35 @@ store::AppendInput input_of(const store::Database& database, std::uint64_t seria
 
 // The one that is killed. Writes from `serial` on until then.
 [[noreturn]] void write_until_killed(const std::string& folder, std::uint64_t serial,
-                                     std::uint64_t seed) {
+                                     std::uint64_t seed, std::size_t sync_depth) {
     core::RealClock clock;
     core::Random random(seed);
-    auto database = open(folder, clock);
+    auto database = open(folder, clock, sync_depth);
     store::LogWriter::Options options;
     options.producers = kShards;
     store::LogWriter writer(*database, options);
-    std::vector<std::vector<Acknowledgement>> waiting(kShards);
+    std::vector<std::unique_ptr<core::AgentThread>> syncers;
+    for (std::size_t i = 0; i < writer.syncers(); ++i) {
+        syncers.push_back(
+            std::make_unique<core::AgentThread>(writer.syncer(i), core::AgentThread::kNotPinned));
+    }
+    const std::size_t units_max = sync_depth > 1 ? sync_depth + 1 : 0;  // left in flight, a shard
+    std::vector<std::deque<std::vector<Acknowledgement>>> waiting(kShards);
+    const auto take = [&](std::size_t shard) {
+        store::Completion completion;
+        while (writer.poll(shard, completion)) {
+            if (completion.failed) std::exit(4);
+            const std::vector<Acknowledgement>& unit = waiting[shard].front();
+            const std::size_t bytes = unit.size() * sizeof(Acknowledgement);
+            if (::write(STDOUT_FILENO, unit.data(), bytes) != static_cast<ssize_t>(bytes))
+                std::exit(5);
+            waiting[shard].pop_front();
+        }
+        return waiting[shard].size() <= units_max;
+    };
     store::Thinner thinner;
     for (std::uint64_t round = 0;; ++round) {
+        std::vector<std::vector<Acknowledgement>> appended(kShards);
         const std::uint64_t count = 1 + random.below(60);
         for (std::uint64_t i = 0; i < count; ++i, ++serial) {
             const core::ShardId shard = shard_of(serial);
@@ -100,7 +125,7 @@ store::AppendInput input_of(const store::Database& database, std::uint64_t seria
             const store::AppendResult result =
                 database->shard_log(shard).append(input_of(*database, serial, id, text));
             if (result.status != store::AppendStatus::kAppended) std::exit(2);
-            waiting[shard.value].push_back({shard.value, 0, serial, result.position.offset.value});
+            appended[shard.value].push_back({shard.value, 0, serial, result.position.offset.value});
         }
         for (std::size_t i = 0; i < kShards; ++i) {
             const core::ShardId shard{static_cast<std::uint16_t>(i)};
@@ -111,17 +136,12 @@ store::AppendInput input_of(const store::Database& database, std::uint64_t seria
                               static_cast<std::int64_t>(unit.block.events.count()), 1, 0);
             unit.rows.put_cursor("deliveries", {shard, unit.block.events.end_offset()});
             if (!writer.submit(i, std::move(unit))) std::exit(3);
+            waiting[i].push_back(std::move(appended[i]));
         }
-        writer.do_work();
-        for (std::size_t i = 0; i < kShards; ++i) {
-            store::Completion completion;
-            while (writer.poll(i, completion)) {
-                if (completion.failed) std::exit(4);
-                const std::size_t bytes = waiting[i].size() * sizeof(Acknowledgement);
-                if (::write(STDOUT_FILENO, waiting[i].data(), bytes) != static_cast<ssize_t>(bytes))
-                    std::exit(5);
-                waiting[i].clear();
-            }
+        for (bool taken = false; !taken;) {
+            if (writer.do_work() == 0) writer.wait(std::chrono::microseconds(1000));
+            taken = true;
+            for (std::size_t i = 0; i < kShards; ++i) taken = take(i) && taken;
         }
         while (database->housekeeper().do_work() > 0) {
         }
@@ -144,11 +164,12 @@ struct Ledger {
 
 // Starts the writer, reads its acknowledgements until it is dead. How it died.
 int run_writer(const std::string& folder, Ledger& ledger, const std::string& point,
-               std::uint64_t kill_after_us, std::uint64_t seed) {
+               std::uint64_t kill_after_us, std::uint64_t seed, std::size_t sync_depth) {
     int ends[2];
     if (::pipe(ends) != 0) std::exit(1);
     const std::string serial = std::to_string(ledger.next_serial);
     const std::string seed_text = std::to_string(seed);
+    const std::string depth_text = std::to_string(sync_depth);
     const pid_t child = ::fork();
     if (child == 0) {
         ::dup2(ends[1], STDOUT_FILENO);
@@ -156,7 +177,7 @@ int run_writer(const std::string& folder, Ledger& ledger, const std::string& poi
         ::close(ends[1]);
         if (!point.empty()) ::setenv("MILLRACE_CRASH_AT", point.c_str(), 1);
         ::execl("/proc/self/exe", "store_crash_test", "--writer", folder.c_str(), serial.c_str(),
-                seed_text.c_str(), static_cast<char*>(nullptr));
+                seed_text.c_str(), depth_text.c_str(), static_cast<char*>(nullptr));
         ::_exit(127);
     }
     ::close(ends[1]);
@@ -255,9 +276,10 @@ void check(const std::string& folder, const Ledger& ledger) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc == 5 && std::strcmp(argv[1], "--writer") == 0) {
+    if (argc == 6 && std::strcmp(argv[1], "--writer") == 0) {
         write_until_killed(argv[2], std::strtoull(argv[3], nullptr, 10),
-                           std::strtoull(argv[4], nullptr, 10));
+                           std::strtoull(argv[4], nullptr, 10),
+                           std::strtoull(argv[5], nullptr, 10));
     }
     const int cycles = argc > 1 ? std::atoi(argv[1]) : 2;
     const std::uint64_t seed =
@@ -282,14 +304,19 @@ int main(int argc, char** argv) {
             const std::size_t before = ledger.acknowledged.size();
             const core::RealClock clock;
             const std::int64_t begin = clock.monotonic_ns();
-            const int status = run_writer(folder, ledger, at, kill_after_us, random.next());
+            // Only what is in flight passes there.
+            const std::size_t sync_depth =
+                point == "after_write" || random.below(2) == 0 ? 2 + random.below(3) : 1;
+            const int status =
+                run_writer(folder, ledger, at, kill_after_us, random.next(), sync_depth);
             CHECK_THAT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
                        "the writer ended by itself: %d", status);
             const bool in_time =
                 clock.monotonic_ns() - begin < static_cast<std::int64_t>(kill_after_us) * 1000;
             hit += !point.empty() && in_time;
-            std::printf("%-22s %s acknowledged %zu\n", point.empty() ? "random" : at.c_str(),
-                        point.empty() || in_time ? "killed" : "NOT REACHED",
+            std::printf("%-22s %s sync depth %zu, acknowledged %zu\n",
+                        point.empty() ? "random" : at.c_str(),
+                        point.empty() || in_time ? "killed" : "NOT REACHED", sync_depth,
                         ledger.acknowledged.size() - before);
             check(folder, ledger);
         }
