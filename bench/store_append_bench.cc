@@ -2,6 +2,7 @@
 // Unit: events of about 345 bytes, each with an id of its own. Budget: append 350 ns, LZ4 and
 // identity included; append + commit with fsync >= 70 % of the raw disk or of one core's LZ4.
 // Command: build/release/bench/store_append_bench
+#include "core/agent.h"
 #include "core/clock.h"
 #include "core/random.h"
 #include "store/block_codec.h"
@@ -21,6 +22,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -94,9 +96,11 @@ struct Fixture {
     std::uint64_t serial = 0;
     std::vector<std::uint64_t> sources;
 
-    // Several senders count their events, each for itself: an id comes once from each of them.
-    explicit Fixture(std::size_t senders = 1) {
+    // Several senders count their events, each for itself: an id comes once from each of them. With
+    // several syncs at once: somebody must run the writer's syncers.
+    explicit Fixture(std::size_t senders = 1, std::size_t sync_depth_max = 1) {
         store::Database::Options options;
+        options.sync_depth_max = sync_depth_max;
         options.path = folder.path();
         options.shards = 1;
         options.clock = &clock;
@@ -206,12 +210,17 @@ double written_mb() {
 // Of the last BM_AppendCommit: what BM_RawDisk repeats without a store.
 std::size_t bytes_per_sync = 256u << 10;
 
-// Append and commit with fsync; the writer on a thread of its own, as in the server. One iteration
-// is one block of `events` events; the next block fills while the one before is synced.
+// Append and commit with fsync; the writer and its syncers on threads, as in the server. One
+// iteration is one block of `events` events; the next block fills while the one before is synced.
 void BM_AppendCommit(benchmark::State& state) {
-    Fixture fixture(static_cast<std::size_t>(state.range(1)));
+    Fixture fixture(static_cast<std::size_t>(state.range(1)), 4);
     store::ShardLog& log = fixture.database->shard_log(kShard);
     const std::vector<std::string>& texts = events();
+    std::vector<std::unique_ptr<core::AgentThread>> syncers;
+    for (std::size_t i = 0; i < fixture.writer->syncers(); ++i) {
+        syncers.push_back(std::make_unique<core::AgentThread>(fixture.writer->syncer(i),
+                                                              core::AgentThread::kNotPinned));
+    }
     std::atomic<bool> stop{false};
     std::thread writer([&] {
         while (!stop.load(std::memory_order_acquire)) {
@@ -251,6 +260,7 @@ void BM_AppendCommit(benchmark::State& state) {
     stop.store(true, std::memory_order_release);
     fixture.writer->wake_up();
     writer.join();
+    syncers.clear();
     keeper.join();
     const store::LogWriter::Stats stats = fixture.writer->stats();
     state.SetItemsProcessed(static_cast<std::int64_t>(i));
