@@ -96,8 +96,8 @@ struct Fixture {
     std::uint64_t serial = 0;
     std::vector<std::uint64_t> sources;
 
-    // Several senders count their events, each for itself: an id comes once from each of them. With
-    // several syncs at once: somebody must run the writer's syncers.
+    // Several senders count their events, each for itself: an id comes once from each of them.
+    // Where several syncs at once are allowed, somebody must run the writer's syncers.
     explicit Fixture(std::size_t senders = 1, std::size_t sync_depth_max = 1) {
         store::Database::Options options;
         options.sync_depth_max = sync_depth_max;

@@ -3,10 +3,10 @@
 //       2.6 ms), and cost a hand-over to another thread and back.
 // Method: alone is how long a sync takes that is the only one: the median of the last few, so that
 //       one stall says nothing. Above kSlowNs several are tried for kSeveralNs, then some go alone
-//       again: a disk that several at once make quick (there are such) is not taken for a quick
-//       one. Where the syncs that overlapped brought no more of them a second than one after the
-//       other would have, the disk does one at a time, and the next trial waits, twice as long each
-//       time.
+//       again: syncs that are quick because there are several (seen where their ends waited for a
+//       core) do not make the disk a quick one. Where the syncs that overlapped brought no more of
+//       them a second than one after the other would have, the disk does one at a time, and the
+//       next trial waits, twice as long each time.
 // Threads: one owner. Lifetime: value. Limits: below. Failure: none.
 #pragma once
 
