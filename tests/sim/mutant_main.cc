@@ -2,7 +2,7 @@
 // hold known mistakes (mutate.py); each is switched on for seed after seed until a run goes wrong.
 // A mistake that none of them meets is a hole in the simulation, and a failure here.
 //
-//     mutant_sim [--seeds N] [--only NAME]
+//     mutant_sim [--seeds N] [--from SEED] [--only NAME]
 #include "mutations.h"
 #include "tests/sim/simulation.h"
 
@@ -59,10 +59,12 @@ bool goes_wrong(int mutation, std::uint64_t seed) {
 
 int main(int argc, char** argv) {
     std::uint64_t seeds = 200;  // for one mistake; the rarest mixture needs 74 from 1 on
+    std::uint64_t from = 0;     // where each search begins; 0: at the seed that met it last
     std::string_view only;
     for (int i = 1; i + 1 < argc; i += 2) {
         const std::string_view name = argv[i];
         if (name == "--seeds") seeds = std::strtoull(argv[i + 1], nullptr, 10);
+        if (name == "--from") from = std::strtoull(argv[i + 1], nullptr, 10);
         if (name == "--only") only = argv[i + 1];
     }
     int missed = 0;
@@ -71,9 +73,9 @@ int main(int argc, char** argv) {
     for (std::size_t i = 0; i < std::size(kMutations); ++i) {
         if (!only.empty() && only != kMutations[i]) continue;
         std::printf("%s\n", kMutations[i]);
+        const std::uint64_t begin = from != 0 ? from : kSeedsToBegin[i];
         std::uint64_t tried = 0;
-        while (tried < seeds && !goes_wrong(static_cast<int>(i) + 1, kSeedsToBegin[i] + tried))
-            ++tried;
+        while (tried < seeds && !goes_wrong(static_cast<int>(i) + 1, begin + tried)) ++tried;
         if (tried < seeds) continue;
         std::printf("    NOT CAUGHT in %llu seeds\n", static_cast<unsigned long long>(seeds));
         ++missed;

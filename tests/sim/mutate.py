@@ -13,8 +13,8 @@ import sys
 SEEDS_TO_BEGIN = {
     "sync-before-the-write-counts": 135,
     "flight-told-before-its-sync": 32,
-    "effects-before-the-emitted-events": 10,
-    "results-overtake-each-other": 74,
+    "effects-before-the-emitted-events": 27,
+    "results-overtake-each-other": 148,
     "replay-before-the-first-delivery": 8,
     "retention-behind-the-cursor": 14,
     "retention-behind-a-replay": 6,
@@ -96,7 +96,9 @@ MUTATIONS = [
      "if ((M) || until_us <= attempt.started_at_us) return false;"),
     ("scheduled-again-when-due", "runtime/delivery_run.cc",
      "if (attempt.job->kind != JobKind::kBlock || !attempt.event.has(EventFlag::kScheduled))",
-     "if ((!(M) && attempt.job->kind != JobKind::kBlock) || !attempt.event.has(EventFlag::kScheduled))"),
+     "if ((M) && attempt.job->kind == JobKind::kRetry && attempt.event.has(EventFlag::kScheduled)) {\n"
+     "        put_off(attempt, attempt.started_at_us + 1);\n        return true;\n    }\n"
+     "    if (attempt.job->kind != JobKind::kBlock || !attempt.event.has(EventFlag::kScheduled))"),
     ("replay-before-the-first-delivery", "runtime/replay_runner.cc",
      "return deps_.delivered && !replay.state.spec.dry_run &&",
      "return !(M) && deps_.delivered && !replay.state.spec.dry_run &&"),
