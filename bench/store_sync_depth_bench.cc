@@ -163,8 +163,8 @@ public:
         state.SetItemsProcessed(static_cast<std::int64_t>(latencies_ns.size()));
         state.counters["p50_ms"] = ms_at(0.5);
         state.counters["p99_ms"] = ms_at(0.99);
-        state.counters["groups"] = benchmark::Counter(
-            static_cast<double>(writer_->stats().groups), benchmark::Counter::kIsRate);
+        state.counters["groups"] = benchmark::Counter(static_cast<double>(writer_->stats().groups),
+                                                      benchmark::Counter::kIsRate);
     }
 
     const core::RealClock clock;
