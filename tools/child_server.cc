@@ -93,6 +93,7 @@ core::Status ChildServer::read_ready_line(int fd) {
 // Why it did not start, by the last line of its log.
 std::string ChildServer::last_words() const {
     std::ifstream log(log_path_);
+    if (!log) return "the server refused to start before it had a log";
     std::string line, last;
     while (std::getline(log, line)) last = line;
     simdjson::dom::parser parser;
