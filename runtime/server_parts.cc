@@ -304,9 +304,9 @@ std::unique_ptr<core::AgentThread> ServerParts::run(core::Agent& agent, int cpu)
     return std::make_unique<core::AgentThread>(agent, cpu);
 }
 
-std::unique_ptr<core::AgentThread> ServerParts::run_chores(core::Agent& agent) {
-    return std::make_unique<core::AgentThread>(agent, core::AgentThread::kNotPinned,
-                                               core::AgentThread::Priority::kChores);
+std::unique_ptr<core::AgentThread> ServerParts::run(core::Agent& agent,
+                                                    core::AgentThread::Priority priority) {
+    return std::make_unique<core::AgentThread>(agent, core::AgentThread::kNotPinned, priority);
 }
 
 void ServerParts::start_threads() {
@@ -317,19 +317,16 @@ void ServerParts::start_threads() {
                                  : core::AgentThread::kNotPinned;
     };
     watchdog.start();
-    const auto run_brief = [](core::Agent& agent) {
-        return std::make_unique<core::AgentThread>(agent, core::AgentThread::kNotPinned,
-                                                   core::AgentThread::Priority::kBrief);
-    };
+    using Priority = core::AgentThread::Priority;
     for (std::size_t i = 0; i < writer->syncers(); ++i)
-        syncer_threads.push_back(run_brief(writer->syncer(i)));
-    writer_thread = run_brief(*writer_agent);
-    housekeeper_thread = run_chores(*housekeeper_agent);
+        syncer_threads.push_back(run(writer->syncer(i), Priority::kBrief));
+    writer_thread = run(*writer_agent, Priority::kBrief);
+    housekeeper_thread = run(*housekeeper_agent, Priority::kChores);
     for (std::size_t i = 0; i < lanes.size(); ++i) lane_threads.push_back(run(*lanes[i], cpu(i)));
     conductor_thread = run(conductor);
     feeder_thread = run(*feeder);
-    sideline_thread = run_chores(sideline);
-    haul_thread = run_chores(haul);
+    sideline_thread = run(sideline, Priority::kChores);
+    haul_thread = run(haul, Priority::kChores);
     shadow_thread = run(*shadow);
     for (std::size_t i = 0; i < shards.size(); ++i)
         shard_threads.push_back(run(*shards[i], cpu(i)));

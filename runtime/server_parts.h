@@ -106,7 +106,8 @@ private:
     core::Status listen_one(std::string_view what, const std::string& where, std::string& bound,
                             core::Result<io::Address> (Shard::*open)(const io::Address&,
                                                                      io::ListenRole));
-    std::unique_ptr<core::AgentThread> run_chores(core::Agent& agent);
+    std::unique_ptr<core::AgentThread> run(core::Agent& agent,
+                                           core::AgentThread::Priority priority);
     std::unique_ptr<core::AgentThread> run(core::Agent& agent,
                                            int cpu = core::AgentThread::kNotPinned);
 };

@@ -146,11 +146,7 @@ core::Status Engine::open_rocks() {
         wal.folder = path;
         wal.syncs = options.sync_depth_max;
         wal.clock = options.clock;
-        wal.on_fail = [this](const std::string& reason) {
-            set_fatal("store: " + reason +
-                      "; nothing is acknowledged any more, restart the server when the disk is "
-                      "well");
-        };
+        wal.on_fail = [this](const std::string& reason) { set_disk_failed(reason); };
         wal_files = std::make_unique<WalFiles>(wal);
         env_ = rocksdb::NewCompositeEnv(wal_files->over(db_options.env->GetFileSystem()));
         db_options.env = env_.get();
@@ -351,8 +347,7 @@ core::Status Engine::write(rocksdb::WriteBatch& batch, bool sync) {
     const rocksdb::Status status = db_->Write(write, &batch);
     if (!status.ok()) {
         // The outcome is unknown and the kernel may have dropped the pages: no retry, no more acks.
-        set_fatal("store: commit failed: " + status.ToString() +
-                  "; nothing is acknowledged any more, restart the server when the disk is well");
+        set_disk_failed("commit failed: " + status.ToString());
         return core::fail(ErrorCode::kUnavailable, fatal_reason());
     }
     return {};
@@ -464,6 +459,11 @@ void Engine::set_fatal(std::string reason) {
     if (fatal_.load(std::memory_order_relaxed)) return;  // the first reason counts; under the mutex
     fatal_reason_ = std::move(reason);
     fatal_.store(true, std::memory_order_release);  // pairs with fatal()
+}
+
+void Engine::set_disk_failed(const std::string& what) {
+    set_fatal("store: " + what +
+              "; nothing is acknowledged any more, restart the server when the disk is well");
 }
 
 core::Result<bool> Engine::get(ColumnFamily from, std::string_view key,

@@ -186,6 +186,7 @@ private:
     void make_parts();
 
     core::Status write(rocksdb::WriteBatch& batch, bool sync);
+    void set_disk_failed(const std::string& what);
 
     int lock_fd_ = -1;
     std::unique_ptr<rocksdb::Env> env_;  // of wal_files

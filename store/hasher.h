@@ -14,6 +14,10 @@
 
 namespace millrace::store {
 
+// Spreads values that share their upper bits over the whole range; no two come to the same (Knuth's
+// multiplicative hashing).
+constexpr std::uint64_t spread(std::uint64_t value) { return value * 0x9e3779b97f4a7c15ULL; }
+
 // Identity of an event: `by_id` depends on (tenant, eventId) alone, so that an event can be found
 // without its source; both halves together are (tenant, source, eventId), and are taken as
 // identity.
@@ -22,10 +26,9 @@ struct IdHash {
     std::uint64_t by_source = 0;
     // An event whose id was made by the server carries its position in the id: no index entry.
     constexpr bool none() const { return by_id == 0; }
-    // What tables and runs are in order of. A shard's ids may share their upper bits, by which they
-    // came to it; multiplied they are spread over the whole range all the same (Knuth's
-    // multiplicative hashing). No two by_id have the same.
-    constexpr std::uint64_t order() const { return by_id * 0x9e3779b97f4a7c15ULL; }
+    // What tables and runs are in order of: a shard's ids may share their upper bits, by which they
+    // came to it.
+    constexpr std::uint64_t order() const { return spread(by_id); }
     constexpr auto operator<=>(const IdHash&) const = default;
 };
 

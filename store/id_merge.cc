@@ -1,7 +1,5 @@
 #include "store/id_merge.h"
 
-#include "store/id_sort.h"
-
 namespace millrace::store {
 
 core::Result<std::unique_ptr<RunMerge>> RunMerge::begin(const std::string& folder, Runs runs) {

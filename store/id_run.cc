@@ -26,8 +26,11 @@ constexpr int kGuessesMax = 4;
 constexpr std::size_t kWriteBytes = 256u << 10;
 constexpr std::uint64_t kPagesPerPiece = 256;  // 1 MiB: some milliseconds of a slow disk
 
-bool before(const IdHash& a, const IdHash& b) {
-    return a.by_id != b.by_id ? a.order() < b.order() : a.by_source < b.by_source;
+// The first of a page's entries that is not before `id`.
+const RunEntry* first_entry(const RunEntry* entries, std::uint32_t count, const IdHash& id) {
+    return std::lower_bound(
+        entries, entries + count, id,
+        [](const RunEntry& held, const IdHash& wanted) { return in_run_order(held.id, wanted); });
 }
 
 struct PageTail {
@@ -167,10 +170,10 @@ bool IdRun::first_page(const IdHash& id, std::uint64_t& found) const {
         const RunEntry* entries = nullptr;
         std::uint32_t count = 0;
         if (!page(at, entries, count)) return false;
-        if (before(entries[count - 1].id, id)) {
+        if (in_run_order(entries[count - 1].id, id)) {
             low = at + 1;
             low_order = entries[count - 1].id.order();
-        } else if (before(id, entries[0].id)) {
+        } else if (in_run_order(id, entries[0].id)) {
             high = at;
             high_order = entries[0].id.order();
         } else {
@@ -191,9 +194,7 @@ IdRun::Lookup IdRun::find_by_id(std::uint64_t by_id, std::vector<RunEntry>& out)
         const RunEntry* entries = nullptr;
         std::uint32_t count = 0;
         if (!page(at, entries, count)) return Lookup::kDamaged;
-        const RunEntry* entry = std::lower_bound(
-            entries, entries + count, least,
-            [](const RunEntry& held, const IdHash& wanted) { return before(held.id, wanted); });
+        const RunEntry* entry = first_entry(entries, count, least);
         for (; entry != entries + count && entry->id.by_id == by_id; ++entry) {
             out.push_back(*entry);
             found = true;
@@ -210,9 +211,7 @@ IdRun::Lookup IdRun::find(const IdHash& id, std::uint64_t& offset) const {
     const RunEntry* entries = nullptr;
     std::uint32_t count = 0;
     if (!page(at, entries, count)) return Lookup::kDamaged;
-    const RunEntry* entry = std::lower_bound(
-        entries, entries + count, id,
-        [](const RunEntry& held, const IdHash& wanted) { return before(held.id, wanted); });
+    const RunEntry* entry = first_entry(entries, count, id);
     if (entry == entries + count || entry->id != id) return Lookup::kAbsent;
     offset = entry->offset;
     return Lookup::kFound;

@@ -30,6 +30,14 @@ struct RunEntry {
 };
 static_assert(sizeof(RunEntry) == 24);
 
+// The order of a run's entries.
+inline bool in_run_order(const IdHash& a, const IdHash& b) {
+    return a.by_id != b.by_id ? a.order() < b.order() : a.by_source < b.by_source;
+}
+inline bool in_run_order(const RunEntry& a, const RunEntry& b) {
+    return a.id != b.id ? in_run_order(a.id, b.id) : a.offset < b.offset;
+}
+
 struct RunHeader {
     std::uint64_t magic = 0;
     std::uint32_t version = 3;
@@ -88,7 +96,7 @@ private:
     std::unique_ptr<std::atomic<bool>[]> page_checked_;
 };
 
-// Writes a run; entries must come in its order (id_sort.h), each identity once.
+// Writes a run; entries must come in its order, each identity once.
 class RunWriter {
 public:
     struct Range {

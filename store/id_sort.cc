@@ -36,7 +36,8 @@ std::vector<RunEntry> sorted_entries(const IdTable& table) {
     }
     sorted.insert(sorted.end(), around.begin(), around.end());
     if (table.crowded()) {
-        std::sort(sorted.begin(), sorted.end(), in_run_order);
+        std::sort(sorted.begin(), sorted.end(),
+                  [](const RunEntry& a, const RunEntry& b) { return in_run_order(a, b); });
     } else {
         settle(sorted);
     }

@@ -39,11 +39,7 @@ public:
     }
     // All slots free again. Nobody else may hold the table.
     void clear() {
-        std::memset(static_cast<void*>(slots_.get()), 0, capacity() * sizeof(Slot));
-        if (crowded()) {
-            std::memset(static_cast<void*>(slots_.get() + capacity()), 0,
-                        capacity() * sizeof(Slot));
-        }
+        std::memset(static_cast<void*>(slots_.get()), 0, slots() * sizeof(Slot));
         count_ = 0;
         crowded_.store(false, std::memory_order_relaxed);  // nobody else is there
     }
@@ -53,7 +49,7 @@ public:
     // Of both halves, when the second is in use.
     std::size_t slots() const { return crowded() ? 2 * capacity() : capacity(); }
     const Slot& slot(std::size_t index) const { return slots_.get()[index]; }
-    std::size_t home(std::uint64_t by_id) const { return IdHash{by_id, 0}.order() >> shift_; }
+    std::size_t home(std::uint64_t by_id) const { return spread(by_id) >> shift_; }
     // Two lines: a look-up that finds nothing goes on to the first free slot, mostly in the second.
     void prefetch(const IdHash& id) const {
         const Slot* at = &slots_.get()[home(id.by_id)];

@@ -30,8 +30,8 @@ public:
 
     struct Key {
         explicit Key(const IdHash& id) : order(id.order()) {
-            std::uint64_t bits = IdHash{id.by_id ^ id.by_source, 0}.order();
-            bits = IdHash{bits ^ (bits >> 29), 0}.order();
+            std::uint64_t bits = spread(id.by_id ^ id.by_source);
+            bits = spread(bits ^ (bits >> 29));
             bits ^= bits >> 32;
             const auto next = [&bits](unsigned width) {
                 const std::uint64_t out = bits & ((1u << width) - 1);

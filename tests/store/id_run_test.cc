@@ -13,6 +13,10 @@
 namespace millrace::store::test {
 namespace {
 
+constexpr auto kInRunOrder = [](const RunEntry& a, const RunEntry& b) {
+    return in_run_order(a, b);
+};
+
 // IdHash{x * kOrderInverse}.order() is x.
 constexpr std::uint64_t kOrderInverse = 0xf1de83e19937733dULL;
 static_assert(IdHash{5 * kOrderInverse, 0}.order() == 5);
@@ -86,7 +90,7 @@ TEST_F(IdRunTest, FindsOneIdOfManySourcesAcrossPages) {
     for (std::uint64_t i = 0; i < 300; ++i) entries.push_back({{5, i}, i});
     for (std::uint64_t i = 0; i < 400; ++i) entries.push_back({{1'000, i}, 300 + i});
     for (std::uint64_t i = 0; i < 300; ++i) entries.push_back({{2'000 + i, 1}, 700 + i});
-    std::sort(entries.begin(), entries.end(), in_run_order);
+    std::sort(entries.begin(), entries.end(), kInRunOrder);
     auto writer = RunWriter::create(folder_.path(), {core::ShardId{0}, 0, 0, 1'000, 1'000});
     ASSERT_TRUE(writer);
     for (const RunEntry& entry : entries) (*writer)->add(entry);
@@ -142,7 +146,7 @@ TEST(IdSort, PutsATableInTheOrderOfARun) {
             table.insert(entry.id, entry.offset);
             expected.push_back(entry);
         }
-        std::sort(expected.begin(), expected.end(), in_run_order);
+        std::sort(expected.begin(), expected.end(), kInRunOrder);
         const std::vector<RunEntry> sorted = sorted_entries(table);
         ASSERT_EQ(sorted.size(), expected.size());
         for (std::size_t i = 0; i < sorted.size(); ++i) {
