@@ -3,7 +3,7 @@
 #pragma once
 
 #include "core/event_parser.h"
-#include "matcher/case_fold.h"
+#include "matcher/filter/case_fold.h"
 #include "matcher/matcher.h"
 
 #include <algorithm>

@@ -3,7 +3,7 @@
 // match alone. Run: build/release/bench/matcher_hyperscan_bench [size ...]
 #include "bench/matcher_harness.h"
 #include "core/random.h"
-#include "matcher/regex.h"
+#include "matcher/regex/regex.h"
 
 #include <hs/hs.h>
 

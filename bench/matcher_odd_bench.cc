@@ -4,7 +4,7 @@
 // Run: build/release/bench/matcher_odd_bench [expressions|patterns|pivots|arrays]
 #include "bench/matcher_harness.h"
 #include "core/random.h"
-#include "matcher/dialects.h"
+#include "matcher/filter/dialects.h"
 #include "matcher/subscription_spec.h"
 
 #include <chrono>

@@ -6,7 +6,7 @@
 //          --benchmark_report_aggregates_only
 #include "core/assert.h"
 #include "core/clock.h"
-#include "runtime/lua_vm.h"
+#include "runtime/lua/lua_vm.h"
 
 #include <benchmark/benchmark.h>
 

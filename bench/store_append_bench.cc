@@ -5,13 +5,13 @@
 #include "core/agent.h"
 #include "core/clock.h"
 #include "core/random.h"
-#include "store/block_codec.h"
+#include "store/commit/log_writer.h"
 #include "store/database.h"
-#include "store/event_search.h"
 #include "store/housekeeper.h"
-#include "store/log_reader.h"
-#include "store/log_writer.h"
-#include "store/shard_log.h"
+#include "store/log/block_codec.h"
+#include "store/log/event_search.h"
+#include "store/log/log_reader.h"
+#include "store/log/shard_log.h"
 
 #include <benchmark/benchmark.h>
 #include <lz4.h>

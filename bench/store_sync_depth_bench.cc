@@ -13,9 +13,9 @@
 #include "core/agent.h"
 #include "core/clock.h"
 #include "core/random.h"
+#include "store/commit/log_writer.h"
 #include "store/database.h"
-#include "store/log_writer.h"
-#include "store/shard_log.h"
+#include "store/log/shard_log.h"
 #include "tests/support/wal_disk.h"
 
 #include <benchmark/benchmark.h>

@@ -1,12 +1,12 @@
 #include "bench/volume.h"
 
 #include "core/random.h"
-#include "runtime/event_filter.h"
-#include "store/event_search.h"
+#include "runtime/event/event_filter.h"
 #include "store/housekeeper.h"
-#include "store/log_reader.h"
-#include "store/retry_schedule.h"
-#include "store/shard_log.h"
+#include "store/log/event_search.h"
+#include "store/log/log_reader.h"
+#include "store/log/shard_log.h"
+#include "store/rows/retry_schedule.h"
 
 #include <algorithm>
 #include <cstdio>

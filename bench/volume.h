@@ -4,8 +4,8 @@
 #pragma once
 
 #include "core/clock.h"
+#include "store/commit/log_writer.h"
 #include "store/database.h"
-#include "store/log_writer.h"
 
 #include <cstdint>
 #include <memory>

@@ -4,9 +4,9 @@
 #include "core/metrics.h"
 #include "matcher/matcher.h"
 #include "matcher/subscription_spec.h"
-#include "runtime/block_matcher.h"
-#include "runtime/delivery_run.h"
-#include "store/log_reader.h"
+#include "runtime/executors/delivery_run.h"
+#include "runtime/feed/block_matcher.h"
+#include "store/log/log_reader.h"
 
 #include <cstdio>
 #include <ctime>

@@ -30,7 +30,7 @@ if(MILLRACE_ASAN)
     add_link_options(-fsanitize=address,undefined)
 endif()
 if(MILLRACE_TSAN)
-    # -Wno-tsan: it does not follow fences. Ours (store/log_writer.cc) order one atomic against another and
+    # -Wno-tsan: it does not follow fences. Ours (store/commit/log_writer.cc) order one atomic against another and
     # publish no plain memory, so nothing is hidden by that.
     add_compile_options(-fsanitize=thread -Wno-tsan)
     add_link_options(-fsanitize=thread)

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "core/result.h"
-#include "matcher/json_value.h"
+#include "matcher/filter/json_value.h"
 #include "matcher/subscription_spec.h"
 
 #include <cstddef>

@@ -1,8 +1,8 @@
 #include "matcher/explain_hint.h"
 
-#include "matcher/case_fold.h"
-#include "matcher/leaf_test.h"
-#include "matcher/number.h"
+#include "matcher/filter/case_fold.h"
+#include "matcher/filter/leaf_test.h"
+#include "matcher/filter/number.h"
 #include "matcher/subscription_spec.h"
 
 #include <algorithm>

@@ -4,8 +4,8 @@
 // Failure: an empty text when nothing is known.
 #pragma once
 
-#include "matcher/json_value.h"
-#include "matcher/predicate.h"
+#include "matcher/filter/json_value.h"
+#include "matcher/filter/predicate.h"
 
 #include <cstddef>
 #include <string>

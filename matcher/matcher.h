@@ -6,7 +6,7 @@
 //       readers.
 // Lifetime: the Matcher outlives its readers. A Snapshot is valid until its reader's next observe()
 //       or offline(). Slots of its plan() go with this snapshot: parse and match with the same one.
-// Limits: matcher/limits.h for a subscription; no bound on their number but memory.
+// Limits: matcher/filter/limits.h for a subscription; no bound on their number but memory.
 // Failure: add() and replace() refuse what Hyperscan refuses, with the reason; matching never
 // fails. Library use, without the server: matcher/README.md and matcher/example.cc.
 #pragma once

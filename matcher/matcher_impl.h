@@ -7,7 +7,7 @@
 // Lifetime: the Matcher's. Limits: none. Failure: none.
 #pragma once
 
-#include "matcher/index.h"
+#include "matcher/index/index.h"
 #include "matcher/matcher.h"
 
 #include <array>

@@ -1,6 +1,6 @@
 #include "matcher/reference_matcher.h"
 
-#include "matcher/leaf_test.h"
+#include "matcher/filter/leaf_test.h"
 
 #include <algorithm>
 #include <map>

@@ -4,8 +4,8 @@
 #pragma once
 
 #include "core/field_plan.h"
-#include "matcher/index.h"
-#include "matcher/live_sample.h"
+#include "matcher/index/index.h"
+#include "matcher/index/live_sample.h"
 #include "matcher/matcher.h"
 
 #include <algorithm>

@@ -1,13 +1,13 @@
 #include "matcher/subscription_spec.h"
 
 #include "core/limits.h"
-#include "matcher/condition.h"
-#include "matcher/dialects.h"
-#include "matcher/limits.h"
-#include "matcher/path_parser.h"
-#include "matcher/regex.h"
-#include "matcher/text_scanner.h"
-#include "matcher/wildcard.h"
+#include "matcher/filter/condition.h"
+#include "matcher/filter/dialects.h"
+#include "matcher/filter/limits.h"
+#include "matcher/filter/path_parser.h"
+#include "matcher/filter/text_scanner.h"
+#include "matcher/filter/wildcard.h"
+#include "matcher/regex/regex.h"
 
 #include <charconv>
 #include <utility>

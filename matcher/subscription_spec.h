@@ -2,13 +2,13 @@
 //       (map, list, expression, event-shaped) come in.
 // Threads: pure; any.
 // Lifetime: values.
-// Limits: matcher/limits.h.
+// Limits: matcher/filter/limits.h.
 // Failure: Error{kValidation} with message, field ("filters[2].operator"), byte position in the
 //       text of that field where there is one, what was expected, and the broken limit.
 #pragma once
 
 #include "core/result.h"
-#include "matcher/predicate.h"
+#include "matcher/filter/predicate.h"
 
 #include <cstdint>
 #include <string>

@@ -2,9 +2,9 @@
 
 #include "core/assert.h"
 #include "store/engine.h"
-#include "store/keys.h"
-#include "store/rocks_work.h"
-#include "store/row_codec.h"
+#include "store/retention/rocks_work.h"
+#include "store/rows/keys.h"
+#include "store/rows/row_codec.h"
 
 namespace millrace::store {
 

@@ -14,9 +14,9 @@
 #include "core/clock.h"
 #include "core/ids.h"
 #include "core/result.h"
-#include "store/format.h"
-#include "store/hasher.h"
-#include "store/row_batch.h"
+#include "store/ids/hasher.h"
+#include "store/log/format.h"
+#include "store/rows/row_batch.h"
 
 #include <cstdint>
 #include <functional>

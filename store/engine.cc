@@ -1,10 +1,10 @@
 #include "store/engine.h"
 
 #include "core/random.h"
+#include "store/commit/rocks_crc32c.h"
+#include "store/commit/rocks_options.h"
 #include "store/file_util.h"
-#include "store/keys.h"
-#include "store/rocks_crc32c.h"
-#include "store/rocks_options.h"
+#include "store/rows/keys.h"
 
 #include <cerrno>
 #include <charconv>

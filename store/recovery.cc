@@ -1,10 +1,10 @@
 // What the engine does at start before anything is served: finds each shard's tail, checks its
 // chain, compares it with the high-water mark, and makes the identity index anew behind its newest
 // run.
-#include "store/block_codec.h"
 #include "store/engine.h"
 #include "store/file_util.h"
-#include "store/keys.h"
+#include "store/log/block_codec.h"
+#include "store/rows/keys.h"
 
 #include <algorithm>
 

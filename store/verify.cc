@@ -1,13 +1,13 @@
 #include "store/verify.h"
 
 #include "core/clock.h"
-#include "store/block_codec.h"
 #include "store/engine.h"
-#include "store/id_run.h"
-#include "store/keys.h"
-#include "store/kv_history.h"
-#include "store/outcome_codec.h"
-#include "store/row_codec.h"
+#include "store/ids/id_run.h"
+#include "store/log/block_codec.h"
+#include "store/rows/keys.h"
+#include "store/rows/kv_history.h"
+#include "store/rows/outcome_codec.h"
+#include "store/rows/row_codec.h"
 
 #include <filesystem>
 

@@ -1,10 +1,10 @@
 // The one binary: `millrace serve` runs the engine, a few verbs open a stopped data folder,
 // everything else is the command line.
-#include "tools/bench_command.h"
-#include "tools/cli.h"
+#include "tools/bench/bench_command.h"
+#include "tools/cli/cli.h"
+#include "tools/offline/store_command.h"
 #include "tools/serve_command.h"
-#include "tools/store_command.h"
-#include "tools/torture_command.h"
+#include "tools/torture/torture_command.h"
 
 #include <iostream>
 #include <string>

@@ -1,7 +1,7 @@
 #include "tools/serve_command.h"
 
 #include "core/config.h"
-#include "runtime/server.h"
+#include "runtime/server/server.h"
 
 #include <CLI/CLI.hpp>
 

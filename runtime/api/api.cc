@@ -4,8 +4,8 @@
 #include "runtime/api/handlers.h"
 #include "runtime/api/query_check.h"
 #include "runtime/api/services.h"
-#include "store/dead_letters.h"
-#include "store/retry_schedule.h"
+#include "store/rows/dead_letters.h"
+#include "store/rows/retry_schedule.h"
 
 namespace millrace::runtime::api {
 namespace {

@@ -1,6 +1,6 @@
 #include "runtime/api/audit.h"
 
-#include "store/row_batch.h"
+#include "store/rows/row_batch.h"
 
 namespace millrace::runtime::api {
 

@@ -1,11 +1,11 @@
 // /v2/dlq: list, read, remove, deliver again.
-#include "store/dead_letters.h"
+#include "store/rows/dead_letters.h"
 
 #include "runtime/api/audit.h"
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
-#include "store/log_reader.h"
-#include "store/row_batch.h"
+#include "store/log/log_reader.h"
+#include "store/rows/row_batch.h"
 
 #include <memory>
 #include <utility>

@@ -3,10 +3,10 @@
 #include "core/event_parser.h"
 #include "core/json_writer.h"
 #include "core/timestamp.h"
-#include "runtime/cloudevents.h"
-#include "runtime/event_defaults.h"
-#include "runtime/json_scan.h"
-#include "store/event_id.h"
+#include "runtime/event/cloudevents.h"
+#include "runtime/event/event_defaults.h"
+#include "runtime/event/json_scan.h"
+#include "store/log/event_id.h"
 
 namespace millrace::runtime::api {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "core/ids.h"
 #include "store/database.h"
-#include "store/event_block.h"
+#include "store/log/event_block.h"
 
 #include <string>
 #include <string_view>

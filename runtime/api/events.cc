@@ -1,9 +1,9 @@
 // GET /v2/events and GET /v2/events/{eventId}.
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
-#include "runtime/event_filter.h"
-#include "store/event_search.h"
-#include "store/log_reader.h"
+#include "runtime/event/event_filter.h"
+#include "store/log/event_search.h"
+#include "store/log/log_reader.h"
 
 #include <memory>
 #include <utility>

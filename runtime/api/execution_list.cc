@@ -1,8 +1,8 @@
 // GET /v2/executions: deliveries and the API's own runs in one list, looked for in steps.
 #include "runtime/api/execution_view.h"
 #include "runtime/api/handlers.h"
-#include "store/executions.h"
-#include "store/log_reader.h"
+#include "store/log/log_reader.h"
+#include "store/rows/executions.h"
 
 #include <deque>
 #include <memory>

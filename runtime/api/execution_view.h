@@ -4,7 +4,7 @@
 
 #include "core/json_writer.h"
 #include "runtime/api/services.h"
-#include "store/executions.h"
+#include "store/rows/executions.h"
 
 #include <string_view>
 

@@ -1,10 +1,10 @@
 // GET /v2/executions/{id}, and how an execution is shown.
-#include "store/executions.h"
+#include "store/rows/executions.h"
 
 #include "runtime/api/event_view.h"
 #include "runtime/api/execution_view.h"
 #include "runtime/api/handlers.h"
-#include "store/log_reader.h"
+#include "store/log/log_reader.h"
 
 namespace millrace::runtime::api {
 

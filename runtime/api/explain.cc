@@ -1,7 +1,7 @@
 #include "runtime/api/explain.h"
 
 #include "matcher/explain.h"
-#include "matcher/json_value.h"
+#include "matcher/filter/json_value.h"
 
 namespace millrace::runtime::api {
 namespace {

@@ -1,6 +1,6 @@
 // GET /v2/kv: handlers' state, as it is or as it was.
 #include "runtime/api/handlers.h"
-#include "store/kv_history.h"
+#include "store/rows/kv_history.h"
 
 #include <charconv>
 #include <limits>

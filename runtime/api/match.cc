@@ -3,8 +3,8 @@
 #include "core/json_validate.h"
 #include "runtime/api/explain.h"
 #include "runtime/api/handlers.h"
-#include "runtime/default_fields.h"
-#include "runtime/json_scan.h"
+#include "runtime/event/default_fields.h"
+#include "runtime/event/json_scan.h"
 
 namespace millrace::runtime::api {
 namespace {

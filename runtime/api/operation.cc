@@ -1,6 +1,6 @@
 // Health, metrics, figures, the audit log and the description of the API itself.
 #include "runtime/api/handlers.h"
-#include "store/audit_log.h"
+#include "store/rows/audit_log.h"
 
 namespace millrace::runtime::api {
 

@@ -5,8 +5,8 @@
 #include "core/event_parser.h"
 #include "matcher/subscription_spec.h"
 #include "runtime/api/handlers.h"
-#include "runtime/default_fields.h"
-#include "store/event_search.h"
+#include "runtime/event/default_fields.h"
+#include "store/log/event_search.h"
 
 #include <charconv>
 #include <memory>

@@ -2,9 +2,9 @@
 #include "matcher/subscription_spec.h"
 #include "runtime/api/audit.h"
 #include "runtime/api/handlers.h"
-#include "runtime/shadow_lane.h"
-#include "store/kv_history.h"
-#include "store/registry_store.h"
+#include "runtime/replay/shadow_lane.h"
+#include "store/rows/kv_history.h"
+#include "store/rows/registry_store.h"
 
 #include <algorithm>
 #include <array>

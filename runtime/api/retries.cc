@@ -2,9 +2,9 @@
 // ones: they wait for an earlier delivery of their partition key.
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
-#include "runtime/json_scan.h"
-#include "store/log_reader.h"
-#include "store/retry_schedule.h"
+#include "runtime/event/json_scan.h"
+#include "store/log/log_reader.h"
+#include "store/rows/retry_schedule.h"
 
 namespace millrace::runtime::api {
 namespace {

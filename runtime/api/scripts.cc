@@ -1,6 +1,6 @@
 // /v2/scripts: create, list, read, replace, remove, versions.
 #include "runtime/api/handlers.h"
-#include "runtime/registry_body.h"
+#include "runtime/registry/registry_body.h"
 
 #include <charconv>
 

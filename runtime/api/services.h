@@ -14,12 +14,12 @@
 #include "core/random.h"
 #include "core/result.h"
 #include "matcher/matcher.h"
-#include "runtime/lane_job.h"
-#include "runtime/registry.h"
-#include "runtime/replay_types.h"
-#include "runtime/run_history.h"
+#include "runtime/delivery/lane_job.h"
+#include "runtime/delivery/run_history.h"
+#include "runtime/registry/registry.h"
+#include "runtime/replay/replay_types.h"
 #include "store/database.h"
-#include "store/event_id.h"
+#include "store/log/event_id.h"
 
 #include <cstdint>
 #include <functional>

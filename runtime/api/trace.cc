@@ -6,9 +6,9 @@
 #include "runtime/api/event_view.h"
 #include "runtime/api/execution_view.h"
 #include "runtime/api/handlers.h"
-#include "runtime/event_filter.h"
-#include "store/event_search.h"
-#include "store/log_reader.h"
+#include "runtime/event/event_filter.h"
+#include "store/log/event_search.h"
+#include "store/log/log_reader.h"
 
 #include <deque>
 #include <memory>

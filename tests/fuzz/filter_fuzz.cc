@@ -3,12 +3,12 @@
 // What is accepted must print to an expression that reads back as the same predicate, and must
 // match without harm.
 #include "core/assert.h"
-#include "matcher/dialects.h"
-#include "matcher/path_parser.h"
+#include "matcher/filter/dialects.h"
+#include "matcher/filter/path_parser.h"
+#include "matcher/filter/wildcard.h"
 #include "matcher/reference_matcher.h"
-#include "matcher/regex.h"
+#include "matcher/regex/regex.h"
 #include "matcher/subscription_spec.h"
-#include "matcher/wildcard.h"
 
 #include <cstddef>
 #include <cstdint>

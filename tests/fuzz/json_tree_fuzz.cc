@@ -2,7 +2,7 @@
 // on every text; and what was read prints to a text that reads as the same.
 #include "core/assert.h"
 #include "core/json_validate.h"
-#include "matcher/json_value.h"
+#include "matcher/filter/json_value.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -4,8 +4,8 @@
 //           verdicts) matcher_conformance match rule.json event.json                 (one
 //           event-shaped filter)
 // Prints the score and every disagreement; exit code 1 when there is one.
-#include "matcher/json_value.h"
-#include "matcher/path_parser.h"
+#include "matcher/filter/json_value.h"
+#include "matcher/filter/path_parser.h"
 #include "matcher/reference_matcher.h"
 #include "matcher/subscription_spec.h"
 

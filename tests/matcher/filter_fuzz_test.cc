@@ -5,9 +5,9 @@
 // seed.
 #include "core/buffer.h"
 #include "core/event_parser.h"
-#include "matcher/dialects.h"
+#include "matcher/filter/dialects.h"
+#include "matcher/filter/path_parser.h"
 #include "matcher/matcher.h"
-#include "matcher/path_parser.h"
 #include "matcher/reference_matcher.h"
 #include "matcher/subscription_spec.h"
 #include "tests/support/brute_force.h"

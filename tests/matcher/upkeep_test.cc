@@ -3,9 +3,9 @@
 // Method: matchers without a thread of their own, whose rebuilds happen inside maintain().
 #include "core/buffer.h"
 #include "core/event_parser.h"
-#include "matcher/dialects.h"
+#include "matcher/filter/dialects.h"
+#include "matcher/index/pattern_memo.h"
 #include "matcher/matcher.h"
-#include "matcher/pattern_memo.h"
 #include "matcher/subscription_spec.h"
 
 #include <gtest/gtest.h>

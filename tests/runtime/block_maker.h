@@ -3,7 +3,7 @@
 #pragma once
 
 #include "core/buffer.h"
-#include "store/event_block.h"
+#include "store/log/event_block.h"
 
 #include <cstring>
 #include <string>

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "core/ids.h"
-#include "store/kv_store.h"
+#include "store/rows/kv_store.h"
 #include "tests/sim/model.h"
 
 #include <charconv>

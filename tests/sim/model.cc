@@ -1,8 +1,8 @@
 #include "tests/sim/model.h"
 
 #include "core/timestamp.h"
-#include "store/log_reader.h"
-#include "store/registry_store.h"
+#include "store/log/log_reader.h"
+#include "store/rows/registry_store.h"
 #include "tests/sim/found.h"
 
 #include <utility>

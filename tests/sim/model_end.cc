@@ -1,8 +1,8 @@
-#include "store/dead_letters.h"
-#include "store/executions.h"
-#include "store/log_reader.h"
-#include "store/registry_store.h"
-#include "store/retry_schedule.h"
+#include "store/log/log_reader.h"
+#include "store/rows/dead_letters.h"
+#include "store/rows/executions.h"
+#include "store/rows/registry_store.h"
+#include "store/rows/retry_schedule.h"
 #include "tests/sim/found.h"
 #include "tests/sim/model.h"
 

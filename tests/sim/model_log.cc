@@ -1,6 +1,6 @@
-#include "runtime/shard.h"
-#include "store/executions.h"
-#include "store/log_reader.h"
+#include "runtime/server/shard.h"
+#include "store/log/log_reader.h"
+#include "store/rows/executions.h"
 #include "tests/sim/found.h"
 #include "tests/sim/model.h"
 

@@ -1,7 +1,7 @@
 #include "tests/sim/world.h"
 
 #include "core/assert.h"
-#include "store/retry_schedule.h"
+#include "store/rows/retry_schedule.h"
 #include "tests/sim/disk.h"
 
 #include <cstdio>

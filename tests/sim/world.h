@@ -11,7 +11,7 @@
 #include "core/random.h"
 #include "io/address.h"
 #include "io/memory_network.h"
-#include "runtime/server_parts.h"
+#include "runtime/server/server_parts.h"
 #include "tests/sim/keeping.h"
 
 #include <cstdint>

@@ -3,7 +3,7 @@
 // openings.
 #include "store/database.h"
 
-#include "store/event_id.h"
+#include "store/log/event_id.h"
 #include "tests/store/store_fixture.h"
 
 #include <fstream>

@@ -4,11 +4,11 @@
 #pragma once
 
 #include "core/clock.h"
+#include "store/commit/log_writer.h"
 #include "store/database.h"
 #include "store/housekeeper.h"
-#include "store/log_reader.h"
-#include "store/log_writer.h"
-#include "store/shard_log.h"
+#include "store/log/log_reader.h"
+#include "store/log/shard_log.h"
 
 #include <gtest/gtest.h>
 

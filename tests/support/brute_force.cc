@@ -1,6 +1,6 @@
 #include "tests/support/brute_force.h"
 
-#include "matcher/leaf_test.h"
+#include "matcher/filter/leaf_test.h"
 #include "matcher/reference_matcher.h"
 
 #include <algorithm>

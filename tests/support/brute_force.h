@@ -6,7 +6,7 @@
 //       limit.
 #pragma once
 
-#include "matcher/json_value.h"
+#include "matcher/filter/json_value.h"
 #include "matcher/subscription_spec.h"
 
 #include <optional>

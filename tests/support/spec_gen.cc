@@ -1,6 +1,6 @@
 #include "tests/support/spec_gen.h"
 
-#include "matcher/case_fold.h"
+#include "matcher/filter/case_fold.h"
 
 #include <array>
 #include <iterator>

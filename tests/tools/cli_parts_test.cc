@@ -1,11 +1,11 @@
 // Goal: the small parts of the command line: tables, progress, SSE, metrics, JSON, times.
 // Method: exact texts; time is moved by hand.
-#include "tools/cli_context.h"
-#include "tools/cli_json.h"
-#include "tools/cli_metrics.h"
-#include "tools/cli_progress.h"
-#include "tools/cli_sse.h"
-#include "tools/cli_table.h"
+#include "tools/cli/context.h"
+#include "tools/cli/json.h"
+#include "tools/cli/metrics.h"
+#include "tools/cli/progress.h"
+#include "tools/cli/sse.h"
+#include "tools/cli/table.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // Goal: the command line sends the requests of the outside contract, shows replies for people and
 // for programs, and ends with the right code. Method: a small fake server records the requests.
-#include "tools/cli.h"
+#include "tools/cli/cli.h"
 
 #include "tests/tools/fake_http_server.h"
 

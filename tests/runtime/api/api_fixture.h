@@ -7,9 +7,9 @@
 #include "core/json_reader.h"
 #include "runtime/api/api.h"
 #include "runtime/api/services.h"
-#include "runtime/registry.h"
-#include "store/executions.h"
-#include "tests/runtime/memory_registry_rows.h"
+#include "runtime/registry/registry.h"
+#include "store/rows/executions.h"
+#include "tests/runtime/registry/memory_registry_rows.h"
 #include "tests/store/store_fixture.h"
 
 #include <gtest/gtest.h>

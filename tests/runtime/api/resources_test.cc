@@ -1,8 +1,8 @@
 // Goal: what the resources show of the log, of outcomes, dead letters and retries is what is there,
 // and what they ask of the engine is what the call said.
 #include "core/timestamp.h"
-#include "store/dead_letters.h"
-#include "store/retry_schedule.h"
+#include "store/rows/dead_letters.h"
+#include "store/rows/retry_schedule.h"
 #include "tests/runtime/api/api_fixture.h"
 
 namespace millrace::runtime::api::test {

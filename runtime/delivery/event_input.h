@@ -1,0 +1,53 @@
+// What: how a stored event and its delivery look to a handler, the same for a live run and for a
+//       run in the shadow.
+// Threads: pure functions. Lifetime: views of the event, the subscription and the script.
+// Limits: none. Failure: none.
+#pragma once
+
+#include "core/event.h"
+#include "runtime/delivery/script_types.h"
+#include "runtime/event/event_defaults.h"
+#include "runtime/registry/registry_types.h"
+#include "store/log/event_block.h"
+
+#include <string_view>
+
+namespace millrace::runtime {
+
+// Without event_id, which only a server-made one needs. `payload_at`: see DeliveryItem.
+inline EventInput event_input_of(const store::StoredEvent& event, std::uint32_t payload_at = 0) {
+    EventInput input;
+    input.text = event.raw;
+    if (payload_at != 0 && payload_at < event.raw.size())
+        input.payload = event.raw.substr(payload_at);
+    input.pattern = event.pattern;
+    input.tenant_id = kDefaultTenantName;
+    input.version_fill = kDefaultVersion;
+    input.source_fill = kDefaultSourceJson;
+    input.received_at_us = event.received_at_us;
+    return input;
+}
+
+// For DeliveryItem::payload_at.
+inline std::uint32_t payload_place(const core::Envelope& envelope) {
+    return envelope.payload.empty()
+               ? 0
+               : static_cast<std::uint32_t>(envelope.payload.data() - envelope.raw.data());
+}
+
+// Without the execution's id, the attempt and the replay.
+inline InvocationContext invocation_context_of(const store::StoredEvent& event,
+                                               const Subscription& subscription,
+                                               const Script& script) {
+    InvocationContext context;
+    context.subscription_id = subscription.id;
+    context.script_id = script.id;
+    context.tenant_id = kDefaultTenantName;
+    context.event_name = event.pattern;
+    context.subscription_number = subscription.number.value;
+    context.script_version = script.version;
+    context.causation_depth = causation_depth_of(event.fills);
+    return context;
+}
+
+}  // namespace millrace::runtime

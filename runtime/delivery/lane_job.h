@@ -1,0 +1,142 @@
+// What: what travels between shards, feeder and lanes: a share of a block's deliveries to a lane,
+//       and what came of it back to the shard.
+// Threads: values that are moved through rings; one owner at a time.
+// Lifetime: an EventBlock keeps the events' bytes alive as long as a job or a result needs them.
+// Limits: a job has at most one block's events times their subscriptions.
+// Failure: none here.
+#pragma once
+
+#include "core/buffer.h"
+#include "core/ids.h"
+#include "core/result.h"
+#include "runtime/delivery/key_order.h"
+#include "store/log/event_block.h"
+#include "store/log/log_reader.h"
+#include "store/rows/row_batch.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace millrace::runtime {
+
+// One event for one subscription.
+struct DeliveryItem {
+    std::uint32_t event_index = 0;  // in the job's block
+    core::SubscriptionId subscription;
+    // Where the payload begins in the event's text, if whoever matched it came by there (0: it did
+    // not): a handler that reads it has not to look for it again.
+    std::uint32_t payload_at = 0;
+};
+
+// What a later attempt knows of the earlier ones.
+struct EarlierAttempts {
+    std::uint32_t made = 0;
+    std::uint32_t counted = 0;       // of those, the ones that used up a retry
+    std::int64_t created_at_us = 0;  // when the first one failed; 0: none has
+    std::string history;             // JSON array of the attempts so far; "" = none
+    std::string replay_id;           // the replay that began this delivery; usually empty
+    bool holds_key = false;          // the head of its key in the lane's KeyOrder
+    bool ends_event = false;         // its first outcome is the event's last one to come
+};
+
+// What a script run by the API is answered with.
+struct ScriptRunResult {
+    core::Status status;      // an Error is the HTTP error of the call
+    std::string result_json;  // "null" when the script returned nothing
+    std::string logs_json;    // a JSON array
+    std::string execution_id;
+    std::int64_t duration_us = 0;
+    std::string error;  // what the script raised
+    std::int64_t started_at_us = 0;
+};
+
+struct ScriptRunJob {
+    core::TenantId tenant;
+    std::uint32_t script_number = 0;
+    std::string input_json;  // {"query":...,"body":...}
+    std::string execution_id;
+    std::string surplus_run;                      // an older run's record that leaves for this one
+    std::function<void(ScriptRunResult&&)> done;  // called once, on a shard's thread
+};
+
+// A delivery that was parked behind another one of its key.
+struct ParkedDelivery {
+    store::OwnedEvent event;
+    EarlierAttempts earlier;
+};
+
+enum class JobKind : std::uint8_t {
+    kBlock,
+    kRetry,
+    kRedrive,
+    kReplay,
+    kParked,     // a key's parked deliveries, in their order
+    kLostEvent,  // the event of a retry is no longer kept: its row goes
+    kScriptRun,
+};
+
+struct LaneJob {
+    JobKind kind = JobKind::kBlock;
+    store::EventBlock block;
+    std::vector<DeliveryItem> items;
+    // Instead of a block: the one event of a retry or a redrive; event_index is 0 then.
+    std::optional<store::OwnedEvent> single;
+    EarlierAttempts earlier;
+    std::int64_t retry_due_at_us = 0;             // kRetry, kLostEvent: key of the waiting row
+    std::vector<ParkedDelivery> parked;           // kParked, by event_index
+    DrainRequest drain;                           // kParked: what was asked for
+    bool drain_complete = false;                  // kParked: there were no more
+    KeyedDelivery lost;                           // kLostEvent
+    std::optional<store::DeadLetterKey> redrive;  // kRedrive: the row that leaves on success
+    std::string replay_id;                        // kReplay
+    std::unique_ptr<ScriptRunJob> run;
+    // Called on a shard's thread when the outcome of all items is durable: (delivered, failed).
+    std::function<void(std::uint64_t, std::uint64_t)> finished;
+
+    const store::OwnedEvent& owned(std::uint32_t index) const {
+        return kind == JobKind::kParked ? parked[index].event : *single;
+    }
+    store::StoredEvent event(std::uint32_t index) const {
+        return block ? block.event(index) : owned(index).event;
+    }
+    core::LogPosition block_position(std::uint32_t index) const {
+        if (block) return {block.shard(), block.first_offset()};
+        return {owned(index).event.position.shard, owned(index).block_first_offset};
+    }
+    const EarlierAttempts& attempts_before(std::uint32_t index) const {
+        return kind == JobKind::kParked ? parked[index].earlier : earlier;
+    }
+    // Whose results these are.
+    core::ShardId shard() const {
+        if (kind == JobKind::kLostEvent) return lost.position.shard;
+        return items.empty() ? drain.from.shard : block_position(items[0].event_index).shard;
+    }
+};
+
+// A lane's answer to the shard: rows and emitted events that take effect together.
+struct LaneResult {
+    core::ShardId shard;
+    std::uint32_t lane = 0;  // filled in by the shard that takes it
+    core::LogOffset block_first;
+    bool part_finished = false;  // of a kBlock job: the lane's share of the block is done
+    store::RowBatch rows;
+    core::BufferRef emitted;                   // NDJSON envelopes; null when there are none
+    std::vector<std::uint8_t> emitted_depths;  // of each: handlers between it and a client
+    core::TenantId tenant;                     // of the emitted events
+    std::uint64_t deliveries = 0;              // first attempts in here: no longer waiting
+    std::vector<std::function<void()>> when_durable;
+};
+
+// A block read back from the log, matched, and split into one job a lane.
+struct ColdBlock {
+    core::LogOffset first;
+    core::LogOffset end;
+    std::vector<std::pair<std::uint32_t, std::unique_ptr<LaneJob>>> jobs;  // lane, job
+    std::uint64_t unmatched = 0;
+};
+
+}  // namespace millrace::runtime

@@ -1,0 +1,84 @@
+// What: turns the outcome of one attempt into the rows of its commit: the outcome entry, and where
+//       it failed the retry row or the dead letter. The decision itself is decide_delivery().
+// Threads: one lane's. Lifetime: borrows what Attempt points to, for the call.
+// Limits: texts are cut as attempt_record.h says. Failure: none.
+#pragma once
+
+#include "core/random.h"
+#include "runtime/delivery/delivery.h"
+#include "runtime/delivery/lane_job.h"
+#include "runtime/registry/registry_types.h"
+#include "store/rows/row_batch.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace millrace::runtime {
+
+struct Attempt {
+    const LaneJob* job = nullptr;
+    const EarlierAttempts* earlier = nullptr;
+    const Subscription* subscription = nullptr;
+    const Script* script = nullptr;  // null: it is gone
+    store::StoredEvent event;
+    std::uint32_t event_index = 0;  // in its block
+    std::uint32_t payload_at = 0;   // in its text; 0: not known
+    AttemptOutcome outcome = AttemptOutcome::kOk;
+    std::string_view outcome_text;  // completed | failed | silent | fatal | timeout | memory
+    std::string_view error;
+    std::string_view result_json;
+    std::string_view logs_json;
+    std::int64_t started_at_us = 0;
+    std::uint32_t duration_us = 0;
+    bool keyed = false;  // while it waits for a retry, later events of its key are parked
+};
+
+// What the caller still has to tell the world.
+struct WrittenOutcome {
+    store::DeliveryStatus status = store::DeliveryStatus::kCompleted;
+    std::optional<store::DeadLetterKey> dead_letter;  // newly dead
+    std::int64_t retry_at_us = 0;                     // kRetrying
+};
+
+class OutcomeWriter {
+public:
+    explicit OutcomeWriter(std::uint64_t seed) : random_(seed) {}
+
+    WrittenOutcome write(const Attempt& attempt, std::string_view event_id, store::RowBatch& rows);
+    // Puts the delivery off, without an attempt: to a time that the event's sender named, or
+    // (kParkedDueUs) behind another one of its key. `ends_event`: the event's outcome is counted
+    // with this one's.
+    void put_off(const Attempt& attempt, std::int64_t until_us, bool ends_event,
+                 store::RowBatch& rows);
+
+    // The row that the delivery waited in goes.
+    static void erase_waiting(const LaneJob& job, const store::DeliveryKey& delivery,
+                              std::uint32_t key_hash, store::RowBatch& rows);
+
+private:
+    void write_failure(const Attempt& attempt, std::string_view event_id, store::RowBatch& rows,
+                       store::OutcomeEntry& entry, WrittenOutcome& written);
+    void put_retry(const Attempt& attempt, const EarlierAttempts& so_far, std::int64_t due_at_us,
+                   store::RowBatch& rows);
+    void put_dead_letter(const Attempt& attempt, const EarlierAttempts& so_far,
+                         const store::DeadLetterKey& key, std::string_view event_id,
+                         store::RowChange change, store::RowBatch& rows);
+
+    core::Random random_;
+    std::string state_;
+};
+
+// What a retry row keeps: "counted[ k<key hash>][ e] LF replay-id LF history". `key_hash` is
+// written when the row is its key's head, so that the lanes' KeyOrder can be filled at start.
+std::string encode_retry_state(const EarlierAttempts& earlier, std::uint32_t key_hash);
+// The key hash of a row that holds its key.
+std::optional<std::uint32_t> held_key_of(std::string_view state);
+// What a dead letter keeps as `extra`: the replay's id as JSON text; nothing of an own delivery.
+std::string encode_letter_extra(const EarlierAttempts& earlier);
+std::string decode_letter_replay(std::string_view extra);
+EarlierAttempts decode_retry_state(std::string_view state, std::uint32_t attempts_made,
+                                   std::int64_t created_at_us);
+
+}  // namespace millrace::runtime

@@ -1,0 +1,105 @@
+#include "runtime/delivery/run_history.h"
+
+#include "core/json_reader.h"
+#include "core/timestamp.h"
+#include "runtime/delivery/attempt_record.h"
+#include "store/database.h"
+#include "store/rows/registry_store.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace millrace::runtime {
+
+namespace {
+
+constexpr std::size_t kTimeDigits = 11;
+constexpr std::size_t kRandomDigits = 6;
+
+// "7 {...}": the tenant's number and the execution.
+std::pair<core::TenantId, std::string_view> split_document(std::string_view document) {
+    core::TenantId tenant;
+    const auto [end, error] =
+        std::from_chars(document.data(), document.data() + document.size(), tenant.value);
+    const auto digits = static_cast<std::size_t>(end - document.data());
+    return {tenant, document.substr(std::min(document.size(), digits + 1))};
+}
+
+core::Result<RunSummary> read_summary(const store::RegistryDocument& row) {
+    const auto [tenant, text] = split_document(row.json);
+    RunSummary run;
+    run.id = row.id;
+    run.tenant = tenant;
+    run.started_at_us = row.updated_at_us;
+    core::JsonDocument document;
+    auto in = document.parse_object(text, "record of a script run");
+    if (!in) return core::fail(std::move(in.error()));
+    std::string status;
+    in->text("scriptId", run.script_id);
+    in->text("status", status);
+    run.failed = status == "failed";
+    return run;
+}
+
+}  // namespace
+
+std::string run_document(const RunRecord& run) {
+    std::string out = std::to_string(run.tenant.value) + " ";
+    const bool keeps_result = !run.result.empty() && run.result.size() <= kResultBytesKeptMax;
+    core::JsonWriter json(out);
+    json.begin_object().field("id", run.id).key("eventId").value(nullptr);
+    json.key("subscriptionId").value(nullptr).field("scriptId", run.script_id);
+    json.field("scriptVersion", run.script_version);
+    json.field("status", run.error.empty() ? "completed" : "failed").key("attempts").begin_array();
+    json.begin_object().field("at", core::format_timestamp(run.started_at_us));
+    json.field("durationUs", run.duration_us);
+    json.field_or_null("error", run.error.substr(0, kErrorTextBytesMax)).end_object().end_array();
+    json.raw_field("logs", run.logs.empty() ? std::string_view("[]") : run.logs);
+    json.raw_field("result", keeps_result ? run.result : std::string_view("null")).end_object();
+    return out;
+}
+
+core::Status RunHistory::load() {
+    auto rows = database_.registry().load_all(kRunKind);
+    if (!rows) return core::fail(std::move(rows.error()));
+    for (const store::RegistryDocument& row : *rows) {
+        auto run = read_summary(row);
+        if (!run) return core::fail(std::move(run.error()));
+        runs_.push_back(std::move(*run));
+    }
+    return {};
+}
+
+std::string RunHistory::make_id(std::int64_t now_us, std::uint64_t random) {
+    static constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuv";
+    std::string id = "xr_";
+    const auto time = static_cast<std::uint64_t>(now_us);
+    for (std::size_t i = kTimeDigits; i-- > 0;) id += kDigits[(time >> (5 * i)) & 31];
+    for (std::size_t i = 0; i < kRandomDigits; ++i, random >>= 5) id += kDigits[random & 31];
+    return id;
+}
+
+std::string RunHistory::take_surplus() {
+    if (runs_.size() < kRunsKeptMax) return {};
+    std::string id = std::move(runs_.front().id);
+    runs_.pop_front();
+    return id;
+}
+
+void RunHistory::add(RunSummary&& run) {
+    const auto at =
+        std::upper_bound(runs_.begin(), runs_.end(), run,
+                         [](const RunSummary& a, const RunSummary& b) { return a.id < b.id; });
+    runs_.insert(at, std::move(run));
+}
+
+core::Result<std::string> RunHistory::document(core::TenantId tenant, std::string_view id) const {
+    auto row = database_.registry().get(kRunKind, id);
+    if (!row) return core::fail(std::move(row.error()));
+    if (!*row) return std::string();
+    const auto [owner, text] = split_document((*row)->json);
+    return owner == tenant ? std::string(text) : std::string();
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,61 @@
+#include "runtime/delivery/script_emit.h"
+
+#include "core/json_writer.h"
+#include "core/timestamp.h"
+
+#include <xxhash.h>
+
+namespace millrace::runtime {
+
+DerivedEventId derive_event_id(std::string_view cause_id, std::uint64_t subscription_number,
+                               std::uint32_t index) {
+    // The numbers go in through the seed: one pass, nothing to join.
+    const std::uint64_t seed = (subscription_number * 0x9e3779b97f4a7c15ULL) ^
+                               (static_cast<std::uint64_t>(index) + 1) * 0xd6e8feb86659fd93ULL;
+    const XXH128_hash_t hash = XXH3_128bits_withSeed(cause_id.data(), cause_id.size(), seed);
+    DerivedEventId id;
+    id.text[0] = 'e';
+    id.text[1] = 'd';
+    id.text[2] = '_';
+    constexpr char kHex[] = "0123456789abcdef";
+    for (std::size_t i = 0; i < 32; ++i) {
+        const std::uint64_t half = i < 16 ? hash.high64 : hash.low64;
+        id.text[3 + i] = kHex[(half >> (60 - 4 * (i % 16))) & 15];
+    }
+    return id;
+}
+
+void append_emitted_envelope(std::string& out, const EmittedEvent& event, const EmitCause& cause) {
+    char time[core::kTimestampBytesMax];
+    core::JsonWriter json(out);
+    json.begin_object();
+    json.field("eventId", event.event_id);
+    json.field("pattern", event.pattern);
+    json.field("version", event.version.empty() ? std::string_view("1.0") : event.version);
+    json.key("source")
+        .begin_object()
+        .field("type", "task")
+        .field("id", cause.source_id)
+        .end_object();
+    json.field("timestamp", std::string_view(time, core::format_timestamp(cause.now_us, time)));
+    if (!event.partition_key.empty()) json.field("partitionKey", event.partition_key);
+    if (event.priority != 0) json.field("priority", event.priority);
+    if (event.scheduled_at_us != 0) {
+        json.field("scheduledAt",
+                   std::string_view(time, core::format_timestamp(event.scheduled_at_us, time)));
+    }
+    json.raw_field("payload", event.payload);
+    json.key("metadata").begin_object();
+    std::string_view correlation = event.correlation_id;
+    if (correlation.empty()) correlation = cause.correlation_id;
+    if (correlation.empty()) correlation = cause.event_id;
+    json.field("correlationId", correlation);
+    json.field("causationId", cause.event_id);
+    const std::string_view context =
+        event.context_json.empty() ? cause.context_json : event.context_json;
+    if (!context.empty()) json.raw_field("context", context);
+    json.end_object();
+    json.end_object();
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,63 @@
+#include "runtime/edge/edge_cloudevents.h"
+
+#include "runtime/event/cloudevents.h"
+
+#include <cstring>
+#include <string>
+#include <utility>
+
+namespace millrace::runtime {
+
+namespace {
+
+// Parts of the text are moved about by the conversion: what it makes is checked by the parser,
+// which needs to see it in one padded piece.
+void set_body(IngestRequest& request, std::string_view text, store::PoolSet& pools) {
+    core::BufferRef body = pools.acquire(text.size());
+    std::memcpy(body.data(), text.data(), text.size());
+    body.set_size(text.size());
+    request.body = std::move(body);
+}
+
+core::Status read_batch(IngestRequest& request, Ingestor& ingestor, store::PoolSet& pools) {
+    CloudEventBatch batch;
+    if (auto converted = envelopes_from_cloud_event_batch(request.body.view(), batch); !converted)
+        return converted;
+    if (!batch.entries.empty()) {
+        set_body(request, batch.text, pools);
+        auto read =
+            ingestor.read(request, request.body.view(), core::BatchFormat::kJson, HomeRule::kByKey);
+        if (!read) return read;
+        for (IngestItem& item : request.items) item.entry = batch.entries[item.entry];
+        for (RejectedEntry& rejected : request.rejected)
+            rejected.entry = batch.entries[rejected.entry];
+    }
+    for (CloudEventBatch::Rejected& rejected : batch.rejected) {
+        request.rejected.push_back({rejected.entry, std::move(rejected.error)});
+    }
+    return {};
+}
+
+}  // namespace
+
+bool is_cloud_event(const io::Request& http) {
+    return cloud_event_mode(http.content_type, http.headers) != CloudEventMode::kNone;
+}
+
+core::Status read_cloud_events(const io::Request& http, IngestRequest& request, Ingestor& ingestor,
+                               store::PoolSet& pools) {
+    if (!request.body) request.body = pools.acquire(0);
+    const CloudEventMode mode = cloud_event_mode(http.content_type, http.headers);
+    if (mode == CloudEventMode::kBatch) return read_batch(request, ingestor, pools);
+    std::string text;
+    auto converted = mode == CloudEventMode::kStructured
+                         ? envelope_from_cloud_event(request.body.view(), text)
+                         : envelope_from_binary_cloud_event(http.headers, http.content_type,
+                                                            request.body.view(), text);
+    if (!converted) return converted;
+    request.single_object = true;
+    set_body(request, text, pools);
+    return ingestor.read(request, request.body.view(), core::BatchFormat::kJson, HomeRule::kByKey);
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,196 @@
+#include "runtime/edge/edge_http.h"
+
+#include "runtime/api/query_check.h"
+#include "runtime/edge/edge_cloudevents.h"
+#include "runtime/edge/ingest_reply.h"
+
+#include <array>
+#include <cstring>
+
+namespace millrace::runtime {
+
+namespace {
+
+bool is_any_of(const io::Request& request, std::initializer_list<std::string_view> types) {
+    for (const std::string_view type : types) {
+        if (request.content_type_is(type)) return true;
+    }
+    return false;
+}
+
+core::Result<store::Durability> durability_of(std::string_view text) {
+    if (text == "fsync") return store::Durability::kFsync;
+    if (text == "os") return store::Durability::kOs;
+    if (text == "memory") return store::Durability::kMemory;
+    return core::fail(core::Error(core::ErrorCode::kValidation,
+                                  "durability: '" + std::string(text.substr(0, 32)) +
+                                      "' is none of fsync, os, memory")
+                          .in("durability"));
+}
+
+core::Result<bool> flag_of(const io::Request& request, std::string_view name, bool absent) {
+    const auto value = request.query_value(name);
+    if (!value) return absent;
+    if (*value == "1" || *value == "true") return true;
+    if (*value == "0" || *value == "false") return false;
+    return core::fail(
+        core::Error(core::ErrorCode::kValidation, std::string(name) + ": '" + value->substr(0, 32) +
+                                                      "' is none of 0, 1, true, false")
+            .in(std::string(name)));
+}
+
+bool looks_like_object(std::string_view text) {
+    const std::size_t at = text.find_first_not_of(" \t\r\n");
+    return at != std::string_view::npos && text[at] == '{';
+}
+
+bool answers_in_a_drain(api::RouteId id) {
+    return id == api::RouteId::kHealthz || id == api::RouteId::kReadyz ||
+           id == api::RouteId::kMetrics;
+}
+
+}  // namespace
+
+EdgeHttp::EdgeHttp(EdgeHost& host, const api::Api& api, const store::Hasher& hasher)
+    : host_(host), api_(api), hasher_(hasher) {}
+
+void EdgeHttp::on_head(const io::Request& request, io::HeadDecision& decision) {
+    // Says no before the body is read; on_request says it again for bodies that need no reading.
+    if (request.method != io::Method::kPost || request.path != "/v2/events") return;
+    if (auto admitted = host_.admit(); !admitted) decision.reject = std::move(admitted.error());
+}
+
+void EdgeHttp::on_request(io::Request& request) {
+    if (api_.match(request.method, request.path, match_) != io::RouteOutcome::kFound) {
+        respond_api(request.token, api::Api::unmatched(request.method, match_, request.path));
+        return;
+    }
+    const api::Route& route = api::route_table()[match_.route];
+    if (host_.draining() && !answers_in_a_drain(route.id)) {
+        server_->respond_error(request.token, shutting_down());
+        return;
+    }
+    switch (route.owner) {
+        case api::RouteOwner::kEvents: take_events(request); return;
+        case api::RouteOwner::kStream: open_stream(request, route); return;
+        case api::RouteOwner::kApi: forward(request); return;
+    }
+}
+
+void EdgeHttp::open_stream(io::Request& request, const api::Route& route) {
+    if (auto known = api::check_query(route, request.query); !known) {
+        server_->respond_error(request.token, known.error());
+        return;
+    }
+    host_.open_stream(request);
+}
+
+void EdgeHttp::forward(io::Request& request) {
+    api::ApiRequest out;
+    out.method = request.method;
+    out.match = match_;
+    out.query = request.query;
+    out.content_type = request.content_type;
+    for (const io::HeaderField& header : request.headers)
+        out.headers.emplace_back(header.name, header.value);
+    out.body = request.body;
+    out.from_loopback = request.peer.is_loopback();
+    host_.forward(std::move(out), request.token);
+}
+
+void EdgeHttp::respond_api(io::RequestToken token, api::ApiResponse&& response) {
+    std::vector<io::HeaderField> headers;
+    for (const auto& [name, value] : response.headers) headers.push_back({name, value});
+    server_->respond(
+        token,
+        {.status = response.status, .content_type = response.content_type, .headers = headers},
+        response.body);
+}
+
+void EdgeHttp::take_events(io::Request& http) {
+    if (auto admitted = host_.admit(); !admitted) {
+        server_->respond_error(http.token, admitted.error());
+        return;
+    }
+    IngestRequest& request = host_.take_request();
+    request.origin = IngestOrigin::kHttp;
+    request.http = http.token;
+    if (auto read = read_events(http, request); !read) {
+        server_->respond_error(http.token, read.error());
+        host_.drop(request);
+        return;
+    }
+    if (request.atomicity == Atomicity::kAllOrNone && !request.rejected.empty()) {
+        request.items.clear();
+        for (auto& list : request.by_home) list.clear();
+    }
+    host_.start(request);
+}
+
+core::Status EdgeHttp::read_events(io::Request& http, IngestRequest& request) {
+    const auto ids = flag_of(http, "ids", true);
+    if (!ids) return core::fail(ids.error());
+    const auto atomic = flag_of(http, "atomic", false);
+    if (!atomic) return core::fail(atomic.error());
+    request.reply_ids = *ids ? ReplyIds::kInclude : ReplyIds::kLeaveOut;
+    request.atomicity = *atomic ? Atomicity::kAllOrNone : Atomicity::kEachEntry;
+    request.durability = host_.default_durability();
+    if (const auto asked = http.query_value("durability")) {
+        const auto durability = durability_of(*asked);
+        if (!durability) return core::fail(durability.error());
+        request.durability = *durability;
+    }
+    request.body = std::move(http.body);
+
+    auto format = core::BatchFormat::kJson;
+    if (is_any_of(http, {"application/x-ndjson", "application/ndjson", "application/jsonl",
+                         "application/x-jsonlines"})) {
+        format = core::BatchFormat::kNdjson;
+    } else if (http.content_type.starts_with("application/cloudevents") &&
+               !is_any_of(http,
+                          {"application/cloudevents+json", "application/cloudevents-batch+json"})) {
+        return core::fail(core::ErrorCode::kUnsupportedMediaType,
+                          "Content-Type: of the CloudEvents formats only JSON is understood: "
+                          "application/cloudevents+json and application/cloudevents-batch+json");
+    } else if (is_cloud_event(http)) {
+        return read_cloud_events(http, request, host_.ingestor(), host_.pools());
+    } else if (!http.content_type.empty() && !is_any_of(http, {"application/json", "text/json"})) {
+        return core::fail(core::ErrorCode::kUnsupportedMediaType,
+                          "Content-Type: '" + std::string(http.content_type.substr(0, 64)) +
+                              "' is none of application/json, application/x-ndjson, "
+                              "application/cloudevents+json, "
+                              "application/cloudevents-batch+json");
+    }
+    const std::string_view text = request.body ? request.body.view() : std::string_view{};
+    if (text.empty())
+        return core::fail(core::ErrorCode::kValidation,
+                          "body: empty; an event or a batch of events is expected");
+    request.single_object = format == core::BatchFormat::kJson && looks_like_object(text);
+    auto read = host_.ingestor().read(request, text, format, HomeRule::kByKey);
+    if (read && format == core::BatchFormat::kNdjson && request.items.empty() &&
+        request.rejected.empty()) {
+        return core::fail(core::ErrorCode::kValidation, "body: no line holds an event");
+    }
+    return read;
+}
+
+void EdgeHttp::finish(IngestRequest& request) {
+    if (request.failed()) {
+        server_->respond_error(
+            request.http,
+            core::Error(core::ErrorCode::kUnavailable,
+                        "the store has failed: whether these events are kept is not known; send "
+                        "them again with the same eventId once the server is back")
+                .retry_after(5));
+        return;
+    }
+    io::BodyWriter body = server_->body_writer();
+    const IngestReply reply = write_ingest_reply(request, hasher_, body);
+    const std::string seconds = std::to_string(reply.retry_after_seconds);
+    const std::array<io::HeaderField, 1> retry_after{{{"Retry-After", seconds}}};
+    io::ResponseHead head{.status = reply.status};
+    if (reply.retry_after_seconds != core::Error::kNoPosition) head.headers = retry_after;
+    server_->respond(request.http, head, std::move(body));
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,73 @@
+// What: the HTTP face of one shard: routes a request, takes events in itself, and passes everything
+//       else on. Knows HTTP and the contract's wording, no queue.
+// Threads: the shard's. Lifetime: the shard (EdgeHost) owns it; borrows the API's route table.
+// Limits: HttpLimits; bodies of events are counted by the host.
+// Failure: every error is answered in the contract's form.
+#pragma once
+
+#include "io/http_server.h"
+#include "runtime/api/api.h"
+#include "runtime/edge/ingestor.h"
+#include "runtime/shard/ingest_request.h"
+#include "store/log/pool_set.h"
+
+#include <memory>
+
+namespace millrace::runtime {
+
+// What the faces of a shard ask of it. Declared here, by its users.
+class EdgeHost {
+public:
+    virtual ~EdgeHost() = default;
+    // A fresh request, to be filled and given to start() or drop().
+    virtual IngestRequest& take_request() = 0;
+    virtual void drop(IngestRequest& request) = 0;
+    // Sends the parsed items to their homes; the answer follows.
+    virtual void start(IngestRequest& request) = 0;
+    virtual Ingestor& ingestor() = 0;
+    virtual store::PoolSet& pools() = 0;
+    // Why no event is taken now; empty code path when all is well.
+    virtual core::Status admit() = 0;
+    // The server is ending: only questions about its state are answered.
+    virtual bool draining() const = 0;
+    virtual store::Durability default_durability() const = 0;
+    // To the API thread; the answer comes back through HttpServer::respond on this shard.
+    virtual void forward(api::ApiRequest&& request, io::RequestToken token) = 0;
+    // Opens a stream of events.
+    virtual void open_stream(const io::Request& request) = 0;
+    virtual void stream_drained(io::StreamToken stream) = 0;
+    virtual void stream_closed(io::StreamToken stream) = 0;
+};
+
+inline core::Error shutting_down() {
+    return core::Error(core::ErrorCode::kUnavailable, "the server is shutting down").retry_after(5);
+}
+
+class EdgeHttp final : public io::HttpHandler {
+public:
+    EdgeHttp(EdgeHost& host, const api::Api& api, const store::Hasher& hasher);
+    void attach(io::HttpServer& server) { server_ = &server; }
+
+    void on_head(const io::Request& request, io::HeadDecision& decision) override;
+    void on_request(io::Request& request) override;
+    void on_stream_drain(io::StreamToken stream) override { host_.stream_drained(stream); }
+    void on_stream_close(io::StreamToken stream) override { host_.stream_closed(stream); }
+
+    // Every home has answered.
+    void finish(IngestRequest& request);
+
+private:
+    void take_events(io::Request& request);
+    core::Status read_events(io::Request& http, IngestRequest& request);
+    void open_stream(io::Request& request, const api::Route& route);
+    void forward(io::Request& request);
+    void respond_api(io::RequestToken token, api::ApiResponse&& response);
+
+    EdgeHost& host_;
+    const api::Api& api_;
+    const store::Hasher& hasher_;
+    io::HttpServer* server_ = nullptr;
+    io::RouteMatch match_;
+};
+
+}  // namespace millrace::runtime

@@ -1,0 +1,102 @@
+#include "runtime/edge/edge_lines.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace millrace::runtime {
+
+namespace {
+
+std::string_view durability_text(store::Durability durability) {
+    constexpr std::string_view kTexts[] = {"memory", "os", "fsync"};
+    return kTexts[static_cast<std::size_t>(durability)];
+}
+
+// Which lines were read at once is no business of the client's: bytes count from the line's begin.
+core::Error within_line(core::Error error, std::string_view lines, std::uint32_t line) {
+    std::size_t begin = 0;
+    for (std::uint32_t i = 0; i < line && begin < lines.size(); ++i)
+        begin = std::min(lines.find('\n', begin), lines.size() - 1) + 1;
+    const std::int64_t position = error.position - static_cast<std::int64_t>(begin);
+    if (error.position < 0 || position < 0) return error;
+    const std::string told = " at byte " + std::to_string(error.position);
+    if (const std::size_t at = error.message.find(told); at != std::string::npos)
+        error.message.replace(at, told.size(), " at byte " + std::to_string(position));
+    error.position = position;
+    return error;
+}
+
+}  // namespace
+
+core::Status EdgeLines::on_hello(io::LineToken, const io::LineHello&, const io::Peer& peer,
+                                 std::uint64_t& context) {
+    // With no key ever created every loopback client is tenant `default`.
+    context = 0;
+    if (peer.is_loopback()) return {};
+    return core::fail(core::ErrorCode::kUnauthorized,
+                      "hello: only loopback clients may connect without an apiKey");
+}
+
+void EdgeLines::on_lines(io::LineBatch&& batch) {
+    IngestRequest& request = host_.take_request();
+    request.origin = IngestOrigin::kLine;
+    request.line = batch.connection;
+    request.line_first = batch.first_line;
+    request.line_count = batch.line_count;
+    request.durability = host_.default_durability();
+    request.body = std::move(batch.lines);
+    open_[batch.connection].push_back(
+        {batch.first_line, batch.first_line + batch.line_count - 1, false});
+    auto read = host_.admit();
+    if (read)
+        read = host_.ingestor().read(request, request.body.view(), core::BatchFormat::kNdjson,
+                                     HomeRule::kByKey);
+    if (!read && !request.body.view().empty() &&
+        request.body.view().find_first_not_of(" \t\r\n") != std::string_view::npos) {
+        // Not one event in all of it: every line gets the reason.
+        request.items.clear();
+        for (auto& list : request.by_home) list.clear();
+        request.rejected.clear();
+        for (std::uint64_t i = 0; i < batch.line_count; ++i) {
+            request.rejected.push_back({static_cast<std::uint32_t>(i), read.error()});
+        }
+    }
+    host_.start(request);
+}
+
+void EdgeLines::on_line_close(io::LineToken connection) { open_.erase(connection); }
+
+void EdgeLines::acknowledge(io::LineToken connection, store::Durability durability) {
+    const auto it = open_.find(connection);
+    if (it == open_.end()) return;
+    std::uint64_t lines = 0;
+    while (!it->second.empty() && it->second.front().done) {
+        lines = it->second.front().last_line;
+        it->second.pop_front();
+    }
+    if (lines != 0) server_->ack(connection, lines, durability_text(durability));
+}
+
+void EdgeLines::finish(IngestRequest& request) {
+    if (request.failed()) return;  // nothing is acknowledged any more
+    for (const RejectedEntry& entry : request.rejected) {
+        server_->reject(request.line, request.line_first + entry.entry,
+                        within_line(entry.error, request.body.view(), entry.entry));
+    }
+    for (const IngestItem& item : request.items) {
+        if (!item.refused) continue;
+        server_->reject(request.line, request.line_first + item.entry,
+                        core::Error(core::ErrorCode::kRateLimited,
+                                    "the identity index is catching up; send it again")
+                            .retry_after(1));
+    }
+    const auto it = open_.find(request.line);
+    if (it == open_.end()) return;
+    for (Batch& batch : it->second) {
+        if (batch.first_line == request.line_first) batch.done = true;
+    }
+    acknowledge(request.line, request.told_durability());
+}
+
+}  // namespace millrace::runtime

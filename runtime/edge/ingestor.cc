@@ -1,0 +1,164 @@
+#include "runtime/edge/ingestor.h"
+
+#include "core/key_hash.h"
+#include "runtime/delivery/event_input.h"
+#include "runtime/delivery/placement.h"
+#include "runtime/event/event_defaults.h"
+
+#include <utility>
+
+namespace millrace::runtime {
+
+using core::EnvelopeField;
+using store::EventFlag;
+
+Ingestor::Ingestor(const Options& options, const store::Hasher& hasher, const core::Clock& clock,
+                   matcher::Matcher::Reader reader)
+    : options_(options),
+      hasher_(hasher),
+      clock_(clock),
+      reader_(std::move(reader)),
+      parser_(core::EventParser::Options{.event_bytes_max = options.event_bytes_max}),
+      verify_every_(options.verifier ? options.verifier->every() : 0) {}
+
+core::Status Ingestor::read(IngestRequest& request, std::string_view text, core::BatchFormat format,
+                            HomeRule rule) {
+    if (auto begun = parser_.begin(text, format); !begun) return begun;
+    const std::int64_t now_us = clock_.wall_us();
+    const matcher::Snapshot& snapshot = reader_.observe();
+    const bool anybody = snapshot.has_tenant(request.tenant);
+    expected_ = {&snapshot, request.tenant};
+    parser_.listen(anybody ? core::PatternListener{&Ingestor::expect, this}
+                           : core::PatternListener{});
+    core::Envelope envelope;
+    core::Error error;
+    for (;;) {
+        const core::ParseOutcome outcome =
+            anybody ? parser_.next(&snapshot.plan(), envelope, &fields_, error)
+                    : parser_.next(nullptr, envelope, nullptr, error);
+        if (outcome == core::ParseOutcome::kEnd) break;
+        if (outcome == core::ParseOutcome::kEvent) {
+            if (request.items.size() == core::kBatchEventsMax) {
+                return core::fail(core::Error(core::ErrorCode::kPayloadTooLarge,
+                                              "a batch holds more than " +
+                                                  std::to_string(core::kBatchEventsMax) +
+                                                  " events; send several")
+                                      .bound(core::kBatchEventsMax));
+            }
+            if (auto checked = check(envelope); checked) {
+                add(request, envelope, rule, now_us);
+                IngestItem& item = request.items.back();
+                item.match_begin = static_cast<std::uint32_t>(request.matches.size());
+                if (anybody) {
+                    defaults_.fill(snapshot.plan(), envelope, now_us, fields_);
+                    snapshot.match(envelope, request.tenant, fields_, scratch_, matched_);
+                    request.matches.insert(request.matches.end(), matched_.begin(), matched_.end());
+                    item.match_count = static_cast<std::uint32_t>(matched_.size());
+                    if (verify_every_ != 0 && ++unverified_ >= verify_every_) [[unlikely]] {
+                        unverified_ = 0;
+                        options_.verifier->offer(envelope, request.tenant, now_us,
+                                                 snapshot.version(), matched_);
+                    }
+                }
+                continue;
+            } else {
+                error = std::move(checked.error());
+            }
+        }
+        if (parser_.broken()) return core::fail(std::move(error));
+        request.rejected.push_back({entry_number(request), std::move(error)});
+        error = core::Error();
+    }
+    return {};
+}
+
+void Ingestor::expect(void* self, std::string_view pattern) {
+    auto& ingestor = *static_cast<Ingestor*>(self);
+    const auto& [snapshot, tenant] = ingestor.expected_;
+    snapshot->expect(pattern, tenant, ingestor.scratch_);
+}
+
+// Sockets count lines, empty ones too; HTTP counts entries.
+std::uint32_t Ingestor::entry_number(const IngestRequest& request) const {
+    return static_cast<std::uint32_t>(request.origin == IngestOrigin::kLine ? parser_.line() - 1
+                                                                            : parser_.index());
+}
+
+core::Status Ingestor::check(const core::Envelope& envelope) const {
+    if (envelope.has(EnvelopeField::kTenantId) && envelope.tenant_id != kDefaultTenantName) {
+        return core::fail(core::Error(core::ErrorCode::kForbidden,
+                                      "tenantId: '" +
+                                          std::string(envelope.tenant_id.substr(0, 64)) +
+                                          "' is not the tenant of this connection ('default')")
+                              .in("tenantId"));
+    }
+    return {};
+}
+
+std::uint16_t Ingestor::flags_of(const core::Envelope& envelope, HomeRule rule,
+                                 std::int64_t now_us) const {
+    unsigned flags = 0;
+    const auto set = [&flags](EventFlag flag) { flags |= static_cast<unsigned>(flag); };
+    if (!envelope.has(EnvelopeField::kEventId)) set(EventFlag::kFilledEventId);
+    if (!envelope.has(EnvelopeField::kVersion)) set(EventFlag::kFilledVersion);
+    if (!envelope.has(EnvelopeField::kSource)) set(EventFlag::kFilledSource);
+    if (!envelope.has(EnvelopeField::kTimestamp)) set(EventFlag::kFilledTimestamp);
+    if (rule == HomeRule::kStayHere) set(EventFlag::kEmitted);
+    if (envelope.has(EnvelopeField::kScheduledAt) && envelope.scheduled_at_us > now_us)
+        set(EventFlag::kScheduled);
+    return static_cast<std::uint16_t>(flags);
+}
+
+// Strings that had escapes live in the parser until its next begin(): those are copied.
+std::string_view Ingestor::keep(IngestRequest& request, std::string_view text) const {
+    const std::string_view body = request.body.view();
+    if (text.data() >= body.data() && text.data() < body.data() + body.size()) return text;
+    return text.empty() ? text : request.texts.emplace_back(text);
+}
+
+void Ingestor::remember_source(std::string_view type, std::string_view id) {
+    if (source_.id == id && source_.type == type && source_.text_hash != 0) return;
+    source_ = {std::string(type), std::string(id), hasher_.text(id), hasher_.source(type, id)};
+}
+
+void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeRule rule,
+                   std::int64_t now_us) {
+    const auto index = static_cast<std::uint32_t>(request.items.size());
+    IngestItem& item = request.items.emplace_back();
+    store::AppendInput& input = item.input;
+    item.entry = entry_number(request);
+    item.event_id = keep(request, envelope.event_id);
+    item.payload_at = payload_place(envelope);
+    input.raw = envelope.raw;
+    input.pattern = keep(request, envelope.pattern);
+    input.received_at_us = now_us;
+    input.tenant = request.tenant;
+    input.flags = flags_of(envelope, rule, now_us);
+
+    const bool has_source = envelope.has(EnvelopeField::kSource);
+    const std::string_view source_type = has_source ? envelope.source_type : kDefaultSourceType;
+    const std::string_view source_id = has_source ? envelope.source_id : kDefaultSourceId;
+    remember_source(source_type, source_id);
+    input.source_hash = source_.text_hash;
+    if (!envelope.correlation_id.empty())
+        input.correlation_hash = hasher_.text(envelope.correlation_id);
+    if (!envelope.causation_id.empty()) input.causation_hash = hasher_.text(envelope.causation_id);
+    if (!envelope.context_id.empty()) input.context_hash = hasher_.text(envelope.context_id);
+
+    core::ShardId home = options_.shard;
+    if (!envelope.event_id.empty()) {
+        input.id = hasher_.identity_of(request.tenant, envelope.event_id, source_.identity_part);
+        input.key_hash = input.id.by_id;
+        if (rule == HomeRule::kByKey) home = home_of(input.key_hash, options_.shards);
+    } else {
+        // Nobody can ask for an order among events without key and id: spread them over the lanes.
+        input.key_hash = core::mix_u64(++keyless_, core::kHashSeedA);
+    }
+    if (!envelope.partition_key.empty()) {
+        input.key_hash = hasher_.by_id(request.tenant, envelope.partition_key);
+        home = home_of(input.key_hash, options_.shards);
+    }
+    request.by_home[home.value].push_back(index);
+}
+
+}  // namespace millrace::runtime

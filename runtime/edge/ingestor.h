@@ -1,0 +1,88 @@
+// What: the edge's half of taking events in: one pass over a body that parses, validates, matches
+//       and sorts every event to its home shard. Fills an IngestRequest; touches no queue and no
+//       socket.
+// Threads: one owner, a shard's thread. Lifetime: borrows hasher, clock and matcher.
+// Limits: core/limits.h. No allocation per event once the request's vectors have grown.
+// Failure: a body that holds no event at all is an Error; a bad entry is in request.rejected.
+#pragma once
+
+#include "core/clock.h"
+#include "core/event_parser.h"
+#include "core/field_table.h"
+#include "core/result.h"
+#include "matcher/matcher.h"
+#include "runtime/edge/match_verifier.h"
+#include "runtime/event/default_fields.h"
+#include "runtime/shard/ingest_request.h"
+#include "store/ids/hasher.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace millrace::runtime {
+
+enum class HomeRule : std::uint8_t {
+    kByKey,     // by partition key, else by event id
+    kStayHere,  // this shard, unless a partition key says otherwise: events that handlers emit
+};
+
+class Ingestor {
+public:
+    struct Options {
+        core::ShardId shard;
+        std::size_t shards = 1;
+        std::size_t event_bytes_max = core::kEventBytesMax;
+        MatchVerifier* verifier = nullptr;  // may be null
+    };
+    Ingestor(const Options& options, const store::Hasher& hasher, const core::Clock& clock,
+             matcher::Matcher::Reader reader);
+
+    // request.body, tenant and edge are set; items, matches, rejected and by_home are filled.
+    core::Status read(IngestRequest& request, std::string_view text, core::BatchFormat format,
+                      HomeRule rule);
+
+    // While idle: lets the matcher free old snapshots.
+    void offline() { reader_.offline(); }
+
+private:
+    static void expect(void* self, std::string_view pattern);
+    std::uint32_t entry_number(const IngestRequest& request) const;
+    core::Status check(const core::Envelope& envelope) const;
+    void add(IngestRequest& request, const core::Envelope& envelope, HomeRule rule,
+             std::int64_t now_us);
+    std::string_view keep(IngestRequest& request, std::string_view text) const;
+    std::uint16_t flags_of(const core::Envelope& envelope, HomeRule rule,
+                           std::int64_t now_us) const;
+
+    const Options options_;
+    const store::Hasher& hasher_;
+    const core::Clock& clock_;
+    matcher::Matcher::Reader reader_;
+    core::EventParser parser_;
+    core::FieldTable fields_;
+    DefaultFields defaults_;
+    matcher::MatchScratch scratch_;
+    // Of the body that is being read: what patterns are looked up in.
+    struct Expected {
+        const matcher::Snapshot* snapshot = nullptr;
+        core::TenantId tenant;
+    };
+    Expected expected_;
+    std::vector<core::SubscriptionId> matched_;
+    std::uint64_t keyless_ = 0;
+    // The last event's source and what became of it: senders seldom change it within a batch.
+    struct SourceMemo {
+        std::string type;
+        std::string id;
+        std::uint64_t text_hash = 0;
+        std::uint64_t identity_part = 0;
+    };
+    void remember_source(std::string_view type, std::string_view id);
+    SourceMemo source_;
+    const std::uint32_t verify_every_;
+    std::uint32_t unverified_ = 0;
+};
+
+}  // namespace millrace::runtime

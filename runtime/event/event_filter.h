@@ -1,0 +1,67 @@
+// What: does one stored event satisfy the criteria of a listing, a stream or a replay? Exact
+//       members are compared on the envelope, the filter runs through the matcher as a subscription
+//       of its own.
+// Threads: one owner. Lifetime: owns its texts and its parser; events are borrowed for the call.
+// Limits: those of a subscription (matcher/filter/limits.h).
+// Failure: make() refuses a bad filter with place and expectation; an event that does not parse is
+//       not accepted.
+#pragma once
+
+#include "core/event.h"
+#include "core/event_parser.h"
+#include "core/field_table.h"
+#include "core/result.h"
+#include "matcher/matcher.h"
+#include "runtime/event/default_fields.h"
+#include "store/log/event_block.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace millrace::runtime {
+
+struct EventCriteria {
+    std::string pattern;  // exact; empty: any
+    std::string pattern_prefix;
+    std::string source_type;
+    std::string source_id;
+    std::string correlation_id;
+    std::string causation_id;
+    std::string context_id;
+    std::string filter;  // any filter form; empty: everything
+};
+
+class EventFilter {
+public:
+    static core::Result<std::unique_ptr<EventFilter>> make(EventCriteria criteria);
+    EventFilter(const EventFilter&) = delete;
+    EventFilter& operator=(const EventFilter&) = delete;
+
+    const EventCriteria& criteria() const { return criteria_; }
+    bool accepts(const store::StoredEvent& event);
+    // Of the event that accepts() looked at last; empty when nothing had to be parsed.
+    const core::Envelope& envelope() const { return envelope_; }
+
+private:
+    explicit EventFilter(EventCriteria criteria);
+    core::Status compile();
+    bool members_agree() const;
+    bool may_hold_needle(std::string_view raw) const;
+
+    const EventCriteria criteria_;
+    bool needs_parse_ = false;
+    bool needs_members_ = false;  // of the envelope, not only of its pattern
+    std::string needle_;          // an id that the text must hold; empty: none
+    bool has_filter_ = false;
+    core::EventParser parser_;
+    core::Envelope envelope_;
+    core::FieldTable fields_;
+    DefaultFields defaults_;
+    matcher::Matcher matcher_;
+    matcher::Matcher::Reader reader_;
+    matcher::MatchScratch scratch_;
+    std::vector<core::SubscriptionId> matched_;
+};
+
+}  // namespace millrace::runtime

@@ -1,0 +1,74 @@
+#include "runtime/executors/script_cache.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace millrace::runtime {
+
+namespace {
+
+LuaPermission permissions_of(const Script& script) {
+    auto set = LuaPermission::kNone;
+    if (script.may(Permission::kKv)) set = set | LuaPermission::kKv;
+    if (script.may(Permission::kEmit)) set = set | LuaPermission::kEmit;
+    if (script.may(Permission::kHttp)) set = set | LuaPermission::kHttp;
+    if (script.may(Permission::kSecrets)) set = set | LuaPermission::kSecrets;
+    return set;
+}
+
+}  // namespace
+
+void ScriptCache::drop(std::size_t index) {
+    LuaVm* vm = states_[index].vm.get();
+    for (Entry& entry : entries_) {
+        if (entry.compiled.vm == vm) entry = {};
+    }
+    states_.erase(states_.begin() + static_cast<std::ptrdiff_t>(index));
+}
+
+core::Result<LuaVm*> ScriptCache::state_for(const Script& script) {
+    for (State& state : states_) {
+        if (state.tenant == script.tenant && state.memory_bytes == script.memory_bytes)
+            return state.vm.get();
+    }
+    if (states_.size() == kStatesMax) drop(0);
+    LuaVm::Options options;
+    options.memory_bytes_max = static_cast<std::size_t>(script.memory_bytes);
+    options.watchdog_slot = slot_;
+    options.seed = seed_;
+    auto vm = LuaVm::create(options);
+    if (!vm) return core::fail(std::move(vm.error()));
+    states_.push_back({script.tenant, script.memory_bytes, std::move(*vm)});
+    return states_.back().vm.get();
+}
+
+core::Result<ScriptCache::Compiled> ScriptCache::get(const Script& script) {
+    const std::size_t number = script.number.value;
+    if (number >= entries_.size()) entries_.resize(number + 1);
+    Entry& entry = entries_[number];
+    if (entry.compiled.vm && entry.version == script.version) return entry.compiled;
+    if (entry.compiled.vm) {
+        entry.compiled.vm->remove(entry.compiled.handle);
+        entry = {};
+    }
+    auto vm = state_for(script);
+    if (!vm) return core::fail(std::move(vm.error()));
+    ScriptOptions options;
+    options.permissions = permissions_of(script);
+    options.timeout_ms = static_cast<std::uint32_t>(script.timeout_ms);
+    auto handle = (*vm)->compile(script.source, script.name, options);
+    if (!handle) return core::fail(std::move(handle.error()));
+    entries_[number] = {{*vm, *handle}, script.version};
+    return entries_[number].compiled;
+}
+
+void ScriptCache::discard_if_poisoned(LuaVm* vm) {
+    if (!vm->poisoned()) [[likely]]
+        return;
+    ++discarded_;
+    const auto at = std::find_if(states_.begin(), states_.end(),
+                                 [vm](const State& s) { return s.vm.get() == vm; });
+    if (at != states_.end()) drop(static_cast<std::size_t>(at - states_.begin()));
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,70 @@
+// What: brings back deliveries that were parked behind another one of their partition key: when a
+//       lane asks, reads the next rows of the key and their events, and gives them to the lane as
+//       one job.
+// Threads: do_work() by the feeder; drain() by any; load_keys() before the threads start.
+// Lifetime: borrows all of Deps.
+// Limits: kRowsMax rows and kBytesMax bytes of events a job; one request a key at a time
+//       (KeyOrder), the requests wait in memory: at most KeyOrder::kKeysMax a lane.
+// Failure: rows that can't be read now are read again; a row whose event is gone is logged, and
+//       goes.
+#pragma once
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "runtime/delivery/lane_job.h"
+#include "store/database.h"
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+namespace millrace::runtime {
+
+class ParkedFeed {
+public:
+    struct Deps {
+        const core::Clock* clock = nullptr;
+        core::Log* log = nullptr;
+        store::Database* database = nullptr;
+        std::size_t lanes = 1;
+        std::function<bool(std::uint32_t lane, std::unique_ptr<LaneJob>&)> submit_aside;
+        std::function<void()> wake;
+        std::function<std::optional<DrainRequest>(std::uint32_t lane, core::SubscriptionId,
+                                                  std::uint32_t key_hash)>
+            restore_parked;
+    };
+    explicit ParkedFeed(Deps deps) : deps_(std::move(deps)) {}
+
+    // After the heads are restored: tells the lanes which keys have parked rows.
+    core::Status load_keys();
+
+    void drain(const DrainRequest& request);
+    std::size_t do_work();
+    std::int64_t sleep_us_max();
+
+private:
+    static constexpr std::size_t kRowsMax = 128;
+    static constexpr std::size_t kBytesMax = 1u << 20;
+    static constexpr std::size_t kJobsPerTurn = 32;
+    static constexpr std::int64_t kAgainUs = 20'000;
+    struct Waiting {
+        DrainRequest request;
+        std::int64_t not_before_ns = 0;
+    };
+
+    std::optional<DrainRequest> next_request();
+    std::unique_ptr<LaneJob> read(const DrainRequest& request);
+    bool add(LaneJob& job, const store::RetryRow& row);
+    void erase(const std::vector<store::RetryRow>& lost);
+
+    Deps deps_;
+    std::mutex mutex_;
+    std::deque<Waiting> waiting_;
+    std::unique_ptr<LaneJob> refused_;  // by a lane that was full
+};
+
+}  // namespace millrace::runtime

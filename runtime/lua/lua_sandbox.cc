@@ -1,0 +1,262 @@
+// What scripts find in their globals, and nothing else. The list below is an allow-list; a test
+// walks
+// _G against its own copy of it. Every script gets tables of its own, so there is nothing shared to
+// freeze: string.format = nil hurts the script that does it alone.
+#include "runtime/lua/lua_vm_state.h"
+
+namespace millrace::runtime {
+namespace {
+
+// Runs once per state. `...` = the full libraries, natives, sdk. Returns make_environment, int64
+// maker, int64 text, parameter count. Its locals are upvalues that no script can reach: there is
+// no debug library.
+//  - pairs and ipairs also take views. The original next is never handed out: a loop over it
+//  becomes an
+//    ITERN trace, and with hooks in compiled code this LuaJIT spins for ever in some of those (a
+//    recursive walk over nested tables is enough; tests/runtime/lua/lua_sandbox_test.cc does one).
+//  - xpcall runs its handler after unwinding: inside an error hooks are off, and a handler that
+//    loops there could not be stopped.
+//  - table.sort of long lists compares in Lua, where the deadline reaches it.
+constexpr char kBootstrap[] = R"lua(
+local G, native, sdk = ...
+local ffi, util = G.ffi, G.jit_util
+local type, pcall, error, next = G.type, G.pcall, G.error, G.next
+local raw_ipairs, raw_sort = G.ipairs, G.table.sort
+
+local function table_next(t, k) return next(t, k) end
+local function pairs(t)
+    if type(t) == "table" then return table_next, t, nil end
+    return native.pairs(t)
+end
+local function ipairs(t)
+    if type(t) == "table" then return raw_ipairs(t) end
+    return native.ipairs(t)
+end
+
+local function finish(handler, ok, ...)
+    if ok then return true, ... end
+    local _, answer = pcall(handler, (...))
+    return false, answer
+end
+local function xpcall(f, handler, ...) return finish(handler, pcall(f, ...)) end
+
+local function less(a, b) return a < b end
+local function sort(t, compare)
+    if compare == nil and #t > 4096 then compare = less end
+    return raw_sort(t, compare)
+end
+
+local function pick(from, names)
+    local to = {}
+    for name in names:gmatch("%S+") do
+        local value = from[name]
+        if value == nil then error("sandbox: missing " .. name) end
+        to[name] = value
+    end
+    return to
+end
+
+local template = pick(G, [[assert error getmetatable setmetatable pcall rawequal rawget rawset
+    select tonumber tostring type unpack _VERSION]])
+template.pairs, template.ipairs, template.next = pairs, ipairs, table_next
+template.xpcall, template.print = xpcall, native.print
+template.string = pick(G.string, [[byte char find format gmatch gsub len lower match rep reverse sub
+    upper]])
+template.table = pick(G.table, [[concat insert maxn remove]])
+template.table.sort = sort
+template.math = pick(G.math, [[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge
+    ldexp
+    log log10 max min modf pi pow rad random sin sinh sqrt tan tanh]])
+template.bit = pick(G.bit, [[arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex]])
+template.coroutine = pick(G.coroutine, [[create resume running status wrap yield]])
+template.sdk = sdk
+
+local function copy(from)
+    local to = {}
+    for name, value in pairs(from) do
+        if type(value) == "table" then value = copy(value) end
+        to[name] = value
+    end
+    return to
+end
+local function make_environment()
+    local environment = copy(template)
+    environment._G = environment
+    return environment
+end
+
+local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
+local function int64_make(high, low, is_signed)
+    local value = uint64(high) * 4294967296ULL + uint64(low)
+    if is_signed then return ffi.cast(int64, value) end
+    return value
+end
+local tostring, istype, gsub = G.tostring, ffi.istype, G.string.gsub
+local function int64_text(value)
+    if istype(int64, value) or istype(uint64, value) then
+        return (gsub(tostring(value), "U?LL$", ""))
+    end
+end
+local function parameters(f)
+    local info = util.funcinfo(f)
+    if not info.params or info.isvararg then return 2 end
+    return info.params
+end
+return make_environment, int64_make, int64_text, parameters
+)lua";
+
+void open_library(lua_State* L, const char* name, lua_CFunction open) {
+    lua_pushcfunction(L, open);
+    lua_pushstring(L, name);
+    lua_call(L, 1, 0);
+}
+
+void seed_math_random(LuaVmState& vm, lua_State* L) {
+    lua_getglobal(L, "math");
+    lua_getfield(L, -1, "randomseed");
+    lua_pushnumber(L, static_cast<double>(vm.seed & 0xfffffffffffffULL));
+    lua_call(L, 1, 0);
+    lua_pop(L, 1);
+}
+
+// Arrays and objects with a hint carry a metatable that nobody can read or change.
+void make_hints(LuaVmState& vm, lua_State* L) {
+    const auto make = [&](int& reference, const void*& identity) {
+        lua_newtable(L);
+        lua_pushboolean(L, 0);
+        lua_setfield(L, -2, "__metatable");
+        identity = lua_topointer(L, -1);
+        reference = luaL_ref(L, LUA_REGISTRYINDEX);
+    };
+    make(vm.array_metatable, vm.array_metatable_id);
+    make(vm.object_metatable, vm.object_metatable_id);
+    // null prints as null; the metatable is that of all light userdata, of which this is the
+    // only one.
+    lua_pushlightuserdata(L, nullptr);
+    lua_newtable(L);
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_pushcfunction(L, [](lua_State* state) {
+        lua_pushliteral(state, "null");
+        return 1;
+    });
+    lua_setfield(L, -2, "__tostring");
+    lua_setmetatable(L, -2);
+    lua_pop(L, 1);
+}
+
+// Methods of strings come from a table that no script holds.
+void protect_strings(LuaVmState& vm, lua_State* L) {
+    lua_getglobal(L, "string");
+    open_string(vm, L);
+    lua_pushnil(L);
+    lua_setfield(L, -2, "dump");
+    lua_pushliteral(L, "");
+    lua_getmetatable(L, -1);
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 3);
+}
+
+// The globals the bootstrap picks from, with ffi and jit.util beside them. They stay in here.
+void push_everything(lua_State* L) {
+    lua_pushvalue(L, LUA_GLOBALSINDEX);
+    lua_pushcfunction(L, luaopen_ffi);
+    lua_call(L, 0, 1);
+    lua_setfield(L, -2, "ffi");
+    lua_getfield(L, LUA_REGISTRYINDEX, "_PRELOAD");
+    lua_getfield(L, -1, "jit.util");
+    lua_call(L, 0, 1);
+    lua_setfield(L, -3, "jit_util");
+    lua_pop(L, 1);
+}
+
+void forget_everything(lua_State* L) {
+    // The state's own globals: scripts have environments, but nothing should be left to find.
+    lua_newtable(L);
+    lua_replace(L, LUA_GLOBALSINDEX);
+    lua_pushnil(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, "_LOADED");
+    lua_pushnil(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, "_PRELOAD");
+}
+
+}  // namespace
+
+void set_functions(LuaVmState& vm, lua_State* L, const LuaFunction* functions, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+        lua_pushlightuserdata(L, &vm);
+        lua_pushcclosure(L, functions[i].function, 1);
+        lua_setfield(L, -2, functions[i].name);
+    }
+}
+
+void require_permission(LuaVmState& vm, lua_State* L, LuaPermission permission, const char* name) {
+    if (!vm.allowed(permission))
+        luaL_error(L, "permission '%s' is not granted to this script", name);
+}
+
+void require_run(LuaVmState& vm, lua_State* L) {
+    if (!vm.context) luaL_error(L, "there is no run to do this in");
+}
+
+void push_sdk(LuaVmState& vm, lua_State* L) {
+    lua_newtable(L);
+    push_sdk_events(vm, L);
+    lua_setfield(L, -2, "events");
+    push_sdk_json(vm, L);
+    lua_setfield(L, -2, "json");
+    push_sdk_kv(vm, L, KvSpace::kKv);
+    lua_setfield(L, -2, "kv");
+    push_sdk_kv(vm, L, KvSpace::kCache);
+    lua_setfield(L, -2, "cache");
+    push_sdk_log(vm, L);
+    lua_setfield(L, -2, "log");
+    push_sdk_time(vm, L);
+    lua_setfield(L, -2, "time");
+    push_sdk_crypto(vm, L);
+    lua_setfield(L, -2, "crypto");
+    push_sdk_http(vm, L);
+    lua_setfield(L, -2, "http");
+    lua_newtable(L);
+    const LuaFunction secrets[] = {{"get", sdk_secret}};
+    set_functions(vm, L, secrets);
+    lua_setfield(L, -2, "secrets");
+    const LuaFunction own[] = {{"sleep", sdk_sleep}};
+    set_functions(vm, L, own);
+}
+
+int open_sandbox(lua_State* L) {
+    LuaVmState& vm = *static_cast<LuaVmState*>(lua_touserdata(L, 1));
+    open_library(L, "", luaopen_base);
+    open_library(L, LUA_TABLIBNAME, luaopen_table);
+    open_library(L, LUA_STRLIBNAME, luaopen_string);
+    open_library(L, LUA_MATHLIBNAME, luaopen_math);
+    open_library(L, LUA_BITLIBNAME, luaopen_bit);
+    open_library(L, LUA_JITLIBNAME, luaopen_jit);
+    seed_math_random(vm, L);
+    open_views(vm, L);
+    open_context(vm, L);
+    make_hints(vm, L);
+    protect_strings(vm, L);
+
+    // Before the text is compiled: its 64-bit literal would make LuaJIT open ffi by itself, and a
+    // second opening loses the type table of the first (3.5 KB a state, past lua_close).
+    push_everything(L);
+    if (luaL_loadbuffer(L, kBootstrap, sizeof kBootstrap - 1, "=sdk") != 0) return lua_error(L);
+    lua_insert(L, -2);
+    lua_newtable(L);
+    const LuaFunction natives[] = {
+        {"pairs", view_pairs}, {"ipairs", view_ipairs}, {"print", sdk_print}};
+    set_functions(vm, L, natives);
+    push_sdk(vm, L);
+    lua_call(L, 3, 4);
+    vm.function_parameters = luaL_ref(L, LUA_REGISTRYINDEX);
+    vm.int64_text = luaL_ref(L, LUA_REGISTRYINDEX);
+    vm.int64_make = luaL_ref(L, LUA_REGISTRYINDEX);
+    vm.make_environment = luaL_ref(L, LUA_REGISTRYINDEX);
+    forget_everything(L);
+    return 0;
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,192 @@
+// sdk.events: the current event, and events that the run emits.
+#include "core/timestamp.h"
+#include "runtime/delivery/script_emit.h"
+#include "runtime/lua/lua_vm_state.h"
+
+#include <cmath>
+
+namespace millrace::runtime {
+namespace {
+
+int events_current(lua_State* L) {
+    LuaVmState& vm = vm_of(L);
+    require_run(vm, L);
+    push_event(vm, L);
+    return 1;
+}
+
+void check_pattern(lua_State* L, std::string_view pattern) {
+    if (pattern.empty()) luaL_error(L, "emit: the pattern is empty");
+    if (pattern.size() > core::kPatternBytesMax) {
+        luaL_error(L, "emit: the pattern has %d bytes, the limit is %d",
+                   static_cast<int>(pattern.size()), static_cast<int>(core::kPatternBytesMax));
+    }
+    for (const char c : pattern) {
+        if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f) {
+            luaL_error(L, "emit: the pattern holds a blank or a control character");
+        }
+    }
+    if (!simdjson::validate_utf8(pattern.data(), pattern.size())) {
+        luaL_error(L, "emit: the pattern is not valid UTF-8");
+    }
+}
+
+void check_budget(LuaVmState& vm, lua_State* L) {
+    if (vm.effects.emitted.size() >= kLuaEmitsPerRunMax) {
+        luaL_error(L, "emit: more than %d events in one run", static_cast<int>(kLuaEmitsPerRunMax));
+    }
+    if (vm.context->causation_depth + 1 > core::kCausationDepthMax) {
+        luaL_error(L, "emit: this event is the end of a chain of %d causes; a loop is cut here",
+                   static_cast<int>(core::kCausationDepthMax));
+    }
+}
+
+std::string_view keep_payload(LuaVmState& vm, lua_State* L) {
+    vm.text.clear();
+    if (lua_isnoneornil(L, 2)) {
+        vm.text = "{}";
+    } else {
+        encode_json(vm, L, 2, {EncodeMode::kStrict, core::kEventBytesMax, "emit: the payload"},
+                    vm.text);
+    }
+    if (vm.text.front() != '{') luaL_error(L, "emit: the payload must be an object");
+    vm.effects.emit_bytes += vm.text.size();
+    if (vm.effects.emit_bytes > kLuaEmitBytesPerRunMax) {
+        luaL_error(L, "emit: more than %d bytes of payload in one run",
+                   static_cast<int>(kLuaEmitBytesPerRunMax));
+    }
+    return vm.effects.texts.keep(vm.text);
+}
+
+// A text member of the options at index 3.
+std::string_view option_text(LuaVmState& vm, lua_State* L, const char* name,
+                             std::size_t bytes_max) {
+    lua_getfield(L, 3, name);
+    std::string_view kept;
+    if (!lua_isnil(L, -1)) {
+        if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "emit: option %s must be a string", name);
+        const std::string_view text = string_at(L, -1);
+        if (text.size() > bytes_max || !simdjson::validate_utf8(text.data(), text.size())) {
+            luaL_error(L, "emit: option %s must be UTF-8 text of at most %d bytes", name,
+                       static_cast<int>(bytes_max));
+        }
+        kept = vm.effects.texts.keep(text);
+    }
+    lua_pop(L, 1);
+    return kept;
+}
+
+std::int64_t option_time(lua_State* L, const char* name) {
+    lua_getfield(L, 3, name);
+    std::int64_t us = 0;
+    if (lua_type(L, -1) == LUA_TNUMBER) {
+        const double seconds = lua_tonumber(L, -1);
+        if (!(seconds > 0 && seconds < 253402300800.0))
+            luaL_error(L, "emit: option %s is no time", name);
+        us = static_cast<std::int64_t>(std::llround(seconds * 1e6));
+    } else if (!lua_isnil(L, -1)) {
+        if (lua_type(L, -1) != LUA_TSTRING || !core::parse_timestamp(string_at(L, -1), us)) {
+            luaL_error(L, "emit: option %s must be seconds or RFC 3339 text", name);
+        }
+    }
+    lua_pop(L, 1);
+    return us;
+}
+
+void read_options(LuaVmState& vm, lua_State* L, EmittedEvent& event) {
+    if (lua_isnoneornil(L, 3)) return;
+    luaL_checktype(L, 3, LUA_TTABLE);
+    event.partition_key = option_text(vm, L, "partitionKey", core::kPartitionKeyBytesMax);
+    event.version = option_text(vm, L, "version", 64);
+    event.correlation_id = option_text(vm, L, "correlationId", core::kEventIdBytesMax);
+    event.scheduled_at_us = option_time(L, "scheduledAt");
+    lua_getfield(L, 3, "priority");
+    if (!lua_isnil(L, -1)) {
+        const double priority = luaL_checknumber(L, -1);
+        if (!(std::abs(priority) <= 1e9)) luaL_error(L, "emit: option priority is out of range");
+        event.priority = static_cast<std::int32_t>(priority);
+    }
+    lua_pop(L, 1);
+    lua_getfield(L, 3, "context");
+    if (!lua_isnil(L, -1)) {
+        vm.text.clear();
+        encode_json(vm, L, lua_gettop(L), {EncodeMode::kStrict, 4096, "emit: option context"},
+                    vm.text);
+        if (vm.text.front() != '{') luaL_error(L, "emit: option context must be an object");
+        event.context_json = vm.effects.texts.keep(vm.text);
+    }
+    lua_pop(L, 1);
+}
+
+int events_emit(lua_State* L) {
+    LuaVmState& vm = vm_of(L);
+    require_run(vm, L);
+    require_permission(vm, L, LuaPermission::kEmit, "emit");
+    const std::string_view pattern = check_string(L, 1);
+    check_pattern(L, pattern);
+    check_budget(vm, L);
+    EmittedEvent event;
+    event.payload = keep_payload(vm, L);
+    read_options(vm, L, event);
+    event.pattern = vm.effects.texts.keep(pattern);
+    event.causation_depth = vm.context->causation_depth + 1;
+    const std::string_view cause = vm.context->cause_id.empty()
+                                       ? envelope_text(vm, vm.input->event_id, "eventId")
+                                       : vm.context->cause_id;
+    const DerivedEventId id =
+        derive_event_id(cause, vm.context->subscription_number,
+                        static_cast<std::uint32_t>(vm.effects.emitted.size()));
+    event.event_id = vm.effects.texts.keep(id.view());
+    vm.effects.emitted.push_back(event);
+    push_string(L, id.view());
+    return 1;
+}
+
+int events_subscribe(lua_State* L) {
+    return luaL_error(L, "sdk.events.subscribe: only endpoint scripts can wait for events");
+}
+
+int http_call(lua_State* L) {
+    LuaVmState& vm = vm_of(L);
+    require_permission(vm, L, LuaPermission::kHttp, "http");
+    return luaL_error(L, "sdk.http: this server offers scripts no outbound http");
+}
+
+}  // namespace
+
+void push_sdk_events(LuaVmState& vm, lua_State* L) {
+    lua_newtable(L);
+    const LuaFunction functions[] = {{"current", events_current},
+                                     {"emit", events_emit},
+                                     {"publish", events_emit},
+                                     {"subscribe", events_subscribe}};
+    set_functions(vm, L, functions);
+}
+
+void push_sdk_http(LuaVmState& vm, lua_State* L) {
+    lua_newtable(L);
+    const LuaFunction functions[] = {
+        {"get", http_call},    {"post", http_call},    {"put", http_call}, {"patch", http_call},
+        {"delete", http_call}, {"request", http_call}, {"all", http_call}};
+    set_functions(vm, L, functions);
+}
+
+int sdk_sleep(lua_State* L) {
+    return luaL_error(
+        L, "sdk.sleep: waiting inside a handler is not offered; emit with scheduledAt instead");
+}
+
+int sdk_secret(lua_State* L) {
+    LuaVmState& vm = vm_of(L);
+    require_run(vm, L);
+    require_permission(vm, L, LuaPermission::kSecrets, "secrets");
+    vm.text.clear();
+    if (vm.host->secret(check_string(L, 1), vm.text)) {
+        push_string(L, vm.text);
+    } else {
+        lua_pushnil(L);
+    }
+    return 1;
+}
+
+}  // namespace millrace::runtime

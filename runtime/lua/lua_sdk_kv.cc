@@ -1,0 +1,335 @@
+// sdk.kv and sdk.cache. Writes are collected and take effect with the delivery's commit; reads
+// look at
+// the run's own writes first, then ask the host.
+#include "runtime/lua/lua_vm_state.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace millrace::runtime {
+namespace {
+
+// Upvalues of every function here: VM, space, namespace.
+KvSpace space_of(lua_State* L) {
+    return static_cast<KvSpace>(static_cast<int>(lua_tonumber(L, lua_upvalueindex(2))));
+}
+
+// `namespace '\0' name` in vm.text2.
+std::string_view full_key(LuaVmState& vm, lua_State* L, int index, const char* call) {
+    const std::string_view name = check_string(L, index);
+    if (name.size() > kLuaKvKeyBytesMax) {
+        luaL_error(L, "%s: the key has %d bytes, the limit is %d", call,
+                   static_cast<int>(name.size()), static_cast<int>(kLuaKvKeyBytesMax));
+    }
+    vm.text2.assign(string_at(L, lua_upvalueindex(3)));
+    vm.text2 += '\0';
+    vm.text2 += name;
+    return vm.text2;
+}
+
+void enter(LuaVmState& vm, lua_State* L) {
+    require_run(vm, L);
+    require_permission(vm, L, LuaPermission::kKv, "kv");
+}
+
+std::uint64_t hash_of(KvSpace space, std::string_view key) {
+    return XXH3_64bits_withSeed(key.data(), key.size(), static_cast<std::uint64_t>(space));
+}
+
+void ask_host(LuaVmState& vm, lua_State* L, KvSpace space, std::string_view key, std::string& out,
+              bool& found) {
+    out.clear();
+    const KvAnswer answer = vm.host->kv_get(space, key, out);
+    if (answer == KvAnswer::kUnavailable) luaL_error(L, "kv: the store can't be read now");
+    found = answer == KvAnswer::kFound;
+}
+
+double number_in(lua_State* L, std::string_view json) {
+    // The text is our own encoding: a number or not one.
+    char* stop = nullptr;
+    char digits[64];
+    if (json.empty() || json.size() >= sizeof digits ||
+        !(json[0] == '-' || (json[0] >= '0' && json[0] <= '9'))) {
+        luaL_error(L, "kv.incr: the value is not a number");
+    }
+    std::memcpy(digits, json.data(), json.size());
+    digits[json.size()] = '\0';
+    return std::strtod(digits, &stop);
+}
+
+// The value as this run sees it, in vm.text; false when absent.
+bool read_value(LuaVmState& vm, lua_State* L, KvSpace space, std::string_view key) {
+    const std::uint64_t hash = hash_of(space, key);
+    auto& effects = vm.effects;
+    double added = 0;
+    bool adds = false;
+    bool found = false;
+    bool settled = false;
+    for (std::size_t i = effects.kv_ops.size(); i-- > 0 && !settled;) {
+        if (effects.kv_hashes[i] != hash) continue;
+        const KvOp& op = effects.kv_ops[i];
+        if (op.space != space || op.key != key) continue;
+        if (op.kind == KvOp::Kind::kIncrement) {
+            added += op.delta;
+            adds = true;
+            continue;
+        }
+        settled = true;
+        found = op.kind == KvOp::Kind::kSet;
+        vm.text.assign(op.value_json);
+    }
+    if (!settled) ask_host(vm, L, space, key, vm.text, found);
+    if (!adds) return found;
+    const double base = found ? number_in(L, vm.text) : 0;
+    vm.text.clear();
+    append_lua_number(vm.text, base + added);
+    return true;
+}
+
+KvOp& add_op(LuaVmState& vm, lua_State* L, KvOp::Kind kind, KvSpace space, std::string_view key) {
+    auto& effects = vm.effects;
+    if (effects.kv_ops.size() >= kLuaKvOpsPerRunMax) {
+        luaL_error(L, "kv: more than %d writes in one run", static_cast<int>(kLuaKvOpsPerRunMax));
+    }
+    KvOp op;
+    op.kind = kind;
+    op.space = space;
+    op.key = effects.texts.keep(key);
+    effects.kv_hashes.push_back(hash_of(space, key));
+    effects.kv_ops.push_back(op);
+    return effects.kv_ops.back();
+}
+
+void count_bytes(LuaVmState& vm, lua_State* L, std::size_t bytes) {
+    vm.effects.kv_bytes += bytes;
+    if (vm.effects.kv_bytes > kLuaKvBytesPerRunMax) {
+        luaL_error(L, "kv: more than %d bytes written in one run",
+                   static_cast<int>(kLuaKvBytesPerRunMax));
+    }
+}
+
+// The ttl in the options at `index`; 0 when there is none and the space has no default.
+std::int64_t expiry(LuaVmState& vm, lua_State* L, int index, KvSpace space) {
+    double seconds = space == KvSpace::kCache ? kLuaCacheTtlSecondsDefault : 0;
+    if (!lua_isnoneornil(L, index)) {
+        luaL_checktype(L, index, LUA_TTABLE);
+        lua_getfield(L, index, "ttl");
+        if (!lua_isnil(L, -1)) {
+            seconds = luaL_checknumber(L, -1);
+            if (!(seconds > 0 && seconds < 1e10))
+                luaL_error(L, "kv: ttl must be a number of seconds above 0");
+        }
+        lua_pop(L, 1);
+    }
+    if (seconds == 0) return 0;
+    return vm.host->wall_us() + std::llround(seconds * 1e6);
+}
+
+int kv_get(lua_State* L) {
+    LuaVmState& vm = vm_of(L);
+    enter(vm, L);
+    if (!read_value(vm, L, space_of(L), full_key(vm, L, 1, "kv.get"))) {
+        lua_pushnil(L);
+    } else if (vm.text[0] == '{' || vm.text[0] == '[') {
+        decode_json(vm, L, vm.text);
+    } else {
+        push_json(vm, L, vm.text.data(), vm.text.data() + vm.text.size());
+    }
+    return 1;
+}
+
+int kv_delete(lua_State* L) {
+    LuaVmState& vm = vm_of(L);
+    enter(vm, L);
+    add_op(vm, L, KvOp::Kind::kDelete, space_of(L), full_key(vm, L, 1, "kv.delete"));
+    return 0;
+}
+
+int kv_set(lua_State* L) {
+    LuaVmState& vm = vm_of(L);
+    enter(vm, L);
+    if (lua_isnoneornil(L, 2))
+        return luaL_error(L, "kv.set: the value is nil; use kv.delete, or sdk.json.null");
+    const KvSpace space = space_of(L);
+    const std::int64_t expires_at_us = expiry(vm, L, 3, space);
+    vm.text.clear();
+    encode_json(vm, L, 2, {EncodeMode::kStrict, kLuaKvValueBytesMax, "kv.set: the value"}, vm.text);
+    const std::string_view key = full_key(vm, L, 1, "kv.set");
+    count_bytes(vm, L, vm.text.size() + key.size());
+    KvOp& op = add_op(vm, L, KvOp::Kind::kSet, space, key);
+    op.value_json = vm.effects.texts.keep(vm.text);
+    op.expires_at_us = expires_at_us;
+    return 0;
+}
+
+// A second increment of a key joins the first when nothing else happened to the key between them.
+KvOp* open_increment(LuaVmState& vm, KvSpace space, std::string_view key) {
+    const std::uint64_t hash = hash_of(space, key);
+    auto& effects = vm.effects;
+    for (std::size_t i = effects.kv_ops.size(); i-- > 0;) {
+        KvOp& op = effects.kv_ops[i];
+        if (effects.kv_hashes[i] != hash || op.space != space || op.key != key) continue;
+        return op.kind == KvOp::Kind::kIncrement ? &op : nullptr;
+    }
+    return nullptr;
+}
+
+int kv_incr(lua_State* L) {
+    LuaVmState& vm = vm_of(L);
+    enter(vm, L);
+    const KvSpace space = space_of(L);
+    const double delta = luaL_optnumber(L, 2, 1);
+    if (!std::isfinite(delta)) return luaL_error(L, "kv.incr: the amount is not finite");
+    const bool has_ttl = !lua_isnoneornil(L, 3) || space == KvSpace::kCache;
+    const std::int64_t expires_at_us = has_ttl ? expiry(vm, L, 3, space) : 0;
+    const std::string_view key = full_key(vm, L, 1, "kv.incr");
+    const double before = read_value(vm, L, space, key) ? number_in(L, vm.text) : 0;
+    KvOp* op = open_increment(vm, space, key);
+    if (!op) {
+        count_bytes(vm, L, key.size());
+        op = &add_op(vm, L, KvOp::Kind::kIncrement, space, key);
+    }
+    op->delta += delta;
+    if (expires_at_us != 0) op->expires_at_us = expires_at_us;
+    lua_pushnumber(L, before + delta);
+    return 1;
+}
+
+// Copies what the host shows into vm.decode_text and vm.list: no Lua in there, so no jump out of
+// the host's frames.
+class ListCopier final : public LuaHost::KvVisitor {
+public:
+    ListCopier(LuaVmState& vm, std::size_t entries_max) : vm_(vm), entries_max_(entries_max) {}
+    bool entry(std::string_view key, std::string_view value_json) override {
+        KvListEntry entry;
+        std::string& text = vm_.decode_text;
+        entry.key_begin = static_cast<std::uint32_t>(text.size());
+        entry.key_bytes = static_cast<std::uint32_t>(key.size());
+        text += key;
+        entry.value_begin = static_cast<std::uint32_t>(text.size());
+        entry.value_bytes = static_cast<std::uint32_t>(value_json.size());
+        text += value_json;
+        vm_.list.push_back(entry);
+        return vm_.list.size() < entries_max_ && text.size() < kLuaJsonBytesMax;
+    }
+
+private:
+    LuaVmState& vm_;
+    const std::size_t entries_max_;
+};
+
+std::string_view list_key(const LuaVmState& vm, const KvListEntry& entry) {
+    return std::string_view(vm.decode_text).substr(entry.key_begin, entry.key_bytes);
+}
+
+// Lays the run's own writes over what the host listed; vm.text2 holds the prefix. Every key that
+// was
+// written is read again through read_value, which knows how sets, deletes and increments add up.
+void overlay_list(LuaVmState& vm, lua_State* L, KvSpace space) {
+    const std::string prefix_copy;  // nothing: own keys are compared with vm.text2 below
+    (void)prefix_copy;
+    for (std::size_t i = 0; i < vm.effects.kv_ops.size(); ++i) {
+        const KvOp& op = vm.effects.kv_ops[i];
+        if (op.space != space || !op.key.starts_with(vm.text2)) continue;
+        for (KvListEntry& entry : vm.list) {
+            if (list_key(vm, entry) == op.key) entry.removed = true;
+        }
+        const bool present = read_value(vm, L, space, op.key);
+        if (!present) continue;
+        KvListEntry entry;
+        entry.key_begin = static_cast<std::uint32_t>(vm.decode_text.size());
+        entry.key_bytes = static_cast<std::uint32_t>(op.key.size());
+        vm.decode_text += op.key;
+        entry.value_begin = static_cast<std::uint32_t>(vm.decode_text.size());
+        entry.value_bytes = static_cast<std::uint32_t>(vm.text.size());
+        vm.decode_text += vm.text;
+        vm.list.push_back(entry);
+    }
+    std::erase_if(vm.list, [](const KvListEntry& entry) { return entry.removed; });
+    std::sort(vm.list.begin(), vm.list.end(), [&](const KvListEntry& a, const KvListEntry& b) {
+        return list_key(vm, a) < list_key(vm, b);
+    });
+}
+
+int kv_list(lua_State* L) {
+    LuaVmState& vm = vm_of(L);
+    enter(vm, L);
+    if (lua_isnoneornil(L, 1)) {
+        lua_settop(L, 2);
+        lua_pushliteral(L, "");
+        lua_replace(L, 1);
+    }
+    const KvSpace space = space_of(L);
+    const double asked = luaL_optnumber(L, 2, 100);
+    if (!(asked >= 1)) return luaL_error(L, "kv.list: the limit must be at least 1");
+    const auto limit =
+        static_cast<std::size_t>(std::min(asked, static_cast<double>(kLuaKvListMax)));
+    const std::string_view prefix = full_key(vm, L, 1, "kv.list");
+    const std::size_t room_bytes = string_at(L, lua_upvalueindex(3)).size() + 1;
+    vm.list.clear();
+    vm.decode_text.clear();
+    ListCopier copier(vm, limit + vm.effects.kv_ops.size());
+    if (vm.host->kv_list(space, prefix, copier) == KvAnswer::kUnavailable) {
+        return luaL_error(L, "kv: the store can't be read now");
+    }
+    overlay_list(vm, L, space);
+    // Values are pushed from a second text: decode_json uses decode_text for itself.
+    vm.decode_text.swap(vm.text2);
+    lua_newtable(L);
+    const std::size_t count = std::min(limit, vm.list.size());
+    for (std::size_t i = 0; i < count; ++i) {
+        const KvListEntry entry = vm.list[i];
+        lua_createtable(L, 0, 2);
+        lua_pushlstring(L, vm.text2.data() + entry.key_begin + room_bytes,
+                        entry.key_bytes - room_bytes);
+        lua_setfield(L, -2, "key");
+        decode_json(vm, L, std::string_view(vm.text2).substr(entry.value_begin, entry.value_bytes));
+        lua_setfield(L, -2, "value");
+        lua_rawseti(L, -2, static_cast<int>(i + 1));
+    }
+    return 1;
+}
+
+void set_room_functions(LuaVmState& vm, lua_State* L, KvSpace space, std::string_view room) {
+    const LuaFunction functions[] = {{"get", kv_get},
+                                     {"set", kv_set},
+                                     {"delete", kv_delete},
+                                     {"incr", kv_incr},
+                                     {"list", kv_list}};
+    for (const LuaFunction& function : functions) {
+        lua_pushlightuserdata(L, &vm);
+        lua_pushnumber(L, static_cast<int>(space));
+        push_string(L, room);
+        lua_pushcclosure(L, function.function, 3);
+        lua_setfield(L, -2, function.name);
+    }
+}
+
+int kv_namespace(lua_State* L) {
+    LuaVmState& vm = vm_of(L);
+    const std::string_view room = check_string(L, 1);
+    if (room.empty() || room.size() > kLuaKvNamespaceBytesMax ||
+        room.find('\0') != std::string_view::npos) {
+        return luaL_error(L, "kv.namespace: the name must have 1 to %d bytes and no NUL",
+                          static_cast<int>(kLuaKvNamespaceBytesMax));
+    }
+    lua_createtable(L, 0, 5);
+    set_room_functions(vm, L, space_of(L), room);
+    return 1;
+}
+
+}  // namespace
+
+void push_sdk_kv(LuaVmState& vm, lua_State* L, KvSpace space) {
+    lua_newtable(L);
+    set_room_functions(vm, L, space, "");
+    lua_pushlightuserdata(L, &vm);
+    lua_pushnumber(L, static_cast<int>(space));
+    lua_pushcclosure(L, kv_namespace, 2);
+    lua_setfield(L, -2, "namespace");
+}
+
+}  // namespace millrace::runtime

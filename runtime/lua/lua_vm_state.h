@@ -1,0 +1,242 @@
+// What: the inside of LuaVm, shared by the files that make up the SDK. Nobody else includes it.
+// Threads: the VM's. Lifetime: the VM's; C functions reach it through their first upvalue.
+// Limits: lua_limits.h.
+// Failure: C functions raise Lua errors, so none of their frames holds anything with a destructor:
+//       scratch texts are members here. No frame a Lua error passes through is noexcept.
+#pragma once
+
+#include "core/assert.h"
+#include "runtime/lua/lua_allocator.h"
+#include "runtime/lua/lua_effects.h"
+#include "runtime/lua/lua_json_tree.h"
+#include "runtime/lua/lua_vm.h"
+
+#include <lua.hpp>
+#include <simdjson.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace millrace::runtime {
+
+// Why a run is being stopped; LuaVmState::kill. Timeout is written by the watchdog's signal.
+enum LuaKill : int { kKillNone = 0, kKillTimeout = 1, kKillMemory = 2 };
+
+// Member names of the event's envelope that the view knows, pinned so that a pointer tells them.
+enum class PinnedName : std::uint8_t {
+    kPayload,
+    kEventId,
+    kPattern,
+    kVersion,
+    kSource,
+    kTimestamp,
+    kTenantId,
+    kReceivedAt,
+    kCount,
+};
+
+struct LuaScript {
+    int environment = LUA_NOREF;
+    int chunk = LUA_NOREF;
+    int handler = LUA_NOREF;  // once the chunk returned a function
+    int parameters = 2;       // of the handler: what it does not take is not made
+    LuaPermission permissions = LuaPermission::kNone;
+    std::uint32_t timeout_ms = 0;
+    bool alive = false;
+};
+
+// The userdata behind every lazy view.
+struct LuaView {
+    std::uint32_t generation;  // of the run it belongs to
+    std::uint32_t node;
+};
+
+// Views are used again after this many others, so that reading makes no garbage. A view kept from
+// an earlier run raises when it is touched, unless its box is in use by the run that touches it.
+inline constexpr std::uint32_t kPooledViews = 256;
+
+// The verdict of ctx.fail: it stands, also when the script catches the error.
+enum class LuaVerdict : std::uint8_t { kNone, kFail, kSilent, kFatal };
+
+// How a list of kv entries is carried from the host to Lua: offsets into one scratch text.
+struct KvListEntry {
+    std::uint32_t key_begin = 0;
+    std::uint32_t key_bytes = 0;
+    std::uint32_t value_begin = 0;
+    std::uint32_t value_bytes = 0;
+    bool removed = false;
+};
+
+class LuaVmState {
+public:
+    explicit LuaVmState(const LuaVm::Options& options)
+        : allocator(options.memory_bytes_max),
+          memory_bytes_max(options.memory_bytes_max),
+          slot(options.watchdog_slot),
+          seed(options.seed) {}
+    LuaVmState(const LuaVmState&) = delete;
+    LuaVmState& operator=(const LuaVmState&) = delete;
+    ~LuaVmState() {
+        if (L) lua_close(L);
+        MR_DCHECK(allocator.large_bytes() == 0);
+    }
+
+    LuaAllocator allocator;
+    const std::size_t memory_bytes_max;
+    lua_State* L = nullptr;
+    LuaWatchdogSlot* slot = nullptr;
+    volatile int kill = kKillNone;
+    std::uint64_t seed = 0;
+    std::vector<LuaScript> scripts;
+
+    // Registry references and identities made by the sandbox.
+    int view_metatable = LUA_NOREF;
+    int context_object = LUA_NOREF;
+    int context_fail = LUA_NOREF;
+    int array_metatable = LUA_NOREF;
+    int object_metatable = LUA_NOREF;
+    int make_environment = LUA_NOREF;
+    int int64_make = LUA_NOREF;
+    int int64_text = LUA_NOREF;
+    int function_parameters = LUA_NOREF;
+    const void* view_metatable_id = nullptr;
+    const void* context_metatable_id = nullptr;
+    const void* array_metatable_id = nullptr;
+    const void* object_metatable_id = nullptr;
+    const char* pinned[static_cast<std::size_t>(PinnedName::kCount)] = {};
+
+    // The run that is going on.
+    const EventInput* input = nullptr;
+    const InvocationContext* context = nullptr;
+    const LuaScript* script = nullptr;
+    LuaHost* host = nullptr;
+    std::uint32_t generation = 0;
+    LuaVerdict verdict = LuaVerdict::kNone;
+    std::int64_t started_at_us = 0;  // 0: taken when ctx.deadline is first read
+    std::uint32_t timeout_ms = 0;
+    bool root_is_event = false;
+    JsonTree tree;
+    std::uint32_t views_next = 0;  // of the ring of pooled views
+    std::uint32_t views_used = 0;  // by this run; beyond kPooledViews they are made new
+    int view_references[kPooledViews] = {};
+    LuaView* views[kPooledViews] = {};
+    std::uint32_t payload_node = JsonTree::kNone;  // of EventInput::payload, once touched
+    LuaEffects effects;
+    std::string envelope_scratch;
+
+    // Scratch, one purpose each at a time.
+    std::string text;  // encoders and SDK functions
+    std::string text2;
+    std::string result_text;
+    std::string error_text;
+    std::string decode_text;             // padded copy for the parser
+    std::vector<std::string_view> keys;  // a stack of object keys while encoding
+    std::vector<KvListEntry> list;
+    simdjson::dom::parser parser;
+    bool parser_ready = false;
+
+    InvocationResult result;
+
+    bool allowed(LuaPermission permission) const {
+        return script && has_permission(script->permissions, permission);
+    }
+};
+
+// The VM of a C function that was registered with push_function.
+inline LuaVmState& vm_of(lua_State* L) {
+    return *static_cast<LuaVmState*>(lua_touserdata(L, lua_upvalueindex(1)));
+}
+
+inline std::string_view string_at(lua_State* L, int index) {
+    std::size_t bytes = 0;
+    const char* data = lua_tolstring(L, index, &bytes);
+    return {data, bytes};
+}
+inline std::string_view check_string(lua_State* L, int index) {
+    std::size_t bytes = 0;
+    const char* data = luaL_checklstring(L, index, &bytes);
+    return {data, bytes};
+}
+inline void push_string(lua_State* L, std::string_view text) {
+    lua_pushlstring(L, text.data(), text.size());
+}
+
+struct LuaFunction {
+    const char* name;
+    lua_CFunction function;
+};
+// Sets closures over the VM into the table on top of the stack.
+void set_functions(LuaVmState& vm, lua_State* L, const LuaFunction* functions, std::size_t count);
+template <std::size_t N>
+void set_functions(LuaVmState& vm, lua_State* L, const LuaFunction (&functions)[N]) {
+    set_functions(vm, L, functions, N);
+}
+
+// Raises "permission 'x' is not granted to this script".
+void require_permission(LuaVmState& vm, lua_State* L, LuaPermission permission, const char* name);
+// Raises outside of a run: from a function kept over the end of its run there is no way to get here
+// but through the next run, so this is a guard, not a feature.
+void require_run(LuaVmState& vm, lua_State* L);
+
+// lua_view.cc
+void open_views(LuaVmState& vm, lua_State* L);
+void push_event(LuaVmState& vm, lua_State* L);
+// Scalars become Lua values, containers become views.
+void push_json(LuaVmState& vm, lua_State* L, const char* begin, const char* end);
+void push_json_string(LuaVmState& vm, lua_State* L, const char* inside, const char* end,
+                      bool escaped);
+const LuaView* to_view(LuaVmState& vm, lua_State* L, int index);
+// The raw JSON text behind a view, whole for an event with what was filled in. Raises when stale.
+// A text member of the event's envelope: the known slice, else what the event's text says.
+std::string_view envelope_text(LuaVmState& vm, std::string_view known, std::string_view name);
+void append_view(LuaVmState& vm, lua_State* L, const LuaView& view, std::string& out);
+bool view_is_array(LuaVmState& vm, const LuaView& view);
+int view_pairs(lua_State* L);  // pairs() and ipairs() of what is no table
+int view_ipairs(lua_State* L);
+
+// lua_context.cc
+void open_context(LuaVmState& vm, lua_State* L);
+bool is_context(LuaVmState& vm, lua_State* L, int index);
+void push_context_pairs(LuaVmState& vm, lua_State* L);
+
+// lua_json.cc
+enum class EncodeMode : std::uint8_t {
+    kStrict,   // what JSON can't say raises
+    kLenient,  // ...is replaced: for logs
+};
+struct EncodeOptions {
+    EncodeMode mode = EncodeMode::kStrict;
+    std::size_t bytes_max = kLuaJsonBytesMax;
+    const char* what = "value";  // for error texts
+};
+void encode_json(LuaVmState& vm, lua_State* L, int index, const EncodeOptions& options,
+                 std::string& out);
+// Pushes plain tables. Raises on text that is not valid JSON.
+void decode_json(LuaVmState& vm, lua_State* L, std::string_view json);
+void push_int64(LuaVmState& vm, lua_State* L, std::uint64_t bits, bool is_signed);
+void append_lua_number(std::string& out, double value);
+
+// Each pushes one table or sets fields into the table on top.
+void open_string(LuaVmState& vm, lua_State* L);  // bounded find, match, gmatch, gsub
+void push_sdk(LuaVmState& vm, lua_State* L);
+void push_sdk_events(LuaVmState& vm, lua_State* L);
+void push_sdk_json(LuaVmState& vm, lua_State* L);
+void push_sdk_kv(LuaVmState& vm, lua_State* L, KvSpace space);
+void push_sdk_log(LuaVmState& vm, lua_State* L);
+void push_sdk_time(LuaVmState& vm, lua_State* L);
+void push_sdk_crypto(LuaVmState& vm, lua_State* L);
+void push_sdk_http(LuaVmState& vm, lua_State* L);
+int sdk_print(lua_State* L);
+int sdk_secret(lua_State* L);
+int sdk_sleep(lua_State* L);
+
+// lua_watchdog.cc: from here on every instruction raises, until the state is closed.
+void arm_kill_hook(lua_State* L);
+
+// lua_sandbox.cc: opens the libraries, keeps what is on the list, makes the registry references.
+// Runs in protected mode.
+int open_sandbox(lua_State* L);
+
+}  // namespace millrace::runtime

@@ -1,0 +1,32 @@
+#include "runtime/registry/registry_rows.h"
+
+#include "store/database.h"
+#include "store/rows/registry_store.h"
+#include "store/rows/row_batch.h"
+
+namespace millrace::runtime {
+
+core::Result<std::vector<RegistryRow>> StoreRegistryRows::load_all(std::string_view kind) {
+    auto documents = database_.registry().load_all(kind);
+    if (!documents) return core::fail(std::move(documents.error()));
+    std::vector<RegistryRow> rows;
+    rows.reserve(documents->size());
+    for (store::RegistryDocument& document : *documents) {
+        rows.push_back({std::string(kind), std::move(document.id), document.version,
+                        document.updated_at_us, std::move(document.json)});
+    }
+    return rows;
+}
+
+core::Status StoreRegistryRows::commit(std::span<const RegistryRow> puts,
+                                       std::span<const RegistryRowName> erases, std::int64_t at_us,
+                                       core::TenantId tenant, std::string_view audit) {
+    store::RowBatch batch;
+    for (const RegistryRow& row : puts)
+        batch.put_registry(row.kind, row.id, row.version, row.updated_at_us, row.json);
+    for (const RegistryRowName& name : erases) batch.erase_registry(name.kind, name.id);
+    if (!audit.empty()) batch.put_audit(at_us, tenant, audit);
+    return database_.write_now(batch);
+}
+
+}  // namespace millrace::runtime

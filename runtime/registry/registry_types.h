@@ -1,0 +1,106 @@
+// What: scripts and subscriptions as the engine uses them: typed, checked, immutable. A change
+//       makes a new object with a new version.
+// Threads: immutable after the registry has published them; read anywhere.
+// Lifetime: held by shared_ptr in snapshots; whoever holds a snapshot may keep raw pointers.
+// Limits: kScript..., kSubscription... below, checked by runtime/registry_body.
+// Failure: none here.
+#pragma once
+
+#include "core/ids.h"
+#include "runtime/registry/retry_policy.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace millrace::matcher {
+struct SubscriptionSpec;
+}
+
+namespace millrace::runtime {
+
+// A script's number in this data folder; 0 is no script; never used again.
+using ScriptNumber = core::StrongInt<struct ScriptNumberTag, std::uint32_t>;
+
+inline constexpr std::size_t kResourceIdBytesMax = 128;
+inline constexpr std::size_t kResourceNameBytesMax = 256;
+inline constexpr std::size_t kScriptSourceBytesMax = 1u << 20;
+inline constexpr std::size_t kScriptVersionsMax = 50;  // older ones are forgotten
+inline constexpr std::int64_t kScriptTimeoutMsMax = 300'000;
+inline constexpr std::int64_t kScriptMemoryBytesMin = 1LL << 20;
+inline constexpr std::int64_t kScriptMemoryBytesMax = 1LL << 30;
+
+enum class ScriptType : std::uint8_t { kEvent, kScheduled, kEndpoint, kApi, kHook };
+
+// Bits of Script::permissions.
+enum class Permission : std::uint8_t { kHttp = 1, kKv = 2, kEmit = 4, kSecrets = 8 };
+inline constexpr std::uint8_t kPermissionsAll = 15;
+
+struct Script {
+    ScriptNumber number;
+    core::TenantId tenant;
+    std::uint32_t version = 1;  // grows by one with each PUT
+    std::string id;
+    std::string name;
+    ScriptType type = ScriptType::kEvent;
+    std::string source;
+    bool enabled = true;
+    std::int64_t timeout_ms = 30'000;
+    std::int64_t memory_bytes = 64LL << 20;
+    std::uint8_t permissions = kPermissionsAll;
+    std::uint64_t hash = 0;  // XXH3 of the source: key of compiled-chunk caches
+    std::int64_t created_at_us = 0;
+    std::int64_t updated_at_us = 0;
+
+    bool may(Permission permission) const {
+        return (permissions & static_cast<std::uint8_t>(permission)) != 0;
+    }
+};
+
+enum class ExecutorType : std::uint8_t { kScript, kWebhook, kCommand, kWorkflow };
+
+struct Executor {
+    ExecutorType type = ExecutorType::kScript;
+    ScriptNumber script;    // kScript
+    std::string script_id;  // kScript
+    std::string document;   // the executor's JSON object as it was given
+};
+
+// What a waiting retry means for later events of the same partition key.
+enum class Ordering : std::uint8_t {
+    kKey,   // they wait behind it
+    kNone,  // they do not
+};
+
+struct Subscription {
+    core::SubscriptionId number;
+    core::TenantId tenant;
+    std::uint32_t version = 1;  // grows by one with each PATCH
+    std::string id;
+    std::string name;
+    std::shared_ptr<const matcher::SubscriptionSpec> spec;
+    Executor executor;
+    std::int32_t priority = 0;  // higher first
+    RetryPolicy retry;
+    Ordering ordering = Ordering::kKey;
+    bool active = true;
+    std::int64_t created_at_us = 0;
+    std::int64_t updated_at_us = 0;
+    // Only events at or behind these offsets are delivered, one entry a shard: the ends of the log
+    // when the subscription was made (or made active again). A shard beyond the list starts at 0.
+    std::vector<core::LogOffset> effective_from;
+    std::string document;  // the body as API clients see it: one JSON object
+
+    bool is_effective_at(core::LogPosition position) const {
+        return position.shard.value >= effective_from.size() ||
+               position.offset >= effective_from[position.shard.value];
+    }
+};
+
+std::string_view script_type_text(ScriptType type);
+std::string_view executor_type_text(ExecutorType type);
+
+}  // namespace millrace::runtime

@@ -1,0 +1,195 @@
+#include "runtime/replay/replay_document.h"
+
+#include "core/json_reader.h"
+#include "core/json_writer.h"
+
+#include <array>
+#include <limits>
+#include <utility>
+
+namespace millrace::runtime {
+
+namespace {
+
+constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
+constexpr std::array<std::pair<std::string_view, ReplayPace>, 3> kPaces{
+    {{"instant", ReplayPace::kInstant},
+     {"original", ReplayPace::kOriginal},
+     {"perSecond", ReplayPace::kPerSecond}}};
+
+constexpr std::array<std::pair<std::string_view, ShadowKv>, 3> kKvs{
+    {{"now", ShadowKv::kNow}, {"then", ShadowKv::kThen}, {"empty", ShadowKv::kEmpty}}};
+
+// Every counter of a dry run, by its name in the document.
+constexpr std::array<std::pair<std::string_view, std::uint64_t ShadowTotals::*>, 8> kTotals{
+    {{"compared", &ShadowTotals::compared},
+     {"different", &ShadowTotals::different},
+     {"missing", &ShadowTotals::missing},
+     {"status", &ShadowTotals::status},
+     {"error", &ShadowTotals::error},
+     {"result", &ShadowTotals::result},
+     {"emitted", &ShadowTotals::emitted},
+     {"kv", &ShadowTotals::kv}}};
+
+void write_script(core::JsonWriter& json, std::string_view name,
+                  const std::shared_ptr<const Script>& script) {
+    if (!script) return;
+    json.key(name).begin_object().field("id", script->id);
+    json.field("version", script->version).end_object();
+}
+
+void write_shadow(core::JsonWriter& json, const ShadowSpec& shadow, const ShadowTotals& totals) {
+    json.key("shadow").begin_object();
+    write_script(json, "script", shadow.script);
+    write_script(json, "against", shadow.against);
+    for (const auto& [text, kv] : kKvs) {
+        if (kv == shadow.kv) json.field("kvBase", text);
+    }
+    json.field("kvAt", shadow.kv_at_us);
+    for (const auto& [name, member] : kTotals) json.field(name, totals.*member);
+    json.end_object();
+}
+
+core::Status read_script(simdjson::dom::element shadow, std::string_view name,
+                         core::TenantId tenant, const FindScriptVersion& find,
+                         std::shared_ptr<const Script>& out) {
+    simdjson::dom::element script;
+    std::string_view id;
+    std::uint64_t version = 0;
+    if (shadow[name].get(script) != simdjson::SUCCESS) return {};
+    if (script["id"].get(id) != simdjson::SUCCESS ||
+        script["version"].get(version) != simdjson::SUCCESS)
+        return core::fail(core::ErrorCode::kInternal, "the replay's document is damaged");
+    if (!find) return {};
+    out = find(tenant, id, static_cast<std::uint32_t>(version));
+    if (out) return {};
+    return core::fail(
+        core::ErrorCode::kNotFound,
+        "version " + std::to_string(version) + " of script \"" + std::string(id) + "\" is gone");
+}
+
+core::Status read_shadow(core::JsonObject& root, core::TenantId tenant,
+                         const FindScriptVersion& find, ShadowSpec& spec, ShadowTotals& totals) {
+    const auto shadow = root.any("shadow");
+    if (!shadow) return {};
+    spec.tenant = tenant;
+    if (auto read = read_script(*shadow, "script", tenant, find, spec.script); !read) return read;
+    if (auto read = read_script(*shadow, "against", tenant, find, spec.against); !read) return read;
+    std::string_view kv_text;
+    for (const auto& [text, kv] : kKvs) {
+        if ((*shadow)["kvBase"].get(kv_text) == simdjson::SUCCESS && kv_text == text) spec.kv = kv;
+    }
+    bool whole = (*shadow)["kvAt"].get(spec.kv_at_us) == simdjson::SUCCESS;
+    for (const auto& [name, member] : kTotals)
+        whole &= (*shadow)[name].get(totals.*member) == simdjson::SUCCESS;
+    if (whole) return {};
+    return core::fail(core::ErrorCode::kInternal, "the replay's document is damaged");
+}
+
+void write_offsets(core::JsonWriter& json, std::string_view name,
+                   const std::vector<core::LogOffset>& offsets) {
+    json.key(name).begin_array();
+    for (const core::LogOffset offset : offsets) json.value(offset.value);
+    json.end_array();
+}
+
+bool read_numbers(core::JsonObject& object, std::string_view name,
+                  std::vector<std::uint64_t>& out) {
+    const auto element = object.any(name);
+    if (!element) return false;
+    simdjson::dom::array array;
+    if (element->get(array) != simdjson::SUCCESS) return false;
+    for (const auto item : array) {
+        std::uint64_t value = 0;
+        if (item.get(value) != simdjson::SUCCESS) return false;
+        out.push_back(value);
+    }
+    return true;
+}
+
+}  // namespace
+
+std::string replay_document(const ReplayState& state) {
+    const ReplaySpec& spec = state.spec;
+    const ReplayProgress& progress = state.progress;
+    std::string out;
+    core::JsonWriter json(out);
+    json.begin_object();
+    json.field("id", progress.id)
+        .field("tenant", spec.tenant.value)
+        .field("status", progress.status);
+    json.field("from", spec.from_us).field("to", spec.to_us).field("pattern", spec.pattern);
+    json.field("patternPrefix", spec.pattern_prefix).field("filter", spec.filter);
+    for (const auto& [text, pace] : kPaces) {
+        if (pace == spec.pace) json.field("pace", text);
+    }
+    json.field("perSecond", spec.events_per_second)
+        .field("speed", spec.speed)
+        .field("dryRun", spec.dry_run)
+        .field("document", spec.document);
+    json.key("subscriptions").begin_array();
+    for (const core::SubscriptionId id : spec.subscriptions) json.value(id.value);
+    json.end_array();
+    json.field("scanned", progress.scanned).field("matched", progress.matched);
+    json.field("notDue", progress.not_due);
+    json.field("delivered", progress.delivered)
+        .field("failed", progress.failed)
+        .field("error", progress.error);
+    json.field("createdAt", progress.created_at_us).field("updatedAt", progress.updated_at_us);
+    if (spec.dry_run && spec.shadow) write_shadow(json, *spec.shadow, progress.shadow);
+    write_offsets(json, "next", state.next);
+    write_offsets(json, "end", state.end);
+    json.end_object();
+    return out;
+}
+
+core::Result<ReplayState> parse_replay_document(std::string_view text,
+                                                const FindScriptVersion& find) {
+    core::JsonDocument document;
+    auto root = document.parse_object(text);
+    if (!root) return core::fail(std::move(root.error()));
+    ReplayState state;
+    ReplaySpec& spec = state.spec;
+    ReplayProgress& progress = state.progress;
+    std::vector<std::uint64_t> subscriptions, next, end;
+    const core::TextRules any_text{.bytes_max = std::numeric_limits<std::size_t>::max()};
+    root->text("id", progress.id);
+    root->integer_as("tenant", spec.tenant.value, 0, kAny);
+    root->text("status", progress.status);
+    root->integer("from", spec.from_us, -kAny, kAny);
+    root->integer("to", spec.to_us, -kAny, kAny);
+    root->text("pattern", spec.pattern);
+    root->text("patternPrefix", spec.pattern_prefix);
+    root->text("filter", spec.filter, any_text);
+    root->choice("pace", spec.pace, kPaces);
+    root->number("perSecond", spec.events_per_second, 0, 1e12);
+    root->number("speed", spec.speed, 0, 1e12);
+    root->boolean("dryRun", spec.dry_run);
+    root->text("document", spec.document, any_text);
+    root->integer_as("scanned", progress.scanned, 0, kAny);
+    root->integer_as("matched", progress.matched, 0, kAny);
+    root->integer_as("notDue", progress.not_due, 0, kAny);
+    root->integer_as("delivered", progress.delivered, 0, kAny);
+    root->integer_as("failed", progress.failed, 0, kAny);
+    root->text("error", progress.error, any_text);
+    root->integer("createdAt", progress.created_at_us, 0, kAny);
+    root->integer("updatedAt", progress.updated_at_us, 0, kAny);
+    read_numbers(*root, "subscriptions", subscriptions);
+    read_numbers(*root, "next", next);
+    read_numbers(*root, "end", end);
+    ShadowSpec shadow;
+    auto shadow_read = read_shadow(*root, spec.tenant, find, shadow, progress.shadow);
+    if (auto finished = root->finish(); !finished) return core::fail(std::move(finished.error()));
+    for (const std::uint64_t id : subscriptions)
+        spec.subscriptions.emplace_back(static_cast<std::uint32_t>(id));
+    for (const std::uint64_t offset : next) state.next.emplace_back(offset);
+    for (const std::uint64_t offset : end) state.end.emplace_back(offset);
+    if (!shadow_read) return core::fail(std::move(shadow_read.error()));
+    if (spec.dry_run) spec.shadow = std::make_shared<const ShadowSpec>(std::move(shadow));
+    progress.dry_run = spec.dry_run;
+    progress.tenant = spec.tenant;
+    progress.document = spec.document;
+    return state;
+}
+
+}  // namespace millrace::runtime

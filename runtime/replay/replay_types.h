@@ -1,0 +1,66 @@
+// What: what a replay is asked for and what it says about itself.
+// Threads: values. Lifetime: own their text. Limits: none. Failure: none.
+#pragma once
+
+#include "core/ids.h"
+#include "runtime/registry/registry_types.h"
+#include "runtime/replay/shadow_outcome.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace millrace::runtime {
+
+enum class ReplayPace : std::uint8_t { kInstant, kOriginal, kPerSecond };
+
+// What a shadow run finds in kv: what is there now, what was there when the range begins, nothing.
+enum class ShadowKv : std::uint8_t { kNow, kThen, kEmpty };
+
+// What a dry run runs and compares. Immutable once the replay has begun.
+struct ShadowSpec {
+    core::TenantId tenant;
+    // This version for the subscriptions that use it; null: every subscription's own, as it is.
+    std::shared_ptr<const Script> script;
+    std::shared_ptr<const Script> against;  // null: what was recorded
+    ShadowKv kv = ShadowKv::kNow;
+    std::int64_t kv_at_us = 0;  // kThen
+};
+
+struct ReplaySpec {
+    core::TenantId tenant;
+    std::int64_t from_us = 0;  // of the time of receipt; [from, to)
+    std::int64_t to_us = 0;
+    std::string pattern;         // exact; empty: any
+    std::string pattern_prefix;  // empty: any
+    std::string filter;          // matcher::parse_any_filter's text; empty: everything
+    // Deliver to these of the subscriptions that match; empty: to all that match.
+    std::vector<core::SubscriptionId> subscriptions;
+    ReplayPace pace = ReplayPace::kInstant;
+    double events_per_second = 0;              // kPerSecond
+    double speed = 1;                          // kOriginal: times as fast
+    bool dry_run = false;                      // runs in shadow, changes nothing
+    std::shared_ptr<const ShadowSpec> shadow;  // of a dry run
+    std::string document;  // the request's body: shown again, and kept with the replay
+};
+
+struct ReplayProgress {
+    std::string id;
+    core::TenantId tenant;
+    std::string status;  // running | completed | cancelled | failed
+    std::uint64_t scanned = 0;
+    std::uint64_t matched = 0;
+    std::uint64_t not_due = 0;  // left out: their scheduledAt has not come, they will be delivered
+    std::uint64_t delivered = 0;
+    std::uint64_t failed = 0;
+    bool dry_run = false;
+    ShadowTotals shadow;   // of a dry run
+    std::string position;  // JSON text; empty: null
+    std::string error;
+    std::int64_t created_at_us = 0;
+    std::int64_t updated_at_us = 0;
+    std::string document;
+};
+
+}  // namespace millrace::runtime

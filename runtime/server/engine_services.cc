@@ -1,0 +1,330 @@
+#include "runtime/server/engine_services.h"
+
+#include "runtime/api/event_view.h"
+#include "store/retention/space_guard.h"
+#include "store/rows/dead_letters.h"
+#include "store/rows/retry_schedule.h"
+
+#include <utility>
+
+#include <sched.h>
+
+namespace millrace::runtime {
+
+using core::Metric;
+
+EngineServices::EngineServices(const Deps& deps)
+    : deps_(deps),
+      reader_(deps.matcher->register_reader()),
+      runs_(*deps.database),
+      started_us_(deps.clock->wall_us()) {
+    registry_version_.store(deps_.registry->snapshot()->version, std::memory_order_release);
+}
+
+void EngineServices::connect(api::Api& api, Feeder& feeder, std::span<Shard* const> shards,
+                             std::span<Lane* const> lanes) {
+    api_ = &api;
+    feeder_ = &feeder;
+    shards_.assign(shards.begin(), shards.end());
+    lanes_.assign(lanes.begin(), lanes.end());
+    make_tail();
+    add_gauges();
+    deps_.conductor->set_offline([this] { reader_.offline(); });
+    deps_.conductor->add_chore([this]() -> std::size_t { return deps_.matcher->maintain(); });
+    deps_.conductor->add_chore([this] { return deps_.retention->do_work(); });
+    deps_.conductor->add_chore([this] {
+        const std::size_t busy = tail_->do_work();
+        streams_open_.store(tail_->streams() != 0, std::memory_order_relaxed);
+        return busy;
+    });
+}
+
+void EngineServices::add_gauges() {
+    core::Metrics& metrics = *deps_.metrics;
+    const auto over_shards = [this](auto read) {
+        return [this, read] {
+            double sum = 0;
+            for (const Shard* shard : shards_) sum += static_cast<double>(read(*shard));
+            return sum;
+        };
+    };
+    metrics.gauge_callback(Metric::kQueueSize, over_shards([](const Shard& s) {
+                               return std::max<std::int64_t>(0, s.waiting_deliveries());
+                           }));
+    metrics.gauge_callback(Metric::kHttpConnections,
+                           over_shards([](const Shard& s) { return s.http_connections(); }));
+    metrics.gauge_callback(Metric::kSocketConnections,
+                           over_shards([](const Shard& s) { return s.line_connections(); }));
+    metrics.gauge_callback(Metric::kLanesCold,
+                           over_shards([](const Shard& s) { return s.cold() ? 1 : 0; }));
+    metrics.gauge_callback(Metric::kKeysWaiting, [this] {
+        double sum = 0;
+        for (const Lane* lane : lanes_) sum += static_cast<double>(lane->keys_waiting());
+        return sum;
+    });
+    metrics.gauge_callback(Metric::kDlqEntries, [this] {
+        return static_cast<double>(deps_.database->dead_letters().count());
+    });
+    metrics.gauge_callback(Metric::kDlqPendingRetries, [this] {
+        return static_cast<double>(deps_.database->retries().count());
+    });
+    metrics.gauge_callback(Metric::kUnsyncedBytes, [this] {
+        return static_cast<double>(deps_.database->unsynced_bytes());
+    });
+    metrics.gauge_callback(Metric::kSubscriptions, [this] {
+        return static_cast<double>(deps_.registry->snapshot()->subscriptions.size());
+    });
+    metrics.gauge_callback(Metric::kScripts, [this] {
+        return static_cast<double>(deps_.registry->snapshot()->scripts.size());
+    });
+}
+
+LogEnds EngineServices::log_ends() {
+    LogEnds ends;
+    for (const Shard* shard : shards_) ends.push_back(shard->next_offset());
+    return ends;
+}
+
+core::Status EngineServices::registry_changed(const RegistryChange& change) {
+    // Lanes first: whoever matches a new subscription must be able to find it.
+    registry_version_.store(deps_.registry->snapshot()->version, std::memory_order_release);
+    if (change.subscription_put) {
+        const Subscription& subscription = *change.subscription_put;
+        if (subscription.active) {
+            auto replaced = deps_.matcher->replace(subscription.number, subscription.tenant,
+                                                   *subscription.spec);
+            if (!replaced) return replaced;
+        } else {
+            deps_.matcher->remove(subscription.number);
+        }
+    } else if (change.subscription_removed) {
+        deps_.matcher->remove(change.subscription_removed->number);
+    } else {
+        return {};
+    }
+    return wait_until_effective(deps_.matcher->publish());
+}
+
+core::Status EngineServices::wait_until_effective(std::uint64_t epoch) {
+    reader_.offline();
+    const std::int64_t give_up_ns = deps_.clock->monotonic_ns() + kEffectiveUsMax * 1000;
+    while (!deps_.matcher->all_observed(epoch)) {
+        if (deps_.clock->monotonic_ns() > give_up_ns) {
+            return core::fail(core::ErrorCode::kInternal,
+                              "the change is kept, but a shard has not taken it up yet");
+        }
+        // A shard in the middle of a batch needs microseconds; an idle one is counted as offline.
+        if (deps_.yield) {
+            deps_.yield();
+        } else {
+            sched_yield();
+        }
+    }
+    return {};
+}
+
+std::string EngineServices::random_id(std::string_view prefix) {
+    static constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuv";
+    std::string id(prefix);
+    std::uint64_t bits = deps_.random->next();
+    for (int i = 0; i < 12; ++i, bits >>= 5) id += kDigits[bits & 31];
+    return id;
+}
+
+void EngineServices::run_script(api::ScriptRunRequest&& request,
+                                std::function<void(ScriptRunResult&&)> done) {
+    auto job = std::make_unique<LaneJob>();
+    job->kind = JobKind::kScriptRun;
+    job->items.push_back({});
+    job->run = std::make_unique<ScriptRunJob>();
+    job->run->tenant = request.tenant;
+    job->run->script_number = request.script->number.value;
+    job->run->input_json = std::move(request.input_json);
+    job->run->execution_id = RunHistory::make_id(deps_.clock->wall_us(), deps_.random->next());
+    job->run->surplus_run = runs_.take_surplus();
+    RunSummary summary;
+    summary.id = job->run->execution_id;
+    summary.tenant = request.tenant;
+    summary.script_id = request.script->id;
+    auto shared = std::make_shared<std::function<void(ScriptRunResult &&)>>(std::move(done));
+    job->run->done = [this, shared, summary](ScriptRunResult&& result) {
+        auto kept = std::make_shared<ScriptRunResult>(std::move(result));
+        deps_.conductor->post_answer([this, shared, kept, summary]() mutable {
+            summary.started_at_us = kept->started_at_us;
+            summary.failed = !kept->error.empty();
+            if (kept->status) runs_.add(std::move(summary));
+            (*shared)(std::move(*kept));
+        });
+    };
+    const std::uint32_t lane = next_run_lane_++ % static_cast<std::uint32_t>(lanes_.size());
+    if (!lanes_[lane]->submit_aside(job)) {
+        ScriptRunResult busy;
+        busy.status = core::fail(
+            core::Error(core::ErrorCode::kRateLimited, "too many script runs are waiting")
+                .retry_after(1));
+        (*shared)(std::move(busy));
+    }
+}
+
+core::Result<std::string> EngineServices::start_replay(ReplaySpec&& spec) {
+    return feeder_->replays().start(std::move(spec), random_id("rp_"));
+}
+core::Result<ReplayProgress> EngineServices::replay(core::TenantId tenant, std::string_view id) {
+    return feeder_->replays().progress(tenant, id);
+}
+core::Status EngineServices::cancel_replay(core::TenantId tenant, std::string_view id) {
+    return feeder_->replays().cancel(tenant, id);
+}
+std::vector<ReplayProgress> EngineServices::replays(core::TenantId tenant) {
+    return feeder_->replays().list(tenant);
+}
+
+core::Status EngineServices::replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,
+                                                 double per_second) {
+    feeder_->retries().redrive(std::move(keys), per_second);
+    return {};
+}
+
+bool EngineServices::run_aside(api::Aside length, std::function<void()> work,
+                               std::function<void()> done) {
+    Sideline* thread = length == api::Aside::kHaul ? deps_.haul : deps_.sideline;
+    return thread->post([this, work = std::move(work), done = std::move(done)] {
+        work();
+        deps_.conductor->post_answer(done);
+    });
+}
+
+void EngineServices::run_later(std::function<void()> work) {
+    deps_.conductor->post_answer(std::move(work));
+}
+
+api::Readiness EngineServices::readiness() {
+    if (deps_.database->fatal())
+        return {false, "the store has failed: " + deps_.database->fatal_reason()};
+    if (deps_.server->draining.load(std::memory_order_relaxed)) return {false, "draining"};
+    if (!deps_.database->space().accepting()) {
+        return {false, "read-only: less than store.reserve_bytes (" +
+                           std::to_string(deps_.database->space().reserve_bytes()) +
+                           ") of the disk is free"};
+    }
+    return {};
+}
+
+void EngineServices::append_stats(core::JsonWriter& json) {
+    json.field("uptimeSeconds", (deps_.clock->wall_us() - started_us_) / 1'000'000);
+    json.field("lanes", lanes_.size());
+    json.key("shards").begin_array();
+    for (const Shard* shard : shards_) {
+        json.begin_object();
+        json.field("nextOffset", shard->next_offset().value).field("cursor", shard->cursor().value);
+        json.field("waitingDeliveries", std::max<std::int64_t>(0, shard->waiting_deliveries()));
+        json.field("cold", shard->cold());
+        json.field("httpConnections", shard->http_connections())
+            .field("socketConnections", shard->line_connections());
+        json.end_object();
+    }
+    json.end_array();
+    deps_.retention->append_stats(json);
+    const matcher::Matcher::Stats stats = deps_.matcher->stats();
+    json.key("matcher").begin_object();
+    json.field("subscriptions", stats.subscriptions).field("bytes", stats.bytes);
+    json.field("unpivotedClauses", stats.unpivoted_clauses).field("rebuilds", stats.rebuilds);
+    json.field("paths", stats.paths).field("entriesPerEvent", stats.entries_per_event);
+    json.field("regexFailures", stats.regex_failures);
+    json.end_object();
+}
+
+// ---- from the shards
+
+void EngineServices::handle_api(core::ShardId shard, api::ApiRequest&& request,
+                                io::RequestToken token) {
+    auto kept = std::make_shared<api::ApiRequest>(std::move(request));
+    const auto answer = [this, shard, token](api::ApiResponse&& response) {
+        auto body = std::make_shared<api::ApiResponse>(std::move(response));
+        shards_[shard.value]->post([token, body](Shard& edge) {
+            std::vector<io::HeaderField> headers;
+            for (const auto& [name, value] : body->headers) headers.push_back({name, value});
+            edge.http().respond(
+                token,
+                {.status = body->status, .content_type = body->content_type, .headers = headers},
+                body->body);
+        });
+    };
+    const bool taken = deps_.conductor->post([this, kept, answer] {
+        api_->handle(std::move(*kept), answer);
+        reader_.offline();
+    });
+    if (!taken) {
+        answer(api::error_response(
+            core::Error(core::ErrorCode::kUnavailable, "too many requests are waiting")
+                .retry_after(1)));
+    }
+}
+
+void EngineServices::open_stream(core::ShardId shard, const io::Request& request) {
+    auto stream = std::make_shared<StreamRequest>();
+    stream->edge = shard;
+    stream->token = request.token;
+    stream->pattern = request.query_value("pattern").value_or("");
+    stream->pattern_prefix = request.query_value("patternPrefix").value_or("");
+    stream->filter = request.query_value("filter").value_or("");
+    stream->from = request.query_value("from").value_or("");
+    stream->last_event_id = request.header("Last-Event-ID");
+    streams_open_.store(true, std::memory_order_relaxed);
+    if (!deps_.conductor->post([this, stream] { tail_->open(std::move(*stream)); }))
+        shards_[shard.value]->http().respond_error(
+            request.token,
+            core::Error(core::ErrorCode::kUnavailable, "too many requests are waiting")
+                .retry_after(1));
+}
+
+void EngineServices::stream_drained(core::ShardId shard, io::StreamToken stream) {
+    deps_.conductor->post_answer([this, shard, stream] { tail_->drained(shard, stream.request); });
+}
+
+void EngineServices::stream_closed(core::ShardId shard, io::StreamToken stream) {
+    deps_.conductor->post_answer([this, shard, stream] { tail_->closed(shard, stream.request); });
+}
+
+void EngineServices::make_tail() {
+    EventTail::Deps deps;
+    deps.clock = deps_.clock;
+    deps.database = deps_.database;
+    deps.render = [this](std::string& out, const store::StoredEvent& event) {
+        api::append_event(out, event, deps_.database->hasher());
+    };
+    deps.begin = [this](core::ShardId shard, io::RequestToken token,
+                        std::function<void(bool)> begun) {
+        shards_[shard.value]->post([this, token, begun = std::move(begun)](Shard& edge) {
+            if (edge.draining()) {
+                edge.http().respond_error(token, shutting_down());
+                deps_.conductor->post_answer([begun] { begun(false); });
+                return;
+            }
+            static constexpr io::HeaderField kHeaders[] = {{"Cache-Control", "no-cache"},
+                                                           {"X-Accel-Buffering", "no"}};
+            const bool ok = edge.http()
+                                .start_stream(token, {.status = 200,
+                                                      .content_type = "text/event-stream",
+                                                      .headers = kHeaders})
+                                .has_value();
+            deps_.conductor->post_answer([begun, ok] { begun(ok); });
+        });
+    };
+    deps.write = [this](core::ShardId shard, io::RequestToken token, std::string bytes,
+                        std::function<void(io::WriteOutcome)> written) {
+        shards_[shard.value]->post(
+            [this, token, bytes = std::move(bytes), written = std::move(written)](Shard& edge) {
+                const io::WriteOutcome outcome = edge.http().stream_write({token}, bytes);
+                deps_.conductor->post_answer([written, outcome] { written(outcome); });
+            });
+    };
+    deps.refuse = [this](core::ShardId shard, io::RequestToken token, core::Error error) {
+        shards_[shard.value]->post([token, error = std::move(error)](Shard& edge) {
+            edge.http().respond_error(token, error);
+        });
+    };
+    tail_ = std::make_unique<EventTail>(std::move(deps));
+}
+
+}  // namespace millrace::runtime

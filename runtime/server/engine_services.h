@@ -1,0 +1,117 @@
+// What: the engine as the REST resources and the shards' faces see it: turns their wishes into
+//       calls on registry, matcher, feeder, lanes and streams.
+// Threads: api::Services on the conductor; ShardUplink on the shards' threads.
+// Lifetime: borrows the engine's parts.
+// Limits: the conductor's task queue; beyond it the edge answers 503.
+// Failure: Results; a change that does not get through to all shards in kEffectiveUsMax is an
+//       Error.
+#pragma once
+
+#include "matcher/matcher.h"
+#include "runtime/api/api.h"
+#include "runtime/api/services.h"
+#include "runtime/executors/lane.h"
+#include "runtime/server/conductor.h"
+#include "runtime/server/retention_chore.h"
+#include "runtime/server/shard.h"
+#include "runtime/server/sideline.h"
+#include "runtime/shard/feeder.h"
+#include "runtime/stream/event_tail.h"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace millrace::runtime {
+
+class EngineServices final : public api::Services, public ShardUplink {
+public:
+    struct Deps {
+        const core::Clock* clock = nullptr;
+        core::Random* random = nullptr;
+        core::Log* log = nullptr;
+        core::Metrics* metrics = nullptr;
+        store::Database* database = nullptr;
+        Registry* registry = nullptr;
+        matcher::Matcher* matcher = nullptr;
+        Conductor* conductor = nullptr;
+        Sideline* sideline = nullptr;
+        Sideline* haul = nullptr;
+        const ServerState* server = nullptr;
+        RetentionChore* retention = nullptr;
+        // While a change is waited for: the processor is the others'. Null: by the system.
+        std::function<void()> yield;
+    };
+    explicit EngineServices(const Deps& deps);
+
+    // Before the threads start, once the rest exists.
+    void connect(api::Api& api, Feeder& feeder, std::span<Shard* const> shards,
+                 std::span<Lane* const> lanes);
+    // Before the threads start: what was kept by an earlier process.
+    core::Status load_runs() { return runs_.load(); }
+    EventTail& tail() { return *tail_; }
+    std::uint64_t registry_version() const {
+        return registry_version_.load(std::memory_order_acquire);
+    }
+
+    // api::Services
+    const core::Clock& clock() override { return *deps_.clock; }
+    core::Random& random() override { return *deps_.random; }
+    core::Log& log() override { return *deps_.log; }
+    core::Metrics& metrics() override { return *deps_.metrics; }
+    store::Database& database() override { return *deps_.database; }
+    Registry& registry() override { return *deps_.registry; }
+    matcher::Matcher::Reader& matcher_reader() override { return reader_; }
+    LogEnds log_ends() override;
+    core::Status registry_changed(const RegistryChange& change) override;
+    void run_script(api::ScriptRunRequest&& request,
+                    std::function<void(ScriptRunResult&&)> done) override;
+    const RunHistory& run_history() override { return runs_; }
+    core::Result<std::string> start_replay(ReplaySpec&& spec) override;
+    core::Result<ReplayProgress> replay(core::TenantId tenant, std::string_view id) override;
+    core::Status cancel_replay(core::TenantId tenant, std::string_view id) override;
+    std::vector<ReplayProgress> replays(core::TenantId tenant) override;
+    core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,
+                                     double per_second) override;
+    bool run_aside(api::Aside length, std::function<void()> work,
+                   std::function<void()> done) override;
+    void run_later(std::function<void()> work) override;
+    api::Readiness readiness() override;
+    void append_stats(core::JsonWriter& json) override;
+
+    // ShardUplink
+    void handle_api(core::ShardId shard, api::ApiRequest&& request,
+                    io::RequestToken token) override;
+    void open_stream(core::ShardId shard, const io::Request& request) override;
+    void stream_drained(core::ShardId shard, io::StreamToken stream) override;
+    void stream_closed(core::ShardId shard, io::StreamToken stream) override;
+    void events_durable() override {
+        if (streams_open_.load(std::memory_order_relaxed)) deps_.conductor->wake();  // a hint
+    }
+
+private:
+    static constexpr std::int64_t kEffectiveUsMax = 5'000'000;
+
+    core::Status wait_until_effective(std::uint64_t epoch);
+    void make_tail();
+    void add_gauges();
+    std::string random_id(std::string_view prefix);
+
+    const Deps deps_;
+    matcher::Matcher::Reader reader_;
+    api::Api* api_ = nullptr;
+    Feeder* feeder_ = nullptr;
+    std::vector<Shard*> shards_;
+    std::vector<Lane*> lanes_;
+    RunHistory runs_;
+    std::unique_ptr<EventTail> tail_;
+    std::atomic<bool> streams_open_{false};
+    std::atomic<std::uint64_t> registry_version_{0};
+    std::uint32_t next_run_lane_ = 0;
+    std::int64_t started_us_ = 0;
+};
+
+}  // namespace millrace::runtime

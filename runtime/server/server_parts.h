@@ -1,0 +1,115 @@
+// What: what a server is made of, in the order in which it is built; destruction runs the other
+//       way.
+// Threads: built and destroyed by one; each agent then has its own.
+// Lifetime: each member borrows those above it.
+// Limits: none of its own. Failure: build steps return what went wrong.
+#pragma once
+
+#include "core/agent.h"
+#include "core/clock.h"
+#include "core/config.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "core/random.h"
+#include "matcher/matcher.h"
+#include "runtime/api/api.h"
+#include "runtime/executors/lane.h"
+#include "runtime/lua/lua_watchdog.h"
+#include "runtime/registry/registry.h"
+#include "runtime/registry/registry_rows.h"
+#include "runtime/replay/shadow_lane.h"
+#include "runtime/server/conductor.h"
+#include "runtime/server/engine_services.h"
+#include "runtime/server/server.h"
+#include "runtime/server/shard.h"
+#include "runtime/server/sideline.h"
+#include "runtime/server/store_agents.h"
+#include "runtime/shard/feeder.h"
+#include "store/commit/log_writer.h"
+#include "store/database.h"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace millrace::runtime {
+
+// What the simulator puts in the place of the machine; production leaves it as it is.
+struct ServerSeams {
+    const core::Clock* clock = nullptr;  // null: the machine's
+    std::optional<std::uint64_t> seed;   // none: drawn from the system
+    // Null: sockets of the kernel.
+    std::function<core::Result<std::unique_ptr<io::Reactor>>(const core::Clock&)> make_reactor;
+    bool matcher_thread = true;  // false: rebuilds happen in the conductor's do_work()
+    std::function<void(store::Database::Options&)> adjust_store;
+    std::function<void()> yield;  // called where the conductor waits for other agents
+};
+
+class ServerParts {
+public:
+    ServerParts(const core::Config& configuration, core::Log& log_lines, ServerSeams seams = {});
+    ~ServerParts();
+
+    core::Status open_store();
+    core::Status open_registry();
+    core::Status build_edge();
+    core::Status build_lanes();
+    core::Status listen();
+    void start_threads();
+    void stop_threads();
+    // Stops taking requests, lets deliveries under way end and makes the cursors durable. `pause`
+    // is called while others must do their part. False: somebody was in a hurry, the time was over,
+    // or a handler still runs.
+    bool drain(const std::function<bool()>& hurry, const std::function<void()>& pause);
+
+    const core::Config config;
+    core::Log& log;
+    const ServerSeams seams;
+    const core::RealClock real_clock;
+    const core::Clock& clock;
+    core::Random random;
+    core::Metrics metrics;
+    ServerState state;
+    ServerAddresses addresses;
+    std::size_t shard_count = 1;
+    std::size_t lane_count = 1;
+
+    std::unique_ptr<store::Database> database;
+    std::unique_ptr<store::LogWriter> writer;
+    std::unique_ptr<StoreRegistryRows> registry_rows;
+    std::unique_ptr<Registry> registry;
+    std::unique_ptr<matcher::Matcher> matcher;
+    std::unique_ptr<MatchVerifier> verifier;
+    LuaWatchdog watchdog;
+    Conductor conductor;
+    Sideline sideline{"sideline"};
+    Sideline haul{"haul"};
+    std::unique_ptr<RetentionChore> retention;
+    std::unique_ptr<EngineServices> services;
+    std::unique_ptr<api::Api> rest;
+    std::vector<std::unique_ptr<Shard>> shards;
+    std::vector<std::unique_ptr<Lane>> lanes;
+    std::unique_ptr<ShadowLane> shadow;
+    std::unique_ptr<Feeder> feeder;
+    std::unique_ptr<WriterAgent> writer_agent;
+    std::unique_ptr<HousekeeperAgent> housekeeper_agent;
+
+    // In the order of starting.
+    std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread,
+        feeder_thread, sideline_thread, haul_thread, shadow_thread;
+    std::vector<std::unique_ptr<core::AgentThread>> syncer_threads, lane_threads, shard_threads;
+
+private:
+    core::Status listen_one(std::string_view what, const std::string& where, std::string& bound,
+                            core::Result<io::Address> (Shard::*open)(const io::Address&,
+                                                                     io::ListenRole));
+    std::unique_ptr<core::AgentThread> run(core::Agent& agent,
+                                           core::AgentThread::Priority priority);
+    std::unique_ptr<core::AgentThread> run(core::Agent& agent,
+                                           int cpu = core::AgentThread::kNotPinned);
+};
+
+}  // namespace millrace::runtime

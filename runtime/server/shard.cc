@@ -1,0 +1,419 @@
+#include "runtime/server/shard.h"
+
+#include "core/assert.h"
+#include "runtime/event/event_defaults.h"
+#include "store/retention/space_guard.h"
+
+#include <utility>
+
+namespace millrace::runtime {
+
+namespace {
+
+// The fills of an emitted event are the digits of its depth; they must outlive the append.
+std::string_view depth_text(std::uint8_t depth) {
+    static constexpr std::string_view kTexts[] = {"0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
+                                                  "9", "10", "11", "12", "13", "14", "15", "16"};
+    static_assert(std::size(kTexts) == core::kCausationDepthMax + 1);
+    return kTexts[std::min<std::size_t>(depth, core::kCausationDepthMax)];
+}
+
+}  // namespace
+
+Shard::Shard(Deps deps)
+    : deps_(std::move(deps)),
+      name_("shard-" + std::to_string(deps_.number.value)),
+      metrics_(*deps_.metrics),
+      requests_(deps_.shards),
+      ingestor_({deps_.number, deps_.shards, deps_.event_bytes_max, deps_.verifier},
+                deps_.database->hasher(), *deps_.clock, std::move(deps_.matcher_reader)),
+      edge_http_(*this, *deps_.api, deps_.database->hasher()),
+      edge_lines_(*this),
+      http_(std::make_unique<io::HttpServer>(*deps_.reactor, edge_http_, deps_.http)),
+      lines_(std::make_unique<io::LineServer>(*deps_.reactor, edge_lines_, deps_.lines)),
+      commit_({deps_.number, deps_.linger_us_max}, deps_.database->shard_log(deps_.number),
+              *deps_.writer, *deps_.clock, metrics_,
+              {.block_durable =
+                   [this](const store::EventBlock& block, std::span<const DeliveryItem> items) {
+                       on_block_durable(block, items);
+                   },
+               .request_done = [this](IngestRequest& request) { on_request_done(request); },
+               .before_seal =
+                   [this](store::RowBatch& rows) {
+                       if (dispatch_->cursor() == cursor_written_) return;
+                       cursor_written_ = dispatch_->cursor();
+                       rows.put_cursor(kDeliveryCursor, {deps_.number, cursor_written_});
+                   }}),
+      cursor_written_(deps_.database->cursor(kDeliveryCursor, deps_.number)) {
+    edge_http_.attach(*http_);
+    edge_lines_.attach(*lines_);
+}
+
+// Both edges at once, while all of the shard is there: each of their destructors waits for its own
+// connections by polling, and would bring in what the other's clients have sent meanwhile.
+Shard::~Shard() {
+    constexpr int kPollsMax = 1000;
+    constexpr std::int64_t kPollUs = 1000;
+    http_->close_all();
+    lines_->close_all();
+    for (int i = 0; i < kPollsMax && http_->connections() + lines_->connections() > 0; ++i)
+        deps_.reactor->poll(kPollUs);
+}
+
+void Shard::connect(std::span<Shard* const> shards, std::span<LanePort* const> lanes,
+                    ColdSource& feeder) {
+    shards_.assign(shards.begin(), shards.end());
+    outbox_.resize(shards.size());
+    for (std::size_t i = 0; i < shards.size(); ++i) {
+        mail_.push_back(std::make_unique<core::SpscRing<Mail>>(kMailRing));
+    }
+    for (std::size_t i = 0; i < lanes.size(); ++i) {
+        results_.push_back(
+            std::make_unique<core::SpscRing<std::unique_ptr<LaneResult>>>(kResultRing));
+    }
+    result_waits_.assign(lanes.size(), false);
+    const core::LogOffset end = deps_.database->durable_end(deps_.number);
+    dispatch_ = std::make_unique<ShardDispatcher>(
+        ShardDispatcher::Options{deps_.number, cursor_written_, end}, lanes, feeder);
+    waiting_.store(static_cast<std::int64_t>(end.value - cursor_written_.value),
+                   std::memory_order_relaxed);
+    publish_figures();
+}
+
+core::Result<io::Address> Shard::listen_http(const io::Address& address, io::ListenRole role) {
+    return http_->listen(address, role);
+}
+
+core::Result<io::Address> Shard::listen_lines(const io::Address& address, io::ListenRole role) {
+    return lines_->listen(address, role);
+}
+
+std::size_t Shard::do_work() {
+    std::size_t done = deps_.reactor->poll(0);
+    done += read_mail();
+    done += read_results();
+    done += read_cold();
+    done += run_tasks();
+    done += work_backlog();
+    done += commit_.do_work();
+    done += dispatch_->do_work();
+    done += send_outbox();
+    watch_pressure();
+    publish_figures();
+    return done;
+}
+
+void Shard::wait(std::int64_t timeout_us) {
+    ingestor_.offline();
+    deps_.reactor->poll(commit_.sleep_limit_us(timeout_us));
+}
+
+void Shard::publish_figures() {
+    // release: whoever reads these sees what the duty cycle did before.
+    next_offset_.store(commit_.next_offset().value, std::memory_order_release);
+    cursor_.store(dispatch_->cursor().value, std::memory_order_release);
+    cold_.store(dispatch_->cold(), std::memory_order_relaxed);
+    const io::HttpCounters& http = http_->counters();
+    metrics_.count_responses(http.responses_by_class, http.responses);
+    http_connections_.store(http_->connections(), std::memory_order_relaxed);
+    line_connections_.store(lines_->connections(), std::memory_order_relaxed);
+    edge_idle_.store(http_->undrained() + lines_->connections() == 0 && requests_.in_use() == 0,
+                     std::memory_order_release);
+    commit_idle_.store(commit_.idle() && backlog_.empty() && requests_.in_use() == 0,
+                       std::memory_order_release);
+}
+
+// ---- mail between shards
+
+void Shard::send(core::ShardId to, Mail mail) {
+    auto& outbox = outbox_[to.value];
+    if (outbox.empty() && shards_[to.value]->mail_[deps_.number.value]->try_push(Mail(mail))) {
+        shards_[to.value]->wake();
+        return;
+    }
+    outbox.push_back(mail);  // bounded by the requests in flight
+}
+
+std::size_t Shard::send_outbox() {
+    std::size_t sent = 0;
+    for (std::size_t to = 0; to < outbox_.size(); ++to) {
+        auto& outbox = outbox_[to];
+        if (outbox.empty()) continue;
+        while (!outbox.empty() &&
+               shards_[to]->mail_[deps_.number.value]->try_push(Mail(outbox.front()))) {
+            outbox.pop_front();
+            ++sent;
+        }
+        shards_[to]->wake();
+    }
+    return sent;
+}
+
+std::size_t Shard::read_mail() {
+    std::size_t read = 0;
+    Mail mail;
+    for (auto& ring : mail_) {
+        while (ring->try_pop(mail)) {
+            ++read;
+            if (mail.kind == Mail::Kind::kAppend) {
+                append_here(*mail.request);
+            } else {
+                home_done(*mail.request);
+            }
+        }
+    }
+    return read;
+}
+
+// ---- a request's way
+
+IngestRequest& Shard::take_request() {
+    IngestRequest& request = requests_.take();
+    request.edge = deps_.number;
+    return request;
+}
+
+void Shard::drop(IngestRequest& request) { requests_.give_back(request); }
+
+void Shard::start(IngestRequest& request) {
+    if (request.body) in_flight_bytes_ += request.body.size();
+    for (const RejectedEntry& entry : request.rejected) {
+        metrics_.rejected.at(core::error_code_text(entry.error.code)).add();
+    }
+    request.homes_left = 1;  // ours, until all homes have been asked
+    for (std::size_t home = 0; home < request.by_home.size(); ++home) {
+        request.homes_left += !request.by_home[home].empty();
+    }
+    for (std::size_t home = 0; home < request.by_home.size(); ++home) {
+        if (request.by_home[home].empty()) continue;
+        if (home == deps_.number.value) {
+            append_here(request);
+        } else {
+            send(core::ShardId(static_cast<std::uint16_t>(home)), {Mail::Kind::kAppend, &request});
+        }
+    }
+    home_done(request);
+}
+
+void Shard::append_here(IngestRequest& request) {
+    std::size_t next = 0;
+    if (!backlog_.empty() || !commit_.append(request, next)) backlog_.push_back({&request, next});
+}
+
+std::size_t Shard::work_backlog() {
+    std::size_t done = 0;
+    while (!backlog_.empty() && commit_.append(*backlog_.front().request, backlog_.front().next)) {
+        backlog_.pop_front();
+        ++done;
+    }
+    return done;
+}
+
+void Shard::on_request_done(IngestRequest& request) {
+    if (request.edge == deps_.number) {
+        home_done(request);
+    } else {
+        send(request.edge, {Mail::Kind::kDone, &request});
+    }
+}
+
+void Shard::home_done(IngestRequest& request) {
+    MR_ASSERT(request.homes_left > 0);
+    if (--request.homes_left == 0) finish(request);
+}
+
+void Shard::finish(IngestRequest& request) {
+    if (request.body) in_flight_bytes_ -= request.body.size();
+    switch (request.origin) {
+        case IngestOrigin::kHttp: edge_http_.finish(request); break;
+        case IngestOrigin::kLine: edge_lines_.finish(request); break;
+        case IngestOrigin::kLane: {
+            // Events with a key of another shard are in its log now: the rows may follow.
+            const std::unique_ptr<LaneResult> result(std::exchange(request.lane_result, nullptr));
+            if (!result) break;
+            result_waits_[result->lane] = false;
+            if (!request.failed()) commit_lane_result(*result);
+            break;
+        }
+    }
+    requests_.give_back(request);
+}
+
+void Shard::on_block_durable(const store::EventBlock& block, std::span<const DeliveryItem> items) {
+    // a figure
+    waiting_.fetch_add(static_cast<std::int64_t>(items.size()), std::memory_order_relaxed);
+    metrics_.count_unmatched(block, block.first_offset(), items);
+    dispatch_->on_durable(block, items);
+    deps_.uplink->events_durable();
+}
+
+// ---- what lanes bring back
+
+bool Shard::take_result(std::uint32_t lane, std::unique_ptr<LaneResult>& result) {
+    if (!results_[lane]->try_push(std::move(result))) return false;
+    wake();
+    return true;
+}
+
+std::size_t Shard::read_results() {
+    std::size_t read = 0;
+    for (std::size_t lane = 0; lane < results_.size(); ++lane) {
+        for (std::size_t i = 0; i < kResultsPerCycle; ++i) {
+            std::unique_ptr<LaneResult> result;
+            if (result_waits_[lane] || !results_[lane]->try_pop(result)) break;
+            ++read;
+            result->lane = static_cast<std::uint32_t>(lane);
+            take_lane_result(std::move(result));
+        }
+    }
+    return read;
+}
+
+void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
+    if (!result->emitted) {
+        commit_lane_result(*result);
+        return;
+    }
+    IngestRequest& request = take_request();
+    request.origin = IngestOrigin::kLane;
+    request.tenant = result->tenant;
+    request.body = result->emitted;
+    auto read = ingestor_.read(request, request.body.view(), core::BatchFormat::kNdjson,
+                               HomeRule::kStayHere);
+    if (!read)
+        deps_.log->error("shard: emitted events do not read", {{"error", read.error().message}});
+    for (const RejectedEntry& entry : request.rejected) {
+        deps_.log->error("shard: an emitted event was refused", {{"error", entry.error.message}});
+    }
+    metrics_.emitted.add(request.items.size());
+    bool all_here = true;
+    for (IngestItem& item : request.items) {
+        if (item.entry < result->emitted_depths.size())
+            item.input.fills = depth_text(result->emitted_depths[item.entry]);
+    }
+    for (std::size_t home = 0; home < request.by_home.size(); ++home) {
+        all_here &= home == deps_.number.value || request.by_home[home].empty();
+    }
+    if (all_here && backlog_.empty()) {
+        start(request);
+        if (backlog_.empty()) {
+            // In the open block: the rows go into the same unit, and one write makes both durable.
+            commit_lane_result(*result);
+            return;
+        }
+        result_waits_[result->lane] = true;
+        backlog_.back().request->lane_result = result.release();
+        return;
+    }
+    result_waits_[result->lane] = true;
+    request.lane_result = result.release();
+    start(request);
+}
+
+void Shard::commit_lane_result(LaneResult& result) {
+    // a figure
+    waiting_.fetch_sub(static_cast<std::int64_t>(result.deliveries), std::memory_order_relaxed);
+    if (result.part_finished) dispatch_->finish_part(result.block_first);
+    commit_.add_rows(result.rows, std::move(result.when_durable));
+}
+
+std::size_t Shard::read_cold() {
+    std::size_t read = 0;
+    std::unique_ptr<ColdBlock> block;
+    while (cold_blocks_.try_pop(block)) {
+        ++read;
+        metrics_.feeder_events.add(block->end.value - block->first.value);
+        dispatch_->on_cold(std::move(*block));
+    }
+    return read;
+}
+
+bool Shard::take_cold(std::unique_ptr<ColdBlock>& block) {
+    if (!cold_blocks_.try_push(std::move(block))) return false;
+    wake();
+    return true;
+}
+
+// ---- tasks from other threads
+
+void Shard::post(std::function<void(Shard&)> task) {
+    {
+        std::lock_guard lock(tasks_mutex_);
+        tasks_.push_back(std::move(task));
+    }
+    have_tasks_.store(true, std::memory_order_release);  // pairs with run_tasks
+    wake();
+}
+
+std::size_t Shard::run_tasks() {
+    if (!have_tasks_.exchange(false, std::memory_order_acquire)) return 0;  // pairs with post
+    {
+        std::lock_guard lock(tasks_mutex_);
+        running_tasks_.swap(tasks_);
+    }
+    const std::size_t count = running_tasks_.size();
+    for (auto& task : running_tasks_) task(*this);
+    running_tasks_.clear();
+    return count;
+}
+
+// ---- the edge's gates
+
+core::Status Shard::admit() {
+    if (deps_.database->fatal() || commit_.failed()) {
+        return core::fail(core::Error(core::ErrorCode::kUnavailable,
+                                      "the store has failed: " + deps_.database->fatal_reason())
+                              .retry_after(5));
+    }
+    if (draining()) return core::fail(shutting_down());
+    if (!deps_.database->space().accepting()) {
+        return core::fail(
+            core::Error(core::ErrorCode::kUnavailable,
+                        "the disk is nearly full: less than store.reserve_bytes is free; reads and "
+                        "replay go on")
+                .bound(static_cast<std::int64_t>(deps_.database->space().reserve_bytes()))
+                .retry_after(30));
+    }
+    return {};
+}
+
+void Shard::watch_pressure() {
+    const bool over = in_flight_bytes_ > deps_.in_flight_bytes_max;
+    if (over && !paused_) {
+        http_->pause_ingest();
+        lines_->pause_ingest();
+        paused_ = true;
+    } else if (paused_ && in_flight_bytes_ < deps_.in_flight_bytes_max / 2) {
+        http_->resume_ingest();
+        lines_->resume_ingest();
+        paused_ = false;
+    }
+}
+
+void Shard::forward(api::ApiRequest&& request, io::RequestToken token) {
+    deps_.uplink->handle_api(deps_.number, std::move(request), token);
+}
+void Shard::open_stream(const io::Request& request) {
+    deps_.uplink->open_stream(deps_.number, request);
+}
+void Shard::stream_drained(io::StreamToken stream) {
+    deps_.uplink->stream_drained(deps_.number, stream);
+}
+void Shard::stream_closed(io::StreamToken stream) {
+    deps_.uplink->stream_closed(deps_.number, stream);
+}
+
+void Shard::drain_edge() {
+    http_->drain();
+    lines_->drain();
+}
+
+bool Shard::draining() const { return deps_.server->draining.load(std::memory_order_relaxed); }
+
+void Shard::persist_cursor() {
+    if (dispatch_->cursor() == cursor_written_) return;
+    commit_.add_rows(store::RowBatch(), {[] {}});
+    commit_.flush();
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,211 @@
+// What: the agent of one core: its ring and sockets, parsing and matching, its log's open end, the
+//       hand-over to the lanes. do_work() is a list of steps; each step's decisions live in a part
+//       of its own (EdgeHttp, EdgeLines, Ingestor, ShardCommit, ShardDispatcher).
+// Threads: its own. From others: mail rings (one per ordered pair of shards), result rings (one per
+//       lane), the cold ring (feeder), post() (API thread).
+// Lifetime: borrows all of Deps; stopped before any of them.
+// Limits: in-flight bytes of bodies (overflow policy: stop reading the sockets); rings as named
+//       below.
+// Failure: when the store has failed nothing is acknowledged any more; the server ends the process.
+#pragma once
+
+#include "core/agent.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/spsc_ring.h"
+#include "io/http_server.h"
+#include "io/line_server.h"
+#include "io/reactor.h"
+#include "runtime/edge/edge_http.h"
+#include "runtime/edge/edge_lines.h"
+#include "runtime/edge/ingestor.h"
+#include "runtime/executors/lane.h"
+#include "runtime/shard/request_pool.h"
+#include "runtime/shard/shard_commit.h"
+#include "runtime/shard/shard_dispatch.h"
+#include "runtime/shard/shard_metrics.h"
+#include "store/commit/log_writer.h"
+#include "store/database.h"
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace millrace::runtime {
+
+// Gates that the whole server shares.
+struct ServerState {
+    std::atomic<bool> draining{false};
+};
+
+// Where shards send what is not theirs. Declared here, by its user; the API thread implements it.
+class ShardUplink {
+public:
+    virtual ~ShardUplink() = default;
+    virtual void handle_api(core::ShardId shard, api::ApiRequest&& request,
+                            io::RequestToken token) = 0;
+    virtual void open_stream(core::ShardId shard, const io::Request& request) = 0;
+    virtual void stream_drained(core::ShardId shard, io::StreamToken stream) = 0;
+    virtual void stream_closed(core::ShardId shard, io::StreamToken stream) = 0;
+    // New events are durable: streams may go on.
+    virtual void events_durable() = 0;
+};
+
+class Shard final : public core::Agent, public EdgeHost, public ResultPort {
+public:
+    struct Deps {
+        core::ShardId number;
+        std::size_t shards = 1;
+        const core::Clock* clock = nullptr;
+        core::Log* log = nullptr;
+        core::Metrics* metrics = nullptr;
+        store::Database* database = nullptr;
+        store::LogWriter* writer = nullptr;
+        const api::Api* api = nullptr;
+        ShardUplink* uplink = nullptr;
+        const ServerState* server = nullptr;
+        std::unique_ptr<io::Reactor> reactor;
+        io::HttpLimits http;
+        io::LineLimits lines;
+        std::size_t event_bytes_max = core::kEventBytesMax;
+        std::size_t in_flight_bytes_max = 64u << 20;
+        store::Durability durability = store::Durability::kFsync;
+        std::int64_t linger_us_max = 1000;
+        matcher::Matcher::Reader matcher_reader;
+        MatchVerifier* verifier = nullptr;  // may be null
+    };
+    explicit Shard(Deps deps);
+    ~Shard() override;
+
+    // Before the threads start.
+    void connect(std::span<Shard* const> shards, std::span<LanePort* const> lanes,
+                 ColdSource& feeder);
+    core::Result<io::Address> listen_http(const io::Address& address, io::ListenRole role);
+    core::Result<io::Address> listen_lines(const io::Address& address, io::ListenRole role);
+
+    std::string_view name() const override { return name_; }
+    std::size_t do_work() override;
+    void wait(std::int64_t timeout_us) override;
+    void wake() override { deps_.reactor->wake(); }
+
+    // Runs on this shard's thread soon. Any thread.
+    void post(std::function<void(Shard&)> task);
+    bool take_result(std::uint32_t lane, std::unique_ptr<LaneResult>& result) override;
+    // The feeder's answer; false when the ring is full.
+    bool take_cold(std::unique_ptr<ColdBlock>& block);
+    io::HttpServer& http() { return *http_; }
+
+    // Any thread; as of the last duty cycle.
+    core::LogOffset next_offset() const {
+        return core::LogOffset{next_offset_.load(std::memory_order_acquire)};
+    }
+    core::LogOffset cursor() const {
+        return core::LogOffset{cursor_.load(std::memory_order_acquire)};
+    }
+    std::int64_t waiting_deliveries() const { return waiting_.load(std::memory_order_relaxed); }
+    bool cold() const { return cold_.load(std::memory_order_relaxed); }
+    std::size_t http_connections() const {
+        return http_connections_.load(std::memory_order_relaxed);
+    }
+    std::size_t line_connections() const {
+        return line_connections_.load(std::memory_order_relaxed);
+    }
+    // Stages of going down, asked for with post().
+    void drain_edge();
+    void stop_listening() { http_->stop_listening(); }
+    void stop_dispatch() { dispatch_->stop(); }
+    void persist_cursor();
+    bool edge_idle() const { return edge_idle_.load(std::memory_order_acquire); }
+    bool commit_idle() const { return commit_idle_.load(std::memory_order_acquire); }
+
+    // EdgeHost
+    IngestRequest& take_request() override;
+    void drop(IngestRequest& request) override;
+    void start(IngestRequest& request) override;
+    Ingestor& ingestor() override { return ingestor_; }
+    store::PoolSet& pools() override { return deps_.database->pools(); }
+    core::Status admit() override;
+    bool draining() const override;
+    store::Durability default_durability() const override { return deps_.durability; }
+    void forward(api::ApiRequest&& request, io::RequestToken token) override;
+    void open_stream(const io::Request& request) override;
+    void stream_drained(io::StreamToken stream) override;
+    void stream_closed(io::StreamToken stream) override;
+
+private:
+    struct Mail {
+        enum class Kind : std::uint8_t { kNone, kAppend, kDone };
+        Kind kind = Kind::kNone;
+        IngestRequest* request = nullptr;
+    };
+    static constexpr std::size_t kMailRing = 4096;
+    static constexpr std::size_t kResultRing = 64;
+    static constexpr std::size_t kColdRing = 8;
+    static constexpr std::size_t kResultsPerCycle = 64;
+
+    std::size_t read_mail();
+    std::size_t read_results();
+    std::size_t read_cold();
+    std::size_t run_tasks();
+    std::size_t work_backlog();
+    void publish_figures();
+
+    void send(core::ShardId to, Mail mail);
+    std::size_t send_outbox();
+    void append_here(IngestRequest& request);
+    void home_done(IngestRequest& request);
+    void finish(IngestRequest& request);
+    void take_lane_result(std::unique_ptr<LaneResult> result);
+    void commit_lane_result(LaneResult& result);
+    void on_block_durable(const store::EventBlock& block, std::span<const DeliveryItem> items);
+    void on_request_done(IngestRequest& request);
+    void watch_pressure();
+
+    Deps deps_;
+    const std::string name_;
+    ShardMetrics metrics_;
+    RequestPool requests_;
+    Ingestor ingestor_;
+    EdgeHttp edge_http_;
+    EdgeLines edge_lines_;
+    std::unique_ptr<io::HttpServer> http_;
+    std::unique_ptr<io::LineServer> lines_;
+    ShardCommit commit_;
+    std::unique_ptr<ShardDispatcher> dispatch_;
+
+    std::vector<Shard*> shards_;
+    std::vector<std::unique_ptr<core::SpscRing<Mail>>> mail_;  // by sender
+    std::vector<std::deque<Mail>> outbox_;                     // by receiver
+    std::vector<std::unique_ptr<core::SpscRing<std::unique_ptr<LaneResult>>>> results_;  // by lane
+    // By lane: a result waits for its events. Those behind it stay in the ring: kv writes of one
+    // key must not overtake each other.
+    std::vector<bool> result_waits_;
+    core::SpscRing<std::unique_ptr<ColdBlock>> cold_blocks_{kColdRing};
+    struct Backlog {
+        IngestRequest* request = nullptr;
+        std::size_t next = 0;
+    };
+    std::deque<Backlog> backlog_;
+    std::mutex tasks_mutex_;
+    std::vector<std::function<void(Shard&)>> tasks_;
+    std::atomic<bool> have_tasks_{false};
+    std::vector<std::function<void(Shard&)>> running_tasks_;
+
+    std::size_t in_flight_bytes_ = 0;
+    bool paused_ = false;
+    core::LogOffset cursor_written_;
+    std::atomic<std::uint64_t> next_offset_{0};
+    std::atomic<std::uint64_t> cursor_{0};
+    std::atomic<std::int64_t> waiting_{0};
+    std::atomic<bool> cold_{false};
+    std::atomic<bool> edge_idle_{true};
+    std::atomic<bool> commit_idle_{true};
+    std::atomic<std::size_t> http_connections_{0};
+    std::atomic<std::size_t> line_connections_{0};
+};
+
+}  // namespace millrace::runtime

@@ -1,0 +1,116 @@
+#include "runtime/shard/feeder.h"
+
+#include "runtime/delivery/delivery_tracker.h"
+#include "runtime/delivery/lane_split.h"
+#include "store/rows/executions.h"
+
+#include <utility>
+
+namespace millrace::runtime {
+
+Feeder::Feeder(Deps deps)
+    : deps_(std::move(deps)),
+      matcher_(std::move(deps_.matcher_reader)),
+      metrics_(*deps_.metrics),
+      retries_({deps_.clock, deps_.log, deps_.database, deps_.registry, deps_.lanes,
+                deps_.submit_aside, [this] { wake(); }, deps_.restore_head}),
+      parked_({deps_.clock, deps_.log, deps_.database, deps_.lanes, deps_.submit_aside,
+               [this] { wake(); }, deps_.restore_parked}),
+      replays_({deps_.clock, deps_.log, deps_.metrics, deps_.database, deps_.registry, deps_.lanes,
+                deps_.submit_aside, [this] { wake(); }, deps_.shadow, deps_.delivered}),
+      done_(deps_.database->shards()),
+      done_end_(deps_.database->shards()) {}
+
+core::Status Feeder::load_done() {
+    for (std::size_t i = 0; i < done_.size(); ++i) {
+        const core::ShardId shard(static_cast<std::uint16_t>(i));
+        done_end_[i] = deps_.database->durable_end(shard);
+        const core::LogPosition cursor{shard, deps_.database->cursor(kDeliveryCursor, shard)};
+        auto loaded = deps_.database->executions().done_since(
+            cursor, [this, i](const store::DeliveryKey& key) { done_[i].insert(key); });
+        if (!loaded) return loaded;
+    }
+    if (auto loaded = retries_.load_keys(); !loaded) return loaded;
+    return parked_.load_keys();
+}
+
+void Feeder::request(core::ShardId shard, core::LogOffset from, core::LogOffset, std::uint32_t) {
+    {
+        std::lock_guard lock(mutex_);
+        requests_.push_back({shard, from, 0});
+    }
+    wake();
+}
+
+void Feeder::wait(std::int64_t timeout_us) {
+    matcher_.offline();
+    core::Agent::wait(std::min(
+        {timeout_us, retries_.sleep_us_max(), parked_.sleep_us_max(), replays_.sleep_us_max()}));
+}
+
+std::size_t Feeder::do_work() {
+    std::size_t done = feed_one();
+    if (stopping_.load(std::memory_order_relaxed)) return done;
+    done += retries_.do_work();
+    done += parked_.do_work();
+    done += replays_.do_work(matcher_);
+    return done;
+}
+
+std::size_t Feeder::feed_one() {
+    if (pending_) {
+        if (!deps_.give_cold(pending_shard_, pending_)) return 0;
+        pending_.reset();
+    }
+    std::optional<ColdRequest> request;
+    {
+        std::lock_guard lock(mutex_);
+        const std::int64_t now_ns = deps_.clock->monotonic_ns();
+        for (auto it = requests_.begin(); it != requests_.end(); ++it) {
+            if (it->not_before_ns > now_ns) continue;
+            request = *it;
+            requests_.erase(it);
+            break;
+        }
+    }
+    if (!request) return 0;
+    pending_ = read_and_match(*request);
+    if (!pending_) {
+        std::lock_guard lock(mutex_);
+        request->not_before_ns = deps_.clock->monotonic_ns() + kReadRetryUs * 1000;
+        requests_.push_back(*request);
+        return 0;
+    }
+    pending_shard_ = request->shard;
+    if (deps_.give_cold(pending_shard_, pending_)) pending_.reset();
+    return 1;
+}
+
+std::unique_ptr<ColdBlock> Feeder::read_and_match(const ColdRequest& request) {
+    const auto block = deps_.database->log_reader().read_block(request.shard, request.from);
+    if (!block) {
+        deps_.log->error("feeder: a block of the log can't be read; its deliveries wait",
+                         {{"shard", request.shard.value},
+                          {"offset", request.from.value},
+                          {"error", block.error().message}});
+        return nullptr;
+    }
+    if (!*block) return nullptr;  // not there yet: asked again
+    DoneSet& done = done_[request.shard.value];
+    const RegistrySnapshotRef registry = deps_.registry();
+    matcher_.match({.block = &*block,
+                    .from = request.from,
+                    .registry = registry.get(),
+                    .done = done.empty() ? nullptr : &done},
+                   items_);
+    if (!done.empty() && block->end_offset() >= done_end_[request.shard.value])
+        DoneSet().swap(done);
+
+    metrics_.count_unmatched(*block, request.from, items_);
+    auto cold = std::make_unique<ColdBlock>(split_by_lane(*block, items_, deps_.lanes));
+    // The shard asked from here: retention may have taken what was between.
+    cold->first = request.from;
+    return cold;
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,117 @@
+// What: one arrival of events (an HTTP request, a batch of lines, what a handler emitted) on its
+//       way through its home shards: parsed and matched by the edge, appended by the homes,
+//       answered by the edge when every home has said durable.
+// Threads: built and answered by the edge shard. In between each home shard writes only the items
+//       in its own list, and what homes share (atomics), and then hands the request back; nobody
+//       else touches it meanwhile.
+// Lifetime: owned by the edge shard's pool; its vectors keep their memory from use to use.
+// Limits: core::kBatchEventsMax items; the body's bytes count against the edge's in-flight bound.
+// Failure: entries that do not parse are in `rejected`, entries a home refused have `refused`.
+#pragma once
+
+#include "core/buffer.h"
+#include "core/ids.h"
+#include "core/result.h"
+#include "io/http_types.h"
+#include "io/line_server.h"
+#include "store/log/format.h"
+#include "store/log/shard_log.h"
+#include "store/rows/row_batch.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+namespace millrace::runtime {
+
+struct LaneResult;
+
+struct IngestItem {
+    store::AppendInput input;
+    std::string_view event_id;      // the client's; empty when the server makes it
+    std::uint32_t entry = 0;        // index in the input
+    std::uint32_t match_begin = 0;  // into IngestRequest::matches
+    std::uint32_t match_count = 0;
+    std::uint32_t payload_at = 0;  // see DeliveryItem
+    // Written by the home shard.
+    core::LogPosition position;
+    bool duplicate = false;
+    bool refused = false;  // the identity index was busy: 429
+};
+
+struct RejectedEntry {
+    std::uint32_t entry = 0;
+    core::Error error;
+};
+
+enum class IngestOrigin : std::uint8_t { kHttp, kLine, kLane };
+enum class ReplyIds : std::uint8_t { kInclude, kLeaveOut };
+enum class Atomicity : std::uint8_t { kEachEntry, kAllOrNone };
+
+struct IngestRequest {
+    IngestOrigin origin = IngestOrigin::kHttp;
+    io::RequestToken http;
+    io::LineToken line;
+    std::uint64_t line_first = 0;
+    std::uint64_t line_count = 0;
+    LaneResult* lane_result = nullptr;  // kLane: what waits for these events; owned
+
+    core::ShardId edge;
+    core::TenantId tenant;
+    core::BufferRef body;
+    std::deque<std::string> texts;  // strings that had escapes, and converted events
+    ReplyIds reply_ids = ReplyIds::kInclude;
+    Atomicity atomicity = Atomicity::kEachEntry;
+    bool single_object = false;  // one object came, not a batch: errors are its own
+    store::Durability durability = store::Durability::kFsync;  // asked for; homes only read it
+
+    std::vector<IngestItem> items;
+    std::vector<core::SubscriptionId> matches;
+    std::vector<RejectedEntry> rejected;
+    std::vector<std::vector<std::uint32_t>> by_home;  // item indices, one list a shard
+    std::uint32_t homes_left = 0;
+
+    // By any home, while others do the same. The edge reads them when every home has handed the
+    // request back through its ring, which orders it behind them: relaxed is enough.
+    void fail() { failed_.store(true, std::memory_order_relaxed); }
+    void reached(store::Durability level) {
+        store::Durability known = reached_.load(std::memory_order_relaxed);
+        while (level < known &&
+               !reached_.compare_exchange_weak(known, level, std::memory_order_relaxed)) {
+        }
+    }
+    // The store went down: nothing may be acknowledged.
+    bool failed() const { return failed_.load(std::memory_order_relaxed); }
+    // What the answer may say: not more than was asked for, and not more than is true.
+    store::Durability told_durability() const {
+        return std::min(durability, reached_.load(std::memory_order_relaxed));
+    }
+
+    void reset(std::size_t shards) {
+        body = {};
+        texts.clear();
+        items.clear();
+        matches.clear();
+        rejected.clear();
+        by_home.resize(shards);
+        for (auto& list : by_home) list.clear();
+        homes_left = 0;
+        failed_.store(false, std::memory_order_relaxed);
+        reached_.store(store::Durability::kFsync, std::memory_order_relaxed);
+        lane_result = nullptr;
+        reply_ids = ReplyIds::kInclude;
+        atomicity = Atomicity::kEachEntry;
+        single_object = false;
+        durability = store::Durability::kFsync;
+        line_first = line_count = 0;
+    }
+
+private:
+    std::atomic<bool> failed_{false};
+    std::atomic<store::Durability> reached_{store::Durability::kFsync};
+};
+
+}  // namespace millrace::runtime

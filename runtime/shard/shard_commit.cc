@@ -1,0 +1,231 @@
+#include "runtime/shard/shard_commit.h"
+
+#include "core/assert.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace millrace::runtime {
+
+ShardCommit::ShardCommit(const Options& options, store::ShardLog& log, store::LogWriter& writer,
+                         const core::Clock& clock, ShardMetrics& metrics, Handlers handlers)
+    : options_(options),
+      log_(log),
+      writer_(writer),
+      clock_(clock),
+      metrics_(metrics),
+      handlers_(std::move(handlers)),
+      gather_(options.linger_us_max),
+      durable_end_(log.next_position().offset),
+      synced_end_(durable_end_) {}
+
+bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
+    const std::vector<std::uint32_t>& list = request.by_home[options_.shard.value];
+    constexpr std::size_t kPrefetchAhead = 8;
+    while (next < list.size()) {
+        if (failed_) break;
+        if (next + kPrefetchAhead < list.size())
+            log_.prefetch(request.items[list[next + kPrefetchAhead]].input.id);
+        IngestItem& item = request.items[list[next]];
+        const store::AppendResult result = log_.append(item.input);
+        if (result.status == store::AppendStatus::kBlockFull) {
+            if (!seal()) return false;
+            continue;
+        }
+        ++next;
+        item.position = result.position;
+        switch (result.status) {
+            case store::AppendStatus::kAppended: note_appended(request, item); break;
+            case store::AppendStatus::kDuplicate:
+                item.duplicate = true;
+                metrics_.duplicates.add();
+                break;
+            default:
+                // A client may send it again. What a handler emitted waits: its outcome follows.
+                if (request.origin == IngestOrigin::kLane) {
+                    --next;
+                    return false;
+                }
+                item.refused = true;
+                break;
+        }
+    }
+    core::LogOffset needed_end;
+    for (const std::uint32_t index : list) {
+        const IngestItem& item = request.items[index];
+        if (!item.refused)
+            needed_end = std::max(needed_end, core::LogOffset{item.position.offset.value + 1});
+    }
+    open_durability_ = std::max(open_durability_, request.durability);
+    wait_for(request, needed_end);
+    return true;
+}
+
+void ShardCommit::note_appended(const IngestRequest& request, const IngestItem& item) {
+    const std::uint32_t index = log_.open_events() - 1;
+    for (std::uint32_t i = 0; i < item.match_count; ++i) {
+        open_items_.push_back({index, request.matches[item.match_begin + i], item.payload_at});
+    }
+    metrics_.received.at(item.input.pattern).add();
+    metrics_.bytes_received.add(item.input.raw.size());
+    metrics_.matched.add(item.match_count);
+}
+
+void ShardCommit::wait_for(IngestRequest& request, core::LogOffset needed_end) {
+    if (failed_) {
+        request.fail();
+        handlers_.request_done(request);
+        return;
+    }
+    if (request.durability == store::Durability::kMemory) {
+        handlers_.request_done(request);  // it is in the open block: no more is promised
+        return;
+    }
+    // Waiters leave in order: one that needs less than its predecessor waits for it too, at most
+    // until the unit that is open now is durable.
+    if (!waiters_.empty()) needed_end = std::max(needed_end, waiters_.back().needed_end);
+    if (request.durability == store::Durability::kFsync && needed_end > synced_end_ &&
+        needed_end <= std::max(durable_end_, weak_end_)) {
+        // Repeats of events that came with less than fsync: a sync makes the answer true.
+        open_durability_ = store::Durability::kFsync;
+        open_syncs_.push_back(&request);
+        return;
+    }
+    if (needed_end <= durable_end_) {
+        handlers_.request_done(request);
+        return;
+    }
+    waiters_.push_back({needed_end, &request});
+}
+
+void ShardCommit::add_rows(const store::RowBatch& rows,
+                           std::vector<std::function<void()>>&& when_durable) {
+    if (open_rows_.empty()) rows_since_us_ = now_us();
+    open_rows_.append(rows);
+    open_durability_ = store::Durability::kFsync;
+    for (auto& callback : when_durable) open_callbacks_.push_back(std::move(callback));
+}
+
+std::int64_t ShardCommit::linger_us() {
+    if (!open_syncs_.empty()) return 0;
+    if (log_.open_bytes() + open_rows_.bytes() >= kSecondUnitBytes) return 0;
+    if (!only_rows_open()) {
+        return open_callbacks_.empty() ? gather_.wait_us(waiters_.size(), now_us()) : 0;
+    }
+    return std::max<std::int64_t>(0, rows_since_us_ + options_.linger_us_max - now_us());
+}
+
+bool ShardCommit::worth_sealing() {
+    if (nothing_open()) return false;
+    if (writer_takes_one()) {
+        if (linger_us() == 0) return true;
+        if (!only_rows_open()) gather_.on_wait();
+        return false;
+    }
+    if (in_flight_.size() >= kUnitsInFlightMax) return false;
+    const std::size_t bytes = log_.open_bytes() + open_rows_.bytes();
+    if (in_flight_.size() == writer_.depth() && bytes >= kSecondUnitBytes) return true;
+    return log_.full() || open_rows_.bytes() >= kRowsBytesMax;
+}
+
+std::int64_t ShardCommit::sleep_limit_us(std::int64_t timeout_us) {
+    if (nothing_open() || !writer_takes_one()) return timeout_us;
+    return std::min(timeout_us, linger_us());
+}
+
+bool ShardCommit::seal() {
+    if (in_flight_.size() >= kUnitsInFlightMax) return false;
+    store::CommitUnit unit;
+    unit.tag = next_tag_++;
+    unit.durability = open_durability_;
+    if (!log_.empty()) unit.block = log_.seal();
+    if (unit.block.events && unit.durability < store::Durability::kFsync)
+        weak_end_ = unit.block.events.end_offset();
+    handlers_.before_seal(open_rows_);
+    unit.rows = std::move(open_rows_);
+    if (spare_rows_.empty()) {
+        open_rows_ = store::RowBatch();
+    } else {
+        open_rows_ = std::move(spare_rows_.back());
+        spare_rows_.pop_back();
+    }
+
+    gather_.on_seal(waiters_.size());
+    Unit& waiting = in_flight_.emplace_back();
+    waiting.tag = unit.tag;
+    waiting.sealed_at_us = now_us();
+    waiting.events = unit.block.events;
+    waiting.items = std::move(open_items_);
+    waiting.when_durable = std::move(open_callbacks_);
+    waiting.when_synced = std::move(open_syncs_);
+    open_callbacks_.clear();
+    open_syncs_.clear();
+    open_items_.clear();
+    if (!spare_items_.empty()) {
+        open_items_ = std::move(spare_items_.back());
+        spare_items_.pop_back();
+    }
+    open_durability_ = store::Durability::kMemory;
+    // The ring holds more than kUnitsInFlightMax units, so it can't be full.
+    MR_ASSERT(writer_.submit(options_.shard.value, std::move(unit)));
+    return true;
+}
+
+void ShardCommit::complete(store::Completion&& completion) {
+    MR_ASSERT(!in_flight_.empty() && in_flight_.front().tag == completion.tag);
+    Unit unit = std::move(in_flight_.front());
+    in_flight_.pop_front();
+    completion.rows.clear();
+    spare_rows_.push_back(std::move(completion.rows));
+    if (completion.failed) {
+        failed_ = true;
+    } else {
+        if (unit.events) {
+            durable_end_ = unit.events.end_offset();
+            handlers_.block_durable(unit.events, unit.items);
+        }
+        if (completion.durability == store::Durability::kFsync) synced_end_ = durable_end_;
+        for (auto& callback : unit.when_durable) callback();
+    }
+    answer_synced(unit.when_synced);
+    if (failed_) answer_synced(open_syncs_);  // no unit will come for them
+    unit.items.clear();
+    spare_items_.push_back(std::move(unit.items));
+    const std::size_t waited = waiters_.size();
+    while (!waiters_.empty() && (failed_ || waiters_.front().needed_end <= durable_end_)) {
+        IngestRequest& request = *waiters_.front().request;
+        waiters_.pop_front();
+        if (failed_) request.fail();
+        request.reached(completion.durability);
+        handlers_.request_done(request);
+    }
+    const std::int64_t ended_at_us = now_us();
+    if (waiters_.size() < waited) {
+        gather_.on_commit(waited - waiters_.size(), waiters_.size(),
+                          ended_at_us - unit.sealed_at_us, ended_at_us);
+    }
+}
+
+void ShardCommit::answer_synced(std::vector<IngestRequest*>& requests) {
+    for (IngestRequest* request : std::exchange(requests, {})) {
+        if (failed_) request->fail();
+        handlers_.request_done(*request);
+    }
+}
+
+std::size_t ShardCommit::do_work() {
+    std::size_t done = 0;
+    store::Completion completion;
+    while (writer_.poll(options_.shard.value, completion)) {
+        complete(std::move(completion));
+        ++done;
+    }
+    if (!failed_ && worth_sealing() && seal()) ++done;
+    return done;
+}
+
+void ShardCommit::flush() {
+    if (!failed_ && !nothing_open()) seal();
+}
+
+}  // namespace millrace::runtime

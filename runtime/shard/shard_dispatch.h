@@ -1,0 +1,77 @@
+// What: hands one shard's durable blocks to the lanes, in log order. While lanes keep up, a block
+//       goes over hot: straight from memory, as it was matched at the edge. When a lane's ring is
+//       full the dispatcher turns cold: it forgets the block (it is in the log), lets the feeder
+//       read it again when there is room, and turns hot when it has caught up. So 10 million events
+//       can wait behind a slow handler with flat memory, and nothing is ever dropped.
+// Threads: the shard's.
+// Lifetime: borrows lanes and feeder, which outlive it.
+// Limits: kColdBlocksMax blocks read ahead; the lanes' rings. Overflow policy: spill to the log.
+// Failure: none; a block that the feeder can't read stays asked for (the feeder reports it).
+#pragma once
+
+#include "runtime/delivery/delivery_tracker.h"
+#include "runtime/delivery/lane_job.h"
+#include "runtime/delivery/ports.h"
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace millrace::runtime {
+
+// Where a shard asks for blocks of its log. Answers come through ShardDispatcher::on_cold, in
+// order.
+class ColdSource {
+public:
+    virtual ~ColdSource() = default;
+    // Asks for up to `blocks` blocks from `from` on, below `end`. At least one is answered.
+    virtual void request(core::ShardId shard, core::LogOffset from, core::LogOffset end,
+                         std::uint32_t blocks) = 0;
+};
+
+class ShardDispatcher {
+public:
+    struct Options {
+        core::ShardId shard;
+        core::LogOffset cursor;       // everything below has its outcome
+        core::LogOffset durable_end;  // of the log at start
+    };
+    ShardDispatcher(const Options& options, std::span<LanePort* const> lanes, ColdSource& feeder);
+
+    // The next block is durable. `items` are its deliveries in order of events.
+    void on_durable(const store::EventBlock& block, std::span<const DeliveryItem> items);
+    void on_cold(ColdBlock&& block);
+    void finish_part(core::LogOffset first) { tracker_.finish_part(first); }
+    // Hands over what was read back and asks for more. Returns the number of blocks handed over.
+    std::size_t do_work();
+    // From now on nothing is handed over: the shard is going down.
+    void stop() { stopped_ = true; }
+
+    core::LogOffset cursor() const { return tracker_.cursor(); }
+    core::LogOffset handed_over() const { return tracker_.handed_over(); }
+    bool cold() const { return cold_; }
+    bool idle() const { return !cold_ && tracker_.open_blocks() == 0; }
+
+private:
+    static constexpr std::uint32_t kColdBlocksMax = 4;
+
+    bool lanes_have_room(const ColdBlock& block) const;
+    void hand_over(ColdBlock&& block);
+    ColdBlock split(const store::EventBlock& block, std::span<const DeliveryItem> items) const;
+
+    const Options options_;
+    const std::vector<LanePort*> lanes_;
+    ColdSource& feeder_;
+    DeliveryTracker tracker_;
+    core::LogOffset durable_end_;
+    bool cold_;
+    bool stopped_ = false;
+    std::deque<ColdBlock> ready_;
+    core::LogOffset asked_to_;       // what the feeder was asked for, up to here
+    std::uint32_t answers_due_ = 0;  // 1 while the feeder has a request of ours
+};
+
+}  // namespace millrace::runtime

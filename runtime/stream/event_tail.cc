@@ -1,0 +1,214 @@
+#include "runtime/stream/event_tail.h"
+
+#include "core/timestamp.h"
+#include "store/log/log_reader.h"
+
+#include <charconv>
+#include <utility>
+
+namespace millrace::runtime {
+
+std::string encode_stream_position(const std::vector<core::LogOffset>& next) {
+    std::string out;
+    for (std::size_t i = 0; i < next.size(); ++i) {
+        if (i != 0) out += '.';
+        out += std::to_string(i) + "-" + std::to_string(next[i].value);
+    }
+    return out;
+}
+
+core::Result<std::vector<core::LogOffset>> decode_stream_position(std::string_view text,
+                                                                  std::size_t shards) {
+    std::vector<core::LogOffset> next(shards);
+    const char* at = text.data();
+    const char* const end = text.data() + text.size();
+    const auto bad = [&] {
+        return core::fail(
+            core::Error(
+                core::ErrorCode::kValidation,
+                "position '" + std::string(text.substr(0, 64)) +
+                    "' is none that a stream gave out (as 0-12.1-7), no RFC 3339 time and not "
+                    "'beginning'")
+                .at(at - text.data()));
+    };
+    while (at != end) {
+        std::size_t shard = 0;
+        auto read = std::from_chars(at, end, shard);
+        if (read.ec != std::errc() || read.ptr == end || *read.ptr != '-' || shard >= shards)
+            return bad();
+        at = read.ptr + 1;
+        read = std::from_chars(at, end, next[shard].value);
+        if (read.ec != std::errc()) return bad();
+        at = read.ptr;
+        if (at != end && *at++ != '.') return bad();
+    }
+    if (text.empty()) return bad();
+    return next;
+}
+
+core::Result<std::vector<core::LogOffset>> EventTail::start_of(const StreamRequest& request) {
+    const std::size_t shards = deps_.database->shards();
+    if (!request.last_event_id.empty())
+        return decode_stream_position(request.last_event_id, shards);
+    std::vector<core::LogOffset> next(shards);
+    for (std::size_t i = 0; i < shards; ++i) {
+        const core::ShardId shard(static_cast<std::uint16_t>(i));
+        if (request.from.empty() || request.from == "now") {
+            next[i] = deps_.database->durable_end(shard);
+        } else if (request.from == "beginning") {
+            next[i] = deps_.database->first_kept(shard);
+        } else if (std::int64_t time_us = 0; core::parse_timestamp(request.from, time_us)) {
+            auto offset = deps_.database->log_reader().offset_at_time(shard, time_us);
+            if (!offset) return core::fail(std::move(offset.error()));
+            next[i] = *offset;
+        } else {
+            return decode_stream_position(request.from, shards);
+        }
+    }
+    return next;
+}
+
+void EventTail::open(StreamRequest&& request) {
+    const auto refuse = [&](core::Error&& error) {
+        deps_.refuse(request.edge, request.token, std::move(error));
+    };
+    if (streams_.size() >= kStreamsMax) {
+        refuse(core::Error(core::ErrorCode::kRateLimited, "too many event streams are open")
+                   .bound(kStreamsMax)
+                   .retry_after(10));
+        return;
+    }
+    auto next = start_of(request);
+    if (!next)
+        return refuse(std::move(
+            std::move(next.error()).in(request.last_event_id.empty() ? "from" : "Last-Event-ID")));
+    auto filter = EventFilter::make({.pattern = request.pattern,
+                                     .pattern_prefix = request.pattern_prefix,
+                                     .source_type = {},
+                                     .source_id = {},
+                                     .correlation_id = {},
+                                     .causation_id = {},
+                                     .context_id = {},
+                                     .filter = request.filter});
+    if (!filter) return refuse(std::move(filter.error()));
+    auto stream = std::make_unique<Stream>();
+    stream->number = next_number_++;
+    stream->filter = std::move(*filter);
+    stream->next = std::move(*next);
+    stream->blocks.resize(stream->next.size());
+    stream->writing = true;
+    stream->last_write_us = deps_.clock->wall_us();
+    stream->request = std::move(request);
+    const std::uint64_t number = stream->number;
+    deps_.begin(stream->request.edge, stream->request.token, [this, number](bool begun) {
+        const auto it = streams_.find(number);
+        if (it == streams_.end()) return;
+        it->second->writing = false;
+        if (!begun) streams_.erase(it);
+    });
+    streams_.emplace(number, std::move(stream));
+}
+
+void EventTail::closed(core::ShardId edge, io::RequestToken token) {
+    std::erase_if(streams_, [&](const auto& entry) {
+        return entry.second->request.edge == edge && entry.second->request.token == token;
+    });
+}
+
+void EventTail::drained(core::ShardId edge, io::RequestToken token) {
+    for (auto& [number, stream] : streams_) {
+        if (stream->request.edge == edge && stream->request.token == token) stream->writing = false;
+    }
+}
+
+std::size_t EventTail::do_work() {
+    std::size_t busy = 0;
+    for (auto& [number, stream] : streams_) {
+        if (stream->writing) continue;
+        busy += advance(*stream);
+    }
+    return busy;
+}
+
+bool EventTail::load_blocks(Stream& stream) {
+    bool any = false;
+    for (std::size_t i = 0; i < stream.blocks.size(); ++i) {
+        store::EventBlock& block = stream.blocks[i];
+        if (block && block.contains(stream.next[i])) {
+            any = true;
+            continue;
+        }
+        block = {};
+        const core::ShardId shard(static_cast<std::uint16_t>(i));
+        if (stream.next[i] >= deps_.database->durable_end(shard)) continue;
+        auto read = deps_.database->log_reader().read_block(shard, stream.next[i]);
+        if (!read || !*read) continue;
+        block = std::move(*read);
+        stream.next[i] = std::max(stream.next[i], block.first_offset());
+        any = true;
+    }
+    return any;
+}
+
+bool EventTail::advance(Stream& stream) {
+    constexpr std::size_t kEventsPerLook = 20'000;
+    std::size_t seen = 0;
+    while (stream.pending.size() < kChunkBytes && seen < kEventsPerLook && load_blocks(stream)) {
+        // The shard whose next event came in first goes first.
+        std::size_t first = stream.blocks.size();
+        for (std::size_t i = 0; i < stream.blocks.size(); ++i) {
+            const store::EventBlock& block = stream.blocks[i];
+            if (!block) continue;
+            const auto time = [&](std::size_t shard) {
+                return stream.blocks[shard]
+                    .record(stream.blocks[shard].index_of(stream.next[shard]))
+                    .received_at_us;
+            };
+            if (first == stream.blocks.size() || time(i) < time(first)) first = i;
+        }
+        const store::EventBlock& block = stream.blocks[first];
+        const store::StoredEvent event = block.event(block.index_of(stream.next[first]));
+        ++stream.next[first].value;
+        ++seen;
+        if (!event.has(store::EventFlag::kGone) && event.tenant == stream.request.tenant &&
+            stream.filter->accepts(event))
+            append_event(stream, event);
+    }
+    const std::int64_t now_us = deps_.clock->wall_us();
+    if (stream.pending.empty() && seen == 0 && now_us - stream.last_write_us >= kKeepAliveUs) {
+        stream.pending = ": keep-alive\n\n";
+    }
+    if (stream.pending.empty()) return seen != 0;
+    write(stream);
+    return true;
+}
+
+void EventTail::append_event(Stream& stream, const store::StoredEvent& event) {
+    stream.pending += "id: " + encode_stream_position(stream.next) + "\ndata: ";
+    // The event's own text may hold line ends between its tokens; SSE knows no other escape.
+    const std::size_t begin = stream.pending.size();
+    deps_.render(stream.pending, event);
+    for (std::size_t i = begin; i < stream.pending.size(); ++i) {
+        if (stream.pending[i] == '\n' || stream.pending[i] == '\r') stream.pending[i] = ' ';
+    }
+    stream.pending += "\n\n";
+}
+
+void EventTail::write(Stream& stream) {
+    stream.writing = true;
+    stream.last_write_us = deps_.clock->wall_us();
+    // The bytes stay here until the edge has taken them: a full window is tried again.
+    deps_.write(stream.request.edge, stream.request.token, stream.pending,
+                [this, number = stream.number](io::WriteOutcome outcome) {
+                    const auto it = streams_.find(number);
+                    if (it == streams_.end()) return;
+                    if (outcome == io::WriteOutcome::kClosed) {
+                        streams_.erase(it);
+                    } else if (outcome == io::WriteOutcome::kOk) {
+                        it->second->writing = false;
+                        it->second->pending.clear();
+                    }  // else drained() follows
+                });
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,98 @@
+// What: GET /v2/events/stream: Server-Sent Events from a position in history through to live. Each
+//       stream reads the log by itself; what became durable is seen by the next look, so that
+//       history and live are one thing and nothing is missed between them.
+// Threads: the conductor's, but for stream callbacks that shards post to it.
+// Lifetime: borrows database and shards.
+// Limits: kStreamsMax streams; a client that does not read is waited for (its window is the
+//       server's).
+// Failure: a bad position, pattern or filter is answered before the stream begins; a block that
+//       can't be read ends the stream with a comment.
+#pragma once
+
+#include "core/clock.h"
+#include "core/ids.h"
+#include "core/result.h"
+#include "io/http_server.h"
+#include "runtime/event/event_filter.h"
+#include "store/database.h"
+#include "store/log/event_block.h"
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace millrace::runtime {
+
+// What a client asked for, copied out of its request.
+struct StreamRequest {
+    core::ShardId edge;
+    io::RequestToken token;
+    core::TenantId tenant;
+    std::string pattern;
+    std::string pattern_prefix;
+    std::string filter;
+    std::string from;           // RFC 3339 time, a position, "beginning" or empty
+    std::string last_event_id;  // wins over `from`
+};
+
+class EventTail {
+public:
+    struct Deps {
+        const core::Clock* clock = nullptr;
+        store::Database* database = nullptr;
+        // Appends the event as the API shows it.
+        std::function<void(std::string&, const store::StoredEvent&)> render;
+        // On the edge shard: begins the stream (its head) and writes; these are posted to it.
+        std::function<void(core::ShardId, io::RequestToken, std::function<void(bool)>)> begin;
+        std::function<void(core::ShardId, io::RequestToken, std::string,
+                           std::function<void(io::WriteOutcome)>)>
+            write;
+        std::function<void(core::ShardId, io::RequestToken, core::Error)> refuse;
+    };
+    static constexpr std::size_t kStreamsMax = 1024;
+
+    explicit EventTail(Deps deps) : deps_(std::move(deps)) {}
+
+    void open(StreamRequest&& request);
+    void closed(core::ShardId edge, io::RequestToken token);
+    void drained(core::ShardId edge, io::RequestToken token);
+    // Streams that have room look for new events. Returns the number of streams that got some.
+    std::size_t do_work();
+    std::size_t streams() const { return streams_.size(); }
+
+private:
+    static constexpr std::size_t kChunkBytes = 64u << 10;
+    static constexpr std::int64_t kKeepAliveUs = 15'000'000;
+
+    struct Stream {
+        std::uint64_t number = 0;
+        StreamRequest request;
+        std::unique_ptr<EventFilter> filter;
+        std::vector<core::LogOffset> next;      // by shard
+        std::vector<store::EventBlock> blocks;  // by shard: the one being read, if any
+        std::string pending;                    // written, but the window was full
+        bool writing = false;                   // waits for the edge's answer
+        std::int64_t last_write_us = 0;
+    };
+
+    core::Result<std::vector<core::LogOffset>> start_of(const StreamRequest& request);
+    bool advance(Stream& stream);
+    bool load_blocks(Stream& stream);
+    void append_event(Stream& stream, const store::StoredEvent& event);
+    void write(Stream& stream);
+
+    Deps deps_;
+    std::map<std::uint64_t, std::unique_ptr<Stream>> streams_;
+    std::uint64_t next_number_ = 1;
+};
+
+// "0-12.1-7": by shard, the offset that comes next.
+std::string encode_stream_position(const std::vector<core::LogOffset>& next);
+core::Result<std::vector<core::LogOffset>> decode_stream_position(std::string_view text,
+                                                                  std::size_t shards);
+
+}  // namespace millrace::runtime

@@ -1,0 +1,114 @@
+// Turning rows into one WriteBatch, with all kv operations on one key becoming one write.
+#include "store/engine.h"
+#include "store/rows/keys.h"
+#include "store/rows/row_codec.h"
+
+#include <algorithm>
+#include <cstring>
+#include <unordered_map>
+
+namespace millrace::store {
+
+struct BatchMaker::KvPending {
+    enum class Kind : std::uint8_t { kPut, kErase, kIncrement };
+    struct Entry {
+        Kind kind = Kind::kErase;
+        std::string value;
+        KvIncrement increment;
+    };
+    std::unordered_map<std::string, Entry> entries;
+};
+
+BatchMaker::BatchMaker(Engine& engine) : engine_(engine), kv_(std::make_unique<KvPending>()) {}
+BatchMaker::~BatchMaker() = default;
+
+void BatchMaker::clear() {
+    batch_.Clear();
+    effects_ = {};
+    kv_->entries.clear();
+}
+
+void BatchMaker::add_block(const SealedBlock& block) {
+    const std::string key = log_key({block.events.shard(), block.events.first_offset()});
+    batch_.Put(engine_.family(ColumnFamily::kLog), key, slice(block.value.view()));
+    batch_.Put(engine_.family(ColumnFamily::kSummary), key, slice(block.summary.view()));
+}
+
+void BatchMaker::add_kv(const RowBatch::OpView& op) {
+    using Kind = KvPending::Kind;
+    auto [at, fresh] = kv_->entries.try_emplace(std::string(op.key));
+    KvPending::Entry& entry = at->second;
+    if (op.op == RowBatch::Op::kErase) {
+        entry.kind = Kind::kErase;
+        entry.value.clear();
+        return;
+    }
+    if (op.op == RowBatch::Op::kPut) {
+        entry.kind = Kind::kPut;
+        entry.value.assign(op.value);
+        return;
+    }
+    KvIncrement increment;
+    std::memcpy(&increment, op.value.data(), sizeof(increment));
+    if (fresh) {
+        entry.kind = Kind::kIncrement;
+        entry.increment = increment;
+    } else if (entry.kind == Kind::kIncrement) {
+        entry.increment.delta =
+            static_cast<std::int64_t>(static_cast<std::uint64_t>(entry.increment.delta) +
+                                      static_cast<std::uint64_t>(increment.delta));
+        entry.increment.now_us = std::max(entry.increment.now_us, increment.now_us);
+        if (increment.expires_at_us != 0) entry.increment.expires_at_us = increment.expires_at_us;
+    } else {
+        KvValue before;
+        const bool there = entry.kind == Kind::kPut && decode_kv(entry.value, before);
+        const KvValue after = apply_increment(there ? &before : nullptr, increment);
+        entry.kind = Kind::kPut;
+        entry.value = encode_kv_int(after.integer, after.expires_at_us);
+    }
+}
+
+void BatchMaker::add(const RowBatch& rows) {
+    RowBatch::OpView op;
+    for (std::size_t position = 0; rows.next(position, op);) {
+        if (op.family == ColumnFamily::kKv) {
+            add_kv(op);
+            continue;
+        }
+        rocksdb::ColumnFamilyHandle* family = engine_.family(op.family);
+        if (op.op == RowBatch::Op::kErase) {
+            batch_.Delete(family, slice(op.key));
+        } else if (op.op == RowBatch::Op::kOutcomes || op.op == RowBatch::Op::kAudit) {
+            key_.assign(op.key);
+            put_be(key_, engine_.next_serial());
+            batch_.Put(family, key_, slice(op.value));
+        } else {
+            batch_.Put(family, slice(op.key), slice(op.value));
+        }
+        if (op.family == ColumnFamily::kDlq) effects_.dead_letters_change += op.count_change;
+        if (op.family == ColumnFamily::kRetry) {
+            effects_.retries_change += op.count_change;
+            if (op.op == RowBatch::Op::kPut) {
+                effects_.retry_due_min_us =
+                    std::min(effects_.retry_due_min_us, KeyReader(op.key).be<std::int64_t>());
+            }
+        }
+    }
+}
+
+void BatchMaker::finish() {
+    rocksdb::ColumnFamilyHandle* family = engine_.family(ColumnFamily::kKv);
+    for (const auto& [key, entry] : kv_->entries) {
+        switch (entry.kind) {
+            case KvPending::Kind::kPut: batch_.Put(family, key, entry.value); break;
+            case KvPending::Kind::kErase: batch_.Delete(family, key); break;
+            case KvPending::Kind::kIncrement:
+                batch_.Merge(family, key,
+                             rocksdb::Slice(reinterpret_cast<const char*>(&entry.increment),
+                                            sizeof(entry.increment)));
+                break;
+        }
+    }
+}
+
+}  // namespace millrace::store

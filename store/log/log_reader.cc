@@ -1,0 +1,177 @@
+#include "store/log/log_reader.h"
+
+#include "store/engine.h"
+#include "store/log/block_codec.h"
+#include "store/log/event_id.h"
+#include "store/rows/keys.h"
+
+#include <array>
+
+namespace millrace::store {
+namespace {
+// Enough for a page of a listing and the neighbours of a looked-up event; at most about 8 MiB.
+constexpr std::size_t kCachedBlocks = 8;
+}  // namespace
+
+struct LogReader::Cache {
+    std::mutex mutex;
+    std::array<EventBlock, kCachedBlocks> blocks;
+    std::size_t next = 0;
+
+    EventBlock find(core::LogPosition position) {
+        std::lock_guard lock(mutex);
+        for (const EventBlock& block : blocks) {
+            if (block && block.shard() == position.shard && block.contains(position.offset))
+                return block;
+        }
+        return {};
+    }
+    void put(const EventBlock& block) {
+        std::lock_guard lock(mutex);
+        blocks[next] = block;
+        next = (next + 1) % kCachedBlocks;
+    }
+    void forget(core::LogPosition first) {
+        std::lock_guard lock(mutex);
+        for (EventBlock& block : blocks) {
+            if (block && block.shard() == first.shard && block.first_offset() == first.offset)
+                block = {};
+        }
+    }
+};
+
+LogReader::LogReader(Engine& engine) : engine_(engine), cache_(std::make_unique<Cache>()) {}
+LogReader::~LogReader() = default;
+
+void LogReader::forget(core::LogPosition first) { cache_->forget(first); }
+
+core::LogOffset LogReader::durable_end(core::ShardId shard) const {
+    return engine_.durable_end(shard);
+}
+
+core::Result<EventBlock> LogReader::read_block(core::ShardId shard, core::LogOffset from) {
+    if (from >= engine_.durable_end(shard)) return EventBlock{};
+    if (EventBlock cached = cache_->find({shard, from})) return cached;
+    const auto log = engine_.iterate(ColumnFamily::kLog);
+    log->SeekForPrev(log_key({shard, from}));
+    if (!log->Valid()) log->SeekToFirst();
+    // The block at or before `from`; when it ends before `from` (retention took what lay between,
+    // or another shard's block stands there), the first one behind.
+    for (int step = 0; step < 2 && log->Valid(); ++step, log->Next()) {
+        KeyReader reader(view(log->key()));
+        const core::LogPosition key = read_log_key(reader);
+        if (key.shard < shard) continue;
+        if (key.shard > shard) break;
+        auto opened = open_block(key, view(log->value()));
+        if (!opened) return core::fail(std::move(opened.error()));
+        if (opened->end_offset() <= from.value) continue;
+        auto block = decode_block(*opened, engine_.pools);
+        if (block) cache_->put(*block);
+        return block;
+    }
+    if (!log->status().ok()) return core::fail(rocks_error("read log", log->status()));
+    return EventBlock{};
+}
+
+core::Result<EventBlock> LogReader::read_block_before(core::ShardId shard, core::LogOffset end) {
+    if (end <= engine_.first_kept(shard)) return EventBlock{};
+    const core::LogOffset last{end.value - 1};
+    if (EventBlock cached = cache_->find({shard, last})) return cached;
+    const auto log = engine_.iterate(ColumnFamily::kLog);
+    log->SeekForPrev(log_key({shard, last}));
+    if (!log->status().ok()) return core::fail(rocks_error("read log", log->status()));
+    if (!log->Valid()) return EventBlock{};
+    KeyReader reader(view(log->key()));
+    const core::LogPosition key = read_log_key(reader);
+    if (key.shard != shard) return EventBlock{};
+    auto opened = open_block(key, view(log->value()));
+    if (!opened) return core::fail(std::move(opened.error()));
+    auto block = decode_block(*opened, engine_.pools);
+    if (block) cache_->put(*block);
+    return block;
+}
+
+core::Result<std::optional<OwnedEvent>> LogReader::read_event(core::LogPosition position) {
+    if (position.shard.value >= engine_.options.shards ||
+        position.offset >= engine_.durable_end(position.shard) ||
+        position.offset < engine_.first_kept(position.shard)) {
+        return std::nullopt;
+    }
+    if (const EventBlock cached = cache_->find(position)) {
+        OwnedEvent event{cached.event(cached.index_of(position.offset)), cached.first_offset(),
+                         cached.body()};
+        if (event.event.has(EventFlag::kGone)) return std::nullopt;
+        return event;
+    }
+    const auto log = engine_.iterate(ColumnFamily::kLog);
+    log->SeekForPrev(log_key(position));
+    if (!log->status().ok()) return core::fail(rocks_error("read log", log->status()));
+    if (!log->Valid()) return std::nullopt;
+    KeyReader reader(view(log->key()));
+    const core::LogPosition key = read_log_key(reader);
+    if (key.shard != position.shard) return std::nullopt;
+    auto opened = open_block(key, view(log->value()));
+    if (!opened) return core::fail(std::move(opened.error()));
+    if (opened->end_offset() <= position.offset.value) return std::nullopt;
+    auto event =
+        decode_event(*opened, static_cast<std::uint32_t>(position.offset.value - key.offset.value),
+                     engine_.pools);
+    if (!event) return core::fail(std::move(event.error()));
+    if (event->event.has(EventFlag::kGone)) return std::nullopt;
+    return std::optional<OwnedEvent>(std::move(*event));
+}
+
+core::Result<std::optional<OwnedEvent>> LogReader::find(core::TenantId tenant,
+                                                        std::string_view event_id) {
+    if (const auto position = decode_event_id(*engine_.hasher, event_id)) {
+        auto event = read_event(*position);
+        if (!event) return event;
+        if (*event && (*event)->event.tenant == tenant &&
+            (*event)->event.has(EventFlag::kFilledEventId))
+            return event;
+    }
+    const auto position = engine_.ids.look_up_by_id(engine_.hasher->by_id(tenant, event_id));
+    if (!position) return std::nullopt;
+    auto event = read_event(*position);
+    if (event && *event && (*event)->event.tenant != tenant) return std::nullopt;
+    return event;
+}
+
+core::Result<std::optional<core::LogPosition>> LogReader::find_identity(const IdHash& id) {
+    return engine_.ids.look_up(id);
+}
+
+core::Result<core::LogOffset> LogReader::offset_at_time(core::ShardId shard,
+                                                        std::int64_t received_at_us) {
+    std::uint64_t low = engine_.first_kept(shard).value;
+    std::uint64_t high = engine_.durable_end(shard).value;
+    const auto summaries = engine_.iterate(ColumnFamily::kSummary);
+    while (low < high) {
+        const std::uint64_t middle = low + (high - low) / 2;
+        summaries->SeekForPrev(log_key({shard, core::LogOffset{middle}}));
+        if (!summaries->Valid()) break;
+        KeyReader reader(view(summaries->key()));
+        const core::LogPosition key = read_log_key(reader);
+        auto summary = open_summary(key, view(summaries->value()));
+        if (!summary) return core::fail(std::move(summary.error()));
+        if (key.shard != shard) break;
+        if (summary->header.received_max_us < received_at_us) {
+            low = key.offset.value + summary->header.count;
+        } else if (summary->header.received_min_us >= received_at_us) {
+            high = key.offset.value;
+        } else {
+            auto block = read_block(shard, key.offset);
+            if (!block) return core::fail(std::move(block.error()));
+            for (std::uint32_t i = 0; i < block->count(); ++i) {
+                if (block->record(i).received_at_us >= received_at_us)
+                    return core::LogOffset{key.offset.value + i};
+            }
+            low = high = key.offset.value + summary->header.count;
+        }
+    }
+    if (!summaries->status().ok())
+        return core::fail(rocks_error("read summaries", summaries->status()));
+    return core::LogOffset{low};
+}
+
+}  // namespace millrace::store

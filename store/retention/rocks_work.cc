@@ -1,0 +1,50 @@
+#include "store/retention/rocks_work.h"
+
+#include "store/engine.h"
+
+#include <vector>
+
+namespace millrace::store {
+namespace {
+
+// Background threads may work while this lives. Its end waits until none does: a flush tells its
+// caller that it is done before it has removed the files that nobody needs any more.
+class Allowed {
+public:
+    explicit Allowed(Engine& engine) : engine_(engine) {
+        if (engine_.options.work_by_hand)
+            engine_.db().ContinueBackgroundWork().PermitUncheckedError();
+    }
+    ~Allowed() {
+        if (engine_.options.work_by_hand) engine_.db().PauseBackgroundWork().PermitUncheckedError();
+    }
+    Allowed(const Allowed&) = delete;
+    Allowed& operator=(const Allowed&) = delete;
+
+private:
+    Engine& engine_;
+};
+
+}  // namespace
+
+core::Status flush(Engine& engine) {
+    const Allowed allowed(engine);
+    std::vector<rocksdb::ColumnFamilyHandle*> families;
+    for (std::size_t i = 0; i < kColumnFamilyCount; ++i)
+        families.push_back(engine.family(static_cast<ColumnFamily>(i)));
+    const rocksdb::Status status = engine.db().Flush(rocksdb::FlushOptions(), families);
+    return status.ok() ? core::Status{} : core::fail(rocks_error("flush", status));
+}
+
+void compact(Engine& engine, ColumnFamily family, const std::string& from, const std::string& to,
+             const rocksdb::CompactRangeOptions& options) {
+    const Allowed allowed(engine);
+    const rocksdb::Slice begin(from);
+    const rocksdb::Slice end(to);
+    engine.db()
+        .CompactRange(options, engine.family(family), from.empty() ? nullptr : &begin,
+                      to.empty() ? nullptr : &end)
+        .PermitUncheckedError();
+}
+
+}  // namespace millrace::store

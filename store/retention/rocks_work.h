@@ -1,0 +1,23 @@
+// What: RocksDB's own work, done at once while the caller waits: memory to files, a range
+//       compacted. With Options::work_by_hand (the simulator's) nothing of the kind happens but
+//       through here, so that a run does not hang on when threads get their turn.
+// Threads: any, one at a time where the work is by hand. Lifetime: the Engine outlives the call.
+// Limits: none. Failure: compact() costs space, not data, and says nothing; flush() an Error.
+#pragma once
+
+#include "core/result.h"
+#include "store/log/format.h"
+
+#include <rocksdb/options.h>
+
+#include <string>
+
+namespace millrace::store {
+
+class Engine;
+
+core::Status flush(Engine& engine);
+void compact(Engine& engine, ColumnFamily family, const std::string& from, const std::string& to,
+             const rocksdb::CompactRangeOptions& options);
+
+}  // namespace millrace::store

@@ -1,0 +1,115 @@
+#include "store/rows/retry_schedule.h"
+
+#include "store/engine.h"
+#include "store/rows/keys.h"
+#include "store/rows/page_cursor.h"
+#include "store/rows/row_codec.h"
+
+#include <algorithm>
+
+namespace millrace::store {
+namespace {
+
+tl::unexpected<core::Error> bad_row() {
+    return core::fail(core::ErrorCode::kInternal, "store: read retry row failed: it is damaged");
+}
+
+// The earliest key that a row due at this time may have.
+std::string due_key(std::int64_t due_at_us) {
+    std::string key;
+    put_be(key, due_at_us);
+    return key;
+}
+
+}  // namespace
+
+core::Status RetrySchedule::visit_due(std::int64_t now_us,
+                                      const std::function<bool(const RetryRow&)>& visit) {
+    const ScanFloor::Scan scan = floor_.begin();
+    const auto rows = engine_.iterate(ColumnFamily::kRetry);
+    rows->Seek(due_key(scan.from));
+    std::int64_t live = scan.from;
+    if (rows->Valid()) live = std::min(KeyReader(view(rows->key())).be<std::int64_t>(), now_us);
+    floor_.end(scan, live);
+    for (; rows->Valid(); rows->Next()) {
+        RetryRow row;
+        if (!decode_retry(view(rows->key()), view(rows->value()), row)) return bad_row();
+        if (row.due_at_us > now_us || row.parked() || !visit(row)) break;
+    }
+    return rows->status().ok() ? core::Status{}
+                               : core::fail(rocks_error("read retries", rows->status()));
+}
+
+core::Result<std::int64_t> RetrySchedule::next_due_us() {
+    const auto rows = engine_.iterate(ColumnFamily::kRetry);
+    rows->Seek(due_key(floor_.get()));
+    if (!rows->status().ok()) return core::fail(rocks_error("read retries", rows->status()));
+    if (!rows->Valid()) return kParkedDueUs;
+    return KeyReader(view(rows->key())).be<std::int64_t>();
+}
+
+core::Result<bool> RetrySchedule::visit_parked(core::SubscriptionId subscription,
+                                               std::uint32_t key_hash, core::LogPosition from,
+                                               const std::function<bool(const RetryRow&)>& visit) {
+    const auto rows = engine_.iterate(ColumnFamily::kRetry);
+    rows->Seek(parked_key(key_hash, {from, subscription}));
+    for (; rows->Valid(); rows->Next()) {
+        RetryRow row;
+        if (!decode_retry(view(rows->key()), view(rows->value()), row)) return bad_row();
+        if (row.delivery.subscription != subscription || row.key_hash != key_hash) break;
+        if (!visit(row)) return false;
+    }
+    if (!rows->status().ok()) return core::fail(rocks_error("read retries", rows->status()));
+    return true;
+}
+
+core::Status RetrySchedule::visit_parked_keys(
+    const std::function<void(core::SubscriptionId, std::uint32_t key_hash)>& visit) {
+    const auto rows = engine_.iterate(ColumnFamily::kRetry);
+    rows->Seek(due_key(kParkedDueUs));
+    while (rows->Valid()) {
+        RetryRow row;
+        if (!decode_retry(view(rows->key()), view(rows->value()), row)) return bad_row();
+        visit(row.delivery.subscription, row.key_hash);
+        std::string last = parked_prefix(row.delivery.subscription, row.key_hash);
+        last.append(sizeof(std::uint16_t) + sizeof(std::uint64_t) + 1, '\xff');
+        rows->Seek(last);
+    }
+    return rows->status().ok() ? core::Status{}
+                               : core::fail(rocks_error("read retries", rows->status()));
+}
+
+core::Result<RetrySchedule::Page> RetrySchedule::list(
+    std::string_view cursor, std::size_t limit,
+    const std::function<bool(const RetryRow&)>& accept) {
+    std::string from;
+    if (!cursor.empty() && !decode_cursor_key(cursor, from)) {
+        return core::fail(
+            core::Error(core::ErrorCode::kValidation, "cursor is not one that this list gave")
+                .in("cursor"));
+    }
+    Page page;
+    const auto rows = engine_.iterate(ColumnFamily::kRetry);
+    for (rows->Seek(from); rows->Valid(); rows->Next()) {
+        OwnedRetry owned;
+        const std::string_view value = view(rows->value());
+        owned.bytes.assign(value.begin(), value.end());
+        if (!decode_retry(view(rows->key()), {owned.bytes.data(), owned.bytes.size()}, owned.row))
+            return bad_row();
+        if (accept && !accept(owned.row)) continue;
+        if (page.rows.size() == limit) {
+            page.next = encode_cursor_key(view(rows->key()));
+            break;
+        }
+        page.rows.push_back(std::move(owned));
+    }
+    if (!rows->status().ok()) return core::fail(rocks_error("read retries", rows->status()));
+    return page;
+}
+
+std::uint64_t RetrySchedule::count() const {
+    return static_cast<std::uint64_t>(
+        std::max<std::int64_t>(0, engine_.retry_count.load(std::memory_order_relaxed)));
+}
+
+}  // namespace millrace::store

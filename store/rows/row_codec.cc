@@ -1,0 +1,189 @@
+#include "store/rows/row_codec.h"
+
+#include "store/rows/keys.h"
+#include "store/rows/varint.h"
+
+#include <charconv>
+
+namespace millrace::store {
+namespace {
+
+std::string begin_row() { return std::string(1, static_cast<char>(kRowVersion)); }
+
+bool row_known(RecordReader& record) {
+    return record.le<std::uint8_t>() == kRowVersion && record.ok();
+}
+
+std::string encode_kv(KvType type, std::string_view payload, std::int64_t expires_at_us) {
+    KvValueHeader header;
+    header.type = type;
+    header.expires_at_us = expires_at_us;
+    std::string out;
+    put_le(out, header);
+    out.append(payload);
+    return out;
+}
+
+}  // namespace
+
+std::string encode_retry(const RetryRow& row) {
+    std::string out = begin_row();
+    put_varint(out, row.tenant.value);
+    put_varint(out, row.attempt);
+    put_varint(out, zigzag(row.created_at_us));
+    put_text(out, row.state);
+    return out;
+}
+
+bool decode_retry_key(std::string_view key, RetryRow& out) {
+    KeyReader reader(key);
+    out.due_at_us = reader.be<std::int64_t>();
+    if (out.parked()) {
+        out.delivery.subscription = core::SubscriptionId{reader.be<std::uint32_t>()};
+        out.key_hash = reader.be<std::uint32_t>();
+        out.delivery.position = read_log_key(reader);
+    } else {
+        out.delivery = read_delivery(reader);
+    }
+    return reader.ok();
+}
+
+bool decode_retry(std::string_view key, std::string_view value, RetryRow& out) {
+    if (!decode_retry_key(key, out)) return false;
+    RecordReader record(value);
+    if (!row_known(record)) return false;
+    out.tenant = core::TenantId{record.varint32()};
+    out.attempt = record.varint32();
+    out.created_at_us = record.signed_varint();
+    out.state = record.text();
+    return record.ok();
+}
+
+std::string encode_dead_letter(const DeadLetter& row) {
+    std::string out = begin_row();
+    put_varint(out, zigzag(row.updated_at_us));
+    put_varint(out, zigzag(row.next_retry_at_us));
+    put_varint(out, row.retry_count);
+    put_varint(out, row.retries_max);
+    for (const std::string_view text :
+         {row.subscription_id, row.script_id, row.pattern, row.event_id, row.error,
+          row.error_fingerprint, row.attempts, row.extra}) {
+        put_text(out, text);
+    }
+    return out;
+}
+
+bool decode_dead_letter(std::string_view key, std::string_view value, DeadLetter& out) {
+    KeyReader reader(key);
+    out.key = read_dead_letter_key(reader);
+    RecordReader record(value);
+    if (!row_known(record)) return false;
+    out.updated_at_us = record.signed_varint();
+    out.next_retry_at_us = record.signed_varint();
+    out.retry_count = record.varint32();
+    out.retries_max = record.varint32();
+    for (std::string_view* text :
+         {&out.subscription_id, &out.script_id, &out.pattern, &out.event_id, &out.error,
+          &out.error_fingerprint, &out.attempts, &out.extra}) {
+        *text = record.text();
+    }
+    return reader.ok() && record.ok();
+}
+
+std::string encode_registry(const RegistryRow& row) {
+    std::string out = begin_row();
+    put_varint(out, row.version);
+    put_varint(out, zigzag(row.updated_at_us));
+    put_text(out, row.json);
+    return out;
+}
+
+bool decode_registry(std::string_view value, RegistryRow& out) {
+    RecordReader record(value);
+    if (!row_known(record)) return false;
+    out.version = record.varint();
+    out.updated_at_us = record.signed_varint();
+    out.json = record.text();
+    return record.ok();
+}
+
+std::string encode_audit(const AuditRow& row) {
+    std::string out = begin_row();
+    put_varint(out, row.tenant.value);
+    put_text(out, row.json);
+    return out;
+}
+
+bool decode_audit(std::string_view value, AuditRow& out) {
+    RecordReader record(value);
+    if (!row_known(record)) return false;
+    out.tenant = core::TenantId{record.varint32()};
+    out.json = record.text();
+    return record.ok();
+}
+
+std::string encode_cursor(core::LogOffset offset) {
+    std::string out = begin_row();
+    put_le(out, offset.value);
+    return out;
+}
+
+bool decode_cursor(std::string_view value, core::LogOffset& out) {
+    RecordReader record(value);
+    if (!row_known(record)) return false;
+    out.value = record.le<std::uint64_t>();
+    return record.ok();
+}
+
+std::string encode_kv_json(std::string_view json, std::int64_t expires_at_us) {
+    return encode_kv(KvType::kJson, json, expires_at_us);
+}
+
+std::string encode_kv_int(std::int64_t value, std::int64_t expires_at_us) {
+    return encode_kv(KvType::kInt64, {reinterpret_cast<const char*>(&value), sizeof(value)},
+                     expires_at_us);
+}
+
+bool decode_kv(std::string_view value, KvValue& out) {
+    RecordReader record(value);
+    const auto header = record.le<KvValueHeader>();
+    if (!record.ok() || header.version != 1) return false;
+    out.type = header.type;
+    out.expires_at_us = header.expires_at_us;
+    out.integer = 0;
+    out.json.clear();
+    if (header.type == KvType::kInt64) {
+        out.integer = record.le<std::int64_t>();
+        return record.ok();
+    }
+    out.json.assign(record.rest());
+    return header.type == KvType::kJson;
+}
+
+KvValue apply_increment(const KvValue* existing, const KvIncrement& increment) {
+    KvValue out;
+    out.type = KvType::kInt64;
+    const bool alive =
+        existing && (existing->expires_at_us == 0 || existing->expires_at_us > increment.now_us);
+    if (alive) {
+        out.expires_at_us = existing->expires_at_us;
+        out.integer = existing->integer;
+        if (existing->type == KvType::kJson) {
+            // A number that a handler has set as JSON counts on.
+            const char* end = existing->json.data() + existing->json.size();
+            const auto parsed = std::from_chars(existing->json.data(), end, out.integer);
+            if (parsed.ec != std::errc{} || parsed.ptr != end) out.integer = 0;
+        }
+    }
+    if (increment.expires_at_us != 0) out.expires_at_us = increment.expires_at_us;
+    // Two's complement wrap-around, the same on every path, instead of undefined behaviour.
+    out.integer = static_cast<std::int64_t>(static_cast<std::uint64_t>(out.integer) +
+                                            static_cast<std::uint64_t>(increment.delta));
+    return out;
+}
+
+std::string KvValue::text() const {
+    return type == KvType::kInt64 ? std::to_string(integer) : json;
+}
+
+}  // namespace millrace::store

@@ -1,0 +1,59 @@
+// What: the values of the rare rows: retry, dead letter, registry, audit, cursor, kv. Each begins
+//       with version:u8 (kv with its header) and then holds varints and length-prefixed text, in
+//       the order of the structs' members.
+// Threads: pure. Lifetime: decoded views point into the value. Limits: none.
+// Failure: decoders return false for a value that is too short or of an unknown version.
+#pragma once
+
+#include "store/rows/kv_store.h"
+#include "store/rows/row_batch.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace millrace::store {
+
+inline constexpr std::uint8_t kRowVersion = 1;
+
+std::string encode_retry(const RetryRow& row);
+// Due time and delivery come from the key.
+bool decode_retry_key(std::string_view key, RetryRow& out);
+bool decode_retry(std::string_view key, std::string_view value, RetryRow& out);
+
+std::string encode_dead_letter(const DeadLetter& row);
+bool decode_dead_letter(std::string_view key, std::string_view value, DeadLetter& out);
+
+struct RegistryRow {
+    std::uint64_t version = 0;
+    std::int64_t updated_at_us = 0;
+    std::string_view json;
+};
+std::string encode_registry(const RegistryRow& row);
+bool decode_registry(std::string_view value, RegistryRow& out);
+
+struct AuditRow {
+    core::TenantId tenant;
+    std::string_view json;
+};
+std::string encode_audit(const AuditRow& row);
+bool decode_audit(std::string_view value, AuditRow& out);
+
+std::string encode_cursor(core::LogOffset offset);
+bool decode_cursor(std::string_view value, core::LogOffset& out);
+
+std::string encode_kv_json(std::string_view json, std::int64_t expires_at_us);
+std::string encode_kv_int(std::int64_t value, std::int64_t expires_at_us);
+bool decode_kv(std::string_view value, KvValue& out);
+
+struct KvIncrement {
+    std::int64_t delta = 0;
+    std::int64_t now_us = 0;
+    std::int64_t expires_at_us = 0;  // 0: keeps what is there
+};
+static_assert(sizeof(KvIncrement) == 24);
+
+// What kv_incr means, in one place for overlay, merge operator and writer. `existing` may be null.
+KvValue apply_increment(const KvValue* existing, const KvIncrement& increment);
+
+}  // namespace millrace::store

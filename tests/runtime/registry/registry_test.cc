@@ -1,0 +1,297 @@
+// Goal: bodies are checked with named members, what is published was written first, numbers are
+// never used twice, and everything is there again after opening the same rows.
+#include "runtime/registry/registry.h"
+
+#include "matcher/subscription_spec.h"
+#include "tests/runtime/registry/memory_registry_rows.h"
+
+#include <gtest/gtest.h>
+
+namespace millrace::runtime {
+namespace {
+
+constexpr core::TenantId kTenant{0};
+
+struct RegistryTest : testing::Test {
+    MemoryRegistryRows rows;
+    core::ManualClock clock;
+    core::Random random{1};
+    std::unique_ptr<Registry> registry = open();
+
+    std::unique_ptr<Registry> open() {
+        Registry::Options options;
+        options.check_script = [](const std::string&, const std::string& source) -> core::Status {
+            if (source == "bad")
+                return core::fail(core::ErrorCode::kValidation,
+                                  "source: line 1: unexpected symbol");
+            return {};
+        };
+        auto opened = Registry::open(rows, clock, random, options);
+        EXPECT_TRUE(opened) << opened.error().message;
+        return std::move(*opened);
+    }
+    void reopen() { registry = open(); }
+
+    ScriptRef script(std::string_view id = "s1") {
+        return registry
+            ->create_script(kTenant, R"({"id":")" + std::string(id) + R"(","source":"return 1"})")
+            .value();
+    }
+    core::Result<SubscriptionRef> subscribe(const std::string& members, LogEnds ends = {}) {
+        return registry->create_subscription(
+            kTenant,
+            R"({"pattern":"a.b","executor":{"type":"script","scriptId":"s1"})" + members + "}",
+            std::move(ends));
+    }
+    std::string subscribe_error(const std::string& body) {
+        const auto made = registry->create_subscription(kTenant, body, {});
+        return made ? "" : made.error().message;
+    }
+};
+
+TEST_F(RegistryTest, CreatesAScriptWithDefaults) {
+    const ScriptRef made = registry->create_script(kTenant, R"({"source":"return 1"})").value();
+    EXPECT_EQ(made->id.substr(0, 4), "scr_");
+    EXPECT_EQ(made->id.size(), 20u);
+    EXPECT_EQ(made->name, made->id);
+    EXPECT_EQ(made->timeout_ms, 30'000);
+    EXPECT_EQ(made->permissions, kPermissionsAll);
+    EXPECT_EQ(registry->snapshot()->script(made->number), made.get());
+    EXPECT_EQ(registry->find_script(kTenant, made->id), made);
+    EXPECT_EQ(registry->find_script(core::TenantId(7), made->id), nullptr);
+}
+
+TEST_F(RegistryTest, ScriptBodiesAreCheckedByName) {
+    const char* cases[][2] = {
+        {R"({})", "source is required"},
+        {R"({"source":""})", "source must not be empty"},
+        {R"({"source":5})", "source must be a string, not a number"},
+        {R"({"source":"bad"})", "source: line 1: unexpected symbol"},
+        {R"({"source":"x","type":"odd"})",
+         "type is \"odd\"; expected one of: event, scheduled, endpoint, api, hook"},
+        {R"({"source":"x","timeoutMs":0})", "timeoutMs is 0; it must be between 1 and 300000"},
+        {R"({"source":"x","memoryBytes":5})",
+         "memoryBytes is 5; it must be between 1048576 and 1073741824"},
+        {R"({"source":"x","permissions":["root"]})",
+         "permissions has \"root\"; expected http, kv, emit, secrets"},
+        {R"({"source":"x","enabled":"yes"})", "enabled must be true or false, not a string"},
+        {R"({"source":"x","id":"a b"})", "id may hold letters, digits and _ - . : @ only"},
+        {R"({"source":"x","id":".."})", "id is not usable in a path"},
+        {R"({"source":"x","bogus":1})", "bogus is not a known member"},
+    };
+    for (const auto& row : cases) {
+        const auto made = registry->create_script(kTenant, row[0]);
+        ASSERT_FALSE(made) << row[0];
+        EXPECT_EQ(made.error().message, row[1]);
+        EXPECT_EQ(made.error().code, core::ErrorCode::kValidation);
+    }
+    EXPECT_TRUE(rows.rows.empty());
+}
+
+TEST_F(RegistryTest, ATakenIdIsAConflict) {
+    script();
+    EXPECT_EQ(registry->create_script(kTenant, R"({"id":"s1","source":"x"})").error().code,
+              core::ErrorCode::kConflict);
+    EXPECT_TRUE(registry->create_script(core::TenantId(2), R"({"id":"s1","source":"x"})"));
+    ASSERT_TRUE(subscribe(R"(,"id":"u")"));
+    EXPECT_EQ(subscribe(R"(,"id":"u")").error().code, core::ErrorCode::kConflict);
+}
+
+TEST_F(RegistryTest, PutMakesANewVersionAndKeepsTheOldOnes) {
+    const ScriptRef first = script();
+    const ScriptRef second =
+        registry->update_script(kTenant, "s1", R"({"source":"return 2","enabled":false})").value();
+    EXPECT_EQ(second->version, 2u);
+    EXPECT_EQ(second->number, first->number);
+    EXPECT_FALSE(second->enabled);
+    EXPECT_NE(second->hash, first->hash);
+    ASSERT_EQ(registry->script_versions(kTenant, "s1").size(), 2u);
+    EXPECT_EQ(registry->script_versions(kTenant, "s1")[0]->source, "return 1");
+    EXPECT_EQ(registry->update_script(kTenant, "nope", R"({"source":"x"})").error().code,
+              core::ErrorCode::kNotFound);
+    EXPECT_EQ(
+        registry->update_script(kTenant, "s1", R"({"id":"other","source":"x"})").error().field,
+        "id");
+    for (int i = 0; i < 60; ++i)
+        ASSERT_TRUE(registry->update_script(kTenant, "s1", R"({"source":"x"})"));
+    EXPECT_EQ(registry->script_versions(kTenant, "s1").size(), kScriptVersionsMax);
+    reopen();
+    EXPECT_EQ(registry->script_versions(kTenant, "s1").size(), kScriptVersionsMax);
+    EXPECT_EQ(registry->script_versions(kTenant, "s1").back()->version, 62u);
+}
+
+TEST_F(RegistryTest, AScriptInUseIsNotRemoved) {
+    script();
+    ASSERT_TRUE(subscribe(R"(,"id":"user")"));
+    const auto refused = registry->remove_script(kTenant, "s1");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, core::ErrorCode::kConflict);
+    EXPECT_NE(refused.error().message.find("user"), std::string::npos);
+    ASSERT_TRUE(registry->remove_subscription(kTenant, "user"));
+    const ScriptRef removed = registry->remove_script(kTenant, "s1").value();
+    EXPECT_EQ(registry->snapshot()->script(removed->number), nullptr);
+    EXPECT_EQ(rows.rows.size(), 2u) << "only the two counters stay";
+}
+
+TEST_F(RegistryTest, SubscriptionBodiesAreCheckedByName) {
+    script();
+    const std::string executor = R"("executor":{"type":"script","scriptId":"s1"})";
+    const std::string cases[][2] = {
+        {"{" + executor + "}", "pattern is required"},
+        {R"({"pattern":"a"})", "executor is required"},
+        {R"({"pattern":"a","executor":{"type":"script"}})", "executor.scriptId is required"},
+        {R"({"pattern":"a","executor":{"type":"script","scriptId":"no"}})",
+         "executor.scriptId is \"no\"; no script has that id"},
+        {R"({"pattern":"a","executor":{"type":"teleport","scriptId":"s1"}})",
+         "executor.type is \"teleport\"; expected one of: script"},
+        {R"({"pattern":"a","executor":{"type":"script","scriptId":"s1","x":1}})",
+         "executor.x is not a known member"},
+        {R"({"pattern":"a","retry":{"maxRetries":-1},)" + executor + "}",
+         "retry.maxRetries is -1; it must be between 0 and 100"},
+        {R"({"pattern":"a","retry":{"backoffFactor":"x"},)" + executor + "}",
+         "retry.backoffFactor must be a number between 1 and 100"},
+        {R"({"pattern":"a","priority":"high",)" + executor + "}",
+         "priority must be a whole number between -2147483648 and 2147483647"},
+        {R"({"pattern":"a","bogus":1,)" + executor + "}", "bogus is not a known member"},
+    };
+    for (const auto& row : cases) EXPECT_EQ(subscribe_error(row[0]), row[1]);
+    EXPECT_NE(subscribe_error(R"({"pattern":"a","filter":"$.a >",)" + executor + "}"), "");
+    EXPECT_NE(subscribe_error(R"({"pattern":{"type":"regex","value":"("},)" + executor + "}"), "");
+    EXPECT_NE(subscribe_error(R"({"pattern":5,)" + executor + "}"), "");
+    EXPECT_EQ(registry->snapshot()->subscriptions.size(), 0u);
+}
+
+TEST_F(RegistryTest, ASubscriptionShowsEveryDefault) {
+    script();
+    const SubscriptionRef made = subscribe(R"(,"id":"u","filter":"$.amount > 1")").value();
+    EXPECT_EQ(
+        made->document,
+        R"({"id":"u","name":"u","pattern":"a.b","filter":"$.amount > 1","executor":{"type":"script","scriptId":"s1"},)"
+        R"("priority":0,"retry":{"maxRetries":3,"initialDelayMs":60000,"maxDelayMs":3600000,"backoffFactor":2,"jitter":true},)"
+        R"("ordering":"key","active":true,"version":1,"createdAt":"2023-11-14T22:13:20.000Z","updatedAt":"2023-11-14T22:13:20.000Z"})");
+}
+
+TEST_F(RegistryTest, PatchMergesAndCountsVersions) {
+    script();
+    const SubscriptionRef made = subscribe(R"(,"id":"u","filter":"$.a == 1")").value();
+    clock.advance_us(1'000'000);
+    const SubscriptionRef patched =
+        registry
+            ->patch_subscription(kTenant, "u",
+                                 R"({"filter":null,"priority":7,"retry":{"maxRetries":0}})", {})
+            .value();
+    EXPECT_EQ(patched->version, 2u);
+    EXPECT_EQ(patched->number, made->number);
+    EXPECT_EQ(patched->priority, 7);
+    EXPECT_EQ(patched->retry.retries_max, 0u);
+    EXPECT_EQ(patched->retry.initial_delay_ms, 60'000);
+    EXPECT_EQ(patched->created_at_us, made->created_at_us);
+    EXPECT_GT(patched->updated_at_us, made->updated_at_us);
+    EXPECT_EQ(patched->document.find("filter"), std::string::npos);
+    EXPECT_EQ(registry->patch_subscription(kTenant, "u", R"({"id":"v"})", {}).error().field, "id");
+    EXPECT_EQ(registry->patch_subscription(kTenant, "u", R"({"pattern":null})", {}).error().field,
+              "pattern");
+    EXPECT_EQ(registry->patch_subscription(kTenant, "x", R"({})", {}).error().code,
+              core::ErrorCode::kNotFound);
+    EXPECT_EQ(registry->find_subscription(kTenant, "u")->version, 2u)
+        << "refused patches change nothing";
+}
+
+TEST_F(RegistryTest, BeginsAtTheLogsEndAndAgainWhenSwitchedOn) {
+    script();
+    const LogEnds ends = {core::LogOffset(10), core::LogOffset(20)};
+    ASSERT_TRUE(subscribe(R"(,"id":"u")", ends));
+    const LogEnds later = {core::LogOffset(100), core::LogOffset(200)};
+    EXPECT_EQ(registry->patch_subscription(kTenant, "u", R"({"priority":1})", later)
+                  .value()
+                  ->effective_from,
+              ends);
+    EXPECT_EQ(registry->patch_subscription(kTenant, "u", R"({"active":false})", later)
+                  .value()
+                  ->effective_from,
+              ends);
+    const SubscriptionRef again =
+        registry->patch_subscription(kTenant, "u", R"({"active":true})", later).value();
+    EXPECT_EQ(again->effective_from, later);
+    EXPECT_FALSE(again->is_effective_at({core::ShardId(1), core::LogOffset(199)}));
+    EXPECT_TRUE(again->is_effective_at({core::ShardId(1), core::LogOffset(200)}));
+    EXPECT_TRUE(again->is_effective_at({core::ShardId(2), core::LogOffset(0)}));
+}
+
+TEST_F(RegistryTest, EverythingIsThereAfterAReopen) {
+    script();
+    const SubscriptionRef made =
+        subscribe(
+            R"(,"id":"u","name":"n","priority":-3,"active":false,"filters":{"amount":{"gt":5}})",
+            {core::LogOffset(9)})
+            .value();
+    const ScriptRef old_script = registry->find_script(kTenant, "s1");
+    reopen();
+    const SubscriptionRef loaded = registry->find_subscription(kTenant, "u");
+    ASSERT_TRUE(loaded);
+    EXPECT_EQ(loaded->document, made->document);
+    EXPECT_EQ(loaded->number, made->number);
+    EXPECT_EQ(loaded->effective_from, made->effective_from);
+    EXPECT_EQ(*loaded->spec, *made->spec);
+    EXPECT_EQ(loaded->executor.script, old_script->number);
+    EXPECT_FALSE(loaded->active);
+    EXPECT_EQ(registry->find_script(kTenant, "s1")->hash, old_script->hash);
+    EXPECT_EQ(registry->snapshot()->subscription(loaded->number), loaded.get());
+}
+
+TEST_F(RegistryTest, NumbersAreNeverUsedAgain) {
+    script();
+    const auto first = subscribe(R"(,"id":"u")").value()->number;
+    ASSERT_TRUE(registry->remove_subscription(kTenant, "u"));
+    reopen();
+    const auto second = subscribe(R"(,"id":"u")").value()->number;
+    EXPECT_GT(second, first);
+}
+
+TEST_F(RegistryTest, NothingIsPublishedThatWasNotWritten) {
+    script();
+    const std::uint64_t version = registry->version();
+    rows.failing = true;
+    EXPECT_EQ(subscribe("").error().code, core::ErrorCode::kUnavailable);
+    EXPECT_EQ(registry->create_script(kTenant, R"({"source":"x"})").error().code,
+              core::ErrorCode::kUnavailable);
+    EXPECT_FALSE(registry->update_script(kTenant, "s1", R"({"source":"x"})"));
+    EXPECT_FALSE(registry->remove_script(kTenant, "s1"));
+    EXPECT_EQ(registry->version(), version);
+    rows.failing = false;
+    EXPECT_EQ(subscribe("").value()->number.value, 1u);
+}
+
+TEST_F(RegistryTest, OldSnapshotsStayAsTheyWere) {
+    script();
+    const SubscriptionRef made = subscribe(R"(,"id":"u")").value();
+    const RegistrySnapshotRef before = registry->snapshot();
+    ASSERT_TRUE(registry->remove_subscription(kTenant, "u"));
+    EXPECT_EQ(before->subscription(made->number), made.get());
+    EXPECT_EQ(registry->snapshot()->subscription(made->number), nullptr);
+}
+
+TEST_F(RegistryTest, ListsInTheOrderOfIdsBehindAnId) {
+    script();
+    for (const char* id : {"c", "a", "d", "b"})
+        ASSERT_TRUE(subscribe(R"(,"id":")" + std::string(id) + "\""));
+    std::string seen;
+    registry->list_subscriptions(kTenant, "a", [&](const SubscriptionRef& subscription) {
+        seen += subscription->id;
+        return seen.size() < 2;
+    });
+    EXPECT_EQ(seen, "bc");
+    registry->list_subscriptions(core::TenantId(9), "",
+                                 [&](const SubscriptionRef&) { return ADD_FAILURE(), true; });
+}
+
+TEST_F(RegistryTest, ADamagedRowIsAnErrorAndNotSkipped) {
+    script();
+    rows.rows[{"subscription", "0/u"}] = {"subscription", "0/u", 1, 0, "{\"number\":1"};
+    const auto opened = Registry::open(rows, clock, random, {});
+    ASSERT_FALSE(opened);
+    EXPECT_NE(opened.error().message.find("subscription 0/u"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace millrace::runtime

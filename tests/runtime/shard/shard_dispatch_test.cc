@@ -1,0 +1,124 @@
+// Goal: order, the turn to cold when a lane is full and back to hot when it has caught up, and that
+// nothing is handed over twice or left out. Method: lanes and feeder are fakes; blocks are made by
+// the store's own builder.
+#include "runtime/shard/shard_dispatch.h"
+
+#include "runtime/delivery/lane_split.h"
+#include "tests/runtime/block_maker.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+namespace millrace::runtime {
+namespace {
+
+constexpr core::ShardId kShard{0};
+
+struct FakeLane final : LanePort {
+    std::size_t room = 2;
+    std::deque<std::unique_ptr<LaneJob>> jobs;
+    bool has_room(core::ShardId) const override { return jobs.size() < room; }
+    void submit(core::ShardId, std::unique_ptr<LaneJob> job) override {
+        jobs.push_back(std::move(job));
+    }
+    core::LogOffset take() {
+        const core::LogOffset first = jobs.front()->block.first_offset();
+        jobs.pop_front();
+        return first;
+    }
+};
+
+struct FakeFeeder final : ColdSource {
+    std::deque<core::LogOffset> asked;
+    void request(core::ShardId, core::LogOffset from, core::LogOffset, std::uint32_t) override {
+        asked.push_back(from);
+    }
+};
+
+class ShardDispatcherTest : public testing::Test {
+protected:
+    store::EventBlock add_block() { return blocks_.emplace_back(maker_.make(2)); }
+    static std::vector<DeliveryItem> both() {
+        return {{0, core::SubscriptionId(1)}, {1, core::SubscriptionId(1)}};
+    }
+
+    // What the feeder would answer for the block that holds `from`.
+    ColdBlock read_back(core::LogOffset from) {
+        for (const store::EventBlock& block : blocks_) {
+            if (block.contains(from)) return split_by_lane(block, both(), 1);
+        }
+        return {};
+    }
+
+    BlockMaker maker_{kShard};
+    std::vector<store::EventBlock> blocks_;
+    FakeLane lane_;
+    FakeFeeder feeder_;
+    std::vector<LanePort*> lanes_{&lane_};
+};
+
+TEST_F(ShardDispatcherTest, HandsBlocksOverInOrderWhileLanesKeepUp) {
+    ShardDispatcher dispatcher({kShard, {}, {}}, lanes_, feeder_);
+    dispatcher.on_durable(add_block(), both());
+    dispatcher.on_durable(add_block(), both());
+    EXPECT_EQ(lane_.take(), core::LogOffset(0));
+    EXPECT_EQ(lane_.take(), core::LogOffset(2));
+    dispatcher.finish_part(core::LogOffset(0));
+    EXPECT_EQ(dispatcher.cursor(), core::LogOffset(2));
+    EXPECT_FALSE(dispatcher.cold());
+}
+
+TEST_F(ShardDispatcherTest, TurnsColdWhenALaneIsFullAndHotAgainWhenCaughtUp) {
+    ShardDispatcher dispatcher({kShard, {}, {}}, lanes_, feeder_);
+    for (int i = 0; i < 5; ++i) dispatcher.on_durable(add_block(), both());
+    EXPECT_TRUE(dispatcher.cold());
+    std::vector<core::LogOffset> seen;
+    for (int round = 0; round < 50 && seen.size() < 5; ++round) {
+        dispatcher.do_work();
+        if (!feeder_.asked.empty()) {
+            dispatcher.on_cold(read_back(feeder_.asked.front()));
+            feeder_.asked.pop_front();
+        }
+        if (!lane_.jobs.empty()) {
+            seen.push_back(lane_.take());
+            dispatcher.finish_part(seen.back());
+        }
+    }
+    const std::vector<core::LogOffset> expected{core::LogOffset(0), core::LogOffset(2),
+                                                core::LogOffset(4), core::LogOffset(6),
+                                                core::LogOffset(8)};
+    EXPECT_EQ(seen, expected);
+    EXPECT_EQ(dispatcher.cursor(), core::LogOffset(10));
+    dispatcher.do_work();
+    EXPECT_FALSE(dispatcher.cold());
+    dispatcher.on_durable(add_block(), both());
+    EXPECT_EQ(lane_.take(), core::LogOffset(10));
+}
+
+TEST_F(ShardDispatcherTest, BeginsColdBehindTheCursorAfterARestart) {
+    for (int i = 0; i < 3; ++i) add_block();
+    ShardDispatcher dispatcher({kShard, core::LogOffset(2), core::LogOffset(6)}, lanes_, feeder_);
+    EXPECT_TRUE(dispatcher.cold());
+    dispatcher.do_work();
+    ASSERT_EQ(feeder_.asked.size(), 1u);
+    EXPECT_EQ(feeder_.asked.front(), core::LogOffset(2));
+}
+
+TEST_F(ShardDispatcherTest, AsksForOneAnswerAtATime) {
+    for (int i = 0; i < 3; ++i) add_block();
+    ShardDispatcher dispatcher({kShard, core::LogOffset(0), core::LogOffset(6)}, lanes_, feeder_);
+    for (int i = 0; i < 10; ++i) dispatcher.do_work();
+    EXPECT_EQ(feeder_.asked.size(), 1u);
+}
+
+TEST_F(ShardDispatcherTest, HandsNothingOverOnceStopped) {
+    ShardDispatcher dispatcher({kShard, {}, {}}, lanes_, feeder_);
+    dispatcher.stop();
+    dispatcher.on_durable(add_block(), both());
+    EXPECT_TRUE(lane_.jobs.empty());
+    EXPECT_EQ(dispatcher.cursor(), core::LogOffset(0));
+}
+
+}  // namespace
+}  // namespace millrace::runtime

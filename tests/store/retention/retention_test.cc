@@ -1,0 +1,166 @@
+// Goal: retention drops whole blocks, oldest first, and never what is still needed; a backup comes
+// back whole; verify finds what is damaged.
+#include "store/retention/retention.h"
+
+#include "store/backup.h"
+#include "store/log/event_search.h"
+#include "store/rows/executions.h"
+#include "store/verify.h"
+#include "tests/store/store_fixture.h"
+
+#include <fstream>
+
+namespace millrace::store::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class RetentionTest : public StoreTest {
+protected:
+    void SetUp() override {
+        open();
+        for (int block = 0; block < 10; ++block) {
+            for (const core::ShardId shard : {kZero, kOne}) {
+                for (int i = 0; i < 10; ++i)
+                    append(shard, {.id = std::to_string(shard.value) + "-" +
+                                         std::to_string(block * 10 + i)});
+                RowBatch rows;
+                rows.begin_outcomes(
+                    {shard, core::LogOffset{static_cast<std::uint64_t>(block) * 10}});
+                rows.add_outcome({.event_index = 1,
+                                  .subscription = core::SubscriptionId{1},
+                                  .started_at_us = 5});
+                rows.end_outcomes();
+                rows.put_cursor(
+                    "deliveries",
+                    {shard, core::LogOffset{static_cast<std::uint64_t>(block) * 10 + 10}});
+                commit(shard, std::move(rows));
+            }
+            clock_.advance_us(1000);
+        }
+        start_ = clock_.wall_us() - 10'000;
+    }
+    RetentionReport apply(const RetentionRule& rule) {
+        auto report = apply_retention(*database_, rule);
+        EXPECT_TRUE(report) << report.error().message;
+        return report ? *report : RetentionReport{};
+    }
+    std::uint64_t first(core::ShardId shard) { return database_->first_kept(shard).value; }
+    std::int64_t start_ = 0;
+};
+
+TEST_F(RetentionTest, DropsByAgeWholeBlocksWithWhatBelongsToThem) {
+    const RetentionReport report = apply({.keep_received_after_us = start_ + 3500});
+    EXPECT_EQ(report.events_dropped, 80u);
+    EXPECT_EQ(first(kZero), 40u);
+    EXPECT_EQ(first(kOne), 40u);
+    EXPECT_FALSE(*database_->log_reader().find(core::TenantId{0}, "0-39"));
+    EXPECT_TRUE(*database_->log_reader().find(core::TenantId{0}, "0-40"));
+    EXPECT_EQ(database_->event_search()
+                  .search({.order = SearchOrder::kOldestFirst})
+                  ->events.front()
+                  .event.position.offset.value,
+              40u);
+    EXPECT_EQ(database_->executions().list({})->executions.size(), 12u);
+    EXPECT_EQ(database_->log_reader().read_block(kZero, core::LogOffset{0})->first_offset().value,
+              40u);
+    reopen();
+    EXPECT_EQ(first(kOne), 40u);
+    EXPECT_EQ(database_->durable_end(kOne).value, 100u);
+}
+
+TEST_F(RetentionTest, ADroppedEventMayComeAgain) {
+    apply({.keep_received_after_us = start_ + 3500});
+    EXPECT_EQ(append(kZero, {.id = "0-5"}).status, AppendStatus::kAppended);
+    EXPECT_EQ(append(kZero, {.id = "0-50"}).status, AppendStatus::kDuplicate);
+    commit(kZero);
+    reopen();
+    EXPECT_EQ(append(kZero, {.id = "0-5"}).position.offset.value, 100u);
+}
+
+TEST_F(RetentionTest, DropsByBytesOldestFirstOverAllShards) {
+    const RetentionReport report = apply({.keep_bytes_max = 1});
+    // The newest block of each shard stays.
+    EXPECT_EQ(report.events_dropped, 180u);
+    EXPECT_EQ(first(kZero), 90u);
+    EXPECT_EQ(apply({.keep_bytes_max = 1}).events_dropped, 0u);
+    reopen();
+    EXPECT_EQ(database_->durable_end(kZero).value, 100u);
+    EXPECT_EQ(put(kZero, {.id = "next"}).position.offset.value, 100u);
+}
+
+TEST_F(RetentionTest, KeepsWhatCursorsRetriesAndFloorsNeedAndSaysSo) {
+    RowBatch rows;
+    rows.put_retry(
+        {.due_at_us = 9, .delivery = {{kZero, core::LogOffset{25}}, core::SubscriptionId{1}}});
+    ASSERT_TRUE(database_->write_now(rows));
+    const RetentionReport report =
+        apply({.keep_bytes_max = 1, .floors = {core::LogOffset{1000}, core::LogOffset{50}}});
+    EXPECT_EQ(first(kZero), 20u);
+    EXPECT_EQ(first(kOne), 50u);
+    EXPECT_GT(report.events_held_back, 0u);
+}
+
+TEST_F(RetentionTest, KeepsWhatIsParkedBehindItsKey) {
+    RowBatch rows;
+    rows.put_retry({.due_at_us = kParkedDueUs,
+                    .delivery = {{kZero, core::LogOffset{25}}, core::SubscriptionId{1}},
+                    .key_hash = 0x99999999});
+    ASSERT_TRUE(database_->write_now(rows));
+    apply({.keep_bytes_max = 1, .floors = {core::LogOffset{1000}, core::LogOffset{1000}}});
+    EXPECT_EQ(first(kZero), 20u);
+}
+
+TEST_F(RetentionTest, ABackupComesBackWhole) {
+    TempFolder other;
+    const std::string saved = other.path() + "/saved";
+    ASSERT_TRUE(backup(*database_, saved));
+    EXPECT_FALSE(backup(*database_, saved));
+    put(kZero, {.id = "after the backup"});
+    close();
+    const std::string back = other.path() + "/back";
+    ASSERT_TRUE(restore(saved, back));
+    EXPECT_FALSE(restore(saved, back));
+    EXPECT_FALSE(restore(other.path() + "/nothing", other.path() + "/x"));
+    Database::Options there = options();
+    there.path = back;
+    open(there);
+    EXPECT_EQ(database_->durable_end(kZero).value, 100u);
+    EXPECT_EQ(append(kZero, {.id = "0-77"}).status, AppendStatus::kDuplicate);
+    EXPECT_EQ(put(kZero, {.id = "new"}).position.offset.value, 100u);
+    close();
+    const auto report = verify(back);
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_TRUE(report->ok()) << report->problems.front();
+}
+
+TEST_F(RetentionTest, VerifyCountsEverythingAndFindsAFlippedBit) {
+    close();
+    auto report = verify(folder_.path());
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_TRUE(report->ok());
+    EXPECT_EQ(report->events, 200u);
+    EXPECT_EQ(report->outcomes, 20u);
+    ASSERT_EQ(report->shards.size(), 2u);
+    EXPECT_EQ(report->shards[1].end_offset, 100u);
+    // One bit of each file that holds data, one after the other: refused, or named by verify.
+    for (const auto& entry : fs::directory_iterator(folder_.path() + "/rocks")) {
+        const std::string name = entry.path().filename().string();
+        const bool data = name.ends_with(".log") || name.ends_with(".sst") ||
+                          name.ends_with(".blob") || name.starts_with("MANIFEST") ||
+                          name == "CURRENT";
+        if (!data || entry.file_size() == 0) continue;
+        const auto middle = static_cast<std::streamoff>(entry.file_size() / 2);
+        std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+        char byte = 0;
+        file.seekg(middle).get(byte);
+        file.seekp(middle).put(static_cast<char>(byte ^ 1)).flush();
+        report = verify(folder_.path());
+        EXPECT_TRUE(!report || !report->ok()) << name;
+        file.seekp(middle).put(byte).flush();
+    }
+    EXPECT_TRUE(verify(folder_.path())->ok());
+}
+
+}  // namespace
+}  // namespace millrace::store::test

@@ -1,0 +1,53 @@
+// Goal: registry documents and audit entries are kept as written.
+#include "store/rows/registry_store.h"
+
+#include "store/rows/audit_log.h"
+#include "tests/store/store_fixture.h"
+
+namespace millrace::store::test {
+namespace {
+
+class RegistryStoreTest : public StoreTest {
+protected:
+    void SetUp() override { open(); }
+};
+
+TEST_F(RegistryStoreTest, KeepsDocumentsByKindAndId) {
+    RowBatch rows;
+    rows.put_registry("script", "b", 1, 10, R"({"name":"b"})");
+    rows.put_registry("script", "a", 2, 20, R"({"name":"a"})");
+    rows.put_registry("scripts", "x", 1, 10, "{}");
+    rows.put_registry("script", "gone", 1, 10, "{}");
+    rows.erase_registry("script", "gone");
+    ASSERT_TRUE(database_->write_now(rows));
+    reopen();
+    const auto all = database_->registry().load_all("script");
+    ASSERT_TRUE(all);
+    ASSERT_EQ(all->size(), 2u);
+    EXPECT_EQ((*all)[0].id, "a");
+    EXPECT_EQ((*all)[0].version, 2u);
+    EXPECT_EQ((*all)[0].json, R"({"name":"a"})");
+    EXPECT_EQ((*all)[1].updated_at_us, 10);
+    EXPECT_TRUE(*database_->registry().get("script", "b"));
+    EXPECT_FALSE(*database_->registry().get("script", "gone"));
+}
+
+TEST_F(RegistryStoreTest, AuditEntriesComeNewestFirst) {
+    RowBatch rows;
+    for (int i = 0; i < 5; ++i)
+        rows.put_audit(100, core::TenantId{static_cast<std::uint32_t>(i % 2)}, std::to_string(i));
+    rows.put_audit(50, core::TenantId{0}, "old");
+    ASSERT_TRUE(database_->write_now(rows));
+    const auto first = database_->audit().list({.limit = 4});
+    ASSERT_TRUE(first);
+    ASSERT_EQ(first->entries.size(), 4u);
+    EXPECT_EQ(first->entries[0].json, "4");
+    const auto rest = database_->audit().list({.cursor = first->next, .limit = 4});
+    ASSERT_EQ(rest->entries.size(), 2u);
+    EXPECT_EQ(rest->entries[1].json, "old");
+    EXPECT_EQ(database_->audit().list({.tenant = core::TenantId{1}, .limit = 10})->entries.size(),
+              2u);
+}
+
+}  // namespace
+}  // namespace millrace::store::test

@@ -1,0 +1,142 @@
+// Goal: retries come in order of due time, survive a restart, and cost nothing while they wait.
+#include "store/rows/retry_schedule.h"
+
+#include "tests/store/store_fixture.h"
+
+namespace millrace::store::test {
+namespace {
+
+class RetryScheduleTest : public StoreTest {
+protected:
+    void SetUp() override { open(); }
+    static DeliveryKey delivery(std::uint64_t offset) {
+        return {{kZero, core::LogOffset{offset}}, core::SubscriptionId{1}};
+    }
+    void put_retry(std::int64_t due, std::uint64_t offset) {
+        RowBatch rows;
+        rows.put_retry({.due_at_us = due,
+                        .delivery = delivery(offset),
+                        .tenant = core::TenantId{3},
+                        .attempt = 2,
+                        .created_at_us = 5,
+                        .state = "state!"});
+        ASSERT_TRUE(database_->write_now(rows));
+    }
+    void erase(std::int64_t due, std::uint64_t offset) {
+        RowBatch rows;
+        rows.erase_retry(due, delivery(offset));
+        ASSERT_TRUE(database_->write_now(rows));
+    }
+    std::vector<std::uint64_t> due(std::int64_t now, std::size_t limit = 100) {
+        std::vector<std::uint64_t> out;
+        EXPECT_TRUE(database_->retries().visit_due(now, [&](const RetryRow& row) {
+            out.push_back(row.delivery.position.offset.value);
+            return out.size() < limit;
+        }));
+        return out;
+    }
+};
+
+TEST_F(RetryScheduleTest, KeepsDueOrderAcrossRestart) {
+    put_retry(300, 1);
+    put_retry(100, 2);
+    put_retry(200, 3);
+    EXPECT_EQ(due(250), (std::vector<std::uint64_t>{2, 3}));
+    reopen();
+    EXPECT_EQ(due(1000), (std::vector<std::uint64_t>{2, 3, 1}));
+    EXPECT_EQ(due(1000, 1), (std::vector<std::uint64_t>{2}));
+    EXPECT_EQ(database_->retries().count(), 3u);
+    EXPECT_EQ(*database_->retries().next_due_us(), 100);
+}
+
+TEST_F(RetryScheduleTest, ErasedOnesAreGone) {
+    put_retry(100, 1);
+    put_retry(200, 2);
+    erase(100, 1);
+    EXPECT_EQ(due(1000), (std::vector<std::uint64_t>{2}));
+    EXPECT_EQ(database_->retries().count(), 1u);
+}
+
+TEST_F(RetryScheduleTest, ARowPutBeforeTheFloorIsStillFound) {
+    put_retry(5000, 1);
+    EXPECT_TRUE(due(1000).empty());
+    EXPECT_TRUE(due(2000).empty());
+    put_retry(1500, 2);  // due before the time of the last scan
+    EXPECT_EQ(due(2000), (std::vector<std::uint64_t>{2}));
+    EXPECT_EQ(*database_->retries().next_due_us(), 1500);
+}
+
+TEST_F(RetryScheduleTest, ParkedRowsStandByKeyAndNeverFallDue) {
+    const auto park = [&](std::uint32_t subscription, std::uint32_t key_hash,
+                          std::uint64_t offset) {
+        RowBatch rows;
+        DeliveryKey key = delivery(offset);
+        key.subscription = core::SubscriptionId{subscription};
+        rows.put_retry({.due_at_us = kParkedDueUs,
+                        .delivery = key,
+                        .key_hash = key_hash,
+                        .tenant = core::TenantId{3},
+                        .state = "0"});
+        ASSERT_TRUE(database_->write_now(rows));
+    };
+    park(1, 7, 12);
+    park(1, 7, 11);
+    park(1, 7, 300);
+    park(1, 8, 10);
+    park(2, 7, 13);
+    put_retry(100, 1);
+    EXPECT_EQ(due(kParkedDueUs - 1), (std::vector<std::uint64_t>{1}));
+    EXPECT_EQ(database_->retries().count(), 6u);
+    const auto parked = [&](std::uint32_t subscription, std::uint32_t key_hash,
+                            std::uint64_t from) {
+        std::vector<std::uint64_t> out;
+        EXPECT_TRUE(*database_->retries().visit_parked(
+            core::SubscriptionId{subscription}, key_hash, {kZero, core::LogOffset{from}},
+            [&](const RetryRow& row) {
+                EXPECT_EQ(row.key_hash, key_hash);
+                EXPECT_EQ(row.delivery.subscription.value, subscription);
+                out.push_back(row.delivery.position.offset.value);
+                return true;
+            }));
+        return out;
+    };
+    EXPECT_EQ(parked(1, 7, 0), (std::vector<std::uint64_t>{11, 12, 300}));
+    EXPECT_EQ(parked(1, 7, 12), (std::vector<std::uint64_t>{12, 300}));
+    EXPECT_EQ(parked(1, 9, 0), std::vector<std::uint64_t>{});
+    reopen();
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> keys;
+    EXPECT_TRUE(database_->retries().visit_parked_keys(
+        [&](core::SubscriptionId subscription, std::uint32_t key_hash) {
+            keys.emplace_back(subscription.value, key_hash);
+        }));
+    EXPECT_EQ(keys, (std::vector<std::pair<std::uint32_t, std::uint32_t>>{{1, 7}, {1, 8}, {2, 7}}));
+    RowBatch rows;
+    rows.erase_parked(7, delivery(12));
+    ASSERT_TRUE(database_->write_now(rows));
+    EXPECT_EQ(parked(1, 7, 0), (std::vector<std::uint64_t>{11, 300}));
+    EXPECT_EQ(database_->retries().list("", 10)->rows.size(), 5u);
+}
+
+TEST_F(RetryScheduleTest, ListsPageByPageWithAllFields) {
+    for (std::uint64_t i = 0; i < 25; ++i) put_retry(static_cast<std::int64_t>(1000 + i), i);
+    std::string cursor;
+    std::vector<std::uint64_t> seen;
+    do {
+        const auto page = database_->retries().list(cursor, 10);
+        ASSERT_TRUE(page);
+        for (const OwnedRetry& owned : page->rows) {
+            seen.push_back(owned.row.delivery.position.offset.value);
+            EXPECT_EQ(owned.row.state, "state!");
+            EXPECT_EQ(owned.row.attempt, 2u);
+            EXPECT_EQ(owned.row.tenant.value, 3u);
+            EXPECT_EQ(owned.row.created_at_us, 5);
+        }
+        cursor = page->next;
+    } while (!cursor.empty());
+    ASSERT_EQ(seen.size(), 25u);
+    EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+    EXPECT_FALSE(database_->retries().list("rubbish", 10));
+}
+
+}  // namespace
+}  // namespace millrace::store::test

@@ -1,0 +1,122 @@
+#include "tools/cli/cli.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace millrace::tools {
+
+namespace {
+
+constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
+
+bool takes_value(const std::string& option) {
+    return option == "--server" || option == "--api-key" || option == "--output" || option == "-o";
+}
+
+// Index of the first argument that is neither an option nor an option's value.
+std::size_t command_index(const std::vector<std::string>& arguments) {
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        if (arguments[i].empty() || arguments[i].front() != '-') return i;
+        if (takes_value(arguments[i])) ++i;
+    }
+    return kNowhere;
+}
+
+std::string names_of(const CLI::App& app) {
+    std::string names;
+    for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+        names += (names.empty() ? "" : ", ") + sub->get_name();
+    }
+    return names;
+}
+
+const CLI::App* find_command(const CLI::App& app, const std::string& name) {
+    for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+        if (sub->check_name(name)) return sub;
+    }
+    return nullptr;
+}
+
+// A message that names what exists beats CLI11's "was not expected". Empty when it is known.
+std::string unknown_command(const CLI::App& app, const std::vector<std::string>& arguments) {
+    const std::size_t index = command_index(arguments);
+    if (index == kNowhere) return {};
+    const CLI::App* noun = find_command(app, arguments[index]);
+    if (noun == nullptr) {
+        return "unknown command '" + arguments[index] + "'; there are: " + names_of(app) +
+               ", restore, verify, inspect, bench, torture, serve (try --help)";
+    }
+    if (noun->get_subcommands([](const CLI::App*) { return true; }).empty()) return {};
+    const bool given = index + 1 < arguments.size();
+    if (given && arguments[index + 1].rfind('-', 0) == 0) return {};
+    if (given && find_command(*noun, arguments[index + 1]) != nullptr) return {};
+    const std::string full = arguments[index] + (given ? " " + arguments[index + 1] : "");
+    return (given ? "unknown command '" : "incomplete command '") + full +
+           "'; there are: " + names_of(*noun);
+}
+
+void add_global_options(CLI::App& app, CliContext& context) {
+    app.add_option("--server", context.server, "The server's address")
+        ->envname("MILLRACE_SERVER")
+        ->capture_default_str();
+    app.add_option("--api-key", context.api_key, "The API key")->envname("MILLRACE_API_KEY");
+    app.add_option("-o,--output", context.output, "table for people, json for programs")
+        ->check(CLI::IsMember({"table", "json"}))
+        ->capture_default_str();
+    app.fallthrough();
+}
+
+}  // namespace
+
+std::vector<std::string> split_colon_command(std::vector<std::string> arguments) {
+    const std::size_t index = command_index(arguments);
+    if (index == kNowhere) return arguments;
+    const std::string name = arguments[index];
+    const std::size_t colon = name.find(':');
+    if (colon == std::string::npos) return arguments;
+    arguments[index] = name.substr(0, colon);
+    arguments.insert(arguments.begin() + static_cast<std::ptrdiff_t>(index) + 1,
+                     name.substr(colon + 1));
+    return arguments;
+}
+
+int run_cli(std::vector<std::string> arguments, CliStreams streams) {
+    CliContext context(streams);
+    CLI::App app(
+        "Millrace: an event engine. `millrace serve` runs it; the other commands talk to it.",
+        "millrace");
+    app.set_version_flag("--version", MILLRACE_VERSION);
+    add_global_options(app, context);
+    add_event_commands(app, context);
+    add_handler_commands(app, context);
+    add_script_commands(app, context);
+    add_execution_commands(app, context);
+    add_dlq_commands(app, context);
+    add_replay_commands(app, context);
+    add_backup_command(app, context);
+    add_past_commands(app, context);
+    add_stats_command(app, context);
+    app.footer(
+        "Run the server: millrace serve --help\n"
+        "Without a server, on its data folder: millrace restore | verify | inspect\n"
+        "How fast is this machine with it? millrace bench\n"
+        "Is its disk safe? millrace torture --minutes 5");
+
+    arguments = split_colon_command(std::move(arguments));
+    const std::string unknown = unknown_command(app, arguments);
+    if (!unknown.empty()) return context.usage(unknown);
+    try {
+        std::reverse(arguments.begin(), arguments.end());  // the order CLI11 wants
+        app.parse(std::move(arguments));
+    } catch (const CLI::ParseError& error) {
+        // --help and --version arrive here too, with exit code 0.
+        return app.exit(error, streams.out, streams.err) == 0 ? kExitOk : kExitUsage;
+    }
+    if (!context.action) {
+        streams.err << app.help();
+        return kExitUsage;
+    }
+    return context.action();
+}
+
+}  // namespace millrace::tools

@@ -1,0 +1,32 @@
+// What: the command line: `millrace <noun> <verb> [options]` over the server's HTTP interface.
+// Threads: one. Lifetime: one run per call.
+// Limits: none. Failure: 0 ok, 1 failed (told on `err`), 2 usage.
+#pragma once
+
+#include "tools/cli/context.h"
+
+#include <CLI/CLI.hpp>
+
+#include <string>
+#include <vector>
+
+namespace millrace::tools {
+
+// `arguments` without the program's name.
+int run_cli(std::vector<std::string> arguments, CliStreams streams);
+
+// "event:create" as the command becomes "event", "create"; option values are left alone.
+std::vector<std::string> split_colon_command(std::vector<std::string> arguments);
+
+// One per noun: adds its verbs and, when one is chosen, sets context.action.
+void add_event_commands(CLI::App& app, CliContext& context);
+void add_handler_commands(CLI::App& app, CliContext& context);
+void add_script_commands(CLI::App& app, CliContext& context);
+void add_execution_commands(CLI::App& app, CliContext& context);
+void add_dlq_commands(CLI::App& app, CliContext& context);
+void add_replay_commands(CLI::App& app, CliContext& context);
+void add_backup_command(CLI::App& app, CliContext& context);
+void add_past_commands(CLI::App& app, CliContext& context);
+void add_stats_command(CLI::App& app, CliContext& context);
+
+}  // namespace millrace::tools

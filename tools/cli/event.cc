@@ -1,0 +1,256 @@
+// The verbs of events: create (one, or many from a file), list, info, tail.
+#include "tools/cli/cli.h"
+#include "tools/cli/event_load.h"
+#include "tools/cli/json.h"
+#include "tools/cli/sse.h"
+
+#include <memory>
+
+namespace millrace::tools {
+
+namespace {
+
+struct CreateOptions {
+    std::string pattern, payload, id, version, source_type, source_id, timestamp;
+    std::string correlation_id, causation_id, context_type, context_id, partition_key, file;
+    std::int64_t priority = 0;
+    std::size_t batch_events = 1000;
+};
+
+struct ListOptions {
+    std::string pattern, pattern_prefix, from, to, source_type, source_id;
+    std::string correlation_id, causation_id, context_id, filter, cursor, order;
+    std::int64_t limit = 50;
+};
+
+struct TailOptions {
+    std::string pattern, filter, from, last_id;
+    std::int64_t count = 0;
+};
+
+std::string envelope_of(const CreateOptions& o, std::string_view payload) {
+    JsonObject event;
+    event.text_if("eventId", o.id).text("pattern", o.pattern).text_if("version", o.version);
+    if (!o.source_type.empty() || !o.source_id.empty()) {
+        event.raw("source", JsonObject()
+                                .text("type", o.source_type.empty() ? "external" : o.source_type)
+                                .text("id", o.source_id.empty() ? "cli" : o.source_id)
+                                .str());
+    }
+    event.text_if("timestamp", o.timestamp).raw("payload", payload);
+    JsonObject metadata;
+    metadata.text_if("correlationId", o.correlation_id).text_if("causationId", o.causation_id);
+    if (!o.context_id.empty()) {
+        metadata.raw("context",
+                     JsonObject()
+                         .text("type", o.context_type.empty() ? "client" : o.context_type)
+                         .text("id", o.context_id)
+                         .str());
+    }
+    if (!metadata.empty()) event.raw("metadata", metadata.str());
+    event.text_if("partitionKey", o.partition_key);
+    if (o.priority != 0) event.number("priority", o.priority);
+    return event.str();
+}
+
+int create_one(CliContext& context, const CreateOptions& options) {
+    if (options.pattern.empty()) {
+        return context.usage("event create needs --pattern NAME (or --file FILE to load many)");
+    }
+    const auto payload =
+        read_json_argument(options.payload.empty() ? "{}" : options.payload, "--payload");
+    if (!payload) return context.usage(payload.error().message);
+    HttpRequest request{.method = "POST", .path = "/v2/events"};
+    request.body = envelope_of(options, *payload);
+    const auto reply = context.call(request);
+    if (reply == nullptr) return kExitFailed;
+    if (context.json()) {
+        context.print_json(*reply);
+        return kExitOk;
+    }
+    Table table({"EVENT", "SHARD", "OFFSET", "STATE"});
+    bool found = false;
+    for (const simdjson::dom::element event : array_at(reply->root, "events", found)) {
+        const bool duplicate = flag_at(event, "duplicate");
+        table.add(
+            {text_at(event, "eventId"), text_at(event, "shard"), text_at(event, "offset"),
+             Cell(duplicate ? "duplicate" : "accepted (" + text_at(reply->root, "durability") + ")",
+                  duplicate ? Style::kWarn : Style::kGood)});
+    }
+    context.print_table(table, "accepted");
+    return kExitOk;
+}
+
+int list_events(CliContext& context, const ListOptions& o) {
+    const std::int64_t now_us = wall_clock_us();
+    Query query;
+    query.add("pattern", o.pattern).add("patternPrefix", o.pattern_prefix);
+    query.add("from", time_argument(o.from, now_us)).add("to", time_argument(o.to, now_us));
+    query.add("sourceType", o.source_type).add("sourceId", o.source_id);
+    query.add("correlationId", o.correlation_id).add("causationId", o.causation_id);
+    query.add("contextId", o.context_id).add("filter", o.filter).add("limit", o.limit);
+    query.add("cursor", o.cursor).add("order", o.order);
+    const auto reply = context.get("/v2/events" + query.str());
+    if (reply == nullptr) return kExitFailed;
+    if (context.json()) {
+        context.print_json(*reply);
+        return kExitOk;
+    }
+    Table table({"RECEIVED", "EVENT", "PATTERN", "SOURCE", "PAYLOAD"});
+    bool found = false;
+    for (const simdjson::dom::element event : array_at(reply->root, "items", found)) {
+        const std::string source_id = text_at(event, "source.id");
+        table.add({text_at(event, "receivedAt"), text_at(event, "eventId"),
+                   Cell(text_at(event, "pattern"), Style::kHead),
+                   text_at(event, "source.type") + (source_id.empty() ? "" : "/" + source_id),
+                   Cell(text_at(event, "payload"), Style::kDim)});
+    }
+    context.print_table(table, "no events");
+    context.print_next(*reply);
+    return kExitOk;
+}
+
+int show_event(CliContext& context, const std::string& id, bool as_cloudevent, bool trace) {
+    const std::string path = "/v2/events/" + url_escaped(id);
+    const auto event = context.get(path + (trace           ? "/trace"
+                                           : as_cloudevent ? "?as=cloudevent"
+                                                           : ""));
+    if (event == nullptr) return kExitFailed;
+    context.print_pretty(*event);
+    return kExitOk;
+}
+
+void print_tail_event(CliContext& context, const SseMessage& message) {
+    simdjson::dom::parser parser;
+    simdjson::dom::element event;
+    if (context.json() || parser.parse(message.data).get(event) != simdjson::SUCCESS) {
+        context.out() << (context.json() ? message.data : printable(message.data)) << '\n'
+                      << std::flush;
+        return;
+    }
+    const Terminal& terminal = context.terminal();
+    context.out() << styled(printable(text_at(event, "receivedAt")), Style::kDim, terminal) << "  "
+                  << styled(printable(text_at(event, "pattern")), Style::kHead, terminal) << "  "
+                  << printable(text_at(event, "eventId")) << "  "
+                  << printable(text_at(event, "payload")) << '\n'
+                  << std::flush;
+}
+
+int tail_events(CliContext& context, const TailOptions& o) {
+    HttpClient* client = context.client();
+    if (client == nullptr) return kExitFailed;
+    HttpRequest request;
+    request.path = "/v2/events/stream" + Query()
+                                             .add("pattern", o.pattern)
+                                             .add("filter", o.filter)
+                                             .add("from", time_argument(o.from, wall_clock_us()))
+                                             .str();
+    request.headers.push_back("Accept: text/event-stream");
+    if (!o.last_id.empty()) request.headers.push_back("Last-Event-ID: " + o.last_id);
+    std::int64_t seen = 0;
+    SseParser parser([&](const SseMessage& message) {
+        if (o.count > 0 && seen >= o.count) return;
+        ++seen;
+        print_tail_event(context, message);
+    });
+    const auto reply = client->stream(request, [&](std::string_view piece) {
+        parser.feed(piece);
+        return o.count == 0 || seen < o.count;
+    });
+    if (!reply) return context.failed(reply.error());
+    if (!reply->ok()) return context.failed(*reply);
+    return kExitOk;
+}
+
+void add_create(CLI::App& event, CliContext& context) {
+    auto options = std::make_shared<CreateOptions>();
+    CLI::App* verb = event.add_subcommand(
+        "create", "Send one event, or many from a file of JSON lines (--file, - for stdin)");
+    verb->add_option("pattern,--pattern", options->pattern, "e.g. invoice.created");
+    verb->add_option("--payload", options->payload, "JSON object, @file or - for stdin");
+    verb->add_option("--id", options->id, "eventId; filled in by the server when left out");
+    verb->add_option("--event-version", options->version, "version of the event's form");
+    verb->add_option("--source-type", options->source_type, "workflow|task|integration|external");
+    verb->add_option("--source-id", options->source_id);
+    verb->add_option("--timestamp", options->timestamp, "RFC 3339");
+    verb->add_option("--correlation-id", options->correlation_id);
+    verb->add_option("--causation-id", options->causation_id);
+    verb->add_option("--context-type", options->context_type, "client|user|global");
+    verb->add_option("--context-id", options->context_id);
+    verb->add_option("--partition-key", options->partition_key);
+    verb->add_option("--priority", options->priority);
+    verb->add_option("--file", options->file, "load JSON lines, one event a line; - for stdin");
+    verb->add_option("--batch", options->batch_events, "events per request when loading")
+        ->check(CLI::Range(1, 65536))
+        ->capture_default_str();
+    verb->callback([&context, options] {
+        context.action = [&context, options] {
+            if (options->file.empty()) return create_one(context, *options);
+            return load_events(context, options->file, options->batch_events);
+        };
+    });
+}
+
+void add_list(CLI::App& event, CliContext& context) {
+    auto options = std::make_shared<ListOptions>();
+    CLI::App* verb = event.add_subcommand("list", "Search the log, newest first");
+    verb->add_option("--pattern", options->pattern);
+    verb->add_option("--pattern-prefix", options->pattern_prefix);
+    verb->add_option("--from", options->from, "RFC 3339, or 15m, 2h, 7d ago");
+    verb->add_option("--to", options->to, "RFC 3339, or 15m, 2h, 7d ago");
+    verb->add_option("--source-type", options->source_type);
+    verb->add_option("--source-id", options->source_id);
+    verb->add_option("--correlation-id", options->correlation_id);
+    verb->add_option("--causation-id", options->causation_id);
+    verb->add_option("--context-id", options->context_id);
+    verb->add_option("--filter", options->filter, "any filter form, e.g. \"$.amount > 100\"");
+    verb->add_option("--limit", options->limit)->check(CLI::Range(1, 1000))->capture_default_str();
+    verb->add_option("--cursor", options->cursor, "go on after a former list");
+    verb->add_option("--order", options->order)->check(CLI::IsMember({"asc", "desc"}));
+    verb->callback([&context, options] {
+        context.action = [&context, options] { return list_events(context, *options); };
+    });
+}
+
+void add_info(CLI::App& event, CliContext& context) {
+    auto id = std::make_shared<std::string>();
+    auto as_cloudevent = std::make_shared<bool>(false);
+    auto trace = std::make_shared<bool>(false);
+    CLI::App* verb = event.add_subcommand("info", "Show one event");
+    verb->add_option("id", *id, "eventId")->required();
+    verb->add_flag("--cloudevent", *as_cloudevent, "as a CloudEvent");
+    verb->add_flag("--trace", *trace, "what it caused and what caused it")
+        ->excludes("--cloudevent");
+    verb->callback([&context, id, as_cloudevent, trace] {
+        context.action = [&context, id, as_cloudevent, trace] {
+            return show_event(context, *id, *as_cloudevent, *trace);
+        };
+    });
+}
+
+void add_tail(CLI::App& event, CliContext& context) {
+    auto options = std::make_shared<TailOptions>();
+    CLI::App* verb = event.add_subcommand("tail", "Follow events, from history through to live");
+    verb->add_option("--pattern", options->pattern);
+    verb->add_option("--filter", options->filter);
+    verb->add_option("--from", options->from, "a time in the past to start at");
+    verb->add_option("--last-id", options->last_id, "go on after this position");
+    verb->add_option("-n,--count", options->count, "stop after so many events");
+    verb->callback([&context, options] {
+        context.action = [&context, options] { return tail_events(context, *options); };
+    });
+}
+
+}  // namespace
+
+void add_event_commands(CLI::App& app, CliContext& context) {
+    CLI::App* event =
+        app.add_subcommand("event", "Send, search and follow events")->alias("events");
+    event->require_subcommand(1);
+    add_create(*event, context);
+    add_list(*event, context);
+    add_info(*event, context);
+    add_tail(*event, context);
+}
+
+}  // namespace millrace::tools

@@ -1,0 +1,245 @@
+// The verbs of handlers. A handler is a subscription: a pattern, a filter and what is run.
+#include "tools/cli/cli.h"
+#include "tools/cli/json.h"
+#include "tools/cli/script.h"
+
+#include <memory>
+
+namespace millrace::tools {
+
+namespace {
+
+struct RegisterOptions {
+    std::string name, id, pattern, pattern_type, filter, filters, script_id, lua_file, executor;
+    std::string file;
+    std::int64_t priority = 0;
+    std::int64_t max_retries = -1, initial_delay_ms = -1, max_delay_ms = -1;
+    double backoff_factor = 0;
+    bool no_jitter = false, inactive = false;
+};
+
+std::string retry_of(const RegisterOptions& o) {
+    JsonObject retry;
+    if (o.max_retries >= 0) retry.number("maxRetries", o.max_retries);
+    if (o.initial_delay_ms >= 0) retry.number("initialDelayMs", o.initial_delay_ms);
+    if (o.max_delay_ms >= 0) retry.number("maxDelayMs", o.max_delay_ms);
+    if (o.backoff_factor > 0) retry.real("backoffFactor", o.backoff_factor);
+    if (o.no_jitter) retry.flag("jitter", false);
+    return retry.empty() ? std::string() : retry.str();
+}
+
+std::string executor_of(const RegisterOptions& o, const std::string& script_id) {
+    if (!o.executor.empty()) return o.executor;
+    return JsonObject().text("type", "script").text("scriptId", script_id).str();
+}
+
+// The body of POST /v2/subscriptions from the options. `script_id` may have just been pushed.
+std::string subscription_of(const RegisterOptions& o, const std::string& script_id,
+                            const std::string& filters) {
+    JsonObject body;
+    body.text_if("id", o.id).text("name", o.name.empty() ? o.pattern : o.name);
+    if (o.pattern_type.empty() || o.pattern_type == "exact") {
+        body.text("pattern", o.pattern);
+    } else {
+        body.raw("pattern",
+                 JsonObject().text("type", o.pattern_type).text("value", o.pattern).str());
+    }
+    body.raw_if("filters", filters).text_if("filter", o.filter);
+    body.raw("executor", executor_of(o, script_id));
+    if (o.priority != 0) body.number("priority", o.priority);
+    body.raw_if("retry", retry_of(o));
+    if (o.inactive) body.flag("active", false);
+    return body.str();
+}
+
+std::string pattern_text(simdjson::dom::element subscription) {
+    const std::string type = text_at(subscription, "pattern.type");
+    if (type.empty()) return text_at(subscription, "pattern");
+    const std::string value = text_at(subscription, "pattern.value");
+    return type == "exact" ? value : type + ":" + value;
+}
+
+std::string executor_text(simdjson::dom::element subscription) {
+    for (const char* target : {"scriptId", "url", "workflowId", "command"}) {
+        const std::string value = text_at(subscription, std::string("executor.") + target);
+        if (!value.empty()) return text_at(subscription, "executor.type") + ":" + value;
+    }
+    return text_at(subscription, "executor.type");
+}
+
+int print_registered(CliContext& context, const HttpRequest& request) {
+    const auto reply = context.call(request);
+    if (reply == nullptr) return kExitFailed;
+    if (context.json()) {
+        context.print_json(*reply);
+    } else {
+        context.out() << "registered " << printable(text_at(reply->root, "id")) << "  "
+                      << printable(pattern_text(reply->root)) << " -> "
+                      << printable(executor_text(reply->root)) << '\n';
+    }
+    return kExitOk;
+}
+
+int register_handler(CliContext& context, const RegisterOptions& o) {
+    HttpRequest request{.method = "POST", .path = "/v2/subscriptions"};
+    if (!o.file.empty()) {
+        auto body = read_json_argument(o.file == "-" ? "-" : "@" + o.file, "--file");
+        if (!body) return context.usage(body.error().message);
+        request.body = std::move(*body);
+        return print_registered(context, request);
+    }
+    if (o.pattern.empty()) return context.usage("handler register needs --pattern (or --file)");
+    const int ways = !o.script_id.empty() + !o.lua_file.empty() + !o.executor.empty();
+    if (ways != 1) {
+        return context.usage(
+            "handler register needs one of --script ID, --lua FILE, --executor JSON");
+    }
+    std::string filters;
+    if (!o.filters.empty()) {
+        auto text = read_json_argument(o.filters, "--filters");
+        if (!text) return context.usage(text.error().message);
+        filters = std::move(*text);
+    }
+    std::string script_id = o.script_id;
+    if (!o.lua_file.empty()) {
+        ScriptPush push{.file = o.lua_file, .name = o.name};
+        const auto pushed = push_script(context, push);
+        if (pushed == nullptr) return kExitFailed;
+        script_id = text_at(pushed->root, "id");
+    }
+    request.body = subscription_of(o, script_id, filters);
+    return print_registered(context, request);
+}
+
+int list_handlers(CliContext& context, std::int64_t limit, const std::string& cursor) {
+    const auto reply =
+        context.get("/v2/subscriptions" + Query().add("limit", limit).add("cursor", cursor).str());
+    if (reply == nullptr) return kExitFailed;
+    if (context.json()) {
+        context.print_json(*reply);
+        return kExitOk;
+    }
+    Table table({"HANDLER", "NAME", "PATTERN", "RUNS", "PRIORITY", "ACTIVE", "FILTER"});
+    bool found = false;
+    for (const simdjson::dom::element item : array_at(reply->root, "items", found)) {
+        const bool active = flag_at(item, "active");
+        std::string filter = text_at(item, "filter");
+        if (filter.empty()) filter = text_at(item, "filters");
+        table.add({text_at(item, "id"), text_at(item, "name"), pattern_text(item),
+                   executor_text(item), text_at(item, "priority"),
+                   Cell(active ? "yes" : "no", active ? Style::kGood : Style::kDim),
+                   Cell(filter, Style::kDim)});
+    }
+    context.print_table(table, "no handlers");
+    context.print_next(*reply);
+    return kExitOk;
+}
+
+int remove_handlers(CliContext& context, const std::vector<std::string>& ids) {
+    for (const std::string& id : ids) {
+        const auto reply =
+            context.call({.method = "DELETE", .path = "/v2/subscriptions/" + url_escaped(id)});
+        if (reply == nullptr) return kExitFailed;
+        if (context.json()) {
+            context.out() << JsonObject().text("id", id).flag("removed", true).str() << '\n';
+        } else {
+            context.out() << "removed " << printable(id) << '\n';
+        }
+    }
+    return kExitOk;
+}
+
+// Without a handler: which ones match. With one: each condition, the value seen and the verdict.
+int test_handler(CliContext& context, const std::string& id, const std::string& event_argument) {
+    const auto event = read_json_argument(event_argument, "--event");
+    if (!event) return context.usage(event.error().message);
+    Query query;
+    if (!id.empty()) query.add("explain", "1").add("subscriptionId", id);
+    HttpRequest request{.method = "POST", .path = "/v2/subscriptions/match" + query.str()};
+    request.body = JsonObject().raw("event", *event).str();
+    const auto reply = context.call(request);
+    if (reply == nullptr) return kExitFailed;
+    bool found = false;
+    bool matched = false;
+    std::string names;
+    for (const simdjson::dom::element item : array_at(reply->root, "matched", found)) {
+        std::string_view text;
+        if (item.get(text) != simdjson::SUCCESS) continue;
+        matched = matched || id.empty() || text == id;
+        names += std::string(names.empty() ? "" : ", ") + std::string(text);
+    }
+    if (context.json()) {
+        context.print_json(*reply);
+    } else if (id.empty()) {
+        context.out() << "matched: " << (names.empty() ? "none" : printable(names)) << '\n';
+    } else {
+        context.out() << printable(id) << ": " << (matched ? "matches" : "does not match") << '\n'
+                      << json_pretty(reply->root) << '\n';
+    }
+    return matched ? kExitOk : kExitFailed;
+}
+
+void add_register(CLI::App& handler, CliContext& context) {
+    auto o = std::make_shared<RegisterOptions>();
+    CLI::App* verb = handler.add_subcommand("register", "Run something when events match");
+    verb->add_option("--id", o->id);
+    verb->add_option("--name", o->name);
+    verb->add_option("--pattern", o->pattern, "e.g. invoice.created or invoice.*");
+    verb->add_option("--type", o->pattern_type, "how the pattern is read")
+        ->check(CLI::IsMember({"exact", "prefix", "suffix", "wildcard", "regex"}));
+    verb->add_option("--filter", o->filter, "expression, e.g. \"$.amount > 100\"");
+    verb->add_option("--filters", o->filters, "map or list form: JSON or @file");
+    verb->add_option("--script", o->script_id, "the script to run");
+    verb->add_option("--lua", o->lua_file, "push this Lua file first, then run it");
+    verb->add_option("--executor", o->executor, "the executor's JSON, for every other kind");
+    verb->add_option("--priority", o->priority);
+    verb->add_option("--max-retries", o->max_retries)->check(CLI::NonNegativeNumber);
+    verb->add_option("--initial-delay-ms", o->initial_delay_ms)->check(CLI::NonNegativeNumber);
+    verb->add_option("--max-delay-ms", o->max_delay_ms)->check(CLI::NonNegativeNumber);
+    verb->add_option("--backoff-factor", o->backoff_factor)->check(CLI::PositiveNumber);
+    verb->add_flag("--no-jitter", o->no_jitter);
+    verb->add_flag("--inactive", o->inactive);
+    verb->add_option("--file", o->file, "the whole subscription as JSON; - for stdin");
+    verb->callback([&context, o] {
+        context.action = [&context, o] { return register_handler(context, *o); };
+    });
+}
+
+}  // namespace
+
+void add_handler_commands(CLI::App& app, CliContext& context) {
+    CLI::App* handler =
+        app.add_subcommand("handler", "What runs when events match")->alias("handlers");
+    handler->require_subcommand(1);
+    add_register(*handler, context);
+
+    auto limit = std::make_shared<std::int64_t>(100);
+    auto cursor = std::make_shared<std::string>();
+    CLI::App* list = handler->add_subcommand("list", "List handlers");
+    list->add_option("--limit", *limit)->check(CLI::Range(1, 1000))->capture_default_str();
+    list->add_option("--cursor", *cursor);
+    list->callback([&context, limit, cursor] {
+        context.action = [&context, limit, cursor] {
+            return list_handlers(context, *limit, *cursor);
+        };
+    });
+
+    auto ids = std::make_shared<std::vector<std::string>>();
+    CLI::App* remove = handler->add_subcommand("remove", "Remove handlers");
+    remove->add_option("id", *ids)->required();
+    remove->callback([&context, ids] {
+        context.action = [&context, ids] { return remove_handlers(context, *ids); };
+    });
+
+    auto id = std::make_shared<std::string>();
+    auto event = std::make_shared<std::string>();
+    CLI::App* test = handler->add_subcommand(
+        "test", "Would an event match? With a handler's id: why, or why not. Exit code 1 if not");
+    test->add_option("id", *id, "one handler; left out: all");
+    test->add_option("--event", *event, "the event: JSON, @file or -")->required();
+    test->callback([&context, id, event] {
+        context.action = [&context, id, event] { return test_handler(context, *id, *event); };
+    });
+}
+
+}  // namespace millrace::tools

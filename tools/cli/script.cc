@@ -1,0 +1,254 @@
+// The verbs of scripts: push, list, run, logs.
+#include "tools/cli/script.h"
+
+#include "tools/cli/cli.h"
+#include "tools/cli/json.h"
+
+#include <filesystem>
+#include <vector>
+
+namespace millrace::tools {
+
+namespace {
+
+constexpr long kNotFound = 404;
+
+std::string script_body(const ScriptPush& push, std::string_view source) {
+    std::string name = push.name;
+    if (name.empty()) name = push.file == "-" ? "stdin" : std::filesystem::path(push.file).stem();
+    JsonObject body;
+    body.text_if("id", push.id).text("name", name).text("type", push.type).text("source", source);
+    if (push.timeout_ms > 0) body.number("timeoutMs", push.timeout_ms);
+    if (push.memory_bytes > 0) body.number("memoryBytes", push.memory_bytes);
+    if (push.disabled) body.flag("enabled", false);
+    if (!push.permissions.empty()) {
+        std::string list;
+        for (const std::string& name_of : push.permissions) {
+            list += (list.empty() ? "" : ",") + json_quoted(name_of);
+        }
+        body.raw("permissions", "[" + list + "]");
+    }
+    return body.str();
+}
+
+int list_scripts(CliContext& context, std::int64_t limit, const std::string& cursor) {
+    const auto reply =
+        context.get("/v2/scripts" + Query().add("limit", limit).add("cursor", cursor).str());
+    if (reply == nullptr) return kExitFailed;
+    if (context.json()) {
+        context.print_json(*reply);
+        return kExitOk;
+    }
+    Table table({"SCRIPT", "NAME", "TYPE", "VERSION", "ENABLED", "UPDATED"});
+    bool found = false;
+    for (const simdjson::dom::element item : array_at(reply->root, "items", found)) {
+        const bool enabled = flag_at(item, "enabled");
+        table.add({text_at(item, "id"), text_at(item, "name"), text_at(item, "type"),
+                   text_at(item, "version"),
+                   Cell(enabled ? "yes" : "no", enabled ? Style::kGood : Style::kDim),
+                   text_at(item, "updatedAt")});
+    }
+    context.print_table(table, "no scripts");
+    context.print_next(*reply);
+    return kExitOk;
+}
+
+struct RunOptions {
+    std::string id, query = "{}", body = "{}";
+};
+
+void print_logs(CliContext& context, simdjson::dom::element holder, std::string_view path) {
+    bool found = false;
+    for (const simdjson::dom::element line : array_at(holder, path, found)) {
+        std::string_view plain;
+        if (line.get(plain) == simdjson::SUCCESS) {
+            context.out() << "  " << printable(plain) << '\n';
+            continue;
+        }
+        const std::string level = text_at(line, "level");
+        std::string text = text_at(line, "text");
+        if (text.empty()) text = text_at(line, "message");
+        const std::string fields = text_at(line, "fields");
+        const Style style = level == "error"  ? Style::kBad
+                            : level == "warn" ? Style::kWarn
+                                              : Style::kPlain;
+        context.out() << "  " << styled(printable(level), style, context.terminal())
+                      << (level.empty() ? "" : ": ") << printable(text)
+                      << (fields.empty() ? "" : " " + printable(fields)) << '\n';
+    }
+}
+
+int run_script(CliContext& context, const RunOptions& o) {
+    const auto query = read_json_argument(o.query, "--query");
+    if (!query) return context.usage(query.error().message);
+    const auto body = read_json_argument(o.body, "--body");
+    if (!body) return context.usage(body.error().message);
+    const std::string id = resolve_script(context, o.id);
+    if (id.empty()) return kExitFailed;
+    HttpRequest request{.method = "POST", .path = "/v2/script/run"};
+    request.body = JsonObject().text("scriptId", id).raw("query", *query).raw("body", *body).str();
+    const auto reply = context.call(request);
+    if (reply == nullptr) return kExitFailed;
+    if (context.json()) {
+        context.print_json(*reply);
+        return kExitOk;
+    }
+    print_logs(context, reply->root, "logs");
+    simdjson::dom::element result;
+    if (reply->root.at_key("result").get(result) == simdjson::SUCCESS) {
+        context.out() << json_pretty(result) << '\n';
+    }
+    context.note("took " + text_at(reply->root, "durationMs") + " ms, execution " +
+                 text_at(reply->root, "executionId"));
+    return kExitOk;
+}
+
+// The newest executions of the script with what they logged and why they failed.
+int script_logs(CliContext& context, const std::string& script, std::int64_t limit) {
+    const std::string id = resolve_script(context, script);
+    if (id.empty()) return kExitFailed;
+    const auto reply =
+        context.get("/v2/executions" + Query().add("scriptId", id).add("limit", limit).str());
+    if (reply == nullptr) return kExitFailed;
+    if (context.json()) {
+        context.print_json(*reply);
+        return kExitOk;
+    }
+    bool found = false;
+    for (const simdjson::dom::element item : array_at(reply->root, "items", found)) {
+        const std::string status = text_at(item, "status");
+        context.out() << styled(printable(status), status_style(status), context.terminal()) << "  "
+                      << printable(text_at(item, "id")) << "  event "
+                      << printable(text_at(item, "eventId")) << '\n';
+        print_logs(context, item, "logs");
+        bool has_attempts = false;
+        for (const simdjson::dom::element attempt : array_at(item, "attempts", has_attempts)) {
+            const std::string error = text_at(attempt, "error");
+            if (error.empty()) continue;
+            context.out() << "  " << styled("failed", Style::kBad, context.terminal()) << " at "
+                          << printable(text_at(attempt, "at")) << ": " << printable(error) << '\n';
+        }
+    }
+    return kExitOk;
+}
+
+void add_push(CLI::App& script, CliContext& context) {
+    auto o = std::make_shared<ScriptPush>();
+    CLI::App* verb =
+        script.add_subcommand("push", "Create a script from a Lua file, or a new version");
+    verb->add_option("file", o->file, "the Lua file; - for stdin")->required();
+    verb->add_option("--id", o->id, "the script's id; one that exists gets a new version");
+    verb->add_option("--name", o->name);
+    verb->add_option("--type", o->type)
+        ->check(CLI::IsMember({"event", "scheduled", "endpoint", "api", "hook"}))
+        ->capture_default_str();
+    verb->add_option("--timeout-ms", o->timeout_ms)->check(CLI::PositiveNumber);
+    verb->add_option("--memory-bytes", o->memory_bytes)->check(CLI::PositiveNumber);
+    verb->add_option("--permission", o->permissions, "http, kv, emit, secrets; may be repeated");
+    verb->add_flag("--disabled", o->disabled);
+    verb->callback([&context, o] {
+        context.action = [&context, o] {
+            const auto reply = push_script(context, *o);
+            if (reply == nullptr) return kExitFailed;
+            if (context.json()) {
+                context.print_json(*reply);
+            } else {
+                context.out() << "pushed " << printable(text_at(reply->root, "id")) << "  version "
+                              << printable(text_at(reply->root, "version")) << '\n';
+            }
+            return kExitOk;
+        };
+    });
+}
+
+}  // namespace
+
+std::unique_ptr<Document> push_script(CliContext& context, const ScriptPush& push) {
+    const auto source = read_argument(push.file == "-" ? "-" : "@" + push.file);
+    if (!source) {
+        context.failed(source.error());
+        return nullptr;
+    }
+    HttpRequest request{.method = "POST", .path = "/v2/scripts"};
+    request.body = script_body(push, *source);
+    if (!push.id.empty()) {
+        const std::string path = "/v2/scripts/" + url_escaped(push.id);
+        const auto known = context.send({.path = path});
+        if (known == nullptr) return nullptr;
+        if (known->ok()) {
+            request.method = "PUT";
+            request.path = path;
+        }
+    }
+    return context.call(request);
+}
+
+std::string resolve_script(CliContext& context, const std::string& id_or_name) {
+    const auto known = context.send({.path = "/v2/scripts/" + url_escaped(id_or_name)});
+    if (known == nullptr) return {};
+    if (known->ok()) return id_or_name;
+    if (known->status != kNotFound) {
+        context.failed(*known);
+        return {};
+    }
+    std::vector<std::string> ids;
+    std::string cursor;
+    do {
+        const auto page =
+            context.get("/v2/scripts" + Query().add("limit", 1000).add("cursor", cursor).str());
+        if (page == nullptr) return {};
+        bool found = false;
+        for (const simdjson::dom::element item : array_at(page->root, "items", found)) {
+            if (text_at(item, "name") == id_or_name) ids.push_back(text_at(item, "id"));
+        }
+        cursor = text_at(page->root, "next");
+    } while (!cursor.empty());
+    if (ids.size() == 1) return ids.front();
+    if (ids.empty()) {
+        context.failed(*known);
+        return {};
+    }
+    std::string list;
+    for (const std::string& id : ids) list += (list.empty() ? "" : ", ") + id;
+    context.failed(core::Error(
+        core::ErrorCode::kConflict,
+        "the name '" + id_or_name + "' belongs to several scripts: " + list + "; give an id"));
+    return {};
+}
+
+void add_script_commands(CLI::App& app, CliContext& context) {
+    CLI::App* script = app.add_subcommand("script", "Lua scripts on the server")->alias("scripts");
+    script->require_subcommand(1);
+    add_push(*script, context);
+
+    auto limit = std::make_shared<std::int64_t>(100);
+    auto cursor = std::make_shared<std::string>();
+    CLI::App* list = script->add_subcommand("list", "List scripts");
+    list->add_option("--limit", *limit)->check(CLI::Range(1, 1000))->capture_default_str();
+    list->add_option("--cursor", *cursor);
+    list->callback([&context, limit, cursor] {
+        context.action = [&context, limit, cursor] {
+            return list_scripts(context, *limit, *cursor);
+        };
+    });
+
+    auto run_options = std::make_shared<RunOptions>();
+    CLI::App* run = script->add_subcommand("run", "Run a script now and show its result");
+    run->add_option("script", run_options->id, "its id or name")->required();
+    run->add_option("--query", run_options->query, "JSON, @file or -");
+    run->add_option("--body", run_options->body, "JSON, @file or -");
+    run->callback([&context, run_options] {
+        context.action = [&context, run_options] { return run_script(context, *run_options); };
+    });
+
+    auto id = std::make_shared<std::string>();
+    auto count = std::make_shared<std::int64_t>(20);
+    CLI::App* logs = script->add_subcommand("logs", "What a script's newest executions logged");
+    logs->add_option("script", *id, "its id or name")->required();
+    logs->add_option("--limit", *count)->check(CLI::Range(1, 1000))->capture_default_str();
+    logs->callback([&context, id, count] {
+        context.action = [&context, id, count] { return script_logs(context, *id, *count); };
+    });
+}
+
+}  // namespace millrace::tools
