@@ -59,8 +59,7 @@ ReactorImpl::ReactorImpl(std::unique_ptr<Backend> backend, const ReactorOptions&
       options_(options),
       clock_(clock),
       now_ns_(clock.monotonic_ns()),
-      wheel_now_(now_ns_ / kWheelTickNs),
-      wheel_(kWheelBuckets, kNone),
+      deadlines_(now_ns_),
       completions_(options.completions_per_poll) {
     slots_.reserve(256);
 }
@@ -188,7 +187,7 @@ void ReactorImpl::close(StreamId id) {
     Slot& slot = at(id);
     if (slot.closing) return;
     slot.closing = true;
-    slot.deadline_ns = 0;
+    deadlines_.set(id.slot, 0);
     if (slot.under_way > 0) {
         backend_->cancel_all(slot.socket);
     } else {
@@ -312,7 +311,7 @@ void ReactorImpl::release(std::uint32_t index) {
     Slot& slot = slots_[index];
     StreamHandler* const handler = slot.handler;
     backend_->close(slot.socket);
-    if (slot.on_wheel) wheel_remove(index);
+    deadlines_.forget(index);
     if (handler) --open_streams_;
     const std::uint32_t next = slot.generation + 1;
     slot = Slot{};
@@ -335,84 +334,18 @@ void ReactorImpl::flush() {
 // ---- deadlines
 
 void ReactorImpl::set_deadline(StreamId id, std::int64_t at_ns) {
-    Slot& slot = at(id);
-    slot.deadline_ns = at_ns;
-    // Moving a deadline back costs nothing: the bucket finds out when it comes round. Only an
-    // earlier deadline has to be put into an earlier bucket.
-    if (at_ns == 0) return;
-    if (slot.on_wheel && at_ns / kWheelTickNs + 1 >= slot.wheel_tick) return;
-    if (slot.on_wheel) wheel_remove(id.slot);
-    wheel_insert(id.slot);
-}
-
-void ReactorImpl::wheel_insert(std::uint32_t index) {
-    Slot& slot = slots_[index];
-    // Later than one turn of the wheel: wait for the last bucket, then look again.
-    const std::int64_t tick = slot.deadline_ns / kWheelTickNs + 1;
-    slot.wheel_tick =
-        std::clamp(tick, wheel_now_ + 1, wheel_now_ + std::int64_t{kWheelBuckets} - 1);
-    std::uint32_t& head = wheel_[static_cast<std::size_t>(slot.wheel_tick) % kWheelBuckets];
-    slot.bucket_next = head;
-    slot.bucket_previous = kNone;
-    if (head != kNone) slots_[head].bucket_previous = index;
-    head = index;
-    slot.on_wheel = true;
-    ++on_wheel_;
-}
-
-void ReactorImpl::wheel_remove(std::uint32_t index) {
-    Slot& slot = slots_[index];
-    if (slot.bucket_previous != kNone) {
-        slots_[slot.bucket_previous].bucket_next = slot.bucket_next;
-    } else {
-        wheel_[static_cast<std::size_t>(slot.wheel_tick) % kWheelBuckets] = slot.bucket_next;
-    }
-    if (slot.bucket_next != kNone) slots_[slot.bucket_next].bucket_previous = slot.bucket_previous;
-    slot.on_wheel = false;
-    --on_wheel_;
+    if (!at(id).closing) deadlines_.set(id.slot, at_ns);
 }
 
 std::size_t ReactorImpl::fire_deadlines() {
-    const std::int64_t now_tick = now_ns_ / kWheelTickNs;
-    if (on_wheel_ == 0 || now_tick <= wheel_now_) {
-        wheel_now_ = std::max(wheel_now_, now_tick);
-        return 0;
-    }
-    std::size_t fired = 0;
-    // After a long pause one turn visits every bucket.
-    std::int64_t tick = std::max(wheel_now_ + 1, now_tick - std::int64_t{kWheelBuckets} + 1);
-    wheel_now_ = now_tick;
-    for (; tick <= now_tick; ++tick) {
-        std::uint32_t& head = wheel_[static_cast<std::size_t>(tick) % kWheelBuckets];
-        while (head != kNone) {
-            const std::uint32_t index = head;
-            wheel_remove(index);
-            Slot& slot = slots_[index];
-            if (slot.deadline_ns == 0 || slot.closing) continue;
-            if (slot.deadline_ns > now_ns_) {
-                wheel_insert(index);
-                continue;
-            }
-            slot.deadline_ns = 0;
-            slot.handler->on_deadline();
-            ++fired;
-        }
-    }
-    return fired;
+    return deadlines_.advance(
+        now_ns_, [this](std::uint32_t index) { slots_[index].handler->on_deadline(); });
 }
 
 std::int64_t ReactorImpl::sleep_limit_us(std::int64_t timeout_us) const {
     if (!dirty_.empty() || !closing_.empty()) return 0;
     if (!starved_.empty()) timeout_us = std::min(timeout_us, kAcceptPauseNs / 1000);
-    if (on_wheel_ == 0) return timeout_us;
-    for (std::int64_t ahead = 1; ahead < std::int64_t{kWheelBuckets}; ++ahead) {
-        const std::int64_t tick = wheel_now_ + ahead;
-        const std::int64_t due_us = (tick * kWheelTickNs - now_ns_) / 1000 + 1;
-        if (due_us >= timeout_us) return timeout_us;
-        if (wheel_[static_cast<std::size_t>(tick) % kWheelBuckets] != kNone)
-            return std::max<std::int64_t>(due_us, 0);
-    }
-    return timeout_us;
+    return deadlines_.sleep_limit_us(now_ns_, timeout_us);
 }
 
 }  // namespace millrace::io

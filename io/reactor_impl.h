@@ -2,13 +2,14 @@
 //       and a list of streams with answers to send at the end of the cycle.
 // Threads: the reactor's, but wake().
 // Lifetime: a handler stays valid from open() until its on_closed().
-// Limits: one receive and one send under way per stream; deadlines are kept on a wheel of
-//       kWheelTickNs and fire at most one tick late.
+// Limits: one receive and one send under way per stream; deadlines fire at most one tick late
+//       (deadline_wheel.h).
 // Failure: on_receive_end and on_send_failed carry the errno.
 #pragma once
 
 #include "core/clock.h"
 #include "io/backend.h"
+#include "io/deadline_wheel.h"
 #include "io/reactor.h"
 #include "io/sized_pools.h"
 
@@ -82,9 +83,6 @@ public:
     SizedPools pools;
 
 private:
-    static constexpr std::int64_t kWheelTickNs = 50'000'000;
-    static constexpr std::uint32_t kWheelBuckets = 512;
-    static constexpr std::uint32_t kNone = ~0u;
     static constexpr std::int64_t kAcceptPauseNs = 100'000'000;  // after EMFILE and the like
 
     enum class ReceiveState : std::uint8_t { kIdle, kOnce, kMany, kInto, kStopping };
@@ -101,12 +99,6 @@ private:
         bool into = false;  // the receive under way is a receive_into
         bool dirty = false;
         bool release_queued = false;
-        std::int64_t deadline_ns = 0;
-        // The wheel: a slot sits in the bucket of wheel_tick, which is never after its deadline.
-        std::int64_t wheel_tick = 0;
-        std::uint32_t bucket_next = kNone;
-        std::uint32_t bucket_previous = kNone;
-        bool on_wheel = false;
     };
 
     Slot& at(StreamId id);
@@ -120,20 +112,16 @@ private:
     void release(std::uint32_t index);
     void flush();
     std::size_t fire_deadlines();
-    void wheel_insert(std::uint32_t index);
-    void wheel_remove(std::uint32_t index);
     std::int64_t sleep_limit_us(std::int64_t timeout_us) const;
 
     const std::unique_ptr<Backend> backend_;
     const ReactorOptions options_;
     const core::Clock& clock_;
     std::int64_t now_ns_;
-    std::int64_t wheel_now_;  // tick up to which buckets have been emptied
-    std::size_t on_wheel_ = 0;
+    DeadlineWheel deadlines_;  // by slot
     std::size_t open_streams_ = 0;
     std::vector<Slot> slots_;
     std::vector<std::uint32_t> free_;
-    std::vector<std::uint32_t> wheel_;
     std::vector<StreamId> dirty_, dirty_now_;
     std::vector<std::uint32_t> closing_, closing_now_;
     std::vector<std::uint32_t> starved_;  // listeners whose accept has to be started again

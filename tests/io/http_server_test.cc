@@ -305,6 +305,25 @@ TEST_P(HttpServerTest, ClosesIdleConnectionsWithoutAWord) {
     EXPECT_EQ(world.received(client), "");
 }
 
+// Deadlines further away than the wheel goes round, and then no look at it for some ticks: a
+// stopped process, a cgroup that is out of its share.
+TEST_P(HttpServerTest, GoesOnAfterAStallWithManyIdleConnections) {
+    serve();
+    handler.answer_at_once = true;
+    for (std::size_t i = 0; i < 40; ++i) {
+        world.connect(address);
+        ASSERT_TRUE(pump([&] { return server->connections() == i + 1; }));
+        world.clock.advance_us(50'000);
+    }
+    world.advance_ms(24'000);
+    world.advance_ms(150);
+    const int client = world.connect(address);
+    world.write(client, get("/after"));
+    ASSERT_TRUE(pump([&] { return world.received(client).ends_with("/after"); }));
+    world.advance_ms(76'000);
+    ASSERT_TRUE(pump([&] { return server->connections() == 0; }));
+}
+
 TEST_P(HttpServerTest, LetsAHandlerTakeItsTime) {
     serve();
     const int client = world.connect(address);
