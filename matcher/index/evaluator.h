@@ -2,8 +2,8 @@
 //       nearly all events; where arrays of objects were passed and conditions must combine, by a
 //       search over the alternatives of each `or`.
 // Threads: one owner. Lifetime: borrows the store, the event's fields and the scratch.
-// Limits: alternatives and conditions are those of matcher/filter/limits.h; each condition is asked about
-//       the event's values once.
+// Limits: alternatives and conditions are those of matcher/filter/limits.h; each condition is asked
+//       about the event's values once.
 // Failure: none. Allocates only to grow.
 #pragma once
 

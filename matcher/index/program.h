@@ -1,5 +1,6 @@
 // What: a subscription's predicate as a run of 32-bit tokens over interned conditions. A token is a
-//       kind and a number: a condition, or how many operands follow. matcher/index/evaluator.h asks it.
+//       kind and a number: a condition, or how many operands follow. matcher/index/evaluator.h asks
+//       it.
 // Threads: pure. Lifetime: borrows the store. Limits: matcher/filter/limits.h.
 // Failure: encoding refuses what LeafStore::add() refuses.
 #pragma once
