@@ -1,7 +1,7 @@
 // What: finds a key that comes twice in one object while objects are being read: a 64-bit filter
 //       per open object, and the keys' hashes behind it.
 // Threads: one owner. Lifetime: keys are offsets into the text being read.
-// Limits: kJsonDepthMax open objects, kJsonKeysPerObjectMax keys each.
+// Limits: kJsonDocumentDepthMax open objects, kJsonKeysPerObjectMax keys each.
 // Failure: add() and close() say what is wrong. Of more than eight different keys with one 64-bit
 //       hash in
 //          one object of more than kScannedKeys, a repetition may stay unseen.
@@ -72,7 +72,7 @@ private:
     std::vector<Key> keys_;
     std::uint32_t used_ = 0;
     std::uint32_t depth_ = 0;
-    Level levels_[kJsonDepthMax + 1];
+    Level levels_[kJsonDocumentDepthMax + 1];
 };
 
 }  // namespace millrace::core

@@ -1,4 +1,4 @@
-// What: typed reading of small JSON documents (API bodies, registry rows) over simdjson's DOM. The
+// What: typed reading of small JSON documents (API bodies, registry rows) over JsonDom. The
 //       first error sticks and names the member by its full path; members nobody asked for are
 //       errors too:
 //           JsonDocument document;
@@ -7,13 +7,12 @@
 //           root->integer("priority", priority, -100, 100);
 //           return root->finish();                                  // Status
 // Threads: one owner. Lifetime: string_views and elements live as long as the document.
-// Limits: kJsonDepthMax; the caller bounds the bytes.
-// Failure: kValidation errors with field and, for broken JSON, what simdjson says.
+// Limits: kJsonDocumentDepthMax; the caller bounds the bytes.
+// Failure: kValidation errors with field and, for broken JSON, the byte position.
 #pragma once
 
+#include "core/json_dom.h"
 #include "core/result.h"
-
-#include <simdjson.h>
 
 #include <array>
 #include <cstdint>
@@ -36,10 +35,7 @@ struct TextRules {
 
 class JsonObject {
 public:
-    using Element = simdjson::dom::element;
-
-    JsonObject(simdjson::dom::object object, std::string path)
-        : object_(object), path_(std::move(path)) {}
+    JsonObject(JsonMembers object, std::string path) : object_(object), path_(std::move(path)) {}
 
     // Each leaves `out` alone when the member is absent and returns whether it was taken.
     bool text(std::string_view name, std::string& out, TextRules rules = {});
@@ -79,7 +75,7 @@ public:
     }
 
     // A member of any type; marks it as known.
-    std::optional<Element> any(std::string_view name, Presence presence = Presence::kOptional);
+    std::optional<JsonElement> any(std::string_view name, Presence presence = Presence::kOptional);
     // A member that must be an object; null counts as absent.
     std::optional<JsonObject> object(std::string_view name,
                                      Presence presence = Presence::kOptional);
@@ -96,13 +92,12 @@ public:
     std::string full_name(std::string_view name) const {
         return path_.empty() ? std::string(name) : path_ + "." + std::string(name);
     }
-    simdjson::dom::object dom() const { return object_; }
 
     // The first error, else unknown or repeated members, else success.
     Status finish();
 
 private:
-    simdjson::dom::object object_;
+    JsonMembers object_;
     std::string path_;
     std::vector<std::string_view> known_;
     std::optional<Error> error_;
@@ -111,20 +106,15 @@ private:
 class JsonDocument {
 public:
     // `what` names the text in errors ("body").
-    Result<simdjson::dom::element> parse(std::string_view text, std::string_view what = "body");
+    Result<JsonElement> parse(std::string_view text, std::string_view what = "body");
     Result<JsonObject> parse_object(std::string_view text, std::string_view what = "body");
 
 private:
-    simdjson::dom::parser parser_;
+    JsonDom dom_;
 };
 
-// The type of an element as errors name it: "a string", "an object".
-std::string_view json_type_text(simdjson::dom::element element);
-
-// Appends an element as compact JSON text.
-void append_json(std::string& out, simdjson::dom::element element);
-
-// RFC 7386: `patch` laid over `target`; both are JSON texts, the result is compact JSON.
+// RFC 7386: `patch` laid over `target`; both are JSON texts, the result is compact JSON
+// whose values stand as they stood in either.
 Result<std::string> json_merge_patch(std::string_view target, std::string_view patch);
 
 }  // namespace millrace::core

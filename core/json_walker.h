@@ -2,7 +2,8 @@
 //       checked UTF-8 and that no string holds a control character or stays open): checks the whole
 //       grammar in one pass and hands out what is asked for.
 // Threads: one owner. Lifetime: borrows text and token positions.
-// Limits: kJsonDepthMax, kJsonKeysPerObjectMax.
+// Limits: kJsonDepthMax (or what start() is told, kJsonDocumentDepthMax at most; skip_value() never
+//       goes deeper than kJsonDepthMax), kJsonKeysPerObjectMax.
 // Failure: every step returns false and leaves fault() and fault_at().
 //
 // Hot loop. Unit of work: one token. Budget: about 1.5 ns a token (bench/core_event_parser_bench).
@@ -33,8 +34,9 @@ class JsonWalker {
 public:
     // Starts on a text and its tokens.
     void start(const char* base, std::size_t bytes, const std::uint32_t* tokens,
-               DuplicateKeys duplicates) {
+               DuplicateKeys duplicates, std::uint32_t depth_max = kJsonDepthMax) {
         base_ = base;
+        depth_max_ = depth_max;
         bytes_ = static_cast<std::uint32_t>(bytes);
         token_ = tokens;
         duplicates_ = duplicates;
@@ -201,7 +203,7 @@ private:
                static_cast<std::uint32_t>(static_cast<unsigned char>(text[3])) << 24;
     }
     bool enter() {
-        if (depth_ == kJsonDepthMax) [[unlikely]]
+        if (depth_ >= depth_max_) [[unlikely]]
             return fail_here(JsonFault::kTooDeep);
         ++depth_;
         ++token_;
@@ -224,6 +226,7 @@ private:
     std::uint32_t backslash_ = 0;
     const char* escaped_ = nullptr;  // start of the last string that had escapes
     std::uint32_t depth_ = 0;
+    std::uint32_t depth_max_ = kJsonDepthMax;
     DuplicateKeys duplicates_ = DuplicateKeys::kRefuse;
     JsonFault fault_ = JsonFault::kNone;
     std::uint32_t fault_at_ = 0;

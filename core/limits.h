@@ -10,6 +10,9 @@ namespace millrace::core {
 // JSON. Depth: a recursive reader of ours may use 64 frames, and no real envelope comes near it.
 inline constexpr std::size_t kJsonDepthMax = 64;
 inline constexpr std::size_t kJsonKeysPerObjectMax = 10'000;
+// Documents of ours (bodies of the API, stored rows, answers) hold whole events and what handlers
+// returned, each as deep as an event may be, inside members of their own.
+inline constexpr std::size_t kJsonDocumentDepthMax = 2 * kJsonDepthMax;
 
 // Events. One event of at most 1 MiB; a request body of at most 16 MiB; both can be lowered.
 inline constexpr std::size_t kEventBytesMax = 1u << 20;

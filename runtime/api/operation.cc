@@ -9,9 +9,10 @@ Answer list_audit(Call& call) {
     if (!range) return core::fail(range.error());
     const std::string kind = call.text("kind"), id = call.text("id");
     core::JsonDocument document;
-    const auto is = [](simdjson::dom::element entry, const char* name, const std::string& wanted) {
+    const auto is = [](core::JsonElement entry, const char* name, const std::string& wanted) {
         std::string_view text;
-        return wanted.empty() || (entry[name].get(text) == simdjson::SUCCESS && text == wanted);
+        core::JsonElement member;
+        return wanted.empty() || (entry.find(name, member) && member.get(text) && text == wanted);
     };
     store::AuditLog::Query query;
     query.tenant = call.tenant();

@@ -26,7 +26,7 @@ void read_pace(core::JsonObject& in, ReplaySpec& spec) {
     if (!element) return;
     std::string_view text;
     double number = 0;
-    if (element->get_string().get(text) == simdjson::SUCCESS) {
+    if (element->get(text)) {
         if (text == "instant") return;
         if (text == "original") {
             spec.pace = ReplayPace::kOriginal;
@@ -42,7 +42,7 @@ void read_pace(core::JsonObject& in, ReplaySpec& spec) {
             return;
         }
         if (times) number = 0;
-    } else if (element->get_double().get(number) != simdjson::SUCCESS) {
+    } else if (!element->get(number)) {
         number = 0;
     }
     if (!(number > 0 && number <= kEventsPerSecondMax)) {
@@ -98,10 +98,9 @@ void read_shadow_body(core::JsonObject& in, ShadowBody& out) {
     in.integer("scriptVersion", out.version, 1, UINT32_MAX);
     if (const auto against = in.any("against"); against && !against->is_null()) {
         std::string_view text;
-        const bool recorded =
-            against->get_string().get(text) == simdjson::SUCCESS && text == "recorded";
-        if (!recorded && (against->get_int64().get(out.against) != simdjson::SUCCESS ||
-                          out.against < 1 || out.against > UINT32_MAX))
+        const bool recorded = against->get(text) && text == "recorded";
+        if (!recorded &&
+            (!against->get(out.against) || out.against < 1 || out.against > UINT32_MAX))
             in.refuse("against", "must be \"recorded\" or the number of a script's version");
     }
     ShadowKv kv = ShadowKv::kNow;

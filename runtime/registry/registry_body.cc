@@ -271,12 +271,11 @@ core::Result<Subscription> read_subscription_row(std::string_view text) {
     in->integer("createdAtUs", out.created_at_us, INT64_MIN, INT64_MAX);
     in->integer("updatedAtUs", out.updated_at_us, INT64_MIN, INT64_MAX);
     if (const auto offsets = in->any("effectiveFrom")) {
-        simdjson::dom::array array;
-        if (offsets->get_array().get(array) == simdjson::SUCCESS) {
-            for (const auto offset : array) {
+        core::JsonArray array;
+        if (offsets->get(array)) {
+            for (const core::JsonElement offset : array) {
                 std::uint64_t value = 0;
-                if (offset.get_uint64().get(value) != simdjson::SUCCESS)
-                    in->refuse("effectiveFrom", "is damaged");
+                if (!offset.get(value)) in->refuse("effectiveFrom", "is damaged");
                 out.effective_from.push_back(core::LogOffset(value));
             }
         }

@@ -50,15 +50,15 @@ void write_shadow(core::JsonWriter& json, const ShadowSpec& shadow, const Shadow
     json.end_object();
 }
 
-core::Status read_script(simdjson::dom::element shadow, std::string_view name,
-                         core::TenantId tenant, const FindScriptVersion& find,
-                         std::shared_ptr<const Script>& out) {
-    simdjson::dom::element script;
+core::Status read_script(core::JsonElement shadow, std::string_view name, core::TenantId tenant,
+                         const FindScriptVersion& find, std::shared_ptr<const Script>& out) {
+    core::JsonElement script;
+    if (!shadow.find(name, script)) return {};
     std::string_view id;
     std::uint64_t version = 0;
-    if (shadow[name].get(script) != simdjson::SUCCESS) return {};
-    if (script["id"].get(id) != simdjson::SUCCESS ||
-        script["version"].get(version) != simdjson::SUCCESS)
+    core::JsonElement member;
+    if (!script.find("id", member) || !member.get(id) || !script.find("version", member) ||
+        !member.get(version))
         return core::fail(core::ErrorCode::kInternal, "the replay's document is damaged");
     if (!find) return {};
     out = find(tenant, id, static_cast<std::uint32_t>(version));
@@ -76,12 +76,13 @@ core::Status read_shadow(core::JsonObject& root, core::TenantId tenant,
     if (auto read = read_script(*shadow, "script", tenant, find, spec.script); !read) return read;
     if (auto read = read_script(*shadow, "against", tenant, find, spec.against); !read) return read;
     std::string_view kv_text;
+    core::JsonElement found;
     for (const auto& [text, kv] : kKvs) {
-        if ((*shadow)["kvBase"].get(kv_text) == simdjson::SUCCESS && kv_text == text) spec.kv = kv;
+        if (shadow->find("kvBase", found) && found.get(kv_text) && kv_text == text) spec.kv = kv;
     }
-    bool whole = (*shadow)["kvAt"].get(spec.kv_at_us) == simdjson::SUCCESS;
+    bool whole = shadow->find("kvAt", found) && found.get(spec.kv_at_us);
     for (const auto& [name, member] : kTotals)
-        whole &= (*shadow)[name].get(totals.*member) == simdjson::SUCCESS;
+        whole &= shadow->find(name, found) && found.get(totals.*member);
     if (whole) return {};
     return core::fail(core::ErrorCode::kInternal, "the replay's document is damaged");
 }
@@ -97,11 +98,11 @@ bool read_numbers(core::JsonObject& object, std::string_view name,
                   std::vector<std::uint64_t>& out) {
     const auto element = object.any(name);
     if (!element) return false;
-    simdjson::dom::array array;
-    if (element->get(array) != simdjson::SUCCESS) return false;
-    for (const auto item : array) {
+    core::JsonArray array;
+    if (!element->get(array)) return false;
+    for (const core::JsonElement item : array) {
         std::uint64_t value = 0;
-        if (item.get(value) != simdjson::SUCCESS) return false;
+        if (!item.get(value)) return false;
         out.push_back(value);
     }
     return true;

@@ -58,7 +58,8 @@ TEST(JsonReader, NamesTheMember) {
     EXPECT_EQ(read_error(R"({"name":"x","tags":["a",1]})"),
               "tags must be an array of strings; item 1 is a number");
     EXPECT_EQ(read_error(R"({"name":"x","on":1})"), "on must be true or false, not a number");
-    EXPECT_EQ(read_error(R"({"name":"x","name":"y"})"), "name stands there twice");
+    EXPECT_NE(read_error(R"({"name":"x","name":"y"})").find("the same key twice"),
+              std::string::npos);
     EXPECT_EQ(read_error(R"([])"), "body must be a JSON object, not an array");
     EXPECT_EQ(read_error("  "), "body is empty; expected JSON");
     EXPECT_EQ(read_error("{\"name\":").substr(0, 22), "body is not valid JSON");
@@ -91,7 +92,26 @@ TEST(JsonReader, AppendKeepsNumbersAndText) {
         document
             .parse(R"( { "a" : [ 1 , -2.5, 18446744073709551615 , true , null , "\u00e4\n" ] } )")
             .value());
-    EXPECT_EQ(out, "{\"a\":[1,-2.5,18446744073709551615,true,null,\"\xC3\xA4\\n\"]}");
+    EXPECT_EQ(out, R"({"a":[1,-2.5,18446744073709551615,true,null,"\u00e4\n"]})");
+}
+
+// A filter's number went through a double once and came back as another one.
+TEST(JsonReader, MergePatchLeavesNumbersAsTheyStand) {
+    const char* numbers[] = {"1.8446744073709552e19",
+                             "37.807807921694092",
+                             "0.10000000000000001",
+                             "18446744073709551616",
+                             "1e400",
+                             "-1E-400",
+                             "-0",
+                             "1.50"};
+    for (const char* number : numbers) {
+        const std::string target = std::string(R"({"a":{"x":)") + number + R"(},"b":1})";
+        EXPECT_EQ(json_merge_patch(target, R"({"b":2})").value(),
+                  std::string(R"({"a":{"x":)") + number + R"(},"b":2})");
+        EXPECT_EQ(json_merge_patch(R"({"b":1})", std::string(R"({"c":[)") + number + "]}").value(),
+                  std::string(R"({"b":1,"c":[)") + number + "]}");
+    }
 }
 
 }  // namespace

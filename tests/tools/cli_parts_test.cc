@@ -97,14 +97,25 @@ TEST(Metrics, ReadsLabelsWithQuotesAndBraces) {
 TEST(Json, QuotesAndShowsSafely) {
     EXPECT_EQ(json_quoted("a\"\\\n"), "\"a\\\"\\\\\\u000a\"");
     EXPECT_EQ(printable("a\x1b[31m\n\xC2\x9B"), "a\\x1b[31m\\x0a\\x9b");
-    simdjson::dom::parser parser;
-    const simdjson::dom::element root =
-        parser.parse(std::string(R"({"a":{"b":[1,"x"]},"n":null})")).value();
+    core::JsonDom dom;
+    const core::JsonElement root = dom.parse(R"({"a":{"b":[1,"x"]},"n":null})").value();
     EXPECT_EQ(text_at(root, "a.b"), R"([1,"x"])");
     EXPECT_EQ(text_at(root, "n"), "");
     EXPECT_EQ(text_at(root, "missing.deep"), "");
     EXPECT_EQ(json_pretty(root),
               "{\n  \"a\": {\n    \"b\": [\n      1,\n      \"x\"\n    ]\n  },\n  \"n\": null\n}");
+}
+
+// One number beyond 64 bits in a payload, and a list was called "not JSON" once.
+TEST(Json, ShowsEveryNumberAsItStands) {
+    core::JsonDom dom;
+    const core::JsonElement root =
+        dom.parse(R"({"n":100000000000000000001,"l":[1e400,-0,0.10000000000000001]})").value();
+    EXPECT_EQ(text_at(root, "n"), "100000000000000000001");
+    EXPECT_EQ(text_at(root, "l"), "[1e400,-0,0.10000000000000001]");
+    EXPECT_EQ(json_pretty(root),
+              "{\n  \"n\": 100000000000000000001,\n  \"l\": [\n    1e400,\n    -0,\n    "
+              "0.10000000000000001\n  ]\n}");
 }
 
 TEST(Times, RelativeTimesAreComputedAndOthersPassed) {

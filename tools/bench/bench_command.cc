@@ -1,5 +1,6 @@
 #include "tools/bench/bench_command.h"
 
+#include "core/json_dom.h"
 #include "tools/bench/bench_report.h"
 #include "tools/bench/child_server.h"
 #include "tools/cli/http.h"
@@ -109,8 +110,8 @@ private:
     core::Result<std::int64_t> processed() {
         auto reply = ask("GET", "/v2/stats");
         if (!reply) return core::fail(std::move(reply.error()));
-        simdjson::dom::element root;
-        if (parser_.parse(reply->body).get(root) != simdjson::SUCCESS)
+        core::JsonElement root;
+        if (!parser_.read(reply->body, root))
             return core::fail(core::ErrorCode::kInternal, "bench: /v2/stats is not JSON");
         return number_at(root, "events.processed");
     }
@@ -142,7 +143,7 @@ private:
     const std::string server_;
     const std::string run_;
     std::unique_ptr<HttpClient> http_;
-    simdjson::dom::parser parser_;
+    core::JsonDom parser_;
 };
 
 core::Result<BenchReport> measure(const BenchOptions& options, const std::string& folder) {

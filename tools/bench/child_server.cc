@@ -1,5 +1,6 @@
 #include "tools/bench/child_server.h"
 
+#include "core/json_dom.h"
 #include "tools/cli/json.h"
 
 #include <chrono>
@@ -82,9 +83,9 @@ core::Status ChildServer::read_ready_line(int fd) {
         }
         line.append(bytes, static_cast<std::size_t>(got));
     }
-    simdjson::dom::parser parser;
-    simdjson::dom::element ready;
-    if (parser.parse(line).get(ready) != simdjson::SUCCESS)
+    core::JsonDom parser;
+    core::JsonElement ready;
+    if (!parser.read(line, ready))
         return core::fail(core::ErrorCode::kInternal, "no ready line: " + line);
     address_ = "http://" + text_at(ready, "http");
     return {};
@@ -96,10 +97,10 @@ std::string ChildServer::last_words() const {
     if (!log) return "the server refused to start before it had a log";
     std::string line, last;
     while (std::getline(log, line)) last = line;
-    simdjson::dom::parser parser;
-    simdjson::dom::element entry;
+    core::JsonDom parser;
+    core::JsonElement entry;
     std::string said;
-    if (parser.parse(last).get(entry) == simdjson::SUCCESS) said = text_at(entry, "message");
+    if (parser.read(last, entry)) said = text_at(entry, "message");
     return "the server refused to start" + (said.empty() ? "; see " + log_path_ : ": " + said);
 }
 

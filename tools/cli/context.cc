@@ -44,7 +44,7 @@ std::unique_ptr<Document> CliContext::call(const HttpRequest& request) {
     document->text = std::move(reply->body);
     // A 204 has no body; an empty object keeps its readers simple.
     if (document->text.empty()) document->text = "{}";
-    if (document->parser.parse(document->text).get(document->root) != simdjson::SUCCESS) {
+    if (!document->parser.read(document->text, document->root)) {
         failed(core::Error(
             core::ErrorCode::kInternal,
             "the reply of " + client()->server() + " is not JSON; is this a Millrace server?"));
@@ -68,9 +68,9 @@ int CliContext::failed(const core::Error& error) {
 }
 
 int CliContext::failed(const HttpReply& reply) {
-    simdjson::dom::parser parser;
-    simdjson::dom::element root;
-    const bool parsed = parser.parse(reply.body).get(root) == simdjson::SUCCESS;
+    core::JsonDom parser;
+    core::JsonElement root;
+    const bool parsed = parser.read(reply.body, root);
     const std::string message = parsed ? text_at(root, "error.message") : std::string();
     if (message.empty()) {
         return failed(core::Error(core::ErrorCode::kInternal,

@@ -5,10 +5,9 @@
 // Failure: call() and friends print the error themselves; the verb returns kExitFailed.
 #pragma once
 
+#include "core/json_dom.h"
 #include "tools/cli/http.h"
 #include "tools/cli/table.h"
-
-#include <simdjson.h>
 
 #include <functional>
 #include <memory>
@@ -32,8 +31,8 @@ struct CliStreams {
 // A reply's body, parsed. Not movable: `root` points into `parser`.
 struct Document {
     std::string text;
-    simdjson::dom::parser parser;
-    simdjson::dom::element root;
+    core::JsonDom parser;
+    core::JsonElement root;
 };
 
 class CliContext {

@@ -70,7 +70,7 @@ int list_dlq(CliContext& context, const ListOptions& o) {
     }
     Table table({"DEAD LETTER", "CREATED", "EVENT TYPE", "HANDLER", "RETRIES", "ERROR"});
     bool found = false;
-    for (const simdjson::dom::element item : array_at(reply->root, "items", found)) {
+    for (const core::JsonElement item : array_at(reply->root, "items", found)) {
         table.add({text_at(item, "id"), text_at(item, "createdAt"), text_at(item, "eventType"),
                    text_at(item, "subscriptionId"),
                    text_at(item, "retryCount") + "/" + text_at(item, "maxRetries"),
@@ -120,7 +120,7 @@ bool collect_ids(CliContext& context, const DlqFilter& filter, std::vector<std::
             context.get("/v2/dlq" + filter.query().add("limit", 1000).add("cursor", cursor).str());
         if (page == nullptr) return false;
         bool found = false;
-        for (const simdjson::dom::element item : array_at(page->root, "items", found)) {
+        for (const core::JsonElement item : array_at(page->root, "items", found)) {
             ids.push_back(text_at(item, "id"));
         }
         cursor = text_at(page->root, "next");

@@ -70,7 +70,7 @@ int create_one(CliContext& context, const CreateOptions& options) {
     }
     Table table({"EVENT", "SHARD", "OFFSET", "STATE"});
     bool found = false;
-    for (const simdjson::dom::element event : array_at(reply->root, "events", found)) {
+    for (const core::JsonElement event : array_at(reply->root, "events", found)) {
         const bool duplicate = flag_at(event, "duplicate");
         table.add(
             {text_at(event, "eventId"), text_at(event, "shard"), text_at(event, "offset"),
@@ -98,7 +98,7 @@ int list_events(CliContext& context, const ListOptions& o) {
     }
     Table table({"RECEIVED", "EVENT", "PATTERN", "SOURCE", "PAYLOAD"});
     bool found = false;
-    for (const simdjson::dom::element event : array_at(reply->root, "items", found)) {
+    for (const core::JsonElement event : array_at(reply->root, "items", found)) {
         const std::string source_id = text_at(event, "source.id");
         table.add({text_at(event, "receivedAt"), text_at(event, "eventId"),
                    Cell(text_at(event, "pattern"), Style::kHead),
@@ -121,9 +121,9 @@ int show_event(CliContext& context, const std::string& id, bool as_cloudevent, b
 }
 
 void print_tail_event(CliContext& context, const SseMessage& message) {
-    simdjson::dom::parser parser;
-    simdjson::dom::element event;
-    if (context.json() || parser.parse(message.data).get(event) != simdjson::SUCCESS) {
+    core::JsonDom parser;
+    core::JsonElement event;
+    if (context.json() || !parser.read(message.data, event)) {
         context.out() << (context.json() ? message.data : printable(message.data)) << '\n'
                       << std::flush;
         return;

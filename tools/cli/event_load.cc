@@ -1,5 +1,6 @@
 #include "tools/cli/event_load.h"
 
+#include "core/json_dom.h"
 #include "tools/cli/json.h"
 #include "tools/cli/progress.h"
 
@@ -74,11 +75,11 @@ private:
 
     // A 400 with a list of rejects is an answer too: none of the batch was taken.
     bool count(const HttpReply& reply) {
-        simdjson::dom::element root;
+        core::JsonElement root;
         bool found = false;
-        const bool parsed = parser_.parse(reply.body).get(root) == simdjson::SUCCESS;
-        const simdjson::dom::array rejects =
-            parsed ? array_at(root, "rejected", found) : simdjson::dom::array();
+        const bool parsed = parser_.read(reply.body, root);
+        const core::JsonArray rejects =
+            parsed ? array_at(root, "rejected", found) : core::JsonArray();
         if (!parsed || (!reply.ok() && !found)) {
             context_.failed(reply);
             return false;
@@ -88,7 +89,7 @@ private:
         accepted += taken;
         duplicates += known;
         if (!found) return true;
-        for (const simdjson::dom::element entry : rejects) {
+        for (const core::JsonElement entry : rejects) {
             ++rejected_count;
             if (rejected.size() >= kRejectedShownMax) continue;
             const auto index = static_cast<std::size_t>(number_at(entry, "index"));
@@ -101,7 +102,7 @@ private:
     CliContext& context_;
     Progress& progress_;
     std::size_t batch_events_;
-    simdjson::dom::parser parser_;
+    core::JsonDom parser_;
     std::string body_;
     std::vector<std::uint64_t> lines_;
     std::uint64_t bytes_read_ = 0;

@@ -13,20 +13,20 @@ struct ListOptions {
     std::int64_t limit = 50;
 };
 
-std::string duration_text(simdjson::dom::element execution) {
+std::string duration_text(core::JsonElement execution) {
     bool found = false;
     std::int64_t last_us = 0;
-    for (const simdjson::dom::element attempt : array_at(execution, "attempts", found)) {
+    for (const core::JsonElement attempt : array_at(execution, "attempts", found)) {
         last_us = number_at(attempt, "durationUs");
     }
     if (last_us < 10'000) return std::to_string(last_us) + " us";
     return std::to_string(last_us / 1000) + " ms";
 }
 
-std::string last_error(simdjson::dom::element execution, std::size_t& attempts) {
+std::string last_error(core::JsonElement execution, std::size_t& attempts) {
     bool found = false;
     std::string error;
-    for (const simdjson::dom::element attempt : array_at(execution, "attempts", found)) {
+    for (const core::JsonElement attempt : array_at(execution, "attempts", found)) {
         ++attempts;
         error = text_at(attempt, "error");
     }
@@ -48,7 +48,7 @@ int list_executions(CliContext& context, const ListOptions& o) {
     }
     Table table({"EXECUTION", "STATUS", "EVENT", "HANDLER", "ATTEMPTS", "TOOK", "ERROR"});
     bool found = false;
-    for (const simdjson::dom::element item : array_at(reply->root, "items", found)) {
+    for (const core::JsonElement item : array_at(reply->root, "items", found)) {
         const std::string status = text_at(item, "status");
         std::size_t attempts = 0;
         const std::string error = last_error(item, attempts);
@@ -71,7 +71,7 @@ int list_retries(CliContext& context, std::int64_t limit, const std::string& cur
     }
     Table table({"DUE", "EVENT", "HANDLER", "ATTEMPT", "ERROR"});
     bool found = false;
-    for (const simdjson::dom::element item : array_at(reply->root, "items", found)) {
+    for (const core::JsonElement item : array_at(reply->root, "items", found)) {
         std::string due = text_at(item, "nextRetryAt");
         if (due.empty()) due = "behind its key";
         table.add({due, text_at(item, "eventId"), text_at(item, "subscriptionId"),

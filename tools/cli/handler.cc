@@ -52,14 +52,14 @@ std::string subscription_of(const RegisterOptions& o, const std::string& script_
     return body.str();
 }
 
-std::string pattern_text(simdjson::dom::element subscription) {
+std::string pattern_text(core::JsonElement subscription) {
     const std::string type = text_at(subscription, "pattern.type");
     if (type.empty()) return text_at(subscription, "pattern");
     const std::string value = text_at(subscription, "pattern.value");
     return type == "exact" ? value : type + ":" + value;
 }
 
-std::string executor_text(simdjson::dom::element subscription) {
+std::string executor_text(core::JsonElement subscription) {
     for (const char* target : {"scriptId", "url", "workflowId", "command"}) {
         const std::string value = text_at(subscription, std::string("executor.") + target);
         if (!value.empty()) return text_at(subscription, "executor.type") + ":" + value;
@@ -121,7 +121,7 @@ int list_handlers(CliContext& context, std::int64_t limit, const std::string& cu
     }
     Table table({"HANDLER", "NAME", "PATTERN", "RUNS", "PRIORITY", "ACTIVE", "FILTER"});
     bool found = false;
-    for (const simdjson::dom::element item : array_at(reply->root, "items", found)) {
+    for (const core::JsonElement item : array_at(reply->root, "items", found)) {
         const bool active = flag_at(item, "active");
         std::string filter = text_at(item, "filter");
         if (filter.empty()) filter = text_at(item, "filters");
@@ -162,9 +162,9 @@ int test_handler(CliContext& context, const std::string& id, const std::string& 
     bool found = false;
     bool matched = false;
     std::string names;
-    for (const simdjson::dom::element item : array_at(reply->root, "matched", found)) {
+    for (const core::JsonElement item : array_at(reply->root, "matched", found)) {
         std::string_view text;
-        if (item.get(text) != simdjson::SUCCESS) continue;
+        if (!item.get(text)) continue;
         matched = matched || id.empty() || text == id;
         names += std::string(names.empty() ? "" : ", ") + std::string(text);
     }

@@ -16,22 +16,26 @@ void append_hex(std::string& out, const char* prefix, unsigned value, int digits
     out += text;
 }
 
-bool find(simdjson::dom::element value, std::string_view path, simdjson::dom::element& found) {
+bool find(core::JsonElement value, std::string_view path, core::JsonElement& found) {
     found = value;
     while (!path.empty()) {
         const std::size_t dot = path.find('.');
         const std::string_view step = path.substr(0, dot);
-        simdjson::dom::object object;
-        if (found.get(object) != simdjson::SUCCESS) return false;
-        if (object.at_key(step).get(found) != simdjson::SUCCESS) return false;
+        core::JsonMembers object;
+        if (!found.get(object)) return false;
+        if (!object.find(step, found)) return false;
         path = dot == std::string_view::npos ? std::string_view{} : path.substr(dot + 1);
     }
     return true;
 }
 
-std::string compact(simdjson::dom::element value) { return simdjson::minify(value); }
-
 }  // namespace
+
+std::string json_compact(core::JsonElement value) {
+    std::string out;
+    core::append_json(out, value);
+    return out;
+}
 
 std::string json_quoted(std::string_view text) {
     std::string out = "\"";
@@ -97,55 +101,54 @@ JsonObject& JsonObject::raw_if(std::string_view key, std::string_view json) {
     return json.empty() ? *this : raw(key, json);
 }
 
-std::string text_at(simdjson::dom::element value, std::string_view path) {
-    simdjson::dom::element found;
+std::string text_at(core::JsonElement value, std::string_view path) {
+    core::JsonElement found;
     if (!find(value, path, found) || found.is_null()) return {};
     std::string_view text;
-    if (found.get(text) == simdjson::SUCCESS) return std::string(text);
-    return compact(found);
+    if (found.get(text)) return std::string(text);
+    return json_compact(found);
 }
 
-std::int64_t number_at(simdjson::dom::element value, std::string_view path,
-                       std::int64_t otherwise) {
-    simdjson::dom::element found;
+std::int64_t number_at(core::JsonElement value, std::string_view path, std::int64_t otherwise) {
+    core::JsonElement found;
     std::int64_t number = 0;
-    if (!find(value, path, found) || found.get(number) != simdjson::SUCCESS) return otherwise;
+    if (!find(value, path, found) || !found.get(number)) return otherwise;
     return number;
 }
 
-bool flag_at(simdjson::dom::element value, std::string_view path) {
-    simdjson::dom::element found;
+bool flag_at(core::JsonElement value, std::string_view path) {
+    core::JsonElement found;
     bool flag = false;
-    return find(value, path, found) && found.get(flag) == simdjson::SUCCESS && flag;
+    return find(value, path, found) && found.get(flag) && flag;
 }
 
-simdjson::dom::array array_at(simdjson::dom::element value, std::string_view path, bool& found) {
-    simdjson::dom::element member;
-    simdjson::dom::array array;
-    found = find(value, path, member) && member.get(array) == simdjson::SUCCESS;
+core::JsonArray array_at(core::JsonElement value, std::string_view path, bool& found) {
+    core::JsonElement member;
+    core::JsonArray array;
+    found = find(value, path, member) && member.get(array);
     return array;
 }
 
-// Depth is bounded by simdjson's own limit on documents (1024).
-std::string json_pretty(simdjson::dom::element value, unsigned indent) {
+// Depth is bounded by JsonDom's own limit on documents.
+std::string json_pretty(core::JsonElement value, unsigned indent) {
     const std::string inner(indent + 2, ' ');
     std::string out;
-    simdjson::dom::object object;
-    simdjson::dom::array array;
-    if (value.get(object) == simdjson::SUCCESS && object.size() > 0) {
+    core::JsonMembers object;
+    core::JsonArray array;
+    if (value.get(object) && object.size() > 0) {
         for (const auto field : object) {
             out += (out.empty() ? "{\n" : ",\n") + inner + json_quoted(field.key) + ": ";
             out += json_pretty(field.value, indent + 2);
         }
         return out + "\n" + std::string(indent, ' ') + "}";
     }
-    if (value.get(array) == simdjson::SUCCESS && array.size() > 0) {
-        for (const simdjson::dom::element item : array) {
+    if (value.get(array) && array.size() > 0) {
+        for (const core::JsonElement item : array) {
             out += (out.empty() ? "[\n" : ",\n") + inner + json_pretty(item, indent + 2);
         }
         return out + "\n" + std::string(indent, ' ') + "]";
     }
-    return compact(value);
+    return json_compact(value);
 }
 
 std::string printable(std::string_view text) {
@@ -179,11 +182,10 @@ core::Result<std::string> read_argument(std::string_view value) {
 core::Result<std::string> read_json_argument(std::string_view value, std::string_view name) {
     core::Result<std::string> text = read_argument(value);
     if (!text) return text;
-    simdjson::dom::parser parser;
-    const auto problem = parser.parse(*text).error();
-    if (problem != simdjson::SUCCESS) {
+    core::JsonDom parser;
+    if (const auto root = parser.parse(*text); !root) {
         return core::fail(core::ErrorCode::kValidation,
-                          std::string(name) + " is not JSON: " + simdjson::error_message(problem));
+                          std::string(name) + " is not JSON: " + root.error().message);
     }
     return text;
 }

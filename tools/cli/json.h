@@ -4,9 +4,8 @@
 // Limits: none of its own. Failure: a missing member reads as empty text.
 #pragma once
 
+#include "core/json_dom.h"
 #include "core/result.h"
-
-#include <simdjson.h>
 
 #include <cstdint>
 #include <string>
@@ -36,14 +35,15 @@ std::string json_quoted(std::string_view text);
 
 // The member at a path of names joined by dots ("source.id"), as text for people: strings without
 // quotes, everything else as compact JSON, null and absent as "".
-std::string text_at(simdjson::dom::element value, std::string_view path);
-std::int64_t number_at(simdjson::dom::element value, std::string_view path,
-                       std::int64_t otherwise = 0);
-bool flag_at(simdjson::dom::element value, std::string_view path);
-simdjson::dom::array array_at(simdjson::dom::element value, std::string_view path, bool& found);
+std::string text_at(core::JsonElement value, std::string_view path);
+std::int64_t number_at(core::JsonElement value, std::string_view path, std::int64_t otherwise = 0);
+bool flag_at(core::JsonElement value, std::string_view path);
+core::JsonArray array_at(core::JsonElement value, std::string_view path, bool& found);
 
+// On one line, numbers as they stand.
+std::string json_compact(core::JsonElement value);
 // Indented form for `info` and `show`.
-std::string json_pretty(simdjson::dom::element value, unsigned indent = 0);
+std::string json_pretty(core::JsonElement value, unsigned indent = 0);
 
 // Control characters become \xNN: what an event carries must not steer the terminal.
 std::string printable(std::string_view text);

@@ -113,7 +113,7 @@ std::unique_ptr<Document> await_end(CliContext& context, const std::string& id) 
 void print_differences(CliContext& context, const Document& reply) {
     bool found = false;
     Table table({"EVENT", "HANDLER", "DIFFERS", "NOW", "AGAINST"});
-    const auto side = [](simdjson::dom::element item, const std::string& name) {
+    const auto side = [](core::JsonElement item, const std::string& name) {
         const std::string status = text_at(item, name + ".status");
         const std::string what = text_at(item, name + ".error");
         return status.empty()
@@ -125,8 +125,7 @@ void print_differences(CliContext& context, const Document& reply) {
         bool listed = false;
         for (const auto name : array_at(item, "differs", listed)) {
             std::string_view text;
-            if (name.get(text) == simdjson::SUCCESS)
-                differs += (differs.empty() ? "" : ",") + std::string(text);
+            if (name.get(text)) differs += (differs.empty() ? "" : ",") + std::string(text);
         }
         table.add({text_at(item, "eventId"), text_at(item, "subscriptionId"), differs,
                    side(item, "now"), side(item, "against")});
@@ -156,8 +155,8 @@ int diff_replay(CliContext& context, const DiffOptions& o) {
     if (page == nullptr) return kExitFailed;
     if (context.json()) {
         context.out() << JsonObject()
-                             .raw("replay", simdjson::minify(end->root))
-                             .raw("diff", simdjson::minify(page->root))
+                             .raw("replay", json_compact(end->root))
+                             .raw("diff", json_compact(page->root))
                              .str()
                       << '\n';
     } else {

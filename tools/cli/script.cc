@@ -41,7 +41,7 @@ int list_scripts(CliContext& context, std::int64_t limit, const std::string& cur
     }
     Table table({"SCRIPT", "NAME", "TYPE", "VERSION", "ENABLED", "UPDATED"});
     bool found = false;
-    for (const simdjson::dom::element item : array_at(reply->root, "items", found)) {
+    for (const core::JsonElement item : array_at(reply->root, "items", found)) {
         const bool enabled = flag_at(item, "enabled");
         table.add({text_at(item, "id"), text_at(item, "name"), text_at(item, "type"),
                    text_at(item, "version"),
@@ -57,11 +57,11 @@ struct RunOptions {
     std::string id, query = "{}", body = "{}";
 };
 
-void print_logs(CliContext& context, simdjson::dom::element holder, std::string_view path) {
+void print_logs(CliContext& context, core::JsonElement holder, std::string_view path) {
     bool found = false;
-    for (const simdjson::dom::element line : array_at(holder, path, found)) {
+    for (const core::JsonElement line : array_at(holder, path, found)) {
         std::string_view plain;
-        if (line.get(plain) == simdjson::SUCCESS) {
+        if (line.get(plain)) {
             context.out() << "  " << printable(plain) << '\n';
             continue;
         }
@@ -94,8 +94,8 @@ int run_script(CliContext& context, const RunOptions& o) {
         return kExitOk;
     }
     print_logs(context, reply->root, "logs");
-    simdjson::dom::element result;
-    if (reply->root.at_key("result").get(result) == simdjson::SUCCESS) {
+    core::JsonElement result;
+    if (reply->root.find("result", result)) {
         context.out() << json_pretty(result) << '\n';
     }
     context.note("took " + text_at(reply->root, "durationMs") + " ms, execution " +
@@ -115,14 +115,14 @@ int script_logs(CliContext& context, const std::string& script, std::int64_t lim
         return kExitOk;
     }
     bool found = false;
-    for (const simdjson::dom::element item : array_at(reply->root, "items", found)) {
+    for (const core::JsonElement item : array_at(reply->root, "items", found)) {
         const std::string status = text_at(item, "status");
         context.out() << styled(printable(status), status_style(status), context.terminal()) << "  "
                       << printable(text_at(item, "id")) << "  event "
                       << printable(text_at(item, "eventId")) << '\n';
         print_logs(context, item, "logs");
         bool has_attempts = false;
-        for (const simdjson::dom::element attempt : array_at(item, "attempts", has_attempts)) {
+        for (const core::JsonElement attempt : array_at(item, "attempts", has_attempts)) {
             const std::string error = text_at(attempt, "error");
             if (error.empty()) continue;
             context.out() << "  " << styled("failed", Style::kBad, context.terminal()) << " at "
@@ -198,7 +198,7 @@ std::string resolve_script(CliContext& context, const std::string& id_or_name) {
             context.get("/v2/scripts" + Query().add("limit", 1000).add("cursor", cursor).str());
         if (page == nullptr) return {};
         bool found = false;
-        for (const simdjson::dom::element item : array_at(page->root, "items", found)) {
+        for (const core::JsonElement item : array_at(page->root, "items", found)) {
             if (text_at(item, "name") == id_or_name) ids.push_back(text_at(item, "id"));
         }
         cursor = text_at(page->root, "next");

@@ -225,10 +225,9 @@ int print_overview(store::Database& database, const Options& o) {
     if (o.json()) {
         print(out);
     } else {
-        simdjson::dom::parser parser;
-        simdjson::dom::element root;
-        const simdjson::padded_string text(out);
-        if (parser.parse(text).get(root) == simdjson::SUCCESS) print(json_pretty(root));
+        core::JsonDom parser;
+        core::JsonElement root;
+        if (parser.read(out, root)) print(json_pretty(root));
     }
     return kExitOk;
 }

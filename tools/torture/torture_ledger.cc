@@ -1,5 +1,6 @@
 #include "tools/torture/torture_ledger.h"
 
+#include "core/json_dom.h"
 #include "tools/cli/json.h"
 
 #include <chrono>
@@ -30,7 +31,7 @@ void note(TortureFindings& findings, std::uint64_t& kind, std::string words) {
     if (findings.first.empty()) findings.first = std::move(words);
 }
 
-std::uint64_t unsigned_at(simdjson::dom::element value, std::string_view path) {
+std::uint64_t unsigned_at(core::JsonElement value, std::string_view path) {
     return static_cast<std::uint64_t>(number_at(value, path));
 }
 
@@ -81,18 +82,17 @@ std::string TortureLedger::make(std::string_view key) {
 void TortureLedger::client(const std::string& server, std::string_view key, std::size_t batch,
                            const std::atomic<bool>& stop) {
     const auto http = connect(server);
-    simdjson::dom::parser parser;
+    core::JsonDom parser;
     while (http && !stop.load(std::memory_order_relaxed)) {
         std::string body = "[";
         for (std::size_t i = 0; i < batch; ++i) body += (i == 0 ? "" : ",") + make(key);
         auto reply = http->send({.method = "POST", .path = "/v2/events", .body = body + "]"});
         if (!reply) return;  // the server is gone: what became of this batch is unknown
-        simdjson::dom::element answer;
-        if (reply->status != 202 || parser.parse(reply->body).get(answer) != simdjson::SUCCESS)
-            continue;
+        core::JsonElement answer;
+        if (reply->status != 202 || !parser.read(reply->body, answer)) continue;
         bool found = false;
         std::lock_guard lock(mutex_);
-        for (const simdjson::dom::element placed : array_at(answer, "events", found)) {
+        for (const core::JsonElement placed : array_at(answer, "events", found)) {
             acknowledged_[text_at(placed, "eventId")] = {unsigned_at(placed, "shard"),
                                                          unsigned_at(placed, "offset")};
         }
@@ -113,29 +113,28 @@ void TortureLedger::load(const std::string& server, const std::atomic<bool>& sto
 
 bool TortureLedger::read_log(HttpClient& http, std::map<std::string, Kept>& kept,
                              TortureFindings& findings) {
-    simdjson::dom::parser parser, sent_parser;
+    core::JsonDom parser, sent_parser;
     std::string cursor;
     do {
         Query query;
         query.add("pattern", pattern()).add("limit", 1000).add("order", "asc");
         query.add("cursor", cursor);
         auto reply = http.send({.path = "/v2/events" + query.str()});
-        simdjson::dom::element page;
-        if (!reply || !reply->ok() || parser.parse(reply->body).get(page) != simdjson::SUCCESS) {
+        core::JsonElement page;
+        if (!reply || !reply->ok() || !parser.read(reply->body, page)) {
             note(findings, findings.unanswered,
                  "the log can't be listed: " + (reply ? reply->body : reply.error().message));
             return false;
         }
         bool found = false;
-        for (const simdjson::dom::element event : array_at(page, "items", found)) {
+        for (const core::JsonElement event : array_at(page, "items", found)) {
             const std::string id = text_at(event, "eventId");
             Kept& one = kept[id];
             ++one.copies;
             one.place = {unsigned_at(event, "shard"), unsigned_at(event, "offset")};
             const auto sent = sent_.find(id);
-            simdjson::dom::element original;
-            one.as_sent = sent != sent_.end() &&
-                          sent_parser.parse(sent->second).get(original) == simdjson::SUCCESS &&
+            core::JsonElement original;
+            one.as_sent = sent != sent_.end() && sent_parser.read(sent->second, original) &&
                           text_at(original, "payload") == text_at(event, "payload") &&
                           text_at(original, "partitionKey") == text_at(event, "partitionKey");
         }
@@ -172,14 +171,14 @@ void TortureLedger::check_repeats(HttpClient& http, const std::map<std::string, 
     }
     if (count == 0) return;
     auto reply = http.send({.method = "POST", .path = "/v2/events", .body = body + "]"});
-    simdjson::dom::parser parser;
-    simdjson::dom::element answer;
-    if (!reply || !reply->ok() || parser.parse(reply->body).get(answer) != simdjson::SUCCESS) {
+    core::JsonDom parser;
+    core::JsonElement answer;
+    if (!reply || !reply->ok() || !parser.read(reply->body, answer)) {
         return note(findings, findings.unanswered,
                     "repeats are not answered: " + (reply ? reply->body : reply.error().message));
     }
     bool found = false;
-    for (const simdjson::dom::element placed : array_at(answer, "events", found)) {
+    for (const core::JsonElement placed : array_at(answer, "events", found)) {
         const std::string id = text_at(placed, "eventId");
         const Place place{unsigned_at(placed, "shard"), unsigned_at(placed, "offset")};
         const auto one = kept.find(id);
@@ -195,12 +194,12 @@ void TortureLedger::check_effects(HttpClient& http, std::uint64_t expected,
     auto deadline = Clock::now() + std::chrono::seconds(kDrainSeconds);
     const std::string body =
         R"({"scriptId":"torture-read","query":{},"body":{"cycle":)" + std::to_string(cycle_) + "}}";
-    simdjson::dom::parser parser;
+    core::JsonDom parser;
     std::uint64_t seen = 0;
     while (Clock::now() < deadline) {
         auto reply = http.send({.method = "POST", .path = "/v2/script/run", .body = body});
-        simdjson::dom::element answer;
-        if (reply && reply->ok() && parser.parse(reply->body).get(answer) == simdjson::SUCCESS) {
+        core::JsonElement answer;
+        if (reply && reply->ok() && parser.read(reply->body, answer)) {
             const std::uint64_t now = unsigned_at(answer, "result");
             if (now > seen) deadline = Clock::now() + std::chrono::seconds(kDrainSeconds);
             seen = now;
