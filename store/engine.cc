@@ -4,6 +4,7 @@
 #include "store/commit/rocks_crc32c.h"
 #include "store/commit/rocks_options.h"
 #include "store/file_util.h"
+#include "store/leftovers.h"
 #include "store/rows/keys.h"
 
 #include <cerrno>
@@ -12,7 +13,6 @@
 #include <random>
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 namespace millrace::store {
@@ -55,32 +55,14 @@ Engine::~Engine() {
         }
         db_->Close();
     }
-    if (lock_fd_ >= 0) ::close(lock_fd_);
 }
 
-core::Status Engine::lock_folder() {
-    const std::string path = options.path + "/lock";
-    // A backup has no lock file, and reading makes none; but nobody reads beside a running server:
-    // its files change meanwhile.
-    if (options.read_only && !file_exists(path)) return {};
-    lock_fd_ = options.read_only ? ::open(path.c_str(), O_RDONLY | O_CLOEXEC)
-                                 : ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (lock_fd_ < 0) return file_error("open lock file", path, errno);
-    if (::flock(lock_fd_, (options.read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
-        char holder[32] = {};
-        const ssize_t got = ::pread(lock_fd_, holder, sizeof(holder) - 1, 0);
-        return core::fail(ErrorCode::kUnavailable,
-                          "store: open data folder path=" + options.path +
-                              " failed: it is locked by process " +
-                              std::string(holder, got > 0 ? static_cast<std::size_t>(got) : 0) +
-                              "; stop that server or choose another --data");
-    }
-    if (options.read_only) return {};
-    const std::string pid = std::to_string(::getpid());
-    if (::ftruncate(lock_fd_, 0) != 0 || ::pwrite(lock_fd_, pid.data(), pid.size(), 0) < 0) {
-        return file_error("write lock file", path, errno);
-    }
-    return {};
+// What is read from now on is on the disk: nobody is told that something was kept which a power cut
+// could still take, from an earlier process too.
+core::Status Engine::settle_folder() {
+    const auto cache = lock_.sync_failed_before() ? PageCache::kNotOnTheDisk : PageCache::kTrue;
+    if (auto status = sync_leftovers(options.path, cache); !status) return status;
+    return lock_.settled();
 }
 
 core::Status Engine::check_format() {
@@ -286,7 +268,10 @@ core::Status Engine::open() {
             if (auto status = make_folder(options.path + part); !status) return status;
         }
     }
-    if (auto status = lock_folder(); !status) return status;
+    if (auto status = lock_.take(options.path, options.read_only); !status) return status;
+    if (!options.read_only) {
+        if (auto status = settle_folder(); !status) return status;
+    }
     if (auto status = check_format(); !status) return status;
     if (!options.read_only) {
         space = std::make_unique<SpaceGuard>(
@@ -416,8 +401,7 @@ core::Status Engine::sync_now() {
     }
     const rocksdb::Status status = db_->SyncWAL();
     if (!status.ok()) {
-        set_fatal("store: sync failed: " + status.ToString() +
-                  "; nothing is acknowledged any more, restart the server");
+        set_disk_failed("sync failed: " + status.ToString());
         return core::fail(ErrorCode::kUnavailable, fatal_reason());
     }
     note_synced(mark);
@@ -462,6 +446,7 @@ void Engine::set_fatal(std::string reason) {
 }
 
 void Engine::set_disk_failed(const std::string& what) {
+    lock_.note_sync_failed();
     set_fatal("store: " + what +
               "; nothing is acknowledged any more, restart the server when the disk is well");
 }

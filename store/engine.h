@@ -9,6 +9,7 @@
 #include "store/commit/high_water_mark.h"
 #include "store/commit/wal_files.h"
 #include "store/database.h"
+#include "store/folder_lock.h"
 #include "store/housekeeper.h"
 #include "store/ids/id_index.h"
 #include "store/log/event_search.h"
@@ -168,7 +169,7 @@ private:
         std::atomic<std::uint64_t> first_kept{0};
     };
 
-    core::Status lock_folder();
+    core::Status settle_folder();
     core::Status check_format();
     core::Status open_rocks();
     core::Status load_meta();
@@ -188,7 +189,7 @@ private:
     core::Status write(rocksdb::WriteBatch& batch, bool sync);
     void set_disk_failed(const std::string& what);
 
-    int lock_fd_ = -1;
+    FolderLock lock_;
     std::unique_ptr<rocksdb::Env> env_;  // of wal_files
     std::unique_ptr<rocksdb::DB> db_;
     std::array<rocksdb::ColumnFamilyHandle*, kColumnFamilyCount> handles_{};

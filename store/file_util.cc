@@ -19,10 +19,13 @@ tl::unexpected<core::Error> file_error(std::string_view operation, const std::st
 }
 
 core::Status make_folder(const std::string& path) {
+    if (path.empty() || file_exists(path)) return {};
+    const std::string parent = std::filesystem::path(path).parent_path().string();
+    if (auto status = make_folder(parent); !status) return status;
     std::error_code error;
-    std::filesystem::create_directories(path, error);
+    std::filesystem::create_directory(path, error);
     if (error) return file_error("create folder", path, error.value());
-    return {};
+    return sync_folder(parent.empty() ? "." : parent);
 }
 
 core::Status sync_folder(const std::string& path) {

@@ -10,7 +10,8 @@
 
 namespace millrace::store {
 
-core::Status make_folder(const std::string& path);  // with its parents
+// With its parents, each of them a name that stays.
+core::Status make_folder(const std::string& path);
 core::Status sync_folder(const std::string& path);  // makes renames inside durable
 core::Status read_file(const std::string& path, std::string& out);
 bool file_exists(const std::string& path);

@@ -154,9 +154,9 @@ int Disk::open(const char* text, int flags, mode_t mode) {
     if (!ours(path)) return real_open(text, flags, mode);
     const bool creates = (flags & O_CREAT) != 0 && !exists(path);
     if (frozen_ && creates) return real_open("/dev/null", O_RDWR | O_CLOEXEC, 0);
-    if (frozen_) flags &= ~O_TRUNC;
     if (creates && count_operation(path)) return real_open("/dev/null", O_RDWR | O_CLOEXEC, 0);
-    const int fd = real_open(text, flags, mode);
+    const bool empties = (flags & O_TRUNC) != 0 && !creates && !frozen_;
+    const int fd = real_open(text, flags & ~O_TRUNC, mode);
     if (fd < 0) return fd;
     MR_ASSERT(fd < kDescriptorsMax);
     File& file = file_at(path);
@@ -167,6 +167,7 @@ int Disk::open(const char* text, int flags, mode_t mode) {
         file.sync_failed = false;
         entries_.push_back({EntryKind::kCreate, path, {}, {}});
     }
+    if (empties && !count_operation(path)) set_size(file, fd, 0);
     open_[fd] = &file;
     return fd;
 }
@@ -244,20 +245,33 @@ int Disk::truncate(int fd, off_t bytes) {
     std::lock_guard lock(mutex_);
     File* file = file_of(fd);
     if (!file || !mounted_ || file->stream) return real_truncate(fd, bytes);
-    if (frozen_ || count_operation(file->path)) return 0;
+    if (!frozen_ && !count_operation(file->path)) set_size(*file, fd, bytes);
+    return 0;
+}
+
+void Disk::set_size(File& file, int fd, off_t bytes) {
     Change change;
     change.at = bytes;
     change.old_size = size_of(fd);
     if (bytes < change.old_size) {
         change.old_bytes.resize(static_cast<std::size_t>(change.old_size - bytes));
-        const int reader = real_open(file->path.c_str(), O_RDONLY | O_CLOEXEC, 0);
+        const int reader = real_open(file.path.c_str(), O_RDONLY | O_CLOEXEC, 0);
         must(::pread(reader, change.old_bytes.data(), change.old_bytes.size(), bytes) ==
                  static_cast<ssize_t>(change.old_bytes.size()),
-             "read", file->path);
+             "read", file.path);
         real_close(reader);
     }
-    file->changes.push_back(std::move(change));
-    return real_truncate(fd, bytes);
+    file.changes.push_back(std::move(change));
+    must(real_truncate(fd, bytes) == 0, "truncate", file.path);
+}
+
+// Clean pages leave the page cache; after a failed sync they are not what is on the disk.
+void Disk::drop_cache(int fd) {
+    std::lock_guard lock(mutex_);
+    File* file = file_of(fd);
+    if (!file || !mounted_ || frozen_ || !file->sync_failed) return;
+    lose_writes(*file);
+    file->sync_failed = false;
 }
 
 // No real sync: the scratch folder need not survive the machine.
@@ -448,6 +462,15 @@ void Disk::restart() {
     }
     files_.clear();
     removed_.clear();
+    close_all();
+}
+
+void Disk::end_process() {
+    std::lock_guard lock(mutex_);
+    close_all();
+}
+
+void Disk::close_all() {
     std::fill(open_.begin(), open_.end(), nullptr);
     frozen_ = failed_ = false;
     cut_at_ = sync_left_ = write_left_ = 0;

@@ -7,6 +7,8 @@
 //       - power cut at any operation: what is acknowledged was synced before
 //       - un-synced writes lost, kept, or torn in the middle: recovery takes torn tails
 //       - un-synced creations, renames and removals undone, latest first
+//       - the process alone ends: what it wrote is still read by the next one, and lost by a later
+//         power cut if nobody has synced it: a start syncs what it reads
 //       - a sync or write that fails: the store must stop acknowledging; after a restart it goes on
 //       - no space left by statvfs(): events are refused, the rest goes on
 // Threads: hooks from any; the rest from the simulation's. RocksDB's threads work only while that
@@ -51,6 +53,8 @@ public:
 
     // After everything of the product is closed: the files become what a power cut leaves.
     void restart();
+    // The same, but the machine goes on: the page cache stays, with what was not synced.
+    void end_process();
     std::uint64_t operations() const { return operations_; }
     std::uint64_t lost_writes() const { return lost_writes_; }
 
@@ -61,6 +65,7 @@ public:
     ssize_t pwrite(int fd, const void* from, std::size_t bytes, off_t at);
     int sync(int fd, bool data_only);
     int truncate(int fd, off_t bytes);
+    void drop_cache(int fd);
     int rename(const char* from, const char* to);
     int link(const char* from, const char* to);
     int unlink(const char* path);
@@ -97,12 +102,14 @@ private:
     File& file_at(const std::string& path);
     File* file_of(int fd) { return fd >= 0 && fd < kDescriptorsMax ? open_[fd] : nullptr; }
     bool count_operation(std::string_view path);
+    void set_size(File& file, int fd, off_t bytes);
     ssize_t put(File& file, int fd, const void* from, std::size_t bytes, off_t at, bool moves);
     std::string move_to_trash(const std::string& path);
     void commit_entries(std::string_view folder);
     void undo_entries();
     void undo(const Entry& entry);
     void lose_writes(File& file);
+    void close_all();
     std::uint64_t draw(std::string_view path, std::uint64_t bound);
 
     mutable std::mutex mutex_;

@@ -41,6 +41,10 @@ int fsync(int fd) { return Disk::instance().sync(fd, false); }
 int fdatasync(int fd) { return Disk::instance().sync(fd, true); }
 // A hint to begin writing: promises nothing.
 int sync_file_range(int, off64_t, off64_t, unsigned int) { return 0; }
+int posix_fadvise(int fd, off_t, off_t, int advice) noexcept {
+    if (advice == POSIX_FADV_DONTNEED) Disk::instance().drop_cache(fd);
+    return 0;
+}
 int ftruncate(int fd, off_t bytes) noexcept { return Disk::instance().truncate(fd, bytes); }
 int rename(const char* from, const char* to) noexcept { return Disk::instance().rename(from, to); }
 int link(const char* from, const char* to) noexcept { return Disk::instance().link(from, to); }

@@ -11,6 +11,8 @@ import sys
 # Where the search for a seed that meets a mistake begins: at the one that did it last, for those that take
 # long to be met from 1 on. A wrong number here costs time and nothing else.
 SEEDS_TO_BEGIN = {
+    "left-in-the-page-cache": 7,
+    "page-cache-believed-after-a-failed-sync": 45,
     "sync-before-the-write-counts": 135,
     "flight-told-before-its-sync": 32,
     "effects-before-the-emitted-events": 27,
@@ -55,6 +57,12 @@ MUTATIONS = [
     ("new-folder-not-synced", "store/recovery.cc",
      "return mark_->loaded() ? core::Status{} : sync_folder(options.path);",
      "return (M) || mark_->loaded() ? core::Status{} : sync_folder(options.path);"),
+    ("left-in-the-page-cache", "store/leftovers.cc",
+     "int error = ::fdatasync(fd) == 0 ? 0 : errno;",
+     "int error = (M) || ::fdatasync(fd) == 0 ? 0 : errno;"),
+    ("page-cache-believed-after-a-failed-sync", "store/leftovers.cc",
+     "if (error == 0 && cache == PageCache::kNotOnTheDisk)",
+     "if (!(M) && error == 0 && cache == PageCache::kNotOnTheDisk)"),
     ("retry-lost", "runtime/delivery/outcome_writer.cc",
      "    rows.put_retry(row);",
      "    if (!(M) || row.attempt < 2) rows.put_retry(row);"),

@@ -67,7 +67,7 @@ int run_one(const Arguments& arguments, std::uint64_t seed, bool talk) {
     if (talk || !result.wrong.empty()) {
         std::printf(
             "seed %llu: %s trace %016llx, %llu events sent, %llu acknowledged, "
-            "%llu power cuts took %llu writes, %llu disk faults, %llu clean stops, "
+            "%llu power cuts took %llu writes, %llu kills, %llu disk faults, %llu clean stops, "
             "%llu commits beside others, %lld ms\n",
             static_cast<unsigned long long>(seed), result.wrong.empty() ? "ok," : "WRONG,",
             static_cast<unsigned long long>(result.trace),
@@ -75,6 +75,7 @@ int run_one(const Arguments& arguments, std::uint64_t seed, bool talk) {
             static_cast<unsigned long long>(result.acknowledged),
             static_cast<unsigned long long>(result.power_cuts),
             static_cast<unsigned long long>(result.lost_writes),
+            static_cast<unsigned long long>(result.kills),
             static_cast<unsigned long long>(result.disk_faults),
             static_cast<unsigned long long>(result.graceful_stops),
             static_cast<unsigned long long>(result.overlapped),

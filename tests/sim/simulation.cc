@@ -19,7 +19,7 @@ constexpr int kDrainRounds = 12000;
 
 enum class Fault : std::uint8_t {
     kNone,
-    kPowerCut,       // at an operation of the disk
+    kPowerCut,       // at an operation of the disk; or the process alone ends there (end_server)
     kPowerCutStart,  // the same, during the start
     kPowerCutWork,   // the same, while RocksDB writes files and compacts them
     kSync,
@@ -35,6 +35,7 @@ public:
     explicit Simulation(const RunOptions& options)
         : options_(options),
           random_(options.seed),
+          ends_(options.seed ^ 0x4b11),
           world_(make_world_options(options, random_), trace_),
           workload_(world_, model_, random_.next()) {
         model_.keeping = world_.keeping();
@@ -75,10 +76,12 @@ private:
                                 world_.clock().wall_us());
     }
     void cut_power();
+    void end_server();
     std::string verify();
 
     const RunOptions options_;
     core::Random random_;
+    core::Random ends_;  // its own: the other draws stay as they are
     Trace trace_;
     World world_;
     Model model_;
@@ -93,7 +96,7 @@ bool Simulation::start(Fault fault) {
     if (fault == Fault::kPowerCutStart) disk.cut_power_after(1 + random_.below(60));
     while (!world_.boot()) {
         if (!world_.failure().empty()) return !wrong("the start was refused: " + world_.failure());
-        cut_power();
+        end_server();
     }
     return !wrong(model_.check_start(world_.database(), workload_.count_subscription(),
                                      world_.clock().wall_us()));
@@ -102,6 +105,14 @@ bool Simulation::start(Fault fault) {
 void Simulation::cut_power() {
     ++result_.power_cuts;
     world_.power_cut();
+    workload_.server_gone();
+}
+
+// The machine with it, or the process alone: then a later cut takes what nobody has synced since.
+void Simulation::end_server() {
+    if (ends_.below(2) == 0) return cut_power();
+    ++result_.kills;
+    world_.kill();
     workload_.server_gone();
 }
 
@@ -161,7 +172,7 @@ bool Simulation::end_boot(Fault fault) {
         }
         if (wrong(world_.failure())) return false;
     }
-    cut_power();
+    end_server();
     return result_.wrong.empty();
 }
 

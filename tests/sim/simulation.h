@@ -23,6 +23,7 @@ struct RunResult {
     std::uint64_t sent = 0;
     std::uint64_t acknowledged = 0;
     std::uint64_t power_cuts = 0;
+    std::uint64_t kills = 0;  // of the process alone
     std::uint64_t lost_writes = 0;
     std::uint64_t disk_faults = 0;
     std::uint64_t graceful_stops = 0;

@@ -184,13 +184,23 @@ void World::compact() {
 
 std::uint64_t World::retries_waiting() const { return parts_->database->retries().count(); }
 
-void World::power_cut() {
+void World::end() {
     overlapped_ = overlapped();
-    Disk::instance().cut_power_now();
     parts_.reset();
     agents_.clear();
     network_.reset();
+}
+
+void World::power_cut() {
+    Disk::instance().cut_power_now();
+    end();
     Disk::instance().restart();
+}
+
+void World::kill() {
+    Disk::instance().cut_power_now();  // nothing that its destructors do is done
+    end();
+    Disk::instance().end_process();
 }
 
 bool World::stop_gracefully(const std::function<void()>& clients) {
@@ -210,10 +220,7 @@ bool World::stop_gracefully(const std::function<void()>& clients) {
         return false;
     }
     if (Disk::instance().frozen()) return false;
-    overlapped_ = overlapped();
-    parts_.reset();
-    agents_.clear();
-    network_.reset();
+    end();
     // A clean end needs no cut to be whole: but nothing more than what was synced may be needed.
     Disk::instance().restart();
     return true;

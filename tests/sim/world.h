@@ -67,6 +67,8 @@ public:
     bool running() const { return parts_ != nullptr; }
     // The server is gone without a word; the disk decides what is left.
     void power_cut();
+    // The same, but the machine goes on (kill -9).
+    void kill();
     // As on SIGTERM. False when the power went meanwhile.
     bool stop_gracefully(const std::function<void()>& clients);
 
@@ -107,6 +109,7 @@ private:
     std::size_t pick();
     std::size_t work(std::size_t index);
     bool give_up(core::Status status);
+    void end();
     std::size_t sync_depth();
 
     const WorldOptions options_;
