@@ -26,7 +26,7 @@ enum class MetricKind : std::uint8_t { kCounter, kGauge, kHistogram };
     X(kQueueSize, "script_event_queue_size", kGauge, "",                                           \
       "Deliveries waiting, in memory or in the log")                                               \
     X(kEventsDropped, "script_events_dropped_total", kCounter, "",                                 \
-      "Events lost to a full queue: stays 0")                                                      \
+      "Events that a handler emitted and ingest refused: stays 0")                                 \
     X(kQueueSeconds, "script_event_queue_time_seconds", kHistogram, "",                            \
       "Time between the event's entry and the start of its first attempt")                         \
     X(kDlqEntries, "script_dlq_entries", kGauge, "", "Entries in the dead-letter queue")           \

@@ -98,6 +98,23 @@ MetricsRole& Metrics::role() {
     return *roles_.back();
 }
 
+// Counts the label set's text, too, when there is.
+bool Metrics::has_room(Family& family, const std::vector<std::string>& labels) const {
+    if (labels.empty()) return true;
+    constexpr std::size_t kNumberBytes = 24;
+    const bool histogram = family.kind == MetricKind::kHistogram;
+    std::string line(family.name);
+    append_labels(line, family.label_names, labels, histogram ? "0.00025" : "");
+    const std::size_t lines = histogram ? Histogram::kCells + 2 : 1;
+    const std::size_t bytes = lines * (line.size() + kNumberBytes);
+    const std::size_t bytes_max =
+        histogram ? options_.histogram_text_bytes_max : options_.text_bytes_max;
+    if (family.series.size() >= options_.series_max || family.text_bytes + bytes > bytes_max)
+        return false;
+    family.text_bytes += bytes;
+    return true;
+}
+
 MetricCell* Metrics::resolve(MetricsRole& role, Metric metric, LabelValues labels,
                              std::size_t cell_count) {
     Family& family = families_[static_cast<std::size_t>(metric)];
@@ -107,7 +124,7 @@ MetricCell* Metrics::resolve(MetricsRole& role, Metric metric, LabelValues label
     std::vector<std::string> values(labels.begin(), labels.end());
     auto found = family.series.find(values);
     if (found == family.series.end()) {
-        if (family.series.size() >= options_.series_max) {
+        if (!has_room(family, values)) {
             for (std::size_t i = 0; i < values.size(); ++i) {
                 if (!family.closed[i]) values[i] = "other";
             }

@@ -7,7 +7,8 @@
 // Threads: Metrics from any thread (mutex; cold). A role, its cells and caches: one thread. Cells
 //       may be read by any.
 // Lifetime: Metrics outlives roles' users; cells are never freed before Metrics.
-// Limits: Options::series_max label sets a family; further ones share the set "other".
+// Limits: Options::series_max label sets a family, and as much exported text; further ones share
+//       the set "other".
 // Failure: none; asking a family for the wrong kind or count of labels is a bug (asserted).
 #pragma once
 
@@ -121,6 +122,10 @@ class Metrics {
 public:
     struct Options {
         std::size_t series_max = 500;  // label sets a family
+        // Exported text a family, about; long patterns and histograms reach this first. All
+        // families together stay below 1 MB.
+        std::size_t text_bytes_max = 96u << 10;
+        std::size_t histogram_text_bytes_max = 320u << 10;
     };
     Metrics() : Metrics(Options{}) {}
     explicit Metrics(Options options);
@@ -151,10 +156,12 @@ private:
         std::vector<bool> closed;  // by label: a small set of values
         std::map<std::vector<std::string>, Series> series;
         std::function<double()> read;
+        std::size_t text_bytes = 0;  // of its series, when exported: about
     };
 
     MetricCell* resolve(MetricsRole& role, Metric metric, LabelValues labels,
                         std::size_t cell_count);
+    bool has_room(Family& family, const std::vector<std::string>& labels) const;
     static void export_family(std::string& out, const Family& family);
     static void export_histogram(std::string& out, const Family& family, const Series& series);
 

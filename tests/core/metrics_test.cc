@@ -79,6 +79,25 @@ TEST(Metrics, FoldsLabelsBeyondTheBoundIntoOther) {
     EXPECT_EQ(metrics.sum(Metric::kEventsProcessed), 1000);
 }
 
+// A million patterns made the page 1.4 MB once: histograms have a line a bucket.
+TEST(Metrics, ThePageStaysBelowAMegabyte) {
+    Metrics metrics;
+    MetricsRole& role = metrics.role();
+    for (int i = 0; i < 3000; ++i) {
+        for (const std::size_t bytes : {12u, 256u}) {
+            const std::string type = std::to_string(i) + std::string(bytes, '"');
+            role.counter(Metric::kEventsReceived, {type}).add();
+            for (const char* status : {"completed", "failed", "unmatched"}) {
+                role.counter(Metric::kEventsProcessed, {type, status}).add();
+                role.counter(Metric::kAttempts, {type, type, status}).add();
+            }
+            role.histogram(Metric::kAttemptSeconds, {type, type}).observe_ns(1'000);
+        }
+    }
+    EXPECT_LT(exported(metrics).size(), 1'000'000u);
+    EXPECT_EQ(metrics.sum(Metric::kEventsReceived), 6000);
+}
+
 TEST(Metrics, EscapesLabelValues) {
     Metrics metrics;
     metrics.role().counter(Metric::kEventsReceived, {"a\"b\\c\nd"}).add();
