@@ -36,6 +36,9 @@ void append_logs_json(std::string& out, const InvocationResult& result) {
         json.field("text", line.text);
         if (!line.fields_json.empty()) json.key("fields").raw(line.fields_json);
         json.field("at", core::format_timestamp(line.at_us));
+        if (line.cut) json.field("cut", true);
+        if (result.logs_cut != 0 && &line == &result.logs.back())
+            json.field("linesLeftOut", result.logs_cut);
         json.end_object();
     }
     json.end_array();

@@ -1,38 +1,24 @@
 #include "runtime/delivery/kv_pending.h"
 
 #include "runtime/delivery/script_limits.h"
+#include "store/rows/row_codec.h"
 
-#include <charconv>
-#include <cmath>
 #include <map>
+#include <utility>
 
 namespace millrace::runtime {
 
 namespace {
 
-// Integers are written as integers, all else with the fewest digits that read back the same.
-std::string number_text(double value) {
-    char buffer[40];
-    constexpr double kExactMax = 9007199254740992.0;  // 2^53: every integer up to here is exact
-    const auto end =
-        std::nearbyint(value) == value && std::fabs(value) <= kExactMax
-            ? std::to_chars(buffer, buffer + sizeof buffer, static_cast<std::int64_t>(value)).ptr
-            : std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
-    return {buffer, end};
-}
-
-double number_of(std::string_view json) {
-    double value = 0;
-    std::from_chars(json.data(), json.data() + json.size(), value);
-    return value;
-}
-
 bool alive(const store::KvValue& value, std::int64_t now_us) {
     return value.expires_at_us == 0 || value.expires_at_us > now_us;
 }
 
-bool is_integer(std::string_view json) {
-    return json.find_first_of(".eE\"{[tfn") == std::string_view::npos;
+// The sum of a JSON number (what is none counts as 0) and an increment; the same rule as the store's.
+std::string sum_text(std::string_view json, const KvOp& op) {
+    store::KvValue before;
+    before.json = json;
+    return store::apply_increment(&before, {op.delta, 0, 0, op.delta_text}).text();
 }
 
 }  // namespace
@@ -55,121 +41,128 @@ std::string_view KvPending::map_key(core::TenantId tenant, KvSpace space, std::s
     return scratch_;
 }
 
-KvAnswer KvPending::committed(core::TenantId tenant, KvSpace space, std::string_view key,
-                              std::int64_t now_us, std::string& json) {
+core::Result<std::optional<store::KvValue>> KvPending::committed(core::TenantId tenant,
+                                                                 KvSpace space,
+                                                                 std::string_view key) {
     const KvAddress address = kv_address(space, key);
     if (baseline_) {
         const auto then = baseline_->values.find({address.space, std::string(address.name)});
-        if (then != baseline_->values.end()) {
-            if (!then->second || !alive(*then->second, now_us)) return KvAnswer::kAbsent;
-            json += then->second->text();
-            return KvAnswer::kFound;
-        }
-        if (baseline_->closed) return KvAnswer::kAbsent;
+        if (then != baseline_->values.end()) return then->second;
+        if (baseline_->closed) return std::optional<store::KvValue>();
     }
-    auto found = store_.get({tenant, address.space, address.name});
-    if (!found) return KvAnswer::kUnavailable;
-    if (!*found) return KvAnswer::kAbsent;
-    json += (*found)->text();
-    return KvAnswer::kFound;
+    return store_.get({tenant, address.space, address.name});
 }
 
 KvAnswer KvPending::read(core::TenantId tenant, KvSpace space, std::string_view key,
                          std::int64_t now_us, std::string& json) {
     const auto it = entries_.find(map_key(tenant, space, key));
-    if (it == entries_.end()) return committed(tenant, space, key, now_us, json);
-    const Entry& entry = it->second;
-    switch (entry.kind) {
-        case Kind::kErased: return KvAnswer::kAbsent;
-        case Kind::kValue:
-            if (entry.expires_at_us != 0 && entry.expires_at_us <= now_us) return KvAnswer::kAbsent;
-            json += entry.json;
-            return KvAnswer::kFound;
-        case Kind::kDelta: break;
+    const Entry* entry = it == entries_.end() ? nullptr : &it->second;
+    if (entry && entry->kind == Kind::kErased) return KvAnswer::kAbsent;
+    if (entry && entry->expires_at_us != 0 && entry->expires_at_us <= now_us)
+        return KvAnswer::kAbsent;
+    if (entry && entry->kind == Kind::kValue) {
+        json += entry->json;
+        return KvAnswer::kFound;
     }
-    std::string base;
-    if (committed(tenant, space, key, now_us, base) == KvAnswer::kUnavailable)
-        return KvAnswer::kUnavailable;
-    std::int64_t value = 0;
-    std::from_chars(base.data(), base.data() + base.size(), value);
-    json += std::to_string(value + entry.delta);
+    auto base = committed(tenant, space, key);
+    if (!base) return KvAnswer::kUnavailable;
+    if (*base && !alive(**base, now_us)) base->reset();
+    if (entry) {
+        json += store::apply_increment(*base ? &**base : nullptr,
+                                       {entry->delta, now_us, 0, entry->delta_decimal})
+                    .text();
+        return KvAnswer::kFound;
+    }
+    if (!*base) return KvAnswer::kAbsent;
+    json += (*base)->text();
     return KvAnswer::kFound;
 }
 
-core::Result<std::map<std::string, std::string>> KvPending::committed_list(core::TenantId tenant,
-                                                                           const KvAddress& address,
-                                                                           std::int64_t now_us) {
-    std::map<std::string, std::string> out;
-    if (!baseline_ || !baseline_->closed) {
-        auto items = store_.list(tenant, address.space, address.name, 2 * kLuaKvListMax);
-        if (!items) return core::fail(std::move(items.error()));
-        for (store::KvItem& item : *items) out.emplace(std::move(item.key), item.value.text());
-    }
-    if (!baseline_) return out;
-    const std::string prefix(address.name);
-    for (auto at = baseline_->values.lower_bound({address.space, prefix});
-         at != baseline_->values.end() && at->first.first == address.space &&
-         at->first.second.starts_with(prefix);
-         ++at) {
-        if (at->second && alive(*at->second, now_us)) {
-            out[at->first.second] = at->second->text();
-        } else {
-            out.erase(at->first.second);
+core::Result<KvPending::Overlay> KvPending::overlay(core::TenantId tenant, KvSpace space,
+                                                    std::string_view prefix, std::int64_t now_us) {
+    Overlay over;
+    const KvAddress address = kv_address(space, prefix);
+    if (baseline_) {
+        const std::string name(address.name);
+        for (auto at = baseline_->values.lower_bound({address.space, name});
+             at != baseline_->values.end() && at->first.first == address.space &&
+             at->first.second.starts_with(name);
+             ++at) {
+            auto& value = over[at->first.second];
+            if (at->second && alive(*at->second, now_us)) value = at->second->text();
         }
     }
-    return out;
-}
-
-KvAnswer KvPending::list(core::TenantId tenant, KvSpace space, std::string_view prefix,
-                         std::int64_t now_us, LuaHost::KvVisitor& visitor) {
-    const KvAddress address = kv_address(space, prefix);
-    auto there = committed_list(tenant, address, now_us);
-    if (!there) return KvAnswer::kUnavailable;
-    std::map<std::string, std::string>& merged = *there;
     for (const auto& [key, entry] : entries_) {
         if (entry.tenant != tenant || entry.space != space || !entry.key.starts_with(prefix))
             continue;
         std::string json;
         const KvAnswer answer = read(tenant, space, entry.key, now_us, json);
-        if (answer == KvAnswer::kUnavailable) return answer;
-        const std::string name(kv_address(space, entry.key).name);
-        if (answer == KvAnswer::kFound) {
-            merged[name] = std::move(json);
-        } else {
-            merged.erase(name);
-        }
+        if (answer == KvAnswer::kUnavailable)
+            return core::fail(core::ErrorCode::kUnavailable, "kv: the store can't be read now");
+        auto& value = over[std::string(kv_address(space, entry.key).name)];
+        value.reset();
+        if (answer == KvAnswer::kFound) value = std::move(json);
     }
+    return over;
+}
+
+// In pages, until the visitor has enough: what is deleted but not committed yet may be most of what
+// is stored.
+KvAnswer KvPending::list(core::TenantId tenant, KvSpace space, std::string_view prefix,
+                         std::int64_t now_us, LuaHost::KvVisitor& visitor) {
+    const KvAddress address = kv_address(space, prefix);
     const std::string room(prefix.substr(0, prefix.find('\0') + 1));
-    for (const auto& [name, json] : merged) {
-        if (!visitor.entry(room + name, json)) break;
+    auto over = overlay(tenant, space, prefix, now_us);
+    if (!over) return KvAnswer::kUnavailable;
+    auto next = over->begin();
+    // Shows what lies over the stored keys before `name`; false when the visitor has enough.
+    const auto show_until = [&](const std::string* name) {
+        for (; next != over->end() && (!name || next->first < *name); ++next) {
+            if (next->second && !visitor.entry(room + next->first, *next->second)) return false;
+        }
+        return true;
+    };
+    std::string after;
+    bool more = !baseline_ || !baseline_->closed;
+    while (more) {
+        auto page = store_.list(tenant, address.space, address.name, kLuaKvListMax, after);
+        if (!page) return KvAnswer::kUnavailable;
+        more = page->size() == kLuaKvListMax;
+        for (store::KvItem& item : *page) {
+            if (!show_until(&item.key)) return KvAnswer::kFound;
+            const bool hidden = next != over->end() && next->first == item.key;
+            if (!hidden && !visitor.entry(room + item.key, item.value.text()))
+                return KvAnswer::kFound;
+        }
+        if (more) after = std::move(page->back().key);
     }
+    show_until(nullptr);
     return KvAnswer::kFound;
 }
 
 void KvPending::increment(Entry& entry, bool fresh, const KvOp& op, std::int64_t now_us) {
+    const bool expired = entry.expires_at_us != 0 && entry.expires_at_us <= now_us;
     if (fresh) {
-        std::string base;
-        committed(entry.tenant, entry.space, entry.key, now_us, base);
-        const bool whole = std::nearbyint(op.delta) == op.delta && is_integer(base);
-        entry.kind = whole ? Kind::kDelta : Kind::kValue;
-        entry.delta = 0;
-        if (!whole) entry.json = base;
-    } else if (entry.kind == Kind::kErased ||
-               (entry.kind == Kind::kValue && entry.expires_at_us != 0 &&
-                entry.expires_at_us <= now_us)) {
+        entry.kind = Kind::kDelta;
+    } else if (entry.kind == Kind::kErased || expired) {
         entry.kind = Kind::kValue;
         entry.json = "0";
         entry.expires_at_us = 0;
-    } else if (entry.kind == Kind::kDelta && std::nearbyint(op.delta) != op.delta) {
-        std::string base;
-        committed(entry.tenant, entry.space, entry.key, now_us, base);
-        entry.kind = Kind::kValue;
-        entry.json = number_text(number_of(base) + static_cast<double>(entry.delta));
     }
-    if (entry.kind == Kind::kDelta) {
-        entry.delta += static_cast<std::int64_t>(op.delta);
+    std::int64_t whole = 0;
+    if (entry.kind == Kind::kValue) {
+        entry.json = sum_text(entry.json, op);
+    } else if (op.delta_text.empty() && entry.delta_decimal.empty() &&
+               !__builtin_add_overflow(entry.delta, op.delta, &whole)) {
+        entry.delta = whole;
     } else {
-        entry.json = number_text(number_of(entry.json) + op.delta);
+        store::KvValue so_far;
+        so_far.type = entry.delta_decimal.empty() ? store::KvType::kInt64 : store::KvType::kJson;
+        so_far.integer = entry.delta;
+        so_far.json = entry.delta_decimal;
+        const store::KvValue sum = store::apply_increment(&so_far, {op.delta, 0, 0, op.delta_text});
+        entry.delta = sum.integer;
+        entry.delta_decimal = sum.json;
     }
     if (op.expires_at_us != 0) entry.expires_at_us = op.expires_at_us;
 }
@@ -191,7 +184,10 @@ void KvPending::apply(core::TenantId tenant, const KvOp& op, std::int64_t now_us
             entry.json.assign(op.value_json);
             entry.expires_at_us = op.expires_at_us;
             break;
-        case KvOp::Kind::kDelete: entry.kind = Kind::kErased; break;
+        case KvOp::Kind::kDelete:
+            entry.kind = Kind::kErased;
+            entry.expires_at_us = 0;
+            break;
         case KvOp::Kind::kIncrement: increment(entry, fresh, op, now_us); break;
     }
 }
@@ -203,7 +199,12 @@ void KvPending::hand_over(store::RowBatch& rows, std::int64_t now_us) {
         switch (entry.kind) {
             case Kind::kValue: rows.kv_put(kv, entry.json, entry.expires_at_us); break;
             case Kind::kErased: rows.kv_erase(kv); break;
-            case Kind::kDelta: rows.kv_incr(kv, entry.delta, now_us, entry.expires_at_us); break;
+            case Kind::kDelta:
+                if (entry.delta_decimal.empty())
+                    rows.kv_incr(kv, entry.delta, now_us, entry.expires_at_us);
+                else
+                    rows.kv_incr(kv, entry.delta_decimal, now_us, entry.expires_at_us);
+                break;
         }
     }
     entries_.clear();

@@ -1,7 +1,8 @@
 // What: the kv writes of completed runs that a lane has not handed over yet. Reads of later runs
 //       see them; at the hand-over each key becomes one write, however often it was counted up.
 // Threads: one owner, a lane. Lifetime: borrows the store's kv.
-// Limits: emptied with every hand-over, so it holds what one chunk of deliveries wrote.
+// Limits: emptied with every hand-over, so it holds what one chunk of deliveries wrote. Increments
+//       stay increments until then, whole or not: what other lanes add meanwhile is not lost.
 // Failure: a read that the store refuses is kUnavailable; an increment whose base can't be read
 //       fails its run before anything of it is applied.
 #pragma once
@@ -62,9 +63,10 @@ private:
         core::TenantId tenant;
         KvSpace space = KvSpace::kKv;
         Kind kind = Kind::kValue;
-        std::string key;         // namespace '\0' name
-        std::string json;        // kValue
-        std::int64_t delta = 0;  // kDelta
+        std::string key;            // namespace '\0' name
+        std::string json;           // kValue
+        std::int64_t delta = 0;     // kDelta
+        std::string delta_decimal;  // ...instead of it: a number that is no 64-bit integer
         std::int64_t expires_at_us = 0;
     };
     struct TextHash {
@@ -75,12 +77,14 @@ private:
     };
 
     std::string_view map_key(core::TenantId tenant, KvSpace space, std::string_view key);
-    void increment(Entry& entry, bool fresh, const KvOp& op, std::int64_t now_us);
-    KvAnswer committed(core::TenantId tenant, KvSpace space, std::string_view key,
-                       std::int64_t now_us, std::string& json);
-    core::Result<std::map<std::string, std::string>> committed_list(core::TenantId tenant,
-                                                                    const KvAddress& address,
-                                                                    std::int64_t now_us);
+    static void increment(Entry& entry, bool fresh, const KvOp& op, std::int64_t now_us);
+    // What is committed, alive at now_us or not; nullopt inside: absent.
+    core::Result<std::optional<store::KvValue>> committed(core::TenantId tenant, KvSpace space,
+                                                          std::string_view key);
+    // What hides committed values of a prefix: by name, nullopt for what is absent now.
+    using Overlay = std::map<std::string, std::optional<std::string>, std::less<>>;
+    core::Result<Overlay> overlay(core::TenantId tenant, KvSpace space, std::string_view prefix,
+                                  std::int64_t now_us);
 
     store::KvStore& store_;
     const KvBaseline* const baseline_;

@@ -25,6 +25,22 @@ DerivedEventId derive_event_id(std::string_view cause_id, std::uint64_t subscrip
     return id;
 }
 
+EmitCause emit_cause_of(const core::Envelope& envelope, std::string_view event_id,
+                        std::string& context) {
+    EmitCause cause;
+    cause.event_id = event_id;
+    cause.correlation_id = envelope.correlation_id;
+    if (envelope.context_id.empty() && envelope.context_type.empty()) return cause;
+    context.clear();
+    core::JsonWriter json(context);
+    json.begin_object();
+    if (!envelope.context_type.empty()) json.field("type", envelope.context_type);
+    if (!envelope.context_id.empty()) json.field("id", envelope.context_id);
+    json.end_object();
+    cause.context_json = context;
+    return cause;
+}
+
 void append_emitted_envelope(std::string& out, const EmittedEvent& event, const EmitCause& cause) {
     char time[core::kTimestampBytesMax];
     core::JsonWriter json(out);

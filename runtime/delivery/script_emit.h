@@ -1,11 +1,11 @@
 // What: the identity and the envelope of an event that a handler emits. The id is a hash of
-//       (cause's
-//       event id, subscription, index in the run), so that a repeated delivery emits the same id
+//       (cause's event id, subscription, index in the run), so that a repeated delivery emits the same id
 //       and deduplication makes it one event.
 // Threads: pure functions, any thread. Lifetime: the caller's buffers.
 // Limits: an id is kDerivedEventIdBytes long. Failure: none.
 #pragma once
 
+#include "core/event.h"
 #include "runtime/delivery/script_types.h"
 
 #include <array>
@@ -16,6 +16,8 @@
 
 namespace millrace::runtime {
 
+// The shortest finished event is longer: its id alone is 35 bytes, its timestamp 27.
+inline constexpr std::size_t kEmittedEnvelopeBytesMin = 160;
 inline constexpr std::size_t kDerivedEventIdBytes = 35;  // "ed_" and 32 hex digits
 
 struct DerivedEventId {
@@ -25,14 +27,10 @@ struct DerivedEventId {
 DerivedEventId derive_event_id(std::string_view cause_id, std::uint64_t subscription_number,
                                std::uint32_t index);
 
-// What the envelope of an emitted event takes over from the event that caused it.
-struct EmitCause {
-    std::string_view event_id;        // becomes metadata.causationId
-    std::string_view correlation_id;  // unescaped; empty: the cause's own id begins the chain
-    std::string_view context_json;    // raw JSON of metadata.context; empty: none
-    std::string_view source_id;       // the script's id; source.type is "task"
-    std::int64_t now_us = 0;          // becomes timestamp
-};
+// The cause as the envelope of the event that is handled says it; `context` keeps what has to be
+// written for it.
+EmitCause emit_cause_of(const core::Envelope& envelope, std::string_view event_id,
+                        std::string& context);
 
 // Appends the whole envelope as one line of JSON text.
 void append_emitted_envelope(std::string& out, const EmittedEvent& event, const EmitCause& cause);

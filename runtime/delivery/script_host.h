@@ -21,6 +21,15 @@ enum class KvAnswer : std::uint8_t {
     kUnavailable,  // raises in the script: the delivery fails and is tried again
 };
 
+// What the envelope of an emitted event takes over from the event that caused it.
+struct EmitCause {
+    std::string_view event_id;        // becomes metadata.causationId
+    std::string_view correlation_id;  // unescaped; empty: the cause's own id begins the chain
+    std::string_view context_json;    // raw JSON of metadata.context; empty: none
+    std::string_view source_id;       // the script's id; source.type is "task"
+    std::int64_t now_us = 0;          // becomes timestamp
+};
+
 class LuaHost {
 public:
     // Sees one entry of a list; returns false to stop.
@@ -41,6 +50,8 @@ public:
     virtual KvAnswer kv_list(KvSpace space, std::string_view prefix, KvVisitor& visitor) = 0;
     // Appends the secret's text; false when there is none of that name.
     virtual bool secret(std::string_view name, std::string& value) = 0;
+    // Of the run that is going on; what is left empty the VM fills in. Asked at the first emit.
+    virtual EmitCause emit_cause() { return {}; }
     virtual std::int64_t wall_us() = 0;
     virtual std::int64_t monotonic_ns() = 0;
     virtual std::uint64_t random() = 0;

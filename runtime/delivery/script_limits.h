@@ -22,7 +22,9 @@ inline constexpr std::uint32_t kLuaTimeoutMsDefault = 30'000;
 
 // What one run may leave behind. A run that breaks one of these fails; nothing of it takes effect.
 inline constexpr std::size_t kLuaEmitsPerRunMax = 1'000;
-inline constexpr std::size_t kLuaEmitBytesPerRunMax = 4u << 20;
+inline constexpr std::size_t kLuaEmitBytesPerRunMax = 4u << 20;  // of payloads
+// Of the finished events: what is around the payloads, long ids and all, is rarely a tenth of this.
+inline constexpr std::size_t kLuaEmitEnvelopeBytesPerRunMax = 8u << 20;
 inline constexpr std::size_t kLuaKvOpsPerRunMax = 4'096;
 inline constexpr std::size_t kLuaKvBytesPerRunMax = 4u << 20;
 inline constexpr std::size_t kLuaKvKeyBytesMax = 1'024;
@@ -50,5 +52,14 @@ inline constexpr double kLuaCacheTtlSecondsDefault = 300.0;
 static_assert(kLuaKvValueBytesMax <= kLuaKvBytesPerRunMax);
 static_assert(core::kEventBytesMax <= kLuaEmitBytesPerRunMax,
               "one event of full size can be emitted");
+static_assert(kLuaEmitBytesPerRunMax + kLuaEmitsPerRunMax * 2048 <= kLuaEmitEnvelopeBytesPerRunMax,
+              "as many payloads as are allowed find room with what is around them");
+static_assert(kLuaKvValueBytesMax <= kLuaJsonBytesMax && kLuaResultBytesMax <= kLuaJsonBytesMax &&
+                  core::kEventBytesMax <= kLuaJsonBytesMax,
+              "what is written can be read again");
+static_assert(kLuaJsonDepthMax == static_cast<int>(core::kJsonDepthMax),
+              "an event's payload has one level less than Lua's encoder may write");
+// A record of a run, a dead letter, an answer: members of our own around what a handler made.
+static_assert(core::kJsonDepthMax + 16 <= core::kJsonDocumentDepthMax);
 
 }  // namespace millrace::runtime

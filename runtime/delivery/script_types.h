@@ -5,6 +5,7 @@
 // Limits: lua_limits.h. Failure: InvocationResult::status.
 #pragma once
 
+#include "core/limits.h"
 #include "runtime/delivery/script_host.h"
 
 #include <cstddef>
@@ -70,8 +71,9 @@ struct InvocationContext {
     std::int64_t started_at_us = 0;         // for ctx.deadline; 0: when it is first read
     std::uint32_t script_version = 1;
     std::uint32_t attempt = 1;
-    std::uint32_t causation_depth = 0;  // of the event being handled
-    std::uint32_t timeout_ms = 0;       // 0: the script's own
+    std::uint32_t causation_depth = 0;                   // of the event being handled
+    std::uint32_t timeout_ms = 0;                        // 0: the script's own
+    std::size_t event_bytes_max = core::kEventBytesMax;  // of an emitted event, as of any
 };
 
 enum class InvocationStatus : std::uint8_t {
@@ -99,9 +101,12 @@ struct LuaLogLine {
     std::string_view text;         // valid UTF-8
     std::string_view fields_json;  // an object, or empty
     std::int64_t at_us = 0;
+    bool cut = false;  // text or fields were longer
 };
 
+// The members that it was made from are kept for those who show it (dry runs).
 struct EmittedEvent {
+    std::string_view envelope;  // the finished event, one line of JSON that ingest takes
     std::string_view event_id;  // derived: see lua_emit.h
     std::string_view pattern;
     std::string_view payload;          // JSON text of an object, on one line
@@ -120,7 +125,8 @@ struct KvOp {
     KvSpace space = KvSpace::kKv;
     std::string_view key;            // namespace '\0' name
     std::string_view value_json;     // kSet
-    double delta = 0;                // kIncrement: add to the committed number, 0 when absent
+    std::int64_t delta = 0;          // kIncrement: add to the committed number, 0 when absent
+    std::string_view delta_text;     // ...instead: a decimal that is no whole number of 64 bits
     std::int64_t expires_at_us = 0;  // 0: never; kIncrement: 0 keeps what the entry has
 };
 
@@ -130,6 +136,7 @@ struct InvocationResult {
     std::string_view error;            // message, then the traceback's lines; empty when completed
     std::span<const LuaLogLine> logs;  // also of a failed run
     std::uint32_t logs_cut = 0;        // lines beyond the cap
+    std::uint32_t logs_shortened = 0;  // lines that are there in part
     std::span<const EmittedEvent> emitted;  // empty unless completed
     std::span<const KvOp> kv_ops;           // likewise, in the order they were made
 

@@ -163,38 +163,28 @@ DeliveryRun::Ran DeliveryRun::run_script(const Attempt& attempt) {
     context.replay_json =
         replay_json(job.kind == JobKind::kReplay ? job.replay_id : earlier.replay_id);
     context.attempt = earlier.made + 1;
+    context.event_bytes_max = deps_.event_bytes_max;
     return invoke(*script, input, context);
 }
 
-void DeliveryRun::take_effects(const Ran& ran, const store::StoredEvent* event,
-                               std::string_view source_id) {
+EmitCause DeliveryRun::emit_cause() {
+    EmitCause cause;
+    if (running_) {
+        cause = emit_cause_of(envelope_of(*running_), event_id_of(*running_), emit_context_);
+    } else {
+        cause.event_id = execution_id_;
+    }
+    cause.now_us = now_ns_ / 1000 + wall_minus_monotonic_us_;
+    return cause;
+}
+
+void DeliveryRun::take_effects(const Ran& ran) {
     if (ran.outcome != AttemptOutcome::kOk || !ran.invocation) return;
     const InvocationResult& result = *ran.invocation;
     const std::int64_t now_us = now_ns_ / 1000 + wall_minus_monotonic_us_;
     for (const KvOp& op : result.kv_ops) kv_.apply(tenant_, op, now_us);
-    if (result.emitted.empty()) return;
-    EmitCause cause;
-    cause.source_id = source_id;
-    cause.now_us = now_us;
-    std::string context_json;
-    if (event) {
-        const core::Envelope& envelope = envelope_of(*event);
-        cause.event_id = event_id_of(*event);
-        cause.correlation_id = envelope.correlation_id;
-        if (!envelope.context_id.empty() || !envelope.context_type.empty()) {
-            core::JsonWriter json(context_json);
-            json.begin_object();
-            if (!envelope.context_type.empty()) json.field("type", envelope.context_type);
-            if (!envelope.context_id.empty()) json.field("id", envelope.context_id);
-            json.end_object();
-            cause.context_json = context_json;
-        }
-    } else {
-        cause.event_id = execution_id_;
-    }
     for (const EmittedEvent& emitted : result.emitted) {
-        append_emitted_envelope(emits_, emitted, cause);
-        if (emits_.back() != '\n') emits_ += '\n';
+        emits_ += emitted.envelope;
         result_->emitted_depths.push_back(static_cast<std::uint8_t>(emitted.causation_depth));
     }
 }
@@ -284,7 +274,9 @@ void DeliveryRun::deliver_event(const LaneJob& job, const DeliveryItem& item,
     logs_.clear();
     const std::int64_t began_ns = now_ns_;
     tenant_ = attempt.event.tenant;
+    running_ = &attempt.event;
     const Ran ran = run_script(attempt);
+    running_ = nullptr;
     now_ns_ = deps_.clock->monotonic_ns();
     if (ran.invocation) append_logs_json(logs_, *ran.invocation);
     attempt.outcome = ran.outcome;
@@ -293,7 +285,7 @@ void DeliveryRun::deliver_event(const LaneJob& job, const DeliveryItem& item,
     attempt.result_json = ran.result_json;
     attempt.logs_json = logs_;
     attempt.duration_us = static_cast<std::uint32_t>((now_ns_ - began_ns + 500) / 1000);
-    take_effects(ran, &attempt.event, subscription.executor.script_id);
+    take_effects(ran);
     const bool ok = ran.outcome == AttemptOutcome::kOk;
     if (!ok) attempt.keyed = is_keyed(attempt);
     const WrittenOutcome written = outcomes_.write(
@@ -368,11 +360,13 @@ void DeliveryRun::emit_dead_letter_alert(const Attempt& attempt, const WrittenOu
     alert.causation_depth = causation_depth_of(attempt.event.fills) + 1;
     EmitCause cause;
     cause.event_id = event_id;
-    cause.correlation_id = envelope_of(attempt.event).correlation_id;
+    // A chain's name as long as an event would make the alert too large to be taken.
+    const std::string_view correlation = envelope_of(attempt.event).correlation_id;
+    if (correlation.size() <= core::kEventIdBytesMax) cause.correlation_id = correlation;
     cause.source_id = "millrace.dlq";
     cause.now_us = attempt.started_at_us + attempt.duration_us;
     append_emitted_envelope(emits_, alert, cause);
-    if (emits_.back() != '\n') emits_ += '\n';
+    emits_ += '\n';
     result_->emitted_depths.push_back(static_cast<std::uint8_t>(alert.causation_depth));
 }
 
@@ -401,11 +395,12 @@ void DeliveryRun::run_api_call(LaneJob& job, const RegistrySnapshot& registry) {
         context.event_name = "api.run";
         context.cause_id = call.execution_id;
         context.script_version = script->version;
+        context.event_bytes_max = deps_.event_bytes_max;
         const Ran ran = invoke(*script, input, context);
         if (ran.invocation) append_logs_json(logs_, *ran.invocation);
         answer->result_json = ran.result_json;
         if (ran.outcome != AttemptOutcome::kOk) answer->error = ran.error;
-        take_effects(ran, nullptr, script->id);
+        take_effects(ran);
     }
     now_ns_ = deps_.clock->monotonic_ns();
     answer->logs_json = logs_;

@@ -39,6 +39,7 @@ public:
         core::Metrics* metrics = nullptr;
         LuaWatchdogSlot* watchdog_slot = nullptr;
         std::uint64_t seed = 0;
+        std::size_t event_bytes_max = core::kEventBytesMax;  // of emitted ones too
         // A key's parked deliveries may be read; any thread.
         std::function<void(const DrainRequest&)> drain;
     };
@@ -65,6 +66,7 @@ private:
     };
 
     // LuaHost
+    EmitCause emit_cause() override;
     KvAnswer kv_get(KvSpace space, std::string_view key, std::string& value_json) override;
     KvAnswer kv_list(KvSpace space, std::string_view prefix, KvVisitor& visitor) override;
     bool secret(std::string_view, std::string&) override { return false; }
@@ -88,7 +90,7 @@ private:
     void drain_later(const std::optional<DrainRequest>& request);
     void open_outcomes(const LaneJob& job, std::uint32_t event_index);
     void begin_event(const store::StoredEvent& event);
-    void take_effects(const Ran& ran, const store::StoredEvent* event, std::string_view source_id);
+    void take_effects(const Ran& ran);
     void emit_dead_letter_alert(const Attempt& attempt, const WrittenOutcome& written);
     std::string_view event_id_of(const store::StoredEvent& event);
     const core::Envelope& envelope_of(const store::StoredEvent& event);
@@ -111,6 +113,8 @@ private:
     std::string logs_;
     std::string event_id_;
     std::string execution_id_;
+    const store::StoredEvent* running_ = nullptr;  // null in an API run
+    std::string emit_context_;
     std::string replay_id_;    // whose
     std::string replay_json_;  // this is
     std::string run_result_;

@@ -67,6 +67,10 @@ private:
     static constexpr std::size_t kChunkItems = 1024;
     static constexpr std::int64_t kChunkUsMax = 5'000;
     static constexpr std::size_t kChunkBytesMax = 256u << 10;
+    // What a chunk emits is read as one body, and nothing of it may be refused there.
+    static_assert(kChunkBytesMax + kLuaEmitEnvelopeBytesPerRunMax <= core::kBodyBytesMax);
+    static_assert(kChunkBytesMax / kEmittedEnvelopeBytesMin + kLuaEmitsPerRunMax + 1 <=
+                  core::kBatchEventsMax);
 
     bool take_job();
     std::size_t run_items();

@@ -62,9 +62,11 @@ struct LuaEffects {
     std::vector<EmittedEvent> emitted;
     std::vector<KvOp> kv_ops;
     std::vector<std::uint64_t> kv_hashes;  // beside kv_ops: own writes are found by them
-    std::size_t emit_bytes = 0;
+    std::size_t emit_bytes = 0;            // of payloads
+    std::size_t emit_envelope_bytes = 0;   // of finished events
     std::size_t kv_bytes = 0;
-    std::uint32_t logs_cut = 0;
+    std::uint32_t logs_cut = 0;        // lines left out
+    std::uint32_t logs_shortened = 0;  // lines kept in part
 
     void reset() {
         texts.reset();
@@ -75,6 +77,8 @@ struct LuaEffects {
         emit_bytes = 0;
         kv_bytes = 0;
         logs_cut = 0;
+        logs_shortened = 0;
+        emit_envelope_bytes = 0;
     }
 };
 

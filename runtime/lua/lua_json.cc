@@ -1,299 +1,108 @@
-// JSON to Lua and back. Numbers: integers up to 2^53 and fractions are Lua numbers; integers beyond
-// that are 64-bit integers (int64 or uint64) and keep every digit. null is sdk.json.null, arrays
-// carry
-// a hint so that an empty one stays an array. Keys are written sorted: equal values, equal bytes.
-#include "core/json_writer.h"
+// JSON to Lua, and sdk.json. Numbers: see lua_number.cc. null is sdk.json.null, arrays carry a hint
+// so that an empty one stays an array. The grammar is the event parser's: its walker reads.
+#include "core/json_tokens.h"
+#include "core/json_walker.h"
 #include "runtime/lua/lua_vm_state.h"
 
-#include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <cstring>
-
 namespace millrace::runtime {
-namespace {
 
-constexpr int kTypeInt64 = 10;  // LuaJIT's type tag of a cdata, which only int64 helpers make here
-constexpr std::int64_t kExactInteger = 9007199254740992;  // 2^53
-constexpr double kExactIntegerMax = 9007199254740992.0;
-
-struct Encoder {
-    LuaVmState& vm;
-    lua_State* L;
-    const EncodeOptions& options;
-    std::string& out;
-    std::size_t begin;
-
-    bool lenient() const { return options.mode == EncodeMode::kLenient; }
+struct JsonDecoder {
+    core::JsonTokens tokens;
+    core::JsonWalker walker;
+    core::TextArena texts;
 };
 
-void encode_value(const Encoder& encoder, int index, int depth);
+void JsonDecoderDeleter::operator()(JsonDecoder* decoder) const { delete decoder; }
 
-void check_size(const Encoder& encoder, std::size_t more) {
-    if (encoder.out.size() - encoder.begin + more > encoder.options.bytes_max) {
-        luaL_error(encoder.L, "%s is too large: more than %d bytes of JSON", encoder.options.what,
-                   static_cast<int>(encoder.options.bytes_max));
-    }
+namespace {
+
+// Tables are made with room for a few members: most have no more.
+constexpr int kTableRoom = 4;
+
+void push_decoded(LuaVmState& vm, lua_State* L);
+
+// No frame that an error leaves may own anything: the message is kept by the VM.
+void keep_message(LuaVmState& vm, core::JsonFault fault, std::int64_t position,
+                  std::string_view found) {
+    vm.text2 = core::json_error(fault, position, found).message;
 }
 
-void encode_string(const Encoder& encoder, std::string_view text) {
-    check_size(encoder, text.size() + 2);
-    if (!encoder.lenient() && !simdjson::validate_utf8(text.data(), text.size())) {
-        luaL_error(encoder.L, "%s holds a string that is not valid UTF-8; use sdk.crypto.base64",
-                   encoder.options.what);
-    }
-    core::append_json_string(encoder.out, text);
+void raise_kept(LuaVmState& vm, lua_State* L) { luaL_error(L, "json: %s", vm.text2.c_str()); }
+
+void raise_fault(LuaVmState& vm, lua_State* L) {
+    const core::JsonWalker& walker = vm.decoder->walker;
+    const std::size_t bytes = vm.decode_text.size() - core::kWalkerPaddingBytes;
+    const std::uint32_t at = walker.fault_at();
+    const bool past = at >= bytes;
+    keep_message(
+        vm, past ? core::JsonFault::kTruncated : walker.fault(), at,
+        past ? std::string_view() : std::string_view(vm.decode_text).substr(at, bytes - at));
+    raise_kept(vm, L);
 }
 
-void encode_array(const Encoder& encoder, int index, int depth, int count) {
-    lua_State* L = encoder.L;
-    encoder.out += '[';
-    for (int i = 1; i <= count; ++i) {
-        if (i > 1) encoder.out += ',';
-        lua_rawgeti(L, index, i);
-        encode_value(encoder, lua_gettop(L), depth);
-        lua_pop(L, 1);
-    }
-    encoder.out += ']';
-}
-
-// The highest index when every key is a positive integer and the holes are few; -1 otherwise.
-int array_length(lua_State* L, int index) {
-    lua_pushnil(L);
-    double highest = 0;
-    int keys = 0;
-    while (lua_next(L, index)) {
-        lua_pop(L, 1);
-        const double key = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0.5;
-        if (key < 1 || key != std::floor(key) || key > 1e8) {
-            lua_pop(L, 1);
-            return -1;
-        }
-        highest = std::max(highest, key);
-        ++keys;
-    }
-    return highest <= 2.0 * keys + 8 ? static_cast<int>(highest) : -1;
-}
-
-// Puts the table's string keys on the key stack, sorted; answers false when it has others.
-bool collect_keys(const Encoder& encoder, int index) {
-    lua_State* L = encoder.L;
-    auto& keys = encoder.vm.keys;
-    const std::size_t from = keys.size();
-    lua_pushnil(L);
-    while (lua_next(L, index)) {
-        lua_pop(L, 1);
-        if (lua_type(L, -1) != LUA_TSTRING) {
-            lua_pop(L, 1);
-            keys.resize(from);
-            return false;
-        }
-        keys.push_back(string_at(L, -1));
-    }
-    std::sort(keys.begin() + static_cast<std::ptrdiff_t>(from), keys.end());
-    return true;
-}
-
-void encode_sorted(const Encoder& encoder, int index, int depth, std::size_t from) {
-    lua_State* L = encoder.L;
-    auto& keys = encoder.vm.keys;
-    const std::size_t end = keys.size();
-    encoder.out += '{';
-    for (std::size_t i = from; i < end; ++i) {
-        const std::string_view key = keys[i];
-        if (i > from) encoder.out += ',';
-        encode_string(encoder, key);
-        encoder.out += ':';
-        push_string(L, key);
-        lua_rawget(L, index);
-        encode_value(encoder, lua_gettop(L), depth);
-        lua_pop(L, 1);
-    }
-    keys.resize(from);
-    encoder.out += '}';
-}
-
-// Keys that are not all strings: numbers are written as their text, in table order.
-void encode_mixed(const Encoder& encoder, int index, int depth) {
-    lua_State* L = encoder.L;
-    encoder.out += '{';
-    bool first = true;
-    lua_pushnil(L);
-    while (lua_next(L, index)) {
-        if (!first) encoder.out += ',';
-        first = false;
-        const int type = lua_type(L, -2);
-        if (type == LUA_TNUMBER) {
-            encoder.out += '"';
-            append_lua_number(encoder.out, lua_tonumber(L, -2));
-            encoder.out += '"';
-        } else if (type == LUA_TSTRING) {
-            encode_string(encoder, string_at(L, -2));
-        } else if (encoder.lenient()) {
-            encode_string(encoder, lua_typename(L, type));
-        } else {
-            luaL_error(L, "%s has a table key of type %s; JSON keys are strings",
-                       encoder.options.what, lua_typename(L, type));
-        }
-        encoder.out += ':';
-        encode_value(encoder, lua_gettop(L), depth);
-        lua_pop(L, 1);
-    }
-    encoder.out += '}';
-}
-
-void encode_table(const Encoder& encoder, int index, int depth) {
-    lua_State* L = encoder.L;
-    const void* hint = nullptr;
-    if (lua_getmetatable(L, index)) {
-        hint = lua_topointer(L, -1);
-        lua_pop(L, 1);
-    }
-    if (hint == encoder.vm.array_metatable_id) {
-        const int known = array_length(L, index);
-        const int border = static_cast<int>(lua_objlen(L, index));
-        encode_array(encoder, index, depth, std::max(known, border));
-        return;
-    }
-    const std::size_t from = encoder.vm.keys.size();
-    if (collect_keys(encoder, index)) {
-        encode_sorted(encoder, index, depth, from);
-        return;
-    }
-    const int length = hint == encoder.vm.object_metatable_id ? -1 : array_length(L, index);
-    if (length >= 0) {
-        encode_array(encoder, index, depth, length);
-    } else {
-        encode_mixed(encoder, index, depth);
-    }
-}
-
-void encode_int64(const Encoder& encoder, int index) {
-    lua_State* L = encoder.L;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, encoder.vm.int64_text);
-    lua_pushvalue(L, index);
-    lua_call(L, 1, 1);
-    if (lua_type(L, -1) != LUA_TSTRING)
-        luaL_error(L, "%s holds a value JSON can't say", encoder.options.what);
-    encoder.out += string_at(L, -1);
-    lua_pop(L, 1);
-}
-
-void encode_number(const Encoder& encoder, double value) {
-    if (!std::isfinite(value)) {
-        if (!encoder.lenient()) {
-            luaL_error(encoder.L, "%s holds a number JSON can't say: nan or inf",
-                       encoder.options.what);
-        }
-        encoder.out += "null";
-        return;
-    }
-    append_lua_number(encoder.out, value);
-}
-
-void encode_other(const Encoder& encoder, int index) {
-    lua_State* L = encoder.L;
-    const int type = lua_type(L, index);
-    if (type == LUA_TLIGHTUSERDATA && lua_touserdata(L, index) == nullptr) {
-        encoder.out += "null";
-    } else if (type == kTypeInt64) {
-        encode_int64(encoder, index);
-    } else if (const LuaView* view = to_view(encoder.vm, L, index)) {
-        append_view(encoder.vm, L, *view, encoder.out);
-        check_size(encoder, 0);
-    } else if (encoder.lenient()) {
-        core::append_json_string(encoder.out, luaL_typename(L, index));
-    } else {
-        luaL_error(L, "%s holds a %s, which JSON can't say", encoder.options.what,
-                   luaL_typename(L, index));
-    }
-}
-
-// Recursion is bounded by kLuaJsonDepthMax, which also ends tables that hold themselves.
-void encode_value(const Encoder& encoder, int index, int depth) {  // NOLINT(misc-no-recursion)
-    lua_State* L = encoder.L;
-    check_size(encoder, 1);
-    switch (lua_type(L, index)) {
-        case LUA_TNIL: encoder.out += "null"; return;
-        case LUA_TBOOLEAN: encoder.out += lua_toboolean(L, index) ? "true" : "false"; return;
-        case LUA_TNUMBER: encode_number(encoder, lua_tonumber(L, index)); return;
-        case LUA_TSTRING: encode_string(encoder, string_at(L, index)); return;
-        case LUA_TTABLE:
-            if (depth >= kLuaJsonDepthMax) {
-                if (!encoder.lenient()) {
-                    luaL_error(L, "%s is nested deeper than %d, or holds itself",
-                               encoder.options.what, kLuaJsonDepthMax);
-                }
-                encoder.out += "\"...\"";
-                return;
-            }
-            luaL_checkstack(L, 8, "JSON nesting");
-            encode_table(encoder, index, depth + 1);
-            return;
-        default: encode_other(encoder, index);
-    }
-}
-
-void push_element(LuaVmState& vm, lua_State* L, simdjson::dom::element element);
-
-void push_object(LuaVmState& vm, lua_State* L, simdjson::dom::object object) {
-    lua_createtable(L, 0, static_cast<int>(object.size()));
-    for (const auto field : object) {
-        push_string(L, field.key);
-        lua_pushvalue(L, -1);
-        lua_rawget(L, -3);
-        if (!lua_isnil(L, -1)) luaL_error(L, "json: duplicate key '%s'", lua_tostring(L, -2));
-        lua_pop(L, 1);
-        push_element(vm, L, field.value);
+// NOLINTNEXTLINE(misc-no-recursion): bounded by the walker's depth
+void push_object(LuaVmState& vm, lua_State* L) {
+    core::JsonWalker& walker = vm.decoder->walker;
+    if (!walker.enter_object()) raise_fault(vm, L);
+    lua_createtable(L, 0, kTableRoom);
+    for (bool more = !walker.object_is_empty(); more;) {
+        std::string_view name;
+        std::uint64_t hash = 0;
+        if (!walker.key(name, hash)) raise_fault(vm, L);
+        push_string(L, name);
+        push_decoded(vm, L);
         lua_rawset(L, -3);
+        if (!walker.more_members(more)) raise_fault(vm, L);
     }
 }
 
-void push_array(LuaVmState& vm, lua_State* L, simdjson::dom::array array) {
-    lua_createtable(L, static_cast<int>(array.size()), 0);
-    int i = 0;
-    for (const auto element : array) {
-        push_element(vm, L, element);
-        lua_rawseti(L, -2, ++i);
+// NOLINTNEXTLINE(misc-no-recursion): bounded by the walker's depth
+void push_array(LuaVmState& vm, lua_State* L) {
+    core::JsonWalker& walker = vm.decoder->walker;
+    if (!walker.enter_array()) raise_fault(vm, L);
+    lua_createtable(L, kTableRoom, 0);
+    int count = 0;
+    for (bool more = !walker.array_is_empty(); more;) {
+        push_decoded(vm, L);
+        lua_rawseti(L, -2, ++count);
+        if (!walker.more_elements(more)) raise_fault(vm, L);
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm.array_metatable);
     lua_setmetatable(L, -2);
 }
 
-// Recursion is bounded by the parser's depth.
-void push_element(LuaVmState& vm, lua_State* L,
-                  simdjson::dom::element element) {  // NOLINT(misc-no-recursion)
+void push_decoded_string(LuaVmState& vm, lua_State* L) {
+    core::JsonWalker& walker = vm.decoder->walker;
+    std::string_view raw;
+    if (!walker.string(raw)) raise_fault(vm, L);
+    push_string(L,
+                walker.has_escapes(raw) ? core::JsonWalker::resolve(raw, vm.decoder->texts) : raw);
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): bounded by the walker's depth
+void push_decoded(LuaVmState& vm, lua_State* L) {
+    core::JsonWalker& walker = vm.decoder->walker;
     luaL_checkstack(L, 8, "JSON nesting");
-    switch (element.type()) {
-        case simdjson::dom::element_type::OBJECT:
-            push_object(vm, L, element.get_object().value_unsafe());
+    const char first = walker.peek();
+    switch (first) {
+        case '{': push_object(vm, L); return;
+        case '[': push_array(vm, L); return;
+        case '"': push_decoded_string(vm, L); return;
+        case 't':
+        case 'f':
+            if (!walker.literal()) raise_fault(vm, L);
+            lua_pushboolean(L, first == 't');
             return;
-        case simdjson::dom::element_type::ARRAY:
-            push_array(vm, L, element.get_array().value_unsafe());
+        case 'n':
+            if (!walker.literal()) raise_fault(vm, L);
+            lua_pushlightuserdata(L, nullptr);
             return;
-        case simdjson::dom::element_type::STRING:
-            push_string(L, element.get_string().value_unsafe());
-            return;
-        case simdjson::dom::element_type::INT64: {
-            const std::int64_t value = element.get_int64().value_unsafe();
-            if (value >= -kExactInteger && value <= kExactInteger) {
-                lua_pushnumber(L, static_cast<double>(value));
-            } else {
-                push_int64(vm, L, static_cast<std::uint64_t>(value), true);
-            }
-            return;
-        }
-        case simdjson::dom::element_type::UINT64:
-            push_int64(vm, L, element.get_uint64().value_unsafe(), false);
-            return;
-        case simdjson::dom::element_type::DOUBLE:
-            lua_pushnumber(L, element.get_double().value_unsafe());
-            return;
-        case simdjson::dom::element_type::BOOL:
-            lua_pushboolean(L, element.get_bool().value_unsafe());
-            return;
-        case simdjson::dom::element_type::NULL_VALUE: lua_pushlightuserdata(L, nullptr); return;
+        default: break;
     }
+    std::string_view text;
+    if (first != '-' && !core::is_digit(first)) walker.fail_here(core::JsonFault::kExpectedValue);
+    if ((first != '-' && !core::is_digit(first)) || !walker.number(text)) raise_fault(vm, L);
+    push_number(vm, L, text.data(), text.data() + text.size());
 }
 
 // `sdk.json` ----------------------------------------------------------------------------------
@@ -364,47 +173,30 @@ int json_type(lua_State* L) {
 
 }  // namespace
 
-void append_lua_number(std::string& out, double value) {
-    if (value == std::floor(value) && std::abs(value) <= kExactIntegerMax &&
-        !(value == 0 && std::signbit(value))) {
-        core::append_number(out, static_cast<std::int64_t>(value));
-    } else if (value == 0) {
-        out += "-0.0";
-    } else {
-        core::append_number(out, value);
-    }
-}
-
-void push_int64(LuaVmState& vm, lua_State* L, std::uint64_t bits, bool is_signed) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm.int64_make);
-    lua_pushnumber(L, static_cast<double>(bits >> 32));
-    lua_pushnumber(L, static_cast<double>(bits & 0xffffffffu));
-    lua_pushboolean(L, is_signed);
-    lua_call(L, 3, 1);
-}
-
-void encode_json(LuaVmState& vm, lua_State* L, int index, const EncodeOptions& options,
-                 std::string& out) {
-    vm.keys.clear();
-    encode_value(Encoder{vm, L, options, out, out.size()}, index, 0);
-}
-
 void decode_json(LuaVmState& vm, lua_State* L, std::string_view json) {
     if (json.size() > kLuaJsonBytesMax) {
         luaL_error(L, "json: text of %d bytes is over the limit of %d",
                    static_cast<int>(json.size()), static_cast<int>(kLuaJsonBytesMax));
     }
-    if (!vm.parser_ready) {
-        const auto error = vm.parser.allocate(4096, static_cast<std::size_t>(kLuaJsonDepthMax));
-        if (error) luaL_error(L, "json: %s", simdjson::error_message(error));
-        vm.parser_ready = true;
-    }
+    if (!vm.decoder) vm.decoder.reset(new JsonDecoder);
+    JsonDecoder& decoder = *vm.decoder;
+    // The walker stops at the blanks behind the text.
     vm.decode_text.assign(json);
-    vm.decode_text.append(simdjson::SIMDJSON_PADDING, '\0');
-    simdjson::dom::element root;
-    const auto error = vm.parser.parse(vm.decode_text.data(), json.size(), false).get(root);
-    if (error) luaL_error(L, "json: %s", simdjson::error_message(error));
-    push_element(vm, L, root);
+    vm.decode_text.append(core::kWalkerPaddingBytes, ' ');
+    const core::JsonFault stage = decoder.tokens.run(vm.decode_text.data(), json.size() + 1);
+    if (stage != core::JsonFault::kNone) {
+        keep_message(vm, stage, core::find_stage_fault(stage, vm.decode_text), {});
+        raise_kept(vm, L);
+    }
+    decoder.texts.clear();
+    decoder.walker.clear_arena();
+    decoder.walker.start(vm.decode_text.data(), json.size() + 1, decoder.tokens.begin(),
+                         core::DuplicateKeys::kRefuse, kLuaJsonDepthMax);
+    push_decoded(vm, L);
+    if (decoder.walker.token() != decoder.tokens.end()) {
+        decoder.walker.fail_here(core::JsonFault::kTrailing);
+        raise_fault(vm, L);
+    }
 }
 
 void push_sdk_json(LuaVmState& vm, lua_State* L) {

@@ -85,6 +85,24 @@ inline const char* container_end(const char* p, const char* end) {
     }
 }
 
+// The levels of nesting in a text.
+inline int nesting(const char* p, const char* end) {
+    int depth = 0;
+    int deepest = 0;
+    bool escaped = false;
+    for (; p < end; ++p) {
+        if (*p == '"') {
+            p = string_end(p + 1, end, escaped);
+            if (p >= end) break;
+        } else if (*p == '{' || *p == '[') {
+            if (++depth > deepest) deepest = depth;
+        } else if (*p == '}' || *p == ']') {
+            --depth;
+        }
+    }
+    return deepest;
+}
+
 // `p` stands on the first byte of a value; returns behind its last one.
 inline const char* value_end(const char* p, const char* end) {
     if (p >= end) return end;

@@ -8,19 +8,21 @@ namespace millrace::runtime {
 
 namespace scan = json_scan;
 
-std::uint32_t JsonTree::add_node(const char* begin, const char* end) {
+std::uint32_t JsonTree::add_node(const char* begin, const char* end, std::uint32_t depth) {
     if (begin >= end || (*begin != '{' && *begin != '[')) return kNone;
     Node& node = nodes_.emplace_back();
     node.begin = begin;
     node.end = end;
     node.scan = begin + 1;
     node.is_array = *begin == '[';
+    node.depth = depth;
     return static_cast<std::uint32_t>(nodes_.size() - 1);
 }
 
-std::uint32_t JsonTree::node_of(std::uint32_t member_index, const char* text_end) {
+std::uint32_t JsonTree::node_of(std::uint32_t member_index, std::uint32_t parent) {
     if (members_[member_index].node == kNone) {
-        members_[member_index].node = add_node(members_[member_index].value, text_end);
+        members_[member_index].node =
+            add_node(members_[member_index].value, nodes_[parent].end, nodes_[parent].depth + 1);
     }
     return members_[member_index].node;
 }
@@ -57,6 +59,7 @@ std::uint32_t JsonTree::discover(std::uint32_t node_index) {
         return kNone;
     }
     member.value = p;
+    if (node.is_array) set_place(index, node.last);
     if (node.last == kNone) {
         node.first = index;
     } else {
@@ -65,6 +68,30 @@ std::uint32_t JsonTree::discover(std::uint32_t node_index) {
     node.last = index;
     ++node.count;
     return index;
+}
+
+void JsonTree::set_place(std::uint32_t member_index, std::uint32_t before) {
+    Member& member = members_[member_index];
+    if (before == kNone) {
+        member.index = 0;
+        member.place = {member_index, member_index};
+        return;
+    }
+    const Member& below = members_[before];
+    const Member& jumped = members_[below.place.jump];
+    const Member& twice = members_[jumped.place.jump];
+    member.index = below.index + 1;
+    const bool as_far = below.index - jumped.index == jumped.index - twice.index;
+    member.place = {before, as_far ? jumped.place.jump : before};
+}
+
+// `member_index` is the element of that index or one behind it.
+std::uint32_t JsonTree::find_below(std::uint32_t member_index, std::uint32_t index) const {
+    while (members_[member_index].index > index) {
+        const Place& place = members_[member_index].place;
+        member_index = members_[place.jump].index >= index ? place.jump : place.before;
+    }
+    return member_index;
 }
 
 bool JsonTree::key_equals(const Member& member, std::string_view key) {
@@ -106,13 +133,11 @@ std::uint32_t JsonTree::element(std::uint32_t node_index, std::uint32_t index) {
         if (discover(node_index) == kNone) return kNone;
     }
     Node& node = nodes_[node_index];
-    if (node.cursor == kNone || node.cursor_index > index) {
-        node.cursor = node.first;
-        node.cursor_index = 0;
-    }
-    while (node.cursor_index < index) {
+    if (node.cursor != kNone && members_[node.cursor].index + 1 == index) {
         node.cursor = members_[node.cursor].next;
-        ++node.cursor_index;
+    } else {
+        const bool from_cursor = node.cursor != kNone && members_[node.cursor].index >= index;
+        node.cursor = find_below(from_cursor ? node.cursor : node.last, index);
     }
     return node.cursor;
 }

@@ -86,17 +86,68 @@ local function make_environment()
 end
 
 local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
+local operators = native.raw_metatable(int64(0))
+local add, mul, raw_text = operators.__add, operators.__mul, operators.__tostring
 local function int64_make(high, low, is_signed)
-    local value = uint64(high) * 4294967296ULL + uint64(low)
+    local value = add(mul(uint64(high), 4294967296ULL), uint64(low))
     if is_signed then return ffi.cast(int64, value) end
     return value
 end
-local tostring, istype, gsub = G.tostring, ffi.istype, G.string.gsub
+local istype, gsub, tonumber = ffi.istype, G.string.gsub, G.tonumber
 local function int64_text(value)
     if istype(int64, value) or istype(uint64, value) then
-        return (gsub(tostring(value), "U?LL$", ""))
+        return (gsub(raw_text(value), "U?LL$", ""))
     end
 end
+
+-- The operators of 64-bit integers, for all scripts: see lua_number.cc. This is the metatable of
+-- every cdata; scripts can't reach it, and those integers are the only ones they get.
+local function kind_of(x)
+    if type(x) == "number" then return 0 end
+    if type(x) ~= "cdata" then return nil end
+    if istype(int64, x) then return 1 end
+    if istype(uint64, x) then return 2 end
+end
+local function set_operator(name, sign)
+    local arithmetic = native.int64_arithmetic
+    operators[name] = function(a, b)
+        if type(a) == "string" then a = tonumber(a) or a end
+        if type(b) == "string" then b = tonumber(b) or b end
+        local ka, kb = kind_of(a), kind_of(b)
+        if ka and kb then return arithmetic(sign, a, ka, b, kb) end
+        error("attempt to perform arithmetic on a " .. type(ka and b or a) .. " value", 2)
+    end
+end
+set_operator("__add", "+")
+set_operator("__sub", "-")
+set_operator("__mul", "*")
+set_operator("__div", "/")
+set_operator("__mod", "%")
+set_operator("__pow", "^")
+local subtract = operators.__sub
+operators.__unm = function(a) return subtract(0, a) end
+local int64_compare = native.int64_compare
+local function compare(a, b)
+    local ka, kb = kind_of(a), kind_of(b)
+    if ka and kb then return int64_compare(a, ka, b, kb) end
+    error("attempt to compare " .. type(a) .. " with " .. type(b), 3)
+end
+operators.__eq = function(a, b)
+    local ka, kb = kind_of(a), kind_of(b)
+    return ka ~= nil and kb ~= nil and int64_compare(a, ka, b, kb) == 0
+end
+operators.__lt = function(a, b) return compare(a, b) == -1 end
+operators.__le = function(a, b)
+    local order = compare(a, b)
+    return order == -1 or order == 0
+end
+local function joined(x)
+    if type(x) == "string" or type(x) == "number" then return x end
+    local text = type(x) == "cdata" and int64_text(x)
+    return text or error("attempt to concatenate a " .. type(x) .. " value", 3)
+end
+operators.__concat = function(a, b) return joined(a) .. joined(b) end
+operators.__tostring = function(x) return int64_text(x) or raw_text(x) end
 local function parameters(f)
     local info = util.funcinfo(f)
     if not info.params or info.isvararg then return 2 end
@@ -171,6 +222,9 @@ void push_everything(lua_State* L) {
     lua_pop(L, 1);
 }
 
+// For the bootstrap alone: a cdata's own metatable, which getmetatable() does not show.
+int raw_metatable(lua_State* L) { return lua_getmetatable(L, 1); }
+
 void forget_everything(lua_State* L) {
     // The state's own globals: scripts have environments, but nothing should be left to find.
     lua_newtable(L);
@@ -188,6 +242,23 @@ void set_functions(LuaVmState& vm, lua_State* L, const LuaFunction* functions, s
         lua_pushlightuserdata(L, &vm);
         lua_pushcclosure(L, functions[i].function, 1);
         lua_setfield(L, -2, functions[i].name);
+    }
+}
+
+void check_options(lua_State* L, int index, const char* call,
+                   std::initializer_list<std::string_view> names) {
+    lua_pushnil(L);
+    while (lua_next(L, index)) {
+        lua_pop(L, 1);
+        bool known = false;
+        if (lua_type(L, -1) == LUA_TSTRING) {
+            const std::string_view name = string_at(L, -1);
+            for (const std::string_view one : names) known |= one == name;
+        }
+        if (known) continue;
+        if (lua_type(L, -1) != LUA_TSTRING)
+            luaL_error(L, "%s: the options hold a key of type %s", call, luaL_typename(L, -1));
+        luaL_error(L, "%s: there is no option '%s'", call, lua_tostring(L, -1));
     }
 }
 
@@ -246,9 +317,12 @@ int open_sandbox(lua_State* L) {
     if (luaL_loadbuffer(L, kBootstrap, sizeof kBootstrap - 1, "=sdk") != 0) return lua_error(L);
     lua_insert(L, -2);
     lua_newtable(L);
-    const LuaFunction natives[] = {
-        {"pairs", view_pairs}, {"ipairs", view_ipairs}, {"print", sdk_print}};
+    const LuaFunction natives[] = {{"pairs", view_pairs},
+                                   {"ipairs", view_ipairs},
+                                   {"print", sdk_print},
+                                   {"raw_metatable", raw_metatable}};
     set_functions(vm, L, natives);
+    set_int64_natives(vm, L);
     push_sdk(vm, L);
     lua_call(L, 3, 4);
     vm.function_parameters = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -1,4 +1,5 @@
 // sdk.events: the current event, and events that the run emits.
+#include "core/json_walker.h"
 #include "core/timestamp.h"
 #include "runtime/delivery/script_emit.h"
 #include "runtime/lua/lua_vm_state.h"
@@ -15,6 +16,7 @@ int events_current(lua_State* L) {
     return 1;
 }
 
+// As ingest reads it: bytes that a pattern may not hold make a path or a list unreadable.
 void check_pattern(lua_State* L, std::string_view pattern) {
     if (pattern.empty()) luaL_error(L, "emit: the pattern is empty");
     if (pattern.size() > core::kPatternBytesMax) {
@@ -22,9 +24,8 @@ void check_pattern(lua_State* L, std::string_view pattern) {
                    static_cast<int>(pattern.size()), static_cast<int>(core::kPatternBytesMax));
     }
     for (const char c : pattern) {
-        if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f) {
-            luaL_error(L, "emit: the pattern holds a blank or a control character");
-        }
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+            luaL_error(L, "emit: the pattern holds a control character");
     }
     if (!simdjson::validate_utf8(pattern.data(), pattern.size())) {
         luaL_error(L, "emit: the pattern is not valid UTF-8");
@@ -41,17 +42,22 @@ void check_budget(LuaVmState& vm, lua_State* L) {
     }
 }
 
+// The payload stands one level deep in the event.
+constexpr int kPayloadDepthMax = static_cast<int>(core::kJsonDepthMax) - 1;
+constexpr int kContextDepthMax = static_cast<int>(core::kJsonDepthMax) - 2;
+
 std::string_view keep_payload(LuaVmState& vm, lua_State* L) {
     vm.text.clear();
     if (lua_isnoneornil(L, 2)) {
         vm.text = "{}";
     } else {
-        encode_json(vm, L, 2, {EncodeMode::kStrict, core::kEventBytesMax, "emit: the payload"},
-                    vm.text);
+        encode_json(
+            vm, L, 2,
+            {EncodeMode::kStrict, core::kEventBytesMax, "emit: the payload", kPayloadDepthMax},
+            vm.text);
     }
     if (vm.text.front() != '{') luaL_error(L, "emit: the payload must be an object");
-    vm.effects.emit_bytes += vm.text.size();
-    if (vm.effects.emit_bytes > kLuaEmitBytesPerRunMax) {
+    if (vm.effects.emit_bytes + vm.text.size() > kLuaEmitBytesPerRunMax) {
         luaL_error(L, "emit: more than %d bytes of payload in one run",
                    static_cast<int>(kLuaEmitBytesPerRunMax));
     }
@@ -93,29 +99,84 @@ std::int64_t option_time(lua_State* L, const char* name) {
     return us;
 }
 
+std::int32_t option_priority(lua_State* L) {
+    lua_getfield(L, 3, "priority");
+    std::int32_t priority = 0;
+    if (!lua_isnil(L, -1)) {
+        const double asked = luaL_checknumber(L, -1);
+        if (asked != std::floor(asked) || std::abs(asked) > 2147483647.0)
+            luaL_error(L, "emit: option priority must be an integer of 32 bits");
+        priority = static_cast<std::int32_t>(asked);
+    }
+    lua_pop(L, 1);
+    return priority;
+}
+
 void read_options(LuaVmState& vm, lua_State* L, EmittedEvent& event) {
     if (lua_isnoneornil(L, 3)) return;
     luaL_checktype(L, 3, LUA_TTABLE);
+    check_options(
+        L, 3, "emit",
+        {"partitionKey", "version", "correlationId", "scheduledAt", "priority", "context"});
     event.partition_key = option_text(vm, L, "partitionKey", core::kPartitionKeyBytesMax);
     event.version = option_text(vm, L, "version", 64);
     event.correlation_id = option_text(vm, L, "correlationId", core::kEventIdBytesMax);
     event.scheduled_at_us = option_time(L, "scheduledAt");
-    lua_getfield(L, 3, "priority");
-    if (!lua_isnil(L, -1)) {
-        const double priority = luaL_checknumber(L, -1);
-        if (!(std::abs(priority) <= 1e9)) luaL_error(L, "emit: option priority is out of range");
-        event.priority = static_cast<std::int32_t>(priority);
-    }
-    lua_pop(L, 1);
+    event.priority = option_priority(L);
     lua_getfield(L, 3, "context");
     if (!lua_isnil(L, -1)) {
         vm.text.clear();
-        encode_json(vm, L, lua_gettop(L), {EncodeMode::kStrict, 4096, "emit: option context"},
-                    vm.text);
+        encode_json(vm, L, lua_gettop(L),
+                    {EncodeMode::kStrict, 4096, "emit: option context", kContextDepthMax}, vm.text);
         if (vm.text.front() != '{') luaL_error(L, "emit: option context must be an object");
         event.context_json = vm.effects.texts.keep(vm.text);
     }
     lua_pop(L, 1);
+}
+
+// Whether the parser of ingest takes the event in vm.text; else vm.text2 says why not.
+bool ingest_takes(LuaVmState& vm) {
+    if (!vm.event_parser) vm.event_parser = std::make_unique<core::EventParser>();
+    vm.decode_text.assign(vm.text);
+    vm.decode_text.append(core::kWalkerPaddingBytes, ' ');
+    core::Envelope envelope;
+    const core::Status status = vm.event_parser->parse_one(
+        std::string_view(vm.decode_text).substr(0, vm.text.size()), nullptr, envelope, nullptr);
+    if (!status) vm.text2 = status.error().message;
+    return status.has_value();
+}
+
+// Nothing refuses an event behind this: what is wrong with it is said to the handler here. Its
+// parts were checked one by one as ingest does, but for a context of the handler's own; debug
+// builds ask ingest's parser each time.
+void check_finished(LuaVmState& vm, lua_State* L, const EmittedEvent& event) {
+    const std::size_t bytes = vm.text.size();
+    if (bytes > vm.context->event_bytes_max) {
+        luaL_error(L, "emit: the event has %d bytes with its envelope, the limit is %d",
+                   static_cast<int>(bytes), static_cast<int>(vm.context->event_bytes_max));
+    }
+    if (vm.effects.emit_envelope_bytes + bytes > kLuaEmitEnvelopeBytesPerRunMax) {
+        luaL_error(L, "emit: more than %d bytes of events in one run",
+                   static_cast<int>(kLuaEmitEnvelopeBytesPerRunMax));
+    }
+#ifdef NDEBUG
+    const bool asks = !event.context_json.empty();
+#else
+    const bool asks = true;
+    (void)event;
+#endif
+    if (asks && !ingest_takes(vm)) luaL_error(L, "emit: %s", vm.text2.c_str());
+}
+
+// Writes the finished event to vm.text.
+void write_envelope(LuaVmState& vm, const EmittedEvent& event, std::string_view cause_id) {
+    EmitCause cause = vm.host->emit_cause();
+    if (cause.event_id.empty()) cause.event_id = cause_id;
+    if (cause.source_id.empty()) cause.source_id = vm.context->script_id;
+    if (cause.source_id.empty()) cause.source_id = "script";
+    if (cause.now_us == 0) cause.now_us = vm.host->wall_us();
+    vm.text.clear();
+    append_emitted_envelope(vm.text, event, cause);
 }
 
 int events_emit(lua_State* L) {
@@ -137,6 +198,12 @@ int events_emit(lua_State* L) {
         derive_event_id(cause, vm.context->subscription_number,
                         static_cast<std::uint32_t>(vm.effects.emitted.size()));
     event.event_id = vm.effects.texts.keep(id.view());
+    write_envelope(vm, event, cause);
+    check_finished(vm, L, event);
+    vm.text += '\n';
+    event.envelope = vm.effects.texts.keep(vm.text);
+    vm.effects.emit_bytes += event.payload.size();
+    vm.effects.emit_envelope_bytes += event.envelope.size();
     vm.effects.emitted.push_back(event);
     push_string(L, id.view());
     return 1;

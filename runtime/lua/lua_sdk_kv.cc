@@ -1,13 +1,15 @@
 // sdk.kv and sdk.cache. Writes are collected and take effect with the delivery's commit; reads
-// look at
-// the run's own writes first, then ask the host.
+// look at the run's own writes first, then ask the host.
+#include "core/decimal.h"
+#include "core/json_writer.h"
 #include "runtime/lua/lua_vm_state.h"
 
 #include <xxhash.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <cstring>
+#include <limits>
 
 namespace millrace::runtime {
 namespace {
@@ -47,24 +49,69 @@ void ask_host(LuaVmState& vm, lua_State* L, KvSpace space, std::string_view key,
     found = answer == KvAnswer::kFound;
 }
 
-double number_in(lua_State* L, std::string_view json) {
-    // The text is our own encoding: a number or not one.
-    char* stop = nullptr;
-    char digits[64];
-    if (json.empty() || json.size() >= sizeof digits ||
-        !(json[0] == '-' || (json[0] >= '0' && json[0] <= '9'))) {
-        luaL_error(L, "kv.incr: the value is not a number");
+// What incr adds up to is exact and stays a whole number of 64 bits, or a fraction below that.
+constexpr std::int64_t kSumMax = std::numeric_limits<std::int64_t>::max();
+
+// An amount or a value of incr: 64 bits where they do, all the digits elsewhere. No destructor: Lua
+// errors jump over it.
+struct Count {
+    std::int64_t whole = 0;
+    core::Decimal digits;  // when is_whole is false
+    bool is_whole = true;
+};
+
+bool read_count(std::string_view json, Count& out) {
+    const char* end = json.data() + json.size();
+    const auto [stop, error] = std::from_chars(json.data(), end, out.whole);
+    out.is_whole = error == std::errc{} && stop == end;
+    return out.is_whole || core::Decimal::parse(json, out.digits);
+}
+
+core::Decimal digits_of(const Count& count) {
+    return count.is_whole ? core::Decimal::of(count.whole) : count.digits;
+}
+
+void add_count(Count& sum, const Count& more) {
+    std::int64_t whole = 0;
+    if (sum.is_whole && more.is_whole && !__builtin_add_overflow(sum.whole, more.whole, &whole)) {
+        sum.whole = whole;
+        return;
     }
-    std::memcpy(digits, json.data(), json.size());
-    digits[json.size()] = '\0';
-    return std::strtod(digits, &stop);
+    core::Decimal digits = digits_of(sum);
+    (void)digits.add(digits_of(more));  // both within 64 bits before the point: there is room
+    sum.is_whole = digits.get(sum.whole);
+    sum.digits = digits;
+}
+
+void append_count(std::string& out, const Count& count) {
+    if (count.is_whole) {
+        core::append_number(out, count.whole);
+    } else {
+        count.digits.append_to(out);
+    }
+}
+
+void check_bound(LuaVmState& vm, lua_State* L, const Count& count, const char* what) {
+    if (count.is_whole && count.whole >= -kSumMax) return;
+    if (!count.is_whole && count.digits.compare_size(core::Decimal::of(kSumMax)) <= 0) return;
+    vm.text3.clear();
+    append_count(vm.text3, count);
+    luaL_error(L, "kv.incr: the %s %s is beyond the bound of 9223372036854775807 either way", what,
+               vm.text3.c_str());
+}
+
+void number_in(lua_State* L, std::string_view json, Count& out) {
+    if (read_count(json, out)) return;
+    const bool number = !json.empty() && (json[0] == '-' || (json[0] >= '0' && json[0] <= '9'));
+    luaL_error(L, number ? "kv.incr: the value is beyond the bound of 9223372036854775807"
+                         : "kv.incr: the value is not a number");
 }
 
 // The value as this run sees it, in vm.text; false when absent.
 bool read_value(LuaVmState& vm, lua_State* L, KvSpace space, std::string_view key) {
     const std::uint64_t hash = hash_of(space, key);
     auto& effects = vm.effects;
-    double added = 0;
+    Count added;
     bool adds = false;
     bool found = false;
     bool settled = false;
@@ -73,7 +120,10 @@ bool read_value(LuaVmState& vm, lua_State* L, KvSpace space, std::string_view ke
         const KvOp& op = effects.kv_ops[i];
         if (op.space != space || op.key != key) continue;
         if (op.kind == KvOp::Kind::kIncrement) {
-            added += op.delta;
+            Count delta;
+            delta.whole = op.delta;
+            if (!op.delta_text.empty()) (void)read_count(op.delta_text, delta);
+            add_count(added, delta);
             adds = true;
             continue;
         }
@@ -83,9 +133,13 @@ bool read_value(LuaVmState& vm, lua_State* L, KvSpace space, std::string_view ke
     }
     if (!settled) ask_host(vm, L, space, key, vm.text, found);
     if (!adds) return found;
-    const double base = found ? number_in(L, vm.text) : 0;
+    if (found) {
+        Count base;
+        number_in(L, vm.text, base);
+        add_count(added, base);
+    }
     vm.text.clear();
-    append_lua_number(vm.text, base + added);
+    append_count(vm.text, added);
     return true;
 }
 
@@ -112,10 +166,11 @@ void count_bytes(LuaVmState& vm, lua_State* L, std::size_t bytes) {
 }
 
 // The ttl in the options at `index`; 0 when there is none and the space has no default.
-std::int64_t expiry(LuaVmState& vm, lua_State* L, int index, KvSpace space) {
+std::int64_t expiry(LuaVmState& vm, lua_State* L, int index, KvSpace space, const char* call) {
     double seconds = space == KvSpace::kCache ? kLuaCacheTtlSecondsDefault : 0;
     if (!lua_isnoneornil(L, index)) {
         luaL_checktype(L, index, LUA_TTABLE);
+        check_options(L, index, call, {"ttl"});
         lua_getfield(L, index, "ttl");
         if (!lua_isnil(L, -1)) {
             seconds = luaL_checknumber(L, -1);
@@ -154,7 +209,7 @@ int kv_set(lua_State* L) {
     if (lua_isnoneornil(L, 2))
         return luaL_error(L, "kv.set: the value is nil; use kv.delete, or sdk.json.null");
     const KvSpace space = space_of(L);
-    const std::int64_t expires_at_us = expiry(vm, L, 3, space);
+    const std::int64_t expires_at_us = expiry(vm, L, 3, space, "kv.set");
     vm.text.clear();
     encode_json(vm, L, 2, {EncodeMode::kStrict, kLuaKvValueBytesMax, "kv.set: the value"}, vm.text);
     const std::string_view key = full_key(vm, L, 1, "kv.set");
@@ -177,33 +232,76 @@ KvOp* open_increment(LuaVmState& vm, KvSpace space, std::string_view key) {
     return nullptr;
 }
 
+// The second argument of incr: a number, or a 64-bit integer with all its digits.
+void amount_of(LuaVmState& vm, lua_State* L, Count& out) {
+    vm.text3.clear();
+    if (lua_isnoneornil(L, 2)) {
+        out.whole = 1;
+        return;
+    }
+    if (lua_type(L, 2) != kTypeInt64 || !append_int64(vm, L, 2, vm.text3)) {
+        const double amount = luaL_checknumber(L, 2);
+        if (!std::isfinite(amount)) luaL_error(L, "kv.incr: the amount is not finite");
+        if (std::abs(amount) > 1e30) {
+            luaL_error(L,
+                       "kv.incr: the amount is beyond the bound of 9223372036854775807 either "
+                       "way");
+        }
+        append_lua_number(vm.text3, amount);
+    }
+    if (!read_count(vm.text3, out)) luaL_error(L, "kv.incr: the amount is no number");
+    if (out.is_whole || !out.digits.get(out.whole)) return;
+    out.is_whole = true;  // "1e+18"
+}
+
 int kv_incr(lua_State* L) {
     LuaVmState& vm = vm_of(L);
     enter(vm, L);
     const KvSpace space = space_of(L);
-    const double delta = luaL_optnumber(L, 2, 1);
-    if (!std::isfinite(delta)) return luaL_error(L, "kv.incr: the amount is not finite");
+    Count amount;
+    amount_of(vm, L, amount);
+    check_bound(vm, L, amount, "amount");
     const bool has_ttl = !lua_isnoneornil(L, 3) || space == KvSpace::kCache;
-    const std::int64_t expires_at_us = has_ttl ? expiry(vm, L, 3, space) : 0;
+    const std::int64_t expires_at_us = has_ttl ? expiry(vm, L, 3, space, "kv.incr") : 0;
     const std::string_view key = full_key(vm, L, 1, "kv.incr");
-    const double before = read_value(vm, L, space, key) ? number_in(L, vm.text) : 0;
+    Count sum;
+    if (read_value(vm, L, space, key)) number_in(L, vm.text, sum);
+    add_count(sum, amount);
+    check_bound(vm, L, sum, "sum");
     KvOp* op = open_increment(vm, space, key);
     if (!op) {
         count_bytes(vm, L, key.size());
         op = &add_op(vm, L, KvOp::Kind::kIncrement, space, key);
     }
-    op->delta += delta;
+    Count delta;
+    delta.whole = op->delta;
+    if (!op->delta_text.empty()) (void)read_count(op->delta_text, delta);
+    add_count(delta, amount);
+    op->delta = delta.is_whole ? delta.whole : 0;
+    op->delta_text = {};
+    if (!delta.is_whole) {
+        vm.text3.clear();
+        append_count(vm.text3, delta);
+        count_bytes(vm, L, vm.text3.size());
+        op->delta_text = vm.effects.texts.keep(vm.text3);
+    }
     if (expires_at_us != 0) op->expires_at_us = expires_at_us;
-    lua_pushnumber(L, before + delta);
+    vm.text.clear();
+    append_count(vm.text, sum);
+    push_number(vm, L, vm.text.data(), vm.text.data() + vm.text.size());
     return 1;
 }
 
 // Copies what the host shows into vm.decode_text and vm.list: no Lua in there, so no jump out of
 // the host's frames.
+// Keys that the run itself has written are left to overlay_list(), so that as many others as are
+// wanted are looked for behind them.
 class ListCopier final : public LuaHost::KvVisitor {
 public:
-    ListCopier(LuaVmState& vm, std::size_t entries_max) : vm_(vm), entries_max_(entries_max) {}
+    ListCopier(LuaVmState& vm, KvSpace space, std::size_t entries_max)
+        : vm_(vm), space_(space), entries_max_(entries_max) {}
     bool entry(std::string_view key, std::string_view value_json) override {
+        if (is_own(key)) return true;
         KvListEntry entry;
         std::string& text = vm_.decode_text;
         entry.key_begin = static_cast<std::uint32_t>(text.size());
@@ -213,32 +311,51 @@ public:
         entry.value_bytes = static_cast<std::uint32_t>(value_json.size());
         text += value_json;
         vm_.list.push_back(entry);
-        return vm_.list.size() < entries_max_ && text.size() < kLuaJsonBytesMax;
+        full_ = text.size() >= kLuaJsonBytesMax;
+        return vm_.list.size() < entries_max_ && !full_;
     }
+    // It ended for want of room: behind the last entry nothing is known.
+    bool full() const { return full_; }
 
 private:
+    bool is_own(std::string_view key) const {
+        const LuaEffects& effects = vm_.effects;
+        if (effects.kv_ops.empty()) return false;
+        const std::uint64_t hash = hash_of(space_, key);
+        for (std::size_t i = 0; i < effects.kv_hashes.size(); ++i) {
+            if (effects.kv_hashes[i] == hash && effects.kv_ops[i].space == space_ &&
+                effects.kv_ops[i].key == key)
+                return true;
+        }
+        return false;
+    }
+
     LuaVmState& vm_;
+    const KvSpace space_;
     const std::size_t entries_max_;
+    bool full_ = false;
 };
 
 std::string_view list_key(const LuaVmState& vm, const KvListEntry& entry) {
     return std::string_view(vm.decode_text).substr(entry.key_begin, entry.key_bytes);
 }
 
-// Lays the run's own writes over what the host listed; vm.text2 holds the prefix. Every key that
-// was
-// written is read again through read_value, which knows how sets, deletes and increments add up.
-void overlay_list(LuaVmState& vm, lua_State* L, KvSpace space) {
-    const std::string prefix_copy;  // nothing: own keys are compared with vm.text2 below
-    (void)prefix_copy;
+// Adds the keys that the run itself has written and not deleted; vm.text2 holds the prefix. Each is
+// read through read_value, which knows how sets, deletes and increments add up; a key that was
+// written twice is found at its last write.
+void overlay_list(LuaVmState& vm, lua_State* L, KvSpace space, bool host_was_full) {
+    const std::size_t from_host = vm.list.size();
     for (std::size_t i = 0; i < vm.effects.kv_ops.size(); ++i) {
         const KvOp& op = vm.effects.kv_ops[i];
         if (op.space != space || !op.key.starts_with(vm.text2)) continue;
-        for (KvListEntry& entry : vm.list) {
-            if (list_key(vm, entry) == op.key) entry.removed = true;
+        if (host_was_full && from_host > 0 && op.key > list_key(vm, vm.list[from_host - 1]))
+            continue;
+        bool again = false;
+        for (std::size_t j = i + 1; j < vm.effects.kv_ops.size() && !again; ++j) {
+            again = vm.effects.kv_hashes[j] == vm.effects.kv_hashes[i] &&
+                    vm.effects.kv_ops[j].space == space && vm.effects.kv_ops[j].key == op.key;
         }
-        const bool present = read_value(vm, L, space, op.key);
-        if (!present) continue;
+        if (again || !read_value(vm, L, space, op.key)) continue;
         KvListEntry entry;
         entry.key_begin = static_cast<std::uint32_t>(vm.decode_text.size());
         entry.key_bytes = static_cast<std::uint32_t>(op.key.size());
@@ -248,7 +365,6 @@ void overlay_list(LuaVmState& vm, lua_State* L, KvSpace space) {
         vm.decode_text += vm.text;
         vm.list.push_back(entry);
     }
-    std::erase_if(vm.list, [](const KvListEntry& entry) { return entry.removed; });
     std::sort(vm.list.begin(), vm.list.end(), [&](const KvListEntry& a, const KvListEntry& b) {
         return list_key(vm, a) < list_key(vm, b);
     });
@@ -271,11 +387,11 @@ int kv_list(lua_State* L) {
     const std::size_t room_bytes = string_at(L, lua_upvalueindex(3)).size() + 1;
     vm.list.clear();
     vm.decode_text.clear();
-    ListCopier copier(vm, limit + vm.effects.kv_ops.size());
+    ListCopier copier(vm, space, limit);
     if (vm.host->kv_list(space, prefix, copier) == KvAnswer::kUnavailable) {
         return luaL_error(L, "kv: the store can't be read now");
     }
-    overlay_list(vm, L, space);
+    overlay_list(vm, L, space, copier.full());
     // Values are pushed from a second text: decode_json uses decode_text for itself.
     vm.decode_text.swap(vm.text2);
     lua_newtable(L);

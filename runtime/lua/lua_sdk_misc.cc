@@ -10,26 +10,29 @@
 namespace millrace::runtime {
 namespace {
 
-// Appends any value as text for a person: strings as they are, the rest as lenient JSON.
-void append_readable(LuaVmState& vm, lua_State* L, int index, std::string& out) {
+// Appends any value as text for a person: strings as they are, the rest as lenient JSON. False when
+// it was cut.
+bool append_readable(LuaVmState& vm, lua_State* L, int index, std::string& out) {
     if (lua_type(L, index) == LUA_TSTRING) {
-        out += string_at(L, index).substr(0, kLuaLogLineBytesMax + 4);
-    } else {
-        encode_json(vm, L, index, {EncodeMode::kLenient, kLuaLogLineBytesMax * 4, "the log line"},
-                    out);
+        const std::string_view text = string_at(L, index);
+        out += text.substr(0, kLuaLogLineBytesMax + 4);
+        return text.size() <= kLuaLogLineBytesMax + 4;
     }
+    return encode_json(vm, L, index, {EncodeMode::kLenient, kLuaLogLineBytesMax, "the log line"},
+                       out);
 }
 
-// Valid UTF-8 of at most bytes_max bytes, in place.
-void make_presentable(std::string& text, std::string& scratch, std::size_t bytes_max) {
-    if (text.size() > bytes_max) {
+// Valid UTF-8 of at most bytes_max bytes, in place. False when it was cut.
+bool make_presentable(std::string& text, std::string& scratch, std::size_t bytes_max) {
+    const bool whole = text.size() <= bytes_max;
+    if (!whole) {
         text.resize(bytes_max);
         // A sequence that was cut apart goes as a whole.
         while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xC0) == 0x80)
             text.pop_back();
         if (!text.empty() && static_cast<unsigned char>(text.back()) >= 0xC0) text.pop_back();
     }
-    if (simdjson::validate_utf8(text.data(), text.size())) return;
+    if (simdjson::validate_utf8(text.data(), text.size())) return whole;
     scratch.clear();
     for (std::size_t i = 0; i < text.size();) {
         const std::size_t bytes = core::detail::utf8_sequence_bytes(text, i);
@@ -42,6 +45,7 @@ void make_presentable(std::string& text, std::string& scratch, std::size_t bytes
         }
     }
     text.swap(scratch);
+    return whole;
 }
 
 int add_log(lua_State* L, LuaLogLevel level) {
@@ -56,15 +60,18 @@ int add_log(lua_State* L, LuaLogLevel level) {
     line.level = level;
     line.at_us = vm.host->wall_us();
     vm.text.clear();
-    append_readable(vm, L, 1, vm.text);
-    make_presentable(vm.text, vm.text2, kLuaLogLineBytesMax);
+    bool whole = append_readable(vm, L, 1, vm.text);
+    whole &= make_presentable(vm.text, vm.text2, kLuaLogLineBytesMax);
     line.text = vm.effects.texts.keep(vm.text);
     if (!lua_isnoneornil(L, 2)) {
         vm.text.clear();
-        encode_json(vm, L, 2, {EncodeMode::kLenient, kLuaLogLineBytesMax, "the log line's fields"},
-                    vm.text);
+        whole &= encode_json(vm, L, 2,
+                             {EncodeMode::kLenient, kLuaLogLineBytesMax, "the log line's fields"},
+                             vm.text);
         line.fields_json = vm.effects.texts.keep(vm.text);
     }
+    line.cut = !whole;
+    vm.effects.logs_shortened += line.cut ? 1 : 0;
     vm.effects.logs.push_back(line);
     return 0;
 }

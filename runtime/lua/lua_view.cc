@@ -7,7 +7,6 @@
 #include "runtime/lua/lua_json_scan.h"
 #include "runtime/lua/lua_vm_state.h"
 
-#include <charconv>
 #include <cstring>
 
 namespace millrace::runtime {
@@ -15,51 +14,8 @@ namespace {
 
 namespace scan = json_scan;
 
-constexpr double kExactIntegerMax = 9007199254740992.0;  // 2^53
-
 const char* pinned_name(const LuaVmState& vm, PinnedName name) {
     return vm.pinned[static_cast<std::size_t>(name)];
-}
-
-// Integers beyond 2^53 keep all their digits as 64-bit integers; the rest is a double.
-void push_number(LuaVmState& vm, lua_State* L, const char* p, const char* end) {
-    const char* at = p;
-    const bool negative = at < end && *at == '-';
-    if (negative) ++at;
-    std::uint64_t value = 0;
-    const char* digits = at;
-    while (at < end && *at >= '0' && *at <= '9' && at - digits < 19) {
-        value = value * 10 + static_cast<std::uint64_t>(*at - '0');
-        ++at;
-    }
-    const bool ends =
-        at >= end || (*at != '.' && *at != 'e' && *at != 'E' && (*at < '0' || *at > '9'));
-    if (ends && value <= static_cast<std::uint64_t>(kExactIntegerMax)) [[likely]] {
-        const double number = static_cast<double>(value);
-        lua_pushnumber(L, negative ? -number : number);
-        return;
-    }
-    const char* stop = scan::value_end(p, end);
-    if (std::memchr(p, '.', static_cast<std::size_t>(stop - p)) == nullptr &&
-        std::memchr(p, 'e', static_cast<std::size_t>(stop - p)) == nullptr &&
-        std::memchr(p, 'E', static_cast<std::size_t>(stop - p)) == nullptr) {
-        if (negative) {
-            std::int64_t exact = 0;
-            if (std::from_chars(p, stop, exact).ec == std::errc{}) {
-                push_int64(vm, L, static_cast<std::uint64_t>(exact), true);
-                return;
-            }
-        } else {
-            std::uint64_t exact = 0;
-            if (std::from_chars(p, stop, exact).ec == std::errc{}) {
-                push_int64(vm, L, exact, exact <= INT64_MAX);
-                return;
-            }
-        }
-    }
-    double number = 0;
-    std::from_chars(p, stop, number);
-    lua_pushnumber(L, number);
 }
 
 LuaView* new_view(LuaVmState& vm, lua_State* L) {
@@ -96,7 +52,7 @@ void push_member(LuaVmState& vm, lua_State* L, std::uint32_t node, std::uint32_t
     const char* value = vm.tree.member(member).value;
     const char* end = vm.tree.node(node).end;
     if (*value == '{' || *value == '[') {
-        push_view(vm, L, vm.tree.node_of(member, end));
+        push_view(vm, L, vm.tree.node_of(member, node));
     } else {
         push_json(vm, L, value, end);
     }
@@ -138,7 +94,7 @@ bool push_payload(LuaVmState& vm, lua_State* L) {
         const char* end = known.data() + known.size();
         const char* begin =
             vm.input->payload.empty() ? scan::find_payload(known.data(), end) : known.data();
-        if (begin) vm.payload_node = vm.tree.add_node(begin, end);
+        if (begin) vm.payload_node = vm.tree.add_node(begin, end, 2);
         if (vm.payload_node == JsonTree::kNone) return false;
     }
     push_view(vm, L, vm.payload_node);
@@ -329,6 +285,12 @@ const LuaView* to_view(LuaVmState& vm, lua_State* L, int index) {
 
 bool view_is_array(LuaVmState& vm, const LuaView& view) {
     return view.generation == vm.generation && vm.tree.node(view.node).is_array;
+}
+
+int view_depth_max(const LuaVmState& vm, const LuaView& view) {
+    const std::size_t text_max =
+        vm.root_is_event ? core::kJsonDepthMax : core::kJsonDocumentDepthMax;
+    return static_cast<int>(text_max + 1) - static_cast<int>(vm.tree.node(view.node).depth);
 }
 
 std::string_view envelope_text(LuaVmState& vm, std::string_view known, std::string_view name) {

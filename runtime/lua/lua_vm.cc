@@ -266,6 +266,7 @@ void end_run(LuaVmState& vm, int code) {
     }
     result.logs = vm.effects.logs;
     result.logs_cut = vm.effects.logs_cut;
+    result.logs_shortened = vm.effects.logs_shortened;
     if (!result.completed()) {
         result.error = vm.error_text;
         return;

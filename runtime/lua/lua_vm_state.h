@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/assert.h"
+#include "core/event_parser.h"
 #include "runtime/lua/lua_allocator.h"
 #include "runtime/lua/lua_effects.h"
 #include "runtime/lua/lua_json_tree.h"
@@ -15,6 +16,8 @@
 #include <simdjson.h>
 
 #include <cstdint>
+#include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,7 +69,19 @@ struct KvListEntry {
     std::uint32_t key_bytes = 0;
     std::uint32_t value_begin = 0;
     std::uint32_t value_bytes = 0;
-    bool removed = false;
+};
+
+// A key of a table whose keys are not all strings.
+struct EncodedKey {
+    std::string_view text;
+    double number = 0;
+    bool is_number = false;
+};
+
+// What decode_json() reads with (lua_json.cc); made when it is first needed.
+struct JsonDecoder;
+struct JsonDecoderDeleter {
+    void operator()(JsonDecoder* decoder) const;
 };
 
 class LuaVmState {
@@ -129,13 +144,16 @@ public:
     // Scratch, one purpose each at a time.
     std::string text;  // encoders and SDK functions
     std::string text2;
+    std::string text3;  // a view that a log cuts
     std::string result_text;
     std::string error_text;
-    std::string decode_text;             // padded copy for the parser
+    std::string decode_text;             // padded copy for the decoder
     std::vector<std::string_view> keys;  // a stack of object keys while encoding
+    std::vector<EncodedKey> mixed_keys;  // likewise, of tables with other keys too
+    TextArena key_texts;                 // of the numbers among them
     std::vector<KvListEntry> list;
-    simdjson::dom::parser parser;
-    bool parser_ready = false;
+    std::unique_ptr<JsonDecoder, JsonDecoderDeleter> decoder;
+    std::unique_ptr<core::EventParser> event_parser;  // ingest's rules, for emit
 
     InvocationResult result;
 
@@ -143,6 +161,8 @@ public:
         return script && has_permission(script->permissions, permission);
     }
 };
+
+constexpr int kTypeInt64 = 10;  // LuaJIT's tag of a cdata, which only int64 helpers make here
 
 // The VM of a C function that was registered with push_function.
 inline LuaVmState& vm_of(lua_State* L) {
@@ -193,6 +213,8 @@ const LuaView* to_view(LuaVmState& vm, lua_State* L, int index);
 std::string_view envelope_text(LuaVmState& vm, std::string_view known, std::string_view name);
 void append_view(LuaVmState& vm, lua_State* L, const LuaView& view, std::string& out);
 bool view_is_array(LuaVmState& vm, const LuaView& view);
+// No less than the levels of nesting in its text.
+int view_depth_max(const LuaVmState& vm, const LuaView& view);
 int view_pairs(lua_State* L);  // pairs() and ipairs() of what is no table
 int view_ipairs(lua_State* L);
 
@@ -201,22 +223,34 @@ void open_context(LuaVmState& vm, lua_State* L);
 bool is_context(LuaVmState& vm, lua_State* L, int index);
 void push_context_pairs(LuaVmState& vm, lua_State* L);
 
-// lua_json.cc
+// lua_number.cc
+void push_number(LuaVmState& vm, lua_State* L, const char* begin, const char* end);
+void push_int64(LuaVmState& vm, lua_State* L, std::uint64_t bits, bool is_signed);
+// The digits of a 64-bit integer; false when the cdata is none.
+bool append_int64(LuaVmState& vm, lua_State* L, int index, std::string& out);
+void append_lua_number(std::string& out, double value);
+void set_int64_natives(LuaVmState& vm, lua_State* L);
+
+// lua_json_encode.cc, lua_json.cc
 enum class EncodeMode : std::uint8_t {
     kStrict,   // what JSON can't say raises
-    kLenient,  // ...is replaced: for logs
+    kLenient,  // ...is replaced, and what is too long is cut: for logs
 };
 struct EncodeOptions {
     EncodeMode mode = EncodeMode::kStrict;
     std::size_t bytes_max = kLuaJsonBytesMax;
     const char* what = "value";  // for error texts
+    int depth_max = kLuaJsonDepthMax;
 };
-void encode_json(LuaVmState& vm, lua_State* L, int index, const EncodeOptions& options,
+// False when a lenient text was cut.
+bool encode_json(LuaVmState& vm, lua_State* L, int index, const EncodeOptions& options,
                  std::string& out);
 // Pushes plain tables. Raises on text that is not valid JSON.
 void decode_json(LuaVmState& vm, lua_State* L, std::string_view json);
-void push_int64(LuaVmState& vm, lua_State* L, std::uint64_t bits, bool is_signed);
-void append_lua_number(std::string& out, double value);
+
+// Raises when the table at `index` has another key than those: an option nobody knows does nothing.
+void check_options(lua_State* L, int index, const char* call,
+                   std::initializer_list<std::string_view> names);
 
 // Each pushes one table or sets fields into the table on top.
 void open_string(LuaVmState& vm, lua_State* L);  // bounded find, match, gmatch, gsub

@@ -160,7 +160,10 @@ std::string kv_op_json(const KvOp& op) {
     json.field("key", zero == std::string_view::npos ? op.key : op.key.substr(zero + 1));
     if (op.kind == KvOp::Kind::kSet)
         json.raw_field("value", op.value_json.empty() ? "null" : op.value_json);
-    if (op.kind == KvOp::Kind::kIncrement) json.field("by", op.delta);
+    if (op.kind == KvOp::Kind::kIncrement && !op.delta_text.empty())
+        json.raw_field("by", op.delta_text);
+    else if (op.kind == KvOp::Kind::kIncrement)
+        json.field("by", op.delta);
     if (op.expires_at_us != 0) json.field("expiresAt", core::format_timestamp(op.expires_at_us));
     json.end_object();
     return out;

@@ -20,6 +20,15 @@ KvAnswer ShadowSide::kv_list(KvSpace space, std::string_view prefix, KvVisitor& 
     return overlay_.list(tenant_, space, prefix, now_us_, visitor);
 }
 
+EmitCause ShadowSide::emit_cause() {
+    core::Envelope envelope;
+    parser_.extract(running_->raw, no_fields_, &envelope, fields_);
+    EmitCause cause = emit_cause_of(envelope, running_id_.empty() ? envelope.event_id : running_id_,
+                                    emit_context_);
+    cause.now_us = now_us_;
+    return cause;
+}
+
 void ShadowSide::take(const InvocationResult& result, ShadowOutcome& out,
                       std::vector<std::string>* emitted_ids) {
     out.status = invocation_status_text(result.status);
@@ -57,6 +66,8 @@ ShadowOutcome ShadowSide::run(const Run& run, std::vector<std::string>* emitted_
         store::encode_execution_id(*deps_.hasher, {event.position, run.subscription->number});
     InvocationContext context = invocation_context_of(event, *run.subscription, *run.script);
     context.execution_id = execution_id;
+    running_ = &event;
+    running_id_ = run.event_id;
     const InvocationResult& result = compiled->vm->invoke(compiled->handle, input, context, *this);
     take(result, out, emitted_ids);
     scripts_.discard_if_poisoned(compiled->vm);

@@ -6,8 +6,12 @@
 // Failure: whatever goes wrong in a run is its outcome.
 #pragma once
 
+#include "core/event_parser.h"
+#include "core/field_plan.h"
+#include "core/field_table.h"
 #include "core/random.h"
 #include "runtime/delivery/kv_pending.h"
+#include "runtime/delivery/script_emit.h"
 #include "runtime/executors/script_cache.h"
 #include "runtime/registry/registry_types.h"
 #include "runtime/replay/shadow_outcome.h"
@@ -48,6 +52,7 @@ public:
 
 private:
     // LuaHost
+    EmitCause emit_cause() override;
     KvAnswer kv_get(KvSpace space, std::string_view key, std::string& value_json) override;
     KvAnswer kv_list(KvSpace space, std::string_view prefix, KvVisitor& visitor) override;
     bool secret(std::string_view, std::string&) override { return false; }
@@ -64,6 +69,13 @@ private:
     core::Random random_;
     core::TenantId tenant_;
     std::int64_t now_us_ = 0;
+    // The event of the run that is going on, read when it emits.
+    const store::StoredEvent* running_ = nullptr;
+    std::string_view running_id_;
+    core::EventParser parser_;
+    core::FieldPlan no_fields_;
+    core::FieldTable fields_;
+    std::string emit_context_;
 };
 
 }  // namespace millrace::runtime

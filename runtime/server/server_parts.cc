@@ -197,6 +197,7 @@ core::Status ServerParts::build_lanes() {
         lane.run.kv = &database->kv();
         lane.run.pools = &database->pools();
         lane.run.metrics = &metrics;
+        lane.run.event_bytes_max = static_cast<std::size_t>(config.events_event_bytes_max);
         lane.run.watchdog_slot = watchdog.add_slot();
         lane.run.drain = [this](const DrainRequest& request) { feeder->parked().drain(request); };
         lane.run.seed = random.next();

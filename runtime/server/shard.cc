@@ -280,10 +280,14 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
     request.body = result->emitted;
     auto read = ingestor_.read(request, request.body.view(), core::BatchFormat::kNdjson,
                                HomeRule::kStayHere);
-    if (!read)
+    // The handler's emit has checked all that is checked here: what is dropped is our mistake.
+    if (!read) {
         deps_.log->error("shard: emitted events do not read", {{"error", read.error().message}});
+        metrics_.dropped.add(result->emitted_depths.size() - request.items.size());
+    }
     for (const RejectedEntry& entry : request.rejected) {
         deps_.log->error("shard: an emitted event was refused", {{"error", entry.error.message}});
+        if (read) metrics_.dropped.add();
     }
     metrics_.emitted.add(request.items.size());
     bool all_here = true;

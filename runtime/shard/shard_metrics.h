@@ -24,6 +24,7 @@ struct ShardMetrics {
           bytes_received(role.counter(core::Metric::kBytesReceived)),
           duplicates(role.counter(core::Metric::kEventsDuplicate)),
           emitted(role.counter(core::Metric::kEventsEmitted)),
+          dropped(role.counter(core::Metric::kEventsDropped)),
           matched(role.counter(core::Metric::kMatched)),
           rejected([this](std::string_view code) {
               return role.counter(core::Metric::kEventsRejected, {code});
@@ -61,7 +62,7 @@ struct ShardMetrics {
     core::MetricsRole& role;
     core::LabelCache<core::Counter> received;
     core::LabelCache<core::Counter> unmatched;
-    core::Counter bytes_received, duplicates, emitted, matched;
+    core::Counter bytes_received, duplicates, emitted, dropped, matched;
     core::LabelCache<core::Counter> rejected;
     core::Counter feeder_events;
 

@@ -4,8 +4,9 @@
 #include "store/rows/row_codec.h"
 
 #include <algorithm>
-#include <cstring>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 namespace millrace::store {
 
@@ -14,7 +15,8 @@ struct BatchMaker::KvPending {
     struct Entry {
         Kind kind = Kind::kErase;
         std::string value;
-        KvIncrement increment;
+        std::vector<std::string>
+            increments;  // in their order; neighbours are joined where possible
     };
     std::unordered_map<std::string, Entry> entries;
 };
@@ -41,30 +43,32 @@ void BatchMaker::add_kv(const RowBatch::OpView& op) {
     if (op.op == RowBatch::Op::kErase) {
         entry.kind = Kind::kErase;
         entry.value.clear();
+        entry.increments.clear();
         return;
     }
     if (op.op == RowBatch::Op::kPut) {
         entry.kind = Kind::kPut;
         entry.value.assign(op.value);
+        entry.increments.clear();
         return;
     }
     KvIncrement increment;
-    std::memcpy(&increment, op.value.data(), sizeof(increment));
-    if (fresh) {
-        entry.kind = Kind::kIncrement;
-        entry.increment = increment;
-    } else if (entry.kind == Kind::kIncrement) {
-        entry.increment.delta =
-            static_cast<std::int64_t>(static_cast<std::uint64_t>(entry.increment.delta) +
-                                      static_cast<std::uint64_t>(increment.delta));
-        entry.increment.now_us = std::max(entry.increment.now_us, increment.now_us);
-        if (increment.expires_at_us != 0) entry.increment.expires_at_us = increment.expires_at_us;
+    (void)decode_increment(op.value, increment);  // RowBatch has written it
+    if (fresh) entry.kind = Kind::kIncrement;
+    if (entry.kind == Kind::kIncrement) {
+        KvIncrement last;
+        std::string joined;
+        if (!entry.increments.empty() && decode_increment(entry.increments.back(), last) &&
+            join_increments(last, increment, joined)) {
+            entry.increments.back() = std::move(joined);
+        } else {
+            entry.increments.emplace_back(op.value);
+        }
     } else {
         KvValue before;
         const bool there = entry.kind == Kind::kPut && decode_kv(entry.value, before);
-        const KvValue after = apply_increment(there ? &before : nullptr, increment);
         entry.kind = Kind::kPut;
-        entry.value = encode_kv_int(after.integer, after.expires_at_us);
+        entry.value = encode_kv_value(apply_increment(there ? &before : nullptr, increment));
     }
 }
 
@@ -103,9 +107,7 @@ void BatchMaker::finish() {
             case KvPending::Kind::kPut: batch_.Put(family, key, entry.value); break;
             case KvPending::Kind::kErase: batch_.Delete(family, key); break;
             case KvPending::Kind::kIncrement:
-                batch_.Merge(family, key,
-                             rocksdb::Slice(reinterpret_cast<const char*>(&entry.increment),
-                                            sizeof(entry.increment)));
+                for (const std::string& one : entry.increments) batch_.Merge(family, key, one);
                 break;
         }
     }

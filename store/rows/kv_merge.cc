@@ -1,20 +1,11 @@
 #include "store/rows/kv_merge.h"
 
-#include "store/rows/keys.h"
 #include "store/rows/row_codec.h"
 
 #include <rocksdb/merge_operator.h>
 
-#include <cstring>
-
 namespace millrace::store {
 namespace {
-
-bool read_increment(const rocksdb::Slice& operand, KvIncrement& out) {
-    if (operand.size() != sizeof(out)) return false;
-    std::memcpy(&out, operand.data(), sizeof(out));
-    return true;
-}
 
 class KvMergeOperator final : public rocksdb::MergeOperator {
 public:
@@ -25,26 +16,20 @@ public:
             return false;
         for (const rocksdb::Slice& operand : in.operand_list) {
             KvIncrement increment;
-            if (!read_increment(operand, increment)) return false;
+            if (!decode_increment({operand.data(), operand.size()}, increment)) return false;
             value = apply_increment(there ? &value : nullptr, increment);
             there = true;
         }
-        out->new_value = encode_kv_int(value.integer, value.expires_at_us);
+        out->new_value = encode_kv_value(value);
         return true;
     }
-    // Two increments are one when no expiry could lie between them.
     bool PartialMerge(const rocksdb::Slice&, const rocksdb::Slice& left,
                       const rocksdb::Slice& right, std::string* out,
                       rocksdb::Logger*) const override {
         KvIncrement a;
         KvIncrement b;
-        if (!read_increment(left, a) || !read_increment(right, b)) return false;
-        if (a.expires_at_us != 0 || b.expires_at_us != 0 || a.now_us != b.now_us) return false;
-        a.delta = static_cast<std::int64_t>(static_cast<std::uint64_t>(a.delta) +
-                                            static_cast<std::uint64_t>(b.delta));
-        out->clear();
-        put_le(*out, a);
-        return true;
+        return decode_increment({left.data(), left.size()}, a) &&
+               decode_increment({right.data(), right.size()}, b) && join_increments(a, b, *out);
     }
     const char* Name() const override { return "millrace.kv.1"; }
 };

@@ -87,7 +87,7 @@ void apply(Entry& entry, const RowBatch::OpView& op) {
         case RowBatch::Op::kPut: entry.there = decode_kv(op.value, entry.value); break;
         case RowBatch::Op::kIncr: {
             KvIncrement increment;
-            std::memcpy(&increment, op.value.data(), sizeof(increment));
+            (void)decode_increment(op.value, increment);  // RowBatch has written it
             entry.value = apply_increment(entry.there ? &entry.value : nullptr, increment);
             entry.there = true;
             break;
@@ -118,9 +118,12 @@ core::Result<std::optional<KvValue>> KvStore::get(const KvKey& key) {
 }
 
 core::Result<std::vector<KvItem>> KvStore::list(core::TenantId tenant, std::string_view space,
-                                                std::string_view prefix, std::size_t limit) {
+                                                std::string_view prefix, std::size_t limit,
+                                                std::string_view after) {
     const std::string room = kv_prefix(tenant, space);
     const std::string full = room + std::string(prefix);
+    // No key equals a room's prefix: an empty name stands behind it only when it is asked for.
+    const std::string behind = after.empty() ? std::string() : room + std::string(after);
     const std::int64_t now_us = engine_.options.clock->wall_us();
     // What is staged hides what is stored. The overlay is read first: what settles meanwhile is
     // then seen in both places, never in none.
@@ -128,12 +131,14 @@ core::Result<std::vector<KvItem>> KvStore::list(core::TenantId tenant, std::stri
     for (Part& part : impl_->parts) {
         std::lock_guard lock(part.mutex);
         for (const auto& [key, entry] : part.entries) {
-            if (entry.staged > 0 && key.starts_with(full)) staged.emplace(key, entry);
+            if (entry.staged > 0 && key.starts_with(full) && key > behind)
+                staged.emplace(key, entry);
         }
     }
     std::vector<KvItem> out;
     const auto rows = engine_.iterate(ColumnFamily::kKv);
-    rows->Seek(full);
+    rows->Seek(behind.empty() ? full : behind);
+    if (!behind.empty() && rows->Valid() && view(rows->key()) == behind) rows->Next();
     auto over = staged.begin();
     while (out.size() < limit) {
         const bool more_rows = rows->Valid() && view(rows->key()).starts_with(full);
@@ -165,18 +170,18 @@ KvUndo undo_of(const RowBatch::OpView& op, const Entry& entry, std::string& befo
     KvUndo change;
     change.key = op.key;
     KvIncrement increment;
-    if (op.op == RowBatch::Op::kIncr) std::memcpy(&increment, op.value.data(), sizeof(increment));
+    std::int64_t sum = 0;
+    if (op.op == RowBatch::Op::kIncr) (void)decode_increment(op.value, increment);
     const bool counts_on =
         op.op == RowBatch::Op::kIncr && entry.there && entry.value.type == KvType::kInt64 &&
-        increment.expires_at_us == 0 &&
+        increment.expires_at_us == 0 && increment.decimal.empty() &&
+        !__builtin_add_overflow(entry.value.integer, increment.delta, &sum) &&
         (entry.value.expires_at_us == 0 || entry.value.expires_at_us > increment.now_us);
     if (counts_on) {
         change.kind = KvUndo::Kind::kDelta;
         change.delta = increment.delta;
     } else if (entry.there) {
-        before = entry.value.type == KvType::kInt64
-                     ? encode_kv_int(entry.value.integer, entry.value.expires_at_us)
-                     : encode_kv_json(entry.value.json, entry.value.expires_at_us);
+        before = encode_kv_value(entry.value);
         change.was_there = true;
         change.before = before;
     }

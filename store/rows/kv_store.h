@@ -44,9 +44,10 @@ public:
     ~KvStore();
 
     core::Result<std::optional<KvValue>> get(const KvKey& key);
-    // In key order, staged writes included, expired ones left out.
+    // In key order, staged writes included, expired ones left out; behind the key `after`, if given.
     core::Result<std::vector<KvItem>> list(core::TenantId tenant, std::string_view space,
-                                           std::string_view prefix, std::size_t limit);
+                                           std::string_view prefix, std::size_t limit,
+                                           std::string_view after = {});
 
     // Makes the batch's kv operations visible before they are durable. Once per batch, before it is
     // submitted; the log writer calls settle().

@@ -115,12 +115,14 @@ void RowBatch::kv_erase(const KvKey& key) {
 
 void RowBatch::kv_incr(const KvKey& key, std::int64_t delta, std::int64_t now_us,
                        std::int64_t expires_at_us) {
-    const KvIncrement increment{delta, now_us, expires_at_us};
-    add({Op::kIncr,
-         ColumnFamily::kKv,
-         0,
-         kv_prefix(key.tenant, key.space) + std::string(key.key),
-         {reinterpret_cast<const char*>(&increment), sizeof(increment)}});
+    add({Op::kIncr, ColumnFamily::kKv, 0, kv_prefix(key.tenant, key.space) + std::string(key.key),
+         encode_increment({delta, now_us, expires_at_us})});
+}
+
+void RowBatch::kv_incr(const KvKey& key, std::string_view decimal, std::int64_t now_us,
+                       std::int64_t expires_at_us) {
+    add({Op::kIncr, ColumnFamily::kKv, 0, kv_prefix(key.tenant, key.space) + std::string(key.key),
+         encode_increment({0, now_us, expires_at_us, decimal})});
 }
 
 void RowBatch::put_registry(std::string_view kind, std::string_view id, std::uint64_t version,

@@ -96,9 +96,11 @@ public:
     void kv_put(const KvKey& key, std::string_view json, std::int64_t expires_at_us);
     void kv_put_int(const KvKey& key, std::int64_t value, std::int64_t expires_at_us);
     void kv_erase(const KvKey& key);
-    // Counts from 0 when there is no value, it has expired at now_us, or it is no integer.
-    // expires_at_us 0 keeps what is there.
+    // Counts from 0 when there is no value, it has expired at now_us, or it is no number.
+    // expires_at_us 0 keeps what is there. `decimal` is a JSON number, added digit for digit.
     void kv_incr(const KvKey& key, std::int64_t delta, std::int64_t now_us,
+                 std::int64_t expires_at_us);
+    void kv_incr(const KvKey& key, std::string_view decimal, std::int64_t now_us,
                  std::int64_t expires_at_us);
 
     void put_registry(std::string_view kind, std::string_view id, std::uint64_t version,

@@ -1,9 +1,8 @@
 #include "store/rows/row_codec.h"
 
+#include "core/decimal.h"
 #include "store/rows/keys.h"
 #include "store/rows/varint.h"
-
-#include <charconv>
 
 namespace millrace::store {
 namespace {
@@ -144,6 +143,11 @@ std::string encode_kv_int(std::int64_t value, std::int64_t expires_at_us) {
                      expires_at_us);
 }
 
+std::string encode_kv_value(const KvValue& value) {
+    return value.type == KvType::kInt64 ? encode_kv_int(value.integer, value.expires_at_us)
+                                        : encode_kv_json(value.json, value.expires_at_us);
+}
+
 bool decode_kv(std::string_view value, KvValue& out) {
     RecordReader record(value);
     const auto header = record.le<KvValueHeader>();
@@ -160,26 +164,82 @@ bool decode_kv(std::string_view value, KvValue& out) {
     return header.type == KvType::kJson;
 }
 
+std::string encode_increment(const KvIncrement& increment) {
+    std::string out;
+    put_le(out, increment.delta);
+    put_le(out, increment.now_us);
+    put_le(out, increment.expires_at_us);
+    out += increment.decimal;
+    return out;
+}
+
+bool decode_increment(std::string_view row, KvIncrement& out) {
+    RecordReader record(row);
+    out.delta = record.le<std::int64_t>();
+    out.now_us = record.le<std::int64_t>();
+    out.expires_at_us = record.le<std::int64_t>();
+    out.decimal = record.rest();
+    return record.ok();
+}
+
+namespace {
+
+core::Decimal decimal_of(const KvIncrement& increment) {
+    core::Decimal out;
+    if (increment.decimal.empty() || !core::Decimal::parse(increment.decimal, out))
+        out = core::Decimal::of(increment.delta);
+    return out;
+}
+
+// A number that a handler has set as JSON counts on.
+core::Decimal decimal_of(const KvValue& value) {
+    core::Decimal out;
+    if (value.type == KvType::kInt64) return core::Decimal::of(value.integer);
+    if (!core::Decimal::parse(value.json, out)) out = core::Decimal();
+    return out;
+}
+
+}  // namespace
+
 KvValue apply_increment(const KvValue* existing, const KvIncrement& increment) {
     KvValue out;
     out.type = KvType::kInt64;
     const bool alive =
         existing && (existing->expires_at_us == 0 || existing->expires_at_us > increment.now_us);
-    if (alive) {
-        out.expires_at_us = existing->expires_at_us;
-        out.integer = existing->integer;
-        if (existing->type == KvType::kJson) {
-            // A number that a handler has set as JSON counts on.
-            const char* end = existing->json.data() + existing->json.size();
-            const auto parsed = std::from_chars(existing->json.data(), end, out.integer);
-            if (parsed.ec != std::errc{} || parsed.ptr != end) out.integer = 0;
-        }
-    }
+    if (alive) out.expires_at_us = existing->expires_at_us;
     if (increment.expires_at_us != 0) out.expires_at_us = increment.expires_at_us;
-    // Two's complement wrap-around, the same on every path, instead of undefined behaviour.
-    out.integer = static_cast<std::int64_t>(static_cast<std::uint64_t>(out.integer) +
-                                            static_cast<std::uint64_t>(increment.delta));
+    const bool whole = increment.decimal.empty() && (!alive || existing->type == KvType::kInt64);
+    if (whole &&
+        !__builtin_add_overflow(alive ? existing->integer : 0, increment.delta, &out.integer)) {
+        return out;
+    }
+    core::Decimal sum = alive ? decimal_of(*existing) : core::Decimal();
+    // 40 digits before the point are more than increments can ever reach.
+    (void)sum.add(decimal_of(increment));
+    if (sum.get(out.integer)) return out;
+    out.type = KvType::kJson;
+    out.integer = 0;
+    sum.append_to(out.json);
     return out;
+}
+
+bool join_increments(const KvIncrement& first, const KvIncrement& second, std::string& row) {
+    if (first.expires_at_us != 0 || second.expires_at_us != 0 || first.now_us != second.now_us)
+        return false;
+    KvIncrement joined = first;
+    if (first.decimal.empty() && second.decimal.empty() &&
+        !__builtin_add_overflow(first.delta, second.delta, &joined.delta)) {
+        row = encode_increment(joined);
+        return true;
+    }
+    core::Decimal sum = decimal_of(first);
+    if (!sum.add(decimal_of(second))) return false;
+    std::string text;
+    sum.append_to(text);
+    joined.delta = 0;
+    joined.decimal = text;
+    row = encode_increment(joined);
+    return true;
 }
 
 std::string KvValue::text() const {

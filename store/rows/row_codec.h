@@ -44,16 +44,24 @@ bool decode_cursor(std::string_view value, core::LogOffset& out);
 
 std::string encode_kv_json(std::string_view json, std::int64_t expires_at_us);
 std::string encode_kv_int(std::int64_t value, std::int64_t expires_at_us);
+std::string encode_kv_value(const KvValue& value);
 bool decode_kv(std::string_view value, KvValue& out);
 
+// A row: the three numbers, then `decimal`'s bytes.
 struct KvIncrement {
     std::int64_t delta = 0;
     std::int64_t now_us = 0;
     std::int64_t expires_at_us = 0;  // 0: keeps what is there
+    std::string_view decimal{};      // not empty: a JSON number to add instead of delta
 };
-static_assert(sizeof(KvIncrement) == 24);
+std::string encode_increment(const KvIncrement& increment);
+bool decode_increment(std::string_view row, KvIncrement& out);
 
-// What kv_incr means, in one place for overlay, merge operator and writer. `existing` may be null.
+// What kv_incr means, in one place for overlay, merge operator and writer: the exact sum, so that
+// it does not matter in which order and in which portions it came about. A whole sum of 64 bits is
+// an integer, any other one a JSON number. `existing` may be null; what is no number counts as 0.
 KvValue apply_increment(const KvValue* existing, const KvIncrement& increment);
+// One increment in place of two, where no expiry can lie between them; else false.
+bool join_increments(const KvIncrement& first, const KvIncrement& second, std::string& row);
 
 }  // namespace millrace::store

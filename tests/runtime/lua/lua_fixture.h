@@ -4,6 +4,7 @@
 // Threads: one. Lifetime: a test. Limits: none. Failure: through GoogleTest.
 #pragma once
 
+#include "core/decimal.h"
 #include "core/random.h"
 #include "runtime/lua/lua_vm.h"
 
@@ -61,8 +62,13 @@ inline void MemoryHost::commit(const InvocationResult& result) {
         } else if (op.kind == KvOp::Kind::kDelete) {
             room.erase(key);
         } else {
-            const double before = room.contains(key) ? std::stod(room[key]) : 0;
-            room[key] = std::to_string(static_cast<long long>(before + op.delta));
+            core::Decimal sum;
+            core::Decimal delta = core::Decimal::of(op.delta);
+            if (!op.delta_text.empty()) (void)core::Decimal::parse(op.delta_text, delta);
+            if (room.contains(key)) (void)core::Decimal::parse(room[key], sum);
+            EXPECT_TRUE(sum.add(delta));
+            room[key].clear();
+            sum.append_to(room[key]);
         }
     }
 }
