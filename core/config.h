@@ -1,13 +1,13 @@
-// What: every setting, typed, in one list (config_keys()): name, what it does, default, bounds,
-//       names in the environment. Sources, the later one wins: defaults < TOML file < environment <
-//       flags.
+// What: every setting, typed, a struct for each part of the server, and the sources that fill them,
+//       the later one wins: defaults < TOML file < environment < flags.
 //           [http]                          MILLRACE_HTTP_BODY_BYTES_MAX=1048576
 //           body_bytes_max = 1048576        --set http.body_bytes_max=1048576
+//       The list of keys with their bounds and documentation is in core/config_keys.cc.
 // Threads: built by main, read-only afterwards. Lifetime: value.
-// Limits: the bounds of each key stand in config.cc. A value of 0 for shards or lanes means: as
-//       many as there are cores.
+// Limits: the bounds of each key. A value of 0 for shards or lanes means: as many as there are
+//       cores.
 // Failure: kValidation errors name key, value, bounds and source. A key nobody knows is an error in
-//       the file, in --set and in the environment.
+//       the file, in --set and, where its section is known, in the environment.
 #pragma once
 
 #include "core/limits.h"
@@ -22,59 +22,106 @@
 
 namespace millrace::core {
 
-struct Config {
-    std::string data_dir = "./data";
-
-    std::string http_listen = "127.0.0.1:7070";
-    std::int64_t http_body_bytes_max = kBodyBytesMax;
-    std::int64_t http_header_bytes_max = 16 << 10;
-    std::int64_t http_idle_timeout_us = 75'000'000;
-    std::int64_t http_request_timeout_us = 30'000'000;
-    std::int64_t http_connections_max = 4096;
-
-    std::string socket_listen = "127.0.0.1:7071";
-    std::string socket_unix;
-
-    std::int64_t engine_shards = 0;
-    std::int64_t engine_lanes = 0;
-    bool engine_pin = false;
-    std::int64_t engine_queue_events = 65'536;
-    std::int64_t engine_drain_timeout_us = 30'000'000;
-
-    std::int64_t events_event_bytes_max = kEventBytesMax;
-    std::int64_t events_batch_events_max = kBatchEventsMax;
-
-    std::string store_durability = "fsync";
-    std::int64_t store_linger_us = 1000;
-    std::int64_t store_sync_depth_max = 4;
-    std::int64_t store_reserve_bytes = 512LL << 20;
-    std::int64_t store_kv_history_us = 86'400'000'000;
-    std::int64_t retention_age_us = 0;
-    std::int64_t retention_bytes = 0;
-    std::int64_t retention_every_us = 60'000'000;
-    std::string retention_rules;
-
-    std::int64_t retry_max_retries = 3;
-    std::int64_t retry_initial_delay_us = 60'000'000;
-    std::int64_t retry_max_delay_us = 3'600'000'000;
-    double retry_backoff_factor = 2.0;
-    bool retry_jitter = true;
-
-    std::int64_t script_timeout_us = 30'000'000;
-    std::int64_t script_memory_bytes = 64LL << 20;
-
-    double matcher_verify_fraction = 0.0;
-
-    std::string log_level = "info";
+struct DataConfig {
+    std::string dir = "./data";
 };
 
-enum class ConfigType : std::uint8_t { kInteger, kReal, kBoolean, kText, kDuration, kChoice };
+struct IoConfig {
+    std::string backend = "auto";
+};
+
+struct HttpConfig {
+    std::string listen = "127.0.0.1:7070";
+    std::int64_t body_bytes_max = kBodyBytesMax;
+    std::int64_t header_bytes_max = 16 << 10;
+    std::int64_t header_count_max = 64;
+    std::int64_t request_line_bytes_max = 8 << 10;
+    std::int64_t header_timeout_us = 10'000'000;
+    std::int64_t idle_timeout_us = 75'000'000;
+    std::int64_t body_bytes_per_second_min = 1024;
+    std::int64_t connections_max = 4096;
+};
+
+struct SocketConfig {
+    std::string listen = "127.0.0.1:7071";
+    std::string unix_path;
+};
+
+struct EngineConfig {
+    std::int64_t shards = 0;
+    std::int64_t lanes = 0;
+    bool pin = false;
+    std::int64_t queue_events = 65'536;
+    std::int64_t drain_timeout_us = 30'000'000;
+};
+
+struct EventsConfig {
+    std::int64_t event_bytes_max = kEventBytesMax;
+    std::int64_t batch_events_max = kBatchEventsMax;
+};
+
+struct StoreConfig {
+    std::string durability = "fsync";
+    std::int64_t linger_us = 1000;
+    std::int64_t sync_depth_max = 4;
+    std::int64_t reserve_bytes = 512LL << 20;
+    std::int64_t kv_history_us = 86'400'000'000;
+};
+
+struct RetentionConfig {
+    std::int64_t age_us = 0;
+    std::int64_t bytes = 0;
+    std::int64_t every_us = 60'000'000;
+    std::string rules;
+};
+
+struct RetryConfig {
+    std::int64_t max_retries = 3;
+    std::int64_t initial_delay_us = 60'000'000;
+    std::int64_t max_delay_us = 3'600'000'000;
+    double backoff_factor = 2.0;
+    bool jitter = true;
+};
+
+struct ScriptConfig {
+    std::int64_t timeout_us = 30'000'000;
+    std::int64_t memory_bytes = 64LL << 20;
+};
+
+struct MatcherConfig {
+    double verify_fraction = 0.0;
+};
+
+struct LogConfig {
+    std::string level = "info";
+    std::string format = "auto";
+};
+
+struct Config {
+    DataConfig data;
+    IoConfig io;
+    HttpConfig http;
+    SocketConfig socket;
+    EngineConfig engine;
+    EventsConfig events;
+    StoreConfig store;
+    RetentionConfig retention;
+    RetryConfig retry;
+    ScriptConfig script;
+    MatcherConfig matcher;
+    LogConfig log;
+};
+
+enum class ConfigType : std::uint8_t { kInteger, kBytes, kReal, kBoolean, kText, kDuration, kChoice };
 
 struct ConfigKey {
+    using Member = std::variant<std::int64_t& (*)(Config&), double& (*)(Config&),
+                                bool& (*)(Config&), std::string& (*)(Config&)>;
+
     std::string_view name;  // "http.body_bytes_max"
+    std::string_view part;  // as it is written in code: "http.idle_timeout_us"
     ConfigType type;
-    std::variant<std::int64_t Config::*, double Config::*, bool Config::*, std::string Config::*>
-        member;
+    Member member;
     double min = 0;  // numbers; durations in microseconds
     double max = 0;
     std::string_view choices = {};  // kChoice: "fsync|os|memory"
@@ -82,6 +129,7 @@ struct ConfigKey {
     std::string_view doc = {};
 
     std::string environment_name() const;  // MILLRACE_HTTP_BODY_BYTES_MAX
+    std::string_view section() const { return name.substr(0, name.find('.')); }
 };
 
 std::span<const ConfigKey> config_keys();
@@ -94,9 +142,11 @@ Status set_config_value(Config& config, std::string_view name, std::string_view 
 Status apply_config_toml(Config& config, std::string_view text, std::string_view path);
 Status apply_config_file(Config& config, const std::string& path);
 
-// NAME=value strings as in environ. Names that begin with MILLRACE_ must be known, but for those
-// of the command line client (MILLRACE_SERVER, MILLRACE_API_KEY, MILLRACE_OUTPUT).
-Status apply_config_environment(Config& config, const char* const* environment);
+// NAME=value strings as in environ. MILLRACE_<SECTION>_<KEY> of a section that is known must be a
+// known key. Other names that begin with MILLRACE_ may belong to somebody else: `warnings` gets a
+// line for each, but for those of the command line client and of the tools around the server.
+Status apply_config_environment(Config& config, const char* const* environment,
+                                std::vector<std::string>* warnings = nullptr);
 
 // What no single key can check, after all sources.
 Status check_config(const Config& config);

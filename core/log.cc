@@ -3,6 +3,7 @@
 #include "core/json_writer.h"
 #include "core/timestamp.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -45,6 +46,83 @@ void append_field(JsonWriter& json, const LogField& field) {
     }
 }
 
+// For people: control characters must not steer the terminal, lines of a text stay lines.
+void append_shown(std::string& out, std::string_view text) {
+    constexpr std::string_view kHex = "0123456789abcdef";
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '\n') {
+            out += "\n    ";
+        } else if (c == '\t') {
+            out += "    ";
+        } else if (byte < 0x20 || byte == 0x7f) {
+            out += "\\x";
+            out += kHex[byte >> 4];
+            out += kHex[byte & 15];
+        } else {
+            out += c;
+        }
+    }
+}
+
+void append_text_value(std::string& out, const LogField& field) {
+    switch (field.kind) {
+        case LogField::Kind::kText: append_shown(out, field.text); return;
+        case LogField::Kind::kInteger: append_number(out, field.integer); return;
+        case LogField::Kind::kUnsigned:
+            append_number(out, static_cast<std::uint64_t>(field.integer));
+            return;
+        case LogField::Kind::kReal: append_number(out, field.real); return;
+        case LogField::Kind::kBoolean: out += field.integer != 0 ? "true" : "false"; return;
+    }
+}
+
+std::string json_line(std::int64_t now_us, LogLevel level, std::string_view message,
+                      LogFields fields, std::uint64_t suppressed) {
+    std::string line;
+    line.reserve(256);
+    JsonWriter json(line);
+    json.begin_object()
+        .field("time", format_timestamp(now_us))
+        .field("level", log_level_text(level));
+    json.field("message", message);
+    for (const LogField& field : fields) {
+        if (line.size() + field.text.size() > Log::kLineBytesMax) break;
+        append_field(json, field);
+    }
+    if (suppressed != 0) json.field("suppressed", suppressed);
+    json.end_object();
+    return line;
+}
+
+// 2026-11-28 22:01:55.931 warn  the message (name: value, name: value)
+std::string text_line(std::int64_t now_us, LogLevel level, std::string_view message,
+                      LogFields fields, std::uint64_t suppressed) {
+    constexpr std::size_t kMillisecondColumns = 23;
+    constexpr std::size_t kLevelColumns = 6;
+    std::string line = format_timestamp(now_us);
+    line[10] = ' ';
+    line.resize(std::min(line.size(), kMillisecondColumns));
+    line.resize(kMillisecondColumns + 1, ' ');
+    line += log_level_text(level);
+    line.resize(kMillisecondColumns + 1 + kLevelColumns, ' ');
+    append_shown(line, message);
+    const char* before = " (";
+    for (const LogField& field : fields) {
+        if (line.size() + field.text.size() > Log::kLineBytesMax) break;
+        line.append(before).append(field.name).append(": ");
+        append_text_value(line, field);
+        before = ", ";
+    }
+    if (suppressed != 0) {
+        line.append(before).append("like lines left out: ");
+        append_number(line, suppressed);
+        before = ", ";
+    }
+    if (before[0] == ',') line += ')';
+    return line;
+}
+
 }  // namespace
 
 bool parse_log_level(std::string_view text, LogLevel& level) {
@@ -61,8 +139,11 @@ std::string_view log_level_text(LogLevel level) {
     return kLevelTexts[static_cast<std::size_t>(level)];
 }
 
-Log::Log(const Clock& clock, LogLevel level, Sink sink)
-    : clock_(clock), level_(level), sink_(sink ? std::move(sink) : Sink(write_to_stderr)) {}
+Log::Log(const Clock& clock, LogLevel level, Sink sink, LogFormat format)
+    : clock_(clock),
+      level_(level),
+      sink_(sink ? std::move(sink) : Sink(write_to_stderr)),
+      format_(format) {}
 
 void Log::write(LogLevel level, std::string_view message, LogFields fields, Site site) {
     if (!enabled(level)) return;
@@ -82,19 +163,9 @@ void Log::write(LogLevel level, std::string_view message, LogFields fields, Site
     }
     ++state.lines;
 
-    std::string line;
-    line.reserve(256);
-    JsonWriter json(line);
-    json.begin_object()
-        .field("time", format_timestamp(now_us))
-        .field("level", log_level_text(level));
-    json.field("message", message.substr(0, kLineBytesMax / 2));
-    for (const LogField& field : fields) {
-        if (line.size() + field.text.size() > kLineBytesMax) break;
-        append_field(json, field);
-    }
-    if (state.suppressed != 0) json.field("suppressed", std::exchange(state.suppressed, 0));
-    json.end_object();
+    const auto make_line = format_ == LogFormat::kText ? text_line : json_line;
+    std::string line = make_line(now_us, level, message.substr(0, kLineBytesMax / 2), fields,
+                                 std::exchange(state.suppressed, 0));
     line += '\n';
     sink_(line);
 }

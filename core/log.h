@@ -1,4 +1,4 @@
-// What: structured log lines (one JSON object a line), a rate limit per call site and a table of
+// What: structured log lines (one JSON object a line; or text for people), a rate limit per call site and a table of
 //       distinct errors, so that a fault that repeats a million times costs a few lines and a
 //       count.
 //           log.warn("store: sync failed", {{"errno", errno}, {"path", path}});
@@ -45,6 +45,8 @@ struct LogSite {
 
 enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError, kOff };
 
+enum class LogFormat : std::uint8_t { kJson, kText };
+
 bool parse_log_level(std::string_view text, LogLevel& level);
 std::string_view log_level_text(LogLevel level);
 
@@ -90,7 +92,8 @@ public:
     };
 
     // Without a sink: standard error.
-    explicit Log(const Clock& clock, LogLevel level = LogLevel::kInfo, Sink sink = {});
+    explicit Log(const Clock& clock, LogLevel level = LogLevel::kInfo, Sink sink = {},
+                 LogFormat format = LogFormat::kJson);
     Log(const Log&) = delete;
     Log& operator=(const Log&) = delete;
 
@@ -126,6 +129,7 @@ private:
     const Clock& clock_;
     std::atomic<LogLevel> level_;
     const Sink sink_;
+    const LogFormat format_;
     mutable std::mutex mutex_;
     std::map<std::pair<const char*, std::uint_least32_t>, SiteState> sites_;
     std::map<std::pair<std::string, std::string>, DistinctError> errors_;  // site, message

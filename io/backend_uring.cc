@@ -38,8 +38,8 @@ core::Result<std::unique_ptr<Backend>> refused(const char* what, int error) {
     std::string text = std::string("io: ") + what + " failed: " + errno_name(error);
     text +=
         "; io_uring is refused here: look at `sysctl kernel.io_uring_disabled` (must be 0), at the "
-        "container's seccomp profile, and for a kernel of 6.1 or newer; io.backend=epoll works "
-        "without";
+        "container's seccomp profile, and for a kernel of 6.1 or newer; --set io.backend=epoll "
+        "works without";
     return core::fail(core::ErrorCode::kUnavailable, std::move(text));
 }
 

@@ -377,8 +377,8 @@ void HttpConnection::on_deadline() {
         now >= header_started_ns_ + limits.header_ms_max * kNsPerMs) {
         header_started_ns_ = 0;
         refuse(core::Error(core::ErrorCode::kTimeout,
-                           "http: the headers did not come within http.header_ms_max " +
-                               std::to_string(limits.header_ms_max)));
+                           "http: the headers did not come within http.header_timeout " +
+                               std::to_string(limits.header_ms_max) + " ms"));
     } else if ((in_ == InState::kBody || in_ == InState::kChunks) && may_process() &&
                now >= body_deadline()) {
         refuse(core::Error(core::ErrorCode::kTimeout,

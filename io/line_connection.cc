@@ -167,7 +167,7 @@ void LineConnection::reject_long_line() {
     ++server_.counters.lines;
     spans_.push_back(Span{lines_, 0, true});
     reject(lines_, core::Error(core::ErrorCode::kPayloadTooLarge,
-                               "line exceeds socket.line_bytes_max " + std::to_string(limit))
+                               "line exceeds events.event_bytes_max " + std::to_string(limit))
                        .bound(static_cast<std::int64_t>(limit)));
     settle();
 }

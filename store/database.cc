@@ -25,6 +25,7 @@ core::Result<std::unique_ptr<Database>> Database::open(const Options& options) {
 
 std::size_t Database::shards() const { return engine_->options.shards; }
 const Hasher& Database::hasher() const { return *engine_->hasher; }
+const Database::Opening& Database::opening() const { return engine_->opening; }
 std::uint32_t Database::boot() const { return engine_->boot(); }
 PoolSet& Database::pools() { return engine_->pools; }
 ShardLog& Database::shard_log(core::ShardId shard) { return *engine_->shard_logs[shard.value]; }

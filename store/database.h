@@ -67,6 +67,8 @@ public:
         // Set by `--accept-loss`: start although the log ends before the high-water mark.
         bool accept_loss = false;
         bool read_only = false;        // inspect, verify: writes nothing
+        // Most files that RocksDB keeps open; -1: all that there are.
+        int open_files_max = -1;
         bool check_all_reads = false;  // verify: RocksDB's checksums of blocks beside ours
         // Per shard, before it becomes a run: identities, or bytes of the log that hold them.
         std::size_t id_table_entries_max = 512u << 10;
@@ -96,6 +98,13 @@ public:
     // Counts the openings of this folder; part of ids that must never come twice.
     std::uint32_t boot() const;
     PoolSet& pools();
+
+    // What the folder was found as.
+    struct Opening {
+        std::string left_by;  // the process that had it open last, if it did not close it
+        std::uint32_t format_before = 0;  // an older format that this opening has replaced
+    };
+    const Opening& opening() const;
 
     // The open end of a shard's log; taken over by the shard's thread.
     ShardLog& shard_log(core::ShardId shard);

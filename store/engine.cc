@@ -100,6 +100,7 @@ core::Status Engine::check_format() {
                               std::to_string(kFormatVersion) + "; run the newer millrace");
     }
     format_is_old_ = version < kFormatVersion;
+    if (format_is_old_) opening.format_before = version;
     return {};
 }
 
@@ -269,6 +270,7 @@ core::Status Engine::open() {
         }
     }
     if (auto status = lock_.take(options.path, options.read_only); !status) return status;
+    opening.left_by = lock_.left_by();
     if (!options.read_only) {
         if (auto status = settle_folder(); !status) return status;
     }

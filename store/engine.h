@@ -127,6 +127,7 @@ public:
     }
 
     const Database::Options options;
+    Database::Opening opening;
     PoolSet pools;
 
     // Parts in the order they are made; each outlives those after it.

@@ -18,6 +18,9 @@ constexpr std::string_view kSyncFailed = " sync failed";
 }  // namespace
 
 FolderLock::~FolderLock() {
+    // Empty is the mark of a clean end, unless the next process has to know of a failed sync.
+    if (owned_ && !sync_failed_.load(std::memory_order_relaxed))
+        static_cast<void>(!::ftruncate(fd_, 0));
     if (fd_ >= 0) ::close(fd_);
 }
 
@@ -41,15 +44,20 @@ core::Status FolderLock::take(const std::string& folder, bool read_only) {
                               "; stop that server or choose another --data");
     }
     sync_failed_before_ = text.ends_with(kSyncFailed);
+    sync_failed_.store(sync_failed_before_, std::memory_order_relaxed);
+    owned_ = !read_only;
+    left_by_ = text.substr(0, text.find(' '));
     return read_only ? core::Status{} : write(sync_failed_before_ ? kSyncFailed : "");
 }
 
 core::Status FolderLock::settled() {
     sync_failed_before_ = false;
+    sync_failed_.store(false, std::memory_order_relaxed);
     return write("");
 }
 
 void FolderLock::note_sync_failed() {
+    sync_failed_.store(true, std::memory_order_relaxed);  // read when all threads are gone
     if (fd_ >= 0) static_cast<void>(write(kSyncFailed).has_value());
 }
 

@@ -9,6 +9,7 @@
 
 #include "core/result.h"
 
+#include <atomic>
 #include <string>
 
 namespace millrace::store {
@@ -24,6 +25,8 @@ public:
     core::Status take(const std::string& folder, bool read_only);
     // The process before this one met a failed sync: what the cache shows may not be on the disk.
     bool sync_failed_before() const { return sync_failed_before_; }
+    // The process that had the folder open for writing last, if it did not close it.
+    const std::string& left_by() const { return left_by_; }
     // That was seen to.
     core::Status settled();
     void note_sync_failed();
@@ -32,7 +35,10 @@ private:
     core::Status write(std::string_view word) const;
 
     std::string path_;
+    std::string left_by_;
     int fd_ = -1;
+    bool owned_ = false;  // taken for writing
+    std::atomic<bool> sync_failed_{false};
     bool sync_failed_before_ = false;
 };
 

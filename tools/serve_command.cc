@@ -32,13 +32,19 @@ constexpr Flag kFlags[] = {
     {"--durability", "store.durability", "what an ack means: fsync, os, memory"},
 };
 
-core::Status read_config(core::Config& config, const std::string& file,
-                         const std::vector<std::string>& values,
-                         const std::vector<std::string>& settings) {
+struct Sources {
+    std::string file;
+    std::vector<std::string> values;  // of kFlags
+    std::vector<std::string> settings;
+};
+
+core::Status read_config(core::Config& config, const Sources& from,
+                         std::vector<std::string>* warnings) {
+    const auto& [file, values, settings] = from;
     if (!file.empty()) {
         if (auto read = core::apply_config_file(config, file); !read) return read;
     }
-    if (auto read = core::apply_config_environment(config, environ); !read) return read;
+    if (auto read = core::apply_config_environment(config, environ, warnings); !read) return read;
     for (std::size_t i = 0; i < std::size(kFlags); ++i) {
         if (values[i] == "\n") continue;
         if (auto set = core::set_config_value(config, kFlags[i].key, values[i], kFlags[i].flag);
@@ -62,15 +68,14 @@ core::Status read_config(core::Config& config, const std::string& file,
 
 int serve_command(std::vector<std::string> arguments) {
     CLI::App app{"Takes in events and makes things happen because of them", "millrace serve"};
-    std::string file;
+    Sources from;
     bool dump = false;
-    std::vector<std::string> settings;
     // A value that nobody can type marks a flag that was not given: "" is one that can be.
-    std::vector<std::string> values(std::size(kFlags), "\n");
-    app.add_option("--config", file, "TOML file; see --print-config");
+    from.values.assign(std::size(kFlags), "\n");
+    app.add_option("--config", from.file, "TOML file; see --print-config");
     for (std::size_t i = 0; i < std::size(kFlags); ++i)
-        app.add_option(kFlags[i].flag, values[i], kFlags[i].help);
-    app.add_option("--set", settings, "key=value, any key of the configuration; repeatable")
+        app.add_option(kFlags[i].flag, from.values[i], kFlags[i].help);
+    app.add_option("--set", from.settings, "key=value, any key of the configuration; repeatable")
         ->allow_extra_args(false);
     app.add_flag("--print-config", dump,
                  "print the configuration in force, with the documentation of each key");
@@ -81,7 +86,8 @@ int serve_command(std::vector<std::string> arguments) {
         return app.exit(error) == 0 ? 0 : kExitUsage;
     }
     core::Config config;
-    if (auto read = read_config(config, file, values, settings); !read) {
+    runtime::ServeOptions options;
+    if (auto read = read_config(config, from, &options.warnings); !read) {
         std::fprintf(stderr, "error: %s\n", read.error().message.c_str());
         return kExitUsage;
     }
@@ -89,7 +95,13 @@ int serve_command(std::vector<std::string> arguments) {
         std::fputs(core::dump_config_toml(config).c_str(), stdout);
         return 0;
     }
-    return runtime::run_server(config);
+    options.read_again = [&from]() -> core::Result<core::Config> {
+        core::Config fresh;
+        if (auto read = read_config(fresh, from, nullptr); !read)
+            return core::fail(std::move(read.error()));
+        return fresh;
+    };
+    return runtime::run_server(config, options);
 }
 
 }  // namespace millrace::tools

@@ -61,6 +61,11 @@ public:
     ListBody() : json_(body_) { json_.begin_object().key("items").begin_array(); }
     core::JsonWriter& json() { return json_; }
     std::size_t bytes() const { return body_.size(); }
+    // Of a search that may end before it has found anything: how many events it looked at.
+    ApiResponse finish_search(std::string_view next, std::uint64_t scanned) {
+        json_.end_array().field_or_null("next", next).field("scanned", scanned).end_object();
+        return json_response(200, std::move(body_));
+    }
     ApiResponse finish(std::string_view next) {
         json_.end_array().field_or_null("next", next).end_object();
         return json_response(200, std::move(body_));

@@ -49,12 +49,26 @@ struct Listing {
     std::string cursor;
     store::EventQuery query;
     core::Result<store::EventPage> page;
+    bool counting = false;  // ?count=1: how many there are, instead of them
+    std::uint64_t counted = 0;
 };
 
-// What the API thread looks through itself; a search that needs more goes on aside. The second
-// number bounds one request (about 4 M events): the page then holds fewer events and a cursor.
+// What the API thread looks through itself; a search that needs more goes on aside. The others
+// bound one request: the page then holds fewer events and a cursor. Blocks of single events are
+// small and many.
 constexpr std::size_t kBlocksAtOnce = 16;
-constexpr std::size_t kBlocksAside = 2000;
+constexpr std::size_t kBlocksAside = 100'000;
+constexpr std::uint64_t kEventsAside = 4'000'000;
+
+core::Result<bool> counting_of(const Call& call) {
+    const std::string count = call.text("count");
+    if (count.empty() || count == "0") return false;
+    if (count == "1") return true;
+    return core::fail(core::Error(core::ErrorCode::kValidation, "query parameter count is \"" +
+                                                                    count.substr(0, 64) +
+                                                                    "\"; expected 0 or 1")
+                          .in("count"));
+}
 
 core::Result<std::shared_ptr<Listing>> read_listing(Call& call) {
     auto listing = std::make_shared<Listing>();
@@ -65,6 +79,9 @@ core::Result<std::shared_ptr<Listing>> read_listing(Call& call) {
     if (!range) return core::fail(std::move(range.error()));
     const auto order = order_of(call);
     if (!order) return core::fail(order.error());
+    const auto counting = counting_of(call);
+    if (!counting) return core::fail(counting.error());
+    listing->counting = *counting;
     auto filter = EventFilter::make({.pattern = call.text("pattern"),
                                      .pattern_prefix = call.text("patternPrefix"),
                                      .source_type = call.text("sourceType"),
@@ -87,18 +104,29 @@ core::Result<std::shared_ptr<Listing>> read_listing(Call& call) {
     query.correlation_id = criteria.correlation_id;
     query.causation_id = criteria.causation_id;
     query.context_id = criteria.context_id;
-    query.accept = [filter = listing->filter.get()](const store::StoredEvent& event) {
-        return filter->accepts(event);
+    query.accept = [listing = listing.get()](const store::StoredEvent& event) {
+        if (!listing->filter->accepts(event)) return false;
+        if (!listing->counting) return true;
+        ++listing->counted;
+        return false;
     };
     query.order = *order;
     query.limit = range->limit;
     query.cursor = listing->cursor;
     query.blocks_max = kBlocksAtOnce;
+    query.events_max = kEventsAside;
     return listing;
 }
 
 ApiResponse listing_response(const Listing& listing, const store::Hasher& hasher) {
     if (!listing.page) return error_response(listing.page.error());
+    if (listing.counting) {
+        std::string counted;
+        core::JsonWriter json(counted);
+        json.begin_object().field("count", listing.counted).field_or_null("next", listing.page->next);
+        json.field("scanned", listing.page->events_seen).end_object();
+        return json_response(200, std::move(counted));
+    }
     ListBody body;
     std::string text;
     for (const store::OwnedEvent& owned : listing.page->events) {
@@ -106,19 +134,21 @@ ApiResponse listing_response(const Listing& listing, const store::Hasher& hasher
         append_shaped(text, listing.shape, owned.event, hasher);
         body.json().raw(text);
     }
-    return body.finish(listing.page->next);
+    return body.finish_search(listing.page->next, listing.page->events_seen);
 }
 
 // Goes on behind what was found at once.
 void search_on(Listing& listing, store::EventSearch& search) {
     std::vector<store::OwnedEvent> found = std::move(listing.page->events);
     const std::string cursor = listing.page->next;
+    const std::uint64_t seen = listing.page->events_seen;
     listing.query.cursor = cursor;
     listing.query.limit -= found.size();
     listing.query.bytes_max -= listing.page->bytes;
     listing.query.blocks_max = kBlocksAside;
     listing.page = search.search(listing.query);
     if (!listing.page) return;
+    listing.page->events_seen += seen;
     found.insert(found.end(), listing.page->events.begin(), listing.page->events.end());
     listing.page->events = std::move(found);
 }

@@ -21,6 +21,17 @@ Ingestor::Ingestor(const Options& options, const store::Hasher& hasher, const co
       parser_(core::EventParser::Options{.event_bytes_max = options.event_bytes_max}),
       verify_every_(options.verifier ? options.verifier->every() : 0) {}
 
+namespace {
+
+tl::unexpected<core::Error> batch_too_large(std::size_t events_max) {
+    return core::fail(core::Error(core::ErrorCode::kPayloadTooLarge,
+                                  "a batch holds more than events.batch_events_max " +
+                                      std::to_string(events_max) + " events; send several")
+                          .bound(static_cast<std::int64_t>(events_max)));
+}
+
+}  // namespace
+
 core::Status Ingestor::read(IngestRequest& request, std::string_view text, core::BatchFormat format,
                             HomeRule rule) {
     if (auto begun = parser_.begin(text, format); !begun) return begun;
@@ -30,6 +41,8 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
     expected_ = {&snapshot, request.tenant};
     parser_.listen(anybody ? core::PatternListener{&Ingestor::expect, this}
                            : core::PatternListener{});
+    const std::size_t batch_max =
+        request.origin == IngestOrigin::kHttp ? options_.batch_events_max : core::kBatchEventsMax;
     core::Envelope envelope;
     core::Error error;
     for (;;) {
@@ -38,13 +51,7 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
                     : parser_.next(nullptr, envelope, nullptr, error);
         if (outcome == core::ParseOutcome::kEnd) break;
         if (outcome == core::ParseOutcome::kEvent) {
-            if (request.items.size() == core::kBatchEventsMax) {
-                return core::fail(core::Error(core::ErrorCode::kPayloadTooLarge,
-                                              "a batch holds more than " +
-                                                  std::to_string(core::kBatchEventsMax) +
-                                                  " events; send several")
-                                      .bound(core::kBatchEventsMax));
-            }
+            if (request.items.size() == batch_max) return batch_too_large(batch_max);
             if (auto checked = check(envelope); checked) {
                 add(request, envelope, rule, now_us);
                 IngestItem& item = request.items.back();

@@ -16,38 +16,30 @@ Lane::Lane(Deps deps)
 
 bool Lane::has_room(core::ShardId from) const {
     const auto& ring = *rings_[from.value];
-    return ring.size() < ring.capacity();
+    // What a job holds came as one block and stays together: the bound may be passed by one job.
+    return ring.size() < ring.capacity() &&
+           waiting_.load(std::memory_order_relaxed) < deps_.queue_events_max;  // a bound, no order
 }
 
 void Lane::submit(core::ShardId from, std::unique_ptr<LaneJob> job) {
+    waiting_.fetch_add(job->items.size(), std::memory_order_relaxed);
     // The shard is the ring's only producer and has asked has_room().
     MR_ASSERT(rings_[from.value]->try_push(std::move(job)));
     wake();
 }
 
 bool Lane::submit_aside(std::unique_ptr<LaneJob>& job) {
-    {
-        std::lock_guard lock(aside_mutex_);
-        if (aside_.size() >= kAsideMax) return false;
-        aside_.push_back(std::move(job));
-        aside_size_.store(aside_.size(), std::memory_order_release);  // pairs with take_job
-    }
+    if (!aside_.try_push(std::move(job))) return false;
     wake();
     return true;
 }
 
 bool Lane::take_job() {
-    if (aside_size_.load(std::memory_order_acquire) != 0) {  // pairs with submit_aside
-        std::lock_guard lock(aside_mutex_);
-        if (!aside_.empty()) {
-            job_ = std::move(aside_.front());
-            aside_.pop_front();
-            aside_size_.store(aside_.size(), std::memory_order_release);  // read by ourselves only
-        }
-    }
+    if (!aside_.empty()) aside_.try_pop(job_);
     for (std::size_t i = 0; !job_ && i < rings_.size(); ++i) {
         next_ring_ = (next_ring_ + 1) % rings_.size();
-        rings_[next_ring_]->try_pop(job_);
+        if (rings_[next_ring_]->try_pop(job_))
+            waiting_.fetch_sub(job_->items.size(), std::memory_order_relaxed);
     }
     if (!job_) return false;
     next_item_ = 0;

@@ -14,6 +14,7 @@
 #include "core/metrics.h"
 #include "core/random.h"
 #include "core/spsc_ring.h"
+#include "core/task_queue.h"
 #include "runtime/delivery/delivery.h"
 #include "runtime/delivery/lane_job.h"
 #include "runtime/delivery/ports.h"
@@ -21,10 +22,8 @@
 #include "runtime/registry/registry_snapshot.h"
 
 #include <atomic>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -35,6 +34,7 @@ public:
     struct Deps {
         std::uint32_t number = 0;
         std::size_t shards = 1;
+        std::size_t queue_events_max = 65'536;  // deliveries that wait here; more wait in the log
         DeliveryRun::Deps run;
         std::function<RegistrySnapshotRef()> registry;
         std::function<std::uint64_t()> registry_version;
@@ -81,9 +81,8 @@ private:
     const std::string name_;
     std::vector<std::unique_ptr<core::SpscRing<std::unique_ptr<LaneJob>>>> rings_;
     std::size_t next_ring_ = 0;
-    std::mutex aside_mutex_;
-    std::deque<std::unique_ptr<LaneJob>> aside_;
-    std::atomic<std::size_t> aside_size_{0};
+    std::atomic<std::size_t> waiting_{0};  // deliveries in the rings
+    core::TaskQueue<std::unique_ptr<LaneJob>> aside_{kAsideMax};
 
     DeliveryRun run_;
     RegistrySnapshotRef registry_;

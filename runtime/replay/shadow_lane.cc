@@ -31,11 +31,7 @@ std::string difference_id(const std::string& replay_id, core::LogPosition positi
 ShadowLane::ShadowLane(const Deps& deps) : deps_(deps) {}
 
 bool ShadowLane::submit(std::unique_ptr<ShadowJob>& job) {
-    {
-        std::lock_guard lock(mutex_);
-        if (jobs_.size() >= kJobsMax) return false;
-        jobs_.push_back(std::move(job));
-    }
+    if (!jobs_.try_push(std::move(job))) return false;
     wake();
     return true;
 }
@@ -57,13 +53,12 @@ void ShadowLane::forget(std::vector<std::string>&& replay_ids) {
 }
 
 bool ShadowLane::take_job() {
-    std::lock_guard lock(mutex_);
-    for (const std::string& id : ended_) sessions_.erase(id);
-    ended_.clear();
-    if (jobs_.empty()) return false;
-    work_.job = std::move(jobs_.front());
-    jobs_.pop_front();
-    return true;
+    {
+        std::lock_guard lock(mutex_);
+        for (const std::string& id : ended_) sessions_.erase(id);
+        ended_.clear();
+    }
+    return jobs_.try_pop(work_.job);
 }
 
 std::size_t ShadowLane::do_work() {

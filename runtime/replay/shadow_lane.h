@@ -9,6 +9,7 @@
 
 #include "core/agent.h"
 #include "core/event_parser.h"
+#include "core/task_queue.h"
 #include "runtime/delivery/lane_job.h"
 #include "runtime/registry/registry_snapshot.h"
 #include "runtime/replay/replay_types.h"
@@ -94,8 +95,8 @@ private:
     std::size_t forget_some();
 
     const Deps deps_;
-    std::mutex mutex_;
-    std::deque<std::unique_ptr<ShadowJob>> jobs_;
+    core::TaskQueue<std::unique_ptr<ShadowJob>> jobs_{kJobsMax};
+    std::mutex mutex_;  // of the two below
     std::vector<std::string> ended_;
     std::deque<std::string> forgotten_;
     std::atomic<bool> stopping_{false};

@@ -8,12 +8,10 @@
 #pragma once
 
 #include "core/agent.h"
+#include "core/task_queue.h"
 
-#include <atomic>
 #include <cstdint>
-#include <deque>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -31,11 +29,7 @@ public:
     void set_offline(std::function<void()> offline) { offline_ = std::move(offline); }
 
     bool post(std::function<void()> task) {
-        {
-            std::lock_guard lock(mutex_);
-            if (tasks_.size() >= kTasksMax) return false;
-            tasks_.push_back(std::move(task));
-        }
+        if (!tasks_.try_push(std::move(task))) return false;
         wake();
         return true;
     }
@@ -43,17 +37,15 @@ public:
     // What somebody who was let in waits for: an event stream's next step, the end of a script's
     // run. Refused, it would never come, so that it always goes in.
     void post_answer(std::function<void()> task) {
-        {
-            std::lock_guard lock(mutex_);
-            tasks_.push_back(std::move(task));
-        }
+        tasks_.push_beyond(std::move(task));
         wake();
     }
 
     // Once its thread is stopped: what waits holds bodies that belong to the shards.
     void drop_tasks() {
-        std::lock_guard lock(mutex_);
-        tasks_.clear();
+        std::function<void()> task;
+        while (tasks_.try_pop(task)) {
+        }
     }
 
     std::string_view name() const override { return "conductor"; }
@@ -61,12 +53,7 @@ public:
         std::size_t done = 0;
         for (std::size_t i = 0; i < kTasksPerCycle; ++i) {
             std::function<void()> task;
-            {
-                std::lock_guard lock(mutex_);
-                if (tasks_.empty()) break;
-                task = std::move(tasks_.front());
-                tasks_.pop_front();
-            }
+            if (!tasks_.try_pop(task)) break;
             task();
             ++done;
         }
@@ -80,8 +67,7 @@ public:
 
 private:
     static constexpr std::size_t kTasksPerCycle = 32;
-    std::mutex mutex_;
-    std::deque<std::function<void()>> tasks_;
+    core::TaskQueue<std::function<void()>> tasks_{kTasksMax};
     std::vector<std::function<std::size_t()>> chores_;
     std::function<void()> offline_;
 };

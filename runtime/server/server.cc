@@ -2,13 +2,16 @@
 
 #include "core/json_writer.h"
 #include "runtime/lua/lua_vm.h"
+#include "runtime/server/descriptors.h"
+#include "runtime/server/last_words.h"
+#include "runtime/server/reload.h"
 #include "runtime/server/server_parts.h"
+#include "runtime/server/signals.h"
 
 #include <cstdio>
 #include <thread>
 #include <utility>
 
-#include <signal.h>
 #include <unistd.h>
 
 namespace millrace::runtime {
@@ -19,35 +22,47 @@ constexpr int kExitOk = 0;
 constexpr int kExitFailed = 1;
 constexpr int kExitStoreFailed = 70;  // EX_SOFTWARE of sysexits.h: the supervisor starts it again
 
-volatile sig_atomic_t g_signals = 0;
-void count_signal(int) { g_signals = g_signals + 1; }
-
-void install_signals() {
-    struct sigaction action {};
-    action.sa_handler = count_signal;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGTERM, &action, nullptr);
-    sigaction(SIGINT, &action, nullptr);
-    action.sa_handler = SIG_IGN;
-    sigaction(SIGPIPE, &action, nullptr);
-}
-
 void nap() { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
 
 void print_ready(const ServerAddresses& addresses, const core::Config& config) {
     std::string line;
     core::JsonWriter json(line);
     json.begin_object().field("ready", true).field("http", addresses.http);
-    json.field_or_null("socket", addresses.socket).field_or_null("unix", config.socket_unix);
-    json.field("data", config.data_dir).field("pid", getpid()).end_object();
+    json.field_or_null("socket", addresses.socket).field_or_null("unix", config.socket.unix_path);
+    json.field("data", config.data.dir).field("pid", getpid()).end_object();
     std::printf("%s\n", line.c_str());
     std::fflush(stdout);
 }
 
 core::LogLevel level_of(const core::Config& config) {
     core::LogLevel level = core::LogLevel::kInfo;
-    core::parse_log_level(config.log_level, level);
+    core::parse_log_level(config.log.level, level);
     return level;
+}
+
+core::LogFormat format_of(const core::Config& config) {
+    const bool people = config.log.format == "auto" && ::isatty(STDERR_FILENO) != 0;
+    return people || config.log.format == "text" ? core::LogFormat::kText : core::LogFormat::kJson;
+}
+
+void say_what_is_so(core::Log& log, const core::Config& config, const ServeOptions& options,
+                    const ServerAddresses& addresses) {
+    for (const std::string& warning : options.warnings) log.warn(warning);
+    if (const std::string_view warning = lua_build_warning(); !warning.empty()) log.warn(warning);
+    log.warn("no API key exists: every loopback client is tenant 'default' with every right");
+    print_ready(addresses, config);
+    log.info("serving", {{"http", addresses.http}, {"data", config.data.dir}});
+}
+
+// Until somebody asks for the end or the store has failed; then the reason is not empty.
+std::string serve(const Server& server, core::Log& log, const core::Config& config,
+                  const ServeOptions& options) {
+    std::string reason;
+    while (end_signals() == 0 && !server.failed(reason)) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        if (take_hangup()) reload_config(log, config, options.read_again);
+    }
+    return reason;
 }
 
 }  // namespace
@@ -58,8 +73,8 @@ Server::~Server() = default;
 core::Result<std::unique_ptr<Server>> Server::create(const core::Config& config, core::Log& log) {
     auto parts = std::make_unique<ServerParts>(config, log);
     for (const auto step :
-         {&ServerParts::open_store, &ServerParts::open_registry, &ServerParts::build_edge,
-          &ServerParts::build_lanes, &ServerParts::listen}) {
+         {&ServerParts::plan_process, &ServerParts::open_store, &ServerParts::open_registry,
+          &ServerParts::build_edge, &ServerParts::build_lanes, &ServerParts::listen}) {
         if (auto done = (parts.get()->*step)(); !done) return core::fail(std::move(done.error()));
     }
     parts->start_threads();
@@ -87,31 +102,45 @@ bool Server::stop(const std::function<bool()>& hurry) {
     return true;
 }
 
-int run_server(const core::Config& config) {
+namespace {
+
+// What the system refuses by an exception, of the standard library or of a library of others, is
+// told like any other reason. There is no way back from it: the process ends without destructors,
+// which would ask the system for more.
+core::Result<std::unique_ptr<Server>> create_or_end(const core::Config& config, core::Log& log) {
+    try {
+        return Server::create(config, log);
+    } catch (...) {
+        const char* text = refusal_text();
+        log.error(std::string("millrace can't start: ") +
+                  (text ? text : "an exception that nobody knows"));
+        std::_Exit(kExitFailed);
+    }
+}
+
+}  // namespace
+
+int run_server(const core::Config& config, const ServeOptions& options) {
+    install_last_words(kExitFailed);
     install_signals();
     core::RealClock clock;
-    core::Log log(clock, level_of(config));
-    auto server = Server::create(config, log);
+    core::Log log(clock, level_of(config), {}, format_of(config));
+    auto server = create_or_end(config, log);
     if (!server) {
         log.error("millrace can't start: " + server.error().message);
         return kExitFailed;
     }
-    if (const std::string_view warning = lua_build_warning(); !warning.empty()) log.warn(warning);
-    log.warn("no API key exists: every loopback client is tenant 'default' with every right");
-    print_ready((*server)->addresses(), config);
-    log.info("serving", {{"http", (*server)->addresses().http}, {"data", config.data_dir}});
-
-    std::string reason;
-    while (g_signals == 0 && !(*server)->failed(reason))
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    set_last_words_exit_code(kExitStoreFailed);
+    say_what_is_so(log, config, options, (*server)->addresses());
+    const std::string reason = serve(**server, log, config, options);
     if (!reason.empty()) {
         log.error("the store has failed; ending so that a supervisor can start again",
                   {{"reason", reason}});
         // No destructor may touch the failed store: what is acknowledged is on the disk.
         std::_Exit(kExitStoreFailed);
     }
-    log.info("draining", {{"timeoutSeconds", config.engine_drain_timeout_us / 1'000'000}});
-    const auto hurry = [] { return g_signals > 1; };
+    log.info("draining", {{"timeoutSeconds", config.engine.drain_timeout_us / 1'000'000}});
+    const auto hurry = [] { return end_signals() > 1; };
     const bool quiet = (*server)->stop(hurry);
     if (!quiet) {
         // A handler still runs: its thread can't be joined in time. Nothing is lost by going now:

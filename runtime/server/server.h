@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -45,8 +46,13 @@ private:
     std::unique_ptr<ServerParts> parts_;
 };
 
-// `millrace serve`: builds, prints the ready line to stdout, waits for SIGTERM or SIGINT, drains.
+// `millrace serve`: builds, prints the ready line to stdout, waits for SIGTERM, SIGINT or SIGQUIT,
+// drains. `warnings` are logged at start; SIGHUP asks `read_again` what the configuration says now.
 // Returns the process's exit code.
-int run_server(const core::Config& config);
+struct ServeOptions {
+    std::vector<std::string> warnings{};
+    std::function<core::Result<core::Config>()> read_again{};
+};
+int run_server(const core::Config& config, const ServeOptions& options);
 
 }  // namespace millrace::runtime

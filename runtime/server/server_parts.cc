@@ -1,6 +1,8 @@
 #include "runtime/server/server_parts.h"
 
 #include "runtime/lua/lua_vm.h"
+#include "runtime/server/data_folder.h"
+#include "runtime/server/part_options.h"
 #include "store/database.h"
 
 #include <algorithm>
@@ -27,12 +29,6 @@ std::size_t count_or_cores(std::int64_t configured, std::size_t max) {
     return std::min(max, cores > 2 ? cores : 1);
 }
 
-store::Durability durability_of(const std::string& text) {
-    if (text == "memory") return store::Durability::kMemory;
-    if (text == "os") return store::Durability::kOs;
-    return store::Durability::kFsync;
-}
-
 }  // namespace
 
 ServerParts::ServerParts(const core::Config& configuration, core::Log& log_lines,
@@ -42,29 +38,51 @@ ServerParts::ServerParts(const core::Config& configuration, core::Log& log_lines
       seams(std::move(its_seams)),
       clock(seams.clock ? *seams.clock : real_clock),
       random(seams.seed ? *seams.seed : seed_from_system()),
-      shard_count(count_or_cores(configuration.engine_shards, core::kShardsMax)),
-      lane_count(count_or_cores(configuration.engine_lanes, core::kLanesMax)) {}
+      shard_count(count_or_cores(configuration.engine.shards, core::kShardsMax)),
+      lane_count(count_or_cores(configuration.engine.lanes, core::kLanesMax)) {}
 
 ServerParts::~ServerParts() {
     stop_threads();
     conductor.drop_tasks();
 }
 
+core::Status ServerParts::plan_process() {
+    if (auto checked = check_data_folder(config.data.dir); !checked) return checked;
+    auto plan = plan_descriptors(raise_descriptor_limit(), shard_count, config.http);
+    if (!plan) return core::fail(std::move(plan.error()));
+    descriptors = *plan;
+    return {};
+}
+
+void ServerParts::say_opening() {
+    const store::Database::Opening& found = database->opening();
+    if (!found.left_by.empty()) {
+        log.warn("recovered: the process before did not close the data folder; everything that was "
+                 "acknowledged is there, what was under way is delivered again",
+                 {{"process", found.left_by}, {"data", config.data.dir}});
+    }
+    if (found.format_before != 0) {
+        log.warn("the data folder was written in an older format and is now in the current one; an "
+                 "older millrace can't open it any more",
+                 {{"before", found.format_before}, {"now", store::kFormatVersion}});
+    }
+}
+
 core::Status ServerParts::open_store() {
     store::Database::Options options;
-    options.path = config.data_dir;
+    options.path = config.data.dir;
     options.shards = shard_count;
-    if (config.engine_shards == 0)
+    if (config.engine.shards == 0)
         options.shards_are = store::Database::Options::Shards::kSuggested;
     options.clock = &clock;
-    options.reserve_bytes = static_cast<std::uint64_t>(config.store_reserve_bytes);
-    options.kv_history_us = config.store_kv_history_us;
-    options.sync_depth_max = static_cast<std::size_t>(config.store_sync_depth_max);
+    read_store_options(config.store, options);
+    if (descriptors) options.open_files_max = descriptors->store_files_max;
     options.hash_seed = seams.seed;
     if (seams.adjust_store) seams.adjust_store(options);
     auto opened = store::Database::open(options);
     if (!opened) return core::fail(std::move(opened.error()));
     database = std::move(*opened);
+    say_opening();
     if (const std::size_t wanted = std::exchange(shard_count, database->shards());
         wanted != shard_count) {
         log.info(
@@ -84,13 +102,7 @@ core::Status ServerParts::open_store() {
 
 core::Status ServerParts::open_registry() {
     Registry::Options options;
-    options.retry_default.retries_max = static_cast<std::uint32_t>(config.retry_max_retries);
-    options.retry_default.initial_delay_ms = config.retry_initial_delay_us / 1000;
-    options.retry_default.max_delay_ms = config.retry_max_delay_us / 1000;
-    options.retry_default.backoff_factor = config.retry_backoff_factor;
-    options.retry_default.jitter = config.retry_jitter ? Jitter::kSpread : Jitter::kNone;
-    options.script_timeout_ms_default = config.script_timeout_us / 1000;
-    options.script_memory_bytes_default = config.script_memory_bytes;
+    read_registry_options(config.retry, config.script, options);
     options.check_script = [](const std::string& name, const std::string& source) {
         return check_lua_syntax(source, name);
     };
@@ -117,6 +129,24 @@ core::Status ServerParts::open_registry() {
     return {};
 }
 
+core::Status ServerParts::share_descriptors() {
+    if (!descriptors) return {};
+    // The folder may have another number of shards than was planned with.
+    auto plan = plan_descriptors(descriptors->limit, shard_count, config.http);
+    if (!plan) return core::fail(std::move(plan.error()));
+    descriptors = *plan;
+    log.write(plan->connections_capped ? core::LogLevel::kWarn : core::LogLevel::kInfo,
+              plan->connections_capped
+                  ? "fewer connections than http.connections_max: the limit of open files (ulimit "
+                    "-n) has no room for more"
+                  : "open files are shared out",
+              {{"limit", plan->limit},
+               {"reserve", plan->reserve},
+               {"connectionsPerShard", plan->connections_max}},
+              core::LogSite::current());
+    return {};
+}
+
 core::Status ServerParts::build_edge() {
     EngineServices::Deps deps;
     deps.clock = &clock;
@@ -136,24 +166,20 @@ core::Status ServerParts::build_edge() {
     keeping.database = database.get();
     keeping.haul = &haul;
     keeping.floors = [this] { return feeder->replays().floors(); };
-    keeping.age_us = config.retention_age_us;
-    keeping.bytes = static_cast<std::uint64_t>(config.retention_bytes);
-    keeping.every_us = config.retention_every_us;
-    auto rules = store::parse_event_rules(config.retention_rules);
-    if (!rules) return core::fail(std::move(rules.error()));
-    keeping.rules = std::move(*rules);
+    if (auto read = read_retention_rules(config.retention, keeping); !read) return read;
     retention = std::make_unique<RetentionChore>(std::move(keeping));
     deps.retention = retention.get();
     deps.yield = seams.yield;
     services = std::make_unique<EngineServices>(deps);
     rest = std::make_unique<api::Api>(*services);
-    verifier = std::make_unique<MatchVerifier>(config.matcher_verify_fraction, *registry,
+    verifier = std::make_unique<MatchVerifier>(config.matcher.verify_fraction, *registry,
                                                matcher->register_reader(), log, metrics);
     if (verifier->every() != 0) conductor.add_chore([this] { return verifier->do_work(); });
 
+    if (auto shared = share_descriptors(); !shared) return shared;
     for (std::size_t i = 0; i < shard_count; ++i) {
         auto reactor =
-            seams.make_reactor ? seams.make_reactor(clock) : io::Reactor::create({}, clock);
+            seams.make_reactor ? seams.make_reactor(clock) : io::Reactor::create(reactor_options(config.io), clock);
         if (!reactor) return core::fail(std::move(reactor.error()));
         if (i == 0 && !(*reactor)->fallback_reason().empty()) {
             log.warn("io_uring is refused; using epoll",
@@ -171,14 +197,17 @@ core::Status ServerParts::build_edge() {
         shard.uplink = services.get();
         shard.server = &state;
         shard.reactor = std::move(*reactor);
-        shard.http.body_bytes_max = static_cast<std::size_t>(config.http_body_bytes_max);
-        shard.http.header_bytes_max = static_cast<std::size_t>(config.http_header_bytes_max);
-        shard.http.idle_ms_max = config.http_idle_timeout_us / 1000;
-        shard.http.connections_max = static_cast<std::size_t>(config.http_connections_max);
-        shard.lines.line_bytes_max = static_cast<std::size_t>(config.events_event_bytes_max);
-        shard.event_bytes_max = static_cast<std::size_t>(config.events_event_bytes_max);
-        shard.durability = durability_of(config.store_durability);
-        shard.linger_us_max = config.store_linger_us;
+        shard.http = http_limits(config.http);
+        shard.lines = line_limits(config.events);
+        if (descriptors) {
+            shard.http.connections_max = descriptors->connections_max;
+            shard.lines.connections_max =
+                std::min(shard.lines.connections_max, descriptors->connections_max);
+        }
+        shard.event_bytes_max = static_cast<std::size_t>(config.events.event_bytes_max);
+        shard.batch_events_max = static_cast<std::size_t>(config.events.batch_events_max);
+        shard.durability = durability_of(config.store);
+        shard.linger_us_max = config.store.linger_us;
         shard.matcher_reader = matcher->register_reader();
         shard.verifier = verifier.get();
         shards.push_back(std::make_unique<Shard>(std::move(shard)));
@@ -192,6 +221,7 @@ core::Status ServerParts::build_lanes() {
         Lane::Deps lane;
         lane.number = static_cast<std::uint32_t>(i);
         lane.shards = shard_count;
+        lane.queue_events_max = static_cast<std::size_t>(config.engine.queue_events);
         lane.run.clock = &clock;
         lane.run.hasher = &database->hasher();
         lane.run.kv = &database->kv();
@@ -285,16 +315,16 @@ core::Status ServerParts::listen_one(std::string_view what, const std::string& w
 
 core::Status ServerParts::listen() {
     if (auto ok =
-            listen_one("http.listen", config.http_listen, addresses.http, &Shard::listen_http);
+            listen_one("http.listen", config.http.listen, addresses.http, &Shard::listen_http);
         !ok)
         return ok;
-    if (!config.socket_listen.empty()) {
-        auto ok = listen_one("socket.listen", config.socket_listen, addresses.socket,
+    if (!config.socket.listen.empty()) {
+        auto ok = listen_one("socket.listen", config.socket.listen, addresses.socket,
                              &Shard::listen_lines);
         if (!ok) return ok;
     }
-    if (!config.socket_unix.empty()) {
-        auto ok = listen_one("socket.unix", "unix:" + config.socket_unix, addresses.unix_socket,
+    if (!config.socket.unix_path.empty()) {
+        auto ok = listen_one("socket.unix", "unix:" + config.socket.unix_path, addresses.unix_socket,
                              &Shard::listen_lines);
         if (!ok) return ok;
     }
@@ -314,7 +344,7 @@ void ServerParts::start_threads() {
     writer_agent = std::make_unique<WriterAgent>(*writer, metrics);
     housekeeper_agent = std::make_unique<HousekeeperAgent>(database->housekeeper());
     const auto cpu = [this](std::size_t i) {
-        return config.engine_pin ? static_cast<int>(i % core_count())
+        return config.engine.pin ? static_cast<int>(i % core_count())
                                  : core::AgentThread::kNotPinned;
     };
     watchdog.start();
@@ -350,7 +380,7 @@ void ServerParts::stop_threads() {
 }
 
 bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<void()>& pause) {
-    const std::int64_t give_up_ns = clock.monotonic_ns() + config.engine_drain_timeout_us * 1000;
+    const std::int64_t give_up_ns = clock.monotonic_ns() + config.engine.drain_timeout_us * 1000;
     const auto wait_for = [&](const auto& condition) {
         while (!condition() && !hurry() && clock.monotonic_ns() < give_up_ns && !database->fatal())
             pause();

@@ -19,6 +19,7 @@
 #include "runtime/registry/registry_rows.h"
 #include "runtime/replay/shadow_lane.h"
 #include "runtime/server/conductor.h"
+#include "runtime/server/descriptors.h"
 #include "runtime/server/engine_services.h"
 #include "runtime/server/server.h"
 #include "runtime/server/shard.h"
@@ -53,6 +54,9 @@ public:
     ServerParts(const core::Config& configuration, core::Log& log_lines, ServerSeams seams = {});
     ~ServerParts();
 
+    // What the process needs before anything is opened: a folder that may be ours, descriptors.
+    // The simulator, which has neither, leaves it out.
+    core::Status plan_process();
     core::Status open_store();
     core::Status open_registry();
     core::Status build_edge();
@@ -76,6 +80,7 @@ public:
     ServerAddresses addresses;
     std::size_t shard_count = 1;
     std::size_t lane_count = 1;
+    std::optional<DescriptorPlan> descriptors;
 
     std::unique_ptr<store::Database> database;
     std::unique_ptr<store::LogWriter> writer;
@@ -103,6 +108,8 @@ public:
     std::vector<std::unique_ptr<core::AgentThread>> syncer_threads, lane_threads, shard_threads;
 
 private:
+    void say_opening();
+    core::Status share_descriptors();
     core::Status listen_one(std::string_view what, const std::string& where, std::string& bound,
                             core::Result<io::Address> (Shard::*open)(const io::Address&,
                                                                      io::ListenRole));

@@ -25,7 +25,8 @@ Shard::Shard(Deps deps)
       name_("shard-" + std::to_string(deps_.number.value)),
       metrics_(*deps_.metrics),
       requests_(deps_.shards),
-      ingestor_({deps_.number, deps_.shards, deps_.event_bytes_max, deps_.verifier},
+      ingestor_({deps_.number, deps_.shards, deps_.event_bytes_max, deps_.batch_events_max,
+                 deps_.verifier},
                 deps_.database->hasher(), *deps_.clock, std::move(deps_.matcher_reader)),
       edge_http_(*this, *deps_.api, deps_.database->hasher()),
       edge_lines_(*this),
@@ -341,24 +342,20 @@ bool Shard::take_cold(std::unique_ptr<ColdBlock>& block) {
 // ---- tasks from other threads
 
 void Shard::post(std::function<void(Shard&)> task) {
-    {
-        std::lock_guard lock(tasks_mutex_);
-        tasks_.push_back(std::move(task));
-    }
-    have_tasks_.store(true, std::memory_order_release);  // pairs with run_tasks
+    tasks_.push_beyond(std::move(task));
     wake();
 }
 
 std::size_t Shard::run_tasks() {
-    if (!have_tasks_.exchange(false, std::memory_order_acquire)) return 0;  // pairs with post
-    {
-        std::lock_guard lock(tasks_mutex_);
-        running_tasks_.swap(tasks_);
+    // What tasks post comes in the next cycle.
+    const std::size_t waiting = tasks_.size();
+    std::size_t done = 0;
+    std::function<void(Shard&)> task;
+    while (done < waiting && tasks_.try_pop(task)) {
+        task(*this);
+        ++done;
     }
-    const std::size_t count = running_tasks_.size();
-    for (auto& task : running_tasks_) task(*this);
-    running_tasks_.clear();
-    return count;
+    return done;
 }
 
 // ---- the edge's gates

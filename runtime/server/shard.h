@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/spsc_ring.h"
+#include "core/task_queue.h"
 #include "io/http_server.h"
 #include "io/line_server.h"
 #include "io/reactor.h"
@@ -31,7 +32,6 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -72,6 +72,7 @@ public:
         io::HttpLimits http;
         io::LineLimits lines;
         std::size_t event_bytes_max = core::kEventBytesMax;
+        std::size_t batch_events_max = core::kBatchEventsMax;
         std::size_t in_flight_bytes_max = 64u << 20;
         store::Durability durability = store::Durability::kFsync;
         std::int64_t linger_us_max = 1000;
@@ -190,10 +191,9 @@ private:
         std::size_t next = 0;
     };
     std::deque<Backlog> backlog_;
-    std::mutex tasks_mutex_;
-    std::vector<std::function<void(Shard&)>> tasks_;
-    std::atomic<bool> have_tasks_{false};
-    std::vector<std::function<void(Shard&)>> running_tasks_;
+    // Answers and stages of going down, as many as there are calls, streams and parts: none is
+    // refused.
+    core::TaskQueue<std::function<void(Shard&)>> tasks_{0};
 
     std::size_t in_flight_bytes_ = 0;
     bool paused_ = false;

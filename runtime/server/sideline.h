@@ -8,10 +8,10 @@
 #pragma once
 
 #include "core/agent.h"
+#include "core/task_queue.h"
 
-#include <deque>
 #include <functional>
-#include <mutex>
+#include <string_view>
 #include <utility>
 
 namespace millrace::runtime {
@@ -23,11 +23,7 @@ public:
     explicit Sideline(std::string_view name) : name_(name) {}
 
     bool post(std::function<void()> task) {
-        {
-            std::lock_guard lock(mutex_);
-            if (tasks_.size() >= kTasksMax) return false;
-            tasks_.push_back(std::move(task));
-        }
+        if (!tasks_.try_push(std::move(task))) return false;
         wake();
         return true;
     }
@@ -35,20 +31,14 @@ public:
     std::string_view name() const override { return name_; }
     std::size_t do_work() override {
         std::function<void()> task;
-        {
-            std::lock_guard lock(mutex_);
-            if (tasks_.empty()) return 0;
-            task = std::move(tasks_.front());
-            tasks_.pop_front();
-        }
+        if (!tasks_.try_pop(task)) return 0;
         task();
         return 1;
     }
 
 private:
     const std::string_view name_;  // a literal
-    std::mutex mutex_;
-    std::deque<std::function<void()>> tasks_;
+    core::TaskQueue<std::function<void()>> tasks_{kTasksMax};
 };
 
 }  // namespace millrace::runtime

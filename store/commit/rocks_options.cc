@@ -45,6 +45,7 @@ rocksdb::DBOptions make_db_options(const Database::Options& options) {
     db.max_file_opening_threads = 2;
     // One flush and one compaction thread: the shards own the cores.
     db.max_background_jobs = 2;
+    db.max_open_files = options.open_files_max;
     // Long background writes go to the disk piece by piece, and the next piece only when the last
     // is there: else a flush of 64 MB stands in the disk's queue before the WAL's sync (100 ms).
     db.bytes_per_sync = 1u << 20;

@@ -113,7 +113,8 @@ private:
     static Slot* allocate(std::size_t bytes) {
         void* map =
             ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        MR_ASSERT(map != MAP_FAILED);
+        // As operator new says it: whoever started this part tells what the system refused.
+        if (map == MAP_FAILED) throw std::bad_alloc();
         if (bytes >= kHugeFromBytes)
             ::madvise(map, bytes, MADV_HUGEPAGE);  // a wish: may be refused
         return static_cast<Slot*>(map);

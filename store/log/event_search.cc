@@ -108,6 +108,7 @@ public:
         for (;;) {
             if (block_ && next_in_block()) return {};
             if (ended_ || blocks_left_ == 0) return {};
+            if (loaded_ && page_.events_seen >= criteria_.query.events_max) return {};
             if (auto status = next_block(); !status) return status;
         }
     }
@@ -192,6 +193,7 @@ private:
         block_ = std::move(*block);
         ++page_.blocks_read;
         --blocks_left_;
+        loaded_ = true;
         if (!block_) {
             ended_ = true;  // not yet durable: it is for a later call
             return {};
@@ -223,6 +225,7 @@ private:
     StoredEvent current_;
     bool there_ = false;
     bool ended_ = false;
+    bool loaded_ = false;  // a block at least
 };
 
 }  // namespace

@@ -16,9 +16,9 @@ TEST(Config, LaterSourcesWin) {
     const char* environment[] = {"PATH=/bin", "MILLRACE_HTTP_BODY_BYTES_MAX=4096", nullptr};
     ASSERT_TRUE(apply_config_environment(config, environment));
     ASSERT_TRUE(set_config_value(config, "http.listen", "127.0.0.1:2", "--listen"));
-    EXPECT_EQ(config.http_body_bytes_max, 4096);
-    EXPECT_EQ(config.http_listen, "127.0.0.1:2");
-    EXPECT_EQ(config.store_linger_us, 2000);
+    EXPECT_EQ(config.http.body_bytes_max, 4096);
+    EXPECT_EQ(config.http.listen, "127.0.0.1:2");
+    EXPECT_EQ(config.store.linger_us, 2000);
 }
 
 TEST(Config, KnowsTheEventNames) {
@@ -31,12 +31,12 @@ TEST(Config, KnowsTheEventNames) {
                                  "EVENT_RETRY_BACKOFF_FACTOR=1.5",
                                  nullptr};
     ASSERT_TRUE(apply_config_environment(config, environment));
-    EXPECT_EQ(config.engine_queue_events, 5000);
-    EXPECT_EQ(config.engine_lanes, 3);
-    EXPECT_EQ(config.retry_max_retries, 5);
-    EXPECT_EQ(config.retry_initial_delay_us, 500'000);
-    EXPECT_EQ(config.retry_max_delay_us, 3'600'000'000);
-    EXPECT_DOUBLE_EQ(config.retry_backoff_factor, 1.5);
+    EXPECT_EQ(config.engine.queue_events, 5000);
+    EXPECT_EQ(config.engine.lanes, 3);
+    EXPECT_EQ(config.retry.max_retries, 5);
+    EXPECT_EQ(config.retry.initial_delay_us, 500'000);
+    EXPECT_EQ(config.retry.max_delay_us, 3'600'000'000);
+    EXPECT_DOUBLE_EQ(config.retry.backoff_factor, 1.5);
 }
 
 TEST(Config, RefusalNamesKeyValueBoundsAndSource) {
@@ -62,11 +62,54 @@ TEST(Config, UnknownKeysAreRefusedWithTheNearestName) {
     EXPECT_EQ(status.error().message,
               "config: key http.body_byte_max from a.toml:2 is not known; did you mean "
               "http.body_bytes_max?");
-    const char* environment[] = {"MILLRACE_SERVER=http://x", "MILLRACE_THIRD_PARTY=/opt/x",
-                                 "MILLRACE_NOPE=1", nullptr};
-    status = apply_config_environment(config, environment);
+}
+
+// MILLRACE_ is also the beginning of others' names: of those only a key of a section of ours can be
+// a slip.
+TEST(Config, UnknownNamesInTheEnvironmentWarnAndWrongKeysAreRefused) {
+    for (const char* wrong : {"MILLRACE_HTTP_BODY_BYTE_MAX=2048", "MILLRACE_STORE_=1",
+                              "MILLRACE_LOG=debug", "MILLRACE_RETRY_MAX=1"}) {
+        Config config;
+        const char* environment[] = {wrong, nullptr};
+        std::vector<std::string> warnings;
+        const auto status = apply_config_environment(config, environment, &warnings);
+        ASSERT_FALSE(status) << wrong;
+        const std::string name = std::string(wrong).substr(0, std::string(wrong).find('='));
+        EXPECT_NE(status.error().message.find(name), std::string::npos) << status.error().message;
+        EXPECT_TRUE(warnings.empty());
+    }
+    Config config;
+    const char* environment[] = {"MILLRACE_SERVER=http://x",
+                                 "MILLRACE_URL=http://x",
+                                 "MILLRACE_API_KEY=k",
+                                 "MILLRACE_OUTPUT=json",
+                                 "MILLRACE_THIRD_PARTY=/opt/x",
+                                 "MILLRACE_NOPE=1",
+                                 "MILLRACE_HTTPS_PORT=1",
+                                 "MILLRACE_DATADIR=/x",
+                                 "MILLRACEX=1",
+                                 nullptr};
+    std::vector<std::string> warnings;
+    const auto status = apply_config_environment(config, environment, &warnings);
+    ASSERT_TRUE(status) << status.error().message;
+    ASSERT_EQ(warnings.size(), 3u);
+    EXPECT_EQ(warnings[0],
+              "MILLRACE_NOPE in the environment is no setting of the server and is ignored");
+    EXPECT_NE(warnings[2].find("did you mean MILLRACE_DATA_DIR?"), std::string::npos)
+        << warnings[2];
+    EXPECT_TRUE(apply_config_environment(config, environment));
+}
+
+TEST(Config, SizesHaveUnits) {
+    Config config;
+    ASSERT_TRUE(set_config_value(config, "retention.bytes", "10GB", "--set"));
+    EXPECT_EQ(config.retention.bytes, 10'000'000'000);
+    ASSERT_TRUE(apply_config_toml(config, "[http]\nbody_bytes_max = \"2MiB\"", "a.toml"));
+    EXPECT_EQ(config.http.body_bytes_max, 2 << 20);
+    const auto status = set_config_value(config, "http.body_bytes_max", "2 megs", "--set");
     ASSERT_FALSE(status);
-    EXPECT_NE(status.error().message.find("MILLRACE_NOPE"), std::string::npos);
+    EXPECT_NE(status.error().message.find("a size such as 64MiB or 10GB"), std::string::npos)
+        << status.error().message;
 }
 
 TEST(Config, BrokenTomlNamesLineAndColumn) {

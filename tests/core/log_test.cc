@@ -28,6 +28,19 @@ TEST(Log, WritesOneJsonObjectALine) {
               "\"big\":18446744073709551615,\"text\":\"x\",\"ok\":true,\"r\":0.5}\n");
 }
 
+TEST(Log, WritesTextForPeople) {
+    ManualClock clock;
+    Lines lines;
+    Log log(clock, LogLevel::kInfo, lines.sink(), LogFormat::kText);
+    log.warn("two\nlines \x1b[31m", {{"n", -3}, {"text", "a\tb"}, {"ok", true}});
+    log.info("none");
+    ASSERT_EQ(lines.all.size(), 2u);
+    EXPECT_EQ(lines.all[0],
+              "2023-11-14 22:13:20.000 warn  two\n    lines \\x1b[31m (n: -3, text: a    b, ok: "
+              "true)\n");
+    EXPECT_EQ(lines.all[1], "2023-11-14 22:13:20.000 info  none\n");
+}
+
 TEST(Log, LimitsLinesPerSiteAndTellsHowManyWereLeftOut) {
     ManualClock clock;
     Lines lines;

@@ -41,10 +41,10 @@ struct Keeping {
     }
 
     void apply(core::Config& config) const {
-        config.retention_age_us = age_us;
-        config.retention_bytes = static_cast<std::int64_t>(bytes);
-        config.retention_rules = text();
-        config.retention_every_us = 10'000;
+        config.retention.age_us = age_us;
+        config.retention.bytes = static_cast<std::int64_t>(bytes);
+        config.retention.rules = text();
+        config.retention.every_us = 10'000;
     }
 
     static Keeping draw(core::Random& random) {

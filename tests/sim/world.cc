@@ -17,13 +17,13 @@ constexpr std::int64_t kReserveBytes = 48 << 20;
 
 core::Config make_config(const WorldOptions& options) {
     core::Config config;
-    config.data_dir = options.folder;
-    config.http_listen = "127.0.0.1:0";
-    config.socket_listen = "127.0.0.1:0";
-    config.engine_shards = static_cast<std::int64_t>(options.shards);
-    config.engine_lanes = static_cast<std::int64_t>(options.lanes);
-    config.store_reserve_bytes = kReserveBytes;
-    config.store_sync_depth_max = static_cast<std::int64_t>(options.sync_depth_max);
+    config.data.dir = options.folder;
+    config.http.listen = "127.0.0.1:0";
+    config.socket.listen = "127.0.0.1:0";
+    config.engine.shards = static_cast<std::int64_t>(options.shards);
+    config.engine.lanes = static_cast<std::int64_t>(options.lanes);
+    config.store.reserve_bytes = kReserveBytes;
+    config.store.sync_depth_max = static_cast<std::int64_t>(options.sync_depth_max);
     options.keeping.apply(config);
     return config;
 }

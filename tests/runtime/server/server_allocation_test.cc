@@ -73,12 +73,12 @@ protected:
         folder_ = std::filesystem::temp_directory_path() /
                   ("millrace-allocation-" + std::to_string(::getpid()));
         core::Config config;
-        config.data_dir = folder_.string();
-        config.http_listen = "127.0.0.1:0";
-        config.socket_listen.clear();
-        config.socket_unix.clear();
-        config.engine_shards = 2;
-        config.engine_lanes = 2;
+        config.data.dir = folder_.string();
+        config.http.listen = "127.0.0.1:0";
+        config.socket.listen.clear();
+        config.socket.unix_path.clear();
+        config.engine.shards = 2;
+        config.engine.lanes = 2;
         auto made = Server::create(config, log_);
         ASSERT_TRUE(made) << made.error().message;
         server_ = std::move(*made);

@@ -1,0 +1,69 @@
+#include "runtime/server/part_options.h"
+
+#include "store/retention/retention.h"
+
+#include <utility>
+
+namespace millrace::runtime {
+
+io::ReactorOptions reactor_options(const core::IoConfig& io) {
+    io::ReactorOptions out;
+    // The key's choices are those of the parser.
+    out.backend = io::parse_backend_choice(io.backend).value_or(io::BackendChoice::kAuto);
+    return out;
+}
+
+io::HttpLimits http_limits(const core::HttpConfig& http) {
+    io::HttpLimits out;
+    out.body_bytes_max = static_cast<std::size_t>(http.body_bytes_max);
+    out.header_bytes_max = static_cast<std::size_t>(http.header_bytes_max);
+    out.header_count_max = static_cast<std::size_t>(http.header_count_max);
+    out.request_line_bytes_max = static_cast<std::size_t>(http.request_line_bytes_max);
+    out.header_ms_max = http.header_timeout_us / 1000;
+    out.idle_ms_max = http.idle_timeout_us / 1000;
+    out.body_bytes_per_second_min = http.body_bytes_per_second_min;
+    out.connections_max = static_cast<std::size_t>(http.connections_max);
+    return out;
+}
+
+io::LineLimits line_limits(const core::EventsConfig& events) {
+    io::LineLimits out;
+    out.line_bytes_max = static_cast<std::size_t>(events.event_bytes_max);
+    return out;
+}
+
+void read_store_options(const core::StoreConfig& store, store::Database::Options& out) {
+    out.reserve_bytes = static_cast<std::uint64_t>(store.reserve_bytes);
+    out.kv_history_us = store.kv_history_us;
+    out.sync_depth_max = static_cast<std::size_t>(store.sync_depth_max);
+}
+
+store::Durability durability_of(const core::StoreConfig& store) {
+    if (store.durability == "memory") return store::Durability::kMemory;
+    if (store.durability == "os") return store::Durability::kOs;
+    return store::Durability::kFsync;
+}
+
+void read_registry_options(const core::RetryConfig& retry, const core::ScriptConfig& script,
+                           Registry::Options& out) {
+    out.retry_default.retries_max = static_cast<std::uint32_t>(retry.max_retries);
+    out.retry_default.initial_delay_ms = retry.initial_delay_us / 1000;
+    out.retry_default.max_delay_ms = retry.max_delay_us / 1000;
+    out.retry_default.backoff_factor = retry.backoff_factor;
+    out.retry_default.jitter = retry.jitter ? Jitter::kSpread : Jitter::kNone;
+    out.script_timeout_ms_default = script.timeout_us / 1000;
+    out.script_memory_bytes_default = script.memory_bytes;
+}
+
+core::Status read_retention_rules(const core::RetentionConfig& retention,
+                                  RetentionChore::Deps& out) {
+    out.age_us = retention.age_us;
+    out.bytes = static_cast<std::uint64_t>(retention.bytes);
+    out.every_us = retention.every_us;
+    auto rules = store::parse_event_rules(retention.rules);
+    if (!rules) return core::fail(std::move(rules.error()));
+    out.rules = std::move(*rules);
+    return {};
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,27 @@
+// What: what each part of the server is told, read from its own section of the configuration.
+// Threads: pure functions; main's. Lifetime: values.
+// Limits: those of the keys. Failure: only where a text has a grammar of its own.
+#pragma once
+
+#include "core/config.h"
+#include "core/result.h"
+#include "io/http_server.h"
+#include "io/line_server.h"
+#include "io/reactor.h"
+#include "runtime/registry/registry.h"
+#include "runtime/server/retention_chore.h"
+#include "store/database.h"
+
+namespace millrace::runtime {
+
+io::ReactorOptions reactor_options(const core::IoConfig& io);
+io::HttpLimits http_limits(const core::HttpConfig& http);
+io::LineLimits line_limits(const core::EventsConfig& events);
+void read_store_options(const core::StoreConfig& store, store::Database::Options& out);
+store::Durability durability_of(const core::StoreConfig& store);
+void read_registry_options(const core::RetryConfig& retry, const core::ScriptConfig& script,
+                           Registry::Options& out);
+core::Status read_retention_rules(const core::RetentionConfig& retention,
+                                  RetentionChore::Deps& out);
+
+}  // namespace millrace::runtime
