@@ -1,6 +1,6 @@
 // sdk.log, print, sdk.time, sdk.crypto.
+#include "core/crypto/digest.h"
 #include "core/json_writer.h"
-#include "core/sha256.h"
 #include "core/timestamp.h"
 #include "runtime/lua/lua_vm_state.h"
 
@@ -130,7 +130,7 @@ void push_hex(lua_State* L, const std::uint8_t* bytes, std::size_t count, std::s
 }
 
 int crypto_sha256(lua_State* L) {
-    const auto digest = core::sha256(check_string(L, 1));
+    const auto digest = core::crypto::sha256(check_string(L, 1));
     push_hex(L, digest.data(), digest.size(), vm_of(L).text);
     return 1;
 }
@@ -141,7 +141,7 @@ int crypto_hmac(lua_State* L) {
         lua_isnoneornil(L, 3) ? std::string_view("sha256") : check_string(L, 3);
     if (algorithm != "sha256")
         return luaL_error(L, "crypto.hmac: the algorithm must be \"sha256\"");
-    const auto digest = core::hmac_sha256(check_string(L, 1), check_string(L, 2));
+    const auto digest = core::crypto::hmac_sha256(check_string(L, 1), check_string(L, 2));
     push_hex(L, digest.data(), digest.size(), vm_of(L).text);
     return 1;
 }

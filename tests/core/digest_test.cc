@@ -1,14 +1,16 @@
 // Goal: SHA-256 and HMAC answer the published vectors. Method: RFC 6234 section 8.5, RFC 4231.
-#include "core/sha256.h"
+#include "core/crypto/digest.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
+#include <thread>
+#include <vector>
 
-namespace millrace::core {
+namespace millrace::core::crypto {
 namespace {
 
-std::string hex(const Sha256::Digest& digest) {
+std::string hex(const Digest& digest) {
     std::string text;
     for (const auto byte : digest) {
         text += "0123456789abcdef"[byte >> 4];
@@ -32,16 +34,28 @@ TEST(Sha256, AnswersTheVectorsOfRfc6234) {
               "594847328451bdfa85056225462cc1d867d877fb388df0ce35f25ab5562bfbb5");
 }
 
-TEST(Sha256, AnswersTheSameHoweverTheTextIsCut) {
-    std::string text(300, ' ');
-    for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 7);
-    const auto whole = sha256(text);
-    for (std::size_t cut = 0; cut <= text.size(); ++cut) {
-        Sha256 parts;
-        parts.update(std::string_view(text).substr(0, cut));
-        parts.update(std::string_view(text).substr(cut));
-        EXPECT_EQ(parts.finish(), whole) << cut;
+// Each thread has a context of its own, and what came before leaves nothing behind in it.
+TEST(Sha256, ThreadsAnswerAlike) {
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+        threads.emplace_back([] {
+            for (int i = 0; i < 200; ++i) {
+                EXPECT_EQ(hex(sha256("abc")),
+                          "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+                EXPECT_EQ(hex(hmac_sha256("Jefe", "what do ya want for nothing?")),
+                          "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+            }
+        });
     }
+    for (auto& thread : threads) thread.join();
+}
+
+TEST(HmacSha256, AnEmptyKeyIsAKey) {
+    hmac_sha256("another", "text");
+    EXPECT_EQ(hex(hmac_sha256("", "")),
+              "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+    EXPECT_EQ(hex(hmac_sha256({}, {})),
+              "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
 TEST(HmacSha256, AnswersTheVectorsOfRfc4231) {
@@ -57,4 +71,4 @@ TEST(HmacSha256, AnswersTheVectorsOfRfc4231) {
 }
 
 }  // namespace
-}  // namespace millrace::core
+}  // namespace millrace::core::crypto
