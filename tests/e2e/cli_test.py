@@ -83,12 +83,93 @@ class CommandLine(harness.ServerCase):
         self.assertNotEqual(named, name)
         self.assertEqual(self.json("script", "run", name, "--body", '{"a":2}')["result"], {"sum": 3})
         self.assertEqual(self.json("script", "logs", name)["items"][0]["scriptId"], named)
-        other = self.json("script", "push", path, "--type", "api", "--name", name)["id"]
+        again = self.json("script", "push", path, "--name", name)
+        self.assertEqual((again["id"], again["version"], again["type"]), (named, 2, "api"))
+        other = self.server.create_script("return function(e) return {sum = e.body.a + 1} end", type="api", name=name)
         for id_of_two in (named, other):
             self.assertIn(id_of_two, self.cli("script", "run", name, code=1, stderr=True))
         self.assertEqual(self.json("script", "run", other, "--body", '{"a":3}')["result"], {"sum": 4})
+        self.cli("script", "push", path, "--name", name, code=1)
+        self.assertIn("e.body.a", self.cli("script", "show", other))
+        self.cli("script", "remove", other)
+        self.assertEqual(self.json("script", "show", name)["id"], named)
         bad = self.file("return function(", ".lua")
         self.cli("script", "push", bad, code=1)
+
+    def test_handlers_are_deployed_and_changed_by_name(self):
+        name = self.unique("deployed ")
+        pattern = self.unique("dep.")
+        first = self.file("return function(e) return 'first' end", ".lua")
+        second = self.file("return function(e) return 'second' end", ".lua")
+        handler = self.json("handler", "deploy", "--name", name, "--pattern", pattern, "--lua", first)
+        again = self.json("handler", "deploy", "--name", name, "--lua", second)
+        self.assertEqual(again["id"], handler["id"])
+        self.assertEqual(again["executor"], handler["executor"])
+        self.cli("event", "create", pattern, "--id", pattern + "1")
+        self.assertEqual(self.server.wait_executions(1, eventId=pattern + "1")[0]["result"], "second")
+        self.assertFalse(self.json("handler", "disable", name)["active"])
+        self.assertTrue(self.json("handler", "enable", handler["id"][:-1])["active"])
+        changed = self.json("handler", "update", name, "--filter", "$.n > 1", "--max-retries", "7")
+        self.assertEqual((changed["filter"], changed["retry"]["maxRetries"]), ("$.n > 1", 7))
+        self.assertEqual(self.json("handler", "show", name)["filter"], "$.n > 1")
+        self.cli("handler", "update", name, code=2)
+        self.cli("handler", "show", "nobody of that name", code=1)
+        self.cli("handler", "remove", name)
+        self.cli("handler", "show", name, code=1)
+
+    def test_count_and_export_and_load_again(self):
+        pattern = self.unique("exp.")
+        number = "100000000000000000001"
+        lines = "".join('{"eventId":"%s-%d","pattern":"%s","payload":{"n":%d,"big":%s,"r":1.10}}\n'
+                        % (pattern, n, pattern, n, number) for n in range(2500))
+        self.cli("event", "create", "--file", "-", stdin=lines.encode())
+        self.assertEqual(self.cli("event", "count", "--pattern", pattern).strip(), "2500")
+        self.assertEqual(self.json("event", "count", "--pattern", pattern, "--filter", "$.n < 7")["count"], 7)
+        exported = self.cli("event", "export", "--pattern", pattern)
+        self.assertEqual(len(exported.splitlines()), 2500)
+        self.assertIn('"big":%s,"r":1.10' % number, exported)
+        loaded = self.json("event", "create", "--file", "-", stdin=exported.encode())
+        self.assertEqual((loaded["accepted"], loaded["duplicates"], loaded["rejected"]), (0, 2500, 0))
+        self.assertIn(number, self.cli("event", "list", "--pattern", pattern, "--limit", "1"))
+        self.assertEqual(self.cli("event", "export", "--pattern", pattern, "--to", "1h"), "")
+
+    def test_a_rare_event_is_found_behind_many(self):
+        pattern = self.unique("rare.")
+        self.cli("event", "create", pattern, "--payload", '{"rare":"%s"}' % pattern)
+        for n in range(300):
+            self.server.send_event(pattern, {"n": n})
+        page = self.server.get(f"/v2/events?pattern={pattern}&filter=$.rare=='{pattern}'".replace("'", "%27")).json()
+        self.assertEqual(len(page["items"]), 1)
+        self.assertGreaterEqual(page["scanned"], 301)
+
+    def test_a_tail_outlives_a_restart_and_tells_when_the_server_is_gone(self):
+        server = harness.Server()
+        self.addCleanup(server.close)
+        server.start()
+        port = server.port
+        server.send_event("t", {"n": 1})
+        tail = subprocess.Popen([harness.BINARY, "-o", "json", "event", "tail", "--pattern", "t", "--from", "1h"],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                env=harness.clean_environment({"MILLRACE_URL": f"127.0.0.1:{port}"}))
+        self.assertEqual(json.loads(tail.stdout.readline())["payload"], {"n": 1})
+        server.stop()
+        server.start(["--set", f"http.listen=127.0.0.1:{port}"])
+        server.send_event("t", {"n": 2})
+        self.assertEqual(json.loads(tail.stdout.readline())["payload"], {"n": 2})
+        server.stop()
+        out, err = tail.communicate(timeout=60)
+        self.assertEqual((tail.returncode, out), (1, b""), err)
+        self.assertIn(b"server", err)
+
+    def test_errors_are_shown_line_by_line(self):
+        pattern = self.unique("lines.")
+        path = self.file("return function() error('first line\\n\\tsecond line') end", ".lua")
+        handler = self.json("handler", "register", "--pattern", pattern, "--lua", path, "--max-retries", "0")["id"]
+        self.cli("event", "create", pattern)
+        harness.wait_until("a dead letter", lambda: self.json("dlq", "list", "--handler", handler)["items"])
+        shown = self.cli("dlq", "list", "--handler", handler)
+        self.assertNotIn("\\x0a", shown)
+        self.assertIn("second line", shown)
 
     def test_dead_letters_and_replay(self):
         pattern = self.unique("dl.")

@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -51,6 +52,22 @@ class TortureTest(unittest.TestCase):
         self.assertEqual((run.returncode, run.stdout), (1, ""), run.stderr)
         self.assertIn("could not begin: the server refused to start", run.stderr)
         self.assertEqual(os.listdir(self.folder), [])
+
+    def test_a_signal_ends_it_and_no_promise_is_called_broken(self):
+        for number, output in ((signal.SIGINT, "json"), (signal.SIGTERM, "table")):
+            run = subprocess.Popen([harness.BINARY, "torture", "--data", self.folder, "--minutes", "30",
+                                    "--output", output], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   start_new_session=True, env=harness.clean_environment())
+            harness.wait_until("its folder", lambda: any(os.listdir(os.path.join(self.folder, name))
+                                                         for name in os.listdir(self.folder)))
+            os.killpg(run.pid, number)  # as a terminal does it
+            out, err = run.communicate(timeout=120)
+            self.assertEqual(run.returncode, 1, out + err)
+            self.assertIn("stopped", out)
+            self.assertNotIn("BROKEN", out)
+            if output == "json":
+                self.assertTrue(json.loads(out)["stopped"])
+            self.assertEqual(os.listdir(self.folder), [])
 
     def test_usage_is_2(self):
         self.assertEqual(self.torture("--minutes", "never").returncode, 2)

@@ -47,6 +47,21 @@ TEST(Table, CountsCodePointsNotBytes) {
     EXPECT_EQ(cut_to_columns("h\xC3\xA9llo w\xC3\xB6rld", 7), "h\xC3\xA9ll...");
 }
 
+TEST(Table, CellsOfSeveralLinesTakeSeveralLines) {
+    Table table({"ID", "ERROR", "N"});
+    table.add({"a", "bad day\nstack:\n\tline 1\n", "1"});
+    table.add({"b", "\x1b[31m", "2"});
+    std::ostringstream out;
+    table.print(out, {});
+    EXPECT_EQ(out.str(),
+              "ID  ERROR     N\n"
+              "a   bad day   1\n"
+              "    stack:    \n"
+              "      line 1  \n"
+              "b   \\x1b[31m  2\n");
+    EXPECT_EQ(table.row_count(), 2u);
+}
+
 TEST(Progress, IsSilentWithoutATerminal) {
     std::ostringstream out;
     {

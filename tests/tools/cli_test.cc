@@ -143,7 +143,8 @@ TEST(Cli, HandlerRegisterBuildsTheSubscription) {
                                  "^a\\.", "--type", "regex", "--script", "x", "--filters",
                                  R"({"n":{"gt":1}})", "--max-retries", "0", "--no-jitter"});
     EXPECT_EQ(outcome.code, kExitOk) << outcome.err;
-    EXPECT_EQ(server.requests()[0].body,
+    EXPECT_EQ(server.requests()[0].target, "/v2/scripts/x") << "an id, or else a name";
+    EXPECT_EQ(server.requests().back().body,
               R"({"name":"^a\\.","pattern":{"type":"regex","value":"^a\\."},)"
               R"("filters":{"n":{"gt":1}},"executor":{"type":"script","scriptId":"x"},)"
               R"("retry":{"maxRetries":0,"jitter":false}})");
@@ -160,6 +161,104 @@ TEST(Cli, ReplayWaitFollowsToTheEnd) {
                                  "--handler", "s1", "--wait"});
     EXPECT_EQ(outcome.code, kExitOk) << outcome.err;
     EXPECT_EQ(server.requests()[0].body, R"({"pattern":"a","subscriptionIds":["s1"]})");
+}
+
+TEST(Cli, UnknownVerbsNameTheOneThatIsMeant) {
+    const Outcome verb = run({"event", "lsit"});
+    EXPECT_EQ(verb.code, kExitUsage);
+    EXPECT_NE(verb.err.find("did you mean 'list'?"), std::string::npos) << verb.err;
+    const Outcome noun = run({"sript", "list"});
+    EXPECT_NE(noun.err.find("did you mean 'script'?"), std::string::npos) << noun.err;
+    const Outcome other = run({"event", "subscribe"});
+    EXPECT_EQ(other.err.find("did you mean"), std::string::npos) << other.err;
+}
+
+TEST(Cli, ArgumentsThatWouldNotBeUsedAreRefused) {
+    const std::vector<std::vector<std::string>> kCases = {
+        {"event", "create", "--file", "x", "--payload", "{}"},
+        {"event", "create", "a", "--file", "x"},
+        {"event", "create", "a", "--batch", "5"},
+        {"handler", "register", "--file", "x", "--pattern", "a"},
+        {"dlq", "replay", "id", "--pattern", "a"},
+        {"dlq", "replay", "id", "--rate", "5"},
+        {"dlq", "replay", "--all", "--pattern", "a"},
+        {"dlq", "purge", "id", "--all"},
+        {"event", "info", "a", "b"},
+        {"stats", "extra"},
+    };
+    for (const auto& arguments : kCases)
+        EXPECT_EQ(run(arguments).code, kExitUsage) << arguments[0] << " " << arguments[1];
+}
+
+// An answer without an event and with a cursor is no end.
+TEST(Cli, ASearchGoesOnUntilItHasFoundSomething) {
+    int calls = 0;
+    FakeHttpServer server([&calls](const FakeRequest&) -> FakeReply {
+        if (++calls < 3) return {.body = R"({"items":[],"next":"c","scanned":100})"};
+        return {.body = R"({"items":[{"eventId":"e1","pattern":"a"}],"next":null,"scanned":7})"};
+    });
+    const Outcome found = run({"--server", server.address(), "event", "list", "--filter", "$.a"});
+    EXPECT_EQ(found.code, kExitOk) << found.err;
+    EXPECT_NE(found.out.find("e1"), std::string::npos);
+    EXPECT_NE(server.requests()[1].target.find("cursor=c"), std::string::npos);
+
+    FakeHttpServer empty(always({.body = R"({"items":[],"next":"c9","scanned":100})"}));
+    const Outcome none = run(
+        {"--server", empty.address(), "event", "list", "--search-seconds", "0", "--filter", "$.a"});
+    EXPECT_EQ(none.err.find("no events"), std::string::npos) << none.err;
+    EXPECT_NE(none.err.find("100 events looked through"), std::string::npos) << none.err;
+    EXPECT_NE(none.err.find("--cursor c9"), std::string::npos) << none.err;
+}
+
+TEST(Cli, ExportWritesLinesThatLoadAgain) {
+    FakeHttpServer server(
+        always({.body = R"({"items":[{"eventId":"e1","pattern":"a","payload":{"n":1.10,"k":"\n",)"
+                        R"("big":100000000000000000001},"tenantId":"t","receivedAt":"x","shard":0,)"
+                        R"("offset":5}],"next":null,"scanned":1})"}));
+    const Outcome outcome =
+        run({"--server", server.address(), "event", "export", "--from", "1h", "--to", "0s"});
+    EXPECT_EQ(outcome.code, kExitOk) << outcome.err;
+    EXPECT_EQ(outcome.out,
+              "{\"eventId\":\"e1\",\"pattern\":\"a\",\"payload\":{\"n\":1.10,\"k\":\"\\n\","
+              "\"big\":100000000000000000001}}\n");
+    EXPECT_NE(server.requests()[0].target.find("order=asc"), std::string::npos);
+}
+
+// A stream that ends is told, and followed from its last event on; a server that is gone is an
+// error.
+TEST(Cli, TailGoesOnAfterTheLastEventAndFailsWhenTheServerIsGone) {
+    int calls = 0;
+    FakeHttpServer server([&calls](const FakeRequest&) -> FakeReply {
+        return {.body = ++calls == 1 ? "id: 4\ndata: {\"eventId\":\"e1\"}\n\n"
+                                     : "id: 5\ndata: {\"eventId\":\"e2\"}\n\n",
+                .content_type = "text/event-stream"};
+    });
+    const Outcome outcome = run({"--server", server.address(), "event", "tail", "-n", "2"});
+    EXPECT_EQ(outcome.code, kExitOk) << outcome.err;
+    EXPECT_NE(outcome.out.find("e2"), std::string::npos);
+    EXPECT_NE(outcome.err.find("connecting again"), std::string::npos) << outcome.err;
+    EXPECT_NE(server.requests()[1].head.find("Last-Event-ID: 4"), std::string::npos);
+}
+
+TEST(Cli, PushGivesTheScriptOfThatNameANewVersion) {
+    FakeHttpServer server([](const FakeRequest& request) -> FakeReply {
+        if (request.target.starts_with("/v2/scripts?"))
+            return {.body = R"({"items":[{"id":"s7","name":"mine"}],"next":null})"};
+        return {.body = R"({"id":"s7","name":"mine","type":"api","timeoutMs":5,"version":2})"};
+    });
+    char path[] = "/tmp/millrace_cli_push_XXXXXX";
+    const int descriptor = mkstemp(path);
+    ASSERT_GE(descriptor, 0);
+    close(descriptor);
+    std::ofstream(path) << "return 1";
+    const Outcome outcome =
+        run({"--server", server.address(), "script", "push", path, "--name", "mine"});
+    unlink(path);
+    EXPECT_EQ(outcome.code, kExitOk) << outcome.err;
+    const FakeRequest last = server.requests().back();
+    EXPECT_EQ(last.method + " " + last.target, "PUT /v2/scripts/s7");
+    EXPECT_EQ(last.body, R"({"id":"s7","name":"mine","type":"api","source":"return 1",)"
+                         R"("timeoutMs":5})");
 }
 
 TEST(Cli, StatsSumsTheMetrics) {

@@ -31,6 +31,8 @@ pid_t spawn_self(std::vector<std::string> arguments, int out, const std::string&
     const pid_t pid = ::fork();
     if (pid != 0) return pid;
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // Ctrl-C is for us: a child that took it too would look like one that ended by itself.
+    ::setpgid(0, 0);
     const int log = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0640);
     ::dup2(out, STDOUT_FILENO);
     ::dup2(log, STDERR_FILENO);

@@ -1,5 +1,7 @@
 #include "tools/cli/cli.h"
 
+#include "core/nearest.h"
+
 #include <algorithm>
 #include <cstdlib>
 
@@ -37,13 +39,24 @@ const CLI::App* find_command(const CLI::App& app, const std::string& name) {
     return nullptr;
 }
 
+std::string did_you_mean(const CLI::App& app, const std::string& name) {
+    std::vector<std::string> names;
+    for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+        names.push_back(sub->get_name());
+    if (app.get_parent() == nullptr)
+        names.insert(names.end(), {"restore", "verify", "inspect", "bench", "torture", "serve"});
+    const std::string_view nearest = core::nearest_name(name, names);
+    return nearest.empty() ? std::string() : "; did you mean '" + std::string(nearest) + "'?";
+}
+
 // A message that names what exists beats CLI11's "was not expected". Empty when it is known.
 std::string unknown_command(const CLI::App& app, const std::vector<std::string>& arguments) {
     const std::size_t index = command_index(arguments);
     if (index == kNowhere) return {};
     const CLI::App* noun = find_command(app, arguments[index]);
     if (noun == nullptr) {
-        return "unknown command '" + arguments[index] + "'; there are: " + names_of(app) +
+        return "unknown command '" + arguments[index] + "'" + did_you_mean(app, arguments[index]) +
+               "; there are: " + names_of(app) +
                ", restore, verify, inspect, bench, torture, serve (try --help)";
     }
     if (noun->get_subcommands([](const CLI::App*) { return true; }).empty()) return {};
@@ -51,11 +64,15 @@ std::string unknown_command(const CLI::App& app, const std::vector<std::string>&
     if (given && arguments[index + 1].rfind('-', 0) == 0) return {};
     if (given && find_command(*noun, arguments[index + 1]) != nullptr) return {};
     const std::string full = arguments[index] + (given ? " " + arguments[index + 1] : "");
-    return (given ? "unknown command '" : "incomplete command '") + full +
-           "'; there are: " + names_of(*noun);
+    return (given ? "unknown command '" : "incomplete command '") + full + "'" +
+           (given ? did_you_mean(*noun, arguments[index + 1]) : std::string()) +
+           "; there are: " + names_of(*noun);
 }
 
 void add_global_options(CLI::App& app, CliContext& context) {
+    // Two names for the same; the first one wins.
+    if (const char* url = std::getenv("MILLRACE_URL"); url != nullptr && *url != '\0')
+        context.server = url;
     app.add_option("--server", context.server, "The server's address")
         ->envname("MILLRACE_SERVER")
         ->capture_default_str();

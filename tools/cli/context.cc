@@ -62,7 +62,7 @@ int CliContext::failed(const core::Error& error) {
             .raw("details", "{}");
         err() << JsonObject().flag("success", false).raw("error", inner.str()).str() << '\n';
     } else {
-        err() << "error: " << printable(error.message) << '\n';
+        err() << "error: " << printable_block(error.message, 7) << '\n';
     }
     return kExitFailed;
 }
@@ -81,8 +81,8 @@ int CliContext::failed(const HttpReply& reply) {
         err() << reply.body << '\n';
         return kExitFailed;
     }
-    err() << "error: " << printable(message) << " (" << printable(text_at(root, "error.code"))
-          << ", " << reply.status << ")\n";
+    err() << "error: " << printable_block(message, 7) << " ("
+          << printable(text_at(root, "error.code")) << ", " << reply.status << ")\n";
     const std::string details = text_at(root, "error.details");
     if (!details.empty() && details != "{}") err() << "details: " << printable(details) << '\n';
     return kExitFailed;

@@ -60,6 +60,14 @@ struct PurgeOptions {
     bool all = false;
 };
 
+// "2 of 3"; a redrive has tries of its own beyond those of the policy.
+std::string retries_text(core::JsonElement item) {
+    const std::int64_t count = number_at(item, "retryCount");
+    const std::int64_t of = number_at(item, "maxRetries");
+    if (count > of) return std::to_string(count) + " (policy: " + std::to_string(of) + ")";
+    return std::to_string(count) + " of " + std::to_string(of);
+}
+
 int list_dlq(CliContext& context, const ListOptions& o) {
     const auto reply = context.get(
         "/v2/dlq" + o.filter.query().add("limit", o.limit).add("cursor", o.cursor).str());
@@ -72,8 +80,7 @@ int list_dlq(CliContext& context, const ListOptions& o) {
     bool found = false;
     for (const core::JsonElement item : array_at(reply->root, "items", found)) {
         table.add({text_at(item, "id"), text_at(item, "createdAt"), text_at(item, "eventType"),
-                   text_at(item, "subscriptionId"),
-                   text_at(item, "retryCount") + "/" + text_at(item, "maxRetries"),
+                   text_at(item, "subscriptionId"), retries_text(item),
                    Cell(text_at(item, "error"), Style::kBad)});
     }
     context.print_table(table, "no dead letters");
@@ -83,6 +90,10 @@ int list_dlq(CliContext& context, const ListOptions& o) {
 
 int replay_dlq(CliContext& context, const ReplayOptions& o) {
     HttpRequest request{.method = "POST"};
+    if (!o.id.empty() && (!o.filter.empty() || o.all || o.rate_per_second > 0))
+        return context.usage("dlq replay takes an id, or a filter with --rate, or --all: not both");
+    if (o.all && !o.filter.empty())
+        return context.usage("dlq replay takes a filter or --all: not both");
     if (!o.id.empty()) {
         request.path = "/v2/dlq/" + url_escaped(o.id) + "/replay";
         request.body = "{}";
@@ -130,6 +141,8 @@ bool collect_ids(CliContext& context, const DlqFilter& filter, std::vector<std::
 
 int purge_dlq(CliContext& context, const PurgeOptions& o) {
     std::vector<std::string> ids = o.ids;
+    if (!ids.empty() + !o.filter.empty() + o.all > 1)
+        return context.usage("dlq purge takes ids, a filter or --all: one of them");
     if (ids.empty()) {
         if (o.filter.empty() && !o.all) {
             return context.usage(

@@ -1,6 +1,9 @@
 // The verbs of handlers. A handler is a subscription: a pattern, a filter and what is run.
+#include "tools/cli/handler.h"
+
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
+#include "tools/cli/resolve.h"
 #include "tools/cli/script.h"
 
 #include <memory>
@@ -9,16 +12,7 @@ namespace millrace::tools {
 
 namespace {
 
-struct RegisterOptions {
-    std::string name, id, pattern, pattern_type, filter, filters, script_id, lua_file, executor;
-    std::string file;
-    std::int64_t priority = 0;
-    std::int64_t max_retries = -1, initial_delay_ms = -1, max_delay_ms = -1;
-    double backoff_factor = 0;
-    bool no_jitter = false, inactive = false;
-};
-
-std::string retry_of(const RegisterOptions& o) {
+std::string retry_of(const HandlerOptions& o) {
     JsonObject retry;
     if (o.max_retries >= 0) retry.number("maxRetries", o.max_retries);
     if (o.initial_delay_ms >= 0) retry.number("initialDelayMs", o.initial_delay_ms);
@@ -28,28 +22,48 @@ std::string retry_of(const RegisterOptions& o) {
     return retry.empty() ? std::string() : retry.str();
 }
 
-std::string executor_of(const RegisterOptions& o, const std::string& script_id) {
+std::string executor_of(const HandlerOptions& o, const std::string& script_id) {
     if (!o.executor.empty()) return o.executor;
     return JsonObject().text("type", "script").text("scriptId", script_id).str();
 }
 
-// The body of POST /v2/subscriptions from the options. `script_id` may have just been pushed.
-std::string subscription_of(const RegisterOptions& o, const std::string& script_id,
+}  // namespace
+
+std::string subscription_of(const HandlerOptions& o, const std::string& script_id,
                             const std::string& filters) {
     JsonObject body;
-    body.text_if("id", o.id).text("name", o.name.empty() ? o.pattern : o.name);
-    if (o.pattern_type.empty() || o.pattern_type == "exact") {
+    body.text_if("name", o.name);
+    if (!o.pattern.empty() && (o.pattern_type.empty() || o.pattern_type == "exact")) {
         body.text("pattern", o.pattern);
-    } else {
+    } else if (!o.pattern.empty()) {
         body.raw("pattern",
                  JsonObject().text("type", o.pattern_type).text("value", o.pattern).str());
     }
     body.raw_if("filters", filters).text_if("filter", o.filter);
-    body.raw("executor", executor_of(o, script_id));
+    if (!o.executor.empty() || !script_id.empty()) body.raw("executor", executor_of(o, script_id));
     if (o.priority != 0) body.number("priority", o.priority);
     body.raw_if("retry", retry_of(o));
     if (o.inactive) body.flag("active", false);
     return body.str();
+}
+
+int read_handler_options(CliContext& context, const HandlerOptions& o, std::string& script_id,
+                         std::string& filters) {
+    if (!o.filters.empty()) {
+        auto text = read_json_argument(o.filters, "--filters");
+        if (!text) return context.usage(text.error().message);
+        filters = std::move(*text);
+    }
+    if (!o.script_id.empty()) {
+        script_id = resolve(context, kScripts, o.script_id);
+        if (script_id.empty()) return kExitFailed;
+    }
+    if (!o.lua_file.empty()) {
+        const auto pushed = push_script(context, {.file = o.lua_file, .name = o.name});
+        if (pushed == nullptr) return kExitFailed;
+        script_id = text_at(pushed->root, "id");
+    }
+    return kExitOk;
 }
 
 std::string pattern_text(core::JsonElement subscription) {
@@ -67,6 +81,8 @@ std::string executor_text(core::JsonElement subscription) {
     return text_at(subscription, "executor.type");
 }
 
+namespace {
+
 int print_registered(CliContext& context, const HttpRequest& request) {
     const auto reply = context.call(request);
     if (reply == nullptr) return kExitFailed;
@@ -80,7 +96,7 @@ int print_registered(CliContext& context, const HttpRequest& request) {
     return kExitOk;
 }
 
-int register_handler(CliContext& context, const RegisterOptions& o) {
+int register_handler(CliContext& context, const HandlerOptions& o) {
     HttpRequest request{.method = "POST", .path = "/v2/subscriptions"};
     if (!o.file.empty()) {
         auto body = read_json_argument(o.file == "-" ? "-" : "@" + o.file, "--file");
@@ -94,20 +110,15 @@ int register_handler(CliContext& context, const RegisterOptions& o) {
         return context.usage(
             "handler register needs one of --script ID, --lua FILE, --executor JSON");
     }
-    std::string filters;
-    if (!o.filters.empty()) {
-        auto text = read_json_argument(o.filters, "--filters");
-        if (!text) return context.usage(text.error().message);
-        filters = std::move(*text);
-    }
-    std::string script_id = o.script_id;
-    if (!o.lua_file.empty()) {
-        ScriptPush push{.file = o.lua_file, .name = o.name};
-        const auto pushed = push_script(context, push);
-        if (pushed == nullptr) return kExitFailed;
-        script_id = text_at(pushed->root, "id");
-    }
-    request.body = subscription_of(o, script_id, filters);
+    HandlerOptions named = o;
+    if (named.name.empty()) named.name = o.pattern;
+    std::string script_id, filters;
+    // The script is called as the handler, or as its file.
+    if (const int code = read_handler_options(context, o, script_id, filters); code != kExitOk)
+        return code;
+    std::string body = subscription_of(named, script_id, filters);
+    if (!o.id.empty()) body.insert(1, "\"id\":" + json_quoted(o.id) + ",");
+    request.body = std::move(body);
     return print_registered(context, request);
 }
 
@@ -135,8 +146,10 @@ int list_handlers(CliContext& context, std::int64_t limit, const std::string& cu
     return kExitOk;
 }
 
-int remove_handlers(CliContext& context, const std::vector<std::string>& ids) {
-    for (const std::string& id : ids) {
+int remove_handlers(CliContext& context, const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) {
+        const std::string id = resolve(context, kHandlers, text);
+        if (id.empty()) return kExitFailed;
         const auto reply =
             context.call({.method = "DELETE", .path = "/v2/subscriptions/" + url_escaped(id)});
         if (reply == nullptr) return kExitFailed;
@@ -150,9 +163,11 @@ int remove_handlers(CliContext& context, const std::vector<std::string>& ids) {
 }
 
 // Without a handler: which ones match. With one: each condition, the value seen and the verdict.
-int test_handler(CliContext& context, const std::string& id, const std::string& event_argument) {
+int test_handler(CliContext& context, const std::string& named, const std::string& event_argument) {
     const auto event = read_json_argument(event_argument, "--event");
     if (!event) return context.usage(event.error().message);
+    const std::string id = named.empty() ? named : resolve(context, kHandlers, named);
+    if (id.empty() != named.empty()) return kExitFailed;
     Query query;
     if (!id.empty()) query.add("explain", "1").add("subscriptionId", id);
     HttpRequest request{.method = "POST", .path = "/v2/subscriptions/match" + query.str()};
@@ -180,26 +195,16 @@ int test_handler(CliContext& context, const std::string& id, const std::string& 
 }
 
 void add_register(CLI::App& handler, CliContext& context) {
-    auto o = std::make_shared<RegisterOptions>();
+    auto o = std::make_shared<HandlerOptions>();
     CLI::App* verb = handler.add_subcommand("register", "Run something when events match");
     verb->add_option("--id", o->id);
-    verb->add_option("--name", o->name);
-    verb->add_option("--pattern", o->pattern, "e.g. invoice.created or invoice.*");
-    verb->add_option("--type", o->pattern_type, "how the pattern is read")
-        ->check(CLI::IsMember({"exact", "prefix", "suffix", "wildcard", "regex"}));
-    verb->add_option("--filter", o->filter, "expression, e.g. \"$.amount > 100\"");
-    verb->add_option("--filters", o->filters, "map or list form: JSON or @file");
-    verb->add_option("--script", o->script_id, "the script to run");
-    verb->add_option("--lua", o->lua_file, "push this Lua file first, then run it");
-    verb->add_option("--executor", o->executor, "the executor's JSON, for every other kind");
-    verb->add_option("--priority", o->priority);
-    verb->add_option("--max-retries", o->max_retries)->check(CLI::NonNegativeNumber);
-    verb->add_option("--initial-delay-ms", o->initial_delay_ms)->check(CLI::NonNegativeNumber);
-    verb->add_option("--max-delay-ms", o->max_delay_ms)->check(CLI::NonNegativeNumber);
-    verb->add_option("--backoff-factor", o->backoff_factor)->check(CLI::PositiveNumber);
-    verb->add_flag("--no-jitter", o->no_jitter);
-    verb->add_flag("--inactive", o->inactive);
+    add_handler_options(*verb, *o);
     verb->add_option("--file", o->file, "the whole subscription as JSON; - for stdin");
+    CLI::Option* file = verb->get_option("--file");
+    for (CLI::Option* option : verb->get_options()) {
+        // The file says all of it.
+        if (option != file && option->get_name() != "--help") option->excludes(file);
+    }
     verb->callback([&context, o] {
         context.action = [&context, o] { return register_handler(context, *o); };
     });
@@ -207,11 +212,31 @@ void add_register(CLI::App& handler, CliContext& context) {
 
 }  // namespace
 
+void add_handler_options(CLI::App& verb, HandlerOptions& o) {
+    verb.add_option("--name", o.name);
+    verb.add_option("--pattern", o.pattern, "e.g. invoice.created or invoice.*");
+    verb.add_option("--type", o.pattern_type, "how the pattern is read")
+        ->check(CLI::IsMember({"exact", "prefix", "suffix", "wildcard", "regex"}));
+    verb.add_option("--filter", o.filter, "expression, e.g. \"$.amount > 100\"");
+    verb.add_option("--filters", o.filters, "map or list form: JSON or @file");
+    verb.add_option("--script", o.script_id, "the script to run: id or name");
+    verb.add_option("--lua", o.lua_file, "push this Lua file first, then run it");
+    verb.add_option("--executor", o.executor, "the executor's JSON, for every other kind");
+    verb.add_option("--priority", o.priority);
+    verb.add_option("--max-retries", o.max_retries)->check(CLI::NonNegativeNumber);
+    verb.add_option("--initial-delay-ms", o.initial_delay_ms)->check(CLI::NonNegativeNumber);
+    verb.add_option("--max-delay-ms", o.max_delay_ms)->check(CLI::NonNegativeNumber);
+    verb.add_option("--backoff-factor", o.backoff_factor)->check(CLI::PositiveNumber);
+    verb.add_flag("--no-jitter", o.no_jitter);
+    verb.add_flag("--inactive", o.inactive);
+}
+
 void add_handler_commands(CLI::App& app, CliContext& context) {
     CLI::App* handler =
         app.add_subcommand("handler", "What runs when events match")->alias("handlers");
     handler->require_subcommand(1);
     add_register(*handler, context);
+    add_handler_changes(*handler, context);
 
     auto limit = std::make_shared<std::int64_t>(100);
     auto cursor = std::make_shared<std::string>();
@@ -226,7 +251,7 @@ void add_handler_commands(CLI::App& app, CliContext& context) {
 
     auto ids = std::make_shared<std::vector<std::string>>();
     CLI::App* remove = handler->add_subcommand("remove", "Remove handlers");
-    remove->add_option("id", *ids)->required();
+    remove->add_option("id", *ids, "ids or names")->required();
     remove->callback([&context, ids] {
         context.action = [&context, ids] { return remove_handlers(context, *ids); };
     });
@@ -235,7 +260,7 @@ void add_handler_commands(CLI::App& app, CliContext& context) {
     auto event = std::make_shared<std::string>();
     CLI::App* test = handler->add_subcommand(
         "test", "Would an event match? With a handler's id: why, or why not. Exit code 1 if not");
-    test->add_option("id", *id, "one handler; left out: all");
+    test->add_option("id", *id, "one handler, id or name; left out: all");
     test->add_option("--event", *event, "the event: JSON, @file or -")->required();
     test->callback([&context, id, event] {
         context.action = [&context, id, event] { return test_handler(context, *id, *event); };

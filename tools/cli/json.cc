@@ -1,5 +1,6 @@
 #include "tools/cli/json.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -165,6 +166,34 @@ std::string printable(std::string_view text) {
             out += text[i];
         }
     }
+    return out;
+}
+
+std::vector<std::string> printable_lines(std::string_view text) {
+    constexpr std::string_view kTab = "  ";
+    std::vector<std::string> lines;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find('\n'), text.size());
+        std::string line;
+        for (const char c : text.substr(0, end)) {
+            if (c == '\t')
+                line += kTab;
+            else
+                line += c;
+        }
+        if (!line.empty() && line.back() == '\r') line.pop_back();
+        lines.push_back(printable(line));
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    while (!lines.empty() && lines.back().empty()) lines.pop_back();
+    while (!lines.empty() && lines.front().empty()) lines.erase(lines.begin());
+    return lines;
+}
+
+std::string printable_block(std::string_view text, std::size_t indent) {
+    std::string out;
+    for (const std::string& line : printable_lines(text))
+        out += (out.empty() ? "" : "\n" + std::string(indent, ' ')) + line;
     return out;
 }
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace millrace::tools {
 
@@ -47,6 +48,10 @@ std::string json_pretty(core::JsonElement value, unsigned indent = 0);
 
 // Control characters become \xNN: what an event carries must not steer the terminal.
 std::string printable(std::string_view text);
+// Line by line, tabs as blanks, without the empty lines around: what an error says, readable.
+std::vector<std::string> printable_lines(std::string_view text);
+// The same as one text, the further lines under the first.
+std::string printable_block(std::string_view text, std::size_t indent);
 
 // An argument that is a value, `@file`, or `-` for standard input.
 core::Result<std::string> read_argument(std::string_view value);

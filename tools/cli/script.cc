@@ -3,6 +3,7 @@
 
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
+#include "tools/cli/resolve.h"
 
 #include <filesystem>
 #include <vector>
@@ -11,23 +12,35 @@ namespace millrace::tools {
 
 namespace {
 
-constexpr long kNotFound = 404;
+std::string name_of(const ScriptPush& push) {
+    if (!push.name.empty()) return push.name;
+    return push.file == "-" ? "stdin" : std::filesystem::path(push.file).stem().string();
+}
 
-std::string script_body(const ScriptPush& push, std::string_view source) {
-    std::string name = push.name;
-    if (name.empty()) name = push.file == "-" ? "stdin" : std::filesystem::path(push.file).stem();
+// What is not told stays as `before` has it, the version before; a new script has none.
+std::string script_body(const ScriptPush& push, std::string_view source,
+                        const core::JsonElement* before) {
+    const auto kept = [&](const char* member) {
+        core::JsonElement value;
+        return before != nullptr && before->find(member, value) ? json_compact(value)
+                                                                : std::string();
+    };
     JsonObject body;
-    body.text_if("id", push.id).text("name", name).text("type", push.type).text("source", source);
-    if (push.timeout_ms > 0) body.number("timeoutMs", push.timeout_ms);
-    if (push.memory_bytes > 0) body.number("memoryBytes", push.memory_bytes);
-    if (push.disabled) body.flag("enabled", false);
-    if (!push.permissions.empty()) {
-        std::string list;
-        for (const std::string& name_of : push.permissions) {
-            list += (list.empty() ? "" : ",") + json_quoted(name_of);
-        }
-        body.raw("permissions", "[" + list + "]");
-    }
+    body.text_if("id", push.id).text("name", name_of(push));
+    if (push.type.empty() && before != nullptr)
+        body.raw_if("type", kept("type"));
+    else
+        body.text("type", push.type.empty() ? "event" : push.type);
+    body.text("source", source);
+    body.raw_if("timeoutMs",
+                push.timeout_ms > 0 ? std::to_string(push.timeout_ms) : kept("timeoutMs"));
+    body.raw_if("memoryBytes",
+                push.memory_bytes > 0 ? std::to_string(push.memory_bytes) : kept("memoryBytes"));
+    body.raw_if("enabled", push.disabled ? "false" : kept("enabled"));
+    std::string list;
+    for (const std::string& name : push.permissions)
+        list += (list.empty() ? "[" : ",") + json_quoted(name);
+    body.raw_if("permissions", list.empty() ? kept("permissions") : list + "]");
     return body.str();
 }
 
@@ -83,7 +96,7 @@ int run_script(CliContext& context, const RunOptions& o) {
     if (!query) return context.usage(query.error().message);
     const auto body = read_json_argument(o.body, "--body");
     if (!body) return context.usage(body.error().message);
-    const std::string id = resolve_script(context, o.id);
+    const std::string id = resolve(context, kScripts, o.id);
     if (id.empty()) return kExitFailed;
     HttpRequest request{.method = "POST", .path = "/v2/script/run"};
     request.body = JsonObject().text("scriptId", id).raw("query", *query).raw("body", *body).str();
@@ -105,7 +118,7 @@ int run_script(CliContext& context, const RunOptions& o) {
 
 // The newest executions of the script with what they logged and why they failed.
 int script_logs(CliContext& context, const std::string& script, std::int64_t limit) {
-    const std::string id = resolve_script(context, script);
+    const std::string id = resolve(context, kScripts, script);
     if (id.empty()) return kExitFailed;
     const auto reply =
         context.get("/v2/executions" + Query().add("scriptId", id).add("limit", limit).str());
@@ -126,7 +139,8 @@ int script_logs(CliContext& context, const std::string& script, std::int64_t lim
             const std::string error = text_at(attempt, "error");
             if (error.empty()) continue;
             context.out() << "  " << styled("failed", Style::kBad, context.terminal()) << " at "
-                          << printable(text_at(attempt, "at")) << ": " << printable(error) << '\n';
+                          << printable(text_at(attempt, "at")) << ": " << printable_block(error, 4)
+                          << '\n';
         }
     }
     return kExitOk;
@@ -134,14 +148,13 @@ int script_logs(CliContext& context, const std::string& script, std::int64_t lim
 
 void add_push(CLI::App& script, CliContext& context) {
     auto o = std::make_shared<ScriptPush>();
-    CLI::App* verb =
-        script.add_subcommand("push", "Create a script from a Lua file, or a new version");
+    CLI::App* verb = script.add_subcommand(
+        "push", "Create a script from a Lua file, or a new version of the one of that name");
     verb->add_option("file", o->file, "the Lua file; - for stdin")->required();
     verb->add_option("--id", o->id, "the script's id; one that exists gets a new version");
-    verb->add_option("--name", o->name);
+    verb->add_option("--name", o->name, "the file's name without its ending, unless given");
     verb->add_option("--type", o->type)
-        ->check(CLI::IsMember({"event", "scheduled", "endpoint", "api", "hook"}))
-        ->capture_default_str();
+        ->check(CLI::IsMember({"event", "scheduled", "endpoint", "api", "hook"}));
     verb->add_option("--timeout-ms", o->timeout_ms)->check(CLI::PositiveNumber);
     verb->add_option("--memory-bytes", o->memory_bytes)->check(CLI::PositiveNumber);
     verb->add_option("--permission", o->permissions, "http, kv, emit, secrets; may be repeated");
@@ -169,52 +182,69 @@ std::unique_ptr<Document> push_script(CliContext& context, const ScriptPush& pus
         context.failed(source.error());
         return nullptr;
     }
+    ScriptPush known = push;
+    if (known.id.empty()) {
+        std::vector<std::string> ids;
+        if (!find_by_name(context, kScripts, name_of(push), ids)) return nullptr;
+        if (ids.size() > 1) {
+            context.failed(core::Error(core::ErrorCode::kConflict,
+                                       "several scripts are called '" + name_of(push) +
+                                           "': say with --id which one gets a new version"));
+            return nullptr;
+        }
+        if (ids.size() == 1) known.id = ids.front();
+    }
     HttpRequest request{.method = "POST", .path = "/v2/scripts"};
-    request.body = script_body(push, *source);
-    if (!push.id.empty()) {
-        const std::string path = "/v2/scripts/" + url_escaped(push.id);
-        const auto known = context.send({.path = path});
-        if (known == nullptr) return nullptr;
-        if (known->ok()) {
+    Document before;
+    bool exists = false;
+    if (!known.id.empty()) {
+        const std::string path = "/v2/scripts/" + url_escaped(known.id);
+        const auto found = context.send({.path = path});
+        if (found == nullptr) return nullptr;
+        exists = found->ok() && before.parser.read(found->body, before.root);
+        if (exists) {
             request.method = "PUT";
             request.path = path;
         }
     }
+    request.body = script_body(known, *source, exists ? &before.root : nullptr);
     return context.call(request);
 }
 
-std::string resolve_script(CliContext& context, const std::string& id_or_name) {
-    const auto known = context.send({.path = "/v2/scripts/" + url_escaped(id_or_name)});
-    if (known == nullptr) return {};
-    if (known->ok()) return id_or_name;
-    if (known->status != kNotFound) {
-        context.failed(*known);
-        return {};
+namespace {
+
+int show_script(CliContext& context, const std::string& text) {
+    const std::string id = resolve(context, kScripts, text);
+    if (id.empty()) return kExitFailed;
+    const auto reply = context.get("/v2/scripts/" + url_escaped(id));
+    if (reply == nullptr) return kExitFailed;
+    if (context.json()) {
+        context.print_json(*reply);
+        return kExitOk;
     }
-    std::vector<std::string> ids;
-    std::string cursor;
-    do {
-        const auto page =
-            context.get("/v2/scripts" + Query().add("limit", 1000).add("cursor", cursor).str());
-        if (page == nullptr) return {};
-        bool found = false;
-        for (const core::JsonElement item : array_at(page->root, "items", found)) {
-            if (text_at(item, "name") == id_or_name) ids.push_back(text_at(item, "id"));
-        }
-        cursor = text_at(page->root, "next");
-    } while (!cursor.empty());
-    if (ids.size() == 1) return ids.front();
-    if (ids.empty()) {
-        context.failed(*known);
-        return {};
-    }
-    std::string list;
-    for (const std::string& id : ids) list += (list.empty() ? "" : ", ") + id;
-    context.failed(core::Error(
-        core::ErrorCode::kConflict,
-        "the name '" + id_or_name + "' belongs to several scripts: " + list + "; give an id"));
-    return {};
+    context.out() << printable(id) << "  " << printable(text_at(reply->root, "name"))
+                  << "  version " << printable(text_at(reply->root, "version")) << "  "
+                  << (flag_at(reply->root, "enabled") ? "enabled" : "disabled") << "\n\n"
+                  << printable_block(text_at(reply->root, "source"), 0) << '\n';
+    return kExitOk;
 }
+
+int remove_scripts(CliContext& context, const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) {
+        const std::string id = resolve(context, kScripts, text);
+        if (id.empty()) return kExitFailed;
+        if (context.call({.method = "DELETE", .path = "/v2/scripts/" + url_escaped(id)}) == nullptr)
+            return kExitFailed;
+        if (context.json()) {
+            context.out() << JsonObject().text("id", id).flag("removed", true).str() << '\n';
+        } else {
+            context.out() << "removed " << printable(id) << '\n';
+        }
+    }
+    return kExitOk;
+}
+
+}  // namespace
 
 void add_script_commands(CLI::App& app, CliContext& context) {
     CLI::App* script = app.add_subcommand("script", "Lua scripts on the server")->alias("scripts");
@@ -230,6 +260,20 @@ void add_script_commands(CLI::App& app, CliContext& context) {
         context.action = [&context, limit, cursor] {
             return list_scripts(context, *limit, *cursor);
         };
+    });
+
+    auto shown = std::make_shared<std::string>();
+    CLI::App* show = script->add_subcommand("show", "Show a script with its source")->alias("info");
+    show->add_option("script", *shown, "its id, its name or the beginning of its id")->required();
+    show->callback([&context, shown] {
+        context.action = [&context, shown] { return show_script(context, *shown); };
+    });
+
+    auto removed = std::make_shared<std::vector<std::string>>();
+    CLI::App* remove = script->add_subcommand("remove", "Remove scripts that no handler runs");
+    remove->add_option("script", *removed, "ids or names")->required();
+    remove->callback([&context, removed] {
+        context.action = [&context, removed] { return remove_scripts(context, *removed); };
     });
 
     auto run_options = std::make_shared<RunOptions>();

@@ -13,18 +13,15 @@ struct ScriptPush {
     std::string file{};  // - for standard input
     std::string id{};
     std::string name{};  // the file's name without its ending when empty
-    std::string type = "event";
+    std::string type{};  // of a new one: event when empty
     std::int64_t timeout_ms = 0;
     std::int64_t memory_bytes = 0;
     std::vector<std::string> permissions{};
     bool disabled = false;
 };
 
-// With an id that exists: a new version of it. Otherwise a new script.
+// With an id or a name that exists: a new version of it, and what is not told stays as it was.
+// Otherwise a new script.
 std::unique_ptr<Document> push_script(CliContext& context, const ScriptPush& push);
-
-// The id of the script with this id, or else with this name. Empty after it has been printed why
-// there is none, or more than one.
-std::string resolve_script(CliContext& context, const std::string& id_or_name);
 
 }  // namespace millrace::tools

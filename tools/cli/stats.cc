@@ -41,6 +41,24 @@ std::vector<std::pair<std::string, double>> totals(const Samples& samples) {
     return rows;
 }
 
+// What is counted is said: an event is completed when all its deliveries are.
+std::string row_title(const std::string& name) {
+    constexpr std::pair<const char*, const char*> kTitles[] = {
+        {"received", "events received"},
+        {"completed", "events completed, all deliveries done"},
+        {"failed", "events with a failed first attempt"},
+        {"unmatched", "events that no handler wanted"},
+        {"attempts", "attempts of deliveries"},
+        {"queued", "deliveries queued"},
+        {"retriesWaiting", "deliveries waiting for a retry"},
+        {"deadLetters", "dead letters"},
+        {"dropped", "emitted events dropped"}};
+    for (const auto& [key, title] : kTitles) {
+        if (name == key) return title;
+    }
+    return name;
+}
+
 Style total_style(const std::string& name, double value) {
     if (value == 0) return Style::kPlain;
     if (name == "dropped") return Style::kBad;
@@ -85,7 +103,7 @@ int show_stats(CliContext& context) {
     table.add({"state", Cell(ready->ok() ? "ready" : "not ready: " + ready->body,
                              ready->ok() ? Style::kGood : Style::kBad)});
     for (const auto& [name, value] : rows) {
-        table.add({name, Cell(number_text(value), total_style(name, value))});
+        table.add({row_title(name), Cell(number_text(value), total_style(name, value))});
     }
     table.print(context.out(), context.terminal());
     print_types(context, samples);

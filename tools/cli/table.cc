@@ -81,8 +81,18 @@ Style status_style(std::string_view status) {
 
 void Table::add(std::vector<Cell> row) {
     row.resize(titles_.size(), Cell(""));
-    for (Cell& cell : row) cell.text = printable(cell.text);
-    rows_.push_back(std::move(row));
+    std::vector<std::vector<std::string>> texts;
+    std::size_t lines = 1;
+    for (const Cell& cell : row) {
+        texts.push_back(printable_lines(cell.text));
+        lines = std::max(lines, texts.back().size());
+    }
+    ++count_;
+    for (std::size_t line = 0; line < lines; ++line) {
+        for (std::size_t c = 0; c < row.size(); ++c)
+            row[c].text = line < texts[c].size() ? std::move(texts[c][line]) : std::string();
+        rows_.push_back(row);
+    }
 }
 
 void Table::print(std::ostream& out, const Terminal& terminal) const {

@@ -1,6 +1,6 @@
 // What: a table for people: columns as wide as their content, the last one cut to the terminal's
 //       width, colours only where the caller says that a terminal is looking.
-// Threads: one. Lifetime: owns its cells. Limits: a cell is shown on one line.
+// Threads: one. Lifetime: owns its cells. Limits: a cell of several lines takes as many.
 // Failure: none; control characters in cells are shown as \xNN.
 #pragma once
 
@@ -37,12 +37,13 @@ class Table {
 public:
     explicit Table(std::vector<std::string> titles) : titles_(std::move(titles)) {}
     void add(std::vector<Cell> row);
-    std::size_t row_count() const { return rows_.size(); }
+    std::size_t row_count() const { return count_; }
     void print(std::ostream& out, const Terminal& terminal) const;
 
 private:
     std::vector<std::string> titles_;
-    std::vector<std::vector<Cell>> rows_;
+    std::vector<std::vector<Cell>> rows_;  // one a line of the screen
+    std::size_t count_ = 0;
 };
 
 // completed, ok -> good; retrying, waiting -> warn; failed, dead -> bad.

@@ -53,9 +53,11 @@ struct Verdict {
     TortureFindings findings;
     std::string failure;  // something could not be done at all
     bool verified = false;
+    bool stopped = false;  // by a signal: what was not tried proves nothing
     double seconds = 0;
     bool never_ran() const { return kills == 0 && !failure.empty(); }
-    bool good() const { return failure.empty() && findings.sum() == 0 && verified; }
+    bool broken() const { return !failure.empty() || findings.sum() != 0; }
+    bool good() const { return !broken() && verified; }
 };
 
 bool start(ChildServer& server, Verdict& verdict) {
@@ -75,16 +77,19 @@ bool cycle(ChildServer& server, core::Random& random, Verdict& verdict) {
     std::atomic<bool> stop{false};
     std::thread load([&] { ledger.load(server.address(), stop); });
     const std::uint64_t ms = kLoadMsMin + random.below(kLoadMsMax - kLoadMsMin);
-    std::this_thread::sleep_for(std::chrono::milliseconds(ms));
-    if (!server.alive()) verdict.failure = "the server ended by itself under load";
+    const auto kill_at = Clock::now() + std::chrono::milliseconds(ms);
+    while (g_interrupted == 0 && Clock::now() < kill_at)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    if (g_interrupted == 0 && !server.alive())
+        verdict.failure = "the server ended by itself under load";
     server.kill();
     stop = true;
     load.join();
     ++verdict.kills;
     verdict.sent += ledger.sent();
     verdict.acknowledged += ledger.acknowledged();
-    if (!verdict.failure.empty() || !start(server, verdict)) return false;
-    ledger.check(server.address(), verdict.findings);
+    if (g_interrupted != 0 || !verdict.failure.empty() || !start(server, verdict)) return false;
+    ledger.check(server.address(), verdict.findings, [] { return g_interrupted != 0; });
     return verdict.findings.sum() == 0;
 }
 
@@ -100,6 +105,12 @@ void run(const Options& options, const std::string& folder, Verdict& verdict) {
         return;
     }
     while (g_interrupted == 0 && cycle(server, random, verdict) && Clock::now() < deadline) {
+    }
+    verdict.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    if (g_interrupted != 0 && !verdict.broken()) {
+        verdict.stopped = true;
+        server.kill();
+        return;
     }
     if (verdict.failure.empty() && verdict.findings.sum() == 0) {
         if (auto stopped = server.stop(); !stopped) verdict.failure = stopped.error().message;
@@ -133,6 +144,13 @@ void print_table(const Verdict& verdict) {
     table.print(std::cout, terminal);
     if (!verdict.failure.empty()) std::cout << printable(verdict.failure) << "\n";
     if (!found.first.empty()) std::cout << "first: " << printable(found.first) << "\n";
+    if (verdict.stopped) {
+        std::cout << styled(
+                         "stopped by a signal: no promise was broken until then, nothing is proven",
+                         Style::kWarn, terminal)
+                  << "\n";
+        return;
+    }
     std::cout << styled(verdict.good() ? "every promise was kept" : "A PROMISE WAS BROKEN",
                         verdict.good() ? Style::kGood : Style::kBad, terminal)
               << " (SIGKILL ends the process, not the power: a disk that lies about fdatasync is "
@@ -143,7 +161,9 @@ void print_json(const Verdict& verdict, const std::string& folder) {
     const auto number = [](std::uint64_t value) { return static_cast<std::int64_t>(value); };
     const TortureFindings& found = verdict.findings;
     JsonObject json;
-    json.flag("ok", verdict.good()).number("kills", number(verdict.kills));
+    json.flag("ok", verdict.good())
+        .flag("stopped", verdict.stopped)
+        .number("kills", number(verdict.kills));
     json.number("sent", number(verdict.sent)).number("acknowledged", number(verdict.acknowledged));
     json.number("startMsMax", verdict.start_ms_max).number("lost", number(found.lost));
     json.number("twice", number(found.twice)).number("changed", number(found.changed));
@@ -194,7 +214,8 @@ int torture_command(std::vector<std::string> arguments) {
     Verdict verdict;
     run(options, folder, verdict);
     std::error_code ignored;
-    if (verdict.good() || verdict.never_ran()) std::filesystem::remove_all(folder, ignored);
+    const bool clean = verdict.good() || verdict.stopped;
+    if (clean || verdict.never_ran()) std::filesystem::remove_all(folder, ignored);
     if (verdict.never_ran()) {
         // A disk without room, say: no promise was tried, so none is broken.
         std::fprintf(stderr, "error: torture: it could not begin: %s\n",
@@ -202,10 +223,10 @@ int torture_command(std::vector<std::string> arguments) {
         return kExitFailed;
     }
     if (options.output == "json") {
-        print_json(verdict, verdict.good() ? std::string() : folder);
+        print_json(verdict, clean ? std::string() : folder);
     } else {
         print_table(verdict);
-        if (!verdict.good()) std::cout << "kept for you: " << folder << "\n";
+        if (!clean) std::cout << "kept for you: " << folder << "\n";
     }
     return verdict.good() ? kExitOk : kExitFailed;
 }

@@ -188,7 +188,7 @@ void TortureLedger::check_repeats(HttpClient& http, const std::map<std::string, 
 }
 
 void TortureLedger::check_effects(HttpClient& http, std::uint64_t expected,
-                                  TortureFindings& findings) {
+                                  TortureFindings& findings, const std::function<bool()>& stopped) {
     using Clock = std::chrono::steady_clock;
     // A retry holds its key up, so that a long queue takes its time: as long as it gets shorter.
     auto deadline = Clock::now() + std::chrono::seconds(kDrainSeconds);
@@ -196,7 +196,7 @@ void TortureLedger::check_effects(HttpClient& http, std::uint64_t expected,
         R"({"scriptId":"torture-read","query":{},"body":{"cycle":)" + std::to_string(cycle_) + "}}";
     core::JsonDom parser;
     std::uint64_t seen = 0;
-    while (Clock::now() < deadline) {
+    while (!stopped() && Clock::now() < deadline) {
         auto reply = http.send({.method = "POST", .path = "/v2/script/run", .body = body});
         core::JsonElement answer;
         if (reply && reply->ok() && parser.read(reply->body, answer)) {
@@ -207,6 +207,7 @@ void TortureLedger::check_effects(HttpClient& http, std::uint64_t expected,
         if (seen >= expected) break;
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
+    if (seen < expected && stopped()) return;
     const std::string words = "the handler's effects count " + std::to_string(seen) + " for " +
                               std::to_string(expected) + " events";
     if (seen < expected) {
@@ -218,7 +219,8 @@ void TortureLedger::check_effects(HttpClient& http, std::uint64_t expected,
     }
 }
 
-void TortureLedger::check(const std::string& server, TortureFindings& findings) {
+void TortureLedger::check(const std::string& server, TortureFindings& findings,
+                          const std::function<bool()>& stopped) {
     const auto http = connect(server);
     std::map<std::string, Kept> kept;
     if (!http || !read_log(*http, kept, findings)) return;
@@ -236,7 +238,7 @@ void TortureLedger::check(const std::string& server, TortureFindings& findings) 
     }
     check_order(kept, findings);
     check_repeats(*http, kept, findings);
-    check_effects(*http, kept.size(), findings);
+    check_effects(*http, kept.size(), findings, stopped);
 }
 
 }  // namespace millrace::tools

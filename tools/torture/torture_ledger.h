@@ -44,7 +44,9 @@ public:
     // Clients post batches of several sizes until `stop` or the server is gone.
     void load(const std::string& server, const std::atomic<bool>& stop);
     // Against the restarted server.
-    void check(const std::string& server, TortureFindings& findings);
+    // Ends early, without a finding about what it did not wait for, once `stopped` says so.
+    void check(const std::string& server, TortureFindings& findings,
+               const std::function<bool()>& stopped);
 
     std::uint64_t sent() const { return sent_.size(); }
     std::uint64_t acknowledged() const { return acknowledged_.size(); }
@@ -70,7 +72,8 @@ private:
     void check_order(const std::map<std::string, Kept>& kept, TortureFindings& findings);
     void check_repeats(HttpClient& http, const std::map<std::string, Kept>& kept,
                        TortureFindings& findings);
-    void check_effects(HttpClient& http, std::uint64_t expected, TortureFindings& findings);
+    void check_effects(HttpClient& http, std::uint64_t expected, TortureFindings& findings,
+                       const std::function<bool()>& stopped);
     std::string pattern() const { return "torture.c" + std::to_string(cycle_); }
 
     const std::uint64_t cycle_;
