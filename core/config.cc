@@ -221,9 +221,9 @@ constexpr std::string_view kEnvironmentPrefix = "MILLRACE_";
 // those may start a server all the same.
 bool is_foreign_name(std::string_view name) {
     constexpr std::array<std::string_view, 10> kNames = {
-        "MILLRACE_SERVER",      "MILLRACE_URL",         "MILLRACE_API_KEY", "MILLRACE_OUTPUT",
-        "MILLRACE_CRASH_AT",    "MILLRACE_THIRD_PARTY", "MILLRACE_PRESET",  "MILLRACE_CI_SANITIZE",
-        "MILLRACE_BINARY",      "MILLRACE_BENCH_SMOKE"};
+        "MILLRACE_SERVER",   "MILLRACE_URL",         "MILLRACE_API_KEY", "MILLRACE_OUTPUT",
+        "MILLRACE_CRASH_AT", "MILLRACE_THIRD_PARTY", "MILLRACE_PRESET",  "MILLRACE_CI_SANITIZE",
+        "MILLRACE_BINARY",   "MILLRACE_BENCH_SMOKE"};
     return name.starts_with("MILLRACE_FUZZ_") ||
            std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }

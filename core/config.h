@@ -112,7 +112,15 @@ struct Config {
     LogConfig log;
 };
 
-enum class ConfigType : std::uint8_t { kInteger, kBytes, kReal, kBoolean, kText, kDuration, kChoice };
+enum class ConfigType : std::uint8_t {
+    kInteger,
+    kBytes,
+    kReal,
+    kBoolean,
+    kText,
+    kDuration,
+    kChoice
+};
 
 struct ConfigKey {
     using Member = std::variant<std::int64_t& (*)(Config&), double& (*)(Config&),

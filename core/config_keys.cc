@@ -11,7 +11,9 @@ constexpr double kDay = 86'400 * kSecond;
 using T = ConfigType;
 
 template <auto Part, auto Member>
-constexpr auto at = +[](Config& config) -> auto& { return config.*Part.*Member; };
+constexpr auto at = +[](Config& config) -> auto& {
+    return config.*Part.*Member;
+};
 
 constexpr ConfigKey kKeys[] = {
     {.name = "data.dir",

@@ -1,6 +1,6 @@
-// What: structured log lines (one JSON object a line; or text for people), a rate limit per call site and a table of
-//       distinct errors, so that a fault that repeats a million times costs a few lines and a
-//       count.
+// What: structured log lines (one JSON object a line; or text for people), a rate limit per call
+//       site and a table of distinct errors, so that a fault that repeats a million times costs a
+//       few lines and a count.
 //           log.warn("store: sync failed", {{"errno", errno}, {"path", path}});
 // Threads: any; a line takes a mutex, so hot paths count in core/metrics instead.
 // Lifetime: outlives every part that holds a reference.

@@ -66,7 +66,7 @@ public:
         std::uint64_t ballast_bytes = 64u << 20;
         // Set by `--accept-loss`: start although the log ends before the high-water mark.
         bool accept_loss = false;
-        bool read_only = false;        // inspect, verify: writes nothing
+        bool read_only = false;  // inspect, verify: writes nothing
         // Most files that RocksDB keeps open; -1: all that there are.
         int open_files_max = -1;
         bool check_all_reads = false;  // verify: RocksDB's checksums of blocks beside ours

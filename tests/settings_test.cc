@@ -44,7 +44,7 @@ std::vector<fs::path> files_of(std::initializer_list<const char*> folders,
 }
 
 struct Split {
-    std::string code;                  // without comments and what stands in quotes
+    std::string code;                   // without comments and what stands in quotes
     std::vector<std::string> literals;  // neighbours joined, as the compiler does
 };
 
@@ -63,8 +63,8 @@ Split split(const std::string& text) {
         } else if (text[i] == '"' && (i == 0 || text[i - 1] != 'R')) {
             std::string literal;
             for (++i; i < text.size() && text[i] != '"'; ++i) {
+                literal += text[i] == '\\' ? ' ' : text[i];
                 if (text[i] == '\\') ++i;
-                literal += text[i];
             }
             if (joins)
                 out.literals.back() += literal;
@@ -102,22 +102,25 @@ std::set<std::string> known_keys() {
 std::vector<std::string> settings_named(const std::string& text) {
     std::set<std::string> sections;
     for (const ConfigKey& key : config_keys()) sections.emplace(key.section());
-    static const std::regex kName("(^|[^A-Za-z0-9_./$-])([a-z]+)\\.([a-z][a-z0-9_]*)(?![A-Za-z0-9(])");
+    static const std::regex kName(
+        "(^|[^A-Za-z0-9_./$-])([a-z]+)\\.([a-z][a-z0-9_]*)(?![A-Za-z0-9(])");
     std::vector<std::string> names;
     for (auto it = std::sregex_iterator(text.begin(), text.end(), kName);
          it != std::sregex_iterator(); ++it) {
-        if (sections.contains((*it)[2].str())) names.push_back((*it)[2].str() + "." + (*it)[3].str());
+        if (sections.contains((*it)[2].str()))
+            names.push_back((*it)[2].str() + "." + (*it)[3].str());
     }
     return names;
 }
 
-// What looks like a setting and is none: members of answers, events and scripts, files.
+// What looks like a setting and is none: members of answers, calls of scripts, files.
 bool is_no_setting(const std::string& name) {
     static const std::set<std::string> kNames = {
         "events.processed",  // a member of /v2/stats
-        "script.lua", "http.h",
+        "log.debug",         // sdk.log.debug
     };
-    return kNames.contains(name);
+    static const std::set<std::string> kEndings = {"h", "cc", "lua", "md", "py", "ndjson", "toml"};
+    return kNames.contains(name) || kEndings.contains(name.substr(name.find('.') + 1));
 }
 
 TEST(Settings, EachIsReadByItsPart) {

@@ -56,15 +56,16 @@ Digest hmac_sha256(std::string_view key, std::string_view text) {
     MR_ASSERT(own.hmac && own.mac);
     char name[] = "SHA256";
     const OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0), OSSL_PARAM_construct_end()};
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+        OSSL_PARAM_construct_end(),
+    };
     // Null would mean "the key of before".
     const unsigned char* key_bytes = bytes_of(key.empty() ? std::string_view("") : key);
     Digest out;
     std::size_t bytes = 0;
-    const bool done =
-        EVP_MAC_init(own.mac.get(), key_bytes, key.size(), parameters) == 1 &&
-        EVP_MAC_update(own.mac.get(), bytes_of(text), text.size()) == 1 &&
-        EVP_MAC_final(own.mac.get(), out.data(), &bytes, out.size()) == 1;
+    const bool done = EVP_MAC_init(own.mac.get(), key_bytes, key.size(), parameters) == 1 &&
+                      EVP_MAC_update(own.mac.get(), bytes_of(text), text.size()) == 1 &&
+                      EVP_MAC_final(own.mac.get(), out.data(), &bytes, out.size()) == 1;
     MR_ASSERT(done && bytes == out.size());
     return out;
 }

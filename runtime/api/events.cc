@@ -64,10 +64,10 @@ core::Result<bool> counting_of(const Call& call) {
     const std::string count = call.text("count");
     if (count.empty() || count == "0") return false;
     if (count == "1") return true;
-    return core::fail(core::Error(core::ErrorCode::kValidation, "query parameter count is \"" +
-                                                                    count.substr(0, 64) +
-                                                                    "\"; expected 0 or 1")
-                          .in("count"));
+    return core::fail(
+        core::Error(core::ErrorCode::kValidation,
+                    "query parameter count is \"" + count.substr(0, 64) + "\"; expected 0 or 1")
+            .in("count"));
 }
 
 core::Result<std::shared_ptr<Listing>> read_listing(Call& call) {
@@ -123,7 +123,9 @@ ApiResponse listing_response(const Listing& listing, const store::Hasher& hasher
     if (listing.counting) {
         std::string counted;
         core::JsonWriter json(counted);
-        json.begin_object().field("count", listing.counted).field_or_null("next", listing.page->next);
+        json.begin_object()
+            .field("count", listing.counted)
+            .field_or_null("next", listing.page->next);
         json.field("scanned", listing.page->events_seen).end_object();
         return json_response(200, std::move(counted));
     }

@@ -25,7 +25,7 @@ enum class RouteOwner : std::uint8_t {
     X(kListEvents, kApi, kGet, "/v2/events",                                                       \
       "pattern,patternPrefix,from,to,sourceType,sourceId,correlationId,causationId,contextId,"     \
       "filter,limit,cursor,"                                                                       \
-      "order,as",                                                                                  \
+      "order,as,count",                                                                            \
       "Lists events, newest first")                                                                \
     X(kStreamEvents, kStream, kGet, "/v2/events/stream", "pattern,patternPrefix,filter,from",      \
       "Events as Server-Sent Events")                                                              \

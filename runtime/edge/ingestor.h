@@ -35,7 +35,7 @@ public:
         std::size_t shards = 1;
         std::size_t event_bytes_max = core::kEventBytesMax;
         std::size_t batch_events_max = core::kBatchEventsMax;  // of a request over HTTP
-        MatchVerifier* verifier = nullptr;  // may be null
+        MatchVerifier* verifier = nullptr;                     // may be null
     };
     Ingestor(const Options& options, const store::Hasher& hasher, const core::Clock& clock,
              matcher::Matcher::Reader reader);

@@ -15,16 +15,16 @@ namespace fs = std::filesystem;
 // What the store makes itself, half made too; and what a fresh file system brings along.
 bool is_ours(std::string_view name) {
     constexpr std::array<std::string_view, 10> kNames = {
-        "FORMAT", "FORMAT.new", "ballast", "hwm", "hwm.new", "ids", "lock", "rocks", "LOCK",
-        "lost+found"};
+        "FORMAT", "FORMAT.new", "ballast", "hwm",  "hwm.new",
+        "ids",    "lock",       "rocks",   "LOCK", "lost+found"};
     return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
 core::Status refuse(const std::string& path, const std::string& why) {
-    return core::fail(core::Error(core::ErrorCode::kValidation,
-                                  "data.dir: " + path + " " + why +
-                                      "; name a new or an empty folder (--data)")
-                          .in("data.dir"));
+    return core::fail(
+        core::Error(core::ErrorCode::kValidation,
+                    "data.dir: " + path + " " + why + "; name a new or an empty folder (--data)")
+            .in("data.dir"));
 }
 
 }  // namespace

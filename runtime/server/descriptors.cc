@@ -38,9 +38,8 @@ core::Result<DescriptorPlan> plan_descriptors(std::uint64_t limit, std::size_t s
     // Both faces of each shard get at least one connection.
     if (limit < kDescriptorsMin || limit < plan.reserve + 2 * shards) {
         return core::fail(core::ErrorCode::kUnavailable,
-                          "at most " + std::to_string(limit) +
-                              " open files are allowed, and " + std::to_string(shards) +
-                              " shards need " +
+                          "at most " + std::to_string(limit) + " open files are allowed, and " +
+                              std::to_string(shards) + " shards need " +
                               std::to_string(std::max(kDescriptorsMin, plan.reserve + 2 * shards)) +
                               "; raise the limit (ulimit -n, LimitNOFILE=)");
     }

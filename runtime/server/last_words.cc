@@ -28,7 +28,8 @@ void say(const char* text) {
         text = nullptr;
     }
     if (text == nullptr) {
-        say("{\"level\":\"error\",\"message\":\"millrace can't go on: an unexpected exception\"}\n");
+        say("{\"level\":\"error\",\"message\":\"millrace can't go on: an unexpected "
+            "exception\"}\n");
         std::abort();
     }
     say("{\"level\":\"error\",\"message\":\"millrace can't go on: ");

@@ -1,5 +1,5 @@
-// What: looks at the configuration again while the server runs (SIGHUP). The log's level takes effect
-//       at once; of everything else it is said that it takes effect at the next start.
+// What: looks at the configuration again while the server runs (SIGHUP). The log's level takes
+//       effect at once; of everything else it is said that it takes effect at the next start.
 // Threads: main's. Lifetime: borrows all. Limits: none.
 // Failure: a configuration that can't be read is told; nothing changes.
 #pragma once

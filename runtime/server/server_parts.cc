@@ -57,14 +57,16 @@ core::Status ServerParts::plan_process() {
 void ServerParts::say_opening() {
     const store::Database::Opening& found = database->opening();
     if (!found.left_by.empty()) {
-        log.warn("recovered: the process before did not close the data folder; everything that was "
-                 "acknowledged is there, what was under way is delivered again",
-                 {{"process", found.left_by}, {"data", config.data.dir}});
+        log.warn(
+            "recovered: the process before did not close the data folder; everything that was "
+            "acknowledged is there, what was under way is delivered again",
+            {{"process", found.left_by}, {"data", config.data.dir}});
     }
     if (found.format_before != 0) {
-        log.warn("the data folder was written in an older format and is now in the current one; an "
-                 "older millrace can't open it any more",
-                 {{"before", found.format_before}, {"now", store::kFormatVersion}});
+        log.warn(
+            "the data folder was written in an older format and is now in the current one; an "
+            "older millrace can't open it any more",
+            {{"before", found.format_before}, {"now", store::kFormatVersion}});
     }
 }
 
@@ -135,9 +137,11 @@ core::Status ServerParts::share_descriptors() {
     auto plan = plan_descriptors(descriptors->limit, shard_count, config.http);
     if (!plan) return core::fail(std::move(plan.error()));
     descriptors = *plan;
-    log.write(plan->connections_capped ? core::LogLevel::kWarn : core::LogLevel::kInfo,
-              plan->connections_capped
-                  ? "fewer connections than http.connections_max: the limit of open files (ulimit "
+    // So many are enough for most: then it is no warning.
+    constexpr std::size_t kFewConnections = 1024;
+    const bool few = plan->connections_capped && plan->connections_max < kFewConnections;
+    log.write(few ? core::LogLevel::kWarn : core::LogLevel::kInfo,
+              few ? "fewer connections than http.connections_max: the limit of open files (ulimit "
                     "-n) has no room for more"
                   : "open files are shared out",
               {{"limit", plan->limit},
@@ -178,8 +182,8 @@ core::Status ServerParts::build_edge() {
 
     if (auto shared = share_descriptors(); !shared) return shared;
     for (std::size_t i = 0; i < shard_count; ++i) {
-        auto reactor =
-            seams.make_reactor ? seams.make_reactor(clock) : io::Reactor::create(reactor_options(config.io), clock);
+        auto reactor = seams.make_reactor ? seams.make_reactor(clock)
+                                          : io::Reactor::create(reactor_options(config.io), clock);
         if (!reactor) return core::fail(std::move(reactor.error()));
         if (i == 0 && !(*reactor)->fallback_reason().empty()) {
             log.warn("io_uring is refused; using epoll",
@@ -227,7 +231,7 @@ core::Status ServerParts::build_lanes() {
         lane.run.kv = &database->kv();
         lane.run.pools = &database->pools();
         lane.run.metrics = &metrics;
-        lane.run.event_bytes_max = static_cast<std::size_t>(config.events_event_bytes_max);
+        lane.run.event_bytes_max = static_cast<std::size_t>(config.events.event_bytes_max);
         lane.run.watchdog_slot = watchdog.add_slot();
         lane.run.drain = [this](const DrainRequest& request) { feeder->parked().drain(request); };
         lane.run.seed = random.next();
@@ -324,8 +328,8 @@ core::Status ServerParts::listen() {
         if (!ok) return ok;
     }
     if (!config.socket.unix_path.empty()) {
-        auto ok = listen_one("socket.unix", "unix:" + config.socket.unix_path, addresses.unix_socket,
-                             &Shard::listen_lines);
+        auto ok = listen_one("socket.unix", "unix:" + config.socket.unix_path,
+                             addresses.unix_socket, &Shard::listen_lines);
         if (!ok) return ok;
     }
     return {};

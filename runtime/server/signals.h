@@ -9,7 +9,7 @@ namespace millrace::runtime {
 
 void install_signals();
 
-int end_signals();     // how often the end was asked for
-bool take_hangup();    // true once for any number of HUPs since the last call
+int end_signals();   // how often the end was asked for
+bool take_hangup();  // true once for any number of HUPs since the last call
 
 }  // namespace millrace::runtime

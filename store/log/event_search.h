@@ -42,7 +42,7 @@ struct EventQuery {
     std::size_t blocks_max = 100'000;  // blocks unpacked in one call
     // Events looked at in one call, to the end of a block; each shard looks at one block at least.
     std::uint64_t events_max = std::numeric_limits<std::uint64_t>::max();
-    std::string_view cursor{};         // of the previous page; empty: from the start
+    std::string_view cursor{};  // of the previous page; empty: from the start
 };
 
 struct EventPage {

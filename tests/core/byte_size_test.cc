@@ -10,9 +10,15 @@ TEST(ByteSize, ReadsNumbersAndUnits) {
     const struct {
         const char* text;
         std::int64_t bytes;
-    } kCases[] = {{"0", 0},           {"1048576", 1 << 20},      {"12B", 12},
-                  {"10GB", 10'000'000'000}, {"64MiB", 64 << 20}, {"3 KiB", 3072},
-                  {"2TiB", 2LL << 40},      {"7KB", 7000},       {"1TB", 1'000'000'000'000}};
+    } kCases[] = {{"0", 0},
+                  {"1048576", 1 << 20},
+                  {"12B", 12},
+                  {"10GB", 10'000'000'000},
+                  {"64MiB", 64 << 20},
+                  {"3 KiB", 3072},
+                  {"2TiB", 2LL << 40},
+                  {"7KB", 7000},
+                  {"1TB", 1'000'000'000'000}};
     for (const auto& each : kCases) {
         std::int64_t bytes = -1;
         EXPECT_TRUE(parse_byte_size(each.text, bytes)) << each.text;

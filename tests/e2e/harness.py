@@ -61,7 +61,7 @@ def clean_environment(own=None):
 class Server:
     """One `millrace serve`. May be stopped and started again on the same data folder."""
 
-    def __init__(self, args=(), env=None, shards=2, data=None):
+    def __init__(self, args=(), env=None, shards=2, data=None, preexec=None):
         self.folder = tempfile.mkdtemp(prefix="millrace-e2e-")
         self.data = data or os.path.join(self.folder, "data")
         self.unix_path = os.path.join(self.folder, "m.sock")
@@ -69,6 +69,7 @@ class Server:
         self.env = clean_environment(env)
         self.shards = shards
         self.process = None
+        self.preexec = preexec  # called in the child: limits of its own
         self.log_path = os.path.join(self.folder, "log")
 
     def command(self, extra=()):
@@ -79,7 +80,7 @@ class Server:
     def start(self, extra=()):
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen(self.command(extra), stdout=subprocess.PIPE, stderr=log,
-                                        env=self.env)
+                                        env=self.env, preexec_fn=self.preexec)
         log.close()
         line = self._first_line()
         if not line:

@@ -31,21 +31,6 @@ def run_serve(args, env=None, preexec=None, seconds=60):
     return ended.returncode, ended.stderr.decode(errors="replace")
 
 
-class LimitedServer(Server):
-    def __init__(self, preexec, args=(), **options):
-        super().__init__(args, **options)
-        self.preexec = preexec
-
-    def start(self, extra=()):
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(self.command(extra), stdout=subprocess.PIPE, stderr=log,
-                                            env=self.env, preexec_fn=self.preexec)
-        self.ready = json.loads(self._first_line())
-        self.host, port = self.ready["http"].rsplit(":", 1)
-        self.port = int(port)
-        return self
-
-
 class OwnServer(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="millrace-start-")
@@ -61,14 +46,14 @@ class OwnServer(unittest.TestCase):
 
 class OpenFiles(OwnServer):
     def test_the_soft_limit_is_raised_to_the_hard_one(self):
-        server = self.serve(LimitedServer(limited((resource.RLIMIT_NOFILE, 256, 2048))))
+        server = self.serve(Server(preexec=limited((resource.RLIMIT_NOFILE, 256, 2048))))
         with open(f"/proc/{server.process.pid}/limits") as file:
             line = [l for l in file if l.startswith("Max open files")][0].split()
         self.assertEqual(line[3:5], ["2048", "2048"])
         server.stop()
 
     def test_idle_connections_never_take_the_stores_files(self):
-        server = self.serve(LimitedServer(limited((resource.RLIMIT_NOFILE, 256, 256)), shards=1))
+        server = self.serve(Server(preexec=limited((resource.RLIMIT_NOFILE, 256, 256)), shards=1))
         held = []
         try:
             for _ in range(300):

@@ -100,10 +100,10 @@ void add_handler_changes(CLI::App& handler, CliContext& context) {
 
     for (const bool active : {true, false}) {
         auto ids = std::make_shared<std::vector<std::string>>();
-        CLI::App* verb = handler.add_subcommand(
-            active ? "enable" : "disable",
-            active ? "Let handlers run again: what waited for them goes on"
-                   : "Let handlers rest: what is meant for them waits");
+        CLI::App* verb =
+            handler.add_subcommand(active ? "enable" : "disable",
+                                   active ? "Let handlers run again: what waited for them goes on"
+                                          : "Let handlers rest: what is meant for them waits");
         verb->add_option("id", *ids, "ids or names")->required();
         verb->callback([&context, ids, active] {
             context.action = [&context, ids, active] { return set_active(context, *ids, active); };
@@ -116,9 +116,7 @@ void add_handler_changes(CLI::App& handler, CliContext& context) {
     update->add_option("id", *id, "its id, its name or the beginning of its id")->required();
     add_handler_options(*update, *changed);
     update->callback([&context, id, changed] {
-        context.action = [&context, id, changed] {
-            return update_handler(context, *id, *changed);
-        };
+        context.action = [&context, id, changed] { return update_handler(context, *id, *changed); };
     });
 
     auto deployed = std::make_shared<HandlerOptions>();

@@ -63,9 +63,9 @@ std::string resolve(CliContext& context, const ResourceKind& kind, const std::st
         context.failed(core::Error(core::ErrorCode::kNotFound,
                                    "no " + noun + " has the id or the name '" + text + "'"));
     } else {
-        context.failed(core::Error(core::ErrorCode::kConflict,
-                                   "'" + text + "' means several " + noun +
-                                       "s: " + listed(found) + "; give an id"));
+        context.failed(core::Error(
+            core::ErrorCode::kConflict,
+            "'" + text + "' means several " + noun + "s: " + listed(found) + "; give an id"));
     }
     return {};
 }
