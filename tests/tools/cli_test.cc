@@ -46,7 +46,7 @@ TEST(Cli, UsageErrorsEndWithTwoAndNameWhatExists) {
     EXPECT_NE(unknown.err.find("event, handler, script"), std::string::npos);
     const Outcome verb = run({"event", "cancel", "x"});
     EXPECT_EQ(verb.code, kExitUsage);
-    EXPECT_NE(verb.err.find("create, list, info, tail"), std::string::npos);
+    EXPECT_NE(verb.err.find("create, list, count, export, info, tail"), std::string::npos);
     EXPECT_EQ(run({"event", "list", "--bogus"}).code, kExitUsage);
     EXPECT_EQ(run({"event", "list", "--limit", "0"}).code, kExitUsage);
     EXPECT_EQ(run({"event", "create"}).code, kExitUsage);
