@@ -3,6 +3,7 @@
 #include "matcher/filter/limits.h"
 #include "matcher/filter/text_scanner.h"
 #include "matcher/filter/wildcard.h"
+#include "matcher/regex/regex_file.h"
 
 #include <hs/hs.h>
 
@@ -306,8 +307,9 @@ core::Result<Regex> Regex::compile(std::string_view text) {
     if (!translated) return core::fail(std::move(translated.error()));
     auto impl = std::make_unique<Impl>();
     hs_compile_error_t* reason = nullptr;
-    if (hs_compile(translated->c_str(), regex_compile_flags(), HS_MODE_BLOCK, nullptr,
-                   &impl->database, &reason) != HS_SUCCESS) {
+    const RegexToCompile expression{translated->c_str(), regex_compile_flags()};
+    impl->database = compile_regex(&expression, 1, &reason);
+    if (!impl->database) {
         core::Error error(
             core::ErrorCode::kValidation,
             std::string("regex: ") + (reason ? reason->message : "refused by Hyperscan"));

@@ -4,6 +4,7 @@
 #include "matcher/index/eval_scratch.h"
 #include "matcher/index/pivot_chooser.h"
 #include "matcher/regex/regex.h"
+#include "matcher/regex/regex_file.h"
 #include "matcher/regex/simple_regex.h"
 
 #include <hs/hs.h>
@@ -44,23 +45,17 @@ std::shared_ptr<const RegexDatabase> RegexDatabase::compile(const std::vector<st
         if (!one) return nullptr;
         translated.push_back(std::move(*one));
     }
-    std::vector<const char*> expressions;
-    std::vector<unsigned> ids;
-    for (const std::string& text : translated) {
-        ids.push_back(static_cast<unsigned>(ids.size()));
-        expressions.push_back(text.c_str());
-    }
     // Each is reported once a scan, however often it is found.
-    const std::vector<unsigned> flags(ids.size(), regex_compile_flags() | HS_FLAG_SINGLEMATCH);
-    hs_database_t* database = nullptr;
+    std::vector<RegexToCompile> expressions;
+    for (const std::string& text : translated)
+        expressions.push_back({text.c_str(), regex_compile_flags() | HS_FLAG_SINGLEMATCH});
     hs_compile_error_t* reason = nullptr;
-    if (hs_compile_multi(expressions.data(), flags.data(), ids.data(),
-                         static_cast<unsigned>(ids.size()), HS_MODE_BLOCK, nullptr, &database,
-                         &reason) != HS_SUCCESS) {
+    hs_database_t* database = compile_regex(expressions.data(), expressions.size(), &reason);
+    if (!database) {
         hs_free_compile_error(reason);
         return nullptr;
     }
-    return std::shared_ptr<const RegexDatabase>(new RegexDatabase(database, ids.size()));
+    return std::shared_ptr<const RegexDatabase>(new RegexDatabase(database, expressions.size()));
 }
 
 RegexSet::RegexSet() = default;
@@ -76,10 +71,10 @@ core::Result<std::uint32_t> RegexSet::add(std::string_view text) {
     if (!regex->simple) {
         auto translated = translate_regex(text);
         if (!translated) return core::fail(std::move(translated.error()));
-        hs_database_t* database = nullptr;
         hs_compile_error_t* reason = nullptr;
-        if (hs_compile(translated->c_str(), regex_compile_flags(), HS_MODE_BLOCK, nullptr,
-                       &database, &reason) != HS_SUCCESS) {
+        const RegexToCompile expression{translated->c_str(), regex_compile_flags()};
+        hs_database_t* database = compile_regex(&expression, 1, &reason);
+        if (!database) {
             core::Error error(
                 core::ErrorCode::kValidation,
                 std::string("regex: ") + (reason ? reason->message : "refused by Hyperscan"));

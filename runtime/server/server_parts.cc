@@ -1,5 +1,6 @@
 #include "runtime/server/server_parts.h"
 
+#include "matcher/regex/regex_file.h"
 #include "runtime/lua/lua_vm.h"
 #include "runtime/server/data_folder.h"
 #include "runtime/server/part_options.h"
@@ -85,6 +86,9 @@ core::Status ServerParts::open_store() {
     if (!opened) return core::fail(std::move(opened.error()));
     database = std::move(*opened);
     say_opening();
+    // Before the registry is read: its expressions are compiled there. The folder is ours from here.
+    if (!seams.adjust_store)
+        matcher::use_regex_file(matcher::RegexFile::open(config.data.dir + "/regex"));
     if (const std::size_t wanted = std::exchange(shard_count, database->shards());
         wanted != shard_count) {
         log.info(

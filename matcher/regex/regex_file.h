@@ -1,0 +1,68 @@
+// What: compiled expressions kept over restarts. Compiling one takes Hyperscan from a fraction of a
+//       millisecond to half a second, reading it back some microseconds; a start with ten thousand
+//       of them took ten seconds. One file of records {expressions, serialised database}; its head
+//       names the library's version and the processor, and a file of another one begins anew.
+// Threads: any (mutex; cold). use_regex_file() before the threads start.
+// Lifetime: of the process. One process at a time, which the lock on the data folder sees to.
+// Limits: kRegexFileBytesMax; nothing is added beyond it, and an open that finds more begins anew.
+// Failure: whatever can't be read or written is compiled: nothing depends on the file.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+struct hs_database;
+struct hs_compile_error;
+
+namespace millrace::matcher {
+
+inline constexpr std::size_t kRegexFileBytesMax = 512u << 20;
+
+class RegexFile {
+public:
+    // Null when the file can be neither read nor made.
+    static std::unique_ptr<RegexFile> open(const std::string& path);
+    ~RegexFile();
+    RegexFile(const RegexFile&) = delete;
+    RegexFile& operator=(const RegexFile&) = delete;
+
+    // The database compiled from `key`; null when there is none that can be read here.
+    hs_database* find(std::string_view key);
+    void add(std::string_view key, const hs_database* database);
+    std::size_t size() const;
+
+private:
+    struct Place {
+        std::uint64_t offset = 0;  // of the record
+        std::uint32_t key_bytes = 0;
+        std::uint32_t database_bytes = 0;
+        std::uint64_t checksum = 0;
+    };
+    explicit RegexFile(int file) : file_(file) {}
+    bool load();
+    void begin_anew();
+
+    const int file_;
+    mutable std::mutex mutex_;
+    std::uint64_t end_ = 0;
+    std::unordered_multimap<std::uint64_t, Place> places_;  // by the key's hash
+};
+
+// What compile_regex() asks first and tells; none until then.
+void use_regex_file(std::unique_ptr<RegexFile> file);
+
+// hs_compile_multi in block mode, from the file where that is known there. Null: refused, `reason`
+// is the caller's to free.
+struct RegexToCompile {
+    const char* text = nullptr;
+    unsigned flags = 0;
+};
+hs_database* compile_regex(const RegexToCompile* expressions, std::size_t count,
+                           hs_compile_error** reason);
+
+}  // namespace millrace::matcher
