@@ -14,7 +14,7 @@ bool alive(const store::KvValue& value, std::int64_t now_us) {
     return value.expires_at_us == 0 || value.expires_at_us > now_us;
 }
 
-// The sum of a JSON number (what is none counts as 0) and an increment; the same rule as the store's.
+// The sum of a JSON number (what is none counts as 0) and an increment, by the store's rule.
 std::string sum_text(std::string_view json, const KvOp& op) {
     store::KvValue before;
     before.json = json;

@@ -1,6 +1,6 @@
 // What: the identity and the envelope of an event that a handler emits. The id is a hash of
-//       (cause's event id, subscription, index in the run), so that a repeated delivery emits the same id
-//       and deduplication makes it one event.
+//       (cause's event id, subscription, index in the run), so that a repeated delivery emits the
+//       same id and deduplication makes it one event.
 // Threads: pure functions, any thread. Lifetime: the caller's buffers.
 // Limits: an id is kDerivedEventIdBytes long. Failure: none.
 #pragma once

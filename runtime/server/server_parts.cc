@@ -86,7 +86,7 @@ core::Status ServerParts::open_store() {
     if (!opened) return core::fail(std::move(opened.error()));
     database = std::move(*opened);
     say_opening();
-    // Before the registry is read: its expressions are compiled there. The folder is ours from here.
+    // The folder is ours from here. The registry's expressions are compiled when it is read.
     if (!seams.adjust_store)
         matcher::use_regex_file(matcher::RegexFile::open(config.data.dir + "/regex"));
     if (const std::size_t wanted = std::exchange(shard_count, database->shards());

@@ -44,7 +44,7 @@ public:
     ~KvStore();
 
     core::Result<std::optional<KvValue>> get(const KvKey& key);
-    // In key order, staged writes included, expired ones left out; behind the key `after`, if given.
+    // In key order, staged writes included, expired ones left out; behind `after`, if given.
     core::Result<std::vector<KvItem>> list(core::TenantId tenant, std::string_view space,
                                            std::string_view prefix, std::size_t limit,
                                            std::string_view after = {});
