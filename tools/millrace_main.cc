@@ -28,9 +28,10 @@ int main(int argc, char** argv) {
     }
     if (!arguments.empty() && millrace::tools::is_store_command(arguments.front()))
         return millrace::tools::store_command(std::move(arguments));
-    return millrace::tools::run_cli(std::move(arguments),
-                                    {.out = std::cout,
-                                     .err = std::cerr,
-                                     .terminal = millrace::tools::standard_output_terminal(),
-                                     .progress_enabled = isatty(STDERR_FILENO) != 0});
+    return millrace::tools::run_cli(
+        std::move(arguments), {.out = std::cout,
+                               .err = std::cerr,
+                               .terminal = millrace::tools::standard_output_terminal(),
+                               .progress_enabled = isatty(STDERR_FILENO) != 0,
+                               .asks = isatty(STDIN_FILENO) != 0 && isatty(STDERR_FILENO) != 0});
 }

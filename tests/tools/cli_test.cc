@@ -160,7 +160,24 @@ TEST(Cli, ReplayWaitFollowsToTheEnd) {
     const Outcome outcome = run({"--server", server.address(), "replay", "start", "--pattern", "a",
                                  "--handler", "s1", "--wait"});
     EXPECT_EQ(outcome.code, kExitOk) << outcome.err;
-    EXPECT_EQ(server.requests()[0].body, R"({"pattern":"a","subscriptionIds":["s1"]})");
+    std::string body;
+    for (const FakeRequest& request : server.requests()) {
+        if (request.method == "POST") body = request.body;
+    }
+    EXPECT_EQ(body, R"({"pattern":"a","subscriptionIds":["s1"]})");
+}
+
+TEST(Cli, AReplayToEverybodyIsCountedAndNotStartedUnasked) {
+    FakeHttpServer server([](const FakeRequest& request) -> FakeReply {
+        if (request.target.find("count=1") != std::string::npos)
+            return {.body = R"({"count":4711,"next":null,"scanned":5000})"};
+        return {.status = 202, .body = R"({"id":"r1"})"};
+    });
+    const Outcome outcome =
+        run({"--server", server.address(), "replay", "start", "--pattern", "a"});
+    EXPECT_NE(outcome.code, kExitOk);
+    EXPECT_NE(outcome.err.find("4711 events"), std::string::npos) << outcome.err;
+    for (const FakeRequest& request : server.requests()) EXPECT_NE(request.method, "POST");
 }
 
 TEST(Cli, UnknownVerbsNameTheOneThatIsMeant) {

@@ -4,8 +4,6 @@
 
 #include <iostream>
 
-#include <unistd.h>
-
 namespace millrace::tools {
 
 int confirm(CliContext& context, std::string_view what, bool yes, Unasked unasked) {
@@ -14,7 +12,7 @@ int confirm(CliContext& context, std::string_view what, bool yes, Unasked unaske
         context.note("going to " + text);
         return kExitOk;
     }
-    if (::isatty(STDIN_FILENO) == 0) {
+    if (!context.asks()) {
         if (unasked == Unasked::kNeedsYes)
             return context.usage("this would " + std::string(what) + "; say --yes to do it");
         context.note("going to " + text);

@@ -26,6 +26,7 @@ struct CliStreams {
     std::ostream& err;
     Terminal terminal;              // of `out`
     bool progress_enabled = false;  // `err` is a terminal
+    bool asks = false;              // somebody is there to answer
 };
 
 // A reply's body, parsed. Not movable: `root` points into `parser`.
@@ -53,6 +54,7 @@ public:
     std::ostream& out() { return streams_.out; }
     std::ostream& err() { return streams_.err; }
     const Terminal& terminal() const { return streams_.terminal; }
+    bool asks() const { return streams_.asks && !json(); }
     bool progress_enabled() const { return streams_.progress_enabled && !json(); }
 
     // Sends and parses. Null after the error has been printed.

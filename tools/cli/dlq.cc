@@ -1,5 +1,6 @@
 // The verbs of the dead-letter queue: list, show, replay, purge.
 #include "tools/cli/cli.h"
+#include "tools/cli/confirm.h"
 #include "tools/cli/json.h"
 #include "tools/cli/progress.h"
 
@@ -58,6 +59,7 @@ struct PurgeOptions {
     std::vector<std::string> ids;
     DlqFilter filter;
     bool all = false;
+    bool yes = false;
 };
 
 // "2 of 3"; a redrive has tries of its own beyond those of the policy.
@@ -149,6 +151,9 @@ int purge_dlq(CliContext& context, const PurgeOptions& o) {
                 "dlq purge needs ids, a filter (--pattern, --handler ...) or --all");
         }
         if (!collect_ids(context, o.filter, ids)) return kExitFailed;
+        const std::string what = "remove " + std::to_string(ids.size()) + " dead letters for good";
+        if (const int code = confirm(context, what, o.yes, Unasked::kGoesOn); code != kExitOk)
+            return code;
     }
     Progress progress(context.err(), {.label = "purging",
                                       .unit = "dead letters",
@@ -219,6 +224,7 @@ void add_dlq_commands(CLI::App& app, CliContext& context) {
     purge->add_option("id", purge_options->ids);
     purge_options->filter.add_options(*purge);
     purge->add_flag("--all", purge_options->all);
+    purge->add_flag("-y,--yes", purge_options->yes, "do not ask");
     purge->callback([&context, purge_options] {
         context.action = [&context, purge_options] { return purge_dlq(context, *purge_options); };
     });

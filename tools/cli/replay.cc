@@ -1,7 +1,9 @@
 // The verbs of replays: start, diff, status, cancel.
 #include "tools/cli/cli.h"
+#include "tools/cli/confirm.h"
 #include "tools/cli/json.h"
 #include "tools/cli/progress.h"
+#include "tools/cli/resolve.h"
 
 #include <chrono>
 #include <memory>
@@ -99,6 +101,34 @@ int start_replay(CliContext& context, const StartOptions& o) {
                       << '\n';
     }
     return kExitOk;
+}
+
+// How many events it is comes first: a replay that is bigger than was thought is not taken back.
+int ask_for_replay(CliContext& context, const StartOptions& o, bool yes) {
+    const std::int64_t now_us = wall_clock_us();
+    Query selection;
+    selection.add("pattern", o.pattern).add("patternPrefix", o.pattern_prefix);
+    selection.add("from", time_argument(o.from, now_us)).add("to", time_argument(o.to, now_us));
+    selection.add("filter", o.filter);
+    std::int64_t count = 0;
+    if (!count_selected(context, selection, count)) return kExitFailed;
+    const std::size_t handlers = o.subscription_ids.size();
+    const std::string to = handlers == 0   ? "every handler that matches (--all-handlers)"
+                           : handlers == 1 ? "handler " + o.subscription_ids.front()
+                                           : std::to_string(handlers) + " handlers";
+    return confirm(context, "deliver " + std::to_string(count) + " events again to " + to, yes,
+                   handlers == 0 ? Unasked::kNeedsYes : Unasked::kGoesOn);
+}
+
+int start_when_asked(CliContext& context, StartOptions o, bool yes) {
+    for (std::string& id : o.subscription_ids) {
+        id = resolve(context, kHandlers, id);
+        if (id.empty()) return kExitFailed;
+    }
+    if (!o.dry_run) {
+        if (const int code = ask_for_replay(context, o, yes); code != kExitOk) return code;
+    }
+    return start_replay(context, o);
 }
 
 // Waits for a replay without printing its figures. Null after an error has been printed.
@@ -229,8 +259,11 @@ void add_replay_commands(CLI::App& app, CliContext& context) {
                       "instant, original, 10x (times as fast), or events per second");
     start->add_flag("--dry-run", o->dry_run, "run in shadow, change nothing");
     start->add_flag("--wait", o->wait, "follow it to its end");
-    start->callback(
-        [&context, o] { context.action = [&context, o] { return start_replay(context, *o); }; });
+    auto yes = std::make_shared<bool>(false);
+    start->add_flag("-y,--yes", *yes, "do not ask");
+    start->callback([&context, o, yes] {
+        context.action = [&context, o, yes] { return start_when_asked(context, *o, *yes); };
+    });
 
     auto d = std::make_shared<DiffOptions>();
     d->start.dry_run = true;
