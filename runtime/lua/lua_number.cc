@@ -42,9 +42,9 @@ bool push_exact(LuaVmState& vm, lua_State* L, std::string_view text, double near
     core::Decimal read;
     if (!core::Decimal::parse(text, exact) || !core::Decimal::of(nearest, read)) return false;
     if (exact.compare_size(read) == 0 || !exact.is_whole()) return false;
-    vm.text2.clear();
-    exact.append_to(vm.text2);
-    return push_digits(vm, L, vm.text2);
+    vm.text3.clear();
+    exact.append_to(vm.text3);
+    return push_digits(vm, L, vm.text3);
 }
 
 // Beyond 2^53, or written with a point or an exponent.

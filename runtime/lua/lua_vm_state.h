@@ -144,7 +144,7 @@ public:
     // Scratch, one purpose each at a time.
     std::string text;  // encoders and SDK functions
     std::string text2;
-    std::string text3;  // a view that a log cuts
+    std::string text3;  // of those beneath the others: digits, a view that a log cuts
     std::string result_text;
     std::string error_text;
     std::string decode_text;             // padded copy for the decoder

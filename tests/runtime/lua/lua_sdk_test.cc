@@ -88,6 +88,20 @@ TEST_F(LuaSdkTest, CountsExactlyOrSaysTheBound) {
               std::string::npos);
 }
 
+// Reading one value must not disturb the text that the others stand in.
+TEST_F(LuaSdkTest, ListsEveryNumberWhole) {
+    for (const char* name : {"a", "b", "c", "d"})
+        host.rooms[0][std::string(1, '\0') + "n" + name] = R"({"v":9007199254740993.0,"w":1e400})";
+    EXPECT_EQ(value_of(R"((function()
+        local out = {}
+        for _, e in ipairs(sdk.kv.list("n")) do
+            out[#out + 1] = e.key .. tostring(e.value.v) .. tostring(e.value.w)
+        end
+        return table.concat(out, " ") end)())"),
+              "\"na9007199254740993inf nb9007199254740993inf nc9007199254740993inf "
+              "nd9007199254740993inf\"");
+}
+
 TEST_F(LuaSdkTest, ListsBehindWhatTheRunHasDeleted) {
     for (int i = 0; i < 5000; ++i)
         host.rooms[0][std::string(1, '\0') + "k" + std::to_string(10'000 + i)] = "1";
