@@ -1,8 +1,8 @@
 // What: RocksDB's crc32c by the processor's instruction. Debian builds RocksDB without SSE 4.2, so
 //       that each block is summed by table twice, in the WAL and in its blob file: a tenth of an
 //       append. Its shared library calls the function by name, so that a program which has one of
-//       that name is asked instead: the same sum by store/commit/crc32c.h. RocksDB's files stay what
-//       they are.
+//       that name is asked instead: the same sum by store/commit/crc32c.h. RocksDB's files stay
+//       what they are.
 // Threads: any. Lifetime: none. Limits: without the shared library, or with one that binds the name
 //       inside itself, RocksDB goes on with its own. Failure: none.
 #pragma once
