@@ -75,6 +75,10 @@ struct RetentionConfig {
     std::string rules;
 };
 
+struct BackupConfig {
+    std::string dir;
+};
+
 struct RetryConfig {
     std::int64_t max_retries = 3;
     std::int64_t initial_delay_us = 60'000'000;
@@ -106,6 +110,7 @@ struct Config {
     EventsConfig events;
     StoreConfig store;
     RetentionConfig retention;
+    BackupConfig backup;
     RetryConfig retry;
     ScriptConfig script;
     MatcherConfig matcher;

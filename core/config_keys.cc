@@ -212,6 +212,12 @@ constexpr ConfigKey kKeys[] = {
      .member = at<&Config::retention, &RetentionConfig::rules>,
      .doc = "Other ages and bytes for patterns and tenants: PATTERN[@TENANT]=AGE[,BYTES] ..., the "
             "first that fits counts, a pattern may end in *, age 0 = for ever"},
+    {.name = "backup.dir",
+     .part = "backup.dir",
+     .type = T::kText,
+     .member = at<&Config::backup, &BackupConfig::dir>,
+     .doc = "Where backups may be written: this folder and what is below; / = anywhere; empty = "
+            "the folder backups in the data folder"},
     {.name = "retry.max_retries",
      .part = "retry.max_retries",
      .type = T::kInteger,

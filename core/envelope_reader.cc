@@ -46,6 +46,24 @@ std::uint8_t member_of(std::string_view name) {
     }
 }
 
+bool has_controls(std::string_view text, bool escaped) {
+    if (std::memchr(text.data(), 0x7f, text.size()) != nullptr) return true;
+    if (!escaped) return false;
+    for (const char c : text) {
+        if (static_cast<unsigned char>(c) < 0x20) return true;
+    }
+    return false;
+}
+
+// -1: none of the names.
+int named_priority(std::string_view name) {
+    constexpr std::string_view kNames[] = {"LOW", "NORMAL", "HIGH", "CRITICAL"};
+    for (int i = 0; i < 4; ++i) {
+        if (name == kNames[i]) return i;
+    }
+    return -1;
+}
+
 bool is_source_type(std::string_view type) {
     return is(type, "workflow") || is(type, "task") || is(type, "integration") ||
            is(type, "external");
@@ -105,8 +123,17 @@ bool EnvelopeReader::bounded_member(EnvelopeField field, std::string_view name,
     if (!string_member(field, name, out)) return false;
     if (out.empty()) [[unlikely]]
         return wrong(name, "must not be empty", at);
-    if (out.size() <= bytes_max) [[likely]]
+    if (out.size() <= bytes_max) [[likely]] {
+        // What people and paths name an event by holds no control characters. Between quotes those
+        // below a blank can only stand escaped: most texts need no look at each byte.
+        if (field == EnvelopeField::kSourceId || field == EnvelopeField::kPartitionKey) return true;
+        const bool escaped = out.data() != walker_.base() + at + 1;
+        if (has_controls(out, escaped)) [[unlikely]]
+            return wrong(name, "must not hold control characters", at);
+        if (field == EnvelopeField::kEventId && (out == "." || out == "..")) [[unlikely]]
+            return wrong(name, "is not usable in a path", at);
         return true;
+    }
     wrong(name, "of " + std::to_string(out.size()) + " bytes exceeds " + std::to_string(bytes_max),
           at);
     error_.limit = static_cast<std::int64_t>(bytes_max);
@@ -124,9 +151,17 @@ bool EnvelopeReader::time_member(EnvelopeField field, std::string_view name, std
 
 bool EnvelopeReader::priority_member() {
     const char c = walker_.peek();
-    if (!is_digit(c) && c != '-') return wrong_type("priority", "an integer");
     const std::uint32_t at = walker_.position();
     std::string_view text;
+    if (c == '"') {
+        if (!string_member(EnvelopeField::kPriority, "priority", text)) return false;
+        const int place = named_priority(text);
+        envelope_->priority = (place - 1) * 10;  // LOW is -10
+        if (place >= 0) return true;
+        return wrong("priority", "must be an integer of 32 bits, LOW, NORMAL, HIGH or CRITICAL",
+                     at);
+    }
+    if (!is_digit(c) && c != '-') return wrong_type("priority", "an integer or a name");
     if (!walker_.number(text)) return false;
     const auto [end, error] =
         std::from_chars(text.data(), text.data() + text.size(), envelope_->priority);

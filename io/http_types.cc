@@ -1,6 +1,7 @@
 #include "io/http_types.h"
 
 #include "io/http_head.h"
+#include "io/query_string.h"
 
 namespace millrace::io {
 
@@ -46,19 +47,8 @@ std::string_view Request::header(std::string_view name) const {
 }
 
 std::optional<std::string> Request::query_value(std::string_view name) const {
-    std::string decoded;
-    std::string_view rest = query;
-    while (!rest.empty()) {
-        const std::size_t end = rest.find('&');
-        const std::string_view pair = rest.substr(0, end);
-        rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
-        const std::size_t equals = pair.find('=');
-        if (!percent_decode(pair.substr(0, equals), PlusIsSpace::kYes, decoded) || decoded != name)
-            continue;
-        if (equals == std::string_view::npos) return std::string();
-        if (!percent_decode(pair.substr(equals + 1), PlusIsSpace::kYes, decoded))
-            return std::nullopt;
-        return decoded;
+    for (QueryString pairs(query); pairs.next();) {
+        if (pairs.name() == name && !pairs.bad_escape()) return pairs.value();
     }
     return std::nullopt;
 }

@@ -147,6 +147,19 @@ core::Result<std::string> read_form(std::string_view text) {
                    "form");
 }
 
+// A form is a form of something: of `filters`, or of an object or list in `filter`.
+core::Status check_form(std::string_view form, const SubscriptionText& text) {
+    const auto holds_tree = [](std::string_view member) {
+        return member.starts_with('{') || member.starts_with('[');
+    };
+    if (form.empty() || holds_tree(text.filters) || holds_tree(text.filter)) return {};
+    if (form == "expression" && !(text.filters.empty() && text.filter.empty())) return {};
+    return located(
+        core::Error(core::ErrorCode::kValidation,
+                    "form is \"" + std::string(form) + "\", and there are no filters of that form"),
+        "form");
+}
+
 core::Result<std::int32_t> read_priority(std::string_view text) {
     auto value = parse_member(text, "priority");
     if (!value) return core::fail(std::move(value.error()));
@@ -177,6 +190,7 @@ core::Result<SubscriptionSpec> parse_subscription(const SubscriptionText& text) 
     }
     auto form = read_form(text.form);
     if (!form) return core::fail(std::move(form.error()));
+    if (auto meant = check_form(*form, text); !meant) return core::fail(std::move(meant.error()));
     std::vector<Predicate> all;
     for (const auto& [name, member] :
          {std::pair{"filters", text.filters}, std::pair{"filter", text.filter}}) {

@@ -1,6 +1,8 @@
 #include "runtime/api/api.h"
 
 #include "io/error_body.h"
+#include "io/http_head.h"
+#include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
 #include "runtime/api/query_check.h"
 #include "runtime/api/services.h"
@@ -20,19 +22,27 @@ struct HandlerRow {
 // Every route of RouteOwner::kApi but those that answer later.
 constexpr HandlerRow kHandlers[] = {
     {RouteId::kGetEvent, get_event},
-    {RouteId::kCreateScript, create_script},
-    {RouteId::kListScripts, list_scripts},
-    {RouteId::kGetScript, get_script},
-    {RouteId::kPutScript, put_script},
-    {RouteId::kDeleteScript, delete_script},
-    {RouteId::kListScriptVersions, list_script_versions},
-    {RouteId::kGetScriptVersion, get_script_version},
-    {RouteId::kCreateSubscription, create_subscription},
+    {RouteId::kCreateScript, create_document<Script>},
+    {RouteId::kListScripts, list_documents<Script>},
+    {RouteId::kGetScript, get_document<Script>},
+    {RouteId::kPutScript, put_document<Script>},
+    {RouteId::kPatchScript, patch_document<Script>},
+    {RouteId::kDeleteScript, delete_document<Script>},
+    {RouteId::kListScriptVersions, list_document_versions<Script>},
+    {RouteId::kGetScriptVersion, get_document_version<Script>},
+    {RouteId::kCreateSecret, create_document<Secret>},
+    {RouteId::kListSecrets, list_documents<Secret>},
+    {RouteId::kGetSecret, get_document<Secret>},
+    {RouteId::kPutSecret, put_document<Secret>},
+    {RouteId::kPatchSecret, patch_document<Secret>},
+    {RouteId::kDeleteSecret, delete_document<Secret>},
+    {RouteId::kListSecretVersions, list_document_versions<Secret>},
+    {RouteId::kCreateSubscription, create_document<Subscription>},
     {RouteId::kListSubscriptions, list_subscriptions},
     {RouteId::kMatchSubscriptions, match_subscriptions},
-    {RouteId::kGetSubscription, get_subscription},
-    {RouteId::kPatchSubscription, patch_subscription},
-    {RouteId::kDeleteSubscription, delete_subscription},
+    {RouteId::kGetSubscription, get_document<Subscription>},
+    {RouteId::kPatchSubscription, patch_document<Subscription>},
+    {RouteId::kDeleteSubscription, delete_document<Subscription>},
     {RouteId::kGetExecution, get_execution},
     {RouteId::kGetDeadLetter, get_dead_letter},
     {RouteId::kDeleteDeadLetter, delete_dead_letter},
@@ -44,6 +54,8 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kCancelReplay, cancel_replay},
     {RouteId::kListReplayDifferences, list_replay_differences},
     {RouteId::kListAudit, list_audit},
+    {RouteId::kMe, me},
+    {RouteId::kListExecutors, list_executors},
     {RouteId::kStats, stats},
     {RouteId::kHealthz, healthz},
     {RouteId::kReadyz, readyz},
@@ -79,10 +91,15 @@ struct Api::Impl {
     std::vector<Handler> handlers;  // by RouteId
 };
 
+std::string_view ApiRequest::header(std::string_view name) const {
+    for (const auto& [sent, value] : headers) {
+        if (io::equals_ignore_case(sent, name)) return value;
+    }
+    return {};
+}
+
 std::optional<std::string> ApiRequest::query_value(std::string_view name) const {
-    io::Request view;
-    view.query = query;
-    return view.query_value(name);
+    return api::query_value(query, name);
 }
 
 ApiResponse error_response(const core::Error& error) {

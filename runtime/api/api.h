@@ -53,6 +53,8 @@ struct ApiRequest {
 
     std::string_view param(std::string_view name) const { return match.param(name); }
     std::string_view body_view() const { return body ? body.view() : std::string_view{}; }
+    // Any case of the name; empty when absent.
+    std::string_view header(std::string_view name) const;
     // Decoded; nullopt when absent.
     std::optional<std::string> query_value(std::string_view name) const;
 };

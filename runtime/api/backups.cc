@@ -3,12 +3,28 @@
 #include "runtime/api/handlers.h"
 #include "store/backup.h"
 
+#include <filesystem>
 #include <memory>
 
 namespace millrace::runtime::api {
 namespace {
 
 constexpr std::size_t kPathBytesMax = 4096;
+
+namespace fs = std::filesystem;
+
+// Symbolic links and ".." resolved as far as there is something, so that none leads out.
+core::Result<std::string> inside(std::string_view folder, const std::string& asked) {
+    std::error_code error;
+    const fs::path root = fs::weakly_canonical(fs::absolute(folder, error), error);
+    const fs::path path = error ? fs::path() : fs::weakly_canonical(asked, error);
+    const fs::path below = path.lexically_relative(root);
+    if (!error && !below.empty() && below != "." && *below.begin() != "..") return path.string();
+    return core::fail(core::Error(core::ErrorCode::kValidation,
+                                  "path is outside of " + root.string() +
+                                      ", below which backups go; the setting is backup.dir")
+                          .in("path"));
+}
 
 core::Result<std::string> read_path(Call& call) {
     core::JsonDocument document;
@@ -21,7 +37,7 @@ core::Result<std::string> read_path(Call& call) {
         in->refuse("path", "must be absolute: the server has a working folder of its own");
     if (auto status = in->finish(); !status) return core::fail(status.error());
     while (path.size() > 1 && path.back() == '/') path.pop_back();
-    return path;
+    return inside(call.services.backup_folder(), path);
 }
 
 ApiResponse report_response(const std::string& path, const store::BackupReport& report,

@@ -1,5 +1,8 @@
 #include "runtime/api/call.h"
 
+#include "core/moment.h"
+#include "store/rows/page_cursor.h"
+
 #include <charconv>
 #include <utility>
 
@@ -36,8 +39,8 @@ core::Result<std::int64_t> Call::time(std::string_view name, std::int64_t absent
     const auto value = request.query_value(name);
     if (!value || value->empty()) return absent;
     std::int64_t us = 0;
-    if (core::parse_timestamp(*value, us)) return us;
-    return bad_parameter(name, *value, "an RFC 3339 time such as 2026-01-31T12:00:00Z");
+    if (core::parse_moment(*value, services.clock().wall_us(), us)) return us;
+    return bad_parameter(name, *value, core::kMomentForms);
 }
 
 core::Result<ListRange> Call::list_range() const {
@@ -59,6 +62,23 @@ core::Error Call::bad_cursor() {
     return core::Error(core::ErrorCode::kValidation, "cursor is not one that this list gave")
         .in("cursor");
 }
+
+core::Result<std::string> Call::key_cursor() const {
+    std::string key;
+    const std::string cursor = text("cursor");
+    if (!cursor.empty() && !store::decode_cursor_key(cursor, key)) return core::fail(bad_cursor());
+    return key;
+}
+
+void read_moment(core::JsonObject& in, std::string_view name, std::int64_t now_us,
+                 std::int64_t& us) {
+    std::string text;
+    if (!in.text(name, text) || core::parse_moment(text, now_us, us)) return;
+    in.refuse(name,
+              "is \"" + text.substr(0, 64) + "\"; expected " + std::string(core::kMomentForms));
+}
+
+std::string encode_key_cursor(std::string_view key) { return store::encode_cursor_key(key); }
 
 core::Result<bool> Call::flag(std::string_view name) const {
     const auto value = request.query_value(name);

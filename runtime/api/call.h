@@ -40,7 +40,9 @@ struct Call {
     // `limit`, `from`, `to` and `cursor`, checked but for the cursor, which is the list's own.
     core::Result<ListRange> list_range() const;
     static core::Error bad_cursor();
-    // An RFC 3339 parameter as microseconds; `absent` when it is not there.
+    // The key behind which a page begins: what encode_key_cursor() made; "" = from the first.
+    core::Result<std::string> key_cursor() const;
+    // A moment (core/moment.h) as microseconds; `absent` when it is not there.
     core::Result<std::int64_t> time(std::string_view name, std::int64_t absent) const;
     // 1, true, 0, false; false when absent, true for a bare `?name`.
     core::Result<bool> flag(std::string_view name) const;
@@ -84,6 +86,13 @@ inline core::JsonWriter& time_field_or_null(core::JsonWriter& json, std::string_
                                             std::int64_t us) {
     return us == 0 ? json.key(name).value(nullptr) : time_field(json, name, us);
 }
+
+// A member that is a moment (core/moment.h); `us` stays when there is none.
+void read_moment(core::JsonObject& in, std::string_view name, std::int64_t now_us,
+                 std::int64_t& us);
+
+// What a client sees of the key that a page ends with: any bytes, and nobody takes it for a name.
+std::string encode_key_cursor(std::string_view key);
 
 // When Services::run_aside() refuses.
 core::Error busy_aside();

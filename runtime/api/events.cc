@@ -42,6 +42,17 @@ core::Result<store::SearchOrder> order_of(const Call& call) {
                           .in("order"));
 }
 
+core::Status check_source_type(const Call& call) {
+    const std::string type = call.text("sourceType");
+    for (const std::string_view known : {"", "workflow", "task", "integration", "external"}) {
+        if (type == known) return {};
+    }
+    return core::fail(core::Error(core::ErrorCode::kValidation,
+                                  "query parameter sourceType is \"" + type.substr(0, 64) +
+                                      "\"; expected workflow, task, integration or external")
+                          .in("sourceType"));
+}
+
 // A listing under way. The query's views point into the filter and the texts beside it.
 struct Listing {
     EventShape shape = EventShape::kNative;
@@ -77,11 +88,16 @@ core::Result<std::shared_ptr<Listing>> read_listing(Call& call) {
     listing->shape = *shape;
     auto range = call.list_range();
     if (!range) return core::fail(std::move(range.error()));
+    if (auto known = check_source_type(call); !known) return core::fail(known.error());
     const auto order = order_of(call);
     if (!order) return core::fail(order.error());
     const auto counting = counting_of(call);
     if (!counting) return core::fail(counting.error());
     listing->counting = *counting;
+    const auto event_from_us = call.time("eventTimeFrom", INT64_MIN);
+    if (!event_from_us) return core::fail(event_from_us.error());
+    const auto event_to_us = call.time("eventTimeTo", INT64_MAX);
+    if (!event_to_us) return core::fail(event_to_us.error());
     auto filter = EventFilter::make({.pattern = call.text("pattern"),
                                      .pattern_prefix = call.text("patternPrefix"),
                                      .source_type = call.text("sourceType"),
@@ -89,15 +105,17 @@ core::Result<std::shared_ptr<Listing>> read_listing(Call& call) {
                                      .correlation_id = call.text("correlationId"),
                                      .causation_id = call.text("causationId"),
                                      .context_id = call.text("contextId"),
-                                     .filter = call.text("filter")});
+                                     .filter = call.text("filter"),
+                                     .event_time_from_us = *event_from_us,
+                                     .event_time_to_us = *event_to_us});
     if (!filter) return core::fail(std::move(filter.error()));
     listing->filter = std::move(*filter);
     listing->cursor = std::move(range->cursor);
     const EventCriteria& criteria = listing->filter->criteria();
     store::EventQuery& query = listing->query;
     query.tenant = call.tenant();
-    query.pattern = criteria.pattern;
-    query.pattern_prefix = criteria.pattern_prefix;
+    query.pattern = listing->filter->exact_pattern();
+    query.pattern_prefix = listing->filter->pattern_prefix();
     query.from_us = range->from_us;
     query.to_us = range->to_us;
     query.source_id = criteria.source_id;
@@ -139,20 +157,10 @@ ApiResponse listing_response(const Listing& listing, const store::Hasher& hasher
     return body.finish_search(listing.page->next, listing.page->events_seen);
 }
 
-// Goes on behind what was found at once.
-void search_on(Listing& listing, store::EventSearch& search) {
-    std::vector<store::OwnedEvent> found = std::move(listing.page->events);
-    const std::string cursor = listing.page->next;
-    const std::uint64_t seen = listing.page->events_seen;
-    listing.query.cursor = cursor;
-    listing.query.limit -= found.size();
-    listing.query.bytes_max -= listing.page->bytes;
+// Anew, not behind what was found at once: one that waits holds no page.
+void search_aside(Listing& listing, store::EventSearch& search) {
     listing.query.blocks_max = kBlocksAside;
     listing.page = search.search(listing.query);
-    if (!listing.page) return;
-    listing.page->events_seen += seen;
-    found.insert(found.end(), listing.page->events.begin(), listing.page->events.end());
-    listing.page->events = std::move(found);
 }
 
 }  // namespace
@@ -165,8 +173,10 @@ void list_events(Call& call, const Respond& respond) {
     listing->page = database.event_search().search(listing->query);
     const bool whole = !listing->page || listing->page->next.empty() || listing->page->full;
     if (whole) return respond(listing_response(*listing, database.hasher()));
+    listing->page = store::EventPage{};
+    listing->counted = 0;
     const bool taken = call.services.run_aside(
-        Aside::kLook, [listing, &database] { search_on(*listing, database.event_search()); },
+        Aside::kLook, [listing, &database] { search_aside(*listing, database.event_search()); },
         [listing, &database, respond] { respond(listing_response(*listing, database.hasher())); });
     if (!taken) respond(error_response(busy_aside()));
 }

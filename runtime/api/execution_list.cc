@@ -126,7 +126,7 @@ public:
     }
     ApiResponse finish() {
         const bool more = at_ > 0 || !cursor_.deliveries_end;
-        return body_.finish(more ? cursor_.write() : std::string());
+        return body_.finish(more ? encode_key_cursor(cursor_.write()) : std::string());
     }
 
 private:
@@ -180,7 +180,8 @@ core::Result<std::shared_ptr<ExecutionList>> read_list(Call& call) {
     if (!range) return core::fail(range.error());
     if (auto status = read_status(call, query.status); !status) return core::fail(status.error());
     ListCursor cursor;
-    if (!cursor.read(range->cursor)) return core::fail(Call::bad_cursor());
+    const auto sent = call.key_cursor();
+    if (!sent || !cursor.read(*sent)) return core::fail(Call::bad_cursor());
     const std::string event_id = call.text("eventId");
     RunFilter runs{call.tenant(),  call.text("scriptId"),
                    range->from_us, range->to_us,

@@ -12,6 +12,13 @@ core::Status append_one(core::JsonWriter& json, const Subscription& subscription
     if (!explanation) return core::fail(std::move(explanation.error()));
     std::string text = "{\"subscriptionId\":";
     core::append_json_string(text, subscription.id);
+    if (!subscription.active) {
+        text += R"(,"active":false,"wouldMatch":)";
+        text += explanation->matches ? "true" : "false";
+        text +=
+            R"(,"reason":"the subscription is inactive: it matches nothing until it is active")";
+        explanation->matches = false;
+    }
     text += ',';
     text += to_json(*explanation).substr(1);
     json.raw(text);

@@ -11,22 +11,10 @@ namespace millrace::runtime::api {
 void list_events(Call& call, const Respond& respond);  // answers later, if much is searched
 Answer get_event(Call& call);
 void trace_event(Call& call, const Respond& respond);  // answers later
-// scripts.cc
-Answer create_script(Call& call);
-Answer list_scripts(Call& call);
-Answer get_script(Call& call);
-Answer put_script(Call& call);
-Answer delete_script(Call& call);
-Answer list_script_versions(Call& call);
-Answer get_script_version(Call& call);
 // script_run.cc: answers later, through `respond`.
 void run_script(Call& call, const Respond& respond);
 // subscriptions.cc
-Answer create_subscription(Call& call);
 Answer list_subscriptions(Call& call);
-Answer get_subscription(Call& call);
-Answer patch_subscription(Call& call);
-Answer delete_subscription(Call& call);
 // match.cc
 Answer match_subscriptions(Call& call);
 // preview.cc: answers later.
@@ -52,6 +40,9 @@ Answer list_replay_differences(Call& call);
 void create_backup(Call& call, const Respond& respond);
 // kv.cc: answers later.
 void list_kv(Call& call, const Respond& respond);
+// who.cc
+Answer me(Call& call);
+Answer list_executors(Call& call);
 // operation.cc
 Answer list_audit(Call& call);
 Answer stats(Call& call);

@@ -53,7 +53,9 @@ core::Result<View> read_view(Call& call) {
     if (!limit) return core::fail(std::move(limit.error()));
     view.limit = *limit;
     view.prefix = call.text("prefix");
-    view.after = call.text("cursor");
+    auto after = call.key_cursor();
+    if (!after) return core::fail(std::move(after.error()));
+    view.after = std::move(*after);
     if (view.prefix.size() > kPrefixBytesMax) return bad("prefix", "is too long");
     const std::string space = call.text("space");
     if (!space.empty() && space != "kv" && space != "cache")
@@ -83,7 +85,9 @@ ApiResponse page_response(const View& view, const store::KvHistory::Page& page,
         if (item.value.expires_at_us != 0) time_field(json, "expiresAt", item.value.expires_at_us);
         json.end_object();
     }
-    json.end_array().field_or_null("next", page.next).field_or_null("at", view.at);
+    json.end_array()
+        .field_or_null("next", page.next.empty() ? page.next : encode_key_cursor(page.next))
+        .field_or_null("at", view.at);
     const bool kept = since_us != std::numeric_limits<std::int64_t>::max();
     time_field_or_null(json, "historySince", kept ? since_us : 0).end_object();
     return json_response(200, std::move(body));

@@ -33,10 +33,21 @@ core::Result<std::size_t> events_of(const Call& call) {
                           .bound(static_cast<std::int64_t>(kPreviewEventsMax)));
 }
 
-core::Result<matcher::Preview> make_preview(Call& call) {
+// A whole subscription may stand there, though only what concerns matching counts.
+core::Status check_members(std::string_view text) {
     core::JsonDocument document;
-    if (auto body = document.parse_object(call.request.body_view()); !body)
-        return core::fail(std::move(body.error()));
+    auto body = document.parse_object(text);
+    if (!body) return core::fail(std::move(body.error()));
+    for (const std::string_view name :
+         {"pattern", "filters", "filter", "form", "priority", "id", "name", "executor", "retry",
+          "ordering", "active", "version", "createdAt", "updatedAt"})
+        (void)body->any(name);
+    return body->finish();
+}
+
+core::Result<matcher::Preview> make_preview(Call& call) {
+    if (auto known = check_members(call.request.body_view()); !known)
+        return core::fail(known.error());
     auto spec = matcher::parse_subscription_json(call.request.body_view());
     if (!spec) return core::fail(std::move(spec.error()));
     const std::string against = call.text("against");

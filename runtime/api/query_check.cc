@@ -1,57 +1,81 @@
 #include "runtime/api/query_check.h"
 
-#include <string>
+#include "io/query_string.h"
+
+#include <array>
+#include <utility>
 
 namespace millrace::runtime::api {
 namespace {
 
 constexpr std::size_t kNameBytesShown = 64;
+constexpr std::string_view kKeyParameter = "apiKey";  // who asks: of every call
 
-// Takes the next part of a text that has `mark` between its parts.
-std::string_view take_part(std::string_view& rest, char mark) {
-    const std::string_view part = rest.substr(0, rest.find(mark));
-    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
-    return part;
-}
-
-bool has_name(std::string_view names, std::string_view name) {
-    while (!names.empty()) {
-        if (take_part(names, ',') == name) return true;
-    }
-    return false;
-}
-
-bool is_list(const Route& route) {
-    return route.owner == RouteOwner::kStream ||
-           (route.method == io::Method::kGet && has_name(route.query, "limit"));
-}
-
-core::Error unknown(const Route& route, std::string_view name) {
-    std::string text = "query parameter \"" + std::string(name.substr(0, kNameBytesShown)) +
-                       "\" is not known; GET " + std::string(route.path) + " takes ";
-    std::string_view names = route.query;
-    for (bool first = true; !names.empty(); first = false) {
-        if (!first) text += names.find(',') == std::string_view::npos ? " and " : ", ";
-        text += take_part(names, ',');
-    }
+core::Error refused(std::string_view name, std::string text) {
     return core::Error(core::ErrorCode::kValidation, std::move(text))
         .in(std::string(name.substr(0, kNameBytesShown)));
 }
 
+std::string quoted(std::string_view name) {
+    return "query parameter \"" + std::string(name.substr(0, kNameBytesShown)) + "\"";
+}
+
+core::Error unknown(const Route& route, std::string_view name) {
+    std::string taken;
+    std::size_t left = route.query.empty() ? 0 : 1;
+    for (const char c : route.query) left += c == ',';
+    for_each_name(route.query, [&](std::string_view known) {
+        --left;
+        if (!taken.empty()) taken += left == 0 ? " and " : ", ";
+        taken += known;
+    });
+    if (taken.empty()) taken = "none";
+    return refused(name, quoted(name) + " is not known; " +
+                             std::string(io::method_text(route.method)) + " " +
+                             std::string(route.path) + " takes " + taken);
+}
+
 }  // namespace
 
+std::string camel_case_name(std::string_view name) {
+    if (name == "event_type") return "pattern";
+    std::string out;
+    for (std::size_t i = 0; i < name.size(); ++i) {
+        const bool joins = name[i] == '_' && i > 0 && i + 1 < name.size() && name[i + 1] >= 'a' &&
+                           name[i + 1] <= 'z';
+        out += joins ? static_cast<char>(name[++i] - 'a' + 'A') : name[i];
+    }
+    return out;
+}
+
 core::Status check_query(const Route& route, std::string_view query) {
-    if (query.empty() || !is_list(route)) return {};
-    std::string name;
-    while (!query.empty()) {
-        std::string_view pair = take_part(query, '&');
-        if (pair.empty()) continue;  // "a=1&&b=2"
-        const std::string_view sent = take_part(pair, '=');
-        if (!io::percent_decode(sent, io::PlusIsSpace::kYes, name)) name = sent;
-        if (!has_name(route.query, name) && name != "apiKey")
-            return core::fail(unknown(route, name));
+    std::uint64_t seen = 0;  // a bit each name of the route, the highest for the key
+    for (io::QueryString pairs(query); pairs.next();) {
+        const std::string name = camel_case_name(pairs.name());
+        int place = name == kKeyParameter ? 63 : -1, at = 0;
+        for_each_name(route.query, [&](std::string_view known) {
+            if (known == name) place = at;
+            ++at;
+        });
+        if (pairs.bad_escape()) {
+            return core::fail(refused(name, quoted(name) +
+                                                " is not well formed: after % two hexadecimal "
+                                                "digits are expected, and not 00"));
+        }
+        if (place < 0) return core::fail(unknown(route, pairs.name()));
+        if ((seen >> place & 1u) != 0)
+            return core::fail(refused(name, quoted(name) + " stands there twice"));
+        seen |= std::uint64_t{1} << place;
     }
     return {};
+}
+
+std::optional<std::string> query_value(std::string_view query, std::string_view name) {
+    for (io::QueryString pairs(query); pairs.next();) {
+        if (pairs.bad_escape()) continue;
+        if (pairs.name() == name || camel_case_name(pairs.name()) == name) return pairs.value();
+    }
+    return std::nullopt;
 }
 
 }  // namespace millrace::runtime::api

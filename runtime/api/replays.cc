@@ -2,6 +2,7 @@
 #include "matcher/subscription_spec.h"
 #include "runtime/api/audit.h"
 #include "runtime/api/handlers.h"
+#include "runtime/event/snake_names.h"
 #include "runtime/replay/shadow_lane.h"
 #include "store/rows/kv_history.h"
 #include "store/rows/registry_store.h"
@@ -146,13 +147,15 @@ core::Result<std::shared_ptr<const ShadowSpec>> make_shadow(Call& call, const Re
 
 core::Result<ReplaySpec> read_spec(Call& call) {
     core::JsonDocument document;
-    auto in = document.parse_object(call.request.body_view());
+    const std::string sent = with_camel_case_names(call.request.body_view());
+    auto in = document.parse_object(sent);
     if (!in) return core::fail(std::move(in.error()));
     ReplaySpec spec;
     spec.tenant = call.tenant();
     spec.to_us = call.services.clock().wall_us();
-    in->timestamp("from", spec.from_us);
-    in->timestamp("to", spec.to_us);
+    const std::int64_t now_us = spec.to_us;
+    read_moment(*in, "from", now_us, spec.from_us);
+    read_moment(*in, "to", now_us, spec.to_us);
     if (in->ok() && spec.from_us > spec.to_us) in->refuse("from", "is later than to");
     in->text("pattern", spec.pattern, {.bytes_max = core::kPatternBytesMax});
     in->text("patternPrefix", spec.pattern_prefix, {.bytes_max = core::kPatternBytesMax});
@@ -247,21 +250,18 @@ Answer start_replay(Call& call) {
 Answer list_replays(Call& call) {
     const auto limit = call.limit();
     if (!limit) return core::fail(limit.error());
-    const std::string cursor = call.text("cursor");
+    const auto cursor = call.key_cursor();
+    if (!cursor) return core::fail(cursor.error());
     const std::vector<ReplayProgress> all = call.services.replays(call.tenant());
     std::size_t at = 0;
-    if (!cursor.empty()) {
-        while (at < all.size() && all[at].id != cursor) ++at;
+    if (!cursor->empty()) {
+        while (at < all.size() && all[at].id != *cursor) ++at;
         if (at++ == all.size()) return core::fail(call.bad_cursor());
     }
     ListBody body;
     const std::size_t end = std::min(all.size(), at + *limit);
-    std::string_view last;
-    for (; at < end; ++at) {
-        append_progress(body.json(), all[at]);
-        last = all[at].id;
-    }
-    return body.finish(end < all.size() ? last : std::string_view{});
+    for (; at < end; ++at) append_progress(body.json(), all[at]);
+    return body.finish(end < all.size() ? encode_key_cursor(all[end - 1].id) : std::string());
 }
 
 Answer get_replay(Call& call) {
@@ -290,11 +290,12 @@ Answer list_replay_differences(Call& call) {
         return core::fail(core::ErrorCode::kConflict,
                           "replay '" + id + "' is no dry run: it compared nothing");
     }
-    const std::string cursor = call.text("cursor");
+    const auto cursor = call.key_cursor();
+    if (!cursor) return core::fail(cursor.error());
     auto rows = call.services.database().registry().list(
-        kReplayDiffKind, id + "/", cursor.empty() ? "" : id + "/" + cursor, *limit + 1);
+        kReplayDiffKind, id + "/", cursor->empty() ? "" : id + "/" + *cursor, *limit + 1);
     if (!rows) return core::fail(std::move(rows.error()));
-    if (rows->empty() && cursor.empty() && replay->shadow.different > 0) {
+    if (rows->empty() && cursor->empty() && replay->shadow.different > 0) {
         return core::fail(core::ErrorCode::kNotFound,
                           "the differences of dry run '" + id +
                               "' are gone: only those of the latest dry runs are kept");
@@ -304,7 +305,7 @@ Answer list_replay_differences(Call& call) {
     std::size_t bytes = 0;
     for (std::size_t i = 0; i < rows->size(); ++i) {
         if (i == *limit || bytes > kDifferencesPageBytes) {
-            next = (*rows)[i - 1].id.substr(id.size() + 1);
+            next = encode_key_cursor((*rows)[i - 1].id.substr(id.size() + 1));
             break;
         }
         bytes += (*rows)[i].json.size();

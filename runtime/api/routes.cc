@@ -35,11 +35,8 @@ void append_parameters(core::JsonWriter& json, const Route& route) {
         append_parameter(json, route.path.substr(open + 1, route.path.find('}', open) - open - 1),
                          "path");
     }
-    for (std::string_view rest = route.query; !rest.empty();) {
-        const std::size_t comma = std::min(rest.find(','), rest.size());
-        append_parameter(json, rest.substr(0, comma), "query");
-        rest.remove_prefix(std::min(comma + 1, rest.size()));
-    }
+    for_each_name(route.query,
+                  [&](std::string_view name) { append_parameter(json, name, "query"); });
     json.end_array();
 }
 

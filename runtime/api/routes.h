@@ -5,6 +5,7 @@
 
 #include "io/http_types.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -23,7 +24,8 @@ enum class RouteOwner : std::uint8_t {
     X(kPostEvents, kEvents, kPost, "/v2/events", "ids,atomic,durability",                          \
       "Takes events: one, an array, NDJSON or CloudEvents")                                        \
     X(kListEvents, kApi, kGet, "/v2/events",                                                       \
-      "pattern,patternPrefix,from,to,sourceType,sourceId,correlationId,causationId,contextId,"     \
+      "pattern,patternPrefix,from,to,eventTimeFrom,eventTimeTo,sourceType,sourceId,correlationId," \
+      "causationId,contextId,"                                                                     \
       "filter,limit,cursor,"                                                                       \
       "order,as,count",                                                                            \
       "Lists events, newest first")                                                                \
@@ -36,12 +38,22 @@ enum class RouteOwner : std::uint8_t {
     X(kListScripts, kApi, kGet, "/v2/scripts", "limit,cursor", "Lists scripts")                    \
     X(kGetScript, kApi, kGet, "/v2/scripts/{id}", "", "One script")                                \
     X(kPutScript, kApi, kPut, "/v2/scripts/{id}", "", "Makes a new version of a script")           \
+    X(kPatchScript, kApi, kPatch, "/v2/scripts/{id}", "",                                          \
+      "Makes a new version of a script by JSON merge patch")                                       \
     X(kDeleteScript, kApi, kDelete, "/v2/scripts/{id}", "",                                        \
       "Removes a script that no subscription uses")                                                \
     X(kListScriptVersions, kApi, kGet, "/v2/scripts/{id}/versions", "",                            \
       "The versions of a script, newest first")                                                    \
     X(kGetScriptVersion, kApi, kGet, "/v2/scripts/{id}/versions/{version}", "",                    \
       "One version of a script")                                                                   \
+    X(kCreateSecret, kApi, kPost, "/v2/secrets", "", "Creates a secret; its value is never shown") \
+    X(kListSecrets, kApi, kGet, "/v2/secrets", "limit,cursor", "Lists secrets, without values")    \
+    X(kGetSecret, kApi, kGet, "/v2/secrets/{id}", "", "One secret, without its value")             \
+    X(kPutSecret, kApi, kPut, "/v2/secrets/{id}", "", "Gives a secret a new value")                \
+    X(kPatchSecret, kApi, kPatch, "/v2/secrets/{id}", "", "Changes a secret by JSON merge patch")  \
+    X(kDeleteSecret, kApi, kDelete, "/v2/secrets/{id}", "", "Removes a secret and its versions")   \
+    X(kListSecretVersions, kApi, kGet, "/v2/secrets/{id}/versions", "",                            \
+      "The versions of a secret, newest first, without values")                                    \
     X(kRunScript, kApi, kPost, "/v2/script/run", "",                                               \
       "Runs an enabled script and answers with its result")                                        \
     X(kCreateSubscription, kApi, kPost, "/v2/subscriptions", "", "Creates a subscription")         \
@@ -79,6 +91,9 @@ enum class RouteOwner : std::uint8_t {
       "Who changed what, newest first")                                                            \
     X(kListKv, kApi, kGet, "/v2/kv", "prefix,space,namespace,at,limit,cursor",                     \
       "What handlers keep in kv, as it is or as it was at a moment")                               \
+    X(kMe, kApi, kGet, "/v2/me", "", "Who is asking, and what they may")                           \
+    X(kListExecutors, kApi, kGet, "/v2/executors", "",                                             \
+      "What runs deliveries: how much at once, how much of it now")                                \
     X(kStats, kApi, kGet, "/v2/stats", "", "Figures of the engine")                                \
     X(kHealthz, kApi, kGet, "/healthz", "", "200 while the process lives")                         \
     X(kReadyz, kApi, kGet, "/readyz", "", "200, or 503 with the reason")                           \
@@ -100,6 +115,16 @@ struct Route {
     std::string_view doc;
     std::string_view name;  // "PostEvents"
 };
+
+// Visits the names of Route::query.
+template <typename Visit>
+void for_each_name(std::string_view names, Visit&& visit) {
+    while (!names.empty()) {
+        const std::string_view name = names.substr(0, names.find(','));
+        names.remove_prefix(std::min(names.size(), name.size() + 1));
+        visit(name);
+    }
+}
 
 // In the order of RouteId.
 std::span<const Route> route_table();

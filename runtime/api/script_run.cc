@@ -1,12 +1,14 @@
 // POST /v2/script/run: an API run of a script, answered when the lane has run it.
 #include "runtime/api/handlers.h"
+#include "runtime/event/snake_names.h"
 
 namespace millrace::runtime::api {
 namespace {
 
 core::Result<ScriptRunRequest> read_run(Call& call) {
     core::JsonDocument document;
-    auto in = document.parse_object(call.request.body_view());
+    const std::string sent = with_camel_case_names(call.request.body_view());
+    auto in = document.parse_object(sent);
     if (!in) return core::fail(std::move(in.error()));
     std::string script_id;
     in->text("scriptId", script_id,

@@ -32,6 +32,9 @@ namespace millrace::runtime::api {
 struct Readiness {
     bool ready = true;
     std::string reason;  // "draining", "recovering: shard 1 at 10 of 20", "read-only: ..."
+    // Stored documents that can not be read: how many, and the first of them.
+    std::size_t set_aside = 0;
+    std::vector<SetAside::Row> set_aside_rows = {};
 };
 
 // POST /v2/script/run.
@@ -41,6 +44,15 @@ struct ScriptRunRequest {
     std::string user;
     std::string key_id;
     std::string input_json;  // {"query":{},"body":{}}
+};
+
+// GET /v2/executors.
+struct ExecutorFigures {
+    std::string_view type;  // "script"
+    bool enabled = true;
+    std::uint64_t running = 0;
+    std::uint64_t limit = 0;    // running at once
+    std::uint64_t waiting = 0;  // deliveries
 };
 
 // What runs aside: a look that somebody waits for, or something that may take minutes.
@@ -64,6 +76,8 @@ public:
     virtual LogEnds log_ends() = 0;
     // Publishes the change to matcher and lanes; returns when it is effective on every shard.
     virtual core::Status registry_changed(const RegistryChange& change) = 0;
+    // The same for a change that was taken back; nobody waits for it.
+    virtual void registry_undone(const RegistryChange& change) = 0;
 
     virtual void run_script(ScriptRunRequest&& request,
                             std::function<void(ScriptRunResult&&)> done) = 0;
@@ -88,6 +102,9 @@ public:
     virtual void run_later(std::function<void()> work) = 0;
 
     virtual Readiness readiness() = 0;
+    virtual std::vector<ExecutorFigures> executors() = 0;
+    // What backups are written below.
+    virtual std::string_view backup_folder() = 0;
     // Adds members to the object of GET /v2/stats: shards, lanes, queues, uptime.
     virtual void append_stats(core::JsonWriter& json) = 0;
 };

@@ -1,6 +1,7 @@
 #include "runtime/delivery/run_history.h"
 
 #include "core/json_reader.h"
+#include "core/made_id.h"
 #include "core/timestamp.h"
 #include "runtime/delivery/attempt_record.h"
 #include "store/database.h"
@@ -60,23 +61,23 @@ std::string run_document(const RunRecord& run) {
     return out;
 }
 
-core::Status RunHistory::load() {
+core::Status RunHistory::load(SetAside& aside) {
     auto rows = database_.registry().load_all(kRunKind);
     if (!rows) return core::fail(std::move(rows.error()));
     for (const store::RegistryDocument& row : *rows) {
         auto run = read_summary(row);
-        if (!run) return core::fail(std::move(run.error()));
-        runs_.push_back(std::move(*run));
+        if (run)
+            runs_.push_back(std::move(*run));
+        else
+            aside.add(kRunKind, row.id, run.error());
     }
     return {};
 }
 
 std::string RunHistory::make_id(std::int64_t now_us, std::uint64_t random) {
-    static constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuv";
     std::string id = "xr_";
-    const auto time = static_cast<std::uint64_t>(now_us);
-    for (std::size_t i = kTimeDigits; i-- > 0;) id += kDigits[(time >> (5 * i)) & 31];
-    for (std::size_t i = 0; i < kRandomDigits; ++i, random >>= 5) id += kDigits[random & 31];
+    core::append_id_digits(id, static_cast<std::uint64_t>(now_us), kTimeDigits);
+    core::append_id_digits(id, random, kRandomDigits);
     return id;
 }
 

@@ -11,6 +11,7 @@
 #include "core/ids.h"
 #include "core/json_writer.h"
 #include "core/result.h"
+#include "runtime/registry/set_aside.h"
 
 #include <cstdint>
 #include <deque>
@@ -53,7 +54,7 @@ class RunHistory {
 public:
     explicit RunHistory(store::Database& database) : database_(database) {}
 
-    core::Status load();
+    core::Status load(SetAside& aside);
     // Ids sort by time: "xr_", 11 digits of microseconds, 6 random ones.
     static std::string make_id(std::int64_t now_us, std::uint64_t random);
     // The row that has to leave before one more is written; empty while there is room.

@@ -3,6 +3,7 @@
 #include "runtime/api/query_check.h"
 #include "runtime/edge/edge_cloudevents.h"
 #include "runtime/edge/ingest_reply.h"
+#include "store/log/durability_text.h"
 
 #include <array>
 #include <cstring>
@@ -19,9 +20,7 @@ bool is_any_of(const io::Request& request, std::initializer_list<std::string_vie
 }
 
 core::Result<store::Durability> durability_of(std::string_view text) {
-    if (text == "fsync") return store::Durability::kFsync;
-    if (text == "os") return store::Durability::kOs;
-    if (text == "memory") return store::Durability::kMemory;
+    if (const auto durability = store::parse_durability(text)) return *durability;
     return core::fail(core::Error(core::ErrorCode::kValidation,
                                   "durability: '" + std::string(text.substr(0, 32)) +
                                       "' is none of fsync, os, memory")
@@ -70,19 +69,15 @@ void EdgeHttp::on_request(io::Request& request) {
         server_->respond_error(request.token, shutting_down());
         return;
     }
-    switch (route.owner) {
-        case api::RouteOwner::kEvents: take_events(request); return;
-        case api::RouteOwner::kStream: open_stream(request, route); return;
-        case api::RouteOwner::kApi: forward(request); return;
-    }
-}
-
-void EdgeHttp::open_stream(io::Request& request, const api::Route& route) {
     if (auto known = api::check_query(route, request.query); !known) {
         server_->respond_error(request.token, known.error());
         return;
     }
-    host_.open_stream(request);
+    switch (route.owner) {
+        case api::RouteOwner::kEvents: take_events(request); return;
+        case api::RouteOwner::kStream: host_.open_stream(request); return;
+        case api::RouteOwner::kApi: forward(request); return;
+    }
 }
 
 void EdgeHttp::forward(io::Request& request) {

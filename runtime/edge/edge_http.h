@@ -59,7 +59,6 @@ public:
 private:
     void take_events(io::Request& request);
     core::Status read_events(io::Request& http, IngestRequest& request);
-    void open_stream(io::Request& request, const api::Route& route);
     void forward(io::Request& request);
     void respond_api(io::RequestToken token, api::ApiResponse&& response);
 

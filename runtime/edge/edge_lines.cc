@@ -1,5 +1,7 @@
 #include "runtime/edge/edge_lines.h"
 
+#include "store/log/durability_text.h"
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -7,11 +9,6 @@
 namespace millrace::runtime {
 
 namespace {
-
-std::string_view durability_text(store::Durability durability) {
-    constexpr std::string_view kTexts[] = {"memory", "os", "fsync"};
-    return kTexts[static_cast<std::size_t>(durability)];
-}
 
 // Which lines were read at once is no business of the client's: bytes count from the line's begin.
 core::Error within_line(core::Error error, std::string_view lines, std::uint32_t line) {
@@ -75,7 +72,7 @@ void EdgeLines::acknowledge(io::LineToken connection, store::Durability durabili
         lines = it->second.front().last_line;
         it->second.pop_front();
     }
-    if (lines != 0) server_->ack(connection, lines, durability_text(durability));
+    if (lines != 0) server_->ack(connection, lines, store::durability_text(durability));
 }
 
 void EdgeLines::finish(IngestRequest& request) {

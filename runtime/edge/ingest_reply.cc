@@ -1,6 +1,7 @@
 #include "runtime/edge/ingest_reply.h"
 
 #include "io/error_body.h"
+#include "store/log/durability_text.h"
 #include "store/log/event_id.h"
 
 #include <algorithm>
@@ -8,15 +9,6 @@
 namespace millrace::runtime {
 
 namespace {
-
-std::string_view durability_text(store::Durability durability) {
-    switch (durability) {
-        case store::Durability::kMemory: return "memory";
-        case store::Durability::kOs: return "os";
-        case store::Durability::kFsync: break;
-    }
-    return "fsync";
-}
 
 void write_event(const IngestItem& item, const store::Hasher& hasher, io::BodyWriter& body) {
     body.append("{\"eventId\":");
@@ -100,7 +92,7 @@ IngestReply write_ingest_reply(IngestRequest& request, const store::Hasher& hash
     body.append(",\"rejected\":");
     write_rejected(request.rejected, body);
     body.append(",\"durability\":\"");
-    body.append(durability_text(request.told_durability()));
+    body.append(store::durability_text(request.told_durability()));
     body.append('"');
     if (request.reply_ids == ReplyIds::kInclude) {
         body.append(",\"events\":[");

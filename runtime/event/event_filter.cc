@@ -26,10 +26,30 @@ EventFilter::EventFilter(EventCriteria criteria)
       matcher_(matcher::Matcher::Options{.background_thread = false, .samples = false}),
       reader_(matcher_.register_reader()) {}
 
+core::Status EventFilter::compile_pattern() {
+    if (!matcher::has_star(criteria_.pattern)) return {};
+    auto wildcard = matcher::parse_wildcard(criteria_.pattern);
+    if (!wildcard) return core::fail(std::move(wildcard.error()).in("pattern"));
+    wildcard_ = std::move(*wildcard);
+    return {};
+}
+
+std::string_view EventFilter::pattern_prefix() const {
+    if (!criteria_.pattern_prefix.empty() || !wildcard_) return criteria_.pattern_prefix;
+    return wildcard_->pieces.front();
+}
+
+bool EventFilter::pattern_agrees(std::string_view pattern) const {
+    return (wildcard_ ? wildcard_->matches(pattern) : agrees(criteria_.pattern, pattern)) &&
+           pattern.starts_with(criteria_.pattern_prefix);
+}
+
 core::Status EventFilter::compile() {
+    if (auto status = compile_pattern(); !status) return status;
     needs_members_ = !criteria_.source_type.empty() || !criteria_.source_id.empty() ||
                      !criteria_.correlation_id.empty() || !criteria_.causation_id.empty() ||
-                     !criteria_.context_id.empty();
+                     !criteria_.context_id.empty() || criteria_.event_time_from_us != INT64_MIN ||
+                     criteria_.event_time_to_us != INT64_MAX;
     needs_parse_ = needs_members_;
     for (const std::string* id :
          {&criteria_.correlation_id, &criteria_.causation_id, &criteria_.context_id}) {
@@ -59,7 +79,11 @@ bool EventFilter::may_hold_needle(std::string_view raw) const {
            std::memchr(raw.data(), '\\', raw.size()) != nullptr;
 }
 
-bool EventFilter::members_agree() const {
+bool EventFilter::members_agree(std::int64_t received_at_us) const {
+    const std::int64_t time_us =
+        envelope_.has(core::EnvelopeField::kTimestamp) ? envelope_.timestamp_us : received_at_us;
+    if (time_us < criteria_.event_time_from_us || time_us >= criteria_.event_time_to_us)
+        return false;
     const bool has_source = envelope_.has(core::EnvelopeField::kSource);
     return agrees(criteria_.source_type, has_source ? envelope_.source_type : kDefaultSourceType) &&
            agrees(criteria_.source_id, has_source ? envelope_.source_id : kDefaultSourceId) &&
@@ -71,10 +95,6 @@ bool EventFilter::members_agree() const {
 bool EventFilter::accepts(const store::StoredEvent& event) {
     envelope_ = {};
     const bool pattern_known = !event.pattern.empty();
-    const auto pattern_agrees = [this](std::string_view pattern) {
-        return agrees(criteria_.pattern, pattern) &&
-               pattern.substr(0, criteria_.pattern_prefix.size()) == criteria_.pattern_prefix;
-    };
     if (pattern_known && !pattern_agrees(event.pattern)) return false;
     if (pattern_known && !needs_parse_) return true;
 
@@ -93,7 +113,7 @@ bool EventFilter::accepts(const store::StoredEvent& event) {
     if (parser_.next(&snapshot.plan(), envelope_, &fields_, error) != core::ParseOutcome::kEvent)
         return false;
     if (!pattern_known && !pattern_agrees(envelope_.pattern)) return false;
-    if (!members_agree()) return false;
+    if (!members_agree(event.received_at_us)) return false;
     if (!has_filter_) return true;
     defaults_.fill(snapshot.plan(), envelope_, event.received_at_us, fields_);
     snapshot.match(envelope_, core::TenantId(0), fields_, scratch_, matched_);

@@ -11,18 +11,21 @@
 #include "core/event_parser.h"
 #include "core/field_table.h"
 #include "core/result.h"
+#include "matcher/filter/wildcard.h"
 #include "matcher/matcher.h"
 #include "runtime/event/default_fields.h"
 #include "store/log/event_block.h"
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace millrace::runtime {
 
 struct EventCriteria {
-    std::string pattern;  // exact; empty: any
+    std::string pattern;  // as of a subscription: stars are wildcards; empty: any
     std::string pattern_prefix;
     std::string source_type;
     std::string source_id;
@@ -30,6 +33,9 @@ struct EventCriteria {
     std::string causation_id;
     std::string context_id;
     std::string filter;  // any filter form; empty: everything
+    // The event's own timestamp (else that of its receipt), as from and to.
+    std::int64_t event_time_from_us = INT64_MIN;
+    std::int64_t event_time_to_us = INT64_MAX;
 };
 
 class EventFilter {
@@ -39,6 +45,12 @@ public:
     EventFilter& operator=(const EventFilter&) = delete;
 
     const EventCriteria& criteria() const { return criteria_; }
+    // What the pattern of each accepted event is; empty: it may be any.
+    std::string_view exact_pattern() const {
+        return wildcard_ ? std::string_view() : std::string_view(criteria_.pattern);
+    }
+    // What it begins with.
+    std::string_view pattern_prefix() const;
     bool accepts(const store::StoredEvent& event);
     // Of the event that accepts() looked at last; empty when nothing had to be parsed.
     const core::Envelope& envelope() const { return envelope_; }
@@ -46,10 +58,13 @@ public:
 private:
     explicit EventFilter(EventCriteria criteria);
     core::Status compile();
-    bool members_agree() const;
+    core::Status compile_pattern();
+    bool pattern_agrees(std::string_view pattern) const;
+    bool members_agree(std::int64_t received_at_us) const;
     bool may_hold_needle(std::string_view raw) const;
 
     const EventCriteria criteria_;
+    std::optional<matcher::Wildcard> wildcard_;  // else the pattern is exact
     bool needs_parse_ = false;
     bool needs_members_ = false;  // of the envelope, not only of its pattern
     std::string needle_;          // an id that the text must hold; empty: none

@@ -6,6 +6,7 @@
 
 #include "core/ids.h"
 #include "core/result.h"
+#include "runtime/registry/set_aside.h"
 
 #include <cstdint>
 #include <span>
@@ -42,17 +43,24 @@ public:
     virtual core::Status commit(std::span<const RegistryRow> puts,
                                 std::span<const RegistryRowName> erases, std::int64_t at_us,
                                 core::TenantId tenant, std::string_view audit) = 0;
+    // A row that is kept and can not be read: whoever looks after the folder is told.
+    virtual void set_aside(std::string_view kind, std::string_view id, const core::Error& why) = 0;
 };
 
 class StoreRegistryRows final : public RegistryRows {
 public:
-    explicit StoreRegistryRows(store::Database& database) : database_(database) {}
+    StoreRegistryRows(store::Database& database, SetAside& aside)
+        : database_(database), aside_(aside) {}
     core::Result<std::vector<RegistryRow>> load_all(std::string_view kind) override;
     core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases,
                         std::int64_t at_us, core::TenantId tenant, std::string_view audit) override;
+    void set_aside(std::string_view kind, std::string_view id, const core::Error& why) override {
+        aside_.add(kind, id, why);
+    }
 
 private:
     store::Database& database_;
+    SetAside& aside_;
 };
 
 }  // namespace millrace::runtime

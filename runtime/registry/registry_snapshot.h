@@ -1,4 +1,4 @@
-// What: all scripts and subscriptions at one moment, found by number. Immutable. A change copies
+// What: all documents at one moment, found by number. Immutable. A change copies
 //       one chunk of 1024 pointers and the list of chunks, so that it costs the same few
 //       microseconds with a million subscriptions as with ten.
 // Threads: read anywhere. Lifetime: an agent keeps its shared_ptr and swaps it at a batch boundary;
@@ -7,7 +7,7 @@
 // Limits: numbers are 32 bits. Failure: a number that is not there gives nullptr.
 #pragma once
 
-#include "runtime/registry/registry_types.h"
+#include "runtime/registry/document_kinds.h"
 
 #include <array>
 #include <cstddef>
@@ -76,8 +76,9 @@ private:
 
 struct RegistrySnapshot {
     std::uint64_t version = 0;  // grows by one with each change
-    NumberedTable<Subscription> subscriptions;
-    NumberedTable<Script> scripts;
+#define X(Type, table) NumberedTable<Type> table;
+    MILLRACE_DOCUMENT_KINDS(X)
+#undef X
 
     const Subscription* subscription(core::SubscriptionId number) const {
         return subscriptions.find(number.value);

@@ -2,7 +2,7 @@
 //       makes a new object with a new version.
 // Threads: immutable after the registry has published them; read anywhere.
 // Lifetime: held by shared_ptr in snapshots; whoever holds a snapshot may keep raw pointers.
-// Limits: kScript..., kSubscription... below, checked by runtime/registry_body.
+// Limits: kScript..., kSubscription... below, checked by the kinds.
 // Failure: none here.
 #pragma once
 
@@ -27,6 +27,8 @@ using ScriptNumber = core::StrongInt<struct ScriptNumberTag, std::uint32_t>;
 
 inline constexpr std::size_t kResourceIdBytesMax = 128;
 inline constexpr std::size_t kResourceNameBytesMax = 256;
+inline constexpr std::size_t kScriptsMax = 100'000;          // of a tenant
+inline constexpr std::size_t kSubscriptionsMax = 4'000'000;  // of a tenant
 inline constexpr std::size_t kScriptSourceBytesMax = 1u << 20;
 inline constexpr std::size_t kScriptVersionsMax = 50;  // older ones are forgotten
 inline constexpr std::int64_t kScriptTimeoutMsMax = 300'000;

@@ -24,31 +24,38 @@ std::string position_json(const std::vector<core::LogOffset>& next) {
 
 }  // namespace
 
-core::Status ReplayRunner::load(const FindScriptVersion& find) {
+core::Status ReplayRunner::load(const FindScriptVersion& find, SetAside& aside) {
     auto documents = deps_.database->registry().load_all(kReplayKind);
     if (!documents) return core::fail(std::move(documents.error()));
     for (const store::RegistryDocument& document : *documents) {
         auto state = parse_replay_document(document.json);
-        if (!state) return core::fail(std::move(state.error()));
-        if (state->progress.status != "running") continue;
-        auto replay = std::make_shared<Running>();
-        if (state->spec.dry_run) {
-            // Its overlay is gone: it begins anew.
-            auto again = parse_replay_document(document.json, find);
-            if (!again) {
-                replay->state = std::move(*state);
-                finish(*replay, "failed", again.error().message);
-                continue;
-            }
-            state = std::move(again);
-            state->progress.scanned = state->progress.matched = state->progress.not_due = 0;
-            state->progress.shadow = {};
-            if (auto found = find_range(*state); !found) return found;
-        }
-        replay->state = std::move(*state);
-        if (auto armed = arm(*replay); !armed) return armed;
-        running_.emplace(document.id, std::move(replay));
+        auto taken = state ? take_up(document, std::move(*state), find)
+                           : core::Status(core::fail(state.error()));
+        if (!taken) aside.add(kReplayKind, document.id, taken.error());
     }
+    return {};
+}
+
+core::Status ReplayRunner::take_up(const store::RegistryDocument& document, ReplayState&& state,
+                                   const FindScriptVersion& find) {
+    if (state.progress.status != "running") return {};
+    auto replay = std::make_shared<Running>();
+    if (state.spec.dry_run) {
+        // Its overlay is gone: it begins anew.
+        auto again = parse_replay_document(document.json, find);
+        if (!again) {
+            replay->state = std::move(state);
+            finish(*replay, "failed", again.error().message);
+            return {};
+        }
+        state = std::move(*again);
+        state.progress.scanned = state.progress.matched = state.progress.not_due = 0;
+        state.progress.shadow = {};
+        if (auto found = find_range(state); !found) return found;
+    }
+    replay->state = std::move(state);
+    if (auto armed = arm(*replay); !armed) return armed;
+    running_.emplace(document.id, std::move(replay));
     return {};
 }
 

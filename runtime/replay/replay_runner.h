@@ -16,6 +16,7 @@
 #include "runtime/delivery/lane_job.h"
 #include "runtime/event/event_filter.h"
 #include "runtime/feed/block_matcher.h"
+#include "runtime/registry/set_aside.h"
 #include "runtime/replay/replay_document.h"
 #include "runtime/replay/shadow_lane.h"
 #include "store/database.h"
@@ -28,6 +29,10 @@
 #include <mutex>
 #include <string>
 #include <vector>
+
+namespace millrace::store {
+struct RegistryDocument;
+}
 
 namespace millrace::runtime {
 
@@ -58,7 +63,7 @@ public:
           failed_(role_.counter(core::Metric::kReplayDeliveries, {"failed"})) {}
 
     // Before the threads start: takes up the replays that were running.
-    core::Status load(const FindScriptVersion& find);
+    core::Status load(const FindScriptVersion& find, SetAside& aside);
 
     core::Result<std::string> start(ReplaySpec&& spec, const std::string& id);
     core::Result<ReplayProgress> progress(core::TenantId tenant, std::string_view id);
@@ -107,6 +112,8 @@ private:
     std::shared_ptr<Running> share(const Running& replay);
     core::Status admit(core::TenantId tenant);
     void forget_old_dry_runs(core::TenantId tenant);
+    core::Status take_up(const store::RegistryDocument& document, ReplayState&& state,
+                         const FindScriptVersion& find);
     core::Status find_range(ReplayState& state);
     bool is_due(Running& replay, const store::StoredEvent& event);
     void flush_jobs(Running& replay);

@@ -1,6 +1,8 @@
 #include "runtime/server/engine_services.h"
 
+#include "core/made_id.h"
 #include "runtime/api/event_view.h"
+#include "runtime/api/query_check.h"
 #include "store/retention/space_guard.h"
 #include "store/rows/dead_letters.h"
 #include "store/rows/retry_schedule.h"
@@ -86,32 +88,48 @@ LogEnds EngineServices::log_ends() {
 }
 
 core::Status EngineServices::registry_changed(const RegistryChange& change) {
-    // Lanes first: whoever matches a new subscription must be able to find it.
-    registry_version_.store(deps_.registry->snapshot()->version, std::memory_order_release);
-    if (change.subscription_put) {
-        const Subscription& subscription = *change.subscription_put;
-        if (subscription.active) {
-            auto replaced = deps_.matcher->replace(subscription.number, subscription.tenant,
-                                                   *subscription.spec);
-            if (!replaced) return replaced;
-        } else {
-            deps_.matcher->remove(subscription.number);
-        }
-    } else if (change.subscription_removed) {
-        deps_.matcher->remove(change.subscription_removed->number);
-    } else {
-        return {};
-    }
-    return wait_until_effective(deps_.matcher->publish());
+    const auto told = tell_matcher(change);
+    if (!told) return core::fail(told.error());
+    return *told ? wait_until_effective() : core::Status{};
 }
 
-core::Status EngineServices::wait_until_effective(std::uint64_t epoch) {
+// A shard that did not take up the change will not take up this one soon: when it goes on, it finds
+// both.
+void EngineServices::registry_undone(const RegistryChange& change) {
+    if (const auto told = tell_matcher(change); !told)
+        deps_.log->error("a change could not be taken back", {{"error", told.error().message}});
+    else if (*told)
+        deps_.matcher->publish();
+}
+
+// False: it is nothing that concerns the matcher.
+core::Result<bool> EngineServices::tell_matcher(const RegistryChange& change) {
+    // Lanes first: whoever matches a new subscription must be able to find it.
+    registry_version_.store(deps_.registry->snapshot()->version, std::memory_order_release);
+    const auto* of = std::get_if<DocumentChange<Subscription>>(&change);
+    if (!of) return false;
+    if (of->after && of->after->active) {
+        const Subscription& subscription = *of->after;
+        auto replaced =
+            deps_.matcher->replace(subscription.number, subscription.tenant, *subscription.spec);
+        if (!replaced) return core::fail(replaced.error());
+    } else if (const auto& gone = of->after ? of->after : of->before) {
+        deps_.matcher->remove(gone->number);
+    }
+    return true;
+}
+
+core::Status EngineServices::wait_until_effective() {
+    const std::uint64_t epoch = deps_.matcher->publish();
     reader_.offline();
     const std::int64_t give_up_ns = deps_.clock->monotonic_ns() + kEffectiveUsMax * 1000;
     while (!deps_.matcher->all_observed(epoch)) {
         if (deps_.clock->monotonic_ns() > give_up_ns) {
-            return core::fail(core::ErrorCode::kInternal,
-                              "the change is kept, but a shard has not taken it up yet");
+            return core::fail(core::Error(core::ErrorCode::kUnavailable,
+                                          "a shard has not taken up the change in " +
+                                              std::to_string(kEffectiveUsMax / 1'000'000) +
+                                              " s: it was taken back, and nothing has changed")
+                                  .retry_after(5));
         }
         // A shard in the middle of a batch needs microseconds; an idle one is counted as offline.
         if (deps_.yield) {
@@ -121,14 +139,6 @@ core::Status EngineServices::wait_until_effective(std::uint64_t epoch) {
         }
     }
     return {};
-}
-
-std::string EngineServices::random_id(std::string_view prefix) {
-    static constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuv";
-    std::string id(prefix);
-    std::uint64_t bits = deps_.random->next();
-    for (int i = 0; i < 12; ++i, bits >>= 5) id += kDigits[bits & 31];
-    return id;
 }
 
 void EngineServices::run_script(api::ScriptRunRequest&& request,
@@ -167,7 +177,7 @@ void EngineServices::run_script(api::ScriptRunRequest&& request,
 }
 
 core::Result<std::string> EngineServices::start_replay(ReplaySpec&& spec) {
-    return feeder_->replays().start(std::move(spec), random_id("rp_"));
+    return feeder_->replays().start(std::move(spec), core::make_id("rp_", *deps_.random, 12));
 }
 core::Result<ReplayProgress> EngineServices::replay(core::TenantId tenant, std::string_view id) {
     return feeder_->replays().progress(tenant, id);
@@ -199,6 +209,13 @@ void EngineServices::run_later(std::function<void()> work) {
 }
 
 api::Readiness EngineServices::readiness() {
+    api::Readiness readiness = ability();
+    readiness.set_aside = deps_.set_aside->count();
+    readiness.set_aside_rows = deps_.set_aside->rows();
+    return readiness;
+}
+
+api::Readiness EngineServices::ability() const {
     if (deps_.database->fatal())
         return {false, "the store has failed: " + deps_.database->fatal_reason()};
     if (deps_.server->draining.load(std::memory_order_relaxed)) return {false, "draining"};
@@ -208,6 +225,16 @@ api::Readiness EngineServices::readiness() {
                            ") of the disk is free"};
     }
     return {};
+}
+
+std::vector<api::ExecutorFigures> EngineServices::executors() {
+    api::ExecutorFigures script{.type = executor_type_text(ExecutorType::kScript)};
+    script.limit = lanes_.size();
+    for (const Lane* lane : lanes_) script.running += !lane->idle();
+    for (const Shard* shard : shards_)
+        script.waiting +=
+            static_cast<std::uint64_t>(std::max<std::int64_t>(0, shard->waiting_deliveries()));
+    return {script};
 }
 
 void EngineServices::append_stats(core::JsonWriter& json) {
@@ -265,10 +292,10 @@ void EngineServices::open_stream(core::ShardId shard, const io::Request& request
     auto stream = std::make_shared<StreamRequest>();
     stream->edge = shard;
     stream->token = request.token;
-    stream->pattern = request.query_value("pattern").value_or("");
-    stream->pattern_prefix = request.query_value("patternPrefix").value_or("");
-    stream->filter = request.query_value("filter").value_or("");
-    stream->from = request.query_value("from").value_or("");
+    stream->pattern = api::query_value(request.query, "pattern").value_or("");
+    stream->pattern_prefix = api::query_value(request.query, "patternPrefix").value_or("");
+    stream->filter = api::query_value(request.query, "filter").value_or("");
+    stream->from = api::query_value(request.query, "from").value_or("");
     stream->last_event_id = request.header("Last-Event-ID");
     streams_open_.store(true, std::memory_order_relaxed);
     if (!deps_.conductor->post([this, stream] { tail_->open(std::move(*stream)); }))

@@ -42,6 +42,8 @@ public:
         Sideline* haul = nullptr;
         const ServerState* server = nullptr;
         RetentionChore* retention = nullptr;
+        SetAside* set_aside = nullptr;
+        std::string backup_folder{};
         // While a change is waited for: the processor is the others'. Null: by the system.
         std::function<void()> yield;
     };
@@ -51,7 +53,7 @@ public:
     void connect(api::Api& api, Feeder& feeder, std::span<Shard* const> shards,
                  std::span<Lane* const> lanes);
     // Before the threads start: what was kept by an earlier process.
-    core::Status load_runs() { return runs_.load(); }
+    core::Status load_runs() { return runs_.load(*deps_.set_aside); }
     EventTail& tail() { return *tail_; }
     std::uint64_t registry_version() const {
         return registry_version_.load(std::memory_order_acquire);
@@ -67,6 +69,7 @@ public:
     matcher::Matcher::Reader& matcher_reader() override { return reader_; }
     LogEnds log_ends() override;
     core::Status registry_changed(const RegistryChange& change) override;
+    void registry_undone(const RegistryChange& change) override;
     void run_script(api::ScriptRunRequest&& request,
                     std::function<void(ScriptRunResult&&)> done) override;
     const RunHistory& run_history() override { return runs_; }
@@ -80,6 +83,8 @@ public:
                    std::function<void()> done) override;
     void run_later(std::function<void()> work) override;
     api::Readiness readiness() override;
+    std::vector<api::ExecutorFigures> executors() override;
+    std::string_view backup_folder() override { return deps_.backup_folder; }
     void append_stats(core::JsonWriter& json) override;
 
     // ShardUplink
@@ -95,10 +100,11 @@ public:
 private:
     static constexpr std::int64_t kEffectiveUsMax = 5'000'000;
 
-    core::Status wait_until_effective(std::uint64_t epoch);
+    core::Result<bool> tell_matcher(const RegistryChange& change);
+    core::Status wait_until_effective();
+    api::Readiness ability() const;
     void make_tail();
     void add_gauges();
-    std::string random_id(std::string_view prefix);
 
     const Deps deps_;
     matcher::Matcher::Reader reader_;

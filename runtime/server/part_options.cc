@@ -1,5 +1,6 @@
 #include "runtime/server/part_options.h"
 
+#include "store/log/durability_text.h"
 #include "store/retention/retention.h"
 
 #include <utility>
@@ -39,9 +40,7 @@ void read_store_options(const core::StoreConfig& store, store::Database::Options
 }
 
 store::Durability durability_of(const core::StoreConfig& store) {
-    if (store.durability == "memory") return store::Durability::kMemory;
-    if (store.durability == "os") return store::Durability::kOs;
-    return store::Durability::kFsync;
+    return store::parse_durability(store.durability).value_or(store::Durability::kFsync);
 }
 
 void read_registry_options(const core::RetryConfig& retry, const core::ScriptConfig& script,

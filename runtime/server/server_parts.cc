@@ -39,6 +39,7 @@ ServerParts::ServerParts(const core::Config& configuration, core::Log& log_lines
       seams(std::move(its_seams)),
       clock(seams.clock ? *seams.clock : real_clock),
       random(seams.seed ? *seams.seed : seed_from_system()),
+      set_aside(log),
       shard_count(count_or_cores(configuration.engine.shards, core::kShardsMax)),
       lane_count(count_or_cores(configuration.engine.lanes, core::kLanesMax)) {}
 
@@ -117,7 +118,7 @@ core::Status ServerParts::open_registry() {
             matcher::Matcher::Options{.background_thread = false, .samples = false});
         return trial.add(core::SubscriptionId(1), core::TenantId(0), spec);
     };
-    registry_rows = std::make_unique<StoreRegistryRows>(*database);
+    registry_rows = std::make_unique<StoreRegistryRows>(*database, set_aside);
     auto opened = Registry::open(*registry_rows, clock, random, std::move(options));
     if (!opened) return core::fail(std::move(opened.error()));
     registry = std::move(*opened);
@@ -130,7 +131,7 @@ core::Status ServerParts::open_registry() {
         if (subscription->active)
             items.push_back({subscription->number, subscription->tenant, subscription->spec.get()});
     });
-    if (auto loaded = matcher->load(items); !loaded) return loaded;
+    if (!matcher->load(items)) load_one_by_one(*snapshot);
     matcher->publish();
     return {};
 }
@@ -155,6 +156,16 @@ core::Status ServerParts::share_descriptors() {
     return {};
 }
 
+// One that the matcher does not take any more must not keep the others out.
+void ServerParts::load_one_by_one(const RegistrySnapshot& snapshot) {
+    snapshot.subscriptions.for_each([&](const SubscriptionRef& subscription) {
+        if (!subscription->active) return;
+        auto added =
+            matcher->replace(subscription->number, subscription->tenant, *subscription->spec);
+        if (!added) set_aside.add("subscription", subscription->id, added.error());
+    });
+}
+
 core::Status ServerParts::build_edge() {
     EngineServices::Deps deps;
     deps.clock = &clock;
@@ -166,6 +177,7 @@ core::Status ServerParts::build_edge() {
     deps.matcher = matcher.get();
     deps.conductor = &conductor;
     deps.sideline = &sideline;
+    deps.set_aside = &set_aside;
     deps.haul = &haul;
     deps.server = &state;
     RetentionChore::Deps keeping;
@@ -178,6 +190,8 @@ core::Status ServerParts::build_edge() {
     retention = std::make_unique<RetentionChore>(std::move(keeping));
     deps.retention = retention.get();
     deps.yield = seams.yield;
+    deps.backup_folder =
+        config.backup.dir.empty() ? config.data.dir + "/backups" : config.backup.dir;
     services = std::make_unique<EngineServices>(deps);
     rest = std::make_unique<api::Api>(*services);
     verifier = std::make_unique<MatchVerifier>(config.matcher.verify_fraction, *registry,
@@ -278,7 +292,7 @@ core::Status ServerParts::build_lanes() {
         }
         return nullptr;
     };
-    if (auto loaded = feeder->replays().load(find_version); !loaded) return loaded;
+    if (auto loaded = feeder->replays().load(find_version, set_aside); !loaded) return loaded;
 
     std::vector<Shard*> all_shards;
     std::vector<Lane*> all_lanes;

@@ -76,6 +76,7 @@ public:
     const core::Clock& clock;
     core::Random random;
     core::Metrics metrics;
+    SetAside set_aside;
     ServerState state;
     ServerAddresses addresses;
     std::size_t shard_count = 1;
@@ -90,8 +91,11 @@ public:
     std::unique_ptr<MatchVerifier> verifier;
     LuaWatchdog watchdog;
     Conductor conductor;
-    Sideline sideline{"sideline"};
-    Sideline haul{"haul"};
+    // A look that waits holds its request and no page; a haul may take minutes.
+    static constexpr std::size_t kLooksWaitingMax = 512;
+    static constexpr std::size_t kHaulsWaitingMax = 32;
+    Sideline sideline{"sideline", kLooksWaitingMax};
+    Sideline haul{"haul", kHaulsWaitingMax};
     std::unique_ptr<RetentionChore> retention;
     std::unique_ptr<EngineServices> services;
     std::unique_ptr<api::Api> rest;
@@ -110,6 +114,7 @@ public:
 private:
     void say_opening();
     core::Status share_descriptors();
+    void load_one_by_one(const RegistrySnapshot& snapshot);
     core::Status listen_one(std::string_view what, const std::string& where, std::string& bound,
                             core::Result<io::Address> (Shard::*open)(const io::Address&,
                                                                      io::ListenRole));

@@ -3,7 +3,7 @@
 //       looks at (long searches, traces, previews, views of the past) and `haul` for what may take
 //       minutes (backups, retention), so that no look waits behind a copy of the folder.
 // Threads: post() any; tasks on its own. Lifetime: tasks may refer to whatever is stopped later.
-// Limits: kTasksMax waiting tasks (overflow policy: refuse, the caller answers 429).
+// Limits: tasks_max waiting tasks (overflow policy: refuse, the caller answers 429).
 // Failure: none of its own.
 #pragma once
 
@@ -18,9 +18,7 @@ namespace millrace::runtime {
 
 class Sideline final : public core::Agent {
 public:
-    static constexpr std::size_t kTasksMax = 32;
-
-    explicit Sideline(std::string_view name) : name_(name) {}
+    Sideline(std::string_view name, std::size_t tasks_max) : name_(name), tasks_(tasks_max) {}
 
     bool post(std::function<void()> task) {
         if (!tasks_.try_push(std::move(task))) return false;
@@ -38,7 +36,7 @@ public:
 
 private:
     const std::string_view name_;  // a literal
-    core::TaskQueue<std::function<void()>> tasks_{kTasksMax};
+    core::TaskQueue<std::function<void()>> tasks_;
 };
 
 }  // namespace millrace::runtime

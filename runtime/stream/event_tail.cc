@@ -1,6 +1,7 @@
 #include "runtime/stream/event_tail.h"
 
-#include "core/timestamp.h"
+#include "core/json_writer.h"
+#include "core/moment.h"
 #include "store/log/log_reader.h"
 
 #include <charconv>
@@ -50,6 +51,15 @@ core::Result<std::vector<core::LogOffset>> EventTail::start_of(const StreamReque
     const std::size_t shards = deps_.database->shards();
     if (!request.last_event_id.empty())
         return decode_stream_position(request.last_event_id, shards);
+    const auto behind_end = [&](core::Result<std::vector<core::LogOffset>>&& given)
+        -> core::Result<std::vector<core::LogOffset>> {
+        auto kept = given;
+        if (!kept || !clamp_to_end(*kept)) return std::move(given);
+        return core::fail(core::ErrorCode::kValidation,
+                          "position '" + request.from.substr(0, 64) +
+                              "' is beyond the end of the log, which is at '" +
+                              encode_stream_position(*kept) + "'");
+    };
     std::vector<core::LogOffset> next(shards);
     for (std::size_t i = 0; i < shards; ++i) {
         const core::ShardId shard(static_cast<std::uint16_t>(i));
@@ -57,15 +67,40 @@ core::Result<std::vector<core::LogOffset>> EventTail::start_of(const StreamReque
             next[i] = deps_.database->durable_end(shard);
         } else if (request.from == "beginning") {
             next[i] = deps_.database->first_kept(shard);
-        } else if (std::int64_t time_us = 0; core::parse_timestamp(request.from, time_us)) {
+        } else if (std::int64_t time_us = 0;
+                   core::parse_moment(request.from, deps_.clock->wall_us(), time_us)) {
             auto offset = deps_.database->log_reader().offset_at_time(shard, time_us);
             if (!offset) return core::fail(std::move(offset.error()));
             next[i] = *offset;
         } else {
-            return decode_stream_position(request.from, shards);
+            return behind_end(decode_stream_position(request.from, shards));
         }
     }
     return next;
+}
+
+// True: something was beyond the end of its shard's log, and stands there now.
+bool EventTail::clamp_to_end(std::vector<core::LogOffset>& next) const {
+    bool clamped = false;
+    for (std::size_t i = 0; i < next.size(); ++i) {
+        const auto end = deps_.database->durable_end(core::ShardId(static_cast<std::uint16_t>(i)));
+        if (next[i] <= end) continue;
+        next[i] = end;
+        clamped = true;
+    }
+    return clamped;
+}
+
+// A client that was sent further than this log reaches (it was restored, say) goes on live; what it
+// saw may not be here, and that it is told.
+std::string EventTail::reset_event(const StreamRequest& request,
+                                   const std::vector<core::LogOffset>& next) {
+    std::string out = "event: reset\nid: " + encode_stream_position(next) + "\ndata: ";
+    core::JsonWriter json(out);
+    json.begin_object().field("reason", "Last-Event-ID is beyond the end of the log");
+    json.field("lastEventId", request.last_event_id);
+    json.field("position", encode_stream_position(next)).end_object();
+    return out + "\n\n";
 }
 
 void EventTail::open(StreamRequest&& request) {
@@ -92,6 +127,7 @@ void EventTail::open(StreamRequest&& request) {
                                      .filter = request.filter});
     if (!filter) return refuse(std::move(filter.error()));
     auto stream = std::make_unique<Stream>();
+    if (clamp_to_end(*next)) stream->pending = reset_event(request, *next);
     stream->number = next_number_++;
     stream->filter = std::move(*filter);
     stream->next = std::move(*next);

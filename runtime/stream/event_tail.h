@@ -35,7 +35,7 @@ struct StreamRequest {
     std::string pattern;
     std::string pattern_prefix;
     std::string filter;
-    std::string from;           // RFC 3339 time, a position, "beginning" or empty
+    std::string from;           // a moment, a position, "beginning" or empty
     std::string last_event_id;  // wins over `from`
 };
 
@@ -80,6 +80,9 @@ private:
     };
 
     core::Result<std::vector<core::LogOffset>> start_of(const StreamRequest& request);
+    bool clamp_to_end(std::vector<core::LogOffset>& next) const;
+    static std::string reset_event(const StreamRequest& request,
+                                   const std::vector<core::LogOffset>& next);
     bool advance(Stream& stream);
     bool load_blocks(Stream& stream);
     void append_event(Stream& stream, const store::StoredEvent& event);

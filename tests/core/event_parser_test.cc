@@ -115,6 +115,52 @@ TEST(EventParser, NamesTheWrongMember) {
     }
 }
 
+// What a path or a screen could not show again.
+TEST(EventParser, IdsAndPatternsHoldNoControlCharacters) {
+    const std::string_view bad[] = {R"(a\u0000b)", R"(\u0001)", R"(a\nb)",   R"(a\tb)",
+                                    R"(\u001f)",   "a\x7f",     R"(\u007f)", R"(k\u00e9\r)"};
+    for (const std::string_view text : bad) {
+        for (const std::string_view member : {"eventId", "pattern"}) {
+            std::string event = R"({"pattern":"a","eventId":"e"})";
+            const std::string name = "\"" + std::string(member) + "\":\"";
+            event.replace(event.find(name) + name.size(), 1, text);
+            const Seen seen = read_all(event, BatchFormat::kJson);
+            ASSERT_EQ(seen.errors.size(), 1u) << event;
+            EXPECT_EQ(seen.fields[0], member);
+            EXPECT_NE(seen.errors[0].find("control characters"), std::string::npos);
+        }
+    }
+    for (const char* id : {".", "..", R"(\u002e)", R"(.\u002E)"}) {
+        const Seen seen =
+            read_all(R"({"pattern":"a","eventId":")" + std::string(id) + "\"}", BatchFormat::kJson);
+        ASSERT_EQ(seen.errors.size(), 1u) << id;
+        EXPECT_EQ(seen.fields[0], "eventId");
+    }
+    for (const char* id : {"...", ".a", "stream", R"(a\/b \u00e9)", "a%2Fb", "\xc2\x85", "~"}) {
+        const Seen seen =
+            read_all(R"({"pattern":")" + std::string(id) + R"(","eventId":")" + id + "\"}",
+                     BatchFormat::kJson);
+        EXPECT_EQ(seen.errors.size(), 0u) << id;
+    }
+}
+
+TEST(EventParser, PrioritiesHaveNames) {
+    const auto priority = [](const std::string& name) {
+        const Padded text(R"({"pattern":"a","priority":")" + name + "\"}");
+        EventParser parser;
+        Envelope e;
+        const Status status = parser.parse_one(text.view(), nullptr, e, nullptr);
+        if (!status) return status.error().field == "priority" ? -99 : -100;
+        return e.has(EnvelopeField::kPriority) ? e.priority : -98;
+    };
+    EXPECT_EQ(priority("LOW"), -10);
+    EXPECT_EQ(priority("NORMAL"), 0);
+    EXPECT_EQ(priority("HIGH"), 10);
+    EXPECT_EQ(priority(R"(\u0048IGH)"), 10);
+    EXPECT_EQ(priority("CRITICAL"), 20);
+    for (const char* name : {"high", "", "URGENT", "10"}) EXPECT_EQ(priority(name), -99) << name;
+}
+
 TEST(EventParser, RefusesAKeyTwiceInOneObject) {
     for (const char* text :
          {R"({"pattern":"a","pattern":"b"})", R"({"pattern":"a","payload":{"k":1,"k":1}})",

@@ -52,7 +52,7 @@ class Backup(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="millrace-backup-")
         self.addCleanup(shutil.rmtree, self.folder, True)
-        self.server = harness.Server()
+        self.server = harness.Server(["--set", "backup.dir=/"])
         self.addCleanup(self.server.close)
         self.server.start()
 

@@ -9,6 +9,7 @@
 #include "store/rows/registry_store.h"
 #include "store/verify.h"
 #include "tools/cli/json.h"
+#include "tools/offline/document_check.h"
 
 #include <CLI/CLI.hpp>
 
@@ -129,6 +130,15 @@ int verify_verb(const Options& o) {
     if (auto there = check_folder(o.folder); !there) return failed(there.error());
     auto report = store::verify(o.folder);
     if (!report) return failed(report.error());
+    if (report->ok()) {
+        auto documents = check_documents(o.folder);
+        if (!documents) return failed(documents.error());
+        report->problem_count += documents->count;
+        for (const runtime::SetAside::Row& row : documents->rows) {
+            report->problems.push_back(row.kind + " " + row.id +
+                                       ": a server would leave it out: " + row.why);
+        }
+    }
     if (o.json()) {
         print_report_json(*report);
     } else {

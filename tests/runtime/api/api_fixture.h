@@ -51,16 +51,20 @@ public:
     core::Status registry_changed(const RegistryChange& change) override {
         if (refuse_changes)
             return core::fail(core::ErrorCode::kValidation, "the matcher refuses this");
-        if (const auto& put = change.subscription_put) {
-            if (put->active)
-                (void)matcher_.replace(put->number, put->tenant, *put->spec);
-            else
-                matcher_.remove(put->number);
-        }
-        if (change.subscription_removed) matcher_.remove(change.subscription_removed->number);
-        matcher_.publish();
+        follow(change);
         ++changes;
+        if (late_changes) return core::fail(core::ErrorCode::kUnavailable, "a shard is late");
         return {};
+    }
+    void registry_undone(const RegistryChange& change) override { follow(change); }
+    void follow(const RegistryChange& change) {
+        const auto* of = std::get_if<DocumentChange<Subscription>>(&change);
+        if (!of) return;
+        if (of->after && of->after->active)
+            (void)matcher_.replace(of->after->number, of->after->tenant, *of->after->spec);
+        else if (const auto& gone = of->after ? of->after : of->before)
+            matcher_.remove(gone->number);
+        matcher_.publish();
     }
     void run_script(ScriptRunRequest&& request,
                     std::function<void(ScriptRunResult&&)> done) override {
@@ -103,6 +107,10 @@ public:
     }
     void run_later(std::function<void()> work) override { work(); }
     Readiness readiness() override { return ready; }
+    std::vector<ExecutorFigures> executors() override {
+        return {{.type = "script", .running = 1, .limit = 2, .waiting = 3}};
+    }
+    std::string_view backup_folder() override { return backups; }
     void append_stats(core::JsonWriter& json) override { json.field("uptimeSeconds", 1); }
 
     MemoryRegistryRows rows;
@@ -114,7 +122,9 @@ public:
     Readiness ready;
     int changes = 0;
     bool refuse_changes = false;
+    bool late_changes = false;  // follows, and says that not everybody has
     bool cancelled = false;
+    std::string backups = "/";
 
 private:
     store::Database& database_;
@@ -160,6 +170,7 @@ protected:
         const std::string_view path = target.substr(0, mark);
         request.method = method;
         if (mark != std::string_view::npos) request.query = target.substr(mark + 1);
+        request.headers = headers;
         if (!body.empty()) {
             request.body = pool.acquire(body.size());
             std::memcpy(request.body.data(), body.data(), body.size());
@@ -252,6 +263,7 @@ protected:
     }
 
     core::BufferPool pool;
+    std::vector<std::pair<std::string, std::string>> headers;  // of each call
     std::unique_ptr<FakeServices> services;
     std::unique_ptr<Api> api;
 };

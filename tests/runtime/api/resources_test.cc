@@ -307,10 +307,90 @@ TEST_F(ApiTest, AChangeTheMatcherRefusesIsTakenBack) {
     EXPECT_EQ(services->registry().find_subscription(core::TenantId(0), "u"), kept);
 }
 
+// A change that one shard has not taken up: registry and matcher have both gone back.
+TEST_F(ApiTest, AChangeThatAShardIsLateForIsTakenBackEverywhere) {
+    const auto matched = [this] {
+        return post("/v2/subscriptions/match", R"({"event":{"pattern":"x"}})").body;
+    };
+    const SubscriptionRef kept = subscribe("u", R"("pattern":"x")");
+    services->late_changes = true;
+    EXPECT_EQ(post("/v2/subscriptions",
+                   R"({"id":"v","pattern":"x","executor":{"type":"script","scriptId":"s1"}})")
+                  .status,
+              503);
+    EXPECT_EQ(get("/v2/subscriptions/v").status, 404);
+    EXPECT_EQ(matched(), R"({"matched":["u"]})");
+    EXPECT_EQ(call(io::Method::kPatch, "/v2/subscriptions/u", R"({"pattern":"y"})").status, 503);
+    EXPECT_EQ(matched(), R"({"matched":["u"]})");
+    EXPECT_EQ(call(io::Method::kPatch, "/v2/subscriptions/u", R"({"active":false})").status, 503);
+    EXPECT_EQ(matched(), R"({"matched":["u"]})");
+    EXPECT_EQ(call(io::Method::kDelete, "/v2/subscriptions/u").status, 503);
+    EXPECT_EQ(matched(), R"({"matched":["u"]})");
+    EXPECT_EQ(services->registry().find_subscription(core::TenantId(0), "u"), kept);
+    EXPECT_EQ(services->registry().snapshot()->subscription(kept->number), kept.get());
+    services->late_changes = false;
+    EXPECT_EQ(call(io::Method::kDelete, "/v2/subscriptions/u").status, 200);
+    EXPECT_EQ(matched(), R"({"matched":[]})");
+}
+
+TEST_F(ApiTest, BackupsStayInTheirFolder) {
+    const std::string folder =
+        testing::TempDir() + "millrace-backups-" + std::to_string(::getpid());
+    std::filesystem::create_directories(folder);
+    std::filesystem::create_directory_symlink("/", folder + "/way-out");
+    services->backups = folder;
+    for (const std::string& path :
+         {std::string("/tmp/elsewhere"), folder + "/../up", folder, folder + "/.",
+          folder + "/way-out/tmp/x", folder + "x", std::string("relative"), std::string()}) {
+        const ApiResponse answer = post("/v2/backups", R"({"path":")" + path + R"("})");
+        EXPECT_EQ(answer.status, 400) << path << answer.body;
+    }
+    EXPECT_EQ(post("/v2/backups", R"({"path":")" + folder + R"(/a/../two"})").status, 201);
+    EXPECT_TRUE(std::filesystem::exists(folder + "/two"));
+    std::filesystem::remove_all(folder);
+}
+
+// Its number is beyond every type of numbers; the entry is none the less found.
+TEST_F(ApiTest, TheAuditLogIsSearchedWhateverNumbersItHolds) {
+    store::RowBatch batch;
+    batch.put_audit(clock_.wall_us(), core::TenantId(0),
+                    R"({"action":"start","kind":"replay","id":"rp_9","by":"loopback",)"
+                    R"("request":{"filters":{"wei":{"gt":100000000000000000001}}}})");
+    ASSERT_TRUE(database_->write_now(batch));
+    for (const char* target : {"/v2/audit", "/v2/audit?kind=replay", "/v2/audit?id=rp_9"})
+        EXPECT_TRUE(has(get(target), "100000000000000000001")) << target;
+    EXPECT_FALSE(has(get("/v2/audit?kind=rp_9"), "rp_9"));
+}
+
+TEST_F(ApiTest, DocumentsHaveTags) {
+    subscribe("u");
+    const auto tag = [](const ApiResponse& answer) {
+        for (const auto& [name, value] : answer.headers) {
+            if (name == "ETag") return value;
+        }
+        return std::string();
+    };
+    const std::string first = tag(get("/v2/subscriptions/u"));
+    ASSERT_FALSE(first.empty());
+    const std::string second =
+        tag(call(io::Method::kPatch, "/v2/subscriptions/u", R"({"priority":1})"));
+    EXPECT_NE(first, second);
+    EXPECT_EQ(second, tag(get("/v2/subscriptions/u")));
+    headers = {{"if-match", first}};
+    EXPECT_EQ(call(io::Method::kPatch, "/v2/subscriptions/u", R"({"priority":2})").status, 409);
+    EXPECT_EQ(call(io::Method::kDelete, "/v2/subscriptions/u").status, 409);
+    headers = {{"If-Match", second}};
+    EXPECT_EQ(call(io::Method::kPatch, "/v2/subscriptions/u", R"({"priority":2})").status, 200);
+}
+
 TEST_F(ApiTest, TellsHealthAndReadiness) {
     EXPECT_EQ(get("/healthz").status, 200);
     EXPECT_EQ(get("/readyz").body, R"({"ready":true})");
-    services->ready = {false, "draining"};
+    services->ready.set_aside = 2;
+    services->ready.set_aside_rows = {{"script", "0/s", "torn"}};
+    EXPECT_EQ(get("/readyz").body, R"({"ready":true,"details":{"setAside":{"count":2,"items":[)"
+                                   R"({"kind":"script","id":"0/s","error":"torn"}]}}})");
+    services->ready = {.ready = false, .reason = "draining"};
     const ApiResponse answer = get("/readyz");
     EXPECT_EQ(answer.status, 503);
     EXPECT_TRUE(has(answer, "draining"));

@@ -54,8 +54,11 @@ TEST_F(RunHistoryTest, EveryRecordIsReadAgain) {
     ASSERT_TRUE(database_->write_now(rows));
     reopen();
     RunHistory history(*database_);
-    const core::Status loaded = history.load();
+    core::Log log(clock_, core::LogLevel::kOff);
+    SetAside aside(log);
+    const core::Status loaded = history.load(aside);
     ASSERT_TRUE(loaded) << loaded.error().message;
+    EXPECT_EQ(aside.count(), 0u);
     ASSERT_EQ(history.runs().size(), results.size());
     for (std::size_t i = 0; i < results.size(); ++i) {
         auto text = history.document(core::TenantId{0}, history.runs()[i].id);

@@ -55,6 +55,51 @@ TEST(EventFilter, TakesEveryFilterForm) {
     }
 }
 
+TEST(EventFilter, StarsInAPatternAreWildcardsAsInASubscription) {
+    const struct {
+        const char* pattern;
+        bool paid, placed;
+        const char *exact, *prefix;
+    } rows[] = {{"order.*", true, true, "", "order."},
+                {"*.paid", true, false, "", ""},
+                {"*", true, true, "", ""},
+                {"order.paid", true, false, "order.paid", ""},
+                {"order.pai", false, false, "order.pai", ""},
+                {"o*r.p*d", true, true, "", "o"}};
+    for (const auto& row : rows) {
+        for (const bool known : {true, false}) {  // beside the text, or in it
+            const Event paid(R"({"pattern":"order.paid"})", known ? "order.paid" : "");
+            const Event placed(R"({"pattern":"order.placed"})", known ? "order.placed" : "");
+            EventCriteria wanted = criteria();
+            wanted.pattern = row.pattern;
+            EXPECT_EQ(accepted(wanted, paid), row.paid) << row.pattern;
+            EXPECT_EQ(accepted(wanted, placed), row.placed) << row.pattern;
+            const auto filter = EventFilter::make(wanted);
+            EXPECT_EQ((*filter)->exact_pattern(), row.exact);
+            EXPECT_EQ((*filter)->pattern_prefix(), row.prefix);
+        }
+    }
+    EventCriteria bad = criteria();
+    bad.pattern = "a**";
+    EXPECT_EQ(EventFilter::make(bad).error().field, "pattern");
+}
+
+TEST(EventFilter, TheEventsOwnTimeIsBounded) {
+    Event event(R"({"pattern":"a","timestamp":"1970-01-01T00:00:02Z"})", "a");
+    Event without(R"({"pattern":"a"})", "a");
+    event.stored.received_at_us = without.stored.received_at_us = 9'000'000;
+    const auto between = [](std::int64_t from_us, std::int64_t to_us) {
+        EventCriteria wanted = criteria();
+        wanted.event_time_from_us = from_us;
+        wanted.event_time_to_us = to_us;
+        return wanted;
+    };
+    EXPECT_TRUE(accepted(between(2'000'000, 2'000'001), event));
+    EXPECT_FALSE(accepted(between(2'000'001, INT64_MAX), event));
+    EXPECT_FALSE(accepted(between(INT64_MIN, 2'000'000), event)) << "the end does not count";
+    EXPECT_TRUE(accepted(between(9'000'000, 9'000'001), without)) << "that of its receipt";
+}
+
 TEST(EventFilter, DefaultSourceIsCompared) {
     const Event event(R"({"pattern":"a"})");
     EventCriteria wanted = criteria();

@@ -27,6 +27,11 @@ public:
         audits.emplace_back(audit);
         return {};
     }
+    void set_aside(std::string_view kind, std::string_view id, const core::Error& why) override {
+        aside.push_back(std::string(kind) + " " + std::string(id) + ": " + why.message);
+    }
+
+    std::vector<std::string> aside;
 
     std::map<std::pair<std::string, std::string>, RegistryRow> rows;
     std::vector<std::string> audits;

@@ -285,12 +285,167 @@ TEST_F(RegistryTest, ListsInTheOrderOfIdsBehindAnId) {
                                  [&](const SubscriptionRef&) { return ADD_FAILURE(), true; });
 }
 
-TEST_F(RegistryTest, ADamagedRowIsAnErrorAndNotSkipped) {
+// Three kinds of damage: no JSON, a member of another type, a reference to what is not there.
+TEST_F(RegistryTest, OlderDocumentsSpellingsAreTaken) {
+    const ScriptRef made =
+        registry->create_script(kTenant, R"({"id":"s1","source":"x","timeout_ms":77})").value();
+    EXPECT_EQ(made->timeout_ms, 77);
+    const auto subscription = registry->create_subscription(
+        kTenant,
+        R"({"id":"u","event_type":"a_b","executor":{"type":"script","script_id":"s1"},)"
+        R"("filters":{"event_type":"x","max_attempts":3},)"
+        R"("retry_policy":{"max_attempts":5,"initial_delay":"2s","max_delay_ms":9000,)"
+        R"("backoff_factor":3}})",
+        {});
+    ASSERT_TRUE(subscription) << subscription.error().message;
+    const std::string& shown = (*subscription)->document;
+    EXPECT_NE(shown.find(R"("pattern":"a_b")"), std::string::npos) << shown;
+    EXPECT_NE(shown.find(R"("filters":{"event_type":"x","max_attempts":3})"), std::string::npos)
+        << "what is looked for in events is the client's";
+    EXPECT_EQ((*subscription)->retry.retries_max, 4u) << "attempts count the first try";
+    EXPECT_EQ((*subscription)->retry.initial_delay_ms, 2000);
+    EXPECT_EQ((*subscription)->retry.max_delay_ms, 9000);
+    EXPECT_EQ((*subscription)->retry.backoff_factor, 3);
+    EXPECT_EQ(
+        registry->patch_subscription(kTenant, "u", R"({"retry_polici":{}})", {}).error().field,
+        "retry_polici");
+}
+
+TEST_F(RegistryTest, ADamagedRowIsSetAsideAndTheRestIsThere) {
     script();
-    rows.rows[{"subscription", "0/u"}] = {"subscription", "0/u", 1, 0, "{\"number\":1"};
-    const auto opened = Registry::open(rows, clock, random, {});
-    ASSERT_FALSE(opened);
-    EXPECT_NE(opened.error().message.find("subscription 0/u"), std::string::npos);
+    ASSERT_TRUE(subscribe(R"(,"id":"good")"));
+    rows.rows[{"subscription", "0/torn"}] = {"subscription", "0/torn", 1, 0, "{\"number\":1"};
+    auto moved = rows.rows[{"subscription", "0/good"}];
+    moved.id = "0/lost";
+    moved.json.replace(moved.json.find("\"good\""), 6, "\"lost\"");
+    moved.json.replace(moved.json.find("\"s1\""), 4, "\"s9\"");
+    rows.rows[{"subscription", "0/lost"}] = moved;
+    rows.rows[{"script", "0/odd"}] = {"script", "0/odd", 1, 0,
+                                      R"({"number":7,"tenant":0,"version":1,"body":{"source":5}})"};
+    rows.rows[{"script_version", "0/s1/0000000001"}].json = "[]";
+    reopen();
+    ASSERT_EQ(rows.aside.size(), 4u);
+    EXPECT_EQ(rows.aside[0].substr(0, 13), "script 0/odd:");
+    EXPECT_EQ(rows.aside[1].substr(0, 31), "script_version 0/s1/0000000001:");
+    EXPECT_NE(rows.aside[2].find("no script has that id"), std::string::npos);
+    EXPECT_EQ(rows.aside[3].substr(0, 20), "subscription 0/torn:");
+    EXPECT_TRUE(registry->find_subscription(kTenant, "good"));
+    EXPECT_EQ(registry->snapshot()->subscriptions.size(), 1u);
+    // What is kept is not written over, until somebody takes it away.
+    EXPECT_EQ(subscribe(R"(,"id":"torn")").error().code, core::ErrorCode::kConflict);
+    ASSERT_TRUE(registry->remove_subscription(kTenant, "torn"));
+    EXPECT_FALSE(rows.rows.contains({"subscription", "0/torn"}));
+    EXPECT_TRUE(subscribe(R"(,"id":"torn")"));
+}
+
+TEST_F(RegistryTest, NumbersGoOnWhenTheCounterIsGone) {
+    script();
+    const auto first = subscribe(R"(,"id":"u")").value()->number;
+    ASSERT_TRUE(subscribe(R"(,"id":"v")"));
+    ASSERT_TRUE(registry->remove_subscription(kTenant, "v"));
+    rows.rows.erase({"counter", "subscription"});
+    reopen();
+    EXPECT_GT(subscribe(R"(,"id":"w")").value()->number.value, first.value + 1);
+}
+
+TEST_F(RegistryTest, WhatTheServerMakesIsNotTakenFromABody) {
+    script();
+    const SubscriptionRef made = subscribe(R"(,"id":"u")").value();
+    for (const char* patch : {R"({"createdAt":"2020-01-01T00:00:00Z"})", R"({"version":9})",
+                              R"({"updatedAt":null})", R"({"tenantId":"other"})"}) {
+        const auto refused = registry->patch_subscription(kTenant, "u", patch, {});
+        ASSERT_FALSE(refused) << patch;
+        EXPECT_NE(refused.error().message.find("is made by the server"), std::string::npos);
+    }
+    EXPECT_EQ(subscribe(R"(,"version":1)").error().field, "version");
+    // Read, edited and sent back.
+    EXPECT_TRUE(registry->patch_subscription(kTenant, "u", made->document, {}));
+}
+
+TEST_F(RegistryTest, APatchReplacesFiltersWhole) {
+    script();
+    ASSERT_TRUE(subscribe(R"(,"id":"u","filters":{"x":1,"z":{"gt":3}})"));
+    const auto patch = [&](const char* text) {
+        const auto patched = registry->patch_subscription(kTenant, "u", text, {});
+        return patched ? (*patched)->document : patched.error().message;
+    };
+    EXPECT_NE(patch(R"({"filters":{"y":2}})").find(R"("filters":{"y":2},)"), std::string::npos);
+    EXPECT_NE(patch(R"({"filters":{"y":null}})").find(R"("filters":{"y":null},)"),
+              std::string::npos)
+        << "null is a value to look for";
+    EXPECT_NE(patch(R"({"priority":4})").find(R"("filters":{"y":null},)"), std::string::npos);
+    EXPECT_EQ(patch(R"({"filters":null})").find("filters"), std::string::npos);
+    EXPECT_NE(patch(R"({"priority":4,"priority":5})").find("the same key twice"),
+              std::string::npos);
+}
+
+TEST_F(RegistryTest, AChangeCanBeMadeOnConditionThatNothingHasChanged) {
+    script();
+    auto& table = registry->table<Subscription>();
+    ASSERT_TRUE(subscribe(R"(,"id":"u")"));
+    const std::string seen = "\"" + document_etag(*table.find(kTenant, "u")) + "\"";
+    ASSERT_TRUE(table.patch({.tenant = kTenant, .if_match = seen}, "u", R"({"priority":1})"));
+    for (const std::string& tag : {seen, std::string("\"x\""), "W/" + seen + ", \"y\""}) {
+        const auto late =
+            table.patch({.tenant = kTenant, .if_match = tag}, "u", R"({"priority":2})");
+        ASSERT_FALSE(late) << tag;
+        EXPECT_EQ(late.error().code, core::ErrorCode::kConflict);
+        EXPECT_FALSE(table.remove({.tenant = kTenant, .if_match = tag}, "u"));
+    }
+    EXPECT_TRUE(table.patch({.tenant = kTenant, .if_match = "*"}, "u", R"({"priority":2})"));
+    // Removed and made again: the first version of another document.
+    ASSERT_TRUE(table.remove({.tenant = kTenant}, "u"));
+    ASSERT_TRUE(subscribe(R"(,"id":"u")"));
+    EXPECT_FALSE(table.patch({.tenant = kTenant, .if_match = seen}, "u", "{}"));
+}
+
+TEST_F(RegistryTest, AnUndoneChangeLeavesWhatWasThere) {
+    script();
+    auto& table = registry->table<Subscription>();
+    const auto made =
+        table.create({.tenant = kTenant},
+                     R"({"id":"u","pattern":"a","executor":{"type":"script","scriptId":"s1"}})");
+    const auto changed = table.patch({.tenant = kTenant}, "u", R"({"priority":5})");
+    ASSERT_TRUE(table.undo(*changed));
+    EXPECT_EQ(table.find(kTenant, "u"), made->after);
+    EXPECT_EQ(registry->snapshot()->subscription(made->after->number), made->after.get());
+    const auto removed = table.remove({.tenant = kTenant}, "u");
+    ASSERT_TRUE(table.undo(*removed));
+    EXPECT_EQ(table.find(kTenant, "u"), made->after);
+    reopen();
+    EXPECT_EQ(registry->find_subscription(kTenant, "u")->document, made->after->document);
+    ASSERT_TRUE(registry->table<Subscription>().undo({nullptr, made->after}));
+    reopen();
+    EXPECT_FALSE(registry->find_subscription(kTenant, "u"));
+    EXPECT_EQ(registry->snapshot()->subscriptions.size(), 0u);
+
+    auto& scripts = registry->table<Script>();
+    const auto second = scripts.put({.tenant = kTenant}, "s1", R"({"source":"return 2"})");
+    ASSERT_TRUE(scripts.undo(*second));
+    reopen();
+    EXPECT_EQ(registry->find_script(kTenant, "s1")->source, "return 1");
+    EXPECT_EQ(registry->script_versions(kTenant, "s1").size(), 1u);
+}
+
+TEST_F(RegistryTest, ASecretIsKeptAndNotShown) {
+    auto& secrets = registry->table<Secret>();
+    const auto made = secrets.create({.tenant = kTenant}, R"({"name":"pay.key","value":"hush-1"})");
+    ASSERT_TRUE(made) << made.error().message;
+    EXPECT_EQ(made->after->id, "pay.key") << "its name is how it is asked for";
+    ASSERT_TRUE(secrets.patch({.tenant = kTenant}, "pay.key", R"({"name":"the key"})"));
+    EXPECT_EQ(secrets.find(kTenant, "pay.key")->value, "hush-1");
+    ASSERT_TRUE(secrets.patch({.tenant = kTenant}, "pay.key", R"({"value":"hush-2"})"));
+    EXPECT_EQ(secrets.create({.tenant = kTenant}, R"({"name":"x"})").error().message,
+              "value is required");
+    reopen();
+    const SecretRef kept = registry->table<Secret>().find(kTenant, "pay.key");
+    ASSERT_TRUE(kept);
+    EXPECT_EQ(kept->value, "hush-2");
+    EXPECT_EQ(kept->version, 3u);
+    EXPECT_EQ(registry->table<Secret>().versions(kTenant, "pay.key").size(), 3u);
+    EXPECT_EQ(document_kind<Secret>().show(*kept).find("hush"), std::string::npos);
+    for (const std::string& audit : rows.audits)
+        EXPECT_EQ(audit.find("hush"), std::string::npos) << audit;
 }
 
 }  // namespace

@@ -1,0 +1,31 @@
+// GET /v2/me: who is asking. GET /v2/executors: what runs deliveries.
+#include "runtime/api/handlers.h"
+
+namespace millrace::runtime::api {
+
+// With no key ever created there is one caller: this machine, as an admin of tenant `default`.
+Answer me(Call& call) {
+    const Principal& principal = call.request.principal;
+    const bool local = principal.key_id.empty();
+    std::string body;
+    core::JsonWriter json(body);
+    json.begin_object().field("tenantId", principal.tenant_name);
+    json.field("mode", local ? "local" : "key").field_or_null("keyId", principal.key_id);
+    json.field_or_null("user", principal.user).field("role", "admin");
+    json.key("scopes").begin_array().value("*").end_array();
+    json.field("actor", actor_of(principal)).end_object();
+    return json_response(200, std::move(body));
+}
+
+Answer list_executors(Call& call) {
+    ListBody body;
+    for (const ExecutorFigures& executor : call.services.executors()) {
+        core::JsonWriter& json = body.json();
+        json.begin_object().field("type", executor.type).field("enabled", executor.enabled);
+        json.field("running", executor.running).field("limit", executor.limit);
+        json.field("waiting", executor.waiting).field("breaker", "closed").end_object();
+    }
+    return body.finish("");
+}
+
+}  // namespace millrace::runtime::api

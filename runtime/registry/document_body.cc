@@ -1,0 +1,139 @@
+#include "runtime/registry/document_body.h"
+
+#include "core/made_id.h"
+#include "core/timestamp.h"
+
+#include <algorithm>
+#include <array>
+
+namespace millrace::runtime {
+namespace {
+
+constexpr std::array<std::string_view, 5> kServerMembers = {"version", "createdAt", "updatedAt",
+                                                            "hash", "tenantId"};
+
+bool is_id_byte(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.' || c == ':' || c == '@';
+}
+
+std::string text_of(core::JsonElement element) {
+    std::string out;
+    core::append_json(out, element);
+    return out;
+}
+
+void append_member(std::string& object, std::string_view name, std::string_view value) {
+    if (!object.empty()) object += ',';
+    core::append_json_string(object, name);
+    object.append(":").append(value);
+}
+
+// The next of the tags of an If-Match header, without quotes and without what marks a weak one.
+std::string_view take_tag(std::string_view& rest) {
+    constexpr std::string_view kBlanks = " \t";
+    std::string_view tag = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), tag.size() + 1));
+    const std::size_t begin = tag.find_first_not_of(kBlanks);
+    if (begin == std::string_view::npos) return {};
+    tag = tag.substr(begin, tag.find_last_not_of(kBlanks) - begin + 1);
+    if (tag.starts_with("W/")) tag.remove_prefix(2);
+    if (tag.size() >= 2 && tag.front() == '"' && tag.back() == '"')
+        tag = tag.substr(1, tag.size() - 2);
+    return tag;
+}
+
+}  // namespace
+
+bool is_resource_id(std::string_view id) {
+    return !id.empty() && id.size() <= kResourceIdBytesMax && id != "." && id != ".." &&
+           std::all_of(id.begin(), id.end(), is_id_byte);
+}
+
+void read_document_names(core::JsonObject& in, std::string& id, std::string& name) {
+    in.text("name", name, {.bytes_max = kResourceNameBytesMax});
+    std::string given;
+    if (!in.text("id", given, {.bytes_min = 1, .bytes_max = kResourceIdBytesMax})) return;
+    if (!std::all_of(given.begin(), given.end(), is_id_byte))
+        return in.refuse("id", "may hold letters, digits and _ - . : @ only");
+    if (!is_resource_id(given)) return in.refuse("id", "is not usable in a path");
+    id = std::move(given);
+}
+
+void read_over_server_members(core::JsonObject& in) {
+    for (const std::string_view name : kServerMembers) (void)in.any(name);
+}
+
+core::Status refuse_server_members(std::string_view body, std::string_view shown) {
+    core::JsonDocument body_document, shown_document;
+    auto in = body_document.parse_object(body);
+    if (!in) return core::fail(std::move(in.error()));
+    auto old = shown_document.parse_object(shown.empty() ? "{}" : shown);
+    if (!old) return core::fail(std::move(old.error()));
+    for (const std::string_view name : kServerMembers) {
+        const auto given = in->any(name);
+        if (!given) continue;
+        const auto kept = old->any(name);
+        if (kept && text_of(*kept) == text_of(*given)) continue;
+        in->refuse(name, "is made by the server; leave it out");
+        break;
+    }
+    if (in->ok()) return {};
+    return in->finish();
+}
+
+void append_document_times(core::JsonWriter& json, std::uint32_t version,
+                           std::int64_t created_at_us, std::int64_t updated_at_us) {
+    json.field("version", version).field("createdAt", core::format_timestamp(created_at_us));
+    json.field("updatedAt", core::format_timestamp(updated_at_us));
+}
+
+std::string member_text(core::JsonObject& in, std::string_view name) {
+    const auto element = in.any(name);
+    return element && !element->is_null() ? text_of(*element) : std::string();
+}
+
+core::Result<std::string> merge_document(std::string_view shown, std::string_view patch,
+                                         std::span<const std::string_view> whole) {
+    core::JsonDocument document;
+    auto root = document.parse(patch);
+    if (!root) return core::fail(std::move(root.error()));
+    core::JsonMembers members;
+    if (!root->get(members)) {
+        return core::fail(core::ErrorCode::kValidation,
+                          "body must be a JSON object, not " + std::string(json_type_text(*root)));
+    }
+    std::string rest, replaced, erased;
+    for (const core::JsonMember member : members) {
+        if (std::find(whole.begin(), whole.end(), member.key) == whole.end()) {
+            append_member(rest, member.key, text_of(member.value));
+            continue;
+        }
+        append_member(erased, member.key, "null");
+        if (!member.value.is_null()) append_member(replaced, member.key, text_of(member.value));
+    }
+    auto base = core::json_merge_patch(shown, "{" + erased + "}");
+    if (!base) return base;
+    auto merged = core::json_merge_patch(*base, "{" + rest + "}");
+    if (merged && !replaced.empty()) merged->insert(1, *merged == "{}" ? replaced : replaced + ",");
+    return merged;
+}
+
+core::Status check_precondition(std::string_view if_match, std::string_view etag) {
+    if (if_match.empty()) return {};
+    while (!if_match.empty()) {
+        const std::string_view tag = take_tag(if_match);
+        if (tag == "*" || tag == etag) return {};
+    }
+    return core::fail(core::Error(core::ErrorCode::kConflict,
+                                  "If-Match: the document has changed since; it is \"" +
+                                      std::string(etag) +
+                                      "\" now. Read it again and send the change with that")
+                          .in("If-Match"));
+}
+
+std::string make_document_id(std::string_view prefix, core::Random& random) {
+    return core::make_id(prefix, random, 16);
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,48 @@
+// What: the kinds of documents that people register, in one list: tables, snapshots and changes are
+//       made of it. A kind that needs another stands behind it.
+// Threads: constants. Lifetime: none. Limits: none. Failure: none.
+#pragma once
+
+#include "runtime/registry/document_kind.h"
+#include "runtime/registry/registry_types.h"
+#include "runtime/registry/secret.h"
+
+#include <memory>
+#include <string_view>
+#include <variant>
+
+namespace millrace::runtime {
+
+// type, name of its table
+#define MILLRACE_DOCUMENT_KINDS(X) \
+    X(Script, scripts)             \
+    X(Secret, secrets)             \
+    X(Subscription, subscriptions)
+
+using ScriptRef = std::shared_ptr<const Script>;
+using SecretRef = std::shared_ptr<const Secret>;
+using SubscriptionRef = std::shared_ptr<const Subscription>;
+
+// What a change means to those who follow. Without `before` the document is new, without `after` it
+// is gone.
+template <typename T>
+struct DocumentChange {
+    std::shared_ptr<const T> before;
+    std::shared_ptr<const T> after;
+};
+
+using RegistryChange = std::variant<std::monostate
+#define X(Type, table) , DocumentChange<Type>
+                                        MILLRACE_DOCUMENT_KINDS(X)
+#undef X
+                                    >;
+
+template <typename T>
+const DocumentKind<T>& document_kind();
+#define X(Type, table) \
+    template <>        \
+    const DocumentKind<Type>& document_kind<Type>();
+MILLRACE_DOCUMENT_KINDS(X)
+#undef X
+
+}  // namespace millrace::runtime

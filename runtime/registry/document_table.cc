@@ -1,0 +1,487 @@
+#include "runtime/registry/document_table.h"
+
+#include "runtime/event/snake_names.h"
+#include "runtime/registry/document_body.h"
+
+#include <algorithm>
+#include <array>
+
+namespace millrace::runtime {
+namespace {
+
+using core::ErrorCode;
+
+constexpr std::string_view kCounterKind = "counter";
+// A document stands in the audit log, so that what it was can be read there.
+constexpr std::size_t kAuditDocumentBytesMax = 64u << 10;
+constexpr std::size_t kUsersNamedMax = 10;
+// What a damaged counter's numbers may have reached at most, so that none is used twice.
+constexpr std::uint32_t kNumbersSkipped = 1u << 16;
+
+// Row ids: ids hold no '/', so that tenant, id and version can not run into each other.
+std::string row_id(core::TenantId tenant, std::string_view id) {
+    return std::to_string(tenant.value) + "/" + std::string(id);
+}
+
+template <typename T>
+std::string version_row_id(const T& document) {
+    std::string digits = std::to_string(document.version);
+    return row_id(document.tenant, document.id) + "/" + std::string(10 - digits.size(), '0') +
+           digits;
+}
+
+// "7/orders" and, of a version, "7/orders/0000000003": tenant and id.
+bool split_row_id(std::string_view row, std::uint32_t& tenant, std::string_view& id) {
+    const std::size_t mark = row.find('/');
+    if (mark == std::string_view::npos) return false;
+    const auto read = std::from_chars(row.data(), row.data() + mark, tenant);
+    if (read.ec != std::errc() || read.ptr != row.data() + mark) return false;
+    id = row.substr(mark + 1);
+    id = id.substr(0, id.find('/'));
+    return true;
+}
+
+tl::unexpected<core::Error> not_found(std::string_view kind, std::string_view id) {
+    return core::fail(ErrorCode::kNotFound, "no " + std::string(kind) + " has the id \"" +
+                                                std::string(id.substr(0, 128)) + "\"");
+}
+
+template <typename T>
+std::string version_kind() {
+    return std::string(document_kind<T>().name) + "_version";
+}
+
+template <typename T>
+std::string audit_entry(std::string_view action, std::string_view actor, const T& document) {
+    const DocumentKind<T>& kind = document_kind<T>();
+    std::string out;
+    core::JsonWriter json(out);
+    json.begin_object().field("action", action).field("kind", kind.name);
+    json.field("id", document.id).field("version", document.version).field("by", actor);
+    if (kind.audit == AuditText::kDocument && action != "delete") {
+        const std::string shown = kind.show(document);
+        if (shown.size() <= kAuditDocumentBytesMax) json.raw_field("document", shown);
+    }
+    json.end_object();
+    return out;
+}
+
+}  // namespace
+
+// ---- rows
+
+template <typename T>
+std::string DocumentTable<T>::row_text(const T& document) const {
+    const DocumentKind<T>& kind = document_kind<T>();
+    std::string out;
+    core::JsonWriter json(out);
+    json.begin_object().field("number", document.number.value);
+    json.field("tenant", document.tenant.value).field("version", document.version);
+    json.field("createdAtUs", document.created_at_us).field("updatedAtUs", document.updated_at_us);
+    if (kind.write_row) kind.write_row(json, document);
+    json.raw_field("body", kind.show(document)).end_object();
+    return out;
+}
+
+template <typename T>
+core::Result<T> DocumentTable<T>::read_row(std::string_view text) const {
+    const DocumentKind<T>& kind = document_kind<T>();
+    core::JsonDocument document;
+    auto in = document.parse_object(text, "row");
+    if (!in) return core::fail(std::move(in.error()));
+    T out = fresh_;
+    in->integer_as("number", out.number.value, 1, UINT32_MAX, core::Presence::kRequired);
+    in->integer_as("tenant", out.tenant.value, 0, UINT32_MAX, core::Presence::kRequired);
+    in->integer_as("version", out.version, 1, UINT32_MAX, core::Presence::kRequired);
+    in->integer("createdAtUs", out.created_at_us, INT64_MIN, INT64_MAX);
+    in->integer("updatedAtUs", out.updated_at_us, INT64_MIN, INT64_MAX);
+    if (kind.read_row) kind.read_row(*in, out);
+    const std::string body = member_text(*in, "body");
+    if (auto status = in->finish(); !status) return core::fail(std::move(status.error()));
+    if (auto status = kind.read(body, out); !status) return core::fail(std::move(status.error()));
+    if (kind.seal) {
+        if (auto status = kind.seal(body, out); !status)
+            return core::fail(std::move(status.error()));
+    }
+    return out;
+}
+
+template <typename T>
+core::Status DocumentTable<T>::load(NumberedTable<T>& into) {
+    if (auto status = load_documents(into); !status) return status;
+    if (auto status = load_versions(); !status) return status;
+    return load_counter();
+}
+
+template <typename T>
+core::Status DocumentTable<T>::load_documents(NumberedTable<T>& into) {
+    const std::string_view kind = document_kind<T>().name;
+    auto rows = host_.rows().load_all(kind);
+    if (!rows) return core::fail(std::move(rows.error()));
+    for (const RegistryRow& row : *rows) {
+        auto read = read_row(row.json);
+        if (read) {
+            if (auto linked = link(*read); !linked) read = core::fail(linked.error());
+        }
+        if (!read) {
+            std::uint32_t tenant = 0;
+            std::string_view id;
+            if (split_row_id(row.id, tenant, id)) set_aside_.emplace(tenant, id);
+            host_.set_aside(kind, row.id, read.error());
+            continue;
+        }
+        auto document = std::make_shared<const T>(std::move(*read));
+        number_next_ = std::max(number_next_, document->number.value + 1);
+        into.load(document->number.value, document);
+        count(document->tenant, 1);
+        documents_.emplace(Key(document->tenant.value, document->id), std::move(document));
+    }
+    return {};
+}
+
+template <typename T>
+core::Status DocumentTable<T>::load_versions() {
+    if (document_kind<T>().versions_kept == 0) return {};
+    auto rows = host_.rows().load_all(version_kind<T>());
+    if (!rows) return core::fail(std::move(rows.error()));
+    for (const RegistryRow& row : *rows) {
+        auto read = read_row(row.json);
+        if (!read) {
+            host_.set_aside(version_kind<T>(), row.id, read.error());
+            continue;
+        }
+        auto document = std::make_shared<const T>(std::move(*read));
+        versions_[Key(document->tenant.value, document->id)].push_back(std::move(document));
+    }
+    return {};
+}
+
+template <typename T>
+core::Status DocumentTable<T>::load_counter() {
+    auto counters = host_.rows().load_all(kCounterKind);
+    if (!counters) return core::fail(std::move(counters.error()));
+    bool found = false;
+    for (const RegistryRow& row : *counters) {
+        if (row.id != document_kind<T>().name) continue;
+        number_next_ = std::max(number_next_, static_cast<std::uint32_t>(row.version));
+        found = true;
+    }
+    if (!found && (!documents_.empty() || !set_aside_.empty())) number_next_ += kNumbersSkipped;
+    return {};
+}
+
+// ---- changes
+
+template <typename T>
+core::Status DocumentTable<T>::link(T& document) const {
+    const DocumentKind<T>& kind = document_kind<T>();
+    if (!kind.references) return {};
+    std::vector<DocumentReference> found;
+    core::Status status;
+    kind.references(document, [&](const DocumentReference& reference) {
+        found.push_back(reference);
+        found.back().number = host_.number_of(reference.kind, document.tenant, reference.id);
+        if (found.back().number != 0 || !status) return;
+        const std::string member(reference.member);
+        status = core::fail(core::Error(ErrorCode::kValidation,
+                                        member + " is \"" + std::string(reference.id) + "\"; no " +
+                                            std::string(reference.kind) + " has that id")
+                                .in(member));
+    });
+    if (!status) return status;
+    for (const DocumentReference& reference : found) kind.link(reference, document);
+    return {};
+}
+
+template <typename T>
+core::Result<DocumentChange<T>> DocumentTable<T>::create(const ChangeContext& context,
+                                                         std::string_view sent) {
+    const DocumentKind<T>& kind = document_kind<T>();
+    const std::string body = with_camel_case_names(sent);
+    T next = fresh_;
+    next.tenant = context.tenant;
+    if (auto status = refuse_server_members(body, {}); !status) return core::fail(status.error());
+    if (auto status = kind.read(body, next); !status) return core::fail(status.error());
+    if (next.id.empty() && kind.made_id == MadeId::kName && is_resource_id(next.name))
+        next.id = next.name;
+    if (next.id.empty()) next.id = make_document_id(kind.id_prefix, host_.random());
+    if (next.name.empty()) next.name = next.id;
+    if (auto status = link(next); !status) return core::fail(status.error());
+    const std::string what = std::string(kind.name) + " \"" + next.id + "\"";
+    if (find(context.tenant, next.id))
+        return core::fail(core::Error(ErrorCode::kConflict, what + " exists already").in("id"));
+    if (set_aside_.contains(Key(context.tenant.value, next.id))) {
+        return core::fail(core::Error(ErrorCode::kConflict,
+                                      what + " is kept but can not be read; remove it first")
+                              .in("id"));
+    }
+    if (const auto held = counts_.find(context.tenant.value);
+        held != counts_.end() && held->second >= kind.documents_max) {
+        return core::fail(
+            core::Error(ErrorCode::kConflict, "there are " + std::to_string(held->second) + " " +
+                                                  std::string(kind.name) + "s, which is the limit")
+                .bound(static_cast<std::int64_t>(kind.documents_max)));
+    }
+    if (check_) {
+        if (auto status = check_(next); !status) return core::fail(status.error());
+    }
+    next.number.value = number_next_;
+    next.created_at_us = next.updated_at_us = host_.clock().wall_us();
+    if (kind.settle) kind.settle(nullptr, context, next);
+    return keep(nullptr, std::move(next), body, "create");
+}
+
+template <typename T>
+core::Result<std::shared_ptr<const T>> DocumentTable<T>::current(const ChangeContext& context,
+                                                                 std::string_view id) const {
+    const Ref document = find(context.tenant, id);
+    if (!document) return not_found(document_kind<T>().name, id);
+    if (auto agreed = check_precondition(context.if_match, document_etag(*document)); !agreed)
+        return core::fail(agreed.error());
+    return document;
+}
+
+template <typename T>
+core::Result<DocumentChange<T>> DocumentTable<T>::put(const ChangeContext& context,
+                                                      std::string_view id, std::string_view sent) {
+    const auto old = current(context, id);
+    if (!old) return core::fail(old.error());
+    const std::string body = with_camel_case_names(sent);
+    T next = **old;
+    return replace(context, *old, std::move(next), body);
+}
+
+template <typename T>
+core::Result<DocumentChange<T>> DocumentTable<T>::patch(const ChangeContext& context,
+                                                        std::string_view id,
+                                                        std::string_view sent) {
+    const DocumentKind<T>& kind = document_kind<T>();
+    const auto old = current(context, id);
+    if (!old) return core::fail(old.error());
+    const std::string patch = with_camel_case_names(sent);
+    const std::string shown = kind.show(**old);
+    if (auto status = refuse_server_members(patch, shown); !status)
+        return core::fail(status.error());
+    auto merged = merge_document(shown, patch, kind.replaced_whole);
+    if (!merged) return core::fail(std::move(merged.error()));
+    T next = fresh_;
+    if (kind.carry) kind.carry(**old, next);
+    return replace(context, *old, std::move(next), *merged);
+}
+
+template <typename T>
+core::Result<DocumentChange<T>> DocumentTable<T>::replace(const ChangeContext& context,
+                                                          const Ref& old, T&& next,
+                                                          std::string_view body) {
+    const DocumentKind<T>& kind = document_kind<T>();
+    next.tenant = context.tenant;
+    if (auto status = kind.read(body, next); !status) return core::fail(status.error());
+    if (next.id != old->id) {
+        return core::fail(
+            core::Error(ErrorCode::kValidation, "id is \"" + next.id + "\"; the id of a " +
+                                                    std::string(kind.name) + " never changes")
+                .in("id"));
+    }
+    if (next.name.empty()) next.name = next.id;
+    if (auto status = link(next); !status) return core::fail(status.error());
+    if (check_) {
+        if (auto status = check_(next); !status) return core::fail(status.error());
+    }
+    next.number = old->number;
+    next.version = old->version + 1;
+    next.created_at_us = old->created_at_us;
+    next.updated_at_us = host_.clock().wall_us();
+    if (kind.settle) kind.settle(old.get(), context, next);
+    return keep(old, std::move(next), body, "update");
+}
+
+template <typename T>
+core::Result<DocumentChange<T>> DocumentTable<T>::keep(const Ref& old, T&& next,
+                                                       std::string_view body,
+                                                       std::string_view action) {
+    const DocumentKind<T>& kind = document_kind<T>();
+    if (kind.seal) {
+        if (auto status = kind.seal(body, next); !status) return core::fail(status.error());
+    }
+    const auto document = std::make_shared<const T>(std::move(next));
+    const Key key(document->tenant.value, document->id);
+    const std::int64_t now_us = document->updated_at_us;
+    const std::string row = row_text(*document);
+    std::vector<RegistryRow> puts;
+    std::vector<RegistryRowName> erases;
+    puts.push_back({std::string(kind.name), row_id(document->tenant, document->id),
+                    document->version, now_us, row});
+    const auto versions = versions_.find(key);
+    if (kind.versions_kept > 0) {
+        puts.push_back(
+            {version_kind<T>(), version_row_id(*document), document->version, now_us, row});
+        if (versions != versions_.end() && versions->second.size() >= kind.versions_kept)
+            erases.push_back({version_kind<T>(), version_row_id(*versions->second.front())});
+    }
+    if (!old) {
+        const std::uint32_t number = number_next_ + 1;
+        puts.push_back({std::string(kCounterKind), std::string(kind.name), number, now_us,
+                        "{\"next\":" + std::to_string(number) + "}"});
+    }
+    if (auto status = commit(puts, erases, action, *document); !status)
+        return core::fail(status.error());
+    if (!erases.empty()) versions->second.erase(versions->second.begin());
+    if (kind.versions_kept > 0) versions_[key].push_back(document);
+    if (!old) {
+        ++number_next_;
+        count(document->tenant, 1);
+    }
+    documents_[key] = document;
+    Change change{old, document};
+    host_.publish(change);
+    return change;
+}
+
+template <typename T>
+void DocumentTable<T>::append_erases(const T& document,
+                                     std::vector<RegistryRowName>& erases) const {
+    erases.push_back({std::string(document_kind<T>().name), row_id(document.tenant, document.id)});
+    for (const Ref& version : versions(document.tenant, document.id))
+        erases.push_back({version_kind<T>(), version_row_id(*version)});
+}
+
+template <typename T>
+core::Result<DocumentChange<T>> DocumentTable<T>::remove(const ChangeContext& context,
+                                                         std::string_view id) {
+    const DocumentKind<T>& kind = document_kind<T>();
+    if (set_aside_.contains(Key(context.tenant.value, id)))
+        return forget_set_aside(context.tenant, id);
+    const auto old = current(context, id);
+    if (!old) return core::fail(old.error());
+    std::string users;
+    std::size_t user_count = 0;
+    host_.users_of(kind.name, (*old)->number.value, [&](std::string_view, std::string_view user) {
+        if (user_count++ < kUsersNamedMax) users += (users.empty() ? "" : ", ") + std::string(user);
+    });
+    if (user_count > 0) {
+        if (user_count > kUsersNamedMax)
+            users += " and " + std::to_string(user_count - kUsersNamedMax) + " more";
+        return core::fail(ErrorCode::kConflict, std::string(kind.name) + " \"" + (*old)->id +
+                                                    "\" is used by " + std::to_string(user_count) +
+                                                    " subscription(s): " + users +
+                                                    "; remove them first");
+    }
+    std::vector<RegistryRowName> erases;
+    append_erases(**old, erases);
+    if (auto status = commit({}, erases, "delete", **old); !status)
+        return core::fail(status.error());
+    const Key key(context.tenant.value, (*old)->id);
+    versions_.erase(key);
+    documents_.erase(key);
+    count(context.tenant, -1);
+    Change change{*old, nullptr};
+    host_.publish(change);
+    return change;
+}
+
+template <typename T>
+core::Result<DocumentChange<T>> DocumentTable<T>::forget_set_aside(core::TenantId tenant,
+                                                                   std::string_view id) {
+    T gone = fresh_;
+    gone.tenant = tenant;
+    gone.id = id;
+    std::vector<RegistryRowName> erases;
+    append_erases(gone, erases);
+    if (auto status = commit({}, erases, "delete", gone); !status)
+        return core::fail(status.error());
+    set_aside_.erase(Key(tenant.value, id));
+    versions_.erase(Key(tenant.value, id));
+    return Change{};
+}
+
+template <typename T>
+core::Result<DocumentChange<T>> DocumentTable<T>::undo(const Change& change) {
+    const DocumentKind<T>& kind = document_kind<T>();
+    const Ref& now = change.after;
+    const Ref& old = change.before;
+    const T& document = old ? *old : *now;
+    const Key key(document.tenant.value, document.id);
+    std::vector<RegistryRow> puts;
+    std::vector<RegistryRowName> erases;
+    if (old) {
+        puts.push_back({std::string(kind.name), row_id(old->tenant, old->id), old->version,
+                        old->updated_at_us, row_text(*old)});
+    } else {
+        erases.push_back({std::string(kind.name), row_id(now->tenant, now->id)});
+    }
+    if (now && kind.versions_kept > 0) erases.push_back({version_kind<T>(), version_row_id(*now)});
+    if (!now && kind.versions_kept > 0) {  // of a removed one, the current version comes back
+        puts.push_back({version_kind<T>(), version_row_id(*old), old->version, old->updated_at_us,
+                        puts.front().json});
+    }
+    if (auto status = commit(puts, erases, "undo", document); !status)
+        return core::fail(status.error());
+    if (!now && kind.versions_kept > 0) versions_[key] = {old};
+    if (now && kind.versions_kept > 0) {
+        std::vector<Ref>& versions = versions_[key];
+        std::erase(versions, now);
+        if (versions.empty()) versions_.erase(key);
+    }
+    if (old)
+        documents_[key] = old;
+    else
+        documents_.erase(key);
+    count(document.tenant, (old != nullptr) - (now != nullptr));
+    Change back{now, old};
+    host_.publish(back);
+    return back;
+}
+
+template <typename T>
+core::Status DocumentTable<T>::commit(std::span<const RegistryRow> puts,
+                                      std::span<const RegistryRowName> erases,
+                                      std::string_view action, const T& document) {
+    return host_.rows().commit(puts, erases, host_.clock().wall_us(), document.tenant,
+                               audit_entry(action, host_.actor(), document));
+}
+
+template <typename T>
+void DocumentTable<T>::count(core::TenantId tenant, int change) {
+    counts_[tenant.value] += static_cast<std::size_t>(change);
+}
+
+// ---- looking
+
+template <typename T>
+std::shared_ptr<const T> DocumentTable<T>::find(core::TenantId tenant, std::string_view id) const {
+    const auto found = documents_.find(Key(tenant.value, id));
+    return found == documents_.end() ? nullptr : found->second;
+}
+
+template <typename T>
+std::span<const std::shared_ptr<const T>> DocumentTable<T>::versions(core::TenantId tenant,
+                                                                     std::string_view id) const {
+    const auto found = versions_.find(Key(tenant.value, id));
+    return found == versions_.end() ? std::span<const Ref>{} : std::span<const Ref>(found->second);
+}
+
+template <typename T>
+void DocumentTable<T>::list(core::TenantId tenant, std::string_view after,
+                            const std::function<bool(const Ref&)>& visit) const {
+    for (auto at = documents_.upper_bound(Key(tenant.value, after)); at != documents_.end(); ++at) {
+        if (at->first.first != tenant.value || !visit(at->second)) return;
+    }
+}
+
+template <typename T>
+void DocumentTable<T>::each_user_of(std::string_view kind, std::uint32_t number,
+                                    const DocumentHost::VisitUser& visit) const {
+    if (!document_kind<T>().references) return;
+    for (const auto& [key, document] : documents_) {
+        document_kind<T>().references(*document, [&](const DocumentReference& reference) {
+            if (reference.number == number && reference.kind == kind)
+                visit(document_kind<T>().name, document->id);
+        });
+    }
+}
+
+#define X(Type, table) template class DocumentTable<Type>;
+MILLRACE_DOCUMENT_KINDS(X)
+#undef X
+
+}  // namespace millrace::runtime

@@ -1,0 +1,125 @@
+// What: all documents of one kind: reads bodies, checks them, writes rows and audit entry in one
+//       commit, and only then shows the change. One class for every kind; what differs is said by
+//       its DocumentKind.
+// Threads: the registry's owner.
+// Lifetime: borrows its host. Documents are immutable and shared; they outlive the table if
+//       somebody holds them.
+// Limits: those of the kind.
+// Failure: kValidation names the member; a taken id, a document in use and an If-Match that is of
+//       another version are kConflict. A row that can't be read is set aside: kept where it is,
+//       told to the host, and its id is not given out again until it is removed.
+#pragma once
+
+#include "core/clock.h"
+#include "core/random.h"
+#include "core/result.h"
+#include "runtime/registry/document_kinds.h"
+#include "runtime/registry/registry_rows.h"
+#include "runtime/registry/registry_snapshot.h"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace millrace::runtime {
+
+// What a table asks of the registry that holds it.
+class DocumentHost {
+public:
+    virtual ~DocumentHost() = default;
+    virtual RegistryRows& rows() = 0;
+    virtual const core::Clock& clock() const = 0;
+    virtual core::Random& random() = 0;
+    virtual std::string_view actor() const = 0;
+    // 0: there is none.
+    virtual std::uint32_t number_of(std::string_view kind, core::TenantId tenant,
+                                    std::string_view id) const = 0;
+    // Calls `visit` with kind and id of each document that needs this one.
+    using VisitUser = std::function<void(std::string_view kind, std::string_view id)>;
+    virtual void users_of(std::string_view kind, std::uint32_t number,
+                          const VisitUser& visit) const = 0;
+    virtual void publish(const RegistryChange& change) = 0;
+    virtual void set_aside(std::string_view kind, std::string_view row_id,
+                           const core::Error& why) = 0;
+};
+
+template <typename T>
+class DocumentTable {
+public:
+    using Ref = std::shared_ptr<const T>;
+    using Change = DocumentChange<T>;
+    using Check = std::function<core::Status(const T&)>;
+
+    // `fresh` holds the defaults of a new document; `check` refuses what only others can judge.
+    DocumentTable(DocumentHost& host, T fresh, Check check)
+        : host_(host), fresh_(std::move(fresh)), check_(std::move(check)) {}
+    DocumentTable(const DocumentTable&) = delete;
+    DocumentTable& operator=(const DocumentTable&) = delete;
+
+    core::Status load(NumberedTable<T>& into);
+
+    core::Result<Change> create(const ChangeContext& context, std::string_view body);
+    // Members that the body leaves out stay as they are; so do those that the server makes: a
+    // document that was read a while ago may be edited and sent back.
+    core::Result<Change> put(const ChangeContext& context, std::string_view id,
+                             std::string_view body);
+    // JSON merge patch (RFC 7386) on the document as it is shown.
+    core::Result<Change> patch(const ChangeContext& context, std::string_view id,
+                               std::string_view patch);
+    core::Result<Change> remove(const ChangeContext& context, std::string_view id);
+    // Takes back the change that was made last to this document: what others could not follow.
+    core::Result<Change> undo(const Change& change);
+
+    Ref find(core::TenantId tenant, std::string_view id) const;
+    // The newest versions_kept, oldest first, the current one last.
+    std::span<const Ref> versions(core::TenantId tenant, std::string_view id) const;
+    // In the order of ids, those behind `after` ("" = from the first); stops when visit says false.
+    void list(core::TenantId tenant, std::string_view after,
+              const std::function<bool(const Ref&)>& visit) const;
+    void each_user_of(std::string_view kind, std::uint32_t number,
+                      const DocumentHost::VisitUser& visit) const;
+
+private:
+    using Key = std::pair<std::uint32_t, std::string>;  // tenant, id
+
+    core::Status load_documents(NumberedTable<T>& into);
+    core::Status load_versions();
+    core::Status load_counter();
+    core::Result<T> read_row(std::string_view text) const;
+    std::string row_text(const T& document) const;
+    core::Status link(T& document) const;
+    core::Result<Ref> current(const ChangeContext& context, std::string_view id) const;
+    core::Result<Change> replace(const ChangeContext& context, const Ref& old, T&& next,
+                                 std::string_view body);
+    core::Result<Change> keep(const Ref& old, T&& next, std::string_view body,
+                              std::string_view action);
+    core::Result<Change> forget_set_aside(core::TenantId tenant, std::string_view id);
+    void append_erases(const T& document, std::vector<RegistryRowName>& erases) const;
+    core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases,
+                        std::string_view action, const T& document);
+    void count(core::TenantId tenant, int change);
+
+    DocumentHost& host_;
+    const T fresh_;
+    const Check check_;
+    std::map<Key, Ref> documents_;
+    std::map<Key, std::vector<Ref>> versions_;
+    std::map<std::uint32_t, std::size_t> counts_;  // by tenant
+    std::set<Key> set_aside_;
+    std::uint32_t number_next_ = 1;
+};
+
+// "17-3": number and version. A document that was removed and made again has another one.
+template <typename T>
+std::string document_etag(const T& document) {
+    return std::to_string(document.number.value) + "-" + std::to_string(document.version);
+}
+
+}  // namespace millrace::runtime

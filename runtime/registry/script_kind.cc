@@ -1,0 +1,104 @@
+// Scripts as documents: their body, their row.
+#include "core/json_reader.h"
+#include "runtime/registry/document_body.h"
+#include "runtime/registry/document_kinds.h"
+
+#include <xxhash.h>
+
+#include <array>
+#include <utility>
+
+namespace millrace::runtime {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, ScriptType>, 5> kScriptTypes = {
+    {{"event", ScriptType::kEvent},
+     {"scheduled", ScriptType::kScheduled},
+     {"endpoint", ScriptType::kEndpoint},
+     {"api", ScriptType::kApi},
+     {"hook", ScriptType::kHook}}};
+
+constexpr std::array<std::pair<std::string_view, Permission>, 4> kPermissions = {
+    {{"http", Permission::kHttp},
+     {"kv", Permission::kKv},
+     {"emit", Permission::kEmit},
+     {"secrets", Permission::kSecrets}}};
+
+void read_permissions(core::JsonObject& in, std::uint8_t& permissions) {
+    std::vector<std::string> names;
+    if (!in.text_list("permissions", names, kPermissions.size() * 4)) return;
+    std::uint8_t bits = 0;
+    for (const std::string& name : names) {
+        std::uint8_t bit = 0;
+        for (const auto& [text, permission] : kPermissions) {
+            if (name == text) bit = static_cast<std::uint8_t>(permission);
+        }
+        if (bit == 0) {
+            return in.refuse("permissions", "has \"" + name.substr(0, 64) +
+                                                "\"; expected http, kv, emit, secrets");
+        }
+        bits |= bit;
+    }
+    permissions = bits;
+}
+
+core::Status read(std::string_view body, Script& out) {
+    core::JsonDocument document;
+    auto in = document.parse_object(body);
+    if (!in) return core::fail(std::move(in.error()));
+    read_document_names(*in, out.id, out.name);
+    in->choice("type", out.type, kScriptTypes);
+    const auto source_presence =
+        out.source.empty() ? core::Presence::kRequired : core::Presence::kOptional;
+    in->text("source", out.source,
+             {.presence = source_presence, .bytes_min = 1, .bytes_max = kScriptSourceBytesMax});
+    in->boolean("enabled", out.enabled);
+    in->integer("timeoutMs", out.timeout_ms, 1, kScriptTimeoutMsMax);
+    in->integer("memoryBytes", out.memory_bytes, kScriptMemoryBytesMin, kScriptMemoryBytesMax);
+    read_permissions(*in, out.permissions);
+    read_over_server_members(*in);
+    out.hash = XXH3_64bits(out.source.data(), out.source.size());
+    return in->finish();
+}
+
+std::string show(const Script& script) {
+    std::string out;
+    core::JsonWriter json(out);
+    json.begin_object().field("id", script.id).field("name", script.name);
+    json.field("type", script_type_text(script.type)).field("source", script.source);
+    json.field("enabled", script.enabled).field("timeoutMs", script.timeout_ms);
+    json.field("memoryBytes", script.memory_bytes).key("permissions").begin_array();
+    for (const auto& [text, permission] : kPermissions) {
+        if (script.may(permission)) json.value(text);
+    }
+    json.end_array();
+    append_document_times(json, script.version, script.created_at_us, script.updated_at_us);
+    json.end_object();
+    return out;
+}
+
+constexpr DocumentKind<Script> kKind = {
+    .name = "script",
+    .id_prefix = "scr_",
+    .documents_max = kScriptsMax,
+    .versions_kept = kScriptVersionsMax,
+    .audit = AuditText::kNothing,  // the source is long, and its versions are kept
+    .read = read,
+    .show = show,
+};
+
+}  // namespace
+
+std::string_view script_type_text(ScriptType type) {
+    for (const auto& [text, value] : kScriptTypes) {
+        if (value == type) return text;
+    }
+    return "event";
+}
+
+template <>
+const DocumentKind<Script>& document_kind<Script>() {
+    return kKind;
+}
+
+}  // namespace millrace::runtime

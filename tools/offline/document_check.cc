@@ -1,0 +1,64 @@
+#include "tools/offline/document_check.h"
+
+#include "core/clock.h"
+#include "core/json_validate.h"
+#include "core/limits.h"
+#include "core/random.h"
+#include "runtime/delivery/run_history.h"
+#include "runtime/registry/registry.h"
+#include "runtime/replay/replay_document.h"
+#include "store/database.h"
+#include "store/rows/audit_log.h"
+#include "store/rows/registry_store.h"
+
+namespace millrace::tools {
+namespace {
+
+core::Status check_replays(store::Database& database, runtime::SetAside& aside) {
+    auto documents = database.registry().load_all(runtime::kReplayKind);
+    if (!documents) return core::fail(std::move(documents.error()));
+    for (const store::RegistryDocument& document : *documents) {
+        if (auto read = runtime::parse_replay_document(document.json); !read)
+            aside.add(runtime::kReplayKind, document.id, read.error());
+    }
+    return {};
+}
+
+core::Status check_audit(store::Database& database, runtime::SetAside& aside) {
+    store::AuditLog::Query query;
+    query.limit = 1;
+    query.accept = [&aside](const store::AuditEntry& entry) {
+        if (auto read = core::json_validate(entry.json); !read)
+            aside.add("audit", std::to_string(entry.at_us), read.error());
+        return false;
+    };
+    auto page = database.audit().list(query);
+    if (!page) return core::fail(std::move(page.error()));
+    return {};
+}
+
+}  // namespace
+
+core::Result<UnreadableDocuments> check_documents(const std::string& folder) {
+    core::RealClock clock;
+    store::Database::Options options;
+    options.path = folder;
+    options.read_only = true;
+    options.shards = core::kShardsMax;
+    options.clock = &clock;
+    auto database = store::Database::open(options);
+    if (!database) return core::fail(std::move(database.error()));
+    core::Log log(clock, core::LogLevel::kOff);
+    core::Random random(1);
+    runtime::SetAside aside(log);
+    runtime::StoreRegistryRows rows(**database, aside);
+    if (auto registry = runtime::Registry::open(rows, clock, random, {}); !registry)
+        return core::fail(std::move(registry.error()));
+    if (auto read = check_replays(**database, aside); !read) return core::fail(read.error());
+    if (auto read = runtime::RunHistory(**database).load(aside); !read)
+        return core::fail(read.error());
+    if (auto read = check_audit(**database, aside); !read) return core::fail(read.error());
+    return UnreadableDocuments{aside.count(), aside.rows()};
+}
+
+}  // namespace millrace::tools
