@@ -63,7 +63,8 @@ struct EventsConfig {
 struct StoreConfig {
     std::string durability = "fsync";
     std::int64_t linger_us = 1000;
-    std::int64_t sync_depth_max = 4;
+    std::int64_t sync_depth_max = 1;
+    bool accept_loss = false;  // no key: a person says it once, by the flag of that name
     std::int64_t reserve_bytes = 512LL << 20;
     std::int64_t kv_history_us = 86'400'000'000;
 };

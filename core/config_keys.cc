@@ -175,9 +175,10 @@ constexpr ConfigKey kKeys[] = {
      .part = "store.reserve_bytes",
      .type = T::kBytes,
      .member = at<&Config::store, &StoreConfig::reserve_bytes>,
-     .min = 0,
+     .min = 40 << 20,
      .max = 1e15,
-     .doc = "With less free disk than this, ingest is refused with 503"},
+     .doc = "With less free disk than this, ingest is refused with 503; with less than 32 MiB "
+            "the server ends (70)"},
     {.name = "store.kv_history",
      .part = "store.kv_history_us",
      .type = T::kDuration,

@@ -54,6 +54,8 @@ enum class MetricKind : std::uint8_t { kCounter, kGauge, kHistogram };
       "Time of one group commit")                                                                  \
     X(kUnsyncedBytes, "millrace_log_unsynced_bytes", kGauge, "",                                   \
       "Bytes acknowledged at level os or memory and not yet synced")                               \
+    X(kRowsSetAside, "millrace_store_rows_set_aside", kGauge, "",                                  \
+      "Stored rows and documents that cannot be read and are passed over")                         \
     X(kMatched, "millrace_matches_total", kCounter, "",                                            \
       "Pairs of event and subscription that matched")                                              \
     X(kMatcherVerified, "millrace_matcher_verified_total", kCounter, "",                           \

@@ -40,6 +40,8 @@ RegistryStore& Database::registry() { return *engine_->registry; }
 AuditLog& Database::audit() { return *engine_->audit; }
 IdIndex& Database::ids() { return engine_->ids; }
 SpaceGuard& Database::space() { return *engine_->space; }
+Quarantine& Database::quarantine() { return engine_->quarantine; }
+const std::vector<std::string>& Database::losses() const { return engine_->losses; }
 Housekeeper& Database::housekeeper() { return *engine_->housekeeper; }
 
 core::LogOffset Database::durable_end(core::ShardId shard) const {
@@ -52,8 +54,13 @@ core::LogOffset Database::first_kept(core::ShardId shard) const {
 core::LogOffset Database::cursor(std::string_view name, core::ShardId shard) const {
     rocksdb::PinnableSlice value;
     core::LogOffset offset;
-    const auto there = engine_->get(ColumnFamily::kCursor, cursor_key(name, shard), value);
-    if (there && *there) decode_cursor(view(value), offset);
+    const std::string key = cursor_key(name, shard);
+    const auto there = engine_->get(ColumnFamily::kCursor, key, value);
+    // From the beginning then: what has an outcome is passed over.
+    if (there && *there && !decode_cursor(view(value), offset)) {
+        engine_->quarantine.set_aside(ColumnFamily::kCursor, key, "its value does not read");
+        offset = {};
+    }
     return offset;
 }
 

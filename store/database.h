@@ -24,6 +24,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace rocksdb {
 class Env;
@@ -42,6 +43,7 @@ class KvHistory;
 class KvStore;
 class LogReader;
 class PoolSet;
+class Quarantine;
 class RegistryStore;
 class RetrySchedule;
 class ShardLog;
@@ -64,7 +66,8 @@ public:
         // Ingest stops when less than this is free; the ballast is given back to compaction then.
         std::uint64_t reserve_bytes = 1u << 30;
         std::uint64_t ballast_bytes = 64u << 20;
-        // Set by `--accept-loss`: start although the log ends before the high-water mark.
+        // Set by `--accept-loss`: start although acknowledged events are missing, and say which
+        // (losses()).
         bool accept_loss = false;
         bool read_only = false;  // inspect, verify: writes nothing
         // Most files that RocksDB keeps open; -1: all that there are.
@@ -121,6 +124,10 @@ public:
     AuditLog& audit();
     IdIndex& ids();
     SpaceGuard& space();
+    // Rows that cannot be read.
+    Quarantine& quarantine();
+    // What was missing at this start, in words; only with Options::accept_loss.
+    const std::vector<std::string>& losses() const;
     // An agent (do_work): high-water mark, space guard, identity runs. Run it on a thread of its
     // own.
     Housekeeper& housekeeper();

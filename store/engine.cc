@@ -2,6 +2,7 @@
 
 #include "core/random.h"
 #include "store/commit/rocks_crc32c.h"
+#include "store/commit/rocks_errors.h"
 #include "store/commit/rocks_options.h"
 #include "store/file_util.h"
 #include "store/leftovers.h"
@@ -21,8 +22,6 @@ namespace {
 using core::ErrorCode;
 
 constexpr std::string_view kFormatLine = "millrace data folder, format ";
-// Below this RocksDB itself could not even replay its WAL.
-constexpr std::uint64_t kFreeBytesFloor = 32u << 20;
 
 // The store draws its seed once per data folder; this is no randomness that a run depends on.
 HashSeed draw_seed(std::optional<std::uint64_t> from) {
@@ -120,10 +119,42 @@ core::Status Engine::write_format() {
     return sync_folder(options.path);
 }
 
+rocksdb::Status Engine::open_db(const rocksdb::DBOptions& with, const std::string& path) {
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* db = nullptr;
+    std::vector<rocksdb::ColumnFamilyDescriptor> families = make_families(options);
+    // A folder of an older format has fewer families, always the first ones; an opening for
+    // writing makes the others.
+    if (format_is_old_ && options.read_only) {
+        std::vector<std::string> there;
+        if (rocksdb::DB::ListColumnFamilies(with, path, &there).ok() &&
+            there.size() < families.size())
+            families.resize(there.size());
+    }
+    rocksdb::Status status;
+    if (options.read_only) {
+        status = rocksdb::DB::OpenForReadOnly(with, path, families, &handles, &db);
+    } else if (file_exists(path + "/CURRENT")) {
+        status = rocksdb::DB::Open(with, path, families, &handles, &db);
+    } else {
+        // Made all at once: open() would write and sync an options file after each of them.
+        status = rocksdb::DB::Open(with, path, {families.front()}, &handles, &db);
+        std::vector<rocksdb::ColumnFamilyHandle*> others;
+        if (status.ok())
+            status = db->CreateColumnFamilies({families.begin() + 1, families.end()}, &others);
+        handles.insert(handles.end(), others.begin(), others.end());
+    }
+    db_.reset(db);
+    for (std::size_t i = 0; i < handles.size(); ++i) handles_[i] = handles[i];
+    return status;
+}
+
 core::Status Engine::open_rocks() {
     const std::string path = options.path + "/rocks";
     use_own_crc32c();
     rocksdb::DBOptions db_options = make_db_options(options);
+    db_options.listeners.push_back(
+        end_on_error([this](const std::string& what) { set_disk_failed(what); }));
     if (options.sync_depth_max > 1 && !options.read_only) {
         WalFiles::Options wal;
         wal.folder = path;
@@ -134,43 +165,24 @@ core::Status Engine::open_rocks() {
         env_ = rocksdb::NewCompositeEnv(wal_files->over(db_options.env->GetFileSystem()));
         db_options.env = env_.get();
     }
-    std::vector<rocksdb::ColumnFamilyHandle*> handles;
-    rocksdb::DB* db = nullptr;
-    std::vector<rocksdb::ColumnFamilyDescriptor> families = make_families(options);
-    // A folder of an older format has fewer families, always the first ones; an opening for
-    // writing makes the others.
-    if (format_is_old_ && options.read_only) {
-        std::vector<std::string> there;
-        if (rocksdb::DB::ListColumnFamilies(db_options, path, &there).ok() &&
-            there.size() < families.size())
-            families.resize(there.size());
-    }
-    rocksdb::Status status;
-    if (options.read_only) {
-        status = rocksdb::DB::OpenForReadOnly(db_options, path, families, &handles, &db);
-    } else if (file_exists(path + "/CURRENT")) {
-        status = rocksdb::DB::Open(db_options, path, families, &handles, &db);
-    } else {
-        // Made all at once: open() would write and sync an options file after each of them.
-        status = rocksdb::DB::Open(db_options, path, {families.front()}, &handles, &db);
-        std::vector<rocksdb::ColumnFamilyHandle*> others;
-        if (status.ok())
-            status = db->CreateColumnFamilies({families.begin() + 1, families.end()}, &others);
-        handles.insert(handles.end(), others.begin(), others.end());
+    rocksdb::Status status = open_db(db_options, path);
+    if (status.IsCorruption() && options.accept_loss && !options.read_only) {
+        losses.push_back("the database's files are damaged (" + status.ToString() +
+                         "): what was written behind the damage is gone");
+        accept_damaged_wals(db_options);
+        status = open_db(db_options, path);
     }
     if (!status.ok()) {
         std::string help = "; nothing was changed";
         if (status.IsCorruption()) {
             help =
                 "; the files are damaged: acknowledged events may be missing, so the start is "
-                "refused. Restore from a "
-                "backup, or salvage a copy of the folder";
+                "refused. Restore from a backup, or start once with --accept-loss to go on with "
+                "what stands before the damage";
         }
         return core::fail(ErrorCode::kInternal, "store: open database path=" + path +
                                                     " failed: " + status.ToString() + help);
     }
-    db_.reset(db);
-    for (std::size_t i = 0; i < handles.size(); ++i) handles_[i] = handles[i];
     if (options.work_by_hand) db_->PauseBackgroundWork().PermitUncheckedError();
     return format_is_old_ && !options.read_only ? write_format() : core::Status{};
 }
@@ -278,7 +290,7 @@ core::Status Engine::open() {
     if (!options.read_only) {
         space = std::make_unique<SpaceGuard>(
             SpaceGuard::Options{options.path, options.reserve_bytes, options.ballast_bytes});
-        if (free_disk_bytes(options.path) < kFreeBytesFloor) {
+        if (free_disk_bytes(options.path) < SpaceGuard::kFreeBytesMin) {
             return core::fail(
                 ErrorCode::kUnavailable,
                 "store: open data folder path=" + options.path + " failed: only " +

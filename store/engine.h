@@ -22,6 +22,7 @@
 #include "store/rows/executions.h"
 #include "store/rows/kv_history.h"
 #include "store/rows/kv_store.h"
+#include "store/rows/quarantine.h"
 #include "store/rows/registry_store.h"
 #include "store/rows/retry_schedule.h"
 
@@ -101,6 +102,8 @@ public:
     }  // pairs with set_fatal's release
     std::string fatal_reason() const;
     void set_fatal(std::string reason);
+    // The same for what the disk did: told to the next start too.
+    void set_disk_failed(const std::string& what);
 
     rocksdb::ColumnFamilyHandle* family(ColumnFamily family) const {
         return handles_[static_cast<std::size_t>(family)];
@@ -129,6 +132,9 @@ public:
     const Database::Options options;
     Database::Opening opening;
     PoolSet pools;
+    Quarantine quarantine;
+    // What a person has agreed to go on without (Options::accept_loss), in words.
+    std::vector<std::string> losses;
 
     // Parts in the order they are made; each outlives those after it.
     std::unique_ptr<WalFiles> wal_files;  // null: one sync at a time, RocksDB's
@@ -187,8 +193,11 @@ private:
     core::Status write_format();
     void make_parts();
 
+    rocksdb::Status open_db(const rocksdb::DBOptions& with, const std::string& path);
+    // Refused, unless a person has decided, now or at an earlier start: then it is one of `losses`.
+    core::Status lost(core::LogPosition at, std::string what);
+
     core::Status write(rocksdb::WriteBatch& batch, bool sync);
-    void set_disk_failed(const std::string& what);
 
     FolderLock lock_;
     std::unique_ptr<rocksdb::Env> env_;  // of wal_files

@@ -7,6 +7,7 @@ namespace {
 // RELIABILITY.md: at most every 100 ms; what a lost WAL could hide is then at most that much.
 constexpr std::int64_t kMarkEveryNs = 100'000'000;
 constexpr std::int64_t kSpaceEveryNs = 250'000'000;
+constexpr std::int64_t kScarceEveryNs = 20'000'000;  // when little is left
 // A view may reach back this much further than asked.
 constexpr std::int64_t kHistoryEveryNs = 60'000'000'000;
 }  // namespace
@@ -16,7 +17,12 @@ std::size_t Housekeeper::do_work() {
     const std::int64_t now = engine_.options.clock->monotonic_ns();
     if (now >= space_next_ns_) {
         engine_.space->check();
-        space_next_ns_ = now + kSpaceEveryNs;
+        space_next_ns_ = now + (engine_.space->accepting() ? kSpaceEveryNs : kScarceEveryNs);
+        if (engine_.space->full()) {
+            engine_.set_disk_failed(
+                "the disk is full: " + std::to_string(engine_.space->free_bytes() >> 20) +
+                " MiB are free, less than it takes to go on safely");
+        }
         return 1;
     }
     if (now >= mark_next_ns_) {

@@ -23,12 +23,32 @@ std::string where(core::ShardId shard, std::uint64_t offset) {
     return "shard " + std::to_string(shard.value) + " offset " + std::to_string(offset);
 }
 
+core::Status check_summary(core::LogPosition key, std::string_view value) {
+    auto summary = open_summary(key, value);
+    return summary ? core::Status{} : core::fail(std::move(summary.error()));
+}
+
 constexpr const char* kHelp =
     "; acknowledged events may be missing, so the start is refused and nothing was changed. "
     "Restore from a backup, or "
     "start once with --accept-loss to go on with what is there";
 
 }  // namespace
+
+// Once accepted, the start after this one does not ask again.
+core::Status Engine::lost(core::LogPosition at, std::string what) {
+    const std::string key = "accepted_loss/" + log_key(at);
+    rocksdb::PinnableSlice value;
+    auto accepted = get(ColumnFamily::kDefault, key, value);
+    if (!accepted) return core::fail(std::move(accepted.error()));
+    if (*accepted) return {};
+    if (!options.accept_loss) return core::fail(ErrorCode::kInternal, "store: " + what + kHelp);
+    losses.push_back(what);
+    if (options.read_only) return {};
+    rocksdb::WriteBatch batch;
+    batch.Put(family(ColumnFamily::kDefault), key, what);
+    return commit(batch, Durability::kFsync);
+}
 
 core::Status Engine::recover_tails() {
     for (std::size_t i = 0; i < options.shards; ++i) {
@@ -70,10 +90,12 @@ core::Status Engine::recover_shard(core::ShardId shard) {
             tail = {block->header.sequence + 1, block->end_offset(), key.offset.value, hash};
         } else if (block->end_offset() != next_first || hash != next_previous_hash ||
                    block->header.sequence + 1 != next_sequence) {
-            return core::fail(ErrorCode::kInternal,
-                              "store: check log at " + where(shard, next_first) +
-                                  " failed: its chain does not lead to the block before it" +
-                                  kHelp);
+            auto status = lost({shard, core::LogOffset{next_first}},
+                               "check log at " + where(shard, next_first) +
+                                   " failed: its chain does not lead to the block before it, "
+                                   "which ends at offset " +
+                                   std::to_string(block->end_offset()));
+            if (!status) return status;
         }
         next_first = key.offset.value;
         next_previous_hash = block->header.previous_hash;
@@ -96,14 +118,23 @@ core::Status Engine::check_contiguous(core::ShardId shard) {
         const core::LogPosition key = read_log_key(reader);
         if (key.shard != shard || key.offset < first_kept(shard)) break;
         SummaryHeader header;
-        if (summaries->value().size() < sizeof(header))
-            return core::fail(ErrorCode::kInternal, "store: summary too short");
-        std::memcpy(&header, summaries->value().data(), sizeof(header));
+        std::memcpy(&header, summaries->value().data(),
+                    std::min(sizeof(header), summaries->value().size()));
+        const bool fits = key.offset.value + header.count == end;
+        // Its own damage says nothing about the log.
+        auto summary = fits ? core::Status{} : check_summary(key, view(summaries->value()));
+        if (!summary) {
+            quarantine.set_aside(ColumnFamily::kSummary, view(summaries->key()),
+                                 summary.error().message);
+            end = key.offset.value;
+            continue;
+        }
         if (key.offset.value + header.count != end) {
-            return core::fail(ErrorCode::kInternal,
-                              "store: check log failed: events from " +
-                                  where(shard, key.offset.value + header.count) + " up to " +
-                                  std::to_string(end) + " are missing" + kHelp);
+            auto status = lost({shard, core::LogOffset{key.offset.value + header.count}},
+                               "check log failed: events from " +
+                                   where(shard, key.offset.value + header.count) + " up to " +
+                                   std::to_string(end) + " are missing");
+            if (!status) return status;
         }
         end = key.offset.value;
     }
@@ -119,17 +150,19 @@ core::Status Engine::check_mark() {
     mark_ = std::move(*mark);
     const bool any_events = std::any_of(committed_.begin(), committed_.end(),
                                         [](const ShardTail& t) { return t.blocks > 0; });
-    if (!options.accept_loss && mark_->damaged()) {
-        return core::fail(ErrorCode::kInternal, "store: read high-water mark path=" + path +
-                                                    " failed: both slots are damaged" + kHelp);
+    const auto no_mark = [&](const char* why) -> core::Status {
+        const std::string what = "read high-water mark path=" + path + " failed: " + why;
+        if (!options.accept_loss) return core::fail(ErrorCode::kInternal, "store: " + what + kHelp);
+        losses.push_back(what + ": whether events are missing at the end is not known");
+        return {};
+    };
+    if (mark_->damaged()) {
+        if (auto status = no_mark("both slots are damaged"); !status) return status;
+    } else if (!mark_->loaded() && any_events) {
+        if (auto status = no_mark("the log has events but the file was empty or missing"); !status)
+            return status;
     }
-    if (!options.accept_loss && !mark_->loaded() && any_events) {
-        return core::fail(ErrorCode::kInternal,
-                          "store: read high-water mark path=" + path +
-                              " failed: the log has events but the file was empty or missing" +
-                              kHelp);
-    }
-    if (mark_->loaded() && !options.accept_loss) {
+    if (mark_->loaded()) {
         for (std::size_t i = 0; i < mark_->loaded()->shards; ++i) {
             const core::ShardId shard{static_cast<std::uint16_t>(i)};
             if (auto status = check_mark_of(shard, mark_->loaded()->tails[i]); !status)
@@ -147,13 +180,15 @@ core::Status Engine::check_mark() {
 core::Status Engine::check_mark_of(core::ShardId shard, const ShardTail& marked) {
     const ShardTail& tail = committed_[shard.value];
     if (tail.blocks < marked.blocks || tail.end_offset < marked.end_offset) {
-        return core::fail(
-            ErrorCode::kInternal,
-            "store: check log of " + where(shard, tail.end_offset) +
-                " failed: it ends there, but the high-water mark says that it had reached offset " +
-                std::to_string(marked.end_offset) +
-                " (lost: " + std::to_string(marked.end_offset - tail.end_offset) +
-                " events; a WAL file was removed or cut?)" + kHelp);
+        const std::string what =
+            "check log of " + where(shard, tail.end_offset) +
+            " failed: it ends there, but the high-water mark says that it had reached offset " +
+            std::to_string(marked.end_offset) +
+            " (lost: " + std::to_string(marked.end_offset - tail.end_offset) +
+            " events; a WAL file was removed or cut?)";
+        if (!options.accept_loss) return core::fail(ErrorCode::kInternal, "store: " + what + kHelp);
+        losses.push_back(what);
+        return {};
     }
     if (marked.blocks == 0 || marked.last_first_offset < first_kept(shard).value) return {};
     rocksdb::PinnableSlice value;
@@ -161,10 +196,11 @@ core::Status Engine::check_mark_of(core::ShardId shard, const ShardTail& marked)
         get(ColumnFamily::kLog, log_key({shard, core::LogOffset{marked.last_first_offset}}), value);
     if (!there) return core::fail(std::move(there.error()));
     if (!*there || block_hash(view(value)) != marked.last_hash) {
-        return core::fail(
-            ErrorCode::kInternal,
-            "store: check log at " + where(shard, marked.last_first_offset) +
-                " failed: the block there is not the one that the high-water mark names" + kHelp);
+        const std::string what =
+            "check log at " + where(shard, marked.last_first_offset) +
+            " failed: the block there is not the one that the high-water mark names";
+        if (!options.accept_loss) return core::fail(ErrorCode::kInternal, "store: " + what + kHelp);
+        losses.push_back(what);
     }
     return {};
 }
@@ -209,10 +245,9 @@ core::Status Engine::recover_ids_of(core::ShardId shard) {
         auto block = open_block(key, view(log->value()));
         if (!block) return core::fail(std::move(block.error()));
         if (chained && block->header.previous_hash != previous_hash) {
-            return core::fail(ErrorCode::kInternal,
-                              "store: check log at " + where(shard, key.offset.value) +
-                                  " failed: its chain does not lead to the block before it" +
-                                  kHelp);
+            auto status = lost(key, "check log at " + where(shard, key.offset.value) +
+                                        " failed: its chain does not lead to the block before it");
+            if (!status) return status;
         }
         previous_hash = block_hash(block->value);
         chained = true;

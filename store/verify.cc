@@ -84,6 +84,10 @@ public:
     }
 
     void rows() {
+        each(ColumnFamily::kCursor, "cursor", [&](std::string_view, std::string_view value) {
+            core::LogOffset offset;
+            return decode_cursor(value, offset);
+        });
         each(ColumnFamily::kRetry, "retry", [&](std::string_view key, std::string_view value) {
             RetryRow row;
             ++report_.retries;
@@ -158,7 +162,8 @@ private:
         const auto rows = engine_.iterate(family);
         for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
             if (!check(view(rows->key()), view(rows->value())))
-                problem(std::string(what) + ": a row is damaged");
+                problem(std::string(what) + ": the row " + shown(view(rows->key())) +
+                        " does not read; it is passed over");
         }
         end(*rows, what);
     }

@@ -79,6 +79,10 @@ int serve_command(std::vector<std::string> arguments) {
         ->allow_extra_args(false);
     app.add_flag("--print-config", dump,
                  "print the configuration in force, with the documentation of each key");
+    bool accept_loss = false;
+    app.add_flag("--accept-loss", accept_loss,
+                 "start although acknowledged events are missing; which ones is printed and kept "
+                 "in the audit log");
     std::reverse(arguments.begin(), arguments.end());
     try {
         app.parse(arguments);
@@ -91,6 +95,7 @@ int serve_command(std::vector<std::string> arguments) {
         std::fprintf(stderr, "error: %s\n", read.error().message.c_str());
         return kExitUsage;
     }
+    config.store.accept_loss = accept_loss;
     if (dump) {
         std::fputs(core::dump_config_toml(config).c_str(), stdout);
         return 0;

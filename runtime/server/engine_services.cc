@@ -70,6 +70,8 @@ void EngineServices::add_gauges() {
     metrics.gauge_callback(Metric::kDlqPendingRetries, [this] {
         return static_cast<double>(deps_.database->retries().count());
     });
+    metrics.gauge_callback(Metric::kRowsSetAside,
+                           [this] { return static_cast<double>(deps_.set_aside->count()); });
     metrics.gauge_callback(Metric::kUnsyncedBytes, [this] {
         return static_cast<double>(deps_.database->unsynced_bytes());
     });
@@ -350,6 +352,9 @@ void EngineServices::make_tail() {
         shards_[shard.value]->post([token, error = std::move(error)](Shard& edge) {
             edge.http().respond_error(token, error);
         });
+    };
+    deps.end = [this](core::ShardId shard, io::RequestToken token) {
+        shards_[shard.value]->post([token](Shard& edge) { edge.http().end_stream({token}); });
     };
     tail_ = std::make_unique<EventTail>(std::move(deps));
 }

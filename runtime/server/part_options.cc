@@ -37,6 +37,7 @@ void read_store_options(const core::StoreConfig& store, store::Database::Options
     out.reserve_bytes = static_cast<std::uint64_t>(store.reserve_bytes);
     out.kv_history_us = store.kv_history_us;
     out.sync_depth_max = static_cast<std::size_t>(store.sync_depth_max);
+    out.accept_loss = store.accept_loss;
 }
 
 store::Durability durability_of(const core::StoreConfig& store) {

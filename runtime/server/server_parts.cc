@@ -5,6 +5,7 @@
 #include "runtime/server/data_folder.h"
 #include "runtime/server/part_options.h"
 #include "store/database.h"
+#include "store/rows/quarantine.h"
 
 #include <algorithm>
 #include <random>
@@ -96,6 +97,11 @@ core::Status ServerParts::open_store() {
             "the data folder keeps the number of shards it was made with",
             {{"shards", std::to_string(shard_count)}, {"cores", std::to_string(core_count())}});
     }
+    database->quarantine().observe([this](const store::Quarantine::Row& row) {
+        set_aside.add(store::family_name(row.family), row.key,
+                      core::Error(core::ErrorCode::kInternal, row.reason));
+    });
+    if (auto told = tell_losses(); !told) return told;
     store::LogWriter::Options writer_options;
     writer_options.producers = shard_count;
     writer_options.wake = [this](std::size_t producer) { shards[producer]->wake(); };
@@ -105,6 +111,21 @@ core::Status ServerParts::open_store() {
     };
     writer = std::make_unique<store::LogWriter>(*database, writer_options);
     return {};
+}
+
+// What --accept-loss has accepted, for those who ask later why something is missing.
+core::Status ServerParts::tell_losses() {
+    store::RowBatch rows;
+    for (const std::string& loss : database->losses()) {
+        log.error("started although something is missing, as --accept-loss says",
+                  {{"missing", loss}});
+        std::string entry;
+        core::JsonWriter json(entry);
+        json.begin_object().field("action", "acceptLoss").field("kind", "store");
+        json.field("id", "log").field("by", "operator").field("missing", loss).end_object();
+        rows.put_audit(clock.wall_us(), core::TenantId{}, entry);
+    }
+    return rows.empty() ? core::Status{} : database->write_now(rows);
 }
 
 core::Status ServerParts::open_registry() {

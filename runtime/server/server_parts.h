@@ -58,6 +58,7 @@ public:
     // The simulator, which has neither, leaves it out.
     core::Status plan_process();
     core::Status open_store();
+    core::Status tell_losses();
     core::Status open_registry();
     core::Status build_edge();
     core::Status build_lanes();

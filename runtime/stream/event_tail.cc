@@ -178,7 +178,12 @@ bool EventTail::load_blocks(Stream& stream) {
         const core::ShardId shard(static_cast<std::uint16_t>(i));
         if (stream.next[i] >= deps_.database->durable_end(shard)) continue;
         auto read = deps_.database->log_reader().read_block(shard, stream.next[i]);
-        if (!read || !*read) continue;
+        if (!read) {
+            // What stands behind it may be readable: a person decides to go on there.
+            stream.broken = read.error().message;
+            return false;
+        }
+        if (!*read) continue;
         block = std::move(*read);
         stream.next[i] = std::max(stream.next[i], block.first_offset());
         any = true;
@@ -189,7 +194,9 @@ bool EventTail::load_blocks(Stream& stream) {
 bool EventTail::advance(Stream& stream) {
     constexpr std::size_t kEventsPerLook = 20'000;
     std::size_t seen = 0;
-    while (stream.pending.size() < kChunkBytes && seen < kEventsPerLook && load_blocks(stream)) {
+    const bool told = !stream.broken.empty();
+    while (!told && stream.pending.size() < kChunkBytes && seen < kEventsPerLook &&
+           load_blocks(stream)) {
         // The shard whose next event came in first goes first.
         std::size_t first = stream.blocks.size();
         for (std::size_t i = 0; i < stream.blocks.size(); ++i) {
@@ -210,6 +217,7 @@ bool EventTail::advance(Stream& stream) {
             stream.filter->accepts(event))
             append_event(stream, event);
     }
+    if (!told && !stream.broken.empty()) append_end(stream);
     const std::int64_t now_us = deps_.clock->wall_us();
     if (stream.pending.empty() && seen == 0 && now_us - stream.last_write_us >= kKeepAliveUs) {
         stream.pending = ": keep-alive\n\n";
@@ -230,6 +238,15 @@ void EventTail::append_event(Stream& stream, const store::StoredEvent& event) {
     stream.pending += "\n\n";
 }
 
+// With the position that does not read: a client comes back there, or behind it.
+void EventTail::append_end(Stream& stream) {
+    std::string data;
+    core::JsonWriter json(data);
+    json.begin_object().field("code", "INTERNAL").field("message", stream.broken);
+    json.field("position", encode_stream_position(stream.next)).end_object();
+    stream.pending += "event: error\ndata: " + data + "\n\n";
+}
+
 void EventTail::write(Stream& stream) {
     stream.writing = true;
     stream.last_write_us = deps_.clock->wall_us();
@@ -239,6 +256,9 @@ void EventTail::write(Stream& stream) {
                     const auto it = streams_.find(number);
                     if (it == streams_.end()) return;
                     if (outcome == io::WriteOutcome::kClosed) {
+                        streams_.erase(it);
+                    } else if (outcome == io::WriteOutcome::kOk && !it->second->broken.empty()) {
+                        deps_.end(it->second->request.edge, it->second->request.token);
                         streams_.erase(it);
                     } else if (outcome == io::WriteOutcome::kOk) {
                         it->second->writing = false;

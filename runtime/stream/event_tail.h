@@ -6,7 +6,7 @@
 // Limits: kStreamsMax streams; a client that does not read is waited for (its window is the
 //       server's).
 // Failure: a bad position, pattern or filter is answered before the stream begins; a block that
-//       can't be read ends the stream with a comment.
+//       cannot be read ends the stream, after an event "error" that says where.
 #pragma once
 
 #include "core/clock.h"
@@ -52,6 +52,7 @@ public:
                            std::function<void(io::WriteOutcome)>)>
             write;
         std::function<void(core::ShardId, io::RequestToken, core::Error)> refuse;
+        std::function<void(core::ShardId, io::RequestToken)> end;
     };
     static constexpr std::size_t kStreamsMax = 1024;
 
@@ -76,6 +77,7 @@ private:
         std::vector<store::EventBlock> blocks;  // by shard: the one being read, if any
         std::string pending;                    // written, but the window was full
         bool writing = false;                   // waits for the edge's answer
+        std::string broken;                     // why it cannot go on; its end was told
         std::int64_t last_write_us = 0;
     };
 
@@ -86,6 +88,7 @@ private:
     bool advance(Stream& stream);
     bool load_blocks(Stream& stream);
     void append_event(Stream& stream, const store::StoredEvent& event);
+    static void append_end(Stream& stream);
     void write(Stream& stream);
 
     Deps deps_;

@@ -43,6 +43,8 @@ rocksdb::DBOptions make_db_options(const Database::Options& options) {
     db.avoid_flush_during_shutdown = true;
     // Per column family, made at every open, files or none: the default 16 would be 170 threads.
     db.max_file_opening_threads = 2;
+    // What has failed is not tried again behind our back (rocks_errors.h).
+    db.max_bgerror_resume_count = 0;
     // One flush and one compaction thread: the shards own the cores.
     db.max_background_jobs = 2;
     db.max_open_files = options.open_files_max;
@@ -60,6 +62,13 @@ rocksdb::DBOptions make_db_options(const Database::Options& options) {
     db.max_log_file_size = 4u << 20;
     db.table_cache_numshardbits = 2;
     return db;
+}
+
+void accept_damaged_wals(rocksdb::DBOptions& db) {
+    db.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+    db.track_and_verify_wals_in_manifest = false;
+    // What is there goes to files: else the next start would meet the damage again.
+    db.avoid_flush_during_recovery = false;
 }
 
 std::vector<rocksdb::ColumnFamilyDescriptor> make_families(const Database::Options& options) {

@@ -17,6 +17,8 @@ inline constexpr std::array<const char*, kColumnFamilyCount> kFamilyNames = {
     "dlq",     "kv",  "registry", "audit",    "kv_history"};
 
 rocksdb::DBOptions make_db_options(const Database::Options& options);
+// Recovery up to the damage, instead of none.
+void accept_damaged_wals(rocksdb::DBOptions& db);
 std::vector<rocksdb::ColumnFamilyDescriptor> make_families(const Database::Options& options);
 
 }  // namespace millrace::store

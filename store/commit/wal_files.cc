@@ -157,6 +157,7 @@ std::int64_t WalFiles::rocks_sync_ns() const {
 }
 
 IOStatus WalFiles::append(File& file, const IOStatus& done) {
+    if (failed()) return IOStatus::IOError("the WAL has failed before");
     if (!done.ok()) {
         fail(file, "append to", done);
         return done;
@@ -171,6 +172,8 @@ void WalFiles::count(File& file, std::uint64_t began_at) {
 }
 
 IOStatus WalFiles::sync_for_rocks(File& file, rocksdb::FSWritableFile& target, bool whole) {
+    // A second sync would say "done": the kernel drops what a first one could not write.
+    if (failed()) return IOStatus::IOError("the WAL has failed before");
     const std::uint64_t began_at = appended();
     const std::int64_t begin_ns = options_.clock->monotonic_ns();
     const rocksdb::IOOptions options;

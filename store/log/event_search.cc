@@ -14,7 +14,6 @@ namespace {
 
 // Received times within a shard follow the wall clock, which may be set back. A search gives up
 // looking further only beyond this much slack.
-constexpr std::int64_t kClockSlackUs = 24LL * 3600 * 1'000'000;
 
 // The query in the form that blocks are compared with.
 struct Criteria {
@@ -62,15 +61,6 @@ struct Criteria {
             if (!bloom_may_contain(summary.bloom, item)) return false;
         }
         return patterns_may_match(summary);
-    }
-    // Nothing further along can be in the time range.
-    bool past_range(const SummaryHeader& h) const {
-        if (newest_first) {
-            return query.from_us > std::numeric_limits<std::int64_t>::min() + kClockSlackUs &&
-                   h.received_max_us < query.from_us - kClockSlackUs;
-        }
-        return query.to_us < std::numeric_limits<std::int64_t>::max() - kClockSlackUs &&
-               h.received_min_us >= query.to_us + kClockSlackUs;
     }
 };
 
@@ -167,12 +157,15 @@ private:
                 (criteria_.newest_first && key.offset < engine_.first_kept(shard_)))
                 break;
             auto summary = open_summary(key, view(summaries_->value()));
-            if (!summary) return core::fail(std::move(summary.error()));
+            if (!criteria_.newest_first && key.offset < engine_.first_kept(shard_)) continue;
+            if (!summary) {
+                // It can only skip: the block itself is looked at.
+                engine_.quarantine.set_aside(ColumnFamily::kSummary, view(summaries_->key()),
+                                             summary.error().message);
+                return load(key);
+            }
             const std::uint64_t end = key.offset.value + summary->header.count;
-            if (!criteria_.newest_first &&
-                (end <= bound_ || key.offset < engine_.first_kept(shard_)))
-                continue;
-            if (criteria_.past_range(summary->header)) break;
+            if (!criteria_.newest_first && end <= bound_) continue;
             if (!criteria_.may_match(*summary)) {
                 ++page_.blocks_skipped;
                 bound_ = criteria_.newest_first ? key.offset.value : end;
@@ -203,7 +196,7 @@ private:
         if (criteria_.newest_first) {
             if (bound_ < first + left_) left_ = static_cast<std::uint32_t>(bound_ - first);
         } else if (bound_ > first) {
-            left_ -= static_cast<std::uint32_t>(bound_ - first);
+            left_ -= static_cast<std::uint32_t>(std::min<std::uint64_t>(left_, bound_ - first));
         }
         pattern_wanted_.resize(block_.pattern_count());
         for (std::uint32_t i = 0; i < block_.pattern_count(); ++i) {

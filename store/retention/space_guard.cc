@@ -20,7 +20,10 @@ void SpaceGuard::check() {
     free_bytes_.store(free, std::memory_order_relaxed);  // a gauge
     const bool enough = free >= options_.reserve_bytes;
     accepting_.store(enough, std::memory_order_relaxed);  // a hint; no data behind it
-    if (!enough && ballast_there_) drop_ballast();
+    if (!enough && ballast_there_) {
+        drop_ballast();
+        free_bytes_.store(free_disk_bytes(options_.folder), std::memory_order_relaxed);  // a gauge
+    }
     // Made again only when its own size and as much again are to spare: no flapping at the mark.
     if (enough && !ballast_there_ && free >= options_.reserve_bytes + 2 * options_.ballast_bytes)
         make_ballast();

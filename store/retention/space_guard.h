@@ -1,6 +1,8 @@
-// What: keeps RocksDB from ever meeting a full disk (Debian's build aborts there). Ingest is
-//       refused while less than the reserve is free; then the ballast file is given up, so that
-//       compaction and retention have room to work; it is made again when there is plenty.
+// What: keeps RocksDB from ever meeting a full disk. Ingest is refused while less than the reserve
+//       is free; then the ballast file is given up, so that compaction and retention have room to
+//       work; it is made again when there is plenty. Deliveries and background work go on and may
+//       fill the rest: below kFreeBytesMin the store has to end (full()), as it would not start
+//       there either.
 // Threads: check() by the housekeeper; accepting() and free_bytes() by any.
 // Lifetime: of the Database. Limits: none.
 // Failure: a statvfs that fails counts as "no space": ingest is refused.
@@ -14,6 +16,9 @@ namespace millrace::store {
 
 class SpaceGuard {
 public:
+    // Below this RocksDB could not even replay its WAL. The reserve has to be larger.
+    static constexpr std::uint64_t kFreeBytesMin = 32u << 20;
+
     struct Options {
         std::string folder;
         std::uint64_t reserve_bytes = 0;
@@ -27,6 +32,7 @@ public:
     }  // a hint; no data behind it
     std::uint64_t free_bytes() const { return free_bytes_.load(std::memory_order_relaxed); }
     std::uint64_t reserve_bytes() const { return options_.reserve_bytes; }
+    bool full() const { return free_bytes() < kFreeBytesMin; }
     void check();
 
 private:

@@ -21,8 +21,9 @@ core::Result<AuditLog::Page> AuditLog::list(const Query& query) {
     for (; rows->Valid(); rows->Prev()) {
         AuditRow row;
         if (!decode_audit(view(rows->value()), row)) {
-            return core::fail(core::ErrorCode::kInternal,
-                              "store: read audit entry failed: its row is damaged");
+            engine_.quarantine.set_aside(ColumnFamily::kAudit, view(rows->key()),
+                                         "its value does not read");
+            continue;
         }
         KeyReader reader(view(rows->key()));
         const std::int64_t at_us = reader.be<std::int64_t>();

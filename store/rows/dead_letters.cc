@@ -42,8 +42,8 @@ core::Result<DeadLetters::Page> DeadLetters::list(const DeadLetterQuery& query) 
     for (rows->SeekForPrev(from); rows->Valid(); rows->Prev()) {
         DeadLetter row;
         if (!decode_dead_letter(view(rows->key()), view(rows->value()), row)) {
-            return core::fail(core::ErrorCode::kInternal,
-                              "store: read dead letter failed: its row is damaged");
+            engine_.quarantine.set_aside(ColumnFamily::kDlq, view(rows->key()), "it does not read");
+            continue;
         }
         if (query.tenant &&
             (row.key.tenant < *query.tenant || row.key.created_at_us < query.from_us))
@@ -75,8 +75,8 @@ core::Result<std::optional<OwnedDeadLetter>> DeadLetters::get(const DeadLetterKe
     std::optional<OwnedDeadLetter> out(std::in_place);
     out->bytes.assign(value.data(), value.data() + value.size());
     if (!decode_dead_letter(bytes, {out->bytes.data(), out->bytes.size()}, out->row)) {
-        return core::fail(core::ErrorCode::kInternal,
-                          "store: read dead letter failed: its row is damaged");
+        engine_.quarantine.set_aside(ColumnFamily::kDlq, bytes, "it does not read");
+        return std::nullopt;
     }
     return out;
 }

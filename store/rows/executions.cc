@@ -13,11 +13,9 @@
 namespace millrace::store {
 namespace {
 
-tl::unexpected<core::Error> damaged(core::LogPosition block) {
-    return core::fail(core::ErrorCode::kInternal,
-                      "store: read outcomes of block shard=" + std::to_string(block.shard.value) +
-                          " offset=" + std::to_string(block.offset.value) +
-                          " failed: a chunk is damaged");
+// What reads of it counts.
+void set_aside(Engine& engine, const rocksdb::Iterator& rows) {
+    engine.quarantine.set_aside(ColumnFamily::kOutcomes, view(rows.key()), "it does not read");
 }
 
 // Deliveries of one block, newest event first.
@@ -141,7 +139,10 @@ private:
             }
             if (!key.starts_with(prefix)) break;
             auto chunk = OutcomeChunkReader::open(view(rows_->value()));
-            if (!chunk) return damaged(block);
+            if (!chunk) {
+                set_aside(engine_, *rows_);
+                continue;
+            }
             last_us = std::max(last_us, chunk->header().last_us);
             first_us = std::min(first_us, chunk->header().first_us);
             if (!chunk_wanted(*chunk, query_.subscriptions)) continue;
@@ -152,7 +153,7 @@ private:
                 if (subscription_wanted(entry.subscription, query_.subscriptions))
                     add(pending_, block, entry);
             }
-            if (!chunk->ok()) return damaged(block);
+            if (!chunk->ok()) set_aside(engine_, *rows_);
         }
         if (prefix.empty()) {
             ended_ = true;
@@ -206,13 +207,16 @@ core::Status gather_block(Engine& engine, core::LogPosition block,
     const auto rows = engine.iterate(ColumnFamily::kOutcomes);
     for (rows->Seek(prefix); rows->Valid() && view(rows->key()).starts_with(prefix); rows->Next()) {
         auto chunk = OutcomeChunkReader::open(view(rows->value()));
-        if (!chunk) return damaged(block);
+        if (!chunk) {
+            set_aside(engine, *rows);
+            continue;
+        }
         OutcomeEntry entry;
         while (chunk->next(entry)) {
             if (!only || block.offset.value + entry.event_index == only->value)
                 add(out, block, entry);
         }
-        if (!chunk->ok()) return damaged(block);
+        if (!chunk->ok()) set_aside(engine, *rows);
     }
     settle(out);
     return rows->status().ok() ? core::Status{}
@@ -318,14 +322,17 @@ core::Status Executions::done_since(core::LogPosition from,
         const core::LogPosition block = read_log_key(reader);
         if (block.shard != from.shard) break;
         auto chunk = OutcomeChunkReader::open(view(rows->value()));
-        if (!chunk) return damaged(block);
+        if (!chunk) {
+            set_aside(engine_, *rows);
+            continue;
+        }
         OutcomeEntry entry;
         while (chunk->next(entry)) {
             const core::LogOffset offset{block.offset.value + entry.event_index};
             if (offset >= from.offset && entry.replay_id.empty())
                 visit({{block.shard, offset}, entry.subscription});
         }
-        if (!chunk->ok()) return damaged(block);
+        if (!chunk->ok()) set_aside(engine_, *rows);
     }
     return rows->status().ok() ? core::Status{}
                                : core::fail(rocks_error("read outcomes", rows->status()));

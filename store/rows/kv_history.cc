@@ -115,7 +115,11 @@ core::Result<Changes> read_changes(Engine& engine, rocksdb::Iterator& rows,
             if (at == changes.end()) at = changes.emplace(std::string(change.key), Undone{}).first;
             at->second.take(change);
         }
-        if (!reader.ok()) return damaged();
+        if (!reader.ok()) {
+            engine.quarantine.set_aside(ColumnFamily::kKvHistory, view(rows.key()),
+                                        "it does not read");
+            return damaged();
+        }
     }
     if (!rows.status().ok()) return core::fail(rocks_error("read kv history", rows.status()));
     return changes;

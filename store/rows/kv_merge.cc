@@ -12,8 +12,8 @@ public:
     bool FullMergeV2(const MergeOperationInput& in, MergeOperationOutput* out) const override {
         KvValue value;
         bool there = in.existing_value != nullptr;
-        if (there && !decode_kv({in.existing_value->data(), in.existing_value->size()}, value))
-            return false;
+        // What does not read was set aside before somebody counted on (KvStore::stage).
+        there = there && decode_kv({in.existing_value->data(), in.existing_value->size()}, value);
         for (const rocksdb::Slice& operand : in.operand_list) {
             KvIncrement increment;
             if (!decode_increment({operand.data(), operand.size()}, increment)) return false;

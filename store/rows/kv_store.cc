@@ -18,6 +18,7 @@ constexpr std::size_t kEntryOverheadBytes = 128;  // node, string headers: about
 
 struct Entry {
     bool there = false;
+    bool damaged = false;  // there is a row, and it does not read
     KvValue value;
     std::uint32_t staged = 0;  // batches on their way that touch this key
     std::size_t bytes(const std::string& key) const {
@@ -75,14 +76,27 @@ core::Result<Entry*> load(Engine& engine, std::unordered_map<std::string, Entry>
     Entry entry;
     entry.there = *there;
     if (*there && !decode_kv(view(value), entry.value)) {
-        return core::fail(core::ErrorCode::kInternal,
-                          "store: read kv value failed: its row is damaged");
+        engine.quarantine.set_aside(ColumnFamily::kKv, key, "its value does not read");
+        entry.there = false;
+        entry.damaged = true;
     }
     bytes += entry.bytes(key);
     return &entries.emplace(key, std::move(entry)).first->second;
 }
 
+// What does not read is kept under another name when its key gets a new value.
+core::Status keep_damaged(Engine& engine, const std::string& key) {
+    rocksdb::PinnableSlice value;
+    auto there = engine.get(ColumnFamily::kKv, key, value);
+    if (!there) return core::fail(std::move(there.error()));
+    if (!*there) return {};
+    rocksdb::WriteBatch batch;
+    batch.Put(engine.family(ColumnFamily::kDefault), "set_aside/kv/" + key, value);
+    return engine.commit(batch, Durability::kOs);
+}
+
 void apply(Entry& entry, const RowBatch::OpView& op) {
+    entry.damaged = false;
     switch (op.op) {
         case RowBatch::Op::kPut: entry.there = decode_kv(op.value, entry.value); break;
         case RowBatch::Op::kIncr: {
@@ -111,6 +125,10 @@ core::Result<std::optional<KvValue>> KvStore::get(const KvKey& key) {
     std::lock_guard lock(part.mutex);
     auto entry = load(engine_, part.entries, part.bytes, full);
     if (!entry) return core::fail(std::move(entry.error()));
+    if ((*entry)->damaged) {
+        return core::fail(core::ErrorCode::kInternal,
+                          "store: read kv value failed: its row is damaged; set or delete the key");
+    }
     std::optional<KvValue> out;
     if (alive(**entry, engine_.options.clock->wall_us())) out = (*entry)->value;
     impl_->trim(part);
@@ -155,6 +173,8 @@ core::Result<std::vector<KvItem>> KvStore::list(core::TenantId tenant, std::stri
         } else {
             key = rows->key().ToString();
             entry.there = decode_kv(view(rows->value()), entry.value);
+            if (!entry.there)
+                engine_.quarantine.set_aside(ColumnFamily::kKv, key, "its value does not read");
             rows->Next();
         }
         if (alive(entry, now_us)) out.push_back({key.substr(room.size()), std::move(entry.value)});
@@ -207,10 +227,11 @@ void KvStore::stage(RowBatch& rows) {
         Part& part = impl_->part(key);
         std::lock_guard lock(part.mutex);
         auto entry = load(engine_, part.entries, part.bytes, key);
-        if (!entry) {
-            // A value that cannot be read cannot be counted on from: the store is not to be
-            // trusted.
-            engine_.set_fatal(entry.error().message);
+        core::Status readable = entry ? core::Status{} : core::fail(entry.error());
+        if (readable && (*entry)->damaged) readable = keep_damaged(engine_, key);
+        if (!readable) {
+            // The disk does not answer: what is counted on from would be made up.
+            engine_.set_fatal(readable.error().message);
             continue;
         }
         if (remember) {

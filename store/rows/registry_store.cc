@@ -17,22 +17,20 @@ bool read_document(std::string_view id, std::string_view value, RegistryDocument
     return true;
 }
 
-tl::unexpected<core::Error> damaged(std::string_view kind, std::string_view id) {
-    return core::fail(core::ErrorCode::kInternal, "store: read registry kind=" + std::string(kind) +
-                                                      " id=" + std::string(id) +
-                                                      " failed: its row is damaged");
-}
-
 }  // namespace
 
 core::Result<std::optional<RegistryDocument>> RegistryStore::get(std::string_view kind,
                                                                  std::string_view id) {
     rocksdb::PinnableSlice value;
-    auto there = engine_.get(ColumnFamily::kRegistry, named_key(kind, id), value);
+    const std::string key = named_key(kind, id);
+    auto there = engine_.get(ColumnFamily::kRegistry, key, value);
     if (!there) return core::fail(std::move(there.error()));
     if (!*there) return std::nullopt;
     RegistryDocument out;
-    if (!read_document(id, view(value), out)) return damaged(kind, id);
+    if (!read_document(id, view(value), out)) {
+        engine_.quarantine.set_aside(ColumnFamily::kRegistry, key, "its value does not read");
+        return std::nullopt;
+    }
     return std::optional<RegistryDocument>(std::move(out));
 }
 
@@ -53,7 +51,11 @@ core::Result<std::vector<RegistryDocument>> RegistryStore::list(std::string_view
          rows->Next()) {
         const std::string_view id = view(rows->key()).substr(room.size());
         if (id == after) continue;
-        if (!read_document(id, view(rows->value()), out.emplace_back())) return damaged(kind, id);
+        if (!read_document(id, view(rows->value()), out.emplace_back())) {
+            out.pop_back();
+            engine_.quarantine.set_aside(ColumnFamily::kRegistry, view(rows->key()),
+                                         "its value does not read");
+        }
     }
     if (!rows->status().ok()) return core::fail(rocks_error("read registry", rows->status()));
     return out;

@@ -10,8 +10,11 @@
 namespace millrace::store {
 namespace {
 
-tl::unexpected<core::Error> bad_row() {
-    return core::fail(core::ErrorCode::kInternal, "store: read retry row failed: it is damaged");
+// False: it was set aside.
+bool reads(Engine& engine, const rocksdb::Iterator& rows, std::string_view value, RetryRow& out) {
+    if (decode_retry(view(rows.key()), value, out)) return true;
+    engine.quarantine.set_aside(ColumnFamily::kRetry, view(rows.key()), "it does not read");
+    return false;
 }
 
 // The earliest key that a row due at this time may have.
@@ -33,7 +36,7 @@ core::Status RetrySchedule::visit_due(std::int64_t now_us,
     floor_.end(scan, live);
     for (; rows->Valid(); rows->Next()) {
         RetryRow row;
-        if (!decode_retry(view(rows->key()), view(rows->value()), row)) return bad_row();
+        if (!reads(engine_, *rows, view(rows->value()), row)) continue;
         if (row.due_at_us > now_us || row.parked() || !visit(row)) break;
     }
     return rows->status().ok() ? core::Status{}
@@ -55,7 +58,7 @@ core::Result<bool> RetrySchedule::visit_parked(core::SubscriptionId subscription
     rows->Seek(parked_key(key_hash, {from, subscription}));
     for (; rows->Valid(); rows->Next()) {
         RetryRow row;
-        if (!decode_retry(view(rows->key()), view(rows->value()), row)) return bad_row();
+        if (!reads(engine_, *rows, view(rows->value()), row)) continue;
         if (row.delivery.subscription != subscription || row.key_hash != key_hash) break;
         if (!visit(row)) return false;
     }
@@ -69,7 +72,13 @@ core::Status RetrySchedule::visit_parked_keys(
     rows->Seek(due_key(kParkedDueUs));
     while (rows->Valid()) {
         RetryRow row;
-        if (!decode_retry(view(rows->key()), view(rows->value()), row)) return bad_row();
+        // The key alone counts here: behind a row that does not read others of its key wait.
+        if (!decode_retry_key(view(rows->key()), row)) {
+            engine_.quarantine.set_aside(ColumnFamily::kRetry, view(rows->key()),
+                                         "its key does not read");
+            rows->Next();
+            continue;
+        }
         visit(row.delivery.subscription, row.key_hash);
         std::string last = parked_prefix(row.delivery.subscription, row.key_hash);
         last.append(sizeof(std::uint16_t) + sizeof(std::uint64_t) + 1, '\xff');
@@ -94,8 +103,7 @@ core::Result<RetrySchedule::Page> RetrySchedule::list(
         OwnedRetry owned;
         const std::string_view value = view(rows->value());
         owned.bytes.assign(value.begin(), value.end());
-        if (!decode_retry(view(rows->key()), {owned.bytes.data(), owned.bytes.size()}, owned.row))
-            return bad_row();
+        if (!reads(engine_, *rows, {owned.bytes.data(), owned.bytes.size()}, owned.row)) continue;
         if (accept && !accept(owned.row)) continue;
         if (page.rows.size() == limit) {
             page.next = encode_cursor_key(view(rows->key()));

@@ -1,5 +1,6 @@
 // A library for LD_PRELOAD that makes the disk of one server fail while PATH exists:
 //     FAULT_SYNC=PATH   fdatasync() and fsync() of *.log (RocksDB's WAL) fail with EIO
+//     FAULT_SYNC_FULL=PATH   the same with ENOSPC
 //     FAULT_WRITE=PATH  write() to *.log fails with ENOSPC
 //     FAULT_STALL=PATH  write() to *.log waits
 //     FAULT_HOLD=PATH   fsync() of a file named FORMAT waits: a backup under way stands still
@@ -35,6 +36,10 @@ int sync_call(int fd, long number) {
     while (armed("FAULT_HOLD") && is_named(fd, "/FORMAT")) ::usleep(5000);
     if (armed("FAULT_SYNC") && is_wal(fd)) {
         errno = EIO;
+        return -1;
+    }
+    if (armed("FAULT_SYNC_FULL") && is_wal(fd)) {
+        errno = ENOSPC;
         return -1;
     }
     return static_cast<int>(::syscall(number, fd));

@@ -102,10 +102,11 @@ void Disk::cut_power_after(std::uint64_t operations) {
     cut_at_ = operations == 0 ? 0 : operations_ + operations;
 }
 
-void Disk::fail_sync_after(std::uint64_t syncs, std::string suffix) {
+void Disk::fail_sync_after(std::uint64_t syncs, std::string suffix, int error) {
     std::lock_guard lock(mutex_);
     sync_left_ = syncs;
     sync_suffix_ = std::move(suffix);
+    sync_error_ = error;
 }
 
 void Disk::fail_write_after(std::uint64_t writes, std::string suffix) {
@@ -287,7 +288,7 @@ int Disk::sync(int fd, bool data_only) {
     if (sync_left_ != 0 && file->path.ends_with(sync_suffix_) && --sync_left_ == 0) {
         failed_ = true;
         file->sync_failed = true;
-        errno = EIO;
+        errno = sync_error_;
         return -1;
     }
     if (file->folder) {

@@ -20,6 +20,7 @@
 
 #include "core/random.h"
 
+#include <cerrno>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -45,8 +46,8 @@ public:
     void cut_power_now() { frozen_ = true; }
     // Nothing reaches the disk any more: the calls say "done" and do nothing.
     bool frozen() const { return frozen_; }
-    // The n-th sync (of a file whose name ends so) fails with EIO; 0: never.
-    void fail_sync_after(std::uint64_t syncs, std::string suffix);
+    // The n-th sync (of a file whose name ends so) fails with EIO, or ENOSPC; 0: never.
+    void fail_sync_after(std::uint64_t syncs, std::string suffix, int error = EIO);
     void fail_write_after(std::uint64_t writes, std::string suffix);
     bool failed_once() const { return failed_; }
     void set_free_bytes(std::uint64_t bytes) { free_bytes_ = bytes; }
@@ -124,6 +125,7 @@ private:
     std::uint64_t cut_at_ = 0;
     std::uint64_t sync_left_ = 0;
     std::string sync_suffix_;
+    int sync_error_ = EIO;
     std::uint64_t write_left_ = 0;
     std::string write_suffix_;
     std::uint64_t free_bytes_ = 0;

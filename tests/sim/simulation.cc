@@ -5,6 +5,7 @@
 #include "tests/sim/workload.h"
 #include "tests/sim/world.h"
 
+#include <cerrno>
 #include <filesystem>
 #include <utility>
 
@@ -66,6 +67,7 @@ private:
         if (result_.wrong.empty()) result_.wrong = std::move(what);
         return true;
     }
+    int sync_error() { return ends_.below(2) == 0 ? EIO : ENOSPC; }
     bool start(Fault fault);
     bool serve(Fault fault, std::uint32_t steps);
     bool end_boot(Fault fault);
@@ -129,10 +131,12 @@ bool Simulation::serve(Fault fault, std::uint32_t steps) {
                     if (!disk.frozen()) world_.compact();
                     break;
                 case Fault::kFlushSync:
-                    disk.fail_sync_after(1 + random_.below(6), "");
+                    disk.fail_sync_after(1 + random_.below(6), "", sync_error());
                     world_.flush();
                     break;
-                case Fault::kSync: disk.fail_sync_after(1 + random_.below(4), ".log"); break;
+                case Fault::kSync:
+                    disk.fail_sync_after(1 + random_.below(4), ".log", sync_error());
+                    break;
                 case Fault::kWrite: disk.fail_write_after(1 + random_.below(4), ".log"); break;
                 case Fault::kSpace: disk.set_free_bytes(kScarceBytes); break;
                 default: break;

@@ -186,6 +186,42 @@ TEST_F(DatabaseTest, RefusesALogThatEndsBeforeTheMarkUnlessToldToAcceptTheLoss) 
     EXPECT_EQ(database_->durable_end(kZero).value, 19u);
 }
 
+TEST_F(DatabaseTest, GoesOnBeforeTheDamageWhenToldToAcceptTheLossAndAsksOnlyOnce) {
+    open();
+    put_some(20);
+    housekeep();
+    crash();
+    flip_bit(wal(), fs::file_size(wal()) / 2);
+    EXPECT_NE(refusal().find("--accept-loss"), std::string::npos) << refusal();
+    Database::Options accepting = options();
+    accepting.accept_loss = true;
+    open(accepting);
+    const std::uint64_t kept = database_->durable_end(kZero).value;
+    EXPECT_GT(kept, 0u);
+    EXPECT_LT(kept, 20u);
+    ASSERT_EQ(database_->losses().size(), 2u);
+    EXPECT_NE(database_->losses()[0].find("damaged"), std::string::npos);
+    EXPECT_NE(database_->losses()[1].find("lost: " + std::to_string(20 - kept) + " events"),
+              std::string::npos)
+        << database_->losses()[1];
+    put_some(3);
+    crash();
+    open();
+    EXPECT_TRUE(database_->losses().empty());
+    EXPECT_EQ(database_->durable_end(kZero).value, kept + 3);
+}
+
+TEST_F(DatabaseTest, TellsNoLossWhereNothingIsMissing) {
+    open();
+    put_some(3);
+    close();
+    Database::Options accepting = options();
+    accepting.accept_loss = true;
+    open(accepting);
+    EXPECT_TRUE(database_->losses().empty());
+    EXPECT_EQ(database_->durable_end(kZero).value, 3u);
+}
+
 TEST_F(DatabaseTest, RefusesAMissingMarkOfAFolderWithEvents) {
     open();
     put_some(2);

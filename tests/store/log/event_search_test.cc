@@ -97,6 +97,26 @@ TEST_F(EventSearchTest, FiltersByTime) {
           [&](const Known& k) { return k.at_us >= from && k.at_us < to; });
 }
 
+// For one event the clock was far ahead, or far behind: no list ends at its block.
+TEST_F(EventSearchTest, AClockThatJumpedForOneEventHidesNoOther) {
+    constexpr std::int64_t kYearUs = 365LL * 24 * 3600 * 1'000'000;
+    const std::int64_t hour_ago_us = clock_.wall_us() - 3'600'000'000;
+    for (const std::int64_t jump_us : {2 * kYearUs, -kYearUs}) {
+        clock_.step_wall_us(jump_us);
+        put(kZero, {.id = "jumped" + std::to_string(jump_us)});
+        clock_.step_wall_us(-jump_us);
+        put(kZero, {.id = "after" + std::to_string(jump_us)});
+        put(kOne, {.id = "beside" + std::to_string(jump_us)});
+    }
+    for (const SearchOrder order : {SearchOrder::kNewestFirst, SearchOrder::kOldestFirst}) {
+        EventQuery query;
+        query.from_us = hour_ago_us;
+        query.to_us = clock_.wall_us() + 3'600'000'000;
+        query.order = order;
+        EXPECT_EQ(all_pages(query).size(), 2000u + 4u);
+    }
+}
+
 TEST_F(EventSearchTest, SkipsBlocksByCorrelationAndLosesNone) {
     EventQuery query;
     query.correlation_id = "c42";
