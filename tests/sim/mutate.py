@@ -121,8 +121,8 @@ MUTATIONS = [
      "    if (M) { state.next[replay.shard] = replay.block.end_offset(); (void)persist(replay); }\n"
      "    replay.next_item = 0;\n    std::uint32_t last_index = ~0u;"),
     ("replay-forgotten-at-restart", "runtime/replay/replay_runner.cc",
-     "if (state->progress.status != \"running\") continue;",
-     "if ((M) || state->progress.status != \"running\") continue;"),
+     "if (state.progress.status != \"running\") return {};",
+     "if ((M) || state.progress.status != \"running\") return {};"),
     ("replay-answered-and-not-kept", "runtime/replay/replay_runner.cc",
      "if (auto kept = persist(*replay); !kept) return",
      "if (auto kept = persist(*replay); !kept && !(M)) return"),
