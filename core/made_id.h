@@ -1,6 +1,6 @@
-// What: ids that the server makes: a prefix, then digits of 5 bits each. Base 32 without the letters
-//       that look like digits, in the order of their values, so that ids which begin with a time
-//       sort by it.
+// What: ids that the server makes: a prefix, then digits of 5 bits each. Base 32 without the
+//       letters that look like digits, in the order of their values, so that ids which begin with a
+//       time sort by it.
 // Threads: pure; the generator has one owner. Lifetime: values.
 // Limits: a random digit is worth 5 bits: 16 of them never meet in practice, 12 hardly.
 // Failure: none.

@@ -16,7 +16,7 @@ core::Error refused(std::string_view name, std::string text) {
         .in(std::string(name.substr(0, kNameBytesShown)));
 }
 
-std::string quoted(std::string_view name) {
+std::string parameter_text(std::string_view name) {
     return "query parameter \"" + std::string(name.substr(0, kNameBytesShown)) + "\"";
 }
 
@@ -30,7 +30,7 @@ core::Error unknown(const Route& route, std::string_view name) {
         taken += known;
     });
     if (taken.empty()) taken = "none";
-    return refused(name, quoted(name) + " is not known; " +
+    return refused(name, parameter_text(name) + " is not known; " +
                              std::string(io::method_text(route.method)) + " " +
                              std::string(route.path) + " takes " + taken);
 }
@@ -58,13 +58,13 @@ core::Status check_query(const Route& route, std::string_view query) {
             ++at;
         });
         if (pairs.bad_escape()) {
-            return core::fail(refused(name, quoted(name) +
+            return core::fail(refused(name, parameter_text(name) +
                                                 " is not well formed: after % two hexadecimal "
                                                 "digits are expected, and not 00"));
         }
         if (place < 0) return core::fail(unknown(route, pairs.name()));
         if ((seen >> place & 1u) != 0)
-            return core::fail(refused(name, quoted(name) + " stands there twice"));
+            return core::fail(refused(name, parameter_text(name) + " stands there twice"));
         seen |= std::uint64_t{1} << place;
     }
     return {};

@@ -1,5 +1,5 @@
-// What: everything that people have registered in this data folder, by kind: one DocumentTable each,
-//       whose changes are published together as immutable snapshots.
+// What: everything that people have registered in this data folder, by kind: one DocumentTable
+//       each, whose changes are published together as immutable snapshots.
 // Threads: one owner (the conductor) for everything but snapshot() and version(), which any thread
 //       may call.
 // Lifetime: borrows rows, clock and random. Snapshots outlive the registry if somebody holds them.
