@@ -4,7 +4,8 @@
 #include "core/metrics.h"
 #include "matcher/matcher.h"
 #include "matcher/subscription_spec.h"
-#include "runtime/executors/delivery_run.h"
+#include "runtime/delivery/delivery_run.h"
+#include "runtime/executors/script_executor.h"
 #include "runtime/feed/block_matcher.h"
 #include "store/log/log_reader.h"
 
@@ -67,9 +68,13 @@ int measure_replay(Volume& volume) {
     deps.pools = &volume.database->pools();
     deps.metrics = &metrics;
     LuaWatchdog watchdog;  // its thread looks in every few milliseconds, as in a server
-    deps.watchdog_slot = watchdog.add_slot();
     watchdog.start();
-    DeliveryRun run(deps);
+    AnswerBox answers([] {});  // nothing here answers later
+    ExecutorSet executors;
+    executors[static_cast<std::size_t>(ExecutorType::kScript)] = std::make_unique<ScriptExecutor>(
+        ScriptExecutor::Deps{.watchdog_slot = watchdog.add_slot(), .log = nullptr, .seed = 0},
+        answers);
+    DeliveryRun run(deps, std::move(executors));
     const bool handle_too[] = {false, true, false, true, true};
     for (const bool handle : handle_too) {
         std::uint64_t events = 0, deliveries = 0;
@@ -78,7 +83,8 @@ int measure_replay(Volume& volume) {
             auto block = volume.database->log_reader().read_block(kShard, at);
             if (!block) return 1;
             if (!*block) break;
-            LaneJob job;
+            auto taken = std::make_unique<LaneJob>();
+            LaneJob& job = *taken;
             job.kind = JobKind::kReplay;
             job.replay_id = "rp_bench";
             job.block = *block;
@@ -92,9 +98,14 @@ int measure_replay(Volume& volume) {
             deliveries += job.items.size();
             at = block->end_offset();
             if (!handle || job.items.empty()) continue;
-            run.begin(job);
-            for (const DeliveryItem& item : job.items) run.deliver(job, item, *registry);
-            if (!run.finish(job, true)) return 1;
+            OpenJob open(std::move(taken));
+            run.begin(open.shard);
+            while (!open.begun()) {
+                const auto item = static_cast<std::uint32_t>(open.next_item++);
+                run.deliver({&open, item}, *registry);
+            }
+            run.end_job(open);
+            if (!run.finish()) return 1;
         }
         if (deliveries != events) {
             std::fprintf(stderr, "replay: %llu of %llu events matched\n",

@@ -14,17 +14,19 @@ using store::DeliveryStatus;
 
 namespace {
 
-core::Status read_status(const Call& call, std::optional<DeliveryStatus>& status) {
+core::Status read_status(const Call& call, store::ExecutionQuery& query) {
+    std::optional<DeliveryStatus>& status = query.status;
     const std::string text = call.text("status");
     if (text.empty()) return {};
     for (const auto known : {DeliveryStatus::kCompleted, DeliveryStatus::kFailed,
                              DeliveryStatus::kRetrying, DeliveryStatus::kDead}) {
         if (text == delivery_status_text(known)) status = known;
     }
-    if (status) return {};
+    query.waiting = text == "waiting";
+    if (status || query.waiting) return {};
     return core::fail(core::Error(core::ErrorCode::kValidation,
                                   "query parameter status is \"" + text.substr(0, 64) +
-                                      "\"; expected completed, failed, retrying or dead")
+                                      "\"; expected completed, failed, retrying, dead or waiting")
                           .in("status"));
 }
 
@@ -55,7 +57,7 @@ struct RunFilter {
     std::int64_t from_us = INT64_MIN;
     std::int64_t to_us = INT64_MAX;
     std::optional<DeliveryStatus> status;
-    bool none = false;  // asked for an event's or a subscription's
+    bool none = false;  // asked for an event's or a subscription's, or for what waits
 
     bool wants(const RunSummary& run) const {
         const auto status_of = run.failed ? DeliveryStatus::kFailed : DeliveryStatus::kCompleted;
@@ -178,14 +180,15 @@ core::Result<std::shared_ptr<ExecutionList>> read_list(Call& call) {
     store::ExecutionQuery query;
     const auto range = call.list_range();
     if (!range) return core::fail(range.error());
-    if (auto status = read_status(call, query.status); !status) return core::fail(status.error());
+    if (auto status = read_status(call, query); !status) return core::fail(status.error());
     ListCursor cursor;
     const auto sent = call.key_cursor();
     if (!sent || !cursor.read(*sent)) return core::fail(Call::bad_cursor());
     const std::string event_id = call.text("eventId");
-    RunFilter runs{call.tenant(),  call.text("scriptId"),
-                   range->from_us, range->to_us,
-                   query.status,   !event_id.empty() || !call.text("subscriptionId").empty()};
+    RunFilter runs{
+        call.tenant(),  call.text("scriptId"),
+        range->from_us, range->to_us,
+        query.status,   query.waiting || !event_id.empty() || !call.text("subscriptionId").empty()};
     if (!select_subscriptions(call, query.subscriptions)) cursor.deliveries_end = true;
     if (!event_id.empty()) {
         auto event = call.services.database().log_reader().find(call.tenant(), event_id);

@@ -6,6 +6,9 @@
 #include "runtime/api/handlers.h"
 #include "store/log/log_reader.h"
 
+#include <algorithm>
+#include <span>
+
 namespace millrace::runtime::api {
 
 using store::DeliveryStatus;
@@ -28,16 +31,27 @@ std::string event_id_at(Services& services, core::LogPosition position) {
 
 namespace {
 
+constexpr std::size_t kAttemptsShown = 500;
+
 void append_run(core::JsonWriter& json, const store::ExecutionRun& run) {
-    json.field("scriptVersion", run.script_version);
-    json.field("status", delivery_status_text(run.status)).key("attempts").begin_array();
-    for (const store::ExecutionAttempt& attempt : run.attempts) {
+    if (run.script_version != 0) {
+        json.field("scriptVersion", run.script_version);
+    } else {
+        json.raw_field("scriptVersion", "null");  // nothing of it has run yet
+    }
+    json.field("status", run.waits() ? "waiting" : delivery_status_text(run.status));
+    json.key("attempts").begin_array();
+    // Of what is tried again for ever the newest are shown.
+    const std::size_t cut = run.attempts.size() - std::min(run.attempts.size(), kAttemptsShown);
+    for (const store::ExecutionAttempt& attempt : std::span(run.attempts).subspan(cut)) {
         if (attempt.attempt == 0) continue;  // put off before it began
         json.begin_object();
         time_field(json, "at", attempt.started_at_us).field("durationUs", attempt.duration_us);
         json.field_or_null("error", attempt.error).end_object();
     }
-    json.end_array().raw_field("logs", run.logs.empty() ? "[]" : std::string_view(run.logs));
+    json.end_array();
+    if (cut != 0) json.field("attemptsCut", cut);
+    json.raw_field("logs", run.logs.empty() ? "[]" : std::string_view(run.logs));
     json.raw_field("result", run.result.empty() ? "null" : std::string_view(run.result));
     if (!run.replay_id.empty()) json.field("replayId", run.replay_id);
 }

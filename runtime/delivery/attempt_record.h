@@ -25,8 +25,12 @@ struct AttemptText {
     std::string_view error;
 };
 
-// `history` is a JSON array ("" = none yet); returns it with one attempt more.
+// `history` is a JSON array ("" = none yet); returns it with one attempt more. Where it grows too
+// long the oldest attempts lose their error's text ("errorCut":true), then the oldest go: the first
+// one that is left says how many did ("earlierCut":n). Their numbers stay what they were.
 std::string append_attempt(std::string_view history, const AttemptText& attempt);
+// The number of the last attempt in it; 0: none.
+std::uint32_t attempts_made_in(std::string_view history);
 
 // [{"level","text","fields","at"}]; "" when there are none.
 void append_logs_json(std::string& out, const InvocationResult& result);

@@ -1,6 +1,6 @@
 #include "runtime/delivery/delivery.h"
 
-#include <algorithm>
+#include <optional>
 
 namespace millrace::runtime {
 
@@ -16,12 +16,16 @@ DeliveryDecision decide_delivery(const DeliveryState& state, AttemptOutcome outc
     decision.status = DeliveryStatus::kDead;
     if (outcome == AttemptOutcome::kFatal) return decision;
 
-    // A silent failure before any counted one waits like a first retry; it uses up none of them.
-    const std::uint32_t retry = std::max<std::uint32_t>(1, decision.attempts_counted);
-    const auto delay_ms = retry_delay_ms(policy, retry, random, state.retry_after_ms);
-    if (outcome == AttemptOutcome::kFailed && !delay_ms) return decision;
+    std::optional<std::int64_t> delay_ms;
+    if (outcome == AttemptOutcome::kSilent) {
+        const std::uint32_t silent = 1 + state.attempts_made - state.attempts_counted;
+        delay_ms = silent_delay_ms(policy, silent, random, state.retry_after_ms);
+    } else {
+        delay_ms = retry_delay_ms(policy, decision.attempts_counted, random, state.retry_after_ms);
+    }
+    if (!delay_ms) return decision;
     decision.status = DeliveryStatus::kRetrying;
-    decision.retry_at_us = now_us + delay_ms.value_or(policy.max_delay_ms) * 1000;
+    decision.retry_at_us = now_us + *delay_ms * 1000;
     return decision;
 }
 

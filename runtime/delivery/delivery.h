@@ -27,7 +27,8 @@ struct DeliveryDecision {
 };
 
 struct DeliveryState {
-    std::uint32_t attempts_counted = 0;  // failed attempts before this one
+    std::uint32_t attempts_made = 0;     // before this one
+    std::uint32_t attempts_counted = 0;  // of those, the ones that used up a retry
     std::int64_t retry_after_ms = 0;     // what the receiver asked for; 0 when it did not
 };
 

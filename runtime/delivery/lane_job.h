@@ -59,6 +59,8 @@ struct ScriptRunJob {
     std::uint32_t script_number = 0;
     std::string input_json;  // {"query":...,"body":...}
     std::string execution_id;
+    std::string user;                             // who asked; empty: nobody that is known
+    std::string key_id;                           // with which API key
     std::string surplus_run;                      // an older run's record that leaves for this one
     std::function<void(ScriptRunResult&&)> done;  // called once, on a shard's thread
 };
@@ -121,8 +123,8 @@ struct LaneJob {
 struct LaneResult {
     core::ShardId shard;
     std::uint32_t lane = 0;  // filled in by the shard that takes it
-    core::LogOffset block_first;
-    bool part_finished = false;  // of a kBlock job: the lane's share of the block is done
+    // First offsets of blocks: the lane's share of each is done, a kBlock job's.
+    std::vector<core::LogOffset> finished_parts;
     store::RowBatch rows;
     core::BufferRef emitted;                   // NDJSON envelopes; null when there are none
     std::vector<std::uint8_t> emitted_depths;  // of each: handlers between it and a client

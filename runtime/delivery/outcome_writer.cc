@@ -68,22 +68,24 @@ WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view eve
     store::OutcomeEntry entry;
     entry.event_index = attempt.event_index;
     entry.subscription = attempt.subscription->number;
-    entry.script_version = attempt.script ? attempt.script->version : 0;
+    entry.script_version = attempt.result->version;
     entry.attempt = attempt.earlier->made + 1;
     entry.duration_us = attempt.duration_us;
     entry.started_at_us = attempt.started_at_us;
-    entry.logs = attempt.logs_json;
+    entry.logs = attempt.result->logs_json;
     entry.replay_id = replay_of(attempt);
 
-    if (attempt.outcome == AttemptOutcome::kOk) {
-        if (attempt.result_json.size() <= kResultBytesKeptMax) entry.result = attempt.result_json;
+    if (attempt.result->outcome == AttemptOutcome::kOk) {
+        const std::string& result = attempt.result->result_json;
+        if (result.size() <= kResultBytesKeptMax) entry.result = result;
     } else {
         write_failure(attempt, event_id, rows, entry, written);
     }
     entry.status = written.status;
     rows.add_outcome(entry);
     erase_waiting(job, {attempt.event.position, entry.subscription}, attempt.event.key_hash, rows);
-    if (job.redrive && attempt.outcome == AttemptOutcome::kOk) rows.erase_dead_letter(*job.redrive);
+    if (job.redrive && attempt.result->outcome == AttemptOutcome::kOk)
+        rows.erase_dead_letter(*job.redrive);
     return written;
 }
 
@@ -92,12 +94,13 @@ void OutcomeWriter::write_failure(const Attempt& attempt, std::string_view event
                                   WrittenOutcome& written) {
     const LaneJob& job = *attempt.job;
     const std::int64_t ended_at_us = attempt.started_at_us + attempt.duration_us;
-    const DeliveryDecision decision =
-        decide_delivery({attempt.earlier->counted, 0}, attempt.outcome, attempt.subscription->retry,
-                        ended_at_us, random_);
+    const DeliveryDecision decision = decide_delivery(
+        {attempt.earlier->made, attempt.earlier->counted, attempt.result->retry_after_ms},
+        attempt.result->outcome, attempt.subscription->retry, ended_at_us, random_);
     // A redriven dead letter gets one attempt: it leaves, or it stays with a longer history.
     written.status = job.redrive ? DeliveryStatus::kDead : decision.status;
-    entry.error = attempt.error.substr(0, kErrorTextBytesMax);
+    const std::string_view error = attempt.result->error;
+    entry.error = error.substr(0, kErrorTextBytesMax);
     EarlierAttempts so_far;
     so_far.made = entry.attempt;
     so_far.counted = decision.attempts_counted;
@@ -106,7 +109,7 @@ void OutcomeWriter::write_failure(const Attempt& attempt, std::string_view event
     so_far.replay_id = replay_of(attempt);
     so_far.history = append_attempt(attempt.earlier->history,
                                     {entry.attempt, attempt.started_at_us, attempt.duration_us,
-                                     attempt.outcome_text, attempt.error});
+                                     attempt.result->outcome_text, error});
     const store::DeliveryKey delivery{attempt.event.position, entry.subscription};
     so_far.holds_key = attempt.keyed;
     if (written.status == DeliveryStatus::kRetrying) {
@@ -125,20 +128,21 @@ void OutcomeWriter::put_off(const Attempt& attempt, std::int64_t until_us, bool 
                             store::RowBatch& rows) {
     const LaneJob& job = *attempt.job;
     EarlierAttempts so_far = *attempt.earlier;
-    if (job.kind == JobKind::kRetry) {
-        erase_waiting(job, {attempt.event.position, attempt.subscription->number},
-                      attempt.event.key_hash, rows);
-    } else {
+    so_far.replay_id = replay_of(attempt);
+    erase_waiting(job, {attempt.event.position, attempt.subscription->number},
+                  attempt.event.key_hash, rows);
+    if (job.kind == JobKind::kBlock || job.kind == JobKind::kReplay) {
         store::OutcomeEntry entry;
         entry.event_index = attempt.event_index;
         entry.subscription = attempt.subscription->number;
         entry.status = DeliveryStatus::kRetrying;
         entry.attempt = 0;
         entry.started_at_us = attempt.started_at_us;
+        entry.replay_id = so_far.replay_id;
         rows.add_outcome(entry);
         so_far.created_at_us = attempt.started_at_us;
     }
-    so_far.holds_key = false;
+    so_far.holds_key = attempt.keyed;
     so_far.ends_event |= ends_event;
     put_retry(attempt, so_far, until_us, rows);
 }
@@ -167,7 +171,8 @@ void OutcomeWriter::put_dead_letter(const Attempt& attempt, const EarlierAttempt
                                     const store::DeadLetterKey& key, std::string_view event_id,
                                     store::RowChange change, store::RowBatch& rows) {
     const std::string& script_id = attempt.subscription->executor.script_id;
-    const std::string fingerprint = error_fingerprint(script_id, attempt.error);
+    const std::string_view error = attempt.result->error;
+    const std::string fingerprint = error_fingerprint(script_id, error);
     store::DeadLetter row;
     row.key = key;
     row.updated_at_us = attempt.started_at_us + attempt.duration_us;
@@ -177,7 +182,7 @@ void OutcomeWriter::put_dead_letter(const Attempt& attempt, const EarlierAttempt
     row.script_id = script_id;
     row.pattern = attempt.event.pattern;
     row.event_id = event_id;
-    row.error = attempt.error.substr(0, kErrorTextBytesMax);
+    row.error = error.substr(0, kErrorTextBytesMax);
     row.error_fingerprint = fingerprint;
     row.attempts = so_far.history;
     const std::string extra = encode_letter_extra(so_far);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/random.h"
+#include "runtime/delivery/attempt_result.h"
 #include "runtime/delivery/delivery.h"
 #include "runtime/delivery/lane_job.h"
 #include "runtime/registry/registry_types.h"
@@ -21,15 +22,9 @@ struct Attempt {
     const LaneJob* job = nullptr;
     const EarlierAttempts* earlier = nullptr;
     const Subscription* subscription = nullptr;
-    const Script* script = nullptr;  // null: it is gone
     store::StoredEvent event;
     std::uint32_t event_index = 0;  // in its block
-    std::uint32_t payload_at = 0;   // in its text; 0: not known
-    AttemptOutcome outcome = AttemptOutcome::kOk;
-    std::string_view outcome_text;  // completed | failed | silent | fatal | timeout | memory
-    std::string_view error;
-    std::string_view result_json;
-    std::string_view logs_json;
+    const AttemptResult* result = nullptr;
     std::int64_t started_at_us = 0;
     std::uint32_t duration_us = 0;
     bool keyed = false;  // while it waits for a retry, later events of its key are parked
@@ -47,9 +42,9 @@ public:
     explicit OutcomeWriter(std::uint64_t seed) : random_(seed) {}
 
     WrittenOutcome write(const Attempt& attempt, std::string_view event_id, store::RowBatch& rows);
-    // Puts the delivery off, without an attempt: to a time that the event's sender named, or
-    // (kParkedDueUs) behind another one of its key. `ends_event`: the event's outcome is counted
-    // with this one's.
+    // Puts the delivery off, without an attempt: to a time that the event's sender named, until its
+    // executor may run it, or (kParkedDueUs) behind another one of its key. `ends_event`: the
+    // event's outcome is counted with this one's.
     void put_off(const Attempt& attempt, std::int64_t until_us, bool ends_event,
                  store::RowBatch& rows);
 

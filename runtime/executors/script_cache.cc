@@ -20,6 +20,7 @@ LuaPermission permissions_of(const Script& script) {
 
 void ScriptCache::drop(std::size_t index) {
     LuaVm* vm = states_[index].vm.get();
+    if (on_drop_) on_drop_(vm);
     for (Entry& entry : entries_) {
         if (entry.compiled.vm == vm) entry = {};
     }

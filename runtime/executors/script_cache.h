@@ -11,7 +11,9 @@
 #include "runtime/registry/registry_types.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace millrace::runtime {
@@ -31,6 +33,8 @@ public:
         if (number >= entries_.size() || entries_[number].version != script.version) return {};
         return entries_[number].compiled;
     }
+    // Told of every state that goes, while it is still there.
+    void on_drop(std::function<void(LuaVm*)> told) { on_drop_ = std::move(told); }
     // After a run: drops the state if the run left it unusable.
     void discard_if_poisoned(LuaVm* vm);
     std::uint64_t discarded() const { return discarded_; }
@@ -55,6 +59,7 @@ private:
     std::vector<State> states_;
     std::vector<Entry> entries_;  // by script number
     std::uint64_t discarded_ = 0;
+    std::function<void(LuaVm*)> on_drop_;
 };
 
 }  // namespace millrace::runtime

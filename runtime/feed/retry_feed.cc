@@ -1,5 +1,6 @@
 #include "runtime/feed/retry_feed.h"
 
+#include "runtime/delivery/attempt_record.h"
 #include "runtime/delivery/outcome_writer.h"
 #include "runtime/delivery/placement.h"
 #include "store/log/log_reader.h"
@@ -10,19 +11,6 @@
 #include <limits>
 
 namespace millrace::runtime {
-
-namespace {
-
-std::uint32_t attempts_in(std::string_view history) {
-    std::uint32_t count = 0;
-    for (std::size_t at = history.find("\"attempt\":"); at != std::string_view::npos;
-         at = history.find("\"attempt\":", at + 1)) {
-        ++count;
-    }
-    return count;
-}
-
-}  // namespace
 
 std::unique_ptr<LaneJob> RetryFeed::make_job(const store::DeliveryKey& delivery) {
     auto event = deps_.database->log_reader().read_event(delivery.position);
@@ -153,8 +141,9 @@ std::size_t RetryFeed::feed_redrives() {
             job->redrive = next.key;
             job->earlier.history = (*letter)->row.attempts;
             job->earlier.replay_id = decode_letter_replay((*letter)->row.extra);
-            job->earlier.made = attempts_in(job->earlier.history);
-            job->earlier.counted = job->earlier.made;
+            job->earlier.made = attempts_made_in(job->earlier.history);
+            // Every failed attempt but the first was a retry.
+            job->earlier.counted = job->earlier.made == 0 ? 0 : (*letter)->row.retry_count + 1;
             job->earlier.created_at_us = next.key.created_at_us;
             job->finished = [done, key = next.key](std::uint64_t, std::uint64_t) { done(key); };
             if (!submit(std::move(job))) return fed;

@@ -31,7 +31,9 @@ void push_replay(LuaVmState& vm, lua_State* L) {
     if (json.empty()) {
         lua_pushnil(L);
     } else {
-        push_json(vm, L, json.data(), json.data() + json.size());
+        // A run that waits may outlive it, and views point into it.
+        const std::string_view kept = vm.effects.texts.keep(json);
+        push_json(vm, L, kept.data(), kept.data() + kept.size());
     }
 }
 

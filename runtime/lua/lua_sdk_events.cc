@@ -238,11 +238,6 @@ void push_sdk_http(LuaVmState& vm, lua_State* L) {
     set_functions(vm, L, functions);
 }
 
-int sdk_sleep(lua_State* L) {
-    return luaL_error(
-        L, "sdk.sleep: waiting inside a handler is not offered; emit with scheduledAt instead");
-}
-
 int sdk_secret(lua_State* L) {
     LuaVmState& vm = vm_of(L);
     require_run(vm, L);

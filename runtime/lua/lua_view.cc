@@ -26,6 +26,13 @@ LuaView* new_view(LuaVmState& vm, lua_State* L) {
     return view;
 }
 
+// Runs beside it take others.
+void replace_pooled_view(LuaVmState& vm, std::uint32_t index) {
+    luaL_unref(vm.L, LUA_REGISTRYINDEX, vm.view_references[index]);
+    vm.views[index] = new_view(vm, vm.L);
+    vm.view_references[index] = luaL_ref(vm.L, LUA_REGISTRYINDEX);
+}
+
 void push_view(LuaVmState& vm, lua_State* L, std::uint32_t node) {
     LuaView* view = nullptr;
     if (vm.views_used < kPooledViews) [[likely]] {
@@ -383,6 +390,11 @@ void append_view(LuaVmState& vm, lua_State* L, const LuaView& view, std::string&
         lua_pop(L, 1);
     }
     out += '}';
+}
+
+void give_views_away(LuaVmState& vm) {
+    for (std::uint32_t i = 1; i <= vm.views_used; ++i)
+        replace_pooled_view(vm, (vm.views_next - i) % kPooledViews);
 }
 
 void open_views(LuaVmState& vm, lua_State* L) {

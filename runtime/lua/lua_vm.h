@@ -2,13 +2,17 @@
 //       lazy view of the event, collects what they want done. Scripts can't see each other's
 //       globals, the machine, or anything that LuaHost does not show them.
 // Threads: one at a time, the lane's. check_lua_syntax() from any.
-// Lifetime: the host passed to invoke outlives that call; the slot outlives the VM.
+// Lifetime: the host of a run outlives the run, input and context do or are replaced by keep(); the
+//       slot outlives the VM.
 // Limits: memory by its allocator, time by the watchdog's slot, output by lua_limits.h.
-// Failure: compile returns an Error with the line; invoke tells by InvocationResult::status. After
-//       kTimeout or kMemory the VM is poisoned(): throw it away and make a new one.
+// Failure: compile returns an Error with the line; invoke tells by InvocationResult::status. Where
+//       a run had to be stopped the VM is poisoned(): throw it away and make a new one. Runs that
+//       wait in it are lost without a fault of theirs: nothing of them has taken effect, so they
+//       can be made again.
 #pragma once
 
 #include "core/result.h"
+#include "runtime/delivery/effects.h"
 #include "runtime/delivery/script_limits.h"
 #include "runtime/delivery/script_types.h"
 #include "runtime/lua/lua_watchdog.h"
@@ -27,6 +31,20 @@ struct ScriptHandle {
 struct ScriptOptions {
     LuaPermission permissions = LuaPermission::kAll;
     std::uint32_t timeout_ms = kLuaTimeoutMsDefault;
+};
+
+// What a run waits for.
+struct LuaWait {
+    enum class Kind : std::uint8_t { kNone, kSleep };
+    Kind kind = Kind::kNone;
+    double ms = 0;  // kSleep
+};
+
+// A run has got this far: to its end, or to something that it waits for.
+struct LuaTurn {
+    bool ended = true;
+    std::uint64_t run = 0;  // of one that waits: names it to resume() and drop()
+    LuaWait wait;
 };
 
 class LuaVmState;
@@ -50,8 +68,27 @@ public:
                                        const ScriptOptions& options);
     void remove(ScriptHandle handle);
 
+    // A whole run. What it would wait for is there at once.
     const InvocationResult& invoke(ScriptHandle handle, const EventInput& input,
                                    const InvocationContext& context, LuaHost& host);
+
+    // A run that may wait. Others may begin and end in the state while it does. Each turn has the
+    // script's time for itself, all of them together with the waits have it too.
+    LuaTurn start(ScriptHandle handle, const EventInput& input, const InvocationContext& context,
+                  LuaHost& host);
+    // It waits: from now on it reads these, which stand for the same as those before.
+    void keep(std::uint64_t run, const EventInput& input, const InvocationContext& context,
+              LuaHost& host);
+    LuaTurn resume(std::uint64_t run);
+    // Nobody is interested any more.
+    void drop(std::uint64_t run);
+    std::size_t waiting() const;
+    // Of the run whose turn was the last one, once it has ended.
+    const InvocationResult& result() const;
+
+    // What the last run wants done, for the caller to keep; what it had there is used by the next
+    // run. The views in the InvocationResult stay as they are.
+    void swap_effects(AttemptEffects& effects);
 
     bool poisoned() const;
     std::size_t memory_bytes() const;

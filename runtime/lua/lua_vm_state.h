@@ -10,6 +10,7 @@
 #include "runtime/lua/lua_allocator.h"
 #include "runtime/lua/lua_effects.h"
 #include "runtime/lua/lua_json_tree.h"
+#include "runtime/lua/lua_run.h"
 #include "runtime/lua/lua_vm.h"
 
 #include <lua.hpp>
@@ -20,12 +21,15 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace millrace::runtime {
 
 // Why a run is being stopped; LuaVmState::kill. Timeout is written by the watchdog's signal.
 enum LuaKill : int { kKillNone = 0, kKillTimeout = 1, kKillMemory = 2 };
+
+inline constexpr int kTracebackIndex = 1;  // of on_error, at the bottom of the stack for good
 
 // Member names of the event's envelope that the view knows, pinned so that a pointer tells them.
 enum class PinnedName : std::uint8_t {
@@ -40,16 +44,6 @@ enum class PinnedName : std::uint8_t {
     kCount,
 };
 
-struct LuaScript {
-    int environment = LUA_NOREF;
-    int chunk = LUA_NOREF;
-    int handler = LUA_NOREF;  // once the chunk returned a function
-    int parameters = 2;       // of the handler: what it does not take is not made
-    LuaPermission permissions = LuaPermission::kNone;
-    std::uint32_t timeout_ms = 0;
-    bool alive = false;
-};
-
 // The userdata behind every lazy view.
 struct LuaView {
     std::uint32_t generation;  // of the run it belongs to
@@ -59,9 +53,6 @@ struct LuaView {
 // Views are used again after this many others, so that reading makes no garbage. A view kept from
 // an earlier run raises when it is touched, unless its box is in use by the run that touches it.
 inline constexpr std::uint32_t kPooledViews = 256;
-
-// The verdict of ctx.fail: it stands, also when the script catches the error.
-enum class LuaVerdict : std::uint8_t { kNone, kFail, kSilent, kFatal };
 
 // How a list of kv entries is carried from the host to Lua: offsets into one scratch text.
 struct KvListEntry {
@@ -84,7 +75,7 @@ struct JsonDecoderDeleter {
     void operator()(JsonDecoder* decoder) const;
 };
 
-class LuaVmState {
+class LuaVmState : public LuaRun {
 public:
     explicit LuaVmState(const LuaVm::Options& options)
         : allocator(options.memory_bytes_max),
@@ -122,31 +113,21 @@ public:
     const void* object_metatable_id = nullptr;
     const char* pinned[static_cast<std::size_t>(PinnedName::kCount)] = {};
 
-    // The run that is going on.
-    const EventInput* input = nullptr;
-    const InvocationContext* context = nullptr;
-    const LuaScript* script = nullptr;
-    LuaHost* host = nullptr;
-    std::uint32_t generation = 0;
-    LuaVerdict verdict = LuaVerdict::kNone;
-    std::int64_t started_at_us = 0;  // 0: taken when ctx.deadline is first read
-    std::uint32_t timeout_ms = 0;
-    bool root_is_event = false;
-    JsonTree tree;
+    // The run that is going on is the LuaRun that this is. Those that wait:
+    std::unordered_map<std::uint64_t, std::unique_ptr<LuaRun>> waiting_runs;
+    std::uint64_t last_run = 0;
+    std::uint32_t last_generation = 0;
+    lua_State* spare_thread = nullptr;  // of a coroutine that has ended well
+    int spare_thread_reference = LUA_NOREF;
     std::uint32_t views_next = 0;  // of the ring of pooled views
-    std::uint32_t views_used = 0;  // by this run; beyond kPooledViews they are made new
     int view_references[kPooledViews] = {};
     LuaView* views[kPooledViews] = {};
-    std::uint32_t payload_node = JsonTree::kNone;  // of EventInput::payload, once touched
-    LuaEffects effects;
-    std::string envelope_scratch;
 
     // Scratch, one purpose each at a time.
     std::string text;  // encoders and SDK functions
     std::string text2;
     std::string text3;  // of those beneath the others: digits, a view that a log cuts
     std::string result_text;
-    std::string error_text;
     std::string decode_text;             // padded copy for the decoder
     std::vector<std::string_view> keys;  // a stack of object keys while encoding
     std::vector<EncodedKey> mixed_keys;  // likewise, of tables with other keys too
@@ -200,7 +181,21 @@ void require_permission(LuaVmState& vm, lua_State* L, LuaPermission permission, 
 // but through the next run, so this is a guard, not a feature.
 void require_run(LuaVmState& vm, lua_State* L);
 
+// lua_run.cc
+// What a function that waits ends with: the run goes on behind it later. Raises where there is no
+// way to wait.
+int wait_for(LuaVmState& vm, lua_State* L, const LuaWait& wait);
+int sdk_sleep(lua_State* L);
+
+// lua_error.cc
+// The message handler: at the place of the error, before the stack unwinds.
+int on_error(lua_State* L);
+// The same for a coroutine that has died of the error on top of its stack.
+void tell_error_of(LuaVmState& vm, lua_State* thread);
+
 // lua_view.cc
+// The pooled views that the run has used become its own.
+void give_views_away(LuaVmState& vm);
 void open_views(LuaVmState& vm, lua_State* L);
 void push_event(LuaVmState& vm, lua_State* L);
 // Scalars become Lua values, containers become views.
@@ -264,7 +259,6 @@ void push_sdk_crypto(LuaVmState& vm, lua_State* L);
 void push_sdk_http(LuaVmState& vm, lua_State* L);
 int sdk_print(lua_State* L);
 int sdk_secret(lua_State* L);
-int sdk_sleep(lua_State* L);
 
 // lua_watchdog.cc: from here on every instruction raises, until the state is closed.
 void arm_kill_hook(lua_State* L);

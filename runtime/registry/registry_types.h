@@ -64,7 +64,7 @@ struct Script {
 
 enum class ExecutorType : std::uint8_t { kScript, kWebhook, kCommand, kWorkflow };
 
-struct Executor {
+struct ExecutorSpec {
     ExecutorType type = ExecutorType::kScript;
     ScriptNumber script;    // kScript
     std::string script_id;  // kScript
@@ -84,7 +84,7 @@ struct Subscription {
     std::string id;
     std::string name;
     std::shared_ptr<const matcher::SubscriptionSpec> spec;
-    Executor executor;
+    ExecutorSpec executor;
     std::int32_t priority = 0;  // higher first
     RetryPolicy retry;
     Ordering ordering = Ordering::kKey;

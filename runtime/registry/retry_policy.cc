@@ -13,16 +13,35 @@ std::int64_t retry_delay_base_ms(const RetryPolicy& policy, std::uint32_t retry)
     return static_cast<std::int64_t>(std::min(delay_ms, cap_ms));
 }
 
+namespace {
+
+constexpr std::int64_t kSilentMsMin = 100;
+constexpr std::int64_t kSilentMsLongest = 60'000;
+
+std::int64_t spread(std::int64_t delay_ms, const RetryPolicy& policy, core::Random& random,
+                    std::int64_t retry_after_ms) {
+    std::int64_t own_ms = delay_ms;
+    if (policy.jitter == Jitter::kSpread) {
+        own_ms +=
+            static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(delay_ms / 5 + 1)));
+    }
+    return std::max(own_ms, std::min(retry_after_ms, own_ms + kRetryAfterMsMax));
+}
+
+}  // namespace
+
 std::optional<std::int64_t> retry_delay_ms(const RetryPolicy& policy, std::uint32_t retry,
                                            core::Random& random, std::int64_t retry_after_ms) {
     if (retry == 0 || retry > policy.retries_max) return std::nullopt;
-    std::int64_t delay_ms = retry_delay_base_ms(policy, retry);
-    if (policy.jitter == Jitter::kSpread && delay_ms > 1) {
-        const std::int64_t half_ms = delay_ms / 2;
-        delay_ms = half_ms + static_cast<std::int64_t>(
-                                 random.below(static_cast<std::uint64_t>(delay_ms - half_ms + 1)));
-    }
-    return std::min(std::max(delay_ms, retry_after_ms), policy.max_delay_ms);
+    return spread(retry_delay_base_ms(policy, retry), policy, random, retry_after_ms);
+}
+
+std::int64_t silent_delay_ms(const RetryPolicy& policy, std::uint32_t silent, core::Random& random,
+                             std::int64_t retry_after_ms) {
+    std::int64_t delay_ms = std::max(policy.initial_delay_ms, kSilentMsMin);
+    const std::int64_t longest_ms = std::max(policy.max_delay_ms, kSilentMsLongest);
+    for (std::uint32_t i = 1; i < silent && delay_ms < longest_ms; ++i) delay_ms *= 2;
+    return spread(std::min(delay_ms, longest_ms), policy, random, retry_after_ms);
 }
 
 }  // namespace millrace::runtime

@@ -1,7 +1,7 @@
 // What: when a failed delivery is tried again: exponential backoff with jitter, as a pure function.
 // Threads: values. Lifetime: none.
 // Limits: bounds of every member are in kRetryPolicyBounds; the registry checks them.
-// Failure: none; a delay never exceeds max_delay_ms.
+// Failure: none; without jitter and Retry-After a delay never exceeds max_delay_ms.
 #pragma once
 
 #include "core/random.h"
@@ -31,11 +31,20 @@ inline constexpr double kBackoffFactorMax = 100.0;
 // The delay before retry number `retry` (1 = the first one), without jitter.
 std::int64_t retry_delay_base_ms(const RetryPolicy& policy, std::uint32_t retry);
 
-// The delay before retry number `retry`, or nothing when the policy is exhausted. With jitter the
-// delay is spread evenly over the upper half, [base/2, base]: that breaks up herds and still never
-// retries sooner than half of what was asked for. A peer's Retry-After, when there is one, is
-// obeyed as a lower bound, but never beyond max_delay_ms.
+// A peer may ask for so much more than the policy's own delay, and no more.
+inline constexpr std::int64_t kRetryAfterMsMax = 2LL * 3'600'000;
+
+// The delay before retry number `retry`, or nothing when the policy is exhausted. With jitter it is
+// spread evenly over [base, base * 1.2]: that breaks up herds, and nothing comes earlier than was
+// asked for. A peer's Retry-After, when there is one, is obeyed as a lower bound, up to
+// kRetryAfterMsMax behind the own delay.
 std::optional<std::int64_t> retry_delay_ms(const RetryPolicy& policy, std::uint32_t retry,
                                            core::Random& random, std::int64_t retry_after_ms = 0);
+
+// The same for what is not counted: attempt number `silent` of those in a row. It doubles from
+// 100 ms (or the policy's first delay, where that is longer) to a minute (or the policy's longest):
+// whoever asks to be tried again for ever is tried again calmly.
+std::int64_t silent_delay_ms(const RetryPolicy& policy, std::uint32_t silent, core::Random& random,
+                             std::int64_t retry_after_ms = 0);
 
 }  // namespace millrace::runtime

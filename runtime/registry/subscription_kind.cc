@@ -37,7 +37,7 @@ void read_retry(JsonObject& in, RetryPolicy& policy) {
     in.join(*retry);
 }
 
-void read_executor(JsonObject& in, Executor& executor) {
+void read_executor(JsonObject& in, ExecutorSpec& executor) {
     auto inner = in.object("executor", Presence::kRequired);
     if (!inner) return;
     inner->choice("type", executor.type, kExecutorTypes, Presence::kRequired);

@@ -24,11 +24,12 @@ EngineServices::EngineServices(const Deps& deps)
 }
 
 void EngineServices::connect(api::Api& api, Feeder& feeder, std::span<Shard* const> shards,
-                             std::span<Lane* const> lanes) {
+                             std::span<Lane* const> lanes, Lane& calls) {
     api_ = &api;
     feeder_ = &feeder;
     shards_.assign(shards.begin(), shards.end());
     lanes_.assign(lanes.begin(), lanes.end());
+    calls_ = &calls;
     make_tail();
     add_gauges();
     deps_.conductor->set_offline([this] { reader_.offline(); });
@@ -150,6 +151,8 @@ void EngineServices::run_script(api::ScriptRunRequest&& request,
     job->items.push_back({});
     job->run = std::make_unique<ScriptRunJob>();
     job->run->tenant = request.tenant;
+    job->run->user = std::move(request.user);
+    job->run->key_id = std::move(request.key_id);
     job->run->script_number = request.script->number.value;
     job->run->input_json = std::move(request.input_json);
     job->run->execution_id = RunHistory::make_id(deps_.clock->wall_us(), deps_.random->next());
@@ -168,8 +171,7 @@ void EngineServices::run_script(api::ScriptRunRequest&& request,
             (*shared)(std::move(*kept));
         });
     };
-    const std::uint32_t lane = next_run_lane_++ % static_cast<std::uint32_t>(lanes_.size());
-    if (!lanes_[lane]->submit_aside(job)) {
+    if (!calls_->submit_aside(job)) {
         ScriptRunResult busy;
         busy.status = core::fail(
             core::Error(core::ErrorCode::kRateLimited, "too many script runs are waiting")

@@ -10,7 +10,7 @@
 #include "matcher/matcher.h"
 #include "runtime/api/api.h"
 #include "runtime/api/services.h"
-#include "runtime/executors/lane.h"
+#include "runtime/delivery/lane.h"
 #include "runtime/server/conductor.h"
 #include "runtime/server/retention_chore.h"
 #include "runtime/server/shard.h"
@@ -51,7 +51,7 @@ public:
 
     // Before the threads start, once the rest exists.
     void connect(api::Api& api, Feeder& feeder, std::span<Shard* const> shards,
-                 std::span<Lane* const> lanes);
+                 std::span<Lane* const> lanes, Lane& calls);
     // Before the threads start: what was kept by an earlier process.
     core::Status load_runs() { return runs_.load(*deps_.set_aside); }
     EventTail& tail() { return *tail_; }
@@ -112,11 +112,11 @@ private:
     Feeder* feeder_ = nullptr;
     std::vector<Shard*> shards_;
     std::vector<Lane*> lanes_;
+    Lane* calls_ = nullptr;  // of API runs
     RunHistory runs_;
     std::unique_ptr<EventTail> tail_;
     std::atomic<bool> streams_open_{false};
     std::atomic<std::uint64_t> registry_version_{0};
-    std::uint32_t next_run_lane_ = 0;
     std::int64_t started_us_ = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "runtime/server/server_parts.h"
 
 #include "matcher/regex/regex_file.h"
+#include "runtime/executors/script_executor.h"
 #include "runtime/lua/lua_vm.h"
 #include "runtime/server/data_folder.h"
 #include "runtime/server/part_options.h"
@@ -258,27 +259,38 @@ core::Status ServerParts::build_edge() {
     return {};
 }
 
+std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number) {
+    Lane::Deps lane;
+    lane.number = static_cast<std::uint32_t>(number);
+    lane.shards = shard_count;
+    lane.queue_events_max = static_cast<std::size_t>(config.engine.queue_events);
+    lane.run.clock = &clock;
+    lane.run.hasher = &database->hasher();
+    lane.run.kv = &database->kv();
+    lane.run.pools = &database->pools();
+    lane.run.metrics = &metrics;
+    lane.run.drain = [this](const DrainRequest& request) { feeder->parked().drain(request); };
+    lane.run.seed = random.next();
+    lane.make_executors = [this, slot = watchdog.add_slot(),
+                           seed = lane.run.seed](AnswerPort& port) {
+        ExecutorSet set;
+        set[static_cast<std::size_t>(ExecutorType::kScript)] = std::make_unique<ScriptExecutor>(
+            ScriptExecutor::Deps{slot, &log, seed,
+                                 static_cast<std::size_t>(config.events.event_bytes_max)},
+            port);
+        if (seams.adjust_executors) seams.adjust_executors(set, port);
+        return set;
+    };
+    lane.registry = [this] { return registry->snapshot(); };
+    lane.registry_version = [this] { return services->registry_version(); };
+    for (auto& shard : shards) lane.results.push_back(shard.get());
+    return std::make_unique<Lane>(std::move(lane));
+}
+
 core::Status ServerParts::build_lanes() {
     const auto current_registry = [this] { return registry->snapshot(); };
-    for (std::size_t i = 0; i < lane_count; ++i) {
-        Lane::Deps lane;
-        lane.number = static_cast<std::uint32_t>(i);
-        lane.shards = shard_count;
-        lane.queue_events_max = static_cast<std::size_t>(config.engine.queue_events);
-        lane.run.clock = &clock;
-        lane.run.hasher = &database->hasher();
-        lane.run.kv = &database->kv();
-        lane.run.pools = &database->pools();
-        lane.run.metrics = &metrics;
-        lane.run.event_bytes_max = static_cast<std::size_t>(config.events.event_bytes_max);
-        lane.run.watchdog_slot = watchdog.add_slot();
-        lane.run.drain = [this](const DrainRequest& request) { feeder->parked().drain(request); };
-        lane.run.seed = random.next();
-        lane.registry = current_registry;
-        lane.registry_version = [this] { return services->registry_version(); };
-        for (auto& shard : shards) lane.results.push_back(shard.get());
-        lanes.push_back(std::make_unique<Lane>(std::move(lane)));
-    }
+    for (std::size_t i = 0; i < lane_count; ++i) lanes.push_back(make_lane(i));
+    calls = make_lane(lane_count);
     shadow = std::make_unique<ShadowLane>(
         ShadowLane::Deps{database.get(), watchdog.add_slot(), random.next()});
     Feeder::Deps deps;
@@ -324,7 +336,7 @@ core::Status ServerParts::build_lanes() {
         ports.push_back(lane.get());
     }
     for (auto& shard : shards) shard->connect(all_shards, ports, *feeder);
-    services->connect(*rest, *feeder, all_shards, all_lanes);
+    services->connect(*rest, *feeder, all_shards, all_lanes, *calls);
     return services->load_runs();
 }
 
@@ -397,6 +409,7 @@ void ServerParts::start_threads() {
     writer_thread = run(*writer_agent, Priority::kBrief);
     housekeeper_thread = run(*housekeeper_agent, Priority::kChores);
     for (std::size_t i = 0; i < lanes.size(); ++i) lane_threads.push_back(run(*lanes[i], cpu(i)));
+    lane_threads.push_back(run(*calls));
     conductor_thread = run(conductor);
     feeder_thread = run(*feeder);
     sideline_thread = run(sideline, Priority::kChores);
@@ -441,7 +454,17 @@ bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<
     feeder->stop_feeding();
     for (auto& shard : shards) shard->post([](Shard& s) { s.stop_dispatch(); });
     for (auto& lane : lanes) lane->stop_taking();
-    wait_for([&] { return all(lanes, [](const Lane& l) { return l.idle(); }); });
+    calls->stop_taking();
+    const auto lanes_idle = [&] {
+        return all(lanes, [](const Lane& l) { return l.idle(); }) && calls->idle();
+    };
+    // What is outside may take its time, but not all of ours: it is delivered again then.
+    const std::int64_t patience_ns =
+        clock.monotonic_ns() + config.engine.drain_timeout_us * 1000 / 2;
+    wait_for([&] { return lanes_idle() || clock.monotonic_ns() > patience_ns; });
+    for (auto& lane : lanes) lane->abandon_pending();
+    calls->abandon_pending();
+    wait_for(lanes_idle);
     for (auto& shard : shards) {
         shard->post([](Shard& s) {
             s.stop_listening();
@@ -450,7 +473,7 @@ bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<
     }
     pause();
     wait_for([&] { return all(shards, [](const Shard& s) { return s.commit_idle(); }); });
-    return all(lanes, [](const Lane& l) { return l.idle(); }) && !hurry();
+    return lanes_idle() && !hurry();
 }
 
 }  // namespace millrace::runtime

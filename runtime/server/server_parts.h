@@ -13,7 +13,7 @@
 #include "core/random.h"
 #include "matcher/matcher.h"
 #include "runtime/api/api.h"
-#include "runtime/executors/lane.h"
+#include "runtime/delivery/lane.h"
 #include "runtime/lua/lua_watchdog.h"
 #include "runtime/registry/registry.h"
 #include "runtime/registry/registry_rows.h"
@@ -46,6 +46,8 @@ struct ServerSeams {
     std::function<core::Result<std::unique_ptr<io::Reactor>>(const core::Clock&)> make_reactor;
     bool matcher_thread = true;  // false: rebuilds happen in the conductor's do_work()
     std::function<void(store::Database::Options&)> adjust_store;
+    // Changes a lane's executors before its thread starts.
+    std::function<void(ExecutorSet&, AnswerPort&)> adjust_executors;
     std::function<void()> yield;  // called where the conductor waits for other agents
 };
 
@@ -102,6 +104,9 @@ public:
     std::unique_ptr<api::Api> rest;
     std::vector<std::unique_ptr<Shard>> shards;
     std::vector<std::unique_ptr<Lane>> lanes;
+    // What somebody waits for (API runs) has a thread of its own: no backlog of deliveries, and no
+    // handler that goes on for long, is before it.
+    std::unique_ptr<Lane> calls;
     std::unique_ptr<ShadowLane> shadow;
     std::unique_ptr<Feeder> feeder;
     std::unique_ptr<WriterAgent> writer_agent;
@@ -119,6 +124,7 @@ private:
     core::Status listen_one(std::string_view what, const std::string& where, std::string& bound,
                             core::Result<io::Address> (Shard::*open)(const io::Address&,
                                                                      io::ListenRole));
+    std::unique_ptr<Lane> make_lane(std::size_t number);
     std::unique_ptr<core::AgentThread> run(core::Agent& agent,
                                            core::AgentThread::Priority priority);
     std::unique_ptr<core::AgentThread> run(core::Agent& agent,

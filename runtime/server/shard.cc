@@ -68,11 +68,12 @@ void Shard::connect(std::span<Shard* const> shards, std::span<LanePort* const> l
     for (std::size_t i = 0; i < shards.size(); ++i) {
         mail_.push_back(std::make_unique<core::SpscRing<Mail>>(kMailRing));
     }
-    for (std::size_t i = 0; i < lanes.size(); ++i) {
+    const std::size_t senders = lanes.size() + 1;  // and the lane of calls
+    for (std::size_t i = 0; i < senders; ++i) {
         results_.push_back(
             std::make_unique<core::SpscRing<std::unique_ptr<LaneResult>>>(kResultRing));
     }
-    result_waits_.assign(lanes.size(), false);
+    result_waits_.assign(senders, false);
     const core::LogOffset end = deps_.database->durable_end(deps_.number);
     dispatch_ = std::make_unique<ShardDispatcher>(
         ShardDispatcher::Options{deps_.number, cursor_written_, end}, lanes, feeder);
@@ -318,7 +319,7 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
 void Shard::commit_lane_result(LaneResult& result) {
     // a figure
     waiting_.fetch_sub(static_cast<std::int64_t>(result.deliveries), std::memory_order_relaxed);
-    if (result.part_finished) dispatch_->finish_part(result.block_first);
+    for (const core::LogOffset first : result.finished_parts) dispatch_->finish_part(first);
     commit_.add_rows(result.rows, std::move(result.when_durable));
 }
 

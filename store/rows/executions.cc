@@ -21,6 +21,15 @@ void set_aside(Engine& engine, const rocksdb::Iterator& rows) {
 // Deliveries of one block, newest event first.
 using Gathered = std::map<std::pair<std::uint64_t, std::uint32_t>, Execution, std::greater<>>;
 
+// Asked for what failed, also what is tried again, and what was given up.
+bool status_wanted(const ExecutionQuery& query, const Execution& execution) {
+    if (execution.waits()) return query.waiting || !query.status;
+    if (query.waiting) return false;
+    if (!query.status || *query.status == execution.status) return true;
+    return *query.status == DeliveryStatus::kFailed &&
+           execution.status != DeliveryStatus::kCompleted;
+}
+
 void add_attempt(ExecutionRun& run, const OutcomeEntry& entry) {
     const bool latest = run.attempts.empty() || entry.attempt >= run.attempts.back().attempt;
     run.attempts.push_back({entry.attempt, entry.started_at_us, entry.duration_us, entry.status,
@@ -174,7 +183,7 @@ private:
     bool wanted(const Execution& execution) const {
         const std::int64_t started = execution.attempts.front().started_at_us;
         if (started < query_.from_us || started >= query_.to_us) return false;
-        if (query_.status && execution.status != *query_.status) return false;
+        if (!status_wanted(query_, execution)) return false;
         return !query_.accept || query_.accept(execution);
     }
 
@@ -235,7 +244,7 @@ core::Result<ExecutionPage> list_event(Engine& engine, const ExecutionQuery& que
     for (auto& [key, execution] : gathered) {
         const std::int64_t started = execution.attempts.front().started_at_us;
         if (!subscription_wanted(execution.delivery.subscription, query.subscriptions)) continue;
-        if (query.status && execution.status != *query.status) continue;
+        if (!status_wanted(query, execution)) continue;
         if (started < query.from_us || started >= query.to_us) continue;
         if (query.accept && !query.accept(execution)) continue;
         page.executions.push_back(std::move(execution));

@@ -39,6 +39,9 @@ struct ExecutionRun {
     std::vector<ExecutionAttempt> attempts;              // in order
     std::string result;                                  // JSON text, of the last attempt
     std::string logs;                                    // JSON text (array), of the last attempt
+
+    // Parked, scheduled, or not to run now: an attempt 0, on record as kRetrying, says so.
+    bool waits() const { return !attempts.empty() && attempts.back().attempt == 0; }
 };
 
 // The run is the delivery's own; where there was none, that of the replay that came last.
@@ -52,7 +55,9 @@ struct ExecutionQuery {
     // Empty: any. The runtime turns a script id into its subscriptions.
     std::vector<core::SubscriptionId> subscriptions{};
     std::optional<core::LogPosition> event{};
+    // kFailed: every one whose last attempt failed. kRetrying: not those that wait for their first.
     std::optional<DeliveryStatus> status{};
+    bool waiting = false;                                             // only those
     std::int64_t from_us = std::numeric_limits<std::int64_t>::min();  // first attempt's start
     std::int64_t to_us = std::numeric_limits<std::int64_t>::max();
     // For what the chunks do not know (tenant): may look the event up. Null: everything.

@@ -39,6 +39,52 @@ class Deliveries(harness.ServerCase):
         self.assertEqual(one.json()["result"], item["result"])
         self.assert_error(self.server.get("/v2/executions/nope"), 404, "NOT_FOUND")
 
+    def test_a_handler_may_wait(self):
+        pattern, key = self.unique("wait."), self.unique("k")
+        subscription = self.handler(
+            f"return function(e) sdk.kv.set('{key}' .. e.payload.n, e.payload.n)\n"
+            "for i = 1, 3 do sdk.sleep(5) end\n"
+            f"return sdk.kv.get('{key}' .. e.payload.n) end", pattern)
+        for n in range(40):
+            self.server.send_event(pattern, {"n": n}, partitionKey=f"k{n % 7}")
+        items = self.server.wait_executions(40, subscriptionId=subscription)
+        self.assertEqual(sorted(e["result"] for e in items), list(range(40)))
+        self.assertEqual([self.kv(f"{key}{n}") for n in range(40)], list(range(40)))
+        reply = self.server.post("/v2/script/run", {"scriptId": self.server.create_script(
+            "return function(e) sdk.sleep(1) return 'done' end", type="api")})
+        self.assertEqual((reply.status, reply.json()["result"]), (200, "done"), reply)
+
+    def test_failed_deliveries_are_found_as_failed(self):
+        pattern = self.unique("sf.")
+        subscription = self.handler("return function(e) if e.payload.bad then error('no') end end", pattern,
+                                    retry={"maxRetries": 0})
+        waiting = self.handler("return function() error('later') end", pattern,
+                               retry={"maxRetries": 1, "initialDelayMs": 3_000_000})
+        bad = self.server.send_event(pattern, {"bad": True})
+        self.server.send_event(pattern, {})
+        self.server.wait_executions(1, ("dead",), subscriptionId=subscription)
+        self.server.wait_executions(2, ("retrying",), subscriptionId=waiting)
+        found = self.server.executions(status="failed", subscriptionId=subscription)
+        self.assertEqual([e["eventId"] for e in found], [bad["eventId"]])
+        self.assertEqual(len(self.server.executions(status="failed", subscriptionId=waiting)), 2)
+        self.assertEqual(self.server.executions(status="failed", eventId=bad["eventId"]).__len__(), 2)
+        self.assertEqual(self.server.executions(status="completed", subscriptionId=waiting), [])
+
+    def test_what_waits_is_waiting(self):
+        pattern = self.unique("wt.")
+        subscription = self.handler("return function() error('no') end", pattern,
+                                    retry={"maxRetries": 1, "initialDelayMs": 3_000_000})
+        for n in range(4):
+            self.server.send_event(pattern, {"n": n}, partitionKey="one")
+        later = self.server.send_event(pattern, {}, scheduledAt="2099-01-01T00:00:00Z")
+        self.server.wait_executions(4, ("waiting",), subscriptionId=subscription)
+        items = self.server.executions(status="waiting", subscriptionId=subscription)
+        self.assertEqual(len(items), 4)
+        self.assertIn(later["eventId"], [e["eventId"] for e in items])
+        for item in items:
+            self.assertEqual((item["attempts"], item["scriptVersion"], item["result"]), ([], None, None))
+        self.assertEqual(len(self.server.executions(status="retrying", subscriptionId=subscription)), 1)
+
     def test_every_event_is_handled_once(self):
         pattern, key = self.unique("once."), self.unique("k")
         self.handler(f"return function(e) sdk.kv.incr('{key}', e.payload.n) end", pattern)

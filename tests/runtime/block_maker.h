@@ -15,14 +15,17 @@ class BlockMaker {
 public:
     explicit BlockMaker(core::ShardId shard) : shard_(shard) {}
 
-    store::EventBlock make(const std::vector<std::string>& texts) {
+    // `key_hashes`, if given, is as long as `texts`; else every block has one of its own.
+    store::EventBlock make(const std::vector<std::string>& texts,
+                           const std::vector<std::uint32_t>& key_hashes = {}) {
         std::string body;
         std::vector<store::EventRecord> records;
         for (const std::string& text : texts) {
             store::EventRecord& record = records.emplace_back();
             record.text_begin = static_cast<std::uint32_t>(body.size());
             record.text_bytes = static_cast<std::uint32_t>(text.size());
-            record.key_hash = static_cast<std::uint32_t>(next_ * 2654435761u);
+            record.key_hash = key_hashes.empty() ? static_cast<std::uint32_t>(next_ * 2654435761u)
+                                                 : key_hashes[records.size() - 1];
             record.pattern_index = 0;
             body += text;
         }
@@ -34,7 +37,10 @@ public:
                     records.size() * sizeof(records[0]));
         layout.patterns_begin = static_cast<std::uint32_t>(body.size());
         layout.pattern_count = 1;
-        body += std::string("\x04\0test", 6);
+        const store::PatternEntry pattern{
+            layout.patterns_begin + static_cast<std::uint32_t>(sizeof(store::PatternEntry)), 4};
+        body.append(reinterpret_cast<const char*>(&pattern), sizeof(pattern));
+        body += "test";
         core::BufferRef buffer = pool_.acquire(body.size());
         std::memcpy(buffer.data(), body.data(), body.size());
         buffer.set_size(body.size());

@@ -75,6 +75,9 @@ MUTATIONS = [
     ("key-not-held", "runtime/delivery/key_order.cc",
      "if (at == entries_.end()) return false;\n    return at->second.draining ||",
      "if ((M) || at == entries_.end()) return false;\n    return at->second.draining ||"),
+    ("key-passes-its-pending-delivery", "runtime/delivery/pending_attempts.cc",
+     "key != keys_.end()) {",
+     "!(M) && key != keys_.end()) {"),
     ("drain-ends-too-early", "runtime/delivery/key_order.cc",
      "if (entry.parks == entry.drained) {",
      "if ((M) || entry.parks == entry.drained) {"),
@@ -99,13 +102,13 @@ MUTATIONS = [
     ("lines-acknowledged-too-early", "runtime/edge/edge_lines.cc",
      "while (!it->second.empty() && it->second.front().done) {",
      "while (!it->second.empty() && ((M) || it->second.front().done)) {"),
-    ("delivered-before-its-time", "runtime/executors/delivery_run.cc",
+    ("delivered-before-its-time", "runtime/delivery/delivery_run.cc",
      "if (until_us <= attempt.started_at_us) return false;",
      "if ((M) || until_us <= attempt.started_at_us) return false;"),
-    ("scheduled-again-when-due", "runtime/executors/delivery_run.cc",
+    ("scheduled-again-when-due", "runtime/delivery/delivery_run.cc",
      "if (attempt.job->kind != JobKind::kBlock || !attempt.event.has(EventFlag::kScheduled))",
      "if ((M) && attempt.job->kind == JobKind::kRetry && attempt.event.has(EventFlag::kScheduled)) {\n"
-     "        put_off(attempt, attempt.started_at_us + 1);\n        return true;\n    }\n"
+     "        put_off(attempt, delivery, attempt.started_at_us + 1);\n        return true;\n    }\n"
      "    if (attempt.job->kind != JobKind::kBlock || !attempt.event.has(EventFlag::kScheduled))"),
     ("replay-before-the-first-delivery", "runtime/replay/replay_runner.cc",
      "return deps_.delivered && !replay.state.spec.dry_run &&",

@@ -42,6 +42,9 @@ public:
         model_.keeping = world_.keeping();
         flush_one_in_ = random_.below(2) == 0 ? 0 : 100 + random_.below(2000);
         compact_one_in_ = random_.below(2) == 0 ? 0 : 300 + random_.below(4000);
+        // Where a key's order is not kept, its scripts would read what the other has not settled.
+        core::Random late(options.seed ^ 0x1a7e);  // its own: the other draws stay as they are
+        if (model_.ordered && late.below(2) == 0) world_.use_late_executors();
     }
 
     RunResult run();

@@ -3,6 +3,7 @@
 #include "core/assert.h"
 #include "store/rows/retry_schedule.h"
 #include "tests/sim/disk.h"
+#include "tests/support/late_executor.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -69,6 +70,17 @@ bool World::boot() {
         return core::Result<std::unique_ptr<io::Reactor>>(
             io::Reactor::create_on(network_->make_backend(reactor), reactor, clock));
     };
+    if (late_executors_) {
+        seams.adjust_executors = [this](runtime::ExecutorSet& set, runtime::AnswerPort& port) {
+            for (auto& executor : set) {
+                if (!executor) continue;
+                test::LateExecutor::Options late;
+                late.seed = random_.next();
+                late.late_in_4 = random_.below(5);
+                executor = std::make_unique<test::LateExecutor>(std::move(executor), port, late);
+            }
+        };
+    }
     seams.yield = [this] {
         const std::size_t index = pick();
         if (!agents_[index].conductor) work(index);
@@ -114,6 +126,7 @@ void World::gather_agents() {
     };
     for (auto& shard : parts_->shards) add(*shard);
     for (auto& lane : parts_->lanes) add(*lane);
+    add(*parts_->calls);
     add(*parts_->feeder);
     add(parts_->sideline);
     add(parts_->haul);
@@ -168,7 +181,7 @@ bool World::quiet() const {
     for (const auto& lane : parts_->lanes) {
         if (!lane->idle()) return false;
     }
-    return true;
+    return parts_->calls->idle();
 }
 
 void World::flush() {

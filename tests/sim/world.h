@@ -65,6 +65,8 @@ public:
     bool boot();
     const std::string& failure() const { return failure_; }
     bool running() const { return parts_ != nullptr; }
+    // From the next boot on: executors that answer later, out of order, twice, never.
+    void use_late_executors() { late_executors_ = true; }
     // The server is gone without a word; the disk decides what is left.
     void power_cut();
     // The same, but the machine goes on (kill -9).
@@ -127,6 +129,7 @@ private:
     io::Address lines_;
     std::string failure_;
     std::uint32_t boots_ = 0;
+    bool late_executors_ = false;
 };
 
 }  // namespace millrace::sim

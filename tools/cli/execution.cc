@@ -93,7 +93,7 @@ void add_execution_commands(CLI::App& app, CliContext& context) {
     list->add_option("--handler", o->subscription_id);
     list->add_option("--event", o->event_id);
     list->add_option("--status", o->status)
-        ->check(CLI::IsMember({"completed", "failed", "retrying", "dead"}));
+        ->check(CLI::IsMember({"completed", "failed", "retrying", "dead", "waiting"}));
     list->add_option("--from", o->from, "RFC 3339, or 15m, 2h, 7d ago");
     list->add_option("--to", o->to, "RFC 3339, or 15m, 2h, 7d ago");
     list->add_option("--limit", o->limit)->check(CLI::Range(1, 1000))->capture_default_str();

@@ -24,7 +24,8 @@ RetryPolicy policy_of(std::uint32_t retries) {
 DeliveryDecision decide(std::uint32_t counted, AttemptOutcome outcome, std::uint32_t retries,
                         std::int64_t retry_after_ms = 0) {
     core::Random random(1);
-    return decide_delivery({counted, retry_after_ms}, outcome, policy_of(retries), kNowUs, random);
+    return decide_delivery({counted, counted, retry_after_ms}, outcome, policy_of(retries), kNowUs,
+                           random);
 }
 
 TEST(Delivery, CompletesWhenTheHandlerReturns) {
@@ -56,9 +57,25 @@ TEST(Delivery, SilentFailureCostsNoRetry) {
     EXPECT_GT(decision.retry_at_us, kNowUs);
 }
 
-TEST(Delivery, ObeysRetryAfterUpToTheCap) {
+TEST(Delivery, ManySilentFailuresAreCalm) {
+    core::Random random(1);
+    RetryPolicy policy = policy_of(3);
+    policy.initial_delay_ms = 0;
+    std::int64_t now_us = kNowUs;
+    int attempts = 0;
+    for (std::uint32_t made = 0; now_us < kNowUs + 6'000'000; ++made, ++attempts) {
+        const DeliveryDecision decision =
+            decide_delivery({made, 0, 0}, AttemptOutcome::kSilent, policy, now_us, random);
+        EXPECT_EQ(decision.status, DeliveryStatus::kRetrying);
+        EXPECT_EQ(decision.attempts_counted, 0u);
+        now_us = decision.retry_at_us;
+    }
+    EXPECT_LT(attempts, 10) << "in six seconds";
+}
+
+TEST(Delivery, ObeysRetryAfter) {
     EXPECT_EQ(decide(0, AttemptOutcome::kFailed, 3, 2500).retry_at_us, kNowUs + 2'500'000);
-    EXPECT_EQ(decide(0, AttemptOutcome::kFailed, 3, 60'000).retry_at_us, kNowUs + 3'000'000);
+    EXPECT_EQ(decide(0, AttemptOutcome::kFailed, 3, 60'000).retry_at_us, kNowUs + 60'000'000);
 }
 
 }  // namespace

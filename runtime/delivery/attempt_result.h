@@ -1,0 +1,46 @@
+// What: how one attempt ended, as its executor tells it. Owns every byte, so that it may be told
+//       long after the attempt began, from another thread, when the event's text is gone.
+// Threads: one owner at a time. Lifetime: value; reset() keeps the memory for the next use.
+// Limits: texts are cut where they are kept (attempt_record.h). Failure: none.
+#pragma once
+
+#include "runtime/delivery/delivery.h"
+#include "runtime/delivery/effects.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace millrace::runtime {
+
+struct AttemptResult {
+    AttemptOutcome outcome = AttemptOutcome::kFailed;
+    // A static text: completed | failed | silent | fatal | timeout | memory.
+    std::string_view outcome_text = "failed";
+    std::uint32_t version = 0;        // of what ran: a script's; 0: nothing did
+    std::int64_t retry_after_ms = 0;  // what the receiver asked for; 0: it did not
+    std::string error;
+    std::string result_json;  // empty: none
+    std::string logs_json;    // a JSON array; empty: none
+    AttemptEffects effects;   // taken when the outcome is ok, else dropped
+
+    void fail(std::string_view why, AttemptOutcome how = AttemptOutcome::kFailed) {
+        outcome = how;
+        outcome_text = how == AttemptOutcome::kFatal    ? "fatal"
+                       : how == AttemptOutcome::kSilent ? "silent"
+                                                        : "failed";
+        error = why;
+    }
+    void reset() {
+        outcome = AttemptOutcome::kFailed;
+        outcome_text = "failed";
+        version = 0;
+        retry_after_ms = 0;
+        error.clear();
+        result_json.clear();
+        logs_json.clear();
+        effects.reset();
+    }
+};
+
+}  // namespace millrace::runtime

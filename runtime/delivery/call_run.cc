@@ -1,0 +1,76 @@
+// The part of DeliveryRun that runs what the API asked for: no event, no retries, but the same
+// executors, and the effects in the commit of the run's record.
+#include "runtime/delivery/delivery_run.h"
+#include "runtime/delivery/run_history.h"
+
+#include <utility>
+
+namespace millrace::runtime {
+
+namespace {
+
+void keep_run(store::RowBatch& rows, const ScriptRunJob& call, const Script& script,
+              const ScriptRunResult& answer) {
+    RunRecord run;
+    run.id = call.execution_id;
+    run.tenant = call.tenant;
+    run.script_id = script.id;
+    run.script_version = script.version;
+    run.started_at_us = answer.started_at_us;
+    run.duration_us = answer.duration_us;
+    run.error = answer.error;
+    run.logs = answer.logs_json;
+    run.result = answer.result_json;
+    rows.put_registry(kRunKind, run.id, 1, run.started_at_us, run_document(run));
+    if (!call.surplus_run.empty()) rows.erase_registry(kRunKind, call.surplus_run);
+}
+
+}  // namespace
+
+void DeliveryRun::start_call(OpenJob& open, const RegistrySnapshot& registry) {
+    const std::int64_t began_ns = now_ns_;
+    AttemptInput input;
+    input.ticket = pending_.next_ticket();
+    input.registry = &registry;
+    input.call = open.job->run.get();
+    input.host = host_of(input.call->tenant);
+    input.started_at_us = wall_now_us();
+    result_.reset();
+    running_call_ = input.call->execution_id;
+    Executor* executor = executors_[static_cast<std::size_t>(ExecutorType::kScript)].get();
+    if (executor && executor->start(input, result_) == Executor::Start::kPending) {
+        remember({&open, 0}, input, executor, {});
+        now_ns_ = deps_.clock->monotonic_ns();
+        return;
+    }
+    end_call(open, registry, result_, began_ns);
+}
+
+void DeliveryRun::end_call(OpenJob& open, const RegistrySnapshot& registry,
+                           const AttemptResult& result, std::int64_t began_ns) {
+    ScriptRunJob& call = *open.job->run;
+    auto answer = std::make_shared<ScriptRunResult>();
+    answer->execution_id = call.execution_id;
+    answer->logs_json = result.logs_json;
+    count_kill(result);
+    const Script* script = registry.script(ScriptNumber(call.script_number));
+    if (!script || !script->enabled) {
+        answer->status =
+            core::fail(core::ErrorCode::kNotFound, "scriptId: the script was removed or disabled");
+    } else if (result.outcome == AttemptOutcome::kOk) {
+        answer->result_json = result.result_json;
+        builder_.take(result.effects, call.tenant, wall_now_us());
+    } else {
+        answer->result_json = result.result_json;
+        answer->error = result.error;
+    }
+    now_ns_ = deps_.clock->monotonic_ns();
+    answer->started_at_us = began_ns / 1000 + wall_minus_monotonic_us_;
+    answer->duration_us = (now_ns_ - began_ns) / 1000;
+    if (answer->status) keep_run(builder_.rows(), call, *script, *answer);
+    builder_.result().when_durable.push_back(
+        [done = std::move(call.done), answer] { done(std::move(*answer)); });
+    end_item(open);
+}
+
+}  // namespace millrace::runtime

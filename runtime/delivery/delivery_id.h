@@ -1,0 +1,31 @@
+// What: the id that a delivery has towards the outside (webhook-id, idempotency keys): the same for
+//       every attempt, redrive and replay of it, another one for every other delivery. It says
+//       nothing about the event and holds no character that a header or a signed text minds.
+// Threads: pure functions. Lifetime: none. Limits: kDeliveryIdBytes long. Failure: none.
+#pragma once
+
+#include "core/ids.h"
+#include "store/ids/hasher.h"
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace millrace::runtime {
+
+inline constexpr std::size_t kDeliveryIdBytes = 3 + 26;  // "dv_" and 16 bytes in base 32
+
+// A delivery is (tenant, event, subscription), and an event is (tenant, source, eventId).
+struct DeliveryIdentity {
+    core::TenantId tenant;
+    std::string_view source_type;
+    std::string_view source_id;
+    std::string_view event_id;
+    std::string_view subscription_id;
+};
+
+// Writes exactly kDeliveryIdBytes to `out`.
+void encode_delivery_id_to(const store::Hasher& hasher, const DeliveryIdentity& of, char* out);
+std::string encode_delivery_id(const store::Hasher& hasher, const DeliveryIdentity& of);
+
+}  // namespace millrace::runtime

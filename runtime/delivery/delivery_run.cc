@@ -1,0 +1,420 @@
+#include "runtime/delivery/delivery_run.h"
+
+#include "core/assert.h"
+#include "runtime/delivery/attempt_record.h"
+#include "runtime/delivery/script_emit.h"
+
+#include <utility>
+
+namespace millrace::runtime {
+
+using store::DeliveryStatus;
+using store::EventFlag;
+
+namespace {
+
+KeyedDelivery keyed(const Attempt& attempt) {
+    return {attempt.subscription->number, attempt.event.key_hash, attempt.event.position};
+}
+
+// It comes with the other deliveries of its event.
+bool is_first(const WaitingDelivery& delivery) {
+    return delivery.turn == WaitingDelivery::Turn::kFirst && !delivery.apart;
+}
+
+// Attempts of a replay, and of dead letters on their way back, are out of order.
+bool in_order(const LaneJob& job) {
+    return job.kind == JobKind::kBlock || job.kind == JobKind::kRetry ||
+           job.kind == JobKind::kParked;
+}
+
+}  // namespace
+
+DeliveryRun::DeliveryRun(const Deps& deps, ExecutorSet&& executors)
+    : deps_(deps),
+      executors_(std::move(executors)),
+      texts_(*deps.hasher),
+      builder_({deps.kv, deps.pools, &texts_}),
+      outcomes_(deps.seed),
+      metrics_(*deps.metrics),
+      random_(deps.seed ^ 0x5eed) {}
+
+KvAnswer DeliveryRun::Host::kv_get(KvSpace space, std::string_view key, std::string& value_json) {
+    return run_.builder_.kv().read(tenant_, space, key, wall_us(), value_json);
+}
+
+KvAnswer DeliveryRun::Host::kv_list(KvSpace space, std::string_view prefix, KvVisitor& visitor) {
+    return run_.builder_.kv().list(tenant_, space, prefix, wall_us(), visitor);
+}
+
+EmitCause DeliveryRun::Host::emit_cause() {
+    EmitCause cause;
+    if (const store::StoredEvent* event = run_.running_) {
+        cause =
+            emit_cause_of(run_.texts_.envelope(*event), run_.texts_.id(*event), run_.emit_context_);
+    } else {
+        cause.event_id = run_.running_call_;
+    }
+    cause.now_us = run_.wall_now_us();
+    return cause;
+}
+
+DeliveryRun::Host* DeliveryRun::host_of(core::TenantId tenant) {
+    if (last_host_ && last_host_->tenant() == tenant) return last_host_;
+    for (Host& host : hosts_) {
+        if (host.tenant() == tenant) return last_host_ = &host;
+    }
+    return last_host_ = &hosts_.emplace_back(*this, tenant);
+}
+
+void DeliveryRun::begin(core::ShardId shard) {
+    builder_.begin(shard);
+    now_ns_ = deps_.clock->monotonic_ns();
+    wall_minus_monotonic_us_ = deps_.clock->wall_us() - now_ns_ / 1000;
+}
+
+std::unique_ptr<LaneResult> DeliveryRun::finish() { return builder_.finish(wall_now_us()); }
+
+// ---- prepare
+
+Attempt DeliveryRun::attempt_of(const WaitingDelivery& delivery, const Subscription& subscription) {
+    const LaneJob& job = *delivery.job->job;
+    const std::uint32_t index = job.items[delivery.item].event_index;
+    Attempt attempt;
+    attempt.job = &job;
+    attempt.earlier = &job.attempts_before(index);
+    attempt.subscription = &subscription;
+    attempt.event = job.event(index);
+    if (attempt.event.pattern.empty())
+        attempt.event.pattern = texts_.envelope(attempt.event).pattern;
+    attempt.event_index = static_cast<std::uint32_t>(attempt.event.position.offset.value -
+                                                     job.block_position(index).offset.value);
+    attempt.started_at_us = wall_now_us();
+    return attempt;
+}
+
+DeliveryPlace DeliveryRun::place_of(const Attempt& attempt) const {
+    return {attempt.subscription->number, attempt.event.key_hash,
+            attempt.subscription->ordering == Ordering::kKey && in_order(*attempt.job) &&
+                attempt.earlier->replay_id.empty()};
+}
+
+std::int64_t DeliveryRun::deliver(const WaitingDelivery& delivery,
+                                  const RegistrySnapshot& registry) {
+    LaneJob& job = *delivery.job->job;
+    if (job.kind == JobKind::kScriptRun) {
+        start_call(*delivery.job, registry);
+        return now_ns_;
+    }
+    const core::SubscriptionId number = job.items[delivery.item].subscription;
+    const Subscription* subscription = registry.subscription(number);
+    if (!subscription || !subscription->active) {
+        give_up(delivery, number);
+    } else {
+        deliver_event(delivery, *subscription, registry);
+    }
+    return now_ns_;
+}
+
+void DeliveryRun::deliver_event(WaitingDelivery delivery, const Subscription& subscription,
+                                const RegistrySnapshot& registry) {
+    const LaneJob& job = *delivery.job->job;
+    Attempt attempt = attempt_of(delivery, subscription);
+    const bool first = is_first(delivery);
+    if (job.kind == JobKind::kBlock && first) begin_event(attempt.event);
+    const DeliveryPlace place = place_of(attempt);
+    if (!pending_.idle()) {
+        WaitingDelivery waiting = delivery;
+        if (first) waiting.ends_event = job.kind == JobKind::kBlock && !event_waits_;
+        if (pending_.make_wait(waiting, place)) {
+            event_waits_ |= waiting.ends_event;
+            return;
+        }
+    }
+    // One that failed before it is the key's head now; this one stays parked.
+    const bool stays = job.kind == JobKind::kParked && !order_.drains(keyed(attempt));
+    if (stays || postponed(attempt, delivery) || held_by_key(attempt, delivery)) {
+        end_item(*delivery.job);
+        if (!pending_.idle()) pending_.ended(place);
+        return;
+    }
+    start(delivery, attempt, place, registry);
+}
+
+void DeliveryRun::set_apart(WaitingDelivery& delivery) {
+    const LaneJob& job = *delivery.job->job;
+    if (job.kind == JobKind::kBlock) {
+        begin_event(job.block.event(job.items[delivery.item].event_index));
+        delivery.ends_event = ends_event_later(job);
+    }
+    delivery.apart = true;
+}
+
+// ---- start
+
+void DeliveryRun::start(const WaitingDelivery& delivery, Attempt& attempt,
+                        const DeliveryPlace& place, const RegistrySnapshot& registry) {
+    const std::int64_t began_ns = now_ns_;
+    const DeliveryTexts lazy{&texts_, &attempt.event, attempt.subscription};
+    AttemptInput input;
+    input.ticket = pending_.next_ticket();
+    input.registry = &registry;
+    input.host = host_of(attempt.event.tenant);
+    input.subscription = attempt.subscription;
+    input.event = &attempt.event;
+    input.payload_at = attempt.job->items[delivery.item].payload_at;
+    if (attempt.event.has(EventFlag::kFilledEventId)) input.event_id = texts_.id(attempt.event);
+    input.execution_id = {&DeliveryTexts::write_execution_id, &lazy};
+    input.delivery_id = {&DeliveryTexts::write_delivery_id, &lazy};
+    input.replay_json =
+        texts_.replay_json(attempt.job->kind == JobKind::kReplay ? attempt.job->replay_id
+                                                                 : attempt.earlier->replay_id);
+    input.attempt = attempt.earlier->made + 1;
+    input.started_at_us = attempt.started_at_us;
+    result_.reset();
+    Executor* executor =
+        executors_[static_cast<std::size_t>(attempt.subscription->executor.type)].get();
+    auto started = Executor::Start::kDone;
+    if (executor) {
+        running_ = &attempt.event;
+        started = executor->start(input, result_);
+        running_ = nullptr;
+    } else {
+        result_.fail("this server has no executor of type \"" +
+                         std::string(executor_type_text(attempt.subscription->executor.type)) +
+                         "\"",
+                     AttemptOutcome::kFatal);
+    }
+    if (started == Executor::Start::kPending) {
+        remember(delivery, input, executor, place);
+        now_ns_ = deps_.clock->monotonic_ns();
+        return;
+    }
+    attempt.result = &result_;
+    if (started == Executor::Start::kHeld) {
+        hold(attempt, delivery);
+    } else {
+        end_attempt(delivery, attempt, began_ns);
+    }
+    if (!pending_.idle()) pending_.ended(place);
+}
+
+void DeliveryRun::remember(const WaitingDelivery& delivery, const AttemptInput& input,
+                           Executor* executor, const DeliveryPlace& place) {
+    const PendingBounds bounds = executor->bounds(input);
+    PendingAttempt pending;
+    pending.ticket = input.ticket;
+    pending.delivery = delivery;
+    pending.executor = executor;
+    pending.began_ns = now_ns_;
+    pending.started_at_us = wall_now_us();
+    pending.timeout_ms = bounds.timeout_ms;
+    if (input.subscription) {
+        pending.subscription =
+            input.registry->subscriptions.share(input.subscription->number.value);
+        pending.key_hash = place.key_hash;
+        pending.keyed = place.keyed;
+        if (is_first(delivery)) {
+            pending.delivery.ends_event =
+                delivery.job->job->kind == JobKind::kBlock && !event_waits_;
+            event_waits_ |= pending.delivery.ends_event;
+        }
+    }
+    pending_.add(std::move(pending), bounds.window);
+}
+
+// ---- settle
+
+std::int64_t DeliveryRun::settle(const PendingAttempt& pending, const AttemptResult& result,
+                                 const RegistrySnapshot& registry) {
+    now_ns_ = deps_.clock->monotonic_ns();
+    if (!pending.subscription) {
+        end_call(*pending.delivery.job, registry, result, pending.began_ns);
+        return now_ns_;
+    }
+    Attempt attempt = attempt_of(pending.delivery, *pending.subscription);
+    attempt.started_at_us = pending.started_at_us;
+    attempt.result = &result;
+    end_attempt(pending.delivery, attempt, pending.began_ns);
+    return now_ns_;
+}
+
+void DeliveryRun::end_attempt(const WaitingDelivery& delivery, Attempt& attempt,
+                              std::int64_t began_ns) {
+    now_ns_ = deps_.clock->monotonic_ns();
+    attempt.duration_us = static_cast<std::uint32_t>((now_ns_ - began_ns + 500) / 1000);
+    const AttemptResult& result = *attempt.result;
+    const bool ok = result.outcome == AttemptOutcome::kOk;
+    if (ok) {
+        builder_.take(result.effects, attempt.event.tenant, wall_now_us());
+    } else {
+        attempt.keyed = is_keyed(attempt);
+    }
+    const std::uint32_t index = delivery.job->job->items[delivery.item].event_index;
+    builder_.open_outcomes(attempt.job->block_position(index));
+    const WrittenOutcome written = outcomes_.write(
+        attempt, ok ? std::string_view{} : texts_.id(attempt.event), builder_.rows());
+    keep_order(attempt, written);
+    if (written.dead_letter) builder_.alert(attempt, *written.dead_letter);
+    count_end(delivery, attempt, written, began_ns);
+    end_item(*delivery.job);
+}
+
+void DeliveryRun::count_kill(const AttemptResult& result) {
+    if (result.outcome_text == "timeout" || result.outcome_text == "memory")
+        metrics_.count_kill(result.outcome_text == "memory");
+}
+
+void DeliveryRun::count_end(const WaitingDelivery& delivery, const Attempt& attempt,
+                            const WrittenOutcome& written, std::int64_t began_ns) {
+    const bool ok = attempt.result->outcome == AttemptOutcome::kOk;
+    RunMetrics::Type* type = metrics_.type(attempt.event.pattern);
+    metrics_.count_attempt(*type, *attempt.subscription, written.status,
+                           static_cast<std::uint64_t>(now_ns_ - began_ns));
+    if (attempt.subscription->executor.type == ExecutorType::kScript) count_kill(*attempt.result);
+    ++(ok ? delivery.job->delivered : delivery.job->failed);
+    if (attempt.earlier->made != 0) metrics_.count_retry(ok);
+    const bool ends_event =
+        delivery.ends_event || (attempt.earlier->ends_event && attempt.earlier->made == 0);
+    if (attempt.job->kind == JobKind::kBlock) {
+        metrics_.count_queue_time(attempt.started_at_us - attempt.event.received_at_us);
+        if (attempt.event.position == event_at_ && !ends_event) {
+            event_type_ = type;
+            event_failed_ |= !ok;
+        }
+    }
+    if (ends_event) (ok ? type->completed : type->failed).add();
+}
+
+void DeliveryRun::end_item(OpenJob& job) {
+    MR_DCHECK(job.left > 0);
+    --job.left;
+    if (job.job->kind == JobKind::kBlock) ++builder_.result().deliveries;
+}
+
+void DeliveryRun::end_job(OpenJob& open) {
+    LaneJob& job = *open.job;
+    LaneResult& result = builder_.result();
+    if (job.kind == JobKind::kParked) drain_later(order_.end_drain(job.drain, job.drain_complete));
+    if (job.kind == JobKind::kLostEvent) {
+        result.rows.erase_retry(job.retry_due_at_us, {job.lost.position, job.lost.subscription});
+        drain_later(order_.release(job.lost));
+    }
+    if (job.kind == JobKind::kBlock) result.finished_parts.push_back(job.block_position(0).offset);
+    if (job.finished) {
+        result.when_durable.push_back([done = std::move(job.finished), delivered = open.delivered,
+                                       failed = open.failed] { done(delivered, failed); });
+    }
+    texts_.forget();
+}
+
+// ---- which event counts when
+
+// Whether the event's end is counted with this delivery, which ends later than its neighbours.
+bool DeliveryRun::ends_event_later(const LaneJob& job) {
+    if (job.kind != JobKind::kBlock || event_waits_) return false;
+    event_waits_ = true;
+    return true;
+}
+
+void DeliveryRun::begin_event(const store::StoredEvent& event) {
+    if (event.position == event_at_) return;
+    count_event_end();
+    event_at_ = event.position;
+}
+
+void DeliveryRun::count_event_end() {
+    if (event_type_ && !event_waits_)
+        (event_failed_ ? event_type_->failed : event_type_->completed).add();
+    event_type_ = nullptr;
+    event_failed_ = false;
+    event_waits_ = false;
+}
+
+// ---- deliveries that wait without an attempt
+
+void DeliveryRun::put_off(const Attempt& attempt, const WaitingDelivery& delivery,
+                          std::int64_t until_us) {
+    const bool first = is_first(delivery);
+    const bool ends_event = first ? ends_event_later(*attempt.job) : delivery.ends_event;
+    const std::uint32_t index = delivery.job->job->items[delivery.item].event_index;
+    builder_.open_outcomes(attempt.job->block_position(index));
+    outcomes_.put_off(attempt, until_us, ends_event, builder_.rows());
+}
+
+bool DeliveryRun::postponed(const Attempt& attempt, const WaitingDelivery& delivery) {
+    if (attempt.job->kind != JobKind::kBlock || !attempt.event.has(EventFlag::kScheduled))
+        return false;
+    const std::int64_t until_us = texts_.envelope(attempt.event).scheduled_at_us;
+    if (until_us <= attempt.started_at_us) return false;
+    put_off(attempt, delivery, until_us);
+    return true;
+}
+
+bool DeliveryRun::held_by_key(const Attempt& attempt, const WaitingDelivery& delivery) {
+    const LaneJob& job = *attempt.job;
+    if (order_.empty() || attempt.subscription->ordering != Ordering::kKey) return false;
+    if (job.kind != JobKind::kBlock && job.kind != JobKind::kRetry) return false;
+    const KeyedDelivery place = keyed(attempt);
+    if (!attempt.earlier->replay_id.empty() || !order_.holds(place)) return false;
+    order_.park(place);
+    put_off(attempt, delivery, store::kParkedDueUs);
+    return true;
+}
+
+// Its executor does not run it now. The later ones of its key wait behind it; a dead letter on its
+// way back stays what it is.
+void DeliveryRun::hold(Attempt& attempt, const WaitingDelivery& delivery) {
+    if (attempt.job->kind != JobKind::kRedrive) {
+        attempt.keyed = is_keyed(attempt);
+        put_off(attempt, delivery, wall_now_us() + kHeldUs);
+        if (attempt.keyed) order_.block(keyed(attempt));
+    }
+    end_item(*delivery.job);
+}
+
+// Whether later events of its key have to wait while it waits. Not asked of
+// what went well.
+bool DeliveryRun::is_keyed(const Attempt& attempt) {
+    const LaneJob& job = *attempt.job;
+    if (attempt.earlier->holds_key) return true;
+    return in_order(job) && attempt.subscription->ordering == Ordering::kKey &&
+           attempt.earlier->replay_id.empty() &&
+           (job.kind == JobKind::kParked || order_.has_room()) &&
+           !texts_.envelope(attempt.event).partition_key.empty();
+}
+
+void DeliveryRun::keep_order(const Attempt& attempt, const WrittenOutcome& written) {
+    if (written.status == DeliveryStatus::kRetrying && attempt.keyed)
+        order_.block(keyed(attempt));
+    else if (attempt.earlier->holds_key)
+        drain_later(order_.release(keyed(attempt)));
+}
+
+// What is parked can be read when what this lane did so far is durable.
+void DeliveryRun::drain_later(const std::optional<DrainRequest>& request) {
+    if (request)
+        builder_.result().when_durable.push_back(
+            [this, request = *request] { deps_.drain(request); });
+}
+
+// Removed or paused since it matched: nothing is owed any more, a waiting row goes too.
+void DeliveryRun::give_up(const WaitingDelivery& delivery, core::SubscriptionId subscription) {
+    OpenJob& open = *delivery.job;
+    const LaneJob& job = *open.job;
+    const DeliveryItem& item = job.items[delivery.item];
+    const store::StoredEvent event = job.event(item.event_index);
+    const KeyedDelivery place{subscription, event.key_hash, event.position};
+    if (job.kind != JobKind::kParked || order_.drains(place)) {
+        OutcomeWriter::erase_waiting(job, {event.position, subscription}, event.key_hash,
+                                     builder_.rows());
+        if (job.attempts_before(item.event_index).holds_key) drain_later(order_.release(place));
+    }
+    end_item(open);
+    if (!pending_.idle()) {
+        pending_.ended(
+            {subscription, event.key_hash, delivery.turn == WaitingDelivery::Turn::kFromKey});
+    }
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,285 @@
+#include "runtime/delivery/lane.h"
+
+#include "core/assert.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace millrace::runtime {
+
+namespace {
+
+std::size_t bytes_of(const LaneJob& job) {
+    std::size_t bytes = sizeof(LaneJob) + job.items.capacity() * sizeof(DeliveryItem);
+    if (job.block) bytes += job.block.body().size();
+    if (job.single) bytes += job.single->event.raw.size();
+    for (const ParkedDelivery& parked : job.parked) bytes += parked.event.event.raw.size();
+    return bytes;
+}
+
+}  // namespace
+
+Lane::Lane(Deps deps)
+    : deps_(std::move(deps)),
+      name_("lane-" + std::to_string(deps_.number)),
+      answer_box_([this] { wake(); }),
+      run_(deps_.run, deps_.make_executors(answer_box_)) {
+    for (std::size_t i = 0; i < deps_.shards; ++i) {
+        rings_.push_back(std::make_unique<core::SpscRing<std::unique_ptr<LaneJob>>>(kJobsPerShard));
+    }
+    registry_ = deps_.registry();
+}
+
+bool Lane::has_room(core::ShardId from) const {
+    const auto& ring = *rings_[from.value];
+    // What a job holds came as one block and stays together: the bound may be passed by one job.
+    return ring.size() < ring.capacity() &&
+           waiting_.load(std::memory_order_relaxed) < deps_.queue_events_max;  // a bound, no order
+}
+
+void Lane::submit(core::ShardId from, std::unique_ptr<LaneJob> job) {
+    waiting_.fetch_add(job->items.size(), std::memory_order_relaxed);
+    // The shard is the ring's only producer and has asked has_room().
+    MR_ASSERT(rings_[from.value]->try_push(std::move(job)));
+    wake();
+}
+
+bool Lane::submit_aside(std::unique_ptr<LaneJob>& job) {
+    if (!aside_.try_push(std::move(job))) return false;
+    wake();
+    return true;
+}
+
+std::unique_ptr<LaneJob> Lane::next_job() {
+    std::unique_ptr<LaneJob> job;
+    if (!aside_.empty()) aside_.try_pop(job);
+    for (std::size_t i = 0; !job && i < rings_.size(); ++i) {
+        next_ring_ = (next_ring_ + 1) % rings_.size();
+        if (rings_[next_ring_]->try_pop(job))
+            waiting_.fetch_sub(job->items.size(), std::memory_order_relaxed);
+    }
+    return job;
+}
+
+void Lane::refresh_registry() {
+    if (deps_.registry_version() != registry_->version) registry_ = deps_.registry();
+}
+
+bool Lane::take_job() {
+    if (open_.size() >= kOpenJobsMax || open_bytes_ >= kOpenBytesMax) return false;
+    std::unique_ptr<LaneJob> job = next_job();
+    if (!job) return false;
+    const std::size_t bytes = bytes_of(*job);
+    current_ = &open_.emplace_back(std::move(job));
+    current_->bytes = bytes;
+    open_bytes_ += bytes;
+    refresh_registry();
+    return true;
+}
+
+std::size_t Lane::do_work() {
+    if (outgoing_ && !push_result()) return 0;
+    chunk_full_ = false;
+    const bool stopping = stopping_.load(std::memory_order_relaxed);
+    std::size_t done = settle_answers() + settle_overdue();
+    if (!stopping) {
+        done += run_ready();
+        if (share_.is_turn_of_aside()) {
+            done += run_aside();
+        } else if (current_ || take_job()) {
+            done += run_job();
+        } else {
+            share_.others_are_idle();
+            done += run_aside();
+        }
+    }
+    leave();
+    for (const auto& executor : run_.executors()) {
+        if (executor) done += executor->do_work();
+    }
+    if (stopping) drop_everything();
+    pending_.store(run_.pending().pending(), std::memory_order_relaxed);  // a figure
+    const bool idle = done == 0 && !outgoing_ && !current_ && run_.pending().pending() == 0;
+    // release pairs with idle(): our results are in the rings
+    idle_.store(idle, std::memory_order_release);
+    return done;
+}
+
+void Lane::wait(std::int64_t timeout_us) {
+    const auto no_longer_than = [&](std::optional<std::int64_t> until_ns) {
+        if (!until_ns) return;
+        const std::int64_t left_us = (*until_ns - deps_.run.clock->monotonic_ns()) / 1000 + 1;
+        timeout_us = std::clamp<std::int64_t>(left_us, 0, timeout_us);
+    };
+    no_longer_than(run_.pending().next_deadline_ns());
+    for (const auto& executor : run_.executors()) {
+        if (executor) no_longer_than(executor->next_work_ns());
+    }
+    core::Agent::wait(timeout_us);
+}
+
+// ---- one result at a time
+
+// Opens a result for this job's shard. False: the one before it is not handed over yet, or this
+// turn has done enough.
+bool Lane::enter(const OpenJob& job) {
+    if (chunk_full_) return false;
+    if (run_.open() && run_.shard() != job.shard) {
+        leave();
+        if (outgoing_) return false;
+    }
+    if (run_.open()) return true;
+    if (outgoing_) return false;
+    run_.begin(job.shard);
+    chunk_items_ = 0;
+    chunk_began_ns_ = last_ns_ = deps_.run.clock->monotonic_ns();
+    return true;
+}
+
+void Lane::leave() {
+    if (!run_.open()) return;
+    outgoing_ = run_.finish();
+    push_result();
+}
+
+bool Lane::push_result() {
+    if (!outgoing_) return true;
+    ResultPort* port = deps_.results[outgoing_->shard.value];
+    return port->take_result(deps_.number, outgoing_);
+}
+
+void Lane::after_delivery(OpenJob& job, std::int64_t now_ns) {
+    last_ns_ = now_ns;
+    chunk_full_ |= ++chunk_items_ >= kChunkItems || run_.open_bytes() >= kChunkBytesMax ||
+                   now_ns - chunk_began_ns_ >= kChunkUsMax * 1000;
+    end_if_done(job);
+}
+
+void Lane::end_if_done(OpenJob& job) {
+    if (job.left != 0 || !job.begun()) return;
+    run_.end_job(job);
+    open_bytes_ -= job.bytes;
+    open_.remove_if([&job](const OpenJob& one) { return &one == &job; });
+}
+
+// ---- what there is to do
+
+std::size_t Lane::settle_answers() {
+    if (next_answer_ == answers_.size()) {
+        answers_.clear();
+        next_answer_ = 0;
+        answer_box_.take(answers_);
+    }
+    std::size_t done = 0;
+    for (; next_answer_ < answers_.size(); ++next_answer_) {
+        Answer& answer = answers_[next_answer_];
+        const PendingAttempt* known = run_.pending().find(answer.ticket);
+        if (!known) {                                                  // too late, or a second one
+            answers_dropped_.fetch_add(1, std::memory_order_relaxed);  // a figure
+            continue;
+        }
+        if (!enter(*known->delivery.job)) break;
+        const auto attempt = run_.pending().take(answer.ticket);
+        after_delivery(*attempt->delivery.job, run_.settle(*attempt, answer.result, *registry_));
+        ++done;
+    }
+    return done;
+}
+
+std::size_t Lane::settle_overdue() {
+    std::size_t done = 0;
+    if (run_.pending().pending() == 0) return done;
+    const std::int64_t now_ns = deps_.run.clock->monotonic_ns();
+    while (const auto ticket = run_.pending().overdue(now_ns)) {
+        if (!enter(*run_.pending().find(*ticket)->delivery.job)) break;
+        const auto attempt = run_.pending().take(*ticket);
+        attempt->executor->abandon(*ticket);
+        AttemptResult result;
+        result.fail("no answer after " + std::to_string(attempt->timeout_ms) + " ms");
+        result.outcome_text = "timeout";
+        after_delivery(*attempt->delivery.job, run_.settle(*attempt, result, *registry_));
+        ++done;
+    }
+    return done;
+}
+
+std::size_t Lane::run_ready() {
+    std::size_t done = 0;
+    if (!run_.pending().has_ready()) return done;
+    refresh_registry();
+    while (run_.pending().has_ready()) {
+        if (!enter(*run_.pending().first_ready().job)) break;
+        const WaitingDelivery delivery = run_.pending().take_ready();
+        after_delivery(*delivery.job, run_.deliver(delivery, *registry_));
+        ++done;
+    }
+    return done;
+}
+
+std::size_t Lane::run_job() {
+    OpenJob& job = *current_;
+    if (!enter(job)) return 0;
+    if (job.left == 0) {  // something hangs on its end all the same
+        current_ = nullptr;
+        end_if_done(job);
+        return 1;
+    }
+    std::size_t done = 0;
+    while (current_ && !chunk_full_) {
+        WaitingDelivery delivery{&job, static_cast<std::uint32_t>(job.next_item++)};
+        const core::SubscriptionId subscription = job.job->items[delivery.item].subscription;
+        ++done;
+        if (share_.is_aside(subscription)) [[unlikely]] {
+            run_.set_apart(delivery);
+            share_.push(subscription, delivery);
+            if (!job.begun()) continue;
+            current_ = nullptr;
+            run_.end_events();
+            break;
+        }
+        const std::int64_t before_ns = last_ns_;
+        const std::int64_t now_ns = run_.deliver(delivery, *registry_);
+        share_.charge(subscription, now_ns - before_ns, now_ns);
+        if (job.begun()) {
+            current_ = nullptr;
+            run_.end_events();
+        }
+        after_delivery(job, now_ns);  // may be the end of it
+    }
+    return done;
+}
+
+// The ones that have been set aside for the time they take.
+std::size_t Lane::run_aside() {
+    std::size_t done = 0;
+    while (share_.has_waiting() && !chunk_full_) {
+        if (!enter(*share_.first().job)) break;
+        const WaitingDelivery delivery = share_.take();
+        const std::int64_t before_ns = last_ns_;
+        const std::int64_t now_ns = run_.deliver(delivery, *registry_);
+        share_.charge_taken(now_ns - before_ns);
+        after_delivery(*delivery.job, now_ns);
+        ++done;
+        if (now_ns - before_ns >= FairShare::kNoticedNs) break;  // let the others have a look
+    }
+    return done;
+}
+
+// ---- the end
+
+// Blocks that are cut short by the end of the process go on after the restart, and so does what
+// waits.
+void Lane::drop_everything() {
+    if (abandoning_.load(std::memory_order_relaxed)) {
+        run_.pending().clear(
+            [](const PendingAttempt& attempt) { attempt.executor->abandon(attempt.ticket); });
+    }
+    if (run_.pending().pending() != 0) return;
+    run_.pending().clear([](const PendingAttempt&) {});
+    share_.clear();
+    current_ = nullptr;
+    open_.clear();
+    open_bytes_ = 0;
+}
+
+}  // namespace millrace::runtime

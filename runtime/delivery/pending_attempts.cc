@@ -1,0 +1,157 @@
+#include "runtime/delivery/pending_attempts.h"
+
+#include "core/assert.h"
+
+#include <algorithm>
+
+namespace millrace::runtime {
+
+namespace {
+
+std::int64_t deadline_of(const PendingAttempt& attempt) {
+    return attempt.began_ns + attempt.timeout_ms * 1'000'000;
+}
+
+}  // namespace
+
+bool PendingAttempts::full(const Line& line) const {
+    return line.pending + line.let_out >= line.window ||
+           attempts_.size() + ready_.size() >= kPendingMax;
+}
+
+void PendingAttempts::add(PendingAttempt&& attempt, std::uint32_t window) {
+    MR_DCHECK(attempt.ticket == next_ticket());
+    last_ticket_ = attempt.ticket.value;
+    if (attempt.subscription) {
+        const DeliveryPlace place{attempt.subscription->number, attempt.key_hash, attempt.keyed};
+        Line& line = lines_[place.subscription.value];
+        ++line.pending;
+        line.window = std::max(window, 1u);
+        if (place.keyed) keys_.try_emplace(key_of(place));
+        let_out(place.subscription.value, line);
+    }
+    deadlines_.insert({deadline_of(attempt), attempt.ticket.value});
+    attempts_.emplace(attempt.ticket.value, std::move(attempt));
+}
+
+bool PendingAttempts::make_wait(const WaitingDelivery& delivery, const DeliveryPlace& place) {
+    using Turn = WaitingDelivery::Turn;
+    const auto at = lines_.find(place.subscription.value);
+    if (at == lines_.end()) return false;
+    Line& line = at->second;
+    // Those who wait for room, or were let out and have not been tried, came before this one, and
+    // behind those who wait for their key.
+    const bool behind_others =
+        delivery.turn == Turn::kFirst && (!line.waiting.empty() || line.let_out != 0);
+    if (!behind_others && place.keyed && delivery.turn != Turn::kFromKey) {
+        if (const auto key = keys_.find(key_of(place)); key != keys_.end()) {
+            key->second.push_back(delivery);
+            ++line.waiting_keys;
+            ++waiting_;
+            let_out(place.subscription.value, line);
+            return true;
+        }
+    }
+    if (!behind_others && !full(line)) return false;
+    if (line.waiting.empty()) stalled_.insert(place.subscription.value);
+    if (delivery.turn == Turn::kFirst) {
+        line.waiting.push_back(delivery);
+    } else {
+        // It has been here before, and so have those who come back behind it.
+        line.waiting.insert(line.waiting.begin() + static_cast<std::ptrdiff_t>(line.come_back),
+                            delivery);
+        ++line.come_back;
+    }
+    ++waiting_;
+    return true;
+}
+
+void PendingAttempts::let_out(std::uint32_t subscription, Line& line) {
+    while (!line.waiting.empty() && !full(line)) {
+        ready_.push_back({line.waiting.front(), subscription});
+        WaitingDelivery& out = ready_.back().delivery;
+        if (out.turn == WaitingDelivery::Turn::kFirst) out.turn = WaitingDelivery::Turn::kFromLine;
+        line.waiting.pop_front();
+        if (line.come_back != 0) --line.come_back;
+        ++line.let_out;
+        --waiting_;
+    }
+    if (line.waiting.empty()) stalled_.erase(subscription);
+}
+
+// The key's first is over: the next one may try, whatever room there is.
+void PendingAttempts::next_of_key(const DeliveryPlace& place) {
+    const auto at = keys_.find(key_of(place));
+    if (at == keys_.end()) return;
+    std::deque<WaitingDelivery>& waiting = at->second;
+    if (waiting.empty()) {
+        keys_.erase(at);
+        return;
+    }
+    Line& line = lines_[place.subscription.value];
+    ready_.push_back({waiting.front(), place.subscription.value});
+    ready_.back().delivery.turn = WaitingDelivery::Turn::kFromKey;
+    waiting.pop_front();
+    --line.waiting_keys;
+    ++line.let_out;
+    --waiting_;
+}
+
+void PendingAttempts::ended(const DeliveryPlace& place) {
+    if (place.keyed) next_of_key(place);
+    let_out_or_drop(place.subscription.value);
+}
+
+void PendingAttempts::let_out_or_drop(std::uint32_t subscription) {
+    const auto at = lines_.find(subscription);
+    if (at == lines_.end()) return;
+    Line& line = at->second;
+    let_out(subscription, line);
+    if (line.pending + line.let_out + line.waiting_keys + line.waiting.size() == 0)
+        lines_.erase(at);
+}
+
+std::optional<PendingAttempt> PendingAttempts::take(AttemptTicket ticket) {
+    const auto at = attempts_.find(ticket.value);
+    if (at == attempts_.end()) return std::nullopt;
+    const bool was_full = attempts_.size() + ready_.size() >= kPendingMax;
+    std::optional<PendingAttempt> taken(std::move(at->second));
+    attempts_.erase(at);
+    deadlines_.erase({deadline_of(*taken), ticket.value});
+    if (taken->subscription) {
+        const DeliveryPlace place{taken->subscription->number, taken->key_hash, taken->keyed};
+        --lines_[place.subscription.value].pending;
+        ended(place);
+    }
+    if (was_full && !stalled_.empty()) {
+        auto next = stalled_.upper_bound(served_last_);
+        if (next == stalled_.end()) next = stalled_.begin();
+        served_last_ = *next;
+        let_out(served_last_, lines_[served_last_]);
+    }
+    return taken;
+}
+
+std::optional<AttemptTicket> PendingAttempts::overdue(std::int64_t now_ns) const {
+    if (deadlines_.empty() || deadlines_.begin()->first > now_ns) return std::nullopt;
+    return AttemptTicket(deadlines_.begin()->second);
+}
+
+std::optional<std::int64_t> PendingAttempts::next_deadline_ns() const {
+    if (deadlines_.empty()) return std::nullopt;
+    return deadlines_.begin()->first;
+}
+
+WaitingDelivery PendingAttempts::take_ready() {
+    const Ready ready = ready_.front();
+    ready_.pop_front();
+    --lines_[ready.subscription].let_out;
+    return ready.delivery;
+}
+
+const PendingAttempt* PendingAttempts::find(AttemptTicket ticket) const {
+    const auto at = attempts_.find(ticket.value);
+    return at == attempts_.end() ? nullptr : &at->second;
+}
+
+}  // namespace millrace::runtime

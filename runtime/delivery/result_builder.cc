@@ -1,0 +1,84 @@
+#include "runtime/delivery/result_builder.h"
+
+#include "core/json_writer.h"
+#include "runtime/delivery/attempt_record.h"
+#include "runtime/event/event_defaults.h"
+
+#include <cstring>
+#include <utility>
+
+namespace millrace::runtime {
+
+void ResultBuilder::begin(core::ShardId shard) {
+    result_ = std::make_unique<LaneResult>();
+    result_->shard = shard;
+}
+
+void ResultBuilder::open_outcomes(core::LogPosition block) {
+    if (outcomes_open_ && block == outcomes_block_) return;
+    if (outcomes_open_) result_->rows.end_outcomes();
+    result_->rows.begin_outcomes(block);
+    outcomes_open_ = true;
+    outcomes_block_ = block;
+}
+
+void ResultBuilder::take(const AttemptEffects& effects, core::TenantId tenant,
+                         std::int64_t now_us) {
+    tenant_ = tenant;
+    for (const KvOp& op : effects.kv_ops) kv_.apply(tenant, op, now_us);
+    for (const EmittedEvent& emitted : effects.emitted) {
+        emits_ += emitted.envelope;
+        result_->emitted_depths.push_back(static_cast<std::uint8_t>(emitted.causation_depth));
+    }
+}
+
+void ResultBuilder::alert(const Attempt& attempt, const store::DeadLetterKey& letter) {
+    // An alert that can't be delivered must not cause the next alert.
+    if (attempt.event.pattern == kDeadLetterAddedPattern) return;
+    const std::string id = store::encode_dead_letter_id(deps_.texts->hasher(), letter);
+    const std::string_view event_id = deps_.texts->id(attempt.event);
+    std::string payload;
+    core::JsonWriter json(payload);
+    json.begin_object();
+    json.field("dlqId", id);
+    json.field("eventId", event_id);
+    json.field("eventType", attempt.event.pattern);
+    json.field("subscriptionId", attempt.subscription->id);
+    json.field("scriptId", attempt.subscription->executor.script_id);
+    json.field("error", std::string_view(attempt.result->error).substr(0, kErrorTextBytesMax));
+    json.end_object();
+    EmittedEvent alert;
+    const DerivedEventId derived = derive_event_id(id, attempt.subscription->number.value, 0);
+    alert.event_id = derived.view();
+    alert.pattern = kDeadLetterAddedPattern;
+    alert.payload = payload;
+    alert.causation_depth = causation_depth_of(attempt.event.fills) + 1;
+    EmitCause cause;
+    cause.event_id = event_id;
+    // A chain's name as long as an event would make the alert too large to be taken.
+    const std::string_view correlation = deps_.texts->envelope(attempt.event).correlation_id;
+    if (correlation.size() <= core::kEventIdBytesMax) cause.correlation_id = correlation;
+    cause.source_id = "millrace.dlq";
+    cause.now_us = attempt.started_at_us + attempt.duration_us;
+    tenant_ = attempt.event.tenant;
+    append_emitted_envelope(emits_, alert, cause);
+    emits_ += '\n';
+    result_->emitted_depths.push_back(static_cast<std::uint8_t>(alert.causation_depth));
+}
+
+std::unique_ptr<LaneResult> ResultBuilder::finish(std::int64_t now_us) {
+    if (outcomes_open_) result_->rows.end_outcomes();
+    outcomes_open_ = false;
+    kv_.hand_over(result_->rows, now_us);
+    deps_.kv->stage(result_->rows);
+    if (!emits_.empty()) {
+        result_->tenant = tenant_;
+        result_->emitted = deps_.pools->acquire(emits_.size());
+        std::memcpy(result_->emitted.data(), emits_.data(), emits_.size());
+        result_->emitted.set_size(emits_.size());
+        emits_.clear();
+    }
+    return std::move(result_);
+}
+
+}  // namespace millrace::runtime

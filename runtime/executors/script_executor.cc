@@ -1,0 +1,250 @@
+#include "runtime/executors/script_executor.h"
+
+#include "runtime/delivery/attempt_record.h"
+#include "runtime/delivery/event_input.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace millrace::runtime {
+
+namespace {
+
+AttemptOutcome outcome_of(InvocationStatus status) {
+    switch (status) {
+        case InvocationStatus::kCompleted: return AttemptOutcome::kOk;
+        case InvocationStatus::kSilent: return AttemptOutcome::kSilent;
+        case InvocationStatus::kFatal: return AttemptOutcome::kFatal;
+        default: return AttemptOutcome::kFailed;
+    }
+}
+
+constexpr std::size_t kLazyTextBytesMax = 128;
+constexpr std::size_t kTurnsMax = 256;  // of runs that waited, in one turn of the lane
+
+}  // namespace
+
+ScriptExecutor::ScriptExecutor(const Deps& deps, AnswerPort& port)
+    : log_(deps.log),
+      event_bytes_max_(deps.event_bytes_max),
+      port_(port),
+      scripts_(deps.watchdog_slot, deps.seed) {
+    scripts_.on_drop([this](LuaVm* vm) { state_lost(vm); });
+}
+
+Executor::Start ScriptExecutor::start(const AttemptInput& input, AttemptResult& result) {
+    if (input.call) return start_call(input, result);
+    const Subscription& subscription = *input.subscription;
+    const Script* script = input.registry->script(subscription.executor.script);
+    if (!script) {
+        result.fail("script '" + subscription.executor.script_id + "' does not exist");
+        return Start::kDone;
+    }
+    if (!script->enabled) {
+        result.fail("script '" + subscription.executor.script_id + "' is disabled");
+        return Start::kHeld;
+    }
+    EventInput event = event_input_of(*input.event, input.payload_at);
+    event.event_id = input.event_id;
+    InvocationContext context = invocation_context_of(*input.event, subscription, *script);
+    context.execution_id_lazy = input.execution_id;
+    context.replay_json = input.replay_json;
+    context.attempt = input.attempt;
+    context.event_bytes_max = event_bytes_max_;
+    return begin(input, *script, event, context, result);
+}
+
+Executor::Start ScriptExecutor::start_call(const AttemptInput& input, AttemptResult& result) {
+    const ScriptRunJob& call = *input.call;
+    const Script* script = input.registry->script(ScriptNumber(call.script_number));
+    if (!script || !script->enabled) {
+        result.fail("the script was removed or disabled");
+        return Start::kDone;
+    }
+    EventInput event;
+    event.kind = EventInput::Kind::kValue;
+    event.text = call.input_json;
+    event.tenant_id = kDefaultTenantName;
+    event.received_at_us = input.started_at_us;
+    InvocationContext context;
+    context.script_id = script->id;
+    context.execution_id = call.execution_id;
+    context.tenant_id = kDefaultTenantName;
+    context.event_name = "api.run";
+    context.cause_id = call.execution_id;
+    context.script_version = script->version;
+    context.event_bytes_max = event_bytes_max_;
+    context.request_user = call.user;
+    context.api_key_id = call.key_id;
+    return begin(input, *script, event, context, result);
+}
+
+ScriptCache::Compiled ScriptExecutor::compiled(const Script& script, AttemptResult& result) {
+    const ScriptCache::Compiled there = scripts_.find(script);
+    if (there.vm) [[likely]]
+        return there;
+    auto made = scripts_.get(script);
+    if (made) return *made;
+    result.fail(made.error().message);
+    return {};
+}
+
+Executor::Start ScriptExecutor::begin(const AttemptInput& input, const Script& script,
+                                      const EventInput& event, const InvocationContext& context,
+                                      AttemptResult& result) {
+    result.version = script.version;
+    const ScriptCache::Compiled at = compiled(script, result);
+    if (!at.vm) return Start::kDone;
+    const LuaTurn turn = at.vm->start(at.handle, event, context, *input.host);
+    if (turn.ended) [[likely]] {
+        take_result(*at.vm, script, context, result);
+        return Start::kDone;
+    }
+    auto waiting = std::make_unique<Waiting>();
+    waiting->script = input.registry->scripts.share(script.number.value);
+    waiting->host.keep(*input.host);
+    waiting->event_id = event.event_id;
+    waiting->execution_id = context.execution_id;
+    if (context.execution_id_lazy.write) {
+        char text[kLazyTextBytesMax];
+        const std::size_t bytes =
+            context.execution_id_lazy.write(context.execution_id_lazy.self, text, sizeof text);
+        waiting->execution_id.assign(text, bytes);
+    }
+    waiting->replay_json = context.replay_json;
+    waiting->event = event;
+    waiting->event.event_id = waiting->event_id;
+    waiting->context = context;
+    waiting->context.script_id = waiting->script->id;
+    waiting->context.execution_id = waiting->execution_id;
+    waiting->context.execution_id_lazy = {};
+    waiting->context.replay_json = waiting->replay_json;
+    at.vm->keep(turn.run, waiting->event, waiting->context, waiting->host);
+    waiting->vm = at.vm;
+    Waiting& kept = *waiting;
+    waiting_.emplace(input.ticket.value, std::move(waiting));
+    put_to_sleep(input.ticket.value, kept, turn);
+    return Start::kPending;
+}
+
+// The run of this VM that has just ended.
+void ScriptExecutor::take_result(LuaVm& vm, const Script& script, const InvocationContext& context,
+                                 AttemptResult& result) {
+    const InvocationResult& done = vm.result();
+    result.version = script.version;
+    result.outcome = outcome_of(done.status);
+    result.outcome_text = invocation_status_text(done.status);
+    result.error = done.error;
+    result.result_json = done.result_json;
+    append_logs_json(result.logs_json, done);
+    if (log_ && !done.logs.empty()) tell(script, context, done);
+    vm.swap_effects(result.effects);
+    scripts_.discard_if_poisoned(&vm);
+}
+
+// ---- runs that wait
+
+PendingBounds ScriptExecutor::bounds(const AttemptInput& input) const {
+    const auto at = waiting_.find(input.ticket.value);
+    const std::int64_t timeout_ms = at == waiting_.end() ? 0 : at->second->script->timeout_ms;
+    return {kWindow, timeout_ms + kGraceMs};
+}
+
+void ScriptExecutor::wake_at(std::uint64_t ticket, Waiting& waiting, std::int64_t at_ns) {
+    wakes_.erase({waiting.wake_at_ns, ticket});
+    waiting.wake_at_ns = at_ns;
+    wakes_.insert({at_ns, ticket});
+}
+
+// At the end of its time it is woken as well, and told so.
+void ScriptExecutor::put_to_sleep(std::uint64_t ticket, Waiting& waiting, const LuaTurn& turn) {
+    waiting.run = turn.run;
+    const double ms = std::min(turn.wait.ms, static_cast<double>(waiting.script->timeout_ms));
+    wake_at(ticket, waiting, waiting.host.monotonic_ns() + static_cast<std::int64_t>(ms * 1e6));
+}
+
+// True: the answer is there.
+bool ScriptExecutor::go_on(std::uint64_t ticket, Waiting& waiting) {
+    LuaTurn turn;
+    LuaVm* vm = waiting.vm;
+    if (vm) {
+        turn = vm->resume(waiting.run);
+    } else {
+        if (waiting.begun_again++ == kAgainMax) {
+            waiting.answer.fail("its Lua state was thrown away too often while it waited",
+                                AttemptOutcome::kSilent);
+            return true;
+        }
+        const ScriptCache::Compiled at = compiled(*waiting.script, waiting.answer);
+        if (!at.vm) return true;
+        vm = waiting.vm = at.vm;
+        turn = vm->start(at.handle, waiting.event, waiting.context, waiting.host);
+        if (!turn.ended) vm->keep(turn.run, waiting.event, waiting.context, waiting.host);
+    }
+    if (!turn.ended) {
+        put_to_sleep(ticket, waiting, turn);
+        return false;
+    }
+    waiting.vm = nullptr;  // not among those who lose their state with this run
+    waiting.answered = true;
+    take_result(*vm, *waiting.script, waiting.context, waiting.answer);
+    return true;
+}
+
+// What waits in a state that goes has to begin again: nothing of it has taken effect.
+void ScriptExecutor::state_lost(LuaVm* vm) {
+    for (auto& [ticket, waiting] : waiting_) {
+        if (waiting->vm != vm) continue;
+        waiting->vm = nullptr;
+        wake_at(ticket, *waiting, 0);
+    }
+}
+
+void ScriptExecutor::abandon(AttemptTicket ticket) {
+    const auto at = waiting_.find(ticket.value);
+    if (at == waiting_.end()) return;
+    Waiting& waiting = *at->second;
+    if (waiting.vm) waiting.vm->drop(waiting.run);
+    wakes_.erase({waiting.wake_at_ns, ticket.value});
+    waiting_.erase(at);
+}
+
+std::size_t ScriptExecutor::do_work() {
+    std::size_t done = 0;
+    while (!wakes_.empty() && done < kTurnsMax) {
+        const auto [at_ns, ticket] = *wakes_.begin();
+        Waiting& waiting = *waiting_.at(ticket);
+        if (at_ns > waiting.host.monotonic_ns()) break;
+        ++done;
+        if (!waiting.answered && !go_on(ticket, waiting)) continue;
+        waiting.answered = true;
+        if (!port_.answer(AttemptTicket(ticket), waiting.answer)) break;
+        wakes_.erase({waiting.wake_at_ns, ticket});
+        waiting_.erase(ticket);
+    }
+    return done;
+}
+
+std::optional<std::int64_t> ScriptExecutor::next_work_ns() const {
+    if (wakes_.empty()) return std::nullopt;
+    return wakes_.begin()->first;
+}
+
+// One line of this file for each level: a chatty level does not silence the others.
+void ScriptExecutor::tell(const Script& script, const InvocationContext& context,
+                          const InvocationResult& done) {
+    for (const LuaLogLine& line : done.logs) {
+        const core::LogFields fields = {{"script", script.id},
+                                        {"subscription", context.subscription_id},
+                                        {"text", line.text},
+                                        {"fields", line.fields_json}};
+        switch (line.level) {
+            case LuaLogLevel::kDebug: log_->debug("a script says", fields); break;
+            case LuaLogLevel::kInfo: log_->info("a script says", fields); break;
+            case LuaLogLevel::kWarn: log_->warn("a script warns", fields); break;
+            case LuaLogLevel::kError: log_->error("a script reports an error", fields); break;
+        }
+    }
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,115 @@
+// What: the executor of Lua scripts: one lane's states, the scripts compiled into them, and the way
+//       of a delivery or a call into a run and back.
+// Threads: the lane's. Lifetime: borrows the watchdog's slot and the log.
+// Limits: script_limits.h; the lines that scripts write to the server's log are bounded by Log.
+// Failure: a script that does not compile or is gone fails the attempt; a deactivated one holds it.
+//       A run that had to be stopped takes its state along: those that wait in it begin again,
+//       silently, kAgainMax times at most.
+#pragma once
+
+#include "core/log.h"
+#include "runtime/delivery/executor.h"
+#include "runtime/executors/script_cache.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+namespace millrace::runtime {
+
+class ScriptExecutor final : public Executor {
+public:
+    struct Deps {
+        LuaWatchdogSlot* watchdog_slot = nullptr;  // null: no deadlines
+        core::Log* log = nullptr;  // null: what scripts log is kept in the records only
+        std::uint64_t seed = 0;
+        std::size_t event_bytes_max = core::kEventBytesMax;  // of emitted ones too
+    };
+    ScriptExecutor(const Deps& deps, AnswerPort& port);
+
+    Start start(const AttemptInput& input, AttemptResult& result) override;
+    PendingBounds bounds(const AttemptInput& input) const override;
+    void abandon(AttemptTicket ticket) override;
+    std::size_t do_work() override;
+    std::optional<std::int64_t> next_work_ns() const override;
+
+private:
+    // How often a run is made again because the state it waited in was thrown away.
+    static constexpr std::uint32_t kAgainMax = 5;
+    static constexpr std::uint32_t kWindow = 1'000;
+    // The executor itself says that a run's time is over; the lane is there for those that do not.
+    static constexpr std::int64_t kGraceMs = 1'000;
+
+    // The lane as one run sees it: what it emits has the same cause after a wait.
+    class RunHost final : public LuaHost {
+    public:
+        void keep(LuaHost& lane) {
+            lane_ = &lane;
+            const EmitCause cause = lane.emit_cause();
+            event_id_ = cause.event_id;
+            correlation_id_ = cause.correlation_id;
+            context_json_ = cause.context_json;
+        }
+        EmitCause emit_cause() override {
+            return {event_id_, correlation_id_, context_json_, {}, lane_->wall_us()};
+        }
+        KvAnswer kv_get(KvSpace space, std::string_view key, std::string& value_json) override {
+            return lane_->kv_get(space, key, value_json);
+        }
+        KvAnswer kv_list(KvSpace space, std::string_view prefix, KvVisitor& visitor) override {
+            return lane_->kv_list(space, prefix, visitor);
+        }
+        bool secret(std::string_view name, std::string& value) override {
+            return lane_->secret(name, value);
+        }
+        std::int64_t wall_us() override { return lane_->wall_us(); }
+        std::int64_t monotonic_ns() override { return lane_->monotonic_ns(); }
+        std::uint64_t random() override { return lane_->random(); }
+
+    private:
+        LuaHost* lane_ = nullptr;
+        std::string event_id_, correlation_id_, context_json_;
+    };
+
+    // A run that waits, and what it needs to go on or to begin again.
+    struct Waiting {
+        std::shared_ptr<const Script> script;
+        EventInput event;
+        InvocationContext context;
+        RunHost host;
+        std::string event_id, execution_id, replay_json;  // what event and context point to
+        LuaVm* vm = nullptr;                              // null: it has to begin again
+        std::uint64_t run = 0;
+        std::int64_t wake_at_ns = 0;
+        std::uint32_t begun_again = 0;  // since its state was lost
+        AttemptResult answer;
+        bool answered = false;  // and the port has not taken it yet
+    };
+    using WaitingRef = std::unique_ptr<Waiting>;
+
+    Start start_call(const AttemptInput& input, AttemptResult& result);
+    Start begin(const AttemptInput& input, const Script& script, const EventInput& event,
+                const InvocationContext& context, AttemptResult& result);
+    ScriptCache::Compiled compiled(const Script& script, AttemptResult& result);
+    void take_result(LuaVm& vm, const Script& script, const InvocationContext& context,
+                     AttemptResult& result);
+    void put_to_sleep(std::uint64_t ticket, Waiting& waiting, const LuaTurn& turn);
+    void wake_at(std::uint64_t ticket, Waiting& waiting, std::int64_t at_ns);
+    bool go_on(std::uint64_t ticket, Waiting& waiting);
+    void state_lost(LuaVm* vm);
+    void tell(const Script& script, const InvocationContext& context, const InvocationResult& done);
+
+    core::Log* const log_;
+    const std::size_t event_bytes_max_;
+    AnswerPort& port_;
+    ScriptCache scripts_;
+    std::unordered_map<std::uint64_t, WaitingRef> waiting_;   // by ticket
+    std::set<std::pair<std::int64_t, std::uint64_t>> wakes_;  // and ticket
+};
+
+}  // namespace millrace::runtime

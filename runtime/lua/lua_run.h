@@ -1,0 +1,68 @@
+// What: one run of a script: what it was given, what it looked at, what it wants done. A state has
+//       one run that goes on and any number that wait; a run that waits is a coroutine with its
+//       LuaRun put aside. Going on with it is a swap, so a run that never waits pays nothing.
+// Threads: the VM's. Lifetime: input and context, and what they point to, outlive the run.
+// Limits: script_limits.h, one budget a run. Failure: none here.
+#pragma once
+
+#include "runtime/delivery/script_host.h"
+#include "runtime/delivery/script_types.h"
+#include "runtime/lua/lua_effects.h"
+#include "runtime/lua/lua_json_tree.h"
+#include "runtime/lua/lua_vm.h"
+
+#include <lua.hpp>
+
+#include <cstdint>
+#include <string>
+
+namespace millrace::runtime {
+
+struct LuaScript {
+    int environment = LUA_NOREF;
+    int chunk = LUA_NOREF;
+    int handler = LUA_NOREF;  // once the chunk returned a function
+    int parameters = 2;       // of the handler: what it does not take is not made
+    LuaPermission permissions = LuaPermission::kNone;
+    std::uint32_t timeout_ms = 0;
+    bool waits = false;  // a run of it has asked to wait: its runs are coroutines
+    bool alive = false;
+};
+
+// The verdict of ctx.fail: it stands, also when the script catches the error.
+enum class LuaVerdict : std::uint8_t { kNone, kFail, kSilent, kFatal };
+
+// What sdk.sleep and the like do in this run.
+enum class LuaWaiting : std::uint8_t {
+    kAtOnce,   // nothing is waited for: a look at what a run would do
+    kAsks,     // the run is stopped, and made again as a coroutine
+    kAllowed,  // it is one
+};
+
+struct LuaRun {
+    const EventInput* input = nullptr;
+    const InvocationContext* context = nullptr;
+    const LuaScript* script = nullptr;
+    LuaHost* host = nullptr;
+    std::uint32_t generation = 0;
+    LuaVerdict verdict = LuaVerdict::kNone;
+    std::int64_t started_at_us = 0;  // 0: taken when ctx.deadline is first read
+    std::uint32_t timeout_ms = 0;
+    bool root_is_event = false;
+    JsonTree tree;
+    std::uint32_t views_used = 0;  // pooled ones; beyond kPooledViews they are made new
+    std::uint32_t payload_node = JsonTree::kNone;  // of EventInput::payload, once touched
+    LuaEffects effects;
+    std::string envelope_scratch;
+    std::string error_text;
+
+    LuaWaiting waiting = LuaWaiting::kAtOnce;
+    bool asked_to_wait = false;
+    LuaWait wait;                 // what it waits for
+    lua_State* thread = nullptr;  // of a coroutine
+    int thread_reference = LUA_NOREF;
+    std::int64_t deadline_ns = 0;  // of a coroutine, its waits included
+    LuaScript own_script;          // of one that has waited: the VM's may be another by then
+};
+
+}  // namespace millrace::runtime

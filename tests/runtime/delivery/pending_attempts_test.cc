@@ -1,0 +1,147 @@
+// Goal: a key's deliveries come one after the other in their order, a subscription has no more
+// pending than its window, everything that waits gets its turn, and a ticket answers once.
+// Method: a driver that starts what it is let, ends pending ones in random order, and compares with
+// the order in which things came.
+#include "runtime/delivery/pending_attempts.h"
+
+#include "core/random.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <vector>
+
+namespace millrace::runtime {
+namespace {
+
+struct Driver {
+    static constexpr std::uint32_t kSubscriptions = 3;
+    static constexpr std::uint32_t kKeys = 4;
+    static constexpr std::uint32_t kWindowMax = 4;
+
+    explicit Driver(std::uint64_t seed) : random(seed) {
+        for (std::uint32_t i = 0; i < kSubscriptions; ++i) {
+            auto subscription = std::make_shared<Subscription>();
+            subscription->number = core::SubscriptionId(i + 1);
+            subscriptions.push_back(subscription);
+            windows.push_back(1 + static_cast<std::uint32_t>(random.below(kWindowMax)));
+        }
+    }
+
+    DeliveryPlace place_of(std::uint32_t item) const {
+        return {subscriptions[item % kSubscriptions]->number, item / kSubscriptions % kKeys,
+                item / (kSubscriptions * kKeys) % 5 != 0 || all_keyed};
+    }
+    void offer(WaitingDelivery delivery) {
+        const DeliveryPlace place = place_of(delivery.item);
+        if (!pending.idle() && pending.make_wait(delivery, place)) return;
+        begun.push_back(delivery.item);
+        if (random.below(3) == 0) {  // ends at once
+            ended.insert(delivery.item);
+            if (!pending.idle()) pending.ended(place);
+            return;
+        }
+        const std::uint32_t which = place.subscription.value - 1;
+        PendingAttempt attempt;
+        attempt.ticket = pending.next_ticket();
+        attempt.delivery = delivery;
+        attempt.subscription = subscriptions[which];
+        attempt.key_hash = place.key_hash;
+        attempt.keyed = place.keyed;
+        attempt.timeout_ms = 1000;
+        under_way.push_back(attempt.ticket);
+        EXPECT_TRUE(!place.keyed || keys.insert(key(place)).second) << "two of one key at a time";
+        EXPECT_LE(++count[which], kWindowMax);
+        pending.add(
+            std::move(attempt),
+            changing ? 1 + static_cast<std::uint32_t>(random.below(kWindowMax)) : windows[which]);
+        if (!changing) EXPECT_LE(count[which], windows[which]);
+    }
+    void end_one() {
+        const std::size_t at = random.below(under_way.size());
+        const AttemptTicket ticket = under_way[at];
+        under_way.erase(under_way.begin() + static_cast<std::ptrdiff_t>(at));
+        const auto taken = pending.take(ticket);
+        ASSERT_TRUE(taken);
+        EXPECT_FALSE(pending.take(ticket)) << "a ticket that answers twice";
+        const DeliveryPlace place = place_of(taken->delivery.item);
+        if (place.keyed) keys.erase(key(place));
+        --count[place.subscription.value - 1];
+        ended.insert(taken->delivery.item);
+    }
+    void run_ready() {
+        while (pending.has_ready()) offer(pending.take_ready());
+    }
+    static std::pair<std::uint32_t, std::uint32_t> key(const DeliveryPlace& place) {
+        return {place.subscription.value, place.key_hash};
+    }
+
+    core::Random random;
+    bool all_keyed = false;
+    bool changing = false;  // windows change with every attempt
+    std::vector<std::shared_ptr<Subscription>> subscriptions;
+    std::vector<std::uint32_t> windows;
+    PendingAttempts pending;
+    std::vector<std::uint32_t> begun;
+    std::set<std::uint32_t> ended;
+    std::vector<AttemptTicket> under_way;
+    std::set<std::pair<std::uint32_t, std::uint32_t>> keys;
+    std::map<std::uint32_t, std::uint32_t> count;
+};
+
+TEST(PendingAttempts, KeepsTheOrderOfEachKeyAndTheWindowOfEachSubscription) {
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+        SCOPED_TRACE(seed);
+        Driver driver(seed);
+        driver.all_keyed = seed % 2 == 0;
+        driver.changing = seed % 3 == 0;
+        const auto items = static_cast<std::uint32_t>(20 + driver.random.below(200));
+        for (std::uint32_t next = 0; next < items;) {
+            if (driver.random.below(2) == 0) driver.run_ready();
+            if (driver.random.below(2) == 0 || driver.under_way.empty())
+                driver.offer({nullptr, next++});
+            else
+                driver.end_one();
+        }
+        while (!driver.pending.idle()) {
+            driver.run_ready();
+            if (!driver.under_way.empty()) driver.end_one();
+        }
+        EXPECT_EQ(driver.ended.size(), items);
+        EXPECT_EQ(driver.begun.size(), items);
+        EXPECT_EQ(driver.pending.waiting(), 0u);
+        std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint32_t> last;
+        for (const std::uint32_t item : driver.begun) {
+            const DeliveryPlace place = driver.place_of(item);
+            if (!place.keyed) continue;
+            const auto [at, first] = last.try_emplace(Driver::key(place), item);
+            EXPECT_TRUE(first || at->second < item) << "key overtaken";
+            at->second = item;
+        }
+    }
+}
+
+TEST(PendingAttempts, TellsWhoseTimeIsOver) {
+    PendingAttempts pending;
+    for (const std::int64_t timeout_ms : {30, 10, 20}) {
+        PendingAttempt attempt;
+        attempt.ticket = pending.next_ticket();
+        attempt.timeout_ms = timeout_ms;
+        pending.add(std::move(attempt), 1);
+    }
+    EXPECT_FALSE(pending.overdue(9'999'999));
+    EXPECT_EQ(pending.next_deadline_ns(), 10'000'000);
+    EXPECT_EQ(pending.overdue(10'000'000)->value, 2u);
+    EXPECT_TRUE(pending.take(AttemptTicket(2)));
+    EXPECT_FALSE(pending.overdue(10'000'000));
+    EXPECT_EQ(pending.overdue(50'000'000)->value, 3u);
+    std::size_t left = 0;
+    pending.clear([&](const PendingAttempt&) { ++left; });
+    EXPECT_EQ(left, 2u);
+    EXPECT_TRUE(pending.idle());
+    EXPECT_EQ(pending.next_ticket().value, 4u) << "a late answer must not find another attempt";
+}
+
+}  // namespace
+}  // namespace millrace::runtime

@@ -1,0 +1,245 @@
+// Goal: a state holds many runs that wait, each with its event, its writes, its verdict and its
+// time apart from the others'; and a run that never waits is what it was.
+// Method: runs are begun, put aside and gone on with in every order, in one state, by hand.
+#include "core/random.h"
+#include "tests/runtime/lua/lua_fixture.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace millrace::runtime {
+namespace {
+
+class LuaRunTest : public LuaFixture {
+protected:
+    LuaTurn start(ScriptHandle handle, const std::string& text) {
+        texts_.push_back(std::make_unique<std::string>(text));
+        inputs_.push_back(std::make_unique<EventInput>(input_of(*texts_.back())));
+        return vm->start(handle, *inputs_.back(), context, host);
+    }
+    std::string kv_of(const InvocationResult& result) {
+        std::string out;
+        for (const KvOp& op : result.kv_ops)
+            out += std::string(op.key.substr(op.key.find('\0') + 1)) + "=" +
+                   std::string(op.value_json) + ";";
+        return out;
+    }
+    static std::string event(int n) {
+        return R"({"eventId":"e)" + std::to_string(n) + R"(","pattern":"p","payload":{"n":)" +
+               std::to_string(n) + R"(,"deep":{"list":[)" + std::to_string(n) + "," +
+               std::to_string(n * 2) + "]}}}";
+    }
+
+    std::vector<std::unique_ptr<std::string>> texts_;
+    std::vector<std::unique_ptr<EventInput>> inputs_;
+};
+
+TEST_F(LuaRunTest, TwoRunsInterleavedKnowNothingOfEachOther) {
+    const ScriptHandle handle = compile(R"(return function(event, ctx)
+        local deep = event.payload.deep
+        sdk.kv.set('x', event.payload.n)
+        sdk.log.info('before ' .. event.eventId)
+        sdk.sleep(10)
+        if sdk.kv.get('x') ~= event.payload.n then error('the other one\'s write') end
+        sdk.events.emit('out', {n = deep.list[2]})
+        sdk.sleep(20)
+        return deep.list[1] + sdk.kv.get('x')
+    end)");
+    const LuaTurn a = start(handle, event(3));
+    ASSERT_FALSE(a.ended);
+    EXPECT_EQ(a.wait.kind, LuaWait::Kind::kSleep);
+    EXPECT_EQ(a.wait.ms, 10);
+    const LuaTurn b = start(handle, event(5));
+    ASSERT_FALSE(b.ended);
+    EXPECT_EQ(vm->waiting(), 2u);
+    const LuaTurn b2 = vm->resume(b.run);
+    EXPECT_EQ(b2.wait.ms, 20);
+    const LuaTurn a2 = vm->resume(a.run);
+    ASSERT_FALSE(a2.ended);
+    ASSERT_TRUE(vm->resume(a2.run).ended);
+    EXPECT_EQ(vm->result().status, InvocationStatus::kCompleted) << vm->result().error;
+    EXPECT_EQ(vm->result().result_json, "6");
+    EXPECT_EQ(kv_of(vm->result()), "x=3;");
+    ASSERT_EQ(vm->result().emitted.size(), 1u);
+    EXPECT_EQ(vm->result().emitted[0].payload, R"({"n":6})");
+    ASSERT_EQ(vm->result().logs.size(), 1u);
+    EXPECT_EQ(vm->result().logs[0].text, "before e3");
+    ASSERT_TRUE(vm->resume(b2.run).ended);
+    EXPECT_EQ(vm->result().result_json, "10");
+    EXPECT_EQ(kv_of(vm->result()), "x=5;");
+    EXPECT_EQ(vm->waiting(), 0u);
+}
+
+// Views, budgets and verdicts of hundreds of runs that end in any order.
+TEST_F(LuaRunTest, ManyRunsInAnyOrder) {
+    const ScriptHandle handle = compile(R"(return function(event, ctx)
+        local n, seen = event.payload.n, {}
+        for i = 1, n % 4 do
+            for k = 1, 80 do seen[k] = event.payload.deep end
+            sdk.kv.set('k' .. i, n)
+            sdk.sleep(i)
+            for k = 1, 80 do if seen[k].list[2] ~= 2 * n then error('a view of another') end end
+        end
+        if n % 7 == 0 then error('as asked') end
+        if n % 11 == 0 then ctx.fail('fatal', 'as asked') end
+        return n
+    end)");
+    const ScriptHandle plain = compile("return function(e) return e.payload.deep.list[1] end");
+    core::Random random(5);
+    std::map<std::uint64_t, int> waiting;
+    int ended = 0;
+    const auto check = [&](int n) {
+        const InvocationResult& result = vm->result();
+        ++ended;
+        if (n % 7 == 0) {
+            EXPECT_EQ(result.status, InvocationStatus::kFailed);
+            EXPECT_NE(result.error.find("as asked"), std::string::npos) << result.error;
+            EXPECT_TRUE(result.kv_ops.empty());
+        } else if (n % 11 == 0) {
+            EXPECT_EQ(result.status, InvocationStatus::kFatal);
+        } else {
+            EXPECT_EQ(result.status, InvocationStatus::kCompleted) << n << ": " << result.error;
+            EXPECT_EQ(result.result_json, std::to_string(n));
+            EXPECT_EQ(result.kv_ops.size(), static_cast<std::size_t>(n % 4));
+        }
+    };
+    constexpr int kRuns = 400;
+    for (int n = 0; n < kRuns || !waiting.empty();) {
+        if (n < kRuns && (waiting.empty() || random.below(3) == 0)) {
+            const LuaTurn turn = start(handle, event(n));
+            if (turn.ended)
+                check(n);
+            else
+                waiting[turn.run] = n;
+            ++n;
+            continue;
+        }
+        const std::string text = event(77);
+        EXPECT_EQ(vm->invoke(plain, input_of(text), context, host).result_json, "77");
+        auto at =
+            std::next(waiting.begin(), static_cast<std::ptrdiff_t>(random.below(waiting.size())));
+        const auto [run, of] = *at;
+        waiting.erase(at);
+        const LuaTurn turn = vm->resume(run);
+        if (turn.ended)
+            check(of);
+        else
+            waiting[turn.run] = of;
+    }
+    EXPECT_EQ(ended, kRuns);
+    EXPECT_EQ(vm->waiting(), 0u);
+}
+
+TEST_F(LuaRunTest, TimeIsOverTheWaitsToo) {
+    ScriptOptions options;
+    options.timeout_ms = 100;
+    const ScriptHandle handle =
+        compile("return function(e) sdk.sleep(60) sdk.sleep(60) return 1 end", options);
+    const LuaTurn first = start(handle, event(1));
+    host.now_us += 60'000;
+    const LuaTurn second = vm->resume(first.run);
+    ASSERT_FALSE(second.ended);
+    host.now_us += 60'000;
+    ASSERT_TRUE(vm->resume(second.run).ended);
+    EXPECT_EQ(vm->result().status, InvocationStatus::kTimeout);
+    EXPECT_FALSE(vm->poisoned()) << "nothing had to be stopped";
+    EXPECT_EQ(run("return function() return true end").result_json, "true");
+}
+
+TEST_F(LuaRunTest, ARunThatIsStoppedLosesTheOthersAndSaysSo) {
+    LuaVm::Options options;
+    options.memory_bytes_max = 4u << 20;
+    reset(options);
+    const ScriptHandle sleeper = compile("return function(e) sdk.sleep(5) return 1 end");
+    const ScriptHandle hungry = compile(
+        "return function(e) sdk.sleep(1) local t = {} "
+        "for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end end");
+    const LuaTurn innocent = start(sleeper, event(1));
+    ASSERT_FALSE(innocent.ended);
+    const LuaTurn guilty = start(hungry, event(2));
+    ASSERT_FALSE(guilty.ended);
+    ASSERT_TRUE(vm->resume(guilty.run).ended);
+    EXPECT_EQ(vm->result().status, InvocationStatus::kMemory);
+    EXPECT_TRUE(vm->poisoned());
+    EXPECT_EQ(vm->waiting(), 1u) << "it has to be made again";
+}
+
+TEST_F(LuaRunTest, WaitsThroughPcallAndNotInsideCallbacksOrOwnCoroutines) {
+    const auto error_of = [&](const std::string& body) {
+        const LuaTurn turn = start(compile("return function(e) " + body + " end"), event(1));
+        EXPECT_TRUE(turn.ended) << body;
+        return std::string(vm->result().error);
+    };
+    EXPECT_NE(error_of("table.sort({3,1,2}, function(a,b) sdk.sleep(1) return a<b end)")
+                  .find("AWAIT_NOT_ALLOWED"),
+              std::string::npos);
+    EXPECT_NE(error_of("coroutine.wrap(function() sdk.sleep(1) end)()").find("AWAIT_NOT_ALLOWED"),
+              std::string::npos);
+    EXPECT_NE(error_of("sdk.sleep(-1)").find("milliseconds"), std::string::npos);
+    EXPECT_NE(error_of("sdk.sleep('soon')").find("number"), std::string::npos);
+    EXPECT_NE(error_of("sdk.sleep(0/0)").find("milliseconds"), std::string::npos);
+
+    const LuaTurn turn =
+        start(compile("return function(e) local ok = pcall(function() sdk.sleep(1) error('x') end) "
+                      "return ok end"),
+              event(1));
+    ASSERT_FALSE(turn.ended);
+    ASSERT_TRUE(vm->resume(turn.run).ended);
+    EXPECT_EQ(vm->result().result_json, "false");
+}
+
+TEST_F(LuaRunTest, ChunksWaitAsHandlersDo) {
+    const ScriptHandle chunk =
+        compile("local n = sdk.events.current().payload.n sdk.sleep(1) return n * 10");
+    const LuaTurn turn = start(chunk, event(4));
+    ASSERT_FALSE(turn.ended);
+    ASSERT_TRUE(vm->resume(turn.run).ended);
+    EXPECT_EQ(vm->result().result_json, "40") << vm->result().error;
+    const ScriptHandle late = compile("sdk.sleep(1) return function(e) return e.payload.n end");
+    const LuaTurn waits = start(late, event(6));
+    ASSERT_FALSE(waits.ended);
+    ASSERT_TRUE(vm->resume(waits.run).ended);
+    EXPECT_EQ(vm->result().result_json, "6") << vm->result().error;
+}
+
+TEST_F(LuaRunTest, ALookAtWhatARunWouldDoWaitsForNothing) {
+    EXPECT_EQ(run("return function() sdk.sleep(1e6) return 1 end").result_json, "1");
+}
+
+TEST_F(LuaRunTest, WhatIsDroppedIsGoneAndTheScriptMayGo) {
+    const ScriptHandle handle = compile("return function(e) sdk.sleep(1) return e.payload.n end");
+    const LuaTurn first = start(handle, event(1));
+    const LuaTurn second = start(handle, event(2));
+    vm->remove(handle);
+    EXPECT_EQ(run("return function() return 'new' end").result_json, "\"new\"");
+    vm->drop(first.run);
+    vm->drop(first.run);
+    ASSERT_TRUE(vm->resume(second.run).ended);
+    EXPECT_EQ(vm->result().result_json, "2") << vm->result().error;
+}
+
+// Names only: where LuaJIT keeps its functions is nobody's business.
+TEST_F(LuaRunTest, TracebacksHoldNoAddresses) {
+    for (const char* body : {"table.sort({3,2,1}, function(a, b) error('x') end)",
+                             "string.gsub('abc', '.', function() error('x') end)",
+                             "pcall(error) local f = function() error('x') end "
+                             "coroutine.wrap(f)()",
+                             "sdk.json.encode({1}, function() end) error('x')",
+                             "setmetatable({}, {__index = function() error('x') end}).y()",
+                             "string.rep()", "('x'):bad()", "sdk.kv.set()", "pairs(nil)",
+                             "error(setmetatable({}, {__tostring = function() return 'x' end}))",
+                             "sdk.sleep(1) string.gsub('abc', '.', function() error('x') end)"}) {
+        LuaTurn turn = start(compile("return function(e) local function inner() " +
+                                     std::string(body) + " end inner() end"),
+                             event(1));
+        if (!turn.ended) turn = vm->resume(turn.run);
+        EXPECT_EQ(vm->result().status, InvocationStatus::kFailed) << body;
+        EXPECT_EQ(vm->result().error.find("0x"), std::string::npos) << vm->result().error;
+        EXPECT_EQ(vm->result().error.find("builtin#"), std::string::npos) << vm->result().error;
+    }
+}
+
+}  // namespace
+}  // namespace millrace::runtime
