@@ -90,6 +90,10 @@ std::int64_t find_stage_fault(JsonFault fault, std::string_view text) {
 Error json_error(JsonFault fault, std::int64_t position, std::string_view found) {
     std::string text = "invalid JSON: ";
     text += fault_text(fault);
+    if (fault == JsonFault::kTooDeep)
+        text += ", beyond " + std::to_string(kJsonDepthMax) + " levels,";
+    if (fault == JsonFault::kTooManyKeys)
+        text += ", more than " + std::to_string(kJsonKeysPerObjectMax) + ",";
     if (position >= 0) text += " at byte " + std::to_string(position);
     if (!found.empty()) text += ", found '" + quoted(found) + "'";
     Error error(fault == JsonFault::kMemory ? ErrorCode::kUnavailable : ErrorCode::kValidation,

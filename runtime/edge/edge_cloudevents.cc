@@ -19,15 +19,22 @@ void set_body(IngestRequest& request, std::string_view text, store::PoolSet& poo
     request.body = std::move(body);
 }
 
+// What is wrong with the envelopes is told by its place in what was sent.
+core::Status read_converted(IngestRequest& request, Ingestor& ingestor, const PlaceMap& places) {
+    auto read =
+        ingestor.read(request, request.body.view(), core::BatchFormat::kJson, HomeRule::kByKey);
+    if (!read) places.tell_as_sent(read.error());
+    for (RejectedEntry& rejected : request.rejected) places.tell_as_sent(rejected.error);
+    return read;
+}
+
 core::Status read_batch(IngestRequest& request, Ingestor& ingestor, store::PoolSet& pools) {
     CloudEventBatch batch;
     if (auto converted = envelopes_from_cloud_event_batch(request.body.view(), batch); !converted)
         return converted;
     if (!batch.entries.empty()) {
         set_body(request, batch.text, pools);
-        auto read =
-            ingestor.read(request, request.body.view(), core::BatchFormat::kJson, HomeRule::kByKey);
-        if (!read) return read;
+        if (auto read = read_converted(request, ingestor, batch.places); !read) return read;
         for (IngestItem& item : request.items) item.entry = batch.entries[item.entry];
         for (RejectedEntry& rejected : request.rejected)
             rejected.entry = batch.entries[rejected.entry];
@@ -50,14 +57,15 @@ core::Status read_cloud_events(const io::Request& http, IngestRequest& request, 
     const CloudEventMode mode = cloud_event_mode(http.content_type, http.headers);
     if (mode == CloudEventMode::kBatch) return read_batch(request, ingestor, pools);
     std::string text;
+    PlaceMap places;
     auto converted = mode == CloudEventMode::kStructured
-                         ? envelope_from_cloud_event(request.body.view(), text)
+                         ? envelope_from_cloud_event(request.body.view(), text, &places)
                          : envelope_from_binary_cloud_event(http.headers, http.content_type,
-                                                            request.body.view(), text);
+                                                            request.body.view(), text, &places);
     if (!converted) return converted;
     request.single_object = true;
     set_body(request, text, pools);
-    return ingestor.read(request, request.body.view(), core::BatchFormat::kJson, HomeRule::kByKey);
+    return read_converted(request, ingestor, places);
 }
 
 }  // namespace millrace::runtime

@@ -245,6 +245,47 @@ class CloudEvents(harness.ServerCase):
                          ("1.0", placed["eventId"], "to.ce", {"a": 1}))
         self.assertIn("t9", back["source"])
 
+    def test_what_only_envelopes_know_goes_out_and_comes_back(self):
+        sent = {"eventId": self.unique("x"), "pattern": "to.ce", "priority": 7, "scheduledAt": "2020-01-01T00:00:00Z",
+                "x-team": "core", "x-deep": {"a": [1, "\"q\""]}, "metadata": {"context": {"type": "user", "id": "u"}}}
+        self.assertEqual(self.server.post("/v2/events", sent).status, 202)
+        event = self.stored(sent["eventId"], "?as=cloudevent")
+        self.assertEqual((event["priority"], event["scheduledat"], event["xteam"]), (7, sent["scheduledAt"], "core"))
+        event["id"] = self.unique("x")
+        reply = self.server.post("/v2/events", event, content_type="application/cloudevents+json")
+        self.assertEqual(reply.status, 202, reply)
+        back = self.stored(event["id"])
+        for member in ("priority", "scheduledAt", "x-team", "x-deep"):
+            self.assertEqual(back[member], sent[member], member)
+        self.assertEqual(back["metadata"]["context"], sent["metadata"]["context"])
+
+    def test_escapes_mean_what_they_say(self):
+        event_id = self.unique("esc")
+        text = ('{"specversion":"1\\u002e0","id":"%s","source":"s","type":"esc.aped","datacontenttype":"application\\/json",'
+                '"time":"2018-04-05T17:31:00\\u002B02:00","data":{}}' % event_id)
+        reply = self.server.post("/v2/events", text, content_type="application/cloudevents+json")
+        self.assertEqual(reply.status, 202, reply)
+        self.assertEqual(self.stored(event_id)["timestamp"], "2018-04-05T17:31:00+02:00")
+
+    def test_bad_attributes_are_told_by_their_place(self):
+        for member in ('"data_base64":"***"', '"data_base64":"AAE"', '"data_base64":"AA EC"', '"ext":2147483648'):
+            text = '{"specversion":"1.0","id":"1","source":"s","type":"t",%s}' % member
+            reply = self.server.post("/v2/events", text, content_type="application/cloudevents+json")
+            error = self.assert_error(reply, 400, "VALIDATION_ERROR", member[1:member.index('"', 1)])
+            self.assertGreaterEqual(error["details"]["position"], text.index(member), (member, reply))
+        headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "t"}
+        for body, place in ((b"hello", 0), (b'{"a":tru}', 5), (b'{"a":' + b"[" * 70 + b"]" * 70 + b"}", None)):
+            reply = self.server.post("/v2/events", body, headers=headers)
+            error = self.assert_error(reply, 400, "VALIDATION_ERROR")
+            self.assertNotIn("x-ce", error["message"])
+            if place is not None:
+                self.assertEqual(error["details"]["position"], place, reply)
+            else:
+                self.assertIn("64", error["message"])
+        many = b"{" + b",".join(b'"k%d":1' % n for n in range(10_001)) + b"}"
+        reply = self.server.post("/v2/events", many, headers=headers)
+        self.assert_error(reply, 400, "VALIDATION_ERROR", "10000")
+
     def test_missing_required_attributes_are_named(self):
         for name in ("id", "source", "type", "specversion"):
             event = self.event()
