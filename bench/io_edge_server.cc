@@ -32,7 +32,7 @@ public:
     millrace::io::LineServer* server = nullptr;
 
     millrace::core::Status on_hello(millrace::io::LineToken, const millrace::io::LineHello&,
-                                    const millrace::io::Peer&, std::uint64_t&) override {
+                                    const millrace::io::Peer&) override {
         return {};
     }
     void on_lines(millrace::io::LineBatch&& batch) override {

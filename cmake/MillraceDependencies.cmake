@@ -9,6 +9,7 @@ find_package(PkgConfig REQUIRED)
 find_package(GTest REQUIRED)                                   # libgtest-dev
 find_package(benchmark REQUIRED)                               # libbenchmark-dev
 find_package(OpenSSL REQUIRED)                                 # libssl-dev
+find_package(ZLIB REQUIRED)                                    # zlib1g-dev
 find_package(CURL REQUIRED)                                    # libcurl4-openssl-dev
 pkg_check_modules(simdjson REQUIRED IMPORTED_TARGET simdjson)  # libsimdjson-dev
 pkg_check_modules(liburing REQUIRED IMPORTED_TARGET liburing)  # liburing-dev

@@ -32,6 +32,7 @@ struct IoConfig {
 
 struct HttpConfig {
     std::string listen = "127.0.0.1:7070";
+    std::string hosts;
     std::int64_t body_bytes_max = kBodyBytesMax;
     std::int64_t header_bytes_max = 16 << 10;
     std::int64_t header_count_max = 64;
@@ -40,11 +41,14 @@ struct HttpConfig {
     std::int64_t idle_timeout_us = 75'000'000;
     std::int64_t body_bytes_per_second_min = 1024;
     std::int64_t connections_max = 4096;
+    std::int64_t answers_bytes_max = 64LL << 20;
 };
 
 struct SocketConfig {
     std::string listen = "127.0.0.1:7071";
     std::string unix_path;
+    std::int64_t connections_max = 4096;
+    std::int64_t idle_timeout_us = 600'000'000;
 };
 
 struct EngineConfig {

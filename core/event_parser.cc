@@ -197,12 +197,14 @@ bool EventParser::State::next_window(bool& rejected, Error& error) {
     if (from >= text.size()) return false;
     const std::size_t line_end = find_newline(text, from);
     std::size_t to = std::min(line_end + 1, text.size());
-    if (line_end - from > options.event_bytes_max) {
+    // A CR before the line's end is framing, as the LF is.
+    const bool cr = line_end > from && text[line_end - 1] == '\r';
+    if (line_end - from - cr > options.event_bytes_max) {
         window_at = from;
         window_end_at = to;
         count_lines(from);
         walker.restart_nowhere();
-        error = too_large(line_end - from, from);
+        error = too_large(line_end - from - cr, from);
         rejected = true;
         return true;
     }

@@ -39,6 +39,8 @@ enum class MetricKind : std::uint8_t { kCounter, kGauge, kHistogram };
     X(kHttpConnections, "millrace_http_connections", kGauge, "", "Open HTTP connections")          \
     X(kSocketConnections, "millrace_socket_connections", kGauge, "",                               \
       "Open NDJSON socket connections")                                                            \
+    X(kConnectionsRefused, "millrace_connections_refused_total", kCounter, "=face",                \
+      "Connections or requests turned away because there was no room for them")                    \
     X(kBytesReceived, "millrace_received_bytes_total", kCounter, "",                               \
       "Bytes of events taken into the log")                                                        \
     X(kEventsDuplicate, "millrace_events_duplicate_total", kCounter, "",                           \

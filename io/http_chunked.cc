@@ -60,11 +60,15 @@ ChunkedDecoder::Outcome ChunkedDecoder::step(char c) {
     switch (state_) {
         case State::kSizeFirst:
         case State::kSize: return size_digit(c);
-        case State::kExtension:
-            if (c == '\r') return expect('\r', State::kSizeLf);
-            if (!is_text_char(c) || ++overhead_bytes_ > overhead_bytes_max_)
-                return Outcome::kMalformed;
-            return Outcome::kNeedMore;
+        case State::kExtensionStart:
+        case State::kExtensionName:
+        case State::kExtensionNameEnd:
+        case State::kExtensionValueStart:
+        case State::kExtensionToken:
+        case State::kExtensionQuoted:
+        case State::kExtensionEscape:
+        case State::kExtensionQuoteEnd:
+        case State::kExtensionSpace: return extension(c);
         case State::kSizeLf: return c == '\n' ? size_end() : Outcome::kMalformed;
         case State::kDataCr: return expect('\r', State::kDataLf);
         case State::kDataLf: return expect('\n', State::kSizeFirst);
@@ -96,7 +100,7 @@ ChunkedDecoder::Outcome ChunkedDecoder::size_digit(char c) {
     }
     // White space before the ';' is a known way to smuggle: refused.
     if (c != ';') return Outcome::kMalformed;
-    state_ = State::kExtension;
+    state_ = State::kExtensionStart;
     return ++overhead_bytes_ > overhead_bytes_max_ ? Outcome::kMalformed : Outcome::kNeedMore;
 }
 
@@ -109,6 +113,61 @@ ChunkedDecoder::Outcome ChunkedDecoder::size_end() {
     body_bytes_ += chunk_left_;
     state_ = State::kData;
     return Outcome::kNeedMore;
+}
+
+// *( ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] ). White space is taken where the
+// grammar has it, but not before the first ';' (size_digit) and not before the line's end.
+ChunkedDecoder::Outcome ChunkedDecoder::extension(char c) {
+    if (++overhead_bytes_ > overhead_bytes_max_) return Outcome::kMalformed;
+    const auto go = [this](State next) {
+        state_ = next;
+        return Outcome::kNeedMore;
+    };
+    const bool space = c == ' ' || c == '\t';
+    switch (state_) {
+        case State::kExtensionStart:
+            if (space) return Outcome::kNeedMore;
+            return is_name_char(c) ? go(State::kExtensionName) : Outcome::kMalformed;
+        case State::kExtensionName:
+            if (is_name_char(c)) return Outcome::kNeedMore;
+            if (c == '\r') return go(State::kSizeLf);
+            if (space) return go(State::kExtensionNameEnd);
+            [[fallthrough]];
+        case State::kExtensionNameEnd:
+            if (space) return Outcome::kNeedMore;
+            if (c == '=') return go(State::kExtensionValueStart);
+            return c == ';' ? go(State::kExtensionStart) : Outcome::kMalformed;
+        default: return extension_value(c);
+    }
+}
+
+ChunkedDecoder::Outcome ChunkedDecoder::extension_value(char c) {
+    const auto go = [this](State next) {
+        state_ = next;
+        return Outcome::kNeedMore;
+    };
+    const bool space = c == ' ' || c == '\t';
+    switch (state_) {
+        case State::kExtensionValueStart:
+            if (space) return Outcome::kNeedMore;
+            if (c == '"') return go(State::kExtensionQuoted);
+            return is_name_char(c) ? go(State::kExtensionToken) : Outcome::kMalformed;
+        case State::kExtensionQuoted:
+            if (c == '"') return go(State::kExtensionQuoteEnd);
+            if (c == '\\') return go(State::kExtensionEscape);
+            return is_text_char(c) ? Outcome::kNeedMore : Outcome::kMalformed;
+        case State::kExtensionEscape:
+            return is_text_char(c) ? go(State::kExtensionQuoted) : Outcome::kMalformed;
+        case State::kExtensionToken:
+            if (is_name_char(c)) return Outcome::kNeedMore;
+            [[fallthrough]];
+        case State::kExtensionQuoteEnd:
+            if (c == '\r') return go(State::kSizeLf);
+            [[fallthrough]];
+        default:
+            if (space) return go(State::kExtensionSpace);
+            return c == ';' ? go(State::kExtensionStart) : Outcome::kMalformed;
+    }
 }
 
 ChunkedDecoder::Outcome ChunkedDecoder::trailer(char c) {

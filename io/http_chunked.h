@@ -1,5 +1,6 @@
 // What: takes a chunked body apart, in pieces as they come. Strict: sizes are hex digits with CRLF,
-//       an extension is printable and bounded, trailers are checked and thrown away.
+//       extensions have the grammar of RFC 9112 7.1.1 and are bounded, trailers are checked; both
+//       are thrown away.
 // Threads: one. Lifetime: a value. Limits: Limits below.
 // Failure: take() says which rule was broken; the connection has lost its framing then.
 #pragma once
@@ -24,7 +25,15 @@ private:
     enum class State : std::uint8_t {
         kSizeFirst,
         kSize,
-        kExtension,
+        kExtensionStart,  // behind ';'
+        kExtensionName,
+        kExtensionNameEnd,  // white space behind the name: '=' or ';' must follow
+        kExtensionValueStart,
+        kExtensionToken,
+        kExtensionQuoted,
+        kExtensionEscape,
+        kExtensionQuoteEnd,
+        kExtensionSpace,  // white space behind a value: ';' must follow
         kSizeLf,
         kData,
         kDataCr,
@@ -39,6 +48,8 @@ private:
     Outcome step(char c);
     Outcome size_digit(char c);
     Outcome size_end();
+    Outcome extension(char c);
+    Outcome extension_value(char c);
     Outcome trailer(char c);
 
     State state_ = State::kSizeFirst;

@@ -8,6 +8,7 @@
 #include "io/http_chunked.h"
 #include "io/http_head.h"
 #include "io/http_server.h"
+#include "io/idle_queue.h"
 #include "io/out_queue.h"
 #include "io/reactor_impl.h"
 
@@ -25,12 +26,18 @@ public:
     HttpConnection(HttpServerImpl& server, std::uint32_t index);
 
     // False when the reactor has no room.
-    bool start(int socket, const Peer& peer);
+    bool start(int socket, const Peer& peer, bool spare);
     std::uint32_t index() const { return index_; }
     std::uint32_t generation() const { return generation_; }
     bool in_use() const { return in_use_; }
     const Peer& peer() const { return peer_; }
     bool late() const { return late_; }
+    bool spare() const { return spare_; }
+    // kNotIdle while something is under way or it is closing already. One that only waits for the
+    // client to close counts as idle for ever.
+    std::int64_t idle_since() const;
+    void give_way();
+    bool giving_way() const { return giving_way_; }
 
     bool waiting(std::uint32_t sequence) const;
     bool respond(std::uint32_t sequence, const ResponseHead& head,
@@ -67,6 +74,7 @@ private:
         bool wants_drain = false;
         bool version_10 = false;
         bool last = false;      // the connection closes behind it
+        std::size_t held = 0;   // bytes of first and second, in the server's count of all answers
         core::BufferRef first;  // kReady, kStreaming behind others: bytes that wait for their turn
         core::BufferRef second;
     };
@@ -88,15 +96,21 @@ private:
     bool may_process() const;
     void discard(std::size_t bytes);
     void refuse(const core::Error& error);
+    void answer_error(std::uint32_t sequence, const core::Error& error);
     void update();
     void update_receive();
     void update_deadline();
     std::int64_t body_deadline() const;
+    std::int64_t idle_ms_max() const;
 
     // Writing
     Answer* answer_of(std::uint32_t sequence);
     Answer& push_answer();
     void emit(Answer& answer, std::string_view bytes);
+    bool make_answer_room(std::uint32_t sequence, const ResponseHead& head, std::size_t bytes,
+                          bool& answered);
+    void hold(Answer& answer, std::size_t bytes);
+    void unhold(Answer& answer);
     void begin_answer(Answer& answer, const ResponseHead& head, std::size_t body_bytes,
                       std::size_t room);
     void finish_answer(Answer& answer);
@@ -117,7 +131,9 @@ private:
 
     InState in_ = InState::kHead;
     bool eof_ = false;
-    bool late_ = false;     // accepted in a drain: lives for one request
+    bool late_ = false;   // accepted in a drain: lives for one request
+    bool spare_ = false;  // accepted when the server was full: lives for one request
+    bool giving_way_ = false;
     bool closing_ = false;  // close() was called on the stream
     bool close_after_out_ = false;
     bool lingering_ = false;  // our side is shut down; waiting for the client's end

@@ -31,9 +31,9 @@ core::Error too_large(std::uint64_t bytes, std::size_t limit) {
 }  // namespace
 
 HttpConnection::HttpConnection(HttpServerImpl& server, std::uint32_t index)
-    : server_(server), index_(index), out_(server.pools) {}
+    : server_(server), index_(index), out_(server.pools, server.answer_bytes) {}
 
-bool HttpConnection::start(int socket, const Peer& peer) {
+bool HttpConnection::start(int socket, const Peer& peer, bool spare) {
     if (!server_.reactor.open(socket, *this, stream_)) return false;
     in_use_ = true;
     peer_ = peer;
@@ -41,6 +41,8 @@ bool HttpConnection::start(int socket, const Peer& peer) {
     eof_ = closing_ = close_after_out_ = lingering_ = large_bodies_ = processing_ = owes_continue_ =
         false;
     late_ = server_.draining;
+    spare_ = spare;
+    giving_way_ = false;
     scanner_.reset();
     header_started_ns_ = 0;
     discarded_bytes_ = 0;
@@ -166,8 +168,21 @@ bool HttpConnection::admit() {
     body_bytes_max_ = decision.body_bytes_max;
     if (decision.reject) {
         refuse(*decision.reject);
+    } else if (spare_ && !decision.when_full) {
+        ++server_.counters.turned_away;
+        refuse(core::Error(core::ErrorCode::kUnavailable,
+                           "http: http.connections_max " +
+                               std::to_string(server_.limits.connections_max) +
+                               " connections are at work")
+                   .bound(static_cast<std::int64_t>(server_.limits.connections_max))
+                   .retry_after(1));
     } else if (parsed.content_length > body_bytes_max_) {
         refuse(too_large(parsed.content_length, body_bytes_max_));
+    } else if (parsed.coding == ContentCoding::kUnknown &&
+               (parsed.chunked || parsed.content_length > 0)) {
+        refuse(core::Error(core::ErrorCode::kUnsupportedMediaType,
+                           "http: of Content-Encoding only gzip and identity are understood")
+                   .in("Content-Encoding"));
     } else {
         return true;
     }
@@ -256,7 +271,7 @@ void HttpConnection::deliver() {
     const ParsedHead& parsed = server_.parsed;
     Request request;
     fill_request(request);
-    request.keep_alive = parsed.keep_alive && !server_.draining;
+    request.keep_alive = parsed.keep_alive && !server_.draining && !spare_;
     request.body = std::move(body_);
     in_ = request.keep_alive ? InState::kHead : InState::kDiscard;
     Answer& answer = push_answer();
@@ -266,16 +281,23 @@ void HttpConnection::deliver() {
     request.token = RequestToken{index_, generation_,
                                  first_sequence_ + static_cast<std::uint32_t>(answers_.size()) - 1};
     ++server_.counters.requests;
+    if (parsed.coding == ContentCoding::kGzip && request.body) {
+        auto plain = inflate_gzip(request.body.view(), body_bytes_max_, server_.pools);
+        if (!plain) return answer_error(request.token.sequence, plain.error());
+        request.body = std::move(*plain);
+    }
     server_.handler.on_request(request);
 }
 
 void HttpConnection::fill_request(Request& request) {
     const ParsedHead& parsed = server_.parsed;
+    request.token = RequestToken{index_, generation_, 0};
     request.method = parsed.method;
     request.keep_alive = parsed.keep_alive;
     request.target = parsed.target;
     request.path = parsed.path;
     request.query = parsed.query;
+    request.host = parsed.host;
     request.content_type = parsed.content_type;
     request.headers = std::span(parsed.headers.data(), parsed.header_count);
     request.content_length = parsed.content_length;
@@ -291,11 +313,13 @@ void HttpConnection::refuse(const core::Error& error) {
     if (!server_.reactor.receiving_into(stream_)) body_ = {};
     head_copy_ = {};
     owes_continue_ = false;
-    Answer& answer = push_answer();
-    answer.keep_alive = false;
+    push_answer().keep_alive = false;
+    answer_error(first_sequence_ + static_cast<std::uint32_t>(answers_.size()) - 1, error);
+}
+
+void HttpConnection::answer_error(std::uint32_t sequence, const core::Error& error) {
     const std::string body = error_body(error);
     const std::string_view piece = body;
-    const auto sequence = first_sequence_ + static_cast<std::uint32_t>(answers_.size()) - 1;
     const std::string retry = std::to_string(error.retry_after_seconds);
     const HeaderField headers[] = {{"Retry-After", retry}};
     ResponseHead head;
@@ -339,6 +363,25 @@ void HttpConnection::update_receive() {
     }
 }
 
+std::int64_t HttpConnection::idle_ms_max() const {
+    const HttpLimits& limits = server_.limits;
+    return spare_ ? std::min(limits.idle_ms_max, limits.spare_ms_max) : limits.idle_ms_max;
+}
+
+std::int64_t HttpConnection::idle_since() const {
+    if (!in_use_ || closing_) return kNotIdle;
+    if (lingering_) return std::numeric_limits<std::int64_t>::min();
+    const bool idle =
+        in_ == InState::kHead && !carry_ && answers_.empty() && out_.empty() && !close_after_out_;
+    return idle ? idle_since_ns_ : kNotIdle;
+}
+
+void HttpConnection::give_way() {
+    giving_way_ = true;
+    ++server_.counters.made_room;
+    close_now();
+}
+
 std::int64_t HttpConnection::body_deadline() const {
     const auto got = static_cast<std::int64_t>(body_ ? body_.size() : 0);
     return body_started_ns_ + server_.limits.body_grace_ms * kNsPerMs +
@@ -361,7 +404,7 @@ void HttpConnection::update_deadline() {
             body_started_ns_ =
                 server_.reactor.now_ns();  // it is us who do not read: the clock stands
         } else if (in_ == InState::kHead && answers_.empty() && out_.empty()) {
-            at = std::min(at, idle_since_ns_ + limits.idle_ms_max * kNsPerMs);
+            at = std::min(at, idle_since_ns_ + idle_ms_max() * kNsPerMs);
         }
     }
     server_.reactor.set_deadline(stream_, at == std::numeric_limits<std::int64_t>::max() ? 0 : at);
@@ -385,7 +428,7 @@ void HttpConnection::on_deadline() {
                            "http: the body came slower than http.body_bytes_per_second_min " +
                                std::to_string(limits.body_bytes_per_second_min)));
     } else if (in_ == InState::kHead && answers_.empty() && out_.empty() &&
-               header_started_ns_ == 0 && now >= idle_since_ns_ + limits.idle_ms_max * kNsPerMs) {
+               header_started_ns_ == 0 && now >= idle_since_ns_ + idle_ms_max() * kNsPerMs) {
         return close_now();
     } else {
         --server_.counters.timeouts;

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::int64_t kLingerNs = 2'000'000'000;
 constexpr std::size_t kSmallBodyBytes = 2048;
+constexpr std::size_t kSmallAnswerBytes = 16 << 10;
 constexpr std::size_t kChunkFrameBytes = 20;  // 16 hex digits and two line ends
 
 // Bytes that wait for their turn; grows by doubling.
@@ -52,8 +53,44 @@ void HttpConnection::emit(Answer& answer, std::string_view bytes) {
     if (&answer == &answers_.front()) {
         out_.append(bytes);
     } else {
+        hold(answer, bytes.size());
         append_to(server_.pools, answer.first, bytes, 0);
     }
+}
+
+void HttpConnection::hold(Answer& answer, std::size_t bytes) {
+    answer.held += bytes;
+    server_.answer_bytes += bytes;
+}
+
+void HttpConnection::unhold(Answer& answer) {
+    server_.answer_bytes -= answer.held;
+    answer.held = 0;
+}
+
+// All clients together have too much to read. A small answer still goes; a large one becomes a word
+// of why it does not come; and a client that leaves its answers where they are is cut off before
+// small ones come to as much again. False: `answered` or not, there is nothing more to do.
+bool HttpConnection::make_answer_room(std::uint32_t sequence, const ResponseHead& head,
+                                      std::size_t bytes, bool& answered) {
+    const std::size_t limit = server_.limits.answers_bytes_max;
+    if (bytes <= kSmallAnswerBytes) {
+        if (server_.answer_bytes <= 2 * limit || out_.empty()) return true;
+        abort();
+        return false;
+    }
+    // Alone, whatever its size, it may go.
+    if (head.status >= 400 || server_.answer_bytes == 0) return true;
+    ++server_.counters.turned_away;
+    answer_error(sequence, core::Error(core::ErrorCode::kUnavailable,
+                                       "http: " + std::to_string(server_.answer_bytes) +
+                                           " bytes of answers wait for clients to read them; "
+                                           "http.answers_bytes_max is " +
+                                           std::to_string(limit))
+                               .bound(static_cast<std::int64_t>(limit))
+                               .retry_after(1));
+    answered = true;
+    return false;
 }
 
 void HttpConnection::begin_answer(Answer& answer, const ResponseHead& head, std::size_t body_bytes,
@@ -73,6 +110,7 @@ void HttpConnection::begin_answer(Answer& answer, const ResponseHead& head, std:
     if (&answer == &answers_.front()) {
         out_.append(text);
     } else {
+        hold(answer, text.size());
         append_to(server_.pools, answer.first, text, room);
     }
     ++server_.counters.responses;
@@ -87,6 +125,11 @@ bool HttpConnection::respond(std::uint32_t sequence, const ResponseHead& head,
     std::size_t bytes = 0;
     for (const std::string_view piece : pieces) bytes += piece.size();
     if (!has_body(head.status)) bytes = kUnknownLength;
+    if (bytes != kUnknownLength &&
+        server_.answer_bytes + bytes > server_.limits.answers_bytes_max) {
+        bool answered = false;
+        if (!make_answer_room(sequence, head, bytes, answered)) return answered;
+    }
     begin_answer(*answer, head, bytes, bytes == kUnknownLength ? 0 : bytes);
     if (!answer->head_only && bytes != kUnknownLength) {
         for (const std::string_view piece : pieces) emit(*answer, piece);
@@ -104,11 +147,16 @@ bool HttpConnection::respond(std::uint32_t sequence, const ResponseHead& head,
         const std::string_view piece = body ? body.view() : std::string_view{};
         return respond(sequence, head, std::span(&piece, 1));
     }
+    if (server_.answer_bytes + bytes > server_.limits.answers_bytes_max) {
+        bool answered = false;
+        if (!make_answer_room(sequence, head, bytes, answered)) return answered;
+    }
     begin_answer(*answer, head, bytes, 0);
     if (!answer->head_only) {
         if (answer == &answers_.front()) {
             out_.append(std::move(body));
         } else {
+            hold(*answer, bytes);
             answer->second = std::move(body);
         }
     }
@@ -126,6 +174,7 @@ void HttpConnection::release_answers() {
     server_.reactor.mark_dirty(stream_);
     while (!answers_.empty()) {
         Answer& answer = answers_.front();
+        unhold(answer);
         if (answer.first) out_.append(std::move(answer.first));
         if (answer.second) out_.append(std::move(answer.second));
         if (answer.state == AnswerState::kWaiting || answer.state == AnswerState::kStreaming) break;
@@ -158,6 +207,10 @@ bool HttpConnection::start_stream(std::uint32_t sequence, const ResponseHead& he
     answer->chunked = !answer->version_10 && has_body(head.status);
     if (answer->version_10) answer->keep_alive = false;  // only the close can end the body
     begin_answer(*answer, head, kUnknownLength, 0);
+    if (answer->head_only) {  // the head is all of it: what comes behind has its turn
+        finish_answer(*answer);
+        return false;
+    }
     answer->state = AnswerState::kStreaming;
     server_.reactor.mark_dirty(stream_);
     return true;
@@ -272,6 +325,7 @@ void HttpConnection::drop_answers() {
     Fifo<Answer> dropped = std::move(answers_);
     answers_ = Fifo<Answer>{};
     for (std::size_t i = 0; i < dropped.size(); ++i) {
+        unhold(dropped[i]);
         if (dropped[i].state != AnswerState::kStreaming) continue;
         const std::uint32_t sequence = first_sequence_ + static_cast<std::uint32_t>(i);
         server_.handler.on_stream_close(StreamToken{RequestToken{index_, generation, sequence}});

@@ -142,8 +142,8 @@ core::Status split_target(ParsedHead& head) {
                                                                                        : 0;
         if (scheme == 0) return core::fail(bad("the request target does not begin with a slash"));
         const std::size_t end = rest.find_first_of("/?", scheme);
-        if (end == scheme || rest.size() == scheme)
-            return core::fail(bad("the request target has no host"));
+        head.host = rest.substr(scheme, end - scheme);
+        if (!is_host(head.host)) return core::fail(bad("the request target has no proper host"));
         rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end);
     }
     const std::size_t mark = rest.find('?');
@@ -154,33 +154,6 @@ core::Status split_target(ParsedHead& head) {
 }
 
 // ---- the headers
-
-bool is_host(std::string_view host) {
-    if (host.empty()) return false;
-    std::size_t end = 0;
-    if (host.front() == '[') {
-        end = host.find(']');
-        if (end == std::string_view::npos || end < 3) return false;
-        for (const char c : host.substr(1, end - 1)) {
-            if (std::strchr("0123456789abcdefABCDEF:.", c) == nullptr) return false;
-        }
-        ++end;
-    } else {
-        while (end < host.size() && host[end] != ':') {
-            const char c = host[end++];
-            const bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                            (c >= '0' && c <= '9') || std::strchr("-._~%!$&'()*+;=", c) != nullptr;
-            if (!ok || c == '\0') return false;
-        }
-        if (end == 0) return false;
-    }
-    if (end == host.size()) return true;
-    if (host[end] != ':' || host.size() - end > 6) return false;
-    for (const char c : host.substr(end + 1)) {
-        if (c < '0' || c > '9') return false;
-    }
-    return true;
-}
 
 struct Framing {
     std::size_t hosts = 0, lengths = 0, codings = 0, types = 0;
@@ -248,6 +221,7 @@ core::Status note_header(const HeaderField& header, Framing& framing, ParsedHead
                 ++framing.hosts;
                 if (!is_host(header.value))
                     return core::fail(bad("the Host header is not host or host:port"));
+                if (head.host.empty()) head.host = header.value;
             }
             break;
         case 6:
@@ -273,6 +247,12 @@ core::Status note_header(const HeaderField& header, Framing& framing, ParsedHead
                 ++framing.lengths;
                 framing.length = header.value;
             }
+            break;
+        case 16:
+            if (equals_ignore_case(header.name, "content-encoding"))
+                for_each_item(header.value, [&](std::string_view item) {
+                    head.coding = also(head.coding, item);
+                });
             break;
         case 17:
             if (equals_ignore_case(header.name, "transfer-encoding")) {
@@ -301,6 +281,33 @@ core::Status frame(ParsedHead& head) {
 }
 
 }  // namespace
+
+bool is_host(std::string_view host) {
+    if (host.empty()) return false;
+    std::size_t end = 0;
+    if (host.front() == '[') {
+        end = host.find(']');
+        if (end == std::string_view::npos || end < 3) return false;
+        for (const char c : host.substr(1, end - 1)) {
+            if (std::strchr("0123456789abcdefABCDEF:.", c) == nullptr) return false;
+        }
+        ++end;
+    } else {
+        while (end < host.size() && host[end] != ':') {
+            const char c = host[end++];
+            const bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                            (c >= '0' && c <= '9') || std::strchr("-._~%!$&'()*+;=", c) != nullptr;
+            if (!ok || c == '\0') return false;
+        }
+        if (end == 0) return false;
+    }
+    if (end == host.size()) return true;
+    if (host[end] != ':' || host.size() - end > 6) return false;
+    for (const char c : host.substr(end + 1)) {
+        if (c < '0' || c > '9') return false;
+    }
+    return true;
+}
 
 bool equals_ignore_case(std::string_view a, std::string_view b) {
     if (a.size() != b.size()) return false;
@@ -377,7 +384,8 @@ core::Status parse_head(std::string_view text, ParsedHead& head) {
     head.keep_alive = true;
     head.chunked = head.has_length = head.expects_continue = false;
     head.content_length = 0;
-    head.target = head.path = head.query = head.content_type = {};
+    head.coding = ContentCoding::kIdentity;
+    head.target = head.path = head.query = head.content_type = head.host = {};
     const std::string_view line = text.substr(0, text.find('\r'));
     if (auto ok = check_version(line); !ok) return ok;
     if (auto ok = read_method(line, head.method); !ok) return ok;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "core/result.h"
+#include "io/content_coding.h"
 #include "io/http_types.h"
 
 #include <array>
@@ -27,8 +28,10 @@ struct ParsedHead {
     bool chunked = false;
     bool has_length = false;
     bool expects_continue = false;
+    ContentCoding coding = ContentCoding::kIdentity;
     std::uint64_t content_length = 0;
     std::string_view target, path, query, content_type;
+    std::string_view host;  // RFC 9112 3.2.2: the target's where it has one, whatever Host says
     std::array<HeaderField, kHeadersMax> headers;
     std::size_t header_count = 0;
 };
@@ -66,6 +69,9 @@ private:
 // `head` is complete: it ends with the empty line, and HeadScanner has passed it.
 core::Status parse_head(std::string_view head, ParsedHead& out);
 core::Error head_scan_error(HeadScanner::Outcome outcome, const HeadScanner::Limits& limits);
+
+// host or host:port, without user or path.
+bool is_host(std::string_view text);
 
 bool equals_ignore_case(std::string_view a, std::string_view b);
 

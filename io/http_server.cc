@@ -151,7 +151,11 @@ const HttpCounters& HttpServer::counters() const { return impl_->counters; }
 
 HttpServerImpl::HttpServerImpl(Reactor& outer, HttpHandler& its_handler,
                                const HttpLimits& its_limits)
-    : reactor(outer.impl()), handler(its_handler), limits(its_limits), pools(reactor.pools) {}
+    : reactor(outer.impl()),
+      handler(its_handler),
+      limits(its_limits),
+      pools(reactor.pools),
+      room_(its_limits.connections_max, its_limits.spare_connections_max) {}
 
 HttpServerImpl::~HttpServerImpl() {
     reactor.close_listeners(*this);
@@ -161,13 +165,14 @@ HttpServerImpl::~HttpServerImpl() {
 }
 
 void HttpServerImpl::on_accept(int socket, const Peer& peer) {
-    if (closed || open_connections >= limits.connections_max || refuse_peer(peer)) {
+    bool spare = false;
+    if (closed || refuse_peer(peer) || !find_room(spare)) {
         ++counters.refused;
         reactor.backend().close(socket);
         return;
     }
     HttpConnection& connection = take_connection();
-    if (!connection.start(socket, peer)) {
+    if (!connection.start(socket, peer, spare)) {
         ++counters.refused;
         reactor.backend().close(socket);
         free_.push_back(connection.index());
@@ -175,8 +180,31 @@ void HttpServerImpl::on_accept(int socket, const Peer& peer) {
     }
     ++open_connections;
     if (draining) ++late_connections;
+    if (spare) ++spare_connections;
     ++counters.accepted;
     if (limits.connections_per_peer_max < limits.connections_max) ++per_peer_[peer.ip];
+}
+
+// A full server closes what has been idle longest. Where all are at work, a few more are held, so
+// that they are told, and so that questions about the server's health are answered.
+bool HttpServerImpl::find_room(bool& spare) {
+    const std::size_t counted = open_connections - spare_connections - leaving_connections;
+    spare = counted >= room_.usual && !make_room(false);
+    return !spare || spare_connections < room_.spare || make_room(true);
+}
+
+bool HttpServerImpl::make_room(bool spare) {
+    IdleQueue& idle = spare ? idle_spare_ : idle_;
+    const std::size_t index =
+        idle.take_oldest(connections_.size(), reactor.now_ns(), [&](std::size_t i) {
+            const HttpConnection& connection = *connections_[i];
+            return connection.spare() == spare ? connection.idle_since() : kNotIdle;
+        });
+    if (index == connections_.size()) return false;
+    connections_[index]->give_way();
+    ++leaving_connections;
+    if (spare) --spare_connections;
+    return true;
 }
 
 bool HttpServerImpl::refuse_peer(const Peer& peer) const {
@@ -199,6 +227,10 @@ HttpConnection& HttpServerImpl::take_connection() {
 void HttpServerImpl::give_back(HttpConnection& connection) {
     --open_connections;
     if (connection.late()) --late_connections;
+    if (connection.giving_way())
+        --leaving_connections;
+    else if (connection.spare())
+        --spare_connections;
     free_.push_back(connection.index());
     const auto found = per_peer_.find(connection.peer().ip);
     if (found != per_peer_.end() && --found->second == 0) per_peer_.erase(found);

@@ -6,7 +6,8 @@
 //       own queue.
 // Lifetime: reactor > server; handler outlives the server.
 // Limits: HttpLimits. Responses a client does not read are bounded by out_bytes_max: above it the
-//       connection is not read any more; unanswered requests of a connection by pipeline_max.
+//       connection is not read any more; those of all clients by answers_bytes_max; unanswered
+//       requests of a connection by pipeline_max.
 // Failure: what breaks HTTP's grammar or a limit is answered here with the API's error body, and
 //       the connection is closed where the framing is lost. A handler never sees it.
 #pragma once
@@ -35,7 +36,15 @@ struct HttpLimits {
     std::size_t pipeline_max = 64;                 // unanswered requests of a connection
     std::size_t out_bytes_max = 1u << 20;  // unsent bytes at which the connection is not read
     std::size_t stream_out_bytes_max = 256u << 10;  // unsent bytes at which stream_write says full
+    // Beyond it the connection that has been idle longest makes room. Where none is idle, further
+    // ones get 503; so many of them are held to be told so, and for requests that are answered
+    // when_full.
     std::size_t connections_max = 16384;
+    std::size_t spare_connections_max = 64;
+    std::int64_t spare_ms_max = 5'000;  // idle_ms_max of those
+    // Of all connections together, not yet sent: beyond it an answer becomes a 503, and beyond
+    // twice as much a client that does not read is cut off.
+    std::size_t answers_bytes_max = 64u << 20;
     std::size_t connections_per_peer_max = 16384;  // per IP address; Unix sockets are not counted
     std::int64_t header_ms_max =
         10'000;                          // 408; from the first byte of a request to its last header
@@ -50,6 +59,7 @@ struct HttpLimits {
 struct HeadDecision {
     std::size_t body_bytes_max;         // may be lowered or raised for this request
     std::optional<core::Error> reject;  // answered at once; the body is not read
+    bool when_full = false;             // answered even on a connection beyond connections_max
 };
 
 enum class WriteOutcome : std::uint8_t { kOk, kFull, kClosed };
@@ -70,6 +80,8 @@ public:
 
 struct HttpCounters {
     std::uint64_t accepted = 0, refused = 0, closed = 0;
+    std::uint64_t turned_away = 0;  // 503 for a lack of room
+    std::uint64_t made_room = 0;    // idle ones closed for others
     std::uint64_t requests = 0, responses = 0, errors_4xx = 0, timeouts = 0;
     std::uint64_t bytes_in = 0, bytes_out = 0;
     std::array<std::uint64_t, 6> responses_by_class{};  // [2]: 2xx
@@ -97,7 +109,7 @@ public:
     bool respond_error(RequestToken token, const core::Error& error);
     BodyWriter body_writer();
 
-    // Streamed answers: the head leaves at once, then every write as soon as the socket takes it.
+    // Streamed answers: the head leaves at once (all of it for a HEAD: nullopt), then every write.
     std::optional<StreamToken> start_stream(RequestToken token, const ResponseHead& head);
     // Takes all or nothing: kFull takes nothing, and on_stream_drain follows.
     WriteOutcome stream_write(StreamToken stream, std::string_view bytes);

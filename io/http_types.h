@@ -43,12 +43,14 @@ struct StreamToken {
 };
 
 struct Request {
-    RequestToken token;
+    RequestToken token;  // on_head: of the connection, the request has no number yet
     Method method = Method::kGet;
     bool keep_alive = true;
     std::string_view target;        // path and query as sent
     std::string_view path;          // as sent, not decoded; the router decodes parameters once
     std::string_view query;         // as sent, without the '?'
+    std::string_view host;          // of the target where it names one, else the Host header;
+                                    // empty only in HTTP/1.0
     std::string_view content_type;  // whole header value; empty when absent
     std::span<const HeaderField> headers;
     std::uint64_t content_length = 0;  // known in on_head when the body is not chunked

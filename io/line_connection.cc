@@ -33,6 +33,19 @@ std::uint64_t count_lines(std::string_view text) {
 
 bool blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
+// Whether the reader of events may have a look at it: whole numbers of any length and depth are its
+// business, as is what the object holds.
+bool is_json_object(std::string_view line) {
+    simdjson::dom::parser parser;
+    simdjson::dom::element root;
+    switch (parser.parse(line.data(), line.size()).get(root)) {
+        case simdjson::SUCCESS: return root.is_object();
+        case simdjson::NUMBER_ERROR:
+        case simdjson::DEPTH_ERROR: return true;
+        default: return false;
+    }
+}
+
 // `{"hello"` with any white space: no envelope has such a member.
 bool looks_like_hello(std::string_view line) {
     std::size_t at = 0;
@@ -48,22 +61,45 @@ bool looks_like_hello(std::string_view line) {
 }  // namespace
 
 LineConnection::LineConnection(LineServerImpl& server, std::uint32_t index)
-    : server_(server), index_(index), out_(server.pools) {}
+    : server_(server), index_(index), out_(server.pools, server.out_bytes) {}
 
-bool LineConnection::start(int socket, const Peer& peer) {
+bool LineConnection::start(int socket, const Peer& peer, bool spare) {
     if (!server_.reactor.open(socket, *this, stream_)) return false;
     in_use_ = true;
     peer_ = peer;
-    context_ = 0;
     acks_ = AckMode::kBatch;
     greeted_ = accepted_ = skipping_ = eof_ = discarding_ = lingering_ = closing_ = false;
     searched_ = 0;
     next_capacity_ = kColdBytes;
-    lines_ = acked_ = ack_sent_ = 0;
+    lines_ = acked_ = duplicates_ = ack_sent_ = 0;
     unacked_bytes_ = 0;
     last_active_ns_ = server_.reactor.now_ns();
+    spare_ = spare;
+    giving_way_ = false;
+    if (spare) {
+        const std::size_t limit = server_.limits.connections_max;
+        refuse(core::Error(core::ErrorCode::kUnavailable, "socket: socket.connections_max " +
+                                                              std::to_string(limit) +
+                                                              " connections are at work")
+                   .bound(static_cast<std::int64_t>(limit))
+                   .retry_after(1));
+    }
     update();
     return true;
+}
+
+std::int64_t LineConnection::idle_since() const {
+    if (!in_use_ || closing_) return kNotIdle;
+    if (lingering_) return std::numeric_limits<std::int64_t>::min();
+    const bool idle = acked_ == lines_ && out_.empty() && (!buffer_ || buffer_.size() == 0) &&
+                      !eof_ && !discarding_;
+    return idle ? last_active_ns_ : kNotIdle;
+}
+
+void LineConnection::give_way() {
+    giving_way_ = true;
+    ++server_.counters.made_room;
+    close_now();
 }
 
 void LineConnection::on_bytes(char*, std::size_t) {}  // every receive goes straight into our buffer
@@ -103,7 +139,7 @@ void LineConnection::cut_lines() {
     const void* last = ::memrchr(buffer_.data() + searched_, '\n', used - searched_);
     if (!last) {
         searched_ = used;
-        if (used > server_.limits.line_bytes_max) return drop_partial_line();
+        if (too_long(buffer_.view())) return drop_partial_line();
         return make_room();
     }
     const std::size_t complete =
@@ -123,7 +159,14 @@ void LineConnection::cut_lines() {
     } else {
         hand_over(std::move(lines));
     }
-    if (buffer_ && buffer_.size() > server_.limits.line_bytes_max) drop_partial_line();
+    if (buffer_ && too_long(buffer_.view())) drop_partial_line();
+}
+
+// Its line end does not count, LF or CRLF; a CR may still be the first half of one.
+bool LineConnection::too_long(std::string_view line) const {
+    if (line.ends_with('\n')) line.remove_suffix(1);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    return line.size() > server_.limits.line_bytes_max;
 }
 
 void LineConnection::make_room() {
@@ -149,8 +192,7 @@ void LineConnection::split_long_lines(core::BufferRef lines) {
     };
     while (at < text.size()) {
         const std::size_t end = std::min(text.find('\n', at), text.size() - 1) + 1;
-        const std::size_t bytes = end - at - (text[end - 1] == '\n' ? 1 : 0);
-        if (bytes > server_.limits.line_bytes_max) {
+        if (too_long(text.substr(at, end - at))) {
             flush(at);
             begin = end;
             reject_long_line();
@@ -218,7 +260,7 @@ void LineConnection::finish_input() {
     searched_ = 0;
     if (!rest || last.size() == 0) return;
     // A first line may have waited for its end, unmeasured, as a possible hello.
-    if (last.size() > server_.limits.line_bytes_max) return reject_long_line();
+    if (too_long(last.view())) return reject_long_line();
     hand_over(std::move(last));
 }
 
@@ -227,17 +269,34 @@ void LineConnection::finish_input() {
 // False while the first line is not complete, or when the client was refused.
 bool LineConnection::greet() {
     const std::string_view text = buffer_.view();
-    const std::size_t end = text.find('\n');
-    if (end == std::string_view::npos && text.size() < kHelloBytesMax && !eof_) return false;
+    const std::size_t first = text.find_first_not_of(" \t\r");
+    const bool blank = first == std::string_view::npos;
+    if (!blank && text[first] != '{') {
+        refuse_first_line("it begins with something else");
+        return false;
+    }
+    const std::size_t end = text.find('\n', searched_);
+    if (end == std::string_view::npos && !eof_) {
+        searched_ = text.size();
+        if (text.size() < kHelloBytesMax || (!blank && !too_long(text))) return false;
+    }
     const std::string_view line = text.substr(0, end);
+    if (blank) {
+        refuse_first_line(end == std::string_view::npos ? "it has no end" : "it is empty");
+        return false;
+    }
     LineHello hello;
     std::string key;
-    if (looks_like_hello(line.substr(0, kHelloBytesMax)) && !read_hello(line, hello, key))
+    if (looks_like_hello(line.substr(0, kHelloBytesMax))) {
+        if (!read_hello(line, hello, key)) return false;
+    } else if (!too_long(line) && !is_json_object(line)) {
+        refuse_first_line("its JSON is broken");
         return false;
+    }
     hello.api_key = key;
     acks_ = hello.acks;
     greeted_ = true;
-    if (auto ok = server_.handler.on_hello(token(), hello, peer_, context_); !ok) {
+    if (auto ok = server_.handler.on_hello(token(), hello, peer_); !ok) {
         refuse(ok.error());
         return false;
     }
@@ -250,6 +309,14 @@ bool LineConnection::greet() {
     }
     searched_ = 0;
     return buffer_.size() > 0;
+}
+
+void LineConnection::refuse_first_line(std::string_view why) {
+    greeted_ = true;
+    refuse(core::Error(core::ErrorCode::kValidation,
+                       "the first line is no JSON object: " + std::string(why) +
+                           "; this is the socket for lines of events, one JSON object each, and "
+                           "speaks no HTTP"));
 }
 
 bool LineConnection::read_hello(std::string_view line, LineHello& hello, std::string& key) {
@@ -283,6 +350,10 @@ bool LineConnection::read_hello(std::string_view line, LineHello& hello, std::st
 
 void LineConnection::refuse(const core::Error& error) {
     ++server_.counters.refused;
+    end_with(error);
+}
+
+void LineConnection::end_with(const core::Error& error) {
     out_.append(R"({"error":)");
     out_.append(error_object(error));
     out_.append("}\n");
@@ -293,7 +364,9 @@ void LineConnection::refuse(const core::Error& error) {
 
 // ---- answers
 
-void LineConnection::ack(std::uint64_t lines, std::string_view durability) {
+void LineConnection::ack(std::uint64_t lines, std::string_view durability,
+                         std::uint64_t duplicates) {
+    duplicates_ += duplicates;
     for (std::size_t i = 0; i < spans_.size() && spans_[i].last_line <= lines; ++i)
         spans_[i].done = true;
     acked_ = std::max(acked_, std::min(lines, lines_));
@@ -323,19 +396,26 @@ void LineConnection::reject(std::uint64_t line, const core::Error& error) {
     server_.reactor.mark_dirty(stream_);
 }
 
-void LineConnection::on_flush() {
-    // All acks of a duty cycle are one line: the last says it all.
-    if (acks_ == AckMode::kBatch && acked_ > ack_sent_ && !discarding_) {
-        ack_sent_ = acked_;
+void LineConnection::append_ack() {
+    ack_sent_ = acked_;
+    const auto number = [this](std::string_view name, std::uint64_t value) {
         char digits[24];
-        out_.append(R"({"ack":)");
+        out_.append(name);
         out_.append(
             {digits, static_cast<std::size_t>(
-                         std::to_chars(digits, digits + sizeof digits, acked_).ptr - digits)});
-        out_.append(R"(,"durability":")");
-        out_.append(durability_.empty() ? std::string_view("none") : std::string_view(durability_));
-        out_.append("\"}\n");
-    }
+                         std::to_chars(digits, digits + sizeof digits, value).ptr - digits)});
+    };
+    number(R"({"ack":)", acked_);
+    out_.append(R"(,"durability":")");
+    out_.append(durability_.empty() ? std::string_view("none") : std::string_view(durability_));
+    out_.append("\"");
+    if (duplicates_ > 0) number(R"(,"duplicates":)", duplicates_);
+    out_.append("}\n");
+}
+
+void LineConnection::on_flush() {
+    // All acks of a duty cycle are one line: the last says it all.
+    if (acks_ == AckMode::kBatch && acked_ > ack_sent_ && !discarding_) append_ack();
     if (!out_.empty() && !out_.sending()) {
         out_.begin_send(vector_);
         last_sent_ns_ = server_.reactor.now_ns();
@@ -382,7 +462,7 @@ void LineConnection::update() {
         at = linger_until_ns_;
     } else {
         if (out_.sending()) at = last_sent_ns_ + server_.limits.write_ms_max * kNsPerMs;
-        if (server_.limits.idle_ms_max > 0 && wants)
+        if (server_.limits.idle_ms_max > 0 && wants && !discarding_)
             at = std::min(at, last_active_ns_ + server_.limits.idle_ms_max * kNsPerMs);
     }
     reactor.set_deadline(stream_, at == std::numeric_limits<std::int64_t>::max() ? 0 : at);
@@ -395,7 +475,10 @@ void LineConnection::on_deadline() {
         return close_now();
     if (server_.limits.idle_ms_max > 0 &&
         now >= last_active_ns_ + server_.limits.idle_ms_max * kNsPerMs && acked_ == lines_) {
-        return close_now();
+        end_with(core::Error(core::ErrorCode::kTimeout,
+                             "socket: nothing came for socket.idle_timeout " +
+                                 std::to_string(server_.limits.idle_ms_max) + " ms"));
+        return update();
     }
     last_active_ns_ = now;
     update();

@@ -6,6 +6,7 @@
 
 #include "core/buffer.h"
 #include "io/fifo.h"
+#include "io/idle_queue.h"
 #include "io/line_server.h"
 #include "io/out_queue.h"
 #include "io/reactor_impl.h"
@@ -23,13 +24,17 @@ class LineConnection final : public StreamHandler {
 public:
     LineConnection(LineServerImpl& server, std::uint32_t index);
 
-    bool start(int socket, const Peer& peer);
+    // `spare`: beyond connections_max; it is told so, and that is all.
+    bool start(int socket, const Peer& peer, bool spare);
     std::uint32_t index() const { return index_; }
     std::uint32_t generation() const { return generation_; }
     bool in_use() const { return in_use_; }
-    std::uint64_t context() const { return context_; }
+    bool spare() const { return spare_; }
+    bool giving_way() const { return giving_way_; }
+    std::int64_t idle_since() const;  // as HttpConnection's
+    void give_way();
 
-    void ack(std::uint64_t lines, std::string_view durability);
+    void ack(std::uint64_t lines, std::string_view durability, std::uint64_t duplicates);
     void reject(std::uint64_t line, const core::Error& error);
     void touch();
     void abort();
@@ -54,6 +59,9 @@ private:
 
     void cut_lines();
     bool greet();
+    void refuse_first_line(std::string_view why);
+    bool too_long(std::string_view line) const;
+    void append_ack();
     bool read_hello(std::string_view line, LineHello& hello, std::string& key);
     void hand_over(core::BufferRef lines);
     void split_long_lines(core::BufferRef lines);
@@ -64,6 +72,7 @@ private:
     void finish_input();
     void settle();
     void refuse(const core::Error& error);
+    void end_with(const core::Error& error);
     bool may_read() const;
     void update();
     void finish_output();
@@ -76,7 +85,6 @@ private:
     bool in_use_ = false;
     StreamId stream_;
     Peer peer_;
-    std::uint64_t context_ = 0;
     AckMode acks_ = AckMode::kBatch;
 
     bool greeted_ = false;
@@ -85,6 +93,8 @@ private:
     bool eof_ = false;
     bool discarding_ = false;  // nothing more is handed over
     bool lingering_ = false;
+    bool spare_ = false;
+    bool giving_way_ = false;
     bool closing_ = false;
 
     core::BufferRef buffer_;    // being received into; begins with a line's first byte
@@ -92,6 +102,7 @@ private:
     std::size_t next_capacity_ = 0;
     std::uint64_t lines_ = 0;  // counted so far
     std::uint64_t acked_ = 0;
+    std::uint64_t duplicates_ = 0;  // of the acked ones
     std::size_t unacked_bytes_ = 0;
     Fifo<Span> spans_;
     std::uint64_t ack_sent_ = 0;
@@ -121,10 +132,18 @@ public:
     bool paused = false;
     bool draining = false;
     std::size_t open_connections = 0;
+    std::size_t spare_connections = 0;    // of these: beyond connections_max
+    std::size_t leaving_connections = 0;  // of these: closing to make room
+    std::size_t out_bytes = 0;            // acks and rejects of all, not yet sent
 
 private:
+    bool find_room(bool& spare);
+    bool make_room(bool spare);
+
     std::vector<std::unique_ptr<LineConnection>> connections_;
     std::vector<std::uint32_t> free_;
+    const ConnectionRoom room_;
+    IdleQueue idle_, idle_spare_;
 };
 
 }  // namespace millrace::io

@@ -12,9 +12,10 @@ core::Result<Address> LineServer::listen(const Address& address, ListenRole role
     return impl_->reactor.listen(address, role, *impl_);
 }
 
-bool LineServer::ack(LineToken token, std::uint64_t lines, std::string_view durability) {
+bool LineServer::ack(LineToken token, std::uint64_t lines, std::string_view durability,
+                     std::uint64_t duplicates) {
     LineConnection* connection = impl_->find(token);
-    if (connection) connection->ack(lines, durability);
+    if (connection) connection->ack(lines, durability, duplicates);
     return connection != nullptr;
 }
 
@@ -22,11 +23,6 @@ bool LineServer::reject(LineToken token, std::uint64_t line, const core::Error& 
     LineConnection* connection = impl_->find(token);
     if (connection) connection->reject(line, error);
     return connection != nullptr;
-}
-
-std::uint64_t LineServer::context_of(LineToken token) const {
-    const LineConnection* connection = impl_->find(token);
-    return connection ? connection->context() : 0;
 }
 
 bool LineServer::alive(LineToken token) const { return impl_->find(token) != nullptr; }
@@ -55,7 +51,11 @@ const LineCounters& LineServer::counters() const { return impl_->counters; }
 
 LineServerImpl::LineServerImpl(Reactor& outer, LineHandler& its_handler,
                                const LineLimits& its_limits)
-    : reactor(outer.impl()), handler(its_handler), limits(its_limits), pools(reactor.pools) {}
+    : reactor(outer.impl()),
+      handler(its_handler),
+      limits(its_limits),
+      pools(reactor.pools),
+      room_(its_limits.connections_max, its_limits.spare_connections_max) {}
 
 LineServerImpl::~LineServerImpl() {
     reactor.close_listeners(*this);
@@ -65,7 +65,8 @@ LineServerImpl::~LineServerImpl() {
 }
 
 void LineServerImpl::on_accept(int socket, const Peer& peer) {
-    if (draining || open_connections >= limits.connections_max) {
+    bool spare = false;
+    if (draining || !find_room(spare)) {
         ++counters.refused;
         reactor.backend().close(socket);
         return;
@@ -75,18 +76,44 @@ void LineServerImpl::on_accept(int socket, const Peer& peer) {
         connections_.push_back(std::make_unique<LineConnection>(*this, free_.back()));
     }
     LineConnection& connection = *connections_[free_.back()];
-    if (!connection.start(socket, peer)) {
+    if (!connection.start(socket, peer, spare)) {
         ++counters.refused;
         reactor.backend().close(socket);
         return;
     }
     free_.pop_back();
     ++open_connections;
+    if (spare) ++spare_connections;
     ++counters.accepted;
+}
+
+// As HttpServerImpl's.
+bool LineServerImpl::find_room(bool& spare) {
+    const std::size_t counted = open_connections - spare_connections - leaving_connections;
+    spare = counted >= room_.usual && !make_room(false);
+    return !spare || spare_connections < room_.spare || make_room(true);
+}
+
+bool LineServerImpl::make_room(bool spare) {
+    IdleQueue& idle = spare ? idle_spare_ : idle_;
+    const std::size_t index =
+        idle.take_oldest(connections_.size(), reactor.now_ns(), [&](std::size_t i) {
+            const LineConnection& connection = *connections_[i];
+            return connection.spare() == spare ? connection.idle_since() : kNotIdle;
+        });
+    if (index == connections_.size()) return false;
+    connections_[index]->give_way();
+    ++leaving_connections;
+    if (spare) --spare_connections;
+    return true;
 }
 
 void LineServerImpl::give_back(LineConnection& connection) {
     --open_connections;
+    if (connection.giving_way())
+        --leaving_connections;
+    else if (connection.spare())
+        --spare_connections;
     free_.push_back(connection.index());
 }
 

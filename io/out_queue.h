@@ -19,7 +19,8 @@ namespace millrace::io {
 
 class OutQueue {
 public:
-    explicit OutQueue(SizedPools& pools) : pools_(pools) {}
+    // `all`: bytes of this and other queues together, kept by each.
+    OutQueue(SizedPools& pools, std::size_t& all) : pools_(pools), all_(all) {}
 
     bool empty() const { return bytes_ == 0; }
     std::size_t bytes() const { return bytes_; }
@@ -27,6 +28,7 @@ public:
 
     void append(std::string_view text) {
         bytes_ += text.size();
+        all_ += text.size();
         while (!text.empty()) {
             if (segments_.empty() || !segments_.back().open || room(segments_.back()) == 0) {
                 segments_.push_back(
@@ -47,6 +49,7 @@ public:
         if (!buffer || buffer.size() == 0) return;
         if (buffer.size() <= kCopyBytesMax) return append(buffer.view());
         bytes_ += buffer.size();
+        all_ += buffer.size();
         segments_.push_back(Segment{std::move(buffer), 0, false});
     }
 
@@ -66,8 +69,9 @@ public:
 
     void sent(std::size_t bytes) {
         sending_ = false;
-        MR_ASSERT(bytes <= bytes_);
+        MR_ASSERT(bytes <= bytes_ && bytes <= all_);
         bytes_ -= bytes;
+        all_ -= bytes;
         while (bytes > 0) {
             Segment& segment = segments_.front();
             const std::size_t left = segment.buffer.size() - segment.sent;
@@ -82,6 +86,7 @@ public:
 
     void clear() {
         segments_.clear();
+        all_ -= bytes_;
         bytes_ = 0;
         sending_ = false;
     }
@@ -100,6 +105,7 @@ private:
     }
 
     SizedPools& pools_;
+    std::size_t& all_;
     Fifo<Segment> segments_;
     std::size_t bytes_ = 0;
     bool sending_ = false;

@@ -145,6 +145,14 @@ core::Result<Listener> open_listener(const Address& address, ListenRole role) {
     ::setsockopt(socket, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     // Accepted sockets inherit it: no system call for each.
     ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    // What is accepted inherits these: a peer that vanished without a word, from a stream that has
+    // nothing to say for hours, is found by the system.
+    const int idle_s = 60, every_s = 15, probes = 4, unacked_ms = 120'000;
+    ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
+    ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+    ::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof unacked_ms);
     const SockAddr where = to_sockaddr(address);
     if (::bind(socket, where.get(), where.bytes) != 0 || ::listen(socket, kListenBacklog) != 0) {
         const int error = errno;

@@ -10,12 +10,15 @@
 #include <string>
 #include <vector>
 
+#include <malloc.h>
 #include <unistd.h>
 
 int main(int argc, char** argv) {
     std::vector<std::string> arguments(argv + 1, argv + argc);
     if (!arguments.empty() && arguments.front() == "serve") {
         arguments.erase(arguments.begin());
+        // Else malloc learns from the first large answer to keep blocks of that size for good.
+        ::mallopt(M_MMAP_THRESHOLD, 16 << 20);
         return millrace::tools::serve_command(std::move(arguments));
     }
     if (!arguments.empty() && arguments.front() == "bench") {

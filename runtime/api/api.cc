@@ -80,8 +80,7 @@ LaterHandler later_handler(RouteId id) {
     }
 }
 
-// Probes of load balancers and supervisors carry no key.
-bool needs_no_key(RouteId id) { return id == RouteId::kHealthz || id == RouteId::kReadyz; }
+constexpr std::string_view kEveryMethod = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 }  // namespace
 
@@ -142,6 +141,8 @@ io::RouteOutcome Api::match(io::Method method, std::string_view path, io::RouteM
 }
 
 ApiResponse Api::unmatched(io::Method method, const io::RouteMatch& match, std::string_view path) {
+    if (method == io::Method::kOptions && path == "*")
+        return {.status = 204, .headers = {{"Allow", std::string(kEveryMethod)}}, .body = {}};
     const std::string where =
         std::string(io::method_text(method)) + " " + std::string(path.substr(0, 256));
     switch (match.outcome) {
@@ -167,14 +168,9 @@ ApiResponse Api::unmatched(io::Method method, const io::RouteMatch& match, std::
 
 void Api::handle(ApiRequest&& request, const Respond& respond) {
     const auto id = static_cast<RouteId>(request.match.route);
-    if (auto principal = authenticate(request); principal) {
-        request.principal = std::move(*principal);
-    } else if (!needs_no_key(id)) {
-        return respond(error_response(principal.error()));
-    }
     if (auto known = check_query(route_table()[request.match.route], request.query); !known)
         return respond(error_response(known.error()));
-    impl_->services.registry().act_as(actor_of(request.principal));
+    impl_->services.registry().act_as(identity::actor_of(request.principal));
     Call call{impl_->services, request};
     if (const LaterHandler later = later_handler(id)) return later(call, respond);
     const Handler handler = impl_->handlers.at(static_cast<std::size_t>(id));
@@ -184,19 +180,6 @@ void Api::handle(ApiRequest&& request, const Respond& respond) {
     }
     auto answer = handler(call);
     respond(answer ? std::move(*answer) : error_response(answer.error()));
-}
-
-std::string actor_of(const Principal& principal) {
-    if (!principal.key_id.empty()) return "key:" + principal.key_id;
-    if (!principal.user.empty()) return "user:" + principal.user;
-    return "loopback";
-}
-
-core::Result<Principal> authenticate(const ApiRequest& request) {
-    if (request.from_loopback) return Principal{};
-    return core::fail(
-        core::ErrorCode::kUnauthorized,
-        "no key exists, and without one only loopback clients are served; create a key first");
 }
 
 }  // namespace millrace::runtime::api

@@ -9,11 +9,11 @@
 #pragma once
 
 #include "core/buffer.h"
-#include "core/ids.h"
 #include "core/result.h"
 #include "io/http_types.h"
 #include "io/router.h"
 #include "runtime/api/routes.h"
+#include "runtime/identity/principal.h"
 
 #include <cstdint>
 #include <functional>
@@ -31,16 +31,6 @@ class Services;
 inline constexpr std::size_t kListLimitDefault = 100;
 inline constexpr std::size_t kListLimitMax = 1000;
 
-struct Principal {
-    core::TenantId tenant;
-    std::string tenant_name = "default";
-    std::string user;
-    std::string key_id;
-};
-
-// Who the audit log names: "key:<id>", "user:<name>", or "loopback" while no key exists.
-std::string actor_of(const Principal& principal);
-
 struct ApiRequest {
     io::Method method = io::Method::kGet;
     io::RouteMatch match;
@@ -48,8 +38,7 @@ struct ApiRequest {
     std::string content_type;
     std::vector<std::pair<std::string, std::string>> headers;
     core::BufferRef body;
-    bool from_loopback = true;
-    Principal principal;  // filled by handle()
+    identity::Principal principal;  // the edge says who it is, and has seen that they may
 
     std::string_view param(std::string_view name) const { return match.param(name); }
     std::string_view body_view() const { return body ? body.view() : std::string_view{}; }
@@ -79,11 +68,13 @@ public:
 
     // Which route a request goes to; `out.route` is an index into route_table() when found.
     io::RouteOutcome match(io::Method method, std::string_view path, io::RouteMatch& out) const;
-    // The answer to what match() did not find: 404, 405 with Allow, 400; 204 for OPTIONS.
+    // The answer to what match() did not find: 404, 405 with Allow, 400; 204 for OPTIONS, of one
+    // resource or of `*`.
     static ApiResponse unmatched(io::Method method, const io::RouteMatch& match,
                                  std::string_view path);
 
-    // A request whose match was found and whose route is RouteOwner::kApi.
+    // A request whose match was found, whose route is RouteOwner::kApi, and whose principal has the
+    // route's scope.
     void handle(ApiRequest&& request, const Respond& respond);
 
     struct Impl;
@@ -91,9 +82,5 @@ public:
 private:
     std::unique_ptr<Impl> impl_;
 };
-
-// The one place that says who a request comes from. With no key ever created a loopback client is
-// tenant `default` with every right.
-core::Result<Principal> authenticate(const ApiRequest& request);
 
 }  // namespace millrace::runtime::api

@@ -4,12 +4,13 @@
 
 namespace millrace::runtime::api {
 
-void audit(Services& services, const Principal& by, std::string_view action, std::string_view kind,
-           std::string_view id, const std::function<void(core::JsonWriter&)>& more) {
+void audit(Services& services, const identity::Principal& by, std::string_view action,
+           std::string_view kind, std::string_view id,
+           const std::function<void(core::JsonWriter&)>& more) {
     std::string entry;
     core::JsonWriter json(entry);
     json.begin_object().field("action", action).field("kind", kind).field_or_null("id", id);
-    json.field("by", actor_of(by));
+    json.field("by", identity::actor_of(by));
     if (more) more(json);
     json.end_object();
     store::RowBatch batch;

@@ -14,8 +14,9 @@ namespace millrace::runtime::api {
 void audit(Call& call, std::string_view action, std::string_view kind, std::string_view id,
            const std::function<void(core::JsonWriter&)>& more = {});
 // For an answer that comes later, when the call is gone.
-void audit(Services& services, const Principal& by, std::string_view action, std::string_view kind,
-           std::string_view id, const std::function<void(core::JsonWriter&)>& more = {});
+void audit(Services& services, const identity::Principal& by, std::string_view action,
+           std::string_view kind, std::string_view id,
+           const std::function<void(core::JsonWriter&)>& more = {});
 
 // What was asked for, as "request": the body's text, valid JSON; one that is very long is left out.
 void append_request(core::JsonWriter& json, std::string_view body);

@@ -162,7 +162,7 @@ void audit_letters(Call& call, std::string_view action, std::string_view id, std
 struct Bulk {
     ReplaySelection selection;
     std::vector<store::DeadLetterKey> keys;
-    Principal by;
+    identity::Principal by;
     std::string request;
     core::Status selected;
 };

@@ -9,8 +9,15 @@ namespace millrace::runtime::api {
 namespace {
 
 constexpr Route kRoutes[] = {
-#define X(enumerator, owner, method, path, query, doc) \
-    {RouteId::enumerator, RouteOwner::owner, io::Method::method, path, query, doc, #enumerator},
+#define X(enumerator, owner, method, path, scope, query, doc) \
+    {RouteId::enumerator,                                     \
+     RouteOwner::owner,                                       \
+     io::Method::method,                                      \
+     path,                                                    \
+     identity::Scope::scope,                                  \
+     query,                                                   \
+     doc,                                                     \
+     #enumerator},
     MILLRACE_ROUTES(X)
 #undef X
 };
@@ -43,7 +50,7 @@ void append_parameters(core::JsonWriter& json, const Route& route) {
 void append_operation(core::JsonWriter& json, const Route& route) {
     json.key(lower(io::method_text(route.method))).begin_object();
     json.field("operationId", lower(route.name.substr(1, 1)) + std::string(route.name.substr(2)));
-    json.field("summary", route.doc);
+    json.field("summary", route.doc).field("x-scope", identity::scope_text(route.scope));
     append_parameters(json, route);
     const bool has_body = route.method == io::Method::kPost || route.method == io::Method::kPut ||
                           route.method == io::Method::kPatch;

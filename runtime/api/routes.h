@@ -4,6 +4,7 @@
 #pragma once
 
 #include "io/http_types.h"
+#include "runtime/identity/scopes.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -19,89 +20,102 @@ enum class RouteOwner : std::uint8_t {
     kStream,  // the edge: GET /v2/events/stream
 };
 
-// enumerator, owner, method, path, query parameters, what it does
+// enumerator, owner, method, path, scope a caller must have, query parameters, what it does
 #define MILLRACE_ROUTES(X)                                                                         \
-    X(kPostEvents, kEvents, kPost, "/v2/events", "ids,atomic,durability",                          \
+    X(kPostEvents, kEvents, kPost, "/v2/events", kEventsWrite, "ids,atomic,durability",            \
       "Takes events: one, an array, NDJSON or CloudEvents")                                        \
-    X(kListEvents, kApi, kGet, "/v2/events",                                                       \
+    X(kListEvents, kApi, kGet, "/v2/events", kEventsRead,                                          \
       "pattern,patternPrefix,from,to,eventTimeFrom,eventTimeTo,sourceType,sourceId,correlationId," \
       "causationId,contextId,"                                                                     \
       "filter,limit,cursor,"                                                                       \
       "order,as,count",                                                                            \
       "Lists events, newest first")                                                                \
-    X(kStreamEvents, kStream, kGet, "/v2/events/stream", "pattern,patternPrefix,filter,from",      \
-      "Events as Server-Sent Events")                                                              \
-    X(kGetEvent, kApi, kGet, "/v2/events/{eventId}", "as", "One event")                            \
-    X(kTraceEvent, kApi, kGet, "/v2/events/{eventId}/trace", "",                                   \
+    X(kStreamEvents, kStream, kGet, "/v2/events/stream", kEventsRead,                              \
+      "pattern,patternPrefix,filter,from", "Events as Server-Sent Events")                         \
+    X(kGetEvent, kApi, kGet, "/v2/events/{eventId}", kEventsRead, "as", "One event")               \
+    X(kTraceEvent, kApi, kGet, "/v2/events/{eventId}/trace", kEventsRead, "",                      \
       "What caused an event and what it caused")                                                   \
-    X(kCreateScript, kApi, kPost, "/v2/scripts", "", "Creates a script")                           \
-    X(kListScripts, kApi, kGet, "/v2/scripts", "limit,cursor", "Lists scripts")                    \
-    X(kGetScript, kApi, kGet, "/v2/scripts/{id}", "", "One script")                                \
-    X(kPutScript, kApi, kPut, "/v2/scripts/{id}", "", "Makes a new version of a script")           \
-    X(kPatchScript, kApi, kPatch, "/v2/scripts/{id}", "",                                          \
+    X(kCreateScript, kApi, kPost, "/v2/scripts", kScriptsWrite, "", "Creates a script")            \
+    X(kListScripts, kApi, kGet, "/v2/scripts", kScriptsRead, "limit,cursor", "Lists scripts")      \
+    X(kGetScript, kApi, kGet, "/v2/scripts/{id}", kScriptsRead, "", "One script")                  \
+    X(kPutScript, kApi, kPut, "/v2/scripts/{id}", kScriptsWrite, "",                               \
+      "Makes a new version of a script")                                                           \
+    X(kPatchScript, kApi, kPatch, "/v2/scripts/{id}", kScriptsWrite, "",                           \
       "Makes a new version of a script by JSON merge patch")                                       \
-    X(kDeleteScript, kApi, kDelete, "/v2/scripts/{id}", "",                                        \
+    X(kDeleteScript, kApi, kDelete, "/v2/scripts/{id}", kScriptsWrite, "",                         \
       "Removes a script that no subscription uses")                                                \
-    X(kListScriptVersions, kApi, kGet, "/v2/scripts/{id}/versions", "",                            \
+    X(kListScriptVersions, kApi, kGet, "/v2/scripts/{id}/versions", kScriptsRead, "",              \
       "The versions of a script, newest first")                                                    \
-    X(kGetScriptVersion, kApi, kGet, "/v2/scripts/{id}/versions/{version}", "",                    \
+    X(kGetScriptVersion, kApi, kGet, "/v2/scripts/{id}/versions/{version}", kScriptsRead, "",      \
       "One version of a script")                                                                   \
-    X(kCreateSecret, kApi, kPost, "/v2/secrets", "", "Creates a secret; its value is never shown") \
-    X(kListSecrets, kApi, kGet, "/v2/secrets", "limit,cursor", "Lists secrets, without values")    \
-    X(kGetSecret, kApi, kGet, "/v2/secrets/{id}", "", "One secret, without its value")             \
-    X(kPutSecret, kApi, kPut, "/v2/secrets/{id}", "", "Gives a secret a new value")                \
-    X(kPatchSecret, kApi, kPatch, "/v2/secrets/{id}", "", "Changes a secret by JSON merge patch")  \
-    X(kDeleteSecret, kApi, kDelete, "/v2/secrets/{id}", "", "Removes a secret and its versions")   \
-    X(kListSecretVersions, kApi, kGet, "/v2/secrets/{id}/versions", "",                            \
+    X(kCreateSecret, kApi, kPost, "/v2/secrets", kSecretsWrite, "",                                \
+      "Creates a secret; its value is never shown")                                                \
+    X(kListSecrets, kApi, kGet, "/v2/secrets", kSecretsRead, "limit,cursor",                       \
+      "Lists secrets, without values")                                                             \
+    X(kGetSecret, kApi, kGet, "/v2/secrets/{id}", kSecretsRead, "",                                \
+      "One secret, without its value")                                                             \
+    X(kPutSecret, kApi, kPut, "/v2/secrets/{id}", kSecretsWrite, "", "Gives a secret a new value") \
+    X(kPatchSecret, kApi, kPatch, "/v2/secrets/{id}", kSecretsWrite, "",                           \
+      "Changes a secret by JSON merge patch")                                                      \
+    X(kDeleteSecret, kApi, kDelete, "/v2/secrets/{id}", kSecretsWrite, "",                         \
+      "Removes a secret and its versions")                                                         \
+    X(kListSecretVersions, kApi, kGet, "/v2/secrets/{id}/versions", kSecretsRead, "",              \
       "The versions of a secret, newest first, without values")                                    \
-    X(kRunScript, kApi, kPost, "/v2/script/run", "",                                               \
+    X(kRunScript, kApi, kPost, "/v2/script/run", kScriptsRun, "",                                  \
       "Runs an enabled script and answers with its result")                                        \
-    X(kCreateSubscription, kApi, kPost, "/v2/subscriptions", "", "Creates a subscription")         \
-    X(kListSubscriptions, kApi, kGet, "/v2/subscriptions", "scriptId,active,limit,cursor",         \
-      "Lists subscriptions")                                                                       \
-    X(kMatchSubscriptions, kApi, kPost, "/v2/subscriptions/match",                                 \
+    X(kCreateSubscription, kApi, kPost, "/v2/subscriptions", kSubscriptionsWrite, "",              \
+      "Creates a subscription")                                                                    \
+    X(kListSubscriptions, kApi, kGet, "/v2/subscriptions", kSubscriptionsRead,                     \
+      "scriptId,active,limit,cursor", "Lists subscriptions")                                       \
+    X(kMatchSubscriptions, kApi, kPost, "/v2/subscriptions/match", kSubscriptionsRead,             \
       "explain,subscriptionId,nearMisses", "Which subscriptions want an event, and why")           \
-    X(kPreviewSubscription, kApi, kPost, "/v2/subscriptions/preview", "events,against",            \
-      "How many of the last events a subscription would match")                                    \
-    X(kGetSubscription, kApi, kGet, "/v2/subscriptions/{id}", "", "One subscription")              \
-    X(kPatchSubscription, kApi, kPatch, "/v2/subscriptions/{id}", "",                              \
+    X(kPreviewSubscription, kApi, kPost, "/v2/subscriptions/preview", kSubscriptionsRead,          \
+      "events,against", "How many of the last events a subscription would match")                  \
+    X(kGetSubscription, kApi, kGet, "/v2/subscriptions/{id}", kSubscriptionsRead, "",              \
+      "One subscription")                                                                          \
+    X(kPatchSubscription, kApi, kPatch, "/v2/subscriptions/{id}", kSubscriptionsWrite, "",         \
       "Changes a subscription by JSON merge patch")                                                \
-    X(kDeleteSubscription, kApi, kDelete, "/v2/subscriptions/{id}", "", "Removes a subscription")  \
-    X(kListExecutions, kApi, kGet, "/v2/executions",                                               \
+    X(kDeleteSubscription, kApi, kDelete, "/v2/subscriptions/{id}", kSubscriptionsWrite, "",       \
+      "Removes a subscription")                                                                    \
+    X(kListExecutions, kApi, kGet, "/v2/executions", kExecutionsRead,                              \
       "scriptId,subscriptionId,eventId,status,from,to,limit,cursor", "Lists executions")           \
-    X(kGetExecution, kApi, kGet, "/v2/executions/{id}", "", "One execution")                       \
-    X(kListDeadLetters, kApi, kGet, "/v2/dlq",                                                     \
+    X(kGetExecution, kApi, kGet, "/v2/executions/{id}", kExecutionsRead, "", "One execution")      \
+    X(kListDeadLetters, kApi, kGet, "/v2/dlq", kDeadLettersRead,                                   \
       "scriptId,subscriptionId,pattern,from,to,limit,cursor", "Lists the dead-letter queue")       \
-    X(kReplayDeadLetters, kApi, kPost, "/v2/dlq/replay", "",                                       \
+    X(kReplayDeadLetters, kApi, kPost, "/v2/dlq/replay", kDeadLettersReplay, "",                   \
       "Delivers dead letters again, by filter")                                                    \
-    X(kGetDeadLetter, kApi, kGet, "/v2/dlq/{id}", "", "One dead letter")                           \
-    X(kDeleteDeadLetter, kApi, kDelete, "/v2/dlq/{id}", "", "Removes a dead letter")               \
-    X(kReplayDeadLetter, kApi, kPost, "/v2/dlq/{id}/replay", "", "Delivers one dead letter again") \
-    X(kListRetries, kApi, kGet, "/v2/retries", "limit,cursor",                                     \
+    X(kGetDeadLetter, kApi, kGet, "/v2/dlq/{id}", kDeadLettersRead, "", "One dead letter")         \
+    X(kDeleteDeadLetter, kApi, kDelete, "/v2/dlq/{id}", kDeadLettersWrite, "",                     \
+      "Removes a dead letter")                                                                     \
+    X(kReplayDeadLetter, kApi, kPost, "/v2/dlq/{id}/replay", kDeadLettersReplay, "",               \
+      "Delivers one dead letter again")                                                            \
+    X(kListRetries, kApi, kGet, "/v2/retries", kExecutionsRead, "limit,cursor",                    \
       "Deliveries that wait for a retry, by due time")                                             \
-    X(kStartReplay, kApi, kPost, "/v2/replays", "", "Delivers a range of the log again")           \
-    X(kListReplays, kApi, kGet, "/v2/replays", "limit,cursor", "Lists replays, newest first")      \
-    X(kGetReplay, kApi, kGet, "/v2/replays/{id}", "", "Progress of a replay")                      \
-    X(kListReplayDifferences, kApi, kGet, "/v2/replays/{id}/diff", "limit,cursor",                 \
+    X(kStartReplay, kApi, kPost, "/v2/replays", kReplaysWrite, "",                                 \
+      "Delivers a range of the log again")                                                         \
+    X(kListReplays, kApi, kGet, "/v2/replays", kReplaysRead, "limit,cursor",                       \
+      "Lists replays, newest first")                                                               \
+    X(kGetReplay, kApi, kGet, "/v2/replays/{id}", kReplaysRead, "", "Progress of a replay")        \
+    X(kListReplayDifferences, kApi, kGet, "/v2/replays/{id}/diff", kReplaysRead, "limit,cursor",   \
       "What a dry run found different, in order of the log")                                       \
-    X(kCancelReplay, kApi, kDelete, "/v2/replays/{id}", "", "Cancels a replay")                    \
-    X(kCreateBackup, kApi, kPost, "/v2/backups", "",                                               \
+    X(kCancelReplay, kApi, kDelete, "/v2/replays/{id}", kReplaysWrite, "", "Cancels a replay")     \
+    X(kCreateBackup, kApi, kPost, "/v2/backups", kBackupsWrite, "",                                \
       "Copies the data folder to a new folder while the server runs")                              \
-    X(kListAudit, kApi, kGet, "/v2/audit", "kind,id,from,to,limit,cursor",                         \
+    X(kListAudit, kApi, kGet, "/v2/audit", kAuditRead, "kind,id,from,to,limit,cursor",             \
       "Who changed what, newest first")                                                            \
-    X(kListKv, kApi, kGet, "/v2/kv", "prefix,space,namespace,at,limit,cursor",                     \
+    X(kListKv, kApi, kGet, "/v2/kv", kKvRead, "prefix,space,namespace,at,limit,cursor",            \
       "What handlers keep in kv, as it is or as it was at a moment")                               \
-    X(kMe, kApi, kGet, "/v2/me", "", "Who is asking, and what they may")                           \
-    X(kListExecutors, kApi, kGet, "/v2/executors", "",                                             \
+    X(kMe, kApi, kGet, "/v2/me", kApiRead, "", "Who is asking, and what they may")                 \
+    X(kListExecutors, kApi, kGet, "/v2/executors", kStatsRead, "",                                 \
       "What runs deliveries: how much at once, how much of it now")                                \
-    X(kStats, kApi, kGet, "/v2/stats", "", "Figures of the engine")                                \
-    X(kHealthz, kApi, kGet, "/healthz", "", "200 while the process lives")                         \
-    X(kReadyz, kApi, kGet, "/readyz", "", "200, or 503 with the reason")                           \
-    X(kMetrics, kApi, kGet, "/metrics", "", "Prometheus text")                                     \
-    X(kOpenApi, kApi, kGet, "/openapi.json", "", "This table as OpenAPI 3.1")
+    X(kStats, kApi, kGet, "/v2/stats", kStatsRead, "", "Figures of the engine")                    \
+    X(kHealthz, kApi, kGet, "/healthz", kPublic, "", "200 while the process lives")                \
+    X(kReadyz, kApi, kGet, "/readyz", kPublic, "", "200, or 503 with the reason")                  \
+    X(kMetrics, kApi, kGet, "/metrics", kStatsRead, "", "Prometheus text")                         \
+    X(kOpenApi, kApi, kGet, "/openapi.json", kApiRead, "", "This table as OpenAPI 3.1")
 
 enum class RouteId : std::uint32_t {
-#define X(enumerator, owner, method, path, query, doc) enumerator,
+#define X(enumerator, owner, method, path, scope, query, doc) enumerator,
     MILLRACE_ROUTES(X)
 #undef X
 };
@@ -111,6 +125,7 @@ struct Route {
     RouteOwner owner;
     io::Method method;
     std::string_view path;
+    identity::Scope scope;
     std::string_view query;  // names with commas between them
     std::string_view doc;
     std::string_view name;  // "PostEvents"

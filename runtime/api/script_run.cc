@@ -35,9 +35,7 @@ core::Result<ScriptRunRequest> read_run(Call& call) {
                           "script \"" + script_id +
                               "\" is disabled; enable it with PUT /v2/scripts/" + script_id);
     }
-    request.tenant = call.tenant();
-    request.user = call.request.principal.user;
-    request.key_id = call.request.principal.key_id;
+    request.caller = call.request.principal;
     request.input_json = std::move(input);
     return request;
 }

@@ -16,6 +16,7 @@
 #include "matcher/matcher.h"
 #include "runtime/delivery/lane_job.h"
 #include "runtime/delivery/run_history.h"
+#include "runtime/identity/principal.h"
 #include "runtime/registry/registry.h"
 #include "runtime/replay/replay_types.h"
 #include "store/database.h"
@@ -40,9 +41,7 @@ struct Readiness {
 // POST /v2/script/run.
 struct ScriptRunRequest {
     ScriptRef script;
-    core::TenantId tenant;
-    std::string user;
-    std::string key_id;
+    identity::Principal caller;
     std::string input_json;  // {"query":{},"body":{}}
 };
 

@@ -1,19 +1,20 @@
 // GET /v2/me: who is asking. GET /v2/executors: what runs deliveries.
+#include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
 
 namespace millrace::runtime::api {
 
 // With no key ever created there is one caller: this machine, as an admin of tenant `default`.
 Answer me(Call& call) {
-    const Principal& principal = call.request.principal;
-    const bool local = principal.key_id.empty();
+    const identity::Principal& principal = call.request.principal;
     std::string body;
     core::JsonWriter json(body);
-    json.begin_object().field("tenantId", principal.tenant_name);
-    json.field("mode", local ? "local" : "key").field_or_null("keyId", principal.key_id);
-    json.field_or_null("user", principal.user).field("role", "admin");
+    json.begin_object().field("tenantId", tenant_name(principal.tenant));
+    json.field("mode", principal.key ? "key" : "local");
+    json.field_or_null("keyId", principal.key_id());
+    json.field_or_null("user", principal.user()).field("role", "admin");
     json.key("scopes").begin_array().value("*").end_array();
-    json.field("actor", actor_of(principal)).end_object();
+    json.field("actor", identity::actor_of(principal)).end_object();
     return json_response(200, std::move(body));
 }
 

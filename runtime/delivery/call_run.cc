@@ -13,7 +13,7 @@ void keep_run(store::RowBatch& rows, const ScriptRunJob& call, const Script& scr
               const ScriptRunResult& answer) {
     RunRecord run;
     run.id = call.execution_id;
-    run.tenant = call.tenant;
+    run.tenant = call.caller.tenant;
     run.script_id = script.id;
     run.script_version = script.version;
     run.started_at_us = answer.started_at_us;
@@ -33,7 +33,7 @@ void DeliveryRun::start_call(OpenJob& open, const RegistrySnapshot& registry) {
     input.ticket = pending_.next_ticket();
     input.registry = &registry;
     input.call = open.job->run.get();
-    input.host = host_of(input.call->tenant);
+    input.host = host_of(input.call->caller.tenant);
     input.started_at_us = wall_now_us();
     result_.reset();
     running_call_ = input.call->execution_id;
@@ -59,7 +59,7 @@ void DeliveryRun::end_call(OpenJob& open, const RegistrySnapshot& registry,
             core::fail(core::ErrorCode::kNotFound, "scriptId: the script was removed or disabled");
     } else if (result.outcome == AttemptOutcome::kOk) {
         answer->result_json = result.result_json;
-        builder_.take(result.effects, call.tenant, wall_now_us());
+        builder_.take(result.effects, call.caller.tenant, wall_now_us());
     } else {
         answer->result_json = result.result_json;
         answer->error = result.error;

@@ -10,6 +10,7 @@
 #include "core/ids.h"
 #include "core/result.h"
 #include "runtime/delivery/key_order.h"
+#include "runtime/identity/principal.h"
 #include "store/log/event_block.h"
 #include "store/log/log_reader.h"
 #include "store/rows/row_batch.h"
@@ -55,12 +56,10 @@ struct ScriptRunResult {
 };
 
 struct ScriptRunJob {
-    core::TenantId tenant;
+    identity::Principal caller;
     std::uint32_t script_number = 0;
     std::string input_json;  // {"query":...,"body":...}
     std::string execution_id;
-    std::string user;                             // who asked; empty: nobody that is known
-    std::string key_id;                           // with which API key
     std::string surplus_run;                      // an older run's record that leaves for this one
     std::function<void(ScriptRunResult&&)> done;  // called once, on a shard's thread
 };

@@ -43,6 +43,7 @@ bool looks_like_object(std::string_view text) {
     return at != std::string_view::npos && text[at] == '{';
 }
 
+// Questions about the server's state are answered whatever that is.
 bool answers_in_a_drain(api::RouteId id) {
     return id == api::RouteId::kHealthz || id == api::RouteId::kReadyz ||
            id == api::RouteId::kMetrics;
@@ -50,21 +51,63 @@ bool answers_in_a_drain(api::RouteId id) {
 
 }  // namespace
 
-EdgeHttp::EdgeHttp(EdgeHost& host, const api::Api& api, const store::Hasher& hasher)
-    : host_(host), api_(api), hasher_(hasher) {}
+EdgeHttp::EdgeHttp(EdgeHost& host, const api::Api& api,
+                   const identity::Authenticator& authenticator, const store::Hasher& hasher)
+    : host_(host), api_(api), authenticator_(authenticator), hasher_(hasher) {}
+
+// The one place where a request gets its principal and where the principal is held against the
+// scope of what it asks for.
+void EdgeHttp::pass_gate(const io::Request& request) {
+    gate_.connection = request.token.connection;
+    gate_.generation = request.token.generation;
+    gate_.allowed = {};
+    const bool found =
+        api_.match(request.method, request.path, gate_.match) == io::RouteOutcome::kFound;
+    const identity::Scope scope =
+        found ? api::route_table()[gate_.match.route].scope : identity::Scope::kApiRead;
+    auto principal =
+        authenticator_.authenticate({.peer = request.peer, .http = &request, .key = {}});
+    if (principal) {
+        gate_.principal = std::move(*principal);
+        if (found) gate_.allowed = gate_.principal.require(scope);
+    } else {
+        gate_.principal = {};
+        // Whoever needs no rights needs no name either.
+        if (scope != identity::Scope::kPublic ||
+            principal.error().code != core::ErrorCode::kUnauthorized)
+            gate_.allowed = core::fail(std::move(principal.error()));
+    }
+}
 
 void EdgeHttp::on_head(const io::Request& request, io::HeadDecision& decision) {
-    // Says no before the body is read; on_request says it again for bodies that need no reading.
+    pass_gate(request);
+    decision.when_full = gate_.match.outcome == io::RouteOutcome::kFound &&
+                         answers_in_a_drain(api::route_table()[gate_.match.route].id);
+    // Says no before a body is read; what has none gets its answer from on_request, and the
+    // connection lives on.
+    const bool has_body = request.chunked || request.content_length > 0;
+    if (has_body && !gate_.allowed) {
+        decision.reject = gate_.allowed.error();
+        return;
+    }
     if (request.method != io::Method::kPost || request.path != "/v2/events") return;
     if (auto admitted = host_.admit(); !admitted) decision.reject = std::move(admitted.error());
 }
 
 void EdgeHttp::on_request(io::Request& request) {
-    if (api_.match(request.method, request.path, match_) != io::RouteOutcome::kFound) {
-        respond_api(request.token, api::Api::unmatched(request.method, match_, request.path));
+    // Heads of other connections may have come while the body did.
+    if (gate_.connection != request.token.connection ||
+        gate_.generation != request.token.generation)
+        pass_gate(request);
+    if (!gate_.allowed) {
+        server_->respond_error(request.token, gate_.allowed.error());
         return;
     }
-    const api::Route& route = api::route_table()[match_.route];
+    if (gate_.match.outcome != io::RouteOutcome::kFound) {
+        respond_api(request.token, api::Api::unmatched(request.method, gate_.match, request.path));
+        return;
+    }
+    const api::Route& route = api::route_table()[gate_.match.route];
     if (host_.draining() && !answers_in_a_drain(route.id)) {
         server_->respond_error(request.token, shutting_down());
         return;
@@ -75,7 +118,7 @@ void EdgeHttp::on_request(io::Request& request) {
     }
     switch (route.owner) {
         case api::RouteOwner::kEvents: take_events(request); return;
-        case api::RouteOwner::kStream: host_.open_stream(request); return;
+        case api::RouteOwner::kStream: host_.open_stream(request, gate_.principal); return;
         case api::RouteOwner::kApi: forward(request); return;
     }
 }
@@ -83,13 +126,13 @@ void EdgeHttp::on_request(io::Request& request) {
 void EdgeHttp::forward(io::Request& request) {
     api::ApiRequest out;
     out.method = request.method;
-    out.match = match_;
+    out.match = gate_.match;
     out.query = request.query;
     out.content_type = request.content_type;
     for (const io::HeaderField& header : request.headers)
         out.headers.emplace_back(header.name, header.value);
     out.body = request.body;
-    out.from_loopback = request.peer.is_loopback();
+    out.principal = gate_.principal;
     host_.forward(std::move(out), request.token);
 }
 
@@ -110,6 +153,7 @@ void EdgeHttp::take_events(io::Request& http) {
     IngestRequest& request = host_.take_request();
     request.origin = IngestOrigin::kHttp;
     request.http = http.token;
+    request.tenant = gate_.principal.tenant;
     if (auto read = read_events(http, request); !read) {
         server_->respond_error(http.token, read.error());
         host_.drop(request);

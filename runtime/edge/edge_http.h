@@ -8,6 +8,7 @@
 #include "io/http_server.h"
 #include "runtime/api/api.h"
 #include "runtime/edge/ingestor.h"
+#include "runtime/identity/authenticator.h"
 #include "runtime/shard/ingest_request.h"
 #include "store/log/pool_set.h"
 
@@ -34,7 +35,7 @@ public:
     // To the API thread; the answer comes back through HttpServer::respond on this shard.
     virtual void forward(api::ApiRequest&& request, io::RequestToken token) = 0;
     // Opens a stream of events.
-    virtual void open_stream(const io::Request& request) = 0;
+    virtual void open_stream(const io::Request& request, const identity::Principal& principal) = 0;
     virtual void stream_drained(io::StreamToken stream) = 0;
     virtual void stream_closed(io::StreamToken stream) = 0;
 };
@@ -45,7 +46,8 @@ inline core::Error shutting_down() {
 
 class EdgeHttp final : public io::HttpHandler {
 public:
-    EdgeHttp(EdgeHost& host, const api::Api& api, const store::Hasher& hasher);
+    EdgeHttp(EdgeHost& host, const api::Api& api, const identity::Authenticator& authenticator,
+             const store::Hasher& hasher);
     void attach(io::HttpServer& server) { server_ = &server; }
 
     void on_head(const io::Request& request, io::HeadDecision& decision) override;
@@ -57,6 +59,15 @@ public:
     void finish(IngestRequest& request);
 
 private:
+    // What is known of a request since its head has come: who asks, for what, and whether they may.
+    struct Gate {
+        std::uint32_t connection = ~0u;
+        std::uint32_t generation = 0;
+        io::RouteMatch match;
+        identity::Principal principal;
+        core::Status allowed;
+    };
+    void pass_gate(const io::Request& request);
     void take_events(io::Request& request);
     core::Status read_events(io::Request& http, IngestRequest& request);
     void forward(io::Request& request);
@@ -64,9 +75,10 @@ private:
 
     EdgeHost& host_;
     const api::Api& api_;
+    const identity::Authenticator& authenticator_;
     const store::Hasher& hasher_;
     io::HttpServer* server_ = nullptr;
-    io::RouteMatch match_;
+    Gate gate_;  // of the request whose head came last
 };
 
 }  // namespace millrace::runtime

@@ -1,5 +1,6 @@
 #include "runtime/edge/edge_lines.h"
 
+#include "runtime/event/error_place.h"
 #include "store/log/durability_text.h"
 
 #include <algorithm>
@@ -16,23 +17,20 @@ core::Error within_line(core::Error error, std::string_view lines, std::uint32_t
     for (std::uint32_t i = 0; i < line && begin < lines.size(); ++i)
         begin = std::min(lines.find('\n', begin), lines.size() - 1) + 1;
     const std::int64_t position = error.position - static_cast<std::int64_t>(begin);
-    if (error.position < 0 || position < 0) return error;
-    const std::string told = " at byte " + std::to_string(error.position);
-    if (const std::size_t at = error.message.find(told); at != std::string::npos)
-        error.message.replace(at, told.size(), " at byte " + std::to_string(position));
-    error.position = position;
+    if (error.position >= 0 && position >= 0) tell_place(error, position);
     return error;
 }
 
 }  // namespace
 
-core::Status EdgeLines::on_hello(io::LineToken, const io::LineHello&, const io::Peer& peer,
-                                 std::uint64_t& context) {
-    // With no key ever created every loopback client is tenant `default`.
-    context = 0;
-    if (peer.is_loopback()) return {};
-    return core::fail(core::ErrorCode::kUnauthorized,
-                      "hello: only loopback clients may connect without an apiKey");
+core::Status EdgeLines::on_hello(io::LineToken connection, const io::LineHello& hello,
+                                 const io::Peer& peer) {
+    auto principal =
+        authenticator_.authenticate({.peer = peer, .http = nullptr, .key = hello.api_key});
+    if (!principal) return core::fail(std::move(std::move(principal.error()).in("hello")));
+    if (auto may = principal->require(identity::Scope::kEventsWrite); !may) return may;
+    open_[connection].principal = std::move(*principal);
+    return {};
 }
 
 void EdgeLines::on_lines(io::LineBatch&& batch) {
@@ -43,8 +41,9 @@ void EdgeLines::on_lines(io::LineBatch&& batch) {
     request.line_count = batch.line_count;
     request.durability = host_.default_durability();
     request.body = std::move(batch.lines);
-    open_[batch.connection].push_back(
-        {batch.first_line, batch.first_line + batch.line_count - 1, false});
+    Line& line = open_[batch.connection];
+    request.tenant = line.principal.tenant;
+    line.batches.push_back({batch.first_line, batch.first_line + batch.line_count - 1, 0, false});
     auto read = host_.admit();
     if (read)
         read = host_.ingestor().read(request, request.body.view(), core::BatchFormat::kNdjson,
@@ -68,11 +67,14 @@ void EdgeLines::acknowledge(io::LineToken connection, store::Durability durabili
     const auto it = open_.find(connection);
     if (it == open_.end()) return;
     std::uint64_t lines = 0;
-    while (!it->second.empty() && it->second.front().done) {
-        lines = it->second.front().last_line;
-        it->second.pop_front();
+    std::uint64_t duplicates = 0;
+    std::deque<Batch>& batches = it->second.batches;
+    while (!batches.empty() && batches.front().done) {
+        lines = batches.front().last_line;
+        duplicates += batches.front().duplicates;
+        batches.pop_front();
     }
-    if (lines != 0) server_->ack(connection, lines, store::durability_text(durability));
+    if (lines != 0) server_->ack(connection, lines, store::durability_text(durability), duplicates);
 }
 
 void EdgeLines::finish(IngestRequest& request) {
@@ -81,7 +83,9 @@ void EdgeLines::finish(IngestRequest& request) {
         server_->reject(request.line, request.line_first + entry.entry,
                         within_line(entry.error, request.body.view(), entry.entry));
     }
+    std::uint64_t duplicates = 0;
     for (const IngestItem& item : request.items) {
+        duplicates += item.duplicate;
         if (!item.refused) continue;
         server_->reject(request.line, request.line_first + item.entry,
                         core::Error(core::ErrorCode::kRateLimited,
@@ -90,8 +94,10 @@ void EdgeLines::finish(IngestRequest& request) {
     }
     const auto it = open_.find(request.line);
     if (it == open_.end()) return;
-    for (Batch& batch : it->second) {
-        if (batch.first_line == request.line_first) batch.done = true;
+    for (Batch& batch : it->second.batches) {
+        if (batch.first_line != request.line_first) continue;
+        batch.done = true;
+        batch.duplicates = duplicates;
     }
     acknowledge(request.line, request.told_durability());
 }

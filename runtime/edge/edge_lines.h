@@ -17,11 +17,12 @@ namespace millrace::runtime {
 
 class EdgeLines final : public io::LineHandler {
 public:
-    explicit EdgeLines(EdgeHost& host) : host_(host) {}
+    EdgeLines(EdgeHost& host, const identity::Authenticator& authenticator)
+        : host_(host), authenticator_(authenticator) {}
     void attach(io::LineServer& server) { server_ = &server; }
 
-    core::Status on_hello(io::LineToken, const io::LineHello&, const io::Peer&,
-                          std::uint64_t& context) override;
+    core::Status on_hello(io::LineToken connection, const io::LineHello& hello,
+                          const io::Peer& peer) override;
     void on_lines(io::LineBatch&& batch) override;
     void on_line_close(io::LineToken connection) override;
 
@@ -31,7 +32,12 @@ private:
     struct Batch {
         std::uint64_t first_line = 0;
         std::uint64_t last_line = 0;
+        std::uint64_t duplicates = 0;
         bool done = false;
+    };
+    struct Line {
+        identity::Principal principal;
+        std::deque<Batch> batches;  // not yet acknowledged, in order
     };
     struct TokenHash {
         std::size_t operator()(const io::LineToken& token) const {
@@ -42,8 +48,9 @@ private:
     void acknowledge(io::LineToken connection, store::Durability durability);
 
     EdgeHost& host_;
+    const identity::Authenticator& authenticator_;
     io::LineServer* server_ = nullptr;
-    std::unordered_map<io::LineToken, std::deque<Batch>, TokenHash> open_;
+    std::unordered_map<io::LineToken, Line, TokenHash> open_;
 };
 
 }  // namespace millrace::runtime

@@ -74,8 +74,8 @@ Executor::Start ScriptExecutor::start_call(const AttemptInput& input, AttemptRes
     context.cause_id = call.execution_id;
     context.script_version = script->version;
     context.event_bytes_max = event_bytes_max_;
-    context.request_user = call.user;
-    context.api_key_id = call.key_id;
+    context.request_user = call.caller.user();
+    context.api_key_id = call.caller.key_id();
     return begin(input, *script, event, context, result);
 }
 

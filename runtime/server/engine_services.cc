@@ -150,17 +150,15 @@ void EngineServices::run_script(api::ScriptRunRequest&& request,
     job->kind = JobKind::kScriptRun;
     job->items.push_back({});
     job->run = std::make_unique<ScriptRunJob>();
-    job->run->tenant = request.tenant;
-    job->run->user = std::move(request.user);
-    job->run->key_id = std::move(request.key_id);
     job->run->script_number = request.script->number.value;
     job->run->input_json = std::move(request.input_json);
     job->run->execution_id = RunHistory::make_id(deps_.clock->wall_us(), deps_.random->next());
     job->run->surplus_run = runs_.take_surplus();
     RunSummary summary;
     summary.id = job->run->execution_id;
-    summary.tenant = request.tenant;
+    summary.tenant = request.caller.tenant;
     summary.script_id = request.script->id;
+    job->run->caller = std::move(request.caller);
     auto shared = std::make_shared<std::function<void(ScriptRunResult &&)>>(std::move(done));
     job->run->done = [this, shared, summary](ScriptRunResult&& result) {
         auto kept = std::make_shared<ScriptRunResult>(std::move(result));
@@ -292,10 +290,12 @@ void EngineServices::handle_api(core::ShardId shard, api::ApiRequest&& request,
     }
 }
 
-void EngineServices::open_stream(core::ShardId shard, const io::Request& request) {
+void EngineServices::open_stream(core::ShardId shard, const io::Request& request,
+                                 const identity::Principal& principal) {
     auto stream = std::make_shared<StreamRequest>();
     stream->edge = shard;
     stream->token = request.token;
+    stream->tenant = principal.tenant;
     stream->pattern = api::query_value(request.query, "pattern").value_or("");
     stream->pattern_prefix = api::query_value(request.query, "patternPrefix").value_or("");
     stream->filter = api::query_value(request.query, "filter").value_or("");

@@ -90,7 +90,8 @@ public:
     // ShardUplink
     void handle_api(core::ShardId shard, api::ApiRequest&& request,
                     io::RequestToken token) override;
-    void open_stream(core::ShardId shard, const io::Request& request) override;
+    void open_stream(core::ShardId shard, const io::Request& request,
+                     const identity::Principal& principal) override;
     void stream_drained(core::ShardId shard, io::StreamToken stream) override;
     void stream_closed(core::ShardId shard, io::StreamToken stream) override;
     void events_durable() override {

@@ -24,12 +24,15 @@ io::HttpLimits http_limits(const core::HttpConfig& http) {
     out.idle_ms_max = http.idle_timeout_us / 1000;
     out.body_bytes_per_second_min = http.body_bytes_per_second_min;
     out.connections_max = static_cast<std::size_t>(http.connections_max);
+    out.answers_bytes_max = static_cast<std::size_t>(http.answers_bytes_max);
     return out;
 }
 
-io::LineLimits line_limits(const core::EventsConfig& events) {
+io::LineLimits line_limits(const core::SocketConfig& socket, const core::EventsConfig& events) {
     io::LineLimits out;
     out.line_bytes_max = static_cast<std::size_t>(events.event_bytes_max);
+    out.connections_max = static_cast<std::size_t>(socket.connections_max);
+    out.idle_ms_max = socket.idle_timeout_us / 1000;
     return out;
 }
 

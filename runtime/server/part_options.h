@@ -16,7 +16,7 @@ namespace millrace::runtime {
 
 io::ReactorOptions reactor_options(const core::IoConfig& io);
 io::HttpLimits http_limits(const core::HttpConfig& http);
-io::LineLimits line_limits(const core::EventsConfig& events);
+io::LineLimits line_limits(const core::SocketConfig& socket, const core::EventsConfig& events);
 void read_store_options(const core::StoreConfig& store, store::Database::Options& out);
 store::Durability durability_of(const core::StoreConfig& store);
 void read_registry_options(const core::RetryConfig& retry, const core::ScriptConfig& script,

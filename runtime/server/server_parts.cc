@@ -216,6 +216,9 @@ core::Status ServerParts::build_edge() {
         config.backup.dir.empty() ? config.data.dir + "/backups" : config.backup.dir;
     services = std::make_unique<EngineServices>(deps);
     rest = std::make_unique<api::Api>(*services);
+    auto names = identity::HostNames::make(config.http.listen, config.http.hosts);
+    if (!names) return core::fail(std::move(names.error()));
+    authenticator = std::make_unique<identity::Authenticator>(std::move(*names));
     verifier = std::make_unique<MatchVerifier>(config.matcher.verify_fraction, *registry,
                                                matcher->register_reader(), log, metrics);
     if (verifier->every() != 0) conductor.add_chore([this] { return verifier->do_work(); });
@@ -238,11 +241,12 @@ core::Status ServerParts::build_edge() {
         shard.database = database.get();
         shard.writer = writer.get();
         shard.api = rest.get();
+        shard.authenticator = authenticator.get();
         shard.uplink = services.get();
         shard.server = &state;
         shard.reactor = std::move(*reactor);
         shard.http = http_limits(config.http);
-        shard.lines = line_limits(config.events);
+        shard.lines = line_limits(config.socket, config.events);
         if (descriptors) {
             shard.http.connections_max = descriptors->connections_max;
             shard.lines.connections_max =

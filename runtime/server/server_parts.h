@@ -14,6 +14,7 @@
 #include "matcher/matcher.h"
 #include "runtime/api/api.h"
 #include "runtime/delivery/lane.h"
+#include "runtime/identity/authenticator.h"
 #include "runtime/lua/lua_watchdog.h"
 #include "runtime/registry/registry.h"
 #include "runtime/registry/registry_rows.h"
@@ -102,6 +103,7 @@ public:
     std::unique_ptr<RetentionChore> retention;
     std::unique_ptr<EngineServices> services;
     std::unique_ptr<api::Api> rest;
+    std::unique_ptr<identity::Authenticator> authenticator;
     std::vector<std::unique_ptr<Shard>> shards;
     std::vector<std::unique_ptr<Lane>> lanes;
     // What somebody waits for (API runs) has a thread of its own: no backlog of deliveries, and no

@@ -28,8 +28,8 @@ Shard::Shard(Deps deps)
       ingestor_({deps_.number, deps_.shards, deps_.event_bytes_max, deps_.batch_events_max,
                  deps_.verifier},
                 deps_.database->hasher(), *deps_.clock, std::move(deps_.matcher_reader)),
-      edge_http_(*this, *deps_.api, deps_.database->hasher()),
-      edge_lines_(*this),
+      edge_http_(*this, *deps_.api, *deps_.authenticator, deps_.database->hasher()),
+      edge_lines_(*this, *deps_.authenticator),
       http_(std::make_unique<io::HttpServer>(*deps_.reactor, edge_http_, deps_.http)),
       lines_(std::make_unique<io::LineServer>(*deps_.reactor, edge_lines_, deps_.lines)),
       commit_({deps_.number, deps_.linger_us_max}, deps_.database->shard_log(deps_.number),
@@ -117,12 +117,30 @@ void Shard::publish_figures() {
     cold_.store(dispatch_->cold(), std::memory_order_relaxed);
     const io::HttpCounters& http = http_->counters();
     metrics_.count_responses(http.responses_by_class, http.responses);
+    tell_refused(http.refused + http.turned_away, lines_->counters().refused);
     http_connections_.store(http_->connections(), std::memory_order_relaxed);
     line_connections_.store(lines_->connections(), std::memory_order_relaxed);
     edge_idle_.store(http_->undrained() + lines_->connections() == 0 && requests_.in_use() == 0,
                      std::memory_order_release);
     commit_idle_.store(commit_.idle() && backlog_.empty() && requests_.in_use() == 0,
                        std::memory_order_release);
+}
+
+// Counted at once, told in the log once in a while.
+void Shard::tell_refused(std::uint64_t http, std::uint64_t lines) {
+    constexpr std::int64_t kTellEveryUs = 10'000'000;
+    if (http + lines == refused_told_) return;
+    metrics_.count_refused(http, lines);
+    const std::int64_t now_us = deps_.clock->wall_us();
+    if (now_us - refused_told_us_ < kTellEveryUs && now_us >= refused_told_us_) return;
+    deps_.log->warn("shard: connections or requests were turned away",
+                    {{"count", http + lines - refused_told_},
+                     {"httpConnections", http_->connections()},
+                     {"httpConnectionsMax", deps_.http.connections_max},
+                     {"socketConnections", lines_->connections()},
+                     {"socketConnectionsMax", deps_.lines.connections_max}});
+    refused_told_ = http + lines;
+    refused_told_us_ = now_us;
 }
 
 // ---- mail between shards
@@ -395,8 +413,8 @@ void Shard::watch_pressure() {
 void Shard::forward(api::ApiRequest&& request, io::RequestToken token) {
     deps_.uplink->handle_api(deps_.number, std::move(request), token);
 }
-void Shard::open_stream(const io::Request& request) {
-    deps_.uplink->open_stream(deps_.number, request);
+void Shard::open_stream(const io::Request& request, const identity::Principal& principal) {
+    deps_.uplink->open_stream(deps_.number, request, principal);
 }
 void Shard::stream_drained(io::StreamToken stream) {
     deps_.uplink->stream_drained(deps_.number, stream);

@@ -48,7 +48,8 @@ public:
     virtual ~ShardUplink() = default;
     virtual void handle_api(core::ShardId shard, api::ApiRequest&& request,
                             io::RequestToken token) = 0;
-    virtual void open_stream(core::ShardId shard, const io::Request& request) = 0;
+    virtual void open_stream(core::ShardId shard, const io::Request& request,
+                             const identity::Principal& principal) = 0;
     virtual void stream_drained(core::ShardId shard, io::StreamToken stream) = 0;
     virtual void stream_closed(core::ShardId shard, io::StreamToken stream) = 0;
     // New events are durable: streams may go on.
@@ -66,6 +67,7 @@ public:
         store::Database* database = nullptr;
         store::LogWriter* writer = nullptr;
         const api::Api* api = nullptr;
+        const identity::Authenticator* authenticator = nullptr;
         ShardUplink* uplink = nullptr;
         const ServerState* server = nullptr;
         std::unique_ptr<io::Reactor> reactor;
@@ -133,7 +135,7 @@ public:
     bool draining() const override;
     store::Durability default_durability() const override { return deps_.durability; }
     void forward(api::ApiRequest&& request, io::RequestToken token) override;
-    void open_stream(const io::Request& request) override;
+    void open_stream(const io::Request& request, const identity::Principal& principal) override;
     void stream_drained(io::StreamToken stream) override;
     void stream_closed(io::StreamToken stream) override;
 
@@ -154,6 +156,7 @@ private:
     std::size_t run_tasks();
     std::size_t work_backlog();
     void publish_figures();
+    void tell_refused(std::uint64_t http, std::uint64_t lines);
 
     void send(core::ShardId to, Mail mail);
     std::size_t send_outbox();
@@ -197,6 +200,8 @@ private:
 
     std::size_t in_flight_bytes_ = 0;
     bool paused_ = false;
+    std::uint64_t refused_told_ = 0;
+    std::int64_t refused_told_us_ = 0;
     core::LogOffset cursor_written_;
     std::atomic<std::uint64_t> next_offset_{0};
     std::atomic<std::uint64_t> cursor_{0};

@@ -45,6 +45,16 @@ struct ShardMetrics {
         }
     }
 
+    // Likewise, of connections.
+    void count_refused(std::uint64_t http, std::uint64_t lines) {
+        if (http != http_refused_)
+            role.counter(core::Metric::kConnectionsRefused, {"http"})
+                .add(http - std::exchange(http_refused_, http));
+        if (lines != lines_refused_)
+            role.counter(core::Metric::kConnectionsRefused, {"socket"})
+                .add(lines - std::exchange(lines_refused_, lines));
+    }
+
     // Counts the events of the block that no delivery is for; `items` in order of events.
     void count_unmatched(const store::EventBlock& block, core::LogOffset from,
                          std::span<const DeliveryItem> items) {
@@ -69,6 +79,7 @@ struct ShardMetrics {
 private:
     std::array<std::pair<core::Counter, std::uint64_t>, 6> http_;
     std::uint64_t responses_ = 0;
+    std::uint64_t http_refused_ = 0, lines_refused_ = 0;
 };
 
 }  // namespace millrace::runtime

@@ -2,6 +2,7 @@
 """Goal: whatever a client sends, it gets a clear error, the server goes on and accepts nothing wrong.
 Method: raw sockets for broken HTTP, the JSONTestSuite's names for broken JSON, and a health check
 after every case."""
+import gzip
 import json
 import socket
 import struct
@@ -59,24 +60,24 @@ class BadInput(harness.ServerCase):
 
     def test_malformed_http(self):
         for data in (b"\r\n\r\nGARBAGE\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nbad header\r\n\r\n",
-                     b"GET / HTTP/1.1\r\nHost: a\r\n b: folded\r\n\r\n",
-                     b"POST /v2/events HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
-                     b"POST /v2/events HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
-                     b"POST /v2/events HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
-                     b"POST /v2/events HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-                     b"POST /v2/events HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+                     b"GET / HTTP/1.1\r\nHost: localhost\r\n b: folded\r\n\r\n",
+                     b"POST /v2/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+                     b"POST /v2/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+                     b"POST /v2/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+                     b"POST /v2/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                     b"POST /v2/events HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
                      b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\x00" * 64 + b"\r\n\r\n"):
             status = self.status_of(data + b"\r\n\r\n")
             self.assertIn(status, (400, 405, 411, 501, 505), data)
 
     def test_header_and_uri_bombs(self):
-        self.assertIn(self.status_of(b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"), (400, 414, 431))
+        self.assertIn(self.status_of(b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"), (400, 414, 431))
         many = b"".join(b"X-%d: y\r\n" % n for n in range(20_000))
-        self.assertIn(self.status_of(b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + many + b"\r\n"), (400, 431))
-        self.assertIn(self.status_of(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 300_000 + b"\r\n\r\n"), (400, 431))
+        self.assertIn(self.status_of(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + many + b"\r\n"), (400, 431))
+        self.assertIn(self.status_of(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 300_000 + b"\r\n\r\n"), (400, 431))
 
     def test_error_bodies_of_the_http_layer(self):
-        answer = self.raw(b"POST /v2/events HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n")
+        answer = self.raw(b"POST /v2/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n")
         body = json.loads(answer.split(b"\r\n\r\n", 1)[1])
         self.assertIs(body["success"], False)
         self.assertEqual(body["error"]["statusCode"], 400)
@@ -84,7 +85,7 @@ class BadInput(harness.ServerCase):
     def test_chunked_pipelined_and_expect(self):
         body = b'{"pattern":"chunk.ed"}'
         chunks = b"".join(b"%x\r\n%c\r\n" % (1, byte) for byte in body) + b"0\r\n\r\n"
-        head = b"POST /v2/events HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        head = b"POST /v2/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         self.assertEqual(self.status_of(head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks), 202)
         one = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
         last = head + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
@@ -144,7 +145,7 @@ class BadInput(harness.ServerCase):
         self.assertIn(reply.status, (400, 413), reply)
         self.assertIn("PAYLOAD_TOO_LARGE", reply.body.decode())
         with self.server.raw_connection() as connection:
-            connection.sendall(b"POST /v2/events HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n")
+            connection.sendall(b"POST /v2/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n")
             self.assertTrue(connection.recv(4096).startswith(b"HTTP/1.1 413"))
 
     def test_names_that_are_too_long_are_named(self):
@@ -166,13 +167,34 @@ class BadInput(harness.ServerCase):
             self.assert_error(reply, 415, "UNSUPPORTED_MEDIA_TYPE")
 
     def test_compressed_bodies_are_refused_clearly(self):
-        reply = self.server.post("/v2/events", b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
-        self.assertIn(reply.status, (400, 415), reply)
+        for coding in ("br", "zstd", "deflate", "br, gzip", "gzip, gzip"):
+            reply = self.server.post("/v2/events", b'{"pattern":"a"}', headers={"Content-Encoding": coding})
+            self.assert_error(reply, 415, "UNSUPPORTED_MEDIA_TYPE", "Content-Encoding")
+        reply = self.server.post("/v2/events", b'{"pattern":"a"}', headers={"Content-Encoding": "gzip"})
+        self.assert_error(reply, 400, "VALIDATION_ERROR", "gzip")
+        bomb = gzip.compress(b'{"pattern":"a","payload":{"t":"' + b"x" * (64 << 20) + b'"}}')
+        reply = self.server.post("/v2/events", bomb, headers={"Content-Encoding": "gzip"})
+        self.assert_error(reply, 413, "PAYLOAD_TOO_LARGE", "http.body_bytes_max")
+
+    def test_compressed_bodies_are_what_they_hold(self):
+        event_id = self.unique("gz")
+        body = gzip.compress(json.dumps({"eventId": event_id, "pattern": "zip.ped"}).encode())
+        reply = self.server.post("/v2/events", body, headers={"Content-Encoding": "gzip"})
+        self.assertEqual(reply.status, 202, reply)
+        self.assertEqual(self.server.get(f"/v2/events/{event_id}").json()["pattern"], "zip.ped")
+        binary = {"ce-specversion": "1.0", "ce-id": event_id + "b", "ce-source": "/s", "ce-type": "zip.ped",
+                  "Content-Encoding": "gzip"}
+        reply = self.server.post("/v2/events", gzip.compress(b'{"a":1}'), headers=binary)
+        self.assertEqual(reply.status, 202, reply)
+        self.assertEqual(self.server.get(f"/v2/events/{event_id}b").json()["payload"], {"a": 1})
+        reply = self.server.post("/v2/subscriptions/match", gzip.compress(b'{"event":{"pattern":"a"}}'),
+                                 headers={"Content-Encoding": "gzip"})
+        self.assertEqual(reply.status, 200, reply)
 
     def test_clients_that_vanish(self):
         before = self.server.get("/v2/events?pattern=vanish&limit=1000").json()["items"]
         body = b'{"pattern":"vanish"}'
-        head = b"POST /v2/events HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        head = b"POST /v2/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
         for cut in range(1, len(head + body)):
             connection = self.server.raw_connection()
             connection.sendall((head + body)[:cut])
@@ -184,7 +206,7 @@ class BadInput(harness.ServerCase):
 
     def test_slow_clients_are_told_and_hold_up_nobody(self):
         """Half a head, half a body and half a chunk, and then nothing: 408 after ten seconds."""
-        head = b"POST /v2/events HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        head = b"POST /v2/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         slow = []
         for start in (b"GET /healthz HT", head, head + b"Content-Length: 100\r\n\r\n{\"pattern\":\"slow.body\"",
                       head + b"Transfer-Encoding: chunked\r\n\r\n10\r\n{\"patt"):
@@ -212,7 +234,7 @@ class BadInput(harness.ServerCase):
             connection.setblocking(False)
             try:
                 for _ in range(200):
-                    connection.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n" * 20)
+                    connection.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20)
             except (BlockingIOError, ConnectionError):
                 pass
             connections.append(connection)

@@ -162,7 +162,7 @@ class Stopping(unittest.TestCase):
         server = self.start()
         stream = server.raw_connection()
         self.addCleanup(stream.close)
-        stream.sendall(b"GET /v2/events/stream?from=beginning HTTP/1.1\r\nHost: x\r\n\r\n")
+        stream.sendall(b"GET /v2/events/stream?from=beginning HTTP/1.1\r\nHost: localhost\r\n\r\n")
         server.send_event("streamed")
         seen = b""
         while b"streamed" not in seen:

@@ -91,6 +91,43 @@ class LineSocket(harness.ServerCase):
         items = self.server.get("/v2/events?pattern=s.d&limit=100").json()["items"]
         self.assertEqual([e["eventId"] for e in items], [event_id])
 
+    def test_an_ack_tells_how_many_lines_were_known(self):
+        client = self.client()
+        known = {"eventId": self.unique("kn"), "pattern": "s.k"}
+        client.send(known)
+        _, ack = client.read_until_ack(1)
+        self.assertEqual(ack, {"ack": 1, "durability": "fsync"})
+        client.send(known, {"eventId": self.unique("kn"), "pattern": "s.k"}, b'{"broken":', known)
+        rejects, ack = client.read_until_ack(5)
+        self.assertEqual([r["line"] for r in rejects], [4])
+        self.assertEqual(ack, {"ack": 5, "durability": "fsync", "duplicates": 2})
+
+    def test_a_line_at_the_limit_may_end_with_crlf(self):
+        client = self.client()
+        event = '{"eventId":"%s","pattern":"s.crlf","payload":{"t":"%%s"}}' % self.unique("crlf")
+        whole = event % ("x" * ((1 << 20) - len(event) + 2))
+        self.assertEqual(len(whole), 1 << 20)
+        over = '{"pattern":"s.crlf","payload":{"t":"' + "x" * (1 << 20) + '"}}'
+        for end in (b"\r\n", b"\n"):
+            client.send(whole.encode() + end[:-1])
+        client.send(over.encode() + b"\r")
+        rejects, ack = client.read_until_ack(3)
+        self.assertEqual([r["line"] for r in rejects], [3])
+        self.assertEqual(ack["duplicates"], 1)
+
+    def test_what_is_refused_is_told_before_an_ack_covers_it(self):
+        client = self.client()
+        client.send({"pattern": "s.c"}, *[{"pattern": ""}, {"pattern": "s.c"}] * 200)
+        refused = set()
+        while True:
+            answer = client.read()
+            if "reject" in answer:
+                refused.add(answer["reject"]["line"])
+                continue
+            self.assertLessEqual({n for n in range(2, answer["ack"] + 1, 2)}, refused)
+            if answer["ack"] == 401:
+                break
+
     def test_a_half_line_at_the_end_is_no_event(self):
         client = harness.LineClient(self.server)
         whole, half = self.unique("whole"), self.unique("half")

@@ -22,8 +22,7 @@ public:
     bool hello = false;
     bool accepted = false;
     std::string seen;  // "number:line" of each
-    core::Status on_hello(io::LineToken, const io::LineHello& its, const io::Peer&,
-                          std::uint64_t&) override {
+    core::Status on_hello(io::LineToken, const io::LineHello& its, const io::Peer&) override {
         hello = its.sent;
         accepted = true;
         return {};
@@ -82,7 +81,8 @@ std::string plain_split(std::string_view text) {
     for (std::uint64_t number = 1; !text.empty(); ++number) {
         const std::size_t end = text.find('\n');
         const std::string_view line = text.substr(0, end);
-        if (line.size() <= kLineBytesMax)
+        const std::size_t cr = line.ends_with('\r') ? 1 : 0;
+        if (line.size() - cr <= kLineBytesMax)
             out += std::to_string(number) + ":" + std::string(line) + "\n";
         text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     }

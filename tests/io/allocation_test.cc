@@ -70,9 +70,7 @@ class Acker final : public LineHandler {
 public:
     LineServer* server = nullptr;
     std::uint64_t lines = 0;
-    core::Status on_hello(LineToken, const LineHello&, const Peer&, std::uint64_t&) override {
-        return {};
-    }
+    core::Status on_hello(LineToken, const LineHello&, const Peer&) override { return {}; }
     void on_lines(LineBatch&& batch) override {
         lines += batch.line_count;
         server->ack(batch.connection, batch.first_line + batch.line_count - 1, "fsync");

@@ -421,6 +421,148 @@ TEST_P(HttpServerTest, EndsAStreamByTheCloseFor10) {
     EXPECT_TRUE(world.received(client).ends_with("Connection: close\r\n\r\nabc"));
 }
 
+TEST_P(HttpServerTest, AnswersAHeadOfAStreamAndWhatComesBehindIt) {
+    serve();
+    const int client = world.connect(address);
+    world.write(client, "HEAD /stream HTTP/1.1\r\nHost: a\r\n\r\n" + get("/next"));
+    ASSERT_TRUE(requests(2));
+    EXPECT_FALSE(server->start_stream(handler.tokens[0], ResponseHead{}));
+    answer(1, "behind it");
+    ASSERT_TRUE(pump([&] { return world.received(client).ends_with("behind it"); }));
+    EXPECT_EQ(count(world.received(client), "HTTP/1.1 200 OK"), 2u);
+    EXPECT_EQ(handler.closes, 0u);
+}
+
+// ---- more than there is room for
+
+TEST_P(HttpServerTest, ClosesWhatHasBeenIdleLongestWhenItIsFull) {
+    HttpLimits limits;
+    limits.connections_max = 3;
+    serve(limits);
+    handler.answer_at_once = true;
+    std::vector<int> clients;
+    for (int i = 0; i < 3; ++i) {
+        clients.push_back(world.connect(address));
+        world.settle();
+        world.advance_ms(100);
+    }
+    world.write(clients[0], get("/used"));  // the second is the oldest now
+    ASSERT_TRUE(pump([&] { return world.received(clients[0]).ends_with("/used"); }));
+    const int next = world.connect(address);
+    world.write(next, get("/next"));
+    ASSERT_TRUE(pump([&] { return world.received(next).ends_with("/next"); }));
+    EXPECT_TRUE(pump([&] { return world.ended(clients[1]); }));
+    EXPECT_FALSE(world.ended(clients[0]));
+    EXPECT_FALSE(world.ended(clients[2]));
+    EXPECT_EQ(server->counters().made_room, 1u);
+    EXPECT_TRUE(pump([&] { return server->connections() == 3; }));
+}
+
+TEST_P(HttpServerTest, SaysThatItIsFullWhereAllAreAtWork) {
+    HttpLimits limits;
+    limits.connections_max = 2;
+    limits.spare_connections_max = 2;
+    serve(limits);
+    handler.head = [](const Request& request, HeadDecision& decision) {
+        decision.when_full = request.path == "/health";
+    };
+    const int first = world.connect(address), second = world.connect(address);
+    world.write(first, get("/0"));
+    world.write(second, get("/1"));
+    ASSERT_TRUE(requests(2));
+    const int away = world.connect(address);
+    world.write(away, get("/2"));
+    ASSERT_TRUE(pump([&] { return world.ended(away); }));
+    EXPECT_TRUE(world.received(away).starts_with("HTTP/1.1 503 ")) << world.received(away);
+    EXPECT_NE(world.received(away).find("\r\nRetry-After: 1\r\n"), std::string::npos);
+    EXPECT_NE(world.received(away).find("http.connections_max 2"), std::string::npos);
+    EXPECT_EQ(server->counters().turned_away, 1u);
+    world.finish(away);
+    const int probe = world.connect(address);
+    world.write(probe, get("/health") + get("/health"));
+    ASSERT_TRUE(requests(3));
+    answer(2, "well");
+    ASSERT_TRUE(pump([&] { return world.ended(probe); }));
+    EXPECT_TRUE(world.received(probe).ends_with("well"));
+    EXPECT_NE(world.received(probe).find("Connection: close"), std::string::npos);
+    // Silent ones do not keep the spare places, and soon end by themselves.
+    for (int i = 0; i < 5; ++i) {
+        world.connect(address);
+        world.settle();
+        world.advance_ms(30);
+    }
+    EXPECT_LE(server->connections(), 2u + 2u + 1u);
+    const int again = world.connect(address);
+    world.write(again, get("/health"));
+    ASSERT_TRUE(requests(4));
+    answer(3, "still");
+    ASSERT_TRUE(pump([&] { return world.received(again).ends_with("still"); }));
+    world.finish(again);
+    world.advance_ms(6'000);
+    EXPECT_TRUE(pump([&] { return server->connections() == 2; }));
+    // There is room again.
+    answer(0, "zero");
+    answer(1, "one");
+    ASSERT_TRUE(pump([&] { return world.received(second).ends_with("one"); }));
+    const int late = world.connect(address);
+    world.write(late, get("/late"));
+    ASSERT_TRUE(requests(5));
+}
+
+TEST_P(HttpServerTest, BoundsTheAnswersOfAllClientsTogether) {
+    HttpLimits limits;
+    limits.answers_bytes_max = 16 << 20;
+    serve(limits);
+    constexpr std::size_t kBytes = 12 << 20;  // more than sockets hold by themselves
+    std::vector<int> clients;
+    for (std::size_t i = 0; i < 4; ++i) {
+        clients.push_back(world.connect(address));
+        world.stop_reading(clients.back());
+        world.write(clients.back(), get("/big"));
+        ASSERT_TRUE(requests(i + 1));
+        EXPECT_TRUE(answer(i, pattern(kBytes)));
+        world.settle();
+    }
+    EXPECT_GE(server->counters().turned_away, 1u);
+    for (const int client : clients) world.start_reading(client);
+    std::size_t whole = 0;
+    for (const int client : clients) {
+        ASSERT_TRUE(pump([&] {
+            const std::string& text = world.received(client);
+            return text.size() > kBytes || text.find("http.answers_bytes_max") != text.npos;
+        }));
+        whole += world.received(client).size() > kBytes;
+    }
+    EXPECT_GE(whole, 1u);
+    EXPECT_LT(whole, 4u);
+    // Given back: the next one has room.
+    handler.tokens.clear();
+    world.forget(clients[0]);
+    world.write(clients[0], get("/big"));
+    ASSERT_TRUE(requests(1));
+    EXPECT_TRUE(answer(0, pattern(kBytes)));
+    ASSERT_TRUE(pump([&] { return world.received(clients[0]).size() > kBytes; }));
+}
+
+TEST_P(HttpServerTest, CutsOffWhoReadsNothingBeforeSmallAnswersFillTheMemory) {
+    HttpLimits limits;
+    limits.answers_bytes_max = 64 << 10;
+    limits.out_bytes_max = 64 << 20;
+    serve(limits);
+    handler.answer_at_once = true;
+    const int client = world.connect(address);
+    world.stop_reading(client);
+    const std::string path = "/" + pattern(7000);
+    for (int i = 0; i < 3000 && server->connections() > 0; ++i) {
+        world.write(client, get(path));
+        world.reactor->poll(0);
+    }
+    ASSERT_TRUE(pump([&] { return server->connections() == 0; }));
+    const int other = world.connect(address);
+    world.write(other, get("/other"));
+    ASSERT_TRUE(pump([&] { return world.received(other).ends_with("/other"); }));
+}
+
 TEST_P(HttpServerTest, StopsAndResumesReading) {
     serve();
     handler.answer_at_once = true;

@@ -17,13 +17,11 @@ public:
     std::vector<LineBatch> batches;
     std::size_t closes = 0;
 
-    core::Status on_hello(LineToken, const LineHello& hello, const Peer&,
-                          std::uint64_t& context) override {
+    core::Status on_hello(LineToken, const LineHello& hello, const Peer&) override {
         hellos.push_back((hello.sent ? "sent:" : "none:") + std::string(hello.api_key) +
                          (hello.acks == AckMode::kNone ? ":none" : ":batch"));
         if (hello.api_key == "bad")
             return core::fail(core::ErrorCode::kUnauthorized, "the key is not known");
-        context = 77;
         return {};
     }
     void on_lines(LineBatch&& batch) override {
@@ -43,6 +41,14 @@ public:
         return batches.empty() ? 0 : batches.back().first_line + batches.back().line_count - 1;
     }
 };
+
+std::size_t count(std::string_view text, std::string_view what) {
+    std::size_t n = 0;
+    for (std::size_t at = text.find(what); at != std::string_view::npos;
+         at = text.find(what, at + what.size()))
+        ++n;
+    return n;
+}
 
 class LineServerTest : public testing::TestWithParam<World> {
 protected:
@@ -77,7 +83,6 @@ TEST_P(LineServerTest, HandsOverCompleteLinesAndAcksThem) {
     ASSERT_TRUE(lines(4));
     EXPECT_EQ(handler.batches.back().first_line, 3u);
     EXPECT_EQ(handler.text(), "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n\n");
-    EXPECT_EQ(server->context_of(handler.batches[0].connection), 77u);
 }
 
 TEST_P(LineServerTest, ReadsAHelloAndDoesNotCountIt) {
@@ -135,10 +140,10 @@ TEST_P(LineServerTest, RejectsAndSkipsLinesThatAreTooLong) {
     serve(limits);
     const int client = world.connect(address);
     const std::string at_limit(100, 'a'), above(101, 'b'), far_above(20'000, 'c');
-    world.write(client, "1\n" + at_limit + "\n" + above + "\n4\n" + far_above + "\n" + far_above +
+    world.write(client, "{}\n" + at_limit + "\n" + above + "\n4\n" + far_above + "\n" + far_above +
                             "\n7\n" + above);
     ASSERT_TRUE(lines(7));
-    EXPECT_EQ(handler.text(), "1\n" + at_limit + "\n4\n7\n");
+    EXPECT_EQ(handler.text(), "{}\n" + at_limit + "\n4\n7\n");
     ASSERT_TRUE(
         pump([&] { return world.received(client).find("{\"ack\":8") != std::string::npos; }));
     for (const char* line : {"\"line\":3,", "\"line\":5,", "\"line\":6,", "\"line\":8,"}) {
@@ -150,13 +155,113 @@ TEST_P(LineServerTest, RejectsAndSkipsLinesThatAreTooLong) {
     EXPECT_TRUE(handler.text().ends_with("7\n9\n"));
 }
 
+TEST_P(LineServerTest, CountsNoPartOfALineEndAgainstTheLimit) {
+    LineLimits limits;
+    limits.line_bytes_max = 100;
+    serve(limits);
+    const std::string at_limit(100, 'a');
+    for (const bool in_pieces : {false, true}) {
+        handler.batches.clear();
+        const int client = world.connect(address);
+        const std::string text = "{}\r\n" + at_limit + "\r\n" + at_limit + "\n" + at_limit +
+                                 "\r\r\n" + at_limit + "b\r\n6\r\n";
+        for (const char c : text) {
+            world.write(client, std::string_view(&c, 1));
+            if (in_pieces) world.settle();
+        }
+        ASSERT_TRUE(lines(6));
+        EXPECT_EQ(handler.text(), "{}\r\n" + at_limit + "\r\n" + at_limit + "\n6\r\n");
+        for (const char* line : {"\"line\":4,", "\"line\":5,"}) {
+            EXPECT_TRUE(pump([&] {
+                return world.received(client).find(line) != std::string::npos;
+            })) << line;
+        }
+        world.finish(client);
+    }
+}
+
+// What a browser can be made to send: its body would be taken for events if the lines before it
+// were only rejected.
+TEST_P(LineServerTest, ClosesOnAFirstLineThatIsNoJsonObject) {
+    serve();
+    const std::string body = "{\"pattern\":\"from.a.page\"}\n";
+    const std::string firsts[] = {
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1:7071\r\n\r\n",
+        "GET",
+        "\x16\x03\x01",
+        "  x\n",
+        "\n",
+        " \r\n",
+        "[{\"pattern\":\"a\"}]\n",
+        "\"hello\"\n",
+        "5\n",
+        "null\n",
+        "{\"pattern\":\n",
+        "{pattern:1}\n",
+        "{} x\n",
+        "{}{}\n",
+        "\xef\xbb\xbf{}\n",
+        "{\"a\":\"\xff\"}\n",
+    };
+    for (const std::string& first : firsts) {
+        const int client = world.connect(address);
+        world.write(client, first);
+        world.settle();
+        world.write(client, body);
+        ASSERT_TRUE(pump([&] { return world.ended(client); })) << first;
+        EXPECT_TRUE(world.received(client).starts_with("{\"error\":{\"message\":\"the first line"))
+            << first << world.received(client);
+        EXPECT_EQ(count(world.received(client), "\n"), 1u) << first;
+        world.finish(client);
+    }
+    EXPECT_TRUE(handler.batches.empty());
+    EXPECT_TRUE(handler.hellos.empty());
+    EXPECT_TRUE(pump([&] { return server->connections() == 0; }));
+}
+
+TEST_P(LineServerTest, LeavesWhatAJsonObjectHoldsToTheReaderOfEvents) {
+    serve();
+    const std::string firsts[] = {
+        "{}\n", " {\"a\":1e999}\r\n", "{\"n\":123456789012345678901}\n",
+        "{\"d\":" + std::string(2000, '[') + std::string(2000, ']') + "}\n",
+        "{\"hello\":{}}\n{}\n"};
+    for (const std::string& first : firsts) {
+        handler.batches.clear();
+        const int client = world.connect(address);
+        world.write(client, first);
+        ASSERT_TRUE(lines(1)) << first;
+        EXPECT_FALSE(world.ended(client));
+        world.finish(client);
+        ASSERT_TRUE(pump([&] { return world.ended(client); }));
+    }
+}
+
+TEST_P(LineServerTest, TellsHowManyLinesWereKnown) {
+    serve();
+    handler.ack_at_once = false;
+    const int client = world.connect(address);
+    world.write(client, "{}\n2\n3\n4\n");
+    ASSERT_TRUE(lines(4));
+    const LineToken token = handler.batches[0].connection;
+    const auto says = [&](const std::string& ack) {
+        return pump([&] { return world.received(client).ends_with(ack); });
+    };
+    server->ack(token, 1, "fsync");
+    EXPECT_TRUE(says("{\"ack\":1,\"durability\":\"fsync\"}\n"));
+    server->ack(token, 2, "fsync", 1);
+    EXPECT_TRUE(says("{\"ack\":2,\"durability\":\"fsync\",\"duplicates\":1}\n"));
+    server->ack(token, 3, "fsync");
+    server->ack(token, 4, "fsync", 1);
+    EXPECT_TRUE(says("{\"ack\":4,\"durability\":\"fsync\",\"duplicates\":2}\n"));
+}
+
 TEST_P(LineServerTest, RejectsALastLineWithoutItsEndThatIsTooLong) {
     // Once slipped through when it was also the first: it was still waiting to be a hello.
     LineLimits limits;
     limits.line_bytes_max = 100;
     serve(limits);
     const int client = world.connect(address);
-    world.write(client, std::string(101, 'a'));
+    world.write(client, "{" + std::string(101, 'a'));
     world.finish(client);
     ASSERT_TRUE(pump([&] { return world.ended(client); }));
     EXPECT_NE(world.received(client).find("\"line\":1,"), std::string::npos);
@@ -169,7 +274,7 @@ TEST_P(LineServerTest, AcksNothingBehindALineThatIsNotDone) {
     serve(limits);
     handler.ack_at_once = false;
     const int client = world.connect(address);
-    world.write(client, "1\n2\n" + std::string(50, 'x') + "\n");
+    world.write(client, "{}\n2\n" + std::string(50, 'x') + "\n");
     ASSERT_TRUE(
         pump([&] { return world.received(client).find("\"line\":3,") != std::string::npos; }));
     EXPECT_EQ(world.received(client).find("\"ack\""), std::string::npos);
@@ -208,10 +313,10 @@ TEST_P(LineServerTest, StopsReadingWhenTheWindowIsFull) {
 TEST_P(LineServerTest, CountsALastLineWithoutItsEnd) {
     serve();
     const int client = world.connect(address);
-    world.write(client, "1\n2");
+    world.write(client, "{}\n2");
     world.finish(client);
     ASSERT_TRUE(lines(2));
-    EXPECT_EQ(handler.text(), "1\n2");
+    EXPECT_EQ(handler.text(), "{}\n2");
     ASSERT_TRUE(pump([&] { return world.ended(client); }));
     EXPECT_TRUE(world.received(client).ends_with("{\"ack\":2,\"durability\":\"fsync\"}\n"));
     EXPECT_TRUE(pump([&] { return handler.closes == 1; }));
@@ -221,7 +326,7 @@ TEST_P(LineServerTest, WaitsForTheAcksOfAClientThatHasEndedItsSide) {
     serve();
     handler.ack_at_once = false;
     const int client = world.connect(address);
-    world.write(client, "1\n2\n");
+    world.write(client, "{}\n2\n");
     world.finish(client);
     ASSERT_TRUE(lines(2));
     world.settle();
@@ -235,7 +340,7 @@ TEST_P(LineServerTest, ForgetsAClientThatVanished) {
     serve();
     handler.ack_at_once = false;
     const int client = world.connect(address);
-    world.write(client, "1\n");
+    world.write(client, "{}\n");
     ASSERT_TRUE(lines(1));
     world.reset(client);
     ASSERT_TRUE(pump([&] { return handler.closes == 1; }));
@@ -247,7 +352,7 @@ TEST_P(LineServerTest, DrainsAfterTheLastAck) {
     serve();
     handler.ack_at_once = false;
     const int client = world.connect(address);
-    world.write(client, "1\n2\npart");
+    world.write(client, "{}\n2\npart");
     ASSERT_TRUE(lines(2));
     server->drain();
     world.settle();
@@ -260,10 +365,58 @@ TEST_P(LineServerTest, DrainsAfterTheLastAck) {
     EXPECT_TRUE(pump([&] { return server->connections() == 0; }));
 }
 
+TEST_P(LineServerTest, EndsWhatIsIdleForTooLongWithAWord) {
+    LineLimits limits;
+    limits.idle_ms_max = 10'000;
+    serve(limits);
+    handler.ack_at_once = false;
+    const int silent = world.connect(address), waiting = world.connect(address);
+    world.write(waiting, "{}\n");
+    ASSERT_TRUE(lines(1));
+    world.advance_ms(9'000);
+    EXPECT_FALSE(world.ended(silent));
+    world.advance_ms(2'000);
+    ASSERT_TRUE(pump([&] { return world.ended(silent); }));
+    EXPECT_NE(world.received(silent).find("REQUEST_TIMEOUT"), std::string::npos);
+    EXPECT_NE(world.received(silent).find("socket.idle_timeout"), std::string::npos);
+    // What is not acknowledged yet keeps the connection.
+    world.advance_ms(30'000);
+    EXPECT_FALSE(world.ended(waiting));
+    server->ack(handler.batches[0].connection, 1, "fsync");
+    world.settle();
+    world.advance_ms(11'000);
+    ASSERT_TRUE(pump([&] { return world.ended(waiting); }));
+    EXPECT_TRUE(world.received(waiting).starts_with("{\"ack\":1,"));
+}
+
+TEST_P(LineServerTest, MakesRoomOrSaysThatThereIsNone) {
+    LineLimits limits;
+    limits.connections_max = 2;
+    serve(limits);
+    handler.ack_at_once = false;
+    const int busy = world.connect(address);
+    world.write(busy, "{}\n");
+    ASSERT_TRUE(lines(1));
+    const int idle = world.connect(address);
+    world.settle();
+    world.advance_ms(100);
+    const int next = world.connect(address);
+    world.write(next, "{}\n");
+    ASSERT_TRUE(pump([&] { return handler.batches.size() == 2; }));
+    EXPECT_TRUE(pump([&] { return world.ended(idle); }));
+    const int away = world.connect(address);
+    ASSERT_TRUE(pump([&] { return world.ended(away); }));
+    EXPECT_NE(world.received(away).find("\"code\":\"UNAVAILABLE\""), std::string::npos);
+    EXPECT_NE(world.received(away).find("socket.connections_max 2"), std::string::npos);
+    EXPECT_FALSE(world.ended(busy));
+    world.finish(away);
+    EXPECT_TRUE(pump([&] { return server->connections() == 2; }));
+}
+
 TEST_P(LineServerTest, PausesAndResumes) {
     serve();
     const int client = world.connect(address);
-    world.write(client, "1\n");
+    world.write(client, "{}\n");
     ASSERT_TRUE(lines(1));
     server->pause_ingest();
     world.settle();
@@ -283,14 +436,18 @@ TEST_P(LineServerTest, SplitsLikeAPlainSplitterWhereverTheStreamIsCut) {
     for (int round = 0; round < 20; ++round) {
         handler.batches.clear();
         const int client = world.connect(address);
-        std::string sent, wanted;
-        std::uint64_t count = 0;
+        std::string sent = "{}\n", wanted = sent;
+        std::uint64_t count = 1;
         for (int i = 0; i < 300; ++i) {
             std::string line(random.below(random.below(10) == 0 ? 700 : 60), 'x');
             for (char& c : line) c = static_cast<char>('a' + random.below(26));
             sent += line + "\n";
             ++count;
-            if (line.size() <= 300) wanted += line + "\n";
+            if (random.below(4) == 0) {
+                sent.insert(sent.size() - 1, "\r");
+                line += "\r";
+            }
+            if (line.size() - line.ends_with('\r') <= 300) wanted += line + "\n";
         }
         for (std::size_t at = 0; at < sent.size();) {
             const std::size_t part = 1 + random.below(random.below(3) == 0 ? 5000 : 200);

@@ -9,7 +9,7 @@ void Client::send(std::string_view method, std::string_view path, std::string_vi
     if (socket_ >= 0 && world_.network().ended(socket_)) socket_ = -1;
     if (socket_ < 0) socket_ = world_.network().connect(world_.http());
     received_.clear();
-    unsent_.assign(method).append(" ").append(path).append(" HTTP/1.1\r\nHost: sim\r\n");
+    unsent_.assign(method).append(" ").append(path).append(" HTTP/1.1\r\nHost: localhost\r\n");
     if (!body.empty()) {
         unsent_.append("Content-Type: ").append(content_type).append("\r\n");
         unsent_.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n");

@@ -68,13 +68,13 @@ HttpReply HttpClient::exchange(std::string_view head, std::string_view body) {
 }
 
 HttpReply HttpClient::get(std::string_view path) {
-    head_ = "GET " + std::string(path) + " HTTP/1.1\r\nHost: test\r\n\r\n";
+    head_ = "GET " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
     return exchange(head_, {});
 }
 
 HttpReply HttpClient::post(std::string_view path, std::string_view type, std::string_view body) {
     head_ = "POST " + std::string(path) +
-            " HTTP/1.1\r\nHost: test\r\nContent-Type: " + std::string(type) +
+            " HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + std::string(type) +
             "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n";
     return exchange(head_, body);
 }

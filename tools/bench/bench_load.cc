@@ -88,7 +88,7 @@ public:
             body += event;
             if (load.batch_events > 1) body += '\n';
         }
-        text_ = "POST /v2/events?ids=0 HTTP/1.1\r\nHost: bench\r\nContent-Type: ";
+        text_ = "POST /v2/events?ids=0 HTTP/1.1\r\nHost: localhost\r\nContent-Type: ";
         text_ += load.batch_events > 1 ? "application/x-ndjson" : "application/json";
         if (!load.api_key.empty()) text_ += "\r\nAuthorization: Bearer " + load.api_key;
         text_ += "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n";

@@ -411,14 +411,26 @@ TEST_F(ApiTest, DescribesItself) {
     EXPECT_TRUE(has(get("/metrics"), "# TYPE scripts_events_received_total counter"));
 }
 
-TEST_F(ApiTest, OnlyLoopbackIsServedWithoutAKey) {
-    ApiRequest request;
-    request.from_loopback = false;
-    ASSERT_EQ(api->match(io::Method::kGet, "/v2/scripts", request.match), io::RouteOutcome::kFound);
-    ApiResponse answer;
-    api->handle(std::move(request), [&](ApiResponse&& response) { answer = std::move(response); });
-    EXPECT_EQ(answer.status, 401);
-    EXPECT_TRUE(has(answer, "UNAUTHORIZED"));
+TEST_F(ApiTest, ScopesAreOfTheResourceAndOnlyProbesArePublic) {
+    for (const Route& route : route_table()) {
+        const std::string_view scope = identity::scope_text(route.scope);
+        const bool probe = route.id == RouteId::kHealthz || route.id == RouteId::kReadyz;
+        EXPECT_EQ(route.scope == identity::Scope::kPublic, probe) << route.name;
+        EXPECT_EQ(scope.find(':') == std::string_view::npos, probe) << route.name;
+        const bool changes = route.method != io::Method::kGet &&
+                             route.id != RouteId::kMatchSubscriptions &&
+                             route.id != RouteId::kPreviewSubscription;
+        EXPECT_EQ(scope.ends_with(":read"), !changes && !probe) << route.name << " " << scope;
+    }
+}
+
+TEST_F(ApiTest, OptionsOfTheWholeServer) {
+    io::RouteMatch match;
+    api->match(io::Method::kOptions, "*", match);
+    const ApiResponse answer = Api::unmatched(io::Method::kOptions, match, "*");
+    EXPECT_EQ(answer.status, 204);
+    EXPECT_EQ(answer.headers.at(0).first, "Allow");
+    EXPECT_EQ(Api::unmatched(io::Method::kOptions, match, "/nowhere").status, 404);
 }
 
 TEST_F(ApiTest, EveryRouteOfTheApiHasAHandler) {
