@@ -173,7 +173,7 @@ bool Decimal::whole_value(std::uint64_t& out) const {
     if (scale_ != 0 || digits_ > 20) return false;
     std::uint64_t value = 0;
     for (std::size_t i = 0; i < digits_; ++i) {
-        const auto next = static_cast<std::uint64_t>(text_[i]);
+        const std::uint64_t next = static_cast<unsigned char>(text_[i]);
         if (__builtin_mul_overflow(value, std::uint64_t{10}, &value) ||
             __builtin_add_overflow(value, next, &value)) {
             return false;
