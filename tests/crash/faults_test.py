@@ -178,7 +178,7 @@ class SlowCopy(FaultCase):
         subscription = server.subscribe("slow.copy", script)
         event = server.send_event("slow.copy", {"n": 1})["eventId"]
         server.wait_executions(1, subscriptionId=subscription)
-        target = os.path.join(self.scratch(), "copy")
+        target = os.path.join(server.data, "backups", "copy")
         answers = []
         open(hold, "w").close()
         backup = threading.Thread(target=lambda: answers.append(server.post("/v2/backups", {"path": target})))
@@ -211,7 +211,7 @@ class DamagedFiles(FaultCase):
         for _ in range(30):
             assert cls.ledger.post(server)[0] == 202
         # A backup flushes: what was sent so far is in SST and blob files then.
-        reply = server.post("/v2/backups", {"path": os.path.join(cls.folder, "backup")})
+        reply = server.post("/v2/backups", {"path": os.path.join(cls.folder, "data", "backups", "backup")})
         assert reply.status in (200, 201, 202), reply
         harness.wait_until("a table file", lambda: cls.files("sst"))
         for _ in range(10):

@@ -104,7 +104,7 @@ class Contract(harness.ServerCase):
         statuses = []
 
         def ask():
-            reply = self.server.get("/v2/events?limit=1000&filter=" + quote("$.n == 1"))
+            reply = self.server.get("/v2/events?pattern=crowd&limit=1000&filter=" + quote("$.n == 1"))
             statuses.append((reply.status, len(reply.json()["items"])))
         threads = [threading.Thread(target=ask) for _ in range(80)]
         for thread in threads:

@@ -59,13 +59,13 @@ class OpenFiles(OwnServer):
             for _ in range(300):
                 connection = socket.create_connection((server.host, server.port), timeout=10)
                 held.append(connection)
-            # The store goes on: a connection that was let in is served.
+            # The store goes on: the oldest idle connections made room, the newest is served.
             self.assertEqual(server.process.poll(), None)
             body = b'{"pattern":"a","payload":{}}'
-            held[0].sendall(b"POST /v2/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+            held[-1].sendall(b"POST /v2/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
                             b"application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-            held[0].settimeout(30)
-            self.assertTrue(held[0].recv(100).startswith(b"HTTP/1.1 202"))
+            held[-1].settimeout(30)
+            self.assertTrue(held[-1].recv(100).startswith(b"HTTP/1.1 202"))
             open_files = len(os.listdir(f"/proc/{server.process.pid}/fd"))
             self.assertLess(open_files, 256 - 20)
         finally:

@@ -260,10 +260,12 @@ public:
             const std::int64_t seen_before = seen_;
             opened_ = false;
             const auto reply = stream(*client);
-            if (reply && !reply->ok()) return context_.failed(*reply);
+            // A server that drains refuses new streams until it is gone.
+            const bool drains = connected && reply && reply->status == 503;
+            if (reply && !reply->ok() && !drains) return context_.failed(*reply);
             if (done()) return kExitOk;
             const auto now = std::chrono::steady_clock::now();
-            if (opened_ || seen_ != seen_before) {
+            if (!drains && (opened_ || seen_ != seen_before)) {
                 connected = true;
                 lost_at = now;
                 context_.note("the server ended the stream; connecting again");

@@ -56,7 +56,9 @@ struct Driver {
         pending.add(
             std::move(attempt),
             changing ? 1 + static_cast<std::uint32_t>(random.below(kWindowMax)) : windows[which]);
-        if (!changing) EXPECT_LE(count[which], windows[which]);
+        if (!changing) {
+            EXPECT_LE(count[which], windows[which]);
+        }
     }
     void end_one() {
         const std::size_t at = random.below(under_way.size());
