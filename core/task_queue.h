@@ -58,6 +58,7 @@ public:
 
 private:
     struct Traits : moodycamel::ConcurrentQueueDefaultTraits {
+        // NOLINTNEXTLINE(readability-identifier-naming): the library's own name for it.
         static constexpr std::uint32_t EXPLICIT_CONSUMER_CONSUMPTION_QUOTA_BEFORE_ROTATE =
             kTurnItems;
     };
