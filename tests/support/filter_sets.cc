@@ -68,7 +68,7 @@ FilterSet regexes(core::Random& random, std::size_t scale) {
         const std::string n = std::to_string(random.below(40 * scale));
         set.events.push_back(event_of("{\"s\":\"svc" + n + "abcx\"}", "svc" + n + ".created"));
         set.events.push_back(
-            event_of("{\"s\":[\"SVC" + n + "\",\"svc" + n + "\\n\"]}", "x" + n + ".updated\\n"));
+            event_of("{\"s\":[\"SVC" + n + "\",\"svc" + n + "\\n\"]}", "x" + n + ".updated"));
     }
     return set;
 }
