@@ -446,21 +446,22 @@ class FullDisk(FaultCase):
         if folder is None:
             free = os.path.join(self.scratch(), "free")
             server = self.server(self.ARGS, shim={"FAULT_FREE": free}).start()
-            return self.fill_and_empty(server, lambda: open(free, "w").write(str(20 * MIB)), lambda: os.unlink(free))
+            return self.fill_and_empty(server, lambda: open(free, "w").write(str(40 * MIB)), lambda: os.unlink(free))
         server = self.server(self.ARGS, data=os.path.join(folder, "data")).start()
         filler = os.path.join(folder, "filler")
 
         def fill():
-            # The ballast is given up at the mark: leave less than the reserve behind it.
+            # The ballast is given up at the mark: leave less than the reserve behind it, and more than
+            # what the store needs to go on at all.
             room = os.statvfs(folder)
             with open(filler, "wb") as file:
-                os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - 2 * MIB)
+                os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - 40 * MIB)
             harness.wait_until("the ballast to be given up", lambda: not os.path.exists(
                 os.path.join(folder, "data", "ballast")))
             room = os.statvfs(folder)
             with open(filler, "r+b") as file:
                 file.seek(0, 2)
-                more = room.f_bavail * room.f_frsize - 30 * MIB
+                more = room.f_bavail * room.f_frsize - 40 * MIB
                 if more > 0:
                     os.posix_fallocate(file.fileno(), file.tell(), more)
         self.fill_and_empty(server, fill, lambda: os.unlink(filler))
