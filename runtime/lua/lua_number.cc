@@ -94,12 +94,12 @@ Operand operand_at(lua_State* L, int index, int kind_index) {
 // A number again as soon as a double holds it; beyond 64 bits the nearest double.
 int push_whole(LuaVmState& vm, lua_State* L, Wide value) {
     constexpr auto kExact = static_cast<Wide>(kExactIntegerMax);
-    if (value >= -kExact && value <= kExact) {
-        lua_pushnumber(L, static_cast<double>(value));
-    } else if (value >= std::numeric_limits<std::int64_t>::min() &&
-               value <= std::numeric_limits<std::int64_t>::max()) {
+    const bool double_holds_it = value >= -kExact && value <= kExact;
+    if (!double_holds_it && value >= std::numeric_limits<std::int64_t>::min() &&
+        value <= std::numeric_limits<std::int64_t>::max()) {
         push_int64(vm, L, static_cast<std::uint64_t>(value), true);
-    } else if (value > 0 && value <= std::numeric_limits<std::uint64_t>::max()) {
+    } else if (!double_holds_it && value > 0 &&
+               value <= std::numeric_limits<std::uint64_t>::max()) {
         push_int64(vm, L, static_cast<std::uint64_t>(value), false);
     } else {
         lua_pushnumber(L, static_cast<double>(value));

@@ -212,19 +212,19 @@ LuaTurn put_aside(LuaVmState& vm) {
 
 // Goes on until the run waits or ends; `arguments` are on the coroutine's stack.
 LuaTurn go_on(LuaVmState& vm, LuaScript& script, int arguments, std::uint32_t budget_ms) {
-    lua_State* T = vm.thread;
+    lua_State* thread = vm.thread;
     vm.wait = {};
     vm.allocator.enforce(true);
     if (vm.slot) vm.slot->enter(vm.L, &vm.kill, budget_ms);
     int code = 0;
     for (;;) {
-        code = lua_resume(T, arguments);
+        code = lua_resume(thread, arguments);
         if (code != 0) break;
-        if (lua_gettop(T) == 0) lua_pushnil(T);
-        lua_settop(T, 1);
-        lua_xmove(T, vm.L, 1);
+        if (lua_gettop(thread) == 0) lua_pushnil(thread);
+        lua_settop(thread, 1);
+        lua_xmove(thread, vm.L, 1);
         if (!adopt_handler(vm, script)) break;
-        arguments = push_call(vm, T, script);
+        arguments = push_call(vm, thread, script);
     }
     const bool waits =
         code == LUA_YIELD && vm.wait.kind != LuaWait::Kind::kNone && vm.kill == kKillNone;
@@ -233,12 +233,12 @@ LuaTurn go_on(LuaVmState& vm, LuaScript& script, int arguments, std::uint32_t bu
     } else if (code == LUA_YIELD && !waits) {
         vm.error_text = "attempt to yield outside of a coroutine";
     } else if (code != LUA_YIELD) {
-        tell_error_of(vm, T);
+        tell_error_of(vm, thread);
     }
     if (vm.slot) vm.slot->leave();
     vm.allocator.enforce(false);
     if (waits) return put_aside(vm);
-    close_thread(vm, vm, lua_status(T) == 0 ? Thread::kReusable : Thread::kDead);
+    close_thread(vm, vm, lua_status(thread) == 0 ? Thread::kReusable : Thread::kDead);
     end_run(vm, code);
     return {};
 }

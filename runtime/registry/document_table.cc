@@ -472,10 +472,11 @@ template <typename T>
 void DocumentTable<T>::each_user_of(std::string_view kind, std::uint32_t number,
                                     const DocumentHost::VisitUser& visit) const {
     if (!document_kind<T>().references) return;
-    for (const auto& [key, document] : documents_) {
-        document_kind<T>().references(*document, [&](const DocumentReference& reference) {
+    for (const auto& entry : documents_) {
+        const T& document = *entry.second;
+        document_kind<T>().references(document, [&](const DocumentReference& reference) {
             if (reference.number == number && reference.kind == kind)
-                visit(document_kind<T>().name, document->id);
+                visit(document_kind<T>().name, document.id);
         });
     }
 }
