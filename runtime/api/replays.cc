@@ -145,6 +145,32 @@ core::Result<std::shared_ptr<const ShadowSpec>> make_shadow(Call& call, const Re
     return std::shared_ptr<const ShadowSpec>(std::move(shadow));
 }
 
+// "all", or the ids of those that get the events. Never all by an omission: a replay to everybody
+// is asked for by name. A dry run, which delivers nothing, may leave it out.
+void read_chosen(core::JsonObject& in, bool dry_run, std::vector<std::string>& ids) {
+    const auto element = in.any("subscriptionIds");
+    if (!element && dry_run) return;
+    std::string_view text;
+    if (element && element->get(text) && text == "all") return;
+    if (element && element->is_array())
+        in.text_list("subscriptionIds", ids, kReplaySubscriptionsMax);
+    if (ids.empty()) in.refuse("subscriptionIds", "must be a list of at least one id, or \"all\"");
+}
+
+// A dry run of a script that no chosen handler runs would find nothing and say that all is well.
+bool is_run_by_any(Call& call, const ReplaySpec& spec, const Script& script) {
+    bool found = false;
+    call.services.registry().list_subscriptions(
+        call.tenant(), "", [&](const SubscriptionRef& subscription) {
+            const auto& only = spec.subscriptions;
+            found = subscription->executor.script_id == script.id &&
+                    (only.empty() ||
+                     std::find(only.begin(), only.end(), subscription->number) != only.end());
+            return !found;
+        });
+    return found;
+}
+
 core::Result<ReplaySpec> read_spec(Call& call) {
     core::JsonDocument document;
     const std::string sent = with_camel_case_names(call.request.body_view());
@@ -161,7 +187,6 @@ core::Result<ReplaySpec> read_spec(Call& call) {
     in->text("patternPrefix", spec.pattern_prefix, {.bytes_max = core::kPatternBytesMax});
     read_filter(*in, spec);
     std::vector<std::string> ids;
-    in->text_list("subscriptionIds", ids, kReplaySubscriptionsMax);
     read_pace(*in, spec);
     in->boolean("dryRun", spec.dry_run);
     ShadowBody shadow;
@@ -171,6 +196,7 @@ core::Result<ReplaySpec> read_spec(Call& call) {
             if (in->any(name)) in->refuse(name, "is for dry runs: add \"dryRun\":true");
         }
     }
+    read_chosen(*in, spec.dry_run, ids);
     if (auto status = in->finish(); !status) return core::fail(status.error());
     for (const std::string& id : ids) {
         const SubscriptionRef subscription =
@@ -187,6 +213,10 @@ core::Result<ReplaySpec> read_spec(Call& call) {
         auto made = make_shadow(call, spec, shadow);
         if (!made) return core::fail(std::move(made.error()));
         spec.shadow = std::move(*made);
+        if (const auto& script = spec.shadow->script;
+            script && !is_run_by_any(call, spec, *script)) {
+            return bad("scriptId", "no chosen handler runs script \"" + script->id + "\"");
+        }
     }
     auto root = document.parse(call.request.body_view());
     if (root) core::append_json(spec.document, *root);

@@ -65,7 +65,7 @@ class Past(harness.ServerCase):
         self.server.request("PUT", f"/v2/scripts/{name}", {"source": "return function() return 1 end"})
         self.server.subscribe(name, name, id=name + "s", priority=1)
         self.server.request("PATCH", f"/v2/subscriptions/{name}s", {"priority": 7})
-        replay = self.server.post("/v2/replays", {"pattern": name}).json()["id"]
+        replay = self.server.post("/v2/replays", {"pattern": name, "subscriptionIds": "all"}).json()["id"]
         self.server.request("DELETE", f"/v2/subscriptions/{name}s")
         items = lambda query: [i["entry"] for i in self.server.get("/v2/audit?" + query).json()["items"]]
         self.assertEqual([(e["action"], e["version"], e["by"]) for e in items(f"kind=script&id={name}")],
@@ -74,7 +74,7 @@ class Past(harness.ServerCase):
         self.assertEqual([e["action"] for e in subs], ["delete", "update", "create"])
         self.assertEqual([e["document"]["priority"] for e in subs[1:]], [7, 1])
         self.assertEqual([(e["action"], e["request"]) for e in items(f"kind=replay&id={replay}")],
-                         [("start", {"pattern": name})])
+                         [("start", {"pattern": name, "subscriptionIds": "all"})])
         self.server.post("/v2/dlq/replay", {"pattern": name, "ratePerSecond": 5})
         letters = items("kind=dead_letter&limit=1")
         self.assertEqual([(e["action"], e["count"], e["request"]["pattern"]) for e in letters], [("replay", 0, name)])

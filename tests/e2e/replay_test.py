@@ -197,15 +197,15 @@ class Replays(harness.ServerCase):
         pattern = self.unique("rm.")
         self.counting(pattern, pattern)
         self.load(pattern, 50)
-        running = [self.start({"pattern": pattern, "pace": 1}) for _ in range(8)]
-        reply = self.server.post("/v2/replays", {"pattern": pattern, "pace": 1})
+        running = [self.start({"pattern": pattern, "subscriptionIds": "all", "pace": 1}) for _ in range(8)]
+        reply = self.server.post("/v2/replays", {"pattern": pattern, "subscriptionIds": "all", "pace": 1})
         self.assert_error(reply, 429, "RATE_LIMIT_EXCEEDED", "8 replays")
         self.assertIn("retry-after", reply.headers)
         for replay in running:
             self.assertEqual(self.server.request("DELETE", f"/v2/replays/{replay}").status, 200)
         for replay in running:
             self.assertEqual(self.finished(replay)["status"], "cancelled")
-        self.assertEqual(self.finished(self.start({"pattern": pattern}))["delivered"], 50)
+        self.assertEqual(self.finished(self.start({"pattern": pattern, "subscriptionIds": "all"}))["delivered"], 50)
 
 
 class ReplayRestart(unittest.TestCase):
@@ -402,7 +402,7 @@ class DryRuns(harness.ServerCase):
         refuse("no script", scriptId="nobody")
         refuse("kv", scriptId=self.script, kv="then", **{"from": "2001-01-01T00:00:00Z"})
         self.assert_error(self.server.post("/v2/replays", {"scriptId": self.script}), 400, "VALIDATION_ERROR", "dryRun")
-        real = self.server.post("/v2/replays", {"pattern": self.pattern}).json()["id"]
+        real = self.server.post("/v2/replays", {"pattern": self.pattern, "subscriptionIds": "all"}).json()["id"]
         self.assert_error(self.server.get(f"/v2/replays/{real}/diff"), 409, "CONFLICT")
 
     def test_the_command_line(self):

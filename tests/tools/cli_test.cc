@@ -174,10 +174,16 @@ TEST(Cli, AReplayToEverybodyIsCountedAndNotStartedUnasked) {
         return {.status = 202, .body = R"({"id":"r1"})"};
     });
     const Outcome outcome =
-        run({"--server", server.address(), "replay", "start", "--pattern", "a"});
+        run({"--server", server.address(), "replay", "start", "--pattern", "a", "--all-handlers"});
     EXPECT_NE(outcome.code, kExitOk);
     EXPECT_NE(outcome.err.find("4711 events"), std::string::npos) << outcome.err;
     for (const FakeRequest& request : server.requests()) EXPECT_NE(request.method, "POST");
+}
+
+TEST(Cli, AReplayWantsItsHandlersByName) {
+    const Outcome outcome = run({"replay", "start", "--pattern", "a"});
+    EXPECT_EQ(outcome.code, kExitUsage);
+    EXPECT_NE(outcome.err.find("--all-handlers"), std::string::npos) << outcome.err;
 }
 
 TEST(Cli, UnknownVerbsNameTheOneThatIsMeant) {

@@ -20,7 +20,7 @@ struct StartOptions {
     std::vector<std::string> subscription_ids;
     std::string script_id, against, kv;
     int version = 0;
-    bool dry_run = false, wait = false;
+    bool all_handlers = false, dry_run = false, wait = false;
 };
 
 std::string start_body(const StartOptions& o) {
@@ -29,6 +29,7 @@ std::string start_body(const StartOptions& o) {
     body.text_if("from", time_argument(o.from, now_us)).text_if("to", time_argument(o.to, now_us));
     body.text_if("pattern", o.pattern).text_if("patternPrefix", o.pattern_prefix);
     body.text_if("filter", o.filter);
+    if (o.all_handlers) body.text("subscriptionIds", "all");
     if (!o.subscription_ids.empty()) {
         std::string list;
         for (const std::string& id : o.subscription_ids) {
@@ -121,6 +122,11 @@ int ask_for_replay(CliContext& context, const StartOptions& o, bool yes) {
 }
 
 int start_when_asked(CliContext& context, StartOptions o, bool yes) {
+    if (o.subscription_ids.empty() == !o.all_handlers) {
+        return context.usage(
+            "replay start needs --handler ID (once or more), or --all-handlers: every handler that "
+            "matches gets the events again");
+    }
     for (std::string& id : o.subscription_ids) {
         id = resolve(context, kHandlers, id);
         if (id.empty()) return kExitFailed;
@@ -255,6 +261,7 @@ void add_replay_commands(CLI::App& app, CliContext& context) {
     auto o = std::make_shared<StartOptions>();
     CLI::App* start = replay->add_subcommand("start", "Start a replay");
     add_selection(start, *o);
+    start->add_flag("--all-handlers", o->all_handlers, "to every handler that matches");
     start->add_option("--pace", o->pace,
                       "instant, original, 10x (times as fast), or events per second");
     start->add_flag("--dry-run", o->dry_run, "run in shadow, change nothing");

@@ -287,7 +287,8 @@ TEST_F(ApiTest, StartsReplaysAsAsked) {
     EXPECT_EQ(spec.pace, ReplayPace::kPerSecond);
     EXPECT_EQ(spec.events_per_second, 250);
     EXPECT_TRUE(spec.dry_run);
-    post("/v2/replays", R"({"pace":"original","filters":{"amount":{"gt":5}}})");
+    post("/v2/replays",
+         R"({"pace":"original","subscriptionIds":"all","filters":{"amount":{"gt":5}}})");
     EXPECT_EQ(services->replay_specs[1].pace, ReplayPace::kOriginal);
     EXPECT_EQ(services->replay_specs[1].filter, R"({"amount":{"gt":5}})");
     EXPECT_TRUE(has(get("/v2/replays/rp_1"), R"("status":"running","scanned":7)"));
