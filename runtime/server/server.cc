@@ -74,7 +74,8 @@ core::Result<std::unique_ptr<Server>> Server::create(const core::Config& config,
     auto parts = std::make_unique<ServerParts>(config, log);
     for (const auto step :
          {&ServerParts::plan_process, &ServerParts::open_store, &ServerParts::open_registry,
-          &ServerParts::build_edge, &ServerParts::build_lanes, &ServerParts::listen}) {
+          &ServerParts::build_edge, &ServerParts::build_shards, &ServerParts::build_lanes,
+          &ServerParts::listen}) {
         if (auto done = (parts.get()->*step)(); !done) return core::fail(std::move(done.error()));
     }
     parts->start_threads();

@@ -222,7 +222,10 @@ core::Status ServerParts::build_edge() {
     verifier = std::make_unique<MatchVerifier>(config.matcher.verify_fraction, *registry,
                                                matcher->register_reader(), log, metrics);
     if (verifier->every() != 0) conductor.add_chore([this] { return verifier->do_work(); });
+    return {};
+}
 
+core::Status ServerParts::build_shards() {
     if (auto shared = share_descriptors(); !shared) return shared;
     for (std::size_t i = 0; i < shard_count; ++i) {
         auto reactor = seams.make_reactor ? seams.make_reactor(clock)

@@ -64,6 +64,7 @@ public:
     core::Status tell_losses();
     core::Status open_registry();
     core::Status build_edge();
+    core::Status build_shards();
     core::Status build_lanes();
     core::Status listen();
     void start_threads();

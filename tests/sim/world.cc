@@ -96,7 +96,7 @@ bool World::boot() {
     parts_ = std::make_unique<runtime::ServerParts>(make_config(options_), log_, std::move(seams));
     using Parts = runtime::ServerParts;
     for (const auto step : {&Parts::open_store, &Parts::open_registry, &Parts::build_edge,
-                            &Parts::build_lanes, &Parts::listen}) {
+                            &Parts::build_shards, &Parts::build_lanes, &Parts::listen}) {
         core::Status done = (parts_.get()->*step)();
         if (!done) return give_up(std::move(done));
         if (Disk::instance().frozen()) return give_up({});

@@ -51,8 +51,9 @@ protected:
             parts_->feeder->wait(0);
         };
         parts_ = std::make_unique<ServerParts>(config, log_, seams);
-        for (const auto step : {&ServerParts::open_store, &ServerParts::open_registry,
-                                &ServerParts::build_edge, &ServerParts::build_lanes}) {
+        for (const auto step :
+             {&ServerParts::open_store, &ServerParts::open_registry, &ServerParts::build_edge,
+              &ServerParts::build_shards, &ServerParts::build_lanes}) {
             const core::Status status = ((*parts_).*step)();
             ASSERT_TRUE(status) << status.error().message;
         }
