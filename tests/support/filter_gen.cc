@@ -44,7 +44,7 @@ constexpr const char* kBlocks[] = {"10.0.0.0/24", "10.0.0.0/8", "2001:db8::/32",
                                    "10.0.0.1"};
 constexpr const char* kPatterns[] = {"a.b", "a.c", "b.a", "a.b.c", "b"};
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     std::string out = "\"";
     core::append_json_escaped(out, text);
     return out + "\"";
@@ -52,7 +52,7 @@ std::string quoted(std::string_view text) {
 
 }  // namespace
 
-std::string FilterGen::text() { return quoted(pick(kTexts)); }
+std::string FilterGen::text() { return in_quotes(pick(kTexts)); }
 std::string FilterGen::number() { return pick(kNumbers); }
 
 std::string FilterGen::literal() {
@@ -76,7 +76,7 @@ std::string FilterGen::jsonpath() {
         switch (random_.below(7)) {
             case 0: out += "[*]"; break;
             case 1: out += std::to_array({"[0]", "[1]", "[-1]"})[random_.below(3)]; break;
-            case 2: out += "[" + quoted(pick(kNames)) + "]"; break;
+            case 2: out += "[" + in_quotes(pick(kNames)) + "]"; break;
             default: out += std::string(".") + pick(kPlainNames); break;
         }
     }
@@ -100,7 +100,7 @@ std::string FilterGen::operators() {
     for (std::uint64_t i = 1 + (chance(4) ? 1 : 0); i > 0; --i) {
         if (out.size() > 1) out += ",";
         const auto one = [&](const char* name, const std::string& operand) {
-            out += quoted(name) + ":" + operand;
+            out += in_quotes(name) + ":" + operand;
         };
         switch (random_.below(13)) {
             case 0: one("equals", literal()); break;
@@ -113,13 +113,13 @@ std::string FilterGen::operators() {
             case 7: one(chance(2) ? "prefix" : "prefixIgnoreCase", text()); break;
             case 8: one(chance(2) ? "suffix" : "suffixIgnoreCase", text()); break;
             case 9:
-                one(chance(2) ? "wildcard" : "wildcardIgnoreCase", quoted(pick(kWildcards)));
+                one(chance(2) ? "wildcard" : "wildcardIgnoreCase", in_quotes(pick(kWildcards)));
                 break;
-            case 10: one("regex", quoted(pick(kRegexes))); break;
+            case 10: one("regex", in_quotes(pick(kRegexes))); break;
             case 11: one("exists", chance(2) ? "true" : "false"); break;
             default:
                 one(chance(2) ? "equalsIgnoreCase" : "cidr",
-                    chance(2) ? text() : quoted(pick(kBlocks)));
+                    chance(2) ? text() : in_quotes(pick(kBlocks)));
                 break;
         }
     }
@@ -133,9 +133,9 @@ std::string FilterGen::map(unsigned depth) {
         if (out.size() > 1) out += ",";
         const std::uint64_t kind = random_.below(depth == 0 ? 6 : 9);
         if (kind < 2) {
-            out += quoted(map_key()) + ":" + literal();
+            out += in_quotes(map_key()) + ":" + literal();
         } else if (kind < 6) {
-            out += quoted(map_key()) + ":" + operators();
+            out += in_quotes(map_key()) + ":" + operators();
         } else if (kind == 6) {
             out += "\"$not\":" + map(depth - 1);
         } else {
@@ -157,8 +157,8 @@ std::string FilterGen::list(unsigned depth) {
             continue;
         }
         const auto condition = [&](const char* op, const std::string& operand) {
-            out += "{\"field\":" + quoted(chance(3) ? map_key() : jsonpath()) + ",\"operator\":\"" +
-                   op + "\",\"value\":" + operand + "}";
+            out += "{\"field\":" + in_quotes(chance(3) ? map_key() : jsonpath()) +
+                   ",\"operator\":\"" + op + "\",\"value\":" + operand + "}";
         };
         switch (random_.below(6)) {
             case 0: condition("equals", literal()); break;
@@ -179,10 +179,10 @@ std::string FilterGen::word_condition() {
         case 1: return path + " contains " + literal();
         case 2: return path + " startsWith " + text();
         case 3: return path + " endsWithIgnoreCase " + text();
-        case 4: return path + " matches " + quoted(pick(kRegexes));
-        case 5: return path + " like [" + quoted(pick(kWildcards)) + "]";
+        case 4: return path + " matches " + in_quotes(pick(kRegexes));
+        case 5: return path + " like [" + in_quotes(pick(kWildcards)) + "]";
         case 6: return path + " range (" + (chance(3) ? "*" : number()) + ", " + number() + "]";
-        default: return path + " cidr " + quoted(pick(kBlocks));
+        default: return path + " cidr " + in_quotes(pick(kBlocks));
     }
 }
 
@@ -210,10 +210,10 @@ std::string FilterGen::ruler_leaf() {
             case 0: out += "{\"prefix\":" + text() + "}"; break;
             case 1: out += "{\"suffix\":{\"equals-ignore-case\":" + text() + "}}"; break;
             case 2: out += "{\"equals-ignore-case\":" + text() + "}"; break;
-            case 3: out += "{\"wildcard\":" + quoted(pick(kWildcards)) + "}"; break;
+            case 3: out += "{\"wildcard\":" + in_quotes(pick(kWildcards)) + "}"; break;
             case 4: out += "{\"numeric\":[\">=\"," + number() + "]}"; break;
             case 5: out += "{\"numeric\":[\">\"," + number() + ",\"<=\"," + number() + "]}"; break;
-            case 6: out += "{\"cidr\":" + quoted(pick(kBlocks)) + "}"; break;
+            case 6: out += "{\"cidr\":" + in_quotes(pick(kBlocks)) + "}"; break;
             case 7: out += std::string("{\"exists\":") + (chance(2) ? "true}" : "false}"); break;
             case 8:
                 out += "{\"anything-but\":" +
@@ -234,7 +234,7 @@ std::string FilterGen::ruler(unsigned depth) {
         if ((used >> name) & 1u) continue;
         used |= std::uint64_t{1} << name;
         if (out.size() > 1) out += ",";
-        out += quoted(kNames[name]) + ":";
+        out += in_quotes(kNames[name]) + ":";
         out += depth == 0 || chance(2) ? ruler_leaf() : ruler(depth - 1);
     }
     if (depth > 0 && chance(4))
@@ -258,7 +258,7 @@ std::string FilterGen::object(unsigned depth) {
     for (const char* name : kNames) {
         if (!chance(3) && (name[1] != '\0' || chance(3))) continue;
         if (out.size() > 1) out += ",";
-        out += quoted(name) + ":" + value(depth == 0 ? 0 : depth - 1);
+        out += in_quotes(name) + ":" + value(depth == 0 ? 0 : depth - 1);
     }
     return out + "}";
 }
@@ -266,8 +266,8 @@ std::string FilterGen::object(unsigned depth) {
 
 std::string FilterGen::pattern() {
     switch (random_.below(6)) {
-        case 0: return quoted(pick(kPatterns));
-        case 1: return quoted(std::to_array({"a.*", "*.b", "*", "a*c"})[random_.below(4)]);
+        case 0: return in_quotes(pick(kPatterns));
+        case 1: return in_quotes(std::to_array({"a.*", "*.b", "*", "a*c"})[random_.below(4)]);
         case 2: return R"({"type":"prefix","value":"a."})";
         case 3: return R"({"type":"suffix","value":"b"})";
         case 4: return "{\"type\":\"regex\",\"value\":\"^[ab]\\\\.(b|c)\"}";
@@ -280,7 +280,7 @@ std::string FilterGen::subscription() {
     switch (random_.below(4)) {
         case 0: out += ",\"filters\":" + map(2); break;
         case 1: out += ",\"filters\":" + list(2); break;
-        case 2: out += ",\"filter\":" + quoted(expression(3)); break;
+        case 2: out += ",\"filter\":" + in_quotes(expression(3)); break;
         default:
             out += ",\"form\":\"event-pattern\",\"filters\":";
             out += chance(2) ? ruler(2) : "{\"payload\":" + ruler(2) + "}";
@@ -293,7 +293,7 @@ std::string FilterGen::event() {
     return "{\"eventId\":\"e\",\"version\":\"1\",\"timestamp\":\"2024-01-01T00:00:00Z\",\"source\":"
            "{\"type\":\"task\",\"id\":\"s\"},"
            "\"pattern\":" +
-           quoted(pick(kPatterns)) + ",\"x-k\":" + value(1) + ",\"payload\":" + object(3) + "}";
+           in_quotes(pick(kPatterns)) + ",\"x-k\":" + value(1) + ",\"payload\":" + object(3) + "}";
 }
 
 std::string FilterGen::broken(std::string text) {
