@@ -139,6 +139,7 @@ std::string replay_document(const ReplayState& state) {
     json.field("createdAt", progress.created_at_us).field("updatedAt", progress.updated_at_us);
     if (spec.dry_run && spec.shadow) write_shadow(json, *spec.shadow, progress.shadow);
     write_offsets(json, "next", state.next);
+    write_offsets(json, "begun", state.begun);
     write_offsets(json, "end", state.end);
     json.end_object();
     return out;
@@ -152,7 +153,7 @@ core::Result<ReplayState> parse_replay_document(std::string_view text,
     ReplayState state;
     ReplaySpec& spec = state.spec;
     ReplayProgress& progress = state.progress;
-    std::vector<std::uint64_t> subscriptions, next, end;
+    std::vector<std::uint64_t> subscriptions, next, begun, end;
     const core::TextRules any_text{.bytes_max = std::numeric_limits<std::size_t>::max()};
     root->text("id", progress.id);
     root->integer_as("tenant", spec.tenant.value, 0, kAny);
@@ -177,6 +178,8 @@ core::Result<ReplayState> parse_replay_document(std::string_view text,
     root->integer("updatedAt", progress.updated_at_us, 0, kAny);
     read_numbers(*root, "subscriptions", subscriptions);
     read_numbers(*root, "next", next);
+    // An older version wrote none: it may have begun anything.
+    const bool tells_begun = read_numbers(*root, "begun", begun);
     read_numbers(*root, "end", end);
     ShadowSpec shadow;
     auto shadow_read = read_shadow(*root, spec.tenant, find, shadow, progress.shadow);
@@ -185,6 +188,9 @@ core::Result<ReplayState> parse_replay_document(std::string_view text,
         spec.subscriptions.emplace_back(static_cast<std::uint32_t>(id));
     for (const std::uint64_t offset : next) state.next.emplace_back(offset);
     for (const std::uint64_t offset : end) state.end.emplace_back(offset);
+    for (const std::uint64_t offset : tells_begun ? begun : end) state.begun.emplace_back(offset);
+    if (state.next.size() != state.end.size() || state.begun.size() != state.end.size())
+        return core::fail(core::ErrorCode::kInternal, "the replay's document is damaged");
     if (!shadow_read) return core::fail(std::move(shadow_read.error()));
     if (spec.dry_run) spec.shadow = std::make_shared<const ShadowSpec>(std::move(shadow));
     progress.dry_run = spec.dry_run;

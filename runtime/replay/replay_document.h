@@ -21,8 +21,10 @@ inline constexpr std::string_view kReplayKind = "replay";
 struct ReplayState {
     ReplaySpec spec;
     ReplayProgress progress;
-    std::vector<core::LogOffset> next;  // by shard: everything below is delivered
-    std::vector<core::LogOffset> end;   // by shard: the log's end when it began
+    // By shard:
+    std::vector<core::LogOffset> next;   // everything below is delivered, and is in the counts
+    std::vector<core::LogOffset> begun;  // nothing at or behind it has been handed over
+    std::vector<core::LogOffset> end;    // the log's end when it began
 };
 
 std::string replay_document(const ReplayState& state);

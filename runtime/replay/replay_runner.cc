@@ -24,6 +24,14 @@ std::string position_json(const std::vector<core::LogOffset>& next) {
 
 }  // namespace
 
+// Jobs that nobody took hold their replay.
+ReplayRunner::~ReplayRunner() {
+    for (auto& [id, replay] : running_) {
+        replay->refused.clear();
+        replay->shadow_job.reset();
+    }
+}
+
 core::Status ReplayRunner::load(const FindScriptVersion& find, SetAside& aside) {
     auto documents = deps_.database->registry().load_all(kReplayKind);
     if (!documents) return core::fail(std::move(documents.error()));
@@ -49,30 +57,24 @@ core::Status ReplayRunner::take_up(const store::RegistryDocument& document, Repl
             return {};
         }
         state = std::move(*again);
-        state.progress.scanned = state.progress.matched = state.progress.not_due = 0;
+        static_cast<ReplayTally&>(state.progress) = {};
         state.progress.shadow = {};
         if (auto found = find_range(state); !found) return found;
     }
     replay->state = std::move(state);
     if (auto armed = arm(*replay); !armed) return armed;
+    if (!replay->state.spec.dry_run) replay->asked = replay->state.begun;
     running_.emplace(document.id, std::move(replay));
     return {};
 }
 
 core::Status ReplayRunner::arm(Running& replay) {
-    const ReplaySpec& spec = replay.state.spec;
-    auto filter = EventFilter::make({.pattern = spec.pattern,
-                                     .pattern_prefix = spec.pattern_prefix,
-                                     .source_type = {},
-                                     .source_id = {},
-                                     .correlation_id = {},
-                                     .causation_id = {},
-                                     .context_id = {},
-                                     .filter = spec.filter});
-    if (!filter) return core::fail(std::move(filter.error()));
-    replay.filter = std::move(*filter);
-    replay.delivered = replay.state.progress.delivered;
-    replay.failed = replay.state.progress.failed;
+    auto choice = ReplayChoice::make(replay.state.spec);
+    if (!choice) return core::fail(std::move(choice.error()));
+    replay.choice = std::move(*choice);
+    replay.read = replay.kept = replay.state.next;
+    replay.allowed = replay.state.begun;
+    replay.persisted_ns = deps_.clock->monotonic_ns();
     return {};
 }
 
@@ -126,6 +128,7 @@ core::Status ReplayRunner::find_range(ReplayState& state) {
         state.next.push_back(*from);
         state.end.push_back(deps_.database->durable_end(shard));
     }
+    state.begun = state.next;  // persist() moves it on
     return {};
 }
 
@@ -148,11 +151,7 @@ core::Result<ReplayProgress> ReplayRunner::progress(core::TenantId tenant, std::
         const auto it = running_.find(id);
         if (it != running_.end()) {
             if (it->second->state.spec.tenant != tenant) return missing();
-            ReplayProgress progress = it->second->state.progress;
-            progress.delivered = it->second->delivered.load(std::memory_order_relaxed);
-            progress.failed = it->second->failed.load(std::memory_order_relaxed);
-            progress.position = position_json(it->second->state.next);
-            return progress;
+            return progress_of(*it->second);
         }
     }
     auto document = deps_.database->registry().get(kReplayKind, id);
@@ -163,6 +162,14 @@ core::Result<ReplayProgress> ReplayRunner::progress(core::TenantId tenant, std::
     if (state->spec.tenant != tenant) return missing();
     state->progress.position = position_json(state->next);
     return state->progress;
+}
+
+// Under mutex_: with what is under way.
+ReplayProgress ReplayRunner::progress_of(const Running& replay) const {
+    ReplayProgress progress = replay.state.progress;
+    for (const auto& block : replay.blocks) progress.add(block->so_far());
+    progress.position = position_json(replay.state.next);
+    return progress;
 }
 
 core::Status ReplayRunner::cancel(core::TenantId tenant, std::string_view id) {
@@ -203,9 +210,10 @@ std::vector<core::LogOffset> ReplayRunner::floors() {
     std::lock_guard lock(mutex_);
     std::vector<core::LogOffset> floors(deps_.database->shards(), core::LogOffset{UINT64_MAX});
     for (const auto& [id, replay] : running_) {
-        const ReplayState& state = replay->state;
-        for (std::size_t i = 0; i < state.next.size() && i < floors.size(); ++i) {
-            if (state.next[i] < state.end[i]) floors[i] = std::min(floors[i], state.next[i]);
+        // What lies behind the place on record may be counted again from its outcomes.
+        for (std::size_t i = 0; i < replay->kept.size() && i < floors.size(); ++i) {
+            if (replay->kept[i] < replay->state.end[i])
+                floors[i] = std::min(floors[i], replay->kept[i]);
         }
     }
     return floors;
@@ -223,46 +231,76 @@ std::size_t ReplayRunner::do_work(BlockMatcher& matcher) {
 }
 
 std::size_t ReplayRunner::step(Running& replay, BlockMatcher& matcher) {
-    bool cancelled = false;
-    {
-        std::lock_guard lock(mutex_);
-        cancelled = replay.state.progress.status == "cancelled";
+    if (replay.ending.empty() && is_cancelled(replay)) {
+        replay.ending = "cancelled";
+        drop_refused(replay);
     }
-    flush_jobs(replay);
-    if (cancelled) {
-        replay.refused.clear();
-        if (replay.shadow_job) {
-            replay.shadow_job.reset();
-            replay.under_way.fetch_sub(1, std::memory_order_relaxed);  // it was never handed over
+    const bool handed_over = flush_jobs(replay);
+    std::size_t done = settle_blocks(replay);
+    if (!replay.ending.empty()) {
+        // acquire: see ReplayBlock::ended()
+        if (replay.jobs.load(std::memory_order_acquire) != 0) return done;
+        done += settle_blocks(replay);
+        if (std::string error = error_of(replay); !error.empty()) {
+            replay.ending = "failed";
+            replay.ending_error = std::move(error);
         }
-        if (replay.under_way.load(std::memory_order_acquire) == 0) finish(replay, "cancelled", "");
-        return 0;
+        finish(replay, replay.ending, replay.ending_error);
+        return done + 1;
     }
-    if (!replay.refused.empty() || replay.shadow_job) return 0;
-    if (replay.block) {
-        if (replay.next_item < replay.items.size()) return deliver_due(replay);
-        // pairs with the release below
-        if (replay.under_way.load(std::memory_order_acquire) != 0) return 0;
-        settle_block(replay);
-        return 1;
+    if (!handed_over) return done;
+    std::size_t read = 0;
+    while (read < kEventsPerTurn) {
+        if (replay.blocks.empty() || replay.blocks.back()->left() == 0) {
+            const std::size_t events = next_block(replay, matcher);
+            if (events == 0) break;
+            read += events;
+            ++done;
+        }
+        if (replay.blocks.empty()) continue;  // retention took it
+        ReplayBlock& block = *replay.blocks.back();
+        done += deliver_due(replay, block);
+        if (block.left() != 0 || !replay.refused.empty() || replay.shadow_job) break;
     }
-    return next_block(replay, matcher) ? 1 : 0;
+    return done;
+}
+
+bool ReplayRunner::is_cancelled(const Running& replay) {
+    std::lock_guard lock(mutex_);
+    return replay.state.progress.status == "cancelled";
+}
+
+// They were never handed over.
+void ReplayRunner::drop_refused(Running& replay) {
+    const auto drop = [&](const store::EventBlock& events, std::size_t deliveries) {
+        const auto block =
+            std::find_if(replay.blocks.begin(), replay.blocks.end(), [&](const auto& one) {
+                return one->shard == events.shard() && one->end == events.end_offset();
+            });
+        // Not ended(): its place is not passed.
+        (*block)->next_item -= deliveries;
+        end_job(replay, **block, {deliveries, events.body().size()});
+    };
+    for (const auto& [lane, job] : replay.refused) drop(job->block, job->items.size());
+    replay.refused.clear();
+    if (replay.shadow_job) drop(replay.shadow_job->block, replay.shadow_job->items.size());
+    replay.shadow_job.reset();
 }
 
 // The shard to go on with; their count when all are done. At the original pace the one whose next
 // event came first: shards were filled side by side. Else one after the other.
 std::size_t ReplayRunner::next_shard(const Running& replay) {
     const ReplayState& state = replay.state;
-    const std::size_t none = state.next.size();
+    const std::size_t none = replay.read.size();
     std::size_t chosen = none;
     std::int64_t chosen_us = 0;
     for (std::size_t i = 0; i < none; ++i) {
-        if (state.next[i] >= state.end[i]) continue;
+        if (replay.read[i] >= state.end[i]) continue;
         if (state.spec.pace != ReplayPace::kOriginal) return i;
         const core::ShardId shard(static_cast<std::uint16_t>(i));
-        const auto block = deps_.database->log_reader().read_block(shard, state.next[i]);
+        const auto block = deps_.database->log_reader().read_block(shard, replay.read[i]);
         if (!block || !*block) return i;  // told, or stepped over, by the caller
-        const core::LogOffset first = std::max(state.next[i], block->first_offset());
+        const core::LogOffset first = std::max(replay.read[i], block->first_offset());
         const std::int64_t us = block->record(block->index_of(first)).received_at_us;
         if (chosen == none || us < chosen_us) {
             chosen = i;
@@ -272,79 +310,30 @@ std::size_t ReplayRunner::next_shard(const Running& replay) {
     return chosen;
 }
 
-bool ReplayRunner::next_block(Running& replay, BlockMatcher& matcher) {
-    ReplayState& state = replay.state;
-    replay.shard = next_shard(replay);
-    if (replay.shard == state.next.size()) {
-        finish(replay, "completed", "");
-        return false;
+// The number of events that were read; 0: not now, or it is ending.
+std::size_t ReplayRunner::next_block(Running& replay, BlockMatcher& matcher) {
+    if (replay.blocks.size() >= kBlocksMax) return 0;
+    const std::size_t index = next_shard(replay);
+    if (index == replay.read.size()) {
+        replay.ending = "completed";
+        return 0;
     }
-    const core::ShardId shard(static_cast<std::uint16_t>(replay.shard));
-    auto block = deps_.database->log_reader().read_block(shard, state.next[replay.shard]);
-    if (!block) {
-        finish(replay, "failed", block.error().message);
-        return false;
+    const core::ShardId shard(static_cast<std::uint16_t>(index));
+    auto events = deps_.database->log_reader().read_block(shard, replay.read[index]);
+    if (!events) {
+        replay.ending = "failed";
+        replay.ending_error = events.error().message;
+        return 0;
     }
-    if (!*block) {
+    if (!*events) {  // retention took the rest
         std::lock_guard lock(mutex_);
-        state.next[replay.shard] = state.end[replay.shard];
-        return true;
+        replay.read[index] = replay.state.end[index];
+        return 1;
     }
-    if (before_first_delivery(replay, *block)) return false;
-    replay.block = std::move(*block);
-    const RegistrySnapshotRef registry = deps_.registry();
-    std::vector<DeliveryItem> matched;
-    matcher.match({.block = &replay.block,
-                   .from = state.next[replay.shard],
-                   .registry = registry.get(),
-                   .done = nullptr,
-                   .history = BlockMatcher::History::kAll},
-                  matched);
-    replay.items.clear();
-    replay.next_item = 0;
-    std::uint32_t last_index = ~0u;
-    std::uint64_t not_due = 0;
-    Share share = Share::kNone;
-    const auto& only = state.spec.subscriptions;
-    const Script* script = state.spec.shadow ? state.spec.shadow->script.get() : nullptr;
-    for (const DeliveryItem& item : matched) {
-        if (item.event_index != last_index) {
-            last_index = item.event_index;
-            share = share_of(replay, replay.block.event(item.event_index));
-        }
-        if (share == Share::kNone ||
-            (!only.empty() && std::find(only.begin(), only.end(), item.subscription) == only.end()))
-            continue;
-        if (script) {
-            const Subscription* subscription = registry->subscription(item.subscription);
-            if (!subscription || subscription->executor.script_id != script->id) continue;
-        }
-        if (share == Share::kNotDue)
-            ++not_due;
-        else
-            replay.items.push_back(item);
-    }
-    std::lock_guard lock(mutex_);
-    state.progress.scanned += replay.block.end_offset().value -
-                              std::max(replay.block.first_offset(), state.next[replay.shard]).value;
-    state.progress.matched += replay.items.size();
-    state.progress.not_due += not_due;
-    return true;
-}
-
-ReplayRunner::Share ReplayRunner::share_of(const Running& replay, const store::StoredEvent& event) {
-    const ReplaySpec& spec = replay.state.spec;
-    if (event.tenant != spec.tenant || event.received_at_us < spec.from_us ||
-        event.received_at_us >= spec.to_us ||
-        event.position.offset >= replay.state.end[replay.shard] || !replay.filter->accepts(event))
-        return Share::kNone;
-    if (!event.has(store::EventFlag::kScheduled)) return Share::kDeliver;
-    core::Envelope envelope;
-    core::Error error;
-    if (!parser_.begin(event.raw, core::BatchFormat::kJson) ||
-        parser_.next(nullptr, envelope, nullptr, error) != core::ParseOutcome::kEvent)
-        return Share::kDeliver;  // it was parsed when it came
-    return envelope.scheduled_at_us > deps_.clock->wall_us() ? Share::kNotDue : Share::kDeliver;
+    if (before_first_delivery(replay, *events) || !may_begin(replay, *events)) return 0;
+    const std::size_t count = events->count();
+    take_block(replay, std::move(*events), matcher);
+    return replay.ending.empty() ? count : 0;
 }
 
 bool ReplayRunner::before_first_delivery(const Running& replay,
@@ -353,38 +342,81 @@ bool ReplayRunner::before_first_delivery(const Running& replay,
            deps_.delivered(block.shard()) < block.end_offset();
 }
 
-bool ReplayRunner::is_due(Running& replay, const store::StoredEvent& event) {
-    if (replay.state.spec.pace == ReplayPace::kInstant) return true;
-    const std::int64_t now_ns = deps_.clock->monotonic_ns();
-    if (replay.pace_began_ns == 0) {
-        replay.pace_began_ns = now_ns;
-        replay.pace_first_us = event.received_at_us;
+// Only what the record on the disk allows: after a start it says how far to look for outcomes.
+bool ReplayRunner::may_begin(Running& replay, const store::EventBlock& block) {
+    const std::size_t shard = block.shard().value;
+    if (replay.state.spec.dry_run) return true;
+    const auto allowed = [&] {
+        std::lock_guard lock(mutex_);
+        return std::min(block.end_offset(), replay.state.end[shard]) <= replay.allowed[shard];
+    };
+    if (allowed()) return true;
+    {
+        // Retention may have taken what was between.
+        std::lock_guard lock(mutex_);
+        replay.read[shard] = std::max(replay.read[shard], block.first_offset());
     }
-    const double elapsed_us = static_cast<double>(now_ns - replay.pace_began_ns) / 1000.0;
-    if (replay.state.spec.pace == ReplayPace::kOriginal) {
-        return static_cast<double>(event.received_at_us - replay.pace_first_us) <=
-               elapsed_us * replay.state.spec.speed;
-    }
-    return static_cast<double>(replay.paced_events) <=
-           elapsed_us * replay.state.spec.events_per_second / 1e6;
+    return persist(replay) && allowed();
 }
 
-std::size_t ReplayRunner::deliver_due(Running& replay) {
-    std::vector<DeliveryItem> due;
-    while (replay.next_item < replay.items.size()) {
-        const DeliveryItem item = replay.items[replay.next_item];
-        if (!is_due(replay, replay.block.event(item.event_index))) break;
-        ++replay.paced_events;
-        ++replay.next_item;
-        due.push_back(item);
+void ReplayRunner::take_block(Running& replay, store::EventBlock&& events, BlockMatcher& matcher) {
+    const std::size_t shard = events.shard().value;
+    auto block = std::make_shared<ReplayBlock>();
+    block->shard = events.shard();
+    block->end = events.end_offset();
+    block->events = std::move(events);
+    const RegistrySnapshotRef registry = deps_.registry();
+    replay.choice->choose(matcher,
+                          {.from = replay.read[shard],
+                           .end = replay.state.end[shard],
+                           .registry = registry.get(),
+                           .now_us = deps_.clock->wall_us()},
+                          *block);
+    if (shard < replay.asked.size() && block->events.first_offset() < replay.asked[shard]) {
+        if (auto left_out =
+                ReplayChoice::leave_out_done(*deps_.database, replay.state.progress.id, *block);
+            !left_out) {
+            replay.ending = "failed";
+            replay.ending_error = left_out.error().message;
+            return;
+        }
     }
-    if (due.empty()) return 0;
-    const std::size_t count = due.size();
+    if (block->items.empty()) block->events = {};
+    std::lock_guard lock(mutex_);
+    replay.read[shard] = block->end;
+    replay.blocks.push_back(std::move(block));
+}
+
+bool ReplayRunner::has_room(const Running& replay, const UnderWay& more) const {
+    // Bounds: what the others count down meanwhile is seen at the next turn.
+    if (replay.jobs.load(std::memory_order_relaxed) == 0) return true;
+    return jobs_.load(std::memory_order_relaxed) < kJobsMax &&
+           replay.deliveries.load(std::memory_order_relaxed) + more.deliveries <= kDeliveriesMax &&
+           replay.bytes.load(std::memory_order_relaxed) + more.bytes <= kBytesMax;
+}
+
+std::size_t ReplayRunner::deliver_due(Running& replay, ReplayBlock& block) {
+    const std::int64_t now_ns = deps_.clock->monotonic_ns();
+    ReplayPacer pacer = replay.pacer;
+    std::size_t end = block.next_item;
+    for (; end < block.items.size(); ++end) {
+        const store::StoredEvent event = block.events.event(block.items[end].event_index);
+        if (!pacer.let_through(replay.state.spec, event.position, event.received_at_us, now_ns))
+            break;
+    }
+    const std::size_t count = end - block.next_item;
+    if (count == 0 || !has_room(replay, {count, block.events.body().size()})) return 0;
+    replay.pacer = pacer;
+    std::vector<DeliveryItem> due(
+        block.items.begin() + static_cast<std::ptrdiff_t>(block.next_item),
+        block.items.begin() + static_cast<std::ptrdiff_t>(end));
+    block.next_item = end;
     if (replay.state.spec.dry_run) {
-        deliver_in_shadow(replay, std::move(due));
+        deliver_in_shadow(replay, block, std::move(due));
     } else {
-        deliver_to_lanes(replay, due);
+        deliver_to_lanes(replay, block, due);
     }
+    if (block.left() == 0) block.events = {};
     return count;
 }
 
@@ -393,72 +425,111 @@ std::shared_ptr<ReplayRunner::Running> ReplayRunner::share(const Running& replay
     return running_.find(replay.state.progress.id)->second;
 }
 
-void ReplayRunner::deliver_in_shadow(Running& replay, std::vector<DeliveryItem>&& due) {
+// Before anybody can finish it.
+void ReplayRunner::begin_job(Running& replay, ReplayBlock& block, const UnderWay& job) {
+    block.jobs.fetch_add(1, std::memory_order_relaxed);
+    replay.jobs.fetch_add(1, std::memory_order_relaxed);
+    replay.deliveries.fetch_add(job.deliveries, std::memory_order_relaxed);
+    replay.bytes.fetch_add(job.bytes, std::memory_order_relaxed);
+    jobs_.fetch_add(1, std::memory_order_relaxed);
+}
+
+// On any thread.
+void ReplayRunner::end_job(Running& replay, ReplayBlock& block, const UnderWay& job) {
+    jobs_.fetch_sub(1, std::memory_order_relaxed);
+    replay.bytes.fetch_sub(job.bytes, std::memory_order_relaxed);
+    replay.deliveries.fetch_sub(job.deliveries, std::memory_order_relaxed);
+    // release: what came of it is counted; pairs with ReplayBlock::ended() and step()
+    block.jobs.fetch_sub(1, std::memory_order_release);
+    replay.jobs.fetch_sub(1, std::memory_order_release);
+}
+
+void ReplayRunner::deliver_in_shadow(Running& replay, ReplayBlock& block,
+                                     std::vector<DeliveryItem>&& due) {
     auto job = std::make_unique<ShadowJob>();
     job->replay_id = replay.state.progress.id;
     job->spec = replay.state.spec.shadow;
-    job->block = replay.block;
+    job->block = block.events;
     job->items = std::move(due);
     job->registry = deps_.registry();
-    replay.under_way.fetch_add(1, std::memory_order_relaxed);  // before anybody can finish it
-    job->done = [this, self = share(replay)](const ShadowTotals& totals, std::string error) {
+    const UnderWay under_way{job->items.size(), job->block.body().size()};
+    begin_job(replay, block, under_way);
+    job->done = [this, self = share(replay), shared = replay.blocks.back(), under_way](
+                    const ShadowTotals& totals, std::string error) {
         {
             std::lock_guard lock(mutex_);
             self->state.progress.shadow.add(totals);
             if (self->state.progress.error.empty()) self->state.progress.error = std::move(error);
         }
-        self->under_way.fetch_sub(1, std::memory_order_release);  // pairs with the acquire in step
+        end_job(*self, *shared, under_way);
         deps_.wake();
     };
     replay.shadow_job = std::move(job);
     flush_jobs(replay);
 }
 
-void ReplayRunner::deliver_to_lanes(Running& replay, const std::vector<DeliveryItem>& due) {
-    ColdBlock split = split_by_lane(replay.block, due, deps_.lanes);
+void ReplayRunner::deliver_to_lanes(Running& replay, ReplayBlock& block,
+                                    const std::vector<DeliveryItem>& due) {
+    ColdBlock split = split_by_lane(block.events, due, deps_.lanes);
     for (auto& [lane, job] : split.jobs) {
         job->kind = JobKind::kReplay;
         job->replay_id = replay.state.progress.id;
-        replay.under_way.fetch_add(1, std::memory_order_relaxed);  // before anybody can finish it
-        job->finished = [self = share(replay), wake = deps_.wake](std::uint64_t delivered,
-                                                                  std::uint64_t failed) {
-            self->delivered.fetch_add(delivered, std::memory_order_relaxed);
-            self->failed.fetch_add(failed, std::memory_order_relaxed);
-            // pairs with the acquire in step
-            self->under_way.fetch_sub(1, std::memory_order_release);
-            wake();
+        const UnderWay under_way{job->items.size(), block.events.body().size()};
+        begin_job(replay, block, under_way);
+        job->finished = [this, self = share(replay), shared = replay.blocks.back(), under_way](
+                            std::uint64_t delivered, std::uint64_t failed) {
+            shared->delivered.fetch_add(delivered, std::memory_order_relaxed);
+            shared->failed.fetch_add(failed, std::memory_order_relaxed);
+            end_job(*self, *shared, under_way);
+            deps_.wake();
         };
         replay.refused.emplace_back(lane, std::move(job));
     }
     flush_jobs(replay);
 }
 
-void ReplayRunner::flush_jobs(Running& replay) {
+// Whether all is handed over.
+bool ReplayRunner::flush_jobs(Running& replay) {
     if (replay.shadow_job) deps_.shadow->submit(replay.shadow_job);
     std::erase_if(replay.refused,
                   [this](auto& entry) { return deps_.submit_aside(entry.first, entry.second); });
+    return replay.refused.empty() && !replay.shadow_job;
 }
 
-void ReplayRunner::settle_block(Running& replay) {
-    {
+// In the order in which they were read: below `next` nothing is under way.
+std::size_t ReplayRunner::settle_blocks(Running& replay) {
+    std::size_t settled = 0;
+    for (; !replay.blocks.empty() && replay.blocks.front()->ended(); ++settled) {
+        const ReplayBlock& block = *replay.blocks.front();
+        count(block);
         std::lock_guard lock(mutex_);
-        replay.state.next[replay.shard] = replay.block.end_offset();
-        ReplayProgress& progress = replay.state.progress;
-        completed_.add(replay.delivered.load(std::memory_order_relaxed) - progress.delivered);
-        failed_.add(replay.failed.load(std::memory_order_relaxed) - progress.failed);
-        progress.delivered = replay.delivered.load(std::memory_order_relaxed);
-        progress.failed = replay.failed.load(std::memory_order_relaxed);
+        replay.state.progress.add(block.so_far());
+        replay.state.next[block.shard.value] = block.end;
+        replay.blocks.pop_front();
+        replay.settled_some = true;
     }
-    replay.block = {};
-    if (std::string error = error_of(replay); !error.empty())
-        return finish(replay, "failed", std::move(error));
+    if (!replay.ending.empty()) return settled;
+    if (std::string error = error_of(replay); !error.empty()) {
+        replay.ending = "failed";
+        replay.ending_error = std::move(error);
+        return settled;
+    }
     const std::int64_t now_ns = deps_.clock->monotonic_ns();
-    if (now_ns - replay.persisted_ns < kPersistUs * 1000) return;
+    if (!replay.settled_some || now_ns - replay.persisted_ns < kPersistUs * 1000) return settled;
     replay.persisted_ns = now_ns;
+    replay.settled_some = false;
     (void)persist(replay);
+    return settled;
 }
 
+void ReplayRunner::count(const ReplayBlock& block) const {
+    completed_.add(block.delivered.load(std::memory_order_relaxed));
+    failed_.add(block.failed.load(std::memory_order_relaxed));
+}
+
+// Of a dry run: why it can't go on.
 std::string ReplayRunner::error_of(const Running& replay) {
+    if (!replay.state.spec.dry_run) return {};
     std::lock_guard lock(mutex_);
     return replay.state.progress.error;
 }
@@ -467,10 +538,18 @@ core::Status ReplayRunner::persist(Running& replay) {
     std::lock_guard in_order(persist_mutex_);
     std::string document;
     const std::int64_t now_us = deps_.clock->wall_us();
+    std::vector<core::LogOffset> next, begun;
     {
         std::lock_guard lock(mutex_);
-        replay.state.progress.updated_at_us = now_us;
-        document = replay_document(replay.state);
+        ReplayState& state = replay.state;
+        for (std::size_t i = 0; i < replay.read.size(); ++i) {
+            const core::LogOffset ahead{replay.read[i].value + deps_.begun_ahead};
+            state.begun[i] = std::max(state.begun[i], std::min(ahead, state.end[i]));
+        }
+        state.progress.updated_at_us = now_us;
+        document = replay_document(state);
+        next = state.next;
+        begun = state.begun;
     }
     store::RowBatch rows;
     rows.put_registry(kReplayKind, replay.state.progress.id, 1, now_us, document);
@@ -478,20 +557,29 @@ core::Status ReplayRunner::persist(Running& replay) {
     if (!written) {
         deps_.log->error("replay: its state can't be kept",
                          {{"id", replay.state.progress.id}, {"error", written.error().message}});
+        return written;
     }
-    return written;
+    std::lock_guard lock(mutex_);
+    replay.kept = std::move(next);
+    replay.allowed = std::move(begun);
+    return {};
 }
 
-void ReplayRunner::finish(Running& replay, std::string status, std::string error) {
+void ReplayRunner::finish(Running& replay, const std::string& status, const std::string& error) {
     {
         std::lock_guard lock(mutex_);
+        ReplayProgress& progress = replay.state.progress;
         // Who cancelled it was told so already.
-        if (replay.state.progress.status != "cancelled") {
-            replay.state.progress.status = std::move(status);
-            replay.state.progress.error = std::move(error);
+        if (progress.status != "cancelled") {
+            progress.status = status;
+            progress.error = error;
         }
-        replay.state.progress.delivered = replay.delivered.load(std::memory_order_relaxed);
-        replay.state.progress.failed = replay.failed.load(std::memory_order_relaxed);
+        // Of a block that was begun and is not ended.
+        for (const auto& block : replay.blocks) {
+            count(*block);
+            progress.add(block->so_far());
+        }
+        replay.blocks.clear();
     }
     (void)persist(replay);
     if (replay.state.spec.dry_run) deps_.shadow->end(replay.state.progress.id);

@@ -1,28 +1,34 @@
-// What: delivers ranges of the log again, to chosen subscriptions, marked as a replay. One block of
-//       one replay at a time, so that a replay never stands in the way of fresh events; where it
-//       stands is kept, so that it goes on after a restart. It comes behind the first delivery of
-//       what it brings, and leaves out events whose scheduledAt has not come.
+// What: delivers ranges of the log again, to chosen subscriptions, marked as a replay. A few small
+//       blocks of a replay are under way at a time, or one large one, so that outcomes share their
+//       commits and a replay never stands in the way of fresh events. It comes behind the first
+//       delivery of what it brings, and leaves out events whose scheduledAt has not come.
+//       After a start it goes on where it stood. The outcomes, which carry the replay's id and are
+//       in one commit with the effects, say what was done behind the place that is on record; how
+//       far that can reach is on record before it is begun (ReplayState::begun).
 // Threads: do_work() by the feeder; the others by any.
 // Lifetime: borrows all of Deps.
-// Limits: kReplaysMax running at once, kReplaysPerTenantMax of a tenant; one block's deliveries
-//       under way each. A dry run (shadow_lane.h) does not go on after a restart: it begins anew.
+// Limits: kReplaysMax running at once, kReplaysPerTenantMax of a tenant; of one kBlocksMax blocks,
+//       and kDeliveriesMax deliveries and kBytesMax where they are more than one block's; kJobsMax
+//       jobs of all. A dry run (shadow_lane.h) does not go on after a restart: it begins anew.
 // Failure: a block that can't be read fails the replay with the reason; it can be started again.
 #pragma once
 
 #include "core/clock.h"
-#include "core/event_parser.h"
 #include "core/log.h"
 #include "core/metrics.h"
 #include "runtime/delivery/lane_job.h"
-#include "runtime/event/event_filter.h"
 #include "runtime/feed/block_matcher.h"
 #include "runtime/registry/set_aside.h"
+#include "runtime/replay/replay_block.h"
+#include "runtime/replay/replay_choice.h"
 #include "runtime/replay/replay_document.h"
+#include "runtime/replay/replay_pace.h"
 #include "runtime/replay/shadow_lane.h"
 #include "store/database.h"
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -55,12 +61,15 @@ public:
         ShadowLane* shadow = nullptr;
         // By shard: every event below has had its first outcome. Null: all have.
         std::function<core::LogOffset(core::ShardId)> delivered;
+        // So far ahead of what is read the record says that it may be begun; at least a block.
+        std::uint64_t begun_ahead = 1u << 18;
     };
     explicit ReplayRunner(Deps deps)
         : deps_(std::move(deps)),
           role_(deps_.metrics->role()),
           completed_(role_.counter(core::Metric::kReplayDeliveries, {"completed"})),
           failed_(role_.counter(core::Metric::kReplayDeliveries, {"failed"})) {}
+    ~ReplayRunner();
 
     // Before the threads start: takes up the replays that were running.
     core::Status load(const FindScriptVersion& find, SetAside& aside);
@@ -79,53 +88,70 @@ public:
 private:
     static constexpr std::int64_t kPersistUs = 500'000;
     static constexpr std::int64_t kPaceTickUs = 5'000;
+    static constexpr std::size_t kBlocksMax = 32;
+    static constexpr std::size_t kDeliveriesMax = 1024;
+    static constexpr std::size_t kBytesMax = 4u << 20;
+    static constexpr std::size_t kJobsMax = 128;
+    static constexpr std::size_t kEventsPerTurn = 256;  // are read, or one block
 
     struct Running {
-        ReplayState state;  // progress and next: under mutex_
-        std::unique_ptr<EventFilter> filter;
-        std::size_t shard = 0;
-        store::EventBlock block;          // being delivered
-        std::vector<DeliveryItem> items;  // of the block
-        std::size_t next_item = 0;
+        ReplayState state;  // progress, next, begun: under mutex_
+        std::unique_ptr<ReplayChoice> choice;
+        // The feeder's, in the order of the log within a shard. Changed under mutex_.
+        std::deque<std::shared_ptr<ReplayBlock>> blocks;
+        std::vector<core::LogOffset> read;     // by shard: the next block's; changed under mutex_
+        std::vector<core::LogOffset> allowed;  // by shard: `begun` as it is on the disk
+        std::vector<core::LogOffset> kept;     // by shard: `next` as it is there; under mutex_
+        std::vector<core::LogOffset> asked;  // by shard: an earlier process may have begun up to it
         std::vector<std::pair<std::uint32_t, std::unique_ptr<LaneJob>>> refused;
         std::unique_ptr<ShadowJob> shadow_job;  // refused
-        std::atomic<std::uint32_t> under_way{0};
-        std::atomic<std::uint64_t> delivered{0};
-        std::atomic<std::uint64_t> failed{0};
-        std::int64_t persisted_ns = 0;   // the feeder's
-        std::int64_t pace_began_ns = 0;  // wall of the first event that was paced
-        std::int64_t pace_first_us = 0;
-        std::uint64_t paced_events = 0;
+        ReplayPacer pacer;
+        std::atomic<std::uint32_t> jobs{0};  // under way
+        std::atomic<std::uint64_t> deliveries{0};
+        std::atomic<std::uint64_t> bytes{0};
+        std::string ending, ending_error;  // the status it ends with, when nothing is under way
+        std::int64_t persisted_ns = 0;     // the feeder's
+        bool settled_some = false;         // since then
+    };
+    struct UnderWay {
+        std::uint64_t deliveries = 0;
+        std::uint64_t bytes = 0;
     };
 
     std::size_t step(Running& replay, BlockMatcher& matcher);
-    bool next_block(Running& replay, BlockMatcher& matcher);
+    bool is_cancelled(const Running& replay);
+    void drop_refused(Running& replay);
+    std::size_t next_block(Running& replay, BlockMatcher& matcher);
     std::size_t next_shard(const Running& replay);
-    // Of an event for a replay: a part of it, no part, or one that is still to come by itself.
-    enum class Share : std::uint8_t { kNone, kDeliver, kNotDue };
-    Share share_of(const Running& replay, const store::StoredEvent& event);
+    bool may_begin(Running& replay, const store::EventBlock& block);
     bool before_first_delivery(const Running& replay, const store::EventBlock& block) const;
-    std::size_t deliver_due(Running& replay);
-    void deliver_to_lanes(Running& replay, const std::vector<DeliveryItem>& due);
-    void deliver_in_shadow(Running& replay, std::vector<DeliveryItem>&& due);
+    void take_block(Running& replay, store::EventBlock&& events, BlockMatcher& matcher);
+    bool has_room(const Running& replay, const UnderWay& more) const;
+    std::size_t deliver_due(Running& replay, ReplayBlock& block);
+    void deliver_to_lanes(Running& replay, ReplayBlock& block,
+                          const std::vector<DeliveryItem>& due);
+    void deliver_in_shadow(Running& replay, ReplayBlock& block, std::vector<DeliveryItem>&& due);
+    void begin_job(Running& replay, ReplayBlock& block, const UnderWay& job);
+    void end_job(Running& replay, ReplayBlock& block, const UnderWay& job);
+    bool flush_jobs(Running& replay);
+    std::size_t settle_blocks(Running& replay);
+    void count(const ReplayBlock& block) const;
     std::string error_of(const Running& replay);
+    ReplayProgress progress_of(const Running& replay) const;
     std::shared_ptr<Running> share(const Running& replay);
     core::Status admit(core::TenantId tenant);
     void forget_old_dry_runs(core::TenantId tenant);
     core::Status take_up(const store::RegistryDocument& document, ReplayState&& state,
                          const FindScriptVersion& find);
     core::Status find_range(ReplayState& state);
-    bool is_due(Running& replay, const store::StoredEvent& event);
-    void flush_jobs(Running& replay);
-    void settle_block(Running& replay);
-    void finish(Running& replay, std::string status, std::string error);
+    void finish(Running& replay, const std::string& status, const std::string& error);
     core::Status persist(Running& replay);
     core::Status arm(Running& replay);
 
     Deps deps_;
-    core::EventParser parser_;  // the feeder's
     core::MetricsRole& role_;
     const core::Counter completed_, failed_;
+    std::atomic<std::size_t> jobs_{0};  // under way, of all
     std::mutex persist_mutex_;  // held from the state to its write: none overtakes a newer one
     std::mutex mutex_;
     std::map<std::string, std::shared_ptr<Running>, std::less<>> running_;

@@ -45,15 +45,26 @@ struct ReplaySpec {
     std::string document;  // the request's body: shown again, and kept with the replay
 };
 
-struct ReplayProgress {
-    std::string id;
-    core::TenantId tenant;
-    std::string status;  // running | completed | cancelled | failed
+struct ReplayTally {
     std::uint64_t scanned = 0;
     std::uint64_t matched = 0;
     std::uint64_t not_due = 0;  // left out: their scheduledAt has not come, they will be delivered
     std::uint64_t delivered = 0;
     std::uint64_t failed = 0;
+
+    void add(const ReplayTally& more) {
+        scanned += more.scanned;
+        matched += more.matched;
+        not_due += more.not_due;
+        delivered += more.delivered;
+        failed += more.failed;
+    }
+};
+
+struct ReplayProgress : ReplayTally {
+    std::string id;
+    core::TenantId tenant;
+    std::string status;  // running | completed | cancelled | failed
     bool dry_run = false;
     ShadowTotals shadow;   // of a dry run
     std::string position;  // JSON text; empty: null

@@ -209,9 +209,9 @@ core::LogPosition block_of(Engine& engine, core::LogPosition position) {
     return key.shard == position.shard ? key : position;
 }
 
-// All of a block, or of one of its events.
-core::Status gather_block(Engine& engine, core::LogPosition block,
-                          std::optional<core::LogOffset> only, Gathered& out) {
+// Every outcome of a block's events, as it stands there.
+template <typename Visit>
+core::Status visit_block(Engine& engine, core::LogPosition block, Visit&& visit) {
     const std::string prefix = log_key(block);
     const auto rows = engine.iterate(ColumnFamily::kOutcomes);
     for (rows->Seek(prefix); rows->Valid() && view(rows->key()).starts_with(prefix); rows->Next()) {
@@ -221,15 +221,21 @@ core::Status gather_block(Engine& engine, core::LogPosition block,
             continue;
         }
         OutcomeEntry entry;
-        while (chunk->next(entry)) {
-            if (!only || block.offset.value + entry.event_index == only->value)
-                add(out, block, entry);
-        }
+        while (chunk->next(entry)) visit(entry);
         if (!chunk->ok()) set_aside(engine, *rows);
     }
-    settle(out);
     return rows->status().ok() ? core::Status{}
                                : core::fail(rocks_error("read outcomes", rows->status()));
+}
+
+// All of a block, or of one of its events.
+core::Status gather_block(Engine& engine, core::LogPosition block,
+                          std::optional<core::LogOffset> only, Gathered& out) {
+    auto visited = visit_block(engine, block, [&](const OutcomeEntry& entry) {
+        if (!only || block.offset.value + entry.event_index == only->value) add(out, block, entry);
+    });
+    settle(out);
+    return visited;
 }
 
 core::Status gather_event(Engine& engine, core::LogPosition position, Gathered& out) {
@@ -321,6 +327,16 @@ core::Status Executions::of_block(core::LogPosition block,
     if (auto status = gather_block(engine_, block, std::nullopt, gathered); !status) return status;
     for (auto& [key, execution] : gathered) visit(std::move(execution));
     return {};
+}
+
+core::Status Executions::of_replay(
+    core::LogPosition block, std::string_view replay_id,
+    const std::function<void(const DeliveryKey&, const ReplayAttempt&)>& visit) {
+    return visit_block(engine_, block, [&](const OutcomeEntry& entry) {
+        if (entry.replay_id != replay_id) return;
+        const core::LogOffset offset{block.offset.value + entry.event_index};
+        visit({{block.shard, offset}, entry.subscription}, {entry.attempt, entry.status});
+    });
 }
 
 core::Status Executions::done_since(core::LogPosition from,

@@ -77,6 +77,11 @@ struct ExecutionPage {
     bool stalled = false;
 };
 
+struct ReplayAttempt {
+    std::uint32_t attempt = 0;  // 0: put off without one
+    DeliveryStatus status = DeliveryStatus::kCompleted;
+};
+
 class Executions {
 public:
     explicit Executions(Engine& engine) : engine_(engine) {}
@@ -84,6 +89,10 @@ public:
     core::Result<std::optional<Execution>> get(const DeliveryKey& delivery);
     // Every delivery of one block's events; `block` is its first event.
     core::Status of_block(core::LogPosition block, const std::function<void(Execution&&)>& visit);
+    // The attempts that one replay made of a block's events, in no order; `block` is its first one.
+    core::Status of_replay(
+        core::LogPosition block, std::string_view replay_id,
+        const std::function<void(const DeliveryKey&, const ReplayAttempt&)>& visit);
     // Every delivery of events at or behind `from` that has an outcome of its own: recovery skips
     // these.
     core::Status done_since(core::LogPosition from,

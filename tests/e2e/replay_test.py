@@ -223,13 +223,48 @@ class ReplayRestart(unittest.TestCase):
         server.start()
         state = harness.wait_until("the end", lambda: (
             lambda s: s if s["status"] == "completed" else None)(server.get(f"/v2/replays/{replay}").json()), 60)
-        self.assertGreaterEqual(state["delivered"], 600)
+        self.assertEqual((state["matched"], state["delivered"]), (600, 600), state)
         reader = server.create_script(
-            "return function() local c = 0 for n = 0, 599 do if sdk.kv.get('s' .. n) then c = c + 1 end end return c end",
-            type="api")
+            "return function() local c = 0 for n = 0, 599 do if sdk.kv.get('s' .. n) then c = c + 1 end end "
+            "return {c, sdk.kv.get('n')} end", type="api")
         seen = server.post("/v2/script/run", {"scriptId": reader, "query": {}, "body": {}}).json()["result"]
-        self.assertEqual(seen, 600)
+        self.assertEqual(seen, [600, 600])
 
+    def test_its_effects_count_once_whatever_kills_it(self):
+        server = harness.Server()
+        self.addCleanup(server.close)
+        server.start()
+        # Blocks of one event, and of many; every tenth fails once and is retried by itself.
+        singles, batches = 400, 40
+        for n in range(singles):
+            self.assertEqual(server.post("/v2/events?ids=0&durability=os", {"pattern": "once", "payload": {"n": n}}).status, 202)
+        for _ in range(batches):
+            body = [{"pattern": "once", "payload": {"n": n}} for n in range(100)]
+            self.assertEqual(server.post("/v2/events?ids=0&durability=os", body).status, 202)
+        count = singles + batches * 100
+        script = server.create_script(
+            "return function(e, ctx) sdk.kv.incr('n:' .. ctx.replay.id) "
+            "if e.payload.n % 10 == 0 and ctx.attempt == 1 then error('once') end end")
+        subscription = server.subscribe("once", script, retry={"maxRetries": 3, "initialDelayMs": 20, "jitter": False})
+        replays = [server.post("/v2/replays", {"pattern": "once", "subscriptionIds": [subscription], "pace": pace}).json()["id"]
+                   for pace in ("instant", 1500)]
+        for _ in range(4):
+            harness.time.sleep(0.25)
+            server.kill()
+            server.start()
+        reader = server.create_script("return function(r) return sdk.kv.get('n:' .. r.query.id) end", type="api")
+        for replay in replays:
+            state = harness.wait_until("the end", lambda: (
+                lambda s: s if s["status"] == "completed" else None)(server.get(f"/v2/replays/{replay}").json()), 60)
+            self.assertEqual((state["scanned"], state["matched"], state["delivered"], state["failed"]),
+                             (count, count, count * 9 // 10, count // 10), state)
+
+            def counted():
+                run = server.post("/v2/script/run", {"scriptId": reader, "query": {"id": replay}, "body": {}})
+                return run.json()["result"] == count
+            harness.wait_until("the retries", counted, 30)
+        harness.time.sleep(0.2)
+        self.assertTrue(counted())
 
     def test_a_cancelled_replay_does_not_come_back(self):
         server = harness.Server()

@@ -12,6 +12,7 @@ constexpr std::string_view kCountScript = R"(return function(e, ctx)
   if sdk.time.now() * 1e6 < p.at - 1 then sdk.kv.incr('early') end
   if ctx.replay then
     sdk.kv.incr('replayed:' .. ctx.replay.id .. ':' .. p.n)
+    if sdk.kv.incr('brought:' .. ctx.replay.id .. ':' .. e.eventId) ~= 1 then sdk.kv.incr('again') end
     if p.fails == 0 and p.at == 0 and not ORDERED and not sdk.kv.get('seen:' .. p.n) then
       sdk.kv.incr('ahead')
     end

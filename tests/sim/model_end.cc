@@ -194,6 +194,8 @@ std::string Model::check_end(store::Database& database, core::SubscriptionId cou
         return std::to_string(early) + " deliveries came before their time";
     if (const std::int64_t ahead = counter(database, "ahead"); ahead != 0)
         return std::to_string(ahead) + " replays came before the first delivery";
+    if (const std::int64_t again = counter(database, "again"); again != 0)
+        return std::to_string(again) + " effects of replays are there twice";
     const auto runs = static_cast<std::uint64_t>(counter(database, "runs"));
     if (runs < runs_done || runs > runs_sent) {
         return std::to_string(runs) + " script runs took effect, " + std::to_string(runs_done) +
