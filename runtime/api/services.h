@@ -86,7 +86,9 @@ public:
     virtual core::Result<std::string> start_replay(ReplaySpec&& spec) = 0;  // its id
     virtual core::Result<ReplayProgress> replay(core::TenantId tenant, std::string_view id) = 0;
     virtual core::Status cancel_replay(core::TenantId tenant, std::string_view id) = 0;
-    virtual std::vector<ReplayProgress> replays(core::TenantId tenant) = 0;  // newest first
+    // The newest first; `behind` is the key that the page before it gave.
+    virtual core::Result<ReplayPage> replays(core::TenantId tenant, std::string_view behind,
+                                             std::size_t limit) = 0;
 
     // Makes deliveries of dead letters; each leaves the queue when its delivery succeeds. 0: as
     // fast as it goes.

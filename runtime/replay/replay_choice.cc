@@ -10,14 +10,7 @@ namespace millrace::runtime {
 
 core::Result<std::unique_ptr<ReplayChoice>> ReplayChoice::make(const ReplaySpec& spec) {
     std::unique_ptr<ReplayChoice> choice(new ReplayChoice(spec));
-    auto filter = EventFilter::make({.pattern = spec.pattern,
-                                     .pattern_prefix = spec.pattern_prefix,
-                                     .source_type = {},
-                                     .source_id = {},
-                                     .correlation_id = {},
-                                     .causation_id = {},
-                                     .context_id = {},
-                                     .filter = spec.filter});
+    auto filter = EventFilter::make(spec.criteria);
     if (!filter) return core::fail(std::move(filter.error()));
     choice->filter_ = std::move(*filter);
     return choice;

@@ -87,6 +87,32 @@ core::Status read_shadow(core::JsonObject& root, core::TenantId tenant,
     return core::fail(core::ErrorCode::kInternal, "the replay's document is damaged");
 }
 
+// Texts and times of the criteria, by their names in the document.
+constexpr std::array<std::pair<std::string_view, std::string EventCriteria::*>, 8> kTexts{
+    {{"pattern", &EventCriteria::pattern},
+     {"patternPrefix", &EventCriteria::pattern_prefix},
+     {"sourceType", &EventCriteria::source_type},
+     {"sourceId", &EventCriteria::source_id},
+     {"correlationId", &EventCriteria::correlation_id},
+     {"causationId", &EventCriteria::causation_id},
+     {"contextId", &EventCriteria::context_id},
+     {"filter", &EventCriteria::filter}}};
+
+void write_criteria(core::JsonWriter& json, const EventCriteria& criteria) {
+    for (const auto& [name, member] : kTexts) json.field(name, criteria.*member);
+    if (criteria.event_time_from_us != INT64_MIN)
+        json.field("eventTimeFrom", criteria.event_time_from_us);
+    if (criteria.event_time_to_us != INT64_MAX)
+        json.field("eventTimeTo", criteria.event_time_to_us);
+}
+
+void read_criteria(core::JsonObject& root, EventCriteria& criteria) {
+    const core::TextRules any_text{.bytes_max = std::numeric_limits<std::size_t>::max()};
+    for (const auto& [name, member] : kTexts) root.text(name, criteria.*member, any_text);
+    root.integer("eventTimeFrom", criteria.event_time_from_us, -kAny, kAny);
+    root.integer("eventTimeTo", criteria.event_time_to_us, -kAny, kAny);
+}
+
 void write_offsets(core::JsonWriter& json, std::string_view name,
                    const std::vector<core::LogOffset>& offsets) {
     json.key(name).begin_array();
@@ -119,8 +145,8 @@ std::string replay_document(const ReplayState& state) {
     json.field("id", progress.id)
         .field("tenant", spec.tenant.value)
         .field("status", progress.status);
-    json.field("from", spec.from_us).field("to", spec.to_us).field("pattern", spec.pattern);
-    json.field("patternPrefix", spec.pattern_prefix).field("filter", spec.filter);
+    json.field("from", spec.from_us).field("to", spec.to_us);
+    write_criteria(json, spec.criteria);
     for (const auto& [text, pace] : kPaces) {
         if (pace == spec.pace) json.field("pace", text);
     }
@@ -138,6 +164,7 @@ std::string replay_document(const ReplayState& state) {
         .field("error", progress.error);
     json.field("createdAt", progress.created_at_us).field("updatedAt", progress.updated_at_us);
     if (spec.dry_run && spec.shadow) write_shadow(json, *spec.shadow, progress.shadow);
+    write_offsets(json, "first", state.first);
     write_offsets(json, "next", state.next);
     write_offsets(json, "begun", state.begun);
     write_offsets(json, "end", state.end);
@@ -153,16 +180,14 @@ core::Result<ReplayState> parse_replay_document(std::string_view text,
     ReplayState state;
     ReplaySpec& spec = state.spec;
     ReplayProgress& progress = state.progress;
-    std::vector<std::uint64_t> subscriptions, next, begun, end;
+    std::vector<std::uint64_t> subscriptions, first, next, begun, end;
     const core::TextRules any_text{.bytes_max = std::numeric_limits<std::size_t>::max()};
     root->text("id", progress.id);
     root->integer_as("tenant", spec.tenant.value, 0, kAny);
     root->text("status", progress.status);
     root->integer("from", spec.from_us, -kAny, kAny);
     root->integer("to", spec.to_us, -kAny, kAny);
-    root->text("pattern", spec.pattern);
-    root->text("patternPrefix", spec.pattern_prefix);
-    root->text("filter", spec.filter, any_text);
+    read_criteria(*root, spec.criteria);
     root->choice("pace", spec.pace, kPaces);
     root->number("perSecond", spec.events_per_second, 0, 1e12);
     root->number("speed", spec.speed, 0, 1e12);
@@ -177,6 +202,7 @@ core::Result<ReplayState> parse_replay_document(std::string_view text,
     root->integer("createdAt", progress.created_at_us, 0, kAny);
     root->integer("updatedAt", progress.updated_at_us, 0, kAny);
     read_numbers(*root, "subscriptions", subscriptions);
+    read_numbers(*root, "first", first);
     read_numbers(*root, "next", next);
     // An older version wrote none: it may have begun anything.
     const bool tells_begun = read_numbers(*root, "begun", begun);
@@ -186,10 +212,12 @@ core::Result<ReplayState> parse_replay_document(std::string_view text,
     if (auto finished = root->finish(); !finished) return core::fail(std::move(finished.error()));
     for (const std::uint64_t id : subscriptions)
         spec.subscriptions.emplace_back(static_cast<std::uint32_t>(id));
+    for (const std::uint64_t offset : first) state.first.emplace_back(offset);
     for (const std::uint64_t offset : next) state.next.emplace_back(offset);
     for (const std::uint64_t offset : end) state.end.emplace_back(offset);
     for (const std::uint64_t offset : tells_begun ? begun : end) state.begun.emplace_back(offset);
-    if (state.next.size() != state.end.size() || state.begun.size() != state.end.size())
+    if ((!first.empty() && first.size() != end.size()) || next.size() != end.size() ||
+        state.begun.size() != state.end.size())
         return core::fail(core::ErrorCode::kInternal, "the replay's document is damaged");
     if (!shadow_read) return core::fail(std::move(shadow_read.error()));
     if (spec.dry_run) spec.shadow = std::make_shared<const ShadowSpec>(std::move(shadow));

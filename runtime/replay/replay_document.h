@@ -22,9 +22,10 @@ struct ReplayState {
     ReplaySpec spec;
     ReplayProgress progress;
     // By shard:
+    std::vector<core::LogOffset> first;  // where it began; an older version did not tell
     std::vector<core::LogOffset> next;   // everything below is delivered, and is in the counts
     std::vector<core::LogOffset> begun;  // nothing at or behind it has been handed over
-    std::vector<core::LogOffset> end;    // the log's end when it began
+    std::vector<core::LogOffset> end;    // where it ends: the log's end when it began, at most
 };
 
 std::string replay_document(const ReplayState& state);

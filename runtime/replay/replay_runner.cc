@@ -22,6 +22,18 @@ std::string position_json(const std::vector<core::LogOffset>& next) {
     return out + "]";
 }
 
+std::string range_json(const ReplayState& state) {
+    if (state.first.empty()) return {};
+    std::string out = "[";
+    for (std::size_t i = 0; i < state.first.size(); ++i) {
+        if (i != 0) out += ',';
+        out += "{\"shard\":" + std::to_string(i) +
+               ",\"from\":" + std::to_string(state.first[i].value) +
+               ",\"to\":" + std::to_string(state.end[i].value) + "}";
+    }
+    return out + "]";
+}
+
 }  // namespace
 
 // Jobs that nobody took hold their replay.
@@ -37,6 +49,7 @@ core::Status ReplayRunner::load(const FindScriptVersion& find, SetAside& aside) 
     if (!documents) return core::fail(std::move(documents.error()));
     for (const store::RegistryDocument& document : *documents) {
         auto state = parse_replay_document(document.json);
+        if (state) remember(*state);
         auto taken = state ? take_up(document, std::move(*state), find)
                            : core::Status(core::fail(state.error()));
         if (!taken) aside.add(kReplayKind, document.id, taken.error());
@@ -59,7 +72,10 @@ core::Status ReplayRunner::take_up(const store::RegistryDocument& document, Repl
         state = std::move(*again);
         static_cast<ReplayTally&>(state.progress) = {};
         state.progress.shadow = {};
-        if (auto found = find_range(state); !found) return found;
+        state.next = state.begun = state.first;
+        if (state.first.empty()) {
+            if (auto found = find_range(state); !found) return found;
+        }
     }
     replay->state = std::move(state);
     if (auto armed = arm(*replay); !armed) return armed;
@@ -97,6 +113,7 @@ core::Result<std::string> ReplayRunner::start(ReplaySpec&& spec, const std::stri
     if (auto kept = persist(*replay); !kept) return core::fail(std::move(kept.error()));
     {
         std::lock_guard lock(mutex_);
+        remember(state);
         running_.emplace(id, std::move(replay));
     }
     deps_.wake();
@@ -117,26 +134,48 @@ core::Status ReplayRunner::admit(core::TenantId tenant) {
                           .retry_after(10));
 }
 
-// Where each shard begins, and the end of the log as it is now.
+// Where each shard begins, and where it ends: the log's end as it is now, at most.
 core::Status ReplayRunner::find_range(ReplayState& state) {
-    state.next.clear();
+    ReplaySpec& spec = state.spec;
+    if (!spec.ranges.empty()) {
+        spec.from_us = 0;
+        spec.to_us = std::numeric_limits<std::int64_t>::max();
+    }
+    state.first.clear();
     state.end.clear();
     for (std::size_t i = 0; i < deps_.database->shards(); ++i) {
         const core::ShardId shard(static_cast<std::uint16_t>(i));
-        auto from = deps_.database->log_reader().offset_at_time(shard, state.spec.from_us);
-        if (!from) return core::fail(std::move(from.error()));
-        state.next.push_back(*from);
-        state.end.push_back(deps_.database->durable_end(shard));
+        const core::LogOffset end = deps_.database->durable_end(shard);
+        if (spec.ranges.empty()) {
+            auto from = deps_.database->log_reader().offset_at_time(shard, spec.from_us);
+            if (!from) return core::fail(std::move(from.error()));
+            state.first.push_back(*from);
+            state.end.push_back(end);
+        } else {
+            const LogRange range = i < spec.ranges.size() ? spec.ranges[i] : LogRange{};
+            state.first.push_back(std::min(range.from, end));
+            state.end.push_back(std::min(range.to, end));
+        }
     }
-    state.begun = state.next;  // persist() moves it on
+    state.next = state.begun = state.first;  // persist() moves `begun` on
     return {};
+}
+
+void ReplayRunner::remember(const ReplayState& state) {
+    const bool running = state.progress.status == "running";
+    history_.add(state.spec.tenant,
+                 {.created_at_us = state.progress.created_at_us,
+                  .id = state.progress.id,
+                  .running = running,
+                  .has_differences =
+                      state.spec.dry_run && (running || state.progress.shadow.different > 0)});
 }
 
 void ReplayRunner::forget_old_dry_runs(core::TenantId tenant) {
     std::vector<std::string> old;
-    std::size_t kept = 1;  // the one that begins
-    for (const ReplayProgress& one : list(tenant)) {
-        if (one.dry_run && ++kept > kDryRunsKept && one.shadow.different > 0) old.push_back(one.id);
+    {
+        std::lock_guard lock(mutex_);
+        old = history_.old_differences(tenant);
     }
     if (!old.empty()) deps_.shadow->forget(std::move(old));
 }
@@ -161,6 +200,7 @@ core::Result<ReplayProgress> ReplayRunner::progress(core::TenantId tenant, std::
     if (!state) return core::fail(std::move(state.error()));
     if (state->spec.tenant != tenant) return missing();
     state->progress.position = position_json(state->next);
+    state->progress.range = range_json(*state);
     return state->progress;
 }
 
@@ -169,6 +209,7 @@ ReplayProgress ReplayRunner::progress_of(const Running& replay) const {
     ReplayProgress progress = replay.state.progress;
     for (const auto& block : replay.blocks) progress.add(block->so_far());
     progress.position = position_json(replay.state.next);
+    progress.range = range_json(replay.state);
     return progress;
 }
 
@@ -177,7 +218,8 @@ core::Status ReplayRunner::cancel(core::TenantId tenant, std::string_view id) {
     {
         std::lock_guard lock(mutex_);
         const auto it = running_.find(id);
-        if (it != running_.end() && it->second->state.spec.tenant == tenant) {
+        if (it != running_.end() && it->second->state.spec.tenant == tenant &&
+            it->second->state.progress.status == "running") {
             running = it->second;
             running->state.progress.status = "cancelled";
         }
@@ -193,17 +235,21 @@ core::Status ReplayRunner::cancel(core::TenantId tenant, std::string_view id) {
                       "replay '" + there->id + "' is " + there->status + " already");
 }
 
-std::vector<ReplayProgress> ReplayRunner::list(core::TenantId tenant) {
-    std::vector<ReplayProgress> all;
-    auto documents = deps_.database->registry().load_all(kReplayKind);
-    if (!documents) return all;
-    for (const store::RegistryDocument& document : *documents) {
-        if (auto one = progress(tenant, document.id)) all.push_back(std::move(*one));
+core::Result<ReplayPage> ReplayRunner::list(core::TenantId tenant, std::string_view behind,
+                                            std::size_t limit) {
+    core::Result<ReplayHistory::Page> ids;
+    {
+        std::lock_guard lock(mutex_);
+        ids = history_.page(tenant, behind, limit);
     }
-    std::sort(all.begin(), all.end(), [](const ReplayProgress& a, const ReplayProgress& b) {
-        return a.created_at_us > b.created_at_us;
-    });
-    return all;
+    if (!ids) return core::fail(std::move(ids.error()));
+    ReplayPage page;
+    page.next = std::move(ids->next);
+    for (const std::string& id : ids->ids) {
+        // One that has left meanwhile is no part of the list any more.
+        if (auto one = progress(tenant, id)) page.replays.push_back(std::move(*one));
+    }
+    return page;
 }
 
 std::vector<core::LogOffset> ReplayRunner::floors() {
@@ -534,7 +580,8 @@ std::string ReplayRunner::error_of(const Running& replay) {
     return replay.state.progress.error;
 }
 
-core::Status ReplayRunner::persist(Running& replay) {
+core::Status ReplayRunner::persist(Running& replay,
+                                   const std::vector<ReplayHistory::Entry>& leaving) {
     std::lock_guard in_order(persist_mutex_);
     std::string document;
     const std::int64_t now_us = deps_.clock->wall_us();
@@ -553,6 +600,7 @@ core::Status ReplayRunner::persist(Running& replay) {
     }
     store::RowBatch rows;
     rows.put_registry(kReplayKind, replay.state.progress.id, 1, now_us, document);
+    for (const ReplayHistory::Entry& entry : leaving) rows.erase_registry(kReplayKind, entry.id);
     auto written = deps_.database->write_now(rows);
     if (!written) {
         deps_.log->error("replay: its state can't be kept",
@@ -566,6 +614,7 @@ core::Status ReplayRunner::persist(Running& replay) {
 }
 
 void ReplayRunner::finish(Running& replay, const std::string& status, const std::string& error) {
+    std::vector<ReplayHistory::Entry> leaving;
     {
         std::lock_guard lock(mutex_);
         ReplayProgress& progress = replay.state.progress;
@@ -580,8 +629,14 @@ void ReplayRunner::finish(Running& replay, const std::string& status, const std:
             progress.add(block->so_far());
         }
         replay.blocks.clear();
+        leaving = history_.end(replay.state.spec.tenant, progress.id);
     }
-    (void)persist(replay);
+    (void)persist(replay, leaving);
+    std::vector<std::string> forgotten;
+    for (ReplayHistory::Entry& entry : leaving) {
+        if (entry.has_differences) forgotten.push_back(std::move(entry.id));
+    }
+    if (!forgotten.empty()) deps_.shadow->forget(std::move(forgotten));
     if (replay.state.spec.dry_run) deps_.shadow->end(replay.state.progress.id);
     std::lock_guard lock(mutex_);
     running_.erase(replay.state.progress.id);

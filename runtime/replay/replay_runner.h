@@ -9,7 +9,7 @@
 // Lifetime: borrows all of Deps.
 // Limits: kReplaysMax running at once, kReplaysPerTenantMax of a tenant; of one kBlocksMax blocks,
 //       and kDeliveriesMax deliveries and kBytesMax where they are more than one block's; kJobsMax
-//       jobs of all. A dry run (shadow_lane.h) does not go on after a restart: it begins anew.
+//       jobs of all; replay_history.h says how many are on record. A dry run (shadow_lane.h) does not go on after a restart: it begins anew.
 // Failure: a block that can't be read fails the replay with the reason; it can be started again.
 #pragma once
 
@@ -22,6 +22,7 @@
 #include "runtime/replay/replay_block.h"
 #include "runtime/replay/replay_choice.h"
 #include "runtime/replay/replay_document.h"
+#include "runtime/replay/replay_history.h"
 #include "runtime/replay/replay_pace.h"
 #include "runtime/replay/shadow_lane.h"
 #include "store/database.h"
@@ -46,7 +47,6 @@ class ReplayRunner {
 public:
     static constexpr std::size_t kReplaysMax = 16;
     static constexpr std::size_t kReplaysPerTenantMax = 8;
-    static constexpr std::size_t kDryRunsKept = 8;  // whose differences are kept, a tenant
 
     struct Deps {
         const core::Clock* clock = nullptr;
@@ -74,11 +74,14 @@ public:
     // Before the threads start: takes up the replays that were running.
     core::Status load(const FindScriptVersion& find, SetAside& aside);
 
+    // Of a range of time, or (spec.ranges) of the log.
     core::Result<std::string> start(ReplaySpec&& spec, const std::string& id);
     core::Result<ReplayProgress> progress(core::TenantId tenant, std::string_view id);
     // Returns when it is written: a replay that was told as cancelled does not come back.
     core::Status cancel(core::TenantId tenant, std::string_view id);
-    std::vector<ReplayProgress> list(core::TenantId tenant);
+    // Behind the key that a page before it gave.
+    core::Result<ReplayPage> list(core::TenantId tenant, std::string_view behind,
+                                  std::size_t limit);
     // By shard: what running replays still read; retention leaves it.
     std::vector<core::LogOffset> floors();
 
@@ -140,12 +143,13 @@ private:
     ReplayProgress progress_of(const Running& replay) const;
     std::shared_ptr<Running> share(const Running& replay);
     core::Status admit(core::TenantId tenant);
+    void remember(const ReplayState& state);
     void forget_old_dry_runs(core::TenantId tenant);
     core::Status take_up(const store::RegistryDocument& document, ReplayState&& state,
                          const FindScriptVersion& find);
     core::Status find_range(ReplayState& state);
     void finish(Running& replay, const std::string& status, const std::string& error);
-    core::Status persist(Running& replay);
+    core::Status persist(Running& replay, const std::vector<ReplayHistory::Entry>& leaving = {});
     core::Status arm(Running& replay);
 
     Deps deps_;
@@ -155,6 +159,7 @@ private:
     std::mutex persist_mutex_;  // held from the state to its write: none overtakes a newer one
     std::mutex mutex_;
     std::map<std::string, std::shared_ptr<Running>, std::less<>> running_;
+    ReplayHistory history_;
 };
 
 }  // namespace millrace::runtime

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/ids.h"
+#include "runtime/event/event_filter.h"
 #include "runtime/registry/registry_types.h"
 #include "runtime/replay/shadow_outcome.h"
 
@@ -28,13 +29,19 @@ struct ShadowSpec {
     std::int64_t kv_at_us = 0;  // kThen
 };
 
+// Events of one shard's log, [from, to).
+struct LogRange {
+    core::LogOffset from;
+    core::LogOffset to;
+};
+
 struct ReplaySpec {
     core::TenantId tenant;
     std::int64_t from_us = 0;  // of the time of receipt; [from, to)
     std::int64_t to_us = 0;
-    std::string pattern;         // exact; empty: any
-    std::string pattern_prefix;  // empty: any
-    std::string filter;          // matcher::parse_any_filter's text; empty: everything
+    // Instead of a time: by shard, offsets; a shard beyond the list has none.
+    std::vector<LogRange> ranges;
+    EventCriteria criteria;  // of them
     // Deliver to these of the subscriptions that match; empty: to all that match.
     std::vector<core::SubscriptionId> subscriptions;
     ReplayPace pace = ReplayPace::kInstant;
@@ -67,11 +74,17 @@ struct ReplayProgress : ReplayTally {
     std::string status;  // running | completed | cancelled | failed
     bool dry_run = false;
     ShadowTotals shadow;   // of a dry run
+    std::string range;     // JSON text: by shard, what it was to look through; empty: not known
     std::string position;  // JSON text; empty: null
     std::string error;
     std::int64_t created_at_us = 0;
     std::int64_t updated_at_us = 0;
     std::string document;
+};
+
+struct ReplayPage {
+    std::vector<ReplayProgress> replays;  // the newest first
+    std::string next;                     // the key that the next page begins behind; empty: none
 };
 
 }  // namespace millrace::runtime

@@ -187,8 +187,9 @@ core::Result<ReplayProgress> EngineServices::replay(core::TenantId tenant, std::
 core::Status EngineServices::cancel_replay(core::TenantId tenant, std::string_view id) {
     return feeder_->replays().cancel(tenant, id);
 }
-std::vector<ReplayProgress> EngineServices::replays(core::TenantId tenant) {
-    return feeder_->replays().list(tenant);
+core::Result<ReplayPage> EngineServices::replays(core::TenantId tenant, std::string_view behind,
+                                                 std::size_t limit) {
+    return feeder_->replays().list(tenant, behind, limit);
 }
 
 core::Status EngineServices::replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,

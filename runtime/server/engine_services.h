@@ -76,7 +76,8 @@ public:
     core::Result<std::string> start_replay(ReplaySpec&& spec) override;
     core::Result<ReplayProgress> replay(core::TenantId tenant, std::string_view id) override;
     core::Status cancel_replay(core::TenantId tenant, std::string_view id) override;
-    std::vector<ReplayProgress> replays(core::TenantId tenant) override;
+    core::Result<ReplayPage> replays(core::TenantId tenant, std::string_view behind,
+                                     std::size_t limit) override;
     core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,
                                      double per_second) override;
     bool run_aside(api::Aside length, std::function<void()> work,

@@ -172,6 +172,71 @@ class Replays(harness.ServerCase):
         reply = self.server.post("/v2/replays", {"subscriptionIds": ["no-such-subscription"]})
         self.assertIn(reply.status, (400, 404), reply)
 
+    def test_it_takes_what_a_list_takes(self):
+        pattern = self.unique("rl.")
+        began = time.time()
+        for n in range(12):
+            self.assertEqual(self.server.post("/v2/events", {
+                "pattern": pattern + ("a", "b")[n % 2], "payload": {"n": n},
+                "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began - 3600 * n)),
+                "source": {"type": ("task", "external")[n % 2], "id": f"src{n % 3}"},
+                "metadata": {"correlationId": f"co{n % 4}", "causationId": f"ca{n % 5}",
+                             "context": {"type": "client", "id": f"cx{n % 6}"}}}).status, 202)
+        script = self.server.create_script("return function(e) end")
+        subscription = self.server.subscribe({"type": "wildcard", "value": pattern + "*"}, script)
+        queries = [{"pattern": pattern + "a"}, {"pattern": pattern[:-1] + "*a"}, {"patternPrefix": pattern},
+                   {"sourceType": "task"}, {"sourceId": "src1"}, {"correlationId": "co2"}, {"causationId": "ca3"},
+                   {"contextId": "cx5"}, {"eventTimeFrom": "-5h"}, {"eventTimeFrom": "8h", "eventTimeTo": "3h"},
+                   {"filter": "$.n > 7"}, {"from": "1h"}, {"from": "-2d", "to": "now"}, {"to": "1h"},
+                   {"sourceType": "external", "correlationId": "co1", "eventTimeTo": "2h"}]
+        sums = []
+        for query in queries:
+            query = dict({"patternPrefix": pattern}, **query)
+            listed = self.server.get("/v2/events?limit=1000&" + "&".join(f"{k}={quote(v)}" for k, v in query.items()))
+            self.assertEqual(listed.status, 200, listed)
+            state = self.finished(self.start(dict(query, subscriptionIds=[subscription])))
+            self.assertEqual((state["status"], state["delivered"]), ("completed", len(listed.json()["items"])), query)
+            sums.append(state["delivered"])
+        self.assertGreater(len(set(sums)), 5, sums)
+        for bad in ({"sourceType": "foo"}, {"eventTimeFrom": "soon"}, {"eventTimeFrom": "1h", "eventTimeTo": "2h"},
+                    {"from": "1h", "to": "2h"}, {"pattern": "a**b"}, {"sourceIds": "x"}):
+            reply = self.server.post("/v2/replays", dict(bad, subscriptionIds="all"))
+            self.assert_error(reply, 400, "VALIDATION_ERROR")
+            self.assertEqual(reply.json()["error"]["details"]["field"], next(iter(bad)), reply)
+
+    def test_lists_page_the_newest_first(self):
+        pattern = self.unique("rg.")
+        self.counting(pattern, pattern)
+        made = [self.start({"pattern": pattern, "subscriptionIds": "all"}) for _ in range(5)]
+        for replay in made:
+            self.finished(replay)
+        seen, cursor = [], ""
+        while True:
+            page = self.server.get("/v2/replays?limit=2" + (f"&cursor={quote(cursor)}" if cursor else "")).json()
+            seen += [one["id"] for one in page["items"]]
+            cursor = page["next"]
+            if not cursor:
+                break
+        self.assertEqual(seen[:5], made[::-1])
+        self.assertEqual(len(seen), len(set(seen)))
+        self.assert_error(self.server.get("/v2/replays?cursor=nope"), 400, "VALIDATION_ERROR", "cursor")
+        one = self.status(made[0])
+        self.assertEqual([r["shard"] for r in one["range"]], [0, 1])
+        self.assertEqual([p["offset"] for p in one["position"]], [r["to"] for r in one["range"]])
+        entries = [e["entry"] for e in self.server.get(f"/v2/audit?kind=replay&id={made[0]}").json()["items"]]
+        self.assertEqual([e["action"] for e in entries], ["start"])
+
+    def test_so_many_events_a_second_whoever_gets_them(self):
+        pattern = self.unique("rw.")
+        script = self.server.create_script("return function(e, ctx) return ctx.replay.id end")
+        for _ in range(3):
+            self.server.subscribe(pattern, script)
+        self.load(pattern, 20)
+        began = time.monotonic()
+        state = self.finished(self.start({"pattern": pattern, "subscriptionIds": "all", "pace": "20"}))
+        self.assertEqual(state["delivered"], 60, state)
+        self.assertLess(time.monotonic() - began, 2.5, "20 a second are 20 events")
+
     def test_times_as_fast_as_it_was(self):
         pattern, key = self.unique("rt."), self.unique("k")
         subscription = self.counting(pattern, key)

@@ -91,8 +91,9 @@ public:
         cancelled = true;
         return {};
     }
-    std::vector<ReplayProgress> replays(core::TenantId tenant) override {
-        return {*replay(tenant, "rp_1")};
+    core::Result<ReplayPage> replays(core::TenantId tenant, std::string_view,
+                                     std::size_t) override {
+        return ReplayPage{{*replay(tenant, "rp_1")}, {}};
     }
     core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,
                                      double per_second) override {

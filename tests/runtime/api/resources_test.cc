@@ -281,8 +281,8 @@ TEST_F(ApiTest, StartsReplaysAsAsked) {
     const ReplaySpec& spec = services->replay_specs[0];
     EXPECT_EQ(spec.from_us, 1'672'531'200'000'000);
     EXPECT_EQ(spec.to_us, clock_.wall_us());
-    EXPECT_EQ(spec.pattern, "a.b");
-    EXPECT_EQ(spec.filter, "$.x > 1");
+    EXPECT_EQ(spec.criteria.pattern, "a.b");
+    EXPECT_EQ(spec.criteria.filter, "$.x > 1");
     EXPECT_EQ(spec.subscriptions, std::vector<core::SubscriptionId>{subscription->number});
     EXPECT_EQ(spec.pace, ReplayPace::kPerSecond);
     EXPECT_EQ(spec.events_per_second, 250);
@@ -290,7 +290,31 @@ TEST_F(ApiTest, StartsReplaysAsAsked) {
     post("/v2/replays",
          R"({"pace":"original","subscriptionIds":"all","filters":{"amount":{"gt":5}}})");
     EXPECT_EQ(services->replay_specs[1].pace, ReplayPace::kOriginal);
-    EXPECT_EQ(services->replay_specs[1].filter, R"({"amount":{"gt":5}})");
+    EXPECT_EQ(services->replay_specs[1].criteria.filter, R"({"amount":{"gt":5}})");
+    post("/v2/replays", R"({"subscriptionIds":"all","from":"-2d","to":"1h","pattern":"a.*",
+        "sourceType":"external","sourceId":"s","correlationId":"c","causationId":"d",
+        "contextId":"e","eventTimeFrom":"3h","eventTimeTo":"2h"})");
+    ASSERT_EQ(services->replay_specs.size(), 3u);
+    const ReplaySpec& last = services->replay_specs[2];
+    constexpr std::int64_t kHourUs = 3'600'000'000;
+    const std::int64_t now_us = clock_.wall_us();
+    EXPECT_EQ(last.from_us, now_us - 48 * kHourUs);
+    EXPECT_EQ(last.to_us, now_us - kHourUs);
+    EXPECT_EQ(last.criteria.pattern, "a.*");
+    EXPECT_EQ(last.criteria.source_type, "external");
+    EXPECT_EQ(last.criteria.source_id, "s");
+    EXPECT_EQ(last.criteria.correlation_id, "c");
+    EXPECT_EQ(last.criteria.causation_id, "d");
+    EXPECT_EQ(last.criteria.context_id, "e");
+    EXPECT_EQ(last.criteria.event_time_from_us, now_us - 3 * kHourUs);
+    EXPECT_EQ(last.criteria.event_time_to_us, now_us - 2 * kHourUs);
+    for (const char* bad : {R"("sourceType":"foo")", R"("eventTimeFrom":"soon")",
+                            R"("eventTimeFrom":"1h","eventTimeTo":"2h")", R"("pattern":"*a**")"}) {
+        EXPECT_EQ(
+            post("/v2/replays", R"({"subscriptionIds":"all",)" + std::string(bad) + "}").status,
+            400)
+            << bad;
+    }
     EXPECT_TRUE(has(get("/v2/replays/rp_1"), R"("status":"running","scanned":7)"));
     EXPECT_TRUE(has(call(io::Method::kDelete, "/v2/replays/rp_1"), R"("status":"cancelled")"));
     EXPECT_TRUE(has(get("/v2/replays"), "rp_1"));

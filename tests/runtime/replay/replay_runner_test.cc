@@ -216,6 +216,55 @@ TEST_F(ReplayRunnerTest, APacedOneGoesOnInTheMiddleOfABlock) {
     EXPECT_EQ(progress().delivered, 100u);
 }
 
+TEST_F(ReplayRunnerTest, ARangeOfTheLogGoesOnAfterAStartLikeARangeOfTime) {
+    put_blocks(kZero, 3, 10);
+    put_blocks(kOne, 2, 10);
+    start_runner();
+    ReplaySpec spec;
+    spec.ranges = {{core::LogOffset(5), core::LogOffset(25)},
+                   {core::LogOffset(8), core::LogOffset(1000)}};
+    begin(std::move(spec));
+    const std::string range = R"([{"shard":0,"from":5,"to":25},{"shard":1,"from":8,"to":20}])";
+    EXPECT_EQ(progress().range, range);
+    deliver(turn(), {.items = 3});
+    die_and_start();
+    EXPECT_EQ(progress().range, range);
+    run_to_the_end();
+    expect_each_once(32);
+    EXPECT_EQ(progress().range, range);
+    for (const auto& [delivery, times] : made_)
+        EXPECT_GE(delivery.position.offset.value, delivery.position.shard == kZero ? 5u : 8u);
+}
+
+TEST_F(ReplayRunnerTest, OnesBeyondTheNewestLeaveTheRecord) {
+    constexpr std::size_t kMax = ReplayHistory::kFinishedMax;
+    store::RowBatch rows;
+    for (std::size_t i = 0; i < kMax; ++i) {
+        ReplayState ended;
+        ended.progress.id = "rp_" + std::to_string(10'000 + i);
+        ended.progress.status = "completed";
+        ended.progress.created_at_us = static_cast<std::int64_t>(i);
+        rows.put_registry(kReplayKind, ended.progress.id, 1, 0, replay_document(ended));
+    }
+    ASSERT_TRUE(database_->write_now(rows));
+    start_runner();
+    for (std::size_t i = kMax; i < kMax + 3; ++i) {
+        ReplaySpec spec;
+        spec.subscriptions = {kSubscription};
+        ASSERT_TRUE(runner_->start(std::move(spec), "rp_" + std::to_string(10'000 + i)));
+        clock_.advance_us(1);
+        turn(2);
+    }
+    EXPECT_EQ(database_->registry().load_all(kReplayKind)->size(), kMax);
+    EXPECT_FALSE(runner_->progress({}, "rp_10002"));
+    EXPECT_TRUE(runner_->progress({}, "rp_10003"));
+    const auto page = runner_->list({}, "", 2);
+    ASSERT_TRUE(page && page->replays.size() == 2);
+    EXPECT_EQ(page->replays[0].id, "rp_" + std::to_string(10'000 + kMax + 2));
+    start_runner();
+    EXPECT_EQ(runner_->list({}, page->next, 5000)->replays.size(), kMax - 2);
+}
+
 TEST_F(ReplayRunnerTest, SmallBlocksAreUnderWayTogether) {
     put_blocks(kZero, 100, 1);
     start_runner();
