@@ -17,18 +17,40 @@ constexpr std::chrono::milliseconds kPollEvery{100};
 
 struct StartOptions {
     std::string from, to, pattern, pattern_prefix, filter, pace;
+    std::string source_type, source_id, correlation_id, causation_id, context_id;
+    std::string event_time_from, event_time_to;
     std::vector<std::string> subscription_ids;
     std::string script_id, against, kv;
     int version = 0;
     bool all_handlers = false, dry_run = false, wait = false;
 };
 
+// Which events: as a list of events is asked for them.
+struct Criterion {
+    const char* option;
+    const char* name;
+    std::string StartOptions::*text;
+    const char* help;
+};
+constexpr Criterion kCriteria[] = {
+    {"--pattern", "pattern", &StartOptions::pattern, "stars are wildcards"},
+    {"--pattern-prefix", "patternPrefix", &StartOptions::pattern_prefix, ""},
+    {"--source-type", "sourceType", &StartOptions::source_type, ""},
+    {"--source-id", "sourceId", &StartOptions::source_id, ""},
+    {"--correlation-id", "correlationId", &StartOptions::correlation_id, ""},
+    {"--causation-id", "causationId", &StartOptions::causation_id, ""},
+    {"--context-id", "contextId", &StartOptions::context_id, ""},
+    {"--event-time-from", "eventTimeFrom", &StartOptions::event_time_from,
+     "of the event's own timestamp"},
+    {"--event-time-to", "eventTimeTo", &StartOptions::event_time_to,
+     "of the event's own timestamp"},
+    {"--filter", "filter", &StartOptions::filter, "only events for which this is true"}};
+
 std::string start_body(const StartOptions& o) {
     const std::int64_t now_us = wall_clock_us();
     JsonObject body;
     body.text_if("from", time_argument(o.from, now_us)).text_if("to", time_argument(o.to, now_us));
-    body.text_if("pattern", o.pattern).text_if("patternPrefix", o.pattern_prefix);
-    body.text_if("filter", o.filter);
+    for (const Criterion& one : kCriteria) body.text_if(one.name, o.*one.text);
     if (o.all_handlers) body.text("subscriptionIds", "all");
     if (!o.subscription_ids.empty()) {
         std::string list;
@@ -108,9 +130,8 @@ int start_replay(CliContext& context, const StartOptions& o) {
 int ask_for_replay(CliContext& context, const StartOptions& o, bool yes) {
     const std::int64_t now_us = wall_clock_us();
     Query selection;
-    selection.add("pattern", o.pattern).add("patternPrefix", o.pattern_prefix);
     selection.add("from", time_argument(o.from, now_us)).add("to", time_argument(o.to, now_us));
-    selection.add("filter", o.filter);
+    for (const Criterion& one : kCriteria) selection.add(one.name, o.*one.text);
     std::int64_t count = 0;
     if (!count_selected(context, selection, count)) return kExitFailed;
     const std::size_t handlers = o.subscription_ids.size();
@@ -226,9 +247,7 @@ std::string version_or_recorded(const std::string& text) {
 void add_selection(CLI::App* verb, StartOptions& o) {
     verb->add_option("--from", o.from, "RFC 3339, or 15m, 2h, 7d ago");
     verb->add_option("--to", o.to, "RFC 3339, or 15m, 2h, 7d ago");
-    verb->add_option("--pattern", o.pattern);
-    verb->add_option("--pattern-prefix", o.pattern_prefix);
-    verb->add_option("--filter", o.filter, "only events for which this is true");
+    for (const Criterion& one : kCriteria) verb->add_option(one.option, o.*one.text, one.help);
     verb->add_option("--handler", o.subscription_ids, "deliver to this one; may be repeated");
 }
 
