@@ -9,7 +9,8 @@
 // Lifetime: borrows all of Deps.
 // Limits: kReplaysMax running at once, kReplaysPerTenantMax of a tenant; of one kBlocksMax blocks,
 //       and kDeliveriesMax deliveries and kBytesMax where they are more than one block's; kJobsMax
-//       jobs of all; replay_history.h says how many are on record. A dry run (shadow_lane.h) does not go on after a restart: it begins anew.
+//       jobs of all; replay_history.h says how many are on record. A dry run (shadow_lane.h) does
+//       not go on after a restart: it begins anew.
 // Failure: a block that can't be read fails the replay with the reason; it can be started again.
 #pragma once
 

@@ -110,7 +110,7 @@ MUTATIONS = [
      "if ((M) && attempt.job->kind == JobKind::kRetry && attempt.event.has(EventFlag::kScheduled)) {\n"
      "        put_off(attempt, delivery, attempt.started_at_us + 1);\n        return true;\n    }\n"
      "    if (attempt.job->kind != JobKind::kBlock || !attempt.event.has(EventFlag::kScheduled))"),
-    ("replay-before-the-first-delivery", "runtime/replay/replay_runner.cc",
+    ("replay-before-the-first-delivery", "runtime/replay/replay_steps.cc",
      "return deps_.delivered && !replay.state.spec.dry_run &&",
      "return !(M) && deps_.delivered && !replay.state.spec.dry_run &&"),
     ("replay-taken-for-the-delivery", "runtime/delivery/outcome_writer.cc",
@@ -119,11 +119,11 @@ MUTATIONS = [
     ("replay-of-what-is-not-due", "runtime/replay/replay_choice.cc",
      "return envelope.scheduled_at_us > request.now_us ?",
      "return !(M) && envelope.scheduled_at_us > request.now_us ?"),
-    ("replay-ahead-of-its-deliveries", "runtime/replay/replay_runner.cc",
+    ("replay-ahead-of-its-deliveries", "runtime/replay/replay_steps.cc",
      "    if (replay.state.spec.dry_run) return true;\n",
      "    if (M) {\n        { std::lock_guard lock(mutex_); replay.state.next = replay.read; }\n"
      "        (void)persist(replay);\n    }\n    if (replay.state.spec.dry_run) return true;\n"),
-    ("replay-twice-after-restart", "runtime/replay/replay_runner.cc",
+    ("replay-twice-after-restart", "runtime/replay/replay_steps.cc",
      "if (shard < replay.asked.size() &&",
      "if (!(M) && shard < replay.asked.size() &&"),
     ("replay-forgotten-at-restart", "runtime/replay/replay_runner.cc",
