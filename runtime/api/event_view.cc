@@ -1,6 +1,5 @@
 #include "runtime/api/event_view.h"
 
-#include "core/event_parser.h"
 #include "core/json_writer.h"
 #include "core/timestamp.h"
 #include "runtime/event/cloudevents.h"
@@ -24,6 +23,8 @@ bool has_member(std::string_view object, std::string_view quoted_name) {
     return found;
 }
 
+}  // namespace
+
 core::Envelope envelope_of(core::EventParser& parser, const store::StoredEvent& event) {
     core::Envelope envelope;
     core::Error error;
@@ -31,8 +32,6 @@ core::Envelope envelope_of(core::EventParser& parser, const store::StoredEvent& 
         (void)parser.next(nullptr, envelope, nullptr, error);
     return envelope;
 }
-
-}  // namespace
 
 std::string_view tenant_name(core::TenantId) { return kDefaultTenantName; }
 

@@ -4,6 +4,7 @@
 // Failure: none; an event that came with a tenantId keeps its own.
 #pragma once
 
+#include "core/event_parser.h"
 #include "core/ids.h"
 #include "store/database.h"
 #include "store/log/event_block.h"
@@ -15,6 +16,9 @@ namespace millrace::runtime::api {
 
 // The name of a tenant; there is one until keys exist.
 std::string_view tenant_name(core::TenantId tenant);
+
+// The envelope as sent; its views live as long as event and parser.
+core::Envelope envelope_of(core::EventParser& parser, const store::StoredEvent& event);
 
 // The client's id, or the one that the server made.
 std::string event_id_of(const store::StoredEvent& event, const store::Hasher& hasher);

@@ -1,4 +1,5 @@
 // GET /v2/events and GET /v2/events/{eventId}.
+#include "runtime/api/event_lookup.h"
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
 #include "runtime/event/event_filter.h"
@@ -42,17 +43,6 @@ core::Result<store::SearchOrder> order_of(const Call& call) {
                           .in("order"));
 }
 
-core::Status check_source_type(const Call& call) {
-    const std::string type = call.text("sourceType");
-    for (const std::string_view known : {"", "workflow", "task", "integration", "external"}) {
-        if (type == known) return {};
-    }
-    return core::fail(core::Error(core::ErrorCode::kValidation,
-                                  "query parameter sourceType is \"" + type.substr(0, 64) +
-                                      "\"; expected workflow, task, integration or external")
-                          .in("sourceType"));
-}
-
 // A listing under way. The query's views point into the filter and the texts beside it.
 struct Listing {
     EventShape shape = EventShape::kNative;
@@ -88,7 +78,8 @@ core::Result<std::shared_ptr<Listing>> read_listing(Call& call) {
     listing->shape = *shape;
     auto range = call.list_range();
     if (!range) return core::fail(std::move(range.error()));
-    if (auto known = check_source_type(call); !known) return core::fail(known.error());
+    auto source = source_choice(call);
+    if (!source) return core::fail(std::move(source.error()));
     const auto order = order_of(call);
     if (!order) return core::fail(order.error());
     const auto counting = counting_of(call);
@@ -100,8 +91,8 @@ core::Result<std::shared_ptr<Listing>> read_listing(Call& call) {
     if (!event_to_us) return core::fail(event_to_us.error());
     auto filter = EventFilter::make({.pattern = call.text("pattern"),
                                      .pattern_prefix = call.text("patternPrefix"),
-                                     .source_type = call.text("sourceType"),
-                                     .source_id = call.text("sourceId"),
+                                     .source_type = std::move(source->type),
+                                     .source_id = std::move(source->id),
                                      .correlation_id = call.text("correlationId"),
                                      .causation_id = call.text("causationId"),
                                      .context_id = call.text("contextId"),
@@ -184,12 +175,20 @@ void list_events(Call& call, const Respond& respond) {
 Answer get_event(Call& call) {
     const auto shape = shape_of(call);
     if (!shape) return core::fail(shape.error());
+    const auto source = source_choice(call);
+    if (!source) return core::fail(source.error());
     const std::string_view id = call.request.param("eventId");
-    auto found = call.services.database().log_reader().find(call.tenant(), id);
+    store::Database& database = call.services.database();
+    auto found = find_event(database, call.tenant(), id, *source);
     if (!found) return core::fail(std::move(found.error()));
     if (!*found) return not_found("event", id);
     std::string body;
-    append_shaped(body, *shape, (*found)->event, call.services.database().hasher());
+    append_shaped(body, *shape, (*found)->event.event, database.hasher());
+    if (*shape == EventShape::kNative) {
+        body.pop_back();
+        append_other_sources(body, (*found)->others);
+        body += '}';
+    }
     ApiResponse response = json_response(200, std::move(body));
     if (*shape == EventShape::kCloudEvent) response.content_type = "application/cloudevents+json";
     return response;

@@ -1,7 +1,7 @@
 // GET /v2/executions: deliveries and the API's own runs in one list, looked for in steps.
+#include "runtime/api/event_lookup.h"
 #include "runtime/api/execution_view.h"
 #include "runtime/api/handlers.h"
-#include "store/log/log_reader.h"
 #include "store/rows/executions.h"
 
 #include <deque>
@@ -96,11 +96,12 @@ public:
     static constexpr std::size_t kBlocksPerStep = 8;  // some 10 ms
 
     ExecutionList(Services& services, store::ExecutionQuery&& query, RunFilter&& runs,
-                  ListCursor&& cursor, std::size_t limit)
+                  ListCursor&& cursor, std::vector<SourceChoice>&& other_sources, std::size_t limit)
         : services_(services),
           query_(std::move(query)),
           filter_(std::move(runs)),
           cursor_(std::move(cursor)),
+          other_sources_(std::move(other_sources)),
           limit_(limit) {
         query_.blocks_max = kBlocksPerStep;
         query_.accept = [this](const store::Execution& execution) {
@@ -128,7 +129,12 @@ public:
     }
     ApiResponse finish() {
         const bool more = at_ > 0 || !cursor_.deliveries_end;
-        return body_.finish(more ? encode_key_cursor(cursor_.write()) : std::string());
+        ApiResponse response =
+            body_.finish(more ? encode_key_cursor(cursor_.write()) : std::string());
+        response.body.pop_back();
+        append_other_sources(response.body, other_sources_);
+        response.body += '}';
+        return response;
     }
 
 private:
@@ -170,6 +176,7 @@ private:
     store::ExecutionQuery query_;
     const RunFilter filter_;
     ListCursor cursor_;
+    const std::vector<SourceChoice> other_sources_;  // of the event that is asked for
     const std::size_t limit_;
     ListBody body_;
     std::size_t count_ = 0;
@@ -190,18 +197,31 @@ core::Result<std::shared_ptr<ExecutionList>> read_list(Call& call) {
         range->from_us, range->to_us,
         query.status,   query.waiting || !event_id.empty() || !call.text("subscriptionId").empty()};
     if (!select_subscriptions(call, query.subscriptions)) cursor.deliveries_end = true;
+    const auto source = source_choice(call);
+    if (!source) return core::fail(source.error());
+    const bool chosen = !source->type.empty() || !source->id.empty();
+    if (chosen && event_id.empty()) {
+        return core::fail(core::Error(core::ErrorCode::kValidation,
+                                      "query parameters sourceType and sourceId say which event of "
+                                      "an eventId is meant; eventId is missing")
+                              .in("eventId"));
+    }
+    std::vector<SourceChoice> other_sources;
     if (!event_id.empty()) {
-        auto event = call.services.database().log_reader().find(call.tenant(), event_id);
+        auto event = find_event(call.services.database(), call.tenant(), event_id, *source);
         if (!event) return core::fail(std::move(event.error()));
-        if (*event)
-            query.event = (*event)->event.position;
-        else
+        if (*event) {
+            query.event = (*event)->event.event.position;
+            other_sources = std::move((*event)->others);
+        } else {
             cursor.deliveries_end = true;
+        }
     }
     query.from_us = range->from_us;
     query.to_us = range->to_us;
     return std::make_shared<ExecutionList>(call.services, std::move(query), std::move(runs),
-                                           std::move(cursor), range->limit);
+                                           std::move(cursor), std::move(other_sources),
+                                           range->limit);
 }
 
 void go_on(const std::shared_ptr<ExecutionList>& list, const Respond& respond) {

@@ -32,8 +32,9 @@ enum class RouteOwner : std::uint8_t {
       "Lists events, newest first")                                                                \
     X(kStreamEvents, kStream, kGet, "/v2/events/stream", kEventsRead,                              \
       "pattern,patternPrefix,filter,from", "Events as Server-Sent Events")                         \
-    X(kGetEvent, kApi, kGet, "/v2/events/{eventId}", kEventsRead, "as", "One event")               \
-    X(kTraceEvent, kApi, kGet, "/v2/events/{eventId}/trace", kEventsRead, "",                      \
+    X(kGetEvent, kApi, kGet, "/v2/events/{eventId}", kEventsRead, "as,sourceType,sourceId",        \
+      "One event")                                                                                 \
+    X(kTraceEvent, kApi, kGet, "/v2/events/{eventId}/trace", kEventsRead, "sourceType,sourceId",   \
       "What caused an event and what it caused")                                                   \
     X(kCreateScript, kApi, kPost, "/v2/scripts", kScriptsWrite, "", "Creates a script")            \
     X(kListScripts, kApi, kGet, "/v2/scripts", kScriptsRead, "limit,cursor", "Lists scripts")      \
@@ -78,7 +79,8 @@ enum class RouteOwner : std::uint8_t {
     X(kDeleteSubscription, kApi, kDelete, "/v2/subscriptions/{id}", kSubscriptionsWrite, "",       \
       "Removes a subscription")                                                                    \
     X(kListExecutions, kApi, kGet, "/v2/executions", kExecutionsRead,                              \
-      "scriptId,subscriptionId,eventId,status,from,to,limit,cursor", "Lists executions")           \
+      "scriptId,subscriptionId,eventId,sourceType,sourceId,status,from,to,limit,cursor",           \
+      "Lists executions")                                                                          \
     X(kGetExecution, kApi, kGet, "/v2/executions/{id}", kExecutionsRead, "", "One execution")      \
     X(kListDeadLetters, kApi, kGet, "/v2/dlq", kDeadLettersRead,                                   \
       "scriptId,subscriptionId,pattern,from,to,limit,cursor", "Lists the dead-letter queue")       \

@@ -1,8 +1,8 @@
 // GET /v2/events/{eventId}/trace: the chain of causes above an event, the tree of effects below it,
 // and what the handlers did with each. Effects are searched for in everything that came after their
 // cause, event by event, so that it is done aside.
-#include "core/event_parser.h"
 #include "core/limits.h"
+#include "runtime/api/event_lookup.h"
 #include "runtime/api/event_view.h"
 #include "runtime/api/execution_view.h"
 #include "runtime/api/handlers.h"
@@ -33,17 +33,9 @@ struct Tracer {
 
     store::Database& database() { return services.database(); }
 
-    core::Result<std::optional<store::OwnedEvent>> find(std::string_view id) {
-        return database().log_reader().find(tenant, id);
-    }
-
     static std::string causation_id(const store::StoredEvent& event) {
         core::EventParser parser;
-        core::Envelope envelope;
-        core::Error error;
-        if (!parser.begin(event.raw, core::BatchFormat::kJson)) return {};
-        if (parser.next(nullptr, envelope, nullptr, error) != core::ParseOutcome::kEvent) return {};
-        return std::string(envelope.causation_id);
+        return std::string(envelope_of(parser, event).causation_id);
     }
 
     core::Status append_node(core::JsonWriter& json, const store::StoredEvent& event,
@@ -67,28 +59,51 @@ struct Tracer {
 
     // From the event's cause up to the first one.
     core::Status append_causes(core::JsonWriter& json, const store::StoredEvent& event) {
-        std::string id = causation_id(event);
-        for (unsigned depth = 0; !id.empty(); ++depth) {
+        auto cause = cause_of(database(), event);
+        for (unsigned depth = 0; cause && *cause; ++depth) {
             if (depth == core::kCausationDepthMax * 4) {
                 truncated = true;
-                break;
+                return {};
             }
-            auto cause = find(id);
-            if (!cause) return core::fail(std::move(cause.error()));
-            if (!*cause || !seen.insert((*cause)->event.position).second) break;
-            const std::string above = causation_id((*cause)->event);
-            if (auto status = append_node(json, (*cause)->event, above); !status) return status;
-            id = above;
+            const store::OwnedEvent at = std::move(**cause);
+            if (!seen.insert(at.event.position).second) return {};
+            if (auto status = append_node(json, at.event, causation_id(at.event)); !status)
+                return status;
+            cause = cause_of(database(), at.event);
         }
+        if (!cause) return core::fail(std::move(cause.error()));
         return {};
     }
 
+    struct Open {
+        std::string id;
+        core::LogPosition position;
+        bool shared = false;  // several sources have used the id
+    };
+    core::Result<Open> open_of(const store::StoredEvent& event) {
+        Open open{event_id_of(event, database().hasher()), event.position};
+        auto all = database().log_reader().find_all(tenant, open.id, 2);
+        if (!all) return core::fail(std::move(all.error()));
+        open.shared = all->size() > 1;
+        return open;
+    }
+    // An effect names its cause by id alone.
+    core::Result<bool> is_effect(const Open& of, const store::StoredEvent& event) {
+        if (!of.shared) return true;
+        auto cause = cause_of(database(), event);
+        if (!cause) return core::fail(std::move(cause.error()));
+        return *cause && (*cause)->event.position == of.position;
+    }
+
     // Everything below, level by level.
-    core::Status append_effects(core::JsonWriter& json, const std::string& root_id,
-                                std::int64_t from_us) {
-        std::deque<std::string> open = {root_id};
+    core::Status append_effects(core::JsonWriter& json, const store::StoredEvent& root) {
+        const std::int64_t from_us = root.received_at_us - kClockStepUs;
+        auto first = open_of(root);
+        if (!first) return core::fail(std::move(first.error()));
+        std::deque<Open> open = {std::move(*first)};
         while (!open.empty()) {
-            const std::string id = std::move(open.front());
+            const Open of = std::move(open.front());
+            const std::string& id = of.id;
             open.pop_front();
             auto filter = EventFilter::make({.pattern = {},
                                              .pattern_prefix = {},
@@ -112,24 +127,28 @@ struct Tracer {
             if (!page) return core::fail(std::move(page.error()));
             if (!page->next.empty()) truncated = true;
             for (const store::OwnedEvent& owned : page->events) {
-                if (!seen.insert(owned.event.position).second) continue;
+                const auto effect = is_effect(of, owned.event);
+                if (!effect) return core::fail(effect.error());
+                if (!*effect || !seen.insert(owned.event.position).second) continue;
                 if (seen.size() > kTraceEventsMax) {
                     truncated = true;
                     return {};
                 }
                 if (auto status = append_node(json, owned.event, id); !status) return status;
-                open.push_back(event_id_of(owned.event, database().hasher()));
+                auto next = open_of(owned.event);
+                if (!next) return core::fail(std::move(next.error()));
+                open.push_back(std::move(*next));
             }
         }
         return {};
     }
 };
 
-Answer trace(Tracer& tracer, const std::string& id) {
-    auto found = tracer.find(id);
+Answer trace(Tracer& tracer, const std::string& id, const SourceChoice& source) {
+    auto found = find_event(tracer.database(), tracer.tenant, id, source);
     if (!found) return core::fail(std::move(found.error()));
     if (!*found) return not_found("event", id);
-    const store::StoredEvent& event = (*found)->event;
+    const store::StoredEvent& event = (*found)->event.event;
     tracer.seen.insert(event.position);
 
     std::string body, self;
@@ -138,6 +157,7 @@ Answer trace(Tracer& tracer, const std::string& id) {
         return core::fail(status.error());
     // The node's own members first, then the lists.
     self.pop_back();
+    append_other_sources(self, (*found)->others);
     body = self;
     std::string causes, effects;
     core::JsonWriter cause_list(causes), effect_list(effects);
@@ -146,7 +166,7 @@ Answer trace(Tracer& tracer, const std::string& id) {
     cause_list.end_array();
     if (!up) return core::fail(up.error());
     effect_list.begin_array();
-    auto down = tracer.append_effects(effect_list, id, event.received_at_us - kClockStepUs);
+    auto down = tracer.append_effects(effect_list, event);
     effect_list.end_array();
     if (!down) return core::fail(down.error());
     body.append(",\"causes\":").append(causes).append(",\"caused\":").append(effects);
@@ -157,12 +177,14 @@ Answer trace(Tracer& tracer, const std::string& id) {
 }  // namespace
 
 void trace_event(Call& call, const Respond& respond) {
+    auto source = source_choice(call);
+    if (!source) return respond(error_response(source.error()));
     auto tracer = std::make_shared<Tracer>(Tracer{call.services, call.tenant()});
     auto answer = std::make_shared<ApiResponse>();
     const bool taken = call.services.run_aside(
         Aside::kLook,
-        [tracer, answer, id = std::string(call.request.param("eventId"))] {
-            auto made = trace(*tracer, id);
+        [tracer, answer, id = std::string(call.request.param("eventId")), source = *source] {
+            auto made = trace(*tracer, id, source);
             *answer = made ? std::move(*made) : error_response(made.error());
         },
         [answer, respond] { respond(std::move(*answer)); });

@@ -50,9 +50,10 @@ KvAnswer DeliveryRun::Host::kv_list(KvSpace space, std::string_view prefix, KvVi
 EmitCause DeliveryRun::Host::emit_cause() {
     EmitCause cause;
     if (const store::StoredEvent* event = run_.running_) {
-        cause =
-            emit_cause_of(run_.texts_.envelope(*event), run_.texts_.id(*event), run_.emit_context_);
+        cause = emit_cause_of(tenant_, run_.texts_.envelope(*event), run_.texts_.id(*event),
+                              run_.emit_context_);
     } else {
+        cause.key = cause_key(tenant_, {}, run_.running_call_);
         cause.event_id = run_.running_call_;
     }
     cause.now_us = run_.wall_now_us();

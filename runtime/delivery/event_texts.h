@@ -6,6 +6,7 @@
 
 #include "core/event_parser.h"
 #include "runtime/delivery/delivery_id.h"
+#include "runtime/event/event_source.h"
 #include "runtime/registry/registry_types.h"
 #include "store/ids/hasher.h"
 #include "store/log/event_block.h"
@@ -74,9 +75,10 @@ struct DeliveryTexts {
     static std::size_t write_delivery_id(const void* self, char* out, std::size_t) {
         const auto& of = *static_cast<const DeliveryTexts*>(self);
         const core::Envelope& envelope = of.texts->envelope(*of.event);
+        const EventSource source = source_of(envelope);
         encode_delivery_id_to(of.texts->hasher(),
-                              {of.event->tenant, envelope.source_type, envelope.source_id,
-                               of.texts->id(*of.event), of.subscription->id},
+                              {of.event->tenant, source.type, source.id, of.texts->id(*of.event),
+                               of.subscription->id},
                               out);
         return kDeliveryIdBytes;
     }

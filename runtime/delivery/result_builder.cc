@@ -48,7 +48,8 @@ void ResultBuilder::alert(const Attempt& attempt, const store::DeadLetterKey& le
     json.field("error", std::string_view(attempt.result->error).substr(0, kErrorTextBytesMax));
     json.end_object();
     EmittedEvent alert;
-    const DerivedEventId derived = derive_event_id(id, attempt.subscription->number.value, 0);
+    const DerivedEventId derived = derive_event_id(cause_key(attempt.event.tenant, {}, id),
+                                                   attempt.subscription->number.value, 0);
     alert.event_id = derived.view();
     alert.pattern = kDeadLetterAddedPattern;
     alert.payload = payload;

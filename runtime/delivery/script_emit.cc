@@ -7,12 +7,20 @@
 
 namespace millrace::runtime {
 
-DerivedEventId derive_event_id(std::string_view cause_id, std::uint64_t subscription_number,
+// Each part goes in through the next one's seed: nothing to join, and no two ways to cut a text.
+CauseKey cause_key(core::TenantId tenant, const EventSource& source, std::string_view event_id) {
+    const std::uint64_t type =
+        XXH3_64bits_withSeed(source.type.data(), source.type.size(), tenant.value);
+    const std::uint64_t id = XXH3_64bits_withSeed(source.id.data(), source.id.size(), type);
+    const XXH128_hash_t hash = XXH3_128bits_withSeed(event_id.data(), event_id.size(), id);
+    return {hash.high64, hash.low64};
+}
+
+DerivedEventId derive_event_id(const CauseKey& cause, std::uint64_t subscription_number,
                                std::uint32_t index) {
-    // The numbers go in through the seed: one pass, nothing to join.
     const std::uint64_t seed = (subscription_number * 0x9e3779b97f4a7c15ULL) ^
                                (static_cast<std::uint64_t>(index) + 1) * 0xd6e8feb86659fd93ULL;
-    const XXH128_hash_t hash = XXH3_128bits_withSeed(cause_id.data(), cause_id.size(), seed);
+    const XXH128_hash_t hash = XXH3_128bits_withSeed(&cause, sizeof cause, seed);
     DerivedEventId id;
     id.text[0] = 'e';
     id.text[1] = 'd';
@@ -25,9 +33,10 @@ DerivedEventId derive_event_id(std::string_view cause_id, std::uint64_t subscrip
     return id;
 }
 
-EmitCause emit_cause_of(const core::Envelope& envelope, std::string_view event_id,
-                        std::string& context) {
+EmitCause emit_cause_of(core::TenantId tenant, const core::Envelope& envelope,
+                        std::string_view event_id, std::string& context) {
     EmitCause cause;
+    cause.key = cause_key(tenant, source_of(envelope), event_id);
     cause.event_id = event_id;
     cause.correlation_id = envelope.correlation_id;
     if (envelope.context_id.empty() && envelope.context_type.empty()) return cause;

@@ -21,8 +21,16 @@ enum class KvAnswer : std::uint8_t {
     kUnavailable,  // raises in the script: the delivery fails and is tried again
 };
 
-// What the envelope of an emitted event takes over from the event that caused it.
+// (tenant, source, eventId) of a cause in 128 bits: script_emit.h. All zero: not known.
+struct CauseKey {
+    std::uint64_t high = 0;
+    std::uint64_t low = 0;
+    bool operator==(const CauseKey&) const = default;
+};
+
+// What an emitted event takes over from the event that caused it.
 struct EmitCause {
+    CauseKey key;                     // the emitted event's id derives from it
     std::string_view event_id;        // becomes metadata.causationId
     std::string_view correlation_id;  // unescaped; empty: the cause's own id begins the chain
     std::string_view context_json;    // raw JSON of metadata.context; empty: none

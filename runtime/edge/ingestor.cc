@@ -4,6 +4,7 @@
 #include "runtime/delivery/event_input.h"
 #include "runtime/delivery/placement.h"
 #include "runtime/event/event_defaults.h"
+#include "runtime/event/event_source.h"
 
 #include <utility>
 
@@ -142,10 +143,8 @@ void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeR
     input.tenant = request.tenant;
     input.flags = flags_of(envelope, rule, now_us);
 
-    const bool has_source = envelope.has(EnvelopeField::kSource);
-    const std::string_view source_type = has_source ? envelope.source_type : kDefaultSourceType;
-    const std::string_view source_id = has_source ? envelope.source_id : kDefaultSourceId;
-    remember_source(source_type, source_id);
+    const EventSource source = source_of(envelope);
+    remember_source(source.type, source.id);
     input.source_hash = source_.text_hash;
     if (!envelope.correlation_id.empty())
         input.correlation_hash = hasher_.text(envelope.correlation_id);

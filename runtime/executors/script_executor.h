@@ -51,12 +51,13 @@ private:
         void keep(LuaHost& lane) {
             lane_ = &lane;
             const EmitCause cause = lane.emit_cause();
+            key_ = cause.key;
             event_id_ = cause.event_id;
             correlation_id_ = cause.correlation_id;
             context_json_ = cause.context_json;
         }
         EmitCause emit_cause() override {
-            return {event_id_, correlation_id_, context_json_, {}, lane_->wall_us()};
+            return {key_, event_id_, correlation_id_, context_json_, {}, lane_->wall_us()};
         }
         KvAnswer kv_get(KvSpace space, std::string_view key, std::string& value_json) override {
             return lane_->kv_get(space, key, value_json);
@@ -73,6 +74,7 @@ private:
 
     private:
         LuaHost* lane_ = nullptr;
+        CauseKey key_;
         std::string event_id_, correlation_id_, context_json_;
     };
 

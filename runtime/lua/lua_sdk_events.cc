@@ -169,14 +169,24 @@ void check_finished(LuaVmState& vm, lua_State* L, const EmittedEvent& event) {
 }
 
 // Writes the finished event to vm.text.
-void write_envelope(LuaVmState& vm, const EmittedEvent& event, std::string_view cause_id) {
+void write_envelope(LuaVmState& vm, const EmittedEvent& event, const EmitCause& cause) {
+    vm.text.clear();
+    append_emitted_envelope(vm.text, event, cause);
+}
+
+// What the host left open is filled in.
+EmitCause cause_of_run(LuaVmState& vm) {
     EmitCause cause = vm.host->emit_cause();
-    if (cause.event_id.empty()) cause.event_id = cause_id;
+    if (cause.event_id.empty()) {
+        cause.event_id = vm.context->cause_id.empty()
+                             ? envelope_text(vm, vm.input->event_id, "eventId")
+                             : vm.context->cause_id;
+    }
+    if (cause.key == CauseKey{}) cause.key = cause_key({}, {}, cause.event_id);
     if (cause.source_id.empty()) cause.source_id = vm.context->script_id;
     if (cause.source_id.empty()) cause.source_id = "script";
     if (cause.now_us == 0) cause.now_us = vm.host->wall_us();
-    vm.text.clear();
-    append_emitted_envelope(vm.text, event, cause);
+    return cause;
 }
 
 int events_emit(lua_State* L) {
@@ -191,11 +201,9 @@ int events_emit(lua_State* L) {
     read_options(vm, L, event);
     event.pattern = vm.effects.texts.keep(pattern);
     event.causation_depth = vm.context->causation_depth + 1;
-    const std::string_view cause = vm.context->cause_id.empty()
-                                       ? envelope_text(vm, vm.input->event_id, "eventId")
-                                       : vm.context->cause_id;
+    const EmitCause cause = cause_of_run(vm);
     const DerivedEventId id =
-        derive_event_id(cause, vm.context->subscription_number,
+        derive_event_id(cause.key, vm.context->subscription_number,
                         static_cast<std::uint32_t>(vm.effects.emitted.size()));
     event.event_id = vm.effects.texts.keep(id.view());
     write_envelope(vm, event, cause);

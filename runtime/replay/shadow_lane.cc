@@ -186,10 +186,13 @@ ShadowOutcome ShadowLane::recorded_outcome(const store::StoredEvent& event,
     out.error = execution.attempts.back().error;
     out.result = execution.result;
     // Ids of emitted events follow from their cause: the log is asked for each in turn.
+    core::Envelope caused_by;
+    parser_.extract(event.raw, no_fields_, &caused_by, fields_);
+    const CauseKey cause = cause_key(event.tenant, source_of(caused_by), event_id);
     for (std::uint32_t i = 0; out.status == "completed"; ++i) {
         const std::string id(i < emitted_ids.size()
                                  ? std::string_view(emitted_ids[i])
-                                 : derive_event_id(event_id, item.subscription.value, i).view());
+                                 : derive_event_id(cause, item.subscription.value, i).view());
         auto emitted = deps_.database->log_reader().find(event.tenant, id);
         if (!emitted || !*emitted) break;
         core::Envelope envelope;

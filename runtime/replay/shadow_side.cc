@@ -23,8 +23,9 @@ KvAnswer ShadowSide::kv_list(KvSpace space, std::string_view prefix, KvVisitor& 
 EmitCause ShadowSide::emit_cause() {
     core::Envelope envelope;
     parser_.extract(running_->raw, no_fields_, &envelope, fields_);
-    EmitCause cause = emit_cause_of(envelope, running_id_.empty() ? envelope.event_id : running_id_,
-                                    emit_context_);
+    EmitCause cause =
+        emit_cause_of(running_->tenant, envelope,
+                      running_id_.empty() ? envelope.event_id : running_id_, emit_context_);
     cause.now_us = now_us_;
     return cause;
 }

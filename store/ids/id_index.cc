@@ -345,15 +345,11 @@ std::optional<core::LogPosition> IdIndex::look_up(const IdHash& id) const {
     return std::nullopt;
 }
 
-std::optional<core::LogPosition> IdIndex::look_up_by_id(std::uint64_t by_id) const {
-    for (std::size_t i = 0; i < shards_.size(); ++i) {
-        const auto found = shards_[i]->look_up(by_id);
-        if (!found.empty()) {
-            return core::LogPosition{core::ShardId{static_cast<std::uint16_t>(i)},
-                                     core::LogOffset{found.front().offset}};
-        }
-    }
-    return std::nullopt;
+std::vector<std::vector<RunEntry>> IdIndex::look_up_by_id(std::uint64_t by_id) const {
+    std::vector<std::vector<RunEntry>> found;
+    found.reserve(shards_.size());
+    for (const auto& shard : shards_) found.push_back(shard->look_up(by_id));
+    return found;
 }
 
 }  // namespace millrace::store

@@ -140,9 +140,9 @@ public:
     void add(std::unique_ptr<ShardIdIndex> shard) { shards_.push_back(std::move(shard)); }
     ShardIdIndex& shard(core::ShardId shard) { return *shards_[shard.value]; }
     std::size_t shards() const { return shards_.size(); }
-    // By identity, or by the half without source: the first one received of this shard order.
     std::optional<core::LogPosition> look_up(const IdHash& id) const;
-    std::optional<core::LogPosition> look_up_by_id(std::uint64_t by_id) const;
+    // By the half without source: each shard's, earliest first.
+    std::vector<std::vector<RunEntry>> look_up_by_id(std::uint64_t by_id) const;
 
 private:
     std::vector<std::unique_ptr<ShardIdIndex>> shards_;

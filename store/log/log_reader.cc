@@ -5,6 +5,7 @@
 #include "store/log/event_id.h"
 #include "store/rows/keys.h"
 
+#include <algorithm>
 #include <array>
 
 namespace millrace::store {
@@ -123,18 +124,71 @@ core::Result<std::optional<OwnedEvent>> LogReader::read_event(core::LogPosition 
 
 core::Result<std::optional<OwnedEvent>> LogReader::find(core::TenantId tenant,
                                                         std::string_view event_id) {
-    if (const auto position = decode_event_id(*engine_.hasher, event_id)) {
-        auto event = read_event(*position);
-        if (!event) return event;
-        if (*event && (*event)->event.tenant == tenant &&
-            (*event)->event.has(EventFlag::kFilledEventId))
-            return event;
+    auto found = find_all(tenant, event_id, 1);
+    if (!found) return core::fail(std::move(found.error()));
+    if (found->empty()) return std::nullopt;
+    return std::optional<OwnedEvent>(std::move(found->front()));
+}
+
+namespace {
+
+// Events of one shard that may be the one that is looked for, earliest first.
+struct Candidates {
+    core::ShardId shard;
+    bool server_made = false;  // the id tells the place
+    std::vector<RunEntry> entries;
+    std::optional<OwnedEvent> newest = {};  // of what is left, once it was read
+};
+
+}  // namespace
+
+core::Result<std::vector<OwnedEvent>> LogReader::find_all(core::TenantId tenant,
+                                                          std::string_view event_id,
+                                                          std::size_t events_max) {
+    std::vector<Candidates> open;
+    if (const auto position = decode_event_id(*engine_.hasher, event_id))
+        open.push_back({position->shard, true, {{{}, position->offset.value}}});
+    auto shards = engine_.ids.look_up_by_id(engine_.hasher->by_id(tenant, event_id));
+    for (std::size_t i = 0; i < shards.size(); ++i) {
+        if (shards[i].empty()) continue;
+        open.push_back({core::ShardId{static_cast<std::uint16_t>(i)}, false, std::move(shards[i])});
     }
-    const auto position = engine_.ids.look_up_by_id(engine_.hasher->by_id(tenant, event_id));
-    if (!position) return std::nullopt;
-    auto event = read_event(*position);
-    if (event && *event && (*event)->event.tenant != tenant) return std::nullopt;
-    return event;
+    std::vector<OwnedEvent> found;
+    std::vector<IdHash> taken;
+    const auto is_taken = [&](const Candidates& of) {
+        return std::find(taken.begin(), taken.end(), of.entries.back().id) != taken.end();
+    };
+    // Only time tells which of several shards' is newer: the newest of each is read.
+    const auto read_newest = [&](Candidates& of) -> core::Status {
+        while (!of.entries.empty() && (!of.newest || is_taken(of))) {
+            of.newest.reset();
+            auto event = read_event({of.shard, core::LogOffset{of.entries.back().offset}});
+            if (!event) return core::fail(std::move(event.error()));
+            const bool fits = *event && !is_taken(of) && (*event)->event.tenant == tenant &&
+                              (*event)->event.has(EventFlag::kFilledEventId) == of.server_made;
+            if (fits) {
+                of.newest = std::move(*event);
+            } else {
+                of.entries.pop_back();
+            }
+        }
+        return {};
+    };
+    while (found.size() < events_max) {
+        Candidates* best = nullptr;
+        for (Candidates& of : open) {
+            if (auto read = read_newest(of); !read) return core::fail(std::move(read.error()));
+            if (of.newest &&
+                (!best || of.newest->event.received_at_us > best->newest->event.received_at_us))
+                best = &of;
+        }
+        if (!best) break;
+        taken.push_back(best->entries.back().id);
+        found.push_back(std::move(*best->newest));
+        best->newest.reset();
+        best->entries.pop_back();
+    }
+    return found;
 }
 
 core::Result<std::optional<core::LogPosition>> LogReader::find_identity(const IdHash& id) {

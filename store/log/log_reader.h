@@ -16,6 +16,7 @@
 #include <mutex>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace millrace::store {
 
@@ -42,9 +43,11 @@ public:
     // Unpacks only the 64 KiB in which the event lies. None: not (or no longer) kept.
     core::Result<std::optional<OwnedEvent>> read_event(core::LogPosition position);
 
-    // GET /v2/events/{eventId}: server-made ids and any other, source not known. The first one
-    // kept.
+    // By id alone, server-made or any other: the newest one kept.
     core::Result<std::optional<OwnedEvent>> find(core::TenantId tenant, std::string_view event_id);
+    // Several sources may have used the id: the newest of each, newest first, events_max at most.
+    core::Result<std::vector<OwnedEvent>> find_all(core::TenantId tenant, std::string_view event_id,
+                                                   std::size_t events_max);
     // With the source: exactly the one that a duplicate would be told of.
     core::Result<std::optional<core::LogPosition>> find_identity(const IdHash& id);
 

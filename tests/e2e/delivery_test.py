@@ -113,6 +113,40 @@ class Deliveries(harness.ServerCase):
         found = self.server.get(f"/v2/events?causationId={placed['eventId']}").json()["items"]
         self.assertEqual([e["eventId"] for e in found], [items[0]["eventId"]])
 
+    def test_one_id_of_two_sources_causes_two_events(self):
+        pattern, same = self.unique("src."), self.unique("id")
+        script = self.server.create_script(
+            f"return function(e) return sdk.events.emit('{pattern}.out', {{of = e.source.id}}) end")
+        subscription = self.server.subscribe(pattern, script)
+        sources = [{"type": "external", "id": "shop"}, {"type": "task", "id": "shop"},
+                   {"type": "external", "id": "web"}, None]
+        for source in sources:
+            self.server.send_event(pattern, {}, eventId=same, **({"source": source} if source else {}))
+        items = self.server.wait_executions(4, subscriptionId=subscription)
+        emitted = harness.wait_until("what they cause", lambda: (
+            lambda found: found if len(found) == 4 else None)(self.server.all_events(f"{pattern}.out")))
+        self.assertEqual(sorted(e["payload"]["of"] for e in emitted), ["shop", "shop", "unknown", "web"])
+        self.assertEqual({e["eventId"] for e in emitted}, {e["result"] for e in items})
+        # Delivered again, they are the same events.
+        reply = self.server.post("/v2/replays", {"pattern": pattern, "subscriptionIds": [subscription]})
+        harness.wait_until("the replay", lambda: self.server.get(
+            f"/v2/replays/{reply.json()['id']}").json()["status"] == "completed")
+        self.assertEqual(len(self.server.all_events(f"{pattern}.out")), 4)
+
+        newest = self.server.get(f"/v2/events/{same}").json()
+        self.assertEqual(newest["source"], {"type": "external", "id": "unknown"})
+        self.assertEqual(sorted(s["id"] for s in newest["otherSources"]), ["shop", "shop", "web"])
+        web = self.server.get(f"/v2/events/{same}?sourceType=external&sourceId=web").json()
+        self.assertEqual((web["source"]["id"], "otherSources" in web), ("web", False))
+        self.assert_error(self.server.get(f"/v2/events/{same}?sourceId=none"), 404, "NOT_FOUND")
+        trace = self.server.get(f"/v2/events/{same}/trace?sourceId=web").json()
+        self.assertEqual([c["event"]["payload"]["of"] for c in trace["caused"]], ["web"])
+        one = next(e for e in emitted if e["payload"]["of"] == "web")
+        trace = self.server.get(f"/v2/events/{one['eventId']}/trace").json()
+        self.assertEqual([c["event"]["source"]["id"] for c in trace["causes"]], ["web"])
+        found = self.server.executions(eventId=same, sourceId="web")
+        self.assertEqual([e["result"] for e in found], [one["eventId"]])
+
     def test_a_chain_of_emits_is_handled(self):
         a, b, key = self.unique("c1."), self.unique("c2."), self.unique("k")
         self.handler(f"return function(e) sdk.events.emit('{b}', {{n = e.payload.n}}) end", a)

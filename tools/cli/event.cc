@@ -215,11 +215,18 @@ int export_events(CliContext& context, ListOptions o) {
     return kExitOk;
 }
 
-int show_event(CliContext& context, const std::string& id, bool as_cloudevent, bool trace) {
-    const std::string path = "/v2/events/" + url_escaped(id);
-    const auto event = context.get(path + (trace           ? "/trace"
-                                           : as_cloudevent ? "?as=cloudevent"
-                                                           : ""));
+struct InfoOptions {
+    std::string id, source_type, source_id;
+    bool as_cloudevent = false;
+    bool trace = false;
+};
+
+int show_event(CliContext& context, const InfoOptions& o) {
+    Query query;
+    query.add("as", o.as_cloudevent ? "cloudevent" : "");
+    query.add("sourceType", o.source_type).add("sourceId", o.source_id);
+    const auto event =
+        context.get("/v2/events/" + url_escaped(o.id) + (o.trace ? "/trace" : "") + query.str());
     if (event == nullptr) return kExitFailed;
     context.print_pretty(*event);
     return kExitOk;
@@ -405,18 +412,18 @@ void add_list(CLI::App& event, CliContext& context) {
 }
 
 void add_info(CLI::App& event, CliContext& context) {
-    auto id = std::make_shared<std::string>();
-    auto as_cloudevent = std::make_shared<bool>(false);
-    auto trace = std::make_shared<bool>(false);
+    auto options = std::make_shared<InfoOptions>();
     CLI::App* verb = event.add_subcommand("info", "Show one event");
-    verb->add_option("id", *id, "eventId")->required();
-    verb->add_flag("--cloudevent", *as_cloudevent, "as a CloudEvent");
-    verb->add_flag("--trace", *trace, "what it caused and what caused it")
+    verb->add_option("id", options->id, "eventId")->required();
+    verb->add_option(
+        "--source-type", options->source_type,
+        "of the source that is meant, where several have used the id (else the newest)");
+    verb->add_option("--source-id", options->source_id);
+    verb->add_flag("--cloudevent", options->as_cloudevent, "as a CloudEvent");
+    verb->add_flag("--trace", options->trace, "what it caused and what caused it")
         ->excludes("--cloudevent");
-    verb->callback([&context, id, as_cloudevent, trace] {
-        context.action = [&context, id, as_cloudevent, trace] {
-            return show_event(context, *id, *as_cloudevent, *trace);
-        };
+    verb->callback([&context, options] {
+        context.action = [&context, options] { return show_event(context, *options); };
     });
 }
 

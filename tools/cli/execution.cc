@@ -9,7 +9,8 @@ namespace millrace::tools {
 namespace {
 
 struct ListOptions {
-    std::string script_id, subscription_id, event_id, status, from, to, cursor;
+    std::string script_id, subscription_id, event_id, source_type, source_id, status, from, to,
+        cursor;
     std::int64_t limit = 50;
 };
 
@@ -38,6 +39,7 @@ int list_executions(CliContext& context, const ListOptions& o) {
     Query query;
     query.add("scriptId", o.script_id).add("subscriptionId", o.subscription_id);
     query.add("eventId", o.event_id).add("status", o.status);
+    query.add("sourceType", o.source_type).add("sourceId", o.source_id);
     query.add("from", time_argument(o.from, now_us)).add("to", time_argument(o.to, now_us));
     query.add("limit", o.limit).add("cursor", o.cursor);
     const auto reply = context.get("/v2/executions" + query.str());
@@ -92,6 +94,8 @@ void add_execution_commands(CLI::App& app, CliContext& context) {
     list->add_option("--script", o->script_id);
     list->add_option("--handler", o->subscription_id);
     list->add_option("--event", o->event_id);
+    list->add_option("--source-type", o->source_type, "of the event's source");
+    list->add_option("--source-id", o->source_id);
     list->add_option("--status", o->status)
         ->check(CLI::IsMember({"completed", "failed", "retrying", "dead", "waiting"}));
     list->add_option("--from", o->from, "RFC 3339, or 15m, 2h, 7d ago");

@@ -1,6 +1,7 @@
 // Goal: what the resources show of the log, of outcomes, dead letters and retries is what is there,
 // and what they ask of the engine is what the call said.
 #include "core/timestamp.h"
+#include "runtime/delivery/script_emit.h"
 #include "store/rows/dead_letters.h"
 #include "store/rows/retry_schedule.h"
 #include "tests/runtime/api/api_fixture.h"
@@ -152,6 +153,50 @@ TEST_F(ApiTest, TracesCausesAndEffects) {
     EXPECT_TRUE(has(middle, "\"status\":\"completed\"")) << "the cause's delivery";
     EXPECT_TRUE(has(middle, "\"truncated\":false"));
     EXPECT_TRUE(has(get("/v2/events/root/trace"), "\"eventId\":\"grandchild\""));
+}
+
+// Two sources have used one id; a handler emitted for each.
+TEST_F(ApiTest, TellsEventsOfOneIdApartByTheirSource) {
+    const SubscriptionRef subscription = subscribe("u");
+    const auto send = [&](const std::string& source) {
+        const core::LogPosition at =
+            log_event(R"({"eventId":"1","pattern":"a.b","source":{"type":"external","id":")" +
+                      source + R"("}})");
+        record_outcome(at, *subscription, store::DeliveryStatus::kCompleted);
+        const DerivedEventId derived = derive_event_id(
+            cause_key(core::TenantId(0), {"external", source}, "1"), subscription->number.value, 0);
+        log_event(R"({"eventId":")" + std::string(derived.view()) + R"(","pattern":"of.)" + source +
+                  R"(","source":{"type":"task","id":"s1"},"metadata":{"causationId":"1"}})");
+        return std::string(derived.view());
+    };
+    const std::string of_shop = send("shop"), of_web = send("web");
+    ASSERT_NE(of_shop, of_web);
+    const std::string shop = "sourceType=external&sourceId=shop";
+    const ApiResponse newest = get("/v2/events/1");
+    EXPECT_TRUE(has(newest, R"("source":{"type":"external","id":"web"})")) << newest.body;
+    EXPECT_TRUE(has(newest, R"("otherSources":[{"type":"external","id":"shop"}]})")) << newest.body;
+    const ApiResponse chosen = get("/v2/events/1?" + shop);
+    EXPECT_TRUE(has(chosen, R"("id":"shop")")) << chosen.body;
+    EXPECT_FALSE(has(chosen, "otherSources"));
+    EXPECT_TRUE(has(get("/v2/events/1?sourceId=shop"), R"("id":"shop")"));
+    EXPECT_EQ(get("/v2/events/1?sourceId=nobody").status, 404);
+    EXPECT_EQ(get("/v2/events/1?sourceType=shop").status, 400);
+    EXPECT_FALSE(has(get("/v2/events/" + of_shop), "otherSources"));
+
+    const ApiResponse trace = get("/v2/events/1/trace?" + shop);
+    EXPECT_TRUE(has(trace, of_shop)) << trace.body;
+    EXPECT_FALSE(has(trace, of_web)) << trace.body;
+    const ApiResponse newest_trace = get("/v2/events/1/trace");
+    EXPECT_TRUE(has(newest_trace, of_web) && !has(newest_trace, of_shop)) << newest_trace.body;
+    EXPECT_TRUE(has(newest_trace, "otherSources"));
+    const ApiResponse upwards = get("/v2/events/" + of_shop + "/trace");
+    EXPECT_TRUE(has(upwards, R"("id":"shop")") && !has(upwards, R"("id":"web")")) << upwards.body;
+
+    const ApiResponse runs = get("/v2/executions?eventId=1&" + shop);
+    EXPECT_TRUE(has(runs, "\"completed\"")) << runs.body;
+    EXPECT_FALSE(has(runs, "otherSources"));
+    EXPECT_TRUE(has(get("/v2/executions?eventId=1"), "otherSources"));
+    EXPECT_EQ(get("/v2/executions?sourceId=shop").status, 400);
 }
 
 TEST_F(ApiTest, ShowsDeadLettersAndDeliversThemAgain) {

@@ -187,12 +187,12 @@ TEST_F(LuaSdkTest, EmitsEventsWithDerivedIds) {
             "sdk.events.emit('bare') return {a, b} end");
     ASSERT_EQ(result.emitted.size(), 3u) << result.error;
     const EmittedEvent& first = result.emitted[0];
-    EXPECT_EQ(first.event_id, derive_event_id("inv-1", 7, 0).view());
+    EXPECT_EQ(first.event_id, derive_event_id(cause_key({}, {}, "inv-1"), 7, 0).view());
     EXPECT_EQ(first.pattern, "invoice.seen");
     EXPECT_EQ(first.payload, R"({"n":1})");
     EXPECT_EQ(first.causation_depth, 3u);
     const EmittedEvent& second = result.emitted[1];
-    EXPECT_EQ(second.event_id, derive_event_id("inv-1", 7, 1).view());
+    EXPECT_EQ(second.event_id, derive_event_id(cause_key({}, {}, "inv-1"), 7, 1).view());
     EXPECT_EQ(second.payload, R"({"id":"c-17","name":"J\u00f6rg \"J\""})");
     EXPECT_EQ(second.partition_key, "k");
     EXPECT_EQ(second.priority, 5);
@@ -206,11 +206,23 @@ TEST_F(LuaSdkTest, EmitsEventsWithDerivedIds) {
 }
 
 TEST_F(LuaSdkTest, DerivesTheSameIdAgainAndAnotherForEveryOther) {
-    const auto id = derive_event_id("cause", 1, 0);
-    EXPECT_EQ(id.view(), derive_event_id("cause", 1, 0).view());
-    EXPECT_NE(id.view(), derive_event_id("cause", 1, 1).view());
-    EXPECT_NE(id.view(), derive_event_id("cause", 2, 0).view());
-    EXPECT_NE(id.view(), derive_event_id("cause2", 1, 0).view());
+    const EventSource shop{"external", "shop"};
+    const auto cause = [](core::TenantId tenant, const EventSource& source, std::string_view id) {
+        return cause_key(tenant, source, id);
+    };
+    const CauseKey key = cause(core::TenantId(1), shop, "c");
+    const auto id = derive_event_id(key, 1, 0);
+    EXPECT_EQ(id.view(), derive_event_id(cause(core::TenantId(1), shop, "c"), 1, 0).view());
+    EXPECT_NE(id.view(), derive_event_id(key, 1, 1).view());
+    EXPECT_NE(id.view(), derive_event_id(key, 2, 0).view());
+    for (const CauseKey& other :
+         {cause(core::TenantId(1), shop, "c2"), cause(core::TenantId(2), shop, "c"),
+          cause(core::TenantId(1), {"external", "shop2"}, "c"),
+          cause(core::TenantId(1), {"task", "shop"}, "c"),
+          cause(core::TenantId(1), {"externals", "hop"}, "c"),
+          cause(core::TenantId(1), {"external", "shopc"}, "")}) {
+        EXPECT_NE(id.view(), derive_event_id(other, 1, 0).view());
+    }
     EXPECT_TRUE(id.view().starts_with("ed_"));
     EXPECT_EQ(id.view().size(), kDerivedEventIdBytes);
 }

@@ -233,21 +233,44 @@ TEST_F(IdIndexTest, KnowsTheCountersOfManySenders) {
         const auto found = database_->log_reader().find(core::TenantId{0}, std::to_string(count));
         ASSERT_TRUE(found && *found) << count;
         EXPECT_EQ((*found)->event.position.offset.value,
-                  static_cast<std::uint64_t>(count * kSenders));
+                  static_cast<std::uint64_t>((count + 1) * kSenders - 1));
     }
 }
 
-TEST_F(IdIndexTest, FindsAnIdWithoutItsSourceEarliestFirst) {
+TEST_F(IdIndexTest, FindsAnIdWithoutItsSourceNewestFirst) {
     open();
     put(kZero, {.id = "same", .source = "a"});
     put(kZero, {.id = "same", .source = "b"});
     const auto found = database_->log_reader().find(core::TenantId{0}, "same");
     ASSERT_TRUE(found && *found);
-    EXPECT_EQ((*found)->event.position.offset.value, 0u);
-    const IdHash id = database_->hasher().identity({core::TenantId{0}, "external", "b", "same"});
+    EXPECT_EQ((*found)->event.position.offset.value, 1u);
+    const IdHash id = database_->hasher().identity({core::TenantId{0}, "external", "a", "same"});
     const auto exact = database_->log_reader().find_identity(id);
     ASSERT_TRUE(exact && *exact);
-    EXPECT_EQ((*exact)->offset.value, 1u);
+    EXPECT_EQ((*exact)->offset.value, 0u);
+}
+
+TEST_F(IdIndexTest, FindsAllSourcesOfAnIdNewestFirstOverAllShards) {
+    open();
+    for (int i = 0; i < 5; ++i) {
+        put(i % 2 == 0 ? kZero : kOne, {.id = "same", .source = std::to_string(i)});
+        clock_.advance_us(10);
+    }
+    // An identity that has come to two shards is one.
+    put(kOne, {.id = "same", .source = "4"});
+    const auto sources = [&](std::size_t events_max) {
+        auto all = database_->log_reader().find_all(core::TenantId{0}, "same", events_max);
+        EXPECT_TRUE(all);
+        std::string out;
+        for (const OwnedEvent& owned : *all) {
+            const std::string_view raw = owned.event.raw;
+            out += raw[raw.find("\"id\":\"") + 6];
+        }
+        return out;
+    };
+    EXPECT_EQ(sources(10), "43210");
+    EXPECT_EQ(sources(2), "43");
+    EXPECT_TRUE(database_->log_reader().find_all(core::TenantId{1}, "same", 10)->empty());
 }
 
 }  // namespace
