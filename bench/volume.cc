@@ -236,10 +236,11 @@ int measure_retries(Volume& volume) {
     const std::int64_t began_us = volume.clock.wall_us();
     const auto row = [&](std::int64_t due_at_us, std::uint64_t offset, std::uint32_t subscription) {
         return store::RetryRow{
-            due_at_us, {{kShard, core::LogOffset{offset}}, core::SubscriptionId{subscription}},
-            0,         core::TenantId{0},
-            1,         began_us,
-            "1\n\n[]"};
+            .due_at_us = due_at_us,
+            .delivery = {{kShard, core::LogOffset{offset}}, core::SubscriptionId{subscription}},
+            .attempt = 1,
+            .created_at_us = began_us,
+            .state = "1\n\n[]"};
     };
     std::uint64_t waiting = 0;
     std::int64_t now_us = began_us;

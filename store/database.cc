@@ -64,6 +64,26 @@ core::LogOffset Database::cursor(std::string_view name, core::ShardId shard) con
     return offset;
 }
 
+core::Status Database::visit_cursors(
+    std::string_view prefix,
+    const std::function<void(std::string_view, core::LogPosition)>& visit) const {
+    const auto rows = engine_->iterate(ColumnFamily::kCursor);
+    for (rows->Seek(slice(prefix)); rows->Valid() && view(rows->key()).starts_with(prefix);
+         rows->Next()) {
+        KeyReader key(view(rows->key()));
+        const std::string_view name = key.text();
+        core::LogPosition end;
+        end.shard = core::ShardId{key.be<std::uint16_t>()};
+        if (key.ok() && decode_cursor(view(rows->value()), end.offset))
+            visit(name, end);
+        else
+            engine_->quarantine.set_aside(ColumnFamily::kCursor, view(rows->key()),
+                                          "it does not read");
+    }
+    return rows->status().ok() ? core::Status{}
+                               : core::fail(rocks_error("read cursors", rows->status()));
+}
+
 core::Status Database::write_now(const RowBatch& rows, Durability durability) {
     BatchMaker maker(*engine_);
     maker.add(rows);

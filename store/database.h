@@ -138,6 +138,10 @@ public:
     core::LogOffset first_kept(core::ShardId shard) const;
     // A cursor written with RowBatch::put_cursor; offset 0 when there is none.
     core::LogOffset cursor(std::string_view name, core::ShardId shard) const;
+    // Those whose names begin so.
+    core::Status visit_cursors(
+        std::string_view prefix,
+        const std::function<void(std::string_view name, core::LogPosition end)>& visit) const;
 
     // Commits rows at once and blocks until they are durable. For slow paths (registry, API); the
     // log's blocks go through the LogWriter.

@@ -50,6 +50,8 @@ inline constexpr std::uint32_t kFormatVersion = 4;
 
 // In place of a due time: the row waits for an earlier delivery of its partition key.
 inline constexpr std::int64_t kParkedDueUs = std::numeric_limits<std::int64_t>::max();
+// And: the row is due, but its subscription does not run now (paused, switched off).
+inline constexpr std::int64_t kHeldDueUs = kParkedDueUs - 1;
 
 enum class ColumnFamily : std::uint8_t {
     kDefault = 0,

@@ -332,11 +332,16 @@ core::Status Executions::of_block(core::LogPosition block,
 core::Status Executions::of_replay(
     core::LogPosition block, std::string_view replay_id,
     const std::function<void(const DeliveryKey&, const ReplayAttempt&)>& visit) {
-    return visit_block(engine_, block, [&](const OutcomeEntry& entry) {
+    return store::visit_block(engine_, block, [&](const OutcomeEntry& entry) {
         if (entry.replay_id != replay_id) return;
         const core::LogOffset offset{block.offset.value + entry.event_index};
         visit({{block.shard, offset}, entry.subscription}, {entry.attempt, entry.status});
     });
+}
+
+core::Status Executions::visit_block(core::LogPosition first,
+                                     const std::function<void(const OutcomeEntry&)>& visit) {
+    return store::visit_block(engine_, first, visit);
 }
 
 core::Status Executions::done_since(core::LogPosition from,

@@ -10,6 +10,7 @@
 #include "core/result.h"
 #include "store/log/event_id.h"
 #include "store/log/format.h"
+#include "store/rows/row_batch.h"
 
 #include <cstdint>
 #include <functional>
@@ -95,6 +96,10 @@ public:
         const std::function<void(const DeliveryKey&, const ReplayAttempt&)>& visit);
     // Every delivery of events at or behind `from` that has an outcome of its own: recovery skips
     // these.
+    // Each outcome on record of the block that begins there, in the order in which they were
+    // written; views die with the call.
+    core::Status visit_block(core::LogPosition first,
+                             const std::function<void(const OutcomeEntry&)>& visit);
     core::Status done_since(core::LogPosition from,
                             const std::function<void(const DeliveryKey&)>& visit);
 

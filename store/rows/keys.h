@@ -115,6 +115,19 @@ inline std::string parked_key(std::uint32_t key_hash, const DeliveryKey& deliver
     return parked_prefix(delivery.subscription, key_hash) + log_key(delivery.position);
 }
 
+// Before those: what waits for its subscription, a subscription's rows side by side.
+inline std::string held_prefix(core::SubscriptionId subscription) {
+    std::string key;
+    put_be(key, kHeldDueUs);
+    put_be(key, subscription.value);
+    return key;
+}
+inline std::string held_key(std::int64_t due_at_us, const DeliveryKey& delivery) {
+    std::string key = held_prefix(delivery.subscription);
+    put_be(key, due_at_us);
+    return key + log_key(delivery.position);
+}
+
 inline std::string dead_letter_key(const DeadLetterKey& id) {
     std::string key;
     put_be(key, id.tenant.value);

@@ -37,7 +37,7 @@ core::Status RetrySchedule::visit_due(std::int64_t now_us,
     for (; rows->Valid(); rows->Next()) {
         RetryRow row;
         if (!reads(engine_, *rows, view(rows->value()), row)) continue;
-        if (row.due_at_us > now_us || row.parked() || !visit(row)) break;
+        if (row.due_at_us > now_us || row.due_at_us >= kHeldDueUs || !visit(row)) break;
     }
     return rows->status().ok() ? core::Status{}
                                : core::fail(rocks_error("read retries", rows->status()));
@@ -48,7 +48,51 @@ core::Result<std::int64_t> RetrySchedule::next_due_us() {
     rows->Seek(due_key(floor_.get()));
     if (!rows->status().ok()) return core::fail(rocks_error("read retries", rows->status()));
     if (!rows->Valid()) return kParkedDueUs;
-    return KeyReader(view(rows->key())).be<std::int64_t>();
+    const auto due_us = KeyReader(view(rows->key())).be<std::int64_t>();
+    return due_us < kHeldDueUs ? due_us : kParkedDueUs;
+}
+
+core::Status RetrySchedule::visit_held(core::SubscriptionId subscription,
+                                       const std::function<bool(const RetryRow&)>& visit) {
+    const std::string prefix = held_prefix(subscription);
+    const auto rows = engine_.iterate(ColumnFamily::kRetry);
+    for (rows->Seek(prefix); rows->Valid() && view(rows->key()).starts_with(prefix); rows->Next()) {
+        RetryRow row;
+        if (!reads(engine_, *rows, view(rows->value()), row)) continue;
+        if (!visit(row)) break;
+    }
+    return rows->status().ok() ? core::Status{}
+                               : core::fail(rocks_error("read retries", rows->status()));
+}
+
+core::Status RetrySchedule::visit_held_subscriptions(
+    const std::function<void(core::SubscriptionId)>& visit) {
+    const auto rows = engine_.iterate(ColumnFamily::kRetry);
+    rows->Seek(due_key(kHeldDueUs));
+    while (rows->Valid()) {
+        RetryRow row;
+        if (!decode_retry_key(view(rows->key()), row)) {
+            engine_.quarantine.set_aside(ColumnFamily::kRetry, view(rows->key()),
+                                         "its key does not read");
+            rows->Next();
+            continue;
+        }
+        if (!row.held()) break;
+        visit(row.delivery.subscription);
+        rows->Seek(held_prefix(core::SubscriptionId{row.delivery.subscription.value + 1}));
+    }
+    return rows->status().ok() ? core::Status{}
+                               : core::fail(rocks_error("read retries", rows->status()));
+}
+
+core::Status RetrySchedule::visit_all(const std::function<bool(const RetryRow&)>& visit) {
+    const auto rows = engine_.iterate(ColumnFamily::kRetry);
+    for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
+        RetryRow row;
+        if (reads(engine_, *rows, view(rows->value()), row) && !visit(row)) break;
+    }
+    return rows->status().ok() ? core::Status{}
+                               : core::fail(rocks_error("read retries", rows->status()));
 }
 
 core::Result<bool> RetrySchedule::visit_parked(core::SubscriptionId subscription,

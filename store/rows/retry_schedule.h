@@ -1,5 +1,6 @@
-// What: deliveries that wait for their next attempt, ordered by the time they fall due, and behind
-//       them those that wait for an earlier delivery of their partition key (parked), ordered by
+// What: deliveries that wait for their next attempt, ordered by the time they fall due; behind
+//       them those that are due but whose subscription does not run (held), by subscription and
+//       time; and those that wait for an earlier delivery of their partition key (parked), by
 //       subscription, key and place. Written with RowBatch::put_retry/erase_retry/erase_parked in
 //       the commit of the outcome that caused them.
 // Threads: any, at once. Lifetime: the Database outlives it.
@@ -36,6 +37,14 @@ public:
     core::Status visit_due(std::int64_t now_us, const std::function<bool(const RetryRow&)>& visit);
     // When the earliest waiting row falls due; INT64_MAX when none waits for a time.
     core::Result<std::int64_t> next_due_us();
+
+    // Held rows of one subscription, earliest first, until `visit` says false.
+    core::Status visit_held(core::SubscriptionId subscription,
+                            const std::function<bool(const RetryRow&)>& visit);
+    // Each subscription that has held rows, once.
+    core::Status visit_held_subscriptions(const std::function<void(core::SubscriptionId)>& visit);
+    // Every row, whatever it waits for.
+    core::Status visit_all(const std::function<bool(const RetryRow&)>& visit);
 
     // The parked rows of one key from a place on, in their order, until `visit` says false. True
     // when there are no more.

@@ -9,6 +9,15 @@
 #include <algorithm>
 
 namespace millrace::store {
+namespace {
+
+std::string waiting_key(const RetryRow& row) {
+    if (row.parked()) return parked_key(row.key_hash, row.delivery);
+    if (row.held()) return held_key(row.held_due_at_us, row.delivery);
+    return retry_key(row.due_at_us, row.delivery);
+}
+
+}  // namespace
 
 // An operation: op, family, count_change: one byte each; key and value with varint lengths.
 void RowBatch::add(const OpView& view) {
@@ -72,10 +81,16 @@ void RowBatch::put_cursor(std::string_view name, core::LogPosition end) {
          encode_cursor(end.offset)});
 }
 
+void RowBatch::erase_cursor(std::string_view name, core::ShardId shard) {
+    add({Op::kErase, ColumnFamily::kCursor, 0, cursor_key(name, shard), {}});
+}
+
 void RowBatch::put_retry(const RetryRow& row) {
-    const std::string key = row.parked() ? parked_key(row.key_hash, row.delivery)
-                                         : retry_key(row.due_at_us, row.delivery);
-    add({Op::kPut, ColumnFamily::kRetry, 1, key, encode_retry(row)});
+    add({Op::kPut, ColumnFamily::kRetry, 1, waiting_key(row), encode_retry(row)});
+}
+
+void RowBatch::erase_retry(const RetryRow& row) {
+    add({Op::kErase, ColumnFamily::kRetry, -1, waiting_key(row), {}});
 }
 
 void RowBatch::erase_retry(std::int64_t due_at_us, const DeliveryKey& delivery) {

@@ -17,10 +17,12 @@
 
 namespace millrace::store {
 
-// A delivery waiting for its next attempt, or (parked) for the end of an earlier delivery of its
-// partition key. `state` is the runtime's (error, attempts so far).
+// A delivery waiting for its next attempt; or (parked) for the end of an earlier delivery of its
+// partition key; or (held) for its subscription, which does not run. `state` is the runtime's
+// (error, attempts so far).
 struct RetryRow {
-    std::int64_t due_at_us = 0;  // kParkedDueUs: parked
+    std::int64_t due_at_us = 0;       // kParkedDueUs: parked; kHeldDueUs: held
+    std::int64_t held_due_at_us = 0;  // of a held one: when it fell due
     DeliveryKey delivery{};
     std::uint32_t key_hash = 0;  // of a parked one
     core::TenantId tenant{};
@@ -29,6 +31,7 @@ struct RetryRow {
     std::string_view state{};
 
     bool parked() const { return due_at_us == kParkedDueUs; }
+    bool held() const { return due_at_us == kHeldDueUs; }
 };
 
 // A delivery given up. Text fields are the API's; `attempts` is JSON text.
@@ -86,7 +89,10 @@ public:
     void end_outcomes();
 
     void put_cursor(std::string_view name, core::LogPosition end);
+    void erase_cursor(std::string_view name, core::ShardId shard);
     void put_retry(const RetryRow& row);
+    // Whatever the row waits for.
+    void erase_retry(const RetryRow& row);
     void erase_retry(std::int64_t due_at_us, const DeliveryKey& delivery);
     void erase_parked(std::uint32_t key_hash, const DeliveryKey& delivery);
     void put_dead_letter(const DeadLetter& row, RowChange change);

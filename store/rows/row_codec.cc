@@ -41,6 +41,10 @@ bool decode_retry_key(std::string_view key, RetryRow& out) {
         out.delivery.subscription = core::SubscriptionId{reader.be<std::uint32_t>()};
         out.key_hash = reader.be<std::uint32_t>();
         out.delivery.position = read_log_key(reader);
+    } else if (out.held()) {
+        out.delivery.subscription = core::SubscriptionId{reader.be<std::uint32_t>()};
+        out.held_due_at_us = reader.be<std::int64_t>();
+        out.delivery.position = read_log_key(reader);
     } else {
         out.delivery = read_delivery(reader);
     }
