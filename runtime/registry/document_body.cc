@@ -9,8 +9,8 @@
 namespace millrace::runtime {
 namespace {
 
-constexpr std::array<std::string_view, 5> kServerMembers = {"version", "createdAt", "updatedAt",
-                                                            "hash", "tenantId"};
+constexpr std::array<std::string_view, 6> kServerMembers = {"version", "createdAt", "updatedAt",
+                                                            "hash",    "tenantId",  "paused"};
 
 bool is_id_byte(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||

@@ -51,6 +51,8 @@ using VisitReference = std::function<void(const DocumentReference&)>;
 struct ChangeContext {
     core::TenantId tenant;
     LogEnds log_ends = {};
+    // By shard: everything before it has been handled, for whomever.
+    LogEnds handled_to = {};
     std::string_view if_match = {};  // as the header says it; empty: whatever is there
 };
 
@@ -81,12 +83,14 @@ struct DocumentKind {
     // What a merge patch leaves as it is because show() does not show it.
     void (*carry)(const T& old, T& next) = nullptr;
     // When the body is read; `old` is null for a new document.
-    void (*settle)(const T* old, const ChangeContext& context, T& next) = nullptr;
+    core::Status (*settle)(const T* old, const ChangeContext& context, T& next) = nullptr;
     // Last: what show() is made of.
     core::Status (*seal)(std::string_view body, T& next) = nullptr;
     // What a row keeps beside the document.
     void (*write_row)(core::JsonWriter& json, const T& document) = nullptr;
     void (*read_row)(core::JsonObject& row, T& out) = nullptr;
+    // It is on its way out: nobody finds it any more, and its id is not free yet.
+    bool (*hidden)(const T& document) = nullptr;
     void (*references)(const T& document, const VisitReference& visit) = nullptr;
     void (*link)(const DocumentReference& found, T& next) = nullptr;
 };

@@ -58,7 +58,7 @@ std::string audit_entry(std::string_view action, std::string_view actor, const T
     core::JsonWriter json(out);
     json.begin_object().field("action", action).field("kind", kind.name);
     json.field("id", document.id).field("version", document.version).field("by", actor);
-    if (kind.audit == AuditText::kDocument && action != "delete") {
+    if (kind.audit == AuditText::kDocument && !action.starts_with("delete")) {
         const std::string shown = kind.show(document);
         if (shown.size() <= kAuditDocumentBytesMax) json.raw_field("document", shown);
     }
@@ -208,8 +208,12 @@ core::Result<DocumentChange<T>> DocumentTable<T>::create(const ChangeContext& co
     if (next.name.empty()) next.name = next.id;
     if (auto status = link(next); !status) return core::fail(status.error());
     const std::string what = std::string(kind.name) + " \"" + next.id + "\"";
-    if (find(context.tenant, next.id))
-        return core::fail(core::Error(ErrorCode::kConflict, what + " exists already").in("id"));
+    if (const Ref there = find_any(context.tenant, next.id)) {
+        const bool leaves = is_hidden(*there);
+        return core::fail(core::Error(ErrorCode::kConflict,
+                                      what + (leaves ? " is being removed" : " exists already"))
+                              .in("id"));
+    }
     if (set_aside_.contains(Key(context.tenant.value, next.id))) {
         return core::fail(core::Error(ErrorCode::kConflict,
                                       what + " is kept but can not be read; remove it first")
@@ -227,7 +231,10 @@ core::Result<DocumentChange<T>> DocumentTable<T>::create(const ChangeContext& co
     }
     next.number.value = number_next_;
     next.created_at_us = next.updated_at_us = host_.clock().wall_us();
-    if (kind.settle) kind.settle(nullptr, context, next);
+    if (kind.settle) {
+        if (auto status = kind.settle(nullptr, context, next); !status)
+            return core::fail(status.error());
+    }
     return keep(nullptr, std::move(next), body, "create");
 }
 
@@ -270,6 +277,19 @@ core::Result<DocumentChange<T>> DocumentTable<T>::patch(const ChangeContext& con
 }
 
 template <typename T>
+core::Result<DocumentChange<T>> DocumentTable<T>::amend(
+    const ChangeContext& context, std::string_view id, std::string_view action,
+    const std::function<core::Status(T&)>& edit) {
+    const auto old = current(context, id);
+    if (!old) return core::fail(old.error());
+    T next = **old;
+    if (auto status = edit(next); !status) return core::fail(status.error());
+    next.version = (*old)->version + 1;
+    next.updated_at_us = host_.clock().wall_us();
+    return keep(*old, std::move(next), document_kind<T>().show(**old), action);
+}
+
+template <typename T>
 core::Result<DocumentChange<T>> DocumentTable<T>::replace(const ChangeContext& context,
                                                           const Ref& old, T&& next,
                                                           std::string_view body) {
@@ -291,7 +311,10 @@ core::Result<DocumentChange<T>> DocumentTable<T>::replace(const ChangeContext& c
     next.version = old->version + 1;
     next.created_at_us = old->created_at_us;
     next.updated_at_us = host_.clock().wall_us();
-    if (kind.settle) kind.settle(old.get(), context, next);
+    if (kind.settle) {
+        if (auto status = kind.settle(old.get(), context, next); !status)
+            return core::fail(status.error());
+    }
     return keep(old, std::move(next), body, "update");
 }
 
@@ -348,33 +371,49 @@ void DocumentTable<T>::append_erases(const T& document,
 template <typename T>
 core::Result<DocumentChange<T>> DocumentTable<T>::remove(const ChangeContext& context,
                                                          std::string_view id) {
-    const DocumentKind<T>& kind = document_kind<T>();
     if (set_aside_.contains(Key(context.tenant.value, id)))
         return forget_set_aside(context.tenant, id);
     const auto old = current(context, id);
     if (!old) return core::fail(old.error());
+    if (auto status = check_unused(**old); !status) return core::fail(status.error());
+    return erase(*old, "delete");
+}
+
+template <typename T>
+core::Result<DocumentChange<T>> DocumentTable<T>::remove_hidden(core::TenantId tenant,
+                                                                std::string_view id) {
+    const Ref old = find_any(tenant, id);
+    if (!old || !is_hidden(*old)) return not_found(document_kind<T>().name, id);
+    return erase(old, "deleted");
+}
+
+template <typename T>
+core::Status DocumentTable<T>::check_unused(const T& document) const {
+    const DocumentKind<T>& kind = document_kind<T>();
     std::string users;
     std::size_t user_count = 0;
-    host_.users_of(kind.name, (*old)->number.value, [&](std::string_view, std::string_view user) {
+    host_.users_of(kind.name, document.number.value, [&](std::string_view, std::string_view user) {
         if (user_count++ < kUsersNamedMax) users += (users.empty() ? "" : ", ") + std::string(user);
     });
-    if (user_count > 0) {
-        if (user_count > kUsersNamedMax)
-            users += " and " + std::to_string(user_count - kUsersNamedMax) + " more";
-        return core::fail(ErrorCode::kConflict, std::string(kind.name) + " \"" + (*old)->id +
-                                                    "\" is used by " + std::to_string(user_count) +
-                                                    " subscription(s): " + users +
-                                                    "; remove them first");
-    }
+    if (user_count == 0) return {};
+    if (user_count > kUsersNamedMax)
+        users += " and " + std::to_string(user_count - kUsersNamedMax) + " more";
+    return core::fail(ErrorCode::kConflict, std::string(kind.name) + " \"" + document.id +
+                                                "\" is used by " + std::to_string(user_count) +
+                                                " subscription(s): " + users +
+                                                "; remove them first");
+}
+
+template <typename T>
+core::Result<DocumentChange<T>> DocumentTable<T>::erase(const Ref& old, std::string_view action) {
     std::vector<RegistryRowName> erases;
-    append_erases(**old, erases);
-    if (auto status = commit({}, erases, "delete", **old); !status)
-        return core::fail(status.error());
-    const Key key(context.tenant.value, (*old)->id);
+    append_erases(*old, erases);
+    if (auto status = commit({}, erases, action, *old); !status) return core::fail(status.error());
+    const Key key(old->tenant.value, old->id);
     versions_.erase(key);
     documents_.erase(key);
-    count(context.tenant, -1);
-    Change change{*old, nullptr};
+    count(old->tenant, -1);
+    Change change{old, nullptr};
     host_.publish(change);
     return change;
 }
@@ -449,6 +488,13 @@ void DocumentTable<T>::count(core::TenantId tenant, int change) {
 
 template <typename T>
 std::shared_ptr<const T> DocumentTable<T>::find(core::TenantId tenant, std::string_view id) const {
+    const Ref document = find_any(tenant, id);
+    return document && is_hidden(*document) ? nullptr : document;
+}
+
+template <typename T>
+std::shared_ptr<const T> DocumentTable<T>::find_any(core::TenantId tenant,
+                                                    std::string_view id) const {
     const auto found = documents_.find(Key(tenant.value, id));
     return found == documents_.end() ? nullptr : found->second;
 }
@@ -464,7 +510,8 @@ template <typename T>
 void DocumentTable<T>::list(core::TenantId tenant, std::string_view after,
                             const std::function<bool(const Ref&)>& visit) const {
     for (auto at = documents_.upper_bound(Key(tenant.value, after)); at != documents_.end(); ++at) {
-        if (at->first.first != tenant.value || !visit(at->second)) return;
+        if (at->first.first != tenant.value) return;
+        if (!is_hidden(*at->second) && !visit(at->second)) return;
     }
 }
 

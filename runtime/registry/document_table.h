@@ -73,7 +73,14 @@ public:
     // JSON merge patch (RFC 7386) on the document as it is shown.
     core::Result<Change> patch(const ChangeContext& context, std::string_view id,
                                std::string_view patch);
+    // A change that the server makes itself, named so in the audit log: `edit` changes what no body
+    // says. Nothing happens when it refuses.
+    core::Result<Change> amend(const ChangeContext& context, std::string_view id,
+                               std::string_view action,
+                               const std::function<core::Status(T&)>& edit);
     core::Result<Change> remove(const ChangeContext& context, std::string_view id);
+    // One that is hidden goes for good.
+    core::Result<Change> remove_hidden(core::TenantId tenant, std::string_view id);
     // Takes back the change that was made last to this document: what others could not follow.
     core::Result<Change> undo(const Change& change);
 
@@ -100,6 +107,12 @@ private:
                                  std::string_view body);
     core::Result<Change> keep(const Ref& old, T&& next, std::string_view body,
                               std::string_view action);
+    core::Status check_unused(const T& document) const;
+    core::Result<Change> erase(const Ref& old, std::string_view action);
+    Ref find_any(core::TenantId tenant, std::string_view id) const;
+    static bool is_hidden(const T& document) {
+        return document_kind<T>().hidden && document_kind<T>().hidden(document);
+    }
     core::Result<Change> forget_set_aside(core::TenantId tenant, std::string_view id);
     void append_erases(const T& document, std::vector<RegistryRowName>& erases) const;
     core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases,

@@ -84,6 +84,10 @@ struct RegistrySnapshot {
         return subscriptions.find(number.value);
     }
     const Script* script(ScriptNumber number) const { return scripts.find(number.value); }
+    // Why deliveries of this one wait, in words; empty: they do not.
+    std::string_view held_because(const Subscription& of) const {
+        return runtime::held_because(of, script(of.executor.script));
+    }
 };
 
 using RegistrySnapshotRef = std::shared_ptr<const RegistrySnapshot>;

@@ -77,6 +77,20 @@ enum class Ordering : std::uint8_t {
     kNone,  // they do not
 };
 
+// What becomes of what waits for a subscription that was removed.
+enum class Closing : std::uint8_t { kNo, kDeadLetter, kDiscard };
+
+// A subscription was switched off from one place of the log to another: what came in between it
+// does not get. One entry a shard; a shard beyond a list begins at 0. While it is off, `to` is
+// empty.
+struct OffPeriod {
+    std::vector<core::LogOffset> from;
+    std::vector<core::LogOffset> to;
+
+    bool holds(core::LogPosition position) const;
+};
+inline constexpr std::size_t kOffPeriodsMax = 32;
+
 struct Subscription {
     core::SubscriptionId number;
     core::TenantId tenant;
@@ -88,19 +102,27 @@ struct Subscription {
     std::int32_t priority = 0;  // higher first
     RetryPolicy retry;
     Ordering ordering = Ordering::kKey;
+    // Off: it matches nothing, and what waits for it waits on.
     bool active = true;
+    // It keeps its place in the log: what comes meanwhile is delivered when it is resumed.
+    bool paused = false;
+    // It was removed, and what waits for it is being cleared away: nobody sees it any more.
+    Closing closing = Closing::kNo;
     std::int64_t created_at_us = 0;
     std::int64_t updated_at_us = 0;
     // Only events at or behind these offsets are delivered, one entry a shard: the ends of the log
-    // when the subscription was made (or made active again). A shard beyond the list starts at 0.
+    // when the subscription was made. A shard beyond the list starts at 0.
     std::vector<core::LogOffset> effective_from;
-    std::string document;  // the body as API clients see it: one JSON object
+    std::vector<OffPeriod> off_periods;  // since then, oldest first
+    std::string document;                // the body as API clients see it: one JSON object
 
-    bool is_effective_at(core::LogPosition position) const {
-        return position.shard.value >= effective_from.size() ||
-               position.offset >= effective_from[position.shard.value];
-    }
+    bool is_effective_at(core::LogPosition position) const;
+    // Deliveries wait: none is begun. Its script may be another reason (held_because()).
+    bool held() const { return !active || paused; }
 };
+
+// Why deliveries of a subscription wait, in words; empty: they do not.
+std::string_view held_because(const Subscription& subscription, const Script* script);
 
 std::string_view script_type_text(ScriptType type);
 std::string_view executor_type_text(ExecutorType type);

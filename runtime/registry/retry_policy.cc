@@ -16,7 +16,6 @@ std::int64_t retry_delay_base_ms(const RetryPolicy& policy, std::uint32_t retry)
 namespace {
 
 constexpr std::int64_t kSilentMsMin = 100;
-constexpr std::int64_t kSilentMsLongest = 60'000;
 
 std::int64_t spread(std::int64_t delay_ms, const RetryPolicy& policy, core::Random& random,
                     std::int64_t retry_after_ms) {

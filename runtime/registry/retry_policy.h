@@ -41,6 +41,7 @@ inline constexpr std::int64_t kRetryAfterMsMax = 2LL * 3'600'000;
 std::optional<std::int64_t> retry_delay_ms(const RetryPolicy& policy, std::uint32_t retry,
                                            core::Random& random, std::int64_t retry_after_ms = 0);
 
+inline constexpr std::int64_t kSilentMsLongest = 60'000;
 // The same for what is not counted: attempt number `silent` of those in a row. It doubles from
 // 100 ms (or the policy's first delay, where that is longer) to a minute (or the policy's longest):
 // whoever asks to be tried again for ever is tried again calmly.

@@ -16,6 +16,9 @@ using core::Presence;
 constexpr std::array<std::pair<std::string_view, Ordering>, 2> kOrderings = {
     {{"key", Ordering::kKey}, {"none", Ordering::kNone}}};
 
+constexpr std::array<std::pair<std::string_view, Closing>, 3> kClosings = {
+    {{"no", Closing::kNo}, {"dead-letter", Closing::kDeadLetter}, {"discard", Closing::kDiscard}}};
+
 // What deliveries have an executor for.
 constexpr std::array<std::pair<std::string_view, ExecutorType>, 1> kExecutorTypes = {
     {{"script", ExecutorType::kScript}}};
@@ -104,33 +107,107 @@ core::Status seal(std::string_view body, Subscription& out) {
     json.raw_field("executor", out.executor.document).field("priority", out.priority);
     append_retry(json, out.retry);
     json.field("ordering", kOrderings[static_cast<std::size_t>(out.ordering)].first);
-    json.field("active", out.active);
+    json.field("active", out.active).field("paused", out.paused);
     append_document_times(json, out.version, out.created_at_us, out.updated_at_us);
     json.end_object();
     return {};
 }
 
-// What came while it was switched off stays undelivered.
-void settle(const Subscription* old, const ChangeContext& context, Subscription& next) {
-    const bool begins = !old || (!old->active && next.active);
-    next.effective_from = begins ? context.log_ends : old->effective_from;
+// Whether everything before these places has been handled.
+bool handled(const OffPeriod& period, const LogEnds& handled_to) {
+    if (period.to.empty() || handled_to.size() < period.to.size()) return false;
+    for (std::size_t i = 0; i < period.to.size(); ++i) {
+        if (period.to[i] > handled_to[i]) return false;
+    }
+    return true;
+}
+
+core::Status switch_off(const ChangeContext& context, Subscription& next) {
+    std::erase_if(next.off_periods,
+                  [&](const OffPeriod& period) { return handled(period, context.handled_to); });
+    if (next.off_periods.size() >= kOffPeriodsMax) {
+        return core::fail(
+            core::Error(core::ErrorCode::kConflict,
+                        "active: it was switched off and on " + std::to_string(kOffPeriodsMax) +
+                            " times while deliveries wait; let them be delivered first")
+                .in("active"));
+    }
+    next.off_periods.push_back({context.log_ends, {}});
+    return {};
+}
+
+// What came while it was switched off stays undelivered; what waited before that waits on.
+core::Status settle(const Subscription* old, const ChangeContext& context, Subscription& next) {
+    if (!old) {
+        next.effective_from = context.log_ends;
+        return next.active ? core::Status{} : switch_off(context, next);
+    }
+    next.paused = old->paused;
+    next.closing = old->closing;
+    next.effective_from = old->effective_from;
+    next.off_periods = old->off_periods;
+    if (old->active == next.active) return {};
+    if (!next.active) return switch_off(context, next);
+    if (next.off_periods.empty())
+        next.effective_from = context.log_ends;  // off since before such were kept
+    else
+        next.off_periods.back().to = context.log_ends;
+    return {};
+}
+
+void write_offsets(core::JsonWriter& json, std::string_view name,
+                   const std::vector<core::LogOffset>& offsets) {
+    json.key(name).begin_array();
+    for (const core::LogOffset offset : offsets) json.value(offset.value);
+    json.end_array();
 }
 
 void write_row(core::JsonWriter& json, const Subscription& subscription) {
-    json.key("effectiveFrom").begin_array();
-    for (const core::LogOffset offset : subscription.effective_from) json.value(offset.value);
-    json.end_array();
+    write_offsets(json, "effectiveFrom", subscription.effective_from);
+    json.key("off").begin_array();
+    for (const OffPeriod& period : subscription.off_periods) {
+        json.begin_object();
+        write_offsets(json, "from", period.from);
+        write_offsets(json, "to", period.to);
+        json.end_object();
+    }
+    json.end_array().field("paused", subscription.paused);
+    json.field("closing", kClosings[static_cast<std::size_t>(subscription.closing)].first);
+}
+
+bool read_offsets(const core::JsonElement& element, std::vector<core::LogOffset>& out) {
+    core::JsonArray array;
+    if (!element.get(array)) return false;
+    for (const core::JsonElement offset : array) {
+        std::uint64_t value = 0;
+        if (!offset.get(value)) return false;
+        out.push_back(core::LogOffset(value));
+    }
+    return true;
+}
+
+bool read_period(const core::JsonElement& element, OffPeriod& out) {
+    core::JsonMembers members;
+    if (!element.get(members)) return false;
+    for (const core::JsonMember member : members) {
+        if (!read_offsets(member.value, member.key == "from" ? out.from : out.to)) return false;
+    }
+    return true;
 }
 
 void read_row(JsonObject& row, Subscription& out) {
     const auto offsets = row.any("effectiveFrom");
-    core::JsonArray array;
-    if (!offsets || !offsets->get(array)) return;
-    for (const core::JsonElement offset : array) {
-        std::uint64_t value = 0;
-        if (!offset.get(value)) row.refuse("effectiveFrom", "is damaged");
-        out.effective_from.push_back(core::LogOffset(value));
+    if (offsets && !read_offsets(*offsets, out.effective_from))
+        row.refuse("effectiveFrom", "is damaged");
+    core::JsonArray periods;
+    if (const auto off = row.any("off"); off && off->get(periods)) {
+        for (const core::JsonElement period : periods) {
+            if (!read_period(period, out.off_periods.emplace_back()))
+                row.refuse("off", "is damaged");
+        }
     }
+    row.boolean("paused", out.paused);
+    row.choice("closing", out.closing, kClosings);
 }
 
 void references(const Subscription& subscription, const VisitReference& visit) {
@@ -153,6 +230,7 @@ constexpr DocumentKind<Subscription> kKind = {
     .seal = seal,
     .write_row = write_row,
     .read_row = read_row,
+    .hidden = [](const Subscription& subscription) { return subscription.closing != Closing::kNo; },
     .references = references,
     .link = link,
 };

@@ -168,7 +168,7 @@ TEST_F(RegistryTest, ASubscriptionShowsEveryDefault) {
         made->document,
         R"({"id":"u","name":"u","pattern":"a.b","filter":"$.amount > 1","executor":{"type":"script","scriptId":"s1"},)"
         R"("priority":0,"retry":{"maxRetries":3,"initialDelayMs":60000,"maxDelayMs":3600000,"backoffFactor":2,"jitter":true},)"
-        R"("ordering":"key","active":true,"version":1,"createdAt":"2023-11-14T22:13:20.000Z","updatedAt":"2023-11-14T22:13:20.000Z"})");
+        R"("ordering":"key","active":true,"paused":false,"version":1,"createdAt":"2023-11-14T22:13:20.000Z","updatedAt":"2023-11-14T22:13:20.000Z"})");
 }
 
 TEST_F(RegistryTest, PatchMergesAndCountsVersions) {
@@ -197,25 +197,71 @@ TEST_F(RegistryTest, PatchMergesAndCountsVersions) {
         << "refused patches change nothing";
 }
 
-TEST_F(RegistryTest, BeginsAtTheLogsEndAndAgainWhenSwitchedOn) {
+TEST_F(RegistryTest, GetsWhatCameWhileItWasOn) {
     script();
     const LogEnds ends = {core::LogOffset(10), core::LogOffset(20)};
     ASSERT_TRUE(subscribe(R"(,"id":"u")", ends));
-    const LogEnds later = {core::LogOffset(100), core::LogOffset(200)};
-    EXPECT_EQ(registry->patch_subscription(kTenant, "u", R"({"priority":1})", later)
+    const LogEnds off = {core::LogOffset(100), core::LogOffset(200)};
+    const LogEnds on = {core::LogOffset(150), core::LogOffset(250)};
+    EXPECT_EQ(registry->patch_subscription(kTenant, "u", R"({"priority":1})", off)
                   .value()
                   ->effective_from,
               ends);
-    EXPECT_EQ(registry->patch_subscription(kTenant, "u", R"({"active":false})", later)
-                  .value()
-                  ->effective_from,
-              ends);
+    ASSERT_TRUE(registry->patch_subscription(kTenant, "u", R"({"active":false})", off));
     const SubscriptionRef again =
-        registry->patch_subscription(kTenant, "u", R"({"active":true})", later).value();
-    EXPECT_EQ(again->effective_from, later);
-    EXPECT_FALSE(again->is_effective_at({core::ShardId(1), core::LogOffset(199)}));
-    EXPECT_TRUE(again->is_effective_at({core::ShardId(1), core::LogOffset(200)}));
-    EXPECT_TRUE(again->is_effective_at({core::ShardId(2), core::LogOffset(0)}));
+        registry->patch_subscription(kTenant, "u", R"({"active":true})", on).value();
+    const auto gets = [&again](std::uint16_t shard, std::uint64_t offset) {
+        return again->is_effective_at({core::ShardId(shard), core::LogOffset(offset)});
+    };
+    EXPECT_FALSE(gets(1, 19)) << "before it was made";
+    EXPECT_TRUE(gets(1, 20));
+    EXPECT_TRUE(gets(1, 199)) << "it waited when it was switched off";
+    EXPECT_FALSE(gets(1, 200));
+    EXPECT_FALSE(gets(1, 249)) << "it came while it was off";
+    EXPECT_TRUE(gets(1, 250));
+    EXPECT_TRUE(gets(2, 0)) << "a shard that was not there";
+}
+
+TEST_F(RegistryTest, OffPeriodsGoWhenEverythingBeforeTheirEndIsHandled) {
+    script();
+    ASSERT_TRUE(subscribe(R"(,"id":"u")", {core::LogOffset(0)}));
+    auto& table = registry->table<Subscription>();
+    const auto turn = [&](bool on, std::uint64_t end, std::uint64_t handled) {
+        const std::string patch = on ? R"({"active":true})" : R"({"active":false})";
+        return table.patch({.tenant = kTenant,
+                            .log_ends = {core::LogOffset(end)},
+                            .handled_to = {core::LogOffset(handled)}},
+                           "u", patch);
+    };
+    std::uint64_t end = 1;
+    for (std::size_t i = 0; i < kOffPeriodsMax; ++i) {
+        ASSERT_TRUE(turn(false, end++, 0));
+        ASSERT_TRUE(turn(true, end++, 0));
+    }
+    EXPECT_EQ(turn(false, end, 0).error().code, core::ErrorCode::kConflict);
+    ASSERT_TRUE(turn(false, end, 5)) << "the first ones are not needed any more";
+    EXPECT_LE(registry->find_subscription(kTenant, "u")->off_periods.size(), kOffPeriodsMax);
+}
+
+TEST_F(RegistryTest, WhatIsOnItsWayOutIsFoundByNobody) {
+    script();
+    ASSERT_TRUE(subscribe(R"(,"id":"u")"));
+    auto& table = registry->table<Subscription>();
+    ASSERT_TRUE(table.amend({.tenant = kTenant}, "u", "delete", [](Subscription& next) {
+        next.closing = Closing::kDeadLetter;
+        return core::Status{};
+    }));
+    EXPECT_EQ(registry->find_subscription(kTenant, "u"), nullptr);
+    registry->list_subscriptions(kTenant, "", [](const SubscriptionRef&) {
+        ADD_FAILURE() << "it is listed";
+        return true;
+    });
+    EXPECT_EQ(subscribe(R"(,"id":"u")").error().code, core::ErrorCode::kConflict);
+    EXPECT_EQ(registry->snapshot()->subscriptions.size(), 1u) << "what waits is still its";
+    reopen();
+    EXPECT_EQ(registry->find_subscription(kTenant, "u"), nullptr);
+    ASSERT_TRUE(registry->table<Subscription>().remove_hidden(kTenant, "u"));
+    EXPECT_TRUE(subscribe(R"(,"id":"u")"));
 }
 
 TEST_F(RegistryTest, EverythingIsThereAfterAReopen) {
