@@ -42,7 +42,8 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kMatchSubscriptions, match_subscriptions},
     {RouteId::kGetSubscription, get_document<Subscription>},
     {RouteId::kPatchSubscription, patch_document<Subscription>},
-    {RouteId::kDeleteSubscription, delete_document<Subscription>},
+    {RouteId::kPauseSubscription, pause_subscription},
+    {RouteId::kResumeSubscription, resume_subscription},
     {RouteId::kGetExecution, get_execution},
     {RouteId::kGetDeadLetter, get_dead_letter},
     {RouteId::kDeleteDeadLetter, delete_dead_letter},
@@ -68,6 +69,7 @@ using LaterHandler = void (*)(Call&, const Respond&);
 LaterHandler later_handler(RouteId id) {
     switch (id) {
         case RouteId::kRunScript: return run_script;
+        case RouteId::kDeleteSubscription: return delete_subscription;
         case RouteId::kListEvents: return list_events;
         case RouteId::kTraceEvent: return trace_event;
         case RouteId::kCreateBackup: return create_backup;

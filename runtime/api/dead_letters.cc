@@ -81,9 +81,10 @@ core::Result<ReplaySelection> read_selection(std::string_view body) {
     return out;
 }
 
-core::Status select_keys(store::Database& database, core::TenantId tenant,
-                         const ReplaySelection& selection,
-                         std::vector<store::DeadLetterKey>& keys) {
+// Letters of subscriptions that get nothing now are left out, and counted.
+core::Status select_keys(store::Database& database, const RegistrySnapshot& registry,
+                         core::TenantId tenant, const ReplaySelection& selection,
+                         std::vector<store::DeadLetterKey>& keys, std::size_t& left_out) {
     std::string cursor;
     do {
         store::DeadLetterQuery query;
@@ -97,16 +98,24 @@ core::Status select_keys(store::Database& database, core::TenantId tenant,
         query.cursor = cursor;
         auto page = database.dead_letters().list(query);
         if (!page) return core::fail(std::move(page.error()));
-        for (const store::OwnedDeadLetter& row : page->rows) keys.push_back(row.row.key);
+        for (const store::OwnedDeadLetter& row : page->rows) {
+            const Subscription* of = registry.subscription(row.row.key.delivery.subscription);
+            if (of && registry.held_because(*of).empty())
+                keys.push_back(row.row.key);
+            else
+                ++left_out;
+        }
         cursor = page->next;
     } while (!cursor.empty() && keys.size() < kReplayKeysMax);
     return {};
 }
 
-ApiResponse accepted(std::size_t count) {
+ApiResponse accepted(std::size_t count, std::size_t left_out) {
     std::string body;
     core::JsonWriter json(body);
-    json.begin_object().field("success", true).field("accepted", count).end_object();
+    json.begin_object().field("success", true).field("accepted", count);
+    if (left_out != 0) json.field("leftOut", left_out);
+    json.end_object();
     return json_response(202, std::move(body));
 }
 
@@ -153,6 +162,17 @@ ApiResponse list(const Listing& listing, store::Database& database) {
     return body.finish(page->next);
 }
 
+// A redrive is refused while nothing is delivered to whoever it is for.
+core::Status check_runs(Call& call, const store::DeadLetter& row) {
+    const RegistrySnapshotRef registry = call.services.registry().snapshot();
+    const Subscription* of = registry->subscription(row.key.delivery.subscription);
+    const std::string_view because = of ? registry->held_because(*of) : "it was removed";
+    if (because.empty()) return {};
+    return core::fail(core::ErrorCode::kConflict,
+                      "subscription \"" + std::string(row.subscription_id) +
+                          "\" gets nothing now: " + std::string(because));
+}
+
 void audit_letters(Call& call, std::string_view action, std::string_view id, std::size_t count) {
     audit(call, action, "dead_letter", id,
           [count](core::JsonWriter& json) { json.field("count", count); });
@@ -165,17 +185,27 @@ struct Bulk {
     identity::Principal by;
     std::string request;
     core::Status selected;
+    std::size_t left_out = 0;
 };
 
-ApiResponse redrive(Services& services, Bulk& bulk) {
-    const std::size_t count = bulk.keys.size();
+// Writes them down; on any thread.
+void redrive(Services& services, Bulk& bulk) {
+    if (bulk.keys.empty() && bulk.left_out != 0) {
+        bulk.selected = core::fail(core::ErrorCode::kConflict,
+                                   "the subscriptions of all " + std::to_string(bulk.left_out) +
+                                       " are paused, not active or removed");
+    }
+    if (bulk.selected)
+        bulk.selected = services.replay_dead_letters(bulk.keys, bulk.selection.per_second);
+}
+
+ApiResponse answer(Services& services, const Bulk& bulk) {
+    if (!bulk.selected) return error_response(bulk.selected.error());
     audit(services, bulk.by, "replay", "dead_letter", "", [&](core::JsonWriter& json) {
-        json.field("count", count);
+        json.field("count", bulk.keys.size());
         append_request(json, bulk.request);
     });
-    const auto status =
-        services.replay_dead_letters(std::move(bulk.keys), bulk.selection.per_second);
-    return status ? accepted(count) : error_response(status.error());
+    return accepted(bulk.keys.size(), bulk.left_out);
 }
 
 }  // namespace
@@ -218,10 +248,11 @@ Answer replay_dead_letter(Call& call) {
     const std::string_view id = call.request.param("id");
     auto row = find(call, id);
     if (!row) return core::fail(std::move(row.error()));
+    if (auto runs = check_runs(call, row->row); !runs) return core::fail(runs.error());
     audit_letters(call, "replay", id, 1);
     if (auto status = call.services.replay_dead_letters({row->row.key}, 0); !status)
         return core::fail(status.error());
-    return accepted(1);
+    return accepted(1, 0);
 }
 
 void replay_dead_letters(Call& call, const Respond& respond) {
@@ -231,23 +262,26 @@ void replay_dead_letters(Call& call, const Respond& respond) {
                                             {},
                                             call.request.principal,
                                             std::string(call.request.body_view()),
-                                            {}});
+                                            {},
+                                            0});
     for (const std::string& id : bulk->selection.ids) {
         auto row = find(call, id);
         if (!row) return respond(error_response(row.error()));
+        if (auto runs = check_runs(call, row->row); !runs)
+            return respond(error_response(runs.error()));
         bulk->keys.push_back(row->row.key);
     }
     Services& services = call.services;
-    if (!bulk->selection.ids.empty()) return respond(redrive(services, *bulk));
     const bool taken = services.run_aside(
         Aside::kLook,
-        [bulk, &database = services.database()] {
-            bulk->selected = select_keys(database, bulk->by.tenant, bulk->selection, bulk->keys);
+        [bulk, &services, registry = services.registry().snapshot()] {
+            if (bulk->selection.ids.empty()) {
+                bulk->selected = select_keys(services.database(), *registry, bulk->by.tenant,
+                                             bulk->selection, bulk->keys, bulk->left_out);
+            }
+            redrive(services, *bulk);
         },
-        [bulk, &services, respond] {
-            respond(bulk->selected ? redrive(services, *bulk)
-                                   : error_response(bulk->selected.error()));
-        });
+        [bulk, &services, respond] { respond(answer(services, *bulk)); });
     if (!taken) respond(error_response(busy_aside()));
 }
 

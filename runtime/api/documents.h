@@ -36,6 +36,7 @@ ApiResponse document_response(int status, const T& document) {
 inline ChangeContext change_context(const Call& call) {
     return {.tenant = call.tenant(),
             .log_ends = call.services.log_ends(),
+            .handled_to = call.services.handled_to(),
             .if_match = call.request.header("If-Match")};
 }
 

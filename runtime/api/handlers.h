@@ -15,6 +15,10 @@ void trace_event(Call& call, const Respond& respond);  // answers later
 void run_script(Call& call, const Respond& respond);
 // subscriptions.cc
 Answer list_subscriptions(Call& call);
+// subscription_control.cc
+Answer pause_subscription(Call& call);
+Answer resume_subscription(Call& call);
+void delete_subscription(Call& call, const Respond& respond);  // when nothing waits for it any more
 // match.cc
 Answer match_subscriptions(Call& call);
 // preview.cc: answers later.

@@ -2,6 +2,7 @@
 // ones: they wait for an earlier delivery of their partition key.
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
+#include "runtime/delivery/outcome_writer.h"
 #include "runtime/event/json_scan.h"
 #include "store/log/log_reader.h"
 #include "store/rows/retry_schedule.h"
@@ -44,13 +45,16 @@ void append_retry(core::JsonWriter& json, Call& call, const store::RetryRow& row
     json.field_or_null("scriptId", subscription ? std::string_view(subscription->executor.script_id)
                                                 : std::string_view{});
     json.field("attempt", row.attempt);
-    if (row.parked()) {
+    if (row.parked() || row.held()) {
         json.raw_field("dueAt", "null").raw_field("nextRetryAt", "null");
     } else {
-        time_field(json, "dueAt", row.due_at_us);
-        time_field(json, "nextRetryAt", row.due_at_us);
+        const std::int64_t due_us = waits_for_wall_clock(row.state)
+                                        ? row.due_at_us
+                                        : call.services.due_clock().to_wall_us(row.due_at_us);
+        time_field(json, "dueAt", due_us);
+        time_field(json, "nextRetryAt", due_us);
     }
-    json.field("parked", row.parked());
+    json.field("parked", row.parked()).field("held", row.held());
     const std::string_view history = history_of(row.state);
     json.raw_field("error", last_error(history)).raw_field("attempts", history);
     time_field(json, "createdAt", row.created_at_us).end_object();

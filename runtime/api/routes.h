@@ -76,8 +76,12 @@ enum class RouteOwner : std::uint8_t {
       "One subscription")                                                                          \
     X(kPatchSubscription, kApi, kPatch, "/v2/subscriptions/{id}", kSubscriptionsWrite, "",         \
       "Changes a subscription by JSON merge patch")                                                \
-    X(kDeleteSubscription, kApi, kDelete, "/v2/subscriptions/{id}", kSubscriptionsWrite, "",       \
-      "Removes a subscription")                                                                    \
+    X(kDeleteSubscription, kApi, kDelete, "/v2/subscriptions/{id}", kSubscriptionsWrite,           \
+      "waiting", "Removes a subscription")                                                         \
+    X(kPauseSubscription, kApi, kPost, "/v2/subscriptions/{id}/pause", kSubscriptionsWrite, "",    \
+      "Delivers nothing to a subscription, which keeps its place in the log")                      \
+    X(kResumeSubscription, kApi, kPost, "/v2/subscriptions/{id}/resume", kSubscriptionsWrite, "",  \
+      "Goes on from its place, from another one, or from now on")                                  \
     X(kListExecutions, kApi, kGet, "/v2/executions", kExecutionsRead,                              \
       "scriptId,subscriptionId,eventId,sourceType,sourceId,status,from,to,limit,cursor",           \
       "Lists executions")                                                                          \

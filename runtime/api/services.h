@@ -14,6 +14,8 @@
 #include "core/random.h"
 #include "core/result.h"
 #include "matcher/matcher.h"
+#include "runtime/delivery/behind_table.h"
+#include "runtime/delivery/due_clock.h"
 #include "runtime/delivery/lane_job.h"
 #include "runtime/delivery/run_history.h"
 #include "runtime/identity/principal.h"
@@ -73,6 +75,17 @@ public:
     // By shard, the offset that the next event will get at the earliest: what a new subscription
     // begins at.
     virtual LogEnds log_ends() = 0;
+    // By shard, the place before which everything has been handled, for whomever.
+    virtual LogEnds handled_to() = 0;
+    virtual const DueClock& due_clock() = 0;
+    // The place before which a subscription has got everything.
+    virtual core::LogOffset place_of(const Subscription& subscription, core::ShardId shard) = 0;
+    // Clears away what waits for one that is closing, then tells how much that was.
+    virtual void bury(SubscriptionRef subscription, std::function<void(std::uint64_t)> done) = 0;
+    // What a subscription that is behind has not got before these places (kNotLive: now) it will
+    // not get.
+    virtual void skip_behind(core::SubscriptionId subscription,
+                             const std::vector<core::LogOffset>& to) = 0;
     // Publishes the change to matcher and lanes; returns when it is effective on every shard.
     virtual core::Status registry_changed(const RegistryChange& change) = 0;
     // The same for a change that was taken back; nobody waits for it.
@@ -92,7 +105,8 @@ public:
 
     // Makes deliveries of dead letters; each leaves the queue when its delivery succeeds. 0: as
     // fast as it goes.
-    virtual core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,
+    // What was answered well is done after a start too. Any thread.
+    virtual core::Status replay_dead_letters(const std::vector<store::DeadLetterKey>& keys,
                                              double per_second) = 0;
 
     // Runs `work` on another thread, then `done` on the API thread. Works of one length run one

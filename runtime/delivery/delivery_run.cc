@@ -25,7 +25,12 @@ bool is_first(const WaitingDelivery& delivery) {
 // Attempts of a replay, and of dead letters on their way back, are out of order.
 bool in_order(const LaneJob& job) {
     return job.kind == JobKind::kBlock || job.kind == JobKind::kRetry ||
-           job.kind == JobKind::kParked;
+           job.kind == JobKind::kParked || job.kind == JobKind::kBehind;
+}
+
+// The event comes for the first time.
+bool is_first_time(const LaneJob& job) {
+    return job.kind == JobKind::kBlock || job.kind == JobKind::kBehind;
 }
 
 }  // namespace
@@ -37,7 +42,8 @@ DeliveryRun::DeliveryRun(const Deps& deps, ExecutorSet&& executors)
       builder_({deps.kv, deps.pools, &texts_}),
       outcomes_(deps.seed),
       metrics_(*deps.metrics),
-      random_(deps.seed ^ 0x5eed) {}
+      random_(deps.seed ^ 0x5eed),
+      gate_(deps.behind) {}
 
 KvAnswer DeliveryRun::Host::kv_get(KvSpace space, std::string_view key, std::string& value_json) {
     return run_.builder_.kv().read(tenant_, space, key, wall_us(), value_json);
@@ -109,12 +115,79 @@ std::int64_t DeliveryRun::deliver(const WaitingDelivery& delivery,
     }
     const core::SubscriptionId number = job.items[delivery.item].subscription;
     const Subscription* subscription = registry.subscription(number);
-    if (!subscription || !subscription->active) {
+    if (!subscription) {
         give_up(delivery, number);
+    } else if (job.kind == JobKind::kBlock && is_behind(delivery, *subscription)) {
+        return now_ns_;
+    } else if (subscription->held()) {
+        leave_held(delivery, *subscription);
     } else {
         deliver_event(delivery, *subscription, registry);
     }
     return now_ns_;
+}
+
+// ---- falling behind
+
+void DeliveryRun::fall_behind(core::SubscriptionId subscription) {
+    gate_.fall(subscription, deps_.shards);
+    pending_.let_out_live(subscription);
+}
+
+// Whether a delivery that comes with its shard's block is not for now: the feeder brings it when
+// its turn has come, or it waits here for those before it.
+bool DeliveryRun::is_behind(const WaitingDelivery& delivery, const Subscription& subscription) {
+    const bool held = subscription.held();
+    if (!held && gate_.open()) [[likely]]
+        return false;
+    const LaneJob& job = *delivery.job->job;
+    const DeliveryItem& item = job.items[delivery.item];
+    const store::StoredEvent event = job.block.event(item.event_index);
+    auto way = gate_.way_of(item.subscription, event.position);
+    if (held && way != BehindGate::Way::kPassOver && deps_.behind) {
+        fall_behind(item.subscription);
+        way = BehindGate::Way::kPassOver;
+    }
+    if (way == BehindGate::Way::kDeliver) return false;
+    if (is_first(delivery)) begin_event(event);
+    if (way == BehindGate::Way::kPassOver) {
+        pass_over(delivery, item.subscription);
+        return true;
+    }
+    WaitingDelivery waiting = delivery;
+    if (is_first(delivery)) waiting.ends_event = ends_event_later(job);
+    waiting.apart = true;
+    gate_.wait(item.subscription, event.position.shard, waiting);
+    return true;
+}
+
+void DeliveryRun::pass_over(const WaitingDelivery& delivery, core::SubscriptionId subscription) {
+    LaneResult& result = builder_.result();
+    const LaneJob& job = *delivery.job->job;
+    gate_.tell(subscription, result.shard, result.behind);
+    auto& passed = result.passed_over;
+    if (passed.empty() || passed.back().first != subscription) passed.emplace_back(subscription, 0);
+    ++passed.back().second;
+    const std::uint32_t key_hash = job.event(job.items[delivery.item].event_index).key_hash;
+    end_item(*delivery.job);
+    if (!pending_.idle()) {
+        pending_.ended({subscription, key_hash, delivery.turn == WaitingDelivery::Turn::kFromKey});
+    }
+}
+
+// Its subscription does not run, and it does not come with its shard's block: what the feeder
+// brought from the log it will bring again; a row waits on.
+void DeliveryRun::leave_held(const WaitingDelivery& delivery, const Subscription& subscription) {
+    Attempt attempt = attempt_of(delivery, subscription);
+    if (attempt.job->kind == JobKind::kParked && !order_.drains(keyed(attempt))) {
+        end_item(*delivery.job);
+    } else {
+        hold(attempt, delivery);
+    }
+    if (!pending_.idle()) {
+        pending_.ended({subscription.number, attempt.event.key_hash,
+                        delivery.turn == WaitingDelivery::Turn::kFromKey});
+    }
 }
 
 void DeliveryRun::deliver_event(WaitingDelivery delivery, const Subscription& subscription,
@@ -192,6 +265,11 @@ void DeliveryRun::start(const WaitingDelivery& delivery, Attempt& attempt,
         return;
     }
     attempt.result = &result_;
+    if (started == Executor::Start::kHeld && attempt.job->kind == JobKind::kBlock && deps_.behind) {
+        fall_behind(attempt.subscription->number);
+        pass_over(delivery, attempt.subscription->number);
+        return;
+    }
     if (started == Executor::Start::kHeld) {
         hold(attempt, delivery);
     } else {
@@ -244,6 +322,7 @@ void DeliveryRun::end_attempt(const WaitingDelivery& delivery, Attempt& attempt,
                               std::int64_t began_ns) {
     now_ns_ = deps_.clock->monotonic_ns();
     attempt.duration_us = static_cast<std::uint32_t>((now_ns_ - began_ns + 500) / 1000);
+    attempt.ended_due_us = due_now_us();
     const AttemptResult& result = *attempt.result;
     const bool ok = result.outcome == AttemptOutcome::kOk;
     if (ok) {
@@ -277,8 +356,9 @@ void DeliveryRun::count_end(const WaitingDelivery& delivery, const Attempt& atte
     if (attempt.earlier->made != 0) metrics_.count_retry(ok);
     const bool ends_event =
         delivery.ends_event || (attempt.earlier->ends_event && attempt.earlier->made == 0);
-    if (attempt.job->kind == JobKind::kBlock) {
+    if (is_first_time(*attempt.job))
         metrics_.count_queue_time(attempt.started_at_us - attempt.event.received_at_us);
+    if (attempt.job->kind == JobKind::kBlock) {
         if (attempt.event.position == event_at_ && !ends_event) {
             event_type_ = type;
             event_failed_ |= !ok;
@@ -297,11 +377,16 @@ void DeliveryRun::end_job(OpenJob& open) {
     LaneJob& job = *open.job;
     LaneResult& result = builder_.result();
     if (job.kind == JobKind::kParked) drain_later(order_.end_drain(job.drain, job.drain_complete));
+    if (job.kind == JobKind::kForget) order_.forget(job.lost.subscription);
     if (job.kind == JobKind::kLostEvent) {
         result.rows.erase_retry(job.retry_due_at_us, {job.lost.position, job.lost.subscription});
         drain_later(order_.release(job.lost));
     }
     if (job.kind == JobKind::kBlock) result.finished_parts.push_back(job.block_position(0).offset);
+    if (job.behind_done) {
+        result.when_durable.push_back(
+            [done = std::move(job.behind_done), left_out = open.left_out] { done(left_out); });
+    }
     if (job.finished) {
         result.when_durable.push_back([done = std::move(job.finished), delivered = open.delivered,
                                        failed = open.failed] { done(delivered, failed); });
@@ -335,40 +420,41 @@ void DeliveryRun::count_event_end() {
 // ---- deliveries that wait without an attempt
 
 void DeliveryRun::put_off(const Attempt& attempt, const WaitingDelivery& delivery,
-                          std::int64_t until_us) {
+                          std::int64_t until_us, By by) {
     const bool first = is_first(delivery);
     const bool ends_event = first ? ends_event_later(*attempt.job) : delivery.ends_event;
     const std::uint32_t index = delivery.job->job->items[delivery.item].event_index;
     builder_.open_outcomes(attempt.job->block_position(index));
-    outcomes_.put_off(attempt, until_us, ends_event, builder_.rows());
+    outcomes_.put_off(attempt, {until_us, by == By::kWallClock, ends_event}, builder_.rows());
 }
 
 bool DeliveryRun::postponed(const Attempt& attempt, const WaitingDelivery& delivery) {
-    if (attempt.job->kind != JobKind::kBlock || !attempt.event.has(EventFlag::kScheduled))
-        return false;
+    if (!is_first_time(*attempt.job) || !attempt.event.has(EventFlag::kScheduled)) return false;
     const std::int64_t until_us = texts_.envelope(attempt.event).scheduled_at_us;
     if (until_us <= attempt.started_at_us) return false;
-    put_off(attempt, delivery, until_us);
+    put_off(attempt, delivery, until_us, By::kWallClock);
     return true;
 }
 
 bool DeliveryRun::held_by_key(const Attempt& attempt, const WaitingDelivery& delivery) {
     const LaneJob& job = *attempt.job;
     if (order_.empty() || attempt.subscription->ordering != Ordering::kKey) return false;
-    if (job.kind != JobKind::kBlock && job.kind != JobKind::kRetry) return false;
+    if (!is_first_time(job) && job.kind != JobKind::kRetry) return false;
     const KeyedDelivery place = keyed(attempt);
     if (!attempt.earlier->replay_id.empty() || !order_.holds(place)) return false;
     order_.park(place);
-    put_off(attempt, delivery, store::kParkedDueUs);
+    put_off(attempt, delivery, store::kParkedDueUs, By::kDueClock);
     return true;
 }
 
-// Its executor does not run it now. The later ones of its key wait behind it; a dead letter on its
-// way back stays what it is.
+// It does not run now. The later ones of its key wait behind it; a dead letter on its way back
+// stays what it is, and what the feeder brought from the log it will bring again.
 void DeliveryRun::hold(Attempt& attempt, const WaitingDelivery& delivery) {
-    if (attempt.job->kind != JobKind::kRedrive) {
+    if (attempt.job->kind == JobKind::kBehind) {
+        ++delivery.job->left_out;
+    } else if (attempt.job->kind != JobKind::kRedrive) {
         attempt.keyed = is_keyed(attempt);
-        put_off(attempt, delivery, wall_now_us() + kHeldUs);
+        put_off(attempt, delivery, due_now_us() + kHeldUs, By::kDueClock);
         if (attempt.keyed) order_.block(keyed(attempt));
     }
     end_item(*delivery.job);
@@ -399,7 +485,7 @@ void DeliveryRun::drain_later(const std::optional<DrainRequest>& request) {
             [this, request = *request] { deps_.drain(request); });
 }
 
-// Removed or paused since it matched: nothing is owed any more, a waiting row goes too.
+// Removed since it matched: nothing is owed any more, a waiting row goes too.
 void DeliveryRun::give_up(const WaitingDelivery& delivery, core::SubscriptionId subscription) {
     OpenJob& open = *delivery.job;
     const LaneJob& job = *open.job;

@@ -10,6 +10,8 @@
 #include "core/metrics.h"
 #include "core/random.h"
 #include "runtime/delivery/answer_box.h"
+#include "runtime/delivery/behind_gate.h"
+#include "runtime/delivery/due_clock.h"
 #include "runtime/delivery/event_texts.h"
 #include "runtime/delivery/executor.h"
 #include "runtime/delivery/key_order.h"
@@ -46,6 +48,10 @@ public:
         store::PoolSet* pools = nullptr;
         core::Metrics* metrics = nullptr;
         std::uint64_t seed = 0;
+        const DueClock* due = nullptr;
+        // Null: no subscription falls behind.
+        const BehindTable* behind = nullptr;
+        std::size_t shards = 1;
         // A key's parked deliveries may be read; any thread.
         std::function<void(const DrainRequest&)> drain;
     };
@@ -68,17 +74,21 @@ public:
                         const RegistrySnapshot& registry);
     // Every delivery of a job has begun.
     void end_events() { count_event_end(); }
+    // What of this one came with its shards' blocks is passed over from now on: the feeder brings
+    // it from the log.
+    void fall_behind(core::SubscriptionId subscription);
     // All of a job's deliveries have their outcome: what hangs on its end goes along.
     void end_job(OpenJob& job);
 
     PendingAttempts& pending() { return pending_; }
+    BehindGate& gate() { return gate_; }
     ExecutorSet& executors() { return executors_; }
     KeyOrder& order() { return order_; }
     const KeyOrder& order() const { return order_; }
 
 private:
     // How long a delivery waits for what may not run now, before it asks again.
-    static constexpr std::int64_t kHeldUs = 5'000'000;
+    static constexpr std::int64_t kHeldUs = 1'000'000;
 
     // What one tenant's attempts see of the lane.
     class Host final : public LuaHost {
@@ -121,7 +131,13 @@ private:
     bool postponed(const Attempt& attempt, const WaitingDelivery& delivery);
     bool held_by_key(const Attempt& attempt, const WaitingDelivery& delivery);
     void hold(Attempt& attempt, const WaitingDelivery& delivery);
-    void put_off(const Attempt& attempt, const WaitingDelivery& delivery, std::int64_t until_us);
+    enum class By : std::uint8_t { kDueClock, kWallClock };
+    void put_off(const Attempt& attempt, const WaitingDelivery& delivery, std::int64_t until_us,
+                 By by);
+    std::int64_t due_now_us() const { return deps_.due ? deps_.due->at(now_ns_) : wall_now_us(); }
+    bool is_behind(const WaitingDelivery& delivery, const Subscription& subscription);
+    void pass_over(const WaitingDelivery& delivery, core::SubscriptionId subscription);
+    void leave_held(const WaitingDelivery& delivery, const Subscription& subscription);
     bool is_keyed(const Attempt& attempt);
     void keep_order(const Attempt& attempt, const WrittenOutcome& written);
     void give_up(const WaitingDelivery& delivery, core::SubscriptionId subscription);
@@ -139,6 +155,7 @@ private:
     core::Random random_;
     KeyOrder order_;
     PendingAttempts pending_;
+    BehindGate gate_;
     AttemptResult result_;  // of the attempt that ends at once; its memory is used again
 
     std::deque<Host> hosts_;  // one a tenant

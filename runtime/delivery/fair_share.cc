@@ -41,8 +41,33 @@ void FairShare::notice(core::SubscriptionId subscription, std::int64_t took_ns,
 }
 
 void FairShare::push(core::SubscriptionId subscription, const WaitingDelivery& delivery) {
-    parties_[subscription.value].waiting.push_back(delivery);
+    Party& party = parties_[subscription.value];
+    party.waiting.push_back(delivery);
+    party.live += delivery.live;
+    live_waiting_ += delivery.live;
     ++waiting_;
+}
+
+std::pair<core::SubscriptionId, std::size_t> FairShare::longest() const {
+    std::pair<core::SubscriptionId, std::size_t> most{{}, 0};
+    for (const auto& [subscription, party] : parties_) {
+        if (party.live > most.second) most = {core::SubscriptionId(subscription), party.live};
+    }
+    return most;
+}
+
+void FairShare::take_live(core::SubscriptionId subscription, std::deque<WaitingDelivery>& out) {
+    const auto at = parties_.find(subscription.value);
+    if (at == parties_.end() || at->second.live == 0) return;
+    Party& party = at->second;
+    std::deque<WaitingDelivery> others;
+    for (const WaitingDelivery& delivery : party.waiting)
+        (delivery.live ? out : others).push_back(delivery);
+    waiting_ -= party.live;
+    live_waiting_ -= party.live;
+    party.live = 0;
+    party.waiting.swap(others);
+    end_if_idle(party);
 }
 
 FairShare::Parties::iterator FairShare::least() {
@@ -80,13 +105,19 @@ WaitingDelivery FairShare::take() {
     const WaitingDelivery delivery = party.waiting.front();
     party.waiting.pop_front();
     --waiting_;
+    party.live -= delivery.live;
+    live_waiting_ -= delivery.live;
     taken_ = at->first;
-    if (party.waiting.empty()) {  // what comes next is delivered where it stands
-        party.aside = false;
-        party.used_ns = 0;
-        --aside_;
-    }
+    end_if_idle(party);
     return delivery;
+}
+
+// What comes next is delivered where it stands.
+void FairShare::end_if_idle(Party& party) {
+    if (!party.aside || !party.waiting.empty()) return;
+    party.aside = false;
+    party.used_ns = 0;
+    --aside_;
 }
 
 void FairShare::charge_taken(std::int64_t took_ns) { parties_[taken_].had_ns += took_ns; }
@@ -95,6 +126,7 @@ void FairShare::clear() {
     parties_.clear();
     aside_ = 0;
     waiting_ = 0;
+    live_waiting_ = 0;
 }
 
 }  // namespace millrace::runtime

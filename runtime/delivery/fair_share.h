@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <deque>
 #include <unordered_map>
+#include <utility>
 
 namespace millrace::runtime {
 
@@ -44,6 +45,11 @@ public:
     void push(core::SubscriptionId subscription, const WaitingDelivery& delivery);
 
     bool has_waiting() const { return waiting_ != 0; }
+    std::size_t live_waiting() const { return live_waiting_; }
+    // The subscription of which most live deliveries wait, and how many.
+    std::pair<core::SubscriptionId, std::size_t> longest() const;
+    // Its live ones leave, in their order.
+    void take_live(core::SubscriptionId subscription, std::deque<WaitingDelivery>& out);
     // Whether one that is aside has its turn, though the others have something to do.
     bool is_turn_of_aside();
     // They have nothing to do: what they do not use now they do not save up.
@@ -62,6 +68,7 @@ private:
         std::int64_t used_ns = 0;  // so much, while not aside
         std::int64_t had_ns = 0;   // while aside: on the scale of others_had_ns_
         std::deque<WaitingDelivery> waiting;
+        std::size_t live = 0;  // of them
     };
     // What the others may save up while they have nothing to do.
     static constexpr std::int64_t kCreditNsMax = 5'000'000;
@@ -73,10 +80,12 @@ private:
     std::size_t others() const;
     void settle_others();
     Parties::iterator least();
+    void end_if_idle(Party& party);
 
     Parties parties_;
     std::size_t aside_ = 0;
     std::size_t waiting_ = 0;
+    std::size_t live_waiting_ = 0;
     std::uint32_t taken_ = 0;  // whose delivery take() gave
     std::int64_t window_ = 0;
     std::int64_t others_ns_ = 0;      // used by the others since the last look

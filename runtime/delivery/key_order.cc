@@ -21,6 +21,12 @@ void KeyOrder::block(const KeyedDelivery& delivery) {
     count();
 }
 
+void KeyOrder::forget(core::SubscriptionId subscription) {
+    std::erase_if(entries_,
+                  [&](const auto& entry) { return entry.first >> 32 == subscription.value; });
+    count();
+}
+
 std::optional<DrainRequest> KeyOrder::release(const KeyedDelivery& delivery) {
     const auto at = entries_.find(key_of(delivery));
     if (at == entries_.end() || at->second.draining || at->second.head != delivery.position)

@@ -54,6 +54,9 @@ public:
     // It was the head and has ended. What is parked is to be drained.
     std::optional<DrainRequest> release(const KeyedDelivery& delivery);
 
+    // It was removed: nothing waits for it.
+    void forget(core::SubscriptionId subscription);
+
     // Draining: whether the next parked one may run; said of each, in order.
     bool drains(const KeyedDelivery& delivery);
     // The answer to a request is worked off; `complete`: it held all that was visible.

@@ -52,12 +52,15 @@ bool Lane::submit_aside(std::unique_ptr<LaneJob>& job) {
 
 std::unique_ptr<LaneJob> Lane::next_job() {
     std::unique_ptr<LaneJob> job;
-    if (!aside_.empty()) aside_.try_pop(job);
+    // What comes from elsewhere and what the shards bring take turns.
+    aside_first_ = !aside_first_;
+    if (aside_first_ && !aside_.empty()) aside_.try_pop(job);
     for (std::size_t i = 0; !job && i < rings_.size(); ++i) {
         next_ring_ = (next_ring_ + 1) % rings_.size();
         if (rings_[next_ring_]->try_pop(job))
             waiting_.fetch_sub(job->items.size(), std::memory_order_relaxed);
     }
+    if (!job && !aside_.empty()) aside_.try_pop(job);
     return job;
 }
 
@@ -72,8 +75,10 @@ bool Lane::take_job() {
     const std::size_t bytes = bytes_of(*job);
     current_ = &open_.emplace_back(std::move(job));
     current_->bytes = bytes;
+    current_->taken_ns = deps_.run.clock->monotonic_ns();
     open_bytes_ += bytes;
     refresh_registry();
+    run_.gate().refresh();
     return true;
 }
 
@@ -83,7 +88,8 @@ std::size_t Lane::do_work() {
     const bool stopping = stopping_.load(std::memory_order_relaxed);
     std::size_t done = settle_answers() + settle_overdue();
     if (!stopping) {
-        done += run_ready();
+        relieve();
+        done += run_released() + run_ready();
         if (share_.is_turn_of_aside()) {
             done += run_aside();
         } else if (current_ || take_job()) {
@@ -99,7 +105,8 @@ std::size_t Lane::do_work() {
     }
     if (stopping) drop_everything();
     pending_.store(run_.pending().pending(), std::memory_order_relaxed);  // a figure
-    const bool idle = done == 0 && !outgoing_ && !current_ && run_.pending().pending() == 0;
+    const bool idle = done == 0 && !outgoing_ && !current_ && run_.pending().pending() == 0 &&
+                      run_.gate().waiting() == 0 && released_.empty();
     // release pairs with idle(): our results are in the rings
     idle_.store(idle, std::memory_order_release);
     return done;
@@ -203,6 +210,42 @@ std::size_t Lane::settle_overdue() {
     return done;
 }
 
+// Who makes the others wait falls behind.
+void Lane::relieve() {
+    if (!deps_.run.behind) return;
+    run_.gate().refresh();
+    const std::size_t waiting =
+        run_.pending().live_waiting() + share_.live_waiting() + run_.gate().waiting();
+    if (waiting == 0) return;
+    const bool long_ago = deps_.run.clock->monotonic_ns() - open_.front().taken_ns > kWaitNsMax;
+    if (!long_ago && waiting < kLiveWaitingMax && open_.size() < kOpenJobsMax / 2 &&
+        open_bytes_ < kOpenBytesMax / 2)
+        return;
+    auto most = run_.pending().longest();
+    if (const auto other = share_.longest(); other.second > most.second) most = other;
+    if (const auto other = run_.gate().longest(); other.second > most.second) most = other;
+    if (most.second == 0) return;
+    run_.fall_behind(most.first);
+    share_.take_live(most.first, released_);
+}
+
+// What waited of one that fell behind, or for the end of its way back.
+std::size_t Lane::run_released() {
+    std::size_t done = 0;
+    if (released_.empty() && !run_.gate().has_ready()) return done;
+    refresh_registry();
+    while (!released_.empty() || run_.gate().has_ready()) {
+        const bool own = !released_.empty();
+        const WaitingDelivery& next = own ? released_.front() : run_.gate().first_ready();
+        if (!enter(*next.job)) break;
+        const WaitingDelivery delivery = own ? released_.front() : run_.gate().take_ready();
+        if (own) released_.pop_front();
+        after_delivery(*delivery.job, run_.deliver(delivery, *registry_));
+        ++done;
+    }
+    return done;
+}
+
 std::size_t Lane::run_ready() {
     std::size_t done = 0;
     if (!run_.pending().has_ready()) return done;
@@ -227,6 +270,7 @@ std::size_t Lane::run_job() {
     std::size_t done = 0;
     while (current_ && !chunk_full_) {
         WaitingDelivery delivery{&job, static_cast<std::uint32_t>(job.next_item++)};
+        delivery.live = job.job->kind == JobKind::kBlock;
         const core::SubscriptionId subscription = job.job->items[delivery.item].subscription;
         ++done;
         if (share_.is_aside(subscription)) [[unlikely]] {
@@ -276,6 +320,8 @@ void Lane::drop_everything() {
     }
     if (run_.pending().pending() != 0) return;
     run_.pending().clear([](const PendingAttempt&) {});
+    run_.gate().clear();
+    released_.clear();
     share_.clear();
     current_ = nullptr;
     open_.clear();

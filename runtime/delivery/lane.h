@@ -9,7 +9,9 @@
 //       jobs from elsewhere (refuse, the asker waits). A result goes back after kChunkItems
 //       deliveries or kChunkUsMax microseconds, whatever comes first. Jobs with deliveries that are
 //       pending or wait for such a one stay open: kOpenJobsMax of them, kOpenBytesMax bytes; then
-//       no further job is taken until one of them has ended.
+//       no further job is taken until one of them has ended. Before that, at half of it, when
+//       kLiveWaitingMax deliveries wait or a block waits for kWaitNsMax, the subscription of which
+//       most wait falls behind.
 //       Subscriptions share the lane's time (fair_share.h).
 // Failure: an attempt's failure is an outcome like any other.
 #pragma once
@@ -19,6 +21,7 @@
 #include "core/spsc_ring.h"
 #include "core/task_queue.h"
 #include "runtime/delivery/answer_box.h"
+#include "runtime/delivery/behind_table.h"
 #include "runtime/delivery/delivery_run.h"
 #include "runtime/delivery/fair_share.h"
 #include "runtime/delivery/lane_job.h"
@@ -30,6 +33,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
@@ -97,6 +101,8 @@ private:
                   core::kBatchEventsMax);
     static constexpr std::size_t kOpenJobsMax = 512;
     static constexpr std::size_t kOpenBytesMax = 64u << 20;
+    static constexpr std::size_t kLiveWaitingMax = 16'384;
+    static constexpr std::int64_t kWaitNsMax = 1'000'000'000;
 
     std::unique_ptr<LaneJob> next_job();
     bool take_job();
@@ -109,7 +115,9 @@ private:
     void end_if_done(OpenJob& job);
     std::size_t settle_answers();
     std::size_t settle_overdue();
+    void relieve();
     std::size_t run_ready();
+    std::size_t run_released();
     std::size_t run_job();
     std::size_t run_aside();
     void drop_everything();
@@ -120,6 +128,7 @@ private:
     std::size_t next_ring_ = 0;
     std::atomic<std::size_t> waiting_{0};  // deliveries in the rings
     core::TaskQueue<std::unique_ptr<LaneJob>> aside_{kAsideMax};
+    bool aside_first_ = false;
     AnswerBox answer_box_;
 
     DeliveryRun run_;
@@ -128,6 +137,7 @@ private:
     std::size_t open_bytes_ = 0;
     OpenJob* current_ = nullptr;  // of which the next delivery is to begin
     FairShare share_;
+    std::deque<WaitingDelivery> released_;  // of one that fell behind: to be passed over
     std::vector<Answer> answers_;
     std::size_t next_answer_ = 0;
     std::size_t chunk_items_ = 0;

@@ -15,11 +15,13 @@
 #include "store/log/log_reader.h"
 #include "store/rows/row_batch.h"
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace millrace::runtime {
@@ -42,6 +44,7 @@ struct EarlierAttempts {
     std::string replay_id;           // the replay that began this delivery; usually empty
     bool holds_key = false;          // the head of its key in the lane's KeyOrder
     bool ends_event = false;         // its first outcome is the event's last one to come
+    bool by_wall_clock = false;      // it waits for a time that its sender named
 };
 
 // What a script run by the API is answered with.
@@ -64,7 +67,8 @@ struct ScriptRunJob {
     std::function<void(ScriptRunResult&&)> done;  // called once, on a shard's thread
 };
 
-// A delivery that was parked behind another one of its key.
+// A delivery that comes without its block: it was parked behind another one of its key, or its
+// subscription is behind.
 struct ParkedDelivery {
     store::OwnedEvent event;
     EarlierAttempts earlier;
@@ -76,7 +80,9 @@ enum class JobKind : std::uint8_t {
     kRedrive,
     kReplay,
     kParked,     // a key's parked deliveries, in their order
+    kBehind,     // first deliveries of a subscription that is behind, in their order
     kLostEvent,  // the event of a retry is no longer kept: its row goes
+    kForget,     // the subscription was removed: no key is held up for it any more
     kScriptRun,
 };
 
@@ -87,19 +93,22 @@ struct LaneJob {
     // Instead of a block: the one event of a retry or a redrive; event_index is 0 then.
     std::optional<store::OwnedEvent> single;
     EarlierAttempts earlier;
-    std::int64_t retry_due_at_us = 0;             // kRetry, kLostEvent: key of the waiting row
-    std::vector<ParkedDelivery> parked;           // kParked, by event_index
+    // kRetry, kRedrive, kLostEvent: key of the row that it waited in.
+    std::int64_t retry_due_at_us = 0;
+    std::vector<ParkedDelivery> parked;           // kParked, kBehind; by event_index
     DrainRequest drain;                           // kParked: what was asked for
     bool drain_complete = false;                  // kParked: there were no more
-    KeyedDelivery lost;                           // kLostEvent
+    KeyedDelivery lost;                           // kLostEvent; kForget: its subscription
     std::optional<store::DeadLetterKey> redrive;  // kRedrive: the row that leaves on success
     std::string replay_id;                        // kReplay
     std::unique_ptr<ScriptRunJob> run;
     // Called on a shard's thread when the outcome of all items is durable: (delivered, failed).
     std::function<void(std::uint64_t, std::uint64_t)> finished;
+    // kBehind, the same: how many were left out because the subscription does not run.
+    std::function<void(std::uint64_t)> behind_done;
 
     const store::OwnedEvent& owned(std::uint32_t index) const {
-        return kind == JobKind::kParked ? parked[index].event : *single;
+        return parked.empty() ? *single : parked[index].event;
     }
     store::StoredEvent event(std::uint32_t index) const {
         return block ? block.event(index) : owned(index).event;
@@ -109,13 +118,20 @@ struct LaneJob {
         return {owned(index).event.position.shard, owned(index).block_first_offset};
     }
     const EarlierAttempts& attempts_before(std::uint32_t index) const {
-        return kind == JobKind::kParked ? parked[index].earlier : earlier;
+        return parked.empty() ? earlier : parked[index].earlier;
     }
     // Whose results these are.
     core::ShardId shard() const {
-        if (kind == JobKind::kLostEvent) return lost.position.shard;
+        if (kind == JobKind::kLostEvent || kind == JobKind::kForget) return lost.position.shard;
         return items.empty() ? drain.from.shard : block_position(items[0].event_index).shard;
     }
+};
+
+// A lane's word to the shard of a result: this subscription falls behind there. `taken` is set when
+// the shard knows.
+struct BehindAsk {
+    core::SubscriptionId subscription;
+    std::shared_ptr<std::atomic<bool>> taken;
 };
 
 // A lane's answer to the shard: rows and emitted events that take effect together.
@@ -129,6 +145,9 @@ struct LaneResult {
     std::vector<std::uint8_t> emitted_depths;  // of each: handlers between it and a client
     core::TenantId tenant;                     // of the emitted events
     std::uint64_t deliveries = 0;              // first attempts in here: no longer waiting
+    std::vector<BehindAsk> behind;             // to be known before the parts are finished
+    // Deliveries that were passed over because their subscription is behind.
+    std::vector<std::pair<core::SubscriptionId, std::uint32_t>> passed_over;
     std::vector<std::function<void()>> when_durable;
 };
 

@@ -24,7 +24,9 @@ struct OpenJob {
     std::size_t left;           // without an outcome
     std::uint64_t delivered = 0;
     std::uint64_t failed = 0;
-    std::size_t bytes = 0;  // what it keeps in memory
+    std::uint64_t left_out = 0;  // kBehind: their subscription does not run
+    std::size_t bytes = 0;       // what it keeps in memory
+    std::int64_t taken_ns = 0;
 
     bool begun() const { return next_item >= job->items.size(); }
 };

@@ -23,8 +23,25 @@ std::string_view first_line(std::string_view state) { return state.substr(0, sta
 std::string encode_retry_state(const EarlierAttempts& earlier, std::uint32_t key_hash) {
     std::string state = std::to_string(earlier.counted);
     if (earlier.holds_key) state += " k" + std::to_string(key_hash);
+    if (earlier.by_wall_clock) state += " w";
     if (earlier.ends_event) state += " e";
     return state + "\n" + earlier.replay_id + "\n" + earlier.history;
+}
+
+bool waits_for_wall_clock(std::string_view state) {
+    return first_line(state).find(" w") != std::string_view::npos;
+}
+
+std::string encode_redrive(std::int64_t letter_created_at_us) {
+    return "0 d" + std::to_string(letter_created_at_us) + "\n\n";
+}
+
+std::optional<std::int64_t> redrive_of(std::string_view state) {
+    const std::string_view line = first_line(state);
+    if (!line.starts_with("0 d")) return std::nullopt;
+    std::int64_t created_at_us = 0;
+    std::from_chars(line.data() + 3, line.data() + line.size(), created_at_us);
+    return created_at_us;
 }
 
 std::optional<std::uint32_t> held_key_of(std::string_view state) {
@@ -44,6 +61,7 @@ EarlierAttempts decode_retry_state(std::string_view state, std::uint32_t attempt
     std::from_chars(state.data(), state.data() + state.size(), earlier.counted);
     earlier.holds_key = held_key_of(state).has_value();
     earlier.ends_event = first_line(state).ends_with(" e");
+    earlier.by_wall_clock = waits_for_wall_clock(state);
     const std::size_t first = state.find('\n');
     const std::size_t second =
         first == std::string_view::npos ? first : state.find('\n', first + 1);
@@ -96,7 +114,7 @@ void OutcomeWriter::write_failure(const Attempt& attempt, std::string_view event
     const std::int64_t ended_at_us = attempt.started_at_us + attempt.duration_us;
     const DeliveryDecision decision = decide_delivery(
         {attempt.earlier->made, attempt.earlier->counted, attempt.result->retry_after_ms},
-        attempt.result->outcome, attempt.subscription->retry, ended_at_us, random_);
+        attempt.result->outcome, attempt.subscription->retry, attempt.ended_due_us, random_);
     // A redriven dead letter gets one attempt: it leaves, or it stays with a longer history.
     written.status = job.redrive ? DeliveryStatus::kDead : decision.status;
     const std::string_view error = attempt.result->error;
@@ -124,14 +142,14 @@ void OutcomeWriter::write_failure(const Attempt& attempt, std::string_view event
     }
 }
 
-void OutcomeWriter::put_off(const Attempt& attempt, std::int64_t until_us, bool ends_event,
-                            store::RowBatch& rows) {
+void OutcomeWriter::put_off(const Attempt& attempt, const Wait& wait, store::RowBatch& rows) {
     const LaneJob& job = *attempt.job;
     EarlierAttempts so_far = *attempt.earlier;
     so_far.replay_id = replay_of(attempt);
     erase_waiting(job, {attempt.event.position, attempt.subscription->number},
                   attempt.event.key_hash, rows);
-    if (job.kind == JobKind::kBlock || job.kind == JobKind::kReplay) {
+    if (job.kind == JobKind::kBlock || job.kind == JobKind::kBehind ||
+        job.kind == JobKind::kReplay) {
         store::OutcomeEntry entry;
         entry.event_index = attempt.event_index;
         entry.subscription = attempt.subscription->number;
@@ -143,13 +161,15 @@ void OutcomeWriter::put_off(const Attempt& attempt, std::int64_t until_us, bool 
         so_far.created_at_us = attempt.started_at_us;
     }
     so_far.holds_key = attempt.keyed;
-    so_far.ends_event |= ends_event;
-    put_retry(attempt, so_far, until_us, rows);
+    so_far.ends_event |= wait.ends_event;
+    so_far.by_wall_clock = wait.by_wall_clock;
+    put_retry(attempt, so_far, wait.until_us, rows);
 }
 
 void OutcomeWriter::erase_waiting(const LaneJob& job, const store::DeliveryKey& delivery,
                                   std::uint32_t key_hash, store::RowBatch& rows) {
-    if (job.kind == JobKind::kRetry) rows.erase_retry(job.retry_due_at_us, delivery);
+    const bool has_row = job.kind == JobKind::kRetry || job.kind == JobKind::kRedrive;
+    if (has_row && job.retry_due_at_us != 0) rows.erase_retry(job.retry_due_at_us, delivery);
     if (job.kind == JobKind::kParked) rows.erase_parked(key_hash, delivery);
 }
 

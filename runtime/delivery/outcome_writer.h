@@ -27,6 +27,7 @@ struct Attempt {
     const AttemptResult* result = nullptr;
     std::int64_t started_at_us = 0;
     std::uint32_t duration_us = 0;
+    std::int64_t ended_due_us = 0;  // by the clock of due times
     bool keyed = false;  // while it waits for a retry, later events of its key are parked
 };
 
@@ -42,11 +43,14 @@ public:
     explicit OutcomeWriter(std::uint64_t seed) : random_(seed) {}
 
     WrittenOutcome write(const Attempt& attempt, std::string_view event_id, store::RowBatch& rows);
-    // Puts the delivery off, without an attempt: to a time that the event's sender named, until its
-    // executor may run it, or (kParkedDueUs) behind another one of its key. `ends_event`: the
-    // event's outcome is counted with this one's.
-    void put_off(const Attempt& attempt, std::int64_t until_us, bool ends_event,
-                 store::RowBatch& rows);
+    // Until when a delivery is put off, without an attempt: to a time that the event's sender
+    // named, until its executor may run it, or (kParkedDueUs) behind another one of its key.
+    struct Wait {
+        std::int64_t until_us = 0;
+        bool by_wall_clock = false;
+        bool ends_event = false;  // the event's outcome is counted with this one's
+    };
+    void put_off(const Attempt& attempt, const Wait& wait, store::RowBatch& rows);
 
     // The row that the delivery waited in goes.
     static void erase_waiting(const LaneJob& job, const store::DeliveryKey& delivery,
@@ -65,9 +69,14 @@ private:
     std::string state_;
 };
 
-// What a retry row keeps: "counted[ k<key hash>][ e] LF replay-id LF history". `key_hash` is
-// written when the row is its key's head, so that the lanes' KeyOrder can be filled at start.
+// What a retry row keeps: "counted[ k<key hash>][ w][ e] LF replay-id LF history". `key_hash` is
+// written when the row is its key's head, so that the lanes' KeyOrder can be filled at start; w
+// says that it waits for a time by the wall clock.
 std::string encode_retry_state(const EarlierAttempts& earlier, std::uint32_t key_hash);
+bool waits_for_wall_clock(std::string_view state);
+// What a row keeps that brings back a dead letter: "0 d<when it was made>".
+std::string encode_redrive(std::int64_t letter_created_at_us);
+std::optional<std::int64_t> redrive_of(std::string_view state);
 // The key hash of a row that holds its key.
 std::optional<std::uint32_t> held_key_of(std::string_view state);
 // What a dead letter keeps as `extra`: the replay's id as JSON text; nothing of an own delivery.

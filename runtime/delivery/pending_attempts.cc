@@ -47,7 +47,7 @@ bool PendingAttempts::make_wait(const WaitingDelivery& delivery, const DeliveryP
         if (const auto key = keys_.find(key_of(place)); key != keys_.end()) {
             key->second.push_back(delivery);
             ++line.waiting_keys;
-            ++waiting_;
+            begins_to_wait(line, delivery);
             let_out(place.subscription.value, line);
             return true;
         }
@@ -62,8 +62,61 @@ bool PendingAttempts::make_wait(const WaitingDelivery& delivery, const DeliveryP
                             delivery);
         ++line.come_back;
     }
-    ++waiting_;
+    begins_to_wait(line, delivery);
     return true;
+}
+
+void PendingAttempts::begins_to_wait(Line& line, const WaitingDelivery& delivery) {
+    ++waiting_;
+    line.live += delivery.live;
+    live_waiting_ += delivery.live;
+}
+
+void PendingAttempts::no_longer_waits(Line& line, const WaitingDelivery& delivery) {
+    --waiting_;
+    line.live -= delivery.live;
+    live_waiting_ -= delivery.live;
+}
+
+std::pair<core::SubscriptionId, std::size_t> PendingAttempts::longest() const {
+    std::pair<core::SubscriptionId, std::size_t> most{{}, 0};
+    for (const auto& [subscription, line] : lines_) {
+        if (line.live > most.second) most = {core::SubscriptionId(subscription), line.live};
+    }
+    return most;
+}
+
+void PendingAttempts::let_out_live(core::SubscriptionId subscription, Line& line,
+                                   std::deque<WaitingDelivery>& waiting) {
+    std::deque<WaitingDelivery> others;
+    for (WaitingDelivery& delivery : waiting) {
+        if (!delivery.live) {
+            others.push_back(delivery);
+            continue;
+        }
+        no_longer_waits(line, delivery);
+        ready_.push_back({delivery, subscription.value});
+        WaitingDelivery& out = ready_.back().delivery;
+        if (out.turn == WaitingDelivery::Turn::kFirst) out.turn = WaitingDelivery::Turn::kFromLine;
+        ++line.let_out;
+    }
+    waiting.swap(others);
+}
+
+void PendingAttempts::let_out_live(core::SubscriptionId subscription) {
+    const auto at = lines_.find(subscription.value);
+    if (at == lines_.end()) return;
+    Line& line = at->second;
+    // Those who wait for their key came before those who wait for room.
+    for (auto& [key, waiting] : keys_) {
+        if (key >> 32 != subscription.value) continue;
+        const std::size_t before = waiting.size();
+        let_out_live(subscription, line, waiting);
+        line.waiting_keys -= before - waiting.size();
+    }
+    let_out_live(subscription, line, line.waiting);
+    line.come_back = std::min(line.come_back, line.waiting.size());
+    if (line.waiting.empty()) stalled_.erase(subscription.value);
 }
 
 void PendingAttempts::let_out(std::uint32_t subscription, Line& line) {
@@ -71,10 +124,10 @@ void PendingAttempts::let_out(std::uint32_t subscription, Line& line) {
         ready_.push_back({line.waiting.front(), subscription});
         WaitingDelivery& out = ready_.back().delivery;
         if (out.turn == WaitingDelivery::Turn::kFirst) out.turn = WaitingDelivery::Turn::kFromLine;
+        no_longer_waits(line, line.waiting.front());
         line.waiting.pop_front();
         if (line.come_back != 0) --line.come_back;
         ++line.let_out;
-        --waiting_;
     }
     if (line.waiting.empty()) stalled_.erase(subscription);
 }
@@ -91,10 +144,10 @@ void PendingAttempts::next_of_key(const DeliveryPlace& place) {
     Line& line = lines_[place.subscription.value];
     ready_.push_back({waiting.front(), place.subscription.value});
     ready_.back().delivery.turn = WaitingDelivery::Turn::kFromKey;
+    no_longer_waits(line, waiting.front());
     waiting.pop_front();
     --line.waiting_keys;
     ++line.let_out;
-    --waiting_;
 }
 
 void PendingAttempts::ended(const DeliveryPlace& place) {

@@ -35,6 +35,7 @@ struct WaitingDelivery {
     Turn turn = Turn::kFirst;
     bool ends_event = false;  // its outcome is counted as the event's
     bool apart = false;       // not with the other deliveries of its event
+    bool live = false;        // it came with its shard's block, which waits for it
 };
 
 struct PendingAttempt {
@@ -64,6 +65,11 @@ public:
     bool idle() const { return lines_.empty() && attempts_.empty(); }
     std::size_t pending() const { return attempts_.size(); }
     std::size_t waiting() const { return waiting_; }
+    std::size_t live_waiting() const { return live_waiting_; }
+    // The subscription of which most live deliveries wait, and how many.
+    std::pair<core::SubscriptionId, std::size_t> longest() const;
+    // Its live ones are to be tried now, whatever they wait for.
+    void let_out_live(core::SubscriptionId subscription);
 
     AttemptTicket next_ticket() const { return AttemptTicket(last_ticket_ + 1); }
     // With next_ticket(), which is used up by it. A call has no place.
@@ -99,6 +105,7 @@ private:
         std::size_t let_out = 0;  // into ready_
         std::uint32_t window = UINT32_MAX;
         std::size_t waiting_keys = 0;  // those who wait for a key
+        std::size_t live = 0;          // of all that wait
         std::deque<WaitingDelivery> waiting;
         std::size_t come_back = 0;  // at the front: let out, and found no room after all
     };
@@ -110,6 +117,10 @@ private:
         return (std::uint64_t{place.subscription.value} << 32) | place.key_hash;
     }
     bool full(const Line& line) const;
+    void begins_to_wait(Line& line, const WaitingDelivery& delivery);
+    void no_longer_waits(Line& line, const WaitingDelivery& delivery);
+    void let_out_live(core::SubscriptionId subscription, Line& line,
+                      std::deque<WaitingDelivery>& waiting);
     void let_out(std::uint32_t subscription, Line& line);
     void next_of_key(const DeliveryPlace& place);
     void let_out_or_drop(std::uint32_t subscription);
@@ -124,6 +135,7 @@ private:
     std::uint32_t served_last_ = 0;                  // of them, when the lane was full
     std::deque<Ready> ready_;
     std::size_t waiting_ = 0;
+    std::size_t live_waiting_ = 0;
 };
 
 }  // namespace millrace::runtime

@@ -5,6 +5,7 @@
 #include "store/log/log_reader.h"
 #include "store/rows/retry_schedule.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -27,6 +28,11 @@ void ParkedFeed::drain(const DrainRequest& request) {
     deps_.wake();
 }
 
+bool ParkedFeed::under_way(core::SubscriptionId subscription) {
+    std::lock_guard lock(mutex_);
+    return in_lanes_.contains(subscription.value);
+}
+
 std::int64_t ParkedFeed::sleep_us_max() {
     std::lock_guard lock(mutex_);
     return waiting_.empty() && !refused_ ? std::numeric_limits<std::int64_t>::max() : kAgainUs;
@@ -34,11 +40,26 @@ std::int64_t ParkedFeed::sleep_us_max() {
 
 std::optional<DrainRequest> ParkedFeed::next_request() {
     std::lock_guard lock(mutex_);
-    if (waiting_.empty() || waiting_.front().not_before_ns > deps_.clock->monotonic_ns())
-        return std::nullopt;
-    const DrainRequest request = waiting_.front().request;
-    waiting_.pop_front();
-    return request;
+    const std::int64_t now_ns = deps_.clock->monotonic_ns();
+    for (std::size_t i = std::min(waiting_.size(), kLooksPerTurn); i > 0; --i) {
+        const Waiting next = waiting_.front();
+        waiting_.pop_front();
+        if (next.not_before_ns <= now_ns) return next.request;
+        waiting_.push_back(next);  // others may be due
+    }
+    return std::nullopt;
+}
+
+// Its subscription does not run: its parked rows wait where they are.
+bool ParkedFeed::held(core::SubscriptionId subscription) const {
+    const RegistrySnapshotRef registry = deps_.registry();
+    const Subscription* of = registry->subscription(subscription);
+    return of && !registry->held_because(*of).empty();
+}
+
+void ParkedFeed::ask_again(const DrainRequest& request, std::int64_t in_us) {
+    std::lock_guard lock(mutex_);
+    waiting_.push_back({request, deps_.clock->monotonic_ns() + in_us * 1000});
 }
 
 // False when the event can't be read now.
@@ -99,6 +120,14 @@ std::unique_ptr<LaneJob> ParkedFeed::read(const DrainRequest& request) {
     erase(lost);
     if (!readable && job->parked.empty()) return nullptr;
     job->drain_complete = *complete;
+    {
+        std::lock_guard lock(mutex_);
+        ++in_lanes_[request.subscription.value];
+    }
+    job->finished = [this, of = request.subscription.value](std::uint64_t, std::uint64_t) {
+        std::lock_guard lock(mutex_);
+        if (--in_lanes_[of] == 0) in_lanes_.erase(of);
+    };
     return job;
 }
 
@@ -109,10 +138,14 @@ std::size_t ParkedFeed::do_work() {
         if (!job) {
             const auto request = next_request();
             if (!request) break;
+            if (held(request->subscription)) {
+                ask_again(*request, kHeldUs);
+                ++done;
+                continue;
+            }
             job = read(*request);
             if (!job) {
-                std::lock_guard lock(mutex_);
-                waiting_.push_back({*request, deps_.clock->monotonic_ns() + kAgainUs * 1000});
+                ask_again(*request, kAgainUs);
                 break;
             }
         }

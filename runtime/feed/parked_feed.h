@@ -12,11 +12,13 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "runtime/delivery/lane_job.h"
+#include "runtime/registry/registry_snapshot.h"
 #include "store/database.h"
 
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -33,6 +35,7 @@ public:
         std::size_t lanes = 1;
         std::function<bool(std::uint32_t lane, std::unique_ptr<LaneJob>&)> submit_aside;
         std::function<void()> wake;
+        std::function<RegistrySnapshotRef()> registry;
         std::function<std::optional<DrainRequest>(std::uint32_t lane, core::SubscriptionId,
                                                   std::uint32_t key_hash)>
             restore_parked;
@@ -43,6 +46,8 @@ public:
     core::Status load_keys();
 
     void drain(const DrainRequest& request);
+    // The feeder's thread: jobs of this one are in the lanes.
+    bool under_way(core::SubscriptionId subscription);
     std::size_t do_work();
     std::int64_t sleep_us_max();
 
@@ -50,13 +55,17 @@ private:
     static constexpr std::size_t kRowsMax = 128;
     static constexpr std::size_t kBytesMax = 1u << 20;
     static constexpr std::size_t kJobsPerTurn = 32;
+    static constexpr std::size_t kLooksPerTurn = 64;
     static constexpr std::int64_t kAgainUs = 20'000;
+    static constexpr std::int64_t kHeldUs = 500'000;
     struct Waiting {
         DrainRequest request;
         std::int64_t not_before_ns = 0;
     };
 
     std::optional<DrainRequest> next_request();
+    bool held(core::SubscriptionId subscription) const;
+    void ask_again(const DrainRequest& request, std::int64_t in_us);
     std::unique_ptr<LaneJob> read(const DrainRequest& request);
     bool add(LaneJob& job, const store::RetryRow& row);
     void erase(const std::vector<store::RetryRow>& lost);
@@ -64,7 +73,8 @@ private:
     Deps deps_;
     std::mutex mutex_;
     std::deque<Waiting> waiting_;
-    std::unique_ptr<LaneJob> refused_;  // by a lane that was full
+    std::map<std::uint32_t, std::size_t> in_lanes_;  // jobs, by subscription
+    std::unique_ptr<LaneJob> refused_;               // by a lane that was full
 };
 
 }  // namespace millrace::runtime

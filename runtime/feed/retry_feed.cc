@@ -28,15 +28,49 @@ std::unique_ptr<LaneJob> RetryFeed::make_job(const store::DeliveryKey& delivery)
 }
 
 core::Status RetryFeed::load_keys() {
-    return deps_.database->retries().visit_due(
-        std::numeric_limits<std::int64_t>::max(), [this](const store::RetryRow& row) {
-            const store::DeliveryKey& key = row.delivery;
-            if (const auto hash = held_key_of(row.state)) {
-                deps_.restore_head(lane_of(*hash, deps_.lanes),
-                                   {key.subscription, *hash, key.position});
-            }
-            return true;
-        });
+    if (auto status = bring_near(); !status) return status;
+    auto held = deps_.database->retries().visit_held_subscriptions(
+        [this](core::SubscriptionId subscription) { held_.insert(subscription.value); });
+    if (!held) return held;
+    return deps_.database->retries().visit_all([this](const store::RetryRow& row) {
+        const store::DeliveryKey& key = row.delivery;
+        if (const auto created_at_us = redrive_of(row.state))
+            redriven_.insert({row.tenant, *created_at_us, key});
+        if (const auto hash = held_key_of(row.state)) {
+            deps_.restore_head(lane_of(*hash, deps_.lanes),
+                               {key.subscription, *hash, key.position});
+        }
+        return !row.parked();
+    });
+}
+
+// The process before may have lived by another wall clock: no row waits longer than its policy can
+// have asked for.
+core::Status RetryFeed::bring_near() {
+    store::RowBatch moved;
+    const RegistrySnapshotRef registry = deps_.registry();
+    const std::int64_t now_us = deps_.due->now_us();
+    auto visited = deps_.database->retries().visit_all([&](const store::RetryRow& row) {
+        if (row.held() || row.parked()) return false;
+        if (waits_for_wall_clock(row.state)) return true;
+        const Subscription* of = registry->subscription(row.delivery.subscription);
+        const std::int64_t longest_ms =
+            std::max(of ? of->retry.max_delay_ms : 0, kSilentMsLongest) * 6 / 5 + kRetryAfterMsMax;
+        if (row.due_at_us <= now_us + longest_ms * 1000) return true;
+        store::RetryRow near = row;
+        near.due_at_us = now_us + longest_ms * 1000;
+        moved.erase_retry(row);
+        moved.put_retry(near);
+        return true;
+    });
+    return visited ? write(moved) : visited;
+}
+
+core::Status RetryFeed::write(store::RowBatch& rows) {
+    if (rows.empty()) return {};
+    auto written = deps_.database->write_now(rows);
+    rows.clear();
+    return written;
 }
 
 bool RetryFeed::submit(std::unique_ptr<LaneJob> job) {
@@ -54,6 +88,63 @@ void RetryFeed::give_up(LaneJob& job, const store::RetryRow& row, std::string_vi
     job.lost = {row.delivery.subscription, held_key_of(state).value_or(0), row.delivery.position};
 }
 
+// Waits of a delay go by the clock of due times, what the sender named by the wall clock.
+bool RetryFeed::is_due(const store::RetryRow& row, std::int64_t due_us,
+                       std::int64_t wall_us) const {
+    return row.due_at_us <= (waits_for_wall_clock(row.state) ? wall_us : due_us);
+}
+
+// What is due but may not run leaves the rows that are looked at again and again.
+bool RetryFeed::hold_if_held(const RegistrySnapshot& registry, const store::RetryRow& row,
+                             store::RowBatch& moved) {
+    const Subscription* of = registry.subscription(row.delivery.subscription);
+    if (!of || registry.held_because(*of).empty()) return false;
+    store::RetryRow held = row;
+    held.held_due_at_us = row.due_at_us;
+    held.due_at_us = store::kHeldDueUs;
+    moved.erase_retry(row);
+    moved.put_retry(held);
+    held_.insert(row.delivery.subscription.value);
+    held_seen_ = UINT64_MAX;  // it may run again by now
+    return true;
+}
+
+// Rows of subscriptions that run again fall due.
+std::size_t RetryFeed::release_held() {
+    if (held_.empty()) return 0;
+    const RegistrySnapshotRef registry = deps_.registry();
+    if (registry->version == held_seen_) return 0;
+    held_seen_ = registry->version;
+    std::size_t released = 0;
+    for (auto at = held_.begin(); at != held_.end();) {
+        const Subscription* of = registry->subscription(core::SubscriptionId(*at));
+        if (of && !registry->held_because(*of).empty()) {
+            ++at;
+            continue;
+        }
+        store::RowBatch moved;
+        std::size_t rows = 0;
+        auto visited = deps_.database->retries().visit_held(core::SubscriptionId(*at),
+                                                            [&](const store::RetryRow& row) {
+                                                                store::RetryRow due = row;
+                                                                due.due_at_us = row.held_due_at_us;
+                                                                moved.erase_retry(row);
+                                                                moved.put_retry(due);
+                                                                return ++rows < kRowsPerWrite;
+                                                            });
+        if (visited) visited = write(moved);
+        if (!visited) {
+            deps_.log->error("retry: held rows can't be moved; they wait",
+                             {{"error", visited.error().message}});
+            held_seen_ = UINT64_MAX;
+            return released;
+        }
+        released += rows;
+        if (rows < kRowsPerWrite) at = held_.erase(at);
+    }
+    return released;
+}
+
 std::size_t RetryFeed::feed_due() {
     std::vector<store::OwnedRetry> due;
     {
@@ -64,30 +155,48 @@ std::size_t RetryFeed::feed_due() {
         finished_.clear();
         if (under_way_.size() >= kUnderWayMax) return 0;
     }
+    store::RowBatch moved;
+    std::size_t held = 0;
+    const RegistrySnapshotRef registry = deps_.registry();
+    const std::int64_t due_us = deps_.due->now_us();
+    const std::int64_t wall_us = deps_.clock->wall_us();
     const auto visited = deps_.database->retries().visit_due(
-        deps_.clock->wall_us(), [&](const store::RetryRow& row) {
+        std::max(due_us, wall_us), [&](const store::RetryRow& row) {
             std::lock_guard lock(mutex_);
-            if (under_way_.size() + due.size() >= kUnderWayMax) return false;
+            if (under_way_.size() + due.size() >= kUnderWayMax || held >= kRowsPerWrite)
+                return false;
             if (under_way_.contains({row.due_at_us, row.delivery})) return true;
-            due.push_back({row, {row.state.begin(), row.state.end()}});
+            if (!is_due(row, due_us, wall_us)) return true;
+            if (hold_if_held(*registry, row, moved))
+                ++held;
+            else
+                due.push_back({row, {row.state.begin(), row.state.end()}});
             return true;
         });
     if (!visited)
         deps_.log->error("retry: due rows can't be read", {{"error", visited.error().message}});
-    std::size_t fed = 0;
+    if (auto written = write(moved); !written)
+        deps_.log->error("retry: rows can't be held", {{"error", written.error().message}});
+    std::size_t fed = held;
     for (store::OwnedRetry& retry : due) {
         auto job = make_job(retry.row.delivery);
         if (!job) continue;
         const std::string_view state(retry.bytes.data(), retry.bytes.size());
+        retry.row.state = state;
         const RetryKey key{retry.row.due_at_us, retry.row.delivery};
-        job->kind = JobKind::kRetry;
+        const auto redrive = redrive_of(state);
+        if (redrive && !make_redrive(*job, retry.row, *redrive)) continue;
+        if (!redrive) {
+            job->kind = JobKind::kRetry;
+            job->earlier = decode_retry_state(state, retry.row.attempt, retry.row.created_at_us);
+            if (!job->single) give_up(*job, retry.row, state);
+        }
         job->retry_due_at_us = retry.row.due_at_us;
-        job->earlier = decode_retry_state(state, retry.row.attempt, retry.row.created_at_us);
-        if (!job->single) give_up(*job, retry.row, state);
-        job->finished = [this, key](std::uint64_t, std::uint64_t) {
+        job->finished = [this, key, letter = job->redrive](std::uint64_t, std::uint64_t) {
             {
                 std::lock_guard lock(mutex_);
                 finished_.push_back(key);
+                if (letter) redriven_.erase(*letter);
             }
             deps_.wake();
         };
@@ -105,69 +214,80 @@ std::size_t RetryFeed::feed_due() {
     return fed;
 }
 
-void RetryFeed::redrive(std::vector<store::DeadLetterKey>&& keys, double per_second) {
-    {
-        std::lock_guard lock(mutex_);
-        const std::int64_t now_ns = deps_.clock->monotonic_ns();
-        const double gap_ns = per_second > 0 ? 1e9 / per_second : 0;
-        for (std::size_t i = 0; i < keys.size(); ++i) {
-            if (!redriven_.insert(keys[i]).second) continue;  // on its way already
-            redrives_.push_back(
-                {keys[i], now_ns + static_cast<std::int64_t>(gap_ns * static_cast<double>(i))});
-        }
-    }
-    deps_.wake();
-}
+// ---- dead letters on their way back
 
-std::size_t RetryFeed::feed_redrives() {
-    std::size_t fed = 0;
-    for (;;) {
-        Redrive next;
+core::Status RetryFeed::redrive(const std::vector<store::DeadLetterKey>& keys, double per_second) {
+    const double gap_us = per_second > 0 ? 1e6 / per_second : 0;
+    std::int64_t due_us = deps_.due->now_us();
+    store::RowBatch rows;
+    std::string state;
+    std::size_t count = 0;
+    for (const store::DeadLetterKey& key : keys) {
         {
             std::lock_guard lock(mutex_);
-            if (redrives_.empty() || redrives_.front().not_before_ns > deps_.clock->monotonic_ns())
-                return fed;
-            next = redrives_.front();
+            if (!redriven_.insert(key).second) continue;  // on its way already
         }
-        const auto done = [this](const store::DeadLetterKey& key) {
-            std::lock_guard lock(mutex_);
-            redriven_.erase(key);
-        };
-        auto letter = deps_.database->dead_letters().get(next.key);
-        std::unique_ptr<LaneJob> job;
-        if (letter && *letter) job = make_job(next.key.delivery);
-        if (job && job->single) {
-            job->kind = JobKind::kRedrive;
-            job->redrive = next.key;
-            job->earlier.history = (*letter)->row.attempts;
-            job->earlier.replay_id = decode_letter_replay((*letter)->row.extra);
-            job->earlier.made = attempts_made_in(job->earlier.history);
-            // Every failed attempt but the first was a retry.
-            job->earlier.counted = job->earlier.made == 0 ? 0 : (*letter)->row.retry_count + 1;
-            job->earlier.created_at_us = next.key.created_at_us;
-            job->finished = [done, key = next.key](std::uint64_t, std::uint64_t) { done(key); };
-            if (!submit(std::move(job))) return fed;
-            ++fed;
-        } else {
-            done(next.key);
-        }
-        std::lock_guard lock(mutex_);
-        redrives_.pop_front();
+        state = encode_redrive(key.created_at_us);
+        store::RetryRow row;
+        row.due_at_us = due_us + static_cast<std::int64_t>(gap_us * static_cast<double>(count++));
+        row.delivery = key.delivery;
+        row.tenant = key.tenant;
+        row.created_at_us = key.created_at_us;
+        row.state = state;
+        rows.put_retry(row);
+        if (count % kRowsPerWrite != 0) continue;
+        if (auto status = write(rows); !status) return status;
     }
+    if (auto status = write(rows); !status) return status;
+    deps_.wake();
+    return {};
 }
 
-std::size_t RetryFeed::do_work() { return feed_due() + feed_redrives(); }
+// False: there is nothing to deliver any more, and the row goes.
+bool RetryFeed::make_redrive(LaneJob& job, const store::RetryRow& row, std::int64_t created_at_us) {
+    const store::DeadLetterKey key{row.tenant, created_at_us, row.delivery};
+    auto letter = deps_.database->dead_letters().get(key);
+    if (!letter) {
+        deps_.log->error("redrive: a dead letter can't be read; it waits",
+                         {{"error", letter.error().message}});
+        return false;
+    }
+    if (!*letter || !job.single) {
+        store::RowBatch gone;
+        gone.erase_retry(row);
+        if (auto written = write(gone); !written)
+            deps_.log->error("redrive: a row can't be removed",
+                             {{"error", written.error().message}});
+        std::lock_guard lock(mutex_);
+        redriven_.erase(key);
+        return false;
+    }
+    job.kind = JobKind::kRedrive;
+    job.redrive = key;
+    job.earlier.history = (*letter)->row.attempts;
+    job.earlier.replay_id = decode_letter_replay((*letter)->row.extra);
+    job.earlier.made = attempts_made_in(job.earlier.history);
+    // Every failed attempt but the first was a retry.
+    job.earlier.counted = job.earlier.made == 0 ? 0 : (*letter)->row.retry_count + 1;
+    job.earlier.created_at_us = key.created_at_us;
+    return true;
+}
+
+bool RetryFeed::under_way(const store::RetryRow& row) {
+    std::lock_guard lock(mutex_);
+    return under_way_.contains({row.due_at_us, row.delivery});
+}
+
+std::size_t RetryFeed::do_work() { return release_held() + feed_due(); }
 
 std::int64_t RetryFeed::sleep_us_max() {
-    {
-        std::lock_guard lock(mutex_);
-        if (!redrives_.empty()) return kPollUsMax;
-    }
     // A row may be put while we sleep, and fall due at once.
     if (deps_.database->retries().count() == 0) return kPollUsMax;
+    const std::int64_t wall_us = deps_.clock->wall_us();
+    const std::int64_t now_us = deps_.due->now_us();
     const auto next_us = deps_.database->retries().next_due_us();
-    const std::int64_t wait_us = next_us ? *next_us - deps_.clock->wall_us() : 0;
-    // What is due already is under way: its end wakes us.
+    const std::int64_t wait_us = next_us ? *next_us - std::max(now_us, wall_us) : 0;
+    // What is due already is under way (its end wakes us), or is due by the other clock.
     return wait_us <= 0 ? kPollUsMax : std::clamp(wait_us, kPollUsMin, kPollUsMax);
 }
 

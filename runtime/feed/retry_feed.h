@@ -1,4 +1,6 @@
-// What: brings deliveries back to the lanes: retries when they fall due, dead letters when asked.
+// What: brings deliveries back to the lanes when they fall due: retries, and dead letters that were
+//       asked for. What is due of a subscription that does not run (paused, switched off) is put
+//       aside in the store (held) and falls due again when it runs.
 // Threads: do_work() by the feeder; redrive() and the callbacks of finished attempts by any.
 // Lifetime: borrows all of Deps.
 // Limits: kUnderWayMax attempts at a time; the others wait in the store.
@@ -7,13 +9,13 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "runtime/delivery/due_clock.h"
 #include "runtime/delivery/key_order.h"
 #include "runtime/delivery/lane_job.h"
 #include "runtime/registry/registry_snapshot.h"
 #include "store/database.h"
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -34,30 +36,37 @@ public:
         std::function<bool(std::uint32_t lane, std::unique_ptr<LaneJob>&)> submit_aside;
         std::function<void()> wake;
         std::function<void(std::uint32_t lane, const KeyedDelivery&)> restore_head;
+        const DueClock* due = nullptr;
     };
     explicit RetryFeed(Deps deps) : deps_(std::move(deps)) {}
 
     // Before the threads start: tells the lanes which deliveries hold up their keys.
     core::Status load_keys();
 
+    // The feeder's thread: an attempt of this row is under way.
+    bool under_way(const store::RetryRow& row);
     std::size_t do_work();
     std::int64_t sleep_us_max();
 
-    // Deliver these dead letters again, `per_second` at most (0: as fast as it goes).
-    void redrive(std::vector<store::DeadLetterKey>&& keys, double per_second);
+    // Deliver these dead letters again, `per_second` at most (0: as fast as it goes). What it has
+    // answered well is durable: it is done after a start too.
+    core::Status redrive(const std::vector<store::DeadLetterKey>& keys, double per_second);
 
 private:
     static constexpr std::size_t kUnderWayMax = 128;
     static constexpr std::int64_t kPollUsMin = 1'000;
     static constexpr std::int64_t kPollUsMax = 20'000;
+    static constexpr std::size_t kRowsPerWrite = 1'000;
     using RetryKey = std::pair<std::int64_t, store::DeliveryKey>;
-    struct Redrive {
-        store::DeadLetterKey key;
-        std::int64_t not_before_ns = 0;
-    };
 
     std::size_t feed_due();
-    std::size_t feed_redrives();
+    std::size_t release_held();
+    bool is_due(const store::RetryRow& row, std::int64_t due_us, std::int64_t wall_us) const;
+    bool hold_if_held(const RegistrySnapshot& registry, const store::RetryRow& row,
+                      store::RowBatch& moved);
+    bool make_redrive(LaneJob& job, const store::RetryRow& row, std::int64_t created_at_us);
+    core::Status bring_near();
+    core::Status write(store::RowBatch& rows);
     bool submit(std::unique_ptr<LaneJob> job);
     std::unique_ptr<LaneJob> make_job(const store::DeliveryKey& delivery);
     void give_up(LaneJob& job, const store::RetryRow& row, std::string_view state);
@@ -67,8 +76,10 @@ private:
     std::set<RetryKey> under_way_;
     std::vector<RetryKey>
         finished_;  // ended, their rows are gone; leave under_way_ at the next scan
-    std::set<store::DeadLetterKey> redriven_;
-    std::deque<Redrive> redrives_;
+    std::set<store::DeadLetterKey> redriven_;  // asked for, and not ended
+    // Only the feeder's: subscriptions that have held rows, as of this registry.
+    std::set<std::uint32_t> held_;
+    std::uint64_t held_seen_ = UINT64_MAX;
 };
 
 }  // namespace millrace::runtime

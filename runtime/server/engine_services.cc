@@ -7,6 +7,7 @@
 #include "store/rows/dead_letters.h"
 #include "store/rows/retry_schedule.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <sched.h>
@@ -32,6 +33,7 @@ void EngineServices::connect(api::Api& api, Feeder& feeder, std::span<Shard* con
     calls_ = &calls;
     make_tail();
     add_gauges();
+    bury_leftovers();
     deps_.conductor->set_offline([this] { reader_.offline(); });
     deps_.conductor->add_chore([this]() -> std::size_t { return deps_.matcher->maintain(); });
     deps_.conductor->add_chore([this] { return deps_.retention->do_work(); });
@@ -51,9 +53,11 @@ void EngineServices::add_gauges() {
             return sum;
         };
     };
-    metrics.gauge_callback(Metric::kQueueSize, over_shards([](const Shard& s) {
-                               return std::max<std::int64_t>(0, s.waiting_deliveries());
-                           }));
+    metrics.gauge_callback(Metric::kQueueSize, [this] {
+        std::int64_t waiting = static_cast<std::int64_t>(deps_.behind->waiting());
+        for (const Shard* shard : shards_) waiting += shard->waiting_deliveries();
+        return static_cast<double>(std::max<std::int64_t>(0, waiting));
+    });
     metrics.gauge_callback(Metric::kHttpConnections,
                            over_shards([](const Shard& s) { return s.http_connections(); }));
     metrics.gauge_callback(Metric::kSocketConnections,
@@ -90,6 +94,44 @@ LogEnds EngineServices::log_ends() {
     return ends;
 }
 
+// By shard, where whoever is furthest behind is.
+LogEnds EngineServices::handled_to() {
+    LogEnds to = deps_.behind->floors(shards_.size());
+    for (std::size_t i = 0; i < shards_.size(); ++i) to[i] = std::min(to[i], shards_[i]->cursor());
+    return to;
+}
+
+core::LogOffset EngineServices::place_of(const Subscription& subscription, core::ShardId shard) {
+    BehindTable::Place place;
+    return deps_.behind->find(subscription.number, shard, place) ? place.from
+                                                                 : shards_[shard.value]->cursor();
+}
+
+void EngineServices::bury(SubscriptionRef subscription, std::function<void(std::uint64_t)> done) {
+    feeder_->burials().add(std::move(subscription), [this, done = std::move(done)](auto count) {
+        deps_.conductor->post_answer([done, count] { done(count); });
+    });
+}
+
+// Removals that the process before did not finish.
+void EngineServices::bury_leftovers() {
+    deps_.registry->snapshot()->subscriptions.for_each([this](const SubscriptionRef& one) {
+        if (one->closing == Closing::kNo) return;
+        bury(one, [this, one](std::uint64_t) {
+            auto& table = deps_.registry->table<Subscription>();
+            if (auto gone = table.remove_hidden(one->tenant, one->id)) registry_undone(*gone);
+        });
+    });
+}
+
+void EngineServices::skip_behind(core::SubscriptionId subscription,
+                                 const std::vector<core::LogOffset>& to) {
+    for (std::size_t i = 0; i < to.size(); ++i) {
+        deps_.behind_orders->post(core::ShardId(static_cast<std::uint16_t>(i)),
+                                  {BehindOrder::Kind::kSkipTo, subscription, to[i], 0});
+    }
+}
+
 core::Status EngineServices::registry_changed(const RegistryChange& change) {
     const auto told = tell_matcher(change);
     if (!told) return core::fail(told.error());
@@ -111,13 +153,21 @@ core::Result<bool> EngineServices::tell_matcher(const RegistryChange& change) {
     registry_version_.store(deps_.registry->snapshot()->version, std::memory_order_release);
     const auto* of = std::get_if<DocumentChange<Subscription>>(&change);
     if (!of) return false;
-    if (of->after && of->after->active) {
-        const Subscription& subscription = *of->after;
-        auto replaced =
-            deps_.matcher->replace(subscription.number, subscription.tenant, *subscription.spec);
+    const SubscriptionRef& now = of->after;
+    if (now && now->active && now->closing == Closing::kNo) {
+        auto replaced = deps_.matcher->replace(now->number, now->tenant, *now->spec);
         if (!replaced) return core::fail(replaced.error());
-    } else if (const auto& gone = of->after ? of->after : of->before) {
+    } else if (const auto& gone = now ? now : of->before) {
         deps_.matcher->remove(gone->number);
+    }
+    // What waits for it keeps its place from here on: of what is still to be read, nothing is
+    // matched for it any more but by its own reader.
+    if (!now || !now->held() || !of->before || of->before->held()) return true;
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+        // Of a shard that has delivered everything, a removed one has everything.
+        if (now->closing != Closing::kNo && shards_[i]->cursor() >= shards_[i]->next_offset())
+            continue;
+        deps_.behind_orders->fall(now->number, core::ShardId(static_cast<std::uint16_t>(i)));
     }
     return true;
 }
@@ -192,10 +242,9 @@ core::Result<ReplayPage> EngineServices::replays(core::TenantId tenant, std::str
     return feeder_->replays().list(tenant, behind, limit);
 }
 
-core::Status EngineServices::replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,
+core::Status EngineServices::replay_dead_letters(const std::vector<store::DeadLetterKey>& keys,
                                                  double per_second) {
-    feeder_->retries().redrive(std::move(keys), per_second);
-    return {};
+    return feeder_->retries().redrive(keys, per_second);
 }
 
 bool EngineServices::run_aside(api::Aside length, std::function<void()> work,
@@ -254,6 +303,7 @@ void EngineServices::append_stats(core::JsonWriter& json) {
         json.end_object();
     }
     json.end_array();
+    append_behind(json);
     deps_.retention->append_stats(json);
     const matcher::Matcher::Stats stats = deps_.matcher->stats();
     json.key("matcher").begin_object();
@@ -262,6 +312,23 @@ void EngineServices::append_stats(core::JsonWriter& json) {
     json.field("paths", stats.paths).field("entriesPerEvent", stats.entries_per_event);
     json.field("regexFailures", stats.regex_failures);
     json.end_object();
+}
+
+// The first of those that are behind, and how many there are.
+void EngineServices::append_behind(core::JsonWriter& json) const {
+    constexpr std::size_t kShownMax = 100;
+    const std::vector<BehindTable::Place> places = deps_.behind->places();
+    const RegistrySnapshotRef registry = deps_.registry->snapshot();
+    json.field("placesBehind", places.size()).key("behind").begin_array();
+    for (std::size_t i = 0; i < std::min(places.size(), kShownMax); ++i) {
+        const BehindTable::Place& place = places[i];
+        const Subscription* of = registry->subscription(place.subscription);
+        json.begin_object().field_or_null("subscriptionId", of ? std::string_view(of->id) : "");
+        json.field("shard", place.shard.value).field("position", place.from.value);
+        if (place.live_from != kNotLive) json.field("liveFrom", place.live_from.value);
+        json.end_object();
+    }
+    json.end_array();
 }
 
 // ---- from the shards

@@ -11,6 +11,7 @@
 #include "runtime/api/api.h"
 #include "runtime/api/services.h"
 #include "runtime/delivery/lane.h"
+#include "runtime/server/behind_orders.h"
 #include "runtime/server/conductor.h"
 #include "runtime/server/retention_chore.h"
 #include "runtime/server/shard.h"
@@ -43,6 +44,9 @@ public:
         const ServerState* server = nullptr;
         RetentionChore* retention = nullptr;
         SetAside* set_aside = nullptr;
+        BehindTable* behind = nullptr;
+        BehindOrders* behind_orders = nullptr;
+        const DueClock* due = nullptr;
         std::string backup_folder{};
         // While a change is waited for: the processor is the others'. Null: by the system.
         std::function<void()> yield;
@@ -68,6 +72,12 @@ public:
     Registry& registry() override { return *deps_.registry; }
     matcher::Matcher::Reader& matcher_reader() override { return reader_; }
     LogEnds log_ends() override;
+    LogEnds handled_to() override;
+    core::LogOffset place_of(const Subscription& subscription, core::ShardId shard) override;
+    void bury(SubscriptionRef subscription, std::function<void(std::uint64_t)> done) override;
+    const DueClock& due_clock() override { return *deps_.due; }
+    void skip_behind(core::SubscriptionId subscription,
+                     const std::vector<core::LogOffset>& to) override;
     core::Status registry_changed(const RegistryChange& change) override;
     void registry_undone(const RegistryChange& change) override;
     void run_script(api::ScriptRunRequest&& request,
@@ -78,7 +88,7 @@ public:
     core::Status cancel_replay(core::TenantId tenant, std::string_view id) override;
     core::Result<ReplayPage> replays(core::TenantId tenant, std::string_view behind,
                                      std::size_t limit) override;
-    core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,
+    core::Status replay_dead_letters(const std::vector<store::DeadLetterKey>& keys,
                                      double per_second) override;
     bool run_aside(api::Aside length, std::function<void()> work,
                    std::function<void()> done) override;
@@ -105,6 +115,8 @@ private:
     core::Result<bool> tell_matcher(const RegistryChange& change);
     core::Status wait_until_effective();
     api::Readiness ability() const;
+    void append_behind(core::JsonWriter& json) const;
+    void bury_leftovers();
     void make_tail();
     void add_gauges();
 

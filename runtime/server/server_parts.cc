@@ -150,7 +150,7 @@ core::Status ServerParts::open_registry() {
     std::vector<matcher::Matcher::Item> items;
     const RegistrySnapshotRef snapshot = registry->snapshot();
     snapshot->subscriptions.for_each([&](const SubscriptionRef& subscription) {
-        if (subscription->active)
+        if (subscription->active && subscription->closing == Closing::kNo)
             items.push_back({subscription->number, subscription->tenant, subscription->spec.get()});
     });
     if (!matcher->load(items)) load_one_by_one(*snapshot);
@@ -200,6 +200,9 @@ core::Status ServerParts::build_edge() {
     deps.conductor = &conductor;
     deps.sideline = &sideline;
     deps.set_aside = &set_aside;
+    deps.behind = &behind;
+    deps.behind_orders = &behind_orders;
+    deps.due = &due_clock;
     deps.haul = &haul;
     deps.server = &state;
     RetentionChore::Deps keeping;
@@ -207,7 +210,14 @@ core::Status ServerParts::build_edge() {
     keeping.log = &log;
     keeping.database = database.get();
     keeping.haul = &haul;
-    keeping.floors = [this] { return feeder->replays().floors(); };
+    keeping.floors = [this] {
+        std::vector<core::LogOffset> floors = feeder->replays().floors();
+        const std::vector<core::LogOffset> behind_floors = behind.floors(shard_count);
+        floors.resize(shard_count, kNotLive);
+        for (std::size_t i = 0; i < shard_count; ++i)
+            floors[i] = std::min(floors[i], behind_floors[i]);
+        return floors;
+    };
     if (auto read = read_retention_rules(config.retention, keeping); !read) return read;
     retention = std::make_unique<RetentionChore>(std::move(keeping));
     deps.retention = retention.get();
@@ -261,12 +271,13 @@ core::Status ServerParts::build_shards() {
         shard.linger_us_max = config.store.linger_us;
         shard.matcher_reader = matcher->register_reader();
         shard.verifier = verifier.get();
+        shard.behind = &behind;
         shards.push_back(std::make_unique<Shard>(std::move(shard)));
     }
     return {};
 }
 
-std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number) {
+std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTable* table) {
     Lane::Deps lane;
     lane.number = static_cast<std::uint32_t>(number);
     lane.shards = shard_count;
@@ -276,6 +287,9 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number) {
     lane.run.kv = &database->kv();
     lane.run.pools = &database->pools();
     lane.run.metrics = &metrics;
+    lane.run.due = &due_clock;
+    lane.run.shards = shard_count;
+    lane.run.behind = table;
     lane.run.drain = [this](const DrainRequest& request) { feeder->parked().drain(request); };
     lane.run.seed = random.next();
     lane.make_executors = [this, slot = watchdog.add_slot(),
@@ -296,8 +310,12 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number) {
 
 core::Status ServerParts::build_lanes() {
     const auto current_registry = [this] { return registry->snapshot(); };
-    for (std::size_t i = 0; i < lane_count; ++i) lanes.push_back(make_lane(i));
-    calls = make_lane(lane_count);
+    for (std::size_t i = 0; i < lane_count; ++i) lanes.push_back(make_lane(i, &behind));
+    calls = make_lane(lane_count, nullptr);
+    behind.on_change([this] {
+        for (const auto& lane : lanes) lane->wake();
+        if (feeder) feeder->wake();
+    });
     shadow = std::make_unique<ShadowLane>(
         ShadowLane::Deps{database.get(), watchdog.add_slot(), random.next()});
     Feeder::Deps deps;
@@ -323,6 +341,9 @@ core::Status ServerParts::build_lanes() {
     };
     deps.delivered = [this](core::ShardId shard) { return shards[shard.value]->cursor(); };
     deps.matcher_reader = matcher->register_reader();
+    deps.due = &due_clock;
+    deps.behind = &behind;
+    deps.behind_shards = &behind_orders;
     feeder = std::make_unique<Feeder>(std::move(deps));
     if (auto loaded = feeder->load_done(); !loaded) return loaded;
     const auto find_version = [this](core::TenantId tenant, std::string_view id,

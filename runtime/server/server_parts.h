@@ -19,6 +19,7 @@
 #include "runtime/registry/registry.h"
 #include "runtime/registry/registry_rows.h"
 #include "runtime/replay/shadow_lane.h"
+#include "runtime/server/behind_orders.h"
 #include "runtime/server/conductor.h"
 #include "runtime/server/descriptors.h"
 #include "runtime/server/engine_services.h"
@@ -79,6 +80,7 @@ public:
     const ServerSeams seams;
     const core::RealClock real_clock;
     const core::Clock& clock;
+    const DueClock due_clock{clock};
     core::Random random;
     core::Metrics metrics;
     SetAside set_aside;
@@ -96,6 +98,7 @@ public:
     std::unique_ptr<MatchVerifier> verifier;
     LuaWatchdog watchdog;
     Conductor conductor;
+    BehindTable behind;
     // A look that waits holds its request and no page; a haul may take minutes.
     static constexpr std::size_t kLooksWaitingMax = 512;
     static constexpr std::size_t kHaulsWaitingMax = 32;
@@ -106,6 +109,7 @@ public:
     std::unique_ptr<api::Api> rest;
     std::unique_ptr<identity::Authenticator> authenticator;
     std::vector<std::unique_ptr<Shard>> shards;
+    BehindOrders behind_orders{shards};
     std::vector<std::unique_ptr<Lane>> lanes;
     // What somebody waits for (API runs) has a thread of its own: no backlog of deliveries, and no
     // handler that goes on for long, is before it.
@@ -127,7 +131,7 @@ private:
     core::Status listen_one(std::string_view what, const std::string& where, std::string& bound,
                             core::Result<io::Address> (Shard::*open)(const io::Address&,
                                                                      io::ListenRole));
-    std::unique_ptr<Lane> make_lane(std::size_t number);
+    std::unique_ptr<Lane> make_lane(std::size_t number, const BehindTable* table);
     std::unique_ptr<core::AgentThread> run(core::Agent& agent,
                                            core::AgentThread::Priority priority);
     std::unique_ptr<core::AgentThread> run(core::Agent& agent,

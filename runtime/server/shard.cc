@@ -77,8 +77,7 @@ void Shard::connect(std::span<Shard* const> shards, std::span<LanePort* const> l
     const core::LogOffset end = deps_.database->durable_end(deps_.number);
     dispatch_ = std::make_unique<ShardDispatcher>(
         ShardDispatcher::Options{deps_.number, cursor_written_, end}, lanes, feeder);
-    waiting_.store(static_cast<std::int64_t>(end.value - cursor_written_.value),
-                   std::memory_order_relaxed);
+    behind_.emplace(deps_.number, *deps_.behind, commit_, *dispatch_);
     publish_figures();
 }
 
@@ -113,8 +112,10 @@ void Shard::wait(std::int64_t timeout_us) {
 void Shard::publish_figures() {
     // release: whoever reads these sees what the duty cycle did before.
     next_offset_.store(commit_.next_offset().value, std::memory_order_release);
+    handed_over_.store(dispatch_->handed_over().value, std::memory_order_release);
     cursor_.store(dispatch_->cursor().value, std::memory_order_release);
     cold_.store(dispatch_->cold(), std::memory_order_relaxed);
+    waiting_.store(dispatch_->waiting(), std::memory_order_relaxed);
     const io::HttpCounters& http = http_->counters();
     metrics_.count_responses(http.responses_by_class, http.responses);
     tell_refused(http.refused + http.turned_away, lines_->counters().refused);
@@ -260,8 +261,6 @@ void Shard::finish(IngestRequest& request) {
 }
 
 void Shard::on_block_durable(const store::EventBlock& block, std::span<const DeliveryItem> items) {
-    // a figure
-    waiting_.fetch_add(static_cast<std::int64_t>(items.size()), std::memory_order_relaxed);
     metrics_.count_unmatched(block, block.first_offset(), items);
     dispatch_->on_durable(block, items);
     deps_.uplink->events_durable();
@@ -335,8 +334,8 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
 }
 
 void Shard::commit_lane_result(LaneResult& result) {
-    // a figure
-    waiting_.fetch_sub(static_cast<std::int64_t>(result.deliveries), std::memory_order_relaxed);
+    behind_->take(result);
+    dispatch_->count_ended(result.deliveries);
     for (const core::LogOffset first : result.finished_parts) dispatch_->finish_part(first);
     commit_.add_rows(result.rows, std::move(result.when_durable));
 }

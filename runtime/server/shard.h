@@ -22,6 +22,7 @@
 #include "runtime/edge/edge_lines.h"
 #include "runtime/edge/ingestor.h"
 #include "runtime/shard/request_pool.h"
+#include "runtime/shard/shard_behind.h"
 #include "runtime/shard/shard_commit.h"
 #include "runtime/shard/shard_dispatch.h"
 #include "runtime/shard/shard_metrics.h"
@@ -32,6 +33,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -80,6 +82,7 @@ public:
         std::int64_t linger_us_max = 1000;
         matcher::Matcher::Reader matcher_reader;
         MatchVerifier* verifier = nullptr;  // may be null
+        BehindTable* behind = nullptr;
     };
     explicit Shard(Deps deps);
     ~Shard() override;
@@ -98,6 +101,8 @@ public:
     // Runs on this shard's thread soon. Any thread.
     void post(std::function<void(Shard&)> task);
     bool take_result(std::uint32_t lane, std::unique_ptr<LaneResult>& result) override;
+    // On its own thread (post()).
+    void obey(const BehindOrder& order) { behind_->obey(order); }
     // The feeder's answer; false when the ring is full.
     bool take_cold(std::unique_ptr<ColdBlock>& block);
     io::HttpServer& http() { return *http_; }
@@ -108,6 +113,9 @@ public:
     }
     core::LogOffset cursor() const {
         return core::LogOffset{cursor_.load(std::memory_order_acquire)};
+    }
+    core::LogOffset handed_over() const {
+        return core::LogOffset{handed_over_.load(std::memory_order_acquire)};
     }
     std::int64_t waiting_deliveries() const { return waiting_.load(std::memory_order_relaxed); }
     bool cold() const { return cold_.load(std::memory_order_relaxed); }
@@ -180,6 +188,7 @@ private:
     std::unique_ptr<io::LineServer> lines_;
     ShardCommit commit_;
     std::unique_ptr<ShardDispatcher> dispatch_;
+    std::optional<ShardBehind> behind_;
 
     std::vector<Shard*> shards_;
     std::vector<std::unique_ptr<core::SpscRing<Mail>>> mail_;  // by sender
@@ -205,6 +214,7 @@ private:
     core::LogOffset cursor_written_;
     std::atomic<std::uint64_t> next_offset_{0};
     std::atomic<std::uint64_t> cursor_{0};
+    std::atomic<std::uint64_t> handed_over_{0};
     std::atomic<std::int64_t> waiting_{0};
     std::atomic<bool> cold_{false};
     std::atomic<bool> edge_idle_{true};

@@ -4,6 +4,7 @@
 #include "runtime/delivery/lane_split.h"
 #include "store/rows/executions.h"
 
+#include <charconv>
 #include <utility>
 
 namespace millrace::runtime {
@@ -13,9 +14,14 @@ Feeder::Feeder(Deps deps)
       matcher_(std::move(deps_.matcher_reader)),
       metrics_(*deps_.metrics),
       retries_({deps_.clock, deps_.log, deps_.database, deps_.registry, deps_.lanes,
-                deps_.submit_aside, [this] { wake(); }, deps_.restore_head}),
+                deps_.submit_aside, [this] { wake(); }, deps_.restore_head, deps_.due}),
       parked_({deps_.clock, deps_.log, deps_.database, deps_.lanes, deps_.submit_aside,
-               [this] { wake(); }, deps_.restore_parked}),
+               [this] { wake(); }, deps_.registry, deps_.restore_parked}),
+      behind_({deps_.clock, deps_.log, deps_.database, deps_.registry, deps_.lanes,
+               deps_.submit_aside, [this] { wake(); }, deps_.behind, deps_.behind_shards}),
+      burials_({deps_.clock, deps_.log, deps_.database, deps_.registry, deps_.lanes,
+                deps_.submit_aside, [this] { wake(); }, deps_.behind, deps_.behind_shards,
+                &retries_, &parked_}),
       replays_({deps_.clock, deps_.log, deps_.metrics, deps_.database, deps_.registry, deps_.lanes,
                 deps_.submit_aside, [this] { wake(); }, deps_.shadow, deps_.delivered}),
       done_(deps_.database->shards()),
@@ -31,7 +37,34 @@ core::Status Feeder::load_done() {
         if (!loaded) return loaded;
     }
     if (auto loaded = retries_.load_keys(); !loaded) return loaded;
-    return parked_.load_keys();
+    if (auto loaded = parked_.load_keys(); !loaded) return loaded;
+    return load_behind();
+}
+
+// The places that were written down; and of those that are off, and are not matched any more, the
+// ones whose fall the process before did not come to write down.
+core::Status Feeder::load_behind() {
+    auto loaded = deps_.database->visit_cursors(
+        kBehindCursorPrefix, [this](std::string_view name, core::LogPosition place) {
+            std::uint32_t number = 0;
+            name.remove_prefix(kBehindCursorPrefix.size());
+            std::from_chars(name.data(), name.data() + name.size(), number);
+            if (place.shard.value < done_.size())
+                deps_.behind->begin(core::SubscriptionId(number), place.shard, place.offset);
+        });
+    if (!loaded) return loaded;
+    store::RowBatch rows;
+    deps_.registry()->subscriptions.for_each([&](const SubscriptionRef& subscription) {
+        if (subscription->active || subscription->off_periods.empty()) return;
+        for (std::size_t i = 0; i < done_.size(); ++i) {
+            const core::ShardId shard(static_cast<std::uint16_t>(i));
+            const core::LogOffset from = deps_.database->cursor(kDeliveryCursor, shard);
+            if (subscription->off_periods.back().holds({shard, from})) continue;
+            if (deps_.behind->begin(subscription->number, shard, from))
+                rows.put_cursor(behind_cursor(subscription->number), {shard, from});
+        }
+    });
+    return rows.empty() ? core::Status{} : deps_.database->write_now(rows);
 }
 
 void Feeder::request(core::ShardId shard, core::LogOffset from, core::LogOffset, std::uint32_t) {
@@ -44,8 +77,9 @@ void Feeder::request(core::ShardId shard, core::LogOffset from, core::LogOffset,
 
 void Feeder::wait(std::int64_t timeout_us) {
     matcher_.offline();
-    core::Agent::wait(std::min(
-        {timeout_us, retries_.sleep_us_max(), parked_.sleep_us_max(), replays_.sleep_us_max()}));
+    core::Agent::wait(
+        std::min({timeout_us, retries_.sleep_us_max(), parked_.sleep_us_max(),
+                  behind_.sleep_us_max(), burials_.sleep_us_max(), replays_.sleep_us_max()}));
 }
 
 std::size_t Feeder::do_work() {
@@ -53,6 +87,8 @@ std::size_t Feeder::do_work() {
     if (stopping_.load(std::memory_order_relaxed)) return done;
     done += retries_.do_work();
     done += parked_.do_work();
+    done += behind_.do_work();
+    done += burials_.do_work();
     done += replays_.do_work(matcher_);
     return done;
 }

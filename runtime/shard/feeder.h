@@ -12,7 +12,9 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "runtime/delivery/lane_job.h"
+#include "runtime/feed/behind_feed.h"
 #include "runtime/feed/block_matcher.h"
+#include "runtime/feed/burials.h"
 #include "runtime/feed/parked_feed.h"
 #include "runtime/feed/retry_feed.h"
 #include "runtime/replay/replay_runner.h"
@@ -50,11 +52,14 @@ public:
         // One past the last event of a shard before which all have had their first outcome.
         std::function<core::LogOffset(core::ShardId)> delivered;
         matcher::Matcher::Reader matcher_reader;
+        const DueClock* due = nullptr;
+        BehindTable* behind = nullptr;
+        BehindShards* behind_shards = nullptr;
     };
     explicit Feeder(Deps deps);
 
-    // Before the threads start: which deliveries behind the cursors have their outcome already, and
-    // which keys wait for a retry.
+    // Before the threads start: which deliveries behind the cursors have their outcome already,
+    // which keys wait for a retry, and which subscriptions are behind.
     core::Status load_done();
 
     std::string_view name() const override { return "feeder"; }
@@ -65,6 +70,7 @@ public:
 
     RetryFeed& retries() { return retries_; }
     ParkedFeed& parked() { return parked_; }
+    Burials& burials() { return burials_; }
     ReplayRunner& replays() { return replays_; }
     // From now on nothing new is begun.
     void stop_feeding() { stopping_.store(true, std::memory_order_relaxed); }
@@ -77,6 +83,7 @@ private:
         std::int64_t not_before_ns = 0;
     };
 
+    core::Status load_behind();
     std::size_t feed_one();
     std::unique_ptr<ColdBlock> read_and_match(const ColdRequest& request);
 
@@ -85,6 +92,8 @@ private:
     ShardMetrics metrics_;
     RetryFeed retries_;
     ParkedFeed parked_;
+    BehindFeed behind_;
+    Burials burials_;
     ReplayRunner replays_;
     std::vector<DoneSet> done_;  // by shard; emptied once the shard has passed them
     std::vector<core::LogOffset> done_end_;

@@ -45,6 +45,11 @@ public:
     void on_durable(const store::EventBlock& block, std::span<const DeliveryItem> items);
     void on_cold(ColdBlock&& block);
     void finish_part(core::LogOffset first) { tracker_.finish_part(first); }
+    // So many deliveries of what was handed over no longer wait.
+    void count_ended(std::uint64_t deliveries) { in_lanes_ -= deliveries; }
+    // Deliveries that wait: in the lanes, and in the log. Of blocks that are still to be read an
+    // event counts as one, where it is not known better.
+    std::int64_t waiting() const;
     // Hands over what was read back and asks for more. Returns the number of blocks handed over.
     std::size_t do_work();
     // From now on nothing is handed over: the shard is going down.
@@ -70,7 +75,10 @@ private:
     bool cold_;
     bool stopped_ = false;
     std::deque<ColdBlock> ready_;
+    std::uint64_t in_lanes_ = 0;     // deliveries
+    std::uint64_t cold_items_ = 0;   // deliveries of blocks that came while cold
     core::LogOffset asked_to_;       // what the feeder was asked for, up to here
+    core::LogOffset counted_from_;   // of events behind it cold_items_ counts deliveries
     std::uint32_t answers_due_ = 0;  // 1 while the feeder has a request of ours
 };
 

@@ -67,8 +67,8 @@ MUTATIONS = [
      "    rows.put_retry(row);",
      "    if (!(M) || row.attempt < 2) rows.put_retry(row);"),
     ("retry-kept-after-its-attempt", "runtime/delivery/outcome_writer.cc",
-     "if (job.kind == JobKind::kRetry) rows.erase_retry(",
-     "if (!(M) && job.kind == JobKind::kRetry) rows.erase_retry("),
+     "if (has_row && job.retry_due_at_us != 0) rows.erase_retry(",
+     "if (!(M) && has_row && job.retry_due_at_us != 0) rows.erase_retry("),
     ("parked-kept-after-its-attempt", "runtime/delivery/outcome_writer.cc",
      "if (job.kind == JobKind::kParked) rows.erase_parked(",
      "if (!(M) && job.kind == JobKind::kParked) rows.erase_parked("),
@@ -106,10 +106,11 @@ MUTATIONS = [
      "if (until_us <= attempt.started_at_us) return false;",
      "if ((M) || until_us <= attempt.started_at_us) return false;"),
     ("scheduled-again-when-due", "runtime/delivery/delivery_run.cc",
-     "if (attempt.job->kind != JobKind::kBlock || !attempt.event.has(EventFlag::kScheduled))",
+     "if (!is_first_time(*attempt.job) || !attempt.event.has(EventFlag::kScheduled))",
      "if ((M) && attempt.job->kind == JobKind::kRetry && attempt.event.has(EventFlag::kScheduled)) {\n"
-     "        put_off(attempt, delivery, attempt.started_at_us + 1);\n        return true;\n    }\n"
-     "    if (attempt.job->kind != JobKind::kBlock || !attempt.event.has(EventFlag::kScheduled))"),
+     "        put_off(attempt, delivery, attempt.started_at_us + 1, By::kWallClock);\n"
+     "        return true;\n    }\n"
+     "    if (!is_first_time(*attempt.job) || !attempt.event.has(EventFlag::kScheduled))"),
     ("replay-before-the-first-delivery", "runtime/replay/replay_steps.cc",
      "return deps_.delivered && !replay.state.spec.dry_run &&",
      "return !(M) && deps_.delivered && !replay.state.spec.dry_run &&"),

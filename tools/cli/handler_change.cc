@@ -48,6 +48,27 @@ int set_active(CliContext& context, const std::vector<std::string>& texts, bool 
     return kExitOk;
 }
 
+int pause(CliContext& context, const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) {
+        const std::string id = resolve(context, kHandlers, text);
+        if (id.empty()) return kExitFailed;
+        const int code =
+            print_changed(context, {.method = "POST", .path = path_of(id) + "/pause"}, "paused");
+        if (code != kExitOk) return code;
+    }
+    return kExitOk;
+}
+
+int resume(CliContext& context, const std::string& text, const std::string& from) {
+    const std::string id = resolve(context, kHandlers, text);
+    if (id.empty()) return kExitFailed;
+    return print_changed(context,
+                         {.method = "POST",
+                          .path = path_of(id) + "/resume",
+                          .body = JsonObject().text("from", from).str()},
+                         "resumed");
+}
+
 int change(CliContext& context, const std::string& id, const HandlerOptions& o,
            std::string_view what) {
     std::string script_id, filters;
@@ -109,6 +130,27 @@ void add_handler_changes(CLI::App& handler, CliContext& context) {
             context.action = [&context, ids, active] { return set_active(context, *ids, active); };
         });
     }
+
+    auto paused = std::make_shared<std::vector<std::string>>();
+    CLI::App* pausing =
+        handler.add_subcommand("pause", "Let handlers rest; what comes meanwhile waits for them");
+    pausing->add_option("id", *paused, "ids or names")->required();
+    pausing->callback([&context, paused] {
+        context.action = [&context, paused] { return pause(context, *paused); };
+    });
+
+    auto resumed = std::make_shared<std::string>();
+    auto from = std::make_shared<std::string>("here");
+    CLI::App* resuming = handler.add_subcommand("resume", "Let a paused handler go on");
+    resuming->add_option("id", *resumed, "its id, its name or the beginning of its id")->required();
+    resuming
+        ->add_option("--from", *from,
+                     "here, skip (leave out what came meanwhile), a position of the log, or a "
+                     "moment such as 1h")
+        ->capture_default_str();
+    resuming->callback([&context, resumed, from] {
+        context.action = [&context, resumed, from] { return resume(context, *resumed, *from); };
+    });
 
     auto id = std::make_shared<std::string>();
     auto changed = std::make_shared<HandlerOptions>();

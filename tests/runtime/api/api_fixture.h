@@ -47,6 +47,14 @@ public:
     Registry& registry() override { return *registry_; }
     matcher::Matcher::Reader& matcher_reader() override { return reader_; }
     LogEnds log_ends() override { return {}; }
+    LogEnds handled_to() override { return {}; }
+    const DueClock& due_clock() override { return due_clock_; }
+    core::LogOffset place_of(const Subscription&, core::ShardId) override { return {}; }
+    void skip_behind(core::SubscriptionId, const std::vector<core::LogOffset>& to) override {
+        skipped = to;
+    }
+    void bury(SubscriptionRef, std::function<void(std::uint64_t)> done) override { done(0); }
+    std::vector<core::LogOffset> skipped;
 
     core::Status registry_changed(const RegistryChange& change) override {
         if (refuse_changes)
@@ -95,7 +103,7 @@ public:
                                      std::size_t) override {
         return ReplayPage{{*replay(tenant, "rp_1")}, {}};
     }
-    core::Status replay_dead_letters(std::vector<store::DeadLetterKey>&& keys,
+    core::Status replay_dead_letters(const std::vector<store::DeadLetterKey>& keys,
                                      double per_second) override {
         redriven = std::move(keys);
         redriven_per_second = per_second;
@@ -130,6 +138,7 @@ public:
 private:
     store::Database& database_;
     core::ManualClock& clock_;
+    DueClock due_clock_{clock_};
     core::Random random_{1};
     core::Log log_;
     core::Metrics metrics_;

@@ -1,0 +1,163 @@
+// /v2/subscriptions/{id}/pause and /resume: a paused subscription keeps its place in the log.
+#include "core/moment.h"
+#include "runtime/api/documents.h"
+#include "runtime/api/handlers.h"
+#include "runtime/stream/event_tail.h"
+#include "store/log/log_reader.h"
+
+#include <utility>
+#include <vector>
+
+namespace millrace::runtime::api {
+namespace {
+
+using Places = std::vector<core::LogOffset>;
+
+Answer set_paused(Call& call, bool paused) {
+    const std::string_view id = call.request.param("id");
+    DocumentTable<Subscription>& table = call.services.registry().table<Subscription>();
+    const auto now = table.find(call.tenant(), id);
+    if (!now) return not_found("subscription", id);
+    if (now->paused == paused) return document_response(200, *now);
+    return changed<Subscription>(call,
+                                 table.amend(change_context(call), id, paused ? "pause" : "resume",
+                                             [paused](Subscription& next) {
+                                                 next.paused = paused;
+                                                 return core::Status{};
+                                             }),
+                                 200);
+}
+
+// Where the log was at a moment.
+core::Result<Places> places_at(store::Database& database, std::int64_t time_us) {
+    Places places;
+    for (std::size_t i = 0; i < database.shards(); ++i) {
+        auto offset = database.log_reader().offset_at_time(
+            core::ShardId(static_cast<std::uint16_t>(i)), time_us);
+        if (!offset) return core::fail(std::move(offset.error()));
+        places.push_back(*offset);
+    }
+    return places;
+}
+
+// "here" (empty), "skip", a stream's position or a moment.
+core::Result<Places> read_from(Call& call, const std::string& from) {
+    store::Database& database = call.services.database();
+    if (from.empty() || from == "here") return Places{};
+    if (from == "skip") return Places(database.shards(), kNotLive);
+    std::int64_t time_us = 0;
+    auto places = core::parse_moment(from, call.services.clock().wall_us(), time_us)
+                      ? places_at(database, time_us)
+                      : decode_stream_position(from, database.shards());
+    if (!places) {
+        return core::fail(core::Error(core::ErrorCode::kValidation,
+                                      "from is \"" + from.substr(0, 64) +
+                                          "\"; expected here, skip, a position of the log, or " +
+                                          std::string(core::kMomentForms))
+                              .in("from"));
+    }
+    for (std::size_t i = 0; i < places->size(); ++i) {
+        const core::ShardId shard(static_cast<std::uint16_t>(i));
+        if ((*places)[i] > database.durable_end(shard)) {
+            return core::fail(
+                core::Error(core::ErrorCode::kValidation, "from is beyond the end of the log")
+                    .in("from"));
+        }
+    }
+    return places;
+}
+
+// ?waiting= of a removal.
+core::Result<Closing> read_waiting(const Call& call) {
+    const std::string waiting = call.text("waiting");
+    if (waiting.empty() || waiting == "dead-letter") return Closing::kDeadLetter;
+    if (waiting == "discard") return Closing::kDiscard;
+    return core::fail(
+        core::Error(core::ErrorCode::kValidation,
+                    "waiting is \"" + waiting.substr(0, 64) + "\"; expected dead-letter or discard")
+            .in("waiting"));
+}
+
+ApiResponse removed(Closing how, std::uint64_t count) {
+    std::string body;
+    core::JsonWriter json(body);
+    json.begin_object().field("success", true);
+    json.field("deadLettered", how == Closing::kDeadLetter ? count : 0);
+    json.field("discarded", how == Closing::kDiscard ? count : 0).end_object();
+    return json_response(200, std::move(body));
+}
+
+}  // namespace
+
+// Two steps, so that a crash between them loses nothing: nobody sees it any more, then what waits
+// for it is cleared away and it is gone.
+void delete_subscription(Call& call, const Respond& respond) {
+    const auto how = read_waiting(call);
+    if (!how) return respond(error_response(how.error()));
+    const std::string id(call.request.param("id"));
+    auto& table = call.services.registry().table<Subscription>();
+    if (!table.find(call.tenant(), id)) {  // one that was set aside, or none
+        auto gone = delete_document<Subscription>(call);
+        return respond(gone ? std::move(*gone) : error_response(gone.error()));
+    }
+    const ChangeContext context = change_context(call);
+    auto made = table.amend(context, id, "delete", [&](Subscription& next) {
+        next.closing = *how;
+        if (next.active) next.off_periods.push_back({context.log_ends, {}});
+        next.active = false;
+        return core::Status{};
+    });
+    const SubscriptionRef closing = made ? made->after : nullptr;
+    auto applied = changed<Subscription>(call, std::move(made), 200);
+    if (!applied) return respond(error_response(applied.error()));
+    Services& services = call.services;
+    services.bury(closing, [&services, closing, how = *how, respond](std::uint64_t count) {
+        auto gone =
+            services.registry().table<Subscription>().remove_hidden(closing->tenant, closing->id);
+        if (!gone) return respond(error_response(gone.error()));
+        services.registry_undone(*gone);
+        respond(removed(how, count));
+    });
+}
+
+Answer pause_subscription(Call& call) {
+    if (!call.request.body_view().empty()) {
+        core::JsonDocument document;
+        auto in = document.parse_object(call.request.body_view());
+        if (!in) return core::fail(std::move(in.error()));
+        if (auto status = in->finish(); !status) return core::fail(status.error());
+    }
+    return set_paused(call, true);
+}
+
+Answer resume_subscription(Call& call) {
+    std::string from;
+    if (!call.request.body_view().empty()) {
+        core::JsonDocument document;
+        auto in = document.parse_object(call.request.body_view());
+        if (!in) return core::fail(std::move(in.error()));
+        in->text("from", from, {.bytes_max = 256});
+        if (auto status = in->finish(); !status) return core::fail(status.error());
+    }
+    const std::string_view id = call.request.param("id");
+    const auto subscription =
+        call.services.registry().table<Subscription>().find(call.tenant(), id);
+    if (!subscription) return not_found("subscription", id);
+    const auto places = read_from(call, from);
+    if (!places) return core::fail(places.error());
+    for (std::size_t i = 0; i < places->size(); ++i) {
+        const core::ShardId shard(static_cast<std::uint16_t>(i));
+        if ((*places)[i] == kNotLive ||
+            (*places)[i] >= call.services.place_of(*subscription, shard))
+            continue;
+        return core::fail(
+            core::Error(core::ErrorCode::kConflict,
+                        "from lies before what the subscription has got already; resume it from "
+                        "\"here\", and bring it the earlier events with POST /v2/replays")
+                .in("from"));
+    }
+    if (!places->empty()) call.services.skip_behind(subscription->number, *places);
+    return set_paused(call, false);
+}
+
+}  // namespace millrace::runtime::api
