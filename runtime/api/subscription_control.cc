@@ -87,6 +87,27 @@ ApiResponse removed(Closing how, std::uint64_t count) {
     return json_response(200, std::move(body));
 }
 
+// What lies between an earlier place and its own a subscription has got already: it gets it again,
+// by a replay. No ranges: there is nothing.
+ReplaySpec again_from(Call& call, const Subscription& subscription, const Places& from) {
+    ReplaySpec spec;
+    spec.tenant = subscription.tenant;
+    spec.subscriptions = {subscription.number};
+    bool any = false;
+    for (std::size_t i = 0; i < from.size(); ++i) {
+        const core::LogOffset place =
+            call.services.place_of(subscription, core::ShardId(static_cast<std::uint16_t>(i)));
+        const bool earlier = from[i] != kNotLive && from[i] < place;
+        spec.ranges.push_back(earlier ? LogRange{from[i], place} : LogRange{});
+        any |= earlier;
+    }
+    if (!any) spec.ranges.clear();
+    core::JsonWriter json(spec.document);
+    json.begin_object().key("subscriptionIds").begin_array().value(subscription.id).end_array();
+    json.end_object();
+    return spec;
+}
+
 }  // namespace
 
 // Two steps, so that a crash between them loses nothing: nobody sees it any more, then what waits
@@ -145,19 +166,15 @@ Answer resume_subscription(Call& call) {
     if (!subscription) return not_found("subscription", id);
     const auto places = read_from(call, from);
     if (!places) return core::fail(places.error());
-    for (std::size_t i = 0; i < places->size(); ++i) {
-        const core::ShardId shard(static_cast<std::uint16_t>(i));
-        if ((*places)[i] == kNotLive ||
-            (*places)[i] >= call.services.place_of(*subscription, shard))
-            continue;
-        return core::fail(
-            core::Error(core::ErrorCode::kConflict,
-                        "from lies before what the subscription has got already; resume it from "
-                        "\"here\", and bring it the earlier events with POST /v2/replays")
-                .in("from"));
-    }
-    if (!places->empty()) call.services.skip_behind(subscription->number, *places);
-    return set_paused(call, false);
+    if (places->empty()) return set_paused(call, false);
+    auto again = again_from(call, *subscription, *places);
+    call.services.skip_behind(subscription->number, *places);
+    auto answer = set_paused(call, false);
+    if (!answer || again.ranges.empty()) return answer;
+    auto replay = call.services.start_replay(std::move(again));
+    if (!replay) return core::fail(std::move(replay.error()));
+    answer->headers.emplace_back("Location", "/v2/replays/" + *replay);
+    return answer;
 }
 
 }  // namespace millrace::runtime::api
