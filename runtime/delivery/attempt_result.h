@@ -24,6 +24,8 @@ struct AttemptResult {
     std::string logs_json;    // a JSON array; empty: none
     AttemptEffects effects;   // taken when the outcome is ok, else dropped
 
+    // By a limit of its own: time or memory.
+    bool stopped() const { return outcome_text == "timeout" || outcome_text == "memory"; }
     void fail(std::string_view why, AttemptOutcome how = AttemptOutcome::kFailed) {
         outcome = how;
         outcome_text = how == AttemptOutcome::kFatal    ? "fatal"

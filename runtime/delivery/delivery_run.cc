@@ -334,6 +334,7 @@ void DeliveryRun::end_attempt(const WaitingDelivery& delivery, Attempt& attempt,
     builder_.open_outcomes(attempt.job->block_position(index));
     const WrittenOutcome written = outcomes_.write(
         attempt, ok ? std::string_view{} : texts_.id(attempt.event), builder_.rows());
+    if (!ok && deps_.log) deps_.log->tell(attempt, texts_.id(attempt.event), written, now_ns_);
     keep_order(attempt, written);
     if (written.dead_letter) builder_.alert(attempt, *written.dead_letter);
     count_end(delivery, attempt, written, began_ns);
@@ -341,8 +342,7 @@ void DeliveryRun::end_attempt(const WaitingDelivery& delivery, Attempt& attempt,
 }
 
 void DeliveryRun::count_kill(const AttemptResult& result) {
-    if (result.outcome_text == "timeout" || result.outcome_text == "memory")
-        metrics_.count_kill(result.outcome_text == "memory");
+    if (result.stopped()) metrics_.count_kill(result.outcome_text == "memory");
 }
 
 void DeliveryRun::count_end(const WaitingDelivery& delivery, const Attempt& attempt,

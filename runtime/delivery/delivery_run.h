@@ -11,6 +11,7 @@
 #include "core/random.h"
 #include "runtime/delivery/answer_box.h"
 #include "runtime/delivery/behind_gate.h"
+#include "runtime/delivery/delivery_log.h"
 #include "runtime/delivery/due_clock.h"
 #include "runtime/delivery/event_texts.h"
 #include "runtime/delivery/executor.h"
@@ -47,6 +48,7 @@ public:
         store::KvStore* kv = nullptr;
         store::PoolSet* pools = nullptr;
         core::Metrics* metrics = nullptr;
+        DeliveryLog* log = nullptr;  // null: failures are told nobody
         std::uint64_t seed = 0;
         const DueClock* due = nullptr;
         // Null: no subscription falls behind.

@@ -42,6 +42,7 @@ ServerParts::ServerParts(const core::Config& configuration, core::Log& log_lines
       clock(seams.clock ? *seams.clock : real_clock),
       random(seams.seed ? *seams.seed : seed_from_system()),
       set_aside(log),
+      delivery_log(log),
       shard_count(count_or_cores(configuration.engine.shards, core::kShardsMax)),
       lane_count(count_or_cores(configuration.engine.lanes, core::kLanesMax)) {}
 
@@ -231,6 +232,7 @@ core::Status ServerParts::build_edge() {
     authenticator = std::make_unique<identity::Authenticator>(std::move(*names));
     verifier = std::make_unique<MatchVerifier>(config.matcher.verify_fraction, *registry,
                                                matcher->register_reader(), log, metrics);
+    conductor.add_chore([this] { return delivery_log.tell_left_out(clock.monotonic_ns()); });
     if (verifier->every() != 0) conductor.add_chore([this] { return verifier->do_work(); });
     return {};
 }
@@ -290,6 +292,7 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTab
     lane.run.due = &due_clock;
     lane.run.shards = shard_count;
     lane.run.behind = table;
+    lane.run.log = &delivery_log;
     lane.run.drain = [this](const DrainRequest& request) { feeder->parked().drain(request); };
     lane.run.seed = random.next();
     lane.make_executors = [this, slot = watchdog.add_slot(),

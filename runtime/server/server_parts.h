@@ -13,6 +13,7 @@
 #include "core/random.h"
 #include "matcher/matcher.h"
 #include "runtime/api/api.h"
+#include "runtime/delivery/delivery_log.h"
 #include "runtime/delivery/lane.h"
 #include "runtime/identity/authenticator.h"
 #include "runtime/lua/lua_watchdog.h"
@@ -84,6 +85,7 @@ public:
     core::Random random;
     core::Metrics metrics;
     SetAside set_aside;
+    DeliveryLog delivery_log;
     ServerState state;
     ServerAddresses addresses;
     std::size_t shard_count = 1;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Goal: handlers run once per match with their effects, failures are retried, dead-lettered and
 replayed. Method: counting handlers in kv and the executions that the server reports."""
+import json
 import unittest
 
 import harness
@@ -53,6 +54,18 @@ class Deliveries(harness.ServerCase):
         reply = self.server.post("/v2/script/run", {"scriptId": self.server.create_script(
             "return function(e) sdk.sleep(1) return 'done' end", type="api")})
         self.assertEqual((reply.status, reply.json()["result"]), (200, "done"), reply)
+
+    def test_what_goes_wrong_is_on_the_log(self):
+        pattern = self.unique("log.")
+        subscription = self.handler(f"return function() error('nothing works {pattern}') end", pattern,
+                                    retry={**FAST_RETRY, "maxRetries": 1})
+        self.server.send_event(pattern)
+        self.server.wait_executions(1, ("dead",), subscriptionId=subscription)
+        lines = [json.loads(line) for line in self.server.log().splitlines() if pattern in line]
+        self.assertEqual([(line["attempt"], line["subscription"]) for line in lines],
+                         [(1, subscription), (2, subscription)], lines)
+        self.assertIn("tried again", lines[0]["message"])
+        self.assertIn("dead letter", lines[1]["message"])
 
     def test_failed_deliveries_are_found_as_failed(self):
         pattern = self.unique("sf.")
