@@ -141,9 +141,9 @@ bool HttpServer::ingest_paused() const { return impl_->paused; }
 void HttpServer::drain() { impl_->drain(); }
 void HttpServer::stop_listening() { impl_->reactor.close_listeners(*impl_); }
 void HttpServer::close_all() { impl_->close_all(); }
-std::size_t HttpServer::connections() const { return impl_->open_connections; }
+std::size_t HttpServer::connections() const { return impl_->open_connections(); }
 std::size_t HttpServer::undrained() const {
-    return impl_->open_connections - impl_->late_connections;
+    return impl_->open_connections() - impl_->late_connections;
 }
 const HttpCounters& HttpServer::counters() const { return impl_->counters; }
 
@@ -161,50 +161,29 @@ HttpServerImpl::~HttpServerImpl() {
     reactor.close_listeners(*this);
     close_all();
     // The kernel may still hold our memory: wait for what is under way, as short as cancelling is.
-    for (int i = 0; i < 1000 && open_connections > 0; ++i) reactor.poll(1000);
+    for (int i = 0; i < 1000 && open_connections() > 0; ++i) reactor.poll(1000);
 }
 
 void HttpServerImpl::on_accept(int socket, const Peer& peer) {
-    bool spare = false;
-    if (closed || refuse_peer(peer) || !find_room(spare)) {
+    using Place = ConnectionRoom::Place;
+    const Place place =
+        closed || refuse_peer(peer) ? Place::kNone : room_.find(connections_, reactor.now_ns());
+    if (place == Place::kNone) {
         ++counters.refused;
         reactor.backend().close(socket);
         return;
     }
     HttpConnection& connection = take_connection();
-    if (!connection.start(socket, peer, spare)) {
+    if (!connection.start(socket, peer, place == Place::kSpare)) {
         ++counters.refused;
         reactor.backend().close(socket);
         free_.push_back(connection.index());
         return;
     }
-    ++open_connections;
+    room_.enter(place);
     if (draining) ++late_connections;
-    if (spare) ++spare_connections;
     ++counters.accepted;
     if (limits.connections_per_peer_max < limits.connections_max) ++per_peer_[peer.ip];
-}
-
-// A full server closes what has been idle longest. Where all are at work, a few more are held, so
-// that they are told, and so that questions about the server's health are answered.
-bool HttpServerImpl::find_room(bool& spare) {
-    const std::size_t counted = open_connections - spare_connections - leaving_connections;
-    spare = counted >= room_.usual && !make_room(false);
-    return !spare || spare_connections < room_.spare || make_room(true);
-}
-
-bool HttpServerImpl::make_room(bool spare) {
-    IdleQueue& idle = spare ? idle_spare_ : idle_;
-    const std::size_t index =
-        idle.take_oldest(connections_.size(), reactor.now_ns(), [&](std::size_t i) {
-            const HttpConnection& connection = *connections_[i];
-            return connection.spare() == spare ? connection.idle_since() : kNotIdle;
-        });
-    if (index == connections_.size()) return false;
-    connections_[index]->give_way();
-    ++leaving_connections;
-    if (spare) --spare_connections;
-    return true;
 }
 
 bool HttpServerImpl::refuse_peer(const Peer& peer) const {
@@ -225,12 +204,8 @@ HttpConnection& HttpServerImpl::take_connection() {
 }
 
 void HttpServerImpl::give_back(HttpConnection& connection) {
-    --open_connections;
+    room_.leave(connection);
     if (connection.late()) --late_connections;
-    if (connection.giving_way())
-        --leaving_connections;
-    else if (connection.spare())
-        --spare_connections;
     free_.push_back(connection.index());
     const auto found = per_peer_.find(connection.peer().ip);
     if (found != per_peer_.end() && --found->second == 0) per_peer_.erase(found);

@@ -3,6 +3,7 @@
 // Limits: HttpLimits. Failure: none of its own.
 #pragma once
 
+#include "io/connection_room.h"
 #include "io/http_connection.h"
 #include "io/http_head.h"
 #include "io/http_server.h"
@@ -48,24 +49,19 @@ public:
     bool paused = false;
     bool draining = false;
     bool closed = false;  // close_all() was called
-    std::size_t open_connections = 0;
-    std::size_t late_connections = 0;     // of these: accepted in a drain
-    std::size_t spare_connections = 0;    // of these: beyond connections_max
-    std::size_t leaving_connections = 0;  // of these: closing to make room
-    std::size_t answer_bytes = 0;         // of all connections: answered and not yet sent
+    std::size_t open_connections() const { return room_.open(); }
+    std::size_t late_connections = 0;  // of these: accepted in a drain
+    std::size_t answer_bytes = 0;      // of all connections: answered and not yet sent
 
 private:
     using PeerKey = std::array<std::uint8_t, 16>;
     bool refuse_peer(const Peer& peer) const;
     HttpConnection& take_connection();
-    bool make_room(bool spare);
-    bool find_room(bool& spare);
 
     std::vector<std::unique_ptr<HttpConnection>> connections_;
     std::vector<std::uint32_t> free_;
     std::map<PeerKey, std::size_t> per_peer_;
-    const ConnectionRoom room_;
-    IdleQueue idle_, idle_spare_;
+    ConnectionRoom room_;
     std::string head_;
     std::string date_;
     std::int64_t date_second_ = -1;

@@ -14,17 +14,6 @@ namespace millrace::io {
 
 inline constexpr std::int64_t kNotIdle = std::numeric_limits<std::int64_t>::max();
 
-// How connections_max is divided: `spare` places are for those that come when all others are taken.
-// Few connections have theirs beside it, many give some of their own, so that descriptors for
-// connections_max are enough.
-struct ConnectionRoom {
-    ConnectionRoom(std::size_t connections_max, std::size_t spare_max)
-        : spare(std::min(spare_max, std::max<std::size_t>(connections_max / 16, 4))),
-          usual(connections_max >= 64 ? connections_max - spare : connections_max) {}
-    const std::size_t spare;
-    const std::size_t usual;
-};
-
 class IdleQueue {
 public:
     // idle_since(index): kNotIdle for those that may not go. The index of the one to close, or

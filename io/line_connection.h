@@ -5,8 +5,8 @@
 #pragma once
 
 #include "core/buffer.h"
+#include "io/connection_room.h"
 #include "io/fifo.h"
-#include "io/idle_queue.h"
 #include "io/line_server.h"
 #include "io/out_queue.h"
 #include "io/reactor_impl.h"
@@ -131,19 +131,13 @@ public:
     LineCounters counters;
     bool paused = false;
     bool draining = false;
-    std::size_t open_connections = 0;
-    std::size_t spare_connections = 0;    // of these: beyond connections_max
-    std::size_t leaving_connections = 0;  // of these: closing to make room
-    std::size_t out_bytes = 0;            // acks and rejects of all, not yet sent
+    std::size_t open_connections() const { return room_.open(); }
+    std::size_t out_bytes = 0;  // acks and rejects of all, not yet sent
 
 private:
-    bool find_room(bool& spare);
-    bool make_room(bool spare);
-
     std::vector<std::unique_ptr<LineConnection>> connections_;
     std::vector<std::uint32_t> free_;
-    const ConnectionRoom room_;
-    IdleQueue idle_, idle_spare_;
+    ConnectionRoom room_;
 };
 
 }  // namespace millrace::io

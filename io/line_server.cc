@@ -44,7 +44,7 @@ void LineServer::drain() {
 }
 
 void LineServer::close_all() { impl_->close_all(); }
-std::size_t LineServer::connections() const { return impl_->open_connections; }
+std::size_t LineServer::connections() const { return impl_->open_connections(); }
 const LineCounters& LineServer::counters() const { return impl_->counters; }
 
 // ---- LineServerImpl
@@ -61,12 +61,13 @@ LineServerImpl::~LineServerImpl() {
     reactor.close_listeners(*this);
     close_all();
     // The kernel may still hold our memory: wait for what is under way, as short as cancelling is.
-    for (int i = 0; i < 1000 && open_connections > 0; ++i) reactor.poll(1000);
+    for (int i = 0; i < 1000 && open_connections() > 0; ++i) reactor.poll(1000);
 }
 
 void LineServerImpl::on_accept(int socket, const Peer& peer) {
-    bool spare = false;
-    if (draining || !find_room(spare)) {
+    using Place = ConnectionRoom::Place;
+    const Place place = draining ? Place::kNone : room_.find(connections_, reactor.now_ns());
+    if (place == Place::kNone) {
         ++counters.refused;
         reactor.backend().close(socket);
         return;
@@ -76,44 +77,18 @@ void LineServerImpl::on_accept(int socket, const Peer& peer) {
         connections_.push_back(std::make_unique<LineConnection>(*this, free_.back()));
     }
     LineConnection& connection = *connections_[free_.back()];
-    if (!connection.start(socket, peer, spare)) {
+    if (!connection.start(socket, peer, place == Place::kSpare)) {
         ++counters.refused;
         reactor.backend().close(socket);
         return;
     }
     free_.pop_back();
-    ++open_connections;
-    if (spare) ++spare_connections;
+    room_.enter(place);
     ++counters.accepted;
 }
 
-// As HttpServerImpl's.
-bool LineServerImpl::find_room(bool& spare) {
-    const std::size_t counted = open_connections - spare_connections - leaving_connections;
-    spare = counted >= room_.usual && !make_room(false);
-    return !spare || spare_connections < room_.spare || make_room(true);
-}
-
-bool LineServerImpl::make_room(bool spare) {
-    IdleQueue& idle = spare ? idle_spare_ : idle_;
-    const std::size_t index =
-        idle.take_oldest(connections_.size(), reactor.now_ns(), [&](std::size_t i) {
-            const LineConnection& connection = *connections_[i];
-            return connection.spare() == spare ? connection.idle_since() : kNotIdle;
-        });
-    if (index == connections_.size()) return false;
-    connections_[index]->give_way();
-    ++leaving_connections;
-    if (spare) --spare_connections;
-    return true;
-}
-
 void LineServerImpl::give_back(LineConnection& connection) {
-    --open_connections;
-    if (connection.giving_way())
-        --leaving_connections;
-    else if (connection.spare())
-        --spare_connections;
+    room_.leave(connection);
     free_.push_back(connection.index());
 }
 
