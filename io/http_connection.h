@@ -4,16 +4,17 @@
 #pragma once
 
 #include "core/buffer.h"
+#include "io/byte_stream.h"
 #include "io/fifo.h"
 #include "io/http_chunked.h"
 #include "io/http_head.h"
 #include "io/http_server.h"
 #include "io/idle_queue.h"
-#include "io/out_queue.h"
 #include "io/reactor_impl.h"
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -26,7 +27,8 @@ public:
     HttpConnection(HttpServerImpl& server, std::uint32_t index);
 
     // False when the reactor has no room.
-    bool start(int socket, const Peer& peer, bool spare);
+    bool start(int socket, const Peer& peer, bool spare,
+               std::unique_ptr<StreamTransform> transform);
     std::uint32_t index() const { return index_; }
     std::uint32_t generation() const { return generation_; }
     bool in_use() const { return in_use_; }
@@ -121,12 +123,14 @@ private:
     void drop_answers();
     void finish_output();
     void close_now();
+    OutQueue& out() { return stream_.out(); }
+    const OutQueue& out() const { return stream_.out(); }
 
     HttpServerImpl& server_;
     const std::uint32_t index_;
     std::uint32_t generation_ = 0;
     bool in_use_ = false;
-    StreamId stream_;
+    ByteStream stream_;
     Peer peer_;
 
     InState in_ = InState::kHead;
@@ -151,14 +155,11 @@ private:
     std::int64_t header_started_ns_ = 0;
     std::int64_t body_started_ns_ = 0;
     std::int64_t idle_since_ns_ = 0;
-    std::int64_t last_sent_ns_ = 0;
     std::int64_t linger_until_ns_ = 0;
     std::size_t discarded_bytes_ = 0;
 
     std::uint32_t first_sequence_ = 1;  // of answers_.front()
     Fifo<Answer> answers_;
-    OutQueue out_;
-    SendVector vector_;
 };
 
 }  // namespace millrace::io

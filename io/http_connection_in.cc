@@ -31,10 +31,11 @@ core::Error too_large(std::uint64_t bytes, std::size_t limit) {
 }  // namespace
 
 HttpConnection::HttpConnection(HttpServerImpl& server, std::uint32_t index)
-    : server_(server), index_(index), out_(server.pools, server.answer_bytes) {}
+    : server_(server), index_(index), stream_(server.reactor, *this, server.answer_bytes) {}
 
-bool HttpConnection::start(int socket, const Peer& peer, bool spare) {
-    if (!server_.reactor.open(socket, *this, stream_)) return false;
+bool HttpConnection::start(int socket, const Peer& peer, bool spare,
+                           std::unique_ptr<StreamTransform> transform) {
+    if (!stream_.open(socket, std::move(transform))) return false;
     in_use_ = true;
     peer_ = peer;
     in_ = InState::kHead;
@@ -130,7 +131,7 @@ void HttpConnection::keep(core::BufferRef& owner, std::string_view rest) {
 
 bool HttpConnection::may_process() const {
     return !server_.paused && !close_after_out_ && answers_.size() < server_.limits.pipeline_max &&
-           out_.bytes() < server_.limits.out_bytes_max;
+           out().bytes() < server_.limits.out_bytes_max;
 }
 
 bool HttpConnection::process_head(std::string_view& input) {
@@ -310,7 +311,7 @@ void HttpConnection::fill_request(Request& request) {
 void HttpConnection::refuse(const core::Error& error) {
     in_ = InState::kDiscard;
     // The kernel may be writing into the body at this moment: then it stays until the close.
-    if (!server_.reactor.receiving_into(stream_)) body_ = {};
+    if (!stream_.receiving_into()) body_ = {};
     head_copy_ = {};
     owes_continue_ = false;
     push_answer().keep_alive = false;
@@ -341,13 +342,12 @@ void HttpConnection::update() {
 }
 
 void HttpConnection::update_receive() {
-    ReactorImpl& reactor = server_.reactor;
     const bool wants =
         !eof_ && (in_ == InState::kDiscard ? discarded_bytes_ < kDiscardBytesMax : may_process());
     const bool direct = in_ == InState::kBody && body_left_ >= kDirectBytesMin;
     if (direct) large_bodies_ = true;
-    if (reactor.receiving(stream_)) {
-        if (!wants || (direct && !reactor.receiving_into(stream_))) reactor.stop_receive(stream_);
+    if (stream_.receiving()) {
+        if (!wants || (direct && !stream_.receiving_into())) stream_.stop_receive();
         return;
     }
     if (!wants) {
@@ -357,9 +357,9 @@ void HttpConnection::update_receive() {
     if (direct) {
         const auto bytes =
             static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, kDirectBytesPerReceive));
-        reactor.receive_into(stream_, body_.data() + body_.size(), bytes);
+        stream_.receive_into(body_.data() + body_.size(), bytes);
     } else {
-        reactor.receive(stream_, large_bodies_ ? ReceiveMode::kOnce : ReceiveMode::kMany);
+        stream_.receive(large_bodies_ ? ReceiveMode::kOnce : ReceiveMode::kMany);
     }
 }
 
@@ -372,7 +372,7 @@ std::int64_t HttpConnection::idle_since() const {
     if (!in_use_ || closing_) return kNotIdle;
     if (lingering_) return std::numeric_limits<std::int64_t>::min();
     const bool idle =
-        in_ == InState::kHead && !carry_ && answers_.empty() && out_.empty() && !close_after_out_;
+        in_ == InState::kHead && !carry_ && answers_.empty() && out().empty() && !close_after_out_;
     return idle ? idle_since_ns_ : kNotIdle;
 }
 
@@ -391,11 +391,11 @@ std::int64_t HttpConnection::body_deadline() const {
 
 void HttpConnection::update_deadline() {
     const HttpLimits& limits = server_.limits;
-    std::int64_t at = std::numeric_limits<std::int64_t>::max();
+    std::int64_t at = kNoDeadline;
     if (lingering_) {
         at = linger_until_ns_;
     } else {
-        if (out_.sending()) at = last_sent_ns_ + limits.write_ms_max * kNsPerMs;
+        at = stream_.send_deadline_ns(limits.write_ms_max);
         if (in_ == InState::kHead && header_started_ns_ != 0) {
             at = std::min(at, header_started_ns_ + limits.header_ms_max * kNsPerMs);
         } else if ((in_ == InState::kBody || in_ == InState::kChunks) && may_process()) {
@@ -403,11 +403,11 @@ void HttpConnection::update_deadline() {
         } else if (in_ == InState::kBody || in_ == InState::kChunks) {
             body_started_ns_ =
                 server_.reactor.now_ns();  // it is us who do not read: the clock stands
-        } else if (in_ == InState::kHead && answers_.empty() && out_.empty()) {
+        } else if (in_ == InState::kHead && answers_.empty() && out().empty()) {
             at = std::min(at, idle_since_ns_ + idle_ms_max() * kNsPerMs);
         }
     }
-    server_.reactor.set_deadline(stream_, at == std::numeric_limits<std::int64_t>::max() ? 0 : at);
+    stream_.set_deadline(at);
 }
 
 void HttpConnection::on_deadline() {
@@ -415,7 +415,7 @@ void HttpConnection::on_deadline() {
     const HttpLimits& limits = server_.limits;
     if (lingering_) return close_now();
     ++server_.counters.timeouts;
-    if (out_.sending() && now >= last_sent_ns_ + limits.write_ms_max * kNsPerMs) return abort();
+    if (now >= stream_.send_deadline_ns(limits.write_ms_max)) return abort();
     if (in_ == InState::kHead && header_started_ns_ != 0 &&
         now >= header_started_ns_ + limits.header_ms_max * kNsPerMs) {
         header_started_ns_ = 0;
@@ -427,7 +427,7 @@ void HttpConnection::on_deadline() {
         refuse(core::Error(core::ErrorCode::kTimeout,
                            "http: the body came slower than http.body_bytes_per_second_min " +
                                std::to_string(limits.body_bytes_per_second_min)));
-    } else if (in_ == InState::kHead && answers_.empty() && out_.empty() &&
+    } else if (in_ == InState::kHead && answers_.empty() && out().empty() &&
                header_started_ns_ == 0 && now >= idle_since_ns_ + idle_ms_max() * kNsPerMs) {
         return close_now();
     } else {

@@ -51,7 +51,7 @@ bool HttpConnection::waiting(std::uint32_t sequence) const {
 
 void HttpConnection::emit(Answer& answer, std::string_view bytes) {
     if (&answer == &answers_.front()) {
-        out_.append(bytes);
+        out().append(bytes);
     } else {
         hold(answer, bytes.size());
         append_to(server_.pools, answer.first, bytes, 0);
@@ -75,7 +75,7 @@ bool HttpConnection::make_answer_room(std::uint32_t sequence, const ResponseHead
                                       std::size_t bytes, bool& answered) {
     const std::size_t limit = server_.limits.answers_bytes_max;
     if (bytes <= kSmallAnswerBytes) {
-        if (server_.answer_bytes <= 2 * limit || out_.empty()) return true;
+        if (server_.answer_bytes <= 2 * limit || out().empty()) return true;
         abort();
         return false;
     }
@@ -108,7 +108,7 @@ void HttpConnection::begin_answer(Answer& answer, const ResponseHead& head, std:
     const std::string_view framing = answer.chunked ? "Transfer-Encoding: chunked\r\n" : "";
     const std::string_view text = server_.format_head(head, body_bytes, framing, connection);
     if (&answer == &answers_.front()) {
-        out_.append(text);
+        out().append(text);
     } else {
         hold(answer, text.size());
         append_to(server_.pools, answer.first, text, room);
@@ -154,7 +154,7 @@ bool HttpConnection::respond(std::uint32_t sequence, const ResponseHead& head,
     begin_answer(*answer, head, bytes, 0);
     if (!answer->head_only) {
         if (answer == &answers_.front()) {
-            out_.append(std::move(body));
+            out().append(std::move(body));
         } else {
             hold(*answer, bytes);
             answer->second = std::move(body);
@@ -171,12 +171,12 @@ void HttpConnection::finish_answer(Answer& answer) {
 
 // Sends on what is complete at the front of the line.
 void HttpConnection::release_answers() {
-    server_.reactor.mark_dirty(stream_);
+    stream_.mark_dirty();
     while (!answers_.empty()) {
         Answer& answer = answers_.front();
         unhold(answer);
-        if (answer.first) out_.append(std::move(answer.first));
-        if (answer.second) out_.append(std::move(answer.second));
+        if (answer.first) out().append(std::move(answer.first));
+        if (answer.second) out().append(std::move(answer.second));
         if (answer.state == AnswerState::kWaiting || answer.state == AnswerState::kStreaming) break;
         if (answer.last) {
             close_after_out_ = true;
@@ -189,7 +189,7 @@ void HttpConnection::release_answers() {
         idle_since_ns_ = server_.reactor.now_ns();
         if (owes_continue_) {
             owes_continue_ = false;
-            out_.append("HTTP/1.1 100 Continue\r\n\r\n");
+            out().append("HTTP/1.1 100 Continue\r\n\r\n");
         }
     }
 }
@@ -212,7 +212,7 @@ bool HttpConnection::start_stream(std::uint32_t sequence, const ResponseHead& he
         return false;
     }
     answer->state = AnswerState::kStreaming;
-    server_.reactor.mark_dirty(stream_);
+    stream_.mark_dirty();
     return true;
 }
 
@@ -221,7 +221,7 @@ WriteOutcome HttpConnection::stream_write(std::uint32_t sequence, std::string_vi
     if (!answer || answer->state != AnswerState::kStreaming) return WriteOutcome::kClosed;
     if (bytes.empty() || answer->head_only) return WriteOutcome::kOk;
     const bool front = answer == &answers_.front();
-    const std::size_t waiting_bytes = front           ? out_.bytes()
+    const std::size_t waiting_bytes = front           ? out().bytes()
                                       : answer->first ? answer->first.size()
                                                       : 0;
     // One write larger than the bound may pass when nothing waits, or it could never pass.
@@ -230,7 +230,7 @@ WriteOutcome HttpConnection::stream_write(std::uint32_t sequence, std::string_vi
         return WriteOutcome::kFull;
     }
     emit_chunk(*answer, bytes);
-    server_.reactor.mark_dirty(stream_);
+    stream_.mark_dirty();
     return WriteOutcome::kOk;
 }
 
@@ -263,7 +263,7 @@ void HttpConnection::end_streams() {
 
 void HttpConnection::offer_drain() {
     if (answers_.empty() || !answers_.front().wants_drain) return;
-    if (out_.bytes() > server_.limits.stream_out_bytes_max / 2) return;
+    if (out().bytes() > server_.limits.stream_out_bytes_max / 2) return;
     answers_.front().wants_drain = false;
     server_.handler.on_stream_drain(
         StreamToken{RequestToken{index_, generation_, first_sequence_}});
@@ -274,23 +274,18 @@ void HttpConnection::offer_drain() {
 void HttpConnection::on_flush() {
     if (carry_ && may_process() && in_ != InState::kDiscard) process_carry();
     if (closing_) return;
-    if (!out_.empty() && !out_.sending()) {
-        out_.begin_send(vector_);
-        last_sent_ns_ = server_.reactor.now_ns();
-        server_.reactor.send(stream_, vector_);
-    }
+    stream_.flush();
     update();
 }
 
 void HttpConnection::on_sent(std::size_t bytes) {
-    out_.sent(bytes);
+    stream_.sent(bytes);
     server_.counters.bytes_out += bytes;
-    last_sent_ns_ = server_.reactor.now_ns();
-    if (answers_.empty()) idle_since_ns_ = last_sent_ns_;
+    if (answers_.empty()) idle_since_ns_ = server_.reactor.now_ns();
     offer_drain();
     if (closing_) return;
     // The rest is sent, and what was read meanwhile is processed, in the flush.
-    if (!out_.empty() || carry_) server_.reactor.mark_dirty(stream_);
+    if (!out().empty() || carry_) stream_.mark_dirty();
     update();
 }
 
@@ -300,7 +295,7 @@ void HttpConnection::on_send_failed(int) {
 }
 
 void HttpConnection::finish_output() {
-    if (!out_.empty()) return;
+    if (!out().empty()) return;
     const bool at_rest = answers_.empty() && in_ == InState::kHead && !carry_;
     if (server_.draining && at_rest && !late_) close_after_out_ = true;
     // Requests that came whole before the client ended its side are still served.
@@ -313,11 +308,11 @@ void HttpConnection::finish_output() {
     in_ = InState::kDiscard;
     carry_ = {};
     linger_until_ns_ = server_.reactor.now_ns() + kLingerNs;
-    server_.reactor.shutdown_send(stream_);
+    stream_.shutdown_send();
 }
 
 void HttpConnection::touch() {
-    if (!closing_) server_.reactor.mark_dirty(stream_);
+    if (!closing_) stream_.mark_dirty();
 }
 
 void HttpConnection::drop_answers() {
@@ -339,7 +334,7 @@ void HttpConnection::abort() {
 
 void HttpConnection::close_now() {
     closing_ = true;
-    server_.reactor.close(stream_);
+    stream_.close();
     drop_answers();
 }
 
@@ -348,7 +343,7 @@ void HttpConnection::on_closed() {
     carry_ = {};
     head_copy_ = {};
     body_ = {};
-    out_.clear();
+    stream_.clear();
     ++server_.counters.closed;
     server_.give_back(*this);
 }

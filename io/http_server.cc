@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <ctime>
+#include <utility>
 
 #include <unistd.h>
 
@@ -81,8 +82,9 @@ HttpServer::HttpServer(Reactor& reactor, HttpHandler& handler, const HttpLimits&
     : impl_(std::make_unique<HttpServerImpl>(reactor, handler, limits)) {}
 HttpServer::~HttpServer() = default;
 
-core::Result<Address> HttpServer::listen(const Address& address, ListenRole role) {
-    return impl_->reactor.listen(address, role, *impl_);
+core::Result<Address> HttpServer::listen(const Address& address, ListenRole role,
+                                         TransformMaker make) {
+    return impl_->listen(address, role, std::move(make));
 }
 
 bool HttpServer::respond(RequestToken token, const ResponseHead& head, std::string_view body) {
@@ -139,7 +141,7 @@ void HttpServer::pause_ingest() { impl_->set_paused(true); }
 void HttpServer::resume_ingest() { impl_->set_paused(false); }
 bool HttpServer::ingest_paused() const { return impl_->paused; }
 void HttpServer::drain() { impl_->drain(); }
-void HttpServer::stop_listening() { impl_->reactor.close_listeners(*impl_); }
+void HttpServer::stop_listening() { impl_->close_listeners(); }
 void HttpServer::close_all() { impl_->close_all(); }
 std::size_t HttpServer::connections() const { return impl_->open_connections(); }
 std::size_t HttpServer::undrained() const {
@@ -158,13 +160,28 @@ HttpServerImpl::HttpServerImpl(Reactor& outer, HttpHandler& its_handler,
       room_(its_limits.connections_max, its_limits.spare_connections_max) {}
 
 HttpServerImpl::~HttpServerImpl() {
-    reactor.close_listeners(*this);
+    close_listeners();
     close_all();
     // The kernel may still hold our memory: wait for what is under way, as short as cancelling is.
     for (int i = 0; i < 1000 && open_connections() > 0; ++i) reactor.poll(1000);
 }
 
-void HttpServerImpl::on_accept(int socket, const Peer& peer) {
+core::Result<Address> HttpServerImpl::listen(const Address& address, ListenRole role,
+                                             TransformMaker make) {
+    if (!make) return reactor.listen(address, role, *this);
+    listeners_.emplace_back(std::move(make), [this](int socket, const Peer& peer, auto transform) {
+        accept(socket, peer, std::move(transform));
+    });
+    return reactor.listen(address, role, listeners_.back());
+}
+
+void HttpServerImpl::close_listeners() {
+    reactor.close_listeners(*this);
+    for (TransformListener& listener : listeners_) reactor.close_listeners(listener);
+}
+
+void HttpServerImpl::accept(int socket, const Peer& peer,
+                            std::unique_ptr<StreamTransform> transform) {
     using Place = ConnectionRoom::Place;
     const Place place =
         closed || refuse_peer(peer) ? Place::kNone : room_.find(connections_, reactor.now_ns());
@@ -174,7 +191,7 @@ void HttpServerImpl::on_accept(int socket, const Peer& peer) {
         return;
     }
     HttpConnection& connection = take_connection();
-    if (!connection.start(socket, peer, place == Place::kSpare)) {
+    if (!connection.start(socket, peer, place == Place::kSpare, std::move(transform))) {
         ++counters.refused;
         reactor.backend().close(socket);
         free_.push_back(connection.index());

@@ -16,6 +16,7 @@
 #include "io/body_writer.h"
 #include "io/http_types.h"
 #include "io/reactor.h"
+#include "io/stream_transform.h"
 
 #include <array>
 #include <cstddef>
@@ -98,8 +99,8 @@ public:
 
     // The address bound, with the real port where 0 was asked for: hand that to the shards that
     // join. A Unix socket is served by the one that listened first: joining it succeeds and does
-    // nothing.
-    core::Result<Address> listen(const Address& address, ListenRole role);
+    // nothing. `make`: what each connection's bytes go through, TLS say; none: as they are.
+    core::Result<Address> listen(const Address& address, ListenRole role, TransformMaker make = {});
 
     // Answers. False when the connection died meanwhile (nothing to do about it).
     bool respond(RequestToken token, const ResponseHead& head, std::string_view body);

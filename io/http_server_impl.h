@@ -9,9 +9,11 @@
 #include "io/http_server.h"
 #include "io/reactor_impl.h"
 #include "io/sized_pools.h"
+#include "io/transform_listener.h"
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,7 +26,10 @@ public:
     HttpServerImpl(Reactor& reactor, HttpHandler& handler, const HttpLimits& limits);
     ~HttpServerImpl() override;
 
-    void on_accept(int socket, const Peer& peer) override;
+    void on_accept(int socket, const Peer& peer) override { accept(socket, peer, nullptr); }
+    void accept(int socket, const Peer& peer, std::unique_ptr<StreamTransform> transform);
+    core::Result<Address> listen(const Address& address, ListenRole role, TransformMaker make);
+    void close_listeners();
     void give_back(HttpConnection& connection);
     HttpConnection* find(RequestToken token) const;
     void drain();
@@ -62,6 +67,7 @@ private:
     std::vector<std::uint32_t> free_;
     std::map<PeerKey, std::size_t> per_peer_;
     ConnectionRoom room_;
+    std::deque<TransformListener> listeners_;
     std::string head_;
     std::string date_;
     std::int64_t date_second_ = -1;

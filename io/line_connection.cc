@@ -61,10 +61,11 @@ bool looks_like_hello(std::string_view line) {
 }  // namespace
 
 LineConnection::LineConnection(LineServerImpl& server, std::uint32_t index)
-    : server_(server), index_(index), out_(server.pools, server.out_bytes) {}
+    : server_(server), index_(index), stream_(server.reactor, *this, server.out_bytes) {}
 
-bool LineConnection::start(int socket, const Peer& peer, bool spare) {
-    if (!server_.reactor.open(socket, *this, stream_)) return false;
+bool LineConnection::start(int socket, const Peer& peer, bool spare,
+                           std::unique_ptr<StreamTransform> transform) {
+    if (!stream_.open(socket, std::move(transform))) return false;
     in_use_ = true;
     peer_ = peer;
     acks_ = AckMode::kBatch;
@@ -91,7 +92,7 @@ bool LineConnection::start(int socket, const Peer& peer, bool spare) {
 std::int64_t LineConnection::idle_since() const {
     if (!in_use_ || closing_) return kNotIdle;
     if (lingering_) return std::numeric_limits<std::int64_t>::min();
-    const bool idle = acked_ == lines_ && out_.empty() && (!buffer_ || buffer_.size() == 0) &&
+    const bool idle = acked_ == lines_ && out().empty() && (!buffer_ || buffer_.size() == 0) &&
                       !eof_ && !discarding_;
     return idle ? last_active_ns_ : kNotIdle;
 }
@@ -354,12 +355,12 @@ void LineConnection::refuse(const core::Error& error) {
 }
 
 void LineConnection::end_with(const core::Error& error) {
-    out_.append(R"({"error":)");
-    out_.append(error_object(error));
-    out_.append("}\n");
+    out().append(R"({"error":)");
+    out().append(error_object(error));
+    out().append("}\n");
     discarding_ = true;
     acked_ = lines_;
-    server_.reactor.mark_dirty(stream_);
+    stream_.mark_dirty();
 }
 
 // ---- answers
@@ -381,54 +382,49 @@ void LineConnection::settle() {
         unacked_bytes_ -= spans_.front().bytes;
         spans_.pop_front();
     }
-    server_.reactor.mark_dirty(stream_);
+    stream_.mark_dirty();
 }
 
 void LineConnection::reject(std::uint64_t line, const core::Error& error) {
     ++server_.counters.rejected_lines;
     char digits[24];
-    out_.append(R"({"reject":{"line":)");
-    out_.append({digits, static_cast<std::size_t>(
-                             std::to_chars(digits, digits + sizeof digits, line).ptr - digits)});
-    out_.append(R"(,"error":)");
-    out_.append(error_object(error));
-    out_.append("}}\n");
-    server_.reactor.mark_dirty(stream_);
+    out().append(R"({"reject":{"line":)");
+    out().append({digits, static_cast<std::size_t>(
+                              std::to_chars(digits, digits + sizeof digits, line).ptr - digits)});
+    out().append(R"(,"error":)");
+    out().append(error_object(error));
+    out().append("}}\n");
+    stream_.mark_dirty();
 }
 
 void LineConnection::append_ack() {
     ack_sent_ = acked_;
     const auto number = [this](std::string_view name, std::uint64_t value) {
         char digits[24];
-        out_.append(name);
-        out_.append(
+        out().append(name);
+        out().append(
             {digits, static_cast<std::size_t>(
                          std::to_chars(digits, digits + sizeof digits, value).ptr - digits)});
     };
     number(R"({"ack":)", acked_);
-    out_.append(R"(,"durability":")");
-    out_.append(durability_.empty() ? std::string_view("none") : std::string_view(durability_));
-    out_.append("\"");
+    out().append(R"(,"durability":")");
+    out().append(durability_.empty() ? std::string_view("none") : std::string_view(durability_));
+    out().append("\"");
     if (duplicates_ > 0) number(R"(,"duplicates":)", duplicates_);
-    out_.append("}\n");
+    out().append("}\n");
 }
 
 void LineConnection::on_flush() {
     // All acks of a duty cycle are one line: the last says it all.
     if (acks_ == AckMode::kBatch && acked_ > ack_sent_ && !discarding_) append_ack();
-    if (!out_.empty() && !out_.sending()) {
-        out_.begin_send(vector_);
-        last_sent_ns_ = server_.reactor.now_ns();
-        server_.reactor.send(stream_, vector_);
-    }
+    stream_.flush();
     update();
 }
 
 void LineConnection::on_sent(std::size_t bytes) {
-    out_.sent(bytes);
+    stream_.sent(bytes);
     server_.counters.bytes_out += bytes;
-    last_sent_ns_ = server_.reactor.now_ns();
-    if (!out_.empty()) server_.reactor.mark_dirty(stream_);
+    if (!out().empty()) stream_.mark_dirty();
     update();
 }
 
@@ -439,39 +435,36 @@ void LineConnection::on_send_failed(int) { close_now(); }
 bool LineConnection::may_read() const {
     const LineLimits& limits = server_.limits;
     return !server_.paused && !server_.draining && lines_ - acked_ < limits.unacked_lines_max &&
-           unacked_bytes_ < limits.unacked_bytes_max && out_.bytes() < limits.out_bytes_max;
+           unacked_bytes_ < limits.unacked_bytes_max && out().bytes() < limits.out_bytes_max;
 }
 
 void LineConnection::update() {
     if (closing_) return;
     finish_output();
     if (closing_) return;
-    ReactorImpl& reactor = server_.reactor;
     const bool wants = !eof_ && (lingering_ || discarding_ || may_read());
     if (!wants) {
-        reactor.stop_receive(stream_);
-    } else if (!reactor.receiving(stream_)) {
+        stream_.stop_receive();
+    } else if (!stream_.receiving()) {
         if (discarding_ && buffer_) buffer_.set_size(0);
         if (!buffer_) buffer_ = server_.pools.acquire(std::max(next_capacity_, kColdBytes));
         make_room();
-        reactor.receive_into(stream_, buffer_.data() + buffer_.size(),
-                             buffer_.capacity() - buffer_.size());
+        stream_.receive_into(buffer_.data() + buffer_.size(), buffer_.capacity() - buffer_.size());
     }
-    std::int64_t at = std::numeric_limits<std::int64_t>::max();
+    std::int64_t at = kNoDeadline;
     if (lingering_) {
         at = linger_until_ns_;
     } else {
-        if (out_.sending()) at = last_sent_ns_ + server_.limits.write_ms_max * kNsPerMs;
+        at = stream_.send_deadline_ns(server_.limits.write_ms_max);
         if (server_.limits.idle_ms_max > 0 && wants && !discarding_)
             at = std::min(at, last_active_ns_ + server_.limits.idle_ms_max * kNsPerMs);
     }
-    reactor.set_deadline(stream_, at == std::numeric_limits<std::int64_t>::max() ? 0 : at);
+    stream_.set_deadline(at);
 }
 
 void LineConnection::on_deadline() {
     const std::int64_t now = server_.reactor.now_ns();
-    if (lingering_ ||
-        (out_.sending() && now >= last_sent_ns_ + server_.limits.write_ms_max * kNsPerMs))
+    if (lingering_ || now >= stream_.send_deadline_ns(server_.limits.write_ms_max))
         return close_now();
     if (server_.limits.idle_ms_max > 0 &&
         now >= last_active_ns_ + server_.limits.idle_ms_max * kNsPerMs && acked_ == lines_) {
@@ -485,17 +478,17 @@ void LineConnection::on_deadline() {
 }
 
 void LineConnection::finish_output() {
-    if (!out_.empty() || (acks_ == AckMode::kBatch && ack_sent_ < acked_ && !discarding_)) return;
+    if (!out().empty() || (acks_ == AckMode::kBatch && ack_sent_ < acked_ && !discarding_)) return;
     const bool all_done = acked_ == lines_;
     if (eof_ && all_done) return close_now();
     if (lingering_ || !all_done || !(discarding_ || server_.draining)) return;
     lingering_ = discarding_ = true;
     linger_until_ns_ = server_.reactor.now_ns() + kLingerNs;
-    server_.reactor.shutdown_send(stream_);
+    stream_.shutdown_send();
 }
 
 void LineConnection::touch() {
-    if (!closing_) server_.reactor.mark_dirty(stream_);
+    if (!closing_) stream_.mark_dirty();
 }
 
 void LineConnection::abort() {
@@ -505,7 +498,7 @@ void LineConnection::abort() {
 void LineConnection::close_now() {
     if (closing_) return;
     closing_ = true;
-    server_.reactor.close(stream_);
+    stream_.close();
     const LineToken gone = token();
     ++generation_;
     if (accepted_) server_.handler.on_line_close(gone);
@@ -514,7 +507,7 @@ void LineConnection::close_now() {
 void LineConnection::on_closed() {
     in_use_ = false;
     buffer_ = {};
-    out_.clear();
+    stream_.clear();
     spans_.clear();
     ++server_.counters.closed;
     server_.give_back(*this);

@@ -5,14 +5,17 @@
 #pragma once
 
 #include "core/buffer.h"
+#include "io/byte_stream.h"
 #include "io/connection_room.h"
 #include "io/fifo.h"
 #include "io/line_server.h"
-#include "io/out_queue.h"
 #include "io/reactor_impl.h"
+#include "io/transform_listener.h"
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -25,7 +28,8 @@ public:
     LineConnection(LineServerImpl& server, std::uint32_t index);
 
     // `spare`: beyond connections_max; it is told so, and that is all.
-    bool start(int socket, const Peer& peer, bool spare);
+    bool start(int socket, const Peer& peer, bool spare,
+               std::unique_ptr<StreamTransform> transform);
     std::uint32_t index() const { return index_; }
     std::uint32_t generation() const { return generation_; }
     bool in_use() const { return in_use_; }
@@ -77,13 +81,15 @@ private:
     void update();
     void finish_output();
     void close_now();
+    OutQueue& out() { return stream_.out(); }
+    const OutQueue& out() const { return stream_.out(); }
     LineToken token() const { return LineToken{index_, generation_}; }
 
     LineServerImpl& server_;
     const std::uint32_t index_;
     std::uint32_t generation_ = 0;
     bool in_use_ = false;
-    StreamId stream_;
+    ByteStream stream_;
     Peer peer_;
     AckMode acks_ = AckMode::kBatch;
 
@@ -108,17 +114,17 @@ private:
     std::uint64_t ack_sent_ = 0;
     std::string durability_;
     std::int64_t last_active_ns_ = 0;
-    std::int64_t last_sent_ns_ = 0;
     std::int64_t linger_until_ns_ = 0;
-    OutQueue out_;
-    SendVector vector_;
 };
 
 class LineServerImpl final : public AcceptHandler {
 public:
     LineServerImpl(Reactor& reactor, LineHandler& handler, const LineLimits& limits);
     ~LineServerImpl() override;
-    void on_accept(int socket, const Peer& peer) override;
+    void on_accept(int socket, const Peer& peer) override { accept(socket, peer, nullptr); }
+    void accept(int socket, const Peer& peer, std::unique_ptr<StreamTransform> transform);
+    core::Result<Address> listen(const Address& address, ListenRole role, TransformMaker make);
+    void close_listeners();
     void give_back(LineConnection& connection);
     LineConnection* find(LineToken token) const;
     void touch_all();
@@ -138,6 +144,7 @@ private:
     std::vector<std::unique_ptr<LineConnection>> connections_;
     std::vector<std::uint32_t> free_;
     ConnectionRoom room_;
+    std::deque<TransformListener> listeners_;
 };
 
 }  // namespace millrace::io

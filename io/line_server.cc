@@ -2,14 +2,17 @@
 
 #include "io/line_connection.h"
 
+#include <utility>
+
 namespace millrace::io {
 
 LineServer::LineServer(Reactor& reactor, LineHandler& handler, const LineLimits& limits)
     : impl_(std::make_unique<LineServerImpl>(reactor, handler, limits)) {}
 LineServer::~LineServer() = default;
 
-core::Result<Address> LineServer::listen(const Address& address, ListenRole role) {
-    return impl_->reactor.listen(address, role, *impl_);
+core::Result<Address> LineServer::listen(const Address& address, ListenRole role,
+                                         TransformMaker make) {
+    return impl_->listen(address, role, std::move(make));
 }
 
 bool LineServer::ack(LineToken token, std::uint64_t lines, std::string_view durability,
@@ -39,7 +42,7 @@ void LineServer::resume_ingest() {
 
 void LineServer::drain() {
     impl_->draining = true;
-    impl_->reactor.close_listeners(*impl_);
+    impl_->close_listeners();
     impl_->touch_all();
 }
 
@@ -58,13 +61,28 @@ LineServerImpl::LineServerImpl(Reactor& outer, LineHandler& its_handler,
       room_(its_limits.connections_max, its_limits.spare_connections_max) {}
 
 LineServerImpl::~LineServerImpl() {
-    reactor.close_listeners(*this);
+    close_listeners();
     close_all();
     // The kernel may still hold our memory: wait for what is under way, as short as cancelling is.
     for (int i = 0; i < 1000 && open_connections() > 0; ++i) reactor.poll(1000);
 }
 
-void LineServerImpl::on_accept(int socket, const Peer& peer) {
+core::Result<Address> LineServerImpl::listen(const Address& address, ListenRole role,
+                                             TransformMaker make) {
+    if (!make) return reactor.listen(address, role, *this);
+    listeners_.emplace_back(std::move(make), [this](int socket, const Peer& peer, auto transform) {
+        accept(socket, peer, std::move(transform));
+    });
+    return reactor.listen(address, role, listeners_.back());
+}
+
+void LineServerImpl::close_listeners() {
+    reactor.close_listeners(*this);
+    for (TransformListener& listener : listeners_) reactor.close_listeners(listener);
+}
+
+void LineServerImpl::accept(int socket, const Peer& peer,
+                            std::unique_ptr<StreamTransform> transform) {
     using Place = ConnectionRoom::Place;
     const Place place = draining ? Place::kNone : room_.find(connections_, reactor.now_ns());
     if (place == Place::kNone) {
@@ -77,7 +95,7 @@ void LineServerImpl::on_accept(int socket, const Peer& peer) {
         connections_.push_back(std::make_unique<LineConnection>(*this, free_.back()));
     }
     LineConnection& connection = *connections_[free_.back()];
-    if (!connection.start(socket, peer, place == Place::kSpare)) {
+    if (!connection.start(socket, peer, place == Place::kSpare, std::move(transform))) {
         ++counters.refused;
         reactor.backend().close(socket);
         return;

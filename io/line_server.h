@@ -22,6 +22,7 @@
 #include "core/result.h"
 #include "io/address.h"
 #include "io/reactor.h"
+#include "io/stream_transform.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -94,7 +95,7 @@ public:
     ~LineServer();
 
     // As HttpServer::listen.
-    core::Result<Address> listen(const Address& address, ListenRole role);
+    core::Result<Address> listen(const Address& address, ListenRole role, TransformMaker make = {});
 
     // The first `lines` lines of the connection are done: durable, duplicate or rejected; a
     // rejected one by reject() before this. Never goes back. `duplicates`: how many of those that

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -53,7 +54,7 @@ EdgeWorld::EdgeWorld(World its_kind) : kind(its_kind) {
     ReactorOptions options;
     options.receive_buffers = 64;
     options.receive_buffer_bytes = 4096;
-    if (kind == World::kMemory) {
+    if (in_memory()) {
         reactor = Reactor::create_on(network.make_backend(options), options, clock);
         return;
     }
@@ -65,23 +66,23 @@ EdgeWorld::EdgeWorld(World its_kind) : kind(its_kind) {
 
 EdgeWorld::~EdgeWorld() {
     for (const Client& client : clients_) {
-        if (kind != World::kMemory && client.socket >= 0) ::close(client.socket);
+        if (!in_memory() && client.socket >= 0) ::close(client.socket);
     }
 }
 
 bool EdgeWorld::pump_until(const std::function<bool()>& condition) {
-    for (int i = 0; i < (kind == World::kMemory ? 40'000 : 4'000); ++i) {
+    for (int i = 0; i < (in_memory() ? 40'000 : 4'000); ++i) {
         if (condition()) return true;
-        reactor->poll(kind == World::kMemory ? 0 : 500);
+        reactor->poll(in_memory() ? 0 : 500);
         for (Client& client : clients_) pull(client);
     }
     return condition();
 }
 
 void EdgeWorld::settle() {
-    const int quiet_wanted = kind == World::kMemory ? 3 : 6;
+    const int quiet_wanted = in_memory() ? 3 : 6;
     for (int quiet = 0; quiet < quiet_wanted;) {
-        const std::size_t handled = reactor->poll(kind == World::kMemory ? 0 : 1000);
+        const std::size_t handled = reactor->poll(in_memory() ? 0 : 1000);
         for (Client& client : clients_) pull(client);
         quiet = handled == 0 ? quiet + 1 : 0;
     }
@@ -92,9 +93,16 @@ void EdgeWorld::advance_ms(std::int64_t ms) {
     settle();
 }
 
+TransformMaker EdgeWorld::transforms() const {
+    if (kind != World::kTransformed) return {};
+    return [] { return std::make_unique<FrameTransform>(FrameTransform::Role::kServer); };
+}
+
 int EdgeWorld::connect(const Address& to) {
     Client client;
-    client.socket = kind == World::kMemory ? network.connect(to) : connect_kernel(to);
+    if (kind == World::kTransformed)
+        client.transform = std::make_unique<FrameTransform>(FrameTransform::Role::kClient);
+    client.socket = in_memory() ? network.connect(to) : connect_kernel(to);
     EXPECT_GE(client.socket, 0) << to.to_string();
     clients_.push_back(std::move(client));
     return static_cast<int>(clients_.size() - 1);
@@ -102,7 +110,11 @@ int EdgeWorld::connect(const Address& to) {
 
 void EdgeWorld::write(int index, std::string_view bytes) {
     Client& client = clients_[static_cast<std::size_t>(index)];
-    if (kind == World::kMemory) return network.write(client.socket, bytes);
+    if (client.transform) {
+        client.transform->write(bytes);
+        return pull_transformed(client);
+    }
+    if (in_memory()) return network.write(client.socket, bytes);
     client.unsent.append(bytes);
     pull(client);
 }
@@ -115,16 +127,31 @@ const std::string& EdgeWorld::received(int index) {
 
 void EdgeWorld::forget(int index) { clients_[static_cast<std::size_t>(index)].received.clear(); }
 
+void EdgeWorld::write_wire(int index, std::string_view bytes) {
+    network.write(clients_[static_cast<std::size_t>(index)].socket, bytes);
+}
+
+bool EdgeWorld::peer_said_end(int index) const {
+    const Client& client = clients_[static_cast<std::size_t>(index)];
+    return client.transform && client.transform->state() == StreamTransform::State::kPeerEnded;
+}
+
 void EdgeWorld::finish(int index) {
     Client& client = clients_[static_cast<std::size_t>(index)];
+    if (client.transform) client.transform->end();
+    cut(index);
+}
+
+void EdgeWorld::cut(int index) {
+    Client& client = clients_[static_cast<std::size_t>(index)];
     pump_until([&] { return client.unsent.empty(); });
-    if (kind == World::kMemory) return network.finish(client.socket);
+    if (in_memory()) return network.finish(client.socket);
     ::shutdown(client.socket, SHUT_WR);
 }
 
 void EdgeWorld::reset(int index) {
     Client& client = clients_[static_cast<std::size_t>(index)];
-    if (kind == World::kMemory) return network.reset(client.socket);
+    if (in_memory()) return network.reset(client.socket);
     const linger hard{1, 0};
     ::setsockopt(client.socket, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     ::close(client.socket);
@@ -140,19 +167,36 @@ bool EdgeWorld::ended(int index) {
 
 void EdgeWorld::stop_reading(int index) {
     clients_[static_cast<std::size_t>(index)].reading = false;
-    if (kind == World::kMemory)
-        network.set_window(clients_[static_cast<std::size_t>(index)].socket, 4096);
+    if (in_memory()) network.set_window(clients_[static_cast<std::size_t>(index)].socket, 4096);
 }
 
 void EdgeWorld::start_reading(int index) {
     clients_[static_cast<std::size_t>(index)].reading = true;
-    if (kind == World::kMemory)
+    if (in_memory())
         network.set_window(clients_[static_cast<std::size_t>(index)].socket, ~std::size_t{0});
+}
+
+// The first half of what is to be sent goes now, the rest with the next cycle: records arrive cut.
+void EdgeWorld::pull_transformed(Client& client) {
+    network.write(client.socket, std::exchange(client.unsent, {}));
+    const std::string wire = client.transform->take_wire();
+    network.write(client.socket, std::string_view(wire).substr(0, wire.size() / 2));
+    client.unsent = wire.substr(wire.size() / 2);
+    if (!client.reading) return;
+    client.transform->take(network.read(client.socket));
+    char plain[4096];
+    while (const std::size_t bytes = client.transform->read(plain, sizeof plain))
+        client.received.append(plain, bytes);
 }
 
 void EdgeWorld::pull(Client& client) {
     if (client.socket < 0) return;
-    if (kind == World::kMemory) {
+    if (client.transform) {
+        pull_transformed(client);
+        client.ended = network.ended(client.socket) && network.readable(client.socket) == 0;
+        return;
+    }
+    if (in_memory()) {
         if (client.reading) client.received += network.read(client.socket);
         client.ended = network.ended(client.socket) && network.readable(client.socket) == 0;
         return;

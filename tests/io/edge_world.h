@@ -1,11 +1,13 @@
 // A reactor with clients for tests: the same test body runs on memory, epoll and io_uring. Time is
 // a ManualClock; on the kernel's backends a pump gives the loopback a bounded chance to carry the
-// bytes.
+// bytes. In the transformed world server and clients speak through a FrameTransform, and what a
+// client writes arrives in two pieces.
 #pragma once
 
 #include "core/clock.h"
 #include "io/memory_network.h"
 #include "io/reactor.h"
+#include "tests/io/frame_transform.h"
 
 #include <gtest/gtest.h>
 
@@ -16,10 +18,10 @@
 
 namespace millrace::io {
 
-enum class World : std::uint8_t { kMemory, kEpoll, kIoUring };
+enum class World : std::uint8_t { kMemory, kEpoll, kIoUring, kTransformed };
 
 inline std::string world_name(const testing::TestParamInfo<World>& info) {
-    constexpr const char* kNames[] = {"memory", "epoll", "io_uring"};
+    constexpr const char* kNames[] = {"memory", "epoll", "io_uring", "transformed"};
     return kNames[static_cast<std::size_t>(info.param)];
 }
 
@@ -33,11 +35,18 @@ public:
     void settle();  // cycles until nothing more can be expected to happen
     void advance_ms(std::int64_t ms);
 
+    // What servers are to listen with.
+    TransformMaker transforms() const;
+
     int connect(const Address& to);
     void write(int client, std::string_view bytes);
-    const std::string& received(int client);  // all so far
-    void forget(int client);                  // clears received()
-    void finish(int client);
+    const std::string& received(int client);              // all so far
+    void forget(int client);                              // clears received()
+    void finish(int client);                              // the transform's end is said first
+    void cut(int client);                                 // without
+    void write_wire(int client, std::string_view bytes);  // as it is
+    // The server's transform has said that nothing more comes.
+    bool peer_said_end(int client) const;
     void reset(int client);
     bool ended(int client);
     void stop_reading(int client);  // from now on what arrives is left in the socket
@@ -55,8 +64,11 @@ private:
         bool ended = false;
         bool reading = true;
         std::string unsent;
+        std::unique_ptr<FrameTransform> transform;
     };
+    bool in_memory() const { return kind == World::kMemory || kind == World::kTransformed; }
     void pull(Client& client);
+    void pull_transformed(Client& client);
     std::vector<Client> clients_;
 };
 

@@ -56,7 +56,8 @@ protected:
     void serve(const HttpLimits& limits = {}) {
         server = std::make_unique<HttpServer>(*world.reactor, handler, limits);
         handler.server = server.get();
-        auto bound = server->listen(*Address::parse("127.0.0.1:0"), ListenRole::kFirst);
+        auto bound =
+            server->listen(*Address::parse("127.0.0.1:0"), ListenRole::kFirst, world.transforms());
         ASSERT_TRUE(bound) << bound.error().message;
         address = *bound;
     }
@@ -759,7 +760,8 @@ TEST_P(HttpServerTest, ShutsDownWithClientsInEveryState) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Worlds, HttpServerTest,
-                         testing::Values(World::kMemory, World::kEpoll, World::kIoUring),
+                         testing::Values(World::kMemory, World::kEpoll, World::kIoUring,
+                                         World::kTransformed),
                          world_name);
 
 }  // namespace

@@ -55,7 +55,8 @@ protected:
     void serve(const LineLimits& limits = {}) {
         server = std::make_unique<LineServer>(*world.reactor, handler, limits);
         handler.server = server.get();
-        auto bound = server->listen(*Address::parse("127.0.0.1:0"), ListenRole::kFirst);
+        auto bound =
+            server->listen(*Address::parse("127.0.0.1:0"), ListenRole::kFirst, world.transforms());
         ASSERT_TRUE(bound) << bound.error().message;
         address = *bound;
     }
@@ -470,7 +471,8 @@ TEST_P(LineServerTest, SplitsLikeAPlainSplitterWhereverTheStreamIsCut) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Worlds, LineServerTest,
-                         testing::Values(World::kMemory, World::kEpoll, World::kIoUring),
+                         testing::Values(World::kMemory, World::kEpoll, World::kIoUring,
+                                         World::kTransformed),
                          world_name);
 
 }  // namespace
