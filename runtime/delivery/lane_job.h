@@ -141,11 +141,11 @@ struct LaneResult {
     // First offsets of blocks: the lane's share of each is done, a kBlock job's.
     std::vector<core::LogOffset> finished_parts;
     store::RowBatch rows;
-    core::BufferRef emitted;                   // NDJSON envelopes; null when there are none
-    std::vector<std::uint8_t> emitted_depths;  // of each: handlers between it and a client
-    core::TenantId tenant;                     // of the emitted events
-    std::uint64_t deliveries = 0;              // first attempts in here: no longer waiting
-    std::vector<BehindAsk> behind;             // to be known before the parts are finished
+    core::BufferRef emitted;                      // NDJSON envelopes; null when there are none
+    std::vector<std::uint8_t> emitted_depths;     // of each: handlers between it and a client
+    std::vector<core::TenantId> emitted_tenants;  // of each: its cause's
+    std::uint64_t deliveries = 0;                 // first attempts in here: no longer waiting
+    std::vector<BehindAsk> behind;                // to be known before the parts are finished
     // Deliveries that were passed over because their subscription is behind.
     std::vector<std::pair<core::SubscriptionId, std::uint32_t>> passed_over;
     std::vector<std::function<void()>> when_durable;

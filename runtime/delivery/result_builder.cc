@@ -24,11 +24,11 @@ void ResultBuilder::open_outcomes(core::LogPosition block) {
 
 void ResultBuilder::take(const AttemptEffects& effects, core::TenantId tenant,
                          std::int64_t now_us) {
-    tenant_ = tenant;
     for (const KvOp& op : effects.kv_ops) kv_.apply(tenant, op, now_us);
     for (const EmittedEvent& emitted : effects.emitted) {
         emits_ += emitted.envelope;
         result_->emitted_depths.push_back(static_cast<std::uint8_t>(emitted.causation_depth));
+        result_->emitted_tenants.push_back(tenant);
     }
 }
 
@@ -61,10 +61,10 @@ void ResultBuilder::alert(const Attempt& attempt, const store::DeadLetterKey& le
     if (correlation.size() <= core::kEventIdBytesMax) cause.correlation_id = correlation;
     cause.source_id = "millrace.dlq";
     cause.now_us = attempt.started_at_us + attempt.duration_us;
-    tenant_ = attempt.event.tenant;
     append_emitted_envelope(emits_, alert, cause);
     emits_ += '\n';
     result_->emitted_depths.push_back(static_cast<std::uint8_t>(alert.causation_depth));
+    result_->emitted_tenants.push_back(attempt.event.tenant);
 }
 
 std::unique_ptr<LaneResult> ResultBuilder::finish(std::int64_t now_us) {
@@ -73,7 +73,6 @@ std::unique_ptr<LaneResult> ResultBuilder::finish(std::int64_t now_us) {
     kv_.hand_over(result_->rows, now_us);
     deps_.kv->stage(result_->rows);
     if (!emits_.empty()) {
-        result_->tenant = tenant_;
         result_->emitted = deps_.pools->acquire(emits_.size());
         std::memcpy(result_->emitted.data(), emits_.data(), emits_.size());
         result_->emitted.set_size(emits_.size());

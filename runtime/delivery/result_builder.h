@@ -50,7 +50,6 @@ private:
     KvPending kv_;
     std::unique_ptr<LaneResult> result_;
     std::string emits_;  // NDJSON
-    core::TenantId tenant_;
     bool outcomes_open_ = false;
     core::LogPosition outcomes_block_;  // whose outcomes are open
 };

@@ -6,6 +6,7 @@
 #include "runtime/event/event_defaults.h"
 #include "runtime/event/event_source.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace millrace::runtime {
@@ -38,8 +39,12 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
     if (auto begun = parser_.begin(text, format); !begun) return begun;
     const std::int64_t now_us = clock_.wall_us();
     const matcher::Snapshot& snapshot = reader_.observe();
-    const bool anybody = snapshot.has_tenant(request.tenant);
-    expected_ = {&snapshot, request.tenant};
+    const bool anybody =
+        request.entry_tenants.empty()
+            ? snapshot.has_tenant(request.tenant)
+            : std::any_of(request.entry_tenants.begin(), request.entry_tenants.end(),
+                          [&](core::TenantId tenant) { return snapshot.has_tenant(tenant); });
+    expected_ = {&snapshot, request.tenant_of(0)};
     parser_.listen(anybody ? core::PatternListener{&Ingestor::expect, this}
                            : core::PatternListener{});
     const std::size_t batch_max =
@@ -59,12 +64,12 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
                 item.match_begin = static_cast<std::uint32_t>(request.matches.size());
                 if (anybody) {
                     defaults_.fill(snapshot.plan(), envelope, now_us, fields_);
-                    snapshot.match(envelope, request.tenant, fields_, scratch_, matched_);
+                    snapshot.match(envelope, item.input.tenant, fields_, scratch_, matched_);
                     request.matches.insert(request.matches.end(), matched_.begin(), matched_.end());
                     item.match_count = static_cast<std::uint32_t>(matched_.size());
                     if (verify_every_ != 0 && ++unverified_ >= verify_every_) [[unlikely]] {
                         unverified_ = 0;
-                        options_.verifier->offer(envelope, request.tenant, now_us,
+                        options_.verifier->offer(envelope, item.input.tenant, now_us,
                                                  snapshot.version(), matched_);
                     }
                 }
@@ -140,7 +145,7 @@ void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeR
     input.raw = envelope.raw;
     input.pattern = keep(request, envelope.pattern);
     input.received_at_us = now_us;
-    input.tenant = request.tenant;
+    input.tenant = request.tenant_of(item.entry);
     input.flags = flags_of(envelope, rule, now_us);
 
     const EventSource source = source_of(envelope);
@@ -153,7 +158,7 @@ void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeR
 
     core::ShardId home = options_.shard;
     if (!envelope.event_id.empty()) {
-        input.id = hasher_.identity_of(request.tenant, envelope.event_id, source_.identity_part);
+        input.id = hasher_.identity_of(input.tenant, envelope.event_id, source_.identity_part);
         input.key_hash = input.id.by_id;
         if (rule == HomeRule::kByKey) home = home_of(input.key_hash, options_.shards);
     } else {
@@ -161,7 +166,7 @@ void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeR
         input.key_hash = core::mix_u64(++keyless_, core::kHashSeedA);
     }
     if (!envelope.partition_key.empty()) {
-        input.key_hash = hasher_.by_id(request.tenant, envelope.partition_key);
+        input.key_hash = hasher_.by_id(input.tenant, envelope.partition_key);
         home = home_of(input.key_hash, options_.shards);
     }
     request.by_home[home.value].push_back(index);

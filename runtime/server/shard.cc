@@ -295,10 +295,11 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
     }
     IngestRequest& request = take_request();
     request.origin = IngestOrigin::kLane;
-    request.tenant = result->tenant;
+    request.entry_tenants = result->emitted_tenants;
     request.body = result->emitted;
     auto read = ingestor_.read(request, request.body.view(), core::BatchFormat::kNdjson,
                                HomeRule::kStayHere);
+    request.entry_tenants = {};
     // The handler's emit has checked all that is checked here: what is dropped is our mistake.
     if (!read) {
         deps_.log->error("shard: emitted events do not read", {{"error", read.error().message}});

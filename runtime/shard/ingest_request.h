@@ -22,6 +22,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,9 @@ struct IngestRequest {
 
     core::ShardId edge;
     core::TenantId tenant;
+    // While it is read, and where they differ: each entry's. What handlers of several tenants emit
+    // comes as one body.
+    std::span<const core::TenantId> entry_tenants;
     core::BufferRef body;
     std::deque<std::string> texts;  // strings that had escapes, and converted events
     ReplyIds reply_ids = ReplyIds::kInclude;
@@ -73,6 +77,10 @@ struct IngestRequest {
     std::vector<RejectedEntry> rejected;
     std::vector<std::vector<std::uint32_t>> by_home;  // item indices, one list a shard
     std::uint32_t homes_left = 0;
+
+    core::TenantId tenant_of(std::uint32_t entry) const {
+        return entry < entry_tenants.size() ? entry_tenants[entry] : tenant;
+    }
 
     // By any home, while others do the same. The edge reads them when every home has handed the
     // request back through its ring, which orders it behind them: relaxed is enough.
