@@ -11,6 +11,7 @@ core::Result<Principal> Authenticator::authenticate(const Caller& caller) const 
     if (caller.peer.is_loopback()) {
         Principal everybody;
         everybody.scopes = ScopeSet::all();
+        if (tenant_of_) everybody.tenant = tenant_of_(caller);
         return everybody;
     }
     return core::fail(

@@ -12,6 +12,7 @@
 #include "runtime/identity/local_policy.h"
 #include "runtime/identity/principal.h"
 
+#include <functional>
 #include <string_view>
 
 namespace millrace::runtime::identity {
@@ -24,12 +25,17 @@ struct Caller {
 
 class Authenticator {
 public:
-    explicit Authenticator(HostNames names) : names_(std::move(names)) {}
+    // Whose a loopback client is while no key exists: with none, everybody is tenant `default`.
+    using TenantOf = std::function<core::TenantId(const Caller&)>;
+
+    explicit Authenticator(HostNames names, TenantOf tenant_of = {})
+        : names_(std::move(names)), tenant_of_(std::move(tenant_of)) {}
 
     core::Result<Principal> authenticate(const Caller& caller) const;
 
 private:
     const HostNames names_;
+    const TenantOf tenant_of_;
 };
 
 }  // namespace millrace::runtime::identity

@@ -229,7 +229,7 @@ core::Status ServerParts::build_edge() {
     rest = std::make_unique<api::Api>(*services);
     auto names = identity::HostNames::make(config.http.listen, config.http.hosts);
     if (!names) return core::fail(std::move(names.error()));
-    authenticator = std::make_unique<identity::Authenticator>(std::move(*names));
+    authenticator = std::make_unique<identity::Authenticator>(std::move(*names), seams.tenant_of);
     verifier = std::make_unique<MatchVerifier>(config.matcher.verify_fraction, *registry,
                                                matcher->register_reader(), log, metrics);
     conductor.add_chore([this] { return delivery_log.tell_left_out(clock.monotonic_ns()); });

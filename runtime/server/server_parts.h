@@ -51,6 +51,8 @@ struct ServerSeams {
     std::function<void(store::Database::Options&)> adjust_store;
     // Changes a lane's executors before its thread starts.
     std::function<void(ExecutorSet&, AnswerPort&)> adjust_executors;
+    // Several tenants without a key: the simulator has them before anybody else does.
+    identity::Authenticator::TenantOf tenant_of;
     std::function<void()> yield;  // called where the conductor waits for other agents
 };
 

@@ -1,5 +1,7 @@
 #include "tests/sim/client.h"
 
+#include "tests/sim/tenants.h"
+
 #include <charconv>
 
 namespace millrace::sim {
@@ -10,6 +12,7 @@ void Client::send(std::string_view method, std::string_view path, std::string_vi
     if (socket_ < 0) socket_ = world_.network().connect(world_.http());
     received_.clear();
     unsent_.assign(method).append(" ").append(path).append(" HTTP/1.1\r\nHost: localhost\r\n");
+    unsent_.append(kTenantHeader).append(": ").append(tenant_word(tenant_)).append("\r\n");
     if (!body.empty()) {
         unsent_.append("Content-Type: ").append(content_type).append("\r\n");
         unsent_.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n");

@@ -23,8 +23,8 @@ class Client {
 public:
     enum class Turn : std::uint8_t { kNothing, kReply, kLost };
 
-    Client(World& world, std::uint64_t seed, bool in_pieces)
-        : world_(world), random_(seed), in_pieces_(in_pieces) {}
+    Client(World& world, std::uint64_t seed, bool in_pieces, std::size_t tenant)
+        : world_(world), random_(seed), in_pieces_(in_pieces), tenant_(tenant) {}
 
     bool idle() const { return !busy_; }
     void send(std::string_view method, std::string_view path, std::string_view content_type,
@@ -42,6 +42,7 @@ private:
     World& world_;
     core::Random random_;
     const bool in_pieces_;
+    const std::size_t tenant_;
     int socket_ = -1;
     bool busy_ = false;
     std::string unsent_;

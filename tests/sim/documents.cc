@@ -12,7 +12,8 @@ constexpr std::string_view kCountScript = R"(return function(e, ctx)
   if sdk.time.now() * 1e6 < p.at - 1 then sdk.kv.incr('early') end
   if ctx.replay then
     sdk.kv.incr('replayed:' .. ctx.replay.id .. ':' .. p.n)
-    if sdk.kv.incr('brought:' .. ctx.replay.id .. ':' .. e.eventId) ~= 1 then sdk.kv.incr('again') end
+    local name = ctx.replay.id .. ':' .. p.n .. ':' .. e.eventId
+    if sdk.kv.incr('brought:' .. name) ~= 1 then sdk.kv.incr('again') end
     if p.fails == 0 and p.at == 0 and not ORDERED and not sdk.kv.get('seen:' .. p.n) then
       sdk.kv.incr('ahead')
     end
@@ -21,6 +22,9 @@ constexpr std::string_view kCountScript = R"(return function(e, ctx)
   if p.fails > 0 and ctx.attempt <= p.fails then error('as asked') end
   sdk.kv.incr('seen:' .. p.n)
   if p.emit then sdk.events.emit('derived.thing', {n = p.n}) end
+  if p.edge then
+    sdk.kv.incr((pcall(EDGES[p.edge], p) and 'edge-said:' or 'edge-refused:') .. p.n)
+  end
   if p.at > 0 or (p.fails > 0 and not ORDERED) then return 0 end
   local turn = (sdk.kv.get('seq:' .. e.partitionKey) or 0) + 1
   sdk.kv.set('seq:' .. e.partitionKey, turn)
@@ -49,7 +53,7 @@ std::string script_document(std::string_view id, std::string_view source, std::s
 
 std::string count_script(bool ordered) {
     return "local ORDERED = " + std::string(ordered ? "true " : "false ") +
-           std::string(kCountScript);
+           std::string(emit_edges_script()) + std::string(kCountScript);
 }
 
 std::string subscription_document(std::string_view id, std::string_view pattern, bool ordered) {

@@ -11,7 +11,8 @@ namespace millrace::sim {
 inline constexpr std::string_view kDerivedScript =
     "return function(e) sdk.kv.incr('derived:' .. e.payload.n) end";
 inline constexpr std::string_view kAlertScript = "return function(e) sdk.kv.incr('alerts') end";
-inline constexpr std::string_view kRunScript = "return function(e) return sdk.kv.incr('runs') end";
+inline constexpr std::string_view kRunScript =
+    "return function(e) sdk.kv.set('victim', {a = 1}) return sdk.kv.incr('runs') end";
 inline constexpr std::string_view kSideScript =
     "return function(e) if e.payload.n % 7 == 0 then error('side') end sdk.kv.incr('side') end";
 

@@ -32,8 +32,8 @@ inline std::uint64_t number_in(std::string_view text) {
     return number;
 }
 
-inline std::int64_t counter(store::Database& database, const std::string& key) {
-    const auto value = database.kv().get({core::TenantId{0}, "kv", key});
+inline std::int64_t counter(store::Database& database, std::size_t tenant, const std::string& key) {
+    const auto value = database.kv().get({tenant_id(tenant), "kv", key});
     if (!value || !*value) return 0;
     return (*value)->type == store::KvType::kInt64
                ? (*value)->integer
@@ -43,13 +43,15 @@ inline std::int64_t counter(store::Database& database, const std::string& key) {
 struct Model::Found {
     struct Event {
         core::LogPosition position;
+        core::TenantId tenant;
         std::string raw;
         std::string pattern;
     };
     std::vector<Event> events;                                    // in log order, shard by shard
     std::map<std::uint64_t, std::vector<std::size_t>> by_number;  // sent ones
     std::map<std::uint64_t, std::uint32_t> derived;               // by number of the cause
-    std::uint64_t alerts = 0;
+    std::map<std::uint64_t, std::uint32_t> edges;                 // the same
+    PerTenant<std::uint64_t> alerts{};
     std::vector<core::LogOffset> first_kept;                    // by shard
     std::set<std::pair<std::uint16_t, std::uint64_t>> thinned;  // shard, offset
 

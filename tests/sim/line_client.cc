@@ -26,8 +26,9 @@ void LineClient::connect() {
     acknowledged_ = 0;
     unsent_.clear();
     received_.clear();
-    // No line of its own: the count begins behind it.
-    if (random_.below(2) == 0) unsent_ = "{\"hello\":{\"acks\":\"batch\"}}\n";
+    // No line of its own: the count begins behind it. Without one it is the first tenant.
+    if (tenant_ != 0 || random_.below(2) == 0)
+        unsent_ = "{\"hello\":{\"acks\":\"batch\",\"apiKey\":\"" + tenant_word(tenant_) + "\"}}\n";
 }
 
 void LineClient::ended() {
@@ -106,6 +107,8 @@ std::string LineClient::read_answer(std::string_view line) {
         if (!model_.events()[rejected.event].id.empty()) unknown_.push_back(rejected.event);
         return "";
     }
+    // The time stood still, and nothing came all that while: the connection ends.
+    if (line.find("REQUEST_TIMEOUT") != std::string_view::npos) return "";
     if (!line.starts_with("{\"ack\":")) return said;
     const std::uint64_t count = number_behind(line, "\"ack\":");
     if (count < acknowledged_ || count > lines_.size())

@@ -18,8 +18,8 @@ namespace millrace::sim {
 
 class LineClient {
 public:
-    LineClient(World& world, Model& model, std::uint64_t seed, std::string key)
-        : world_(world), model_(model), random_(seed), key_(std::move(key)) {}
+    LineClient(World& world, Model& model, std::uint64_t seed, std::string key, std::size_t tenant)
+        : world_(world), model_(model), random_(seed), key_(std::move(key)), tenant_(tenant) {}
 
     struct Wishes {
         bool begin = false;  // new lines may be sent
@@ -27,6 +27,7 @@ public:
         EventMix mix{};
     };
     std::string turn(const Wishes& wishes);
+    std::size_t tenant() const { return tenant_; }
     bool idle() const { return unknown_.empty() && acknowledged_ == lines_.size(); }
     // The server is gone. `forget`: this client does not come back with what is unknown.
     void server_gone(bool forget);
@@ -48,6 +49,7 @@ private:
     Model& model_;
     core::Random random_;
     const std::string key_;
+    const std::size_t tenant_;
     int socket_ = -1;
     std::vector<Line> lines_;  // of this connection
     std::size_t acknowledged_ = 0;

@@ -7,23 +7,24 @@
 #include "tests/sim/model.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <tuple>
 
 namespace millrace::sim {
 
 std::string Model::check_event(store::Database& database, const SentEvent& event,
-                               const Found& found, core::SubscriptionId count,
-                               std::int64_t now_us) const {
+                               const Found& found) const {
+    if (hurt_events.contains(event.number)) return "";
     const auto places = found.by_number.find(event.number);
     const auto copies =
         static_cast<std::int64_t>(places == found.by_number.end() ? 0 : places->second.size());
     const std::string number = std::to_string(event.number);
-    const std::int64_t seen = counter(database, "seen:" + number);
+    const std::int64_t seen = counter(database, event.tenant, "seen:" + number);
     const bool dies = event.fails > kRetriesMax;
     // What is gone from the log has had its effect; how often something came that was never
     // acknowledged nobody knows then.
-    const bool may_go = may_be_gone(event, now_us);
+    const bool may_go = may_be_gone(event);
     const std::int64_t least =
         dies ? 0 : std::max<std::int64_t>(copies, may_go && event.acknowledged != 0 ? 1 : 0);
     const std::int64_t most = dies ? 0 : may_go ? std::int64_t{event.sendings} : copies;
@@ -33,10 +34,10 @@ std::string Model::check_event(store::Database& database, const SentEvent& event
     }
     if (std::string wrong = check_emitted(database, event, found, seen); !wrong.empty())
         return wrong;
+    if (std::string wrong = check_edges(database, event, found, seen); !wrong.empty()) return wrong;
     for (std::int64_t copy = 0; copy < copies; ++copy) {
         const std::size_t place = places->second[static_cast<std::size_t>(copy)];
-        if (std::string wrong =
-                check_execution(database, event, found.events[place].position, count);
+        if (std::string wrong = check_execution(database, event, found.events[place].position);
             !wrong.empty())
             return wrong;
     }
@@ -54,7 +55,7 @@ std::string Model::check_emitted(store::Database& database, const SentEvent& eve
                std::to_string(to_emit);
     }
     // The id of what is emitted hangs on its cause's: with that one's coming again it may be known.
-    const std::int64_t handled = counter(database, "derived:" + number);
+    const std::int64_t handled = counter(database, event.tenant, "derived:" + number);
     if (to_emit > 1 && keeping.any() ? handled < 1 || handled > to_emit : handled != to_emit) {
         return "the event emitted by " + number + " took effect " + std::to_string(handled) +
                " times instead of " + std::to_string(to_emit);
@@ -62,11 +63,37 @@ std::string Model::check_emitted(store::Database& database, const SentEvent& eve
     return "";
 }
 
+// What a handler tries at the limits of ingest: what emit took is there, what ingest takes it took.
+std::string Model::check_edges(store::Database& database, const SentEvent& event,
+                               const Found& found, std::int64_t effects) const {
+    const std::string number = std::to_string(event.number);
+    const std::int64_t said = counter(database, event.tenant, "edge-said:" + number);
+    const std::int64_t refused = counter(database, event.tenant, "edge-refused:" + number);
+    const auto there = found.edges.find(event.number);
+    const std::int64_t emitted = there == found.edges.end() ? 0 : there->second;
+    const std::string who = "event " + number + ", which tries edge" + event.edge.members() + ", ";
+    if (said + refused != (event.edge.kind == 0 ? 0 : effects))
+        return who + "tried " + std::to_string(said + refused) + " times";
+    // One that came again has emitted the same event again.
+    if (emitted > said || (emitted < std::min<std::int64_t>(said, 1) && !keeping.any()))
+        return who + "emitted " + std::to_string(emitted) + " instead of " + std::to_string(said);
+    const std::optional<bool> taken = event.edge.taken();
+    if (effects != 0 && taken && *taken != (said != 0))
+        return who + "was told " + (said != 0 ? "yes" : "no") + " by emit, ingest says otherwise";
+    return "";
+}
+
 // A replay's attempts stand apart and succeed; all else stays as it was.
 std::string Model::check_execution(store::Database& database, const SentEvent& event,
-                                   core::LogPosition position, core::SubscriptionId count) const {
+                                   core::LogPosition position) const {
+    if (outcome_is_hurt(position)) return "";
     const std::string who = "event " + std::to_string(event.number);
-    const auto execution = database.executions().get({position, count});
+    for (std::size_t other = 0; other < kTenants; ++other) {
+        if (other == event.tenant) continue;
+        const auto foreign = database.executions().get({position, counts[other]});
+        if (!foreign || *foreign) return who + " was delivered to another tenant";
+    }
+    const auto execution = database.executions().get({position, counts[event.tenant]});
     if (!execution || !*execution) return who + " has no execution";
     const bool dies = event.fails > kRetriesMax;
     const auto status = (*execution)->status;
@@ -96,26 +123,27 @@ std::string Model::check_execution(store::Database& database, const SentEvent& e
 // Per key, in log order, all that succeeded counted up one by one; where retries do not hold up
 // their key, those that succeeded at their first attempt. What waited for its time is no part of
 // it, and what is gone has left holes.
-std::string Model::check_order(store::Database& database, const Found& found,
-                               core::SubscriptionId count) const {
+std::string Model::check_order(store::Database& database, const Found& found) const {
     struct Last {
         std::int64_t turn = 0;
         std::string what = "none";
     };
-    std::map<std::string, Last> keys;
+    std::map<std::pair<std::size_t, std::string>, Last> keys;
     for (const Found::Event& event : found.events) {
         if (!event.pattern.starts_with(kPatternPrefix)) continue;
         const SentEvent& sent = events_[number_in(event.raw) - 1];
         if (sent.fails > (ordered ? kRetriesMax : 0) || sent.scheduled_us != 0) continue;
-        const auto execution = database.executions().get({event.position, count});
+        if (hurt_events.contains(sent.number) || outcome_is_hurt(event.position)) continue;
+        const auto execution = database.executions().get({event.position, counts[sent.tenant]});
         if (!execution || !*execution) return "no execution at " + at(event.position);
         const std::int64_t turn = std::strtoll((*execution)->result.c_str(), nullptr, 10);
         const std::string what = "event " + std::to_string(sent.number) + " (" +
                                  at(event.position) + ", begun at " +
                                  std::to_string((*execution)->attempts.front().started_at_us) +
                                  ") was number " + std::to_string(turn);
-        Last& last = keys[sent.key];
-        if (keeping.any() ? turn <= last.turn : turn != last.turn + 1)
+        Last& last = keys[{sent.tenant, sent.key}];
+        const bool has_holes = keeping.any() || !hurt_outcomes.empty();
+        if (has_holes ? turn <= last.turn : turn != last.turn + 1)
             return "key " + sent.key + ": " + what + ", its predecessor: " + last.what;
         last = {turn, what};
     }
@@ -123,16 +151,19 @@ std::string Model::check_order(store::Database& database, const Found& found,
 }
 
 std::string Model::check_dead_letters(store::Database& database, const Found& found,
-                                      core::SubscriptionId count) const {
+                                      std::size_t tenant) const {
     std::uint64_t dead = 0;
+    std::uint64_t perhaps = 0;  // their retries do not read
     for (const SentEvent& event : events_) {
+        if (event.tenant != tenant) continue;
         const auto places = found.by_number.find(event.number);
         if (event.fails > kRetriesMax && places != found.by_number.end())
-            dead += places->second.size();
+            (hurt_events.contains(event.number) ? perhaps : dead) += places->second.size();
     }
     std::set<std::tuple<std::uint16_t, std::uint64_t, std::uint32_t>> letters;
     std::uint64_t counted = 0;
     store::DeadLetterQuery query;
+    query.tenant = tenant_id(tenant);
     query.limit = 100'000;
     const auto page = database.dead_letters().list(query);
     if (!page) return "the dead letters can't be read";
@@ -142,18 +173,42 @@ std::string Model::check_dead_letters(store::Database& database, const Found& fo
         if (!letters.insert({position.shard.value, position.offset.value, owner.value}).second)
             return "two dead letters of " + at(position);
         if (found.gone(position)) return "the event of a dead letter is gone: " + at(position);
-        counted += owner == count;
+        for (const Found::Event& event : found.events) {
+            if (event.position == position && event.tenant != tenant_id(tenant))
+                return "a dead letter of another tenant's event: " + at(position);
+        }
+        counted += owner == counts[tenant];
     }
-    if (counted != dead) {
+    // The power may have gone before a row was hurt.
+    if (counted + hurt_letters[tenant] < dead || counted > dead + perhaps) {
         return std::to_string(counted) + " dead letters instead of " + std::to_string(dead);
     }
-    if (keeping.any() ? found.alerts > letters.size() : found.alerts != letters.size()) {
-        return std::to_string(found.alerts) + " alerts of " + std::to_string(letters.size()) +
-               " dead letters";
+    const std::uint64_t alerts = found.alerts[tenant];
+    const std::uint64_t most = letters.size() + hurt_letters[tenant] + hurt_side_letters[tenant];
+    if ((alerts < letters.size() && !keeping.any()) || alerts > most)
+        return std::to_string(alerts) + " alerts of " + std::to_string(most) + " dead letters";
+    const auto seen = static_cast<std::uint64_t>(counter(database, tenant, "alerts"));
+    if (seen < letters.size() || seen > most)
+        return std::to_string(seen) + " alerts handled of " + std::to_string(most);
+    return "";
+}
+
+std::string Model::check_counters(store::Database& database, std::size_t tenant) const {
+    // By which clock? One that jumps has no "before".
+    if (const std::int64_t early = counter(database, tenant, "early"); early != 0 && !clock_steps)
+        return std::to_string(early) + " deliveries came before their time";
+    if (const std::int64_t ahead = counter(database, tenant, "ahead"); ahead != 0)
+        return std::to_string(ahead) + " replays came before the first delivery";
+    // What the damaged records of its deliveries said is not known to a replay either.
+    if (const std::int64_t again = counter(database, tenant, "again");
+        again != 0 && hurt_outcomes.empty())
+        return std::to_string(again) + " effects of replays are there twice";
+    const auto runs = static_cast<std::uint64_t>(counter(database, tenant, "runs"));
+    if (runs < runs_done[tenant] || runs > runs_sent[tenant]) {
+        return std::to_string(runs) + " script runs took effect, " +
+               std::to_string(runs_done[tenant]) + " were answered, " +
+               std::to_string(runs_sent[tenant]) + " sent";
     }
-    if (const std::int64_t seen = counter(database, "alerts");
-        seen != static_cast<std::int64_t>(letters.size()))
-        return std::to_string(seen) + " alerts handled of " + std::to_string(letters.size());
     return "";
 }
 
@@ -164,8 +219,9 @@ std::string Model::check_replays(store::Database& database) const {
         if ((*document)->json.find("\"completed\"") == std::string::npos)
             return "replay " + replay.id + " is not completed: " + (*document)->json;
         for (const std::uint64_t number : replay.events) {
-            const std::int64_t times =
-                counter(database, "replayed:" + replay.id + ":" + std::to_string(number));
+            if (hurt_events.contains(number)) continue;
+            const std::int64_t times = counter(
+                database, replay.tenant, "replayed:" + replay.id + ":" + std::to_string(number));
             if (replay.dry_run ? times != 0 : times < 1) {
                 return std::string(replay.dry_run ? "dry run " : "replay ") + replay.id +
                        " brought event " + std::to_string(number) + " " + std::to_string(times) +
@@ -176,32 +232,47 @@ std::string Model::check_replays(store::Database& database) const {
     return "";
 }
 
-std::string Model::check_end(store::Database& database, core::SubscriptionId count,
-                             std::int64_t now_us) const {
+// Nothing of what the tenant's handlers count is about another one's events.
+std::string Model::check_kv(store::Database& database, std::size_t tenant) const {
+    static constexpr std::string_view kNames[] = {
+        "seen:", "derived:", "edge-said:", "edge-refused:", "replayed:"};
+    std::string after;
+    for (;;) {
+        const auto page = database.kv().list(tenant_id(tenant), "kv", "", 1000, after);
+        if (!page) return "kv can't be listed";
+        for (const store::KvItem& item : *page) {
+            const std::size_t name = item.key.find(':') + 1;
+            const std::size_t last = item.key.rfind(':') + 1;
+            if (std::find(std::begin(kNames), std::end(kNames), item.key.substr(0, name)) ==
+                std::end(kNames))
+                continue;
+            const std::uint64_t number = std::strtoull(item.key.c_str() + last, nullptr, 10);
+            if (number == 0 || number > events_.size() || events_[number - 1].tenant != tenant)
+                return "tenant " + std::to_string(tenant) + " has " + item.key +
+                       ", which is another one's";
+        }
+        if (page->size() < 1000) return "";
+        after = page->back().key;
+    }
+}
+
+std::string Model::check_end(store::Database& database) const {
     Found found;
     if (std::string wrong = read_log(database, found); !wrong.empty()) return wrong;
-    if (std::string wrong = check_log(found, now_us); !wrong.empty()) return wrong;
+    if (std::string wrong = check_log(found); !wrong.empty()) return wrong;
     for (const SentEvent& event : events_) {
-        if (std::string wrong = check_event(database, event, found, count, now_us); !wrong.empty())
-            return wrong;
+        if (std::string wrong = check_event(database, event, found); !wrong.empty()) return wrong;
     }
-    for (std::string wrong :
-         {check_order(database, found, count), check_dead_letters(database, found, count),
-          check_replays(database)}) {
+    for (std::string wrong : {check_order(database, found), check_replays(database)}) {
         if (!wrong.empty()) return wrong;
     }
-    if (const std::int64_t early = counter(database, "early"); early != 0)
-        return std::to_string(early) + " deliveries came before their time";
-    if (const std::int64_t ahead = counter(database, "ahead"); ahead != 0)
-        return std::to_string(ahead) + " replays came before the first delivery";
-    if (const std::int64_t again = counter(database, "again"); again != 0)
-        return std::to_string(again) + " effects of replays are there twice";
-    const auto runs = static_cast<std::uint64_t>(counter(database, "runs"));
-    if (runs < runs_done || runs > runs_sent) {
-        return std::to_string(runs) + " script runs took effect, " + std::to_string(runs_done) +
-               " were answered, " + std::to_string(runs_sent) + " sent";
+    for (std::size_t tenant = 0; tenant < kTenants; ++tenant) {
+        for (std::string wrong : {check_dead_letters(database, found, tenant),
+                                  check_kv(database, tenant), check_counters(database, tenant)}) {
+            if (!wrong.empty()) return wrong;
+        }
     }
-    if (database.retries().count() != 0) return "retries are left over";
+    if (database.retries().count() > hurt_events.size()) return "retries are left over";
     return "";
 }
 

@@ -8,6 +8,18 @@
 
 namespace millrace::sim {
 
+// Whose it is; what came out of a handler is its cause's tenant's.
+std::string Model::check_tenant(const store::StoredEvent& event, std::uint64_t number) const {
+    if (event.tenant.value >= kTenants) return "an event of a tenant that is none";
+    if (number == 0 || number > events_.size()) return "";
+    const SentEvent& sent = events_[number - 1];
+    return event.tenant == tenant_id(sent.tenant)
+               ? ""
+               : "event " + std::to_string(number) + " of tenant " + std::to_string(sent.tenant) +
+                     " made " + std::string(event.pattern) + " for tenant " +
+                     std::to_string(event.tenant.value);
+}
+
 std::string Model::read_log(store::Database& database, Found& found) const {
     for (std::size_t i = 0; i < database.shards(); ++i) {
         const core::ShardId shard{static_cast<std::uint16_t>(i)};
@@ -24,15 +36,21 @@ std::string Model::read_log(store::Database& database, Found& found) const {
                     continue;
                 }
                 const std::uint64_t number = number_in(event.raw);
+                if (std::string wrong = check_tenant(event, number); !wrong.empty()) return wrong;
                 if (event.pattern == "derived.thing") {
                     ++found.derived[number];
+                } else if (event.pattern.starts_with(kEdgePattern)) {
+                    ++found.edges[number];
+                    if (std::string wrong = check_emitted_text(event.raw); !wrong.empty())
+                        return "what event " + std::to_string(number) +
+                               " emitted ingest would refuse: " + wrong;
                 } else if (event.pattern == "system.dlq.added") {
-                    ++found.alerts;
+                    ++found.alerts[event.tenant.value];
                 } else {
                     found.by_number[number].push_back(found.events.size());
                 }
-                found.events.push_back(
-                    {event.position, std::string(event.raw), std::string(event.pattern)});
+                found.events.push_back({event.position, event.tenant, std::string(event.raw),
+                                        std::string(event.pattern)});
             }
             next = block->end_offset();
         }
@@ -42,13 +60,13 @@ std::string Model::read_log(store::Database& database, Found& found) const {
 
 // Every acknowledged event once, byte for byte, where the answer said, but what the rules let go;
 // none that nobody sent.
-std::string Model::check_log(const Found& found, std::int64_t now_us) const {
+std::string Model::check_log(const Found& found) const {
     if (!keeping.any() && !found.thinned.empty()) return "an event is gone, and no rule says so";
     for (const auto& [number, places] : found.by_number) {
         if (number == 0 || number > events_.size())
             return "an event that nobody sent: " + found.events[places.front()].raw;
         const SentEvent& event = events_[number - 1];
-        const bool comes_again = event.id.empty() || may_be_gone(event, now_us);
+        const bool comes_again = event.id.empty() || may_be_gone(event);
         if (places.size() > (comes_again ? event.sendings : 1)) {
             return "event " + std::to_string(number) + " is in the log " +
                    std::to_string(places.size()) + " times, sent " +
@@ -62,16 +80,15 @@ std::string Model::check_log(const Found& found, std::int64_t now_us) const {
     }
     for (const SentEvent& event : events_) {
         if (event.acknowledged == 0) continue;
-        if (std::string wrong = check_there(found, event, now_us); !wrong.empty()) return wrong;
+        if (std::string wrong = check_there(found, event); !wrong.empty()) return wrong;
     }
     return "";
 }
 
-std::string Model::check_there(const Found& found, const SentEvent& event,
-                               std::int64_t now_us) const {
+std::string Model::check_there(const Found& found, const SentEvent& event) const {
     const std::string who = "event " + std::to_string(event.number);
     const auto places = found.by_number.find(event.number);
-    const bool may_go = may_be_gone(event, now_us);
+    const bool may_go = may_be_gone(event);
     if (!event.placed) {
         return places != found.by_number.end() || may_go
                    ? ""
@@ -88,16 +105,25 @@ std::string Model::check_there(const Found& found, const SentEvent& event,
 
 // Behind the cursor every delivery has an outcome; with what is thinned it stays as long as the
 // block does.
-std::string Model::check_outcomes(store::Database& database, const Found& found,
-                                  core::SubscriptionId count) const {
-    const auto missing = [&](core::LogPosition position) {
+bool Model::outcome_is_hurt(core::LogPosition position) const {
+    return std::any_of(hurt_outcomes.begin(), hurt_outcomes.end(), [position](const Stretch& one) {
+        return one.first.shard == position.shard && position.offset >= one.first.offset &&
+               position.offset < one.end;
+    });
+}
+
+std::string Model::check_outcomes(store::Database& database, const Found& found) const {
+    const auto missing = [&](core::LogPosition position, std::size_t tenant) {
+        if (outcome_is_hurt(position)) return false;
         if (position.offset >= database.cursor(runtime::kDeliveryCursor, position.shard))
             return false;
-        const auto execution = database.executions().get({position, count});
+        const auto execution = database.executions().get({position, counts[tenant]});
         return !execution || !*execution;
     };
     for (const Found::Event& event : found.events) {
-        if (!event.pattern.starts_with(kPatternPrefix) || !missing(event.position)) continue;
+        if (!event.pattern.starts_with(kPatternPrefix) ||
+            !missing(event.position, event.tenant.value))
+            continue;
         return "the cursor of shard " + std::to_string(event.position.shard.value) +
                " has passed, but the delivery of offset " +
                std::to_string(event.position.offset.value) + " has no outcome";
@@ -108,18 +134,17 @@ std::string Model::check_outcomes(store::Database& database, const Found& found,
             continue;
         if (position.offset >= database.cursor(runtime::kDeliveryCursor, position.shard))
             return "event " + std::to_string(event.number) + " is gone before its delivery";
-        if (missing(position))
+        if (missing(position, event.tenant))
             return "event " + std::to_string(event.number) + " is gone, and its outcome with it";
     }
     return "";
 }
 
-std::string Model::check_start(store::Database& database, core::SubscriptionId count,
-                               std::int64_t now_us) const {
+std::string Model::check_start(store::Database& database) const {
     Found found;
     if (std::string wrong = read_log(database, found); !wrong.empty()) return wrong;
-    if (std::string wrong = check_log(found, now_us); !wrong.empty()) return wrong;
-    return check_outcomes(database, found, count);
+    if (std::string wrong = check_log(found); !wrong.empty()) return wrong;
+    return check_outcomes(database, found);
 }
 
 }  // namespace millrace::sim

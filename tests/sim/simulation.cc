@@ -1,7 +1,10 @@
 #include "tests/sim/simulation.h"
 
 #include "store/verify.h"
+#include "tests/sim/damage.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/faces.h"
+#include "tests/sim/weather.h"
 #include "tests/sim/workload.h"
 #include "tests/sim/world.h"
 
@@ -38,13 +41,20 @@ public:
           random_(options.seed),
           ends_(options.seed ^ 0x4b11),
           world_(make_world_options(options, random_), trace_),
-          workload_(world_, model_, random_.next()) {
+          workload_(world_, model_, random_.next()),
+          weather_(world_, options.seed ^ 0x5711),
+          damage_(model_, options.seed ^ 0xda4a) {
         model_.keeping = world_.keeping();
         flush_one_in_ = random_.below(2) == 0 ? 0 : 100 + random_.below(2000);
         compact_one_in_ = random_.below(2) == 0 ? 0 : 300 + random_.below(4000);
         // Where a key's order is not kept, its scripts would read what the other has not settled.
         core::Random late(options.seed ^ 0x1a7e);  // its own: the other draws stay as they are
-        if (model_.ordered && late.below(2) == 0) world_.use_late_executors();
+        if (model_.ordered && late.below(2) == 0) {
+            world_.use_late_executors();
+            weather_.spare_late_executors();
+        }
+        model_.clock_steps = weather_.steps();
+        workload_.keep_own_pace(weather_.steps() || weather_.stalls());
     }
 
     RunResult run();
@@ -77,8 +87,14 @@ private:
     void work_of_rocks();
     bool drain();
     std::string check_end() {
-        return model_.check_end(world_.database(), workload_.count_subscription(),
-                                world_.clock().wall_us());
+        look_at_clock();
+        if (std::string what = model_.check_end(world_.database()); !what.empty()) return what;
+        return Faces(world_, model_, random_.next()).check();
+    }
+    void look_at_clock() { model_.look_at_clock(world_.clock().wall_us()); }
+    void server_gone() {
+        workload_.server_gone();
+        weather_.server_gone();
     }
     void cut_power();
     void end_server();
@@ -91,6 +107,8 @@ private:
     World world_;
     Model model_;
     Workload workload_;
+    Weather weather_;
+    Damage damage_;
     RunResult result_;
     std::uint64_t flush_one_in_ = 0;  // 0: never
     std::uint64_t compact_one_in_ = 0;
@@ -103,14 +121,15 @@ bool Simulation::start(Fault fault) {
         if (!world_.failure().empty()) return !wrong("the start was refused: " + world_.failure());
         end_server();
     }
-    return !wrong(model_.check_start(world_.database(), workload_.count_subscription(),
-                                     world_.clock().wall_us()));
+    look_at_clock();
+    if (wrong(damage_.check_told(world_.rows_set_aside()))) return false;
+    return !wrong(model_.check_start(world_.database()));
 }
 
 void Simulation::cut_power() {
     ++result_.power_cuts;
     world_.power_cut();
-    workload_.server_gone();
+    server_gone();
 }
 
 // The machine with it, or the process alone: then a later cut takes what nobody has synced since.
@@ -118,7 +137,7 @@ void Simulation::end_server() {
     if (ends_.below(2) == 0) return cut_power();
     ++result_.kills;
     world_.kill();
-    workload_.server_gone();
+    server_gone();
 }
 
 bool Simulation::serve(Fault fault, std::uint32_t steps) {
@@ -146,6 +165,8 @@ bool Simulation::serve(Fault fault, std::uint32_t steps) {
             }
         }
         if (disk.frozen()) return true;
+        look_at_clock();
+        weather_.turn();
         world_.step();
         work_of_rocks();
         if (disk.frozen()) return true;
@@ -171,14 +192,16 @@ bool Simulation::end_boot(Fault fault) {
     }
     disk.set_free_bytes(kPlentyBytes);
     if (fault == Fault::kStop && !disk.frozen()) {
+        weather_.going_down();
         const bool stopped = world_.stop_gracefully([&] { (void)wrong(workload_.turn()); });
         if (stopped) {
             ++result_.graceful_stops;
-            workload_.server_gone();
+            server_gone();
             return result_.wrong.empty();
         }
         if (wrong(world_.failure())) return false;
     }
+    if (!disk.frozen()) damage_.spoil(world_.database());
     end_server();
     return result_.wrong.empty();
 }
@@ -186,6 +209,7 @@ bool Simulation::end_boot(Fault fault) {
 // Everything sent is answered, everything answered is delivered, nothing waits any more.
 bool Simulation::drain() {
     workload_.finish();
+    weather_.calm();
     // Bytes that trickle would take the rounds away from what is to be seen here.
     world_.network().faults = {};
     int calm = 0;
@@ -195,7 +219,8 @@ bool Simulation::drain() {
             if (wrong(workload_.turn())) return false;
         }
         calm = workload_.idle() && world_.quiet() ? calm + 1 : 0;
-        if (calm > 3 && world_.retries_waiting() == 0 && !model_.replays_running(world_.database()))
+        if (calm > 3 && world_.retries_waiting() <= damage_.retry_rows() &&
+            !model_.replays_running(world_.database()))
             return true;
         if (calm > 3) world_.pass_time(10'000);
     }
@@ -210,7 +235,10 @@ bool Simulation::drain() {
 std::string Simulation::verify() {
     const auto report = store::verify(options_.folder + "/data");
     if (!report) return "verify: " + report.error().message;
-    return report->ok() ? "" : "verify: " + report->problems.front();
+    for (const std::string& problem : report->problems) {
+        if (!damage_.explains(problem)) return "verify: " + problem;
+    }
+    return report->problem_count <= damage_.rows() ? "" : "verify: more problems than were made";
 }
 
 RunResult Simulation::run() {

@@ -21,8 +21,11 @@ constexpr std::string_view kNdjson = "application/x-ndjson";
 Workload::Workload(World& world, Model& model, std::uint64_t seed)
     : world_(world), model_(model), random_(seed) {
     const bool in_pieces = random_.below(2) == 0;
-    for (Station& station : stations_)
-        station.client = std::make_unique<Client>(world, random_.next(), in_pieces);
+    for (std::size_t i = 0; i < kClients; ++i) {
+        stations_[i].tenant = i % kTenants;
+        stations_[i].client =
+            std::make_unique<Client>(world, random_.next(), in_pieces, stations_[i].tenant);
+    }
     for (std::uint64_t& weight : weights_) {
         weight = random_.below(4) == 0 ? 0 : 1 + random_.below(20);
     }
@@ -30,16 +33,18 @@ Workload::Workload(World& world, Model& model, std::uint64_t seed)
     for (const std::uint64_t weight : weights_) weight_total_ += weight;
     model_.ordered = (seed & 3) != 0;
     reset_one_in_ = random_.below(2) == 0 ? 0 : 40 + random_.below(400);
-    scheduled_one_in_ = random_.below(2) == 0 ? 0 : 2 + random_.below(20);
+    mix_.scheduled_one_in = random_.below(2) == 0 ? 0 : 2 + random_.below(20);
+    mix_.same_id_one_in = random_.below(3) == 0 ? 0 : 2 + random_.below(20);
+    mix_.edge_one_in = random_.below(2) == 0 ? 0 : 3 + random_.below(30);
     for (std::uint64_t i = random_.below(3); i > 0; --i) {
-        line_clients_.push_back(std::make_unique<LineClient>(world, model, random_.next(),
-                                                             "lines-" + std::to_string(i)));
+        line_clients_.push_back(std::make_unique<LineClient>(
+            world, model, random_.next(), "lines-" + std::to_string(i), random_.below(kTenants)));
     }
 }
 
-std::string Workload::call(std::string_view method, std::string_view path, std::string_view body,
-                           int status) {
-    Client& client = *stations_[0].client;
+std::string Workload::call(Station& station, std::string_view method, std::string_view path,
+                           std::string_view body, int status) {
+    Client& client = *station.client;
     client.send(method, path, kJson, body);
     HttpReply reply;
     for (int i = 0; i < 200'000; ++i) {
@@ -54,33 +59,42 @@ std::string Workload::call(std::string_view method, std::string_view path, std::
 }
 
 std::string Workload::prepare() {
+    for (std::size_t tenant = 0; tenant < kTenants; ++tenant) {
+        if (std::string wrong = prepare(stations_[tenant]); !wrong.empty()) return wrong;
+    }
+    began_us_ = world_.clock().wall_us();
+    return "";
+}
+
+std::string Workload::prepare(Station& station) {
     struct Part {
         std::string_view id, source, type, pattern;
     };
     const std::string count_source = count_script(model_.ordered);
+    const std::string own = "own-" + std::to_string(station.tenant);
     const Part parts[] = {
         {kCountSubscription, count_source, "event", R"({"type":"prefix","value":"sim."})"},
         {"derived", kDerivedScript, "event", R"("derived.thing")"},
         {"alerts", kAlertScript, "event", R"("system.dlq.added")"},
         {"runs", kRunScript, "api", ""},
+        {own, kDerivedScript, "event", R"("own.thing")"},
     };
     for (const Part& part : parts) {
-        if (std::string wrong =
-                call("POST", "/v2/scripts", script_document(part.id, part.source, part.type), 201);
+        if (std::string wrong = call(station, "POST", "/v2/scripts",
+                                     script_document(part.id, part.source, part.type), 201);
             !wrong.empty())
             return wrong;
         if (part.pattern.empty()) continue;
         if (std::string wrong =
-                call("POST", "/v2/subscriptions",
+                call(station, "POST", "/v2/subscriptions",
                      subscription_document(part.id, part.pattern, model_.ordered), 201);
             !wrong.empty())
             return wrong;
     }
     const auto found =
-        world_.parts().registry->find_subscription(core::TenantId{0}, kCountSubscription);
+        world_.parts().registry->find_subscription(tenant_id(station.tenant), kCountSubscription);
     if (!found) return "the subscription is not there";
-    count_subscription_ = found->number;
-    began_us_ = world_.clock().wall_us();
+    model_.counts[station.tenant] = found->number;
     return "";
 }
 
@@ -136,33 +150,43 @@ std::string Workload::turn() {
         LineClient::Wishes wishes;
         wishes.begin = !finishing_ && random_.below(60) == 0;
         wishes.reset = reset_one_in_ != 0 && !finishing_ && random_.below(reset_one_in_) == 0;
-        wishes.mix = mix();
+        wishes.mix = mix(client->tenant());
         if (std::string wrong = client->turn(wishes); !wrong.empty()) return wrong;
     }
     return "";
 }
 
-EventMix Workload::mix() const { return {world_.clock().wall_us(), scheduled_one_in_}; }
+EventMix Workload::mix(std::size_t tenant) const {
+    EventMix out = mix_;
+    out.tenant = tenant;
+    out.now_us = world_.clock().wall_us();
+    return out;
+}
 
 // Any stretch of what has been, or what is now.
 void Workload::begin_replay(Station& station) {
     const std::int64_t now_us = world_.clock().wall_us();
-    const auto until_now_us = static_cast<std::uint64_t>(now_us - began_us_) + 1;
-    station.begun_us = now_us;
-    station.from_us = began_us_ + static_cast<std::int64_t>(random_.below(until_now_us));
-    station.to_us = random_.below(2) == 0
-                        ? now_us
-                        : station.from_us + static_cast<std::int64_t>(random_.below(until_now_us));
-    station.serial = model_.acknowledgements();
+    const auto until_now_us =
+        static_cast<std::uint64_t>(std::max<std::int64_t>(now_us - began_us_, 0)) + 1;
+    SentRange& range = station.range;
+    range.tenant = station.tenant;
+    range.begun_us = now_us;
+    range.from_us = began_us_ + static_cast<std::int64_t>(random_.below(until_now_us));
+    range.to_us = random_.below(2) == 0
+                      ? now_us
+                      : range.from_us + static_cast<std::int64_t>(random_.below(until_now_us));
+    range.to_us = std::max(range.to_us, range.from_us);
+    range.serial = model_.acknowledgements();
     station.dry_run = random_.below(4) == 0;
-    static constexpr std::string_view kPaces[] = {"\"instant\"", "\"100x\"", "2000"};
+    static constexpr std::string_view kPaces[] = {"\"instant\"", "2000", "\"100x\""};
     ++model_.replays_sent;
-    station.client->send("POST", "/v2/replays", kJson,
-                         "{\"from\":\"" + core::format_timestamp(station.from_us) + "\",\"to\":\"" +
-                             core::format_timestamp(station.to_us) + "\",\"subscriptionIds\":[\"" +
-                             std::string(kCountSubscription) + "\"],\"pace\":" +
-                             std::string(kPaces[random_.below(std::size(kPaces))]) +
-                             (station.dry_run ? ",\"dryRun\":true}" : "}"));
+    station.client->send(
+        "POST", "/v2/replays", kJson,
+        "{\"from\":\"" + core::format_timestamp(range.from_us) + "\",\"to\":\"" +
+            core::format_timestamp(range.to_us) + "\",\"subscriptionIds\":[\"" +
+            std::string(kCountSubscription) + "\"],\"pace\":" +
+            std::string(kPaces[random_.below(std::size(kPaces) - (own_pace_ ? 1 : 0))]) +
+            (station.dry_run ? ",\"dryRun\":true}" : "}"));
 }
 
 std::string Workload::replay_answered(const Station& station, const HttpReply& reply) {
@@ -176,8 +200,8 @@ std::string Workload::replay_answered(const Station& station, const HttpReply& r
     SentReplay replay;
     replay.id = reply.body.substr(begin + kName.size(), end - begin - kName.size());
     replay.dry_run = station.dry_run;
-    replay.events = model_.range(world_.database(), station.serial, station.from_us, station.to_us,
-                                 station.begun_us);
+    replay.tenant = station.tenant;
+    replay.events = model_.range(world_.database(), station.range);
     model_.replays.push_back(std::move(replay));
     return "";
 }
@@ -191,26 +215,11 @@ void Workload::begin(Station& station, std::size_t number) {
                        : static_cast<Kind>(kind);
     switch (station.kind) {
         case Kind::kRun:
-            ++model_.runs_sent;
+            ++model_.runs_sent[station.tenant];
             station.client->send("POST", "/v2/script/run", kJson,
                                  R"({"scriptId":"runs","query":{},"body":{}})");
             return;
-        case Kind::kToggle: {
-            const std::string document = subscription_document(
-                "side", R"({"type":"wildcard","value":"sim.*"})", model_.ordered);
-            ++changes_;
-            if (changes_ == 1) {
-                station.client->send("POST", "/v2/scripts", kJson,
-                                     script_document("side", kSideScript, "event"));
-            } else if (changes_ == 2) {
-                station.client->send("POST", "/v2/subscriptions", kJson, document);
-            } else {
-                station.client->send(
-                    "PATCH", "/v2/subscriptions/side", kJson,
-                    changes_ % 2 == 0 ? R"({"active":true})" : R"({"active":false})");
-            }
-            return;
-        }
+        case Kind::kToggle: toggle(station); return;
         case Kind::kScript:
             station.client->send("PUT", "/v2/scripts/count", kJson,
                                  script_document(kCountSubscription,
@@ -223,14 +232,31 @@ void Workload::begin(Station& station, std::size_t number) {
         default: {
             const std::size_t count = station.kind == Kind::kOne ? 1 : 1 + random_.below(30);
             for (std::size_t i = 0; i < count; ++i) {
-                const std::string key =
-                    "k" + std::to_string(number) + "-" + std::to_string(random_.below(3));
-                model_.make(random_, key, mix());
+                // The tenants have the same keys.
+                const std::string key = "k" + std::to_string(number / kTenants) + "-" +
+                                        std::to_string(random_.below(3));
+                model_.make(random_, key, mix(station.tenant));
                 station.sent.push_back(model_.events().size() - 1);
             }
         }
     }
     if (!station.sent.empty()) send_events(station);
+}
+
+// A subscription beside the others comes, goes to sleep and wakes up.
+void Workload::toggle(Station& station) {
+    const std::uint32_t change = ++changes_[station.tenant];
+    if (change == 1) {
+        station.client->send("POST", "/v2/scripts", kJson,
+                             script_document("side", kSideScript, "event"));
+    } else if (change == 2) {
+        station.client->send("POST", "/v2/subscriptions", kJson,
+                             subscription_document("side", R"({"type":"wildcard","value":"sim.*"})",
+                                                   model_.ordered));
+    } else {
+        station.client->send("PATCH", "/v2/subscriptions/side", kJson,
+                             change % 2 == 0 ? R"({"active":true})" : R"({"active":false})");
+    }
 }
 
 void Workload::repeat(Station& station) {
@@ -240,7 +266,8 @@ void Workload::repeat(Station& station) {
     for (int i = 0; i < 5; ++i) {
         const std::size_t index = random_.below(model_.events().size());
         const SentEvent& event = model_.events()[index];
-        if (!event.id.empty() && event.sendings > 0) station.sent.push_back(index);
+        if (!event.id.empty() && event.sendings > 0 && event.tenant == station.tenant)
+            station.sent.push_back(index);
     }
 }
 
@@ -261,15 +288,15 @@ void Workload::send_events(Station& station) {
 
 std::string Workload::answered(Station& station, const HttpReply& reply) {
     const bool events = station.kind <= Kind::kRepeat;
-    if (reply.status == 503 || reply.status == 429) {
-        // The store has failed, there is no space, the server is going down; or the identity index
-        // catches up.
+    if (reply.status == 503 || reply.status == 429 || reply.status == 408) {
+        // The store has failed, there is no space, the server is going down; the identity index
+        // catches up; or the time has stood still in the middle of the request.
         if (events) lost(station);
         return "";
     }
     if (station.kind == Kind::kRun) {
         if (reply.status != 200) return "script run: " + std::to_string(reply.status) + reply.body;
-        ++model_.runs_done;
+        ++model_.runs_done[station.tenant];
         return "";
     }
     if (station.kind == Kind::kReplay) return replay_answered(station, reply);
@@ -308,7 +335,7 @@ std::string Workload::events_answered(Station& station, std::string_view body) {
         const core::LogPosition position{core::ShardId(static_cast<std::uint16_t>(shard)),
                                          core::LogOffset{offset}};
         if (std::string wrong = model_.acknowledge(world_.database(), model_.events()[sent[next++]],
-                                                   position, duplicate, world_.clock().wall_us());
+                                                   position, duplicate);
             !wrong.empty())
             return wrong;
     }

@@ -9,6 +9,7 @@
 #include "tests/sim/client.h"
 #include "tests/sim/line_client.h"
 #include "tests/sim/model.h"
+#include "tests/sim/tenants.h"
 #include "tests/sim/world.h"
 
 #include <array>
@@ -30,9 +31,10 @@ public:
     std::string turn();
     // No new requests but repeats of those whose fate is unknown.
     void finish() { finishing_ = true; }
+    // Replays take no times from the log's: those may lie far apart.
+    void keep_own_pace(bool yes) { own_pace_ = yes; }
     bool idle() const;
     void server_gone();
-    core::SubscriptionId count_subscription() const { return count_subscription_; }
 
 private:
     enum class Kind : std::uint8_t {
@@ -50,15 +52,13 @@ private:
     static constexpr std::size_t kClients = 4;
 
     struct Station {
+        std::size_t tenant = 0;
         std::unique_ptr<Client> client;
         Kind kind = Kind::kOne;
         std::vector<std::size_t> sent;     // of the request under way: indices of events
         std::vector<std::size_t> unknown;  // sent, and no answer came
         // Of the replay under way: its range, and what was acknowledged before it was asked for.
-        std::int64_t from_us = 0;
-        std::int64_t to_us = 0;
-        std::int64_t begun_us = 0;
-        std::uint64_t serial = 0;
+        SentRange range{};
         bool dry_run = false;
     };
     void begin(Station& station, std::size_t number);
@@ -66,12 +66,14 @@ private:
     void repeat(Station& station);
     void begin_replay(Station& station);
     std::string replay_answered(const Station& station, const HttpReply& reply);
-    EventMix mix() const;
+    EventMix mix(std::size_t tenant) const;
     std::string answered(Station& station, const HttpReply& reply);
     std::string events_answered(Station& station, std::string_view body);
     void lost(Station& station);
-    std::string call(std::string_view method, std::string_view path, std::string_view body,
-                     int status);
+    std::string call(Station& station, std::string_view method, std::string_view path,
+                     std::string_view body, int status);
+    std::string prepare(Station& station);
+    void toggle(Station& station);
 
     World& world_;
     Model& model_;
@@ -80,12 +82,12 @@ private:
     std::array<std::uint64_t, kKinds> weights_{};
     std::uint64_t weight_total_ = 0;
     std::uint64_t reset_one_in_ = 0;
-    std::uint64_t scheduled_one_in_ = 0;
+    EventMix mix_{};
     std::vector<std::unique_ptr<LineClient>> line_clients_;
     std::int64_t began_us_ = 0;
-    core::SubscriptionId count_subscription_{};
-    std::uint32_t changes_ = 0;
+    PerTenant<std::uint32_t> changes_{};
     bool finishing_ = false;
+    bool own_pace_ = false;
 };
 
 }  // namespace millrace::sim

@@ -1,8 +1,10 @@
 #include "tests/sim/world.h"
 
 #include "core/assert.h"
+#include "store/rows/quarantine.h"
 #include "store/rows/retry_schedule.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/tenants.h"
 #include "tests/support/late_executor.h"
 
 #include <cstdio>
@@ -81,6 +83,13 @@ bool World::boot() {
             }
         };
     }
+    seams.tenant_of = [](const runtime::identity::Caller& caller) {
+        if (!caller.http) return tenant_of_word(caller.key);
+        for (const io::HeaderField& header : caller.http->headers) {
+            if (header.name == kTenantHeader) return tenant_of_word(header.value);
+        }
+        return core::TenantId{};
+    };
     seams.yield = [this] {
         const std::size_t index = pick();
         if (!agents_[index].conductor) work(index);
@@ -196,6 +205,10 @@ void World::compact() {
 }
 
 std::uint64_t World::retries_waiting() const { return parts_->database->retries().count(); }
+
+std::uint64_t World::rows_set_aside() const {
+    return parts_->set_aside.count() + parts_->database->quarantine().count();
+}
 
 void World::end() {
     overlapped_ = overlapped();

@@ -85,6 +85,7 @@ public:
     // Nothing under way and nothing waiting, but perhaps retries.
     bool quiet() const;
     std::uint64_t retries_waiting() const;
+    std::uint64_t rows_set_aside() const;
 
     const Keeping& keeping() const { return options_.keeping; }
     core::ManualClock& clock() { return clock_; }
