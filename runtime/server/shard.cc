@@ -176,10 +176,10 @@ std::size_t Shard::read_mail() {
     for (auto& ring : mail_) {
         while (ring->try_pop(mail)) {
             ++read;
-            if (mail.kind == Mail::Kind::kAppend) {
-                append_here(*mail.request);
-            } else {
-                home_done(*mail.request);
+            switch (mail.kind) {
+                case Mail::Kind::kOrder: order(*mail.request); break;
+                case Mail::Kind::kAppend: append_here(*mail.request); break;
+                default: home_done(*mail.request); break;
             }
         }
     }
@@ -201,19 +201,37 @@ void Shard::start(IngestRequest& request) {
     for (const RejectedEntry& entry : request.rejected) {
         metrics_.rejected.at(core::error_code_text(entry.error.code)).add();
     }
-    request.homes_left = 1;  // ours, until all homes have been asked
-    for (std::size_t home = 0; home < request.by_home.size(); ++home) {
-        request.homes_left += !request.by_home[home].empty();
+    const std::uint32_t homes = request.homes();
+    request.homes_left = homes + 1;  // ours, until all homes have been asked
+    if (request.atomicity == Atomicity::kEachEntry || homes <= 1) {
+        hand_out(request);
+    } else if (deps_.number == kOrderingShard) {
+        order(request);
+    } else {
+        send(kOrderingShard, {Mail::Kind::kOrder, &request});
     }
-    for (std::size_t home = 0; home < request.by_home.size(); ++home) {
-        if (request.by_home[home].empty()) continue;
+    home_done(request);
+}
+
+void Shard::order(IngestRequest& request) {
+    request.batch = ++batches_ordered_;
+    hand_out(request);
+}
+
+void Shard::hand_out(IngestRequest& request) {
+    const std::size_t homes = request.by_home.size();
+    std::uint64_t asked = 0;
+    for (std::size_t home = 0; home < homes; ++home)
+        asked |= std::uint64_t{!request.by_home[home].empty()} << home;
+    // Once the last home has been asked the request may be gone.
+    for (std::size_t home = 0; home < homes; ++home) {
+        if ((asked >> home & 1) == 0) continue;
         if (home == deps_.number.value) {
             append_here(request);
         } else {
             send(core::ShardId(static_cast<std::uint16_t>(home)), {Mail::Kind::kAppend, &request});
         }
     }
-    home_done(request);
 }
 
 void Shard::append_here(IngestRequest& request) {

@@ -149,7 +149,7 @@ public:
 
 private:
     struct Mail {
-        enum class Kind : std::uint8_t { kNone, kAppend, kDone };
+        enum class Kind : std::uint8_t { kNone, kOrder, kAppend, kDone };
         Kind kind = Kind::kNone;
         IngestRequest* request = nullptr;
     };
@@ -168,6 +168,9 @@ private:
 
     void send(core::ShardId to, Mail mail);
     std::size_t send_outbox();
+    // To all homes; the caller may be any shard.
+    void hand_out(IngestRequest& request);
+    void order(IngestRequest& request);
     void append_here(IngestRequest& request);
     void home_done(IngestRequest& request);
     void finish(IngestRequest& request);
@@ -206,6 +209,11 @@ private:
     // Answers and stages of going down, as many as there are calls, streams and parts: none is
     // refused.
     core::TaskQueue<std::function<void(Shard&)>> tasks_{0};
+
+    // All homes of a request that is all or none take it in the same order as others of its kind,
+    // so that no two wait for each other: this shard gives such requests out, one after the other.
+    static constexpr core::ShardId kOrderingShard{0};
+    std::uint64_t batches_ordered_ = 0;
 
     std::size_t in_flight_bytes_ = 0;
     bool paused_ = false;

@@ -77,11 +77,17 @@ struct IngestRequest {
     std::vector<RejectedEntry> rejected;
     std::vector<std::vector<std::uint32_t>> by_home;  // item indices, one list a shard
     std::uint32_t homes_left = 0;
+    // kAllOrNone over several homes: its number in the order in which all homes take such requests.
+    std::uint64_t batch = 0;
 
     core::TenantId tenant_of(std::uint32_t entry) const {
         return entry < entry_tenants.size() ? entry_tenants[entry] : tenant;
     }
 
+    std::uint32_t homes() const {
+        return static_cast<std::uint32_t>(std::count_if(
+            by_home.begin(), by_home.end(), [](const auto& list) { return !list.empty(); }));
+    }
     // By any home, while others do the same. The edge reads them when every home has handed the
     // request back through its ring, which orders it behind them: relaxed is enough.
     void fail() { failed_.store(true, std::memory_order_relaxed); }
@@ -107,6 +113,7 @@ struct IngestRequest {
         by_home.resize(shards);
         for (auto& list : by_home) list.clear();
         homes_left = 0;
+        batch = 0;
         failed_.store(false, std::memory_order_relaxed);
         reached_.store(store::Durability::kFsync, std::memory_order_relaxed);
         lane_result = nullptr;

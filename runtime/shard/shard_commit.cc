@@ -21,28 +21,44 @@ ShardCommit::ShardCommit(const Options& options, store::ShardLog& log, store::Lo
 
 bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
     const std::vector<std::uint32_t>& list = request.by_home[options_.shard.value];
+    const bool whole = request.atomicity == Atomicity::kAllOrNone;
+    if (whole && in_flight_.size() >= kUnitsBeforePartMax && !failed_) return false;
+    store::BatchPart part = whole ? part_of(request) : store::BatchPart{};
+    bool begun = false;      // some of it is in the open unit, or was
+    bool in_pieces = false;  // in closed ones, too
     constexpr std::size_t kPrefetchAhead = 8;
     while (next < list.size()) {
         if (failed_) break;
         if (next + kPrefetchAhead < list.size())
             log_.prefetch(request.items[list[next + kPrefetchAhead]].input.id);
         IngestItem& item = request.items[list[next]];
-        const store::AppendResult result = log_.append(item.input);
+        const store::AppendResult result = log_.append(
+            item.input, begun && whole ? store::WhenBusy::kTakeAnyway : store::WhenBusy::kRefuse);
         if (result.status == store::AppendStatus::kBlockFull) {
-            if (!seal()) return false;
+            if (begun && whole) {
+                part.last = false;
+                close_unit(part);
+                in_pieces = true;
+            } else if (!seal()) {
+                return false;
+            }
             continue;
         }
         ++next;
         item.position = result.position;
         switch (result.status) {
-            case store::AppendStatus::kAppended: note_appended(request, item); break;
+            case store::AppendStatus::kAppended:
+                note_appended(request, item);
+                begun = true;
+                break;
             case store::AppendStatus::kDuplicate:
                 item.duplicate = true;
                 metrics_.duplicates.add();
                 break;
             default:
-                // A client may send it again. What a handler emitted waits: its outcome follows.
-                if (request.origin == IngestOrigin::kLane) {
+                // A client may send it again. What a handler emitted waits: its outcome follows; so
+                // does what is all or none: other homes may have taken their part.
+                if (request.origin == IngestOrigin::kLane || whole) {
                     --next;
                     return false;
                 }
@@ -57,8 +73,23 @@ bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
             needed_end = std::max(needed_end, core::LogOffset{item.position.offset.value + 1});
     }
     open_durability_ = std::max(open_durability_, request.durability);
+    const bool close = !failed_ && (in_pieces || request.batch != 0);
     wait_for(request, needed_end);
+    part.last = true;
+    if (close) close_unit(part);
     return true;
+}
+
+store::BatchPart ShardCommit::part_of(const IngestRequest& request) {
+    store::BatchPart part;
+    if (request.batch != 0) {
+        part.batch = request.batch;
+        part.producers = request.homes();
+    } else {
+        constexpr unsigned kShardShift = 48;  // apart from other homes' and from IngestRequest::batch
+        part.batch = (options_.shard.value + std::uint64_t{1}) << kShardShift | ++own_batches_;
+    }
+    return part;
 }
 
 void ShardCommit::note_appended(const IngestRequest& request, const IngestItem& item) {
@@ -135,8 +166,14 @@ std::int64_t ShardCommit::sleep_limit_us(std::int64_t timeout_us) {
 
 bool ShardCommit::seal() {
     if (in_flight_.size() >= kUnitsInFlightMax) return false;
+    close_unit({});
+    return true;
+}
+
+void ShardCommit::close_unit(const store::BatchPart& part) {
     store::CommitUnit unit;
     unit.tag = next_tag_++;
+    unit.part = part;
     unit.durability = open_durability_;
     if (!log_.empty()) unit.block = log_.seal();
     if (unit.block.events && unit.durability < store::Durability::kFsync)
@@ -166,9 +203,8 @@ bool ShardCommit::seal() {
         spare_items_.pop_back();
     }
     open_durability_ = store::Durability::kMemory;
-    // The ring holds more than kUnitsInFlightMax units, so it can't be full.
+    // The ring holds more units than are ever in flight, so it can't be full.
     MR_ASSERT(writer_.submit(options_.shard.value, std::move(unit)));
-    return true;
 }
 
 void ShardCommit::complete(store::Completion&& completion) {

@@ -47,7 +47,8 @@ public:
                 const core::Clock& clock, ShardMetrics& metrics, Handlers handlers);
 
     // Appends the request's items of this home from `next` on. False: the log has no room now; call
-    // again with the same `next` after do_work() made progress.
+    // again with the same `next` after do_work() made progress. What is all or none is taken at
+    // once when it has begun, and its last unit is closed: the writer waits for it.
     bool append(IngestRequest& request, std::size_t& next);
     // Rows that take effect with, or after, everything appended so far.
     void add_rows(const store::RowBatch& rows, std::vector<std::function<void()>>&& when_durable);
@@ -65,6 +66,14 @@ public:
 
 private:
     static constexpr std::size_t kUnitsInFlightMax = 8;
+    // With so many under way no part of a batch over several homes is begun; each closes a unit.
+    static constexpr std::size_t kUnitsBeforePartMax = 64;
+    // Of one part: two neighbouring units are together larger than a block, or full by count.
+    static constexpr std::size_t kUnitsOfPartMax =
+        2 * core::kBodyBytesMax / core::kBlockBytesTarget +
+        core::kBatchEventsMax / core::kBlockEventsMax + 2;
+    static_assert(2 * (kUnitsBeforePartMax + kUnitsOfPartMax) <= store::LogWriter::kRingCapacity,
+                  "a part that has begun always finds room, and converted events may be longer");
     // With as many units at the disk as are worth it (one, where syncs are quick) one more is
     // closed when it is this big: the writer then finds it ready when a sync returns, and smaller
     // ones gather to save syncs.
@@ -97,6 +106,9 @@ private:
     std::int64_t linger_us();
     bool worth_sealing();
     bool seal();
+    void close_unit(const store::BatchPart& part);
+    // What the units of a request that is all or none have in common.
+    store::BatchPart part_of(const IngestRequest& request);
     void complete(store::Completion&& completion);
     void note_appended(const IngestRequest& request, const IngestItem& item);
     void answer_synced(std::vector<IngestRequest*>& requests);
@@ -125,6 +137,7 @@ private:
     core::LogOffset synced_end_;   // to the last sync
     core::LogOffset weak_end_;     // of the newest sealed block that no sync is asked for
     std::uint64_t next_tag_ = 1;
+    std::uint64_t own_batches_ = 0;
     bool failed_ = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include "core/assert.h"
 #include "core/fault.h"
+#include "store/commit/all_or_none.h"
 #include "store/commit/sync_depth.h"
 #include "store/commit/wal_syncer.h"
 #include "store/engine.h"
@@ -48,8 +49,11 @@ struct LogWriter::Group {
 };
 
 struct LogWriter::State {
-    State(Engine& engine, std::size_t depth_max)
-        : groups(depth_max > 1 ? 2 * depth_max : 1), maker(engine), depth(depth_max) {}
+    State(Engine& engine, std::size_t depth_max, std::size_t producers)
+        : groups(depth_max > 1 ? 2 * depth_max : 1),
+          maker(engine),
+          depth(depth_max),
+          batches(producers) {}
     Group& at(std::size_t index) { return groups[(first + index) % groups.size()]; }
 
     // A ring: those in flight, oldest first; behind them the one that is filled next.
@@ -59,6 +63,7 @@ struct LogWriter::State {
     std::uint64_t syncs_seen = 0;
     BatchMaker maker;
     SyncDepth depth;
+    AllOrNone batches;
     bool told_fatal = false;
     std::atomic<std::uint64_t> groups_ever{0};
     std::atomic<std::uint64_t> units{0};
@@ -74,7 +79,8 @@ struct LogWriter::State {
 LogWriter::LogWriter(Database& database, Options options)
     : database_(database),
       options_(std::move(options)),
-      state_(std::make_unique<State>(database.engine(), database.engine().options.sync_depth_max)) {
+      state_(std::make_unique<State>(database.engine(), database.engine().options.sync_depth_max,
+                                     options_.producers)) {
     for (std::size_t i = 0; i < options_.producers; ++i) {
         producers_.push_back(std::make_unique<Producer>(options_.ring_capacity));
     }
@@ -111,9 +117,9 @@ void LogWriter::wait(std::chrono::microseconds limit) {
     std::unique_lock lock(sleep_mutex_);
     sleeping_.store(true, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with submit()
-    const bool nothing_to_write =
-        !may_write() || std::all_of(producers_.begin(), producers_.end(),
-                                    [](const auto& p) { return p->units.empty(); });
+    bool nothing_to_write = true;
+    for (std::size_t i = 0; may_write() && i < producers_.size(); ++i)
+        nothing_to_write &= producers_[i]->units.empty() || state_->batches.blocks(i);
     // acquire pairs with sync_ended()
     const bool nothing_ended = syncs_ended_.load(std::memory_order_acquire) == state_->syncs_seen;
     if (nothing_to_write && nothing_ended) sleep_.wait_for(lock, limit);
@@ -143,26 +149,43 @@ void LogWriter::push_waiting() {
     }
 }
 
+void LogWriter::put(Group& group, std::size_t producer, CommitUnit&& unit) {
+    if (unit.block.events) {
+        state_->maker.add_block(unit.block);
+        group.bytes += unit.block.value.size();
+        group.block_bytes += unit.block.value.size();
+        ++group.blocks;
+    }
+    state_->maker.add(unit.rows);
+    group.bytes += unit.rows.bytes();
+    group.durability = std::max(group.durability, unit.durability);
+    group.units.push_back({producer, std::move(unit)});
+}
+
+bool LogWriter::take_one(Group& group, std::size_t producer) {
+    if (state_->batches.blocks(producer)) return false;
+    CommitUnit unit;
+    if (!producers_[producer]->units.try_pop(unit)) return false;
+    if (unit.part.batch == 0) {
+        put(group, producer, std::move(unit));
+    } else {
+        state_->batches.add(producer, std::move(unit), [&](std::size_t of, CommitUnit&& held) {
+            put(group, of, std::move(held));
+        });
+    }
+    return true;
+}
+
 void LogWriter::gather(Group& group) {
     // One unit of each producer in turn, so that none starves behind a busy one.
     for (bool any = true; any && group.bytes < options_.group_bytes_max;) {
         any = false;
-        for (std::size_t i = 0; i < producers_.size(); ++i) {
-            Group::Taken taken;
-            taken.producer = i;
-            if (!producers_[i]->units.try_pop(taken.unit)) continue;
-            any = true;
-            if (taken.unit.block.events) {
-                state_->maker.add_block(taken.unit.block);
-                group.bytes += taken.unit.block.value.size();
-                group.block_bytes += taken.unit.block.value.size();
-                ++group.blocks;
-            }
-            state_->maker.add(taken.unit.rows);
-            group.bytes += taken.unit.rows.bytes();
-            group.durability = std::max(group.durability, taken.unit.durability);
-            group.units.push_back(std::move(taken));
-        }
+        for (std::size_t i = 0; i < producers_.size(); ++i) any |= take_one(group, i);
+    }
+    // What will not be whole any more is told, too.
+    if (database_.fatal() && !state_->batches.empty()) {
+        state_->batches.drain(
+            [&](std::size_t of, CommitUnit&& held) { put(group, of, std::move(held)); });
     }
 }
 

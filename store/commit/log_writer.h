@@ -10,6 +10,7 @@
 //       Rows of a group in flight can be read before they are durable, as with level `os`. What
 //       somebody does because of them is written behind them in the same WAL, so that it never
 //       outlives them; blocks are read and delivered from their completion on.
+//       Units that belong to one batch (BatchPart) go into the same write, when all have come.
 // Threads: submit() and poll() of one producer belong to that producer's thread; do_work() and
 //       wait() to the writer's thread; depth() to any; each syncer has one of its own.
 // Lifetime: the Database outlives it. stop order: producers, then drain with do_work(), then the
@@ -23,8 +24,7 @@
 
 #include "core/ids.h"
 #include "core/spsc_ring.h"
-#include "store/log/shard_log.h"
-#include "store/rows/row_batch.h"
+#include "store/commit/commit_unit.h"
 
 #include <atomic>
 #include <chrono>
@@ -44,29 +44,13 @@ namespace millrace::store {
 class Database;
 class WalSyncer;
 
-// What one producer wants committed atomically: a sealed block, rows, or both.
-struct CommitUnit {
-    std::uint64_t tag = 0;  // the producer's own; comes back in the completion
-    Durability durability = Durability::kFsync;
-    SealedBlock block;  // block.events empty: no block
-    RowBatch rows;
-};
-
-struct Completion {
-    std::uint64_t tag = 0;
-    bool failed = false;  // the store is in its fatal state
-    bool has_block = false;
-    Durability durability = Durability::kFsync;  // the level reached: never less than was asked for
-    core::LogPosition durable_end{};             // has_block: one past the block's last event
-    RowBatch rows;                               // given back empty, with its memory, for reuse
-};
-
 class LogWriter {
 public:
+    static constexpr std::size_t kRingCapacity = 256;
     struct Options {
         // Producers 0 .. shards-1 are the shards; more may follow (conductor, ...).
         std::size_t producers = 1;
-        std::size_t ring_capacity = 256;
+        std::size_t ring_capacity = kRingCapacity;
         std::size_t group_bytes_max = 16u << 20;           // of one WriteBatch
         std::function<void(std::size_t producer)> wake{};  // completions wait for this producer
         std::function<void()> on_fatal{};
@@ -113,6 +97,8 @@ private:
     void notice_syncs();
     bool may_write() const;
     void gather(Group& group);
+    bool take_one(Group& group, std::size_t producer);
+    void put(Group& group, std::size_t producer, CommitUnit&& unit);
     bool commit_alone(Group& group);
     void launch(Group& group);
     bool landed(const Group& group) const;

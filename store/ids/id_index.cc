@@ -153,12 +153,15 @@ void ShardIdIndex::grow() {
 }
 
 bool ShardIdIndex::freeze(std::uint64_t end_offset) {
+    {
+        std::lock_guard lock(mutex_);
+        if (frozen_.size() >= kFrozenMax) return false;  // nobody else adds to them
+    }
     if (migrating_) migrate_some(migrating_->slots());
     std::unique_ptr<IdTable> fresh = pool_->take();
     if (!fresh) fresh = std::make_unique<IdTable>(kTableSlotsFirst);
     {
         std::lock_guard lock(mutex_);
-        if (frozen_.size() >= kFrozenMax) return false;
         auto frozen = std::make_shared<Frozen>(pool_);
         frozen->table = std::move(active_);
         frozen->begin_offset = active_begin_;
@@ -174,13 +177,26 @@ bool ShardIdIndex::freeze(std::uint64_t end_offset) {
     return true;
 }
 
+bool ShardIdIndex::has_room(std::uint64_t offset) {
+    return entries_ < options_.table_entries_max || freeze(offset);
+}
+
 bool ShardIdIndex::insert(const IdHash& id, core::LogOffset offset) {
-    if (entries_ >= options_.table_entries_max && !freeze(offset.value)) return false;
+    if (!has_room(offset.value)) return false;
+    insert_here(id, offset);
+    return true;
+}
+
+void ShardIdIndex::insert_anyway(const IdHash& id, core::LogOffset offset) {
+    static_cast<void>(has_room(offset.value));
+    insert_here(id, offset);
+}
+
+void ShardIdIndex::insert_here(const IdHash& id, core::LogOffset offset) {
     if ((entries_ + 1) * 2 > active_->capacity()) grow();
     active_->insert(id, offset.value);
     if (migrating_) migrate_some(kMigrateSlotsPerInsert);
     table_entries_.store(++entries_, std::memory_order_relaxed);  // a gauge
-    return true;
 }
 
 bool ShardIdIndex::note_sealed(core::LogOffset end, std::uint64_t stored_bytes) {

@@ -59,6 +59,8 @@ public:
     Found find(const IdHash& id);
     // Offsets must rise. False: kFrozenMax tables wait for the housekeeper.
     bool insert(const IdHash& id, core::LogOffset offset);
+    // The open table takes more than its share then.
+    void insert_anyway(const IdHash& id, core::LogOffset offset);
     // A block that ends here was sealed: its identities are all in. Closes the open table when the
     // log behind its first block is long enough; false: it should, but kFrozenMax tables wait.
     bool note_sealed(core::LogOffset end, std::uint64_t stored_bytes);
@@ -96,6 +98,8 @@ private:
     };
     using RunList = RunMerge::Runs;
 
+    bool has_room(std::uint64_t offset);
+    void insert_here(const IdHash& id, core::LogOffset offset);
     void refresh_owner();
     void grow();
     bool freeze(std::uint64_t end_offset);

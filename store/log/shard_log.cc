@@ -16,7 +16,7 @@ ShardLog::~ShardLog() = default;
 // Unit of work: one event. Budget: 350 ns with 345 bytes, LZ4 included
 // (bench/store_append_bench.cc). The identity table is the one cache miss; prefetch() a few events
 // ahead hides it.
-AppendResult ShardLog::append(const AppendInput& input) {
+AppendResult ShardLog::append(const AppendInput& input, WhenBusy when_busy) {
     AppendResult result;
     result.position = next_position();
     if (!input.id.none()) {
@@ -33,8 +33,11 @@ AppendResult ShardLog::append(const AppendInput& input) {
         return result;
     }
     if (!input.id.none() && !options_.ids->insert(input.id, result.position.offset)) {
-        result.status = AppendStatus::kBusy;
-        return result;
+        if (when_busy == WhenBusy::kRefuse) {
+            result.status = AppendStatus::kBusy;
+            return result;
+        }
+        options_.ids->insert_anyway(input.id, result.position.offset);
     }
     builder_->add(input);
     result.status = AppendStatus::kAppended;

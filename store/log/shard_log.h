@@ -50,6 +50,9 @@ enum class AppendStatus : std::uint8_t {
     kBusy,       // the identity index waits for the housekeeper: answer 429, nothing was taken
 };
 
+// What to do about kBusy: an event in the middle of what is whole or not at all must not be refused.
+enum class WhenBusy : std::uint8_t { kRefuse, kTakeAnyway };
+
 struct AppendResult {
     AppendStatus status = AppendStatus::kBusy;
     core::LogPosition position{};
@@ -83,7 +86,7 @@ public:
     ShardLog(const ShardLog&) = delete;
     ShardLog& operator=(const ShardLog&) = delete;
 
-    AppendResult append(const AppendInput& input);
+    AppendResult append(const AppendInput& input, WhenBusy when_busy = WhenBusy::kRefuse);
     // Asks the caches for what append() of this id will touch; call it for the event 8 places ahead
     // in a batch (measured: halves the cost of the identity index).
     void prefetch(const IdHash& id) const;
