@@ -188,6 +188,7 @@ private:
     core::Status check_mark_of(core::ShardId shard, const ShardTail& marked);
     core::Status recover_ids();
     core::Status recover_ids_of(core::ShardId shard);
+    core::Status recover_gone();
     core::Status count_rows();
     core::Status open_kv_history();
     core::Status write_format();

@@ -220,7 +220,24 @@ core::Status Engine::recover_ids() {
         ids.add(std::make_unique<ShardIdIndex>(std::move(index)));
         if (auto status = recover_ids_of(shard); !status) return status;
     }
-    return {};
+    return recover_gone();
+}
+
+core::Status Engine::recover_gone() {
+    const auto rows = iterate(ColumnFamily::kDefault);
+    core::LogPosition block;
+    for (rows->Seek(gone_key({})); rows->Valid() && read_gone_key(view(rows->key()), block);
+         rows->Next()) {
+        if (block.shard.value >= ids.shards()) continue;
+        auto bits = decode_gone(block, view(rows->value()));
+        if (bits) {
+            ids.shard(block.shard).gone().put(std::move(*bits));
+        } else {
+            quarantine.set_aside(ColumnFamily::kDefault, view(rows->key()), bits.error().message);
+        }
+    }
+    return rows->status().ok() ? core::Status{}
+                               : core::fail(rocks_error("read gone events", rows->status()));
 }
 
 core::Status Engine::recover_ids_of(core::ShardId shard) {

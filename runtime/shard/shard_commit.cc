@@ -86,7 +86,8 @@ store::BatchPart ShardCommit::part_of(const IngestRequest& request) {
         part.batch = request.batch;
         part.producers = request.homes();
     } else {
-        constexpr unsigned kShardShift = 48;  // apart from other homes' and from IngestRequest::batch
+        constexpr unsigned kShardShift =
+            48;  // apart from other homes' and from IngestRequest::batch
         part.batch = (options_.shard.value + std::uint64_t{1}) << kShardShift | ++own_batches_;
     }
     return part;

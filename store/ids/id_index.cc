@@ -114,8 +114,9 @@ ShardIdIndex::Found ShardIdIndex::find(const IdHash& id) {
             break;
         }
     }
-    // An event that retention has dropped may come again.
-    if (found == 0 || found - 1 < kept) return {};
+    // An event that retention has dropped, or let go out of its block, may come again. What is found
+    // is the newest of its identity: older ones were gone before it came.
+    if (found == 0 || found - 1 < kept || gone_.has(found - 1)) return {};
     return {true, core::LogOffset{found - 1}};
 }
 
@@ -227,8 +228,9 @@ std::vector<RunEntry> ShardIdIndex::look_up(std::uint64_t by_id) const {
     const std::uint64_t kept = options_.first_kept->load(std::memory_order_acquire);
     const std::uint64_t end =
         options_.durable_end->load(std::memory_order_acquire);  // pairs with the writer's publish
-    std::erase_if(
-        all, [&](const RunEntry& entry) { return entry.offset < kept || entry.offset >= end; });
+    std::erase_if(all, [&](const RunEntry& entry) {
+        return entry.offset < kept || entry.offset >= end || gone_.has(entry.offset);
+    });
     std::sort(all.begin(), all.end(),
               [](const RunEntry& a, const RunEntry& b) { return a.offset < b.offset; });
     return all;

@@ -1,4 +1,5 @@
-// What: which identities the log holds, exactly, for as long as it holds the events: the newest in
+// What: which identities the log holds, exactly, for as long as it holds the events (what a thinned
+//       block has let go is known by gone_events.h, whatever tables and runs say): the newest in
 //       a table in memory, older ones in runs (id_run.h) that are merged four to one. Derived from
 //       the log; no RocksDB key per event.
 // Threads: ShardIdIndex: find/insert/prefetch by the shard's thread; look_up by any; work() by the
@@ -12,6 +13,7 @@
 
 #include "core/ids.h"
 #include "core/result.h"
+#include "store/ids/gone_events.h"
 #include "store/ids/hasher.h"
 #include "store/ids/id_merge.h"
 #include "store/ids/id_run.h"
@@ -74,6 +76,8 @@ public:
     // first.
     std::vector<RunEntry> look_up(std::uint64_t by_id) const;
 
+    GoneEvents& gone() { return gone_; }
+
     // The housekeeper: one bounded step (a table to a run, or a part of a merge); false: nothing to
     // do.
     core::Result<bool> work();
@@ -112,6 +116,7 @@ private:
     bool start_merge();
 
     const Options options_;
+    GoneEvents gone_;
     const std::shared_ptr<IdTablePool> pool_ = std::make_shared<IdTablePool>();
 
     // The shard's thread alone (pointers change only under mutex_, for the readers' sake).

@@ -205,6 +205,9 @@ core::Result<RetentionReport> drop_blocks(Database& database, const RetentionRul
              {ColumnFamily::kLog, ColumnFamily::kSummary, ColumnFamily::kOutcomes}) {
             batch.DeleteRange(engine.family(family), begin, end);
         }
+        batch.DeleteRange(engine.family(ColumnFamily::kDefault),
+                          gone_key({shard.shard(), core::LogOffset{0}}),
+                          gone_key({shard.shard(), core::LogOffset{shard.new_first()}}));
     }
     core::pass_fault_point(core::FaultPoint::kRetentionGathered);
     if (auto status = engine.commit(batch, Durability::kFsync); !status)
@@ -212,6 +215,7 @@ core::Result<RetentionReport> drop_blocks(Database& database, const RetentionRul
     core::pass_fault_point(core::FaultPoint::kRetentionCommitted);
     for (const OldestFirst& shard : shards) {
         engine.set_first_kept(shard.shard(), core::LogOffset{shard.new_first()});
+        engine.ids.shard(shard.shard()).gone().forget_before(shard.new_first());
         if (report->bytes_dropped >= engine.options.reclaim_bytes_min)
             reclaim(engine, shard.shard(), shard.new_first());
     }

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace millrace::store {
 namespace {
@@ -269,7 +270,16 @@ private:
         batch_.Put(engine_.family(ColumnFamily::kLog), key, thinned.value);
         batch_.Put(engine_.family(ColumnFamily::kSummary), key, thinned.summary);
         rewritten_.push_back(block.first);
+        if (opened.has_ids()) let_ids_go(block, events, gone);
         return batch_.GetDataSize() < kCommitBytes ? core::Status{} : commit();
+    }
+    // What went earlier is in the row, too.
+    void let_ids_go(const Block& block, const EventBlock& events, std::vector<bool> gone) {
+        for (std::uint32_t i = 0; i < events.count(); ++i) gone[i] = gone[i] || events.gone(i);
+        GoneBits bits = GoneBits::of(block.first.offset.value, gone);
+        batch_.Put(engine_.family(ColumnFamily::kDefault), gone_key(block.first),
+                   encode_gone(bits));
+        going_.emplace_back(block.first.shard, std::move(bits));
     }
     // At level os: what is gone too late after a crash goes again.
     core::Status commit() {
@@ -280,6 +290,10 @@ private:
         batch_.Clear();
         for (; forgotten_ < rewritten_.size(); ++forgotten_)
             engine_.log_reader->forget(rewritten_[forgotten_]);
+        // From now on their ids may come again. Such an event is behind this write in the WAL, so
+        // that no crash leaves both.
+        for (auto& [shard, bits] : going_) engine_.ids.shard(shard).gone().put(std::move(bits));
+        going_.clear();
         return {};
     }
     // The old values lie in blob files with values that stay; those are moved to new files.
@@ -306,6 +320,7 @@ private:
     rocksdb::WriteBatch batch_;
     std::vector<core::LogPosition> rewritten_;
     std::size_t forgotten_ = 0;
+    std::vector<std::pair<core::ShardId, GoneBits>> going_;
 };
 
 core::Status Thinner::pass(Engine& engine, const RetentionRule& rule, const Needed& needed,

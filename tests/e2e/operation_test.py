@@ -439,6 +439,38 @@ class Retention(unittest.TestCase):
         server.start()
         self.assertEqual((self.kept(server, "audit.a"), self.kept(server, "some.a")), (300, 0))
 
+    def test_an_id_counts_while_its_event_is_kept(self):
+        server = self.start("retention.age=300ms", "retention.every=100ms")
+        script = server.create_script("return function(e) error('no') end", id="failing")
+        server.subscribe("dead.e", script, retry={"maxRetries": 0})
+        # In one block: the dead letter keeps the block, and of its events only its own.
+        def send():
+            return server.post("/v2/events", [
+                {"eventId": i, "pattern": p, "payload": {}, "partitionKey": "one"}
+                for i, p in (("same", "some.e"), ("same", "some.e"), ("dead", "dead.e"))]).json()["events"]
+        first = send()
+        self.assertEqual([e["duplicate"] for e in first], [False, True, False])
+        harness.wait_until("a dead letter", lambda: server.get("/v2/dlq").json()["items"])
+        for _ in range(2):
+            self.load(server, "last.e", 1)
+            server.send_event("last.e", {}, partitionKey="one")
+            harness.wait_until("it is gone", lambda: server.get("/v2/events/same").status == 404)
+            again = send()
+            self.assertEqual([e["duplicate"] for e in again], [False, True, True])
+            self.assertEqual(again[2]["offset"], first[2]["offset"])
+            self.assertEqual(again[0]["offset"], again[1]["offset"])
+            self.assertGreater(again[0]["offset"], first[0]["offset"])
+        self.load(server, "last.e", 1)
+        server.send_event("last.e", {}, partitionKey="one")
+        harness.wait_until("it is gone", lambda: server.get("/v2/events/same").status == 404)
+        server.stop()
+        server.args = []
+        server.start()
+        self.assertEqual([e["duplicate"] for e in send()], [False, True, True])
+        self.assertEqual([e["duplicate"] for e in send()], [True, True, True])
+        self.assertEqual(server.get("/v2/events/same").status, 200)
+        self.assertEqual(server.get("/v2/events/dead").status, 200)
+
     def test_a_dead_letter_keeps_no_other_event(self):
         server = self.start("retention.age=300ms", "retention.every=100ms")
         script = server.create_script("return function() error('no') end", id="failing")

@@ -16,15 +16,11 @@ namespace {
 
 constexpr std::uint64_t kScheduledAheadMsMax = 400;
 
-// Ids are forgotten with their block, or when nothing of it is left.
+// An id counts as long as its event is there.
 bool forgotten(store::Database& database, core::LogPosition position) {
     if (position.offset < database.first_kept(position.shard)) return true;
     const auto block = database.log_reader().read_block(position.shard, position.offset);
-    if (!block || !*block) return false;
-    for (std::uint32_t i = 0; i < block->count(); ++i) {
-        if (!block->gone(i)) return false;
-    }
-    return true;
+    return block && *block && block->gone(block->index_of(position.offset));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // else: what stays is byte for byte as it came, offsets, chain and checks hold, over restarts.
 #include "store/retention/thinner.h"
 
+#include "store/engine.h"
 #include "store/log/event_search.h"
 #include "store/retention/retention.h"
 #include "store/rows/dead_letters.h"
@@ -96,16 +97,123 @@ TEST_F(ThinnerTest, APatternOfAShorterAgeGoesFirst) {
     expect_sound();
 }
 
-TEST_F(ThinnerTest, IdsStayKnownAndOffsetsStayTheirs) {
+TEST_F(ThinnerTest, AnIdCountsWhileItsEventIsKept) {
     apply("debug.*=4500ms");
-    expect_sound();
-    for (const char* id : {"0", "1", "58", "99"}) {
+    const auto expect_known = [&](const char* id, std::string_view at) {
         const AppendResult again = append(
             kZero, {.id = id, .tenant = core::TenantId{std::string_view(id) == "99" ? 7u : 0u}});
         EXPECT_EQ(again.status, AppendStatus::kDuplicate) << id;
-        EXPECT_EQ(std::to_string(again.position.offset.value), id);
+        EXPECT_EQ(std::to_string(again.position.offset.value), at);
+    };
+    const auto expect_sound_still = [&](std::uint64_t end) {
+        close();
+        const auto report = verify(folder_.path());
+        ASSERT_TRUE(report && report->ok());
+        open();
+        EXPECT_EQ(database_->durable_end(kZero).value, end);
+    };
+    const auto expect_places = [&] {
+        for (const char* id : {"1", "57", "60", "99"}) expect_known(id, id);
+        expect_known("0", "100");
+        const auto found = database_->log_reader().find(core::TenantId{0}, "0");
+        ASSERT_TRUE(found && *found);
+        EXPECT_EQ((*found)->event.position.offset.value, 100u);
+        const auto exact = database_->log_reader().find_identity(
+            database_->hasher().identity({core::TenantId{0}, "external", "shop", "0"}));
+        ASSERT_TRUE(exact && *exact);
+        EXPECT_EQ((*exact)->offset.value, 100u);
+    };
+    // Gone ones come again, at once and after a start; the new one counts from then on.
+    EXPECT_EQ(put(kZero, {.id = "0"}).position.offset.value, 100u);
+    expect_places();
+    expect_sound_still(101);
+    expect_places();
+    EXPECT_EQ(put(kZero, {.id = "58"}).position.offset.value, 101u);
+    expect_known("58", "101");
+    EXPECT_EQ(database_->log_reader().find(core::TenantId{0}, "2")->has_value(), false);
+}
+
+TEST_F(ThinnerTest, WhatIsThinnedAgainStaysGoneInPartAndWhole) {
+    DeadLetter letter;
+    letter.key = {core::TenantId{0}, 5, {{kZero, core::LogOffset{1}}, core::SubscriptionId{1}}};
+    RowBatch rows;
+    rows.put_dead_letter(letter, RowChange::kNew);
+    ASSERT_TRUE(database_->write_now(rows));
+    apply("debug.*=4500ms");
+    apply("*=4500ms");  // the rest of blocks 0 to 5
+    expect_kept([](int n) { return n >= 60 || n == 1; });
+    EXPECT_EQ(database_->engine().ids.shard(kZero).gone().rows(), 2u) << "whole blocks are one";
+    EXPECT_EQ(append(kZero, {.id = "1"}).position.offset.value, 1u);
+    EXPECT_EQ(put(kZero, {.id = "3"}).position.offset.value, 100u);
+    EXPECT_EQ(put(kZero, {.id = "12"}).position.offset.value, 101u);
+    close();
+    open();
+    EXPECT_EQ(append(kZero, {.id = "3"}).position.offset.value, 100u);
+    EXPECT_EQ(put(kZero, {.id = "4"}).position.offset.value, 102u);
+    // Whole blocks that are dropped take their rows along.
+    rows = RowBatch();
+    rows.erase_dead_letter(letter.key);
+    ASSERT_TRUE(database_->write_now(rows));
+    RetentionRule rule;
+    rule.keep_received_after_us = clock_.wall_us() - 4'500'000;
+    EXPECT_EQ(apply("", rule).events_dropped, 60u);
+    EXPECT_EQ(database_->engine().ids.shard(kZero).gone().rows(), 0u);
+    close();
+    open();
+    EXPECT_EQ(database_->engine().ids.shard(kZero).gone().rows(), 0u);
+    EXPECT_EQ(append(kZero, {.id = "3"}).position.offset.value, 100u);
+    EXPECT_EQ(put(kZero, {.id = "1"}).position.offset.value, 103u);
+}
+
+// Tables become runs, runs are merged: which of them holds the older place does not matter.
+TEST_F(ThinnerTest, AnIdThatCameAgainIsFoundThroughRunsAndMerges) {
+    close();
+    Database::Options small = options();
+    small.id_table_entries_max = 4;
+    open(small);
+    housekeep();
+    apply("debug.*=4500ms");
+    std::map<std::string, std::uint64_t> places;
+    for (int n = 0; n < 60; n += 2) {
+        const std::string id = std::to_string(n);
+        AppendResult again = put(kZero, {.id = id});
+        ASSERT_EQ(again.status, AppendStatus::kAppended) << n;
+        places[id] = again.position.offset.value;
+        housekeep();
     }
-    EXPECT_EQ(put(kZero, {.id = "new"}).position.offset.value, 100u);
+    const auto expect_places = [&] {
+        for (const auto& [id, place] : places) {
+            const AppendResult again = append(kZero, {.id = id});
+            EXPECT_EQ(again.status, AppendStatus::kDuplicate) << id;
+            EXPECT_EQ(again.position.offset.value, place) << id;
+            const auto found = database_->log_reader().find(core::TenantId{0}, id);
+            ASSERT_TRUE(found && *found) << id;
+            EXPECT_EQ((*found)->event.position.offset.value, place) << id;
+        }
+    };
+    expect_places();
+    close();
+    open(small);
+    expect_places();
+    // Without any run all of it is read from the log.
+    close();
+    std::filesystem::remove_all(folder_.path() + "/ids");
+    std::filesystem::create_directory(folder_.path() + "/ids");
+    open(small);
+    expect_places();
+}
+
+TEST_F(ThinnerTest, ARowOfGoneEventsThatDoesNotReadIsSetAside) {
+    apply("debug.*=4500ms");
+    rocksdb::WriteBatch batch;
+    batch.Put(database_->engine().family(ColumnFamily::kDefault),
+              gone_key({kZero, core::LogOffset{0}}), "nonsense");
+    ASSERT_TRUE(database_->engine().commit(batch, Durability::kFsync));
+    close();
+    open();
+    EXPECT_EQ(append(kZero, {.id = "0"}).status, AppendStatus::kDuplicate) << "counts on";
+    EXPECT_EQ(append(kZero, {.id = "10"}).status, AppendStatus::kAppended);
+    EXPECT_FALSE(database_->engine().quarantine.rows().empty());
 }
 
 TEST_F(ThinnerTest, ATenantHasRulesOfItsOwn) {
