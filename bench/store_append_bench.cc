@@ -250,7 +250,7 @@ void BM_AppendCommit(benchmark::State& state) {
         }
         store::CommitUnit unit;
         unit.block = log.seal();
-        while (!fixture.writer->submit(0, std::move(unit))) std::this_thread::yield();
+        while (!fixture.writer->append(0, std::move(unit))) std::this_thread::yield();
         ++sent;
         while (fixture.writer->poll(0, completion)) ++done;
     }
@@ -296,7 +296,7 @@ void BM_CommitReadyBlocks(benchmark::State& state) {
     for (auto _ : state) {
         store::CommitUnit unit;
         unit.block = std::move(blocks[at++]);
-        while (!fixture.writer->submit(0, std::move(unit))) {
+        while (!fixture.writer->append(0, std::move(unit))) {
         }
         fixture.writer->do_work();
         while (fixture.writer->poll(0, completion)) {
@@ -345,7 +345,7 @@ struct Filled : Fixture {
         store::CommitUnit unit;
         unit.block = database->shard_log(kShard).seal();
         unit.durability = store::Durability::kOs;
-        writer->submit(0, std::move(unit));
+        writer->append(0, std::move(unit));
         writer->do_work();
         store::Completion completion;
         writer->poll(0, completion);

@@ -129,7 +129,7 @@ public:
     void seal() {
         store::CommitUnit unit;
         unit.block = log().seal();
-        if (!writer_->submit(0, std::move(unit))) std::abort();
+        if (!writer_->append(0, std::move(unit))) std::abort();
         in_flight_.push_back(std::move(open_));
         open_.clear();
     }

@@ -318,7 +318,7 @@ void Volume::commit(store::RowBatch rows) {
     unit.durability = store::Durability::kOs;
     if (!database->shard_log(kShard).empty()) unit.block = database->shard_log(kShard).seal();
     unit.rows = std::move(rows);
-    writer->submit(0, std::move(unit));
+    writer->append(0, std::move(unit));
     writer->do_work();
     store::Completion completion;
     while (writer->poll(0, completion)) {

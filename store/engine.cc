@@ -392,12 +392,15 @@ void Engine::apply(const CommitEffects& effects) {
 }
 
 void Engine::publish_tail(core::ShardId shard, const ShardTail& tail) {
-    {
-        std::lock_guard lock(tails_mutex_);
-        committed_[shard.value] = tail;
-    }
-    ends_[shard.value].durable.store(tail.end_offset,
-                                     std::memory_order_release);  // pairs with durable_end()
+    std::lock_guard lock(tails_mutex_);
+    // First, so that what tail() names can be read. Release: pairs with durable_end().
+    ends_[shard.value].durable.store(tail.end_offset, std::memory_order_release);
+    committed_[shard.value] = tail;
+}
+
+ShardTail Engine::tail(core::ShardId shard) const {
+    std::lock_guard lock(tails_mutex_);
+    return committed_[shard.value];
 }
 
 void Engine::publish_synced() {

@@ -96,6 +96,7 @@ public:
     core::Status sync_now();
     core::Status write_mark();
     std::array<ShardTail, core::kShardsMax> synced_tails();
+    ShardTail tail(core::ShardId shard) const;
 
     bool fatal() const {
         return fatal_.load(std::memory_order_acquire);
@@ -210,7 +211,7 @@ private:
     bool format_is_old_ = false;
     std::array<Ends, core::kShardsMax> ends_{};
 
-    std::mutex tails_mutex_;
+    mutable std::mutex tails_mutex_;
     std::array<ShardTail, core::kShardsMax> committed_{};
     std::array<ShardTail, core::kShardsMax> synced_{};
     std::array<ShardTail, core::kShardsMax> marked_{};

@@ -26,7 +26,7 @@
 #include "runtime/shard/shard_commit.h"
 #include "runtime/shard/shard_dispatch.h"
 #include "runtime/shard/shard_metrics.h"
-#include "store/commit/log_writer.h"
+#include "store/commit/log_port.h"
 #include "store/database.h"
 
 #include <atomic>
@@ -67,7 +67,7 @@ public:
         core::Log* log = nullptr;
         core::Metrics* metrics = nullptr;
         store::Database* database = nullptr;
-        store::LogWriter* writer = nullptr;
+        store::LogPort* writer = nullptr;
         const api::Api* api = nullptr;
         const identity::Authenticator* authenticator = nullptr;
         ShardUplink* uplink = nullptr;

@@ -7,7 +7,7 @@
 
 namespace millrace::runtime {
 
-ShardCommit::ShardCommit(const Options& options, store::ShardLog& log, store::LogWriter& writer,
+ShardCommit::ShardCommit(const Options& options, store::ShardLog& log, store::LogPort& writer,
                          const core::Clock& clock, ShardMetrics& metrics, Handlers handlers)
     : options_(options),
       log_(log),
@@ -16,6 +16,7 @@ ShardCommit::ShardCommit(const Options& options, store::ShardLog& log, store::Lo
       metrics_(metrics),
       handlers_(std::move(handlers)),
       gather_(options.linger_us_max),
+      closed_end_(writer.position(options.shard)),
       durable_end_(log.next_position().offset),
       synced_end_(durable_end_) {}
 
@@ -86,8 +87,8 @@ store::BatchPart ShardCommit::part_of(const IngestRequest& request) {
         part.batch = request.batch;
         part.producers = request.homes();
     } else {
-        constexpr unsigned kShardShift =
-            48;  // apart from other homes' and from IngestRequest::batch
+        // Apart from other homes' and from IngestRequest::batch.
+        constexpr unsigned kShardShift = 48;
         part.batch = (options_.shard.value + std::uint64_t{1}) << kShardShift | ++own_batches_;
     }
     return part;
@@ -176,7 +177,11 @@ void ShardCommit::close_unit(const store::BatchPart& part) {
     unit.tag = next_tag_++;
     unit.part = part;
     unit.durability = open_durability_;
-    if (!log_.empty()) unit.block = log_.seal();
+    unit.follows = closed_end_;
+    if (!log_.empty()) {
+        unit.block = log_.seal();
+        closed_end_ = {unit.block.sequence + 1, unit.block.events.end_offset()};
+    }
     if (unit.block.events && unit.durability < store::Durability::kFsync)
         weak_end_ = unit.block.events.end_offset();
     handlers_.before_seal(open_rows_);
@@ -205,7 +210,7 @@ void ShardCommit::close_unit(const store::BatchPart& part) {
     }
     open_durability_ = store::Durability::kMemory;
     // The ring holds more units than are ever in flight, so it can't be full.
-    MR_ASSERT(writer_.submit(options_.shard.value, std::move(unit)));
+    MR_ASSERT(writer_.append(options_.shard.value, std::move(unit)));
 }
 
 void ShardCommit::complete(store::Completion&& completion) {

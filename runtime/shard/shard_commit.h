@@ -2,7 +2,7 @@
 //       of lanes into the open unit, closes both when it is worth a sync, and says what became
 //       durable.
 // Threads: the shard's.
-// Lifetime: borrows the shard's log and the log writer.
+// Lifetime: borrows the shard's open log and the port that its units go through.
 // Limits: kUnitsInFlightMax sealed units under way; beyond that nothing is taken and the caller
 //       keeps what it has (overflow policy: block producer).
 // Levels: memory is answered when its events are in the open block; os and fsync when the unit that
@@ -15,7 +15,7 @@
 #include "runtime/shard/commit_gather.h"
 #include "runtime/shard/ingest_request.h"
 #include "runtime/shard/shard_metrics.h"
-#include "store/commit/log_writer.h"
+#include "store/commit/log_port.h"
 #include "store/log/shard_log.h"
 
 #include <algorithm>
@@ -43,7 +43,7 @@ public:
         // sync of the next events; a sync of their own would make those wait.
         std::int64_t linger_us_max = 1000;  // also for clients about to come back: CommitGather
     };
-    ShardCommit(const Options& options, store::ShardLog& log, store::LogWriter& writer,
+    ShardCommit(const Options& options, store::ShardLog& log, store::LogPort& writer,
                 const core::Clock& clock, ShardMetrics& metrics, Handlers handlers);
 
     // Appends the request's items of this home from `next` on. False: the log has no room now; call
@@ -72,7 +72,7 @@ private:
     static constexpr std::size_t kUnitsOfPartMax =
         2 * core::kBodyBytesMax / core::kBlockBytesTarget +
         core::kBatchEventsMax / core::kBlockEventsMax + 2;
-    static_assert(2 * (kUnitsBeforePartMax + kUnitsOfPartMax) <= store::LogWriter::kRingCapacity,
+    static_assert(2 * (kUnitsBeforePartMax + kUnitsOfPartMax) <= store::LogPort::kUnderWayMin,
                   "a part that has begun always finds room, and converted events may be longer");
     // With as many units at the disk as are worth it (one, where syncs are quick) one more is
     // closed when it is this big: the writer then finds it ready when a sync returns, and smaller
@@ -116,7 +116,7 @@ private:
 
     const Options options_;
     store::ShardLog& log_;
-    store::LogWriter& writer_;
+    store::LogPort& writer_;
     const core::Clock& clock_;
     ShardMetrics& metrics_;
     const Handlers handlers_;
@@ -133,6 +133,7 @@ private:
     std::deque<Waiter> waiters_;
     std::vector<std::vector<DeliveryItem>> spare_items_;
     std::vector<store::RowBatch> spare_rows_;
+    store::LogEnd closed_end_;     // behind the newest closed unit
     core::LogOffset durable_end_;  // to the degree that was asked for
     core::LogOffset synced_end_;   // to the last sync
     core::LogOffset weak_end_;     // of the newest sealed block that no sync is asked for

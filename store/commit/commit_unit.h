@@ -9,6 +9,7 @@
 #include "store/rows/row_batch.h"
 
 #include <cstdint>
+#include <optional>
 
 namespace millrace::store {
 
@@ -21,10 +22,19 @@ struct BatchPart {
     bool last = true;             // this producer's last unit of it
 };
 
+// How far one shard's log reaches.
+struct LogEnd {
+    std::uint64_t blocks = 0;  // sequence of the next one
+    core::LogOffset offset;    // of the next event
+    constexpr bool operator==(const LogEnd&) const = default;
+};
+
 struct CommitUnit {
     std::uint64_t tag = 0;  // the producer's own; comes back in the completion
     Durability durability = Durability::kFsync;
     BatchPart part;
+    // Where the producer's log must end when this is written. Empty: rows of a producer without one.
+    std::optional<LogEnd> follows{};
     SealedBlock block;  // block.events empty: no block
     RowBatch rows;
 };

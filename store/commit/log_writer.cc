@@ -6,6 +6,7 @@
 #include "store/commit/sync_depth.h"
 #include "store/commit/wal_syncer.h"
 #include "store/engine.h"
+#include "store/log/log_reader.h"
 
 #include <algorithm>
 
@@ -53,7 +54,12 @@ struct LogWriter::State {
         : groups(depth_max > 1 ? 2 * depth_max : 1),
           maker(engine),
           depth(depth_max),
-          batches(producers) {}
+          batches(producers) {
+        for (std::size_t i = 0; i < engine.options.shards; ++i) {
+            const ShardTail tail = engine.tail(core::ShardId(static_cast<std::uint16_t>(i)));
+            ends.push_back({tail.blocks, core::LogOffset{tail.end_offset}});
+        }
+    }
     Group& at(std::size_t index) { return groups[(first + index) % groups.size()]; }
 
     // A ring: those in flight, oldest first; behind them the one that is filled next.
@@ -64,6 +70,7 @@ struct LogWriter::State {
     BatchMaker maker;
     SyncDepth depth;
     AllOrNone batches;
+    std::vector<LogEnd> ends;  // by shard, behind what was gathered last
     bool told_fatal = false;
     std::atomic<std::uint64_t> groups_ever{0};
     std::atomic<std::uint64_t> units{0};
@@ -95,7 +102,7 @@ LogWriter::~LogWriter() = default;
 
 core::Agent& LogWriter::syncer(std::size_t index) { return *syncers_[index]; }
 
-bool LogWriter::submit(std::size_t producer, CommitUnit&& unit) {
+bool LogWriter::append(std::size_t producer, CommitUnit&& unit) {
     if (!producers_[producer]->units.try_push(std::move(unit))) return false;
     // seq_cst: the push must be visible before we look whether the writer sleeps; pairs with
     // wait().
@@ -116,7 +123,7 @@ void LogWriter::wake_up() {
 void LogWriter::wait(std::chrono::microseconds limit) {
     std::unique_lock lock(sleep_mutex_);
     sleeping_.store(true, std::memory_order_relaxed);
-    std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with submit()
+    std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with append()
     bool nothing_to_write = true;
     for (std::size_t i = 0; may_write() && i < producers_.size(); ++i)
         nothing_to_write &= producers_[i]->units.empty() || state_->batches.blocks(i);
@@ -128,7 +135,7 @@ void LogWriter::wait(std::chrono::microseconds limit) {
 
 void LogWriter::sync_ended() {
     syncs_ended_.fetch_add(1, std::memory_order_release);  // pairs with the acquires
-    std::atomic_thread_fence(std::memory_order_seq_cst);   // as in submit(); pairs with wait()
+    std::atomic_thread_fence(std::memory_order_seq_cst);   // as in append(); pairs with wait()
     if (sleeping_.load(std::memory_order_relaxed)) wake_up();
 }
 
@@ -149,7 +156,30 @@ void LogWriter::push_waiting() {
     }
 }
 
+LogEnd LogWriter::position(core::ShardId shard) const {
+    const ShardTail tail = database_.engine().tail(shard);
+    return {tail.blocks, core::LogOffset{tail.end_offset}};
+}
+
+core::Result<EventBlock> LogWriter::read(core::ShardId shard, core::LogOffset from) {
+    return database_.log_reader().read_block(shard, from);
+}
+
+// The chain of a shard's blocks must not fork: whoever expects another end does not own this log.
+void LogWriter::follow(std::size_t producer, const CommitUnit& unit) {
+    const bool owns = producer < state_->ends.size();
+    if (unit.follows && (!owns || *unit.follows != state_->ends[producer])) {
+        database_.engine().set_fatal("store: a unit of shard " + std::to_string(producer) +
+                                     " follows offset " +
+                                     std::to_string(unit.follows->offset.value) +
+                                     ", but its log does not end there; is somebody else writing?");
+    }
+    if (owns && unit.block.events)
+        state_->ends[producer] = {unit.block.sequence + 1, unit.block.events.end_offset()};
+}
+
 void LogWriter::put(Group& group, std::size_t producer, CommitUnit&& unit) {
+    follow(producer, unit);
     if (unit.block.events) {
         state_->maker.add_block(unit.block);
         group.bytes += unit.block.value.size();

@@ -1,4 +1,4 @@
-// What: the agent that makes things durable. It gathers what every producer has submitted, writes
+// What: the log in RocksDB, and the agent that makes it durable. It gathers what every producer has appended, writes
 //       ONE WriteBatch for all of it, syncs once, and tells each producer. The next group is
 //       whatever has come meanwhile, so that the group grows with the load and a lone unit never
 //       waits for a timer.
@@ -11,7 +11,7 @@
 //       somebody does because of them is written behind them in the same WAL, so that it never
 //       outlives them; blocks are read and delivered from their completion on.
 //       Units that belong to one batch (BatchPart) go into the same write, when all have come.
-// Threads: submit() and poll() of one producer belong to that producer's thread; do_work() and
+// Threads: append() and poll() of one producer belong to that producer's thread; do_work() and
 //       wait() to the writer's thread; depth() to any; each syncer has one of its own.
 // Lifetime: the Database outlives it. stop order: producers, then drain with do_work(), then the
 //       writer's thread, the syncers', then destroy. What is in flight then was told to nobody.
@@ -24,7 +24,7 @@
 
 #include "core/ids.h"
 #include "core/spsc_ring.h"
-#include "store/commit/commit_unit.h"
+#include "store/commit/log_port.h"
 
 #include <atomic>
 #include <chrono>
@@ -44,25 +44,26 @@ namespace millrace::store {
 class Database;
 class WalSyncer;
 
-class LogWriter {
+class LogWriter final : public LogPort {
 public:
-    static constexpr std::size_t kRingCapacity = 256;
     struct Options {
         // Producers 0 .. shards-1 are the shards; more may follow (conductor, ...).
         std::size_t producers = 1;
-        std::size_t ring_capacity = kRingCapacity;
+        std::size_t ring_capacity = kUnderWayMin;
         std::size_t group_bytes_max = 16u << 20;           // of one WriteBatch
         std::function<void(std::size_t producer)> wake{};  // completions wait for this producer
         std::function<void()> on_fatal{};
     };
     LogWriter(Database& database, Options options);
-    ~LogWriter();
+    ~LogWriter() override;
     LogWriter(const LogWriter&) = delete;
     LogWriter& operator=(const LogWriter&) = delete;
 
-    // Producer's side. submit() leaves the unit untouched when it returns false.
-    bool submit(std::size_t producer, CommitUnit&& unit);
-    bool poll(std::size_t producer, Completion& out);
+    // Producer's side.
+    bool append(std::size_t producer, CommitUnit&& unit) override;
+    bool poll(std::size_t producer, Completion& out) override;
+    LogEnd position(core::ShardId shard) const override;
+    core::Result<EventBlock> read(core::ShardId shard, core::LogOffset from) override;
 
     // Writer's side: commits one group; returns the number of units in it.
     std::size_t do_work();
@@ -70,8 +71,8 @@ public:
     void wait(std::chrono::microseconds limit);
     void wake_up();
 
-    // How many units of a producer at once are worth it now: 1 while there is one sync at a time.
-    std::size_t depth() const { return depth_.load(std::memory_order_relaxed); }  // a hint
+    // 1 while there is one sync at a time.
+    std::size_t depth() const override { return depth_.load(std::memory_order_relaxed); }  // a hint
     // Agents that somebody must run; none when Database::Options::sync_depth_max is 1.
     std::size_t syncers() const { return syncers_.size(); }
     core::Agent& syncer(std::size_t index);
@@ -99,6 +100,7 @@ private:
     void gather(Group& group);
     bool take_one(Group& group, std::size_t producer);
     void put(Group& group, std::size_t producer, CommitUnit&& unit);
+    void follow(std::size_t producer, const CommitUnit& unit);
     bool commit_alone(Group& group);
     void launch(Group& group);
     bool landed(const Group& group) const;

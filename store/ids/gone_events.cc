@@ -55,10 +55,10 @@ core::Result<GoneBits> decode_gone(core::LogPosition block, std::string_view val
                       bits.count <= core::kBlockEventsMax &&
                       (value.size() == kHead || value.size() == kHead + words * 8);
     if (!fits) {
-        return core::fail(core::ErrorCode::kInternal,
-                          "store: read row of gone events shard=" +
-                              std::to_string(block.shard.value) + " offset=" +
-                              std::to_string(block.offset.value) + " failed: it is damaged");
+        return core::fail(
+            core::ErrorCode::kInternal,
+            "store: read row of gone events shard=" + std::to_string(block.shard.value) +
+                " offset=" + std::to_string(block.offset.value) + " failed: it is damaged");
     }
     if (value.size() > kHead) {
         bits.words.resize(words);

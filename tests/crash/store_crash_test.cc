@@ -135,7 +135,7 @@ store::AppendInput input_of(const store::Database& database, std::uint64_t seria
             unit.rows.kv_incr({core::TenantId{0}, "", "n"},
                               static_cast<std::int64_t>(unit.block.events.count()), 1, 0);
             unit.rows.put_cursor("deliveries", {shard, unit.block.events.end_offset()});
-            if (!writer.submit(i, std::move(unit))) std::exit(3);
+            if (!writer.append(i, std::move(unit))) std::exit(3);
             waiting[i].push_back(std::move(appended[i]));
         }
         for (bool taken = false; !taken;) {

@@ -274,7 +274,7 @@ TEST_F(DatabaseTest, AcknowledgesNothingOnceFatal) {
     append(kZero, {.id = "late"});
     CommitUnit unit;
     unit.block = database_->shard_log(kZero).seal();
-    ASSERT_TRUE(writer_->submit(0, std::move(unit)));
+    ASSERT_TRUE(writer_->append(0, std::move(unit)));
     writer_->do_work();
     Completion completion;
     ASSERT_TRUE(writer_->poll(0, completion));

@@ -126,7 +126,7 @@ protected:
         unit.durability = durability;
         if (!database_->shard_log(shard).empty()) unit.block = database_->shard_log(shard).seal();
         unit.rows = std::move(rows);
-        ASSERT_TRUE(writer_->submit(shard.value, std::move(unit)));
+        ASSERT_TRUE(writer_->append(shard.value, std::move(unit)));
         ASSERT_EQ(writer_->do_work(), 1u);
         Completion completion;
         ASSERT_TRUE(writer_->poll(shard.value, completion));

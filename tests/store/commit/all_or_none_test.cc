@@ -32,7 +32,7 @@ protected:
         unit.tag = ++tags_;
         unit.part = part;
         unit.block = database_->shard_log(shard(number)).seal();
-        ASSERT_TRUE(writer_->submit(number, std::move(unit)));
+        ASSERT_TRUE(writer_->append(number, std::move(unit)));
     }
     bool durable(const std::string& id) {
         const auto found = database_->log_reader().find(core::TenantId{0}, id);
@@ -75,7 +75,7 @@ TEST_F(AllOrNoneTest, APartMayHoldNothing) {
     send(0, "a", {.batch = 1, .producers = 2});
     CommitUnit nothing;
     nothing.part = {.batch = 1, .producers = 2};
-    ASSERT_TRUE(writer_->submit(1, std::move(nothing)));
+    ASSERT_TRUE(writer_->append(1, std::move(nothing)));
     EXPECT_EQ(writer_->do_work(), 2u);
     EXPECT_TRUE(durable("a"));
 }

@@ -27,7 +27,7 @@ protected:
         unit.tag = tag;
         unit.durability = durability;
         unit.block = database_->shard_log(kZero).seal();
-        ASSERT_TRUE(writer_->submit(0, std::move(unit)));
+        ASSERT_TRUE(writer_->append(0, std::move(unit)));
     }
     // Written, and a syncer asked.
     void launch(std::uint64_t tag) {

@@ -25,13 +25,13 @@ protected:
 
 TEST_F(LogWriterTest, CommitsUnitsOfAllProducersInOneGroup) {
     for (std::uint64_t tag = 0; tag < 5; ++tag) {
-        ASSERT_TRUE(writer_->submit(0, unit(kZero, tag)));
-        ASSERT_TRUE(writer_->submit(1, unit(kOne, tag)));
+        ASSERT_TRUE(writer_->append(0, unit(kZero, tag)));
+        ASSERT_TRUE(writer_->append(1, unit(kOne, tag)));
     }
     CommitUnit rows;
     rows.tag = 77;
     rows.rows.put_registry("k", "id", 1, 0, "{}");
-    ASSERT_TRUE(writer_->submit(2, std::move(rows)));
+    ASSERT_TRUE(writer_->append(2, std::move(rows)));
     EXPECT_EQ(writer_->do_work(), 11u);
     EXPECT_EQ(writer_->do_work(), 0u);
     EXPECT_EQ(writer_->stats().groups, 1u);
@@ -53,14 +53,14 @@ TEST_F(LogWriterTest, CommitsUnitsOfAllProducersInOneGroup) {
 }
 
 TEST_F(LogWriterTest, NamesTheLevelReached) {
-    ASSERT_TRUE(writer_->submit(0, unit(kZero, 1, Durability::kOs)));
+    ASSERT_TRUE(writer_->append(0, unit(kZero, 1, Durability::kOs)));
     writer_->do_work();
     Completion completion;
     ASSERT_TRUE(writer_->poll(0, completion));
     EXPECT_EQ(completion.durability, Durability::kOs);
     // One that asks for more lifts the whole group.
-    ASSERT_TRUE(writer_->submit(0, unit(kZero, 2, Durability::kOs)));
-    ASSERT_TRUE(writer_->submit(1, unit(kOne, 3, Durability::kFsync)));
+    ASSERT_TRUE(writer_->append(0, unit(kZero, 2, Durability::kOs)));
+    ASSERT_TRUE(writer_->append(1, unit(kOne, 3, Durability::kFsync)));
     writer_->do_work();
     ASSERT_TRUE(writer_->poll(0, completion));
     EXPECT_EQ(completion.durability, Durability::kFsync);
@@ -69,7 +69,7 @@ TEST_F(LogWriterTest, NamesTheLevelReached) {
 
 // Who repeats an event that came with less than it asks for is told what became of the first one.
 TEST_F(LogWriterTest, LessThanOsIsWrittenToTheSystemAllTheSame) {
-    ASSERT_TRUE(writer_->submit(0, unit(kZero, 1, Durability::kMemory)));
+    ASSERT_TRUE(writer_->append(0, unit(kZero, 1, Durability::kMemory)));
     writer_->do_work();
     Completion completion;
     ASSERT_TRUE(writer_->poll(0, completion));
@@ -79,20 +79,20 @@ TEST_F(LogWriterTest, LessThanOsIsWrittenToTheSystemAllTheSame) {
 
 TEST_F(LogWriterTest, AFullRingRefusesAndLeavesTheUnitWhole) {
     LogWriter small(*database_, {.producers = 1, .ring_capacity = 2, .wake = {}, .on_fatal = {}});
-    ASSERT_TRUE(small.submit(0, unit(kZero, 1)));
-    ASSERT_TRUE(small.submit(0, unit(kZero, 2)));
+    ASSERT_TRUE(small.append(0, unit(kZero, 1)));
+    ASSERT_TRUE(small.append(0, unit(kZero, 2)));
     CommitUnit third = unit(kZero, 3);
-    EXPECT_FALSE(small.submit(0, std::move(third)));
+    EXPECT_FALSE(small.append(0, std::move(third)));
     EXPECT_TRUE(third.block.events);
     EXPECT_EQ(small.do_work(), 2u);
-    EXPECT_TRUE(small.submit(0, std::move(third)));
+    EXPECT_TRUE(small.append(0, std::move(third)));
     EXPECT_EQ(small.do_work(), 1u);
 }
 
 TEST_F(LogWriterTest, GivesRowBatchesBackForReuse) {
     CommitUnit rows;
     rows.rows.put_registry("k", "id", 1, 0, std::string(1000, 'x'));
-    ASSERT_TRUE(writer_->submit(0, std::move(rows)));
+    ASSERT_TRUE(writer_->append(0, std::move(rows)));
     writer_->do_work();
     Completion completion;
     ASSERT_TRUE(writer_->poll(0, completion));
@@ -112,7 +112,7 @@ TEST_F(LogWriterTest, RunsOnAThreadOfItsOwn) {
     while (done < kUnits) {
         if (sent < kUnits) {
             CommitUnit next = unit(kZero, sent);
-            while (!writer_->submit(0, std::move(next))) std::this_thread::yield();
+            while (!writer_->append(0, std::move(next))) std::this_thread::yield();
             ++sent;
         }
         Completion completion;
