@@ -5,6 +5,7 @@
 #include "runtime/delivery/script_limits.h"
 #include "runtime/event/event_source.h"
 #include "runtime/event/json_scan.h"
+#include "runtime/event/source_type.h"
 #include "store/log/event_id.h"
 #include "store/rows/executions.h"
 
@@ -77,12 +78,10 @@ core::Result<bool> is_proven(store::Database& database, const store::StoredEvent
 
 core::Result<SourceChoice> source_choice(const Call& call) {
     SourceChoice choice{call.text("sourceType"), call.text("sourceId")};
-    for (const std::string_view known : {"", "workflow", "task", "integration", "external"}) {
-        if (choice.type == known) return choice;
-    }
+    if (is_source_type(choice.type)) return choice;
     return core::fail(core::Error(core::ErrorCode::kValidation,
                                   "query parameter sourceType is \"" + choice.type.substr(0, 64) +
-                                      "\"; expected workflow, task, integration or external")
+                                      "\"; expected " + std::string(kSourceTypes))
                           .in("sourceType"));
 }
 
