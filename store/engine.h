@@ -156,6 +156,8 @@ public:
 
     std::atomic<std::int64_t> retry_count{0};
     std::atomic<std::int64_t> dead_letter_count{0};
+    // Bytes of log that retention has dropped and whose files are still there; one pass at a time.
+    std::uint64_t unreclaimed_bytes = 0;
     // Written without a sync by commit(), and not yet synced.
     std::uint64_t unsynced_bytes() const;
     // Takes what unsynced_mark() said before a sync began.

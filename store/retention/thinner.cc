@@ -74,7 +74,8 @@ public:
           rule_(rule),
           needed_(needed),
           report_(report),
-          kinds_(rule.rules.size() + 1) {}
+          kinds_(rule.rules.size() + 1),
+          unreclaimed_(thinner.unreclaimed_) {}
 
     core::Status run() {
         for (std::size_t i = 0; i < engine_.options.shards; ++i) {
@@ -266,7 +267,10 @@ private:
         auto summary = open_summary(block.first, view(value));
         if (!summary) return core::fail(std::move(summary.error()));
         const ThinnedBlock thinned = thin_block(opened, events, *summary, gone);
-        freed_bytes_ += opened.value.size() - std::min(opened.value.size(), thinned.value.size());
+        unreclaimed_.bytes +=
+            opened.value.size() - std::min(opened.value.size(), thinned.value.size());
+        if (unreclaimed_.from.empty() || key < unreclaimed_.from) unreclaimed_.from = key;
+        unreclaimed_.to = std::max(unreclaimed_.to, key);
         batch_.Put(engine_.family(ColumnFamily::kLog), key, thinned.value);
         batch_.Put(engine_.family(ColumnFamily::kSummary), key, thinned.summary);
         rewritten_.push_back(block.first);
@@ -298,13 +302,14 @@ private:
     }
     // The old values lie in blob files with values that stay; those are moved to new files.
     void reclaim() {
-        if (freed_bytes_ < engine_.options.reclaim_bytes_min || freed_bytes_ == 0) return;
+        if (unreclaimed_.bytes < engine_.options.reclaim_bytes_min || unreclaimed_.bytes == 0)
+            return;
         rocksdb::CompactRangeOptions options;
         options.exclusive_manual_compaction = false;
         options.blob_garbage_collection_policy = rocksdb::BlobGarbageCollectionPolicy::kForce;
         options.blob_garbage_collection_age_cutoff = 1.0;
-        compact(engine_, ColumnFamily::kLog, log_key(rewritten_.front()),
-                log_key(rewritten_.back()), options);
+        compact(engine_, ColumnFamily::kLog, unreclaimed_.from, unreclaimed_.to, options);
+        unreclaimed_ = {};
         core::pass_fault_point(core::FaultPoint::kThinReclaimed);
     }
 
@@ -316,7 +321,7 @@ private:
     const std::size_t kinds_;
     std::vector<Block> blocks_;
     std::uint64_t read_bytes_ = 0;
-    std::uint64_t freed_bytes_ = 0;
+    Unreclaimed& unreclaimed_;
     rocksdb::WriteBatch batch_;
     std::vector<core::LogPosition> rewritten_;
     std::size_t forgotten_ = 0;

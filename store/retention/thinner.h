@@ -14,6 +14,7 @@
 #include "store/retention/event_rules.h"
 
 #include <cstdint>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -58,8 +59,14 @@ private:
         std::uint32_t tried = 0;
         std::size_t needed = 0;
     };
+    // Old values of rewritten blocks whose files are still there, of passes that each freed little.
+    struct Unreclaimed {
+        std::uint64_t bytes = 0;
+        std::string from, to;  // keys
+    };
     struct Block;
     class Pass;
+    Unreclaimed unreclaimed_;
     std::unordered_map<std::uint64_t, Known> known_;
     std::vector<EventRule> known_rules_;  // under which that was learned
 };

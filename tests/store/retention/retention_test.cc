@@ -69,6 +69,45 @@ TEST_F(RetentionTest, DropsByAgeWholeBlocksWithWhatBelongsToThem) {
     EXPECT_EQ(database_->durable_end(kOne).value, 100u);
 }
 
+class RetentionFilesTest : public StoreTest {
+protected:
+    std::size_t blob_files() const {
+        std::size_t count = 0;
+        for (const auto& entry : fs::recursive_directory_iterator(folder_.path()))
+            count += entry.path().extension() == ".blob";
+        return count;
+    }
+};
+
+// Files are given back when it is worth it: what many passes have dropped counts together.
+TEST_F(RetentionFilesTest, PassesThatEachDropALittleGiveTheirFilesBack) {
+    auto with = options();
+    with.reclaim_bytes_min = 60'000;
+    open(with);
+    constexpr int kBlocks = 20;
+    std::uint32_t dice = 1;
+    for (int block = 0; block < kBlocks; ++block) {
+        TestEvent event{.id = std::to_string(block)};
+        for (int i = 0; i < 10'000; ++i)
+            event.body +=
+                static_cast<char>('a' + (dice = dice * 1'103'515'245 + 12'345) % 1'000 % 26);
+        append(kZero, event);
+        RowBatch rows;
+        rows.put_cursor("deliveries",
+                        {kZero, core::LogOffset{static_cast<std::uint64_t>(block) + 1}});
+        commit(kZero, std::move(rows));
+        ASSERT_TRUE(database_->flush());
+        clock_.advance_us(1000);
+        if (block < 2) continue;
+        auto report =
+            apply_retention(*database_, {.keep_received_after_us = clock_.wall_us() - 2500});
+        ASSERT_TRUE(report);
+        EXPECT_LT(report->bytes_dropped, with.reclaim_bytes_min);
+    }
+    EXPECT_EQ(database_->first_kept(kZero).value, static_cast<std::uint64_t>(kBlocks) - 2);
+    EXPECT_LT(blob_files(), 12u);
+}
+
 TEST_F(RetentionTest, ADroppedEventMayComeAgain) {
     apply({.keep_received_after_us = start_ + 3500});
     EXPECT_EQ(append(kZero, {.id = "0-5"}).status, AppendStatus::kAppended);
