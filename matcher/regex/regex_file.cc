@@ -3,6 +3,7 @@
 #include <hs/hs.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -162,6 +163,39 @@ std::size_t RegexFile::size() const {
     return places_.size();
 }
 
+// ---- expressions that are compiled elsewhere
+
+namespace {
+
+// The Scope that this thread is in.
+thread_local DeferredRegexes* deferred_here = nullptr;
+
+}  // namespace
+
+DeferredRegexes::Scope::Scope(DeferredRegexes& deferred) { deferred_here = &deferred; }
+DeferredRegexes::Scope::~Scope() { deferred_here = nullptr; }
+
+bool DeferredRegexes::note(const std::string& key, const RegexToCompile& expression) {
+    if (std::find(tried_.begin(), tried_.end(), key) != tried_.end()) return false;
+    noted_.push_back({key, expression.text, expression.flags});
+    return true;
+}
+
+void DeferredRegexes::compile() {
+    for (Noted& noted : noted_) {
+        const RegexToCompile expression{noted.text.c_str(), noted.flags};
+        hs_compile_error_t* reason = nullptr;
+        if (hs_database_t* database = compile_regex(&expression, 1, &reason))
+            hs_free_database(database);
+        else
+            hs_free_compile_error(reason);
+        tried_.push_back(std::move(noted.key));
+    }
+    noted_.clear();
+}
+
+// ---- compiling
+
 void use_regex_file(std::unique_ptr<RegexFile> file) { the_file() = std::move(file); }
 
 hs_database* compile_regex(const RegexToCompile* expressions, std::size_t count,
@@ -171,6 +205,7 @@ hs_database* compile_regex(const RegexToCompile* expressions, std::size_t count,
     if (file) {
         key = key_of(expressions, count);
         if (hs_database* known = file->find(key)) return known;
+        if (deferred_here && count == 1 && deferred_here->note(key, expressions[0])) return nullptr;
     }
     std::vector<const char*> texts;
     std::vector<unsigned> flags;

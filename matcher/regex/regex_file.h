@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 struct hs_database;
 struct hs_compile_error;
@@ -64,5 +65,35 @@ struct RegexToCompile {
 };
 hs_database* compile_regex(const RegexToCompile* expressions, std::size_t count,
                            hs_compile_error** reason);
+
+// Keeps the compiling from a thread that others wait for. In its Scope, single expressions that the
+// file does not know are noted and refused; compile() makes them, on any thread, and in the next
+// Scope they are there. One that compile() could not keep is compiled in the Scope then. Without a
+// file nothing is put off.
+class DeferredRegexes {
+public:
+    class Scope {
+    public:
+        explicit Scope(DeferredRegexes& deferred);
+        ~Scope();
+        Scope(const Scope&) = delete;
+        Scope& operator=(const Scope&) = delete;
+    };
+
+    bool any() const { return !noted_.empty(); }
+    void compile();
+
+private:
+    friend hs_database* compile_regex(const RegexToCompile*, std::size_t, hs_compile_error**);
+    struct Noted {
+        std::string key;
+        std::string text;
+        unsigned flags = 0;
+    };
+    bool note(const std::string& key, const RegexToCompile& expression);
+
+    std::vector<Noted> noted_;
+    std::vector<std::string> tried_;  // keys
+};
 
 }  // namespace millrace::matcher

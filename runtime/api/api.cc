@@ -5,6 +5,7 @@
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
 #include "runtime/api/query_check.h"
+#include "runtime/api/regex_aside.h"
 #include "runtime/api/services.h"
 #include "store/rows/dead_letters.h"
 #include "store/rows/retry_schedule.h"
@@ -25,23 +26,21 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kCreateScript, create_document<Script>},
     {RouteId::kListScripts, list_documents<Script>},
     {RouteId::kGetScript, get_document<Script>},
-    {RouteId::kPutScript, put_document<Script>},
-    {RouteId::kPatchScript, patch_document<Script>},
+    {RouteId::kPutScript, change_document<Script, &DocumentTable<Script>::put>},
+    {RouteId::kPatchScript, change_document<Script, &DocumentTable<Script>::patch>},
     {RouteId::kDeleteScript, delete_document<Script>},
     {RouteId::kListScriptVersions, list_document_versions<Script>},
     {RouteId::kGetScriptVersion, get_document_version<Script>},
     {RouteId::kCreateSecret, create_document<Secret>},
     {RouteId::kListSecrets, list_documents<Secret>},
     {RouteId::kGetSecret, get_document<Secret>},
-    {RouteId::kPutSecret, put_document<Secret>},
-    {RouteId::kPatchSecret, patch_document<Secret>},
+    {RouteId::kPutSecret, change_document<Secret, &DocumentTable<Secret>::put>},
+    {RouteId::kPatchSecret, change_document<Secret, &DocumentTable<Secret>::patch>},
     {RouteId::kDeleteSecret, delete_document<Secret>},
     {RouteId::kListSecretVersions, list_document_versions<Secret>},
-    {RouteId::kCreateSubscription, create_document<Subscription>},
     {RouteId::kListSubscriptions, list_subscriptions},
     {RouteId::kMatchSubscriptions, match_subscriptions},
     {RouteId::kGetSubscription, get_document<Subscription>},
-    {RouteId::kPatchSubscription, patch_document<Subscription>},
     {RouteId::kPauseSubscription, pause_subscription},
     {RouteId::kResumeSubscription, resume_subscription},
     {RouteId::kGetExecution, get_execution},
@@ -78,6 +77,16 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kListExecutions: return list_executions;
         case RouteId::kListDeadLetters: return list_dead_letters;
         case RouteId::kReplayDeadLetters: return replay_dead_letters;
+        case RouteId::kCreateSubscription:
+            return [](Call& call, const Respond& respond) {
+                change_with_regexes(call, respond, create_document<Subscription>);
+            };
+        case RouteId::kPatchSubscription:
+            return [](Call& call, const Respond& respond) {
+                change_with_regexes(
+                    call, respond,
+                    change_document<Subscription, &DocumentTable<Subscription>::patch>);
+            };
         default: return nullptr;
     }
 }

@@ -67,20 +67,19 @@ Answer create_document(Call& call) {
         201);
 }
 
+// PUT or PATCH: what the table calls them.
 template <typename T>
-Answer put_document(Call& call) {
-    return changed<T>(call,
-                      call.services.registry().table<T>().put(
-                          change_context(call), call.request.param("id"), call.request.body_view()),
-                      200);
-}
+using TableChange = core::Result<DocumentChange<T>> (DocumentTable<T>::*)(const ChangeContext&,
+                                                                          std::string_view id,
+                                                                          std::string_view body);
 
-template <typename T>
-Answer patch_document(Call& call) {
-    return changed<T>(call,
-                      call.services.registry().table<T>().patch(
-                          change_context(call), call.request.param("id"), call.request.body_view()),
-                      200);
+template <typename T, TableChange<T> kChange>
+Answer change_document(Call& call) {
+    DocumentTable<T>& table = call.services.registry().table<T>();
+    return changed<T>(
+        call,
+        (table.*kChange)(change_context(call), call.request.param("id"), call.request.body_view()),
+        200);
 }
 
 template <typename T>

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Goal: every pattern kind and filter form of API.md matches what it says, live. Method: a table of
 (subscription, events that match, events that do not), asked of /match and proven by deliveries."""
+import threading
+import time
 import unittest
 import urllib.parse
 
@@ -219,6 +221,28 @@ class Subscriptions(harness.ServerCase):
         text = reply.body.decode()
         self.assertIn("amount", text)
         self.assertIn("7", text)
+
+    def test_others_are_answered_while_an_expression_is_compiled(self):
+        made = {}
+
+        def make():
+            pattern = {"type": "regex", "value": "^.{1,60}" + self.unique("z") + ".{0,60}q$"}
+            made["began"] = time.monotonic()
+            made["reply"] = self.server.post("/v2/subscriptions", {
+                "pattern": pattern, "executor": {"type": "script", "scriptId": script}})
+            made["ended"] = time.monotonic()
+        script = self.server.create_script("return 1")
+        maker = threading.Thread(target=make)
+        maker.start()
+        asked = []
+        while maker.is_alive():
+            began = time.monotonic()
+            self.assertEqual(self.server.get("/v2/subscriptions?limit=1").status, 200)
+            asked.append((began, time.monotonic()))
+        maker.join()
+        self.assertEqual(made["reply"].status, 201, made["reply"])
+        during = [1 for began, ended in asked if made["began"] < began and ended < made["ended"]]
+        self.assertGreater(len(during), 3, (asked, made))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <stdlib.h>
@@ -119,6 +120,50 @@ TEST_F(RegexFileTest, DamageIsNoHarm) {
         use_regex_file(nullptr);
     }
     EXPECT_EQ(RegexFile::open(folder_ + "/none/regex"), nullptr);
+}
+
+TEST_F(RegexFileTest, WhatIsPutOffIsThereOnceItIsCompiledElsewhere) {
+    use();
+    const char* const regex = "^.{1,10}z1.{0,3}q$";
+    DeferredRegexes deferred;
+    {
+        const DeferredRegexes::Scope scope(deferred);
+        RegexSet set;
+        EXPECT_FALSE(set.add(regex));
+        EXPECT_TRUE(set.add("abc")) << "our own automaton: nothing to put off";
+    }
+    EXPECT_TRUE(deferred.any());
+    std::thread([&] { deferred.compile(); }).join();
+    EXPECT_FALSE(deferred.any());
+    {
+        const DeferredRegexes::Scope scope(deferred);
+        RegexSet set;
+        EXPECT_TRUE(set.add(regex));
+        EXPECT_FALSE(deferred.any());
+    }
+    EXPECT_EQ(records(), 1u);
+}
+
+TEST_F(RegexFileTest, WhatCannotBeKeptIsNotPutOffTwice) {
+    use();
+    const char* const regex = "(.{0,3000}a){1,50}.{0,9}z";  // refused, if at all, when compiled
+    DeferredRegexes deferred;
+    for (int round = 0; round < 2; ++round) {
+        const DeferredRegexes::Scope scope(deferred);
+        RegexSet set;
+        (void)set.add(regex);
+        if (round == 0 && deferred.any()) deferred.compile();
+    }
+    EXPECT_FALSE(deferred.any());
+}
+
+TEST_F(RegexFileTest, WithoutAFileNothingIsPutOff) {
+    use_regex_file(nullptr);
+    DeferredRegexes deferred;
+    const DeferredRegexes::Scope scope(deferred);
+    RegexSet set;
+    EXPECT_TRUE(set.add("^.{1,10}z1.{0,3}q$"));
+    EXPECT_FALSE(deferred.any());
 }
 
 }  // namespace
