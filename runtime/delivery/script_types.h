@@ -15,23 +15,6 @@
 
 namespace millrace::runtime {
 
-// What a script may use, bit by bit. Calls without the bit raise an error that names it.
-enum class LuaPermission : std::uint32_t {
-    kNone = 0,
-    kKv = 1u << 0,  // sdk.kv and sdk.cache
-    kEmit = 1u << 1,
-    kHttp = 1u << 2,
-    kSecrets = 1u << 3,
-    kAll = (1u << 4) - 1,
-};
-constexpr LuaPermission operator|(LuaPermission a, LuaPermission b) {
-    return static_cast<LuaPermission>(static_cast<std::uint32_t>(a) |
-                                      static_cast<std::uint32_t>(b));
-}
-constexpr bool has_permission(LuaPermission set, LuaPermission one) {
-    return (static_cast<std::uint32_t>(set) & static_cast<std::uint32_t>(one)) != 0;
-}
-
 struct EventInput {
     enum class Kind : std::uint8_t {
         kEvent,  // `text` is an envelope; what the sender left out is filled from the members below

@@ -5,19 +5,6 @@
 
 namespace millrace::runtime {
 
-namespace {
-
-LuaPermission permissions_of(const Script& script) {
-    auto set = LuaPermission::kNone;
-    if (script.may(Permission::kKv)) set = set | LuaPermission::kKv;
-    if (script.may(Permission::kEmit)) set = set | LuaPermission::kEmit;
-    if (script.may(Permission::kHttp)) set = set | LuaPermission::kHttp;
-    if (script.may(Permission::kSecrets)) set = set | LuaPermission::kSecrets;
-    return set;
-}
-
-}  // namespace
-
 void ScriptCache::drop(std::size_t index) {
     LuaVm* vm = states_[index].vm.get();
     if (on_drop_) on_drop_(vm);
@@ -55,7 +42,7 @@ core::Result<ScriptCache::Compiled> ScriptCache::get(const Script& script) {
     auto vm = state_for(script);
     if (!vm) return core::fail(std::move(vm.error()));
     ScriptOptions options;
-    options.permissions = permissions_of(script);
+    options.permissions = script.permissions;
     options.timeout_ms = static_cast<std::uint32_t>(script.timeout_ms);
     auto handle = (*vm)->compile(script.source, script.name, options);
     if (!handle) return core::fail(std::move(handle.error()));

@@ -21,9 +21,9 @@ namespace millrace::runtime {
 struct LuaScript {
     int environment = LUA_NOREF;
     int chunk = LUA_NOREF;
-    int handler = LUA_NOREF;  // once the chunk returned a function
-    int parameters = 2;       // of the handler: what it does not take is not made
-    LuaPermission permissions = LuaPermission::kNone;
+    int handler = LUA_NOREF;       // once the chunk returned a function
+    int parameters = 2;            // of the handler: what it does not take is not made
+    std::uint8_t permissions = 0;  // bits of Permission
     std::uint32_t timeout_ms = 0;
     bool waits = false;  // a run of it has asked to wait: its runs are coroutines
     bool alive = false;

@@ -262,7 +262,7 @@ void check_options(lua_State* L, int index, const char* call,
     }
 }
 
-void require_permission(LuaVmState& vm, lua_State* L, LuaPermission permission, const char* name) {
+void require_permission(LuaVmState& vm, lua_State* L, Permission permission, const char* name) {
     if (!vm.allowed(permission))
         luaL_error(L, "permission '%s' is not granted to this script", name);
 }

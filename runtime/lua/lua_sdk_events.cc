@@ -192,7 +192,7 @@ EmitCause cause_of_run(LuaVmState& vm) {
 int events_emit(lua_State* L) {
     LuaVmState& vm = vm_of(L);
     require_run(vm, L);
-    require_permission(vm, L, LuaPermission::kEmit, "emit");
+    require_permission(vm, L, Permission::kEmit, "emit");
     const std::string_view pattern = check_string(L, 1);
     check_pattern(L, pattern);
     check_budget(vm, L);
@@ -223,7 +223,7 @@ int events_subscribe(lua_State* L) {
 
 int http_call(lua_State* L) {
     LuaVmState& vm = vm_of(L);
-    require_permission(vm, L, LuaPermission::kHttp, "http");
+    require_permission(vm, L, Permission::kHttp, "http");
     return luaL_error(L, "sdk.http: this server offers scripts no outbound http");
 }
 
@@ -249,7 +249,7 @@ void push_sdk_http(LuaVmState& vm, lua_State* L) {
 int sdk_secret(lua_State* L) {
     LuaVmState& vm = vm_of(L);
     require_run(vm, L);
-    require_permission(vm, L, LuaPermission::kSecrets, "secrets");
+    require_permission(vm, L, Permission::kSecrets, "secrets");
     vm.text.clear();
     if (vm.host->secret(check_string(L, 1), vm.text)) {
         push_string(L, vm.text);

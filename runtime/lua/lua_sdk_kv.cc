@@ -34,7 +34,7 @@ std::string_view full_key(LuaVmState& vm, lua_State* L, int index, const char* c
 
 void enter(LuaVmState& vm, lua_State* L) {
     require_run(vm, L);
-    require_permission(vm, L, LuaPermission::kKv, "kv");
+    require_permission(vm, L, Permission::kKv, "kv");
 }
 
 std::uint64_t hash_of(KvSpace space, std::string_view key) {

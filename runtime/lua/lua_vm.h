@@ -16,6 +16,7 @@
 #include "runtime/delivery/script_limits.h"
 #include "runtime/delivery/script_types.h"
 #include "runtime/lua/lua_watchdog.h"
+#include "runtime/registry/registry_types.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -29,7 +30,7 @@ struct ScriptHandle {
 };
 
 struct ScriptOptions {
-    LuaPermission permissions = LuaPermission::kAll;
+    std::uint8_t permissions = kPermissionsAll;  // calls without the bit raise, and name it
     std::uint32_t timeout_ms = kLuaTimeoutMsDefault;
 };
 

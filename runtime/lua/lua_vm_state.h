@@ -131,15 +131,15 @@ public:
     std::string decode_text;             // padded copy for the decoder
     std::vector<std::string_view> keys;  // a stack of object keys while encoding
     std::vector<EncodedKey> mixed_keys;  // likewise, of tables with other keys too
-    TextArena key_texts;                 // of the numbers among them
+    KeptTexts key_texts;                 // of the numbers among them
     std::vector<KvListEntry> list;
     std::unique_ptr<JsonDecoder, JsonDecoderDeleter> decoder;
     std::unique_ptr<core::EventParser> event_parser;  // ingest's rules, for emit
 
     InvocationResult result;
 
-    bool allowed(LuaPermission permission) const {
-        return script && has_permission(script->permissions, permission);
+    bool allowed(Permission permission) const {
+        return script && (script->permissions & static_cast<std::uint8_t>(permission)) != 0;
     }
 };
 
@@ -176,7 +176,7 @@ void set_functions(LuaVmState& vm, lua_State* L, const LuaFunction (&functions)[
 }
 
 // Raises "permission 'x' is not granted to this script".
-void require_permission(LuaVmState& vm, lua_State* L, LuaPermission permission, const char* name);
+void require_permission(LuaVmState& vm, lua_State* L, Permission permission, const char* name);
 // Raises outside of a run: from a function kept over the end of its run there is no way to get here
 // but through the next run, so this is a guard, not a feature.
 void require_run(LuaVmState& vm, lua_State* L);

@@ -391,7 +391,7 @@ TEST_F(LuaSdkTest, CutsALongLogLineBetweenCharacters) {
 
 TEST_F(LuaSdkTest, AsksForPermissions) {
     ScriptOptions options;
-    options.permissions = LuaPermission::kNone;
+    options.permissions = 0;
     const auto error_of = [&](std::string_view call) {
         const ScriptHandle handle =
             compile("return function() " + std::string(call) + " end", options);
