@@ -76,7 +76,7 @@ void create_backup(Call& call, const Respond& respond) {
             respond(made->report ? report_response(path, *made->report, made->took_us)
                                  : error_response(made->report.error()));
         });
-    if (!taken) respond(error_response(busy_aside()));
+    if (!taken) respond(error_response(busy_aside(Aside::kHaul)));
 }
 
 }  // namespace millrace::runtime::api

@@ -92,8 +92,15 @@ tl::unexpected<core::Error> not_found(std::string_view what, std::string_view id
                                                       std::string(id.substr(0, 128)) + "\"");
 }
 
-core::Error busy_aside() {
-    return core::Error(core::ErrorCode::kRateLimited, "too many slow requests are waiting")
+core::Error busy_aside(Aside length) {
+    const std::size_t limit = length == Aside::kHaul ? kHaulsWaitingMax : kLooksWaitingMax;
+    const std::string_view what = length == Aside::kHaul
+                                      ? " backups and the like are waiting already"
+                                      : " long searches, previews and the like are waiting already";
+    return core::Error(core::ErrorCode::kRateLimited,
+                       "too many slow requests: " + std::to_string(limit) + std::string(what) +
+                           ", the most there may be")
+        .bound(static_cast<std::int64_t>(limit))
         .retry_after(5);
 }
 

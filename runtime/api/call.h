@@ -95,7 +95,7 @@ void read_moment(core::JsonObject& in, std::string_view name, std::int64_t now_u
 std::string encode_key_cursor(std::string_view key);
 
 // When Services::run_aside() refuses.
-core::Error busy_aside();
+core::Error busy_aside(Aside length);
 
 tl::unexpected<core::Error> not_found(std::string_view what, std::string_view id);
 

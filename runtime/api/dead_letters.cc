@@ -220,7 +220,7 @@ void list_dead_letters(Call& call, const Respond& respond) {
     const bool taken = call.services.run_aside(
         Aside::kLook, [listing, answer, &database] { *answer = list(*listing, database); },
         [answer, respond] { respond(std::move(*answer)); });
-    if (!taken) respond(error_response(busy_aside()));
+    if (!taken) respond(error_response(busy_aside(Aside::kLook)));
 }
 
 Answer get_dead_letter(Call& call) {
@@ -282,7 +282,7 @@ void replay_dead_letters(Call& call, const Respond& respond) {
             redrive(services, *bulk);
         },
         [bulk, &services, respond] { respond(answer(services, *bulk)); });
-    if (!taken) respond(error_response(busy_aside()));
+    if (!taken) respond(error_response(busy_aside(Aside::kLook)));
 }
 
 }  // namespace millrace::runtime::api

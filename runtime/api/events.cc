@@ -169,7 +169,7 @@ void list_events(Call& call, const Respond& respond) {
     const bool taken = call.services.run_aside(
         Aside::kLook, [listing, &database] { search_aside(*listing, database.event_search()); },
         [listing, &database, respond] { respond(listing_response(*listing, database.hasher())); });
-    if (!taken) respond(error_response(busy_aside()));
+    if (!taken) respond(error_response(busy_aside(Aside::kLook)));
 }
 
 Answer get_event(Call& call) {

@@ -111,7 +111,7 @@ void list_kv(Call& call, const Respond& respond) {
             respond(*page ? page_response(*view, **page, history.since_us())
                           : error_response(page->error()));
         });
-    if (!taken) respond(error_response(busy_aside()));
+    if (!taken) respond(error_response(busy_aside(Aside::kLook)));
 }
 
 }  // namespace millrace::runtime::api

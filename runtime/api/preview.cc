@@ -106,7 +106,7 @@ void preview_subscription(Call& call, const Respond& respond) {
             respond(*status ? json_response(200, to_json(preview->result()))
                             : error_response(status->error()));
         });
-    if (!taken) respond(error_response(busy_aside()));
+    if (!taken) respond(error_response(busy_aside(Aside::kLook)));
 }
 
 }  // namespace millrace::runtime::api

@@ -5,6 +5,35 @@
 namespace millrace::runtime::api {
 namespace {
 
+// What the handler sees: {"query","body"}, or an event as it was given, for a look at what a
+// handler of events does with it.
+core::Status read_input(core::JsonObject& in, std::string& input) {
+    const auto query = in.object("query");
+    const auto body = in.any("body");
+    const auto event = in.object("event");
+    if (event && (query || body)) {
+        return core::fail(core::Error(core::ErrorCode::kValidation,
+                                      "body: a run gets an event, or a query and a body; not both")
+                              .in("event"));
+    }
+    if (event) {
+        core::append_json(input, *in.any("event"));
+        return {};
+    }
+    input = "{\"query\":";
+    if (query)
+        core::append_json(input, *in.any("query"));
+    else
+        input += "{}";
+    input += ",\"body\":";
+    if (body)
+        core::append_json(input, *body);
+    else
+        input += "{}";
+    input += '}';
+    return {};
+}
+
 core::Result<ScriptRunRequest> read_run(Call& call) {
     core::JsonDocument document;
     const std::string sent = with_camel_case_names(call.request.body_view());
@@ -13,18 +42,8 @@ core::Result<ScriptRunRequest> read_run(Call& call) {
     std::string script_id;
     in->text("scriptId", script_id,
              {.presence = core::Presence::kRequired, .bytes_max = kResourceIdBytesMax});
-    std::string input = "{\"query\":";
-    if (const auto query = in->object("query")) {
-        core::append_json(input, *in->any("query"));
-    } else {
-        input += "{}";
-    }
-    input += ",\"body\":";
-    if (const auto body = in->any("body"))
-        core::append_json(input, *body);
-    else
-        input += "{}";
-    input += '}';
+    std::string input;
+    if (auto status = read_input(*in, input); !status) return core::fail(status.error());
     if (auto status = in->finish(); !status) return core::fail(status.error());
 
     ScriptRunRequest request;

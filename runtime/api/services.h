@@ -58,6 +58,9 @@ struct ExecutorFigures {
 
 // What runs aside: a look that somebody waits for, or something that may take minutes.
 enum class Aside : std::uint8_t { kLook, kHaul };
+// So many of them wait. A look that waits holds its request and no page; a haul may take minutes.
+inline constexpr std::size_t kLooksWaitingMax = 512;
+inline constexpr std::size_t kHaulsWaitingMax = 32;
 
 class Services {
 public:

@@ -188,7 +188,7 @@ void trace_event(Call& call, const Respond& respond) {
             *answer = made ? std::move(*made) : error_response(made.error());
         },
         [answer, respond] { respond(std::move(*answer)); });
-    if (!taken) respond(error_response(busy_aside()));
+    if (!taken) respond(error_response(busy_aside(Aside::kLook)));
 }
 
 }  // namespace millrace::runtime::api

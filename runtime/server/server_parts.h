@@ -104,10 +104,8 @@ public:
     Conductor conductor;
     BehindTable behind;
     // A look that waits holds its request and no page; a haul may take minutes.
-    static constexpr std::size_t kLooksWaitingMax = 512;
-    static constexpr std::size_t kHaulsWaitingMax = 32;
-    Sideline sideline{"sideline", kLooksWaitingMax};
-    Sideline haul{"haul", kHaulsWaitingMax};
+    Sideline sideline{"sideline", api::kLooksWaitingMax};
+    Sideline haul{"haul", api::kHaulsWaitingMax};
     std::unique_ptr<RetentionChore> retention;
     std::unique_ptr<EngineServices> services;
     std::unique_ptr<api::Api> rest;

@@ -78,6 +78,12 @@ class CommandLine(harness.ServerCase):
         script = self.json("script", "push", path, "--type", "api")["id"]
         self.assertEqual(self.json("script", "run", script, "--body", '{"a":1}')["result"], {"sum": 2})
         self.cli("script", "run", "nope", code=1)
+        handler = self.json("script", "push", self.file(
+            "return function(e, ctx) return {e.pattern, e.payload.n} end", ".lua"))["id"]
+        event = '{"pattern":"a.b","payload":{"n":7}}'
+        for given in (self.file(event, ".json"), event):
+            self.assertEqual(self.json("script", "run", handler, "--event", given)["result"], ["a.b", 7])
+        self.cli("script", "run", handler, "--event", event, "--body", "{}", code=2)
         name = self.unique("named ")
         named = self.json("script", "push", path, "--type", "api", "--name", name)["id"]
         self.assertNotEqual(named, name)

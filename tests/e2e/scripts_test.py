@@ -115,6 +115,8 @@ class Scripts(harness.ServerCase):
 
     def test_run_unknown_is_404_and_failing_is_500(self):
         self.assert_error(self.server.post("/v2/script/run", {"scriptId": "no-such"}), 404, "NOT_FOUND")
+        self.assert_error(self.server.post("/v2/script/run", {"scriptId": "no-such", "event": {}, "body": 1}),
+                          400, "VALIDATION_ERROR", "not both")
         reply = self.run_script("return function() error('kaputt') end", status=500)
         self.assert_error(reply, 500, "INTERNAL_ERROR", "kaputt")
 

@@ -68,6 +68,7 @@ int list_scripts(CliContext& context, std::int64_t limit, const std::string& cur
 
 struct RunOptions {
     std::string id, query = "{}", body = "{}";
+    std::string event;  // instead of both
 };
 
 void print_logs(CliContext& context, core::JsonElement holder, std::string_view path) {
@@ -96,10 +97,23 @@ int run_script(CliContext& context, const RunOptions& o) {
     if (!query) return context.usage(query.error().message);
     const auto body = read_json_argument(o.body, "--body");
     if (!body) return context.usage(body.error().message);
+    std::string event;
+    if (!o.event.empty()) {
+        const bool is_file = std::string_view("{@-").find(o.event.front()) == std::string::npos;
+        auto read = read_json_argument((is_file ? "@" : "") + o.event, "--event");
+        if (!read) return context.usage(read.error().message);
+        event = std::move(*read);
+    }
     const std::string id = resolve(context, kScripts, o.id);
     if (id.empty()) return kExitFailed;
     HttpRequest request{.method = "POST", .path = "/v2/script/run"};
-    request.body = JsonObject().text("scriptId", id).raw("query", *query).raw("body", *body).str();
+    JsonObject run;
+    run.text("scriptId", id);
+    if (event.empty())
+        run.raw("query", *query).raw("body", *body);
+    else
+        run.raw("event", event);
+    request.body = run.str();
     const auto reply = context.call(request);
     if (reply == nullptr) return kExitFailed;
     if (context.json()) {
@@ -279,8 +293,13 @@ void add_script_commands(CLI::App& app, CliContext& context) {
     auto run_options = std::make_shared<RunOptions>();
     CLI::App* run = script->add_subcommand("run", "Run a script now and show its result");
     run->add_option("script", run_options->id, "its id or name")->required();
-    run->add_option("--query", run_options->query, "JSON, @file or -");
-    run->add_option("--body", run_options->body, "JSON, @file or -");
+    CLI::Option* query = run->add_option("--query", run_options->query, "JSON, @file or -");
+    CLI::Option* body = run->add_option("--body", run_options->body, "JSON, @file or -");
+    run->add_option("--event", run_options->event,
+                    "an event that the handler gets instead: a file, JSON or -; what it does "
+                    "takes effect")
+        ->excludes(query)
+        ->excludes(body);
     run->callback([&context, run_options] {
         context.action = [&context, run_options] { return run_script(context, *run_options); };
     });
