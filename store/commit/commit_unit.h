@@ -33,7 +33,7 @@ struct CommitUnit {
     std::uint64_t tag = 0;  // the producer's own; comes back in the completion
     Durability durability = Durability::kFsync;
     BatchPart part;
-    // Where the producer's log must end when this is written. Empty: rows of a producer without one.
+    // Where the producer's log must end when this is written. Empty: rows of one without a log.
     std::optional<LogEnd> follows{};
     SealedBlock block;  // block.events empty: no block
     RowBatch rows;

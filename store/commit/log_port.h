@@ -2,9 +2,9 @@
 //       durable, and read back by place. Each provider (RocksDB behind LogWriter, memory in tests,
 //       a replicated log one day) keeps the same promises, which log_port_test.cc holds it to:
 //       - a producer's units are told in the order in which they were appended;
-//       - a unit says where its log must end (CommitUnit::follows). Where it does not, somebody else
-//         has written to it: the unit is refused, nothing of it is there, and nothing after it is
-//         acknowledged;
+//       - a unit says where its log must end (CommitUnit::follows). Where it does not, somebody
+//         else has written to it: the unit is refused, nothing of it is there, and nothing after
+//         it is acknowledged;
 //       - after one failed write or sync nothing is acknowledged any more;
 //       - the units of a batch (BatchPart) are there all or not at all;
 //       - rows reach the store inside units, never apart from them;

@@ -1,7 +1,7 @@
-// What: the log in RocksDB, and the agent that makes it durable. It gathers what every producer has appended, writes
-//       ONE WriteBatch for all of it, syncs once, and tells each producer. The next group is
-//       whatever has come meanwhile, so that the group grows with the load and a lone unit never
-//       waits for a timer.
+// What: the log in RocksDB, and the agent that makes it durable. It gathers what every producer has
+//       appended, writes ONE WriteBatch for all of it, syncs once, and tells each producer. The
+//       next group is whatever has come meanwhile, so that the group grows with the load and a
+//       lone unit never waits for a timer.
 //       While syncs are quick there is one at a time: write and sync in one call, no hand-over.
 //       Where the disk gains by several (sync_depth.h), a group is written without a sync and is
 //       in flight until one that began after the write has ended (wal_files.h). Agents of their own

@@ -114,8 +114,8 @@ ShardIdIndex::Found ShardIdIndex::find(const IdHash& id) {
             break;
         }
     }
-    // An event that retention has dropped, or let go out of its block, may come again. What is found
-    // is the newest of its identity: older ones were gone before it came.
+    // An event that retention has dropped, or let go out of its block, may come again. What is
+    // found is the newest of its identity: older ones were gone before it came.
     if (found == 0 || found - 1 < kept || gone_.has(found - 1)) return {};
     return {true, core::LogOffset{found - 1}};
 }

@@ -50,7 +50,8 @@ enum class AppendStatus : std::uint8_t {
     kBusy,       // the identity index waits for the housekeeper: answer 429, nothing was taken
 };
 
-// What to do about kBusy: an event in the middle of what is whole or not at all must not be refused.
+// What to do about kBusy: an event in the middle of what is whole or not at all must not be
+// refused.
 enum class WhenBusy : std::uint8_t { kRefuse, kTakeAnyway };
 
 struct AppendResult {

@@ -124,7 +124,7 @@ TEST_F(RegexFileTest, DamageIsNoHarm) {
 
 TEST_F(RegexFileTest, WhatIsPutOffIsThereOnceItIsCompiledElsewhere) {
     use();
-    const char* const regex = "^.{1,10}z1.{0,3}q$";
+    const char* const regex = "^.{1,40}z1.{0,30}q$";
     DeferredRegexes deferred;
     {
         const DeferredRegexes::Scope scope(deferred);
