@@ -74,11 +74,12 @@ core::Status Database::visit_cursors(
         const std::string_view name = key.text();
         core::LogPosition end;
         end.shard = core::ShardId{key.be<std::uint16_t>()};
-        if (key.ok() && decode_cursor(view(rows->value()), end.offset))
-            visit(name, end);
-        else
+        const bool there = key.ok() && decode_cursor(view(rows->value()), end.offset);
+        if (!there)
             engine_->quarantine.set_aside(ColumnFamily::kCursor, view(rows->key()),
                                           "it does not read");
+        // As with cursor(): from the beginning then.
+        if (key.ok()) visit(name, there ? end : core::LogPosition{end.shard, {}});
     }
     return rows->status().ok() ? core::Status{}
                                : core::fail(rocks_error("read cursors", rows->status()));

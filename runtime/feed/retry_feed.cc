@@ -12,6 +12,20 @@
 
 namespace millrace::runtime {
 
+namespace {
+
+// What the policy can have asked for after so many attempts, with what is spread.
+std::int64_t longest_wait_us(const Subscription* of, const store::RetryRow& row) {
+    const EarlierAttempts earlier = decode_retry_state(row.state, row.attempt, row.created_at_us);
+    const RetryPolicy policy = of ? of->retry : RetryPolicy{};
+    std::int64_t ms = 1'000;
+    if (earlier.counted != 0) ms = std::max(ms, retry_delay_base_ms(policy, earlier.counted));
+    if (earlier.made > earlier.counted) ms = std::max(ms, kSilentMsLongest);
+    return ms * 1'200;
+}
+
+}  // namespace
+
 std::unique_ptr<LaneJob> RetryFeed::make_job(const store::DeliveryKey& delivery) {
     auto event = deps_.database->log_reader().read_event(delivery.position);
     if (!event) {
@@ -52,13 +66,12 @@ core::Status RetryFeed::bring_near() {
     const std::int64_t now_us = deps_.due->now_us();
     auto visited = deps_.database->retries().visit_all([&](const store::RetryRow& row) {
         if (row.held() || row.parked()) return false;
-        if (waits_for_wall_clock(row.state)) return true;
-        const Subscription* of = registry->subscription(row.delivery.subscription);
-        const std::int64_t longest_ms =
-            std::max(of ? of->retry.max_delay_ms : 0, kSilentMsLongest) * 6 / 5 + kRetryAfterMsMax;
-        if (row.due_at_us <= now_us + longest_ms * 1000) return true;
+        if (waits_for_wall_clock(row.state) || redrive_of(row.state)) return true;
+        const std::int64_t longest_us =
+            longest_wait_us(registry->subscription(row.delivery.subscription), row);
+        if (row.due_at_us <= now_us + longest_us) return true;
         store::RetryRow near = row;
-        near.due_at_us = now_us + longest_ms * 1000;
+        near.due_at_us = now_us + longest_us;
         moved.erase_retry(row);
         moved.put_retry(near);
         return true;
@@ -124,14 +137,17 @@ std::size_t RetryFeed::release_held() {
         }
         store::RowBatch moved;
         std::size_t rows = 0;
-        auto visited = deps_.database->retries().visit_held(core::SubscriptionId(*at),
-                                                            [&](const store::RetryRow& row) {
-                                                                store::RetryRow due = row;
-                                                                due.due_at_us = row.held_due_at_us;
-                                                                moved.erase_retry(row);
-                                                                moved.put_retry(due);
-                                                                return ++rows < kRowsPerWrite;
-                                                            });
+        auto visited = deps_.database->retries().visit_held(
+            core::SubscriptionId(*at), [&](const store::RetryRow& row) {
+                store::RetryRow due = row;
+                due.due_at_us = row.held_due_at_us;
+                // It was due when it was held, maybe by the clock of another process.
+                if (!waits_for_wall_clock(row.state))
+                    due.due_at_us = std::min(due.due_at_us, deps_.due->now_us());
+                moved.erase_retry(row);
+                moved.put_retry(due);
+                return ++rows < kRowsPerWrite;
+            });
         if (visited) visited = write(moved);
         if (!visited) {
             deps_.log->error("retry: held rows can't be moved; they wait",
