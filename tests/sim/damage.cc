@@ -3,6 +3,7 @@
 #include "runtime/server/shard.h"
 #include "store/engine.h"
 #include "store/rows/keys.h"
+#include "store/rows/row_codec.h"
 #include "tests/sim/found.h"
 
 #include <algorithm>
@@ -57,16 +58,9 @@ bool Damage::tell_model(store::Database& database, const Row& row) {
     store::KeyReader reader(row.key);
     switch (row.family) {
         case ColumnFamily::kRetry: {
-            const auto due_us = reader.be<std::int64_t>();
-            core::LogPosition position;
-            if (due_us == store::kParkedDueUs) {
-                (void)reader.be<std::uint32_t>();
-                (void)reader.be<std::uint32_t>();
-                position = store::read_log_key(reader);
-            } else {
-                position = store::read_delivery(reader).position;
-            }
-            const auto event = database.log_reader().read_event(position);
+            store::RetryRow retry;
+            if (!store::decode_retry_key(row.key, retry)) return false;
+            const auto event = database.log_reader().read_event(retry.delivery.position);
             if (!event || !*event) return false;
             model_.hurt_events.insert(number_in((*event)->event.raw));
             ++retry_rows_;
@@ -102,6 +96,7 @@ bool Damage::tell_model(store::Database& database, const Row& row) {
                 return row.key.ends_with(replay.id);
             });
             return true;
+        case ColumnFamily::kKvHistory: model_.hurt_history = true; return true;
         default: return true;
     }
 }

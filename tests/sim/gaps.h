@@ -7,7 +7,7 @@ namespace millrace::sim {
 
 // What an event emits has an id derived from its cause's source too: two causes with one id make
 // two events.
-inline constexpr bool kDerivedIdsNameTheSource = false;
+inline constexpr bool kDerivedIdsNameTheSource = true;
 // (tenant, source, eventId) is taken once, whatever its partition key says, over all shards.
 inline constexpr bool kIdsCountOverShards = false;
 // Of an atomic batch all or nothing is there, after a crash too, over all shards.

@@ -105,6 +105,7 @@ public:
     PerTenant<std::uint64_t> hurt_letters{};  // of the subscriptions that count, and of others
     PerTenant<std::uint64_t> hurt_side_letters{};
     bool hurt_cursor = false;
+    bool hurt_history = false;  // what kv was can not be told
 
     Keeping keeping;
     // The wall clock jumps: what was due may not be any more, and what was old may be young again.

@@ -142,7 +142,7 @@ std::string Model::check_order(store::Database& database, const Found& found) co
                                  std::to_string((*execution)->attempts.front().started_at_us) +
                                  ") was number " + std::to_string(turn);
         Last& last = keys[{sent.tenant, sent.key}];
-        const bool has_holes = keeping.any() || !hurt_outcomes.empty();
+        const bool has_holes = keeping.any() || !hurt_outcomes.empty() || !hurt_events.empty();
         if (has_holes ? turn <= last.turn : turn != last.turn + 1)
             return "key " + sent.key + ": " + what + ", its predecessor: " + last.what;
         last = {turn, what};
@@ -216,6 +216,8 @@ std::string Model::check_replays(store::Database& database) const {
     for (const SentReplay& replay : replays) {
         const auto document = database.registry().get("replay", replay.id);
         if (!document || !*document) return "replay " + replay.id + " is not known any more";
+        const bool failed = (*document)->json.find("read kv history failed") != std::string::npos;
+        if (failed && hurt_history) continue;  // a dry run on kv as it was
         if ((*document)->json.find("\"completed\"") == std::string::npos)
             return "replay " + replay.id + " is not completed: " + (*document)->json;
         for (const std::uint64_t number : replay.events) {

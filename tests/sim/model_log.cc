@@ -113,8 +113,17 @@ bool Model::outcome_is_hurt(core::LogPosition position) const {
 }
 
 std::string Model::check_outcomes(store::Database& database, const Found& found) const {
+    // What a subscription that is behind has not got yet has none.
+    std::map<std::pair<std::string, std::uint16_t>, core::LogOffset> behind;
+    (void)database.visit_cursors(runtime::kBehindCursorPrefix,
+                                 [&](std::string_view name, core::LogPosition place) {
+                                     behind[{std::string(name), place.shard.value}] = place.offset;
+                                 });
     const auto missing = [&](core::LogPosition position, std::size_t tenant) {
         if (outcome_is_hurt(position)) return false;
+        const auto place =
+            behind.find({runtime::behind_cursor(counts[tenant]), position.shard.value});
+        if (place != behind.end() && position.offset >= place->second) return false;
         if (position.offset >= database.cursor(runtime::kDeliveryCursor, position.shard))
             return false;
         const auto execution = database.executions().get({position, counts[tenant]});

@@ -1,5 +1,6 @@
 #include "tests/sim/simulation.h"
 
+#include "store/rows/retry_schedule.h"
 #include "store/verify.h"
 #include "tests/sim/damage.h"
 #include "tests/sim/disk.h"
@@ -228,7 +229,18 @@ bool Simulation::drain() {
                        : !workload_.idle()                         ? "requests"
                        : model_.replays_running(world_.database()) ? "replays"
                                                                    : "retries";
-    return !wrong(std::string(what) + " do not come to an end");
+    std::string rows;
+    (void)world_.database().retries().visit_all([&](const store::RetryRow& row) {
+        rows += "\n  waits: due " + std::to_string(row.due_at_us - world_.clock().wall_us()) +
+                " us from now, attempts " + std::to_string(row.attempt) + ", subscription " +
+                std::to_string(row.delivery.subscription.value) +
+                (row.parked() ? ", parked"
+                 : row.held() ? ", held"
+                              : "") +
+                ", state " + std::string(row.state.substr(0, row.state.find('\n')));
+        return rows.size() < 1000;
+    });
+    return !wrong(std::string(what) + " do not come to an end" + rows);
 }
 
 // Every checksum and the chain, as `millrace verify` reads them.

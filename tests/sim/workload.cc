@@ -102,8 +102,9 @@ bool Workload::idle() const {
     const bool lines_idle = std::all_of(line_clients_.begin(), line_clients_.end(),
                                         [](const auto& client) { return client->idle(); });
     return lines_idle &&
-           std::all_of(stations_.begin(), stations_.end(), [](const Station& station) {
-               return station.client->idle() && station.unknown.empty();
+           std::all_of(stations_.begin(), stations_.end(), [this](const Station& station) {
+               return station.client->idle() && station.unknown.empty() &&
+                      !(finishing_ && sleeps(station.tenant));
            });
 }
 
@@ -129,7 +130,10 @@ std::string Workload::turn() {
         if (random_.below(4) != 0) continue;
         Station& station = stations_[i];
         if (station.client->idle()) {
-            if (finishing_ ? !station.unknown.empty() : random_.below(8) == 0) begin(station, i);
+            if (finishing_ && station.unknown.empty())
+                wake(station);
+            else if (finishing_ || random_.below(8) == 0)
+                begin(station, i);
             continue;
         }
         if (reset_one_in_ != 0 && !finishing_ && random_.below(reset_one_in_) == 0) {
@@ -257,6 +261,15 @@ void Workload::toggle(Station& station) {
         station.client->send("PATCH", "/v2/subscriptions/side", kJson,
                              change % 2 == 0 ? R"({"active":true})" : R"({"active":false})");
     }
+}
+
+// At the end it is awake: what waits for it while it sleeps waits for ever.
+void Workload::wake(Station& station) {
+    if (!sleeps(station.tenant)) return;
+    ++wakes_[station.tenant];
+    station.kind = Kind::kToggle;
+    station.sent.clear();
+    station.client->send("PATCH", "/v2/subscriptions/side", kJson, R"({"active":true})");
 }
 
 void Workload::repeat(Station& station) {

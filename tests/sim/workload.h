@@ -74,6 +74,8 @@ private:
                      std::string_view body, int status);
     std::string prepare(Station& station);
     void toggle(Station& station);
+    void wake(Station& station);
+    bool sleeps(std::size_t tenant) const { return changes_[tenant] > 2 && wakes_[tenant] == 0; }
 
     World& world_;
     Model& model_;
@@ -86,6 +88,7 @@ private:
     std::vector<std::unique_ptr<LineClient>> line_clients_;
     std::int64_t began_us_ = 0;
     PerTenant<std::uint32_t> changes_{};
+    PerTenant<std::uint32_t> wakes_{};
     bool finishing_ = false;
     bool own_pace_ = false;
 };
