@@ -43,11 +43,10 @@ core::Status Engine::lost(core::LogPosition at, std::string what) {
     if (!accepted) return core::fail(std::move(accepted.error()));
     if (*accepted) return {};
     if (!options.accept_loss) return core::fail(ErrorCode::kInternal, "store: " + what + kHelp);
-    losses.push_back(what);
-    if (options.read_only) return {};
     rocksdb::WriteBatch batch;
     batch.Put(family(ColumnFamily::kDefault), key, what);
-    return commit(batch, Durability::kFsync);
+    losses.push_back(std::move(what));
+    return options.read_only ? core::Status{} : commit(batch, Durability::kFsync);
 }
 
 core::Status Engine::recover_tails() {
