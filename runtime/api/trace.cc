@@ -22,9 +22,6 @@ namespace {
 constexpr std::size_t kTraceEventsMax = 200;
 constexpr std::size_t kTraceDeliveriesMax = 1000;
 
-// An effect is received after its cause, but for steps of the wall clock.
-constexpr std::int64_t kClockStepUs = 3'600'000'000;
-
 struct Tracer {
     Services& services;
     core::TenantId tenant;
@@ -97,7 +94,6 @@ struct Tracer {
 
     // Everything below, level by level.
     core::Status append_effects(core::JsonWriter& json, const store::StoredEvent& root) {
-        const std::int64_t from_us = root.received_at_us - kClockStepUs;
         auto first = open_of(root);
         if (!first) return core::fail(std::move(first.error()));
         std::deque<Open> open = {std::move(*first)};
@@ -116,7 +112,7 @@ struct Tracer {
             if (!filter) return core::fail(std::move(filter.error()));
             store::EventQuery query;
             query.tenant = tenant;
-            query.from_us = from_us;
+            // From the beginning: by the wall clock an effect may lie before its cause.
             query.causation_id = id;
             query.accept = [&](const store::StoredEvent& event) {
                 return (*filter)->accepts(event);
