@@ -58,7 +58,7 @@ std::string audit_entry(std::string_view action, std::string_view actor, const T
     core::JsonWriter json(out);
     json.begin_object().field("action", action).field("kind", kind.name);
     json.field("id", document.id).field("version", document.version).field("by", actor);
-    if (kind.audit == AuditText::kDocument && !action.starts_with("delete")) {
+    if (kind.audit == AuditText::kDocument && action != "delete") {
         const std::string shown = kind.show(document);
         if (shown.size() <= kAuditDocumentBytesMax) json.raw_field("document", shown);
     }
@@ -384,7 +384,7 @@ core::Result<DocumentChange<T>> DocumentTable<T>::remove_hidden(core::TenantId t
                                                                 std::string_view id) {
     const Ref old = find_any(tenant, id);
     if (!old || !is_hidden(*old)) return not_found(document_kind<T>().name, id);
-    return erase(old, "deleted");
+    return erase(old, "");  // the audit log has it since it was hidden
 }
 
 template <typename T>
@@ -475,8 +475,9 @@ template <typename T>
 core::Status DocumentTable<T>::commit(std::span<const RegistryRow> puts,
                                       std::span<const RegistryRowName> erases,
                                       std::string_view action, const T& document) {
-    return host_.rows().commit(puts, erases, host_.clock().wall_us(), document.tenant,
-                               audit_entry(action, host_.actor(), document));
+    return host_.rows().commit(
+        puts, erases, host_.clock().wall_us(), document.tenant,
+        action.empty() ? std::string() : audit_entry(action, host_.actor(), document));
 }
 
 template <typename T>

@@ -2,6 +2,7 @@
 """Goal: handlers run once per match with their effects, failures are retried, dead-lettered and
 replayed. Method: counting handlers in kv and the executions that the server reports."""
 import json
+import time
 import unittest
 
 import harness
@@ -59,9 +60,12 @@ class Deliveries(harness.ServerCase):
         pattern = self.unique("log.")
         subscription = self.handler(f"return function() error('nothing works {pattern}') end", pattern,
                                     retry={**FAST_RETRY, "maxRetries": 1})
+        time.sleep(1.2)  # so many lines a second, and other tests fail too
         self.server.send_event(pattern)
         self.server.wait_executions(1, ("dead",), subscriptionId=subscription)
-        lines = [json.loads(line) for line in self.server.log().splitlines() if pattern in line]
+        told = lambda: [line for line in self.server.log().splitlines() if pattern in line]
+        harness.wait_until("two lines", lambda: len(told()) >= 2)
+        lines = [json.loads(line) for line in told()]
         self.assertEqual([(line["attempt"], line["subscription"]) for line in lines],
                          [(1, subscription), (2, subscription)], lines)
         self.assertIn("tried again", lines[0]["message"])
