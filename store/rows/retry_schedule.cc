@@ -17,6 +17,18 @@ bool reads(Engine& engine, const rocksdb::Iterator& rows, std::string_view value
     return false;
 }
 
+// The key alone. False: it was set aside.
+bool key_reads(Engine& engine, const rocksdb::Iterator& rows, RetryRow& out) {
+    if (decode_retry_key(view(rows.key()), out)) return true;
+    engine.quarantine.set_aside(ColumnFamily::kRetry, view(rows.key()), "its key does not read");
+    return false;
+}
+
+core::Status end_of(const rocksdb::Iterator& rows) {
+    return rows.status().ok() ? core::Status{}
+                              : core::fail(rocks_error("read retries", rows.status()));
+}
+
 // The earliest key that a row due at this time may have.
 std::string due_key(std::int64_t due_at_us) {
     std::string key;
@@ -39,8 +51,7 @@ core::Status RetrySchedule::visit_due(std::int64_t now_us,
         if (!reads(engine_, *rows, view(rows->value()), row)) continue;
         if (row.due_at_us > now_us || row.due_at_us >= kHeldDueUs || !visit(row)) break;
     }
-    return rows->status().ok() ? core::Status{}
-                               : core::fail(rocks_error("read retries", rows->status()));
+    return end_of(*rows);
 }
 
 core::Result<std::int64_t> RetrySchedule::next_due_us() {
@@ -61,8 +72,7 @@ core::Status RetrySchedule::visit_held(core::SubscriptionId subscription,
         if (!reads(engine_, *rows, view(rows->value()), row)) continue;
         if (!visit(row)) break;
     }
-    return rows->status().ok() ? core::Status{}
-                               : core::fail(rocks_error("read retries", rows->status()));
+    return end_of(*rows);
 }
 
 core::Status RetrySchedule::visit_held_subscriptions(
@@ -71,9 +81,7 @@ core::Status RetrySchedule::visit_held_subscriptions(
     rows->Seek(due_key(kHeldDueUs));
     while (rows->Valid()) {
         RetryRow row;
-        if (!decode_retry_key(view(rows->key()), row)) {
-            engine_.quarantine.set_aside(ColumnFamily::kRetry, view(rows->key()),
-                                         "its key does not read");
+        if (!key_reads(engine_, *rows, row)) {
             rows->Next();
             continue;
         }
@@ -81,8 +89,7 @@ core::Status RetrySchedule::visit_held_subscriptions(
         visit(row.delivery.subscription);
         rows->Seek(held_prefix(core::SubscriptionId{row.delivery.subscription.value + 1}));
     }
-    return rows->status().ok() ? core::Status{}
-                               : core::fail(rocks_error("read retries", rows->status()));
+    return end_of(*rows);
 }
 
 core::Status RetrySchedule::visit_all(const std::function<bool(const RetryRow&)>& visit) {
@@ -91,8 +98,7 @@ core::Status RetrySchedule::visit_all(const std::function<bool(const RetryRow&)>
         RetryRow row;
         if (reads(engine_, *rows, view(rows->value()), row) && !visit(row)) break;
     }
-    return rows->status().ok() ? core::Status{}
-                               : core::fail(rocks_error("read retries", rows->status()));
+    return end_of(*rows);
 }
 
 core::Result<bool> RetrySchedule::visit_parked(core::SubscriptionId subscription,
@@ -117,9 +123,7 @@ core::Status RetrySchedule::visit_parked_keys(
     while (rows->Valid()) {
         RetryRow row;
         // The key alone counts here: behind a row that does not read others of its key wait.
-        if (!decode_retry_key(view(rows->key()), row)) {
-            engine_.quarantine.set_aside(ColumnFamily::kRetry, view(rows->key()),
-                                         "its key does not read");
+        if (!key_reads(engine_, *rows, row)) {
             rows->Next();
             continue;
         }
@@ -128,8 +132,7 @@ core::Status RetrySchedule::visit_parked_keys(
         last.append(sizeof(std::uint16_t) + sizeof(std::uint64_t) + 1, '\xff');
         rows->Seek(last);
     }
-    return rows->status().ok() ? core::Status{}
-                               : core::fail(rocks_error("read retries", rows->status()));
+    return end_of(*rows);
 }
 
 core::Result<RetrySchedule::Page> RetrySchedule::list(
