@@ -268,7 +268,8 @@ int measure_retries(Volume& volume) {
             us.push_back((seconds_now() - began) * 1e6);
             if (!visited || found.size() != 100) return 1;
             store::RowBatch done;
-            for (const auto& [at, delivery] : found) done.erase_retry(at, delivery);
+            for (const auto& [at, delivery] : found)
+                done.erase_retry(at, core::TenantId{0}, delivery);
             if (!volume.database->write_now(done, store::Durability::kOs)) return 1;
         }
         std::sort(us.begin(), us.end());

@@ -18,20 +18,23 @@
 namespace millrace::core {
 
 // name, where
-#define MILLRACE_FAULT_POINTS(X)                                                                 \
-    X(kBeforeCommit, "before_commit")             /* a group is gathered, nothing written */     \
-    X(kAfterWrite, "after_write")                 /* written, its sync not begun: in flight */   \
-    X(kAfterCommit, "after_commit")               /* on the disk, nobody told */                 \
-    X(kAfterPublish, "after_publish")             /* completions pushed, clients not yet told */ \
-    X(kMarkWritten, "mark_written")               /* high-water mark written, not synced */      \
-    X(kRunBeforeRename, "run_before_rename")      /* identity run whole, without its name */     \
-    X(kRunAfterRename, "run_after_rename")        /* named, not yet in use */                    \
-    X(kMergeBeforeUnlink, "merge_before_unlink")  /* merged run and its inputs all there */      \
-    X(kRetentionGathered, "retention_gathered")   /* chosen which blocks go, nothing written */  \
-    X(kRetentionCommitted, "retention_committed") /* dropped on the disk, not in memory */       \
-    X(kThinGathered, "thin_gathered")             /* blocks made anew, the old ones there */     \
-    X(kThinCommitted, "thin_committed")           /* anew on the disk, readers have the old */   \
-    X(kThinReclaimed, "thin_reclaimed")           /* the values that stay in files of their own */
+#define MILLRACE_FAULT_POINTS(X)                                                                   \
+    X(kBeforeCommit, "before_commit")             /* a group is gathered, nothing written */       \
+    X(kAfterWrite, "after_write")                 /* written, its sync not begun: in flight */     \
+    X(kAfterCommit, "after_commit")               /* on the disk, nobody told */                   \
+    X(kAfterPublish, "after_publish")             /* completions pushed, clients not yet told */   \
+    X(kMarkWritten, "mark_written")               /* high-water mark written, not synced */        \
+    X(kRunBeforeRename, "run_before_rename")      /* identity run whole, without its name */       \
+    X(kRunAfterRename, "run_after_rename")        /* named, not yet in use */                      \
+    X(kMergeBeforeUnlink, "merge_before_unlink")  /* merged run and its inputs all there */        \
+    X(kRetentionGathered, "retention_gathered")   /* chosen which blocks go, nothing written */    \
+    X(kRetentionCommitted, "retention_committed") /* dropped on the disk, not in memory */         \
+    X(kThinGathered, "thin_gathered")             /* blocks made anew, the old ones there */       \
+    X(kThinCommitted, "thin_committed")           /* anew on the disk, readers have the old */     \
+    X(kThinReclaimed, "thin_reclaimed")           /* the values that stay in files of their own */ \
+    X(kMigrationBatch, "migration_batch")         /* some rows of an old format copied */          \
+    X(kMigrationCopied, "migration_copied")       /* all of them, the old ones there */            \
+    X(kMigrationDropped, "migration_dropped")     /* an old family gone, FORMAT the old one */
 
 enum class FaultPoint : std::uint8_t {
 #define X(name, text) name,

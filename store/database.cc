@@ -4,6 +4,7 @@
 #include "store/engine.h"
 #include "store/retention/rocks_work.h"
 #include "store/rows/keys.h"
+#include "store/rows/old_keys.h"
 #include "store/rows/row_codec.h"
 
 namespace millrace::store {
@@ -54,7 +55,9 @@ core::LogOffset Database::first_kept(core::ShardId shard) const {
 core::LogOffset Database::cursor(std::string_view name, core::ShardId shard) const {
     rocksdb::PinnableSlice value;
     core::LogOffset offset;
-    const std::string key = cursor_key(name, shard);
+    const std::string key = engine_->has_old_keys(ColumnFamily::kCursor)
+                                ? old_cursor_key(name, shard)
+                                : cursor_key(name, shard);
     const auto there = engine_->get(ColumnFamily::kCursor, key, value);
     // From the beginning then: what has an outcome is passed over.
     if (there && *there && !decode_cursor(view(value), offset)) {
@@ -68,18 +71,20 @@ core::Status Database::visit_cursors(
     std::string_view prefix,
     const std::function<void(std::string_view, core::LogPosition)>& visit) const {
     const auto rows = engine_->iterate(ColumnFamily::kCursor);
-    for (rows->Seek(slice(prefix)); rows->Valid() && view(rows->key()).starts_with(prefix);
-         rows->Next()) {
-        KeyReader key(view(rows->key()));
-        const std::string_view name = key.text();
+    for (std::size_t i = 0; i < shards(); ++i) {
         core::LogPosition end;
-        end.shard = core::ShardId{key.be<std::uint16_t>()};
-        const bool there = key.ok() && decode_cursor(view(rows->value()), end.offset);
-        if (!there)
-            engine_->quarantine.set_aside(ColumnFamily::kCursor, view(rows->key()),
-                                          "it does not read");
-        // As with cursor(): from the beginning then.
-        if (key.ok()) visit(name, there ? end : core::LogPosition{end.shard, {}});
+        end.shard = core::ShardId{static_cast<std::uint16_t>(i)};
+        const std::string first = cursor_key(prefix, end.shard);
+        for (rows->Seek(first); rows->Valid() && view(rows->key()).starts_with(first);
+             rows->Next()) {
+            // As with cursor(): from the beginning then.
+            if (!decode_cursor(view(rows->value()), end.offset)) {
+                engine_->quarantine.set_aside(ColumnFamily::kCursor, view(rows->key()),
+                                              "it does not read");
+                end.offset = {};
+            }
+            visit(without_partition(view(rows->key())), end);
+        }
     }
     return rows->status().ok() ? core::Status{}
                                : core::fail(rocks_error("read cursors", rows->status()));

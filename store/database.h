@@ -106,6 +106,7 @@ public:
     struct Opening {
         std::string left_by;  // the process that had it open last, if it did not close it
         std::uint32_t format_before = 0;  // an older format that this opening has replaced
+        std::uint64_t rows_moved = 0;     // for that, into families with other keys
     };
     const Opening& opening() const;
 

@@ -8,6 +8,7 @@
 #include "store/leftovers.h"
 #include "store/rows/keys.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -49,8 +50,10 @@ Engine::~Engine() {
     // Parts first: some hold iterators' snapshots or mapped files.
     shard_logs.clear();
     if (db_) {
-        for (rocksdb::ColumnFamilyHandle* handle : handles_) {
-            if (handle) db_->DestroyColumnFamilyHandle(handle);
+        for (const auto* handles : {&handles_, &old_handles_}) {
+            for (rocksdb::ColumnFamilyHandle* handle : *handles) {
+                if (handle) db_->DestroyColumnFamilyHandle(handle);
+            }
         }
         db_->Close();
     }
@@ -120,32 +123,54 @@ core::Status Engine::write_format() {
 }
 
 rocksdb::Status Engine::open_db(const rocksdb::DBOptions& with, const std::string& path) {
+    if (file_exists(path + "/CURRENT")) return open_families(with, path);
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* db = nullptr;
-    std::vector<rocksdb::ColumnFamilyDescriptor> families = make_families(options);
-    // A folder of an older format has fewer families, always the first ones; an opening for
-    // writing makes the others.
-    if (format_is_old_ && options.read_only) {
-        std::vector<std::string> there;
-        if (rocksdb::DB::ListColumnFamilies(with, path, &there).ok() &&
-            there.size() < families.size())
-            families.resize(there.size());
-    }
-    rocksdb::Status status;
-    if (options.read_only) {
-        status = rocksdb::DB::OpenForReadOnly(with, path, families, &handles, &db);
-    } else if (file_exists(path + "/CURRENT")) {
-        status = rocksdb::DB::Open(with, path, families, &handles, &db);
-    } else {
-        // Made all at once: open() would write and sync an options file after each of them.
-        status = rocksdb::DB::Open(with, path, {families.front()}, &handles, &db);
-        std::vector<rocksdb::ColumnFamilyHandle*> others;
-        if (status.ok())
-            status = db->CreateColumnFamilies({families.begin() + 1, families.end()}, &others);
-        handles.insert(handles.end(), others.begin(), others.end());
-    }
+    const std::vector<rocksdb::ColumnFamilyDescriptor> families = make_families(options);
+    // Made all at once: open() would write and sync an options file after each of them.
+    rocksdb::Status status = rocksdb::DB::Open(with, path, {families.front()}, &handles, &db);
+    std::vector<rocksdb::ColumnFamilyHandle*> others;
+    if (status.ok())
+        status = db->CreateColumnFamilies({families.begin() + 1, families.end()}, &others);
+    handles.insert(handles.end(), others.begin(), others.end());
     db_.reset(db);
-    for (std::size_t i = 0; i < handles.size(); ++i) handles_[i] = handles[i];
+    std::copy(handles.begin(), handles.end(), handles_.begin());
+    return status;
+}
+
+// A folder of an older format lacks families, and has some under the names they had then. An
+// opening for writing makes what is missing and has both; one for reading takes what there is.
+rocksdb::Status Engine::open_families(const rocksdb::DBOptions& with, const std::string& path) {
+    std::vector<std::string> there;
+    if (format_is_old_) {
+        const rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(with, path, &there);
+        if (!listed.ok()) return listed;
+    }
+    const auto is_there = [&](std::string_view name) {
+        return std::find(there.begin(), there.end(), name) != there.end();
+    };
+    std::vector<rocksdb::ColumnFamilyDescriptor> families;
+    std::vector<rocksdb::ColumnFamilyHandle**> places;
+    std::vector<rocksdb::ColumnFamilyDescriptor> known = make_families(options);
+    for (std::size_t i = 0; i < known.size(); ++i) {
+        const bool old = is_there(kFamilyNames[i]) && known[i].name != kFamilyNames[i];
+        old_keys_[i] = old && options.read_only;
+        if (old) {
+            families.emplace_back(kFamilyNames[i], known[i].options);
+            places.push_back(old_keys_[i] ? &handles_[i] : &old_handles_[i]);
+        }
+        if (old_keys_[i] || (format_is_old_ && options.read_only && !is_there(known[i].name)))
+            continue;
+        families.push_back(known[i]);
+        places.push_back(&handles_[i]);
+    }
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* db = nullptr;
+    const rocksdb::Status status =
+        options.read_only ? rocksdb::DB::OpenForReadOnly(with, path, families, &handles, &db)
+                          : rocksdb::DB::Open(with, path, families, &handles, &db);
+    db_.reset(db);
+    for (std::size_t i = 0; i < handles.size(); ++i) *places[i] = handles[i];
     return status;
 }
 
@@ -184,7 +209,7 @@ core::Status Engine::open_rocks() {
                                                     " failed: " + status.ToString() + help);
     }
     if (options.work_by_hand) db_->PauseBackgroundWork().PermitUncheckedError();
-    return format_is_old_ && !options.read_only ? write_format() : core::Status{};
+    return {};
 }
 
 core::Status Engine::load_seed() {
@@ -265,8 +290,8 @@ core::Status Engine::open_kv_history() {
         kv_history_since_us = since_us;
     } else if (*there) {
         batch.Delete(family(ColumnFamily::kDefault), "kv_history_since");
-        batch.DeleteRange(family(ColumnFamily::kKvHistory), std::string(8, '\0'),
-                          std::string(17, '\xff'));
+        batch.DeleteRange(family(ColumnFamily::kKvHistory), partition_key(kKvPartition),
+                          partition_key(core::ShardId{kKvPartition.value + 1}));
     }
     return batch.Count() == 0 ? core::Status{} : commit(batch, Durability::kOs);
 }
@@ -302,6 +327,8 @@ core::Status Engine::open() {
     if (auto status = load_meta(); !status) return status;
     if (auto status = recover_tails(); !status) return status;
     if (auto status = check_mark(); !status) return status;
+    if (auto status = migrate(); !status) return status;
+    if (auto status = load_units(); !status) return status;
     if (auto status = recover_ids(); !status) return status;
     if (auto status = count_rows(); !status) return status;
     if (auto status = open_kv_history(); !status) return status;

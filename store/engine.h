@@ -7,6 +7,7 @@
 
 #include "core/result.h"
 #include "store/commit/high_water_mark.h"
+#include "store/commit/unit_counter.h"
 #include "store/commit/wal_files.h"
 #include "store/database.h"
 #include "store/folder_lock.h"
@@ -55,9 +56,12 @@ class BatchMaker {
 public:
     explicit BatchMaker(Engine& engine);
     ~BatchMaker();
+    // What is added from now on belongs to the next unit of this log.
+    void begin_unit(core::ShardId log);
     void add(const RowBatch& rows);
     void add_block(const SealedBlock& block);
-    // Puts the gathered kv writes in; then the batch is complete.
+    // Puts the gathered kv writes in, and where the units' numbers go on; then the batch is
+    // complete.
     void finish();
     rocksdb::WriteBatch& batch() { return batch_; }
     const CommitEffects& effects() const { return effects_; }
@@ -66,12 +70,19 @@ public:
 private:
     struct KvPending;
     void add_kv(const RowBatch::OpView& op);
+    std::uint64_t next_serial();
 
     Engine& engine_;
     rocksdb::WriteBatch batch_;
     CommitEffects effects_;
     std::unique_ptr<KvPending> kv_;
     std::string key_;
+    core::ShardId unit_log_ = kOtherUnits;
+    std::uint64_t serial_ =
+        0;  // of the unit; equal to its end: a unit's number is still to be taken
+    std::uint64_t serial_end_ = 0;
+    std::vector<core::ShardId> units_used_;
+    std::unique_lock<std::mutex> others_;
 };
 
 class Engine {
@@ -114,10 +125,9 @@ public:
     // A family that an older folder does not have yet (read only) reads as empty.
     std::unique_ptr<rocksdb::Iterator> iterate(ColumnFamily over,
                                                const rocksdb::Snapshot* at = nullptr);
-    std::uint64_t next_serial() {
-        return (static_cast<std::uint64_t>(boot_) << 32) |
-               serial_.fetch_add(1, std::memory_order_relaxed);
-    }
+    // Its rows are still those of a folder from before partitions: looked at without changing it.
+    bool has_old_keys(ColumnFamily of) const { return old_keys_[static_cast<std::size_t>(of)]; }
+    UnitCounter& units() { return units_; }
 
     core::LogOffset durable_end(core::ShardId shard) const {
         return core::LogOffset{
@@ -195,9 +205,16 @@ private:
     core::Status count_rows();
     core::Status open_kv_history();
     core::Status write_format();
+    // Rows of an older format into this one's families (migration.cc).
+    core::Status migrate();
+    core::Result<std::uint64_t> move_rows(ColumnFamily family, rocksdb::ColumnFamilyHandle* from);
+    core::Status load_units();
+    core::Status load_units_of(core::ShardId log);
+    core::Result<std::uint64_t> find_next_unit();
     void make_parts();
 
     rocksdb::Status open_db(const rocksdb::DBOptions& with, const std::string& path);
+    rocksdb::Status open_families(const rocksdb::DBOptions& with, const std::string& path);
     // Refused, unless a person has decided, now or at an earlier start: then it is one of `losses`.
     core::Status lost(core::LogPosition at, std::string what);
 
@@ -207,8 +224,11 @@ private:
     std::unique_ptr<rocksdb::Env> env_;  // of wal_files
     std::unique_ptr<rocksdb::DB> db_;
     std::array<rocksdb::ColumnFamilyHandle*, kColumnFamilyCount> handles_{};
+    // Families of an older format that are still there.
+    std::array<rocksdb::ColumnFamilyHandle*, kColumnFamilyCount> old_handles_{};
+    std::array<bool, kColumnFamilyCount> old_keys_{};
     std::uint32_t boot_ = 0;
-    std::atomic<std::uint32_t> serial_{0};
+    UnitCounter units_;
     std::atomic<std::uint64_t> kv_sequence_{0};
     bool format_is_old_ = false;
     std::array<Ends, core::kShardsMax> ends_{};

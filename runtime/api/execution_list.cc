@@ -104,9 +104,7 @@ public:
           other_sources_(std::move(other_sources)),
           limit_(limit) {
         query_.blocks_max = kBlocksPerStep;
-        query_.accept = [this](const store::Execution& execution) {
-            return is_of_tenant(services_, execution, filter_.tenant);
-        };
+        query_.tenant = filter_.tenant;
     }
     ExecutionList(const ExecutionList&) = delete;
     ExecutionList& operator=(const ExecutionList&) = delete;

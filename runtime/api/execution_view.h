@@ -16,8 +16,6 @@ std::string_view delivery_status_text(store::DeliveryStatus status);
 void append_execution(core::JsonWriter& json, Services& services, const store::Execution& execution,
                       std::string_view event_id);
 
-bool is_of_tenant(Services& services, const store::Execution& execution, core::TenantId tenant);
-
 // The id of the event at a position; empty when it is gone.
 std::string event_id_at(Services& services, core::LogPosition position);
 

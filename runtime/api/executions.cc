@@ -82,14 +82,6 @@ void append_execution(core::JsonWriter& json, Services& services, const store::E
     json.end_object();
 }
 
-bool is_of_tenant(Services& services, const store::Execution& execution, core::TenantId tenant) {
-    const RegistrySnapshotRef registry = services.registry().snapshot();
-    if (const auto* subscription = registry->subscription(execution.delivery.subscription))
-        return subscription->tenant == tenant;
-    const auto event = services.database().log_reader().read_event(execution.delivery.position);
-    return event && *event && (*event)->event.tenant == tenant;
-}
-
 Answer get_execution(Call& call) {
     const std::string_view id = call.request.param("id");
     auto run = call.services.run_history().document(call.tenant(), id);
@@ -99,8 +91,7 @@ Answer get_execution(Call& call) {
     if (!key) return not_found("execution", id);
     auto execution = call.services.database().executions().get(*key);
     if (!execution) return core::fail(std::move(execution.error()));
-    if (!*execution || !is_of_tenant(call.services, **execution, call.tenant()))
-        return not_found("execution", id);
+    if (!*execution || (*execution)->tenant != call.tenant()) return not_found("execution", id);
     std::string body;
     core::JsonWriter json(body);
     append_execution(json, call.services, **execution, event_id_at(call.services, key->position));

@@ -379,7 +379,8 @@ void DeliveryRun::end_job(OpenJob& open) {
     if (job.kind == JobKind::kParked) drain_later(order_.end_drain(job.drain, job.drain_complete));
     if (job.kind == JobKind::kForget) order_.forget(job.lost.subscription);
     if (job.kind == JobKind::kLostEvent) {
-        result.rows.erase_retry(job.retry_due_at_us, {job.lost.position, job.lost.subscription});
+        result.rows.erase_retry(job.retry_due_at_us, job.lost_tenant,
+                                {job.lost.position, job.lost.subscription});
         drain_later(order_.release(job.lost));
     }
     if (job.kind == JobKind::kBlock) result.finished_parts.push_back(job.block_position(0).offset);
@@ -493,8 +494,7 @@ void DeliveryRun::give_up(const WaitingDelivery& delivery, core::SubscriptionId 
     const store::StoredEvent event = job.event(item.event_index);
     const KeyedDelivery place{subscription, event.key_hash, event.position};
     if (job.kind != JobKind::kParked || order_.drains(place)) {
-        OutcomeWriter::erase_waiting(job, {event.position, subscription}, event.key_hash,
-                                     builder_.rows());
+        OutcomeWriter::erase_waiting(job, event, subscription, builder_.rows());
         if (job.attempts_before(item.event_index).holds_key) drain_later(order_.release(place));
     }
     end_item(open);

@@ -99,6 +99,7 @@ struct LaneJob {
     DrainRequest drain;                           // kParked: what was asked for
     bool drain_complete = false;                  // kParked: there were no more
     KeyedDelivery lost;                           // kLostEvent; kForget: its subscription
+    core::TenantId lost_tenant;                   // kLostEvent: whose event it was
     std::optional<store::DeadLetterKey> redrive;  // kRedrive: the row that leaves on success
     std::string replay_id;                        // kReplay
     std::unique_ptr<ScriptRunJob> run;

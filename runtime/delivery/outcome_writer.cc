@@ -86,6 +86,7 @@ WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view eve
     store::OutcomeEntry entry;
     entry.event_index = attempt.event_index;
     entry.subscription = attempt.subscription->number;
+    entry.tenant = attempt.event.tenant;
     entry.script_version = attempt.result->version;
     entry.attempt = attempt.earlier->made + 1;
     entry.duration_us = attempt.duration_us;
@@ -101,7 +102,7 @@ WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view eve
     }
     entry.status = written.status;
     rows.add_outcome(entry);
-    erase_waiting(job, {attempt.event.position, entry.subscription}, attempt.event.key_hash, rows);
+    erase_waiting(job, attempt.event, entry.subscription, rows);
     if (job.redrive && attempt.result->outcome == AttemptOutcome::kOk)
         rows.erase_dead_letter(*job.redrive);
     return written;
@@ -146,13 +147,13 @@ void OutcomeWriter::put_off(const Attempt& attempt, const Wait& wait, store::Row
     const LaneJob& job = *attempt.job;
     EarlierAttempts so_far = *attempt.earlier;
     so_far.replay_id = replay_of(attempt);
-    erase_waiting(job, {attempt.event.position, attempt.subscription->number},
-                  attempt.event.key_hash, rows);
+    erase_waiting(job, attempt.event, attempt.subscription->number, rows);
     if (job.kind == JobKind::kBlock || job.kind == JobKind::kBehind ||
         job.kind == JobKind::kReplay) {
         store::OutcomeEntry entry;
         entry.event_index = attempt.event_index;
         entry.subscription = attempt.subscription->number;
+        entry.tenant = attempt.event.tenant;
         entry.status = DeliveryStatus::kRetrying;
         entry.attempt = 0;
         entry.started_at_us = attempt.started_at_us;
@@ -166,11 +167,13 @@ void OutcomeWriter::put_off(const Attempt& attempt, const Wait& wait, store::Row
     put_retry(attempt, so_far, wait.until_us, rows);
 }
 
-void OutcomeWriter::erase_waiting(const LaneJob& job, const store::DeliveryKey& delivery,
-                                  std::uint32_t key_hash, store::RowBatch& rows) {
+void OutcomeWriter::erase_waiting(const LaneJob& job, const store::StoredEvent& event,
+                                  core::SubscriptionId subscription, store::RowBatch& rows) {
+    const store::DeliveryKey delivery{event.position, subscription};
     const bool has_row = job.kind == JobKind::kRetry || job.kind == JobKind::kRedrive;
-    if (has_row && job.retry_due_at_us != 0) rows.erase_retry(job.retry_due_at_us, delivery);
-    if (job.kind == JobKind::kParked) rows.erase_parked(key_hash, delivery);
+    if (has_row && job.retry_due_at_us != 0)
+        rows.erase_retry(job.retry_due_at_us, event.tenant, delivery);
+    if (job.kind == JobKind::kParked) rows.erase_parked(event.key_hash, event.tenant, delivery);
 }
 
 void OutcomeWriter::put_retry(const Attempt& attempt, const EarlierAttempts& so_far,

@@ -53,8 +53,8 @@ public:
     void put_off(const Attempt& attempt, const Wait& wait, store::RowBatch& rows);
 
     // The row that the delivery waited in goes.
-    static void erase_waiting(const LaneJob& job, const store::DeliveryKey& delivery,
-                              std::uint32_t key_hash, store::RowBatch& rows);
+    static void erase_waiting(const LaneJob& job, const store::StoredEvent& event,
+                              core::SubscriptionId subscription, store::RowBatch& rows);
 
 private:
     void write_failure(const Attempt& attempt, std::string_view event_id, store::RowBatch& rows,

@@ -97,6 +97,7 @@ Burials::Step Burials::clear_block(Burial& burial, core::ShardId shard) {
         store::OutcomeEntry entry;
         entry.event_index = index;
         entry.subscription = burial.of->number;
+        entry.tenant = event.tenant;
         entry.status = burial.of->closing == Closing::kDiscard ? store::DeliveryStatus::kFailed
                                                                : store::DeliveryStatus::kDead;
         entry.started_at_us = deps_.clock->wall_us();

@@ -86,7 +86,7 @@ void ParkedFeed::erase(const std::vector<store::RetryRow>& lost) {
         deps_.log->error("parked: the event is no longer kept; the delivery is given up",
                          {{"shard", row.delivery.position.shard.value},
                           {"offset", row.delivery.position.offset.value}});
-        rows.erase_parked(row.key_hash, row.delivery);
+        rows.erase_parked(row.key_hash, row.tenant, row.delivery);
     }
     if (auto written = deps_.database->write_now(rows); !written)
         deps_.log->error("parked: rows can't be removed", {{"error", written.error().message}});

@@ -24,6 +24,13 @@ std::int64_t longest_wait_us(const Subscription* of, const store::RetryRow& row)
     return ms * 1'200;
 }
 
+// Its sender named the time. Rows from before format 5 do not always say so.
+bool is_scheduled(store::Database& database, const store::RetryRow& row) {
+    if (row.attempt != 0) return false;
+    const auto event = database.log_reader().read_event(row.delivery.position);
+    return event && *event && (*event)->event.has(store::EventFlag::kScheduled);
+}
+
 }  // namespace
 
 std::unique_ptr<LaneJob> RetryFeed::make_job(const store::DeliveryKey& delivery) {
@@ -69,7 +76,7 @@ core::Status RetryFeed::bring_near() {
         if (waits_for_wall_clock(row.state) || redrive_of(row.state)) return true;
         const std::int64_t longest_us =
             longest_wait_us(registry->subscription(row.delivery.subscription), row);
-        if (row.due_at_us <= now_us + longest_us) return true;
+        if (row.due_at_us <= now_us + longest_us || is_scheduled(*deps_.database, row)) return true;
         store::RetryRow near = row;
         near.due_at_us = now_us + longest_us;
         moved.erase_retry(row);
@@ -99,6 +106,7 @@ void RetryFeed::give_up(LaneJob& job, const store::RetryRow& row, std::string_vi
     job.kind = JobKind::kLostEvent;
     job.items.clear();
     job.lost = {row.delivery.subscription, held_key_of(state).value_or(0), row.delivery.position};
+    job.lost_tenant = row.tenant;
 }
 
 // Waits of a delay go by the clock of due times, what the sender named by the wall clock.

@@ -75,9 +75,11 @@ core::Status Registry::load() {
     MILLRACE_DOCUMENT_KINDS(X)
 #undef X
     std::lock_guard lock(snapshot_mutex_);
-    snapshot->version = 1;
+    // As if every commit there has been had been published by this process: blocks name it.
+    const std::uint64_t version = rows_.revision() + 1;
+    snapshot->version = version;
     snapshot_ = std::move(snapshot);
-    version_.store(1, std::memory_order_release);  // pairs with the acquire in version()
+    version_.store(version, std::memory_order_release);  // pairs with the acquire in version()
     return {};
 }
 

@@ -5,6 +5,17 @@
 #include "store/rows/row_batch.h"
 
 namespace millrace::runtime {
+namespace {
+// One row of its own: its version is the number of commits.
+constexpr std::string_view kRevisionKind = "registry_revision";
+}  // namespace
+
+StoreRegistryRows::StoreRegistryRows(store::Database& database, SetAside& aside)
+    : database_(database), aside_(aside) {
+    // One that does not read is set aside like any row: a revision that begins again harms nobody.
+    if (const auto row = database_.registry().get(kRevisionKind, {}); row && *row)
+        revision_ = (*row)->version;
+}
 
 core::Result<std::vector<RegistryRow>> StoreRegistryRows::load_all(std::string_view kind) {
     auto documents = database_.registry().load_all(kind);
@@ -26,7 +37,10 @@ core::Status StoreRegistryRows::commit(std::span<const RegistryRow> puts,
         batch.put_registry(row.kind, row.id, row.version, row.updated_at_us, row.json);
     for (const RegistryRowName& name : erases) batch.erase_registry(name.kind, name.id);
     if (!audit.empty()) batch.put_audit(at_us, tenant, audit);
-    return database_.write_now(batch);
+    batch.put_registry(kRevisionKind, {}, revision_ + 1, at_us, "{}");
+    auto written = database_.write_now(batch);
+    if (written) ++revision_;
+    return written;
 }
 
 }  // namespace millrace::runtime

@@ -43,17 +43,19 @@ public:
     virtual core::Status commit(std::span<const RegistryRow> puts,
                                 std::span<const RegistryRowName> erases, std::int64_t at_us,
                                 core::TenantId tenant, std::string_view audit) = 0;
+    // How many commits there have been, over all openings of the folder.
+    virtual std::uint64_t revision() const { return 0; }
     // A row that is kept and can not be read: whoever looks after the folder is told.
     virtual void set_aside(std::string_view kind, std::string_view id, const core::Error& why) = 0;
 };
 
 class StoreRegistryRows final : public RegistryRows {
 public:
-    StoreRegistryRows(store::Database& database, SetAside& aside)
-        : database_(database), aside_(aside) {}
+    StoreRegistryRows(store::Database& database, SetAside& aside);
     core::Result<std::vector<RegistryRow>> load_all(std::string_view kind) override;
     core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases,
                         std::int64_t at_us, core::TenantId tenant, std::string_view audit) override;
+    std::uint64_t revision() const override { return revision_; }
     void set_aside(std::string_view kind, std::string_view id, const core::Error& why) override {
         aside_.add(kind, id, why);
     }
@@ -61,6 +63,7 @@ public:
 private:
     store::Database& database_;
     SetAside& aside_;
+    std::uint64_t revision_ = 0;
 };
 
 }  // namespace millrace::runtime

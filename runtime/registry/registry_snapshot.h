@@ -75,7 +75,7 @@ private:
 };
 
 struct RegistrySnapshot {
-    std::uint64_t version = 0;  // grows by one with each change
+    std::uint64_t version = 0;  // grows by one with each change, over restarts too
 #define X(Type, table) NumberedTable<Type> table;
     MILLRACE_DOCUMENT_KINDS(X)
 #undef X

@@ -17,11 +17,13 @@ using store::DeliveryStatus;
 
 namespace {
 
-// Sorts as the log does: shard, offset, subscription.
-std::string difference_id(const std::string& replay_id, core::LogPosition position,
-                          core::SubscriptionId subscription) {
+// The tenant (a replay has one), then as the log sorts: shard, offset, subscription. Those of
+// folders from before format 5 are without the tenant: whoever lists goes by the replay's id.
+std::string difference_id(const std::string& replay_id, core::TenantId tenant,
+                          core::LogPosition position, core::SubscriptionId subscription) {
     char place[64];
-    std::snprintf(place, sizeof place, "/%04x%016llx%08x", unsigned{position.shard.value},
+    std::snprintf(place, sizeof place, "/%08x/%04x%016llx%08x", tenant.value,
+                  unsigned{position.shard.value},
                   static_cast<unsigned long long>(position.offset.value), subscription.value);
     return replay_id + place;
 }
@@ -217,8 +219,9 @@ void ShadowLane::keep(Session& session, const store::StoredEvent& event, std::st
     append_difference(json, differences, now, against);
     json.end_object();
     work_.rows.put_registry(
-        kReplayDiffKind, difference_id(work_.job->replay_id, event.position, subscription.number),
-        1, event.received_at_us, document);
+        kReplayDiffKind,
+        difference_id(work_.job->replay_id, event.tenant, event.position, subscription.number), 1,
+        event.received_at_us, document);
 }
 
 void ShadowLane::end_job(std::string error) {

@@ -71,7 +71,9 @@ void ServerParts::say_opening() {
         log.warn(
             "the data folder was written in an older format and is now in the current one; an "
             "older millrace can't open it any more",
-            {{"before", found.format_before}, {"now", store::kFormatVersion}});
+            {{"before", found.format_before},
+             {"now", store::kFormatVersion},
+             {"rows moved", found.rows_moved}});
     }
 }
 
@@ -274,6 +276,7 @@ core::Status ServerParts::build_shards() {
         shard.matcher_reader = matcher->register_reader();
         shard.verifier = verifier.get();
         shard.behind = &behind;
+        shard.registry_revision = [this] { return registry->version(); };
         shards.push_back(std::make_unique<Shard>(std::move(shard)));
     }
     return {};

@@ -32,8 +32,8 @@ Shard::Shard(Deps deps)
       edge_lines_(*this, *deps_.authenticator),
       http_(std::make_unique<io::HttpServer>(*deps_.reactor, edge_http_, deps_.http)),
       lines_(std::make_unique<io::LineServer>(*deps_.reactor, edge_lines_, deps_.lines)),
-      commit_({deps_.number, deps_.linger_us_max}, deps_.database->shard_log(deps_.number),
-              *deps_.writer, *deps_.clock, metrics_,
+      commit_({deps_.number, deps_.linger_us_max, deps_.registry_revision},
+              deps_.database->shard_log(deps_.number), *deps_.writer, *deps_.clock, metrics_,
               {.block_durable =
                    [this](const store::EventBlock& block, std::span<const DeliveryItem> items) {
                        on_block_durable(block, items);

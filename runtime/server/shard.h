@@ -83,6 +83,7 @@ public:
         matcher::Matcher::Reader matcher_reader;
         MatchVerifier* verifier = nullptr;  // may be null
         BehindTable* behind = nullptr;
+        std::function<std::uint64_t()> registry_revision{};
     };
     explicit Shard(Deps deps);
     ~Shard() override;

@@ -179,7 +179,7 @@ void ShardCommit::close_unit(const store::BatchPart& part) {
     unit.durability = open_durability_;
     unit.follows = closed_end_;
     if (!log_.empty()) {
-        unit.block = log_.seal();
+        unit.block = log_.seal(options_.registry_revision ? options_.registry_revision() : 0);
         closed_end_ = {unit.block.sequence + 1, unit.block.events.end_offset()};
     }
     if (unit.block.events && unit.durability < store::Durability::kFsync)

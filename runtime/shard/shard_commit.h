@@ -42,6 +42,8 @@ public:
         // Rows that nobody waits for (outcomes, cursors) stay open so long at most, to share the
         // sync of the next events; a sync of their own would make those wait.
         std::int64_t linger_us_max = 1000;  // also for clients about to come back: CommitGather
+        // Asked when a block is sealed; none: it does not say.
+        std::function<std::uint64_t()> registry_revision{};
     };
     ShardCommit(const Options& options, store::ShardLog& log, store::LogPort& writer,
                 const core::Clock& clock, ShardMetrics& metrics, Handlers handlers);

@@ -28,6 +28,27 @@ void BatchMaker::clear() {
     batch_.Clear();
     effects_ = {};
     kv_->entries.clear();
+    begin_unit(kOtherUnits);
+    units_used_.clear();
+    others_ = {};
+}
+
+void BatchMaker::begin_unit(core::ShardId log) {
+    unit_log_ = log;
+    serial_ = serial_end_ = 0;
+}
+
+std::uint64_t BatchMaker::next_serial() {
+    if (serial_ == serial_end_) {
+        UnitCounter& units = engine_.units();
+        // Held until the batch is written: who commits later has the higher number.
+        if (unit_log_ == kOtherUnits && !others_.owns_lock()) others_ = units.lock_others();
+        serial_ = units.take(unit_log_);
+        serial_end_ = serial_ + UnitCounter::kSerialsPerUnit;
+        if (std::find(units_used_.begin(), units_used_.end(), unit_log_) == units_used_.end())
+            units_used_.push_back(unit_log_);
+    }
+    return serial_++;
 }
 
 void BatchMaker::add_block(const SealedBlock& block) {
@@ -84,7 +105,7 @@ void BatchMaker::add(const RowBatch& rows) {
             batch_.Delete(family, slice(op.key));
         } else if (op.op == RowBatch::Op::kOutcomes || op.op == RowBatch::Op::kAudit) {
             key_.assign(op.key);
-            put_be(key_, engine_.next_serial());
+            put_be(key_, next_serial());
             batch_.Put(family, key_, slice(op.value));
         } else {
             batch_.Put(family, slice(op.key), slice(op.value));
@@ -94,13 +115,18 @@ void BatchMaker::add(const RowBatch& rows) {
             effects_.retries_change += op.count_change;
             if (op.op == RowBatch::Op::kPut) {
                 effects_.retry_due_min_us =
-                    std::min(effects_.retry_due_min_us, KeyReader(op.key).be<std::int64_t>());
+                    std::min(effects_.retry_due_min_us,
+                             KeyReader(without_partition(op.key)).be<std::int64_t>());
             }
         }
     }
 }
 
 void BatchMaker::finish() {
+    for (const core::ShardId log : units_used_) {
+        batch_.Put(engine_.family(ColumnFamily::kCursor), cursor_key(kUnitsCursor, log),
+                   encode_cursor(core::LogOffset{engine_.units().next(log)}));
+    }
     rocksdb::ColumnFamilyHandle* family = engine_.family(ColumnFamily::kKv);
     for (const auto& [key, entry] : kv_->entries) {
         switch (entry.kind) {

@@ -186,6 +186,9 @@ void LogWriter::put(Group& group, std::size_t producer, CommitUnit&& unit) {
         group.block_bytes += unit.block.value.size();
         ++group.blocks;
     }
+    const bool owns = producer < state_->ends.size();
+    state_->maker.begin_unit(owns ? core::ShardId{static_cast<std::uint16_t>(producer)}
+                                  : kOtherUnits);
     state_->maker.add(unit.rows);
     group.bytes += unit.rows.bytes();
     group.durability = std::max(group.durability, unit.durability);

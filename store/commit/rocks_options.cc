@@ -90,8 +90,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> make_families(const Database::Optio
     base.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
 
     std::vector<rocksdb::ColumnFamilyDescriptor> families;
-    families.reserve(kFamilyNames.size());
-    for (const char* name : kFamilyNames) families.emplace_back(name, base);
+    families.reserve(kDiskNames.size());
+    for (const char* name : kDiskNames) families.emplace_back(name, base);
     const auto at = [&](ColumnFamily family) -> rocksdb::ColumnFamilyOptions& {
         return families[static_cast<std::size_t>(family)].options;
     };

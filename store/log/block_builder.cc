@@ -182,6 +182,7 @@ core::BufferRef BlockBuilder::make_value(const Chain& chain, const BlockBody& la
     header.body_bytes = static_cast<std::uint32_t>(body_bytes);
     header.pattern_count = static_cast<std::uint16_t>(layout.pattern_count);
     header.shard = shard_.value;
+    header.registry_revision = chain.registry_revision;
 
     const std::size_t ids_bytes = any_id_ ? ids_.size() * sizeof(IdHash) : 0;
     const std::size_t segments_bytes = segments_.size() * sizeof(SegmentEntry);
@@ -256,7 +257,7 @@ SealedBlock BlockBuilder::finish(const Chain& chain) {
     out.value = make_value(chain, layout, body_bytes);
     out.summary = make_summary(out.value.size());
     out.hash = XXH3_64bits(out.value.data(), out.value.size());
-    out.events = EventBlock({shard_, chain.first_offset}, layout, body_);
+    out.events = EventBlock({shard_, chain.first_offset}, layout, body_, chain.registry_revision);
 
     // The open buffer is kept when the texts moved out of it.
     body_ = open_body.get() == body_.get() ? core::BufferRef{} : std::move(open_body);

@@ -34,6 +34,7 @@ public:
         core::LogOffset first_offset;
         std::uint64_t sequence = 0;
         std::uint64_t previous_hash = 0;
+        std::uint64_t registry_revision = 0;
     };
     SealedBlock finish(const Chain& chain);
 

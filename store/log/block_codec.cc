@@ -91,9 +91,11 @@ IdHash BlockView::id(std::uint32_t index) const {
 std::uint64_t block_hash(std::string_view value) {
     BlockHeader header;
     std::uint64_t sealed = 0;
-    if (value.size() >= sizeof(header) + sizeof(sealed)) {
-        std::memcpy(&header, value.data(), sizeof(header));
-        std::memcpy(&sealed, value.data() + sizeof(header), sizeof(sealed));
+    const std::size_t header_bytes =
+        value.empty() ? sizeof(header) : block_header_bytes(static_cast<std::uint8_t>(value[0]));
+    if (value.size() >= header_bytes + sizeof(sealed)) {
+        std::memcpy(&header, value.data(), header_bytes);
+        std::memcpy(&sealed, value.data() + header_bytes, sizeof(sealed));
         if ((header.flags & static_cast<std::uint16_t>(BlockFlag::kThinned)) != 0) return sealed;
     }
     return XXH3_64bits(value.data(), value.size());
@@ -102,11 +104,14 @@ std::uint64_t block_hash(std::string_view value) {
 core::Result<BlockView> open_block(core::LogPosition key, std::string_view value) {
     BlockView view;
     view.value = value;
-    if (value.size() < sizeof(BlockHeader)) return damaged(key, "shorter than its header");
-    std::memcpy(&view.header, value.data(), sizeof(BlockHeader));
+    if (value.empty()) return damaged(key, "empty");
+    const auto version = static_cast<std::uint8_t>(value.front());
+    if (version == 0 || version > kBlockVersion)
+        return damaged(key, "unknown block version " + std::to_string(version));
+    const std::size_t header_bytes = block_header_bytes(version);
+    if (value.size() < header_bytes) return damaged(key, "shorter than its header");
+    std::memcpy(&view.header, value.data(), header_bytes);
     const BlockHeader& h = view.header;
-    if (h.version != kBlockVersion)
-        return damaged(key, "unknown block version " + std::to_string(h.version));
     if (record_crc(value, offsetof(BlockHeader, crc32c)) != h.crc32c)
         return damaged(key, "checksum mismatch");
     if (h.codec > BlockCodec::kLz4) return damaged(key, "unknown codec");
@@ -114,7 +119,7 @@ core::Result<BlockView> open_block(core::LogPosition key, std::string_view value
         return damaged(key, "key and block disagree");
     if (!header_plausible(h)) return damaged(key, "header out of range");
 
-    view.segments_begin = sizeof(BlockHeader) + (view.thinned() ? sizeof(std::uint64_t) : 0);
+    view.segments_begin = header_bytes + (view.thinned() ? sizeof(std::uint64_t) : 0);
     view.ids_begin = view.segments_begin + h.segment_count * sizeof(SegmentEntry);
     view.stored_begin = view.ids_begin + (view.has_ids() ? h.count * sizeof(IdHash) : 0);
     if (view.stored_begin > value.size()) return damaged(key, "tables longer than the block");
@@ -153,7 +158,7 @@ core::Result<EventBlock> decode_block(const BlockView& block, PoolSet& pools) {
     }
     if (!tables_plausible(body.data() + h.records_begin, h))
         return damaged(block.first(), "tables out of range");
-    return EventBlock(block.first(), layout_of(h), std::move(body));
+    return EventBlock(block.first(), layout_of(h), std::move(body), h.registry_revision);
 }
 
 core::Result<OwnedEvent> decode_event(const BlockView& block, std::uint32_t index, PoolSet& pools) {

@@ -35,8 +35,12 @@ class EventBlock {
 public:
     EventBlock() = default;
     // `body` is laid out as format.h says: texts, records, pattern table.
-    EventBlock(core::LogPosition first, BlockBody layout, core::BufferRef body)
-        : first_(first), layout_(layout), body_(std::move(body)) {}
+    EventBlock(core::LogPosition first, BlockBody layout, core::BufferRef body,
+               std::uint64_t registry_revision = 0)
+        : first_(first),
+          layout_(layout),
+          body_(std::move(body)),
+          registry_revision_(registry_revision) {}
 
     explicit operator bool() const { return static_cast<bool>(body_); }
     core::ShardId shard() const { return first_.shard; }
@@ -69,11 +73,14 @@ public:
     std::string_view pattern(std::uint32_t pattern_index) const;
 
     const core::BufferRef& body() const { return body_; }
+    // Of what was registered when the block was sealed; 0: not known.
+    std::uint64_t registry_revision() const { return registry_revision_; }
 
 private:
     core::LogPosition first_{};
     BlockBody layout_{};
     core::BufferRef body_;
+    std::uint64_t registry_revision_ = 0;
 };
 
 // Here and not in a file of their own: asked for every event, by matcher and lane.

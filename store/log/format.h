@@ -6,20 +6,37 @@
 //
 //   family      key                                              value
 //   default     text ("format", "shards", "seed", "boot")        meta, see database.cc
+//               "gone/" partition:u16 block_first_offset:u64     see ids/gone_events.h
 //   log         shard:u16 first_offset:u64                       BlockHeader, segment table,
 //   identity table, segments
 //   summary     shard:u16 first_offset:u64                       SummaryHeader, patterns, bloom
 //   filter
 //   outcomes    shard:u16 block_first_offset:u64 serial:u64      outcome chunk, see outcome_codec.h
-//   cursor      name, 0x00, shard:u16                            version:u8 offset:u64
-//   retry       due_at_us:i64 shard:u16 offset:u64 subscription:u32        version:u8 RetryRow
-//               kParkedDueUs:i64 subscription:u32 key_hash:u32 shard:u16 offset:u64      the same
-//   dlq         tenant:u32 created_at_us:i64 shard:u16 offset:u64 subscription:u32   version:u8
-//   DeadLetter
-//   kv          tenant:u32 namespace, 0x00, key                  KvValueHeader, payload
+//   cursor      partition:u16 name                               version:u8 offset:u64
+//   retry       partition:u16 due_at_us:i64 offset:u64 subscription:u32 tenant:u32
+//                                                                version:u8 RetryRow
+//               partition:u16 kParkedDueUs:i64 subscription:u32 key_hash:u32 offset:u64 tenant:u32
+//                                                                the same
+//               partition:u16 kHeldDueUs:i64 subscription:u32 due_at_us:i64 offset:u64 tenant:u32
+//                                                                the same
+//   dlq         partition:u16 tenant:u32 created_at_us:i64 offset:u64 subscription:u32
+//                                                                version:u8 DeadLetter
+//   kv          partition:u16 tenant:u32 namespace, 0x00, key    KvValueHeader, payload
 //   registry    kind, 0x00, id                                   version:u8 RegistryRow
 //   audit       at_us:i64 serial:u64                             version:u8 AuditRow
-//   kv_history  at_us:i64 serial:u64                             see kv_history.h
+//   kv_history  partition:u16 at_us:i64 serial:u64               see kv_history.h
+//
+//   A partition is one log with everything that follows from it: today a shard. Its number stands
+//   first, so that the rows of one partition are one range of each family. The shard of a position
+//   is its partition. kv belongs to the tenants and is used by every shard: until it is split, all
+//   of it, and its history, is partition kKvPartition.
+//
+//   serial: the number of the unit that brought the row, in the partition's log of units, and the
+//   row's place in it (unit_serial.h). It rises over restarts by construction: the cursor "units"
+//   is written with each unit that used one.
+//
+//   Hashes: one seed for the whole family of logs in a folder (default, "seed"), so that an
+//   identity or a pattern means the same in each of its partitions.
 //
 //   Log value: BlockHeader | SegmentEntry x segment_count | IdHash x count (when kHasIds) |
 //   segments. The last segment is the meta segment (records, then the pattern table), the others
@@ -45,8 +62,14 @@ static_assert(std::endian::native == std::endian::little, "values on disk are li
 
 // Written by open(); a newer one than this is refused, an older one is brought up to date.
 // 1: the first. 2: has the family kv_history. 3: blocks may be thinned, the
-// retry family has parked rows. 4: outcomes tell a replay's attempts.
-inline constexpr std::uint32_t kFormatVersion = 4;
+// retry family has parked rows. 4: outcomes tell a replay's attempts. 5: partition and tenant in
+// every key and record, in families of their own (migration.h); blocks name a registry revision.
+inline constexpr std::uint32_t kFormatVersion = 5;
+// The first one whose keys begin with the partition.
+inline constexpr std::uint32_t kFormatWithPartitions = 5;
+
+// Whose rows all of kv are, for now.
+inline constexpr core::ShardId kKvPartition{0};
 
 // In place of a due time: the row waits for an earlier delivery of its partition key.
 inline constexpr std::int64_t kParkedDueUs = std::numeric_limits<std::int64_t>::max();
@@ -101,7 +124,9 @@ enum class BlockFlag : std::uint16_t {
     kThinned = 1 << 1,
 };
 
-inline constexpr std::uint8_t kBlockVersion = 1;
+// 2: names the registry's revision. Older blocks stay as they are.
+inline constexpr std::uint8_t kBlockVersion = 2;
+inline constexpr std::size_t kBlockHeaderBytesFirst = 72;  // of version 1
 // LZ4 looks back 64 KiB: cutting there costs little ratio and lets a reader unpack one event's
 // part.
 inline constexpr std::size_t kSegmentBytesTarget = 64u << 10;
@@ -123,8 +148,14 @@ struct BlockHeader {
     std::uint32_t body_bytes = 0;
     std::uint16_t pattern_count = 0;
     std::uint16_t shard = 0;
+    // Of what was registered when the block was sealed; 0: not known (version 1).
+    std::uint64_t registry_revision = 0;
 };
-static_assert(sizeof(BlockHeader) == 72);
+static_assert(sizeof(BlockHeader) == 80);
+static_assert(offsetof(BlockHeader, registry_revision) == kBlockHeaderBytesFirst);
+constexpr std::size_t block_header_bytes(std::uint8_t version) {
+    return version == 1 ? kBlockHeaderBytesFirst : sizeof(BlockHeader);
+}
 
 struct SegmentEntry {
     std::uint32_t body_bytes = 0;

@@ -61,11 +61,11 @@ bool ShardLog::full() const {
            builder_->text_bytes() >= options_.block_bytes_target * 7 / 8;
 }
 
-SealedBlock ShardLog::seal() {
+SealedBlock ShardLog::seal(std::uint64_t registry_revision) {
     MR_ASSERT(!builder_->empty());
     const std::uint32_t count = builder_->count();
-    SealedBlock out =
-        builder_->finish({options_.next_offset, options_.next_sequence, options_.previous_hash});
+    SealedBlock out = builder_->finish(
+        {options_.next_offset, options_.next_sequence, options_.previous_hash, registry_revision});
     options_.next_offset.value += count;
     options_.next_sequence += 1;
     options_.previous_hash = out.hash;

@@ -98,8 +98,9 @@ public:
     std::uint32_t open_events() const;
     std::size_t open_bytes() const;
     bool full() const;  // worth sealing now: by bytes or by count
-    // The open block must not be empty. Push the result to the log writer in this order.
-    SealedBlock seal();
+    // The open block must not be empty. Push the result to the log writer in this order. The block
+    // remembers which revision of what is registered it was sealed under (0: not known).
+    SealedBlock seal(std::uint64_t registry_revision = 0);
 
     core::ShardId shard() const { return options_.shard; }
 

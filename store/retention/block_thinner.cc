@@ -32,7 +32,8 @@ public:
         header.patterns_begin = patterns_begin_;
         header.body_bytes = static_cast<std::uint32_t>(body_.size());
         const std::uint64_t sealed_hash = block_hash(block_.value);
-        std::string out(reinterpret_cast<const char*>(&header), sizeof(header));
+        // Of the version that it was sealed with.
+        std::string out(reinterpret_cast<const char*>(&header), block_header_bytes(header.version));
         out.append(reinterpret_cast<const char*>(&sealed_hash), sizeof(sealed_hash));
         out.append(reinterpret_cast<const char*>(segments_.data()),
                    segments_.size() * sizeof(SegmentEntry));

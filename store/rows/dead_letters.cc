@@ -3,6 +3,7 @@
 #include "store/engine.h"
 #include "store/rows/keys.h"
 #include "store/rows/page_cursor.h"
+#include "store/rows/partition_scan.h"
 #include "store/rows/row_codec.h"
 
 #include <algorithm>
@@ -29,20 +30,19 @@ core::Result<DeadLetters::Page> DeadLetters::list(const DeadLetterQuery& query) 
             core::Error(core::ErrorCode::kValidation, "cursor is not one that this list gave")
                 .in("cursor"));
     }
-    const auto rows = engine_.iterate(ColumnFamily::kDlq);
-    if (from.empty()) {
+    PartitionScan rows(engine_, ColumnFamily::kDlq, PartitionScan::Order::kBackward);
+    if (!rows.seek_place(from)) {
         // Newest first: from the end of the tenant's rows (of its time range) backwards.
         DeadLetterKey last;
         last.tenant = query.tenant.value_or(core::TenantId{~std::uint32_t{0}});
         last.created_at_us = query.tenant ? query.to_us : std::numeric_limits<std::int64_t>::max();
-        from = dead_letter_key(last);
-        from.append(1, '\xff');
+        rows.seek(std::string(without_partition(dead_letter_key(last))) + '\xff');
     }
     Page page;
-    for (rows->SeekForPrev(from); rows->Valid(); rows->Prev()) {
+    for (; rows.valid(); rows.next()) {
         DeadLetter row;
-        if (!decode_dead_letter(view(rows->key()), view(rows->value()), row)) {
-            engine_.quarantine.set_aside(ColumnFamily::kDlq, view(rows->key()), "it does not read");
+        if (!decode_dead_letter(rows.key(), rows.value(), row)) {
+            engine_.quarantine.set_aside(ColumnFamily::kDlq, rows.key(), "it does not read");
             continue;
         }
         if (query.tenant &&
@@ -50,20 +50,21 @@ core::Result<DeadLetters::Page> DeadLetters::list(const DeadLetterQuery& query) 
             break;
         if (!wanted(query, row)) continue;
         if (page.rows.size() == query.limit) {
-            page.next = encode_cursor_key(view(rows->key()));
+            page.next = encode_cursor_key(rows.place());
             break;
         }
         OwnedDeadLetter& owned = page.rows.emplace_back();
-        const std::string_view value = view(rows->value());
+        const std::string_view value = rows.value();
         owned.bytes.assign(value.begin(), value.end());
-        decode_dead_letter(view(rows->key()), {owned.bytes.data(), owned.bytes.size()}, owned.row);
+        decode_dead_letter(rows.key(), {owned.bytes.data(), owned.bytes.size()}, owned.row);
     }
-    if (!rows->status().ok()) return core::fail(rocks_error("read dead letters", rows->status()));
+    if (auto status = rows.status("read dead letters"); !status)
+        return core::fail(std::move(status.error()));
     return page;
 }
 
 std::string DeadLetters::cursor_at(const DeadLetterKey& key) {
-    return encode_cursor_key(dead_letter_key(key));
+    return encode_cursor_key(PartitionScan::place_of(dead_letter_key(key)));
 }
 
 core::Result<std::optional<OwnedDeadLetter>> DeadLetters::get(const DeadLetterKey& key) {

@@ -49,6 +49,7 @@ void add(Gathered& gathered, core::LogPosition block, const OutcomeEntry& entry)
     const std::uint64_t offset = block.offset.value + entry.event_index;
     Execution& execution = gathered[{offset, entry.subscription.value}];
     execution.delivery = {{block.shard, core::LogOffset{offset}}, entry.subscription};
+    execution.tenant = entry.tenant;
     execution.block_first_offset = block.offset;
     if (entry.replay_id.empty()) return add_attempt(execution, entry);
     auto& replays = execution.replays;
@@ -159,6 +160,7 @@ private:
             while (chunk->next(entry)) {
                 if (passed(block.offset.value + entry.event_index, entry.subscription.value))
                     continue;
+                if (query_.tenant && entry.tenant != *query_.tenant) continue;
                 if (subscription_wanted(entry.subscription, query_.subscriptions))
                     add(pending_, block, entry);
             }
@@ -249,6 +251,7 @@ core::Result<ExecutionPage> list_event(Engine& engine, const ExecutionQuery& que
         return core::fail(std::move(status.error()));
     for (auto& [key, execution] : gathered) {
         const std::int64_t started = execution.attempts.front().started_at_us;
+        if (query.tenant && execution.tenant != *query.tenant) continue;
         if (!subscription_wanted(execution.delivery.subscription, query.subscriptions)) continue;
         if (!status_wanted(query, execution)) continue;
         if (started < query.from_us || started >= query.to_us) continue;

@@ -48,11 +48,13 @@ struct ExecutionRun {
 // The run is the delivery's own; where there was none, that of the replay that came last.
 struct Execution : ExecutionRun {
     DeliveryKey delivery;
+    core::TenantId tenant;
     core::LogOffset block_first_offset;
     std::vector<ExecutionRun> replays;  // every one that brought the event, in order
 };
 
 struct ExecutionQuery {
+    std::optional<core::TenantId> tenant{};
     // Empty: any. The runtime turns a script id into its subscriptions.
     std::vector<core::SubscriptionId> subscriptions{};
     std::optional<core::LogPosition> event{};
@@ -61,7 +63,7 @@ struct ExecutionQuery {
     bool waiting = false;                                             // only those
     std::int64_t from_us = std::numeric_limits<std::int64_t>::min();  // first attempt's start
     std::int64_t to_us = std::numeric_limits<std::int64_t>::max();
-    // For what the chunks do not know (tenant): may look the event up. Null: everything.
+    // For what the chunks do not know: may look the event up. Null: everything.
     std::function<bool(const Execution&)> accept{};
     std::size_t limit = 100;
     std::string_view cursor{};
@@ -96,8 +98,8 @@ public:
         const std::function<void(const DeliveryKey&, const ReplayAttempt&)>& visit);
     // Every delivery of events at or behind `from` that has an outcome of its own: recovery skips
     // these.
-    // Each outcome on record of the block that begins there, in the order in which they were
-    // written; views die with the call.
+    // Each outcome on record of the block that begins there, in the order in which its shard
+    // committed them, behind them those that others wrote; views die with the call.
     core::Status visit_block(core::LogPosition first,
                              const std::function<void(const OutcomeEntry&)>& visit);
     core::Status done_since(core::LogPosition from,

@@ -7,6 +7,7 @@
 #include "store/log/event_id.h"
 #include "store/log/format.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -85,66 +86,86 @@ inline core::LogPosition read_log_key(KeyReader& reader) {
     return position;
 }
 
-inline void put_delivery(std::string& key, const DeliveryKey& delivery) {
-    put_be(key, delivery.position.shard.value);
-    put_be(key, delivery.position.offset.value);
-    put_be(key, delivery.subscription.value);
+// What stands first in the key of every row that belongs to a partition.
+inline std::string partition_key(core::ShardId partition) {
+    std::string key;
+    put_be(key, partition.value);
+    return key;
 }
-inline DeliveryKey read_delivery(KeyReader& reader) {
-    DeliveryKey delivery;
-    delivery.position = read_log_key(reader);
-    delivery.subscription = core::SubscriptionId{reader.be<std::uint32_t>()};
-    return delivery;
+inline std::string_view without_partition(std::string_view key) {
+    return key.substr(std::min(key.size(), sizeof(std::uint16_t)));
 }
 
-inline std::string retry_key(std::int64_t due_at_us, const DeliveryKey& delivery) {
-    std::string key;
+// The earliest key that a row of the partition with this due time may have.
+inline std::string due_key(core::ShardId partition, std::int64_t due_at_us) {
+    std::string key = partition_key(partition);
     put_be(key, due_at_us);
-    put_delivery(key, delivery);
+    return key;
+}
+inline std::string retry_key(std::int64_t due_at_us, core::TenantId tenant,
+                             const DeliveryKey& delivery) {
+    std::string key = due_key(delivery.position.shard, due_at_us);
+    put_be(key, delivery.position.offset.value);
+    put_be(key, delivery.subscription.value);
+    put_be(key, tenant.value);
     return key;
 }
 // Behind all times: what waits for its turn in a partition key, a key's rows side by side.
-inline std::string parked_prefix(core::SubscriptionId subscription, std::uint32_t key_hash) {
-    std::string key;
-    put_be(key, kParkedDueUs);
+inline std::string parked_prefix(core::ShardId partition, core::SubscriptionId subscription,
+                                 std::uint32_t key_hash) {
+    std::string key = due_key(partition, kParkedDueUs);
     put_be(key, subscription.value);
     put_be(key, key_hash);
     return key;
 }
-inline std::string parked_key(std::uint32_t key_hash, const DeliveryKey& delivery) {
-    return parked_prefix(delivery.subscription, key_hash) + log_key(delivery.position);
+// The earliest key that a parked row from this place on may have.
+inline std::string parked_from(std::uint32_t key_hash, const DeliveryKey& delivery) {
+    std::string key = parked_prefix(delivery.position.shard, delivery.subscription, key_hash);
+    put_be(key, delivery.position.offset.value);
+    return key;
+}
+inline std::string parked_key(std::uint32_t key_hash, core::TenantId tenant,
+                              const DeliveryKey& delivery) {
+    std::string key = parked_from(key_hash, delivery);
+    put_be(key, tenant.value);
+    return key;
 }
 
 // Before those: what waits for its subscription, a subscription's rows side by side.
-inline std::string held_prefix(core::SubscriptionId subscription) {
-    std::string key;
-    put_be(key, kHeldDueUs);
+inline std::string held_prefix(core::ShardId partition, core::SubscriptionId subscription) {
+    std::string key = due_key(partition, kHeldDueUs);
     put_be(key, subscription.value);
     return key;
 }
-inline std::string held_key(std::int64_t due_at_us, const DeliveryKey& delivery) {
-    std::string key = held_prefix(delivery.subscription);
+inline std::string held_key(std::int64_t due_at_us, core::TenantId tenant,
+                            const DeliveryKey& delivery) {
+    std::string key = held_prefix(delivery.position.shard, delivery.subscription);
     put_be(key, due_at_us);
-    return key + log_key(delivery.position);
+    put_be(key, delivery.position.offset.value);
+    put_be(key, tenant.value);
+    return key;
 }
 
 inline std::string dead_letter_key(const DeadLetterKey& id) {
-    std::string key;
+    std::string key = partition_key(id.delivery.position.shard);
     put_be(key, id.tenant.value);
     put_be(key, id.created_at_us);
-    put_delivery(key, id.delivery);
+    put_be(key, id.delivery.position.offset.value);
+    put_be(key, id.delivery.subscription.value);
     return key;
 }
 inline DeadLetterKey read_dead_letter_key(KeyReader& reader) {
     DeadLetterKey id;
+    id.delivery.position.shard = core::ShardId{reader.be<std::uint16_t>()};
     id.tenant = core::TenantId{reader.be<std::uint32_t>()};
     id.created_at_us = reader.be<std::int64_t>();
-    id.delivery = read_delivery(reader);
+    id.delivery.position.offset = core::LogOffset{reader.be<std::uint64_t>()};
+    id.delivery.subscription = core::SubscriptionId{reader.be<std::uint32_t>()};
     return id;
 }
 
 inline std::string kv_prefix(core::TenantId tenant, std::string_view space) {
-    std::string key;
+    std::string key = partition_key(kKvPartition);
     put_be(key, tenant.value);
     key.append(space);
     key.push_back('\0');
@@ -159,9 +180,7 @@ inline std::string named_key(std::string_view name, std::string_view rest) {
 }
 
 inline std::string cursor_key(std::string_view name, core::ShardId shard) {
-    std::string key = named_key(name, {});
-    put_be(key, shard.value);
-    return key;
+    return partition_key(shard).append(name);
 }
 
 }  // namespace millrace::store

@@ -102,10 +102,11 @@ core::Result<Changes> read_changes(Engine& engine, rocksdb::Iterator& rows,
                             : "at: the history of kv begins at " + core::format_timestamp(since_us))
                 .in("at"));
     }
-    std::string from;
+    const std::string partition = partition_key(kKvPartition);
+    std::string from = partition;
     if (moment.before.empty()) put_be(from, moment.at_us + 1);
     Changes changes;
-    for (rows.Seek(from); rows.Valid(); rows.Next()) {
+    for (rows.Seek(from); rows.Valid() && view(rows.key()).starts_with(partition); rows.Next()) {
         UndoReader reader(view(rows.value()));
         if (!is_behind(moment, reader.block())) continue;
         KvUndo change;
@@ -186,8 +187,9 @@ core::Result<KvHistory::Values> KvHistory::changed_since(std::string_view key_pr
     Values values;
     for (const auto& [key, undone] : *changes) {
         std::optional<KvValue> now;
-        current->Seek(key);
-        if (current->Valid() && view(current->key()) == key) {
+        const std::string whole = partition_key(kKvPartition).append(key);
+        current->Seek(whole);
+        if (current->Valid() && view(current->key()) == whole) {
             KvValue value;
             if (!decode_kv(view(current->value()), value)) return damaged();
             now = std::move(value);
@@ -200,7 +202,8 @@ core::Result<KvHistory::Values> KvHistory::changed_since(std::string_view key_pr
 core::Result<KvHistory::Page> KvHistory::list(core::TenantId tenant, std::string_view space,
                                               std::string_view prefix, const Moment& moment,
                                               std::string_view after, std::size_t limit) {
-    const std::string room = kv_prefix(tenant, space);
+    // As the history names its keys: without the partition, which is the same for all.
+    const std::string room(without_partition(kv_prefix(tenant, space)));
     const std::string full = room + std::string(prefix);
     const EngineSnapshot snapshot(engine_);
     const auto history = snapshot.iterate(ColumnFamily::kKvHistory);
@@ -209,15 +212,17 @@ core::Result<KvHistory::Page> KvHistory::list(core::TenantId tenant, std::string
     const std::int64_t alive_us = std::min(moment.at_us, engine_.options.clock->wall_us());
     const std::string start = std::max(full, after.empty() ? full : room + std::string(after));
     const auto rows = snapshot.iterate(ColumnFamily::kKv);
-    rows->Seek(start);
+    const std::string whole = partition_key(kKvPartition).append(full);
+    rows->Seek(partition_key(kKvPartition).append(start));
     auto changed = changes->lower_bound(start);
     Page page;
     for (;;) {
-        const bool more = rows->Valid() && view(rows->key()).starts_with(full);
+        const bool more = rows->Valid() && view(rows->key()).starts_with(whole);
         if (!more && changed == changes->end()) break;
-        const bool from_row =
-            more && (changed == changes->end() || view(rows->key()) <= changed->first);
-        const std::string key = from_row ? rows->key().ToString() : changed->first;
+        const std::string_view stored =
+            more ? without_partition(view(rows->key())) : std::string_view{};
+        const bool from_row = more && (changed == changes->end() || stored <= changed->first);
+        const std::string key = from_row ? std::string(stored) : changed->first;
         std::optional<KvValue> value;
         if (from_row) {
             if (!decode_kv(view(rows->value()), value.emplace())) return damaged();
@@ -242,7 +247,8 @@ core::Result<KvHistory::Page> KvHistory::list(core::TenantId tenant, std::string
 
 core::Status KvHistory::trim(std::int64_t before_us) {
     if (before_us <= since_us()) return {};
-    std::string begin, end;
+    std::string begin = partition_key(kKvPartition);
+    std::string end = begin;
     put_be(begin, std::numeric_limits<std::int64_t>::min());
     put_be(end, before_us);
     rocksdb::WriteBatch batch;

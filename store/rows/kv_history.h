@@ -24,7 +24,7 @@ namespace millrace::store {
 
 class Engine;
 
-// One change as its row keeps it. `key` is the whole key of the kv family.
+// One change as its row keeps it. `key` is the key of the kv family without its partition.
 struct KvUndo {
     enum class Kind : std::uint8_t { kValue = 1, kDelta = 2 };
     Kind kind = Kind::kValue;
@@ -60,7 +60,7 @@ public:
     core::Result<Page> list(core::TenantId tenant, std::string_view space, std::string_view prefix,
                             const Moment& moment, std::string_view after, std::size_t limit);
 
-    // Of all keys that changed since: their values then, by whole key. nullopt: absent.
+    // Of all keys that changed since: their values then, by KvUndo::key. nullopt: absent.
     using Values = std::map<std::string, std::optional<KvValue>, std::less<>>;
     core::Result<Values> changed_since(std::string_view key_prefix, const Moment& moment);
 

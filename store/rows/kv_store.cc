@@ -188,7 +188,7 @@ namespace {
 // What undoes `op`, of the entry as it is before it.
 KvUndo undo_of(const RowBatch::OpView& op, const Entry& entry, std::string& before) {
     KvUndo change;
-    change.key = op.key;
+    change.key = without_partition(op.key);
     KvIncrement increment;
     std::int64_t sum = 0;
     if (op.op == RowBatch::Op::kIncr) (void)decode_increment(op.value, increment);

@@ -9,7 +9,8 @@ namespace millrace::store {
 namespace {
 constexpr std::uint8_t kHasExtras = 0x80;
 constexpr std::uint8_t kOfReplay = 0x40;
-constexpr std::uint8_t kStatusBits = 0x3f;
+constexpr std::uint8_t kOfOtherTenant = 0x20;
+constexpr std::uint8_t kStatusBits = 0x1f;
 }  // namespace
 
 void encode_outcome_entry(std::string& out, const OutcomeEntry& entry,
@@ -19,8 +20,10 @@ void encode_outcome_entry(std::string& out, const OutcomeEntry& entry,
     auto status = static_cast<std::uint8_t>(entry.status);
     if (extras) status |= kHasExtras;
     if (of_replay) status |= kOfReplay;
+    const bool of_other_tenant = entry.tenant != context.tenant;
+    if (of_other_tenant) status |= kOfOtherTenant;
     // One append an entry: this is written for every delivery.
-    char fixed[7 * kVarintBytesMax];
+    char fixed[8 * kVarintBytesMax];
     char* at = fixed;
     at = write_varint(at, entry.event_index);
     at = write_varint(at, entry.subscription.value);
@@ -29,6 +32,7 @@ void encode_outcome_entry(std::string& out, const OutcomeEntry& entry,
     at = write_varint(at, entry.attempt);
     at = write_varint(at, entry.duration_us);
     at = write_varint(at, zigzag(entry.started_at_us - context.base_us));
+    if (of_other_tenant) at = write_varint(at, entry.tenant.value);
     out.append(fixed, static_cast<std::size_t>(at - fixed));
     if (of_replay)
         put_text(out, entry.replay_id == context.replay_id ? std::string_view{} : entry.replay_id);
@@ -50,6 +54,7 @@ std::string encode_outcome_chunk(const OutcomeChunkHeader& header,
     put_le(rest, header.base_us);
     put_le(rest, header.first_us);
     put_le(rest, header.last_us);
+    put_le(rest, header.tenant.value);
     put_varint(rest, subscriptions.size());
     std::uint32_t before = 0;
     for (const std::uint32_t subscription : subscriptions) {
@@ -69,13 +74,14 @@ std::optional<OutcomeChunkReader> OutcomeChunkReader::open(std::string_view valu
     RecordReader record(value);
     const auto version = record.le<std::uint8_t>();
     const auto crc = record.le<std::uint32_t>();
-    if (!record.ok() || version != kOutcomeVersion || crc32c(record.rest()) != crc)
-        return std::nullopt;
+    const bool known = version > 0 && version <= kOutcomeVersion;
+    if (!record.ok() || !known || crc32c(record.rest()) != crc) return std::nullopt;
     OutcomeChunkReader reader;
     reader.header_.count = record.le<std::uint32_t>();
     reader.header_.base_us = record.le<std::int64_t>();
     reader.header_.first_us = record.le<std::int64_t>();
     reader.header_.last_us = record.le<std::int64_t>();
+    if (version > 1) reader.header_.tenant = core::TenantId{record.le<std::uint32_t>()};
     const std::uint64_t subscriptions = record.varint();
     std::uint32_t before = 0;
     for (std::uint64_t i = 0; i < subscriptions && record.ok(); ++i) {
@@ -100,6 +106,8 @@ bool OutcomeChunkReader::next(OutcomeEntry& out) {
     out.attempt = entries_.varint32();
     out.duration_us = entries_.varint32();
     out.started_at_us = header_.base_us + entries_.signed_varint();
+    out.tenant = header_.tenant;
+    if ((status & kOfOtherTenant) != 0) out.tenant = core::TenantId{entries_.varint32()};
     if ((status & kOfReplay) != 0) {
         if (const std::string_view id = entries_.text(); !id.empty()) replay_id_ = id;
         out.replay_id = replay_id_;

@@ -1,9 +1,11 @@
 // What: an outcome chunk's value:
 //         version:u8 crc32c:u32 (of the rest) count:u32 base_us:i64 first_us:i64 last_us:i64
+//         tenant:u32 (from version 2 on; before, there was only tenant 0)
 //         subscriptions: varint n, then n varints, ascending, each the difference to the one before
 //         count x { event_index, subscription, script_version: varint;
-//                   status:u8 (bit 7: extras, bit 6: a replay's attempt);
+//                   status:u8 (bit 7: extras, bit 6: a replay's attempt, bit 5: other tenant);
 //                   attempt, duration_us: varint; started_at_us - base_us: signed varint;
+//                   of another tenant than the chunk's: its number, varint;
 //                   of a replay: its id, varint length and text, empty: the one before's;
 //                   with extras: result, logs, error: varint length and text }
 // Threads: pure. Lifetime: entries' views point into the value. Limits: none.
@@ -21,18 +23,20 @@
 
 namespace millrace::store {
 
-inline constexpr std::uint8_t kOutcomeVersion = 1;
+inline constexpr std::uint8_t kOutcomeVersion = 2;
 
 struct OutcomeChunkHeader {
     std::uint32_t count = 0;
     std::int64_t base_us = 0;   // entries count their start from here
     std::int64_t first_us = 0;  // earliest start
     std::int64_t last_us = 0;
+    core::TenantId tenant{};  // of the entries that do not say otherwise
 };
 
 // What an entry leaves out because its chunk has said it.
 struct OutcomeContext {
     std::int64_t base_us = 0;
+    core::TenantId tenant{};
     std::string_view replay_id{};  // of the last entry that had one
 };
 void encode_outcome_entry(std::string& out, const OutcomeEntry& entry,

@@ -3,6 +3,7 @@
 #include "store/engine.h"
 #include "store/rows/keys.h"
 #include "store/rows/page_cursor.h"
+#include "store/rows/partition_scan.h"
 #include "store/rows/row_codec.h"
 
 #include <algorithm>
@@ -11,29 +12,28 @@ namespace millrace::store {
 namespace {
 
 // False: it was set aside.
-bool reads(Engine& engine, const rocksdb::Iterator& rows, std::string_view value, RetryRow& out) {
-    if (decode_retry(view(rows.key()), value, out)) return true;
-    engine.quarantine.set_aside(ColumnFamily::kRetry, view(rows.key()), "it does not read");
+bool reads(Engine& engine, std::string_view key, std::string_view value, RetryRow& out) {
+    if (decode_retry(key, value, out)) return true;
+    engine.quarantine.set_aside(ColumnFamily::kRetry, key, "it does not read");
     return false;
 }
 
 // The key alone. False: it was set aside.
-bool key_reads(Engine& engine, const rocksdb::Iterator& rows, RetryRow& out) {
-    if (decode_retry_key(view(rows.key()), out)) return true;
-    engine.quarantine.set_aside(ColumnFamily::kRetry, view(rows.key()), "its key does not read");
+bool key_reads(Engine& engine, std::string_view key, RetryRow& out) {
+    if (decode_retry_key(key, out)) return true;
+    engine.quarantine.set_aside(ColumnFamily::kRetry, key, "its key does not read");
     return false;
 }
 
-core::Status end_of(const rocksdb::Iterator& rows) {
-    return rows.status().ok() ? core::Status{}
-                              : core::fail(rocks_error("read retries", rows.status()));
+// Due times are what stands behind the partition.
+std::string rest_from(std::int64_t due_at_us) {
+    std::string rest;
+    put_be(rest, due_at_us);
+    return rest;
 }
 
-// The earliest key that a row due at this time may have.
-std::string due_key(std::int64_t due_at_us) {
-    std::string key;
-    put_be(key, due_at_us);
-    return key;
+std::int64_t due_of(std::string_view key) {
+    return KeyReader(without_partition(key)).be<std::int64_t>();
 }
 
 }  // namespace
@@ -41,98 +41,106 @@ std::string due_key(std::int64_t due_at_us) {
 core::Status RetrySchedule::visit_due(std::int64_t now_us,
                                       const std::function<bool(const RetryRow&)>& visit) {
     const ScanFloor::Scan scan = floor_.begin();
-    const auto rows = engine_.iterate(ColumnFamily::kRetry);
-    rows->Seek(due_key(scan.from));
+    PartitionScan rows(engine_, ColumnFamily::kRetry, PartitionScan::Order::kForward);
+    rows.seek(rest_from(scan.from));
     std::int64_t live = scan.from;
-    if (rows->Valid()) live = std::min(KeyReader(view(rows->key())).be<std::int64_t>(), now_us);
+    if (rows.valid()) live = std::min(due_of(rows.key()), now_us);
     floor_.end(scan, live);
-    for (; rows->Valid(); rows->Next()) {
+    for (; rows.valid(); rows.next()) {
         RetryRow row;
-        if (!reads(engine_, *rows, view(rows->value()), row)) continue;
+        if (!reads(engine_, rows.key(), rows.value(), row)) continue;
         if (row.due_at_us > now_us || row.due_at_us >= kHeldDueUs || !visit(row)) break;
     }
-    return end_of(*rows);
+    return rows.status("read retries");
 }
 
 core::Result<std::int64_t> RetrySchedule::next_due_us() {
-    const auto rows = engine_.iterate(ColumnFamily::kRetry);
-    rows->Seek(due_key(floor_.get()));
-    if (!rows->status().ok()) return core::fail(rocks_error("read retries", rows->status()));
-    if (!rows->Valid()) return kParkedDueUs;
-    const auto due_us = KeyReader(view(rows->key())).be<std::int64_t>();
+    PartitionScan rows(engine_, ColumnFamily::kRetry, PartitionScan::Order::kForward);
+    rows.seek(rest_from(floor_.get()));
+    if (auto status = rows.status("read retries"); !status)
+        return core::fail(std::move(status.error()));
+    const std::int64_t due_us = rows.valid() ? due_of(rows.key()) : kParkedDueUs;
     return due_us < kHeldDueUs ? due_us : kParkedDueUs;
 }
 
 core::Status RetrySchedule::visit_held(core::SubscriptionId subscription,
                                        const std::function<bool(const RetryRow&)>& visit) {
-    const std::string prefix = held_prefix(subscription);
-    const auto rows = engine_.iterate(ColumnFamily::kRetry);
-    for (rows->Seek(prefix); rows->Valid() && view(rows->key()).starts_with(prefix); rows->Next()) {
+    const std::string any = held_prefix({}, subscription);
+    const std::string_view prefix = without_partition(any);
+    PartitionScan rows(engine_, ColumnFamily::kRetry, PartitionScan::Order::kForward);
+    rows.seek(prefix);
+    for (; rows.valid() && without_partition(rows.key()).starts_with(prefix); rows.next()) {
         RetryRow row;
-        if (!reads(engine_, *rows, view(rows->value()), row)) continue;
+        if (!reads(engine_, rows.key(), rows.value(), row)) continue;
         if (!visit(row)) break;
     }
-    return end_of(*rows);
+    return rows.status("read retries");
 }
 
 core::Status RetrySchedule::visit_held_subscriptions(
     const std::function<void(core::SubscriptionId)>& visit) {
-    const auto rows = engine_.iterate(ColumnFamily::kRetry);
-    rows->Seek(due_key(kHeldDueUs));
-    while (rows->Valid()) {
+    PartitionScan rows(engine_, ColumnFamily::kRetry, PartitionScan::Order::kForward);
+    rows.seek(rest_from(kHeldDueUs));
+    while (rows.valid()) {
         RetryRow row;
-        if (!key_reads(engine_, *rows, row)) {
-            rows->Next();
+        if (!key_reads(engine_, rows.key(), row)) {
+            rows.next();
             continue;
         }
         if (!row.held()) break;
         visit(row.delivery.subscription);
-        rows->Seek(held_prefix(core::SubscriptionId{row.delivery.subscription.value + 1}));
+        const core::SubscriptionId behind{row.delivery.subscription.value + 1};
+        rows.skip_to(without_partition(held_prefix({}, behind)));
     }
-    return end_of(*rows);
+    return rows.status("read retries");
 }
 
 core::Status RetrySchedule::visit_all(const std::function<bool(const RetryRow&)>& visit) {
-    const auto rows = engine_.iterate(ColumnFamily::kRetry);
-    for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
+    PartitionScan rows(engine_, ColumnFamily::kRetry, PartitionScan::Order::kForward);
+    for (rows.seek({}); rows.valid(); rows.next()) {
         RetryRow row;
-        if (reads(engine_, *rows, view(rows->value()), row) && !visit(row)) break;
+        if (reads(engine_, rows.key(), rows.value(), row) && !visit(row)) break;
     }
-    return end_of(*rows);
+    return rows.status("read retries");
 }
 
 core::Result<bool> RetrySchedule::visit_parked(core::SubscriptionId subscription,
                                                std::uint32_t key_hash, core::LogPosition from,
                                                const std::function<bool(const RetryRow&)>& visit) {
     const auto rows = engine_.iterate(ColumnFamily::kRetry);
-    rows->Seek(parked_key(key_hash, {from, subscription}));
-    for (; rows->Valid(); rows->Next()) {
-        RetryRow row;
-        if (!reads(engine_, *rows, view(rows->value()), row)) continue;
-        if (row.delivery.subscription != subscription || row.key_hash != key_hash) break;
-        if (!visit(row)) return false;
+    // A key lives in one partition, but two keys of one hash may live in two.
+    for (std::size_t i = from.shard.value; i < engine_.options.shards; ++i) {
+        const core::ShardId partition{static_cast<std::uint16_t>(i)};
+        const std::string prefix = parked_prefix(partition, subscription, key_hash);
+        rows->Seek(partition == from.shard ? parked_from(key_hash, {from, subscription}) : prefix);
+        for (; rows->Valid() && view(rows->key()).starts_with(prefix); rows->Next()) {
+            RetryRow row;
+            if (!reads(engine_, view(rows->key()), view(rows->value()), row)) continue;
+            if (!visit(row)) return false;
+        }
+        if (!rows->status().ok()) return core::fail(rocks_error("read retries", rows->status()));
     }
-    if (!rows->status().ok()) return core::fail(rocks_error("read retries", rows->status()));
     return true;
 }
 
 core::Status RetrySchedule::visit_parked_keys(
     const std::function<void(core::SubscriptionId, std::uint32_t key_hash)>& visit) {
-    const auto rows = engine_.iterate(ColumnFamily::kRetry);
-    rows->Seek(due_key(kParkedDueUs));
-    while (rows->Valid()) {
+    PartitionScan rows(engine_, ColumnFamily::kRetry, PartitionScan::Order::kForward);
+    rows.seek(rest_from(kParkedDueUs));
+    while (rows.valid()) {
         RetryRow row;
         // The key alone counts here: behind a row that does not read others of its key wait.
-        if (!key_reads(engine_, *rows, row)) {
-            rows->Next();
+        if (!key_reads(engine_, rows.key(), row)) {
+            rows.next();
             continue;
         }
         visit(row.delivery.subscription, row.key_hash);
-        std::string last = parked_prefix(row.delivery.subscription, row.key_hash);
-        last.append(sizeof(std::uint16_t) + sizeof(std::uint64_t) + 1, '\xff');
-        rows->Seek(last);
+        const std::string prefix = parked_prefix({}, row.delivery.subscription, row.key_hash);
+        std::string behind(without_partition(prefix));
+        behind.append(sizeof(std::uint64_t) + sizeof(std::uint32_t) + 1, '\xff');
+        rows.skip_to(behind);
     }
-    return end_of(*rows);
+    return rows.status("read retries");
 }
 
 core::Result<RetrySchedule::Page> RetrySchedule::list(
@@ -145,20 +153,23 @@ core::Result<RetrySchedule::Page> RetrySchedule::list(
                 .in("cursor"));
     }
     Page page;
-    const auto rows = engine_.iterate(ColumnFamily::kRetry);
-    for (rows->Seek(from); rows->Valid(); rows->Next()) {
+    PartitionScan rows(engine_, ColumnFamily::kRetry, PartitionScan::Order::kForward);
+    if (!rows.seek_place(from)) rows.seek({});
+    for (; rows.valid(); rows.next()) {
         OwnedRetry owned;
-        const std::string_view value = view(rows->value());
+        const std::string_view value = rows.value();
         owned.bytes.assign(value.begin(), value.end());
-        if (!reads(engine_, *rows, {owned.bytes.data(), owned.bytes.size()}, owned.row)) continue;
+        if (!reads(engine_, rows.key(), {owned.bytes.data(), owned.bytes.size()}, owned.row))
+            continue;
         if (accept && !accept(owned.row)) continue;
         if (page.rows.size() == limit) {
-            page.next = encode_cursor_key(view(rows->key()));
+            page.next = encode_cursor_key(rows.place());
             break;
         }
         page.rows.push_back(std::move(owned));
     }
-    if (!rows->status().ok()) return core::fail(rocks_error("read retries", rows->status()));
+    if (auto status = rows.status("read retries"); !status)
+        return core::fail(std::move(status.error()));
     return page;
 }
 

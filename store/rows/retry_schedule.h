@@ -4,7 +4,7 @@
 //       subscription, key and place. Written with RowBatch::put_retry/erase_retry/erase_parked in
 //       the commit of the outcome that caused them.
 // Threads: any, at once. Lifetime: the Database outlives it.
-// Limits: a scan touches only rows that are due, however many wait.
+// Limits: a scan touches only rows that are due, however many wait, and one more a partition.
 // Failure: Errors from the disk.
 #pragma once
 
@@ -43,7 +43,7 @@ public:
                             const std::function<bool(const RetryRow&)>& visit);
     // Each subscription that has held rows, once.
     core::Status visit_held_subscriptions(const std::function<void(core::SubscriptionId)>& visit);
-    // Every row, whatever it waits for.
+    // Every row, whatever it waits for: by due time, then the held ones, then the parked ones.
     core::Status visit_all(const std::function<bool(const RetryRow&)>& visit);
 
     // The parked rows of one key from a place on, in their order, until `visit` says false. True

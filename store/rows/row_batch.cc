@@ -12,9 +12,9 @@ namespace millrace::store {
 namespace {
 
 std::string waiting_key(const RetryRow& row) {
-    if (row.parked()) return parked_key(row.key_hash, row.delivery);
-    if (row.held()) return held_key(row.held_due_at_us, row.delivery);
-    return retry_key(row.due_at_us, row.delivery);
+    if (row.parked()) return parked_key(row.key_hash, row.tenant, row.delivery);
+    if (row.held()) return held_key(row.held_due_at_us, row.tenant, row.delivery);
+    return retry_key(row.due_at_us, row.tenant, row.delivery);
 }
 
 }  // namespace
@@ -52,7 +52,10 @@ void RowBatch::begin_outcomes(core::LogPosition block) {
 
 void RowBatch::add_outcome(const OutcomeEntry& entry) {
     MR_DCHECK(!chunk_key_.empty());
-    if (chunk_count_ == 0) chunk_base_us_ = chunk_first_us_ = chunk_last_us_ = entry.started_at_us;
+    if (chunk_count_ == 0) {
+        chunk_base_us_ = chunk_first_us_ = chunk_last_us_ = entry.started_at_us;
+        chunk_tenant_ = entry.tenant;
+    }
     ++chunk_count_;
     chunk_first_us_ = std::min(chunk_first_us_, entry.started_at_us);
     chunk_last_us_ = std::max(chunk_last_us_, entry.started_at_us);
@@ -60,7 +63,7 @@ void RowBatch::add_outcome(const OutcomeEntry& entry) {
     if (chunk_subscriptions_.empty() || chunk_subscriptions_.back() != entry.subscription.value) {
         chunk_subscriptions_.push_back(entry.subscription.value);
     }
-    encode_outcome_entry(chunk_entries_, entry, {chunk_base_us_, chunk_replay_id_});
+    encode_outcome_entry(chunk_entries_, entry, {chunk_base_us_, chunk_tenant_, chunk_replay_id_});
     if (!entry.replay_id.empty()) chunk_replay_id_ = entry.replay_id;
 }
 
@@ -68,7 +71,7 @@ void RowBatch::end_outcomes() {
     MR_ASSERT(!chunk_key_.empty());
     if (chunk_count_ > 0) {
         const OutcomeChunkHeader header{chunk_count_, chunk_base_us_, chunk_first_us_,
-                                        chunk_last_us_};
+                                        chunk_last_us_, chunk_tenant_};
         const std::string value =
             encode_outcome_chunk(header, chunk_subscriptions_, chunk_entries_);
         add({Op::kOutcomes, ColumnFamily::kOutcomes, 0, chunk_key_, value});
@@ -93,12 +96,14 @@ void RowBatch::erase_retry(const RetryRow& row) {
     add({Op::kErase, ColumnFamily::kRetry, -1, waiting_key(row), {}});
 }
 
-void RowBatch::erase_retry(std::int64_t due_at_us, const DeliveryKey& delivery) {
-    add({Op::kErase, ColumnFamily::kRetry, -1, retry_key(due_at_us, delivery), {}});
+void RowBatch::erase_retry(std::int64_t due_at_us, core::TenantId tenant,
+                           const DeliveryKey& delivery) {
+    add({Op::kErase, ColumnFamily::kRetry, -1, retry_key(due_at_us, tenant, delivery), {}});
 }
 
-void RowBatch::erase_parked(std::uint32_t key_hash, const DeliveryKey& delivery) {
-    add({Op::kErase, ColumnFamily::kRetry, -1, parked_key(key_hash, delivery), {}});
+void RowBatch::erase_parked(std::uint32_t key_hash, core::TenantId tenant,
+                            const DeliveryKey& delivery) {
+    add({Op::kErase, ColumnFamily::kRetry, -1, parked_key(key_hash, tenant, delivery), {}});
 }
 
 void RowBatch::put_dead_letter(const DeadLetter& row, RowChange change) {
@@ -157,7 +162,7 @@ void RowBatch::put_audit(std::int64_t at_us, core::TenantId tenant, std::string_
 }
 
 void RowBatch::put_kv_history(std::int64_t at_us, std::string_view row) {
-    std::string key;
+    std::string key = partition_key(kKvPartition);
     put_be(key, at_us);
     add({Op::kAudit, ColumnFamily::kKvHistory, 0, key, row});
 }

@@ -61,6 +61,7 @@ struct KvKey {
 struct OutcomeEntry {
     std::uint32_t event_index = 0;  // in its block
     core::SubscriptionId subscription{};
+    core::TenantId tenant{};  // the event's
     std::uint32_t script_version = 0;
     DeliveryStatus status = DeliveryStatus::kCompleted;
     std::uint32_t attempt = 1;  // 1 for the first
@@ -93,8 +94,8 @@ public:
     void put_retry(const RetryRow& row);
     // Whatever the row waits for.
     void erase_retry(const RetryRow& row);
-    void erase_retry(std::int64_t due_at_us, const DeliveryKey& delivery);
-    void erase_parked(std::uint32_t key_hash, const DeliveryKey& delivery);
+    void erase_retry(std::int64_t due_at_us, core::TenantId tenant, const DeliveryKey& delivery);
+    void erase_parked(std::uint32_t key_hash, core::TenantId tenant, const DeliveryKey& delivery);
     void put_dead_letter(const DeadLetter& row, RowChange change);
     void erase_dead_letter(const DeadLetterKey& key);
 
@@ -156,6 +157,7 @@ private:
     std::int64_t chunk_base_us_ = 0;
     std::int64_t chunk_first_us_ = 0;
     std::int64_t chunk_last_us_ = 0;
+    core::TenantId chunk_tenant_{};  // of its first entry
 };
 
 }  // namespace millrace::store

@@ -36,30 +36,34 @@ std::string encode_retry(const RetryRow& row) {
 
 bool decode_retry_key(std::string_view key, RetryRow& out) {
     KeyReader reader(key);
+    core::LogPosition& position = out.delivery.position;
+    position.shard = core::ShardId{reader.be<std::uint16_t>()};
     out.due_at_us = reader.be<std::int64_t>();
     if (out.parked()) {
         out.delivery.subscription = core::SubscriptionId{reader.be<std::uint32_t>()};
         out.key_hash = reader.be<std::uint32_t>();
-        out.delivery.position = read_log_key(reader);
+        position.offset = core::LogOffset{reader.be<std::uint64_t>()};
     } else if (out.held()) {
         out.delivery.subscription = core::SubscriptionId{reader.be<std::uint32_t>()};
         out.held_due_at_us = reader.be<std::int64_t>();
-        out.delivery.position = read_log_key(reader);
+        position.offset = core::LogOffset{reader.be<std::uint64_t>()};
     } else {
-        out.delivery = read_delivery(reader);
+        position.offset = core::LogOffset{reader.be<std::uint64_t>()};
+        out.delivery.subscription = core::SubscriptionId{reader.be<std::uint32_t>()};
     }
-    return reader.ok();
+    out.tenant = core::TenantId{reader.be<std::uint32_t>()};
+    return reader.ok() && reader.rest().empty();
 }
 
 bool decode_retry(std::string_view key, std::string_view value, RetryRow& out) {
     if (!decode_retry_key(key, out)) return false;
     RecordReader record(value);
     if (!row_known(record)) return false;
-    out.tenant = core::TenantId{record.varint32()};
+    const core::TenantId tenant{record.varint32()};
     out.attempt = record.varint32();
     out.created_at_us = record.signed_varint();
     out.state = record.text();
-    return record.ok();
+    return record.ok() && tenant == out.tenant;
 }
 
 std::string encode_dead_letter(const DeadLetter& row) {

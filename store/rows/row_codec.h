@@ -17,7 +17,7 @@ namespace millrace::store {
 inline constexpr std::uint8_t kRowVersion = 1;
 
 std::string encode_retry(const RetryRow& row);
-// Due time and delivery come from the key.
+// Due time, delivery and tenant come from the key.
 bool decode_retry_key(std::string_view key, RetryRow& out);
 bool decode_retry(std::string_view key, std::string_view value, RetryRow& out);
 

@@ -2,7 +2,9 @@
 //       count.
 #include "store/log/shard_log.h"
 
+#include "store/commit/crc32c.h"
 #include "store/log/block_codec.h"
+#include "store/retention/block_thinner.h"
 #include "tests/store/store_fixture.h"
 
 namespace millrace::store::test {
@@ -39,6 +41,49 @@ TEST_F(ShardLogTest, SealedBlockHoldsTheBytesAsTheyCame) {
             EXPECT_EQ(event.received_at_us, clock_.wall_us());
         }
     }
+}
+
+TEST_F(ShardLogTest, ABlockNamesTheRevisionItWasSealedUnder) {
+    append(kZero, {.id = "a"});
+    const SealedBlock block = database_->shard_log(kZero).seal(77);
+    EXPECT_EQ(block.events.registry_revision(), 77u);
+    auto opened = open_block({kZero, core::LogOffset{0}}, block.value.view());
+    ASSERT_TRUE(opened) << opened.error().message;
+    EXPECT_EQ(decode_block(*opened, database_->pools())->registry_revision(), 77u);
+}
+
+// As formats 1 to 4 sealed them, whole and thinned.
+TEST_F(ShardLogTest, ABlockOfTheFirstVersionReadsAsItDid) {
+    for (int i = 0; i < 5; ++i) append(kZero, {.id = std::to_string(i)});
+    const SealedBlock block = database_->shard_log(kZero).seal(77);
+    std::string value(block.value.view());
+    value.erase(kBlockHeaderBytesFirst, sizeof(BlockHeader) - kBlockHeaderBytesFirst);
+    value[0] = 1;
+    const auto sum = [&value] {
+        const std::uint32_t crc = record_crc(value, offsetof(BlockHeader, crc32c));
+        std::memcpy(value.data() + offsetof(BlockHeader, crc32c), &crc, sizeof(crc));
+    };
+    sum();
+    auto opened = open_block({kZero, core::LogOffset{0}}, value);
+    ASSERT_TRUE(opened) << opened.error().message;
+    auto decoded = decode_block(*opened, database_->pools());
+    ASSERT_TRUE(decoded) << decoded.error().message;
+    EXPECT_EQ(decoded->registry_revision(), 0u);
+    EXPECT_EQ(decoded->event(4).raw, block.events.event(4).raw);
+    EXPECT_EQ(opened->id(3), open_block({kZero, core::LogOffset{0}}, block.value.view())->id(3));
+    auto summary = open_summary({kZero, core::LogOffset{0}}, block.summary.view());
+    ASSERT_TRUE(summary);
+    const std::uint64_t sealed = block_hash(value);
+    const std::string thinned =
+        thin_block(*opened, *decoded, *summary, {true, false, true, false, true}).value;
+    auto again = open_block({kZero, core::LogOffset{0}}, thinned);
+    ASSERT_TRUE(again) << again.error().message;
+    EXPECT_EQ(again->header.version, 1);
+    EXPECT_EQ(block_hash(thinned), sealed);
+    auto left = decode_block(*again, database_->pools());
+    ASSERT_TRUE(left) << left.error().message;
+    EXPECT_TRUE(left->gone(0));
+    EXPECT_EQ(left->event(1).raw, block.events.event(1).raw);
 }
 
 TEST_F(ShardLogTest, AnyFlippedBitOfAValueIsFound) {

@@ -272,7 +272,7 @@ TEST_F(ThinnerTest, ARetryOrDeadLetterKeepsItsOwnEventOnly) {
     expect_sound();
     expect_kept(kept);
     RowBatch done;
-    done.erase_retry(9, {{kZero, core::LogOffset{4}}, core::SubscriptionId{1}});
+    done.erase_retry(9, core::TenantId{0}, {{kZero, core::LogOffset{4}}, core::SubscriptionId{1}});
     ASSERT_TRUE(database_->write_now(done));
     EXPECT_EQ(apply("", rule).events_dropped, 20u);
     expect_kept([](int n) { return n >= 60 || n == 22; });

@@ -84,6 +84,65 @@ TEST_F(ExecutionsTest, ListsEachDeliveryOnceOverPages) {
     }
 }
 
+// Events of several tenants share a block, and so do their outcomes a chunk.
+TEST_F(ExecutionsTest, EachIsItsTenantsAlone) {
+    RowBatch rows;
+    rows.begin_outcomes({kZero, core::LogOffset{0}});
+    for (std::uint32_t i = 0; i < 20; ++i) {
+        OutcomeEntry entry;
+        entry.event_index = i;
+        entry.subscription = core::SubscriptionId{9};
+        entry.tenant = core::TenantId{i % 3 == 0 ? 70'000u : 2u};
+        entry.started_at_us = clock_.wall_us();
+        rows.add_outcome(entry);
+    }
+    rows.end_outcomes();
+    commit(kZero, std::move(rows));
+    std::size_t found = 0;
+    for (const std::uint32_t tenant : {70'000u, 2u}) {
+        for (const Execution& execution : all({.tenant = core::TenantId{tenant}})) {
+            EXPECT_EQ(execution.tenant.value, tenant);
+            EXPECT_EQ(execution.delivery.position.offset.value % 3 == 0, tenant == 70'000u);
+            ++found;
+        }
+    }
+    EXPECT_EQ(found, 20u);
+    EXPECT_EQ(all({.tenant = core::TenantId{0}}).size(), 2u * 10 * 20 * 3);
+    ExecutionQuery one{.tenant = core::TenantId{2}};
+    one.event = core::LogPosition{kZero, core::LogOffset{3}};
+    EXPECT_TRUE(all(one).empty());
+    one.tenant = core::TenantId{70'000};
+    EXPECT_EQ(all(one).size(), 1u);
+}
+
+// What was written after a crash stands beside what was written before it.
+TEST_F(ExecutionsTest, OutcomesOfOneBlockKeepTheirRowsOverCrashes) {
+    for (std::uint32_t round = 0; round < 3; ++round) {
+        for (std::uint32_t unit = 0; unit < 2; ++unit) {
+            RowBatch rows;
+            rows.begin_outcomes({kZero, core::LogOffset{0}});
+            OutcomeEntry entry;
+            entry.subscription = core::SubscriptionId{100 + round * 2 + unit};
+            entry.started_at_us = clock_.wall_us();
+            rows.add_outcome(entry);
+            rows.end_outcomes();
+            // Also by those who have no log of their own.
+            if (unit == 0)
+                commit(kZero, std::move(rows));
+            else
+                ASSERT_TRUE(database_->write_now(rows));
+        }
+        crash();
+        open();
+    }
+    std::set<std::uint32_t> seen;
+    ExecutionQuery first;
+    first.event = core::LogPosition{kZero, core::LogOffset{0}};
+    for (const Execution& execution : all(first))
+        seen.insert(execution.delivery.subscription.value);
+    for (std::uint32_t number = 100; number < 106; ++number) EXPECT_TRUE(seen.contains(number));
+}
+
 TEST_F(ExecutionsTest, GathersTheAttemptsOfARetriedDelivery) {
     second_attempt(kOne, 57);
     const DeliveryKey key{{kOne, core::LogOffset{57}}, core::SubscriptionId{3}};

@@ -35,6 +35,23 @@ TEST_F(KvStoreTest, ReadsBackWhatWasPut) {
     EXPECT_EQ(get("n"), "-7");
 }
 
+// The same name in two tenants, and one tenant's room that another's number could be taken for.
+TEST_F(KvStoreTest, TenantsSeeNothingOfEachOther) {
+    for (int stage = 0; stage < 2; ++stage) {
+        RowBatch rows;
+        for (const std::uint32_t tenant : {1u, 2u, 256u})
+            rows.kv_put_int({core::TenantId{tenant}, "room", "k"}, tenant, 0);
+        if (stage == 0) database_->kv().stage(rows);
+        if (stage == 1) commit(kZero, std::move(rows));
+        for (const std::uint32_t tenant : {1u, 2u, 256u}) {
+            const auto items = database_->kv().list(core::TenantId{tenant}, "room", "", 10);
+            ASSERT_EQ(items->size(), 1u);
+            EXPECT_EQ((*items)[0].value.integer, tenant);
+        }
+        EXPECT_TRUE(database_->kv().list(core::TenantId{0}, "room", "", 10)->empty());
+    }
+}
+
 TEST_F(KvStoreTest, IncrementsAddUpOverCommitsCachesAndRestarts) {
     std::int64_t expected = 0;
     for (int round = 0; round < 20; ++round) {

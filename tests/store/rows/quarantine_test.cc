@@ -3,6 +3,7 @@
 #include "store/rows/quarantine.h"
 
 #include "store/engine.h"
+#include "store/rows/keys.h"
 #include "store/verify.h"
 #include "tests/store/store_fixture.h"
 
@@ -110,6 +111,41 @@ TEST_F(QuarantineTest, AKeyWhoseValueDoesNotReadCountsFromZeroAndTheOldBytesAreK
     const auto there = database_->engine().get(ColumnFamily::kDefault, "set_aside/kv/" + key, kept);
     ASSERT_TRUE(there && *there);
     EXPECT_EQ(kept.ToString(), "\xee not a row");
+}
+
+// Outcomes of a block stand under one key but for their serial: a number that was given before
+// would write over one of them.
+TEST_F(QuarantineTest, NumbersOfUnitsGoOnBehindARowThatDoesNotRead) {
+    open();
+    ASSERT_EQ(put(kZero, {.id = "a"}).status, AppendStatus::kAppended);
+    const auto outcome = [this](std::uint32_t attempt) {
+        RowBatch rows;
+        rows.begin_outcomes({kZero, core::LogOffset{0}});
+        rows.add_outcome({.subscription = core::SubscriptionId{1}, .attempt = attempt});
+        rows.end_outcomes();
+        rows.put_audit(1, core::TenantId{0}, "{}");
+        commit(kZero, std::move(rows));
+    };
+    const auto count = [this](ColumnFamily family) {
+        const auto rows = database_->engine().iterate(family);
+        int found = 0;
+        for (rows->SeekToFirst(); rows->Valid(); rows->Next()) ++found;
+        return found;
+    };
+    for (std::uint32_t attempt = 1; attempt <= 5; ++attempt) outcome(attempt);
+    rocksdb::WriteBatch batch;
+    batch.Put(database_->engine().family(ColumnFamily::kCursor), cursor_key(kUnitsCursor, kZero),
+              "\xee not a row");
+    ASSERT_TRUE(database_->engine().commit(batch, Durability::kFsync));
+    crash();
+    open();
+    EXPECT_EQ(told(), 1u);
+    for (std::uint32_t attempt = 6; attempt <= 10; ++attempt) outcome(attempt);
+    EXPECT_EQ(count(ColumnFamily::kOutcomes), 10);
+    EXPECT_EQ(count(ColumnFamily::kAudit), 10);
+    crash();
+    open();
+    EXPECT_EQ(told(), 0u);
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ protected:
     }
     void erase(std::int64_t due, std::uint64_t offset) {
         RowBatch rows;
-        rows.erase_retry(due, delivery(offset));
+        rows.erase_retry(due, core::TenantId{3}, delivery(offset));
         ASSERT_TRUE(database_->write_now(rows));
     }
     std::vector<std::uint64_t> due(std::int64_t now, std::size_t limit = 100) {
@@ -111,10 +111,34 @@ TEST_F(RetryScheduleTest, ParkedRowsStandByKeyAndNeverFallDue) {
         }));
     EXPECT_EQ(keys, (std::vector<std::pair<std::uint32_t, std::uint32_t>>{{1, 7}, {1, 8}, {2, 7}}));
     RowBatch rows;
-    rows.erase_parked(7, delivery(12));
+    rows.erase_parked(7, core::TenantId{3}, delivery(12));
     ASSERT_TRUE(database_->write_now(rows));
     EXPECT_EQ(parked(1, 7, 0), (std::vector<std::uint64_t>{11, 300}));
     EXPECT_EQ(database_->retries().list("", 10)->rows.size(), 5u);
+}
+
+// Two tenants may have a delivery at one place of two folders that became one.
+TEST_F(RetryScheduleTest, ARowOfAnotherTenantStays) {
+    for (const std::uint32_t tenant : {3u, 4u}) {
+        RowBatch rows;
+        for (const std::int64_t due : {std::int64_t{100}, kParkedDueUs}) {
+            rows.put_retry({.due_at_us = due,
+                            .delivery = delivery(1),
+                            .key_hash = 7,
+                            .tenant = core::TenantId{tenant},
+                            .state = "0"});
+        }
+        ASSERT_TRUE(database_->write_now(rows));
+    }
+    RowBatch rows;
+    rows.erase_retry(100, core::TenantId{3}, delivery(1));
+    rows.erase_parked(7, core::TenantId{4}, delivery(1));
+    ASSERT_TRUE(database_->write_now(rows));
+    std::vector<std::pair<bool, std::uint32_t>> left;
+    const auto page = database_->retries().list("", 10);
+    for (const OwnedRetry& owned : page->rows)
+        left.emplace_back(owned.row.parked(), owned.row.tenant.value);
+    EXPECT_EQ(left, (std::vector<std::pair<bool, std::uint32_t>>{{false, 4}, {true, 3}}));
 }
 
 TEST_F(RetryScheduleTest, ListsPageByPageWithAllFields) {
