@@ -101,6 +101,19 @@ struct MatcherConfig {
     double verify_fraction = 0.0;
 };
 
+struct AuthConfig {
+    std::string query_keys = "some";
+};
+
+struct QuotaConfig {  // of each tenant that says nothing itself; 0: no limit
+    std::int64_t events_per_second = 0;
+    std::int64_t bytes_per_second = 0;
+    std::int64_t scripts = 0;
+    std::int64_t streams = 0;
+    std::int64_t subscriptions = 0;
+    std::int64_t subscriptions_per_script = 0;
+};
+
 struct LogConfig {
     std::string level = "info";
     std::string format = "auto";
@@ -119,6 +132,8 @@ struct Config {
     RetryConfig retry;
     ScriptConfig script;
     MatcherConfig matcher;
+    AuthConfig auth;
+    QuotaConfig quota;
     LogConfig log;
 };
 

@@ -30,6 +30,12 @@ void append_error_object(BodyWriter& out, const core::Error& error) {
     number("position", error.position);
     number("limit", error.limit);
     number("retryAfterSeconds", error.retry_after_seconds);
+    if (error.code == core::ErrorCode::kRateLimited && !error.field.empty()) {
+        out.append(comma);
+        out.append(R"("violatedPolicies":[)");
+        out.append_json_string(error.field);
+        out.append("]");
+    }
     out.append("}}");
 }
 

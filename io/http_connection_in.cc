@@ -1,5 +1,6 @@
 // The reading half of HttpConnection: from bytes to requests, and the deadlines.
 #include "io/error_body.h"
+#include "io/error_headers.h"
 #include "io/http_connection.h"
 #include "io/http_server_impl.h"
 
@@ -321,11 +322,10 @@ void HttpConnection::refuse(const core::Error& error) {
 void HttpConnection::answer_error(std::uint32_t sequence, const core::Error& error) {
     const std::string body = error_body(error);
     const std::string_view piece = body;
-    const std::string retry = std::to_string(error.retry_after_seconds);
-    const HeaderField headers[] = {{"Retry-After", retry}};
+    const ErrorHeaders headers(error);
     ResponseHead head;
     head.status = core::error_code_status(error.code);
-    if (error.retry_after_seconds >= 0) head.headers = headers;
+    head.headers = headers.fields();
     respond(sequence, head, std::span(&piece, 1));
 }
 

@@ -1,6 +1,7 @@
 #include "io/http_server.h"
 
 #include "io/error_body.h"
+#include "io/error_headers.h"
 #include "io/http_server_impl.h"
 
 #include <charconv>
@@ -105,11 +106,10 @@ bool HttpServer::respond(RequestToken token, const ResponseHead& head, BodyWrite
 bool HttpServer::respond_error(RequestToken token, const core::Error& error) {
     BodyWriter body = body_writer();
     append_error_body(body, error);
-    const std::string retry = std::to_string(error.retry_after_seconds);
-    const HeaderField headers[] = {{"Retry-After", retry}};
+    const ErrorHeaders headers(error);
     ResponseHead head;
     head.status = core::error_code_status(error.code);
-    if (error.retry_after_seconds >= 0) head.headers = headers;
+    head.headers = headers.fields();
     return respond(token, head, std::move(body));
 }
 

@@ -140,7 +140,7 @@ TEST(Tidy, IncludesFollowTheFolderOrder) {
 TEST(Tidy, RuntimeRoomsIncludeDownwards) {
     const std::vector<std::string> rooms = {
         "server",    "edge", "api",      "shard",    "replay",   "feed", "stream",
-        "executors", "lua",  "delivery", "identity", "registry", "event"};
+        "executors", "lua",  "delivery", "registry", "identity", "event"};
     const auto floor_of = [&](const std::string& path) {
         const std::string room = path.substr(8, path.find('/', 8) - 8);
         return std::find(rooms.begin(), rooms.end(), room) - rooms.begin();

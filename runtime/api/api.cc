@@ -1,7 +1,9 @@
 #include "runtime/api/api.h"
 
 #include "io/error_body.h"
+#include "io/error_headers.h"
 #include "io/http_head.h"
+#include "runtime/api/audit.h"
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
 #include "runtime/api/query_check.h"
@@ -53,6 +55,18 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kGetReplay, get_replay},
     {RouteId::kCancelReplay, cancel_replay},
     {RouteId::kListReplayDifferences, list_replay_differences},
+    {RouteId::kCreateKey, create_key},
+    {RouteId::kListKeys, list_keys},
+    {RouteId::kGetKey, get_key},
+    {RouteId::kPatchKey, patch_key},
+    {RouteId::kDeleteKey, delete_key},
+    {RouteId::kRotateKey, rotate_key},
+    {RouteId::kCreateTenant, create_tenant},
+    {RouteId::kListTenants, list_tenants},
+    {RouteId::kGetTenant, get_tenant},
+    {RouteId::kPatchTenant, patch_tenant},
+    {RouteId::kDeleteTenant, delete_tenant},
+    {RouteId::kTenantUsage, tenant_usage},
     {RouteId::kListAudit, list_audit},
     {RouteId::kMe, me},
     {RouteId::kListExecutors, list_executors},
@@ -73,6 +87,7 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kTraceEvent: return trace_event;
         case RouteId::kCreateBackup: return create_backup;
         case RouteId::kListKv: return list_kv;
+        case RouteId::kVerifyAudit: return verify_audit;
         case RouteId::kPreviewSubscription: return preview_subscription;
         case RouteId::kListExecutions: return list_executions;
         case RouteId::kListDeadLetters: return list_dead_letters;
@@ -116,9 +131,9 @@ ApiResponse error_response(const core::Error& error) {
     ApiResponse response;
     response.status = core::error_code_status(error.code);
     response.body = io::error_body(error);
-    if (error.retry_after_seconds >= 0) {
-        response.headers.emplace_back("Retry-After", std::to_string(error.retry_after_seconds));
-    }
+    const io::ErrorHeaders headers(error);
+    for (const io::HeaderField& header : headers.fields())
+        response.headers.emplace_back(header.name, header.value);
     return response;
 }
 
@@ -181,7 +196,9 @@ void Api::handle(ApiRequest&& request, const Respond& respond) {
     const auto id = static_cast<RouteId>(request.match.route);
     if (auto known = check_query(route_table()[request.match.route], request.query); !known)
         return respond(error_response(known.error()));
-    impl_->services.registry().act_as(identity::actor_of(request.principal));
+    if (route_table()[request.match.route].method != io::Method::kGet)
+        impl_->services.registry().act_as(identity::actor_of(request.principal),
+                                          audit_members(request));
     Call call{impl_->services, request};
     if (const LaterHandler later = later_handler(id)) return later(call, respond);
     const Handler handler = impl_->handlers.at(static_cast<std::size_t>(id));

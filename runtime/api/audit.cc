@@ -1,27 +1,55 @@
 #include "runtime/api/audit.h"
 
-#include "store/rows/row_batch.h"
+#include "runtime/identity/peer_text.h"
 
 namespace millrace::runtime::api {
+namespace {
+
+constexpr std::size_t kHeaderBytesMax = 256;
+
+void header_field(core::JsonWriter& json, const ApiRequest& request, std::string_view name,
+                  std::string_view header) {
+    const std::string_view value = request.header(header);
+    if (!value.empty()) json.field(name, value.substr(0, kHeaderBytesMax));
+}
+
+}  // namespace
+
+std::string audit_members(const ApiRequest& request) {
+    const identity::Principal& by = request.principal;
+    std::string members;
+    core::JsonWriter json(members);
+    json.begin_object().key("actor").begin_object();
+    json.field("type", by.key ? "key" : "local").field_or_null("id", by.key_id());
+    if (by.key) {
+        json.field("keyPrefix", by.key->shown).field("role", identity::role_text(by.key->role));
+        if (!by.key->user.empty()) json.field("user", by.key->user);
+    }
+    json.end_object().field("ip", identity::peer_address(by.peer));
+    header_field(json, request, "userAgent", "User-Agent");
+    header_field(json, request, "requestId", "X-Request-Id");
+    json.field("via", "http").end_object();
+    return members.substr(1, members.size() - 2);
+}
 
 void audit(Services& services, const identity::Principal& by, std::string_view action,
            std::string_view kind, std::string_view id,
-           const std::function<void(core::JsonWriter&)>& more) {
+           const std::function<void(core::JsonWriter&)>& more, std::string_view members) {
     std::string entry;
     core::JsonWriter json(entry);
     json.begin_object().field("action", action).field("kind", kind).field_or_null("id", id);
     json.field("by", identity::actor_of(by));
     if (more) more(json);
     json.end_object();
-    store::RowBatch batch;
-    batch.put_audit(services.clock().wall_us(), by.tenant, entry);
-    if (auto status = services.database().write_now(batch); !status)
+    if (!members.empty()) entry.insert(entry.size() - 1, "," + std::string(members));
+    if (auto status = services.write_audit(services.clock().wall_us(), by.tenant, entry); !status)
         services.log().warn("audit: write failed", {{"error", status.error().message}});
 }
 
 void audit(Call& call, std::string_view action, std::string_view kind, std::string_view id,
            const std::function<void(core::JsonWriter&)>& more) {
-    audit(call.services, call.request.principal, action, kind, id, more);
+    audit(call.services, call.request.principal, action, kind, id, more,
+          audit_members(call.request));
 }
 
 void append_request(core::JsonWriter& json, std::string_view body) {

@@ -16,7 +16,10 @@ void audit(Call& call, std::string_view action, std::string_view kind, std::stri
 // For an answer that comes later, when the call is gone.
 void audit(Services& services, const identity::Principal& by, std::string_view action,
            std::string_view kind, std::string_view id,
-           const std::function<void(core::JsonWriter&)>& more = {});
+           const std::function<void(core::JsonWriter&)>& more = {}, std::string_view members = {});
+
+// Who asks, from where and by what, as members of an object: "actor":{...},"ip":...
+std::string audit_members(const ApiRequest& request);
 
 // What was asked for, as "request": the body's text, valid JSON; one that is very long is left out.
 void append_request(core::JsonWriter& json, std::string_view body);

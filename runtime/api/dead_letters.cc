@@ -183,6 +183,7 @@ struct Bulk {
     ReplaySelection selection;
     std::vector<store::DeadLetterKey> keys;
     identity::Principal by;
+    std::string actor;  // audit_members()
     std::string request;
     core::Status selected;
     std::size_t left_out = 0;
@@ -201,10 +202,13 @@ void redrive(Services& services, Bulk& bulk) {
 
 ApiResponse answer(Services& services, const Bulk& bulk) {
     if (!bulk.selected) return error_response(bulk.selected.error());
-    audit(services, bulk.by, "replay", "dead_letter", "", [&](core::JsonWriter& json) {
-        json.field("count", bulk.keys.size());
-        append_request(json, bulk.request);
-    });
+    audit(
+        services, bulk.by, "replay", "dead_letter", "",
+        [&](core::JsonWriter& json) {
+            json.field("count", bulk.keys.size());
+            append_request(json, bulk.request);
+        },
+        bulk.actor);
     return accepted(bulk.keys.size(), bulk.left_out);
 }
 
@@ -261,6 +265,7 @@ void replay_dead_letters(Call& call, const Respond& respond) {
     auto bulk = std::make_shared<Bulk>(Bulk{std::move(*selection),
                                             {},
                                             call.request.principal,
+                                            audit_members(call.request),
                                             std::string(call.request.body_view()),
                                             {},
                                             0});

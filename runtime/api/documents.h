@@ -6,6 +6,7 @@
 #pragma once
 
 #include "runtime/api/call.h"
+#include "runtime/api/tenant_quota.h"
 #include "runtime/registry/document_kinds.h"
 #include "runtime/registry/registry.h"
 
@@ -25,6 +26,11 @@ template <>
 inline constexpr std::string_view kDocumentsPath<Subscription> = "/v2/subscriptions";
 template <>
 inline constexpr std::string_view kDocumentsPath<Secret> = "/v2/secrets";
+
+template <>
+inline constexpr std::string_view kDocumentsPath<Tenant> = "/v2/tenants";
+template <>
+inline constexpr std::string_view kDocumentsPath<ApiKey> = "/v2/keys";
 
 template <typename T>
 ApiResponse document_response(int status, const T& document) {
@@ -61,6 +67,7 @@ Answer changed(Call& call, core::Result<DocumentChange<T>>&& made, int status) {
 
 template <typename T>
 Answer create_document(Call& call) {
+    if (auto may = may_create<T>(call); !may) return core::fail(may.error());
     return changed<T>(
         call,
         call.services.registry().table<T>().create(change_context(call), call.request.body_view()),
@@ -69,17 +76,17 @@ Answer create_document(Call& call) {
 
 // PUT or PATCH: what the table calls them.
 template <typename T>
-using TableChange = core::Result<DocumentChange<T>> (DocumentTable<T>::*)(const ChangeContext&,
-                                                                          std::string_view id,
-                                                                          std::string_view body);
+using TableChange = core::Result<DocumentChange<T>> (DocumentTable<T>::*)(
+    const ChangeContext&, std::string_view id, std::string_view body,
+    const typename DocumentTable<T>::Check&);
 
 template <typename T, TableChange<T> kChange>
 Answer change_document(Call& call) {
     DocumentTable<T>& table = call.services.registry().table<T>();
-    return changed<T>(
-        call,
-        (table.*kChange)(change_context(call), call.request.param("id"), call.request.body_view()),
-        200);
+    return changed<T>(call,
+                      (table.*kChange)(change_context(call), call.request.param("id"),
+                                       call.request.body_view(), {}),
+                      200);
 }
 
 template <typename T>
@@ -100,7 +107,7 @@ Answer get_document(Call& call) {
 
 // Those that `wanted` accepts, in the order of their ids.
 template <typename T>
-Answer list_chosen(Call& call, const std::function<bool(const T&)>& wanted) {
+Answer list_chosen(Call& call, core::TenantId tenant, const std::function<bool(const T&)>& wanted) {
     const auto limit = call.limit();
     if (!limit) return core::fail(limit.error());
     const auto after = call.key_cursor();
@@ -109,7 +116,7 @@ Answer list_chosen(Call& call, const std::function<bool(const T&)>& wanted) {
     std::size_t count = 0;
     std::string last, next;
     call.services.registry().table<T>().list(
-        call.tenant(), *after, [&](const std::shared_ptr<const T>& document) {
+        tenant, *after, [&](const std::shared_ptr<const T>& document) {
             if (!wanted(*document)) return true;
             if (count++ == *limit) {
                 next = encode_key_cursor(last);
@@ -123,8 +130,18 @@ Answer list_chosen(Call& call, const std::function<bool(const T&)>& wanted) {
 }
 
 template <typename T>
+Answer list_chosen(Call& call, const std::function<bool(const T&)>& wanted) {
+    return list_chosen<T>(call, call.tenant(), wanted);
+}
+
+template <typename T>
+Answer list_documents_of(Call& call, core::TenantId tenant) {
+    return list_chosen<T>(call, tenant, [](const T&) { return true; });
+}
+
+template <typename T>
 Answer list_documents(Call& call) {
-    return list_chosen<T>(call, [](const T&) { return true; });
+    return list_documents_of<T>(call, call.tenant());
 }
 
 template <typename T>

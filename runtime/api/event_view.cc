@@ -33,7 +33,12 @@ core::Envelope envelope_of(core::EventParser& parser, const store::StoredEvent& 
     return envelope;
 }
 
-std::string_view tenant_name(core::TenantId) { return kDefaultTenantName; }
+bool may_see(const identity::Principal& principal, const store::StoredEvent& event) {
+    if (!principal.key || principal.key->patterns.empty()) return true;
+    if (!event.pattern.empty()) return principal.may_see(event.pattern);
+    core::EventParser parser;
+    return principal.may_see(envelope_of(parser, event).pattern);
+}
 
 std::string event_id_of(const store::StoredEvent& event, const store::Hasher& hasher) {
     if (event.has(EventFlag::kFilledEventId)) return store::encode_event_id(hasher, event.position);

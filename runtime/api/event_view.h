@@ -6,6 +6,8 @@
 
 #include "core/event_parser.h"
 #include "core/ids.h"
+#include "runtime/event/tenant_names.h"
+#include "runtime/identity/principal.h"
 #include "store/database.h"
 #include "store/log/event_block.h"
 
@@ -14,11 +16,11 @@
 
 namespace millrace::runtime::api {
 
-// The name of a tenant; there is one until keys exist.
-std::string_view tenant_name(core::TenantId tenant);
-
 // The envelope as sent; its views live as long as event and parser.
 core::Envelope envelope_of(core::EventParser& parser, const store::StoredEvent& event);
+
+// Whether the patterns of its key let a principal see an event.
+bool may_see(const identity::Principal& principal, const store::StoredEvent& event);
 
 // The client's id, or the one that the server made.
 std::string event_id_of(const store::StoredEvent& event, const store::Hasher& hasher);

@@ -113,8 +113,9 @@ core::Result<std::shared_ptr<Listing>> read_listing(Call& call) {
     query.correlation_id = criteria.correlation_id;
     query.causation_id = criteria.causation_id;
     query.context_id = criteria.context_id;
-    query.accept = [listing = listing.get()](const store::StoredEvent& event) {
-        if (!listing->filter->accepts(event)) return false;
+    query.accept = [listing = listing.get(),
+                    by = call.request.principal](const store::StoredEvent& event) {
+        if (!listing->filter->accepts(event) || !may_see(by, event)) return false;
         if (!listing->counting) return true;
         ++listing->counted;
         return false;
@@ -181,7 +182,8 @@ Answer get_event(Call& call) {
     store::Database& database = call.services.database();
     auto found = find_event(database, call.tenant(), id, *source);
     if (!found) return core::fail(std::move(found.error()));
-    if (!*found) return not_found("event", id);
+    if (!*found || !may_see(call.request.principal, (*found)->event.event))
+        return not_found("event", id);
     std::string body;
     append_shaped(body, *shape, (*found)->event.event, database.hasher());
     if (*shape == EventShape::kNative) {

@@ -44,11 +44,27 @@ Answer list_replay_differences(Call& call);
 void create_backup(Call& call, const Respond& respond);
 // kv.cc: answers later.
 void list_kv(Call& call, const Respond& respond);
+// keys.cc
+Answer create_key(Call& call);
+Answer list_keys(Call& call);
+Answer get_key(Call& call);
+Answer patch_key(Call& call);
+Answer delete_key(Call& call);
+Answer rotate_key(Call& call);
+// tenants.cc
+Answer create_tenant(Call& call);
+Answer list_tenants(Call& call);
+Answer get_tenant(Call& call);
+Answer patch_tenant(Call& call);
+Answer delete_tenant(Call& call);
+Answer tenant_usage(Call& call);
+// audit_list.cc
+Answer list_audit(Call& call);
+void verify_audit(Call& call, const Respond& respond);  // answers later
 // who.cc
 Answer me(Call& call);
 Answer list_executors(Call& call);
 // operation.cc
-Answer list_audit(Call& call);
 Answer stats(Call& call);
 Answer healthz(Call& call);
 Answer readyz(Call& call);

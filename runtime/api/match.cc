@@ -82,8 +82,11 @@ Answer match_subscriptions(Call& call) {
     }
     DefaultFields defaults;
     const std::int64_t now_us = call.services.clock().wall_us();
-    defaults.fill(snapshot.plan(), envelope, now_us, fields);
-    defaults.fill_envelope(now_us, envelope);
+    if (envelope.has(core::EnvelopeField::kTenantId) &&
+        envelope.tenant_id != tenant_name(call.tenant()))
+        return core::fail(foreign_tenant(envelope.tenant_id, call.tenant()));
+    defaults.fill(snapshot.plan(), envelope, call.tenant(), now_us, fields);
+    defaults.fill_envelope(call.tenant(), now_us, envelope);
     matcher::MatchScratch scratch;
     std::vector<core::SubscriptionId> matched;
     snapshot.match(envelope, call.tenant(), fields, scratch, matched);

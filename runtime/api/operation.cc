@@ -1,57 +1,26 @@
-// Health, metrics, figures, the audit log and the description of the API itself.
+// Health, metrics, figures and the description of the API itself.
 #include "runtime/api/handlers.h"
-#include "runtime/event/json_scan.h"
-#include "store/rows/audit_log.h"
 
 namespace millrace::runtime::api {
 
 namespace {
 
-std::string json_string(std::string_view text) {
-    std::string out;
-    core::append_json_string(out, text);
-    return out;
-}
-
-// Compared as they are written: by us, so that equal texts are equal bytes. What else stands there
-// (numbers of any size) need not be understood.
-bool has_member(std::string_view object, std::string_view name, std::string_view wanted) {
-    bool found = false;
-    scan_members(object, [&](std::string_view key, std::string_view value) {
-        found = key == name && value == wanted;
-        return !found;
-    });
-    return found;
+// What is a tenant's own; figures of the whole server are the platform's.
+Answer own_stats(Call& call) {
+    const Registry& registry = call.services.registry();
+    const Readiness readiness = call.services.readiness();
+    std::string body;
+    core::JsonWriter json(body);
+    json.begin_object().field("ready", readiness.ready);
+    json.field("subscriptions", registry.table<Subscription>().size(call.tenant()));
+    json.field("scripts", registry.table<Script>().size(call.tenant())).end_object();
+    return json_response(200, std::move(body));
 }
 
 }  // namespace
 
-Answer list_audit(Call& call) {
-    const auto range = call.list_range();
-    if (!range) return core::fail(range.error());
-    const std::string kind = call.text("kind"), id = call.text("id");
-    const std::string quoted_kind = json_string(kind), quoted_id = json_string(id);
-    store::AuditLog::Query query;
-    query.tenant = call.tenant();
-    query.from_us = range->from_us;
-    query.to_us = range->to_us;
-    query.cursor = range->cursor;
-    query.limit = range->limit;
-    query.accept = [&](const store::AuditEntry& entry) {
-        return (kind.empty() || has_member(entry.json, "\"kind\"", quoted_kind)) &&
-               (id.empty() || has_member(entry.json, "\"id\"", quoted_id));
-    };
-    auto page = call.services.database().audit().list(query);
-    if (!page) return core::fail(std::move(page.error()));
-    ListBody body;
-    for (const store::AuditEntry& entry : page->entries) {
-        body.json().begin_object();
-        time_field(body.json(), "at", entry.at_us).raw_field("entry", entry.json).end_object();
-    }
-    return body.finish(page->next);
-}
-
 Answer stats(Call& call) {
+    if (call.tenant() != kPlatform) return own_stats(call);
     std::string body;
     core::JsonWriter json(body);
     const store::Database::Stats store = call.services.database().stats();
@@ -92,10 +61,12 @@ Answer stats(Call& call) {
 namespace {
 
 // What is damaged, beside an answer that says ready: the rest works.
-void append_set_aside(core::JsonWriter& json, const Readiness& readiness) {
+// Which documents it is, only those are told who may see them.
+void append_set_aside(core::JsonWriter& json, const Readiness& readiness, bool knows) {
     json.key("details").begin_object().key("setAside").begin_object();
     json.field("count", readiness.set_aside).key("items").begin_array();
     for (const SetAside::Row& row : readiness.set_aside_rows) {
+        if (!knows) break;
         json.begin_object().field("kind", row.kind).field("id", row.id);
         json.field("error", row.why).end_object();
     }
@@ -112,7 +83,9 @@ Answer readyz(Call& call) {
         std::string body;
         core::JsonWriter json(body);
         json.begin_object().field("ready", true);
-        if (readiness.set_aside > 0) append_set_aside(json, readiness);
+        const identity::Principal& by = call.request.principal;
+        const bool knows = by.tenant == kPlatform && by.scopes.has(identity::Scope::kStatsRead);
+        if (readiness.set_aside > 0) append_set_aside(json, readiness, knows);
         json.end_object();
         return json_response(200, std::move(body));
     }

@@ -78,7 +78,7 @@ core::Status feed(store::Database& database, core::TenantId tenant, matcher::Pre
             if (!parser.begin(owned.event.raw, core::BatchFormat::kJson)) continue;
             if (parser.next(nullptr, envelope, nullptr, error) != core::ParseOutcome::kEvent)
                 continue;
-            defaults.fill_envelope(owned.event.received_at_us, envelope);
+            defaults.fill_envelope(tenant, owned.event.received_at_us, envelope);
             preview.add(envelope);
         }
         seen += page->events.size();

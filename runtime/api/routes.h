@@ -107,17 +107,37 @@ enum class RouteOwner : std::uint8_t {
     X(kCancelReplay, kApi, kDelete, "/v2/replays/{id}", kReplaysWrite, "", "Cancels a replay")     \
     X(kCreateBackup, kApi, kPost, "/v2/backups", kBackupsWrite, "",                                \
       "Copies the data folder to a new folder while the server runs")                              \
+    X(kCreateKey, kApi, kPost, "/v2/keys", kKeysWrite, "",                                         \
+      "Creates a key; its text is shown this once")                                                \
+    X(kListKeys, kApi, kGet, "/v2/keys", kKeysRead, "tenantId,limit,cursor", "Lists keys")         \
+    X(kGetKey, kApi, kGet, "/v2/keys/{id}", kKeysRead, "", "One key, without its text")            \
+    X(kPatchKey, kApi, kPatch, "/v2/keys/{id}", kKeysWrite, "",                                    \
+      "Changes a key by JSON merge patch")                                                         \
+    X(kDeleteKey, kApi, kDelete, "/v2/keys/{id}", kKeysWrite, "", "Revokes a key")                 \
+    X(kRotateKey, kApi, kPost, "/v2/keys/{id}/rotate", kKeysWrite, "",                             \
+      "Gives a key a new text; the old one is taken for a while yet")                              \
+    X(kCreateTenant, kApi, kPost, "/v2/tenants", kTenantsWrite, "", "Creates a tenant")            \
+    X(kListTenants, kApi, kGet, "/v2/tenants", kTenantsRead, "limit,cursor", "Lists tenants")      \
+    X(kGetTenant, kApi, kGet, "/v2/tenants/{id}", kTenantsRead, "", "One tenant")                  \
+    X(kPatchTenant, kApi, kPatch, "/v2/tenants/{id}", kTenantsWrite, "",                           \
+      "Changes or suspends a tenant by JSON merge patch")                                          \
+    X(kDeleteTenant, kApi, kDelete, "/v2/tenants/{id}", kTenantsWrite, "",                         \
+      "Removes a tenant that has no scripts and subscriptions, and its keys")                      \
+    X(kTenantUsage, kApi, kGet, "/v2/tenants/{id}/usage", kStatsRead, "",                          \
+      "What a tenant has, beside what it may have")                                                \
+    X(kVerifyAudit, kApi, kGet, "/v2/audit/verify", kAuditRead, "",                                \
+      "Whether the audit log is whole, by its chain of hashes")                                    \
     X(kListAudit, kApi, kGet, "/v2/audit", kAuditRead, "kind,id,from,to,limit,cursor",             \
       "Who changed what, newest first")                                                            \
     X(kListKv, kApi, kGet, "/v2/kv", kKvRead, "prefix,space,namespace,at,limit,cursor",            \
       "What handlers keep in kv, as it is or as it was at a moment")                               \
     X(kMe, kApi, kGet, "/v2/me", kApiRead, "", "Who is asking, and what they may")                 \
-    X(kListExecutors, kApi, kGet, "/v2/executors", kStatsRead, "",                                 \
+    X(kListExecutors, kApi, kGet, "/v2/executors", kMetricsRead, "",                               \
       "What runs deliveries: how much at once, how much of it now")                                \
     X(kStats, kApi, kGet, "/v2/stats", kStatsRead, "", "Figures of the engine")                    \
     X(kHealthz, kApi, kGet, "/healthz", kPublic, "", "200 while the process lives")                \
     X(kReadyz, kApi, kGet, "/readyz", kPublic, "", "200, or 503 with the reason")                  \
-    X(kMetrics, kApi, kGet, "/metrics", kStatsRead, "", "Prometheus text")                         \
+    X(kMetrics, kApi, kGet, "/metrics", kMetricsRead, "", "Prometheus text")                       \
     X(kOpenApi, kApi, kGet, "/openapi.json", kApiRead, "", "This table as OpenAPI 3.1")
 
 enum class RouteId : std::uint32_t {

@@ -54,7 +54,12 @@ core::Result<ScriptRunRequest> read_run(Call& call) {
                           "script \"" + script_id +
                               "\" is disabled; enable it with PUT /v2/scripts/" + script_id);
     }
-    request.caller = call.request.principal;
+    const identity::Principal& caller = call.request.principal;
+    if (caller.key &&
+        !request.script->may_be_run_by(caller.key->id, identity::role_text(caller.key->role)))
+        return core::fail(core::ErrorCode::kForbidden,
+                          "script \"" + script_id + "\" does not allow this key to run it");
+    request.caller = caller;
     request.input_json = std::move(input);
     return request;
 }

@@ -19,10 +19,13 @@
 #include "runtime/delivery/lane_job.h"
 #include "runtime/delivery/run_history.h"
 #include "runtime/identity/principal.h"
+#include "runtime/identity/quotas.h"
+#include "runtime/identity/security_events.h"
 #include "runtime/registry/registry.h"
 #include "runtime/replay/replay_types.h"
 #include "store/database.h"
 #include "store/log/event_id.h"
+#include "store/rows/row_batch.h"
 
 #include <cstdint>
 #include <functional>
@@ -72,6 +75,19 @@ public:
     virtual core::Metrics& metrics() = 0;
     virtual store::Database& database() = 0;
     virtual Registry& registry() = 0;
+    // What a tenant may have that says nothing itself (quota.*).
+    virtual identity::Quotas quota_defaults() { return {}; }
+    // For the tenant's log (identity/security_events.h).
+    virtual void note_security(identity::SecurityKind, core::TenantId, std::string_view) {}
+    // Event streams that a tenant has open.
+    virtual std::size_t streams_of(core::TenantId) { return 0; }
+    // A line of the audit log for a change that has no document.
+    virtual core::Status write_audit(std::int64_t at_us, core::TenantId tenant,
+                                     std::string_view entry) {
+        store::RowBatch batch;
+        batch.put_audit(at_us, tenant, entry);
+        return database().write_now(batch);
+    }
     // The API thread's own.
     virtual matcher::Matcher::Reader& matcher_reader() = 0;
 

@@ -24,7 +24,8 @@ constexpr std::size_t kTraceDeliveriesMax = 1000;
 
 struct Tracer {
     Services& services;
-    core::TenantId tenant;
+    identity::Principal principal;
+    core::TenantId tenant = principal.tenant;
     std::set<core::LogPosition> seen = {};
     bool truncated = false;
 
@@ -37,6 +38,7 @@ struct Tracer {
 
     core::Status append_node(core::JsonWriter& json, const store::StoredEvent& event,
                              std::string_view caused_by) {
+        if (!may_see(principal, event)) return {};
         std::string text;
         append_event(text, event, database().hasher());
         json.begin_object().raw_field("event", text).field_or_null("causedBy", caused_by);
@@ -143,7 +145,7 @@ struct Tracer {
 Answer trace(Tracer& tracer, const std::string& id, const SourceChoice& source) {
     auto found = find_event(tracer.database(), tracer.tenant, id, source);
     if (!found) return core::fail(std::move(found.error()));
-    if (!*found) return not_found("event", id);
+    if (!*found || !may_see(tracer.principal, (*found)->event.event)) return not_found("event", id);
     const store::StoredEvent& event = (*found)->event.event;
     tracer.seen.insert(event.position);
 
@@ -175,7 +177,7 @@ Answer trace(Tracer& tracer, const std::string& id, const SourceChoice& source) 
 void trace_event(Call& call, const Respond& respond) {
     auto source = source_choice(call);
     if (!source) return respond(error_response(source.error()));
-    auto tracer = std::make_shared<Tracer>(Tracer{call.services, call.tenant()});
+    auto tracer = std::make_shared<Tracer>(Tracer{call.services, call.request.principal});
     auto answer = std::make_shared<ApiResponse>();
     const bool taken = call.services.run_aside(
         Aside::kLook,

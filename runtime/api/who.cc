@@ -1,6 +1,8 @@
 // GET /v2/me: who is asking. GET /v2/executors: what runs deliveries.
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/tenant_quota.h"
+#include "runtime/registry/quota_members.h"
 
 namespace millrace::runtime::api {
 
@@ -12,8 +14,13 @@ Answer me(Call& call) {
     json.begin_object().field("tenantId", tenant_name(principal.tenant));
     json.field("mode", principal.key ? "key" : "local");
     json.field_or_null("keyId", principal.key_id());
-    json.field_or_null("user", principal.user()).field("role", "admin");
-    json.key("scopes").begin_array().value("*").end_array();
+    json.field_or_null("user", principal.user())
+        .field("role",
+               identity::role_text(principal.key ? principal.key->role : identity::Role::kAdmin));
+    json.key("scopes").begin_array();
+    for (const std::string_view scope : identity::scope_names(principal.scopes)) json.value(scope);
+    json.end_array();
+    append_quotas(json, quotas_of(call.services, principal.tenant));
     json.field("actor", identity::actor_of(principal)).end_object();
     return json_response(200, std::move(body));
 }

@@ -7,6 +7,7 @@
 #include "core/event.h"
 #include "runtime/delivery/script_types.h"
 #include "runtime/event/event_defaults.h"
+#include "runtime/event/tenant_names.h"
 #include "runtime/registry/registry_types.h"
 #include "store/log/event_block.h"
 
@@ -21,7 +22,7 @@ inline EventInput event_input_of(const store::StoredEvent& event, std::uint32_t 
     if (payload_at != 0 && payload_at < event.raw.size())
         input.payload = event.raw.substr(payload_at);
     input.pattern = event.pattern;
-    input.tenant_id = kDefaultTenantName;
+    input.tenant_id = tenant_name(event.tenant);
     input.version_fill = kDefaultVersion;
     input.source_fill = kDefaultSourceJson;
     input.received_at_us = event.received_at_us;
@@ -42,7 +43,7 @@ inline InvocationContext invocation_context_of(const store::StoredEvent& event,
     InvocationContext context;
     context.subscription_id = subscription.id;
     context.script_id = script.id;
-    context.tenant_id = kDefaultTenantName;
+    context.tenant_id = tenant_name(event.tenant);
     context.event_name = event.pattern;
     context.subscription_number = subscription.number.value;
     context.script_version = script.version;

@@ -3,6 +3,7 @@
 #include "runtime/api/query_check.h"
 #include "runtime/edge/edge_cloudevents.h"
 #include "runtime/edge/ingest_reply.h"
+#include "runtime/identity/limits.h"
 #include "store/log/durability_text.h"
 
 #include <array>
@@ -51,9 +52,9 @@ bool answers_in_a_drain(api::RouteId id) {
 
 }  // namespace
 
-EdgeHttp::EdgeHttp(EdgeHost& host, const api::Api& api,
-                   const identity::Authenticator& authenticator, const store::Hasher& hasher)
-    : host_(host), api_(api), authenticator_(authenticator), hasher_(hasher) {}
+EdgeHttp::EdgeHttp(EdgeHost& host, const api::Api& api, const EdgeIdentity& identity,
+                   const store::Hasher& hasher)
+    : host_(host), api_(api), identity_(identity), hasher_(hasher) {}
 
 // The one place where a request gets its principal and where the principal is held against the
 // scope of what it asks for.
@@ -63,10 +64,9 @@ void EdgeHttp::pass_gate(const io::Request& request) {
     gate_.allowed = {};
     const bool found =
         api_.match(request.method, request.path, gate_.match) == io::RouteOutcome::kFound;
-    const identity::Scope scope =
-        found ? api::route_table()[gate_.match.route].scope : identity::Scope::kApiRead;
-    auto principal =
-        authenticator_.authenticate({.peer = request.peer, .http = &request, .key = {}});
+    const api::Route* route = found ? &api::route_table()[gate_.match.route] : nullptr;
+    const identity::Scope scope = route ? route->scope : identity::Scope::kApiRead;
+    auto principal = identity_.of(request, route);
     if (principal) {
         gate_.principal = std::move(*principal);
         if (found) gate_.allowed = gate_.principal.require(scope);
@@ -77,6 +77,14 @@ void EdgeHttp::pass_gate(const io::Request& request) {
             principal.error().code != core::ErrorCode::kUnauthorized)
             gate_.allowed = core::fail(std::move(principal.error()));
     }
+    if (!gate_.allowed) note_refusal(request, gate_.allowed.error());
+}
+
+// Method and path: the query may hold what nobody should see.
+void EdgeHttp::note_refusal(const io::Request& request, const core::Error& error) const {
+    const std::string what =
+        std::string(io::method_text(request.method)) + " " + std::string(request.path);
+    identity_.note(error, gate_.principal, request.peer, what, host_.clock().monotonic_ns());
 }
 
 void EdgeHttp::on_head(const io::Request& request, io::HeadDecision& decision) {
@@ -154,8 +162,14 @@ void EdgeHttp::take_events(io::Request& http) {
     request.origin = IngestOrigin::kHttp;
     request.http = http.token;
     request.tenant = gate_.principal.tenant;
-    if (auto read = read_events(http, request); !read) {
-        server_->respond_error(http.token, read.error());
+    request.sender = gate_.principal.key.get();
+    auto taken = read_events(http, request);
+    if (taken) {
+        taken = spend(request);
+        if (!taken) note_refusal(http, taken.error());
+    }
+    if (!taken) {
+        server_->respond_error(http.token, taken.error());
         host_.drop(request);
         return;
     }
@@ -164,6 +178,13 @@ void EdgeHttp::take_events(io::Request& http) {
         for (auto& list : request.by_home) list.clear();
     }
     host_.start(request);
+}
+
+// A batch that does not fit into what may be sent is refused whole.
+core::Status EdgeHttp::spend(const IngestRequest& request) {
+    return identity::take_quota(gate_.principal, static_cast<std::int64_t>(request.items.size()),
+                                static_cast<std::int64_t>(request.body ? request.body.size() : 0),
+                                host_.clock().monotonic_ns());
 }
 
 core::Status EdgeHttp::read_events(io::Request& http, IngestRequest& request) {

@@ -7,8 +7,8 @@
 
 #include "io/http_server.h"
 #include "runtime/api/api.h"
+#include "runtime/edge/edge_identity.h"
 #include "runtime/edge/ingestor.h"
-#include "runtime/identity/authenticator.h"
 #include "runtime/shard/ingest_request.h"
 #include "store/log/pool_set.h"
 
@@ -32,6 +32,7 @@ public:
     // The server is ending: only questions about its state are answered.
     virtual bool draining() const = 0;
     virtual store::Durability default_durability() const = 0;
+    virtual const core::Clock& clock() const = 0;
     // To the API thread; the answer comes back through HttpServer::respond on this shard.
     virtual void forward(api::ApiRequest&& request, io::RequestToken token) = 0;
     // Opens a stream of events.
@@ -46,7 +47,7 @@ inline core::Error shutting_down() {
 
 class EdgeHttp final : public io::HttpHandler {
 public:
-    EdgeHttp(EdgeHost& host, const api::Api& api, const identity::Authenticator& authenticator,
+    EdgeHttp(EdgeHost& host, const api::Api& api, const EdgeIdentity& identity,
              const store::Hasher& hasher);
     void attach(io::HttpServer& server) { server_ = &server; }
 
@@ -70,12 +71,14 @@ private:
     void pass_gate(const io::Request& request);
     void take_events(io::Request& request);
     core::Status read_events(io::Request& http, IngestRequest& request);
+    core::Status spend(const IngestRequest& request);
+    void note_refusal(const io::Request& request, const core::Error& error) const;
     void forward(io::Request& request);
     void respond_api(io::RequestToken token, api::ApiResponse&& response);
 
     EdgeHost& host_;
     const api::Api& api_;
-    const identity::Authenticator& authenticator_;
+    EdgeIdentity identity_;
     const store::Hasher& hasher_;
     io::HttpServer* server_ = nullptr;
     Gate gate_;  // of the request whose head came last

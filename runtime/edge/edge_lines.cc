@@ -1,6 +1,7 @@
 #include "runtime/edge/edge_lines.h"
 
 #include "runtime/event/error_place.h"
+#include "runtime/identity/limits.h"
 #include "store/log/durability_text.h"
 
 #include <algorithm>
@@ -25,12 +26,31 @@ core::Error within_line(core::Error error, std::string_view lines, std::uint32_t
 
 core::Status EdgeLines::on_hello(io::LineToken connection, const io::LineHello& hello,
                                  const io::Peer& peer) {
-    auto principal =
-        authenticator_.authenticate({.peer = peer, .http = nullptr, .key = hello.api_key});
-    if (!principal) return core::fail(std::move(std::move(principal.error()).in("hello")));
-    if (auto may = principal->require(identity::Scope::kEventsWrite); !may) return may;
+    auto principal = identity_.of(hello.api_key, peer);
+    const auto refuse = [&](core::Error&& error, const identity::Principal& who) -> core::Status {
+        identity_.note(error, who, peer, "line socket", host_.clock().monotonic_ns());
+        return core::fail(std::move(error));
+    };
+    if (!principal) return refuse(std::move(principal.error()).in("hello"), {});
+    if (auto may = principal->require(identity::Scope::kEventsWrite); !may)
+        return refuse(std::move(may.error()), *principal);
     open_[connection].principal = std::move(*principal);
     return {};
+}
+
+// A key may have been revoked since the hello.
+core::Status EdgeLines::take(IngestRequest& request, const identity::Principal& principal) {
+    if (auto admitted = host_.admit(); !admitted) return admitted;
+    if (auto holds = principal.still_holds(host_.clock().wall_us()); !holds) return holds;
+    request.sender = principal.key.get();
+    const std::string_view lines = request.body.view();
+    if (auto read =
+            host_.ingestor().read(request, lines, core::BatchFormat::kNdjson, HomeRule::kByKey);
+        !read)
+        return read;
+    return identity::take_quota(principal, static_cast<std::int64_t>(request.items.size()),
+                                static_cast<std::int64_t>(lines.size()),
+                                host_.clock().monotonic_ns());
 }
 
 void EdgeLines::on_lines(io::LineBatch&& batch) {
@@ -44,10 +64,7 @@ void EdgeLines::on_lines(io::LineBatch&& batch) {
     Line& line = open_[batch.connection];
     request.tenant = line.principal.tenant;
     line.batches.push_back({batch.first_line, batch.first_line + batch.line_count - 1, 0, false});
-    auto read = host_.admit();
-    if (read)
-        read = host_.ingestor().read(request, request.body.view(), core::BatchFormat::kNdjson,
-                                     HomeRule::kByKey);
+    auto read = take(request, line.principal);
     if (!read && !request.body.view().empty() &&
         request.body.view().find_first_not_of(" \t\r\n") != std::string_view::npos) {
         // Not one event in all of it: every line gets the reason.

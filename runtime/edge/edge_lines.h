@@ -17,8 +17,7 @@ namespace millrace::runtime {
 
 class EdgeLines final : public io::LineHandler {
 public:
-    EdgeLines(EdgeHost& host, const identity::Authenticator& authenticator)
-        : host_(host), authenticator_(authenticator) {}
+    EdgeLines(EdgeHost& host, const EdgeIdentity& identity) : host_(host), identity_(identity) {}
     void attach(io::LineServer& server) { server_ = &server; }
 
     core::Status on_hello(io::LineToken connection, const io::LineHello& hello,
@@ -45,10 +44,11 @@ private:
                                               token.generation);
         }
     };
+    core::Status take(IngestRequest& request, const identity::Principal& principal);
     void acknowledge(io::LineToken connection, store::Durability durability);
 
     EdgeHost& host_;
-    const identity::Authenticator& authenticator_;
+    EdgeIdentity identity_;
     io::LineServer* server_ = nullptr;
     std::unordered_map<io::LineToken, Line, TokenHash> open_;
 };

@@ -58,12 +58,12 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
         if (outcome == core::ParseOutcome::kEnd) break;
         if (outcome == core::ParseOutcome::kEvent) {
             if (request.items.size() == batch_max) return batch_too_large(batch_max);
-            if (auto checked = check(envelope); checked) {
+            if (auto checked = check(request, envelope); checked) {
                 add(request, envelope, rule, now_us);
                 IngestItem& item = request.items.back();
                 item.match_begin = static_cast<std::uint32_t>(request.matches.size());
                 if (anybody) {
-                    defaults_.fill(snapshot.plan(), envelope, now_us, fields_);
+                    defaults_.fill(snapshot.plan(), envelope, item.input.tenant, now_us, fields_);
                     snapshot.match(envelope, item.input.tenant, fields_, scratch_, matched_);
                     request.matches.insert(request.matches.end(), matched_.begin(), matched_.end());
                     item.match_count = static_cast<std::uint32_t>(matched_.size());
@@ -97,13 +97,15 @@ std::uint32_t Ingestor::entry_number(const IngestRequest& request) const {
                                                                             : parser_.index());
 }
 
-core::Status Ingestor::check(const core::Envelope& envelope) const {
-    if (envelope.has(EnvelopeField::kTenantId) && envelope.tenant_id != kDefaultTenantName) {
+core::Status Ingestor::check(const IngestRequest& request, const core::Envelope& envelope) const {
+    const core::TenantId tenant = request.tenant_of(entry_number(request));
+    if (envelope.has(EnvelopeField::kTenantId) && envelope.tenant_id != tenant_name(tenant))
+        return core::fail(foreign_tenant(envelope.tenant_id, tenant));
+    if (request.sender && !request.sender->may_see(envelope.pattern)) {
         return core::fail(core::Error(core::ErrorCode::kForbidden,
-                                      "tenantId: '" +
-                                          std::string(envelope.tenant_id.substr(0, 64)) +
-                                          "' is not the tenant of this connection ('default')")
-                              .in("tenantId"));
+                                      "pattern: the key may not send '" +
+                                          std::string(envelope.pattern.substr(0, 64)) + "'")
+                              .in("pattern"));
     }
     return {};
 }

@@ -50,7 +50,7 @@ public:
 private:
     static void expect(void* self, std::string_view pattern);
     std::uint32_t entry_number(const IngestRequest& request) const;
-    core::Status check(const core::Envelope& envelope) const;
+    core::Status check(const IngestRequest& request, const core::Envelope& envelope) const;
     void add(IngestRequest& request, const core::Envelope& envelope, HomeRule rule,
              std::int64_t now_us);
     std::string_view keep(IngestRequest& request, std::string_view text) const;

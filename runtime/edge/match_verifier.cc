@@ -83,13 +83,13 @@ void MatchVerifier::verify(const Sample& sample) {
     core::Envelope envelope;
     if (!parser_.parse_one(text, &snapshot.plan(), envelope, &fields_))
         return disagree(sample, "an event that was taken does not parse", {});
-    defaults_.fill(snapshot.plan(), envelope, sample.received_at_us, fields_);
+    defaults_.fill(snapshot.plan(), envelope, sample.tenant, sample.received_at_us, fields_);
     std::vector<core::SubscriptionId> matched;
     snapshot.match(envelope, sample.tenant, fields_, scratch_, matched);
     // Subscriptions may have changed since the edge looked.
     if (sample.version == snapshot.version() && sample.matched != matched)
         disagree(sample, "the edge found other subscriptions", {});
-    defaults_.fill_envelope(sample.received_at_us, envelope);
+    defaults_.fill_envelope(sample.tenant, sample.received_at_us, envelope);
     const auto event = matcher::event_tree(envelope);
     if (!event) return disagree(sample, "an event that was taken has no tree", {});
     const RegistrySnapshotRef registry = registry_.snapshot();

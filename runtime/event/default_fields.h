@@ -8,6 +8,7 @@
 #include "core/filled_fields.h"
 #include "core/timestamp.h"
 #include "runtime/event/event_defaults.h"
+#include "runtime/event/tenant_names.h"
 
 #include <array>
 #include <cstdint>
@@ -17,7 +18,7 @@ namespace millrace::runtime {
 
 class DefaultFields {
 public:
-    void fill(const core::FieldPlan& plan, const core::Envelope& envelope,
+    void fill(const core::FieldPlan& plan, const core::Envelope& envelope, core::TenantId tenant,
               std::int64_t received_at_us, core::FieldTable& fields) {
         if (plan.slot_count() == 0) return;
         if (!envelope.has(core::EnvelopeField::kTimestamp)) format(received_at_us);
@@ -26,7 +27,7 @@ public:
         filled.source_type = kDefaultSourceType;
         filled.source_id = kDefaultSourceId;
         filled.timestamp = {timestamp_.data(), timestamp_bytes_};
-        filled.tenant_id = kDefaultTenantName;
+        filled.tenant_id = tenant_name(tenant);
         core::fill_fields(plan, envelope, filled, fields);
     }
 
@@ -42,7 +43,8 @@ public:
     }
 
     // The same in the envelope itself: for the reference matcher and explanations.
-    void fill_envelope(std::int64_t received_at_us, core::Envelope& envelope) {
+    void fill_envelope(core::TenantId tenant, std::int64_t received_at_us,
+                       core::Envelope& envelope) {
         using core::EnvelopeField;
         const auto fill = [&envelope](EnvelopeField field, std::string_view& member,
                                       std::string_view text) {
@@ -53,7 +55,7 @@ public:
         format(received_at_us);
         fill(EnvelopeField::kVersion, envelope.version, kDefaultVersion);
         fill(EnvelopeField::kTimestamp, envelope.timestamp, {timestamp_.data(), timestamp_bytes_});
-        fill(EnvelopeField::kTenantId, envelope.tenant_id, kDefaultTenantName);
+        fill(EnvelopeField::kTenantId, envelope.tenant_id, tenant_name(tenant));
         if (envelope.has(EnvelopeField::kSource)) return;
         fill(EnvelopeField::kSourceType, envelope.source_type, kDefaultSourceType);
         fill(EnvelopeField::kSourceId, envelope.source_id, kDefaultSourceId);

@@ -115,7 +115,7 @@ bool EventFilter::accepts(const store::StoredEvent& event) {
     if (!pattern_known && !pattern_agrees(envelope_.pattern)) return false;
     if (!members_agree(event.received_at_us)) return false;
     if (!has_filter_) return true;
-    defaults_.fill(snapshot.plan(), envelope_, event.received_at_us, fields_);
+    defaults_.fill(snapshot.plan(), envelope_, event.tenant, event.received_at_us, fields_);
     snapshot.match(envelope_, core::TenantId(0), fields_, scratch_, matched_);
     return !matched_.empty();
 }

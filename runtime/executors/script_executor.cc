@@ -64,12 +64,12 @@ Executor::Start ScriptExecutor::start_call(const AttemptInput& input, AttemptRes
     EventInput event;
     event.kind = EventInput::Kind::kValue;
     event.text = call.input_json;
-    event.tenant_id = kDefaultTenantName;
+    event.tenant_id = tenant_name(call.caller.tenant);
     event.received_at_us = input.started_at_us;
     InvocationContext context;
     context.script_id = script->id;
     context.execution_id = call.execution_id;
-    context.tenant_id = kDefaultTenantName;
+    context.tenant_id = tenant_name(call.caller.tenant);
     context.event_name = "api.run";
     context.cause_id = call.execution_id;
     context.script_version = script->version;

@@ -26,7 +26,7 @@ bool BlockMatcher::read(const store::StoredEvent& event, const core::FieldPlan& 
     envelope_ = {};
     if (!parser_.extract(event.raw, plan, &envelope_, fields_)) return false;
     payload_at = payload_place(envelope_);
-    defaults_.fill(plan, envelope_, event.received_at_us, fields_);
+    defaults_.fill(plan, envelope_, event.tenant, event.received_at_us, fields_);
     return true;
 }
 

@@ -1,14 +1,19 @@
 // What: the one place that says who a caller is, for HTTP, streams and line sockets alike. With no
 //       key ever created a loopback client is tenant `default` with every right, if its request
-//       passes the rules of local_policy.h.
-// Threads: any; nothing changes after construction.
-// Lifetime: outlives the edges that ask it.
+//       passes the rules of local_policy.h; after the first one every caller shows a key.
+// Threads: any; nothing changes after construction but what the ring publishes. `Caller::keys` is
+//       the caller's own.
+// Lifetime: outlives the edges that ask it; the ring outlives both.
 // Limits: none.
-// Failure: kUnauthorized where a key is needed; kForbidden and kUnsupportedMediaType by the local
-//       rules.
+// Failure: kUnauthorized where a key is needed, with one text whatever is wrong with the one that
+//       was shown; kForbidden for an address that the key may not come from, for a suspended tenant
+//       and, like kUnsupportedMediaType, by the local rules.
 #pragma once
 
+#include "core/clock.h"
 #include "io/http_types.h"
+#include "runtime/identity/credentials.h"
+#include "runtime/identity/key_table.h"
 #include "runtime/identity/local_policy.h"
 #include "runtime/identity/principal.h"
 
@@ -21,6 +26,8 @@ struct Caller {
     io::Peer peer;
     const io::Request* http = nullptr;  // null on a line socket
     std::string_view key;               // what a line socket's hello shows; empty when absent
+    KeyReader* keys = nullptr;          // null: looked up without a memory
+    bool query_key_counts = false;      // ?apiKey= is a place for a key here
 };
 
 class Authenticator {
@@ -28,14 +35,22 @@ public:
     // Whose a loopback client is while no key exists: with none, everybody is tenant `default`.
     using TenantOf = std::function<core::TenantId(const Caller&)>;
 
-    explicit Authenticator(HostNames names, TenantOf tenant_of = {})
-        : names_(std::move(names)), tenant_of_(std::move(tenant_of)) {}
+    // Without a ring no key exists, ever.
+    explicit Authenticator(HostNames names, TenantOf tenant_of = {}, const KeyRing* ring = nullptr,
+                           const core::Clock* clock = nullptr)
+        : names_(std::move(names)), tenant_of_(std::move(tenant_of)), ring_(ring), clock_(clock) {}
 
     core::Result<Principal> authenticate(const Caller& caller) const;
+    // Null: keys never count here.
+    const KeyRing* ring() const { return ring_; }
 
 private:
+    core::Result<Principal> by_key(const Caller& caller) const;
+
     const HostNames names_;
     const TenantOf tenant_of_;
+    const KeyRing* const ring_;
+    const core::Clock* const clock_;
 };
 
 }  // namespace millrace::runtime::identity

@@ -21,7 +21,10 @@ namespace millrace::runtime::identity {
     X(kEventsRead, "events:read")                                             \
     X(kEventsWrite, "events:write")                                           \
     X(kExecutionsRead, "executions:read")                                     \
+    X(kKeysRead, "keys:read")                                                 \
+    X(kKeysWrite, "keys:write")                                               \
     X(kKvRead, "kv:read")                                                     \
+    X(kMetricsRead, "metrics:read")                                           \
     X(kReplaysRead, "replays:read")                                           \
     X(kReplaysWrite, "replays:write")                                         \
     X(kScriptsRead, "scripts:read")                                           \
@@ -32,6 +35,8 @@ namespace millrace::runtime::identity {
     X(kStatsRead, "stats:read")                                               \
     X(kSubscriptionsRead, "subscriptions:read")                               \
     X(kSubscriptionsWrite, "subscriptions:write")                             \
+    X(kTenantsRead, "tenants:read")                                           \
+    X(kTenantsWrite, "tenants:write")                                         \
     /* Probes of load balancers and supervisors: nobody has to be anybody. */ \
     X(kPublic, "public")
 
@@ -65,6 +70,17 @@ public:
         bits_ |= bit(scope);
         return *this;
     }
+    constexpr ScopeSet& add(const ScopeSet& other) {
+        bits_ |= other.bits_;
+        return *this;
+    }
+    constexpr ScopeSet& remove(const ScopeSet& other) {
+        bits_ &= ~other.bits_;
+        return *this;
+    }
+    constexpr bool contains(const ScopeSet& other) const { return (other.bits_ & ~bits_) == 0; }
+    // Every right, those that later versions will know too.
+    constexpr bool is_all() const { return bits_ == ~std::uint64_t{0}; }
     constexpr bool has(Scope scope) const {
         return scope == Scope::kPublic || (bits_ & bit(scope)) != 0;
     }

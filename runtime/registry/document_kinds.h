@@ -3,9 +3,11 @@
 // Threads: constants. Lifetime: none. Limits: none. Failure: none.
 #pragma once
 
+#include "runtime/registry/api_key.h"
 #include "runtime/registry/document_kind.h"
 #include "runtime/registry/registry_types.h"
 #include "runtime/registry/secret.h"
+#include "runtime/registry/tenant.h"
 
 #include <memory>
 #include <string_view>
@@ -17,11 +19,15 @@ namespace millrace::runtime {
 #define MILLRACE_DOCUMENT_KINDS(X) \
     X(Script, scripts)             \
     X(Secret, secrets)             \
-    X(Subscription, subscriptions)
+    X(Subscription, subscriptions) \
+    X(Tenant, tenants)             \
+    X(ApiKey, keys)
 
+using ApiKeyRef = std::shared_ptr<const ApiKey>;
 using ScriptRef = std::shared_ptr<const Script>;
 using SecretRef = std::shared_ptr<const Secret>;
 using SubscriptionRef = std::shared_ptr<const Subscription>;
+using TenantRef = std::shared_ptr<const Tenant>;
 
 // What a change means to those who follow. Without `before` the document is new, without `after` it
 // is gone.

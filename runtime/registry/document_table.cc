@@ -52,17 +52,24 @@ std::string version_kind() {
 }
 
 template <typename T>
-std::string audit_entry(std::string_view action, std::string_view actor, const T& document) {
+std::string audit_entry(std::string_view action, const DocumentHost& host, const T& document,
+                        const std::shared_ptr<const T>& before) {
     const DocumentKind<T>& kind = document_kind<T>();
     std::string out;
     core::JsonWriter json(out);
     json.begin_object().field("action", action).field("kind", kind.name);
-    json.field("id", document.id).field("version", document.version).field("by", actor);
-    if (kind.audit == AuditText::kDocument && action != "delete") {
-        const std::string shown = kind.show(document);
-        if (shown.size() <= kAuditDocumentBytesMax) json.raw_field("document", shown);
+    json.field("id", document.id).field("version", document.version).field("by", host.actor());
+    const auto shown = [&](std::string_view name, const T& version) {
+        const std::string text = kind.show(version);
+        if (text.size() <= kAuditDocumentBytesMax) json.raw_field(name, text);
+    };
+    if (kind.audit == AuditText::kDocument) {
+        if (before) shown("before", *before);
+        if (action != "delete") shown("document", document);
     }
     json.end_object();
+    if (const std::string_view members = host.actor_members(); !members.empty())
+        out.insert(out.size() - 1, "," + std::string(members));
     return out;
 }
 
@@ -194,14 +201,18 @@ core::Status DocumentTable<T>::link(T& document) const {
 }
 
 template <typename T>
-core::Result<DocumentChange<T>> DocumentTable<T>::create(const ChangeContext& context,
-                                                         std::string_view sent) {
+core::Result<DocumentChange<T>> DocumentTable<T>::create(
+    const ChangeContext& context, std::string_view sent,
+    const std::function<core::Status(T&)>& furnish) {
     const DocumentKind<T>& kind = document_kind<T>();
     const std::string body = with_camel_case_names(sent);
     T next = fresh_;
     next.tenant = context.tenant;
     if (auto status = refuse_server_members(body, {}); !status) return core::fail(status.error());
     if (auto status = kind.read(body, next); !status) return core::fail(status.error());
+    if (furnish) {
+        if (auto status = furnish(next); !status) return core::fail(status.error());
+    }
     if (next.id.empty() && kind.made_id == MadeId::kName && is_resource_id(next.name))
         next.id = next.name;
     if (next.id.empty()) next.id = make_document_id(kind.id_prefix, host_.random());
@@ -250,18 +261,19 @@ core::Result<std::shared_ptr<const T>> DocumentTable<T>::current(const ChangeCon
 
 template <typename T>
 core::Result<DocumentChange<T>> DocumentTable<T>::put(const ChangeContext& context,
-                                                      std::string_view id, std::string_view sent) {
+                                                      std::string_view id, std::string_view sent,
+                                                      const Check& agree) {
     const auto old = current(context, id);
     if (!old) return core::fail(old.error());
     const std::string body = with_camel_case_names(sent);
     T next = **old;
-    return replace(context, *old, std::move(next), body);
+    return replace(context, *old, std::move(next), body, agree);
 }
 
 template <typename T>
 core::Result<DocumentChange<T>> DocumentTable<T>::patch(const ChangeContext& context,
-                                                        std::string_view id,
-                                                        std::string_view sent) {
+                                                        std::string_view id, std::string_view sent,
+                                                        const Check& agree) {
     const DocumentKind<T>& kind = document_kind<T>();
     const auto old = current(context, id);
     if (!old) return core::fail(old.error());
@@ -273,7 +285,7 @@ core::Result<DocumentChange<T>> DocumentTable<T>::patch(const ChangeContext& con
     if (!merged) return core::fail(std::move(merged.error()));
     T next = fresh_;
     if (kind.carry) kind.carry(**old, next);
-    return replace(context, *old, std::move(next), *merged);
+    return replace(context, *old, std::move(next), *merged, agree);
 }
 
 template <typename T>
@@ -292,7 +304,8 @@ core::Result<DocumentChange<T>> DocumentTable<T>::amend(
 template <typename T>
 core::Result<DocumentChange<T>> DocumentTable<T>::replace(const ChangeContext& context,
                                                           const Ref& old, T&& next,
-                                                          std::string_view body) {
+                                                          std::string_view body,
+                                                          const Check& agree) {
     const DocumentKind<T>& kind = document_kind<T>();
     next.tenant = context.tenant;
     if (auto status = kind.read(body, next); !status) return core::fail(status.error());
@@ -304,6 +317,9 @@ core::Result<DocumentChange<T>> DocumentTable<T>::replace(const ChangeContext& c
     }
     if (next.name.empty()) next.name = next.id;
     if (auto status = link(next); !status) return core::fail(status.error());
+    if (agree) {
+        if (auto status = agree(next); !status) return core::fail(status.error());
+    }
     if (check_) {
         if (auto status = check_(next); !status) return core::fail(status.error());
     }
@@ -346,7 +362,7 @@ core::Result<DocumentChange<T>> DocumentTable<T>::keep(const Ref& old, T&& next,
         puts.push_back({std::string(kCounterKind), std::string(kind.name), number, now_us,
                         "{\"next\":" + std::to_string(number) + "}"});
     }
-    if (auto status = commit(puts, erases, action, *document); !status)
+    if (auto status = commit(puts, erases, action, *document, old); !status)
         return core::fail(status.error());
     if (!erases.empty()) versions->second.erase(versions->second.begin());
     if (kind.versions_kept > 0) versions_[key].push_back(document);
@@ -408,7 +424,8 @@ template <typename T>
 core::Result<DocumentChange<T>> DocumentTable<T>::erase(const Ref& old, std::string_view action) {
     std::vector<RegistryRowName> erases;
     append_erases(*old, erases);
-    if (auto status = commit({}, erases, action, *old); !status) return core::fail(status.error());
+    if (auto status = commit({}, erases, action, *old, old); !status)
+        return core::fail(status.error());
     const Key key(old->tenant.value, old->id);
     versions_.erase(key);
     documents_.erase(key);
@@ -426,7 +443,7 @@ core::Result<DocumentChange<T>> DocumentTable<T>::forget_set_aside(core::TenantI
     gone.id = id;
     std::vector<RegistryRowName> erases;
     append_erases(gone, erases);
-    if (auto status = commit({}, erases, "delete", gone); !status)
+    if (auto status = commit({}, erases, "delete", gone, nullptr); !status)
         return core::fail(status.error());
     set_aside_.erase(Key(tenant.value, id));
     versions_.erase(Key(tenant.value, id));
@@ -453,7 +470,7 @@ core::Result<DocumentChange<T>> DocumentTable<T>::undo(const Change& change) {
         puts.push_back({version_kind<T>(), version_row_id(*old), old->version, old->updated_at_us,
                         puts.front().json});
     }
-    if (auto status = commit(puts, erases, "undo", document); !status)
+    if (auto status = commit(puts, erases, "undo", document, now); !status)
         return core::fail(status.error());
     if (!now && kind.versions_kept > 0) versions_[key] = {old};
     if (now && kind.versions_kept > 0) {
@@ -474,10 +491,11 @@ core::Result<DocumentChange<T>> DocumentTable<T>::undo(const Change& change) {
 template <typename T>
 core::Status DocumentTable<T>::commit(std::span<const RegistryRow> puts,
                                       std::span<const RegistryRowName> erases,
-                                      std::string_view action, const T& document) {
+                                      std::string_view action, const T& document,
+                                      const Ref& before) {
     return host_.rows().commit(
         puts, erases, host_.clock().wall_us(), document.tenant,
-        action.empty() ? std::string() : audit_entry(action, host_.actor(), document));
+        action.empty() ? std::string() : audit_entry(action, host_, document, before));
 }
 
 template <typename T>
@@ -486,6 +504,12 @@ void DocumentTable<T>::count(core::TenantId tenant, int change) {
 }
 
 // ---- looking
+
+template <typename T>
+std::size_t DocumentTable<T>::size(core::TenantId tenant) const {
+    const auto held = counts_.find(tenant.value);
+    return held == counts_.end() ? 0 : held->second;
+}
 
 template <typename T>
 std::shared_ptr<const T> DocumentTable<T>::find(core::TenantId tenant, std::string_view id) const {

@@ -38,6 +38,8 @@ public:
     virtual const core::Clock& clock() const = 0;
     virtual core::Random& random() = 0;
     virtual std::string_view actor() const = 0;
+    // What else the audit log tells of whoever acts: members of an object, "" when nothing.
+    virtual std::string_view actor_members() const = 0;
     // 0: there is none.
     virtual std::uint32_t number_of(std::string_view kind, core::TenantId tenant,
                                     std::string_view id) const = 0;
@@ -65,14 +67,17 @@ public:
 
     core::Status load(NumberedTable<T>& into);
 
-    core::Result<Change> create(const ChangeContext& context, std::string_view body);
+    // `furnish` adds what no body says, or refuses.
+    core::Result<Change> create(const ChangeContext& context, std::string_view body,
+                                const std::function<core::Status(T&)>& furnish = {});
     // Members that the body leaves out stay as they are; so do those that the server makes: a
     // document that was read a while ago may be edited and sent back.
+    // `agree` refuses what only the caller can judge of the document as it would be.
     core::Result<Change> put(const ChangeContext& context, std::string_view id,
-                             std::string_view body);
+                             std::string_view body, const Check& agree = {});
     // JSON merge patch (RFC 7386) on the document as it is shown.
     core::Result<Change> patch(const ChangeContext& context, std::string_view id,
-                               std::string_view patch);
+                               std::string_view patch, const Check& agree = {});
     // A change that the server makes itself, named so in the audit log: `edit` changes what no body
     // says. Nothing happens when it refuses.
     core::Result<Change> amend(const ChangeContext& context, std::string_view id,
@@ -85,6 +90,9 @@ public:
     core::Result<Change> undo(const Change& change);
 
     Ref find(core::TenantId tenant, std::string_view id) const;
+    std::size_t size(core::TenantId tenant) const;
+    // Whether there ever was one, of any tenant.
+    bool ever_made() const { return number_next_ > 1; }
     // The newest versions_kept, oldest first, the current one last.
     std::span<const Ref> versions(core::TenantId tenant, std::string_view id) const;
     // In the order of ids, those behind `after` ("" = from the first); stops when visit says false.
@@ -104,7 +112,7 @@ private:
     core::Status link(T& document) const;
     core::Result<Ref> current(const ChangeContext& context, std::string_view id) const;
     core::Result<Change> replace(const ChangeContext& context, const Ref& old, T&& next,
-                                 std::string_view body);
+                                 std::string_view body, const Check& agree);
     core::Result<Change> keep(const Ref& old, T&& next, std::string_view body,
                               std::string_view action);
     core::Status check_unused(const T& document) const;
@@ -116,7 +124,7 @@ private:
     core::Result<Change> forget_set_aside(core::TenantId tenant, std::string_view id);
     void append_erases(const T& document, std::vector<RegistryRowName>& erases) const;
     core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases,
-                        std::string_view action, const T& document);
+                        std::string_view action, const T& document, const Ref& before);
     void count(core::TenantId tenant, int change);
 
     DocumentHost& host_;

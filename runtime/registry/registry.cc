@@ -1,6 +1,7 @@
 #include "runtime/registry/registry.h"
 
 #include "matcher/subscription_spec.h"
+#include "runtime/event/tenant_names.h"
 
 #include <variant>
 
@@ -64,6 +65,8 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
               if (!check) return {};
               return check(*subscription.spec);
           }),
+      tenants_(*this, Tenant{}, {}),
+      keys_(*this, ApiKey{}, {}),
       snapshot_(std::make_shared<const RegistrySnapshot>()) {}
 
 Registry::~Registry() = default;
@@ -74,6 +77,8 @@ core::Status Registry::load() {
     if (auto loaded = table##_.load(snapshot->table); !loaded) return loaded;
     MILLRACE_DOCUMENT_KINDS(X)
 #undef X
+    snapshot->tenants.for_each(
+        [](const TenantRef& tenant) { name_tenant(tenant->self(), tenant->id); });
     std::lock_guard lock(snapshot_mutex_);
     // As if every commit there has been had been published by this process: blocks name it.
     const std::uint64_t version = rows_.revision() + 1;
@@ -89,6 +94,8 @@ RegistrySnapshotRef Registry::snapshot() const {
 }
 
 void Registry::publish(const RegistryChange& change) {
+    if (const auto* of = std::get_if<DocumentChange<Tenant>>(&change); of && of->after)
+        name_tenant(of->after->self(), of->after->id);
     auto next =
         std::make_shared<RegistrySnapshot>(*snapshot_);  // only the owner replaces snapshot_
     ++next->version;

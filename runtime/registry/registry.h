@@ -50,7 +50,14 @@ public:
     ~Registry() override;
 
     // Whom the audit log names for the changes that follow.
-    void act_as(std::string actor) { actor_ = std::move(actor); }
+    void act_as(std::string actor, std::string members = {}) {
+        actor_ = std::move(actor);
+        actor_members_ = std::move(members);
+    }
+    // A line of the audit log for a change that has no document.
+    core::Status write_audit(std::int64_t at_us, core::TenantId tenant, std::string_view entry) {
+        return rows_.commit({}, {}, at_us, tenant, entry);
+    }
 
     // Any thread. Never null.
     RegistrySnapshotRef snapshot() const;
@@ -100,6 +107,7 @@ private:
     const core::Clock& clock() const override { return clock_; }
     core::Random& random() override { return random_; }
     std::string_view actor() const override { return actor_; }
+    std::string_view actor_members() const override { return actor_members_; }
     std::uint32_t number_of(std::string_view kind, core::TenantId tenant,
                             std::string_view id) const override;
     void users_of(std::string_view kind, std::uint32_t number,
@@ -111,6 +119,7 @@ private:
     const core::Clock& clock_;
     core::Random& random_;
     std::string actor_ = "millrace";
+    std::string actor_members_;
 #define X(Type, table) DocumentTable<Type> table##_;
     MILLRACE_DOCUMENT_KINDS(X)
 #undef X

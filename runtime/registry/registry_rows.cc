@@ -4,6 +4,9 @@
 #include "store/rows/registry_store.h"
 #include "store/rows/row_batch.h"
 
+#include <optional>
+#include <utility>
+
 namespace millrace::runtime {
 namespace {
 // One row of its own: its version is the number of commits.
@@ -11,7 +14,7 @@ constexpr std::string_view kRevisionKind = "registry_revision";
 }  // namespace
 
 StoreRegistryRows::StoreRegistryRows(store::Database& database, SetAside& aside)
-    : database_(database), aside_(aside) {
+    : database_(database), aside_(aside), chain_(database) {
     // One that does not read is set aside like any row: a revision that begins again harms nobody.
     if (const auto row = database_.registry().get(kRevisionKind, {}); row && *row)
         revision_ = (*row)->version;
@@ -36,10 +39,20 @@ core::Status StoreRegistryRows::commit(std::span<const RegistryRow> puts,
     for (const RegistryRow& row : puts)
         batch.put_registry(row.kind, row.id, row.version, row.updated_at_us, row.json);
     for (const RegistryRowName& name : erases) batch.erase_registry(name.kind, name.id);
-    if (!audit.empty()) batch.put_audit(at_us, tenant, audit);
+    std::optional<AuditChain::Link> link;
+    if (!audit.empty()) {
+        auto next = chain_.link(tenant, at_us, audit);
+        if (!next) return core::fail(std::move(next.error()));
+        link = std::move(*next);
+        batch.put_audit(link->head.at_us, tenant, link->row);
+        batch.put_registry(kAuditHeadKind, std::to_string(tenant.value), link->head.number,
+                           link->head.at_us, audit_head_document(link->head));
+    }
     batch.put_registry(kRevisionKind, {}, revision_ + 1, at_us, "{}");
     auto written = database_.write_now(batch);
-    if (written) ++revision_;
+    if (!written) return written;
+    ++revision_;
+    if (link) chain_.took(*link);
     return written;
 }
 

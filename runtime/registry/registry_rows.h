@@ -6,6 +6,7 @@
 
 #include "core/ids.h"
 #include "core/result.h"
+#include "runtime/registry/audit_chain.h"
 #include "runtime/registry/set_aside.h"
 
 #include <cstdint>
@@ -64,6 +65,7 @@ private:
     store::Database& database_;
     SetAside& aside_;
     std::uint64_t revision_ = 0;
+    AuditChain chain_;
 };
 
 }  // namespace millrace::runtime

@@ -30,6 +30,7 @@ inline constexpr std::size_t kResourceNameBytesMax = 256;
 inline constexpr std::size_t kScriptsMax = 100'000;          // of a tenant
 inline constexpr std::size_t kSubscriptionsMax = 4'000'000;  // of a tenant
 inline constexpr std::size_t kScriptSourceBytesMax = 1u << 20;
+inline constexpr std::size_t kScriptAllowMax = 100;    // keys, and roles
 inline constexpr std::size_t kScriptVersionsMax = 50;  // older ones are forgotten
 inline constexpr std::int64_t kScriptTimeoutMsMax = 300'000;
 inline constexpr std::int64_t kScriptMemoryBytesMin = 1LL << 20;
@@ -53,10 +54,14 @@ struct Script {
     std::int64_t timeout_ms = 30'000;
     std::int64_t memory_bytes = 64LL << 20;
     std::uint8_t permissions = kPermissionsAll;
+    // Who may run it over the API: ids of keys, names of roles. Both empty: everybody who may run.
+    std::vector<std::string> allow_keys;
+    std::vector<std::string> allow_roles;
     std::uint64_t hash = 0;  // XXH3 of the source: key of compiled-chunk caches
     std::int64_t created_at_us = 0;
     std::int64_t updated_at_us = 0;
 
+    bool may_be_run_by(std::string_view key_id, std::string_view role) const;
     bool may(Permission permission) const {
         return (permissions & static_cast<std::uint8_t>(permission)) != 0;
     }

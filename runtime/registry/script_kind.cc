@@ -1,10 +1,12 @@
 // Scripts as documents: their body, their row.
 #include "core/json_reader.h"
+#include "runtime/identity/roles.h"
 #include "runtime/registry/document_body.h"
 #include "runtime/registry/document_kinds.h"
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -42,6 +44,25 @@ void read_permissions(core::JsonObject& in, std::uint8_t& permissions) {
     permissions = bits;
 }
 
+void read_allow(core::JsonObject& in, Script& out) {
+    const auto given = in.any("allow");
+    if (!given) return;
+    out.allow_keys.clear();
+    out.allow_roles.clear();
+    auto allow = in.object("allow");
+    if (!allow) return;
+    allow->text_list("keys", out.allow_keys, kScriptAllowMax);
+    allow->text_list("roles", out.allow_roles, kScriptAllowMax);
+    for (const std::string& role : out.allow_roles) {
+        const auto known = [&role](const auto& entry) { return entry.first == role; };
+        if (std::none_of(identity::kRoles.begin(), identity::kRoles.end(), known))
+            allow->refuse("roles",
+                          "has \"" + role.substr(0, 64) +
+                              "\"; expected viewer, publisher, developer, operator, admin");
+    }
+    if (auto status = allow->finish(); !status) in.join(*allow);
+}
+
 core::Status read(std::string_view body, Script& out) {
     core::JsonDocument document;
     auto in = document.parse_object(body);
@@ -56,9 +77,22 @@ core::Status read(std::string_view body, Script& out) {
     in->integer("timeoutMs", out.timeout_ms, 1, kScriptTimeoutMsMax);
     in->integer("memoryBytes", out.memory_bytes, kScriptMemoryBytesMin, kScriptMemoryBytesMax);
     read_permissions(*in, out.permissions);
+    read_allow(*in, out);
     read_over_server_members(*in);
     out.hash = XXH3_64bits(out.source.data(), out.source.size());
     return in->finish();
+}
+
+void append_allow(core::JsonWriter& json, const Script& script) {
+    if (script.allow_keys.empty() && script.allow_roles.empty()) return;
+    json.key("allow").begin_object();
+    for (const auto& [name, list] :
+         {std::pair("keys", &script.allow_keys), std::pair("roles", &script.allow_roles)}) {
+        json.key(name).begin_array();
+        for (const std::string& text : *list) json.value(text);
+        json.end_array();
+    }
+    json.end_object();
 }
 
 std::string show(const Script& script) {
@@ -72,6 +106,7 @@ std::string show(const Script& script) {
         if (script.may(permission)) json.value(text);
     }
     json.end_array();
+    append_allow(json, script);
     append_document_times(json, script.version, script.created_at_us, script.updated_at_us);
     json.end_object();
     return out;
@@ -88,6 +123,14 @@ constexpr DocumentKind<Script> kKind = {
 };
 
 }  // namespace
+
+bool Script::may_be_run_by(std::string_view key_id, std::string_view role) const {
+    const auto holds = [](const std::vector<std::string>& list, std::string_view wanted) {
+        return std::find(list.begin(), list.end(), wanted) != list.end();
+    };
+    return (allow_keys.empty() && allow_roles.empty()) || holds(allow_keys, key_id) ||
+           holds(allow_roles, role);
+}
 
 std::string_view script_type_text(ScriptType type) {
     for (const auto& [text, value] : kScriptTypes) {

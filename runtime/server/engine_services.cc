@@ -133,6 +133,7 @@ void EngineServices::skip_behind(core::SubscriptionId subscription,
 }
 
 core::Status EngineServices::registry_changed(const RegistryChange& change) {
+    deps_.keys->follow(change);
     const auto told = tell_matcher(change);
     if (!told) return core::fail(told.error());
     return *told ? wait_until_effective() : core::Status{};
@@ -141,6 +142,7 @@ core::Status EngineServices::registry_changed(const RegistryChange& change) {
 // A shard that did not take up the change will not take up this one soon: when it goes on, it finds
 // both.
 void EngineServices::registry_undone(const RegistryChange& change) {
+    deps_.keys->follow(change);
     if (const auto told = tell_matcher(change); !told)
         deps_.log->error("a change could not be taken back", {{"error", told.error().message}});
     else if (*told)
@@ -363,7 +365,7 @@ void EngineServices::open_stream(core::ShardId shard, const io::Request& request
     auto stream = std::make_shared<StreamRequest>();
     stream->edge = shard;
     stream->token = request.token;
-    stream->tenant = principal.tenant;
+    stream->principal = principal;
     stream->pattern = api::query_value(request.query, "pattern").value_or("");
     stream->pattern_prefix = api::query_value(request.query, "patternPrefix").value_or("");
     stream->filter = api::query_value(request.query, "filter").value_or("");

@@ -13,6 +13,7 @@
 #include "runtime/delivery/lane.h"
 #include "runtime/server/behind_orders.h"
 #include "runtime/server/conductor.h"
+#include "runtime/server/key_directory.h"
 #include "runtime/server/retention_chore.h"
 #include "runtime/server/shard.h"
 #include "runtime/server/sideline.h"
@@ -47,6 +48,8 @@ public:
         BehindTable* behind = nullptr;
         BehindOrders* behind_orders = nullptr;
         const DueClock* due = nullptr;
+        KeyDirectory* keys = nullptr;
+        identity::SecurityEvents* security = nullptr;
         std::string backup_folder{};
         // While a change is waited for: the processor is the others'. Null: by the system.
         std::function<void()> yield;
@@ -71,6 +74,16 @@ public:
     store::Database& database() override { return *deps_.database; }
     Registry& registry() override { return *deps_.registry; }
     matcher::Matcher::Reader& matcher_reader() override { return reader_; }
+    identity::Quotas quota_defaults() override { return deps_.keys->quota_defaults(); }
+    void note_security(identity::SecurityKind kind, core::TenantId tenant,
+                       std::string_view payload) override {
+        deps_.security->note(kind, tenant, payload, deps_.clock->monotonic_ns());
+    }
+    std::size_t streams_of(core::TenantId tenant) override { return tail_->streams_of(tenant); }
+    core::Status write_audit(std::int64_t at_us, core::TenantId tenant,
+                             std::string_view entry) override {
+        return deps_.registry->write_audit(at_us, tenant, entry);
+    }
     LogEnds log_ends() override;
     LogEnds handled_to() override;
     core::LogOffset place_of(const Subscription& subscription, core::ShardId shard) override;

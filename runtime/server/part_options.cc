@@ -58,6 +58,23 @@ void read_registry_options(const core::RetryConfig& retry, const core::ScriptCon
     out.script_memory_bytes_default = script.memory_bytes;
 }
 
+identity::QueryKeys query_keys_of(const core::AuthConfig& auth) {
+    if (auth.query_keys == "off") return identity::QueryKeys::kOff;
+    return auth.query_keys == "all" ? identity::QueryKeys::kAll : identity::QueryKeys::kSome;
+}
+
+identity::Quotas quota_defaults(const core::QuotaConfig& quota) {
+    using identity::Quota;
+    identity::Quotas out;
+    out.set(Quota::kEvents, quota.events_per_second);
+    out.set(Quota::kBytes, quota.bytes_per_second);
+    out.set(Quota::kScripts, quota.scripts);
+    out.set(Quota::kStreams, quota.streams);
+    out.set(Quota::kSubscriptions, quota.subscriptions);
+    out.set(Quota::kScriptSubscriptions, quota.subscriptions_per_script);
+    return out;
+}
+
 core::Status read_retention_rules(const core::RetentionConfig& retention,
                                   RetentionChore::Deps& out) {
     out.age_us = retention.age_us;

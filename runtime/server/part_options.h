@@ -8,6 +8,8 @@
 #include "io/http_server.h"
 #include "io/line_server.h"
 #include "io/reactor.h"
+#include "runtime/identity/credentials.h"
+#include "runtime/identity/quotas.h"
 #include "runtime/registry/registry.h"
 #include "runtime/server/retention_chore.h"
 #include "store/database.h"
@@ -21,6 +23,8 @@ void read_store_options(const core::StoreConfig& store, store::Database::Options
 store::Durability durability_of(const core::StoreConfig& store);
 void read_registry_options(const core::RetryConfig& retry, const core::ScriptConfig& script,
                            Registry::Options& out);
+identity::QueryKeys query_keys_of(const core::AuthConfig& auth);
+identity::Quotas quota_defaults(const core::QuotaConfig& quota);
 core::Status read_retention_rules(const core::RetentionConfig& retention,
                                   RetentionChore::Deps& out);
 

@@ -46,10 +46,11 @@ core::LogFormat format_of(const core::Config& config) {
 }
 
 void say_what_is_so(core::Log& log, const core::Config& config, const ServeOptions& options,
-                    const ServerAddresses& addresses) {
+                    const ServerAddresses& addresses, bool keyed) {
     for (const std::string& warning : options.warnings) log.warn(warning);
     if (const std::string_view warning = lua_build_warning(); !warning.empty()) log.warn(warning);
-    log.warn("no API key exists: every loopback client is tenant 'default' with every right");
+    if (!keyed)
+        log.warn("no API key exists: every loopback client is tenant 'default' with every right");
     print_ready(addresses, config);
     log.info("serving", {{"http", addresses.http}, {"data", config.data.dir}});
 }
@@ -83,6 +84,8 @@ core::Result<std::unique_ptr<Server>> Server::create(const core::Config& config,
 }
 
 const ServerAddresses& Server::addresses() const { return parts_->addresses; }
+
+bool Server::keyed() const { return parts_->key_ring.closed(); }
 
 bool Server::failed(std::string& reason) const {
     if (!parts_->database->fatal()) return false;
@@ -132,7 +135,7 @@ int run_server(const core::Config& config, const ServeOptions& options) {
         return kExitFailed;
     }
     set_last_words_exit_code(kExitStoreFailed);
-    say_what_is_so(log, config, options, (*server)->addresses());
+    say_what_is_so(log, config, options, (*server)->addresses(), (*server)->keyed());
     const std::string reason = serve(**server, log, config, options);
     if (!reason.empty()) {
         log.error("the store has failed; ending so that a supervisor can start again",

@@ -34,6 +34,8 @@ public:
     Server& operator=(const Server&) = delete;
 
     const ServerAddresses& addresses() const;
+    // A key was made once: every caller needs one.
+    bool keyed() const;
     // The store can't go on: the process must end. Says why.
     bool failed(std::string& reason) const;
     // Graceful: no new connections, requests answered, what is durable stays queued for the next

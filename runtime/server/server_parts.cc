@@ -105,6 +105,7 @@ core::Status ServerParts::open_store() {
         set_aside.add(store::family_name(row.family), row.key,
                       core::Error(core::ErrorCode::kInternal, row.reason));
     });
+    registry_rows = std::make_unique<StoreRegistryRows>(*database, set_aside);
     if (auto told = tell_losses(); !told) return told;
     store::LogWriter::Options writer_options;
     writer_options.producers = shard_count;
@@ -119,7 +120,6 @@ core::Status ServerParts::open_store() {
 
 // What --accept-loss has accepted, for those who ask later why something is missing.
 core::Status ServerParts::tell_losses() {
-    store::RowBatch rows;
     for (const std::string& loss : database->losses()) {
         log.error("started although something is missing, as --accept-loss says",
                   {{"missing", loss}});
@@ -127,9 +127,10 @@ core::Status ServerParts::tell_losses() {
         core::JsonWriter json(entry);
         json.begin_object().field("action", "acceptLoss").field("kind", "store");
         json.field("id", "log").field("by", "operator").field("missing", loss).end_object();
-        rows.put_audit(clock.wall_us(), core::TenantId{}, entry);
+        auto told = registry_rows->commit({}, {}, clock.wall_us(), core::TenantId{}, entry);
+        if (!told) return told;
     }
-    return rows.empty() ? core::Status{} : database->write_now(rows);
+    return {};
 }
 
 core::Status ServerParts::open_registry() {
@@ -143,7 +144,6 @@ core::Status ServerParts::open_registry() {
             matcher::Matcher::Options{.background_thread = false, .samples = false});
         return trial.add(core::SubscriptionId(1), core::TenantId(0), spec);
     };
-    registry_rows = std::make_unique<StoreRegistryRows>(*database, set_aside);
     auto opened = Registry::open(*registry_rows, clock, random, std::move(options));
     if (!opened) return core::fail(std::move(opened.error()));
     registry = std::move(*opened);
@@ -227,16 +227,40 @@ core::Status ServerParts::build_edge() {
     deps.yield = seams.yield;
     deps.backup_folder =
         config.backup.dir.empty() ? config.data.dir + "/backups" : config.backup.dir;
+    keys = std::make_unique<KeyDirectory>(KeyDirectory::Deps{
+        &clock, &log, database.get(), registry.get(), &key_ring, quota_defaults(config.quota)});
+    if (auto started = keys->start(); !started) return started;
+    deps.keys = keys.get();
+    deps.security = &security;
     services = std::make_unique<EngineServices>(deps);
     rest = std::make_unique<api::Api>(*services);
     auto names = identity::HostNames::make(config.http.listen, config.http.hosts);
     if (!names) return core::fail(std::move(names.error()));
-    authenticator = std::make_unique<identity::Authenticator>(std::move(*names), seams.tenant_of);
+    authenticator = std::make_unique<identity::Authenticator>(std::move(*names), seams.tenant_of,
+                                                              &key_ring, &clock);
+    conductor.add_chore([this] { return keys->write_uses(); });
+    conductor.add_chore([this] { return tell_security(); });
     verifier = std::make_unique<MatchVerifier>(config.matcher.verify_fraction, *registry,
                                                matcher->register_reader(), log, metrics);
     conductor.add_chore([this] { return delivery_log.tell_left_out(clock.monotonic_ns()); });
     if (verifier->every() != 0) conductor.add_chore([this] { return verifier->do_work(); });
     return {};
+}
+
+// Into the first shard's log: there are few of them, and their order is told by their times.
+std::size_t ServerParts::tell_security() {
+    const std::vector<identity::SecurityEvent> events = security.take();
+    if (events.empty() || state.draining.load(std::memory_order_relaxed)) return 0;
+    std::string lines;
+    std::vector<core::TenantId> tenants;
+    for (const identity::SecurityEvent& event : events) {
+        lines += event.text + "\n";
+        tenants.push_back(event.tenant);
+    }
+    shards.front()->post([lines = std::move(lines), tenants = std::move(tenants)](Shard& shard) {
+        shard.take_own_events(lines, tenants);
+    });
+    return events.size();
 }
 
 core::Status ServerParts::build_shards() {
@@ -259,6 +283,8 @@ core::Status ServerParts::build_shards() {
         shard.writer = writer.get();
         shard.api = rest.get();
         shard.authenticator = authenticator.get();
+        shard.query_keys = query_keys_of(config.auth);
+        shard.security = &security;
         shard.uplink = services.get();
         shard.server = &state;
         shard.reactor = std::move(*reactor);
@@ -380,13 +406,14 @@ core::Status ServerParts::listen_one(std::string_view what, const std::string& w
                                                                               io::ListenRole)) {
     auto address = io::Address::parse(where);
     if (!address) return core::fail(std::move(std::move(address.error()).in(std::string(what))));
-    if (!address->is_loopback()) {
+    if (!address->is_loopback() && !key_ring.closed()) {
         return core::fail(
             core::Error(
                 core::ErrorCode::kForbidden,
                 std::string(what) + ": '" + where +
                     "' is not a loopback address, and no API key exists: everybody would have "
-                    "every right; listen on 127.0.0.1")
+                    "every right; listen on 127.0.0.1, or make a key first: millrace key create "
+                    "--bootstrap --data DIR")
                 .in(std::string(what)));
     }
     io::Address joined = *address;

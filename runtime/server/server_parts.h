@@ -24,6 +24,7 @@
 #include "runtime/server/conductor.h"
 #include "runtime/server/descriptors.h"
 #include "runtime/server/engine_services.h"
+#include "runtime/server/key_directory.h"
 #include "runtime/server/server.h"
 #include "runtime/server/shard.h"
 #include "runtime/server/sideline.h"
@@ -109,6 +110,9 @@ public:
     std::unique_ptr<RetentionChore> retention;
     std::unique_ptr<EngineServices> services;
     std::unique_ptr<api::Api> rest;
+    identity::KeyRing key_ring;
+    identity::SecurityEvents security;
+    std::unique_ptr<KeyDirectory> keys;
     std::unique_ptr<identity::Authenticator> authenticator;
     std::vector<std::unique_ptr<Shard>> shards;
     BehindOrders behind_orders{shards};
@@ -133,6 +137,7 @@ private:
     core::Status listen_one(std::string_view what, const std::string& where, std::string& bound,
                             core::Result<io::Address> (Shard::*open)(const io::Address&,
                                                                      io::ListenRole));
+    std::size_t tell_security();
     std::unique_ptr<Lane> make_lane(std::size_t number, const BehindTable* table);
     std::unique_ptr<core::AgentThread> run(core::Agent& agent,
                                            core::AgentThread::Priority priority);

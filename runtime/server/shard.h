@@ -70,6 +70,8 @@ public:
         store::LogPort* writer = nullptr;
         const api::Api* api = nullptr;
         const identity::Authenticator* authenticator = nullptr;
+        identity::QueryKeys query_keys = identity::QueryKeys::kSome;
+        identity::SecurityEvents* security = nullptr;
         ShardUplink* uplink = nullptr;
         const ServerState* server = nullptr;
         std::unique_ptr<io::Reactor> reactor;
@@ -104,6 +106,8 @@ public:
     bool take_result(std::uint32_t lane, std::unique_ptr<LaneResult>& result) override;
     // On its own thread (post()).
     void obey(const BehindOrder& order) { behind_->obey(order); }
+    // Events of the server itself: envelopes, a line each, and whose they are. On its own thread.
+    void take_own_events(std::string_view lines, std::span<const core::TenantId> tenants);
     // The feeder's answer; false when the ring is full.
     bool take_cold(std::unique_ptr<ColdBlock>& block);
     io::HttpServer& http() { return *http_; }
@@ -143,6 +147,7 @@ public:
     core::Status admit() override;
     bool draining() const override;
     store::Durability default_durability() const override { return deps_.durability; }
+    const core::Clock& clock() const override { return *deps_.clock; }
     void forward(api::ApiRequest&& request, io::RequestToken token) override;
     void open_stream(const io::Request& request, const identity::Principal& principal) override;
     void stream_drained(io::StreamToken stream) override;

@@ -14,6 +14,7 @@
 #include "core/result.h"
 #include "io/http_types.h"
 #include "io/line_server.h"
+#include "runtime/identity/principal.h"
 #include "store/log/format.h"
 #include "store/log/shard_log.h"
 #include "store/rows/row_batch.h"
@@ -62,6 +63,8 @@ struct IngestRequest {
 
     core::ShardId edge;
     core::TenantId tenant;
+    // While it is read: whose patterns hold for it; null: any pattern may come.
+    const identity::KeyIdentity* sender = nullptr;
     // While it is read, and where they differ: each entry's. What handlers of several tenants emit
     // comes as one body.
     std::span<const core::TenantId> entry_tenants;
@@ -122,6 +125,7 @@ struct IngestRequest {
         single_object = false;
         durability = store::Durability::kFsync;
         line_first = line_count = 0;
+        sender = nullptr;
     }
 
 private:

@@ -2,8 +2,11 @@
 
 #include "core/json_writer.h"
 #include "core/moment.h"
+#include "runtime/identity/holder.h"
+#include "runtime/identity/limits.h"
 #include "store/log/log_reader.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -103,16 +106,42 @@ std::string EventTail::reset_event(const StreamRequest& request,
     return out + "\n\n";
 }
 
+std::size_t EventTail::streams_of(core::TenantId tenant) const {
+    return static_cast<std::size_t>(std::count_if(
+        streams_.begin(), streams_.end(),
+        [tenant](const auto& entry) { return entry.second->request.principal.tenant == tenant; }));
+}
+
+core::Status EventTail::may_open(const StreamRequest& request) const {
+    if (streams_.size() >= kStreamsMax) {
+        return core::fail(
+            core::Error(core::ErrorCode::kRateLimited, "too many event streams are open")
+                .bound(kStreamsMax)
+                .retry_after(10));
+    }
+    if (!request.principal.key) return {};
+    const std::int64_t most =
+        request.principal.key->tenant->streams_max.load(std::memory_order_relaxed);
+    return identity::within_quota(
+        identity::Quota::kStreams,
+        most == 0 ? 0 : static_cast<std::int64_t>(streams_of(request.principal.tenant)), most);
+}
+
+// Whoever has lost the right to see more is told, and sees no more.
+void EventTail::check_right(Stream& stream) const {
+    if (!stream.broken.empty()) return;
+    const auto holds = stream.request.principal.still_holds(deps_.clock->wall_us());
+    if (holds) return;
+    stream.broken = holds.error().message;
+    stream.broken_code = core::error_code_text(holds.error().code);
+    append_end(stream);
+}
+
 void EventTail::open(StreamRequest&& request) {
     const auto refuse = [&](core::Error&& error) {
         deps_.refuse(request.edge, request.token, std::move(error));
     };
-    if (streams_.size() >= kStreamsMax) {
-        refuse(core::Error(core::ErrorCode::kRateLimited, "too many event streams are open")
-                   .bound(kStreamsMax)
-                   .retry_after(10));
-        return;
-    }
+    if (auto may = may_open(request); !may) return refuse(std::move(may.error()));
     auto next = start_of(request);
     if (!next)
         return refuse(std::move(
@@ -193,6 +222,7 @@ bool EventTail::load_blocks(Stream& stream) {
 
 bool EventTail::advance(Stream& stream) {
     constexpr std::size_t kEventsPerLook = 20'000;
+    check_right(stream);
     std::size_t seen = 0;
     const bool told = !stream.broken.empty();
     while (!told && stream.pending.size() < kChunkBytes && seen < kEventsPerLook &&
@@ -213,8 +243,9 @@ bool EventTail::advance(Stream& stream) {
         const store::StoredEvent event = block.event(block.index_of(stream.next[first]));
         ++stream.next[first].value;
         ++seen;
-        if (!event.has(store::EventFlag::kGone) && event.tenant == stream.request.tenant &&
-            stream.filter->accepts(event))
+        if (!event.has(store::EventFlag::kGone) &&
+            event.tenant == stream.request.principal.tenant &&
+            stream.request.principal.may_see(event.pattern) && stream.filter->accepts(event))
             append_event(stream, event);
     }
     if (!told && !stream.broken.empty()) append_end(stream);
@@ -242,7 +273,7 @@ void EventTail::append_event(Stream& stream, const store::StoredEvent& event) {
 void EventTail::append_end(Stream& stream) {
     std::string data;
     core::JsonWriter json(data);
-    json.begin_object().field("code", "INTERNAL").field("message", stream.broken);
+    json.begin_object().field("code", stream.broken_code).field("message", stream.broken);
     json.field("position", encode_stream_position(stream.next)).end_object();
     stream.pending += "event: error\ndata: " + data + "\n\n";
 }

@@ -14,6 +14,7 @@
 #include "core/result.h"
 #include "io/http_server.h"
 #include "runtime/event/event_filter.h"
+#include "runtime/identity/principal.h"
 #include "store/database.h"
 #include "store/log/event_block.h"
 
@@ -31,7 +32,7 @@ namespace millrace::runtime {
 struct StreamRequest {
     core::ShardId edge;
     io::RequestToken token;
-    core::TenantId tenant;
+    identity::Principal principal;
     std::string pattern;
     std::string pattern_prefix;
     std::string filter;
@@ -64,6 +65,7 @@ public:
     // Streams that have room look for new events. Returns the number of streams that got some.
     std::size_t do_work();
     std::size_t streams() const { return streams_.size(); }
+    std::size_t streams_of(core::TenantId tenant) const;
 
 private:
     static constexpr std::size_t kChunkBytes = 64u << 10;
@@ -78,6 +80,7 @@ private:
         std::string pending;                    // written, but the window was full
         bool writing = false;                   // waits for the edge's answer
         std::string broken;                     // why it cannot go on; its end was told
+        std::string_view broken_code = "INTERNAL";
         std::int64_t last_write_us = 0;
     };
 
@@ -85,6 +88,8 @@ private:
     bool clamp_to_end(std::vector<core::LogOffset>& next) const;
     static std::string reset_event(const StreamRequest& request,
                                    const std::vector<core::LogOffset>& next);
+    core::Status may_open(const StreamRequest& request) const;
+    void check_right(Stream& stream) const;
     bool advance(Stream& stream);
     bool load_blocks(Stream& stream);
     void append_event(Stream& stream, const store::StoredEvent& event);

@@ -70,6 +70,7 @@ class Server:
         self.shards = shards
         self.process = None
         self.preexec = preexec  # called in the child: limits of its own
+        self.api_key = None  # shown by every request that shows none itself
         self.log_path = os.path.join(self.folder, "log")
 
     def command(self, extra=()):
@@ -144,6 +145,9 @@ class Server:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
         try:
             all_headers = dict(headers or {})
+            if self.api_key and not {"x-api-key", "authorization"} & {
+                    name.lower() for name in all_headers}:
+                all_headers["X-API-Key"] = self.api_key
             if body is not None:
                 if not isinstance(body, (bytes, str)):
                     body = json.dumps(body)

@@ -112,6 +112,8 @@ int run_cli(std::vector<std::string> arguments, CliStreams streams) {
     add_replay_commands(app, context);
     add_backup_command(app, context);
     add_past_commands(app, context);
+    add_key_commands(app, context);
+    add_tenant_commands(app, context);
     add_stats_command(app, context);
     app.footer(
         "Run the server: millrace serve --help\n"

@@ -27,6 +27,8 @@ void add_dlq_commands(CLI::App& app, CliContext& context);
 void add_replay_commands(CLI::App& app, CliContext& context);
 void add_backup_command(CLI::App& app, CliContext& context);
 void add_past_commands(CLI::App& app, CliContext& context);
+void add_key_commands(CLI::App& app, CliContext& context);
+void add_tenant_commands(CLI::App& app, CliContext& context);
 void add_stats_command(CLI::App& app, CliContext& context);
 
 }  // namespace millrace::tools

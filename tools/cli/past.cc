@@ -63,6 +63,20 @@ int list_audit(CliContext& context, const AuditOptions& o) {
     return kExitOk;
 }
 
+int verify_audit(CliContext& context) {
+    const auto reply = context.get("/v2/audit/verify");
+    if (reply == nullptr) return kExitFailed;
+    const bool valid = flag_at(reply->root, "valid");
+    if (context.json())
+        context.print_json(*reply);
+    else if (valid)
+        context.out() << "whole: " << text_at(reply->root, "checked") << " rows\n";
+    else
+        context.out() << "broken: " << printable(text_at(reply->root, "broken.reason")) << " ("
+                      << text_at(reply->root, "broken.at") << ")\n";
+    return valid ? kExitOk : kExitFailed;
+}
+
 }  // namespace
 
 void add_past_commands(CLI::App& app, CliContext& context) {
@@ -82,6 +96,9 @@ void add_past_commands(CLI::App& app, CliContext& context) {
     auto a = std::make_shared<AuditOptions>();
     CLI::App* audit = app.add_subcommand("audit", "Who changed what, when");
     audit->require_subcommand(1);
+    audit->add_subcommand("verify", "Whether the audit log is whole")->callback([&context] {
+        context.action = [&context] { return verify_audit(context); };
+    });
     CLI::App* entries = audit->add_subcommand("list", "Changes, newest first");
     entries->add_option("--kind", a->kind, "script, subscription, dead_letter, replay, backup");
     entries->add_option("--id", a->id);

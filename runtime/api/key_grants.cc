@@ -1,0 +1,63 @@
+#include "runtime/api/key_grants.h"
+
+#include "matcher/filter/cidr.h"
+
+#include <algorithm>
+
+namespace millrace::runtime::api {
+namespace {
+
+tl::unexpected<core::Error> lacks(std::string_view member, const std::string& what) {
+    return core::fail(core::Error(core::ErrorCode::kForbidden,
+                                  std::string(member) + ": the key that asks lacks " + what +
+                                      ", and no key grants what its maker lacks")
+                          .in(std::string(member)));
+}
+
+// Stars of the narrower one are text for the wider: what it absorbs, it absorbs with anything in
+// their place. Escapes are compared as they stand.
+bool covers(const std::string& wider, const std::string& narrower) {
+    if (wider == narrower) return true;
+    if (wider.find('\\') != std::string::npos) return false;
+    const auto parsed = matcher::parse_wildcard(wider);
+    return parsed && parsed->matches(narrower);
+}
+
+bool holds(const std::string& wider, const std::string& narrower) {
+    matcher::CidrBlock outer, inner;
+    return matcher::parse_cidr(wider, outer) && matcher::parse_cidr(narrower, inner) &&
+           inner.prefix_bits >= outer.prefix_bits && outer.contains(inner.address);
+}
+
+// Each entry of `given` is within one of `own`; nothing given is everything.
+template <typename Within>
+bool all_within(const std::vector<std::string>& own, const std::vector<std::string>& given,
+                const Within& within) {
+    if (own.empty()) return true;
+    return !given.empty() && std::all_of(given.begin(), given.end(), [&](const auto& one) {
+        return std::any_of(own.begin(), own.end(),
+                           [&](const auto& wider) { return within(wider, one); });
+    });
+}
+
+}  // namespace
+
+core::Status may_grant(const identity::Principal& principal, const ApiKey* maker,
+                       const ApiKey& key) {
+    if (!principal.scopes.contains(key.scopes)) {
+        identity::ScopeSet missing = key.scopes;
+        missing.remove(principal.scopes);
+        const auto names = identity::scope_names(missing);
+        return lacks("scopes", names.empty() ? "rights" : std::string(names.front()));
+    }
+    if (!maker) return {};
+    if (!all_within(maker->patterns, key.patterns, covers))
+        return lacks("patterns", "some of them");
+    if (!all_within(maker->ips, key.ips, holds)) return lacks("ips", "some of them");
+    if (maker->expires_at_us != 0 &&
+        (key.expires_at_us == 0 || key.expires_at_us > maker->expires_at_us))
+        return lacks("expiresAt", "that much time");
+    return {};
+}
+
+}  // namespace millrace::runtime::api

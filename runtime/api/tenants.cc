@@ -1,0 +1,137 @@
+// /v2/tenants: for those who may make them. A tenant's own people see what it uses.
+#include "runtime/api/documents.h"
+#include "runtime/api/handlers.h"
+#include "runtime/registry/document_body.h"
+#include "runtime/registry/quota_members.h"
+
+namespace millrace::runtime::api {
+namespace {
+
+constexpr std::string_view kDefault = "default";
+
+ChangeContext platform_context(const Call& call) {
+    return {.tenant = kPlatform, .if_match = call.request.header("If-Match")};
+}
+
+DocumentTable<Tenant>& tenants(Call& call) { return call.services.registry().table<Tenant>(); }
+
+// `default` is there from the beginning; it gets a document when there is something to say.
+core::Status ensure_default(Call& call) {
+    if (tenants(call).find(kPlatform, kDefault)) return {};
+    auto made = tenants(call).create({.tenant = kPlatform}, R"({"id":"default"})");
+    if (!made) return core::fail(std::move(made.error()));
+    return call.services.registry_changed(*made);
+}
+
+// What holds a tenant in place.
+std::string things_of(const Registry& registry, core::TenantId tenant) {
+    std::string things;
+    const auto add = [&](std::size_t count, std::string_view what) {
+        if (count == 0) return;
+        things += (things.empty() ? "" : ", ") + std::to_string(count) + " " + std::string(what);
+    };
+    add(registry.table<Subscription>().size(tenant), "subscription(s)");
+    add(registry.table<Script>().size(tenant), "script(s)");
+    return things;
+}
+
+core::Status remove_keys(Call& call, core::TenantId tenant) {
+    auto& keys = call.services.registry().table<ApiKey>();
+    std::vector<std::string> ids;
+    keys.list(tenant, "", [&ids](const ApiKeyRef& key) {
+        ids.push_back(key->id);
+        return true;
+    });
+    for (const std::string& id : ids) {
+        auto gone = keys.remove({.tenant = tenant}, id);
+        if (!gone) return core::fail(std::move(gone.error()));
+        if (auto told = call.services.registry_changed(*gone); !told) return told;
+    }
+    return {};
+}
+
+}  // namespace
+
+Answer create_tenant(Call& call) {
+    if (auto there = ensure_default(call); !there) return core::fail(there.error());
+    return changed<Tenant>(
+        call, tenants(call).create(platform_context(call), call.request.body_view()), 201);
+}
+
+Answer list_tenants(Call& call) {
+    if (auto there = ensure_default(call); !there) return core::fail(there.error());
+    return list_documents_of<Tenant>(call, kPlatform);
+}
+
+Answer get_tenant(Call& call) {
+    const std::string_view id = call.request.param("id");
+    if (id == kDefault) {
+        if (auto there = ensure_default(call); !there) return core::fail(there.error());
+    }
+    const TenantRef tenant = tenants(call).find(kPlatform, id);
+    if (!tenant) return not_found("tenant", id);
+    return document_response(200, *tenant);
+}
+
+Answer patch_tenant(Call& call) {
+    const std::string_view id = call.request.param("id");
+    if (id == kDefault) {
+        if (auto there = ensure_default(call); !there) return core::fail(there.error());
+    }
+    return changed<Tenant>(
+        call,
+        tenants(call).patch(platform_context(call), id, call.request.body_view(),
+                            [](const Tenant& next) -> core::Status {
+                                if (!next.suspended || next.id != kDefault) return {};
+                                return core::fail(core::ErrorCode::kConflict,
+                                                  "tenant \"default\" can not be suspended: nobody "
+                                                  "could take that back");
+                            }),
+        200);
+}
+
+Answer delete_tenant(Call& call) {
+    const std::string_view id = call.request.param("id");
+    if (id == kDefault)
+        return core::fail(core::ErrorCode::kConflict, "tenant \"default\" can not be removed");
+    const TenantRef tenant = tenants(call).find(kPlatform, id);
+    if (!tenant) return not_found("tenant", id);
+    const std::string things = things_of(call.services.registry(), tenant->self());
+    if (!things.empty()) {
+        return core::fail(core::ErrorCode::kConflict,
+                          "tenant \"" + tenant->id + "\" has " + things + "; remove them first");
+    }
+    if (auto agreed = check_precondition(call.request.header("If-Match"), document_etag(*tenant));
+        !agreed)
+        return core::fail(agreed.error());
+    if (auto gone = remove_keys(call, tenant->self()); !gone) return core::fail(gone.error());
+    return changed<Tenant>(call, tenants(call).remove(platform_context(call), id), 200);
+}
+
+Answer tenant_usage(Call& call) {
+    const std::string_view id = call.request.param("id");
+    const bool all = call.request.principal.scopes.has(identity::Scope::kTenantsRead);
+    core::TenantId tenant = call.tenant();
+    if (id != tenant_name(tenant)) {
+        const TenantRef other = all ? tenants(call).find(kPlatform, id) : nullptr;
+        if (!other && !(all && id == kDefault)) return not_found("tenant", id);
+        tenant = other ? other->self() : kPlatform;
+    }
+    const Registry& registry = call.services.registry();
+    const TenantRef document = tenant_document(registry, tenant);
+    std::string body;
+    core::JsonWriter json(body);
+    json.begin_object().field("tenantId", tenant_name(tenant));
+    json.field("status", document && document->suspended ? "suspended" : "active");
+    json.key("usage").begin_object();
+    json.field("keys", registry.table<ApiKey>().size(tenant));
+    json.field("scripts", registry.table<Script>().size(tenant));
+    json.field("secrets", registry.table<Secret>().size(tenant));
+    json.field("streams", call.services.streams_of(tenant));
+    json.field("subscriptions", registry.table<Subscription>().size(tenant)).end_object();
+    append_quotas(json, quotas_of(call.services, tenant));
+    json.end_object();
+    return json_response(200, std::move(body));
+}
+
+}  // namespace millrace::runtime::api

@@ -1,0 +1,23 @@
+// What: what a principal's key and tenant may send a second, held against what came.
+// Threads: any. Lifetime: none. Limits: none.
+// Failure: kRateLimited with the quota's name as field, its size and how long to wait: the edge
+//       makes RateLimit headers and details.violatedPolicies of it (io/error_headers.h).
+#pragma once
+
+#include "core/result.h"
+#include "runtime/identity/principal.h"
+#include "runtime/identity/quotas.h"
+
+#include <cstdint>
+#include <string_view>
+
+namespace millrace::runtime::identity {
+
+// All of it or nothing is taken.
+core::Status take_quota(const Principal& principal, std::int64_t events, std::int64_t bytes,
+                        std::int64_t now_ns);
+
+// Of something that is counted: `held` of it are there.
+core::Status within_quota(Quota quota, std::int64_t held, std::int64_t most);
+
+}  // namespace millrace::runtime::identity

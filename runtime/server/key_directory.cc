@@ -1,0 +1,182 @@
+#include "runtime/server/key_directory.h"
+
+#include "core/json_reader.h"
+#include "core/json_writer.h"
+#include "store/rows/registry_store.h"
+#include "store/rows/row_batch.h"
+
+#include <charconv>
+#include <utility>
+#include <variant>
+
+namespace millrace::runtime {
+namespace {
+
+using identity::KeyTable;
+using identity::Quota;
+
+// When a key was used last, by its number: no change of its document.
+constexpr std::string_view kUseKind = "key_use";
+
+void set_rates(identity::Meter& meter, const identity::Quotas& quotas) {
+    meter.events.set_rate(quotas.of(Quota::kEvents));
+    meter.bytes.set_rate(quotas.of(Quota::kBytes));
+}
+
+std::shared_ptr<const identity::KeyIdentity> identity_of(
+    const ApiKey& key, std::shared_ptr<identity::TenantHolder> tenant) {
+    auto out = std::make_shared<identity::KeyIdentity>();
+    out->id = key.id;
+    out->user = key.user;
+    out->shown = key.shown;
+    out->role = key.role;
+    out->expires_at_us = key.expires_at_us;
+    out->holder = key.holder;
+    out->tenant = std::move(tenant);
+    for (const std::string& pattern : key.patterns) {
+        // Checked when the document was read.
+        if (auto parsed = matcher::parse_wildcard(pattern); parsed)
+            out->patterns.push_back(std::move(*parsed));
+    }
+    return out;
+}
+
+}  // namespace
+
+std::shared_ptr<identity::TenantHolder> KeyDirectory::holder_of(core::TenantId tenant) const {
+    TenantRef document;
+    if (tenant.value == 0)
+        document = deps_.registry->table<Tenant>().find(kPlatform, "default");
+    else
+        document = deps_.registry->snapshot()->tenants.share(tenant.value);
+    return document ? document->holder : default_holder_;
+}
+
+void KeyDirectory::put(KeyTable& table, const ApiKey& key) const {
+    auto grant = std::make_shared<identity::KeyGrant>();
+    grant->tenant = key.tenant;
+    grant->scopes = key.scopes;
+    if (key.tenant != kPlatform) grant->scopes.remove(identity::server_scopes());
+    grant->key = identity_of(key, holder_of(key.tenant));
+    for (const std::string& block : key.ips) {
+        matcher::CidrBlock parsed;
+        if (matcher::parse_cidr(block, parsed)) grant->from.push_back(parsed);
+    }
+    table.put({key.hash, 0, grant});
+    for (const ApiKey::Retired& old : key.retired) table.put({old.hash, old.until_us, grant});
+}
+
+void KeyDirectory::erase(KeyTable& table, const ApiKey& key) {
+    table.erase(key.hash);
+    for (const ApiKey::Retired& old : key.retired) table.erase(old.hash);
+}
+
+void KeyDirectory::publish(std::shared_ptr<KeyTable> next) {
+    table_ = std::move(next);
+    deps_.ring->publish(table_);
+}
+
+void KeyDirectory::settle_tenant(const Tenant& tenant) {
+    const identity::Quotas quotas = tenant.quotas.over(deps_.quota_defaults);
+    set_rates(tenant.holder->meter, quotas);
+    tenant.holder->streams_max.store(quotas.of(Quota::kStreams), std::memory_order_relaxed);
+    tenant.holder->suspend(tenant.suspended, tenant.reason);
+}
+
+core::Status KeyDirectory::start() {
+    const RegistrySnapshotRef registry = deps_.registry->snapshot();
+    set_rates(default_holder_->meter, deps_.quota_defaults);
+    default_holder_->streams_max.store(deps_.quota_defaults.of(Quota::kStreams),
+                                       std::memory_order_relaxed);
+    registry->tenants.for_each([this](const TenantRef& tenant) { settle_tenant(*tenant); });
+    auto table = std::make_shared<KeyTable>();
+    registry->keys.for_each([&](const ApiKeyRef& key) {
+        set_rates(key->holder->meter, key->quotas);
+        put(*table, *key);
+    });
+    if (auto restored = restore_uses(); !restored) return restored;
+    publish(std::move(table));
+    if (deps_.registry->table<ApiKey>().ever_made()) deps_.ring->close();
+    return {};
+}
+
+void KeyDirectory::follow(const RegistryChange& change) {
+    if (const auto* key = std::get_if<DocumentChange<ApiKey>>(&change)) follow_key(*key);
+    if (const auto* tenant = std::get_if<DocumentChange<Tenant>>(&change)) follow_tenant(*tenant);
+}
+
+void KeyDirectory::follow_key(const DocumentChange<ApiKey>& change) {
+    auto next = std::make_shared<KeyTable>(*table_);
+    if (change.before) erase(*next, *change.before);
+    if (change.after) {
+        set_rates(change.after->holder->meter, change.after->quotas);
+        put(*next, *change.after);
+    } else if (change.before) {
+        // release: pairs with Principal::still_holds().
+        change.before->holder->revoked.store(true, std::memory_order_release);
+    }
+    publish(std::move(next));
+    deps_.ring->close();
+}
+
+void KeyDirectory::follow_tenant(const DocumentChange<Tenant>& change) {
+    if (!change.after) return;
+    settle_tenant(*change.after);
+    if (change.before) return;
+    // `default` has a holder of its own from here on.
+    auto next = std::make_shared<KeyTable>(*table_);
+    deps_.registry->table<ApiKey>().list(change.after->self(), "", [&](const ApiKeyRef& key) {
+        put(*next, *key);
+        return true;
+    });
+    publish(std::move(next));
+}
+
+core::Status KeyDirectory::restore_uses() {
+    auto rows = deps_.database->registry().load_all(kUseKind);
+    if (!rows) return core::fail(std::move(rows.error()));
+    const RegistrySnapshotRef registry = deps_.registry->snapshot();
+    for (const store::RegistryDocument& row : *rows) {
+        std::uint32_t number = 0;
+        std::from_chars(row.id.data(), row.id.data() + row.id.size(), number);
+        const ApiKey* key = registry->keys.find(number);
+        if (!key) continue;
+        core::JsonDocument document;
+        auto in = document.parse_object(row.json, "row");
+        if (!in) continue;  // a time that is lost is no reason not to start
+        std::int64_t at_us = 0;
+        std::string from;
+        in->integer("atUs", at_us, INT64_MIN, INT64_MAX);
+        in->text("from", from);
+        if (in->finish()) key->holder->restore_use(at_us, std::move(from));
+    }
+    return {};
+}
+
+std::size_t KeyDirectory::write_uses() {
+    const std::int64_t now_us = deps_.clock->wall_us();
+    if (!deps_.ring->closed() || now_us - written_us_ < kWriteUs) return 0;
+    written_us_ = now_us;
+    store::RowBatch batch;
+    std::vector<std::pair<identity::KeyHolder*, std::int64_t>> written;
+    deps_.registry->snapshot()->keys.for_each([&](const ApiKeyRef& key) {
+        identity::KeyHolder& holder = *key->holder;
+        const std::int64_t used_us = holder.used_us();
+        if (used_us == holder.written_us || written.size() == kWritesMax) return;
+        std::string row;
+        core::JsonWriter json(row);
+        json.begin_object().field("atUs", used_us).field("from", holder.used_from()).end_object();
+        batch.put_registry(kUseKind, std::to_string(key->number.value), 1, used_us, row);
+        written.emplace_back(&holder, used_us);
+    });
+    if (written.empty()) return 0;
+    if (auto status = deps_.database->write_now(batch); !status) {
+        deps_.log->warn("keys: when they were used could not be written",
+                        {{"error", status.error().message}});
+        return 0;
+    }
+    for (const auto& [holder, used_us] : written) holder->written_us = used_us;
+    return written.size();
+}
+
+}  // namespace millrace::runtime
