@@ -340,6 +340,7 @@ void Engine::make_parts() {
     for (std::size_t i = 0; i < options.shards; ++i) {
         ShardLog::Options log;
         log.shard = core::ShardId{static_cast<std::uint16_t>(i)};
+        log.shards = options.shards;
         log.next_offset = core::LogOffset{committed_[i].end_offset};
         log.next_sequence = committed_[i].blocks;
         log.previous_hash = committed_[i].last_hash;

@@ -272,7 +272,10 @@ core::Status Engine::recover_ids_of(core::ShardId shard) {
             const std::uint64_t offset = key.offset.value + i;
             const IdHash id = block->id(i);
             if (offset < *from || id.none()) continue;
-            while (!index.insert(id, core::LogOffset{offset})) {
+            const core::ShardId keeper = keeper_of(id, options.shards);
+            const bool asked = keeper != shard && block->asked();
+            while (!index.insert(id, core::LogOffset{offset},
+                                 asked ? keeper_bit(keeper) : KeeperBits{0})) {
                 if (auto status = make_room(); !status) return status;
             }
         }

@@ -173,10 +173,8 @@ void EdgeHttp::take_events(io::Request& http) {
         host_.drop(request);
         return;
     }
-    if (request.atomicity == Atomicity::kAllOrNone && !request.rejected.empty()) {
-        request.items.clear();
-        for (auto& list : request.by_home) list.clear();
-    }
+    if (request.atomicity == Atomicity::kAllOrNone && !request.rejected.empty())
+        request.drop_items();
     host_.start(request);
 }
 

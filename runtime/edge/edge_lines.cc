@@ -68,8 +68,7 @@ void EdgeLines::on_lines(io::LineBatch&& batch) {
     if (!read && !request.body.view().empty() &&
         request.body.view().find_first_not_of(" \t\r\n") != std::string_view::npos) {
         // Not one event in all of it: every line gets the reason.
-        request.items.clear();
-        for (auto& list : request.by_home) list.clear();
+        request.drop_items();
         request.rejected.clear();
         for (std::uint64_t i = 0; i < batch.line_count; ++i) {
             request.rejected.push_back({static_cast<std::uint32_t>(i), read.error()});

@@ -158,20 +158,28 @@ void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeR
     if (!envelope.causation_id.empty()) input.causation_hash = hasher_.text(envelope.causation_id);
     if (!envelope.context_id.empty()) input.context_hash = hasher_.text(envelope.context_id);
 
-    core::ShardId home = options_.shard;
+    item.home = options_.shard;
     if (!envelope.event_id.empty()) {
         input.id = hasher_.identity_of(input.tenant, envelope.event_id, source_.identity_part);
         input.key_hash = input.id.by_id;
-        if (rule == HomeRule::kByKey) home = home_of(input.key_hash, options_.shards);
+        if (rule == HomeRule::kByKey) item.home = home_of(input.key_hash, options_.shards);
     } else {
         // Nobody can ask for an order among events without key and id: spread them over the lanes.
         input.key_hash = core::mix_u64(++keyless_, core::kHashSeedA);
     }
     if (!envelope.partition_key.empty()) {
         input.key_hash = hasher_.by_id(input.tenant, envelope.partition_key);
-        home = home_of(input.key_hash, options_.shards);
+        item.home = home_of(input.key_hash, options_.shards);
+        request.keyed = true;
     }
-    request.by_home[home.value].push_back(index);
+    const core::ShardId keeper = store::keeper_of(input.id, options_.shards);
+    // What a handler emits without a key stays with its cause, whose identity stands for it: only
+    // one with a key may come back with another one.
+    const bool moves =
+        !envelope.partition_key.empty() && (keeper != item.home || rule == HomeRule::kStayHere);
+    // What is all or none is settled before any of it goes.
+    const bool asks = options_.shards > 1 && !input.id.none() && (moves || request.whole());
+    request.place(index, keeper, asks ? MustAsk::kYes : MustAsk::kNo);
 }
 
 }  // namespace millrace::runtime

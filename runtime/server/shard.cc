@@ -34,7 +34,18 @@ Shard::Shard(Deps deps)
       edge_lines_(*this, EdgeIdentity(*deps_.authenticator, deps_.query_keys, deps_.security)),
       http_(std::make_unique<io::HttpServer>(*deps_.reactor, edge_http_, deps_.http)),
       lines_(std::make_unique<io::LineServer>(*deps_.reactor, edge_lines_, deps_.lines)),
-      commit_({deps_.number, deps_.linger_us_max, deps_.registry_revision},
+      keeper_(deps_.number, deps_.database->ids()),
+      rounds_(
+          {.ask = [this](core::ShardId keeper,
+                         IngestRequest& request) { to_keeper(keeper, request, Mail::Kind::kAsk); },
+           .release =
+               [this](core::ShardId keeper, IngestRequest& request) {
+                   to_keeper(keeper, request, Mail::Kind::kRelease);
+               },
+           .append = [this](IngestRequest& request) { send_to_homes(request); },
+           .give_back = [this](IngestRequest& request) { requests_.give_back(request); }}),
+      commit_({deps_.number, deps_.linger_us_max, deps_.registry_revision,
+               deps_.shards > 1 ? &keeper_ : nullptr},
               deps_.database->shard_log(deps_.number), *deps_.writer, *deps_.clock, metrics_,
               {.block_durable =
                    [this](const store::EventBlock& block, std::span<const DeliveryItem> items) {
@@ -98,6 +109,7 @@ std::size_t Shard::do_work() {
     done += read_cold();
     done += run_tasks();
     done += work_backlog();
+    done += rounds_.do_work(deps_.clock->monotonic_ns() / 1000);
     done += commit_.do_work();
     done += dispatch_->do_work();
     done += send_outbox();
@@ -108,7 +120,7 @@ std::size_t Shard::do_work() {
 
 void Shard::wait(std::int64_t timeout_us) {
     ingestor_.offline();
-    deps_.reactor->poll(commit_.sleep_limit_us(timeout_us));
+    deps_.reactor->poll(rounds_.sleep_limit_us(commit_.sleep_limit_us(timeout_us)));
 }
 
 void Shard::publish_figures() {
@@ -173,19 +185,47 @@ std::size_t Shard::send_outbox() {
 }
 
 std::size_t Shard::read_mail() {
-    std::size_t read = 0;
+    std::size_t count = 0;
     Mail mail;
     for (auto& ring : mail_) {
         while (ring->try_pop(mail)) {
-            ++read;
-            switch (mail.kind) {
-                case Mail::Kind::kOrder: order(*mail.request); break;
-                case Mail::Kind::kAppend: append_here(*mail.request); break;
-                default: home_done(*mail.request); break;
-            }
+            ++count;
+            read(mail);
         }
     }
-    return read;
+    return count;
+}
+
+void Shard::read(const Mail& mail) {
+    IngestRequest& request = *mail.request;
+    switch (mail.kind) {
+        case Mail::Kind::kOrder: order(request); break;
+        case Mail::Kind::kAppend: append_here(request); break;
+        case Mail::Kind::kDone: home_done(request); break;
+        case Mail::Kind::kAsk:
+            keeper_.answer(request);
+            send(request.edge, {Mail::Kind::kAnswered, &request});
+            break;
+        case Mail::Kind::kRelease:
+            keeper_.release(request);
+            send(request.edge, {Mail::Kind::kReleased, &request});
+            break;
+        case Mail::Kind::kAnswered: rounds_.answered(request); break;
+        case Mail::Kind::kReleased: rounds_.released(request); break;
+        case Mail::Kind::kNone: break;
+    }
+}
+
+void Shard::to_keeper(core::ShardId keeper, IngestRequest& request, Mail::Kind kind) {
+    if (keeper != deps_.number) {
+        send(keeper, {kind, &request});
+    } else if (kind == Mail::Kind::kAsk) {
+        keeper_.answer(request);
+        rounds_.answered(request);
+    } else {
+        keeper_.release(request);
+        rounds_.released(request);
+    }
 }
 
 // ---- a request's way
@@ -203,6 +243,13 @@ void Shard::start(IngestRequest& request) {
     for (const RejectedEntry& entry : request.rejected) {
         metrics_.rejected.at(core::error_code_text(entry.error.code)).add();
     }
+    if (rounds_.must_wait(request))
+        rounds_.begin(request);
+    else
+        send_to_homes(request);
+}
+
+void Shard::send_to_homes(IngestRequest& request) {
     const std::uint32_t homes = request.homes();
     request.homes_left = homes + 1;  // ours, until all homes have been asked
     if (request.atomicity == Atomicity::kEachEntry || homes <= 1) {
@@ -264,6 +311,10 @@ void Shard::home_done(IngestRequest& request) {
 }
 
 void Shard::finish(IngestRequest& request) {
+    if (rounds_.comes_again(request)) {
+        rounds_.end_round(request);
+        return;
+    }
     if (request.body) in_flight_bytes_ -= request.body.size();
     switch (request.origin) {
         case IngestOrigin::kHttp: edge_http_.finish(request); break;
@@ -277,7 +328,7 @@ void Shard::finish(IngestRequest& request) {
             break;
         }
     }
-    requests_.give_back(request);
+    rounds_.end_round(request);  // gives it back
 }
 
 void Shard::on_block_durable(const store::EventBlock& block, std::span<const DeliveryItem> items) {
@@ -348,7 +399,7 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
         if (read) metrics_.dropped.add();
     }
     metrics_.emitted.add(request.items.size());
-    bool all_here = true;
+    bool all_here = !rounds_.must_wait(request);
     for (IngestItem& item : request.items) {
         if (item.entry < result->emitted_depths.size())
             item.input.fills = depth_text(result->emitted_depths[item.entry]);

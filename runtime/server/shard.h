@@ -21,6 +21,8 @@
 #include "runtime/edge/edge_http.h"
 #include "runtime/edge/edge_lines.h"
 #include "runtime/edge/ingestor.h"
+#include "runtime/shard/identity_keeper.h"
+#include "runtime/shard/keeper_rounds.h"
 #include "runtime/shard/request_pool.h"
 #include "runtime/shard/shard_behind.h"
 #include "runtime/shard/shard_commit.h"
@@ -155,7 +157,16 @@ public:
 
 private:
     struct Mail {
-        enum class Kind : std::uint8_t { kNone, kOrder, kAppend, kDone };
+        enum class Kind : std::uint8_t {
+            kNone,
+            kOrder,
+            kAppend,
+            kDone,
+            kAsk,
+            kAnswered,
+            kRelease,
+            kReleased
+        };
         Kind kind = Kind::kNone;
         IngestRequest* request = nullptr;
     };
@@ -177,6 +188,9 @@ private:
     // To all homes; the caller may be any shard.
     void hand_out(IngestRequest& request);
     void order(IngestRequest& request);
+    void read(const Mail& mail);
+    void to_keeper(core::ShardId keeper, IngestRequest& request, Mail::Kind kind);
+    void send_to_homes(IngestRequest& request);
     void append_here(IngestRequest& request);
     void home_done(IngestRequest& request);
     void finish(IngestRequest& request);
@@ -195,6 +209,8 @@ private:
     EdgeLines edge_lines_;
     std::unique_ptr<io::HttpServer> http_;
     std::unique_ptr<io::LineServer> lines_;
+    IdentityKeeper keeper_;
+    KeeperRounds rounds_;
     ShardCommit commit_;
     std::unique_ptr<ShardDispatcher> dispatch_;
     std::optional<ShardBehind> behind_;

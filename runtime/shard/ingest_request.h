@@ -15,6 +15,7 @@
 #include "io/http_types.h"
 #include "io/line_server.h"
 #include "runtime/identity/principal.h"
+#include "store/ids/hasher.h"
 #include "store/log/format.h"
 #include "store/log/shard_log.h"
 #include "store/rows/row_batch.h"
@@ -31,6 +32,15 @@ namespace millrace::runtime {
 
 struct LaneResult;
 
+// What an identity's keeper says.
+enum class KeeperAnswer : std::uint8_t {
+    kNotAsked,  // needs not be: its home is its keeper
+    kGranted,   // append it
+    kTaken,     // there is one at `position`
+    kOnItsWay,  // with another request: ask again
+    kSettled,   // in an earlier round
+};
+
 struct IngestItem {
     store::AppendInput input;
     std::string_view event_id;      // the client's; empty when the server makes it
@@ -38,10 +48,13 @@ struct IngestItem {
     std::uint32_t match_begin = 0;  // into IngestRequest::matches
     std::uint32_t match_count = 0;
     std::uint32_t payload_at = 0;  // see DeliveryItem
-    // Written by the home shard.
+    // Written by the home shard, and by the keeper of one that was taken.
     core::LogPosition position;
     bool duplicate = false;
     bool refused = false;  // the identity index was busy: 429
+    bool again = false;    // its keeper has to be asked (again)
+    KeeperAnswer answer = KeeperAnswer::kNotAsked;
+    core::ShardId home;  // where it goes when it is new
 };
 
 struct RejectedEntry {
@@ -51,6 +64,7 @@ struct RejectedEntry {
 
 enum class IngestOrigin : std::uint8_t { kHttp, kLine, kLane };
 enum class ReplyIds : std::uint8_t { kInclude, kLeaveOut };
+enum class MustAsk : std::uint8_t { kNo, kYes };
 enum class Atomicity : std::uint8_t { kEachEntry, kAllOrNone };
 
 struct IngestRequest {
@@ -82,6 +96,48 @@ struct IngestRequest {
     std::uint32_t homes_left = 0;
     // kAllOrNone over several homes: its number in the order in which all homes take such requests.
     std::uint64_t batch = 0;
+    // KeeperRounds'. Items that have to ask are in no list of by_home until they are answered.
+    std::vector<std::vector<std::uint32_t>> by_keeper;
+    bool asks = false;   // there are such items
+    bool keyed = false;  // some item has a partition key
+    bool may_go = false;
+    std::uint32_t keepers_left = 0;
+    std::uint32_t round = 0;
+
+    // Into the list that its place in the order and its identity ask for.
+    void place(std::uint32_t index, core::ShardId keeper, MustAsk must_ask) {
+        IngestItem& item = items[index];
+        const bool yes = must_ask == MustAsk::kYes;
+        item.input.asked = yes && keeper != item.home;
+        asks |= yes;
+        (yes ? by_keeper[keeper.value] : by_home[item.home.value]).push_back(index);
+    }
+    bool whole() const { return atomicity == Atomicity::kAllOrNone; }
+    // Nothing of it is to be taken.
+    void drop_items() {
+        items.clear();
+        for (auto& list : by_home) list.clear();
+        for (auto& list : by_keeper) list.clear();
+        asks = keyed = false;
+    }
+    // Some item comes again in the next round. By any home, like fail().
+    void come_again() { again_.store(true, std::memory_order_relaxed); }
+    bool again() const { return again_.load(std::memory_order_relaxed); }
+    void begin_round() {
+        ++round;
+        again_.store(false, std::memory_order_relaxed);
+        for (auto& list : by_keeper) list.clear();
+        for (std::uint32_t i = 0; i < items.size(); ++i) {
+            IngestItem& item = items[i];
+            const bool must_ask = whole() ? item.answer != KeeperAnswer::kNotAsked
+                                          : item.again || item.answer == KeeperAnswer::kOnItsWay;
+            item.again = false;
+            if (must_ask)
+                by_keeper[store::keeper_of(item.input.id, by_keeper.size()).value].push_back(i);
+            else if (!whole())
+                item.answer = KeeperAnswer::kSettled;
+        }
+    }
 
     core::TenantId tenant_of(std::uint32_t entry) const {
         return entry < entry_tenants.size() ? entry_tenants[entry] : tenant;
@@ -110,13 +166,16 @@ struct IngestRequest {
     void reset(std::size_t shards) {
         body = {};
         texts.clear();
-        items.clear();
+        by_home.resize(shards);
+        by_keeper.resize(shards);
+        drop_items();
         matches.clear();
         rejected.clear();
-        by_home.resize(shards);
-        for (auto& list : by_home) list.clear();
         homes_left = 0;
         batch = 0;
+        may_go = false;
+        round = 0;
+        again_.store(false, std::memory_order_relaxed);
         failed_.store(false, std::memory_order_relaxed);
         reached_.store(store::Durability::kFsync, std::memory_order_relaxed);
         lane_result = nullptr;
@@ -130,6 +189,7 @@ struct IngestRequest {
 
 private:
     std::atomic<bool> failed_{false};
+    std::atomic<bool> again_{false};
     std::atomic<store::Durability> reached_{store::Durability::kFsync};
 };
 

@@ -22,19 +22,32 @@ ShardCommit::ShardCommit(const Options& options, store::ShardLog& log, store::Lo
 
 bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
     const std::vector<std::uint32_t>& list = request.by_home[options_.shard.value];
-    const bool whole = request.atomicity == Atomicity::kAllOrNone;
+    const bool whole = request.whole();
     if (whole && in_flight_.size() >= kUnitsBeforePartMax && !failed_) return false;
     store::BatchPart part = whole ? part_of(request) : store::BatchPart{};
     bool begun = false;      // some of it is in the open unit, or was
     bool in_pieces = false;  // in closed ones, too
+    if (options_.keeper) options_.keeper->mark_elsewhere(request, next);
     constexpr std::size_t kPrefetchAhead = 8;
     while (next < list.size()) {
         if (failed_) break;
         if (next + kPrefetchAhead < list.size())
             log_.prefetch(request.items[list[next + kPrefetchAhead]].input.id);
         IngestItem& item = request.items[list[next]];
-        const store::AppendResult result = log_.append(
-            item.input, begun && whole ? store::WhenBusy::kTakeAnyway : store::WhenBusy::kRefuse);
+        store::AppendResult result;
+        if (item.answer == KeeperAnswer::kTaken) {
+            result = find_taken(request, item);
+            item.again |= result.status != store::AppendStatus::kDuplicate;
+        }
+        if (item.again) {
+            request.come_again();
+            ++next;
+            continue;
+        }
+        if (item.answer != KeeperAnswer::kTaken) {
+            result = log_.append(item.input, begun && whole ? store::WhenBusy::kTakeAnyway
+                                                            : store::WhenBusy::kRefuse);
+        }
         if (result.status == store::AppendStatus::kBlockFull) {
             if (begun && whole) {
                 part.last = false;
@@ -70,7 +83,7 @@ bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
     core::LogOffset needed_end;
     for (const std::uint32_t index : list) {
         const IngestItem& item = request.items[index];
-        if (!item.refused)
+        if (!item.refused && !item.again)
             needed_end = std::max(needed_end, core::LogOffset{item.position.offset.value + 1});
     }
     open_durability_ = std::max(open_durability_, request.durability);
@@ -92,6 +105,14 @@ store::BatchPart ShardCommit::part_of(const IngestRequest& request) {
         part.batch = (options_.shard.value + std::uint64_t{1}) << kShardShift | ++own_batches_;
     }
     return part;
+}
+
+// All or none goes by what its keepers said: nothing of it has another turn.
+store::AppendResult ShardCommit::find_taken(const IngestRequest& request, const IngestItem& item) {
+    store::AppendResult result = log_.find(item.input.id);
+    if (result.status != store::AppendStatus::kDuplicate && request.whole())
+        result = {store::AppendStatus::kDuplicate, item.position, true};
+    return result;
 }
 
 void ShardCommit::note_appended(const IngestRequest& request, const IngestItem& item) {

@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "runtime/delivery/lane_job.h"
 #include "runtime/shard/commit_gather.h"
+#include "runtime/shard/identity_keeper.h"
 #include "runtime/shard/ingest_request.h"
 #include "runtime/shard/shard_metrics.h"
 #include "store/commit/log_port.h"
@@ -44,6 +45,7 @@ public:
         std::int64_t linger_us_max = 1000;  // also for clients about to come back: CommitGather
         // Asked when a block is sealed; none: it does not say.
         std::function<std::uint64_t()> registry_revision{};
+        IdentityKeeper* keeper = nullptr;  // null: every identity is this shard's alone
     };
     ShardCommit(const Options& options, store::ShardLog& log, store::LogPort& writer,
                 const core::Clock& clock, ShardMetrics& metrics, Handlers handlers);
@@ -112,6 +114,7 @@ private:
     // What the units of a request that is all or none have in common.
     store::BatchPart part_of(const IngestRequest& request);
     void complete(store::Completion&& completion);
+    store::AppendResult find_taken(const IngestRequest& request, const IngestItem& item);
     void note_appended(const IngestRequest& request, const IngestItem& item);
     void answer_synced(std::vector<IngestRequest*>& requests);
     void wait_for(IngestRequest& request, core::LogOffset needed_end);

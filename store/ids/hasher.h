@@ -18,6 +18,11 @@ namespace millrace::store {
 // multiplicative hashing).
 constexpr std::uint64_t spread(std::uint64_t value) { return value * 0x9e3779b97f4a7c15ULL; }
 
+// The shard that a hash falls to. By its upper half: the lower one chooses lanes.
+constexpr core::ShardId shard_of(std::uint64_t hash, std::size_t shards) {
+    return core::ShardId(static_cast<std::uint16_t>(((hash >> 32) * shards) >> 32));
+}
+
 // Identity of an event: `by_id` depends on (tenant, eventId) alone, so that an event can be found
 // without its source; both halves together are (tenant, source, eventId), and are taken as
 // identity.
@@ -31,6 +36,12 @@ struct IdHash {
     constexpr std::uint64_t order() const { return spread(by_id); }
     constexpr auto operator<=>(const IdHash&) const = default;
 };
+
+// The shard that is asked before an event that lives elsewhere is taken. An event without a
+// partition key lives at its keeper.
+constexpr core::ShardId keeper_of(const IdHash& id, std::size_t shards) {
+    return shard_of(id.by_id, shards);
+}
 
 struct HashSeed {
     std::array<std::uint64_t, 2> words{};

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include <unistd.h>
 
@@ -70,6 +71,7 @@ core::Result<std::uint64_t> ShardIdIndex::open_runs(std::uint64_t log_begin,
         }
     }
     for (const std::string& path : useless) ::unlink(path.c_str());
+    for (const auto& run : chosen) note_keepers(run->header().keepers);
     std::lock_guard lock(mutex_);
     runs_ = owner_runs_ = std::make_shared<const RunList>(std::move(chosen));
     active_begin_ = end;
@@ -167,6 +169,7 @@ bool ShardIdIndex::freeze(std::uint64_t end_offset) {
         frozen->table = std::move(active_);
         frozen->begin_offset = active_begin_;
         frozen->end_offset = end_offset;
+        frozen->keepers = std::exchange(active_keepers_, kKeepersKnown);
         frozen_.push_back(std::move(frozen));
         active_ = std::move(fresh);
         version_.fetch_add(1, std::memory_order_release);
@@ -182,18 +185,63 @@ bool ShardIdIndex::has_room(std::uint64_t offset) {
     return entries_ < options_.table_entries_max || freeze(offset);
 }
 
-bool ShardIdIndex::insert(const IdHash& id, core::LogOffset offset) {
+// Never fewer than there are: a bit that is missing hides an identity from its keeper.
+void ShardIdIndex::note_keepers(KeeperBits bits) {
+    const KeeperBits before = keepers_.load(std::memory_order_relaxed);  // the owner alone writes
+    const KeeperBits after = (before & bits & kKeepersKnown) | ((before | bits) & ~kKeepersKnown);
+    if (after != before)
+        keepers_.store(after, std::memory_order_release);  // pairs with may_hold_of()
+}
+
+void ShardIdIndex::find_kept(std::span<IdQuestion> questions, core::ShardId here) const {
+    const std::uint64_t kept = options_.first_kept->load(std::memory_order_acquire);
+    const auto take = [&](IdQuestion& question, std::uint64_t offset_plus_1) {
+        if (offset_plus_1 <= kept || gone_.has(offset_plus_1 - 1)) return;
+        question.at = {here, core::LogOffset{offset_plus_1 - 1}};
+        question.there = true;
+    };
+    std::vector<std::shared_ptr<const Frozen>> frozen;
+    std::shared_ptr<const RunList> runs;
+    {
+        std::lock_guard lock(mutex_);
+        for (IdQuestion& question : questions) {
+            if (!question.there) take(question, active_->find_shared(question.id));
+            if (!question.there && migrating_) take(question, migrating_->find_shared(question.id));
+        }
+        frozen = frozen_;
+        runs = runs_;
+    }
+    for (IdQuestion& question : questions) {
+        for (std::size_t i = frozen.size(); !question.there && i-- > 0;)
+            take(question, frozen[i]->table->find_shared(question.id));
+        const RunFilter::Key key(question.id);
+        for (std::size_t i = runs->size(); !question.there && i-- > 0;) {
+            const IdRun& run = *(*runs)[i];
+            if (!run.filter().may_contain(key)) continue;
+            std::uint64_t offset = 0;
+            const IdRun::Lookup result = run.find(question.id, offset);
+            if (result == IdRun::Lookup::kDamaged) damaged(run);
+            if (result == IdRun::Lookup::kFound) take(question, offset + 1);
+        }
+    }
+}
+
+bool ShardIdIndex::insert(const IdHash& id, core::LogOffset offset, KeeperBits keepers) {
     if (!has_room(offset.value)) return false;
-    insert_here(id, offset);
+    insert_here(id, offset, keepers);
     return true;
 }
 
-void ShardIdIndex::insert_anyway(const IdHash& id, core::LogOffset offset) {
+void ShardIdIndex::insert_anyway(const IdHash& id, core::LogOffset offset, KeeperBits keepers) {
     static_cast<void>(has_room(offset.value));
-    insert_here(id, offset);
+    insert_here(id, offset, keepers);
 }
 
-void ShardIdIndex::insert_here(const IdHash& id, core::LogOffset offset) {
+void ShardIdIndex::insert_here(const IdHash& id, core::LogOffset offset, KeeperBits keepers) {
+    if (keepers != 0) {
+        active_keepers_ |= keepers;
+        note_keepers(keepers | kKeepersKnown);
+    }
     if ((entries_ + 1) * 2 > active_->capacity()) grow();
     active_->insert(id, offset.value);
     if (migrating_) migrate_some(kMigrateSlotsPerInsert);
@@ -281,8 +329,9 @@ core::Result<bool> ShardIdIndex::write_frozen() {
     // A run must never know of an event that a crash may still take away.
     if (oldest->end_offset > options_.durable_end->load(std::memory_order_acquire)) return false;
     const std::vector<RunEntry> entries = sorted_entries(*oldest->table);
-    auto writer = RunWriter::create(options_.folder, {options_.shard, 0, oldest->begin_offset,
-                                                      oldest->end_offset, entries.size()});
+    auto writer =
+        RunWriter::create(options_.folder, {options_.shard, 0, oldest->begin_offset,
+                                            oldest->end_offset, entries.size(), oldest->keepers});
     if (!writer) return core::fail(std::move(writer.error()));
     for (const RunEntry& entry : entries) (*writer)->add(entry);
     auto run = (*writer)->finish();
@@ -368,6 +417,22 @@ std::vector<std::vector<RunEntry>> IdIndex::look_up_by_id(std::uint64_t by_id) c
     found.reserve(shards_.size());
     for (const auto& shard : shards_) found.push_back(shard->look_up(by_id));
     return found;
+}
+
+void IdIndex::find_elsewhere(std::span<IdQuestion> questions, core::ShardId keeper) const {
+    if (questions.empty()) return;
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+        const core::ShardId shard{static_cast<std::uint16_t>(i)};
+        if (shard != keeper && shards_[i]->may_hold_of(keeper))
+            shards_[i]->find_kept(questions, shard);
+    }
+}
+
+bool IdIndex::may_stand_elsewhere(core::ShardId keeper) const {
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+        if (i != keeper.value && shards_[i]->may_hold_of(keeper)) return true;
+    }
+    return false;
 }
 
 }  // namespace millrace::store

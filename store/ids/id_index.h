@@ -26,10 +26,19 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 namespace millrace::store {
+
+// Whether, and where, there is an event with this identity.
+struct IdQuestion {
+    IdHash id;
+    std::uint32_t item = 0;  // the caller's
+    bool there = false;
+    core::LogPosition at{};
+};
 
 class ShardIdIndex {
 public:
@@ -60,9 +69,10 @@ public:
     };
     Found find(const IdHash& id);
     // Offsets must rise. False: kFrozenMax tables wait for the housekeeper.
-    bool insert(const IdHash& id, core::LogOffset offset);
+    // `keepers`: the bit of the shard that was asked for it.
+    bool insert(const IdHash& id, core::LogOffset offset, KeeperBits keepers = 0);
     // The open table takes more than its share then.
-    void insert_anyway(const IdHash& id, core::LogOffset offset);
+    void insert_anyway(const IdHash& id, core::LogOffset offset, KeeperBits keepers = 0);
     // A block that ends here was sealed: its identities are all in. Closes the open table when the
     // log behind its first block is long enough; false: it should, but kFrozenMax tables wait.
     bool note_sealed(core::LogOffset end, std::uint64_t stored_bytes);
@@ -71,6 +81,14 @@ public:
         return offset.value < options_.durable_end->load(
                                   std::memory_order_acquire);  // pairs with the writer's publish
     }
+
+    // Any thread. Whether there can be events of kept identities that another shard keeps.
+    bool may_hold_of(core::ShardId keeper) const {
+        // acquire: pairs with the release in note_keepers()
+        return store::may_hold_of(keepers_.load(std::memory_order_acquire), keeper);
+    }
+    // Any thread: answers what is not answered yet, by events that are kept, durable or not.
+    void find_kept(std::span<IdQuestion> questions, core::ShardId here) const;
 
     // Any thread: durable and kept events only. Several sources may have used one id: earliest
     // first.
@@ -99,12 +117,14 @@ private:
         std::unique_ptr<IdTable> table;
         std::uint64_t begin_offset = 0;
         std::uint64_t end_offset = 0;
+        KeeperBits keepers = 0;
     };
     using RunList = RunMerge::Runs;
 
     bool has_room(std::uint64_t offset);
-    void insert_here(const IdHash& id, core::LogOffset offset);
+    void insert_here(const IdHash& id, core::LogOffset offset, KeeperBits keepers);
     void refresh_owner();
+    void note_keepers(KeeperBits bits);
     void grow();
     bool freeze(std::uint64_t end_offset);
     void migrate_some(std::size_t slots);
@@ -130,6 +150,9 @@ private:
     std::vector<std::shared_ptr<const Frozen>> owner_frozen_;
     std::shared_ptr<const RunList> owner_runs_;
     std::atomic<std::size_t> table_entries_{0};
+    KeeperBits active_keepers_ = kKeepersKnown;  // of active_ and migrating_
+    // Of everything, since the start: what retention takes stays in it.
+    std::atomic<KeeperBits> keepers_{kKeepersKnown};
 
     mutable std::mutex mutex_;
     std::vector<std::shared_ptr<const Frozen>> frozen_;
@@ -152,6 +175,10 @@ public:
     std::optional<core::LogPosition> look_up(const IdHash& id) const;
     // By the half without source: each shard's, earliest first.
     std::vector<std::vector<RunEntry>> look_up_by_id(std::uint64_t by_id) const;
+    // Any thread. Answers questions about identities of one keeper from the other shards' indexes;
+    // one lock a shard, none of shards that have nothing of the keeper's.
+    void find_elsewhere(std::span<IdQuestion> questions, core::ShardId keeper) const;
+    bool may_stand_elsewhere(core::ShardId keeper) const;
 
 private:
     std::vector<std::unique_ptr<ShardIdIndex>> shards_;

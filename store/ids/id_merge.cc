@@ -9,7 +9,12 @@ core::Result<std::unique_ptr<RunMerge>> RunMerge::begin(const std::string& folde
     range.level = runs.front()->header().level + 1;
     range.begin_offset = runs.front()->header().begin_offset;
     range.end_offset = runs.back()->header().end_offset;
-    for (const auto& run : runs) range.entries_max += run->header().entries;
+    for (const auto& run : runs) {
+        range.entries_max += run->header().entries;
+        const KeeperBits bits = run->header().keepers;
+        range.keepers =
+            (range.keepers & bits & kKeepersKnown) | ((range.keepers | bits) & ~kKeepersKnown);
+    }
     auto writer = RunWriter::create(folder, range);
     if (!writer) return core::fail(std::move(writer.error()));
     merge->writer_ = std::move(*writer);

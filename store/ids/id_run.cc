@@ -232,6 +232,7 @@ core::Result<std::unique_ptr<RunWriter>> RunWriter::create(const std::string& fo
     h.level = range.level;
     h.begin_offset = range.begin_offset;
     h.end_offset = range.end_offset;
+    h.keepers = range.keepers;
     writer->filter_ = RunFilter(range.entries_max);
     writer->page_.reserve(kPageEntries);
     const std::string blank(kPageBytes, '\0');

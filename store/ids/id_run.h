@@ -24,6 +24,15 @@
 
 namespace millrace::store {
 
+// Which other shards keep some of the identities, those of events that had to ask: a bit a keeper
+// (keeper_bit), and kKeepersKnown. Without that one it was written before there were keepers.
+using KeeperBits = std::uint32_t;
+inline constexpr KeeperBits kKeepersKnown = 1u << 31;
+constexpr KeeperBits keeper_bit(core::ShardId keeper) { return 1u << (keeper.value % 31); }
+constexpr bool may_hold_of(KeeperBits bits, core::ShardId keeper) {
+    return (bits & kKeepersKnown) == 0 || (bits & keeper_bit(keeper)) != 0;
+}
+
 struct RunEntry {
     IdHash id;
     std::uint64_t offset = 0;
@@ -50,7 +59,7 @@ struct RunHeader {
     std::uint64_t pages = 0;
     std::uint64_t filter_bytes = 0;
     std::uint32_t filter_crc32c = 0;
-    std::uint32_t spare = 0;
+    KeeperBits keepers = 0;
 };
 static_assert(sizeof(RunHeader) == 72);
 
@@ -105,6 +114,7 @@ public:
         std::uint64_t begin_offset = 0;
         std::uint64_t end_offset = 0;
         std::uint64_t entries_max = 0;  // sizes the filter
+        KeeperBits keepers = kKeepersKnown;
     };
     static core::Result<std::unique_ptr<RunWriter>> create(const std::string& folder,
                                                            const Range& range);

@@ -76,6 +76,16 @@ public:
     std::uint64_t find(const IdHash& id) const {
         return place(id)->offset_plus_1.load(std::memory_order_relaxed);
     }
+    // The same for anybody.
+    std::uint64_t find_shared(const IdHash& id) const {
+        const Slot& held = *place(id);
+        // acquire: pairs with the release in insert(). The place was free, and has been taken by
+        // another identity meanwhile: then this one was not there.
+        const std::uint64_t offset_plus_1 = held.offset_plus_1.load(std::memory_order_acquire);
+        const bool same = held.by_id.load(std::memory_order_relaxed) == id.by_id &&
+                          held.by_source.load(std::memory_order_relaxed) == id.by_source;
+        return same ? offset_plus_1 : 0;
+    }
     // Replaces the offset of an identity that is there already (its event is no longer kept).
     void insert(const IdHash& id, std::uint64_t offset) {
         Slot& held = *place(id);

@@ -94,6 +94,7 @@ void BlockBuilder::add(const AppendInput& input) {
     records_.push_back(record);
     ids_.push_back(input.id);
     any_id_ |= !input.id.none();
+    any_asked_ |= input.asked;
     std::memcpy(body_.data() + text_bytes_, input.raw.data(), input.raw.size());
     if (!input.fills.empty()) {
         std::memcpy(body_.data() + text_bytes_ + input.raw.size(), input.fills.data(),
@@ -170,6 +171,7 @@ core::BufferRef BlockBuilder::make_value(const Chain& chain, const BlockBody& la
     BlockHeader header;
     header.codec = BlockCodec::kLz4;
     header.flags = any_id_ ? static_cast<std::uint16_t>(BlockFlag::kHasIds) : std::uint16_t{0};
+    if (any_asked_) header.flags |= static_cast<std::uint16_t>(BlockFlag::kAsked);
     header.sequence = chain.sequence;
     header.previous_hash = chain.previous_hash;
     header.first_offset = chain.first_offset.value;
@@ -264,7 +266,7 @@ SealedBlock BlockBuilder::finish(const Chain& chain) {
     text_bytes_ = segment_begin_ = 0;
     records_.clear();
     ids_.clear();
-    any_id_ = false;
+    any_id_ = any_asked_ = false;
     segments_.clear();
     stored_.clear();
     patterns_.clear();

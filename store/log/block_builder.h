@@ -57,6 +57,7 @@ private:
     std::vector<EventRecord> records_;
     std::vector<IdHash> ids_;
     bool any_id_ = false;
+    bool any_asked_ = false;
     std::vector<SegmentEntry> segments_;
     std::string stored_;  // the compressed segments, one behind the other
 

@@ -30,6 +30,11 @@ struct BlockView {
     bool has_ids() const {
         return (header.flags & static_cast<std::uint16_t>(BlockFlag::kHasIds)) != 0;
     }
+    // Identities may be here that other shards keep; in the first version it was not noted.
+    bool asked() const {
+        return header.version == 1 ||
+               (header.flags & static_cast<std::uint16_t>(BlockFlag::kAsked)) != 0;
+    }
     SegmentEntry segment(std::uint32_t index) const;
     IdHash id(std::uint32_t index) const;
     core::LogPosition first() const {

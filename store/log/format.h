@@ -122,6 +122,8 @@ enum class BlockFlag : std::uint16_t {
     // Events were let go out of it: behind the header stands the hash of the value as it was sealed
     // (u64), which the next block names as its predecessor's.
     kThinned = 1 << 1,
+    // Some events had to ask for their identity: it is kept by another shard (keeper_of).
+    kAsked = 1 << 2,
 };
 
 // 2: names the registry's revision. Older blocks stay as they are.

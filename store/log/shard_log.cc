@@ -18,29 +18,38 @@ ShardLog::~ShardLog() = default;
 // ahead hides it.
 AppendResult ShardLog::append(const AppendInput& input, WhenBusy when_busy) {
     AppendResult result;
-    result.position = next_position();
     if (!input.id.none()) {
-        const ShardIdIndex::Found found = options_.ids->find(input.id);
-        if (found.there) {
-            result.status = AppendStatus::kDuplicate;
-            result.position.offset = found.offset;
-            result.durable = options_.ids->durable(found.offset);
-            return result;
-        }
+        result = find(input.id);
+        if (result.status == AppendStatus::kDuplicate) return result;
     }
+    result.position = next_position();
     if (!builder_->fits(input)) {
         result.status = AppendStatus::kBlockFull;
         return result;
     }
-    if (!input.id.none() && !options_.ids->insert(input.id, result.position.offset)) {
-        if (when_busy == WhenBusy::kRefuse) {
-            result.status = AppendStatus::kBusy;
-            return result;
+    if (!input.id.none()) {
+        const KeeperBits asked =
+            input.asked ? keeper_bit(keeper_of(input.id, options_.shards)) : KeeperBits{0};
+        if (!options_.ids->insert(input.id, result.position.offset, asked)) {
+            if (when_busy == WhenBusy::kRefuse) {
+                result.status = AppendStatus::kBusy;
+                return result;
+            }
+            options_.ids->insert_anyway(input.id, result.position.offset, asked);
         }
-        options_.ids->insert_anyway(input.id, result.position.offset);
     }
     builder_->add(input);
     result.status = AppendStatus::kAppended;
+    return result;
+}
+
+AppendResult ShardLog::find(const IdHash& id) {
+    AppendResult result;
+    const ShardIdIndex::Found found = options_.ids->find(id);
+    if (!found.there) return result;
+    result.status = AppendStatus::kDuplicate;
+    result.position = {options_.shard, found.offset};
+    result.durable = options_.ids->durable(found.offset);
     return result;
 }
 

@@ -35,6 +35,7 @@ struct AppendInput {
     core::TenantId tenant{};
     std::uint16_t flags = 0;     // EventFlag bits
     IdHash id;                   // Hasher::identity(); none for an id made by the server
+    bool asked = false;          // id's keeper is another shard, and was asked
     std::uint64_t key_hash = 0;  // partition key (or event id): its low 32 bits are kept
     // Hasher::text() of each, 0 when absent: they go into the block's bloom filter for search.
     std::uint64_t source_hash = 0;  // of the source's id
@@ -75,6 +76,7 @@ class ShardLog {
 public:
     struct Options {
         core::ShardId shard{};
+        std::size_t shards = 1;
         core::LogOffset next_offset{};
         std::uint64_t next_sequence = 0;
         std::uint64_t previous_hash = 0;
@@ -88,6 +90,8 @@ public:
     ShardLog& operator=(const ShardLog&) = delete;
 
     AppendResult append(const AppendInput& input, WhenBusy when_busy = WhenBusy::kRefuse);
+    // Of an event that was taken here: kDuplicate, or kBusy when it is no longer kept.
+    AppendResult find(const IdHash& id);
     // Asks the caches for what append() of this id will touch; call it for the event 8 places ahead
     // in a batch (measured: halves the cost of the identity index).
     void prefetch(const IdHash& id) const;

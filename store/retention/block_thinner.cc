@@ -23,7 +23,8 @@ public:
 
     std::string value() const {
         BlockHeader header = block_.header;
-        header.flags = static_cast<std::uint16_t>(BlockFlag::kThinned);
+        header.flags &= static_cast<std::uint16_t>(BlockFlag::kAsked);
+        header.flags |= static_cast<std::uint16_t>(BlockFlag::kThinned);
         const bool ids = block_.has_ids() && any_lives_;
         if (ids) header.flags |= static_cast<std::uint16_t>(BlockFlag::kHasIds);
         header.codec = BlockCodec::kLz4;

@@ -43,6 +43,13 @@ class OwnServer(unittest.TestCase):
         for words in ("one event a request, 64 connections", "the disk alone", "durability memory"):
             self.assertIn(words, run.stdout)
 
+    def test_events_may_have_partition_keys(self):
+        run = bench("--data", self.folder, "--seconds", "0.3", "--keys", "7", "-o", "json")
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        found = json.loads(run.stdout)
+        self.assertEqual((found["single"]["failed"], found["batch"]["failed"]), (0, 0))
+        self.assertGreater(found["batch"]["events"], 0)
+
     def test_failures_are_told(self):
         run = bench("--data", os.path.join(self.folder, "none"))
         self.assertEqual(run.returncode, 1)

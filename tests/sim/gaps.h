@@ -9,7 +9,7 @@ namespace millrace::sim {
 // two events.
 inline constexpr bool kDerivedIdsNameTheSource = true;
 // (tenant, source, eventId) is taken once, whatever its partition key says, over all shards.
-inline constexpr bool kIdsCountOverShards = false;
+inline constexpr bool kIdsCountOverShards = true;
 // Of an atomic batch all or nothing is there, after a crash too, over all shards.
 inline constexpr bool kAtomicOverCrashes = false;
 // What is due waits by the monotonic clock: a step of the wall clock back delays nothing.

@@ -73,6 +73,7 @@ private:
                 .connections = connections,
                 .batch_events = batch,
                 .event_bytes = options_.event_bytes,
+                .keys = options_.keys,
                 .seconds = options_.seconds};
     }
 
@@ -176,6 +177,9 @@ void add_options(CLI::App& app, BenchOptions& options) {
         ->capture_default_str();
     app.add_option("--bytes", options.event_bytes, "an event")
         ->check(CLI::Range(100, 100'000))
+        ->capture_default_str();
+    app.add_option("--keys", options.keys, "different partition keys; 0: events without one")
+        ->check(CLI::Range(0, 1'000'000))
         ->capture_default_str();
     app.add_option("--data", options.folder,
                    "where: a folder of its own is made there and removed afterwards");

@@ -73,14 +73,19 @@ core::Result<int> connect_to(const std::string& server) {
 // A request whose events get new ids before each sending.
 class Request {
 public:
-    explicit Request(const BenchLoad& load) {
+    explicit Request(const BenchLoad& load) : keys_(load.keys) {
         std::string body;
         std::vector<std::size_t> in_body;
         for (unsigned i = 0; i < load.batch_events; ++i) {
             std::string event = R"({"eventId":")" + load.run;
             const std::size_t at = event.size();
-            event += std::string(kDigits, '0') + R"(","pattern":")" + load.pattern +
-                     R"(","payload":{"n":1,"text":")";
+            event += std::string(kDigits, '0') + R"(","pattern":")" + load.pattern;
+            if (load.keys > 0) {
+                event += R"(","partitionKey":")";
+                key_behind_ = event.size() - at;
+                event += std::string(kDigits, '0');
+            }
+            event += R"(","payload":{"n":1,"text":")";
             const std::size_t fixed = event.size() + 3;
             if (load.event_bytes > fixed) event.append(load.event_bytes - fixed, 'x');
             event += "\"}}";
@@ -98,14 +103,20 @@ public:
 
     std::string_view next(std::uint64_t& number) {
         for (const std::size_t at : numbers_at_) {
-            std::uint64_t rest = number++;
-            for (std::size_t digit = kDigits; digit-- > 0; rest /= 10)
-                text_[at + digit] = static_cast<char>('0' + rest % 10);
+            if (keys_ > 0) write(at + key_behind_, number % keys_);
+            write(at, number++);
         }
         return text_;
     }
 
 private:
+    void write(std::size_t at, std::uint64_t rest) {
+        for (std::size_t digit = kDigits; digit-- > 0; rest /= 10)
+            text_[at + digit] = static_cast<char>('0' + rest % 10);
+    }
+
+    const std::uint64_t keys_;
+    std::size_t key_behind_ = 0;  // an event's number
     std::string text_;
     std::vector<std::size_t> numbers_at_;
 };

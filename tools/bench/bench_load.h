@@ -21,6 +21,7 @@ struct BenchLoad {
     unsigned connections = 1;
     unsigned batch_events = 1;  // 1: one JSON object; more: NDJSON
     unsigned event_bytes = 300;
+    unsigned keys = 0;  // different partition keys; 0: the events have none
     double seconds = 1;
 };
 

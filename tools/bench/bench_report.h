@@ -15,6 +15,7 @@ struct BenchOptions {
     unsigned batch_connections = 8;
     unsigned batch_events = 1000;
     unsigned event_bytes = 300;
+    unsigned keys = 0;
     std::string folder = ".";
     std::string server{};  // empty: one of our own
     std::string api_key{};
