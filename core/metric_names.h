@@ -24,7 +24,7 @@ enum class MetricKind : std::uint8_t { kCounter, kGauge, kHistogram };
     X(kAttemptSeconds, "script_event_processing_duration_seconds", kHistogram,                     \
       "event_type,script_id", "Time of one delivery attempt")                                      \
     X(kQueueSize, "script_event_queue_size", kGauge, "",                                           \
-      "Deliveries waiting, in memory or in the log")                                               \
+      "Deliveries waiting: in memory, in the log, for a time, a retry or their key's turn")        \
     X(kEventsDropped, "script_events_dropped_total", kCounter, "",                                 \
       "Events that a handler emitted and ingest refused: stays 0")                                 \
     X(kQueueSeconds, "script_event_queue_time_seconds", kHistogram, "",                            \

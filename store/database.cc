@@ -129,7 +129,7 @@ Database::Stats Database::stats() const {
         return static_cast<std::uint64_t>(
             std::max<std::int64_t>(0, value.load(std::memory_order_relaxed)));
     };
-    out.retries = gauge(engine_->retry_count);
+    out.retries = engine_->retries->count_unparked();
     out.dead_letters = gauge(engine_->dead_letter_count);
     out.unsynced_bytes = unsynced_bytes();
     return out;

@@ -164,7 +164,7 @@ public:
     struct Stats {
         std::uint64_t log_bytes = 0;  // live bytes of all families, estimated
         std::uint64_t events = 0;
-        std::uint64_t retries = 0;
+        std::uint64_t retries = 0;  // RetrySchedule::count_unparked()
         std::uint64_t dead_letters = 0;
         std::uint64_t unsynced_bytes = 0;  // acknowledged at os or memory level and not yet synced
     };

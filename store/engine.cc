@@ -414,6 +414,7 @@ void Engine::note_synced(std::uint64_t mark) {
 
 void Engine::apply(const CommitEffects& effects) {
     retry_count.fetch_add(effects.retries_change, std::memory_order_relaxed);  // gauges
+    parked_count.fetch_add(effects.parked_change, std::memory_order_relaxed);
     dead_letter_count.fetch_add(effects.dead_letters_change, std::memory_order_relaxed);
     if (effects.retry_due_min_us != std::numeric_limits<std::int64_t>::max())
         retries->note_put(effects.retry_due_min_us);

@@ -47,6 +47,7 @@ inline rocksdb::Slice slice(std::string_view text) { return {text.data(), text.s
 // What one commit does to the store beside its bytes; gathered while the batch is made.
 struct CommitEffects {
     std::int64_t retries_change = 0;
+    std::int64_t parked_change = 0;  // of those
     std::int64_t dead_letters_change = 0;
     std::int64_t retry_due_min_us = std::numeric_limits<std::int64_t>::max();
 };
@@ -165,6 +166,7 @@ public:
     std::unique_ptr<Housekeeper> housekeeper;
 
     std::atomic<std::int64_t> retry_count{0};
+    std::atomic<std::int64_t> parked_count{0};  // of those
     std::atomic<std::int64_t> dead_letter_count{0};
     // Bytes of log that retention has dropped and whose files are still there; one pass at a time.
     std::uint64_t unreclaimed_bytes = 0;

@@ -287,16 +287,24 @@ core::Status Engine::recover_ids_of(core::ShardId shard) {
 }
 
 core::Status Engine::count_rows() {
-    const auto count = [&](ColumnFamily of, std::atomic<std::int64_t>& out) -> core::Status {
+    const auto count = [&](ColumnFamily of, auto&& look) -> core::Result<std::int64_t> {
         const auto rows = iterate(of);
         std::int64_t n = 0;
-        for (rows->SeekToFirst(); rows->Valid(); rows->Next()) ++n;
-        out.store(n, std::memory_order_relaxed);  // a gauge
-        return rows->status().ok() ? core::Status{}
-                                   : core::fail(rocks_error("count rows", rows->status()));
+        for (rows->SeekToFirst(); rows->Valid(); rows->Next(), ++n) look(view(rows->key()));
+        if (!rows->status().ok()) return core::fail(rocks_error("count rows", rows->status()));
+        return n;
     };
-    if (auto status = count(ColumnFamily::kRetry, retry_count); !status) return status;
-    return count(ColumnFamily::kDlq, dead_letter_count);
+    std::int64_t parked = 0;
+    const auto retry_rows = count(ColumnFamily::kRetry, [&parked](std::string_view key) {
+        parked += KeyReader(without_partition(key)).be<std::int64_t>() == kParkedDueUs;
+    });
+    if (!retry_rows) return core::fail(retry_rows.error());
+    const auto letters = count(ColumnFamily::kDlq, [](std::string_view) {});
+    if (!letters) return core::fail(letters.error());
+    retry_count.store(*retry_rows, std::memory_order_relaxed);  // gauges
+    parked_count.store(parked, std::memory_order_relaxed);
+    dead_letter_count.store(*letters, std::memory_order_relaxed);
+    return {};
 }
 
 }  // namespace millrace::store

@@ -149,7 +149,7 @@ Api::Api(Services& services)
         return static_cast<double>(database.dead_letters().count());
     });
     services.metrics().gauge_callback(core::Metric::kDlqPendingRetries, [&database] {
-        return static_cast<double>(database.retries().count());
+        return static_cast<double>(database.retries().count_unparked());
     });
     Registry& registry = services.registry();
     services.metrics().gauge_callback(core::Metric::kSubscriptions, [&registry] {

@@ -54,7 +54,9 @@ void EngineServices::add_gauges() {
         };
     };
     metrics.gauge_callback(Metric::kQueueSize, [this] {
-        std::int64_t waiting = static_cast<std::int64_t>(deps_.behind->waiting());
+        // Rows are beside the shards' counts: what is put off has left those.
+        std::int64_t waiting =
+            static_cast<std::int64_t>(deps_.behind->waiting() + deps_.database->retries().count());
         for (const Shard* shard : shards_) waiting += shard->waiting_deliveries();
         return static_cast<double>(std::max<std::int64_t>(0, waiting));
     });
@@ -73,7 +75,7 @@ void EngineServices::add_gauges() {
         return static_cast<double>(deps_.database->dead_letters().count());
     });
     metrics.gauge_callback(Metric::kDlqPendingRetries, [this] {
-        return static_cast<double>(deps_.database->retries().count());
+        return static_cast<double>(deps_.database->retries().count_unparked());
     });
     metrics.gauge_callback(Metric::kRowsSetAside,
                            [this] { return static_cast<double>(deps_.set_aside->count()); });

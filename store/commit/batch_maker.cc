@@ -112,12 +112,11 @@ void BatchMaker::add(const RowBatch& rows) {
         }
         if (op.family == ColumnFamily::kDlq) effects_.dead_letters_change += op.count_change;
         if (op.family == ColumnFamily::kRetry) {
+            const auto due_at_us = KeyReader(without_partition(op.key)).be<std::int64_t>();
             effects_.retries_change += op.count_change;
-            if (op.op == RowBatch::Op::kPut) {
-                effects_.retry_due_min_us =
-                    std::min(effects_.retry_due_min_us,
-                             KeyReader(without_partition(op.key)).be<std::int64_t>());
-            }
+            if (due_at_us == kParkedDueUs) effects_.parked_change += op.count_change;
+            if (op.op == RowBatch::Op::kPut)
+                effects_.retry_due_min_us = std::min(effects_.retry_due_min_us, due_at_us);
         }
     }
 }

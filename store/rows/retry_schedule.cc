@@ -173,6 +173,13 @@ core::Result<RetrySchedule::Page> RetrySchedule::list(
     return page;
 }
 
+std::uint64_t RetrySchedule::count_unparked() const {
+    const std::int64_t parked = engine_.parked_count.load(std::memory_order_relaxed);
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(
+        0,
+        engine_.retry_count.load(std::memory_order_relaxed) - std::max<std::int64_t>(0, parked)));
+}
+
 std::uint64_t RetrySchedule::count() const {
     return static_cast<std::uint64_t>(
         std::max<std::int64_t>(0, engine_.retry_count.load(std::memory_order_relaxed)));

@@ -61,7 +61,8 @@ public:
     };
     core::Result<Page> list(std::string_view cursor, std::size_t limit,
                             const std::function<bool(const RetryRow&)>& accept = {});
-    std::uint64_t count() const;
+    std::uint64_t count() const;           // of all rows
+    std::uint64_t count_unparked() const;  // of those that wait for no other delivery
 
     // For the store: a row was committed with this time.
     void note_put(std::int64_t due_at_us) { floor_.note_put(due_at_us); }

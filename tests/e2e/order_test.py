@@ -204,5 +204,35 @@ class AfterARestart(unittest.TestCase):
         self.assertEqual(server.metric("script_dlq_pending_retries"), 0)
 
 
+class Waiting(unittest.TestCase):
+    def test_what_is_parked_or_has_a_time_is_counted_as_waiting(self):
+        server = harness.Server().start()
+        self.addCleanup(server.close)
+        server.create_script("return function(e) if e.payload.n == 0 and not sdk.kv.get('gate') then error('shut') end end",
+                             id="gate")
+        server.subscribe("gate.e", "gate", id="gate", retry={"maxRetries": 100, "initialDelayMs": 500,
+                                                             "maxDelayMs": 500, "backoffFactor": 1, "jitter": False})
+        for n in range(20):
+            server.send_event("gate.e", {"n": n}, partitionKey="k")
+        for n in range(3):
+            server.send_event("gate.e", {"n": n + 1}, partitionKey="later", scheduledAt="2099-01-01T00:00:00Z")
+
+        def counts():
+            stats = server.get("/v2/stats").json()["deliveries"]
+            return (server.metric("script_event_queue_size"), server.metric("script_dlq_pending_retries"),
+                    stats["waiting"], stats["retries"])
+        harness.wait_until("parked ones", lambda: counts() == (23, 4, 23, 4))
+        by_status = lambda status: len(server.items(f"/v2/executions?status={status}"))
+        self.assertEqual((by_status("waiting"), by_status("retrying")), (22, 1))
+        parked = server.items("/v2/executions?status=waiting")[0]
+        self.assertEqual((parked["attempts"], parked["scriptVersion"]), ([], None))
+        server.kill()
+        server.start()
+        harness.wait_until("the same after a kill", lambda: counts() == (23, 4, 23, 4))
+        opens = server.create_script("return function() sdk.kv.set('gate', true) end", type="api")
+        self.assertEqual(server.post("/v2/script/run", {"scriptId": opens}).status, 200)
+        harness.wait_until("only what has a time", lambda: counts() == (3, 3, 3, 3))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -57,6 +57,25 @@ TEST_F(RetryScheduleTest, ErasedOnesAreGone) {
     EXPECT_EQ(database_->retries().count(), 1u);
 }
 
+TEST_F(RetryScheduleTest, CountsWhatIsParkedApartAlsoAfterARestart) {
+    put_retry(100, 1);
+    RowBatch rows;
+    for (std::uint64_t offset = 2; offset < 5; ++offset) {
+        rows.put_retry({.due_at_us = kParkedDueUs,
+                        .delivery = delivery(offset),
+                        .key_hash = 7,
+                        .tenant = core::TenantId{3},
+                        .state = "0"});
+    }
+    rows.erase_parked(7, core::TenantId{3}, delivery(4));
+    ASSERT_TRUE(database_->write_now(rows));
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(database_->retries().count(), 3u);
+        EXPECT_EQ(database_->retries().count_unparked(), 1u);
+        reopen();
+    }
+}
+
 TEST_F(RetryScheduleTest, ARowPutBeforeTheFloorIsStillFound) {
     put_retry(5000, 1);
     EXPECT_TRUE(due(1000).empty());
