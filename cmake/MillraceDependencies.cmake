@@ -20,6 +20,7 @@ find_package(tomlplusplus REQUIRED)                            # libtomlplusplus
 find_path(CLI11_INCLUDE CLI/CLI.hpp REQUIRED)                  # libcli11-dev: header only, no target needed
 find_path(CONCURRENTQUEUE_INCLUDE concurrentqueue/concurrentqueue.h REQUIRED) # libconcurrentqueue-dev
 find_path(TL_EXPECTED_INCLUDE tl/expected.hpp REQUIRED)        # libexpected-dev
+find_package(date REQUIRED)                                    # libhowardhinnant-date-dev: date::date-tz
 
 # RocksDB: the shared library, since the static one brings 33 MiB of archive into the link of every test
 # that uses the store. It is built with RTTI and with its assertions on.

@@ -140,7 +140,7 @@ TEST(Tidy, IncludesFollowTheFolderOrder) {
 TEST(Tidy, RuntimeRoomsIncludeDownwards) {
     const std::vector<std::string> rooms = {
         "server",    "edge", "api",      "shard",    "replay",   "feed", "stream",
-        "executors", "lua",  "delivery", "registry", "identity", "event"};
+        "executors", "lua",  "delivery", "registry", "identity", "schedule", "event"};
     const auto floor_of = [&](const std::string& path) {
         const std::string room = path.substr(8, path.find('/', 8) - 8);
         return std::find(rooms.begin(), rooms.end(), room) - rooms.begin();
@@ -176,6 +176,7 @@ TEST(Tidy, ThirdPartyHeadersStayBehindTheirFence) {
         {std::regex("^(lua|lauxlib|lualib)"), std::regex("^runtime/lua/"), "runtime/lua"},
         {std::regex("^(rocksdb/|lz4|zstd)"), std::regex("^store/"), "store"},
         {std::regex("^(concurrentqueue/|moodycamel)"), std::regex("^core/"), "core"},
+        {std::regex("^date/"), std::regex("^runtime/schedule/"), "runtime/schedule"},
     };
     for (const auto& file : tree()) {
         if (!is_cpp(file) || !is_product(file)) {

@@ -9,7 +9,7 @@ packages_run() {
     echo libgtest-dev libbenchmark-dev libssl-dev libcurl4-openssl-dev zlib1g-dev
     echo libsimdjson-dev liburing-dev librocksdb-dev liblz4-dev libxxhash-dev
     echo libtomlplusplus-dev libcli11-dev
-    echo libconcurrentqueue-dev libexpected-dev node-llhttp
+    echo libconcurrentqueue-dev libexpected-dev node-llhttp libhowardhinnant-date-dev
     if is_arm; then
         echo libvectorscan-dev
     else
