@@ -40,6 +40,14 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kPatchSecret, change_document<Secret, &DocumentTable<Secret>::patch>},
     {RouteId::kDeleteSecret, delete_document<Secret>},
     {RouteId::kListSecretVersions, list_document_versions<Secret>},
+    {RouteId::kCreateSource, create_source},
+    {RouteId::kListSources, list_documents<Source>},
+    {RouteId::kGetSource, get_document<Source>},
+    {RouteId::kPutSource, change_document<Source, &DocumentTable<Source>::put>},
+    {RouteId::kPatchSource, change_document<Source, &DocumentTable<Source>::patch>},
+    {RouteId::kDeleteSource, delete_document<Source>},
+    {RouteId::kRotateSource, rotate_source},
+    {RouteId::kListSourceDeliveries, list_source_deliveries},
     {RouteId::kListSubscriptions, list_subscriptions},
     {RouteId::kMatchSubscriptions, match_subscriptions},
     {RouteId::kGetSubscription, get_document<Subscription>},
@@ -82,6 +90,7 @@ using LaterHandler = void (*)(Call&, const Respond&);
 LaterHandler later_handler(RouteId id) {
     switch (id) {
         case RouteId::kRunScript: return run_script;
+        case RouteId::kTestSource: return test_source;
         case RouteId::kDeleteSubscription: return delete_subscription;
         case RouteId::kListEvents: return list_events;
         case RouteId::kTraceEvent: return trace_event;

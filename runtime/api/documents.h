@@ -26,6 +26,8 @@ template <>
 inline constexpr std::string_view kDocumentsPath<Subscription> = "/v2/subscriptions";
 template <>
 inline constexpr std::string_view kDocumentsPath<Secret> = "/v2/secrets";
+template <>
+inline constexpr std::string_view kDocumentsPath<Source> = "/v2/sources";
 
 template <>
 inline constexpr std::string_view kDocumentsPath<Tenant> = "/v2/tenants";

@@ -61,6 +61,11 @@ Answer tenant_usage(Call& call);
 // audit_list.cc
 Answer list_audit(Call& call);
 void verify_audit(Call& call, const Respond& respond);  // answers later
+// sources.cc
+Answer create_source(Call& call);
+Answer rotate_source(Call& call);
+Answer list_source_deliveries(Call& call);
+void test_source(Call& call, const Respond& respond);  // when its transform has run
 // who.cc
 Answer me(Call& call);
 Answer list_executors(Call& call);

@@ -18,6 +18,7 @@ enum class RouteOwner : std::uint8_t {
     kApi,     // Api::handle
     kEvents,  // the edge: POST /v2/events
     kStream,  // the edge: GET /v2/events/stream
+    kHook,    // the edge: /v2/webhooks/{source}
 };
 
 // enumerator, owner, method, path, scope a caller must have, query parameters, what it does
@@ -82,6 +83,25 @@ enum class RouteOwner : std::uint8_t {
       "Delivers nothing to a subscription, which keeps its place in the log")                      \
     X(kResumeSubscription, kApi, kPost, "/v2/subscriptions/{id}/resume", kSubscriptionsWrite, "",  \
       "Goes on from its place, from another one, or from now on")                                  \
+    X(kPostWebhook, kHook, kPost, "/v2/webhooks/{source}", kPublic, "",                            \
+      "Takes a webhook as an event; the source's scheme verifies its signature")                   \
+    X(kAskWebhook, kHook, kOptions, "/v2/webhooks/{source}", kPublic, "",                          \
+      "CloudEvents' handshake: whether a sender may send here")                                    \
+    X(kCreateSource, kApi, kPost, "/v2/sources", kSourcesWrite, "",                                \
+      "Creates a source of webhooks; a secret that the server made is shown once")                 \
+    X(kListSources, kApi, kGet, "/v2/sources", kSourcesRead, "limit,cursor",                       \
+      "Lists sources, secrets masked")                                                             \
+    X(kGetSource, kApi, kGet, "/v2/sources/{id}", kSourcesRead, "", "One source, secrets masked")  \
+    X(kPutSource, kApi, kPut, "/v2/sources/{id}", kSourcesWrite, "", "Changes a source")           \
+    X(kPatchSource, kApi, kPatch, "/v2/sources/{id}", kSourcesWrite, "",                           \
+      "Changes a source by JSON merge patch")                                                      \
+    X(kDeleteSource, kApi, kDelete, "/v2/sources/{id}", kSourcesWrite, "", "Removes a source")     \
+    X(kRotateSource, kApi, kPost, "/v2/sources/{id}/rotate", kSourcesWrite, "",                    \
+      "Gives a source a new secret; the old ones live on for the overlap")                         \
+    X(kTestSource, kApi, kPost, "/v2/sources/{id}/test", kSourcesWrite, "",                        \
+      "What would become of a webhook, and why; nothing is taken")                                 \
+    X(kListSourceDeliveries, kApi, kGet, "/v2/sources/{id}/deliveries", kSourcesRead,              \
+      "limit,cursor", "The last webhooks of a source and what became of them, newest first")       \
     X(kListExecutions, kApi, kGet, "/v2/executions", kExecutionsRead,                              \
       "scriptId,subscriptionId,eventId,sourceType,sourceId,status,from,to,limit,cursor",           \
       "Lists executions")                                                                          \

@@ -22,6 +22,7 @@
 #include "runtime/identity/quotas.h"
 #include "runtime/identity/security_events.h"
 #include "runtime/registry/registry.h"
+#include "runtime/registry/source_book.h"
 #include "runtime/replay/replay_types.h"
 #include "store/database.h"
 #include "store/log/event_id.h"
@@ -88,6 +89,7 @@ public:
         batch.put_audit(at_us, tenant, entry);
         return database().write_now(batch);
     }
+    virtual const SourceBook& sources() = 0;
     // The API thread's own.
     virtual matcher::Matcher::Reader& matcher_reader() = 0;
 

@@ -53,8 +53,12 @@ bool answers_in_a_drain(api::RouteId id) {
 }  // namespace
 
 EdgeHttp::EdgeHttp(EdgeHost& host, const api::Api& api, const EdgeIdentity& identity,
-                   const store::Hasher& hasher)
-    : host_(host), api_(api), identity_(identity), hasher_(hasher) {}
+                   const SourceBook& sources, const store::Hasher& hasher)
+    : host_(host),
+      api_(api),
+      identity_(identity),
+      hasher_(hasher),
+      hooks_(sources, host.clock()) {}
 
 // The one place where a request gets its principal and where the principal is held against the
 // scope of what it asks for.
@@ -98,7 +102,10 @@ void EdgeHttp::on_head(const io::Request& request, io::HeadDecision& decision) {
         decision.reject = gate_.allowed.error();
         return;
     }
-    if (request.method != io::Method::kPost || request.path != "/v2/events") return;
+    if (request.method != io::Method::kPost || gate_.match.outcome != io::RouteOutcome::kFound)
+        return;
+    const api::RouteOwner owner = api::route_table()[gate_.match.route].owner;
+    if (owner != api::RouteOwner::kEvents && owner != api::RouteOwner::kHook) return;
     if (auto admitted = host_.admit(); !admitted) decision.reject = std::move(admitted.error());
 }
 
@@ -127,6 +134,7 @@ void EdgeHttp::on_request(io::Request& request) {
     switch (route.owner) {
         case api::RouteOwner::kEvents: take_events(request); return;
         case api::RouteOwner::kStream: host_.open_stream(request, gate_.principal); return;
+        case api::RouteOwner::kHook: take_hook(request); return;
         case api::RouteOwner::kApi: forward(request); return;
     }
 }
@@ -232,7 +240,64 @@ core::Status EdgeHttp::read_events(io::Request& http, IngestRequest& request) {
     return read;
 }
 
+void EdgeHttp::take_hook(io::Request& request) {
+    if (request.method == io::Method::kOptions) {
+        respond_api(request.token,
+                    hooks_.answer_options(request, gate_.match.param("source"), gate_.principal));
+        return;
+    }
+    if (auto admitted = host_.admit(); !admitted) {
+        server_->respond_error(request.token, admitted.error());
+        return;
+    }
+    take_hook_event(hooks_.take(request, gate_.match.param("source"), gate_.principal),
+                    request.token);
+}
+
+// A transform first, where the source has one; then as any event.
+void EdgeHttp::take_hook_event(HookOutcome&& outcome, io::RequestToken token) {
+    if (outcome.answer) return respond_api(token, std::move(*outcome.answer));
+    if (!outcome.script_id.empty()) {
+        auto transform = std::make_unique<HookTransform>();
+        transform->token = token;
+        transform->tenant = outcome.tenant;
+        transform->script_id = std::move(outcome.script_id);
+        transform->event = std::move(outcome.event.text);
+        transform->arrival = std::move(outcome.arrival);
+        return host_.transform_hook(std::move(transform));
+    }
+    IngestRequest& request = host_.take_request();
+    request.origin = IngestOrigin::kHttp;
+    request.http = token;
+    request.tenant = outcome.tenant;
+    request.durability = host_.default_durability();
+    request.single_object = true;
+    request.body = host_.pools().acquire(outcome.event.text.size());
+    std::memcpy(request.body.data(), outcome.event.text.data(), outcome.event.text.size());
+    request.body.set_size(outcome.event.text.size());
+    auto read = host_.ingestor().read(request, request.body.view(), core::BatchFormat::kJson,
+                                      HomeRule::kByKey);
+    if (read && request.items.empty() && !request.rejected.empty())
+        read = core::fail(std::move(request.rejected.front().error));
+    if (!read) {
+        outcome.event.places.tell_as_sent(read.error());
+        outcome.arrival->tell("refused", core::error_code_status(read.error().code),
+                              read.error().message);
+        server_->respond_error(token, read.error());
+        host_.drop(request);
+        return;
+    }
+    request.hook = std::move(outcome.arrival);
+    host_.start(request);
+}
+
+void EdgeHttp::hook_transformed(HookTransform& transform) {
+    const io::RequestToken token = transform.token;
+    take_hook_event(EdgeHooks::transformed(transform), token);
+}
+
 void EdgeHttp::finish(IngestRequest& request) {
+    if (request.hook) EdgeHooks::tell_end(request);
     if (request.failed()) {
         server_->respond_error(
             request.http,

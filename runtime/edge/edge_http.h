@@ -7,6 +7,7 @@
 
 #include "io/http_server.h"
 #include "runtime/api/api.h"
+#include "runtime/edge/edge_hooks.h"
 #include "runtime/edge/edge_identity.h"
 #include "runtime/edge/ingestor.h"
 #include "runtime/shard/ingest_request.h"
@@ -35,6 +36,8 @@ public:
     virtual const core::Clock& clock() const = 0;
     // To the API thread; the answer comes back through HttpServer::respond on this shard.
     virtual void forward(api::ApiRequest&& request, io::RequestToken token) = 0;
+    // To a lane; the answer comes back through EdgeHttp::hook_transformed on this shard.
+    virtual void transform_hook(std::unique_ptr<HookTransform> transform) = 0;
     // Opens a stream of events.
     virtual void open_stream(const io::Request& request, const identity::Principal& principal) = 0;
     virtual void stream_drained(io::StreamToken stream) = 0;
@@ -48,7 +51,7 @@ inline core::Error shutting_down() {
 class EdgeHttp final : public io::HttpHandler {
 public:
     EdgeHttp(EdgeHost& host, const api::Api& api, const EdgeIdentity& identity,
-             const store::Hasher& hasher);
+             const SourceBook& sources, const store::Hasher& hasher);
     void attach(io::HttpServer& server) { server_ = &server; }
 
     void on_head(const io::Request& request, io::HeadDecision& decision) override;
@@ -58,6 +61,7 @@ public:
 
     // Every home has answered.
     void finish(IngestRequest& request);
+    void hook_transformed(HookTransform& transform);
 
 private:
     // What is known of a request since its head has come: who asks, for what, and whether they may.
@@ -73,6 +77,8 @@ private:
     core::Status read_events(io::Request& http, IngestRequest& request);
     core::Status spend(const IngestRequest& request);
     void note_refusal(const io::Request& request, const core::Error& error) const;
+    void take_hook(io::Request& request);
+    void take_hook_event(HookOutcome&& outcome, io::RequestToken token);
     void forward(io::Request& request);
     void respond_api(io::RequestToken token, api::ApiResponse&& response);
 
@@ -80,6 +86,7 @@ private:
     const api::Api& api_;
     EdgeIdentity identity_;
     const store::Hasher& hasher_;
+    EdgeHooks hooks_;
     io::HttpServer* server_ = nullptr;
     Gate gate_;  // of the request whose head came last
 };

@@ -40,4 +40,18 @@ std::size_t find_bad_base64(std::string_view text) {
     return text.size() == filled ? std::string_view::npos : filled;
 }
 
+bool decode_base64(std::string_view text, std::string& out) {
+    if (find_bad_base64(text) != std::string_view::npos) return false;
+    std::uint32_t bits = 0;
+    unsigned held = 0;
+    for (const char c : text.substr(0, text.find('='))) {
+        bits = bits << 6 | static_cast<std::uint32_t>(kDigits.find(c));
+        held += 6;
+        if (held < 8) continue;
+        held -= 8;
+        out += static_cast<char>(bits >> held & 0xFF);
+    }
+    return true;
+}
+
 }  // namespace millrace::runtime

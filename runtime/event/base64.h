@@ -15,4 +15,7 @@ void append_base64(std::string& out, std::string_view bytes);
 // when all is good.
 std::size_t find_bad_base64(std::string_view text);
 
+// Appends the bytes; false, and nothing is appended, when the text is bad.
+bool decode_base64(std::string_view text, std::string& out);
+
 }  // namespace millrace::runtime

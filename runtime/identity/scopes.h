@@ -27,11 +27,15 @@ namespace millrace::runtime::identity {
     X(kMetricsRead, "metrics:read")                                           \
     X(kReplaysRead, "replays:read")                                           \
     X(kReplaysWrite, "replays:write")                                         \
+    X(kSchemasRead, "schemas:read")                                           \
+    X(kSchemasWrite, "schemas:write")                                         \
     X(kScriptsRead, "scripts:read")                                           \
     X(kScriptsRun, "scripts:run")                                             \
     X(kScriptsWrite, "scripts:write")                                         \
     X(kSecretsRead, "secrets:read")                                           \
     X(kSecretsWrite, "secrets:write")                                         \
+    X(kSourcesRead, "sources:read")                                           \
+    X(kSourcesWrite, "sources:write")                                         \
     X(kStatsRead, "stats:read")                                               \
     X(kSubscriptionsRead, "subscriptions:read")                               \
     X(kSubscriptionsWrite, "subscriptions:write")                             \

@@ -7,6 +7,7 @@
 #include "runtime/registry/document_kind.h"
 #include "runtime/registry/registry_types.h"
 #include "runtime/registry/secret.h"
+#include "runtime/registry/source.h"
 #include "runtime/registry/tenant.h"
 
 #include <memory>
@@ -19,6 +20,7 @@ namespace millrace::runtime {
 #define MILLRACE_DOCUMENT_KINDS(X) \
     X(Script, scripts)             \
     X(Secret, secrets)             \
+    X(Source, sources)             \
     X(Subscription, subscriptions) \
     X(Tenant, tenants)             \
     X(ApiKey, keys)
@@ -26,6 +28,7 @@ namespace millrace::runtime {
 using ApiKeyRef = std::shared_ptr<const ApiKey>;
 using ScriptRef = std::shared_ptr<const Script>;
 using SecretRef = std::shared_ptr<const Secret>;
+using SourceRef = std::shared_ptr<const Source>;
 using SubscriptionRef = std::shared_ptr<const Subscription>;
 using TenantRef = std::shared_ptr<const Tenant>;
 

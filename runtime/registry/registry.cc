@@ -59,6 +59,7 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
                    return check(script.name, script.source);
                }),
       secrets_(*this, Secret{}, {}),
+      sources_(*this, Source{}, {}),
       subscriptions_(
           *this, fresh_subscription(options),
           [check = options.check_spec](const Subscription& subscription) -> core::Status {

@@ -155,6 +155,8 @@ void EngineServices::registry_undone(const RegistryChange& change) {
 core::Result<bool> EngineServices::tell_matcher(const RegistryChange& change) {
     // Lanes first: whoever matches a new subscription must be able to find it.
     registry_version_.store(deps_.registry->snapshot()->version, std::memory_order_release);
+    if (const auto* source = std::get_if<DocumentChange<Source>>(&change))
+        deps_.sources->follow(*source);
     const auto* of = std::get_if<DocumentChange<Subscription>>(&change);
     if (!of) return false;
     const SubscriptionRef& now = of->after;
@@ -360,6 +362,31 @@ void EngineServices::handle_api(core::ShardId shard, api::ApiRequest&& request,
             core::Error(core::ErrorCode::kUnavailable, "too many requests are waiting")
                 .retry_after(1)));
     }
+}
+
+// The script sees the event as it would be taken; what it returns goes back to the shard.
+void EngineServices::transform_hook(core::ShardId shard, std::unique_ptr<HookTransform> transform) {
+    const std::shared_ptr<HookTransform> kept(std::move(transform));
+    const auto done = [this, shard, kept](ScriptRunResult&& result) {
+        kept->result = std::move(result);
+        shards_[shard.value]->post(
+            [kept](Shard& edge) { edge.hook_transformed(std::move(*kept)); });
+    };
+    const bool taken = deps_.conductor->post([this, kept, done] {
+        api::ScriptRunRequest run;
+        run.caller.tenant = kept->tenant;
+        run.script = deps_.registry->find_script(kept->tenant, kept->script_id);
+        run.input_json = kept->event;
+        if (run.script && run.script->enabled) return this->run_script(std::move(run), done);
+        ScriptRunResult gone;
+        gone.status = core::fail(core::ErrorCode::kUnavailable, "the transform is disabled");
+        done(std::move(gone));
+    });
+    if (taken) return;
+    ScriptRunResult busy;
+    busy.status = core::fail(
+        core::Error(core::ErrorCode::kUnavailable, "too many requests are waiting").retry_after(1));
+    done(std::move(busy));
 }
 
 void EngineServices::open_stream(core::ShardId shard, const io::Request& request,

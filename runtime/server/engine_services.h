@@ -38,6 +38,7 @@ public:
         core::Metrics* metrics = nullptr;
         store::Database* database = nullptr;
         Registry* registry = nullptr;
+        SourceBook* sources = nullptr;
         matcher::Matcher* matcher = nullptr;
         Conductor* conductor = nullptr;
         Sideline* sideline = nullptr;
@@ -73,6 +74,7 @@ public:
     core::Metrics& metrics() override { return *deps_.metrics; }
     store::Database& database() override { return *deps_.database; }
     Registry& registry() override { return *deps_.registry; }
+    const SourceBook& sources() override { return *deps_.sources; }
     matcher::Matcher::Reader& matcher_reader() override { return reader_; }
     identity::Quotas quota_defaults() override { return deps_.keys->quota_defaults(); }
     void note_security(identity::SecurityKind kind, core::TenantId tenant,
@@ -114,6 +116,7 @@ public:
     // ShardUplink
     void handle_api(core::ShardId shard, api::ApiRequest&& request,
                     io::RequestToken token) override;
+    void transform_hook(core::ShardId shard, std::unique_ptr<HookTransform> transform) override;
     void open_stream(core::ShardId shard, const io::Request& request,
                      const identity::Principal& principal) override;
     void stream_drained(core::ShardId shard, io::StreamToken stream) override;

@@ -152,6 +152,7 @@ core::Status ServerParts::open_registry() {
         matcher::Matcher::Options{.background_thread = seams.matcher_thread});
     std::vector<matcher::Matcher::Item> items;
     const RegistrySnapshotRef snapshot = registry->snapshot();
+    sources.load(snapshot->sources);
     snapshot->subscriptions.for_each([&](const SubscriptionRef& subscription) {
         if (subscription->active && subscription->closing == Closing::kNo)
             items.push_back({subscription->number, subscription->tenant, subscription->spec.get()});
@@ -199,6 +200,7 @@ core::Status ServerParts::build_edge() {
     deps.metrics = &metrics;
     deps.database = database.get();
     deps.registry = registry.get();
+    deps.sources = &sources;
     deps.matcher = matcher.get();
     deps.conductor = &conductor;
     deps.sideline = &sideline;
@@ -285,6 +287,7 @@ core::Status ServerParts::build_shards() {
         shard.authenticator = authenticator.get();
         shard.query_keys = query_keys_of(config.auth);
         shard.security = &security;
+        shard.sources = &sources;
         shard.uplink = services.get();
         shard.server = &state;
         shard.reactor = std::move(*reactor);

@@ -19,6 +19,7 @@
 #include "runtime/lua/lua_watchdog.h"
 #include "runtime/registry/registry.h"
 #include "runtime/registry/registry_rows.h"
+#include "runtime/registry/source_book.h"
 #include "runtime/replay/shadow_lane.h"
 #include "runtime/server/behind_orders.h"
 #include "runtime/server/conductor.h"
@@ -99,6 +100,7 @@ public:
     std::unique_ptr<store::LogWriter> writer;
     std::unique_ptr<StoreRegistryRows> registry_rows;
     std::unique_ptr<Registry> registry;
+    SourceBook sources;
     std::unique_ptr<matcher::Matcher> matcher;
     std::unique_ptr<MatchVerifier> verifier;
     LuaWatchdog watchdog;

@@ -52,6 +52,8 @@ public:
     virtual ~ShardUplink() = default;
     virtual void handle_api(core::ShardId shard, api::ApiRequest&& request,
                             io::RequestToken token) = 0;
+    // Runs a source's transform; the answer comes back through Shard::hook_transformed.
+    virtual void transform_hook(core::ShardId shard, std::unique_ptr<HookTransform> transform) = 0;
     virtual void open_stream(core::ShardId shard, const io::Request& request,
                              const identity::Principal& principal) = 0;
     virtual void stream_drained(core::ShardId shard, io::StreamToken stream) = 0;
@@ -74,6 +76,7 @@ public:
         const identity::Authenticator* authenticator = nullptr;
         identity::QueryKeys query_keys = identity::QueryKeys::kSome;
         identity::SecurityEvents* security = nullptr;
+        const SourceBook* sources = nullptr;
         ShardUplink* uplink = nullptr;
         const ServerState* server = nullptr;
         std::unique_ptr<io::Reactor> reactor;
@@ -113,6 +116,7 @@ public:
     // The feeder's answer; false when the ring is full.
     bool take_cold(std::unique_ptr<ColdBlock>& block);
     io::HttpServer& http() { return *http_; }
+    void hook_transformed(HookTransform&& transform) { edge_http_.hook_transformed(transform); }
 
     // Any thread; as of the last duty cycle.
     core::LogOffset next_offset() const {
@@ -148,9 +152,10 @@ public:
     store::PoolSet& pools() override { return deps_.database->pools(); }
     core::Status admit() override;
     bool draining() const override;
-    store::Durability default_durability() const override { return deps_.durability; }
     const core::Clock& clock() const override { return *deps_.clock; }
+    store::Durability default_durability() const override { return deps_.durability; }
     void forward(api::ApiRequest&& request, io::RequestToken token) override;
+    void transform_hook(std::unique_ptr<HookTransform> transform) override;
     void open_stream(const io::Request& request, const identity::Principal& principal) override;
     void stream_drained(io::StreamToken stream) override;
     void stream_closed(io::StreamToken stream) override;

@@ -15,6 +15,7 @@
 #include "io/http_types.h"
 #include "io/line_server.h"
 #include "runtime/identity/principal.h"
+#include "runtime/inbound/delivery_ring.h"
 #include "store/ids/hasher.h"
 #include "store/log/format.h"
 #include "store/log/shard_log.h"
@@ -24,6 +25,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -73,7 +75,8 @@ struct IngestRequest {
     io::LineToken line;
     std::uint64_t line_first = 0;
     std::uint64_t line_count = 0;
-    LaneResult* lane_result = nullptr;  // kLane: what waits for these events; owned
+    LaneResult* lane_result = nullptr;           // kLane: what waits for these events; owned
+    std::unique_ptr<inbound::HookArrival> hook;  // it came as a webhook; null: it did not
 
     core::ShardId edge;
     core::TenantId tenant;
@@ -179,6 +182,7 @@ struct IngestRequest {
         failed_.store(false, std::memory_order_relaxed);
         reached_.store(store::Durability::kFsync, std::memory_order_relaxed);
         lane_result = nullptr;
+        hook = nullptr;
         reply_ids = ReplyIds::kInclude;
         atomicity = Atomicity::kEachEntry;
         single_object = false;

@@ -45,6 +45,7 @@ public:
     core::Metrics& metrics() override { return metrics_; }
     store::Database& database() override { return database_; }
     Registry& registry() override { return *registry_; }
+    const SourceBook& sources() override { return sources_; }
     matcher::Matcher::Reader& matcher_reader() override { return reader_; }
     LogEnds log_ends() override { return {}; }
     LogEnds handled_to() override { return {}; }
@@ -66,6 +67,8 @@ public:
     }
     void registry_undone(const RegistryChange& change) override { follow(change); }
     void follow(const RegistryChange& change) {
+        if (const auto* source = std::get_if<DocumentChange<Source>>(&change))
+            sources_.follow(*source);
         const auto* of = std::get_if<DocumentChange<Subscription>>(&change);
         if (!of) return;
         if (of->after && of->after->active)
@@ -146,6 +149,7 @@ private:
     matcher::Matcher::Reader reader_;
     std::unique_ptr<Registry> registry_;
     RunHistory run_history_{database_};
+    SourceBook sources_;
 };
 
 class ApiTest : public store::test::StoreTest {

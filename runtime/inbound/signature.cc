@@ -1,0 +1,267 @@
+#include "runtime/inbound/signature.h"
+
+#include "core/crypto/constant_time.h"
+#include "core/crypto/digest.h"
+#include "io/http_head.h"
+#include "runtime/event/base64.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace millrace::runtime::inbound {
+
+namespace {
+
+constexpr std::string_view kMissing = "the signature's header is missing";
+constexpr std::string_view kTwice = "a header that counts came twice";
+constexpr std::string_view kMalformed = "the signature's header is malformed";
+constexpr std::string_view kNoTime = "no time is given, or it is no count of seconds";
+constexpr std::string_view kStale = "its time is further from now than the tolerance";
+constexpr std::string_view kWrong = "no signature fits any secret";
+constexpr std::string_view kNoSecret = "the source has no live secret";
+
+const HmacForm& form_of(const SignatureRules& rules) {
+    static const HmacForm kGithub{"X-Hub-Signature-256", "sha256=", "{body}", Encoding::kHex, {}};
+    static const HmacForm kShopify{"X-Shopify-Hmac-SHA256", "", "{body}", Encoding::kBase64, {}};
+    static const HmacForm kSlack{"X-Slack-Signature", "v0=", "v0:{timestamp}:{body}",
+                                 Encoding::kHex, "X-Slack-Request-Timestamp"};
+    static const HmacForm kStripe{"Stripe-Signature", "", "{timestamp}.{body}", Encoding::kHex,
+                                  "t"};
+    static const HmacForm kStandard{"webhook-signature", "", "{id}.{timestamp}.{body}",
+                                    Encoding::kBase64, "webhook-timestamp"};
+    switch (rules.scheme) {
+        case Scheme::kGithub: return kGithub;
+        case Scheme::kShopify: return kShopify;
+        case Scheme::kSlack: return kSlack;
+        case Scheme::kStripe: return kStripe;
+        case Scheme::kStandardWebhooks: return kStandard;
+        default: return *rules.form;
+    }
+}
+
+std::string_view trim(std::string_view text) {
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    return text;
+}
+
+// Calls visit with each piece between separators; false when visit says so.
+template <typename Visit>
+bool split(std::string_view text, char separator, Visit&& visit) {
+    for (;;) {
+        const std::size_t end = text.find(separator);
+        if (!visit(trim(text.substr(0, end)))) return false;
+        if (end == std::string_view::npos) return true;
+        text.remove_prefix(end + 1);
+    }
+}
+
+bool add(Claims& claims, std::string_view signature) {
+    if (signature.empty() || claims.signature_count == kSignaturesMax) return false;
+    claims.signatures[claims.signature_count++] = signature;
+    return true;
+}
+
+// "t=1492774577,v1=5257a8...,v0=...": one t, any number of v1; others are passed over.
+bool read_stripe(std::string_view value, Claims& out) {
+    bool times = true;
+    const bool read = split(value, ',', [&](std::string_view item) {
+        if (item.starts_with("t=")) {
+            times = times && out.timestamp.empty();
+            out.timestamp = item.substr(2);
+        } else if (item.starts_with("v1=")) {
+            return add(out, item.substr(3));
+        }
+        return true;
+    });
+    return read && times;
+}
+
+// "v1,K5oZ... v1,...": versions that are not understood are passed over.
+bool read_standard(std::string_view value, Claims& out) {
+    return split(value, ' ', [&](std::string_view item) {
+        return !item.starts_with("v1,") || add(out, item.substr(3));
+    });
+}
+
+void append_hex(std::string& out, const core::crypto::Digest& digest) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    for (const std::uint8_t byte : digest) {
+        out += kDigits[byte >> 4];
+        out += kDigits[byte & 15];
+    }
+}
+
+std::string encoded(const core::crypto::Digest& digest, Encoding encoding) {
+    std::string out;
+    if (encoding == Encoding::kHex)
+        append_hex(out, digest);
+    else
+        append_base64(out, {reinterpret_cast<const char*>(digest.data()), digest.size()});
+    return out;
+}
+
+// The text that is signed.
+std::string signed_text(std::string_view form, const Claims& claims, std::string_view body) {
+    std::string out;
+    out.reserve(form.size() + claims.id.size() + claims.timestamp.size() + body.size());
+    while (!form.empty()) {
+        const auto take = [&](std::string_view mark, std::string_view value) {
+            if (!form.starts_with(mark)) return false;
+            out += value;
+            form.remove_prefix(mark.size());
+            return true;
+        };
+        if (take("{body}", body) || take("{timestamp}", claims.timestamp) ||
+            take("{id}", claims.id))
+            continue;
+        out += form.front();
+        form.remove_prefix(1);
+    }
+    return out;
+}
+
+std::string key_of(Scheme scheme, std::string_view secret) {
+    std::string key;
+    if (scheme != Scheme::kStandardWebhooks) return std::string(secret);
+    if (secret.starts_with("whsec_")) secret.remove_prefix(6);
+    if (!decode_base64(secret, key)) key.clear();
+    return key;
+}
+
+bool read_seconds(std::string_view text, std::int64_t& seconds) {
+    constexpr std::size_t kDigitsMax = 12;
+    if (text.empty() || text.size() > kDigitsMax) return false;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    return error == std::errc() && end == text.data() + text.size() && seconds >= 0;
+}
+
+// Any letter case of hexadecimal digits is the same code.
+bool same_code(std::string_view given, const std::string& expected, Encoding encoding) {
+    if (encoding == Encoding::kBase64) return core::crypto::constant_time_equal(given, expected);
+    std::string lower(given);
+    for (char& c : lower) c = c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c;
+    return core::crypto::constant_time_equal(lower, expected);
+}
+
+std::string_view read_time(const SignatureRules& rules, std::string_view name,
+                           std::span<const io::HeaderField> headers, Claims& out) {
+    std::size_t count = 0;
+    if (!name.empty() && rules.scheme != Scheme::kStripe)
+        out.timestamp = header_once(headers, name, count);
+    return count > 1 ? kTwice : std::string_view{};
+}
+
+}  // namespace
+
+bool parse_fact_place(std::string_view text, FactPlace& out) {
+    constexpr std::string_view kHeader = "header:";
+    out = {};
+    out.text = text;
+    if (text.starts_with(kHeader)) {
+        out.header = text.substr(kHeader.size());
+        return !out.header.empty() && out.header.size() <= kHeaderNameBytesMax;
+    }
+    if (!text.starts_with("$.")) return false;
+    return split(text.substr(2), '.', [&](std::string_view name) {
+        out.path.emplace_back(name);
+        return !name.empty() && out.path.size() <= 8;
+    });
+}
+
+std::string_view header_once(std::span<const io::HeaderField> headers, std::string_view name,
+                             std::size_t& count) {
+    std::string_view value;
+    for (const io::HeaderField& header : headers) {
+        if (!io::equals_ignore_case(header.name, name)) continue;
+        if (count++ == 0) value = header.value;
+    }
+    return value;
+}
+
+std::string_view read_claims(const SignatureRules& rules, std::span<const io::HeaderField> headers,
+                             Claims& out) {
+    out = {};
+    if (rules.scheme == Scheme::kNone) return {};
+    const HmacForm& form = form_of(rules);
+    std::size_t count = 0;
+    const std::string_view value = header_once(headers, form.header, count);
+    if (count == 0 || value.empty()) return kMissing;
+    if (count > 1) return kTwice;
+    if (const auto why = read_time(rules, form.timestamp_header, headers, out); !why.empty())
+        return why;
+    if (rules.scheme == Scheme::kStripe) return read_stripe(value, out) ? "" : kMalformed;
+    if (rules.scheme == Scheme::kStandardWebhooks) {
+        std::size_t ids = 0;
+        out.id = header_once(headers, "webhook-id", ids);
+        if (ids > 1) return kTwice;
+        if (out.id.empty()) return "the header webhook-id is missing";
+        return read_standard(value, out) ? "" : kMalformed;
+    }
+    if (!value.starts_with(form.prefix)) return kMalformed;
+    return add(out, value.substr(form.prefix.size())) ? "" : kMalformed;
+}
+
+Verdict verify(const SignatureRules& rules, std::span<const std::string_view> secrets,
+               const Incoming& request, std::int64_t now_us) {
+    if (rules.scheme == Scheme::kNone) return {.good = true, .why = {}};
+    Claims claims;
+    if (const auto why = read_claims(rules, request.headers, claims); !why.empty())
+        return {.good = false, .why = why};
+    if (claims.signature_count == 0) return {.good = false, .why = kMalformed};
+    const HmacForm& form = form_of(rules);
+    if (!form.timestamp_header.empty()) {
+        std::int64_t seconds = 0;
+        if (!read_seconds(claims.timestamp, seconds)) return {.good = false, .why = kNoTime};
+        const std::int64_t away_us = now_us - seconds * 1'000'000;
+        if (away_us > rules.tolerance_us || away_us < -rules.tolerance_us)
+            return {.good = false, .why = kStale};
+    }
+    if (secrets.empty()) return {.good = false, .why = kNoSecret};
+    const std::string text = signed_text(form.signed_text, claims, request.body);
+    bool good = false;
+    for (const std::string_view secret : secrets) {
+        const std::string key = key_of(rules.scheme, secret);
+        if (key.empty()) continue;
+        const std::string expected = encoded(core::crypto::hmac_sha256(key, text), form.encoding);
+        for (std::size_t i = 0; i < claims.signature_count; ++i)
+            good |= same_code(claims.signatures[i], expected, form.encoding);
+    }
+    return {.good = good, .why = good ? std::string_view{} : kWrong};
+}
+
+std::array<std::pair<std::string, std::string>, 3> sign(const SignatureRules& rules,
+                                                        std::string_view secret,
+                                                        std::string_view id, std::string_view body,
+                                                        std::int64_t now_us) {
+    if (rules.scheme == Scheme::kNone) return {};
+    const HmacForm& form = form_of(rules);
+    const std::string seconds = std::to_string(now_us / 1'000'000);
+    Claims claims;
+    claims.timestamp = seconds;
+    claims.id = id;
+    const std::string code =
+        encoded(core::crypto::hmac_sha256(key_of(rules.scheme, secret),
+                                          signed_text(form.signed_text, claims, body)),
+                form.encoding);
+    if (rules.scheme == Scheme::kStripe)
+        return {{{form.header, "t=" + seconds + ",v1=" + code}, {}, {}}};
+    if (rules.scheme == Scheme::kStandardWebhooks)
+        return {{{form.header, "v1," + code},
+                 {form.timestamp_header, seconds},
+                 {"webhook-id", std::string(id)}}};
+    std::array<std::pair<std::string, std::string>, 3> out{{{form.header, form.prefix + code}}};
+    if (!form.timestamp_header.empty()) out[1] = {form.timestamp_header, seconds};
+    return out;
+}
+
+std::string_view check_secret(Scheme scheme, std::string_view secret) {
+    if (secret.empty()) return "holds an empty secret";
+    if (secret.size() > kSourceSecretBytesMax) return "holds a secret of more than 1024 bytes";
+    if (scheme == Scheme::kStandardWebhooks && key_of(scheme, secret).empty())
+        return "holds a secret that is no base64 behind \"whsec_\", as Standard Webhooks has it";
+    return {};
+}
+
+}  // namespace millrace::runtime::inbound

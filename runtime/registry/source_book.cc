@@ -1,0 +1,41 @@
+#include "runtime/registry/source_book.h"
+
+#include <algorithm>
+
+namespace millrace::runtime {
+
+void SourceBook::load(const NumberedTable<Source>& sources) {
+    sources.for_each([this](const SourceRef& source) { follow({nullptr, source}); });
+}
+
+void SourceBook::follow(const DocumentChange<Source>& change) {
+    const SourceRef& shown = change.after ? change.after : change.before;
+    if (!shown) return;
+    std::lock_guard lock(mutex_);
+    std::vector<Entry>& entries = by_id_[shown->id];
+    const auto there = std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) {
+        return entry.source->tenant == shown->tenant;
+    });
+    if (!change.after) {
+        if (there != entries.end()) entries.erase(there);
+        if (entries.empty()) by_id_.erase(shown->id);
+    } else if (there != entries.end()) {
+        there->source = change.after;
+    } else {
+        entries.push_back({change.after, std::make_shared<inbound::DeliveryRing>()});
+    }
+}
+
+std::vector<SourceBook::Entry> SourceBook::find(std::string_view id,
+                                                std::optional<core::TenantId> tenant) const {
+    std::vector<Entry> found;
+    std::lock_guard lock(mutex_);
+    const auto entries = by_id_.find(id);
+    if (entries == by_id_.end()) return found;
+    for (const Entry& entry : entries->second) {
+        if (!tenant || entry.source->tenant == *tenant) found.push_back(entry);
+    }
+    return found;
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,41 @@
+// What: sources by the id that stands in a webhook's URL, over all tenants, with the last
+//       deliveries of each: senders have no key that would say whose they are; the signature does.
+// Threads: any; a lock is held for a look-up.
+// Lifetime: entries are shared and stay usable when the source is gone.
+// Limits: kSourcesMax a tenant. Failure: none.
+#pragma once
+
+#include "runtime/inbound/delivery_ring.h"
+#include "runtime/registry/document_kinds.h"
+#include "runtime/registry/registry_snapshot.h"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace millrace::runtime {
+
+class SourceBook {
+public:
+    struct Entry {
+        SourceRef source;
+        std::shared_ptr<inbound::DeliveryRing> ring;
+    };
+
+    // Before anybody else calls.
+    void load(const NumberedTable<Source>& sources);
+    void follow(const DocumentChange<Source>& change);
+
+    // Those of all tenants, or of one.
+    std::vector<Entry> find(std::string_view id, std::optional<core::TenantId> tenant) const;
+
+private:
+    mutable std::mutex mutex_;
+    std::map<std::string, std::vector<Entry>, std::less<>> by_id_;
+};
+
+}  // namespace millrace::runtime
