@@ -22,6 +22,7 @@ packages_test() {
     packages_run
     echo git=git python3=python3 curl=curl clang-format-14=clang-format-14
     echo nodejs=node npm=npm  # the demo is a test too
+    echo json-schema-test-suite  # draft 7, as its authors understand it
 }
 
 # The demo takes its input from a package of the npm registry.

@@ -1,6 +1,6 @@
 // Goal: what a sender signed with a live secret is good, and nothing else is.
-// Method: vectors that GitHub, Slack and Standard Webhooks publish, and what is wrong one thing at a
-// time.
+// Method: vectors that GitHub, Slack and Standard Webhooks publish, and what is wrong one thing at
+// a time.
 #include "runtime/inbound/signature.h"
 
 #include <gtest/gtest.h>

@@ -1,0 +1,114 @@
+// Goal: both drafts as their authors understand them: every required case of the official suite.
+// Method: suite_main SUITE_FOLDER DRAFT ... reads tests/DRAFT/*.json and remotes/ of the suite;
+// what fails is named. tests/DRAFT/optional is run as well and only counted.
+#include "core/json_reader.h"
+#include "runtime/schema/compiler.h"
+#include "runtime/schema/validator.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace millrace;
+using runtime::schema::Dialect;
+
+std::string read_file(const fs::path& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+struct Count {
+    std::size_t cases = 0;
+    std::vector<std::string> failed;
+};
+
+class Suite {
+public:
+    Suite(fs::path folder, std::string draft)
+        : folder_(std::move(folder)), draft_(std::move(draft)) {
+        options_.dialect = draft_ == "draft7" ? Dialect::kDraft7 : Dialect::kDraft2020;
+        options_.resolver = [this](std::string_view uri) -> std::optional<std::string> {
+            constexpr std::string_view kHost = "http://localhost:1234/";
+            if (!uri.starts_with(kHost)) return std::nullopt;
+            const fs::path file = folder_ / "remotes" / uri.substr(kHost.size());
+            if (!fs::is_regular_file(file)) return std::nullopt;
+            return read_file(file);
+        };
+    }
+
+    Count run(const fs::path& folder) {
+        Count count;
+        std::vector<fs::path> files;
+        for (const auto& entry : fs::directory_iterator(folder)) {
+            if (entry.path().extension() == ".json") files.push_back(entry.path());
+        }
+        std::sort(files.begin(), files.end());
+        for (const fs::path& file : files) run_file(file, count);
+        return count;
+    }
+
+private:
+    static std::string text_of(core::JsonElement object, std::string_view name) {
+        core::JsonElement member;
+        std::string_view text;
+        if (object.find(name, member)) (void)member.get(text);
+        return std::string(text);
+    }
+
+    void run_file(const fs::path& file, Count& count) {
+        core::JsonDom dom;
+        const auto groups = dom.parse(read_file(file));
+        if (!groups) return (void)count.failed.push_back(file.filename().string() + ": no JSON");
+        for (const core::JsonElement group : core::JsonArray(*groups)) {
+            core::JsonElement schema, tests;
+            if (!group.find("schema", schema) || !group.find("tests", tests)) continue;
+            const std::string name =
+                file.filename().string() + ": " + text_of(group, "description");
+            const auto program = runtime::schema::compile_schema(schema.raw(), options_);
+            for (const core::JsonElement test : core::JsonArray(tests)) {
+                ++count.cases;
+                const std::string full = name + ": " + text_of(test, "description");
+                core::JsonElement data, valid;
+                bool wanted = false;
+                if (!test.find("data", data) || !test.find("valid", valid) || !valid.get(wanted))
+                    continue;
+                if (!program)
+                    count.failed.push_back(full + ": " + program.error().message);
+                else if (runtime::schema::validate(**program, data).empty() != wanted)
+                    count.failed.push_back(full);
+            }
+        }
+    }
+
+    const fs::path folder_;
+    const std::string draft_;
+    runtime::schema::CompileOptions options_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    bool fine = true;
+    for (int i = 2; i < argc; ++i) {
+        const fs::path tests = fs::path(argv[1]) / "tests" / argv[i];
+        Suite suite(argv[1], argv[i]);
+        const Count required = suite.run(tests);
+        std::printf("%s: %zu required cases, %zu failed\n", argv[i], required.cases,
+                    required.failed.size());
+        for (const std::string& name : required.failed) std::printf("  %s\n", name.c_str());
+        fine = fine && required.cases > 0 && required.failed.empty();
+        if (!fs::is_directory(tests / "optional")) continue;
+        const Count optional = suite.run(tests / "optional");
+        std::printf("%s: %zu optional cases, %zu failed\n", argv[i], optional.cases,
+                    optional.failed.size());
+        for (const std::string& name : optional.failed) std::printf("  %s\n", name.c_str());
+    }
+    return fine ? 0 : 1;
+}
