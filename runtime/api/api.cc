@@ -53,6 +53,21 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kGetSubscription, get_document<Subscription>},
     {RouteId::kPauseSubscription, pause_subscription},
     {RouteId::kResumeSubscription, resume_subscription},
+    {RouteId::kCreateSchedule, create_schedule},
+    {RouteId::kListSchedules, list_schedules},
+    {RouteId::kGetSchedule, get_schedule},
+    {RouteId::kPutSchedule, put_schedule},
+    {RouteId::kPatchSchedule, patch_schedule},
+    {RouteId::kListScheduleRuns, list_schedule_runs},
+    {RouteId::kPreviewSchedule, preview_schedule},
+    {RouteId::kPauseSchedule, pause_schedule},
+    {RouteId::kResumeSchedule, resume_schedule},
+    {RouteId::kCreateEndpoint, create_document<Endpoint>},
+    {RouteId::kListEndpoints, list_documents<Endpoint>},
+    {RouteId::kGetEndpoint, get_document<Endpoint>},
+    {RouteId::kPutEndpoint, change_document<Endpoint, &DocumentTable<Endpoint>::put>},
+    {RouteId::kPatchEndpoint, change_document<Endpoint, &DocumentTable<Endpoint>::patch>},
+    {RouteId::kDeleteEndpoint, delete_document<Endpoint>},
     {RouteId::kGetExecution, get_execution},
     {RouteId::kGetDeadLetter, get_dead_letter},
     {RouteId::kDeleteDeadLetter, delete_dead_letter},
@@ -92,6 +107,15 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kRunScript: return run_script;
         case RouteId::kTestSource: return test_source;
         case RouteId::kDeleteSubscription: return delete_subscription;
+        case RouteId::kDeleteSchedule: return delete_schedule;
+        case RouteId::kTriggerSchedule: return trigger_schedule;
+        case RouteId::kBackfillSchedule: return backfill_schedule;
+        case RouteId::kCallEndpointGet:
+        case RouteId::kCallEndpointPost:
+        case RouteId::kCallEndpointPut:
+        case RouteId::kCallEndpointPatch:
+        case RouteId::kCallEndpointDelete:
+        case RouteId::kCallEndpointOptions: return call_endpoint;
         case RouteId::kListEvents: return list_events;
         case RouteId::kTraceEvent: return trace_event;
         case RouteId::kCreateBackup: return create_backup;

@@ -34,6 +34,11 @@ inline constexpr std::string_view kDocumentsPath<Tenant> = "/v2/tenants";
 template <>
 inline constexpr std::string_view kDocumentsPath<ApiKey> = "/v2/keys";
 
+template <>
+inline constexpr std::string_view kDocumentsPath<Schedule> = "/v2/schedules";
+template <>
+inline constexpr std::string_view kDocumentsPath<Endpoint> = "/v2/endpoints";
+
 template <typename T>
 ApiResponse document_response(int status, const T& document) {
     ApiResponse response = json_response(status, document_kind<T>().show(document));

@@ -19,6 +19,25 @@ Answer list_subscriptions(Call& call);
 Answer pause_subscription(Call& call);
 Answer resume_subscription(Call& call);
 void delete_subscription(Call& call, const Respond& respond);  // when nothing waits for it any more
+// The same for another's: `done` gets how many deliveries waited.
+void close_subscription(Call& call, const SubscriptionRef& subscription, Closing how,
+                        std::function<void(core::Result<std::uint64_t>&&)> done);
+// schedules.cc
+Answer create_schedule(Call& call);
+Answer put_schedule(Call& call);
+Answer patch_schedule(Call& call);
+void delete_schedule(Call& call, const Respond& respond);  // with its subscription
+Answer get_schedule(Call& call);
+Answer list_schedules(Call& call);
+// schedule_control.cc
+Answer list_schedule_runs(Call& call);
+Answer preview_schedule(Call& call);
+Answer pause_schedule(Call& call);
+Answer resume_schedule(Call& call);
+void trigger_schedule(Call& call, const Respond& respond);   // when it is durable
+void backfill_schedule(Call& call, const Respond& respond);  // likewise
+// endpoints.cc
+void call_endpoint(Call& call, const Respond& respond);  // when its effects are durable
 // match.cc
 Answer match_subscriptions(Call& call);
 // preview.cc: answers later.

@@ -42,8 +42,9 @@ void append_parameters(core::JsonWriter& json, const Route& route) {
         append_parameter(json, route.path.substr(open + 1, route.path.find('}', open) - open - 1),
                          "path");
     }
-    for_each_name(route.query,
-                  [&](std::string_view name) { append_parameter(json, name, "query"); });
+    for_each_name(route.query, [&](std::string_view name) {
+        if (name != "*") append_parameter(json, name, "query");
+    });
     json.end_array();
 }
 

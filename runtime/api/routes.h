@@ -102,6 +102,49 @@ enum class RouteOwner : std::uint8_t {
       "What would become of a webhook, and why; nothing is taken")                                 \
     X(kListSourceDeliveries, kApi, kGet, "/v2/sources/{id}/deliveries", kSourcesRead,              \
       "limit,cursor", "The last webhooks of a source and what became of them, newest first")       \
+    X(kCreateSchedule, kApi, kPost, "/v2/schedules", kSchedulesWrite, "", "Creates a schedule")    \
+    X(kListSchedules, kApi, kGet, "/v2/schedules", kSchedulesRead, "active,limit,cursor",          \
+      "Lists schedules")                                                                           \
+    X(kGetSchedule, kApi, kGet, "/v2/schedules/{id}", kSchedulesRead, "",                          \
+      "One schedule, and when it runs next")                                                       \
+    X(kPutSchedule, kApi, kPut, "/v2/schedules/{id}", kSchedulesWrite, "", "Changes a schedule")   \
+    X(kPatchSchedule, kApi, kPatch, "/v2/schedules/{id}", kSchedulesWrite, "",                     \
+      "Changes a schedule by JSON merge patch")                                                    \
+    X(kDeleteSchedule, kApi, kDelete, "/v2/schedules/{id}", kSchedulesWrite, "",                   \
+      "Removes a schedule and its ledger")                                                         \
+    X(kListScheduleRuns, kApi, kGet, "/v2/schedules/{id}/runs", kSchedulesRead, "limit,cursor",    \
+      "The ledger: what became of each due time, newest first")                                    \
+    X(kPreviewSchedule, kApi, kGet, "/v2/schedules/{id}/preview", kSchedulesRead, "n,from",        \
+      "The next times of a schedule")                                                              \
+    X(kPauseSchedule, kApi, kPost, "/v2/schedules/{id}/pause", kSchedulesWrite, "",                \
+      "Passes over due times until it is resumed")                                                 \
+    X(kResumeSchedule, kApi, kPost, "/v2/schedules/{id}/resume", kSchedulesWrite, "",              \
+      "Lets a paused schedule go on")                                                              \
+    X(kTriggerSchedule, kApi, kPost, "/v2/schedules/{id}/trigger", kSchedulesWrite, "",            \
+      "Fires now, whatever the schedule's times")                                                  \
+    X(kBackfillSchedule, kApi, kPost, "/v2/schedules/{id}/backfill", kSchedulesWrite, "",          \
+      "Fires the times of a range once more")                                                      \
+    X(kCreateEndpoint, kApi, kPost, "/v2/endpoints", kEndpointsWrite, "", "Creates an endpoint")   \
+    X(kListEndpoints, kApi, kGet, "/v2/endpoints", kEndpointsRead, "limit,cursor",                 \
+      "Lists endpoints")                                                                           \
+    X(kGetEndpoint, kApi, kGet, "/v2/endpoints/{id}", kEndpointsRead, "", "One endpoint")          \
+    X(kPutEndpoint, kApi, kPut, "/v2/endpoints/{id}", kEndpointsWrite, "", "Changes an endpoint")  \
+    X(kPatchEndpoint, kApi, kPatch, "/v2/endpoints/{id}", kEndpointsWrite, "",                     \
+      "Changes an endpoint by JSON merge patch")                                                   \
+    X(kDeleteEndpoint, kApi, kDelete, "/v2/endpoints/{id}", kEndpointsWrite, "",                   \
+      "Removes an endpoint")                                                                       \
+    X(kCallEndpointGet, kApi, kGet, "/v2/endpoint/{method}/*", kPublic, "*",                       \
+      "Runs the script of an endpoint")                                                            \
+    X(kCallEndpointPost, kApi, kPost, "/v2/endpoint/{method}/*", kPublic, "*",                     \
+      "Runs the script of an endpoint")                                                            \
+    X(kCallEndpointPut, kApi, kPut, "/v2/endpoint/{method}/*", kPublic, "*",                       \
+      "Runs the script of an endpoint")                                                            \
+    X(kCallEndpointPatch, kApi, kPatch, "/v2/endpoint/{method}/*", kPublic, "*",                   \
+      "Runs the script of an endpoint")                                                            \
+    X(kCallEndpointDelete, kApi, kDelete, "/v2/endpoint/{method}/*", kPublic, "*",                 \
+      "Runs the script of an endpoint")                                                            \
+    X(kCallEndpointOptions, kApi, kOptions, "/v2/endpoint/{method}/*", kPublic, "*",               \
+      "What a browser asks before it calls an endpoint")                                           \
     X(kListExecutions, kApi, kGet, "/v2/executions", kExecutionsRead,                              \
       "scriptId,subscriptionId,eventId,sourceType,sourceId,status,from,to,limit,cursor",           \
       "Lists executions")                                                                          \

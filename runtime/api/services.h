@@ -14,6 +14,7 @@
 #include "core/random.h"
 #include "core/result.h"
 #include "matcher/matcher.h"
+#include "runtime/api/endpoint_table.h"
 #include "runtime/delivery/behind_table.h"
 #include "runtime/delivery/due_clock.h"
 #include "runtime/delivery/lane_job.h"
@@ -24,12 +25,14 @@
 #include "runtime/registry/registry.h"
 #include "runtime/registry/source_book.h"
 #include "runtime/replay/replay_types.h"
+#include "runtime/scheduler/scheduler.h"
 #include "store/database.h"
 #include "store/log/event_id.h"
 #include "store/rows/row_batch.h"
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +52,7 @@ struct ScriptRunRequest {
     ScriptRef script;
     identity::Principal caller;
     std::string input_json;  // {"query":{},"body":{}}
+    std::optional<EndpointCall> endpoint;
 };
 
 // GET /v2/executors.
@@ -116,6 +120,9 @@ public:
                             std::function<void(ScriptRunResult&&)> done) = 0;
     // Of the runs that are kept.
     virtual const RunHistory& run_history() = 0;
+
+    virtual Scheduler& scheduler() = 0;
+    virtual EndpointTable& endpoints() = 0;
 
     virtual core::Result<std::string> start_replay(ReplaySpec&& spec) = 0;  // its id
     virtual core::Result<ReplayProgress> replay(core::TenantId tenant, std::string_view id) = 0;

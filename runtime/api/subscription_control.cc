@@ -121,23 +121,32 @@ void delete_subscription(Call& call, const Respond& respond) {
         auto gone = delete_document<Subscription>(call);
         return respond(gone ? std::move(*gone) : error_response(gone.error()));
     }
+    close_subscription(call, table.find(call.tenant(), id), *how,
+                       [how = *how, respond](core::Result<std::uint64_t>&& count) {
+                           respond(count ? removed(how, *count) : error_response(count.error()));
+                       });
+}
+
+void close_subscription(Call& call, const SubscriptionRef& subscription, Closing how,
+                        std::function<void(core::Result<std::uint64_t>&&)> done) {
     const ChangeContext context = change_context(call);
-    auto made = table.amend(context, id, "delete", [&](Subscription& next) {
-        next.closing = *how;
-        if (next.active) next.off_periods.push_back({context.log_ends, {}});
-        next.active = false;
-        return core::Status{};
-    });
+    auto made = call.services.registry().table<Subscription>().amend(
+        context, subscription->id, "delete", [&](Subscription& next) {
+            next.closing = how;
+            if (next.active) next.off_periods.push_back({context.log_ends, {}});
+            next.active = false;
+            return core::Status{};
+        });
     const SubscriptionRef closing = made ? made->after : nullptr;
     auto applied = changed<Subscription>(call, std::move(made), 200);
-    if (!applied) return respond(error_response(applied.error()));
+    if (!applied) return done(core::fail(applied.error()));
     Services& services = call.services;
-    services.bury(closing, [&services, closing, how = *how, respond](std::uint64_t count) {
+    services.bury(closing, [&services, closing, done](std::uint64_t count) {
         auto gone =
             services.registry().table<Subscription>().remove_hidden(closing->tenant, closing->id);
-        if (!gone) return respond(error_response(gone.error()));
+        if (!gone) return done(core::fail(gone.error()));
         services.registry_undone(*gone);
-        respond(removed(how, count));
+        done(count);
     });
 }
 

@@ -25,6 +25,25 @@ void keep_run(store::RowBatch& rows, const ScriptRunJob& call, const Script& scr
     if (!call.surplus_run.empty()) rows.erase_registry(kRunKind, call.surplus_run);
 }
 
+void answer_endpoint(const AttemptResult& result, ScriptRunResult& answer) {
+    auto made = make_endpoint_answer(result.effects.response, result.result_json);
+    if (made) {
+        answer.answer = std::move(*made);
+        return;
+    }
+    answer.error = made.error().message;
+    answer.reason = "failed";
+}
+
+// In the commit of what the run did.
+void keep_answer(store::RowBatch& rows, const EndpointCall& call, const EndpointAnswer& answer,
+                 std::int64_t now_us) {
+    for (const std::string& old : call.old_answers) rows.erase_registry(kEndpointAnswerKind, old);
+    if (call.answer_id.empty()) return;
+    rows.put_registry(kEndpointAnswerKind, call.answer_id, 1, now_us,
+                      write_kept_answer({call.request_hash, now_us, answer}));
+}
+
 }  // namespace
 
 void DeliveryRun::start_call(OpenJob& open, const RegistrySnapshot& registry) {
@@ -59,15 +78,19 @@ void DeliveryRun::end_call(OpenJob& open, const RegistrySnapshot& registry,
             core::fail(core::ErrorCode::kNotFound, "scriptId: the script was removed or disabled");
     } else if (result.outcome == AttemptOutcome::kOk) {
         answer->result_json = result.result_json;
-        builder_.take(result.effects, call.caller.tenant, wall_now_us());
+        if (call.endpoint) answer_endpoint(result, *answer);
+        if (answer->error.empty()) builder_.take(result.effects, call.caller.tenant, wall_now_us());
     } else {
         answer->result_json = result.result_json;
         answer->error = result.error;
+        answer->reason = result.outcome_text;
     }
     now_ns_ = deps_.clock->monotonic_ns();
     answer->started_at_us = began_ns / 1000 + wall_minus_monotonic_us_;
     answer->duration_us = (now_ns_ - began_ns) / 1000;
     if (answer->status) keep_run(builder_.rows(), call, *script, *answer);
+    if (call.endpoint && answer->status && answer->error.empty())
+        keep_answer(builder_.rows(), *call.endpoint, answer->answer, wall_now_us());
     builder_.result().when_durable.push_back(
         [done = std::move(call.done), answer] { done(std::move(*answer)); });
     end_item(open);

@@ -45,11 +45,13 @@ struct AttemptEffects {
     KeptTexts texts;
     std::vector<EmittedEvent> emitted;
     std::vector<KvOp> kv_ops;
+    std::string_view response;  // JSON: what an endpoint answers (endpoint_answer.h)
 
     void reset() {
         texts.reset();
         emitted.clear();
         kv_ops.clear();
+        response = {};
     }
 };
 

@@ -9,6 +9,7 @@
 #include "core/buffer.h"
 #include "core/ids.h"
 #include "core/result.h"
+#include "runtime/delivery/endpoint_answer.h"
 #include "runtime/delivery/key_order.h"
 #include "runtime/identity/principal.h"
 #include "store/log/event_block.h"
@@ -54,14 +55,27 @@ struct ScriptRunResult {
     std::string logs_json;    // a JSON array
     std::string execution_id;
     std::int64_t duration_us = 0;
-    std::string error;  // what the script raised
+    std::string error;        // what the script raised
+    std::string_view reason;  // why it failed: AttemptResult::outcome_text
     std::int64_t started_at_us = 0;
+    EndpointAnswer answer;  // a call of an endpoint that went well
+};
+
+// What is different when it is a call of an endpoint.
+struct EndpointCall {
+    std::string name;
+    std::uint32_t timeout_ms = 0;  // 0: the script's
+    bool authenticated = false;
+    std::string answer_id;  // the row that keeps the answer for its Idempotency-Key; empty: none
+    std::uint64_t request_hash = 0;
+    std::vector<std::string> old_answers;  // rows that leave with it
 };
 
 struct ScriptRunJob {
     identity::Principal caller;
     std::uint32_t script_number = 0;
     std::string input_json;  // {"query":...,"body":...}
+    std::optional<EndpointCall> endpoint;
     std::string execution_id;
     std::string surplus_run;                      // an older run's record that leaves for this one
     std::function<void(ScriptRunResult&&)> done;  // called once, on a shard's thread

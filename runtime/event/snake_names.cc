@@ -45,7 +45,18 @@ constexpr Name kTopNames[] = {{"\"event_type\"", "\"pattern\""},
                               {"\"dry_run\"", "\"dryRun\""},
                               {"\"rate_per_second\"", "\"ratePerSecond\""},
                               {"\"timeout_ms\"", "\"timeoutMs\""},
-                              {"\"memory_bytes\"", "\"memoryBytes\""}};
+                              {"\"memory_bytes\"", "\"memoryBytes\""},
+                              {"\"event_data\"", "\"payload\""},
+                              {"\"schedule_type\"", "\"type\""},
+                              {"\"cron_expression\"", "\"cron\""},
+                              {"\"interval_ms\"", "\"intervalMs\"", milliseconds_of},
+                              {"\"next_run_at\"", "\"nextRunAt\""},
+                              {"\"catch_up\"", "\"catchUp\""},
+                              {"\"jitter_ms\"", "\"jitterMs\""},
+                              {"\"start_at\"", "\"startAt\""},
+                              {"\"end_at\"", "\"endAt\""},
+                              {"\"max_runs\"", "\"maxRuns\""},
+                              {"\"pause_on_failure\"", "\"pauseOnFailure\""}};
 constexpr Name kInnerNames[] = {{"\"script_id\"", "\"scriptId\""},
                                 {"\"max_retries\"", "\"maxRetries\""},
                                 {"\"max_attempts\"", "\"maxRetries\"", retries_of},
@@ -53,7 +64,8 @@ constexpr Name kInnerNames[] = {{"\"script_id\"", "\"scriptId\""},
                                 {"\"max_delay_ms\"", "\"maxDelayMs\""},
                                 {"\"initial_delay\"", "\"initialDelayMs\"", milliseconds_of},
                                 {"\"max_delay\"", "\"maxDelayMs\"", milliseconds_of},
-                                {"\"backoff_factor\"", "\"backoffFactor\""}};
+                                {"\"backoff_factor\"", "\"backoffFactor\""},
+                                {"\"window_ms\"", "\"windowMs\""}};
 
 template <std::size_t N>
 const Name* find(const Name (&names)[N], std::string_view key) {
@@ -71,8 +83,8 @@ std::string renamed(const Name (&names)[N], std::string_view object, bool top) {
         if (name) key = name->camel;
         if (out.size() > 1) out += ',';
         out.append(key).append(":");
-        const bool inner =
-            top && value.starts_with('{') && (key == "\"retry\"" || key == "\"executor\"");
+        const bool inner = top && value.starts_with('{') &&
+                           (key == "\"retry\"" || key == "\"executor\"" || key == "\"catchUp\"");
         if (inner)
             out += renamed(kInnerNames, value, false);
         else

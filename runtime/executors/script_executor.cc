@@ -2,6 +2,7 @@
 
 #include "runtime/delivery/attempt_record.h"
 #include "runtime/delivery/event_input.h"
+#include "runtime/event/json_scan.h"
 
 #include <algorithm>
 #include <utility>
@@ -17,6 +18,16 @@ AttemptOutcome outcome_of(InvocationStatus status) {
         case InvocationStatus::kFatal: return AttemptOutcome::kFatal;
         default: return AttemptOutcome::kFailed;
     }
+}
+
+// The event of a schedule says which time it stands for.
+void tell_of_schedule(std::string_view event, InvocationContext& context) {
+    scan_members(event, [&](std::string_view key, std::string_view value) {
+        if (key != "\"x-schedule\"") return true;
+        context.event_data = value;
+        context.event_name = "ScheduledTask";
+        return false;
+    });
 }
 
 constexpr std::size_t kLazyTextBytesMax = 128;
@@ -47,6 +58,7 @@ Executor::Start ScriptExecutor::start(const AttemptInput& input, AttemptResult& 
     EventInput event = event_input_of(*input.event, input.payload_at);
     event.event_id = input.event_id;
     InvocationContext context = invocation_context_of(*input.event, subscription, *script);
+    if (script->type == ScriptType::kScheduled) tell_of_schedule(input.event->raw, context);
     context.execution_id_lazy = input.execution_id;
     context.replay_json = input.replay_json;
     context.attempt = input.attempt;
@@ -70,7 +82,10 @@ Executor::Start ScriptExecutor::start_call(const AttemptInput& input, AttemptRes
     context.script_id = script->id;
     context.execution_id = call.execution_id;
     context.tenant_id = tenant_name(call.caller.tenant);
-    context.event_name = "api.run";
+    context.event_name = call.endpoint ? "EndpointRequest" : "ApiRun";
+    context.event_data = call.input_json;
+    context.authenticated = call.endpoint ? call.endpoint->authenticated : true;
+    if (call.endpoint) context.timeout_ms = call.endpoint->timeout_ms;
     context.cause_id = call.execution_id;
     context.script_version = script->version;
     context.event_bytes_max = event_bytes_max_;

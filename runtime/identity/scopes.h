@@ -18,6 +18,8 @@ namespace millrace::runtime::identity {
     X(kDeadLettersRead, "dlq:read")                                           \
     X(kDeadLettersReplay, "dlq:replay")                                       \
     X(kDeadLettersWrite, "dlq:write")                                         \
+    X(kEndpointsRead, "endpoints:read")                                       \
+    X(kEndpointsWrite, "endpoints:write")                                     \
     X(kEventsRead, "events:read")                                             \
     X(kEventsWrite, "events:write")                                           \
     X(kExecutionsRead, "executions:read")                                     \
@@ -27,6 +29,8 @@ namespace millrace::runtime::identity {
     X(kMetricsRead, "metrics:read")                                           \
     X(kReplaysRead, "replays:read")                                           \
     X(kReplaysWrite, "replays:write")                                         \
+    X(kSchedulesRead, "schedules:read")                                       \
+    X(kSchedulesWrite, "schedules:write")                                     \
     X(kSchemasRead, "schemas:read")                                           \
     X(kSchemasWrite, "schemas:write")                                         \
     X(kScriptsRead, "scripts:read")                                           \

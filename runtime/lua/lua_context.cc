@@ -26,6 +26,16 @@ void push_event_name(LuaVmState& vm, lua_State* L) {
     }
 }
 
+void push_event_data(LuaVmState& vm, lua_State* L) {
+    const std::string_view json = vm.context->event_data;
+    if (json.empty()) {
+        lua_pushnil(L);
+    } else {
+        const std::string_view kept = vm.effects.texts.keep(json);
+        push_json(vm, L, kept.data(), kept.data() + kept.size());
+    }
+}
+
 void push_replay(LuaVmState& vm, lua_State* L) {
     const std::string_view json = vm.context->replay_json;
     if (json.empty()) {
@@ -56,7 +66,8 @@ void push_execution_id(const InvocationContext& context, lua_State* L) {
 
 constexpr const char* kNames[] = {"attempt",     "subscriptionId", "scriptId",  "scriptVersion",
                                   "executionId", "tenantId",       "eventName", "requestUser",
-                                  "apiKeyId",    "replay",         "deadline",  "fail"};
+                                  "apiKeyId",    "replay",         "deadline",  "fail",
+                                  "eventData",   "authenticated",  "apiKey"};
 
 bool push_field(LuaVmState& vm, lua_State* L, std::string_view name) {
     const InvocationContext& context = *vm.context;
@@ -78,7 +89,11 @@ bool push_field(LuaVmState& vm, lua_State* L, std::string_view name) {
         push_event_name(vm, L);
     else if (name == "requestUser")
         push_or_nil(L, context.request_user);
-    else if (name == "apiKeyId")
+    else if (name == "eventData")
+        push_event_data(vm, L);
+    else if (name == "authenticated")
+        lua_pushboolean(L, context.authenticated);
+    else if (name == "apiKeyId" || name == "apiKey")
         push_or_nil(L, context.api_key_id);
     else if (name == "replay")
         push_replay(vm, L);

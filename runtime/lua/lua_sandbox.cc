@@ -288,6 +288,7 @@ void push_sdk(LuaVmState& vm, lua_State* L) {
     push_sdk_crypto(vm, L);
     lua_setfield(L, -2, "crypto");
     push_sdk_http(vm, L);
+    add_sdk_respond(vm, L);
     lua_setfield(L, -2, "http");
     lua_newtable(L);
     const LuaFunction secrets[] = {{"get", sdk_secret}};

@@ -257,6 +257,7 @@ void push_sdk_log(LuaVmState& vm, lua_State* L);
 void push_sdk_time(LuaVmState& vm, lua_State* L);
 void push_sdk_crypto(LuaVmState& vm, lua_State* L);
 void push_sdk_http(LuaVmState& vm, lua_State* L);
+void add_sdk_respond(LuaVmState& vm, lua_State* L);  // into sdk.http
 int sdk_print(lua_State* L);
 int sdk_secret(lua_State* L);
 

@@ -5,7 +5,9 @@
 
 #include "runtime/registry/api_key.h"
 #include "runtime/registry/document_kind.h"
+#include "runtime/registry/endpoint.h"
 #include "runtime/registry/registry_types.h"
+#include "runtime/registry/schedule.h"
 #include "runtime/registry/secret.h"
 #include "runtime/registry/source.h"
 #include "runtime/registry/tenant.h"
@@ -23,7 +25,9 @@ namespace millrace::runtime {
     X(Source, sources)             \
     X(Subscription, subscriptions) \
     X(Tenant, tenants)             \
-    X(ApiKey, keys)
+    X(ApiKey, keys)                \
+    X(Schedule, schedules)         \
+    X(Endpoint, endpoints)
 
 using ApiKeyRef = std::shared_ptr<const ApiKey>;
 using ScriptRef = std::shared_ptr<const Script>;
@@ -31,6 +35,8 @@ using SecretRef = std::shared_ptr<const Secret>;
 using SourceRef = std::shared_ptr<const Source>;
 using SubscriptionRef = std::shared_ptr<const Subscription>;
 using TenantRef = std::shared_ptr<const Tenant>;
+using ScheduleRef = std::shared_ptr<const Schedule>;
+using EndpointRef = std::shared_ptr<const Endpoint>;
 
 // What a change means to those who follow. Without `before` the document is new, without `after` it
 // is gone.

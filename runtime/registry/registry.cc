@@ -68,6 +68,9 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
           }),
       tenants_(*this, Tenant{}, {}),
       keys_(*this, ApiKey{}, {}),
+      schedules_(*this, Schedule{}, {}),
+      endpoints_(*this, Endpoint{},
+                 [this](const Endpoint& endpoint) { return check_route(endpoint); }),
       snapshot_(std::make_shared<const RegistrySnapshot>()) {}
 
 Registry::~Registry() = default;
@@ -92,6 +95,23 @@ core::Status Registry::load() {
 RegistrySnapshotRef Registry::snapshot() const {
     std::lock_guard lock(snapshot_mutex_);
     return snapshot_;
+}
+
+// No path may lead to two of them.
+core::Status Registry::check_route(const Endpoint& endpoint) const {
+    core::Status status;
+    const std::string shape = route_shape(endpoint.route);
+    endpoints_.list(endpoint.tenant, {}, [&](const EndpointRef& other) {
+        if (other->id == endpoint.id || other->method != endpoint.method ||
+            route_shape(other->route) != shape)
+            return true;
+        status = core::fail(core::Error(core::ErrorCode::kConflict,
+                                        "route: " + other->method + " " + other->route +
+                                            " belongs to endpoint \"" + other->id + "\"")
+                                .in("route"));
+        return false;
+    });
+    return status;
 }
 
 void Registry::publish(const RegistryChange& change) {

@@ -101,6 +101,7 @@ public:
 private:
     Registry(RegistryRows& rows, const core::Clock& clock, core::Random& random, Options options);
     core::Status load();
+    core::Status check_route(const Endpoint& endpoint) const;
 
     // DocumentHost
     RegistryRows& rows() override { return rows_; }

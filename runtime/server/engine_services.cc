@@ -25,8 +25,9 @@ EngineServices::EngineServices(const Deps& deps)
 }
 
 void EngineServices::connect(api::Api& api, Feeder& feeder, std::span<Shard* const> shards,
-                             std::span<Lane* const> lanes, Lane& calls) {
+                             std::span<Lane* const> lanes, Lane& calls, Scheduler& scheduler) {
     api_ = &api;
+    scheduler_ = &scheduler;
     feeder_ = &feeder;
     shards_.assign(shards.begin(), shards.end());
     lanes_.assign(lanes.begin(), lanes.end());
@@ -157,6 +158,8 @@ core::Result<bool> EngineServices::tell_matcher(const RegistryChange& change) {
     registry_version_.store(deps_.registry->snapshot()->version, std::memory_order_release);
     if (const auto* source = std::get_if<DocumentChange<Source>>(&change))
         deps_.sources->follow(*source);
+    if (const auto* schedule = std::get_if<DocumentChange<Schedule>>(&change))
+        scheduler_->changed(*schedule);
     const auto* of = std::get_if<DocumentChange<Subscription>>(&change);
     if (!of) return false;
     const SubscriptionRef& now = of->after;
@@ -208,6 +211,7 @@ void EngineServices::run_script(api::ScriptRunRequest&& request,
     job->run = std::make_unique<ScriptRunJob>();
     job->run->script_number = request.script->number.value;
     job->run->input_json = std::move(request.input_json);
+    job->run->endpoint = std::move(request.endpoint);
     job->run->execution_id = RunHistory::make_id(deps_.clock->wall_us(), deps_.random->next());
     job->run->surplus_run = runs_.take_surplus();
     RunSummary summary;

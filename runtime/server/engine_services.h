@@ -59,7 +59,7 @@ public:
 
     // Before the threads start, once the rest exists.
     void connect(api::Api& api, Feeder& feeder, std::span<Shard* const> shards,
-                 std::span<Lane* const> lanes, Lane& calls);
+                 std::span<Lane* const> lanes, Lane& calls, Scheduler& scheduler);
     // Before the threads start: what was kept by an earlier process.
     core::Status load_runs() { return runs_.load(*deps_.set_aside); }
     EventTail& tail() { return *tail_; }
@@ -98,6 +98,8 @@ public:
     void run_script(api::ScriptRunRequest&& request,
                     std::function<void(ScriptRunResult&&)> done) override;
     const RunHistory& run_history() override { return runs_; }
+    Scheduler& scheduler() override { return *scheduler_; }
+    api::EndpointTable& endpoints() override { return endpoints_; }
     core::Result<std::string> start_replay(ReplaySpec&& spec) override;
     core::Result<ReplayProgress> replay(core::TenantId tenant, std::string_view id) override;
     core::Status cancel_replay(core::TenantId tenant, std::string_view id) override;
@@ -143,6 +145,8 @@ private:
     std::vector<Shard*> shards_;
     std::vector<Lane*> lanes_;
     Lane* calls_ = nullptr;  // of API runs
+    Scheduler* scheduler_ = nullptr;
+    api::EndpointTable endpoints_;
     RunHistory runs_;
     std::unique_ptr<EventTail> tail_;
     std::atomic<bool> streams_open_{false};

@@ -6,6 +6,7 @@
 #include "runtime/server/data_folder.h"
 #include "runtime/server/part_options.h"
 #include "store/database.h"
+#include "store/retention/space_guard.h"
 #include "store/rows/quarantine.h"
 
 #include <algorithm>
@@ -147,6 +148,7 @@ core::Status ServerParts::open_registry() {
     auto opened = Registry::open(*registry_rows, clock, random, std::move(options));
     if (!opened) return core::fail(std::move(opened.error()));
     registry = std::move(*opened);
+    if (auto completed = complete_schedules(); !completed) return completed;
 
     matcher = std::make_unique<matcher::Matcher>(
         matcher::Matcher::Options{.background_thread = seams.matcher_thread});
@@ -399,8 +401,58 @@ core::Status ServerParts::build_lanes() {
         ports.push_back(lane.get());
     }
     for (auto& shard : shards) shard->connect(all_shards, ports, *feeder);
-    services->connect(*rest, *feeder, all_shards, all_lanes, *calls);
+    if (auto built = build_scheduler(); !built) return built;
+    services->connect(*rest, *feeder, all_shards, all_lanes, *calls, *scheduler);
     return services->load_runs();
+}
+
+// A schedule and the subscription that takes its events to its executor are two commits.
+core::Status ServerParts::complete_schedules() {
+    std::vector<ScheduleRef> all;
+    registry->snapshot()->schedules.for_each(
+        [&](const ScheduleRef& schedule) { all.push_back(schedule); });
+    for (const ScheduleRef& schedule : all) {
+        const std::string id = schedule_subscription_id(schedule->id);
+        if (schedule->executor.empty() || registry->find_subscription(schedule->tenant, id))
+            continue;
+        auto made = registry->create_subscription(schedule->tenant,
+                                                  schedule_subscription_body(*schedule), {});
+        if (!made) set_aside.add("subscription", id, made.error());
+    }
+    return {};
+}
+
+core::Status ServerParts::build_scheduler() {
+    Scheduler::Deps deps;
+    deps.clock = &clock;
+    deps.log = &log;
+    deps.database = database.get();
+    deps.registry = [this] { return registry->snapshot(); };
+    deps.shards = shard_count;
+    deps.submit = [this](core::ShardId shard, std::unique_ptr<LaneResult>& result) {
+        return shards[shard.value]->take_result(static_cast<std::uint32_t>(lane_count + 1), result);
+    };
+    deps.delivered = [this](core::ShardId shard) { return shards[shard.value]->cursor(); };
+    deps.behind = &behind;
+    deps.holds = [this] { return !database->space().accepting(); };
+    deps.pause = [this](const ScheduleRef& schedule, std::string reason) {
+        conductor.post_answer([this, schedule, reason] { pause_schedule(schedule, reason); });
+    };
+    scheduler = std::make_unique<Scheduler>(std::move(deps));
+    return scheduler->load(set_aside);
+}
+
+// On the conductor.
+void ServerParts::pause_schedule(const ScheduleRef& schedule, const std::string& reason) {
+    registry->act_as("scheduler");
+    auto made = registry->table<Schedule>().amend({.tenant = schedule->tenant}, schedule->id,
+                                                  "pause", [&](Schedule& next) {
+                                                      next.paused = true;
+                                                      next.pause_reason = reason;
+                                                      return core::Status{};
+                                                  });
+    if (made) (void)services->registry_changed(*made);
+    log.warn("a schedule was paused", {{"schedule", schedule->id}, {"reason", reason}});
 }
 
 core::Status ServerParts::listen_one(std::string_view what, const std::string& where,
@@ -476,6 +528,7 @@ void ServerParts::start_threads() {
     lane_threads.push_back(run(*calls));
     conductor_thread = run(conductor);
     feeder_thread = run(*feeder);
+    scheduler_thread = run(*scheduler);
     sideline_thread = run(sideline, Priority::kChores);
     haul_thread = run(haul, Priority::kChores);
     shadow_thread = run(*shadow);
@@ -491,6 +544,7 @@ void ServerParts::stop_threads() {
     shadow->stop_taking();
     shadow_thread.reset();
     feeder_thread.reset();
+    scheduler_thread.reset();
     conductor_thread.reset();
     lane_threads.clear();
     watchdog.stop();
@@ -515,6 +569,7 @@ bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<
     for (auto& shard : shards) shard->post([](Shard& s) { s.drain_edge(); });
     wait_for([&] { return all(shards, [](const Shard& s) { return s.edge_idle(); }); });
     // Deliveries under way end; what is durable and not begun goes on after the next start.
+    scheduler->stop_firing();
     feeder->stop_feeding();
     for (auto& shard : shards) shard->post([](Shard& s) { s.stop_dispatch(); });
     for (auto& lane : lanes) lane->stop_taking();

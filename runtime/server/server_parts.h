@@ -21,6 +21,7 @@
 #include "runtime/registry/registry_rows.h"
 #include "runtime/registry/source_book.h"
 #include "runtime/replay/shadow_lane.h"
+#include "runtime/scheduler/scheduler.h"
 #include "runtime/server/behind_orders.h"
 #include "runtime/server/conductor.h"
 #include "runtime/server/descriptors.h"
@@ -124,12 +125,13 @@ public:
     std::unique_ptr<Lane> calls;
     std::unique_ptr<ShadowLane> shadow;
     std::unique_ptr<Feeder> feeder;
+    std::unique_ptr<Scheduler> scheduler;
     std::unique_ptr<WriterAgent> writer_agent;
     std::unique_ptr<HousekeeperAgent> housekeeper_agent;
 
     // In the order of starting.
     std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread,
-        feeder_thread, sideline_thread, haul_thread, shadow_thread;
+        feeder_thread, scheduler_thread, sideline_thread, haul_thread, shadow_thread;
     std::vector<std::unique_ptr<core::AgentThread>> syncer_threads, lane_threads, shard_threads;
 
 private:
@@ -140,6 +142,9 @@ private:
                             core::Result<io::Address> (Shard::*open)(const io::Address&,
                                                                      io::ListenRole));
     std::size_t tell_security();
+    core::Status complete_schedules();
+    core::Status build_scheduler();
+    void pause_schedule(const ScheduleRef& schedule, const std::string& reason);
     std::unique_ptr<Lane> make_lane(std::size_t number, const BehindTable* table);
     std::unique_ptr<core::AgentThread> run(core::Agent& agent,
                                            core::AgentThread::Priority priority);

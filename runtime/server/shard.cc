@@ -81,7 +81,7 @@ void Shard::connect(std::span<Shard* const> shards, std::span<LanePort* const> l
     for (std::size_t i = 0; i < shards.size(); ++i) {
         mail_.push_back(std::make_unique<core::SpscRing<Mail>>(kMailRing));
     }
-    const std::size_t senders = lanes.size() + 1;  // and the lane of calls
+    const std::size_t senders = lanes.size() + 2;  // and the lane of calls, and the scheduler
     for (std::size_t i = 0; i < senders; ++i) {
         results_.push_back(
             std::make_unique<core::SpscRing<std::unique_ptr<LaneResult>>>(kResultRing));

@@ -137,6 +137,7 @@ void World::gather_agents() {
     for (auto& lane : parts_->lanes) add(*lane);
     add(*parts_->calls);
     add(*parts_->feeder);
+    add(*parts_->scheduler);
     add(parts_->sideline);
     add(parts_->haul);
     add(*parts_->shadow);

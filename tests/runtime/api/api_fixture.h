@@ -83,6 +83,23 @@ public:
         run_done = std::move(done);
     }
     const RunHistory& run_history() override { return run_history_; }
+    Scheduler& scheduler() override {
+        if (!scheduler_) {
+            Scheduler::Deps deps;
+            deps.clock = &clock_;
+            deps.database = &database_;
+            deps.registry = [this] { return registry_->snapshot(); };
+            deps.submit = [](core::ShardId, std::unique_ptr<LaneResult>& result) {
+                result.reset();
+                return true;
+            };
+            deps.delivered = [](core::ShardId) { return core::LogOffset{}; };
+            deps.holds = [] { return false; };
+            scheduler_ = std::make_unique<Scheduler>(std::move(deps));
+        }
+        return *scheduler_;
+    }
+    EndpointTable& endpoints() override { return endpoints_; }
     core::Result<std::string> start_replay(ReplaySpec&& spec) override {
         replay_specs.push_back(std::move(spec));
         return std::string("rp_1");
@@ -150,6 +167,8 @@ private:
     std::unique_ptr<Registry> registry_;
     RunHistory run_history_{database_};
     SourceBook sources_;
+    std::unique_ptr<Scheduler> scheduler_;
+    EndpointTable endpoints_;
 };
 
 class ApiTest : public store::test::StoreTest {

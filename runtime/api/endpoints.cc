@@ -1,0 +1,214 @@
+// /v2/endpoint/:method/:route: a call runs the script of an endpoint and is answered when what it
+// did is durable. In this order: is there such a route (404), who asks (401), how often (429), was
+// it asked before (Idempotency-Key), run.
+#include "runtime/api/endpoint_input.h"
+#include "runtime/api/handlers.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace millrace::runtime::api {
+namespace {
+
+constexpr std::size_t kIdempotencyKeyBytesMax = 255;
+
+std::string upper(std::string_view text) {
+    std::string out(text);
+    for (char& c : out) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+    return out;
+}
+
+// Whoever may do anything here at all: a key, or this machine while there is none.
+bool is_known(const identity::Principal& principal) {
+    return principal.key || principal.scopes.has(identity::Scope::kApiRead);
+}
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+// What a browser wants to read before its page may have the answer.
+Headers cors_headers(const Endpoint& endpoint, const ApiRequest& request) {
+    const std::string_view origin = request.header("Origin");
+    if (origin.empty() || endpoint.origins.empty()) return {};
+    const auto allowed = [&](std::string_view one) {
+        return std::find(endpoint.origins.begin(), endpoint.origins.end(), one) !=
+               endpoint.origins.end();
+    };
+    if (!allowed("*") && !allowed(origin)) return {{"Vary", "Origin"}};
+    return {{"Access-Control-Allow-Origin", allowed("*") ? "*" : std::string(origin)},
+            {"Vary", "Origin"}};
+}
+
+ApiResponse preflight(const Endpoint& endpoint, const ApiRequest& request) {
+    ApiResponse response{.status = 204, .content_type = {}, .headers = {}, .body = {}};
+    response.headers = cors_headers(endpoint, request);
+    response.headers.emplace_back("Allow", endpoint.method + ", OPTIONS");
+    if (response.headers.size() < 3) return response;
+    response.headers.emplace_back("Access-Control-Allow-Methods", endpoint.method);
+    const std::string_view asked = request.header("Access-Control-Request-Headers");
+    if (!asked.empty()) response.headers.emplace_back("Access-Control-Allow-Headers", asked);
+    response.headers.emplace_back("Access-Control-Max-Age", "600");
+    return response;
+}
+
+ApiResponse answer_response(EndpointAnswer&& answer) {
+    return {.status = answer.status,
+            .content_type = std::move(answer.content_type),
+            .headers = std::move(answer.headers),
+            .body = std::move(answer.body)};
+}
+
+// What went wrong inside is in the execution, not in the answer.
+ApiResponse failure_response(const ScriptRunResult& result) {
+    std::string body;
+    core::JsonWriter json(body);
+    const std::string_view first =
+        std::string_view(result.error)
+            .substr(0, std::min<std::size_t>(result.error.find('\n'), 512));
+    json.begin_object().field("success", false).key("error").begin_object();
+    json.field("message", first);
+    json.field("code", core::error_code_text(core::ErrorCode::kInternal)).field("statusCode", 500);
+    json.key("details").begin_object().field("reason", result.reason);
+    json.field("executionId", result.execution_id).end_object().end_object().end_object();
+    return json_response(500, std::move(body));
+}
+
+std::uint64_t request_hash(const ApiRequest& request) {
+    const std::string head = std::string(io::method_text(request.method)) + " " +
+                             std::string(request.param("*")) + "?" + request.query;
+    const std::string_view body = request.body_view();
+    return XXH3_64bits_withSeed(body.data(), body.size(), XXH3_64bits(head.data(), head.size()));
+}
+
+// One call on its way.
+struct EndpointRun {
+    Call& call;
+    EndpointMatch match;
+    bool authenticated = false;
+    std::string answer_id = {};
+    std::uint64_t hash = 0;
+
+    const Endpoint& endpoint() const { return *match.endpoint; }
+    core::Status find();
+    core::Status admit();
+    // An answer that is there already.
+    core::Result<std::optional<EndpointAnswer>> recall();
+    core::Result<ScriptRunRequest> request();
+};
+
+core::Status EndpointRun::find() {
+    const ApiRequest& request = call.request;
+    const std::string wanted = upper(request.param("method"));
+    const bool asks = request.method == io::Method::kOptions;
+    std::string_view used = io::method_text(request.method);
+    if (request.method == io::Method::kHead) used = "GET";
+    match = call.services.endpoints().find(*call.services.registry().snapshot(), call.tenant(),
+                                           wanted, request.param("*"));
+    if (!match.endpoint)
+        return not_found("endpoint", wanted + " " + std::string(request.param("*")));
+    if (asks || used == wanted) return {};
+    return core::fail(core::ErrorCode::kMethodNotAllowed,
+                      "the path is for " + wanted + ", the request is " + std::string(used));
+}
+
+core::Status EndpointRun::admit() {
+    authenticated = endpoint().auth != EndpointAuth::kNone && is_known(call.request.principal);
+    if (endpoint().auth == EndpointAuth::kRequired && !authenticated)
+        return core::fail(core::ErrorCode::kUnauthorized, "this endpoint needs an API key");
+    const std::int64_t wait_ms =
+        call.services.endpoints().wait_ms(endpoint(), call.services.clock().monotonic_ns());
+    if (wait_ms == 0) return {};
+    return core::fail(core::Error(core::ErrorCode::kRateLimited,
+                                  "this endpoint takes " +
+                                      std::to_string(static_cast<std::int64_t>(endpoint().rate)) +
+                                      " calls a second")
+                          .retry_after((wait_ms + 999) / 1000));
+}
+
+core::Result<std::optional<EndpointAnswer>> EndpointRun::recall() {
+    const std::string_view key = call.request.header("Idempotency-Key");
+    if (key.empty()) return std::nullopt;
+    if (key.size() > kIdempotencyKeyBytesMax) {
+        return core::fail(
+            core::Error(core::ErrorCode::kValidation, "Idempotency-Key: is longer than 255 bytes")
+                .in("Idempotency-Key")
+                .bound(kIdempotencyKeyBytesMax));
+    }
+    hash = request_hash(call.request);
+    const std::string id =
+        EndpointTable::answer_id(endpoint(), key, call.request.principal.key_id());
+    auto answer = call.services.endpoints().begin(call.services.database(), id, hash,
+                                                  call.services.clock().wall_us());
+    if (answer && !*answer) answer_id = id;
+    return answer;
+}
+
+core::Result<ScriptRunRequest> EndpointRun::request() {
+    auto input = endpoint_input(call.request, match, authenticated);
+    if (!input) return core::fail(std::move(input.error()));
+    ScriptRunRequest run;
+    run.script = call.services.registry().find_script(call.tenant(), endpoint().script_id);
+    if (!run.script || !run.script->enabled)
+        return not_found("enabled script of endpoint", endpoint().id);
+    run.caller = call.request.principal;
+    run.input_json = std::move(*input);
+    EndpointCall& made = run.endpoint.emplace();
+    made.name = endpoint().name;
+    const std::int64_t most_ms = run.script->timeout_ms;
+    made.timeout_ms = static_cast<std::uint32_t>(
+        endpoint().timeout_ms > 0 ? std::min(endpoint().timeout_ms, most_ms) : most_ms);
+    made.authenticated = authenticated;
+    made.answer_id = answer_id;
+    made.request_hash = hash;
+    made.old_answers = call.services.endpoints().take_old(call.services.database(),
+                                                          call.services.clock().wall_us());
+    return run;
+}
+
+}  // namespace
+
+void call_endpoint(Call& call, const Respond& respond) {
+    EndpointRun run{call, {}};
+    if (auto found = run.find(); !found) {
+        ApiResponse response = error_response(found.error());
+        if (response.status == 405)
+            response.headers.emplace_back("Allow", run.endpoint().method + ", OPTIONS");
+        return respond(std::move(response));
+    }
+    if (call.request.method == io::Method::kOptions)
+        return respond(preflight(run.endpoint(), call.request));
+    const Headers cors = cors_headers(run.endpoint(), call.request);
+    const auto reply = [respond, cors](ApiResponse&& response) {
+        response.headers.insert(response.headers.end(), cors.begin(), cors.end());
+        respond(std::move(response));
+    };
+    if (auto admitted = run.admit(); !admitted) {
+        ApiResponse response = error_response(admitted.error());
+        if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
+        return reply(std::move(response));
+    }
+    auto known = run.recall();
+    if (!known) return reply(error_response(known.error()));
+    if (*known) {
+        ApiResponse response = answer_response(std::move(**known));
+        response.headers.emplace_back("Idempotency-Replayed", "true");
+        return reply(std::move(response));
+    }
+    Services& services = call.services;
+    auto request = run.request();
+    if (!request) {
+        if (!run.answer_id.empty()) services.endpoints().end(run.answer_id, false, 0);
+        return reply(error_response(request.error()));
+    }
+    services.run_script(
+        std::move(*request), [reply, &services, id = run.answer_id](ScriptRunResult&& result) {
+            const bool ok = result.status && result.error.empty();
+            if (!id.empty()) services.endpoints().end(id, ok, services.clock().wall_us());
+            if (!result.status) return reply(error_response(result.status.error()));
+            reply(ok ? answer_response(std::move(result.answer)) : failure_response(result));
+        });
+}
+
+}  // namespace millrace::runtime::api

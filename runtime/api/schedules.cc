@@ -1,0 +1,134 @@
+// /v2/schedules: create, list, one, change, remove. A schedule that names an executor has a
+// subscription of its own, which takes its events there; it comes and goes with the schedule.
+#include "runtime/api/documents.h"
+#include "runtime/api/handlers.h"
+#include "runtime/api/schedule_view.h"
+
+#include <utility>
+
+namespace millrace::runtime::api {
+namespace {
+
+// Both are there, or neither.
+core::Status make_subscription(Call& call, const Schedule& schedule) {
+    auto& table = call.services.registry().table<Subscription>();
+    const std::string id = schedule_subscription_id(schedule.id);
+    const bool there = table.find(call.tenant(), id) != nullptr;
+    const std::string body = schedule_subscription_body(schedule);
+    ChangeContext context = change_context(call);
+    context.if_match = {};
+    auto made = there ? table.patch(context, id, body) : table.create(context, body);
+    if (!made) return core::fail(made.error());
+    if (auto applied = call.services.registry_changed(*made); !applied) {
+        if (auto undone = table.undo(*made)) call.services.registry_undone(*undone);
+        return applied;
+    }
+    return {};
+}
+
+Answer changed_schedule(Call& call, core::Result<DocumentChange<Schedule>>&& made, int status) {
+    if (!made) return core::fail(std::move(made.error()));
+    const ScheduleRef before = made->before, after = made->after;
+    const bool other_target = !before || before->executor != after->executor;
+    if (!after->executor.empty() && other_target) {
+        if (auto subscribed = make_subscription(call, *after); !subscribed) {
+            (void)call.services.registry().table<Schedule>().undo(*made);
+            return core::fail(subscribed.error());
+        }
+    }
+    auto answer = changed<Schedule>(call, std::move(made), status);
+    if (answer) answer->body = schedule_view(call.services, *after);
+    return answer;
+}
+
+DocumentTable<Schedule>& table_of(Call& call) { return call.services.registry().table<Schedule>(); }
+
+}  // namespace
+
+std::string schedule_view(Services& services, const Schedule& schedule) {
+    std::string out = document_kind<Schedule>().show(schedule);
+    out.pop_back();
+    out += ',';
+    std::string live;
+    core::JsonWriter json(live);
+    const auto look = services.scheduler().look(schedule.number);
+    std::int64_t due_us = look ? look->due_us : 0;
+    // The scheduler has not come to it yet.
+    if (!look) due_us = next_due(schedule.timing, schedule.updated_at_us).value_or(0);
+    json.begin_object();
+    time_field_or_null(json, "nextRunAt", due_us);
+    time_field_or_null(json, "lastRunAt", look ? look->last_run_us : 0);
+    json.field("runs", look ? look->fired : 0).field("skipped", look ? look->skipped : 0);
+    json.field_or_null("pauseReason", schedule.pause_reason);
+    json.field("ended", due_us == 0 && !schedule.timing.cron.at_start).end_object();
+    return out + live.substr(1);
+}
+
+Answer create_schedule(Call& call) {
+    return changed_schedule(
+        call, table_of(call).create(change_context(call), call.request.body_view()), 201);
+}
+
+Answer put_schedule(Call& call) {
+    return changed_schedule(call,
+                            table_of(call).put(change_context(call), call.request.param("id"),
+                                               call.request.body_view()),
+                            200);
+}
+
+Answer patch_schedule(Call& call) {
+    return changed_schedule(call,
+                            table_of(call).patch(change_context(call), call.request.param("id"),
+                                                 call.request.body_view()),
+                            200);
+}
+
+void delete_schedule(Call& call, const Respond& respond) {
+    const std::string id(call.request.param("id"));
+    auto gone = changed<Schedule>(call, table_of(call).remove(change_context(call), id), 200);
+    if (!gone) return respond(error_response(gone.error()));
+    const auto subscription = call.services.registry().table<Subscription>().find(
+        call.tenant(), schedule_subscription_id(id));
+    if (!subscription) return respond(std::move(*gone));
+    call.services.registry().act_as(identity::actor_of(call.request.principal));
+    close_subscription(call, subscription, Closing::kDeadLetter,
+                       [respond](core::Result<std::uint64_t>&& count) {
+                           respond(count ? json_response(200, R"({"success":true})")
+                                         : error_response(count.error()));
+                       });
+}
+
+Answer get_schedule(Call& call) {
+    const std::string_view id = call.request.param("id");
+    const auto schedule = table_of(call).find(call.tenant(), id);
+    if (!schedule) return not_found("schedule", id);
+    ApiResponse response = document_response(200, *schedule);
+    response.body = schedule_view(call.services, *schedule);
+    return response;
+}
+
+Answer list_schedules(Call& call) {
+    const auto limit = call.limit();
+    if (!limit) return core::fail(limit.error());
+    const auto after = call.key_cursor();
+    if (!after) return core::fail(after.error());
+    const bool chosen = call.request.query_value("active").has_value();
+    const auto active = call.flag("active");
+    if (!active) return core::fail(active.error());
+    ListBody body;
+    std::size_t count = 0;
+    std::string last, next;
+    table_of(call).list(call.tenant(), *after, [&](const ScheduleRef& schedule) {
+        if (chosen && (schedule->active && !schedule->paused) != *active) return true;
+        if (count++ == *limit) {
+            next = encode_key_cursor(last);
+            return false;
+        }
+        body.json().raw(schedule_view(call.services, *schedule));
+        last = schedule->id;
+        return true;
+    });
+    return body.finish(next);
+}
+
+}  // namespace millrace::runtime::api
