@@ -46,9 +46,10 @@ tl::unexpected<Error> refuse(const ConfigKey& key, std::string_view value,
         case T::kDuration: expected = "a duration such as 500ms, 1m or 1h from "; break;
         case T::kBoolean: expected = "true or false"; break;
         case T::kText: expected = "text"; break;
+        case T::kList: expected = "texts with commas between them"; break;
         case T::kChoice: expected = "one of " + std::string(key.choices); break;
     }
-    if (key.type != T::kBoolean && key.type != T::kText && key.type != T::kChoice) {
+    if (key.max > 0) {
         expected += bound_text(key, key.min) + " to " + bound_text(key, key.max);
     }
     return fail(Error(ErrorCode::kValidation, "config: " + std::string(key.name) + " = \"" +
@@ -72,6 +73,10 @@ bool is_choice(std::string_view choices, std::string_view value) {
         choices.remove_prefix(std::min(bar + 1, choices.size()));
     }
     return false;
+}
+
+char environment_letter(char c) {
+    return c == '.' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
 }
 
 template <typename Number>
@@ -113,7 +118,8 @@ bool parse_value(Config& config, const ConfigKey& key, std::string_view value) {
         case T::kChoice:
             if (!is_choice(key.choices, value)) return false;
             [[fallthrough]];
-        case T::kText: member_of<std::string>(config, key) = std::string(value); return true;
+        case T::kText:
+        case T::kList: member_of<std::string>(config, key) = std::string(value); return true;
     }
     return false;
 }
@@ -139,6 +145,25 @@ tl::unexpected<Error> unknown_key(std::string_view name, std::string_view source
     return unknown_name(name, nearest_name(name, names), source);
 }
 
+bool is_section(std::string_view name) {
+    for (const ConfigKey& key : config_keys()) {
+        if (key.section() == name) return true;
+    }
+    return false;
+}
+
+// ["a", "b"]: of a key that is a list.
+bool append_list(const toml::array& array, const std::string& name, std::string& out) {
+    const ConfigKey* key = find_key(name);
+    if (key && key->type != T::kList) return false;
+    for (const toml::node& item : array) {
+        const auto* text = item.as_string();
+        if (!text || text->get().find(',') != std::string::npos) return false;
+        out.append(out.empty() ? "" : ",").append(text->get());
+    }
+    return true;
+}
+
 tl::unexpected<Error> no_scalar(const std::string& name, std::string_view source) {
     std::string text = "config: " + name;
     text.append(" from ").append(source).append(" is neither text, number nor boolean");
@@ -150,7 +175,7 @@ Status apply_toml_table(Config& config, const toml::table& table, const std::str
     for (const auto& [node_key, node] : table) {
         const std::string name = std::string(prefix).append(node_key.str());
         if (const toml::table* inner = node.as_table()) {
-            if (!prefix.empty()) return unknown_key(name, path);
+            if (!prefix.empty() && !is_section(name)) return unknown_key(name, path);
             if (auto status = apply_toml_table(config, *inner, name + ".", path); !status)
                 return status;
             continue;
@@ -166,7 +191,7 @@ Status apply_toml_table(Config& config, const toml::table& table, const std::str
             append_number(text, real->get());
         else if (const auto* boolean = node.as_boolean())
             text = boolean->get() ? "true" : "false";
-        else
+        else if (const auto* array = node.as_array(); !array || !append_list(*array, name, text))
             return no_scalar(name, source);
         if (auto status = set_config_value(config, name, text, source); !status) return status;
     }
@@ -177,8 +202,7 @@ Status apply_toml_table(Config& config, const toml::table& table, const std::str
 
 std::string ConfigKey::environment_name() const {
     std::string out = "MILLRACE_";
-    for (const char c : name)
-        out += c == '.' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+    for (const char c : name) out += environment_letter(c);
     return out;
 }
 
@@ -234,7 +258,7 @@ bool names_a_section(std::string_view name) {
     for (const ConfigKey& key : config_keys()) {
         std::string section(key.section());
         std::transform(section.begin(), section.end(), section.begin(),
-                       [](char c) { return static_cast<char>(c - 'a' + 'A'); });
+                       [](char c) { return environment_letter(c); });
         if (name == section || name.starts_with(section + "_")) return true;
     }
     return false;
@@ -299,6 +323,7 @@ std::string config_value_text(const Config& config, const ConfigKey& key) {
         case T::kReal: append_number(text, member_of<double>(copy, key)); break;
         case T::kBoolean: return member_of<bool>(copy, key) ? "true" : "false";
         case T::kText:
+        case T::kList:
         case T::kChoice: return member_of<std::string>(copy, key);
     }
     return text;
@@ -318,7 +343,8 @@ std::string dump_config_toml(const Config& config) {
             out += "; from " + bound_text(key, key.min) + " to " + bound_text(key, key.max);
         out += "\n" + std::string(key.name.substr(section.size() + 1)) + " = ";
         const std::string value = config_value_text(config, key);
-        if (key.type == T::kText || key.type == T::kChoice || key.type == T::kDuration)
+        if (key.type == T::kText || key.type == T::kList || key.type == T::kChoice ||
+            key.type == T::kDuration)
             append_json_string(out, value);
         else
             out += value;

@@ -114,6 +114,33 @@ struct QuotaConfig {  // of each tenant that says nothing itself; 0: no limit
     std::int64_t subscriptions_per_script = 0;
 };
 
+// What the server may reach by itself: webhooks and sdk.http.
+struct HttpClientConfig {
+    std::string allow;
+    std::string deny;
+};
+
+struct WebhookConfig {
+    bool enabled = true;
+    std::int64_t limit = 100;
+};
+
+struct CommandConfig {
+    bool enabled = true;
+    std::string allow;
+    std::int64_t limit = 10;
+    std::string user = "nobody";
+};
+
+struct ExecutorsConfig {
+    WebhookConfig webhook;
+    CommandConfig command;
+};
+
+struct SecretsConfig {
+    std::string key_file;
+};
+
 struct LogConfig {
     std::string level = "info";
     std::string format = "auto";
@@ -135,6 +162,9 @@ struct Config {
     AuthConfig auth;
     QuotaConfig quota;
     LogConfig log;
+    HttpClientConfig http_client;
+    ExecutorsConfig executors;
+    SecretsConfig secrets;
 };
 
 enum class ConfigType : std::uint8_t {
@@ -143,6 +173,7 @@ enum class ConfigType : std::uint8_t {
     kReal,
     kBoolean,
     kText,
+    kList,  // texts with commas between them; an array in a file
     kDuration,
     kChoice
 };
@@ -162,7 +193,7 @@ struct ConfigKey {
     std::string_view doc = {};
 
     std::string environment_name() const;  // MILLRACE_HTTP_BODY_BYTES_MAX
-    std::string_view section() const { return name.substr(0, name.find('.')); }
+    std::string_view section() const { return name.substr(0, name.rfind('.')); }
 };
 
 std::span<const ConfigKey> config_keys();

@@ -15,6 +15,11 @@ constexpr auto kAt = +[](Config& config) -> auto& {
     return config.*Part.*Member;
 };
 
+template <auto Part, auto Inner, auto Member>
+constexpr auto kInside = +[](Config& config) -> auto& {
+    return config.*Part.*Inner.*Member;
+};
+
 constexpr ConfigKey kKeys[] = {
     {.name = "data.dir",
      .part = "data.dir",
@@ -370,6 +375,57 @@ constexpr ConfigKey kKeys[] = {
      .member = kAt<&Config::log, &LogConfig::format>,
      .choices = "auto|json|text",
      .doc = "Lines of the log; auto: text for people on a terminal, else JSON"},
+    {.name = "http_client.allow",
+     .part = "http_client.allow",
+     .type = T::kList,
+     .member = kAt<&Config::http_client, &HttpClientConfig::allow>,
+     .doc = "Addresses, networks and names that webhooks and sdk.http may reach although they are "
+            "not public: 10.0.0.0/8, ::1, *.internal"},
+    {.name = "http_client.deny",
+     .part = "http_client.deny",
+     .type = T::kList,
+     .member = kAt<&Config::http_client, &HttpClientConfig::deny>,
+     .doc = "Addresses, networks and names that webhooks and sdk.http never reach"},
+    {.name = "executors.webhook.enabled",
+     .part = "executors.webhook.enabled",
+     .type = T::kBoolean,
+     .member = kInside<&Config::executors, &ExecutorsConfig::webhook, &WebhookConfig::enabled>,
+     .doc = "Whether webhooks are called; their deliveries wait while they are not"},
+    {.name = "executors.webhook.limit",
+     .part = "executors.webhook.limit",
+     .type = T::kInteger,
+     .member = kInside<&Config::executors, &ExecutorsConfig::webhook, &WebhookConfig::limit>,
+     .min = 1,
+     .max = 10'000,
+     .doc = "Webhooks called at once"},
+    {.name = "executors.command.enabled",
+     .part = "executors.command.enabled",
+     .type = T::kBoolean,
+     .member = kInside<&Config::executors, &ExecutorsConfig::command, &CommandConfig::enabled>,
+     .doc = "Whether commands are run; their deliveries wait while they are not"},
+    {.name = "executors.command.allow",
+     .part = "executors.command.allow",
+     .type = T::kList,
+     .member = kInside<&Config::executors, &ExecutorsConfig::command, &CommandConfig::allow>,
+     .doc = "Absolute paths of the programs that commands may be; none is until it is listed"},
+    {.name = "executors.command.limit",
+     .part = "executors.command.limit",
+     .type = T::kInteger,
+     .member = kInside<&Config::executors, &ExecutorsConfig::command, &CommandConfig::limit>,
+     .min = 1,
+     .max = 1000,
+     .doc = "Commands that run at once"},
+    {.name = "executors.command.user",
+     .part = "executors.command.user",
+     .type = T::kText,
+     .member = kInside<&Config::executors, &ExecutorsConfig::command, &CommandConfig::user>,
+     .doc = "Whom commands run as where the server is root: never root itself"},
+    {.name = "secrets.key_file",
+     .part = "secrets.key_file",
+     .type = T::kText,
+     .member = kAt<&Config::secrets, &SecretsConfig::key_file>,
+     .doc = "File with the key that secrets are sealed with on disk (32 bytes as base64); empty = "
+            "secrets.key in the data folder, made when it is missing"},
 };
 
 }  // namespace

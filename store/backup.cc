@@ -76,6 +76,12 @@ private:
     int fd_ = -1;
 };
 
+// What secrets are sealed with, where it lies in the folder: without it a copy could not read them.
+core::Status copy_seal_key(const std::string& from, const std::string& to) {
+    if (!file_exists(from + "/secrets.key")) return {};
+    return copy_synced(from + "/secrets.key", to + "/secrets.key");
+}
+
 core::Status copy_all(const std::string& from, const std::string& to) {
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(from + "/rocks", error)) {
@@ -84,6 +90,7 @@ core::Status copy_all(const std::string& from, const std::string& to) {
         if (auto status = copy_synced(entry.path(), target); !status) return status;
     }
     if (error) return file_error("read", from, error.value());
+    if (auto status = copy_seal_key(from, to); !status) return status;
     // FORMAT comes last: without it the folder is not opened.
     for (const char* name : {"hwm", "FORMAT"}) {
         if (auto status = copy_synced(fs::path(from) / name, fs::path(to) / name); !status)
@@ -119,6 +126,7 @@ core::Status fill(Database& database, const std::string& folder, BackupReport& r
     const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
     if (made.ok()) made = checkpoint->CreateCheckpoint(folder + "/rocks");
     if (!made.ok()) return core::fail(rocks_error("make checkpoint path=" + folder, made));
+    if (auto status = copy_seal_key(engine.options.path, folder); !status) return status;
     return copy_synced(engine.options.path + "/FORMAT", folder + "/FORMAT");
 }
 
@@ -180,8 +188,9 @@ core::Result<BackupReport> restore(const std::string& backup_folder,
     const std::string rocks = data_folder + "/rocks";
     if (auto status = make_target(rocks); !status) return core::fail(std::move(status.error()));
     if (auto status = copy_all(backup_folder, data_folder); !status)
-        return core::fail(cleaned(std::move(status.error()),
-                                  {rocks, data_folder + "/hwm", data_folder + "/FORMAT"}));
+        return core::fail(cleaned(
+            std::move(status.error()),
+            {rocks, data_folder + "/hwm", data_folder + "/FORMAT", data_folder + "/secrets.key"}));
     BackupReport report;
     measure(data_folder, report);
     return report;

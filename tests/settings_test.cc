@@ -103,7 +103,8 @@ std::vector<std::string> settings_named(const std::string& text) {
     std::set<std::string> sections;
     for (const ConfigKey& key : config_keys()) sections.emplace(key.section());
     static const std::regex kName(
-        "(^|[^A-Za-z0-9_./$-])([a-z]+)\\.([a-z][a-z0-9_]*)(?![A-Za-z0-9(])");
+        "(^|[^A-Za-z0-9_./$-])([a-z]+(?:\\.(?:webhook|command))?|http_client)\\."
+        "([a-z][a-z0-9_]*)(?![A-Za-z0-9(])");
     std::vector<std::string> names;
     for (auto it = std::sregex_iterator(text.begin(), text.end(), kName);
          it != std::sregex_iterator(); ++it) {
@@ -118,6 +119,9 @@ bool is_no_setting(const std::string& name) {
     static const std::set<std::string> kNames = {
         "events.processed",  // a member of /v2/stats
         "log.debug",         // sdk.log.debug
+        "secrets.key",       // a file in the data folder
+        "http.get",          // sdk.http.get
+        "http.all",          // sdk.http.all
     };
     static const std::set<std::string> kEndings = {"h", "cc", "lua", "md", "py", "ndjson", "toml"};
     return kNames.contains(name) || kEndings.contains(name.substr(name.find('.') + 1));

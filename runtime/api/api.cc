@@ -68,6 +68,7 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kPutEndpoint, change_document<Endpoint, &DocumentTable<Endpoint>::put>},
     {RouteId::kPatchEndpoint, change_document<Endpoint, &DocumentTable<Endpoint>::patch>},
     {RouteId::kDeleteEndpoint, delete_document<Endpoint>},
+    {RouteId::kRotateSubscriptionSecret, rotate_subscription_secret},
     {RouteId::kGetExecution, get_execution},
     {RouteId::kGetDeadLetter, get_dead_letter},
     {RouteId::kDeleteDeadLetter, delete_dead_letter},
@@ -106,6 +107,7 @@ LaterHandler later_handler(RouteId id) {
     switch (id) {
         case RouteId::kRunScript: return run_script;
         case RouteId::kTestSource: return test_source;
+        case RouteId::kTestSubscription: return test_subscription;
         case RouteId::kDeleteSubscription: return delete_subscription;
         case RouteId::kDeleteSchedule: return delete_schedule;
         case RouteId::kTriggerSchedule: return trigger_schedule;
@@ -127,7 +129,7 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kReplayDeadLetters: return replay_dead_letters;
         case RouteId::kCreateSubscription:
             return [](Call& call, const Respond& respond) {
-                change_with_regexes(call, respond, create_document<Subscription>);
+                change_with_regexes(call, respond, create_subscription);
             };
         case RouteId::kPatchSubscription:
             return [](Call& call, const Respond& respond) {

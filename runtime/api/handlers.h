@@ -85,6 +85,10 @@ Answer create_source(Call& call);
 Answer rotate_source(Call& call);
 Answer list_source_deliveries(Call& call);
 void test_source(Call& call, const Respond& respond);  // when its transform has run
+// subscription_outside.cc
+Answer create_subscription(Call& call);  // a webhook's secret is in the answer
+Answer rotate_subscription_secret(Call& call);
+void test_subscription(Call& call, const Respond& respond);  // later
 // who.cc
 Answer me(Call& call);
 Answer list_executors(Call& call);

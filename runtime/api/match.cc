@@ -1,8 +1,10 @@
 // POST /v2/subscriptions/match: which subscriptions want an event.
 #include "core/event_parser.h"
 #include "core/json_validate.h"
+#include "matcher/subscription_spec.h"
 #include "runtime/api/explain.h"
 #include "runtime/api/handlers.h"
+#include "runtime/delivery/delivery_events.h"
 #include "runtime/event/default_fields.h"
 #include "runtime/event/json_scan.h"
 
@@ -100,8 +102,11 @@ Answer match_subscriptions(Call& call) {
     json.begin_object().key("matched").begin_array();
     for (const core::SubscriptionId id : matched) {
         const Subscription* subscription = registry->subscription(id);
-        if (subscription && (only.empty() || subscription->id == only))
-            json.value(subscription->id);
+        if (!subscription || (!only.empty() && subscription->id != only)) continue;
+        if (is_delivery_event(envelope.pattern) &&
+            !asks_for_delivery_events(subscription->spec->pattern))
+            continue;  // it gets none of these, whatever its pattern matches
+        json.value(subscription->id);
     }
     json.end_array();
     if (auto status = append_explanations(json, call, envelope); !status)

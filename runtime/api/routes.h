@@ -145,6 +145,11 @@ enum class RouteOwner : std::uint8_t {
       "Runs the script of an endpoint")                                                            \
     X(kCallEndpointOptions, kApi, kOptions, "/v2/endpoint/{method}/*", kPublic, "*",               \
       "What a browser asks before it calls an endpoint")                                           \
+    X(kRotateSubscriptionSecret, kApi, kPost, "/v2/subscriptions/{id}/rotate-secret",              \
+      kSubscriptionsWrite, "",                                                                     \
+      "A new secret for a webhook; the old one signs beside it for a day")                         \
+    X(kTestSubscription, kApi, kPost, "/v2/subscriptions/{id}/test", kSubscriptionsWrite, "",      \
+      "Makes one delivery of an event that is in no log")                                          \
     X(kListExecutions, kApi, kGet, "/v2/executions", kExecutionsRead,                              \
       "scriptId,subscriptionId,eventId,sourceType,sourceId,status,from,to,limit,cursor",           \
       "Lists executions")                                                                          \

@@ -60,8 +60,20 @@ struct ExecutorFigures {
     std::string_view type;  // "script"
     bool enabled = true;
     std::uint64_t running = 0;
-    std::uint64_t limit = 0;    // running at once
-    std::uint64_t waiting = 0;  // deliveries
+    std::uint64_t limit = 0;          // running at once
+    std::uint64_t waiting = 0;        // deliveries
+    std::uint64_t breakers_open = 0;  // subscriptions whose receiver is left alone for a while
+};
+
+// What came of POST /v2/subscriptions/{id}/test.
+struct DeliveryTest {
+    core::Status status;  // an Error is the HTTP error of the call
+    bool delivered = false;
+    std::string_view outcome;  // as of an attempt: completed | failed | ...
+    std::string error;
+    std::string result_json;  // empty: none
+    std::string delivery_id;
+    std::int64_t duration_us = 0;
 };
 
 // What runs aside: a look that somebody waits for, or something that may take minutes.
@@ -146,6 +158,9 @@ public:
 
     virtual Readiness readiness() = 0;
     virtual std::vector<ExecutorFigures> executors() = 0;
+    // Makes one attempt for an event that is in no log; nothing of it is kept.
+    virtual void test_delivery(SubscriptionRef subscription, std::string event,
+                               std::function<void(DeliveryTest&&)> done) = 0;
     // What backups are written below.
     virtual std::string_view backup_folder() = 0;
     // Adds members to the object of GET /v2/stats: shards, lanes, queues, uptime.

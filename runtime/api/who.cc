@@ -31,7 +31,9 @@ Answer list_executors(Call& call) {
         core::JsonWriter& json = body.json();
         json.begin_object().field("type", executor.type).field("enabled", executor.enabled);
         json.field("running", executor.running).field("limit", executor.limit);
-        json.field("waiting", executor.waiting).field("breaker", "closed").end_object();
+        json.field("waiting", executor.waiting);
+        json.field("breaker", executor.breakers_open == 0 ? "closed" : "open");
+        json.field("breakersOpen", executor.breakers_open).end_object();
     }
     return body.finish("");
 }

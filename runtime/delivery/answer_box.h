@@ -36,6 +36,7 @@ public:
         wake_();
         return true;
     }
+    void wake() override { wake_(); }
     // Appends what has come. Nothing there costs one load.
     void take(std::vector<Answer>& out) {
         if (!there_.load(std::memory_order_acquire)) return;  // pairs with answer

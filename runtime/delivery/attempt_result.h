@@ -19,6 +19,8 @@ struct AttemptResult {
     std::string_view outcome_text = "failed";
     std::uint32_t version = 0;        // of what ran: a script's; 0: nothing did
     std::int64_t retry_after_ms = 0;  // what the receiver asked for; 0: it did not
+    // The receiver wants no more: nothing of this subscription is delivered until it is resumed.
+    bool pauses = false;
     std::string error;
     std::string result_json;  // empty: none
     std::string logs_json;    // a JSON array; empty: none
@@ -38,6 +40,7 @@ struct AttemptResult {
         outcome_text = "failed";
         version = 0;
         retry_after_ms = 0;
+        pauses = false;
         error.clear();
         result_json.clear();
         logs_json.clear();

@@ -1,9 +1,12 @@
 #include "runtime/delivery/delivery_run.h"
 
 #include "core/assert.h"
+#include "matcher/subscription_spec.h"
 #include "runtime/delivery/attempt_record.h"
+#include "runtime/delivery/delivery_events.h"
 #include "runtime/delivery/script_emit.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace millrace::runtime {
@@ -51,6 +54,14 @@ KvAnswer DeliveryRun::Host::kv_get(KvSpace space, std::string_view key, std::str
 
 KvAnswer DeliveryRun::Host::kv_list(KvSpace space, std::string_view prefix, KvVisitor& visitor) {
     return run_.builder_.kv().list(tenant_, space, prefix, wall_us(), visitor);
+}
+
+bool DeliveryRun::Host::secret(std::string_view name, std::string& value) {
+    if (!run_.deps_.registry) return false;
+    const RegistrySnapshotRef registry = run_.deps_.registry();
+    const SecretRef found = run_.secrets_.find(*registry, tenant_, name);
+    if (found) value += found->value;
+    return found != nullptr;
 }
 
 EmitCause DeliveryRun::Host::emit_cause() {
@@ -117,6 +128,8 @@ std::int64_t DeliveryRun::deliver(const WaitingDelivery& delivery,
     const Subscription* subscription = registry.subscription(number);
     if (!subscription) {
         give_up(delivery, number);
+    } else if (!is_meant_for(delivery, *subscription)) {
+        give_up(delivery, number);
     } else if (job.kind == JobKind::kBlock && is_behind(delivery, *subscription)) {
         return now_ns_;
     } else if (subscription->held()) {
@@ -125,6 +138,15 @@ std::int64_t DeliveryRun::deliver(const WaitingDelivery& delivery,
         deliver_event(delivery, *subscription, registry);
     }
     return now_ns_;
+}
+
+// Events about deliveries are for those who ask for them by name.
+bool DeliveryRun::is_meant_for(const WaitingDelivery& delivery, const Subscription& subscription) {
+    const LaneJob& job = *delivery.job->job;
+    const std::uint32_t index = job.items[delivery.item].event_index;
+    if (!is_delivery_event(job.event(index).pattern)) [[likely]]
+        return true;
+    return !subscription.spec || asks_for_delivery_events(subscription.spec->pattern);
 }
 
 // ---- falling behind
@@ -244,6 +266,7 @@ void DeliveryRun::start(const WaitingDelivery& delivery, Attempt& attempt,
         texts_.replay_json(attempt.job->kind == JobKind::kReplay ? attempt.job->replay_id
                                                                  : attempt.earlier->replay_id);
     input.attempt = attempt.earlier->made + 1;
+    input.silent = attempt.earlier->made - attempt.earlier->counted;
     input.started_at_us = attempt.started_at_us;
     result_.reset();
     Executor* executor =
@@ -337,6 +360,14 @@ void DeliveryRun::end_attempt(const WaitingDelivery& delivery, Attempt& attempt,
     if (!ok && deps_.log) deps_.log->tell(attempt, texts_.id(attempt.event), written, now_ns_);
     keep_order(attempt, written);
     if (written.dead_letter) builder_.alert(attempt, *written.dead_letter);
+    if (attempt.subscription->executor.type != ExecutorType::kScript)
+        builder_.tell(attempt, written);
+    if (result.pauses && deps_.pause) {
+        builder_.result().when_durable.push_back(
+            [this, tenant = attempt.event.tenant, id = attempt.subscription->id] {
+                deps_.pause(tenant, id);
+            });
+    }
     count_end(delivery, attempt, written, began_ns);
     end_item(*delivery.job);
 }
@@ -455,7 +486,9 @@ void DeliveryRun::hold(Attempt& attempt, const WaitingDelivery& delivery) {
         ++delivery.job->left_out;
     } else if (attempt.job->kind != JobKind::kRedrive) {
         attempt.keyed = is_keyed(attempt);
-        put_off(attempt, delivery, due_now_us() + kHeldUs, By::kDueClock);
+        const std::int64_t wait_us =
+            std::max(kHeldUs, attempt.result->retry_after_ms * 1000);  // if it knows for how long
+        put_off(attempt, delivery, due_now_us() + wait_us, By::kDueClock);
         if (attempt.keyed) order_.block(keyed(attempt));
     }
     end_item(*delivery.job);

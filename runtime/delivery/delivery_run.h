@@ -22,6 +22,7 @@
 #include "runtime/delivery/result_builder.h"
 #include "runtime/delivery/run_metrics.h"
 #include "runtime/registry/registry_snapshot.h"
+#include "runtime/registry/secret_names.h"
 #include "store/ids/hasher.h"
 #include "store/log/pool_set.h"
 #include "store/rows/kv_store.h"
@@ -56,6 +57,10 @@ public:
         std::size_t shards = 1;
         // A key's parked deliveries may be read; any thread.
         std::function<void(const DrainRequest&)> drain;
+        // The newest one; any thread. Null: there are no secrets.
+        std::function<RegistrySnapshotRef()> registry = nullptr;
+        // A receiver wants no more; any thread. Null: it is not heard.
+        std::function<void(core::TenantId, const std::string& subscription_id)> pause = nullptr;
     };
     DeliveryRun(const Deps& deps, ExecutorSet&& executors);
 
@@ -99,7 +104,7 @@ private:
         EmitCause emit_cause() override;
         KvAnswer kv_get(KvSpace space, std::string_view key, std::string& value_json) override;
         KvAnswer kv_list(KvSpace space, std::string_view prefix, KvVisitor& visitor) override;
-        bool secret(std::string_view, std::string&) override { return false; }
+        bool secret(std::string_view name, std::string& value) override;
         std::int64_t wall_us() override { return run_.deps_.clock->wall_us(); }
         std::int64_t monotonic_ns() override { return run_.deps_.clock->monotonic_ns(); }
         std::uint64_t random() override { return run_.random_.next(); }
@@ -137,6 +142,7 @@ private:
     void put_off(const Attempt& attempt, const WaitingDelivery& delivery, std::int64_t until_us,
                  By by);
     std::int64_t due_now_us() const { return deps_.due ? deps_.due->at(now_ns_) : wall_now_us(); }
+    bool is_meant_for(const WaitingDelivery& delivery, const Subscription& subscription);
     bool is_behind(const WaitingDelivery& delivery, const Subscription& subscription);
     void pass_over(const WaitingDelivery& delivery, core::SubscriptionId subscription);
     void leave_held(const WaitingDelivery& delivery, const Subscription& subscription);
@@ -158,6 +164,7 @@ private:
     KeyOrder order_;
     PendingAttempts pending_;
     BehindGate gate_;
+    SecretNames secrets_;
     AttemptResult result_;  // of the attempt that ends at once; its memory is used again
 
     std::deque<Host> hosts_;  // one a tenant

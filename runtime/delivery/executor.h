@@ -45,6 +45,7 @@ struct AttemptInput {
     LuaLazyText delivery_id;       // the same over all attempts, redrives and replays
     std::string_view replay_json;  // {"id":...}; empty: no replay
     std::uint32_t attempt = 1;
+    std::uint32_t silent = 0;  // of the attempts before: those that did not count
     // Or a call that somebody waits for; subscription and event are null then.
     const ScriptRunJob* call = nullptr;
     std::int64_t started_at_us = 0;
@@ -82,6 +83,8 @@ public:
     virtual ~AnswerPort() = default;
     // False: too many answers wait; `result` stays with the caller, who asks again.
     virtual bool answer(AttemptTicket ticket, AttemptResult& result) = 0;
+    // The lane has a turn soon: its executor has something to do.
+    virtual void wake() {}
 };
 
 }  // namespace millrace::runtime

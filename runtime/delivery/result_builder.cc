@@ -2,6 +2,7 @@
 
 #include "core/json_writer.h"
 #include "runtime/delivery/attempt_record.h"
+#include "runtime/delivery/delivery_events.h"
 #include "runtime/event/event_defaults.h"
 
 #include <cstring>
@@ -65,6 +66,15 @@ void ResultBuilder::alert(const Attempt& attempt, const store::DeadLetterKey& le
     emits_ += '\n';
     result_->emitted_depths.push_back(static_cast<std::uint8_t>(alert.causation_depth));
     result_->emitted_tenants.push_back(attempt.event.tenant);
+}
+
+void ResultBuilder::tell(const Attempt& attempt, const WrittenOutcome& written) {
+    const std::size_t count = append_delivery_events(attempt, written, *deps_.texts, emits_);
+    const auto depth = static_cast<std::uint8_t>(causation_depth_of(attempt.event.fills) + 1);
+    for (std::size_t i = 0; i < count; ++i) {
+        result_->emitted_depths.push_back(depth);
+        result_->emitted_tenants.push_back(attempt.event.tenant);
+    }
 }
 
 std::unique_ptr<LaneResult> ResultBuilder::finish(std::int64_t now_us) {

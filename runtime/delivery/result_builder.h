@@ -43,6 +43,8 @@ public:
     void take(const AttemptEffects& effects, core::TenantId tenant, std::int64_t now_us);
     // The event that tells of a new dead letter.
     void alert(const Attempt& attempt, const store::DeadLetterKey& letter);
+    // The events that tell of a delivery to the outside.
+    void tell(const Attempt& attempt, const WrittenOutcome& written);
     std::unique_ptr<LaneResult> finish(std::int64_t now_us);
 
 private:

@@ -58,6 +58,8 @@ constexpr Name kTopNames[] = {{"\"event_type\"", "\"pattern\""},
                               {"\"max_runs\"", "\"maxRuns\""},
                               {"\"pause_on_failure\"", "\"pauseOnFailure\""}};
 constexpr Name kInnerNames[] = {{"\"script_id\"", "\"scriptId\""},
+                                {"\"timeout_ms\"", "\"timeoutMs\""},
+                                {"\"rate_per_second\"", "\"ratePerSecond\""},
                                 {"\"max_retries\"", "\"maxRetries\""},
                                 {"\"max_attempts\"", "\"maxRetries\"", retries_of},
                                 {"\"initial_delay_ms\"", "\"initialDelayMs\""},

@@ -38,6 +38,7 @@ constexpr std::size_t kTurnsMax = 256;  // of runs that waited, in one turn of t
 ScriptExecutor::ScriptExecutor(const Deps& deps, AnswerPort& port)
     : log_(deps.log),
       event_bytes_max_(deps.event_bytes_max),
+      http_(deps.http),
       port_(port),
       scripts_(deps.watchdog_slot, deps.seed) {
     scripts_.on_drop([this](LuaVm* vm) { state_lost(vm); });
@@ -110,7 +111,7 @@ Executor::Start ScriptExecutor::begin(const AttemptInput& input, const Script& s
     result.version = script.version;
     const ScriptCache::Compiled at = compiled(script, result);
     if (!at.vm) return Start::kDone;
-    const LuaTurn turn = at.vm->start(at.handle, event, context, *input.host);
+    LuaTurn turn = at.vm->start(at.handle, event, context, *input.host);
     if (turn.ended) [[likely]] {
         take_result(*at.vm, script, context, result);
         return Start::kDone;
@@ -125,6 +126,13 @@ Executor::Start ScriptExecutor::begin(const AttemptInput& input, const Script& s
         const std::size_t bytes =
             context.execution_id_lazy.write(context.execution_id_lazy.self, text, sizeof text);
         waiting->execution_id.assign(text, bytes);
+    }
+    if (input.delivery_id.write) {
+        char text[kLazyTextBytesMax];
+        waiting->delivery_id.assign(
+            text, input.delivery_id.write(input.delivery_id.self, text, sizeof text));
+    } else {
+        waiting->delivery_id = waiting->execution_id;
     }
     waiting->replay_json = context.replay_json;
     waiting->event = event;
@@ -172,10 +180,79 @@ void ScriptExecutor::wake_at(std::uint64_t ticket, Waiting& waiting, std::int64_
 }
 
 // At the end of its time it is woken as well, and told so.
-void ScriptExecutor::put_to_sleep(std::uint64_t ticket, Waiting& waiting, const LuaTurn& turn) {
+void ScriptExecutor::put_to_sleep(std::uint64_t ticket, Waiting& waiting, LuaTurn& turn) {
     waiting.run = turn.run;
-    const double ms = std::min(turn.wait.ms, static_cast<double>(waiting.script->timeout_ms));
+    const bool calls = turn.wait.kind == LuaWait::Kind::kHttp;
+    const auto longest = static_cast<double>(waiting.script->timeout_ms);
+    const double ms = calls ? longest : std::min(turn.wait.ms, longest);
     wake_at(ticket, waiting, waiting.host.monotonic_ns() + static_cast<std::int64_t>(ms * 1e6));
+    if (calls) call_out(ticket, waiting, turn);
+}
+
+// ---- calls to the outside
+
+// POST and PATCH carry what a receiver knows repeats by: the same over all attempts.
+void ScriptExecutor::call_out(std::uint64_t ticket, Waiting& waiting, LuaTurn& turn) {
+    waiting.calls.clear();
+    waiting.call_answers.clear();
+    waiting.call_answers.resize(turn.calls.size());
+    waiting.calls_left = turn.calls.size();
+    for (std::size_t i = 0; i < turn.calls.size(); ++i) {
+        courier::HttpCall& call = turn.calls[i];
+        ++waiting.calls_made;
+        const bool named = std::any_of(call.headers.begin(), call.headers.end(), [](auto& header) {
+            return header.first == "idempotency-key" || header.first == "Idempotency-Key";
+        });
+        if (!named && (call.method == "POST" || call.method == "PATCH")) {
+            call.headers.emplace_back(
+                "idempotency-key", waiting.delivery_id + "-" + std::to_string(waiting.calls_made));
+        }
+        const std::uint64_t number = ++last_call_;
+        waiting.calls.push_back(number);
+        calls_.emplace(number, std::pair(ticket, i));
+        courier::HttpAnswer refused;
+        refused.url = call.url;
+        if (http_ && http_->send(*this, number, std::move(call))) continue;
+        refused.fault = courier::HttpFault::kConnect;
+        refused.message = http_ ? "too many calls wait to be made"
+                                : "this server offers scripts no outbound http";
+        receive(number, std::move(refused));
+    }
+}
+
+void ScriptExecutor::drop_calls(Waiting& waiting) {
+    for (const std::uint64_t number : waiting.calls) {
+        if (calls_.erase(number) != 0 && http_) http_->cancel(*this, number);
+    }
+    waiting.calls.clear();
+    waiting.calls_left = 0;
+}
+
+void ScriptExecutor::receive(std::uint64_t ticket, courier::HttpAnswer&& answer) {
+    {
+        const std::lock_guard lock(answers_mutex_);
+        call_answers_.emplace_back(ticket, std::move(answer));
+    }
+    port_.wake();
+}
+
+// A run goes on when all its calls have been answered.
+std::size_t ScriptExecutor::take_call_answers() {
+    std::vector<std::pair<std::uint64_t, courier::HttpAnswer>> answers;
+    {
+        const std::lock_guard lock(answers_mutex_);
+        answers.swap(call_answers_);
+    }
+    for (auto& [number, answer] : answers) {
+        const auto known = calls_.find(number);
+        if (known == calls_.end()) continue;  // nobody waits for it any more
+        const auto [ticket, index] = known->second;
+        calls_.erase(known);
+        Waiting& waiting = *waiting_.at(ticket);
+        waiting.call_answers[index] = std::move(answer);
+        if (--waiting.calls_left == 0) wake_at(ticket, waiting, 0);
+    }
+    return answers.size();
 }
 
 // True: the answer is there.
@@ -183,7 +260,13 @@ bool ScriptExecutor::go_on(std::uint64_t ticket, Waiting& waiting) {
     LuaTurn turn;
     LuaVm* vm = waiting.vm;
     if (vm) {
-        turn = vm->resume(waiting.run);
+        if (waiting.calls_left != 0) {  // its time is over
+            drop_calls(waiting);
+            waiting.call_answers.clear();
+        }
+        waiting.calls.clear();
+        turn = vm->resume(waiting.run, std::move(waiting.call_answers));
+        waiting.call_answers.clear();
     } else {
         if (waiting.begun_again++ == kAgainMax) {
             waiting.answer.fail("its Lua state was thrown away too often while it waited",
@@ -211,6 +294,9 @@ void ScriptExecutor::state_lost(LuaVm* vm) {
     for (auto& [ticket, waiting] : waiting_) {
         if (waiting->vm != vm) continue;
         waiting->vm = nullptr;
+        drop_calls(*waiting);
+        waiting->call_answers.clear();
+        waiting->calls_made = 0;
         wake_at(ticket, *waiting, 0);
     }
 }
@@ -220,12 +306,13 @@ void ScriptExecutor::abandon(AttemptTicket ticket) {
     if (at == waiting_.end()) return;
     Waiting& waiting = *at->second;
     if (waiting.vm) waiting.vm->drop(waiting.run);
+    drop_calls(waiting);
     wakes_.erase({waiting.wake_at_ns, ticket.value});
     waiting_.erase(at);
 }
 
 std::size_t ScriptExecutor::do_work() {
-    std::size_t done = 0;
+    std::size_t done = take_call_answers();
     while (!wakes_.empty() && done < kTurnsMax) {
         const auto [at_ns, ticket] = *wakes_.begin();
         Waiting& waiting = *waiting_.at(ticket);
@@ -241,6 +328,10 @@ std::size_t ScriptExecutor::do_work() {
 }
 
 std::optional<std::int64_t> ScriptExecutor::next_work_ns() const {
+    {
+        const std::lock_guard lock(answers_mutex_);
+        if (!call_answers_.empty()) return 0;
+    }
     if (wakes_.empty()) return std::nullopt;
     return wakes_.begin()->first;
 }

@@ -1,6 +1,6 @@
 // What: the executor of Lua scripts: one lane's states, the scripts compiled into them, and the way
 //       of a delivery or a call into a run and back.
-// Threads: the lane's. Lifetime: borrows the watchdog's slot and the log.
+// Threads: the lane's; receive() the courier's. Lifetime: borrows the watchdog's slot and the log.
 // Limits: script_limits.h; the lines that scripts write to the server's log are bounded by Log.
 // Failure: a script that does not compile or is gone fails the attempt; a deactivated one holds it.
 //       A run that had to be stopped takes its state along: those that wait in it begin again,
@@ -8,27 +8,31 @@
 #pragma once
 
 #include "core/log.h"
+#include "runtime/courier/http_port.h"
 #include "runtime/delivery/executor.h"
 #include "runtime/executors/script_cache.h"
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace millrace::runtime {
 
-class ScriptExecutor final : public Executor {
+class ScriptExecutor final : public Executor, public courier::HttpReceiver {
 public:
     struct Deps {
         LuaWatchdogSlot* watchdog_slot = nullptr;  // null: no deadlines
         core::Log* log = nullptr;  // null: what scripts log is kept in the records only
         std::uint64_t seed = 0;
         std::size_t event_bytes_max = core::kEventBytesMax;  // of emitted ones too
+        courier::HttpPort* http = nullptr;                   // null: nothing is called
     };
     ScriptExecutor(const Deps& deps, AnswerPort& port);
 
@@ -37,6 +41,9 @@ public:
     void abandon(AttemptTicket ticket) override;
     std::size_t do_work() override;
     std::optional<std::int64_t> next_work_ns() const override;
+
+    // courier::HttpReceiver
+    void receive(std::uint64_t ticket, courier::HttpAnswer&& answer) override;
 
 private:
     // How often a run is made again because the state it waited in was thrown away.
@@ -85,10 +92,15 @@ private:
         InvocationContext context;
         RunHost host;
         std::string event_id, execution_id, replay_json;  // what event and context point to
+        std::string delivery_id;                          // what its calls are named by
         LuaVm* vm = nullptr;                              // null: it has to begin again
         std::uint64_t run = 0;
         std::int64_t wake_at_ns = 0;
-        std::uint32_t begun_again = 0;  // since its state was lost
+        std::uint32_t begun_again = 0;     // since its state was lost
+        std::vector<std::uint64_t> calls;  // of those under way, their tickets in their order
+        std::vector<courier::HttpAnswer> call_answers;
+        std::size_t calls_left = 0;    // that have not been answered
+        std::uint32_t calls_made = 0;  // by this run, over all its waits
         AttemptResult answer;
         bool answered = false;  // and the port has not taken it yet
     };
@@ -100,7 +112,10 @@ private:
     ScriptCache::Compiled compiled(const Script& script, AttemptResult& result);
     void take_result(LuaVm& vm, const Script& script, const InvocationContext& context,
                      AttemptResult& result);
-    void put_to_sleep(std::uint64_t ticket, Waiting& waiting, const LuaTurn& turn);
+    void put_to_sleep(std::uint64_t ticket, Waiting& waiting, LuaTurn& turn);
+    void call_out(std::uint64_t ticket, Waiting& waiting, LuaTurn& turn);
+    void drop_calls(Waiting& waiting);
+    std::size_t take_call_answers();
     void wake_at(std::uint64_t ticket, Waiting& waiting, std::int64_t at_ns);
     bool go_on(std::uint64_t ticket, Waiting& waiting);
     void state_lost(LuaVm* vm);
@@ -108,10 +123,17 @@ private:
 
     core::Log* const log_;
     const std::size_t event_bytes_max_;
+    courier::HttpPort* const http_;
     AnswerPort& port_;
     ScriptCache scripts_;
     std::unordered_map<std::uint64_t, WaitingRef> waiting_;   // by ticket
     std::set<std::pair<std::int64_t, std::uint64_t>> wakes_;  // and ticket
+
+    // Calls have tickets of their own: whose call it is, and which of its calls.
+    std::unordered_map<std::uint64_t, std::pair<std::uint64_t, std::size_t>> calls_;
+    std::uint64_t last_call_ = 0;
+    mutable std::mutex answers_mutex_;
+    std::vector<std::pair<std::uint64_t, courier::HttpAnswer>> call_answers_;  // by call
 };
 
 }  // namespace millrace::runtime

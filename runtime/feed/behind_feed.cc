@@ -76,11 +76,12 @@ bool BehindFeed::land(Place& at) {
         at.flights.pop_front();
     }
     if (!at.flights.empty()) return landed;
-    if (at.stopped)
+    if (at.stopped) {  // its executor did not take them now: no sooner than in a while again
+        at.stopped = false;
         at.next = at.place.from;
-    else
-        at.place.from = std::max(at.place.from, at.next);
-    at.stopped = false;
+        return wait(at, kLookUs);
+    }
+    at.place.from = std::max(at.place.from, at.next);
     return landed;
 }
 

@@ -56,6 +56,9 @@ void begin_run(LuaVmState& vm, const LuaScript& script, const EventInput& input,
     vm.result_text.clear();
     vm.error_text.clear();
     vm.asked_to_wait = false;
+    vm.http_calls.clear();
+    vm.http_answers.clear();
+    vm.http_calls_made = 0;
 }
 
 // Pushes what is called: the handler, or the chunk while nobody knows whether it returns one.
@@ -198,6 +201,8 @@ LuaTurn put_aside(LuaVmState& vm) {
     turn.ended = false;
     turn.run = ++vm.last_run;
     turn.wait = run->wait;
+    turn.calls = std::move(run->http_calls);
+    run->http_calls.clear();
     if (!run->own_script.alive) {
         run->own_script = *run->script;
         if (run->own_script.handler != LUA_NOREF) {
@@ -245,23 +250,40 @@ LuaTurn go_on(LuaVmState& vm, LuaScript& script, int arguments, std::uint32_t bu
 
 }  // namespace
 
+namespace {
+
+// {code, message}, with the script's own line.
+int raise_not_allowed(lua_State* L) {
+    lua_createtable(L, 0, 2);
+    lua_pushliteral(L, "AWAIT_NOT_ALLOWED");
+    lua_setfield(L, -2, "code");
+    lua_Debug at;
+    int line = 0;
+    for (int level = 0; line == 0 && lua_getstack(L, level, &at) != 0; ++level) {
+        lua_getinfo(L, "Sl", &at);
+        if (at.currentline > 0 && std::string_view(at.short_src) != "sdk") line = at.currentline;
+    }
+    lua_pushfstring(L,
+                    "AWAIT_NOT_ALLOWED: %s:%d: there is no way to wait inside a callback of "
+                    "table.sort, string.gsub and the like",
+                    line == 0 ? "?" : at.short_src, line);
+    lua_setfield(L, -2, "message");
+    return lua_error(L);
+}
+
+}  // namespace
+
 int wait_for(LuaVmState& vm, lua_State* L, const LuaWait& wait) {
     if (vm.waiting == LuaWaiting::kAtOnce) return 0;
     if (vm.waiting == LuaWaiting::kAsks) {
         vm.asked_to_wait = true;  // stands, also when the script catches the error
         return luaL_error(L, "the run begins again, so that it can wait");
     }
-    if (L != vm.thread) {
-        return luaL_error(
-            L, "AWAIT_NOT_ALLOWED: a coroutine of the script's own can't wait; wait outside of it");
-    }
-    if (!lua_isyieldable(L)) {
-        return luaL_error(L,
-                          "AWAIT_NOT_ALLOWED: there is no way to wait inside a callback of "
-                          "table.sort, string.gsub and the like");
-    }
+    if (!lua_isyieldable(L)) return raise_not_allowed(L);
     vm.wait = wait;
-    return lua_yield(L, 0);
+    if (L == vm.thread) return lua_yield(L, 0);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm.await_mark);
+    return lua_yield(L, 1);
 }
 
 int sdk_sleep(lua_State* L) {
@@ -320,7 +342,7 @@ void LuaVm::keep(std::uint64_t run, const EventInput& input, const InvocationCon
     at->second->host = &host;
 }
 
-LuaTurn LuaVm::resume(std::uint64_t run) {
+LuaTurn LuaVm::resume(std::uint64_t run, std::vector<courier::HttpAnswer>&& answers) {
     LuaVmState& vm = *state_;
     MR_ASSERT(vm.kill == kKillNone);
     const auto at = vm.waiting_runs.find(run);
@@ -329,6 +351,8 @@ LuaTurn LuaVm::resume(std::uint64_t run) {
     vm.waiting_runs.erase(at);
     vm.script = &vm.own_script;
     vm.result_text.clear();
+    vm.http_answers = std::move(answers);
+    lua_settop(vm.thread, 0);  // the mark, of one that waits in a coroutine of its own
     const std::int64_t left_ns = vm.deadline_ns - vm.host->monotonic_ns();
     if (left_ns <= 0) {
         close_thread(vm, vm, Thread::kDead);

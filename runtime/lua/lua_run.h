@@ -15,8 +15,13 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace millrace::runtime {
+
+// Calls of one run, and the bytes of a body, either way.
+inline constexpr std::uint32_t kLuaHttpCallsPerRunMax = 20;
+inline constexpr std::size_t kLuaHttpBodyBytesMax = 1u << 20;
 
 struct LuaScript {
     int environment = LUA_NOREF;
@@ -58,7 +63,10 @@ struct LuaRun {
 
     LuaWaiting waiting = LuaWaiting::kAtOnce;
     bool asked_to_wait = false;
-    LuaWait wait;                 // what it waits for
+    LuaWait wait;  // what it waits for
+    std::vector<courier::HttpCall> http_calls;
+    std::vector<courier::HttpAnswer> http_answers;
+    std::uint32_t http_calls_made = 0;
     lua_State* thread = nullptr;  // of a coroutine
     int thread_reference = LUA_NOREF;
     std::int64_t deadline_ns = 0;  // of a coroutine, its waits included

@@ -68,7 +68,52 @@ template.math = pick(G.math, [[abs acos asin atan atan2 ceil cos cosh deg exp fl
     ldexp
     log log10 max min modf pi pow rad random sin sinh sqrt tan tanh]])
 template.bit = pick(G.bit, [[arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex]])
-template.coroutine = pick(G.coroutine, [[create resume running status wrap yield]])
+template.coroutine = pick(G.coroutine, [[create running status yield]])
+
+-- Who waits inside a coroutine of the script's own hands its mark on from coroutine to
+-- coroutine: the run waits as a whole, and goes on where it was.
+local mark = {}
+local co_create, co_resume, co_yield = G.coroutine.create, G.coroutine.resume, G.coroutine.yield
+local rawequal = G.rawequal
+local function hand_on(co, ok, ...)
+    if ok and rawequal((...), mark) then
+        co_yield(mark)
+        return hand_on(co, co_resume(co))
+    end
+    return ok, ...
+end
+local function resume(co, ...) return hand_on(co, co_resume(co, ...)) end
+local function unwrap(ok, ...)
+    if ok then return ... end
+    error((...), 0)
+end
+template.coroutine.resume = resume
+template.coroutine.wrap = function(f)
+    local co = co_create(f)
+    return function(...) return unwrap(resume(co, ...)) end
+end
+
+local http_ask, http_take = native.http_ask, native.http_take
+sdk.http = sdk.http or {}
+for name in ("get post put patch delete"):gmatch("%S+") do
+    local method = name:upper()
+    sdk.http[name] = function(url, options)
+        http_ask(method, url, options)
+        return http_take()
+    end
+end
+function sdk.http.request(url, options)
+    if type(url) == "table" then
+        native.http_ask_all({url})
+    else
+        http_ask("GET", url, options)
+    end
+    return http_take()
+end
+function sdk.http.all(requests)
+    native.http_ask_all(requests)
+    return native.http_take_all()
+end
 template.sdk = sdk
 
 local function copy(from)
@@ -153,7 +198,7 @@ local function parameters(f)
     if not info.params or info.isvararg then return 2 end
     return info.params
 end
-return make_environment, int64_make, int64_text, parameters
+return make_environment, int64_make, int64_text, parameters, mark
 )lua";
 
 void open_library(lua_State* L, const char* name, lua_CFunction open) {
@@ -287,8 +332,8 @@ void push_sdk(LuaVmState& vm, lua_State* L) {
     lua_setfield(L, -2, "time");
     push_sdk_crypto(vm, L);
     lua_setfield(L, -2, "crypto");
-    push_sdk_http(vm, L);
-    add_sdk_respond(vm, L);
+    lua_newtable(L);
+    add_sdk_respond(vm, L);  // the rest of it: kSandboxCode
     lua_setfield(L, -2, "http");
     lua_newtable(L);
     const LuaFunction secrets[] = {{"get", sdk_secret}};
@@ -318,14 +363,15 @@ int open_sandbox(lua_State* L) {
     if (luaL_loadbuffer(L, kBootstrap, sizeof kBootstrap - 1, "=sdk") != 0) return lua_error(L);
     lua_insert(L, -2);
     lua_newtable(L);
-    const LuaFunction natives[] = {{"pairs", view_pairs},
-                                   {"ipairs", view_ipairs},
-                                   {"print", sdk_print},
-                                   {"raw_metatable", raw_metatable}};
+    const LuaFunction natives[] = {{"pairs", view_pairs},    {"ipairs", view_ipairs},
+                                   {"print", sdk_print},     {"raw_metatable", raw_metatable},
+                                   {"http_ask", http_ask},   {"http_ask_all", http_ask_all},
+                                   {"http_take", http_take}, {"http_take_all", http_take_all}};
     set_functions(vm, L, natives);
     set_int64_natives(vm, L);
     push_sdk(vm, L);
-    lua_call(L, 3, 4);
+    lua_call(L, 3, 5);
+    vm.await_mark = luaL_ref(L, LUA_REGISTRYINDEX);
     vm.function_parameters = luaL_ref(L, LUA_REGISTRYINDEX);
     vm.int64_text = luaL_ref(L, LUA_REGISTRYINDEX);
     vm.int64_make = luaL_ref(L, LUA_REGISTRYINDEX);

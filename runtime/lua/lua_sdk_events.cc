@@ -221,12 +221,6 @@ int events_subscribe(lua_State* L) {
     return luaL_error(L, "sdk.events.subscribe: only endpoint scripts can wait for events");
 }
 
-int http_call(lua_State* L) {
-    LuaVmState& vm = vm_of(L);
-    require_permission(vm, L, Permission::kHttp, "http");
-    return luaL_error(L, "sdk.http: this server offers scripts no outbound http");
-}
-
 }  // namespace
 
 void push_sdk_events(LuaVmState& vm, lua_State* L) {
@@ -235,14 +229,6 @@ void push_sdk_events(LuaVmState& vm, lua_State* L) {
                                      {"emit", events_emit},
                                      {"publish", events_emit},
                                      {"subscribe", events_subscribe}};
-    set_functions(vm, L, functions);
-}
-
-void push_sdk_http(LuaVmState& vm, lua_State* L) {
-    lua_newtable(L);
-    const LuaFunction functions[] = {
-        {"get", http_call},    {"post", http_call},    {"put", http_call}, {"patch", http_call},
-        {"delete", http_call}, {"request", http_call}, {"all", http_call}};
     set_functions(vm, L, functions);
 }
 

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "core/result.h"
+#include "runtime/courier/http_port.h"
 #include "runtime/delivery/effects.h"
 #include "runtime/delivery/script_limits.h"
 #include "runtime/delivery/script_types.h"
@@ -22,6 +23,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -36,7 +38,7 @@ struct ScriptOptions {
 
 // What a run waits for.
 struct LuaWait {
-    enum class Kind : std::uint8_t { kNone, kSleep };
+    enum class Kind : std::uint8_t { kNone, kSleep, kHttp };
     Kind kind = Kind::kNone;
     double ms = 0;  // kSleep
 };
@@ -46,6 +48,7 @@ struct LuaTurn {
     bool ended = true;
     std::uint64_t run = 0;  // of one that waits: names it to resume() and drop()
     LuaWait wait;
+    std::vector<courier::HttpCall> calls;  // kHttp: they are to be made, all at once
 };
 
 class LuaVmState;
@@ -80,7 +83,8 @@ public:
     // It waits: from now on it reads these, which stand for the same as those before.
     void keep(std::uint64_t run, const EventInput& input, const InvocationContext& context,
               LuaHost& host);
-    LuaTurn resume(std::uint64_t run);
+    // `answers`: to the calls that it waited for, in their order; fewer where its time is over.
+    LuaTurn resume(std::uint64_t run, std::vector<courier::HttpAnswer>&& answers = {});
     // Nobody is interested any more.
     void drop(std::uint64_t run);
     std::size_t waiting() const;

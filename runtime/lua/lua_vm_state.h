@@ -107,6 +107,7 @@ public:
     int int64_make = LUA_NOREF;
     int int64_text = LUA_NOREF;
     int function_parameters = LUA_NOREF;
+    int await_mark = LUA_NOREF;  // what a coroutine of the script's own yields to wait
     const void* view_metatable_id = nullptr;
     const void* context_metatable_id = nullptr;
     const void* array_metatable_id = nullptr;
@@ -256,8 +257,12 @@ void push_sdk_kv(LuaVmState& vm, lua_State* L, KvSpace space);
 void push_sdk_log(LuaVmState& vm, lua_State* L);
 void push_sdk_time(LuaVmState& vm, lua_State* L);
 void push_sdk_crypto(LuaVmState& vm, lua_State* L);
-void push_sdk_http(LuaVmState& vm, lua_State* L);
 void add_sdk_respond(LuaVmState& vm, lua_State* L);  // into sdk.http
+// lua_sdk_http.cc: natives of the sandbox's Lua part.
+int http_ask(lua_State* L);
+int http_ask_all(lua_State* L);
+int http_take(lua_State* L);
+int http_take_all(lua_State* L);
 int sdk_print(lua_State* L);
 int sdk_secret(lua_State* L);
 

@@ -22,6 +22,10 @@ struct SubscriptionSpec;
 
 namespace millrace::runtime {
 
+struct WebhookSpec;
+struct WebhookSecrets;
+struct CommandSpec;
+
 // A script's number in this data folder; 0 is no script; never used again.
 using ScriptNumber = core::StrongInt<struct ScriptNumberTag, std::uint32_t>;
 
@@ -71,9 +75,12 @@ enum class ExecutorType : std::uint8_t { kScript, kWebhook, kCommand, kWorkflow 
 
 struct ExecutorSpec {
     ExecutorType type = ExecutorType::kScript;
-    ScriptNumber script;    // kScript
-    std::string script_id;  // kScript
-    std::string document;   // the executor's JSON object as it was given
+    ScriptNumber script;                            // kScript
+    std::string script_id;                          // kScript
+    std::shared_ptr<const WebhookSpec> webhook;     // kWebhook
+    std::shared_ptr<const WebhookSecrets> secrets;  // kWebhook
+    std::shared_ptr<const CommandSpec> command;     // kCommand
+    std::string document;                           // the executor's JSON object as it is shown
 };
 
 // What a waiting retry means for later events of the same partition key.

@@ -13,12 +13,19 @@ namespace millrace::runtime {
 
 enum class Jitter : std::uint8_t { kNone, kSpread };
 
+enum class RetrySchedule : std::uint8_t {
+    kBackoff,           // initial delay, factor, longest delay
+    kStandardWebhooks,  // 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h
+};
+inline constexpr std::uint32_t kStandardWebhooksRetries = 9;
+
 struct RetryPolicy {
     std::uint32_t retries_max = 3;
     std::int64_t initial_delay_ms = 60'000;
     std::int64_t max_delay_ms = 3'600'000;
     double backoff_factor = 2.0;
     Jitter jitter = Jitter::kSpread;
+    RetrySchedule schedule = RetrySchedule::kBackoff;
 
     bool operator==(const RetryPolicy&) const = default;
 };

@@ -3,8 +3,12 @@
 #include "matcher/subscription_spec.h"
 #include "runtime/registry/document_body.h"
 #include "runtime/registry/document_kinds.h"
+#include "runtime/registry/executor_body.h"
+#include "runtime/registry/executor_specs.h"
 
+#include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 namespace millrace::runtime {
@@ -19,36 +23,33 @@ constexpr std::array<std::pair<std::string_view, Ordering>, 2> kOrderings = {
 constexpr std::array<std::pair<std::string_view, Closing>, 3> kClosings = {
     {{"no", Closing::kNo}, {"dead-letter", Closing::kDeadLetter}, {"discard", Closing::kDiscard}}};
 
-// What deliveries have an executor for.
-constexpr std::array<std::pair<std::string_view, ExecutorType>, 1> kExecutorTypes = {
-    {{"script", ExecutorType::kScript}}};
+constexpr std::array<std::pair<std::string_view, RetrySchedule>, 2> kSchedules = {
+    {{"backoff", RetrySchedule::kBackoff},
+     {"standard-webhooks", RetrySchedule::kStandardWebhooks}}};
 
 // A patch can not know what of an old filter stays in force: it gives a new one.
 constexpr std::array<std::string_view, 1> kReplacedWhole = {"filters"};
 
-void read_retry(JsonObject& in, RetryPolicy& policy) {
+// Whoever says how long the delays are does not mean the schedule of the standard.
+bool read_retry(JsonObject& in, RetryPolicy& policy) {
     auto retry = in.object("retry");
-    if (!retry) return;
-    retry->integer_as("maxRetries", policy.retries_max, 0, kRetriesMaxMax);
-    retry->integer("initialDelayMs", policy.initial_delay_ms, 0, kRetryDelayMsMax);
-    retry->integer("maxDelayMs", policy.max_delay_ms, 0, kRetryDelayMsMax);
-    retry->number("backoffFactor", policy.backoff_factor, 1, kBackoffFactorMax);
+    if (!retry) return false;
+    const bool counted = retry->integer_as("maxRetries", policy.retries_max, 0, kRetriesMaxMax);
+    bool delays = retry->integer("initialDelayMs", policy.initial_delay_ms, 0, kRetryDelayMsMax);
+    delays |= retry->integer("maxDelayMs", policy.max_delay_ms, 0, kRetryDelayMsMax);
+    delays |= retry->number("backoffFactor", policy.backoff_factor, 1, kBackoffFactorMax);
     bool jitter = policy.jitter == Jitter::kSpread;
-    retry->boolean("jitter", jitter);
+    delays |= retry->boolean("jitter", jitter);
     policy.jitter = jitter ? Jitter::kSpread : Jitter::kNone;
+    retry->choice("schedule", policy.schedule, kSchedules);
+    if (delays) policy.schedule = RetrySchedule::kBackoff;
+    if (policy.schedule == RetrySchedule::kStandardWebhooks) {
+        if (!counted) policy.retries_max = kStandardWebhooksRetries;
+        policy.retries_max = std::min(policy.retries_max, kStandardWebhooksRetries);
+    }
     (void)retry->finish();
     in.join(*retry);
-}
-
-void read_executor(JsonObject& in, ExecutorSpec& executor) {
-    auto inner = in.object("executor", Presence::kRequired);
-    if (!inner) return;
-    inner->choice("type", executor.type, kExecutorTypes, Presence::kRequired);
-    inner->text("scriptId", executor.script_id,
-                {.presence = Presence::kRequired, .bytes_max = kResourceIdBytesMax});
-    (void)inner->finish();
-    in.join(*inner);
-    executor.document = member_text(in, "executor");
+    return true;
 }
 
 struct MatchingMembers {
@@ -62,6 +63,11 @@ MatchingMembers read_matching(JsonObject& in) {
 
 void append_retry(core::JsonWriter& json, const RetryPolicy& policy) {
     json.key("retry").begin_object();
+    if (policy.schedule == RetrySchedule::kStandardWebhooks) {
+        json.field("maxRetries", policy.retries_max).field("schedule", kSchedules[1].first);
+        json.end_object();
+        return;
+    }
     json.field("maxRetries", policy.retries_max).field("initialDelayMs", policy.initial_delay_ms);
     json.field("maxDelayMs", policy.max_delay_ms).field("backoffFactor", policy.backoff_factor);
     json.field("jitter", policy.jitter == Jitter::kSpread).end_object();
@@ -76,9 +82,17 @@ core::Status read(std::string_view body, Subscription& out) {
     if (matching.pattern.empty()) in->refuse("pattern", "is required");
     in->integer_as("priority", out.priority, INT32_MIN, INT32_MAX);
     in->boolean("active", out.active);
-    read_retry(*in, out.retry);
-    in->choice("ordering", out.ordering, kOrderings);
-    read_executor(*in, out.executor);
+    const bool retries = read_retry(*in, out.retry);
+    const bool ordered = in->choice("ordering", out.ordering, kOrderings);
+    std::optional<Ordering> order;
+    read_executor(*in, out.executor, order);
+    if (out.executor.type == ExecutorType::kWebhook) {
+        if (!retries) {
+            out.retry.schedule = RetrySchedule::kStandardWebhooks;
+            out.retry.retries_max = kStandardWebhooksRetries;
+        }
+        if (!ordered) out.ordering = order.value_or(Ordering::kNone);
+    }
     read_over_server_members(*in);
     if (auto status = in->finish(); !status) return status;
     auto spec = matcher::parse_subscription({.pattern = matching.pattern,
@@ -97,6 +111,7 @@ core::Status seal(std::string_view body, Subscription& out) {
     auto in = document.parse_object(body);
     if (!in) return core::fail(std::move(in.error()));
     const MatchingMembers matching = read_matching(*in);
+    seal_executor(out.executor, out.ordering);
     out.document.clear();
     core::JsonWriter json(out.document);
     json.begin_object().field("id", out.id).field("name", out.name);
@@ -106,7 +121,8 @@ core::Status seal(std::string_view body, Subscription& out) {
     if (!matching.form.empty()) json.raw_field("form", matching.form);
     json.raw_field("executor", out.executor.document).field("priority", out.priority);
     append_retry(json, out.retry);
-    json.field("ordering", kOrderings[static_cast<std::size_t>(out.ordering)].first);
+    if (!out.executor.webhook)  // it says so itself
+        json.field("ordering", kOrderings[static_cast<std::size_t>(out.ordering)].first);
     json.field("active", out.active).field("paused", out.paused);
     append_document_times(json, out.version, out.created_at_us, out.updated_at_us);
     json.end_object();
@@ -136,8 +152,24 @@ core::Status switch_off(const ChangeContext& context, Subscription& next) {
     return {};
 }
 
+// Whoever calls a webhook signs: with what was given, with what it has, or with a new secret.
+void settle_secrets(Subscription& next) {
+    ExecutorSpec& executor = next.executor;
+    if (!executor.webhook) {
+        executor.secrets = nullptr;
+        return;
+    }
+    if (executor.secrets &&
+        read_webhook_secret(executor.secrets->current, executor.webhook->signing))
+        return;
+    auto secrets = std::make_shared<WebhookSecrets>();
+    secrets->current = new_webhook_secret(executor.webhook->signing);
+    executor.secrets = std::move(secrets);
+}
+
 // What came while it was switched off stays undelivered; what waited before that waits on.
 core::Status settle(const Subscription* old, const ChangeContext& context, Subscription& next) {
+    settle_secrets(next);
     if (!old) {
         next.effective_from = context.log_ends;
         return next.active ? core::Status{} : switch_off(context, next);
@@ -173,6 +205,23 @@ void write_row(core::JsonWriter& json, const Subscription& subscription) {
     }
     json.end_array().field("paused", subscription.paused);
     json.field("closing", kClosings[static_cast<std::size_t>(subscription.closing)].first);
+    if (const auto& secrets = subscription.executor.secrets) {
+        json.key("secret").begin_object().field("current", secrets->current);
+        json.field("previous", secrets->previous);
+        json.field("previousUntilUs", secrets->previous_until_us).end_object();
+    }
+}
+
+void read_secrets(JsonObject& row, Subscription& out) {
+    auto inner = row.object("secret");
+    if (!inner) return;
+    auto secrets = std::make_shared<WebhookSecrets>();
+    inner->text("current", secrets->current);
+    inner->text("previous", secrets->previous);
+    inner->integer("previousUntilUs", secrets->previous_until_us, 0, INT64_MAX);
+    (void)inner->finish();
+    row.join(*inner);
+    out.executor.secrets = std::move(secrets);
 }
 
 bool read_offsets(const core::JsonElement& element, std::vector<core::LogOffset>& out) {
@@ -208,9 +257,11 @@ void read_row(JsonObject& row, Subscription& out) {
     }
     row.boolean("paused", out.paused);
     row.choice("closing", out.closing, kClosings);
+    read_secrets(row, out);
 }
 
 void references(const Subscription& subscription, const VisitReference& visit) {
+    if (subscription.executor.type != ExecutorType::kScript) return;
     visit({"script", subscription.executor.script_id, "executor.scriptId",
            subscription.executor.script.value});
 }
@@ -226,6 +277,8 @@ constexpr DocumentKind<Subscription> kKind = {
     .replaced_whole = kReplacedWhole,
     .read = read,
     .show = [](const Subscription& subscription) { return subscription.document; },
+    .carry = [](const Subscription& old,
+                Subscription& next) { next.executor.secrets = old.executor.secrets; },
     .settle = settle,
     .seal = seal,
     .write_row = write_row,

@@ -14,9 +14,10 @@ namespace fs = std::filesystem;
 
 // What the store makes itself, half made too; and what a fresh file system brings along.
 bool is_ours(std::string_view name) {
-    constexpr std::array<std::string_view, 11> kNames = {
-        "FORMAT", "FORMAT.new", "ballast", "hwm",  "hwm.new",   "ids",
-        "lock",   "rocks",      "regex",   "LOCK", "lost+found"};
+    constexpr std::array<std::string_view, 13> kNames = {
+        "FORMAT",     "FORMAT.new",  "ballast",        "hwm",   "hwm.new",
+        "ids",        "lock",        "rocks",          "regex", "LOCK",
+        "lost+found", "secrets.key", "secrets.key.new"};
     return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 

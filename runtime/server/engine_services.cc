@@ -296,7 +296,31 @@ std::vector<api::ExecutorFigures> EngineServices::executors() {
     for (const Shard* shard : shards_)
         script.waiting +=
             static_cast<std::uint64_t>(std::max<std::int64_t>(0, shard->waiting_deliveries()));
-    return {script};
+    std::vector<api::ExecutorFigures> figures = {script};
+    if (deps_.outside_figures) deps_.outside_figures(figures);
+    return figures;
+}
+
+void EngineServices::pause_later(core::TenantId tenant, const std::string& subscription_id) {
+    deps_.conductor->post_answer([this, tenant, subscription_id] {
+        auto& table = deps_.registry->table<Subscription>();
+        const SubscriptionRef now = table.find(tenant, subscription_id);
+        if (!now || now->paused) return;
+        deps_.registry->act_as("millrace");
+        const auto made =
+            table.amend({.tenant = tenant}, subscription_id, "pause", [](Subscription& next) {
+                next.paused = true;
+                return core::Status{};
+            });
+        if (!made) {
+            deps_.log->error("a subscription can't be paused",
+                             {{"subscription", subscription_id}, {"error", made.error().message}});
+            return;
+        }
+        deps_.log->warn("a subscription is paused: its receiver is gone",
+                        {{"subscription", subscription_id}});
+        (void)registry_changed(*made);  // who follows late follows with the next change
+    });
 }
 
 void EngineServices::append_stats(core::JsonWriter& json) {

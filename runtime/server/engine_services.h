@@ -13,6 +13,7 @@
 #include "runtime/delivery/lane.h"
 #include "runtime/server/behind_orders.h"
 #include "runtime/server/conductor.h"
+#include "runtime/server/delivery_tester.h"
 #include "runtime/server/key_directory.h"
 #include "runtime/server/retention_chore.h"
 #include "runtime/server/shard.h"
@@ -51,6 +52,9 @@ public:
         const DueClock* due = nullptr;
         KeyDirectory* keys = nullptr;
         identity::SecurityEvents* security = nullptr;
+        DeliveryTester* tester = nullptr;
+        // What the executors beside scripts are at.
+        std::function<void(std::vector<api::ExecutorFigures>&)> outside_figures{};
         std::string backup_folder{};
         // While a change is waited for: the processor is the others'. Null: by the system.
         std::function<void()> yield;
@@ -112,6 +116,12 @@ public:
     void run_later(std::function<void()> work) override;
     api::Readiness readiness() override;
     std::vector<api::ExecutorFigures> executors() override;
+    void test_delivery(SubscriptionRef subscription, std::string event,
+                       std::function<void(api::DeliveryTest&&)> done) override {
+        deps_.tester->test(subscription, event, std::move(done));
+    }
+    // Any thread: a receiver wants no more.
+    void pause_later(core::TenantId tenant, const std::string& subscription_id);
     std::string_view backup_folder() override { return deps_.backup_folder; }
     void append_stats(core::JsonWriter& json) override;
 

@@ -75,6 +75,16 @@ identity::Quotas quota_defaults(const core::QuotaConfig& quota) {
     return out;
 }
 
+core::Result<courier::AddressRules> address_rules(const core::HttpClientConfig& http_client) {
+    return courier::AddressRules::make(http_client.allow, http_client.deny);
+}
+
+core::Result<CommandRunner::Options> command_options(const core::ExecutorsConfig& executors) {
+    auto options = CommandRunner::read_options(executors.command.allow, executors.command.user);
+    if (options) options->running_max = static_cast<std::size_t>(executors.command.limit);
+    return options;
+}
+
 core::Status read_retention_rules(const core::RetentionConfig& retention,
                                   RetentionChore::Deps& out) {
     out.age_us = retention.age_us;

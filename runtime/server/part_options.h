@@ -8,6 +8,8 @@
 #include "io/http_server.h"
 #include "io/line_server.h"
 #include "io/reactor.h"
+#include "runtime/courier/address_rules.h"
+#include "runtime/executors/command_runner.h"
 #include "runtime/identity/credentials.h"
 #include "runtime/identity/quotas.h"
 #include "runtime/registry/registry.h"
@@ -25,6 +27,8 @@ void read_registry_options(const core::RetryConfig& retry, const core::ScriptCon
                            Registry::Options& out);
 identity::QueryKeys query_keys_of(const core::AuthConfig& auth);
 identity::Quotas quota_defaults(const core::QuotaConfig& quota);
+core::Result<courier::AddressRules> address_rules(const core::HttpClientConfig& http_client);
+core::Result<CommandRunner::Options> command_options(const core::ExecutorsConfig& executors);
 core::Status read_retention_rules(const core::RetentionConfig& retention,
                                   RetentionChore::Deps& out);
 

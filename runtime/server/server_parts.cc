@@ -1,7 +1,9 @@
 #include "runtime/server/server_parts.h"
 
 #include "matcher/regex/regex_file.h"
+#include "runtime/executors/command_executor.h"
 #include "runtime/executors/script_executor.h"
+#include "runtime/executors/webhook_executor.h"
 #include "runtime/lua/lua_vm.h"
 #include "runtime/server/data_folder.h"
 #include "runtime/server/part_options.h"
@@ -134,6 +136,18 @@ core::Status ServerParts::tell_losses() {
     return {};
 }
 
+// Secrets are sealed on disk. The simulator, which has no folder, leaves them as they are.
+core::Status ServerParts::open_seal() {
+    if (seams.adjust_store) return {};
+    const core::SecretsConfig& secrets = config.secrets;
+    auto key = secrets.key_file.empty()
+                   ? read_seal_key(config.data.dir + "/secrets.key", MissingKey::kMake)
+                   : read_seal_key(secrets.key_file, MissingKey::kRefuse);
+    if (!key) return core::fail(std::move(key.error()));
+    sealed_rows = std::make_unique<SealedRegistryRows>(*registry_rows, clock, std::move(*key));
+    return {};
+}
+
 core::Status ServerParts::open_registry() {
     Registry::Options options;
     read_registry_options(config.retry, config.script, options);
@@ -145,7 +159,9 @@ core::Status ServerParts::open_registry() {
             matcher::Matcher::Options{.background_thread = false, .samples = false});
         return trial.add(core::SubscriptionId(1), core::TenantId(0), spec);
     };
-    auto opened = Registry::open(*registry_rows, clock, random, std::move(options));
+    if (auto sealed = open_seal(); !sealed) return sealed;
+    RegistryRows& rows = sealed_rows ? static_cast<RegistryRows&>(*sealed_rows) : *registry_rows;
+    auto opened = Registry::open(rows, clock, random, std::move(options));
     if (!opened) return core::fail(std::move(opened.error()));
     registry = std::move(*opened);
     if (auto completed = complete_schedules(); !completed) return completed;
@@ -194,7 +210,51 @@ void ServerParts::load_one_by_one(const RegistrySnapshot& snapshot) {
     });
 }
 
+// What calls the outside. The simulator, which has no sockets, has a network of its own or none.
+core::Status ServerParts::build_courier() {
+    if (!seams.http && !seams.make_reactor) {
+        auto rules = address_rules(config.http_client);
+        if (!rules) return core::fail(std::move(rules.error()));
+        courier = std::make_unique<courier::Courier>(
+            clock, std::move(*rules), static_cast<std::size_t>(config.executors.webhook.limit));
+    }
+    if (!seams.make_reactor) {
+        auto options = command_options(config.executors);
+        if (!options) return core::fail(std::move(options.error()));
+        commands = std::make_unique<CommandRunner>(clock, std::move(*options));
+    }
+    DeliveryTester::Deps deps;
+    deps.clock = &clock;
+    deps.random = &random;
+    deps.http = http();
+    deps.registry = [this] { return registry->snapshot(); };
+    deps.post = [this](std::function<void()> task) { conductor.post_answer(std::move(task)); };
+    tester = std::make_unique<DeliveryTester>(std::move(deps));
+    return {};
+}
+
+void ServerParts::append_outside_figures(std::vector<api::ExecutorFigures>& out) const {
+    api::ExecutorFigures webhook{.type = executor_type_text(ExecutorType::kWebhook)};
+    webhook.enabled = config.executors.webhook.enabled;
+    webhook.limit = static_cast<std::uint64_t>(config.executors.webhook.limit);
+    webhook.breakers_open = endpoints.open();
+    if (courier) {
+        webhook.running = courier->webhooks_under_way();
+        webhook.waiting = courier->webhooks_waiting();
+    }
+    out.push_back(webhook);
+    api::ExecutorFigures command{.type = executor_type_text(ExecutorType::kCommand)};
+    command.enabled = config.executors.command.enabled;
+    command.limit = static_cast<std::uint64_t>(config.executors.command.limit);
+    if (commands) {
+        command.running = commands->running();
+        command.waiting = commands->waiting();
+    }
+    out.push_back(command);
+}
+
 core::Status ServerParts::build_edge() {
+    if (auto built = build_courier(); !built) return built;
     EngineServices::Deps deps;
     deps.clock = &clock;
     deps.random = &random;
@@ -210,6 +270,10 @@ core::Status ServerParts::build_edge() {
     deps.behind = &behind;
     deps.behind_orders = &behind_orders;
     deps.due = &due_clock;
+    deps.tester = tester.get();
+    deps.outside_figures = [this](std::vector<api::ExecutorFigures>& out) {
+        append_outside_figures(out);
+    };
     deps.haul = &haul;
     deps.server = &state;
     RetentionChore::Deps keeping;
@@ -328,14 +392,33 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTab
     lane.run.behind = table;
     lane.run.log = &delivery_log;
     lane.run.drain = [this](const DrainRequest& request) { feeder->parked().drain(request); };
+    lane.run.registry = [this] { return registry->snapshot(); };
+    lane.run.pause = [this](core::TenantId tenant, const std::string& subscription_id) {
+        services->pause_later(tenant, subscription_id);
+    };
     lane.run.seed = random.next();
     lane.make_executors = [this, slot = watchdog.add_slot(),
                            seed = lane.run.seed](AnswerPort& port) {
         ExecutorSet set;
         set[static_cast<std::size_t>(ExecutorType::kScript)] = std::make_unique<ScriptExecutor>(
             ScriptExecutor::Deps{slot, &log, seed,
-                                 static_cast<std::size_t>(config.events.event_bytes_max)},
+                                 static_cast<std::size_t>(config.events.event_bytes_max), http()},
             port);
+        if (courier::HttpPort* port_out = http()) {
+            set[static_cast<std::size_t>(ExecutorType::kWebhook)] =
+                std::make_unique<WebhookExecutor>(
+                    WebhookExecutor::Deps{&clock, port_out, &endpoints,
+                                          config.executors.webhook.enabled},
+                    port);
+        }
+        if (commands) {
+            set[static_cast<std::size_t>(ExecutorType::kCommand)] =
+                std::make_unique<CommandExecutor>(
+                    CommandExecutor::Deps{
+                        &clock, commands.get(), config.executors.command.enabled,
+                        static_cast<std::uint32_t>(config.executors.command.limit)},
+                    port);
+        }
         if (seams.adjust_executors) seams.adjust_executors(set, port);
         return set;
     };
@@ -529,6 +612,8 @@ void ServerParts::start_threads() {
     conductor_thread = run(conductor);
     feeder_thread = run(*feeder);
     scheduler_thread = run(*scheduler);
+    if (courier) courier_thread = run(*courier);
+    if (commands) commands_thread = run(*commands);
     sideline_thread = run(sideline, Priority::kChores);
     haul_thread = run(haul, Priority::kChores);
     shadow_thread = run(*shadow);
@@ -546,6 +631,8 @@ void ServerParts::stop_threads() {
     feeder_thread.reset();
     scheduler_thread.reset();
     conductor_thread.reset();
+    courier_thread.reset();
+    commands_thread.reset();
     lane_threads.clear();
     watchdog.stop();
     writer_thread.reset();

@@ -13,12 +13,16 @@
 #include "core/random.h"
 #include "matcher/matcher.h"
 #include "runtime/api/api.h"
+#include "runtime/courier/courier.h"
 #include "runtime/delivery/delivery_log.h"
 #include "runtime/delivery/lane.h"
+#include "runtime/executors/command_runner.h"
+#include "runtime/executors/endpoints.h"
 #include "runtime/identity/authenticator.h"
 #include "runtime/lua/lua_watchdog.h"
 #include "runtime/registry/registry.h"
 #include "runtime/registry/registry_rows.h"
+#include "runtime/registry/sealed_rows.h"
 #include "runtime/registry/source_book.h"
 #include "runtime/replay/shadow_lane.h"
 #include "runtime/scheduler/scheduler.h"
@@ -54,6 +58,7 @@ struct ServerSeams {
     std::function<void(store::Database::Options&)> adjust_store;
     // Changes a lane's executors before its thread starts.
     std::function<void(ExecutorSet&, AnswerPort&)> adjust_executors;
+    courier::HttpPort* http = nullptr;  // null: calls go out by the courier
     // Several tenants without a key: the simulator has them before anybody else does.
     identity::Authenticator::TenantOf tenant_of;
     std::function<void()> yield;  // called where the conductor waits for other agents
@@ -70,6 +75,8 @@ public:
     core::Status open_store();
     core::Status tell_losses();
     core::Status open_registry();
+    core::Status open_seal();
+    core::Status build_courier();
     core::Status build_edge();
     core::Status build_shards();
     core::Status build_lanes();
@@ -100,6 +107,7 @@ public:
     std::unique_ptr<store::Database> database;
     std::unique_ptr<store::LogWriter> writer;
     std::unique_ptr<StoreRegistryRows> registry_rows;
+    std::unique_ptr<SealedRegistryRows> sealed_rows;
     std::unique_ptr<Registry> registry;
     SourceBook sources;
     std::unique_ptr<matcher::Matcher> matcher;
@@ -110,6 +118,10 @@ public:
     // A look that waits holds its request and no page; a haul may take minutes.
     Sideline sideline{"sideline", api::kLooksWaitingMax};
     Sideline haul{"haul", api::kHaulsWaitingMax};
+    Endpoints endpoints;
+    std::unique_ptr<courier::Courier> courier;
+    std::unique_ptr<CommandRunner> commands;
+    std::unique_ptr<DeliveryTester> tester;
     std::unique_ptr<RetentionChore> retention;
     std::unique_ptr<EngineServices> services;
     std::unique_ptr<api::Api> rest;
@@ -131,7 +143,8 @@ public:
 
     // In the order of starting.
     std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread,
-        feeder_thread, scheduler_thread, sideline_thread, haul_thread, shadow_thread;
+        feeder_thread, scheduler_thread, courier_thread, commands_thread, sideline_thread, haul_thread,
+        shadow_thread;
     std::vector<std::unique_ptr<core::AgentThread>> syncer_threads, lane_threads, shard_threads;
 
 private:
@@ -145,6 +158,8 @@ private:
     core::Status complete_schedules();
     core::Status build_scheduler();
     void pause_schedule(const ScheduleRef& schedule, const std::string& reason);
+    courier::HttpPort* http() { return seams.http ? seams.http : courier.get(); }
+    void append_outside_figures(std::vector<api::ExecutorFigures>& out) const;
     std::unique_ptr<Lane> make_lane(std::size_t number, const BehindTable* table);
     std::unique_ptr<core::AgentThread> run(core::Agent& agent,
                                            core::AgentThread::Priority priority);

@@ -59,6 +59,21 @@ int pause(CliContext& context, const std::vector<std::string>& texts) {
     return kExitOk;
 }
 
+// The secret alone, so that it can go into a file.
+int rotate_secret(CliContext& context, const std::string& text, bool force) {
+    const std::string id = resolve(context, kHandlers, text);
+    if (id.empty()) return kExitFailed;
+    const auto reply = context.call({.method = "POST",
+                                     .path = path_of(id) + "/rotate-secret",
+                                     .body = JsonObject().flag("force", force).str()});
+    if (reply == nullptr) return kExitFailed;
+    if (context.json())
+        context.print_json(*reply);
+    else
+        context.out() << printable(text_at(reply->root, "secret")) << '\n';
+    return kExitOk;
+}
+
 int resume(CliContext& context, const std::string& text, const std::string& from) {
     const std::string id = resolve(context, kHandlers, text);
     if (id.empty()) return kExitFailed;
@@ -137,6 +152,18 @@ void add_handler_changes(CLI::App& handler, CliContext& context) {
     pausing->add_option("id", *paused, "ids or names")->required();
     pausing->callback([&context, paused] {
         context.action = [&context, paused] { return pause(context, *paused); };
+    });
+
+    auto rotated = std::make_shared<std::string>();
+    auto force = std::make_shared<bool>(false);
+    CLI::App* rotating = handler.add_subcommand(
+        "rotate-secret", "A new secret for a webhook; the old one signs beside it for a day");
+    rotating->add_option("id", *rotated, "its id, its name or the beginning of its id")->required();
+    rotating->add_flag("--force", *force, "also while an older one still signs: that one ends now");
+    rotating->callback([&context, rotated, force] {
+        context.action = [&context, rotated, force] {
+            return rotate_secret(context, *rotated, *force);
+        };
     });
 
     auto resumed = std::make_shared<std::string>();

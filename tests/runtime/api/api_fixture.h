@@ -136,6 +136,10 @@ public:
     }
     void run_later(std::function<void()> work) override { work(); }
     Readiness readiness() override { return ready; }
+    void test_delivery(SubscriptionRef, std::string,
+                       std::function<void(DeliveryTest&&)> done) override {
+        done({});
+    }
     std::vector<ExecutorFigures> executors() override {
         return {{.type = "script", .running = 1, .limit = 2, .waiting = 3}};
     }

@@ -1,0 +1,31 @@
+// What: the events by which the server tells of deliveries to the outside:
+//       webhook.delivery.succeeded|failed|exhausted|paused, command.succeeded|failed|exhausted.
+//       They are in the outcome's own commit. Only subscriptions whose pattern begins so get them,
+//       and a delivery of such an event makes no further one.
+// Threads: pure functions. Lifetime: values. Limits: those of an emitted event. Failure: none.
+#pragma once
+
+#include "matcher/filter/predicate.h"
+#include "runtime/delivery/event_texts.h"
+#include "runtime/delivery/outcome_writer.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace millrace::runtime {
+
+// An event of this pattern is one of these.
+inline bool is_delivery_event(std::string_view pattern) {
+    if (pattern.empty() || (pattern[0] != 'w' && pattern[0] != 'c')) [[likely]]
+        return false;
+    return pattern.starts_with("webhook.delivery.") || pattern == "command.succeeded" ||
+           pattern == "command.failed" || pattern == "command.exhausted";
+}
+bool asks_for_delivery_events(const matcher::PatternPredicate& pattern);
+
+// Appends what is to be told of one attempt, a line each. Returns how many.
+std::size_t append_delivery_events(const Attempt& attempt, const WrittenOutcome& written,
+                                   EventTexts& texts, std::string& out);
+
+}  // namespace millrace::runtime

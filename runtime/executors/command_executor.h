@@ -1,0 +1,60 @@
+// What: the executor of commands: fills the templates, hands the command to the runner, and judges
+//       how it ended. Exit code 0 is well (what it wrote, as JSON, is the result), 65 ends the
+//       delivery, everything else is tried again.
+// Threads: start(), do_work() and abandon() the lane's, ended() the runner's.
+// Lifetime: borrows the runner; outlives its thread.
+// Limits: the runner's. Failure: an attempt's failure is its result.
+#pragma once
+
+#include "core/clock.h"
+#include "core/event_parser.h"
+#include "runtime/delivery/executor.h"
+#include "runtime/executors/command_port.h"
+
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <unordered_set>
+#include <utility>
+
+namespace millrace::runtime {
+
+// What a command's end means.
+void judge_command(const CommandEnd& end, std::int64_t now_us, AttemptResult& result);
+
+class CommandExecutor final : public Executor, public CommandReceiver {
+public:
+    struct Deps {
+        const core::Clock* clock = nullptr;
+        CommandPort* commands = nullptr;
+        bool enabled = true;
+        std::uint32_t running_max = 10;
+    };
+    CommandExecutor(const Deps& deps, AnswerPort& port) : deps_(deps), port_(port) {}
+
+    Start start(const AttemptInput& input, AttemptResult& result) override;
+    PendingBounds bounds(const AttemptInput& input) const override;
+    void abandon(AttemptTicket ticket) override;
+    std::size_t do_work() override;
+    std::optional<std::int64_t> next_work_ns() const override;
+
+    // CommandReceiver
+    void ended(std::uint64_t ticket, CommandEnd&& end) override;
+
+private:
+    // The runner ends every command; the lane is a second pair of eyes, for those that wait too.
+    static constexpr std::int64_t kGraceMs = 24LL * 3'600'000;
+    static constexpr std::int64_t kAgainNs = 1'000'000;
+
+    const Deps deps_;
+    AnswerPort& port_;
+    core::EventParser parser_;
+    core::FieldTable fields_;
+    core::FieldPlan no_fields_;
+
+    mutable std::mutex mutex_;
+    std::unordered_set<std::uint64_t> pending_;                   // tickets
+    std::deque<std::pair<AttemptTicket, AttemptResult>> untold_;  // the port had no room for them
+};
+
+}  // namespace millrace::runtime

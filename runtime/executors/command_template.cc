@@ -1,0 +1,133 @@
+#include "runtime/executors/command_template.h"
+
+#include "runtime/registry/executor_specs.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace millrace::runtime {
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+    while (text.starts_with(' ')) text.remove_prefix(1);
+    while (text.ends_with(' ')) text.remove_suffix(1);
+    return text;
+}
+
+tl::unexpected<core::Error> refuse(std::string_view expression, std::string_view why) {
+    return core::fail(core::ErrorCode::kValidation,
+                      "{{" + std::string(expression.substr(0, 128)) + "}}: " + std::string(why));
+}
+
+// The next name of a path: "a", or "0" of "[0]".
+std::string_view next_name(std::string_view& path) {
+    if (path.starts_with('.')) path.remove_prefix(1);
+    if (path.starts_with('[')) {
+        const std::size_t end = std::min(path.find(']'), path.size());
+        const std::string_view name = path.substr(1, end - 1);
+        path.remove_prefix(std::min(end + 1, path.size()));
+        return name;
+    }
+    const std::size_t end = std::min(path.find_first_of(".["), path.size());
+    const std::string_view name = path.substr(0, end);
+    path.remove_prefix(end);
+    return name;
+}
+
+bool step(std::string_view name, core::JsonElement& at) {
+    core::JsonArray array;
+    if (!at.get(array)) return at.find(name, at);
+    std::size_t index = 0;
+    const auto end = std::from_chars(name.data(), name.data() + name.size(), index);
+    if (name.empty() || end.ptr != name.data() + name.size() || end.ec != std::errc()) return false;
+    std::size_t i = 0;
+    for (const core::JsonElement item : array) {
+        if (i++ != index) continue;
+        at = item;
+        return true;
+    }
+    return false;
+}
+
+std::string text_of(core::JsonElement value) {
+    std::string out;
+    std::string_view text;
+    if (value.get(text)) return std::string(text);
+    core::append_json(out, value);
+    return out;
+}
+
+}  // namespace
+
+std::optional<core::JsonElement> CommandFiller::find(std::string_view path) {
+    if (!root_) {
+        auto parsed = document_.parse(envelope_, "event");
+        if (!parsed) return std::nullopt;
+        root_ = *parsed;
+    }
+    core::JsonElement at = *root_;
+    if (path.starts_with("event.")) path.remove_prefix(6);
+    while (!path.empty()) {
+        if (!step(next_name(path), at)) return std::nullopt;
+    }
+    if (at.is_null()) return std::nullopt;
+    return at;
+}
+
+core::Result<std::string> CommandFiller::value_of(std::string_view whole) {
+    const std::string_view expression = trimmed(whole);
+    const std::size_t bar = expression.find('|');
+    const std::string_view path = trimmed(expression.substr(0, bar));
+    std::optional<std::string> fallback;
+    if (bar != std::string_view::npos) {
+        std::string_view rest = trimmed(expression.substr(bar + 1));
+        if (!rest.starts_with("default")) return refuse(expression, "expected | default TEXT");
+        rest = trimmed(rest.substr(7));
+        if (rest.size() >= 2 && (rest[0] == '"' || rest[0] == '\'') && rest.back() == rest[0])
+            rest = rest.substr(1, rest.size() - 2);
+        fallback = std::string(rest);
+    }
+    std::string out;
+    if (path.empty()) return refuse(expression, "it names nothing");
+    if (path.starts_with("secrets.")) {
+        if (!find_secret_(path.substr(8), out))
+            return refuse(expression, "no secret has that name");
+    } else if (const auto value = find(path)) {
+        out = text_of(*value);
+    } else if (fallback) {
+        out = std::move(*fallback);
+    } else {
+        return refuse(expression, "the event has no such member");
+    }
+    if (out.find('\0') != std::string::npos) return refuse(expression, "its value has a zero byte");
+    return out;
+}
+
+core::Result<std::string> CommandFiller::fill(std::string_view text) {
+    std::string out;
+    for (;;) {
+        const std::size_t begin = text.find("{{");
+        out += text.substr(0, begin);
+        if (begin == std::string_view::npos) break;
+        const std::size_t end = text.find("}}", begin);
+        if (end == std::string_view::npos) return refuse(text.substr(begin + 2), "it has no end");
+        auto value = value_of(text.substr(begin + 2, end - begin - 2));
+        if (!value) return core::fail(std::move(value.error()));
+        out += *value;
+        text.remove_prefix(end + 2);
+    }
+    if (out.size() > kCommandArgBytesMax)
+        return core::fail(core::ErrorCode::kValidation, "a filled text is over 32768 bytes");
+    return out;
+}
+
+core::Result<std::string> CommandFiller::fill_argument(std::string_view text, bool allow_dash) {
+    auto out = fill(text);
+    if (out && !allow_dash && text.starts_with("{{") && out->starts_with('-'))
+        return refuse(
+            text.substr(2, text.find("}}") - 2),
+            "its value begins with '-' and would be an option; allowDash lets it through");
+    return out;
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,40 @@
+// What: {{payload.id}} in the fields of a command: filled from the event, inside one element, so
+//       that no value becomes another argument. Text goes in as it is, everything else as its JSON;
+//       {{secrets.name}} is a secret, {{path | default TEXT}} stands in for what is missing.
+// Threads: one owner. Lifetime: a filler keeps the event's text for its templates.
+// Limits: kCommandArgBytesMax of what is filled.
+// Failure: errors that name the template: no such member, no such secret, a zero byte.
+#pragma once
+
+#include "core/json_reader.h"
+#include "core/result.h"
+#include "runtime/executors/webhook_call.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace millrace::runtime {
+
+class CommandFiller {
+public:
+    // `envelope`: the whole event, as JSON text.
+    CommandFiller(std::string envelope, FindSecret find_secret)
+        : envelope_(std::move(envelope)), find_secret_(std::move(find_secret)) {}
+
+    core::Result<std::string> fill(std::string_view text);
+    // The same for an argument: what begins with a value must not begin with '-', which a program
+    // would take for an option.
+    core::Result<std::string> fill_argument(std::string_view text, bool allow_dash);
+
+private:
+    core::Result<std::string> value_of(std::string_view expression);
+    std::optional<core::JsonElement> find(std::string_view path);
+
+    const std::string envelope_;
+    const FindSecret find_secret_;
+    core::JsonDocument document_;
+    std::optional<core::JsonElement> root_;
+};
+
+}  // namespace millrace::runtime

@@ -1,0 +1,45 @@
+// What: what is known of the receivers of webhooks, one a subscription, for all lanes: its breaker,
+//       and since when nothing has gone well. Where nothing has for kFailingUsMax, the subscription
+//       is to be paused.
+// Threads: any, under a mutex that is held briefly. Lifetime: of the server; what is known of a
+//       receiver goes with the process.
+// Limits: kEndpointsMax are remembered; beyond that those in good health are forgotten.
+// Failure: none.
+#pragma once
+
+#include "core/ids.h"
+#include "runtime/delivery/delivery.h"
+#include "runtime/executors/circuit_breaker.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <unordered_map>
+
+namespace millrace::runtime {
+
+class Endpoints {
+public:
+    static constexpr std::int64_t kFailingUsMax = 5LL * 86'400'000'000;
+    static constexpr std::size_t kEndpointsMax = 100'000;
+
+    bool lets_through(core::SubscriptionId subscription, std::int64_t now_ns);
+    // How long it is left alone, in milliseconds; 0: it is not, or a probe may begin.
+    std::int64_t left_alone_ms(core::SubscriptionId subscription, std::int64_t now_ns) const;
+    // An attempt that was let through has ended. Whether the subscription is to be paused.
+    bool ended(core::SubscriptionId subscription, AttemptOutcome outcome, std::int64_t now_ns,
+               std::int64_t now_us);
+    // It came to nothing that says anything about the receiver.
+    void passed(core::SubscriptionId subscription);
+    std::size_t open() const;
+
+private:
+    struct Endpoint {
+        CircuitBreaker breaker;
+        std::int64_t failing_since_us = 0;  // 0: it is not
+    };
+    mutable std::mutex mutex_;
+    std::unordered_map<std::uint32_t, Endpoint> endpoints_;
+};
+
+}  // namespace millrace::runtime

@@ -1,0 +1,33 @@
+// What: one attempt of a webhook as an HTTP call: body, headers, signature. A pure function of the
+//       event, the subscription and the moment.
+// Threads: any. Lifetime: values.
+// Limits: executor_specs.h.
+// Failure: a secret that a template names and nobody has; a URL that is none once it is filled.
+#pragma once
+
+#include "core/result.h"
+#include "runtime/courier/http_port.h"
+#include "runtime/executors/event_body.h"
+#include "runtime/registry/registry_types.h"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace millrace::runtime {
+
+using FindSecret = std::function<bool(std::string_view name, std::string& value)>;
+
+struct WebhookAttempt {
+    const Subscription* subscription = nullptr;
+    const OutgoingEvent* event = nullptr;
+    std::string_view delivery_id;
+    std::uint32_t attempt = 1;
+    std::int64_t now_us = 0;
+};
+
+core::Result<courier::HttpCall> make_webhook_call(const WebhookAttempt& attempt,
+                                                  const FindSecret& find_secret);
+
+}  // namespace millrace::runtime

@@ -1,0 +1,64 @@
+// What: the executor of webhooks: makes the call of an attempt, hands it to the courier, and judges
+//       the answer. While a receiver's breaker is open, its deliveries wait.
+// Threads: start(), do_work() and abandon() the lane's, receive() the courier's.
+// Lifetime: borrows port and endpoints; outlives the courier's thread.
+// Limits: the window of a subscription is its concurrency; the courier lets no more than that and
+//       its rate begin. Failure: an attempt's failure is its result.
+#pragma once
+
+#include "core/clock.h"
+#include "core/event_parser.h"
+#include "runtime/courier/http_port.h"
+#include "runtime/delivery/executor.h"
+#include "runtime/executors/endpoints.h"
+
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+
+namespace millrace::runtime {
+
+class WebhookExecutor final : public Executor, public courier::HttpReceiver {
+public:
+    struct Deps {
+        const core::Clock* clock = nullptr;
+        courier::HttpPort* http = nullptr;
+        Endpoints* endpoints = nullptr;
+        bool enabled = true;
+    };
+    WebhookExecutor(const Deps& deps, AnswerPort& port) : deps_(deps), port_(port) {}
+
+    Start start(const AttemptInput& input, AttemptResult& result) override;
+    PendingBounds bounds(const AttemptInput& input) const override;
+    void abandon(AttemptTicket ticket) override;
+    std::size_t do_work() override;
+    std::optional<std::int64_t> next_work_ns() const override;
+
+    // courier::HttpReceiver
+    void receive(std::uint64_t ticket, courier::HttpAnswer&& answer) override;
+
+private:
+    // The courier itself says when an attempt's time is over, also of one that waits for its turn
+    // there: the lane is a second pair of eyes.
+    static constexpr std::int64_t kGraceMs = 600'000;
+    static constexpr std::int64_t kAgainNs = 1'000'000;
+
+    struct Pending {
+        core::SubscriptionId subscription;
+        std::uint32_t silent = 0;
+    };
+
+    const Deps deps_;
+    AnswerPort& port_;
+    core::EventParser parser_;
+    core::FieldTable fields_;
+    core::FieldPlan no_fields_;
+
+    mutable std::mutex mutex_;
+    std::unordered_map<std::uint64_t, Pending> pending_;          // by ticket
+    std::deque<std::pair<AttemptTicket, AttemptResult>> untold_;  // the port had no room for them
+};
+
+}  // namespace millrace::runtime

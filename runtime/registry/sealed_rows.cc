@@ -1,0 +1,125 @@
+#include "runtime/registry/sealed_rows.h"
+
+#include "core/crypto/secret_bytes.h"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace millrace::runtime {
+namespace {
+
+constexpr std::string_view kSealedBegin = R"({"sealed":")";
+constexpr std::string_view kSealedEnd = R"("})";
+// As subscription_kind.cc writes it: a webhook's.
+constexpr std::string_view kWebhookSecret = R"("secret":{"current":")";
+
+tl::unexpected<core::Error> refuse(const std::string& path, const std::string& why) {
+    return core::fail(
+        core::Error(core::ErrorCode::kValidation, "secrets.key_file: " + path + " " + why)
+            .in("secrets.key_file"));
+}
+
+core::Result<std::string> make_key(const std::string& path) {
+    const std::string key = core::crypto::random_bytes(core::crypto::kSealKeyBytes);
+    const std::string text = core::crypto::encode_base64(key) + "\n";
+    const std::string fresh = path + ".new";
+    ::unlink(fresh.c_str());  // of a start that was cut short
+    const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) return refuse(path, std::string("can't be made: ") + std::strerror(errno));
+    const bool written =
+        ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+        ::fsync(fd) == 0;
+    const int error = errno;
+    ::close(fd);
+    if (!written || ::rename(fresh.c_str(), path.c_str()) != 0)
+        return refuse(path,
+                      std::string("can't be made: ") + std::strerror(written ? errno : error));
+    const std::string folder = path.substr(0, path.rfind('/'));
+    const int folder_fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder_fd >= 0) {
+        ::fsync(folder_fd);
+        ::close(folder_fd);
+    }
+    return key;
+}
+
+std::string about(const RegistryRow& row) { return row.kind + "/" + row.id; }
+
+}  // namespace
+
+core::Result<std::string> read_seal_key(const std::string& path, MissingKey missing) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        if (errno == ENOENT && missing == MissingKey::kMake) return make_key(path);
+        return refuse(path, std::string("can't be read: ") + std::strerror(errno));
+    }
+    std::array<char, 256> room{};
+    const ssize_t bytes = ::read(fd, room.data(), room.size());
+    ::close(fd);
+    std::string_view text(room.data(), static_cast<std::size_t>(std::max<ssize_t>(bytes, 0)));
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' '))
+        text.remove_suffix(1);
+    auto key = core::crypto::decode_base64(text);
+    if (!key || key->size() != core::crypto::kSealKeyBytes)
+        return refuse(path, "holds no key: expected base64 of 32 bytes");
+    return std::move(*key);
+}
+
+bool SealedRegistryRows::holds_secrets(const RegistryRow& row) {
+    if (row.kind.starts_with("secret") || row.kind.starts_with("source")) return true;
+    return row.kind.starts_with("subscription") &&
+           row.json.find(kWebhookSecret) != std::string::npos;
+}
+
+void SealedRegistryRows::seal(RegistryRow& row) const {
+    const std::string sealed = core::crypto::seal(key_, row.json, about(row));
+    row.json =
+        std::string(kSealedBegin) + core::crypto::encode_base64(sealed) + std::string(kSealedEnd);
+}
+
+bool SealedRegistryRows::open(RegistryRow& row) const {
+    const std::string_view json = row.json;
+    if (!json.starts_with(kSealedBegin) || !json.ends_with(kSealedEnd)) return false;
+    const auto sealed = core::crypto::decode_base64(
+        json.substr(kSealedBegin.size(), json.size() - kSealedBegin.size() - kSealedEnd.size()));
+    if (!sealed) return false;
+    auto plain = core::crypto::open_sealed(key_, *sealed, about(row));
+    if (!plain) return false;
+    row.json = std::move(*plain);
+    return true;
+}
+
+core::Result<std::vector<RegistryRow>> SealedRegistryRows::load_all(std::string_view kind) {
+    auto rows = beneath_.load_all(kind);
+    if (!rows) return rows;
+    std::vector<RegistryRow> to_seal;
+    for (RegistryRow& row : *rows) {
+        if (row.json.starts_with(kSealedBegin))
+            (void)open(row);
+        else if (holds_secrets(row))
+            to_seal.push_back(row);
+    }
+    if (to_seal.empty()) return rows;
+    for (RegistryRow& row : to_seal) seal(row);
+    auto written = beneath_.commit(to_seal, {}, clock_.wall_us(), core::TenantId{}, "");
+    if (!written) return core::fail(std::move(written.error()));
+    return rows;
+}
+
+core::Status SealedRegistryRows::commit(std::span<const RegistryRow> puts,
+                                        std::span<const RegistryRowName> erases, std::int64_t at_us,
+                                        core::TenantId tenant, std::string_view audit) {
+    std::vector<RegistryRow> rows(puts.begin(), puts.end());
+    for (RegistryRow& row : rows) {
+        if (holds_secrets(row)) seal(row);
+    }
+    return beneath_.commit(rows, erases, at_us, tenant, audit);
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,46 @@
+// What: registry rows that hold secrets, sealed on disk: AES-256-GCM over the whole row, bound to
+//       its kind and id, so that a row that was moved to another name does not open. Rows of before
+//       are read as they are and sealed as they are read.
+// Threads: the registry's owner. Lifetime: borrows the rows beneath.
+// Limits: none of its own.
+// Failure: a row that does not open (another key, damage) is handed on as it stands, and set aside
+//       by whoever reads it.
+#pragma once
+
+#include "core/clock.h"
+#include "core/result.h"
+#include "runtime/registry/registry_rows.h"
+
+#include <string>
+#include <string_view>
+
+namespace millrace::runtime {
+
+// The key in a file: base64 of 32 bytes. `make`: where there is no such file, one is made (0600).
+enum class MissingKey : std::uint8_t { kRefuse, kMake };
+core::Result<std::string> read_seal_key(const std::string& path, MissingKey missing);
+
+class SealedRegistryRows final : public RegistryRows {
+public:
+    SealedRegistryRows(RegistryRows& beneath, const core::Clock& clock, std::string key)
+        : beneath_(beneath), clock_(clock), key_(std::move(key)) {}
+
+    core::Result<std::vector<RegistryRow>> load_all(std::string_view kind) override;
+    core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases,
+                        std::int64_t at_us, core::TenantId tenant, std::string_view audit) override;
+    std::uint64_t revision() const override { return beneath_.revision(); }
+    void set_aside(std::string_view kind, std::string_view id, const core::Error& why) override {
+        beneath_.set_aside(kind, id, why);
+    }
+
+private:
+    static bool holds_secrets(const RegistryRow& row);
+    void seal(RegistryRow& row) const;
+    bool open(RegistryRow& row) const;  // whether it was sealed, and is open now
+
+    RegistryRows& beneath_;
+    const core::Clock& clock_;
+    const std::string key_;
+};
+
+}  // namespace millrace::runtime

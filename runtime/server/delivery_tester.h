@@ -1,0 +1,56 @@
+// What: one attempt that somebody asked for, to see whether it arrives: made like any other, kept
+//       nowhere, counted by no breaker.
+// Threads: test() the conductor's, receive() the courier's; `done` is called through `post`.
+// Lifetime: outlives the courier's thread.
+// Limits: kTestsMax under way. Overflow policy: refuse.
+// Failure: told as the outcome of the attempt.
+#pragma once
+
+#include "core/clock.h"
+#include "core/event_parser.h"
+#include "core/random.h"
+#include "runtime/api/services.h"
+#include "runtime/courier/http_port.h"
+#include "runtime/registry/secret_names.h"
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+namespace millrace::runtime {
+
+class DeliveryTester final : public courier::HttpReceiver {
+public:
+    static constexpr std::size_t kTestsMax = 64;
+    using Done = std::function<void(api::DeliveryTest&&)>;
+
+    struct Deps {
+        const core::Clock* clock = nullptr;
+        core::Random* random = nullptr;
+        courier::HttpPort* http = nullptr;
+        std::function<RegistrySnapshotRef()> registry;
+        std::function<void(std::function<void()>)> post;
+    };
+    explicit DeliveryTester(Deps deps) : deps_(std::move(deps)) {}
+
+    void test(const SubscriptionRef& subscription, const std::string& event, Done done);
+    void receive(std::uint64_t ticket, courier::HttpAnswer&& answer) override;
+
+private:
+    struct Test {
+        Done done;
+        std::string delivery_id;
+        std::int64_t began_ns = 0;
+    };
+
+    const Deps deps_;
+    core::EventParser parser_;
+    SecretNames secrets_;
+    std::uint64_t last_ticket_ = 0;
+    std::mutex mutex_;
+    std::unordered_map<std::uint64_t, Test> tests_;  // by ticket
+};
+
+}  // namespace millrace::runtime

@@ -1,0 +1,86 @@
+// Goal: no secret stands on disk as it is; what was written plain is sealed when it is read; a row
+// under another name or another key does not open. Method: rows in memory.
+#include "runtime/registry/sealed_rows.h"
+
+#include "core/crypto/secret_bytes.h"
+#include "tests/runtime/registry/memory_registry_rows.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace millrace::runtime {
+namespace {
+
+const std::string kKey(32, 'k');
+
+TEST(SealedRows, SecretsAreSealedAndReadAgain) {
+    core::ManualClock clock;
+    MemoryRegistryRows beneath;
+    SealedRegistryRows rows(beneath, clock, kKey);
+    const RegistryRow puts[] = {
+        {"secret", "0/a", 1, 1, R"({"value":"s3cret"})"},
+        {"subscription", "0/w", 1, 1, R"({"secret":{"current":"s3cret"},"body":{}})"},
+        {"subscription", "0/p", 1, 1, R"({"body":{}})"},
+    };
+    ASSERT_TRUE(rows.commit(puts, {}, 1, core::TenantId{}, ""));
+    for (const char* kind : {"secret", "subscription"}) {
+        for (const RegistryRow& row : *beneath.load_all(kind))
+            EXPECT_EQ(row.json.find("s3cret"), std::string::npos) << row.json;
+    }
+    EXPECT_EQ(rows.load_all("secret")->at(0).json, puts[0].json);
+    EXPECT_EQ(rows.load_all("subscription")->at(0).json, puts[2].json);
+    EXPECT_EQ(rows.load_all("subscription")->at(1).json, puts[1].json);
+}
+
+TEST(SealedRows, OldRowsAreSealedWhenTheyAreRead) {
+    core::ManualClock clock;
+    MemoryRegistryRows beneath;
+    const RegistryRow plain[] = {{"secret", "0/a", 3, 7, R"({"value":"s3cret"})"}};
+    ASSERT_TRUE(beneath.commit(plain, {}, 1, core::TenantId{}, ""));
+    SealedRegistryRows rows(beneath, clock, kKey);
+    EXPECT_EQ(rows.load_all("secret")->at(0).json, plain[0].json);
+    const RegistryRow now = beneath.load_all("secret")->at(0);
+    EXPECT_EQ(now.json.find("s3cret"), std::string::npos);
+    EXPECT_EQ(now.version, 3u);
+    EXPECT_EQ(rows.load_all("secret")->at(0).json, plain[0].json);
+}
+
+TEST(SealedRows, WhatIsElsewhereDoesNotOpen) {
+    core::ManualClock clock;
+    MemoryRegistryRows beneath;
+    SealedRegistryRows rows(beneath, clock, kKey);
+    const RegistryRow put[] = {{"secret", "0/a", 1, 1, R"({"value":"s3cret"})"}};
+    ASSERT_TRUE(rows.commit(put, {}, 1, core::TenantId{}, ""));
+    RegistryRow moved = beneath.load_all("secret")->at(0);
+    moved.id = "0/b";
+    ASSERT_TRUE(beneath.commit({&moved, 1}, {}, 1, core::TenantId{}, ""));
+    EXPECT_EQ(rows.load_all("secret")->at(1).json, moved.json);
+    SealedRegistryRows other(beneath, clock, std::string(32, 'o'));
+    EXPECT_EQ(other.load_all("secret")->at(0).json, beneath.load_all("secret")->at(0).json);
+}
+
+TEST(SealKey, IsMadeOnceForItsOwnerAlone) {
+    char folder[] = "/tmp/millrace-key-XXXXXX";
+    ASSERT_NE(mkdtemp(folder), nullptr);
+    const std::string path = std::string(folder) + "/secrets.key";
+    EXPECT_FALSE(read_seal_key(path, MissingKey::kRefuse));
+    const auto made = read_seal_key(path, MissingKey::kMake);
+    ASSERT_TRUE(made) << made.error().message;
+    EXPECT_EQ(made->size(), core::crypto::kSealKeyBytes);
+    EXPECT_EQ(*read_seal_key(path, MissingKey::kRefuse), *made);
+    struct stat found {};
+    ASSERT_EQ(stat(path.c_str(), &found), 0);
+    EXPECT_EQ(found.st_mode & 0777, 0600u);
+    ASSERT_EQ(truncate(path.c_str(), 10), 0);
+    EXPECT_FALSE(read_seal_key(path, MissingKey::kMake))
+        << "never made anew over one that is there";
+    unlink(path.c_str());
+    rmdir(folder);
+}
+
+}  // namespace
+}  // namespace millrace::runtime
