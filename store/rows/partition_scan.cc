@@ -4,9 +4,27 @@
 #include "store/rows/keys.h"
 
 namespace millrace::store {
+namespace {
+
+std::unique_ptr<rocksdb::Iterator> iterate_between(Engine& engine, ColumnFamily family,
+                                                   const rocksdb::Slice& first,
+                                                   const rocksdb::Slice& end) {
+    if (!engine.family(family)) return engine.iterate(family);
+    rocksdb::ReadOptions read;
+    read.iterate_lower_bound = &first;
+    read.iterate_upper_bound = &end;
+    return std::unique_ptr<rocksdb::Iterator>(engine.db().NewIterator(read, engine.family(family)));
+}
+
+}  // namespace
 
 PartitionScan::PartitionScan(Engine& engine, ColumnFamily family, Order order) : order_(order) {
-    for (std::size_t i = 0; i < engine.options.shards; ++i) rows_.push_back(engine.iterate(family));
+    const std::size_t partitions = engine.options.shards;
+    for (std::size_t i = 0; i <= partitions; ++i)
+        borders_.push_back(partition_key(core::ShardId{static_cast<std::uint16_t>(i)}));
+    for (const std::string& border : borders_) bounds_.push_back(slice(border));
+    for (std::size_t i = 0; i < partitions; ++i)
+        rows_.push_back(iterate_between(engine, family, bounds_[i], bounds_[i + 1]));
     head_ = rows_.size();
 }
 

@@ -18,7 +18,8 @@
 
 namespace rocksdb {
 class Iterator;
-}
+class Slice;
+}  // namespace rocksdb
 
 namespace millrace::store {
 
@@ -55,6 +56,10 @@ private:
     void choose();
 
     const Order order_;
+    // Where each partition's rows begin, and those of the last one end. An iterator that went on
+    // into its neighbour would walk over everything that was ever erased there.
+    std::vector<std::string> borders_;
+    std::vector<rocksdb::Slice> bounds_;  // of the iterators, which keep pointers to them
     std::vector<std::unique_ptr<rocksdb::Iterator>> rows_;  // by partition
     std::size_t head_ = 0;                                  // whose row is next; rows_.size(): none
 };
