@@ -1,0 +1,155 @@
+#include "core/crypto/secret_bytes.h"
+
+#include "core/assert.h"
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+namespace millrace::core::crypto {
+namespace {
+
+constexpr std::size_t kNonceBytes = 12;
+constexpr std::size_t kTagBytes = 16;
+constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+template <auto Free>
+struct Freed {
+    template <typename T>
+    void operator()(T* pointer) const {
+        Free(pointer);
+    }
+};
+using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, Freed<EVP_CIPHER_CTX_free>>;
+using PrivateKey = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
+using DigestContext = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
+
+const unsigned char* bytes_of(std::string_view text) {
+    return reinterpret_cast<const unsigned char*>(text.data());
+}
+unsigned char* bytes_of(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
+
+PrivateKey key_of(std::string_view seed) {
+    MR_ASSERT(seed.size() == kEd25519SeedBytes);
+    PrivateKey key(
+        EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, bytes_of(seed), seed.size()));
+    MR_ASSERT(key);
+    return key;
+}
+
+}  // namespace
+
+std::string random_bytes(std::size_t count) {
+    std::string out(count, '\0');
+    MR_ASSERT(RAND_bytes(bytes_of(out), static_cast<int>(count)) == 1);
+    return out;
+}
+
+std::string encode_base64(std::string_view bytes) {
+    std::string out;
+    out.reserve((bytes.size() + 2) / 3 * 4);
+    for (std::size_t i = 0; i < bytes.size(); i += 3) {
+        const std::size_t left = bytes.size() - i;
+        std::uint32_t bits = std::uint32_t{bytes_of(bytes)[i]} << 16;
+        if (left > 1) bits |= std::uint32_t{bytes_of(bytes)[i + 1]} << 8;
+        if (left > 2) bits |= bytes_of(bytes)[i + 2];
+        out += kBase64[bits >> 18];
+        out += kBase64[(bits >> 12) & 63];
+        out += left > 1 ? kBase64[(bits >> 6) & 63] : '=';
+        out += left > 2 ? kBase64[bits & 63] : '=';
+    }
+    return out;
+}
+
+std::optional<std::string> decode_base64(std::string_view text) {
+    if (text.size() % 4 == 0) {
+        for (int i = 0; i < 2 && text.ends_with('='); ++i) text.remove_suffix(1);
+    }
+    if (text.size() % 4 == 1) return std::nullopt;
+    std::string out;
+    out.reserve(text.size() / 4 * 3 + 2);
+    std::uint32_t bits = 0;
+    int held = 0;
+    for (const char c : text) {
+        const std::size_t digit = kBase64.find(c);
+        if (digit == std::string_view::npos) return std::nullopt;
+        bits = (bits << 6 | static_cast<std::uint32_t>(digit)) & 0xffffffu;
+        held += 6;
+        if (held < 8) continue;
+        held -= 8;
+        out += static_cast<char>((bits >> held) & 0xff);
+    }
+    return out;
+}
+
+std::string seal(std::string_view key, std::string_view plain, std::string_view about) {
+    MR_ASSERT(key.size() == kSealKeyBytes);
+    std::string out = random_bytes(kNonceBytes);
+    out.resize(kNonceBytes + plain.size() + kTagBytes);
+    const CipherContext cipher(EVP_CIPHER_CTX_new());
+    int bytes = 0;
+    unsigned char* to = bytes_of(out) + kNonceBytes;
+    bool done = EVP_EncryptInit_ex2(cipher.get(), EVP_aes_256_gcm(), bytes_of(key), bytes_of(out),
+                                    nullptr) == 1 &&
+                EVP_EncryptUpdate(cipher.get(), nullptr, &bytes, bytes_of(about),
+                                  static_cast<int>(about.size())) == 1 &&
+                EVP_EncryptUpdate(cipher.get(), to, &bytes, bytes_of(plain),
+                                  static_cast<int>(plain.size())) == 1;
+    int rest = 0;
+    done =
+        done && EVP_EncryptFinal_ex(cipher.get(), to + bytes, &rest) == 1 &&
+        static_cast<std::size_t>(bytes + rest) == plain.size() &&
+        EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_GET_TAG, kTagBytes, to + plain.size()) == 1;
+    MR_ASSERT(done);
+    return out;
+}
+
+std::optional<std::string> open_sealed(std::string_view key, std::string_view sealed,
+                                       std::string_view about) {
+    MR_ASSERT(key.size() == kSealKeyBytes);
+    if (sealed.size() < kNonceBytes + kTagBytes) return std::nullopt;
+    const std::string_view text =
+        sealed.substr(kNonceBytes, sealed.size() - kNonceBytes - kTagBytes);
+    std::array<unsigned char, kTagBytes> tag{};
+    sealed.substr(sealed.size() - kTagBytes).copy(reinterpret_cast<char*>(tag.data()), kTagBytes);
+    std::string out(text.size(), '\0');
+    const CipherContext cipher(EVP_CIPHER_CTX_new());
+    int bytes = 0, rest = 0;
+    const bool opened =
+        EVP_DecryptInit_ex2(cipher.get(), EVP_aes_256_gcm(), bytes_of(key), bytes_of(sealed),
+                            nullptr) == 1 &&
+        EVP_DecryptUpdate(cipher.get(), nullptr, &bytes, bytes_of(about),
+                          static_cast<int>(about.size())) == 1 &&
+        EVP_DecryptUpdate(cipher.get(), bytes_of(out), &bytes, bytes_of(text),
+                          static_cast<int>(text.size())) == 1 &&
+        EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_SET_TAG, kTagBytes, tag.data()) == 1 &&
+        EVP_DecryptFinal_ex(cipher.get(), bytes_of(out) + bytes, &rest) == 1;
+    if (!opened) return std::nullopt;
+    return out;
+}
+
+std::string sign_ed25519(std::string_view seed, std::string_view text) {
+    const PrivateKey key = key_of(seed);
+    const DigestContext context(EVP_MD_CTX_new());
+    std::string out(64, '\0');
+    std::size_t bytes = out.size();
+    const bool done =
+        EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
+        EVP_DigestSign(context.get(), bytes_of(out), &bytes, bytes_of(text), text.size()) == 1;
+    MR_ASSERT(done && bytes == out.size());
+    return out;
+}
+
+std::string public_key_ed25519(std::string_view seed) {
+    const PrivateKey key = key_of(seed);
+    std::string out(32, '\0');
+    std::size_t bytes = out.size();
+    MR_ASSERT(EVP_PKEY_get_raw_public_key(key.get(), bytes_of(out), &bytes) == 1);
+    return out;
+}
+
+}  // namespace millrace::core::crypto
