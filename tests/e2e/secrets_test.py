@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""Goal: secrets are read by handlers after every restart and stand nowhere as they are: not on
+disk, not in a backup, not in answers, audit or log. Method: the bytes of the folders."""
+import os
+import stat
+import subprocess
+import tempfile
+import unittest
+
+import harness
+
+VALUE = "a-very-secret-value-0123456789"
+
+
+def holds(folder, text):
+    found = []
+    for path, _, files in os.walk(folder):
+        for name in files:
+            with open(os.path.join(path, name), "rb") as file:
+                if text.encode() in file.read():
+                    found.append(os.path.join(path, name))
+    return found
+
+
+class Secrets(unittest.TestCase):
+    def read(self, server):
+        script = server.create_script("return function() return sdk.secrets.get('token') end", type="api")
+        return server.post("/v2/script/run", {"scriptId": script}).json()["result"]
+
+    def test_they_stand_nowhere_as_they_are(self):
+        server = harness.Server().start()
+        other = None
+        try:
+            self.assertEqual(server.post("/v2/secrets", {"name": "token", "value": VALUE}).status, 201)
+            made = server.post("/v2/subscriptions", {"name": "w", "pattern": "w", "executor": {
+                "type": "webhook", "url": "https://example.com/"}}).json()
+            secret = made["executor"]["secret"]
+            self.assertEqual(self.read(server), VALUE)
+            backup = server.post("/v2/backups", {"path": os.path.join(server.data, "backups", "b")})
+            self.assertIn(backup.status, (200, 201), backup)
+            server.stop()
+            for text in (VALUE, secret, secret[len("whsec_"):]):
+                self.assertEqual(holds(server.data, text), [])
+            self.assertNotIn(VALUE, server.log())
+            key = os.path.join(server.data, "secrets.key")
+            self.assertEqual(stat.S_IMODE(os.stat(key).st_mode), 0o600)
+            server.start()
+            self.assertEqual(self.read(server), VALUE)
+            listed = server.get("/v2/secrets").body.decode() + server.get("/v2/audit").body.decode()
+            self.assertNotIn(VALUE, listed)
+            server.stop()
+
+            copy = os.path.join(server.folder, "restored")
+            done = subprocess.run([harness.BINARY, "restore", os.path.join(server.data, "backups", "b"),
+                                   "--data", copy], capture_output=True, env=harness.clean_environment())
+            self.assertEqual(done.returncode, 0, done)
+            other = harness.Server(data=copy).start()
+            self.assertEqual(self.read(other), VALUE)
+        finally:
+            server.close()
+            if other:
+                other.close()
+
+    def test_a_key_of_ones_own(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "key")
+            server = harness.Server(("--set", "secrets.key_file=" + path))
+            try:
+                with self.assertRaisesRegex(AssertionError, "secrets.key_file"):
+                    server.start()
+                with open(path, "w") as file:
+                    file.write("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n")
+                server.start()
+                self.assertEqual(server.post("/v2/secrets", {"name": "token", "value": VALUE}).status, 201)
+                server.stop()
+                self.assertFalse(os.path.exists(os.path.join(server.data, "secrets.key")))
+                with open(path, "w") as file:
+                    file.write("H" * 43 + "=\n")
+                server.start()
+                self.assertIsNone(self.read(server), "another key opens nothing")
+                ready = server.get("/readyz").json()
+                self.assertEqual(ready["details"]["setAside"]["items"][0]["kind"], "secret")
+            finally:
+                server.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
