@@ -81,7 +81,8 @@ ApiResponse run_response(const ScriptRunResult& result) {
     }
     json.field("success", false).key("error").begin_object().field("message", result.error);
     json.field("code", core::error_code_text(core::ErrorCode::kInternal)).field("statusCode", 500);
-    json.key("details").begin_object().field("executionId", result.execution_id);
+    json.key("details").begin_object().field("reason", result.reason);
+    json.field("executionId", result.execution_id);
     json.raw_field("logs", or_else(result.logs_json, "[]"));
     json.field("durationMs", static_cast<double>(result.duration_us) / 1000.0);
     json.end_object().end_object().end_object();

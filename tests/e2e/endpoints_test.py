@@ -165,6 +165,30 @@ class Endpoints(harness.ServerCase):
         reply = self.server.request("OPTIONS", path)
         self.assertEqual((reply.status, reply.headers["allow"]), (204, "POST, OPTIONS"), reply)
 
+    def test_the_command_line(self):
+        script = self.server.create_script("return function() return 'cli' end", type="endpoint")
+        route = self.unique("cli")
+        def cli(*args):
+            return harness.subprocess.run(
+                [harness.BINARY, *args, "--server", f"http://127.0.0.1:{self.server.port}",
+                 "--output", "json"], capture_output=True, text=True, check=True,
+                env=harness.clean_environment()).stdout
+        made = json.loads(cli("endpoint", "create", "POST", route, "--script", script))
+        self.assertEqual(self.call("POST", route, {}).json(), "cli")
+        self.assertIn(made["id"], cli("endpoint", "list"))
+        cli("endpoint", "remove", made["id"])
+        self.assertEqual(self.call("POST", route, {}).status, 404)
+        made = json.loads(cli("schedule", "create", "--cron", "0 9 * * *", "--pattern", "a.b"))
+        self.assertEqual(len(json.loads(cli("schedule", "preview", made["id"], "-n", "3"))["items"]), 3)
+        self.assertIn("sd_", cli("schedule", "trigger", made["id"]))
+        self.assertIn("trigger", cli("schedule", "runs", made["id"]))
+        cli("schedule:pause", made["id"])
+        cli("schedule", "resume", made["id"])
+        self.assertIn('"count":2', cli("schedule", "backfill", made["id"], "--from",
+                                       "2026-01-01T00:00:00Z", "--to", "2026-01-03T00:00:00Z",
+                                       "--dry-run").replace(" ", ""))
+        cli("schedule", "remove", made["id"])
+
 
 class Durable(harness.ServerCase):
     def test_what_was_answered_is_there_after_a_crash(self):

@@ -191,7 +191,7 @@ class Firing(ScheduleCase):
         self.remove(made["id"])
 
     def test_a_run_that_goes_on_makes_the_next_wait_or_go(self):
-        script = self.server.create_script("return function() sdk.sleep(1500) end")
+        script = self.server.create_script("return function() sdk.sleep(2200) end")
         executor = {"type": "script", "scriptId": script}
         skip = self.create(cron=EVERY_SECOND, executor=executor)
         queue = self.create(cron=EVERY_SECOND, executor=executor, overlap="queue1", maxRuns=2)
@@ -238,10 +238,10 @@ class Crash(ScheduleCase):
             "pattern": pattern, "partitionKey": "k"})
         later = self.create(cron="0 0 1 1 *", event={"pattern": pattern})
         for count in (1, 2):
-            self.wait_runs(made["id"], 2 * count, status="fired")
+            self.wait_runs(made["id"], count, status="fired")
             self.server.kill()
             self.server.start()
-        self.wait_runs(made["id"], 5, status="fired")
+        self.wait_runs(made["id"], 4, status="fired")
         self.server.post(f"/v2/schedules/{made['id']}/pause", None)
         events = self.server.all_events(pattern)
         times = [e["timestamp"] for e in events]

@@ -41,7 +41,7 @@ TEST(Cli, SplitsColonNamesButNotOptionValues) {
 
 TEST(Cli, UsageErrorsEndWithTwoAndNameWhatExists) {
     EXPECT_EQ(run({}).code, kExitUsage);
-    const Outcome unknown = run({"schedule", "create"});
+    const Outcome unknown = run({"nothing", "create"});
     EXPECT_EQ(unknown.code, kExitUsage);
     EXPECT_NE(unknown.err.find("event, handler, script"), std::string::npos);
     const Outcome verb = run({"event", "cancel", "x"});

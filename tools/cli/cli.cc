@@ -110,6 +110,8 @@ int run_cli(std::vector<std::string> arguments, CliStreams streams) {
     add_execution_commands(app, context);
     add_dlq_commands(app, context);
     add_replay_commands(app, context);
+    add_schedule_commands(app, context);
+    add_endpoint_commands(app, context);
     add_backup_command(app, context);
     add_past_commands(app, context);
     add_key_commands(app, context);

@@ -42,7 +42,7 @@ TEST(EndpointAnswer, IsKeptAndReadAgain) {
     kept.request_hash = 18'446'744'073'709'551'615u;
     kept.at_us = 5;
     kept.answer =
-        *make_endpoint_answer(R"({"status":418,"headers":{"X-A":"1"},"body":"\u0001é"})", "");
+        *make_endpoint_answer(R"({"status":418,"headers":{"X-A":"1"},"body":"\u0001\u00e9"})", "");
     const auto read = read_kept_answer(write_kept_answer(kept));
     ASSERT_TRUE(read) << read.error().message;
     EXPECT_EQ(read->request_hash, kept.request_hash);
