@@ -11,7 +11,7 @@ class EndpointTableTest : public ::testing::Test {
 protected:
     void add(const std::string& method, const std::string& route, double rate = 0) {
         auto endpoint = std::make_shared<Endpoint>();
-        endpoint->number.value = ++registry_.version;
+        endpoint->number.value = static_cast<std::uint32_t>(++registry_.version);
         endpoint->tenant = kTenant;
         endpoint->id = route;
         endpoint->method = method;
