@@ -56,6 +56,7 @@ struct EngineConfig {
     std::int64_t lanes = 0;
     bool pin = false;
     std::int64_t queue_events = 65'536;
+    std::int64_t queue_bytes = 16LL << 20;
     std::int64_t drain_timeout_us = 30'000'000;
 };
 

@@ -45,7 +45,7 @@ ServerParts::ServerParts(const core::Config& configuration, core::Log& log_lines
       clock(seams.clock ? *seams.clock : real_clock),
       random(seams.seed ? *seams.seed : seed_from_system()),
       set_aside(log),
-      delivery_log(log),
+      delivery_log(log, due_clock),
       shard_count(count_or_cores(configuration.engine.shards, core::kShardsMax)),
       lane_count(count_or_cores(configuration.engine.lanes, core::kLanesMax)) {}
 
@@ -366,6 +366,7 @@ core::Status ServerParts::build_shards() {
         }
         shard.event_bytes_max = static_cast<std::size_t>(config.events.event_bytes_max);
         shard.batch_events_max = static_cast<std::size_t>(config.events.batch_events_max);
+        shard.queue_bytes_max = static_cast<std::size_t>(config.engine.queue_bytes);
         shard.durability = durability_of(config.store);
         shard.linger_us_max = config.store.linger_us;
         shard.matcher_reader = matcher->register_reader();

@@ -84,6 +84,7 @@ public:
         io::LineLimits lines;
         std::size_t event_bytes_max = core::kEventBytesMax;
         std::size_t batch_events_max = core::kBatchEventsMax;
+        std::size_t queue_bytes_max = 16u << 20;  // see ShardDispatcher
         std::size_t in_flight_bytes_max = 64u << 20;
         store::Durability durability = store::Durability::kFsync;
         std::int64_t linger_us_max = 1000;

@@ -1,11 +1,14 @@
 // What: hands one shard's durable blocks to the lanes, in log order. While lanes keep up, a block
 //       goes over hot: straight from memory, as it was matched at the edge. When a lane's ring is
-//       full the dispatcher turns cold: it forgets the block (it is in the log), lets the feeder
-//       read it again when there is room, and turns hot when it has caught up. So 10 million events
-//       can wait behind a slow handler with flat memory, and nothing is ever dropped.
+//       full, blocks wait here. When too many wait the dispatcher turns cold: it forgets blocks
+//       (they are in the log) and lets the feeder read them again when there is room. The newest
+//       stay in memory meanwhile; where the feeder's way meets them, the shard is hot again. So 10
+//       million events can wait behind a slow handler with flat memory, and nothing is ever
+//       dropped.
 // Threads: the shard's.
 // Lifetime: borrows lanes and feeder, which outlive it.
-// Limits: kColdBlocksMax blocks read ahead; the lanes' rings. Overflow policy: spill to the log.
+// Limits: kColdBlocksMax blocks read ahead; waiting_bytes_max of hot blocks, and as much again of
+//       the newest ones while cold; the lanes' rings. Overflow policy: spill to the log.
 // Failure: none; a block that the feeder can't read stays asked for (the feeder reports it).
 #pragma once
 
@@ -38,6 +41,7 @@ public:
         core::ShardId shard;
         core::LogOffset cursor;       // everything below has its outcome
         core::LogOffset durable_end;  // of the log at start
+        std::size_t waiting_bytes_max = 16u << 20;
     };
     ShardDispatcher(const Options& options, std::span<LanePort* const> lanes, ColdSource& feeder);
 
@@ -58,14 +62,26 @@ public:
     core::LogOffset cursor() const { return tracker_.cursor(); }
     core::LogOffset handed_over() const { return tracker_.handed_over(); }
     bool cold() const { return cold_; }
-    bool idle() const { return !cold_ && tracker_.open_blocks() == 0; }
+    bool idle() const { return !cold_ && ready_.blocks.empty() && tracker_.open_blocks() == 0; }
 
 private:
     static constexpr std::uint32_t kColdBlocksMax = 4;
 
+    // Blocks in log order, and what they hold.
+    struct Queue {
+        std::deque<ColdBlock> blocks;
+        std::size_t bytes = 0;
+        std::uint64_t items = 0;
+
+        void push(ColdBlock&& block);
+        ColdBlock pop();
+    };
+
     bool lanes_have_room(const ColdBlock& block) const;
     void hand_over(ColdBlock&& block);
-    ColdBlock split(const store::EventBlock& block, std::span<const DeliveryItem> items) const;
+    void turn_cold(core::LogOffset from);
+    void keep_newest(ColdBlock&& block);
+    bool meet_newest();
 
     const Options options_;
     const std::vector<LanePort*> lanes_;
@@ -74,7 +90,8 @@ private:
     core::LogOffset durable_end_;
     bool cold_;
     bool stopped_ = false;
-    std::deque<ColdBlock> ready_;
+    Queue ready_;                    // the next ones for the lanes
+    Queue newest_;                   // while cold: the last ones of the log
     std::uint64_t in_lanes_ = 0;     // deliveries
     std::uint64_t cold_items_ = 0;   // deliveries of blocks that came while cold
     core::LogOffset asked_to_;       // what the feeder was asked for, up to here

@@ -74,6 +74,8 @@ private:
         world.reclaim_bytes_min = random.below(2) == 0 ? 1000 : 64u << 20;
         core::Random depth(options.seed ^ 0xde97);  // its own: the other draws stay as they are
         if (depth.below(2) == 0) world.sync_depth_max = 2 + depth.below(3);
+        constexpr std::size_t kQueueBytes[] = {0, 4096, 65'536, 16u << 20};
+        world.queue_bytes = kQueueBytes[depth.below(4)];
         return world;
     }
 

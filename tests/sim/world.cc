@@ -25,6 +25,7 @@ core::Config make_config(const WorldOptions& options) {
     config.socket.listen = "127.0.0.1:0";
     config.engine.shards = static_cast<std::int64_t>(options.shards);
     config.engine.lanes = static_cast<std::int64_t>(options.lanes);
+    config.engine.queue_bytes = static_cast<std::int64_t>(options.queue_bytes);
     config.store.reserve_bytes = kReserveBytes;
     config.store.sync_depth_max = static_cast<std::int64_t>(options.sync_depth_max);
     options.keeping.apply(config);

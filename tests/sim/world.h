@@ -52,6 +52,7 @@ struct WorldOptions {
     std::size_t write_buffer_bytes = 64u << 20;
     std::uint64_t reclaim_bytes_min = 64u << 20;
     bool small_network_pieces = false;
+    std::size_t queue_bytes = 0;     // of a shard's blocks that wait in memory; more turn it cold
     std::size_t sync_depth_max = 1;  // syncs of the log at once; above 1 now so many, now one
     Keeping keeping;
 };

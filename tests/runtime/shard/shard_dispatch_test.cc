@@ -51,6 +51,30 @@ protected:
         return {};
     }
 
+    // Lanes and feeder do their work until `wanted` blocks came to the lanes: their first offsets.
+    std::vector<core::LogOffset> run(ShardDispatcher& dispatcher, std::size_t wanted) {
+        std::vector<core::LogOffset> seen;
+        for (int round = 0; round < 1000 && seen.size() < wanted; ++round) {
+            dispatcher.do_work();
+            if (!feeder_.asked.empty()) {
+                dispatcher.on_cold(read_back(feeder_.asked.front()));
+                feeder_.asked.pop_front();
+                ++read_back_;
+            }
+            if (lane_.jobs.empty()) continue;
+            dispatcher.count_ended(lane_.jobs.front()->items.size());
+            seen.push_back(lane_.take());
+            dispatcher.finish_part(seen.back());
+        }
+        return seen;
+    }
+    static std::vector<core::LogOffset> first_offsets(std::size_t blocks) {
+        std::vector<core::LogOffset> out;
+        for (std::size_t i = 0; i < blocks; ++i) out.emplace_back(2 * i);
+        return out;
+    }
+
+    std::size_t read_back_ = 0;
     BlockMaker maker_{kShard};
     std::vector<store::EventBlock> blocks_;
     FakeLane lane_;
@@ -70,30 +94,45 @@ TEST_F(ShardDispatcherTest, HandsBlocksOverInOrderWhileLanesKeepUp) {
 }
 
 TEST_F(ShardDispatcherTest, TurnsColdWhenALaneIsFullAndHotAgainWhenCaughtUp) {
-    ShardDispatcher dispatcher({kShard, {}, {}}, lanes_, feeder_);
+    ShardDispatcher dispatcher({kShard, {}, {}, 0}, lanes_, feeder_);
     for (int i = 0; i < 5; ++i) dispatcher.on_durable(add_block(), both());
     EXPECT_TRUE(dispatcher.cold());
-    std::vector<core::LogOffset> seen;
-    for (int round = 0; round < 50 && seen.size() < 5; ++round) {
-        dispatcher.do_work();
-        if (!feeder_.asked.empty()) {
-            dispatcher.on_cold(read_back(feeder_.asked.front()));
-            feeder_.asked.pop_front();
-        }
-        if (!lane_.jobs.empty()) {
-            seen.push_back(lane_.take());
-            dispatcher.finish_part(seen.back());
-        }
-    }
-    const std::vector<core::LogOffset> expected{core::LogOffset(0), core::LogOffset(2),
-                                                core::LogOffset(4), core::LogOffset(6),
-                                                core::LogOffset(8)};
-    EXPECT_EQ(seen, expected);
+    EXPECT_EQ(run(dispatcher, 5), first_offsets(5));
     EXPECT_EQ(dispatcher.cursor(), core::LogOffset(10));
+    EXPECT_EQ(read_back_, 3u);
     dispatcher.do_work();
     EXPECT_FALSE(dispatcher.cold());
     dispatcher.on_durable(add_block(), both());
     EXPECT_EQ(lane_.take(), core::LogOffset(10));
+}
+
+TEST_F(ShardDispatcherTest, BlocksWaitInMemoryForALaneThatIsFull) {
+    ShardDispatcher dispatcher({kShard, {}, {}}, lanes_, feeder_);
+    for (int i = 0; i < 20; ++i) dispatcher.on_durable(add_block(), both());
+    EXPECT_FALSE(dispatcher.cold());
+    EXPECT_FALSE(dispatcher.idle());
+    EXPECT_EQ(dispatcher.waiting(), 40);
+    EXPECT_EQ(run(dispatcher, 20), first_offsets(20));
+    EXPECT_EQ(read_back_, 0u);
+    EXPECT_EQ(dispatcher.waiting(), 0);
+    EXPECT_TRUE(dispatcher.idle());
+}
+
+TEST_F(ShardDispatcherTest, ReadsBackOnlyWhatIsNoLongerInMemory) {
+    BlockMaker other(kShard);
+    // Room for about three blocks before it turns cold, and for the newest three after that.
+    const std::size_t room = 3 * (sizeof(ColdBlock) + sizeof(LaneJob) + 2 * sizeof(DeliveryItem) +
+                                  other.make(2).body().size());
+    ShardDispatcher dispatcher({kShard, {}, {}, room}, lanes_, feeder_);
+    for (int i = 0; i < 20; ++i) dispatcher.on_durable(add_block(), both());
+    EXPECT_TRUE(dispatcher.cold());
+    EXPECT_EQ(dispatcher.waiting(), 40);
+    EXPECT_EQ(run(dispatcher, 20), first_offsets(20));
+    EXPECT_GT(read_back_, 8u);
+    EXPECT_LT(read_back_, 15u);
+    dispatcher.do_work();
+    EXPECT_FALSE(dispatcher.cold());
+    EXPECT_EQ(dispatcher.waiting(), 0);
 }
 
 TEST_F(ShardDispatcherTest, BeginsColdBehindTheCursorAfterARestart) {
