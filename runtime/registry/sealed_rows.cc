@@ -51,6 +51,23 @@ core::Result<std::string> make_key(const std::string& path) {
 
 std::string about(const RegistryRow& row) { return row.kind + "/" + row.id; }
 
+bool is_sealed(const RegistryRow& row) {
+    return row.json.starts_with(kSealedBegin) && row.json.ends_with(kSealedEnd);
+}
+
+// Whether it opened; one that does not stays as it is.
+bool open(const std::string& key, RegistryRow& row) {
+    std::string_view json = row.json;
+    json.remove_prefix(kSealedBegin.size());
+    json.remove_suffix(kSealedEnd.size());
+    const auto sealed = core::crypto::decode_base64(json);
+    if (!sealed) return false;
+    auto plain = core::crypto::open_sealed(key, *sealed, about(row));
+    if (!plain) return false;
+    row.json = std::move(*plain);
+    return true;
+}
+
 }  // namespace
 
 core::Result<std::string> read_seal_key(const std::string& path, MissingKey missing) {
@@ -83,25 +100,13 @@ void SealedRegistryRows::seal(RegistryRow& row) const {
         std::string(kSealedBegin) + core::crypto::encode_base64(sealed) + std::string(kSealedEnd);
 }
 
-bool SealedRegistryRows::open(RegistryRow& row) const {
-    const std::string_view json = row.json;
-    if (!json.starts_with(kSealedBegin) || !json.ends_with(kSealedEnd)) return false;
-    const auto sealed = core::crypto::decode_base64(
-        json.substr(kSealedBegin.size(), json.size() - kSealedBegin.size() - kSealedEnd.size()));
-    if (!sealed) return false;
-    auto plain = core::crypto::open_sealed(key_, *sealed, about(row));
-    if (!plain) return false;
-    row.json = std::move(*plain);
-    return true;
-}
-
 core::Result<std::vector<RegistryRow>> SealedRegistryRows::load_all(std::string_view kind) {
     auto rows = beneath_.load_all(kind);
     if (!rows) return rows;
     std::vector<RegistryRow> to_seal;
     for (RegistryRow& row : *rows) {
-        if (row.json.starts_with(kSealedBegin))
-            (void)open(row);
+        if (is_sealed(row))
+            (void)open(key_, row);
         else if (holds_secrets(row))
             to_seal.push_back(row);
     }
@@ -120,6 +125,21 @@ core::Status SealedRegistryRows::commit(std::span<const RegistryRow> puts,
         if (holds_secrets(row)) seal(row);
     }
     return beneath_.commit(rows, erases, at_us, tenant, audit);
+}
+
+core::Result<std::vector<RegistryRow>> SealedRowsView::load_all(std::string_view kind) {
+    auto rows = beneath_.load_all(kind);
+    if (!rows) return rows;
+    if (key_.empty()) std::erase_if(*rows, is_sealed);
+    for (RegistryRow& row : *rows) {
+        if (is_sealed(row)) (void)open(key_, row);
+    }
+    return rows;
+}
+
+core::Status SealedRowsView::commit(std::span<const RegistryRow>, std::span<const RegistryRowName>,
+                                    std::int64_t, core::TenantId, std::string_view) {
+    return core::fail(core::ErrorCode::kInternal, "the folder is only looked at");
 }
 
 }  // namespace millrace::runtime

@@ -36,10 +36,29 @@ public:
 private:
     static bool holds_secrets(const RegistryRow& row);
     void seal(RegistryRow& row) const;
-    bool open(RegistryRow& row) const;  // whether it was sealed, and is open now
 
     RegistryRows& beneath_;
     const core::Clock& clock_;
+    const std::string key_;
+};
+
+// For those who only look at a folder: what is sealed is opened with the key, and left out where the
+// key is elsewhere (empty).
+class SealedRowsView final : public RegistryRows {
+public:
+    SealedRowsView(RegistryRows& beneath, std::string key)
+        : beneath_(beneath), key_(std::move(key)) {}
+
+    core::Result<std::vector<RegistryRow>> load_all(std::string_view kind) override;
+    core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases,
+                        std::int64_t at_us, core::TenantId tenant, std::string_view audit) override;
+    std::uint64_t revision() const override { return beneath_.revision(); }
+    void set_aside(std::string_view kind, std::string_view id, const core::Error& why) override {
+        beneath_.set_aside(kind, id, why);
+    }
+
+private:
+    RegistryRows& beneath_;
     const std::string key_;
 };
 

@@ -6,10 +6,15 @@
 #include "core/random.h"
 #include "runtime/delivery/run_history.h"
 #include "runtime/registry/registry.h"
+#include "runtime/registry/sealed_rows.h"
 #include "runtime/replay/replay_document.h"
 #include "store/database.h"
 #include "store/rows/audit_log.h"
 #include "store/rows/registry_store.h"
+
+#include <filesystem>
+#include <string>
+#include <utility>
 
 namespace millrace::tools {
 namespace {
@@ -52,7 +57,15 @@ core::Result<UnreadableDocuments> check_documents(const std::string& folder) {
     core::Random random(1);
     runtime::SetAside aside(log);
     runtime::StoreRegistryRows rows(**database, aside);
-    if (auto registry = runtime::Registry::open(rows, clock, random, {}); !registry)
+    std::string key;
+    const std::string key_path = folder + "/secrets.key";
+    if (std::filesystem::exists(key_path)) {
+        auto read = runtime::read_seal_key(key_path, runtime::MissingKey::kRefuse);
+        if (!read) return core::fail(std::move(read.error()));
+        key = std::move(*read);
+    }
+    runtime::SealedRowsView view(rows, std::move(key));
+    if (auto registry = runtime::Registry::open(view, clock, random, {}); !registry)
         return core::fail(std::move(registry.error()));
     if (auto read = check_replays(**database, aside); !read) return core::fail(read.error());
     if (auto read = runtime::RunHistory(**database).load(aside); !read)

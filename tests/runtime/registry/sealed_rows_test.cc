@@ -36,6 +36,19 @@ TEST(SealedRows, SecretsAreSealedAndReadAgain) {
     EXPECT_EQ(rows.load_all("subscription")->at(1).json, puts[1].json);
 }
 
+TEST(SealedRows, WhoOnlyLooksOpensThemWithTheKeyAndLeavesThemOutWithoutIt) {
+    core::ManualClock clock;
+    MemoryRegistryRows beneath;
+    const RegistryRow puts[] = {
+        {"source", "0/a", 1, 1, R"({"secrets":["s3cret"]})"},
+        {"subscription", "0/p", 1, 1, R"({"body":{}})"},
+    };
+    ASSERT_TRUE(SealedRegistryRows(beneath, clock, kKey).commit(puts, {}, 1, core::TenantId{}, ""));
+    EXPECT_EQ(SealedRowsView(beneath, kKey).load_all("source")->at(0).json, puts[0].json);
+    EXPECT_TRUE(SealedRowsView(beneath, "").load_all("source")->empty());
+    EXPECT_EQ(SealedRowsView(beneath, "").load_all("subscription")->at(0).json, puts[1].json);
+}
+
 TEST(SealedRows, OldRowsAreSealedWhenTheyAreRead) {
     core::ManualClock clock;
     MemoryRegistryRows beneath;
