@@ -117,8 +117,9 @@ public:
     virtual const DueClock& due_clock() = 0;
     // The place before which a subscription has got everything.
     virtual core::LogOffset place_of(const Subscription& subscription, core::ShardId shard) = 0;
-    // Clears away what waits for one that is closing, then tells how much that was.
-    virtual void bury(SubscriptionRef subscription, std::function<void(std::uint64_t)> done) = 0;
+    // Clears away what waits for one that is closing, removes it, and tells how much that was.
+    using Buried = std::function<void(core::Result<std::uint64_t>)>;
+    virtual void bury(SubscriptionRef subscription, Buried done) = 0;
     // What a subscription that is behind has not got before these places (kNotLive: now) it will
     // not get.
     virtual void skip_behind(core::SubscriptionId subscription,

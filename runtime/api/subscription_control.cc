@@ -3,7 +3,6 @@
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
 #include "runtime/stream/event_tail.h"
-#include "store/log/log_reader.h"
 
 #include <utility>
 #include <vector>
@@ -28,18 +27,6 @@ Answer set_paused(Call& call, bool paused) {
                                  200);
 }
 
-// Where the log was at a moment.
-core::Result<Places> places_at(store::Database& database, std::int64_t time_us) {
-    Places places;
-    for (std::size_t i = 0; i < database.shards(); ++i) {
-        auto offset = database.log_reader().offset_at_time(
-            core::ShardId(static_cast<std::uint16_t>(i)), time_us);
-        if (!offset) return core::fail(std::move(offset.error()));
-        places.push_back(*offset);
-    }
-    return places;
-}
-
 // "here" (empty), "skip", a stream's position or a moment.
 core::Result<Places> read_from(Call& call, const std::string& from) {
     store::Database& database = call.services.database();
@@ -47,7 +34,7 @@ core::Result<Places> read_from(Call& call, const std::string& from) {
     if (from == "skip") return Places(database.shards(), kNotLive);
     std::int64_t time_us = 0;
     auto places = core::parse_moment(from, call.services.clock().wall_us(), time_us)
-                      ? places_at(database, time_us)
+                      ? stream_position_at(database, time_us)
                       : decode_stream_position(from, database.shards());
     if (!places) {
         return core::fail(core::Error(core::ErrorCode::kValidation,
@@ -140,14 +127,8 @@ void close_subscription(Call& call, const SubscriptionRef& subscription, Closing
     const SubscriptionRef closing = made ? made->after : nullptr;
     auto applied = changed<Subscription>(call, std::move(made), 200);
     if (!applied) return done(core::fail(applied.error()));
-    Services& services = call.services;
-    services.bury(closing, [&services, closing, done](std::uint64_t count) {
-        auto gone =
-            services.registry().table<Subscription>().remove_hidden(closing->tenant, closing->id);
-        if (!gone) return done(core::fail(gone.error()));
-        services.registry_undone(*gone);
-        done(count);
-    });
+    call.services.bury(closing,
+                       [done](core::Result<std::uint64_t> count) { done(std::move(count)); });
 }
 
 Answer pause_subscription(Call& call) {
@@ -176,13 +157,18 @@ Answer resume_subscription(Call& call) {
     const auto places = read_from(call, from);
     if (!places) return core::fail(places.error());
     if (places->empty()) return set_paused(call, false);
+    // What may be refused comes first: an error has resumed nothing.
     auto again = again_from(call, *subscription, *places);
+    std::string replay;
+    if (!again.ranges.empty()) {
+        auto started = call.services.start_replay(std::move(again));
+        if (!started) return core::fail(std::move(started.error()));
+        replay = std::move(*started);
+    }
     call.services.skip_behind(subscription->number, *places);
     auto answer = set_paused(call, false);
-    if (!answer || again.ranges.empty()) return answer;
-    auto replay = call.services.start_replay(std::move(again));
-    if (!replay) return core::fail(std::move(replay.error()));
-    answer->headers.emplace_back("Location", "/v2/replays/" + *replay);
+    if (!answer || replay.empty()) return answer;
+    answer->headers.emplace_back("Location", "/v2/replays/" + replay);
     return answer;
 }
 

@@ -22,7 +22,6 @@ void BehindTable::publish(core::SubscriptionId subscription) {
     auto next = std::make_shared<BehindSnapshot>(*snapshot_);
     next->set(subscription.value, std::move(seen));
     snapshot_ = std::move(next);
-    count_.store(entries_.size(), std::memory_order_relaxed);
     version_.fetch_add(1, std::memory_order_release);  // pairs with version()
 }
 
@@ -109,15 +108,6 @@ std::uint64_t BehindTable::waiting() const {
     std::lock_guard lock(mutex_);
     std::int64_t sum = 0;
     for (const auto& [key, entry] : entries_) sum += entry.waiting;
-    return static_cast<std::uint64_t>(sum);
-}
-
-std::uint64_t BehindTable::waiting(core::SubscriptionId subscription) const {
-    std::lock_guard lock(mutex_);
-    std::int64_t sum = 0;
-    for (auto at = entries_.lower_bound({subscription.value, 0});
-         at != entries_.end() && at->first.first == subscription.value; ++at)
-        sum += at->second.waiting;
     return static_cast<std::uint64_t>(sum);
 }
 

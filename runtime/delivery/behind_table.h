@@ -69,12 +69,10 @@ public:
     std::vector<Place> places() const;
     // The lowest place of each shard; kNotLive where nobody is behind.
     std::vector<core::LogOffset> floors(std::size_t shards) const;
-    bool empty() const { return count_.load(std::memory_order_relaxed) == 0; }
 
     // Deliveries that lanes have passed over and the feeder has not brought yet: a figure.
     void add_waiting(core::SubscriptionId subscription, core::ShardId shard, std::int64_t change);
     std::uint64_t waiting() const;
-    std::uint64_t waiting(core::SubscriptionId subscription) const;
 
     std::uint64_t version() const {
         return version_.load(std::memory_order_acquire);  // pairs with publish()
@@ -94,7 +92,6 @@ private:
     std::uint64_t falls_ = 0;
     std::shared_ptr<const BehindSnapshot> snapshot_;
     std::atomic<std::uint64_t> version_{0};
-    std::atomic<std::size_t> count_{0};
     std::function<void()> tell_;
 };
 

@@ -54,8 +54,9 @@ void DeliveryLog::write(const Attempt& attempt, std::string_view event_id,
                         const WrittenOutcome& written) {
     const AttemptResult& result = *attempt.result;
     const Subscription& subscription = *attempt.subscription;
-    const std::string next =
-        written.retry_at_us != 0 ? core::format_timestamp(written.retry_at_us) : "none";
+    const std::string next = written.retry_at_us != 0
+                                 ? core::format_timestamp(due_.to_wall_us(written.retry_at_us))
+                                 : "none";
     log_.warn(message_of(result, written),
               {{"error", std::string_view(result.error).substr(0, kErrorBytesShown)},
                {"event", event_id},

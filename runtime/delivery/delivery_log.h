@@ -1,13 +1,14 @@
 // What: tells the server's log about deliveries that do not go well: an attempt that failed, a
 //       handler that was stopped at one of its limits, a dead letter. A flood of them costs a few
 //       lines a second and a count of what was left out.
-// Threads: any; lanes share one. Lifetime: borrows the log.
+// Threads: any; lanes share one. Lifetime: borrows log and clock.
 // Limits: kLinesPerSecond lines a second of each kind, over all lanes, so that a flood of failures
 //       does not hide a dead letter; kErrorBytesShown of an error.
 // Failure: none.
 #pragma once
 
 #include "core/log.h"
+#include "runtime/delivery/due_clock.h"
 #include "runtime/delivery/outcome_writer.h"
 
 #include <array>
@@ -24,7 +25,7 @@ public:
     static_assert(kLinesPerSecond < core::Log::kLinesPerSitePerSecond);
     static constexpr std::size_t kErrorBytesShown = 512;
 
-    explicit DeliveryLog(core::Log& log) : log_(log) {}
+    DeliveryLog(core::Log& log, const DueClock& due) : log_(log), due_(due) {}
 
     // About an attempt that did not go well. Beyond the limit this is one counter.
     void tell(const Attempt& attempt, std::string_view event_id, const WrittenOutcome& written,
@@ -74,6 +75,7 @@ private:
     std::size_t write_left_out(Kind kind);
 
     core::Log& log_;
+    const DueClock& due_;
     std::array<Gate, kKinds> gates_;
 };
 

@@ -8,13 +8,9 @@
 // Failure: a block that can't be read is logged and read again after kAgainUs; nothing is skipped.
 #pragma once
 
-#include "core/clock.h"
-#include "core/log.h"
 #include "runtime/delivery/behind_table.h"
-#include "runtime/delivery/lane_job.h"
 #include "runtime/feed/behind_reader.h"
-#include "runtime/registry/registry_snapshot.h"
-#include "store/database.h"
+#include "runtime/feed/feed_deps.h"
 
 #include <atomic>
 #include <cstddef>
@@ -49,14 +45,7 @@ public:
 
 class BehindFeed {
 public:
-    struct Deps {
-        const core::Clock* clock = nullptr;
-        core::Log* log = nullptr;
-        store::Database* database = nullptr;
-        std::function<RegistrySnapshotRef()> registry;
-        std::size_t lanes = 1;
-        std::function<bool(std::uint32_t lane, std::unique_ptr<LaneJob>&)> submit_aside;
-        std::function<void()> wake;
+    struct Deps : FeedDeps {
         BehindTable* table = nullptr;
         BehindShards* shards = nullptr;
     };

@@ -9,15 +9,12 @@
 //       is added again, and what has its outcome is passed.
 #pragma once
 
-#include "core/clock.h"
-#include "core/log.h"
 #include "runtime/delivery/behind_table.h"
 #include "runtime/feed/behind_feed.h"
 #include "runtime/feed/behind_reader.h"
+#include "runtime/feed/feed_deps.h"
 #include "runtime/feed/parked_feed.h"
 #include "runtime/feed/retry_feed.h"
-#include "runtime/registry/registry_snapshot.h"
-#include "store/database.h"
 
 #include <cstdint>
 #include <functional>
@@ -31,14 +28,7 @@ namespace millrace::runtime {
 
 class Burials {
 public:
-    struct Deps {
-        const core::Clock* clock = nullptr;
-        core::Log* log = nullptr;
-        store::Database* database = nullptr;
-        std::function<RegistrySnapshotRef()> registry;
-        std::size_t lanes = 1;
-        std::function<bool(std::uint32_t lane, std::unique_ptr<LaneJob>&)> submit_aside;
-        std::function<void()> wake;
+    struct Deps : FeedDeps {
         BehindTable* table = nullptr;
         BehindShards* shards = nullptr;
         RetryFeed* retries = nullptr;

@@ -9,11 +9,7 @@
 //       goes.
 #pragma once
 
-#include "core/clock.h"
-#include "core/log.h"
-#include "runtime/delivery/lane_job.h"
-#include "runtime/registry/registry_snapshot.h"
-#include "store/database.h"
+#include "runtime/feed/feed_deps.h"
 
 #include <cstdint>
 #include <deque>
@@ -28,14 +24,7 @@ namespace millrace::runtime {
 
 class ParkedFeed {
 public:
-    struct Deps {
-        const core::Clock* clock = nullptr;
-        core::Log* log = nullptr;
-        store::Database* database = nullptr;
-        std::size_t lanes = 1;
-        std::function<bool(std::uint32_t lane, std::unique_ptr<LaneJob>&)> submit_aside;
-        std::function<void()> wake;
-        std::function<RegistrySnapshotRef()> registry;
+    struct Deps : FeedDeps {
         std::function<std::optional<DrainRequest>(std::uint32_t lane, core::SubscriptionId,
                                                   std::uint32_t key_hash)>
             restore_parked;

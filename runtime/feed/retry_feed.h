@@ -7,13 +7,9 @@
 // Failure: a retry whose event is gone is logged and given up: its lane removes the row.
 #pragma once
 
-#include "core/clock.h"
-#include "core/log.h"
 #include "runtime/delivery/due_clock.h"
 #include "runtime/delivery/key_order.h"
-#include "runtime/delivery/lane_job.h"
-#include "runtime/registry/registry_snapshot.h"
-#include "store/database.h"
+#include "runtime/feed/feed_deps.h"
 
 #include <cstdint>
 #include <functional>
@@ -27,14 +23,7 @@ namespace millrace::runtime {
 
 class RetryFeed {
 public:
-    struct Deps {
-        const core::Clock* clock = nullptr;
-        core::Log* log = nullptr;
-        store::Database* database = nullptr;
-        std::function<RegistrySnapshotRef()> registry;
-        std::size_t lanes = 1;
-        std::function<bool(std::uint32_t lane, std::unique_ptr<LaneJob>&)> submit_aside;
-        std::function<void()> wake;
+    struct Deps : FeedDeps {
         std::function<void(std::uint32_t lane, const KeyedDelivery&)> restore_head;
         const DueClock* due = nullptr;
     };

@@ -110,20 +110,23 @@ core::LogOffset EngineServices::place_of(const Subscription& subscription, core:
                                                                  : shards_[shard.value]->cursor();
 }
 
-void EngineServices::bury(SubscriptionRef subscription, std::function<void(std::uint64_t)> done) {
-    feeder_->burials().add(std::move(subscription), [this, done = std::move(done)](auto count) {
-        deps_.conductor->post_answer([done, count] { done(count); });
+void EngineServices::bury(SubscriptionRef subscription, Buried done) {
+    const auto remove = [this, subscription, done = std::move(done)](std::uint64_t count) {
+        auto gone = deps_.registry->table<Subscription>().remove_hidden(subscription->tenant,
+                                                                        subscription->id);
+        if (!gone) return done(core::fail(std::move(gone.error())));
+        registry_undone(*gone);
+        done(count);
+    };
+    feeder_->burials().add(subscription, [this, remove](std::uint64_t count) {
+        deps_.conductor->post_answer([remove, count] { remove(count); });
     });
 }
 
 // Removals that the process before did not finish.
 void EngineServices::bury_leftovers() {
     deps_.registry->snapshot()->subscriptions.for_each([this](const SubscriptionRef& one) {
-        if (one->closing == Closing::kNo) return;
-        bury(one, [this, one](std::uint64_t) {
-            auto& table = deps_.registry->table<Subscription>();
-            if (auto gone = table.remove_hidden(one->tenant, one->id)) registry_undone(*gone);
-        });
+        if (one->closing != Closing::kNo) bury(one, [](const core::Result<std::uint64_t>&) {});
     });
 }
 

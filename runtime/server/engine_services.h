@@ -93,7 +93,7 @@ public:
     LogEnds log_ends() override;
     LogEnds handled_to() override;
     core::LogOffset place_of(const Subscription& subscription, core::ShardId shard) override;
-    void bury(SubscriptionRef subscription, std::function<void(std::uint64_t)> done) override;
+    void bury(SubscriptionRef subscription, Buried done) override;
     const DueClock& due_clock() override { return *deps_.due; }
     void skip_behind(core::SubscriptionId subscription,
                      const std::vector<core::LogOffset>& to) override;

@@ -13,19 +13,19 @@ Feeder::Feeder(Deps deps)
     : deps_(std::move(deps)),
       matcher_(std::move(deps_.matcher_reader)),
       metrics_(*deps_.metrics),
-      retries_({deps_.clock, deps_.log, deps_.database, deps_.registry, deps_.lanes,
-                deps_.submit_aside, [this] { wake(); }, deps_.restore_head, deps_.due}),
-      parked_({deps_.clock, deps_.log, deps_.database, deps_.lanes, deps_.submit_aside,
-               [this] { wake(); }, deps_.registry, deps_.restore_parked}),
-      behind_({deps_.clock, deps_.log, deps_.database, deps_.registry, deps_.lanes,
-               deps_.submit_aside, [this] { wake(); }, deps_.behind, deps_.behind_shards}),
-      burials_({deps_.clock, deps_.log, deps_.database, deps_.registry, deps_.lanes,
-                deps_.submit_aside, [this] { wake(); }, deps_.behind, deps_.behind_shards,
-                &retries_, &parked_}),
+      retries_({feed_deps(), deps_.restore_head, deps_.due}),
+      parked_({feed_deps(), deps_.restore_parked}),
+      behind_({feed_deps(), deps_.behind, deps_.behind_shards}),
+      burials_({feed_deps(), deps_.behind, deps_.behind_shards, &retries_, &parked_}),
       replays_({deps_.clock, deps_.log, deps_.metrics, deps_.database, deps_.registry, deps_.lanes,
                 deps_.submit_aside, [this] { wake(); }, deps_.shadow, deps_.delivered}),
       done_(deps_.database->shards()),
       done_end_(deps_.database->shards()) {}
+
+FeedDeps Feeder::feed_deps() {
+    return {deps_.clock, deps_.log,          deps_.database,    deps_.registry,
+            deps_.lanes, deps_.submit_aside, [this] { wake(); }};
+}
 
 core::Status Feeder::load_done() {
     for (std::size_t i = 0; i < done_.size(); ++i) {

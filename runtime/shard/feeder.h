@@ -83,6 +83,7 @@ private:
         std::int64_t not_before_ns = 0;
     };
 
+    FeedDeps feed_deps();
     core::Status load_behind();
     std::size_t feed_one();
     std::unique_ptr<ColdBlock> read_and_match(const ColdRequest& request);

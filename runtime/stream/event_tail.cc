@@ -50,6 +50,18 @@ core::Result<std::vector<core::LogOffset>> decode_stream_position(std::string_vi
     return next;
 }
 
+core::Result<std::vector<core::LogOffset>> stream_position_at(store::Database& database,
+                                                              std::int64_t time_us) {
+    std::vector<core::LogOffset> next;
+    for (std::size_t i = 0; i < database.shards(); ++i) {
+        const core::ShardId shard(static_cast<std::uint16_t>(i));
+        auto offset = database.log_reader().offset_at_time(shard, time_us);
+        if (!offset) return core::fail(std::move(offset.error()));
+        next.push_back(*offset);
+    }
+    return next;
+}
+
 core::Result<std::vector<core::LogOffset>> EventTail::start_of(const StreamRequest& request) {
     const std::size_t shards = deps_.database->shards();
     if (!request.last_event_id.empty())
@@ -64,22 +76,18 @@ core::Result<std::vector<core::LogOffset>> EventTail::start_of(const StreamReque
                               encode_stream_position(*kept) + "'");
     };
     std::vector<core::LogOffset> next(shards);
-    for (std::size_t i = 0; i < shards; ++i) {
-        const core::ShardId shard(static_cast<std::uint16_t>(i));
-        if (request.from.empty() || request.from == "now") {
-            next[i] = deps_.database->durable_end(shard);
-        } else if (request.from == "beginning") {
-            next[i] = deps_.database->first_kept(shard);
-        } else if (std::int64_t time_us = 0;
-                   core::parse_moment(request.from, deps_.clock->wall_us(), time_us)) {
-            auto offset = deps_.database->log_reader().offset_at_time(shard, time_us);
-            if (!offset) return core::fail(std::move(offset.error()));
-            next[i] = *offset;
-        } else {
-            return behind_end(decode_stream_position(request.from, shards));
+    if (request.from.empty() || request.from == "now" || request.from == "beginning") {
+        for (std::size_t i = 0; i < shards; ++i) {
+            const core::ShardId shard(static_cast<std::uint16_t>(i));
+            next[i] = request.from == "beginning" ? deps_.database->first_kept(shard)
+                                                  : deps_.database->durable_end(shard);
         }
+        return next;
     }
-    return next;
+    std::int64_t time_us = 0;
+    if (core::parse_moment(request.from, deps_.clock->wall_us(), time_us))
+        return stream_position_at(*deps_.database, time_us);
+    return behind_end(decode_stream_position(request.from, shards));
 }
 
 // True: something was beyond the end of its shard's log, and stands there now.

@@ -105,5 +105,8 @@ private:
 std::string encode_stream_position(const std::vector<core::LogOffset>& next);
 core::Result<std::vector<core::LogOffset>> decode_stream_position(std::string_view text,
                                                                   std::size_t shards);
+// Where the log was at a moment: the first event received then or later, by shard.
+core::Result<std::vector<core::LogOffset>> stream_position_at(store::Database& database,
+                                                              std::int64_t time_us);
 
 }  // namespace millrace::runtime

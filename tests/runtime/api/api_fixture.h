@@ -54,7 +54,12 @@ public:
     void skip_behind(core::SubscriptionId, const std::vector<core::LogOffset>& to) override {
         skipped = to;
     }
-    void bury(SubscriptionRef, std::function<void(std::uint64_t)> done) override { done(0); }
+    void bury(SubscriptionRef subscription, Buried done) override {
+        auto gone =
+            registry_->table<Subscription>().remove_hidden(subscription->tenant, subscription->id);
+        if (gone) follow(*gone);
+        done(std::uint64_t{0});
+    }
     std::vector<core::LogOffset> skipped;
 
     core::Status registry_changed(const RegistryChange& change) override {

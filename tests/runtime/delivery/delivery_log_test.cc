@@ -40,13 +40,21 @@ protected:
     std::vector<std::string> lines_;
     core::Log log_{clock_, core::LogLevel::kInfo,
                    [this](std::string_view line) { lines_.emplace_back(line); }};
-    DeliveryLog told_{log_};
+    DueClock due_{clock_};
+    DeliveryLog told_{log_, due_};
     Subscription subscription_;
     EarlierAttempts earlier_;
     AttemptResult result_;
     Attempt attempt_;
     WrittenOutcome written_;
 };
+
+TEST_F(DeliveryLogTest, WhatNextIsAsTheWallClockWillShowItAfterAStepOfTheClock) {
+    clock_.step_wall_us(3'600'000'000);
+    tell();
+    ASSERT_EQ(lines_.size(), 1u);
+    EXPECT_EQ(lines_with("\"next\":\"2023-11-14T23:14:20.000Z\""), 1u);
+}
 
 TEST_F(DeliveryLogTest, AFailedAttemptIsALineThatSaysWhatAndWhatNext) {
     earlier_.made = 1;
