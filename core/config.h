@@ -109,6 +109,7 @@ struct AuthConfig {
 struct QuotaConfig {  // of each tenant that says nothing itself; 0: no limit
     std::int64_t events_per_second = 0;
     std::int64_t bytes_per_second = 0;
+    std::int64_t replays = 0;
     std::int64_t scripts = 0;
     std::int64_t streams = 0;
     std::int64_t subscriptions = 0;

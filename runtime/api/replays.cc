@@ -2,6 +2,7 @@
 #include "runtime/api/audit.h"
 #include "runtime/api/handlers.h"
 #include "runtime/api/replay_body.h"
+#include "runtime/api/tenant_quota.h"
 #include "runtime/replay/shadow_lane.h"
 #include "store/rows/registry_store.h"
 
@@ -50,6 +51,7 @@ ApiResponse progress_response(const ReplayProgress& replay) {
 }  // namespace
 
 Answer start_replay(Call& call) {
+    if (auto may = may_start_replay(call); !may) return core::fail(may.error());
     auto spec = read_replay_body(call);
     if (!spec) return core::fail(std::move(spec.error()));
     const bool dry_run = spec->dry_run;

@@ -2,6 +2,8 @@
 
 #include "runtime/event/snake_names.h"
 
+#include <algorithm>
+
 namespace millrace::runtime::api {
 namespace {
 
@@ -39,6 +41,17 @@ identity::Quotas quotas_of(Services& services, core::TenantId tenant) {
     const TenantRef document = tenant_document(services.registry(), tenant);
     const identity::Quotas defaults = services.quota_defaults();
     return document ? document->quotas.over(defaults) : defaults;
+}
+
+core::Status may_start_replay(Call& call) {
+    const std::int64_t most = quotas_of(call.services, call.tenant()).of(Quota::kReplays);
+    if (most == 0) return {};
+    // Those that run are among the newest: there are few of them.
+    const auto page = call.services.replays(call.tenant(), "", kListLimitDefault);
+    if (!page) return core::fail(page.error());
+    const auto runs = [](const ReplayProgress& replay) { return replay.status == "running"; };
+    return identity::within_quota(
+        Quota::kReplays, std::count_if(page->replays.begin(), page->replays.end(), runs), most);
 }
 
 template <>

@@ -24,4 +24,7 @@ core::Status may_create<Script>(Call& call);
 template <>
 core::Status may_create<Subscription>(Call& call);
 
+// Of those that run now.
+core::Status may_start_replay(Call& call);
+
 }  // namespace millrace::runtime::api

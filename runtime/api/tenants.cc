@@ -1,4 +1,5 @@
 // /v2/tenants: for those who may make them. A tenant's own people see what it uses.
+#include "runtime/api/audit.h"
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
 #include "runtime/registry/document_body.h"
@@ -18,7 +19,10 @@ DocumentTable<Tenant>& tenants(Call& call) { return call.services.registry().tab
 // `default` is there from the beginning; it gets a document when there is something to say.
 core::Status ensure_default(Call& call) {
     if (tenants(call).find(kPlatform, kDefault)) return {};
+    Registry& registry = call.services.registry();
+    registry.act_as("millrace");  // whoever asks has not made it
     auto made = tenants(call).create({.tenant = kPlatform}, R"({"id":"default"})");
+    registry.act_as(identity::actor_of(call.request.principal), audit_members(call.request));
     if (!made) return core::fail(std::move(made.error()));
     return call.services.registry_changed(*made);
 }

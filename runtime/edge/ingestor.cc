@@ -5,6 +5,7 @@
 #include "runtime/delivery/placement.h"
 #include "runtime/event/event_defaults.h"
 #include "runtime/event/event_source.h"
+#include "runtime/identity/security_events.h"
 
 #include <algorithm>
 #include <utility>
@@ -101,6 +102,12 @@ core::Status Ingestor::check(const IngestRequest& request, const core::Envelope&
     const core::TenantId tenant = request.tenant_of(entry_number(request));
     if (envelope.has(EnvelopeField::kTenantId) && envelope.tenant_id != tenant_name(tenant))
         return core::fail(foreign_tenant(envelope.tenant_id, tenant));
+    // What tells of keys and refusals is told by the server alone, once there are keys.
+    if (request.sender && envelope.pattern.starts_with(identity::kSecurityPrefix)) {
+        return core::fail(core::Error(core::ErrorCode::kForbidden,
+                                      "pattern: events system.security.* are the server's own")
+                              .in("pattern"));
+    }
     if (request.sender && !request.sender->may_see(envelope.pattern)) {
         return core::fail(core::Error(core::ErrorCode::kForbidden,
                                       "pattern: the key may not send '" +

@@ -48,6 +48,8 @@ public:
 
     Meter meter;
     std::atomic<bool> revoked{false};
+    // Grows with each change of what the key gives, so that who came before that asks again.
+    std::atomic<std::uint32_t> grant{0};
 
     // Once a minute at most something is written; else it is one load.
     void note_use(std::int64_t now_us, const io::Peer& peer) {

@@ -34,7 +34,7 @@ core::Error too_fast(const Spending& of, std::int64_t wait_ns) {
 
 core::Status take_quota(const Principal& principal, std::int64_t events, std::int64_t bytes,
                         std::int64_t now_ns) {
-    if (!principal.key) return {};
+    if (!principal.key || !principal.key->holder) return {};
     Meter& key = principal.key->holder->meter;
     Meter& tenant = principal.key->tenant->meter;
     const std::array<Spending, 4> all = {{{&key.events, events, Quota::kEvents, "key"},

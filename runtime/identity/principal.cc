@@ -20,9 +20,10 @@ core::Status Principal::require(Scope scope) const {
 }
 
 core::Status Principal::still_holds(std::int64_t now_us) const {
-    if (!key) return {};
+    if (!key || !key->holder) return {};
     // acquire: whoever revokes a key has told everybody before it answers.
     if (key->holder->revoked.load(std::memory_order_acquire) ||
+        key->holder->grant.load(std::memory_order_acquire) != key->grant ||
         (key->expires_at_us != 0 && key->expires_at_us <= now_us))
         return core::fail(key_needed());
     if (key->tenant->suspended()) return core::fail(tenant_suspended(tenant, *key->tenant));

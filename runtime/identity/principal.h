@@ -26,14 +26,15 @@ class TenantHolder;
 
 // What may be told of a key; never the key itself. One version of its document.
 struct KeyIdentity {
-    std::string id;
-    std::string user;   // whose key it is; empty: nobody's in particular
-    std::string shown;  // the first characters of its text
+    std::string id = {};
+    std::string user = {};   // whose key it is; empty: nobody's in particular
+    std::string shown = {};  // the first characters of its text
     Role role = Role::kViewer;
-    std::vector<matcher::Wildcard> patterns;  // of events it may send and see; none: all
-    std::int64_t expires_at_us = 0;           // 0: never
-    std::shared_ptr<KeyHolder> holder;
-    std::shared_ptr<TenantHolder> tenant;
+    std::vector<matcher::Wildcard> patterns = {};  // of events it may send and see; none: all
+    std::int64_t expires_at_us = 0;                // 0: never
+    std::uint32_t grant = 0;                       // which of the holder's: see KeyHolder::grant
+    std::shared_ptr<KeyHolder> holder = {};        // null: nothing of it ever changes
+    std::shared_ptr<TenantHolder> tenant = {};
 
     bool may_see(std::string_view pattern) const;
 };
@@ -49,7 +50,8 @@ struct Principal {
     core::Status require(Scope scope) const;
     // Whether events of this pattern are its business.
     bool may_see(std::string_view pattern) const { return !key || key->may_see(pattern); }
-    // Of one that was made a while ago: neither revoked nor expired nor suspended since.
+    // Of one that was made a while ago: neither revoked nor expired nor suspended since, and
+    // the key gives the same as it did.
     core::Status still_holds(std::int64_t now_us) const;
 };
 

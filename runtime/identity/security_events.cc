@@ -10,7 +10,8 @@ constexpr std::string_view kKindTexts[] = {
 };
 
 std::string envelope_of(SecurityKind kind, std::string_view payload, std::uint64_t left_out) {
-    std::string text = R"({"pattern":"system.security.)";
+    std::string text = R"({"pattern":")";
+    text += kSecurityPrefix;
     text += kKindTexts[static_cast<std::size_t>(kind)];
     text += R"(","source":{"type":"integration","id":"millrace"},"payload":{)";
     text += payload;

@@ -30,6 +30,8 @@ namespace millrace::runtime::identity {
     X(kRateLimited, "rate_limited") \
     X(kSignatureFailed, "signature_failed")
 
+inline constexpr std::string_view kSecurityPrefix = "system.security.";
+
 enum class SecurityKind : std::uint8_t {
 #define X(enumerator, text) enumerator,
     MILLRACE_SECURITY_KINDS(X)

@@ -32,6 +32,7 @@ std::shared_ptr<const identity::KeyIdentity> identity_of(
     out->role = key.role;
     out->expires_at_us = key.expires_at_us;
     out->holder = key.holder;
+    out->grant = key.holder->grant.load(std::memory_order_relaxed);  // ours
     out->tenant = std::move(tenant);
     for (const std::string& pattern : key.patterns) {
         // Checked when the document was read.
@@ -39,6 +40,15 @@ std::shared_ptr<const identity::KeyIdentity> identity_of(
             out->patterns.push_back(std::move(*parsed));
     }
     return out;
+}
+
+// Whoever came by the key before the change may do something else now, or nothing: a rotation
+// without overlap ends the text that it came with.
+bool gives_other(const ApiKey& before, const ApiKey& after) {
+    return !(before.scopes == after.scopes) || before.role != after.role ||
+           before.patterns != after.patterns || before.ips != after.ips ||
+           before.expires_at_us != after.expires_at_us || before.user != after.user ||
+           (before.hash != after.hash && after.retired.empty());
 }
 
 }  // namespace
@@ -109,6 +119,8 @@ void KeyDirectory::follow_key(const DocumentChange<ApiKey>& change) {
     auto next = std::make_shared<KeyTable>(*table_);
     if (change.before) erase(*next, *change.before);
     if (change.after) {
+        if (change.before && gives_other(*change.before, *change.after))
+            change.after->holder->grant.fetch_add(1, std::memory_order_release);
         set_rates(change.after->holder->meter, change.after->quotas);
         put(*next, *change.after);
     } else if (change.before) {

@@ -3,6 +3,8 @@
 #include "store/log/durability_text.h"
 #include "store/retention/retention.h"
 
+#include <algorithm>
+#include <thread>
 #include <utility>
 
 namespace millrace::runtime {
@@ -68,6 +70,7 @@ identity::Quotas quota_defaults(const core::QuotaConfig& quota) {
     identity::Quotas out;
     out.set(Quota::kEvents, quota.events_per_second);
     out.set(Quota::kBytes, quota.bytes_per_second);
+    out.set(Quota::kReplays, quota.replays);
     out.set(Quota::kScripts, quota.scripts);
     out.set(Quota::kStreams, quota.streams);
     out.set(Quota::kSubscriptions, quota.subscriptions);
@@ -83,6 +86,12 @@ core::Result<CommandRunner::Options> command_options(const core::ExecutorsConfig
     auto options = CommandRunner::read_options(executors.command.allow, executors.command.user);
     if (options) options->running_max = static_cast<std::size_t>(executors.command.limit);
     return options;
+}
+
+std::size_t count_or_cores(std::int64_t configured, std::size_t max) {
+    if (configured > 0) return std::min(max, static_cast<std::size_t>(configured));
+    const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
+    return std::min(max, cores > 2 ? cores : 1);
 }
 
 core::Status read_retention_rules(const core::RetentionConfig& retention,

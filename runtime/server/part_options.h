@@ -29,6 +29,9 @@ identity::QueryKeys query_keys_of(const core::AuthConfig& auth);
 identity::Quotas quota_defaults(const core::QuotaConfig& quota);
 core::Result<courier::AddressRules> address_rules(const core::HttpClientConfig& http_client);
 core::Result<CommandRunner::Options> command_options(const core::ExecutorsConfig& executors);
+// One a core where nothing is said. On two cores one of each is faster: shard, lane, log writer and
+// the clients share them, and a second shard only adds hand-overs (bench/server_results.md).
+std::size_t count_or_cores(std::int64_t configured, std::size_t max);
 core::Status read_retention_rules(const core::RetentionConfig& retention,
                                   RetentionChore::Deps& out);
 

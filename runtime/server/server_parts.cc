@@ -27,14 +27,6 @@ std::uint64_t seed_from_system() {
 
 std::size_t core_count() { return std::max(1u, std::thread::hardware_concurrency()); }
 
-// One a core. On two cores one of each is faster: shard, lane, log writer and the clients share
-// them, and a second shard only adds hand-overs (measured: bench/server_results.md).
-std::size_t count_or_cores(std::int64_t configured, std::size_t max) {
-    if (configured > 0) return std::min(max, static_cast<std::size_t>(configured));
-    const std::size_t cores = core_count();
-    return std::min(max, cores > 2 ? cores : 1);
-}
-
 }  // namespace
 
 ServerParts::ServerParts(const core::Config& configuration, core::Log& log_lines,

@@ -85,7 +85,7 @@ class Faces(KeyedCase):
         self.assert_error(twice, 401, "UNAUTHORIZED")
         self.assertNotIn(key, self.server.log())
 
-    def test_a_stream_lasts_as_long_as_its_key(self):
+    def stream_ends(self, change):
         pattern = self.unique()
         key = self.make_key(role="viewer")
         connection = self.server.raw_connection()
@@ -95,7 +95,7 @@ class Faces(KeyedCase):
         self.assertIn(b" 200 ", reader.readline())
         self.server.send_event(pattern, {"n": 1})
         wait_until("the event", lambda: b'"n": 1' in reader.readline())
-        self.assertEqual(self.server.request("DELETE", f"/v2/keys/{key['id']}").status, 200)
+        change(f"/v2/keys/{key['id']}")
         self.server.send_event(pattern, {"n": 2})
         rest = b""
         while b"UNAUTHORIZED" not in rest:
@@ -105,6 +105,19 @@ class Faces(KeyedCase):
         self.assertNotIn(b'"n": 2', rest)
         reader.close()
         connection.close()
+
+    def test_a_stream_lasts_as_long_as_its_key_gives_the_same(self):
+        self.stream_ends(lambda path: self.server.request("DELETE", path))
+        self.stream_ends(lambda path: self.server.request("PATCH", path, {"role": "publisher"}))
+        self.stream_ends(lambda path: self.server.post(path + "/rotate", {"overlap": "0"}))
+
+    def test_no_method_is_a_way_around(self):
+        for method in ("HEAD", "OPTIONS", "GET", "PUT", "PATCH", "DELETE", "POST"):
+            for path in ("/v2/events", "/v2/keys", "/v2/none", "/", "*"):
+                if path == "*" and method != "OPTIONS":
+                    continue
+                reply = self.server.request(method, path, headers={"X-API-Key": "nobody"})
+                self.assertEqual(reply.status, 401, (method, path, reply))
 
     def test_a_line_socket_says_hello_with_a_key(self):
         for hello in (None, {"hello": {}}, {"hello": {"apiKey": "x"}}):
@@ -187,6 +200,8 @@ class Rights(KeyedCase):
         send = lambda pattern: self.ask(key, "POST", "/v2/events", {"pattern": pattern, "payload": {}})
         self.assertEqual(send(room + ".a").status, 202)
         self.assert_error(send(self.unique()), 403, "FORBIDDEN", "pattern")
+        forged = self.server.post("/v2/events", {"pattern": "system.security.key_created"})
+        self.assert_error(forged, 403, "FORBIDDEN", "pattern")
         hidden = self.server.send_event(self.unique())["eventId"]
         self.assertEqual(self.ask(key, "GET", f"/v2/events/{hidden}").status, 404)
         seen = self.ask(key, "GET", "/v2/events?limit=1000").json()["items"]
@@ -335,6 +350,21 @@ class Limits(KeyedCase):
         self.assertEqual(error["details"]["violatedPolicies"], ["scripts"])
         self.server.request("PATCH", "/v2/tenants/default", {"quotas": {"scripts": None}})
         self.server.create_script("return function() end")
+
+
+    def test_replays_at_once_end_at_their_number(self):
+        pattern = self.unique()
+        script = self.server.create_script("return function() end")
+        subscription = self.server.subscribe(pattern, script)
+        for _ in range(200):
+            self.server.send_event(pattern)
+        self.server.request("PATCH", "/v2/tenants/default", {"quotas": {"replays": 1}})
+        start = lambda: self.server.post("/v2/replays", {"subscriptionIds": [subscription], "pace": 1})
+        first = start()
+        self.assertEqual(first.status, 202, first)
+        self.assert_error(start(), 429, "RATE_LIMIT_EXCEEDED", "replays")
+        self.server.request("DELETE", f"/v2/replays/{first.json()['id']}")
+        self.assertEqual(wait_until("room", lambda: start().status == 202), True)
 
 
 class LocalModeEnds(unittest.TestCase):

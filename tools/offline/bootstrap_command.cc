@@ -6,6 +6,7 @@
 #include "runtime/registry/registry.h"
 #include "runtime/registry/registry_rows.h"
 #include "runtime/registry/set_aside.h"
+#include "runtime/server/part_options.h"
 #include "store/database.h"
 #include "tools/cli/cli.h"
 #include "tools/cli/http.h"
@@ -56,6 +57,7 @@ core::Result<std::unique_ptr<store::Database>> open_folder(const Options& o,
     store::Database::Options options;
     options.path = o.folder;
     options.clock = &clock;
+    options.shards = runtime::count_or_cores(0, core::kShardsMax);  // of a folder that is new
     options.shards_are = store::Database::Options::Shards::kSuggested;
     return store::Database::open(options);
 }

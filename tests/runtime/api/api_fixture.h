@@ -211,6 +211,7 @@ protected:
         const std::size_t mark = target.find('?');
         const std::string_view path = target.substr(0, mark);
         request.method = method;
+        request.principal.scopes = identity::ScopeSet::all();  // local mode
         if (mark != std::string_view::npos) request.query = target.substr(mark + 1);
         request.headers = headers;
         if (!body.empty()) {
