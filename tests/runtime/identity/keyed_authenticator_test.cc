@@ -1,4 +1,4 @@
-// Goal: after the first key whoever shows none that counts is nobody, and whoever came by one is let
+// Goal: after the first key whoever shows none that counts is nobody, and who came by one is let
 // go when it counts no more.
 // Method: a ring with one key, and callers of each kind.
 #include "runtime/identity/authenticator.h"
