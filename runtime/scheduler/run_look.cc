@@ -22,7 +22,7 @@ bool wants(const Subscription& subscription, const store::StoredEvent& event) {
     return explained && explained->matches;
 }
 
-// Somebody who is behind has still to get it.
+// Somebody who is behind has still to get it. Who is paused or switched off is not at work on it.
 bool is_owed(const RunLookDeps& deps, core::LogPosition position,
              const std::set<core::SubscriptionId>& got) {
     if (!deps.behind || deps.behind->empty()) return false;
@@ -31,6 +31,7 @@ bool is_owed(const RunLookDeps& deps, core::LogPosition position,
         if (place.shard != position.shard || place.from > position.offset) continue;
         const Subscription* of = registry->subscription(place.subscription);
         if (!of || got.contains(of->number) || !of->is_effective_at(position)) continue;
+        if (!registry->held_because(*of).empty()) continue;
         const auto event = deps.database->log_reader().read_event(position);
         if (!event) return true;
         if (*event && (*event)->event.tenant == of->tenant && wants(*of, (*event)->event))
