@@ -57,6 +57,17 @@ class Scripts(harness.ServerCase):
         reply = self.server.post("/v2/scripts", {"name": "n", "type": "event", "source": "\u001bLJ\u0002"})
         self.assert_error(reply, 400, "VALIDATION_ERROR")
 
+    def test_a_run_finds_query_and_body_in_event_data(self):
+        self.assertEqual(self.result(
+            "return function(event, ctx) return {ctx.eventName, ctx.eventData.query.a, "
+            "ctx.eventData.body.b, ctx.authenticated, event.body.b} end",
+            query={"a": 1}, body={"b": [2]}), ["ApiRun", 1, [2], True, [2]])
+
+    def test_a_run_that_takes_too_long_says_so(self):
+        reply = self.run_script("return function() while true do end end", timeoutMs=50, status=500)
+        error = self.assert_error(reply, 500, "INTERNAL_ERROR")
+        self.assertEqual(error["details"]["reason"], "timeout")
+
     def test_run_answers_with_the_result_and_logs(self):
         reply = self.run_script(
             "return function(event, ctx) sdk.log.info('hi', {n = 1})\n"
