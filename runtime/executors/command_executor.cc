@@ -4,9 +4,8 @@
 #include "core/json_writer.h"
 #include "core/timestamp.h"
 #include "runtime/delivery/attempt_record.h"
-#include "runtime/event/event_defaults.h"
-#include "runtime/executors/command_template.h"
-#include "runtime/executors/event_body.h"
+#include "runtime/executors/command_job.h"
+#include "runtime/registry/executor_specs.h"
 
 namespace millrace::runtime {
 namespace {
@@ -75,7 +74,7 @@ void judge_command(const CommandEnd& end, std::int64_t now_us, AttemptResult& re
 }
 
 Executor::Start CommandExecutor::start(const AttemptInput& input, AttemptResult& result) {
-    const CommandSpec& spec = *input.subscription->executor.command;
+    const Subscription& subscription = *input.subscription;
     if (!deps_.enabled) {
         result.fail("commands are switched off (executors.command.enabled)");
         return Start::kHeld;
@@ -87,41 +86,19 @@ Executor::Start CommandExecutor::start(const AttemptInput& input, AttemptResult&
     char id[128];
     const std::size_t id_bytes = input.delivery_id.write(input.delivery_id.self, id, sizeof id);
 
-    CommandJob job;
-    job.path = spec.command;
-    job.input = full_envelope(event);
-    job.timeout_ms = spec.timeout_ms;
-    if (!spec.cwd.empty()) job.cwd = spec.cwd;
-    job.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-               "LANG=C.UTF-8",
-               "MILLRACE_DELIVERY_ID=" + std::string(id, id_bytes),
-               "MILLRACE_EVENT_ID=" + std::string(event.event_id),
-               "MILLRACE_PATTERN=" + std::string(event.envelope.pattern),
-               "MILLRACE_TENANT=" + std::string(kDefaultTenantName),
-               "MILLRACE_ATTEMPT=" + std::to_string(input.attempt)};
-    CommandFiller filler(job.input, [&](std::string_view name, std::string& value) {
-        return input.host->secret(name, value);
-    });
-    const auto refuse = [&](const core::Error& error) {
-        result.fail(error.message, AttemptOutcome::kFatal);
+    auto job = make_command_job(
+        {&subscription, &event, {id, id_bytes}, input.attempt, deps_.clock->wall_us()},
+        [&](std::string_view name, std::string& value) { return input.host->secret(name, value); });
+    if (!job) {
+        result.fail(job.error().message, AttemptOutcome::kFatal);
         return Start::kDone;
-    };
-    for (const std::string& arg : spec.args) {
-        auto filled = filler.fill_argument(arg, spec.allow_dash);
-        if (!filled) return refuse(filled.error());
-        job.args.push_back(std::move(*filled));
-    }
-    for (const auto& [name, value] : spec.env) {
-        auto filled = filler.fill(value);
-        if (!filled) return refuse(filled.error());
-        job.env.push_back(name + "=" + *filled);
     }
     const std::uint64_t ticket = input.ticket.value;
     {
         const std::lock_guard lock(mutex_);
         pending_.insert(ticket);
     }
-    if (deps_.commands->run(*this, ticket, std::move(job))) return Start::kPending;
+    if (deps_.commands->run(*this, ticket, std::move(*job))) return Start::kPending;
     const std::lock_guard lock(mutex_);
     pending_.erase(ticket);
     result.fail("too many commands wait to be run");

@@ -1,5 +1,6 @@
 #include "runtime/executors/webhook_call.h"
 
+#include "core/crypto/digest.h"
 #include "core/http_url.h"
 #include "runtime/executors/webhook_answer.h"
 #include "runtime/executors/webhook_signature.h"
@@ -26,9 +27,29 @@ bool says_content_type(const NamedTexts& headers) {
     return false;
 }
 
+// W3C Trace Context: what belongs together by its correlation is one trace, each attempt a span.
+std::string traceparent_of(const OutgoingAttempt& attempt) {
+    const core::Envelope& envelope = attempt.event->envelope;
+    const std::string_view chain =
+        envelope.correlation_id.empty() ? attempt.event->event_id : envelope.correlation_id;
+    const auto hex = [](const core::crypto::Digest& digest, std::size_t bytes) {
+        constexpr char kHex[] = "0123456789abcdef";
+        std::string out;
+        for (std::size_t i = 0; i < bytes; ++i) {
+            out += kHex[digest[i] >> 4];
+            out += kHex[digest[i] & 15];
+        }
+        return out;
+    };
+    const std::string span =
+        std::string(attempt.delivery_id) + "/" + std::to_string(attempt.attempt);
+    return "00-" + hex(core::crypto::sha256(chain), 16) + "-" + hex(core::crypto::sha256(span), 8) +
+           "-01";
+}
+
 }  // namespace
 
-core::Result<courier::HttpCall> make_webhook_call(const WebhookAttempt& attempt,
+core::Result<courier::HttpCall> make_webhook_call(const OutgoingAttempt& attempt,
                                                   const FindSecret& find_secret) {
     const Subscription& subscription = *attempt.subscription;
     const WebhookSpec& spec = *subscription.executor.webhook;
@@ -65,6 +86,7 @@ core::Result<courier::HttpCall> make_webhook_call(const WebhookAttempt& attempt,
                                *subscription.executor.secrets, spec.signing, attempt.now_us));
     }
     call.headers.emplace_back("millrace-attempt", std::to_string(attempt.attempt));
+    call.headers.emplace_back("traceparent", traceparent_of(attempt));
     return call;
 }
 

@@ -19,7 +19,8 @@ namespace millrace::runtime {
 
 using FindSecret = std::function<bool(std::string_view name, std::string& value)>;
 
-struct WebhookAttempt {
+// What goes out, to whom, for the how manieth time.
+struct OutgoingAttempt {
     const Subscription* subscription = nullptr;
     const OutgoingEvent* event = nullptr;
     std::string_view delivery_id;
@@ -27,7 +28,7 @@ struct WebhookAttempt {
     std::int64_t now_us = 0;
 };
 
-core::Result<courier::HttpCall> make_webhook_call(const WebhookAttempt& attempt,
+core::Result<courier::HttpCall> make_webhook_call(const OutgoingAttempt& attempt,
                                                   const FindSecret& find_secret);
 
 }  // namespace millrace::runtime

@@ -55,9 +55,9 @@ bool is_header_name(std::string_view name) {
 
 // What we say ourselves, and what belongs to the connection.
 bool is_own_header(const std::string& name) {
-    constexpr std::array<std::string_view, 8> kOwn = {
-        "host",   "content-length", "transfer-encoding", "connection",
-        "expect", "upgrade",        "millrace-attempt",  "te"};
+    constexpr std::array<std::string_view, 9> kOwn = {
+        "host",    "content-length", "transfer-encoding", "connection", "expect",
+        "upgrade", "traceparent",    "millrace-attempt",  "te"};
     return name.starts_with("webhook-") || std::find(kOwn.begin(), kOwn.end(), name) != kOwn.end();
 }
 

@@ -1,46 +1,54 @@
 #include "runtime/server/delivery_tester.h"
 
 #include "core/made_id.h"
+#include "runtime/executors/command_executor.h"
+#include "runtime/executors/command_job.h"
 #include "runtime/executors/webhook_answer.h"
-#include "runtime/executors/webhook_call.h"
 
 #include <utility>
 
 namespace millrace::runtime {
 
+// False: there is no room. An error in `status` is the call's.
+bool DeliveryTester::hand_over(const OutgoingAttempt& attempt, const FindSecret& find_secret,
+                               std::uint64_t ticket, core::Status& status) {
+    if (attempt.subscription->executor.command && deps_.commands) {
+        auto job = make_command_job(attempt, find_secret);
+        if (job) return deps_.commands->run(*this, ticket, std::move(*job));
+        status = core::fail(std::move(job.error()));
+        return true;
+    }
+    if (!attempt.subscription->executor.webhook || !deps_.http) {
+        status = core::fail(
+            core::Error(core::ErrorCode::kValidation, "executor.type: nothing of it can be tested")
+                .in("executor.type"));
+        return true;
+    }
+    auto call = make_webhook_call(attempt, find_secret);
+    if (!call) {
+        status = core::fail(std::move(call.error()));
+        return true;
+    }
+    call->group = 0;  // it waits for nobody
+    call->group_calls_max = 0;
+    call->group_per_second_max = 0;
+    return deps_.http->send(*this, ticket, std::move(*call));
+}
+
 void DeliveryTester::test(const SubscriptionRef& subscription, const std::string& event,
                           Done done) {
-    api::DeliveryTest refused;
-    if (!subscription->executor.webhook) {
-        refused.status = core::fail(
-            core::Error(core::ErrorCode::kValidation, "executor.type: only webhooks are tested")
-                .in("executor.type"));
-        return done(std::move(refused));
-    }
     std::string text = event;
     text.append(core::kPaddingBytes, ' ');
     OutgoingEvent outgoing;
-    const auto parsed = parser_.parse_one(std::string_view(text).substr(0, event.size()), nullptr,
-                                          outgoing.envelope, nullptr);
+    api::DeliveryTest refused;
+    refused.status = parser_.parse_one(std::string_view(text).substr(0, event.size()), nullptr,
+                                       outgoing.envelope, nullptr);
+    if (!refused.status) return done(std::move(refused));
     const std::string made_id = core::make_id("evt_test_", *deps_.random, 12);
     outgoing.event_id = outgoing.envelope.event_id.empty() ? made_id : outgoing.envelope.event_id;
     outgoing.received_at_us = deps_.clock->wall_us();
     const std::string delivery_id = core::make_id("dv_test_", *deps_.random, 21);
     const RegistrySnapshotRef registry = deps_.registry();
-    auto call = make_webhook_call(
-        {subscription.get(), &outgoing, delivery_id, 1, deps_.clock->wall_us()},
-        [&](std::string_view name, std::string& value) {
-            const SecretRef secret = secrets_.find(*registry, subscription->tenant, name);
-            if (secret) value = secret->value;
-            return secret != nullptr;
-        });
-    if (!parsed || !call) {
-        refused.status = core::fail(parsed ? call.error() : parsed.error());
-        return done(std::move(refused));
-    }
-    call->group = 0;  // it waits for nobody
-    call->group_calls_max = 0;
-    call->group_per_second_max = 0;
     const std::uint64_t ticket = ++last_ticket_;
     bool room = false;
     {
@@ -48,16 +56,39 @@ void DeliveryTester::test(const SubscriptionRef& subscription, const std::string
         room = tests_.size() < kTestsMax;
         if (room) tests_.emplace(ticket, Test{done, delivery_id, deps_.clock->monotonic_ns()});
     }
-    if (room && deps_.http->send(*this, ticket, std::move(*call))) return;
-    const std::lock_guard lock(mutex_);
-    tests_.erase(ticket);
-    refused.status =
-        core::fail(core::Error(core::ErrorCode::kRateLimited, "too many calls wait to be made")
-                       .retry_after(1));
+    const auto find_secret = [&](std::string_view name, std::string& value) {
+        const SecretRef secret = secrets_.find(*registry, subscription->tenant, name);
+        if (secret) value = secret->value;
+        return secret != nullptr;
+    };
+    const OutgoingAttempt attempt{subscription.get(), &outgoing, delivery_id, 1,
+                                  outgoing.received_at_us};
+    if (room && hand_over(attempt, find_secret, ticket, refused.status) && refused.status) return;
+    {
+        const std::lock_guard lock(mutex_);
+        tests_.erase(ticket);
+    }
+    if (refused.status) {
+        refused.status = core::fail(
+            core::Error(core::ErrorCode::kRateLimited, "too many of these wait to be made")
+                .retry_after(1));
+    }
     done(std::move(refused));
 }
 
 void DeliveryTester::receive(std::uint64_t ticket, courier::HttpAnswer&& answer) {
+    AttemptResult result;
+    judge_answer(answer, 0, deps_.clock->wall_us(), result);
+    tell(ticket, result);
+}
+
+void DeliveryTester::ended(std::uint64_t ticket, CommandEnd&& end) {
+    AttemptResult result;
+    judge_command(end, deps_.clock->wall_us(), result);
+    tell(ticket, result);
+}
+
+void DeliveryTester::tell(std::uint64_t ticket, const AttemptResult& result) {
     Test test;
     {
         const std::lock_guard lock(mutex_);
@@ -66,8 +97,6 @@ void DeliveryTester::receive(std::uint64_t ticket, courier::HttpAnswer&& answer)
         test = std::move(at->second);
         tests_.erase(at);
     }
-    AttemptResult result;
-    judge_answer(answer, 0, deps_.clock->wall_us(), result);
     auto told = std::make_shared<api::DeliveryTest>();
     told->delivered = result.outcome == AttemptOutcome::kOk;
     told->outcome = result.outcome_text;

@@ -1,7 +1,7 @@
 // What: one attempt that somebody asked for, to see whether it arrives: made like any other, kept
 //       nowhere, counted by no breaker.
-// Threads: test() the conductor's, receive() the courier's; `done` is called through `post`.
-// Lifetime: outlives the courier's thread.
+// Threads: test() the conductor's, receive() and ended() the courier's and the runner's; `done` is called through `post`.
+// Lifetime: outlives their threads.
 // Limits: kTestsMax under way. Overflow policy: refuse.
 // Failure: told as the outcome of the attempt.
 #pragma once
@@ -11,6 +11,9 @@
 #include "core/random.h"
 #include "runtime/api/services.h"
 #include "runtime/courier/http_port.h"
+#include "runtime/delivery/attempt_result.h"
+#include "runtime/executors/command_port.h"
+#include "runtime/executors/webhook_call.h"
 #include "runtime/registry/secret_names.h"
 
 #include <cstdint>
@@ -21,7 +24,7 @@
 
 namespace millrace::runtime {
 
-class DeliveryTester final : public courier::HttpReceiver {
+class DeliveryTester final : public courier::HttpReceiver, public CommandReceiver {
 public:
     static constexpr std::size_t kTestsMax = 64;
     using Done = std::function<void(api::DeliveryTest&&)>;
@@ -30,6 +33,7 @@ public:
         const core::Clock* clock = nullptr;
         core::Random* random = nullptr;
         courier::HttpPort* http = nullptr;
+        CommandPort* commands = nullptr;
         std::function<RegistrySnapshotRef()> registry;
         std::function<void(std::function<void()>)> post;
     };
@@ -37,6 +41,7 @@ public:
 
     void test(const SubscriptionRef& subscription, const std::string& event, Done done);
     void receive(std::uint64_t ticket, courier::HttpAnswer&& answer) override;
+    void ended(std::uint64_t ticket, CommandEnd&& end) override;
 
 private:
     struct Test {
@@ -44,6 +49,10 @@ private:
         std::string delivery_id;
         std::int64_t began_ns = 0;
     };
+
+    bool hand_over(const OutgoingAttempt& attempt, const FindSecret& find_secret,
+                   std::uint64_t ticket, core::Status& status);
+    void tell(std::uint64_t ticket, const AttemptResult& result);
 
     const Deps deps_;
     core::EventParser parser_;

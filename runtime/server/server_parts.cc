@@ -219,6 +219,7 @@ core::Status ServerParts::build_courier() {
     deps.clock = &clock;
     deps.random = &random;
     deps.http = http();
+    deps.commands = commands.get();
     deps.registry = [this] { return registry->snapshot(); };
     deps.post = [this](std::function<void()> task) { conductor.post_answer(std::move(task)); };
     tester = std::make_unique<DeliveryTester>(std::move(deps));

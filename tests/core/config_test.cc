@@ -112,6 +112,23 @@ TEST(Config, SizesHaveUnits) {
         << status.error().message;
 }
 
+TEST(Config, ListsAreArraysOrTextsWithCommas) {
+    Config config;
+    ASSERT_TRUE(apply_config_toml(config,
+                                  "[http_client]\nallow = [\"10.0.0.0/8\", \"a.test\"]\n"
+                                  "[executors.command]\nallow = \"/bin/a,/bin/b\"\nlimit = 3",
+                                  "a.toml"));
+    EXPECT_EQ(config.http_client.allow, "10.0.0.0/8,a.test");
+    EXPECT_EQ(config.executors.command.allow, "/bin/a,/bin/b");
+    EXPECT_EQ(config.executors.command.limit, 3);
+    const char* environment[] = {"MILLRACE_EXECUTORS_COMMAND_ALLOW=/bin/c", nullptr};
+    ASSERT_TRUE(apply_config_environment(config, environment));
+    EXPECT_EQ(config.executors.command.allow, "/bin/c");
+    EXPECT_FALSE(apply_config_toml(config, "[http]\nlisten = [\"a\"]", "a.toml"));
+    EXPECT_FALSE(apply_config_toml(config, "[http_client]\nallow = [1]", "a.toml"));
+    EXPECT_FALSE(apply_config_toml(config, "[executors.other]\nallow = [\"a\"]", "a.toml"));
+}
+
 TEST(Config, BrokenTomlNamesLineAndColumn) {
     Config config;
     const auto status = apply_config_toml(config, "[http]\nlisten = \n", "a.toml");

@@ -123,6 +123,15 @@ class Commands(unittest.TestCase):
     def test_what_is_too_much_is_read_and_dropped(self):
         self.assertEqual(self.run_one(self.paths["noisy"])["status"], "completed")
 
+    def test_a_test_is_one_run_that_is_kept_nowhere(self):
+        made = self.server.post("/v2/subscriptions", {"name": "t", "pattern": self.unique("t."), "executor": {
+            "type": "command", "command": "/bin/echo", "args": ["{{payload.n}}"]}}).json()
+        call = f"/v2/subscriptions/{made['id']}/test"
+        reply = self.server.post(call, {"event": {"pattern": "any", "payload": {"n": 4}}})
+        self.assertEqual((reply.status, reply.json()["success"], reply.json()["response"]), (200, True, 4), reply)
+        self.assert_error(self.server.post(call, ""), 400, "VALIDATION_ERROR", "payload.n")
+        self.assertEqual(self.server.executions(subscriptionId=made["id"]), [])
+
     def test_executors_and_events(self):
         listed = {e["type"]: e for e in self.server.get("/v2/executors").json()["items"]}
         self.assertEqual((listed["command"]["enabled"], listed["command"]["limit"]), (True, 10))

@@ -64,6 +64,7 @@ class WebhooksOut(harness.ServerCase):
         self.assertEqual(request.headers["webhook-signature"], signature(secret, request))
         self.assertEqual(request.headers["content-type"], "application/json")
         self.assertEqual(request.headers["millrace-attempt"], "1")
+        self.assertRegex(request.headers["traceparent"], "^00-[0-9a-f]{32}-[0-9a-f]{16}-01$")
         self.assertEqual(json.loads(request.body), {
             "type": pattern, "timestamp": "2026-01-02T03:04:05Z", "data": {"n": 1},
             "id": placed["eventId"], "metadata": {"correlationId": "c"}})

@@ -1,0 +1,39 @@
+#include "runtime/executors/command_job.h"
+
+#include "runtime/event/event_defaults.h"
+#include "runtime/executors/command_template.h"
+#include "runtime/registry/executor_specs.h"
+
+namespace millrace::runtime {
+
+core::Result<CommandJob> make_command_job(const OutgoingAttempt& attempt,
+                                          const FindSecret& find_secret) {
+    const CommandSpec& spec = *attempt.subscription->executor.command;
+    const OutgoingEvent& event = *attempt.event;
+    CommandJob job;
+    job.path = spec.command;
+    job.input = full_envelope(event);
+    job.timeout_ms = spec.timeout_ms;
+    if (!spec.cwd.empty()) job.cwd = spec.cwd;
+    job.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+               "LANG=C.UTF-8",
+               "MILLRACE_DELIVERY_ID=" + std::string(attempt.delivery_id),
+               "MILLRACE_EVENT_ID=" + std::string(event.event_id),
+               "MILLRACE_PATTERN=" + std::string(event.envelope.pattern),
+               "MILLRACE_TENANT=" + std::string(kDefaultTenantName),
+               "MILLRACE_ATTEMPT=" + std::to_string(attempt.attempt)};
+    CommandFiller filler(job.input, find_secret);
+    for (const std::string& arg : spec.args) {
+        auto filled = filler.fill_argument(arg, spec.allow_dash);
+        if (!filled) return core::fail(std::move(filled.error()));
+        job.args.push_back(std::move(*filled));
+    }
+    for (const auto& [name, value] : spec.env) {
+        auto filled = filler.fill(value);
+        if (!filled) return core::fail(std::move(filled.error()));
+        job.env.push_back(name + "=" + *filled);
+    }
+    return job;
+}
+
+}  // namespace millrace::runtime
