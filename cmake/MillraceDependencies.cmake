@@ -15,6 +15,7 @@ pkg_check_modules(simdjson REQUIRED IMPORTED_TARGET simdjson)  # libsimdjson-dev
 pkg_check_modules(liburing REQUIRED IMPORTED_TARGET liburing)  # liburing-dev
 pkg_check_modules(libhs REQUIRED IMPORTED_TARGET libhs)        # libhyperscan-dev | libvectorscan-dev
 pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET liblz4)         # liblz4-dev
+pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)        # libzstd-dev
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)   # libxxhash-dev
 find_package(tomlplusplus REQUIRED)                            # libtomlplusplus-dev: tomlplusplus::tomlplusplus
 find_path(CLI11_INCLUDE CLI/CLI.hpp REQUIRED)                  # libcli11-dev: header only, no target needed

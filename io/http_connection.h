@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace millrace::io {
@@ -46,6 +47,7 @@ public:
                  std::span<const std::string_view> pieces);
     bool respond(std::uint32_t sequence, const ResponseHead& head, core::BufferRef body);
     bool start_stream(std::uint32_t sequence, const ResponseHead& head);
+    bool start_upgrade(std::uint32_t sequence, const ResponseHead& head, std::string&& last_words);
     WriteOutcome stream_write(std::uint32_t sequence, std::string_view bytes);
     void end_stream(std::uint32_t sequence);
     void end_streams();
@@ -65,7 +67,8 @@ public:
 
 private:
     // kDiscard: nothing more is read from this client; what comes is thrown away until it closes.
-    enum class InState : std::uint8_t { kHead, kBody, kChunks, kDiscard };
+    // kUpgraded: what comes is no HTTP.
+    enum class InState : std::uint8_t { kHead, kBody, kChunks, kDiscard, kUpgraded };
     enum class AnswerState : std::uint8_t { kWaiting, kReady, kStreaming, kStreamEnded };
 
     struct Answer {
@@ -86,6 +89,7 @@ private:
     bool process_head(std::string_view& input);
     bool process_body(std::string_view& input);
     bool process_chunks(std::string_view& input);
+    bool pass_on(std::string_view& input);
     void begin_request(std::string_view head, std::string_view& rest);
     void begin_body(std::string_view head, std::string_view& rest);
     void deliver();
@@ -157,6 +161,7 @@ private:
     std::int64_t idle_since_ns_ = 0;
     std::int64_t linger_until_ns_ = 0;
     std::size_t discarded_bytes_ = 0;
+    std::string last_words_;  // of an upgraded connection
 
     std::uint32_t first_sequence_ = 1;  // of answers_.front()
     Fifo<Answer> answers_;

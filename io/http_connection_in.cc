@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <utility>
 
 namespace millrace::io {
 
@@ -106,6 +107,7 @@ void HttpConnection::process(core::BufferRef owner, std::string_view input) {
             case InState::kBody: goes_on = process_body(input); break;
             case InState::kChunks: goes_on = process_chunks(input); break;
             case InState::kDiscard: input = {}; break;
+            case InState::kUpgraded: goes_on = pass_on(input); break;
         }
     }
     processing_ = false;
@@ -118,6 +120,14 @@ void HttpConnection::process(core::BufferRef owner, std::string_view input) {
     } else if (header_started_ns_ == 0) {
         header_started_ns_ = server_.reactor.now_ns();
     }
+}
+
+// To whoever upgraded the connection, unless it is written more than the client reads.
+bool HttpConnection::pass_on(std::string_view& input) {
+    if (!may_process()) return false;
+    server_.handler.on_stream_bytes(StreamToken{RequestToken{index_, generation_, first_sequence_}},
+                                    std::exchange(input, {}));
+    return true;
 }
 
 void HttpConnection::keep(core::BufferRef& owner, std::string_view rest) {
@@ -183,7 +193,8 @@ bool HttpConnection::admit() {
     } else if (parsed.coding == ContentCoding::kUnknown &&
                (parsed.chunked || parsed.content_length > 0)) {
         refuse(core::Error(core::ErrorCode::kUnsupportedMediaType,
-                           "http: of Content-Encoding only gzip and identity are understood")
+                           "http: of Content-Encoding only gzip, zstd and identity are "
+                           "understood")
                    .in("Content-Encoding"));
     } else {
         return true;
@@ -283,8 +294,8 @@ void HttpConnection::deliver() {
     request.token = RequestToken{index_, generation_,
                                  first_sequence_ + static_cast<std::uint32_t>(answers_.size()) - 1};
     ++server_.counters.requests;
-    if (parsed.coding == ContentCoding::kGzip && request.body) {
-        auto plain = inflate_gzip(request.body.view(), body_bytes_max_, server_.pools);
+    if (parsed.coding != ContentCoding::kIdentity && request.body) {
+        auto plain = inflate(parsed.coding, request.body.view(), body_bytes_max_, server_.pools);
         if (!plain) return answer_error(request.token.sequence, plain.error());
         request.body = std::move(*plain);
     }

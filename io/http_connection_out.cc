@@ -216,6 +216,23 @@ bool HttpConnection::start_stream(std::uint32_t sequence, const ResponseHead& he
     return true;
 }
 
+bool HttpConnection::start_upgrade(std::uint32_t sequence, const ResponseHead& head,
+                                   std::string&& last_words) {
+    Answer* answer = answer_of(sequence);
+    // What was sent behind it would be taken for something else.
+    const bool alone = answers_.size() == 1 && in_ == InState::kHead && !carry_;
+    if (!answer || answer->state != AnswerState::kWaiting || !alone || server_.draining)
+        return false;
+    begin_answer(*answer, head, kUnknownLength, 0);
+    answer->keep_alive = false;
+    answer->last = true;  // the end of the stream is the connection's
+    answer->state = AnswerState::kStreaming;
+    in_ = InState::kUpgraded;
+    last_words_ = std::move(last_words);
+    stream_.mark_dirty();
+    return true;
+}
+
 WriteOutcome HttpConnection::stream_write(std::uint32_t sequence, std::string_view bytes) {
     Answer* answer = answer_of(sequence);
     if (!answer || answer->state != AnswerState::kStreaming) return WriteOutcome::kClosed;
@@ -254,6 +271,7 @@ void HttpConnection::end_stream(std::uint32_t sequence) {
 }
 
 void HttpConnection::end_streams() {
+    if (in_ == InState::kUpgraded && !answers_.empty()) emit(answers_.front(), last_words_);
     for (std::size_t i = 0; i < answers_.size();) {
         const std::size_t before = answers_.size();
         end_stream(first_sequence_ + static_cast<std::uint32_t>(i));

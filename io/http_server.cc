@@ -19,6 +19,7 @@ struct Reason {
     std::string_view text;
 };
 constexpr Reason kReasons[] = {
+    {101, "Switching Protocols"},
     {200, "OK"},
     {201, "Created"},
     {202, "Accepted"},
@@ -118,6 +119,14 @@ BodyWriter HttpServer::body_writer() { return BodyWriter(impl_->pools); }
 std::optional<StreamToken> HttpServer::start_stream(RequestToken token, const ResponseHead& head) {
     HttpConnection* connection = impl_->find(token);
     if (!connection || !connection->start_stream(token.sequence, head)) return std::nullopt;
+    return StreamToken{token};
+}
+
+std::optional<StreamToken> HttpServer::start_upgrade(RequestToken token, const ResponseHead& head,
+                                                     std::string last_words) {
+    HttpConnection* connection = impl_->find(token);
+    if (!connection || !connection->start_upgrade(token.sequence, head, std::move(last_words)))
+        return std::nullopt;
     return StreamToken{token};
 }
 

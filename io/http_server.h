@@ -24,6 +24,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace millrace::io {
@@ -77,6 +78,8 @@ public:
     virtual void on_stream_drain(StreamToken) {}
     // The client of a stream is gone. Not called after end_stream().
     virtual void on_stream_close(StreamToken) {}
+    // What the client of an upgraded connection sends; in pieces, as it comes.
+    virtual void on_stream_bytes(StreamToken, std::string_view) {}
 };
 
 struct HttpCounters {
@@ -112,6 +115,11 @@ public:
 
     // Streamed answers: the head leaves at once (all of it for a HEAD: nullopt), then every write.
     std::optional<StreamToken> start_stream(RequestToken token, const ResponseHead& head);
+    // 101: from here on the connection is no HTTP. What is written leaves as it is, what comes goes
+    // to on_stream_bytes, and the end of the stream closes it; a drain says `last_words` first.
+    // nullopt: other requests of this connection wait for their answers, or it is gone.
+    std::optional<StreamToken> start_upgrade(RequestToken token, const ResponseHead& head,
+                                             std::string last_words);
     // Takes all or nothing: kFull takes nothing, and on_stream_drain follows.
     WriteOutcome stream_write(StreamToken stream, std::string_view bytes);
     void end_stream(StreamToken stream);

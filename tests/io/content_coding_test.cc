@@ -7,6 +7,8 @@
 #include "io/http_server.h"
 #include "tests/io/edge_world.h"
 
+#include <zstd.h>
+
 #include <zlib.h>
 
 namespace millrace::io {
@@ -33,7 +35,7 @@ std::string sample(std::size_t bytes) {
     return text;
 }
 
-TEST(ContentCoding, OnlyGzipOnceAndIdentityAreKnown) {
+TEST(ContentCoding, OnlyGzipOrZstdOnceAndIdentityAreKnown) {
     const auto of = [](std::initializer_list<std::string_view> items) {
         ContentCoding coding = ContentCoding::kIdentity;
         for (const std::string_view item : items) coding = also(coding, item);
@@ -43,11 +45,55 @@ TEST(ContentCoding, OnlyGzipOnceAndIdentityAreKnown) {
     EXPECT_EQ(of({"identity"}), ContentCoding::kIdentity);
     EXPECT_EQ(of({"GZip"}), ContentCoding::kGzip);
     EXPECT_EQ(of({"identity", "x-gzip"}), ContentCoding::kGzip);
+    EXPECT_EQ(of({"zstd"}), ContentCoding::kZstd);
+    EXPECT_EQ(of({"zstd", "gzip"}), ContentCoding::kUnknown);
     EXPECT_EQ(of({"br"}), ContentCoding::kUnknown);
     EXPECT_EQ(of({"br", "gzip"}), ContentCoding::kUnknown);
     EXPECT_EQ(of({"gzip", "br"}), ContentCoding::kUnknown);
     EXPECT_EQ(of({"gzip", "gzip"}), ContentCoding::kUnknown);
     EXPECT_EQ(of({"gzip;q=1"}), ContentCoding::kUnknown);
+}
+
+std::string zstd(std::string_view text) {
+    std::string out(ZSTD_compressBound(text.size()), '\0');
+    out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
+    return out;
+}
+
+TEST(ContentCoding, GivesBackWhatZstdCompressed) {
+    SizedPools pools;
+    for (const std::size_t bytes : {0u, 1u, 511u, 512u, 513u, 100'000u, 3'000'000u}) {
+        const std::string text = sample(bytes);
+        const std::string frames = zstd(text.substr(0, bytes / 3)) + zstd(text.substr(bytes / 3));
+        const auto plain = inflate_zstd(frames, bytes, pools);
+        ASSERT_TRUE(plain) << bytes << plain.error().message;
+        EXPECT_TRUE(plain->view() == text) << bytes;
+    }
+}
+
+TEST(ContentCoding, RefusesZstdThatIsCutDamagedOrTooLarge) {
+    SizedPools pools;
+    const std::string packed = zstd(sample(10'000));
+    for (std::size_t i = 0; i < packed.size(); ++i)
+        EXPECT_FALSE(inflate_zstd(packed.substr(0, i), 10'000, pools)) << i;
+    EXPECT_FALSE(inflate_zstd(packed + "x", 10'000, pools));
+    const auto large = inflate_zstd(packed, 9'999, pools);
+    ASSERT_FALSE(large);
+    EXPECT_EQ(large.error().code, core::ErrorCode::kPayloadTooLarge);
+    const std::string bomb = zstd(std::string(50'000'000, 'x'));
+    EXPECT_EQ(inflate_zstd(bomb, 1'000'000, pools).error().code, core::ErrorCode::kPayloadTooLarge);
+}
+
+TEST(ContentCoding, ShrinksAnswersForThoseWhoAsk) {
+    SizedPools pools;
+    const std::string text = sample(100'000);
+    const std::string packed = deflate_gzip(text);
+    EXPECT_LT(packed.size() * 3, text.size());
+    EXPECT_TRUE(inflate_gzip(packed, text.size(), pools)->view() == text);
+    for (const char* wants : {"gzip", "br, gzip", "deflate,GZIP;q=0.5"})
+        EXPECT_TRUE(accepts_gzip(wants)) << wants;
+    for (const char* wants : {"", "br", "gzip;q=0", "gzip; q=0.000", "xgzip"})
+        EXPECT_FALSE(accepts_gzip(wants)) << wants;
 }
 
 TEST(ContentCoding, GivesBackWhatWasCompressed) {

@@ -7,7 +7,7 @@ packages_run() {
     echo build-essential=g++ dpkg-dev=dpkg-source cmake=cmake ninja-build=ninja pkg-config=pkg-config
     echo ca-certificates tzdata
     echo libgtest-dev libbenchmark-dev libssl-dev libcurl4-openssl-dev zlib1g-dev
-    echo libsimdjson-dev liburing-dev librocksdb-dev liblz4-dev libxxhash-dev
+    echo libsimdjson-dev liburing-dev librocksdb-dev liblz4-dev libxxhash-dev libzstd-dev
     echo libtomlplusplus-dev libcli11-dev
     echo libconcurrentqueue-dev libexpected-dev node-llhttp libhowardhinnant-date-dev
     if is_arm; then
