@@ -48,6 +48,16 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kDeleteSource, delete_document<Source>},
     {RouteId::kRotateSource, rotate_source},
     {RouteId::kListSourceDeliveries, list_source_deliveries},
+    {RouteId::kCreateSchema, create_schema},
+    {RouteId::kListSchemas, list_documents<EventSchema>},
+    {RouteId::kGetSchema, get_document<EventSchema>},
+    {RouteId::kPutSchema, change_document<EventSchema, &DocumentTable<EventSchema>::put>},
+    {RouteId::kPatchSchema, change_document<EventSchema, &DocumentTable<EventSchema>::patch>},
+    {RouteId::kDeleteSchema, delete_document<EventSchema>},
+    {RouteId::kListSchemaVersions, list_document_versions<EventSchema>},
+    {RouteId::kGetSchemaVersion, get_document_version<EventSchema>},
+    {RouteId::kValidateSchema, validate_schema},
+    {RouteId::kListSchemaViolations, list_schema_violations},
     {RouteId::kListSubscriptions, list_subscriptions},
     {RouteId::kMatchSubscriptions, match_subscriptions},
     {RouteId::kGetSubscription, get_document<Subscription>},
@@ -108,6 +118,7 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kRunScript: return run_script;
         case RouteId::kTestSource: return test_source;
         case RouteId::kTestSubscription: return test_subscription;
+        case RouteId::kCheckSchema: return check_schema;
         case RouteId::kDeleteSubscription: return delete_subscription;
         case RouteId::kDeleteSchedule: return delete_schedule;
         case RouteId::kTriggerSchedule: return trigger_schedule;

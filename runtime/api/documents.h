@@ -28,6 +28,8 @@ template <>
 inline constexpr std::string_view kDocumentsPath<Secret> = "/v2/secrets";
 template <>
 inline constexpr std::string_view kDocumentsPath<Source> = "/v2/sources";
+template <>
+inline constexpr std::string_view kDocumentsPath<EventSchema> = "/v2/schemas";
 
 template <>
 inline constexpr std::string_view kDocumentsPath<Tenant> = "/v2/tenants";

@@ -89,6 +89,11 @@ void test_source(Call& call, const Respond& respond);  // when its transform has
 Answer create_subscription(Call& call);  // a webhook's secret is in the answer
 Answer rotate_subscription_secret(Call& call);
 void test_subscription(Call& call, const Respond& respond);  // later
+// schemas.cc
+Answer create_schema(Call& call);
+Answer validate_schema(Call& call);
+Answer list_schema_violations(Call& call);
+void check_schema(Call& call, const Respond& respond);  // later: it reads the log
 // who.cc
 Answer me(Call& call);
 Answer list_executors(Call& call);

@@ -33,6 +33,8 @@ enum class RouteOwner : std::uint8_t {
       "Lists events, newest first")                                                                \
     X(kStreamEvents, kStream, kGet, "/v2/events/stream", kEventsRead,                              \
       "pattern,patternPrefix,filter,from", "Events as Server-Sent Events")                         \
+    X(kSocketEvents, kStream, kGet, "/v2/events/ws", kEventsRead,                                  \
+      "pattern,patternPrefix,filter,from", "Events over a WebSocket")                              \
     X(kGetEvent, kApi, kGet, "/v2/events/{eventId}", kEventsRead, "as,sourceType,sourceId",        \
       "One event")                                                                                 \
     X(kTraceEvent, kApi, kGet, "/v2/events/{eventId}/trace", kEventsRead, "sourceType,sourceId",   \
@@ -150,6 +152,25 @@ enum class RouteOwner : std::uint8_t {
       "A new secret for a webhook; the old one signs beside it for a day")                         \
     X(kTestSubscription, kApi, kPost, "/v2/subscriptions/{id}/test", kSubscriptionsWrite, "",      \
       "Makes one delivery of an event that is in no log")                                          \
+    X(kCreateSchema, kApi, kPost, "/v2/schemas", kSchemasWrite, "",                                \
+      "Creates a schema: what events of a pattern must be")                                        \
+    X(kListSchemas, kApi, kGet, "/v2/schemas", kSchemasRead, "limit,cursor", "Lists schemas")      \
+    X(kCheckSchema, kApi, kPost, "/v2/schemas/check", kSchemasRead, "",                            \
+      "What a schema would have refused of the log")                                               \
+    X(kGetSchema, kApi, kGet, "/v2/schemas/{id}", kSchemasRead, "", "One schema")                  \
+    X(kPutSchema, kApi, kPut, "/v2/schemas/{id}", kSchemasWrite, "",                               \
+      "Makes a new version of a schema, if it is compatible")                                      \
+    X(kPatchSchema, kApi, kPatch, "/v2/schemas/{id}", kSchemasWrite, "",                           \
+      "Makes a new version of a schema by JSON merge patch")                                       \
+    X(kDeleteSchema, kApi, kDelete, "/v2/schemas/{id}", kSchemasWrite, "", "Removes a schema")     \
+    X(kListSchemaVersions, kApi, kGet, "/v2/schemas/{id}/versions", kSchemasRead, "",              \
+      "The versions of a schema, newest first")                                                    \
+    X(kGetSchemaVersion, kApi, kGet, "/v2/schemas/{id}/versions/{version}", kSchemasRead, "",      \
+      "One version of a schema")                                                                   \
+    X(kValidateSchema, kApi, kPost, "/v2/schemas/{id}/validate", kSchemasRead, "",                 \
+      "Whether an event or a payload fits, and where it does not")                                 \
+    X(kListSchemaViolations, kApi, kGet, "/v2/schemas/{id}/violations", kSchemasRead,              \
+      "limit,cursor", "The last events that did not fit, newest first")                            \
     X(kListExecutions, kApi, kGet, "/v2/executions", kExecutionsRead,                              \
       "scriptId,subscriptionId,eventId,sourceType,sourceId,status,from,to,limit,cursor",           \
       "Lists executions")                                                                          \

@@ -23,6 +23,7 @@
 #include "runtime/identity/quotas.h"
 #include "runtime/identity/security_events.h"
 #include "runtime/registry/registry.h"
+#include "runtime/registry/schema_book.h"
 #include "runtime/registry/source_book.h"
 #include "runtime/replay/replay_types.h"
 #include "runtime/scheduler/scheduler.h"
@@ -106,6 +107,7 @@ public:
         return database().write_now(batch);
     }
     virtual const SourceBook& sources() = 0;
+    virtual const SchemaBook& schemas() = 0;
     // The API thread's own.
     virtual matcher::Matcher::Reader& matcher_reader() = 0;
 

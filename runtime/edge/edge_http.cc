@@ -133,10 +133,33 @@ void EdgeHttp::on_request(io::Request& request) {
     }
     switch (route.owner) {
         case api::RouteOwner::kEvents: take_events(request); return;
-        case api::RouteOwner::kStream: host_.open_stream(request, gate_.principal); return;
+        case api::RouteOwner::kStream: open_stream(request, route.id); return;
         case api::RouteOwner::kHook: take_hook(request); return;
         case api::RouteOwner::kApi: forward(request); return;
     }
+}
+
+void EdgeHttp::open_stream(io::Request& request, api::RouteId route) {
+    std::string accept;
+    if (route == api::RouteId::kSocketEvents) {
+        if (auto asked = EdgeSockets::check_handshake(request); !asked) {
+            api::ApiResponse refusal = api::error_response(asked.error());
+            refusal.headers.emplace_back("Sec-WebSocket-Version", "13");
+            return respond_api(request.token, std::move(refusal));
+        }
+        accept = EdgeSockets::accept_of(request);
+    }
+    host_.open_stream(request, gate_.principal, std::move(accept));
+}
+
+// Nothing but control frames means anything here.
+void EdgeHttp::on_stream_bytes(io::StreamToken stream, std::string_view bytes) {
+    const EdgeSockets::Reply reply = sockets_.take(stream, bytes);
+    if (!reply.bytes.empty()) (void)server_->stream_write(stream, reply.bytes);
+    if (!reply.ends) return;
+    sockets_.forget(stream);
+    server_->end_stream(stream);
+    host_.stream_closed(stream);
 }
 
 void EdgeHttp::forward(io::Request& request) {

@@ -9,6 +9,7 @@
 #include "runtime/api/api.h"
 #include "runtime/edge/edge_hooks.h"
 #include "runtime/edge/edge_identity.h"
+#include "runtime/edge/edge_sockets.h"
 #include "runtime/edge/ingestor.h"
 #include "runtime/shard/ingest_request.h"
 #include "store/log/pool_set.h"
@@ -38,8 +39,9 @@ public:
     virtual void forward(api::ApiRequest&& request, io::RequestToken token) = 0;
     // To a lane; the answer comes back through EdgeHttp::hook_transformed on this shard.
     virtual void transform_hook(std::unique_ptr<HookTransform> transform) = 0;
-    // Opens a stream of events.
-    virtual void open_stream(const io::Request& request, const identity::Principal& principal) = 0;
+    // Opens a stream of events; `accept`: of a WebSocket, what its handshake is answered with.
+    virtual void open_stream(const io::Request& request, const identity::Principal& principal,
+                             std::string accept) = 0;
     virtual void stream_drained(io::StreamToken stream) = 0;
     virtual void stream_closed(io::StreamToken stream) = 0;
 };
@@ -57,7 +59,11 @@ public:
     void on_head(const io::Request& request, io::HeadDecision& decision) override;
     void on_request(io::Request& request) override;
     void on_stream_drain(io::StreamToken stream) override { host_.stream_drained(stream); }
-    void on_stream_close(io::StreamToken stream) override { host_.stream_closed(stream); }
+    void on_stream_close(io::StreamToken stream) override {
+        sockets_.forget(stream);
+        host_.stream_closed(stream);
+    }
+    void on_stream_bytes(io::StreamToken stream, std::string_view bytes) override;
 
     // Every home has answered.
     void finish(IngestRequest& request);
@@ -77,6 +83,7 @@ private:
     core::Status read_events(io::Request& http, IngestRequest& request);
     core::Status spend(const IngestRequest& request);
     void note_refusal(const io::Request& request, const core::Error& error) const;
+    void open_stream(io::Request& request, api::RouteId route);
     void take_hook(io::Request& request);
     void take_hook_event(HookOutcome&& outcome, io::RequestToken token);
     void forward(io::Request& request);
@@ -87,6 +94,7 @@ private:
     EdgeIdentity identity_;
     const store::Hasher& hasher_;
     EdgeHooks hooks_;
+    EdgeSockets sockets_;
     io::HttpServer* server_ = nullptr;
     Gate gate_;  // of the request whose head came last
 };

@@ -28,6 +28,14 @@ void write_event(const IngestItem& item, const store::Hasher& hasher, io::BodyWr
     body.append(item.duplicate ? ",\"duplicate\":true}" : ",\"duplicate\":false}");
 }
 
+// With all that a schema found among the details.
+void write_error(const core::Error& error, const std::string& found, io::BodyWriter& body) {
+    if (found.empty()) return io::append_error_object(body, error);
+    std::string text = io::error_object(error);
+    text.insert(text.size() - 2, ",\"errors\":" + found);
+    body.append(text);
+}
+
 void write_rejected(const std::vector<RejectedEntry>& rejected, io::BodyWriter& body) {
     body.append('[');
     for (std::size_t i = 0; i < rejected.size(); ++i) {
@@ -35,7 +43,7 @@ void write_rejected(const std::vector<RejectedEntry>& rejected, io::BodyWriter& 
         body.append("{\"index\":");
         body.append_int(rejected[i].entry);
         body.append(",\"error\":");
-        io::append_error_object(body, rejected[i].error);
+        write_error(rejected[i].error, rejected[i].errors, body);
         body.append('}');
     }
     body.append(']');
@@ -57,7 +65,8 @@ IngestReply write_refusal(const IngestRequest& request, io::BodyWriter& body) {
                         std::to_string(request.rejected.front().entry) + ": " + first.message;
     }
     body.append("{\"success\":false,\"error\":");
-    io::append_error_object(body, error);
+    write_error(error, request.single_object ? request.rejected.front().errors : std::string(),
+                body);
     body.append(",\"accepted\":0,\"duplicates\":0,\"rejected\":");
     write_rejected(request.rejected, body);
     body.append('}');

@@ -22,6 +22,7 @@ Ingestor::Ingestor(const Options& options, const store::Hasher& hasher, const co
       clock_(clock),
       reader_(std::move(reader)),
       parser_(core::EventParser::Options{.event_bytes_max = options.event_bytes_max}),
+      guard_(options.schemas),
       verify_every_(options.verifier ? options.verifier->every() : 0) {}
 
 namespace {
@@ -39,6 +40,7 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
                             HomeRule rule) {
     if (auto begun = parser_.begin(text, format); !begun) return begun;
     const std::int64_t now_us = clock_.wall_us();
+    guard_.refresh();
     const matcher::Snapshot& snapshot = reader_.observe();
     const bool anybody =
         request.entry_tenants.empty()
@@ -60,8 +62,13 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
         if (outcome == core::ParseOutcome::kEvent) {
             if (request.items.size() == batch_max) return batch_too_large(batch_max);
             if (auto checked = check(request, envelope); checked) {
+                std::string_view dead_letter;
+                if (guard_.any() && !pass_schemas(request, anybody ? &snapshot.plan() : nullptr,
+                                                  now_us, envelope, dead_letter)) [[unlikely]]
+                    continue;
                 add(request, envelope, rule, now_us);
                 IngestItem& item = request.items.back();
+                item.dead_letter = dead_letter;
                 item.match_begin = static_cast<std::uint32_t>(request.matches.size());
                 if (anybody) {
                     defaults_.fill(snapshot.plan(), envelope, item.input.tenant, now_us, fields_);
@@ -84,6 +91,31 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
         error = core::Error();
     }
     return {};
+}
+
+bool Ingestor::pass_schemas(IngestRequest& request, const core::FieldPlan* plan,
+                            std::int64_t now_us, core::Envelope& envelope,
+                            std::string_view& dead_letter) {
+    const std::uint32_t entry = entry_number(request);
+    SchemaGuard::Finding finding = guard_.judge(envelope, request.tenant_of(entry), now_us,
+                                                request.origin == IngestOrigin::kLane);
+    if (finding.outcome == SchemaGuard::Outcome::kTake) return true;
+    if (finding.outcome == SchemaGuard::Outcome::kDeadLetter) {
+        std::string& text =
+            request.texts.emplace_back(SchemaGuard::misfit_event(envelope, finding));
+        const std::size_t bytes = text.size();
+        text.append(core::kPaddingBytes, ' ');
+        core::Envelope misfit;
+        if (guard_.parser().parse_one(std::string_view(text).substr(0, bytes), plan, misfit,
+                                      plan ? &fields_ : nullptr)) {
+            envelope = misfit;
+            dead_letter = request.texts.emplace_back(finding.error.message);
+            return true;
+        }
+    }
+    // As it is meant, or because it is too large or too deep to be put into another one.
+    request.rejected.push_back({entry, std::move(finding.error), std::move(finding.errors)});
+    return false;
 }
 
 void Ingestor::expect(void* self, std::string_view pattern) {

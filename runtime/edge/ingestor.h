@@ -12,6 +12,7 @@
 #include "core/result.h"
 #include "matcher/matcher.h"
 #include "runtime/edge/match_verifier.h"
+#include "runtime/edge/schema_guard.h"
 #include "runtime/event/default_fields.h"
 #include "runtime/shard/ingest_request.h"
 #include "store/ids/hasher.h"
@@ -36,6 +37,7 @@ public:
         std::size_t event_bytes_max = core::kEventBytesMax;
         std::size_t batch_events_max = core::kBatchEventsMax;  // of a request over HTTP
         MatchVerifier* verifier = nullptr;                     // may be null
+        const SchemaBook* schemas = nullptr;                   // may be null
     };
     Ingestor(const Options& options, const store::Hasher& hasher, const core::Clock& clock,
              matcher::Matcher::Reader reader);
@@ -51,6 +53,10 @@ private:
     static void expect(void* self, std::string_view pattern);
     std::uint32_t entry_number(const IngestRequest& request) const;
     core::Status check(const IngestRequest& request, const core::Envelope& envelope) const;
+    // What the schemas of its pattern make of an event: false, it is in request.rejected; else it
+    // goes in, or what stands in its place does, and `dead_letter` says why.
+    bool pass_schemas(IngestRequest& request, const core::FieldPlan* plan, std::int64_t now_us,
+                      core::Envelope& envelope, std::string_view& dead_letter);
     void add(IngestRequest& request, const core::Envelope& envelope, HomeRule rule,
              std::int64_t now_us);
     std::string_view keep(IngestRequest& request, std::string_view text) const;
@@ -65,6 +71,7 @@ private:
     core::FieldTable fields_;
     DefaultFields defaults_;
     matcher::MatchScratch scratch_;
+    SchemaGuard guard_;
     // Of the body that is being read: what patterns are looked up in.
     struct Expected {
         const matcher::Snapshot* snapshot = nullptr;

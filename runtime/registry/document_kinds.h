@@ -6,6 +6,7 @@
 #include "runtime/registry/api_key.h"
 #include "runtime/registry/document_kind.h"
 #include "runtime/registry/endpoint.h"
+#include "runtime/registry/event_schema.h"
 #include "runtime/registry/registry_types.h"
 #include "runtime/registry/schedule.h"
 #include "runtime/registry/secret.h"
@@ -23,6 +24,7 @@ namespace millrace::runtime {
     X(Script, scripts)             \
     X(Secret, secrets)             \
     X(Source, sources)             \
+    X(EventSchema, schemas)        \
     X(Subscription, subscriptions) \
     X(Tenant, tenants)             \
     X(ApiKey, keys)                \
@@ -33,6 +35,7 @@ using ApiKeyRef = std::shared_ptr<const ApiKey>;
 using ScriptRef = std::shared_ptr<const Script>;
 using SecretRef = std::shared_ptr<const Secret>;
 using SourceRef = std::shared_ptr<const Source>;
+using EventSchemaRef = std::shared_ptr<const EventSchema>;
 using SubscriptionRef = std::shared_ptr<const Subscription>;
 using TenantRef = std::shared_ptr<const Tenant>;
 using ScheduleRef = std::shared_ptr<const Schedule>;

@@ -60,6 +60,7 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
                }),
       secrets_(*this, Secret{}, {}),
       sources_(*this, Source{}, {}),
+      schemas_(*this, EventSchema{}, {}),
       subscriptions_(
           *this, fresh_subscription(options),
           [check = options.check_spec](const Subscription& subscription) -> core::Status {

@@ -1,6 +1,8 @@
 #include "runtime/server/engine_services.h"
 
 #include "core/made_id.h"
+#include "io/content_coding.h"
+#include "io/web_socket.h"
 #include "runtime/api/event_view.h"
 #include "runtime/api/query_check.h"
 #include "store/retention/space_guard.h"
@@ -163,6 +165,8 @@ core::Result<bool> EngineServices::tell_matcher(const RegistryChange& change) {
         deps_.sources->follow(*source);
     if (const auto* schedule = std::get_if<DocumentChange<Schedule>>(&change))
         scheduler_->changed(*schedule);
+    if (const auto* schema = std::get_if<DocumentChange<EventSchema>>(&change))
+        deps_.schemas->follow(*schema);
     const auto* of = std::get_if<DocumentChange<Subscription>>(&change);
     if (!of) return false;
     const SubscriptionRef& now = of->after;
@@ -370,10 +374,24 @@ void EngineServices::append_behind(core::JsonWriter& json) const {
 
 // ---- from the shards
 
+namespace {
+
+// On the thread that made it; what has a coding, or is short, stays as it is.
+void shrink(api::ApiResponse& response) {
+    if (response.body.size() < io::kGzipBytesMin) return;
+    response.body = io::deflate_gzip(response.body);
+    response.headers.emplace_back("Content-Encoding", "gzip");
+    response.headers.emplace_back("Vary", "Accept-Encoding");
+}
+
+}  // namespace
+
 void EngineServices::handle_api(core::ShardId shard, api::ApiRequest&& request,
                                 io::RequestToken token) {
     auto kept = std::make_shared<api::ApiRequest>(std::move(request));
-    const auto answer = [this, shard, token](api::ApiResponse&& response) {
+    const bool gzip = io::accepts_gzip(kept->header("Accept-Encoding"));
+    const auto answer = [this, shard, token, gzip](api::ApiResponse&& response) {
+        if (gzip) shrink(response);
         auto body = std::make_shared<api::ApiResponse>(std::move(response));
         shards_[shard.value]->post([token, body](Shard& edge) {
             std::vector<io::HeaderField> headers;
@@ -421,8 +439,9 @@ void EngineServices::transform_hook(core::ShardId shard, std::unique_ptr<HookTra
 }
 
 void EngineServices::open_stream(core::ShardId shard, const io::Request& request,
-                                 const identity::Principal& principal) {
+                                 const identity::Principal& principal, std::string accept) {
     auto stream = std::make_shared<StreamRequest>();
+    stream->accept = std::move(accept);
     stream->edge = shard;
     stream->token = request.token;
     stream->principal = principal;
@@ -447,6 +466,28 @@ void EngineServices::stream_closed(core::ShardId shard, io::StreamToken stream) 
     deps_.conductor->post_answer([this, shard, stream] { tail_->closed(shard, stream.request); });
 }
 
+namespace {
+
+bool begin_stream(io::HttpServer& http, io::RequestToken token) {
+    static constexpr io::HeaderField kHeaders[] = {{"Cache-Control", "no-cache"},
+                                                   {"X-Accel-Buffering", "no"}};
+    return http
+        .start_stream(token,
+                      {.status = 200, .content_type = "text/event-stream", .headers = kHeaders})
+        .has_value();
+}
+
+bool begin_socket(io::HttpServer& http, io::RequestToken token, std::string_view accept) {
+    const io::HeaderField headers[] = {
+        {"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Accept", accept}};
+    return http
+        .start_upgrade(token, {.status = 101, .content_type = {}, .headers = headers},
+                       io::ws_close_frame(io::WsClose::kGoingAway, "the server is shutting down"))
+        .has_value();
+}
+
+}  // namespace
+
 void EngineServices::make_tail() {
     EventTail::Deps deps;
     deps.clock = deps_.clock;
@@ -454,21 +495,16 @@ void EngineServices::make_tail() {
     deps.render = [this](std::string& out, const store::StoredEvent& event) {
         api::append_event(out, event, deps_.database->hasher());
     };
-    deps.begin = [this](core::ShardId shard, io::RequestToken token,
-                        std::function<void(bool)> begun) {
-        shards_[shard.value]->post([this, token, begun = std::move(begun)](Shard& edge) {
+    deps.begin = [this](const StreamRequest& request, std::function<void(bool)> begun) {
+        shards_[request.edge.value]->post([this, token = request.token, accept = request.accept,
+                                           begun = std::move(begun)](Shard& edge) {
             if (edge.draining()) {
                 edge.http().respond_error(token, shutting_down());
                 deps_.conductor->post_answer([begun] { begun(false); });
                 return;
             }
-            static constexpr io::HeaderField kHeaders[] = {{"Cache-Control", "no-cache"},
-                                                           {"X-Accel-Buffering", "no"}};
-            const bool ok = edge.http()
-                                .start_stream(token, {.status = 200,
-                                                      .content_type = "text/event-stream",
-                                                      .headers = kHeaders})
-                                .has_value();
+            const bool ok = accept.empty() ? begin_stream(edge.http(), token)
+                                           : begin_socket(edge.http(), token, accept);
             deps_.conductor->post_answer([begun, ok] { begun(ok); });
         });
     };

@@ -40,6 +40,7 @@ public:
         store::Database* database = nullptr;
         Registry* registry = nullptr;
         SourceBook* sources = nullptr;
+        SchemaBook* schemas = nullptr;
         matcher::Matcher* matcher = nullptr;
         Conductor* conductor = nullptr;
         Sideline* sideline = nullptr;
@@ -79,6 +80,7 @@ public:
     store::Database& database() override { return *deps_.database; }
     Registry& registry() override { return *deps_.registry; }
     const SourceBook& sources() override { return *deps_.sources; }
+    const SchemaBook& schemas() override { return *deps_.schemas; }
     matcher::Matcher::Reader& matcher_reader() override { return reader_; }
     identity::Quotas quota_defaults() override { return deps_.keys->quota_defaults(); }
     void note_security(identity::SecurityKind kind, core::TenantId tenant,
@@ -130,7 +132,7 @@ public:
                     io::RequestToken token) override;
     void transform_hook(core::ShardId shard, std::unique_ptr<HookTransform> transform) override;
     void open_stream(core::ShardId shard, const io::Request& request,
-                     const identity::Principal& principal) override;
+                     const identity::Principal& principal, std::string accept) override;
     void stream_drained(core::ShardId shard, io::StreamToken stream) override;
     void stream_closed(core::ShardId shard, io::StreamToken stream) override;
     void events_durable() override {

@@ -163,6 +163,7 @@ core::Status ServerParts::open_registry() {
     std::vector<matcher::Matcher::Item> items;
     const RegistrySnapshotRef snapshot = registry->snapshot();
     sources.load(snapshot->sources);
+    schemas.load(snapshot->schemas);
     snapshot->subscriptions.for_each([&](const SubscriptionRef& subscription) {
         if (subscription->active && subscription->closing == Closing::kNo)
             items.push_back({subscription->number, subscription->tenant, subscription->spec.get()});
@@ -256,6 +257,7 @@ core::Status ServerParts::build_edge() {
     deps.database = database.get();
     deps.registry = registry.get();
     deps.sources = &sources;
+    deps.schemas = &schemas;
     deps.matcher = matcher.get();
     deps.conductor = &conductor;
     deps.sideline = &sideline;
@@ -347,6 +349,7 @@ core::Status ServerParts::build_shards() {
         shard.query_keys = query_keys_of(config.auth);
         shard.security = &security;
         shard.sources = &sources;
+        shard.schemas = &schemas;
         shard.uplink = services.get();
         shard.server = &state;
         shard.reactor = std::move(*reactor);

@@ -22,6 +22,7 @@
 #include "runtime/lua/lua_watchdog.h"
 #include "runtime/registry/registry.h"
 #include "runtime/registry/registry_rows.h"
+#include "runtime/registry/schema_book.h"
 #include "runtime/registry/sealed_rows.h"
 #include "runtime/registry/source_book.h"
 #include "runtime/replay/shadow_lane.h"
@@ -110,6 +111,7 @@ public:
     std::unique_ptr<SealedRegistryRows> sealed_rows;
     std::unique_ptr<Registry> registry;
     SourceBook sources;
+    SchemaBook schemas;
     std::unique_ptr<matcher::Matcher> matcher;
     std::unique_ptr<MatchVerifier> verifier;
     LuaWatchdog watchdog;

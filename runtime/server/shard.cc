@@ -26,7 +26,7 @@ Shard::Shard(Deps deps)
       metrics_(*deps_.metrics),
       requests_(deps_.shards),
       ingestor_({deps_.number, deps_.shards, deps_.event_bytes_max, deps_.batch_events_max,
-                 deps_.verifier},
+                 deps_.verifier, deps_.schemas},
                 deps_.database->hasher(), *deps_.clock, std::move(deps_.matcher_reader)),
       edge_http_(*this, *deps_.api,
                  EdgeIdentity(*deps_.authenticator, deps_.query_keys, deps_.security),
@@ -506,8 +506,9 @@ void Shard::forward(api::ApiRequest&& request, io::RequestToken token) {
 void Shard::transform_hook(std::unique_ptr<HookTransform> transform) {
     deps_.uplink->transform_hook(deps_.number, std::move(transform));
 }
-void Shard::open_stream(const io::Request& request, const identity::Principal& principal) {
-    deps_.uplink->open_stream(deps_.number, request, principal);
+void Shard::open_stream(const io::Request& request, const identity::Principal& principal,
+                        std::string accept) {
+    deps_.uplink->open_stream(deps_.number, request, principal, std::move(accept));
 }
 void Shard::stream_drained(io::StreamToken stream) {
     deps_.uplink->stream_drained(deps_.number, stream);

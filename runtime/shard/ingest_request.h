@@ -57,11 +57,14 @@ struct IngestItem {
     bool again = false;    // its keeper has to be asked (again)
     KeeperAnswer answer = KeeperAnswer::kNotAsked;
     core::ShardId home;  // where it goes when it is new
+    // It stands in the log as a dead letter, for this reason; empty: it does not.
+    std::string_view dead_letter;
 };
 
 struct RejectedEntry {
     std::uint32_t entry = 0;
     core::Error error;
+    std::string errors = {};  // all that a schema found: a JSON array; empty: no schema spoke
 };
 
 enum class IngestOrigin : std::uint8_t { kHttp, kLine, kLane };

@@ -63,6 +63,7 @@ bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
         switch (result.status) {
             case store::AppendStatus::kAppended:
                 note_appended(request, item);
+                if (!item.dead_letter.empty()) put_dead_letter(item);
                 begun = true;
                 break;
             case store::AppendStatus::kDuplicate:
@@ -123,6 +124,22 @@ void ShardCommit::note_appended(const IngestRequest& request, const IngestItem& 
     metrics_.received.at(item.input.pattern).add();
     metrics_.bytes_received.add(item.input.raw.size());
     metrics_.matched.add(item.match_count);
+}
+
+// In the unit of the event: there is no delivery that has failed, and so no subscription.
+void ShardCommit::put_dead_letter(const IngestItem& item) {
+    store::DeadLetter row;
+    row.key = {item.input.tenant, item.input.received_at_us, {item.position, {}}};
+    row.updated_at_us = item.input.received_at_us;
+    row.pattern = item.input.pattern;
+    row.event_id = item.event_id;
+    row.error = item.dead_letter;
+    row.error_fingerprint = "schema";
+    store::RowBatch rows;
+    rows.put_dead_letter(row, store::RowChange::kNew);
+    rows.mark_staged();  // there is nothing of kv in it
+    if (open_rows_.empty()) rows_since_us_ = now_us();
+    open_rows_.append(rows);
 }
 
 void ShardCommit::wait_for(IngestRequest& request, core::LogOffset needed_end) {

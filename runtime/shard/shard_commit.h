@@ -116,6 +116,7 @@ private:
     void complete(store::Completion&& completion);
     store::AppendResult find_taken(const IngestRequest& request, const IngestItem& item);
     void note_appended(const IngestRequest& request, const IngestItem& item);
+    void put_dead_letter(const IngestItem& item);
     void answer_synced(std::vector<IngestRequest*>& requests);
     void wait_for(IngestRequest& request, core::LogOffset needed_end);
 

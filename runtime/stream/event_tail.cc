@@ -2,6 +2,7 @@
 
 #include "core/json_writer.h"
 #include "core/moment.h"
+#include "io/web_socket.h"
 #include "runtime/identity/holder.h"
 #include "runtime/identity/limits.h"
 #include "store/log/log_reader.h"
@@ -104,14 +105,36 @@ bool EventTail::clamp_to_end(std::vector<core::LogOffset>& next) const {
 
 // A client that was sent further than this log reaches (it was restored, say) goes on live; what it
 // saw may not be here, and that it is told.
-std::string EventTail::reset_event(const StreamRequest& request,
-                                   const std::vector<core::LogOffset>& next) {
-    std::string out = "event: reset\nid: " + encode_stream_position(next) + "\ndata: ";
-    core::JsonWriter json(out);
+void EventTail::append_reset(Stream& stream) {
+    std::string data;
+    core::JsonWriter json(data);
     json.begin_object().field("reason", "Last-Event-ID is beyond the end of the log");
-    json.field("lastEventId", request.last_event_id);
-    json.field("position", encode_stream_position(next)).end_object();
-    return out + "\n\n";
+    json.field("lastEventId", stream.request.last_event_id);
+    json.field("position", encode_stream_position(stream.next)).end_object();
+    append_message(stream, "reset", data);
+}
+
+// {"id":position,"event":{...}} over a WebSocket; what ends a stream has no place to come back to.
+void EventTail::append_message(Stream& stream, std::string_view name, std::string_view data) {
+    const bool ends = name == "error";
+    const std::string position = ends ? std::string() : encode_stream_position(stream.next);
+    if (!stream.request.accept.empty()) {
+        std::string text;
+        core::JsonWriter json(text);
+        json.begin_object();
+        if (!ends) json.field("id", position);
+        json.raw_field(name, data).end_object();
+        return io::append_ws_frame(stream.pending, io::WsOpcode::kText, text);
+    }
+    if (name != "event") (stream.pending += "event: ").append(name) += "\n";
+    if (!ends) stream.pending += "id: " + position + "\n";
+    const std::size_t begin = (stream.pending += "data: ").size();
+    stream.pending += data;
+    // The event's own text may hold line ends between its tokens; SSE knows no other escape.
+    for (std::size_t i = begin; i < stream.pending.size(); ++i) {
+        if (stream.pending[i] == '\n' || stream.pending[i] == '\r') stream.pending[i] = ' ';
+    }
+    stream.pending += "\n\n";
 }
 
 std::size_t EventTail::streams_of(core::TenantId tenant) const {
@@ -164,7 +187,7 @@ void EventTail::open(StreamRequest&& request) {
                                      .filter = request.filter});
     if (!filter) return refuse(std::move(filter.error()));
     auto stream = std::make_unique<Stream>();
-    if (clamp_to_end(*next)) stream->pending = reset_event(request, *next);
+    const bool reset = clamp_to_end(*next);
     stream->number = next_number_++;
     stream->filter = std::move(*filter);
     stream->next = std::move(*next);
@@ -172,8 +195,9 @@ void EventTail::open(StreamRequest&& request) {
     stream->writing = true;
     stream->last_write_us = deps_.clock->wall_us();
     stream->request = std::move(request);
+    if (reset) append_reset(*stream);
     const std::uint64_t number = stream->number;
-    deps_.begin(stream->request.edge, stream->request.token, [this, number](bool begun) {
+    deps_.begin(stream->request, [this, number](bool begun) {
         const auto it = streams_.find(number);
         if (it == streams_.end()) return;
         it->second->writing = false;
@@ -259,7 +283,10 @@ bool EventTail::advance(Stream& stream) {
     if (!told && !stream.broken.empty()) append_end(stream);
     const std::int64_t now_us = deps_.clock->wall_us();
     if (stream.pending.empty() && seen == 0 && now_us - stream.last_write_us >= kKeepAliveUs) {
-        stream.pending = ": keep-alive\n\n";
+        if (stream.request.accept.empty())
+            stream.pending = ": keep-alive\n\n";
+        else
+            io::append_ws_frame(stream.pending, io::WsOpcode::kPing, {});
     }
     if (stream.pending.empty()) return seen != 0;
     write(stream);
@@ -267,14 +294,9 @@ bool EventTail::advance(Stream& stream) {
 }
 
 void EventTail::append_event(Stream& stream, const store::StoredEvent& event) {
-    stream.pending += "id: " + encode_stream_position(stream.next) + "\ndata: ";
-    // The event's own text may hold line ends between its tokens; SSE knows no other escape.
-    const std::size_t begin = stream.pending.size();
-    deps_.render(stream.pending, event);
-    for (std::size_t i = begin; i < stream.pending.size(); ++i) {
-        if (stream.pending[i] == '\n' || stream.pending[i] == '\r') stream.pending[i] = ' ';
-    }
-    stream.pending += "\n\n";
+    stream.data.clear();
+    deps_.render(stream.data, event);
+    append_message(stream, "event", stream.data);
 }
 
 // With the position that does not read: a client comes back there, or behind it.
@@ -283,7 +305,7 @@ void EventTail::append_end(Stream& stream) {
     core::JsonWriter json(data);
     json.begin_object().field("code", stream.broken_code).field("message", stream.broken);
     json.field("position", encode_stream_position(stream.next)).end_object();
-    stream.pending += "event: error\ndata: " + data + "\n\n";
+    append_message(stream, "error", data);
 }
 
 void EventTail::write(Stream& stream) {

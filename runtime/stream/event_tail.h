@@ -38,6 +38,8 @@ struct StreamRequest {
     std::string filter;
     std::string from;           // a moment, a position, "beginning" or empty
     std::string last_event_id;  // wins over `from`
+    // Of a WebSocket: what its handshake is answered with. Empty: Server-Sent Events.
+    std::string accept;
 };
 
 class EventTail {
@@ -48,7 +50,7 @@ public:
         // Appends the event as the API shows it.
         std::function<void(std::string&, const store::StoredEvent&)> render;
         // On the edge shard: begins the stream (its head) and writes; these are posted to it.
-        std::function<void(core::ShardId, io::RequestToken, std::function<void(bool)>)> begin;
+        std::function<void(const StreamRequest&, std::function<void(bool)>)> begin;
         std::function<void(core::ShardId, io::RequestToken, std::string,
                            std::function<void(io::WriteOutcome)>)>
             write;
@@ -78,6 +80,7 @@ private:
         std::vector<core::LogOffset> next;      // by shard
         std::vector<store::EventBlock> blocks;  // by shard: the one being read, if any
         std::string pending;                    // written, but the window was full
+        std::string data;                       // of the message that is being made
         bool writing = false;                   // waits for the edge's answer
         std::string broken;                     // why it cannot go on; its end was told
         std::string_view broken_code = "INTERNAL";
@@ -86,9 +89,10 @@ private:
 
     core::Result<std::vector<core::LogOffset>> start_of(const StreamRequest& request);
     bool clamp_to_end(std::vector<core::LogOffset>& next) const;
-    static std::string reset_event(const StreamRequest& request,
-                                   const std::vector<core::LogOffset>& next);
     core::Status may_open(const StreamRequest& request) const;
+    static void append_reset(Stream& stream);
+    // `name`: "event", "reset" or "error"; `data`: JSON.
+    static void append_message(Stream& stream, std::string_view name, std::string_view data);
     void check_right(Stream& stream) const;
     bool advance(Stream& stream);
     bool load_blocks(Stream& stream);

@@ -118,6 +118,7 @@ int run_cli(std::vector<std::string> arguments, CliStreams streams) {
     add_tenant_commands(app, context);
     add_stats_command(app, context);
     add_source_commands(app, context);
+    add_schema_commands(app, context);
     app.footer(
         "Run the server: millrace serve --help\n"
         "Without a server, on its data folder: millrace restore | verify | inspect\n"

@@ -33,5 +33,6 @@ void add_key_commands(CLI::App& app, CliContext& context);
 void add_tenant_commands(CLI::App& app, CliContext& context);
 void add_stats_command(CLI::App& app, CliContext& context);
 void add_source_commands(CLI::App& app, CliContext& context);
+void add_schema_commands(CLI::App& app, CliContext& context);
 
 }  // namespace millrace::tools

@@ -46,6 +46,7 @@ public:
     store::Database& database() override { return database_; }
     Registry& registry() override { return *registry_; }
     const SourceBook& sources() override { return sources_; }
+    const SchemaBook& schemas() override { return schemas_; }
     matcher::Matcher::Reader& matcher_reader() override { return reader_; }
     LogEnds log_ends() override { return {}; }
     LogEnds handled_to() override { return {}; }
@@ -74,6 +75,8 @@ public:
     void follow(const RegistryChange& change) {
         if (const auto* source = std::get_if<DocumentChange<Source>>(&change))
             sources_.follow(*source);
+        if (const auto* schema = std::get_if<DocumentChange<EventSchema>>(&change))
+            schemas_.follow(*schema);
         const auto* of = std::get_if<DocumentChange<Subscription>>(&change);
         if (!of) return;
         if (of->after && of->after->active)
@@ -178,6 +181,7 @@ private:
     SourceBook sources_;
     std::unique_ptr<Scheduler> scheduler_;
     EndpointTable endpoints_;
+    SchemaBook schemas_;
 };
 
 class ApiTest : public store::test::StoreTest {

@@ -19,7 +19,7 @@ protected:
         deps.clock = &clock_;
         deps.database = database_.get();
         deps.render = [](std::string& out, const store::StoredEvent& event) { out += event.raw; };
-        deps.begin = [this](core::ShardId, io::RequestToken, std::function<void(bool)> begun) {
+        deps.begin = [this](const StreamRequest&, std::function<void(bool)> begun) {
             begun_ = std::move(begun);
         };
         deps.write = [this](core::ShardId, io::RequestToken, std::string bytes,

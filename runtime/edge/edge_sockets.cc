@@ -1,0 +1,75 @@
+#include "runtime/edge/edge_sockets.h"
+
+#include "core/crypto/sha1.h"
+#include "io/http_head.h"
+#include "runtime/event/base64.h"
+
+#include <algorithm>
+
+namespace millrace::runtime {
+
+namespace {
+
+core::Status bad(std::string_view header, std::string_view what) {
+    return core::fail(
+        core::Error(core::ErrorCode::kValidation, std::string(header) + ": " + std::string(what))
+            .in(std::string(header)));
+}
+
+bool has_token(std::string_view list, std::string_view token) {
+    while (!list.empty()) {
+        std::string_view item = list.substr(0, list.find(','));
+        list.remove_prefix(std::min(list.size(), item.size() + 1));
+        while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
+        while (!item.empty() && item.back() == ' ') item.remove_suffix(1);
+        if (io::equals_ignore_case(item, token)) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+core::Status EdgeSockets::check_handshake(const io::Request& request) {
+    constexpr std::size_t kKeyBytes = 24;  // 16 bytes in base64
+    if (!has_token(request.header("Upgrade"), "websocket"))
+        return bad("Upgrade", "must be websocket; the same events come from /v2/events/stream");
+    if (!has_token(request.header("Connection"), "Upgrade"))
+        return bad("Connection", "must name Upgrade");
+    if (request.header("Sec-WebSocket-Version") != "13")
+        return bad("Sec-WebSocket-Version", "must be 13");
+    const std::string_view key = request.header("Sec-WebSocket-Key");
+    if (key.size() != kKeyBytes || find_bad_base64(key) != std::string_view::npos)
+        return bad("Sec-WebSocket-Key", "must be 16 bytes in base64");
+    return {};
+}
+
+std::string EdgeSockets::accept_of(const io::Request& request) {
+    constexpr std::string_view kGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";  // RFC 6455, 1.3
+    const auto digest =
+        core::crypto::sha1(std::string(request.header("Sec-WebSocket-Key")) + std::string(kGuid));
+    std::string out;
+    append_base64(out, {reinterpret_cast<const char*>(digest.data()), digest.size()});
+    return out;
+}
+
+EdgeSockets::Reply EdgeSockets::take(io::StreamToken stream, std::string_view bytes) {
+    Reply reply;
+    io::WsDecoder& decoder = decoders_[key_of(stream)];
+    const auto end = [&reply](const std::string& frame) {
+        if (reply.ends) return;
+        reply.bytes += frame;
+        reply.ends = true;
+    };
+    decoder.feed(bytes, [&](io::WsOpcode opcode, std::string_view payload) {
+        if (reply.ends || opcode == io::WsOpcode::kPong) return;
+        if (opcode == io::WsOpcode::kPing)
+            return io::append_ws_frame(reply.bytes, io::WsOpcode::kPong, payload);
+        if (opcode == io::WsOpcode::kClose)
+            return end(io::ws_close_frame(io::WsClose::kNormal, ""));
+        end(io::ws_close_frame(io::WsClose::kNotTaken, "a stream of events takes no messages"));
+    });
+    if (decoder.fault() != io::WsClose::kNone) end(io::ws_close_frame(decoder.fault(), ""));
+    return reply;
+}
+
+}  // namespace millrace::runtime
