@@ -38,7 +38,8 @@ core::Status read_subject(std::string_view body, std::string& event) {
 }
 
 core::Result<std::vector<schema::Failure>> judge(const schema::Contract& contract,
-                                                 std::string event, std::int64_t now_us) {
+                                                 core::TenantId tenant, std::string event,
+                                                 std::int64_t now_us) {
     const std::size_t bytes = event.size();
     event.append(core::kPaddingBytes, ' ');
     core::EventParser parser;
@@ -48,7 +49,7 @@ core::Result<std::vector<schema::Failure>> judge(const schema::Contract& contrac
         !read)
         return core::fail(std::move(read.error()));
     DefaultFields defaults;
-    defaults.fill_envelope(now_us, envelope);
+    defaults.fill_envelope(tenant, now_us, envelope);
     core::JsonDom dom;
     return contract.judge(envelope, dom);
 }
@@ -136,7 +137,7 @@ void run_check(store::Database& database, core::TenantId tenant, Check& check) {
             if (!parser.begin(owned.event.raw, core::BatchFormat::kJson)) continue;
             if (parser.next(nullptr, envelope, nullptr, error) != core::ParseOutcome::kEvent)
                 continue;
-            defaults.fill_envelope(owned.event.received_at_us, envelope);
+            defaults.fill_envelope(owned.event.tenant, owned.event.received_at_us, envelope);
             ++check.scanned;
             const auto failures = check.contract->judge(envelope, dom);
             if (!failures.empty()) count_misfit(check, envelope.event_id, failures);
@@ -186,7 +187,7 @@ Answer validate_schema(Call& call) {
     if (auto read = read_subject(call.request.body_view(), event); !read)
         return core::fail(read.error());
     const auto failures =
-        judge(*schema->contract, std::move(event), call.services.clock().wall_us());
+        judge(*schema->contract, call.tenant(), std::move(event), call.services.clock().wall_us());
     if (!failures) return core::fail(failures.error());
     std::string errors, body;
     schema::append_failures(errors, *failures);

@@ -32,7 +32,7 @@ SchemaGuard::Finding SchemaGuard::judge(const core::Envelope& envelope, core::Te
     set_->for_each(tenant, envelope.pattern, [&](const SchemaSet::Entry& entry) {
         if (finding.outcome == Outcome::kReject) return;
         core::Envelope whole = envelope;
-        defaults_.fill_envelope(now_us, whole);
+        defaults_.fill_envelope(tenant, now_us, whole);
         const auto failures = entry.schema->contract->judge(whole, dom_);
         if (failures.empty()) return;
         Outcome outcome = entry.schema->mode == SchemaMode::kReject ? Outcome::kReject

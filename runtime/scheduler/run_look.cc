@@ -25,9 +25,11 @@ bool wants(const Subscription& subscription, const store::StoredEvent& event) {
 // Somebody who is behind has still to get it. Who is paused or switched off is not at work on it.
 bool is_owed(const RunLookDeps& deps, core::LogPosition position,
              const std::set<core::SubscriptionId>& got) {
-    if (!deps.behind || deps.behind->empty()) return false;
+    if (!deps.behind) return false;
+    const std::vector<BehindTable::Place> places = deps.behind->places();
+    if (places.empty()) return false;
     const RegistrySnapshotRef registry = deps.registry();
-    for (const BehindTable::Place& place : deps.behind->places()) {
+    for (const BehindTable::Place& place : places) {
         if (place.shard != position.shard || place.from > position.offset) continue;
         const Subscription* of = registry->subscription(place.subscription);
         if (!of || got.contains(of->number) || !of->is_effective_at(position)) continue;
