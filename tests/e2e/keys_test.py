@@ -367,6 +367,42 @@ class Limits(KeyedCase):
         self.assertEqual(wait_until("room", lambda: start().status == 202), True)
 
 
+class Marked(KeyedCase):
+    """Secrets that are easy to find: nothing that the server answers or logs holds one."""
+
+    def test_no_answer_and_no_line_of_the_log_holds_a_secret(self):
+        value = "MARKED-secret-value"
+        self.server.post("/v2/secrets", {"id": "word", "value": value})
+        self.server.request("PUT", "/v2/secrets/word", {"value": value + "2"})
+        self.server.request("PATCH", "/v2/secrets/word", {"value": value, "nonsense": value})
+        key = self.make_key(role="developer")
+        marked = [self.server.api_key, key["key"], value]
+        rotated = self.server.post(f"/v2/keys/{key['id']}/rotate", {}).json()["key"]
+        marked.append(rotated)
+        script = self.server.create_script("return function() error('no') end")
+        self.server.subscribe("marked", script, retry={"maxRetries": 0})
+        self.ask(rotated, "POST", "/v2/events", {"pattern": "marked", "payload": {}})
+        wait_until("the failure", lambda: self.server.get("/v2/dlq").json()["items"])
+        answers = []
+        for bad in (f"/v2/events?apiKey={rotated}", f"/v2/me?apiKey={rotated}&x=1", f"/v2/x?apiKey={rotated}"):
+            answers.append(self.server.get(bad))
+        answers.append(self.server.request("POST", "/v2/script/run", {"scriptId": script, "query": {}},
+                                           headers={"Authorization": "Bearer " + rotated + "x"}))
+        answers.append(self.server.post("/v2/secrets", {"value": value, "nonsense": 1}))
+        for path, methods in self.server.get("/openapi.json").json()["paths"].items():
+            if "get" in methods and path != "/v2/events/stream":
+                path = path.replace("{id}", {"secrets": "word", "keys": key["id"], "scripts": script}.get(
+                    path.split("/")[-2], "none")).replace("{version}", "1")
+                answers.append(self.server.get(path))
+        self.server.stop()
+        with open(self.server.log_path) as log:
+            texts = [answer.body.decode() + str(answer.headers) for answer in answers] + [log.read()]
+        self.server.start()
+        for text in texts:
+            for secret in marked:
+                self.assertNotIn(secret, text)
+
+
 class LocalModeEnds(unittest.TestCase):
     def test_with_the_first_key_and_for_good(self):
         server = Server()
