@@ -165,9 +165,10 @@ core::Status KeyDirectory::restore_uses() {
     return {};
 }
 
-std::size_t KeyDirectory::write_uses() {
+std::size_t KeyDirectory::write_uses(When when) {
     const std::int64_t now_us = deps_.clock->wall_us();
-    if (!deps_.ring->closed() || now_us - written_us_ < kWriteUs) return 0;
+    if (!deps_.ring->closed()) return 0;
+    if (when == When::kInTime && now_us - written_us_ < kWriteUs) return 0;
     written_us_ = now_us;
     store::RowBatch batch;
     std::vector<std::pair<identity::KeyHolder*, std::int64_t>> written;

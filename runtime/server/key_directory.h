@@ -33,8 +33,9 @@ public:
 
     core::Status start();
     void follow(const RegistryChange& change);
-    // A chore: keeps when keys were used.
-    std::size_t write_uses();
+    // A chore, and the last thing before the store is closed: keeps when keys were used.
+    enum class When : std::uint8_t { kInTime, kNow };
+    std::size_t write_uses(When when = When::kInTime);
     const identity::Quotas& quota_defaults() const { return deps_.quota_defaults; }
     std::shared_ptr<identity::TenantHolder> holder_of(core::TenantId tenant) const;
 

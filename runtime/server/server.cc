@@ -100,6 +100,7 @@ bool Server::stop(const std::function<bool()>& hurry) {
         shard->post([](Shard& s) { s.http().close_all(); });
     }
     parts.stop_threads();
+    parts.keys->write_uses(KeyDirectory::When::kNow);
     if (auto closed = parts.database->close(); !closed) {
         parts.log.error("the store did not close cleanly", {{"error", closed.error().message}});
     }

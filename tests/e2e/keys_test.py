@@ -292,6 +292,17 @@ class ComingAndGoing(KeyedCase):
         self.assertEqual(change(etag).json()["name"], "b")
         self.assert_error(change(etag), 409, "CONFLICT")
 
+    def test_when_it_was_used_outlives_a_restart(self):
+        key = self.make_key(name="used")
+        self.assertIsNone(self.server.get(f"/v2/keys/{key['id']}").json()["lastUsedAt"])
+        self.ask(key["key"], "GET", "/v2/me")
+        used = lambda: self.server.get(f"/v2/keys/{key['id']}").json()["lastUsedAt"]
+        before = used()
+        self.assertIsNotNone(before)
+        self.server.stop()
+        self.server.start()
+        self.assertEqual(used(), before)
+
     def test_the_audit_log_has_it_without_the_secret_and_is_whole(self):
         key = self.make_key(name="audited")
         self.server.post(f"/v2/keys/{key['id']}/rotate", {})
