@@ -46,6 +46,10 @@ void KeeperRounds::go_on(IngestRequest& request) {
 
 // What comes twice in the request itself goes where the first one goes, behind it.
 bool KeeperRounds::settled(IngestRequest& request) {
+    const bool waits =
+        std::any_of(request.items.begin(), request.items.end(),
+                    [](const IngestItem& item) { return item.answer == KeeperAnswer::kOnItsWay; });
+    if (!waits) return true;
     first_of_.clear();
     bool all = true;
     for (IngestItem& item : request.items) {
