@@ -144,8 +144,16 @@ std::int64_t DeliveryRun::deliver(const WaitingDelivery& delivery,
 bool DeliveryRun::is_meant_for(const WaitingDelivery& delivery, const Subscription& subscription) {
     const LaneJob& job = *delivery.job->job;
     const std::uint32_t index = job.items[delivery.item].event_index;
-    if (!is_delivery_event(job.event(index).pattern)) [[likely]]
-        return true;
+    if (job.block) {
+        const std::uint16_t pattern = job.block.record(index).pattern_index;
+        if (!is_delivery_event(job.block.pattern(pattern))) [[likely]]
+            return true;
+    } else {
+        const store::StoredEvent event = job.event(index);
+        const std::string_view pattern =
+            event.pattern.empty() ? texts_.envelope(event).pattern : event.pattern;
+        if (!is_delivery_event(pattern)) return true;
+    }
     return !subscription.spec || asks_for_delivery_events(subscription.spec->pattern);
 }
 

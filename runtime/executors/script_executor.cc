@@ -284,9 +284,23 @@ bool ScriptExecutor::go_on(std::uint64_t ticket, Waiting& waiting) {
         return false;
     }
     waiting.vm = nullptr;  // not among those who lose their state with this run
+    if (turn.kv_changed) return make_again(ticket, waiting);
     waiting.answered = true;
     take_result(*vm, *waiting.script, waiting.context, waiting.answer);
     return true;
+}
+
+// Nothing of it has taken effect: it begins anew and sees what the others did.
+bool ScriptExecutor::make_again(std::uint64_t ticket, Waiting& waiting) {
+    if (waiting.kv_changed++ == kKvChangedMax) {
+        waiting.answer.fail("kv that it had read was changed by others too often while it waited",
+                            AttemptOutcome::kSilent);
+        return true;
+    }
+    waiting.begun_again = 0;
+    waiting.calls_made = 0;
+    wake_at(ticket, waiting, 0);
+    return false;
 }
 
 // What waits in a state that goes has to begin again: nothing of it has taken effect.
@@ -320,9 +334,12 @@ std::size_t ScriptExecutor::do_work() {
         ++done;
         if (!waiting.answered && !go_on(ticket, waiting)) continue;
         waiting.answered = true;
+        // What the next one reads of kv must be there: the lane settles this one before.
+        const bool writes_kv = !waiting.answer.effects.kv_ops.empty();
         if (!port_.answer(AttemptTicket(ticket), waiting.answer)) break;
         wakes_.erase({waiting.wake_at_ns, ticket});
         waiting_.erase(ticket);
+        if (writes_kv) break;
     }
     return done;
 }

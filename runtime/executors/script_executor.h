@@ -48,6 +48,9 @@ public:
 private:
     // How often a run is made again because the state it waited in was thrown away.
     static constexpr std::uint32_t kAgainMax = 5;
+    // Or because others changed kv that it had read: of those that get in each other's way one goes
+    // on each time.
+    static constexpr std::uint32_t kKvChangedMax = 100;
     static constexpr std::uint32_t kWindow = 1'000;
     // The executor itself says that a run's time is over; the lane is there for those that do not.
     static constexpr std::int64_t kGraceMs = 1'000;
@@ -96,6 +99,7 @@ private:
         LuaVm* vm = nullptr;                              // null: it has to begin again
         std::uint64_t run = 0;
         std::int64_t wake_at_ns = 0;
+        std::uint32_t kv_changed = 0;      // how often it was made again for that
         std::uint32_t begun_again = 0;     // since its state was lost
         std::vector<std::uint64_t> calls;  // of those under way, their tickets in their order
         std::vector<courier::HttpAnswer> call_answers;
@@ -118,6 +122,7 @@ private:
     std::size_t take_call_answers();
     void wake_at(std::uint64_t ticket, Waiting& waiting, std::int64_t at_ns);
     bool go_on(std::uint64_t ticket, Waiting& waiting);
+    bool make_again(std::uint64_t ticket, Waiting& waiting);
     void state_lost(LuaVm* vm);
     void tell(const Script& script, const InvocationContext& context, const InvocationResult& done);
 

@@ -59,6 +59,7 @@ void begin_run(LuaVmState& vm, const LuaScript& script, const EventInput& input,
     vm.http_calls.clear();
     vm.http_answers.clear();
     vm.http_calls_made = 0;
+    vm.kv_seen.clear();
 }
 
 // Pushes what is called: the handler, or the chunk while nobody knows whether it returns one.
@@ -367,7 +368,9 @@ LuaTurn LuaVm::resume(std::uint64_t run, std::vector<courier::HttpAnswer>&& answ
         return {};
     }
     const auto budget_ms = static_cast<std::uint32_t>(left_ns / 1'000'000 + 1);
-    return go_on(vm, vm.own_script, 0, std::min(budget_ms, vm.timeout_ms));
+    LuaTurn turn = go_on(vm, vm.own_script, 0, std::min(budget_ms, vm.timeout_ms));
+    turn.kv_changed = turn.ended && vm.result.completed() && kv_has_changed(vm);
+    return turn;
 }
 
 void LuaVm::drop(std::uint64_t run) {

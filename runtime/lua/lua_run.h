@@ -34,6 +34,14 @@ struct LuaScript {
     bool alive = false;
 };
 
+// A value of kv as a run that may wait has read it: what others do meanwhile is told by it.
+struct KvSeen {
+    KvSpace space = KvSpace::kKv;
+    std::string key;
+    std::uint64_t value_hash = 0;  // 0: there was none
+};
+inline constexpr std::size_t kKvSeenMax = 4'096;
+
 // The verdict of ctx.fail: it stands, also when the script catches the error.
 enum class LuaVerdict : std::uint8_t { kNone, kFail, kSilent, kFatal };
 
@@ -67,6 +75,7 @@ struct LuaRun {
     std::vector<courier::HttpCall> http_calls;
     std::vector<courier::HttpAnswer> http_answers;
     std::uint32_t http_calls_made = 0;
+    std::vector<KvSeen> kv_seen;
     lua_State* thread = nullptr;  // of a coroutine
     int thread_reference = LUA_NOREF;
     std::int64_t deadline_ns = 0;  // of a coroutine, its waits included

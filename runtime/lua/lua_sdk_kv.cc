@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 namespace millrace::runtime {
@@ -47,6 +48,19 @@ void ask_host(LuaVmState& vm, lua_State* L, KvSpace space, std::string_view key,
     const KvAnswer answer = vm.host->kv_get(space, key, out);
     if (answer == KvAnswer::kUnavailable) luaL_error(L, "kv: the store can't be read now");
     found = answer == KvAnswer::kFound;
+}
+
+std::uint64_t value_hash_of(bool found, std::string_view value) {
+    return found ? std::hash<std::string_view>()(value) | 1 : 0;
+}
+
+// A run that can not wait sees what it commits.
+void note_seen(LuaVmState& vm, KvSpace space, std::string_view key, bool found) {
+    if (vm.waiting != LuaWaiting::kAllowed || vm.kv_seen.size() >= kKvSeenMax) return;
+    vm.kv_seen.emplace_back();
+    vm.kv_seen.back().space = space;
+    vm.kv_seen.back().key.assign(key);
+    vm.kv_seen.back().value_hash = value_hash_of(found, vm.text);
 }
 
 // What incr adds up to is exact and stays a whole number of 64 bits, or a fraction below that.
@@ -131,7 +145,10 @@ bool read_value(LuaVmState& vm, lua_State* L, KvSpace space, std::string_view ke
         found = op.kind == KvOp::Kind::kSet;
         vm.text.assign(op.value_json);
     }
-    if (!settled) ask_host(vm, L, space, key, vm.text, found);
+    if (!settled) {
+        ask_host(vm, L, space, key, vm.text, found);
+        note_seen(vm, space, key, found);
+    }
     if (!adds) return found;
     if (found) {
         Count base;
@@ -438,6 +455,19 @@ int kv_namespace(lua_State* L) {
 }
 
 }  // namespace
+
+bool kv_has_changed(LuaVmState& vm) {
+    for (const KvOp& op : vm.effects.kv_ops) {
+        if (op.kind == KvOp::Kind::kIncrement) continue;
+        for (const KvSeen& seen : vm.kv_seen) {
+            if (seen.space != op.space || seen.key != op.key) continue;
+            vm.text.clear();
+            const KvAnswer now = vm.host->kv_get(seen.space, seen.key, vm.text);
+            if (value_hash_of(now == KvAnswer::kFound, vm.text) != seen.value_hash) return true;
+        }
+    }
+    return false;
+}
 
 void push_sdk_kv(LuaVmState& vm, lua_State* L, KvSpace space) {
     lua_newtable(L);

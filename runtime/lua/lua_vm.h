@@ -48,6 +48,9 @@ struct LuaTurn {
     bool ended = true;
     std::uint64_t run = 0;  // of one that waits: names it to resume() and drop()
     LuaWait wait;
+    // Of one that has ended well: while it waited, others changed what it had read of kv and now
+    // sets. It must not take effect; made again it sees what they did.
+    bool kv_changed = false;
     std::vector<courier::HttpCall> calls;  // kHttp: they are to be made, all at once
 };
 

@@ -188,6 +188,10 @@ void require_run(LuaVmState& vm, lua_State* L);
 int wait_for(LuaVmState& vm, lua_State* L, const LuaWait& wait);
 int sdk_sleep(lua_State* L);
 
+// lua_sdk_kv.cc
+// Whether a key that the run has read and then set is another one now: it waited in between.
+bool kv_has_changed(LuaVmState& vm);
+
 // lua_error.cc
 // The message handler: at the place of the error, before the stack unwinds.
 int on_error(lua_State* L);

@@ -123,6 +123,17 @@ class HttpAwait(harness.ServerCase):
             own = [n for n in order if n % 20 == key]
             self.assertEqual(own, sorted(own))
 
+    def test_what_was_read_of_kv_before_a_wait_still_counts_after_it(self):
+        pattern, key = self.unique("race."), self.unique("k")
+        script = self.server.create_script(
+            "return function(e) local n = sdk.kv.get('%s') or 0\nsdk.sleep(3)\n"
+            "sdk.kv.set('%s', n + 1) return n + 1 end" % (key, key))
+        subscription = self.server.subscribe(pattern, script)
+        self.server.post("/v2/events", [{"pattern": pattern, "payload": {}} for _ in range(25)])
+        items = self.server.wait_executions(25, subscriptionId=subscription)
+        self.assertEqual(sorted(e["result"] for e in items), list(range(1, 26)))
+        self.assertEqual({len(e["attempts"]) for e in items}, {1})
+
     def test_secrets_and_permissions(self):
         name = self.unique("s")
         self.assertEqual(self.server.post("/v2/secrets", {"name": name, "value": "v1"}).status, 201)
