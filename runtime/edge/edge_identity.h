@@ -45,7 +45,8 @@ private:
     bool takes_query_key(const api::Route& route) const {
         if (query_keys_ != identity::QueryKeys::kSome)
             return query_keys_ == identity::QueryKeys::kAll;
-        return route.owner == api::RouteOwner::kStream || route.id == api::RouteId::kRunScript;
+        return route.owner == api::RouteOwner::kStream || route.id == api::RouteId::kRunScript ||
+               route.path.starts_with("/v2/endpoint/");
     }
 
     const identity::Authenticator* authenticator_;
