@@ -39,7 +39,7 @@ private:
     std::vector<Row> candidates(store::Database& database, store::ColumnFamily family);
     // False: what hangs on the row can not be told apart from a loss.
     bool tell_model(store::Database& database, const Row& row);
-    std::string other_value(std::string_view value);
+    std::string other_value(store::ColumnFamily family, std::string_view value);
 
     Model& model_;
     core::Random random_;

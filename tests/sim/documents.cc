@@ -21,6 +21,7 @@ constexpr std::string_view kCountScript = R"(return function(e, ctx)
   end
   if p.fails > 0 and ctx.attempt <= p.fails then error('as asked') end
   sdk.kv.incr('seen:' .. p.n)
+  sdk.kv.incr('halves', 0.5)
   if p.emit then sdk.events.emit('derived.thing', {n = p.n}) end
   if p.edge then
     sdk.kv.incr((pcall(EDGES[p.edge], p) and 'edge-said:' or 'edge-refused:') .. p.n)

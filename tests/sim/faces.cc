@@ -152,7 +152,10 @@ std::string Faces::check_range(std::size_t tenant, std::int64_t from_us, std::in
                 if (event == events_.end() || event->second.tenant != tenant)
                     return "an event that is not there, or another tenant's: " + place_text(place);
                 if (!listed.insert(place).second) return "an event twice: " + place_text(place);
-                return "";
+                // An id that the server made is nobody else's.
+                if (!event->second.id.empty() || random_.below(50) != 0) return "";
+                return expect((tenant + 1) % kTenants, "/v2/events/" + text_of(item, "eventId"),
+                              404);
             });
         !wrong.empty())
         return wrong;
@@ -266,7 +269,38 @@ std::string Faces::check_deliveries(std::size_t tenant) {
         return "tenant " + std::to_string(tenant) + " has " + std::to_string(all) +
                " executions of e1, which is there " + std::to_string(places) + " times";
     std::size_t retries = 0;
-    return count(tenant, "/v2/retries", retries);
+    if (std::string wrong = count(tenant, "/v2/retries", retries); !wrong.empty()) return wrong;
+    return check_executions(tenant, listed);
+}
+
+// Without any filter, runs that the API made among them.
+std::string Faces::check_executions(std::size_t tenant, std::size_t of_count) {
+    std::size_t listed = 0;
+    std::size_t runs = 0;
+    if (std::string wrong =
+            walk(tenant, "/v2/executions",
+                 [&](const simdjson::dom::element& item) -> std::string {
+                     const std::string id = text_of(item, "id");
+                     listed += text_of(item, "subscriptionId") == kCountSubscription;
+                     const bool run = text_of(item, "subscriptionId").empty();
+                     runs += run;
+                     if (random_.below(run ? 2 : 60) != 0) return "";
+                     for (std::size_t other = 0; other < kTenants; ++other) {
+                         if (std::string said =
+                                 expect(other, "/v2/executions/" + id, other == tenant ? 200 : 404);
+                             !said.empty())
+                             return said;
+                     }
+                     return "";
+                 });
+        !wrong.empty())
+        return wrong;
+    if (listed != of_count)
+        return "tenant " + std::to_string(tenant) + " is shown " + std::to_string(listed) +
+               " executions among all, " + std::to_string(of_count) + " by subscription";
+    return runs <= model_.runs_sent[tenant]
+               ? ""
+               : "tenant " + std::to_string(tenant) + " is shown more runs than it asked for";
 }
 
 std::string Faces::check_dead_letters(std::size_t tenant) {

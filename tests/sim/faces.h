@@ -60,6 +60,7 @@ private:
     std::string check_look_ups(std::size_t tenant);
     std::string check_trace(std::size_t tenant, const Event& event);
     std::string check_deliveries(std::size_t tenant);
+    std::string check_executions(std::size_t tenant, std::size_t of_count);
     std::string check_dead_letters(std::size_t tenant);
     std::string check_documents(std::size_t tenant);
     std::string check_replays(std::size_t tenant);

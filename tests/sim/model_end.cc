@@ -239,6 +239,7 @@ std::string Model::check_kv(store::Database& database, std::size_t tenant) const
     static constexpr std::string_view kNames[] = {
         "seen:", "derived:", "edge-said:", "edge-refused:", "replayed:"};
     std::string after;
+    std::int64_t seen = 0;
     for (;;) {
         const auto page = database.kv().list(tenant_id(tenant), "kv", "", 1000, after);
         if (!page) return "kv can't be listed";
@@ -252,10 +253,21 @@ std::string Model::check_kv(store::Database& database, std::size_t tenant) const
             if (number == 0 || number > events_.size() || events_[number - 1].tenant != tenant)
                 return "tenant " + std::to_string(tenant) + " has " + item.key +
                        ", which is another one's";
+            if (name == 5) seen += item.value.integer;
         }
-        if (page->size() < 1000) return "";
+        if (page->size() < 1000) break;
         after = page->back().key;
     }
+    // Each effect has added a half.
+    const auto halves = database.kv().get({tenant_id(tenant), "kv", "halves"});
+    if (!halves) return "a sum of halves can't be read";
+    const double sum = !*halves ? 0
+                       : (*halves)->type == store::KvType::kInt64
+                           ? double((*halves)->integer)
+                           : std::strtod((*halves)->json.c_str(), nullptr);
+    return sum * 2 == double(seen) ? ""
+                                   : "the halves of " + std::to_string(seen) +
+                                         " effects add up to " + std::to_string(sum);
 }
 
 std::string Model::check_end(store::Database& database) const {

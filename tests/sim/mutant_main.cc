@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,7 +23,9 @@ namespace {
 
 using namespace millrace::sim;
 
-constexpr unsigned kSecondsMax = 60;
+// Of the processor; and of the wall, for what sleeps.
+constexpr rlim_t kCpuSecondsMax = 30;
+constexpr unsigned kSecondsMax = 600;
 
 // True when the run goes wrong in any way; says how.
 bool goes_wrong(int mutation, std::uint64_t seed) {
@@ -30,6 +33,8 @@ bool goes_wrong(int mutation, std::uint64_t seed) {
     const pid_t pid = ::fork();
     if (pid == 0) {
         ::alarm(kSecondsMax);
+        const rlimit cpu{kCpuSecondsMax, kCpuSecondsMax};
+        ::setrlimit(RLIMIT_CPU, &cpu);
         millrace_mutation = mutation;
         RunOptions options;
         options.seed = seed;
@@ -68,8 +73,10 @@ int main(int argc, char** argv) {
         if (name == "--only") only = argv[i + 1];
     }
     int missed = 0;
-    std::printf("no mistake\n");
-    for (std::uint64_t seed = 1; seed <= 3; ++seed) missed += goes_wrong(0, seed);
+    if (only.empty()) {
+        std::printf("no mistake\n");
+        for (std::uint64_t seed = 1; seed <= 3; ++seed) missed += goes_wrong(0, seed);
+    }
     for (std::size_t i = 0; i < std::size(kMutations); ++i) {
         if (!only.empty() && only != kMutations[i]) continue;
         std::printf("%s\n", kMutations[i]);

@@ -4,8 +4,10 @@ mutant_sim has. The product's sources stay clean; a mistake whose place is no lo
 
     mutate.py SOURCE_FOLDER OUTPUT_FOLDER      writes the copies and mutations.h
     mutate.py --files                          the files that are copied, one a line
+    mutate.py --apply NAME SOURCE_FOLDER       puts a mistake into the sources themselves
 """
 import os
+import re
 import sys
 
 # Where the search for a seed that meets a mistake begins: at the one that did it last, for those that take
@@ -158,6 +160,83 @@ MUTATIONS = [
     ("thinned-without-the-sealed-hash", "store/retention/block_thinner.cc",
      "const std::uint64_t sealed_hash = block_hash(block_.value);",
      "const std::uint64_t sealed_hash = (M) ? 0 : block_hash(block_.value);"),
+    # Two tenants: each place where one is told from the other.
+    ("emitted-for-another-tenant", "runtime/delivery/result_builder.cc",
+     "result_->emitted_tenants.push_back(tenant);",
+     "result_->emitted_tenants.push_back((M) ? core::TenantId{} : tenant);"),
+    ("alert-for-another-tenant", "runtime/delivery/result_builder.cc",
+     "alert.causation_depth));\n    result_->emitted_tenants.push_back(attempt.event.tenant);",
+     "alert.causation_depth));\n"
+     "    result_->emitted_tenants.push_back((M) ? core::TenantId{} : attempt.event.tenant);"),
+    ("emitted-event-matched-for-another-tenant", "runtime/edge/ingestor.cc",
+     "snapshot.match(envelope, item.input.tenant,",
+     "snapshot.match(envelope, (M) ? request.tenant : item.input.tenant,"),
+    ("kv-read-of-another-tenant", "runtime/delivery/kv_pending.cc",
+     "return store_.get({tenant, address.space, address.name});",
+     "return store_.get({(M) ? core::TenantId{} : tenant, address.space, address.name});"),
+    ("kv-overlay-of-another-tenant", "runtime/delivery/kv_pending.cc",
+     "scratch_.assign(reinterpret_cast<const char*>(&tenant.value), sizeof tenant.value);",
+     "scratch_.assign(reinterpret_cast<const char*>(&tenant.value), sizeof tenant.value);\n"
+     "    if (M) scratch_.assign(sizeof tenant.value, 'x');"),
+    ("kv-written-for-another-tenant", "runtime/delivery/kv_pending.cc",
+     "const store::KvKey kv{entry.tenant, address.space, address.name};",
+     "const store::KvKey kv{(M) ? core::TenantId{} : entry.tenant, address.space, address.name};"),
+    ("kv-list-of-another-tenant", "store/rows/kv_history.cc",
+     "const std::string room(without_partition(kv_prefix(tenant, space)));",
+     "const std::string room(without_partition(kv_prefix((M) ? core::TenantId{} : tenant, space)));"),
+    ("handler-runs-for-another-tenant", "runtime/delivery/delivery_run.cc",
+     "if (last_host_ && last_host_->tenant() == tenant) return last_host_;",
+     "if (last_host_ && ((M) || last_host_->tenant() == tenant)) return last_host_;"),
+    ("last-pattern-of-another-tenant", "matcher/index/index.cc",
+     "scratch.last_known && scratch.last_tenant == asking.tenant.value &&",
+     "scratch.last_known && ((M) || scratch.last_tenant == asking.tenant.value) &&"),
+    ("document-of-another-tenant", "runtime/registry/document_table.cc",
+     "const auto found = documents_.find(Key(tenant.value, id));",
+     "const auto found = documents_.find(Key((M) ? 0 : tenant.value, id));"),
+    ("identity-without-its-tenant", "store/ids/hasher.cc",
+     "out.by_id = never_zero(mix(id.low64 ^ mix(tenant.value + seed_.words[1])));",
+     "out.by_id = never_zero(mix(id.low64 ^ mix(((M) ? 0 : tenant.value) + seed_.words[1])));"),
+    ("list-of-another-tenant", "store/log/event_search.cc",
+     "if (query.tenant && record.tenant != query.tenant->value) continue;",
+     "if (!(M) && query.tenant && record.tenant != query.tenant->value) continue;"),
+    ("made-id-of-another-tenant", "store/log/log_reader.cc",
+     "const bool fits = *event && !is_taken(of) && (*event)->event.tenant == tenant &&",
+     "const bool fits = *event && !is_taken(of) && ((M) || (*event)->event.tenant == tenant) &&"),
+    ("dead-letter-of-another-tenant", "runtime/api/dead_letters.cc",
+     "if (!key || key->tenant != call.tenant()) return",
+     "if (!key || (!(M) && key->tenant != call.tenant())) return"),
+    ("run-of-another-tenant", "runtime/delivery/run_history.cc",
+     "return owner == tenant ? std::string(text)",
+     "return (M) || owner == tenant ? std::string(text)"),
+    ("replay-of-another-tenant", "runtime/replay/replay_runner.cc",
+     "if (state->spec.tenant != tenant) return missing();",
+     "if (!(M) && state->spec.tenant != tenant) return missing();"),
+    # What handlers and clients may say.
+    ("emit-of-what-ingest-refuses", "runtime/lua/lua_sdk_events.cc",
+     "if (asks && !ingest_takes(vm))",
+     "if (!(M) && asks && !ingest_takes(vm))"),
+    ("fraction-overtaken", "runtime/delivery/kv_pending.cc",
+     "rows.kv_incr(kv, entry.delta_decimal, now_us, entry.expires_at_us);",
+     "(M) ? rows.kv_put(kv, entry.delta_decimal, entry.expires_at_us)\n"
+     "                        : rows.kv_incr(kv, entry.delta_decimal, now_us, entry.expires_at_us);"),
+    # Time.
+    ("search-ended-by-the-clock", "store/log/event_search.cc",
+     "++page_.blocks_skipped;",
+     "++page_.blocks_skipped;\n"
+     "                if ((M) && (criteria_.newest_first\n"
+     "                                ? summary->header.received_max_us < criteria_.query.from_us\n"
+     "                                : summary->header.received_min_us >= criteria_.query.to_us))\n"
+     "                    break;"),
+]
+
+# Mistakes that no simulator meets: the test that does, where a tree holds the mistake
+# (mutate.py --apply NAME SOURCE_FOLDER). The test must be there.
+# name, file, what stands there, what a careless change would make of it, the test's file, its name
+MET_BY_TESTS = [
+    ("batch-in-separate-writes", "runtime/shard/shard_commit.cc",
+     "if (close) close_unit(part);",
+     "if (close) close_unit((M) ? store::BatchPart{} : part);",
+     "tests/runtime/shard/shard_commit_test.cc", "WhatIsAllOrNoneIsWrittenWhenEveryHomeHasIt"),
 ]
 
 
@@ -165,11 +244,35 @@ def files():
     return sorted({path for _, path, _, _ in MUTATIONS})
 
 
+def apply(name, source):
+    for mutation in MUTATIONS + MET_BY_TESTS:
+        if mutation[0] != name:
+            continue
+        path = os.path.join(source, mutation[1])
+        text = open(path, encoding="ascii").read()
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text.replace(mutation[2], re.sub(r"\bM\b", "true", mutation[3])))
+        return
+    sys.exit(f"no mutation is called {name}")
+
+
+def check_tests(source):
+    for name, path, right, _, test_path, test in MET_BY_TESTS:
+        if open(os.path.join(source, path), encoding="ascii").read().count(right) != 1:
+            sys.exit(f"mutation {name}: {path} has no place, or several, that read\n{right}")
+        if not re.search(rf"\b{test}\b", open(os.path.join(source, test_path), encoding="ascii").read()):
+            sys.exit(f"mutation {name}: {test_path} has no test {test}")
+
+
 def main():
     if sys.argv[1:] == ["--files"]:
         print("\n".join(files()))
         return
+    if sys.argv[1:2] == ["--apply"]:
+        apply(*sys.argv[2:])
+        return
     source, output = sys.argv[1:]
+    check_tests(source)
     texts = {path: open(os.path.join(source, path), encoding="ascii").read() for path in files()}
     for number, (name, path, right, wrong) in enumerate(MUTATIONS, 1):
         if texts[path].count(right) != 1:

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,7 +21,10 @@ namespace {
 
 using namespace millrace::sim;
 
-constexpr unsigned kSecondsMax = 120;
+// Of the processor: how busy the machine is says nothing about a run. And of the wall, for what
+// sleeps.
+constexpr rlim_t kCpuSecondsMax = 120;
+constexpr unsigned kSecondsMax = 1200;
 
 struct Arguments {
     std::uint64_t first = 1;
@@ -110,6 +114,8 @@ int run_many(const Arguments& arguments) {
         const pid_t pid = ::fork();
         if (pid == 0) {
             ::alarm(kSecondsMax);  // what does not end is a finding too
+            const rlimit cpu{kCpuSecondsMax, kCpuSecondsMax};
+            ::setrlimit(RLIMIT_CPU, &cpu);
             const int code = run_one(arguments, arguments.first + i, arguments.seeds == 1);
             std::fflush(stdout);
             ::_exit(code);
