@@ -1,4 +1,4 @@
-// What: Content-Encoding: of request bodies gzip and zstd are undone before a handler sees the body,
+// What: Content-Encoding: gzip and zstd of request bodies are undone before a handler sees them,
 //       identity is nothing, everything else is refused by whoever asks; answers may be gzip.
 // Threads: pure but for the pools. Lifetime: the pools outlive the buffer.
 // Limits: the caller's; what inflates beyond it is told when it gets there, however small it came.

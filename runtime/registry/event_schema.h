@@ -1,5 +1,5 @@
-// What: a schema as a document: what events of a pattern must be, and what becomes of those that are
-//       not.
+// What: a schema as a document: what events of a pattern must be, and what becomes of those that
+//       are not.
 // Threads: immutable once the registry has published it. Lifetime: shared.
 // Limits: kSchemasMax of a tenant, kSchemaVersionsMax versions of each; those of schemas.
 // Failure: none here.

@@ -167,7 +167,7 @@ class BadInput(harness.ServerCase):
             self.assert_error(reply, 415, "UNSUPPORTED_MEDIA_TYPE")
 
     def test_compressed_bodies_are_refused_clearly(self):
-        for coding in ("br", "zstd", "deflate", "br, gzip", "gzip, gzip"):
+        for coding in ("br", "compress", "deflate", "br, gzip", "gzip, gzip", "zstd, gzip"):
             reply = self.server.post("/v2/events", b'{"pattern":"a"}', headers={"Content-Encoding": coding})
             self.assert_error(reply, 415, "UNSUPPORTED_MEDIA_TYPE", "Content-Encoding")
         reply = self.server.post("/v2/events", b'{"pattern":"a"}', headers={"Content-Encoding": "gzip"})
