@@ -58,6 +58,9 @@ core::Status Scheduler::load(SetAside& aside) {
     if (!rows) return core::fail(std::move(rows.error()));
     const RegistrySnapshotRef registry = deps_.registry();
     const std::int64_t now_us = deps_.clock->wall_us();
+    loaded_at_us_ = now_us;
+    for (std::size_t i = 0; i < deps_.shards; ++i)
+        ends_.push_back(deps_.database->durable_end(core::ShardId(static_cast<std::uint16_t>(i))));
     store::RowBatch leftovers;
     for (const store::RegistryDocument& row : *rows) {
         auto state = read_schedule_state(row.json);
@@ -170,6 +173,7 @@ std::size_t Scheduler::do_work() {
     for (; done < kFiringsPerTurn && asked_.try_pop(task); ++done) task();
     if (stopping_.load(std::memory_order_relaxed) || deps_.holds()) return send() ? done : 0;
     const std::int64_t now_us = deps_.clock->wall_us();
+    if (!has_caught_up(now_us)) return send() ? done : 0;
     sample_cursors(now_us);
     while (done < kFiringsPerTurn && !order_.empty() && order_.begin()->first <= now_us &&
            !is_full()) {
@@ -185,10 +189,13 @@ std::size_t Scheduler::do_work() {
 void Scheduler::wait(std::int64_t timeout_us) {
     {
         std::lock_guard lock(mutex_);
-        if (!order_.empty())
-            timeout_us = std::min(timeout_us, order_.begin()->first - deps_.clock->wall_us());
+        if (!order_.empty()) {
+            // What is overdue and was not begun waits for others.
+            const std::int64_t due_in_us = order_.begin()->first - deps_.clock->wall_us();
+            timeout_us = std::min(timeout_us, due_in_us > 0 ? due_in_us : kHeldUs);
+        }
     }
-    core::Agent::wait(std::max<std::int64_t>(0, timeout_us));
+    core::Agent::wait(timeout_us);
 }
 
 void Scheduler::changed(const DocumentChange<Schedule>& change) {

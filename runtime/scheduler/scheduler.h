@@ -90,6 +90,8 @@ private:
     static constexpr std::size_t kEmitBytesPerTurn = 4u << 20;  // of a shard
     static constexpr std::int64_t kPollUs = 100'000;            // whether a run is over
     static constexpr std::int64_t kCursorAgeUs = 50'000;
+    static constexpr std::int64_t kCatchUpUsMax = 5'000'000;
+    static constexpr std::int64_t kHeldUs = 2'000;
 
     struct Entry {
         ScheduleRef schedule;
@@ -129,6 +131,9 @@ private:
     void skip(Entry& entry, const ScheduleRun& run, std::string_view rule, std::int64_t now_us);
     std::string_view held_because(const Entry& entry) const;
     void sample_cursors(std::int64_t now_us);
+    // After a start: until deliveries have come to where the log ended, every run looks as if it
+    // were going on. That is waited for, kCatchUpUsMax at most.
+    bool has_caught_up(std::int64_t now_us);
 
     const Deps deps_;
     RunLookDeps run_look_;
@@ -139,6 +144,9 @@ private:
     std::vector<Gathered> gathered_;                          // by shard
     std::vector<core::LogOffset> cursors_, older_cursors_;
     std::int64_t cursors_at_us_ = 0;
+    std::int64_t loaded_at_us_ = 0;
+    std::vector<core::LogOffset> ends_;  // of the log, when it was loaded
+    bool caught_up_ = false;
     std::atomic<bool> stopping_{false};
 };
 

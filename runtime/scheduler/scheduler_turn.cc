@@ -149,7 +149,12 @@ void Scheduler::take_waiting(Entry& entry, std::int64_t now_us) {
            !is_running(entry, now_us)) {
         const ScheduleRun run = entry.state.waiting.front();
         entry.state.waiting.erase(entry.state.waiting.begin());
-        fire(entry, run, "overlap:" + std::string(overlap_text(entry.schedule->overlap)), now_us);
+        // With `skip` nothing waits but what is made up for.
+        const Overlap overlap = entry.schedule->overlap;
+        fire(entry, run,
+             overlap == Overlap::kSkip ? "catchUp:all"
+                                       : "overlap:" + std::string(overlap_text(overlap)),
+             now_us);
     }
     if (is_over_limit(entry)) entry.state.waiting.clear();
 }
@@ -173,6 +178,20 @@ void Scheduler::take_backfill(Entry& entry, std::int64_t now_us) {
         else
             skip(entry, run, "overlap:skip", now_us);
     }
+}
+
+bool Scheduler::has_caught_up(std::int64_t now_us) {
+    if (caught_up_) return true;
+    const std::int64_t waited_us = now_us - loaded_at_us_;
+    const bool patient = waited_us >= 0 && waited_us < kCatchUpUsMax;
+    for (std::size_t i = 0; i < cursors_.size(); ++i) {
+        cursors_[i] = deps_.delivered(core::ShardId(static_cast<std::uint16_t>(i)));
+        if (patient && cursors_[i] < ends_[i]) return false;
+    }
+    older_cursors_ = cursors_;
+    cursors_at_us_ = now_us;
+    caught_up_ = true;
+    return true;
 }
 
 void Scheduler::sample_cursors(std::int64_t now_us) {

@@ -234,7 +234,7 @@ class Firing(ScheduleCase):
 class Crash(ScheduleCase):
     def test_each_time_comes_once_however_the_process_ends(self):
         pattern = self.unique("crash")
-        made = self.create(cron=EVERY_SECOND, overlap="allow", event={
+        made = self.create(cron=EVERY_SECOND, event={
             "pattern": pattern, "partitionKey": "k"})
         later = self.create(cron="0 0 1 1 *", event={"pattern": pattern})
         for count in (1, 2):

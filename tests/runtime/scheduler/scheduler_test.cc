@@ -38,7 +38,7 @@ protected:
             result.reset();
             return true;
         };
-        deps.delivered = [](core::ShardId) { return core::LogOffset{}; };
+        deps.delivered = [this](core::ShardId) { return delivered_; };
         deps.holds = [this] { return holds_; };
         deps.pause = [](const ScheduleRef&, const std::string&) {};
         scheduler_ = std::make_unique<Scheduler>(std::move(deps));
@@ -95,6 +95,7 @@ protected:
     std::unique_ptr<Registry> registry_;
     std::unique_ptr<Scheduler> scheduler_;
     std::string emitted_;
+    core::LogOffset delivered_;
     bool full_ = false, holds_ = false;
 };
 
@@ -117,6 +118,27 @@ TEST_F(SchedulerTest, GoesOnAfterAStartWhereItStood) {
     EXPECT_EQ(events(), 1u);
     pass(kSecondUs);
     EXPECT_EQ(ledger(schedule), (Lines{"fired", "fired"}));
+}
+
+TEST_F(SchedulerTest, WaitsAfterAStartUntilDeliveriesHaveComeToTheEnd) {
+    const auto schedule = create(R"("intervalMs":60000)");
+    put(kZero, {.id = "e1"});
+    put(kOne, {.id = "e2"});
+    clock_.step_wall_us(5 * 60 * kSecondUs);
+    start();
+    work();
+    EXPECT_EQ(events(), 0u);
+    delivered_ = core::LogOffset(1);
+    work();
+    EXPECT_EQ(ledger(schedule), (Lines{"fired catchUp:one", "skipped catchUp:one"}));
+}
+
+TEST_F(SchedulerTest, DoesNotWaitForEverForDeliveries) {
+    const auto schedule = create(R"("intervalMs":60000)");
+    put(kZero, {.id = "e1"});
+    start();
+    pass(60 * kSecondUs);
+    EXPECT_EQ(ledger(schedule), (Lines{"fired"}));
 }
 
 TEST_F(SchedulerTest, MakesUpForWhatWasMissedByItsRule) {
