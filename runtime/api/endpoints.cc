@@ -152,6 +152,8 @@ core::Result<ScriptRunRequest> EndpointRun::request() {
     run.script = call.services.registry().find_script(call.tenant(), endpoint().script_id);
     if (!run.script || !run.script->enabled)
         return not_found("enabled script of endpoint", endpoint().id);
+    if (auto allowed = may_run(call.request.principal, *run.script); !allowed)
+        return core::fail(std::move(allowed.error()));
     run.caller = call.request.principal;
     run.input_json = std::move(*input);
     EndpointCall& made = run.endpoint.emplace();

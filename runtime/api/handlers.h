@@ -13,6 +13,8 @@ Answer get_event(Call& call);
 void trace_event(Call& call, const Respond& respond);  // answers later
 // script_run.cc: answers later, through `respond`.
 void run_script(Call& call, const Respond& respond);
+// 403: the script's `allow` names neither the caller's key nor its role.
+core::Status may_run(const identity::Principal& caller, const Script& script);
 // subscriptions.cc
 Answer list_subscriptions(Call& call);
 // subscription_control.cc

@@ -55,10 +55,8 @@ core::Result<ScriptRunRequest> read_run(Call& call) {
                               "\" is disabled; enable it with PUT /v2/scripts/" + script_id);
     }
     const identity::Principal& caller = call.request.principal;
-    if (caller.key &&
-        !request.script->may_be_run_by(caller.key->id, identity::role_text(caller.key->role)))
-        return core::fail(core::ErrorCode::kForbidden,
-                          "script \"" + script_id + "\" does not allow this key to run it");
+    if (auto allowed = may_run(caller, *request.script); !allowed)
+        return core::fail(std::move(allowed.error()));
     request.caller = caller;
     request.input_json = std::move(input);
     return request;
@@ -90,6 +88,13 @@ ApiResponse run_response(const ScriptRunResult& result) {
 }
 
 }  // namespace
+
+core::Status may_run(const identity::Principal& caller, const Script& script) {
+    if (!caller.key || script.may_be_run_by(caller.key->id, identity::role_text(caller.key->role)))
+        return {};
+    return core::fail(core::ErrorCode::kForbidden,
+                      "script \"" + script.id + "\" does not allow this key to run it");
+}
 
 void run_script(Call& call, const Respond& respond) {
     auto request = read_run(call);

@@ -95,12 +95,15 @@ HookOutcome EdgeHooks::take(const io::Request& http, std::string_view source,
         if (verdict.good) return accepted(entry, request, delivery_of(http, now_us));
         why = verdict.why;
     }
+    HookOutcome out = answered(api::error_response(not_believed()));
     // Of several tenants nobody can say whose it was meant to be.
     if (entries.size() == 1) {
         inbound::HookArrival arrival{entries.front().ring, delivery_of(http, now_us)};
         arrival.tell("refused", 401, why);
+        out.forged = true;
+        out.tenant = entries.front().source->tenant;
     }
-    return answered(api::error_response(not_believed()));
+    return out;
 }
 
 api::ApiResponse EdgeHooks::answer_options(const io::Request& http, std::string_view source,

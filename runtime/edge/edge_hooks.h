@@ -26,9 +26,11 @@ namespace millrace::runtime {
 
 struct HookOutcome {
     std::optional<api::ApiResponse> answer;
+    // The signature is not the source's: a security event of its tenant.
+    bool forged = false;
+    core::TenantId tenant;
     // Without an answer:
     inbound::HookEvent event;
-    core::TenantId tenant;
     std::string script_id;  // of the transform that is to be run first; empty: none
     std::unique_ptr<inbound::HookArrival> arrival;
 };

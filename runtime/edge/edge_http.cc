@@ -54,11 +54,7 @@ bool answers_in_a_drain(api::RouteId id) {
 
 EdgeHttp::EdgeHttp(EdgeHost& host, const api::Api& api, const EdgeIdentity& identity,
                    const SourceBook& sources, const store::Hasher& hasher)
-    : host_(host),
-      api_(api),
-      identity_(identity),
-      hasher_(hasher),
-      hooks_(sources, host.clock()) {}
+    : host_(host), api_(api), identity_(identity), hasher_(hasher), hooks_(sources, host.clock()) {}
 
 // The one place where a request gets its principal and where the principal is held against the
 // scope of what it asks for.
@@ -273,8 +269,12 @@ void EdgeHttp::take_hook(io::Request& request) {
         server_->respond_error(request.token, admitted.error());
         return;
     }
-    take_hook_event(hooks_.take(request, gate_.match.param("source"), gate_.principal),
-                    request.token);
+    HookOutcome outcome = hooks_.take(request, gate_.match.param("source"), gate_.principal);
+    if (outcome.forged) {
+        identity_.note(identity::SecurityKind::kSignatureFailed, outcome.tenant, request.peer,
+                       request.path, host_.clock().monotonic_ns());
+    }
+    take_hook_event(std::move(outcome), request.token);
 }
 
 // A transform first, where the source has one; then as any event.

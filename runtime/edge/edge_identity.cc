@@ -21,6 +21,16 @@ std::optional<identity::SecurityKind> kind_of(core::ErrorCode code) {
 
 }  // namespace
 
+void EdgeIdentity::note(identity::SecurityKind kind, core::TenantId tenant, const io::Peer& peer,
+                        std::string_view what, std::int64_t now_ns) const {
+    if (!security_ || !authenticator_->ring() || !authenticator_->ring()->closed()) return;
+    std::string payload;
+    core::JsonWriter json(payload);
+    json.begin_object().field("ip", identity::peer_address(peer));
+    json.field("what", what.substr(0, kWhatBytesMax)).end_object();
+    security_->note(kind, tenant, std::string_view(payload).substr(1, payload.size() - 2), now_ns);
+}
+
 void EdgeIdentity::note(const core::Error& error, const identity::Principal& principal,
                         const io::Peer& peer, std::string_view what, std::int64_t now_ns) const {
     if (!security_ || !authenticator_->ring() || !authenticator_->ring()->closed()) return;

@@ -35,6 +35,8 @@ public:
             {.peer = peer, .http = nullptr, .key = key, .keys = memory()});
     }
 
+    void note(identity::SecurityKind kind, core::TenantId tenant, const io::Peer& peer,
+              std::string_view what, std::int64_t now_ns) const;
     // A refusal, for the log of the tenant that it concerns; not in local mode.
     void note(const core::Error& error, const identity::Principal& principal, const io::Peer& peer,
               std::string_view what, std::int64_t now_ns) const;

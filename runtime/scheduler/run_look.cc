@@ -54,6 +54,7 @@ RunEnd look_at_run(const RunLookDeps& deps, const Schedule& schedule, const Sche
     const core::LogPosition position = **found;
     if (deps.delivered(position.shard) <= position.offset) return RunEnd::kRunning;
     store::ExecutionQuery query;
+    query.tenant = schedule.tenant;
     query.event = position;
     query.limit = kDeliveriesMax;
     const auto page = database.executions().list(query);
