@@ -15,11 +15,10 @@ namespace {
 using core::JsonObject;
 using core::Presence;
 
-constexpr std::array<std::pair<std::string_view, ExecutorType>, 4> kTypes = {
+constexpr std::array<std::pair<std::string_view, ExecutorType>, 3> kTypes = {
     {{"script", ExecutorType::kScript},
      {"webhook", ExecutorType::kWebhook},
-     {"command", ExecutorType::kCommand},
-     {"workflow", ExecutorType::kWorkflow}}};
+     {"command", ExecutorType::kCommand}}};
 constexpr std::array<std::pair<std::string_view, WebhookBody>, 4> kBodies = {
     {{"standard", WebhookBody::kStandard},
      {"envelope", WebhookBody::kEnvelope},
@@ -221,10 +220,7 @@ void read_executor(JsonObject& in, ExecutorSpec& executor, std::optional<Orderin
         switch (executor.type) {
             case ExecutorType::kWebhook: read_webhook(*inner, executor, order); break;
             case ExecutorType::kCommand: read_command(*inner, executor); break;
-            case ExecutorType::kWorkflow:
-                inner->refuse("type", "is \"workflow\"; this server runs no workflows");
-                break;
-            case ExecutorType::kScript:
+            default:
                 inner->text("scriptId", executor.script_id,
                             {.presence = Presence::kRequired, .bytes_max = kResourceIdBytesMax});
         }
