@@ -1,6 +1,7 @@
 // What: one attempt that somebody asked for, to see whether it arrives: made like any other, kept
 //       nowhere, counted by no breaker.
-// Threads: test() the conductor's, receive() and ended() the courier's and the runner's; `done` is called through `post`.
+// Threads: test() the conductor's, receive() the courier's, ended() the runner's; `done` is called
+//       through `post`.
 // Lifetime: outlives their threads.
 // Limits: kTestsMax under way. Overflow policy: refuse.
 // Failure: told as the outcome of the attempt.
