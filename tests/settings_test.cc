@@ -122,6 +122,7 @@ bool is_no_setting(const std::string& name) {
         "secrets.key",       // a file in the data folder
         "http.get",          // sdk.http.get
         "http.all",          // sdk.http.all
+        "http.respond",      // sdk.http.respond
     };
     static const std::set<std::string> kEndings = {"h", "cc", "lua", "md", "py", "ndjson", "toml"};
     return kNames.contains(name) || kEndings.contains(name.substr(name.find('.') + 1));

@@ -494,8 +494,9 @@ void DeliveryRun::hold(Attempt& attempt, const WaitingDelivery& delivery) {
         ++delivery.job->left_out;
     } else if (attempt.job->kind != JobKind::kRedrive) {
         attempt.keyed = is_keyed(attempt);
-        const std::int64_t wait_us =
-            std::max(kHeldUs, attempt.result->retry_after_ms * 1000);  // if it knows for how long
+        // Its executor may know for how long; one that does not run was not asked.
+        const std::int64_t asked_us = attempt.result ? attempt.result->retry_after_ms * 1000 : 0;
+        const std::int64_t wait_us = std::max(kHeldUs, asked_us);
         put_off(attempt, delivery, due_now_us() + wait_us, By::kDueClock);
         if (attempt.keyed) order_.block(keyed(attempt));
     }

@@ -42,8 +42,8 @@ private:
     const std::string key_;
 };
 
-// For those who only look at a folder: what is sealed is opened with the key, and left out where the
-// key is elsewhere (empty).
+// For those who only look at a folder: what is sealed is opened with the key, and left out where
+// the key is elsewhere (empty).
 class SealedRowsView final : public RegistryRows {
 public:
     SealedRowsView(RegistryRows& beneath, std::string key)

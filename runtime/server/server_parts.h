@@ -145,8 +145,8 @@ public:
 
     // In the order of starting.
     std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread,
-        feeder_thread, scheduler_thread, courier_thread, commands_thread, sideline_thread, haul_thread,
-        shadow_thread;
+        feeder_thread, scheduler_thread, courier_thread, commands_thread, sideline_thread,
+        haul_thread, shadow_thread;
     std::vector<std::unique_ptr<core::AgentThread>> syncer_threads, lane_threads, shard_threads;
 
 private:

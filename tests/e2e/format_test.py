@@ -185,6 +185,8 @@ class FourthFormat(unittest.TestCase):
 
     def expect_same(self, server):
         now = facts(server)
+        # A row of the audit log says more than it did: what it said stands in `entry`.
+        now["audit"] = [{"at": row["at"], "entry": row["entry"]} for row in now["audit"]]
         for name, then in self.folder.facts.items():
             self.assertEqual(without(now[name], self.NEWER), without(then, self.NEWER), name)
 

@@ -131,7 +131,7 @@ TEST_F(LuaVmTest, ShowsTheContext) {
               R"(["invoice.created","nil","key-1","rp-1",1700000001.5,"nil"])");
     EXPECT_EQ(
         value_of("(function() local n = 0 for k, v in pairs(ctx) do n = n + 1 end return n end)()"),
-        "11");
+        "13");
     EXPECT_NE(value_of("(function() ctx.attempt = 1 end)()").find("ctx is read-only"),
               std::string::npos);
 }
