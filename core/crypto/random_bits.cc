@@ -17,4 +17,10 @@ void fill_random(std::span<std::uint8_t> out) {
     MR_ASSERT(got == static_cast<ssize_t>(out.size()));
 }
 
+std::string random_bytes(std::size_t count) {
+    std::string out(count, '\0');
+    fill_random({reinterpret_cast<std::uint8_t*>(out.data()), out.size()});
+    return out;
+}
+
 }  // namespace millrace::core::crypto

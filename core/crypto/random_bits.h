@@ -4,11 +4,14 @@
 // Failure: a kernel that gives none ends the process.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace millrace::core::crypto {
 
 void fill_random(std::span<std::uint8_t> out);
+std::string random_bytes(std::size_t count);
 
 }  // namespace millrace::core::crypto

@@ -1,9 +1,9 @@
 #include "core/crypto/secret_bytes.h"
 
 #include "core/assert.h"
+#include "core/crypto/random_bits.h"
 
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 
 #include <array>
 #include <cstdint>
@@ -14,8 +14,6 @@ namespace {
 
 constexpr std::size_t kNonceBytes = 12;
 constexpr std::size_t kTagBytes = 16;
-constexpr std::string_view kBase64 =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 template <auto Free>
 struct Freed {
@@ -42,49 +40,6 @@ PrivateKey key_of(std::string_view seed) {
 }
 
 }  // namespace
-
-std::string random_bytes(std::size_t count) {
-    std::string out(count, '\0');
-    MR_ASSERT(RAND_bytes(bytes_of(out), static_cast<int>(count)) == 1);
-    return out;
-}
-
-std::string encode_base64(std::string_view bytes) {
-    std::string out;
-    out.reserve((bytes.size() + 2) / 3 * 4);
-    for (std::size_t i = 0; i < bytes.size(); i += 3) {
-        const std::size_t left = bytes.size() - i;
-        std::uint32_t bits = std::uint32_t{bytes_of(bytes)[i]} << 16;
-        if (left > 1) bits |= std::uint32_t{bytes_of(bytes)[i + 1]} << 8;
-        if (left > 2) bits |= bytes_of(bytes)[i + 2];
-        out += kBase64[bits >> 18];
-        out += kBase64[(bits >> 12) & 63];
-        out += left > 1 ? kBase64[(bits >> 6) & 63] : '=';
-        out += left > 2 ? kBase64[bits & 63] : '=';
-    }
-    return out;
-}
-
-std::optional<std::string> decode_base64(std::string_view text) {
-    if (text.size() % 4 == 0) {
-        for (int i = 0; i < 2 && text.ends_with('='); ++i) text.remove_suffix(1);
-    }
-    if (text.size() % 4 == 1) return std::nullopt;
-    std::string out;
-    out.reserve(text.size() / 4 * 3 + 2);
-    std::uint32_t bits = 0;
-    int held = 0;
-    for (const char c : text) {
-        const std::size_t digit = kBase64.find(c);
-        if (digit == std::string_view::npos) return std::nullopt;
-        bits = (bits << 6 | static_cast<std::uint32_t>(digit)) & 0xffffffu;
-        held += 6;
-        if (held < 8) continue;
-        held -= 8;
-        out += static_cast<char>((bits >> held) & 0xff);
-    }
-    return out;
-}
 
 std::string seal(std::string_view key, std::string_view plain, std::string_view about) {
     MR_ASSERT(key.size() == kSealKeyBytes);

@@ -1,8 +1,8 @@
-// What: keys: drawn from the system, written and read as base64, and used: AES-256-GCM to seal
+// What: what keys do: AES-256-GCM to seal
 //       texts at rest, Ed25519 to sign them. Over OpenSSL.
 // Threads: any. Lifetime: none.
 // Limits: none of its own.
-// Failure: open_sealed and decode_base64 say so; an OpenSSL that can not do its part ends the
+// Failure: open_sealed says so; an OpenSSL that can not do its part ends the
 //          process.
 #pragma once
 
@@ -12,13 +12,6 @@
 #include <string_view>
 
 namespace millrace::core::crypto {
-
-// From the system's source: for keys, where the seam's numbers would be too easy to guess.
-std::string random_bytes(std::size_t count);
-
-std::string encode_base64(std::string_view bytes);
-// RFC 4648 section 4; padding may be missing. Nothing: it is no base64.
-std::optional<std::string> decode_base64(std::string_view text);
 
 inline constexpr std::size_t kSealKeyBytes = 32;
 

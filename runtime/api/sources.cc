@@ -1,10 +1,10 @@
 // /v2/sources: what is special about sources of webhooks: secrets that the server makes, rotation,
 // what came, and a try.
+#include "core/base64.h"
 #include "core/duration.h"
 #include "core/json_writer.h"
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
-#include "runtime/event/base64.h"
 #include "runtime/inbound/hook_transform.h"
 
 #include <charconv>
@@ -28,7 +28,7 @@ std::string make_secret(Scheme scheme, core::Random& random) {
             bytes += static_cast<char>(value >> (8 * byte) & 0xFF);
     }
     std::string text = scheme == Scheme::kStandardWebhooks ? "whsec_" : "";
-    append_base64(text, bytes);
+    core::append_base64(text, bytes);
     return text;
 }
 

@@ -1,8 +1,8 @@
 #include "runtime/edge/edge_sockets.h"
 
+#include "core/base64.h"
 #include "core/crypto/sha1.h"
 #include "io/http_head.h"
-#include "runtime/event/base64.h"
 
 #include <algorithm>
 
@@ -38,7 +38,7 @@ core::Status EdgeSockets::check_handshake(const io::Request& request) {
     if (request.header("Sec-WebSocket-Version") != "13")
         return bad("Sec-WebSocket-Version", "must be 13");
     const std::string_view key = request.header("Sec-WebSocket-Key");
-    if (key.size() != kKeyBytes || find_bad_base64(key) != std::string_view::npos)
+    if (key.size() != kKeyBytes || core::find_bad_base64(key) != std::string_view::npos)
         return bad("Sec-WebSocket-Key", "must be 16 bytes in base64");
     return {};
 }
@@ -48,7 +48,7 @@ std::string EdgeSockets::accept_of(const io::Request& request) {
     const auto digest =
         core::crypto::sha1(std::string(request.header("Sec-WebSocket-Key")) + std::string(kGuid));
     std::string out;
-    append_base64(out, {reinterpret_cast<const char*>(digest.data()), digest.size()});
+    core::append_base64(out, {reinterpret_cast<const char*>(digest.data()), digest.size()});
     return out;
 }
 

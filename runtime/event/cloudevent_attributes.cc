@@ -1,9 +1,9 @@
 #include "runtime/event/cloudevent_attributes.h"
 
+#include "core/base64.h"
 #include "core/json_string.h"
 #include "core/json_validate.h"
 #include "core/timestamp.h"
-#include "runtime/event/base64.h"
 #include "runtime/event/json_scan.h"
 
 #include <algorithm>
@@ -143,7 +143,7 @@ core::Status CloudEventAttributes::check_base64() const {
     if (!is_string(token)) return refuse("data_base64", "must be a string", token);
     if (!known_[kData].empty()) return refuse("data_base64", "and data exclude each other", token);
     const std::string text = string_of(token);
-    const std::size_t bad = find_bad_base64(text);
+    const std::size_t bad = core::find_bad_base64(text);
     if (bad == std::string::npos) return {};
     // With escapes in it the place is that of the string.
     const bool plain = text.size() + 2 == token.size();

@@ -1,9 +1,9 @@
 #include "runtime/event/cloudevents.h"
 
+#include "core/base64.h"
 #include "core/json_string.h"
 #include "core/json_validate.h"
 #include "core/json_writer.h"
-#include "runtime/event/base64.h"
 #include "runtime/event/cloudevent_attributes.h"
 #include "runtime/event/error_place.h"
 #include "runtime/event/json_scan.h"
@@ -213,7 +213,7 @@ core::Status take_body(std::string_view content_type, std::string_view body, Att
         return {};
     }
     token = "\"";
-    append_base64(token, body);
+    core::append_base64(token, body);
     token += '"';
     attributes.at(Attributes::kDataBase64) = token;
     return {};

@@ -1,5 +1,6 @@
 #include "runtime/executors/webhook_signature.h"
 
+#include "core/base64.h"
 #include "core/crypto/digest.h"
 #include "core/crypto/secret_bytes.h"
 #include "runtime/registry/executor_body.h"
@@ -13,10 +14,10 @@ std::string webhook_signature(const SignedText& text, std::string_view secret,
     std::string whole(text.id);
     whole.append(".").append(std::to_string(text.at_seconds)).append(".").append(text.body);
     if (signing == WebhookSigning::kEd25519)
-        return "v1a," + core::crypto::encode_base64(core::crypto::sign_ed25519(*key, whole));
+        return "v1a," + core::encode_base64(core::crypto::sign_ed25519(*key, whole));
     const core::crypto::Digest digest = core::crypto::hmac_sha256(*key, whole);
-    return "v1," + core::crypto::encode_base64(
-                       {reinterpret_cast<const char*>(digest.data()), digest.size()});
+    return "v1," +
+           core::encode_base64({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
 std::string webhook_signatures(const SignedText& text, const WebhookSecrets& secrets,

@@ -1,12 +1,12 @@
 #include "runtime/inbound/hook_event.h"
 
+#include "core/base64.h"
 #include "core/crypto/digest.h"
 #include "core/json_validate.h"
 #include "core/json_writer.h"
 #include "core/limits.h"
 #include "io/http_head.h"
 #include "io/http_types.h"
-#include "runtime/event/base64.h"
 #include "runtime/event/json_scan.h"
 #include "runtime/inbound/body_text.h"
 
@@ -160,7 +160,7 @@ std::string short_id(std::string id) {
     if (id.size() <= core::kEventIdBytesMax) return id;
     std::string out = "sha256:";
     const auto digest = core::crypto::sha256(id);
-    append_base64(out, {reinterpret_cast<const char*>(digest.data()), digest.size()});
+    core::append_base64(out, {reinterpret_cast<const char*>(digest.data()), digest.size()});
     return out;
 }
 
@@ -222,7 +222,7 @@ core::Status payload_of(Scheme scheme, const Incoming& request, std::string& sto
         json.begin_object().field("data", body).end_object();
     } else {
         std::string digits;
-        append_base64(digits, body);
+        core::append_base64(digits, body);
         json.begin_object().field("data_base64", digits).end_object();
     }
     out = storage;

@@ -1,9 +1,9 @@
 #include "runtime/inbound/signature.h"
 
+#include "core/base64.h"
 #include "core/crypto/constant_time.h"
 #include "core/crypto/digest.h"
 #include "io/http_head.h"
-#include "runtime/event/base64.h"
 
 #include <algorithm>
 #include <charconv>
@@ -98,7 +98,7 @@ std::string encoded(const core::crypto::Digest& digest, Encoding encoding) {
     if (encoding == Encoding::kHex)
         append_hex(out, digest);
     else
-        append_base64(out, {reinterpret_cast<const char*>(digest.data()), digest.size()});
+        core::append_base64(out, {reinterpret_cast<const char*>(digest.data()), digest.size()});
     return out;
 }
 
@@ -123,11 +123,9 @@ std::string signed_text(std::string_view form, const Claims& claims, std::string
 }
 
 std::string key_of(Scheme scheme, std::string_view secret) {
-    std::string key;
     if (scheme != Scheme::kStandardWebhooks) return std::string(secret);
     if (secret.starts_with("whsec_")) secret.remove_prefix(6);
-    if (!decode_base64(secret, key)) key.clear();
-    return key;
+    return core::decode_base64(secret, core::Base64Form::kPaddingOrNone).value_or("");
 }
 
 bool read_seconds(std::string_view text, std::int64_t& seconds) {

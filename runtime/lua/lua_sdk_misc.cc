@@ -1,4 +1,5 @@
 // sdk.log, print, sdk.time, sdk.crypto.
+#include "core/base64.h"
 #include "core/crypto/digest.h"
 #include "core/json_writer.h"
 #include "core/timestamp.h"
@@ -173,54 +174,27 @@ int crypto_unhex(lua_State* L) {
     return 1;
 }
 
-constexpr char kBase64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 int crypto_base64(lua_State* L) {
     const std::string_view text = check_string(L, 1);
     std::string& out = vm_of(L).text;
     out.clear();
-    for (std::size_t i = 0; i < text.size(); i += 3) {
-        const std::size_t left = text.size() - i;
-        unsigned bits = static_cast<unsigned>(static_cast<unsigned char>(text[i])) << 16;
-        if (left > 1) bits |= static_cast<unsigned>(static_cast<unsigned char>(text[i + 1])) << 8;
-        if (left > 2) bits |= static_cast<unsigned char>(text[i + 2]);
-        out += kBase64[bits >> 18];
-        out += kBase64[(bits >> 12) & 63];
-        out += left > 1 ? kBase64[(bits >> 6) & 63] : '=';
-        out += left > 2 ? kBase64[bits & 63] : '=';
-    }
+    core::append_base64(out, text);
     push_string(L, out);
     return 1;
 }
 
-int base64_digit(char c) {
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    if (c == '+' || c == '-') return 62;
-    if (c == '/' || c == '_') return 63;
-    return -1;
-}
-
 // Both alphabets, padding or none.
 int crypto_unbase64(lua_State* L) {
-    std::string_view text = check_string(L, 1);
-    while (!text.empty() && text.back() == '=') text.remove_suffix(1);
-    if (text.size() % 4 == 1) return luaL_error(L, "crypto.unbase64: not base64");
-    std::string& out = vm_of(L).text;
-    out.clear();
-    unsigned bits = 0;
-    int held = 0;
-    for (const char c : text) {
-        const int digit = base64_digit(c);
-        if (digit < 0) return luaL_error(L, "crypto.unbase64: not base64");
-        bits = (bits << 6 | static_cast<unsigned>(digit)) & 0xffffffu;
-        held += 6;
-        if (held < 8) continue;
-        held -= 8;
-        out += static_cast<char>((bits >> held) & 0xff);
+    const std::string_view text = check_string(L, 1);
+    bool good = false;
+    {
+        auto bytes = core::decode_base64(text, core::Base64Form::kAnyAlphabet);
+        good = bytes.has_value();
+        if (good) vm_of(L).text = std::move(*bytes);
     }
-    push_string(L, out);
+    // luaL_error leaves by longjmp: nothing that owns memory may be alive.
+    if (!good) return luaL_error(L, "crypto.unbase64: not base64");
+    push_string(L, vm_of(L).text);
     return 1;
 }
 

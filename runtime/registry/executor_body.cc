@@ -1,5 +1,7 @@
 #include "runtime/registry/executor_body.h"
 
+#include "core/base64.h"
+#include "core/crypto/random_bits.h"
 #include "core/crypto/secret_bytes.h"
 #include "core/http_url.h"
 #include "core/json_writer.h"
@@ -179,8 +181,7 @@ void append_public_key(core::JsonWriter& json, const ExecutorSpec& executor) {
     if (executor.webhook->signing != WebhookSigning::kEd25519 || !executor.secrets) return;
     const auto seed = read_webhook_secret(executor.secrets->current, WebhookSigning::kEd25519);
     if (!seed) return;
-    json.field("publicKey",
-               "whpk_" + core::crypto::encode_base64(core::crypto::public_key_ed25519(*seed)));
+    json.field("publicKey", "whpk_" + core::encode_base64(core::crypto::public_key_ed25519(*seed)));
 }
 
 void append_webhook(core::JsonWriter& json, const ExecutorSpec& executor, Ordering order) {
@@ -244,7 +245,7 @@ core::Result<std::string> read_webhook_secret(std::string_view text, WebhookSign
     const bool hmac = signing == WebhookSigning::kHmac;
     const std::string_view prefix = hmac ? kHmacPrefix : kEd25519Prefix;
     if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
-    const auto key = core::crypto::decode_base64(text);
+    const auto key = core::decode_base64(text, core::Base64Form::kPaddingOrNone);
     const bool fits = key && (hmac ? key->size() >= 24 && key->size() <= 64
                                    : key->size() == core::crypto::kEd25519SeedBytes);
     if (!fits) {
@@ -257,7 +258,7 @@ core::Result<std::string> read_webhook_secret(std::string_view text, WebhookSign
 
 std::string new_webhook_secret(WebhookSigning signing) {
     return std::string(signing == WebhookSigning::kHmac ? kHmacPrefix : kEd25519Prefix) +
-           core::crypto::encode_base64(core::crypto::random_bytes(32));
+           core::encode_base64(core::crypto::random_bytes(32));
 }
 
 core::Result<std::string> fill_secrets(

@@ -1,5 +1,7 @@
 #include "runtime/registry/sealed_rows.h"
 
+#include "core/base64.h"
+#include "core/crypto/random_bits.h"
 #include "core/crypto/secret_bytes.h"
 
 #include <array>
@@ -27,7 +29,7 @@ tl::unexpected<core::Error> refuse(const std::string& path, const std::string& w
 
 core::Result<std::string> make_key(const std::string& path) {
     const std::string key = core::crypto::random_bytes(core::crypto::kSealKeyBytes);
-    const std::string text = core::crypto::encode_base64(key) + "\n";
+    const std::string text = core::encode_base64(key) + "\n";
     const std::string fresh = path + ".new";
     ::unlink(fresh.c_str());  // of a start that was cut short
     const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -60,7 +62,7 @@ bool open(const std::string& key, RegistryRow& row) {
     std::string_view json = row.json;
     json.remove_prefix(kSealedBegin.size());
     json.remove_suffix(kSealedEnd.size());
-    const auto sealed = core::crypto::decode_base64(json);
+    const auto sealed = core::decode_base64(json, core::Base64Form::kPaddingOrNone);
     if (!sealed) return false;
     auto plain = core::crypto::open_sealed(key, *sealed, about(row));
     if (!plain) return false;
@@ -82,7 +84,7 @@ core::Result<std::string> read_seal_key(const std::string& path, MissingKey miss
     std::string_view text(room.data(), static_cast<std::size_t>(std::max<ssize_t>(bytes, 0)));
     while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' '))
         text.remove_suffix(1);
-    auto key = core::crypto::decode_base64(text);
+    auto key = core::decode_base64(text, core::Base64Form::kPaddingOrNone);
     if (!key || key->size() != core::crypto::kSealKeyBytes)
         return refuse(path, "holds no key: expected base64 of 32 bytes");
     return std::move(*key);
@@ -96,8 +98,7 @@ bool SealedRegistryRows::holds_secrets(const RegistryRow& row) {
 
 void SealedRegistryRows::seal(RegistryRow& row) const {
     const std::string sealed = core::crypto::seal(key_, row.json, about(row));
-    row.json =
-        std::string(kSealedBegin) + core::crypto::encode_base64(sealed) + std::string(kSealedEnd);
+    row.json = std::string(kSealedBegin) + core::encode_base64(sealed) + std::string(kSealedEnd);
 }
 
 core::Result<std::vector<RegistryRow>> SealedRegistryRows::load_all(std::string_view kind) {
