@@ -7,6 +7,8 @@
 
 #include <cstdio>
 
+#include <sys/stat.h>
+
 extern char** environ;
 
 namespace millrace::tools {
@@ -67,6 +69,7 @@ core::Status read_config(core::Config& config, const Sources& from,
 }  // namespace
 
 int serve_command(std::vector<std::string> arguments) {
+    ::umask(077);  // store, backups and sockets are the server's own
     CLI::App app{"Takes in events and makes things happen because of them", "millrace serve"};
     Sources from;
     bool dump = false;

@@ -134,6 +134,23 @@ bool is_first_admin(const Call& call, const ApiKey& key) {
            !call.services.registry().table<ApiKey>().ever_made();
 }
 
+// A key that is over before it begins, and a first one that leaves nobody who could make another,
+// would only lock people out.
+core::Status check_new(const Call& call, const ApiKey& key) {
+    if (key.expires_at_us != 0 && key.expires_at_us <= call.services.clock().wall_us()) {
+        return core::fail(core::Error(core::ErrorCode::kValidation, "expiresAt: lies in the past")
+                              .in("expiresAt"));
+    }
+    if (!call.request.principal.key && !call.services.registry().table<ApiKey>().ever_made() &&
+        !key.scopes.has(identity::Scope::kKeysWrite)) {
+        return core::fail(core::Error(core::ErrorCode::kValidation,
+                                      "role: the first key ends the time without keys and must be "
+                                      "able to make others: expected \"admin\"")
+                              .in("role"));
+    }
+    return {};
+}
+
 }  // namespace
 
 Answer create_key(Call& call) {
@@ -148,6 +165,7 @@ Answer create_key(Call& call) {
                 key.own_scopes = true;
             }
             take_key_text(key, text);
+            if (auto good = check_new(call, key); !good) return good;
             return may_grant(call.request.principal, maker.get(), key);
         });
     if (made) note(call, identity::SecurityKind::kKeyCreated, wanted->tenant, made->after->id);

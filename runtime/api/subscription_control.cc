@@ -157,18 +157,16 @@ Answer resume_subscription(Call& call) {
     const auto places = read_from(call, from);
     if (!places) return core::fail(places.error());
     if (places->empty()) return set_paused(call, false);
-    // What may be refused comes first: an error has resumed nothing.
     auto again = again_from(call, *subscription, *places);
-    std::string replay;
-    if (!again.ranges.empty()) {
-        auto started = call.services.start_replay(std::move(again));
-        if (!started) return core::fail(std::move(started.error()));
-        replay = std::move(*started);
-    }
     call.services.skip_behind(subscription->number, *places);
     auto answer = set_paused(call, false);
-    if (!answer || replay.empty()) return answer;
-    answer->headers.emplace_back("Location", "/v2/replays/" + replay);
+    if (!answer || again.ranges.empty()) return answer;
+    auto replay = call.services.start_replay(std::move(again));
+    if (!replay) {  // an error has resumed nothing
+        if (subscription->paused) (void)set_paused(call, true);
+        return core::fail(std::move(replay.error()));
+    }
+    answer->headers.emplace_back("Location", "/v2/replays/" + *replay);
     return answer;
 }
 

@@ -77,6 +77,7 @@ ApiResponse tested(const DeliveryTest& test) {
 }  // namespace
 
 Answer create_subscription(Call& call) {
+    if (auto may = may_create<Subscription>(call); !may) return core::fail(may.error());
     auto made = call.services.registry().table<Subscription>().create(change_context(call),
                                                                       call.request.body_view());
     const SubscriptionRef created = made ? made->after : nullptr;
@@ -116,8 +117,8 @@ Answer rotate_subscription_secret(Call& call) {
     if (!answer) return answer;
     show_secret(*rotated, answer->body);
     std::string until = ",\"previousUntil\":";
-    core::append_json_string(
-        until, core::format_timestamp(rotated->executor.secrets->previous_until_us));
+    core::append_json_string(until,
+                             core::format_timestamp(rotated->executor.secrets->previous_until_us));
     answer->body.insert(answer->body.size() - 1, until);
     return answer;
 }

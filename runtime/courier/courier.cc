@@ -37,7 +37,6 @@ struct Courier::Transfer {
 
     CURL* easy = nullptr;
     curl_slist* header_lines = nullptr;
-    char error_text[CURL_ERROR_SIZE] = {};
     std::string host;
     std::string blocked;  // the last address that was refused, and why
     bool connected = false;
@@ -240,8 +239,6 @@ void Courier::begin(Transfer& transfer) {
         transfer.header_lines = curl_slist_append(transfer.header_lines, none);
     must(curl_easy_setopt(easy, CURLOPT_URL, call.url.c_str()));
     must(curl_easy_setopt(easy, CURLOPT_PRIVATE, &transfer));
-    must(curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer.error_text));
-    transfer.error_text[0] = '\0';
     must(curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L));
     must(curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https"));
     must(curl_easy_setopt(easy, CURLOPT_PROXY, ""));
@@ -347,10 +344,11 @@ void Courier::end(Transfer& transfer, int raw_code) {
             "the answer is larger than " + std::to_string(transfer.call.body_bytes_max) + " bytes";
     } else if (code != CURLE_OK && !out.body_cut) {
         out.fault = fault_of(code);
-        out.message = transfer.error_text[0] ? transfer.error_text : curl_easy_strerror(code);
+        // Not libcurl's longer text: it names the host, which may hold a secret.
+        out.message = curl_easy_strerror(code);
         if (!transfer.blocked.empty() && !transfer.connected) {
             out.fault = HttpFault::kBlocked;
-            out.message = transfer.host + ": " + transfer.blocked;
+            out.message = transfer.blocked;
         }
     } else if (go_on_elsewhere(transfer)) {
         return;

@@ -1,6 +1,7 @@
 #include "runtime/executors/command_job.h"
 
 #include "runtime/event/event_defaults.h"
+#include "runtime/event/tenant_names.h"
 #include "runtime/executors/command_template.h"
 #include "runtime/registry/executor_specs.h"
 
@@ -20,7 +21,7 @@ core::Result<CommandJob> make_command_job(const OutgoingAttempt& attempt,
                "MILLRACE_DELIVERY_ID=" + std::string(attempt.delivery_id),
                "MILLRACE_EVENT_ID=" + std::string(event.event_id),
                "MILLRACE_PATTERN=" + std::string(event.envelope.pattern),
-               "MILLRACE_TENANT=" + std::string(kDefaultTenantName),
+               "MILLRACE_TENANT=" + std::string(tenant_name(attempt.subscription->tenant)),
                "MILLRACE_ATTEMPT=" + std::to_string(attempt.attempt)};
     CommandFiller filler(job.input, find_secret);
     for (const std::string& arg : spec.args) {

@@ -39,6 +39,7 @@ core::Result<Principal> Authenticator::authenticate(const Caller& caller) const 
         Principal everybody;
         everybody.scopes = ScopeSet::all();
         everybody.peer = caller.peer;
+        if (ring_) everybody.keys_exist = &ring_->closed_flag();
         if (tenant_of_) everybody.tenant = tenant_of_(caller);
         return everybody;
     }

@@ -55,6 +55,7 @@ class KeyRing {
 public:
     // True since the first key was made, whatever became of it.
     bool closed() const { return closed_.load(std::memory_order_acquire); }
+    const std::atomic<bool>& closed_flag() const { return closed_; }
     void close() { closed_.store(true, std::memory_order_release); }  // pairs with closed()
 
     void publish(std::shared_ptr<const KeyTable> table);

@@ -20,6 +20,9 @@ core::Status Principal::require(Scope scope) const {
 }
 
 core::Status Principal::still_holds(std::int64_t now_us) const {
+    // acquire: pairs with KeyRing::close().
+    if (!key && keys_exist && keys_exist->load(std::memory_order_acquire))
+        return core::fail(key_needed());
     if (!key || !key->holder) return {};
     // acquire: whoever revokes a key has told everybody before it answers.
     if (key->holder->revoked.load(std::memory_order_acquire) ||

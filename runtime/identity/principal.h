@@ -13,6 +13,7 @@
 #include "runtime/identity/roles.h"
 #include "runtime/identity/scopes.h"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -44,6 +45,8 @@ struct Principal {
     ScopeSet scopes;
     std::shared_ptr<const KeyIdentity> key;  // null while no key exists
     io::Peer peer{};
+    // Of everybody, while no key exists: set when the first one is made. Null: none ever is.
+    const std::atomic<bool>* keys_exist = nullptr;
 
     std::string_view key_id() const { return key ? std::string_view(key->id) : ""; }
     std::string_view user() const { return key ? std::string_view(key->user) : ""; }

@@ -102,12 +102,34 @@ std::string wrong_header(std::string_view name, std::string_view value) {
     return {};
 }
 
+// POSIX's names: whatever else a shell may read into a name (bash's exported functions) is none.
+bool is_env_name(std::string_view name) {
+    if (name.empty() || name.size() > 128 || (name[0] >= '0' && name[0] <= '9')) return false;
+    return std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+               c == '_';
+    });
+}
+
+// Variables that loaders, shells and interpreters run as code, or find code by: with one of them
+// an allowed program would run another.
+bool names_code(std::string_view name) {
+    constexpr std::array<std::string_view, 12> kBegins = {"BASH",   "DYLD_", "GCONV_", "GIT_",
+                                                          "GLIBC_", "JAVA_", "LD_",    "LUA_",
+                                                          "NODE_",  "PERL",  "PYTHON", "RUBY"};
+    constexpr std::array<std::string_view, 14> kNames = {
+        "CDPATH", "EDITOR", "ENV", "GLOBIGNORE", "IFS",       "LESSOPEN",       "LOCPATH",
+        "PAGER",  "PATH",   "PS4", "SHELL",      "SHELLOPTS", "PROMPT_COMMAND", "VISUAL"};
+    return std::find(kNames.begin(), kNames.end(), name) != kNames.end() ||
+           std::any_of(kBegins.begin(), kBegins.end(),
+                       [name](std::string_view begin) { return name.starts_with(begin); });
+}
+
 std::string wrong_env(std::string_view name, std::string_view value) {
-    if (name.empty() || name.find('=') != std::string_view::npos ||
-        name.find('\0') != std::string_view::npos || name.size() > 128)
-        return "is no name of an environment variable";
-    if (name.starts_with("MILLRACE_") || name.starts_with("LD_"))
-        return "is a variable that the server keeps for itself";
+    if (!is_env_name(name)) return "is no name of an environment variable";
+    if (name.starts_with("MILLRACE_")) return "is a variable that the server keeps for itself";
+    if (names_code(name))
+        return "is a variable that makes programs run other code; no command gets it from here";
     if (value.find('\0') != std::string_view::npos) return "holds a zero byte";
     if (value.size() > kCommandArgBytesMax) return "is longer than 32768 bytes";
     return {};

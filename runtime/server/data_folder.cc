@@ -48,4 +48,10 @@ core::Status check_data_folder(const std::string& path) {
     return {};
 }
 
+void keep_data_folder_private(const std::string& path) {
+    std::error_code ignored;  // whoever opens the store next says what is wrong
+    fs::create_directories(path, ignored);
+    fs::permissions(path, fs::perms::owner_all, ignored);
+}
+
 }  // namespace millrace::runtime

@@ -10,6 +10,10 @@
 
 namespace millrace::runtime {
 
+// Makes it where it lacks. What is in it is of every tenant: nobody else on the machine reads it,
+// and what commands run as does not either.
+void keep_data_folder_private(const std::string& path);
+
 core::Status check_data_folder(const std::string& path);
 
 }  // namespace millrace::runtime

@@ -48,6 +48,7 @@ ServerParts::~ServerParts() {
 
 core::Status ServerParts::plan_process() {
     if (auto checked = check_data_folder(config.data.dir); !checked) return checked;
+    keep_data_folder_private(config.data.dir);
     auto plan = plan_descriptors(raise_descriptor_limit(), shard_count, config.http);
     if (!plan) return core::fail(std::move(plan.error()));
     descriptors = *plan;

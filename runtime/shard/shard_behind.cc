@@ -22,11 +22,7 @@ void ShardBehind::fall(core::SubscriptionId subscription) {
     add(rows);
 }
 
-// There is nothing of kv in them.
-void ShardBehind::add(store::RowBatch& rows) {
-    rows.mark_staged();
-    commit_.add_rows(rows, {});
-}
+void ShardBehind::add(store::RowBatch& rows) { commit_.add_rows(rows, {}); }
 
 void ShardBehind::advance(core::SubscriptionId subscription, core::LogOffset at) {
     table_.advance(subscription, shard_, at);

@@ -137,7 +137,6 @@ void ShardCommit::put_dead_letter(const IngestItem& item) {
     row.error_fingerprint = "schema";
     store::RowBatch rows;
     rows.put_dead_letter(row, store::RowChange::kNew);
-    rows.mark_staged();  // there is nothing of kv in it
     if (open_rows_.empty()) rows_since_us_ = now_us();
     open_rows_.append(rows);
 }

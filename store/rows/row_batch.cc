@@ -21,6 +21,7 @@ std::string waiting_key(const RetryRow& row) {
 
 // An operation: op, family, count_change: one byte each; key and value with varint lengths.
 void RowBatch::add(const OpView& view) {
+    changes_kv_ |= view.family == ColumnFamily::kKv;
     ops_.push_back(static_cast<char>(view.op));
     ops_.push_back(static_cast<char>(view.family));
     ops_.push_back(static_cast<char>(view.count_change));
@@ -176,14 +177,19 @@ void RowBatch::erase(ColumnFamily family, std::string_view key) {
 }
 
 void RowBatch::append(const RowBatch& other) {
-    MR_ASSERT(staged_ == other.staged_ || ops_.empty() || other.ops_.empty());
-    staged_ |= other.staged_;
+    MR_ASSERT(staged_ == other.staged_ || !changes_kv_ || !other.changes_kv_);
+    if (other.changes_kv_)
+        staged_ = other.staged_;
+    else if (!changes_kv_)
+        staged_ |= other.staged_;
+    changes_kv_ |= other.changes_kv_;
     ops_.append(other.ops_);
 }
 
 void RowBatch::clear() {
     ops_.clear();
     staged_ = false;
+    changes_kv_ = false;
     chunk_key_.clear();
 }
 

@@ -123,7 +123,8 @@ public:
     void put(ColumnFamily family, std::string_view key, std::string_view value);
     void erase(ColumnFamily family, std::string_view key);
 
-    // Takes over the other's operations, behind its own.
+    // Takes over the other's operations, behind its own. Changes of kv must be staged in both, or in
+    // neither; without any it does not matter.
     void append(const RowBatch& other);
     bool empty() const { return ops_.empty(); }
     std::size_t bytes() const { return ops_.size(); }
@@ -148,6 +149,7 @@ private:
 
     std::string ops_;
     bool staged_ = false;
+    bool changes_kv_ = false;
     // The chunk between begin_outcomes and end_outcomes.
     std::string chunk_key_;
     std::string chunk_entries_;

@@ -154,5 +154,26 @@ TEST_F(KvStoreTest, ASmallCacheForgetsOnlyWhatIsSettled) {
     for (int i = 0; i < 2000; ++i) ASSERT_EQ(get("k" + std::to_string(i)), std::to_string(i));
 }
 
+TEST(RowBatch, WhatChangesNoKvGoesBesideWhatIsStagedAndWhatIsNot) {
+    const auto with = [](bool kv, bool staged) {
+        RowBatch rows;
+        if (kv)
+            rows.kv_put({core::TenantId{1}, "room", "a"}, "1", 0);
+        else
+            rows.put_registry("kind", "id", 1, 1, "{}");
+        if (staged) rows.mark_staged();
+        return rows;
+    };
+    for (const bool staged : {false, true}) {
+        for (const bool first : {false, true}) {
+            RowBatch rows = first ? with(true, staged) : with(false, !staged);
+            rows.append(first ? with(false, !staged) : with(true, staged));
+            EXPECT_EQ(rows.staged(), staged);
+            rows.append(with(true, staged));
+            EXPECT_EQ(rows.staged(), staged);
+        }
+    }
+}
+
 }  // namespace
 }  // namespace millrace::store::test
