@@ -123,8 +123,8 @@ public:
     void put(ColumnFamily family, std::string_view key, std::string_view value);
     void erase(ColumnFamily family, std::string_view key);
 
-    // Takes over the other's operations, behind its own. Changes of kv must be staged in both, or in
-    // neither; without any it does not matter.
+    // Takes over the other's operations, behind its own. Changes of kv must be staged in both, or
+    // in neither; without any it does not matter.
     void append(const RowBatch& other);
     bool empty() const { return ops_.empty(); }
     std::size_t bytes() const { return ops_.size(); }
