@@ -66,7 +66,6 @@ bool Damage::tell_model(store::Database& database, const Row& row) {
             const auto event = database.log_reader().read_event(retry.delivery.position);
             if (!event || !*event) return false;
             model_.hurt_events.insert(number_in((*event)->event.raw));
-            ++retry_rows_;
             return true;
         }
         case ColumnFamily::kDlq: {

@@ -28,7 +28,6 @@ public:
     // Whether a problem that verify() found is one of these.
     bool explains(std::string_view problem) const;
     std::uint64_t rows() const { return rows_.size(); }
-    std::uint64_t retry_rows() const { return retry_rows_; }
 
 private:
     struct Row {
@@ -45,7 +44,6 @@ private:
     core::Random random_;
     bool on_ = false;
     std::vector<Row> rows_;
-    std::uint64_t retry_rows_ = 0;
     bool must_be_told_ = false;  // by the next start
 };
 

@@ -232,7 +232,7 @@ bool Simulation::drain() {
             if (wrong(workload_.turn())) return false;
         }
         calm = workload_.idle() && world_.quiet() ? calm + 1 : 0;
-        if (calm > 3 && world_.retries_waiting() <= damage_.retry_rows() && !somebody_is_behind() &&
+        if (calm > 3 && !world_.retries_waiting() && !somebody_is_behind() &&
             !model_.replays_running(world_.database()))
             return true;
         if (calm > 3) world_.pass_time(10'000);

@@ -206,7 +206,14 @@ void World::compact() {
     trace_.add(Disk::instance().operations());
 }
 
-std::uint64_t World::retries_waiting() const { return parts_->database->retries().count(); }
+bool World::retries_waiting() const {
+    bool any = false;
+    const auto read = parts_->database->retries().visit_all([&any](const store::RetryRow&) {
+        any = true;
+        return false;
+    });
+    return any || !read;
+}
 
 std::uint64_t World::rows_set_aside() const {
     return parts_->set_aside.count() + parts_->database->quarantine().count();

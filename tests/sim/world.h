@@ -85,7 +85,8 @@ public:
     void pass_time(std::int64_t us) { clock_.advance_us(us); }
     // Nothing under way and nothing waiting, but perhaps retries.
     bool quiet() const;
-    std::uint64_t retries_waiting() const;
+    // Rows that do not read wait for nobody.
+    bool retries_waiting() const;
     std::uint64_t rows_set_aside() const;
 
     const Keeping& keeping() const { return options_.keeping; }
