@@ -134,21 +134,20 @@ bool is_first_admin(const Call& call, const ApiKey& key) {
            !call.services.registry().table<ApiKey>().ever_made();
 }
 
-// A key that is over before it begins, and a first one that leaves nobody who could make another,
-// would only lock people out.
+// A first key that is over already, or that can make no other, would only lock everybody out.
 core::Status check_new(const Call& call, const ApiKey& key) {
+    if (call.request.principal.key || call.services.registry().table<ApiKey>().ever_made())
+        return {};
     if (key.expires_at_us != 0 && key.expires_at_us <= call.services.clock().wall_us()) {
-        return core::fail(core::Error(core::ErrorCode::kValidation, "expiresAt: lies in the past")
+        return core::fail(core::Error(core::ErrorCode::kValidation,
+                                      "expiresAt: lies in the past, and this is the first key")
                               .in("expiresAt"));
     }
-    if (!call.request.principal.key && !call.services.registry().table<ApiKey>().ever_made() &&
-        !key.scopes.has(identity::Scope::kKeysWrite)) {
-        return core::fail(core::Error(core::ErrorCode::kValidation,
-                                      "role: the first key ends the time without keys and must be "
-                                      "able to make others: expected \"admin\"")
-                              .in("role"));
-    }
-    return {};
+    if (key.scopes.has(identity::Scope::kKeysWrite)) return {};
+    return core::fail(core::Error(core::ErrorCode::kValidation,
+                                  "role: the first key ends the time without keys and must be "
+                                  "able to make others: expected \"admin\"")
+                          .in("role"));
 }
 
 }  // namespace

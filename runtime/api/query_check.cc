@@ -50,7 +50,7 @@ std::string camel_case_name(std::string_view name) {
 
 core::Status check_query(const Route& route, std::string_view query) {
     if (route.query == "*") return {};  // whatever its script takes
-    std::uint64_t seen = 0;  // a bit each name of the route, the highest for the key
+    std::uint64_t seen = 0;             // a bit each name of the route, the highest for the key
     for (io::QueryString pairs(query); pairs.next();) {
         const std::string name = camel_case_name(pairs.name());
         int place = name == kKeyParameter ? 63 : -1, at = 0;

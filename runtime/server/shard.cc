@@ -89,8 +89,8 @@ void Shard::connect(std::span<Shard* const> shards, std::span<LanePort* const> l
     result_waits_.assign(senders, false);
     const core::LogOffset end = deps_.database->durable_end(deps_.number);
     dispatch_ = std::make_unique<ShardDispatcher>(
-        ShardDispatcher::Options{deps_.number, cursor_written_, end, deps_.queue_bytes_max},
-        lanes, feeder);
+        ShardDispatcher::Options{deps_.number, cursor_written_, end, deps_.queue_bytes_max}, lanes,
+        feeder);
     behind_.emplace(deps_.number, *deps_.behind, commit_, *dispatch_);
     publish_figures();
 }

@@ -490,11 +490,10 @@ TEST_F(ApiTest, ScopesAreOfTheResourceAndOnlyProbesAndEndpointsArePublic) {
                            route.path.starts_with("/v2/endpoint/");
         EXPECT_EQ(route.scope == identity::Scope::kPublic, probe) << route.name;
         EXPECT_EQ(scope.find(':') == std::string_view::npos, probe) << route.name;
-        const bool changes = route.method != io::Method::kGet &&
-                             route.id != RouteId::kMatchSubscriptions &&
-                             route.id != RouteId::kPreviewSubscription &&
-                             route.id != RouteId::kCheckSchema &&
-                             route.id != RouteId::kValidateSchema;
+        const bool changes =
+            route.method != io::Method::kGet && route.id != RouteId::kMatchSubscriptions &&
+            route.id != RouteId::kPreviewSubscription && route.id != RouteId::kCheckSchema &&
+            route.id != RouteId::kValidateSchema;
         EXPECT_EQ(scope.ends_with(":read"), !changes && !probe) << route.name << " " << scope;
     }
 }
