@@ -3,6 +3,8 @@
 #include "runtime/schema/sources.h"
 
 #include <algorithm>
+#include <span>
+#include <string_view>
 #include <utility>
 
 namespace millrace::runtime::schema {
