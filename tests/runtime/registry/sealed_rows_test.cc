@@ -28,7 +28,8 @@ TEST(SealedRows, SecretsAreSealedAndReadAgain) {
     };
     ASSERT_TRUE(rows.commit(puts, {}, 1, core::TenantId{}, ""));
     for (const char* kind : {"secret", "subscription"}) {
-        for (const RegistryRow& row : *beneath.load_all(kind))
+        const auto rows_there = beneath.load_all(kind);
+        for (const RegistryRow& row : *rows_there)
             EXPECT_EQ(row.json.find("s3cret"), std::string::npos) << row.json;
     }
     EXPECT_EQ(rows.load_all("secret")->at(0).json, puts[0].json);
