@@ -128,6 +128,7 @@ Courier::~Courier() {
 bool Courier::send(HttpReceiver& receiver, std::uint64_t ticket, HttpCall&& call) {
     Order order{&receiver, ticket, std::move(call), false};
     if (!orders_.try_push(std::move(order))) {
+        // NOLINTNEXTLINE(bugprone-use-after-move): a queue that is full leaves it as it was
         call = std::move(order.call);
         return false;
     }
@@ -225,13 +226,23 @@ void Courier::begin(Transfer& transfer) {
     CURL* easy = transfer.easy;
     MR_ASSERT(easy);
     curl_easy_reset(easy);
+    set_request(transfer, left_ms);
+    set_callbacks(transfer);
+    MR_ASSERT(curl_multi_add_handle(multi_, easy) == CURLM_OK);
+}
+
+void Courier::set_request(Transfer& transfer, std::int64_t left_ms) {
+    const HttpCall& call = transfer.call;
+    CURL* const easy = transfer.easy;
     curl_slist_free_all(transfer.header_lines);
     transfer.header_lines = nullptr;
     bool has_agent = false;
     for (const auto& [name, value] : call.headers) {
         if (holds_control_bytes(name) || holds_control_bytes(value)) continue;
         // "name;" is how libcurl is told of a header without a value.
-        const std::string line = value.empty() ? name + ";" : name + ": " + value;
+        std::string line = name;
+        line += value.empty() ? ";" : ": ";
+        line += value;
         transfer.header_lines = curl_slist_append(transfer.header_lines, line.c_str());
         has_agent |= name == "user-agent" || name == "User-Agent";
     }
@@ -260,7 +271,10 @@ void Courier::begin(Transfer& transfer) {
         must(curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call.body.data()));
         must(curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call.method.c_str()));
     }
+}
 
+void Courier::set_callbacks(Transfer& transfer) {
+    CURL* const easy = transfer.easy;
     // The address that is judged is the one that is connected to.
     curl_opensocket_callback open_socket = [](void* self, curlsocktype,
                                               curl_sockaddr* to) -> curl_socket_t {
@@ -313,7 +327,6 @@ void Courier::begin(Transfer& transfer) {
     };
     must(curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body));
     must(curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer));
-    MR_ASSERT(curl_multi_add_handle(multi_, easy) == CURLM_OK);
 }
 
 std::size_t Courier::end_calls() {

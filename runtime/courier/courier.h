@@ -62,6 +62,8 @@ private:
     std::size_t begin_calls();
     std::size_t end_calls();
     void begin(Transfer& transfer);
+    static void set_request(Transfer& transfer, std::int64_t left_ms);
+    static void set_callbacks(Transfer& transfer);
     void end(Transfer& transfer, int code);
     bool go_on_elsewhere(Transfer& transfer);
     void answer(Transfer& transfer);
