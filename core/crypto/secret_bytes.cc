@@ -57,7 +57,7 @@ std::string seal(std::string_view key, std::string_view plain, std::string_view 
     int rest = 0;
     done =
         done && EVP_EncryptFinal_ex(cipher.get(), to + bytes, &rest) == 1 &&
-        static_cast<std::size_t>(bytes + rest) == plain.size() &&
+        static_cast<std::size_t>(bytes) + static_cast<std::size_t>(rest) == plain.size() &&
         EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_GET_TAG, kTagBytes, to + plain.size()) == 1;
     MR_ASSERT(done);
     return out;

@@ -23,7 +23,7 @@ Answer resume_subscription(Call& call);
 void delete_subscription(Call& call, const Respond& respond);  // when nothing waits for it any more
 // The same for another's: `done` gets how many deliveries waited.
 void close_subscription(Call& call, const SubscriptionRef& subscription, Closing how,
-                        std::function<void(core::Result<std::uint64_t>&&)> done);
+                        const std::function<void(core::Result<std::uint64_t>&&)>& done);
 // schedules.cc
 Answer create_schedule(Call& call);
 Answer put_schedule(Call& call);

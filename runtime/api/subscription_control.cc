@@ -115,7 +115,7 @@ void delete_subscription(Call& call, const Respond& respond) {
 }
 
 void close_subscription(Call& call, const SubscriptionRef& subscription, Closing how,
-                        std::function<void(core::Result<std::uint64_t>&&)> done) {
+                        const std::function<void(core::Result<std::uint64_t>&&)>& done) {
     const ChangeContext context = change_context(call);
     auto made = call.services.registry().table<Subscription>().amend(
         context, subscription->id, "delete", [&](Subscription& next) {

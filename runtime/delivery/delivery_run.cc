@@ -126,9 +126,7 @@ std::int64_t DeliveryRun::deliver(const WaitingDelivery& delivery,
     }
     const core::SubscriptionId number = job.items[delivery.item].subscription;
     const Subscription* subscription = registry.subscription(number);
-    if (!subscription) {
-        give_up(delivery, number);
-    } else if (!is_meant_for(delivery, *subscription)) {
+    if (!subscription || !is_meant_for(delivery, *subscription)) {
         give_up(delivery, number);
     } else if (job.kind == JobKind::kBlock && is_behind(delivery, *subscription)) {
         return now_ns_;

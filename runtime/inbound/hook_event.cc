@@ -34,7 +34,9 @@ std::string fact(const FactPlace& place, const Incoming& request, std::string_vi
                                 : header(request, place.header);
 }
 
-std::string first_of(std::string one, std::string other) { return one.empty() ? other : one; }
+const std::string& first_of(const std::string& one, const std::string& other) {
+    return one.empty() ? other : one;
+}
 
 std::string id_of(const EventForm& form, const Incoming& request, std::string_view payload) {
     if (form.id_from) return fact(*form.id_from, request, payload);

@@ -22,20 +22,19 @@ constexpr std::string_view kWrong = "no signature fits any secret";
 constexpr std::string_view kNoSecret = "the source has no live secret";
 
 const HmacForm& form_of(const SignatureRules& rules) {
-    static const HmacForm kGithub{"X-Hub-Signature-256", "sha256=", "{body}", Encoding::kHex, {}};
-    static const HmacForm kShopify{"X-Shopify-Hmac-SHA256", "", "{body}", Encoding::kBase64, {}};
-    static const HmacForm kSlack{"X-Slack-Signature", "v0=", "v0:{timestamp}:{body}",
-                                 Encoding::kHex, "X-Slack-Request-Timestamp"};
-    static const HmacForm kStripe{"Stripe-Signature", "", "{timestamp}.{body}", Encoding::kHex,
-                                  "t"};
-    static const HmacForm kStandard{"webhook-signature", "", "{id}.{timestamp}.{body}",
-                                    Encoding::kBase64, "webhook-timestamp"};
+    static const HmacForm github{"X-Hub-Signature-256", "sha256=", "{body}", Encoding::kHex, {}};
+    static const HmacForm shopify{"X-Shopify-Hmac-SHA256", "", "{body}", Encoding::kBase64, {}};
+    static const HmacForm slack{"X-Slack-Signature", "v0=", "v0:{timestamp}:{body}", Encoding::kHex,
+                                "X-Slack-Request-Timestamp"};
+    static const HmacForm stripe{"Stripe-Signature", "", "{timestamp}.{body}", Encoding::kHex, "t"};
+    static const HmacForm standard{"webhook-signature", "", "{id}.{timestamp}.{body}",
+                                   Encoding::kBase64, "webhook-timestamp"};
     switch (rules.scheme) {
-        case Scheme::kGithub: return kGithub;
-        case Scheme::kShopify: return kShopify;
-        case Scheme::kSlack: return kSlack;
-        case Scheme::kStripe: return kStripe;
-        case Scheme::kStandardWebhooks: return kStandard;
+        case Scheme::kGithub: return github;
+        case Scheme::kShopify: return shopify;
+        case Scheme::kSlack: return slack;
+        case Scheme::kStripe: return stripe;
+        case Scheme::kStandardWebhooks: return standard;
         default: return *rules.form;
     }
 }

@@ -271,7 +271,8 @@ std::string Model::check_kv(store::Database& database, std::size_t tenant) const
 }
 
 std::string Model::check_end(store::Database& database) const {
-    // First: what waits has not had its effect, and is no loss. Only rows that do not read may stay.
+    // First: what waits has not had its effect, and is no loss. Only rows that do not read may
+    // stay.
     std::string left;
     (void)database.retries().visit_all([&left](const store::RetryRow& row) {
         left = at(row.delivery.position) + " still waits for an attempt";
