@@ -516,7 +516,7 @@ core::Status ServerParts::build_scheduler() {
     deps.delivered = [this](core::ShardId shard) { return shards[shard.value]->cursor(); };
     deps.behind = &behind;
     deps.holds = [this] { return !database->space().accepting(); };
-    deps.pause = [this](const ScheduleRef& schedule, std::string reason) {
+    deps.pause = [this](const ScheduleRef& schedule, const std::string& reason) {
         conductor.post_answer([this, schedule, reason] { pause_schedule(schedule, reason); });
     };
     scheduler = std::make_unique<Scheduler>(std::move(deps));

@@ -20,6 +20,23 @@ ShardCommit::ShardCommit(const Options& options, store::ShardLog& log, store::Lo
       durable_end_(log.next_position().offset),
       synced_end_(durable_end_) {}
 
+namespace {
+
+constexpr std::size_t kPrefetchAhead = 8;
+
+// What must be durable before the answer to these is true.
+core::LogOffset end_needed(const IngestRequest& request, const std::vector<std::uint32_t>& list) {
+    core::LogOffset end;
+    for (const std::uint32_t index : list) {
+        const IngestItem& item = request.items[index];
+        if (!item.refused && !item.again)
+            end = std::max(end, core::LogOffset{item.position.offset.value + 1});
+    }
+    return end;
+}
+
+}  // namespace
+
 bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
     const std::vector<std::uint32_t>& list = request.by_home[options_.shard.value];
     const bool whole = request.whole();
@@ -28,7 +45,6 @@ bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
     bool begun = false;      // some of it is in the open unit, or was
     bool in_pieces = false;  // in closed ones, too
     if (options_.keeper) options_.keeper->mark_elsewhere(request, next);
-    constexpr std::size_t kPrefetchAhead = 8;
     while (next < list.size()) {
         if (failed_) break;
         if (next + kPrefetchAhead < list.size())
@@ -81,12 +97,7 @@ bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
                 break;
         }
     }
-    core::LogOffset needed_end;
-    for (const std::uint32_t index : list) {
-        const IngestItem& item = request.items[index];
-        if (!item.refused && !item.again)
-            needed_end = std::max(needed_end, core::LogOffset{item.position.offset.value + 1});
-    }
+    const core::LogOffset needed_end = end_needed(request, list);
     open_durability_ = std::max(open_durability_, request.durability);
     const bool close = !failed_ && (in_pieces || request.batch != 0);
     wait_for(request, needed_end);
