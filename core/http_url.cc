@@ -9,7 +9,7 @@ namespace {
 constexpr std::size_t kHostBytesMax = 253;
 constexpr std::size_t kLabelBytesMax = 63;
 
-tl::unexpected<Error> refuse(std::string what, std::size_t at) {
+tl::unexpected<Error> refuse(const std::string& what, std::size_t at) {
     return fail(Error(ErrorCode::kValidation,
                       "is no URL that can be called: " + what + " at byte " + std::to_string(at)));
 }
