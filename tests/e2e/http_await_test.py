@@ -8,19 +8,7 @@ import harness
 import sink
 
 
-class HttpAwait(harness.ServerCase):
-    ARGS = ("--set", "http_client.allow=127.0.0.1")
-
-    @classmethod
-    def setUpClass(cls):
-        cls.sink = sink.Sink()
-        super().setUpClass()
-
-    @classmethod
-    def tearDownClass(cls):
-        super().tearDownClass()
-        cls.sink.close()
-
+class HttpAwait(sink.SinkCase):
     def run_script(self, source, body=None, **members):
         script = self.server.create_script(source, type="api", **members)
         reply = self.server.post("/v2/script/run", {"scriptId": script, "query": {}, "body": body or {}})

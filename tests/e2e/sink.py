@@ -4,6 +4,8 @@ import http.server
 import threading
 import time
 
+import harness
+
 
 class Request:
     def __init__(self, handler, body):
@@ -70,3 +72,18 @@ class Sink:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+
+
+class SinkCase(harness.ServerCase):
+    """A server that may call the sink beside it."""
+    ARGS = ("--set", "http_client.allow=127.0.0.1")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.sink = Sink()
+        super().setUpClass()
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        cls.sink.close()

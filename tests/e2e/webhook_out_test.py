@@ -21,19 +21,7 @@ def signature(secret, request):
     return "v1," + base64.b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode()
 
 
-class WebhooksOut(harness.ServerCase):
-    ARGS = ("--set", "http_client.allow=127.0.0.1")
-
-    @classmethod
-    def setUpClass(cls):
-        cls.sink = sink.Sink()
-        super().setUpClass()
-
-    @classmethod
-    def tearDownClass(cls):
-        super().tearDownClass()
-        cls.sink.close()
-
+class WebhooksOut(sink.SinkCase):
     def webhook(self, pattern, path=None, retry=FAST, **members):
         body = {"name": "w", "pattern": pattern,
                 "executor": {"type": "webhook", "url": self.sink.url + (path or "/" + pattern), **members}}
