@@ -1,6 +1,7 @@
 // The verbs of endpoints.
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
+#include "tools/cli/remove.h"
 #include "tools/cli/resolve.h"
 
 #include <vector>
@@ -60,21 +61,6 @@ int list(CliContext& context, std::int64_t limit, const std::string& cursor) {
     return kExitOk;
 }
 
-int remove(CliContext& context, const std::vector<std::string>& texts) {
-    for (const std::string& text : texts) {
-        const std::string id = resolve(context, kEndpoints, text);
-        if (id.empty()) return kExitFailed;
-        if (context.call({.method = "DELETE", .path = "/v2/endpoints/" + url_escaped(id)}) ==
-            nullptr)
-            return kExitFailed;
-        if (context.json())
-            context.out() << JsonObject().text("id", id).flag("removed", true).str() << '\n';
-        else
-            context.out() << "removed " << printable(id) << '\n';
-    }
-    return kExitOk;
-}
-
 }  // namespace
 
 void add_endpoint_commands(CLI::App& app, CliContext& context) {
@@ -108,7 +94,9 @@ void add_endpoint_commands(CLI::App& app, CliContext& context) {
     CLI::App* gone = endpoint->add_subcommand("remove", "Remove endpoints");
     gone->add_option("endpoint", *removed, "ids or names")->required();
     gone->callback([&context, removed] {
-        context.action = [&context, removed] { return remove(context, *removed); };
+        context.action = [&context, removed] {
+            return remove_documents(context, kEndpoints, *removed);
+        };
     });
 }
 

@@ -3,6 +3,7 @@
 
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
+#include "tools/cli/remove.h"
 #include "tools/cli/resolve.h"
 #include "tools/cli/script.h"
 
@@ -146,22 +147,6 @@ int list_handlers(CliContext& context, std::int64_t limit, const std::string& cu
     return kExitOk;
 }
 
-int remove_handlers(CliContext& context, const std::vector<std::string>& texts) {
-    for (const std::string& text : texts) {
-        const std::string id = resolve(context, kHandlers, text);
-        if (id.empty()) return kExitFailed;
-        const auto reply =
-            context.call({.method = "DELETE", .path = "/v2/subscriptions/" + url_escaped(id)});
-        if (reply == nullptr) return kExitFailed;
-        if (context.json()) {
-            context.out() << JsonObject().text("id", id).flag("removed", true).str() << '\n';
-        } else {
-            context.out() << "removed " << printable(id) << '\n';
-        }
-    }
-    return kExitOk;
-}
-
 // Without a handler: which ones match. With one: each condition, the value seen and the verdict.
 int test_handler(CliContext& context, const std::string& named, const std::string& event_argument) {
     const auto event = read_json_argument(event_argument, "--event");
@@ -254,7 +239,7 @@ void add_handler_commands(CLI::App& app, CliContext& context) {
     CLI::App* remove = handler->add_subcommand("remove", "Remove handlers");
     remove->add_option("id", *ids, "ids or names")->required();
     remove->callback([&context, ids] {
-        context.action = [&context, ids] { return remove_handlers(context, *ids); };
+        context.action = [&context, ids] { return remove_documents(context, kHandlers, *ids); };
     });
 
     auto id = std::make_shared<std::string>();

@@ -1,6 +1,7 @@
 // The verbs of schedules.
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
+#include "tools/cli/remove.h"
 #include "tools/cli/resolve.h"
 
 #include <vector>
@@ -134,19 +135,6 @@ int preview(CliContext& context, const std::string& text, std::int64_t count) {
     return kExitOk;
 }
 
-int remove(CliContext& context, const std::vector<std::string>& texts) {
-    for (const std::string& text : texts) {
-        const std::string id = resolve(context, kSchedules, text);
-        if (id.empty()) return kExitFailed;
-        if (context.call({.method = "DELETE", .path = path_of(id)}) == nullptr) return kExitFailed;
-        if (context.json())
-            context.out() << JsonObject().text("id", id).flag("removed", true).str() << '\n';
-        else
-            context.out() << "removed " << printable(id) << '\n';
-    }
-    return kExitOk;
-}
-
 struct BackfillOptions {
     std::string id, from, to, overlap;
     bool dry_run = false;
@@ -256,7 +244,9 @@ void add_schedule_commands(CLI::App& app, CliContext& context) {
     CLI::App* gone = schedule->add_subcommand("remove", "Remove schedules and their ledgers");
     gone->add_option("schedule", *removed, "ids or names")->required();
     gone->callback([&context, removed] {
-        context.action = [&context, removed] { return remove(context, *removed); };
+        context.action = [&context, removed] {
+            return remove_documents(context, kSchedules, *removed);
+        };
     });
 }
 

@@ -1,6 +1,7 @@
 // The verbs of schemas: push, list, validate, check, remove.
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
+#include "tools/cli/remove.h"
 
 #include <memory>
 #include <string>
@@ -126,15 +127,6 @@ int check_log(CliContext& context, const SchemaCheck& o) {
     return kExitOk;
 }
 
-int remove_schema(CliContext& context, const std::string& id) {
-    if (context.call({.method = "DELETE", .path = path_of(id)}) == nullptr) return kExitFailed;
-    if (context.json())
-        context.out() << JsonObject().text("id", id).flag("removed", true).str() << '\n';
-    else
-        context.out() << "removed " << printable(id) << '\n';
-    return kExitOk;
-}
-
 void add_push(CLI::App& schema, CliContext& context) {
     auto o = std::make_shared<SchemaPush>();
     CLI::App* push = schema.add_subcommand("push", "Make a schema, or a new version of it");
@@ -194,7 +186,9 @@ void add_schema_commands(CLI::App& app, CliContext& context) {
     CLI::App* remove = schema->add_subcommand("remove", "Remove a schema");
     remove->add_option("id", *id)->required();
     remove->callback([&context, id] {
-        context.action = [&context, id] { return remove_schema(context, *id); };
+        context.action = [&context, id] {
+            return remove_document(context, {"/v2/schemas", "schema"}, *id);
+        };
     });
 }
 

@@ -3,6 +3,7 @@
 
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
+#include "tools/cli/remove.h"
 #include "tools/cli/resolve.h"
 
 #include <filesystem>
@@ -243,21 +244,6 @@ int show_script(CliContext& context, const std::string& text) {
     return kExitOk;
 }
 
-int remove_scripts(CliContext& context, const std::vector<std::string>& texts) {
-    for (const std::string& text : texts) {
-        const std::string id = resolve(context, kScripts, text);
-        if (id.empty()) return kExitFailed;
-        if (context.call({.method = "DELETE", .path = "/v2/scripts/" + url_escaped(id)}) == nullptr)
-            return kExitFailed;
-        if (context.json()) {
-            context.out() << JsonObject().text("id", id).flag("removed", true).str() << '\n';
-        } else {
-            context.out() << "removed " << printable(id) << '\n';
-        }
-    }
-    return kExitOk;
-}
-
 }  // namespace
 
 void add_script_commands(CLI::App& app, CliContext& context) {
@@ -287,7 +273,9 @@ void add_script_commands(CLI::App& app, CliContext& context) {
     CLI::App* remove = script->add_subcommand("remove", "Remove scripts that no handler runs");
     remove->add_option("script", *removed, "ids or names")->required();
     remove->callback([&context, removed] {
-        context.action = [&context, removed] { return remove_scripts(context, *removed); };
+        context.action = [&context, removed] {
+            return remove_documents(context, kScripts, *removed);
+        };
     });
 
     auto run_options = std::make_shared<RunOptions>();

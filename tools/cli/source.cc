@@ -1,6 +1,7 @@
 // The verbs of webhook sources: add, list, rotate, test, deliveries, remove.
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
+#include "tools/cli/remove.h"
 
 #include <memory>
 #include <string>
@@ -132,15 +133,6 @@ int list_deliveries(CliContext& context, const std::string& id) {
     return kExitOk;
 }
 
-int remove_source(CliContext& context, const std::string& id) {
-    if (context.call({.method = "DELETE", .path = path_of(id)}) == nullptr) return kExitFailed;
-    if (context.json())
-        context.out() << JsonObject().text("id", id).flag("removed", true).str() << '\n';
-    else
-        context.out() << "removed " << printable(id) << '\n';
-    return kExitOk;
-}
-
 void add_add(CLI::App& source, CliContext& context) {
     auto o = std::make_shared<SourceAdd>();
     CLI::App* add = source.add_subcommand("add", "Add a source that signs what it sends");
@@ -210,7 +202,9 @@ void add_source_commands(CLI::App& app, CliContext& context) {
     CLI::App* remove = source->add_subcommand("remove", "Remove a source");
     remove->add_option("source", *id)->required();
     remove->callback([&context, id] {
-        context.action = [&context, id] { return remove_source(context, *id); };
+        context.action = [&context, id] {
+            return remove_document(context, {"/v2/sources", "source"}, *id);
+        };
     });
 }
 
