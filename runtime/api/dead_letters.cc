@@ -18,8 +18,8 @@ constexpr std::size_t kReplayKeysMax = 1'000'000;
 // A page ends behind the entry that makes it so long: events of 1 MiB come with their entries.
 constexpr std::size_t kPageBytes = 16u << 20;
 
-void append_dead_letter(core::JsonWriter& json, store::Database& database,
-                        const store::DeadLetter& row) {
+void append_dead_letter(core::JsonWriter& json, Services& services, const store::DeadLetter& row) {
+    store::Database& database = services.database();
     json.begin_object().field("id", store::encode_dead_letter_id(database.hasher(), row.key));
     json.field("tenantId", tenant_name(row.key.tenant))
         .field("subscriptionId", row.subscription_id);
@@ -36,7 +36,7 @@ void append_dead_letter(core::JsonWriter& json, store::Database& database,
     }
     json.field("error", row.error).field("errorFingerprint", row.error_fingerprint);
     json.field("retryCount", row.retry_count).field("maxRetries", row.retries_max);
-    time_field_or_null(json, "nextRetryAt", row.next_retry_at_us);
+    time_field_or_null(json, "nextRetryAt", services.redrive_due_us(row.key).value_or(0));
     json.raw_field("attempts", row.attempts.empty() ? std::string_view("[]") : row.attempts);
     if (!row.extra.empty()) json.raw_field("replayId", row.extra);
     time_field(json, "createdAt", row.key.created_at_us);
@@ -150,12 +150,12 @@ core::Result<std::shared_ptr<const Listing>> read_listing(const Call& call) {
     return std::shared_ptr<const Listing>(std::move(listing));
 }
 
-ApiResponse list(const Listing& listing, store::Database& database) {
-    auto page = database.dead_letters().list(listing.query);
+ApiResponse list(const Listing& listing, Services& services) {
+    auto page = services.database().dead_letters().list(listing.query);
     if (!page) return error_response(page.error());
     ListBody body;
     for (std::size_t i = 0; i < page->rows.size(); ++i) {
-        append_dead_letter(body.json(), database, page->rows[i].row);
+        append_dead_letter(body.json(), services, page->rows[i].row);
         if (body.bytes() >= kPageBytes && i + 1 < page->rows.size())
             return body.finish(store::DeadLetters::cursor_at(page->rows[i + 1].row.key));
     }
@@ -218,11 +218,11 @@ void list_dead_letters(Call& call, const Respond& respond) {
     auto read = read_listing(call);
     if (!read) return respond(error_response(read.error()));
     const std::shared_ptr<const Listing> listing = std::move(*read);
-    store::Database& database = call.services.database();
-    if (!listing->selects()) return respond(list(*listing, database));
+    Services& services = call.services;
+    if (!listing->selects()) return respond(list(*listing, services));
     auto answer = std::make_shared<ApiResponse>();
     const bool taken = call.services.run_aside(
-        Aside::kLook, [listing, answer, &database] { *answer = list(*listing, database); },
+        Aside::kLook, [listing, answer, &services] { *answer = list(*listing, services); },
         [answer, respond] { respond(std::move(*answer)); });
     if (!taken) respond(error_response(busy_aside(Aside::kLook)));
 }
@@ -232,7 +232,7 @@ Answer get_dead_letter(Call& call) {
     if (!row) return core::fail(std::move(row.error()));
     std::string body;
     core::JsonWriter json(body);
-    append_dead_letter(json, call.services.database(), row->row);
+    append_dead_letter(json, call.services, row->row);
     return json_response(200, std::move(body));
 }
 

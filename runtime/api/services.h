@@ -151,6 +151,9 @@ public:
     // What was answered well is done after a start too. Any thread.
     virtual core::Status replay_dead_letters(const std::vector<store::DeadLetterKey>& keys,
                                              double per_second) = 0;
+    // When that one's next attempt falls due by the wall clock, us; nothing while nobody has asked
+    // for it or its subscription is held. Any thread.
+    virtual std::optional<std::int64_t> redrive_due_us(const store::DeadLetterKey& key) = 0;
 
     // Runs `work` on another thread, then `done` on the API thread. Works of one length run one
     // after the other; no look waits for a haul. False: too many wait.

@@ -56,7 +56,7 @@ core::Status RetryFeed::load_keys() {
     return deps_.database->retries().visit_all([this](const store::RetryRow& row) {
         const store::DeliveryKey& key = row.delivery;
         if (const auto created_at_us = redrive_of(row.state))
-            redriven_.insert({row.tenant, *created_at_us, key});
+            redriven_.insert({{row.tenant, *created_at_us, key}, row.due_at_us});
         if (const auto hash = held_key_of(row.state)) {
             deps_.restore_head(lane_of(*hash, deps_.lanes),
                                {key.subscription, *hash, key.position});
@@ -125,6 +125,7 @@ bool RetryFeed::hold_if_held(const RegistrySnapshot& registry, const store::Retr
     held.due_at_us = store::kHeldDueUs;
     moved.erase_retry(row);
     moved.put_retry(held);
+    moved_redrive(held);
     held_.insert(row.delivery.subscription.value);
     held_seen_ = UINT64_MAX;  // it may run again by now
     return true;
@@ -154,6 +155,8 @@ std::size_t RetryFeed::release_held() {
                     due.due_at_us = std::min(due.due_at_us, deps_.due->now_us());
                 moved.erase_retry(row);
                 moved.put_retry(due);
+                std::lock_guard lock(mutex_);
+                moved_redrive(due);
                 return ++rows < kRowsPerWrite;
             });
         if (visited) visited = write(moved);
@@ -247,13 +250,14 @@ core::Status RetryFeed::redrive(const std::vector<store::DeadLetterKey>& keys, d
     std::string state;
     std::size_t count = 0;
     for (const store::DeadLetterKey& key : keys) {
+        store::RetryRow row;
+        row.due_at_us = due_us + static_cast<std::int64_t>(gap_us * static_cast<double>(count));
         {
             std::lock_guard lock(mutex_);
-            if (!redriven_.insert(key).second) continue;  // on its way already
+            if (!redriven_.insert({key, row.due_at_us}).second) continue;  // on its way already
         }
+        ++count;
         state = encode_redrive(key.created_at_us);
-        store::RetryRow row;
-        row.due_at_us = due_us + static_cast<std::int64_t>(gap_us * static_cast<double>(count++));
         row.delivery = key.delivery;
         row.tenant = key.tenant;
         row.created_at_us = key.created_at_us;
@@ -265,6 +269,20 @@ core::Status RetryFeed::redrive(const std::vector<store::DeadLetterKey>& keys, d
     if (auto status = write(rows); !status) return status;
     deps_.wake();
     return {};
+}
+
+std::optional<std::int64_t> RetryFeed::redrive_due_us(const store::DeadLetterKey& key) {
+    std::lock_guard lock(mutex_);
+    const auto at = redriven_.find(key);
+    if (at == redriven_.end() || at->second == store::kHeldDueUs) return std::nullopt;
+    return at->second;
+}
+
+void RetryFeed::moved_redrive(const store::RetryRow& row) {
+    const auto created_at_us = redrive_of(row.state);
+    if (!created_at_us) return;
+    const auto at = redriven_.find({row.tenant, *created_at_us, row.delivery});
+    if (at != redriven_.end()) at->second = row.due_at_us;
 }
 
 // False: there is nothing to deliver any more, and the row goes.

@@ -13,8 +13,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -40,6 +42,9 @@ public:
     // Deliver these dead letters again, `per_second` at most (0: as fast as it goes). What it has
     // answered well is durable: it is done after a start too.
     core::Status redrive(const std::vector<store::DeadLetterKey>& keys, double per_second);
+    // When that one's next attempt falls due, by the clock of due times. Nothing: nobody has asked
+    // for it, or it is held.
+    std::optional<std::int64_t> redrive_due_us(const store::DeadLetterKey& key);
 
 private:
     static constexpr std::size_t kUnderWayMax = 128;
@@ -53,6 +58,7 @@ private:
     bool is_due(const store::RetryRow& row, std::int64_t due_us, std::int64_t wall_us) const;
     bool hold_if_held(const RegistrySnapshot& registry, const store::RetryRow& row,
                       store::RowBatch& moved);
+    void moved_redrive(const store::RetryRow& row);  // under mutex_
     bool make_redrive(LaneJob& job, const store::RetryRow& row, std::int64_t created_at_us);
     core::Status bring_near();
     core::Status write(store::RowBatch& rows);
@@ -65,7 +71,8 @@ private:
     std::set<RetryKey> under_way_;
     std::vector<RetryKey>
         finished_;  // ended, their rows are gone; leave under_way_ at the next scan
-    std::set<store::DeadLetterKey> redriven_;  // asked for, and not ended
+    // Asked for, and not ended: when each falls due; kHeldDueUs while it is held.
+    std::map<store::DeadLetterKey, std::int64_t> redriven_;
     // Only the feeder's: subscriptions that have held rows, as of this registry.
     std::set<std::uint32_t> held_;
     std::uint64_t held_seen_ = UINT64_MAX;

@@ -259,6 +259,11 @@ core::Result<ReplayPage> EngineServices::replays(core::TenantId tenant, std::str
     return feeder_->replays().list(tenant, behind, limit);
 }
 
+std::optional<std::int64_t> EngineServices::redrive_due_us(const store::DeadLetterKey& key) {
+    const auto due_us = feeder_->retries().redrive_due_us(key);
+    return due_us ? std::optional(due_clock().to_wall_us(*due_us)) : std::nullopt;
+}
+
 core::Status EngineServices::replay_dead_letters(const std::vector<store::DeadLetterKey>& keys,
                                                  double per_second) {
     return feeder_->retries().redrive(keys, per_second);

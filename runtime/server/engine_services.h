@@ -111,6 +111,7 @@ public:
     core::Status cancel_replay(core::TenantId tenant, std::string_view id) override;
     core::Result<ReplayPage> replays(core::TenantId tenant, std::string_view behind,
                                      std::size_t limit) override;
+    std::optional<std::int64_t> redrive_due_us(const store::DeadLetterKey& key) override;
     core::Status replay_dead_letters(const std::vector<store::DeadLetterKey>& keys,
                                      double per_second) override;
     bool run_aside(api::Aside length, std::function<void()> work,

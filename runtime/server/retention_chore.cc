@@ -19,7 +19,7 @@ void RetentionChore::pass() {
     rule.keep_bytes_max = deps_.bytes;
     rule.rules = deps_.rules;
     rule.now_us = deps_.clock->wall_us();
-    rule.floors = deps_.floors();
+    rule.floors = deps_.floors;
     const auto report = store::apply_retention(*deps_.database, rule, &thinner_);
     more_.store(report && report->more, std::memory_order_relaxed);
     if (!report) {

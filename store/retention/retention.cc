@@ -78,12 +78,16 @@ private:
 core::Result<Needed> find_needed(Database& database, const RetentionRule& rule) {
     Engine& engine = database.engine();
     Needed needed;
+    // The cursors first: a subscription that falls behind has its floor before the cursor leaves
+    // its events behind, so the other order could miss both.
     for (std::size_t i = 0; i < database.shards(); ++i) {
         const core::ShardId shard{static_cast<std::uint16_t>(i)};
         needed.floors.push_back(database.cursor(kDeliveryCursor, shard).value);
-        if (i < rule.floors.size())
-            needed.floors[i] = std::min(needed.floors[i], rule.floors[i].value);
     }
+    const std::vector<core::LogOffset> floors =
+        rule.floors ? rule.floors() : std::vector<core::LogOffset>{};
+    for (std::size_t i = 0; i < std::min(floors.size(), needed.floors.size()); ++i)
+        needed.floors[i] = std::min(needed.floors[i], floors[i].value);
     const auto retries = engine.iterate(ColumnFamily::kRetry);
     for (retries->SeekToFirst(); retries->Valid(); retries->Next()) {
         RetryRow row;

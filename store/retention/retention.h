@@ -32,9 +32,10 @@ struct RetentionRule {
     // keep_bytes_max counts before all of them.
     std::vector<EventRule> rules{};
     std::int64_t now_us = 0;  // what the ages of rules count from
-    // Nothing at or behind these offsets goes, by shard; empty: no floor. Waiting retries, dead
-    // letters and the cursor "deliveries" are looked up by apply_retention() itself.
-    std::vector<core::LogOffset> floors{};
+    // Nothing at or behind these offsets goes, by shard; none: no floor. Waiting retries, dead
+    // letters and the cursor "deliveries" are looked up by apply_retention() itself, the cursor
+    // before it asks here: what the cursor passes meanwhile has a floor by then, or had one before.
+    std::function<std::vector<core::LogOffset>()> floors{};
 };
 
 struct RetentionReport {

@@ -38,7 +38,6 @@ struct RetryRow {
 struct DeadLetter {
     DeadLetterKey key{};
     std::int64_t updated_at_us = 0;
-    std::int64_t next_retry_at_us = 0;
     std::uint32_t retry_count = 0;
     std::uint32_t retries_max = 0;
     std::string_view subscription_id{};

@@ -69,7 +69,7 @@ bool decode_retry(std::string_view key, std::string_view value, RetryRow& out) {
 std::string encode_dead_letter(const DeadLetter& row) {
     std::string out = begin_row();
     put_varint(out, zigzag(row.updated_at_us));
-    put_varint(out, zigzag(row.next_retry_at_us));
+    put_varint(out, 0);  // a time that older versions left unset: retry rows know when
     put_varint(out, row.retry_count);
     put_varint(out, row.retries_max);
     for (const std::string_view text :
@@ -86,7 +86,7 @@ bool decode_dead_letter(std::string_view key, std::string_view value, DeadLetter
     RecordReader record(value);
     if (!row_known(record)) return false;
     out.updated_at_us = record.signed_varint();
-    out.next_retry_at_us = record.signed_varint();
+    (void)record.signed_varint();
     out.retry_count = record.varint32();
     out.retries_max = record.varint32();
     for (std::string_view* text :

@@ -4,7 +4,6 @@
 #include "store/log/log_reader.h"
 #include "store/rows/registry_store.h"
 #include "tests/sim/found.h"
-#include "tests/sim/gaps.h"
 
 #include <algorithm>
 #include <iterator>
@@ -33,7 +32,6 @@ void Model::choose_id(core::Random& random, const EventMix& mix, SentEvent& even
     if (mix.same_id_one_in != 0 && !events_.empty() && random.below(mix.same_id_one_in) == 0)
         take_id_of(events_[random.below(events_.size())], event);
     identities_.emplace(event.tenant, event.source, event.id);
-    if (event.emits || event.edge.kind != 0) emitters_.emplace(event.tenant, event.id);
 }
 
 void Model::look_at_clock(std::int64_t now_us) {
@@ -48,12 +46,6 @@ void Model::look_at_clock(std::int64_t now_us) {
 
 void Model::take_id_of(const SentEvent& other, SentEvent& event) {
     if (other.id.empty() || identities_.contains({event.tenant, event.source, other.id})) return;
-    if (!kDerivedIdsNameTheSource) {
-        // What both emit would be one event: neither may.
-        if (emitters_.contains({event.tenant, other.id})) return;
-        event.emits = false;
-        event.edge = {};
-    }
     event.id = other.id;
 }
 

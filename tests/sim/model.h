@@ -44,8 +44,10 @@ struct SentEvent {
     std::uint32_t acknowledged = 0;
     std::uint64_t acknowledged_serial = 0;  // of the first: among all acknowledgements
     std::uint32_t taken = 0;                // answers that did not say duplicate
-    bool placed = false;                    // `position` is known: the socket tells none
-    core::LogPosition position{};           // of the first acknowledgement
+    std::uint32_t together =
+        0;                // sent in this batch of all or none, and never alone before; 0: none
+    bool placed = false;  // `position` is known: the socket tells none
+    core::LogPosition position{};  // of the first acknowledgement
 };
 
 // A replay that was answered with 202.
@@ -134,6 +136,7 @@ private:
     std::string check_tenant(const store::StoredEvent& event, std::uint64_t number) const;
     std::string read_log(store::Database& database, Found& found) const;
     std::string check_log(const Found& found) const;
+    std::string check_together(const Found& found) const;
     std::string check_there(const Found& found, const SentEvent& event) const;
     bool outcome_is_hurt(core::LogPosition position) const;
     std::string check_outcomes(store::Database& database, const Found& found) const;
@@ -154,7 +157,6 @@ private:
 
     std::vector<SentEvent> events_;
     std::set<std::tuple<std::size_t, std::string, std::string>> identities_;  // tenant, source, id
-    std::set<std::pair<std::size_t, std::string>> emitters_;                  // tenant, id
     std::uint64_t acknowledgements_ = 0;
     std::int64_t last_us_ = 0;
 };

@@ -5,6 +5,8 @@
 #include "tests/sim/model.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 namespace millrace::sim {
 
@@ -81,6 +83,22 @@ std::string Model::check_log(const Found& found) const {
     for (const SentEvent& event : events_) {
         if (event.acknowledged == 0) continue;
         if (std::string wrong = check_there(found, event); !wrong.empty()) return wrong;
+    }
+    return check_together(found);
+}
+
+// Of a batch that is all or none nothing is there, or everything but what the rules let go.
+std::string Model::check_together(const Found& found) const {
+    std::map<std::uint32_t, std::pair<std::uint64_t, std::uint64_t>>
+        seen;  // there, missing: one each
+    for (const SentEvent& event : events_) {
+        if (event.together == 0 || may_be_gone(event)) continue;
+        auto& [there, missing] = seen[event.together];
+        (found.by_number.contains(event.number) ? there : missing) = event.number;
+        if (there != 0 && missing != 0) {
+            return "of a batch that is all or none event " + std::to_string(there) +
+                   " is there and event " + std::to_string(missing) + " is not";
+        }
     }
     return "";
 }

@@ -1,7 +1,5 @@
 #include "tests/sim/weather.h"
 
-#include "tests/sim/gaps.h"
-
 #include <algorithm>
 
 namespace millrace::sim {
@@ -73,10 +71,9 @@ void Weather::going_down() {
 void Weather::calm() {
     stall_one_in_ = step_one_in_ = 0;
     crowd_max_ = 0;
-    // What waits for a moment of a clock that was ahead waits for this one.
-    const std::int64_t right_us = kDueTimesAreMonotonic ? 0 : ahead_us_max_;
-    world_.clock().step_wall_us(right_us - set_by_us_);
-    set_by_us_ = right_us;
+    // What its sender put off to a moment of a clock that was ahead waits for that one.
+    world_.clock().step_wall_us(ahead_us_max_ - set_by_us_);
+    set_by_us_ = ahead_us_max_;
 }
 
 }  // namespace millrace::sim

@@ -19,7 +19,8 @@ constexpr std::string_view kNdjson = "application/x-ndjson";
 }  // namespace
 
 Workload::Workload(World& world, Model& model, std::uint64_t seed)
-    : world_(world), model_(model), random_(seed) {
+    : world_(world), model_(model), random_(seed), together_(seed ^ 0xa70b) {
+    all_or_none_one_in_ = together_.below(2) == 0 ? 0 : 1 + together_.below(6);
     const bool in_pieces = random_.below(2) == 0;
     for (std::size_t i = 0; i < kClients; ++i) {
         stations_[i].tenant = i % kTenants;
@@ -110,8 +111,9 @@ bool Workload::idle() const {
 
 void Workload::lost(Station& station) {
     for (const std::size_t index : station.sent) {
-        // Without an id a repeat would be another event: it is not repeated.
-        if (!model_.events()[index].id.empty()) station.unknown.push_back(index);
+        // Without an id a repeat would be another event; of a batch that is all or none, a part.
+        const SentEvent& event = model_.events()[index];
+        if (!event.id.empty() && event.together == 0) station.unknown.push_back(index);
     }
     station.sent.clear();
 }
@@ -214,6 +216,7 @@ void Workload::begin(Station& station, std::size_t number) {
     std::uint64_t drawn = random_.below(weight_total_);
     std::size_t kind = 0;
     while (drawn >= weights_[kind]) drawn -= weights_[kind++];
+    station.all_or_none = false;
     station.kind = finishing_ || (!station.unknown.empty() && random_.below(2) == 0)
                        ? Kind::kRepeat
                        : static_cast<Kind>(kind);
@@ -235,11 +238,15 @@ void Workload::begin(Station& station, std::size_t number) {
         case Kind::kRepeat: repeat(station); break;
         default: {
             const std::size_t count = station.kind == Kind::kOne ? 1 : 1 + random_.below(30);
+            station.all_or_none = station.kind != Kind::kOne && all_or_none_one_in_ != 0 &&
+                                  together_.below(all_or_none_one_in_) == 0;
+            if (station.all_or_none) ++all_or_none_batches_;
             for (std::size_t i = 0; i < count; ++i) {
                 // The tenants have the same keys.
                 const std::string key = "k" + std::to_string(number / kTenants) + "-" +
                                         std::to_string(random_.below(3));
-                model_.make(random_, key, mix(station.tenant));
+                SentEvent& event = model_.make(random_, key, mix(station.tenant));
+                if (station.all_or_none) event.together = all_or_none_batches_;
                 station.sent.push_back(model_.events().size() - 1);
             }
         }
@@ -279,6 +286,7 @@ void Workload::repeat(Station& station) {
     for (int i = 0; i < 5; ++i) {
         const std::size_t index = random_.below(model_.events().size());
         const SentEvent& event = model_.events()[index];
+        if (event.together != 0 && event.acknowledged == 0) continue;
         if (!event.id.empty() && event.sendings > 0 && event.tenant == station.tenant)
             station.sent.push_back(index);
     }
@@ -296,7 +304,8 @@ void Workload::send_events(Station& station) {
         body += event.text;
     }
     if (!one && !lines) body += ']';
-    station.client->send("POST", "/v2/events", lines ? kNdjson : kJson, body);
+    station.client->send("POST", station.all_or_none ? "/v2/events?atomic=1" : "/v2/events",
+                         lines ? kNdjson : kJson, body);
 }
 
 std::string Workload::answered(Station& station, const HttpReply& reply) {

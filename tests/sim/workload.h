@@ -60,6 +60,7 @@ private:
         // Of the replay under way: its range, and what was acknowledged before it was asked for.
         SentRange range{};
         bool dry_run = false;
+        bool all_or_none = false;
     };
     void begin(Station& station, std::size_t number);
     void send_events(Station& station);
@@ -89,6 +90,9 @@ private:
     std::int64_t began_us_ = 0;
     PerTenant<std::uint32_t> changes_{};
     PerTenant<std::uint32_t> wakes_{};
+    core::Random together_;  // its own: the other draws stay as they are
+    std::uint64_t all_or_none_one_in_ = 0;
+    std::uint32_t all_or_none_batches_ = 0;
     bool finishing_ = false;
     bool own_pace_ = false;
 };

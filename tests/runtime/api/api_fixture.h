@@ -137,6 +137,10 @@ public:
         redriven_per_second = per_second;
         return {};
     }
+    std::optional<std::int64_t> redrive_due_us(const store::DeadLetterKey& key) override {
+        const bool asked = std::find(redriven.begin(), redriven.end(), key) != redriven.end();
+        return asked ? std::optional(redrive_due) : std::nullopt;
+    }
     bool run_aside(Aside, std::function<void()> work, std::function<void()> done) override {
         work();
         done();
@@ -159,6 +163,7 @@ public:
     std::function<void(ScriptRunResult&&)> run_done;
     std::vector<ReplaySpec> replay_specs;
     std::vector<store::DeadLetterKey> redriven;
+    std::int64_t redrive_due = 0;
     double redriven_per_second = -1;
     Readiness ready;
     int changes = 0;

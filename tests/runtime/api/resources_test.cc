@@ -233,6 +233,9 @@ TEST_F(ApiTest, ShowsDeadLettersAndDeliversThemAgain) {
 
     EXPECT_EQ(post("/v2/dlq/" + id + "/replay", "{}").status, 202);
     EXPECT_EQ(services->redriven, (std::vector<store::DeadLetterKey>{row.key}));
+    services->redrive_due = 1'700'000'000'000'000;
+    EXPECT_TRUE(has(get("/v2/dlq/" + id), R"("nextRetryAt":"2023-11-14T22:13:20)"));
+    EXPECT_TRUE(has(get("/v2/dlq"), R"("nextRetryAt":"2023-11-14T22:13:20)"));
     services->redriven.clear();
     EXPECT_EQ(post("/v2/dlq/replay", R"({"pattern":"a.b","ratePerSecond":5})").body,
               R"({"success":true,"accepted":1})");

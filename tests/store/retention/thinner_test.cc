@@ -293,7 +293,7 @@ TEST_F(ThinnerTest, TheLogsBoundOfBytesTakesWhatSurroundsADeadLetter) {
 
 TEST_F(ThinnerTest, WhatACursorOrReplayStillNeedsStays) {
     RetentionRule rule;
-    rule.floors = {core::LogOffset{25}, core::LogOffset{0}};
+    rule.floors = [] { return std::vector{core::LogOffset{25}, core::LogOffset{0}}; };
     EXPECT_EQ(apply("debug.*=1ms", rule).events_thinned, 10u);
     expect_kept([](int n) { return n >= 20 || n % 2 != 0; });
 }
