@@ -244,10 +244,10 @@ constexpr std::string_view kEnvironmentPrefix = "MILLRACE_";
 // Names of the command line client, the scripts, the tests and core/fault.h: whoever sets one for
 // those may start a server all the same.
 bool is_foreign_name(std::string_view name) {
-    constexpr std::array<std::string_view, 10> kNames = {
+    constexpr std::array<std::string_view, 11> kNames = {
         "MILLRACE_SERVER",   "MILLRACE_URL",         "MILLRACE_API_KEY", "MILLRACE_OUTPUT",
         "MILLRACE_CRASH_AT", "MILLRACE_THIRD_PARTY", "MILLRACE_PRESET",  "MILLRACE_CI_SANITIZE",
-        "MILLRACE_BINARY",   "MILLRACE_BENCH_SMOKE"};
+        "MILLRACE_BINARY",   "MILLRACE_BENCH_SMOKE", "MILLRACE_CA_FILE"};
     return name.starts_with("MILLRACE_FUZZ_") ||
            std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
@@ -305,12 +305,32 @@ Status apply_config_environment(Config& config, const char* const* environment,
     return {};
 }
 
+namespace {
+
+Status check_tls(const TlsConfig& tls) {
+    const auto bad = [](const char* key, const char* text) {
+        return fail(Error(ErrorCode::kValidation, std::string("config: ") + key + text).in(key));
+    };
+    if (!tls.cert.empty() && tls.key.empty())
+        return bad("tls.key", " is empty, but tls.cert is set; name the file of its private key");
+    if (tls.cert.empty() && !tls.key.empty())
+        return bad("tls.cert", " is empty, but tls.key is set; name the file of the certificate");
+    if (tls.client_auth == "off") return {};
+    if (tls.cert.empty())
+        return bad("tls.client_auth", " asks clients for certificates, which needs tls.cert");
+    if (tls.client_ca.empty())
+        return bad("tls.client_ca", " is empty, but tls.client_auth asks clients for certificates");
+    return {};
+}
+
+}  // namespace
+
 Status check_config(const Config& config) {
     if (config.data.dir.empty()) {
         return fail(Error(ErrorCode::kValidation, "config: data.dir is empty; name a folder")
                         .in("data.dir"));
     }
-    return {};
+    return check_tls(config.tls);
 }
 
 std::string config_value_text(const Config& config, const ConfigKey& key) {

@@ -33,6 +33,7 @@ struct IoConfig {
 struct HttpConfig {
     std::string listen = "127.0.0.1:7070";
     std::string hosts;
+    std::string cors_origins;
     std::int64_t body_bytes_max = kBodyBytesMax;
     std::int64_t header_bytes_max = 16 << 10;
     std::int64_t header_count_max = 64;
@@ -49,6 +50,15 @@ struct SocketConfig {
     std::string unix_path;
     std::int64_t connections_max = 4096;
     std::int64_t idle_timeout_us = 600'000'000;
+};
+
+// Of http.listen and socket.listen; a Unix socket is this machine's own.
+struct TlsConfig {
+    std::string cert;
+    std::string key;
+    std::string client_ca;
+    std::string client_auth = "off";
+    std::int64_t handshake_timeout_us = 10'000'000;
 };
 
 struct EngineConfig {
@@ -109,6 +119,7 @@ struct AuthConfig {
 struct QuotaConfig {  // of each tenant that says nothing itself; 0: no limit
     std::int64_t events_per_second = 0;
     std::int64_t bytes_per_second = 0;
+    std::int64_t connections = 0;
     std::int64_t replays = 0;
     std::int64_t scripts = 0;
     std::int64_t streams = 0;
@@ -153,6 +164,7 @@ struct Config {
     IoConfig io;
     HttpConfig http;
     SocketConfig socket;
+    TlsConfig tls;
     EngineConfig engine;
     EventsConfig events;
     StoreConfig store;

@@ -16,6 +16,8 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <span>
+#include <string>
 #include <utility>
 
 namespace millrace::io {
@@ -71,7 +73,12 @@ public:
 
     void mark_dirty() { reactor_.mark_dirty(id_); }
     void set_deadline(std::int64_t at_ns) {
-        reactor_.set_deadline(id_, at_ns == kNoDeadline ? 0 : at_ns);
+        const std::int64_t at = at_ns == kNoDeadline ? 0 : at_ns;
+        transformed_ ? transformed_->set_deadline(at) : reactor_.set_deadline(id_, at);
+    }
+    // Who the peer has proved to be, by the transform; empty: nobody in particular.
+    std::span<const std::string> peer_names() const {
+        return transformed_ ? transformed_->peer_names() : std::span<const std::string>{};
     }
     // Our side has said all; behind what is queued already.
     void shutdown_send() {

@@ -79,6 +79,7 @@ private:
         bool wants_drain = false;
         bool version_10 = false;
         bool last = false;      // the connection closes behind it
+        std::string lines{};    // HeadDecision::answer_lines
         std::size_t held = 0;   // bytes of first and second, in the server's count of all answers
         core::BufferRef first;  // kReady, kStreaming behind others: bytes that wait for their turn
         core::BufferRef second;
@@ -155,6 +156,7 @@ private:
     core::BufferRef body_;
     std::uint64_t body_left_ = 0;
     std::size_t body_bytes_max_ = 0;
+    std::string answer_lines_;  // of the request being read
     ChunkedDecoder chunks_;
     std::int64_t header_started_ns_ = 0;
     std::int64_t body_started_ns_ = 0;

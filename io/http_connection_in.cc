@@ -164,6 +164,7 @@ bool HttpConnection::process_head(std::string_view& input) {
 
 void HttpConnection::begin_request(std::string_view head, std::string_view& rest) {
     ParsedHead& parsed = server_.parsed;
+    answer_lines_.clear();
     if (auto ok = parse_head(head, parsed); !ok) return refuse(ok.error());
     if (!admit()) return;
     if (parsed.chunked || parsed.content_length > 0) return begin_body(head, rest);
@@ -173,11 +174,12 @@ void HttpConnection::begin_request(std::string_view head, std::string_view& rest
 // Limits and the handler's own checks, before a body is read.
 bool HttpConnection::admit() {
     const ParsedHead& parsed = server_.parsed;
-    HeadDecision decision{server_.limits.body_bytes_max, std::nullopt};
+    HeadDecision decision{.body_bytes_max = server_.limits.body_bytes_max, .reject = std::nullopt};
     Request request;
     fill_request(request);
     server_.handler.on_head(request, decision);
     body_bytes_max_ = decision.body_bytes_max;
+    answer_lines_ = std::move(decision.answer_lines);
     if (decision.reject) {
         refuse(*decision.reject);
     } else if (spare_ && !decision.when_full) {
@@ -316,6 +318,7 @@ void HttpConnection::fill_request(Request& request) {
     request.content_length = parsed.content_length;
     request.chunked = parsed.chunked;
     request.peer = peer_;
+    request.peer_names = stream_.peer_names();
 }
 
 // Answers in its turn and reads nothing more: after a broken request nobody knows where the next

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 namespace millrace::io {
 
@@ -40,6 +41,7 @@ HttpConnection::Answer* HttpConnection::answer_of(std::uint32_t sequence) {
 
 HttpConnection::Answer& HttpConnection::push_answer() {
     answers_.push_back(Answer{});
+    answers_.back().lines = std::exchange(answer_lines_, {});
     return answers_.back();
 }
 
@@ -106,7 +108,8 @@ void HttpConnection::begin_answer(Answer& answer, const ResponseHead& head, std:
         connection = "Connection: keep-alive\r\n";
     }
     const std::string_view framing = answer.chunked ? "Transfer-Encoding: chunked\r\n" : "";
-    const std::string_view text = server_.format_head(head, body_bytes, framing, connection);
+    const std::string_view text =
+        server_.format_head(head, body_bytes, framing, connection, answer.lines);
     if (&answer == &answers_.front()) {
         out().append(text);
     } else {
@@ -362,6 +365,8 @@ void HttpConnection::on_closed() {
     head_copy_ = {};
     body_ = {};
     stream_.clear();
+    answer_lines_.clear();
+    server_.handler.on_connection_closed(index_);
     ++server_.counters.closed;
     server_.give_back(*this);
 }

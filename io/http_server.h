@@ -25,6 +25,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string>
 #include <string_view>
 
 namespace millrace::io {
@@ -62,6 +63,9 @@ struct HeadDecision {
     std::size_t body_bytes_max;         // may be lowered or raised for this request
     std::optional<core::Error> reject;  // answered at once; the body is not read
     bool when_full = false;             // answered even on a connection beyond connections_max
+    // Whole header lines that every answer to this request carries, errors and streams too; the
+    // handler answers for what they hold.
+    std::string answer_lines = {};
 };
 
 enum class WriteOutcome : std::uint8_t { kOk, kFull, kClosed };
@@ -80,6 +84,8 @@ public:
     virtual void on_stream_close(StreamToken) {}
     // What the client of an upgraded connection sends; in pieces, as it comes.
     virtual void on_stream_bytes(StreamToken, std::string_view) {}
+    // Nothing is left of the connection with this number (RequestToken::connection).
+    virtual void on_connection_closed(std::uint32_t) {}
 };
 
 struct HttpCounters {

@@ -38,7 +38,8 @@ public:
 
     // The response head of status, type, length and further headers, in memory that is used again.
     std::string_view format_head(const ResponseHead& head, std::size_t body_bytes,
-                                 std::string_view framing, std::string_view connection);
+                                 std::string_view framing, std::string_view connection,
+                                 std::string_view lines);
     std::string_view date();
 
     HeadScanner::Limits head_limits() const {

@@ -57,6 +57,8 @@ struct Request {
     bool chunked = false;
     core::BufferRef body;  // complete, contiguous, padded; null when there is none
     Peer peer;
+    // Names of the certificate that the client has proved to hold; empty: it showed none.
+    std::span<const std::string> peer_names;
 
     // The value of a header, any case of the name; empty when absent.
     std::string_view header(std::string_view name) const;

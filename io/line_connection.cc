@@ -295,6 +295,7 @@ bool LineConnection::greet() {
         return false;
     }
     hello.api_key = key;
+    hello.peer_names = stream_.peer_names();
     acks_ = hello.acks;
     greeted_ = true;
     if (auto ok = server_.handler.on_hello(token(), hello, peer_); !ok) {

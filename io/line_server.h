@@ -27,6 +27,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <string>
 #include <string_view>
 
 namespace millrace::io {
@@ -58,6 +60,8 @@ struct LineHello {
     bool sent = false;         // false: the client began with an event
     std::string_view api_key;  // empty when absent
     AckMode acks = AckMode::kBatch;
+    // As Request::peer_names.
+    std::span<const std::string> peer_names = {};
 };
 
 struct LineBatch {

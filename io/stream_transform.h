@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
+#include <string>
 #include <string_view>
 
 namespace millrace::io {
@@ -37,6 +39,11 @@ public:
     virtual void end() = 0;
     // Appends what has to go to the peer: records, and what a handshake says.
     virtual void pull(OutQueue& wire) = 0;
+
+    // How long the handshake may take; 0: there is none, or it takes what it takes.
+    virtual std::int64_t handshake_ms_max() const { return 0; }
+    // Who the peer has proved to be: names of its certificate, as "DNS:name" and the like.
+    virtual std::span<const std::string> peer_names() const { return {}; }
 };
 
 using TransformMaker = std::function<std::unique_ptr<StreamTransform>()>;

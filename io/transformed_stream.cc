@@ -10,6 +10,38 @@ namespace millrace::io {
 
 using State = StreamTransform::State;
 
+void TransformedStream::opened(StreamId id) {
+    id_ = id;
+    if (const std::int64_t ms = transform_->handshake_ms_max(); ms > 0)
+        own_deadline_ns_ = reactor_.now_ns() + ms * 1'000'000;
+    settle_deadline();
+}
+
+// ---- deadlines: the user's, and one of our own
+
+void TransformedStream::set_deadline(std::int64_t at_ns) {
+    user_deadline_ns_ = at_ns;
+    settle_deadline();
+}
+
+void TransformedStream::settle_deadline() {
+    const bool own = own_deadline_ns_ != 0 &&
+                     (user_deadline_ns_ == 0 || own_deadline_ns_ < user_deadline_ns_);
+    reactor_.set_deadline(id_, own ? own_deadline_ns_ : user_deadline_ns_);
+}
+
+void TransformedStream::on_deadline() {
+    const std::int64_t now_ns = reactor_.now_ns();
+    if (own_deadline_ns_ != 0 && now_ns >= own_deadline_ns_) {
+        own_deadline_ns_ = 0;
+        return tell_end(lingering_ ? EPROTO : ETIMEDOUT);
+    }
+    if (user_deadline_ns_ == 0 || now_ns < user_deadline_ns_) return settle_deadline();
+    user_deadline_ns_ = 0;
+    settle_deadline();
+    user_.on_deadline();
+}
+
 // ---- what the user reads
 
 void TransformedStream::want(Wanted what) {
@@ -36,9 +68,18 @@ void TransformedStream::stop_receive() {
 }
 
 void TransformedStream::on_bytes(char* data, std::size_t bytes) {
+    if (lingering_) {
+        discarded_bytes_ += bytes;
+        if (discarded_bytes_ > kDiscardBytesMax) tell_end(EPROTO);
+        return;
+    }
     const bool shaking_hands = transform_->state() == State::kHandshake;
     transform_->take({data, bytes});
-    if (shaking_hands && transform_->state() == State::kOpen) reactor_.mark_dirty(id_);
+    if (shaking_hands && transform_->state() == State::kOpen) {
+        own_deadline_ns_ = 0;
+        settle_deadline();
+        reactor_.mark_dirty(id_);
+    }
     deliver(data, bytes);
 }
 
@@ -57,6 +98,7 @@ void TransformedStream::deliver(char* scratch, std::size_t scratch_bytes) {
     }
     delivering_ = false;
     if (!gone_) send_wire();
+    if (!gone_ && wire_.bytes() > kWireBytesMax) tell_end(ENOBUFS);
 }
 
 bool TransformedStream::deliver_once(char* scratch, std::size_t scratch_bytes) {
@@ -94,7 +136,10 @@ bool TransformedStream::end_or_receive() {
     const State state = transform_->state();
     if (state == State::kFailed) {
         send_wire();  // what the peer is to know of it goes first
-        if (wire_.empty()) tell_end(EPROTO);
+        if (wire_ended_)
+            tell_end(EPROTO);
+        else if (wire_.empty())
+            linger();
     } else if (state == State::kPeerEnded) {
         tell_end(0);
     } else if (wire_ended_) {
@@ -103,6 +148,17 @@ bool TransformedStream::end_or_receive() {
         reactor_.receive(id_, wanted_ == Wanted::kMany ? ReceiveMode::kMany : ReceiveMode::kOnce);
     }
     return false;
+}
+
+// Closing at once could reset the connection under our last words while bytes of the peer are still
+// unread.
+void TransformedStream::linger() {
+    if (!std::exchange(lingering_, true)) {
+        reactor_.shutdown_send(id_);
+        own_deadline_ns_ = reactor_.now_ns() + kLingerNs;
+        settle_deadline();
+    }
+    if (!reactor_.receiving(id_)) reactor_.receive(id_, ReceiveMode::kOnce);
 }
 
 void TransformedStream::tell_end(int error) {
@@ -116,7 +172,12 @@ void TransformedStream::tell_end(int error) {
 
 void TransformedStream::send(OutQueue& plain) {
     const State state = transform_->state();
-    if (state == State::kHandshake || state == State::kFailed) return;
+    if (state == State::kHandshake) return;
+    if (state == State::kFailed) {  // nobody reads it any more, whether or not the user looks
+        send_wire();
+        if (wire_.empty()) linger();
+        return;
+    }
     SendVector pieces;
     plain.begin_send(pieces);
     for (std::size_t i = 0; i < pieces.count && sealed_ < kSealedBytesMax; ++i) {
@@ -140,7 +201,7 @@ void TransformedStream::on_sent(std::size_t bytes) {
     if (const std::size_t plain = std::exchange(sealed_, 0); plain > 0) user_.on_sent(plain);
     if (gone_) return;
     send_wire();
-    if (ending_ && wire_.empty()) reactor_.shutdown_send(id_);
+    if (ending_ && wire_.empty() && !lingering_) reactor_.shutdown_send(id_);
     if (transform_->state() == State::kFailed) deliver(nullptr, 0);
 }
 

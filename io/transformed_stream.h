@@ -3,9 +3,11 @@
 //       reactor would; seals what the user sends.
 // Threads: the reactor's. Lifetime: owned by its ByteStream; ends in the user's on_closed().
 // Limits: kSealedBytesMax of plaintext are sealed at a time, so that a slow client does not make a
-//       second copy of all that waits for it.
-// Failure: a broken handshake or record is a receive that ends with EPROTO, the peer being told;
-//       a socket that ends without the transform's own end is ECONNRESET.
+//       second copy of all that waits for it. A handshake has its time; a peer that makes the
+//       transform speak and does not listen is cut off at kWireBytesMax.
+// Failure: a broken handshake or record is a receive that ends with EPROTO, the peer being told and
+//       given a moment to read it; a handshake that takes too long ends with ETIMEDOUT; a socket
+//       that ends without the transform's own end is ECONNRESET.
 #pragma once
 
 #include "io/out_queue.h"
@@ -15,6 +17,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <string>
 #include <utility>
 
 namespace millrace::io {
@@ -27,7 +31,7 @@ public:
           user_(user),
           transform_(std::move(transform)),
           wire_(reactor.pools, wire_bytes_) {}
-    void opened(StreamId id) { id_ = id; }
+    void opened(StreamId id);
 
     // The user's side, as ReactorImpl's.
     void receive(ReceiveMode mode);
@@ -38,7 +42,9 @@ public:
     // Begins to send of `plain`, when the handshake is over; else the user's on_flush() comes then.
     void send(OutQueue& plain);
     void shutdown_send();
+    void set_deadline(std::int64_t at_ns);  // 0: none
     void forget_user() { gone_ = true; }
+    std::span<const std::string> peer_names() const { return transform_->peer_names(); }
 
     // The reactor's side.
     void on_bytes(char* data, std::size_t bytes) override;
@@ -47,13 +53,17 @@ public:
     void on_receive_idle() override { deliver(nullptr, 0); }
     void on_sent(std::size_t bytes) override;
     void on_send_failed(int error) override { user_.on_send_failed(error); }
-    void on_deadline() override { user_.on_deadline(); }
+    void on_deadline() override;
     void on_flush() override;
     void on_closed() override { user_.on_closed(); }  // nothing after it: this object is gone
 
 private:
     static constexpr std::size_t kSealedBytesMax = 64u << 10;
     static constexpr std::size_t kScratchBytes = 16u << 10;
+    static constexpr std::size_t kWireBytesMax = 256u << 10;
+    // What a peer may still send, and how long it is waited for, behind what it got wrong.
+    static constexpr std::size_t kDiscardBytesMax = 64u << 10;
+    static constexpr std::int64_t kLingerNs = 2'000'000'000;
 
     enum class Wanted : std::uint8_t { kNothing, kOnce, kMany, kInto, kStopping };
 
@@ -62,6 +72,8 @@ private:
     bool deliver_once(char* scratch, std::size_t scratch_bytes);
     bool end_or_receive();
     void tell_end(int error);
+    void linger();
+    void settle_deadline();
     void send_wire();
 
     ReactorImpl& reactor_;
@@ -76,6 +88,10 @@ private:
     bool wire_ended_ = false;
     bool told_end_ = false;
     bool ending_ = false;  // what is in wire_ is the last
+    bool lingering_ = false;  // the transform has failed, and the peer has been told all
+    std::size_t discarded_bytes_ = 0;
+    std::int64_t user_deadline_ns_ = 0;  // 0: none, as in the next
+    std::int64_t own_deadline_ns_ = 0;   // of the handshake, or of lingering
     int wire_error_ = 0;
     std::size_t sealed_ = 0;  // plaintext in wire_
     std::size_t wire_bytes_ = 0;

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -48,7 +49,6 @@ int connect_to(const std::string& address, std::string& problem) {
         return -1;
     }
     setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &kSendBufferBytes, sizeof kSendBufferBytes);
-    fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK);
     return descriptor;
 }
 
@@ -62,8 +62,10 @@ Driver::Driver(const LoadOptions& options)
 
 Driver::~Driver() {
     for (Connection& connection : connections_) {
+        SSL_free(connection.tls);
         if (connection.descriptor >= 0) close(connection.descriptor);
     }
+    SSL_CTX_free(tls_);
     if (poll_ >= 0) close(poll_);
 }
 
@@ -82,6 +84,11 @@ bool Driver::connect_all() {
             fail(problem);
             return false;
         }
+        if (options_.tls && !start_tls(connection)) {
+            fail("the TLS handshake with " + options_.address + " failed");
+            return false;
+        }
+        fcntl(connection.descriptor, F_SETFL, fcntl(connection.descriptor, F_GETFL) | O_NONBLOCK);
         connection.request = std::make_unique<Request>(options_.request);
         connection.reader = make_reply_reader(options_.request);
         epoll_event event{};
@@ -90,6 +97,40 @@ bool Driver::connect_all() {
         epoll_ctl(poll_, EPOLL_CTL_ADD, connection.descriptor, &event);
     }
     return true;
+}
+
+// On a socket that still blocks.
+bool Driver::start_tls(Connection& connection) {
+    if (!tls_) {
+        tls_ = SSL_CTX_new(TLS_client_method());
+        SSL_CTX_set_mode(tls_,
+                         SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    }
+    connection.tls = SSL_new(tls_);
+    return connection.tls && SSL_set_fd(connection.tls, connection.descriptor) == 1 &&
+           SSL_connect(connection.tls) == 1;
+}
+
+long Driver::send_some(Connection& connection, std::string_view bytes) {
+    if (!connection.tls)
+        return send(connection.descriptor, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    std::size_t sent = 0;
+    if (SSL_write_ex(connection.tls, bytes.data(), bytes.size(), &sent) == 1)
+        return static_cast<long>(sent);
+    const int error = SSL_get_error(connection.tls, 0);
+    errno = error == SSL_ERROR_WANT_WRITE || error == SSL_ERROR_WANT_READ ? EAGAIN : EPROTO;
+    return -1;
+}
+
+long Driver::receive_some(Connection& connection) {
+    if (!connection.tls) return recv(connection.descriptor, input_.data(), input_.size(), 0);
+    std::size_t got = 0;
+    if (SSL_read_ex(connection.tls, input_.data(), input_.size(), &got) == 1)
+        return static_cast<long>(got);
+    const int error = SSL_get_error(connection.tls, 0);
+    if (error == SSL_ERROR_ZERO_RETURN) return 0;
+    errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EPROTO;
+    return -1;
 }
 
 void Driver::watch_writes(Connection& connection, bool wanted) {
@@ -113,8 +154,7 @@ bool Driver::may_start(const Connection& connection) const {
 bool Driver::continue_sending(Connection& connection) {
     const std::string_view bytes = connection.request->bytes();
     while (connection.sent_bytes < bytes.size()) {
-        const ssize_t sent = send(connection.descriptor, bytes.data() + connection.sent_bytes,
-                                  bytes.size() - connection.sent_bytes, MSG_NOSIGNAL);
+        const long sent = send_some(connection, bytes.substr(connection.sent_bytes));
         if (sent < 0) {
             if (errno == EAGAIN) {
                 watch_writes(connection, true);
@@ -167,18 +207,21 @@ void Driver::finish_requests(Connection& connection, std::size_t count) {
 }
 
 bool Driver::receive(Connection& connection) {
-    const ssize_t got = recv(connection.descriptor, input_.data(), input_.size(), 0);
-    if (got < 0) {
-        if (errno == EAGAIN) return true;
-        fail(std::string("receive failed: ") + std::strerror(errno));
-        return false;
-    }
-    if (got == 0) {
-        fail("the server closed a connection; last error: " + connection.reader->first_error);
-        return false;
-    }
-    finish_requests(connection,
-                    connection.reader->take({input_.data(), static_cast<std::size_t>(got)}));
+    // Of TLS a record may be left behind the one that was read, and nobody tells of it.
+    do {
+        const long got = receive_some(connection);
+        if (got < 0) {
+            if (errno == EAGAIN) return true;
+            fail(std::string("receive failed: ") + std::strerror(errno));
+            return false;
+        }
+        if (got == 0) {
+            fail("the server closed a connection; last error: " + connection.reader->first_error);
+            return false;
+        }
+        finish_requests(connection,
+                        connection.reader->take({input_.data(), static_cast<std::size_t>(got)}));
+    } while (connection.tls && !stopping_);
     return true;
 }
 

@@ -14,13 +14,18 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
+
+struct ssl_st;
+struct ssl_ctx_st;
 
 namespace millrace::bench {
 
 struct LoadOptions {
     RequestOptions request;
     std::string address;  // HOST:PORT, or a path for a Unix socket
+    bool tls = false;     // whoever the server is: nothing is verified
     std::size_t connections = 1;
     std::size_t in_flight = 1;  // requests on the way per connection
     double rate_events = 0;     // per second and driver; 0: closed loop
@@ -59,6 +64,7 @@ private:
 
     struct Connection {
         int descriptor = -1;
+        ssl_st* tls = nullptr;
         std::unique_ptr<Request> request;
         std::unique_ptr<ReplyReader> reader;
         std::deque<Clock::time_point> due;  // of the requests on the way, oldest first
@@ -77,6 +83,10 @@ private:
     bool in_window(Clock::time_point now) const { return now >= window_from_ && now < window_to_; }
     bool draining(Clock::time_point now) const;
     void fail(const std::string& text);
+    // As the system's calls of these names; -1 with EAGAIN.
+    static long send_some(Connection& connection, std::string_view bytes);
+    long receive_some(Connection& connection);
+    bool start_tls(Connection& connection);
 
     LoadOptions options_;
     LoadResult result_;
@@ -84,6 +94,7 @@ private:
     std::vector<Connection> connections_;
     std::vector<char> input_;
     int poll_ = -1;
+    ssl_ctx_st* tls_ = nullptr;
     std::size_t on_the_way_ = 0;
     Clock::time_point window_from_;
     Clock::time_point window_to_;

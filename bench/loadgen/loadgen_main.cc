@@ -31,6 +31,7 @@ struct Options {
 void add_options(CLI::App& app, Options& o) {
     app.add_option("--address", o.load.address, "HOST:PORT, or the path of a Unix socket")
         ->required();
+    app.add_flag("--tls", o.load.tls, "speaks TLS, and believes any certificate");
     app.add_option("--mode", o.mode)
         ->check(CLI::IsMember({"http-batch", "http-single", "lines", "redis"}))
         ->capture_default_str();

@@ -3,6 +3,7 @@
 #include "core/assert.h"
 #include "core/crypto/random_bits.h"
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 
 #include <array>
@@ -105,6 +106,21 @@ std::string public_key_ed25519(std::string_view seed) {
     std::size_t bytes = out.size();
     MR_ASSERT(EVP_PKEY_get_raw_public_key(key.get(), bytes_of(out), &bytes) == 1);
     return out;
+}
+
+bool verify_ed25519(std::string_view public_key, std::string_view text,
+                    std::string_view signature) {
+    if (public_key.size() != kEd25519SeedBytes || signature.size() != 64) return false;
+    const PrivateKey key(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr,
+                                                     bytes_of(public_key), public_key.size()));
+    const DigestContext context(EVP_MD_CTX_new());
+    const bool good =
+        key && context &&
+        EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
+        EVP_DigestVerify(context.get(), bytes_of(signature), signature.size(), bytes_of(text),
+                         text.size()) == 1;
+    if (!good) ERR_clear_error();
+    return good;
 }
 
 }  // namespace millrace::core::crypto

@@ -1,5 +1,6 @@
 // What: what keys do: AES-256-GCM to seal
-//       texts at rest, Ed25519 to sign them. Over OpenSSL.
+//       texts at rest, Ed25519 to sign them and to
+//       believe others who do. Over OpenSSL.
 // Threads: any. Lifetime: none.
 // Limits: none of its own.
 // Failure: open_sealed says so; an OpenSSL that can not do its part ends the
@@ -27,5 +28,8 @@ inline constexpr std::size_t kEd25519SeedBytes = 32;
 std::string sign_ed25519(std::string_view seed, std::string_view text);
 // 32 bytes.
 std::string public_key_ed25519(std::string_view seed);
+// False also for a key or a signature of another length.
+bool verify_ed25519(std::string_view public_key, std::string_view text,
+                    std::string_view signature);
 
 }  // namespace millrace::core::crypto

@@ -13,6 +13,7 @@
 #include "io/http_types.h"
 #include "io/router.h"
 #include "runtime/api/routes.h"
+#include "runtime/identity/cors.h"
 #include "runtime/identity/principal.h"
 
 #include <cstdint>
@@ -39,6 +40,8 @@ struct ApiRequest {
     std::vector<std::pair<std::string, std::string>> headers;
     core::BufferRef body;
     identity::Principal principal;  // the edge says who it is, and has seen that they may
+    // Of the whole server, where a page of the request's origin may call; null: none may.
+    const identity::CorsOrigins* cors = nullptr;
 
     std::string_view param(std::string_view name) const { return match.param(name); }
     std::string_view body_view() const { return body ? body.view() : std::string_view{}; }

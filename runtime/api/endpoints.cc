@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <utility>
 
@@ -26,31 +27,52 @@ bool is_known(const identity::Principal& principal) {
     return principal.key || principal.scopes.has(identity::Scope::kApiRead);
 }
 
-using Headers = std::vector<std::pair<std::string, std::string>>;
+std::string rate_text(double rate) {
+    std::string text;
+    core::append_number(text, rate);
+    return text;
+}
+
+using Headers = identity::CorsOrigins::Headers;
+
+// Its own rule, else the server's.
+identity::CorsOrigins origins_of(const Endpoint& endpoint, const ApiRequest& request) {
+    if (!endpoint.cors.empty()) return identity::CorsOrigins(endpoint.origins);
+    return request.cors ? *request.cors : identity::CorsOrigins();
+}
 
 // What a browser wants to read before its page may have the answer.
 Headers cors_headers(const Endpoint& endpoint, const ApiRequest& request) {
-    const std::string_view origin = request.header("Origin");
-    if (origin.empty() || endpoint.origins.empty()) return {};
-    const auto allowed = [&](std::string_view one) {
-        return std::find(endpoint.origins.begin(), endpoint.origins.end(), one) !=
-               endpoint.origins.end();
-    };
-    if (!allowed("*") && !allowed(origin)) return {{"Vary", "Origin"}};
-    return {{"Access-Control-Allow-Origin", allowed("*") ? "*" : std::string(origin)},
-            {"Vary", "Origin"}};
+    return origins_of(endpoint, request).answer_headers(request.header("Origin"));
 }
 
 ApiResponse preflight(const Endpoint& endpoint, const ApiRequest& request) {
     ApiResponse response{.status = 204, .content_type = {}, .headers = {}, .body = {}};
     response.headers = cors_headers(endpoint, request);
     response.headers.emplace_back("Allow", endpoint.method + ", OPTIONS");
-    if (response.headers.size() < 3) return response;
-    response.headers.emplace_back("Access-Control-Allow-Methods", endpoint.method);
-    const std::string_view asked = request.header("Access-Control-Request-Headers");
-    if (!asked.empty()) response.headers.emplace_back("Access-Control-Allow-Headers", asked);
-    response.headers.emplace_back("Access-Control-Max-Age", "600");
+    if (origins_of(endpoint, request).allows(request.header("Origin"))) {
+        identity::add_preflight_headers(response.headers, endpoint.method,
+                                        request.header("Access-Control-Request-Headers"));
+    }
     return response;
+}
+
+// One policy with one name, "rate"; less than one call a second is one in so many seconds.
+core::Error too_often(const Endpoint& endpoint, std::int64_t wait_ms) {
+    return core::Error(core::ErrorCode::kRateLimited,
+                       "this endpoint takes " + rate_text(endpoint.rate) + " calls a second")
+        .in("rate")
+        .bound(std::max<std::int64_t>(1, static_cast<std::int64_t>(endpoint.rate)))
+        .retry_after((wait_ms + 999) / 1000);
+}
+
+void tell_window(ApiResponse& response, double rate) {
+    if (rate >= 1) return;
+    for (auto& [name, value] : response.headers) {
+        if (name == "RateLimit-Policy")
+            value = "\"rate\";q=1;w=" +
+                    std::to_string(static_cast<std::int64_t>(std::ceil(1 / rate)));
+    }
 }
 
 ApiResponse answer_response(EndpointAnswer&& answer) {
@@ -120,11 +142,7 @@ core::Status EndpointRun::admit() {
     const std::int64_t wait_ms =
         call.services.endpoints().wait_ms(endpoint(), call.services.clock().monotonic_ns());
     if (wait_ms == 0) return {};
-    return core::fail(core::Error(core::ErrorCode::kRateLimited,
-                                  "this endpoint takes " +
-                                      std::to_string(static_cast<std::int64_t>(endpoint().rate)) +
-                                      " calls a second")
-                          .retry_after((wait_ms + 999) / 1000));
+    return core::fail(too_often(endpoint(), wait_ms));
 }
 
 core::Result<std::optional<EndpointAnswer>> EndpointRun::recall() {
@@ -188,7 +206,7 @@ void call_endpoint(Call& call, const Respond& respond) {
     };
     if (auto admitted = run.admit(); !admitted) {
         ApiResponse response = error_response(admitted.error());
-        if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
+        if (response.status == 429) tell_window(response, run.endpoint().rate);
         return reply(std::move(response));
     }
     auto known = run.recall();

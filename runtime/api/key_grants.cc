@@ -60,4 +60,26 @@ core::Status may_grant(const identity::Principal& principal, const ApiKey* maker
     return {};
 }
 
+core::Status may_name(const identity::Principal& principal, const RegistrySnapshot& registry,
+                      const ApiKey* before, const ApiKey& key) {
+    if (key.client_cert_sans.empty() || (before && before->client_cert_sans == key.client_cert_sans))
+        return {};
+    constexpr std::string_view kMember = "clientCertSans";
+    if (!principal.scopes.has(identity::Scope::kTenantsWrite))
+        return lacks(kMember, "the scope tenants:write");
+    std::string taken;
+    registry.keys.for_each([&](const ApiKeyRef& other) {
+        if (before && other->number == before->number) return;
+        for (const std::string& name : key.client_cert_sans) {
+            const auto& theirs = other->client_cert_sans;
+            if (std::find(theirs.begin(), theirs.end(), name) != theirs.end())
+                taken = "\"" + name + "\", which is key \"" + other->id + "\"'s";
+        }
+    });
+    if (taken.empty()) return {};
+    return core::fail(core::Error(core::ErrorCode::kConflict,
+                                  std::string(kMember) + ": has " + taken)
+                          .in(std::string(kMember)));
+}
+
 }  // namespace millrace::runtime::api

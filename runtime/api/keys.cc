@@ -165,6 +165,10 @@ Answer create_key(Call& call) {
             }
             take_key_text(key, text);
             if (auto good = check_new(call, key); !good) return good;
+            if (auto named = may_name(call.request.principal,
+                                      *call.services.registry().snapshot(), nullptr, key);
+                !named)
+                return named;
             return may_grant(call.request.principal, maker.get(), key);
         });
     if (made) note(call, identity::SecurityKind::kKeyCreated, wanted->tenant, made->after->id);
@@ -197,6 +201,10 @@ Answer patch_key(Call& call) {
                            call.services.registry().table<ApiKey>().patch(
                                context_in(call, key->tenant), id, *patch,
                                [&](const ApiKey& next) {
+                                   auto named = may_name(call.request.principal,
+                                                         *call.services.registry().snapshot(),
+                                                         key.get(), next);
+                                   if (!named) return named;
                                    return may_grant(call.request.principal, maker.get(), next);
                                }),
                            200);

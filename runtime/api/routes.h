@@ -256,6 +256,11 @@ void for_each_name(std::string_view names, Visit&& visit) {
     }
 }
 
+// Scripts answer there, by rules that their endpoints have.
+inline bool answers_as_endpoint(const Route& route) {
+    return route.path.starts_with("/v2/endpoint/");
+}
+
 // In the order of RouteId.
 std::span<const Route> route_table();
 

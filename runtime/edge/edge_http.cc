@@ -65,11 +65,14 @@ void EdgeHttp::pass_gate(const io::Request& request) {
     const bool found =
         api_.match(request.method, request.path, gate_.match) == io::RouteOutcome::kFound;
     const api::Route* route = found ? &api::route_table()[gate_.match.route] : nullptr;
-    const identity::Scope scope = route ? route->scope : identity::Scope::kApiRead;
+    const identity::Scope unknown =
+        is_preflight(request) ? identity::Scope::kPublic : identity::Scope::kApiRead;
+    const identity::Scope scope = route ? route->scope : unknown;
     auto principal = identity_.of(request, route);
     if (principal) {
         gate_.principal = std::move(*principal);
         if (found) gate_.allowed = gate_.principal.require(scope);
+        if (gate_.allowed) gate_.allowed = hold_connection(request.token.connection);
     } else {
         gate_.principal = {};
         // Whoever needs no rights needs no name either.
@@ -78,6 +81,52 @@ void EdgeHttp::pass_gate(const io::Request& request) {
             gate_.allowed = core::fail(std::move(principal.error()));
     }
     if (!gate_.allowed) note_refusal(request, gate_.allowed.error());
+}
+
+// A browser asks whether a page may call, and shows no key with that.
+bool EdgeHttp::is_preflight(const io::Request& request) const {
+    return request.method == io::Method::kOptions &&
+           gate_.match.outcome == io::RouteOutcome::kMethodNotAllowed &&
+           !request.header("Access-Control-Request-Method").empty() &&
+           identity_.authenticator().lets_page_call(request.header("Origin"));
+}
+
+// From its first request with a key on a connection counts for that key, until it shows another.
+core::Status EdgeHttp::hold_connection(std::uint32_t connection) {
+    if (!gate_.principal.key && held_.empty()) return {};
+    if (connection >= held_.size()) held_.resize(std::size_t{connection} + 1);
+    if (held_[connection].is_of(gate_.principal)) return {};
+    held_[connection] = {};
+    auto taken = identity::HeldConnection::take(gate_.principal);
+    if (!taken) return core::fail(std::move(taken.error()));
+    held_[connection] = std::move(*taken);
+    return {};
+}
+
+// What a page of another origin may read, whoever answers. Endpoints say so themselves.
+void EdgeHttp::add_answer_lines(const io::Request& request, io::HeadDecision& decision) const {
+    const identity::Authenticator& authenticator = identity_.authenticator();
+    if (authenticator.cors().empty()) return;
+    const std::string_view origin = request.header("Origin");
+    if (origin.empty()) return;
+    if (gate_.match.outcome == io::RouteOutcome::kFound &&
+        api::answers_as_endpoint(api::route_table()[gate_.match.route]))
+        return;
+    if (!authenticator.lets_page_call(origin)) {
+        decision.answer_lines = "Vary: Origin\r\n";
+        return;
+    }
+    for (const auto& [name, value] : authenticator.cors().answer_headers(origin))
+        decision.answer_lines += name + ": " + value + "\r\n";
+}
+
+void EdgeHttp::respond_unmatched(const io::Request& request) {
+    api::ApiResponse response =
+        api::Api::unmatched(request.method, gate_.match, request.path);
+    if (is_preflight(request))
+        identity::add_preflight_headers(response.headers, gate_.match.allow,
+                                        request.header("Access-Control-Request-Headers"));
+    respond_api(request.token, std::move(response));
 }
 
 // Method and path: the query may hold what nobody should see.
@@ -89,6 +138,7 @@ void EdgeHttp::note_refusal(const io::Request& request, const core::Error& error
 
 void EdgeHttp::on_head(const io::Request& request, io::HeadDecision& decision) {
     pass_gate(request);
+    add_answer_lines(request, decision);
     decision.when_full = gate_.match.outcome == io::RouteOutcome::kFound &&
                          answers_in_a_drain(api::route_table()[gate_.match.route].id);
     // Says no before a body is read; what has none gets its answer from on_request, and the
@@ -115,7 +165,7 @@ void EdgeHttp::on_request(io::Request& request) {
         return;
     }
     if (gate_.match.outcome != io::RouteOutcome::kFound) {
-        respond_api(request.token, api::Api::unmatched(request.method, gate_.match, request.path));
+        respond_unmatched(request);
         return;
     }
     const api::Route& route = api::route_table()[gate_.match.route];
@@ -168,6 +218,8 @@ void EdgeHttp::forward(io::Request& request) {
         out.headers.emplace_back(header.name, header.value);
     out.body = request.body;
     out.principal = gate_.principal;
+    if (identity_.authenticator().lets_page_call(request.header("Origin")))
+        out.cors = &identity_.authenticator().cors();
     host_.forward(std::move(out), request.token);
 }
 

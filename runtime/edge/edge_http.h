@@ -11,10 +11,13 @@
 #include "runtime/edge/edge_identity.h"
 #include "runtime/edge/edge_sockets.h"
 #include "runtime/edge/ingestor.h"
+#include "runtime/identity/limits.h"
 #include "runtime/shard/ingest_request.h"
 #include "store/log/pool_set.h"
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -64,6 +67,9 @@ public:
         host_.stream_closed(stream);
     }
     void on_stream_bytes(io::StreamToken stream, std::string_view bytes) override;
+    void on_connection_closed(std::uint32_t connection) override {
+        if (connection < held_.size()) held_[connection] = {};
+    }
 
     // Every home has answered.
     void finish(IngestRequest& request);
@@ -79,6 +85,10 @@ private:
         core::Status allowed;
     };
     void pass_gate(const io::Request& request);
+    bool is_preflight(const io::Request& request) const;
+    core::Status hold_connection(std::uint32_t connection);
+    void add_answer_lines(const io::Request& request, io::HeadDecision& decision) const;
+    void respond_unmatched(const io::Request& request);
     void take_events(io::Request& request);
     core::Status read_events(io::Request& http, IngestRequest& request);
     core::Status spend(const IngestRequest& request);
@@ -97,6 +107,7 @@ private:
     EdgeSockets sockets_;
     io::HttpServer* server_ = nullptr;
     Gate gate_;  // of the request whose head came last
+    std::vector<identity::HeldConnection> held_;  // by connection: whose it counts as
 };
 
 }  // namespace millrace::runtime

@@ -4,6 +4,7 @@
 // Failure: that of Authenticator.
 #pragma once
 
+#include "io/line_server.h"
 #include "runtime/api/routes.h"
 #include "runtime/identity/authenticator.h"
 #include "runtime/identity/security_events.h"
@@ -28,12 +29,18 @@ public:
                                              .http = &request,
                                              .key = {},
                                              .keys = memory(),
-                                             .query_key_counts = route && takes_query_key(*route)});
+                                             .query_key_counts = route && takes_query_key(*route),
+                                             .peer_names = request.peer_names});
     }
-    core::Result<identity::Principal> of(std::string_view key, const io::Peer& peer) {
-        return authenticator_->authenticate(
-            {.peer = peer, .http = nullptr, .key = key, .keys = memory()});
+    core::Result<identity::Principal> of(const io::LineHello& hello, const io::Peer& peer) {
+        return authenticator_->authenticate({.peer = peer,
+                                             .http = nullptr,
+                                             .key = hello.api_key,
+                                             .keys = memory(),
+                                             .peer_names = hello.peer_names});
     }
+
+    const identity::Authenticator& authenticator() const { return *authenticator_; }
 
     void note(identity::SecurityKind kind, core::TenantId tenant, const io::Peer& peer,
               std::string_view what, std::int64_t now_ns) const;
@@ -48,7 +55,7 @@ private:
         if (query_keys_ != identity::QueryKeys::kSome)
             return query_keys_ == identity::QueryKeys::kAll;
         return route.owner == api::RouteOwner::kStream || route.id == api::RouteId::kRunScript ||
-               route.path.starts_with("/v2/endpoint/");
+               api::answers_as_endpoint(route);
     }
 
     const identity::Authenticator* authenticator_;

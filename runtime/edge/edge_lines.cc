@@ -26,7 +26,7 @@ core::Error within_line(core::Error error, std::string_view lines, std::uint32_t
 
 core::Status EdgeLines::on_hello(io::LineToken connection, const io::LineHello& hello,
                                  const io::Peer& peer) {
-    auto principal = identity_.of(hello.api_key, peer);
+    auto principal = identity_.of(hello, peer);
     const auto refuse = [&](core::Error&& error, const identity::Principal& who) -> core::Status {
         identity_.note(error, who, peer, "line socket", host_.clock().monotonic_ns());
         return core::fail(std::move(error));
@@ -34,7 +34,11 @@ core::Status EdgeLines::on_hello(io::LineToken connection, const io::LineHello& 
     if (!principal) return refuse(std::move(principal.error()).in("hello"), {});
     if (auto may = principal->require(identity::Scope::kEventsWrite); !may)
         return refuse(std::move(may.error()), *principal);
-    open_[connection].principal = std::move(*principal);
+    auto held = identity::HeldConnection::take(*principal);
+    if (!held) return refuse(std::move(held.error()), *principal);
+    Line& line = open_[connection];
+    line.principal = std::move(*principal);
+    line.held = std::move(*held);
     return {};
 }
 
@@ -48,9 +52,29 @@ core::Status EdgeLines::take(IngestRequest& request, const identity::Principal& 
             host_.ingestor().read(request, lines, core::BatchFormat::kNdjson, HomeRule::kByKey);
         !read)
         return read;
-    return identity::take_quota(principal, static_cast<std::int64_t>(request.items.size()),
-                                static_cast<std::int64_t>(lines.size()),
-                                host_.clock().monotonic_ns());
+    const std::int64_t now_ns = host_.clock().monotonic_ns();
+    if (!identity::take_quota(principal, static_cast<std::int64_t>(request.items.size()),
+                              static_cast<std::int64_t>(lines.size()), now_ns))
+        take_what_fits(request, principal, now_ns);
+    return {};
+}
+
+// How many lines are read at once is no business of the client's: each is held against the quota for
+// itself, in their order.
+void EdgeLines::take_what_fits(IngestRequest& request, const identity::Principal& principal,
+                               std::int64_t now_ns) const {
+    std::vector<std::uint32_t> refused;
+    core::Error last;
+    for (std::uint32_t i = 0; i < request.items.size(); ++i) {
+        const auto bytes = static_cast<std::int64_t>(request.items[i].input.raw.size());
+        auto taken = identity::take_quota(principal, 1, bytes, now_ns);
+        if (taken) continue;
+        if (refused.empty()) last = taken.error();
+        refused.push_back(i);
+        request.rejected.push_back({request.items[i].entry, std::move(taken.error())});
+    }
+    if (!refused.empty()) identity_.note(last, principal, principal.peer, "line socket", now_ns);
+    request.leave_out(refused);
 }
 
 void EdgeLines::on_lines(io::LineBatch&& batch) {

@@ -7,6 +7,7 @@
 
 #include "io/line_server.h"
 #include "runtime/edge/edge_http.h"
+#include "runtime/identity/limits.h"
 #include "runtime/shard/ingest_request.h"
 
 #include <deque>
@@ -36,6 +37,7 @@ private:
     };
     struct Line {
         identity::Principal principal;
+        identity::HeldConnection held;
         std::deque<Batch> batches;  // not yet acknowledged, in order
     };
     struct TokenHash {
@@ -45,6 +47,8 @@ private:
         }
     };
     core::Status take(IngestRequest& request, const identity::Principal& principal);
+    void take_what_fits(IngestRequest& request, const identity::Principal& principal,
+                        std::int64_t now_ns) const;
     void acknowledge(io::LineToken connection, store::Durability durability);
 
     EdgeHost& host_;

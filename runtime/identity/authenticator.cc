@@ -32,7 +32,7 @@ core::Result<Principal> Authenticator::authenticate(const Caller& caller) const 
     if (ring_ && ring_->closed()) return by_key(caller);
     // First: a page that lets its own name point here must learn nothing, not even what is missing.
     if (caller.http) {
-        if (auto ok = check_local_request(*caller.http, names_); !ok)
+        if (auto ok = check_local_request(*caller.http, names_, cors_); !ok)
             return core::fail(std::move(ok.error()));
     }
     if (caller.peer.is_loopback()) {
@@ -52,11 +52,13 @@ core::Result<Principal> Authenticator::by_key(const Caller& caller) const {
     std::string scratch;
     Credential credential{caller.key.empty() ? Shown::kNothing : Shown::kKey, caller.key};
     if (caller.http) credential = find_credential(*caller.http, caller.query_key_counts, scratch);
-    if (credential.shown != Shown::kKey) return core::fail(key_needed());
+    if (credential.shown == Shown::kBad) return core::fail(key_needed());
     const std::int64_t now_us = clock_->wall_us();
     std::optional<KeyReader> fresh;
     KeyReader& keys = caller.keys ? *caller.keys : fresh.emplace(*ring_);
-    const KeyGrant* grant = keys.find(credential.text, now_us);
+    const KeyGrant* grant = credential.shown == Shown::kKey
+                                ? keys.find(credential.text, now_us)
+                                : keys.find_named(caller.peer_names);
     if (!grant) return core::fail(key_needed());
     Principal principal{grant->tenant, grant->scopes, grant->key, caller.peer};
     if (auto holds = principal.still_holds(now_us); !holds)

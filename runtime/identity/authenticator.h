@@ -18,6 +18,8 @@
 #include "runtime/identity/principal.h"
 
 #include <functional>
+#include <span>
+#include <string>
 #include <string_view>
 
 namespace millrace::runtime::identity {
@@ -28,6 +30,9 @@ struct Caller {
     std::string_view key;               // what a line socket's hello shows; empty when absent
     KeyReader* keys = nullptr;          // null: looked up without a memory
     bool query_key_counts = false;      // ?apiKey= is a place for a key here
+    // Of the certificate that a client has proved to hold: whose key has one of them is known by
+    // it, unless another key is shown.
+    std::span<const std::string> peer_names = {};
 };
 
 class Authenticator {
@@ -37,12 +42,21 @@ public:
 
     // Without a ring no key exists, ever.
     explicit Authenticator(HostNames names, TenantOf tenant_of = {}, const KeyRing* ring = nullptr,
-                           const core::Clock* clock = nullptr)
-        : names_(std::move(names)), tenant_of_(std::move(tenant_of)), ring_(ring), clock_(clock) {}
+                           const core::Clock* clock = nullptr, CorsOrigins cors = {})
+        : names_(std::move(names)),
+          tenant_of_(std::move(tenant_of)),
+          ring_(ring),
+          clock_(clock),
+          cors_(std::move(cors)) {}
 
     core::Result<Principal> authenticate(const Caller& caller) const;
     // Null: keys never count here.
     const KeyRing* ring() const { return ring_; }
+    const CorsOrigins& cors() const { return cors_; }
+    // Whether a page of this origin may call now: while no key exists, only one that is named.
+    bool lets_page_call(std::string_view origin) const {
+        return ring_ && ring_->closed() ? cors_.allows(origin) : cors_.names(origin);
+    }
 
 private:
     core::Result<Principal> by_key(const Caller& caller) const;
@@ -51,6 +65,7 @@ private:
     const TenantOf tenant_of_;
     const KeyRing* const ring_;
     const core::Clock* const clock_;
+    const CorsOrigins cors_;
 };
 
 }  // namespace millrace::runtime::identity

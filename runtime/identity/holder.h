@@ -20,9 +20,16 @@ struct Meter {
     TokenBucket bytes;
 };
 
+// What is there at once. 0 of `most`: no limit.
+struct Count {
+    std::atomic<std::int64_t> held{0};
+    std::atomic<std::int64_t> most{0};
+};
+
 class TenantHolder {
 public:
     Meter meter;
+    Count connections;
     std::atomic<std::int64_t> streams_max{0};  // 0: no limit of its own
 
     bool suspended() const { return suspended_.load(std::memory_order_acquire); }
@@ -47,6 +54,8 @@ public:
     static constexpr std::int64_t kNotedEveryUs = 60'000'000;
 
     Meter meter;
+    Count connections;
+    std::atomic<std::int64_t> streams_max{0};  // as TenantHolder's
     std::atomic<bool> revoked{false};
     // Grows with each change of what the key gives, so that who came before that asks again.
     std::atomic<std::uint32_t> grant{0};

@@ -22,6 +22,11 @@ bool same_text(std::string_view a, const std::array<char, kKeyTextBytes>& b) {
 
 }  // namespace
 
+core::crypto::Digest KeyTable::digest_of_name(std::string_view name) {
+    // Texts of keys have no such beginning, and is_key_text() is asked before they are looked up.
+    return core::crypto::sha256("certificate:" + std::string(name));
+}
+
 const KeyTable::Entry* KeyTable::find(const core::crypto::Digest& digest) const {
     const auto& bucket = buckets_[digest[0]];
     if (!bucket) return nullptr;
@@ -61,13 +66,27 @@ std::shared_ptr<const KeyTable> KeyRing::table() const {
     return table_;
 }
 
+void KeyReader::follow_ring() {
+    const std::uint64_t version = ring_.version();
+    if (version == version_) return;
+    version_ = version;
+    table_ = ring_.table();
+    std::fill(memory_.begin(), memory_.end(), Remembered{});
+}
+
+const KeyGrant* KeyReader::find_named(std::span<const std::string> names) {
+    if (names.empty()) return nullptr;
+    follow_ring();
+    for (const std::string& name : names) {
+        if (const KeyTable::Entry* entry = table_->find(KeyTable::digest_of_name(name)))
+            return entry->grant.get();
+    }
+    return nullptr;
+}
+
 const KeyGrant* KeyReader::find(std::string_view text, std::int64_t now_us) {
     if (text.size() != kKeyTextBytes) return nullptr;
-    if (const std::uint64_t version = ring_.version(); version != version_) {
-        version_ = version;
-        table_ = ring_.table();
-        std::fill(memory_.begin(), memory_.end(), Remembered{});
-    }
+    follow_ring();
     Remembered& known = memory_[XXH3_64bits(text.data(), text.size()) % kRemembered];
     if (!known.entry || !same_text(text, known.text)) {
         if (!is_key_text(text)) return nullptr;

@@ -18,6 +18,8 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -41,6 +43,10 @@ public:
         std::int64_t until_us = 0;  // of a text that was rotated out; 0: it is the current one
         KeyGrantRef grant;
     };
+
+    // A name in a client's certificate stands in the same table, under a digest that no text of a
+    // key has.
+    static core::crypto::Digest digest_of_name(std::string_view name);
 
     const Entry* find(const core::crypto::Digest& digest) const;
     void put(Entry entry);
@@ -77,8 +83,12 @@ public:
 
     // Null: no key of that text, or one that was rotated out and whose time is over.
     const KeyGrant* find(std::string_view text, std::int64_t now_us);
+    // Of the first of these names that is a key's; null: none is.
+    const KeyGrant* find_named(std::span<const std::string> names);
 
 private:
+    void follow_ring();
+
     static constexpr std::size_t kRemembered = 256;
     struct Remembered {
         std::array<char, kKeyTextBytes> text{};

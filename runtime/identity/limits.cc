@@ -4,6 +4,8 @@
 
 #include <array>
 #include <string>
+#include <tuple>
+#include <utility>
 
 namespace millrace::runtime::identity {
 namespace {
@@ -51,15 +53,52 @@ core::Status take_quota(const Principal& principal, std::int64_t events, std::in
     return {};
 }
 
-core::Status within_quota(Quota quota, std::int64_t held, std::int64_t most) {
+core::Status within_quota(Quota quota, std::int64_t held, std::int64_t most,
+                          std::string_view whose) {
     if (most == 0 || held < most) return {};
     return core::fail(
-        core::Error(core::ErrorCode::kRateLimited, "the tenant has " + std::to_string(held) +
-                                                       " of " + std::to_string(most) + " (" +
-                                                       std::string(quota_name(quota)) + ")")
+        core::Error(core::ErrorCode::kRateLimited,
+                    "the " + std::string(whose) + " has " + std::to_string(held) + " of " +
+                        std::to_string(most) + " (" + std::string(quota_name(quota)) + ")")
             .in(std::string(quota_name(quota)))
             .bound(most)
             .retry_after(kCountedRetrySeconds));
+}
+
+HeldConnection& HeldConnection::operator=(HeldConnection&& other) noexcept {
+    key_.swap(other.key_);
+    tenant_.swap(other.tenant_);
+    return *this;
+}
+
+HeldConnection::~HeldConnection() {
+    if (key_) key_->connections.held.fetch_sub(1, std::memory_order_relaxed);
+    if (tenant_) tenant_->connections.held.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// Counted first and looked at then: two that come at once may both be refused, never both let in.
+core::Result<HeldConnection> HeldConnection::take(const Principal& principal) {
+    HeldConnection out;
+    if (!principal.key || !principal.key->holder) return out;
+    out.key_ = principal.key->holder;
+    out.tenant_ = principal.key->tenant;
+    const auto held_before = [](Count& count) {
+        return count.held.fetch_add(1, std::memory_order_relaxed);
+    };
+    const std::int64_t of_key = held_before(out.key_->connections);
+    const std::int64_t of_tenant = held_before(out.tenant_->connections);
+    for (const auto& [held, count, whose] :
+         {std::tuple(of_key, &out.key_->connections, "key"),
+          std::tuple(of_tenant, &out.tenant_->connections, "tenant")}) {
+        auto within = within_quota(Quota::kConnections, held,
+                                   count->most.load(std::memory_order_relaxed), whose);
+        if (!within) return core::fail(std::move(within.error()).retry_after(1));
+    }
+    return out;
+}
+
+bool HeldConnection::is_of(const Principal& principal) const {
+    return key_ == (principal.key ? principal.key->holder : nullptr);
 }
 
 }  // namespace millrace::runtime::identity

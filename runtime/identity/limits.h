@@ -9,6 +9,7 @@
 #include "runtime/identity/quotas.h"
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 namespace millrace::runtime::identity {
@@ -17,7 +18,25 @@ namespace millrace::runtime::identity {
 core::Status take_quota(const Principal& principal, std::int64_t events, std::int64_t bytes,
                         std::int64_t now_ns);
 
-// Of something that is counted: `held` of it are there.
-core::Status within_quota(Quota quota, std::int64_t held, std::int64_t most);
+// Of something that is counted: `held` of it are there. `whose`: "tenant" or "key".
+core::Status within_quota(Quota quota, std::int64_t held, std::int64_t most,
+                          std::string_view whose = "tenant");
+
+// A connection that counts for a key and its tenant as long as this lives. By which of the two it
+// was refused, the error says.
+class HeldConnection {
+public:
+    HeldConnection() = default;
+    HeldConnection(HeldConnection&& other) noexcept = default;
+    HeldConnection& operator=(HeldConnection&& other) noexcept;
+    ~HeldConnection();
+
+    static core::Result<HeldConnection> take(const Principal& principal);
+    bool is_of(const Principal& principal) const;
+
+private:
+    std::shared_ptr<KeyHolder> key_;
+    std::shared_ptr<TenantHolder> tenant_;
+};
 
 }  // namespace millrace::runtime::identity

@@ -92,21 +92,23 @@ bool HostNames::knows(std::string_view host) const {
     });
 }
 
-core::Status check_local_request(const io::Request& request, const HostNames& names) {
+core::Status check_local_request(const io::Request& request, const HostNames& names,
+                                 const CorsOrigins& cors) {
     // Only HTTP/1.0 may come without a Host, and no browser speaks that.
     if (!request.host.empty() && !names.knows(request.host)) {
         return forbid("Host", request.host,
                       "is no name of this server; while no key exists these are localhost, "
                       "127.0.0.1, [::1], the name it listens at and those of http.hosts");
     }
+    const bool named = !cors.empty() && cors.names(request.header("Origin"));
     bool from_page = false;
     for (const io::HeaderField& header : request.headers) {
         if (header.name.size() == 14 && io::equals_ignore_case(header.name, "Sec-Fetch-Site")) {
-            if (header.value != "same-origin" && header.value != "none")
+            if (!named && header.value != "same-origin" && header.value != "none")
                 return forbid("Sec-Fetch-Site", header.value,
                               "a page of another site may not call this server");
         } else if (header.name.size() == 6 && io::equals_ignore_case(header.name, "Origin")) {
-            if (!is_same_origin(header.value, request.host))
+            if (!cors.names(header.value) && !is_same_origin(header.value, request.host))
                 return forbid("Origin", header.value,
                               "is not this server: a page of another site may not call it");
             from_page = true;

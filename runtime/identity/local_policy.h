@@ -7,6 +7,7 @@
 
 #include "core/result.h"
 #include "io/http_types.h"
+#include "runtime/identity/cors.h"
 
 #include <string>
 #include <string_view>
@@ -28,7 +29,9 @@ private:
     std::vector<std::string> names_;  // lower case, without ports
 };
 
-// In this order: Host, Sec-Fetch-Site, Origin, and a body without Content-Type from a page.
-core::Status check_local_request(const io::Request& request, const HostNames& names);
+// In this order: Host, Sec-Fetch-Site, Origin, and a body without Content-Type from a page. A page
+// of an origin that `cors` names may call; "*" names nobody while there is no key to show.
+core::Status check_local_request(const io::Request& request, const HostNames& names,
+                                 const CorsOrigins& cors = {});
 
 }  // namespace millrace::runtime::identity

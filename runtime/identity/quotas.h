@@ -14,6 +14,7 @@ namespace millrace::runtime::identity {
 #define MILLRACE_QUOTAS(X)             \
     X(kEvents, "eventsPerSecond")      \
     X(kBytes, "bytesPerSecond")        \
+    X(kConnections, "connections")     \
     X(kReplays, "replays")             \
     X(kScripts, "scripts")             \
     X(kStreams, "streams")             \

@@ -3,6 +3,7 @@
 #include "core/base64.h"
 #include "core/crypto/constant_time.h"
 #include "core/crypto/digest.h"
+#include "core/crypto/secret_bytes.h"
 #include "io/http_head.h"
 
 #include <algorithm>
@@ -77,9 +78,14 @@ bool read_stripe(std::string_view value, Claims& out) {
     return read && times;
 }
 
-// "v1,K5oZ... v1,...": versions that are not understood are passed over.
+// "v1,K5oZ... v1a,hnO3...": versions that are not understood are passed over.
 bool read_standard(std::string_view value, Claims& out) {
     return split(value, ' ', [&](std::string_view item) {
+        if (item.starts_with("v1a,")) {
+            if (item.size() == 4 || out.v1a_count == kSignaturesMax) return false;
+            out.v1a[out.v1a_count++] = item.substr(4);
+            return true;
+        }
         return !item.starts_with("v1,") || add(out, item.substr(3));
     });
 }
@@ -119,6 +125,30 @@ std::string signed_text(std::string_view form, const Claims& claims, std::string
         form.remove_prefix(1);
     }
     return out;
+}
+
+// What stands in the place of a secret where the sender signs with a key of its own (v1a).
+constexpr std::string_view kPublicKeyPrefix = "whpk_";
+
+bool is_public_key(Scheme scheme, std::string_view secret) {
+    return scheme == Scheme::kStandardWebhooks && secret.starts_with(kPublicKeyPrefix);
+}
+
+std::string public_key_of(std::string_view secret) {
+    return core::decode_base64(secret.substr(kPublicKeyPrefix.size()),
+                               core::Base64Form::kPaddingOrNone)
+        .value_or("");
+}
+
+bool fits_v1a(std::string_view secret, const Claims& claims, std::string_view text) {
+    const std::string key = public_key_of(secret);
+    bool good = false;
+    for (std::size_t i = 0; i < claims.v1a_count; ++i) {
+        const auto signature =
+            core::decode_base64(claims.v1a[i], core::Base64Form::kPaddingOrNone);
+        good |= signature && core::crypto::verify_ed25519(key, text, *signature);
+    }
+    return good;
 }
 
 std::string key_of(Scheme scheme, std::string_view secret) {
@@ -206,7 +236,8 @@ Verdict verify(const SignatureRules& rules, std::span<const std::string_view> se
     Claims claims;
     if (const auto why = read_claims(rules, request.headers, claims); !why.empty())
         return {.good = false, .why = why};
-    if (claims.signature_count == 0) return {.good = false, .why = kMalformed};
+    if (claims.signature_count + claims.v1a_count == 0)
+        return {.good = false, .why = kMalformed};
     const HmacForm& form = form_of(rules);
     if (!form.timestamp_header.empty()) {
         std::int64_t seconds = 0;
@@ -219,6 +250,10 @@ Verdict verify(const SignatureRules& rules, std::span<const std::string_view> se
     const std::string text = signed_text(form.signed_text, claims, request.body);
     bool good = false;
     for (const std::string_view secret : secrets) {
+        if (is_public_key(rules.scheme, secret)) {
+            good |= fits_v1a(secret, claims, text);
+            continue;
+        }
         const std::string key = key_of(rules.scheme, secret);
         if (key.empty()) continue;
         const std::string expected = encoded(core::crypto::hmac_sha256(key, text), form.encoding);
@@ -232,7 +267,7 @@ std::array<std::pair<std::string, std::string>, 3> sign(const SignatureRules& ru
                                                         std::string_view secret,
                                                         std::string_view id, std::string_view body,
                                                         std::int64_t now_us) {
-    if (rules.scheme == Scheme::kNone) return {};
+    if (rules.scheme == Scheme::kNone || is_public_key(rules.scheme, secret)) return {};
     const HmacForm& form = form_of(rules);
     const std::string seconds = std::to_string(now_us / 1'000'000);
     Claims claims;
@@ -256,6 +291,10 @@ std::array<std::pair<std::string, std::string>, 3> sign(const SignatureRules& ru
 std::string_view check_secret(Scheme scheme, std::string_view secret) {
     if (secret.empty()) return "holds an empty secret";
     if (secret.size() > kSourceSecretBytesMax) return "holds a secret of more than 1024 bytes";
+    if (is_public_key(scheme, secret)) {
+        if (public_key_of(secret).size() == core::crypto::kEd25519SeedBytes) return {};
+        return "holds a public key that is not 32 bytes in base64 behind \"whpk_\"";
+    }
     if (scheme == Scheme::kStandardWebhooks && key_of(scheme, secret).empty())
         return "holds a secret that is no base64 behind \"whsec_\", as Standard Webhooks has it";
     return {};

@@ -39,6 +39,8 @@ struct Claims {
     std::string_view id;
     std::array<std::string_view, kSignaturesMax> signatures{};  // encoded, without prefix
     std::size_t signature_count = 0;
+    std::array<std::string_view, kSignaturesMax> v1a{};  // standard-webhooks: those of Ed25519
+    std::size_t v1a_count = 0;
 };
 
 // An empty answer: they are read; else what is wrong.
@@ -53,7 +55,8 @@ struct Verdict {
 Verdict verify(const SignatureRules& rules, std::span<const std::string_view> secrets,
                const Incoming& request, std::int64_t now_us);
 
-// The headers a sender would put there, as "name", "value": for a try call.
+// The headers a sender would put there, as "name", "value": for a try call. None where the sender's
+// key is its own (a public key in the secret's place).
 std::array<std::pair<std::string, std::string>, 3> sign(const SignatureRules& rules,
                                                         std::string_view secret,
                                                         std::string_view id, std::string_view body,

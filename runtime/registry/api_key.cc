@@ -2,6 +2,7 @@
 
 #include "core/crypto/random_bits.h"
 #include "core/timestamp.h"
+#include "io/tls/certificate_names.h"
 #include "matcher/filter/cidr.h"
 #include "matcher/filter/wildcard.h"
 #include "runtime/event/tenant_names.h"
@@ -92,6 +93,22 @@ void read_addresses(core::JsonObject& in, ApiKey& out) {
     }
 }
 
+void read_client_cert_sans(core::JsonObject& in, ApiKey& out) {
+    if (!given(in, "clientCertSans") ||
+        !in.text_list("clientCertSans", out.client_cert_sans, kKeyListMax))
+        return;
+    for (std::string& name : out.client_cert_sans) {
+        auto known = io::certificate_name(name);
+        if (!known) {
+            return in.refuse("clientCertSans", "has \"" + name.substr(0, 64) +
+                                                   "\"; expected names as certificates have them: "
+                                                   "DNS:a.example, URI:spiffe://a/b, "
+                                                   "email:a@b.example, IP:10.0.0.1");
+        }
+        name = std::move(*known);
+    }
+}
+
 core::Status read(std::string_view body, ApiKey& out) {
     core::JsonDocument document;
     auto in = document.parse_object(body);
@@ -102,6 +119,7 @@ core::Status read(std::string_view body, ApiKey& out) {
     read_scopes(*in, out);
     read_patterns(*in, out);
     read_addresses(*in, out);
+    read_client_cert_sans(*in, out);
     if (given(*in, "expiresAt")) in->timestamp("expiresAt", out.expires_at_us);
     read_quotas(*in, kKeyQuotas, out.quotas);
     for (const std::string_view name : kShownMembers) (void)in->any(name);
@@ -124,6 +142,7 @@ std::string show(const ApiKey& key) {
     append_texts(json, "scopes", identity::scope_names(key.scopes));
     append_texts(json, "patterns", key.patterns);
     append_texts(json, "ips", key.ips);
+    append_texts(json, "clientCertSans", key.client_cert_sans);
     if (!key.user.empty()) json.field("user", key.user);
     append_quotas(json, key.quotas);
     const auto time_or_null = [&json](std::string_view name, std::int64_t us) {

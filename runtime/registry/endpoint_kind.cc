@@ -2,6 +2,7 @@
 #include "core/json_reader.h"
 #include "runtime/registry/document_body.h"
 #include "runtime/registry/document_kinds.h"
+#include "runtime/identity/cors.h"
 #include "runtime/registry/endpoint.h"
 
 #include <algorithm>
@@ -98,6 +99,12 @@ void read_cors(JsonObject& in, Endpoint& out) {
     if (!inner) return;
     constexpr std::size_t kOriginsMax = 64;
     inner->text_list("origins", out.origins, kOriginsMax);
+    for (const std::string& origin : out.origins) {
+        if (!identity::is_cors_origin(origin)) {
+            inner->refuse("origins", "has \"" + origin.substr(0, 64) +
+                                         "\"; expected https://app.example, or * for all");
+        }
+    }
     (void)inner->finish();
     in.join(*inner);
     out.cors = member_text(in, "cors");

@@ -13,7 +13,9 @@ namespace millrace::runtime {
 inline constexpr std::int64_t kQuotaMax = 1'000'000'000'000;
 
 // Those that may be said of a key; a tenant has all.
-inline constexpr identity::Quota kKeyQuotas[] = {identity::Quota::kEvents, identity::Quota::kBytes};
+inline constexpr identity::Quota kKeyQuotas[] = {identity::Quota::kEvents, identity::Quota::kBytes,
+                                                 identity::Quota::kConnections,
+                                                 identity::Quota::kStreams};
 std::span<const identity::Quota> all_quotas();
 
 void read_quotas(core::JsonObject& in, std::span<const identity::Quota> known,

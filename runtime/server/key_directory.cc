@@ -23,6 +23,23 @@ void set_rates(identity::Meter& meter, const identity::Quotas& quotas) {
     meter.bytes.set_rate(quotas.of(Quota::kBytes));
 }
 
+// Of what of them is there at once.
+void set_counts(identity::Count& connections, std::atomic<std::int64_t>& streams_max,
+                const identity::Quotas& quotas) {
+    connections.most.store(quotas.of(Quota::kConnections), std::memory_order_relaxed);
+    streams_max.store(quotas.of(Quota::kStreams), std::memory_order_relaxed);
+}
+
+void set_limits(const ApiKey& key) {
+    set_rates(key.holder->meter, key.quotas);
+    set_counts(key.holder->connections, key.holder->streams_max, key.quotas);
+}
+
+void set_limits(identity::TenantHolder& tenant, const identity::Quotas& quotas) {
+    set_rates(tenant.meter, quotas);
+    set_counts(tenant.connections, tenant.streams_max, quotas);
+}
+
 std::shared_ptr<const identity::KeyIdentity> identity_of(
     const ApiKey& key, std::shared_ptr<identity::TenantHolder> tenant) {
     auto out = std::make_shared<identity::KeyIdentity>();
@@ -47,6 +64,7 @@ std::shared_ptr<const identity::KeyIdentity> identity_of(
 bool gives_other(const ApiKey& before, const ApiKey& after) {
     return !(before.scopes == after.scopes) || before.role != after.role ||
            before.patterns != after.patterns || before.ips != after.ips ||
+           before.client_cert_sans != after.client_cert_sans ||
            before.expires_at_us != after.expires_at_us || before.user != after.user ||
            (before.hash != after.hash && after.retired.empty());
 }
@@ -73,11 +91,15 @@ void KeyDirectory::put(KeyTable& table, const ApiKey& key) const {
         if (matcher::parse_cidr(block, parsed)) grant->from.push_back(parsed);
     }
     table.put({key.hash, 0, grant});
+    for (const std::string& name : key.client_cert_sans)
+        table.put({KeyTable::digest_of_name(name), 0, grant});
     for (const ApiKey::Retired& old : key.retired) table.put({old.hash, old.until_us, grant});
 }
 
 void KeyDirectory::erase(KeyTable& table, const ApiKey& key) {
     table.erase(key.hash);
+    for (const std::string& name : key.client_cert_sans)
+        table.erase(KeyTable::digest_of_name(name));
     for (const ApiKey::Retired& old : key.retired) table.erase(old.hash);
 }
 
@@ -87,21 +109,17 @@ void KeyDirectory::publish(std::shared_ptr<KeyTable> next) {
 }
 
 void KeyDirectory::settle_tenant(const Tenant& tenant) {
-    const identity::Quotas quotas = tenant.quotas.over(deps_.quota_defaults);
-    set_rates(tenant.holder->meter, quotas);
-    tenant.holder->streams_max.store(quotas.of(Quota::kStreams), std::memory_order_relaxed);
+    set_limits(*tenant.holder, tenant.quotas.over(deps_.quota_defaults));
     tenant.holder->suspend(tenant.suspended, tenant.reason);
 }
 
 core::Status KeyDirectory::start() {
     const RegistrySnapshotRef registry = deps_.registry->snapshot();
-    set_rates(default_holder_->meter, deps_.quota_defaults);
-    default_holder_->streams_max.store(deps_.quota_defaults.of(Quota::kStreams),
-                                       std::memory_order_relaxed);
+    set_limits(*default_holder_, deps_.quota_defaults);
     registry->tenants.for_each([this](const TenantRef& tenant) { settle_tenant(*tenant); });
     auto table = std::make_shared<KeyTable>();
     registry->keys.for_each([&](const ApiKeyRef& key) {
-        set_rates(key->holder->meter, key->quotas);
+        set_limits(*key);
         put(*table, *key);
     });
     if (auto restored = restore_uses(); !restored) return restored;
@@ -121,7 +139,7 @@ void KeyDirectory::follow_key(const DocumentChange<ApiKey>& change) {
     if (change.after) {
         if (change.before && gives_other(*change.before, *change.after))
             change.after->holder->grant.fetch_add(1, std::memory_order_release);
-        set_rates(change.after->holder->meter, change.after->quotas);
+        set_limits(*change.after);
         put(*next, *change.after);
     } else if (change.before) {
         // release: pairs with Principal::still_holds().

@@ -38,6 +38,17 @@ io::LineLimits line_limits(const core::SocketConfig& socket, const core::EventsC
     return out;
 }
 
+io::TlsSettings tls_settings(const core::TlsConfig& tls) {
+    io::TlsSettings out;
+    out.certificate = tls.cert;
+    out.key = tls.key;
+    out.client_ca = tls.client_ca;
+    if (tls.client_auth == "optional") out.client_auth = io::ClientAuth::kOptional;
+    if (tls.client_auth == "required") out.client_auth = io::ClientAuth::kRequired;
+    out.handshake_ms_max = tls.handshake_timeout_us / 1000;
+    return out;
+}
+
 void read_store_options(const core::StoreConfig& store, store::Database::Options& out) {
     out.reserve_bytes = static_cast<std::uint64_t>(store.reserve_bytes);
     out.kv_history_us = store.kv_history_us;
@@ -70,6 +81,7 @@ identity::Quotas quota_defaults(const core::QuotaConfig& quota) {
     identity::Quotas out;
     out.set(Quota::kEvents, quota.events_per_second);
     out.set(Quota::kBytes, quota.bytes_per_second);
+    out.set(Quota::kConnections, quota.connections);
     out.set(Quota::kReplays, quota.replays);
     out.set(Quota::kScripts, quota.scripts);
     out.set(Quota::kStreams, quota.streams);

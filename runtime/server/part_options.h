@@ -8,6 +8,7 @@
 #include "io/http_server.h"
 #include "io/line_server.h"
 #include "io/reactor.h"
+#include "io/tls/tls_material.h"
 #include "runtime/courier/address_rules.h"
 #include "runtime/executors/command_runner.h"
 #include "runtime/identity/credentials.h"
@@ -21,6 +22,7 @@ namespace millrace::runtime {
 io::ReactorOptions reactor_options(const core::IoConfig& io);
 io::HttpLimits http_limits(const core::HttpConfig& http);
 io::LineLimits line_limits(const core::SocketConfig& socket, const core::EventsConfig& events);
+io::TlsSettings tls_settings(const core::TlsConfig& tls);
 void read_store_options(const core::StoreConfig& store, store::Database::Options& out);
 store::Durability durability_of(const core::StoreConfig& store);
 void read_registry_options(const core::RetryConfig& retry, const core::ScriptConfig& script,

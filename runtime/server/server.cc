@@ -4,7 +4,6 @@
 #include "runtime/lua/lua_vm.h"
 #include "runtime/server/descriptors.h"
 #include "runtime/server/last_words.h"
-#include "runtime/server/reload.h"
 #include "runtime/server/server_parts.h"
 #include "runtime/server/signals.h"
 
@@ -56,12 +55,14 @@ void say_what_is_so(core::Log& log, const core::Config& config, const ServeOptio
 }
 
 // Until somebody asks for the end or the store has failed; then the reason is not empty.
-std::string serve(const Server& server, core::Log& log, const core::Config& config,
+std::string serve(Server& server, core::Log& log, const core::Config& config,
                   const ServeOptions& options) {
     std::string reason;
+    core::Config running = config;
+    const std::vector<ReloadPart> parts = server.reload_parts();
     while (end_signals() == 0 && !server.failed(reason)) {
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
-        if (take_hangup()) reload_config(log, config, options.read_again);
+        if (take_hangup()) running = reload_config(log, running, options.read_again, parts);
     }
     return reason;
 }
@@ -86,6 +87,19 @@ core::Result<std::unique_ptr<Server>> Server::create(const core::Config& config,
 const ServerAddresses& Server::addresses() const { return parts_->addresses; }
 
 bool Server::keyed() const { return parts_->key_ring.closed(); }
+
+std::vector<ReloadPart> Server::reload_parts() {
+    std::vector<ReloadPart> parts;
+    parts.push_back({"log.level", [this](const core::Config& fresh) -> core::Status {
+                         parts_->log.set_level(level_of(fresh));
+                         return {};
+                     }});
+    if (!parts_->config.tls.cert.empty()) {
+        parts.push_back(
+            {"tls.", [this](const core::Config& fresh) { return parts_->reload_tls(fresh.tls); }});
+    }
+    return parts;
+}
 
 bool Server::failed(std::string& reason) const {
     if (!parts_->database->fatal()) return false;

@@ -9,6 +9,7 @@
 #include "core/config.h"
 #include "core/log.h"
 #include "core/result.h"
+#include "runtime/server/reload.h"
 
 #include <cstdint>
 #include <functional>
@@ -36,6 +37,8 @@ public:
     const ServerAddresses& addresses() const;
     // A key was made once: every caller needs one.
     bool keyed() const;
+    // What of a configuration that was read again it takes while it runs.
+    std::vector<ReloadPart> reload_parts();
     // The store can't go on: the process must end. Says why.
     bool failed(std::string& reason) const;
     // Graceful: no new connections, requests answered, what is durable stays queued for the next

@@ -300,8 +300,10 @@ core::Status ServerParts::build_edge() {
     rest = std::make_unique<api::Api>(*services);
     auto names = identity::HostNames::make(config.http.listen, config.http.hosts);
     if (!names) return core::fail(std::move(names.error()));
-    authenticator = std::make_unique<identity::Authenticator>(std::move(*names), seams.tenant_of,
-                                                              &key_ring, &clock);
+    auto cors = identity::CorsOrigins::make(config.http.cors_origins);
+    if (!cors) return core::fail(std::move(cors.error()));
+    authenticator = std::make_unique<identity::Authenticator>(
+        std::move(*names), seams.tenant_of, &key_ring, &clock, std::move(*cors));
     conductor.add_chore([this] { return keys->write_uses(); });
     conductor.add_chore([this] { return tell_security(); });
     verifier = std::make_unique<MatchVerifier>(config.matcher.verify_fraction, *registry,
@@ -565,7 +567,51 @@ core::Status ServerParts::listen_one(std::string_view what, const std::string& w
     return {};
 }
 
+// One for each shard, of the same files.
+core::Result<std::vector<std::shared_ptr<io::TlsContext>>> ServerParts::make_tls(
+    const core::TlsConfig& tls) {
+    auto material = io::read_tls_material(tls_settings(tls));
+    if (!material) return core::fail(std::move(material.error()));
+    std::vector<std::shared_ptr<io::TlsContext>> made;
+    for (std::size_t i = 0; i < shards.size(); ++i) {
+        auto context = io::TlsContext::make(*material, tickets);
+        if (!context) return core::fail(std::move(context.error()));
+        made.push_back(std::move(*context));
+    }
+    log.write(material->out_of_time ? core::LogLevel::kWarn : core::LogLevel::kInfo,
+              material->out_of_time ? "tls: the certificate is not valid at this time"
+                                    : "tls: the certificate is in use",
+              {{"subject", material->subject},
+               {"notAfter", material->not_after},
+               {"clientAuth", tls.client_auth}},
+              core::LogSite::current());
+    return made;
+}
+
+core::Status ServerParts::build_tls() {
+    if (config.tls.cert.empty()) return {};
+    auto made = make_tls(config.tls);
+    if (!made) return core::fail(std::move(made.error()));
+    for (std::size_t i = 0; i < shards.size(); ++i) shards[i]->use_tls(std::move((*made)[i]));
+    return {};
+}
+
+core::Status ServerParts::reload_tls(const core::TlsConfig& tls) {
+    if (tls.cert.empty()) {
+        return core::fail(core::Error(core::ErrorCode::kValidation,
+                                      "tls.cert: is empty now; a server that speaks TLS can be "
+                                      "without it only after the next start")
+                              .in("tls.cert"));
+    }
+    auto made = make_tls(tls);
+    if (!made) return core::fail(std::move(made.error()));
+    for (std::size_t i = 0; i < shards.size(); ++i)
+        shards[i]->post([context = (*made)[i]](Shard& shard) { shard.use_tls(context); });
+    return {};
+}
+
 core::Status ServerParts::listen() {
+    if (auto built = build_tls(); !built) return built;
     if (auto ok =
             listen_one("http.listen", config.http.listen, addresses.http, &Shard::listen_http);
         !ok)

@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "core/metrics.h"
 #include "core/random.h"
+#include "io/tls/ticket_keys.h"
 #include "matcher/matcher.h"
 #include "runtime/api/api.h"
 #include "runtime/courier/courier.h"
@@ -82,6 +83,9 @@ public:
     core::Status build_shards();
     core::Status build_lanes();
     core::Status listen();
+    // The files of tls.* as they are now, for all connections to come. What can not be served with
+    // changes nothing.
+    core::Status reload_tls(const core::TlsConfig& tls);
     void start_threads();
     void stop_threads();
     // Stops taking requests, lets deliveries under way end and makes the cursors durable. `pause`
@@ -131,6 +135,7 @@ public:
     identity::SecurityEvents security;
     std::unique_ptr<KeyDirectory> keys;
     std::unique_ptr<identity::Authenticator> authenticator;
+    io::TicketKeys tickets{clock};
     std::vector<std::unique_ptr<Shard>> shards;
     BehindOrders behind_orders{shards};
     std::vector<std::unique_ptr<Lane>> lanes;
@@ -152,6 +157,8 @@ public:
 private:
     void say_opening();
     core::Status share_descriptors();
+    core::Status build_tls();
+    core::Result<std::vector<std::shared_ptr<io::TlsContext>>> make_tls(const core::TlsConfig& tls);
     void load_one_by_one(const RegistrySnapshot& snapshot);
     core::Status listen_one(std::string_view what, const std::string& where, std::string& bound,
                             core::Result<io::Address> (Shard::*open)(const io::Address&,

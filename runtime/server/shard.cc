@@ -96,11 +96,18 @@ void Shard::connect(std::span<Shard* const> shards, std::span<LanePort* const> l
 }
 
 core::Result<io::Address> Shard::listen_http(const io::Address& address, io::ListenRole role) {
-    return http_->listen(address, role);
+    return http_->listen(address, role, transforms(io::http_tls_service()));
 }
 
 core::Result<io::Address> Shard::listen_lines(const io::Address& address, io::ListenRole role) {
-    return lines_->listen(address, role);
+    // A Unix socket is this machine's own.
+    if (address.family == io::Address::Family::kUnix) return lines_->listen(address, role);
+    return lines_->listen(address, role, transforms(io::line_tls_service()));
+}
+
+io::TransformMaker Shard::transforms(const io::TlsService& service) {
+    if (!tls_) return {};
+    return [this, &service] { return tls_->accept(service); };
 }
 
 std::size_t Shard::do_work() {

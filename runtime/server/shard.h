@@ -17,6 +17,7 @@
 #include "io/http_server.h"
 #include "io/line_server.h"
 #include "io/reactor.h"
+#include "io/tls/tls_context.h"
 #include "runtime/delivery/lane.h"
 #include "runtime/edge/edge_http.h"
 #include "runtime/edge/edge_lines.h"
@@ -100,6 +101,9 @@ public:
     // Before the threads start.
     void connect(std::span<Shard* const> shards, std::span<LanePort* const> lanes,
                  ColdSource& feeder);
+    // What the listeners speak from now on; connections that are there go on as they began. Before
+    // the threads start, then on its own thread.
+    void use_tls(std::shared_ptr<io::TlsContext> tls) { tls_ = std::move(tls); }
     core::Result<io::Address> listen_http(const io::Address& address, io::ListenRole role);
     core::Result<io::Address> listen_lines(const io::Address& address, io::ListenRole role);
 
@@ -207,6 +211,7 @@ private:
     void on_block_durable(const store::EventBlock& block, std::span<const DeliveryItem> items);
     void on_request_done(IngestRequest& request);
     void watch_pressure();
+    io::TransformMaker transforms(const io::TlsService& service);
 
     Deps deps_;
     const std::string name_;
@@ -215,6 +220,7 @@ private:
     Ingestor ingestor_;
     EdgeHttp edge_http_;
     EdgeLines edge_lines_;
+    std::shared_ptr<io::TlsContext> tls_;  // null: the listeners speak none
     std::unique_ptr<io::HttpServer> http_;
     std::unique_ptr<io::LineServer> lines_;
     IdentityKeeper keeper_;

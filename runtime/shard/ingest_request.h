@@ -126,6 +126,25 @@ struct IngestRequest {
         for (auto& list : by_keeper) list.clear();
         asks = keyed = false;
     }
+    // Those of the items that are not to be taken after all, in rising order; the others move up.
+    void leave_out(std::span<const std::uint32_t> indices) {
+        if (indices.empty()) return;
+        const auto at = [&](std::uint32_t index) {
+            return std::lower_bound(indices.begin(), indices.end(), index);
+        };
+        const auto is_out = [&](std::uint32_t index) {
+            return at(index) != indices.end() && *at(index) == index;
+        };
+        const auto renumber = [&](std::vector<std::uint32_t>& list) {
+            std::erase_if(list, is_out);
+            for (std::uint32_t& index : list)
+                index -= static_cast<std::uint32_t>(at(index) - indices.begin());
+        };
+        for (auto& list : by_home) renumber(list);
+        for (auto& list : by_keeper) renumber(list);
+        std::uint32_t index = 0;
+        std::erase_if(items, [&](const IngestItem&) { return is_out(index++); });
+    }
     // Some item comes again in the next round. By any home, like fail().
     void come_again() { again_.store(true, std::memory_order_relaxed); }
     bool again() const { return again_.load(std::memory_order_relaxed); }

@@ -137,10 +137,16 @@ void EventTail::append_message(Stream& stream, std::string_view name, std::strin
     stream.pending += "\n\n";
 }
 
+template <typename Is>
+std::int64_t EventTail::streams_that(const Is& is) const {
+    return std::count_if(streams_.begin(), streams_.end(), [&is](const auto& entry) {
+        return is(entry.second->request.principal);
+    });
+}
+
 std::size_t EventTail::streams_of(core::TenantId tenant) const {
-    return static_cast<std::size_t>(std::count_if(
-        streams_.begin(), streams_.end(),
-        [tenant](const auto& entry) { return entry.second->request.principal.tenant == tenant; }));
+    return static_cast<std::size_t>(
+        streams_that([tenant](const identity::Principal& other) { return other.tenant == tenant; }));
 }
 
 core::Status EventTail::may_open(const StreamRequest& request) const {
@@ -150,12 +156,22 @@ core::Status EventTail::may_open(const StreamRequest& request) const {
                 .bound(kStreamsMax)
                 .retry_after(10));
     }
-    if (!request.principal.key) return {};
-    const std::int64_t most =
-        request.principal.key->tenant->streams_max.load(std::memory_order_relaxed);
-    return identity::within_quota(
-        identity::Quota::kStreams,
-        most == 0 ? 0 : static_cast<std::int64_t>(streams_of(request.principal.tenant)), most);
+    const identity::KeyIdentity* key = request.principal.key.get();
+    if (!key || !key->holder) return {};
+    const auto within = [&](const auto& holder, std::string_view whose, const auto& is) {
+        const std::int64_t most = holder->streams_max.load(std::memory_order_relaxed);
+        return identity::within_quota(identity::Quota::kStreams, most == 0 ? 0 : streams_that(is),
+                                      most, whose);
+    };
+    if (auto of_key = within(key->holder, "key",
+                             [key](const identity::Principal& other) {
+                                 return other.key && other.key->holder == key->holder;
+                             });
+        !of_key)
+        return of_key;
+    return within(key->tenant, "tenant", [&](const identity::Principal& other) {
+        return other.tenant == request.principal.tenant;
+    });
 }
 
 // Whoever has lost the right to see more is told, and sees no more.

@@ -89,6 +89,8 @@ private:
 
     core::Result<std::vector<core::LogOffset>> start_of(const StreamRequest& request);
     bool clamp_to_end(std::vector<core::LogOffset>& next) const;
+    template <typename Is>
+    std::int64_t streams_that(const Is& is) const;
     core::Status may_open(const StreamRequest& request) const;
     static void append_reset(Stream& stream);
     // `name`: "event", "reset" or "error"; `data`: JSON.

@@ -1,5 +1,7 @@
 #include "tests/io/edge_world.h"
 
+#include "tests/io/tls_client.h"
+
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -93,7 +95,15 @@ void EdgeWorld::advance_ms(std::int64_t ms) {
     settle();
 }
 
-TransformMaker EdgeWorld::transforms() const {
+TransformMaker EdgeWorld::transforms(const TlsService& service) const {
+    if (kind == World::kTls) {
+        // One for all worlds of a test: its keys take longer to make than a handshake.
+        static core::ManualClock clock_of_tickets;
+        static TicketKeys tickets(clock_of_tickets);
+        static const std::shared_ptr<TlsContext> context =
+            *TlsContext::make(server_material(), tickets);
+        return [&service] { return context->accept(service); };
+    }
     if (kind != World::kTransformed) return {};
     return [] { return std::make_unique<FrameTransform>(FrameTransform::Role::kServer); };
 }
@@ -102,6 +112,7 @@ int EdgeWorld::connect(const Address& to) {
     Client client;
     if (kind == World::kTransformed)
         client.transform = std::make_unique<FrameTransform>(FrameTransform::Role::kClient);
+    if (kind == World::kTls) client.transform = std::make_unique<TlsClientTransform>();
     client.socket = in_memory() ? network.connect(to) : connect_kernel(to);
     EXPECT_GE(client.socket, 0) << to.to_string();
     clients_.push_back(std::move(client));

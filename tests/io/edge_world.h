@@ -1,12 +1,13 @@
 // A reactor with clients for tests: the same test body runs on memory, epoll and io_uring. Time is
 // a ManualClock; on the kernel's backends a pump gives the loopback a bounded chance to carry the
-// bytes. In the transformed world server and clients speak through a FrameTransform, and what a
-// client writes arrives in two pieces.
+// bytes. In the transformed world server and clients speak through a FrameTransform, in that of TLS
+// through the real one, and what a client writes arrives in two pieces.
 #pragma once
 
 #include "core/clock.h"
 #include "io/memory_network.h"
 #include "io/reactor.h"
+#include "io/tls/tls_service.h"
 #include "tests/io/frame_transform.h"
 
 #include <gtest/gtest.h>
@@ -18,10 +19,10 @@
 
 namespace millrace::io {
 
-enum class World : std::uint8_t { kMemory, kEpoll, kIoUring, kTransformed };
+enum class World : std::uint8_t { kMemory, kEpoll, kIoUring, kTransformed, kTls };
 
 inline std::string world_name(const testing::TestParamInfo<World>& info) {
-    constexpr const char* kNames[] = {"memory", "epoll", "io_uring", "transformed"};
+    constexpr const char* kNames[] = {"memory", "epoll", "io_uring", "transformed", "tls"};
     return kNames[static_cast<std::size_t>(info.param)];
 }
 
@@ -36,7 +37,7 @@ public:
     void advance_ms(std::int64_t ms);
 
     // What servers are to listen with.
-    TransformMaker transforms() const;
+    TransformMaker transforms(const TlsService& service = http_tls_service()) const;
 
     int connect(const Address& to);
     void write(int client, std::string_view bytes);
@@ -64,9 +65,9 @@ private:
         bool ended = false;
         bool reading = true;
         std::string unsent;
-        std::unique_ptr<FrameTransform> transform;
+        std::unique_ptr<WireTransform> transform;
     };
-    bool in_memory() const { return kind == World::kMemory || kind == World::kTransformed; }
+    bool in_memory() const { return kind != World::kEpoll && kind != World::kIoUring; }
     void pull(Client& client);
     void pull_transformed(Client& client);
     std::vector<Client> clients_;

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "io/out_queue.h"
-#include "io/stream_transform.h"
+#include "tests/io/wire_transform.h"
 
 #include <algorithm>
 #include <string>
@@ -14,7 +14,7 @@
 
 namespace millrace::io {
 
-class FrameTransform final : public StreamTransform {
+class FrameTransform final : public WireTransform {
 public:
     enum class Role : std::uint8_t { kServer, kClient };
     static constexpr std::size_t kRecordBytesMax = 700;
@@ -46,7 +46,7 @@ public:
     }
     void end() override { put_length(0); }
     void pull(OutQueue& wire) override { wire.append(take_wire()); }
-    std::string take_wire() { return std::exchange(wire_, {}); }
+    std::string take_wire() override { return std::exchange(wire_, {}); }
 
 private:
     static constexpr char kKey = 0x5a;

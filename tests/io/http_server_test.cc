@@ -761,7 +761,7 @@ TEST_P(HttpServerTest, ShutsDownWithClientsInEveryState) {
 
 INSTANTIATE_TEST_SUITE_P(Worlds, HttpServerTest,
                          testing::Values(World::kMemory, World::kEpoll, World::kIoUring,
-                                         World::kTransformed),
+                                         World::kTransformed, World::kTls),
                          world_name);
 
 }  // namespace

@@ -472,7 +472,7 @@ TEST_P(LineServerTest, SplitsLikeAPlainSplitterWhereverTheStreamIsCut) {
 
 INSTANTIATE_TEST_SUITE_P(Worlds, LineServerTest,
                          testing::Values(World::kMemory, World::kEpoll, World::kIoUring,
-                                         World::kTransformed),
+                                         World::kTransformed, World::kTls),
                          world_name);
 
 }  // namespace

@@ -48,6 +48,26 @@ TEST_F(TransformedStreamTest, WhoBreaksTheHandshakeIsToldAndLetGo) {
     EXPECT_EQ(world_.network.read(client), "NO");
     EXPECT_TRUE(world_.network.ended(client));
     EXPECT_EQ(requests_, 0u);
+    EXPECT_EQ(server_.connections(), 1u) << "so that what it was told is not reset";
+    world_.advance_ms(2100);
+    EXPECT_EQ(server_.connections(), 0u);
+}
+
+TEST_F(TransformedStreamTest, WhoHasBrokenTheHandshakeAndGoesIsForgottenAtOnce) {
+    const int client = connect_raw();
+    world_.network.write(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    world_.settle();
+    world_.network.finish(client);
+    world_.settle();
+    EXPECT_EQ(server_.connections(), 0u);
+}
+
+TEST_F(TransformedStreamTest, WhoHasBrokenTheHandshakeAndSendsOnIsCutOff) {
+    const int client = connect_raw();
+    for (int i = 0; i < 9; ++i) {
+        world_.network.write(client, std::string(10'000, 'x'));
+        world_.settle();
+    }
     EXPECT_EQ(server_.connections(), 0u);
 }
 
@@ -59,6 +79,7 @@ TEST_F(TransformedStreamTest, ABrokenRecordEndsTheConnection) {
     world_.write_wire(client, "\xff\xff");
     world_.settle();
     EXPECT_TRUE(world_.ended(client));
+    world_.advance_ms(2100);
     EXPECT_EQ(server_.connections(), 0u);
 }
 

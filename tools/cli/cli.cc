@@ -12,7 +12,9 @@ namespace {
 constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
 
 bool takes_value(const std::string& option) {
-    return option == "--server" || option == "--api-key" || option == "--output" || option == "-o";
+    return option == "--server" || option == "--api-key" || option == "--output" ||
+           option == "-o" || option == "--ca-file" || option == "--client-cert" ||
+           option == "--client-key";
 }
 
 // Index of the first argument that is neither an option nor an option's value.
@@ -77,6 +79,10 @@ void add_global_options(CLI::App& app, CliContext& context) {
         ->envname("MILLRACE_SERVER")
         ->capture_default_str();
     app.add_option("--api-key", context.api_key, "The API key")->envname("MILLRACE_API_KEY");
+    app.add_option("--ca-file", context.ca_file, "Whom to trust of https:// servers (PEM)")
+        ->envname("MILLRACE_CA_FILE");
+    app.add_option("--client-cert", context.client_cert, "A certificate to show (PEM)");
+    app.add_option("--client-key", context.client_key, "Its private key (PEM)");
     app.add_option("-o,--output", context.output, "table for people, json for programs")
         ->check(CLI::IsMember({"table", "json"}))
         ->capture_default_str();

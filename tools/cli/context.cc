@@ -13,6 +13,9 @@ HttpClient* CliContext::client() {
     HttpClient::Options options;
     options.server = server;
     options.api_key = api_key;
+    options.ca_file = ca_file;
+    options.client_cert = client_cert;
+    options.client_key = client_key;
     auto created = HttpClient::create(std::move(options));
     if (!created) {
         failed(created.error());

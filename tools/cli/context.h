@@ -45,6 +45,7 @@ public:
     // Filled by the global options.
     std::string server = "http://127.0.0.1:7070";
     std::string api_key;
+    std::string ca_file, client_cert, client_key;
     std::string output = "table";
 
     // The chosen verb.

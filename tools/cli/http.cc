@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 
 #include <mutex>
+#include <utility>
 
 namespace millrace::tools {
 
@@ -95,6 +96,11 @@ core::Result<HttpReply> HttpClient::perform(const HttpRequest& request,
     const std::string url = options_.server + request.path;
     curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    for (const auto& [option, path] : {std::pair(CURLOPT_CAINFO, &options_.ca_file),
+                                       std::pair(CURLOPT_SSLCERT, &options_.client_cert),
+                                       std::pair(CURLOPT_SSLKEY, &options_.client_key)}) {
+        if (!path->empty()) curl_easy_setopt(curl, option, path->c_str());
+    }
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.list);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);

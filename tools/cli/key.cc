@@ -12,7 +12,7 @@ namespace {
 
 struct KeyOptions {
     std::string id, name, tenant, role, user, expires, overlap, cursor;
-    std::vector<std::string> scopes, patterns, ips;
+    std::vector<std::string> scopes, patterns, ips, client_cert_sans;
     std::int64_t limit = 100;
 };
 
@@ -51,6 +51,7 @@ int create_key(CliContext& context, const KeyOptions& o) {
     body.text_if("role", o.role).text_if("user", o.user).text_if("expiresAt", o.expires);
     body.raw_if("scopes", list_text(o.scopes)).raw_if("patterns", list_text(o.patterns));
     body.raw_if("ips", list_text(o.ips));
+    body.raw_if("clientCertSans", list_text(o.client_cert_sans));
     const auto reply = context.call({.method = "POST", .path = "/v2/keys", .body = body.str()});
     return reply == nullptr ? kExitFailed : print_new(context, *reply);
 }
@@ -121,6 +122,8 @@ void add_key_commands(CLI::App& app, CliContext& context) {
     create->add_option("--scope", o->scopes, "instead of the role's: events:write, scripts:*");
     create->add_option("--pattern", o->patterns, "of events that it may send and see");
     create->add_option("--ip", o->ips, "addresses or blocks that it may come from");
+    create->add_option("--client-cert-san", o->client_cert_sans,
+                       "names in certificates that stand for it: DNS:a.example");
     create->add_option("--user", o->user, "whose it is, for ctx.requestUser");
     create->add_option("--expires", o->expires, "RFC 3339");
     create->footer("The first one: millrace key create --bootstrap --data DIR");

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 namespace millrace::runtime::identity {
 namespace {
@@ -102,6 +103,29 @@ TEST_F(KeyedAuthenticatorTest, WhoCameByAKeyIsLetGoWhenItGivesSomethingElse) {
     EXPECT_TRUE(principal.still_holds(clock.wall_us()));
     ++identity->holder->grant;
     EXPECT_FALSE(principal.still_holds(clock.wall_us()));
+}
+
+TEST_F(KeyedAuthenticatorTest, ANameInACertificateStandsForItsKeyUnlessOneIsShown) {
+    auto grant = std::make_shared<KeyGrant>();
+    grant->key = identity;
+    auto table = std::make_shared<KeyTable>();
+    table->put({core::crypto::sha256(text), 0, grant});
+    table->put({KeyTable::digest_of_name("DNS:a.example"), 0, grant});
+    ring.publish(table);
+    const auto come = [&](const std::vector<std::string>& names, std::string_view key) {
+        return authenticator
+            .authenticate({.peer = peer, .http = nullptr, .key = key, .peer_names = names})
+            .has_value();
+    };
+    EXPECT_TRUE(come({"URI:x", "DNS:a.example"}, ""));
+    EXPECT_FALSE(come({"DNS:b.example"}, ""));
+    EXPECT_FALSE(come({}, ""));
+    EXPECT_TRUE(come({"DNS:b.example"}, text));
+    EXPECT_FALSE(come({"DNS:a.example"}, "mr_live_other"));
+    EXPECT_FALSE(come({"certificate:DNS:a.example"}, ""));
+    EXPECT_FALSE(line("DNS:a.example"));
+    identity->holder->revoked = true;
+    EXPECT_FALSE(come({"DNS:a.example"}, ""));
 }
 
 }  // namespace

@@ -59,5 +59,33 @@ TEST_F(LimitsTest, CountedThingsEndAtTheirNumber) {
     EXPECT_EQ(refused.error().field, "scripts");
 }
 
+TEST_F(LimitsTest, ConnectionsCountForKeyAndTenantAsLongAsTheyAreHeld) {
+    principal.key->holder->connections.most = 2;
+    principal.key->tenant->connections.most = 3;
+    auto first = HeldConnection::take(principal);
+    auto second = HeldConnection::take(principal);
+    ASSERT_TRUE(first && second);
+    const auto third = HeldConnection::take(principal);
+    ASSERT_FALSE(third);
+    EXPECT_EQ(third.error().field, "connections");
+    EXPECT_EQ(third.error().limit, 2);
+    EXPECT_NE(third.error().message.find("the key has"), std::string::npos);
+    EXPECT_EQ(principal.key->holder->connections.held, 2) << "what was refused is not held";
+    *first = HeldConnection();
+    EXPECT_TRUE(HeldConnection::take(principal));
+    EXPECT_EQ(principal.key->holder->connections.held, 1);
+    principal.key->holder->connections.most = 0;
+    principal.key->tenant->connections.most = 1;
+    EXPECT_NE(HeldConnection::take(principal).error().message.find("the tenant has"),
+              std::string::npos);
+}
+
+TEST_F(LimitsTest, AConnectionOfNobodyIsNotCounted) {
+    const auto held = HeldConnection::take(Principal{});
+    ASSERT_TRUE(held);
+    EXPECT_TRUE(held->is_of(Principal{}));
+    EXPECT_FALSE(held->is_of(principal));
+}
+
 }  // namespace
 }  // namespace millrace::runtime::identity

@@ -139,5 +139,23 @@ TEST(LocalPolicy, WantsTheTypeOfABodyFromAPage) {
     EXPECT_FALSE(check_local_request(chunked, names));
 }
 
+TEST(LocalPolicy, APageOfAnOriginThatIsNamedMayCallAndOnlyThat) {
+    const HostNames names = *HostNames::make("127.0.0.1:7070", "");
+    const auto passes = [&](std::string_view list, std::vector<io::HeaderField> headers,
+                            std::string_view host = "localhost:7070") {
+        io::Request request;
+        request.host = host;
+        request.headers = headers;
+        return check_local_request(request, names, *CorsOrigins::make(list)).has_value();
+    };
+    const std::vector<io::HeaderField> page = {{"Sec-Fetch-Site", "cross-site"},
+                                               {"Origin", "https://app.example"}};
+    EXPECT_TRUE(passes("https://app.example", page));
+    EXPECT_FALSE(passes("https://app.example", page, "evil.example")) << "the Host still counts";
+    EXPECT_FALSE(passes("https://other.example", page));
+    EXPECT_FALSE(passes("*", page)) << "everybody, without a key, is nobody";
+    EXPECT_FALSE(passes("https://app.example", {{"Sec-Fetch-Site", "cross-site"}}));
+}
+
 }  // namespace
 }  // namespace millrace::runtime::identity

@@ -3,6 +3,9 @@
 // a time.
 #include "runtime/inbound/signature.h"
 
+#include "core/base64.h"
+#include "core/crypto/secret_bytes.h"
+
 #include <gtest/gtest.h>
 
 #include <string>
@@ -74,6 +77,35 @@ TEST(Signature, TakesStandardWebhooksPublishedExample) {
     EXPECT_FALSE(judge(rules, {kSecret}, headers("v2,x", "1614265330"), kBody, kThen).good);
     EXPECT_FALSE(check_secret(rules.scheme, "whsec_not base64").empty());
     EXPECT_TRUE(check_secret(rules.scheme, kSecret).empty());
+}
+
+TEST(Signature, TakesWhatSendersSignWithAKeyOfTheirOwn) {
+    const SignatureRules rules{.scheme = Scheme::kStandardWebhooks};
+    const std::string seed(core::crypto::kEd25519SeedBytes, '7');
+    const auto base64 = [](std::string_view bytes) {
+        std::string text;
+        core::append_base64(text, bytes);
+        return text;
+    };
+    const std::string key = "whpk_" + base64(core::crypto::public_key_ed25519(seed));
+    const auto headers = [](std::string_view signatures) {
+        return Headers{{"webhook-id", "msg_1"},
+                       {"webhook-timestamp", "1000"},
+                       {"webhook-signature", signatures}};
+    };
+    const std::string good =
+        "v1a," + base64(core::crypto::sign_ed25519(seed, "msg_1.1000.{\"a\":1}"));
+    EXPECT_TRUE(check_secret(rules.scheme, key).empty());
+    EXPECT_TRUE(judge(rules, {key}, headers(good), R"({"a":1})", 1000).good);
+    EXPECT_TRUE(judge(rules, {"whsec_AAAA", key}, headers("v1,AAAA " + good), R"({"a":1})", 1000)
+                    .good);
+    EXPECT_FALSE(judge(rules, {key}, headers(good), R"({"a":2})", 1000).good);
+    EXPECT_FALSE(judge(rules, {key}, headers(good), R"({"a":1})", 1301).good);
+    EXPECT_FALSE(judge(rules, {"whsec_AAAA"}, headers(good), R"({"a":1})", 1000).good);
+    for (const char* bad : {"v1a,", "v1a,AAAA", "v1a,!", "v1,AAAA"})
+        EXPECT_FALSE(judge(rules, {key}, headers(bad), R"({"a":1})", 1000).good) << bad;
+    EXPECT_FALSE(check_secret(rules.scheme, "whpk_AAAA").empty());
+    EXPECT_TRUE(sign(rules, key, "msg_1", "{}", 1)[0].first.empty());
 }
 
 TEST(Signature, TakesSlacksPublishedExample) {
