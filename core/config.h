@@ -64,6 +64,7 @@ struct TlsConfig {
 struct EngineConfig {
     std::int64_t shards = 0;
     std::int64_t lanes = 0;
+    std::int64_t call_lanes = 4;
     bool pin = false;
     std::int64_t queue_events = 65'536;
     std::int64_t queue_bytes = 16LL << 20;
@@ -121,6 +122,8 @@ struct QuotaConfig {  // of each tenant that says nothing itself; 0: no limit
     std::int64_t bytes_per_second = 0;
     std::int64_t connections = 0;
     std::int64_t replays = 0;
+    std::int64_t running_executions = 0;
+    std::int64_t schedules = 0;
     std::int64_t scripts = 0;
     std::int64_t streams = 0;
     std::int64_t subscriptions = 0;

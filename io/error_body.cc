@@ -4,7 +4,7 @@
 
 namespace millrace::io {
 
-void append_error_object(BodyWriter& out, const core::Error& error) {
+void append_error_object(BodyWriter& out, const core::Error& error, std::string_view found) {
     out.append(R"({"message":)");
     out.append_json_string(error.message);
     out.append(R"(,"code":")");
@@ -35,6 +35,12 @@ void append_error_object(BodyWriter& out, const core::Error& error) {
         out.append(R"("violatedPolicies":[)");
         out.append_json_string(error.field);
         out.append("]");
+        comma = ",";
+    }
+    if (!found.empty()) {
+        out.append(comma);
+        out.append(R"("errors":)");
+        out.append(found);
     }
     out.append("}}");
 }
@@ -45,16 +51,16 @@ void append_error_body(BodyWriter& out, const core::Error& error) {
     out.append('}');
 }
 
-std::string error_body(const core::Error& error) {
-    return R"({"success":false,"error":)" + error_object(error) + "}";
+std::string error_body(const core::Error& error, std::string_view found) {
+    return R"({"success":false,"error":)" + error_object(error, found) + "}";
 }
 
-std::string error_object(const core::Error& error) {
+std::string error_object(const core::Error& error, std::string_view found) {
     SizedPools pools;
     std::string text;
     {
         BodyWriter writer(pools);
-        append_error_object(writer, error);
+        append_error_object(writer, error, found);
         text = writer.view();
     }
     return text;

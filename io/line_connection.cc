@@ -386,14 +386,14 @@ void LineConnection::settle() {
     stream_.mark_dirty();
 }
 
-void LineConnection::reject(std::uint64_t line, const core::Error& error) {
+void LineConnection::reject(std::uint64_t line, const core::Error& error, std::string_view found) {
     ++server_.counters.rejected_lines;
     char digits[24];
     out().append(R"({"reject":{"line":)");
     out().append({digits, static_cast<std::size_t>(
                               std::to_chars(digits, digits + sizeof digits, line).ptr - digits)});
     out().append(R"(,"error":)");
-    out().append(error_object(error));
+    out().append(error_object(error, found));
     out().append("}}\n");
     stream_.mark_dirty();
 }

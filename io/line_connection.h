@@ -39,7 +39,7 @@ public:
     void give_way();
 
     void ack(std::uint64_t lines, std::string_view durability, std::uint64_t duplicates);
-    void reject(std::uint64_t line, const core::Error& error);
+    void reject(std::uint64_t line, const core::Error& error, std::string_view found = {});
     void touch();
     void abort();
 

@@ -22,9 +22,10 @@ bool LineServer::ack(LineToken token, std::uint64_t lines, std::string_view dura
     return connection != nullptr;
 }
 
-bool LineServer::reject(LineToken token, std::uint64_t line, const core::Error& error) {
+bool LineServer::reject(LineToken token, std::uint64_t line, const core::Error& error,
+                        std::string_view found) {
     LineConnection* connection = impl_->find(token);
-    if (connection) connection->reject(line, error);
+    if (connection) connection->reject(line, error, found);
     return connection != nullptr;
 }
 

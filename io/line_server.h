@@ -107,7 +107,9 @@ public:
     // any case.
     bool ack(LineToken connection, std::uint64_t lines, std::string_view durability,
              std::uint64_t duplicates = 0);
-    bool reject(LineToken connection, std::uint64_t line, const core::Error& error);
+    // `found`: what else there is to say, a JSON array for details.errors; empty: nothing.
+    bool reject(LineToken connection, std::uint64_t line, const core::Error& error,
+                std::string_view found = {});
     bool alive(LineToken connection) const;
 
     void pause_ingest();

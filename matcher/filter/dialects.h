@@ -13,15 +13,28 @@
 #include "matcher/filter/json_value.h"
 #include "matcher/filter/predicate.h"
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace millrace::matcher {
 
 core::Result<Predicate> parse_map_filter(const JsonValue& filter, const std::string& field);
 core::Result<Predicate> parse_list_filter(const JsonValue& filter, const std::string& field);
 core::Result<Predicate> parse_event_pattern(const JsonValue& filter, const std::string& field);
-core::Result<Predicate> parse_expression(std::string_view text, const std::string& field);
+// `comparisons`: where two members are compared ($.a >= $.b), which no index knows, goes there and
+// stands in the predicate as a leaf that comparison_index() tells from the others; null: it is an
+// error. Who asks for them has to answer them: no matcher can.
+struct PathComparison {
+    Path left;
+    std::string_view sign;  // a constant: == != < <= > >=
+    Path right;
+};
+core::Result<Predicate> parse_expression(std::string_view text, const std::string& field,
+                                         std::vector<PathComparison>* comparisons = nullptr);
+std::optional<std::size_t> comparison_index(const Leaf& leaf);
 
 // Bounds over the whole predicate: conditions, values, alternatives, complexity.
 core::Status check_limits(const Predicate& predicate, const PatternPredicate& pattern);

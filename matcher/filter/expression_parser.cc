@@ -4,6 +4,7 @@
 //   unary    = "!" unary / "(" or ")" / "true" / "false"
 //            / "exists(" path ")" / "existsLeaf(" path ")"
 //            / path operator operand
+//            / path ("==" / "!=" / "<" / "<=" / ">" / ">=") path    (where the caller asks for it)
 //            / literal ("==" / "!=" / "<" / "<=" / ">" / ">=") path
 //            / literal ["not"] "in" path
 //   operator = "==" / "!=" / "<" / "<=" / ">" / ">=" / ["not"] word      (words: kWords below)
@@ -57,9 +58,15 @@ constexpr std::string_view kOperatorsExpected =
 
 using Parsed = core::Result<Predicate>;
 
+// No member of an envelope is called so.
+constexpr std::string_view kComparisonStep =
+    "\x01"
+    "comparison";
+
 class ExpressionParser {
 public:
-    explicit ExpressionParser(std::string_view text) : text_(text) {}
+    ExpressionParser(std::string_view text, std::vector<PathComparison>* comparisons)
+        : text_(text), comparisons_(comparisons) {}
 
     Parsed parse() {
         auto predicate = parse_or(0);
@@ -245,6 +252,7 @@ private:
         const std::string_view sign = take_sign();
         if (!sign.empty()) {
             const std::size_t operand_at = at_;
+            if (peek() == '$' && comparisons_) return parse_comparison(std::move(*path), sign);
             if (peek() == '$')
                 return fail_here("comparing two paths is not supported; expected a literal");
             if (peek() == '[')
@@ -266,6 +274,17 @@ private:
             if (entry.word == word) return parse_word_condition(std::move(*path), entry, negated);
         }
         return fail_here(std::string(kOperatorsExpected));
+    }
+
+    Parsed parse_comparison(Path left, std::string_view sign) {
+        auto right = scan_jsonpath(text_, at_);
+        if (!right) return core::fail(std::move(right.error()));
+        Leaf leaf;
+        leaf.path.steps = {
+            {PathStep::Kind::kName, std::string(kComparisonStep), 0},
+            {PathStep::Kind::kIndex, {}, static_cast<std::int64_t>(comparisons_->size())}};
+        comparisons_->push_back({std::move(left), sign, std::move(*right)});
+        return Predicate::of(std::move(leaf));
     }
 
     static std::string shown(const Path& path) { return "$." + path.steps.back().name; }
@@ -393,12 +412,20 @@ private:
 
     std::string_view text_;
     std::size_t at_ = 0;
+    std::vector<PathComparison>* const comparisons_;
 };
 
 }  // namespace
 
-core::Result<Predicate> parse_expression(std::string_view text, const std::string& field) {
-    auto predicate = ExpressionParser(text).parse();
+std::optional<std::size_t> comparison_index(const Leaf& leaf) {
+    const std::vector<PathStep>& steps = leaf.path.steps;
+    if (steps.size() != 2 || steps.front().name != kComparisonStep) return std::nullopt;
+    return static_cast<std::size_t>(steps.back().index);
+}
+
+core::Result<Predicate> parse_expression(std::string_view text, const std::string& field,
+                                         std::vector<PathComparison>* comparisons) {
+    auto predicate = ExpressionParser(text, comparisons).parse();
     if (!predicate && predicate.error().field.empty()) predicate.error().field = field;
     return predicate;
 }

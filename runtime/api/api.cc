@@ -9,8 +9,13 @@
 #include "runtime/api/query_check.h"
 #include "runtime/api/regex_aside.h"
 #include "runtime/api/services.h"
+#include "runtime/identity/token_bucket.h"
 #include "store/rows/dead_letters.h"
 #include "store/rows/retry_schedule.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
 
 namespace millrace::runtime::api {
 namespace {
@@ -160,7 +165,24 @@ struct Api::Impl {
     Services& services;
     io::Router router;
     std::vector<Handler> handlers;  // by RouteId
+    // Lines of the audit log about changes that were refused because something else was there.
+    static constexpr std::int64_t kRefusalsPerSecond = 5;
+    std::map<std::uint32_t, identity::TokenBucket> refusals = {};  // by tenant
+
+    void note_refusal(Call& call, const core::Error& error);
 };
+
+void Api::Impl::note_refusal(Call& call, const core::Error& error) {
+    identity::TokenBucket& bucket = refusals[call.tenant().value];
+    bucket.set_rate(kRefusalsPerSecond);
+    if (bucket.take(services.clock().monotonic_ns(), 1) != 0) return;
+    const Route& route = route_table()[call.request.match.route];
+    audit(call, "refuse", "request", call.request.param("id"), [&](core::JsonWriter& json) {
+        json.field("outcome", "conflict").field("reason", error.message);
+        json.field("what",
+                   std::string(io::method_text(route.method)) + " " + std::string(route.path));
+    });
+}
 
 std::string_view ApiRequest::header(std::string_view name) const {
     for (const auto& [sent, value] : headers) {
@@ -253,6 +275,8 @@ void Api::handle(ApiRequest&& request, const Respond& respond) {
             {core::ErrorCode::kInternal, "api: the route has no handler on this thread"}));
     }
     auto answer = handler(call);
+    if (!answer && answer.error().code == core::ErrorCode::kConflict)
+        impl_->note_refusal(call, answer.error());
     respond(answer ? std::move(*answer) : error_response(answer.error()));
 }
 

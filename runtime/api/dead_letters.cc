@@ -4,6 +4,7 @@
 #include "runtime/api/audit.h"
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
+#include "runtime/event/misfit.h"
 #include "store/log/log_reader.h"
 #include "store/rows/row_batch.h"
 
@@ -29,7 +30,10 @@ void append_dead_letter(core::JsonWriter& json, Services& services, const store:
     const auto event = database.log_reader().read_event(row.key.delivery.position);
     if (event && *event) {
         std::string text;
-        append_event(text, (*event)->event, database.hasher());
+        if (is_misfit_letter(row.key.delivery.subscription))
+            append_as_sent(text, (*event)->event, database.hasher());
+        else
+            append_event(text, (*event)->event, database.hasher());
         json.raw_field("event", text);
     } else {
         json.key("event").value(nullptr);
@@ -99,8 +103,9 @@ core::Status select_keys(store::Database& database, const RegistrySnapshot& regi
         auto page = database.dead_letters().list(query);
         if (!page) return core::fail(std::move(page.error()));
         for (const store::OwnedDeadLetter& row : page->rows) {
-            const Subscription* of = registry.subscription(row.row.key.delivery.subscription);
-            if (of && registry.held_because(*of).empty())
+            const core::SubscriptionId number = row.row.key.delivery.subscription;
+            const Subscription* of = registry.subscription(number);
+            if (is_misfit_letter(number) || (of && registry.held_because(*of).empty()))
                 keys.push_back(row.row.key);
             else
                 ++left_out;
@@ -164,6 +169,7 @@ ApiResponse list(const Listing& listing, Services& services) {
 
 // A redrive is refused while nothing is delivered to whoever it is for.
 core::Status check_runs(Call& call, const store::DeadLetter& row) {
+    if (is_misfit_letter(row.key.delivery.subscription)) return {};
     const RegistrySnapshotRef registry = call.services.registry().snapshot();
     const Subscription* of = registry->subscription(row.key.delivery.subscription);
     const std::string_view because = of ? registry->held_because(*of) : "it was removed";

@@ -108,11 +108,13 @@ std::uint64_t request_hash(const ApiRequest& request) {
 struct EndpointRun {
     Call& call;
     EndpointMatch match;
+    core::TenantId tenant = {};
     bool authenticated = false;
     std::string answer_id = {};
     std::uint64_t hash = 0;
 
     const Endpoint& endpoint() const { return *match.endpoint; }
+    bool find_tenant();
     core::Status find();
     core::Status admit();
     // An answer that is there already.
@@ -120,14 +122,32 @@ struct EndpointRun {
     core::Result<ScriptRunRequest> request();
 };
 
+// Somebody who is not known says whose endpoint is meant; false: there is no such tenant.
+bool EndpointRun::find_tenant() {
+    tenant = call.tenant();
+    if (is_known(call.request.principal)) return true;
+    const auto named = call.request.query_value("tenant");
+    if (!named) return true;
+    if (*named == tenant_name(kPlatform)) {
+        tenant = kPlatform;
+        return true;
+    }
+    const TenantRef found = call.services.registry().table<Tenant>().find(kPlatform, *named);
+    if (!found || found->suspended) return false;
+    tenant = found->self();
+    return true;
+}
+
 core::Status EndpointRun::find() {
     const ApiRequest& request = call.request;
     const std::string wanted = upper(request.param("method"));
     const bool asks = request.method == io::Method::kOptions;
     std::string_view used = io::method_text(request.method);
     if (request.method == io::Method::kHead) used = "GET";
-    match = call.services.endpoints().find(*call.services.registry().snapshot(), call.tenant(),
-                                           wanted, request.param("*"));
+    if (find_tenant()) {
+        match = call.services.endpoints().find(*call.services.registry().snapshot(), tenant, wanted,
+                                               request.param("*"));
+    }
     if (!match.endpoint)
         return not_found("endpoint", wanted + " " + std::string(request.param("*")));
     if (asks || used == wanted) return {};
@@ -167,12 +187,13 @@ core::Result<ScriptRunRequest> EndpointRun::request() {
     auto input = endpoint_input(call.request, match, authenticated);
     if (!input) return core::fail(std::move(input.error()));
     ScriptRunRequest run;
-    run.script = call.services.registry().find_script(call.tenant(), endpoint().script_id);
+    run.script = call.services.registry().find_script(tenant, endpoint().script_id);
     if (!run.script || !run.script->enabled)
         return not_found("enabled script of endpoint", endpoint().id);
     if (auto allowed = may_run(call.request.principal, *run.script); !allowed)
         return core::fail(std::move(allowed.error()));
     run.caller = call.request.principal;
+    run.caller.tenant = tenant;
     run.input_json = std::move(*input);
     EndpointCall& made = run.endpoint.emplace();
     made.name = endpoint().name;

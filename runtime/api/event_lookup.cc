@@ -5,6 +5,7 @@
 #include "runtime/delivery/script_limits.h"
 #include "runtime/event/event_source.h"
 #include "runtime/event/json_scan.h"
+#include "runtime/event/misfit.h"
 #include "runtime/event/source_type.h"
 #include "store/log/event_id.h"
 #include "store/rows/executions.h"
@@ -85,9 +86,12 @@ core::Result<SourceChoice> source_choice(const Call& call) {
                           .in("sourceType"));
 }
 
-core::Result<std::optional<FoundEvent>> find_event(store::Database& database, core::TenantId tenant,
-                                                   std::string_view event_id,
-                                                   const SourceChoice& choice) {
+namespace {
+
+core::Result<std::optional<FoundEvent>> find_exactly(store::Database& database,
+                                                     core::TenantId tenant,
+                                                     std::string_view event_id,
+                                                     const SourceChoice& choice) {
     store::LogReader& log = database.log_reader();
     const bool any = choice.type.empty() && choice.id.empty();
     if (!choice.type.empty() && !choice.id.empty()) {
@@ -112,6 +116,24 @@ core::Result<std::optional<FoundEvent>> find_event(store::Database& database, co
         }
     }
     return found;
+}
+
+}  // namespace
+
+core::Result<std::optional<FoundEvent>> find_event(store::Database& database, core::TenantId tenant,
+                                                   std::string_view event_id,
+                                                   const SourceChoice& choice) {
+    auto found = find_exactly(database, tenant, event_id, choice);
+    if (!found || *found) return found;
+    found = find_exactly(database, tenant, misfit_id(event_id), choice);
+    if (found && *found) (*found)->stands_in = true;
+    return found;
+}
+
+bool may_see(const identity::Principal& principal, const FoundEvent& found) {
+    if (!found.stands_in) return may_see(principal, found.event.event);
+    core::EventParser parser;
+    return principal.may_see(pattern_as_sent(parser, found.event.event));
 }
 
 void append_other_sources(std::string& object, const std::vector<SourceChoice>& others) {

@@ -30,7 +30,11 @@ core::Result<SourceChoice> source_choice(const Call& call);
 struct FoundEvent {
     store::OwnedEvent event;
     std::vector<SourceChoice> others;  // not when the source was chosen
+    bool stands_in = false;            // for the one of that id, which did not fit a schema
 };
+// By the pattern that it was sent with.
+bool may_see(const identity::Principal& principal, const FoundEvent& found);
+
 core::Result<std::optional<FoundEvent>> find_event(store::Database& database, core::TenantId tenant,
                                                    std::string_view event_id,
                                                    const SourceChoice& choice);

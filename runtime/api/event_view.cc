@@ -5,7 +5,10 @@
 #include "runtime/event/cloudevents.h"
 #include "runtime/event/event_defaults.h"
 #include "runtime/event/json_scan.h"
+#include "runtime/event/misfit.h"
 #include "store/log/event_id.h"
+
+#include <optional>
 
 namespace millrace::runtime::api {
 namespace {
@@ -67,6 +70,49 @@ void append_event(std::string& out, const store::StoredEvent& event, const store
     out += ",\"offset\":";
     core::append_number(out, event.position.offset.value);
     out += '}';
+}
+
+namespace {
+
+// As it would have been stored.
+std::optional<store::StoredEvent> as_sent(core::EventParser& parser,
+                                          const store::StoredEvent& event, StandIn& stands_for) {
+    const auto found = read_stand_in(event.raw);
+    if (!found) return std::nullopt;
+    stands_for = *found;
+    store::StoredEvent sent = event;
+    sent.raw = found->event;
+    sent.flags = 0;
+    const core::Envelope envelope = envelope_of(parser, sent);
+    sent.pattern = envelope.pattern;
+    const auto fill = [&](core::EnvelopeField member, EventFlag flag) {
+        if (!envelope.has(member))
+            sent.flags = static_cast<std::uint16_t>(sent.flags | static_cast<unsigned>(flag));
+    };
+    fill(core::EnvelopeField::kVersion, EventFlag::kFilledVersion);
+    fill(core::EnvelopeField::kSource, EventFlag::kFilledSource);
+    fill(core::EnvelopeField::kTimestamp, EventFlag::kFilledTimestamp);
+    return sent;
+}
+
+}  // namespace
+
+void append_as_sent(std::string& out, const store::StoredEvent& event,
+                    const store::Hasher& hasher) {
+    core::EventParser parser;
+    StandIn stands_for;
+    const auto sent = as_sent(parser, event, stands_for);
+    if (!sent) return append_event(out, event, hasher);
+    append_event(out, *sent, hasher);
+    out.pop_back();
+    out.append(",\"rejected\":{\"schemaId\":").append(stands_for.schema_id);
+    out.append(",\"errors\":").append(stands_for.errors).append("}}");
+}
+
+std::string_view pattern_as_sent(core::EventParser& parser, const store::StoredEvent& event) {
+    StandIn stands_for;
+    const auto sent = as_sent(parser, event, stands_for);
+    return sent ? sent->pattern : envelope_of(parser, event).pattern;
 }
 
 void append_event_as_cloud_event(std::string& out, const store::StoredEvent& event,

@@ -26,6 +26,11 @@ bool may_see(const identity::Principal& principal, const store::StoredEvent& eve
 std::string event_id_of(const store::StoredEvent& event, const store::Hasher& hasher);
 
 void append_event(std::string& out, const store::StoredEvent& event, const store::Hasher& hasher);
+// The event for which this one stands (event/misfit.h), and in "rejected" why it did not come in;
+// any other event as it is.
+void append_as_sent(std::string& out, const store::StoredEvent& event, const store::Hasher& hasher);
+// Its pattern; views as of envelope_of().
+std::string_view pattern_as_sent(core::EventParser& parser, const store::StoredEvent& event);
 // In the JSON format of CloudEvents 1.0.
 void append_event_as_cloud_event(std::string& out, const store::StoredEvent& event,
                                  const store::Hasher& hasher);

@@ -182,10 +182,12 @@ Answer get_event(Call& call) {
     store::Database& database = call.services.database();
     auto found = find_event(database, call.tenant(), id, *source);
     if (!found) return core::fail(std::move(found.error()));
-    if (!*found || !may_see(call.request.principal, (*found)->event.event))
-        return not_found("event", id);
+    if (!*found || !may_see(call.request.principal, **found)) return not_found("event", id);
     std::string body;
-    append_shaped(body, *shape, (*found)->event.event, database.hasher());
+    if ((*found)->stands_in && *shape == EventShape::kNative)
+        append_as_sent(body, (*found)->event.event, database.hasher());
+    else
+        append_shaped(body, *shape, (*found)->event.event, database.hasher());
     if (*shape == EventShape::kNative) {
         body.pop_back();
         append_other_sources(body, (*found)->others);

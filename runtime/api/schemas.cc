@@ -4,6 +4,7 @@
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
 #include "runtime/event/default_fields.h"
+#include "runtime/registry/kv_references.h"
 #include "store/log/event_search.h"
 
 #include <charconv>
@@ -38,8 +39,8 @@ core::Status read_subject(std::string_view body, std::string& event) {
 }
 
 core::Result<std::vector<schema::Failure>> judge(const schema::Contract& contract,
-                                                 core::TenantId tenant, std::string event,
-                                                 std::int64_t now_us) {
+                                                 store::Database& database, core::TenantId tenant,
+                                                 std::string event, std::int64_t now_us) {
     const std::size_t bytes = event.size();
     event.append(core::kPaddingBytes, ' ');
     core::EventParser parser;
@@ -51,7 +52,8 @@ core::Result<std::vector<schema::Failure>> judge(const schema::Contract& contrac
     DefaultFields defaults;
     defaults.fill_envelope(tenant, now_us, envelope);
     core::JsonDom dom;
-    return contract.judge(envelope, dom);
+    const KvReferences references(database.kv(), tenant, now_us);
+    return contract.judge(envelope, dom, &references);
 }
 
 // What a check looks at, and what it found.
@@ -60,6 +62,7 @@ struct Check {
     std::string pattern;
     std::int64_t from_us = INT64_MIN;
     std::int64_t to_us = INT64_MAX;
+    std::int64_t now_us = 0;
 
     struct Place {
         std::string pointer, keyword, message, event_id;
@@ -79,13 +82,13 @@ core::Result<std::shared_ptr<Check>> read_check(Call& call) {
     auto check = std::make_shared<Check>();
     std::string text;
     if (const auto given = in->any("schema")) core::append_json(text, *given);
-    std::vector<schema::AssertRule> rules;
+    std::vector<schema::SchemaRule> rules;
     if (const auto given = in->any("rules")) {
         if (auto read = read_schema_rules(*given, rules); !read) return core::fail(read.error());
     }
     if (text.empty() && rules.empty()) in->refuse("schema", "or rules are expected");
     in->text("pattern", check->pattern, {.bytes_max = core::kPatternBytesMax});
-    const std::int64_t now_us = call.services.clock().wall_us();
+    const std::int64_t now_us = check->now_us = call.services.clock().wall_us();
     read_moment(*in, "from", now_us, check->from_us);
     read_moment(*in, "to", now_us, check->to_us);
     if (auto status = in->finish(); !status) return core::fail(status.error());
@@ -117,6 +120,7 @@ void run_check(store::Database& database, core::TenantId tenant, Check& check) {
     core::EventParser parser;
     core::JsonDom dom;
     DefaultFields defaults;
+    const KvReferences references(database.kv(), tenant, check.now_us);
     std::string cursor;
     std::uint64_t looked_at = 0;  // of any pattern
     do {
@@ -140,7 +144,7 @@ void run_check(store::Database& database, core::TenantId tenant, Check& check) {
                 continue;
             defaults.fill_envelope(owned.event.tenant, owned.event.received_at_us, envelope);
             ++check.scanned;
-            const auto failures = check.contract->judge(envelope, dom);
+            const auto failures = check.contract->judge(envelope, dom, &references);
             if (!failures.empty()) count_misfit(check, envelope.event_id, failures);
         }
         looked_at += page->events.size();
@@ -176,9 +180,7 @@ Answer create_schema(Call& call) {
     core::append_json(patch, *version);
     const auto body = core::json_merge_patch(call.request.body_view(), patch + "}");
     if (!body) return core::fail(body.error());
-    return changed<EventSchema>(
-        call, call.services.registry().table<EventSchema>().create(change_context(call), *body),
-        201);
+    return create_document_of<EventSchema>(call, *body);
 }
 
 Answer validate_schema(Call& call) {
@@ -188,8 +190,8 @@ Answer validate_schema(Call& call) {
     std::string event;
     if (auto read = read_subject(call.request.body_view(), event); !read)
         return core::fail(read.error());
-    const auto failures =
-        judge(*schema->contract, call.tenant(), std::move(event), call.services.clock().wall_us());
+    const auto failures = judge(*schema->contract, call.services.database(), call.tenant(),
+                                std::move(event), call.services.clock().wall_us());
     if (!failures) return core::fail(failures.error());
     std::string errors, body;
     schema::append_failures(errors, *failures);

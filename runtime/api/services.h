@@ -20,7 +20,6 @@
 #include "runtime/delivery/lane_job.h"
 #include "runtime/delivery/run_history.h"
 #include "runtime/identity/principal.h"
-#include "runtime/identity/quotas.h"
 #include "runtime/identity/security_events.h"
 #include "runtime/registry/registry.h"
 #include "runtime/registry/schema_book.h"
@@ -93,8 +92,6 @@ public:
     virtual core::Metrics& metrics() = 0;
     virtual store::Database& database() = 0;
     virtual Registry& registry() = 0;
-    // What a tenant may have that says nothing itself (quota.*).
-    virtual identity::Quotas quota_defaults() { return {}; }
     // For the tenant's log (identity/security_events.h).
     virtual void note_security(identity::SecurityKind, core::TenantId, std::string_view) {}
     // Event streams that a tenant has open.
@@ -133,6 +130,8 @@ public:
 
     virtual void run_script(ScriptRunRequest&& request,
                             std::function<void(ScriptRunResult&&)> done) = 0;
+    // Runs and calls of endpoints of a tenant that are under way or wait.
+    virtual std::size_t runs_of(core::TenantId) { return 0; }
     // Of the runs that are kept.
     virtual const RunHistory& run_history() = 0;
 

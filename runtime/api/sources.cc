@@ -172,8 +172,7 @@ Answer create_source(Call& call) {
     core::append_json_string(patch, secret);
     const auto body = core::json_merge_patch(call.request.body_view(), patch + "]}");
     if (!body) return core::fail(body.error());
-    auto answer = changed<Source>(
-        call, call.services.registry().table<Source>().create(change_context(call), *body), 201);
+    auto answer = create_document_of<Source>(call, *body);
     if (answer) show_secret(*answer, secret);
     return answer;
 }

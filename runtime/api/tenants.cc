@@ -2,8 +2,12 @@
 #include "runtime/api/audit.h"
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/tenant_quota.h"
 #include "runtime/registry/document_body.h"
 #include "runtime/registry/quota_members.h"
+
+#include <string>
+#include <type_traits>
 
 namespace millrace::runtime::api {
 namespace {
@@ -27,15 +31,19 @@ core::Status ensure_default(Call& call) {
     return call.services.registry_changed(*made);
 }
 
-// What holds a tenant in place.
+// What holds a tenant in place: all but its keys, which go with it.
 std::string things_of(const Registry& registry, core::TenantId tenant) {
     std::string things;
     const auto add = [&](std::size_t count, std::string_view what) {
         if (count == 0) return;
-        things += (things.empty() ? "" : ", ") + std::to_string(count) + " " + std::string(what);
+        things +=
+            (things.empty() ? "" : ", ") + std::to_string(count) + " " + std::string(what) + "(s)";
     };
-    add(registry.table<Subscription>().size(tenant), "subscription(s)");
-    add(registry.table<Script>().size(tenant), "script(s)");
+#define X(Type, table_name)                                                       \
+    if constexpr (!std::is_same_v<Type, ApiKey> && !std::is_same_v<Type, Tenant>) \
+        add(registry.table<Type>().size(tenant), document_kind<Type>().name);
+    MILLRACE_DOCUMENT_KINDS(X)
+#undef X
     return things;
 }
 
@@ -122,18 +130,23 @@ Answer tenant_usage(Call& call) {
         tenant = other ? other->self() : kPlatform;
     }
     const Registry& registry = call.services.registry();
-    const TenantRef document = tenant_document(registry, tenant);
+    const TenantRef document = registry.document_of(tenant);
+    const auto replays = replays_under_way(call.services, tenant);
+    if (!replays) return core::fail(replays.error());
     std::string body;
     core::JsonWriter json(body);
     json.begin_object().field("tenantId", tenant_name(tenant));
     json.field("status", document && document->suspended ? "suspended" : "active");
     json.key("usage").begin_object();
     json.field("keys", registry.table<ApiKey>().size(tenant));
+    json.field("replays", *replays);
+    json.field("runningExecutions", call.services.runs_of(tenant));
+    json.field("schedules", registry.table<Schedule>().size(tenant));
     json.field("scripts", registry.table<Script>().size(tenant));
     json.field("secrets", registry.table<Secret>().size(tenant));
     json.field("streams", call.services.streams_of(tenant));
     json.field("subscriptions", registry.table<Subscription>().size(tenant)).end_object();
-    append_quotas(json, quotas_of(call.services, tenant));
+    append_quotas(json, registry.quotas_of(tenant));
     json.end_object();
     return json_response(200, std::move(body));
 }

@@ -145,7 +145,7 @@ struct Tracer {
 Answer trace(Tracer& tracer, const std::string& id, const SourceChoice& source) {
     auto found = find_event(tracer.database(), tracer.tenant, id, source);
     if (!found) return core::fail(std::move(found.error()));
-    if (!*found || !may_see(tracer.principal, (*found)->event.event)) return not_found("event", id);
+    if (!*found || !may_see(tracer.principal, **found)) return not_found("event", id);
     const store::StoredEvent& event = (*found)->event.event;
     tracer.seen.insert(event.position);
 

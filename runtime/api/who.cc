@@ -1,7 +1,6 @@
 // GET /v2/me: who is asking. GET /v2/executors: what runs deliveries.
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
-#include "runtime/api/tenant_quota.h"
 #include "runtime/registry/quota_members.h"
 
 namespace millrace::runtime::api {
@@ -20,7 +19,7 @@ Answer me(Call& call) {
     json.key("scopes").begin_array();
     for (const std::string_view scope : identity::scope_names(principal.scopes)) json.value(scope);
     json.end_array();
-    append_quotas(json, quotas_of(call.services, principal.tenant));
+    append_quotas(json, call.services.registry().quotas_of(principal.tenant));
     json.field("actor", identity::actor_of(principal)).end_object();
     return json_response(200, std::move(body));
 }

@@ -11,7 +11,9 @@ namespace {
 
 void keep_run(store::RowBatch& rows, const ScriptRunJob& call, const Script& script,
               const ScriptRunResult& answer) {
+    const std::string by = identity::actor_of(call.caller);
     RunRecord run;
+    run.by = by;
     run.id = call.execution_id;
     run.tenant = call.caller.tenant;
     run.script_id = script.id;

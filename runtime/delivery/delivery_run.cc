@@ -46,7 +46,8 @@ DeliveryRun::DeliveryRun(const Deps& deps, ExecutorSet&& executors)
       outcomes_(deps.seed),
       metrics_(*deps.metrics),
       random_(deps.seed ^ 0x5eed),
-      gate_(deps.behind) {}
+      gate_(deps.behind),
+      guard_(deps.schemas, deps.kv) {}
 
 KvAnswer DeliveryRun::Host::kv_get(KvSpace space, std::string_view key, std::string& value_json) {
     return run_.builder_.kv().read(tenant_, space, key, wall_us(), value_json);
@@ -62,6 +63,12 @@ bool DeliveryRun::Host::secret(std::string_view name, std::string& value) {
     const SecretRef found = run_.secrets_.find(*registry, tenant_, name);
     if (found) value += found->value;
     return found != nullptr;
+}
+
+bool DeliveryRun::Host::takes_event(std::string_view pattern, std::string_view envelope,
+                                    std::string& why) {
+    return run_.guard_.takes_emitted(pattern, envelope, tenant_, wall_us(),
+                                     SchemaGuard::Asker::kHandler, why);
 }
 
 EmitCause DeliveryRun::Host::emit_cause() {
@@ -128,9 +135,11 @@ std::int64_t DeliveryRun::deliver(const WaitingDelivery& delivery,
     const Subscription* subscription = registry.subscription(number);
     if (!subscription || !is_meant_for(delivery, *subscription)) {
         give_up(delivery, number);
-    } else if (job.kind == JobKind::kBlock && is_behind(delivery, *subscription)) {
         return now_ns_;
-    } else if (subscription->held()) {
+    }
+    const bool held = registry.holds(*subscription);
+    if (job.kind == JobKind::kBlock && is_behind(delivery, *subscription, held)) return now_ns_;
+    if (held) {
         leave_held(delivery, *subscription);
     } else {
         deliver_event(delivery, *subscription, registry);
@@ -164,8 +173,8 @@ void DeliveryRun::fall_behind(core::SubscriptionId subscription) {
 
 // Whether a delivery that comes with its shard's block is not for now: the feeder brings it when
 // its turn has come, or it waits here for those before it.
-bool DeliveryRun::is_behind(const WaitingDelivery& delivery, const Subscription& subscription) {
-    const bool held = subscription.held();
+bool DeliveryRun::is_behind(const WaitingDelivery& delivery, const Subscription& subscription,
+                            bool held) {
     if (!held && gate_.open()) [[likely]]
         return false;
     const LaneJob& job = *delivery.job->job;
@@ -414,6 +423,7 @@ void DeliveryRun::end_job(OpenJob& open) {
     LaneJob& job = *open.job;
     LaneResult& result = builder_.result();
     if (job.kind == JobKind::kParked) drain_later(order_.end_drain(job.drain, job.drain_complete));
+    if (job.kind == JobKind::kReturn) return_misfit(job);
     if (job.kind == JobKind::kForget) order_.forget(job.lost.subscription);
     if (job.kind == JobKind::kLostEvent) {
         result.rows.erase_retry(job.retry_due_at_us, job.lost_tenant,

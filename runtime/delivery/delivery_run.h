@@ -22,6 +22,7 @@
 #include "runtime/delivery/result_builder.h"
 #include "runtime/delivery/run_metrics.h"
 #include "runtime/registry/registry_snapshot.h"
+#include "runtime/registry/schema_guard.h"
 #include "runtime/registry/secret_names.h"
 #include "store/ids/hasher.h"
 #include "store/log/pool_set.h"
@@ -59,6 +60,7 @@ public:
         std::function<void(const DrainRequest&)> drain;
         // The newest one; any thread. Null: there are no secrets.
         std::function<RegistrySnapshotRef()> registry = nullptr;
+        const SchemaBook* schemas = nullptr;  // null: none is in force
         // A receiver wants no more; any thread. Null: it is not heard.
         std::function<void(core::TenantId, const std::string& subscription_id)> pause = nullptr;
     };
@@ -105,6 +107,8 @@ private:
         KvAnswer kv_get(KvSpace space, std::string_view key, std::string& value_json) override;
         KvAnswer kv_list(KvSpace space, std::string_view prefix, KvVisitor& visitor) override;
         bool secret(std::string_view name, std::string& value) override;
+        bool takes_event(std::string_view pattern, std::string_view envelope,
+                         std::string& why) override;
         std::int64_t wall_us() override { return run_.deps_.clock->wall_us(); }
         std::int64_t monotonic_ns() override { return run_.deps_.clock->monotonic_ns(); }
         std::uint64_t random() override { return run_.random_.next(); }
@@ -129,6 +133,7 @@ private:
     void remember(const WaitingDelivery& delivery, const AttemptInput& input, Executor* executor,
                   const DeliveryPlace& place);
     void end_item(OpenJob& job);
+    void return_misfit(const LaneJob& job);
 
     void start_call(OpenJob& job, const RegistrySnapshot& registry);
     void end_call(OpenJob& job, const RegistrySnapshot& registry, const AttemptResult& result,
@@ -143,7 +148,7 @@ private:
                  By by);
     std::int64_t due_now_us() const { return deps_.due ? deps_.due->at(now_ns_) : wall_now_us(); }
     bool is_meant_for(const WaitingDelivery& delivery, const Subscription& subscription);
-    bool is_behind(const WaitingDelivery& delivery, const Subscription& subscription);
+    bool is_behind(const WaitingDelivery& delivery, const Subscription& subscription, bool held);
     void pass_over(const WaitingDelivery& delivery, core::SubscriptionId subscription);
     void leave_held(const WaitingDelivery& delivery, const Subscription& subscription);
     bool is_keyed(const Attempt& attempt);
@@ -165,6 +170,7 @@ private:
     PendingAttempts pending_;
     BehindGate gate_;
     SecretNames secrets_;
+    SchemaGuard guard_;
     AttemptResult result_;  // of the attempt that ends at once; its memory is used again
 
     std::deque<Host> hosts_;  // one a tenant

@@ -1,8 +1,8 @@
-// What: who has the lane next. Subscriptions that take little time share it by the order in which
-//       their deliveries come. One that takes much is set aside: its deliveries queue up here, and
-//       it has its turns beside the others, by deficit round robin over measured time: each
-//       subscription the same share. So a handler that burns 50 ms an event delays a hundred quick
-//       ones by its share, not by its backlog.
+// What: who has the lane next, of a tenant's subscriptions (among tenants: tenant_share.h). Those
+//       that take little time share it by the order in which their deliveries come. One that takes
+//       much is set aside: its deliveries queue up here, and it has its turns beside the others, by
+//       deficit round robin over measured time: each subscription the same share. So a handler that
+//       burns 50 ms an event delays a hundred quick ones by its share, not by its backlog.
 // Threads: the lane's. Lifetime: value; jobs outlive what is in here of them.
 // Limits: what queues here is bounded by the lane's open jobs. A handler is not interrupted: others
 //       wait for the run that goes on.
@@ -45,6 +45,11 @@ public:
     void push(core::SubscriptionId subscription, const WaitingDelivery& delivery);
 
     bool has_waiting() const { return waiting_ != 0; }
+    // What those that are aside have of the time, where all have the same.
+    double part_of_aside() const {
+        if (aside_ == 0) return 0;
+        return static_cast<double>(aside_) / static_cast<double>(others() + aside_);
+    }
     std::size_t live_waiting() const { return live_waiting_; }
     // The subscription of which most live deliveries wait, and how many.
     std::pair<core::SubscriptionId, std::size_t> longest() const;

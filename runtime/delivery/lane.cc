@@ -61,6 +61,7 @@ std::unique_ptr<LaneJob> Lane::next_job() {
             waiting_.fetch_sub(job->items.size(), std::memory_order_relaxed);
     }
     if (!job && !aside_.empty()) aside_.try_pop(job);
+    if (!job && deps_.calls) job = deps_.calls->take(deps_.call_lane);
     return job;
 }
 
@@ -83,6 +84,14 @@ bool Lane::take_job() {
 }
 
 std::size_t Lane::do_work() {
+    if (!deps_.calls) return turn();
+    deps_.calls->begin_turn(deps_.call_lane);
+    const std::size_t done = turn();
+    deps_.calls->end_turn(deps_.call_lane);
+    return done;
+}
+
+std::size_t Lane::turn() {
     if (outgoing_ && !push_result()) return 0;
     chunk_full_ = false;
     const bool stopping = stopping_.load(std::memory_order_relaxed);
@@ -93,7 +102,13 @@ std::size_t Lane::do_work() {
         if (share_.is_turn_of_aside()) {
             done += run_aside();
         } else if (current_ || take_job()) {
+            const std::size_t made = made_;
             done += run_job();
+            // It was only put aside: the others have nothing to do.
+            if (made == made_ && share_.has_waiting()) {
+                share_.others_are_idle();
+                done += run_aside();
+            }
         } else {
             share_.others_are_idle();
             done += run_aside();
@@ -122,6 +137,9 @@ void Lane::wait(std::int64_t timeout_us) {
     for (const auto& executor : run_.executors()) {
         if (executor) no_longer_than(executor->next_work_ns());
     }
+    // What waits may have to leave a lane that is held up.
+    if (deps_.calls && deps_.calls->any_waits())
+        timeout_us = std::min(timeout_us, CallQueue::kLookUs);
     core::Agent::wait(timeout_us);
 }
 
@@ -157,6 +175,7 @@ bool Lane::push_result() {
 
 void Lane::after_delivery(OpenJob& job, std::int64_t now_ns) {
     last_ns_ = now_ns;
+    ++made_;
     chunk_full_ |= ++chunk_items_ >= kChunkItems || run_.open_bytes() >= kChunkBytesMax ||
                    now_ns - chunk_began_ns_ >= kChunkUsMax * 1000;
     end_if_done(job);
@@ -259,6 +278,12 @@ std::size_t Lane::run_ready() {
     return done;
 }
 
+// Calls have no subscription: their tenants take turns before they come here (call_queue.h).
+core::TenantId Lane::tenant_of(const DeliveryItem& item) const {
+    const Subscription* subscription = registry_->subscription(item.subscription);
+    return subscription ? subscription->tenant : core::TenantId{};
+}
+
 std::size_t Lane::run_job() {
     OpenJob& job = *current_;
     if (!enter(job)) return 0;
@@ -271,11 +296,13 @@ std::size_t Lane::run_job() {
     while (current_ && !chunk_full_) {
         WaitingDelivery delivery{&job, static_cast<std::uint32_t>(job.next_item++)};
         delivery.live = job.job->kind == JobKind::kBlock;
-        const core::SubscriptionId subscription = job.job->items[delivery.item].subscription;
+        const DeliveryItem& item = job.job->items[delivery.item];
+        const core::SubscriptionId subscription = item.subscription;
+        const core::TenantId tenant = tenant_of(item);
         ++done;
-        if (share_.is_aside(subscription)) [[unlikely]] {
+        if (share_.is_aside(tenant, subscription)) [[unlikely]] {
             run_.set_apart(delivery);
-            share_.push(subscription, delivery);
+            share_.push(tenant, subscription, delivery);
             if (!job.begun()) continue;
             current_ = nullptr;
             run_.end_events();
@@ -283,7 +310,7 @@ std::size_t Lane::run_job() {
         }
         const std::int64_t before_ns = last_ns_;
         const std::int64_t now_ns = run_.deliver(delivery, *registry_);
-        share_.charge(subscription, now_ns - before_ns, now_ns);
+        share_.charge(tenant, subscription, now_ns - before_ns, now_ns);
         if (job.begun()) {
             current_ = nullptr;
             run_.end_events();
@@ -304,7 +331,7 @@ std::size_t Lane::run_aside() {
         share_.charge_taken(now_ns - before_ns);
         after_delivery(*delivery.job, now_ns);
         ++done;
-        if (now_ns - before_ns >= FairShare::kNoticedNs) break;  // let the others have a look
+        if (now_ns - before_ns >= TenantShare::kNoticedNs) break;  // let the others have a look
     }
     return done;
 }

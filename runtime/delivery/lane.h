@@ -12,7 +12,7 @@
 //       no further job is taken until one of them has ended. Before that, at half of it, when
 //       kLiveWaitingMax deliveries wait or a block waits for kWaitNsMax, the subscription of which
 //       most wait falls behind.
-//       Subscriptions share the lane's time (fair_share.h).
+//       Tenants share the lane's time (tenant_share.h), and each one's subscriptions its part.
 // Failure: an attempt's failure is an outcome like any other.
 #pragma once
 
@@ -22,13 +22,14 @@
 #include "core/task_queue.h"
 #include "runtime/delivery/answer_box.h"
 #include "runtime/delivery/behind_table.h"
+#include "runtime/delivery/call_queue.h"
 #include "runtime/delivery/delivery_run.h"
-#include "runtime/delivery/fair_share.h"
 #include "runtime/delivery/lane_job.h"
 #include "runtime/delivery/open_job.h"
 #include "runtime/delivery/ports.h"
 #include "runtime/delivery/script_emit.h"
 #include "runtime/delivery/script_limits.h"
+#include "runtime/delivery/tenant_share.h"
 #include "runtime/registry/registry_snapshot.h"
 
 #include <atomic>
@@ -54,6 +55,9 @@ public:
         std::function<RegistrySnapshotRef()> registry;
         std::function<std::uint64_t()> registry_version;
         std::vector<ResultPort*> results;  // by shard
+        // Null: it runs no calls. Else its place among the lanes that do.
+        CallQueue* calls = nullptr;
+        std::size_t call_lane = 0;
     };
     explicit Lane(Deps deps);
 
@@ -104,6 +108,7 @@ private:
     static constexpr std::size_t kLiveWaitingMax = 16'384;
     static constexpr std::int64_t kWaitNsMax = 1'000'000'000;
 
+    std::size_t turn();
     std::unique_ptr<LaneJob> next_job();
     bool take_job();
     bool enter(const OpenJob& job);
@@ -120,6 +125,7 @@ private:
     std::size_t run_released();
     std::size_t run_job();
     std::size_t run_aside();
+    core::TenantId tenant_of(const DeliveryItem& item) const;
     void drop_everything();
 
     Deps deps_;
@@ -136,10 +142,11 @@ private:
     std::list<OpenJob> open_;  // addresses stay
     std::size_t open_bytes_ = 0;
     OpenJob* current_ = nullptr;  // of which the next delivery is to begin
-    FairShare share_;
+    TenantShare share_;
     std::deque<WaitingDelivery> released_;  // of one that fell behind: to be passed over
     std::vector<Answer> answers_;
     std::size_t next_answer_ = 0;
+    std::size_t made_ = 0;  // deliveries, of whatever kind
     std::size_t chunk_items_ = 0;
     std::int64_t chunk_began_ns_ = 0;
     std::int64_t last_ns_ = 0;  // the end of the last delivery

@@ -14,6 +14,7 @@
 #include "runtime/identity/principal.h"
 #include "store/log/event_block.h"
 #include "store/log/log_reader.h"
+#include "store/rows/dead_letters.h"
 #include "store/rows/row_batch.h"
 
 #include <atomic>
@@ -97,6 +98,7 @@ enum class JobKind : std::uint8_t {
     kBehind,     // first deliveries of a subscription that is behind, in their order
     kLostEvent,  // the event of a retry is no longer kept: its row goes
     kForget,     // the subscription was removed: no key is held up for it any more
+    kReturn,     // an event that did not fit a schema is asked for again: `single` stands for it
     kScriptRun,
 };
 
@@ -107,15 +109,16 @@ struct LaneJob {
     // Instead of a block: the one event of a retry or a redrive; event_index is 0 then.
     std::optional<store::OwnedEvent> single;
     EarlierAttempts earlier;
-    // kRetry, kRedrive, kLostEvent: key of the row that it waited in.
+    // kRetry, kRedrive, kReturn, kLostEvent: key of the row that it waited in.
     std::int64_t retry_due_at_us = 0;
-    std::vector<ParkedDelivery> parked;           // kParked, kBehind; by event_index
-    DrainRequest drain;                           // kParked: what was asked for
-    bool drain_complete = false;                  // kParked: there were no more
-    KeyedDelivery lost;                           // kLostEvent; kForget: its subscription
-    core::TenantId lost_tenant;                   // kLostEvent: whose event it was
-    std::optional<store::DeadLetterKey> redrive;  // kRedrive: the row that leaves on success
-    std::string replay_id;                        // kReplay
+    std::vector<ParkedDelivery> parked;            // kParked, kBehind; by event_index
+    DrainRequest drain;                            // kParked: what was asked for
+    bool drain_complete = false;                   // kParked: there were no more
+    KeyedDelivery lost;                            // kLostEvent; kForget: its subscription
+    core::TenantId lost_tenant;                    // kLostEvent: whose event it was
+    std::optional<store::DeadLetterKey> redrive;   // kRedrive: the row that leaves on success
+    std::optional<store::OwnedDeadLetter> letter;  // kReturn: likewise
+    std::string replay_id;                         // kReplay
     std::unique_ptr<ScriptRunJob> run;
     // Called on a shard's thread when the outcome of all items is durable: (delivered, failed).
     std::function<void(std::uint64_t, std::uint64_t)> finished;
@@ -137,6 +140,7 @@ struct LaneJob {
     }
     // Whose results these are.
     core::ShardId shard() const {
+        if (kind == JobKind::kReturn) return single->event.position.shard;
         if (kind == JobKind::kLostEvent || kind == JobKind::kForget) return lost.position.shard;
         return items.empty() ? drain.from.shard : block_position(items[0].event_index).shard;
     }
@@ -159,8 +163,10 @@ struct LaneResult {
     core::BufferRef emitted;                      // NDJSON envelopes; null when there are none
     std::vector<std::uint8_t> emitted_depths;     // of each: handlers between it and a client
     std::vector<core::TenantId> emitted_tenants;  // of each: its cause's
-    std::uint64_t deliveries = 0;                 // first attempts in here: no longer waiting
-    std::vector<BehindAsk> behind;                // to be known before the parts are finished
+    // Which of them are dead letters that come back: no handler has made them.
+    std::vector<std::uint32_t> returning;
+    std::uint64_t deliveries = 0;   // first attempts in here: no longer waiting
+    std::vector<BehindAsk> behind;  // to be known before the parts are finished
     // Deliveries that were passed over because their subscription is behind.
     std::vector<std::pair<core::SubscriptionId, std::uint32_t>> passed_over;
     std::vector<std::function<void()>> when_durable;

@@ -5,6 +5,7 @@
 #include "runtime/delivery/delivery_events.h"
 #include "runtime/event/event_defaults.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -31,6 +32,19 @@ void ResultBuilder::take(const AttemptEffects& effects, core::TenantId tenant,
         result_->emitted_depths.push_back(static_cast<std::uint8_t>(emitted.causation_depth));
         result_->emitted_tenants.push_back(tenant);
     }
+}
+
+void ResultBuilder::give_back(std::string_view event, core::TenantId tenant) {
+    const std::size_t begin = emits_.size();
+    emits_ += event;
+    // One line: outside of strings a line's end is a blank like any other.
+    std::replace_if(
+        emits_.begin() + static_cast<std::ptrdiff_t>(begin), emits_.end(),
+        [](char c) { return c == '\n' || c == '\r'; }, ' ');
+    emits_ += '\n';
+    result_->returning.push_back(static_cast<std::uint32_t>(result_->emitted_depths.size()));
+    result_->emitted_depths.push_back(0);
+    result_->emitted_tenants.push_back(tenant);
 }
 
 void ResultBuilder::alert(const Attempt& attempt, const store::DeadLetterKey& letter) {

@@ -41,6 +41,8 @@ public:
     void open_outcomes(core::LogPosition block);
     // What an attempt that went well wants done.
     void take(const AttemptEffects& effects, core::TenantId tenant, std::int64_t now_us);
+    // An event that was kept out of the log goes in.
+    void give_back(std::string_view event, core::TenantId tenant);
     // The event that tells of a new dead letter.
     void alert(const Attempt& attempt, const store::DeadLetterKey& letter);
     // The events that tell of a delivery to the outside.

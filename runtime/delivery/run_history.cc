@@ -51,7 +51,7 @@ std::string run_document(const RunRecord& run) {
     core::JsonWriter json(out);
     json.begin_object().field("id", run.id).key("eventId").value(nullptr);
     json.key("subscriptionId").value(nullptr).field("scriptId", run.script_id);
-    json.field("scriptVersion", run.script_version);
+    json.field("scriptVersion", run.script_version).field_or_null("by", run.by);
     json.field("status", run.error.empty() ? "completed" : "failed").key("attempts").begin_array();
     json.begin_object().field("at", core::format_timestamp(run.started_at_us));
     json.field("durationUs", run.duration_us);

@@ -32,6 +32,7 @@ struct RunRecord {
     std::string_view id;
     core::TenantId tenant;
     std::string_view script_id;
+    std::string_view by;  // who asked: identity::actor_of()
     std::uint32_t script_version = 0;
     std::int64_t started_at_us = 0;
     std::int64_t duration_us = 0;

@@ -60,6 +60,12 @@ public:
     virtual bool secret(std::string_view name, std::string& value) = 0;
     // Of the run that is going on; what is left empty the VM fills in. Asked at the first emit.
     virtual EmitCause emit_cause() { return {}; }
+    // Whether ingest would take this event (a whole envelope), as far as schemas say; else `why`
+    // says why not.
+    virtual bool takes_event(std::string_view /*pattern*/, std::string_view /*envelope*/,
+                             std::string& /*why*/) {
+        return true;
+    }
     virtual std::int64_t wall_us() = 0;
     virtual std::int64_t monotonic_ns() = 0;
     virtual std::uint64_t random() = 0;

@@ -1,5 +1,6 @@
 #include "runtime/edge/edge_http.h"
 
+#include "io/error_body.h"
 #include "runtime/api/query_check.h"
 #include "runtime/edge/edge_cloudevents.h"
 #include "runtime/edge/ingest_reply.h"
@@ -352,13 +353,18 @@ void EdgeHttp::take_hook_event(HookOutcome&& outcome, io::RequestToken token) {
     request.body.set_size(outcome.event.text.size());
     auto read = host_.ingestor().read(request, request.body.view(), core::BatchFormat::kJson,
                                       HomeRule::kByKey);
-    if (read && request.items.empty() && !request.rejected.empty())
+    std::string found;  // by a schema
+    if (read && request.items.empty() && !request.rejected.empty()) {
+        found = std::move(request.rejected.front().errors);
         read = core::fail(std::move(request.rejected.front().error));
+    }
     if (!read) {
         outcome.event.places.tell_as_sent(read.error());
         outcome.arrival->tell("refused", core::error_code_status(read.error().code),
                               read.error().message);
-        server_->respond_error(token, read.error());
+        api::ApiResponse refusal = api::error_response(read.error());
+        refusal.body = io::error_body(read.error(), found);
+        respond_api(token, std::move(refusal));
         host_.drop(request);
         return;
     }

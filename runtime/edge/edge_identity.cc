@@ -23,7 +23,7 @@ std::optional<identity::SecurityKind> kind_of(core::ErrorCode code) {
 
 void EdgeIdentity::note(identity::SecurityKind kind, core::TenantId tenant, const io::Peer& peer,
                         std::string_view what, std::int64_t now_ns) const {
-    if (!security_ || !authenticator_->ring() || !authenticator_->ring()->closed()) return;
+    if (!security_) return;
     std::string payload;
     core::JsonWriter json(payload);
     json.begin_object().field("ip", identity::peer_address(peer));

@@ -121,7 +121,7 @@ void EdgeLines::finish(IngestRequest& request) {
     if (request.failed()) return;  // nothing is acknowledged any more
     for (const RejectedEntry& entry : request.rejected) {
         server_->reject(request.line, request.line_first + entry.entry,
-                        within_line(entry.error, request.body.view(), entry.entry));
+                        within_line(entry.error, request.body.view(), entry.entry), entry.errors);
     }
     std::uint64_t duplicates = 0;
     for (const IngestItem& item : request.items) {

@@ -28,14 +28,6 @@ void write_event(const IngestItem& item, const store::Hasher& hasher, io::BodyWr
     body.append(item.duplicate ? ",\"duplicate\":true}" : ",\"duplicate\":false}");
 }
 
-// With all that a schema found among the details.
-void write_error(const core::Error& error, const std::string& found, io::BodyWriter& body) {
-    if (found.empty()) return io::append_error_object(body, error);
-    std::string text = io::error_object(error);
-    text.insert(text.size() - 2, ",\"errors\":" + found);
-    body.append(text);
-}
-
 void write_rejected(const std::vector<RejectedEntry>& rejected, io::BodyWriter& body) {
     body.append('[');
     for (std::size_t i = 0; i < rejected.size(); ++i) {
@@ -43,7 +35,7 @@ void write_rejected(const std::vector<RejectedEntry>& rejected, io::BodyWriter& 
         body.append("{\"index\":");
         body.append_int(rejected[i].entry);
         body.append(",\"error\":");
-        write_error(rejected[i].error, rejected[i].errors, body);
+        io::append_error_object(body, rejected[i].error, rejected[i].errors);
         body.append('}');
     }
     body.append(']');
@@ -65,8 +57,9 @@ IngestReply write_refusal(const IngestRequest& request, io::BodyWriter& body) {
                         std::to_string(request.rejected.front().entry) + ": " + first.message;
     }
     body.append("{\"success\":false,\"error\":");
-    write_error(error, request.single_object ? request.rejected.front().errors : std::string(),
-                body);
+    io::append_error_object(
+        body, error,
+        request.single_object ? std::string_view(request.rejected.front().errors) : "");
     body.append(",\"accepted\":0,\"duplicates\":0,\"rejected\":");
     write_rejected(request.rejected, body);
     body.append('}');

@@ -5,6 +5,7 @@
 #include "runtime/delivery/placement.h"
 #include "runtime/event/event_defaults.h"
 #include "runtime/event/event_source.h"
+#include "runtime/event/misfit.h"
 #include "runtime/identity/security_events.h"
 
 #include <algorithm>
@@ -22,7 +23,7 @@ Ingestor::Ingestor(const Options& options, const store::Hasher& hasher, const co
       clock_(clock),
       reader_(std::move(reader)),
       parser_(core::EventParser::Options{.event_bytes_max = options.event_bytes_max}),
-      guard_(options.schemas),
+      guard_(options.schemas, options.kv),
       verify_every_(options.verifier ? options.verifier->every() : 0) {}
 
 namespace {
@@ -62,13 +63,19 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
         if (outcome == core::ParseOutcome::kEvent) {
             if (request.items.size() == batch_max) return batch_too_large(batch_max);
             if (auto checked = check(request, envelope); checked) {
-                std::string_view dead_letter;
-                if (guard_.any() && !pass_schemas(request, anybody ? &snapshot.plan() : nullptr,
-                                                  now_us, envelope, dead_letter)) [[unlikely]]
+                const bool returns = request.returns(entry_number(request));
+                StandsFor stands_for;
+                if (guard_.any() && !returns &&
+                    !pass_schemas(request, anybody ? &snapshot.plan() : nullptr, now_us, envelope,
+                                  stands_for)) [[unlikely]]
                     continue;
-                add(request, envelope, rule, now_us);
+                add(request, envelope, returns ? HomeRule::kByKey : rule, now_us);
                 IngestItem& item = request.items.back();
-                item.dead_letter = dead_letter;
+                if (!stands_for.why.empty()) [[unlikely]] {
+                    item.event_id = stands_for.event_id;
+                    item.letter_pattern = stands_for.pattern;
+                    item.dead_letter = stands_for.why;
+                }
                 item.match_begin = static_cast<std::uint32_t>(request.matches.size());
                 if (anybody) {
                     defaults_.fill(snapshot.plan(), envelope, item.input.tenant, now_us, fields_);
@@ -94,22 +101,30 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
 }
 
 bool Ingestor::pass_schemas(IngestRequest& request, const core::FieldPlan* plan,
-                            std::int64_t now_us, core::Envelope& envelope,
-                            std::string_view& dead_letter) {
+                            std::int64_t now_us, core::Envelope& envelope, StandsFor& stands_for) {
     const std::uint32_t entry = entry_number(request);
-    SchemaGuard::Finding finding = guard_.judge(envelope, request.tenant_of(entry), now_us,
-                                                request.origin == IngestOrigin::kLane);
+    SchemaGuard::Finding finding =
+        guard_.judge(envelope, request.tenant_of(entry), now_us,
+                     request.origin == IngestOrigin::kLane ? SchemaGuard::Asker::kNobody
+                                                           : SchemaGuard::Asker::kSender);
     if (finding.outcome == SchemaGuard::Outcome::kTake) return true;
     if (finding.outcome == SchemaGuard::Outcome::kDeadLetter) {
-        std::string& text =
-            request.texts.emplace_back(SchemaGuard::misfit_event(envelope, finding));
+        const std::uint64_t salt =
+            core::mix_u64(++misfits_ ^ std::uint64_t{options_.shard.value} << 48,
+                          static_cast<std::uint64_t>(now_us));
+        const std::string& id =
+            request.texts.emplace_back(envelope.event_id.empty() ? made_event_id(envelope.raw, salt)
+                                                                 : std::string(envelope.event_id));
+        const std::string& pattern = request.texts.emplace_back(envelope.pattern);
+        std::string& text = request.texts.emplace_back(
+            misfit_event(envelope, id, {finding.schema_id, finding.errors}));
         const std::size_t bytes = text.size();
         text.append(core::kPaddingBytes, ' ');
         core::Envelope misfit;
         if (guard_.parser().parse_one(std::string_view(text).substr(0, bytes), plan, misfit,
                                       plan ? &fields_ : nullptr)) {
             envelope = misfit;
-            dead_letter = request.texts.emplace_back(finding.error.message);
+            stands_for = {id, pattern, request.texts.emplace_back(finding.error.message)};
             return true;
         }
     }

@@ -12,8 +12,8 @@
 #include "core/result.h"
 #include "matcher/matcher.h"
 #include "runtime/edge/match_verifier.h"
-#include "runtime/edge/schema_guard.h"
 #include "runtime/event/default_fields.h"
+#include "runtime/registry/schema_guard.h"
 #include "runtime/shard/ingest_request.h"
 #include "store/ids/hasher.h"
 
@@ -38,6 +38,7 @@ public:
         std::size_t batch_events_max = core::kBatchEventsMax;  // of a request over HTTP
         MatchVerifier* verifier = nullptr;                     // may be null
         const SchemaBook* schemas = nullptr;                   // may be null
+        store::KvStore* kv = nullptr;  // what rules of schemas look up; may be null
     };
     Ingestor(const Options& options, const store::Hasher& hasher, const core::Clock& clock,
              matcher::Matcher::Reader reader);
@@ -53,10 +54,16 @@ private:
     static void expect(void* self, std::string_view pattern);
     std::uint32_t entry_number(const IngestRequest& request) const;
     core::Status check(const IngestRequest& request, const core::Envelope& envelope) const;
+    // What stands in the place of an event that did not fit; all empty: it did.
+    struct StandsFor {
+        std::string_view event_id;
+        std::string_view pattern;
+        std::string_view why;
+    };
     // What the schemas of its pattern make of an event: false, it is in request.rejected; else it
-    // goes in, or what stands in its place does, and `dead_letter` says why.
+    // goes in, or what stands in its place does.
     bool pass_schemas(IngestRequest& request, const core::FieldPlan* plan, std::int64_t now_us,
-                      core::Envelope& envelope, std::string_view& dead_letter);
+                      core::Envelope& envelope, StandsFor& stands_for);
     void add(IngestRequest& request, const core::Envelope& envelope, HomeRule rule,
              std::int64_t now_us);
     std::string_view keep(IngestRequest& request, std::string_view text) const;
@@ -80,6 +87,7 @@ private:
     Expected expected_;
     std::vector<core::SubscriptionId> matched_;
     std::uint64_t keyless_ = 0;
+    std::uint64_t misfits_ = 0;
     // The last event's source and what became of it: senders seldom change it within a batch.
     struct SourceMemo {
         std::string type;

@@ -78,6 +78,10 @@ private:
         bool secret(std::string_view name, std::string& value) override {
             return lane_->secret(name, value);
         }
+        bool takes_event(std::string_view pattern, std::string_view envelope,
+                         std::string& why) override {
+            return lane_->takes_event(pattern, envelope, why);
+        }
         std::int64_t wall_us() override { return lane_->wall_us(); }
         std::int64_t monotonic_ns() override { return lane_->monotonic_ns(); }
         std::uint64_t random() override { return lane_->random(); }

@@ -3,6 +3,7 @@
 #include "runtime/delivery/attempt_record.h"
 #include "runtime/delivery/outcome_writer.h"
 #include "runtime/delivery/placement.h"
+#include "runtime/event/misfit.h"
 #include "store/log/log_reader.h"
 #include "store/rows/dead_letters.h"
 #include "store/rows/retry_schedule.h"
@@ -304,8 +305,14 @@ bool RetryFeed::make_redrive(LaneJob& job, const store::RetryRow& row, std::int6
         redriven_.erase(key);
         return false;
     }
-    job.kind = JobKind::kRedrive;
     job.redrive = key;
+    if (is_misfit_letter(key.delivery.subscription)) {
+        job.kind = JobKind::kReturn;
+        job.items.clear();
+        job.letter = std::move(**letter);
+        return true;
+    }
+    job.kind = JobKind::kRedrive;
     job.earlier.history = (*letter)->row.attempts;
     job.earlier.replay_id = decode_letter_replay((*letter)->row.extra);
     job.earlier.made = attempts_made_in(job.earlier.history);

@@ -16,6 +16,8 @@ namespace millrace::runtime::identity {
     X(kBytes, "bytesPerSecond")        \
     X(kConnections, "connections")     \
     X(kReplays, "replays")             \
+    X(kRuns, "runningExecutions")      \
+    X(kSchedules, "schedules")         \
     X(kScripts, "scripts")             \
     X(kStreams, "streams")             \
     X(kSubscriptions, "subscriptions") \

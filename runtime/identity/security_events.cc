@@ -20,6 +20,19 @@ std::string envelope_of(SecurityKind kind, std::string_view payload, std::uint64
     return text + "}}";
 }
 
+// What became of keys is in the audit log by itself.
+std::string audit_entry_of(SecurityKind kind, std::string_view payload, std::uint64_t left_out) {
+    if (kind == SecurityKind::kKeyCreated || kind == SecurityKind::kKeyRotated ||
+        kind == SecurityKind::kKeyRevoked)
+        return {};
+    std::string text = R"({"action":"refuse","kind":"request","id":null,"outcome":")";
+    text += kKindTexts[static_cast<std::size_t>(kind)];
+    text += '"';
+    if (!payload.empty()) text.append(",").append(payload);
+    if (left_out != 0) text += ",\"leftOut\":" + std::to_string(left_out);
+    return text + "}";
+}
+
 }  // namespace
 
 void SecurityEvents::note(SecurityKind kind, core::TenantId tenant, std::string_view payload,
@@ -33,7 +46,9 @@ void SecurityEvents::note(SecurityKind kind, core::TenantId tenant, std::string_
         ++speaker.left_out;
         return;
     }
-    waiting_.push_back({tenant, envelope_of(kind, payload, std::exchange(speaker.left_out, 0))});
+    const std::uint64_t left_out = std::exchange(speaker.left_out, 0);
+    waiting_.push_back(
+        {tenant, envelope_of(kind, payload, left_out), audit_entry_of(kind, payload, left_out)});
 }
 
 std::vector<SecurityEvent> SecurityEvents::take() {

@@ -1,6 +1,6 @@
 // What: what the log of a tenant tells of who was refused and of what became of keys, as events
-//       system.security.<kind>: noted where it happens, made into events by the server. Only once a
-//       key exists: before that there is nobody to tell apart.
+//       system.security.<kind>: noted where it happens, made into events by the server. What is
+//       about keys only once there is one: before that there is nobody to tell apart.
 // Threads: any. Lifetime: outlives those who note.
 // Limits: kPerSecond events of a kind for a tenant, kWaitingMax wait (overflow policy: drop the
 //         newest); the next event of its kind tells how many were left out (`leftOut`).
@@ -40,7 +40,8 @@ enum class SecurityKind : std::uint8_t {
 
 struct SecurityEvent {
     core::TenantId tenant;
-    std::string text;  // an envelope
+    std::string text;         // an envelope
+    std::string audit_entry;  // of a refusal: its line of the audit log; empty: it has one already
 };
 
 class SecurityEvents {

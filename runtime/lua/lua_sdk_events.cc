@@ -166,6 +166,8 @@ void check_finished(LuaVmState& vm, lua_State* L, const EmittedEvent& event) {
     (void)event;
 #endif
     if (asks && !ingest_takes(vm)) luaL_error(L, "emit: %s", vm.text2.c_str());
+    if (!vm.host->takes_event(event.pattern, vm.text, vm.text2))
+        luaL_error(L, "emit: %s", vm.text2.c_str());
 }
 
 // Writes the finished event to vm.text.

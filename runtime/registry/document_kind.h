@@ -8,10 +8,12 @@
 
 #include "core/ids.h"
 #include "core/result.h"
+#include "runtime/identity/quotas.h"
 
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -54,10 +56,9 @@ struct ChangeContext {
     // By shard: everything before it has been handled, for whomever.
     LogEnds handled_to = {};
     std::string_view if_match = {};  // as the header says it; empty: whatever is there
+    // The server completes what is half there already: no quota stands in its way.
+    bool completes = false;
 };
-
-// Whether the audit log keeps what a document said.
-enum class AuditText : std::uint8_t { kDocument, kNothing };
 
 // What a document without an id is called.
 enum class MadeId : std::uint8_t { kRandom, kName };
@@ -68,7 +69,8 @@ struct DocumentKind {
     std::string_view id_prefix;  // "scr_"
     std::size_t documents_max = 0;
     std::size_t versions_kept = 0;
-    AuditText audit = AuditText::kDocument;
+    // What of a tenant's quotas bounds how many it may have.
+    std::optional<identity::Quota> quota = std::nullopt;
     MadeId made_id = MadeId::kRandom;
     // Members that a merge patch replaces as they are given, not member by member.
     std::span<const std::string_view> replaced_whole = {};
@@ -80,6 +82,8 @@ struct DocumentKind {
     std::string (*show)(const T& document) = nullptr;
 
     // The rest may be null.
+    // What the audit log keeps of a document, where that is not all that clients see.
+    std::string (*audit)(const T& document) = nullptr;
     // What a merge patch leaves as it is because show() does not show it.
     void (*carry)(const T& old, T& next) = nullptr;
     // When the body is read; `old` is null for a new document.

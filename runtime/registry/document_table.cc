@@ -1,6 +1,7 @@
 #include "runtime/registry/document_table.h"
 
 #include "runtime/event/snake_names.h"
+#include "runtime/identity/limits.h"
 #include "runtime/registry/document_body.h"
 
 #include <algorithm>
@@ -60,13 +61,11 @@ std::string audit_entry(std::string_view action, const DocumentHost& host, const
     json.begin_object().field("action", action).field("kind", kind.name);
     json.field("id", document.id).field("version", document.version).field("by", host.actor());
     const auto shown = [&](std::string_view name, const T& version) {
-        const std::string text = kind.show(version);
+        const std::string text = kind.audit ? kind.audit(version) : kind.show(version);
         if (text.size() <= kAuditDocumentBytesMax) json.raw_field(name, text);
     };
-    if (kind.audit == AuditText::kDocument) {
-        if (before) shown("before", *before);
-        if (action != "delete") shown("document", document);
-    }
+    if (before) shown("before", *before);
+    if (action != "delete") shown("document", document);
     json.end_object();
     if (const std::string_view members = host.actor_members(); !members.empty())
         out.insert(out.size() - 1, "," + std::string(members));
@@ -230,13 +229,7 @@ core::Result<DocumentChange<T>> DocumentTable<T>::create(
                                       what + " is kept but can not be read; remove it first")
                               .in("id"));
     }
-    if (const auto held = counts_.find(context.tenant.value);
-        held != counts_.end() && held->second >= kind.documents_max) {
-        return core::fail(
-            core::Error(ErrorCode::kConflict, "there are " + std::to_string(held->second) + " " +
-                                                  std::string(kind.name) + "s, which is the limit")
-                .bound(static_cast<std::int64_t>(kind.documents_max)));
-    }
+    if (auto status = within_bounds(context); !status) return core::fail(status.error());
     if (check_) {
         if (auto status = check_(next); !status) return core::fail(status.error());
     }
@@ -247,6 +240,21 @@ core::Result<DocumentChange<T>> DocumentTable<T>::create(
             return core::fail(status.error());
     }
     return keep(nullptr, std::move(next), body, "create");
+}
+
+template <typename T>
+core::Status DocumentTable<T>::within_bounds(const ChangeContext& context) const {
+    const DocumentKind<T>& kind = document_kind<T>();
+    const std::size_t held = size(context.tenant);
+    if (held >= kind.documents_max) {
+        return core::fail(core::Error(ErrorCode::kConflict, "there are " + std::to_string(held) +
+                                                                " " + std::string(kind.name) +
+                                                                "s, which is the limit")
+                              .bound(static_cast<std::int64_t>(kind.documents_max)));
+    }
+    if (!kind.quota || context.completes) return {};
+    return identity::within_quota(*kind.quota, static_cast<std::int64_t>(held),
+                                  host_.quotas_of(context.tenant).of(*kind.quota));
 }
 
 template <typename T>

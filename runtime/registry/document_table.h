@@ -6,7 +6,7 @@
 //       somebody holds them.
 // Limits: those of the kind.
 // Failure: kValidation names the member; a taken id, a document in use and an If-Match that is of
-//       another version are kConflict. A row that can't be read is set aside: kept where it is,
+//       another version are kConflict; one more than the tenant's quota is kRateLimited. A row that can't be read is set aside: kept where it is,
 //       told to the host, and its id is not given out again until it is removed.
 #pragma once
 
@@ -40,6 +40,8 @@ public:
     virtual std::string_view actor() const = 0;
     // What else the audit log tells of whoever acts: members of an object, "" when nothing.
     virtual std::string_view actor_members() const = 0;
+    // What a tenant may have.
+    virtual identity::Quotas quotas_of(core::TenantId tenant) const = 0;
     // 0: there is none.
     virtual std::uint32_t number_of(std::string_view kind, core::TenantId tenant,
                                     std::string_view id) const = 0;
@@ -118,6 +120,7 @@ private:
     core::Status check_unused(const T& document) const;
     core::Result<Change> erase(const Ref& old, std::string_view action);
     Ref find_any(core::TenantId tenant, std::string_view id) const;
+    core::Status within_bounds(const ChangeContext& context) const;
     static bool is_hidden(const T& document) {
         return document_kind<T>().hidden && document_kind<T>().hidden(document);
     }

@@ -33,7 +33,7 @@ struct EventSchema {
     std::string pattern;  // as of a subscription: stars are wildcards
     std::string label;    // JSON: the author's own version
     std::string schema;   // JSON
-    std::vector<schema::AssertRule> rules;
+    std::vector<schema::SchemaRule> rules;
     SchemaMode mode = SchemaMode::kReject;
     Compatibility compatibility = Compatibility::kBackward;
     std::shared_ptr<const schema::Contract> contract;
@@ -41,7 +41,8 @@ struct EventSchema {
     std::int64_t updated_at_us = 0;
 };
 
-// `rules` of a body: [{"assert":"expression","message"}].
-core::Status read_schema_rules(const core::JsonElement& list, std::vector<schema::AssertRule>& out);
+// `rules` of a body: [{"assert":"expression","message"},
+// {"in":{"field":"$.path","kv":"namespace"},"message"}].
+core::Status read_schema_rules(const core::JsonElement& list, std::vector<schema::SchemaRule>& out);
 
 }  // namespace millrace::runtime

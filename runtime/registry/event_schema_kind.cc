@@ -77,8 +77,16 @@ std::string show(const EventSchema& schema) {
     json.field("pattern", schema.pattern);
     if (!schema.label.empty()) json.raw_field("schemaVersion", schema.label);
     json.raw_field("schema", schema.schema).key("rules").begin_array();
-    for (const schema::AssertRule& rule : schema.rules) {
-        json.begin_object().field("assert", rule.expression);
+    for (const schema::SchemaRule& rule : schema.rules) {
+        json.begin_object();
+        if (rule.field.empty())
+            json.field("assert", rule.expression);
+        else
+            json.key("in")
+                .begin_object()
+                .field("field", rule.field)
+                .field("kv", rule.space)
+                .end_object();
         if (!rule.message.empty()) json.field("message", rule.message);
         json.end_object();
     }
@@ -126,7 +134,6 @@ constexpr DocumentKind<EventSchema> kKind = {
     .id_prefix = "sch_",
     .documents_max = kSchemasMax,
     .versions_kept = kSchemaVersionsMax,
-    .audit = AuditText::kDocument,
     .made_id = MadeId::kRandom,
     .replaced_whole = kReplacedWhole,
     .read = read,
@@ -137,7 +144,7 @@ constexpr DocumentKind<EventSchema> kKind = {
 }  // namespace
 
 core::Status read_schema_rules(const core::JsonElement& list,
-                               std::vector<schema::AssertRule>& out) {
+                               std::vector<schema::SchemaRule>& out) {
     core::JsonArray array;
     const auto refuse = [](std::string place, const std::string& what) {
         std::string text = place + " " + what;
@@ -151,8 +158,17 @@ core::Status read_schema_rules(const core::JsonElement& list,
         core::JsonMembers members;
         if (!item.get(members)) return refuse(place, "must be an object");
         JsonObject in(members, place);
-        schema::AssertRule rule;
-        in.text("assert", rule.expression, {.presence = Presence::kRequired, .bytes_min = 1});
+        schema::SchemaRule rule;
+        const bool asserts = in.text("assert", rule.expression, {.bytes_min = 1});
+        auto reference = in.object("in");
+        if (asserts == reference.has_value())
+            in.refuse("assert", "or in is expected, and not both");
+        if (reference) {
+            reference->text("field", rule.field, {.presence = Presence::kRequired, .bytes_min = 1});
+            reference->text("kv", rule.space,
+                            {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = 128});
+            if (auto status = reference->finish(); !status) in.join(*reference);
+        }
         in.text("message", rule.message, {.bytes_max = 1024});
         if (auto status = in.finish(); !status) return status;
         out.push_back(std::move(rule));

@@ -2,6 +2,7 @@
 
 #include "matcher/subscription_spec.h"
 #include "runtime/event/tenant_names.h"
+#include "runtime/identity/limits.h"
 
 #include <variant>
 
@@ -53,6 +54,7 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
     : rows_(rows),
       clock_(clock),
       random_(random),
+      quota_defaults_(options.quota_defaults),
       scripts_(*this, fresh_script(options),
                [check = options.check_script](const Script& script) -> core::Status {
                    if (!check) return {};
@@ -63,7 +65,8 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
       schemas_(*this, EventSchema{}, {}),
       subscriptions_(
           *this, fresh_subscription(options),
-          [check = options.check_spec](const Subscription& subscription) -> core::Status {
+          [this, check = options.check_spec](const Subscription& subscription) -> core::Status {
+              if (auto share = check_script_share(subscription); !share) return share;
               if (!check) return {};
               return check(*subscription.spec);
           }),
@@ -113,6 +116,33 @@ core::Status Registry::check_route(const Endpoint& endpoint) const {
         return false;
     });
     return status;
+}
+
+TenantRef Registry::document_of(core::TenantId tenant) const {
+    if (tenant.value == 0) return tenants_.find(kPlatform, "default");
+    return snapshot()->tenants.share(tenant.value);
+}
+
+identity::Quotas Registry::quotas_of(core::TenantId tenant) const {
+    const TenantRef document = document_of(tenant);
+    return document ? document->quotas.over(quota_defaults_) : quota_defaults_;
+}
+
+// Of those that run one script, whether a subscription is made for it or comes to it.
+core::Status Registry::check_script_share(const Subscription& subscription) const {
+    const std::string& script = subscription.executor.script_id;
+    const auto most = quotas_of(subscription.tenant).of(identity::Quota::kScriptSubscriptions);
+    if (most == 0 || script.empty()) return {};
+    std::int64_t held = 0;
+    bool there = false;
+    subscriptions_.list(subscription.tenant, "", [&](const SubscriptionRef& one) {
+        if (one->executor.script_id != script) return true;
+        ++held;
+        there |= one->id == subscription.id;
+        return true;
+    });
+    if (there) return {};
+    return identity::within_quota(identity::Quota::kScriptSubscriptions, held, most);
 }
 
 void Registry::publish(const RegistryChange& change) {

@@ -33,6 +33,7 @@ public:
         RetryPolicy retry_default;
         std::int64_t script_timeout_ms_default = 30'000;
         std::int64_t script_memory_bytes_default = 64LL << 20;
+        identity::Quotas quota_defaults;  // of tenants whose documents do not say
         // Compiles a script's source; a syntax error is a kValidation error with the line in its
         // text.
         std::function<core::Status(const std::string& name, const std::string& source)>
@@ -72,6 +73,12 @@ public:
     template <typename T>
     const DocumentTable<T>& table() const;
 
+    // Null: it has no document.
+    TenantRef document_of(core::TenantId tenant) const;
+    const identity::Quotas& quota_defaults() const { return quota_defaults_; }
+    // What its document says, over the settings.
+    identity::Quotas quotas_of(core::TenantId tenant) const override;
+
     // Short ways to what is asked for most. `body` is the JSON text of the request.
     core::Result<ScriptRef> create_script(core::TenantId tenant, std::string_view body);
     core::Result<ScriptRef> update_script(core::TenantId tenant, std::string_view id,
@@ -102,6 +109,7 @@ private:
     Registry(RegistryRows& rows, const core::Clock& clock, core::Random& random, Options options);
     core::Status load();
     core::Status check_route(const Endpoint& endpoint) const;
+    core::Status check_script_share(const Subscription& subscription) const;
 
     // DocumentHost
     RegistryRows& rows() override { return rows_; }
@@ -119,6 +127,7 @@ private:
     RegistryRows& rows_;
     const core::Clock& clock_;
     core::Random& random_;
+    const identity::Quotas quota_defaults_;
     std::string actor_ = "millrace";
     std::string actor_members_;
 #define X(Type, table) DocumentTable<Type> table##_;

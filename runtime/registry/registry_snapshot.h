@@ -84,8 +84,18 @@ struct RegistrySnapshot {
         return subscriptions.find(number.value);
     }
     const Script* script(ScriptNumber number) const { return scripts.find(number.value); }
+    // Nothing of it runs. `default` never is.
+    bool is_suspended(core::TenantId tenant) const {
+        if (tenant.value == 0) [[likely]]
+            return false;
+        const Tenant* of = tenants.find(tenant.value);
+        return of && of->suspended;
+    }
+    // Deliveries of this one wait: none is begun. Its script may be another reason.
+    bool holds(const Subscription& of) const { return of.held() || is_suspended(of.tenant); }
     // Why deliveries of this one wait, in words; empty: they do not.
     std::string_view held_because(const Subscription& of) const {
+        if (is_suspended(of.tenant)) return "its tenant is suspended";
         return runtime::held_because(of, script(of.executor.script));
     }
 };

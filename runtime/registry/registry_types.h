@@ -129,7 +129,8 @@ struct Subscription {
     std::string document;                // the body as API clients see it: one JSON object
 
     bool is_effective_at(core::LogPosition position) const;
-    // Deliveries wait: none is begun. Its script may be another reason (held_because()).
+    // Deliveries wait: none is begun. Its script and its tenant may be other reasons
+    // (RegistrySnapshot::holds(), held_because()).
     bool held() const { return !active || paused; }
 };
 

@@ -269,6 +269,7 @@ constexpr DocumentKind<Schedule> kKind = {
     .name = "schedule",
     .id_prefix = "sch_",
     .documents_max = kSchedulesMax,
+    .quota = identity::Quota::kSchedules,
     .replaced_whole = kReplacedWhole,
     .read = read,
     .show = show,

@@ -66,6 +66,15 @@ public:
         }
     }
 
+    // Whether one of them refuses what does not fit.
+    bool rejects(core::TenantId tenant, std::string_view pattern) const {
+        bool found = false;
+        for_each(tenant, pattern, [&found](const Entry& entry) {
+            found |= entry.schema->mode == SchemaMode::kReject;
+        });
+        return found;
+    }
+
 private:
     struct OfTenant {
         std::map<std::string, std::vector<Entry>, std::less<>> exact;

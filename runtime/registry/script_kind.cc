@@ -1,4 +1,5 @@
 // Scripts as documents: their body, their row.
+#include "core/crypto/digest.h"
 #include "core/json_reader.h"
 #include "runtime/identity/roles.h"
 #include "runtime/registry/document_body.h"
@@ -95,11 +96,26 @@ void append_allow(core::JsonWriter& json, const Script& script) {
     json.end_object();
 }
 
-std::string show(const Script& script) {
+// The source is long, and its versions are kept: the audit log has what it can be known by.
+void append_source_digest(core::JsonWriter& json, const Script& script) {
+    constexpr char kHex[] = "0123456789abcdef";
+    std::string digits;
+    for (const std::uint8_t byte : core::crypto::sha256(script.source)) {
+        digits += kHex[byte >> 4];
+        digits += kHex[byte & 15];
+    }
+    json.field("sourceSha256", digits).field("sourceBytes", script.source.size());
+}
+
+std::string write(const Script& script, bool whole) {
     std::string out;
     core::JsonWriter json(out);
     json.begin_object().field("id", script.id).field("name", script.name);
-    json.field("type", script_type_text(script.type)).field("source", script.source);
+    json.field("type", script_type_text(script.type));
+    if (whole)
+        json.field("source", script.source);
+    else
+        append_source_digest(json, script);
     json.field("enabled", script.enabled).field("timeoutMs", script.timeout_ms);
     json.field("memoryBytes", script.memory_bytes).key("permissions").begin_array();
     for (const auto& [text, permission] : kPermissions) {
@@ -112,14 +128,18 @@ std::string show(const Script& script) {
     return out;
 }
 
+std::string show(const Script& script) { return write(script, true); }
+std::string audit(const Script& script) { return write(script, false); }
+
 constexpr DocumentKind<Script> kKind = {
     .name = "script",
     .id_prefix = "scr_",
     .documents_max = kScriptsMax,
     .versions_kept = kScriptVersionsMax,
-    .audit = AuditText::kNothing,  // the source is long, and its versions are kept
+    .quota = identity::Quota::kScripts,
     .read = read,
     .show = show,
+    .audit = audit,
 };
 
 }  // namespace

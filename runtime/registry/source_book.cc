@@ -5,7 +5,25 @@
 namespace millrace::runtime {
 
 void SourceBook::load(const NumberedTable<Source>& sources) {
-    sources.for_each([this](const SourceRef& source) { follow({nullptr, source}); });
+    sources.for_each([this](const SourceRef& source) {
+        follow(DocumentChange<Source>{nullptr, source});
+    });
+}
+
+void SourceBook::load(const NumberedTable<Tenant>& tenants) {
+    tenants.for_each([this](const TenantRef& tenant) {
+        follow(DocumentChange<Tenant>{nullptr, tenant});
+    });
+}
+
+void SourceBook::follow(const DocumentChange<Tenant>& change) {
+    const TenantRef& shown = change.after ? change.after : change.before;
+    if (!shown) return;
+    std::lock_guard lock(mutex_);
+    if (change.after && change.after->suspended)
+        suspended_.insert(shown->self().value);
+    else
+        suspended_.erase(shown->self().value);
 }
 
 void SourceBook::follow(const DocumentChange<Source>& change) {
@@ -33,7 +51,8 @@ std::vector<SourceBook::Entry> SourceBook::find(std::string_view id,
     const auto entries = by_id_.find(id);
     if (entries == by_id_.end()) return found;
     for (const Entry& entry : entries->second) {
-        if (!tenant || entry.source->tenant == *tenant) found.push_back(entry);
+        const core::TenantId of = entry.source->tenant;
+        if ((!tenant || of == *tenant) && !suspended_.contains(of.value)) found.push_back(entry);
     }
     return found;
 }

@@ -9,10 +9,12 @@
 #include "runtime/registry/document_kinds.h"
 #include "runtime/registry/registry_snapshot.h"
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,14 +30,17 @@ public:
 
     // Before anybody else calls.
     void load(const NumberedTable<Source>& sources);
+    void load(const NumberedTable<Tenant>& tenants);
     void follow(const DocumentChange<Source>& change);
+    void follow(const DocumentChange<Tenant>& change);
 
-    // Those of all tenants, or of one.
+    // Those of all tenants, or of one; none of those that are suspended.
     std::vector<Entry> find(std::string_view id, std::optional<core::TenantId> tenant) const;
 
 private:
     mutable std::mutex mutex_;
     std::map<std::string, std::vector<Entry>, std::less<>> by_id_;
+    std::set<std::uint32_t> suspended_;
 };
 
 }  // namespace millrace::runtime

@@ -196,8 +196,7 @@ void references(const Source& source, const VisitReference& visit) {
 constexpr DocumentKind<Source> kKind = {
     .name = "source",
     .id_prefix = "src_",
-    .documents_max = kSourcesMax,
-    .audit = AuditText::kDocument,  // as it is shown: secrets masked
+    .documents_max = kSourcesMax,  // as it is shown: secrets masked
     .made_id = MadeId::kName,
     .replaced_whole = kReplacedWhole,
     .read = read,

@@ -274,6 +274,7 @@ constexpr DocumentKind<Subscription> kKind = {
     .name = "subscription",
     .id_prefix = "sub_",
     .documents_max = kSubscriptionsMax,
+    .quota = identity::Quota::kSubscriptions,
     .replaced_whole = kReplacedWhole,
     .read = read,
     .show = [](const Subscription& subscription) { return subscription.document; },

@@ -130,7 +130,7 @@ core::Result<ShadowLane::Session*> ShadowLane::session() {
         return core::fail(std::move(read.error()));
     }
     const ShadowSide::Deps deps{&deps_.database->kv(), &session.baseline, &deps_.database->hasher(),
-                                deps_.watchdog_slot, deps_.seed};
+                                deps_.watchdog_slot,   deps_.seed,        deps_.schemas};
     session.now = std::make_unique<ShadowSide>(deps);
     if (spec.against) session.against = std::make_unique<ShadowSide>(deps);
     return &session;

@@ -48,6 +48,7 @@ public:
         store::Database* database = nullptr;
         LuaWatchdogSlot* watchdog_slot = nullptr;
         std::uint64_t seed = 0;
+        const SchemaBook* schemas = nullptr;  // may be null
     };
     explicit ShadowLane(const Deps& deps);
 

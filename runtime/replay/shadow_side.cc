@@ -10,7 +10,8 @@ ShadowSide::ShadowSide(const Deps& deps)
     : deps_(deps),
       scripts_(deps.watchdog_slot, deps.seed),
       overlay_(*deps.kv, deps.baseline),
-      random_(deps.seed) {}
+      random_(deps.seed),
+      guard_(deps.schemas, deps.kv) {}
 
 KvAnswer ShadowSide::kv_get(KvSpace space, std::string_view key, std::string& value_json) {
     return overlay_.read(tenant_, space, key, now_us_, value_json);

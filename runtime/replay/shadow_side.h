@@ -14,6 +14,7 @@
 #include "runtime/delivery/script_emit.h"
 #include "runtime/executors/script_cache.h"
 #include "runtime/registry/registry_types.h"
+#include "runtime/registry/schema_guard.h"
 #include "runtime/replay/shadow_outcome.h"
 #include "store/ids/hasher.h"
 #include "store/log/event_block.h"
@@ -36,6 +37,7 @@ public:
         const store::Hasher* hasher = nullptr;
         LuaWatchdogSlot* watchdog_slot = nullptr;
         std::uint64_t seed = 0;
+        const SchemaBook* schemas = nullptr;  // may be null
     };
     explicit ShadowSide(const Deps& deps);
 
@@ -56,6 +58,11 @@ private:
     KvAnswer kv_get(KvSpace space, std::string_view key, std::string& value_json) override;
     KvAnswer kv_list(KvSpace space, std::string_view prefix, KvVisitor& visitor) override;
     bool secret(std::string_view, std::string&) override { return false; }
+    bool takes_event(std::string_view pattern, std::string_view envelope,
+                     std::string& why) override {
+        return guard_.takes_emitted(pattern, envelope, tenant_, now_us_, SchemaGuard::Asker::kTrial,
+                                    why);
+    }
     std::int64_t wall_us() override { return now_us_; }
     std::int64_t monotonic_ns() override { return now_us_ * 1000; }
     std::uint64_t random() override { return random_.next(); }
@@ -67,6 +74,7 @@ private:
     ScriptCache scripts_;
     KvPending overlay_;
     core::Random random_;
+    SchemaGuard guard_;
     core::TenantId tenant_;
     std::int64_t now_us_ = 0;
     // The event of the run that is going on, read when it emits.

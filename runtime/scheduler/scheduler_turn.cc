@@ -90,8 +90,9 @@ std::string_view Scheduler::held_because(const Entry& entry) const {
     const Schedule& schedule = *entry.schedule;
     if (schedule.paused) return "paused";
     if (!schedule.active) return "inactive";
-    if (schedule.script.value == 0) return {};
     const RegistrySnapshotRef registry = deps_.registry();
+    if (registry->is_suspended(schedule.tenant)) return "tenantSuspended";
+    if (schedule.script.value == 0) return {};
     const Script* script = registry->script(schedule.script);
     return script && script->enabled ? std::string_view() : "scriptDisabled";
 }

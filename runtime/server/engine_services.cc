@@ -27,7 +27,7 @@ EngineServices::EngineServices(const Deps& deps)
 }
 
 void EngineServices::connect(api::Api& api, Feeder& feeder, std::span<Shard* const> shards,
-                             std::span<Lane* const> lanes, Lane& calls, Scheduler& scheduler) {
+                             std::span<Lane* const> lanes, CallQueue& calls, Scheduler& scheduler) {
     api_ = &api;
     scheduler_ = &scheduler;
     feeder_ = &feeder;
@@ -163,6 +163,8 @@ core::Result<bool> EngineServices::tell_matcher(const RegistryChange& change) {
     registry_version_.store(deps_.registry->snapshot()->version, std::memory_order_release);
     if (const auto* source = std::get_if<DocumentChange<Source>>(&change))
         deps_.sources->follow(*source);
+    if (const auto* tenant = std::get_if<DocumentChange<Tenant>>(&change))
+        deps_.sources->follow(*tenant);
     if (const auto* schedule = std::get_if<DocumentChange<Schedule>>(&change))
         scheduler_->changed(*schedule);
     if (const auto* schema = std::get_if<DocumentChange<EventSchema>>(&change))
@@ -236,11 +238,11 @@ void EngineServices::run_script(api::ScriptRunRequest&& request,
             (*shared)(std::move(*kept));
         });
     };
-    if (!calls_->submit_aside(job)) {
+    const core::TenantId tenant = job->run->caller.tenant;
+    const auto most = deps_.registry->quotas_of(tenant).of(identity::Quota::kRuns);
+    if (auto taken = calls_->submit(job, most); !taken) {
         ScriptRunResult busy;
-        busy.status = core::fail(
-            core::Error(core::ErrorCode::kRateLimited, "too many script runs are waiting")
-                .retry_after(1));
+        busy.status = core::fail(std::move(taken.error()));
         (*shared)(std::move(busy));
     }
 }

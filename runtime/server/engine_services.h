@@ -10,6 +10,7 @@
 #include "matcher/matcher.h"
 #include "runtime/api/api.h"
 #include "runtime/api/services.h"
+#include "runtime/delivery/call_queue.h"
 #include "runtime/delivery/lane.h"
 #include "runtime/server/behind_orders.h"
 #include "runtime/server/conductor.h"
@@ -64,7 +65,7 @@ public:
 
     // Before the threads start, once the rest exists.
     void connect(api::Api& api, Feeder& feeder, std::span<Shard* const> shards,
-                 std::span<Lane* const> lanes, Lane& calls, Scheduler& scheduler);
+                 std::span<Lane* const> lanes, CallQueue& calls, Scheduler& scheduler);
     // Before the threads start: what was kept by an earlier process.
     core::Status load_runs() { return runs_.load(*deps_.set_aside); }
     EventTail& tail() { return *tail_; }
@@ -82,7 +83,6 @@ public:
     const SourceBook& sources() override { return *deps_.sources; }
     const SchemaBook& schemas() override { return *deps_.schemas; }
     matcher::Matcher::Reader& matcher_reader() override { return reader_; }
-    identity::Quotas quota_defaults() override { return deps_.keys->quota_defaults(); }
     void note_security(identity::SecurityKind kind, core::TenantId tenant,
                        std::string_view payload) override {
         deps_.security->note(kind, tenant, payload, deps_.clock->monotonic_ns());
@@ -103,6 +103,7 @@ public:
     void registry_undone(const RegistryChange& change) override;
     void run_script(api::ScriptRunRequest&& request,
                     std::function<void(ScriptRunResult&&)> done) override;
+    std::size_t runs_of(core::TenantId tenant) override { return calls_->runs_of(tenant); }
     const RunHistory& run_history() override { return runs_; }
     Scheduler& scheduler() override { return *scheduler_; }
     api::EndpointTable& endpoints() override { return endpoints_; }
@@ -157,7 +158,7 @@ private:
     Feeder* feeder_ = nullptr;
     std::vector<Shard*> shards_;
     std::vector<Lane*> lanes_;
-    Lane* calls_ = nullptr;  // of API runs
+    CallQueue* calls_ = nullptr;  // of API runs
     Scheduler* scheduler_ = nullptr;
     api::EndpointTable endpoints_;
     RunHistory runs_;

@@ -109,13 +109,13 @@ void KeyDirectory::publish(std::shared_ptr<KeyTable> next) {
 }
 
 void KeyDirectory::settle_tenant(const Tenant& tenant) {
-    set_limits(*tenant.holder, tenant.quotas.over(deps_.quota_defaults));
+    set_limits(*tenant.holder, tenant.quotas.over(deps_.registry->quota_defaults()));
     tenant.holder->suspend(tenant.suspended, tenant.reason);
 }
 
 core::Status KeyDirectory::start() {
     const RegistrySnapshotRef registry = deps_.registry->snapshot();
-    set_limits(*default_holder_, deps_.quota_defaults);
+    set_limits(*default_holder_, deps_.registry->quota_defaults());
     registry->tenants.for_each([this](const TenantRef& tenant) { settle_tenant(*tenant); });
     auto table = std::make_shared<KeyTable>();
     registry->keys.for_each([&](const ApiKeyRef& key) {

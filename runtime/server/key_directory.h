@@ -10,7 +10,6 @@
 #include "core/log.h"
 #include "core/result.h"
 #include "runtime/identity/key_table.h"
-#include "runtime/identity/quotas.h"
 #include "runtime/registry/registry.h"
 #include "store/database.h"
 
@@ -27,7 +26,6 @@ public:
         store::Database* database = nullptr;
         Registry* registry = nullptr;
         identity::KeyRing* ring = nullptr;
-        identity::Quotas quota_defaults;
     };
     explicit KeyDirectory(Deps deps) : deps_(deps) {}
 
@@ -36,7 +34,6 @@ public:
     // A chore, and the last thing before the store is closed: keeps when keys were used.
     enum class When : std::uint8_t { kInTime, kNow };
     std::size_t write_uses(When when = When::kInTime);
-    const identity::Quotas& quota_defaults() const { return deps_.quota_defaults; }
     std::shared_ptr<identity::TenantHolder> holder_of(core::TenantId tenant) const;
 
 private:

@@ -144,6 +144,7 @@ core::Status ServerParts::open_seal() {
 core::Status ServerParts::open_registry() {
     Registry::Options options;
     read_registry_options(config.retry, config.script, options);
+    options.quota_defaults = quota_defaults(config.quota);
     options.check_script = [](const std::string& name, const std::string& source) {
         return check_lua_syntax(source, name);
     };
@@ -164,6 +165,7 @@ core::Status ServerParts::open_registry() {
     std::vector<matcher::Matcher::Item> items;
     const RegistrySnapshotRef snapshot = registry->snapshot();
     sources.load(snapshot->sources);
+    sources.load(snapshot->tenants);
     schemas.load(snapshot->schemas);
     snapshot->subscriptions.for_each([&](const SubscriptionRef& subscription) {
         if (subscription->active && subscription->closing == Closing::kNo)
@@ -291,8 +293,8 @@ core::Status ServerParts::build_edge() {
     deps.yield = seams.yield;
     deps.backup_folder =
         config.backup.dir.empty() ? config.data.dir + "/backups" : config.backup.dir;
-    keys = std::make_unique<KeyDirectory>(KeyDirectory::Deps{
-        &clock, &log, database.get(), registry.get(), &key_ring, quota_defaults(config.quota)});
+    keys = std::make_unique<KeyDirectory>(
+        KeyDirectory::Deps{&clock, &log, database.get(), registry.get(), &key_ring});
     if (auto started = keys->start(); !started) return started;
     deps.keys = keys.get();
     deps.security = &security;
@@ -322,6 +324,10 @@ std::size_t ServerParts::tell_security() {
     for (const identity::SecurityEvent& event : events) {
         lines += event.text + "\n";
         tenants.push_back(event.tenant);
+        if (event.audit_entry.empty()) continue;
+        const auto written =
+            registry->write_audit(clock.wall_us(), event.tenant, event.audit_entry);
+        if (!written) log.warn("audit: write failed", {{"error", written.error().message}});
     }
     shards.front()->post([lines = std::move(lines), tenants = std::move(tenants)](Shard& shard) {
         shard.take_own_events(lines, tenants);
@@ -377,7 +383,8 @@ core::Status ServerParts::build_shards() {
     return {};
 }
 
-std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTable* table) {
+std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTable* table,
+                                             std::optional<std::size_t> call_lane) {
     Lane::Deps lane;
     lane.number = static_cast<std::uint32_t>(number);
     lane.shards = shard_count;
@@ -396,6 +403,7 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTab
     lane.run.pause = [this](core::TenantId tenant, const std::string& subscription_id) {
         services->pause_later(tenant, subscription_id);
     };
+    lane.run.schemas = &schemas;
     lane.run.seed = random.next();
     lane.make_executors = [this, slot = watchdog.add_slot(),
                            seed = lane.run.seed](AnswerPort& port) {
@@ -425,19 +433,27 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTab
     lane.registry = [this] { return registry->snapshot(); };
     lane.registry_version = [this] { return services->registry_version(); };
     for (auto& shard : shards) lane.results.push_back(shard.get());
+    if (call_lane) {
+        lane.calls = call_queue.get();
+        lane.call_lane = *call_lane;
+    }
     return std::make_unique<Lane>(std::move(lane));
 }
 
 core::Status ServerParts::build_lanes() {
     const auto current_registry = [this] { return registry->snapshot(); };
     for (std::size_t i = 0; i < lane_count; ++i) lanes.push_back(make_lane(i, &behind));
-    calls = make_lane(lane_count, nullptr);
+    const auto call_lane_count = static_cast<std::size_t>(config.engine.call_lanes);
+    call_queue = std::make_unique<CallQueue>(call_lane_count, clock);
+    for (std::size_t i = 0; i < call_lane_count; ++i)
+        call_lanes.push_back(make_lane(lane_count + i, nullptr, i));
+    call_queue->on_wake([this](std::size_t lane) { call_lanes[lane]->wake(); });
     behind.on_change([this] {
         for (const auto& lane : lanes) lane->wake();
         if (feeder) feeder->wake();
     });
     shadow = std::make_unique<ShadowLane>(
-        ShadowLane::Deps{database.get(), watchdog.add_slot(), random.next()});
+        ShadowLane::Deps{database.get(), watchdog.add_slot(), random.next(), &schemas});
     Feeder::Deps deps;
     deps.shadow = shadow.get();
     deps.clock = &clock;
@@ -483,9 +499,11 @@ core::Status ServerParts::build_lanes() {
         all_lanes.push_back(lane.get());
         ports.push_back(lane.get());
     }
-    for (auto& shard : shards) shard->connect(all_shards, ports, *feeder);
+    // The lanes of both kinds, and the scheduler.
+    const std::size_t senders = lanes.size() + call_lanes.size() + 1;
+    for (auto& shard : shards) shard->connect(all_shards, ports, *feeder, senders);
     if (auto built = build_scheduler(); !built) return built;
-    services->connect(*rest, *feeder, all_shards, all_lanes, *calls, *scheduler);
+    services->connect(*rest, *feeder, all_shards, all_lanes, *call_queue, *scheduler);
     return services->load_runs();
 }
 
@@ -498,8 +516,8 @@ core::Status ServerParts::complete_schedules() {
         const std::string id = schedule_subscription_id(schedule->id);
         if (schedule->executor.empty() || registry->find_subscription(schedule->tenant, id))
             continue;
-        auto made = registry->create_subscription(schedule->tenant,
-                                                  schedule_subscription_body(*schedule), {});
+        auto made = registry->table<Subscription>().create(
+            {.tenant = schedule->tenant, .completes = true}, schedule_subscription_body(*schedule));
         if (!made) set_aside.add("subscription", id, made.error());
     }
     return {};
@@ -513,7 +531,8 @@ core::Status ServerParts::build_scheduler() {
     deps.registry = [this] { return registry->snapshot(); };
     deps.shards = shard_count;
     deps.submit = [this](core::ShardId shard, std::unique_ptr<LaneResult>& result) {
-        return shards[shard.value]->take_result(static_cast<std::uint32_t>(lane_count + 1), result);
+        return shards[shard.value]->take_result(
+            static_cast<std::uint32_t>(lane_count + call_lanes.size()), result);
     };
     deps.delivered = [this](core::ShardId shard) { return shards[shard.value]->cursor(); };
     deps.behind = &behind;
@@ -652,7 +671,7 @@ void ServerParts::start_threads() {
     writer_thread = run(*writer_agent, Priority::kBrief);
     housekeeper_thread = run(*housekeeper_agent, Priority::kChores);
     for (std::size_t i = 0; i < lanes.size(); ++i) lane_threads.push_back(run(*lanes[i], cpu(i)));
-    lane_threads.push_back(run(*calls));
+    for (auto& lane : call_lanes) lane_threads.push_back(run(*lane));
     conductor_thread = run(conductor);
     feeder_thread = run(*feeder);
     scheduler_thread = run(*scheduler);
@@ -704,16 +723,17 @@ bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<
     feeder->stop_feeding();
     for (auto& shard : shards) shard->post([](Shard& s) { s.stop_dispatch(); });
     for (auto& lane : lanes) lane->stop_taking();
-    calls->stop_taking();
+    for (auto& lane : call_lanes) lane->stop_taking();
     const auto lanes_idle = [&] {
-        return all(lanes, [](const Lane& l) { return l.idle(); }) && calls->idle();
+        const auto idle = [](const Lane& l) { return l.idle(); };
+        return all(lanes, idle) && all(call_lanes, idle);
     };
     // What is outside may take its time, but not all of ours: it is delivered again then.
     const std::int64_t patience_ns =
         clock.monotonic_ns() + config.engine.drain_timeout_us * 1000 / 2;
     wait_for([&] { return lanes_idle() || clock.monotonic_ns() > patience_ns; });
     for (auto& lane : lanes) lane->abandon_pending();
-    calls->abandon_pending();
+    for (auto& lane : call_lanes) lane->abandon_pending();
     wait_for(lanes_idle);
     for (auto& shard : shards) {
         shard->post([](Shard& s) {

@@ -15,6 +15,7 @@
 #include "matcher/matcher.h"
 #include "runtime/api/api.h"
 #include "runtime/courier/courier.h"
+#include "runtime/delivery/call_queue.h"
 #include "runtime/delivery/delivery_log.h"
 #include "runtime/delivery/lane.h"
 #include "runtime/executors/command_runner.h"
@@ -141,7 +142,8 @@ public:
     std::vector<std::unique_ptr<Lane>> lanes;
     // What somebody waits for (API runs) has a thread of its own: no backlog of deliveries, and no
     // handler that goes on for long, is before it.
-    std::unique_ptr<Lane> calls;
+    std::unique_ptr<CallQueue> call_queue;
+    std::vector<std::unique_ptr<Lane>> call_lanes;
     std::unique_ptr<ShadowLane> shadow;
     std::unique_ptr<Feeder> feeder;
     std::unique_ptr<Scheduler> scheduler;
@@ -169,7 +171,8 @@ private:
     void pause_schedule(const ScheduleRef& schedule, const std::string& reason);
     courier::HttpPort* http() { return seams.http ? seams.http : courier.get(); }
     void append_outside_figures(std::vector<api::ExecutorFigures>& out) const;
-    std::unique_ptr<Lane> make_lane(std::size_t number, const BehindTable* table);
+    std::unique_ptr<Lane> make_lane(std::size_t number, const BehindTable* table,
+                                    std::optional<std::size_t> call_lane = std::nullopt);
     std::unique_ptr<core::AgentThread> run(core::Agent& agent,
                                            core::AgentThread::Priority priority);
     std::unique_ptr<core::AgentThread> run(core::Agent& agent,

@@ -4,6 +4,7 @@
 #include "runtime/event/event_defaults.h"
 #include "store/retention/space_guard.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace millrace::runtime {
@@ -26,7 +27,7 @@ Shard::Shard(Deps deps)
       metrics_(*deps_.metrics),
       requests_(deps_.shards),
       ingestor_({deps_.number, deps_.shards, deps_.event_bytes_max, deps_.batch_events_max,
-                 deps_.verifier, deps_.schemas},
+                 deps_.verifier, deps_.schemas, &deps_.database->kv()},
                 deps_.database->hasher(), *deps_.clock, std::move(deps_.matcher_reader)),
       edge_http_(*this, *deps_.api,
                  EdgeIdentity(*deps_.authenticator, deps_.query_keys, deps_.security),
@@ -75,13 +76,12 @@ Shard::~Shard() {
 }
 
 void Shard::connect(std::span<Shard* const> shards, std::span<LanePort* const> lanes,
-                    ColdSource& feeder) {
+                    ColdSource& feeder, std::size_t senders) {
     shards_.assign(shards.begin(), shards.end());
     outbox_.resize(shards.size());
     for (std::size_t i = 0; i < shards.size(); ++i) {
         mail_.push_back(std::make_unique<core::SpscRing<Mail>>(kMailRing));
     }
-    const std::size_t senders = lanes.size() + 2;  // and the lane of calls, and the scheduler
     for (std::size_t i = 0; i < senders; ++i) {
         results_.push_back(
             std::make_unique<core::SpscRing<std::unique_ptr<LaneResult>>>(kResultRing));
@@ -393,10 +393,12 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
     IngestRequest& request = take_request();
     request.origin = IngestOrigin::kLane;
     request.entry_tenants = result->emitted_tenants;
+    request.returning = result->returning;
     request.body = result->emitted;
     auto read = ingestor_.read(request, request.body.view(), core::BatchFormat::kNdjson,
                                HomeRule::kStayHere);
     request.entry_tenants = {};
+    request.returning = {};
     // The handler's emit has checked all that is checked here: what is dropped is our mistake.
     if (!read) {
         deps_.log->error("shard: emitted events do not read", {{"error", read.error().message}});
@@ -409,7 +411,9 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
     metrics_.emitted.add(request.items.size());
     bool all_here = !rounds_.must_wait(request);
     for (IngestItem& item : request.items) {
-        if (item.entry < result->emitted_depths.size())
+        const bool returned =
+            std::binary_search(result->returning.begin(), result->returning.end(), item.entry);
+        if (item.entry < result->emitted_depths.size() && !returned)
             item.input.fills = depth_text(result->emitted_depths[item.entry]);
     }
     for (std::size_t home = 0; home < request.by_home.size(); ++home) {

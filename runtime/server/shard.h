@@ -98,9 +98,9 @@ public:
     explicit Shard(Deps deps);
     ~Shard() override;
 
-    // Before the threads start.
+    // Before the threads start. `senders`: how many bring results.
     void connect(std::span<Shard* const> shards, std::span<LanePort* const> lanes,
-                 ColdSource& feeder);
+                 ColdSource& feeder, std::size_t senders);
     // What the listeners speak from now on; connections that are there go on as they began. Before
     // the threads start, then on its own thread.
     void use_tls(std::shared_ptr<io::TlsContext> tls) { tls_ = std::move(tls); }

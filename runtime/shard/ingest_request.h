@@ -57,8 +57,10 @@ struct IngestItem {
     bool again = false;    // its keeper has to be asked (again)
     KeeperAnswer answer = KeeperAnswer::kNotAsked;
     core::ShardId home;  // where it goes when it is new
-    // It stands in the log as a dead letter, for this reason; empty: it does not.
+    // It stands in the log as a dead letter, for this reason; empty: it does not. event_id and
+    // letter_pattern are those of the event for which it stands.
     std::string_view dead_letter;
+    std::string_view letter_pattern;
 };
 
 struct RejectedEntry {
@@ -88,6 +90,9 @@ struct IngestRequest {
     // While it is read, and where they differ: each entry's. What handlers of several tenants emit
     // comes as one body.
     std::span<const core::TenantId> entry_tenants;
+    // Likewise: entries that come back from the dead-letter queue, in order. Whoever let them go
+    // has held them against the schemas.
+    std::span<const std::uint32_t> returning;
     core::BufferRef body;
     std::deque<std::string> texts;  // strings that had escapes, and converted events
     ReplyIds reply_ids = ReplyIds::kInclude;
@@ -166,6 +171,10 @@ struct IngestRequest {
 
     core::TenantId tenant_of(std::uint32_t entry) const {
         return entry < entry_tenants.size() ? entry_tenants[entry] : tenant;
+    }
+
+    bool returns(std::uint32_t entry) const {
+        return !returning.empty() && std::binary_search(returning.begin(), returning.end(), entry);
     }
 
     std::uint32_t homes() const {

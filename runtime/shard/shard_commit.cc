@@ -1,6 +1,7 @@
 #include "runtime/shard/shard_commit.h"
 
 #include "core/assert.h"
+#include "runtime/event/misfit.h"
 
 #include <algorithm>
 #include <utility>
@@ -142,10 +143,10 @@ void ShardCommit::put_dead_letter(const IngestItem& item) {
     store::DeadLetter row;
     row.key = {item.input.tenant, item.input.received_at_us, {item.position, {}}};
     row.updated_at_us = item.input.received_at_us;
-    row.pattern = item.input.pattern;
+    row.pattern = item.letter_pattern;
     row.event_id = item.event_id;
     row.error = item.dead_letter;
-    row.error_fingerprint = "schema";
+    row.error_fingerprint = kMisfitFingerprint;
     store::RowBatch rows;
     rows.put_dead_letter(row, store::RowChange::kNew);
     if (open_rows_.empty()) rows_since_us_ = now_us();

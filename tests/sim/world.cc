@@ -136,7 +136,7 @@ void World::gather_agents() {
     };
     for (auto& shard : parts_->shards) add(*shard);
     for (auto& lane : parts_->lanes) add(*lane);
-    add(*parts_->calls);
+    for (auto& lane : parts_->call_lanes) add(*lane);
     add(*parts_->feeder);
     add(*parts_->scheduler);
     add(parts_->sideline);
@@ -189,10 +189,12 @@ bool World::quiet() const {
     for (const auto& shard : parts_->shards) {
         if (!shard->commit_idle() || shard->cursor() != shard->next_offset()) return false;
     }
-    for (const auto& lane : parts_->lanes) {
-        if (!lane->idle()) return false;
+    for (const auto* lanes : {&parts_->lanes, &parts_->call_lanes}) {
+        for (const auto& lane : *lanes) {
+            if (!lane->idle()) return false;
+        }
     }
-    return parts_->calls->idle();
+    return true;
 }
 
 void World::flush() {

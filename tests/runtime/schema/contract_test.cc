@@ -5,6 +5,8 @@
 
 #include "core/buffer.h"
 #include "core/event_parser.h"
+#include "matcher/reference_matcher.h"
+#include "matcher/subscription_spec.h"
 #include "runtime/schema/compatibility.h"
 
 #include <gtest/gtest.h>
@@ -14,7 +16,8 @@
 namespace millrace::runtime::schema {
 namespace {
 
-std::vector<Failure> judge(const Contract& contract, std::string text) {
+std::vector<Failure> judge(const Contract& contract, std::string text,
+                           const ReferenceData* references = nullptr) {
     const std::size_t bytes = text.size();
     text.append(core::kPaddingBytes, ' ');
     core::EventParser parser;
@@ -22,12 +25,12 @@ std::vector<Failure> judge(const Contract& contract, std::string text) {
     EXPECT_TRUE(
         parser.parse_one(std::string_view(text).substr(0, bytes), nullptr, envelope, nullptr));
     core::JsonDom dom;
-    return contract.judge(envelope, dom);
+    return contract.judge(envelope, dom, references);
 }
 
 TEST(Contract, AsksRulesWhenTheSchemaIsContent) {
     const auto contract = Contract::make(R"({"properties":{"n":{"type":"integer"}}})",
-                                         {{"$.n > 1", "n must be more than 1"}});
+                                         {{"$.n > 1", "", "", "n must be more than 1"}});
     ASSERT_TRUE(contract) << contract.error().message;
     EXPECT_TRUE(judge(**contract, R"({"pattern":"a","payload":{"n":2}})").empty());
     auto told = judge(**contract, R"({"pattern":"a","payload":{"n":1}})");
@@ -45,9 +48,127 @@ TEST(Contract, TakesAMissingPayloadForAnEmptyOne) {
 }
 
 TEST(Contract, NamesTheRuleThatIsWrong) {
-    const auto made = Contract::make("", {{"$.a > 1", ""}, {"$.a >", ""}});
+    const auto made = Contract::make("", {{"$.a > 1", "", "", ""}, {"$.a >", "", "", ""}});
     ASSERT_FALSE(made);
     EXPECT_EQ(made.error().field, "rules[1].assert");
+}
+
+bool asserts(const char* expression, const std::string& payload) {
+    const auto contract = Contract::make("", {{expression, "", "", ""}});
+    EXPECT_TRUE(contract) << expression << ": " << contract.error().message;
+    return judge(**contract, R"({"pattern":"a","eventId":"e1","payload":)" + payload + "}").empty();
+}
+
+TEST(Assertion, ComparesMembersWithEachOther) {
+    EXPECT_TRUE(asserts("$.total >= $.net", R"({"total":10,"net":10.0})"));
+    EXPECT_FALSE(asserts("$.total >= $.net", R"({"total":9.99,"net":10})"));
+    EXPECT_TRUE(asserts("$.a == $.b", R"({"a":9007199254740993,"b":9007199254740993.0})"));
+    EXPECT_FALSE(asserts("$.a == $.b", R"({"a":9007199254740993,"b":9007199254740992})"));
+    EXPECT_TRUE(asserts("$.a < $.b", R"({"a":"2026-01-01","b":"2026-01-02"})"));
+    EXPECT_FALSE(asserts("$.a < $.b", R"({"a":1,"b":"2"})")) << "kinds do not compare";
+    EXPECT_TRUE(asserts("$.a != $.b", R"({"a":1,"b":"1"})"));
+    EXPECT_TRUE(asserts("$.a == $.b", R"({"a":null,"b":null})"));
+    EXPECT_FALSE(asserts("$.a == $.b", R"({"a":1})")) << "one is not there";
+    EXPECT_FALSE(asserts("$.a != $.b", R"({"a":1})"));
+    EXPECT_TRUE(asserts("!exists($.b) || $.a <= $.b", R"({"a":1})"));
+    EXPECT_TRUE(asserts("$.id == $.eventId", R"({"id":"e1"})"));
+    EXPECT_TRUE(asserts("$.x == 1 && ($.a < $.b || $.b < 0)", R"({"x":1,"a":5,"b":-1})"));
+    EXPECT_TRUE(
+        asserts("$.total > $.lines[*].price", R"({"total":5,"lines":[{"price":9},{"price":4}]})"))
+        << "some of them";
+    EXPECT_FALSE(asserts("!($.total <= $.lines[*].price)",
+                         R"({"total":5,"lines":[{"price":9},{"price":4}]})"))
+        << "all of them";
+}
+
+TEST(Assertion, RefusesWhatItCanNotCompare) {
+    for (const char* bad :
+         {"$.a >= $.metadata.x", "$.a >= $", "$.a in $.b", "$.a == $.b ==", "$.priority < $.a"}) {
+        const auto made = Contract::make("", {{bad, "", "", ""}});
+        ASSERT_FALSE(made) << bad;
+        EXPECT_EQ(made.error().field, "rules[0].assert") << bad;
+    }
+}
+
+// One at a time is asked without the whole event where that is the same.
+TEST(Assertion, SaysWhatTheReferenceMatcherSays) {
+    const char* const expressions[] = {"$.n > 1",
+                                       "$.n in [1, 2]",
+                                       "$.s startsWith 'a'",
+                                       "$.s matches '^a+$'",
+                                       "exists($.o)",
+                                       "existsLeaf($.o)",
+                                       "$.l == 2",
+                                       "$.l[1] == 2",
+                                       "$.l[-1] != 3",
+                                       "$.o.x == 1",
+                                       "!($.n > 1)",
+                                       "$.n > 1 || $.s == 'b'",
+                                       "$.n > 1 && $.s != 'b'",
+                                       "$.lines.sku == 'a' && $.lines.n == 2",
+                                       "$.lines[*].n > 1",
+                                       "$.pattern == 'a'",
+                                       "$.source.id == 'unknown'",
+                                       "$.version == '1.0'",
+                                       "$.s equalsIgnoreCase 'AA'",
+                                       "$.n range (0, 5]",
+                                       "$.s cidr '10.0.0.0/8'",
+                                       "true",
+                                       "false"};
+    const char* const payloads[] = {
+        R"({})",
+        R"({"n":2,"s":"aa"})",
+        R"({"n":1,"s":"b","l":[1,2,3]})",
+        R"({"n":"2","s":["aa","b"],"o":{"x":1}})",
+        R"({"o":[],"l":2})",
+        R"({"l":[],"s":null})",
+        R"({"lines":[{"sku":"a","n":1},{"sku":"b","n":2}],"s":"10.1.2.3"})",
+        R"({"lines":[{"sku":"a","n":2}],"n":5.0})"};
+    for (const char* expression : expressions) {
+        std::string quoted = "\"" + std::string(expression) + "\"";
+        const auto spec = matcher::parse_subscription({R"("*")", {}, quoted, {}, {}});
+        ASSERT_TRUE(spec) << expression << spec.error().message;
+        const auto reference = matcher::ReferenceMatcher::compile(*spec);
+        ASSERT_TRUE(reference);
+        for (const char* payload : payloads) {
+            const std::string text =
+                R"({"pattern":"a","eventId":"e1","payload":)" + std::string(payload) + "}";
+            const auto tree = matcher::parse_json(text);
+            ASSERT_TRUE(tree) << text;
+            const bool filled = std::string_view(expression).find("source") != std::string::npos ||
+                                std::string_view(expression).find("version") != std::string::npos;
+            if (!filled)
+                EXPECT_EQ(asserts(expression, payload), reference->matches(*tree))
+                    << expression << " " << payload;
+        }
+    }
+}
+
+struct Currencies final : ReferenceData {
+    bool has(std::string_view space, std::string_view key) const override {
+        return space == "currency" && (key == "EUR" || key == "978");
+    }
+};
+
+TEST(Contract, LooksUpReferenceData) {
+    const Currencies references;
+    const auto contract =
+        Contract::make("", {{"", "$.lines[*].currency", "currency", "no such currency"}});
+    ASSERT_TRUE(contract) << contract.error().message;
+    const auto of = [&](const std::string& payload) {
+        return judge(**contract, R"({"pattern":"a","payload":)" + payload + "}", &references);
+    };
+    EXPECT_TRUE(of(R"({"lines":[{"currency":"EUR"},{"currency":978},{}]})").empty());
+    EXPECT_TRUE(of("{}").empty()) << "whether it has to be there the schema says";
+    const auto told = of(R"({"lines":[{"currency":"EUR"},{"currency":"XXX"}]})");
+    ASSERT_EQ(told.size(), 1u);
+    EXPECT_EQ(told[0].keyword, "in");
+    EXPECT_EQ(told[0].pointer, "/lines/*/currency");
+    EXPECT_EQ(told[0].message, "no such currency");
+    EXPECT_EQ(of(R"({"lines":[{"currency":true}]})").size(), 1u);
+    EXPECT_EQ(Contract::make("", {{"", "currency", "c", ""}}).error().field, "rules[0].in.field");
+    EXPECT_EQ(Contract::make("", {{"", "$.metadata.x", "c", ""}}).error().field,
+              "rules[0].in.field");
 }
 
 std::size_t breaks(const char* before, const char* after) {

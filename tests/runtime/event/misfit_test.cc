@@ -1,0 +1,70 @@
+// Goal: what stands for an event that no schema lets in says the event as it was sent, whatever it
+// is, under an id that follows from the event's.
+#include "runtime/event/misfit.h"
+
+#include "core/event_parser.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace millrace::runtime {
+namespace {
+
+struct Parsed {
+    explicit Parsed(std::string_view event) : text(event) {
+        text.append(core::kPaddingBytes, ' ');
+        good = parser
+                   .parse_one(std::string_view(text).substr(0, event.size()), nullptr, envelope,
+                              nullptr)
+                   .has_value();
+    }
+    std::string text;
+    core::EventParser parser;
+    core::Envelope envelope;
+    bool good = false;
+};
+
+TEST(Misfit, SaysTheEventAsItWasSent) {
+    const std::string sent =
+        R"({"eventId":"e\"1","pattern":"a","payload":{"n": 1,"s":"}\"{"},"source":{"type":"task","id":"s"},)"
+        R"("metadata":{"correlationId":"c"}})";
+    const Parsed event(sent);
+    ASSERT_TRUE(event.good);
+    const std::string stand_in =
+        misfit_event(event.envelope, event.envelope.event_id, {"sch", R"([{"keyword":"type"}])"});
+    const Parsed read(stand_in);
+    ASSERT_TRUE(read.good) << stand_in;
+    EXPECT_EQ(read.envelope.pattern, kMisfitPattern);
+    EXPECT_EQ(read.envelope.event_id, misfit_id("e\"1"));
+    EXPECT_EQ(read.envelope.source_id, "s");
+    EXPECT_EQ(read.envelope.correlation_id, "c");
+    const auto said = read_stand_in(stand_in);
+    ASSERT_TRUE(said);
+    EXPECT_EQ(said->event, sent);
+    EXPECT_EQ(said->schema_id, R"("sch")");
+    EXPECT_EQ(said->errors, R"([{"keyword":"type"}])");
+}
+
+TEST(Misfit, GivesAnEventWithoutAnIdTheOneThatWasMadeForIt) {
+    const Parsed event(R"(  {"pattern":"a","payload":{}})");
+    ASSERT_TRUE(event.good);
+    const std::string id = made_event_id(event.envelope.raw, 7);
+    EXPECT_NE(id, made_event_id(event.envelope.raw, 8));
+    const std::string stand_in = misfit_event(event.envelope, id, {"sch", "[]"});
+    const auto said = read_stand_in(stand_in);
+    ASSERT_TRUE(said);
+    const Parsed original(said->event);
+    ASSERT_TRUE(original.good) << said->event;
+    EXPECT_EQ(original.envelope.event_id, id);
+}
+
+TEST(Misfit, OtherEventsStandForNothing) {
+    EXPECT_FALSE(read_stand_in(R"({"pattern":"a","payload":{"n":1}})"));
+    EXPECT_FALSE(read_stand_in(R"({"pattern":"a"})"));
+    EXPECT_FALSE(read_stand_in("[1]"));
+    EXPECT_FALSE(read_stand_in(""));
+}
+
+}  // namespace
+}  // namespace millrace::runtime
