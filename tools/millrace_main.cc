@@ -4,6 +4,7 @@
 #include "tools/cli/cli.h"
 #include "tools/offline/bootstrap_command.h"
 #include "tools/offline/store_command.h"
+#include "tools/offline/test_command.h"
 #include "tools/serve_command.h"
 #include "tools/torture/torture_command.h"
 
@@ -32,6 +33,8 @@ int main(int argc, char** argv) {
     }
     if (!arguments.empty() && millrace::tools::is_store_command(arguments.front()))
         return millrace::tools::store_command(std::move(arguments));
+    if (millrace::tools::is_test_command(arguments))
+        return millrace::tools::test_command(std::move(arguments));
     if (millrace::tools::is_bootstrap_command(arguments))
         return millrace::tools::bootstrap_command(std::move(arguments));
     return millrace::tools::run_cli(

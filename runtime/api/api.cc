@@ -32,7 +32,7 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kGetEvent, get_event},
     {RouteId::kCreateScript, create_document<Script>},
     {RouteId::kListScripts, list_documents<Script>},
-    {RouteId::kGetScript, get_document<Script>},
+    {RouteId::kGetScript, get_script},
     {RouteId::kPutScript, change_document<Script, &DocumentTable<Script>::put>},
     {RouteId::kPatchScript, change_document<Script, &DocumentTable<Script>::patch>},
     {RouteId::kDeleteScript, delete_document<Script>},
@@ -45,6 +45,13 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kPatchSecret, change_document<Secret, &DocumentTable<Secret>::patch>},
     {RouteId::kDeleteSecret, delete_document<Secret>},
     {RouteId::kListSecretVersions, list_document_versions<Secret>},
+    {RouteId::kRollbackScript, rollback_script},
+    {RouteId::kCreateAction, create_document<Action>},
+    {RouteId::kListActions, list_documents<Action>},
+    {RouteId::kGetAction, get_document<Action>},
+    {RouteId::kPutAction, change_document<Action, &DocumentTable<Action>::put>},
+    {RouteId::kPatchAction, change_document<Action, &DocumentTable<Action>::patch>},
+    {RouteId::kDeleteAction, delete_document<Action>},
     {RouteId::kCreateSource, create_source},
     {RouteId::kListSources, list_documents<Source>},
     {RouteId::kGetSource, get_document<Source>},
@@ -121,6 +128,8 @@ using LaterHandler = void (*)(Call&, const Respond&);
 LaterHandler later_handler(RouteId id) {
     switch (id) {
         case RouteId::kRunScript: return run_script;
+        case RouteId::kTryScript: return try_script;
+        case RouteId::kCallAction: return call_action;
         case RouteId::kTestSource: return test_source;
         case RouteId::kTestSubscription: return test_subscription;
         case RouteId::kCheckSchema: return check_schema;
@@ -136,6 +145,7 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kCallEndpointOptions: return call_endpoint;
         case RouteId::kListEvents: return list_events;
         case RouteId::kTraceEvent: return trace_event;
+        case RouteId::kCancelEvent: return cancel_event;
         case RouteId::kCreateBackup: return create_backup;
         case RouteId::kListKv: return list_kv;
         case RouteId::kVerifyAudit: return verify_audit;

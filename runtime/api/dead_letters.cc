@@ -9,6 +9,7 @@
 #include "store/rows/row_batch.h"
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace millrace::runtime::api {
@@ -62,6 +63,8 @@ struct ReplaySelection {
     std::int64_t from_us = INT64_MIN;
     std::int64_t to_us = INT64_MAX;
     double per_second = 0;
+    bool dry_run = false;
+    std::optional<std::int64_t> expect;  // so many, or none is replayed
 };
 
 core::Result<ReplaySelection> read_selection(std::string_view body) {
@@ -81,6 +84,8 @@ core::Result<ReplaySelection> read_selection(std::string_view body) {
     in->timestamp("from", out.from_us);
     in->timestamp("to", out.to_us);
     in->number("ratePerSecond", out.per_second, 0, 1e9);
+    in->boolean("dryRun", out.dry_run);
+    if (std::int64_t expect = 0; in->integer("expect", expect, 0, INT64_MAX)) out.expect = expect;
     if (auto status = in->finish(); !status) return core::fail(status.error());
     return out;
 }
@@ -122,6 +127,15 @@ ApiResponse accepted(std::size_t count, std::size_t left_out) {
     if (left_out != 0) json.field("leftOut", left_out);
     json.end_object();
     return json_response(202, std::move(body));
+}
+
+ApiResponse would_be(std::size_t count, std::size_t left_out) {
+    std::string body;
+    core::JsonWriter json(body);
+    json.begin_object().field("success", true).field("dryRun", true).field("count", count);
+    if (left_out != 0) json.field("leftOut", left_out);
+    json.end_object();
+    return json_response(200, std::move(body));
 }
 
 // A listing; the texts are what the query's views point into.
@@ -197,17 +211,27 @@ struct Bulk {
 
 // Writes them down; on any thread.
 void redrive(Services& services, Bulk& bulk) {
-    if (bulk.keys.empty() && bulk.left_out != 0) {
+    if (bulk.keys.empty() && bulk.left_out != 0 && !bulk.selection.dry_run) {
         bulk.selected = core::fail(core::ErrorCode::kConflict,
                                    "the subscriptions of all " + std::to_string(bulk.left_out) +
                                        " are paused, not active or removed");
     }
-    if (bulk.selected)
+    const auto& expect = bulk.selection.expect;
+    if (bulk.selected && expect && static_cast<std::uint64_t>(*expect) != bulk.keys.size()) {
+        bulk.selected = core::fail(
+            core::Error(core::ErrorCode::kConflict,
+                        "expect is " + std::to_string(*expect) + ", and " +
+                            std::to_string(bulk.keys.size()) +
+                            " dead letters would be replayed; nothing was done")
+                .in("expect"));
+    }
+    if (bulk.selected && !bulk.selection.dry_run)
         bulk.selected = services.replay_dead_letters(bulk.keys, bulk.selection.per_second);
 }
 
 ApiResponse answer(Services& services, const Bulk& bulk) {
     if (!bulk.selected) return error_response(bulk.selected.error());
+    if (bulk.selection.dry_run) return would_be(bulk.keys.size(), bulk.left_out);
     audit(
         services, bulk.by, "replay", "dead_letter", "",
         [&](core::JsonWriter& json) {

@@ -26,6 +26,8 @@ inline constexpr std::string_view kDocumentsPath<Subscription> = "/v2/subscripti
 template <>
 inline constexpr std::string_view kDocumentsPath<Secret> = "/v2/secrets";
 template <>
+inline constexpr std::string_view kDocumentsPath<Action> = "/v2/actions";
+template <>
 inline constexpr std::string_view kDocumentsPath<Source> = "/v2/sources";
 template <>
 inline constexpr std::string_view kDocumentsPath<EventSchema> = "/v2/schemas";

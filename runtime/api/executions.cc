@@ -44,7 +44,8 @@ void append_run(core::JsonWriter& json, const store::ExecutionRun& run) {
     // Of what is tried again for ever the newest are shown.
     const std::size_t cut = run.attempts.size() - std::min(run.attempts.size(), kAttemptsShown);
     for (const store::ExecutionAttempt& attempt : std::span(run.attempts).subspan(cut)) {
-        if (attempt.attempt == 0) continue;  // put off before it began
+        if (attempt.attempt == 0 && attempt.status == store::DeliveryStatus::kRetrying)
+            continue;  // put off before it began
         json.begin_object();
         time_field(json, "at", attempt.started_at_us).field("durationUs", attempt.duration_us);
         json.field_or_null("error", attempt.error).end_object();

@@ -11,10 +11,18 @@ namespace millrace::runtime::api {
 void list_events(Call& call, const Respond& respond);  // answers later, if much is searched
 Answer get_event(Call& call);
 void trace_event(Call& call, const Respond& respond);  // answers later
+// event_cancel.cc: answers when what waited in rows has ended.
+void cancel_event(Call& call, const Respond& respond);
 // script_run.cc: answers later, through `respond`.
 void run_script(Call& call, const Respond& respond);
 // 403: the script's `allow` names neither the caller's key nor its role.
 core::Status may_run(const identity::Principal& caller, const Script& script);
+// script_try.cc
+void try_script(Call& call, const Respond& respond);  // later
+Answer rollback_script(Call& call);
+Answer get_script(Call& call);
+// actions.cc: answers when the action has.
+void call_action(Call& call, const Respond& respond);
 // subscriptions.cc
 Answer list_subscriptions(Call& call);
 // subscription_control.cc

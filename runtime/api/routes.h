@@ -37,11 +37,13 @@ enum class RouteOwner : std::uint8_t {
       "pattern,patternPrefix,filter,from", "Events over a WebSocket")                              \
     X(kGetEvent, kApi, kGet, "/v2/events/{eventId}", kEventsRead, "as,sourceType,sourceId",        \
       "One event")                                                                                 \
+    X(kCancelEvent, kApi, kDelete, "/v2/events/{eventId}", kEventsWrite, "sourceType,sourceId",    \
+      "Cancels what has not been delivered of an event")                                           \
     X(kTraceEvent, kApi, kGet, "/v2/events/{eventId}/trace", kEventsRead, "sourceType,sourceId",   \
       "What caused an event and what it caused")                                                   \
     X(kCreateScript, kApi, kPost, "/v2/scripts", kScriptsWrite, "", "Creates a script")            \
     X(kListScripts, kApi, kGet, "/v2/scripts", kScriptsRead, "limit,cursor", "Lists scripts")      \
-    X(kGetScript, kApi, kGet, "/v2/scripts/{id}", kScriptsRead, "", "One script")                  \
+    X(kGetScript, kApi, kGet, "/v2/scripts/{id}", kScriptsRead, "version", "One script")           \
     X(kPutScript, kApi, kPut, "/v2/scripts/{id}", kScriptsWrite, "",                               \
       "Makes a new version of a script")                                                           \
     X(kPatchScript, kApi, kPatch, "/v2/scripts/{id}", kScriptsWrite, "",                           \
@@ -52,6 +54,10 @@ enum class RouteOwner : std::uint8_t {
       "The versions of a script, newest first")                                                    \
     X(kGetScriptVersion, kApi, kGet, "/v2/scripts/{id}/versions/{version}", kScriptsRead, "",      \
       "One version of a script")                                                                   \
+    X(kTryScript, kApi, kPost, "/v2/scripts/{id}/try", kScriptsRun, "",                            \
+      "What a script would do with an event, and what another version of it would")                \
+    X(kRollbackScript, kApi, kPost, "/v2/scripts/{id}/rollback", kScriptsWrite, "",                \
+      "Makes an older version of a script the newest again")                                       \
     X(kCreateSecret, kApi, kPost, "/v2/secrets", kSecretsWrite, "",                                \
       "Creates a secret; its value is never shown")                                                \
     X(kListSecrets, kApi, kGet, "/v2/secrets", kSecretsRead, "limit,cursor",                       \
@@ -65,6 +71,16 @@ enum class RouteOwner : std::uint8_t {
       "Removes a secret and its versions")                                                         \
     X(kListSecretVersions, kApi, kGet, "/v2/secrets/{id}/versions", kSecretsRead, "",              \
       "The versions of a secret, newest first, without values")                                    \
+    X(kCreateAction, kApi, kPost, "/v2/actions", kActionsWrite, "",                                \
+      "Creates an action: an HTTP call or a command that scripts and workflows call by its name")  \
+    X(kListActions, kApi, kGet, "/v2/actions", kActionsRead, "limit,cursor", "Lists actions")      \
+    X(kGetAction, kApi, kGet, "/v2/actions/{id}", kActionsRead, "", "One action")                  \
+    X(kPutAction, kApi, kPut, "/v2/actions/{id}", kActionsWrite, "", "Changes an action")          \
+    X(kPatchAction, kApi, kPatch, "/v2/actions/{id}", kActionsWrite, "",                           \
+      "Changes an action by JSON merge patch")                                                     \
+    X(kDeleteAction, kApi, kDelete, "/v2/actions/{id}", kActionsWrite, "", "Removes an action")    \
+    X(kCallAction, kApi, kPost, "/v2/actions/{id}/call", kActionsCall, "",                         \
+      "Calls an action and answers with what came back")                                           \
     X(kRunScript, kApi, kPost, "/v2/script/run", kScriptsRun, "",                                  \
       "Runs an enabled script and answers with its result")                                        \
     X(kCreateSubscription, kApi, kPost, "/v2/subscriptions", kSubscriptionsWrite, "",              \

@@ -16,8 +16,10 @@
 #include "matcher/matcher.h"
 #include "runtime/api/endpoint_table.h"
 #include "runtime/delivery/behind_table.h"
+#include "runtime/delivery/cancelled_events.h"
 #include "runtime/delivery/due_clock.h"
 #include "runtime/delivery/lane_job.h"
+#include "runtime/delivery/outside_port.h"
 #include "runtime/delivery/run_history.h"
 #include "runtime/identity/principal.h"
 #include "runtime/identity/security_events.h"
@@ -28,6 +30,7 @@
 #include "runtime/scheduler/scheduler.h"
 #include "store/database.h"
 #include "store/log/event_id.h"
+#include "store/rows/retry_schedule.h"
 #include "store/rows/row_batch.h"
 
 #include <cstdint>
@@ -36,6 +39,10 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+namespace millrace::runtime {
+class LuaWatchdogSlot;
+}
 
 namespace millrace::runtime::api {
 
@@ -153,6 +160,16 @@ public:
     // When that one's next attempt falls due by the wall clock, us; nothing while nobody has asked
     // for it or its subscription is held. Any thread.
     virtual std::optional<std::int64_t> redrive_due_us(const store::DeadLetterKey& key) = 0;
+
+    // Of the thread that looks run on (run_aside): bounds the time of trials.
+    virtual LuaWatchdogSlot* trial_slot() { return nullptr; }
+    // `done` gets what came back, once; BUSY: there is no room.
+    virtual void call_action(OutsideAsk&& ask, std::function<void(OutsideAnswer&&)> done) = 0;
+    virtual CancelledEvents& cancelled_events() = 0;
+    // Deliveries of a cancelled event that wait in these rows end now, but for those that are under
+    // way; `done` when that is durable.
+    virtual void let_cancelled_end(std::vector<store::OwnedRetry>&& rows,
+                                   std::function<void()> done) = 0;
 
     // Runs `work` on another thread, then `done` on the API thread. Works of one length run one
     // after the other; no look waits for a haul. False: too many wait.

@@ -58,6 +58,7 @@ constexpr Range kNotPublic[] = {
     {mapped(240, 0, 0, 0), 96 + 4, "reserved"},
     {six(0, 0, 0, 1), 128, "loopback"},
     {six(0), 96, "unspecified"},
+    {{0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0}, 96, "translated"},
     {six(0x64, 0xff9b, 1), 48, "local NAT64"},
     {six(0x100), 64, "discard"},
     {six(0x2001), 23, "reserved"},
@@ -81,11 +82,27 @@ bool is_in(const AddressBytes& address, const AddressBytes& network, unsigned bi
 
 bool is_mapped(const AddressBytes& address) { return is_in(address, mapped(0, 0, 0, 0), 96); }
 
-// The IPv4 address that packets to this one end at.
+// Another address that packets to this one may end at; itself where there is none: the IPv4 one
+// inside (RFC 4291, 2765, 6052, 8215, 3056, 5214), and this machine for the one that stands for
+// any address of it.
 AddressBytes leads_to(const AddressBytes& address) {
-    if (is_in(address, six(0x64, 0xff9b), 96)) return address_of_v4(address.data() + 12);
-    if (is_in(address, six(0x2002), 16)) return address_of_v4(address.data() + 2);
-    return address;
+    const std::uint8_t* const at = address.data();
+    if (address == mapped(0, 0, 0, 0)) return mapped(127, 0, 0, 1);
+    if (address == six(0)) return six(0, 0, 0, 1);
+    if (is_mapped(address) || address == six(0, 0, 0, 1)) return address;
+    constexpr AddressBytes kTranslated = {0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0};
+    for (const AddressBytes& form : {six(0x64, 0xff9b), six(0), kTranslated}) {
+        if (is_in(address, form, 96)) return address_of_v4(at + 12);
+    }
+    if (is_in(address, six(0x2002), 16)) return address_of_v4(at + 2);
+    // With a prefix of 48 bits the four bytes go around the ninth, which is zero.
+    if (is_in(address, six(0x64, 0xff9b, 1), 48)) {
+        const std::uint8_t around[4] = {at[6], at[7], at[9], at[10]};
+        const bool at_the_end = at[6] == 0 && at[7] == 0 && at[9] == 0 && at[10] == 0;
+        return at_the_end ? address_of_v4(at + 12) : address_of_v4(around);
+    }
+    const bool isatap = (at[8] & 0xfd) == 0 && at[9] == 0 && at[10] == 0x5e && at[11] == 0xfe;
+    return isatap ? address_of_v4(at + 12) : address;
 }
 
 std::string_view trimmed(std::string_view text) {

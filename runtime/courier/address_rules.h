@@ -2,7 +2,8 @@
 //       to be connected to, after names were resolved. Public addresses are let through; private,
 //       loopback, link-local, shared, multicast and reserved ones are not, unless they (or the name
 //       that was asked for) are listed as allowed. What is listed as denied is never called.
-//       An IPv4 address inside an IPv6 one (mapped, NAT64, 6to4) is judged as what it leads to.
+//       An IPv4 address inside an IPv6 one (mapped, translated, NAT64, 6to4, ISATAP) is judged as
+//       what it leads to as well, and the address of no machine as this machine.
 // Threads: immutable after make(). Lifetime: value.
 // Limits: kAddressRulesMax entries a list.
 // Failure: make() names the entry that is no address, network or name.

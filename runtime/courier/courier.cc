@@ -376,8 +376,8 @@ bool Courier::go_on_elsewhere(Transfer& transfer) {
     char* next = nullptr;
     must(curl_easy_getinfo(transfer.easy, CURLINFO_REDIRECT_URL, &next));
     if (!next) return false;
+    if (!follow_redirect(transfer.call, transfer.answer.status, next)) return false;
     ++transfer.hops;
-    follow_redirect(transfer.call, transfer.answer.status, next);
     begin(transfer);
     return true;
 }

@@ -17,8 +17,12 @@ bool is_one_of(std::string_view name, std::initializer_list<std::string_view> na
 
 }  // namespace
 
-void follow_redirect(HttpCall& call, int status, std::string next_url) {
+bool follow_redirect(HttpCall& call, int status, std::string next_url) {
+    const auto from = core::HttpUrl::parse(call.url);
+    const auto to = core::HttpUrl::parse(next_url);
+    const bool abroad = !from || !to || !from->same_origin(*to);
     const bool keeps_body = status == 307 || status == 308;
+    if (keeps_body && abroad && !call.body.empty()) return false;
     if (!keeps_body && call.method != "GET" && call.method != "HEAD") {
         call.method = "GET";
         call.body.clear();
@@ -26,15 +30,13 @@ void follow_redirect(HttpCall& call, int status, std::string next_url) {
             return is_one_of(header.first, {"content-type", "content-encoding"});
         });
     }
-    const auto from = core::HttpUrl::parse(call.url);
-    const auto to = core::HttpUrl::parse(next_url);
-    if (!from || !to || !from->same_origin(*to)) {
+    if (abroad) {
         std::erase_if(call.headers, [](const auto& header) {
-            return is_one_of(header.first,
-                             {"authorization", "cookie", "proxy-authorization", "x-api-key"});
+            return !is_one_of(header.first, {"accept", "accept-language", "user-agent"});
         });
     }
     call.url = std::move(next_url);
+    return true;
 }
 
 }  // namespace millrace::courier

@@ -8,10 +8,14 @@
 #include "runtime/delivery/effects.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace millrace::runtime {
+
+// The kind of those rows; their id is the subscription's number.
+inline constexpr std::string_view kExecutorStateKind = "executor_state";
 
 struct AttemptResult {
     AttemptOutcome outcome = AttemptOutcome::kFailed;
@@ -21,6 +25,9 @@ struct AttemptResult {
     std::int64_t retry_after_ms = 0;  // what the receiver asked for; 0: it did not
     // The receiver wants no more: nothing of this subscription is delivered until it is resumed.
     bool pauses = false;
+    // What its executor wants to find after the next start, in the commit of the outcome: a row of
+    // the subscription. None: as it was; "": it goes.
+    std::optional<std::string> kept_state;
     std::string error;
     std::string result_json;  // empty: none
     std::string logs_json;    // a JSON array; empty: none
@@ -41,6 +48,7 @@ struct AttemptResult {
         version = 0;
         retry_after_ms = 0;
         pauses = false;
+        kept_state.reset();
         error.clear();
         result_json.clear();
         logs_json.clear();

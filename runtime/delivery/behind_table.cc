@@ -104,6 +104,15 @@ void BehindTable::add_waiting(core::SubscriptionId subscription, core::ShardId s
         at->second.waiting = std::max<std::int64_t>(0, at->second.waiting + change);
 }
 
+void BehindTable::visit_waiting(
+    const std::function<void(core::SubscriptionId, std::uint64_t)>& visit) const {
+    std::lock_guard lock(mutex_);
+    for (const auto& [key, entry] : entries_) {
+        if (entry.waiting > 0)
+            visit(core::SubscriptionId(key.first), static_cast<std::uint64_t>(entry.waiting));
+    }
+}
+
 std::uint64_t BehindTable::waiting() const {
     std::lock_guard lock(mutex_);
     std::int64_t sum = 0;

@@ -10,7 +10,7 @@ namespace millrace::runtime {
 namespace {
 
 void keep_run(store::RowBatch& rows, const ScriptRunJob& call, const Script& script,
-              const ScriptRunResult& answer) {
+              const ScriptRunResult& answer, std::string_view result) {
     const std::string by = identity::actor_of(call.caller);
     RunRecord run;
     run.by = by;
@@ -22,13 +22,13 @@ void keep_run(store::RowBatch& rows, const ScriptRunJob& call, const Script& scr
     run.duration_us = answer.duration_us;
     run.error = answer.error;
     run.logs = answer.logs_json;
-    run.result = answer.result_json;
+    run.result = result;
     rows.put_registry(kRunKind, run.id, 1, run.started_at_us, run_document(run));
     if (!call.surplus_run.empty()) rows.erase_registry(kRunKind, call.surplus_run);
 }
 
 void answer_endpoint(const AttemptResult& result, ScriptRunResult& answer) {
-    auto made = make_endpoint_answer(result.effects.response, result.result_json);
+    auto made = make_endpoint_answer(result.effects.response, answer.result_json);
     if (made) {
         answer.answer = std::move(*made);
         return;
@@ -68,10 +68,13 @@ void DeliveryRun::start_call(OpenJob& open, const RegistrySnapshot& registry) {
 }
 
 void DeliveryRun::end_call(OpenJob& open, const RegistrySnapshot& registry,
-                           const AttemptResult& result, std::int64_t began_ns) {
+                           AttemptResult& result, std::int64_t began_ns) {
     ScriptRunJob& call = *open.job->run;
     auto answer = std::make_shared<ScriptRunResult>();
     answer->execution_id = call.execution_id;
+    // What the caller asked for is answered as it is; what is kept and told of it has no secrets.
+    std::string answered = result.result_json;
+    hide_secrets(call.caller.tenant, nullptr, result);
     answer->logs_json = result.logs_json;
     count_kill(result);
     const Script* script = registry.script(ScriptNumber(call.script_number));
@@ -79,18 +82,17 @@ void DeliveryRun::end_call(OpenJob& open, const RegistrySnapshot& registry,
         answer->status =
             core::fail(core::ErrorCode::kNotFound, "scriptId: the script was removed or disabled");
     } else if (result.outcome == AttemptOutcome::kOk) {
-        answer->result_json = result.result_json;
+        answer->result_json = std::move(answered);
         if (call.endpoint) answer_endpoint(result, *answer);
         if (answer->error.empty()) builder_.take(result.effects, call.caller.tenant, wall_now_us());
     } else {
-        answer->result_json = result.result_json;
         answer->error = result.error;
         answer->reason = result.outcome_text;
     }
     now_ns_ = deps_.clock->monotonic_ns();
     answer->started_at_us = began_ns / 1000 + wall_minus_monotonic_us_;
     answer->duration_us = (now_ns_ - began_ns) / 1000;
-    if (answer->status) keep_run(builder_.rows(), call, *script, *answer);
+    if (answer->status) keep_run(builder_.rows(), call, *script, *answer, result.result_json);
     if (call.endpoint && answer->status && answer->error.empty())
         keep_answer(builder_.rows(), *call.endpoint, answer->answer, wall_now_us());
     builder_.result().when_durable.push_back(

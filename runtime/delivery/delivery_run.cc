@@ -71,6 +71,11 @@ bool DeliveryRun::Host::takes_event(std::string_view pattern, std::string_view e
                                      SchemaGuard::Asker::kHandler, why);
 }
 
+bool DeliveryRun::Host::hide_secrets(std::string& text) {
+    if (!run_.deps_.registry) return false;
+    return run_.mask_.of(*run_.deps_.registry(), tenant_).hide(text);
+}
+
 EmitCause DeliveryRun::Host::emit_cause() {
     EmitCause cause;
     if (const store::StoredEvent* event = run_.running_) {
@@ -218,6 +223,8 @@ void DeliveryRun::leave_held(const WaitingDelivery& delivery, const Subscription
     Attempt attempt = attempt_of(delivery, subscription);
     if (attempt.job->kind == JobKind::kParked && !order_.drains(keyed(attempt))) {
         end_item(*delivery.job);
+    } else if (is_cancelled(attempt)) {
+        cancel(delivery, attempt);
     } else {
         hold(attempt, delivery);
     }
@@ -244,6 +251,11 @@ void DeliveryRun::deliver_event(WaitingDelivery delivery, const Subscription& su
     }
     // One that failed before it is the key's head now; this one stays parked.
     const bool stays = job.kind == JobKind::kParked && !order_.drains(keyed(attempt));
+    if (!stays && is_cancelled(attempt)) {
+        cancel(delivery, attempt);
+        if (!pending_.idle()) pending_.ended(place);
+        return;
+    }
     if (stays || postponed(attempt, delivery) || held_by_key(attempt, delivery)) {
         end_item(*delivery.job);
         if (!pending_.idle()) pending_.ended(place);
@@ -302,7 +314,7 @@ void DeliveryRun::start(const WaitingDelivery& delivery, Attempt& attempt,
         now_ns_ = deps_.clock->monotonic_ns();
         return;
     }
-    attempt.result = &result_;
+    attempt.result = &result_;  // of one that was held too: it may say for how long
     if (started == Executor::Start::kHeld && attempt.job->kind == JobKind::kBlock && deps_.behind) {
         fall_behind(attempt.subscription->number);
         pass_over(delivery, attempt.subscription->number);
@@ -311,7 +323,7 @@ void DeliveryRun::start(const WaitingDelivery& delivery, Attempt& attempt,
     if (started == Executor::Start::kHeld) {
         hold(attempt, delivery);
     } else {
-        end_attempt(delivery, attempt, began_ns);
+        end_attempt(delivery, attempt, result_, began_ns);
     }
     if (!pending_.idle()) pending_.ended(place);
 }
@@ -342,7 +354,7 @@ void DeliveryRun::remember(const WaitingDelivery& delivery, const AttemptInput& 
 
 // ---- settle
 
-std::int64_t DeliveryRun::settle(const PendingAttempt& pending, const AttemptResult& result,
+std::int64_t DeliveryRun::settle(const PendingAttempt& pending, AttemptResult& result,
                                  const RegistrySnapshot& registry) {
     now_ns_ = deps_.clock->monotonic_ns();
     if (!pending.subscription) {
@@ -351,13 +363,34 @@ std::int64_t DeliveryRun::settle(const PendingAttempt& pending, const AttemptRes
     }
     Attempt attempt = attempt_of(pending.delivery, *pending.subscription);
     attempt.started_at_us = pending.started_at_us;
-    attempt.result = &result;
-    end_attempt(pending.delivery, attempt, pending.began_ns);
+    end_attempt(pending.delivery, attempt, result, pending.began_ns);
     return now_ns_;
 }
 
+// A delivery that leaves no text pays four comparisons.
+void DeliveryRun::hide_secrets(core::TenantId tenant, const Subscription* subscription,
+                               AttemptResult& result) {
+    constexpr std::size_t kMin = HiddenTexts::kHiddenBytesMin;
+    if (result.error.size() < kMin && result.result_json.size() < kMin && result.logs_json.empty())
+        return;
+    if (!deps_.registry) return;
+    const auto hide = [&](const HiddenTexts& texts) {
+        if (texts.empty()) return;
+        texts.hide(result.error);
+        texts.hide_in_json(result.result_json, kHiddenJson);
+        texts.hide_in_json(result.logs_json, kHiddenLogs);
+    };
+    hide(mask_.of(*deps_.registry(), tenant));
+    if (!subscription || !subscription->executor.secrets) return;
+    HiddenTexts own;
+    add_webhook_secrets(subscription->executor.secrets.get(), own);
+    hide(own);
+}
+
 void DeliveryRun::end_attempt(const WaitingDelivery& delivery, Attempt& attempt,
-                              std::int64_t began_ns) {
+                              AttemptResult& told, std::int64_t began_ns) {
+    hide_secrets(attempt.event.tenant, attempt.subscription, told);
+    attempt.result = &told;
     now_ns_ = deps_.clock->monotonic_ns();
     attempt.duration_us = static_cast<std::uint32_t>((now_ns_ - began_ns + 500) / 1000);
     attempt.ended_due_us = due_now_us();
@@ -367,6 +400,7 @@ void DeliveryRun::end_attempt(const WaitingDelivery& delivery, Attempt& attempt,
         builder_.take(result.effects, attempt.event.tenant, wall_now_us());
     } else {
         attempt.keyed = is_keyed(attempt);
+        attempt.cancelled = is_cancelled(attempt);
     }
     const std::uint32_t index = delivery.job->job->items[delivery.item].event_index;
     builder_.open_outcomes(attempt.job->block_position(index));
@@ -377,6 +411,14 @@ void DeliveryRun::end_attempt(const WaitingDelivery& delivery, Attempt& attempt,
     if (written.dead_letter) builder_.alert(attempt, *written.dead_letter);
     if (attempt.subscription->executor.type != ExecutorType::kScript)
         builder_.tell(attempt, written);
+    if (result.kept_state) {
+        const std::string row = std::to_string(attempt.subscription->number.value);
+        if (result.kept_state->empty())
+            builder_.rows().erase_registry(kExecutorStateKind, row);
+        else
+            builder_.rows().put_registry(kExecutorStateKind, row, 1, wall_now_us(),
+                                         *result.kept_state);
+    }
     if (result.pauses && deps_.pause) {
         builder_.result().when_durable.push_back(
             [this, tenant = attempt.event.tenant, id = attempt.subscription->id] {
@@ -534,6 +576,25 @@ void DeliveryRun::drain_later(const std::optional<DrainRequest>& request) {
     if (request)
         builder_.result().when_durable.push_back(
             [this, request = *request] { deps_.drain(request); });
+}
+
+// A replay brings what it is asked to.
+bool DeliveryRun::is_cancelled(const Attempt& attempt) const {
+    return deps_.cancelled && deps_.cancelled->any() && in_order(*attempt.job) &&
+           attempt.earlier->replay_id.empty() && deps_.cancelled->holds(attempt.event.position);
+}
+
+// It ends without an attempt.
+void DeliveryRun::cancel(const WaitingDelivery& delivery, Attempt& attempt) {
+    result_.reset();
+    result_.fail(kCancelledText, AttemptOutcome::kFatal);
+    attempt.result = &result_;
+    const std::uint32_t index = delivery.job->job->items[delivery.item].event_index;
+    builder_.open_outcomes(attempt.job->block_position(index));
+    const WrittenOutcome written = outcomes_.write_cancelled(attempt, builder_.rows());
+    keep_order(attempt, written);
+    count_end(delivery, attempt, written, now_ns_);
+    end_item(*delivery.job);
 }
 
 // Removed since it matched: nothing is owed any more, a waiting row goes too.

@@ -11,6 +11,7 @@
 #include "core/random.h"
 #include "runtime/delivery/answer_box.h"
 #include "runtime/delivery/behind_gate.h"
+#include "runtime/delivery/cancelled_events.h"
 #include "runtime/delivery/delivery_log.h"
 #include "runtime/delivery/due_clock.h"
 #include "runtime/delivery/event_texts.h"
@@ -23,6 +24,7 @@
 #include "runtime/delivery/run_metrics.h"
 #include "runtime/registry/registry_snapshot.h"
 #include "runtime/registry/schema_guard.h"
+#include "runtime/registry/secret_mask.h"
 #include "runtime/registry/secret_names.h"
 #include "store/ids/hasher.h"
 #include "store/log/pool_set.h"
@@ -39,7 +41,6 @@
 namespace millrace::runtime {
 
 // By ExecutorType; null: this server has none of that type.
-inline constexpr std::size_t kExecutorTypes = 4;
 using ExecutorSet = std::array<std::unique_ptr<Executor>, kExecutorTypes>;
 
 class DeliveryRun final {
@@ -61,6 +62,7 @@ public:
         // The newest one; any thread. Null: there are no secrets.
         std::function<RegistrySnapshotRef()> registry = nullptr;
         const SchemaBook* schemas = nullptr;  // null: none is in force
+        const CancelledEvents* cancelled = nullptr;  // null: none ever is
         // A receiver wants no more; any thread. Null: it is not heard.
         std::function<void(core::TenantId, const std::string& subscription_id)> pause = nullptr;
     };
@@ -79,7 +81,7 @@ public:
     // This one will be delivered apart from the others of its event. Needs no open result.
     void set_apart(WaitingDelivery& delivery);
     // An attempt that was pending has answered.
-    std::int64_t settle(const PendingAttempt& attempt, const AttemptResult& result,
+    std::int64_t settle(const PendingAttempt& attempt, AttemptResult& result,
                         const RegistrySnapshot& registry);
     // Every delivery of a job has begun.
     void end_events() { count_event_end(); }
@@ -109,6 +111,7 @@ private:
         bool secret(std::string_view name, std::string& value) override;
         bool takes_event(std::string_view pattern, std::string_view envelope,
                          std::string& why) override;
+        bool hide_secrets(std::string& text) override;
         std::int64_t wall_us() override { return run_.deps_.clock->wall_us(); }
         std::int64_t monotonic_ns() override { return run_.deps_.clock->monotonic_ns(); }
         std::uint64_t random() override { return run_.random_.next(); }
@@ -126,7 +129,11 @@ private:
                        const RegistrySnapshot& registry);
     void start(const WaitingDelivery& delivery, Attempt& attempt, const DeliveryPlace& place,
                const RegistrySnapshot& registry);
-    void end_attempt(const WaitingDelivery& delivery, Attempt& attempt, std::int64_t began_ns);
+    void end_attempt(const WaitingDelivery& delivery, Attempt& attempt, AttemptResult& result,
+                     std::int64_t began_ns);
+    // No secret stands in what is kept of an attempt, or told.
+    void hide_secrets(core::TenantId tenant, const Subscription* subscription,
+                      AttemptResult& result);
     void count_kill(const AttemptResult& result);
     void count_end(const WaitingDelivery& delivery, const Attempt& attempt,
                    const WrittenOutcome& written, std::int64_t began_ns);
@@ -136,7 +143,7 @@ private:
     void return_misfit(const LaneJob& job);
 
     void start_call(OpenJob& job, const RegistrySnapshot& registry);
-    void end_call(OpenJob& job, const RegistrySnapshot& registry, const AttemptResult& result,
+    void end_call(OpenJob& job, const RegistrySnapshot& registry, AttemptResult& result,
                   std::int64_t began_ns);
 
     DeliveryPlace place_of(const Attempt& attempt) const;
@@ -153,6 +160,8 @@ private:
     void leave_held(const WaitingDelivery& delivery, const Subscription& subscription);
     bool is_keyed(const Attempt& attempt);
     void keep_order(const Attempt& attempt, const WrittenOutcome& written);
+    bool is_cancelled(const Attempt& attempt) const;
+    void cancel(const WaitingDelivery& delivery, Attempt& attempt);
     void give_up(const WaitingDelivery& delivery, core::SubscriptionId subscription);
     void drain_later(const std::optional<DrainRequest>& request);
     bool ends_event_later(const LaneJob& job);
@@ -171,6 +180,7 @@ private:
     BehindGate gate_;
     SecretNames secrets_;
     SchemaGuard guard_;
+    SecretMask mask_;
     AttemptResult result_;  // of the attempt that ends at once; its memory is used again
 
     std::deque<Host> hosts_;  // one a tenant

@@ -119,7 +119,10 @@ std::size_t Lane::turn() {
         if (executor) done += executor->do_work();
     }
     if (stopping) drop_everything();
-    pending_.store(run_.pending().pending(), std::memory_order_relaxed);  // a figure
+    pending_.store(run_.pending().pending(), std::memory_order_relaxed);  // figures
+    for (std::size_t type = 0; type < kExecutorTypes; ++type)
+        waiting_for_[type].store(run_.pending().waiting(static_cast<ExecutorType>(type)),
+                                 std::memory_order_relaxed);
     const bool idle = done == 0 && !outgoing_ && !current_ && run_.pending().pending() == 0 &&
                       run_.gate().waiting() == 0 && released_.empty();
     // release pairs with idle(): our results are in the rings

@@ -32,6 +32,7 @@
 #include "runtime/delivery/tenant_share.h"
 #include "runtime/registry/registry_snapshot.h"
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -88,6 +89,10 @@ public:
     // Any thread; figures.
     std::size_t keys_waiting() const { return run_.order().keys(); }
     std::size_t attempts_pending() const { return pending_.load(std::memory_order_relaxed); }
+    // Deliveries that wait here for room in their subscription's window, or for their key.
+    std::size_t waiting_for(ExecutorType type) const {
+        return waiting_for_[static_cast<std::size_t>(type)].load(std::memory_order_relaxed);
+    }
     std::uint64_t answers_dropped() const {
         return answers_dropped_.load(std::memory_order_relaxed);
     }
@@ -153,6 +158,7 @@ private:
     bool chunk_full_ = false;
     std::unique_ptr<LaneResult> outgoing_;  // refused by a full ring
     std::atomic<std::size_t> pending_{0};
+    std::array<std::atomic<std::size_t>, kExecutorTypes> waiting_for_{};
     std::atomic<std::uint64_t> answers_dropped_{0};
     std::atomic<bool> stopping_{false};
     std::atomic<bool> abandoning_{false};

@@ -131,6 +131,10 @@ void OutcomeWriter::write_failure(const Attempt& attempt, std::string_view event
                                      attempt.result->outcome_text, error});
     const store::DeliveryKey delivery{attempt.event.position, entry.subscription};
     so_far.holds_key = attempt.keyed;
+    if (attempt.cancelled) {
+        written.status = DeliveryStatus::kFailed;
+        return;
+    }
     if (written.status == DeliveryStatus::kRetrying) {
         written.retry_at_us = decision.retry_at_us;
         put_retry(attempt, so_far, decision.retry_at_us, rows);
@@ -141,6 +145,22 @@ void OutcomeWriter::write_failure(const Attempt& attempt, std::string_view event
         put_dead_letter(attempt, so_far, *written.dead_letter, event_id, store::RowChange::kNew,
                         rows);
     }
+}
+
+WrittenOutcome OutcomeWriter::write_cancelled(const Attempt& attempt, store::RowBatch& rows) {
+    WrittenOutcome written;
+    written.status = DeliveryStatus::kFailed;
+    store::OutcomeEntry entry;
+    entry.event_index = attempt.event_index;
+    entry.subscription = attempt.subscription->number;
+    entry.tenant = attempt.event.tenant;
+    entry.status = written.status;
+    entry.attempt = attempt.earlier->made;
+    entry.started_at_us = attempt.started_at_us;
+    entry.error = attempt.result->error;
+    rows.add_outcome(entry);
+    erase_waiting(*attempt.job, attempt.event, entry.subscription, rows);
+    return written;
 }
 
 void OutcomeWriter::put_off(const Attempt& attempt, const Wait& wait, store::RowBatch& rows) {

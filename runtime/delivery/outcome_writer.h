@@ -28,6 +28,7 @@ struct Attempt {
     std::int64_t started_at_us = 0;
     std::uint32_t duration_us = 0;
     std::int64_t ended_due_us = 0;  // by the clock of due times
+    bool cancelled = false;  // its event was: no further attempt, and no dead letter
     bool keyed = false;  // while it waits for a retry, later events of its key are parked
 };
 
@@ -43,6 +44,8 @@ public:
     explicit OutcomeWriter(std::uint64_t seed) : random_(seed) {}
 
     WrittenOutcome write(const Attempt& attempt, std::string_view event_id, store::RowBatch& rows);
+    // Of one whose event was cancelled: it has ended without an attempt.
+    WrittenOutcome write_cancelled(const Attempt& attempt, store::RowBatch& rows);
     // Until when a delivery is put off, without an attempt: to a time that the event's sender
     // named, until its executor may run it, or (kParkedDueUs) behind another one of its key.
     struct Wait {

@@ -26,6 +26,7 @@ void PendingAttempts::add(PendingAttempt&& attempt, std::uint32_t window) {
         const DeliveryPlace place{attempt.subscription->number, attempt.key_hash, attempt.keyed};
         Line& line = lines_[place.subscription.value];
         ++line.pending;
+        line.type = attempt.subscription->executor.type;
         line.window = std::max(window, 1u);
         if (place.keyed) keys_.try_emplace(key_of(place));
         let_out(place.subscription.value, line);
@@ -68,12 +69,14 @@ bool PendingAttempts::make_wait(const WaitingDelivery& delivery, const DeliveryP
 
 void PendingAttempts::begins_to_wait(Line& line, const WaitingDelivery& delivery) {
     ++waiting_;
+    ++waiting_by_type_[static_cast<std::size_t>(line.type)];
     line.live += delivery.live;
     live_waiting_ += delivery.live;
 }
 
 void PendingAttempts::no_longer_waits(Line& line, const WaitingDelivery& delivery) {
     --waiting_;
+    --waiting_by_type_[static_cast<std::size_t>(line.type)];
     line.live -= delivery.live;
     live_waiting_ -= delivery.live;
 }

@@ -9,7 +9,9 @@
 
 #include "core/ids.h"
 #include "runtime/delivery/executor.h"
+#include "runtime/registry/registry_types.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -66,6 +68,10 @@ public:
     std::size_t pending() const { return attempts_.size(); }
     std::size_t waiting() const { return waiting_; }
     std::size_t live_waiting() const { return live_waiting_; }
+    // Of those that wait, the ones for subscriptions of this type.
+    std::size_t waiting(ExecutorType type) const {
+        return waiting_by_type_[static_cast<std::size_t>(type)];
+    }
     // The subscription of which most live deliveries wait, and how many.
     std::pair<core::SubscriptionId, std::size_t> longest() const;
     // Its live ones are to be tried now, whatever they wait for.
@@ -101,6 +107,7 @@ public:
 private:
     explicit PendingAttempts(std::uint64_t last_ticket) : last_ticket_(last_ticket) {}
     struct Line {
+        ExecutorType type = ExecutorType::kScript;
         std::size_t pending = 0;
         std::size_t let_out = 0;  // into ready_
         std::uint32_t window = UINT32_MAX;
@@ -136,6 +143,7 @@ private:
     std::deque<Ready> ready_;
     std::size_t waiting_ = 0;
     std::size_t live_waiting_ = 0;
+    std::array<std::size_t, kExecutorTypes> waiting_by_type_{};
 };
 
 }  // namespace millrace::runtime

@@ -58,6 +58,8 @@ public:
     virtual KvAnswer kv_list(KvSpace space, std::string_view prefix, KvVisitor& visitor) = 0;
     // Appends the secret's text; false when there is none of that name.
     virtual bool secret(std::string_view name, std::string& value) = 0;
+    // Puts "****" where a secret stands in a text that people will see. False: there was none.
+    virtual bool hide_secrets(std::string&) { return false; }
     // Of the run that is going on; what is left empty the VM fills in. Asked at the first emit.
     virtual EmitCause emit_cause() { return {}; }
     // Whether ingest would take this event (a whole envelope), as far as schemas say; else `why`

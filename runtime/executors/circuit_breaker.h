@@ -28,8 +28,15 @@ public:
     // An attempt that was let through has come to neither.
     void passed() { probing_ = false; }
 
+    // As it was when the process ended.
+    void restore(std::int64_t open_ns, std::int64_t open_until_ns) {
+        open_ns_ = open_ns;
+        open_until_ns_ = open_until_ns;
+    }
+
     bool open() const { return open_until_ns_ != 0; }
     std::int64_t open_until_ns() const { return open_until_ns_; }
+    std::int64_t open_ns() const { return open_ns_; }
 
 private:
     static constexpr std::size_t kBuckets = 10;

@@ -116,9 +116,7 @@ void CommandExecutor::ended(std::uint64_t ticket, CommandEnd&& end) {
     }
     AttemptResult result;
     judge_command(end, deps_.clock->wall_us(), result);
-    if (port_.answer(AttemptTicket(ticket), result)) return;
-    const std::lock_guard lock(mutex_);
-    untold_.emplace_back(AttemptTicket(ticket), std::move(result));
+    answers_.tell(AttemptTicket(ticket), std::move(result));
 }
 
 void CommandExecutor::abandon(AttemptTicket ticket) {
@@ -127,22 +125,6 @@ void CommandExecutor::abandon(AttemptTicket ticket) {
         if (pending_.erase(ticket.value) == 0) return;
     }
     deps_.commands->cancel(*this, ticket.value);
-}
-
-std::size_t CommandExecutor::do_work() {
-    const std::lock_guard lock(mutex_);
-    std::size_t done = 0;
-    while (!untold_.empty() && port_.answer(untold_.front().first, untold_.front().second)) {
-        untold_.pop_front();
-        ++done;
-    }
-    return done;
-}
-
-std::optional<std::int64_t> CommandExecutor::next_work_ns() const {
-    const std::lock_guard lock(mutex_);
-    if (untold_.empty()) return std::nullopt;
-    return deps_.clock->monotonic_ns() + kAgainNs;
 }
 
 }  // namespace millrace::runtime

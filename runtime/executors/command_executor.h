@@ -9,13 +9,14 @@
 #include "core/clock.h"
 #include "core/event_parser.h"
 #include "runtime/delivery/executor.h"
+#include "runtime/delivery/kept_answers.h"
 #include "runtime/executors/command_port.h"
 
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <mutex>
+#include <optional>
 #include <unordered_set>
-#include <utility>
 
 namespace millrace::runtime {
 
@@ -30,13 +31,14 @@ public:
         bool enabled = true;
         std::uint32_t running_max = 10;
     };
-    CommandExecutor(const Deps& deps, AnswerPort& port) : deps_(deps), port_(port) {}
+    CommandExecutor(const Deps& deps, AnswerPort& port)
+        : deps_(deps), answers_(port, *deps.clock) {}
 
     Start start(const AttemptInput& input, AttemptResult& result) override;
     PendingBounds bounds(const AttemptInput& input) const override;
     void abandon(AttemptTicket ticket) override;
-    std::size_t do_work() override;
-    std::optional<std::int64_t> next_work_ns() const override;
+    std::size_t do_work() override { return answers_.do_work(); }
+    std::optional<std::int64_t> next_work_ns() const override { return answers_.next_work_ns(); }
 
     // CommandReceiver
     void ended(std::uint64_t ticket, CommandEnd&& end) override;
@@ -44,17 +46,15 @@ public:
 private:
     // The runner ends every command; the lane is a second pair of eyes, for those that wait too.
     static constexpr std::int64_t kGraceMs = 24LL * 3'600'000;
-    static constexpr std::int64_t kAgainNs = 1'000'000;
 
     const Deps deps_;
-    AnswerPort& port_;
+    KeptAnswers answers_;
     core::EventParser parser_;
     core::FieldTable fields_;
     core::FieldPlan no_fields_;
 
-    mutable std::mutex mutex_;
-    std::unordered_set<std::uint64_t> pending_;                   // tickets
-    std::deque<std::pair<AttemptTicket, AttemptResult>> untold_;  // the port had no room for them
+    std::mutex mutex_;
+    std::unordered_set<std::uint64_t> pending_;  // tickets
 };
 
 }  // namespace millrace::runtime

@@ -1,9 +1,11 @@
 #include "runtime/executors/command_template.h"
 
+#include "core/json_writer.h"
 #include "runtime/registry/executor_specs.h"
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace millrace::runtime {
 namespace {
@@ -57,6 +59,35 @@ std::string text_of(core::JsonElement value) {
     return out;
 }
 
+std::string json_text(std::string_view text) {
+    std::string out;
+    core::append_json_string(out, text);
+    return out;
+}
+
+// Percent-encoded, but for what needs it nowhere (RFC 3986, unreserved).
+std::string escaped_for_url(std::string_view text) {
+    constexpr char kHex[] = "0123456789ABCDEF";
+    std::string out;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                           (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+        if (plain) {
+            out += c;
+            continue;
+        }
+        out += '%';
+        out += kHex[byte >> 4];
+        out += kHex[byte & 15];
+    }
+    return out;
+}
+
+bool is_one_template(std::string_view text) {
+    return text.starts_with("{{") && text.find("}}") == text.size() - 2;
+}
+
 }  // namespace
 
 std::optional<core::JsonElement> CommandFiller::find(std::string_view path) {
@@ -74,7 +105,7 @@ std::optional<core::JsonElement> CommandFiller::find(std::string_view path) {
     return at;
 }
 
-core::Result<std::string> CommandFiller::value_of(std::string_view whole) {
+core::Result<std::string> CommandFiller::value_of(std::string_view whole, As as) {
     const std::string_view expression = trimmed(whole);
     const std::size_t bar = expression.find('|');
     const std::string_view path = trimmed(expression.substr(0, bar));
@@ -92,10 +123,15 @@ core::Result<std::string> CommandFiller::value_of(std::string_view whole) {
     if (path.starts_with("secrets.")) {
         if (!find_secret_(path.substr(8), out))
             return refuse(expression, "no secret has that name");
+        if (as == As::kJson) out = json_text(out);
     } else if (const auto value = find(path)) {
-        out = text_of(*value);
+        if (as == As::kJson)
+            core::append_json(out, *value);
+        else
+            out = text_of(*value);
+        if (as == As::kUrl) out = escaped_for_url(out);
     } else if (fallback) {
-        out = std::move(*fallback);
+        out = as == As::kJson ? json_text(*fallback) : std::move(*fallback);
     } else {
         return refuse(expression, "the event has no such member");
     }
@@ -104,6 +140,14 @@ core::Result<std::string> CommandFiller::value_of(std::string_view whole) {
 }
 
 core::Result<std::string> CommandFiller::fill(std::string_view text) {
+    return fill(text, As::kText);
+}
+
+core::Result<std::string> CommandFiller::fill_url(std::string_view text) {
+    return fill(text, As::kUrl);
+}
+
+core::Result<std::string> CommandFiller::fill(std::string_view text, As as) {
     std::string out;
     for (;;) {
         const std::size_t begin = text.find("{{");
@@ -111,7 +155,7 @@ core::Result<std::string> CommandFiller::fill(std::string_view text) {
         if (begin == std::string_view::npos) break;
         const std::size_t end = text.find("}}", begin);
         if (end == std::string_view::npos) return refuse(text.substr(begin + 2), "it has no end");
-        auto value = value_of(text.substr(begin + 2, end - begin - 2));
+        auto value = value_of(text.substr(begin + 2, end - begin - 2), as);
         if (!value) return core::fail(std::move(value.error()));
         out += *value;
         text.remove_prefix(end + 2);
@@ -119,6 +163,51 @@ core::Result<std::string> CommandFiller::fill(std::string_view text) {
     if (out.size() > kCommandArgBytesMax)
         return core::fail(core::ErrorCode::kValidation, "a filled text is over 32768 bytes");
     return out;
+}
+
+core::Result<std::string> CommandFiller::fill_json(std::string_view json) {
+    core::JsonDocument document;
+    auto root = document.parse(json, "template");
+    if (!root) return core::fail(std::move(root.error()));
+    std::string out;
+    if (auto filled = fill_tree(*root, out); !filled) return core::fail(std::move(filled.error()));
+    return out;
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): as deep as documents may be
+core::Status CommandFiller::fill_tree(core::JsonElement element, std::string& out) {
+    core::JsonArray array;
+    core::JsonMembers members;
+    std::string_view text;
+    if (element.get(array)) {
+        out += '[';
+        bool first = true;
+        for (const core::JsonElement item : array) {
+            if (!std::exchange(first, false)) out += ',';
+            if (auto filled = fill_tree(item, out); !filled) return filled;
+        }
+        out += ']';
+    } else if (element.get(members)) {
+        out += '{';
+        bool first = true;
+        for (const core::JsonMember member : members) {
+            if (!std::exchange(first, false)) out += ',';
+            out.append(member.raw_key) += ':';
+            if (auto filled = fill_tree(member.value, out); !filled) return filled;
+        }
+        out += '}';
+    } else if (!element.get(text)) {
+        out += element.raw();
+    } else if (is_one_template(text)) {
+        auto value = value_of(text.substr(2, text.size() - 4), As::kJson);
+        if (!value) return core::fail(std::move(value.error()));
+        out += *value;
+    } else {
+        auto filled = fill(text, As::kText);
+        if (!filled) return core::fail(std::move(filled.error()));
+        core::append_json_string(out, *filled);
+    }
+    return {};
 }
 
 core::Result<std::string> CommandFiller::fill_argument(std::string_view text, bool allow_dash) {

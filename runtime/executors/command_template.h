@@ -10,6 +10,7 @@
 #include "core/result.h"
 #include "runtime/executors/webhook_call.h"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,8 +28,18 @@ public:
     // would take for an option.
     core::Result<std::string> fill_argument(std::string_view text, bool allow_dash);
 
+    // The same for a URL: what is filled in can not become another part of it.
+    core::Result<std::string> fill_url(std::string_view text);
+    // The same for a JSON text, on its tree: a text that is one template becomes the value as it
+    // is, whatever its kind; in any other the values are part of the text. Keys stay.
+    core::Result<std::string> fill_json(std::string_view json);
+
 private:
-    core::Result<std::string> value_of(std::string_view expression);
+    // How a value goes into what stands around it.
+    enum class As : std::uint8_t { kText, kUrl, kJson };
+    core::Result<std::string> value_of(std::string_view expression, As as);
+    core::Result<std::string> fill(std::string_view text, As as);
+    core::Status fill_tree(core::JsonElement element, std::string& out);
     std::optional<core::JsonElement> find(std::string_view path);
 
     const std::string envelope_;

@@ -1,5 +1,8 @@
 #include "runtime/executors/endpoints.h"
 
+#include "core/json_reader.h"
+#include "core/json_writer.h"
+
 #include <algorithm>
 
 namespace millrace::runtime {
@@ -18,29 +21,67 @@ std::int64_t Endpoints::left_alone_ms(core::SubscriptionId subscription,
     return std::max<std::int64_t>(0, at->second.breaker.open_until_ns() - now_ns) / 1'000'000;
 }
 
-bool Endpoints::ended(core::SubscriptionId subscription, AttemptOutcome outcome,
-                      std::int64_t now_ns, std::int64_t now_us) {
+void Endpoints::ended(core::SubscriptionId subscription, std::int64_t now_ns, std::int64_t now_us,
+                      AttemptResult& result) {
     const std::lock_guard lock(mutex_);
-    if (endpoints_.size() >= kEndpointsMax) {
-        std::erase_if(endpoints_, [](const auto& one) {
-            return !one.second.breaker.open() && one.second.failing_since_us == 0;
-        });
-    }
+    if (endpoints_.size() >= kEndpointsMax)
+        std::erase_if(endpoints_, [](const auto& one) { return one.second.well(); });
     Endpoint& endpoint = endpoints_[subscription.value];
-    if (outcome == AttemptOutcome::kOk) {
+    const bool was_well = endpoint.well();
+    const std::int64_t was_open_until_ns = endpoint.breaker.open_until_ns();
+    if (result.outcome == AttemptOutcome::kOk) {
         endpoint.breaker.succeeded(now_ns);
         endpoint.failing_since_us = 0;
-        return false;
-    }
-    if (outcome != AttemptOutcome::kFailed) {  // it is there, and has its reasons
+    } else if (result.outcome != AttemptOutcome::kFailed) {  // it is there, and has its reasons
         endpoint.breaker.passed();
-        return false;
+    } else {
+        endpoint.breaker.failed(now_ns);
+        if (endpoint.failing_since_us == 0) endpoint.failing_since_us = now_us;
+        if (now_us - endpoint.failing_since_us >= kFailingUsMax) {
+            endpoint.failing_since_us = 0;
+            result.pauses = true;
+        }
     }
-    endpoint.breaker.failed(now_ns);
-    if (endpoint.failing_since_us == 0) endpoint.failing_since_us = now_us;
-    if (now_us - endpoint.failing_since_us < kFailingUsMax) return false;
-    endpoint.failing_since_us = 0;
-    return true;
+    const bool same =
+        was_well == endpoint.well() && was_open_until_ns == endpoint.breaker.open_until_ns();
+    if (result.pauses || !same) result.kept_state = row_of(endpoint, result.pauses, now_ns, now_us);
+}
+
+// By the wall clock: the other one begins anew with the machine.
+std::string Endpoints::row_of(const Endpoint& endpoint, bool pauses, std::int64_t now_ns,
+                              std::int64_t now_us) {
+    std::string out;
+    if (endpoint.well() && !pauses) return out;
+    core::JsonWriter json(out);
+    json.begin_object().field("failingSinceUs", endpoint.failing_since_us);
+    if (endpoint.breaker.open()) {
+        json.field("openUntilUs", now_us + (endpoint.breaker.open_until_ns() - now_ns) / 1000);
+        json.field("openUs", endpoint.breaker.open_ns() / 1000);
+    }
+    json.field("pauses", pauses).end_object();
+    return out;
+}
+
+core::Result<bool> Endpoints::restore(core::SubscriptionId subscription, std::string_view row,
+                                      std::int64_t now_ns, std::int64_t now_us) {
+    core::JsonDocument document;
+    auto in = document.parse_object(row, "executor state");
+    if (!in) return core::fail(std::move(in.error()));
+    std::int64_t since_us = 0, until_us = 0, open_us = 0;
+    bool pauses = false;
+    in->integer("failingSinceUs", since_us, INT64_MIN, INT64_MAX);
+    in->integer("openUntilUs", until_us, INT64_MIN, INT64_MAX);
+    in->integer("openUs", open_us, 0, CircuitBreaker::kOpenNsMax / 1000);
+    in->boolean("pauses", pauses);
+    if (auto read = in->finish(); !read) return core::fail(std::move(read.error()));
+    const std::lock_guard lock(mutex_);
+    Endpoint& endpoint = endpoints_[subscription.value];
+    endpoint.failing_since_us = since_us;
+    if (open_us > 0) {
+        const std::int64_t left_us = std::clamp<std::int64_t>(until_us - now_us, 0, open_us);
+        endpoint.breaker.restore(open_us * 1000, now_ns + left_us * 1000 + 1);
+    }
+    return pauses;
 }
 
 void Endpoints::passed(core::SubscriptionId subscription) {

@@ -39,6 +39,7 @@ ScriptExecutor::ScriptExecutor(const Deps& deps, AnswerPort& port)
     : log_(deps.log),
       event_bytes_max_(deps.event_bytes_max),
       http_(deps.http),
+      actions_(deps.actions),
       port_(port),
       scripts_(deps.watchdog_slot, deps.seed) {
     scripts_.on_drop([this](LuaVm* vm) { state_lost(vm); });
@@ -113,7 +114,7 @@ Executor::Start ScriptExecutor::begin(const AttemptInput& input, const Script& s
     if (!at.vm) return Start::kDone;
     LuaTurn turn = at.vm->start(at.handle, event, context, *input.host);
     if (turn.ended) [[likely]] {
-        take_result(*at.vm, script, context, result);
+        take_result(*at.vm, script, context, *input.host, result);
         return Start::kDone;
     }
     auto waiting = std::make_unique<Waiting>();
@@ -152,7 +153,7 @@ Executor::Start ScriptExecutor::begin(const AttemptInput& input, const Script& s
 
 // The run of this VM that has just ended.
 void ScriptExecutor::take_result(LuaVm& vm, const Script& script, const InvocationContext& context,
-                                 AttemptResult& result) {
+                                 LuaHost& host, AttemptResult& result) {
     const InvocationResult& done = vm.result();
     result.version = script.version;
     result.outcome = outcome_of(done.status);
@@ -160,7 +161,7 @@ void ScriptExecutor::take_result(LuaVm& vm, const Script& script, const Invocati
     result.error = done.error;
     result.result_json = done.result_json;
     append_logs_json(result.logs_json, done);
-    if (log_ && !done.logs.empty()) tell(script, context, done);
+    if (log_ && !done.logs.empty()) tell(script, context, host, done);
     vm.swap_effects(result.effects);
     scripts_.discard_if_poisoned(&vm);
 }
@@ -182,11 +183,15 @@ void ScriptExecutor::wake_at(std::uint64_t ticket, Waiting& waiting, std::int64_
 // At the end of its time it is woken as well, and told so.
 void ScriptExecutor::put_to_sleep(std::uint64_t ticket, Waiting& waiting, LuaTurn& turn) {
     waiting.run = turn.run;
-    const bool calls = turn.wait.kind == LuaWait::Kind::kHttp;
+    const bool asks = turn.wait.kind == LuaWait::Kind::kAction;
+    const bool calls = asks || turn.wait.kind == LuaWait::Kind::kHttp;
     const auto longest = static_cast<double>(waiting.script->timeout_ms);
     const double ms = calls ? longest : std::min(turn.wait.ms, longest);
     wake_at(ticket, waiting, waiting.host.monotonic_ns() + static_cast<std::int64_t>(ms * 1e6));
-    if (calls) call_out(ticket, waiting, turn);
+    if (asks)
+        ask_out(ticket, waiting, turn);
+    else if (calls)
+        call_out(ticket, waiting, turn);
 }
 
 // ---- calls to the outside
@@ -194,6 +199,7 @@ void ScriptExecutor::put_to_sleep(std::uint64_t ticket, Waiting& waiting, LuaTur
 // POST and PATCH carry what a receiver knows repeats by: the same over all attempts.
 void ScriptExecutor::call_out(std::uint64_t ticket, Waiting& waiting, LuaTurn& turn) {
     waiting.calls.clear();
+    waiting.asks = false;
     waiting.call_answers.clear();
     waiting.call_answers.resize(turn.calls.size());
     waiting.calls_left = turn.calls.size();
@@ -220,9 +226,37 @@ void ScriptExecutor::call_out(std::uint64_t ticket, Waiting& waiting, LuaTurn& t
     }
 }
 
+void ScriptExecutor::ask_out(std::uint64_t ticket, Waiting& waiting, LuaTurn& turn) {
+    const std::uint64_t number = ++last_call_;
+    waiting.calls = {number};
+    waiting.calls_left = 1;
+    waiting.asks = true;
+    waiting.reply.reset();
+    calls_.emplace(number, std::pair(ticket, std::size_t{0}));
+    OutsideAsk ask = std::move(turn.ask);
+    ask.tenant = waiting.script->tenant;
+    ask.key = waiting.delivery_id + "-" + std::to_string(++waiting.calls_made);
+    if (actions_ && actions_->ask(*this, number, std::move(ask))) return;
+    OutsideAnswer refused;
+    refused.code = actions_ ? "BUSY" : "DISABLED";
+    refused.message =
+        actions_ ? "too many calls wait to be made" : "this server offers scripts no actions";
+    answered(number, std::move(refused));
+}
+
+void ScriptExecutor::answered(std::uint64_t ticket, OutsideAnswer&& answer) {
+    {
+        const std::lock_guard lock(answers_mutex_);
+        replies_.emplace_back(ticket, std::move(answer));
+    }
+    port_.wake();
+}
+
 void ScriptExecutor::drop_calls(Waiting& waiting) {
     for (const std::uint64_t number : waiting.calls) {
-        if (calls_.erase(number) != 0 && http_) http_->cancel(*this, number);
+        if (calls_.erase(number) == 0) continue;
+        if (waiting.asks && actions_) actions_->cancel(*this, number);
+        if (!waiting.asks && http_) http_->cancel(*this, number);
     }
     waiting.calls.clear();
     waiting.calls_left = 0;
@@ -239,9 +273,21 @@ void ScriptExecutor::receive(std::uint64_t ticket, courier::HttpAnswer&& answer)
 // A run goes on when all its calls have been answered.
 std::size_t ScriptExecutor::take_call_answers() {
     std::vector<std::pair<std::uint64_t, courier::HttpAnswer>> answers;
+    std::vector<std::pair<std::uint64_t, OutsideAnswer>> replies;
     {
         const std::lock_guard lock(answers_mutex_);
         answers.swap(call_answers_);
+        replies.swap(replies_);
+    }
+    for (auto& [number, reply] : replies) {
+        const auto known = calls_.find(number);
+        if (known == calls_.end()) continue;
+        const std::uint64_t ticket = known->second.first;
+        calls_.erase(known);
+        Waiting& waiting = *waiting_.at(ticket);
+        waiting.reply = std::move(reply);
+        waiting.calls_left = 0;
+        wake_at(ticket, waiting, 0);
     }
     for (auto& [number, answer] : answers) {
         const auto known = calls_.find(number);
@@ -252,7 +298,7 @@ std::size_t ScriptExecutor::take_call_answers() {
         waiting.call_answers[index] = std::move(answer);
         if (--waiting.calls_left == 0) wake_at(ticket, waiting, 0);
     }
-    return answers.size();
+    return answers.size() + replies.size();
 }
 
 // True: the answer is there.
@@ -265,8 +311,9 @@ bool ScriptExecutor::go_on(std::uint64_t ticket, Waiting& waiting) {
             waiting.call_answers.clear();
         }
         waiting.calls.clear();
-        turn = vm->resume(waiting.run, std::move(waiting.call_answers));
+        turn = vm->resume(waiting.run, std::move(waiting.call_answers), std::move(waiting.reply));
         waiting.call_answers.clear();
+        waiting.reply.reset();
     } else {
         if (waiting.begun_again++ == kAgainMax) {
             waiting.answer.fail("its Lua state was thrown away too often while it waited",
@@ -286,7 +333,7 @@ bool ScriptExecutor::go_on(std::uint64_t ticket, Waiting& waiting) {
     waiting.vm = nullptr;  // not among those who lose their state with this run
     if (turn.kv_changed) return make_again(ticket, waiting);
     waiting.answered = true;
-    take_result(*vm, *waiting.script, waiting.context, waiting.answer);
+    take_result(*vm, *waiting.script, waiting.context, waiting.host, waiting.answer);
     return true;
 }
 
@@ -347,16 +394,20 @@ std::size_t ScriptExecutor::do_work() {
 std::optional<std::int64_t> ScriptExecutor::next_work_ns() const {
     {
         const std::lock_guard lock(answers_mutex_);
-        if (!call_answers_.empty()) return 0;
+        if (!call_answers_.empty() || !replies_.empty()) return 0;
     }
     if (wakes_.empty()) return std::nullopt;
     return wakes_.begin()->first;
 }
 
 // One line of this file for each level: a chatty level does not silence the others.
-void ScriptExecutor::tell(const Script& script, const InvocationContext& context,
+void ScriptExecutor::tell(const Script& script, const InvocationContext& context, LuaHost& host,
                           const InvocationResult& done) {
-    for (const LuaLogLine& line : done.logs) {
+    for (const LuaLogLine& said : done.logs) {
+        LuaLogLine line = said;
+        std::string text(said.text), members(said.fields_json);
+        if (host.hide_secrets(text)) line.text = text;
+        if (host.hide_secrets(members)) line.fields_json = members;
         const core::LogFields fields = {{"script", script.id},
                                         {"subscription", context.subscription_id},
                                         {"text", line.text},

@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "runtime/courier/http_port.h"
 #include "runtime/delivery/executor.h"
+#include "runtime/delivery/outside_port.h"
 #include "runtime/executors/script_cache.h"
 
 #include <cstdint>
@@ -25,7 +26,9 @@
 
 namespace millrace::runtime {
 
-class ScriptExecutor final : public Executor, public courier::HttpReceiver {
+class ScriptExecutor final : public Executor,
+                             public courier::HttpReceiver,
+                             public OutsideReceiver {
 public:
     struct Deps {
         LuaWatchdogSlot* watchdog_slot = nullptr;  // null: no deadlines
@@ -33,6 +36,7 @@ public:
         std::uint64_t seed = 0;
         std::size_t event_bytes_max = core::kEventBytesMax;  // of emitted ones too
         courier::HttpPort* http = nullptr;                   // null: nothing is called
+        OutsidePort* actions = nullptr;                      // likewise
     };
     ScriptExecutor(const Deps& deps, AnswerPort& port);
 
@@ -44,6 +48,8 @@ public:
 
     // courier::HttpReceiver
     void receive(std::uint64_t ticket, courier::HttpAnswer&& answer) override;
+    // OutsideReceiver
+    void answered(std::uint64_t ticket, OutsideAnswer&& answer) override;
 
 private:
     // How often a run is made again because the state it waited in was thrown away.
@@ -82,6 +88,7 @@ private:
                          std::string& why) override {
             return lane_->takes_event(pattern, envelope, why);
         }
+        bool hide_secrets(std::string& text) override { return lane_->hide_secrets(text); }
         std::int64_t wall_us() override { return lane_->wall_us(); }
         std::int64_t monotonic_ns() override { return lane_->monotonic_ns(); }
         std::uint64_t random() override { return lane_->random(); }
@@ -107,6 +114,8 @@ private:
         std::uint32_t begun_again = 0;     // since its state was lost
         std::vector<std::uint64_t> calls;  // of those under way, their tickets in their order
         std::vector<courier::HttpAnswer> call_answers;
+        std::optional<OutsideAnswer> reply;  // to what it asked
+        bool asks = false;                   // an action: its call is among those
         std::size_t calls_left = 0;    // that have not been answered
         std::uint32_t calls_made = 0;  // by this run, over all its waits
         AttemptResult answer;
@@ -119,20 +128,23 @@ private:
                 const InvocationContext& context, AttemptResult& result);
     ScriptCache::Compiled compiled(const Script& script, AttemptResult& result);
     void take_result(LuaVm& vm, const Script& script, const InvocationContext& context,
-                     AttemptResult& result);
+                     LuaHost& host, AttemptResult& result);
     void put_to_sleep(std::uint64_t ticket, Waiting& waiting, LuaTurn& turn);
     void call_out(std::uint64_t ticket, Waiting& waiting, LuaTurn& turn);
+    void ask_out(std::uint64_t ticket, Waiting& waiting, LuaTurn& turn);
     void drop_calls(Waiting& waiting);
     std::size_t take_call_answers();
     void wake_at(std::uint64_t ticket, Waiting& waiting, std::int64_t at_ns);
     bool go_on(std::uint64_t ticket, Waiting& waiting);
     bool make_again(std::uint64_t ticket, Waiting& waiting);
     void state_lost(LuaVm* vm);
-    void tell(const Script& script, const InvocationContext& context, const InvocationResult& done);
+    void tell(const Script& script, const InvocationContext& context, LuaHost& host,
+              const InvocationResult& done);
 
     core::Log* const log_;
     const std::size_t event_bytes_max_;
     courier::HttpPort* const http_;
+    OutsidePort* const actions_;
     AnswerPort& port_;
     ScriptCache scripts_;
     std::unordered_map<std::uint64_t, WaitingRef> waiting_;   // by ticket
@@ -143,6 +155,7 @@ private:
     std::uint64_t last_call_ = 0;
     mutable std::mutex answers_mutex_;
     std::vector<std::pair<std::uint64_t, courier::HttpAnswer>> call_answers_;  // by call
+    std::vector<std::pair<std::uint64_t, OutsideAnswer>> replies_;             // likewise
 };
 
 }  // namespace millrace::runtime

@@ -69,11 +69,8 @@ void WebhookExecutor::receive(std::uint64_t ticket, courier::HttpAnswer&& answer
     const std::int64_t now_us = deps_.clock->wall_us();
     AttemptResult result;
     judge_answer(answer, pending.silent, now_us, result);
-    result.pauses |= deps_.endpoints->ended(pending.subscription, result.outcome,
-                                            deps_.clock->monotonic_ns(), now_us);
-    if (port_.answer(AttemptTicket(ticket), result)) return;
-    const std::lock_guard lock(mutex_);
-    untold_.emplace_back(AttemptTicket(ticket), std::move(result));
+    deps_.endpoints->ended(pending.subscription, deps_.clock->monotonic_ns(), now_us, result);
+    answers_.tell(AttemptTicket(ticket), std::move(result));
 }
 
 void WebhookExecutor::abandon(AttemptTicket ticket) {
@@ -85,22 +82,6 @@ void WebhookExecutor::abandon(AttemptTicket ticket) {
         pending_.erase(at);
     }
     deps_.http->cancel(*this, ticket.value);
-}
-
-std::size_t WebhookExecutor::do_work() {
-    const std::lock_guard lock(mutex_);
-    std::size_t done = 0;
-    while (!untold_.empty() && port_.answer(untold_.front().first, untold_.front().second)) {
-        untold_.pop_front();
-        ++done;
-    }
-    return done;
-}
-
-std::optional<std::int64_t> WebhookExecutor::next_work_ns() const {
-    const std::lock_guard lock(mutex_);
-    if (untold_.empty()) return std::nullopt;
-    return deps_.clock->monotonic_ns() + kAgainNs;
 }
 
 }  // namespace millrace::runtime

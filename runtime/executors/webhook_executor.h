@@ -10,13 +10,14 @@
 #include "core/event_parser.h"
 #include "runtime/courier/http_port.h"
 #include "runtime/delivery/executor.h"
+#include "runtime/delivery/kept_answers.h"
 #include "runtime/executors/endpoints.h"
 
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
-#include <utility>
 
 namespace millrace::runtime {
 
@@ -28,13 +29,14 @@ public:
         Endpoints* endpoints = nullptr;
         bool enabled = true;
     };
-    WebhookExecutor(const Deps& deps, AnswerPort& port) : deps_(deps), port_(port) {}
+    WebhookExecutor(const Deps& deps, AnswerPort& port)
+        : deps_(deps), answers_(port, *deps.clock) {}
 
     Start start(const AttemptInput& input, AttemptResult& result) override;
     PendingBounds bounds(const AttemptInput& input) const override;
     void abandon(AttemptTicket ticket) override;
-    std::size_t do_work() override;
-    std::optional<std::int64_t> next_work_ns() const override;
+    std::size_t do_work() override { return answers_.do_work(); }
+    std::optional<std::int64_t> next_work_ns() const override { return answers_.next_work_ns(); }
 
     // courier::HttpReceiver
     void receive(std::uint64_t ticket, courier::HttpAnswer&& answer) override;
@@ -43,7 +45,6 @@ private:
     // The courier itself says when an attempt's time is over, also of one that waits for its turn
     // there: the lane is a second pair of eyes.
     static constexpr std::int64_t kGraceMs = 600'000;
-    static constexpr std::int64_t kAgainNs = 1'000'000;
 
     struct Pending {
         core::SubscriptionId subscription;
@@ -51,14 +52,13 @@ private:
     };
 
     const Deps deps_;
-    AnswerPort& port_;
+    KeptAnswers answers_;
     core::EventParser parser_;
     core::FieldTable fields_;
     core::FieldPlan no_fields_;
 
-    mutable std::mutex mutex_;
-    std::unordered_map<std::uint64_t, Pending> pending_;          // by ticket
-    std::deque<std::pair<AttemptTicket, AttemptResult>> untold_;  // the port had no room for them
+    std::mutex mutex_;
+    std::unordered_map<std::uint64_t, Pending> pending_;  // by ticket
 };
 
 }  // namespace millrace::runtime

@@ -6,7 +6,6 @@
 #include "runtime/event/misfit.h"
 #include "store/log/log_reader.h"
 #include "store/rows/dead_letters.h"
-#include "store/rows/retry_schedule.h"
 
 #include <algorithm>
 #include <limits>
@@ -207,39 +206,110 @@ std::size_t RetryFeed::feed_due() {
         deps_.log->error("retry: rows can't be held", {{"error", written.error().message}});
     std::size_t fed = held;
     for (store::OwnedRetry& retry : due) {
-        auto job = make_job(retry.row.delivery);
-        if (!job) continue;
-        const std::string_view state(retry.bytes.data(), retry.bytes.size());
-        retry.row.state = state;
-        const RetryKey key{retry.row.due_at_us, retry.row.delivery};
-        const auto redrive = redrive_of(state);
-        if (redrive && !make_redrive(*job, retry.row, *redrive)) continue;
-        if (!redrive) {
-            job->kind = JobKind::kRetry;
-            job->earlier = decode_retry_state(state, retry.row.attempt, retry.row.created_at_us);
-            if (!job->single) give_up(*job, retry.row, state);
-        }
-        job->retry_due_at_us = retry.row.due_at_us;
-        job->finished = [this, key, letter = job->redrive](std::uint64_t, std::uint64_t) {
-            {
-                std::lock_guard lock(mutex_);
-                finished_.push_back(key);
-                if (letter) redriven_.erase(*letter);
-            }
-            deps_.wake();
-        };
-        {
-            std::lock_guard lock(mutex_);
-            under_way_.insert(key);
-        }
-        if (!submit(std::move(job))) {
-            std::lock_guard lock(mutex_);
-            under_way_.erase(key);
-            break;
-        }
+        if (!feed_one(retry, nullptr)) break;
         ++fed;
     }
     return fed;
+}
+
+// False: the lane has no room.
+bool RetryFeed::feed_one(store::OwnedRetry& retry, const std::shared_ptr<Ending>& ending) {
+    auto job = make_job(retry.row.delivery);
+    if (!job) return true;
+    const std::string_view state(retry.bytes.data(), retry.bytes.size());
+    retry.row.state = state;
+    const RetryKey key{retry.row.due_at_us, retry.row.delivery};
+    const auto redrive = redrive_of(state);
+    if (redrive && !make_redrive(*job, retry.row, *redrive)) return true;
+    if (!redrive) {
+        job->kind = JobKind::kRetry;
+        job->earlier = decode_retry_state(state, retry.row.attempt, retry.row.created_at_us);
+        if (!job->single) give_up(*job, retry.row, state);
+    }
+    job->retry_due_at_us = retry.row.due_at_us;
+    job->finished = [this, key, letter = job->redrive, ending](std::uint64_t, std::uint64_t) {
+        bool all = false;
+        {
+            std::lock_guard lock(mutex_);
+            finished_.push_back(key);
+            if (letter) redriven_.erase(*letter);
+            all = ending && --ending->under_way == 0;
+        }
+        if (all) ending->done();
+        deps_.wake();
+    };
+    {
+        std::lock_guard lock(mutex_);
+        under_way_.insert(key);
+        if (ending) ++ending->under_way;
+    }
+    if (submit(std::move(job))) return true;
+    std::lock_guard lock(mutex_);
+    under_way_.erase(key);
+    if (ending) --ending->under_way;
+    return false;
+}
+
+// ---- deliveries that were cancelled
+
+void RetryFeed::let_end(std::vector<store::OwnedRetry>&& rows, std::function<void()> done) {
+    auto ending = std::make_shared<Ending>();
+    for (store::OwnedRetry& row : rows) ending->rows.push_back(std::move(row));
+    ending->under_way = 1;  // until all its rows are on their way
+    ending->done = std::move(done);
+    {
+        std::lock_guard lock(mutex_);
+        asked_.push_back(std::move(ending));
+    }
+    deps_.wake();
+}
+
+std::size_t RetryFeed::feed_ending() {
+    {
+        std::lock_guard lock(mutex_);
+        for (auto& ending : asked_) endings_.push_back(std::move(ending));
+        asked_.clear();
+    }
+    std::size_t fed = 0;
+    while (!endings_.empty()) {
+        const std::shared_ptr<Ending> ending = endings_.front();
+        while (!ending->rows.empty()) {
+            if (!end_one(ending)) return fed;
+            ending->rows.pop_front();
+            ++fed;
+        }
+        endings_.pop_front();
+        bool all = false;
+        {
+            std::lock_guard lock(mutex_);
+            all = --ending->under_way == 0;
+        }
+        if (all) ending->done();
+    }
+    return fed;
+}
+
+// False: not now.
+bool RetryFeed::end_one(const std::shared_ptr<Ending>& ending) {
+    store::OwnedRetry& retry = ending->rows.front();
+    retry.row.state = {retry.bytes.data(), retry.bytes.size()};
+    {
+        std::lock_guard lock(mutex_);
+        if (under_way_.size() >= kUnderWayMax) return false;
+        if (under_way_.contains({retry.row.due_at_us, retry.row.delivery})) return true;
+    }
+    const auto there = deps_.database->retries().has(retry.row);
+    if (!there || !*there || redrive_of(retry.row.state)) return true;
+    if (retry.row.held()) {
+        store::RetryRow due = retry.row;
+        due.due_at_us = std::min(retry.row.held_due_at_us, deps_.due->now_us());
+        store::RowBatch moved;
+        moved.erase_retry(retry.row);
+        moved.put_retry(due);
+        if (auto written = write(moved); !written) return false;
+        retry.row = due;
+    }
+    return feed_one(retry, ending);
 }
 
 // ---- dead letters on their way back
@@ -327,7 +397,7 @@ bool RetryFeed::under_way(const store::RetryRow& row) {
     return under_way_.contains({row.due_at_us, row.delivery});
 }
 
-std::size_t RetryFeed::do_work() { return release_held() + feed_due(); }
+std::size_t RetryFeed::do_work() { return release_held() + feed_ending() + feed_due(); }
 
 std::int64_t RetryFeed::sleep_us_max() {
     // A row may be put while we sleep, and fall due at once.

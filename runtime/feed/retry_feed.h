@@ -10,8 +10,10 @@
 #include "runtime/delivery/due_clock.h"
 #include "runtime/delivery/key_order.h"
 #include "runtime/feed/feed_deps.h"
+#include "store/rows/retry_schedule.h"
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -46,7 +48,17 @@ public:
     // for it, or it is held.
     std::optional<std::int64_t> redrive_due_us(const store::DeadLetterKey& key);
 
+    // Rows of deliveries that were cancelled: they are brought to their lanes at once, where they
+    // end, but for those that are under way. `done`: they have.
+    void let_end(std::vector<store::OwnedRetry>&& rows, std::function<void()> done);
+
 private:
+    // Deliveries that were cancelled together.
+    struct Ending {
+        std::deque<store::OwnedRetry> rows;
+        std::size_t under_way = 0;
+        std::function<void()> done;
+    };
     static constexpr std::size_t kUnderWayMax = 128;
     static constexpr std::int64_t kPollUsMin = 1'000;
     static constexpr std::int64_t kPollUsMax = 20'000;
@@ -54,6 +66,9 @@ private:
     using RetryKey = std::pair<std::int64_t, store::DeliveryKey>;
 
     std::size_t feed_due();
+    bool feed_one(store::OwnedRetry& retry, const std::shared_ptr<Ending>& ending);
+    std::size_t feed_ending();
+    bool end_one(const std::shared_ptr<Ending>& ending);
     std::size_t release_held();
     bool is_due(const store::RetryRow& row, std::int64_t due_us, std::int64_t wall_us) const;
     bool hold_if_held(const RegistrySnapshot& registry, const store::RetryRow& row,
@@ -73,6 +88,8 @@ private:
         finished_;  // ended, their rows are gone; leave under_way_ at the next scan
     // Asked for, and not ended: when each falls due; kHeldDueUs while it is held.
     std::map<store::DeadLetterKey, std::int64_t> redriven_;
+    std::deque<std::shared_ptr<Ending>> asked_;
+    std::deque<std::shared_ptr<Ending>> endings_;  // the feeder's
     // Only the feeder's: subscriptions that have held rows, as of this registry.
     std::set<std::uint32_t> held_;
     std::uint64_t held_seen_ = UINT64_MAX;

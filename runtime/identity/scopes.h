@@ -12,6 +12,9 @@ namespace millrace::runtime::identity {
 
 // enumerator, text
 #define MILLRACE_SCOPES(X)                                                    \
+    X(kActionsCall, "actions:call")                                           \
+    X(kActionsRead, "actions:read")                                           \
+    X(kActionsWrite, "actions:write")                                         \
     X(kApiRead, "api:read")                                                   \
     X(kAuditRead, "audit:read")                                               \
     X(kBackupsWrite, "backups:write")                                         \

@@ -204,6 +204,7 @@ LuaTurn put_aside(LuaVmState& vm) {
     turn.wait = run->wait;
     turn.calls = std::move(run->http_calls);
     run->http_calls.clear();
+    if (turn.wait.kind == LuaWait::Kind::kAction) turn.ask = std::move(run->ask);
     if (!run->own_script.alive) {
         run->own_script = *run->script;
         if (run->own_script.handler != LUA_NOREF) {
@@ -343,7 +344,8 @@ void LuaVm::keep(std::uint64_t run, const EventInput& input, const InvocationCon
     at->second->host = &host;
 }
 
-LuaTurn LuaVm::resume(std::uint64_t run, std::vector<courier::HttpAnswer>&& answers) {
+LuaTurn LuaVm::resume(std::uint64_t run, std::vector<courier::HttpAnswer>&& answers,
+                      std::optional<OutsideAnswer>&& reply) {
     LuaVmState& vm = *state_;
     MR_ASSERT(vm.kill == kKillNone);
     const auto at = vm.waiting_runs.find(run);
@@ -353,6 +355,7 @@ LuaTurn LuaVm::resume(std::uint64_t run, std::vector<courier::HttpAnswer>&& answ
     vm.script = &vm.own_script;
     vm.result_text.clear();
     vm.http_answers = std::move(answers);
+    vm.reply = std::move(reply);
     lua_settop(vm.thread, 0);  // the mark, of one that waits in a coroutine of its own
     const std::int64_t left_ns = vm.deadline_ns - vm.host->monotonic_ns();
     if (left_ns <= 0) {

@@ -14,6 +14,7 @@
 #include <lua.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -75,6 +76,8 @@ struct LuaRun {
     std::vector<courier::HttpCall> http_calls;
     std::vector<courier::HttpAnswer> http_answers;
     std::uint32_t http_calls_made = 0;
+    OutsideAsk ask;
+    std::optional<OutsideAnswer> reply;
     std::vector<KvSeen> kv_seen;
     lua_State* thread = nullptr;  // of a coroutine
     int thread_reference = LUA_NOREF;

@@ -114,6 +114,24 @@ function sdk.http.all(requests)
     native.http_ask_all(requests)
     return native.http_take_all()
 end
+
+-- sdk.sms.send{...}: what the sdk has no member for is an action's name, word by word.
+local setmetatable = G.setmetatable
+local function call_action(name, input)
+    native.action_ask(name, input)
+    return native.action_take()
+end
+sdk.actions = {call = call_action}
+local function action_named(name)
+    return setmetatable({}, {
+        __index = function(_, word)
+            if type(word) == "string" then return action_named(name .. "." .. word) end
+        end,
+        __call = function(_, input) return call_action(name, input) end,
+        __newindex = function() error("an action can't be changed by a script", 2) end,
+        __metatable = false,
+    })
+end
 template.sdk = sdk
 
 local function copy(from)
@@ -127,6 +145,9 @@ end
 local function make_environment()
     local environment = copy(template)
     environment._G = environment
+    setmetatable(environment.sdk, {__index = function(_, word)
+        if type(word) == "string" then return action_named(word) end
+    end, __metatable = false})
     return environment
 end
 
@@ -365,6 +386,7 @@ int open_sandbox(lua_State* L) {
     lua_newtable(L);
     const LuaFunction natives[] = {{"pairs", view_pairs},    {"ipairs", view_ipairs},
                                    {"print", sdk_print},     {"raw_metatable", raw_metatable},
+                                   {"action_ask", action_ask}, {"action_take", action_take},
                                    {"http_ask", http_ask},   {"http_ask_all", http_ask_all},
                                    {"http_take", http_take}, {"http_take_all", http_take_all}};
     set_functions(vm, L, natives);

@@ -14,6 +14,7 @@
 #include "core/result.h"
 #include "runtime/courier/http_port.h"
 #include "runtime/delivery/effects.h"
+#include "runtime/delivery/outside_port.h"
 #include "runtime/delivery/script_limits.h"
 #include "runtime/delivery/script_types.h"
 #include "runtime/lua/lua_watchdog.h"
@@ -22,6 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -38,7 +40,7 @@ struct ScriptOptions {
 
 // What a run waits for.
 struct LuaWait {
-    enum class Kind : std::uint8_t { kNone, kSleep, kHttp };
+    enum class Kind : std::uint8_t { kNone, kSleep, kHttp, kAction };
     Kind kind = Kind::kNone;
     double ms = 0;  // kSleep
 };
@@ -52,6 +54,7 @@ struct LuaTurn {
     // sets. It must not take effect; made again it sees what they did.
     bool kv_changed = false;
     std::vector<courier::HttpCall> calls;  // kHttp: they are to be made, all at once
+    OutsideAsk ask;                        // kAction: without tenant and key
 };
 
 class LuaVmState;
@@ -87,7 +90,9 @@ public:
     void keep(std::uint64_t run, const EventInput& input, const InvocationContext& context,
               LuaHost& host);
     // `answers`: to the calls that it waited for, in their order; fewer where its time is over.
-    LuaTurn resume(std::uint64_t run, std::vector<courier::HttpAnswer>&& answers = {});
+    // `reply`: to what it asked; none where its time is over.
+    LuaTurn resume(std::uint64_t run, std::vector<courier::HttpAnswer>&& answers = {},
+                   std::optional<OutsideAnswer>&& reply = std::nullopt);
     // Nobody is interested any more.
     void drop(std::uint64_t run);
     std::size_t waiting() const;

@@ -267,6 +267,9 @@ int http_ask(lua_State* L);
 int http_ask_all(lua_State* L);
 int http_take(lua_State* L);
 int http_take_all(lua_State* L);
+// lua_sdk_actions.cc: likewise.
+int action_ask(lua_State* L);
+int action_take(lua_State* L);
 int sdk_print(lua_State* L);
 int sdk_secret(lua_State* L);
 

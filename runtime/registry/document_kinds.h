@@ -3,6 +3,7 @@
 // Threads: constants. Lifetime: none. Limits: none. Failure: none.
 #pragma once
 
+#include "runtime/registry/action.h"
 #include "runtime/registry/api_key.h"
 #include "runtime/registry/document_kind.h"
 #include "runtime/registry/endpoint.h"
@@ -23,6 +24,7 @@ namespace millrace::runtime {
 #define MILLRACE_DOCUMENT_KINDS(X) \
     X(Script, scripts)             \
     X(Secret, secrets)             \
+    X(Action, actions)             \
     X(Source, sources)             \
     X(EventSchema, schemas)        \
     X(Subscription, subscriptions) \
@@ -31,6 +33,7 @@ namespace millrace::runtime {
     X(Schedule, schedules)         \
     X(Endpoint, endpoints)
 
+using ActionRef = std::shared_ptr<const Action>;
 using ApiKeyRef = std::shared_ptr<const ApiKey>;
 using ScriptRef = std::shared_ptr<const Script>;
 using SecretRef = std::shared_ptr<const Secret>;

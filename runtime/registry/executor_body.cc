@@ -95,8 +95,7 @@ void read_named_texts(JsonObject& in, std::string_view name, std::size_t items_m
 }
 
 std::string wrong_header(std::string_view name, std::string_view value) {
-    if (!is_header_name(name)) return "is no header's name";
-    if (is_own_header(lower(std::string(name)))) return "is a header that the server makes itself";
+    if (std::string wrong = wrong_header_name(name); !wrong.empty()) return wrong;
     if (!is_header_value(value)) return "is no header's value (line breaks, or over 4096 bytes)";
     if (auto filled = filled_for_a_look(value); !filled) return filled.error().message;
     return {};
@@ -231,6 +230,12 @@ constexpr std::string_view kHmacPrefix = "whsec_";
 constexpr std::string_view kEd25519Prefix = "whsk_";
 
 }  // namespace
+
+std::string wrong_header_name(std::string_view name) {
+    if (!is_header_name(name)) return "is no header's name";
+    if (is_own_header(lower(std::string(name)))) return "is a header that the server makes itself";
+    return {};
+}
 
 void read_executor(JsonObject& in, ExecutorSpec& executor, std::optional<Ordering>& order) {
     auto inner = in.object("executor", Presence::kRequired);

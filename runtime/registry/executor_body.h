@@ -21,6 +21,9 @@ void read_executor(core::JsonObject& in, ExecutorSpec& executor, std::optional<O
 // Sets ExecutorSpec::document.
 void seal_executor(ExecutorSpec& executor, Ordering order);
 
+// Empty: a header may have it that somebody else than the server says; else why not.
+std::string wrong_header_name(std::string_view name);
+
 // "whsec_..." (HMAC: 24 to 64 bytes) or "whsk_..." (Ed25519: 32 bytes): the key's bytes.
 core::Result<std::string> read_webhook_secret(std::string_view text, WebhookSigning signing);
 std::string new_webhook_secret(WebhookSigning signing);

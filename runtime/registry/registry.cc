@@ -61,6 +61,7 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
                    return check(script.name, script.source);
                }),
       secrets_(*this, Secret{}, {}),
+      actions_(*this, Action{}, {}),
       sources_(*this, Source{}, {}),
       schemas_(*this, EventSchema{}, {}),
       subscriptions_(

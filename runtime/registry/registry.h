@@ -60,6 +60,12 @@ public:
         return rows_.commit({}, {}, at_us, tenant, entry);
     }
 
+    // A row that is no document, with its line there: one commit.
+    core::Status write_row(const RegistryRow& row, std::int64_t at_us, core::TenantId tenant,
+                           std::string_view entry) {
+        return rows_.commit({&row, 1}, {}, at_us, tenant, entry);
+    }
+
     // Any thread. Never null.
     RegistrySnapshotRef snapshot() const;
     // Any thread: the version of the newest snapshot, to see cheaply whether it has changed.

@@ -34,6 +34,8 @@ public:
         return (*chunks_[chunk])[number % kChunkItems];
     }
     std::size_t size() const { return count_; }
+    // A copy of the other one, since which neither has changed.
+    bool same_as(const NumberedTable& other) const { return chunks_ == other.chunks_; }
 
     // Visits all in the order of their numbers.
     template <typename F>

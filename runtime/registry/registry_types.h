@@ -72,6 +72,7 @@ struct Script {
 };
 
 enum class ExecutorType : std::uint8_t { kScript, kWebhook, kCommand, kWorkflow };
+inline constexpr std::size_t kExecutorTypes = 4;
 
 struct ExecutorSpec {
     ExecutorType type = ExecutorType::kScript;

@@ -92,6 +92,7 @@ core::Result<std::string> read_seal_key(const std::string& path, MissingKey miss
 
 bool SealedRegistryRows::holds_secrets(const RegistryRow& row) {
     if (row.kind.starts_with("secret") || row.kind.starts_with("source")) return true;
+    if (row.kind.starts_with("action")) return true;
     return row.kind.starts_with("subscription") &&
            row.json.find(kWebhookSecret) != std::string::npos;
 }

@@ -54,7 +54,12 @@ void DeliveryTester::test(const SubscriptionRef& subscription, const std::string
     {
         const std::lock_guard lock(mutex_);
         room = tests_.size() < kTestsMax;
-        if (room) tests_.emplace(ticket, Test{done, delivery_id, deps_.clock->monotonic_ns()});
+        if (room) {
+            HiddenTexts hidden = mask_.of(*registry, subscription->tenant);
+            add_webhook_secrets(subscription->executor.secrets.get(), hidden);
+            tests_.emplace(ticket, Test{done, delivery_id, deps_.clock->monotonic_ns(),
+                                        std::move(hidden)});
+        }
     }
     const auto find_secret = [&](std::string_view name, std::string& value) {
         const SecretRef secret = secrets_.find(*registry, subscription->tenant, name);
@@ -102,6 +107,8 @@ void DeliveryTester::tell(std::uint64_t ticket, const AttemptResult& result) {
     told->outcome = result.outcome_text;
     told->error = result.error;
     told->result_json = result.result_json;
+    test.hidden.hide(told->error);
+    test.hidden.hide_in_json(told->result_json, kHiddenJson);
     told->delivery_id = test.delivery_id;
     told->duration_us = (deps_.clock->monotonic_ns() - test.began_ns) / 1000;
     deps_.post([told, done = std::move(test.done)] { done(std::move(*told)); });

@@ -15,6 +15,7 @@
 #include "runtime/delivery/attempt_result.h"
 #include "runtime/executors/command_port.h"
 #include "runtime/executors/webhook_call.h"
+#include "runtime/registry/secret_mask.h"
 #include "runtime/registry/secret_names.h"
 
 #include <cstdint>
@@ -49,6 +50,7 @@ private:
         Done done;
         std::string delivery_id;
         std::int64_t began_ns = 0;
+        HiddenTexts hidden;
     };
 
     bool hand_over(const OutgoingAttempt& attempt, const FindSecret& find_secret,
@@ -58,6 +60,7 @@ private:
     const Deps deps_;
     core::EventParser parser_;
     SecretNames secrets_;
+    SecretMask mask_;
     std::uint64_t last_ticket_ = 0;
     std::mutex mutex_;
     std::unordered_map<std::uint64_t, Test> tests_;  // by ticket

@@ -271,6 +271,40 @@ core::Status EngineServices::replay_dead_letters(const std::vector<store::DeadLe
     return feeder_->retries().redrive(keys, per_second);
 }
 
+void EngineServices::call_action(OutsideAsk&& ask, std::function<void(OutsideAnswer&&)> done) {
+    std::uint64_t ticket = 0;
+    {
+        const std::lock_guard lock(actions_mutex_);
+        ticket = ++last_action_;
+        actions_.emplace(ticket, std::move(done));
+    }
+    if (deps_.actions->ask(*this, ticket, std::move(ask))) return;
+    OutsideAnswer busy;
+    busy.code = "BUSY";
+    busy.message = "too many calls wait to be made";
+    answered(ticket, std::move(busy));
+}
+
+void EngineServices::answered(std::uint64_t ticket, OutsideAnswer&& answer) {
+    std::function<void(OutsideAnswer &&)> done;
+    {
+        const std::lock_guard lock(actions_mutex_);
+        const auto at = actions_.find(ticket);
+        if (at == actions_.end()) return;
+        done = std::move(at->second);
+        actions_.erase(at);
+    }
+    auto kept = std::make_shared<OutsideAnswer>(std::move(answer));
+    deps_.conductor->post_answer([done = std::move(done), kept] { done(std::move(*kept)); });
+}
+
+void EngineServices::let_cancelled_end(std::vector<store::OwnedRetry>&& rows,
+                                       std::function<void()> done) {
+    feeder_->retries().let_end(std::move(rows), [this, done = std::move(done)] {
+        deps_.conductor->post_answer(done);
+    });
+}
+
 bool EngineServices::run_aside(api::Aside length, std::function<void()> work,
                                std::function<void()> done) {
     Sideline* thread = length == api::Aside::kHaul ? deps_.haul : deps_.sideline;
@@ -310,6 +344,12 @@ std::vector<api::ExecutorFigures> EngineServices::executors() {
     for (const Shard* shard : shards_)
         script.waiting +=
             static_cast<std::uint64_t>(std::max<std::int64_t>(0, shard->waiting_deliveries()));
+    std::uint64_t others = 0;
+    for (const Lane* lane : lanes_) {
+        for (const ExecutorType type : {ExecutorType::kWebhook, ExecutorType::kCommand})
+            others += lane->waiting_for(type);
+    }
+    script.waiting -= std::min(script.waiting, others);
     std::vector<api::ExecutorFigures> figures = {script};
     if (deps_.outside_figures) deps_.outside_figures(figures);
     return figures;
@@ -319,7 +359,14 @@ void EngineServices::pause_later(core::TenantId tenant, const std::string& subsc
     deps_.conductor->post_answer([this, tenant, subscription_id] {
         auto& table = deps_.registry->table<Subscription>();
         const SubscriptionRef now = table.find(tenant, subscription_id);
-        if (!now || now->paused) return;
+        if (!now) return;
+        // From here on the document says it; whoever resumes it later is not paused again.
+        store::RowBatch said;
+        said.erase_registry(kExecutorStateKind, std::to_string(now->number.value));
+        if (now->paused) {
+            (void)deps_.database->write_now(said);
+            return;
+        }
         deps_.registry->act_as("millrace");
         const auto made =
             table.amend({.tenant = tenant}, subscription_id, "pause", [](Subscription& next) {
@@ -331,6 +378,7 @@ void EngineServices::pause_later(core::TenantId tenant, const std::string& subsc
                              {{"subscription", subscription_id}, {"error", made.error().message}});
             return;
         }
+        (void)deps_.database->write_now(said);
         deps_.log->warn("a subscription is paused: its receiver is gone",
                         {{"subscription", subscription_id}});
         (void)registry_changed(*made);  // who follows late follows with the next change

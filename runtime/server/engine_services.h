@@ -24,14 +24,18 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace millrace::runtime {
 
-class EngineServices final : public api::Services, public ShardUplink {
+class EngineServices final : public api::Services,
+                             public ShardUplink,
+                             public OutsideReceiver {
 public:
     struct Deps {
         const core::Clock* clock = nullptr;
@@ -50,6 +54,9 @@ public:
         RetentionChore* retention = nullptr;
         SetAside* set_aside = nullptr;
         BehindTable* behind = nullptr;
+        CancelledEvents* cancelled = nullptr;
+        OutsidePort* actions = nullptr;
+        LuaWatchdogSlot* trial_slot = nullptr;
         BehindOrders* behind_orders = nullptr;
         const DueClock* due = nullptr;
         KeyDirectory* keys = nullptr;
@@ -88,6 +95,13 @@ public:
         deps_.security->note(kind, tenant, payload, deps_.clock->monotonic_ns());
     }
     std::size_t streams_of(core::TenantId tenant) override { return tail_->streams_of(tenant); }
+    LuaWatchdogSlot* trial_slot() override { return deps_.trial_slot; }
+    void call_action(OutsideAsk&& ask, std::function<void(OutsideAnswer&&)> done) override;
+    // OutsideReceiver
+    void answered(std::uint64_t ticket, OutsideAnswer&& answer) override;
+    CancelledEvents& cancelled_events() override { return *deps_.cancelled; }
+    void let_cancelled_end(std::vector<store::OwnedRetry>&& rows,
+                           std::function<void()> done) override;
     core::Status write_audit(std::int64_t at_us, core::TenantId tenant,
                              std::string_view entry) override {
         return deps_.registry->write_audit(at_us, tenant, entry);
@@ -153,6 +167,9 @@ private:
     void add_gauges();
 
     const Deps deps_;
+    std::mutex actions_mutex_;  // of the two below: calls of actions under way
+    std::map<std::uint64_t, std::function<void(OutsideAnswer&&)>> actions_;
+    std::uint64_t last_action_ = 0;
     matcher::Matcher::Reader reader_;
     api::Api* api_ = nullptr;
     Feeder* feeder_ = nullptr;

@@ -1,6 +1,7 @@
 #include "runtime/server/server_parts.h"
 
 #include "matcher/regex/regex_file.h"
+#include "runtime/delivery/delivery_tracker.h"
 #include "runtime/executors/command_executor.h"
 #include "runtime/executors/script_executor.h"
 #include "runtime/executors/webhook_executor.h"
@@ -12,7 +13,9 @@
 #include "store/rows/quarantine.h"
 
 #include <algorithm>
+#include <charconv>
 #include <random>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -159,6 +162,7 @@ core::Status ServerParts::open_registry() {
     if (!opened) return core::fail(std::move(opened.error()));
     registry = std::move(*opened);
     if (auto completed = complete_schedules(); !completed) return completed;
+    if (auto restored = restore_receivers(); !restored) return restored;
 
     matcher = std::make_unique<matcher::Matcher>(
         matcher::Matcher::Options{.background_thread = seams.matcher_thread});
@@ -219,6 +223,13 @@ core::Status ServerParts::build_courier() {
         if (!options) return core::fail(std::move(options.error()));
         commands = std::make_unique<CommandRunner>(clock, std::move(*options));
     }
+    ActionCaller::Deps calls;
+    calls.clock = &clock;
+    calls.http = http();
+    calls.commands = commands.get();
+    calls.commands_enabled = config.executors.command.enabled;
+    calls.registry = [this] { return registry->snapshot(); };
+    actions = std::make_unique<ActionCaller>(std::move(calls));
     DeliveryTester::Deps deps;
     deps.clock = &clock;
     deps.random = &random;
@@ -239,7 +250,6 @@ void ServerParts::append_outside_figures(std::vector<api::ExecutorFigures>& out)
         webhook.running = courier->webhooks_under_way();
         webhook.waiting = courier->webhooks_waiting();
     }
-    out.push_back(webhook);
     api::ExecutorFigures command{.type = executor_type_text(ExecutorType::kCommand)};
     command.enabled = config.executors.command.enabled;
     command.limit = static_cast<std::uint64_t>(config.executors.command.limit);
@@ -247,7 +257,30 @@ void ServerParts::append_outside_figures(std::vector<api::ExecutorFigures>& out)
         command.running = commands->running();
         command.waiting = commands->waiting();
     }
+    add_waiting(webhook, ExecutorType::kWebhook);
+    add_waiting(command, ExecutorType::kCommand);
+    out.push_back(webhook);
     out.push_back(command);
+}
+
+// What waits somewhere else than with those who make the calls: in lanes, behind in the log, for
+// its next attempt. Of the last so many are looked at, which a figure may cost.
+void ServerParts::add_waiting(api::ExecutorFigures& figures, ExecutorType type) const {
+    constexpr std::size_t kRowsLookedAtMax = 100'000;
+    for (const auto& lane : lanes) figures.waiting += lane->waiting_for(type);
+    const RegistrySnapshotRef snapshot = registry->snapshot();
+    const auto is_of_type = [&](core::SubscriptionId number) {
+        const Subscription* subscription = snapshot->subscription(number);
+        return subscription && subscription->executor.type == type;
+    };
+    behind.visit_waiting([&](core::SubscriptionId number, std::uint64_t count) {
+        if (is_of_type(number)) figures.waiting += count;
+    });
+    std::size_t looked_at = 0;
+    (void)database->retries().visit_all([&](const store::RetryRow& row) {
+        figures.waiting += is_of_type(row.delivery.subscription);
+        return ++looked_at < kRowsLookedAtMax;
+    });
 }
 
 core::Status ServerParts::build_edge() {
@@ -266,6 +299,9 @@ core::Status ServerParts::build_edge() {
     deps.sideline = &sideline;
     deps.set_aside = &set_aside;
     deps.behind = &behind;
+    deps.cancelled = &cancelled;
+    deps.actions = actions.get();
+    deps.trial_slot = watchdog.add_slot();
     deps.behind_orders = &behind_orders;
     deps.due = &due_clock;
     deps.tester = tester.get();
@@ -398,6 +434,7 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTab
     lane.run.shards = shard_count;
     lane.run.behind = table;
     lane.run.log = &delivery_log;
+    lane.run.cancelled = &cancelled;
     lane.run.drain = [this](const DrainRequest& request) { feeder->parked().drain(request); };
     lane.run.registry = [this] { return registry->snapshot(); };
     lane.run.pause = [this](core::TenantId tenant, const std::string& subscription_id) {
@@ -410,7 +447,8 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTab
         ExecutorSet set;
         set[static_cast<std::size_t>(ExecutorType::kScript)] = std::make_unique<ScriptExecutor>(
             ScriptExecutor::Deps{slot, &log, seed,
-                                 static_cast<std::size_t>(config.events.event_bytes_max), http()},
+                                 static_cast<std::size_t>(config.events.event_bytes_max), http(),
+                                 actions.get()},
             port);
         if (courier::HttpPort* port_out = http()) {
             set[static_cast<std::size_t>(ExecutorType::kWebhook)] =
@@ -482,6 +520,7 @@ core::Status ServerParts::build_lanes() {
     deps.behind_shards = &behind_orders;
     feeder = std::make_unique<Feeder>(std::move(deps));
     if (auto loaded = feeder->load_done(); !loaded) return loaded;
+    if (auto loaded = load_cancelled(); !loaded) return loaded;
     const auto find_version = [this](core::TenantId tenant, std::string_view id,
                                      std::uint32_t version) -> ScriptRef {
         for (const ScriptRef& script : registry->script_versions(tenant, id)) {
@@ -521,6 +560,66 @@ core::Status ServerParts::complete_schedules() {
         if (!made) set_aside.add("subscription", id, made.error());
     }
     return {};
+}
+
+// Events that were cancelled, but for those of which nothing can be waiting any more.
+core::Status ServerParts::load_cancelled() {
+    auto rows = database->registry().load_all(kCancelledEventKind);
+    if (!rows) return core::fail(std::move(rows.error()));
+    if (rows->empty()) return {};
+    std::set<core::LogPosition> waited_for;
+    auto visited = database->retries().visit_all([&](const store::RetryRow& row) {
+        waited_for.insert(row.delivery.position);
+        return true;
+    });
+    if (!visited) return visited;
+    const std::vector<core::LogOffset> floors = behind.floors(shard_count);
+    store::RowBatch over;
+    for (const store::RegistryDocument& row : *rows) {
+        const auto place = parse_cancelled_event_id(row.id);
+        const bool known = place && place->shard.value < shard_count;
+        if (known && (waited_for.contains(*place) || place->offset >= floors[place->shard.value] ||
+                      place->offset >= database->cursor(kDeliveryCursor, place->shard)))
+            cancelled.add(*place);
+        else
+            over.erase_registry(kCancelledEventKind, row.id);
+    }
+    return over.empty() ? core::Status{} : database->write_now(over);
+}
+
+// What the last process knew of the receivers of webhooks. That a subscription is to be paused was
+// in the commit of the outcome that said so; the change of its document may not have followed.
+core::Status ServerParts::restore_receivers() {
+    auto rows = database->registry().load_all(kExecutorStateKind);
+    if (!rows) return core::fail(std::move(rows.error()));
+    store::RowBatch over;
+    for (const store::RegistryDocument& row : *rows) {
+        std::uint32_t number = 0;
+        std::from_chars(row.id.data(), row.id.data() + row.id.size(), number);
+        const RegistrySnapshotRef snapshot = registry->snapshot();
+        const Subscription* of = snapshot->subscription(core::SubscriptionId(number));
+        if (!of) {
+            over.erase_registry(kExecutorStateKind, row.id);
+            continue;
+        }
+        const auto pauses = endpoints.restore(of->number, row.json, clock.monotonic_ns(),
+                                              clock.wall_us());
+        if (!pauses) {
+            set_aside.add(kExecutorStateKind, row.id, pauses.error());
+            continue;
+        }
+        if (!*pauses) continue;
+        over.erase_registry(kExecutorStateKind, row.id);
+        if (of->paused) continue;
+        registry->act_as("millrace");
+        auto made = registry->table<Subscription>().amend(
+            {.tenant = of->tenant}, of->id, "pause", [](Subscription& next) {
+                next.paused = true;
+                return core::Status{};
+            });
+        if (!made) set_aside.add("subscription", of->id, made.error());
+    }
+    return over.empty() ? core::Status{} : database->write_now(over);
 }
 
 core::Status ServerParts::build_scheduler() {

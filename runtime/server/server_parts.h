@@ -18,6 +18,7 @@
 #include "runtime/delivery/call_queue.h"
 #include "runtime/delivery/delivery_log.h"
 #include "runtime/delivery/lane.h"
+#include "runtime/executors/action_caller.h"
 #include "runtime/executors/command_runner.h"
 #include "runtime/executors/endpoints.h"
 #include "runtime/identity/authenticator.h"
@@ -122,12 +123,14 @@ public:
     LuaWatchdog watchdog;
     Conductor conductor;
     BehindTable behind;
+    CancelledEvents cancelled;
     // A look that waits holds its request and no page; a haul may take minutes.
     Sideline sideline{"sideline", api::kLooksWaitingMax};
     Sideline haul{"haul", api::kHaulsWaitingMax};
     Endpoints endpoints;
     std::unique_ptr<courier::Courier> courier;
     std::unique_ptr<CommandRunner> commands;
+    std::unique_ptr<ActionCaller> actions;
     std::unique_ptr<DeliveryTester> tester;
     std::unique_ptr<RetentionChore> retention;
     std::unique_ptr<EngineServices> services;
@@ -167,10 +170,13 @@ private:
                                                                      io::ListenRole));
     std::size_t tell_security();
     core::Status complete_schedules();
+    core::Status restore_receivers();
+    core::Status load_cancelled();
     core::Status build_scheduler();
     void pause_schedule(const ScheduleRef& schedule, const std::string& reason);
     courier::HttpPort* http() { return seams.http ? seams.http : courier.get(); }
     void append_outside_figures(std::vector<api::ExecutorFigures>& out) const;
+    void add_waiting(api::ExecutorFigures& figures, ExecutorType type) const;
     std::unique_ptr<Lane> make_lane(std::size_t number, const BehindTable* table,
                                     std::optional<std::size_t> call_lane = std::nullopt);
     std::unique_ptr<core::AgentThread> run(core::Agent& agent,

@@ -42,7 +42,10 @@ struct ExecutionRun {
     std::string logs;                                    // JSON text (array), of the last attempt
 
     // Parked, scheduled, or not to run now: an attempt 0, on record as kRetrying, says so.
-    bool waits() const { return !attempts.empty() && attempts.back().attempt == 0; }
+    bool waits() const {
+        return !attempts.empty() && attempts.back().attempt == 0 &&
+               status == DeliveryStatus::kRetrying;
+    }
 };
 
 // The run is the delivery's own; where there was none, that of the replay that came last.

@@ -143,6 +143,11 @@ core::Status RetrySchedule::visit_parked_keys(
     return rows.status("read retries");
 }
 
+core::Result<bool> RetrySchedule::has(const RetryRow& row) {
+    rocksdb::PinnableSlice value;
+    return engine_.get(ColumnFamily::kRetry, waiting_key(row), value);
+}
+
 core::Result<RetrySchedule::Page> RetrySchedule::list(
     std::string_view cursor, std::size_t limit,
     const std::function<bool(const RetryRow&)>& accept) {

@@ -55,6 +55,9 @@ public:
     core::Status visit_parked_keys(
         const std::function<void(core::SubscriptionId, std::uint32_t key_hash)>& visit);
 
+    // Whether this row, as it was read, is there still.
+    core::Result<bool> has(const RetryRow& row);
+
     struct Page {
         std::vector<OwnedRetry> rows;
         std::string next;

@@ -9,16 +9,6 @@
 #include <algorithm>
 
 namespace millrace::store {
-namespace {
-
-std::string waiting_key(const RetryRow& row) {
-    if (row.parked()) return parked_key(row.key_hash, row.tenant, row.delivery);
-    if (row.held()) return held_key(row.held_due_at_us, row.tenant, row.delivery);
-    return retry_key(row.due_at_us, row.tenant, row.delivery);
-}
-
-}  // namespace
-
 // An operation: op, family, count_change: one byte each; key and value with varint lengths.
 void RowBatch::add(const OpView& view) {
     changes_kv_ |= view.family == ColumnFamily::kKv;

@@ -25,6 +25,12 @@ std::string encode_kv(KvType type, std::string_view payload, std::int64_t expire
 
 }  // namespace
 
+std::string waiting_key(const RetryRow& row) {
+    if (row.parked()) return parked_key(row.key_hash, row.tenant, row.delivery);
+    if (row.held()) return held_key(row.held_due_at_us, row.tenant, row.delivery);
+    return retry_key(row.due_at_us, row.tenant, row.delivery);
+}
+
 std::string encode_retry(const RetryRow& row) {
     std::string out = begin_row();
     put_varint(out, row.tenant.value);

@@ -16,6 +16,8 @@ namespace millrace::store {
 
 inline constexpr std::uint8_t kRowVersion = 1;
 
+// The key of a row, whatever it waits for.
+std::string waiting_key(const RetryRow& row);
 std::string encode_retry(const RetryRow& row);
 // Due time, delivery and tenant come from the key.
 bool decode_retry_key(std::string_view key, RetryRow& out);

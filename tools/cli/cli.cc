@@ -118,6 +118,7 @@ int run_cli(std::vector<std::string> arguments, CliStreams streams) {
     add_replay_commands(app, context);
     add_schedule_commands(app, context);
     add_endpoint_commands(app, context);
+    add_action_commands(app, context);
     add_backup_command(app, context);
     add_past_commands(app, context);
     add_key_commands(app, context);

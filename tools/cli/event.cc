@@ -1,4 +1,4 @@
-// The verbs of events: create (one, or many from a file), list, info, tail.
+// The verbs of events: create (one, or many from a file), list, info, tail, cancel.
 #include "tools/cli/cli.h"
 #include "tools/cli/event_load.h"
 #include "tools/cli/json.h"
@@ -440,6 +440,34 @@ void add_tail(CLI::App& event, CliContext& context) {
     });
 }
 
+void add_cancel(CLI::App& event, CliContext& context) {
+    struct Options {
+        std::string id, source_type, source_id;
+    };
+    auto o = std::make_shared<Options>();
+    CLI::App* cancel =
+        event.add_subcommand("cancel", "Deliver nothing of an event any more that waits");
+    cancel->add_option("id", o->id)->required();
+    cancel->add_option("--source-type", o->source_type);
+    cancel->add_option("--source-id", o->source_id);
+    cancel->callback([&context, o] {
+        context.action = [&context, o] {
+            Query query;
+            query.add("sourceType", o->source_type).add("sourceId", o->source_id);
+            const auto reply = context.call(
+                {.method = "DELETE", .path = "/v2/events/" + url_escaped(o->id) + query.str()});
+            if (reply == nullptr) return kExitFailed;
+            if (context.json()) {
+                context.print_json(*reply);
+            } else {
+                context.out() << "cancelled " << printable(text_at(reply->root, "eventId")) << ": "
+                              << text_at(reply->root, "cancelled") << " waiting deliveries\n";
+            }
+            return kExitOk;
+        };
+    });
+}
+
 }  // namespace
 
 void add_event_commands(CLI::App& app, CliContext& context) {
@@ -451,6 +479,7 @@ void add_event_commands(CLI::App& app, CliContext& context) {
     add_count_and_export(*event, context);
     add_info(*event, context);
     add_tail(*event, context);
+    add_cancel(*event, context);
 }
 
 }  // namespace millrace::tools

@@ -141,6 +141,15 @@ public:
         const bool asked = std::find(redriven.begin(), redriven.end(), key) != redriven.end();
         return asked ? std::optional(redrive_due) : std::nullopt;
     }
+    void call_action(OutsideAsk&& ask, std::function<void(OutsideAnswer&&)> done) override {
+        OutsideAnswer answer;
+        answer.json = ask.input_json;
+        done(std::move(answer));
+    }
+    CancelledEvents& cancelled_events() override { return cancelled_events_; }
+    void let_cancelled_end(std::vector<store::OwnedRetry>&&, std::function<void()> done) override {
+        done();
+    }
     bool run_aside(Aside, std::function<void()> work, std::function<void()> done) override {
         work();
         done();
@@ -173,6 +182,7 @@ public:
     std::string backups = "/";
 
 private:
+    CancelledEvents cancelled_events_;
     store::Database& database_;
     core::ManualClock& clock_;
     DueClock due_clock_{clock_};

@@ -66,6 +66,11 @@ TEST(AddressRules, WhatIsNotPublicIsBlocked) {
                                 "::ffff:169.254.169.254",
                                 "64:ff9b::7f00:1",
                                 "64:ff9b:1::1",
+                                "64:ff9b:1:7f00:0:100::",
+                                "::ffff:0:127.0.0.1",
+                                "::ffff:0:10.0.0.1",
+                                "2606:4700::5efe:10.0.0.1",
+                                "2606:4700::200:5efe:127.0.0.1",
                                 "2002:7f00:1::",
                                 "2002:a00:1::1",
                                 "100::1"})
@@ -96,6 +101,18 @@ TEST(AddressRules, ListsAreOfAddressesNetworksAndNames) {
     EXPECT_TRUE(blocked(own, "93.184.216.34"));
     EXPECT_TRUE(own.denies_name("bad.test"));
     EXPECT_FALSE(own.denies_name("good.test"));
+}
+
+TEST(AddressRules, WhatIsDeniedIsDeniedInEveryForm) {
+    const AddressRules own = rules("0.0.0.0/0,::/0", "127.0.0.1,::1,10.0.0.0/8");
+    for (const char* address :
+         {"127.0.0.1", "0.0.0.0", "::", "::1", "::ffff:127.0.0.1", "::ffff:0:127.0.0.1",
+          "::127.0.0.1", "64:ff9b::127.0.0.1", "64:ff9b:1::127.0.0.1", "64:ff9b:1:7f00:0:100::",
+          "2002:7f00:1::", "2002:7f00:1::9", "fe80::5efe:127.0.0.1", "::ffff:0:10.1.2.3",
+          "64:ff9b::10.1.2.3", "2002:a01:203::1"})
+        EXPECT_TRUE(blocked(own, address)) << address;
+    for (const char* address : {"127.0.0.2", "1.1.1.1", "::ffff:0:1.1.1.1", "2002:101:101::1"})
+        EXPECT_FALSE(blocked(own, address)) << address;
 }
 
 TEST(AddressRules, BadListsAreNamed) {
@@ -149,13 +166,31 @@ TEST(Redirect, LeavesCredentialsAtTheirOrigin) {
     call.body = "b";
     call.headers = {{"Authorization", "t"}, {"Content-Type", "text/plain"}, {"X-Own", "1"}};
     HttpCall same = call;
-    follow_redirect(same, 307, "https://a.test/y");
+    EXPECT_TRUE(follow_redirect(same, 307, "https://a.test/y"));
     EXPECT_EQ(same.method, "POST");
     EXPECT_EQ(same.headers.size(), 3u);
-    follow_redirect(call, 303, "https://a.test:444/y");
+    EXPECT_TRUE(follow_redirect(same, 303, "https://a.test/z"));
+    EXPECT_EQ(same.headers, (HttpHeaders{{"Authorization", "t"}, {"X-Own", "1"}}));
+    call.headers.emplace_back("Accept", "*/*");
+    EXPECT_TRUE(follow_redirect(call, 303, "https://a.test:444/y"));
     EXPECT_EQ(call.method, "GET");
     EXPECT_EQ(call.body, "");
-    EXPECT_EQ(call.headers, (HttpHeaders{{"X-Own", "1"}}));
+    EXPECT_EQ(call.headers, (HttpHeaders{{"Accept", "*/*"}}));
+}
+
+TEST(Redirect, NoBodyGoesToAnotherOrigin) {
+    HttpCall call;
+    call.method = "POST";
+    call.url = "https://a.test/x";
+    call.body = "b";
+    EXPECT_FALSE(follow_redirect(call, 307, "https://b.test/x"));
+    EXPECT_FALSE(follow_redirect(call, 308, "http://a.test/x"));
+    EXPECT_EQ(call.url, "https://a.test/x");
+    call.body.clear();
+    call.headers = {{"X-Token", "1"}};
+    EXPECT_TRUE(follow_redirect(call, 307, "https://b.test/x"));
+    EXPECT_EQ(call.method, "POST");
+    EXPECT_TRUE(call.headers.empty());
 }
 
 TEST(CallGroups, KeepToTheirLimits) {

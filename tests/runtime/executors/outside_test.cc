@@ -192,14 +192,53 @@ TEST(CircuitBreaker, ForgetsWhatIsLongAgo) {
     EXPECT_FALSE(breaker.open());
 }
 
+AttemptResult after(Endpoints& endpoints, AttemptOutcome outcome, std::int64_t now_ns,
+                    std::int64_t now_us) {
+    AttemptResult result;
+    result.outcome = outcome;
+    endpoints.ended(core::SubscriptionId(1), now_ns, now_us, result);
+    return result;
+}
+
 TEST(Endpoints, PauseAfterFiveBadDays) {
     Endpoints endpoints;
-    const core::SubscriptionId one(1);
     constexpr std::int64_t kDayUs = 86'400'000'000;
-    EXPECT_FALSE(endpoints.ended(one, AttemptOutcome::kFailed, 1, kNowUs));
-    EXPECT_FALSE(endpoints.ended(one, AttemptOutcome::kFailed, 1, kNowUs + 4 * kDayUs));
-    EXPECT_TRUE(endpoints.ended(one, AttemptOutcome::kFailed, 1, kNowUs + 5 * kDayUs));
-    EXPECT_FALSE(endpoints.ended(one, AttemptOutcome::kFailed, 1, kNowUs + 5 * kDayUs + 1));
+    constexpr auto kFailed = AttemptOutcome::kFailed;
+    EXPECT_FALSE(after(endpoints, kFailed, 1, kNowUs).pauses);
+    EXPECT_FALSE(after(endpoints, kFailed, 1, kNowUs + 4 * kDayUs).pauses);
+    EXPECT_TRUE(after(endpoints, kFailed, 1, kNowUs + 5 * kDayUs).pauses);
+    EXPECT_FALSE(after(endpoints, kFailed, 1, kNowUs + 5 * kDayUs + 1).pauses);
+}
+
+TEST(Endpoints, AreKnownAfterAStart) {
+    const core::SubscriptionId one(1);
+    constexpr auto kFailed = AttemptOutcome::kFailed;
+    Endpoints before;
+    const auto first = after(before, kFailed, kSecondNs, kNowUs).kept_state;
+    ASSERT_TRUE(first);
+    EXPECT_FALSE(after(before, kFailed, kSecondNs, kNowUs).kept_state) << "nothing new";
+    AttemptResult last;
+    for (int i = 0; i < 8; ++i) last = after(before, kFailed, kSecondNs, kNowUs);
+    ASSERT_TRUE(last.kept_state) << "the breaker has opened";
+    EXPECT_EQ(before.left_alone_ms(one, kSecondNs), 30'000);
+
+    Endpoints next;  // ten seconds later, with another monotonic clock
+    const auto pauses = next.restore(one, *last.kept_state, 77, kNowUs + 10'000'000);
+    ASSERT_TRUE(pauses) << pauses.error().message;
+    EXPECT_FALSE(*pauses);
+    EXPECT_EQ(next.left_alone_ms(one, 77), 20'000);
+    EXPECT_FALSE(next.lets_through(one, 77 + 19 * kSecondNs));
+    EXPECT_TRUE(next.lets_through(one, 77 + 21 * kSecondNs));
+    EXPECT_EQ(after(next, AttemptOutcome::kOk, kSecondNs, kNowUs).kept_state, std::string());
+
+    constexpr std::int64_t kFiveDaysUs = 5 * 86'400'000'000;
+    Endpoints third;
+    ASSERT_TRUE(third.restore(one, *first, 1, kNowUs));
+    last = after(third, kFailed, 1, kNowUs + kFiveDaysUs);
+    EXPECT_TRUE(last.pauses);
+    EXPECT_EQ(third.restore(one, last.kept_state.value(), 1, kNowUs).value(), true);
+    for (const char* bad : {"", "[]", R"({"openUs":-1})", R"({"else":1})"})
+        EXPECT_FALSE(third.restore(one, bad, 1, kNowUs)) << bad;
 }
 
 TEST(ExecutorBody, SecretTemplates) {

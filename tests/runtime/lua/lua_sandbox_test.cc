@@ -44,7 +44,7 @@ constexpr std::string_view kAllowed =
     "string string.byte string.char string.find string.format string.gmatch string.gsub string.len "
     "string.lower string.match string.rep string.reverse string.sub string.upper "
     "table table.concat table.insert table.maxn table.remove table.sort "
-    "sdk sdk.cache sdk.cache.delete sdk.cache.get sdk.cache.incr sdk.cache.list "
+    "sdk sdk.actions sdk.actions.call sdk.cache sdk.cache.delete sdk.cache.get sdk.cache.incr sdk.cache.list "
     "sdk.cache.namespace "
     "sdk.cache.set sdk.crypto sdk.crypto.base64 sdk.crypto.hex sdk.crypto.hmac sdk.crypto.sha256 "
     "sdk.crypto.unbase64 sdk.crypto.unhex sdk.crypto.uuid sdk.events sdk.events.current "
