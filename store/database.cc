@@ -37,6 +37,7 @@ KvHistory& Database::kv_history() { return *engine_->kv_history; }
 KvStore& Database::kv() { return *engine_->kv; }
 RetrySchedule& Database::retries() { return *engine_->retries; }
 DeadLetters& Database::dead_letters() { return *engine_->dead_letters; }
+EntityStore& Database::entities() { return *engine_->entities; }
 RegistryStore& Database::registry() { return *engine_->registry; }
 AuditLog& Database::audit() { return *engine_->audit; }
 IdIndex& Database::ids() { return engine_->ids; }

@@ -34,6 +34,7 @@ namespace millrace::store {
 
 class AuditLog;
 class DeadLetters;
+class EntityStore;
 class Engine;
 class EventSearch;
 class Executions;
@@ -121,6 +122,7 @@ public:
     KvHistory& kv_history();
     RetrySchedule& retries();
     DeadLetters& dead_letters();
+    EntityStore& entities();
     RegistryStore& registry();
     AuditLog& audit();
     IdIndex& ids();

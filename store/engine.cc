@@ -142,7 +142,7 @@ rocksdb::Status Engine::open_db(const rocksdb::DBOptions& with, const std::strin
 // opening for writing makes what is missing and has both; one for reading takes what there is.
 rocksdb::Status Engine::open_families(const rocksdb::DBOptions& with, const std::string& path) {
     std::vector<std::string> there;
-    if (format_is_old_) {
+    if (format_is_old_ || options.read_only) {
         const rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(with, path, &there);
         if (!listed.ok()) return listed;
     }
@@ -159,8 +159,7 @@ rocksdb::Status Engine::open_families(const rocksdb::DBOptions& with, const std:
             families.emplace_back(kFamilyNames[i], known[i].options);
             places.push_back(old_keys_[i] ? &handles_[i] : &old_handles_[i]);
         }
-        if (old_keys_[i] || (format_is_old_ && options.read_only && !is_there(known[i].name)))
-            continue;
+        if (old_keys_[i] || (options.read_only && !is_there(known[i].name))) continue;
         families.push_back(known[i]);
         places.push_back(&handles_[i]);
     }
@@ -355,6 +354,7 @@ void Engine::make_parts() {
     kv_history = std::make_unique<KvHistory>(*this);
     retries = std::make_unique<RetrySchedule>(*this);
     dead_letters = std::make_unique<DeadLetters>(*this);
+    entities = std::make_unique<EntityStore>(*this);
     registry = std::make_unique<RegistryStore>(*this);
     audit = std::make_unique<AuditLog>(*this);
     housekeeper = std::make_unique<Housekeeper>(*this);

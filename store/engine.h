@@ -20,6 +20,7 @@
 #include "store/retention/space_guard.h"
 #include "store/rows/audit_log.h"
 #include "store/rows/dead_letters.h"
+#include "store/rows/entity_store.h"
 #include "store/rows/executions.h"
 #include "store/rows/kv_history.h"
 #include "store/rows/kv_store.h"
@@ -161,6 +162,7 @@ public:
     std::unique_ptr<KvHistory> kv_history;
     std::unique_ptr<RetrySchedule> retries;
     std::unique_ptr<DeadLetters> dead_letters;
+    std::unique_ptr<EntityStore> entities;
     std::unique_ptr<RegistryStore> registry;
     std::unique_ptr<AuditLog> audit;
     std::unique_ptr<Housekeeper> housekeeper;

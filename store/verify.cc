@@ -111,6 +111,11 @@ public:
             ++report_.documents;
             return decode_registry(value, row);
         });
+        each(ColumnFamily::kEntity, "entity", [&](std::string_view, std::string_view value) {
+            EntityRow row;
+            ++report_.entities;
+            return decode_entity(value, row);
+        });
         each(ColumnFamily::kAudit, "audit", [&](std::string_view, std::string_view value) {
             AuditRow row;
             return decode_audit(value, row);

@@ -32,6 +32,7 @@ struct VerifyReport {
     std::uint64_t dead_letters = 0;
     std::uint64_t kv_values = 0;
     std::uint64_t documents = 0;
+    std::uint64_t entities = 0;
     std::uint64_t identity_runs = 0;
     std::uint64_t problem_count = 0;
     std::vector<std::string> problems;

@@ -90,6 +90,11 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kPutEndpoint, change_document<Endpoint, &DocumentTable<Endpoint>::put>},
     {RouteId::kPatchEndpoint, change_document<Endpoint, &DocumentTable<Endpoint>::patch>},
     {RouteId::kDeleteEndpoint, delete_document<Endpoint>},
+    {RouteId::kCreateHook, create_hook},
+    {RouteId::kListHooks, list_hooks},
+    {RouteId::kGetHook, get_document<Hook>},
+    {RouteId::kPutHook, put_hook},
+    {RouteId::kPatchHook, patch_hook},
     {RouteId::kRotateSubscriptionSecret, rotate_subscription_secret},
     {RouteId::kGetExecution, get_execution},
     {RouteId::kGetDeadLetter, get_dead_letter},
@@ -143,6 +148,14 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kCallEndpointPatch:
         case RouteId::kCallEndpointDelete:
         case RouteId::kCallEndpointOptions: return call_endpoint;
+        case RouteId::kCreateEntity: return create_entity;
+        case RouteId::kPutEntity: return put_entity;
+        case RouteId::kPatchEntity: return patch_entity;
+        case RouteId::kDeleteEntity: return delete_entity;
+        case RouteId::kGetEntity: return get_entity;
+        case RouteId::kListEntities: return list_entities;
+        case RouteId::kDeleteHook: return delete_hook;
+        case RouteId::kRunHooks: return run_hooks;
         case RouteId::kListEvents: return list_events;
         case RouteId::kTraceEvent: return trace_event;
         case RouteId::kCancelEvent: return cancel_event;

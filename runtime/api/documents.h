@@ -41,6 +41,8 @@ template <>
 inline constexpr std::string_view kDocumentsPath<Schedule> = "/v2/schedules";
 template <>
 inline constexpr std::string_view kDocumentsPath<Endpoint> = "/v2/endpoints";
+template <>
+inline constexpr std::string_view kDocumentsPath<Hook> = "/v2/hooks";
 
 template <typename T>
 ApiResponse document_response(int status, const T& document) {

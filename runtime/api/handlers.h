@@ -48,6 +48,20 @@ void trigger_schedule(Call& call, const Respond& respond);   // when it is durab
 void backfill_schedule(Call& call, const Respond& respond);  // likewise
 // endpoints.cc
 void call_endpoint(Call& call, const Respond& respond);  // when its effects are durable
+// entities.cc: writes when they are durable
+void create_entity(Call& call, const Respond& respond);
+void put_entity(Call& call, const Respond& respond);
+void patch_entity(Call& call, const Respond& respond);
+void delete_entity(Call& call, const Respond& respond);
+void get_entity(Call& call, const Respond& respond);     // later, of a moment
+void list_entities(Call& call, const Respond& respond);  // later, if it selects
+// hooks.cc
+Answer create_hook(Call& call);
+Answer list_hooks(Call& call);
+Answer put_hook(Call& call);
+Answer patch_hook(Call& call);
+void delete_hook(Call& call, const Respond& respond);  // with its subscription
+void run_hooks(Call& call, const Respond& respond);    // when what they do is durable
 // match.cc
 Answer match_subscriptions(Call& call);
 // preview.cc: answers later.

@@ -163,6 +163,28 @@ enum class RouteOwner : std::uint8_t {
       "Runs the script of an endpoint")                                                            \
     X(kCallEndpointOptions, kApi, kOptions, "/v2/endpoint/{method}/*", kPublic, "*",               \
       "What a browser asks before it calls an endpoint")                                           \
+    X(kCreateEntity, kApi, kPost, "/v2/entities/{type}", kEntitiesWrite, "wait",                   \
+      "Creates an entity: a document with a version")                                              \
+    X(kListEntities, kApi, kGet, "/v2/entities/{type}", kEntitiesRead, "filter,asOf,limit,cursor", \
+      "Lists entities of a type, as they are or as they were at a moment")                         \
+    X(kGetEntity, kApi, kGet, "/v2/entities/{type}/{id}", kEntitiesRead, "asOf",                   \
+      "One entity, as it is or as it was at a moment")                                             \
+    X(kPutEntity, kApi, kPut, "/v2/entities/{type}/{id}", kEntitiesWrite, "wait",                  \
+      "Replaces an entity, or creates it")                                                         \
+    X(kPatchEntity, kApi, kPatch, "/v2/entities/{type}/{id}", kEntitiesWrite, "wait",              \
+      "Changes an entity by JSON merge patch")                                                     \
+    X(kDeleteEntity, kApi, kDelete, "/v2/entities/{type}/{id}", kEntitiesWrite, "wait",            \
+      "Removes an entity")                                                                         \
+    X(kCreateHook, kApi, kPost, "/v2/hooks", kHooksWrite, "",                                      \
+      "Creates a hook: a script before or after changes of entities")                              \
+    X(kListHooks, kApi, kGet, "/v2/hooks", kHooksRead, "entity,limit,cursor", "Lists hooks")       \
+    X(kRunHooks, kApi, kPost, "/v2/hooks/run", kEntitiesWrite, "wait",                             \
+      "Asks or tells the hooks of a document that lives elsewhere")                                \
+    X(kGetHook, kApi, kGet, "/v2/hooks/{id}", kHooksRead, "", "One hook")                          \
+    X(kPutHook, kApi, kPut, "/v2/hooks/{id}", kHooksWrite, "", "Changes a hook")                   \
+    X(kPatchHook, kApi, kPatch, "/v2/hooks/{id}", kHooksWrite, "",                                 \
+      "Changes a hook by JSON merge patch")                                                        \
+    X(kDeleteHook, kApi, kDelete, "/v2/hooks/{id}", kHooksWrite, "", "Removes a hook")             \
     X(kRotateSubscriptionSecret, kApi, kPost, "/v2/subscriptions/{id}/rotate-secret",              \
       kSubscriptionsWrite, "",                                                                     \
       "A new secret for a webhook; the old one signs beside it for a day")                         \

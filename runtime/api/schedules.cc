@@ -2,6 +2,7 @@
 // subscription of its own, which takes its events there; it comes and goes with the schedule.
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/own_subscription.h"
 #include "runtime/api/schedule_view.h"
 
 #include <utility>
@@ -9,29 +10,15 @@
 namespace millrace::runtime::api {
 namespace {
 
-// Both are there, or neither.
-core::Status make_subscription(Call& call, const Schedule& schedule) {
-    auto& table = call.services.registry().table<Subscription>();
-    const std::string id = schedule_subscription_id(schedule.id);
-    const bool there = table.find(call.tenant(), id) != nullptr;
-    const std::string body = schedule_subscription_body(schedule);
-    ChangeContext context = change_context(call);
-    context.if_match = {};
-    auto made = there ? table.patch(context, id, body) : table.create(context, body);
-    if (!made) return core::fail(made.error());
-    if (auto applied = call.services.registry_changed(*made); !applied) {
-        if (auto undone = table.undo(*made)) call.services.registry_undone(*undone);
-        return applied;
-    }
-    return {};
-}
-
 Answer changed_schedule(Call& call, core::Result<DocumentChange<Schedule>>&& made, int status) {
     if (!made) return core::fail(std::move(made.error()));
     const ScheduleRef before = made->before, after = made->after;
     const bool other_target = !before || before->executor != after->executor;
     if (!after->executor.empty() && other_target) {
-        if (auto subscribed = make_subscription(call, *after); !subscribed) {
+        // Both are there, or neither.
+        if (auto subscribed = put_own_subscription(call, schedule_subscription_id(after->id),
+                                                   schedule_subscription_body(*after));
+            !subscribed) {
             (void)call.services.registry().table<Schedule>().undo(*made);
             return core::fail(subscribed.error());
         }
@@ -87,15 +74,7 @@ void delete_schedule(Call& call, const Respond& respond) {
     const std::string id(call.request.param("id"));
     auto gone = changed<Schedule>(call, table_of(call).remove(change_context(call), id), 200);
     if (!gone) return respond(error_response(gone.error()));
-    const auto subscription = call.services.registry().table<Subscription>().find(
-        call.tenant(), schedule_subscription_id(id));
-    if (!subscription) return respond(std::move(*gone));
-    call.services.registry().act_as(identity::actor_of(call.request.principal));
-    close_subscription(call, subscription, Closing::kDeadLetter,
-                       [respond](core::Result<std::uint64_t>&& count) {
-                           respond(count ? json_response(200, R"({"success":true})")
-                                         : error_response(count.error()));
-                       });
+    remove_own_subscription(call, schedule_subscription_id(id), respond);
 }
 
 Answer get_schedule(Call& call) {

@@ -15,12 +15,14 @@
 #include "core/result.h"
 #include "matcher/matcher.h"
 #include "runtime/api/endpoint_table.h"
+#include "runtime/api/entity_desk.h"
 #include "runtime/delivery/behind_table.h"
 #include "runtime/delivery/cancelled_events.h"
 #include "runtime/delivery/due_clock.h"
 #include "runtime/delivery/lane_job.h"
 #include "runtime/delivery/outside_port.h"
 #include "runtime/delivery/run_history.h"
+#include "runtime/entity/change.h"
 #include "runtime/identity/principal.h"
 #include "runtime/identity/security_events.h"
 #include "runtime/registry/registry.h"
@@ -144,6 +146,12 @@ public:
 
     virtual Scheduler& scheduler() = 0;
     virtual EndpointTable& endpoints() = 0;
+    virtual EntityDesk& entity_desk() = 0;
+    // Asks the hooks before a change, then commits it; the result's `entity` is what came of it.
+    virtual void run_change(EntityChange&& change, const identity::Principal& caller,
+                            std::function<void(ScriptRunResult&&)> done) = 0;
+    // Runs `work` on the API thread when so much time has passed.
+    virtual void run_after(std::int64_t us, std::function<void()> work) = 0;
 
     virtual core::Result<std::string> start_replay(ReplaySpec&& spec) = 0;  // its id
     virtual core::Result<ReplayProgress> replay(core::TenantId tenant, std::string_view id) = 0;

@@ -9,24 +9,6 @@ namespace millrace::runtime {
 
 namespace {
 
-void keep_run(store::RowBatch& rows, const ScriptRunJob& call, const Script& script,
-              const ScriptRunResult& answer, std::string_view result) {
-    const std::string by = identity::actor_of(call.caller);
-    RunRecord run;
-    run.by = by;
-    run.id = call.execution_id;
-    run.tenant = call.caller.tenant;
-    run.script_id = script.id;
-    run.script_version = script.version;
-    run.started_at_us = answer.started_at_us;
-    run.duration_us = answer.duration_us;
-    run.error = answer.error;
-    run.logs = answer.logs_json;
-    run.result = result;
-    rows.put_registry(kRunKind, run.id, 1, run.started_at_us, run_document(run));
-    if (!call.surplus_run.empty()) rows.erase_registry(kRunKind, call.surplus_run);
-}
-
 void answer_endpoint(const AttemptResult& result, ScriptRunResult& answer) {
     auto made = make_endpoint_answer(result.effects.response, answer.result_json);
     if (made) {
@@ -48,7 +30,40 @@ void keep_answer(store::RowBatch& rows, const EndpointCall& call, const Endpoint
 
 }  // namespace
 
+void DeliveryRun::keep_run(const ScriptRunJob& call, const Script& script,
+                           const ScriptRunResult& answer, std::string_view result) {
+    const std::string by = identity::actor_of(call.caller);
+    RunRecord run;
+    run.by = by;
+    run.id = call.execution_id;
+    run.tenant = call.caller.tenant;
+    run.script_id = script.id;
+    run.script_version = script.version;
+    run.started_at_us = answer.started_at_us;
+    run.duration_us = answer.duration_us;
+    run.error = answer.error;
+    run.logs = answer.logs_json;
+    run.result = result;
+    builder_.rows().put_registry(kRunKind, run.id, 1, run.started_at_us, run_document(run));
+    if (!call.surplus_run.empty()) builder_.rows().erase_registry(kRunKind, call.surplus_run);
+}
+
+// When it is durable.
+void DeliveryRun::answer_call(OpenJob& open, std::shared_ptr<ScriptRunResult> answer,
+                              std::int64_t began_ns) {
+    ScriptRunJob& call = *open.job->run;
+    now_ns_ = deps_.clock->monotonic_ns();
+    answer->execution_id = call.execution_id;
+    answer->started_at_us = began_ns / 1000 + wall_minus_monotonic_us_;
+    answer->duration_us = (now_ns_ - began_ns) / 1000;
+    builder_.result().when_durable.push_back(
+        [done = std::move(call.done), answer] { done(std::move(*answer)); });
+    end_item(open);
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): once a hook of a change
 void DeliveryRun::start_call(OpenJob& open, const RegistrySnapshot& registry) {
+    if (open.job->run->entity && !next_hook(open, registry)) return;
     const std::int64_t began_ns = now_ns_;
     AttemptInput input;
     input.ticket = pending_.next_ticket();
@@ -67,16 +82,18 @@ void DeliveryRun::start_call(OpenJob& open, const RegistrySnapshot& registry) {
     end_call(open, registry, result_, began_ns);
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): as start_call()
 void DeliveryRun::end_call(OpenJob& open, const RegistrySnapshot& registry,
                            AttemptResult& result, std::int64_t began_ns) {
     ScriptRunJob& call = *open.job->run;
-    auto answer = std::make_shared<ScriptRunResult>();
-    answer->execution_id = call.execution_id;
+    count_kill(result);
     // What the caller asked for is answered as it is; what is kept and told of it has no secrets.
     std::string answered = result.result_json;
     hide_secrets(call.caller.tenant, nullptr, result);
+    if (call.entity) return end_hook(open, registry, result);
+    auto answer = std::make_shared<ScriptRunResult>();
+    answer->execution_id = call.execution_id;
     answer->logs_json = result.logs_json;
-    count_kill(result);
     const Script* script = registry.script(ScriptNumber(call.script_number));
     if (!script || !script->enabled) {
         answer->status =
@@ -92,12 +109,10 @@ void DeliveryRun::end_call(OpenJob& open, const RegistrySnapshot& registry,
     now_ns_ = deps_.clock->monotonic_ns();
     answer->started_at_us = began_ns / 1000 + wall_minus_monotonic_us_;
     answer->duration_us = (now_ns_ - began_ns) / 1000;
-    if (answer->status) keep_run(builder_.rows(), call, *script, *answer, result.result_json);
+    if (answer->status) keep_run(call, *script, *answer, result.result_json);
     if (call.endpoint && answer->status && answer->error.empty())
         keep_answer(builder_.rows(), *call.endpoint, answer->answer, wall_now_us());
-    builder_.result().when_durable.push_back(
-        [done = std::move(call.done), answer] { done(std::move(*answer)); });
-    end_item(open);
+    answer_call(open, std::move(answer), began_ns);
 }
 
 }  // namespace millrace::runtime

@@ -145,6 +145,13 @@ private:
     void start_call(OpenJob& job, const RegistrySnapshot& registry);
     void end_call(OpenJob& job, const RegistrySnapshot& registry, AttemptResult& result,
                   std::int64_t began_ns);
+    // entity_run.cc: false when no hook is left to be asked, and the change is settled.
+    bool next_hook(OpenJob& job, const RegistrySnapshot& registry);
+    void end_hook(OpenJob& job, const RegistrySnapshot& registry, const AttemptResult& result);
+    void end_change(OpenJob& job, const RegistrySnapshot& registry);
+    void answer_call(OpenJob& job, std::shared_ptr<ScriptRunResult> answer, std::int64_t began_ns);
+    void keep_run(const ScriptRunJob& call, const Script& script, const ScriptRunResult& answer,
+                  std::string_view result);
 
     DeliveryPlace place_of(const Attempt& attempt) const;
     bool postponed(const Attempt& attempt, const WaitingDelivery& delivery);

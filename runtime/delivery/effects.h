@@ -45,14 +45,20 @@ struct AttemptEffects {
     KeptTexts texts;
     std::vector<EmittedEvent> emitted;
     std::vector<KvOp> kv_ops;
-    std::string_view response;  // JSON: what an endpoint answers (endpoint_answer.h)
+    std::string_view response;    // JSON: what an endpoint answers (endpoint_answer.h)
+    std::string_view document;    // JSON: what a hook before a change has left of its document
+    std::string_view abort_json;  // {"code","message","details"?}: it wants the change not to be
 
     void reset() {
         texts.reset();
         emitted.clear();
         kv_ops.clear();
         response = {};
+        document = {};
+        abort_json = {};
     }
+    // What another attempt of the same commit wants done, behind what is here.
+    void append(const AttemptEffects& other);
 };
 
 }  // namespace millrace::runtime

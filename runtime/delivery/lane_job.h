@@ -9,8 +9,10 @@
 #include "core/buffer.h"
 #include "core/ids.h"
 #include "core/result.h"
+#include "runtime/delivery/effects.h"
 #include "runtime/delivery/endpoint_answer.h"
 #include "runtime/delivery/key_order.h"
+#include "runtime/entity/change.h"
 #include "runtime/identity/principal.h"
 #include "store/log/event_block.h"
 #include "store/log/log_reader.h"
@@ -49,6 +51,16 @@ struct EarlierAttempts {
     bool by_wall_clock = false;      // it waits for a time that its sender named
 };
 
+// A change of an entity: the hooks before it run one after the other, then all of it is one commit.
+struct EntityCall {
+    EntityChange change;
+    std::size_t event_bytes_max = core::kEventBytesMax;
+    // Of the hooks that have run.
+    AttemptEffects effects;
+    std::string logs_json;  // a JSON array; empty: none
+    std::int64_t began_ns = 0;
+};
+
 // What a script run by the API is answered with.
 struct ScriptRunResult {
     core::Status status;      // an Error is the HTTP error of the call
@@ -60,6 +72,11 @@ struct ScriptRunResult {
     std::string_view reason;  // why it failed: AttemptResult::outcome_text
     std::int64_t started_at_us = 0;
     EndpointAnswer answer;  // a call of an endpoint that went well
+    // A change of an entity: as it was settled; if it was not, the hook that failed and, if it has
+    // said so itself, what it said (AttemptEffects::abort_json).
+    std::shared_ptr<EntityCall> entity;
+    std::string failed_hook;
+    std::string abort_json;
 };
 
 // What is different when it is a call of an endpoint.
@@ -77,6 +94,7 @@ struct ScriptRunJob {
     std::uint32_t script_number = 0;
     std::string input_json;  // {"query":...,"body":...}
     std::optional<EndpointCall> endpoint;
+    std::shared_ptr<EntityCall> entity;  // script and input are then its next hook's
     std::string execution_id;
     std::string surplus_run;                      // an older run's record that leaves for this one
     std::function<void(ScriptRunResult&&)> done;  // called once, on a shard's thread

@@ -47,6 +47,13 @@ void ResultBuilder::give_back(std::string_view event, core::TenantId tenant) {
     result_->emitted_tenants.push_back(tenant);
 }
 
+void ResultBuilder::add_event(std::string_view line, core::TenantId tenant, std::uint8_t depth) {
+    emits_ += line;
+    emits_ += '\n';
+    result_->emitted_depths.push_back(depth);
+    result_->emitted_tenants.push_back(tenant);
+}
+
 void ResultBuilder::alert(const Attempt& attempt, const store::DeadLetterKey& letter) {
     // An alert that can't be delivered must not cause the next alert.
     if (attempt.event.pattern == kDeadLetterAddedPattern) return;

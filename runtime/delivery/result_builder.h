@@ -43,6 +43,8 @@ public:
     void take(const AttemptEffects& effects, core::TenantId tenant, std::int64_t now_us);
     // An event that was kept out of the log goes in.
     void give_back(std::string_view event, core::TenantId tenant);
+    // One event, as a line of JSON without its end.
+    void add_event(std::string_view line, core::TenantId tenant, std::uint8_t depth);
     // The event that tells of a new dead letter.
     void alert(const Attempt& attempt, const store::DeadLetterKey& letter);
     // The events that tell of a delivery to the outside.

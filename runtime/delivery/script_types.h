@@ -19,6 +19,9 @@ struct EventInput {
     enum class Kind : std::uint8_t {
         kEvent,  // `text` is an envelope; what the sender left out is filled from the members below
         kValue,  // `text` is any JSON value shown as it is: {query, body} of an API run
+        // As kValue; ctx.eventData is made of plain tables, and what stands there as `doc` when the
+        // run has ended is in its effects. Such a run may ctx.abort().
+        kDocument,
     };
     Kind kind = Kind::kEvent;
     std::string_view text;      // validated JSON; the views show slices of it
@@ -46,7 +49,7 @@ struct InvocationContext {
     LuaLazyText execution_id_lazy;
     std::string_view tenant_id;
     std::string_view event_name;    // the event's pattern, or the name of an endpoint
-    std::string_view request_user;  // empty: nil in Lua
+    std::string_view request_user;  // raw JSON object {id, name, role}; empty: nil in Lua
     std::string_view api_key_id;    // empty: nil in Lua
     std::string_view event_data;    // raw JSON for ctx.eventData; empty: nil in Lua
     bool authenticated = false;     // of a call: somebody with a key, or of this machine

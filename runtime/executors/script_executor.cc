@@ -2,7 +2,6 @@
 
 #include "runtime/delivery/attempt_record.h"
 #include "runtime/delivery/event_input.h"
-#include "runtime/event/json_scan.h"
 
 #include <algorithm>
 #include <utility>
@@ -18,16 +17,6 @@ AttemptOutcome outcome_of(InvocationStatus status) {
         case InvocationStatus::kFatal: return AttemptOutcome::kFatal;
         default: return AttemptOutcome::kFailed;
     }
-}
-
-// The event of a schedule says which time it stands for.
-void tell_of_schedule(std::string_view event, InvocationContext& context) {
-    scan_members(event, [&](std::string_view key, std::string_view value) {
-        if (key != "\"x-schedule\"") return true;
-        context.event_data = value;
-        context.event_name = "ScheduledTask";
-        return false;
-    });
 }
 
 constexpr std::size_t kLazyTextBytesMax = 128;
@@ -59,11 +48,12 @@ Executor::Start ScriptExecutor::start(const AttemptInput& input, AttemptResult& 
     }
     EventInput event = event_input_of(*input.event, input.payload_at);
     event.event_id = input.event_id;
-    InvocationContext context = invocation_context_of(*input.event, subscription, *script);
-    if (script->type == ScriptType::kScheduled) tell_of_schedule(input.event->raw, context);
-    context.execution_id_lazy = input.execution_id;
-    context.replay_json = input.replay_json;
-    context.attempt = input.attempt;
+    texts_ = {};
+    InvocationContext context = context_of_delivery(input, *script, texts_);
+    if (!texts_.loop.empty()) {
+        result.fail(texts_.loop, AttemptOutcome::kFatal);
+        return Start::kDone;
+    }
     context.event_bytes_max = event_bytes_max_;
     return begin(input, *script, event, context, result);
 }
@@ -76,23 +66,13 @@ Executor::Start ScriptExecutor::start_call(const AttemptInput& input, AttemptRes
         return Start::kDone;
     }
     EventInput event;
-    event.kind = EventInput::Kind::kValue;
+    event.kind = call.entity ? EventInput::Kind::kDocument : EventInput::Kind::kValue;
     event.text = call.input_json;
     event.tenant_id = tenant_name(call.caller.tenant);
     event.received_at_us = input.started_at_us;
-    InvocationContext context;
-    context.script_id = script->id;
-    context.execution_id = call.execution_id;
-    context.tenant_id = tenant_name(call.caller.tenant);
-    context.event_name = call.endpoint ? "EndpointRequest" : "ApiRun";
-    context.event_data = call.input_json;
-    context.authenticated = call.endpoint ? call.endpoint->authenticated : true;
-    if (call.endpoint) context.timeout_ms = call.endpoint->timeout_ms;
-    context.cause_id = call.execution_id;
-    context.script_version = script->version;
+    texts_ = {};
+    InvocationContext context = context_of_call(call, *script, texts_);
     context.event_bytes_max = event_bytes_max_;
-    context.request_user = call.caller.user();
-    context.api_key_id = call.caller.key_id();
     return begin(input, *script, event, context, result);
 }
 
@@ -136,6 +116,7 @@ Executor::Start ScriptExecutor::begin(const AttemptInput& input, const Script& s
         waiting->delivery_id = waiting->execution_id;
     }
     waiting->replay_json = context.replay_json;
+    waiting->texts = std::move(texts_);
     waiting->event = event;
     waiting->event.event_id = waiting->event_id;
     waiting->context = context;
@@ -143,6 +124,8 @@ Executor::Start ScriptExecutor::begin(const AttemptInput& input, const Script& s
     waiting->context.execution_id = waiting->execution_id;
     waiting->context.execution_id_lazy = {};
     waiting->context.replay_json = waiting->replay_json;
+    waiting->context.request_user = waiting->texts.request_user;
+    waiting->ends_at_ns = waiting->host.monotonic_ns() + time_ms(*waiting) * 1'000'000;
     at.vm->keep(turn.run, waiting->event, waiting->context, waiting->host);
     waiting->vm = at.vm;
     Waiting& kept = *waiting;
@@ -180,14 +163,20 @@ void ScriptExecutor::wake_at(std::uint64_t ticket, Waiting& waiting, std::int64_
     wakes_.insert({at_ns, ticket});
 }
 
+std::int64_t ScriptExecutor::time_ms(const Waiting& waiting) {
+    const std::uint32_t own = waiting.context.timeout_ms;
+    return own != 0 ? own : waiting.script->timeout_ms;
+}
+
 // At the end of its time it is woken as well, and told so.
 void ScriptExecutor::put_to_sleep(std::uint64_t ticket, Waiting& waiting, LuaTurn& turn) {
     waiting.run = turn.run;
     const bool asks = turn.wait.kind == LuaWait::Kind::kAction;
     const bool calls = asks || turn.wait.kind == LuaWait::Kind::kHttp;
-    const auto longest = static_cast<double>(waiting.script->timeout_ms);
-    const double ms = calls ? longest : std::min(turn.wait.ms, longest);
-    wake_at(ticket, waiting, waiting.host.monotonic_ns() + static_cast<std::int64_t>(ms * 1e6));
+    const std::int64_t now_ns = waiting.host.monotonic_ns();
+    const auto left_ms = static_cast<double>(waiting.ends_at_ns - now_ns) / 1e6;
+    const double ms = std::max(0.0, calls ? left_ms : std::min(turn.wait.ms, left_ms));
+    wake_at(ticket, waiting, now_ns + static_cast<std::int64_t>(ms * 1e6));
     if (asks)
         ask_out(ticket, waiting, turn);
     else if (calls)
@@ -206,6 +195,8 @@ void ScriptExecutor::call_out(std::uint64_t ticket, Waiting& waiting, LuaTurn& t
     for (std::size_t i = 0; i < turn.calls.size(); ++i) {
         courier::HttpCall& call = turn.calls[i];
         ++waiting.calls_made;
+        if (!waiting.texts.chain.empty())
+            call.headers.emplace_back(kHookChainHeader, waiting.texts.chain);
         const bool named = std::any_of(call.headers.begin(), call.headers.end(), [](auto& header) {
             return header.first == "idempotency-key" || header.first == "Idempotency-Key";
         });
@@ -323,6 +314,7 @@ bool ScriptExecutor::go_on(std::uint64_t ticket, Waiting& waiting) {
         const ScriptCache::Compiled at = compiled(*waiting.script, waiting.answer);
         if (!at.vm) return true;
         vm = waiting.vm = at.vm;
+        waiting.ends_at_ns = waiting.host.monotonic_ns() + time_ms(waiting) * 1'000'000;
         turn = vm->start(at.handle, waiting.event, waiting.context, waiting.host);
         if (!turn.ended) vm->keep(turn.run, waiting.event, waiting.context, waiting.host);
     }

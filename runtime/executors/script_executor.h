@@ -12,6 +12,7 @@
 #include "runtime/delivery/executor.h"
 #include "runtime/delivery/outside_port.h"
 #include "runtime/executors/script_cache.h"
+#include "runtime/executors/script_context.h"
 
 #include <cstdint>
 #include <memory>
@@ -107,7 +108,9 @@ private:
         RunHost host;
         std::string event_id, execution_id, replay_json;  // what event and context point to
         std::string delivery_id;                          // what its calls are named by
-        LuaVm* vm = nullptr;                              // null: it has to begin again
+        ContextTexts texts;
+        std::int64_t ends_at_ns = 0;  // of its time, its waits included
+        LuaVm* vm = nullptr;          // null: it has to begin again
         std::uint64_t run = 0;
         std::int64_t wake_at_ns = 0;
         std::uint32_t kv_changed = 0;      // how often it was made again for that
@@ -122,6 +125,7 @@ private:
         bool answered = false;  // and the port has not taken it yet
     };
     using WaitingRef = std::unique_ptr<Waiting>;
+    static std::int64_t time_ms(const Waiting& waiting);
 
     Start start_call(const AttemptInput& input, AttemptResult& result);
     Start begin(const AttemptInput& input, const Script& script, const EventInput& event,
@@ -147,6 +151,7 @@ private:
     OutsidePort* const actions_;
     AnswerPort& port_;
     ScriptCache scripts_;
+    ContextTexts texts_;                                      // of the run that is being started
     std::unordered_map<std::uint64_t, WaitingRef> waiting_;   // by ticket
     std::set<std::pair<std::int64_t, std::uint64_t>> wakes_;  // and ticket
 

@@ -30,6 +30,20 @@ bool BlockMatcher::read(const store::StoredEvent& event, const core::FieldPlan& 
     return true;
 }
 
+void BlockMatcher::match_one(const store::StoredEvent& event, const RegistrySnapshot& registry,
+                             std::vector<core::SubscriptionId>& out) {
+    out.clear();
+    const matcher::Snapshot& snapshot = reader_.observe();
+    std::uint32_t payload_at = 0;
+    if (!snapshot.has_tenant(event.tenant) || !read(event, snapshot.plan(), false, payload_at))
+        return;
+    snapshot.match(envelope_, event.tenant, fields_, scratch_, out);
+    std::erase_if(out, [&](core::SubscriptionId id) {
+        const Subscription* subscription = registry.subscription(id);
+        return !subscription || !subscription->is_effective_at(event.position);
+    });
+}
+
 std::size_t BlockMatcher::match(const Request& request, std::vector<DeliveryItem>& items) {
     items.clear();
     const matcher::Snapshot& snapshot = reader_.observe();

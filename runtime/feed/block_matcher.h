@@ -37,6 +37,10 @@ public:
     // Fills `items` in order of events; returns the number of events that nobody wanted.
     std::size_t match(const Request& request, std::vector<DeliveryItem>& items);
 
+    // One event: the ids of those that get it, by priority.
+    void match_one(const store::StoredEvent& event, const RegistrySnapshot& registry,
+                   std::vector<core::SubscriptionId>& out);
+
     // Reads one event's envelope (from its text alone, without the server's fills).
     bool envelope_of(std::string_view padded_text, core::Envelope& envelope);
 

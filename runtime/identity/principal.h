@@ -28,6 +28,7 @@ class TenantHolder;
 // What may be told of a key; never the key itself. One version of its document.
 struct KeyIdentity {
     std::string id = {};
+    std::string name = {};   // what it is called
     std::string user = {};   // whose key it is; empty: nobody's in particular
     std::string shown = {};  // the first characters of its text
     Role role = Role::kViewer;

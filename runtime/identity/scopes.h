@@ -23,9 +23,13 @@ namespace millrace::runtime::identity {
     X(kDeadLettersWrite, "dlq:write")                                         \
     X(kEndpointsRead, "endpoints:read")                                       \
     X(kEndpointsWrite, "endpoints:write")                                     \
+    X(kEntitiesRead, "entities:read")                                         \
+    X(kEntitiesWrite, "entities:write")                                       \
     X(kEventsRead, "events:read")                                             \
     X(kEventsWrite, "events:write")                                           \
     X(kExecutionsRead, "executions:read")                                     \
+    X(kHooksRead, "hooks:read")                                               \
+    X(kHooksWrite, "hooks:write")                                             \
     X(kKeysRead, "keys:read")                                                 \
     X(kKeysWrite, "keys:write")                                               \
     X(kKvRead, "kv:read")                                                     \

@@ -1,6 +1,7 @@
 // `ctx`, the second argument of a handler: one userdata per VM, since at any time the only code
 // that
 // can read it belongs to the run that is going on.
+#include "core/json_writer.h"
 #include "runtime/lua/lua_vm_state.h"
 
 #include <cstring>
@@ -9,6 +10,7 @@ namespace millrace::runtime {
 namespace {
 
 constexpr std::size_t kLazyTextBytesMax = 128;
+constexpr std::size_t kLuaAbortCodeBytesMax = 64;
 
 void push_or_nil(lua_State* L, std::string_view text) {
     if (text.empty()) {
@@ -26,7 +28,17 @@ void push_event_name(LuaVmState& vm, lua_State* L) {
     }
 }
 
+void push_object_or_nil(LuaVmState& vm, lua_State* L, std::string_view json) {
+    if (json.empty()) return lua_pushnil(L);
+    const std::string_view kept = vm.effects.texts.keep(json);
+    push_json(vm, L, kept.data(), kept.data() + kept.size());
+}
+
 void push_event_data(LuaVmState& vm, lua_State* L) {
+    if (vm.data_reference != LUA_NOREF) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, vm.data_reference);
+        return;
+    }
     const std::string_view json = vm.context->event_data;
     if (json.empty()) {
         lua_pushnil(L);
@@ -67,7 +79,7 @@ void push_execution_id(const InvocationContext& context, lua_State* L) {
 constexpr const char* kNames[] = {"attempt",     "subscriptionId", "scriptId",  "scriptVersion",
                                   "executionId", "tenantId",       "eventName", "requestUser",
                                   "apiKeyId",    "replay",         "deadline",  "fail",
-                                  "eventData",   "authenticated",  "apiKey"};
+                                  "eventData",   "authenticated",  "apiKey",    "abort"};
 
 bool push_field(LuaVmState& vm, lua_State* L, std::string_view name) {
     const InvocationContext& context = *vm.context;
@@ -75,6 +87,8 @@ bool push_field(LuaVmState& vm, lua_State* L, std::string_view name) {
         lua_pushnumber(L, context.attempt);
     else if (name == "fail")
         lua_rawgeti(L, LUA_REGISTRYINDEX, vm.context_fail);
+    else if (name == "abort")
+        lua_rawgeti(L, LUA_REGISTRYINDEX, vm.context_abort);
     else if (name == "subscriptionId")
         push_or_nil(L, context.subscription_id);
     else if (name == "scriptId")
@@ -88,7 +102,7 @@ bool push_field(LuaVmState& vm, lua_State* L, std::string_view name) {
     else if (name == "eventName")
         push_event_name(vm, L);
     else if (name == "requestUser")
-        push_or_nil(L, context.request_user);
+        push_object_or_nil(vm, L, context.request_user);
     else if (name == "eventData")
         push_event_data(vm, L);
     else if (name == "authenticated")
@@ -132,6 +146,33 @@ int context_fail(lua_State* L) {
     return lua_error(L);
 }
 
+// ctx.abort(code, message, details): the change is not to be. Stands even if it is caught.
+int context_abort(lua_State* L) {
+    LuaVmState& vm = vm_of(L);
+    require_run(vm, L);
+    if (vm.input->kind != EventInput::Kind::kDocument)
+        return luaL_error(L, "ctx.abort: only a hook before a change can stop it");
+    const std::string_view code = check_string(L, 1);
+    const std::string_view message =
+        lua_isnoneornil(L, 2) ? std::string_view("a hook refuses this change") : check_string(L, 2);
+    vm.text2 = "{\"code\":";
+    core::append_json_string(vm.text2, code.substr(0, kLuaAbortCodeBytesMax));
+    vm.text2 += ",\"message\":";
+    core::append_json_string(vm.text2, message.substr(0, kLuaErrorBytesMax));
+    if (!lua_isnoneornil(L, 3)) {
+        vm.text.clear();
+        encode_json(vm, L, 3, {EncodeMode::kStrict, kLuaResultBytesMax, "ctx.abort: details"},
+                    vm.text);
+        vm.text2.append(",\"details\":").append(vm.text == "[]" ? "{}" : vm.text);
+    }
+    vm.text2 += '}';
+    vm.effects.abort_json = vm.effects.texts.keep(vm.text2);
+    vm.verdict = LuaVerdict::kFail;
+    vm.error_text.assign(message.substr(0, kLuaErrorBytesMax));
+    push_string(L, message);
+    return lua_error(L);
+}
+
 // Upvalues: VM, index of the next name.
 int context_step(lua_State* L) {
     LuaVmState& vm = vm_of(L);
@@ -170,6 +211,9 @@ void open_context(LuaVmState& vm, lua_State* L) {
     lua_pushlightuserdata(L, &vm);
     lua_pushcclosure(L, context_fail, 1);
     vm.context_fail = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushlightuserdata(L, &vm);
+    lua_pushcclosure(L, context_abort, 1);
+    vm.context_abort = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_newuserdata(L, 1);
     lua_newtable(L);
     const LuaFunction functions[] = {{"__index", context_index}, {"__newindex", context_newindex}};

@@ -36,6 +36,46 @@ InvocationStatus status_of(LuaVerdict verdict) {
     }
 }
 
+// Makes ctx.eventData of plain tables. Protected.
+int make_data(lua_State* L) {
+    LuaVmState& vm = vm_of(L);
+    decode_json(vm, L, vm.context->event_data);
+    vm.data_reference = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+// What the handler has left of its document. Protected.
+int encode_document(lua_State* L) {
+    LuaVmState& vm = vm_of(L);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm.data_reference);
+    lua_pushliteral(L, "doc");
+    lua_rawget(L, -2);
+    if (lua_type(L, -1) != LUA_TTABLE && !to_view(vm, L, lua_gettop(L)))
+        return luaL_error(L, "ctx.eventData.doc must stay a table");
+    vm.text.clear();
+    encode_json(vm, L, lua_gettop(L), {EncodeMode::kStrict, kLuaResultBytesMax, "doc"}, vm.text);
+    // A table without members reads as an empty list.
+    vm.effects.document = vm.effects.texts.keep(vm.text == "[]" ? "{}" : vm.text);
+    return 0;
+}
+
+int call_protected(LuaVmState& vm, lua_CFunction function) {
+    lua_pushlightuserdata(vm.L, &vm);
+    lua_pushcclosure(vm.L, function, 1);
+    return lua_pcall(vm.L, 0, 0, kTracebackIndex);
+}
+
+// Returns lua_pcall's code.
+int prepare_data(LuaVmState& vm) {
+    return vm.input->kind == EventInput::Kind::kDocument ? call_protected(vm, make_data) : 0;
+}
+
+void release_data(LuaVmState& vm, LuaRun& run) {
+    if (run.data_reference == LUA_NOREF) return;
+    luaL_unref(vm.L, LUA_REGISTRYINDEX, run.data_reference);
+    run.data_reference = LUA_NOREF;
+}
+
 void begin_run(LuaVmState& vm, const LuaScript& script, const EventInput& input,
                const InvocationContext& context, LuaHost& host) {
     vm.script = &script;
@@ -53,6 +93,7 @@ void begin_run(LuaVmState& vm, const LuaScript& script, const EventInput& input,
     const char* end = input.text.data() + input.text.size();
     vm.tree.add_node(json_scan::skip_space(input.text.data(), end), end);
     vm.effects.reset();
+    release_data(vm, vm);
     vm.result_text.clear();
     vm.error_text.clear();
     vm.asked_to_wait = false;
@@ -92,7 +133,7 @@ bool adopt_handler(LuaVmState& vm, LuaScript& script) {
 }
 
 // The result is on top of vm.L. Returns lua_pcall's code.
-int take_result(LuaVmState& vm) {
+int take_return(LuaVmState& vm) {
     lua_State* L = vm.L;
     if (lua_isnil(L, -1) || encode_plain_result(L, vm.result_text)) return 0;
     lua_pushlightuserdata(L, &vm);
@@ -101,9 +142,15 @@ int take_result(LuaVmState& vm) {
     return lua_pcall(L, 1, 0, kTracebackIndex);
 }
 
+int take_result(LuaVmState& vm) {
+    const int code = take_return(vm);
+    return code != 0 || vm.data_reference == LUA_NOREF ? code : call_protected(vm, encode_document);
+}
+
 // Between enter and leave of the watchdog, with the memory cap on. Returns lua_pcall's code.
 int run_guarded(LuaVmState& vm, LuaScript& script) {
-    int code = run_once(vm, script);
+    int code = prepare_data(vm);
+    if (code == 0) code = run_once(vm, script);
     if (code != 0) return code;
     if (adopt_handler(vm, script)) {
         code = run_once(vm, script);
@@ -149,6 +196,7 @@ void end_run(LuaVmState& vm, int code) {
         result.kv_ops = vm.effects.kv_ops;
     }
     lua_settop(vm.L, kTracebackIndex);
+    release_data(vm, vm);
     vm.context = nullptr;
     vm.script = nullptr;
 }
@@ -330,6 +378,10 @@ LuaTurn LuaVm::start(ScriptHandle handle, const EventInput& input, const Invocat
     begin_run(vm, script, input, context, host);
     vm.waiting = LuaWaiting::kAllowed;
     vm.deadline_ns = host.monotonic_ns() + std::int64_t{vm.timeout_ms} * 1'000'000;
+    if (const int code = prepare_data(vm); code != 0) {
+        end_run(vm, code);
+        return {};
+    }
     open_thread(vm);
     const int arguments = push_call(vm, vm.thread, script);
     return go_on(vm, script, arguments, vm.timeout_ms);
@@ -380,6 +432,7 @@ void LuaVm::drop(std::uint64_t run) {
     const auto at = state_->waiting_runs.find(run);
     if (at == state_->waiting_runs.end()) return;
     close_thread(*state_, *at->second, Thread::kDead);
+    release_data(*state_, *at->second);
     state_->waiting_runs.erase(at);
 }
 

@@ -66,6 +66,7 @@ struct LuaRun {
     JsonTree tree;
     std::uint32_t views_used = 0;  // pooled ones; beyond kPooledViews they are made new
     std::uint32_t payload_node = JsonTree::kNone;  // of EventInput::payload, once touched
+    int data_reference = LUA_NOREF;  // of ctx.eventData where the handler may change it
     LuaEffects effects;
     std::string envelope_scratch;
     std::string error_text;

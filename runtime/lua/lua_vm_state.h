@@ -101,6 +101,7 @@ public:
     int view_metatable = LUA_NOREF;
     int context_object = LUA_NOREF;
     int context_fail = LUA_NOREF;
+    int context_abort = LUA_NOREF;
     int array_metatable = LUA_NOREF;
     int object_metatable = LUA_NOREF;
     int make_environment = LUA_NOREF;

@@ -8,6 +8,7 @@
 #include "runtime/registry/document_kind.h"
 #include "runtime/registry/endpoint.h"
 #include "runtime/registry/event_schema.h"
+#include "runtime/registry/hook.h"
 #include "runtime/registry/registry_types.h"
 #include "runtime/registry/schedule.h"
 #include "runtime/registry/secret.h"
@@ -31,7 +32,8 @@ namespace millrace::runtime {
     X(Tenant, tenants)             \
     X(ApiKey, keys)                \
     X(Schedule, schedules)         \
-    X(Endpoint, endpoints)
+    X(Endpoint, endpoints)         \
+    X(Hook, hooks)
 
 using ActionRef = std::shared_ptr<const Action>;
 using ApiKeyRef = std::shared_ptr<const ApiKey>;
@@ -43,6 +45,7 @@ using SubscriptionRef = std::shared_ptr<const Subscription>;
 using TenantRef = std::shared_ptr<const Tenant>;
 using ScheduleRef = std::shared_ptr<const Schedule>;
 using EndpointRef = std::shared_ptr<const Endpoint>;
+using HookRef = std::shared_ptr<const Hook>;
 
 // What a change means to those who follow. Without `before` the document is new, without `after` it
 // is gone.

@@ -76,6 +76,7 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
       schedules_(*this, Schedule{}, {}),
       endpoints_(*this, Endpoint{},
                  [this](const Endpoint& endpoint) { return check_route(endpoint); }),
+      hooks_(*this, Hook{}, {}),
       snapshot_(std::make_shared<const RegistrySnapshot>()) {}
 
 Registry::~Registry() = default;

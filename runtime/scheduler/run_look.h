@@ -1,16 +1,20 @@
-// What: whether a run of a schedule is over: every delivery of its event has an outcome that is
-//       final.
-// Threads: any. Lifetime: borrows all of Deps.
+// What: whether a run of a schedule is over: every subscription that wants its event has an outcome
+//       of it that is final. It asks for this event alone: what other deliveries are doing, and how
+//       far they have come, says nothing.
+// Threads: the scheduler's. Lifetime: borrows all of Deps.
 // Limits: 1,000 deliveries of one event are looked at.
 // Failure: what cannot be read now counts as not over.
 #pragma once
 
-#include "runtime/delivery/behind_table.h"
+#include "core/ids.h"
+#include "runtime/registry/registry_snapshot.h"
 #include "runtime/registry/schedule_event.h"
 #include "store/database.h"
+#include "store/log/event_block.h"
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -23,9 +27,10 @@ enum class RunEnd : std::uint8_t {
 
 struct RunLookDeps {
     store::Database* database = nullptr;
-    // Everything before has had its first outcome, but for those who are behind.
-    std::function<core::LogOffset(core::ShardId)> delivered;
-    const BehindTable* behind = nullptr;
+    // Which subscriptions get this event: those of now that want it and were there before it.
+    std::function<void(const store::StoredEvent&, const RegistrySnapshot&,
+                       std::vector<core::SubscriptionId>&)>
+        wanted_by;
     std::function<RegistrySnapshotRef()> registry;
 };
 

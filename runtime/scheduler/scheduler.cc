@@ -46,21 +46,14 @@ std::optional<std::int64_t> first_due(const Schedule& schedule, std::int64_t aft
 
 Scheduler::Scheduler(Deps deps)
     : deps_(std::move(deps)),
-      run_look_{deps_.database,
-                [this](core::ShardId shard) { return older_cursors_.at(shard.value); },
-                deps_.behind, deps_.registry},
-      gathered_(deps_.shards),
-      cursors_(deps_.shards),
-      older_cursors_(deps_.shards) {}
+      run_look_{deps_.database, deps_.wanted_by, deps_.registry},
+      gathered_(deps_.shards) {}
 
 core::Status Scheduler::load(SetAside& aside) {
     auto rows = deps_.database->registry().load_all(kScheduleStateKind);
     if (!rows) return core::fail(std::move(rows.error()));
     const RegistrySnapshotRef registry = deps_.registry();
     const std::int64_t now_us = deps_.clock->wall_us();
-    loaded_at_us_ = now_us;
-    for (std::size_t i = 0; i < deps_.shards; ++i)
-        ends_.push_back(deps_.database->durable_end(core::ShardId(static_cast<std::uint16_t>(i))));
     store::RowBatch leftovers;
     for (const store::RegistryDocument& row : *rows) {
         auto state = read_schedule_state(row.json);
@@ -75,10 +68,20 @@ core::Status Scheduler::load(SetAside& aside) {
     registry->schedules.for_each([&](const ScheduleRef& schedule) {
         Entry& entry = entries_[schedule->number.value];
         take_up(schedule, now_us);
-        if (schedule->timing.cron.at_start) set_due(entry, now_us);
+        if (schedule->timing.cron.at_start) take_start(entry, now_us, leftovers);
         order(entry, now_us);
     });
     return leftovers.empty() ? core::Status{} : deps_.database->write_now(leftovers);
+}
+
+// On record before anybody hears that the server is ready: a crash right behind that misses nothing.
+void Scheduler::take_start(Entry& entry, std::int64_t now_us, store::RowBatch& rows) {
+    ScheduleState& state = entry.state;
+    // An earlier start that ended before it had its run.
+    if (state.due_us != 0 && state.waiting.size() < kQueueAllMax)
+        state.waiting.push_back({state.due_us, 0});
+    set_due(entry, now_us);
+    put_schedule_state(rows, state);
 }
 
 // Its document is new or has changed: what is due follows from it, but for what is overdue.
@@ -173,8 +176,6 @@ std::size_t Scheduler::do_work() {
     for (; done < kFiringsPerTurn && asked_.try_pop(task); ++done) task();
     if (stopping_.load(std::memory_order_relaxed) || deps_.holds()) return send() ? done : 0;
     const std::int64_t now_us = deps_.clock->wall_us();
-    if (!has_caught_up(now_us)) return send() ? done : 0;
-    sample_cursors(now_us);
     while (done < kFiringsPerTurn && !order_.empty() && order_.begin()->first <= now_us &&
            !is_full()) {
         Entry& entry = entries_.at(order_.begin()->second);

@@ -49,8 +49,10 @@ public:
         std::size_t shards = 1;
         // False when the shard's ring is full.
         std::function<bool(core::ShardId, std::unique_ptr<LaneResult>&)> submit;
-        std::function<core::LogOffset(core::ShardId)> delivered;
-        const BehindTable* behind = nullptr;
+        // See RunLookDeps.
+        std::function<void(const store::StoredEvent&, const RegistrySnapshot&,
+                           std::vector<core::SubscriptionId>&)>
+            wanted_by;
         // Nothing may be begun now.
         std::function<bool()> holds;
         // The server pauses one by itself.
@@ -89,8 +91,6 @@ private:
     static constexpr std::size_t kTimesPerTurn = 64;            // of one schedule
     static constexpr std::size_t kEmitBytesPerTurn = 4u << 20;  // of a shard
     static constexpr std::int64_t kPollUs = 100'000;            // whether a run is over
-    static constexpr std::int64_t kCursorAgeUs = 50'000;
-    static constexpr std::int64_t kCatchUpUsMax = 5'000'000;
     static constexpr std::int64_t kHeldUs = 2'000;
 
     struct Entry {
@@ -109,6 +109,7 @@ private:
 
     // scheduler.cc
     void take_up(const ScheduleRef& schedule, std::int64_t now_us);
+    void take_start(Entry& entry, std::int64_t now_us, store::RowBatch& rows);
     void forget(std::uint32_t number);
     void set_due(Entry& entry, std::optional<std::int64_t> due_us);
     void order(Entry& entry, std::int64_t now_us);
@@ -130,10 +131,6 @@ private:
     void fire(Entry& entry, const ScheduleRun& run, std::string_view rule, std::int64_t now_us);
     void skip(Entry& entry, const ScheduleRun& run, std::string_view rule, std::int64_t now_us);
     std::string_view held_because(const Entry& entry) const;
-    void sample_cursors(std::int64_t now_us);
-    // After a start: until deliveries have come to where the log ended, every run looks as if it
-    // were going on. That is waited for, kCatchUpUsMax at most.
-    bool has_caught_up(std::int64_t now_us);
 
     const Deps deps_;
     RunLookDeps run_look_;
@@ -142,11 +139,6 @@ private:
     std::unordered_map<std::uint32_t, Entry> entries_;
     std::set<std::pair<std::int64_t, std::uint32_t>> order_;  // wake_us, number
     std::vector<Gathered> gathered_;                          // by shard
-    std::vector<core::LogOffset> cursors_, older_cursors_;
-    std::int64_t cursors_at_us_ = 0;
-    std::int64_t loaded_at_us_ = 0;
-    std::vector<core::LogOffset> ends_;  // of the log, when it was loaded
-    bool caught_up_ = false;
     std::atomic<bool> stopping_{false};
 };
 

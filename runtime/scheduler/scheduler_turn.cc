@@ -181,26 +181,4 @@ void Scheduler::take_backfill(Entry& entry, std::int64_t now_us) {
     }
 }
 
-bool Scheduler::has_caught_up(std::int64_t now_us) {
-    if (caught_up_) return true;
-    const std::int64_t waited_us = now_us - loaded_at_us_;
-    const bool patient = waited_us >= 0 && waited_us < kCatchUpUsMax;
-    for (std::size_t i = 0; i < cursors_.size(); ++i) {
-        cursors_[i] = deps_.delivered(core::ShardId(static_cast<std::uint16_t>(i)));
-        if (patient && cursors_[i] < ends_[i]) return false;
-    }
-    older_cursors_ = cursors_;
-    cursors_at_us_ = now_us;
-    caught_up_ = true;
-    return true;
-}
-
-void Scheduler::sample_cursors(std::int64_t now_us) {
-    if (now_us - cursors_at_us_ < kCursorAgeUs && now_us >= cursors_at_us_) return;
-    cursors_at_us_ = now_us;
-    older_cursors_ = cursors_;
-    for (std::size_t i = 0; i < cursors_.size(); ++i)
-        cursors_[i] = deps_.delivered(core::ShardId(static_cast<std::uint16_t>(i)));
-}
-
 }  // namespace millrace::runtime

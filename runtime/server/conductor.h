@@ -8,11 +8,15 @@
 #pragma once
 
 #include "core/agent.h"
+#include "core/clock.h"
 #include "core/task_queue.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace millrace::runtime {
@@ -25,6 +29,11 @@ public:
     // A chore returns how much it did; it is called at least every kChoreUs while it does something
     // and otherwise at the pace of idle waits.
     void add_chore(std::function<std::size_t()> chore) { chores_.push_back(std::move(chore)); }
+    // From its own thread: runs the task when that time of `clock` (the monotonic one) has come.
+    void run_at(std::int64_t at_ns, std::function<void()> task) {
+        timers_.emplace(at_ns, std::move(task));
+    }
+    void set_clock(const core::Clock* clock) { clock_ = clock; }
     // Called before a wait.
     void set_offline(std::function<void()> offline) { offline_ = std::move(offline); }
 
@@ -43,6 +52,7 @@ public:
 
     // Once its thread is stopped: what waits holds bodies that belong to the shards.
     void drop_tasks() {
+        timers_.clear();
         std::function<void()> task;
         while (tasks_.try_pop(task)) {
         }
@@ -58,15 +68,31 @@ public:
             ++done;
         }
         for (const auto& chore : chores_) done += chore();
-        return done;
+        return done + run_timers();
     }
     void wait(std::int64_t timeout_us) override {
         if (offline_) offline_();
+        if (!timers_.empty()) {
+            const std::int64_t due_us = (timers_.begin()->first - clock_->monotonic_ns()) / 1000;
+            timeout_us = std::clamp<std::int64_t>(due_us, 0, timeout_us);
+        }
         core::Agent::wait(timeout_us);
     }
 
 private:
     static constexpr std::size_t kTasksPerCycle = 32;
+    std::size_t run_timers() {
+        std::size_t done = 0;
+        while (!timers_.empty() && timers_.begin()->first <= clock_->monotonic_ns()) {
+            const std::function<void()> task = std::move(timers_.begin()->second);
+            timers_.erase(timers_.begin());
+            task();
+            ++done;
+        }
+        return done;
+    }
+    const core::Clock* clock_ = nullptr;
+    std::multimap<std::int64_t, std::function<void()>> timers_;
     core::TaskQueue<std::function<void()>> tasks_{kTasksMax};
     std::vector<std::function<std::size_t()>> chores_;
     std::function<void()> offline_;

@@ -37,6 +37,7 @@ void EngineServices::connect(api::Api& api, Feeder& feeder, std::span<Shard* con
     make_tail();
     add_gauges();
     bury_leftovers();
+    deps_.conductor->set_clock(deps_.clock);
     deps_.conductor->set_offline([this] { reader_.offline(); });
     deps_.conductor->add_chore([this]() -> std::size_t { return deps_.matcher->maintain(); });
     deps_.conductor->add_chore([this] { return deps_.retention->do_work(); });
@@ -214,27 +215,51 @@ core::Status EngineServices::wait_until_effective() {
 
 void EngineServices::run_script(api::ScriptRunRequest&& request,
                                 std::function<void(ScriptRunResult&&)> done) {
+    auto run = std::make_unique<ScriptRunJob>();
+    run->script_number = request.script->number.value;
+    run->input_json = std::move(request.input_json);
+    run->endpoint = std::move(request.endpoint);
+    run->caller = std::move(request.caller);
+    run->surplus_run = runs_.take_surplus();
+    submit_call(std::move(run), request.script->id, std::move(done));
+}
+
+void EngineServices::run_change(EntityChange&& change, const identity::Principal& caller,
+                                std::function<void(ScriptRunResult&&)> done) {
+    auto run = std::make_unique<ScriptRunJob>();
+    run->entity = std::make_shared<EntityCall>();
+    run->entity->event_bytes_max = deps_.event_bytes_max;
+    run->caller = caller;
+    std::string script_id;
+    if (!change.hooks.empty()) {
+        run->surplus_run = runs_.take_surplus();
+        const Script* script =
+            deps_.registry->snapshot()->script(ScriptNumber(change.hooks.back().script));
+        if (script) script_id = script->id;
+    }
+    run->entity->change = std::move(change);
+    submit_call(std::move(run), std::move(script_id), std::move(done));
+}
+
+// `script_id`: whose run it is on record as; empty: it is not.
+void EngineServices::submit_call(std::unique_ptr<ScriptRunJob> run, std::string script_id,
+                                 std::function<void(ScriptRunResult&&)> done) {
     auto job = std::make_unique<LaneJob>();
     job->kind = JobKind::kScriptRun;
     job->items.push_back({});
-    job->run = std::make_unique<ScriptRunJob>();
-    job->run->script_number = request.script->number.value;
-    job->run->input_json = std::move(request.input_json);
-    job->run->endpoint = std::move(request.endpoint);
+    job->run = std::move(run);
     job->run->execution_id = RunHistory::make_id(deps_.clock->wall_us(), deps_.random->next());
-    job->run->surplus_run = runs_.take_surplus();
     RunSummary summary;
     summary.id = job->run->execution_id;
-    summary.tenant = request.caller.tenant;
-    summary.script_id = request.script->id;
-    job->run->caller = std::move(request.caller);
+    summary.tenant = job->run->caller.tenant;
+    summary.script_id = std::move(script_id);
     auto shared = std::make_shared<std::function<void(ScriptRunResult &&)>>(std::move(done));
     job->run->done = [this, shared, summary](ScriptRunResult&& result) {
         auto kept = std::make_shared<ScriptRunResult>(std::move(result));
         deps_.conductor->post_answer([this, shared, kept, summary]() mutable {
             summary.started_at_us = kept->started_at_us;
             summary.failed = !kept->error.empty();
-            if (kept->status) runs_.add(std::move(summary));
+            if (kept->status && !summary.script_id.empty()) runs_.add(std::move(summary));
             (*shared)(std::move(*kept));
         });
     };

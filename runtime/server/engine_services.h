@@ -65,6 +65,7 @@ public:
         // What the executors beside scripts are at.
         std::function<void(std::vector<api::ExecutorFigures>&)> outside_figures{};
         std::string backup_folder{};
+        std::size_t event_bytes_max = core::kEventBytesMax;
         // While a change is waited for: the processor is the others'. Null: by the system.
         std::function<void()> yield;
     };
@@ -121,6 +122,12 @@ public:
     const RunHistory& run_history() override { return runs_; }
     Scheduler& scheduler() override { return *scheduler_; }
     api::EndpointTable& endpoints() override { return endpoints_; }
+    api::EntityDesk& entity_desk() override { return entity_desk_; }
+    void run_change(EntityChange&& change, const identity::Principal& caller,
+                    std::function<void(ScriptRunResult&&)> done) override;
+    void run_after(std::int64_t us, std::function<void()> work) override {
+        deps_.conductor->run_at(deps_.clock->monotonic_ns() + us * 1000, std::move(work));
+    }
     core::Result<std::string> start_replay(ReplaySpec&& spec) override;
     core::Result<ReplayProgress> replay(core::TenantId tenant, std::string_view id) override;
     core::Status cancel_replay(core::TenantId tenant, std::string_view id) override;
@@ -158,6 +165,8 @@ public:
 private:
     static constexpr std::int64_t kEffectiveUsMax = 5'000'000;
 
+    void submit_call(std::unique_ptr<ScriptRunJob> run, std::string script_id,
+                     std::function<void(ScriptRunResult&&)> done);
     core::Result<bool> tell_matcher(const RegistryChange& change);
     core::Status wait_until_effective();
     api::Readiness ability() const;
@@ -178,6 +187,7 @@ private:
     CallQueue* calls_ = nullptr;  // of API runs
     Scheduler* scheduler_ = nullptr;
     api::EndpointTable endpoints_;
+    api::EntityDesk entity_desk_;
     RunHistory runs_;
     std::unique_ptr<EventTail> tail_;
     std::atomic<bool> streams_open_{false};

@@ -44,6 +44,7 @@ std::shared_ptr<const identity::KeyIdentity> identity_of(
     const ApiKey& key, std::shared_ptr<identity::TenantHolder> tenant) {
     auto out = std::make_shared<identity::KeyIdentity>();
     out->id = key.id;
+    out->name = key.name;
     out->user = key.user;
     out->shown = key.shown;
     out->role = key.role;
@@ -66,7 +67,7 @@ bool gives_other(const ApiKey& before, const ApiKey& after) {
            before.patterns != after.patterns || before.ips != after.ips ||
            before.client_cert_sans != after.client_cert_sans ||
            before.expires_at_us != after.expires_at_us || before.user != after.user ||
-           (before.hash != after.hash && after.retired.empty());
+           before.name != after.name || (before.hash != after.hash && after.retired.empty());
 }
 
 }  // namespace

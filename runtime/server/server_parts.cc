@@ -5,6 +5,7 @@
 #include "runtime/executors/command_executor.h"
 #include "runtime/executors/script_executor.h"
 #include "runtime/executors/webhook_executor.h"
+#include "runtime/feed/block_matcher.h"
 #include "runtime/lua/lua_vm.h"
 #include "runtime/server/data_folder.h"
 #include "runtime/server/part_options.h"
@@ -161,7 +162,7 @@ core::Status ServerParts::open_registry() {
     auto opened = Registry::open(rows, clock, random, std::move(options));
     if (!opened) return core::fail(std::move(opened.error()));
     registry = std::move(*opened);
-    if (auto completed = complete_schedules(); !completed) return completed;
+    if (auto completed = complete_subscriptions(); !completed) return completed;
     if (auto restored = restore_receivers(); !restored) return restored;
 
     matcher = std::make_unique<matcher::Matcher>(
@@ -327,6 +328,7 @@ core::Status ServerParts::build_edge() {
     retention = std::make_unique<RetentionChore>(std::move(keeping));
     deps.retention = retention.get();
     deps.yield = seams.yield;
+    deps.event_bytes_max = static_cast<std::size_t>(config.events.event_bytes_max);
     deps.backup_folder =
         config.backup.dir.empty() ? config.data.dir + "/backups" : config.backup.dir;
     keys = std::make_unique<KeyDirectory>(
@@ -546,19 +548,25 @@ core::Status ServerParts::build_lanes() {
     return services->load_runs();
 }
 
-// A schedule and the subscription that takes its events to its executor are two commits.
-core::Status ServerParts::complete_schedules() {
-    std::vector<ScheduleRef> all;
-    registry->snapshot()->schedules.for_each(
-        [&](const ScheduleRef& schedule) { all.push_back(schedule); });
-    for (const ScheduleRef& schedule : all) {
-        const std::string id = schedule_subscription_id(schedule->id);
-        if (schedule->executor.empty() || registry->find_subscription(schedule->tenant, id))
-            continue;
+// A document and the subscription of its own are two commits.
+core::Status ServerParts::complete_subscriptions() {
+    const auto complete = [this](core::TenantId tenant, const std::string& id,
+                                 const std::string& body) {
+        if (registry->find_subscription(tenant, id)) return;
         auto made = registry->table<Subscription>().create(
-            {.tenant = schedule->tenant, .completes = true}, schedule_subscription_body(*schedule));
+            {.tenant = tenant, .completes = true}, body);
         if (!made) set_aside.add("subscription", id, made.error());
-    }
+    };
+    const RegistrySnapshotRef all = registry->snapshot();
+    all->schedules.for_each([&](const ScheduleRef& schedule) {
+        if (!schedule->executor.empty())
+            complete(schedule->tenant, schedule_subscription_id(schedule->id),
+                     schedule_subscription_body(*schedule));
+    });
+    all->hooks.for_each([&](const HookRef& hook) {
+        if (hook->told())
+            complete(hook->tenant, hook_subscription_id(hook->id), hook_subscription_body(*hook));
+    });
     return {};
 }
 
@@ -633,8 +641,15 @@ core::Status ServerParts::build_scheduler() {
         return shards[shard.value]->take_result(
             static_cast<std::uint32_t>(lane_count + call_lanes.size()), result);
     };
-    deps.delivered = [this](core::ShardId shard) { return shards[shard.value]->cursor(); };
-    deps.behind = &behind;
+    // A reader of its own; it holds nothing between two looks.
+    auto run_matcher = std::make_shared<BlockMatcher>(matcher->register_reader());
+    run_matcher->offline();
+    deps.wanted_by = [run_matcher](const store::StoredEvent& event,
+                                   const RegistrySnapshot& snapshot,
+                                   std::vector<core::SubscriptionId>& out) {
+        run_matcher->match_one(event, snapshot, out);
+        run_matcher->offline();
+    };
     deps.holds = [this] { return !database->space().accepting(); };
     deps.pause = [this](const ScheduleRef& schedule, const std::string& reason) {
         conductor.post_answer([this, schedule, reason] { pause_schedule(schedule, reason); });

@@ -169,7 +169,7 @@ private:
                             core::Result<io::Address> (Shard::*open)(const io::Address&,
                                                                      io::ListenRole));
     std::size_t tell_security();
-    core::Status complete_schedules();
+    core::Status complete_subscriptions();
     core::Status restore_receivers();
     core::Status load_cancelled();
     core::Status build_scheduler();

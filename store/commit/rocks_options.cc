@@ -125,6 +125,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> make_families(const Database::Optio
     point.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
     at(ColumnFamily::kKv).table_factory.reset(rocksdb::NewBlockBasedTableFactory(point));
     at(ColumnFamily::kKv).merge_operator = make_kv_merge_operator();
+    at(ColumnFamily::kEntity).table_factory.reset(rocksdb::NewBlockBasedTableFactory(point));
     at(ColumnFamily::kRegistry).table_factory.reset(rocksdb::NewBlockBasedTableFactory(point));
     return families;
 }

@@ -13,13 +13,13 @@
 namespace millrace::store {
 
 inline constexpr std::array<const char*, kColumnFamilyCount> kFamilyNames = {
-    "default", "log", "summary",  "outcomes", "cursor",    "retry",
-    "dlq",     "kv",  "registry", "audit",    "kv_history"};
+    "default", "log", "summary",  "outcomes", "cursor",     "retry",
+    "dlq",     "kv",  "registry", "audit",    "kv_history", "entity"};
 
 // The same on the disk: a family whose keys changed has a name of its own since (migration.h).
 inline constexpr std::array<const char*, kColumnFamilyCount> kDiskNames = {
-    "default", "log",  "summary",  "outcomes", "cursor.5",    "retry.5",
-    "dlq.5",   "kv.5", "registry", "audit",    "kv_history.5"};
+    "default", "log",  "summary",  "outcomes", "cursor.5",     "retry.5",
+    "dlq.5",   "kv.5", "registry", "audit",    "kv_history.5", "entity"};
 
 rocksdb::DBOptions make_db_options(const Database::Options& options);
 // Recovery up to the damage, instead of none.

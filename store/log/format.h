@@ -25,11 +25,13 @@
 //   registry    kind, 0x00, id                                   version:u8 RegistryRow
 //   audit       at_us:i64 serial:u64                             version:u8 AuditRow
 //   kv_history  partition:u16 at_us:i64 serial:u64               see kv_history.h
+//   entity      partition:u16 tenant:u32 type, 0x00, id          version:u8 EntityRow
 //
 //   A partition is one log with everything that follows from it: today a shard. Its number stands
 //   first, so that the rows of one partition are one range of each family. The shard of a position
 //   is its partition. kv belongs to the tenants and is used by every shard: until it is split, all
-//   of it, and its history, is partition kKvPartition.
+//   of it, and its history, is partition kKvPartition. So are entities, which are written with
+//   what their hooks do to kv.
 //
 //   serial: the number of the unit that brought the row, in the partition's log of units, and the
 //   row's place in it (unit_serial.h). It rises over restarts by construction: the cursor "units"
@@ -64,12 +66,14 @@ static_assert(std::endian::native == std::endian::little, "values on disk are li
 // 1: the first. 2: has the family kv_history. 3: blocks may be thinned, the
 // retry family has parked rows. 4: outcomes tell a replay's attempts. 5: partition and tenant in
 // every key and record, in families of their own (migration.h); blocks name a registry revision.
+// The family entity came within it: a folder without it has no entities.
 inline constexpr std::uint32_t kFormatVersion = 5;
 // The first one whose keys begin with the partition.
 inline constexpr std::uint32_t kFormatWithPartitions = 5;
 
 // Whose rows all of kv are, for now.
 inline constexpr core::ShardId kKvPartition{0};
+inline constexpr core::ShardId kEntityPartition = kKvPartition;
 
 // In place of a due time: the row waits for an earlier delivery of its partition key.
 inline constexpr std::int64_t kParkedDueUs = std::numeric_limits<std::int64_t>::max();
@@ -88,8 +92,9 @@ enum class ColumnFamily : std::uint8_t {
     kRegistry = 8,
     kAudit = 9,
     kKvHistory = 10,
+    kEntity = 11,
 };
-inline constexpr std::size_t kColumnFamilyCount = 11;
+inline constexpr std::size_t kColumnFamilyCount = 12;
 
 // What an acknowledgement means. The reply names it.
 enum class Durability : std::uint8_t {

@@ -172,6 +172,16 @@ inline std::string kv_prefix(core::TenantId tenant, std::string_view space) {
     return key;
 }
 
+// The entities of one type; of type "" all of the tenant's.
+inline std::string entity_prefix(core::TenantId tenant, std::string_view type) {
+    std::string key = partition_key(kEntityPartition);
+    put_be(key, tenant.value);
+    if (type.empty()) return key;
+    key.append(type);
+    key.push_back('\0');
+    return key;
+}
+
 inline std::string named_key(std::string_view name, std::string_view rest) {
     std::string key(name);
     key.push_back('\0');

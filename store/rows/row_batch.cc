@@ -146,6 +146,20 @@ void RowBatch::erase_registry(std::string_view kind, std::string_view id) {
     add({Op::kErase, ColumnFamily::kRegistry, 0, named_key(kind, id), {}});
 }
 
+void RowBatch::put_entity(const EntityKey& key, const EntityState& state) {
+    add({Op::kPut, ColumnFamily::kEntity, 0,
+         entity_prefix(key.tenant, key.type) + std::string(key.id),
+         encode_entity({state.version, state.created_at_us, state.updated_at_us, state.json})});
+}
+
+void RowBatch::erase_entity(const EntityKey& key) {
+    add({Op::kErase,
+         ColumnFamily::kEntity,
+         0,
+         entity_prefix(key.tenant, key.type) + std::string(key.id),
+         {}});
+}
+
 void RowBatch::put_audit(std::int64_t at_us, core::TenantId tenant, std::string_view json) {
     std::string key;
     put_be(key, at_us);

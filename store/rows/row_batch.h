@@ -56,6 +56,12 @@ struct KvKey {
     std::string_view key{};
 };
 
+struct EntityKey {
+    core::TenantId tenant{};
+    std::string_view type{};  // no 0x00 inside, not empty
+    std::string_view id{};
+};
+
 // One first or later attempt of one delivery. Extras only where there are any.
 struct OutcomeEntry {
     std::uint32_t event_index = 0;  // in its block
@@ -112,6 +118,14 @@ public:
     void put_registry(std::string_view kind, std::string_view id, std::uint64_t version,
                       std::int64_t updated_at_us, std::string_view json);
     void erase_registry(std::string_view kind, std::string_view id);
+    struct EntityState {
+        std::uint64_t version = 0;
+        std::int64_t created_at_us = 0;
+        std::int64_t updated_at_us = 0;
+        std::string_view json{};
+    };
+    void put_entity(const EntityKey& key, const EntityState& state);
+    void erase_entity(const EntityKey& key);
     // `tenant` is for filtering; `json` is the whole entry.
     void put_audit(std::int64_t at_us, core::TenantId tenant, std::string_view json);
 

@@ -120,6 +120,25 @@ bool decode_registry(std::string_view value, RegistryRow& out) {
     return record.ok();
 }
 
+std::string encode_entity(const EntityRow& row) {
+    std::string out = begin_row();
+    put_varint(out, row.version);
+    put_varint(out, zigzag(row.created_at_us));
+    put_varint(out, zigzag(row.updated_at_us));
+    put_text(out, row.json);
+    return out;
+}
+
+bool decode_entity(std::string_view value, EntityRow& out) {
+    RecordReader record(value);
+    if (!row_known(record)) return false;
+    out.version = record.varint();
+    out.created_at_us = record.signed_varint();
+    out.updated_at_us = record.signed_varint();
+    out.json = record.text();
+    return record.ok();
+}
+
 std::string encode_audit(const AuditRow& row) {
     std::string out = begin_row();
     put_varint(out, row.tenant.value);

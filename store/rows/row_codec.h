@@ -1,4 +1,4 @@
-// What: the values of the rare rows: retry, dead letter, registry, audit, cursor, kv. Each begins
+// What: the values of the rare rows: retry, dead letter, registry, entity, audit, cursor, kv. Each begins
 //       with version:u8 (kv with its header) and then holds varints and length-prefixed text, in
 //       the order of the structs' members.
 // Threads: pure. Lifetime: decoded views point into the value. Limits: none.
@@ -33,6 +33,15 @@ struct RegistryRow {
 };
 std::string encode_registry(const RegistryRow& row);
 bool decode_registry(std::string_view value, RegistryRow& out);
+
+struct EntityRow {
+    std::uint64_t version = 0;
+    std::int64_t created_at_us = 0;
+    std::int64_t updated_at_us = 0;
+    std::string_view json;
+};
+std::string encode_entity(const EntityRow& row);
+bool decode_entity(std::string_view value, EntityRow& out);
 
 struct AuditRow {
     core::TenantId tenant;

@@ -119,6 +119,8 @@ int run_cli(std::vector<std::string> arguments, CliStreams streams) {
     add_schedule_commands(app, context);
     add_endpoint_commands(app, context);
     add_action_commands(app, context);
+    add_entity_commands(app, context);
+    add_hook_commands(app, context);
     add_backup_command(app, context);
     add_past_commands(app, context);
     add_key_commands(app, context);

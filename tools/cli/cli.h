@@ -28,6 +28,8 @@ void add_replay_commands(CLI::App& app, CliContext& context);
 void add_schedule_commands(CLI::App& app, CliContext& context);
 void add_endpoint_commands(CLI::App& app, CliContext& context);
 void add_action_commands(CLI::App& app, CliContext& context);
+void add_entity_commands(CLI::App& app, CliContext& context);
+void add_hook_commands(CLI::App& app, CliContext& context);
 void add_backup_command(CLI::App& app, CliContext& context);
 void add_past_commands(CLI::App& app, CliContext& context);
 void add_key_commands(CLI::App& app, CliContext& context);

@@ -81,6 +81,7 @@ void print_report_json(const store::VerifyReport& report) {
     json.field("events", report.events).field("outcomes", report.outcomes);
     json.field("retries", report.retries).field("deadLetters", report.dead_letters);
     json.field("kvValues", report.kv_values).field("documents", report.documents);
+    json.field("entities", report.entities);
     json.field("identityRuns", report.identity_runs).field("problemCount", report.problem_count);
     json.key("problems").begin_array();
     for (const std::string& problem : report.problems) json.value(problem);
@@ -103,13 +104,14 @@ void print_report(const store::VerifyReport& report) {
     }
     std::printf(
         "events %llu  outcomes %llu  retries %llu  dead letters %llu  kv values %llu  "
-        "documents %llu\n",
+        "documents %llu  entities %llu\n",
         static_cast<unsigned long long>(report.events),
         static_cast<unsigned long long>(report.outcomes),
         static_cast<unsigned long long>(report.retries),
         static_cast<unsigned long long>(report.dead_letters),
         static_cast<unsigned long long>(report.kv_values),
-        static_cast<unsigned long long>(report.documents));
+        static_cast<unsigned long long>(report.documents),
+        static_cast<unsigned long long>(report.entities));
     for (const std::string& problem : report.problems) print("damage: " + printable(problem));
     if (report.problem_count > report.problems.size()) {
         print("and " + std::to_string(report.problem_count - report.problems.size()) + " more");

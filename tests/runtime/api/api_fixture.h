@@ -101,13 +101,23 @@ public:
                 result.reset();
                 return true;
             };
-            deps.delivered = [](core::ShardId) { return core::LogOffset{}; };
+            deps.wanted_by = [](const store::StoredEvent&, const RegistrySnapshot&,
+                                std::vector<core::SubscriptionId>& out) { out.clear(); };
             deps.holds = [] { return false; };
             scheduler_ = std::make_unique<Scheduler>(std::move(deps));
         }
         return *scheduler_;
     }
     EndpointTable& endpoints() override { return endpoints_; }
+    EntityDesk& entity_desk() override { return entity_desk_; }
+    void run_change(EntityChange&& change, const identity::Principal&,
+                    std::function<void(ScriptRunResult&&)> done) override {
+        changes_asked.push_back(std::move(change));
+        change_done = std::move(done);
+    }
+    std::vector<EntityChange> changes_asked;
+    std::function<void(ScriptRunResult&&)> change_done;
+    void run_after(std::int64_t, std::function<void()> work) override { work(); }
     core::Result<std::string> start_replay(ReplaySpec&& spec) override {
         replay_specs.push_back(std::move(spec));
         return std::string("rp_1");
@@ -196,6 +206,7 @@ private:
     SourceBook sources_;
     std::unique_ptr<Scheduler> scheduler_;
     EndpointTable endpoints_;
+    EntityDesk entity_desk_;
     SchemaBook schemas_;
 };
 

@@ -44,6 +44,7 @@ TEST_F(QuarantineTest, EveryKindOfRowIsPassedOverAndTheStartGoesOn) {
                              RowChange::kNew);
         rows.put_registry("script", "s" + std::to_string(i), 1, 1, "{}");
         rows.put_audit(i, core::TenantId{0}, "{}");
+        rows.put_entity({core::TenantId{0}, "order", "o" + std::to_string(i)}, {1, 1, 1, "{}"});
     }
     rows.kv_put({core::TenantId{0}, "room", "k"}, "1", 0);
     rows.kv_put({core::TenantId{0}, "room", "other"}, "2", 0);
@@ -52,7 +53,7 @@ TEST_F(QuarantineTest, EveryKindOfRowIsPassedOverAndTheStartGoesOn) {
     for (const ColumnFamily family :
          {ColumnFamily::kSummary, ColumnFamily::kOutcomes, ColumnFamily::kCursor,
           ColumnFamily::kRetry, ColumnFamily::kDlq, ColumnFamily::kKv, ColumnFamily::kRegistry,
-          ColumnFamily::kAudit, ColumnFamily::kKvHistory}) {
+          ColumnFamily::kAudit, ColumnFamily::kKvHistory, ColumnFamily::kEntity}) {
         damage(family);
     }
     crash();
