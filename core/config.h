@@ -115,6 +115,11 @@ struct MatcherConfig {
 
 struct AuthConfig {
     std::string query_keys = "some";
+    std::int64_t session_ttl_us = 12LL * 3600 * 1'000'000;
+};
+
+struct ConsoleConfig {
+    bool enabled = true;
 };
 
 struct QuotaConfig {  // of each tenant that says nothing itself; 0: no limit
@@ -177,6 +182,7 @@ struct Config {
     ScriptConfig script;
     MatcherConfig matcher;
     AuthConfig auth;
+    ConsoleConfig console;
     QuotaConfig quota;
     LogConfig log;
     HttpClientConfig http_client;

@@ -235,4 +235,31 @@ std::int64_t Metrics::sum(Metric metric, LabelValues labels) const {
     return static_cast<std::int64_t>(sum);
 }
 
+std::int64_t Metrics::sum_where(Metric metric, std::size_t label, std::string_view value) const {
+    std::lock_guard lock(mutex_);
+    const Family& family = families_[static_cast<std::size_t>(metric)];
+    MR_ASSERT(label < family.label_names.size() && family.kind != MetricKind::kHistogram);
+    std::uint64_t sum = 0;
+    for (const auto& [values, series] : family.series) {
+        if (values[label] != value) continue;
+        for (const auto& [role, cells] : series.cells)
+            sum += cells->load(std::memory_order_relaxed);  // as sum()
+    }
+    return static_cast<std::int64_t>(sum);
+}
+
+std::array<std::uint64_t, Histogram::kCells> Metrics::histogram_sum(Metric metric) const {
+    std::lock_guard lock(mutex_);
+    const Family& family = families_[static_cast<std::size_t>(metric)];
+    MR_ASSERT(family.kind == MetricKind::kHistogram);
+    std::array<std::uint64_t, Histogram::kCells> sums{};
+    for (const auto& [values, series] : family.series) {
+        for (const auto& [role, cells] : series.cells) {
+            for (std::size_t i = 0; i < sums.size(); ++i)
+                sums[i] += cells[i].load(std::memory_order_relaxed);  // as export_histogram()
+        }
+    }
+    return sums;
+}
+
 }  // namespace millrace::core

@@ -141,6 +141,10 @@ public:
     void export_text(std::string& out) const;
     // The sum of a counter or gauge over roles and over all label sets that begin with `labels`.
     std::int64_t sum(Metric metric, LabelValues labels = {}) const;
+    // The same over the label sets in which one label has this value.
+    std::int64_t sum_where(Metric metric, std::size_t label, std::string_view value) const;
+    // The cells of a histogram, added up over roles and label sets.
+    std::array<std::uint64_t, Histogram::kCells> histogram_sum(Metric metric) const;
 
 private:
     friend class MetricsRole;

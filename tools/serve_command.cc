@@ -2,6 +2,7 @@
 
 #include "core/config.h"
 #include "runtime/server/server.h"
+#include "tools/console/console_files.h"
 
 #include <CLI/CLI.hpp>
 
@@ -94,6 +95,7 @@ int serve_command(std::vector<std::string> arguments) {
     }
     core::Config config;
     runtime::ServeOptions options;
+    options.console = console_files();
     if (auto read = read_config(config, from, &options.warnings); !read) {
         std::fprintf(stderr, "error: %s\n", read.error().message.c_str());
         return kExitUsage;

@@ -122,6 +122,8 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kMe, me},
     {RouteId::kListExecutors, list_executors},
     {RouteId::kStats, stats},
+    {RouteId::kOpenSession, open_session},
+    {RouteId::kCloseSession, close_session},
     {RouteId::kHealthz, healthz},
     {RouteId::kReadyz, readyz},
     {RouteId::kMetrics, metrics},
@@ -166,6 +168,8 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kListExecutions: return list_executions;
         case RouteId::kListDeadLetters: return list_dead_letters;
         case RouteId::kReplayDeadLetters: return replay_dead_letters;
+        case RouteId::kListDeadLetterGroups: return list_dead_letter_groups;
+        case RouteId::kPatchDeadLetterGroup: return patch_dead_letter_group;
         case RouteId::kCreateSubscription:
             return [](Call& call, const Respond& respond) {
                 change_with_regexes(call, respond, create_subscription);

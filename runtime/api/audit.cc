@@ -32,9 +32,10 @@ std::string audit_members(const ApiRequest& request) {
     return members.substr(1, members.size() - 2);
 }
 
-void audit(Services& services, const identity::Principal& by, std::string_view action,
-           std::string_view kind, std::string_view id,
-           const std::function<void(core::JsonWriter&)>& more, std::string_view members) {
+std::string audit_entry(const identity::Principal& by, std::string_view action,
+                        std::string_view kind, std::string_view id,
+                        const std::function<void(core::JsonWriter&)>& more,
+                        std::string_view members) {
     std::string entry;
     core::JsonWriter json(entry);
     json.begin_object().field("action", action).field("kind", kind).field_or_null("id", id);
@@ -42,6 +43,13 @@ void audit(Services& services, const identity::Principal& by, std::string_view a
     if (more) more(json);
     json.end_object();
     if (!members.empty()) entry.insert(entry.size() - 1, "," + std::string(members));
+    return entry;
+}
+
+void audit(Services& services, const identity::Principal& by, std::string_view action,
+           std::string_view kind, std::string_view id,
+           const std::function<void(core::JsonWriter&)>& more, std::string_view members) {
+    const std::string entry = audit_entry(by, action, kind, id, more, members);
     if (auto status = services.write_audit(services.clock().wall_us(), by.tenant, entry); !status)
         services.log().warn("audit: write failed", {{"error", status.error().message}});
 }

@@ -18,6 +18,12 @@ void audit(Services& services, const identity::Principal& by, std::string_view a
            std::string_view kind, std::string_view id,
            const std::function<void(core::JsonWriter&)>& more = {}, std::string_view members = {});
 
+// The line itself, for a change whose row is written with it.
+std::string audit_entry(const identity::Principal& by, std::string_view action,
+                        std::string_view kind, std::string_view id,
+                        const std::function<void(core::JsonWriter&)>& more,
+                        std::string_view members);
+
 // Who asks, from where and by what, as members of an object: "actor":{...},"ip":...
 std::string audit_members(const ApiRequest& request);
 

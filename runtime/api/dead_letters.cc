@@ -8,6 +8,8 @@
 #include "store/log/log_reader.h"
 #include "store/rows/row_batch.h"
 
+#include <algorithm>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -59,7 +61,7 @@ core::Result<store::OwnedDeadLetter> find(Call& call, std::string_view id) {
 
 struct ReplaySelection {
     std::vector<std::string> ids;
-    std::string script_id, subscription_id, pattern;
+    std::string script_id, subscription_id, pattern, fingerprint;
     std::int64_t from_us = INT64_MIN;
     std::int64_t to_us = INT64_MAX;
     double per_second = 0;
@@ -81,6 +83,7 @@ core::Result<ReplaySelection> read_selection(std::string_view body) {
     in->text("scriptId", out.script_id);
     in->text("subscriptionId", out.subscription_id);
     in->text("pattern", out.pattern);
+    in->text("errorFingerprint", out.fingerprint);
     in->timestamp("from", out.from_us);
     in->timestamp("to", out.to_us);
     in->number("ratePerSecond", out.per_second, 0, 1e9);
@@ -88,6 +91,14 @@ core::Result<ReplaySelection> read_selection(std::string_view body) {
     if (std::int64_t expect = 0; in->integer("expect", expect, 0, INT64_MAX)) out.expect = expect;
     if (auto status = in->finish(); !status) return core::fail(status.error());
     return out;
+}
+
+// Nothing: any.
+std::function<bool(const store::DeadLetter&)> of_fingerprint(const std::string& fingerprint) {
+    if (fingerprint.empty()) return {};
+    return [&fingerprint](const store::DeadLetter& row) {
+        return row.error_fingerprint == fingerprint;
+    };
 }
 
 // Letters of subscriptions that get nothing now are left out, and counted.
@@ -101,6 +112,7 @@ core::Status select_keys(store::Database& database, const RegistrySnapshot& regi
         query.subscription_id = selection.subscription_id;
         query.script_id = selection.script_id;
         query.pattern = selection.pattern;
+        query.accept = of_fingerprint(selection.fingerprint);
         query.from_us = selection.from_us;
         query.to_us = selection.to_us;
         query.limit = kListLimitMax;
@@ -129,23 +141,15 @@ ApiResponse accepted(std::size_t count, std::size_t left_out) {
     return json_response(202, std::move(body));
 }
 
-ApiResponse would_be(std::size_t count, std::size_t left_out) {
-    std::string body;
-    core::JsonWriter json(body);
-    json.begin_object().field("success", true).field("dryRun", true).field("count", count);
-    if (left_out != 0) json.field("leftOut", left_out);
-    json.end_object();
-    return json_response(200, std::move(body));
-}
-
 // A listing; the texts are what the query's views point into.
 struct Listing {
-    std::string subscription_id, script_id, pattern, cursor;
+    std::string subscription_id, script_id, pattern, fingerprint, cursor;
     store::DeadLetterQuery query;
 
     // Many may have to be looked at for each that is found.
     bool selects() const {
-        return !subscription_id.empty() || !script_id.empty() || !pattern.empty();
+        return !subscription_id.empty() || !script_id.empty() || !pattern.empty() ||
+               !fingerprint.empty();
     }
 };
 
@@ -156,12 +160,14 @@ core::Result<std::shared_ptr<const Listing>> read_listing(const Call& call) {
     listing->subscription_id = call.text("subscriptionId");
     listing->script_id = call.text("scriptId");
     listing->pattern = call.text("pattern");
+    listing->fingerprint = call.text("errorFingerprint");
     listing->cursor = std::move(range->cursor);
     store::DeadLetterQuery& query = listing->query;
     query.tenant = call.tenant();
     query.subscription_id = listing->subscription_id;
     query.script_id = listing->script_id;
     query.pattern = listing->pattern;
+    query.accept = of_fingerprint(listing->fingerprint);
     query.from_us = range->from_us;
     query.to_us = range->to_us;
     query.limit = range->limit;
@@ -229,9 +235,23 @@ void redrive(Services& services, Bulk& bulk) {
         bulk.selected = services.replay_dead_letters(bulk.keys, bulk.selection.per_second);
 }
 
+// What a call without dryRun would take.
+ApiResponse would_be(Services& services, const Bulk& bulk) {
+    constexpr std::size_t kSampleMax = 10;
+    std::string body;
+    core::JsonWriter json(body);
+    json.begin_object().field("success", true).field("dryRun", true).field("count", bulk.keys.size());
+    if (bulk.left_out != 0) json.field("leftOut", bulk.left_out);
+    json.key("sample").begin_array();
+    for (std::size_t i = 0; i < std::min(bulk.keys.size(), kSampleMax); ++i)
+        json.value(store::encode_dead_letter_id(services.database().hasher(), bulk.keys[i]));
+    json.end_array().end_object();
+    return json_response(200, std::move(body));
+}
+
 ApiResponse answer(Services& services, const Bulk& bulk) {
     if (!bulk.selected) return error_response(bulk.selected.error());
-    if (bulk.selection.dry_run) return would_be(bulk.keys.size(), bulk.left_out);
+    if (bulk.selection.dry_run) return would_be(services, bulk);
     audit(
         services, bulk.by, "replay", "dead_letter", "",
         [&](core::JsonWriter& json) {

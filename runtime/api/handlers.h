@@ -75,6 +75,9 @@ Answer get_dead_letter(Call& call);
 Answer delete_dead_letter(Call& call);
 Answer replay_dead_letter(Call& call);
 void replay_dead_letters(Call& call, const Respond& respond);  // later, if it selects
+// dead_letter_groups.cc: answer later
+void list_dead_letter_groups(Call& call, const Respond& respond);
+void patch_dead_letter_group(Call& call, const Respond& respond);
 // retries.cc
 Answer list_retries(Call& call);
 // replays.cc
@@ -121,6 +124,9 @@ void check_schema(Call& call, const Respond& respond);  // later: it reads the l
 // who.cc
 Answer me(Call& call);
 Answer list_executors(Call& call);
+// sessions.cc
+Answer open_session(Call& call);
+Answer close_session(Call& call);
 // operation.cc
 Answer stats(Call& call);
 Answer healthz(Call& call);

@@ -1,5 +1,8 @@
 // Health, metrics, figures and the description of the API itself.
+#include "core/duration.h"
 #include "runtime/api/handlers.h"
+
+#include <algorithm>
 
 namespace millrace::runtime::api {
 
@@ -19,8 +22,45 @@ Answer own_stats(Call& call) {
 
 }  // namespace
 
+namespace {
+
+// A duration of the query, from a second to what is kept.
+core::Result<std::int64_t> read_span(const Call& call, std::string_view name, std::int64_t absent) {
+    const auto value = call.request.query_value(name);
+    if (!value) return absent;
+    constexpr std::int64_t kMost =
+        static_cast<std::int64_t>(StatsSeries::kSamplesMax) * StatsSeries::kEveryUs;
+    std::int64_t us = 0;
+    if (core::parse_duration_us(*value, us) && us >= StatsSeries::kEveryUs && us <= kMost)
+        return us;
+    return core::fail(
+        core::Error(core::ErrorCode::kValidation, "query parameter " + std::string(name) +
+                                                      " is \"" + value->substr(0, 64) +
+                                                      "\"; expected a duration from 1s to 15m")
+            .in(std::string(name))
+            .bound(kMost / 1'000'000));
+}
+
+core::Status append_series(core::JsonWriter& json, const Call& call) {
+    const auto window = read_span(call, "window", 900'000'000);
+    if (!window) return core::fail(window.error());
+    const auto step = read_span(call, "step", std::max<std::int64_t>(1'000'000, *window / 180));
+    if (!step) return core::fail(step.error());
+    json.field("windowSeconds", *window / 1'000'000).field("stepSeconds", *step / 1'000'000);
+    json.key("series");
+    call.services.stats_series()->append_series(json, *window, *step);
+    return {};
+}
+
+}  // namespace
+
 Answer stats(Call& call) {
-    if (call.tenant() != kPlatform) return own_stats(call);
+    const bool series = call.request.query_value("window") || call.request.query_value("step");
+    if (call.tenant() != kPlatform) {
+        if (!series) return own_stats(call);
+        return core::fail(core::ErrorCode::kForbidden,
+                          "series are of the whole server, whose figures are the platform's");
+    }
     std::string body;
     core::JsonWriter json(body);
     const store::Database::Stats store = call.services.database().stats();
@@ -54,6 +94,10 @@ Answer stats(Call& call) {
     }
     json.end_array();
     call.services.append_stats(json);
+    if (series && call.services.stats_series()) {
+        if (auto appended = append_series(json, call); !appended)
+            return core::fail(appended.error());
+    }
     json.end_object();
     return json_response(200, std::move(body));
 }

@@ -15,10 +15,11 @@
 namespace millrace::runtime::api {
 
 enum class RouteOwner : std::uint8_t {
-    kApi,     // Api::handle
-    kEvents,  // the edge: POST /v2/events
-    kStream,  // the edge: GET /v2/events/stream
-    kHook,    // the edge: /v2/webhooks/{source}
+    kApi,      // Api::handle
+    kEvents,   // the edge: POST /v2/events
+    kStream,   // the edge: GET /v2/events/stream
+    kHook,     // the edge: /v2/webhooks/{source}
+    kConsole,  // the edge: the console's files
 };
 
 // enumerator, owner, method, path, scope a caller must have, query parameters, what it does
@@ -214,7 +215,12 @@ enum class RouteOwner : std::uint8_t {
       "Lists executions")                                                                          \
     X(kGetExecution, kApi, kGet, "/v2/executions/{id}", kExecutionsRead, "", "One execution")      \
     X(kListDeadLetters, kApi, kGet, "/v2/dlq", kDeadLettersRead,                                   \
-      "scriptId,subscriptionId,pattern,from,to,limit,cursor", "Lists the dead-letter queue")       \
+      "scriptId,subscriptionId,pattern,errorFingerprint,from,to,limit,cursor",                     \
+      "Lists the dead-letter queue")                                                               \
+    X(kListDeadLetterGroups, kApi, kGet, "/v2/dlq/groups", kDeadLettersRead,                       \
+      "scriptId,subscriptionId,pattern,state,from,to,limit", "Dead letters by what went wrong")    \
+    X(kPatchDeadLetterGroup, kApi, kPatch, "/v2/dlq/groups/{fingerprint}", kDeadLettersWrite, "",  \
+      "Says what was made of a group: open, acknowledged, resolved or ignored")                    \
     X(kReplayDeadLetters, kApi, kPost, "/v2/dlq/replay", kDeadLettersReplay, "",                   \
       "Delivers dead letters again, by filter")                                                    \
     X(kGetDeadLetter, kApi, kGet, "/v2/dlq/{id}", kDeadLettersRead, "", "One dead letter")         \
@@ -261,7 +267,15 @@ enum class RouteOwner : std::uint8_t {
     X(kMe, kApi, kGet, "/v2/me", kApiRead, "", "Who is asking, and what they may")                 \
     X(kListExecutors, kApi, kGet, "/v2/executors", kMetricsRead, "",                               \
       "What runs deliveries: how much at once, how much of it now")                                \
-    X(kStats, kApi, kGet, "/v2/stats", kStatsRead, "", "Figures of the engine")                    \
+    X(kStats, kApi, kGet, "/v2/stats", kStatsRead, "window,step",                                  \
+      "Figures of the engine; with a window their series, 15 minutes at most")                     \
+    X(kStreamStats, kStream, kGet, "/v2/stats/stream", kStatsRead, "",                             \
+      "Figures of each second as Server-Sent Events")                                              \
+    X(kOpenSession, kApi, kPost, "/v2/session", kApiRead, "",                                      \
+      "Trades a key for a browser's cookie")                                                       \
+    X(kCloseSession, kApi, kDelete, "/v2/session", kApiRead, "", "Ends a browser's session")       \
+    X(kConsole, kConsole, kGet, "/", kPublic, "", "The console")                                   \
+    X(kConsoleFile, kConsole, kGet, "/console/{file}", kPublic, "", "What the console loads")      \
     X(kHealthz, kApi, kGet, "/healthz", kPublic, "", "200 while the process lives")                \
     X(kReadyz, kApi, kGet, "/readyz", kPublic, "", "200, or 503 with the reason")                  \
     X(kMetrics, kApi, kGet, "/metrics", kMetricsRead, "", "Prometheus text")                       \

@@ -25,11 +25,13 @@
 #include "runtime/entity/change.h"
 #include "runtime/identity/principal.h"
 #include "runtime/identity/security_events.h"
+#include "runtime/identity/session_table.h"
 #include "runtime/registry/registry.h"
 #include "runtime/registry/schema_book.h"
 #include "runtime/registry/source_book.h"
 #include "runtime/replay/replay_types.h"
 #include "runtime/scheduler/scheduler.h"
+#include "runtime/stream/stats_series.h"
 #include "store/database.h"
 #include "store/log/event_id.h"
 #include "store/rows/retry_schedule.h"
@@ -103,6 +105,11 @@ public:
     virtual Registry& registry() = 0;
     // For the tenant's log (identity/security_events.h).
     virtual void note_security(identity::SecurityKind, core::TenantId, std::string_view) {}
+    // Null: nobody gets a session.
+    virtual identity::SessionTable* sessions() { return nullptr; }
+    virtual std::int64_t session_ttl_us() { return 0; }
+    // Null: nothing is sampled.
+    virtual const StatsSeries* stats_series() { return nullptr; }
     // Event streams that a tenant has open.
     virtual std::size_t streams_of(core::TenantId) { return 0; }
     // A line of the audit log for a change that has no document.

@@ -3,6 +3,7 @@
 #include "io/error_body.h"
 #include "runtime/api/query_check.h"
 #include "runtime/edge/edge_cloudevents.h"
+#include "runtime/edge/edge_console.h"
 #include "runtime/edge/ingest_reply.h"
 #include "runtime/identity/limits.h"
 #include "store/log/durability_text.h"
@@ -54,8 +55,14 @@ bool answers_in_a_drain(api::RouteId id) {
 }  // namespace
 
 EdgeHttp::EdgeHttp(EdgeHost& host, const api::Api& api, const EdgeIdentity& identity,
-                   const SourceBook& sources, const store::Hasher& hasher)
-    : host_(host), api_(api), identity_(identity), hasher_(hasher), hooks_(sources, host.clock()) {}
+                   const SourceBook& sources, const store::Hasher& hasher,
+                   api::ConsoleFiles console)
+    : host_(host),
+      api_(api),
+      identity_(identity),
+      hasher_(hasher),
+      console_(console),
+      hooks_(sources, host.clock()) {}
 
 // The one place where a request gets its principal and where the principal is held against the
 // scope of what it asks for.
@@ -182,6 +189,9 @@ void EdgeHttp::on_request(io::Request& request) {
         case api::RouteOwner::kEvents: take_events(request); return;
         case api::RouteOwner::kStream: open_stream(request, route.id); return;
         case api::RouteOwner::kHook: take_hook(request); return;
+        case api::RouteOwner::kConsole:
+            respond_api(request.token, answer_console(request, console_));
+            return;
         case api::RouteOwner::kApi: forward(request); return;
     }
 }
@@ -196,7 +206,7 @@ void EdgeHttp::open_stream(io::Request& request, api::RouteId route) {
         }
         accept = EdgeSockets::accept_of(request);
     }
-    host_.open_stream(request, gate_.principal, std::move(accept));
+    host_.open_stream(request, route, gate_.principal, std::move(accept));
 }
 
 // Nothing but control frames means anything here.

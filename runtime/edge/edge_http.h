@@ -7,6 +7,7 @@
 
 #include "io/http_server.h"
 #include "runtime/api/api.h"
+#include "runtime/api/console_file.h"
 #include "runtime/edge/edge_hooks.h"
 #include "runtime/edge/edge_identity.h"
 #include "runtime/edge/edge_sockets.h"
@@ -43,8 +44,8 @@ public:
     // To a lane; the answer comes back through EdgeHttp::hook_transformed on this shard.
     virtual void transform_hook(std::unique_ptr<HookTransform> transform) = 0;
     // Opens a stream of events; `accept`: of a WebSocket, what its handshake is answered with.
-    virtual void open_stream(const io::Request& request, const identity::Principal& principal,
-                             std::string accept) = 0;
+    virtual void open_stream(const io::Request& request, api::RouteId route,
+                             const identity::Principal& principal, std::string accept) = 0;
     virtual void stream_drained(io::StreamToken stream) = 0;
     virtual void stream_closed(io::StreamToken stream) = 0;
 };
@@ -56,7 +57,8 @@ inline core::Error shutting_down() {
 class EdgeHttp final : public io::HttpHandler {
 public:
     EdgeHttp(EdgeHost& host, const api::Api& api, const EdgeIdentity& identity,
-             const SourceBook& sources, const store::Hasher& hasher);
+             const SourceBook& sources, const store::Hasher& hasher,
+             api::ConsoleFiles console = {});
     void attach(io::HttpServer& server) { server_ = &server; }
 
     void on_head(const io::Request& request, io::HeadDecision& decision) override;
@@ -103,6 +105,7 @@ private:
     const api::Api& api_;
     EdgeIdentity identity_;
     const store::Hasher& hasher_;
+    const api::ConsoleFiles console_;
     EdgeHooks hooks_;
     EdgeSockets sockets_;
     io::HttpServer* server_ = nullptr;

@@ -48,11 +48,29 @@ core::Result<Principal> Authenticator::authenticate(const Caller& caller) const 
         "no key exists, and without one only loopback clients are served; create a key first");
 }
 
+// A browser sends a cookie whoever's page asks it to: the page must be the server's own.
+core::Status Authenticator::take_session(const io::Request& request, Credential& credential,
+                                         std::string& scratch) const {
+    if (!sessions_) return {};
+    const std::string_view session = find_session(request);
+    if (session.empty()) return {};
+    if (auto ok = check_local_request(request, names_, cors_); !ok) return ok;
+    auto key_text = sessions_->find(session, clock_->wall_us());
+    if (!key_text) return {};
+    scratch = std::move(*key_text);
+    credential = {Shown::kKey, scratch};
+    return {};
+}
+
 core::Result<Principal> Authenticator::by_key(const Caller& caller) const {
     std::string scratch;
     Credential credential{caller.key.empty() ? Shown::kNothing : Shown::kKey, caller.key};
     if (caller.http) credential = find_credential(*caller.http, caller.query_key_counts, scratch);
     if (credential.shown == Shown::kBad) return core::fail(key_needed());
+    if (caller.http && credential.shown == Shown::kNothing) {
+        if (auto taken = take_session(*caller.http, credential, scratch); !taken)
+            return core::fail(std::move(taken.error()));
+    }
     const std::int64_t now_us = clock_->wall_us();
     std::optional<KeyReader> fresh;
     KeyReader& keys = caller.keys ? *caller.keys : fresh.emplace(*ring_);

@@ -1,6 +1,7 @@
 // What: the one place that says who a caller is, for HTTP, streams and line sockets alike. With no
 //       key ever created a loopback client is tenant `default` with every right, if its request
-//       passes the rules of local_policy.h; after the first one every caller shows a key.
+//       passes the rules of local_policy.h; after the first one every caller shows a key, or the
+//       session that a browser has got for one, under the same rules.
 // Threads: any; nothing changes after construction but what the ring publishes. `Caller::keys` is
 //       the caller's own.
 // Lifetime: outlives the edges that ask it; the ring outlives both.
@@ -16,6 +17,7 @@
 #include "runtime/identity/key_table.h"
 #include "runtime/identity/local_policy.h"
 #include "runtime/identity/principal.h"
+#include "runtime/identity/session_table.h"
 
 #include <functional>
 #include <span>
@@ -42,12 +44,14 @@ public:
 
     // Without a ring no key exists, ever.
     explicit Authenticator(HostNames names, TenantOf tenant_of = {}, const KeyRing* ring = nullptr,
-                           const core::Clock* clock = nullptr, CorsOrigins cors = {})
+                           const core::Clock* clock = nullptr, CorsOrigins cors = {},
+                           const SessionTable* sessions = nullptr)
         : names_(std::move(names)),
           tenant_of_(std::move(tenant_of)),
           ring_(ring),
           clock_(clock),
-          cors_(std::move(cors)) {}
+          cors_(std::move(cors)),
+          sessions_(sessions) {}
 
     core::Result<Principal> authenticate(const Caller& caller) const;
     // Null: keys never count here.
@@ -60,12 +64,15 @@ public:
 
 private:
     core::Result<Principal> by_key(const Caller& caller) const;
+    core::Status take_session(const io::Request& request, Credential& credential,
+                              std::string& scratch) const;
 
     const HostNames names_;
     const TenantOf tenant_of_;
     const KeyRing* const ring_;
     const core::Clock* const clock_;
     const CorsOrigins cors_;
+    const SessionTable* const sessions_;
 };
 
 }  // namespace millrace::runtime::identity

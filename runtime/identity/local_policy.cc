@@ -97,7 +97,7 @@ core::Status check_local_request(const io::Request& request, const HostNames& na
     // Only HTTP/1.0 may come without a Host, and no browser speaks that.
     if (!request.host.empty() && !names.knows(request.host)) {
         return forbid("Host", request.host,
-                      "is no name of this server; while no key exists these are localhost, "
+                      "is no name of this server; for who shows no key these are localhost, "
                       "127.0.0.1, [::1], the name it listens at and those of http.hosts");
     }
     const bool named = !cors.empty() && cors.names(request.header("Origin"));

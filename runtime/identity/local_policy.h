@@ -1,6 +1,7 @@
 // What: what an HTTP request must look like while no key exists and every loopback client has every
 //       right. Browsers are such clients too: without these rules any web page could send events by
-//       a form or a fetch, and read answers by letting its own name point to 127.0.0.1.
+//       a form or a fetch, and read answers by letting its own name point to 127.0.0.1. And what a
+//       request must look like that brings a session's cookie, which browsers add by themselves.
 // Threads: pure. Lifetime: HostNames is a value. Limits: none.
 // Failure: kForbidden or kUnsupportedMediaType, naming the header.
 #pragma once

@@ -60,10 +60,14 @@ public:
         return rows_.commit({}, {}, at_us, tenant, entry);
     }
 
-    // A row that is no document, with its line there: one commit.
+    // A row that is no document, with its line of the audit log in one commit.
     core::Status write_row(const RegistryRow& row, std::int64_t at_us, core::TenantId tenant,
                            std::string_view entry) {
         return rows_.commit({&row, 1}, {}, at_us, tenant, entry);
+    }
+    core::Status erase_row(const RegistryRowName& row, std::int64_t at_us, core::TenantId tenant,
+                           std::string_view entry) {
+        return rows_.commit({}, {&row, 1}, at_us, tenant, entry);
     }
 
     // Any thread. Never null.

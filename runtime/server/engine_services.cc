@@ -5,6 +5,7 @@
 #include "io/web_socket.h"
 #include "runtime/api/event_view.h"
 #include "runtime/api/query_check.h"
+#include "runtime/server/stats_sampler.h"
 #include "store/retention/space_guard.h"
 #include "store/rows/dead_letters.h"
 #include "store/rows/retry_schedule.h"
@@ -35,6 +36,7 @@ void EngineServices::connect(api::Api& api, Feeder& feeder, std::span<Shard* con
     lanes_.assign(lanes.begin(), lanes.end());
     calls_ = &calls;
     make_tail();
+    make_stats_tail();
     add_gauges();
     bury_leftovers();
     deps_.conductor->set_clock(deps_.clock);
@@ -46,6 +48,24 @@ void EngineServices::connect(api::Api& api, Feeder& feeder, std::span<Shard* con
         streams_open_.store(tail_->streams() != 0, std::memory_order_relaxed);
         return busy;
     });
+    deps_.conductor->add_chore([this] { return sample_stats(); });
+}
+
+// By the monotonic clock, whatever happens to the wall's.
+std::size_t EngineServices::sample_stats() {
+    const std::int64_t now_ns = deps_.clock->monotonic_ns();
+    if (sampled_ns_ != 0 && now_ns - sampled_ns_ < StatsSeries::kEveryUs * 1000) return 0;
+    sampled_ns_ = now_ns;
+    LogEnds handled;
+    for (const Shard* shard : shards_) handled.push_back(shard->cursor());
+    series_.add(
+        take_stats_sample(*deps_.metrics, *deps_.database, handled, deps_.clock->wall_us()));
+    if (stats_tail_->streams() == 0) return 1;
+    std::string newest;
+    core::JsonWriter json(newest);
+    series_.append_newest(json);
+    stats_tail_->tell(newest);
+    return 1;
 }
 
 void EngineServices::add_gauges() {
@@ -411,6 +431,12 @@ void EngineServices::pause_later(core::TenantId tenant, const std::string& subsc
 }
 
 void EngineServices::append_stats(core::JsonWriter& json) {
+    json.field("version", MILLRACE_VERSION);
+    json.key("disk")
+        .begin_object()
+        .field("freeBytes", deps_.database->space().free_bytes())
+        .field("reserveBytes", deps_.database->space().reserve_bytes())
+        .end_object();
     json.field("uptimeSeconds", (deps_.clock->wall_us() - started_us_) / 1'000'000);
     json.field("lanes", lanes_.size());
     json.key("shards").begin_array();
@@ -462,6 +488,15 @@ void shrink(api::ApiResponse& response) {
     response.body = io::deflate_gzip(response.body);
     response.headers.emplace_back("Content-Encoding", "gzip");
     response.headers.emplace_back("Vary", "Accept-Encoding");
+}
+
+}  // namespace
+
+namespace {
+
+core::Error too_many_wait() {
+    return core::Error(core::ErrorCode::kUnavailable, "too many requests are waiting")
+        .retry_after(1);
 }
 
 }  // namespace
@@ -519,7 +554,9 @@ void EngineServices::transform_hook(core::ShardId shard, std::unique_ptr<HookTra
 }
 
 void EngineServices::open_stream(core::ShardId shard, const io::Request& request,
-                                 const identity::Principal& principal, std::string accept) {
+                                 api::RouteId route, const identity::Principal& principal,
+                                 std::string accept) {
+    if (route == api::RouteId::kStreamStats) return open_stats(shard, request, principal);
     auto stream = std::make_shared<StreamRequest>();
     stream->accept = std::move(accept);
     stream->edge = shard;
@@ -532,18 +569,37 @@ void EngineServices::open_stream(core::ShardId shard, const io::Request& request
     stream->last_event_id = request.header("Last-Event-ID");
     streams_open_.store(true, std::memory_order_relaxed);
     if (!deps_.conductor->post([this, stream] { tail_->open(std::move(*stream)); }))
-        shards_[shard.value]->http().respond_error(
-            request.token,
-            core::Error(core::ErrorCode::kUnavailable, "too many requests are waiting")
-                .retry_after(1));
+        shards_[shard.value]->http().respond_error(request.token, too_many_wait());
+}
+
+// Figures are of the whole server.
+void EngineServices::open_stats(core::ShardId shard, const io::Request& request,
+                                const identity::Principal& principal) {
+    io::HttpServer& http = shards_[shard.value]->http();
+    if (principal.tenant != kPlatform) {
+        http.respond_error(request.token,
+                           core::Error(core::ErrorCode::kForbidden,
+                                       "figures of the whole server are the platform's"));
+        return;
+    }
+    const auto open = [this, shard, token = request.token, principal] {
+        stats_tail_->open(shard, token, principal);
+    };
+    if (!deps_.conductor->post(open)) http.respond_error(request.token, too_many_wait());
 }
 
 void EngineServices::stream_drained(core::ShardId shard, io::StreamToken stream) {
-    deps_.conductor->post_answer([this, shard, stream] { tail_->drained(shard, stream.request); });
+    deps_.conductor->post_answer([this, shard, stream] {
+        tail_->drained(shard, stream.request);
+        stats_tail_->drained(shard, stream.request);
+    });
 }
 
 void EngineServices::stream_closed(core::ShardId shard, io::StreamToken stream) {
-    deps_.conductor->post_answer([this, shard, stream] { tail_->closed(shard, stream.request); });
+    deps_.conductor->post_answer([this, shard, stream] {
+        tail_->closed(shard, stream.request);
+        stats_tail_->closed(shard, stream.request);
+    });
 }
 
 namespace {
@@ -576,35 +632,70 @@ void EngineServices::make_tail() {
         api::append_event(out, event, deps_.database->hasher());
     };
     deps.begin = [this](const StreamRequest& request, std::function<void(bool)> begun) {
-        shards_[request.edge.value]->post([this, token = request.token, accept = request.accept,
-                                           begun = std::move(begun)](Shard& edge) {
-            if (edge.draining()) {
-                edge.http().respond_error(token, shutting_down());
-                deps_.conductor->post_answer([begun] { begun(false); });
-                return;
-            }
-            const bool ok = accept.empty() ? begin_stream(edge.http(), token)
-                                           : begin_socket(edge.http(), token, accept);
-            deps_.conductor->post_answer([begun, ok] { begun(ok); });
-        });
+        begin_events(request.edge, request.token, request.accept, std::move(begun));
     };
     deps.write = [this](core::ShardId shard, io::RequestToken token, std::string bytes,
                         std::function<void(io::WriteOutcome)> written) {
-        shards_[shard.value]->post(
-            [this, token, bytes = std::move(bytes), written = std::move(written)](Shard& edge) {
-                const io::WriteOutcome outcome = edge.http().stream_write({token}, bytes);
-                deps_.conductor->post_answer([written, outcome] { written(outcome); });
-            });
+        write_events(shard, token, std::move(bytes), std::move(written));
     };
     deps.refuse = [this](core::ShardId shard, io::RequestToken token, core::Error error) {
-        shards_[shard.value]->post([token, error = std::move(error)](Shard& edge) {
-            edge.http().respond_error(token, error);
-        });
+        refuse_events(shard, token, std::move(error));
     };
-    deps.end = [this](core::ShardId shard, io::RequestToken token) {
-        shards_[shard.value]->post([token](Shard& edge) { edge.http().end_stream({token}); });
-    };
+    deps.end = [this](core::ShardId shard, io::RequestToken token) { end_events(shard, token); };
     tail_ = std::make_unique<EventTail>(std::move(deps));
+}
+
+void EngineServices::make_stats_tail() {
+    StatsTail::Deps deps;
+    deps.clock = deps_.clock;
+    deps.begin = [this](core::ShardId shard, io::RequestToken token,
+                        std::function<void(bool)> begun) {
+        begin_events(shard, token, "", std::move(begun));
+    };
+    deps.write = [this](core::ShardId shard, io::RequestToken token, std::string bytes,
+                        std::function<void(io::WriteOutcome)> written) {
+        write_events(shard, token, std::move(bytes), std::move(written));
+    };
+    deps.refuse = [this](core::ShardId shard, io::RequestToken token, core::Error error) {
+        refuse_events(shard, token, std::move(error));
+    };
+    deps.end = [this](core::ShardId shard, io::RequestToken token) { end_events(shard, token); };
+    stats_tail_ = std::make_unique<StatsTail>(std::move(deps));
+}
+
+// ---- of both kinds of streams, on the shard that has the connection
+
+void EngineServices::begin_events(core::ShardId shard, io::RequestToken token,
+                                  const std::string& accept, std::function<void(bool)> begun) {
+    shards_[shard.value]->post([this, token, accept, begun = std::move(begun)](Shard& edge) {
+        if (edge.draining()) {
+            edge.http().respond_error(token, shutting_down());
+            deps_.conductor->post_answer([begun] { begun(false); });
+            return;
+        }
+        const bool ok = accept.empty() ? begin_stream(edge.http(), token)
+                                       : begin_socket(edge.http(), token, accept);
+        deps_.conductor->post_answer([begun, ok] { begun(ok); });
+    });
+}
+
+void EngineServices::write_events(core::ShardId shard, io::RequestToken token, std::string bytes,
+                                  std::function<void(io::WriteOutcome)> written) {
+    shards_[shard.value]->post(
+        [this, token, bytes = std::move(bytes), written = std::move(written)](Shard& edge) {
+            const io::WriteOutcome outcome = edge.http().stream_write({token}, bytes);
+            deps_.conductor->post_answer([written, outcome] { written(outcome); });
+        });
+}
+
+void EngineServices::refuse_events(core::ShardId shard, io::RequestToken token, core::Error error) {
+    shards_[shard.value]->post([token, error = std::move(error)](Shard& edge) {
+        edge.http().respond_error(token, error);
+    });
+}
+
+void EngineServices::end_events(core::ShardId shard, io::RequestToken token) {
+    shards_[shard.value]->post([token](Shard& edge) { edge.http().end_stream({token}); });
 }
 
 }  // namespace millrace::runtime

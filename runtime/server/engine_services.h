@@ -21,6 +21,8 @@
 #include "runtime/server/sideline.h"
 #include "runtime/shard/feeder.h"
 #include "runtime/stream/event_tail.h"
+#include "runtime/stream/stats_series.h"
+#include "runtime/stream/stats_tail.h"
 
 #include <atomic>
 #include <functional>
@@ -62,6 +64,8 @@ public:
         KeyDirectory* keys = nullptr;
         identity::SecurityEvents* security = nullptr;
         DeliveryTester* tester = nullptr;
+        identity::SessionTable* sessions = nullptr;
+        std::int64_t session_ttl_us = 0;
         // What the executors beside scripts are at.
         std::function<void(std::vector<api::ExecutorFigures>&)> outside_figures{};
         std::string backup_folder{};
@@ -95,6 +99,9 @@ public:
                        std::string_view payload) override {
         deps_.security->note(kind, tenant, payload, deps_.clock->monotonic_ns());
     }
+    identity::SessionTable* sessions() override { return deps_.sessions; }
+    std::int64_t session_ttl_us() override { return deps_.session_ttl_us; }
+    const StatsSeries* stats_series() override { return &series_; }
     std::size_t streams_of(core::TenantId tenant) override { return tail_->streams_of(tenant); }
     LuaWatchdogSlot* trial_slot() override { return deps_.trial_slot; }
     void call_action(OutsideAsk&& ask, std::function<void(OutsideAnswer&&)> done) override;
@@ -154,7 +161,7 @@ public:
     void handle_api(core::ShardId shard, api::ApiRequest&& request,
                     io::RequestToken token) override;
     void transform_hook(core::ShardId shard, std::unique_ptr<HookTransform> transform) override;
-    void open_stream(core::ShardId shard, const io::Request& request,
+    void open_stream(core::ShardId shard, const io::Request& request, api::RouteId route,
                      const identity::Principal& principal, std::string accept) override;
     void stream_drained(core::ShardId shard, io::StreamToken stream) override;
     void stream_closed(core::ShardId shard, io::StreamToken stream) override;
@@ -172,7 +179,17 @@ private:
     api::Readiness ability() const;
     void append_behind(core::JsonWriter& json) const;
     void bury_leftovers();
+    void open_stats(core::ShardId shard, const io::Request& request,
+                    const identity::Principal& principal);
     void make_tail();
+    void make_stats_tail();
+    std::size_t sample_stats();
+    void begin_events(core::ShardId shard, io::RequestToken token, const std::string& accept,
+                      std::function<void(bool)> begun);
+    void write_events(core::ShardId shard, io::RequestToken token, std::string bytes,
+                      std::function<void(io::WriteOutcome)> written);
+    void refuse_events(core::ShardId shard, io::RequestToken token, core::Error error);
+    void end_events(core::ShardId shard, io::RequestToken token);
     void add_gauges();
 
     const Deps deps_;
@@ -190,6 +207,9 @@ private:
     api::EntityDesk entity_desk_;
     RunHistory runs_;
     std::unique_ptr<EventTail> tail_;
+    StatsSeries series_;
+    std::unique_ptr<StatsTail> stats_tail_;
+    std::int64_t sampled_ns_ = 0;
     std::atomic<bool> streams_open_{false};
     std::atomic<std::uint64_t> registry_version_{0};
     std::int64_t started_us_ = 0;

@@ -72,8 +72,10 @@ std::string serve(Server& server, core::Log& log, const core::Config& config,
 Server::Server(std::unique_ptr<ServerParts> parts) : parts_(std::move(parts)) {}
 Server::~Server() = default;
 
-core::Result<std::unique_ptr<Server>> Server::create(const core::Config& config, core::Log& log) {
+core::Result<std::unique_ptr<Server>> Server::create(const core::Config& config, core::Log& log,
+                                                     api::ConsoleFiles console) {
     auto parts = std::make_unique<ServerParts>(config, log);
+    if (config.console.enabled) parts->console = console;
     for (const auto step :
          {&ServerParts::plan_process, &ServerParts::open_store, &ServerParts::open_registry,
           &ServerParts::build_edge, &ServerParts::build_shards, &ServerParts::build_lanes,
@@ -126,9 +128,10 @@ namespace {
 // What the system refuses by an exception, of the standard library or of a library of others, is
 // told like any other reason. There is no way back from it: the process ends without destructors,
 // which would ask the system for more.
-core::Result<std::unique_ptr<Server>> create_or_end(const core::Config& config, core::Log& log) {
+core::Result<std::unique_ptr<Server>> create_or_end(const core::Config& config, core::Log& log,
+                                                    api::ConsoleFiles console) {
     try {
-        return Server::create(config, log);
+        return Server::create(config, log, console);
     } catch (...) {
         const char* text = refusal_text();
         log.error(std::string("millrace can't start: ") +
@@ -144,7 +147,7 @@ int run_server(const core::Config& config, const ServeOptions& options) {
     install_signals();
     core::RealClock clock;
     core::Log log(clock, level_of(config), {}, format_of(config));
-    auto server = create_or_end(config, log);
+    auto server = create_or_end(config, log, options.console);
     if (!server) {
         log.error("millrace can't start: " + server.error().message);
         return kExitFailed;

@@ -9,6 +9,7 @@
 #include "core/config.h"
 #include "core/log.h"
 #include "core/result.h"
+#include "runtime/api/console_file.h"
 #include "runtime/server/reload.h"
 
 #include <cstdint>
@@ -29,7 +30,9 @@ class ServerParts;
 
 class Server {
 public:
-    static core::Result<std::unique_ptr<Server>> create(const core::Config& config, core::Log& log);
+    // `console`: what is served at / and below /console/.
+    static core::Result<std::unique_ptr<Server>> create(const core::Config& config, core::Log& log,
+                                                        api::ConsoleFiles console = {});
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
@@ -57,6 +60,7 @@ private:
 struct ServeOptions {
     std::vector<std::string> warnings{};
     std::function<core::Result<core::Config>()> read_again{};
+    api::ConsoleFiles console{};
 };
 int run_server(const core::Config& config, const ServeOptions& options);
 

@@ -336,6 +336,8 @@ core::Status ServerParts::build_edge() {
     if (auto started = keys->start(); !started) return started;
     deps.keys = keys.get();
     deps.security = &security;
+    deps.sessions = &sessions;
+    deps.session_ttl_us = config.auth.session_ttl_us;
     services = std::make_unique<EngineServices>(deps);
     rest = std::make_unique<api::Api>(*services);
     auto names = identity::HostNames::make(config.http.listen, config.http.hosts);
@@ -343,7 +345,7 @@ core::Status ServerParts::build_edge() {
     auto cors = identity::CorsOrigins::make(config.http.cors_origins);
     if (!cors) return core::fail(std::move(cors.error()));
     authenticator = std::make_unique<identity::Authenticator>(
-        std::move(*names), seams.tenant_of, &key_ring, &clock, std::move(*cors));
+        std::move(*names), seams.tenant_of, &key_ring, &clock, std::move(*cors), &sessions);
     conductor.add_chore([this] { return keys->write_uses(); });
     conductor.add_chore([this] { return tell_security(); });
     verifier = std::make_unique<MatchVerifier>(config.matcher.verify_fraction, *registry,
@@ -395,6 +397,7 @@ core::Status ServerParts::build_shards() {
         shard.authenticator = authenticator.get();
         shard.query_keys = query_keys_of(config.auth);
         shard.security = &security;
+        shard.console = console;
         shard.sources = &sources;
         shard.schemas = &schemas;
         shard.uplink = services.get();

@@ -14,6 +14,7 @@
 #include "io/tls/ticket_keys.h"
 #include "matcher/matcher.h"
 #include "runtime/api/api.h"
+#include "runtime/api/console_file.h"
 #include "runtime/courier/courier.h"
 #include "runtime/delivery/call_queue.h"
 #include "runtime/delivery/delivery_log.h"
@@ -22,6 +23,7 @@
 #include "runtime/executors/command_runner.h"
 #include "runtime/executors/endpoints.h"
 #include "runtime/identity/authenticator.h"
+#include "runtime/identity/session_table.h"
 #include "runtime/lua/lua_watchdog.h"
 #include "runtime/registry/registry.h"
 #include "runtime/registry/registry_rows.h"
@@ -110,6 +112,7 @@ public:
     std::size_t shard_count = 1;
     std::size_t lane_count = 1;
     std::optional<DescriptorPlan> descriptors;
+    api::ConsoleFiles console;  // none: nothing is at /
 
     std::unique_ptr<store::Database> database;
     std::unique_ptr<store::LogWriter> writer;
@@ -136,6 +139,7 @@ public:
     std::unique_ptr<EngineServices> services;
     std::unique_ptr<api::Api> rest;
     identity::KeyRing key_ring;
+    identity::SessionTable sessions;
     identity::SecurityEvents security;
     std::unique_ptr<KeyDirectory> keys;
     std::unique_ptr<identity::Authenticator> authenticator;

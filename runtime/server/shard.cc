@@ -31,7 +31,7 @@ Shard::Shard(Deps deps)
                 deps_.database->hasher(), *deps_.clock, std::move(deps_.matcher_reader)),
       edge_http_(*this, *deps_.api,
                  EdgeIdentity(*deps_.authenticator, deps_.query_keys, deps_.security),
-                 *deps_.sources, deps_.database->hasher()),
+                 *deps_.sources, deps_.database->hasher(), deps_.console),
       edge_lines_(*this, EdgeIdentity(*deps_.authenticator, deps_.query_keys, deps_.security)),
       http_(std::make_unique<io::HttpServer>(*deps_.reactor, edge_http_, deps_.http)),
       lines_(std::make_unique<io::LineServer>(*deps_.reactor, edge_lines_, deps_.lines)),
@@ -517,9 +517,9 @@ void Shard::forward(api::ApiRequest&& request, io::RequestToken token) {
 void Shard::transform_hook(std::unique_ptr<HookTransform> transform) {
     deps_.uplink->transform_hook(deps_.number, std::move(transform));
 }
-void Shard::open_stream(const io::Request& request, const identity::Principal& principal,
-                        std::string accept) {
-    deps_.uplink->open_stream(deps_.number, request, principal, std::move(accept));
+void Shard::open_stream(const io::Request& request, api::RouteId route,
+                        const identity::Principal& principal, std::string accept) {
+    deps_.uplink->open_stream(deps_.number, request, route, principal, std::move(accept));
 }
 void Shard::stream_drained(io::StreamToken stream) {
     deps_.uplink->stream_drained(deps_.number, stream);

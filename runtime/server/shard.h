@@ -55,7 +55,7 @@ public:
                             io::RequestToken token) = 0;
     // Runs a source's transform; the answer comes back through Shard::hook_transformed.
     virtual void transform_hook(core::ShardId shard, std::unique_ptr<HookTransform> transform) = 0;
-    virtual void open_stream(core::ShardId shard, const io::Request& request,
+    virtual void open_stream(core::ShardId shard, const io::Request& request, api::RouteId route,
                              const identity::Principal& principal, std::string accept) = 0;
     virtual void stream_drained(core::ShardId shard, io::StreamToken stream) = 0;
     virtual void stream_closed(core::ShardId shard, io::StreamToken stream) = 0;
@@ -77,6 +77,7 @@ public:
         const identity::Authenticator* authenticator = nullptr;
         identity::QueryKeys query_keys = identity::QueryKeys::kSome;
         identity::SecurityEvents* security = nullptr;
+        api::ConsoleFiles console{};
         const SourceBook* sources = nullptr;
         const SchemaBook* schemas = nullptr;
         ShardUplink* uplink = nullptr;
@@ -162,8 +163,8 @@ public:
     store::Durability default_durability() const override { return deps_.durability; }
     void forward(api::ApiRequest&& request, io::RequestToken token) override;
     void transform_hook(std::unique_ptr<HookTransform> transform) override;
-    void open_stream(const io::Request& request, const identity::Principal& principal,
-                     std::string accept) override;
+    void open_stream(const io::Request& request, api::RouteId route,
+                     const identity::Principal& principal, std::string accept) override;
     void stream_drained(io::StreamToken stream) override;
     void stream_closed(io::StreamToken stream) override;
 

@@ -1,0 +1,98 @@
+#include "runtime/identity/session_table.h"
+
+#include "core/crypto/digest.h"
+#include "core/crypto/random_bits.h"
+#include "io/http_head.h"
+
+#include <algorithm>
+
+namespace millrace::runtime::identity {
+namespace {
+
+constexpr std::size_t kSecretBytes = 32;
+
+std::string digest_of(std::string_view text) {
+    const core::crypto::Digest digest = core::crypto::sha256(text);
+    return {digest.begin(), digest.end()};
+}
+
+std::string make_secret() {
+    constexpr std::string_view kHex = "0123456789abcdef";
+    std::string text;
+    for (const char byte : core::crypto::random_bytes(kSecretBytes)) {
+        const auto bits = static_cast<unsigned char>(byte);
+        text += kHex[bits >> 4];
+        text += kHex[bits & 15];
+    }
+    return text;
+}
+
+}  // namespace
+
+std::string SessionTable::open(std::string_view key_text, std::int64_t now_us,
+                               std::int64_t ttl_us) {
+    std::string session = make_secret();
+    std::lock_guard lock(mutex_);
+    make_room(now_us);
+    sessions_[digest_of(session)] = {std::string(key_text), now_us + ttl_us};
+    return session;
+}
+
+void SessionTable::make_room(std::int64_t now_us) {
+    if (sessions_.size() < kSessionsMax) return;
+    std::erase_if(sessions_, [now_us](const auto& one) { return one.second.until_us <= now_us; });
+    if (sessions_.size() < kSessionsMax) return;
+    sessions_.erase(std::min_element(sessions_.begin(), sessions_.end(),
+                                     [](const auto& left, const auto& right) {
+                                         return left.second.until_us < right.second.until_us;
+                                     }));
+}
+
+std::optional<std::string> SessionTable::find(std::string_view session, std::int64_t now_us) const {
+    const std::string digest = digest_of(session);
+    std::lock_guard lock(mutex_);
+    const auto found = sessions_.find(digest);
+    if (found == sessions_.end() || found->second.until_us <= now_us) return std::nullopt;
+    return found->second.key_text;
+}
+
+void SessionTable::close(std::string_view session) {
+    const std::string digest = digest_of(session);
+    std::lock_guard lock(mutex_);
+    sessions_.erase(digest);
+}
+
+std::size_t SessionTable::size() const {
+    std::lock_guard lock(mutex_);
+    return sessions_.size();
+}
+
+std::string session_cookie_name(std::string_view host) {
+    const std::size_t bracket = host.rfind(']');
+    const std::size_t colon = host.rfind(':');
+    const bool named =
+        colon != std::string_view::npos && (bracket == std::string_view::npos || bracket < colon);
+    return "millrace_session_" + std::string(named ? host.substr(colon + 1) : "80");
+}
+
+std::string_view find_session_cookie(std::string_view cookies, std::string_view host) {
+    const std::string name = session_cookie_name(host) + "=";
+    while (!cookies.empty()) {
+        std::string_view one = cookies.substr(0, cookies.find(';'));
+        cookies.remove_prefix(std::min(cookies.size(), one.size() + 1));
+        while (one.starts_with(' ')) one.remove_prefix(1);
+        if (one.starts_with(name)) return one.substr(name.size());
+    }
+    return {};
+}
+
+std::string_view find_session(const io::Request& request) {
+    for (const io::HeaderField& header : request.headers) {
+        if (header.name.size() != 6 || !io::equals_ignore_case(header.name, "Cookie")) continue;
+        if (const auto found = find_session_cookie(header.value, request.host); !found.empty())
+            return found;
+    }
+    return {};
+}
+
+}  // namespace millrace::runtime::identity

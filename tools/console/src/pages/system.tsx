@@ -1,0 +1,52 @@
+// The engine itself, and who changed what.
+import { useState } from 'preact/hooks';
+import { get } from '../lib/http';
+import { useAsk } from '../lib/live';
+import { bytes, count, span } from '../lib/format';
+import { setQuery } from '../lib/route';
+import { Button, Empty, Fault, JsonView, Page, Rows, Status, Table, Tabs, Time } from '../ui/parts';
+import type { PageProps } from '../main';
+
+const TABS: ['engine' | 'sources' | 'endpoints' | 'schemas' | 'audit' | 'raw', string][] = [['engine', 'Engine'], ['sources', 'Webhooks in'], ['endpoints', 'Endpoints'], ['schemas', 'Schemas'], ['audit', 'Audit'], ['raw', 'Figures']];
+
+export function System({ route }: PageProps) {
+  const tab = TABS.find(([name]) => name === route.query.get('tab'))?.[0] ?? 'engine';
+  return <Page title="System" actions={<Tabs label="What" of={TABS} now={tab} pick={(next) => setQuery({ tab: next === 'engine' ? undefined : next })} />}>
+    {tab === 'engine' && <Engine />}{tab === 'audit' && <Audit route={route} />}{tab === 'raw' && <Raw />}
+    {tab === 'sources' && <Documents path="/v2/sources" none="No sources of webhooks" columns={(one) => [one.scheme, one.url]} />}{tab === 'endpoints' && <Documents path="/v2/endpoints" none="No endpoints" columns={(one) => [`${one.method} ${one.route}`, one.scriptId]} />}{tab === 'schemas' && <Documents path="/v2/schemas" none="No schemas" columns={(one) => [one.pattern, one.mode]} />}</Page>;
+}
+
+function Engine() {
+  const stats = useAsk((signal) => get('/v2/stats', undefined, signal), [], 2000);
+  const executors = useAsk((signal) => get('/v2/executors', undefined, signal), [], 2000);
+  const s = stats.value;
+  return <><Fault error={stats.error ?? executors.error} />
+    {s && <div class="grid"><section class="card"><header><h2>Server</h2></header><Rows of={[['State', <><Status is={s.ready ? 'active' : 'failed'} /> {s.reason ?? ''}</>], ['Version', s.version ?? ''], ['Up', span((s.uptimeSeconds ?? 0) * 1000)], ['Events kept', count(s.events?.kept)], ['On disk', bytes(s.store?.bytes ?? 0)], ['Disk free', s.disk ? `${bytes(s.disk.freeBytes)}, ${bytes(s.disk.reserveBytes)} are a reserve` : ''], ['Acknowledged, not synced', bytes(s.store?.unsyncedBytes ?? 0)], ['Set aside', count(s.setAside)]]} /></section>
+      <section class="card"><header><h2>Matcher</h2></header>{s.matcher && <Rows of={[['Subscriptions', count(s.matcher.subscriptions)], ['Memory', bytes(s.matcher.bytes)], ['Paths looked at', count(s.matcher.paths)], ['Entries an event', count(s.matcher.entriesPerEvent)], ['Looked at for each event', count(s.matcher.unpivotedClauses)], ['Regex failures', count(s.matcher.regexFailures)]]} />}</section></div>}
+    <section class="card list"><header><h2>Executors</h2></header>{executors.value && <Table label="Executors" rows={executors.value.items} keyOf={(e: any) => e.type} columns={[{ name: 'Type', cell: (e) => <b>{e.type}</b> }, { name: 'State', cell: (e) => <Status is={e.enabled ? 'enabled' : 'disabled'} /> }, { name: 'Running', class: 'num', cell: (e) => `${count(e.running)} of ${count(e.limit)}` }, { name: 'Waiting', class: 'num', cell: (e) => count(e.waiting) }, { name: 'Breakers open', class: 'num', cell: (e) => count(e.breakersOpen) }]} />}</section>
+    {s?.shards && <section class="card list"><header><h2>Shards</h2></header><Table label="Shards" rows={s.shards.map((one: any, i: number) => ({ ...one, i }))} keyOf={(one: any) => String(one.i)} columns={[{ name: 'Shard', class: 'num', cell: (one) => one.i }, { name: 'Log ends at', class: 'num', cell: (one) => count(one.nextOffset) }, { name: 'Delivered to', class: 'num', cell: (one) => count(one.cursor) }, { name: 'Behind', class: 'num', cell: (one) => count(one.nextOffset - one.cursor) }, { name: 'Waiting', class: 'num', cell: (one) => count(one.waitingDeliveries) }, { name: 'Read back', cell: (one) => one.cold ? <Status is="waiting" title="deliveries are read back from the log" /> : 'no' }, { name: 'Connections', class: 'num', narrow: true, cell: (one) => count(one.httpConnections + one.socketConnections) }]} /></section>}
+    {s?.behind?.length > 0 && <section class="card list"><header><h2>Behind, alone</h2></header><Table label="Subscriptions that are behind" rows={s.behind} keyOf={(b: any) => `${b.subscriptionId}/${b.shard}`} columns={[{ name: 'Subscription', cell: (b) => b.subscriptionId }, { name: 'Shard', class: 'num', cell: (b) => b.shard }, { name: 'Is at', class: 'num', cell: (b) => count(b.position) }]} /></section>}
+    {s?.errors?.length > 0 && <section class="card list"><header><h2>What went wrong in the server</h2></header><Table label="Errors of the server" rows={s.errors} keyOf={(e: any) => e.site + e.message} columns={[{ name: 'Level', cell: (e) => <Status is={e.level === 'error' ? 'failed' : 'waiting'} /> }, { name: 'What', cell: (e) => <span class="wrap">{e.message}</span> }, { name: 'Times', class: 'num', cell: (e) => count(e.count) }, { name: 'Last', class: 'nowrap', cell: (e) => <Time at={e.last} /> }]} /></section>}</>;
+}
+
+function Audit({ route }: { route: PageProps['route'] }) {
+  const kind = route.query.get('kind') ?? '';
+  const [verified, setVerified] = useState<any>(null);
+  const [error, setError] = useState<Error | null>(null);
+  const list = useAsk((signal) => get('/v2/audit', { kind: kind || undefined, limit: 200 }, signal), [kind]);
+  const rows = (list.value?.items ?? []).map((row: any, i: number) => ({ ...row, i }));
+  return <><div class="bar"><input class="grow" aria-label="Kind" placeholder="kind, as subscription or script" value={kind} onChange={(e) => setQuery({ kind: e.currentTarget.value.trim() || undefined })} /><Button onClick={() => get('/v2/audit/verify').then(setVerified).catch(setError)}>Verify the chain</Button></div><Fault error={list.error ?? error} />
+    {verified && <p class={verified.valid ? 'note-box' : 'fault'} role="status"><Status is={verified.valid ? 'completed' : 'failed'} /> {verified.valid ? `${count(verified.checked)} rows checked: nothing was changed, taken out or put in.` : `broken: ${verified.broken?.reason ?? ''}`}</p>}
+    <section class="card list">{rows.length ? <Table label="Who changed what, newest first" rows={rows} keyOf={(r: any) => String(r.i)} columns={[{ name: 'When', class: 'nowrap', cell: (r) => <Time at={r.at} /> }, { name: 'Who', cell: (r) => r.by ?? r.actor?.id ?? '' }, { name: 'Did', cell: (r) => r.action }, { name: 'What', cell: (r) => <>{r.kind} <code>{r.id}</code></> }, { name: 'From', narrow: true, cell: (r) => <span class="dim">{r.ip}</span> }, { name: '', cell: (r) => <details><summary>Row</summary><JsonView value={Object.fromEntries(Object.entries(r).filter(([name]) => name !== 'i'))} /></details> }]} /> : !list.loading && <Empty title="No rows" />}</section></>;
+}
+
+function Documents({ path, none, columns }: { path: string; none: string; columns: (one: any) => unknown[] }) {
+  const list = useAsk((signal) => get(path, { limit: 500 }, signal), [path], 10_000);
+  const rows = list.value?.items ?? [];
+  return <><Fault error={list.error} /><section class="card list">{rows.length ? <Table label={none.replace('No ', '')} rows={rows} keyOf={(one: any) => one.id} columns={[{ name: 'Name', cell: (one) => <b>{one.name || one.id}</b> }, { name: '', cell: (one) => <code>{String(columns(one)[0] ?? '')}</code> }, { name: '', cell: (one) => String(columns(one)[1] ?? '') }, { name: '', cell: (one) => <details><summary>Document</summary><JsonView value={one} /></details> }]} /> : !list.loading && <Empty title={none} />}</section></>;
+}
+
+function Raw() {
+  const stats = useAsk((signal) => get('/v2/stats', undefined, signal), [], 2000);
+  return <section class="card"><Fault error={stats.error} /><p class="dim">As <a href="/v2/stats">/v2/stats</a> says it; <a href="/metrics">/metrics</a> has all of it for Prometheus, <a href="/openapi.json">/openapi.json</a> the calls.</p>{stats.value && <JsonView value={stats.value} />}</section>;
+}
