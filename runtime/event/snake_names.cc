@@ -58,6 +58,7 @@ constexpr Name kTopNames[] = {{"\"event_type\"", "\"pattern\""},
                               {"\"max_runs\"", "\"maxRuns\""},
                               {"\"pause_on_failure\"", "\"pauseOnFailure\""}};
 constexpr Name kInnerNames[] = {{"\"script_id\"", "\"scriptId\""},
+                                {"\"workflow_id\"", "\"workflowId\""},
                                 {"\"timeout_ms\"", "\"timeoutMs\""},
                                 {"\"rate_per_second\"", "\"ratePerSecond\""},
                                 {"\"max_retries\"", "\"maxRetries\""},

@@ -17,10 +17,11 @@ namespace {
 using core::JsonObject;
 using core::Presence;
 
-constexpr std::array<std::pair<std::string_view, ExecutorType>, 3> kTypes = {
+constexpr std::array<std::pair<std::string_view, ExecutorType>, 4> kTypes = {
     {{"script", ExecutorType::kScript},
      {"webhook", ExecutorType::kWebhook},
-     {"command", ExecutorType::kCommand}}};
+     {"command", ExecutorType::kCommand},
+     {"workflow", ExecutorType::kWorkflow}}};
 constexpr std::array<std::pair<std::string_view, WebhookBody>, 4> kBodies = {
     {{"standard", WebhookBody::kStandard},
      {"envelope", WebhookBody::kEnvelope},
@@ -248,6 +249,10 @@ void read_executor(JsonObject& in, ExecutorSpec& executor, std::optional<Orderin
         switch (executor.type) {
             case ExecutorType::kWebhook: read_webhook(*inner, executor, order); break;
             case ExecutorType::kCommand: read_command(*inner, executor); break;
+            case ExecutorType::kWorkflow:
+                inner->text("workflowId", executor.script_id,
+                            {.presence = Presence::kRequired, .bytes_max = kResourceIdBytesMax});
+                break;
             default:
                 inner->text("scriptId", executor.script_id,
                             {.presence = Presence::kRequired, .bytes_max = kResourceIdBytesMax});

@@ -1,0 +1,246 @@
+// What: the agent that lets workflow runs go on. It owns every run that has not ended: it plays
+//       what happens into the run's state (runtime/workflow/decide.h), writes the input, the events
+//       and the effects of a step in one commit, and begins what follows when that is durable.
+//       A run that waits is forgotten but for its due time; the journal brings it back.
+// Threads: do_work() and wait() its own; what says so any; load() before the threads start.
+// Lifetime: borrows all of Deps; its executors' threads end before it does.
+// Limits: runs_active_max runs that are doing something at once, more wait in their order;
+//       kTasksMax requests wait (overflow policy: refuse); kWaitersMax callers wait for ends.
+// Failure: a step's failure is an input of its run. A run that can not be read is left where it is
+//       and told. Runs under way when the process ends are taken up again: what of them is durable
+//       is not done again, what had begun begins again under the same key.
+#pragma once
+
+#include "core/agent.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/random.h"
+#include "core/result.h"
+#include "core/task_queue.h"
+#include "runtime/delivery/answer_box.h"
+#include "runtime/delivery/delivery_run.h"
+#include "runtime/delivery/due_clock.h"
+#include "runtime/delivery/event_texts.h"
+#include "runtime/delivery/result_builder.h"
+#include "runtime/orchestrator/action_port.h"
+#include "runtime/orchestrator/run_rows.h"
+#include "runtime/orchestrator/run_store.h"
+#include "runtime/orchestrator/script_names.h"
+#include "runtime/orchestrator/wait_book.h"
+#include "runtime/orchestrator/workflow_table.h"
+#include "runtime/registry/secret_names.h"
+#include "store/database.h"
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace millrace::runtime {
+
+// Who asks for a run, and what of.
+struct RunRequest {
+    RunName run;  // an empty id: one is made
+    std::string workflow_id;
+    std::uint32_t version = 0;  // 0: the newest
+    std::string event;          // envelope; empty: none
+    std::string input;          // JSON; empty: the event's payload
+    std::string event_id;
+    std::string correlation_id;
+    std::string subscription_id;
+    std::uint32_t depth = 0;
+    RunParent parent;
+};
+struct RunBegun {
+    std::string run_id;
+    bool duplicate = false;  // it was there before; nothing was begun
+};
+
+class Orchestrator final : public core::Agent {
+public:
+    struct Deps {
+        const core::Clock* clock = nullptr;
+        const DueClock* due = nullptr;
+        core::Log* log = nullptr;
+        store::Database* database = nullptr;
+        const WorkflowTable* workflows = nullptr;
+        const RunKeys* keys = nullptr;
+        std::function<RegistrySnapshotRef()> registry;
+        ActionPort* actions = nullptr;  // null: there are none beside scripts and a workflow's own
+        std::size_t shards = 1;
+        std::size_t runs_active_max = 20;
+        std::uint64_t seed = 0;
+        // False when the shard's ring is full.
+        std::function<bool(core::ShardId, std::unique_ptr<LaneResult>&)> submit;
+        std::function<ExecutorSet(AnswerPort&)> make_executors;
+        // Nothing may be begun now.
+        std::function<bool()> holds;
+    };
+    explicit Orchestrator(Deps deps);
+    ~Orchestrator() override;
+
+    core::Status load(SetAside& aside);
+
+    std::string_view name() const override { return "orchestrator"; }
+    std::size_t do_work() override;
+    void wait(std::int64_t timeout_us) override;
+
+    // Any thread. `done` is called on this agent's or a shard's thread, once it is durable. False:
+    // too many wait; `done` is not called.
+    using Begun = std::function<void(core::Result<RunBegun>&&)>;
+    bool begin(RunRequest&& request, Begun done);
+    // What happens to a run from outside: cancel, terminate, pause, resume, signal. `version`:
+    // resume with that one. `done` gets the run as it is then.
+    using Done = std::function<void(core::Result<std::string>&&)>;
+    struct Order {
+        workflow::InputKind kind = workflow::InputKind::kCancel;
+        std::string name;
+        std::string value;
+        std::string step;
+        std::uint32_t version = 0;
+    };
+    bool order(RunName run, Order order, Done done);
+    // The run as it is when it has ended, or when the time is over.
+    bool wait_for_end(RunName run, std::int64_t timeout_ms, Done done);
+
+    const RunStore& store() const { return store_; }
+    struct Figures {
+        std::uint64_t active = 0;
+        std::uint64_t waiting = 0;   // for a place
+        std::uint64_t sleeping = 0;  // for time, events or signals
+        std::uint64_t limit = 0;
+    };
+    Figures figures() const;
+
+    // From now on nothing new is begun; what is under way is begun again after the next start.
+    void stop_taking() { stopping_.store(true, std::memory_order_relaxed); }
+    bool idle() const { return idle_.load(std::memory_order_acquire); }
+
+private:
+    static constexpr std::size_t kTasksMax = 8'192;
+    static constexpr std::size_t kWaitersMax = 4'096;
+    static constexpr std::size_t kTasksPerTurn = 256;
+    static constexpr std::size_t kChunkBytesMax = 256u << 10;
+    static constexpr std::size_t kChunkEventsMax = 1'024;
+    static constexpr std::int64_t kHeldNs = 1'000'000'000;
+
+    struct Waiter {
+        std::int64_t until_ns = 0;
+        Done done;
+    };
+    // A run that is in memory because something of it is under way.
+    struct Run : StoredRun {
+        std::size_t flying = 0;   // commits and attempts that come back here
+        bool counted = false;     // it has one of the places
+        bool taken = false;       // what is under way of it is being done
+        bool queues = false;      // it has not had its turn yet
+        RunMark mark;             // as it is stored
+        std::uint32_t serial = 0; // of events that tell of it
+    };
+    // An action that is being done.
+    struct Attempt {
+        RunName run;
+        workflow::StepIndex step = 0;
+        std::uint32_t iteration = 0;
+        std::uint32_t number = 0;
+        bool undo = false;
+        Executor* executor = nullptr;  // null: an ActionPort
+        std::shared_ptr<const Subscription> subscription;
+        std::string text;  // the event that it is done for; with padding
+        std::string key;
+        store::StoredEvent event;
+        std::unique_ptr<ScriptRunJob> call;
+        RegistrySnapshotRef registry;
+        std::int64_t deadline_ns = 0;
+    };
+    class Host;
+
+    // orchestrator.cc
+    Run* find(const RunName& run);
+    core::Result<Run*> bring(const RunName& run);
+    void take_up(const RunName& name);
+    void take_queued();
+    void let_go(const RunName& name);
+    void fire_timers();
+    void queue(const RunName& run) { queued_.push_back(run); }
+    void begin_now(RunRequest&& request, const Begun& done);
+    void order_now(const RunName& run, const Order& order, const Done& done);
+    core::Status change_version(Run& run, std::uint32_t version);
+    std::size_t answer_waiters();
+    std::size_t take_events();
+    void post(std::function<void()> task);
+
+    // orchestrator_commit.cc
+    bool apply(Run& run, workflow::Input&& input, const std::function<void()>& durable = {});
+    void tell(Run& run, const workflow::Effect& effect);
+    void keep_mark(Run& run);
+    void ended(Run& run);
+    ResultBuilder& open(const RunName& run);
+    void close();
+    bool flush();
+    core::ShardId shard_of(const RunName& run) const;
+
+    // orchestrator_actions.cc
+    void perform(Run& run, const std::vector<workflow::Effect>& effects);
+    void start(Run& run, const workflow::Effect& effect);
+    void start_child(Run& run, const workflow::Effect& effect);
+    void start_script(Run& run, Attempt&& attempt, const Script& script,
+                      const std::string& input);
+    void start_outside(Run& run, Attempt&& attempt, const std::string& input);
+    void start_action(Run& run, Attempt&& attempt, const std::string& action,
+                      const std::string& input);
+    void launch(Attempt&& attempt, AttemptInput& input, Executor* executor);
+    void settle(Attempt&& attempt, AttemptResult& result);
+    void try_again(const Attempt& attempt, std::int64_t delay_ns);
+    void fail(Run& run, const workflow::Effect& effect, std::string_view code,
+              const std::string& why);
+    void abandon(const RunName& run, workflow::StepIndex step);
+    std::size_t settle_answers();
+    std::size_t settle_overdue();
+    std::size_t retry_held();
+
+    const Deps deps_;
+    RunStore store_;
+    core::Random random_;
+    core::TaskQueue<std::function<void()>> asked_{kTasksMax};
+    AnswerBox answers_;
+    ExecutorSet executors_;
+    EventTexts texts_;
+    ResultBuilder builder_;
+    std::size_t open_events_ = 0;
+    std::deque<std::unique_ptr<LaneResult>> outgoing_;
+    std::deque<Host> hosts_;
+    SecretNames secrets_;
+    ScriptNames scripts_;
+    WaitBook waits_;
+
+    std::map<RunName, std::unique_ptr<Run>> runs_;
+    std::deque<RunName> queued_;  // for a place
+    std::set<std::pair<std::int64_t, RunName>> timers_;
+    std::map<RunName, std::int64_t> due_;  // where it stands in timers_
+    std::size_t active_ = 0;
+    std::multimap<RunName, Waiter> waiters_;
+
+    std::uint64_t last_ticket_ = 0;
+    std::unordered_map<std::uint64_t, Attempt> attempts_;           // by ticket
+    std::set<std::pair<std::int64_t, std::uint64_t>> deadlines_;    // and ticket
+    std::multimap<std::int64_t, std::function<void()>> held_;       // on the monotonic clock
+    std::vector<Answer> taken_;
+    const Attempt* running_ = nullptr;  // whose script runs now
+    std::string running_event_;
+    std::string running_correlation_;
+
+    std::atomic<std::uint64_t> shown_active_{0}, shown_queued_{0}, shown_sleeping_{0};
+    std::atomic<bool> stopping_{false};
+    std::atomic<bool> idle_{true};
+};
+
+}  // namespace millrace::runtime

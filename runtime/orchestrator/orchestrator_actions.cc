@@ -1,0 +1,449 @@
+// The part of Orchestrator that has the actions of steps done, by the executors that deliveries use
+// too, and turns what came of them into inputs.
+#include "core/json_writer.h"
+#include "core/made_id.h"
+#include "core/timestamp.h"
+#include "runtime/event/tenant_names.h"
+#include "runtime/orchestrator/orchestrator.h"
+#include "runtime/orchestrator/orchestrator_host.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+
+namespace millrace::runtime {
+
+using workflow::Effect;
+using workflow::EffectKind;
+using workflow::Input;
+using workflow::StepOutcome;
+
+namespace {
+
+constexpr std::size_t kKeyBytesMax = 120;  // what executors have room for
+constexpr std::int64_t kHeldMsMin = 100;
+
+// The same over all attempts and restarts.
+std::string key_of(const RunName& run, const workflow::Step& step, const Effect& effect) {
+    std::string key = run.id + ":" + step.id + ":" + std::to_string(effect.iteration);
+    if (effect.kind == EffectKind::kUndo) key += ":undo";
+    if (key.size() <= kKeyBytesMax) return key;
+    const XXH128_hash_t hash = XXH3_128bits(key.data(), key.size());
+    std::string out = "wk_";
+    core::append_id_digits(out, hash.high64, 13);
+    core::append_id_digits(out, hash.low64, 13);
+    return out;
+}
+
+std::string child_id(const RunName& run, const workflow::Step& step, const Effect& effect) {
+    const std::string key = key_of(run, step, effect);
+    const XXH128_hash_t hash = XXH3_128bits(key.data(), key.size());
+    std::string out = "run_c";
+    core::append_id_digits(out, hash.high64, 13);
+    core::append_id_digits(out, hash.low64, 13);
+    return out;
+}
+
+std::size_t write_key(const void* self, char* out, std::size_t bytes_max) {
+    const auto& key = *static_cast<const std::string*>(self);
+    return key.copy(out, bytes_max);
+}
+
+}  // namespace
+
+void Orchestrator::perform(Run& run, const std::vector<Effect>& effects) {
+    const RunName name = run.head.run;
+    for (const Effect& effect : effects) {
+        switch (effect.kind) {
+            case EffectKind::kStart:
+            case EffectKind::kUndo: start(run, effect); break;
+            case EffectKind::kChild: start_child(run, effect); break;
+            case EffectKind::kWait: {
+                auto added = waits_.add(name, effect.step, effect.iteration,
+                                        run.workflow->definition.steps[effect.step].event,
+                                        effect.input, run.head.log_ends);
+                if (!added) fail(run, effect, "TEMPLATE", "match: " + added.error().message);
+                break;
+            }
+            default: break;
+        }
+    }
+}
+
+void Orchestrator::fail(Run& run, const Effect& effect, std::string_view code,
+                        const std::string& why) {
+    Input input;
+    const bool undo = effect.kind == EffectKind::kUndo;
+    input.kind = undo ? workflow::InputKind::kUndoEnded : workflow::InputKind::kStepEnded;
+    input.step = effect.step;
+    input.iteration = effect.iteration;
+    input.attempt = effect.attempt;
+    input.outcome = StepOutcome::kFatal;
+    input.code = code;
+    input.error = why;
+    apply(run, std::move(input));
+}
+
+void Orchestrator::start(Run& run, const Effect& effect) {
+    const workflow::Step& step = run.workflow->definition.steps[effect.step];
+    const bool undo = effect.kind == EffectKind::kUndo;
+    if (!undo) {
+        const workflow::StepState& state = run.state.steps[effect.step];
+        if (state.status != workflow::StepStatus::kRunning || state.attempt != effect.attempt ||
+            state.iteration != effect.iteration)
+            return;  // it was cancelled while its start was made durable
+        if (step.at_most_once && state.began) {
+            return fail(run, effect, "INTERRUPTED",
+                        "it had begun when the server ended, and may run once at most");
+        }
+    }
+    Attempt attempt;
+    attempt.run = run.head.run;
+    attempt.step = effect.step;
+    attempt.iteration = effect.iteration;
+    attempt.number = effect.attempt;
+    attempt.undo = undo;
+    attempt.key = key_of(run.head.run, step, effect);
+    attempt.registry = deps_.registry();
+    const std::string action = undo ? step.compensate : step.action;
+    if (!undo && step.at_most_once) {
+        Input began;
+        began.kind = workflow::InputKind::kStepBegan;
+        began.step = effect.step;
+        began.iteration = effect.iteration;
+        const auto kept = std::make_shared<Attempt>(std::move(attempt));
+        ++run.flying;
+        apply(run, std::move(began), [this, kept, action, input = effect.input] {
+            post([this, kept, action, input] {
+                const RunName name = kept->run;
+                Run* const there = find(name);
+                if (!there) return;
+                --there->flying;
+                start_action(*there, std::move(*kept), action, input);
+                let_go(name);
+            });
+        });
+        return;
+    }
+    start_action(run, std::move(attempt), action, effect.input);
+}
+
+// The workflow's own actions come first, then those of the tenant, then its scripts.
+void Orchestrator::start_action(Run& run, Attempt&& attempt, const std::string& action,
+                                const std::string& input) {
+    const auto own = run.workflow->actions.find(action);
+    std::string script_name = action;
+    if (own != run.workflow->actions.end()) {
+        if (own->second->executor.type != ExecutorType::kScript) {
+            attempt.subscription = own->second;
+            return start_outside(run, std::move(attempt), input);
+        }
+        script_name = own->second->executor.script_id;
+    } else if (deps_.actions) {
+        const auto kept = std::make_shared<Attempt>(std::move(attempt));
+        const std::uint64_t ticket = ++last_ticket_;
+        ActionPort::Ask ask;
+        ask.tenant = run.head.run.tenant;
+        ask.name = action;
+        ask.input_json = input;
+        ask.key = kept->key;
+        ask.attempt = kept->number;
+        const auto how = deps_.actions->call(ask, [this, ticket](AttemptResult&& result) {
+            const auto answer = std::make_shared<AttemptResult>(std::move(result));
+            post([this, ticket, answer] {
+                const auto at = attempts_.find(ticket);
+                if (at == attempts_.end()) return;
+                Attempt done = std::move(at->second);
+                attempts_.erase(at);
+                settle(std::move(done), *answer);
+            });
+        });
+        if (how == ActionPort::Start::kBegun) {
+            ++run.flying;
+            attempts_.emplace(ticket, std::move(*kept));
+            return;
+        }
+        if (how == ActionPort::Start::kHeld) return try_again(*kept, kHeldNs);
+        attempt = std::move(*kept);
+    }
+    const ScriptRef script = scripts_.find(*attempt.registry, run.head.run.tenant, script_name);
+    if (script) return start_script(run, std::move(attempt), *script, input);
+    Effect effect;
+    effect.kind = attempt.undo ? EffectKind::kUndo : EffectKind::kStart;
+    effect.step = attempt.step;
+    effect.iteration = attempt.iteration;
+    effect.attempt = attempt.number;
+    fail(run, effect, "UNRESOLVED",
+         "action \"" + action + "\" is none of the workflow's, and no script has that name");
+}
+
+void Orchestrator::start_script(Run& run, Attempt&& attempt, const Script& script,
+                                const std::string& input_json) {
+    if (!script.enabled) return try_again(attempt, kHeldNs);
+    attempt.call = std::make_unique<ScriptRunJob>();
+    attempt.call->caller.tenant = run.head.run.tenant;
+    attempt.call->script_number = script.number.value;
+    attempt.call->input_json = input_json;
+    attempt.call->execution_id = attempt.key;
+    running_event_ = run.head.event_id.empty() ? run.head.run.id : run.head.event_id;
+    running_correlation_ = run.head.correlation_id;
+    AttemptInput input;
+    input.call = attempt.call.get();
+    launch(std::move(attempt), input,
+           executors_[static_cast<std::size_t>(ExecutorType::kScript)].get());
+}
+
+// Executors of deliveries know events: the step's input is the payload of one that is in no log.
+void Orchestrator::start_outside(Run& run, Attempt&& attempt, const std::string& input_json) {
+    const workflow::Step& step = run.workflow->definition.steps[attempt.step];
+    core::JsonWriter json(attempt.text);
+    const std::int64_t now_us = deps_.clock->wall_us();
+    json.begin_object().field("eventId", attempt.key);
+    json.field("pattern", "workflow.action." + attempt.subscription->name).field("version", "1.0");
+    json.key("source").begin_object().field("type", "workflow");
+    json.field("id", run.head.workflow_id).end_object();
+    json.field("timestamp", core::format_timestamp(now_us));
+    if (input_json.starts_with('{')) {
+        json.raw_field("payload", input_json);
+    } else {
+        json.key("payload").begin_object().raw_field("value", input_json).end_object();
+    }
+    json.key("metadata").begin_object();
+    json.field("correlationId",
+               run.head.correlation_id.empty() ? run.head.run.id : run.head.correlation_id);
+    json.field("causationId",
+               run.head.event_id.empty() ? run.head.run.id : run.head.event_id);
+    json.end_object();
+    json.field("x-workflow-run", run.head.run.id).field("x-workflow-step", step.id).end_object();
+    const std::size_t bytes = attempt.text.size();
+    attempt.text.append(core::kPaddingBytes, ' ');
+    attempt.event.raw = std::string_view(attempt.text).substr(0, bytes);
+    attempt.event.tenant = run.head.run.tenant;
+    attempt.event.received_at_us = now_us;
+    AttemptInput input;
+    input.subscription = attempt.subscription.get();
+    input.attempt = attempt.number;
+    Executor* const executor =
+        executors_[static_cast<std::size_t>(attempt.subscription->executor.type)].get();
+    launch(std::move(attempt), input, executor);
+}
+
+void Orchestrator::launch(Attempt&& begun, AttemptInput& input, Executor* executor) {
+    const std::uint64_t ticket = ++last_ticket_;
+    Attempt& attempt = attempts_.emplace(ticket, std::move(begun)).first->second;
+    attempt.executor = executor;
+    // Short texts move with the attempt.
+    if (attempt.subscription) {
+        attempt.event.raw = std::string_view(attempt.text)
+                                .substr(0, attempt.text.size() - core::kPaddingBytes);
+        input.event = &attempt.event;
+    }
+    Host* host = nullptr;
+    for (Host& one : hosts_) {
+        if (one.tenant() == attempt.run.tenant) host = &one;
+    }
+    if (!host) host = &hosts_.emplace_back(*this, attempt.run.tenant);
+    input.ticket = AttemptTicket(ticket);
+    input.registry = attempt.registry.get();
+    input.host = host;
+    input.delivery_id = {&write_key, &attempt.key};
+    input.execution_id = input.delivery_id;
+    input.started_at_us = deps_.clock->wall_us();
+    AttemptResult result;
+    auto how = Executor::Start::kDone;
+    running_ = &attempt;
+    if (executor)
+        how = executor->start(input, result);
+    else
+        result.fail("this server has no executor of that type", AttemptOutcome::kFatal);
+    running_ = nullptr;
+    if (Run* run = find(attempt.run)) ++run->flying;
+    if (how == Executor::Start::kPending) {
+        const PendingBounds bounds = executor->bounds(input);
+        attempt.deadline_ns = deps_.clock->monotonic_ns() + bounds.timeout_ms * 1'000'000;
+        deadlines_.emplace(attempt.deadline_ns, ticket);
+        return;
+    }
+    Attempt done = std::move(attempt);
+    attempts_.erase(ticket);
+    if (how == Executor::Start::kHeld) {
+        if (Run* run = find(done.run)) --run->flying;
+        return try_again(done, std::max(kHeldMsMin, result.retry_after_ms) * 1'000'000);
+    }
+    settle(std::move(done), result);
+}
+
+// It was not tried, or it does not count: the journal does not know of it.
+void Orchestrator::try_again(const Attempt& attempt, std::int64_t delay_ns) {
+    Run* const run = find(attempt.run);
+    if (!run) return;
+    ++run->flying;
+    Effect effect;
+    effect.kind = attempt.undo ? EffectKind::kUndo : EffectKind::kStart;
+    effect.step = attempt.step;
+    effect.iteration = attempt.iteration;
+    effect.attempt = attempt.number;
+    held_.emplace(deps_.clock->monotonic_ns() + delay_ns, [this, name = attempt.run, effect] {
+        Run* const there = find(name);
+        if (!there) return;
+        --there->flying;
+        Effect again = effect;
+        const workflow::StepState& state = there->state.steps[effect.step];
+        again.input = effect.kind == EffectKind::kUndo ? state.undo_input : state.input;
+        if (!there->state.is_final() && !stopping_.load(std::memory_order_relaxed))
+            perform(*there, {again});
+        let_go(name);
+    });
+}
+
+std::size_t Orchestrator::retry_held() {
+    std::size_t done = 0;
+    while (!held_.empty() && held_.begin()->first <= deps_.clock->monotonic_ns()) {
+        const auto task = std::move(held_.begin()->second);
+        held_.erase(held_.begin());
+        task();
+        ++done;
+    }
+    return done;
+}
+
+void Orchestrator::settle(Attempt&& attempt, AttemptResult& result) {
+    const RunName name = attempt.run;
+    Run* const run = find(name);
+    if (!run) return;
+    --run->flying;
+    if (result.outcome == AttemptOutcome::kSilent) {
+        try_again(attempt, std::max(kHeldMsMin, result.retry_after_ms) * 1'000'000);
+        return let_go(name);
+    }
+    Input input;
+    input.kind = attempt.undo ? workflow::InputKind::kUndoEnded : workflow::InputKind::kStepEnded;
+    input.step = attempt.step;
+    input.iteration = attempt.iteration;
+    input.attempt = attempt.number;
+    const bool ok = result.outcome == AttemptOutcome::kOk;
+    if (ok) {
+        input.value = result.result_json.empty() ? "null" : std::move(result.result_json);
+    } else {
+        const bool fatal = result.outcome == AttemptOutcome::kFatal;
+        input.outcome = fatal ? StepOutcome::kFatal : StepOutcome::kFailed;
+        input.error = std::move(result.error);
+        input.code = result.stopped() ? (result.outcome_text == "timeout" ? "TIMEOUT" : "MEMORY")
+                                      : "FAILED";
+        input.retry_after_ms = result.retry_after_ms;
+    }
+    // One commit with the input; not if nobody waited for the step any more.
+    if (apply(*run, std::move(input)) && ok) {
+        builder_.take(result.effects, name.tenant, deps_.clock->wall_us());
+        open_events_ += result.effects.emitted.size();
+    }
+    let_go(name);
+}
+
+std::size_t Orchestrator::settle_answers() {
+    taken_.clear();
+    answers_.take(taken_);
+    for (Answer& answer : taken_) {
+        const auto at = attempts_.find(answer.ticket.value);
+        if (at == attempts_.end()) continue;
+        Attempt attempt = std::move(at->second);
+        deadlines_.erase({attempt.deadline_ns, answer.ticket.value});
+        attempts_.erase(at);
+        settle(std::move(attempt), answer.result);
+    }
+    return taken_.size();
+}
+
+std::size_t Orchestrator::settle_overdue() {
+    std::size_t done = 0;
+    while (!deadlines_.empty() &&
+           deadlines_.begin()->first <= deps_.clock->monotonic_ns()) {
+        const std::uint64_t ticket = deadlines_.begin()->second;
+        deadlines_.erase(deadlines_.begin());
+        const auto at = attempts_.find(ticket);
+        if (at == attempts_.end()) continue;
+        Attempt attempt = std::move(at->second);
+        attempts_.erase(at);
+        if (attempt.executor) attempt.executor->abandon(AttemptTicket(ticket));
+        AttemptResult result;
+        result.fail("did not answer in time");
+        result.outcome_text = "timeout";
+        settle(std::move(attempt), result);
+        ++done;
+    }
+    return done;
+}
+
+void Orchestrator::abandon(const RunName& name, workflow::StepIndex step) {
+    waits_.remove(name, step);
+    for (auto at = attempts_.begin(); at != attempts_.end();) {
+        Attempt& attempt = at->second;
+        if (attempt.run != name || attempt.step != step) {
+            ++at;
+            continue;
+        }
+        if (attempt.executor) attempt.executor->abandon(AttemptTicket(at->first));
+        deadlines_.erase({attempt.deadline_ns, at->first});
+        if (Run* run = find(name)) --run->flying;
+        at = attempts_.erase(at);
+    }
+    // A workflow that it began is cancelled with it.
+    Run* const run = find(name);
+    if (!run || run->workflow->definition.steps[step].type != workflow::StepType::kWorkflow) return;
+    Effect effect;
+    effect.step = step;
+    effect.iteration = run->state.steps[step].iteration;
+    const RunName child{name.tenant,
+                        child_id(name, run->workflow->definition.steps[step], effect)};
+    post([this, child] {
+        auto brought = bring(child);
+        if (!brought) return;
+        Input input;
+        input.kind = workflow::InputKind::kCancel;
+        input.name = "the run that began it does not go on";
+        apply(**brought, std::move(input));
+        let_go(child);
+    });
+}
+
+// It may have ended before, and nobody was told.
+void Orchestrator::start_child(Run& run, const Effect& effect) {
+    const workflow::Step& step = run.workflow->definition.steps[effect.step];
+    RunRequest request;
+    request.run = {run.head.run.tenant, child_id(run.head.run, step, effect)};
+    request.workflow_id = step.workflow_id;
+    request.version = step.workflow_version;
+    request.input = effect.input;
+    request.correlation_id =
+        run.head.correlation_id.empty() ? run.head.run.id : run.head.correlation_id;
+    request.depth = run.head.depth + 1;
+    request.parent = {run.head.run.id, step.id, effect.iteration, effect.attempt};
+    const RunName child = request.run;
+    const RunName name = run.head.run;
+    constexpr std::uint32_t kDepthMax = 16;
+    if (request.depth > kDepthMax) {
+        return fail(run, effect, "LOOP",
+                    "workflows begin each other " + std::to_string(kDepthMax) +
+                        " deep, which is the limit");
+    }
+    begin_now(std::move(request), [this, name, child, effect](core::Result<RunBegun>&& begun) {
+        if (begun && !begun->duplicate) return;
+        const auto why = std::make_shared<std::string>(begun ? "" : begun.error().message);
+        post([this, name, child, effect, why] {
+            Run* const there = find(name);
+            if (!there && why->empty()) return;
+            if (!why->empty()) {
+                if (auto brought = bring(name)) {
+                    fail(**brought, effect, "UNRESOLVED", *why);
+                    let_go(name);
+                }
+                return;
+            }
+            auto brought = bring(child);
+            if (brought && (*brought)->state.is_final()) ended(**brought);
+            let_go(child);
+        });
+    });
+}
+
+}  // namespace millrace::runtime

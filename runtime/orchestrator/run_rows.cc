@@ -1,0 +1,254 @@
+#include "runtime/orchestrator/run_rows.h"
+
+#include "core/base64.h"
+#include "core/crypto/random_bits.h"
+#include "core/crypto/secret_bytes.h"
+#include "core/json_reader.h"
+#include "core/json_writer.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace millrace::runtime {
+namespace {
+
+// As secrets are: sealed with the server's own key (registry/sealed_rows.h).
+constexpr std::string_view kKeyKind = "secret_workflow_key";
+
+std::string hex(std::uint64_t value, int digits) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%0*llx", digits, static_cast<unsigned long long>(value));
+    return text;
+}
+
+std::string about_entry(const RunHead& head, std::string_view step, std::uint32_t number) {
+    std::string about = std::to_string(head.run.tenant.value);
+    about.append("|").append(head.workflow_id).append("|").append(head.run.id).append("|");
+    return about.append(step).append("|").append(std::to_string(number));
+}
+
+std::string about_key(const RunName& run, std::string_view workflow) {
+    return std::to_string(run.tenant.value) + "|" + std::string(workflow) + "|" + run.id + "|key";
+}
+
+}  // namespace
+
+std::string tenant_prefix(core::TenantId tenant) { return hex(tenant.value, 8) + "/"; }
+std::string run_row_id(const RunName& run) { return tenant_prefix(run.tenant) + run.id; }
+std::string journal_prefix(const RunName& run) { return run_row_id(run) + "/"; }
+
+RunName run_of_row(std::string_view row_id) {
+    RunName run;
+    run.tenant.value = static_cast<std::uint32_t>(
+        std::strtoul(std::string(row_id.substr(0, 8)).c_str(), nullptr, 16));
+    run.id = row_id.substr(row_id.rfind('/') + 1);
+    return run;
+}
+
+std::string order_row_id(const RunHead& head) {
+    return tenant_prefix(head.run.tenant) +
+           hex(~static_cast<std::uint64_t>(head.started_us), 16) + "/" + head.run.id;
+}
+
+void put_head(store::RowBatch& rows, const RunHead& head) {
+    std::string text;
+    core::JsonWriter json(text);
+    json.begin_object().field("workflowId", head.workflow_id).field("version", head.version);
+    json.field("status", workflow::run_status_text(head.status)).field("startedUs", head.started_us);
+    json.field("updatedUs", head.updated_us).field("endedUs", head.ended_us);
+    if (head.depth != 0) json.field("depth", head.depth);
+    if (!head.event_id.empty()) json.field("eventId", head.event_id);
+    if (!head.correlation_id.empty()) json.field("correlationId", head.correlation_id);
+    if (!head.subscription_id.empty()) json.field("subscriptionId", head.subscription_id);
+    if (!head.code.empty()) json.field("code", head.code);
+    if (!head.key.empty()) json.field("key", head.key);
+    if (!head.parent.run_id.empty()) {
+        json.field("parentRun", head.parent.run_id).field("parentStep", head.parent.step);
+        json.field("parentIteration", head.parent.iteration);
+        json.field("parentAttempt", head.parent.attempt);
+    }
+    json.key("ends").begin_array();
+    for (const std::uint64_t end : head.log_ends) json.value(end);
+    json.end_array().end_object();
+    rows.put_registry(kRunHeadKind, run_row_id(head.run), 1, head.updated_us, text);
+}
+
+core::Result<RunHead> read_head(const RunName& run, std::string_view text) {
+    core::JsonDocument document;
+    auto in = document.parse_object(text, "head of a run");
+    if (!in) return core::fail(std::move(in.error()));
+    RunHead head;
+    head.run = run;
+    std::string status;
+    in->text("workflowId", head.workflow_id, {.presence = core::Presence::kRequired});
+    in->integer_as("version", head.version, 1, UINT32_MAX, core::Presence::kRequired);
+    in->text("status", status);
+    if (!workflow::parse_run_status(status, head.status)) in->refuse("status", "is damaged");
+    in->integer("startedUs", head.started_us, 0, INT64_MAX);
+    in->integer("updatedUs", head.updated_us, 0, INT64_MAX);
+    in->integer("endedUs", head.ended_us, 0, INT64_MAX);
+    in->integer_as("depth", head.depth, 0, UINT32_MAX);
+    constexpr core::TextRules kAnyLength{.bytes_max = SIZE_MAX};
+    in->text("eventId", head.event_id, kAnyLength);
+    in->text("correlationId", head.correlation_id, kAnyLength);
+    in->text("subscriptionId", head.subscription_id, kAnyLength);
+    in->text("code", head.code);
+    in->text("key", head.key);
+    in->text("parentRun", head.parent.run_id);
+    in->text("parentStep", head.parent.step);
+    in->integer_as("parentIteration", head.parent.iteration, 0, UINT32_MAX);
+    in->integer_as("parentAttempt", head.parent.attempt, 0, UINT32_MAX);
+    core::JsonArray ends;
+    if (const auto element = in->any("ends"); element && element->get(ends)) {
+        for (const core::JsonElement end : ends) {
+            if (!end.get(head.log_ends.emplace_back())) in->refuse("ends", "is damaged");
+        }
+    }
+    if (auto status_of = in->finish(); !status_of) return core::fail(status_of.error());
+    return head;
+}
+
+void put_mark(store::RowBatch& rows, const RunName& run, const RunMark& mark) {
+    std::string text;
+    core::JsonWriter json(text);
+    json.begin_object().field("due", mark.due_us).field("busy", mark.busy);
+    json.field("waits", mark.waits).field("workflowId", mark.workflow_id).end_object();
+    rows.put_registry(kRunActiveKind, run_row_id(run), 1, mark.due_us, text);
+}
+
+core::Result<RunMark> read_mark(std::string_view text) {
+    core::JsonDocument document;
+    auto in = document.parse_object(text, "mark of a run");
+    if (!in) return core::fail(std::move(in.error()));
+    RunMark mark;
+    in->integer("due", mark.due_us, 0, INT64_MAX);
+    in->boolean("busy", mark.busy);
+    in->boolean("waits", mark.waits);
+    in->text("workflowId", mark.workflow_id);
+    if (auto status = in->finish(); !status) return core::fail(status.error());
+    return mark;
+}
+
+void put_entry(store::RowBatch& rows, const RunHead& head, const std::string& key,
+               std::uint32_t number, std::string_view step, std::string_view input) {
+    std::string text(input);
+    if (!key.empty()) {
+        text = R"({"step":)";
+        core::append_json_string(text, step);
+        text += R"(,"sealed":")" +
+                core::encode_base64(
+                    core::crypto::seal(key, input, about_entry(head, step, number))) +
+                "\"}";
+    }
+    rows.put_registry(kRunJournalKind, journal_prefix(head.run) + hex(number, 8), 1, 0, text);
+}
+
+core::Result<std::string> open_entry(const RunHead& head, const std::string& key,
+                                     std::uint32_t number, std::string_view json) {
+    if (key.empty()) return std::string(json);
+    core::JsonDocument document;
+    auto in = document.parse_object(json, "journal");
+    if (!in) return core::fail(std::move(in.error()));
+    std::string step;
+    std::string sealed;
+    constexpr core::TextRules kAnyLength{.bytes_max = SIZE_MAX};
+    in->text("step", step);
+    in->text("sealed", sealed, kAnyLength);
+    const auto bytes = core::decode_base64(sealed, core::Base64Form::kPaddingOrNone);
+    if (bytes) {
+        auto plain = core::crypto::open_sealed(key, *bytes, about_entry(head, step, number));
+        if (plain) return std::move(*plain);
+    }
+    return core::fail(core::ErrorCode::kInternal,
+                      "entry " + std::to_string(number) + " of run " + head.run.id +
+                          " does not open: it was made for another place, or with another key");
+}
+
+core::Status RunKeys::load() {
+    if (!rows_) return {};
+    auto rows = rows_->load_all(kKeyKind);
+    if (!rows) return core::fail(std::move(rows.error()));
+    for (const RegistryRow& row : *rows) {
+        core::JsonDocument document;
+        auto in = document.parse_object(row.json, "key");
+        std::string text;
+        if (in) in->text("key", text);
+        const auto key = core::decode_base64(text, core::Base64Form::kPaddingOrNone);
+        if (!key || key->size() != core::crypto::kSealKeyBytes) {
+            rows_->set_aside(kKeyKind, row.id,
+                             core::Error(core::ErrorCode::kInternal, "does not open"));
+            continue;
+        }
+        const auto tenant = static_cast<std::uint32_t>(
+            std::strtoul(row.id.substr(0, 8).c_str(), nullptr, 16));
+        keys_[tenant][static_cast<std::uint32_t>(row.version)] = *key;
+    }
+    return {};
+}
+
+core::Status RunKeys::add(core::TenantId tenant, std::uint32_t version, std::int64_t now_us) {
+    const std::string key = core::crypto::random_bytes(core::crypto::kSealKeyBytes);
+    const RegistryRow row{std::string(kKeyKind), tenant_prefix(tenant) + hex(version, 8), version,
+                          now_us, R"({"key":")" + core::encode_base64(key) + "\"}"};
+    auto written = rows_->commit({&row, 1}, {}, now_us, tenant, "");
+    if (!written) return written;
+    const std::lock_guard lock(mutex_);
+    keys_[tenant.value][version] = key;
+    return {};
+}
+
+core::Status RunKeys::ensure(core::TenantId tenant, std::int64_t now_us) {
+    if (!rows_) return {};
+    {
+        const std::lock_guard lock(mutex_);
+        if (keys_.contains(tenant.value)) return {};
+    }
+    return add(tenant, 1, now_us);
+}
+
+core::Status RunKeys::rotate(core::TenantId tenant, std::int64_t now_us) {
+    if (!rows_) return {};
+    std::uint32_t version = 1;
+    {
+        const std::lock_guard lock(mutex_);
+        if (const auto at = keys_.find(tenant.value); at != keys_.end())
+            version = at->second.rbegin()->first + 1;
+    }
+    return add(tenant, version, now_us);
+}
+
+std::pair<std::string, std::string> RunKeys::make(const RunName& run,
+                                                  std::string_view workflow) const {
+    if (!rows_) return {};
+    const std::lock_guard lock(mutex_);
+    const auto at = keys_.find(run.tenant.value);
+    if (at == keys_.end()) return {};
+    const auto& [version, wrapping] = *at->second.rbegin();
+    std::string key = core::crypto::random_bytes(core::crypto::kSealKeyBytes);
+    std::string wrapped =
+        std::to_string(version) + ":" +
+        core::encode_base64(core::crypto::seal(wrapping, key, about_key(run, workflow)));
+    return {std::move(key), std::move(wrapped)};
+}
+
+core::Result<std::string> RunKeys::unwrap(const RunHead& head) const {
+    if (head.key.empty()) return std::string();
+    const std::size_t colon = head.key.find(':');
+    const auto version = static_cast<std::uint32_t>(std::strtoul(head.key.c_str(), nullptr, 10));
+    const auto sealed = core::decode_base64(std::string_view(head.key).substr(colon + 1),
+                                            core::Base64Form::kPaddingOrNone);
+    const std::lock_guard lock(mutex_);
+    const auto tenant = keys_.find(head.run.tenant.value);
+    if (sealed && tenant != keys_.end()) {
+        if (const auto key = tenant->second.find(version); key != tenant->second.end()) {
+            auto plain = core::crypto::open_sealed(key->second, *sealed,
+                                                   about_key(head.run, head.workflow_id));
+            if (plain) return std::move(*plain);
+        }
+    }
+    return core::fail(core::ErrorCode::kInternal,
+                      "the key of run " + head.run.id + " does not open (version " +
+                          std::to_string(version) + " of the tenant's)");
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,115 @@
+// What: what is stored of a run: a head (who, which version, how far, in clear), a row for each
+//       input of its journal (sealed), a mark while it has not ended, and a row that puts runs in
+//       the order of their beginnings. Rows of the registry's family:
+//           workflow_run      tenant/run                 head, JSON
+//           workflow_journal  tenant/run/number          {"sealed":"..."}, or the input itself
+//           workflow_active   tenant/run                 {"due":us,"busy":bool,"waits":bool}
+//           workflow_order    tenant/time, turned/run    {}
+//       A journal is sealed with a key of the run's own, which stands in the head, wrapped by the
+//       tenant's; an entry is bound to tenant, workflow, run, step and number, and to nothing that
+//       a rotation changes.
+// Threads: pure but for RunKeys, which has a lock. Lifetime: values.
+// Limits: kRunIdBytesMax. Failure: a row that does not read, or does not open, is an Error.
+#pragma once
+
+#include "core/ids.h"
+#include "core/result.h"
+#include "runtime/registry/registry_rows.h"
+#include "runtime/workflow/decide.h"
+#include "store/rows/row_batch.h"
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace millrace::runtime {
+
+inline constexpr std::size_t kRunIdBytesMax = 80;
+inline constexpr std::string_view kRunHeadKind = "workflow_run";
+inline constexpr std::string_view kRunJournalKind = "workflow_journal";
+inline constexpr std::string_view kRunActiveKind = "workflow_active";
+inline constexpr std::string_view kRunOrderKind = "workflow_order";
+
+struct RunName {
+    core::TenantId tenant;
+    std::string id;
+    auto operator<=>(const RunName&) const = default;
+};
+
+struct RunParent {
+    std::string run_id;  // empty: none
+    std::string step;
+    std::uint32_t iteration = 0;
+    std::uint32_t attempt = 0;
+};
+
+struct RunHead {
+    RunName run;
+    std::string workflow_id;
+    std::uint32_t version = 0;
+    workflow::RunStatus status = workflow::RunStatus::kPending;
+    std::int64_t started_us = 0;
+    std::int64_t updated_us = 0;
+    std::int64_t ended_us = 0;
+    std::uint32_t depth = 0;  // handlers between it and a client
+    std::string event_id;
+    std::string correlation_id;
+    std::string subscription_id;
+    std::string code;  // of a failure
+    std::string key;   // wrapped
+    RunParent parent;
+    std::vector<std::uint64_t> log_ends;  // by shard, when it began: waits read from there
+};
+
+// What is kept of a run while it has not ended.
+struct RunMark {
+    std::int64_t due_us = 0;  // 0: time alone does not make it go on
+    bool busy = true;         // to be taken up at once
+    bool waits = false;       // for events
+    std::string workflow_id;
+    bool operator==(const RunMark&) const = default;
+};
+
+std::string run_row_id(const RunName& run);
+RunName run_of_row(std::string_view row_id);
+std::string tenant_prefix(core::TenantId tenant);
+std::string order_row_id(const RunHead& head);
+std::string journal_prefix(const RunName& run);
+
+void put_head(store::RowBatch& rows, const RunHead& head);
+core::Result<RunHead> read_head(const RunName& run, std::string_view json);
+void put_mark(store::RowBatch& rows, const RunName& run, const RunMark& mark);
+core::Result<RunMark> read_mark(std::string_view json);
+
+// Sealed, if there is a key.
+void put_entry(store::RowBatch& rows, const RunHead& head, const std::string& key,
+               std::uint32_t number, std::string_view step, std::string_view input);
+core::Result<std::string> open_entry(const RunHead& head, const std::string& key,
+                                     std::uint32_t number, std::string_view json);
+
+// The keys of tenants. A new version wraps from then on; older ones open what they wrapped.
+class RunKeys {
+public:
+    // Null rows: nothing is sealed (the simulator, which has no folder).
+    explicit RunKeys(RegistryRows* rows) : rows_(rows) {}
+    core::Status load();
+    // Conductor: there is one of this tenant, made durable if it is new.
+    core::Status ensure(core::TenantId tenant, std::int64_t now_us);
+    core::Status rotate(core::TenantId tenant, std::int64_t now_us);
+
+    // A key for a run, and the same wrapped. Both empty: nothing is sealed.
+    std::pair<std::string, std::string> make(const RunName& run, std::string_view workflow) const;
+    core::Result<std::string> unwrap(const RunHead& head) const;
+
+private:
+    core::Status add(core::TenantId tenant, std::uint32_t version, std::int64_t now_us);
+    RegistryRows* const rows_;
+    mutable std::mutex mutex_;
+    std::map<std::uint32_t, std::map<std::uint32_t, std::string>> keys_;  // tenant, version
+};
+
+}  // namespace millrace::runtime

@@ -1,0 +1,148 @@
+#include "runtime/orchestrator/run_store.h"
+
+#include "core/json_writer.h"
+#include "core/timestamp.h"
+#include "store/rows/registry_store.h"
+
+#include <utility>
+
+namespace millrace::runtime {
+namespace {
+
+using workflow::StepState;
+
+constexpr std::size_t kPage = 1'000;
+
+void time_or_null(core::JsonWriter& json, std::string_view name, std::int64_t us) {
+    if (us == 0)
+        json.key(name).value(nullptr);
+    else
+        json.field(name, core::format_timestamp(us));
+}
+
+void json_or_null(core::JsonWriter& json, std::string_view name, const std::string& text) {
+    json.raw_field(name, text.empty() ? std::string_view("null") : std::string_view(text));
+}
+
+void append_head(core::JsonWriter& json, const RunHead& head) {
+    json.field("runId", head.run.id).field("workflowId", head.workflow_id);
+    json.field("version", head.version).field("status", workflow::run_status_text(head.status));
+    json.field("startedAt", core::format_timestamp(head.started_us));
+    json.field("updatedAt", core::format_timestamp(head.updated_us));
+    time_or_null(json, "endedAt", head.ended_us);
+    json.field_or_null("eventId", head.event_id);
+    json.field_or_null("correlationId", head.correlation_id);
+    json.field_or_null("subscriptionId", head.subscription_id);
+    json.field_or_null("parentRunId", head.parent.run_id).field_or_null("code", head.code);
+}
+
+void append_step(core::JsonWriter& json, const workflow::Step& step, const StepState& state) {
+    json.begin_object().field("id", step.id).field("name", step.name);
+    json.field("type", workflow::step_type_text(step.type));
+    json.field("status", workflow::step_status_text(state.status));
+    json.field("attempt", state.attempt).field("iteration", state.iteration);
+    time_or_null(json, "startedAt", state.started_us);
+    time_or_null(json, "endedAt", state.ended_us);
+    if (state.due_us != 0 && !state.is_final())
+        json.field("nextAt", core::format_timestamp(state.due_us));
+    json_or_null(json, "input", state.input);
+    json_or_null(json, "output", state.output);
+    if (!state.error.empty()) {
+        json.key("error").begin_object().field("code", state.code);
+        json.field("message", state.error).end_object();
+    }
+    json.end_object();
+}
+
+}  // namespace
+
+std::string head_view(const RunHead& head) {
+    std::string out;
+    core::JsonWriter json(out);
+    json.begin_object();
+    append_head(json, head);
+    json.end_object();
+    return out;
+}
+
+std::string run_view(const StoredRun& run) {
+    std::string out;
+    core::JsonWriter json(out);
+    const workflow::RunState& state = run.state;
+    json.begin_object();
+    append_head(json, run.head);
+    if (state.paused) json.field_or_null("pauseReason", state.pause_reason);
+    if (!state.is_final()) {
+        const auto due = state.next_due_us();
+        time_or_null(json, "nextAt", due.value_or(0));
+    }
+    json_or_null(json, "input", state.source.input);
+    json_or_null(json, "output", state.output);
+    if (!state.error.empty()) {
+        json.key("error").begin_object().field("code", state.code);
+        json.field("message", state.error).end_object();
+    }
+    json.key("steps").begin_array();
+    for (std::size_t i = 0; i < state.steps.size(); ++i)
+        append_step(json, run.workflow->definition.steps[i], state.steps[i]);
+    json.end_array().field("entries", run.journal.size()).field("bytes", state.bytes);
+    json.end_object();
+    return out;
+}
+
+bool RunStore::exists(const RunName& run) const {
+    const auto row = database_.registry().get(kRunHeadKind, run_row_id(run));
+    return row && *row;
+}
+
+core::Result<RunHead> RunStore::head(const RunName& run) const {
+    auto row = database_.registry().get(kRunHeadKind, run_row_id(run));
+    if (!row) return core::fail(std::move(row.error()));
+    if (!*row) {
+        return core::fail(core::ErrorCode::kNotFound,
+                          "no workflow run has the id \"" + run.id.substr(0, 128) + "\"");
+    }
+    return read_head(run, (*row)->json);
+}
+
+core::Result<StoredRun> RunStore::read(const RunName& run) const {
+    StoredRun out;
+    auto found = head(run);
+    if (!found) return core::fail(std::move(found.error()));
+    out.head = std::move(*found);
+    out.workflow = workflows_.find(run.tenant, out.head.workflow_id, out.head.version);
+    if (!out.workflow) {
+        return core::fail(core::ErrorCode::kConflict,
+                          "version " + std::to_string(out.head.version) + " of workflow \"" +
+                              out.head.workflow_id + "\", which run " + run.id +
+                              " began with, was removed");
+    }
+    auto key = keys_.unwrap(out.head);
+    if (!key) return core::fail(std::move(key.error()));
+    out.key = std::move(*key);
+    const std::string prefix = journal_prefix(run);
+    std::string after;
+    for (;;) {
+        auto rows = database_.registry().list(kRunJournalKind, prefix, after, kPage);
+        if (!rows) return core::fail(std::move(rows.error()));
+        for (const store::RegistryDocument& row : *rows) {
+            const auto number = static_cast<std::uint32_t>(out.journal.size());
+            auto entry = open_entry(out.head, out.key, number, row.json);
+            if (!entry) return core::fail(std::move(entry.error()));
+            out.journal.push_back(std::move(*entry));
+        }
+        if (rows->size() < kPage) return out;
+        after = rows->back().id;
+    }
+}
+
+core::Result<StoredRun> RunStore::load(const RunName& run, const workflow::SeeEntry& see) const {
+    auto out = read(run);
+    if (!out) return out;
+    auto state = workflow::play(out->workflow->definition, out->journal, see);
+    if (!state) return core::fail(std::move(state.error()));
+    out->state = std::move(*state);
+    return out;
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,128 @@
+#include "runtime/workflow/journal.h"
+
+#include "core/json_reader.h"
+#include "core/json_writer.h"
+
+#include <array>
+#include <utility>
+
+namespace millrace::runtime::workflow {
+namespace {
+
+// On the disk: none of these words may change or be used again.
+constexpr std::array<std::pair<std::string_view, InputKind>, 11> kKinds = {
+    {{"start", InputKind::kStart},
+     {"step_began", InputKind::kStepBegan},
+     {"step_ended", InputKind::kStepEnded},
+     {"undo_ended", InputKind::kUndoEnded},
+     {"time", InputKind::kTime},
+     {"event", InputKind::kEvent},
+     {"signal", InputKind::kSignal},
+     {"cancel", InputKind::kCancel},
+     {"terminate", InputKind::kTerminate},
+     {"pause", InputKind::kPause},
+     {"resume", InputKind::kResume}}};
+constexpr std::array<std::pair<std::string_view, StepOutcome>, 3> kOutcomes = {
+    {{"ok", StepOutcome::kOk}, {"failed", StepOutcome::kFailed}, {"fatal", StepOutcome::kFatal}}};
+
+void raw_member(core::JsonObject& in, std::string_view name, std::string& out) {
+    const auto element = in.any(name);
+    if (!element) return;
+    out.clear();
+    core::append_json(out, *element);
+}
+
+}  // namespace
+
+std::string_view input_kind_text(InputKind kind) {
+    return kKinds[static_cast<std::size_t>(kind)].first;
+}
+
+std::string write_input(const Definition& definition, const Input& input) {
+    std::string out;
+    core::JsonWriter json(out);
+    json.begin_object().field("kind", input_kind_text(input.kind)).field("at", input.at_us);
+    if (input.spread != 0) json.field("spread", input.spread);
+    if (input.step != kNoStep) json.field("step", definition.steps[input.step].id);
+    if (input.iteration != 0) json.field("iteration", input.iteration);
+    if (input.attempt != 0) json.field("attempt", input.attempt);
+    if (input.kind == InputKind::kStepEnded || input.kind == InputKind::kUndoEnded)
+        json.field("outcome", kOutcomes[static_cast<std::size_t>(input.outcome)].first);
+    if (input.retry_after_ms != 0) json.field("retryAfterMs", input.retry_after_ms);
+    if (!input.name.empty()) json.field("name", input.name);
+    if (!input.value.empty()) json.raw_field("value", input.value);
+    if (!input.error.empty()) json.field("error", input.error);
+    if (!input.code.empty()) json.field("code", input.code);
+    if (input.kind == InputKind::kStart) {
+        json.field("runId", input.source.run_id);
+        if (!input.source.event.empty()) json.raw_field("event", input.source.event);
+        if (!input.source.input.empty()) json.raw_field("input", input.source.input);
+    }
+    json.end_object();
+    return out;
+}
+
+core::Result<Input> read_input(const Definition& definition, std::string_view json) {
+    core::JsonDocument document;
+    auto in = document.parse_object(json, "journal");
+    if (!in) return core::fail(std::move(in.error()));
+    Input out;
+    constexpr std::int64_t kMax = INT64_MAX;
+    in->choice("kind", out.kind, kKinds, core::Presence::kRequired);
+    in->integer("at", out.at_us, 0, kMax, core::Presence::kRequired);
+    in->integer_as("spread", out.spread, 0, 1000);
+    std::string step;
+    if (in->text("step", step)) {
+        out.step = definition.find(step);
+        if (out.step == kNoStep) {
+            return core::fail(core::ErrorCode::kNotFound,
+                              "the journal speaks of step \"" + step +
+                                  "\", which this version does not have");
+        }
+    }
+    in->integer_as("iteration", out.iteration, 0, UINT32_MAX);
+    in->integer_as("attempt", out.attempt, 0, UINT32_MAX);
+    in->choice("outcome", out.outcome, kOutcomes);
+    in->integer("retryAfterMs", out.retry_after_ms, 0, kMax);
+    constexpr core::TextRules kAnyLength{.bytes_max = SIZE_MAX};
+    in->text("name", out.name, kAnyLength);
+    raw_member(*in, "value", out.value);
+    in->text("error", out.error, kAnyLength);
+    in->text("code", out.code, kAnyLength);
+    in->text("runId", out.source.run_id, kAnyLength);
+    raw_member(*in, "event", out.source.event);
+    raw_member(*in, "input", out.source.input);
+    if (auto status = in->finish(); !status) return core::fail(status.error());
+    return out;
+}
+
+core::Result<RunState> play(const Definition& definition, std::span<const std::string> entries,
+                            const SeeEntry& see) {
+    RunState state;
+    std::vector<Effect> effects;
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        const auto refuse = [&](const std::string& why) {
+            return core::fail(core::Error(core::ErrorCode::kConflict,
+                                          "entry " + std::to_string(i) + " of the journal: " + why)
+                                  .at(static_cast<std::int64_t>(i)));
+        };
+        auto input = read_input(definition, entries[i]);
+        if (!input) return refuse(input.error().message);
+        effects.clear();
+        if (!decide(definition, state, *input, effects)) {
+            const std::string step =
+                input->step == kNoStep ? "" : " of step \"" + definition.steps[input->step].id +
+                                                  "\", which is " +
+                                                  std::string(step_status_text(
+                                                      state.steps.empty()
+                                                          ? StepStatus::kPending
+                                                          : state.steps[input->step].status));
+            return refuse("\"" + std::string(input_kind_text(input->kind)) + "\"" + step +
+                          ", has no place here");
+        }
+        if (see) see(i, *input, effects, state);
+    }
+    return state;
+}
+
+}  // namespace millrace::runtime::workflow
