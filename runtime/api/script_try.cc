@@ -217,13 +217,13 @@ void try_script(Call& call, const Respond& respond) {
 
 Answer rollback_script(Call& call) {
     const std::string_view id = call.request.param("id");
+    if (!call.services.registry().find_script(call.tenant(), id)) return not_found("script", id);
     core::JsonDocument document;
     auto in = document.parse_object(call.request.body_view());
     if (!in) return core::fail(std::move(in.error()));
     std::int64_t version = 0;
     in->integer("version", version, 1, UINT32_MAX, core::Presence::kRequired);
     if (auto status = in->finish(); !status) return core::fail(status.error());
-    if (!call.services.registry().find_script(call.tenant(), id)) return not_found("script", id);
     const ScriptRef old =
         version_of(call.services, call.tenant(), id, static_cast<std::uint32_t>(version));
     if (!old)

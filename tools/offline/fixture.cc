@@ -144,7 +144,7 @@ core::Result<std::string> read_file(const std::string& path) {
         return core::fail(core::ErrorCode::kNotFound, "file '" + path + "' can't be read");
     std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     if (text.size() > kFixtureBytesMax)
-        return core::fail(core::ErrorCode::kTooLarge,
+        return core::fail(core::ErrorCode::kPayloadTooLarge,
                           "file '" + path + "' is longer than 16777216 bytes");
     return text;
 }

@@ -108,7 +108,7 @@ function Tail({ search, chosen }: { search: ReturnType<typeof readSearch>; chose
   const [most, setMost] = useState(100);
   const rows = held?.rows ?? tail.rows;
   const shown = useMemo(() => rows.slice(0, most).map((row) => { try { return parseJson(row.text) as any; } catch { return null; } }).filter(Boolean), [rows, most]);
-  return <section class="card list tail"><div class="bar"><Status is={tail.state === 'live' ? 'running' : 'waiting'} /><span class="dim">{tail.state === 'live' ? `${compact(tail.perSecond)}/s` : tail.state}</span>
+  return <section class="card list tail"><div class="bar"><Status is={held ? 'paused' : tail.state === 'live' ? 'running' : 'waiting'} /><span class="dim">{tail.state === 'live' ? `${compact(tail.perSecond)}/s` : tail.state}</span>
     <Button class="small" onClick={() => setHeld(held ? null : { rows: tail.rows, seen: tail.seen })}>{held ? 'Resume' : 'Pause'}</Button>
     {held && tail.seen > held.seen && <button type="button" class="pill" onClick={() => setHeld(null)}>{count(tail.seen - held.seen)} new</button>}
     <span class="dim right">{count(tail.seen)} since it was opened; the last 2,000 are here</span></div>

@@ -65,7 +65,7 @@ function Wants({ me, whole, stats }: { me: PageProps['me']; whole: boolean; stat
     {quiet && <Empty title="Nothing">Dead letters, paused subscriptions, receivers that fail and the server's own errors would be here.</Empty>}
     <ul class="feed">
       {groups.value?.items.map((group: any) => <li><Status is="dead" /><b>{count(group.count)}</b><a class="grow" href={href(`/dlq/${encodeURIComponent(group.fingerprint)}`)}>{group.error}</a><span class="dim">{group.subscriptionIds.join(', ')}</span><Time at={group.lastAt} /></li>)}
-      {broken.map((one: any) => <li><Status is="open" /><span class="grow">{one.breakersOpen} receivers of {one.type} are left alone for a while: they keep failing</span><a href={href('/system')}>Executors</a></li>)}
+      {broken.map((one: any) => <li><Status is="open" /><span class="grow">{one.breakersOpen === 1 ? 'A receiver' : `${one.breakersOpen} receivers`} of {one.type} {one.breakersOpen === 1 ? 'is' : 'are'} left alone for a while after failing again and again</span><a href={href('/system')}>Executors</a></li>)}
       {held.map((one: any) => <li><Status is="paused" /><a class="grow" href={href(`/subscriptions/${encodeURIComponent(one.id)}`)}>{one.name || one.id}</a><span class="dim">keeps its place in the log</span></li>)}
       {errors.map((one: any) => <li><Status is={one.level === 'error' ? 'failed' : 'waiting'} /><span class="grow" title={one.message}>{one.message}</span><span class="dim">{count(one.count)} times</span><Time at={one.last} /></li>)}
     </ul></section>;
