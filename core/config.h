@@ -153,9 +153,15 @@ struct CommandConfig {
     std::string user = "nobody";
 };
 
+struct WorkflowConfig {
+    bool enabled = true;
+    std::int64_t limit = 20;
+};
+
 struct ExecutorsConfig {
     WebhookConfig webhook;
     CommandConfig command;
+    WorkflowConfig workflow;
 };
 
 struct SecretsConfig {

@@ -267,8 +267,7 @@ void HttpServerImpl::set_paused(bool now_paused) {
 }
 
 std::string_view HttpServerImpl::format_head(const ResponseHead& head, std::size_t body_bytes,
-                                             std::string_view framing,
-                                             std::string_view connection,
+                                             std::string_view framing, std::string_view connection,
                                              std::string_view lines) {
     head_ = "HTTP/1.1 ";
     append_number(head_, static_cast<std::size_t>(head.status));

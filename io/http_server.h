@@ -25,7 +25,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <string>
 #include <string_view>
 
 namespace millrace::io {

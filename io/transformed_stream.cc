@@ -25,8 +25,8 @@ void TransformedStream::set_deadline(std::int64_t at_ns) {
 }
 
 void TransformedStream::settle_deadline() {
-    const bool own = own_deadline_ns_ != 0 &&
-                     (user_deadline_ns_ == 0 || own_deadline_ns_ < user_deadline_ns_);
+    const bool own =
+        own_deadline_ns_ != 0 && (user_deadline_ns_ == 0 || own_deadline_ns_ < user_deadline_ns_);
     reactor_.set_deadline(id_, own ? own_deadline_ns_ : user_deadline_ns_);
 }
 

@@ -87,7 +87,7 @@ private:
     bool gone_ = false;  // the user has closed the stream
     bool wire_ended_ = false;
     bool told_end_ = false;
-    bool ending_ = false;  // what is in wire_ is the last
+    bool ending_ = false;     // what is in wire_ is the last
     bool lingering_ = false;  // the transform has failed, and the peer has been told all
     std::size_t discarded_bytes_ = 0;
     std::int64_t user_deadline_ns_ = 0;  // 0: none, as in the next

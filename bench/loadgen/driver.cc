@@ -1,5 +1,7 @@
 #include "bench/loadgen/driver.h"
 
+#include <openssl/ssl.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
@@ -9,7 +11,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/ssl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -103,8 +104,7 @@ bool Driver::connect_all() {
 bool Driver::start_tls(Connection& connection) {
     if (!tls_) {
         tls_ = SSL_CTX_new(TLS_client_method());
-        SSL_CTX_set_mode(tls_,
-                         SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        SSL_CTX_set_mode(tls_, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     }
     connection.tls = SSL_new(tls_);
     return connection.tls && SSL_set_fd(connection.tls, connection.descriptor) == 1 &&

@@ -29,7 +29,6 @@ std::string sign_ed25519(std::string_view seed, std::string_view text);
 // 32 bytes.
 std::string public_key_ed25519(std::string_view seed);
 // False also for a key or a signature of another length.
-bool verify_ed25519(std::string_view public_key, std::string_view text,
-                    std::string_view signature);
+bool verify_ed25519(std::string_view public_key, std::string_view text, std::string_view signature);
 
 }  // namespace millrace::core::crypto

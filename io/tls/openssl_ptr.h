@@ -3,13 +3,13 @@
 // Failure: none.
 #pragma once
 
-#include <memory>
-#include <string>
-
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+
+#include <memory>
+#include <string>
 
 namespace millrace::io::openssl {
 

@@ -25,7 +25,8 @@ std::vector<openssl::Certificate> parse_certificates(std::string_view pem) {
     }
     // The end of the text is told as "no start line"; anything else is a broken certificate.
     const unsigned long last = ERR_peek_last_error();
-    const bool at_end = ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
+    const bool at_end =
+        ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
     if (!at_end) found.clear();
     return found;
 }

@@ -2,9 +2,9 @@
 
 #include "core/crypto/random_bits.h"
 
-#include <algorithm>
-
 #include <openssl/crypto.h>
+
+#include <algorithm>
 
 namespace millrace::io {
 
@@ -44,8 +44,8 @@ std::optional<TicketKeys::Found> TicketKeys::find(std::span<const std::uint8_t> 
     const std::lock_guard lock(mutex_);
     rotate_when_due();
     const auto is = [name](const Kept& kept) {
-        return kept.made && std::equal(name.begin(), name.end(), kept.key.name.begin(),
-                                       kept.key.name.end());
+        return kept.made &&
+               std::equal(name.begin(), name.end(), kept.key.name.begin(), kept.key.name.end());
     };
     if (is(current_)) return Found{current_.key, false};
     if (is(previous_)) return Found{previous_.key, true};

@@ -6,12 +6,12 @@
 #include "io/tls/pem.h"
 #include "io/tls/tls_transform.h"
 
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
-
-#include <openssl/core_names.h>
-#include <openssl/params.h>
 
 namespace millrace::io {
 
@@ -21,9 +21,9 @@ constexpr const char* kCiphers12 = "ECDHE+AESGCM:ECDHE+CHACHA20";
 constexpr const char* kGroups = "X25519:P-256:P-384";
 
 core::Error refused(std::string_view what) {
-    return core::Error(core::ErrorCode::kValidation,
-                       "tls: OpenSSL does not take " + std::string(what) + ": " +
-                           openssl::take_reason());
+    return core::Error(
+        core::ErrorCode::kValidation,
+        "tls: OpenSSL does not take " + std::string(what) + ": " + openssl::take_reason());
 }
 
 TlsContext& context_of(SSL* ssl) {
@@ -71,8 +71,8 @@ int use_ticket_key(SSL* ssl, unsigned char* name, unsigned char* start, EVP_CIPH
     if (seals == 1) {
         const TicketKey key = context.tickets().current();
         std::copy(key.name.begin(), key.name.end(), name);
-        core::crypto::fill_random({start, static_cast<std::size_t>(
-                                              EVP_CIPHER_get_iv_length(context.ticket_cipher()))});
+        core::crypto::fill_random(
+            {start, static_cast<std::size_t>(EVP_CIPHER_get_iv_length(context.ticket_cipher()))});
         return set_up(context, key, start, cipher, mac, true) ? 1 : -1;
     }
     const auto found = context.tickets().find({name, std::tuple_size_v<decltype(TicketKey::name)>});

@@ -3,15 +3,15 @@
 #include "io/tls/openssl_ptr.h"
 #include "io/tls/pem.h"
 
+#include <openssl/crypto.h>
+#include <openssl/pem.h>
+
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <sstream>
 #include <string_view>
 #include <utility>
-
-#include <openssl/crypto.h>
-#include <openssl/pem.h>
 
 namespace millrace::io {
 
@@ -21,9 +21,8 @@ using core::Error;
 using core::ErrorCode;
 
 tl::unexpected<Error> bad(std::string_view setting, std::string text) {
-    return core::fail(
-        Error(ErrorCode::kValidation, std::string(setting) + ": " + std::move(text))
-            .in(std::string(setting)));
+    return core::fail(Error(ErrorCode::kValidation, std::string(setting) + ": " + std::move(text))
+                          .in(std::string(setting)));
 }
 
 core::Result<std::string> read_file(std::string_view setting, const std::string& path) {

@@ -118,6 +118,16 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kPatchTenant, patch_tenant},
     {RouteId::kDeleteTenant, delete_tenant},
     {RouteId::kTenantUsage, tenant_usage},
+    {RouteId::kCreateWorkflow, create_workflow},
+    {RouteId::kListWorkflows, list_workflows},
+    {RouteId::kGetWorkflow, get_workflow},
+    {RouteId::kPutWorkflow, put_workflow},
+    {RouteId::kDeleteWorkflow, delete_workflow},
+    {RouteId::kListWorkflowVersions, list_workflow_versions},
+    {RouteId::kListWorkflowRuns, list_workflow_runs},
+    {RouteId::kGetWorkflowRun, get_workflow_run},
+    {RouteId::kWorkflowRunHistory, workflow_run_history},
+    {RouteId::kRehearseWorkflowRun, rehearse_workflow_run},
     {RouteId::kListAudit, list_audit},
     {RouteId::kMe, me},
     {RouteId::kListExecutors, list_executors},
@@ -158,6 +168,12 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kListEntities: return list_entities;
         case RouteId::kDeleteHook: return delete_hook;
         case RouteId::kRunHooks: return run_hooks;
+        case RouteId::kExecuteWorkflow: return execute_workflow;
+        case RouteId::kCancelWorkflowRun: return cancel_workflow_run;
+        case RouteId::kTerminateWorkflowRun: return terminate_workflow_run;
+        case RouteId::kPauseWorkflowRun: return pause_workflow_run;
+        case RouteId::kResumeWorkflowRun: return resume_workflow_run;
+        case RouteId::kSignalWorkflowRun: return signal_workflow_run;
         case RouteId::kListEvents: return list_events;
         case RouteId::kTraceEvent: return trace_event;
         case RouteId::kCancelEvent: return cancel_event;

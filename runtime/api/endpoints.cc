@@ -70,8 +70,8 @@ void tell_window(ApiResponse& response, double rate) {
     if (rate >= 1) return;
     for (auto& [name, value] : response.headers) {
         if (name == "RateLimit-Policy")
-            value = "\"rate\";q=1;w=" +
-                    std::to_string(static_cast<std::int64_t>(std::ceil(1 / rate)));
+            value =
+                "\"rate\";q=1;w=" + std::to_string(static_cast<std::int64_t>(std::ceil(1 / rate)));
     }
 }
 

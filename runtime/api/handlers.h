@@ -46,6 +46,24 @@ Answer pause_schedule(Call& call);
 Answer resume_schedule(Call& call);
 void trigger_schedule(Call& call, const Respond& respond);   // when it is durable
 void backfill_schedule(Call& call, const Respond& respond);  // likewise
+// workflows.cc
+Answer create_workflow(Call& call);
+Answer list_workflows(Call& call);
+Answer get_workflow(Call& call);
+Answer put_workflow(Call& call);
+Answer delete_workflow(Call& call);
+Answer list_workflow_versions(Call& call);
+void execute_workflow(Call& call, const Respond& respond);  // when the run is durable, or has ended
+// workflow_runs.cc: what changes a run answers when that is durable.
+Answer list_workflow_runs(Call& call);
+Answer get_workflow_run(Call& call);
+Answer workflow_run_history(Call& call);
+Answer rehearse_workflow_run(Call& call);
+void cancel_workflow_run(Call& call, const Respond& respond);
+void terminate_workflow_run(Call& call, const Respond& respond);
+void pause_workflow_run(Call& call, const Respond& respond);
+void resume_workflow_run(Call& call, const Respond& respond);
+void signal_workflow_run(Call& call, const Respond& respond);
 // endpoints.cc
 void call_endpoint(Call& call, const Respond& respond);  // when its effects are durable
 // entities.cc: writes when they are durable

@@ -62,7 +62,8 @@ core::Status may_grant(const identity::Principal& principal, const ApiKey* maker
 
 core::Status may_name(const identity::Principal& principal, const RegistrySnapshot& registry,
                       const ApiKey* before, const ApiKey& key) {
-    if (key.client_cert_sans.empty() || (before && before->client_cert_sans == key.client_cert_sans))
+    if (key.client_cert_sans.empty() ||
+        (before && before->client_cert_sans == key.client_cert_sans))
         return {};
     constexpr std::string_view kMember = "clientCertSans";
     if (!principal.scopes.has(identity::Scope::kTenantsWrite))
@@ -77,9 +78,9 @@ core::Status may_name(const identity::Principal& principal, const RegistrySnapsh
         }
     });
     if (taken.empty()) return {};
-    return core::fail(core::Error(core::ErrorCode::kConflict,
-                                  std::string(kMember) + ": has " + taken)
-                          .in(std::string(kMember)));
+    return core::fail(
+        core::Error(core::ErrorCode::kConflict, std::string(kMember) + ": has " + taken)
+            .in(std::string(kMember)));
 }
 
 }  // namespace millrace::runtime::api

@@ -15,8 +15,8 @@ namespace millrace::runtime::api {
 core::Status may_grant(const identity::Principal& principal, const ApiKey* maker,
                        const ApiKey& key);
 
-// Whose certificates `key` has: names are given by those whom the server trusts, so only who may make
-// tenants says whose key one is; and no two keys have the same. `before`: null for a new key.
+// Whose certificates `key` has: names are given by those whom the server trusts, so only who may
+// make tenants says whose key one is; and no two keys have the same. `before`: null for a new key.
 core::Status may_name(const identity::Principal& principal, const RegistrySnapshot& registry,
                       const ApiKey* before, const ApiKey& key);
 

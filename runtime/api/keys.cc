@@ -165,8 +165,8 @@ Answer create_key(Call& call) {
             }
             take_key_text(key, text);
             if (auto good = check_new(call, key); !good) return good;
-            if (auto named = may_name(call.request.principal,
-                                      *call.services.registry().snapshot(), nullptr, key);
+            if (auto named = may_name(call.request.principal, *call.services.registry().snapshot(),
+                                      nullptr, key);
                 !named)
                 return named;
             return may_grant(call.request.principal, maker.get(), key);

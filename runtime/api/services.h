@@ -48,6 +48,12 @@ namespace millrace::runtime {
 class LuaWatchdogSlot;
 }
 
+namespace millrace::runtime {
+class Orchestrator;
+class RunKeys;
+class WorkflowTable;
+}  // namespace millrace::runtime
+
 namespace millrace::runtime::api {
 
 struct Readiness {
@@ -92,6 +98,13 @@ enum class Aside : std::uint8_t { kLook, kHaul };
 // So many of them wait. A look that waits holds its request and no page; a haul may take minutes.
 inline constexpr std::size_t kLooksWaitingMax = 512;
 inline constexpr std::size_t kHaulsWaitingMax = 32;
+
+// What workflows need: their versions, the keys of their runs, whoever lets runs go on.
+struct WorkflowServices {
+    WorkflowTable* table = nullptr;
+    RunKeys* keys = nullptr;
+    Orchestrator* orchestrator = nullptr;
+};
 
 class Services {
 public:
@@ -152,6 +165,8 @@ public:
     virtual const RunHistory& run_history() = 0;
 
     virtual Scheduler& scheduler() = 0;
+    // Null where there are none.
+    virtual WorkflowServices workflows() { return {}; }
     virtual EndpointTable& endpoints() = 0;
     virtual EntityDesk& entity_desk() = 0;
     // Asks the hooks before a change, then commits it; the result's `entity` is what came of it.

@@ -41,7 +41,8 @@ bool asks_for_delivery_events(const matcher::PatternPredicate& pattern) {
     std::string_view text = pattern.value;
     if (text.starts_with('^')) text.remove_prefix(1);
     return text.starts_with("webhook.delivery.") || text.starts_with("webhook\\.delivery\\.") ||
-           text.starts_with("command.") || text.starts_with("command\\.");
+           text.starts_with("command.") || text.starts_with("command\\.") ||
+           text.starts_with("workflow.") || text.starts_with("workflow\\.");
 }
 
 std::size_t append_delivery_events(const Attempt& attempt, const WrittenOutcome& written,

@@ -15,12 +15,25 @@
 
 namespace millrace::runtime {
 
-// An event of this pattern is one of these.
+// What the server tells of runs of workflows.
+inline bool is_workflow_event(std::string_view pattern) {
+    if (!pattern.starts_with("workflow.")) return false;
+    pattern.remove_prefix(9);
+    if (pattern.starts_with("step.")) pattern.remove_prefix(5);
+    for (const char* word : {"started", "completed", "failed", "cancelled", "compensated",
+                             "timeout", "retrying"}) {
+        if (pattern == word) return true;
+    }
+    return false;
+}
+
+// An event of this pattern is one of these, or of those about deliveries.
 inline bool is_delivery_event(std::string_view pattern) {
     if (pattern.empty() || (pattern[0] != 'w' && pattern[0] != 'c')) [[likely]]
         return false;
     return pattern.starts_with("webhook.delivery.") || pattern == "command.succeeded" ||
-           pattern == "command.failed" || pattern == "command.exhausted";
+           pattern == "command.failed" || pattern == "command.exhausted" ||
+           is_workflow_event(pattern);
 }
 bool asks_for_delivery_events(const matcher::PatternPredicate& pattern);
 

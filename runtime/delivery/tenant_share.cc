@@ -138,7 +138,7 @@ bool TenantShare::is_turn_of_aside() {
 void TenantShare::others_are_idle() {
     if (waiting_.empty()) return;
     Group& group = least();
-    group.share.others_are_idle();
+    if (group.queue.empty()) group.share.others_are_idle();
     stream_had_ns_ =
         std::max(stream_had_ns_, group.had_ns - kCreditNs / std::max(group.weight(), kWeightMin));
 }

@@ -129,8 +129,7 @@ void EdgeHttp::add_answer_lines(const io::Request& request, io::HeadDecision& de
 }
 
 void EdgeHttp::respond_unmatched(const io::Request& request) {
-    api::ApiResponse response =
-        api::Api::unmatched(request.method, gate_.match, request.path);
+    api::ApiResponse response = api::Api::unmatched(request.method, gate_.match, request.path);
     if (is_preflight(request))
         identity::add_preflight_headers(response.headers, gate_.match.allow,
                                         request.header("Access-Control-Request-Headers"));

@@ -109,7 +109,7 @@ private:
     EdgeHooks hooks_;
     EdgeSockets sockets_;
     io::HttpServer* server_ = nullptr;
-    Gate gate_;  // of the request whose head came last
+    Gate gate_;                                   // of the request whose head came last
     std::vector<identity::HeldConnection> held_;  // by connection: whose it counts as
 };
 

@@ -59,8 +59,8 @@ core::Status EdgeLines::take(IngestRequest& request, const identity::Principal& 
     return {};
 }
 
-// How many lines are read at once is no business of the client's: each is held against the quota for
-// itself, in their order.
+// How many lines are read at once is no business of the client's: each is held against the quota
+// for itself, in their order.
 void EdgeLines::take_what_fits(IngestRequest& request, const identity::Principal& principal,
                                std::int64_t now_ns) const {
     std::vector<std::uint32_t> refused;

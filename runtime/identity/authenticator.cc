@@ -74,9 +74,8 @@ core::Result<Principal> Authenticator::by_key(const Caller& caller) const {
     const std::int64_t now_us = clock_->wall_us();
     std::optional<KeyReader> fresh;
     KeyReader& keys = caller.keys ? *caller.keys : fresh.emplace(*ring_);
-    const KeyGrant* grant = credential.shown == Shown::kKey
-                                ? keys.find(credential.text, now_us)
-                                : keys.find_named(caller.peer_names);
+    const KeyGrant* grant = credential.shown == Shown::kKey ? keys.find(credential.text, now_us)
+                                                            : keys.find_named(caller.peer_names);
     if (!grant) return core::fail(key_needed());
     Principal principal{grant->tenant, grant->scopes, grant->key, caller.peer};
     if (auto holds = principal.still_holds(now_us); !holds)

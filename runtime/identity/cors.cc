@@ -18,8 +18,7 @@ bool is_lower(std::string_view text) {
 
 // Names of headers with commas between them: what goes into an answer holds nothing else.
 bool is_name_list(std::string_view text) {
-    return text.size() <= kCorsListBytesMax &&
-           std::all_of(text.begin(), text.end(), [](char c) {
+    return text.size() <= kCorsListBytesMax && std::all_of(text.begin(), text.end(), [](char c) {
                return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                       std::string_view("!#$%&'*+-.^_`|~, ").find(c) != std::string_view::npos;
            });

@@ -56,13 +56,13 @@ core::Status take_quota(const Principal& principal, std::int64_t events, std::in
 core::Status within_quota(Quota quota, std::int64_t held, std::int64_t most,
                           std::string_view whose) {
     if (most == 0 || held < most) return {};
-    return core::fail(
-        core::Error(core::ErrorCode::kRateLimited,
-                    "the " + std::string(whose) + " has " + std::to_string(held) + " of " +
-                        std::to_string(most) + " (" + std::string(quota_name(quota)) + ")")
-            .in(std::string(quota_name(quota)))
-            .bound(most)
-            .retry_after(kCountedRetrySeconds));
+    return core::fail(core::Error(core::ErrorCode::kRateLimited,
+                                  "the " + std::string(whose) + " has " + std::to_string(held) +
+                                      " of " + std::to_string(most) + " (" +
+                                      std::string(quota_name(quota)) + ")")
+                          .in(std::string(quota_name(quota)))
+                          .bound(most)
+                          .retry_after(kCountedRetrySeconds));
 }
 
 HeldConnection& HeldConnection::operator=(HeldConnection&& other) noexcept {

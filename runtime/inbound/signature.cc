@@ -144,8 +144,7 @@ bool fits_v1a(std::string_view secret, const Claims& claims, std::string_view te
     const std::string key = public_key_of(secret);
     bool good = false;
     for (std::size_t i = 0; i < claims.v1a_count; ++i) {
-        const auto signature =
-            core::decode_base64(claims.v1a[i], core::Base64Form::kPaddingOrNone);
+        const auto signature = core::decode_base64(claims.v1a[i], core::Base64Form::kPaddingOrNone);
         good |= signature && core::crypto::verify_ed25519(key, text, *signature);
     }
     return good;
@@ -236,8 +235,7 @@ Verdict verify(const SignatureRules& rules, std::span<const std::string_view> se
     Claims claims;
     if (const auto why = read_claims(rules, request.headers, claims); !why.empty())
         return {.good = false, .why = why};
-    if (claims.signature_count + claims.v1a_count == 0)
-        return {.good = false, .why = kMalformed};
+    if (claims.signature_count + claims.v1a_count == 0) return {.good = false, .why = kMalformed};
     const HmacForm& form = form_of(rules);
     if (!form.timestamp_header.empty()) {
         std::int64_t seconds = 0;

@@ -76,6 +76,14 @@ void push_execution_id(const InvocationContext& context, lua_State* L) {
     lua_pushlstring(L, text, bytes);
 }
 
+// Only what runs before a change can stop it.
+void push_abort(LuaVmState& vm, lua_State* L) {
+    if (vm.input->kind == EventInput::Kind::kDocument)
+        lua_rawgeti(L, LUA_REGISTRYINDEX, vm.context_abort);
+    else
+        lua_pushnil(L);
+}
+
 constexpr const char* kNames[] = {"attempt",     "subscriptionId", "scriptId",  "scriptVersion",
                                   "executionId", "tenantId",       "eventName", "requestUser",
                                   "apiKeyId",    "replay",         "deadline",  "fail",
@@ -88,7 +96,7 @@ bool push_field(LuaVmState& vm, lua_State* L, std::string_view name) {
     else if (name == "fail")
         lua_rawgeti(L, LUA_REGISTRYINDEX, vm.context_fail);
     else if (name == "abort")
-        lua_rawgeti(L, LUA_REGISTRYINDEX, vm.context_abort);
+        push_abort(vm, L);
     else if (name == "subscriptionId")
         push_or_nil(L, context.subscription_id);
     else if (name == "scriptId")

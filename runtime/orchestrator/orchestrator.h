@@ -21,8 +21,8 @@
 #include "runtime/delivery/delivery_run.h"
 #include "runtime/delivery/due_clock.h"
 #include "runtime/delivery/event_texts.h"
+#include "runtime/delivery/outside_port.h"
 #include "runtime/delivery/result_builder.h"
-#include "runtime/orchestrator/action_port.h"
 #include "runtime/orchestrator/run_rows.h"
 #include "runtime/orchestrator/run_store.h"
 #include "runtime/orchestrator/script_names.h"
@@ -64,7 +64,7 @@ struct RunBegun {
     bool duplicate = false;  // it was there before; nothing was begun
 };
 
-class Orchestrator final : public core::Agent {
+class Orchestrator final : public core::Agent, public OutsideReceiver {
 public:
     struct Deps {
         const core::Clock* clock = nullptr;
@@ -74,7 +74,7 @@ public:
         const WorkflowTable* workflows = nullptr;
         const RunKeys* keys = nullptr;
         std::function<RegistrySnapshotRef()> registry;
-        ActionPort* actions = nullptr;  // null: there are none beside scripts and a workflow's own
+        OutsidePort* actions = nullptr;  // null: there are none beside scripts and a workflow's own
         std::size_t shards = 1;
         std::size_t runs_active_max = 20;
         std::uint64_t seed = 0;
@@ -110,6 +110,9 @@ public:
     bool order(RunName run, Order order, Done done);
     // The run as it is when it has ended, or when the time is over.
     bool wait_for_end(RunName run, std::int64_t timeout_ms, Done done);
+
+    // OutsideReceiver
+    void answered(std::uint64_t ticket, OutsideAnswer&& answer) override;
 
     const RunStore& store() const { return store_; }
     struct Figures {
@@ -152,7 +155,7 @@ private:
         std::uint32_t iteration = 0;
         std::uint32_t number = 0;
         bool undo = false;
-        Executor* executor = nullptr;  // null: an ActionPort
+        Executor* executor = nullptr;  // null: the port of actions
         std::shared_ptr<const Subscription> subscription;
         std::string text;  // the event that it is done for; with padding
         std::string key;
@@ -197,6 +200,7 @@ private:
     void start_outside(Run& run, Attempt&& attempt, const std::string& input);
     void start_action(Run& run, Attempt&& attempt, const std::string& action,
                       const std::string& input);
+    void ask_outside(Run& run, Attempt&& attempt, const Action& action, const std::string& input);
     void launch(Attempt&& attempt, AttemptInput& input, Executor* executor);
     void settle(Attempt&& attempt, AttemptResult& result);
     void try_again(const Attempt& attempt, std::int64_t delay_ns);
@@ -220,6 +224,7 @@ private:
     std::deque<Host> hosts_;
     SecretNames secrets_;
     ScriptNames scripts_;
+    ActionNames actions_;
     WaitBook waits_;
 
     std::map<RunName, std::unique_ptr<Run>> runs_;

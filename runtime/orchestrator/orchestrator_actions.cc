@@ -140,31 +140,8 @@ void Orchestrator::start_action(Run& run, Attempt&& attempt, const std::string& 
         }
         script_name = own->second->executor.script_id;
     } else if (deps_.actions) {
-        const auto kept = std::make_shared<Attempt>(std::move(attempt));
-        const std::uint64_t ticket = ++last_ticket_;
-        ActionPort::Ask ask;
-        ask.tenant = run.head.run.tenant;
-        ask.name = action;
-        ask.input_json = input;
-        ask.key = kept->key;
-        ask.attempt = kept->number;
-        const auto how = deps_.actions->call(ask, [this, ticket](AttemptResult&& result) {
-            const auto answer = std::make_shared<AttemptResult>(std::move(result));
-            post([this, ticket, answer] {
-                const auto at = attempts_.find(ticket);
-                if (at == attempts_.end()) return;
-                Attempt done = std::move(at->second);
-                attempts_.erase(at);
-                settle(std::move(done), *answer);
-            });
-        });
-        if (how == ActionPort::Start::kBegun) {
-            ++run.flying;
-            attempts_.emplace(ticket, std::move(*kept));
-            return;
-        }
-        if (how == ActionPort::Start::kHeld) return try_again(*kept, kHeldNs);
-        attempt = std::move(*kept);
+        const auto named = actions_.find(*attempt.registry, run.head.run.tenant, action);
+        if (named) return ask_outside(run, std::move(attempt), *named, input);
     }
     const ScriptRef script = scripts_.find(*attempt.registry, run.head.run.tenant, script_name);
     if (script) return start_script(run, std::move(attempt), *script, input);
@@ -226,6 +203,55 @@ void Orchestrator::start_outside(Run& run, Attempt&& attempt, const std::string&
     Executor* const executor =
         executors_[static_cast<std::size_t>(attempt.subscription->executor.type)].get();
     launch(std::move(attempt), input, executor);
+}
+
+void Orchestrator::ask_outside(Run& run, Attempt&& attempt, const Action& action,
+                               const std::string& input) {
+    constexpr std::int64_t kGraceMs = 600'000;  // the port says itself when the time is over
+    const workflow::Step& step = run.workflow->definition.steps[attempt.step];
+    const std::uint64_t ticket = ++last_ticket_;
+    OutsideAsk ask;
+    ask.tenant = run.head.run.tenant;
+    ask.name = action.id;
+    ask.input_json = input;
+    ask.key = attempt.key;
+    ask.timeout_ms = step.timeout_ms > 0 ? step.timeout_ms
+                     : action.http       ? action.http->timeout_ms
+                                         : action.command->timeout_ms;
+    attempt.deadline_ns =
+        deps_.clock->monotonic_ns() + (ask.timeout_ms + kGraceMs) * 1'000'000;
+    deadlines_.emplace(attempt.deadline_ns, ticket);
+    ++run.flying;
+    const Attempt& kept = attempts_.emplace(ticket, std::move(attempt)).first->second;
+    if (deps_.actions->ask(*this, ticket, std::move(ask))) return;
+    --run.flying;
+    deadlines_.erase({kept.deadline_ns, ticket});
+    try_again(kept, kHeldNs);
+    attempts_.erase(ticket);
+}
+
+void Orchestrator::answered(std::uint64_t ticket, OutsideAnswer&& answer) {
+    const auto kept = std::make_shared<OutsideAnswer>(std::move(answer));
+    post([this, ticket, kept] {
+        const auto at = attempts_.find(ticket);
+        if (at == attempts_.end()) return;
+        Attempt attempt = std::move(at->second);
+        deadlines_.erase({attempt.deadline_ns, ticket});
+        attempts_.erase(at);
+        AttemptResult result;
+        if (kept->code.empty()) {
+            result.outcome = AttemptOutcome::kOk;
+            result.outcome_text = "completed";
+            result.result_json = std::move(kept->json);
+        } else {
+            const bool gone = kept->code == "NOT_FOUND";
+            result.fail(kept->code + ": " + kept->message,
+                        gone ? AttemptOutcome::kFatal : AttemptOutcome::kFailed);
+        }
+        const RunName name = attempt.run;
+        settle(std::move(attempt), result);
+        let_go(name);
+    });
 }
 
 void Orchestrator::launch(Attempt&& begun, AttemptInput& input, Executor* executor) {
@@ -364,7 +390,10 @@ std::size_t Orchestrator::settle_overdue() {
         if (at == attempts_.end()) continue;
         Attempt attempt = std::move(at->second);
         attempts_.erase(at);
-        if (attempt.executor) attempt.executor->abandon(AttemptTicket(ticket));
+        if (attempt.executor)
+            attempt.executor->abandon(AttemptTicket(ticket));
+        else if (deps_.actions)
+            deps_.actions->cancel(*this, ticket);
         AttemptResult result;
         result.fail("did not answer in time");
         result.outcome_text = "timeout";
@@ -382,7 +411,10 @@ void Orchestrator::abandon(const RunName& name, workflow::StepIndex step) {
             ++at;
             continue;
         }
-        if (attempt.executor) attempt.executor->abandon(AttemptTicket(at->first));
+        if (attempt.executor)
+            attempt.executor->abandon(AttemptTicket(at->first));
+        else if (deps_.actions)
+            deps_.actions->cancel(*this, at->first);
         deadlines_.erase({attempt.deadline_ns, at->first});
         if (Run* run = find(name)) --run->flying;
         at = attempts_.erase(at);

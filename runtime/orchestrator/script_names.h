@@ -1,31 +1,33 @@
-// What: scripts by the name that a workflow's steps know them by, found in a snapshot: an id first,
+// What: documents by the name that a workflow's steps know them by, found in a snapshot: an id first,
 //       else a name. The index is made anew when the registry has changed and somebody asks.
-// Threads: one owner. Lifetime: holds on to the scripts of the snapshot that it was asked with.
-// Limits: those of scripts. Failure: null for a name that nobody has.
+// Threads: one owner. Lifetime: holds on to the documents of the snapshot that it was asked with.
+// Limits: those of the kind. Failure: null for a name that nobody has.
 #pragma once
 
 #include "runtime/registry/registry_snapshot.h"
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 
 namespace millrace::runtime {
 
-class ScriptNames {
+template <typename T, NumberedTable<T> RegistrySnapshot::*kTable>
+class DocumentNames {
 public:
-    ScriptRef find(const RegistrySnapshot& registry, core::TenantId tenant,
-                   std::string_view name) {
+    std::shared_ptr<const T> find(const RegistrySnapshot& registry, core::TenantId tenant,
+                                  std::string_view name) {
         if (registry.version != version_) {
             version_ = registry.version;
             by_name_.clear();
-            registry.scripts.for_each([&](const ScriptRef& script) {
-                by_name_.emplace(std::pair(script->tenant.value, script->name), script);
+            (registry.*kTable).for_each([&](const std::shared_ptr<const T>& one) {
+                by_name_.emplace(std::pair(one->tenant.value, one->name), one);
             });
-            registry.scripts.for_each([&](const ScriptRef& script) {
-                by_name_[{script->tenant.value, script->id}] = script;
+            (registry.*kTable).for_each([&](const std::shared_ptr<const T>& one) {
+                by_name_[{one->tenant.value, one->id}] = one;
             });
         }
         const auto at = by_name_.find(std::pair(tenant.value, std::string(name)));
@@ -34,7 +36,10 @@ public:
 
 private:
     std::uint64_t version_ = UINT64_MAX;
-    std::map<std::pair<std::uint32_t, std::string>, ScriptRef> by_name_;
+    std::map<std::pair<std::uint32_t, std::string>, std::shared_ptr<const T>> by_name_;
 };
+
+using ScriptNames = DocumentNames<Script, &RegistrySnapshot::scripts>;
+using ActionNames = DocumentNames<Action, &RegistrySnapshot::actions>;
 
 }  // namespace millrace::runtime

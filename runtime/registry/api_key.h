@@ -47,8 +47,9 @@ struct ApiKey {
     bool own_scopes = false;
     std::vector<std::string> patterns;  // of events it may send and see; none: all
     std::vector<std::string> ips;       // blocks of addresses it may come from; none: all
-    std::vector<std::string> client_cert_sans;  // names in certificates that are it: "DNS:a.example"
-    std::int64_t expires_at_us = 0;     // 0: never
+    std::vector<std::string>
+        client_cert_sans;            // names in certificates that are it: "DNS:a.example"
+    std::int64_t expires_at_us = 0;  // 0: never
     identity::Quotas quotas;
     std::string shown;  // the first characters of its text
     std::string last4;

@@ -1,8 +1,8 @@
 // Endpoints as documents: their body, their row.
 #include "core/json_reader.h"
+#include "runtime/identity/cors.h"
 #include "runtime/registry/document_body.h"
 #include "runtime/registry/document_kinds.h"
-#include "runtime/identity/cors.h"
 #include "runtime/registry/endpoint.h"
 
 #include <algorithm>

@@ -128,6 +128,8 @@ public:
     std::size_t runs_of(core::TenantId tenant) override { return calls_->runs_of(tenant); }
     const RunHistory& run_history() override { return runs_; }
     Scheduler& scheduler() override { return *scheduler_; }
+    void connect_workflows(const api::WorkflowServices& workflows) { workflows_ = workflows; }
+    api::WorkflowServices workflows() override { return workflows_; }
     api::EndpointTable& endpoints() override { return endpoints_; }
     api::EntityDesk& entity_desk() override { return entity_desk_; }
     void run_change(EntityChange&& change, const identity::Principal& caller,
@@ -203,6 +205,7 @@ private:
     std::vector<Lane*> lanes_;
     CallQueue* calls_ = nullptr;  // of API runs
     Scheduler* scheduler_ = nullptr;
+    api::WorkflowServices workflows_;
     api::EndpointTable endpoints_;
     api::EntityDesk entity_desk_;
     RunHistory runs_;

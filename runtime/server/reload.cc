@@ -47,8 +47,8 @@ core::Config reload_config(core::Log& log, const core::Config& running,
     std::string taken;
     for (const ReloadPart& part : parts) {
         if (auto status = part.take(*fresh); !status) {
-            log.error("reload: " + std::string(part.prefix) + "* stays as it was: " +
-                      status.error().message);
+            log.error("reload: " + std::string(part.prefix) +
+                      "* stays as it was: " + status.error().message);
             continue;
         }
         carry_over(next, *fresh, part.prefix);
@@ -58,9 +58,10 @@ core::Config reload_config(core::Log& log, const core::Config& running,
     if (later.empty())
         log.info("reload: the configuration was read again", {{"taken", taken}});
     else
-        log.warn("reload: the configuration was read again; some of it takes effect at the next "
-                 "start",
-                 {{"taken", taken}, {"atTheNextStart", later}});
+        log.warn(
+            "reload: the configuration was read again; some of it takes effect at the next "
+            "start",
+            {{"taken", taken}, {"atTheNextStart", later}});
     return next;
 }
 

@@ -1,5 +1,5 @@
-// What: looks at the configuration again while the server runs (SIGHUP). What a part can take, it is
-//       given; of everything else one line says that it takes effect at the next start.
+// What: looks at the configuration again while the server runs (SIGHUP). What a part can take, it
+//       is given; of everything else one line says that it takes effect at the next start.
 // Threads: main's. Lifetime: borrows all. Limits: none.
 // Failure: a configuration that can't be read, and a part that does not take what is in it, is a
 //       line each; what was in force stays.

@@ -7,11 +7,13 @@
 #include "runtime/executors/webhook_executor.h"
 #include "runtime/feed/block_matcher.h"
 #include "runtime/lua/lua_vm.h"
+#include "runtime/orchestrator/workflow_executor.h"
 #include "runtime/server/data_folder.h"
 #include "runtime/server/part_options.h"
 #include "store/database.h"
 #include "store/retention/space_guard.h"
 #include "store/rows/quarantine.h"
+#include "store/rows/registry_store.h"
 
 #include <algorithm>
 #include <charconv>
@@ -262,6 +264,15 @@ void ServerParts::append_outside_figures(std::vector<api::ExecutorFigures>& out)
     add_waiting(command, ExecutorType::kCommand);
     out.push_back(webhook);
     out.push_back(command);
+    api::ExecutorFigures workflow{.type = executor_type_text(ExecutorType::kWorkflow)};
+    workflow.enabled = config.executors.workflow.enabled;
+    workflow.limit = static_cast<std::uint64_t>(config.executors.workflow.limit);
+    if (orchestrator) {
+        const Orchestrator::Figures figures = orchestrator->figures();
+        workflow.running = figures.active;
+        workflow.waiting = figures.waiting;
+    }
+    out.push_back(workflow);
 }
 
 // What waits somewhere else than with those who make the calls: in lanes, behind in the log, for
@@ -424,6 +435,33 @@ core::Status ServerParts::build_shards() {
     return {};
 }
 
+// What deliveries are made with, and steps of workflows.
+ExecutorSet ServerParts::make_executors(LuaWatchdogSlot* slot, std::uint64_t seed,
+                                        AnswerPort& port) {
+    ExecutorSet set;
+    set[static_cast<std::size_t>(ExecutorType::kScript)] = std::make_unique<ScriptExecutor>(
+        ScriptExecutor::Deps{slot, &log, seed,
+                             static_cast<std::size_t>(config.events.event_bytes_max), http(),
+                             actions.get()},
+        port);
+    if (courier::HttpPort* port_out = http()) {
+        set[static_cast<std::size_t>(ExecutorType::kWebhook)] =
+            std::make_unique<WebhookExecutor>(
+                WebhookExecutor::Deps{&clock, port_out, &endpoints,
+                                      config.executors.webhook.enabled},
+                port);
+    }
+    if (commands) {
+        set[static_cast<std::size_t>(ExecutorType::kCommand)] =
+            std::make_unique<CommandExecutor>(
+                CommandExecutor::Deps{
+                    &clock, commands.get(), config.executors.command.enabled,
+                    static_cast<std::uint32_t>(config.executors.command.limit)},
+                port);
+    }
+    return set;
+}
+
 std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTable* table,
                                              std::optional<std::size_t> call_lane) {
     Lane::Deps lane;
@@ -449,27 +487,11 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTab
     lane.run.seed = random.next();
     lane.make_executors = [this, slot = watchdog.add_slot(),
                            seed = lane.run.seed](AnswerPort& port) {
-        ExecutorSet set;
-        set[static_cast<std::size_t>(ExecutorType::kScript)] = std::make_unique<ScriptExecutor>(
-            ScriptExecutor::Deps{slot, &log, seed,
-                                 static_cast<std::size_t>(config.events.event_bytes_max), http(),
-                                 actions.get()},
+        ExecutorSet set = make_executors(slot, seed, port);
+        set[static_cast<std::size_t>(ExecutorType::kWorkflow)] = std::make_unique<WorkflowExecutor>(
+            WorkflowExecutor::Deps{[this] { return orchestrator.get(); },
+                                   config.executors.workflow.enabled},
             port);
-        if (courier::HttpPort* port_out = http()) {
-            set[static_cast<std::size_t>(ExecutorType::kWebhook)] =
-                std::make_unique<WebhookExecutor>(
-                    WebhookExecutor::Deps{&clock, port_out, &endpoints,
-                                          config.executors.webhook.enabled},
-                    port);
-        }
-        if (commands) {
-            set[static_cast<std::size_t>(ExecutorType::kCommand)] =
-                std::make_unique<CommandExecutor>(
-                    CommandExecutor::Deps{
-                        &clock, commands.get(), config.executors.command.enabled,
-                        static_cast<std::uint32_t>(config.executors.command.limit)},
-                    port);
-        }
         if (seams.adjust_executors) seams.adjust_executors(set, port);
         return set;
     };
@@ -543,11 +565,13 @@ core::Status ServerParts::build_lanes() {
         all_lanes.push_back(lane.get());
         ports.push_back(lane.get());
     }
-    // The lanes of both kinds, and the scheduler.
-    const std::size_t senders = lanes.size() + call_lanes.size() + 1;
+    // The lanes of both kinds, the scheduler, and the orchestrator.
+    const std::size_t senders = lanes.size() + call_lanes.size() + 2;
     for (auto& shard : shards) shard->connect(all_shards, ports, *feeder, senders);
     if (auto built = build_scheduler(); !built) return built;
+    if (auto built = build_orchestrator(); !built) return built;
     services->connect(*rest, *feeder, all_shards, all_lanes, *call_queue, *scheduler);
+    services->connect_workflows({workflows.get(), run_keys.get(), orchestrator.get()});
     return services->load_runs();
 }
 
@@ -659,6 +683,37 @@ core::Status ServerParts::build_scheduler() {
     };
     scheduler = std::make_unique<Scheduler>(std::move(deps));
     return scheduler->load(set_aside);
+}
+
+core::Status ServerParts::build_orchestrator() {
+    RegistryRows& rows = sealed_rows ? static_cast<RegistryRows&>(*sealed_rows) : *registry_rows;
+    workflows = std::make_unique<WorkflowTable>(rows, clock);
+    if (auto loaded = workflows->load(); !loaded) return loaded;
+    run_keys = std::make_unique<RunKeys>(sealed_rows ? &rows : nullptr);
+    if (auto loaded = run_keys->load(); !loaded) return loaded;
+    Orchestrator::Deps deps;
+    deps.clock = &clock;
+    deps.due = &due_clock;
+    deps.log = &log;
+    deps.database = database.get();
+    deps.workflows = workflows.get();
+    deps.keys = run_keys.get();
+    deps.registry = [this] { return registry->snapshot(); };
+    deps.shards = shard_count;
+    deps.runs_active_max = static_cast<std::size_t>(config.executors.workflow.limit);
+    deps.seed = random.next();
+    deps.submit = [this](core::ShardId shard, std::unique_ptr<LaneResult>& result) {
+        return shards[shard.value]->take_result(
+            static_cast<std::uint32_t>(lanes.size() + call_lanes.size() + 1), result);
+    };
+    deps.make_executors = [this, slot = watchdog.add_slot(),
+                           seed = random.next()](AnswerPort& port) {
+        return make_executors(slot, seed, port);
+    };
+    deps.actions = actions.get();
+    deps.holds = [this] { return !database->space().accepting(); };
+    orchestrator = std::make_unique<Orchestrator>(std::move(deps));
+    return orchestrator->load(set_aside);
 }
 
 // On the conductor.
@@ -792,6 +847,7 @@ void ServerParts::start_threads() {
     conductor_thread = run(conductor);
     feeder_thread = run(*feeder);
     scheduler_thread = run(*scheduler);
+    orchestrator_thread = run(*orchestrator);
     if (courier) courier_thread = run(*courier);
     if (commands) commands_thread = run(*commands);
     sideline_thread = run(sideline, Priority::kChores);
@@ -810,6 +866,7 @@ void ServerParts::stop_threads() {
     shadow_thread.reset();
     feeder_thread.reset();
     scheduler_thread.reset();
+    orchestrator_thread.reset();
     conductor_thread.reset();
     courier_thread.reset();
     commands_thread.reset();
@@ -837,6 +894,7 @@ bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<
     wait_for([&] { return all(shards, [](const Shard& s) { return s.edge_idle(); }); });
     // Deliveries under way end; what is durable and not begun goes on after the next start.
     scheduler->stop_firing();
+    orchestrator->stop_taking();
     feeder->stop_feeding();
     for (auto& shard : shards) shard->post([](Shard& s) { s.stop_dispatch(); });
     for (auto& lane : lanes) lane->stop_taking();
@@ -852,6 +910,7 @@ bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<
     for (auto& lane : lanes) lane->abandon_pending();
     for (auto& lane : call_lanes) lane->abandon_pending();
     wait_for(lanes_idle);
+    wait_for([&] { return orchestrator->idle(); });
     for (auto& shard : shards) {
         shard->post([](Shard& s) {
             s.stop_listening();

@@ -25,6 +25,7 @@
 #include "runtime/identity/authenticator.h"
 #include "runtime/identity/session_table.h"
 #include "runtime/lua/lua_watchdog.h"
+#include "runtime/orchestrator/orchestrator.h"
 #include "runtime/registry/registry.h"
 #include "runtime/registry/registry_rows.h"
 #include "runtime/registry/schema_book.h"
@@ -154,12 +155,15 @@ public:
     std::unique_ptr<ShadowLane> shadow;
     std::unique_ptr<Feeder> feeder;
     std::unique_ptr<Scheduler> scheduler;
+    std::unique_ptr<WorkflowTable> workflows;
+    std::unique_ptr<RunKeys> run_keys;
+    std::unique_ptr<Orchestrator> orchestrator;
     std::unique_ptr<WriterAgent> writer_agent;
     std::unique_ptr<HousekeeperAgent> housekeeper_agent;
 
     // In the order of starting.
     std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread,
-        feeder_thread, scheduler_thread, courier_thread, commands_thread, sideline_thread,
+        feeder_thread, scheduler_thread, orchestrator_thread, courier_thread, commands_thread, sideline_thread,
         haul_thread, shadow_thread;
     std::vector<std::unique_ptr<core::AgentThread>> syncer_threads, lane_threads, shard_threads;
 
@@ -177,6 +181,8 @@ private:
     core::Status restore_receivers();
     core::Status load_cancelled();
     core::Status build_scheduler();
+    core::Status build_orchestrator();
+    ExecutorSet make_executors(LuaWatchdogSlot* slot, std::uint64_t seed, AnswerPort& port);
     void pause_schedule(const ScheduleRef& schedule, const std::string& reason);
     courier::HttpPort* http() { return seams.http ? seams.http : courier.get(); }
     void append_outside_figures(std::vector<api::ExecutorFigures>& out) const;

@@ -139,14 +139,13 @@ void EventTail::append_message(Stream& stream, std::string_view name, std::strin
 
 template <typename Is>
 std::int64_t EventTail::streams_that(const Is& is) const {
-    return std::count_if(streams_.begin(), streams_.end(), [&is](const auto& entry) {
-        return is(entry.second->request.principal);
-    });
+    return std::count_if(streams_.begin(), streams_.end(),
+                         [&is](const auto& entry) { return is(entry.second->request.principal); });
 }
 
 std::size_t EventTail::streams_of(core::TenantId tenant) const {
-    return static_cast<std::size_t>(
-        streams_that([tenant](const identity::Principal& other) { return other.tenant == tenant; }));
+    return static_cast<std::size_t>(streams_that(
+        [tenant](const identity::Principal& other) { return other.tenant == tenant; }));
 }
 
 core::Status EventTail::may_open(const StreamRequest& request) const {

@@ -1,5 +1,5 @@
-// The client's side of TLS for tests, over OpenSSL with buffers in memory; and certificates that are
-// made when they are asked for.
+// The client's side of TLS for tests, over OpenSSL with buffers in memory; and certificates that
+// are made when they are asked for.
 #pragma once
 
 #include "io/tls/tls_context.h"

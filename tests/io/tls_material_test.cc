@@ -85,7 +85,8 @@ TEST(CertificateNames, AreReadInTheirOrderAndForm) {
     EXPECT_EQ(names_of(certificates.front().get()),
               (std::vector<std::string>{"DNS:sensor-1.example", "URI:spiffe://a/B",
                                         "email:a@b.example", "IP:10.0.0.1"}));
-    EXPECT_TRUE(names_of(parse_certificates(make_test_pair("x").certificate).front().get()).empty());
+    EXPECT_TRUE(
+        names_of(parse_certificates(make_test_pair("x").certificate).front().get()).empty());
 }
 
 TEST(CertificateNames, OfDocumentsAreTheSameOrNone) {

@@ -3,10 +3,9 @@
 // listen; and a handshake cut anywhere comes to the same.
 // Method: transforms of both sides hand each other their bytes; where connections matter, an HTTP
 // server in memory.
-#include "io/tls/tls_context.h"
-
 #include "io/http_server.h"
 #include "io/out_queue.h"
+#include "io/tls/tls_context.h"
 #include "tests/io/edge_world.h"
 #include "tests/io/tls_client.h"
 
@@ -118,8 +117,7 @@ TEST_F(TlsTest, CiphersWithoutForwardSecrecyOrAuthenticationAreRefused) {
         Talk weak = talk({.version_max = TLS1_2_VERSION, .ciphers12 = cipher});
         EXPECT_FALSE(weak.shake_hands()) << cipher;
     }
-    Talk good =
-        talk({.version_max = TLS1_2_VERSION, .ciphers12 = "ECDHE-ECDSA-CHACHA20-POLY1305"});
+    Talk good = talk({.version_max = TLS1_2_VERSION, .ciphers12 = "ECDHE-ECDSA-CHACHA20-POLY1305"});
     EXPECT_TRUE(good.shake_hands());
 }
 
@@ -172,7 +170,8 @@ TEST_F(TlsTest, WhoSpeaksWithoutTlsIsToldInItsOwnWords) {
     Talk reader{context_->accept(line_tls_service()), nullptr};
     reader.server->take(R"({"hello":{}})");
     EXPECT_EQ(reader.server->state(), State::kFailed);
-    EXPECT_TRUE(reader.server_wire().starts_with(R"({"error":{"message":"socket: this port speaks TLS")"));
+    EXPECT_TRUE(
+        reader.server_wire().starts_with(R"({"error":{"message":"socket: this port speaks TLS")"));
 }
 
 TEST_F(TlsTest, ABrokenRecordIsAnAlert) {

@@ -117,6 +117,7 @@ int run_cli(std::vector<std::string> arguments, CliStreams streams) {
     add_dlq_commands(app, context);
     add_replay_commands(app, context);
     add_schedule_commands(app, context);
+    add_workflow_commands(app, context);
     add_endpoint_commands(app, context);
     add_action_commands(app, context);
     add_entity_commands(app, context);

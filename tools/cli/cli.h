@@ -26,6 +26,7 @@ void add_execution_commands(CLI::App& app, CliContext& context);
 void add_dlq_commands(CLI::App& app, CliContext& context);
 void add_replay_commands(CLI::App& app, CliContext& context);
 void add_schedule_commands(CLI::App& app, CliContext& context);
+void add_workflow_commands(CLI::App& app, CliContext& context);
 void add_endpoint_commands(CLI::App& app, CliContext& context);
 void add_action_commands(CLI::App& app, CliContext& context);
 void add_entity_commands(CLI::App& app, CliContext& context);

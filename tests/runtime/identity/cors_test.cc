@@ -26,8 +26,8 @@ TEST(Cors, NamedOriginsMaySendCredentialsAndOthersGetNothing) {
     for (const char* other : {"https://app.example.evil", "http://app.example", "null",
                               "https://app.example:8443", "https://APP.example"}) {
         EXPECT_FALSE(origins.allows(other)) << other;
-        EXPECT_EQ(origins.answer_headers(other),
-                  (CorsOrigins::Headers{{"Vary", "Origin"}})) << other;
+        EXPECT_EQ(origins.answer_headers(other), (CorsOrigins::Headers{{"Vary", "Origin"}}))
+            << other;
     }
     EXPECT_TRUE(origins.answer_headers("").empty());
     EXPECT_TRUE(CorsOrigins().answer_headers("https://app.example").empty());
@@ -38,17 +38,18 @@ TEST(Cors, AStarIsForEverybodyWithoutCredentials) {
     const auto headers = origins.answer_headers("https://any.example");
     EXPECT_EQ(value_of(headers, "Access-Control-Allow-Origin"), "*");
     EXPECT_EQ(value_of(headers, "Access-Control-Allow-Credentials"), "");
-    EXPECT_EQ(value_of(origins.answer_headers("https://app.example"),
-                       "Access-Control-Allow-Origin"),
-              "https://app.example");
+    EXPECT_EQ(
+        value_of(origins.answer_headers("https://app.example"), "Access-Control-Allow-Origin"),
+        "https://app.example");
     EXPECT_FALSE(origins.names("https://any.example"));
     EXPECT_FALSE(origins.names("*"));
 }
 
 TEST(Cors, WhatIsNoOriginIsRefusedByName) {
     for (const char* bad : {"app.example", "https://app.example/", "https://", "ftp://a",
-                            "https://App.example", "https://a b", "null", "https://a:", "https://a,"
-                                                                                        ",https://b"}) {
+                            "https://App.example", "https://a b", "null", "https://a:",
+                            "https://a,"
+                            ",https://b"}) {
         const auto made = CorsOrigins::make(bad);
         ASSERT_FALSE(made) << bad;
         EXPECT_EQ(made.error().field, "http.cors_origins");
@@ -61,8 +62,8 @@ TEST(Cors, APreflightGivesBackNamesOfHeadersAndNothingElse) {
     add_preflight_headers(headers, "GET, POST", "content-type, x-api-key");
     EXPECT_EQ(value_of(headers, "Access-Control-Allow-Methods"), "GET, POST");
     EXPECT_EQ(value_of(headers, "Access-Control-Allow-Headers"), "content-type, x-api-key");
-    for (const std::string& bad : {std::string("a\r\nx: y"), std::string("a;b"),
-                                   std::string(kCorsListBytesMax + 1, 'a')}) {
+    for (const std::string& bad :
+         {std::string("a\r\nx: y"), std::string("a;b"), std::string(kCorsListBytesMax + 1, 'a')}) {
         CorsOrigins::Headers none;
         add_preflight_headers(none, "GET", bad);
         EXPECT_EQ(value_of(none, "Access-Control-Allow-Headers"), "");

@@ -97,8 +97,8 @@ TEST(Signature, TakesWhatSendersSignWithAKeyOfTheirOwn) {
         "v1a," + base64(core::crypto::sign_ed25519(seed, "msg_1.1000.{\"a\":1}"));
     EXPECT_TRUE(check_secret(rules.scheme, key).empty());
     EXPECT_TRUE(judge(rules, {key}, headers(good), R"({"a":1})", 1000).good);
-    EXPECT_TRUE(judge(rules, {"whsec_AAAA", key}, headers("v1,AAAA " + good), R"({"a":1})", 1000)
-                    .good);
+    EXPECT_TRUE(
+        judge(rules, {"whsec_AAAA", key}, headers("v1,AAAA " + good), R"({"a":1})", 1000).good);
     EXPECT_FALSE(judge(rules, {key}, headers(good), R"({"a":2})", 1000).good);
     EXPECT_FALSE(judge(rules, {key}, headers(good), R"({"a":1})", 1301).good);
     EXPECT_FALSE(judge(rules, {"whsec_AAAA"}, headers(good), R"({"a":1})", 1000).good);

@@ -1,4 +1,4 @@
-// Goal: items that are left out after all are in no list, and the others are found where they moved.
+// Goal: items that are left out after all are in no list, the others are found where they moved.
 // Method: a request over three shards.
 #include "runtime/shard/ingest_request.h"
 

@@ -1,0 +1,227 @@
+// /v2/workflow-runs: list, one, its history; cancel, terminate, pause, resume, signal, rehearse.
+#include "core/json_writer.h"
+#include "runtime/api/handlers.h"
+#include "runtime/orchestrator/orchestrator.h"
+#include "store/rows/registry_store.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace millrace::runtime::api {
+namespace {
+
+constexpr std::size_t kPage = 500;
+constexpr std::size_t kRunsLookedAt = 20'000;
+
+core::Error switched_off() {
+    return {core::ErrorCode::kUnavailable, "workflows are switched off (executors.workflow.enabled)"};
+}
+
+RunName run_of(const Call& call) {
+    return {call.tenant(), std::string(call.request.param("runId"))};
+}
+
+struct RunChoice {
+    std::string workflow_id, event_id;
+    std::optional<workflow::RunStatus> status;
+    bool wants(const RunHead& head) const {
+        return (workflow_id.empty() || head.workflow_id == workflow_id) &&
+               (event_id.empty() || head.event_id == event_id) &&
+               (!status || head.status == *status);
+    }
+};
+
+core::Result<RunChoice> read_choice(const Call& call) {
+    RunChoice out{call.text("workflowId"), call.text("eventId"), {}};
+    const std::string status = call.text("status");
+    if (status.empty()) return out;
+    workflow::RunStatus value{};
+    if (!workflow::parse_run_status(status, value)) {
+        return core::fail(core::Error(core::ErrorCode::kValidation,
+                                      "status: is none of pending, running, waiting, paused, "
+                                      "completed, failed, cancelled, compensating, compensated, "
+                                      "compensation_failed")
+                              .in("status"));
+    }
+    out.status = value;
+    return out;
+}
+
+core::Result<Orchestrator::Order> read_order(Call& call, workflow::InputKind kind) {
+    Orchestrator::Order order;
+    order.kind = kind;
+    core::JsonDocument document;
+    const std::string_view body = call.request.body_view();
+    auto in = document.parse_object(body.empty() ? "{}" : body);
+    if (!in) return core::fail(std::move(in.error()));
+    using Kind = workflow::InputKind;
+    if (kind == Kind::kSignal) {
+        in->text("name", order.name,
+                 {.presence = core::Presence::kRequired, .bytes_min = 1, .bytes_max = 256});
+        order.value = "{}";
+        if (const auto payload = in->any("payload"); payload && !payload->is_null()) {
+            order.value.clear();
+            core::append_json(order.value, *payload);
+        }
+    } else if (kind == Kind::kResume) {
+        in->integer_as("version", order.version, 1, INT32_MAX);
+        in->text("fromStep", order.step, {.bytes_min = 1, .bytes_max = workflow::kStepIdBytesMax});
+    } else {
+        in->text("reason", order.name, {.bytes_max = 1024});
+    }
+    if (auto status = in->finish(); !status) return core::fail(status.error());
+    return order;
+}
+
+void give_order(Call& call, const Respond& respond, workflow::InputKind kind) {
+    auto order = read_order(call, kind);
+    if (!order) return respond(error_response(order.error()));
+    Orchestrator* const orchestrator = call.services.workflows().orchestrator;
+    if (!orchestrator) return respond(error_response(switched_off()));
+    Services* const services = &call.services;
+    const bool taken = orchestrator->order(
+        run_of(call), std::move(*order), [services, respond](core::Result<std::string>&& view) {
+            const auto kept = std::make_shared<ApiResponse>(
+                view ? json_response(200, std::move(*view)) : error_response(view.error()));
+            services->run_later([respond, kept] { respond(std::move(*kept)); });
+        });
+    if (!taken) {
+        respond(error_response(
+            core::Error(core::ErrorCode::kUnavailable, "too many orders to runs are waiting")
+                .retry_after(1)));
+    }
+}
+
+void append_entry(core::JsonWriter& json, const workflow::Definition& definition,
+                  std::size_t index, const workflow::Input& input,
+                  const std::vector<workflow::Effect>& effects) {
+    json.begin_object().field("index", index);
+    json.field("kind", workflow::input_kind_text(input.kind));
+    time_field(json, "at", input.at_us);
+    if (input.step != workflow::kNoStep) json.field("stepId", definition.steps[input.step].id);
+    if (input.iteration != 0) json.field("iteration", input.iteration);
+    if (input.attempt != 0) json.field("attempt", input.attempt);
+    if (!input.name.empty()) json.field("name", input.name);
+    if (!input.value.empty()) json.raw_field("value", input.value);
+    if (!input.error.empty()) {
+        json.key("error").begin_object().field("code", input.code);
+        json.field("message", input.error).end_object();
+    }
+    json.key("events").begin_array();
+    for (const workflow::Effect& effect : effects) {
+        if (effect.kind != workflow::EffectKind::kTell) continue;
+        json.begin_object().field("pattern", effect.pattern);
+        if (effect.step != workflow::kNoStep)
+            json.field("stepId", definition.steps[effect.step].id);
+        if (!effect.code.empty()) json.field("code", effect.code);
+        json.end_object();
+    }
+    json.end_array().end_object();
+}
+
+}  // namespace
+
+Answer list_workflow_runs(Call& call) {
+    const auto limit = call.limit();
+    if (!limit) return core::fail(limit.error());
+    const auto after = call.key_cursor();
+    if (!after) return core::fail(after.error());
+    const auto choice = read_choice(call);
+    if (!choice) return core::fail(choice.error());
+    const WorkflowServices of = call.services.workflows();
+    if (!of.orchestrator) return core::fail(switched_off());
+    ListBody body;
+    std::string behind = *after, next;
+    std::size_t count = 0, looked = 0;
+    for (bool more = true; more && next.empty();) {
+        auto rows = call.services.database().registry().list(
+            kRunOrderKind, tenant_prefix(call.tenant()), behind, kPage);
+        if (!rows) return core::fail(std::move(rows.error()));
+        more = rows->size() == kPage;
+        for (const store::RegistryDocument& row : *rows) {
+            if (count == *limit || looked++ == kRunsLookedAt) {
+                next = encode_key_cursor(behind);
+                break;
+            }
+            behind = row.id;
+            const auto head = of.orchestrator->store().head(run_of_row(row.id));
+            if (!head || !choice->wants(*head)) continue;
+            body.json().raw(head_view(*head));
+            ++count;
+        }
+    }
+    return body.finish(next);
+}
+
+Answer get_workflow_run(Call& call) {
+    const WorkflowServices of = call.services.workflows();
+    if (!of.orchestrator) return core::fail(switched_off());
+    auto run = of.orchestrator->store().load(run_of(call));
+    if (!run) return core::fail(std::move(run.error()));
+    return json_response(200, run_view(*run));
+}
+
+Answer workflow_run_history(Call& call) {
+    const WorkflowServices of = call.services.workflows();
+    if (!of.orchestrator) return core::fail(switched_off());
+    auto run = of.orchestrator->store().read(run_of(call));
+    if (!run) return core::fail(std::move(run.error()));
+    ListBody body;
+    const workflow::Definition& definition = run->workflow->definition;
+    auto played = workflow::play(
+        definition, run->journal,
+        [&](std::size_t index, const workflow::Input& input,
+            const std::vector<workflow::Effect>& effects, const workflow::RunState&) {
+            append_entry(body.json(), definition, index, input, effects);
+        });
+    if (!played) return core::fail(std::move(played.error()));
+    return body.finish("");
+}
+
+// Whether another version would have come the same way: nothing is done.
+Answer rehearse_workflow_run(Call& call) {
+    core::JsonDocument document;
+    auto in = document.parse_object(call.request.body_view());
+    if (!in) return core::fail(std::move(in.error()));
+    std::uint32_t version = 0;
+    in->integer_as("version", version, 1, INT32_MAX, core::Presence::kRequired);
+    if (auto status = in->finish(); !status) return core::fail(status.error());
+    const WorkflowServices of = call.services.workflows();
+    if (!of.orchestrator) return core::fail(switched_off());
+    auto run = of.orchestrator->store().read(run_of(call));
+    if (!run) return core::fail(std::move(run.error()));
+    const WorkflowRef other = of.table->find(call.tenant(), run->head.workflow_id, version);
+    if (!other) return not_found("version of the workflow", std::to_string(version));
+    auto played = workflow::play(other->definition, run->journal);
+    std::string out;
+    core::JsonWriter json(out);
+    json.begin_object().field("fits", played.has_value()).field("version", version);
+    json.field("entries", run->journal.size());
+    if (played) {
+        json.field("status", workflow::run_status_text(played->status));
+    } else {
+        json.field("index", played.error().position).field("message", played.error().message);
+    }
+    json.end_object();
+    return json_response(200, std::move(out));
+}
+
+void cancel_workflow_run(Call& call, const Respond& respond) {
+    give_order(call, respond, workflow::InputKind::kCancel);
+}
+void terminate_workflow_run(Call& call, const Respond& respond) {
+    give_order(call, respond, workflow::InputKind::kTerminate);
+}
+void pause_workflow_run(Call& call, const Respond& respond) {
+    give_order(call, respond, workflow::InputKind::kPause);
+}
+void resume_workflow_run(Call& call, const Respond& respond) {
+    give_order(call, respond, workflow::InputKind::kResume);
+}
+void signal_workflow_run(Call& call, const Respond& respond) {
+    give_order(call, respond, workflow::InputKind::kSignal);
+}
+
+}  // namespace millrace::runtime::api
