@@ -154,19 +154,29 @@ std::vector<courier::HttpAnswer> answer_calls(const LuaTurn& turn, Answers& answ
     return given;
 }
 
+// A query as the input of an action called db.query.
+std::string query_text(const OutsideAsk& ask) {
+    std::string out;
+    core::JsonWriter json(out);
+    json.begin_object().field("connection", ask.name).field("sql", ask.text);
+    json.raw_field("params", ask.input_json).end_object();
+    return out;
+}
+
 OutsideAnswer answer_ask(const LuaTurn& turn, Answers& answers, TrialOutcome& out) {
     TrialCall told;
-    told.action = turn.ask.name;
+    told.action = turn.ask.text.empty() ? turn.ask.name : "db.query";
     told.input = turn.ask.input_json;
+    if (!turn.ask.text.empty()) told.input = query_text(turn.ask);
     OutsideAnswer answer;
-    if (const RecordedAnswer* recorded = answers.of_action(turn.ask.name)) {
+    if (const RecordedAnswer* recorded = answers.of_action(told.action)) {
         answer = recorded->outside;
         told.answered = true;
         told.status = answer.status;
     } else {
         answer.code = "BLOCKED";
         answer.message =
-            "nothing is called in a trial, and no answer is recorded for action " + turn.ask.name;
+            "nothing is called in a trial, and no answer is recorded for action " + told.action;
     }
     out.calls.push_back(std::move(told));
     return answer;

@@ -122,6 +122,19 @@ local function call_action(name, input)
     return native.action_take()
 end
 sdk.actions = {call = call_action}
+
+-- Rows, in their order; a column's name asks the first one.
+local rawget = G.rawget
+local first_row = {__index = function(rows, name)
+    local first = rawget(rows, 1)
+    return first and first[name]
+end, __metatable = false}
+sdk.db = {query = function(sql, params, options)
+    native.query_ask(sql, params, options)
+    local rows = native.action_take()
+    if type(rows) == "table" and rawget(rows, 1) ~= nil then setmetatable(rows, first_row) end
+    return rows
+end}
 local function action_named(name)
     return setmetatable({}, {
         __index = function(_, word)
@@ -387,6 +400,7 @@ int open_sandbox(lua_State* L) {
     const LuaFunction natives[] = {{"pairs", view_pairs},    {"ipairs", view_ipairs},
                                    {"print", sdk_print},     {"raw_metatable", raw_metatable},
                                    {"action_ask", action_ask}, {"action_take", action_take},
+                                   {"query_ask", query_ask},
                                    {"http_ask", http_ask},   {"http_ask_all", http_ask_all},
                                    {"http_take", http_take}, {"http_take_all", http_take_all}};
     set_functions(vm, L, natives);

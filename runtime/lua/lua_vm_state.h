@@ -271,6 +271,7 @@ int http_take_all(lua_State* L);
 // lua_sdk_actions.cc: likewise.
 int action_ask(lua_State* L);
 int action_take(lua_State* L);
+int query_ask(lua_State* L);
 int sdk_print(lua_State* L);
 int sdk_secret(lua_State* L);
 

@@ -233,6 +233,13 @@ core::Status ServerParts::build_courier() {
     calls.commands_enabled = config.executors.command.enabled;
     calls.registry = [this] { return registry->snapshot(); };
     actions = std::make_unique<ActionCaller>(std::move(calls));
+    if (!seams.make_reactor) {
+        auto rules = address_rules(config.http_client);
+        if (!rules) return core::fail(std::move(rules.error()));
+        database_client = std::make_unique<DatabaseClient>(DatabaseClient::Deps{
+            &clock, std::move(*rules), [this] { return registry->snapshot(); }});
+        outside = std::make_unique<OutsideSwitch>(*actions, *database_client);
+    }
     DeliveryTester::Deps deps;
     deps.clock = &clock;
     deps.random = &random;
@@ -442,7 +449,8 @@ ExecutorSet ServerParts::make_executors(LuaWatchdogSlot* slot, std::uint64_t see
     set[static_cast<std::size_t>(ExecutorType::kScript)] = std::make_unique<ScriptExecutor>(
         ScriptExecutor::Deps{slot, &log, seed,
                              static_cast<std::size_t>(config.events.event_bytes_max), http(),
-                             actions.get()},
+                             outside ? static_cast<OutsidePort*>(outside.get())
+                                     : actions.get()},
         port);
     if (courier::HttpPort* port_out = http()) {
         set[static_cast<std::size_t>(ExecutorType::kWebhook)] =
@@ -850,6 +858,7 @@ void ServerParts::start_threads() {
     orchestrator_thread = run(*orchestrator);
     if (courier) courier_thread = run(*courier);
     if (commands) commands_thread = run(*commands);
+    if (database_client) database_thread = run(*database_client);
     sideline_thread = run(sideline, Priority::kChores);
     haul_thread = run(haul, Priority::kChores);
     shadow_thread = run(*shadow);
@@ -870,6 +879,7 @@ void ServerParts::stop_threads() {
     conductor_thread.reset();
     courier_thread.reset();
     commands_thread.reset();
+    database_thread.reset();
     lane_threads.clear();
     watchdog.stop();
     writer_thread.reset();

@@ -20,6 +20,7 @@
 #include "runtime/delivery/delivery_log.h"
 #include "runtime/delivery/lane.h"
 #include "runtime/executors/action_caller.h"
+#include "runtime/executors/database_client.h"
 #include "runtime/executors/command_runner.h"
 #include "runtime/executors/endpoints.h"
 #include "runtime/identity/authenticator.h"
@@ -135,6 +136,8 @@ public:
     std::unique_ptr<courier::Courier> courier;
     std::unique_ptr<CommandRunner> commands;
     std::unique_ptr<ActionCaller> actions;
+    std::unique_ptr<DatabaseClient> database_client;
+    std::unique_ptr<OutsideSwitch> outside;  // what scripts ask for by a name
     std::unique_ptr<DeliveryTester> tester;
     std::unique_ptr<RetentionChore> retention;
     std::unique_ptr<EngineServices> services;
@@ -163,7 +166,7 @@ public:
 
     // In the order of starting.
     std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread,
-        feeder_thread, scheduler_thread, orchestrator_thread, courier_thread, commands_thread, sideline_thread,
+        feeder_thread, scheduler_thread, orchestrator_thread, courier_thread, commands_thread, database_thread, sideline_thread,
         haul_thread, shadow_thread;
     std::vector<std::unique_ptr<core::AgentThread>> syncer_threads, lane_threads, shard_threads;
 

@@ -6,7 +6,7 @@
 packages_run() {
     echo build-essential=g++ dpkg-dev=dpkg-source cmake=cmake ninja-build=ninja pkg-config=pkg-config
     echo ca-certificates tzdata
-    echo libgtest-dev libbenchmark-dev libssl-dev libcurl4-openssl-dev zlib1g-dev
+    echo libgtest-dev libbenchmark-dev libssl-dev libcurl4-openssl-dev libpq-dev zlib1g-dev
     echo libsimdjson-dev liburing-dev librocksdb-dev liblz4-dev libxxhash-dev libzstd-dev
     echo libtomlplusplus-dev libcli11-dev
     echo libconcurrentqueue-dev libexpected-dev node-llhttp libhowardhinnant-date-dev
@@ -22,6 +22,7 @@ packages_test() {
     packages_run
     echo git=git python3=python3 curl=curl clang-format-14=clang-format-14
     echo nodejs=node npm=npm  # the demo is a test too
+    echo postgresql-15=/usr/lib/postgresql/15/bin/postgres  # what sdk.db is tried against
     echo json-schema-test-suite  # draft 7, as its authors understand it
 }
 

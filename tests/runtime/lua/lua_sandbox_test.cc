@@ -47,7 +47,7 @@ constexpr std::string_view kAllowed =
     "sdk sdk.actions sdk.actions.call sdk.cache sdk.cache.delete sdk.cache.get sdk.cache.incr sdk.cache.list "
     "sdk.cache.namespace "
     "sdk.cache.set sdk.crypto sdk.crypto.base64 sdk.crypto.hex sdk.crypto.hmac sdk.crypto.sha256 "
-    "sdk.crypto.unbase64 sdk.crypto.unhex sdk.crypto.uuid sdk.events sdk.events.current "
+    "sdk.crypto.unbase64 sdk.crypto.unhex sdk.crypto.uuid sdk.db sdk.db.query sdk.events sdk.events.current "
     "sdk.events.emit "
     "sdk.events.publish sdk.events.subscribe sdk.http sdk.http.all sdk.http.delete sdk.http.get "
     "sdk.http.patch sdk.http.post sdk.http.put sdk.http.request "
