@@ -167,21 +167,43 @@ ApiResponse check_response(const Check& check) {
     return json_response(200, std::move(body));
 }
 
-}  // namespace
+// "version" is the author's word for a schema, which is kept as schemaVersion; the server counts
+// changes by itself. In a change a number is that count, as it was shown.
+enum class WhichVersion : std::uint8_t { kAny, kText };
 
-// "version" of a new schema is its author's word for it; the server counts changes by itself.
-Answer create_schema(Call& call) {
+core::Result<std::string> with_author_version(Call& call, WhichVersion which) {
+    const std::string_view sent = call.request.body_view();
     core::JsonDocument document;
-    auto in = document.parse_object(call.request.body_view());
+    auto in = document.parse_object(sent);
     if (!in) return core::fail(std::move(in.error()));
     const auto version = in->any("version");
-    if (!version || in->any("schemaVersion")) return create_document<EventSchema>(call);
+    std::string_view text;
+    const bool meant =
+        version && !in->any("schemaVersion") && (which == WhichVersion::kAny || version->get(text));
+    if (!meant) return std::string(sent);
     std::string patch = R"({"version":null,"schemaVersion":)";
     core::append_json(patch, *version);
-    const auto body = core::json_merge_patch(call.request.body_view(), patch + "}");
+    return core::json_merge_patch(sent, patch + "}");
+}
+
+Answer change_schema(Call& call, TableChange<EventSchema> change) {
+    const auto body = with_author_version(call, WhichVersion::kText);
+    if (!body) return core::fail(body.error());
+    DocumentTable<EventSchema>& table = call.services.registry().table<EventSchema>();
+    return changed<EventSchema>(
+        call, (table.*change)(change_context(call), call.request.param("id"), *body, {}), 200);
+}
+
+}  // namespace
+
+Answer create_schema(Call& call) {
+    const auto body = with_author_version(call, WhichVersion::kAny);
     if (!body) return core::fail(body.error());
     return create_document_of<EventSchema>(call, *body);
 }
+
+Answer put_schema(Call& call) { return change_schema(call, &DocumentTable<EventSchema>::put); }
+Answer patch_schema(Call& call) { return change_schema(call, &DocumentTable<EventSchema>::patch); }
 
 Answer validate_schema(Call& call) {
     const std::string_view id = call.request.param("id");

@@ -36,7 +36,10 @@ const KeyTable::Entry* KeyTable::find(const core::crypto::Digest& digest) const 
 
 void KeyTable::put(Entry entry) {
     auto& bucket = buckets_[entry.digest[0]];
-    auto next = bucket ? std::make_shared<Bucket>(*bucket) : std::make_shared<Bucket>();
+    // What no other table has nobody reads: a start puts a hundred thousand into it.
+    auto next = bucket.use_count() == 1 ? std::const_pointer_cast<Bucket>(bucket)
+                : bucket                ? std::make_shared<Bucket>(*bucket)
+                                        : std::make_shared<Bucket>();
     const auto at = std::lower_bound(next->begin(), next->end(), entry.digest, before);
     if (at != next->end() && at->digest == entry.digest)
         *at = std::move(entry);
