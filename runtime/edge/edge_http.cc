@@ -101,7 +101,7 @@ bool EdgeHttp::is_preflight(const io::Request& request) const {
 
 // From its first request with a key on a connection counts for that key, until it shows another.
 core::Status EdgeHttp::hold_connection(std::uint32_t connection) {
-    if (!gate_.principal.key && held_.empty()) return {};
+    if (!gate_.principal.key) return {};
     if (connection >= held_.size()) held_.resize(std::size_t{connection} + 1);
     if (held_[connection].is_of(gate_.principal)) return {};
     held_[connection] = {};
@@ -228,7 +228,8 @@ void EdgeHttp::forward(io::Request& request) {
         out.headers.emplace_back(header.name, header.value);
     out.body = request.body;
     out.principal = gate_.principal;
-    if (identity_.authenticator().lets_page_call(request.header("Origin")))
+    if (!identity_.authenticator().cors().empty() &&
+        identity_.authenticator().lets_page_call(request.header("Origin")))
         out.cors = &identity_.authenticator().cors();
     host_.forward(std::move(out), request.token);
 }
