@@ -262,16 +262,17 @@ void Orchestrator::begin_now(RunRequest&& request, const Begun& done) {
     run->queues = head.parent.run_id.empty();
     Run& kept = *run;
     runs_.emplace(name, std::move(run));
-    store::RowBatch& rows = open(name).rows();
-    rows.put_registry(kRunOrderKind, order_row_id(head), 1, head.started_us, "{}");
-    put_head(rows, head);
-    put_mark(rows, name, kept.mark);
     Input input;
     input.kind = InputKind::kStart;
     input.source.run_id = name.id;
     input.source.event = std::move(request.event);
     input.source.input = std::move(request.input);
     apply(kept, std::move(input), [done, id = name.id] { done(RunBegun{id, false}); });
+    // Into what is open since: all of it is one commit.
+    store::RowBatch& rows = builder_.rows();
+    rows.put_registry(kRunOrderKind, order_row_id(kept.head), 1, kept.head.started_us, "{}");
+    put_head(rows, kept.head);
+    if (!kept.state.is_final()) put_mark(rows, name, kept.mark);
     let_go(name);
 }
 
@@ -328,8 +329,12 @@ core::Status Orchestrator::change_version(Run& run, std::uint32_t version) {
         return core::fail(core::ErrorCode::kConflict,
                           "version: a run takes another version while it is paused; pause it first");
     }
-    const WorkflowRef other = deps_.workflows->find(run.head.run.tenant, run.head.workflow_id,
-                                                    version);
+    if (run.state.is_busy() || run.flying != 0) {
+        return core::fail(core::ErrorCode::kConflict,
+                          "version: steps of the run are under way; try again when they have ended");
+    }
+    const WorkflowRef other =
+        deps_.workflows->find(run.head.run.tenant, run.head.workflow_id, version);
     if (!other) {
         return core::fail(core::ErrorCode::kNotFound,
                           "version: workflow \"" + run.head.workflow_id + "\" has no version " +
@@ -338,11 +343,14 @@ core::Status Orchestrator::change_version(Run& run, std::uint32_t version) {
     auto state = workflow::play(other->definition, run.journal);
     if (!state) return core::fail(std::move(state.error()));
     for (workflow::StepIndex i = 0; i < run.state.steps.size(); ++i)
-        abandon(run.head.run, i);
+        waits_.remove(run.head.run, i);
     run.workflow = other;
     run.head.version = version;
     run.state = std::move(*state);
     put_head(open(run.head.run).rows(), run.head);
+    std::vector<workflow::Effect> effects;
+    workflow::resume_effects(other->definition, run.state, effects);
+    perform(run, effects);
     return {};
 }
 

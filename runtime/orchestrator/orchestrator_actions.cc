@@ -53,6 +53,7 @@ std::size_t write_key(const void* self, char* out, std::size_t bytes_max) {
 
 void Orchestrator::perform(Run& run, const std::vector<Effect>& effects) {
     const RunName name = run.head.run;
+    ++run.flying;  // it stays while this goes on
     for (const Effect& effect : effects) {
         switch (effect.kind) {
             case EffectKind::kStart:
@@ -68,6 +69,7 @@ void Orchestrator::perform(Run& run, const std::vector<Effect>& effects) {
             default: break;
         }
     }
+    --run.flying;
 }
 
 void Orchestrator::fail(Run& run, const Effect& effect, std::string_view code,
