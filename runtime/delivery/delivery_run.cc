@@ -61,8 +61,10 @@ bool DeliveryRun::Host::secret(std::string_view name, std::string& value) {
     if (!run_.deps_.registry) return false;
     const RegistrySnapshotRef registry = run_.deps_.registry();
     const SecretRef found = run_.secrets_.find(*registry, tenant_, name);
-    if (found) value += found->value;
-    return found != nullptr;
+    if (!found) return false;
+    value += found->value;
+    run_.mask_.add(tenant_, found->value);
+    return true;
 }
 
 bool DeliveryRun::Host::takes_event(std::string_view pattern, std::string_view envelope,
@@ -72,8 +74,7 @@ bool DeliveryRun::Host::takes_event(std::string_view pattern, std::string_view e
 }
 
 bool DeliveryRun::Host::hide_secrets(std::string& text) {
-    if (!run_.deps_.registry) return false;
-    return run_.mask_.of(*run_.deps_.registry(), tenant_).hide(text);
+    return run_.mask_.known(tenant_).hide(text);
 }
 
 EmitCause DeliveryRun::Host::emit_cause() {
@@ -131,6 +132,7 @@ DeliveryPlace DeliveryRun::place_of(const Attempt& attempt) const {
 
 std::int64_t DeliveryRun::deliver(const WaitingDelivery& delivery,
                                   const RegistrySnapshot& registry) {
+    registry_now_ = &registry;
     LaneJob& job = *delivery.job->job;
     if (job.kind == JobKind::kScriptRun) {
         start_call(*delivery.job, registry);
@@ -356,6 +358,7 @@ void DeliveryRun::remember(const WaitingDelivery& delivery, const AttemptInput& 
 
 std::int64_t DeliveryRun::settle(const PendingAttempt& pending, AttemptResult& result,
                                  const RegistrySnapshot& registry) {
+    registry_now_ = &registry;
     now_ns_ = deps_.clock->monotonic_ns();
     if (!pending.subscription) {
         end_call(*pending.delivery.job, registry, result, pending.began_ns);
@@ -373,14 +376,13 @@ void DeliveryRun::hide_secrets(core::TenantId tenant, const Subscription* subscr
     constexpr std::size_t kMin = HiddenTexts::kHiddenBytesMin;
     if (result.error.size() < kMin && result.result_json.size() < kMin && result.logs_json.empty())
         return;
-    if (!deps_.registry) return;
     const auto hide = [&](const HiddenTexts& texts) {
         if (texts.empty()) return;
         texts.hide(result.error);
         texts.hide_in_json(result.result_json, kHiddenJson);
         texts.hide_in_json(result.logs_json, kHiddenLogs);
     };
-    hide(mask_.of(*deps_.registry(), tenant));
+    hide(mask_.of(*registry_now_, tenant));
     if (!subscription || !subscription->executor.secrets) return;
     HiddenTexts own;
     add_webhook_secrets(subscription->executor.secrets.get(), own);

@@ -188,6 +188,7 @@ private:
     SecretNames secrets_;
     SchemaGuard guard_;
     SecretMask mask_;
+    const RegistrySnapshot* registry_now_ = nullptr;  // of the delivery that is at hand
     AttemptResult result_;  // of the attempt that ends at once; its memory is used again
 
     std::deque<Host> hosts_;  // one a tenant

@@ -51,6 +51,10 @@ class SecretMask {
 public:
     // What is hidden of this tenant now.
     const HiddenTexts& of(const RegistrySnapshot& registry, core::TenantId tenant);
+    // What is known already.
+    const HiddenTexts& known(core::TenantId tenant) { return tenants_[tenant.value]; }
+    // One that was just given out: it may be newer than the snapshot.
+    void add(core::TenantId tenant, std::string_view value) { tenants_[tenant.value].add(value); }
 
 private:
     NumberedTable<Secret> seen_;
