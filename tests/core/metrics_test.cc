@@ -113,6 +113,26 @@ TEST(Metrics, CallbackGaugeIsReadAtExport) {
     EXPECT_TRUE(has_line(exported(metrics), "script_event_queue_size 41"));
 }
 
+TEST(Metrics, SumsOverTheSeriesOfOneLabelsValue) {
+    Metrics metrics;
+    MetricsRole& role = metrics.role();
+    role.counter(Metric::kAttempts, {"a", "s1", "completed"}).add(3);
+    role.counter(Metric::kAttempts, {"b", "s2", "completed"}).add(4);
+    role.counter(Metric::kAttempts, {"a", "s1", "dead"}).add(5);
+    EXPECT_EQ(metrics.sum_where(Metric::kAttempts, 2, "completed"), 7);
+    EXPECT_EQ(metrics.sum_where(Metric::kAttempts, 0, "a"), 8);
+    EXPECT_EQ(metrics.sum_where(Metric::kAttempts, 2, "retrying"), 0);
+}
+
+TEST(Metrics, AddsUpAHistogramOverRolesAndLabels) {
+    Metrics metrics;
+    metrics.role().histogram(Metric::kAttemptSeconds, {"a", "s"}).observe_ns(5'000);
+    metrics.role().histogram(Metric::kAttemptSeconds, {"b", "s"}).observe_ns(7'000);
+    const auto cells = metrics.histogram_sum(Metric::kAttemptSeconds);
+    EXPECT_EQ(cells[0], 2u);
+    EXPECT_EQ(cells.back(), 12'000u) << "the last cell is the sum in ns";
+}
+
 TEST(LabelCache, FindsCellsByTextAndStopsGrowing) {
     Metrics metrics(Metrics::Options{.series_max = 5});
     MetricsRole& role = metrics.role();
