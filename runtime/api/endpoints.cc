@@ -3,6 +3,7 @@
 // it asked before (Idempotency-Key), run.
 #include "runtime/api/endpoint_input.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/script_subscriptions.h"
 
 #include <xxhash.h>
 
@@ -243,12 +244,18 @@ void call_endpoint(Call& call, const Respond& respond) {
         if (!run.answer_id.empty()) services.endpoints().end(run.answer_id, false, 0);
         return reply(error_response(request.error()));
     }
+    const ScriptRef script = request->script;
+    const identity::Principal caller = request->caller;
     services.run_script(
-        std::move(*request), [reply, &services, id = run.answer_id](ScriptRunResult&& result) {
+        std::move(*request),
+        [reply, &services, script, caller, id = run.answer_id](ScriptRunResult&& result) {
             const bool ok = result.status && result.error.empty();
             if (!id.empty()) services.endpoints().end(id, ok, services.clock().wall_us());
             if (!result.status) return reply(error_response(result.status.error()));
-            reply(ok ? answer_response(std::move(result.answer)) : failure_response(result));
+            if (!ok) return reply(failure_response(result));
+            const auto made =
+                make_script_subscriptions(services, caller, *script, result.subscriptions);
+            reply(made ? answer_response(std::move(result.answer)) : error_response(made.error()));
         });
 }
 

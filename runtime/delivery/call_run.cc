@@ -1,5 +1,6 @@
 // The part of DeliveryRun that runs what the API asked for: no event, no retries, but the same
 // executors, and the effects in the commit of the run's record.
+#include "matcher/subscription_spec.h"
 #include "runtime/delivery/delivery_run.h"
 #include "runtime/delivery/run_history.h"
 
@@ -11,12 +12,14 @@ namespace {
 
 void answer_endpoint(const AttemptResult& result, ScriptRunResult& answer) {
     auto made = make_endpoint_answer(result.effects.response, answer.result_json);
-    if (made) {
-        answer.answer = std::move(*made);
-        return;
+    if (made) answer.answer = std::move(*made);
+    if (!made) answer.error = made.error().message;
+    for (const std::string_view body : result.effects.subscriptions) {
+        const auto spec = matcher::parse_subscription_json(body);
+        if (!spec) answer.error = "sdk.events.subscribe: " + spec.error().message;
+        answer.subscriptions.emplace_back(body);
     }
-    answer.error = made.error().message;
-    answer.reason = "failed";
+    if (!answer.error.empty()) answer.reason = "failed";
 }
 
 // In the commit of what the run did.

@@ -46,6 +46,8 @@ struct AttemptEffects {
     std::vector<EmittedEvent> emitted;
     std::vector<KvOp> kv_ops;
     std::string_view response;    // JSON: what an endpoint answers (endpoint_answer.h)
+    // JSON: bodies of subscriptions that an endpoint wants its script to have.
+    std::vector<std::string_view> subscriptions;
     std::string_view document;    // JSON: what a hook before a change has left of its document
     std::string_view abort_json;  // {"code","message","details"?}: it wants the change not to be
 
@@ -54,6 +56,7 @@ struct AttemptEffects {
         emitted.clear();
         kv_ops.clear();
         response = {};
+        subscriptions.clear();
         document = {};
         abort_json = {};
     }

@@ -53,6 +53,7 @@ struct InvocationContext {
     std::string_view api_key_id;    // empty: nil in Lua
     std::string_view event_data;    // raw JSON for ctx.eventData; empty: nil in Lua
     bool authenticated = false;     // of a call: somebody with a key, or of this machine
+    bool may_subscribe = false;     // of an endpoint
     std::string_view replay_json;   // raw JSON object {"id":...}; empty when this is no replay
     std::string_view cause_id;      // emitted ids derive from it; empty: the event's id
     std::uint64_t subscription_number = 0;  // ...and from this

@@ -89,6 +89,7 @@ InvocationContext context_of_call(const ScriptRunJob& call, const Script& script
     context.event_data = call.input_json;
     context.authenticated = call.endpoint ? call.endpoint->authenticated : true;
     if (call.endpoint) context.timeout_ms = call.endpoint->timeout_ms;
+    context.may_subscribe = call.endpoint.has_value();
     append_user(call.caller, texts.request_user);
     context.request_user = texts.request_user;
     context.api_key_id = call.caller.key_id();

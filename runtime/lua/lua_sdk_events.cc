@@ -1,5 +1,6 @@
 // sdk.events: the current event, and events that the run emits.
 #include "core/json_walker.h"
+#include "core/json_writer.h"
 #include "core/timestamp.h"
 #include "runtime/delivery/script_emit.h"
 #include "runtime/lua/lua_vm_state.h"
@@ -8,6 +9,8 @@
 
 namespace millrace::runtime {
 namespace {
+
+constexpr std::size_t kLuaSubscriptionsPerRunMax = 16;
 
 int events_current(lua_State* L) {
     LuaVmState& vm = vm_of(L);
@@ -219,8 +222,36 @@ int events_emit(lua_State* L) {
     return 1;
 }
 
+// The script gets events of that pattern from now on. Takes effect when the call has gone well; what
+// no subscription can be makes it fail.
 int events_subscribe(lua_State* L) {
-    return luaL_error(L, "sdk.events.subscribe: only endpoint scripts can wait for events");
+    LuaVmState& vm = vm_of(L);
+    require_run(vm, L);
+    if (!vm.context->may_subscribe)
+        return luaL_error(L, "sdk.events.subscribe: only endpoint scripts can wait for events");
+    if (vm.effects.subscriptions.size() >= kLuaSubscriptionsPerRunMax) {
+        return luaL_error(L, "sdk.events.subscribe: more than %d in one run",
+                          static_cast<int>(kLuaSubscriptionsPerRunMax));
+    }
+    const std::string_view pattern = check_string(L, 1);
+    check_pattern(L, pattern);
+    vm.text.clear();
+    const bool table = !lua_isnoneornil(L, 2) && lua_type(L, 2) != LUA_TSTRING;
+    if (table) {
+        encode_json(vm, L, 2, {EncodeMode::kStrict, kLuaKvValueBytesMax, "subscribe: the filter"},
+                    vm.text);
+    }
+    vm.text2 = "{\"pattern\":";
+    core::append_json_string(vm.text2, pattern);
+    if (table) {
+        vm.text2.append(",\"filters\":").append(vm.text == "[]" ? "{}" : vm.text);
+    } else if (lua_type(L, 2) == LUA_TSTRING) {
+        vm.text2 += ",\"filter\":";
+        core::append_json_string(vm.text2, string_at(L, 2));
+    }
+    vm.text2 += '}';
+    vm.effects.subscriptions.push_back(vm.effects.texts.keep(vm.text2));
+    return 0;
 }
 
 }  // namespace

@@ -26,11 +26,17 @@ bool is_owed(const RunLookDeps& deps, const store::StoredEvent& event,
 
 }  // namespace
 
+core::Result<std::optional<core::LogPosition>> find_run(store::Database& database,
+                                                        const Schedule& schedule,
+                                                        const ScheduleRun& run) {
+    const std::string id = schedule_event_id(schedule, run);
+    return database.log_reader().find_identity(database.hasher().identity(
+        {schedule.tenant, schedule.source_type, schedule.source_id, id}));
+}
+
 RunEnd look_at_run(const RunLookDeps& deps, const Schedule& schedule, const ScheduleRun& run) {
     store::Database& database = *deps.database;
-    const std::string id = schedule_event_id(schedule, run);
-    const auto found = database.log_reader().find_identity(database.hasher().identity(
-        {schedule.tenant, schedule.source_type, schedule.source_id, id}));
+    const auto found = find_run(database, schedule, run);
     if (!found) return RunEnd::kRunning;
     if (!*found) return RunEnd::kAbsent;
     store::ExecutionQuery query;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "core/ids.h"
+#include "core/result.h"
 #include "runtime/registry/registry_snapshot.h"
 #include "runtime/registry/schedule_event.h"
 #include "store/database.h"
@@ -14,6 +15,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 namespace millrace::runtime {
@@ -34,6 +36,10 @@ struct RunLookDeps {
     std::function<RegistrySnapshotRef()> registry;
 };
 
+// Where its event stands; none: it is not in the log (yet, or any more).
+core::Result<std::optional<core::LogPosition>> find_run(store::Database& database,
+                                                        const Schedule& schedule,
+                                                        const ScheduleRun& run);
 RunEnd look_at_run(const RunLookDeps& deps, const Schedule& schedule, const ScheduleRun& run);
 
 }  // namespace millrace::runtime

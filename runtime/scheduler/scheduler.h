@@ -16,6 +16,7 @@
 #include "core/log.h"
 #include "core/result.h"
 #include "core/task_queue.h"
+#include "runtime/delivery/cancelled_events.h"
 #include "runtime/delivery/ports.h"
 #include "runtime/registry/document_kinds.h"
 #include "runtime/registry/registry_snapshot.h"
@@ -53,6 +54,8 @@ public:
         std::function<void(const store::StoredEvent&, const RegistrySnapshot&,
                            std::vector<core::SubscriptionId>&)>
             wanted_by;
+        // Null: what waits for an earlier run is never cancelled.
+        CancelledEvents* cancelled = nullptr;
         // Nothing may be begun now.
         std::function<bool()> holds;
         // The server pauses one by itself.
@@ -128,6 +131,7 @@ private:
               std::int64_t now_us);
     Verdict judge(Entry& entry, Overlap overlap, std::int64_t now_us, std::string& why);
     bool is_running(Entry& entry, std::int64_t now_us);
+    void cancel_running(Entry& entry, std::int64_t now_us);
     void fire(Entry& entry, const ScheduleRun& run, std::string_view rule, std::int64_t now_us);
     void skip(Entry& entry, const ScheduleRun& run, std::string_view rule, std::int64_t now_us);
     std::string_view held_because(const Entry& entry) const;

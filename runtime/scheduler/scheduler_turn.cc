@@ -64,7 +64,9 @@ void Scheduler::meet(Entry& entry, const ScheduleRun& run, Overlap overlap, std:
                      std::int64_t now_us) {
     std::string why;
     switch (judge(entry, overlap, now_us, why)) {
-        case Verdict::kFire: return fire(entry, run, rule, now_us);
+        case Verdict::kFire:
+            if (overlap == Overlap::kCancel) cancel_running(entry, now_us);
+            return fire(entry, run, rule, now_us);
         case Verdict::kSkip: return skip(entry, run, why, now_us);
         case Verdict::kWait: entry.state.waiting.push_back(run); return;
     }
@@ -117,6 +119,18 @@ bool Scheduler::is_running(Entry& entry, std::int64_t now_us) {
         entry.schedule = std::move(paused);  // until the registry says so
     }
     return !entry.state.running.empty();
+}
+
+// In the commit of the run that takes their place. What is under way ends as it ends.
+void Scheduler::cancel_running(Entry& entry, std::int64_t now_us) {
+    if (!deps_.cancelled) return;
+    for (const ScheduleRun& run : entry.state.running) {
+        const auto at = find_run(*deps_.database, *entry.schedule, run);
+        if (!at || !*at || !deps_.cancelled->add(**at)) continue;
+        gather(entry).result->rows.put_registry(kCancelledEventKind, cancelled_event_id(**at), 1,
+                                                now_us, R"({"by":"overlap:cancel"})");
+    }
+    entry.state.running.clear();
 }
 
 void Scheduler::fire(Entry& entry, const ScheduleRun& run, std::string_view rule,
@@ -174,6 +188,7 @@ void Scheduler::take_backfill(Entry& entry, std::int64_t now_us) {
                           backfill.overlap == Overlap::kCancel || !is_running(entry, now_us);
         if (!free && backfill.overlap != Overlap::kSkip) return;  // it waits for the run's end
         backfill.after_us = *next;
+        if (backfill.overlap == Overlap::kCancel) cancel_running(entry, now_us);
         if (free)
             fire(entry, run, "backfill", now_us);
         else
