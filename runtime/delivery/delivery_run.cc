@@ -145,7 +145,7 @@ std::int64_t DeliveryRun::deliver(const WaitingDelivery& delivery,
         return now_ns_;
     }
     const bool held = registry.holds(*subscription);
-    if (job.kind == JobKind::kBlock && is_behind(delivery, *subscription, held)) return now_ns_;
+    if (job.kind == JobKind::kBlock && is_behind(delivery, held)) return now_ns_;
     if (held) {
         leave_held(delivery, *subscription);
     } else {
@@ -180,8 +180,7 @@ void DeliveryRun::fall_behind(core::SubscriptionId subscription) {
 
 // Whether a delivery that comes with its shard's block is not for now: the feeder brings it when
 // its turn has come, or it waits here for those before it.
-bool DeliveryRun::is_behind(const WaitingDelivery& delivery, const Subscription& subscription,
-                            bool held) {
+bool DeliveryRun::is_behind(const WaitingDelivery& delivery, bool held) {
     if (!held && gate_.open()) [[likely]]
         return false;
     const LaneJob& job = *delivery.job->job;

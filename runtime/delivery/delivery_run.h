@@ -162,7 +162,7 @@ private:
                  By by);
     std::int64_t due_now_us() const { return deps_.due ? deps_.due->at(now_ns_) : wall_now_us(); }
     bool is_meant_for(const WaitingDelivery& delivery, const Subscription& subscription);
-    bool is_behind(const WaitingDelivery& delivery, const Subscription& subscription, bool held);
+    bool is_behind(const WaitingDelivery& delivery, bool held);
     void pass_over(const WaitingDelivery& delivery, core::SubscriptionId subscription);
     void leave_held(const WaitingDelivery& delivery, const Subscription& subscription);
     bool is_keyed(const Attempt& attempt);
