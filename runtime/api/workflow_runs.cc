@@ -16,7 +16,8 @@ constexpr std::size_t kPage = 500;
 constexpr std::size_t kRunsLookedAt = 20'000;
 
 core::Error switched_off() {
-    return {core::ErrorCode::kUnavailable, "workflows are switched off (executors.workflow.enabled)"};
+    return {core::ErrorCode::kUnavailable,
+            "workflows are switched off (executors.workflow.enabled)"};
 }
 
 RunName run_of(const Call& call) {
@@ -94,9 +95,8 @@ void give_order(Call& call, const Respond& respond, workflow::InputKind kind) {
     }
 }
 
-void append_entry(core::JsonWriter& json, const workflow::Definition& definition,
-                  std::size_t index, const workflow::Input& input,
-                  const std::vector<workflow::Effect>& effects) {
+void append_entry(core::JsonWriter& json, const workflow::Definition& definition, std::size_t index,
+                  const workflow::Input& input, const std::vector<workflow::Effect>& effects) {
     json.begin_object().field("index", index);
     json.field("kind", workflow::input_kind_text(input.kind));
     time_field(json, "at", input.at_us);

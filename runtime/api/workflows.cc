@@ -15,7 +15,8 @@ constexpr std::int64_t kWaitMsMax = 60'000;
 constexpr std::size_t kRunsLookedAt = 10'000;
 
 core::Error switched_off() {
-    return {core::ErrorCode::kUnavailable, "workflows are switched off (executors.workflow.enabled)"};
+    return {core::ErrorCode::kUnavailable,
+            "workflows are switched off (executors.workflow.enabled)"};
 }
 core::Error busy() {
     return core::Error(core::ErrorCode::kUnavailable, "too many runs wait to be begun")
@@ -161,8 +162,8 @@ Answer get_workflow(Call& call) {
 Answer list_workflow_versions(Call& call) {
     const std::string_view id = call.request.param("id");
     const WorkflowServices of = call.services.workflows();
-    const auto versions = of.table ? of.table->versions(call.tenant(), id)
-                                   : std::vector<WorkflowRef>();
+    const auto versions =
+        of.table ? of.table->versions(call.tenant(), id) : std::vector<WorkflowRef>();
     if (versions.empty()) return not_found("workflow", id);
     ListBody body;
     for (auto at = versions.rbegin(); at != versions.rend(); ++at)
@@ -190,8 +191,8 @@ Answer delete_workflow(Call& call) {
                           "workflow \"" + std::string(id) + "\" has " + std::to_string(runs) +
                               " runs that have not ended; cancel or terminate them first");
     }
-    auto removed = of.table->remove(call.tenant(), id, *version,
-                                    identity::actor_of(call.request.principal));
+    auto removed =
+        of.table->remove(call.tenant(), id, *version, identity::actor_of(call.request.principal));
     if (!removed) return core::fail(removed.error());
     return json_response(200, R"({"success":true})");
 }
@@ -208,9 +209,8 @@ void execute_workflow(Call& call, const Respond& respond) {
         const auto kept = std::make_shared<ApiResponse>(std::move(response));
         services->run_later([respond, kept] { respond(std::move(*kept)); });
     };
-    const bool taken = orchestrator->begin(
-        std::move(body->request),
-        [=](core::Result<RunBegun>&& begun) {
+    const bool taken =
+        orchestrator->begin(std::move(body->request), [=](core::Result<RunBegun>&& begun) {
             if (!begun) return later(error_response(begun.error()));
             if (wait_ms == 0) return later(json_response(202, begun_body(*begun)));
             const bool waits = orchestrator->wait_for_end(

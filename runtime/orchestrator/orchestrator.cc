@@ -79,15 +79,16 @@ void Orchestrator::wait(std::int64_t timeout_us) {
     };
     if (!outgoing_.empty()) timeout_us = std::min<std::int64_t>(timeout_us, 1'000);
     if (!timers_.empty() && outgoing_.empty() && !stopping_.load(std::memory_order_relaxed))
-        timeout_us = std::min(timeout_us, std::max<std::int64_t>(
-                                              0, timers_.begin()->first - deps_.due->now_us()));
+        timeout_us = std::min(
+            timeout_us, std::max<std::int64_t>(0, timers_.begin()->first - deps_.due->now_us()));
     if (!held_.empty()) until(held_.begin()->first);
     if (!deadlines_.empty()) until(deadlines_.begin()->first);
     for (auto& executor : executors_) {
         const auto next = executor ? executor->next_work_ns() : std::nullopt;
         if (next) until(*next);
     }
-    if (!waits_.empty() || !waiters_.empty()) timeout_us = std::min<std::int64_t>(timeout_us, 5'000);
+    if (!waits_.empty() || !waiters_.empty())
+        timeout_us = std::min<std::int64_t>(timeout_us, 5'000);
     core::Agent::wait(timeout_us);
 }
 
@@ -198,19 +199,19 @@ void Orchestrator::fire_timers() {
 std::size_t Orchestrator::take_events() {
     if (waits_.empty() || !outgoing_.empty()) return 0;
     std::size_t found = 0;
-    const bool more = waits_.read([&](const RunName& name, std::uint32_t step,
-                                      std::uint32_t iteration, std::string payload) {
-        auto brought = bring(name);
-        if (!brought) return;
-        Input input;
-        input.kind = InputKind::kEvent;
-        input.step = step;
-        input.iteration = iteration;
-        input.value = std::move(payload);
-        apply(**brought, std::move(input));
-        let_go(name);
-        ++found;
-    });
+    const bool more = waits_.read(
+        [&](const RunName& name, std::uint32_t step, std::uint32_t iteration, std::string payload) {
+            auto brought = bring(name);
+            if (!brought) return;
+            Input input;
+            input.kind = InputKind::kEvent;
+            input.step = step;
+            input.iteration = iteration;
+            input.value = std::move(payload);
+            apply(**brought, std::move(input));
+            let_go(name);
+            ++found;
+        });
     return found + (more ? 1 : 0);
 }
 
@@ -231,11 +232,11 @@ void Orchestrator::begin_now(RunRequest&& request, const Begun& done) {
     const WorkflowRef workflow =
         deps_.workflows->find(name.tenant, request.workflow_id, request.version);
     if (!workflow) {
-        return done(core::fail(core::ErrorCode::kNotFound,
-                               "no workflow has the id \"" + request.workflow_id + "\"" +
-                                   (request.version == 0
-                                        ? ""
-                                        : " and the version " + std::to_string(request.version))));
+        return done(core::fail(
+            core::ErrorCode::kNotFound,
+            "no workflow has the id \"" + request.workflow_id + "\"" +
+                (request.version == 0 ? ""
+                                      : " and the version " + std::to_string(request.version))));
     }
     // One that is being begun is in memory, one that was is in the store.
     if (find(name) || store_.exists(name)) return done(RunBegun{name.id, true});
@@ -278,8 +279,9 @@ void Orchestrator::begin_now(RunRequest&& request, const Begun& done) {
 
 bool Orchestrator::order(RunName run, Order asked, Done done) {
     auto kept = std::make_shared<Order>(std::move(asked));
-    const bool taken = asked_.try_push(
-        [this, run = std::move(run), kept, done = std::move(done)] { order_now(run, *kept, done); });
+    const bool taken = asked_.try_push([this, run = std::move(run), kept, done = std::move(done)] {
+        order_now(run, *kept, done);
+    });
     if (taken) wake();
     return taken;
 }
@@ -307,8 +309,8 @@ void Orchestrator::order_now(const RunName& name, const Order& asked, const Done
             let_go(name);
             return done(core::fail(std::move(changed.error())));
         }
-        input.step = asked.step.empty() ? workflow::kNoStep
-                                        : run.workflow->definition.find(asked.step);
+        input.step =
+            asked.step.empty() ? workflow::kNoStep : run.workflow->definition.find(asked.step);
     }
     const auto status = workflow::run_status_text(run.state.status);
     const auto view = std::make_shared<std::string>();
@@ -326,12 +328,14 @@ void Orchestrator::order_now(const RunName& name, const Order& asked, const Done
 // Only one that would have come the same way takes a run over.
 core::Status Orchestrator::change_version(Run& run, std::uint32_t version) {
     if (!run.state.paused) {
-        return core::fail(core::ErrorCode::kConflict,
-                          "version: a run takes another version while it is paused; pause it first");
+        return core::fail(
+            core::ErrorCode::kConflict,
+            "version: a run takes another version while it is paused; pause it first");
     }
     if (run.state.is_busy() || run.flying != 0) {
-        return core::fail(core::ErrorCode::kConflict,
-                          "version: steps of the run are under way; try again when they have ended");
+        return core::fail(
+            core::ErrorCode::kConflict,
+            "version: steps of the run are under way; try again when they have ended");
     }
     const WorkflowRef other =
         deps_.workflows->find(run.head.run.tenant, run.head.workflow_id, version);
@@ -342,8 +346,7 @@ core::Status Orchestrator::change_version(Run& run, std::uint32_t version) {
     }
     auto state = workflow::play(other->definition, run.journal);
     if (!state) return core::fail(std::move(state.error()));
-    for (workflow::StepIndex i = 0; i < run.state.steps.size(); ++i)
-        waits_.remove(run.head.run, i);
+    for (workflow::StepIndex i = 0; i < run.state.steps.size(); ++i) waits_.remove(run.head.run, i);
     run.workflow = other;
     run.head.version = version;
     run.state = std::move(*state);
@@ -356,17 +359,17 @@ core::Status Orchestrator::change_version(Run& run, std::uint32_t version) {
 
 bool Orchestrator::wait_for_end(RunName run, std::int64_t timeout_ms, Done done) {
     const std::int64_t until_ns = deps_.clock->monotonic_ns() + timeout_ms * 1'000'000;
-    const bool taken = asked_.try_push([this, run = std::move(run), until_ns,
-                                        done = std::move(done)] {
-        const auto head = store_.head(run);
-        const bool over = head && head->ended_us != 0 && !find(run);
-        if (over || !head || waiters_.size() >= kWaitersMax) {
-            auto stored = store_.load(run);
-            return done(stored ? core::Result<std::string>(run_view(*stored))
-                               : core::fail(std::move(stored.error())));
-        }
-        waiters_.emplace(run, Waiter{until_ns, done});
-    });
+    const bool taken =
+        asked_.try_push([this, run = std::move(run), until_ns, done = std::move(done)] {
+            const auto head = store_.head(run);
+            const bool over = head && head->ended_us != 0 && !find(run);
+            if (over || !head || waiters_.size() >= kWaitersMax) {
+                auto stored = store_.load(run);
+                return done(stored ? core::Result<std::string>(run_view(*stored))
+                                   : core::fail(std::move(stored.error())));
+            }
+            waiters_.emplace(run, Waiter{until_ns, done});
+        });
     if (taken) wake();
     return taken;
 }

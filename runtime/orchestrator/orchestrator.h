@@ -141,12 +141,12 @@ private:
     };
     // A run that is in memory because something of it is under way.
     struct Run : StoredRun {
-        std::size_t flying = 0;   // commits and attempts that come back here
-        bool counted = false;     // it has one of the places
-        bool taken = false;       // what is under way of it is being done
-        bool queues = false;      // it has not had its turn yet
-        RunMark mark;             // as it is stored
-        std::uint32_t serial = 0; // of events that tell of it
+        std::size_t flying = 0;    // commits and attempts that come back here
+        bool counted = false;      // it has one of the places
+        bool taken = false;        // what is under way of it is being done
+        bool queues = false;       // it has not had its turn yet
+        RunMark mark;              // as it is stored
+        std::uint32_t serial = 0;  // of events that tell of it
     };
     // An action that is being done.
     struct Attempt {
@@ -195,8 +195,7 @@ private:
     void perform(Run& run, const std::vector<workflow::Effect>& effects);
     void start(Run& run, const workflow::Effect& effect);
     void start_child(Run& run, const workflow::Effect& effect);
-    void start_script(Run& run, Attempt&& attempt, const Script& script,
-                      const std::string& input);
+    void start_script(Run& run, Attempt&& attempt, const Script& script, const std::string& input);
     void start_outside(Run& run, Attempt&& attempt, const std::string& input);
     void start_action(Run& run, Attempt&& attempt, const std::string& action,
                       const std::string& input);
@@ -235,9 +234,9 @@ private:
     std::multimap<RunName, Waiter> waiters_;
 
     std::uint64_t last_ticket_ = 0;
-    std::unordered_map<std::uint64_t, Attempt> attempts_;           // by ticket
-    std::set<std::pair<std::int64_t, std::uint64_t>> deadlines_;    // and ticket
-    std::multimap<std::int64_t, std::function<void()>> held_;       // on the monotonic clock
+    std::unordered_map<std::uint64_t, Attempt> attempts_;         // by ticket
+    std::set<std::pair<std::int64_t, std::uint64_t>> deadlines_;  // and ticket
+    std::multimap<std::int64_t, std::function<void()>> held_;     // on the monotonic clock
     std::vector<Answer> taken_;
     const Attempt* running_ = nullptr;  // whose script runs now
     std::string running_event_;

@@ -190,8 +190,7 @@ void Orchestrator::start_outside(Run& run, Attempt&& attempt, const std::string&
     json.key("metadata").begin_object();
     json.field("correlationId",
                run.head.correlation_id.empty() ? run.head.run.id : run.head.correlation_id);
-    json.field("causationId",
-               run.head.event_id.empty() ? run.head.run.id : run.head.event_id);
+    json.field("causationId", run.head.event_id.empty() ? run.head.run.id : run.head.event_id);
     json.end_object();
     json.field("x-workflow-run", run.head.run.id).field("x-workflow-step", step.id).end_object();
     const std::size_t bytes = attempt.text.size();
@@ -220,8 +219,7 @@ void Orchestrator::ask_outside(Run& run, Attempt&& attempt, const Action& action
     ask.timeout_ms = step.timeout_ms > 0 ? step.timeout_ms
                      : action.http       ? action.http->timeout_ms
                                          : action.command->timeout_ms;
-    attempt.deadline_ns =
-        deps_.clock->monotonic_ns() + (ask.timeout_ms + kGraceMs) * 1'000'000;
+    attempt.deadline_ns = deps_.clock->monotonic_ns() + (ask.timeout_ms + kGraceMs) * 1'000'000;
     deadlines_.emplace(attempt.deadline_ns, ticket);
     ++run.flying;
     const Attempt& kept = attempts_.emplace(ticket, std::move(attempt)).first->second;
@@ -262,8 +260,8 @@ void Orchestrator::launch(Attempt&& begun, AttemptInput& input, Executor* execut
     attempt.executor = executor;
     // Short texts move with the attempt.
     if (attempt.subscription) {
-        attempt.event.raw = std::string_view(attempt.text)
-                                .substr(0, attempt.text.size() - core::kPaddingBytes);
+        attempt.event.raw =
+            std::string_view(attempt.text).substr(0, attempt.text.size() - core::kPaddingBytes);
         input.event = &attempt.event;
     }
     Host* host = nullptr;
@@ -356,8 +354,8 @@ void Orchestrator::settle(Attempt&& attempt, AttemptResult& result) {
         const bool fatal = result.outcome == AttemptOutcome::kFatal;
         input.outcome = fatal ? StepOutcome::kFatal : StepOutcome::kFailed;
         input.error = std::move(result.error);
-        input.code = result.stopped() ? (result.outcome_text == "timeout" ? "TIMEOUT" : "MEMORY")
-                                      : "FAILED";
+        input.code =
+            result.stopped() ? (result.outcome_text == "timeout" ? "TIMEOUT" : "MEMORY") : "FAILED";
         input.retry_after_ms = result.retry_after_ms;
     }
     // One commit with the input; not if nobody waited for the step any more.
@@ -384,8 +382,7 @@ std::size_t Orchestrator::settle_answers() {
 
 std::size_t Orchestrator::settle_overdue() {
     std::size_t done = 0;
-    while (!deadlines_.empty() &&
-           deadlines_.begin()->first <= deps_.clock->monotonic_ns()) {
+    while (!deadlines_.empty() && deadlines_.begin()->first <= deps_.clock->monotonic_ns()) {
         const std::uint64_t ticket = deadlines_.begin()->second;
         deadlines_.erase(deadlines_.begin());
         const auto at = attempts_.find(ticket);
@@ -427,8 +424,7 @@ void Orchestrator::abandon(const RunName& name, workflow::StepIndex step) {
     Effect effect;
     effect.step = step;
     effect.iteration = run->state.steps[step].iteration;
-    const RunName child{name.tenant,
-                        child_id(name, run->workflow->definition.steps[step], effect)};
+    const RunName child{name.tenant, child_id(name, run->workflow->definition.steps[step], effect)};
     post([this, child] {
         auto brought = bring(child);
         if (!brought) return;

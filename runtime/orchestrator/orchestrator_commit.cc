@@ -1,9 +1,8 @@
 // The part of Orchestrator that makes what happens durable: input, events and effects of a step in
 // one commit, and what follows behind it.
-#include "runtime/orchestrator/orchestrator.h"
-
 #include "core/json_writer.h"
 #include "runtime/delivery/script_emit.h"
+#include "runtime/orchestrator/orchestrator.h"
 #include "store/log/pool_set.h"
 
 #include <xxhash.h>
@@ -18,8 +17,7 @@ using workflow::Input;
 
 // A run's rows all go by one shard, so that they stand in the order in which they were made.
 core::ShardId Orchestrator::shard_of(const RunName& run) const {
-    const std::uint64_t hash =
-        XXH3_64bits_withSeed(run.id.data(), run.id.size(), run.tenant.value);
+    const std::uint64_t hash = XXH3_64bits_withSeed(run.id.data(), run.id.size(), run.tenant.value);
     return core::ShardId(static_cast<std::uint16_t>(hash % deps_.shards));
 }
 

@@ -46,15 +46,16 @@ RunName run_of_row(std::string_view row_id) {
 }
 
 std::string order_row_id(const RunHead& head) {
-    return tenant_prefix(head.run.tenant) +
-           hex(~static_cast<std::uint64_t>(head.started_us), 16) + "/" + head.run.id;
+    return tenant_prefix(head.run.tenant) + hex(~static_cast<std::uint64_t>(head.started_us), 16) +
+           "/" + head.run.id;
 }
 
 void put_head(store::RowBatch& rows, const RunHead& head) {
     std::string text;
     core::JsonWriter json(text);
     json.begin_object().field("workflowId", head.workflow_id).field("version", head.version);
-    json.field("status", workflow::run_status_text(head.status)).field("startedUs", head.started_us);
+    json.field("status", workflow::run_status_text(head.status))
+        .field("startedUs", head.started_us);
     json.field("updatedUs", head.updated_us).field("endedUs", head.ended_us);
     if (head.depth != 0) json.field("depth", head.depth);
     if (!head.event_id.empty()) json.field("eventId", head.event_id);
@@ -135,10 +136,10 @@ void put_entry(store::RowBatch& rows, const RunHead& head, const std::string& ke
     if (!key.empty()) {
         text = R"({"step":)";
         core::append_json_string(text, step);
-        text += R"(,"sealed":")" +
-                core::encode_base64(
-                    core::crypto::seal(key, input, about_entry(head, step, number))) +
-                "\"}";
+        text +=
+            R"(,"sealed":")" +
+            core::encode_base64(core::crypto::seal(key, input, about_entry(head, step, number))) +
+            "\"}";
     }
     rows.put_registry(kRunJournalKind, journal_prefix(head.run) + hex(number, 8), 1, 0, text);
 }
@@ -179,8 +180,8 @@ core::Status RunKeys::load() {
                              core::Error(core::ErrorCode::kInternal, "does not open"));
             continue;
         }
-        const auto tenant = static_cast<std::uint32_t>(
-            std::strtoul(row.id.substr(0, 8).c_str(), nullptr, 16));
+        const auto tenant =
+            static_cast<std::uint32_t>(std::strtoul(row.id.substr(0, 8).c_str(), nullptr, 16));
         keys_[tenant][static_cast<std::uint32_t>(row.version)] = *key;
     }
     return {};

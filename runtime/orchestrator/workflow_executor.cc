@@ -26,14 +26,12 @@ Executor::Start WorkflowExecutor::start(const AttemptInput& input, AttemptResult
     request.workflow_id = input.subscription->executor.script_id;
     request.event = full_envelope(event);
     request.event_id = event.event_id;
-    request.correlation_id = event.envelope.correlation_id.empty()
-                                 ? event.event_id
-                                 : event.envelope.correlation_id;
+    request.correlation_id =
+        event.envelope.correlation_id.empty() ? event.event_id : event.envelope.correlation_id;
     request.subscription_id = input.subscription->id;
     request.depth = causation_depth_of(input.event->fills);
     const bool taken = orchestrator->begin(
-        std::move(request),
-        [this, ticket = input.ticket](core::Result<RunBegun>&& begun) {
+        std::move(request), [this, ticket = input.ticket](core::Result<RunBegun>&& begun) {
             AttemptResult told;
             if (begun) {
                 told.outcome = AttemptOutcome::kOk;

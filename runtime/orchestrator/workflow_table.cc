@@ -154,10 +154,10 @@ core::Status WorkflowTable::check_room(core::TenantId tenant, const std::string&
     const auto first = workflows_.lower_bound({tenant.value, ""});
     const auto last = workflows_.lower_bound({tenant.value + 1, ""});
     if (std::distance(first, last) < static_cast<std::ptrdiff_t>(kWorkflowsMax)) return {};
-    return core::fail(core::Error(core::ErrorCode::kConflict,
-                                  "there are " + std::to_string(kWorkflowsMax) +
-                                      " workflows, which is the limit")
-                          .bound(kWorkflowsMax));
+    return core::fail(
+        core::Error(core::ErrorCode::kConflict,
+                    "there are " + std::to_string(kWorkflowsMax) + " workflows, which is the limit")
+            .bound(kWorkflowsMax));
 }
 
 std::string WorkflowTable::audit_text(std::string_view action, std::string_view id,
@@ -181,10 +181,10 @@ core::Result<WorkflowTable::Put> WorkflowTable::put(core::TenantId tenant, std::
     if (!read_one) return core::fail(std::move(read_one.error()));
     auto made = std::make_shared<WorkflowVersion>(**read_one);
     if (!id.empty() && made->id() != id) {
-        return core::fail(core::Error(core::ErrorCode::kValidation,
-                                      "id: is \"" + made->id() + "\"; the path says \"" +
-                                          std::string(id) + "\"")
-                              .in("id"));
+        return core::fail(
+            core::Error(core::ErrorCode::kValidation,
+                        "id: is \"" + made->id() + "\"; the path says \"" + std::string(id) + "\"")
+                .in("id"));
     }
     const auto bare = with_version(*named, 0);
     if (!bare) return core::fail(bare.error());
@@ -218,9 +218,9 @@ core::Result<WorkflowTable::Put> WorkflowTable::put(core::TenantId tenant, std::
     made->body = *with_version(*named, number);
     const RegistryRow row{std::string(kWorkflowKind), row_id(tenant, made->id(), number), number,
                           now_us, made->body};
-    auto written = rows_.commit({&row, 1}, {}, now_us, tenant,
-                                audit_text(there.empty() ? "create" : "update", made->id(), number,
-                                           actor));
+    auto written =
+        rows_.commit({&row, 1}, {}, now_us, tenant,
+                     audit_text(there.empty() ? "create" : "update", made->id(), number, actor));
     if (!written) return core::fail(std::move(written.error()));
     const WorkflowRef version = std::move(made);
     std::lock_guard lock(mutex_);

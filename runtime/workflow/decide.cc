@@ -74,8 +74,8 @@ private:
         state_.status = RunStatus::kRunning;
         tell("workflow.started");
         if (state_.bytes > kRunBytesMax) {
-            fail_run("LIMIT", "the run's input is longer than " + std::to_string(kRunBytesMax) +
-                                  " bytes");
+            fail_run("LIMIT",
+                     "the run's input is longer than " + std::to_string(kRunBytesMax) + " bytes");
         } else {
             arrivals_.push_back({0, true});
         }
@@ -123,12 +123,11 @@ private:
 
     bool time() {
         bool any = false;
-        if (state_.due_us != 0 && state_.due_us <= input_.at_us &&
-            state_.ending == Ending::kNone) {
+        if (state_.due_us != 0 && state_.due_us <= input_.at_us && state_.ending == Ending::kNone) {
             state_.due_us = 0;
             tell("workflow.timeout");
-            fail_run("TIMEOUT", "the run took longer than " +
-                                    std::to_string(definition_.timeout_ms) + " ms");
+            fail_run("TIMEOUT",
+                     "the run took longer than " + std::to_string(definition_.timeout_ms) + " ms");
             any = true;
         }
         for (StepIndex i = 0; i < state_.steps.size(); ++i) {
@@ -204,8 +203,7 @@ private:
     bool terminate() {
         for (StepIndex i = 0; i < state_.steps.size(); ++i) {
             StepState& step = state(i);
-            if (in_flight(i) || step.status == StepStatus::kWaiting ||
-                step.undo == Undo::kRunning)
+            if (in_flight(i) || step.status == StepStatus::kWaiting || step.undo == Undo::kRunning)
                 abandon(i);
             if (!step.is_final()) step.status = StepStatus::kCancelled;
         }
@@ -232,8 +230,7 @@ private:
         if (input_.step != kNoStep) run_again_from(input_.step);
         for (StepIndex i = 0; i < state_.steps.size(); ++i) {
             StepState& step = state(i);
-            const bool failed = step.status == StepStatus::kFailed && !step.soft &&
-                                !lost_branch(i);
+            const bool failed = step.status == StepStatus::kFailed && !step.soft && !lost_branch(i);
             if (failed) begin_anew(i);
             if (step.ready || failed) begin(i);
         }
@@ -408,9 +405,8 @@ private:
         begun(at, StepStatus::kRunning);
         if (order != 0) state(at).order = order;
         const StepState& step = state(at);
-        Effect& effect = add(of(at).type == StepType::kWorkflow ? EffectKind::kChild
-                                                                : EffectKind::kStart,
-                             at);
+        Effect& effect =
+            add(of(at).type == StepType::kWorkflow ? EffectKind::kChild : EffectKind::kStart, at);
         effect.input = step.input;
     }
 
@@ -650,8 +646,7 @@ private:
         for (std::size_t i = 0; i < of(at).regions.size(); ++i) {
             StepIndex last = kNoStep;
             for (const StepIndex inside : of(at).regions[i]) {
-                if (state_.steps[inside].output.empty() ||
-                    of(inside).type == StepType::kCondition)
+                if (state_.steps[inside].output.empty() || of(inside).type == StepType::kCondition)
                     continue;
                 if (last == kNoStep || of(inside).merge_rank > of(last).merge_rank) last = inside;
             }
@@ -808,8 +803,8 @@ private:
         bool waiting = false;
         bool running = false;
         for (StepIndex i = 0; i < state_.steps.size(); ++i) {
-            waiting |= state(i).status == StepStatus::kWaiting ||
-                       state(i).status == StepStatus::kRetrying;
+            waiting |=
+                state(i).status == StepStatus::kWaiting || state(i).status == StepStatus::kRetrying;
             running |= in_flight(i);
         }
         state_.status = state_.paused         ? RunStatus::kPaused

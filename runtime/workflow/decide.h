@@ -22,7 +22,7 @@ enum class InputKind : std::uint8_t {
     kStepBegan,  // of one that may be started once at most: before it is
     kStepEnded,
     kUndoEnded,
-    kTime,  // what is due by `at_us` goes on
+    kTime,   // what is due by `at_us` goes on
     kEvent,  // that a step waited for
     kSignal,
     kCancel,
@@ -42,11 +42,11 @@ struct Input {
     std::uint32_t attempt = 0;    // likewise
     StepOutcome outcome = StepOutcome::kOk;
     std::int64_t retry_after_ms = 0;
-    std::string name;     // kSignal; kPause, kCancel, kTerminate: why
-    std::string value;    // JSON: the output, the event, the signal's payload, the run's input
-    std::string error;    // kStepEnded, kUndoEnded
-    std::string code;     // likewise
-    RunSource source{};   // kStart
+    std::string name;    // kSignal; kPause, kCancel, kTerminate: why
+    std::string value;   // JSON: the output, the event, the signal's payload, the run's input
+    std::string error;   // kStepEnded, kUndoEnded
+    std::string code;    // likewise
+    RunSource source{};  // kStart
 };
 
 enum class EffectKind : std::uint8_t {

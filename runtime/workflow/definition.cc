@@ -120,10 +120,10 @@ public:
         if (!value) return false;
         std::int64_t number = 0;
         if (!value->get(number) || number < min || number > max) {
-            refuse(*value, name,
-                   "must be a whole number from " + std::to_string(min) + " to " +
-                       std::to_string(max),
-                   number < min ? min : max);
+            refuse(
+                *value, name,
+                "must be a whole number from " + std::to_string(min) + " to " + std::to_string(max),
+                number < min ? min : max);
             return false;
         }
         out = number;
@@ -209,8 +209,7 @@ bool is_step_id(std::string_view id) {
 
 class Parser {
 public:
-    Parser(JsonElement root, const char* text, Unknown unknown)
-        : root_(root), unknown_(unknown) {
+    Parser(JsonElement root, const char* text, Unknown unknown) : root_(root), unknown_(unknown) {
         reading_.text = text;
     }
 
@@ -253,7 +252,8 @@ private:
         StepPolicy policy = StepPolicy::kRetry;
         if (of.choice("onStepFailure", policy, kPolicies)) policy_ = policy;
         of.choice("onWorkflowFailure", out_.on_failure, kRunPolicies);
-        if (const auto rule = of.find("retryPolicy")) retry_ = read_retry(*rule, of.full("retry_policy"));
+        if (const auto rule = of.find("retryPolicy"))
+            retry_ = read_retry(*rule, of.full("retry_policy"));
         of.finish();
     }
 
@@ -359,8 +359,8 @@ private:
     void read_step_failure(Members& in, Step& step) {
         StepPolicy policy = policy_;
         in.choice("onFailure", policy, kPolicies);
-        step.retry = policy == StepPolicy::kRetry ? retry_.value_or(RetryRule{})
-                                                  : retry_.value_or(kNoRetry);
+        step.retry =
+            policy == StepPolicy::kRetry ? retry_.value_or(RetryRule{}) : retry_.value_or(kNoRetry);
         if (const auto rule = in.find("retryPolicy"))
             step.retry = read_retry(*rule, in.full("retry_policy"));
         step.on_failure = policy == StepPolicy::kContinue     ? OnFailure::kContinue
@@ -480,8 +480,7 @@ private:
             if (has_template(step.duration)) return;
             if (at->get(us) && us >= 0 && us <= kStepTimeoutMsMax) return;
             if (at->get(text) && core::parse_duration_us(text, us)) return;
-            return in.refuse(*at, "duration",
-                             "must be milliseconds or a duration such as \"5m\"",
+            return in.refuse(*at, "duration", "must be milliseconds or a duration such as \"5m\"",
                              kStepTimeoutMsMax);
         }
         in.missing("duration");

@@ -55,30 +55,30 @@ struct Step {
     std::string id;
     std::string name;
     StepType type = StepType::kAction;
-    std::string action;                // kAction
-    std::string input;                 // JSON with templates; empty: `data`
-    std::string conditions;            // kCondition: a filter with templates, JSON
-    std::vector<StepIndex> next;       // kNoStep: the path ends (its name was not found)
-    std::vector<StepIndex> branches;   // kParallel: where each begins
-    std::uint32_t branches_wanted = 0; // kParallel: so many have to succeed
+    std::string action;                 // kAction
+    std::string input;                  // JSON with templates; empty: `data`
+    std::string conditions;             // kCondition: a filter with templates, JSON
+    std::vector<StepIndex> next;        // kNoStep: the path ends (its name was not found)
+    std::vector<StepIndex> branches;    // kParallel: where each begins
+    std::uint32_t branches_wanted = 0;  // kParallel: so many have to succeed
     RetryRule retry;
     OnFailure on_failure = OnFailure::kFail;
-    std::int64_t timeout_ms = 0;       // 0: as long as what it starts takes
+    std::int64_t timeout_ms = 0;  // 0: as long as what it starts takes
     bool at_most_once = false;
-    std::string compensate;            // the action that undoes it; empty: none
-    std::string compensate_input;      // JSON with templates; empty: {input, output?}
-    std::string event;                 // kWait: a pattern; empty: a signal
-    std::string match;                 // kWait: a filter with templates, JSON; empty: any
-    std::string signal;                // kWait
-    std::string duration;              // kSleep: JSON with templates: milliseconds, or a text "5m"
-    std::string until;                 // kSleep: JSON with templates: a time
-    std::string workflow_id;           // kWorkflow
+    std::string compensate;        // the action that undoes it; empty: none
+    std::string compensate_input;  // JSON with templates; empty: {input, output?}
+    std::string event;             // kWait: a pattern; empty: a signal
+    std::string match;             // kWait: a filter with templates, JSON; empty: any
+    std::string signal;            // kWait
+    std::string duration;          // kSleep: JSON with templates: milliseconds, or a text "5m"
+    std::string until;             // kSleep: JSON with templates: a time
+    std::string workflow_id;       // kWorkflow
     std::uint32_t workflow_version = 0;  // kWorkflow; 0: the newest
 
     // Made when the whole is checked.
-    StepIndex parent = kNoStep;   // the parallel step whose branches it belongs to
-    std::uint32_t incoming = 0;   // edges that lead here
-    std::uint32_t merge_rank = 0; // outputs are laid over each other in this order
+    StepIndex parent = kNoStep;    // the parallel step whose branches it belongs to
+    std::uint32_t incoming = 0;    // edges that lead here
+    std::uint32_t merge_rank = 0;  // outputs are laid over each other in this order
     // kParallel: by branch, the steps of it in their order.
     std::vector<std::vector<StepIndex>> regions;
 };

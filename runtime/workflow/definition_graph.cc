@@ -76,8 +76,7 @@ private:
             if (inside) path += "\"" + steps_[step].id + "\" -> ";
         }
         return refuse(open.back().first, "next_steps",
-                      "leads in a circle: " + path + "\"" + steps_[to].id +
-                          "\"; a step runs once");
+                      "leads in a circle: " + path + "\"" + steps_[to].id + "\"; a step runs once");
     }
 
     // Topological; of those that are free the first in the definition comes first.

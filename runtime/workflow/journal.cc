@@ -75,9 +75,9 @@ core::Result<Input> read_input(const Definition& definition, std::string_view js
     if (in->text("step", step)) {
         out.step = definition.find(step);
         if (out.step == kNoStep) {
-            return core::fail(core::ErrorCode::kNotFound,
-                              "the journal speaks of step \"" + step +
-                                  "\", which this version does not have");
+            return core::fail(
+                core::ErrorCode::kNotFound,
+                "the journal speaks of step \"" + step + "\", which this version does not have");
         }
     }
     in->integer_as("iteration", out.iteration, 0, UINT32_MAX);
@@ -111,12 +111,12 @@ core::Result<RunState> play(const Definition& definition, std::span<const std::s
         effects.clear();
         if (!decide(definition, state, *input, effects)) {
             const std::string step =
-                input->step == kNoStep ? "" : " of step \"" + definition.steps[input->step].id +
-                                                  "\", which is " +
-                                                  std::string(step_status_text(
-                                                      state.steps.empty()
-                                                          ? StepStatus::kPending
-                                                          : state.steps[input->step].status));
+                input->step == kNoStep
+                    ? ""
+                    : " of step \"" + definition.steps[input->step].id + "\", which is " +
+                          std::string(step_status_text(state.steps.empty()
+                                                           ? StepStatus::kPending
+                                                           : state.steps[input->step].status));
             return refuse("\"" + std::string(input_kind_text(input->kind)) + "\"" + step +
                           ", has no place here");
         }

@@ -43,9 +43,9 @@ bool parse_run_status(std::string_view text, RunStatus& out) {
 }
 
 std::string_view step_status_text(StepStatus status) {
-    constexpr std::string_view kTexts[] = {"pending",   "running", "retrying",  "waiting",
-                                           "completed", "failed",  "skipped",   "cancelled",
-                                           "compensated"};
+    constexpr std::string_view kTexts[] = {"pending", "running",   "retrying",
+                                           "waiting", "completed", "failed",
+                                           "skipped", "cancelled", "compensated"};
     return kTexts[static_cast<std::size_t>(status)];
 }
 

@@ -74,9 +74,7 @@ struct StepState {
     std::int64_t undo_due_us = 0;
     std::string undo_input;  // JSON
 
-    bool is_final() const {
-        return status >= StepStatus::kCompleted;
-    }
+    bool is_final() const { return status >= StepStatus::kCompleted; }
     bool is_active() const {
         return status == StepStatus::kRunning || status == StepStatus::kRetrying ||
                status == StepStatus::kWaiting || ready;
@@ -106,8 +104,8 @@ struct RunState {
     bool undo_wanted = false;
     std::vector<StepState> steps;
     std::uint32_t starts = 0;
-    std::size_t bytes = 0;  // of inputs and outputs
-    bool warned = false;    // of bytes or starts
+    std::size_t bytes = 0;        // of inputs and outputs
+    bool warned = false;          // of bytes or starts
     std::vector<Signal> signals;  // that nobody has waited for yet
     std::int64_t started_us = 0;
     std::int64_t ended_us = 0;

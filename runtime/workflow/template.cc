@@ -21,13 +21,12 @@ std::string_view trimmed(std::string_view text) {
 }
 
 bool is_name_byte(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_' || c == '-' || c == ':' || c == '@' || static_cast<unsigned char>(c) >= 0x80;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == ':' || c == '@' || static_cast<unsigned char>(c) >= 0x80;
 }
 
 bool is_root(std::string_view name) {
-    return name == "steps" || name == "event" || name == "input" || name == "data" ||
-           name == "run";
+    return name == "steps" || name == "event" || name == "input" || name == "data" || name == "run";
 }
 
 // ["a.b"], ['a.b'] or [0]; `at` stands behind the bracket that opens.
@@ -121,9 +120,9 @@ core::Status split(std::string_view text, Text&& plain, Filled&& filled) {
         if (begin == std::string_view::npos) return {};
         const std::size_t end = find_end(text, begin + 2);
         if (end == std::string_view::npos) {
-            return core::fail(core::Error(core::ErrorCode::kValidation,
-                                          "a template is not closed with }}")
-                                  .at(static_cast<std::int64_t>(begin)));
+            return core::fail(
+                core::Error(core::ErrorCode::kValidation, "a template is not closed with }}")
+                    .at(static_cast<std::int64_t>(begin)));
         }
         const std::string_view inner = trimmed(text.substr(begin + 2, end - begin - 2));
         auto parsed = parse_template(inner);
@@ -250,7 +249,8 @@ core::Status visit_templates(core::JsonElement value, const VisitTemplate& visit
             if (auto done = visit_templates(item, visit); !done) return done;
         }
     } else if (value.get(text)) {
-        return split(text, [](std::string_view) {}, visit);
+        return split(
+            text, [](std::string_view) {}, visit);
     }
     return {};
 }

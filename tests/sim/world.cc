@@ -139,6 +139,7 @@ void World::gather_agents() {
     for (auto& lane : parts_->call_lanes) add(*lane);
     add(*parts_->feeder);
     add(*parts_->scheduler);
+    add(*parts_->orchestrator);
     add(parts_->sideline);
     add(parts_->haul);
     add(*parts_->shadow);

@@ -71,7 +71,8 @@ int order(CliContext& context, const HttpRequest& request) {
 int create(CliContext& context, const std::string& text, bool strict) {
     auto body = read_json_argument(text, "definition");
     if (!body) return context.usage(body.error().message);
-    HttpRequest request{.method = "POST", .path = strict ? "/v2/workflows?strict=1" : "/v2/workflows"};
+    HttpRequest request{.method = "POST",
+                        .path = strict ? "/v2/workflows?strict=1" : "/v2/workflows"};
     request.body = std::move(*body);
     const auto reply = context.call(request);
     if (reply == nullptr) return kExitFailed;
@@ -212,7 +213,8 @@ void add_looks(CLI::App& workflow, CliContext& context) {
     lists->add_option("--event", o->event, "the id of the event that began it");
     lists->add_option("--limit", o->limit)->check(CLI::Range(1, 1000))->capture_default_str();
     lists->add_option("--cursor", o->cursor);
-    lists->callback([&context, o] { context.action = [&context, o] { return runs(context, *o); }; });
+    lists->callback(
+        [&context, o] { context.action = [&context, o] { return runs(context, *o); }; });
 
     auto run = std::make_shared<std::string>();
     CLI::App* status = workflow.add_subcommand("status", "One run, with its steps");
@@ -252,8 +254,9 @@ void add_resume(CLI::App& workflow, CliContext& context) {
             JsonObject body;
             if (o->version > 0) body.number("version", o->version);
             body.text_if("fromStep", o->step);
-            return order(context,
-                         {.method = "POST", .path = run_path(o->run, "resume"), .body = body.str()});
+            return order(
+                context,
+                {.method = "POST", .path = run_path(o->run, "resume"), .body = body.str()});
         };
     });
 }

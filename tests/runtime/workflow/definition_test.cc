@@ -74,10 +74,9 @@ TEST(Definition, TakesCamelCaseAsWell) {
 }
 
 TEST(Definition, RefusesCirclesAndNamesThem) {
-    const std::string json =
-        steps(R"({"id":"a","type":"action","action":"x","next_steps":["b"]},)"
-              R"({"id":"b","type":"action","action":"x","next_steps":["c"]},)"
-              R"({"id":"c","type":"action","action":"x","next_steps":["b"]})");
+    const std::string json = steps(R"({"id":"a","type":"action","action":"x","next_steps":["b"]},)"
+                                   R"({"id":"b","type":"action","action":"x","next_steps":["c"]},)"
+                                   R"({"id":"c","type":"action","action":"x","next_steps":["b"]})");
     const core::Error error = refused(json);
     EXPECT_NE(error.message.find(R"("b" -> "c" -> "b")"), std::string::npos) << error.message;
     expect_at(json, error, R"({"id":"c")");

@@ -2,9 +2,8 @@
 // is skipped; what was begun is undone once, in the order reversed; and a journal gives the same
 // state after a stop at any place. Method: random graphs, random answers, stops at random places;
 // a small model that knows edges only.
-#include "tests/runtime/workflow/run_fixture.h"
-
 #include "core/random.h"
+#include "tests/runtime/workflow/run_fixture.h"
 
 #include <set>
 #include <utility>
@@ -23,7 +22,8 @@ public:
         const char* policies[] = {"retry", "fail", "continue", "compensate"};
         const char* runs[] = {"fail", "compensate"};
         return R"({"id":"w","steps":[)" + steps + R"(],"error_handling":{"on_step_failure":")" +
-               policies[random_.below(4)] + R"(","on_workflow_failure":")" + runs[random_.below(2)] +
+               policies[random_.below(4)] + R"(","on_workflow_failure":")" +
+               runs[random_.below(2)] +
                R"(","retry_policy":{"strategy":"fixed","max_attempts":2,"initial_delay_ms":10}}})";
     }
 
@@ -70,8 +70,8 @@ private:
         text += R"(,"next_steps":[)";
         bool first = true;
         for (const std::size_t to : next) {
-            text += (std::exchange(first, false) ? "\"" : ",\"") + prefix + std::to_string(to) +
-                    "\"";
+            text +=
+                (std::exchange(first, false) ? "\"" : ",\"") + prefix + std::to_string(to) + "\"";
         }
         if (!steps_->empty()) *steps_ += ',';
         *steps_ += text + "]}";
@@ -119,7 +119,7 @@ private:
         doing_.erase(at);
         const std::string& id = run_.definition.steps[step].id;
         const auto fate = random_.below(10);
-        const auto how = fate == 0   ? StepOutcome::kFatal
+        const auto how = fate == 0  ? StepOutcome::kFatal
                          : fate < 3 ? StepOutcome::kFailed
                                     : StepOutcome::kOk;
         if (kind == EffectKind::kUndo) {
@@ -136,7 +136,8 @@ private:
 
     void see() {
         for (const Effect& effect : run_.effects) {
-            if (effect.kind == EffectKind::kAbandon) doing_.erase({effect.step, EffectKind::kStart});
+            if (effect.kind == EffectKind::kAbandon)
+                doing_.erase({effect.step, EffectKind::kStart});
             if (effect.kind != EffectKind::kStart && effect.kind != EffectKind::kUndo) continue;
             ASSERT_TRUE(doing_.insert({effect.step, effect.kind}).second) << "begun twice";
             ASSERT_FALSE(effect.kind == EffectKind::kStart && done_.contains(effect.step))
@@ -183,7 +184,7 @@ private:
                 if (taken(from, edge)) led_to[steps[from].next[edge]] = true;
             }
             for (const StepIndex branch : steps[from].branches)
-                if (run_.state.steps[from].status == StepStatus::kCompleted) led_to[branch] = true;
+                if (run_.state.steps[from].order != 0) led_to[branch] = true;
         }
         for (StepIndex i = 0; i < steps.size(); ++i) {
             const StepStatus status = run_.state.steps[i].status;
