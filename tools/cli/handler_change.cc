@@ -3,6 +3,7 @@
 #include "tools/cli/json.h"
 #include "tools/cli/resolve.h"
 
+#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -101,7 +102,11 @@ int update_handler(CliContext& context, const std::string& text, const HandlerOp
 }
 
 // The handler of this name as told: made when there is none, changed when there is one.
-int deploy_handler(CliContext& context, const HandlerOptions& o) {
+int deploy_handler(CliContext& context, const HandlerOptions& told) {
+    HandlerOptions o = told;
+    if (o.name.empty()) o.name = std::filesystem::path(o.lua_file).stem().string();
+    if (o.name.empty() || o.name == "-")
+        return context.usage("handler deploy needs --name, or a file that has one");
     std::vector<std::string> ids;
     if (!find_by_name(context, kHandlers, o.name, ids)) return kExitFailed;
     if (ids.size() > 1) {
@@ -190,9 +195,10 @@ void add_handler_changes(CLI::App& handler, CliContext& context) {
 
     auto deployed = std::make_shared<HandlerOptions>();
     CLI::App* deploy = handler.add_subcommand(
-        "deploy", "Make the handler of this name, or change it: --name N --pattern P --lua FILE");
+        "deploy", "Make the handler of this name, or change it: FILE --name N --pattern P");
     add_handler_options(*deploy, *deployed);
-    deploy->get_option("--name")->required();
+    deploy->add_option("file", deployed->lua_file, "the Lua file, as --lua; its name without the "
+                                                   "ending is the handler's, unless given");
     deploy->callback([&context, deployed] {
         context.action = [&context, deployed] { return deploy_handler(context, *deployed); };
     });

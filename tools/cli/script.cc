@@ -244,12 +244,102 @@ int show_script(CliContext& context, const std::string& text) {
     return kExitOk;
 }
 
+struct TryOptions {
+    std::string id, event, event_id, file, compare, calls;
+    std::int64_t version = 0;
+};
+
+// What it would do, and in what another version differs. Exit code 1: it fails, or it differs.
+int try_script(CliContext& context, const TryOptions& o) {
+    if (o.event.empty() == o.event_id.empty())
+        return context.usage("script try needs --event or --event-id");
+    JsonObject body;
+    body.text_if("eventId", o.event_id);
+    const auto as_file = [](const std::string& text) {
+        return (std::string_view("{[@-").find(text.front()) == std::string::npos ? "@" : "") + text;
+    };
+    if (!o.event.empty()) {
+        const auto event = read_json_argument(as_file(o.event), "--event");
+        if (!event) return context.usage(event.error().message);
+        body.raw("event", *event);
+    }
+    if (!o.calls.empty()) {
+        const auto calls = read_json_argument(as_file(o.calls), "--calls");
+        if (!calls) return context.usage(calls.error().message);
+        body.raw("calls", *calls);
+    }
+    if (!o.file.empty()) {
+        const auto source = read_argument("@" + o.file);
+        if (!source) return context.failed(source.error());
+        body.text("source", *source);
+    }
+    if (o.version > 0) body.number("version", o.version);
+    if (o.compare == "current")
+        body.text("compareWith", o.compare);
+    else
+        body.raw_if("compareWith", o.compare);
+    const std::string id = resolve(context, kScripts, o.id);
+    if (id.empty()) return kExitFailed;
+    const auto reply = context.call({.method = "POST",
+                                     .path = "/v2/scripts/" + url_escaped(id) + "/try",
+                                     .body = body.str()});
+    if (reply == nullptr) return kExitFailed;
+    if (context.json())
+        context.print_json(*reply);
+    else
+        context.print_pretty(*reply);
+    bool found = false;
+    const bool same = array_at(reply->root, "differs", found).size() == 0;
+    return text_at(reply->root, "status") == "completed" && same ? kExitOk : kExitFailed;
+}
+
+int roll_back(CliContext& context, const std::string& text, std::int64_t version) {
+    const std::string id = resolve(context, kScripts, text);
+    if (id.empty()) return kExitFailed;
+    const auto reply = context.call({.method = "POST",
+                                     .path = "/v2/scripts/" + url_escaped(id) + "/rollback",
+                                     .body = JsonObject().number("version", version).str()});
+    if (reply == nullptr) return kExitFailed;
+    if (context.json())
+        context.print_json(*reply);
+    else
+        context.out() << printable(id) << " is as version " << version << " was; it is version "
+                      << printable(text_at(reply->root, "version")) << " now\n";
+    return kExitOk;
+}
+
+void add_try(CLI::App& script, CliContext& context) {
+    auto o = std::make_shared<TryOptions>();
+    CLI::App* tries = script.add_subcommand(
+        "try", "What a script would do with an event; nothing is done. Exit code 1: it fails, or "
+               "differs from the version that it is compared with");
+    tries->add_option("script", o->id, "its id or name")->required();
+    tries->add_option("--event", o->event, "the event: a file, JSON or -");
+    tries->add_option("--event-id", o->event_id, "a past event");
+    tries->add_option("--file", o->file, "a Lua file, instead of what is pushed");
+    tries->add_option("--version", o->version, "an older version")->check(CLI::PositiveNumber);
+    tries->add_option("--compare-with", o->compare, "the number of a version, or current");
+    tries->add_option("--calls", o->calls, "what its calls are answered with: a file or JSON");
+    tries->callback(
+        [&context, o] { context.action = [&context, o] { return try_script(context, *o); }; });
+
+    auto id = std::make_shared<std::string>();
+    auto version = std::make_shared<std::int64_t>(0);
+    CLI::App* back = script.add_subcommand("rollback", "Make an older version the newest again");
+    back->add_option("script", *id, "its id or name")->required();
+    back->add_option("--version", *version)->required()->check(CLI::PositiveNumber);
+    back->callback([&context, id, version] {
+        context.action = [&context, id, version] { return roll_back(context, *id, *version); };
+    });
+}
+
 }  // namespace
 
 void add_script_commands(CLI::App& app, CliContext& context) {
     CLI::App* script = app.add_subcommand("script", "Lua scripts on the server")->alias("scripts");
     script->require_subcommand(1);
     add_push(*script, context);
+    add_try(*script, context);
 
     auto limit = std::make_shared<std::int64_t>(100);
     auto cursor = std::make_shared<std::string>();
