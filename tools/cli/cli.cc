@@ -122,6 +122,7 @@ int run_cli(std::vector<std::string> arguments, CliStreams streams) {
     add_action_commands(app, context);
     add_entity_commands(app, context);
     add_hook_commands(app, context);
+    add_import_commands(app, context);
     add_backup_command(app, context);
     add_past_commands(app, context);
     add_key_commands(app, context);

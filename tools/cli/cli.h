@@ -29,6 +29,7 @@ void add_schedule_commands(CLI::App& app, CliContext& context);
 void add_workflow_commands(CLI::App& app, CliContext& context);
 void add_endpoint_commands(CLI::App& app, CliContext& context);
 void add_action_commands(CLI::App& app, CliContext& context);
+void add_import_commands(CLI::App& app, CliContext& context);
 void add_entity_commands(CLI::App& app, CliContext& context);
 void add_hook_commands(CLI::App& app, CliContext& context);
 void add_backup_command(CLI::App& app, CliContext& context);
