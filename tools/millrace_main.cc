@@ -2,6 +2,7 @@
 // everything else is the command line.
 #include "tools/bench/bench_command.h"
 #include "tools/cli/cli.h"
+#include "tools/help/help_command.h"
 #include "tools/offline/bootstrap_command.h"
 #include "tools/offline/store_command.h"
 #include "tools/offline/test_command.h"
@@ -30,6 +31,10 @@ int main(int argc, char** argv) {
     if (!arguments.empty() && arguments.front() == "torture") {
         arguments.erase(arguments.begin());
         return millrace::tools::torture_command(std::move(arguments));
+    }
+    if (!arguments.empty() && arguments.front() == "help") {
+        arguments.erase(arguments.begin());
+        return millrace::tools::help_command(arguments);
     }
     if (!arguments.empty() && millrace::tools::is_store_command(arguments.front()))
         return millrace::tools::store_command(std::move(arguments));
