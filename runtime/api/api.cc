@@ -63,8 +63,8 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kCreateSchema, create_schema},
     {RouteId::kListSchemas, list_documents<EventSchema>},
     {RouteId::kGetSchema, get_document<EventSchema>},
-    {RouteId::kPutSchema, change_document<EventSchema, &DocumentTable<EventSchema>::put>},
-    {RouteId::kPatchSchema, change_document<EventSchema, &DocumentTable<EventSchema>::patch>},
+    {RouteId::kPutSchema, put_schema},
+    {RouteId::kPatchSchema, patch_schema},
     {RouteId::kDeleteSchema, delete_document<EventSchema>},
     {RouteId::kListSchemaVersions, list_document_versions<EventSchema>},
     {RouteId::kGetSchemaVersion, get_document_version<EventSchema>},
@@ -134,6 +134,8 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kStats, stats},
     {RouteId::kOpenSession, open_session},
     {RouteId::kCloseSession, close_session},
+    {RouteId::kOpenPortal, open_portal},
+    {RouteId::kEnterPortal, enter_portal},
     {RouteId::kHealthz, healthz},
     {RouteId::kReadyz, readyz},
     {RouteId::kMetrics, metrics},
@@ -184,6 +186,7 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kListExecutions: return list_executions;
         case RouteId::kListDeadLetters: return list_dead_letters;
         case RouteId::kReplayDeadLetters: return replay_dead_letters;
+        case RouteId::kRehearseDeadLetters: return rehearse_dead_letters;
         case RouteId::kListDeadLetterGroups: return list_dead_letter_groups;
         case RouteId::kPatchDeadLetterGroup: return patch_dead_letter_group;
         case RouteId::kCreateSubscription:

@@ -96,6 +96,8 @@ void replay_dead_letters(Call& call, const Respond& respond);  // later, if it s
 // dead_letter_groups.cc: answer later
 void list_dead_letter_groups(Call& call, const Respond& respond);
 void patch_dead_letter_group(Call& call, const Respond& respond);
+// dead_letter_rehearsal.cc: answers later
+void rehearse_dead_letters(Call& call, const Respond& respond);
 // retries.cc
 Answer list_retries(Call& call);
 // replays.cc
@@ -110,6 +112,8 @@ void create_backup(Call& call, const Respond& respond);
 void list_kv(Call& call, const Respond& respond);
 // keys.cc
 Answer create_key(Call& call);
+// The same of a body that the server made; `text` is the key's own, which is in no answer.
+Answer make_key(Call& call, std::string_view body, std::string& text);
 Answer list_keys(Call& call);
 Answer get_key(Call& call);
 Answer patch_key(Call& call);
@@ -136,6 +140,8 @@ Answer rotate_subscription_secret(Call& call);
 void test_subscription(Call& call, const Respond& respond);  // later
 // schemas.cc
 Answer create_schema(Call& call);
+Answer put_schema(Call& call);
+Answer patch_schema(Call& call);
 Answer validate_schema(Call& call);
 Answer list_schema_violations(Call& call);
 void check_schema(Call& call, const Respond& respond);  // later: it reads the log
@@ -145,6 +151,8 @@ Answer list_executors(Call& call);
 // sessions.cc
 Answer open_session(Call& call);
 Answer close_session(Call& call);
+Answer open_portal(Call& call);
+Answer enter_portal(Call& call);
 // operation.cc
 Answer stats(Call& call);
 Answer healthz(Call& call);

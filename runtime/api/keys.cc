@@ -44,8 +44,8 @@ struct Wanted {
     core::TenantId tenant;
     std::string body;
 };
-core::Result<Wanted> read_wanted(const Call& call) {
-    const std::string sent = with_camel_case_names(call.request.body_view());
+core::Result<Wanted> read_wanted(const Call& call, std::string_view body) {
+    const std::string sent = with_camel_case_names(body);
     core::JsonDocument document;
     auto in = document.parse_object(sent);
     if (!in) return core::fail(std::move(in.error()));
@@ -57,9 +57,9 @@ core::Result<Wanted> read_wanted(const Call& call) {
     if (!in->ok()) return core::fail(in->finish().error());
     const auto tenant = named_tenant(call, name);
     if (!tenant) return core::fail(tenant.error());
-    auto body = core::json_merge_patch(sent, R"({"tenantId":null})");
-    if (!body) return core::fail(std::move(body.error()));
-    return Wanted{*tenant, std::move(*body)};
+    auto rest = core::json_merge_patch(sent, R"({"tenantId":null})");
+    if (!rest) return core::fail(std::move(rest.error()));
+    return Wanted{*tenant, std::move(*rest)};
 }
 
 ApiKeyRef find_key(const Call& call, std::string_view id) {
@@ -152,11 +152,11 @@ core::Status check_new(const Call& call, const ApiKey& key) {
 
 }  // namespace
 
-Answer create_key(Call& call) {
-    const auto wanted = read_wanted(call);
+Answer make_key(Call& call, std::string_view body, std::string& text) {
+    const auto wanted = read_wanted(call, body);
     if (!wanted) return core::fail(wanted.error());
     const ApiKeyRef maker = maker_of(call);
-    const std::string text = new_key_text();
+    text = new_key_text();
     auto made = call.services.registry().table<ApiKey>().create(
         context_in(call, wanted->tenant), wanted->body, [&](ApiKey& key) {
             if (is_first_admin(call, key)) {
@@ -172,7 +172,13 @@ Answer create_key(Call& call) {
             return may_grant(call.request.principal, maker.get(), key);
         });
     if (made) note(call, identity::SecurityKind::kKeyCreated, wanted->tenant, made->after->id);
-    return with_text(changed<ApiKey>(call, std::move(made), 201), text);
+    return changed<ApiKey>(call, std::move(made), 201);
+}
+
+Answer create_key(Call& call) {
+    std::string text;
+    auto answer = make_key(call, call.request.body_view(), text);
+    return with_text(std::move(answer), text);
 }
 
 Answer list_keys(Call& call) {

@@ -217,6 +217,8 @@ enum class RouteOwner : std::uint8_t {
     X(kListDeadLetters, kApi, kGet, "/v2/dlq", kDeadLettersRead,                                   \
       "scriptId,subscriptionId,pattern,errorFingerprint,from,to,limit,cursor",                     \
       "Lists the dead-letter queue")                                                               \
+    X(kRehearseDeadLetters, kApi, kPost, "/v2/dlq/rehearse", kDeadLettersReplay, "",               \
+      "What would become of dead letters now, by a sample; nothing is done")                       \
     X(kListDeadLetterGroups, kApi, kGet, "/v2/dlq/groups", kDeadLettersRead,                       \
       "scriptId,subscriptionId,pattern,state,from,to,limit", "Dead letters by what went wrong")    \
     X(kPatchDeadLetterGroup, kApi, kPatch, "/v2/dlq/groups/{fingerprint}", kDeadLettersWrite, "",  \
@@ -306,6 +308,10 @@ enum class RouteOwner : std::uint8_t {
     X(kOpenSession, kApi, kPost, "/v2/session", kApiRead, "",                                      \
       "Trades a key for a browser's cookie")                                                       \
     X(kCloseSession, kApi, kDelete, "/v2/session", kApiRead, "", "Ends a browser's session")       \
+    X(kOpenPortal, kApi, kPost, "/v2/portal", kKeysWrite, "",                                      \
+      "An address that lets somebody into the console once, with these scopes")                    \
+    X(kEnterPortal, kApi, kGet, "/v2/portal/{invitation}", kPublic, "",                            \
+      "Trades an invitation for a browser's cookie")                                               \
     X(kConsole, kConsole, kGet, "/", kPublic, "", "The console")                                   \
     X(kConsoleFile, kConsole, kGet, "/console/{file}", kPublic, "", "What the console loads")      \
     X(kHealthz, kApi, kGet, "/healthz", kPublic, "", "200 while the process lives")                \

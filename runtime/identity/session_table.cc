@@ -33,19 +33,45 @@ std::string SessionTable::open(std::string_view key_text, std::int64_t now_us,
                                std::int64_t ttl_us) {
     std::string session = make_secret();
     std::lock_guard lock(mutex_);
-    make_room(now_us);
+    make_room(sessions_, now_us);
     sessions_[digest_of(session)] = {std::string(key_text), now_us + ttl_us};
     return session;
 }
 
-void SessionTable::make_room(std::int64_t now_us) {
-    if (sessions_.size() < kSessionsMax) return;
-    std::erase_if(sessions_, [now_us](const auto& one) { return one.second.until_us <= now_us; });
-    if (sessions_.size() < kSessionsMax) return;
-    sessions_.erase(std::min_element(sessions_.begin(), sessions_.end(),
-                                     [](const auto& left, const auto& right) {
-                                         return left.second.until_us < right.second.until_us;
-                                     }));
+template <typename Entries>
+void SessionTable::make_room(Entries& entries, std::int64_t now_us) {
+    if (entries.size() < kSessionsMax) return;
+    std::erase_if(entries, [now_us](const auto& one) { return one.second.until_us <= now_us; });
+    if (entries.size() < kSessionsMax) return;
+    entries.erase(
+        std::min_element(entries.begin(), entries.end(), [](const auto& left, const auto& right) {
+            return left.second.until_us < right.second.until_us;
+        }));
+}
+
+std::string SessionTable::invite(std::string_view key_text, std::int64_t now_us,
+                                 std::int64_t ttl_us, std::int64_t session_until_us) {
+    std::string invitation = make_secret();
+    std::lock_guard lock(mutex_);
+    make_room(invitations_, now_us);
+    invitations_[digest_of(invitation)] = {std::string(key_text), now_us + ttl_us,
+                                           session_until_us};
+    return invitation;
+}
+
+std::optional<SessionTable::Admitted> SessionTable::admit(std::string_view invitation,
+                                                          std::int64_t now_us) {
+    std::string session = make_secret();
+    const std::string digest = digest_of(invitation);
+    std::lock_guard lock(mutex_);
+    const auto found = invitations_.find(digest);
+    if (found == invitations_.end()) return std::nullopt;
+    const Invitation taken = std::move(found->second);
+    invitations_.erase(found);
+    if (taken.until_us <= now_us || taken.session_until_us <= now_us) return std::nullopt;
+    make_room(sessions_, now_us);
+    sessions_[digest_of(session)] = {taken.key_text, taken.session_until_us};
+    return Admitted{std::move(session), taken.session_until_us};
 }
 
 std::optional<std::string> SessionTable::find(std::string_view session, std::int64_t now_us) const {

@@ -4,7 +4,7 @@
 //       its sessions with it.
 // Threads: any; a mutex, held for one look-up of a map.
 // Lifetime: of the process: after a start people show their keys again.
-// Limits: kSessionsMax; beyond it the one that ends first makes room.
+// Limits: kSessionsMax sessions, as many invitations; beyond it the one that ends first makes room.
 // Failure: none; a session that is over or unknown is none.
 #pragma once
 
@@ -31,15 +31,31 @@ public:
     void close(std::string_view session);
     std::size_t size() const;
 
+    // A text that opens one session, once: for an address that is given to somebody.
+    std::string invite(std::string_view key_text, std::int64_t now_us, std::int64_t ttl_us,
+                       std::int64_t session_until_us);
+    struct Admitted {
+        std::string session;
+        std::int64_t until_us = 0;
+    };
+    std::optional<Admitted> admit(std::string_view invitation, std::int64_t now_us);
+
 private:
     struct Session {
         std::string key_text;
         std::int64_t until_us = 0;
     };
-    void make_room(std::int64_t now_us);
+    struct Invitation {
+        std::string key_text;
+        std::int64_t until_us = 0;
+        std::int64_t session_until_us = 0;
+    };
+    template <typename Entries>
+    static void make_room(Entries& entries, std::int64_t now_us);
 
     mutable std::mutex mutex_;
     std::map<std::string, Session, std::less<>> sessions_;  // by the digest of their texts
+    std::map<std::string, Invitation, std::less<>> invitations_;
 };
 
 // Browsers send the cookies of a host to all of its ports: the name says which one it is for, as
