@@ -35,8 +35,8 @@ TEST(EntityDocument, BadBodiesSayWhy) {
 TEST(EntityDocument, TheViewAddsWhatTheServerKnows) {
     EXPECT_EQ(entity_view("o1", R"({"a":1})", {}), R"({"id":"o1","a":1})");
     EXPECT_EQ(entity_view("o1", "{}", {2, 0, 1'000'000}),
-              R"({"id":"o1","version":2,"createdAt":"1970-01-01T00:00:00.000000Z",)"
-              R"("updatedAt":"1970-01-01T00:00:01.000000Z"})");
+              R"({"id":"o1","version":2,"createdAt":"1970-01-01T00:00:00.000Z",)"
+              R"("updatedAt":"1970-01-01T00:00:01.000Z"})");
     EXPECT_EQ(entity_view("", R"({"a":1})", {}), R"({"a":1})");
 }
 
