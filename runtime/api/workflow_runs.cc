@@ -1,5 +1,6 @@
 // /v2/workflow-runs: list, one, its history; cancel, terminate, pause, resume, signal, rehearse.
 #include "core/json_writer.h"
+#include "runtime/api/audit.h"
 #include "runtime/api/handlers.h"
 #include "runtime/orchestrator/orchestrator.h"
 #include "store/rows/registry_store.h"
@@ -82,11 +83,19 @@ void give_order(Call& call, const Respond& respond, workflow::InputKind kind) {
     Orchestrator* const orchestrator = call.services.workflows().orchestrator;
     if (!orchestrator) return respond(error_response(switched_off()));
     Services* const services = &call.services;
+    const auto by = std::make_shared<const identity::Principal>(call.request.principal);
+    const RunName run = run_of(call);
     const bool taken = orchestrator->order(
-        run_of(call), std::move(*order), [services, respond](core::Result<std::string>&& view) {
+        run, std::move(*order),
+        [services, respond, by, kind, id = run.id](core::Result<std::string>&& view) {
+            const bool done = view.has_value();
             const auto kept = std::make_shared<ApiResponse>(
-                view ? json_response(200, std::move(*view)) : error_response(view.error()));
-            services->run_later([respond, kept] { respond(std::move(*kept)); });
+                done ? json_response(200, std::move(*view)) : error_response(view.error()));
+            services->run_later([=] {
+                if (done)
+                    audit(*services, *by, workflow::input_kind_text(kind), "workflow_run", id);
+                respond(std::move(*kept));
+            });
         });
     if (!taken) {
         respond(error_response(
@@ -159,8 +168,12 @@ Answer get_workflow_run(Call& call) {
     const WorkflowServices of = call.services.workflows();
     if (!of.orchestrator) return core::fail(switched_off());
     auto run = of.orchestrator->store().load(run_of(call));
-    if (!run) return core::fail(std::move(run.error()));
-    return json_response(200, run_view(*run));
+    if (run) return json_response(200, run_view(*run));
+    // Its workflow was removed: what is known without it.
+    const auto head = of.orchestrator->store().head(run_of(call));
+    if (head && head->ended_us != 0 && run.error().code == core::ErrorCode::kConflict)
+        return json_response(200, head_view(*head));
+    return core::fail(std::move(run.error()));
 }
 
 Answer workflow_run_history(Call& call) {

@@ -3,6 +3,7 @@
 #include "core/json_dom.h"
 #include "core/json_writer.h"
 #include "matcher/filter/json_value.h"
+#include "matcher/filter/path_parser.h"
 #include "matcher/reference_matcher.h"
 #include "matcher/subscription_spec.h"
 #include "runtime/workflow/template.h"
@@ -43,7 +44,18 @@ core::Result<bool> holds(std::string_view filter, std::string_view payload) {
     if (!compiled) return core::fail(std::move(compiled.error()));
     std::string event;
     core::JsonWriter json(event);
-    json.begin_object().field("pattern", "workflow").raw_field("payload", payload).end_object();
+    json.begin_object();
+    // A bare name of an envelope's member means the data's own here, as any other name does.
+    core::JsonDom dom;
+    core::JsonElement root;
+    core::JsonMembers members;
+    if (dom.read(payload, root) && root.get(members)) {
+        for (const core::JsonMember member : members) {
+            if (matcher::is_envelope_member(member.key) && member.key != "payload")
+                json.raw_field(member.key, member.value.raw());
+        }
+    }
+    json.raw_field("payload", payload).end_object();
     auto tree = matcher::parse_json(event);
     if (!tree) return core::fail(std::move(tree.error()));
     return compiled->matches(*tree);

@@ -122,14 +122,14 @@ std::string RunData::filter_payload() {
     core::JsonWriter json(out);
     json.begin_object();
     const auto ours = [](std::string_view key) {
-        return key == "steps" || key == "event" || key == "input";
+        return key == "steps" || key == "event" || key == "input" || key == "data";
     };
     if (parsed(data()).get(of)) {
         for (const core::JsonMember member : of) {
             if (!ours(member.key)) json.raw_field(member.key, member.value.raw());
         }
     }
-    json.raw_field("steps", steps_json());
+    json.raw_field("data", data()).raw_field("steps", steps_json());
     if (!state_.source.event.empty()) json.raw_field("event", state_.source.event);
     if (!state_.source.input.empty()) json.raw_field("input", state_.source.input);
     json.end_object();

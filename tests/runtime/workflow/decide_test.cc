@@ -49,6 +49,15 @@ TEST(Decide, EndsWhereTheStepIsMissing) {
     EXPECT_EQ(run.status("process-payment"), StepStatus::kSkipped);
 }
 
+TEST(Decide, LooksInDataWhateverAMemberIsCalled) {
+    for (const char* field : {"version", "data.version", "input.version", "$.payload.version"}) {
+        TestRun run(workflow(R"({"id":"c","type":"condition","conditions":[{"field":")" +
+                             std::string(field) + R"(","operator":"equals","value":7}]})"));
+        run.start("", R"({"version":7})");
+        EXPECT_EQ(run.at("c").output, "true") << field;
+    }
+}
+
 TEST(Decide, TriesAgainAndGivesUp) {
     TestRun run(kOrders);
     run.start(kEvent);
