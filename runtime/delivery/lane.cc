@@ -99,6 +99,9 @@ std::size_t Lane::turn() {
     if (!stopping) {
         relieve();
         done += run_released() + run_ready();
+        // A call may hold up the lane, and its tenant's next one be begun elsewhere meanwhile: what
+        // was done before is to be seen there.
+        if (deps_.calls) leave();
         if (share_.is_turn_of_aside()) {
             done += run_aside();
         } else if (current_ || take_job()) {
