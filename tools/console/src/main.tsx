@@ -12,24 +12,24 @@ export interface Me { tenantId: string; mode: 'local' | 'key'; keyId: string | n
 export interface PageProps { route: Route; me: Me }
 export const may = (me: Me, scope: string) => me.scopes.includes(scope) || me.scopes.includes('*');
 
-type Screen = [path: string, name: string, icon: string, key: string, load: () => Promise<ComponentType<PageProps>>];
+type Screen = [path: string, name: string, icon: string, key: string, load: () => Promise<ComponentType<PageProps>>, scope?: string];
 const later = (load: () => Promise<Record<string, any>>, name: string) => async () => (await load())[name] as ComponentType<PageProps>;
 // In the order of use; a gap between looking and making.
 const SCREENS: (Screen | null)[] = [
   ['', 'Overview', 'M2 12l3-5 3 3 3-7 3 6', 'o', async () => Overview],
-  ['events', 'Events', 'M2 4h12M2 8h12M2 12h7', 'e', later(() => import('./pages/events'), 'Events')],
-  ['trace', 'Trace', 'M2 4h5M5 8h6M9 12h5', 't', later(() => import('./pages/trace'), 'Trace')],
-  ['executions', 'Executions', 'M5 3l7 5-7 5z', 'x', later(() => import('./pages/executions'), 'Executions')],
-  ['dlq', 'Dead letters', 'M2 4h12v9H2zM2 4l6 5 6-5', 'd', later(() => import('./pages/dead-letters'), 'DeadLetters')],
+  ['events', 'Events', 'M2 4h12M2 8h12M2 12h7', 'e', later(() => import('./pages/events'), 'Events'), 'events:read'],
+  ['trace', 'Trace', 'M2 4h5M5 8h6M9 12h5', 't', later(() => import('./pages/trace'), 'Trace'), 'events:read'],
+  ['executions', 'Executions', 'M5 3l7 5-7 5z', 'x', later(() => import('./pages/executions'), 'Executions'), 'executions:read'],
+  ['dlq', 'Dead letters', 'M2 4h12v9H2zM2 4l6 5 6-5', 'd', later(() => import('./pages/dead-letters'), 'DeadLetters'), 'dlq:read'],
   null,
-  ['subscriptions', 'Subscriptions', 'M3 8a5 5 0 0110 0M5.5 9a2.5 2.5 0 015 0M8 11v2', 's', later(() => import('./pages/subscriptions'), 'Subscriptions')],
-  ['scripts', 'Scripts', 'M5 4L2 8l3 4M11 4l3 4-3 4M9 3l-2 10', 'c', later(() => import('./pages/scripts'), 'Scripts')],
-  ['replays', 'Replays', 'M3 8a5 5 0 105-5H4M6 1L4 3l2 2', 'r', later(() => import('./pages/replays'), 'Replays')],
-  ['schedules', 'Schedules', 'M8 2a6 6 0 100 12A6 6 0 008 2zM8 5v3l2 2', 'h', later(() => import('./pages/schedules'), 'Schedules')],
+  ['subscriptions', 'Subscriptions', 'M3 8a5 5 0 0110 0M5.5 9a2.5 2.5 0 015 0M8 11v2', 's', later(() => import('./pages/subscriptions'), 'Subscriptions'), 'subscriptions:read'],
+  ['scripts', 'Scripts', 'M5 4L2 8l3 4M11 4l3 4-3 4M9 3l-2 10', 'c', later(() => import('./pages/scripts'), 'Scripts'), 'scripts:read'],
+  ['replays', 'Replays', 'M3 8a5 5 0 105-5H4M6 1L4 3l2 2', 'r', later(() => import('./pages/replays'), 'Replays'), 'replays:read'],
+  ['schedules', 'Schedules', 'M8 2a6 6 0 100 12A6 6 0 008 2zM8 5v3l2 2', 'h', later(() => import('./pages/schedules'), 'Schedules'), 'schedules:read'],
   ['workflows', 'Workflows', 'M2 3h4v4H2zM10 9h4v4h-4zM6 5h3v6h1', 'w', later(() => import('./pages/workflows'), 'Workflows')],
   null,
-  ['keys', 'Keys and tenants', 'M6 9a3 3 0 11-.1 0zM8 9l6-6M11 6l2 2', 'k', later(() => import('./pages/keys'), 'Keys')],
-  ['system', 'System', 'M2 3h12v4H2zM2 9h12v4H2zM4 5h1M4 11h1', 'y', later(() => import('./pages/system'), 'System')],
+  ['keys', 'Keys and tenants', 'M6 9a3 3 0 11-.1 0zM8 9l6-6M11 6l2 2', 'k', later(() => import('./pages/keys'), 'Keys'), 'keys:read'],
+  ['system', 'System', 'M2 3h12v4H2zM2 9h12v4H2zM4 5h1M4 11h1', 'y', later(() => import('./pages/system'), 'System'), 'stats:read'],
 ];
 const screens = SCREENS.filter((one): one is Screen => one !== null);
 
@@ -159,13 +159,14 @@ function Top({ me, find, menu, signOut }: { me: Me; find: { current: HTMLInputEl
   </header>;
 }
 
-function Side({ route, open, close }: { route: Route; open: boolean; close: () => void }) {
+function Side({ route, me, open, close }: { route: Route; me: Me; open: boolean; close: () => void }) {
   const here = route.path[0] ?? '';
-  const groups = useAsk((signal) => get('/v2/dlq/groups', { state: 'open', limit: 1 }, signal), [], 30_000);
+  const groups = useAsk((signal) => may(me, 'dlq:read') ? get('/v2/dlq/groups', { state: 'open', limit: 1 }, signal) : Promise.resolve(null), [], 30_000);
   const urgent = groups.value?.groups ?? 0;
   return <nav class={`side ${open ? 'on' : ''}`} aria-label="Screens"><ul>{SCREENS.map((screen) => {
     if (!screen) return <li class="gap" aria-hidden="true" />;
-    const [path, name, icon] = screen;
+    const [path, name, icon, , , scope] = screen;
+    if (scope && !may(me, scope)) return null;
     return <li><a href={`#/${path}`} aria-current={here === path ? 'page' : undefined} onClick={close}><Icon d={icon} />{name}
       {path === 'dlq' && urgent > 0 && <span class="badge" aria-label={`${urgent} open groups`}>{compact(urgent)}</span>}</a></li>;
   })}</ul></nav>;
@@ -203,7 +204,7 @@ function App() {
   if (!me) return <main id="main"><Fault error={error} /></main>;
   return <><a class="skip" href="#main" onClick={(e) => { e.preventDefault(); document.querySelector<HTMLElement>('main h1')?.focus(); }}>To the content</a>
     <div class="shell"><Top me={me} find={find} menu={() => setMenu(!menu)} signOut={() => ask('/v2/session', { method: 'DELETE' }).finally(() => setOut(true))} />
-      <Side route={route} open={menu} close={() => setMenu(false)} />
+      <Side route={route} me={me} open={menu} close={() => setMenu(false)} />
       <main id="main"><Body route={route} me={me} /></main></div>
     {shown === 'help' && <Help onClose={() => show(null)} />}{shown === 'palette' && <Palette onClose={() => show(null)} />}
     <Said /></>;

@@ -37,13 +37,21 @@ function Group({ fingerprint, route, me }: PageProps & { fingerprint: string }) 
   const [error, setError] = useState<Error | null>(null);
   const id = route.query.get('id');
   const letter = letters.value?.items.find((one: any) => one.id === id);
+  const [told, setTold] = useState<any>(null);
+  const [busy, setBusy] = useState(false);
+  const rehearse = () => {
+    setBusy(true);
+    post('/v2/dlq/rehearse', { errorFingerprint: fingerprint, sample: 20 }).then((got) => { setTold(got); setError(null); }).catch(setError).finally(() => setBusy(false));
+  };
   const set = (state: string) => ask(`/v2/dlq/groups/${enc(fingerprint)}`, { method: 'PATCH', body: { state } }).then(() => { say(`The group is ${state}`); groups.again(); }).catch(setError);
-  return <Page title={<><a href="#/dlq">Dead letters</a> / {fingerprint.slice(0, 8)}</>} actions={group && may(me, 'dlq:replay') && <Button tone="main" onClick={() => setRedrive(true)}>Deliver all {count(group.count)} again{'\u2026'}</Button>}>
+  return <Page title={<><a href="#/dlq">Dead letters</a> / {fingerprint.slice(0, 8)}</>} actions={group && may(me, 'dlq:replay') && <><Button onClick={rehearse} disabled={busy}>{busy ? 'Rehearsing\u2026' : 'Rehearse 20'}</Button><Button tone="main" onClick={() => setRedrive(true)}>Deliver all {count(group.count)} again{'\u2026'}</Button></>}>
     <Fault error={groups.error ?? error} />
     {groups.value && !group && <Empty title="No letters of this kind are left"><a href="#/dlq">All groups</a></Empty>}
     {group && <section class="card"><header><Status is={group.state} />{group.cameAgain && <span class="status bad">it was resolved, and came again</span>}<span class="right">{may(me, 'dlq:write') && <Tabs label="State" of={STATES.filter(([value]) => value) as [string, string][]} now={group.state} pick={set} />}</span></header>
       <pre class="wrap">{group.error}</pre>
       <Rows of={[['Letters', count(group.count)], ['Subscriptions', <>{group.subscriptionIds.map((one: string) => <a href={href(`/subscriptions/${enc(one)}`)}>{one} </a>)}</>], ['Scripts', <>{group.scriptIds.map((one: string) => <a href={href(`/scripts/${enc(one)}`)}>{one} </a>)}</>], ['Events', group.eventTypes.join(', ')], ['First, last', <><Time at={group.firstAt} />, <Time at={group.lastAt} /></>], ...(group.stateBy ? [['Marked', <>by {group.stateBy} <Time at={group.stateAt} /></>] as [string, any]] : [])]} /></section>}
+    {told && <section class="card" aria-live="polite"><header><h2>If they were delivered now</h2></header><p>{told.passRate === null ? 'None of the sample can be rehearsed.' : <><b>{Math.round(told.passRate * 100)} %</b> of a sample of {count(told.sampled)} would succeed</>}{told.failed > 0 && <>, {count(told.failed)} would fail</>}{told.skipped > 0 && <>, {count(told.skipped)} can not be rehearsed</>}. Nothing was done.</p>
+      <ul class="feed">{told.items.filter((one: any) => one.outcome !== 'passed').slice(0, 5).map((one: any) => <li><Status is={one.outcome} /><a href={href(`/dlq/${enc(fingerprint)}`, { id: one.id })}><code>{one.eventId}</code></a><span class="grow wrap">{one.error ?? one.reason}</span>{one.sameError && <span class="dim">as before</span>}</li>)}</ul></section>}
     <div class={letter ? 'cols' : ''}><section class="card list"><Fault error={letters.error} />{letters.value?.items.length > 0 && <Table label="Dead letters, newest first" rows={letters.value.items} keyOf={(l: any) => l.id} chosen={id ?? undefined} open={(l: any) => setQuery({ id: l.id })} columns={[
       { name: 'Given up', class: 'nowrap', cell: (l) => <Time at={l.createdAt} /> }, { name: 'Event', cell: (l) => <span class="pattern">{l.eventType}</span> }, { name: 'Subscription', narrow: true, cell: (l) => <span class="mono">{l.subscriptionId}</span> }, { name: 'Retries', class: 'num', cell: (l) => `${l.retryCount} of ${l.maxRetries}` }, { name: 'Id', narrow: true, cell: (l) => <Id of={l.eventId} /> }]} />}
       {letters.value?.next && <p class="dim bar">The newest 100 are shown; what is done to all is done to all.</p>}</section>

@@ -60,7 +60,7 @@ function One({ id, route, me }: PageProps & { id: string }) {
     {fresh && <div class="pair card"><Field label="Name"><input value={name} onInput={(e) => setName(e.currentTarget.value)} /></Field><Field label="Type"><select value={type} onChange={(e) => setType(e.currentTarget.value)}>{['event', 'scheduled', 'endpoint', 'api', 'hook', 'workflow'].map((one) => <option>{one}</option>)}</select></Field></div>}
     <div class="cols even"><section class="card"><header><h2>Source</h2>{doc && source !== doc.source && <span class="status wait">changed</span>}{write && <Button class="right" tone="main" disabled={!fresh && source === doc?.source} onClick={() => fresh ? create() : patch({ source }, 'Saved as a new version')}>{fresh ? 'Create' : 'Save new version'}</Button>}</header>
       <Editor label="Source in Lua" value={source} set={setSource} rows={22} mark={lineOf(error)} />{doc && source !== doc.source && <><h3>Against version {doc.version}</h3><Diff before={doc.source} after={source} /></>}</section>
-      <div>{!fresh && <Try id={id} me={me} />}{doc && <section class="card"><header><h2>Limits</h2></header><Rows of={[['Time', span(doc.timeoutMs)], ['Memory', bytes(doc.memoryBytes)], ['May', doc.permissions?.join(', ') || 'nothing beyond its event']]} /></section>}
+      <div>{!fresh && <Try id={id} me={me} source={doc && source !== doc.source ? source : undefined} />}{doc && <section class="card"><header><h2>Limits</h2></header><Rows of={[['Time', span(doc.timeoutMs)], ['Memory', bytes(doc.memoryBytes)], ['May', doc.permissions?.join(', ') || 'nothing beyond its event']]} /></section>}
         {versions.value?.items?.length > 1 && <section class="card"><header><h2>Versions</h2></header><ul class="feed">{versions.value.items.map((one: any) => <li><b>v{one.version}</b><Time at={one.updatedAt ?? one.createdAt} /><span class="grow" /><Button class="small" onClick={() => setQuery({ version: other === one.version ? undefined : String(one.version) })}>{other === one.version ? 'Hide' : 'Compare'}</Button>{write && one.version !== doc?.version && <Button class="small" onClick={() => patch({ source: one.source }, `Version ${one.version} is back, as a new version`)}>Roll back</Button>}</li>)}</ul>
           {old && <Diff before={old.source} after={doc?.source ?? ''} />}</section>}</div></div>
     {asking && <Confirm title={`Remove ${doc?.name || id}`} verb="Remove" danger onClose={() => setAsking(false)} run={async () => { await ask(`/v2/scripts/${enc(id)}`, { method: 'DELETE' }); say('Removed'); go('/scripts'); }}><p>All its versions go. A script that a subscription uses is not removed.</p></Confirm>}</Page>;
@@ -72,8 +72,8 @@ function Diff({ before, after }: { before: string; after: string }) {
   return <div class="diff" role="group" aria-label="Difference" tabIndex={0}>{changes.map(([kind, line]) => <div class={kind === '+' ? 'add' : kind === '-' ? 'del' : ''}>{kind === ' ' ? '  ' : `${kind} `}{line}</div>)}</div>;
 }
 
-// Effects recorded where the server can; else a run, which does what it does.
-function Try({ id, me }: { id: string; me: PageProps['me'] }) {
+// What it would do with an event, nothing done; with what is typed beside what is saved.
+function Try({ id, me, source }: { id: string; me: PageProps['me']; source?: string }) {
   const [text, setText] = useState('');
   const [result, setResult] = useState<any>(null);
   const [error, setError] = useState<Error | null>(null);
@@ -85,7 +85,7 @@ function Try({ id, me }: { id: string; me: PageProps['me'] }) {
     try {
       const event = await eventOf();
       if (!forReal) {
-        try { setResult(await post(`/v2/scripts/${enc(id)}/try`, { event })); return; }
+        try { setResult(await post(`/v2/scripts/${enc(id)}/try`, { event, ...(source ? { source, compareWith: 'current' } : {}) })); return; }
         catch (why) { if (!(why instanceof ApiError) || (why.status !== 404 && why.status !== 405)) throw why; setReal(true); return; }
       }
       setResult(await post('/v2/script/run', { scriptId: id, event }));
@@ -94,6 +94,12 @@ function Try({ id, me }: { id: string; me: PageProps['me'] }) {
   if (!may(me, 'scripts:run')) return null;
   return <section class="card"><header><h2>Try</h2></header><Field label="An event's id, or an event as JSON"><textarea rows={3} spellcheck={false} value={text} placeholder={'{"pattern":"a.b","payload":{}}'} onInput={(e) => setText(e.currentTarget.value)} /></Field>
     <Button tone="main" disabled={busy || !text.trim()} onClick={() => run(false)}>{busy ? 'Running\u2026' : 'Try'}</Button><Fault error={error} />
-    {result && <><Rows of={[['Took', result.durationMs !== undefined ? span(result.durationMs) : '']]} />{result.logs?.length > 0 && <ul class="feed">{result.logs.map((line: any) => <li><span class="dim">{line.level}</span><span class="grow wrap mono">{line.message ?? line.text ?? writeJson(line, 0)}</span></li>)}</ul>}<JsonView value={result.result !== undefined && result.effects === undefined ? result.result : result} /></>}
+    {result && <div aria-live="polite"><p>{result.status ? <Status is={result.status} /> : <Status is="completed" />} {source ? 'what is typed' : result.version ? `version ${result.version}` : ''} {result.durationMs !== undefined && span(result.durationMs)}</p>
+      {result.error && <pre class="wrap fault">{result.error}</pre>}
+      {result.differs && <p class="note-box">{result.differs.length ? `Against what is saved it differs in ${result.differs.join(', ')}.` : 'What is saved does the same.'}</p>}
+      {result.logs?.length > 0 && <><h3>Log</h3><ul class="feed">{result.logs.map((line: any) => <li><span class="dim">{line.level}</span><span class="grow wrap mono">{line.message ?? line.text ?? writeJson(line, 0)}</span></li>)}</ul></>}
+      <h3>Result</h3><JsonView value={result.result ?? null} />
+      {[['emitted', 'Would emit'], ['kv', 'Would write'], ['calls', 'Would call'], ['reads', 'Has read']].map(([name, title]) => result[name]?.length > 0 && <><h3>{title}</h3><JsonView value={result[name]} /></>)}
+      {result.compareWith && <details><summary>What is saved does</summary><JsonView value={result.compareWith} /></details>}</div>}
     {real && <Confirm title="Run it for real?" verb="Run" onClose={() => setReal(false)} run={() => run(true)}><p>This server can not only try: the saved version runs, and what it does to kv, events and the outside is done.</p></Confirm>}</section>;
 }
