@@ -84,10 +84,9 @@ public:
     void shutdown_send() {
         transformed_ ? transformed_->shutdown_send() : reactor_.shutdown_send(id_);
     }
-    void close() {
-        if (transformed_) transformed_->forget_user();
-        reactor_.close(id_);
-    }
+    // Nothing comes to the user any more but on_closed(). kTold: by a transform the peer hears of
+    // the end, where it listens; kAtOnce: there is nobody to tell.
+    void close(StreamEnd end) { transformed_ ? transformed_->close(end) : reactor_.close(id_); }
     // In on_closed().
     void clear() {
         out_.clear();

@@ -127,7 +127,7 @@ private:
     void offer_drain();
     void drop_answers();
     void finish_output();
-    void close_now();
+    void close_now(StreamEnd end = StreamEnd::kTold);
     OutQueue& out() { return stream_.out(); }
     const OutQueue& out() const { return stream_.out(); }
 

@@ -349,13 +349,13 @@ void HttpConnection::drop_answers() {
 }
 
 void HttpConnection::abort() {
-    if (closing_) return;
-    close_now();
+    if (closing_) return stream_.close(StreamEnd::kAtOnce);
+    close_now(StreamEnd::kAtOnce);
 }
 
-void HttpConnection::close_now() {
+void HttpConnection::close_now(StreamEnd end) {
     closing_ = true;
-    stream_.close();
+    stream_.close(end);
     drop_answers();
 }
 

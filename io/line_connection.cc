@@ -124,7 +124,7 @@ void LineConnection::on_filled(std::size_t bytes) {
 void LineConnection::on_receive_idle() { update(); }
 
 void LineConnection::on_receive_end(int error) {
-    if (error != 0) return close_now();
+    if (error != 0) return close_now(StreamEnd::kAtOnce);
     eof_ = true;
     if (!discarding_) finish_input();
     update();
@@ -429,7 +429,7 @@ void LineConnection::on_sent(std::size_t bytes) {
     update();
 }
 
-void LineConnection::on_send_failed(int) { close_now(); }
+void LineConnection::on_send_failed(int) { close_now(StreamEnd::kAtOnce); }
 
 // ---- what to wait for, and the end
 
@@ -493,13 +493,14 @@ void LineConnection::touch() {
 }
 
 void LineConnection::abort() {
-    if (!closing_) close_now();
+    if (closing_) return stream_.close(StreamEnd::kAtOnce);
+    close_now(StreamEnd::kAtOnce);
 }
 
-void LineConnection::close_now() {
+void LineConnection::close_now(StreamEnd end) {
     if (closing_) return;
     closing_ = true;
-    stream_.close();
+    stream_.close(end);
     const LineToken gone = token();
     ++generation_;
     if (accepted_) server_.handler.on_line_close(gone);

@@ -80,7 +80,7 @@ private:
     bool may_read() const;
     void update();
     void finish_output();
-    void close_now();
+    void close_now(StreamEnd end = StreamEnd::kTold);
     OutQueue& out() { return stream_.out(); }
     const OutQueue& out() const { return stream_.out(); }
     LineToken token() const { return LineToken{index_, generation_}; }

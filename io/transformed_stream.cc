@@ -20,6 +20,7 @@ void TransformedStream::opened(StreamId id) {
 // ---- deadlines: the user's, and one of our own
 
 void TransformedStream::set_deadline(std::int64_t at_ns) {
+    if (gone_) return;
     user_deadline_ns_ = at_ns;
     settle_deadline();
 }
@@ -31,6 +32,7 @@ void TransformedStream::settle_deadline() {
 }
 
 void TransformedStream::on_deadline() {
+    if (closing_) return reactor_.close(id_);
     const std::int64_t now_ns = reactor_.now_ns();
     if (own_deadline_ns_ != 0 && now_ns >= own_deadline_ns_) {
         own_deadline_ns_ = 0;
@@ -68,6 +70,7 @@ void TransformedStream::stop_receive() {
 }
 
 void TransformedStream::on_bytes(char* data, std::size_t bytes) {
+    if (gone_) return;
     if (lingering_) {
         discarded_bytes_ += bytes;
         if (discarded_bytes_ > kDiscardBytesMax) tell_end(EPROTO);
@@ -199,11 +202,34 @@ void TransformedStream::send_wire() {
 void TransformedStream::on_sent(std::size_t bytes) {
     wire_.sent(bytes);
     if (!wire_.empty()) return send_wire();
+    if (closing_) return reactor_.close(id_);
     if (const std::size_t plain = std::exchange(sealed_, 0); plain > 0) user_.on_sent(plain);
     if (gone_) return;
     send_wire();
     if (ending_ && wire_.empty() && !lingering_) reactor_.shutdown_send(id_);
     if (transform_->state() == State::kFailed) deliver(nullptr, 0);
+}
+
+void TransformedStream::on_send_failed(int error) {
+    if (closing_) return reactor_.close(id_);
+    user_.on_send_failed(error);
+}
+
+// Nobody is waited for who does not listen: what is still on its way is in front of the end.
+void TransformedStream::close(StreamEnd end) {
+    if (std::exchange(gone_, true)) {
+        if (end == StreamEnd::kAtOnce) reactor_.close(id_);
+        return;
+    }
+    const State state = transform_->state();
+    const bool tells = end == StreamEnd::kTold && !ending_ && !lingering_ && !wire_.sending() &&
+                       (state == State::kOpen || state == State::kPeerEnded);
+    if (!tells) return reactor_.close(id_);
+    closing_ = true;
+    transform_->end();
+    send_wire();
+    if (wire_.empty()) return reactor_.close(id_);
+    reactor_.set_deadline(id_, reactor_.now_ns() + kLingerNs);
 }
 
 void TransformedStream::shutdown_send() {

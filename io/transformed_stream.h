@@ -23,6 +23,8 @@
 
 namespace millrace::io {
 
+enum class StreamEnd : std::uint8_t { kTold, kAtOnce };
+
 class TransformedStream final : public StreamHandler {
 public:
     TransformedStream(ReactorImpl& reactor, StreamHandler& user,
@@ -43,7 +45,7 @@ public:
     void send(OutQueue& plain);
     void shutdown_send();
     void set_deadline(std::int64_t at_ns);  // 0: none
-    void forget_user() { gone_ = true; }
+    void close(StreamEnd end);
     std::span<const std::string> peer_names() const { return transform_->peer_names(); }
 
     // The reactor's side.
@@ -52,7 +54,7 @@ public:
     void on_receive_end(int error) override;
     void on_receive_idle() override { deliver(nullptr, 0); }
     void on_sent(std::size_t bytes) override;
-    void on_send_failed(int error) override { user_.on_send_failed(error); }
+    void on_send_failed(int error) override;
     void on_deadline() override;
     void on_flush() override;
     void on_closed() override { user_.on_closed(); }  // nothing after it: this object is gone
@@ -84,7 +86,8 @@ private:
     char* into_ = nullptr;
     std::size_t into_bytes_ = 0;
     bool delivering_ = false;
-    bool gone_ = false;  // the user has closed the stream
+    bool gone_ = false;     // the user has closed the stream
+    bool closing_ = false;  // and the peer is being told
     bool wire_ended_ = false;
     bool told_end_ = false;
     bool ending_ = false;     // what is in wire_ is the last

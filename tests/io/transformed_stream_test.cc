@@ -109,6 +109,26 @@ TEST_F(TransformedStreamTest, OurEndIsSaid) {
     EXPECT_TRUE(world_.peer_said_end(client));
 }
 
+TEST_F(TransformedStreamTest, TheEndOfAnIdleConnectionIsSaidToo) {
+    const int client = world_.connect(address_);
+    world_.write(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    world_.settle();
+    EXPECT_TRUE(world_.received(client).ends_with("xx"));
+    world_.advance_ms(HttpLimits{}.idle_ms_max + 100);
+    EXPECT_TRUE(world_.ended(client));
+    EXPECT_TRUE(world_.peer_said_end(client));
+    EXPECT_EQ(server_.connections(), 0u);
+}
+
+TEST_F(TransformedStreamTest, AnEndOfTheClientsIsAnsweredByOurs) {
+    const int client = world_.connect(address_);
+    world_.settle();
+    world_.finish(client);
+    world_.settle();
+    EXPECT_TRUE(world_.peer_said_end(client));
+    EXPECT_EQ(server_.connections(), 0u);
+}
+
 TEST_F(TransformedStreamTest, ASlowClientGetsItAllInTheEndAndIsSealedInPieces) {
     answer_bytes_ = 2'000'000;
     const int client = world_.connect(address_);
