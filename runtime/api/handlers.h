@@ -20,6 +20,10 @@ core::Status may_run(const identity::Principal& caller, const Script& script);
 // script_try.cc
 void try_script(Call& call, const Respond& respond);  // later
 Answer rollback_script(Call& call);
+// script_canary.cc
+Answer put_canary(Call& call);
+Answer get_canary(Call& call);
+Answer delete_canary(Call& call);
 Answer get_script(Call& call);
 // actions.cc: answers when the action has.
 void call_action(Call& call, const Respond& respond);

@@ -57,6 +57,12 @@ enum class RouteOwner : std::uint8_t {
       "One version of a script")                                                                   \
     X(kTryScript, kApi, kPost, "/v2/scripts/{id}/try", kScriptsRun, "",                            \
       "What a script would do with an event, and what another version of it would")                \
+    X(kPutCanary, kApi, kPost, "/v2/scripts/{id}/canary", kScriptsWrite, "",                       \
+      "Runs a version for a part of the keys; it is given up by itself when it goes worse")        \
+    X(kGetCanary, kApi, kGet, "/v2/scripts/{id}/canary", kScriptsRead, "",                         \
+      "What a canary and the version beside it have come to")                                      \
+    X(kDeleteCanary, kApi, kDelete, "/v2/scripts/{id}/canary", kScriptsWrite, "",                  \
+      "Ends a canary: the version beside it runs for all")                                         \
     X(kRollbackScript, kApi, kPost, "/v2/scripts/{id}/rollback", kScriptsWrite, "",                \
       "Makes an older version of a script the newest again")                                       \
     X(kCreateSecret, kApi, kPost, "/v2/secrets", kSecretsWrite, "",                                \
@@ -353,8 +359,5 @@ inline bool answers_as_endpoint(const Route& route) {
 
 // In the order of RouteId.
 std::span<const Route> route_table();
-
-// OpenAPI 3.1 text of the table.
-std::string openapi_json();
 
 }  // namespace millrace::runtime::api

@@ -45,6 +45,8 @@
 #include <vector>
 
 namespace millrace::runtime {
+class CanaryTable;
+struct CanarySpec;
 class LuaWatchdogSlot;
 }
 
@@ -191,6 +193,9 @@ public:
     // for it or its subscription is held. Any thread.
     virtual std::optional<std::int64_t> redrive_due_us(const store::DeadLetterKey& key) = 0;
 
+    virtual CanaryTable& canaries() = 0;
+    // Durably: a canary as `spec` says; null: there is none of that script any more.
+    virtual core::Status keep_canary(const CanarySpec* spec, const CanarySpec& of) = 0;
     // Of the thread that looks run on (run_aside): bounds the time of trials.
     virtual LuaWatchdogSlot* trial_slot() { return nullptr; }
     // `done` gets what came back, once; BUSY: there is no room.

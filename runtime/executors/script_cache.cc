@@ -50,13 +50,15 @@ core::Result<ScriptCache::Compiled> ScriptCache::get(const Script& script) {
     return entries_[number].compiled;
 }
 
-void ScriptCache::discard_if_poisoned(LuaVm* vm) {
+bool ScriptCache::discard_if_poisoned(LuaVm* vm) {
     if (!vm->poisoned()) [[likely]]
-        return;
-    ++discarded_;
+        return false;
     const auto at = std::find_if(states_.begin(), states_.end(),
                                  [vm](const State& s) { return s.vm.get() == vm; });
-    if (at != states_.end()) drop(static_cast<std::size_t>(at - states_.begin()));
+    if (at == states_.end()) return false;
+    ++discarded_;
+    drop(static_cast<std::size_t>(at - states_.begin()));
+    return true;
 }
 
 }  // namespace millrace::runtime

@@ -35,8 +35,8 @@ public:
     }
     // Told of every state that goes, while it is still there.
     void on_drop(std::function<void(LuaVm*)> told) { on_drop_ = std::move(told); }
-    // After a run: drops the state if the run left it unusable.
-    void discard_if_poisoned(LuaVm* vm);
+    // After a run: drops the state if the run left it unusable, and it is one of these.
+    bool discard_if_poisoned(LuaVm* vm);
     std::uint64_t discarded() const { return discarded_; }
 
 private:

@@ -2,6 +2,7 @@
 
 #include "runtime/delivery/attempt_record.h"
 #include "runtime/delivery/event_input.h"
+#include "runtime/executors/script_trial.h"
 
 #include <algorithm>
 #include <utility>
@@ -29,9 +30,13 @@ ScriptExecutor::ScriptExecutor(const Deps& deps, AnswerPort& port)
       event_bytes_max_(deps.event_bytes_max),
       http_(deps.http),
       actions_(deps.actions),
+      canaries_(deps.canaries),
+      slot_(deps.watchdog_slot),
       port_(port),
-      scripts_(deps.watchdog_slot, deps.seed) {
-    scripts_.on_drop([this](LuaVm* vm) { state_lost(vm); });
+      scripts_(deps.watchdog_slot, deps.seed),
+      others_(deps.watchdog_slot, deps.seed) {
+    for (ScriptCache* cache : {&scripts_, &others_})
+        cache->on_drop([this](LuaVm* vm) { state_lost(vm); });
 }
 
 Executor::Start ScriptExecutor::start(const AttemptInput& input, AttemptResult& result) {
@@ -48,6 +53,14 @@ Executor::Start ScriptExecutor::start(const AttemptInput& input, AttemptResult& 
     }
     EventInput event = event_input_of(*input.event, input.payload_at);
     event.event_id = input.event_id;
+    ScriptRef tried;
+    if (canaries_ && canaries_->any()) {
+        const store::StoredEvent& of = *input.event;
+        tried = canaries_->choose(*script, of.key_hash != 0 ? of.key_hash : of.position.offset.value);
+        if (tried) compare_canary(input, *script, event);
+        if (tried && tried->version == script->version) tried = nullptr;
+        if (tried) script = tried.get();
+    }
     texts_ = {};
     InvocationContext context = context_of_delivery(input, *script, texts_);
     if (!texts_.loop.empty()) {
@@ -55,7 +68,45 @@ Executor::Start ScriptExecutor::start(const AttemptInput& input, AttemptResult& 
         return Start::kDone;
     }
     context.event_bytes_max = event_bytes_max_;
-    return begin(input, *script, event, context, result);
+    return begin(input, *script, tried, event, context, result);
+}
+
+// In the shadow: what the two versions would do with this event, now and then.
+void ScriptExecutor::compare_canary(const AttemptInput& input, const Script& current,
+                                    const EventInput& event) {
+    constexpr std::int64_t kTrialMsMax = 1'000;
+    ScriptRef candidate, baseline;
+    if (!canaries_->compares(current, input.host->monotonic_ns(), candidate, baseline)) return;
+    TrialCase what;
+    what.event = event.text;
+    what.event_id = event.event_id;
+    what.tenant = input.event->tenant;
+    what.subscription_id = input.subscription->id;
+    what.subscription_number = input.subscription->number.value;
+    what.now_us = input.event->received_at_us;
+    what.kv_get = [&](KvSpace space, std::string_view key, std::string& value) {
+        return input.host->kv_get(space, key, value);
+    };
+    what.kv_list = [&](KvSpace space, std::string_view prefix, LuaHost::KvVisitor& visitor) {
+        return input.host->kv_list(space, prefix, visitor);
+    };
+    what.secret = [&](std::string_view name, std::string& value) {
+        return input.host->secret(name, value);
+    };
+    const auto run = [&](const Script& version) {
+        Script bounded = version;
+        bounded.timeout_ms = std::min(bounded.timeout_ms, kTrialMsMax);
+        what.script = &bounded;
+        return try_script(what, slot_);
+    };
+    const TrialOutcome now = run(*candidate);
+    canaries_->compared(current.number, !trial_differences(now, run(*baseline)).empty());
+}
+
+void ScriptExecutor::count_canary(const Script& script, const AttemptResult& result,
+                                  std::int64_t us) {
+    if (!canaries_ || !canaries_->any() || result.outcome == AttemptOutcome::kSilent) return;
+    canaries_->ran(script, result.outcome == AttemptOutcome::kOk, us);
 }
 
 Executor::Start ScriptExecutor::start_call(const AttemptInput& input, AttemptResult& result) {
@@ -73,32 +124,40 @@ Executor::Start ScriptExecutor::start_call(const AttemptInput& input, AttemptRes
     texts_ = {};
     InvocationContext context = context_of_call(call, *script, texts_);
     context.event_bytes_max = event_bytes_max_;
-    return begin(input, *script, event, context, result);
+    return begin(input, *script, nullptr, event, context, result);
 }
 
-ScriptCache::Compiled ScriptExecutor::compiled(const Script& script, AttemptResult& result) {
-    const ScriptCache::Compiled there = scripts_.find(script);
+ScriptCache::Compiled ScriptExecutor::compiled(ScriptCache& scripts, const Script& script,
+                                               AttemptResult& result) {
+    const ScriptCache::Compiled there = scripts.find(script);
     if (there.vm) [[likely]]
         return there;
-    auto made = scripts_.get(script);
+    auto made = scripts.get(script);
     if (made) return *made;
     result.fail(made.error().message);
     return {};
 }
 
+// `tried`: it is this one, and not the newest.
 Executor::Start ScriptExecutor::begin(const AttemptInput& input, const Script& script,
-                                      const EventInput& event, const InvocationContext& context,
-                                      AttemptResult& result) {
+                                      const ScriptRef& tried, const EventInput& event,
+                                      const InvocationContext& context, AttemptResult& result) {
     result.version = script.version;
-    const ScriptCache::Compiled at = compiled(script, result);
+    const ScriptCache::Compiled at = compiled(tried ? others_ : scripts_, script, result);
     if (!at.vm) return Start::kDone;
+    const bool counts = canaries_ && canaries_->any();
+    const std::int64_t began_ns = counts ? input.host->monotonic_ns() : 0;
     LuaTurn turn = at.vm->start(at.handle, event, context, *input.host);
     if (turn.ended) [[likely]] {
         take_result(*at.vm, script, context, *input.host, result);
+        if (counts)
+            count_canary(script, result, (input.host->monotonic_ns() - began_ns) / 1000);
         return Start::kDone;
     }
     auto waiting = std::make_unique<Waiting>();
-    waiting->script = input.registry->scripts.share(script.number.value);
+    waiting->began_ns = counts ? began_ns : input.host->monotonic_ns();
+    waiting->tried = tried != nullptr;
+    waiting->script = tried ? tried : input.registry->scripts.share(script.number.value);
     waiting->host.keep(*input.host);
     waiting->event_id = event.event_id;
     waiting->execution_id = context.execution_id;
@@ -146,7 +205,7 @@ void ScriptExecutor::take_result(LuaVm& vm, const Script& script, const Invocati
     append_logs_json(result.logs_json, done);
     if (log_ && !done.logs.empty()) tell(script, context, host, done);
     vm.swap_effects(result.effects);
-    scripts_.discard_if_poisoned(&vm);
+    if (!scripts_.discard_if_poisoned(&vm)) others_.discard_if_poisoned(&vm);
 }
 
 // ---- runs that wait
@@ -311,7 +370,7 @@ bool ScriptExecutor::go_on(std::uint64_t ticket, Waiting& waiting) {
                                 AttemptOutcome::kSilent);
             return true;
         }
-        const ScriptCache::Compiled at = compiled(*waiting.script, waiting.answer);
+        const ScriptCache::Compiled at = compiled(waiting.tried ? others_ : scripts_, *waiting.script, waiting.answer);
         if (!at.vm) return true;
         vm = waiting.vm = at.vm;
         waiting.ends_at_ns = waiting.host.monotonic_ns() + time_ms(waiting) * 1'000'000;
@@ -326,6 +385,8 @@ bool ScriptExecutor::go_on(std::uint64_t ticket, Waiting& waiting) {
     if (turn.kv_changed) return make_again(ticket, waiting);
     waiting.answered = true;
     take_result(*vm, *waiting.script, waiting.context, waiting.host, waiting.answer);
+    count_canary(*waiting.script, waiting.answer,
+                 (waiting.host.monotonic_ns() - waiting.began_ns) / 1000);
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include "runtime/courier/http_port.h"
 #include "runtime/delivery/executor.h"
 #include "runtime/delivery/outside_port.h"
+#include "runtime/executors/canary_table.h"
 #include "runtime/executors/script_cache.h"
 #include "runtime/executors/script_context.h"
 
@@ -38,6 +39,7 @@ public:
         std::size_t event_bytes_max = core::kEventBytesMax;  // of emitted ones too
         courier::HttpPort* http = nullptr;                   // null: nothing is called
         OutsidePort* actions = nullptr;                      // likewise
+        CanaryTable* canaries = nullptr;                     // null: there are none
     };
     ScriptExecutor(const Deps& deps, AnswerPort& port);
 
@@ -119,6 +121,8 @@ private:
         std::vector<courier::HttpAnswer> call_answers;
         std::optional<OutsideAnswer> reply;  // to what it asked
         bool asks = false;                   // an action: its call is among those
+        std::int64_t began_ns = 0;
+        bool tried = false;  // it is a version that is not the newest
         std::size_t calls_left = 0;    // that have not been answered
         std::uint32_t calls_made = 0;  // by this run, over all its waits
         AttemptResult answer;
@@ -128,9 +132,12 @@ private:
     static std::int64_t time_ms(const Waiting& waiting);
 
     Start start_call(const AttemptInput& input, AttemptResult& result);
-    Start begin(const AttemptInput& input, const Script& script, const EventInput& event,
-                const InvocationContext& context, AttemptResult& result);
-    ScriptCache::Compiled compiled(const Script& script, AttemptResult& result);
+    Start begin(const AttemptInput& input, const Script& script, const ScriptRef& tried,
+                const EventInput& event, const InvocationContext& context, AttemptResult& result);
+    void compare_canary(const AttemptInput& input, const Script& current, const EventInput& event);
+    void count_canary(const Script& script, const AttemptResult& result, std::int64_t us);
+    static ScriptCache::Compiled compiled(ScriptCache& scripts, const Script& script,
+                                          AttemptResult& result);
     void take_result(LuaVm& vm, const Script& script, const InvocationContext& context,
                      LuaHost& host, AttemptResult& result);
     void put_to_sleep(std::uint64_t ticket, Waiting& waiting, LuaTurn& turn);
@@ -149,8 +156,11 @@ private:
     const std::size_t event_bytes_max_;
     courier::HttpPort* const http_;
     OutsidePort* const actions_;
+    CanaryTable* const canaries_;
+    LuaWatchdogSlot* const slot_;
     AnswerPort& port_;
     ScriptCache scripts_;
+    ScriptCache others_;  // versions that are not the newest, of scripts with a canary
     ContextTexts texts_;                                      // of the run that is being started
     std::unordered_map<std::uint64_t, WaitingRef> waiting_;   // by ticket
     std::set<std::pair<std::int64_t, std::uint64_t>> wakes_;  // and ticket

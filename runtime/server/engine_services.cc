@@ -1,3 +1,4 @@
+#include "runtime/executors/canary_table.h"
 #include "runtime/server/engine_services.h"
 
 #include "core/made_id.h"
@@ -314,6 +315,33 @@ std::optional<std::int64_t> EngineServices::redrive_due_us(const store::DeadLett
 core::Status EngineServices::replay_dead_letters(const std::vector<store::DeadLetterKey>& keys,
                                                  double per_second) {
     return feeder_->retries().redrive(keys, per_second);
+}
+
+core::Status EngineServices::keep_canary(const CanarySpec* spec, const CanarySpec& of) {
+    store::RowBatch rows;
+    const std::string id = std::to_string(of.number.value);
+    if (spec) {
+        rows.put_registry(kCanaryKind, id, 1, deps_.clock->wall_us(), canary_document(*spec));
+    } else {
+        rows.erase_registry(kCanaryKind, id);
+    }
+    return deps_.database->write_now(rows);
+}
+
+// Where the newest version was the one that was tried, the other one is the newest again.
+void EngineServices::canary_rolled_back(const CanarySpec& spec) {
+    deps_.log->warn("a canary was given up: everybody runs the version beside it",
+                    {{"script", spec.script_id},
+                     {"version", spec.candidate->version},
+                     {"reason", spec.rolled_back}});
+    (void)keep_canary(&spec, spec);
+    auto& table = deps_.registry->table<Script>();
+    const ScriptRef current = table.find(spec.tenant, spec.script_id);
+    if (!current || current->version != spec.candidate->version) return;
+    deps_.registry->act_as("millrace");
+    const auto made = table.put({.tenant = spec.tenant}, spec.script_id,
+                                document_kind<Script>().show(*spec.baseline));
+    if (made) (void)registry_changed(*made);
 }
 
 void EngineServices::call_action(OutsideAsk&& ask, std::function<void(OutsideAnswer&&)> done) {

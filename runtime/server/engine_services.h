@@ -59,6 +59,7 @@ public:
         CancelledEvents* cancelled = nullptr;
         OutsidePort* actions = nullptr;
         LuaWatchdogSlot* trial_slot = nullptr;
+        CanaryTable* canaries = nullptr;
         BehindOrders* behind_orders = nullptr;
         const DueClock* due = nullptr;
         KeyDirectory* keys = nullptr;
@@ -103,6 +104,10 @@ public:
     std::int64_t session_ttl_us() override { return deps_.session_ttl_us; }
     const StatsSeries* stats_series() override { return &series_; }
     std::size_t streams_of(core::TenantId tenant) override { return tail_->streams_of(tenant); }
+    CanaryTable& canaries() override { return *deps_.canaries; }
+    core::Status keep_canary(const CanarySpec* spec, const CanarySpec& of) override;
+    // On the conductor: a canary was given up by itself.
+    void canary_rolled_back(const CanarySpec& spec);
     LuaWatchdogSlot* trial_slot() override { return deps_.trial_slot; }
     void call_action(OutsideAsk&& ask, std::function<void(OutsideAnswer&&)> done) override;
     // OutsideReceiver

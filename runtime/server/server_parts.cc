@@ -321,6 +321,7 @@ core::Status ServerParts::build_edge() {
     deps.cancelled = &cancelled;
     deps.actions = actions.get();
     deps.trial_slot = watchdog.add_slot();
+    deps.canaries = &canaries;
     deps.behind_orders = &behind_orders;
     deps.due = &due_clock;
     deps.tester = tester.get();
@@ -450,7 +451,8 @@ ExecutorSet ServerParts::make_executors(LuaWatchdogSlot* slot, std::uint64_t see
         ScriptExecutor::Deps{slot, &log, seed,
                              static_cast<std::size_t>(config.events.event_bytes_max), http(),
                              outside ? static_cast<OutsidePort*>(outside.get())
-                                     : actions.get()},
+                                     : actions.get(),
+                             &canaries},
         port);
     if (courier::HttpPort* port_out = http()) {
         set[static_cast<std::size_t>(ExecutorType::kWebhook)] =
@@ -556,6 +558,7 @@ core::Status ServerParts::build_lanes() {
     feeder = std::make_unique<Feeder>(std::move(deps));
     if (auto loaded = feeder->load_done(); !loaded) return loaded;
     if (auto loaded = load_cancelled(); !loaded) return loaded;
+    if (auto loaded = load_canaries(); !loaded) return loaded;
     const auto find_version = [this](core::TenantId tenant, std::string_view id,
                                      std::uint32_t version) -> ScriptRef {
         for (const ScriptRef& script : registry->script_versions(tenant, id)) {
@@ -630,6 +633,33 @@ core::Status ServerParts::load_cancelled() {
     return over.empty() ? core::Status{} : database->write_now(over);
 }
 
+// Versions that were tried on a part of the keys go on being tried.
+core::Status ServerParts::load_canaries() {
+    canaries.on_rollback([this](const CanarySpec& spec) {
+        conductor.post_answer([this, spec] { services->canary_rolled_back(spec); });
+    });
+    auto rows = database->registry().load_all(kCanaryKind);
+    if (!rows) return core::fail(std::move(rows.error()));
+    const auto find_version = [this](core::TenantId tenant, std::string_view id,
+                                     std::uint32_t version) -> ScriptRef {
+        for (const ScriptRef& script : registry->script_versions(tenant, id)) {
+            if (script->version == version) return script;
+        }
+        return nullptr;
+    };
+    store::RowBatch over;
+    for (const store::RegistryDocument& row : *rows) {
+        auto spec = read_canary_document(row.json, find_version);
+        if (spec)
+            canaries.begin(std::move(*spec));
+        else if (spec.error().code == core::ErrorCode::kNotFound)
+            over.erase_registry(kCanaryKind, row.id);
+        else
+            set_aside.add(kCanaryKind, row.id, spec.error());
+    }
+    return over.empty() ? core::Status{} : database->write_now(over);
+}
+
 // What the last process knew of the receivers of webhooks. That a subscription is to be paused was
 // in the commit of the outcome that said so; the change of its document may not have followed.
 core::Status ServerParts::restore_receivers() {
@@ -685,6 +715,7 @@ core::Status ServerParts::build_scheduler() {
         run_matcher->match_one(event, snapshot, out);
         run_matcher->offline();
     };
+    deps.cancelled = &cancelled;
     deps.holds = [this] { return !database->space().accepting(); };
     deps.pause = [this](const ScheduleRef& schedule, const std::string& reason) {
         conductor.post_answer([this, schedule, reason] { pause_schedule(schedule, reason); });

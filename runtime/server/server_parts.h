@@ -20,6 +20,7 @@
 #include "runtime/delivery/delivery_log.h"
 #include "runtime/delivery/lane.h"
 #include "runtime/executors/action_caller.h"
+#include "runtime/executors/canary_table.h"
 #include "runtime/executors/database_client.h"
 #include "runtime/executors/command_runner.h"
 #include "runtime/executors/endpoints.h"
@@ -129,6 +130,7 @@ public:
     Conductor conductor;
     BehindTable behind;
     CancelledEvents cancelled;
+    CanaryTable canaries;
     // A look that waits holds its request and no page; a haul may take minutes.
     Sideline sideline{"sideline", api::kLooksWaitingMax};
     Sideline haul{"haul", api::kHaulsWaitingMax};
@@ -183,6 +185,7 @@ private:
     core::Status complete_subscriptions();
     core::Status restore_receivers();
     core::Status load_cancelled();
+    core::Status load_canaries();
     core::Status build_scheduler();
     core::Status build_orchestrator();
     ExecutorSet make_executors(LuaWatchdogSlot* slot, std::uint64_t seed, AnswerPort& port);

@@ -308,6 +308,53 @@ int roll_back(CliContext& context, const std::string& text, std::int64_t version
     return kExitOk;
 }
 
+struct CanaryOptions {
+    std::string id;
+    std::int64_t version = 0;
+    double percent = -1, error_rate = -1;
+    bool ends = false;
+};
+
+// Without a percentage: how it goes.
+int canary(CliContext& context, const CanaryOptions& o) {
+    const std::string id = resolve(context, kScripts, o.id);
+    if (id.empty()) return kExitFailed;
+    HttpRequest request{.path = "/v2/scripts/" + url_escaped(id) + "/canary"};
+    if (o.ends) request.method = "DELETE";
+    if (!o.ends && o.percent >= 0) {
+        request.method = "POST";
+        JsonObject body;
+        body.number("version", o.version).real("percent", o.percent);
+        if (o.error_rate >= 0)
+            body.raw("rollbackOn", JsonObject().real("errorRate", o.error_rate).str());
+        request.body = body.str();
+    }
+    const auto reply = context.call(request);
+    if (reply == nullptr) return kExitFailed;
+    if (context.json())
+        context.print_json(*reply);
+    else
+        context.print_pretty(*reply);
+    return kExitOk;
+}
+
+void add_canary(CLI::App& script, CliContext& context) {
+    auto o = std::make_shared<CanaryOptions>();
+    CLI::App* verb = script.add_subcommand(
+        "canary", "Run a version for a part of the keys; it is given up by itself. Without "
+                  "--percent: how it goes");
+    verb->add_option("script", o->id, "its id or name")->required();
+    CLI::Option* version = verb->add_option("--version", o->version, "the version that is tried");
+    verb->add_option("--percent", o->percent, "of keys; 0: in the shadow, 100: for all, for good")
+        ->check(CLI::Range(0.0, 100.0))
+        ->needs(version);
+    verb->add_option("--error-rate", o->error_rate, "by so much it may fail more often: 0.05")
+        ->check(CLI::Range(0.0, 1.0));
+    verb->add_flag("--end", o->ends, "everybody runs the version beside it");
+    verb->callback(
+        [&context, o] { context.action = [&context, o] { return canary(context, *o); }; });
+}
+
 void add_try(CLI::App& script, CliContext& context) {
     auto o = std::make_shared<TryOptions>();
     CLI::App* tries = script.add_subcommand(
@@ -340,6 +387,7 @@ void add_script_commands(CLI::App& app, CliContext& context) {
     script->require_subcommand(1);
     add_push(*script, context);
     add_try(*script, context);
+    add_canary(*script, context);
 
     auto limit = std::make_shared<std::int64_t>(100);
     auto cursor = std::make_shared<std::string>();

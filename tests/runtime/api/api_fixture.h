@@ -5,6 +5,7 @@
 
 #include "core/event_parser.h"
 #include "core/json_reader.h"
+#include "runtime/executors/canary_table.h"
 #include "runtime/api/api.h"
 #include "runtime/api/services.h"
 #include "runtime/registry/registry.h"
@@ -156,6 +157,8 @@ public:
         answer.json = ask.input_json;
         done(std::move(answer));
     }
+    CanaryTable& canaries() override { return canaries_; }
+    core::Status keep_canary(const CanarySpec*, const CanarySpec&) override { return {}; }
     CancelledEvents& cancelled_events() override { return cancelled_events_; }
     void let_cancelled_end(std::vector<store::OwnedRetry>&&, std::function<void()> done) override {
         done();
@@ -192,6 +195,7 @@ public:
     std::string backups = "/";
 
 private:
+    CanaryTable canaries_;
     CancelledEvents cancelled_events_;
     store::Database& database_;
     core::ManualClock& clock_;
