@@ -1,6 +1,7 @@
 // Health, metrics, figures and the description of the API itself.
 #include "core/duration.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/openapi.h"
 
 #include <algorithm>
 
