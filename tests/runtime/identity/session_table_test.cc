@@ -95,7 +95,7 @@ protected:
     SessionTable sessions;
     std::string session;
     Authenticator authenticator{
-        *HostNames::make("127.0.0.1:7070", ""), {}, &ring, &clock, &sessions};
+        *HostNames::make("127.0.0.1:7070", ""), {}, &ring, &clock, {}, &sessions};
 };
 
 TEST_F(SessionCallerTest, ASessionIsItsKey) {
