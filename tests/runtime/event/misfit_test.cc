@@ -2,6 +2,7 @@
 // is, under an id that follows from the event's.
 #include "runtime/event/misfit.h"
 
+#include "core/buffer.h"
 #include "core/event_parser.h"
 
 #include <gtest/gtest.h>
