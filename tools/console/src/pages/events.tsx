@@ -107,13 +107,15 @@ function Tail({ search, chosen }: { search: ReturnType<typeof readSearch>; chose
   const [held, setHeld] = useState<{ rows: typeof tail.rows; seen: number } | null>(null);
   const [most, setMost] = useState(100);
   const rows = held?.rows ?? tail.rows;
-  const shown = useMemo(() => rows.slice(0, most).map((row) => { try { return parseJson(row.text) as any; } catch { return null; } }).filter(Boolean), [rows, most]);
+  // Nobody reads a hundred rows that are others a moment later.
+  const room = !held && tail.perSecond > 400 ? 40 : most;
+  const shown = useMemo(() => rows.slice(0, room).map((row) => { try { return parseJson(row.text) as any; } catch { return null; } }).filter(Boolean), [rows, room]);
   return <section class="card list tail"><div class="bar"><Status is={held ? 'paused' : tail.state === 'live' ? 'running' : 'waiting'} /><span class="dim">{tail.state === 'live' ? `${compact(tail.perSecond)}/s` : tail.state}</span>
     <Button class="small" onClick={() => setHeld(held ? null : { rows: tail.rows, seen: tail.seen })}>{held ? 'Resume' : 'Pause'}</Button>
     {held && tail.seen > held.seen && <button type="button" class="pill" onClick={() => setHeld(null)}>{count(tail.seen - held.seen)} new</button>}
     <span class="dim right">{count(tail.seen)} since it was opened; the last 2,000 are here</span></div>
     {shown.length ? <Table label="Events as they come, newest first" rows={shown} columns={columns} keyOf={(e) => e.eventId} open={(e) => { setHeld({ rows: tail.rows, seen: tail.seen }); pick(e); }} href={there} chosen={chosen ?? undefined} /> : <Empty title="Listening">New events appear here as they become durable.</Empty>}
-    {rows.length > most && <Button onClick={() => setMost(most + 300)}>Show more</Button>}</section>;
+    {rows.length > most && room === most && <Button onClick={() => setMost(most + 300)}>Show more</Button>}</section>;
 }
 
 const quote = (text: string) => `'${text.replace(/'/g, `'\\''`)}'`;

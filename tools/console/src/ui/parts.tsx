@@ -18,11 +18,16 @@ export function Status({ is, title }: { is: string; title?: string }) {
   return <span class={`status ${tone}`} title={title}><span aria-hidden="true">{sign}</span>{is}</span>;
 }
 
+// One clock for all times of a page.
+const clocks = new Set<() => void>();
+setInterval(() => clocks.forEach((tick) => tick()), 10_000);
+
 export function Time({ at }: { at: string | null | undefined }) {
-  const [, tick] = useState(0);
+  const [, turn] = useState(0);
   useEffect(() => {
-    const timer = setInterval(() => tick((n) => n + 1), 10_000);
-    return () => clearInterval(timer);
+    const tick = () => turn((n) => n + 1);
+    clocks.add(tick);
+    return () => { clocks.delete(tick); };
   }, []);
   return at ? <time dateTime={at} title={at}>{ago(at)}</time> : <span class="dim">{dash}</span>;
 }
