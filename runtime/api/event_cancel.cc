@@ -94,9 +94,9 @@ core::Status mark(Cancel& cancel) {
         return core::fail(core::ErrorCode::kConflict,
                           "event " + cancel.event_id + " is cancelled already");
     if (cancel.waiting == 0)
-        return core::fail(core::ErrorCode::kConflict,
-                          "nothing is to be cancelled: no delivery of event " + cancel.event_id +
-                              " waits");
+        return core::fail(
+            core::ErrorCode::kConflict,
+            "nothing is to be cancelled: no delivery of event " + cancel.event_id + " waits");
     if (cancelled.size() >= CancelledEvents::kCancelledMax)
         return core::fail(core::Error(core::ErrorCode::kRateLimited,
                                       "there are 100000 cancelled events of which deliveries may "

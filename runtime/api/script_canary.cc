@@ -79,15 +79,16 @@ core::Result<CanarySpec> read_canary(Call& call, const ScriptRef& current) {
 // It is what everybody runs from now on.
 Answer promote(Call& call, const CanarySpec& spec) {
     call.services.canaries().end(spec.number);
-    if (auto kept = call.services.keep_canary(nullptr, spec); !kept) return core::fail(kept.error());
+    if (auto kept = call.services.keep_canary(nullptr, spec); !kept)
+        return core::fail(kept.error());
     audit(call, "promote", "script", spec.script_id,
           [&](core::JsonWriter& json) { json.field("version", spec.candidate->version); });
     if (spec.candidate->version == spec.current) return get_document<Script>(call);
-    return changed<Script>(call,
-                           call.services.registry().table<Script>().put(
-                               change_context(call), spec.script_id,
-                               document_kind<Script>().show(*spec.candidate)),
-                           200);
+    return changed<Script>(
+        call,
+        call.services.registry().table<Script>().put(change_context(call), spec.script_id,
+                                                     document_kind<Script>().show(*spec.candidate)),
+        200);
 }
 
 }  // namespace
@@ -132,8 +133,8 @@ Answer delete_canary(Call& call) {
         return get_document<Script>(call);
     return changed<Script>(
         call,
-        call.services.registry().table<Script>().put(
-            change_context(call), id, document_kind<Script>().show(*spec->baseline)),
+        call.services.registry().table<Script>().put(change_context(call), id,
+                                                     document_kind<Script>().show(*spec->baseline)),
         200);
 }
 

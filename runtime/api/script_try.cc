@@ -226,13 +226,11 @@ Answer rollback_script(Call& call) {
     if (auto status = in->finish(); !status) return core::fail(status.error());
     const ScriptRef old =
         version_of(call.services, call.tenant(), id, static_cast<std::uint32_t>(version));
-    if (!old)
-        return not_found("version of script " + std::string(id), std::to_string(version));
-    return changed<Script>(
-        call,
-        call.services.registry().table<Script>().put(change_context(call), id,
-                                                     document_kind<Script>().show(*old)),
-        200);
+    if (!old) return not_found("version of script " + std::string(id), std::to_string(version));
+    return changed<Script>(call,
+                           call.services.registry().table<Script>().put(
+                               change_context(call), id, document_kind<Script>().show(*old)),
+                           200);
 }
 
 // The newest, or ?version=.

@@ -86,8 +86,8 @@ void DeliveryRun::start_call(OpenJob& open, const RegistrySnapshot& registry) {
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): as start_call()
-void DeliveryRun::end_call(OpenJob& open, const RegistrySnapshot& registry,
-                           AttemptResult& result, std::int64_t began_ns) {
+void DeliveryRun::end_call(OpenJob& open, const RegistrySnapshot& registry, AttemptResult& result,
+                           std::int64_t began_ns) {
     ScriptRunJob& call = *open.job->run;
     count_kill(result);
     // What the caller asked for is answered as it is; what is kept and told of it has no secrets.

@@ -215,8 +215,8 @@ bool ActionCaller::ask(OutsideReceiver& receiver, std::uint64_t ticket, OutsideA
             else
                 refusal = refused("INVALID", made.error().message);
             if (!deps_.commands || !deps_.commands_enabled)
-                refusal = refused("DISABLED",
-                                  "commands are switched off (executors.command.enabled)");
+                refusal =
+                    refused("DISABLED", "commands are switched off (executors.command.enabled)");
         }
         if (!refusal) {
             number = ++last_number_;

@@ -47,8 +47,8 @@ struct CanarySpec {
 
 // The row; and read back, with the versions that `find` knows.
 std::string canary_document(const CanarySpec& spec);
-using FindVersion = std::function<ScriptRef(core::TenantId, std::string_view id,
-                                            std::uint32_t version)>;
+using FindVersion =
+    std::function<ScriptRef(core::TenantId, std::string_view id, std::uint32_t version)>;
 core::Result<CanarySpec> read_canary_document(std::string_view json, const FindVersion& find);
 
 class CanaryTable {

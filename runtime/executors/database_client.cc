@@ -5,13 +5,12 @@
 #include "core/json_validate.h"
 #include "core/json_writer.h"
 
-#include <libpq-fe.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <optional>
 
+#include <libpq-fe.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -243,8 +242,8 @@ void DatabaseClient::wait(std::int64_t timeout_us) {
             events = static_cast<short>(POLLIN | (one->flushes ? POLLOUT : 0));
         fds.push_back({PQsocket(one->raw), events, 0});
         if (one->query)
-            timeout_us = std::clamp<std::int64_t>((one->query->deadline_ns - now_ns) / 1000, 0,
-                                                  timeout_us);
+            timeout_us =
+                std::clamp<std::int64_t>((one->query->deadline_ns - now_ns) / 1000, 0, timeout_us);
     }
     ::poll(fds.data(), fds.size(), static_cast<int>((timeout_us + 999) / 1000));
     std::uint64_t count = 0;
@@ -288,8 +287,8 @@ void DatabaseClient::take(Order&& order) {
                       "no secret has the name \"db." + query.ask.name +
                           "\": it holds the connection's conninfo");
     query.conninfo = secret->value;
-    query.pool = std::to_string(query.ask.tenant.value) + "/" + query.ask.name + "/" +
-                 secret->value;
+    query.pool =
+        std::to_string(query.ask.tenant.value) + "/" + query.ask.name + "/" + secret->value;
     waiting_.push_back(std::move(query));
 }
 

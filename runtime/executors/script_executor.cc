@@ -56,7 +56,8 @@ Executor::Start ScriptExecutor::start(const AttemptInput& input, AttemptResult& 
     ScriptRef tried;
     if (canaries_ && canaries_->any()) {
         const store::StoredEvent& of = *input.event;
-        tried = canaries_->choose(*script, of.key_hash != 0 ? of.key_hash : of.position.offset.value);
+        tried =
+            canaries_->choose(*script, of.key_hash != 0 ? of.key_hash : of.position.offset.value);
         if (tried) compare_canary(input, *script, event);
         if (tried && tried->version == script->version) tried = nullptr;
         if (tried) script = tried.get();
@@ -150,8 +151,7 @@ Executor::Start ScriptExecutor::begin(const AttemptInput& input, const Script& s
     LuaTurn turn = at.vm->start(at.handle, event, context, *input.host);
     if (turn.ended) [[likely]] {
         take_result(*at.vm, script, context, *input.host, result);
-        if (counts)
-            count_canary(script, result, (input.host->monotonic_ns() - began_ns) / 1000);
+        if (counts) count_canary(script, result, (input.host->monotonic_ns() - began_ns) / 1000);
         return Start::kDone;
     }
     auto waiting = std::make_unique<Waiting>();
@@ -370,7 +370,8 @@ bool ScriptExecutor::go_on(std::uint64_t ticket, Waiting& waiting) {
                                 AttemptOutcome::kSilent);
             return true;
         }
-        const ScriptCache::Compiled at = compiled(waiting.tried ? others_ : scripts_, *waiting.script, waiting.answer);
+        const ScriptCache::Compiled at =
+            compiled(waiting.tried ? others_ : scripts_, *waiting.script, waiting.answer);
         if (!at.vm) return true;
         vm = waiting.vm = at.vm;
         waiting.ends_at_ns = waiting.host.monotonic_ns() + time_ms(waiting) * 1'000'000;

@@ -28,9 +28,7 @@
 
 namespace millrace::runtime {
 
-class ScriptExecutor final : public Executor,
-                             public courier::HttpReceiver,
-                             public OutsideReceiver {
+class ScriptExecutor final : public Executor, public courier::HttpReceiver, public OutsideReceiver {
 public:
     struct Deps {
         LuaWatchdogSlot* watchdog_slot = nullptr;  // null: no deadlines
@@ -122,7 +120,7 @@ private:
         std::optional<OutsideAnswer> reply;  // to what it asked
         bool asks = false;                   // an action: its call is among those
         std::int64_t began_ns = 0;
-        bool tried = false;  // it is a version that is not the newest
+        bool tried = false;            // it is a version that is not the newest
         std::size_t calls_left = 0;    // that have not been answered
         std::uint32_t calls_made = 0;  // by this run, over all its waits
         AttemptResult answer;
@@ -161,7 +159,7 @@ private:
     AnswerPort& port_;
     ScriptCache scripts_;
     ScriptCache others_;  // versions that are not the newest, of scripts with a canary
-    ContextTexts texts_;                                      // of the run that is being started
+    ContextTexts texts_;  // of the run that is being started
     std::unordered_map<std::uint64_t, WaitingRef> waiting_;   // by ticket
     std::set<std::pair<std::int64_t, std::uint64_t>> wakes_;  // and ticket
 

@@ -356,9 +356,7 @@ TrialOutcome try_script(const TrialCase& what, LuaWatchdogSlot* slot) {
             case LuaWait::Kind::kAction:
                 turn = (*vm)->resume(turn.run, {}, answer_ask(turn, answers, out));
                 break;
-            default:
-                host.wait(turn.wait.ms);
-                turn = (*vm)->resume(turn.run);
+            default: host.wait(turn.wait.ms); turn = (*vm)->resume(turn.run);
         }
     }
     const InvocationResult& done = (*vm)->result();

@@ -65,9 +65,9 @@ struct TrialCall {
 };
 
 struct TrialOutcome {
-    std::string_view status;  // completed | failed | silent | fatal | timeout | memory
-    std::string error, result, logs;  // logs: a JSON array, or empty
-    std::string response;             // what an endpoint would answer: JSON
+    std::string_view status;           // completed | failed | silent | fatal | timeout | memory
+    std::string error, result, logs;   // logs: a JSON array, or empty
+    std::string response;              // what an endpoint would answer: JSON
     std::vector<std::string> emitted;  // JSON objects
     std::vector<TrialKv> kv;
     std::vector<TrialCall> calls;

@@ -11,9 +11,8 @@ constexpr std::size_t kBodyBytesMax = 1u << 20;
 
 courier::HttpFault fault_of(std::string_view code) {
     using courier::HttpFault;
-    for (const HttpFault fault :
-         {HttpFault::kDns, HttpFault::kConnect, HttpFault::kTls, HttpFault::kTimeout,
-          HttpFault::kTooLarge, HttpFault::kBlocked}) {
+    for (const HttpFault fault : {HttpFault::kDns, HttpFault::kConnect, HttpFault::kTls,
+                                  HttpFault::kTimeout, HttpFault::kTooLarge, HttpFault::kBlocked}) {
         if (courier::http_fault_text(fault) == code) return fault;
     }
     return HttpFault::kNone;
@@ -31,8 +30,8 @@ void read_error(core::JsonObject& in, RecordedAnswer& out) {
     out.outside.message = out.http.message = message;
     out.http.fault = fault_of(code);
     if (out.action.empty() && in.ok() && out.http.fault == courier::HttpFault::kNone)
-        in.refuse("error.code", "is \"" + code +
-                                    "\"; expected DNS, CONNECT, TLS, TIMEOUT, TOO_LARGE, BLOCKED");
+        in.refuse("error.code",
+                  "is \"" + code + "\"; expected DNS, CONNECT, TLS, TIMEOUT, TOO_LARGE, BLOCKED");
 }
 
 void read_headers(core::JsonObject& in, courier::HttpHeaders& out) {

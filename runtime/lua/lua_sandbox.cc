@@ -397,12 +397,17 @@ int open_sandbox(lua_State* L) {
     if (luaL_loadbuffer(L, kBootstrap, sizeof kBootstrap - 1, "=sdk") != 0) return lua_error(L);
     lua_insert(L, -2);
     lua_newtable(L);
-    const LuaFunction natives[] = {{"pairs", view_pairs},    {"ipairs", view_ipairs},
-                                   {"print", sdk_print},     {"raw_metatable", raw_metatable},
-                                   {"action_ask", action_ask}, {"action_take", action_take},
+    const LuaFunction natives[] = {{"pairs", view_pairs},
+                                   {"ipairs", view_ipairs},
+                                   {"print", sdk_print},
+                                   {"raw_metatable", raw_metatable},
+                                   {"action_ask", action_ask},
+                                   {"action_take", action_take},
                                    {"query_ask", query_ask},
-                                   {"http_ask", http_ask},   {"http_ask_all", http_ask_all},
-                                   {"http_take", http_take}, {"http_take_all", http_take_all}};
+                                   {"http_ask", http_ask},
+                                   {"http_ask_all", http_ask_all},
+                                   {"http_take", http_take},
+                                   {"http_take_all", http_take_all}};
     set_functions(vm, L, natives);
     set_int64_natives(vm, L);
     push_sdk(vm, L);

@@ -49,8 +49,9 @@ std::string wrong_name(std::string_view id) {
 std::string wrong_url(std::string_view url) {
     std::string looked;
     const std::size_t scheme = url.find("://");
-    const std::size_t path =
-        scheme == std::string_view::npos ? url.size() : std::min(url.find_first_of("/?#", scheme + 3), url.size());
+    const std::size_t path = scheme == std::string_view::npos
+                                 ? url.size()
+                                 : std::min(url.find_first_of("/?#", scheme + 3), url.size());
     for (std::string_view rest = url;;) {
         const std::size_t begin = rest.find("{{");
         looked += rest.substr(0, begin);
@@ -158,7 +159,8 @@ void read_executor_of(JsonObject& in, Action& out) {
         (void)inner->finish();
         out.executor = shown_http(*out.http);
     } else if (!type.empty()) {
-        inner->refuse("type", "is \"" + type.substr(0, 64) + "\"; expected one of: webhook, command");
+        inner->refuse("type",
+                      "is \"" + type.substr(0, 64) + "\"; expected one of: webhook, command");
     }
     in.join(*inner);
 }

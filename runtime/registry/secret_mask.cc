@@ -66,21 +66,21 @@ bool HiddenTexts::hide_in_json(std::string& json, std::string_view instead) cons
 const HiddenTexts& SecretMask::of(const RegistrySnapshot& registry, core::TenantId tenant) {
     if (!seen_.same_as(registry.secrets)) {
         seen_ = registry.secrets;
-        seen_.for_each([this](const SecretRef& secret) {
-            tenants_[secret->tenant.value].add(secret->value);
-        });
+        seen_.for_each(
+            [this](const SecretRef& secret) { tenants_[secret->tenant.value].add(secret->value); });
     }
     return tenants_[tenant.value];
 }
 
 void add_webhook_secrets(const WebhookSecrets* secrets, HiddenTexts& to) {
     if (!secrets) return;
-    for (std::string_view secret : {std::string_view(secrets->current),
-                                    std::string_view(secrets->previous)}) {
+    for (std::string_view secret :
+         {std::string_view(secrets->current), std::string_view(secrets->previous)}) {
         if (secret.empty()) continue;
         to.add(secret);
         // "whsec_" tells what it is; the key stands behind it.
-        if (const std::size_t prefix = secret.find('_'); prefix < 8) to.add(secret.substr(prefix + 1));
+        if (const std::size_t prefix = secret.find('_'); prefix < 8)
+            to.add(secret.substr(prefix + 1));
     }
 }
 

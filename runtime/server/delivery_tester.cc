@@ -57,8 +57,8 @@ void DeliveryTester::test(const SubscriptionRef& subscription, const std::string
         if (room) {
             HiddenTexts hidden = mask_.of(*registry, subscription->tenant);
             add_webhook_secrets(subscription->executor.secrets.get(), hidden);
-            tests_.emplace(ticket, Test{done, delivery_id, deps_.clock->monotonic_ns(),
-                                        std::move(hidden)});
+            tests_.emplace(ticket,
+                           Test{done, delivery_id, deps_.clock->monotonic_ns(), std::move(hidden)});
         }
     }
     const auto find_secret = [&](std::string_view name, std::string& value) {

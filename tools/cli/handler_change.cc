@@ -197,8 +197,9 @@ void add_handler_changes(CLI::App& handler, CliContext& context) {
     CLI::App* deploy = handler.add_subcommand(
         "deploy", "Make the handler of this name, or change it: FILE --name N --pattern P");
     add_handler_options(*deploy, *deployed);
-    deploy->add_option("file", deployed->lua_file, "the Lua file, as --lua; its name without the "
-                                                   "ending is the handler's, unless given");
+    deploy->add_option("file", deployed->lua_file,
+                       "the Lua file, as --lua; its name without the "
+                       "ending is the handler's, unless given");
     deploy->callback([&context, deployed] {
         context.action = [&context, deployed] { return deploy_handler(context, *deployed); };
     });

@@ -280,9 +280,8 @@ int try_script(CliContext& context, const TryOptions& o) {
         body.raw_if("compareWith", o.compare);
     const std::string id = resolve(context, kScripts, o.id);
     if (id.empty()) return kExitFailed;
-    const auto reply = context.call({.method = "POST",
-                                     .path = "/v2/scripts/" + url_escaped(id) + "/try",
-                                     .body = body.str()});
+    const auto reply = context.call(
+        {.method = "POST", .path = "/v2/scripts/" + url_escaped(id) + "/try", .body = body.str()});
     if (reply == nullptr) return kExitFailed;
     if (context.json())
         context.print_json(*reply);
@@ -341,8 +340,9 @@ int canary(CliContext& context, const CanaryOptions& o) {
 void add_canary(CLI::App& script, CliContext& context) {
     auto o = std::make_shared<CanaryOptions>();
     CLI::App* verb = script.add_subcommand(
-        "canary", "Run a version for a part of the keys; it is given up by itself. Without "
-                  "--percent: how it goes");
+        "canary",
+        "Run a version for a part of the keys; it is given up by itself. Without "
+        "--percent: how it goes");
     verb->add_option("script", o->id, "its id or name")->required();
     CLI::Option* version = verb->add_option("--version", o->version, "the version that is tried");
     verb->add_option("--percent", o->percent, "of keys; 0: in the shadow, 100: for all, for good")
@@ -358,8 +358,9 @@ void add_canary(CLI::App& script, CliContext& context) {
 void add_try(CLI::App& script, CliContext& context) {
     auto o = std::make_shared<TryOptions>();
     CLI::App* tries = script.add_subcommand(
-        "try", "What a script would do with an event; nothing is done. Exit code 1: it fails, or "
-               "differs from the version that it is compared with");
+        "try",
+        "What a script would do with an event; nothing is done. Exit code 1: it fails, or "
+        "differs from the version that it is compared with");
     tries->add_option("script", o->id, "its id or name")->required();
     tries->add_option("--event", o->event, "the event: a file, JSON or -");
     tries->add_option("--event-id", o->event_id, "a past event");

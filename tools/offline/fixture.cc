@@ -140,8 +140,7 @@ bool holds(core::JsonElement actual, core::JsonElement expected) {
 
 core::Result<std::string> read_file(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
-    if (!file)
-        return core::fail(core::ErrorCode::kNotFound, "file '" + path + "' can't be read");
+    if (!file) return core::fail(core::ErrorCode::kNotFound, "file '" + path + "' can't be read");
     std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     if (text.size() > kFixtureBytesMax)
         return core::fail(core::ErrorCode::kPayloadTooLarge,

@@ -119,8 +119,8 @@ public:
     }
     std::unique_ptr<Document> call(const HttpRequest& request) {
         auto reply = client_ ? client_->send(request)
-                             : core::Result<HttpReply>(core::fail(
-                                   core::ErrorCode::kValidation, "--server is no address"));
+                             : core::Result<HttpReply>(core::fail(core::ErrorCode::kValidation,
+                                                                  "--server is no address"));
         if (!reply) {
             failed(reply.error().message);
             return nullptr;
@@ -155,7 +155,8 @@ std::string expected_of(core::JsonElement trial) {
         JsonObject one;
         one.text_if("method", text_at(call, "method")).text_if("url", text_at(call, "url"));
         one.text_if("action", text_at(call, "action")).text_if("body", text_at(call, "body"));
-        if (core::JsonElement input; call.find("input", input)) one.raw("input", json_compact(input));
+        if (core::JsonElement input; call.find("input", input))
+            one.raw("input", json_compact(input));
         calls += (calls.empty() ? "" : ",") + one.str();
     }
     return expect.raw("calls", "[" + calls + "]").str();
@@ -211,7 +212,8 @@ int record(const Options& o) {
     std::string told;
     for (const char* member : {"eventId", "pattern", "version", "timestamp", "partitionKey"}) {
         const std::string value = text_at(event->root, member);
-        if (!value.empty()) told += (told.empty() ? "" : ",") + json_quoted(member) + ":" + json_quoted(value);
+        if (!value.empty())
+            told += (told.empty() ? "" : ",") + json_quoted(member) + ":" + json_quoted(value);
     }
     for (const char* member : {"source", "payload", "metadata"}) {
         core::JsonElement value;
@@ -322,8 +324,7 @@ int test_command(std::vector<std::string> arguments) {
         app.add_option("--server", o.server)->capture_default_str();
         app.add_option("--api-key", o.api_key);
     }
-    arguments.erase(arguments.begin(),
-                    arguments.begin() + (arguments.front() == "script" ? 2 : 1));
+    arguments.erase(arguments.begin(), arguments.begin() + (arguments.front() == "script" ? 2 : 1));
     if (const int code = parse_and(app, std::move(arguments)); code >= 0) return code;
     if (file) return run_file(o);
     return o.execution.empty() ? run_tests(o) : record(o);

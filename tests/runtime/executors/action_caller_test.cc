@@ -56,8 +56,8 @@ TEST(ActionCall, TemplatesAreFilledOnTheTree) {
 }
 
 TEST(ActionCall, WhatCanNotBeFilledIsNamed) {
-    const auto missing =
-        make_action_call(http_action("https://a.test/{{input.id}}"), ask_with("{}"), 0, find_secret);
+    const auto missing = make_action_call(http_action("https://a.test/{{input.id}}"),
+                                          ask_with("{}"), 0, find_secret);
     ASSERT_FALSE(missing);
     EXPECT_NE(missing.error().message.find("input.id"), std::string::npos);
     Action action = http_action("https://a.test/");

@@ -80,8 +80,7 @@ TEST(SecretMask, KnowsATenantsOwn) {
     EXPECT_EQ(hidden(mask.of(registry, core::TenantId(0)), "first-value other-value"),
               "**** other-value");
     secret(1, 0, "second-value");
-    EXPECT_EQ(hidden(mask.of(registry, core::TenantId(0)), "first-value second-value"),
-              "**** ****")
+    EXPECT_EQ(hidden(mask.of(registry, core::TenantId(0)), "first-value second-value"), "**** ****")
         << "what it was before may still be in somebody's hands";
     EXPECT_TRUE(mask.of(registry, core::TenantId(9)).empty());
 }
