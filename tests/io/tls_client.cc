@@ -113,6 +113,8 @@ TlsClientTransform::TlsClientTransform(const TlsClientOptions& options) {
 }
 
 TlsClientTransform::~TlsClientTransform() {
+    // One that was not shut down is nothing to come back with.
+    SSL_set_shutdown(ssl_, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(ssl_);
     SSL_CTX_free(context_);
 }
