@@ -14,10 +14,10 @@ namespace millrace::runtime::workflow {
 
 class TestRun {
 public:
-    explicit TestRun(std::string_view definition, Unknown unknown = Unknown::kWarn) {
-        auto parsed = parse_definition(definition, unknown);
+    explicit TestRun(std::string_view json, Unknown unknown = Unknown::kWarn) {
+        auto parsed = parse_definition(json, unknown);
         EXPECT_TRUE(parsed) << (parsed ? "" : parsed.error().message);
-        if (parsed) this->definition = std::move(*parsed);
+        if (parsed) definition = std::move(*parsed);
     }
 
     bool say(Input input) {
