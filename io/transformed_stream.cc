@@ -117,7 +117,7 @@ bool TransformedStream::deliver_once(char* scratch, std::size_t scratch_bytes) {
         wanted_ = Wanted::kNothing;
         user_.on_filled(bytes);
     } else {
-        // A record may end in a receive of a few bytes: it is not to be read in pieces of that size.
+        // A record may end in a receive of few bytes: it is not to be read in pieces of that size.
         core::BufferRef own;
         if (scratch_bytes < kScratchBytes) {
             own = reactor_.pools.acquire(kScratchBytes);

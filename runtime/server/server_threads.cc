@@ -1,0 +1,120 @@
+// Starting and stopping the threads of a server that is built, and going down in an order.
+#include "runtime/server/server_parts.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+namespace millrace::runtime {
+
+namespace {
+
+std::size_t core_count() { return std::max(1u, std::thread::hardware_concurrency()); }
+
+}  // namespace
+
+std::unique_ptr<core::AgentThread> ServerParts::run(core::Agent& agent, int cpu) {
+    return std::make_unique<core::AgentThread>(agent, cpu);
+}
+
+std::unique_ptr<core::AgentThread> ServerParts::run(core::Agent& agent,
+                                                    core::AgentThread::Priority priority) {
+    return std::make_unique<core::AgentThread>(agent, core::AgentThread::kNotPinned, priority);
+}
+
+void ServerParts::start_threads() {
+    writer_agent = std::make_unique<WriterAgent>(*writer, metrics);
+    housekeeper_agent = std::make_unique<HousekeeperAgent>(database->housekeeper());
+    const auto cpu = [this](std::size_t i) {
+        return config.engine.pin ? static_cast<int>(i % core_count())
+                                 : core::AgentThread::kNotPinned;
+    };
+    watchdog.start();
+    using Priority = core::AgentThread::Priority;
+    for (std::size_t i = 0; i < writer->syncers(); ++i)
+        syncer_threads.push_back(run(writer->syncer(i), Priority::kBrief));
+    writer_thread = run(*writer_agent, Priority::kBrief);
+    housekeeper_thread = run(*housekeeper_agent, Priority::kChores);
+    for (std::size_t i = 0; i < lanes.size(); ++i) lane_threads.push_back(run(*lanes[i], cpu(i)));
+    for (auto& lane : call_lanes) lane_threads.push_back(run(*lane));
+    conductor_thread = run(conductor);
+    feeder_thread = run(*feeder);
+    scheduler_thread = run(*scheduler);
+    orchestrator_thread = run(*orchestrator);
+    if (courier) courier_thread = run(*courier);
+    if (commands) commands_thread = run(*commands);
+    if (database_client) database_thread = run(*database_client);
+    sideline_thread = run(sideline, Priority::kChores);
+    haul_thread = run(haul, Priority::kChores);
+    shadow_thread = run(*shadow);
+    for (std::size_t i = 0; i < shards.size(); ++i)
+        shard_threads.push_back(run(*shards[i], cpu(i)));
+}
+
+void ServerParts::stop_threads() {
+    if (!writer_thread) return;
+    shard_threads.clear();
+    sideline_thread.reset();
+    haul_thread.reset();
+    shadow->stop_taking();
+    shadow_thread.reset();
+    feeder_thread.reset();
+    scheduler_thread.reset();
+    orchestrator_thread.reset();
+    conductor_thread.reset();
+    courier_thread.reset();
+    commands_thread.reset();
+    database_thread.reset();
+    lane_threads.clear();
+    watchdog.stop();
+    writer_thread.reset();
+    syncer_threads.clear();
+    housekeeper_thread.reset();
+}
+
+bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<void()>& pause) {
+    const std::int64_t give_up_ns = clock.monotonic_ns() + config.engine.drain_timeout_us * 1000;
+    const auto wait_for = [&](const auto& condition) {
+        while (!condition() && !hurry() && clock.monotonic_ns() < give_up_ns && !database->fatal())
+            pause();
+    };
+    const auto all = [](const auto& items, auto condition) {
+        for (const auto& item : items) {
+            if (!condition(*item)) return false;
+        }
+        return true;
+    };
+    state.draining.store(true, std::memory_order_relaxed);
+    for (auto& shard : shards) shard->post([](Shard& s) { s.drain_edge(); });
+    wait_for([&] { return all(shards, [](const Shard& s) { return s.edge_idle(); }); });
+    // Deliveries under way end; what is durable and not begun goes on after the next start.
+    scheduler->stop_firing();
+    orchestrator->stop_taking();
+    feeder->stop_feeding();
+    for (auto& shard : shards) shard->post([](Shard& s) { s.stop_dispatch(); });
+    for (auto& lane : lanes) lane->stop_taking();
+    for (auto& lane : call_lanes) lane->stop_taking();
+    const auto lanes_idle = [&] {
+        const auto idle = [](const Lane& l) { return l.idle(); };
+        return all(lanes, idle) && all(call_lanes, idle);
+    };
+    // What is outside may take its time, but not all of ours: it is delivered again then.
+    const std::int64_t patience_ns =
+        clock.monotonic_ns() + config.engine.drain_timeout_us * 1000 / 2;
+    wait_for([&] { return lanes_idle() || clock.monotonic_ns() > patience_ns; });
+    for (auto& lane : lanes) lane->abandon_pending();
+    for (auto& lane : call_lanes) lane->abandon_pending();
+    wait_for(lanes_idle);
+    wait_for([&] { return orchestrator->idle(); });
+    for (auto& shard : shards) {
+        shard->post([](Shard& s) {
+            s.stop_listening();
+            s.persist_cursor();
+        });
+    }
+    pause();
+    wait_for([&] { return all(shards, [](const Shard& s) { return s.commit_idle(); }); });
+    return lanes_idle() && !hurry();
+}
+
+}  // namespace millrace::runtime
