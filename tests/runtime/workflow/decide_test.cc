@@ -139,8 +139,12 @@ TEST(Decide, FailsWhenNotEnoughBranchesAreLeft) {
     run.start("", "{}");
     run.fail("a", StepOutcome::kFatal);
     ASSERT_TRUE(run.fail("b", StepOutcome::kFatal));
+    EXPECT_EQ(run.status("p"), StepStatus::kFailed);
+    // What is under way outside ends by itself; the run with it.
+    EXPECT_EQ(run.status("c"), StepStatus::kRunning);
+    ASSERT_TRUE(run.end("c", "3"));
     EXPECT_EQ(run.state.status, RunStatus::kFailed);
-    EXPECT_EQ(run.status("c"), StepStatus::kCancelled);
+    EXPECT_EQ(run.status("z"), StepStatus::kCancelled);
 }
 
 TEST(Decide, GoesOnBehindAFailureWhereThatIsAskedFor) {
