@@ -63,7 +63,11 @@ core::Status take_event(Trial& trial, core::JsonElement given) {
     core::Envelope envelope;
     auto parsed = parser.parse_one(std::string_view(text).substr(0, trial.what.event.size()),
                                    nullptr, envelope, nullptr);
-    if (!parsed) return core::fail(std::move(std::move(parsed.error()).in("event")));
+    if (!parsed) {
+        core::Error error = std::move(parsed.error());
+        error.message.insert(0, "event: ");
+        return core::fail(std::move(error).in("event"));
+    }
     if (!envelope.event_id.empty()) trial.event_id = envelope.event_id;
     return {};
 }

@@ -131,9 +131,11 @@ local first_row = {__index = function(rows, name)
 end, __metatable = false}
 sdk.db = {query = function(sql, params, options)
     native.query_ask(sql, params, options)
-    local rows = native.action_take()
-    if type(rows) == "table" and rawget(rows, 1) ~= nil then setmetatable(rows, first_row) end
-    return rows
+    local found = native.action_take()
+    if type(found) ~= "table" or found[1] == nil then return found end
+    local rows = {}  -- what was decoded has the metatable of arrays, for good
+    for i = 1, #found do rows[i] = found[i] end
+    return setmetatable(rows, first_row)
 end}
 local function action_named(name)
     return setmetatable({}, {
