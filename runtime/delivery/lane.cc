@@ -17,6 +17,14 @@ std::size_t bytes_of(const LaneJob& job) {
     return bytes;
 }
 
+// There are several tenants: `default` has a document only where there was something to say.
+bool is_shared(const RegistrySnapshot& registry) {
+    bool others = false;
+    if (registry.tenants.size() == 1)
+        registry.tenants.for_each([&](const TenantRef& one) { others = one->id != "default"; });
+    return others || registry.tenants.size() > 1;
+}
+
 }  // namespace
 
 Lane::Lane(Deps deps)
@@ -28,6 +36,7 @@ Lane::Lane(Deps deps)
         rings_.push_back(std::make_unique<core::SpscRing<std::unique_ptr<LaneJob>>>(kJobsPerShard));
     }
     registry_ = deps_.registry();
+    share_.expect_others(is_shared(*registry_));
 }
 
 bool Lane::has_room(core::ShardId from) const {
@@ -66,7 +75,9 @@ std::unique_ptr<LaneJob> Lane::next_job() {
 }
 
 void Lane::refresh_registry() {
-    if (deps_.registry_version() != registry_->version) registry_ = deps_.registry();
+    if (deps_.registry_version() == registry_->version) return;
+    registry_ = deps_.registry();
+    share_.expect_others(is_shared(*registry_));
 }
 
 bool Lane::take_job() {

@@ -23,14 +23,15 @@ TenantShare::Group& TenantShare::find(core::TenantId tenant) {
 }
 
 void TenantShare::set_active(std::size_t active) {
-    active_ = active;
+    active_ = others_ ? std::max<std::size_t>(2, active) : active;
+    active = active_;
     share_ns_ = std::max(kUsedNsMin,
                          kWindowNs / static_cast<std::int64_t>(std::max<std::size_t>(1, active)));
 }
 
 void TenantShare::begin_use(Group& group) {
     group.active = true;
-    if (!group.active_before) set_active(active_ + 1);
+    if (!group.active_before) set_active(++seen_);
 }
 
 void TenantShare::roll(std::int64_t now_ns) {
@@ -54,6 +55,7 @@ void TenantShare::roll(std::int64_t now_ns) {
         ++at;
     }
     stream_weight_ = std::max(weight, kWeightMin);
+    seen_ = active;
     set_active(active);
 }
 

@@ -30,6 +30,9 @@ public:
     static constexpr std::int64_t kWindowNs = FairShare::kWindowNs;
     static constexpr std::int64_t kUsedNsMin = FairShare::kUsedNsMax;
 
+    // There are other tenants: what waits behind a backlog may be theirs, and is not seen here.
+    void expect_others(bool others) { others_ = others; }
+
     // A delivery that is not aside took so long; the clock stands at `now_ns`.
     void charge(core::TenantId tenant, core::SubscriptionId subscription, std::int64_t took_ns,
                 std::int64_t now_ns) {
@@ -119,7 +122,9 @@ private:
     std::int64_t now_ns_ = 0;
     std::int64_t window_begin_ns_ = 0;
     std::int64_t window_end_ns_ = 0;
-    std::size_t active_ = 0;             // tenants, in this window and the one before
+    bool others_ = false;
+    std::size_t seen_ = 0;               // tenants, in this window and the one before
+    std::size_t active_ = 0;             // ...and with those that may come
     std::int64_t share_ns_ = kWindowNs;  // of each of them
     std::int64_t used_ns_ = 0;           // by all, in this window
     std::int64_t stream_ns_ = 0;         // by those not aside, since the last look

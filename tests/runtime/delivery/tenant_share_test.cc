@@ -118,6 +118,17 @@ TEST(TenantShare, ABacklogOfOneTenantDelaysAnothersByNextToNothing) {
     lane.finish();
 }
 
+// The other one's deliveries stand behind the backlog and were never seen.
+TEST(TenantShare, OneWithABacklogMakesRoomForOthersThatMayWaitBehindIt) {
+    VirtualLane lane;
+    lane.share.expect_others(true);
+    for (int i = 0; i < 100'000; ++i) lane.add(1, 1, 20 * kUs);
+    lane.add(2, 2, 20 * kUs);
+    while (lane.latency[2].empty()) ASSERT_TRUE(lane.step());
+    EXPECT_LT(lane.latency[2].front(), 300 * kMs);
+    lane.finish();
+}
+
 TEST(TenantShare, ThoseWhoAllWantMoreHaveTheSameHoweverManySubscriptions) {
     VirtualLane lane;
     for (int i = 0; i < 200'000; ++i) {
