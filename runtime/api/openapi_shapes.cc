@@ -89,7 +89,7 @@ constexpr Component kComponents[] = {
     {"Stats",
      R"({"type":"object","required":["ready","subscriptions","scripts"],"properties":{"ready":{"type":"boolean"},"reason":{"type":["string","null"]},"subscriptions":{"type":"integer"},"scripts":{"type":"integer"},"events":{"type":"object"},"deliveries":{"type":"object"},"store":{"type":"object"},"disk":{"type":"object"},"windowSeconds":{"type":"integer"},"stepSeconds":{"type":"integer"},"series":{"type":"object","additionalProperties":{"type":"array","items":{"type":"number"}}}}})"},
     {"AuditRow",
-     R"({"type":"object","required":["action","kind","by"],"properties":{"at":{"type":"string"},"action":{"type":"string"},"kind":{"type":"string"},"id":{"type":["string","null"]},"by":{"type":"string"},"hash":{"type":"string"},"prevHash":{"type":"string"}}})"},
+     R"({"type":"object","required":["id","at","action","target","outcome","actor","hash","entry"],"properties":{"id":{"type":"integer"},"at":{"type":"string"},"tenantId":{"type":"string"},"action":{"type":"string"},"target":{"type":"object","properties":{"type":{"type":"string"},"id":{"type":["string","null"]}}},"outcome":{"type":"string"},"actor":{"type":"object","properties":{"type":{"type":"string"},"id":{"type":["string","null"]}}},"ip":{"type":"string"},"prevHash":{"type":["string","null"]},"hash":{"type":"string"},"entry":{"type":"object"}}})"},
     {"Session",
      R"({"type":"object","required":["success","expiresAt"],"properties":{"success":{"const":true},"expiresAt":{"type":"string"}}})"},
     {"NewPortal",
