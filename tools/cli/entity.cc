@@ -34,7 +34,8 @@ int show(CliContext& context, const HttpRequest& request, std::string_view done)
         context.json() ? context.print_json(*reply) : context.print_pretty(*reply);
         return kExitOk;
     }
-    context.out() << done << ' ' << printable(text_at(reply->root, "id"));
+    const std::string id = text_at(reply->root, "id");
+    context.out() << done << (id.empty() ? "" : " ") << printable(id);
     const std::string version = text_at(reply->root, "version");
     if (!version.empty()) context.out() << "  version " << printable(version);
     context.out() << '\n';
@@ -50,7 +51,9 @@ int write(CliContext& context, const EntityOptions& o, const char* method, const
         request.body = std::move(*body);
     }
     if (!o.if_match.empty()) request.headers.push_back("If-Match: \"" + o.if_match + "\"");
-    return show(context, request, o.wait ? "" : done);
+    const bool gone = std::string_view(method) == "DELETE";
+    return show(context, request,
+                o.wait ? "" : std::string(done) + (gone ? " " + printable(o.id) : ""));
 }
 
 int list(CliContext& context, const EntityOptions& o) {
