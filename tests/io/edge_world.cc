@@ -149,7 +149,10 @@ bool EdgeWorld::peer_said_end(int index) const {
 
 void EdgeWorld::finish(int index) {
     Client& client = clients_[static_cast<std::size_t>(index)];
-    if (client.transform) client.transform->end();
+    if (client.transform) {
+        client.transform->end();
+        pull(client);  // what it says of it is on its way before the socket ends
+    }
     cut(index);
 }
 
