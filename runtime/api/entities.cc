@@ -1,5 +1,5 @@
-// /v2/entities/{type}[/{id}]: documents with a version. A write is made in its entity's turn: look at
-// what is there, at what it is based on (409), ask the hooks before it, commit, answer.
+// /v2/entities/{type}[/{id}]: documents with a version. A write is made in its entity's turn: look
+// at what is there, at what it is based on (409), ask the hooks before it, commit, answer.
 #include "core/made_id.h"
 #include "runtime/api/entity_write.h"
 #include "runtime/api/handlers.h"

@@ -1,5 +1,5 @@
-// GET /v2/entities/{type}: as they are or as they were, by any filter form. A page looks at a bounded
-// number of rows; what is behind them has a cursor.
+// GET /v2/entities/{type}: as they are or as they were, by any filter form. A page looks at a
+// bounded number of rows; what is behind them has a cursor.
 #include "matcher/filter/json_value.h"
 #include "matcher/reference_matcher.h"
 #include "matcher/subscription_spec.h"

@@ -153,8 +153,9 @@ void begin_write(WriteRef write) {
     asked.id = write->id;
     asked.verb = verb_of(write->kind);
     asked.chain = write->chain;
-    if (auto hooks = hooks_before(write->services, write->caller.tenant, asked)) {
-        asked.hooks = std::move(*hooks);
+    if (!asked.chain.empty()) {
+        if (auto hooks = hooks_before(write->services, write->caller.tenant, asked))
+            asked.hooks = std::move(*hooks);
         if (auto loop = looped(asked)) return write->respond(std::move(*loop));
     }
     const bool taken =

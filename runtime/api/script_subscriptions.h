@@ -1,5 +1,5 @@
-// What: the subscriptions that an endpoint's script has asked for (sdk.events.subscribe): the script
-//       gets those events from then on.
+// What: the subscriptions that an endpoint's script has asked for (sdk.events.subscribe): the
+//       script gets those events from then on.
 // Threads: the API thread. Lifetime: none. Limits: those of subscriptions.
 // Failure: what the table refuses; one that is there already is left as it is.
 #pragma once

@@ -45,7 +45,7 @@ struct AttemptEffects {
     KeptTexts texts;
     std::vector<EmittedEvent> emitted;
     std::vector<KvOp> kv_ops;
-    std::string_view response;    // JSON: what an endpoint answers (endpoint_answer.h)
+    std::string_view response;  // JSON: what an endpoint answers (endpoint_answer.h)
     // JSON: bodies of subscriptions that an endpoint wants its script to have.
     std::vector<std::string_view> subscriptions;
     std::string_view document;    // JSON: what a hook before a change has left of its document

@@ -1,5 +1,5 @@
-// What: what an entity's document is, as text: its members without those that the server adds, how a
-//       client sees it, and how two of them differ. Values keep their own text: a number that
+// What: what an entity's document is, as text: its members without those that the server adds, how
+//       a client sees it, and how two of them differ. Values keep their own text: a number that
 //       nobody changes stays digit for digit what it was.
 // Threads: pure functions. Lifetime: none.
 // Limits: kEntityBytesMax bytes, kEntityDepthMax levels; equal keys in one object are refused.

@@ -222,8 +222,8 @@ int events_emit(lua_State* L) {
     return 1;
 }
 
-// The script gets events of that pattern from now on. Takes effect when the call has gone well; what
-// no subscription can be makes it fail.
+// The script gets events of that pattern from now on. Takes effect when the call has gone well;
+// what no subscription can be makes it fail.
 int events_subscribe(lua_State* L) {
     LuaVmState& vm = vm_of(L);
     require_run(vm, L);

@@ -74,7 +74,7 @@ core::Status Scheduler::load(SetAside& aside) {
     return leftovers.empty() ? core::Status{} : deps_.database->write_now(leftovers);
 }
 
-// On record before anybody hears that the server is ready: a crash right behind that misses nothing.
+// On record before anybody hears that the server is ready: a crash right behind misses nothing.
 void Scheduler::take_start(Entry& entry, std::int64_t now_us, store::RowBatch& rows) {
     ScheduleState& state = entry.state;
     // An earlier start that ended before it had its run.

@@ -31,8 +31,8 @@ public:
     explicit EntityStore(Engine& engine) : engine_(engine) {}
 
     core::Result<std::optional<Entity>> get(const EntityKey& key);
-    // Those of a type behind `key.id` ("": from the first), in the order of their ids, until `visit`
-    // says false.
+    // Those of a type behind `key.id` ("": from the first), in the order of their ids, until
+    // `visit` says false.
     core::Status visit(const EntityKey& behind, const std::function<bool(Entity&&)>& visit);
 
 private:

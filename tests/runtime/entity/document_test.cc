@@ -1,5 +1,5 @@
-// Goal: an entity's document keeps what its author wrote, digit for digit, and two of them differ by
-// what they say, not by how. Method: texts in, texts out.
+// Goal: an entity's document keeps what its author wrote, digit for digit, and two of them differ
+// by what they say, not by how. Method: texts in, texts out.
 #include "runtime/entity/document.h"
 
 #include "runtime/entity/change.h"
