@@ -1,6 +1,6 @@
 // What: the order in which changes of one entity are made: one at a time, the others wait for it.
-//       So a change is made on what the one before it has left, and of two that want the same version
-//       one is refused.
+//       So a change is made on what the one before it has left, and of two that want the same
+//       version one is refused.
 // Threads: the API thread. Lifetime: outlives what waits in it.
 // Limits: kWaitingMax changes wait for one entity, kWaitingAllMax for all (overflow: refuse).
 // Failure: enter() answers false, and the caller says 429.

@@ -1,6 +1,6 @@
 // What: one change of one entity on its way: what is asked for, which hooks are asked before it,
-//       what they see, what they made of it, and the event that tells of it. Decisions and texts; the
-//       lane runs the hooks and commits (delivery/entity_run.cc).
+//       what they see, what they made of it, and the event that tells of it. Decisions and texts;
+//       the lane runs the hooks and commits (delivery/entity_run.cc).
 // Threads: values. Lifetime: values.
 // Limits: kHooksPerChangeMax hooks before a change, kHookChainMax links of a chain of causes.
 // Failure: none here.

@@ -1,6 +1,6 @@
 // What: the context that every script gets, whatever has triggered it: which kind of event it is
-//       and its own data (eventName, eventData), who has asked (requestUser, apiKey, authenticated),
-//       which script this is.
+//       and its own data (eventName, eventData), who has asked (requestUser, apiKey,
+//       authenticated), which script this is.
 // Threads: a lane's. Lifetime: views of a context point into what it was made of and into `texts`.
 // Limits: none. Failure: none.
 #pragma once
