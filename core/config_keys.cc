@@ -524,7 +524,8 @@ constexpr ConfigKey kKeys[] = {
      .member = kInside<&Config::executors, &ExecutorsConfig::workflow, &WorkflowConfig::limit>,
      .min = 1,
      .max = 10'000,
-     .doc = "Runs of workflows that do something at once; more wait, and those that sleep do not count"},
+     .doc = "Runs of workflows that do something at once; more wait, those that sleep do not "
+            "count"},
     {.name = "secrets.key_file",
      .part = "secrets.key_file",
      .type = T::kText,

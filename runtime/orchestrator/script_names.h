@@ -1,5 +1,5 @@
-// What: documents by the name that a workflow's steps know them by, found in a snapshot: an id first,
-//       else a name. The index is made anew when the registry has changed and somebody asks.
+// What: documents by the name that a workflow's steps know them by, found in a snapshot: an id
+//       first, else a name. The index is made anew when the registry has changed and somebody asks.
 // Threads: one owner. Lifetime: holds on to the documents of the snapshot that it was asked with.
 // Limits: those of the kind. Failure: null for a name that nobody has.
 #pragma once

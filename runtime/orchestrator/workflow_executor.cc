@@ -43,7 +43,7 @@ Executor::Start WorkflowExecutor::start(const AttemptInput& input, AttemptResult
             } else {
                 told.fail(begun.error().message);
             }
-            // Without room there the delivery's time runs out, and it comes again: the run is there.
+            // Without room there its time runs out, and it comes again: the run is there.
             (void)port_.answer(ticket, told);
         });
     if (taken) return Start::kPending;

@@ -1,5 +1,5 @@
-// What: a workflow as it is written: steps, where each leads to, what becomes of failures. Read from
-//       JSON, checked as a whole: names that lead nowhere, cycles, steps that nothing reaches,
+// What: a workflow as it is written: steps, where each leads to, what becomes of failures. Read
+//       from JSON, checked as a whole: names that lead nowhere, cycles, steps that nothing reaches,
 //       templates that name what can not be there. Members in snake_case or camelCase.
 // Threads: immutable once made; any. Lifetime: values.
 // Limits: kStepsMax steps, kParallelsMax of them parallel, kDefinitionBytesMax bytes.

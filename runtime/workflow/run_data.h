@@ -1,7 +1,7 @@
 // What: what templates and conditions of a run see: event, input, steps by id, and `data`, the
 //       payload with each output that is an object laid over it, in the order in which steps follow
 //       each other (of those side by side, that of the definition).
-// Threads: one owner. Lifetime: borrows definition and state; texts are parsed when first asked for.
+// Threads: one owner. Lifetime: borrows definition and state; texts are parsed when asked for.
 // Limits: those of a run. Failure: what is missing is an error that says where.
 #pragma once
 

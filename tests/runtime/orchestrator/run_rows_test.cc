@@ -1,6 +1,6 @@
 // Goal: what is stored of a run comes back as it was, and opens only where it belongs: for its
-// tenant, workflow, run, step and place; a rotation leaves what there is readable. Method: rows in a
-// batch, read back, moved about.
+// tenant, workflow, run, step and place; a rotation leaves what there is readable. Method: rows in
+// a batch, read back, moved about.
 #include "runtime/orchestrator/run_rows.h"
 
 #include "tests/runtime/registry/memory_registry_rows.h"

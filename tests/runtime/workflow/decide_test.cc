@@ -1,5 +1,5 @@
-// Goal: a run goes on as PRODUCT says: conditions, joins, branches, retries, failures, compensation,
-// waits. Method: what happens is said input by input, what is to be done is looked at.
+// Goal: a run goes on as its definition says: conditions, joins, branches, retries, failures,
+// compensation, waits. Method: what happens is said input by input, what is to be done is looked at.
 #include "tests/runtime/workflow/run_fixture.h"
 
 namespace millrace::runtime::workflow {

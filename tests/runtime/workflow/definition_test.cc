@@ -1,5 +1,5 @@
-// Goal: a workflow is read as source documents write it, and what is wrong with one is told with its
-// place. Method: definitions as JSON; refusals by field and byte.
+// Goal: a workflow is read as source documents write it, and what is wrong with one is told with
+// its place. Method: definitions as JSON; refusals by field and byte.
 #include "runtime/workflow/definition.h"
 
 #include <gtest/gtest.h>
