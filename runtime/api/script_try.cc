@@ -1,5 +1,6 @@
 // POST /v2/scripts/{id}/try: what a script would do with an event, and in what another version of
-// it differs. Nothing is done. POST /v2/scripts/{id}/rollback: an older version is the newest again.
+// it differs. Nothing is done. POST /v2/scripts/{id}/rollback: an older version is the newest
+// again.
 #include "core/event_parser.h"
 #include "core/json_reader.h"
 #include "core/made_id.h"

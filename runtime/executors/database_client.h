@@ -6,8 +6,9 @@
 //       is taken.
 // Threads: ask() and cancel() any; the rest its own. Looking up a host's name holds up the others.
 // Lifetime: receivers outlive its thread.
-// Limits: kAsksWaitingMax that have not been taken (overflow policy: refuse), kConnectionsMax to one
-//         database of a tenant (more wait), kIdleNs; of an answer kRowsMax rows, kAnswerBytesMax.
+// Limits: kAsksWaitingMax that have not been taken (overflow policy: refuse), kConnectionsMax to
+//         one database of a tenant (more wait), kIdleNs; of an answer kRowsMax rows and
+//         kAnswerBytesMax.
 // Failure: an answer with a code: an SQLSTATE of five characters, or NOT_FOUND (no such secret),
 //          INVALID, BLOCKED, DNS, CONNECT, TIMEOUT, TOO_LARGE.
 #pragma once

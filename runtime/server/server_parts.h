@@ -168,7 +168,8 @@ public:
 
     // In the order of starting.
     std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread,
-        feeder_thread, scheduler_thread, orchestrator_thread, courier_thread, commands_thread, database_thread, sideline_thread,
+        feeder_thread, scheduler_thread, orchestrator_thread, courier_thread, commands_thread,
+        database_thread, sideline_thread,
         haul_thread, shadow_thread;
     std::vector<std::unique_ptr<core::AgentThread>> syncer_threads, lane_threads, shard_threads;
 

@@ -1,6 +1,7 @@
 // Goal: an action's call is made of its templates and the input on the parsed tree, nothing of the
-// input becomes another part of it, and what comes back is judged as the rules say; cancelled events
-// are known by their place. Method: pure functions by hand; a port of our own that answers at once.
+// input becomes another part of it, and what comes back is judged as the rules say; cancelled
+// events are known by their place. Method: pure functions by hand; a port of our own that answers
+// at once.
 #include "runtime/executors/action_caller.h"
 
 #include "core/clock.h"
