@@ -36,12 +36,15 @@ constexpr std::array<std::string_view, 9> kRowMembers = {
 
 void append_row(core::JsonWriter& json, const store::AuditEntry& entry) {
     std::string own, rest, kind = "null", id = "null", action = "null", after, number = "null";
+    std::string outcome = "\"success\"";
     const auto add = [](std::string& to, std::string_view key, std::string_view value) {
         to.append(to.empty() ? "" : ",").append(key).append(":").append(value);
     };
     scan_members(entry.json, [&](std::string_view key, std::string_view value) {
         if (key == "\"chain\"") {
             number = value;
+        } else if (key == "\"outcome\"") {
+            outcome = value;
         } else if (std::find(kRowMembers.begin(), kRowMembers.end(), key) != kRowMembers.end()) {
             add(own, key, value);
         } else {
@@ -58,7 +61,7 @@ void append_row(core::JsonWriter& json, const store::AuditEntry& entry) {
     add(row, "\"tenantId\"", json_string(tenant_name(entry.tenant)));
     add(row, "\"action\"", action);
     add(row, "\"target\"", "{\"type\":" + kind + ",\"id\":" + id + "}");
-    add(row, "\"outcome\"", "\"success\"");
+    add(row, "\"outcome\"", outcome);
     if (!own.empty()) row += "," + own;
     if (!after.empty()) add(row, "\"after\"", after);
     add(row, "\"entry\"", "{" + rest + "}");
