@@ -1,6 +1,6 @@
 // What: the values of the rare rows: retry, dead letter, registry, entity, audit, cursor, kv. Each
-//       begins with version:u8 (kv with its header) and then holds varints and length-prefixed text,
-//       in the order of the structs' members.
+//       begins with version:u8 (kv with its header) and then holds varints and length-prefixed
+//       text, in the order of the structs' members.
 // Threads: pure. Lifetime: decoded views point into the value. Limits: none.
 // Failure: decoders return false for a value that is too short or of an unknown version.
 #pragma once
