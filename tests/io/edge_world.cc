@@ -116,7 +116,18 @@ int EdgeWorld::connect(const Address& to) {
     client.socket = in_memory() ? network.connect(to) : connect_kernel(to);
     EXPECT_GE(client.socket, 0) << to.to_string();
     clients_.push_back(std::move(client));
+    if (kind == World::kTls) shake_hands(clients_.back());
     return static_cast<int>(clients_.size() - 1);
+}
+
+// A client of TLS can say nothing before. One that is not let in stays as it is.
+void EdgeWorld::shake_hands(Client& client) {
+    constexpr int kCyclesMax = 32;
+    for (int i = 0; i < kCyclesMax; ++i) {
+        if (client.transform->state() != StreamTransform::State::kHandshake) return;
+        reactor->poll(0);
+        pull(client);
+    }
 }
 
 void EdgeWorld::write(int index, std::string_view bytes) {

@@ -69,6 +69,7 @@ private:
     };
     bool in_memory() const { return kind != World::kEpoll && kind != World::kIoUring; }
     void pull(Client& client);
+    void shake_hands(Client& client);
     void pull_transformed(Client& client);
     std::vector<Client> clients_;
 };
