@@ -1,5 +1,5 @@
 // Question: what does an event pay for the schema of its pattern, part by part: reading the payload
-// once more, running the schema over it, an assertion, all of it as the edge asks. Unit: one invoice
+// once more, running the schema over it, an assertion, all of it as the edge asks. Unit: an invoice
 // event of about 345 bytes. Budget: 150 ns for the schema.
 // Run: build/release/bench/schema_validate_bench
 #include "bench/invoice_events.h"

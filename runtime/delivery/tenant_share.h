@@ -1,7 +1,7 @@
 // What: who has the lane next, among tenants. A tenant that takes no more than its share of the
 //       lane has its deliveries made as they come; within it, one that burns is set aside
-//       (fair_share.h). One that takes more, while others want the lane too, is set aside whole: its
-//       deliveries queue up here, in their order, and it has its turns beside the others, each
+//       (fair_share.h). One that takes more, where others may want the lane, is set aside whole:
+//       its deliveries queue up here in their order, and it has its turns beside the others, each
 //       tenant the same share of measured time. So what waits of one tenant delays another's by its
 //       share, not by its backlog.
 // Threads: the lane's. Lifetime: value; jobs outlive what is in here of them.

@@ -6,8 +6,8 @@
 //       somebody holds them.
 // Limits: those of the kind.
 // Failure: kValidation names the member; a taken id, a document in use and an If-Match that is of
-//       another version are kConflict; one more than the tenant's quota is kRateLimited. A row that can't be read is set aside: kept where it is,
-//       told to the host, and its id is not given out again until it is removed.
+//       another version are kConflict; one over the quota is kRateLimited. A row that can't be
+//       read is set aside, told to the host, and its id stays taken until it is removed.
 #pragma once
 
 #include "core/clock.h"

@@ -1,6 +1,6 @@
-// What: an expression in the language of filters, asked of one event at a time: what a rule asserts.
-//       It may compare two members with each other ($.total >= $.net), which a subscription's filter
-//       may not: an index can do nothing with that.
+// What: an expression in the language of filters, asked of one event at a time: what a rule
+//       asserts. It may compare two members ($.total >= $.net), which a subscription's filter may
+//       not: an index can do nothing with that.
 // Threads: any at once; regular expressions take turns.
 // Lifetime: owns everything. Limits: those of filters; kComparisonsMax comparisons of two members.
 // Failure: compile() says place and reason.

@@ -1,5 +1,5 @@
 // Goal: a call waits for a burning run of another tenant only where every lane has one; a tenant's
-// calls stay together and have half of the lanes at most; who is refused is told when to come again.
+// calls stay together and have half of the lanes at most; who is refused is told when to come.
 // Method: lanes played by hand, in time moved by hand.
 #include "runtime/delivery/call_queue.h"
 
