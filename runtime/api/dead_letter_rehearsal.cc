@@ -1,5 +1,5 @@
-// POST /v2/dlq/rehearse: what would become of dead letters if they were delivered now, by a sample of
-// them. Nothing is done, and none of them leaves the queue.
+// POST /v2/dlq/rehearse: what would become of dead letters if they were delivered now, by a sample
+// of them. Nothing is done, and none of them leaves the queue.
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
 #include "runtime/delivery/kv_pending.h"

@@ -240,7 +240,8 @@ ApiResponse would_be(Services& services, const Bulk& bulk) {
     constexpr std::size_t kSampleMax = 10;
     std::string body;
     core::JsonWriter json(body);
-    json.begin_object().field("success", true).field("dryRun", true).field("count", bulk.keys.size());
+    json.begin_object().field("success", true).field("dryRun", true);
+    json.field("count", bulk.keys.size());
     if (bulk.left_out != 0) json.field("leftOut", bulk.left_out);
     json.key("sample").begin_array();
     for (std::size_t i = 0; i < std::min(bulk.keys.size(), kSampleMax); ++i)

@@ -1,5 +1,5 @@
-// What goes into each call and what comes out: shapes that clients can rely on. Members may be added to
-// answers at any time, so none of them is closed; what is taken is closed by its reader.
+// What goes into each call and what comes out: shapes that clients can rely on. Members may be
+// added to answers at any time, so none of them is closed; what is taken is closed by its reader.
 #include "runtime/api/openapi.h"
 
 namespace millrace::runtime::api {

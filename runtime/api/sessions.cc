@@ -1,5 +1,5 @@
-// POST /v2/session: a browser trades its key for a cookie. DELETE: and gives it back. POST /v2/portal:
-// an address that lets somebody in once, with a key of its own that nobody ever sees.
+// POST /v2/session: a browser trades its key for a cookie. DELETE: and gives it back. POST
+// /v2/portal: an address that lets somebody in once, with a key of its own that nobody ever sees.
 #include "core/duration.h"
 #include "core/made_id.h"
 #include "runtime/api/audit.h"

@@ -37,17 +37,21 @@ void StatsTail::drained(core::ShardId edge, io::RequestToken token) {
 
 void StatsTail::tell(std::string_view newest) {
     const std::string message = "data: " + std::string(newest) + "\n\n";
-    std::vector<std::uint64_t> gone;
-    for (auto& [number, stream] : streams_) {
-        if (stream.writing) continue;
+    // Answers may come at once, and take a stream away.
+    std::vector<std::uint64_t> ready;
+    for (const auto& [number, stream] : streams_) {
+        if (!stream.writing) ready.push_back(number);
+    }
+    for (const std::uint64_t number : ready) {
+        Stream& stream = streams_.at(number);
         if (!stream.principal.still_holds(deps_.clock->wall_us())) {
             deps_.end(stream.edge, stream.token);
-            gone.push_back(number);
+            streams_.erase(number);
             continue;
         }
         stream.writing = true;
         deps_.write(stream.edge, stream.token, message,
-                    [this, number = number](io::WriteOutcome outcome) {
+                    [this, number](io::WriteOutcome outcome) {
                         const auto it = streams_.find(number);
                         if (it == streams_.end()) return;
                         if (outcome == io::WriteOutcome::kClosed)
@@ -56,7 +60,6 @@ void StatsTail::tell(std::string_view newest) {
                             it->second.writing = false;  // else drained() follows
                     });
     }
-    for (const std::uint64_t number : gone) streams_.erase(number);
 }
 
 }  // namespace millrace::runtime

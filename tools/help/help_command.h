@@ -1,5 +1,5 @@
-// What: `millrace help TOPIC`: the pages that are built into the program, for those who have nothing
-//       else at hand.
+// What: `millrace help TOPIC`: the pages that are built into the program, for those who have
+//       nothing else at hand.
 // Threads: one. Lifetime: constants. Limits: none.
 // Failure: exit code 2 for a topic that there is not, with the nearest one.
 #pragma once

@@ -1,5 +1,5 @@
-// Goal: a session stands for its key and for nothing else, for as long as it was given, and comes only
-// by a cookie of the server's own port.
+// Goal: a session stands for its key and for nothing else, for as long as it was given, and
+// comes only by a cookie of the server's own port.
 // Method: a table, a ring with one key, requests made by hand.
 #include "runtime/identity/session_table.h"
 

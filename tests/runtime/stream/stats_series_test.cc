@@ -1,5 +1,5 @@
-// Goal: a page of charts shows what happened: rates over what passed, percentiles of a step, a window
-// that ends now and never more than is kept.
+// Goal: a page of charts shows what happened: rates over what passed, percentiles of a step, a
+// window that ends now and never more than is kept.
 // Method: samples made by hand, read back as JSON.
 #include "runtime/stream/stats_series.h"
 

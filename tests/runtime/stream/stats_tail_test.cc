@@ -1,5 +1,5 @@
-// Goal: whoever looks gets each second, whoever does not read holds up nobody, whoever is gone costs
-// nothing.
+// Goal: whoever looks gets each second, whoever does not read holds up nobody, whoever is gone
+// costs nothing.
 // Method: an edge that writes down what it was asked for.
 #include "runtime/stream/stats_tail.h"
 

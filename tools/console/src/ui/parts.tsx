@@ -157,7 +157,7 @@ export function Field({ label, hint, children }: { label: string; hint?: Compone
 export interface Column<T> { name: string; cell: (row: T) => ComponentChildren; class?: string; narrow?: boolean }
 export function Table<T>(props: { rows: T[]; columns: Column<T>[]; keyOf: (row: T) => string; label: string; open?: (row: T) => void; href?: (row: T) => string; chosen?: string }) {
   const { rows, columns } = props;
-  return <div class="scroll"><table aria-label={props.label}><thead><tr>{columns.map((c) => <th scope="col" class={`${c.class ?? ''} ${c.narrow ? 'wide-only' : ''}`}>{c.name}</th>)}</tr></thead>
+  return <div class="scroll" {...(props.open || props.href ? {} : { tabIndex: 0, role: "group", "aria-label": props.label })}><table aria-label={props.label}><thead><tr>{columns.map((c) => <th scope="col" class={`${c.class ?? ''} ${c.narrow ? 'wide-only' : ''}`}>{c.name}</th>)}</tr></thead>
     <tbody>{rows.map((row) => {
       const key = props.keyOf(row);
       const open = props.open ?? (props.href ? (one: T) => { location.hash = props.href!(one).slice(1); } : undefined);
