@@ -137,9 +137,9 @@ TEST(Assertion, SaysWhatTheReferenceMatcherSays) {
             ASSERT_TRUE(tree) << text;
             const bool filled = std::string_view(expression).find("source") != std::string::npos ||
                                 std::string_view(expression).find("version") != std::string::npos;
-            if (!filled)
-                EXPECT_EQ(asserts(expression, payload), reference->matches(*tree))
-                    << expression << " " << payload;
+            if (filled) continue;  // the reference is asked about the text alone
+            EXPECT_EQ(asserts(expression, payload), reference->matches(*tree))
+                << expression << " " << payload;
         }
     }
 }
