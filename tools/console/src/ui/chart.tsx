@@ -16,6 +16,10 @@ export function Chart(props: { title: string; lines: Line[]; series: Series | nu
   const [theme, setTheme] = useState(0);
   const data = (): uPlot.AlignedData => series ? [series.at, ...lines.map((line) => series[line.name] ?? [])] as uPlot.AlignedData : [[], ...lines.map(() => [])] as uPlot.AlignedData;
 
+  // What came while uPlot was on its way is there when it is.
+  const latest = useRef(data);
+  latest.current = data;
+
   useEffect(() => {
     const change = () => setTheme((n) => n + 1);
     addEventListener('millrace-theme', change);
@@ -45,7 +49,7 @@ export function Chart(props: { title: string; lines: Line[]; series: Series | nu
           fill: line.fill ? colour(line.tone) + '22' : undefined, points: { show: false }, spanGaps: true,
         }))],
         hooks: { setCursor: [(self) => setAt(self.cursor.idx ?? null)] },
-      }, data(), box.current);
+      }, latest.current(), box.current);
       watch = new ResizeObserver(() => { if (box.current) plot.current?.setSize({ width: box.current.clientWidth, height }); });
       watch.observe(box.current);
     });
