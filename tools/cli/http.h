@@ -32,9 +32,9 @@ class HttpClient {
 public:
     struct Options {
         std::string server = "http://127.0.0.1:7070";
-        std::string api_key;
-        std::string ca_file;  // empty: the system's
-        std::string client_cert, client_key;
+        std::string api_key{};
+        std::string ca_file{};  // empty: the system's
+        std::string client_cert{}, client_key{};
         long connect_timeout_ms = 5'000;
         long reply_timeout_ms = 120'000;
     };
