@@ -224,12 +224,12 @@ void redrive(Services& services, Bulk& bulk) {
     }
     const auto& expect = bulk.selection.expect;
     if (bulk.selected && expect && static_cast<std::uint64_t>(*expect) != bulk.keys.size()) {
-        bulk.selected = core::fail(
-            core::Error(core::ErrorCode::kConflict,
-                        "expect is " + std::to_string(*expect) + ", and " +
-                            std::to_string(bulk.keys.size()) +
-                            " dead letters would be replayed; nothing was done")
-                .in("expect"));
+        bulk.selected =
+            core::fail(core::Error(core::ErrorCode::kConflict,
+                                   "expect is " + std::to_string(*expect) + ", and " +
+                                       std::to_string(bulk.keys.size()) +
+                                       " dead letters would be replayed; nothing was done")
+                           .in("expect"));
     }
     if (bulk.selected && !bulk.selection.dry_run)
         bulk.selected = services.replay_dead_letters(bulk.keys, bulk.selection.per_second);

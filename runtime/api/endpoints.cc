@@ -246,17 +246,16 @@ void call_endpoint(Call& call, const Respond& respond) {
     }
     const ScriptRef script = request->script;
     const identity::Principal caller = request->caller;
-    services.run_script(
-        std::move(*request),
-        [reply, &services, script, caller, id = run.answer_id](ScriptRunResult&& result) {
-            const bool ok = result.status && result.error.empty();
-            if (!id.empty()) services.endpoints().end(id, ok, services.clock().wall_us());
-            if (!result.status) return reply(error_response(result.status.error()));
-            if (!ok) return reply(failure_response(result));
-            const auto made =
-                make_script_subscriptions(services, caller, *script, result.subscriptions);
-            reply(made ? answer_response(std::move(result.answer)) : error_response(made.error()));
-        });
+    services.run_script(std::move(*request), [reply, &services, script, caller,
+                                              id = run.answer_id](ScriptRunResult&& result) {
+        const bool ok = result.status && result.error.empty();
+        if (!id.empty()) services.endpoints().end(id, ok, services.clock().wall_us());
+        if (!result.status) return reply(error_response(result.status.error()));
+        if (!ok) return reply(failure_response(result));
+        const auto made =
+            make_script_subscriptions(services, caller, *script, result.subscriptions);
+        reply(made ? answer_response(std::move(result.answer)) : error_response(made.error()));
+    });
 }
 
 }  // namespace millrace::runtime::api

@@ -270,36 +270,36 @@ enum class RouteOwner : std::uint8_t {
       "Whether the audit log is whole, by its chain of hashes")                                    \
     X(kListAudit, kApi, kGet, "/v2/audit", kAuditRead, "kind,id,from,to,limit,cursor",             \
       "Who changed what, newest first")                                                            \
-    X(kCreateWorkflow, kApi, kPost, "/v2/workflows", kScriptsWrite,                                \
-      "strict", "Creates a workflow, or a further version of one")                                 \
-    X(kListWorkflows, kApi, kGet, "/v2/workflows", kScriptsRead,                                   \
-      "limit,cursor", "Lists workflows")                                                           \
-    X(kGetWorkflow, kApi, kGet, "/v2/workflows/{id}", kScriptsRead,                                \
-      "version", "One workflow, the newest version or another")                                    \
-    X(kPutWorkflow, kApi, kPut, "/v2/workflows/{id}", kScriptsWrite,                               \
-      "strict", "Makes a further version of a workflow")                                           \
-    X(kDeleteWorkflow, kApi, kDelete, "/v2/workflows/{id}", kScriptsWrite,                         \
-      "version", "Removes a workflow that has no run under way, or a version of it")               \
-    X(kListWorkflowVersions, kApi, kGet, "/v2/workflows/{id}/versions", kScriptsRead,              \
-      "", "The versions of a workflow, newest first")                                              \
-    X(kExecuteWorkflow, kApi, kPost, "/v2/workflows/{id}/execute", kScriptsRun,                    \
-      "wait", "Begins a run of a workflow")                                                        \
+    X(kCreateWorkflow, kApi, kPost, "/v2/workflows", kScriptsWrite, "strict",                      \
+      "Creates a workflow, or a further version of one")                                           \
+    X(kListWorkflows, kApi, kGet, "/v2/workflows", kScriptsRead, "limit,cursor",                   \
+      "Lists workflows")                                                                           \
+    X(kGetWorkflow, kApi, kGet, "/v2/workflows/{id}", kScriptsRead, "version",                     \
+      "One workflow, the newest version or another")                                               \
+    X(kPutWorkflow, kApi, kPut, "/v2/workflows/{id}", kScriptsWrite, "strict",                     \
+      "Makes a further version of a workflow")                                                     \
+    X(kDeleteWorkflow, kApi, kDelete, "/v2/workflows/{id}", kScriptsWrite, "version",              \
+      "Removes a workflow that has no run under way, or a version of it")                          \
+    X(kListWorkflowVersions, kApi, kGet, "/v2/workflows/{id}/versions", kScriptsRead, "",          \
+      "The versions of a workflow, newest first")                                                  \
+    X(kExecuteWorkflow, kApi, kPost, "/v2/workflows/{id}/execute", kScriptsRun, "wait",            \
+      "Begins a run of a workflow")                                                                \
     X(kListWorkflowRuns, kApi, kGet, "/v2/workflow-runs", kExecutionsRead,                         \
       "workflowId,status,eventId,limit,cursor", "Lists runs of workflows, newest first")           \
-    X(kGetWorkflowRun, kApi, kGet, "/v2/workflow-runs/{runId}", kExecutionsRead,                   \
-      "", "One run, with its steps")                                                               \
-    X(kWorkflowRunHistory, kApi, kGet, "/v2/workflow-runs/{runId}/history", kExecutionsRead,       \
-      "", "The journal of a run: what happened, and what followed")                                \
-    X(kCancelWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/cancel", kScriptsRun,            \
-      "", "Ends a run and undoes what it has begun")                                               \
-    X(kTerminateWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/terminate", kScriptsRun,      \
-      "", "Ends a run at once and undoes nothing")                                                 \
-    X(kPauseWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/pause", kScriptsRun,              \
-      "", "Begins no further step of a run until it is resumed")                                   \
-    X(kResumeWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/resume", kScriptsRun,            \
-      "", "Lets a paused run go on, with another version or from a step")                          \
-    X(kSignalWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/signal", kScriptsRun,            \
-      "", "Tells a run something that it waits for, or will")                                      \
+    X(kGetWorkflowRun, kApi, kGet, "/v2/workflow-runs/{runId}", kExecutionsRead, "",               \
+      "One run, with its steps")                                                                   \
+    X(kWorkflowRunHistory, kApi, kGet, "/v2/workflow-runs/{runId}/history", kExecutionsRead, "",   \
+      "The journal of a run: what happened, and what followed")                                    \
+    X(kCancelWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/cancel", kScriptsRun, "",        \
+      "Ends a run and undoes what it has begun")                                                   \
+    X(kTerminateWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/terminate", kScriptsRun, "",  \
+      "Ends a run at once and undoes nothing")                                                     \
+    X(kPauseWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/pause", kScriptsRun, "",          \
+      "Begins no further step of a run until it is resumed")                                       \
+    X(kResumeWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/resume", kScriptsRun, "",        \
+      "Lets a paused run go on, with another version or from a step")                              \
+    X(kSignalWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/signal", kScriptsRun, "",        \
+      "Tells a run something that it waits for, or will")                                          \
     X(kRehearseWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/rehearse", kExecutionsRead,    \
       "", "Whether another version would have come the same way")                                  \
     X(kListKv, kApi, kGet, "/v2/kv", kKvRead, "prefix,space,namespace,at,limit,cursor",            \

@@ -48,7 +48,7 @@ namespace millrace::runtime {
 class CanaryTable;
 struct CanarySpec;
 class LuaWatchdogSlot;
-}
+}  // namespace millrace::runtime
 
 namespace millrace::runtime {
 class Orchestrator;

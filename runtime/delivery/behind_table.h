@@ -74,8 +74,7 @@ public:
     void add_waiting(core::SubscriptionId subscription, core::ShardId shard, std::int64_t change);
     std::uint64_t waiting() const;
     // Of each subscription that is behind, once a shard.
-    void visit_waiting(
-        const std::function<void(core::SubscriptionId, std::uint64_t)>& visit) const;
+    void visit_waiting(const std::function<void(core::SubscriptionId, std::uint64_t)>& visit) const;
 
     std::uint64_t version() const {
         return version_.load(std::memory_order_acquire);  // pairs with publish()

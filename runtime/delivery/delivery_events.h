@@ -20,8 +20,8 @@ inline bool is_workflow_event(std::string_view pattern) {
     if (!pattern.starts_with("workflow.")) return false;
     pattern.remove_prefix(9);
     if (pattern.starts_with("step.")) pattern.remove_prefix(5);
-    for (const char* word : {"started", "completed", "failed", "cancelled", "compensated",
-                             "timeout", "retrying"}) {
+    for (const char* word :
+         {"started", "completed", "failed", "cancelled", "compensated", "timeout", "retrying"}) {
         if (pattern == word) return true;
     }
     return false;

@@ -61,7 +61,7 @@ public:
         std::function<void(const DrainRequest&)> drain;
         // The newest one; any thread. Null: there are no secrets.
         std::function<RegistrySnapshotRef()> registry = nullptr;
-        const SchemaBook* schemas = nullptr;  // null: none is in force
+        const SchemaBook* schemas = nullptr;         // null: none is in force
         const CancelledEvents* cancelled = nullptr;  // null: none ever is
         // A receiver wants no more; any thread. Null: it is not heard.
         std::function<void(core::TenantId, const std::string& subscription_id)> pause = nullptr;

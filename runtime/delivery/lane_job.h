@@ -71,7 +71,7 @@ struct ScriptRunResult {
     std::string error;        // what the script raised
     std::string_view reason;  // why it failed: AttemptResult::outcome_text
     std::int64_t started_at_us = 0;
-    EndpointAnswer answer;  // a call of an endpoint that went well
+    EndpointAnswer answer;                   // a call of an endpoint that went well
     std::vector<std::string> subscriptions;  // that it has asked for (AttemptEffects)
     // A change of an entity: as it was settled; if it was not, the hook that failed and, if it has
     // said so itself, what it said (AttemptEffects::abort_json).

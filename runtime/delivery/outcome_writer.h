@@ -28,7 +28,7 @@ struct Attempt {
     std::int64_t started_at_us = 0;
     std::uint32_t duration_us = 0;
     std::int64_t ended_due_us = 0;  // by the clock of due times
-    bool cancelled = false;  // its event was: no further attempt, and no dead letter
+    bool cancelled = false;         // its event was: no further attempt, and no dead letter
     bool keyed = false;  // while it waits for a retry, later events of its key are parked
 };
 

@@ -1,4 +1,3 @@
-#include "runtime/executors/canary_table.h"
 #include "runtime/server/engine_services.h"
 
 #include "core/made_id.h"
@@ -6,6 +5,7 @@
 #include "io/web_socket.h"
 #include "runtime/api/event_view.h"
 #include "runtime/api/query_check.h"
+#include "runtime/executors/canary_table.h"
 #include "runtime/server/stats_sampler.h"
 #include "store/retention/space_guard.h"
 #include "store/rows/dead_letters.h"
@@ -373,9 +373,8 @@ void EngineServices::answered(std::uint64_t ticket, OutsideAnswer&& answer) {
 
 void EngineServices::let_cancelled_end(std::vector<store::OwnedRetry>&& rows,
                                        std::function<void()> done) {
-    feeder_->retries().let_end(std::move(rows), [this, done = std::move(done)] {
-        deps_.conductor->post_answer(done);
-    });
+    feeder_->retries().let_end(
+        std::move(rows), [this, done = std::move(done)] { deps_.conductor->post_answer(done); });
 }
 
 bool EngineServices::run_aside(api::Aside length, std::function<void()> work,

@@ -35,9 +35,7 @@
 
 namespace millrace::runtime {
 
-class EngineServices final : public api::Services,
-                             public ShardUplink,
-                             public OutsideReceiver {
+class EngineServices final : public api::Services, public ShardUplink, public OutsideReceiver {
 public:
     struct Deps {
         const core::Clock* clock = nullptr;

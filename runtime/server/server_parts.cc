@@ -448,26 +448,20 @@ ExecutorSet ServerParts::make_executors(LuaWatchdogSlot* slot, std::uint64_t see
                                         AnswerPort& port) {
     ExecutorSet set;
     set[static_cast<std::size_t>(ExecutorType::kScript)] = std::make_unique<ScriptExecutor>(
-        ScriptExecutor::Deps{slot, &log, seed,
-                             static_cast<std::size_t>(config.events.event_bytes_max), http(),
-                             outside ? static_cast<OutsidePort*>(outside.get())
-                                     : actions.get(),
-                             &canaries},
+        ScriptExecutor::Deps{
+            slot, &log, seed, static_cast<std::size_t>(config.events.event_bytes_max), http(),
+            outside ? static_cast<OutsidePort*>(outside.get()) : actions.get(), &canaries},
         port);
     if (courier::HttpPort* port_out = http()) {
-        set[static_cast<std::size_t>(ExecutorType::kWebhook)] =
-            std::make_unique<WebhookExecutor>(
-                WebhookExecutor::Deps{&clock, port_out, &endpoints,
-                                      config.executors.webhook.enabled},
-                port);
+        set[static_cast<std::size_t>(ExecutorType::kWebhook)] = std::make_unique<WebhookExecutor>(
+            WebhookExecutor::Deps{&clock, port_out, &endpoints, config.executors.webhook.enabled},
+            port);
     }
     if (commands) {
-        set[static_cast<std::size_t>(ExecutorType::kCommand)] =
-            std::make_unique<CommandExecutor>(
-                CommandExecutor::Deps{
-                    &clock, commands.get(), config.executors.command.enabled,
-                    static_cast<std::uint32_t>(config.executors.command.limit)},
-                port);
+        set[static_cast<std::size_t>(ExecutorType::kCommand)] = std::make_unique<CommandExecutor>(
+            CommandExecutor::Deps{&clock, commands.get(), config.executors.command.enabled,
+                                  static_cast<std::uint32_t>(config.executors.command.limit)},
+            port);
     }
     return set;
 }
@@ -591,8 +585,8 @@ core::Status ServerParts::complete_subscriptions() {
     const auto complete = [this](core::TenantId tenant, const std::string& id,
                                  const std::string& body) {
         if (registry->find_subscription(tenant, id)) return;
-        auto made = registry->table<Subscription>().create(
-            {.tenant = tenant, .completes = true}, body);
+        auto made =
+            registry->table<Subscription>().create({.tenant = tenant, .completes = true}, body);
         if (!made) set_aside.add("subscription", id, made.error());
     };
     const RegistrySnapshotRef all = registry->snapshot();
@@ -675,8 +669,8 @@ core::Status ServerParts::restore_receivers() {
             over.erase_registry(kExecutorStateKind, row.id);
             continue;
         }
-        const auto pauses = endpoints.restore(of->number, row.json, clock.monotonic_ns(),
-                                              clock.wall_us());
+        const auto pauses =
+            endpoints.restore(of->number, row.json, clock.monotonic_ns(), clock.wall_us());
         if (!pauses) {
             set_aside.add(kExecutorStateKind, row.id, pauses.error());
             continue;
@@ -685,11 +679,11 @@ core::Status ServerParts::restore_receivers() {
         over.erase_registry(kExecutorStateKind, row.id);
         if (of->paused) continue;
         registry->act_as("millrace");
-        auto made = registry->table<Subscription>().amend(
-            {.tenant = of->tenant}, of->id, "pause", [](Subscription& next) {
-                next.paused = true;
-                return core::Status{};
-            });
+        auto made = registry->table<Subscription>().amend({.tenant = of->tenant}, of->id, "pause",
+                                                          [](Subscription& next) {
+                                                              next.paused = true;
+                                                              return core::Status{};
+                                                          });
         if (!made) set_aside.add("subscription", of->id, made.error());
     }
     return over.empty() ? core::Status{} : database->write_now(over);
@@ -745,10 +739,8 @@ core::Status ServerParts::build_orchestrator() {
         return shards[shard.value]->take_result(
             static_cast<std::uint32_t>(lanes.size() + call_lanes.size() + 1), result);
     };
-    deps.make_executors = [this, slot = watchdog.add_slot(),
-                           seed = random.next()](AnswerPort& port) {
-        return make_executors(slot, seed, port);
-    };
+    deps.make_executors = [this, slot = watchdog.add_slot(), seed = random.next()](
+                              AnswerPort& port) { return make_executors(slot, seed, port); };
     deps.actions = actions.get();
     deps.holds = [this] { return !database->space().accepting(); };
     orchestrator = std::make_unique<Orchestrator>(std::move(deps));

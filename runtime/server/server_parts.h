@@ -21,8 +21,8 @@
 #include "runtime/delivery/lane.h"
 #include "runtime/executors/action_caller.h"
 #include "runtime/executors/canary_table.h"
-#include "runtime/executors/database_client.h"
 #include "runtime/executors/command_runner.h"
+#include "runtime/executors/database_client.h"
 #include "runtime/executors/endpoints.h"
 #include "runtime/identity/authenticator.h"
 #include "runtime/identity/session_table.h"
@@ -169,8 +169,7 @@ public:
     // In the order of starting.
     std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread,
         feeder_thread, scheduler_thread, orchestrator_thread, courier_thread, commands_thread,
-        database_thread, sideline_thread,
-        haul_thread, shadow_thread;
+        database_thread, sideline_thread, haul_thread, shadow_thread;
     std::vector<std::unique_ptr<core::AgentThread>> syncer_threads, lane_threads, shard_threads;
 
 private:

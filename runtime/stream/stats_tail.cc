@@ -50,15 +50,14 @@ void StatsTail::tell(std::string_view newest) {
             continue;
         }
         stream.writing = true;
-        deps_.write(stream.edge, stream.token, message,
-                    [this, number](io::WriteOutcome outcome) {
-                        const auto it = streams_.find(number);
-                        if (it == streams_.end()) return;
-                        if (outcome == io::WriteOutcome::kClosed)
-                            streams_.erase(it);
-                        else if (outcome == io::WriteOutcome::kOk)
-                            it->second.writing = false;  // else drained() follows
-                    });
+        deps_.write(stream.edge, stream.token, message, [this, number](io::WriteOutcome outcome) {
+            const auto it = streams_.find(number);
+            if (it == streams_.end()) return;
+            if (outcome == io::WriteOutcome::kClosed)
+                streams_.erase(it);
+            else if (outcome == io::WriteOutcome::kOk)
+                it->second.writing = false;  // else drained() follows
+        });
     }
 }
 

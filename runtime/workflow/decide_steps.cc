@@ -1,4 +1,4 @@
-// The part of a decision that leads from step to step: edges, and what each kind of step begins with.
+// The part of a decision that leads from step to step: edges, and what each kind begins with.
 #include "core/duration.h"
 #include "core/json_dom.h"
 #include "core/timestamp.h"

@@ -5,9 +5,9 @@
 
 #include "core/event_parser.h"
 #include "core/json_reader.h"
-#include "runtime/executors/canary_table.h"
 #include "runtime/api/api.h"
 #include "runtime/api/services.h"
+#include "runtime/executors/canary_table.h"
 #include "runtime/registry/registry.h"
 #include "store/rows/executions.h"
 #include "tests/runtime/registry/memory_registry_rows.h"

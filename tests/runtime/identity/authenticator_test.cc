@@ -66,7 +66,7 @@ TEST(Principal, MayWhatItsScopesSay) {
 
 TEST(Principal, IsNamedByItsKey) {
     Principal principal;
-    principal.key = std::make_shared<KeyIdentity>(KeyIdentity{"key_1", "ann"});
+    principal.key = std::make_shared<KeyIdentity>(KeyIdentity{.id = "key_1", .user = "ann"});
     EXPECT_EQ(actor_of(principal), "key:key_1");
     EXPECT_EQ(principal.key_id(), "key_1");
     EXPECT_EQ(principal.user(), "ann");

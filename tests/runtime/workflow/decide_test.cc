@@ -1,5 +1,5 @@
 // Goal: a run goes on as its definition says: conditions, joins, branches, retries, failures,
-// compensation, waits. Method: what happens is said input by input, what is to be done is looked at.
+// compensation, waits. Method: what happens is said input by input; what is to be done is checked.
 #include "tests/runtime/workflow/run_fixture.h"
 
 namespace millrace::runtime::workflow {
