@@ -105,7 +105,7 @@ void add_create(CLI::App& action, CliContext& context) {
     auto o = std::make_shared<ActionOptions>();
     CLI::App* makes = action.add_subcommand("create", "Create an action");
     makes->add_option("name", o->name, "what it is called by, such as sms.send")->required();
-    makes->add_option("--url", o->url, "whom it calls; may hold {{input.NAME}} and {{secrets.NAME}}");
+    makes->add_option("--url", o->url, "called; may hold {{input.NAME}} and {{secrets.NAME}}");
     makes->add_option("--method", o->method);
     makes->add_option("--header", o->headers, "NAME:VALUE; may be repeated");
     makes->add_option("--body", o->body, "JSON with templates, or @FILE; else the input is sent");
