@@ -162,8 +162,9 @@ MUTATIONS = [
      "const std::uint64_t sealed_hash = (M) ? 0 : block_hash(block_.value);"),
     # Two tenants: each place where one is told from the other.
     ("emitted-for-another-tenant", "runtime/delivery/result_builder.cc",
-     "result_->emitted_tenants.push_back(tenant);",
-     "result_->emitted_tenants.push_back((M) ? core::TenantId{} : tenant);"),
+     "(emitted.causation_depth));\n        result_->emitted_tenants.push_back(tenant);",
+     "(emitted.causation_depth));\n"
+     "        result_->emitted_tenants.push_back((M) ? core::TenantId{} : tenant);"),
     ("alert-for-another-tenant", "runtime/delivery/result_builder.cc",
      "alert.causation_depth));\n    result_->emitted_tenants.push_back(attempt.event.tenant);",
      "alert.causation_depth));\n"
