@@ -484,7 +484,7 @@ TEST_F(ApiTest, DescribesItself) {
     EXPECT_TRUE(has(get("/metrics"), "# TYPE scripts_events_received_total counter"));
 }
 
-// A session is the key that opened it, in another form; the console's files hold nothing of anybody.
+// A session is the key that opened it, in another form; the console's files hold nobody's data.
 TEST_F(ApiTest, ScopesAreOfTheResourceAndFewCallsArePublic) {
     for (const Route& route : route_table()) {
         const std::string_view scope = identity::scope_text(route.scope);
