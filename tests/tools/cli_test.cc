@@ -44,7 +44,7 @@ TEST(Cli, UsageErrorsEndWithTwoAndNameWhatExists) {
     const Outcome unknown = run({"nothing", "create"});
     EXPECT_EQ(unknown.code, kExitUsage);
     EXPECT_NE(unknown.err.find("event, handler, script"), std::string::npos);
-    const Outcome verb = run({"event", "cancel", "x"});
+    const Outcome verb = run({"event", "vanish", "x"});
     EXPECT_EQ(verb.code, kExitUsage);
     EXPECT_NE(verb.err.find("create, list, count, export, info, tail"), std::string::npos);
     EXPECT_EQ(run({"event", "list", "--bogus"}).code, kExitUsage);
