@@ -98,6 +98,8 @@ bool Damage::tell_model(store::Database& database, const Row& row) {
                 return row.key.ends_with(replay.id);
             });
             return true;
+        // A view of kv as it was reads both.
+        case ColumnFamily::kKv:
         case ColumnFamily::kKvHistory: model_.hurt_history = true; return true;
         default: return true;
     }
