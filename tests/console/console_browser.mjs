@@ -1,0 +1,205 @@
+// The browser's side of console_browser_test.py.
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const { CONSOLE_URL: base, CONSOLE_PART: part, CONSOLE_MODULES: modules, CONSOLE_HOSTILE: hostile, CONSOLE_GROUP: group, CONSOLE_KEY: key, CONSOLE_SHOTS: shots } = process.env;
+const { chromium } = await import(pathToFileURL(join(modules, 'playwright-core/index.mjs')));
+const axe = readFileSync(join(modules, 'axe-core/axe.min.js'), 'utf8');
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM,
+  args: ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+});
+const found = [];
+let failed = 0;
+
+async function open(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: 'dark', ...options });
+  await context.addInitScript(() => addEventListener('securitypolicyviolation', (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`)));
+  const page = await context.newPage();
+  page.on('console', (message) => { if (message.type() === 'error' && !/status of (401|404)/.test(message.text())) found.push(message.text()); });
+  page.on('pageerror', (error) => found.push(`error: ${error}`));
+  page.on('dialog', (dialog) => { found.push(`dialog: ${dialog.message()}`); void dialog.dismiss(); });
+  page.on('request', (request) => { if (!request.url().startsWith(base) && !request.url().startsWith('data:')) found.push(`foreign: ${request.url()}`); });
+  return page;
+}
+
+// In a world of its own: the page's policy lets nothing in that is not the server's.
+async function axeFindings(page) {
+  const devtools = await page.context().newCDPSession(page);
+  const { frameTree } = await devtools.send('Page.getFrameTree');
+  const world = await devtools.send('Page.createIsolatedWorld', { frameId: frameTree.frame.id, worldName: 'axe' });
+  const contextId = world.executionContextId;
+  await devtools.send('Runtime.evaluate', { expression: axe, contextId });
+  const { result, exceptionDetails } = await devtools.send('Runtime.evaluate', {
+    contextId, awaitPromise: true, returnByValue: true,
+    expression: "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}).then((r) => r.violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => `${v.id}: ${v.nodes[0].html.slice(0, 200)}`))",
+  });
+  await devtools.detach();
+  if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+  return result.value;
+}
+
+async function test(name, run) {
+  found.length = 0;
+  try {
+    await run();
+    assert.deepEqual(found, [], 'nothing was told by the browser');
+    console.log(`ok ${name}`);
+  } catch (error) {
+    failed = 1;
+    console.log(`FAILED ${name}: ${error.message}`);
+  }
+}
+
+const SCREENS = {
+  overview: '/', events: '/events', event: '/events?id=order-3', live: '/events?live=1', trace: '/trace/order-3', executions: '/executions', waiting: '/executions?status=waiting',
+  dlq: '/dlq', group: `/dlq/${group}`, subscriptions: '/subscriptions', subscription: '/subscriptions/orders', 'new-subscription': '/subscriptions/+', scripts: '/scripts', script: '/scripts/book',
+  replays: '/replays', 'new-replay': '/replays/+', schedules: '/schedules', schedule: '/schedules/nightly', workflows: '/workflows', keys: '/keys', tenants: '/keys?tab=tenants', system: '/system', audit: '/system?tab=audit', figures: '/system?tab=raw',
+};
+
+const go = async (page, path) => {
+  await page.goto(`${base}/#${path}`);
+  await page.waitForSelector('main h1', { timeout: 20_000 });
+  await page.waitForTimeout(700);
+};
+
+if (part === 'screens') {
+  for (const [theme, phone] of [['dark', false], ['light', false], ['dark', true]]) {
+    const page = await open({ colorScheme: theme, ...(phone ? { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true } : {}) });
+    for (const [name, path] of Object.entries(SCREENS)) {
+      await test(`${name}, ${theme}${phone ? ', phone' : ''}`, async () => {
+        await go(page, path);
+        if (shots) {
+          mkdirSync(shots, { recursive: true });
+          await page.screenshot({ path: join(shots, `${name}-${theme}${phone ? '-phone' : ''}.png`) });
+        }
+        assert.deepEqual(await axeFindings(page), []);
+        assert.equal(await page.locator('.fault').filter({ hasNotText: 'no such customer' }).count(), 0, await page.locator('.fault').allInnerTexts().then(String));
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth + 1), 'nothing is wider than the screen');
+      });
+    }
+    await page.context().close();
+  }
+}
+
+if (part === 'work') {
+  const page = await open();
+  await test('what an event holds is text, digit for digit', async () => {
+    await go(page, '/events?id=order-3');
+    await page.waitForSelector('.json pre');
+    const text = await page.locator('.drawer').innerText();
+    assert.ok(text.includes(hostile));
+    assert.ok(text.includes('12345678901234567890'));
+    assert.equal(await page.locator('main img, main script').count(), 0);
+  });
+  await test('the keyboard alone finds, walks and opens', async () => {
+    await go(page, '/');
+    await page.keyboard.press('g');
+    await page.keyboard.press('e');
+    await page.waitForSelector('tr[data-row]');
+    await page.keyboard.press('/');
+    await page.keyboard.type('order.shipped');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => location.hash.includes('q=order.shipped') && [...document.querySelectorAll('td .pattern')].length > 0 && [...document.querySelectorAll('td .pattern')].every((cell) => cell.textContent === 'order.shipped'));
+    await page.keyboard.press('Escape');
+    await page.evaluate(() => document.activeElement?.blur());
+    await page.keyboard.press('j');
+    await page.keyboard.press('j');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.drawer');
+    await page.keyboard.press('?');
+    await page.waitForSelector('dialog[open]');
+    await page.keyboard.press('Escape');
+    assert.equal(await page.locator('dialog[open]').count(), 0);
+  });
+  await test('an expression is a filter, and what is wrong with it is told', async () => {
+    await go(page, '/events?q=' + encodeURIComponent('$.payload.n > 27'));
+    await page.waitForFunction(() => document.querySelectorAll('tr[data-row]').length === 2);
+    await go(page, '/events?q=' + encodeURIComponent('$.payload.n >'));
+    await page.waitForSelector('.fault');
+    assert.match(await page.locator('.fault').innerText(), /VALIDATION_ERROR/);
+    found.length = 0;  // the browser tells of every 400
+  });
+  await test('the tail shows what comes, pauses and counts', async () => {
+    await go(page, '/events?live=1');
+    await page.waitForFunction(() => document.body.innerText.includes('since it was opened'));
+    const send = (n) => fetch(`${base}/v2/events`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ pattern: 'tail.now', payload: { n } }) });
+    await page.waitForTimeout(1000);
+    await send(1);
+    await page.waitForSelector('text=tail.now');
+    await page.click('text=Pause');
+    await send(2);
+    await page.waitForSelector('text=1 new');
+    assert.equal(await page.locator('td .pattern', { hasText: 'tail.now' }).count(), 1);
+    await page.click('text=1 new');
+    await page.waitForFunction(() => [...document.querySelectorAll('td .pattern')].filter((cell) => cell.textContent === 'tail.now').length === 2);
+  });
+  await test('a script is changed, and a mistake is shown at its line', async () => {
+    await go(page, '/scripts/book');
+    const editor = page.locator('.editor textarea');
+    await editor.fill('return function(event)\n  return {ok = 1 +}\nend\n');
+    await page.click('text=Save new version');
+    await page.waitForSelector('.gutter .mark');
+    assert.equal(await page.locator('.gutter .mark').innerText(), '2');
+    await editor.fill('return function(event)\n  return {ok = 2}\nend\n');
+    await page.click('text=Save new version');
+    await page.waitForSelector('text=version 2');
+    found.length = 0;
+  });
+  await test('a subscription is previewed as it is typed', async () => {
+    await go(page, '/subscriptions/orders');
+    const editor = page.locator('.editor textarea');
+    const document = JSON.parse(await editor.inputValue());
+    await editor.fill(JSON.stringify({ ...document, filter: '$.payload.n > 27' }));
+    await page.waitForSelector('text=against what is saved');
+  });
+  await test('all dead letters of a kind go again, and their count is typed or said', async () => {
+    await go(page, `/dlq/${group}`);
+    await page.click('text=Acknowledged');
+    await page.waitForSelector('text=The group is acknowledged');
+    await page.click('text=/Deliver all .* again/');
+    await page.waitForSelector('dialog[open] >> text=/Deliver \\d+ dead letters again/');
+    await page.click('dialog[open] button.main');
+    await page.waitForSelector('text=on their way again');
+  });
+  await test('seven pages of one browser all live', async () => {
+    const pages = [];
+    for (let n = 0; n < 7; n++) {
+      const one = await page.context().newPage();
+      await one.goto(`${base}/`);
+      await one.waitForSelector('.dot.live', { timeout: 20_000 });
+      pages.push(one);
+    }
+    await Promise.all(pages.map((one) => one.close()));
+  });
+}
+
+if (part === 'session') {
+  const page = await open();
+  await test('a key is asked for, traded, and given back', async () => {
+    await page.goto(base);
+    await page.waitForSelector('input[type=password]');
+    assert.deepEqual(await axeFindings(page), []);
+    await page.fill('input[type=password]', 'mr_live_wrong');
+    await page.click('text=Sign in');
+    await page.waitForSelector('.fault');
+    await page.fill('input[type=password]', key);
+    await page.click('text=Sign in');
+    await page.waitForSelector('.tiles');
+    assert.equal(await page.evaluate(() => document.cookie), '', 'no script reads the cookie');
+    await page.waitForSelector('.dot.live', { timeout: 20_000 });
+    await page.reload();
+    await page.waitForSelector('.tiles');
+    await page.click('text=Sign out');
+    await page.waitForSelector('input[type=password]');
+    await page.reload();
+    await page.waitForSelector('input[type=password]');
+    found.length = 0;
+  });
+}
+
+await browser.close();
+process.exit(failed);

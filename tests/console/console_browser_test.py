@@ -1,0 +1,91 @@
+"""Goal: the console in a real browser: each screen without serious findings of axe, without a breach of
+its policy, without a request to elsewhere; hostile events as text; the keyboard alone; a session.
+Method: a server with something of everything in it, and console_browser.mjs over playwright-core in
+Debian's chromium. What is not there (chromium, Node 20, `npm ci` in tools/console) is said, and nothing
+is tested then. Screenshots go to MILLRACE_SHOTS, where that is set.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.join(HERE, "..", "..")
+sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
+
+from harness import Server, clean_environment, wait_until  # noqa: E402
+from keyed import KeyedServer  # noqa: E402
+
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+MODULES = os.path.join(ROOT, "tools", "console", "node_modules")
+
+
+def missing():
+    node = shutil.which("node")
+    version = node and subprocess.run([node, "--version"], capture_output=True, text=True).stdout
+    if not version or int(version.lstrip("v").split(".")[0]) < 20:
+        return "Node 20"
+    if not shutil.which("chromium"):
+        return "chromium (apt-get install chromium)"
+    if not os.path.isdir(os.path.join(MODULES, "playwright-core")):
+        return "playwright-core (npm ci in tools/console)"
+    return None
+
+
+def fill(server):
+    """Something for every screen, hostile texts among it."""
+    for name, source in (
+            ("book", 'return function(event) sdk.kv.incr("n") return {ok = true} end'),
+            ("fails", 'return function(event) error("no such customer " .. event.payload.who) end'),
+            ("emits", 'return function(event) sdk.events.emit("order.booked", {n = 1}) end')):
+        server.create_script(source, id=name, name=name)
+    server.subscribe("order.*", "book", id="orders", name=HOSTILE)
+    server.subscribe("order.paid", "emits", id="emits")
+    server.subscribe("order.lost", "fails", id="lost", retry={"maxRetries": 0})
+    for n in range(30):
+        server.send_event(["order.paid", "order.shipped", "order.lost"][n % 3],
+                          {"n": n, "who": HOSTILE if n % 2 else f"c-{n}",
+                           "serial": 12345678901234567890},
+                          eventId=f"order-{n}", source={"type": "external", "id": HOSTILE})
+    reply = server.post("/v2/schedules", {
+        "id": "nightly", "type": "cron", "cron": "0 3 * * *", "timezone": "Europe/Paris",
+        "event": {"pattern": "report.due", "payload": {}}})
+    assert reply.status == 201, reply
+    wait_until("dead letters", lambda: len(server.items("/v2/dlq")) >= 10)
+
+
+def run(server, part, **more):
+    environment = clean_environment({
+        "CONSOLE_URL": f"http://127.0.0.1:{server.port}", "CONSOLE_PART": part,
+        "CONSOLE_MODULES": MODULES, "CONSOLE_HOSTILE": HOSTILE, "CHROMIUM": shutil.which("chromium"),
+        "CONSOLE_SHOTS": os.environ.get("MILLRACE_SHOTS", ""), **more})
+    return subprocess.run(["node", os.path.join(HERE, "console_browser.mjs")], env=environment,
+                          timeout=600).returncode
+
+
+def main():
+    lacks = missing()
+    if lacks:
+        print(f"skipped: {lacks} is not here")
+        return 0
+    failed = 0
+    server = Server(shards=1).start()
+    try:
+        fill(server)
+        group = server.get("/v2/dlq/groups").json()["items"][0]["fingerprint"]
+        failed |= run(server, "screens", CONSOLE_GROUP=group)
+        failed |= run(server, "work", CONSOLE_GROUP=group)
+    finally:
+        server.close()
+    keyed = KeyedServer(shards=1).start()
+    try:
+        failed |= run(keyed, "session", CONSOLE_KEY=keyed.api_key)
+    finally:
+        keyed.close()
+    print(json.dumps({"failed": failed}))
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
