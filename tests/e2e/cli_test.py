@@ -210,7 +210,7 @@ class CommandLine(harness.ServerCase):
         self.assertIn("received", self.cli("stats"))
 
     def test_usage(self):
-        for args in ((), ("event",), ("event", "cancel", "x"), ("nothing", "list"), ("event", "list", "--nope")):
+        for args in ((), ("event",), ("event", "revoke", "x"), ("nothing", "list"), ("event", "list", "--nope")):
             self.cli(*args, code=2)
         self.cli("--help")
         self.cli("event", "list", code=1, env={"MILLRACE_SERVER": "127.0.0.1:1"})

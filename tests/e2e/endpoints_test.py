@@ -40,6 +40,28 @@ class Endpoints(harness.ServerCase):
         self.assertEqual(self.server.request("DELETE", path).status, 200)
         self.assert_error(self.call("GET", "docs/1"), 404, "NOT_FOUND")
 
+    def test_a_script_may_subscribe_and_gets_what_it_has_asked_for(self):
+        pattern = self.unique("wished")
+        made = self.endpoint(
+            "return function(event, ctx) "
+            "if ctx.eventName ~= 'EndpointRequest' then sdk.kv.incr('%s') return event.payload.n end "
+            "sdk.events.subscribe('%s.*', event.query.filter or {n = {gt = 1}}) return 'asked' end"
+            % (pattern, pattern), "GET")
+        for _ in range(2):
+            self.assertEqual(self.call("GET", made["route"]).json(), "asked")
+        found = [s for s in self.server.items("/v2/subscriptions")
+                 if s["executor"].get("scriptId") == made["scriptId"]]
+        self.assertEqual(len(found), 1)
+        for n in (1, 2):
+            self.server.send_event(pattern + ".x", {"n": n})
+        done = self.server.wait_executions(1, subscriptionId=found[0]["id"])
+        self.assertEqual([e["result"] for e in done], [2])
+        bad = self.call("GET", made["route"] + "?filter=%24.n+%3D%3D")
+        self.assert_error(bad, 500, "INTERNAL_ERROR", "subscribe")
+        other = self.server.create_script("return function() sdk.events.subscribe('x') end")
+        run = self.server.post("/v2/script/run", {"scriptId": other})
+        self.assert_error(run, 500, "INTERNAL_ERROR", "only endpoint scripts")
+
     def test_two_that_no_path_tells_apart_clash(self):
         name = self.unique("c")
         first = self.endpoint(ECHO, "GET", f"{name}/:id")

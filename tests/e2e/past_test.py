@@ -70,6 +70,17 @@ class Past(harness.ServerCase):
         items = lambda query: [i["entry"] for i in self.server.get("/v2/audit?" + query).json()["items"]]
         self.assertEqual([(e["action"], e["version"], e["by"]) for e in items(f"kind=script&id={name}")],
                          [("update", 2, "loopback"), ("create", 1, "loopback")])
+        rows = lambda query: self.server.get("/v2/audit?" + query).json()["items"]
+        changed = rows(f"kind=script&id={name}")[0]
+        self.assertEqual((changed["before"]["version"], changed["after"]["sourceBytes"], changed["outcome"]),
+                         (1, len("return function() return 1 end"), "success"))
+        self.assertNotEqual(changed["before"]["sourceSha256"], changed["after"]["sourceSha256"])
+        self.assertNotIn("source", changed["after"])
+        refused = self.server.request("PUT", f"/v2/scripts/{name}", {"source": "return 1"},
+                                      headers={"If-Match": '"0-0"'})
+        self.assertEqual(refused.status, 409, refused)
+        self.assertEqual([(r["action"], r["outcome"], r["entry"]["what"]) for r in rows(f"kind=request&id={name}")],
+                         [("refuse", "conflict", "PUT /v2/scripts/{id}")])
         subs = items(f"kind=subscription&id={name}s")
         self.assertEqual([e["action"] for e in subs], ["delete", "update", "create"])
         self.assertEqual([e["document"]["priority"] for e in subs[1:]], [7, 1])
@@ -80,8 +91,8 @@ class Past(harness.ServerCase):
         self.assertEqual([(e["action"], e["count"], e["request"]["pattern"]) for e in letters], [("replay", 0, name)])
         self.assertEqual(items(f"kind=script&id={name}&to={quote(before)}"), [])
         self.assertEqual(len(items(f"kind=script&id={name}&from={quote(before)}")), 2)
-        page = self.server.get(f"/v2/audit?id={name}&limit=1").json()
-        rest = self.server.get(f"/v2/audit?id={name}&limit=1&cursor={page['next']}").json()
+        page = self.server.get(f"/v2/audit?kind=script&id={name}&limit=1").json()
+        rest = self.server.get(f"/v2/audit?kind=script&id={name}&limit=1&cursor={page['next']}").json()
         self.assertEqual([p["items"][0]["entry"]["version"] for p in (page, rest)], [2, 1])
         self.assertIn("loopback", self.cli("audit", "list", "--kind", "script", "--id", name))
 

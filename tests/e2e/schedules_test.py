@@ -231,6 +231,73 @@ class Firing(ScheduleCase):
         self.remove(made["id"])
 
 
+class OwnBusiness(ScheduleCase):
+    """What other deliveries are doing is no business of a schedule's."""
+
+    def slow_neighbour(self, count):
+        script = self.server.create_script("return function() sdk.sleep(25000) end",
+                                           timeoutMs=30000)
+        pattern = self.unique("slow")
+        self.server.subscribe(pattern, script)
+        for _ in range(count):
+            self.server.send_event(pattern)
+
+    def test_a_slow_handler_beside_it_costs_no_tick(self):
+        done = self.server.create_script("return function() end", type="scheduled")
+        self.slow_neighbour(8)
+        made = self.create(cron=EVERY_SECOND, executor={"type": "script", "scriptId": done})
+        rows = self.wait_runs(made["id"], 5, status="fired")
+        self.assertEqual([r["rule"] for r in self.runs(made["id"]) if r["status"] == "skipped"], [])
+        self.assertGreaterEqual(len(rows), 5)
+        self.remove(made["id"])
+
+    def test_after_a_crash_with_a_backlog_schedules_fire(self):
+        made = self.create(cron=EVERY_SECOND, event={"pattern": self.unique("tick")})
+        self.wait_runs(made["id"], 1, status="fired")
+        burn = self.server.create_script("return function() local t = sdk.time.now() "
+                                         "while sdk.time.now() - t < 0.2 do end end")
+        pattern = self.unique("backlog")
+        self.server.subscribe(pattern, burn)
+        for _ in range(100):
+            self.server.send_event(pattern)
+        self.server.kill()
+        self.server.start()
+        began = time.monotonic()
+        before = len(self.runs(made["id"]))
+        self.wait_runs(made["id"], before + 2)
+        self.assertLess(time.monotonic() - began, 4)
+        skipped = [r for r in self.runs(made["id"]) if r["status"] == "skipped"]
+        self.assertEqual([r for r in skipped if r["rule"].startswith("overlap")], [])
+        self.remove(made["id"])
+
+    def test_cancel_ends_the_earlier_run(self):
+        script = self.server.create_script(
+            "return function(event, ctx) ctx.fail('silent', 'never') end", type="scheduled")
+        made = self.create(cron=EVERY_SECOND, overlap="cancel",
+                           executor={"type": "script", "scriptId": script})
+        rows = self.wait_runs(made["id"], 4, status="fired")
+        self.server.post(f"/v2/schedules/{made['id']}/pause", None)
+
+        def only_the_last_waits():
+            open_runs = [e for e in self.server.executions(scriptId=script, limit=1000)
+                         if e["status"] == "retrying"]
+            return len(open_runs) <= 1
+        harness.wait_until("the earlier runs' end", only_the_last_waits)
+        self.assertGreaterEqual(len(rows), 4)
+        self.remove(made["id"])
+
+    def test_a_start_counts_that_ends_right_behind_its_ready_line(self):
+        pattern = self.unique("boot")
+        made = self.create(cron="@reboot", event={"pattern": pattern}, overlap="allow")
+        self.server.kill()
+        for _ in range(2):
+            self.server.start()
+            self.server.kill()
+        self.server.start()
+        self.wait_runs(made["id"], 3, status="fired")
+        self.remove(made["id"])
+
+
 class Crash(ScheduleCase):
     def test_each_time_comes_once_however_the_process_ends(self):
         pattern = self.unique("crash")

@@ -65,42 +65,93 @@ class Schemas(harness.ServerCase):
         client.send({"pattern": pattern, "payload": {}}, {"pattern": pattern, "payload": {"amount": 1}})
         rejects, _ = client.read_until_ack(2)
         self.assertEqual([r["line"] for r in rejects], [1])
+        self.assertEqual(rejects[0]["error"]["details"]["errors"][0]["keyword"], "required")
         cloud = {"specversion": "1.0", "id": "1", "source": "/s", "type": pattern, "data": {"amount": "x"}}
         reply = self.server.post("/v2/events", cloud, content_type="application/cloudevents+json")
         self.assert_error(reply, 400, "VALIDATION_ERROR", "/amount")
         source = self.unique("src")
         self.server.post("/v2/sources", {"id": source, "scheme": "none", "pattern": pattern})
-        self.assert_error(self.server.post(f"/v2/webhooks/{source}", {"amount": -2}), 400,
-                          "VALIDATION_ERROR", "/amount")
+        error = self.assert_error(self.server.post(f"/v2/webhooks/{source}", {"amount": -2}), 400,
+                                  "VALIDATION_ERROR", "/amount")
+        self.assertEqual(error["details"]["errors"][0]["pointer"], "/amount")
         self.assertEqual(len(self.violations(name)), 3)
 
-    def test_what_a_handler_emits_becomes_a_dead_letter(self):
+    def test_an_emit_that_a_schema_refuses_raises_in_the_call(self):
         pattern, cause = self.unique("emitted."), self.unique("cause.")
         name = self.schema(pattern)
+        emits = f"sdk.events.emit('{pattern}', {{amount = e.payload.n}})"
+        script = self.server.create_script(f"return function(e) {emits} end")
+        handler = self.server.subscribe(cause, script, retry={"maxRetries": 0})
+        self.server.send_event(cause, {"n": -1})
+        self.server.send_event(cause, {"n": 1})
+        harness.wait_until("the good one", lambda: self.server.all_events(pattern))
+        letters = harness.wait_until("the other one's letter", lambda: [
+            l for l in self.server.items("/v2/dlq") if l["subscriptionId"] == handler])
+        self.assertIn("emit: payload: does not fit the schema \"" + name, letters[0]["error"])
+        self.assertEqual([v["outcome"] for v in self.violations(name)], ["rejected"])
+        self.assertEqual(self.server.all_events("system.schema.rejected"), [])
+
+        caught = self.server.create_script(
+            f"return function(e) local ok, why = pcall(function() {emits} end) return {{ok, why}} end")
+        run = self.server.post("/v2/script/run", {"scriptId": caught, "event": {"payload": {"n": -1}}}).json()
+        self.assertFalse(run["result"][0])
+        self.assertIn("/amount must be at least 0", run["result"][1])
+        waits = self.server.create_script(f"return function(e) sdk.sleep(5) {emits} end")
+        reply = self.server.post("/v2/script/run", {"scriptId": waits, "event": {"payload": {"n": -1}}})
+        self.assertEqual(reply.status, 500, reply)
+        self.assertIn("does not fit", reply.json()["error"]["message"])
+
+    def test_what_a_handler_emits_may_become_a_dead_letter(self):
+        pattern, cause = self.unique("emitted."), self.unique("cause.")
+        name = self.schema(pattern, mode="dead-letter")
         script = self.server.create_script(
             f"return function(e) sdk.events.emit('{pattern}', {{amount = e.payload.n}}) end")
         self.server.subscribe(cause, script)
         self.server.send_event(cause, {"n": -1})
-        self.server.send_event(cause, {"n": 1})
-        harness.wait_until("the good one", lambda: self.server.all_events(pattern))
-        harness.wait_until("the other", lambda: self.violations(name))
+        harness.wait_until("it", lambda: self.violations(name))
         self.assertEqual(self.violations(name)[0]["outcome"], "dead-lettered")
 
-    def test_dead_letter_and_warn(self):
+    def letters_of(self, event):
+        return [l for l in self.server.items("/v2/dlq") if l["eventId"] == event]
+
+    def test_what_became_a_dead_letter_is_seen_under_its_id_and_comes_back(self):
         pattern = self.unique("dl.")
         name = self.schema(pattern, mode="dead-letter")
         event = self.unique("e")
         reply = self.send(pattern, {"amount": -1}, eventId=event)
         self.assertEqual(reply.status, 202, reply)
+        self.assertEqual(reply.json()["events"][0]["eventId"], event)
         self.assertEqual(self.server.all_events(pattern), [])
-        letters = [l for l in self.server.items("/v2/dlq") if l["eventId"] == event]
-        self.assertEqual(len(letters), 1)
-        self.assertIn("minimum", letters[0]["error"])
-        self.assertEqual(letters[0]["event"]["pattern"], "system.schema.rejected")
-        self.assertEqual(letters[0]["event"]["payload"]["event"]["payload"], {"amount": -1})
-        self.assertEqual(letters[0]["event"]["payload"]["schemaId"], name)
-        self.assertEqual(self.server.post(f"/v2/dlq/{letters[0]['id']}/replay", {}).status, 409)
+        shown = self.server.get(f"/v2/events/{event}").json()
+        self.assertEqual((shown["eventId"], shown["pattern"], shown["payload"]), (event, pattern, {"amount": -1}))
+        self.assertEqual((shown["rejected"]["schemaId"], shown["rejected"]["errors"][0]["keyword"]), (name, "minimum"))
+        letter = self.letters_of(event)[0]
+        self.assertIn("minimum", letter["error"])
+        self.assertEqual((letter["eventType"], letter["event"]["payload"]), (pattern, {"amount": -1}))
+        self.assertEqual(self.send(pattern, {"amount": -1}, eventId=event).json()["duplicates"], 1)
 
+        self.assertEqual(self.server.post(f"/v2/dlq/{letter['id']}/replay", {}).status, 202)
+        letter = harness.wait_until("it is back", lambda: [l for l in self.letters_of(event) if l["retryCount"] == 1])[0]
+        self.assertEqual(len(letter["attempts"]), 1)
+        self.server.request("PATCH", f"/v2/schemas/{name}", {"mode": "off"})
+        self.assertEqual(self.server.post("/v2/dlq/replay", {"pattern": pattern}).json()["accepted"], 1)
+        taken = harness.wait_until("it is in", lambda: self.server.all_events(pattern))
+        self.assertEqual([(e["eventId"], e["payload"]) for e in taken], [(event, {"amount": -1})])
+        harness.wait_until("the letter has left", lambda: not self.letters_of(event))
+        self.assertNotIn("rejected", self.server.get(f"/v2/events/{event}").json())
+        again = self.send(pattern, {"amount": -1}, eventId=event).json()
+        self.assertEqual((again["duplicates"], len(self.server.all_events(pattern))), (1, 1))
+
+    def test_an_event_without_an_id_comes_back_under_the_one_in_the_answer(self):
+        pattern = self.unique("dl.")
+        name = self.schema(pattern, mode="dead-letter")
+        event = self.send(pattern, {"amount": -1}).json()["events"][0]["eventId"]
+        self.assertEqual(self.server.get(f"/v2/events/{event}").json()["rejected"]["schemaId"], name)
+        self.server.request("PATCH", f"/v2/schemas/{name}", {"mode": "warn"})
+        self.server.post(f"/v2/dlq/{self.letters_of(event)[0]['id']}/replay", {})
+        harness.wait_until("it is in", lambda: [e["eventId"] for e in self.server.all_events(pattern)] == [event])
+
+    def test_warn(self):
         pattern = self.unique("warn.")
         name = self.schema(pattern, mode="warn")
         self.assertEqual(self.send(pattern, {"amount": -1}).status, 202)
@@ -116,10 +167,31 @@ class Schemas(harness.ServerCase):
         self.assertEqual(self.send(pattern, {"total": 10}).status, 202)
         error = self.assert_error(self.send(pattern, {"total": 9}), 400, "VALIDATION_ERROR", "orders from 10 on")
         self.assertEqual(error["details"]["errors"][0]["keyword"], "assert")
-        for rules, where in (([{"assert": "$.a =="}], "rules[0].assert"), ([{"what": 1}], "rules[0]"), ({}, "rules")):
+        for rules, where in (([{"assert": "$.a =="}], "rules[0].assert"), ([{"what": 1}], "rules[0]"), ({}, "rules"),
+                             ([{"in": {"field": "x", "kv": "c"}}], "rules[0].in.field"),
+                             ([{"in": {"field": "$.x"}}], "kv"), ([{"assert": "$.a > $.metadata.b"}], "rules[0].assert")):
             reply = self.server.post("/v2/schemas", {"pattern": "p", "schema": {}, "rules": rules})
             self.assertEqual(reply.status, 400, reply)
             self.assertIn(where, reply.body.decode())
+
+    def test_rules_over_several_members_and_reference_data(self):
+        pattern, space = self.unique("rule."), self.unique("cur")
+        fills = self.server.create_script(f"return function() sdk.kv.namespace('{space}').set('EUR', true) end")
+        self.server.post("/v2/script/run", {"scriptId": fills})
+        rules = [{"assert": "$.total >= $.net", "message": "total is net or more"},
+                 {"in": {"field": "$.currency", "kv": space}}]
+        name = self.schema(pattern, {}, rules=rules)
+        self.assertEqual(self.server.get(f"/v2/schemas/{name}").json()["rules"], rules)
+        good = {"total": 10, "net": 9, "currency": "EUR"}
+        self.assertEqual(self.send(pattern, good).status, 202)
+        self.assert_error(self.send(pattern, {**good, "net": 10.01}), 400, "VALIDATION_ERROR", "total is net or more")
+        error = self.assert_error(self.send(pattern, {**good, "currency": "NOK"}), 400, "VALIDATION_ERROR", space)
+        self.assertEqual([(e["pointer"], e["keyword"]) for e in error["details"]["errors"]], [("/currency", "in")])
+        tried = self.server.post(f"/v2/schemas/{name}/validate", {"payload": {**good, "currency": "USD"}}).json()
+        self.assertFalse(tried["valid"])
+        self.assert_error(self.server.post("/v2/subscriptions", {
+            "pattern": "a", "filter": "$.a > $.b", "executor": {"type": "script", "scriptId": fills}}), 400,
+            "VALIDATION_ERROR", "comparing two paths")
 
     def test_validate_and_check(self):
         pattern = self.unique("past.")
@@ -159,6 +231,10 @@ class Schemas(harness.ServerCase):
         reply = self.server.request("PATCH", path, {"schema": narrower, "compatibility": "none"})
         self.assertEqual(reply.status, 200, reply)
         self.assertEqual([v["version"] for v in self.server.get(path + "/versions").json()["items"]], [3, 2, 1])
+        reply = self.server.request("PATCH", path, {"version": "2.2"})
+        self.assertEqual((reply.status, reply.json()["version"], reply.json()["schemaVersion"]), (200, 4, "2.2"), reply)
+        shown = self.server.get(path).json()
+        self.assertEqual(self.server.request("PUT", path, shown).json()["schemaVersion"], "2.2")
         self.assertEqual(self.server.request("DELETE", path).status, 200)
 
     def test_bodies_and_answers_are_compressed(self):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Goal: secrets are read by handlers after every restart and stand nowhere as they are: not on
 disk, not in a backup, not in answers, audit or log. Method: the bytes of the folders."""
+import json
 import os
 import stat
 import subprocess
@@ -60,6 +61,42 @@ class Secrets(unittest.TestCase):
             server.close()
             if other:
                 other.close()
+
+    def test_what_is_printed_is_hidden(self):
+        """A script or a command that prints a secret: it stands in no record and in no log."""
+        server = harness.Server(("--set", "executors.command.allow=/bin/sh")).start()
+        try:
+            self.assertEqual(server.post("/v2/secrets", {"name": "token", "value": VALUE}).status, 201)
+            script = server.create_script("""return function(event)
+                local token = sdk.secrets.get("token")
+                sdk.log.warn("using " .. token, {token = token})
+                if event.payload.fail then error("bad token " .. token) end
+                return {token = token, quoted = sdk.json.encode({token})}
+            end""")
+            server.post("/v2/subscriptions", {"id": "s", "name": "s", "pattern": "s", "retry": {"maxRetries": 0},
+                                              "executor": {"type": "script", "scriptId": script}})
+            server.post("/v2/subscriptions", {
+                "id": "c", "name": "c", "pattern": "c", "retry": {"maxRetries": 0},
+                "executor": {"type": "command", "command": "/bin/sh", "env": {"T": "{{secrets.token}}"},
+                             "args": ["-c", "echo $T; echo $T >&2; exit {{payload.code}}"]}})
+            for pattern, payload in (("s", {}), ("s", {"fail": True}), ("c", {"code": 0}), ("c", {"code": 1})):
+                server.send_event(pattern, payload)
+            server.wait_executions(2, statuses=("dead",))
+            server.wait_executions(2)
+            told = server.get("/v2/executions").json()["items"]
+            told += [server.get("/v2/executions/" + one["id"]).json() for one in told]
+            told += server.get("/v2/dlq").json()["items"]
+            self.assertNotIn(VALUE, json.dumps(told))
+            self.assertIn("****", json.dumps(told))
+            run = server.post("/v2/script/run", {"scriptId": server.create_script(
+                "return function() sdk.log.info(sdk.secrets.get('token')) return sdk.secrets.get('token') end",
+                type="api")}).json()
+            self.assertEqual(run["result"], VALUE, "who asks for it is answered")
+            self.assertNotIn(VALUE, json.dumps(run["logs"]))
+            self.assertNotIn(VALUE, server.get("/v2/executions/" + run["executionId"]).body.decode())
+            self.assertNotIn(VALUE, server.log())
+        finally:
+            server.close()
 
     def test_a_key_of_ones_own(self):
         with tempfile.TemporaryDirectory() as folder:

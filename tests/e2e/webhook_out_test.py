@@ -227,6 +227,7 @@ class WebhooksOut(sink.SinkCase):
         harness.wait_until("the breaker", lambda: webhooks()["breaker"] == "open")
         self.server.wait_executions(10, statuses=("dead",), subscriptionId=made["id"])
         self.assertEqual(len(self.sink.of("/" + pattern)), 10)
+        harness.wait_until("the count of those that wait", lambda: webhooks()["waiting"] == 20)
         neighbour = self.unique("beside.")
         self.webhook(neighbour)
         self.server.send_event(neighbour)
@@ -238,6 +239,30 @@ class WebhooksOut(sink.SinkCase):
 
 
 class Crash(unittest.TestCase):
+    def test_a_dead_receiver_is_left_alone_after_a_crash(self):
+        receiver = sink.Sink()
+        server = harness.Server(("--set", "http_client.allow=127.0.0.1"))
+        try:
+            server.start()
+            receiver.answers["/dead"] = (500, {}, b"")
+            made = server.post("/v2/subscriptions", {
+                "name": "d", "pattern": "dead", "retry": {"maxRetries": 0},
+                "executor": {"type": "webhook", "url": receiver.url + "/dead", "concurrency": 1}}).json()
+            def breaker():
+                return next(e for e in server.get("/v2/executors").json()["items"] if e["type"] == "webhook")["breaker"]
+            for n in range(12):
+                server.send_event("dead", {"n": n})
+            harness.wait_until("the breaker", lambda: breaker() == "open")
+            server.wait_executions(10, statuses=("dead",), subscriptionId=made["id"])
+            server.kill()
+            server.start()
+            self.assertEqual(breaker(), "open")
+            server.send_event("dead")
+            self.assertEqual(len(receiver.of("/dead")), 10)
+        finally:
+            server.close()
+            receiver.close()
+
     def test_the_id_is_the_same_after_a_crash(self):
         receiver = sink.Sink()
         server = harness.Server(("--set", "http_client.allow=127.0.0.1"))

@@ -6,7 +6,10 @@ import base64
 import hashlib
 import hmac
 import json
+import os
+import shutil
 import subprocess
+import tempfile
 import time
 import unittest
 import urllib.parse
@@ -34,6 +37,28 @@ def standard(secret, body, message="msg_1", at=None):
     digest = code(key, f"{message}.{at}.".encode() + body).digest()
     return {"webhook-id": message, "webhook-timestamp": str(at),
             "webhook-signature": "v1," + base64.b64encode(digest).decode()}
+
+
+class SenderKey:
+    """An Ed25519 key of a sender's own (v1a): what it signs, and what its receiver is given."""
+
+    def __init__(self, folder):
+        self.file = os.path.join(folder, "sender.pem")
+        subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", self.file],
+                       check=True, capture_output=True)
+        der = subprocess.run(["openssl", "pkey", "-in", self.file, "-pubout", "-outform", "DER"],
+                             check=True, capture_output=True).stdout
+        self.public = "whpk_" + base64.b64encode(der[-32:]).decode()
+
+    def sign(self, body, message, at=None):
+        at = int(time.time()) if at is None else at
+        with tempfile.NamedTemporaryFile() as text:
+            text.write(f"{message}.{at}.".encode() + body)
+            text.flush()
+            code = subprocess.run(["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", self.file,
+                                   "-in", text.name], check=True, capture_output=True).stdout
+        return {"webhook-id": message, "webhook-timestamp": str(at),
+                "webhook-signature": "v1a," + base64.b64encode(code).decode()}
 
 
 def slack(secret, body):
@@ -131,6 +156,24 @@ class WebhooksIn(harness.ServerCase):
         for text in (secret, fresh):
             self.assertNotIn(text[-8:], audit)
             self.assertNotIn(text[-8:], self.server.log())
+
+    def test_standard_webhooks_of_a_sender_with_a_key_of_its_own(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        sender = SenderKey(folder)
+        name, _ = self.source("standard-webhooks", secrets=[sender.public])
+        body = b'{"type":"user.created","data":{}}'
+        headers = sender.sign(body, name)
+        self.assertEqual(self.event(self.send(name, body, headers))["eventId"], name)
+        self.assertTrue(self.send(name, body, headers).json()["events"][0]["duplicate"])
+        self.assertEqual(self.send(name, body + b" ", sender.sign(body, name + "-2")).status, 401)
+        self.assertEqual(self.send(name, body, sender.sign(body, name + "-3", at=1000)).status, 401)
+        both = sender.sign(body, name + "-4")
+        both["webhook-signature"] = "v1,AAAA " + both["webhook-signature"]
+        self.assertEqual(self.send(name, body, both).status, 202)
+        reply = self.server.post("/v2/sources", {"scheme": "standard-webhooks",
+                                                 "secrets": ["whpk_AAAA"]})
+        self.assert_error(reply, 400, "VALIDATION_ERROR", "public key")
 
     def test_slack(self):
         name, _ = self.source("slack", secrets=["8f742231b10e8888"])
