@@ -89,7 +89,8 @@ core::Result<KvPending::Overlay> KvPending::overlay(core::TenantId tenant, KvSpa
              at->first.second.starts_with(name);
              ++at) {
             auto& value = over[at->first.second];
-            if (at->second && alive(*at->second, now_us)) value = at->second->text();
+            const auto& then = at->second;
+            if (then && *then && alive(**then, now_us)) value = (*then)->text();
         }
     }
     for (const auto& [key, entry] : entries_) {

@@ -33,8 +33,10 @@ KvAddress kv_address(KvSpace space, std::string_view script_key);
 
 // What stands in for the store's values under a shadow run: kv as it was, or nothing at all.
 struct KvBaseline {
-    // By the name of the space and the key; nullopt: absent then.
-    std::map<std::pair<std::string, std::string>, std::optional<store::KvValue>, std::less<>>
+    // By the name of the space and the key; nullopt: absent then. An error is of that key alone: a
+    // list passes it over.
+    std::map<std::pair<std::string, std::string>, core::Result<std::optional<store::KvValue>>,
+             std::less<>>
         values;
     bool closed = false;  // what is not in `values` is absent, not as it is now
 };

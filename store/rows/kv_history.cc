@@ -21,6 +21,8 @@ struct Undone {
     std::optional<std::string> value;  // before the first change that set it
     std::vector<std::pair<std::uint64_t, std::int64_t>> deltas;
 
+    // What is there now says nothing of it.
+    bool knows_value() const { return value_sequence != std::numeric_limits<std::uint64_t>::max(); }
     void take(const KvUndo& change) {
         if (change.kind == KvUndo::Kind::kDelta) {
             deltas.emplace_back(change.sequence, change.delta);
@@ -82,6 +84,13 @@ tl::unexpected<core::Error> damaged() {
                       "store: read kv history failed: a row is damaged");
 }
 
+// A row of kv. It is told, and stays.
+tl::unexpected<core::Error> damaged_value(Engine& engine, std::string_view key) {
+    engine.quarantine.set_aside(ColumnFamily::kKv, key, "its value does not read");
+    return core::fail(core::ErrorCode::kInternal,
+                      "store: read kv value failed: its row is damaged; set or delete the key");
+}
+
 bool is_behind(const KvHistory::Moment& moment, core::LogPosition block) {
     if (moment.before.empty()) return true;  // by time: the seek did it
     return block.shard.value < moment.before.size() &&
@@ -128,7 +137,7 @@ core::Result<Changes> read_changes(Engine& engine, rocksdb::Iterator& rows,
 
 // The value then, of the value now (both as rows; none: absent).
 std::optional<KvValue> undo(const Undone& undone, std::optional<KvValue> now) {
-    if (undone.value_sequence != std::numeric_limits<std::uint64_t>::max()) {
+    if (undone.knows_value()) {
         now.reset();
         KvValue before;
         if (undone.value && decode_kv(*undone.value, before)) now = before;
@@ -189,10 +198,10 @@ core::Result<KvHistory::Values> KvHistory::changed_since(std::string_view key_pr
         std::optional<KvValue> now;
         const std::string whole = partition_key(kKvPartition).append(key);
         current->Seek(whole);
-        if (current->Valid() && view(current->key()) == whole) {
-            KvValue value;
-            if (!decode_kv(view(current->value()), value)) return damaged();
-            now = std::move(value);
+        if (!undone.knows_value() && current->Valid() && view(current->key()) == whole &&
+            !decode_kv(view(current->value()), now.emplace())) {
+            values.emplace(key, damaged_value(engine_, whole));
+            continue;
         }
         values.emplace(key, undo(undone, std::move(now)));
     }
@@ -224,14 +233,17 @@ core::Result<KvHistory::Page> KvHistory::list(core::TenantId tenant, std::string
         const bool from_row = more && (changed == changes->end() || stored <= changed->first);
         const std::string key = from_row ? std::string(stored) : changed->first;
         std::optional<KvValue> value;
-        if (from_row) {
-            if (!decode_kv(view(rows->value()), value.emplace())) return damaged();
-            rows->Next();
-        }
-        if (changed != changes->end() && changed->first == key) {
+        const bool reads = !from_row || decode_kv(view(rows->value()), value.emplace());
+        const bool has_changed = changed != changes->end() && changed->first == key;
+        if (!reads && !(has_changed && changed->second.knows_value())) {
+            auto failure = damaged_value(engine_, view(rows->key()));
+            if (key == full) return failure;  // nothing but it is asked for
+            value.reset();
+        } else if (has_changed) {
             value = undo(changed->second, std::move(value));
-            ++changed;
         }
+        if (has_changed) ++changed;
+        if (from_row) rows->Next();
         const std::string name = key.substr(room.size());
         if (!value || name == after) continue;
         if (value->expires_at_us != 0 && value->expires_at_us <= alive_us) continue;

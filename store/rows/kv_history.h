@@ -5,7 +5,9 @@
 // Threads: any, at once. Lifetime: the Database outlives it.
 // Limits: reaches back to since_us(): what Database::Options::kv_history_us asks for, and never
 //       before the folder had a history. Only committed changes are seen.
-// Failure: kValidation for a moment before since_us(); kInternal for a damaged row.
+// Failure: kValidation for a moment before since_us(); kInternal for a damaged row of the history.
+//       A damaged row of kv is the failure of its own key, and only where the history does not say
+//       what was there before it: lists pass it over.
 #pragma once
 
 #include "core/ids.h"
@@ -61,7 +63,8 @@ public:
                             const Moment& moment, std::string_view after, std::size_t limit);
 
     // Of all keys that changed since: their values then, by KvUndo::key. nullopt: absent.
-    using Values = std::map<std::string, std::optional<KvValue>, std::less<>>;
+    using Value = core::Result<std::optional<KvValue>>;
+    using Values = std::map<std::string, Value, std::less<>>;
     core::Result<Values> changed_since(std::string_view key_prefix, const Moment& moment);
 
     std::int64_t since_us() const;

@@ -98,8 +98,7 @@ bool Damage::tell_model(store::Database& database, const Row& row) {
                 return row.key.ends_with(replay.id);
             });
             return true;
-        // A view of kv as it was reads both.
-        case ColumnFamily::kKv:
+        // What it undoes is known to nobody else. A damaged value is its own key's failure alone.
         case ColumnFamily::kKvHistory: model_.hurt_history = true; return true;
         default: return true;
     }

@@ -3,6 +3,8 @@
 #include "store/rows/kv_history.h"
 
 #include "core/random.h"
+#include "store/engine.h"
+#include "store/rows/keys.h"
 #include "store/rows/kv_store.h"
 #include "tests/store/store_fixture.h"
 
@@ -91,6 +93,48 @@ TEST_F(KvHistoryTest, EveryMomentIsWhatTheModelWasThen) {
     const auto changed = database_->kv_history().changed_since({}, {moments[200].first, {}});
     ASSERT_TRUE(changed);
     EXPECT_GT(changed->size(), 5u);
+}
+
+// Three keys: one is counted on, one is set anew, one is left alone; then the rows of all do not read.
+TEST_F(KvHistoryTest, ADamagedValueIsTheFailureOfItsKeyAloneAndOnlyWhereTheHistoryIsSilent) {
+    open_with_history();
+    change([&](RowBatch& rows) {
+        rows.kv_incr(key("counted"), 1, clock_.wall_us(), 0);
+        rows.kv_put(key("set"), "1", 0);
+        rows.kv_put(key("still"), "1", 0);
+        rows.kv_put(key("whole"), "1", 0);
+    });
+    const std::int64_t then_us = clock_.wall_us();
+    change([&](RowBatch& rows) {
+        rows.kv_incr(key("counted"), 1, clock_.wall_us(), 0);
+        rows.kv_put(key("set"), "2", 0);
+        rows.kv_put(key("whole"), "2", 0);
+    });
+    rocksdb::WriteBatch batch;
+    for (const char* name : {"counted", "set", "still"}) {
+        batch.Put(database_->engine().family(ColumnFamily::kKv), kv_prefix(tenant_, "kv") + name,
+                  "\xee not a row");
+    }
+    ASSERT_TRUE(database_->engine().commit(batch, Durability::kFsync));
+    close();
+    open_with_history();
+    EXPECT_EQ(view_at({then_us, {}}), (View{{"set", "1"}, {"whole", "1"}}));
+    EXPECT_EQ(view_at({}), (View{{"whole", "2"}}));
+    EXPECT_EQ(database_->quarantine().count(), 3u);
+    const auto alone = [&](std::string_view name) {
+        return database_->kv_history().list(tenant_, "kv", name, {then_us, {}}, {}, 10);
+    };
+    EXPECT_FALSE(alone("counted"));
+    EXPECT_FALSE(alone("still"));
+    EXPECT_TRUE(alone("set"));
+    EXPECT_TRUE(alone("whol"));
+
+    const auto changed = database_->kv_history().changed_since({}, {then_us, {}});
+    ASSERT_TRUE(changed) << changed.error().message;
+    const std::string room(without_partition(kv_prefix(tenant_, "kv")));
+    EXPECT_FALSE(changed->find(room + "counted")->second);
+    EXPECT_EQ((*changed->find(room + "set")->second)->text(), "1");
+    EXPECT_FALSE(changed->contains(room + "still"));
 }
 
 TEST_F(KvHistoryTest, APositionLeavesOutTheDeliveriesOfLaterBlocks) {
