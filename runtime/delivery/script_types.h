@@ -15,6 +15,8 @@
 
 namespace millrace::runtime {
 
+struct WorkflowTurn;
+
 struct EventInput {
     enum class Kind : std::uint8_t {
         kEvent,  // `text` is an envelope; what the sender left out is filled from the members below
@@ -63,6 +65,7 @@ struct InvocationContext {
     std::uint32_t causation_depth = 0;                   // of the event being handled
     std::uint32_t timeout_ms = 0;                        // 0: the script's own
     std::size_t event_bytes_max = core::kEventBytesMax;  // of an emitted event, as of any
+    WorkflowTurn* workflow = nullptr;                    // the script is one, and this its turn
 };
 
 enum class InvocationStatus : std::uint8_t {

@@ -3,6 +3,7 @@
 #include "runtime/lua/lua_run.h"
 
 #include "core/assert.h"
+#include "runtime/delivery/workflow_turn.h"
 #include "runtime/lua/lua_json_scan.h"
 #include "runtime/lua/lua_vm_state.h"
 
@@ -67,6 +68,7 @@ int call_protected(LuaVmState& vm, lua_CFunction function) {
 
 // Returns lua_pcall's code.
 int prepare_data(LuaVmState& vm) {
+    if (vm.workflow && vm.workflow_drive == LUA_NOREF) return call_protected(vm, open_workflow);
     return vm.input->kind == EventInput::Kind::kDocument ? call_protected(vm, make_data) : 0;
 }
 
@@ -82,6 +84,8 @@ void begin_run(LuaVmState& vm, const LuaScript& script, const EventInput& input,
     vm.input = &input;
     vm.context = &context;
     vm.host = &host;
+    vm.workflow = context.workflow;
+    if (vm.workflow) vm.workflow->begin();
     vm.generation = ++vm.last_generation;
     vm.views_used = 0;
     vm.verdict = LuaVerdict::kNone;
@@ -106,6 +110,7 @@ void begin_run(LuaVmState& vm, const LuaScript& script, const EventInput& input,
 // Pushes what is called: the handler, or the chunk while nobody knows whether it returns one.
 // Returns the number of arguments.
 int push_call(LuaVmState& vm, lua_State* L, const LuaScript& script) {
+    if (vm.workflow) return push_workflow(vm, L, script);
     const bool handler = script.handler != LUA_NOREF;
     const int parameters = handler ? std::min(script.parameters, 2) : 2;
     lua_rawgeti(L, LUA_REGISTRYINDEX, handler ? script.handler : script.chunk);
@@ -339,6 +344,7 @@ int wait_for(LuaVmState& vm, lua_State* L, const LuaWait& wait) {
 int sdk_sleep(lua_State* L) {
     LuaVmState& vm = vm_of(L);
     require_run(vm, L);
+    require_step(vm, L, "sdk.sleep", "; wf.sleep(ms) waits as the run");
     const double ms = luaL_checknumber(L, 1);
     if (!(ms >= 0) || std::isinf(ms))
         return luaL_error(L, "sdk.sleep: the milliseconds must be a number from 0 on");

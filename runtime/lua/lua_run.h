@@ -58,6 +58,7 @@ struct LuaRun {
     const InvocationContext* context = nullptr;
     const LuaScript* script = nullptr;
     LuaHost* host = nullptr;
+    WorkflowTurn* workflow = nullptr;
     std::uint32_t generation = 0;
     LuaVerdict verdict = LuaVerdict::kNone;
     std::int64_t started_at_us = 0;  // 0: taken when ctx.deadline is first read

@@ -234,7 +234,12 @@ local function parameters(f)
     if not info.params or info.isvararg then return 2 end
     return info.params
 end
-return make_environment, int64_make, int64_text, parameters, mark
+return make_environment, int64_make, int64_text, parameters, mark, {
+    mark = mark, make_environment = make_environment, create = co_create, resume = co_resume,
+    yield = co_yield, status = G.coroutine.status, setfenv = G.setfenv, sort = raw_sort,
+    next = table_next, pairs = pairs, type = type, pcall = pcall, error = error,
+    tostring = G.tostring, rawequal = rawequal, rawget = G.rawget, floor = G.math.floor,
+    random = G.math.random}
 )lua";
 
 void open_library(lua_State* L, const char* name, lua_CFunction open) {
@@ -346,6 +351,14 @@ void check_options(lua_State* L, int index, const char* call,
 void require_permission(LuaVmState& vm, lua_State* L, Permission permission, const char* name) {
     if (!vm.allowed(permission))
         luaL_error(L, "permission '%s' is not granted to this script", name);
+    if (!vm.workflow) [[likely]]
+        return;
+    switch (permission) {
+        case Permission::kHttp: return require_step(vm, L, "sdk.http");
+        case Permission::kKv: return require_step(vm, L, "sdk.kv");
+        case Permission::kEmit: return require_step(vm, L, "sdk.events.emit");
+        case Permission::kSecrets: return require_step(vm, L, "sdk.secrets.get");
+    }
 }
 
 void require_run(LuaVmState& vm, lua_State* L) {
@@ -413,7 +426,8 @@ int open_sandbox(lua_State* L) {
     set_functions(vm, L, natives);
     set_int64_natives(vm, L);
     push_sdk(vm, L);
-    lua_call(L, 3, 5);
+    lua_call(L, 3, 6);
+    vm.workflow_parts = luaL_ref(L, LUA_REGISTRYINDEX);
     vm.await_mark = luaL_ref(L, LUA_REGISTRYINDEX);
     vm.function_parameters = luaL_ref(L, LUA_REGISTRYINDEX);
     vm.int64_text = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -52,6 +52,7 @@ bool make_presentable(std::string& text, std::string& scratch, std::size_t bytes
 int add_log(lua_State* L, LuaLogLevel level) {
     LuaVmState& vm = vm_of(L);
     require_run(vm, L);
+    if (is_played_again(vm)) return 0;
     if (vm.effects.logs.size() >= kLuaLogLinesPerRunMax) {
         ++vm.effects.logs_cut;
         return 0;
@@ -82,10 +83,13 @@ int log_info(lua_State* L) { return add_log(L, LuaLogLevel::kInfo); }
 int log_warn(lua_State* L) { return add_log(L, LuaLogLevel::kWarn); }
 int log_error(lua_State* L) { return add_log(L, LuaLogLevel::kError); }
 
+constexpr char kRunTimeHint[] = "; wf.now() is the run's time";
+
 // Seconds since 1970 with the microseconds as a fraction: exact in a double until the year 2255.
 int time_now(lua_State* L) {
     LuaVmState& vm = vm_of(L);
     require_run(vm, L);
+    require_step(vm, L, "sdk.time.now", kRunTimeHint);
     lua_pushnumber(L, static_cast<double>(vm.host->wall_us()) / 1e6);
     return 1;
 }
@@ -95,6 +99,7 @@ int time_iso(lua_State* L) {
     require_run(vm, L);
     std::int64_t us = 0;
     if (lua_isnoneornil(L, 1)) {
+        require_step(vm, L, "sdk.time.iso", kRunTimeHint);
         us = vm.host->wall_us();
     } else {
         const double seconds = luaL_checknumber(L, 1);
@@ -202,6 +207,7 @@ int crypto_unbase64(lua_State* L) {
 int crypto_uuid(lua_State* L) {
     LuaVmState& vm = vm_of(L);
     require_run(vm, L);
+    require_step(vm, L, "sdk.crypto.uuid", "; wf.uuid() is the same each time");
     std::uint8_t bytes[16];
     const std::uint64_t halves[2] = {vm.host->random(), vm.host->random()};
     std::memcpy(bytes, halves, sizeof bytes);

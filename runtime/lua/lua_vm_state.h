@@ -108,7 +108,9 @@ public:
     int int64_make = LUA_NOREF;
     int int64_text = LUA_NOREF;
     int function_parameters = LUA_NOREF;
-    int await_mark = LUA_NOREF;  // what a coroutine of the script's own yields to wait
+    int workflow_parts = LUA_NOREF;  // what lua_workflow.cc is made of
+    int workflow_drive = LUA_NOREF;  // once a workflow has run
+    int await_mark = LUA_NOREF;      // what a coroutine of the script's own yields to wait
     const void* view_metatable_id = nullptr;
     const void* context_metatable_id = nullptr;
     const void* array_metatable_id = nullptr;
@@ -188,6 +190,15 @@ void require_run(LuaVmState& vm, lua_State* L);
 // way to wait.
 int wait_for(LuaVmState& vm, lua_State* L, const LuaWait& wait);
 int sdk_sleep(lua_State* L);
+
+// lua_workflow.cc
+int open_workflow(lua_State* L);
+// Pushes what a turn of a workflow calls; returns the number of arguments.
+int push_workflow(LuaVmState& vm, lua_State* L, const LuaScript& script);
+// Raises in a workflow outside of its steps: `call` would not answer the same the next time.
+void require_step(LuaVmState& vm, lua_State* L, const char* call, const char* hint = "");
+// What a workflow says here it has said before.
+bool is_played_again(const LuaVmState& vm);
 
 // lua_sdk_kv.cc
 // Whether a key that the run has read and then set is another one now: it waited in between.
