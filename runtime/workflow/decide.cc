@@ -21,7 +21,7 @@ bool Decider::decide() {
 
 bool Decider::take() {
     if (input_.kind == InputKind::kStart) return start();
-    if (state_.steps.empty() || state_.is_final()) return false;
+    if (state_.status == RunStatus::kPending || state_.is_final()) return false;
     if (input_.step != kNoStep && input_.step >= state_.steps.size()) return false;
     switch (input_.kind) {
         case InputKind::kStepBegan: return step_began();
@@ -34,14 +34,17 @@ bool Decider::take() {
         case InputKind::kTerminate: return terminate();
         case InputKind::kPause: return pause();
         case InputKind::kResume: return resume();
+        case InputKind::kAsked: return asked();
+        case InputKind::kReturned: return returned();
         default: return false;
     }
 }
 
 bool Decider::start() {
-    if (!state_.steps.empty()) return false;
+    if (state_.status != RunStatus::kPending) return false;
     state_.source = input_.source;
-    state_.steps.resize(definition_.steps.size());
+    state_.by_code = definition_.grows;
+    if (!definition_.grows) state_.steps.resize(definition_.steps.size());
     state_.started_us = input_.at_us;
     state_.bytes = state_.source.event.size() + state_.source.input.size();
     if (definition_.timeout_ms > 0) state_.due_us = input_.at_us + definition_.timeout_ms * 1000;
@@ -50,7 +53,7 @@ bool Decider::start() {
     if (state_.bytes > kRunBytesMax) {
         fail_run("LIMIT",
                  "the run's input is longer than " + std::to_string(kRunBytesMax) + " bytes");
-    } else {
+    } else if (!definition_.grows) {
         arrivals_.push_back({0, true});
     }
     return true;
@@ -142,6 +145,7 @@ void Decider::fell_due(StepIndex at) {
 bool Decider::event() {
     if (!is_current(StepStatus::kWaiting) || of(input_.step).type != StepType::kWait) return false;
     abandon(input_.step);
+    if (definition_.grows) state(input_.step).place = input_.name;
     end_well(input_.step, input_.value);
     return true;
 }
@@ -187,15 +191,18 @@ bool Decider::terminate() {
 }
 
 bool Decider::pause() {
-    if (state_.paused || state_.ending != Ending::kNone) return false;
+    if (state_.ending != Ending::kNone || (state_.paused && input_.code.empty())) return false;
     state_.paused = true;
     state_.pause_reason = input_.name;
+    if (!input_.code.empty()) stop_at(input_.step);
     return true;
 }
 
 bool Decider::resume() {
     if (!state_.paused || state_.ending != Ending::kNone) return false;
-    if (input_.step != kNoStep && state(input_.step).order == 0) return false;
+    if (input_.step != kNoStep && (definition_.grows || state(input_.step).order == 0))
+        return false;
+    state_.heard = 0;  // the code looks at its way again
     state_.paused = false;
     state_.pause_reason.clear();
     state_.error.clear();

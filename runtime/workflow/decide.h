@@ -29,6 +29,8 @@ enum class InputKind : std::uint8_t {
     kTerminate,
     kPause,
     kResume,
+    kAsked,     // the code of a run wants steps (asked.h)
+    kReturned,  // it has come to its end, well or not
 };
 
 enum class StepOutcome : std::uint8_t { kOk, kFailed, kFatal };

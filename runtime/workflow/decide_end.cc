@@ -27,7 +27,7 @@ void Decider::check_end() {
     }
     if (state_.ending != Ending::kNone) {
         if (!flying) undo_or_finish();
-    } else if (!active && !state_.paused) {
+    } else if (!active && !state_.paused && !definition_.grows) {
         auto output = run_output();
         if (!output) {
             fail_run("TEMPLATE", "output: " + output.error().message);
@@ -95,7 +95,9 @@ void Decider::next_undo() {
 bool Decider::start_undo(StepIndex at) {
     StepState& step = state(at);
     std::string made;
-    if (of(at).compensate_input.empty()) {
+    if (definition_.grows && !of(at).compensate_input.empty()) {
+        made = of(at).compensate_input;  // as it was asked for
+    } else if (of(at).compensate_input.empty()) {
         core::JsonWriter json(made);
         json.begin_object().raw_field("input", step.input.empty() ? "null" : step.input);
         if (!step.output.empty()) json.raw_field("output", step.output);

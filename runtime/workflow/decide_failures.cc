@@ -34,6 +34,7 @@ void Decider::give_up(StepIndex at) {
     StepState& step = state(at);
     step.status = StepStatus::kFailed;
     step.ended_us = input_.at_us;
+    if (definition_.grows) state_.ended.push_back(at);
     tell("workflow.step.failed", at);
     if (state_.ending != Ending::kNone) return;
     if (of(at).on_failure == OnFailure::kContinue) {

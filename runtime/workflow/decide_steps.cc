@@ -56,6 +56,7 @@ void Decider::begin(StepIndex at) {
     step.attempt = 1;
     step.started_us = input_.at_us;
     tell("workflow.step.started", at);
+    if (definition_.grows) return begin_as_asked(at);
     switch (of(at).type) {
         case StepType::kCondition: return judge(at);
         case StepType::kParallel: return split(at);
@@ -111,21 +112,23 @@ void Decider::split(StepIndex at) {
 
 void Decider::wait(StepIndex at) {
     begun(at, StepStatus::kWaiting);
-    if (of(at).event.empty()) {
-        for (std::size_t i = 0; i < state_.signals.size(); ++i) {
-            if (state_.signals[i].name != of(at).signal) continue;
-            const std::string payload = std::move(state_.signals[i].payload);
-            state_.signals.erase(state_.signals.begin() + static_cast<std::ptrdiff_t>(i));
-            state_.bytes -= std::min(state_.bytes, payload.size());
-            return end_well(at, payload);
-        }
-        return;
-    }
+    if (of(at).event.empty()) return take_signal(at);
     RunData data(definition_, state_);
     auto match = fill_templates(of(at).match, data);
     if (!match) return fail_step(at, true, "TEMPLATE", match.error().message);
     state(at).input = std::move(*match);
     add(EffectKind::kWait, at).input = state(at).input;
+}
+
+// One that came before anybody waited for it.
+void Decider::take_signal(StepIndex at) {
+    for (std::size_t i = 0; i < state_.signals.size(); ++i) {
+        if (state_.signals[i].name != of(at).signal) continue;
+        const std::string payload = std::move(state_.signals[i].payload);
+        state_.signals.erase(state_.signals.begin() + static_cast<std::ptrdiff_t>(i));
+        state_.bytes -= std::min(state_.bytes, payload.size());
+        return end_well(at, payload);
+    }
 }
 
 void Decider::sleep(StepIndex at) {
@@ -163,6 +166,7 @@ void Decider::complete(StepIndex at, std::string output) {
     step.output = std::move(output);
     step.error.clear();
     step.code.clear();
+    if (definition_.grows) state_.ended.push_back(at);
     tell("workflow.step.completed", at);
     lead_on(at);
 }

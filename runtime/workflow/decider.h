@@ -40,6 +40,8 @@ private:
     bool terminate();
     bool pause();
     bool resume();
+    bool asked();
+    bool returned();
     bool lost_branch(StepIndex at) const;
     void begin_anew(StepIndex at);
     void run_again_from(StepIndex from);
@@ -67,6 +69,9 @@ private:
     void judge(StepIndex at);
     void split(StepIndex at);
     void wait(StepIndex at);
+    void take_signal(StepIndex at);
+    void begin_as_asked(StepIndex at);
+    void stop_at(StepIndex at);
     void sleep(StepIndex at);
     void complete(StepIndex at, std::string output);
     void lead_on(StepIndex at);

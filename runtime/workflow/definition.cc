@@ -207,6 +207,26 @@ bool is_step_id(std::string_view id) {
            });
 }
 
+RetryRule read_retry(Reading& reading, JsonElement element, const std::string& path) {
+    RetryRule rule;
+    Members in(reading, element, path);
+    in.choice("strategy", rule.strategy, kStrategies);
+    std::int64_t attempts = rule.attempts_max;
+    std::int64_t retries = 0;
+    in.integer("maxAttempts", attempts, 1, kAttemptsMax);
+    if (in.integer("maxRetries", retries, 0, kAttemptsMax - 1)) attempts = retries + 1;
+    rule.attempts_max = static_cast<std::uint32_t>(attempts);
+    in.span("initialDelay", "initialDelayMs", rule.initial_ms, kDelayMsMax);
+    in.span("maxDelay", "maxDelayMs", rule.max_ms, kDelayMsMax);
+    if (const auto factor = in.find("backoffFactor")) {
+        if (!factor->get(rule.factor) || rule.factor < 1 || rule.factor > 100)
+            in.refuse(*factor, "backoff_factor", "must be a number from 1 to 100", 100);
+    }
+    in.finish();
+    if (rule.strategy == RetryStrategy::kNone) rule.attempts_max = 1;
+    return rule;
+}
+
 class Parser {
 public:
     Parser(JsonElement root, const char* text, Unknown unknown) : root_(root), unknown_(unknown) {
@@ -253,7 +273,7 @@ private:
         if (of.choice("onStepFailure", policy, kPolicies)) policy_ = policy;
         of.choice("onWorkflowFailure", out_.on_failure, kRunPolicies);
         if (const auto rule = of.find("retryPolicy"))
-            retry_ = read_retry(*rule, of.full("retry_policy"));
+            retry_ = read_retry(reading_, *rule, of.full("retry_policy"));
         of.finish();
     }
 
@@ -275,26 +295,6 @@ private:
                                  "must be an executor: an object with a type");
             out_.actions.emplace(member.key, std::move(text));
         }
-    }
-
-    RetryRule read_retry(JsonElement element, const std::string& path) {
-        RetryRule rule;
-        Members in(reading_, element, path);
-        in.choice("strategy", rule.strategy, kStrategies);
-        std::int64_t attempts = rule.attempts_max;
-        std::int64_t retries = 0;
-        in.integer("maxAttempts", attempts, 1, kAttemptsMax);
-        if (in.integer("maxRetries", retries, 0, kAttemptsMax - 1)) attempts = retries + 1;
-        rule.attempts_max = static_cast<std::uint32_t>(attempts);
-        in.span("initialDelay", "initialDelayMs", rule.initial_ms, kDelayMsMax);
-        in.span("maxDelay", "maxDelayMs", rule.max_ms, kDelayMsMax);
-        if (const auto factor = in.find("backoffFactor")) {
-            if (!factor->get(rule.factor) || rule.factor < 1 || rule.factor > 100)
-                in.refuse(*factor, "backoff_factor", "must be a number from 1 to 100", 100);
-        }
-        in.finish();
-        if (rule.strategy == RetryStrategy::kNone) rule.attempts_max = 1;
-        return rule;
     }
 
     void read_steps(Members& in) {
@@ -362,7 +362,7 @@ private:
         step.retry =
             policy == StepPolicy::kRetry ? retry_.value_or(RetryRule{}) : retry_.value_or(kNoRetry);
         if (const auto rule = in.find("retryPolicy"))
-            step.retry = read_retry(*rule, in.full("retry_policy"));
+            step.retry = read_retry(reading_, *rule, in.full("retry_policy"));
         step.on_failure = policy == StepPolicy::kContinue     ? OnFailure::kContinue
                           : policy == StepPolicy::kCompensate ? OnFailure::kCompensate
                                                               : OnFailure::kFail;
@@ -604,6 +604,17 @@ private:
 };
 
 }  // namespace
+
+core::Result<RetryRule> parse_retry(std::string_view json, const std::string& path) {
+    core::JsonDom dom;
+    auto root = dom.parse(json);
+    if (!root) return core::fail(std::move(root.error()));
+    Reading reading;
+    reading.text = root->raw().data();
+    RetryRule rule = read_retry(reading, *root, path);
+    if (reading.error) return core::fail(std::move(*reading.error));
+    return rule;
+}
 
 core::Result<Definition> parse_definition(std::string_view json, Unknown unknown) {
     if (json.size() > kDefinitionBytesMax) {

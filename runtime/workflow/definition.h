@@ -93,6 +93,8 @@ struct Definition {
     std::int64_t timeout_ms = 0;  // of a run; 0: none
     std::string output;           // JSON with templates; empty: what the last steps gave
     std::vector<std::string> warnings;
+    // A run's own: its code asks for steps while it goes on (asked.h).
+    bool grows = false;
 
     StepIndex find(std::string_view step_id) const;
 };
@@ -100,6 +102,9 @@ struct Definition {
 enum class Unknown : std::uint8_t { kWarn, kRefuse };
 
 core::Result<Definition> parse_definition(std::string_view json, Unknown unknown = Unknown::kWarn);
+
+// The rule of a step alone; errors name `path`.
+core::Result<RetryRule> parse_retry(std::string_view json, const std::string& path);
 
 // The second half of it: the graph. Fills in what Step says is made; errors carry no position.
 core::Status check_graph(Definition& definition);

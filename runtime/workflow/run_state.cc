@@ -12,6 +12,7 @@ constexpr std::string_view kRunTexts[] = {
 }  // namespace
 
 bool RunState::is_busy() const {
+    if (wants_code()) return true;
     return !is_final() && std::any_of(steps.begin(), steps.end(), [](const StepState& step) {
         return step.status == StepStatus::kRunning || step.undo == Undo::kRunning;
     });

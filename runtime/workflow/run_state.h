@@ -67,6 +67,7 @@ struct StepState {
     std::int64_t ended_us = 0;
     std::string input;   // JSON, filled in
     std::string output;  // JSON
+    std::string place;   // of the event that came: no other wait of a run by code takes it
     std::string error;
     std::string code;  // a word: FAILED, TIMEOUT, INTERRUPTED, LIMIT, TEMPLATE, ...
     Undo undo = Undo::kNone;
@@ -89,8 +90,9 @@ struct Signal {
 // What a run is made of.
 struct RunSource {
     std::string run_id;
-    std::string event;  // the envelope, JSON; empty: no event began it
-    std::string input;  // JSON; empty: the event's payload
+    std::string event;            // the envelope, JSON; empty: no event began it
+    std::string input;            // JSON; empty: the event's payload
+    std::uint32_t continued = 0;  // how often its code has begun anew
 };
 
 struct RunState {
@@ -114,6 +116,18 @@ struct RunState {
     std::string error;
     std::string code;
     std::string pause_reason;
+
+    // Of a run whose steps its code asks for.
+    bool by_code = false;
+    std::vector<StepIndex> ended;  // in the order in which the code is told of them
+    // How much of that, its beginning counted too, the code had been told when it asked for what is
+    // written down, and has been told at all: that is not written.
+    std::size_t settled = 0;
+    std::size_t heard = 0;
+    bool wants_code() const {
+        return by_code && !paused && ending == Ending::kNone && !is_final() &&
+               heard < ended.size() + 1;
+    }
 
     bool is_final() const {
         return status == RunStatus::kCompleted || status == RunStatus::kFailed ||
