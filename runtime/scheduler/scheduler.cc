@@ -26,7 +26,11 @@ std::int64_t jitter_us(const Schedule& schedule, std::int64_t due_us) {
 }
 
 // What is due first of a document that has just been made or changed.
-std::optional<std::int64_t> first_due(const Schedule& schedule, std::int64_t after_us) {
+std::optional<std::int64_t> first_due(const Schedule& schedule, std::int64_t done_us) {
+    const std::int64_t after_us = std::max(schedule.updated_at_us, done_us);
+    // The clock may have been set back behind it meanwhile.
+    if (schedule.type == TimingType::kOnce && done_us != 0 && schedule.at_us <= done_us)
+        return std::nullopt;
     // A time that lies in the past when it is asked for is due at once.
     if (schedule.type == TimingType::kOnce && schedule.at_us > after_us - 1)
         return next_due(schedule.timing, schedule.at_us - 1);
@@ -38,7 +42,7 @@ std::optional<std::int64_t> first_due(const Schedule& schedule, std::int64_t aft
     // The grid's first point, though it was past when it was asked for.
     if (schedule.type == TimingType::kInterval && schedule.not_before_us != 0 &&
         schedule.version == 1)
-        after_us = std::min(after_us, schedule.timing.anchor_us - 1);
+        return next_due(schedule.timing, std::min(after_us, schedule.timing.anchor_us - 1));
     return next_due(schedule.timing, after_us);
 }
 
@@ -99,8 +103,7 @@ void Scheduler::take_up(const ScheduleRef& schedule, std::int64_t now_us) {
     if (!fresh && entry.state.due_us != 0 && entry.state.due_us <= now_us)
         set_due(entry, entry.state.due_us);
     else
-        set_due(entry,
-                first_due(*schedule, std::max(schedule->updated_at_us, entry.state.done_us)));
+        set_due(entry, first_due(*schedule, entry.state.done_us));
 }
 
 void Scheduler::forget(std::uint32_t number) {

@@ -4,6 +4,7 @@
 #include "runtime/scheduler/scheduler.h"
 
 #include "core/json_reader.h"
+#include "core/timestamp.h"
 #include "runtime/registry/registry.h"
 #include "store/rows/registry_store.h"
 #include "tests/runtime/registry/memory_registry_rows.h"
@@ -163,6 +164,22 @@ TEST_F(SchedulerTest, DoesNothingTwiceWhenTheClockGoesBack) {
     EXPECT_EQ(ledger(schedule), (Lines{"fired"}));
     pass(60 * kSecondUs);
     EXPECT_EQ(events(), 2u);
+}
+
+TEST_F(SchedulerTest, OnceStaysOnceWhenItIsChangedBeforeItsTimeByAClockThatWentBack) {
+    const auto schedule = create(R"("type":"once","overlap":"allow","at":")" +
+                                 core::format_timestamp(clock_.wall_us() + 5 * kSecondUs) + "\"");
+    pass(5 * kSecondUs);
+    EXPECT_EQ(events(), 1u);
+    clock_.step_wall_us(-3600 * kSecondUs);
+    patch(schedule, R"({"name":"other"})");
+    EXPECT_EQ(scheduler_->look(schedule->number)->due_us, 0);
+    pass(2 * 3600 * kSecondUs);
+    EXPECT_EQ(ledger(schedule), (Lines{"fired"}));
+    // Another time is another one.
+    patch(schedule, R"({"at":")" + core::format_timestamp(clock_.wall_us() + kSecondUs) + "\"}");
+    pass(kSecondUs);
+    EXPECT_EQ(ledger(schedule), (Lines{"fired", "fired"}));
 }
 
 TEST_F(SchedulerTest, PassesOverWhileARunIsNotOver) {
