@@ -21,7 +21,12 @@ core::Result<std::unique_ptr<Database>> Database::open(const Options& options) {
     }
     auto engine = std::make_unique<Engine>(adjusted);
     if (auto status = engine->open(); !status) return core::fail(std::move(status.error()));
-    return std::unique_ptr<Database>(new Database(std::move(engine)));
+    std::unique_ptr<Database> database(new Database(std::move(engine)));
+    if (!database->engine_->has_old_keys(ColumnFamily::kCursor)) {
+        if (auto status = database->stored_bytes().load(*database); !status)
+            return core::fail(std::move(status.error()));
+    }
+    return database;
 }
 
 std::size_t Database::shards() const { return engine_->options.shards; }
@@ -42,6 +47,7 @@ RegistryStore& Database::registry() { return *engine_->registry; }
 AuditLog& Database::audit() { return *engine_->audit; }
 IdIndex& Database::ids() { return engine_->ids; }
 SpaceGuard& Database::space() { return *engine_->space; }
+StoredBytes& Database::stored_bytes() { return engine_->stored_bytes; }
 Quarantine& Database::quarantine() { return engine_->quarantine; }
 const std::vector<std::string>& Database::losses() const { return engine_->losses; }
 Housekeeper& Database::housekeeper() { return *engine_->housekeeper; }

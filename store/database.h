@@ -49,6 +49,7 @@ class RegistryStore;
 class RetrySchedule;
 class ShardLog;
 class SpaceGuard;
+class StoredBytes;
 
 class Database {
 public:
@@ -127,6 +128,7 @@ public:
     AuditLog& audit();
     IdIndex& ids();
     SpaceGuard& space();
+    StoredBytes& stored_bytes();
     // Rows that cannot be read.
     Quarantine& quarantine();
     // What was missing at this start, in words; only with Options::accept_loss.

@@ -18,6 +18,7 @@
 #include "store/log/pool_set.h"
 #include "store/log/shard_log.h"
 #include "store/retention/space_guard.h"
+#include "store/retention/stored_bytes.h"
 #include "store/rows/audit_log.h"
 #include "store/rows/dead_letters.h"
 #include "store/rows/entity_store.h"
@@ -154,6 +155,7 @@ public:
     std::unique_ptr<Hasher> hasher;
     std::unique_ptr<SpaceGuard> space;
     IdIndex ids;
+    StoredBytes stored_bytes{options.shards};
     std::vector<std::unique_ptr<ShardLog>> shard_logs;
     std::unique_ptr<LogReader> log_reader;
     std::unique_ptr<EventSearch> event_search;
@@ -215,7 +217,7 @@ private:
     core::Status load_units();
     core::Status load_units_of(core::ShardId log);
     core::Result<std::uint64_t> find_next_unit();
-    void make_parts();
+    core::Status make_parts();
 
     rocksdb::Status open_db(const rocksdb::DBOptions& with, const std::string& path);
     rocksdb::Status open_families(const rocksdb::DBOptions& with, const std::string& path);

@@ -81,6 +81,7 @@ bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
             case store::AppendStatus::kAppended:
                 note_appended(request, item);
                 if (!item.dead_letter.empty()) put_dead_letter(item);
+                if (item.late != 0 && options_.states) put_states(request, item);
                 begun = true;
                 break;
             case store::AppendStatus::kDuplicate:
@@ -149,6 +150,21 @@ void ShardCommit::put_dead_letter(const IngestItem& item) {
     row.error_fingerprint = kMisfitFingerprint;
     store::RowBatch rows;
     rows.put_dead_letter(row, store::RowChange::kNew);
+    if (open_rows_.empty()) rows_since_us_ = now_us();
+    open_rows_.append(rows);
+}
+
+// In the unit of the event that makes the steps.
+void ShardCommit::put_states(const IngestRequest& request, const IngestItem& item) {
+    const LateItem& late = request.late->items[item.late - 1];
+    if (late.changes.empty()) return;
+    store::RowBatch rows;
+    for (const StateChange& change : late.changes) {
+        StateBook::put(rows, change.slot->key, options_.shard, change.step, change.state,
+                       item.input.received_at_us);
+        options_.states->use(*change.slot);
+        open_states_.push_back(change.slot);
+    }
     if (open_rows_.empty()) rows_since_us_ = now_us();
     open_rows_.append(rows);
 }
@@ -230,6 +246,7 @@ void ShardCommit::close_unit(const store::BatchPart& part) {
     if (!log_.empty()) {
         unit.block = log_.seal(options_.registry_revision ? options_.registry_revision() : 0);
         closed_end_ = {unit.block.sequence + 1, unit.block.events.end_offset()};
+        count_stored(unit.block);
     }
     if (unit.block.events && unit.durability < store::Durability::kFsync)
         weak_end_ = unit.block.events.end_offset();
@@ -250,6 +267,7 @@ void ShardCommit::close_unit(const store::BatchPart& part) {
     waiting.items = std::move(open_items_);
     waiting.when_durable = std::move(open_callbacks_);
     waiting.when_synced = std::move(open_syncs_);
+    waiting.states = std::exchange(open_states_, {});
     open_callbacks_.clear();
     open_syncs_.clear();
     open_items_.clear();
@@ -260,6 +278,15 @@ void ShardCommit::close_unit(const store::BatchPart& part) {
     open_durability_ = store::Durability::kMemory;
     // The ring holds more units than are ever in flight, so it can't be full.
     MR_ASSERT(writer_.append(options_.shard.value, std::move(unit)));
+}
+
+void ShardCommit::count_stored(const store::SealedBlock& block) {
+    if (!options_.stored) return;
+    for (const store::TenantBytes& of : block.of_tenants) {
+        const core::TenantId tenant{of.tenant};
+        const core::LogOffset all{options_.stored->add(options_.shard, tenant, of.bytes)};
+        open_rows_.put_cursor(store::stored_cursor(tenant), {options_.shard, all});
+    }
 }
 
 void ShardCommit::complete(store::Completion&& completion) {
@@ -278,6 +305,7 @@ void ShardCommit::complete(store::Completion&& completion) {
         if (completion.durability == store::Durability::kFsync) synced_end_ = durable_end_;
         for (auto& callback : unit.when_durable) callback();
     }
+    for (StateSlot* slot : unit.states) options_.states->release(*slot);
     answer_synced(unit.when_synced);
     if (failed_) answer_synced(open_syncs_);  // no unit will come for them
     unit.items.clear();

@@ -12,12 +12,14 @@
 
 #include "core/clock.h"
 #include "runtime/delivery/lane_job.h"
+#include "runtime/registry/state_book.h"
 #include "runtime/shard/commit_gather.h"
 #include "runtime/shard/identity_keeper.h"
 #include "runtime/shard/ingest_request.h"
 #include "runtime/shard/shard_metrics.h"
 #include "store/commit/log_port.h"
 #include "store/log/shard_log.h"
+#include "store/retention/stored_bytes.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -45,7 +47,9 @@ public:
         std::int64_t linger_us_max = 1000;  // also for clients about to come back: CommitGather
         // Asked when a block is sealed; none: it does not say.
         std::function<std::uint64_t()> registry_revision{};
-        IdentityKeeper* keeper = nullptr;  // null: every identity is this shard's alone
+        IdentityKeeper* keeper = nullptr;      // null: every identity is this shard's alone
+        StateBook* states = nullptr;           // null: no rule knows states
+        store::StoredBytes* stored = nullptr;  // null: what tenants have is not counted
     };
     ShardCommit(const Options& options, store::ShardLog& log, store::LogPort& writer,
                 const core::Clock& clock, ShardMetrics& metrics, Handlers handlers);
@@ -91,6 +95,7 @@ private:
         std::vector<DeliveryItem> items;
         std::vector<std::function<void()>> when_durable;
         std::vector<IngestRequest*> when_synced;
+        std::vector<StateSlot*> states;  // in use until it is durable
     };
     struct Waiter {
         core::LogOffset needed_end;
@@ -111,12 +116,15 @@ private:
     bool worth_sealing();
     bool seal();
     void close_unit(const store::BatchPart& part);
+    // What the block adds to its tenants' bytes, in the block's unit.
+    void count_stored(const store::SealedBlock& block);
     // What the units of a request that is all or none have in common.
     store::BatchPart part_of(const IngestRequest& request);
     void complete(store::Completion&& completion);
     store::AppendResult find_taken(const IngestRequest& request, const IngestItem& item);
     void note_appended(const IngestRequest& request, const IngestItem& item);
     void put_dead_letter(const IngestItem& item);
+    void put_states(const IngestRequest& request, const IngestItem& item);
     void answer_synced(std::vector<IngestRequest*>& requests);
     void wait_for(IngestRequest& request, core::LogOffset needed_end);
 
@@ -133,6 +141,7 @@ private:
     std::vector<DeliveryItem> open_items_;
     std::vector<std::function<void()>> open_callbacks_;
     std::vector<IngestRequest*> open_syncs_;  // wait for the open unit's sync, whatever it holds
+    std::vector<StateSlot*> open_states_;
     store::Durability open_durability_ = store::Durability::kMemory;
 
     std::deque<Unit> in_flight_;

@@ -7,6 +7,7 @@
 #define XXH_INLINE_ALL
 #include "core/assert.h"
 #include "store/commit/crc32c.h"
+#include "store/log/received_high.h"
 
 #include <xxhash.h>
 
@@ -199,8 +200,10 @@ core::BufferRef BlockBuilder::make_value(const Chain& chain, const BlockBody& la
     return value;
 }
 
-core::BufferRef BlockBuilder::make_summary(std::size_t stored_bytes) {
+core::BufferRef BlockBuilder::make_summary(std::size_t stored_bytes, std::int64_t received_high_us,
+                                           const std::vector<TenantBytes>& of_tenants) {
     SummaryHeader header;
+    header.version = kSummaryVersionWithHigh;
     const bool overflow = patterns_.size() > kSummaryPatternsMax;
     if (overflow) {
         header.flags |= static_cast<std::uint8_t>(SummaryFlag::kPatternsOverflow);
@@ -224,7 +227,8 @@ core::BufferRef BlockBuilder::make_summary(std::size_t stored_bytes) {
         items_.empty() ? 0 : bloom_bytes_for(items_.size(), kSummaryBitsPerItem));
 
     core::BufferRef out =
-        pools_.acquire(sizeof(header) + header.patterns_bytes + header.bloom_bytes);
+        pools_.acquire(sizeof(header) + header.patterns_bytes + header.bloom_bytes +
+                       of_tenants.size() * sizeof(TenantBytes) + sizeof(received_high_us));
     append_to(out, &header, sizeof(header));
     std::size_t begin = 0;
     for (std::size_t i = 0; i < header.pattern_count; ++i) {
@@ -240,6 +244,8 @@ core::BufferRef BlockBuilder::make_summary(std::size_t stored_bytes) {
         for (const std::uint64_t item : items_) bloom_add(filter, header.bloom_bytes, item);
         out.set_size(out.size() + header.bloom_bytes);
     }
+    append_to(out, of_tenants.data(), of_tenants.size() * sizeof(TenantBytes));
+    append_to(out, &received_high_us, sizeof(received_high_us));
     const std::uint32_t crc = record_crc(out.view(), offsetof(SummaryHeader, crc32c));
     std::memcpy(out.data() + offsetof(SummaryHeader, crc32c), &crc, sizeof(crc));
     return out;
@@ -257,9 +263,13 @@ SealedBlock BlockBuilder::finish(const Chain& chain) {
     SealedBlock out;
     out.sequence = chain.sequence;
     out.value = make_value(chain, layout, body_bytes);
-    out.summary = make_summary(out.value.size());
     out.hash = XXH3_64bits(out.value.data(), out.value.size());
     out.events = EventBlock({shard_, chain.first_offset}, layout, body_, chain.registry_revision);
+    if (many_tenants_)
+        out.of_tenants = tenant_bytes(out.events);
+    else
+        out.of_tenants = {{tenant_, static_cast<std::uint32_t>(text_bytes_)}};
+    out.summary = make_summary(out.value.size(), chain.received_high_us, out.of_tenants);
 
     // The open buffer is kept when the texts moved out of it.
     body_ = open_body.get() == body_.get() ? core::BufferRef{} : std::move(open_body);

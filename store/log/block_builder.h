@@ -35,7 +35,9 @@ public:
         std::uint64_t sequence = 0;
         std::uint64_t previous_hash = 0;
         std::uint64_t registry_revision = 0;
+        std::int64_t received_high_us = 0;  // of this block and all before it
     };
+    std::int64_t received_max_us() const { return received_max_us_; }
     SealedBlock finish(const Chain& chain);
 
 private:
@@ -44,7 +46,8 @@ private:
     void compress(std::string_view bytes);
     BlockBody finish_body();
     core::BufferRef make_value(const Chain& chain, const BlockBody& layout, std::size_t body_bytes);
-    core::BufferRef make_summary(std::size_t stored_bytes);
+    core::BufferRef make_summary(std::size_t stored_bytes, std::int64_t received_high_us,
+                                 const std::vector<TenantBytes>& of_tenants);
 
     PoolSet& pools_;
     const core::ShardId shard_;

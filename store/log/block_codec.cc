@@ -1,7 +1,10 @@
 #include "store/log/block_codec.h"
 
+#include "store/log/tenant_bytes.h"
+
 #include <lz4.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #define XXH_INLINE_ALL
@@ -227,14 +230,25 @@ core::Result<SummaryView> open_summary(core::LogPosition key, std::string_view v
     if (value.size() < sizeof(SummaryHeader))
         return damaged(key, "summary shorter than its header");
     std::memcpy(&view.header, value.data(), sizeof(SummaryHeader));
-    if (view.header.version != kSummaryVersion) return damaged(key, "unknown summary version");
+    const bool with_high = view.header.version == kSummaryVersionWithHigh;
+    if (!with_high && view.header.version != kSummaryVersion)
+        return damaged(key, "unknown summary version");
     if (record_crc(value, offsetof(SummaryHeader, crc32c)) != view.header.crc32c)
         return damaged(key, "summary checksum mismatch");
     const std::uint64_t bytes = std::uint64_t{view.header.patterns_bytes} + view.header.bloom_bytes;
-    if (sizeof(SummaryHeader) + bytes != value.size())
+    const std::size_t high_bytes = with_high ? sizeof(view.received_high_us) : 0;
+    const std::uint64_t known = sizeof(SummaryHeader) + bytes + high_bytes;
+    const std::uint64_t of_tenants = value.size() - std::min<std::uint64_t>(known, value.size());
+    if (known > value.size() || of_tenants % sizeof(TenantBytes) != 0 ||
+        (!with_high && of_tenants != 0))
         return damaged(key, "summary does not add up");
     view.patterns = value.substr(sizeof(SummaryHeader), view.header.patterns_bytes);
-    view.bloom = value.substr(sizeof(SummaryHeader) + view.header.patterns_bytes);
+    view.bloom =
+        value.substr(sizeof(SummaryHeader) + view.header.patterns_bytes, view.header.bloom_bytes);
+    if (with_high) {
+        view.of_tenants = value.substr(sizeof(SummaryHeader) + bytes, of_tenants);
+        std::memcpy(&view.received_high_us, value.data() + value.size() - high_bytes, high_bytes);
+    }
     return view;
 }
 

@@ -9,6 +9,7 @@
 #include "store/log/event_block.h"
 #include "store/log/log_reader.h"
 #include "store/log/pool_set.h"
+#include "store/log/received_high.h"
 
 #include <cstdint>
 #include <optional>
@@ -53,7 +54,11 @@ struct SummaryView {
     SummaryHeader header;
     std::string_view patterns;  // {bytes:u16, text} x pattern_count
     std::string_view bloom;
+    std::string_view of_tenants;                           // see tenant_bytes.h
+    std::int64_t received_high_us = kReceivedHighUnknown;  // see received_high.h
 
+    // Of whom it holds how much was counted.
+    bool counted() const { return header.version == kSummaryVersionWithHigh; }
     bool has(SummaryFlag flag) const {
         return (header.flags & static_cast<std::uint8_t>(flag)) != 0;
     }

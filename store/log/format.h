@@ -10,7 +10,7 @@
 //   log         shard:u16 first_offset:u64                       BlockHeader, segment table,
 //   identity table, segments
 //   summary     shard:u16 first_offset:u64                       SummaryHeader, patterns, bloom
-//   filter
+//   filter, and what tenant_bytes.h and received_high.h say
 //   outcomes    shard:u16 block_first_offset:u64 serial:u64      outcome chunk, see outcome_codec.h
 //   cursor      partition:u16 name                               version:u8 offset:u64
 //   retry       partition:u16 due_at_us:i64 offset:u64 subscription:u32 tenant:u32

@@ -14,12 +14,14 @@
 #include "store/ids/hasher.h"
 #include "store/log/event_block.h"
 #include "store/log/format.h"
+#include "store/log/tenant_bytes.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace millrace::store {
 
@@ -70,6 +72,7 @@ struct SealedBlock {
     core::BufferRef summary{};  // the summary row's value
     std::uint64_t sequence = 0;
     std::uint64_t hash = 0;  // what the next block carries as its predecessor's hash
+    std::vector<TenantBytes> of_tenants{};
 };
 
 class ShardLog {
@@ -80,6 +83,7 @@ public:
         core::LogOffset next_offset{};
         std::uint64_t next_sequence = 0;
         std::uint64_t previous_hash = 0;
+        std::int64_t received_high_us = 0;  // of what is there (received_high.h)
         PoolSet* pools = nullptr;
         ShardIdIndex* ids = nullptr;
         std::size_t block_bytes_target = core::kBlockBytesTarget;

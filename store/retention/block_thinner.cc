@@ -1,6 +1,7 @@
 #include "store/retention/block_thinner.h"
 
 #include "store/commit/crc32c.h"
+#include "store/log/tenant_bytes.h"
 
 #include <lz4.h>
 
@@ -142,6 +143,13 @@ ThinnedBlock thin_block(const BlockView& block, const EventBlock& events,
     header.bloom_bytes = static_cast<std::uint32_t>(bloom.size());
     out.summary.assign(reinterpret_cast<const char*>(&header), sizeof(header));
     out.summary.append(patterns).append(bloom);
+    if (header.version == kSummaryVersionWithHigh) {
+        const std::vector<TenantBytes> left = tenant_bytes(events, gone);
+        out.summary.append(reinterpret_cast<const char*>(left.data()),
+                           left.size() * sizeof(TenantBytes));
+        out.summary.append(reinterpret_cast<const char*>(&summary.received_high_us),
+                           sizeof(summary.received_high_us));
+    }
     const std::uint32_t crc = record_crc(out.summary, offsetof(SummaryHeader, crc32c));
     std::memcpy(out.summary.data() + offsetof(SummaryHeader, crc32c), &crc, sizeof(crc));
     return out;

@@ -3,6 +3,8 @@
 #include "core/fault.h"
 #include "store/engine.h"
 #include "store/log/block_codec.h"
+#include "store/retention/dropped_bytes.h"
+#include "store/retention/let_go.h"
 #include "store/retention/rocks_work.h"
 #include "store/retention/thinner.h"
 #include "store/rows/keys.h"
@@ -12,6 +14,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <memory>
 
 namespace millrace::store {
@@ -39,12 +42,19 @@ public:
         const core::LogPosition key = read_log_key(reader);
         if (key.shard != shard_) return false;
         auto summary = open_summary(key, view(rows_->value()));
-        if (!summary) return core::fail(std::move(summary.error()));
-        header_ = summary->header;
+        if (!summary) {
+            // Its block says enough, but not which rules it falls under: the longest counts.
+            engine_.quarantine.set_aside(ColumnFamily::kSummary, view(rows_->key()),
+                                         summary.error().message);
+            if (auto read = look_at_block(key); !read) return core::fail(std::move(read.error()));
+        } else {
+            header_ = summary->header;
+            of_tenants_ = read_tenant_bytes(summary->of_tenants);
+        }
         first_ = key.offset.value;
         // As old as the rule that keeps one of its events longest.
         std::int64_t cutoff = std::numeric_limits<std::int64_t>::max();
-        const std::uint32_t kinds = kinds_in(*summary, rule_.rules);
+        const std::uint32_t kinds = summary ? kinds_in(*summary, rule_.rules) : ~0u;
         for (std::size_t kind = 0; kind <= rule_.rules.size(); ++kind) {
             if ((kinds >> kind & 1u) != 0) cutoff = std::min(cutoff, cutoff_us(rule_, kind));
         }
@@ -56,22 +66,45 @@ public:
     bool held() const { return first_ + header_.count > floor_; }
     const SummaryHeader& header() const { return header_; }
     void drop() {
+        for (const TenantBytes& of : of_tenants_) dropped_bytes_[of.tenant] += of.bytes;
         new_first_ = first_ + header_.count;
+        dropped_until_us_ = std::max(dropped_until_us_, header_.received_max_us);
         rows_->Next();
     }
     std::uint64_t new_first() const { return new_first_; }
+    std::int64_t dropped_until_us() const { return dropped_until_us_; }
+    // By tenant.
+    const std::map<std::uint32_t, std::uint64_t>& dropped_bytes() const { return dropped_bytes_; }
     core::ShardId shard() const { return shard_; }
 
 private:
+    core::Status look_at_block(core::LogPosition key) {
+        rocksdb::PinnableSlice value;
+        auto there = engine_.get(ColumnFamily::kLog, log_key(key), value);
+        if (!there) return core::fail(std::move(there.error()));
+        auto block = open_block(key, *there ? view(value) : std::string_view());
+        if (!block) return core::fail(std::move(block.error()));
+        header_ = {};
+        header_.count = block->header.count;
+        header_.received_min_us = block->header.received_min_us;
+        header_.received_max_us = block->header.received_max_us;
+        header_.stored_bytes = value.size();
+        of_tenants_.clear();
+        return {};
+    }
+
     Engine& engine_;
     const core::ShardId shard_;
     const std::uint64_t floor_;
     const RetentionRule& rule_;
     std::unique_ptr<rocksdb::Iterator> rows_;
     SummaryHeader header_;
+    std::vector<TenantBytes> of_tenants_;
+    std::map<std::uint32_t, std::uint64_t> dropped_bytes_;
     bool too_old_ = false;
     std::uint64_t first_ = 0;
     std::uint64_t new_first_ = 0;
+    std::int64_t dropped_until_us_ = 0;
 };
 
 // What cursors, the caller, retries and dead letters still need.
@@ -204,7 +237,9 @@ core::Result<RetentionReport> drop_blocks(Database& database, const RetentionRul
     auto report = choose(shards, rule, total);
     if (!report || report->events_dropped == 0) return report;
     rocksdb::WriteBatch batch;
+    LetGo let_go;
     for (const OldestFirst& shard : shards) {
+        if (shard.dropped_until_us() != 0) let_go.block(shard.shard(), shard.dropped_until_us());
         const std::string begin = log_key({shard.shard(), core::LogOffset{0}});
         const std::string end = log_key({shard.shard(), core::LogOffset{shard.new_first()}});
         for (const ColumnFamily family :
@@ -215,10 +250,19 @@ core::Result<RetentionReport> drop_blocks(Database& database, const RetentionRul
                           gone_key({shard.shard(), core::LogOffset{0}}),
                           gone_key({shard.shard(), core::LogOffset{shard.new_first()}}));
     }
+    if (auto status = let_go.put(engine, batch); !status)
+        return core::fail(std::move(status.error()));
+    DroppedBytes dropped(engine);
+    for (const OldestFirst& shard : shards) {
+        for (const auto& [tenant, bytes] : shard.dropped_bytes())
+            dropped.add(shard.shard(), core::TenantId{tenant}, bytes);
+    }
+    dropped.put(batch);
     core::pass_fault_point(core::FaultPoint::kRetentionGathered);
     if (auto status = engine.commit(batch, Durability::kFsync); !status)
         return core::fail(std::move(status.error()));
     core::pass_fault_point(core::FaultPoint::kRetentionCommitted);
+    dropped.committed();
     for (const OldestFirst& shard : shards) {
         engine.set_first_kept(shard.shard(), core::LogOffset{shard.new_first()});
         engine.ids.shard(shard.shard()).gone().forget_before(shard.new_first());

@@ -3,6 +3,8 @@
 #include "core/fault.h"
 #include "store/engine.h"
 #include "store/retention/block_thinner.h"
+#include "store/retention/dropped_bytes.h"
+#include "store/retention/let_go.h"
 #include "store/retention/retention.h"
 #include "store/retention/rocks_work.h"
 #include "store/rows/keys.h"
@@ -75,7 +77,8 @@ public:
           needed_(needed),
           report_(report),
           kinds_(rule.rules.size() + 1),
-          unreclaimed_(thinner.unreclaimed_) {}
+          unreclaimed_(thinner.unreclaimed_),
+          dropped_(engine) {}
 
     core::Status run() {
         for (std::size_t i = 0; i < engine_.options.shards; ++i) {
@@ -111,7 +114,12 @@ private:
             const core::LogPosition key = read_log_key(reader);
             if (key.shard != shard) break;
             auto summary = open_summary(key, view(rows->value()));
-            if (!summary) return core::fail(std::move(summary.error()));
+            if (!summary) {
+                // It goes whole, when it may.
+                engine_.quarantine.set_aside(ColumnFamily::kSummary, view(rows->key()),
+                                             summary.error().message);
+                continue;
+            }
             const std::uint64_t block_end = key.offset.value + summary->header.count;
             Block block;
             block.first = key;
@@ -247,6 +255,7 @@ private:
                 if (gone[i]) {
                     ++going;
                     report_.bytes_thinned += bytes;
+                    note_gone(events, i);
                 } else {
                     live[kind] += bytes;
                 }
@@ -257,6 +266,12 @@ private:
             report_.events_thinned += going;
             return put(block, opened, events, gone);
         });
+    }
+    void note_gone(const EventBlock& events, std::uint32_t index) {
+        const EventRecord& record = events.record(index);
+        const std::string_view pattern = events.pattern(record.pattern_index);
+        if (rule_.told_prefix.empty() || !pattern.starts_with(rule_.told_prefix)) return;
+        let_go_.event(core::TenantId{record.tenant}, pattern, record.received_at_us);
     }
     core::Status put(const Block& block, const BlockView& opened, const EventBlock& events,
                      const std::vector<bool>& gone) {
@@ -274,8 +289,14 @@ private:
         batch_.Put(engine_.family(ColumnFamily::kLog), key, thinned.value);
         batch_.Put(engine_.family(ColumnFamily::kSummary), key, thinned.summary);
         rewritten_.push_back(block.first);
+        if (summary->counted()) note_dropped(events, gone);
         if (opened.has_ids()) let_ids_go(block, events, gone);
         return batch_.GetDataSize() < kCommitBytes ? core::Status{} : commit();
+    }
+    void note_dropped(const EventBlock& events, std::vector<bool> gone) {
+        gone.flip();  // what stays is left out
+        for (const TenantBytes& of : tenant_bytes(events, gone))
+            dropped_.add(events.shard(), core::TenantId{of.tenant}, of.bytes);
     }
     // What went earlier is in the row, too.
     void let_ids_go(const Block& block, const EventBlock& events, std::vector<bool> gone) {
@@ -288,9 +309,12 @@ private:
     // At level os: what is gone too late after a crash goes again.
     core::Status commit() {
         if (batch_.Count() == 0) return {};
+        if (auto status = let_go_.put(engine_, batch_); !status) return status;
+        dropped_.put(batch_);
         core::pass_fault_point(core::FaultPoint::kThinGathered);
         if (auto status = engine_.commit(batch_, Durability::kOs); !status) return status;
         core::pass_fault_point(core::FaultPoint::kThinCommitted);
+        dropped_.committed();
         batch_.Clear();
         for (; forgotten_ < rewritten_.size(); ++forgotten_)
             engine_.log_reader->forget(rewritten_[forgotten_]);
@@ -323,6 +347,8 @@ private:
     std::uint64_t read_bytes_ = 0;
     Unreclaimed& unreclaimed_;
     rocksdb::WriteBatch batch_;
+    LetGo let_go_;
+    DroppedBytes dropped_;
     std::vector<core::LogPosition> rewritten_;
     std::size_t forgotten_ = 0;
     std::vector<std::pair<core::ShardId, GoneBits>> going_;
