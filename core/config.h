@@ -118,6 +118,10 @@ struct AuthConfig {
     std::int64_t session_ttl_us = 12LL * 3600 * 1'000'000;
 };
 
+struct SchemaConfig {
+    std::string default_mode = "reject";
+};
+
 struct ConsoleConfig {
     bool enabled = true;
 };
@@ -126,13 +130,16 @@ struct QuotaConfig {  // of each tenant that says nothing itself; 0: no limit
     std::int64_t events_per_second = 0;
     std::int64_t bytes_per_second = 0;
     std::int64_t connections = 0;
+    std::int64_t entities = 0;
     std::int64_t replays = 0;
     std::int64_t running_executions = 0;
     std::int64_t schedules = 0;
     std::int64_t scripts = 0;
+    std::int64_t stored_bytes = 0;
     std::int64_t streams = 0;
     std::int64_t subscriptions = 0;
     std::int64_t subscriptions_per_script = 0;
+    std::int64_t workflows = 0;
 };
 
 // What the server may reach by itself: webhooks and sdk.http.
@@ -156,6 +163,7 @@ struct CommandConfig {
 struct WorkflowConfig {
     bool enabled = true;
     std::int64_t limit = 20;
+    std::int64_t retention_us = 30LL * 86'400'000'000;
 };
 
 struct ExecutorsConfig {
@@ -188,6 +196,7 @@ struct Config {
     ScriptConfig script;
     MatcherConfig matcher;
     AuthConfig auth;
+    SchemaConfig schema;
     ConsoleConfig console;
     QuotaConfig quota;
     LogConfig log;

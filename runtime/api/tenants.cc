@@ -5,6 +5,7 @@
 #include "runtime/api/tenant_quota.h"
 #include "runtime/registry/document_body.h"
 #include "runtime/registry/quota_members.h"
+#include "store/retention/stored_bytes.h"
 
 #include <string>
 #include <type_traits>
@@ -138,14 +139,19 @@ Answer tenant_usage(Call& call) {
     json.begin_object().field("tenantId", tenant_name(tenant));
     json.field("status", document && document->suspended ? "suspended" : "active");
     json.key("usage").begin_object();
+    // Where no quota bounds them nobody counts them.
+    if (const auto entities = call.services.entity_counts().held(tenant))
+        json.field("entities", *entities);
     json.field("keys", registry.table<ApiKey>().size(tenant));
     json.field("replays", *replays);
     json.field("runningExecutions", call.services.runs_of(tenant));
     json.field("schedules", registry.table<Schedule>().size(tenant));
     json.field("scripts", registry.table<Script>().size(tenant));
     json.field("secrets", registry.table<Secret>().size(tenant));
+    json.field("storedBytes", call.services.database().stored_bytes().held(tenant));
     json.field("streams", call.services.streams_of(tenant));
-    json.field("subscriptions", registry.table<Subscription>().size(tenant)).end_object();
+    json.field("subscriptions", registry.table<Subscription>().size(tenant));
+    json.field("workflows", registry.table<Workflow>().size(tenant)).end_object();
     append_quotas(json, registry.quotas_of(tenant));
     json.end_object();
     return json_response(200, std::move(body));

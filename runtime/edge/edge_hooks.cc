@@ -1,6 +1,7 @@
 #include "runtime/edge/edge_hooks.h"
 
 #include "core/json_writer.h"
+#include "runtime/identity/limits.h"
 #include "runtime/inbound/hook_transform.h"
 
 #include <utility>
@@ -123,6 +124,13 @@ api::ApiResponse EdgeHooks::answer_options(const io::Request& http, std::string_
     return answer;
 }
 
+core::Status EdgeHooks::spend(core::TenantId tenant, std::size_t bytes) const {
+    const auto holder = sources_.holder_of(tenant);
+    if (!holder) return {};
+    return identity::take_quota(*holder, 1, static_cast<std::int64_t>(bytes),
+                                clock_.monotonic_ns());
+}
+
 HookOutcome EdgeHooks::transformed(HookTransform& transform) {
     HookOutcome out;
     out.tenant = transform.tenant;
@@ -160,6 +168,10 @@ HookOutcome EdgeHooks::transformed(HookTransform& transform) {
 
 void EdgeHooks::tell_end(IngestRequest& request) {
     inbound::HookArrival& hook = *request.hook;
+    if (!request.failed() && !request.rejected.empty()) {
+        const core::Error& why = request.rejected.front().error;
+        return hook.tell("refused", core::error_code_status(why.code), why.message);
+    }
     if (request.failed() || request.items.empty() || request.items.front().refused)
         return hook.tell("refused", 503, "the event could not be kept; the sender tries again");
     const IngestItem& item = request.items.front();

@@ -55,6 +55,8 @@ public:
     // CloudEvents' handshake: a sender asks whether it may send here.
     api::ApiResponse answer_options(const io::Request& http, std::string_view source,
                                     const identity::Principal& principal) const;
+    // What is taken counts as the tenant's, who has no key here that could.
+    core::Status spend(core::TenantId tenant, std::size_t bytes) const;
     static HookOutcome transformed(HookTransform& transform);
     // For the source's deliveries, when its event has an answer.
     static void tell_end(IngestRequest& request);

@@ -31,6 +31,9 @@ public:
     Meter meter;
     Count connections;
     std::atomic<std::int64_t> streams_max{0};  // 0: no limit of its own
+    // Bytes of events in the log, as the store counts them; null: nobody does.
+    std::atomic<const std::atomic<std::int64_t>*> stored{nullptr};
+    std::atomic<std::int64_t> stored_most{0};  // 0: no limit
 
     bool suspended() const { return suspended_.load(std::memory_order_acquire); }
     void suspend(bool now, std::string reason) {

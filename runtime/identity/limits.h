@@ -14,8 +14,15 @@
 
 namespace millrace::runtime::identity {
 
-// All of it or nothing is taken.
+class TenantHolder;
+
+// Whether so many bytes of events find room in what the tenant may have in the log.
+core::Status may_store(const TenantHolder& tenant, std::int64_t bytes);
+// All of it or nothing is taken; what is to be stored has to find room first.
 core::Status take_quota(const Principal& principal, std::int64_t events, std::int64_t bytes,
+                        std::int64_t now_ns);
+// Of what comes without a key, in the tenant's name.
+core::Status take_quota(TenantHolder& tenant, std::int64_t events, std::int64_t bytes,
                         std::int64_t now_ns);
 
 // Of something that is counted: `held` of it are there. `whose`: "tenant" or "key".

@@ -11,17 +11,20 @@
 namespace millrace::runtime::identity {
 
 // enumerator, name in documents
-#define MILLRACE_QUOTAS(X)             \
-    X(kEvents, "eventsPerSecond")      \
-    X(kBytes, "bytesPerSecond")        \
-    X(kConnections, "connections")     \
-    X(kReplays, "replays")             \
-    X(kRuns, "runningExecutions")      \
-    X(kSchedules, "schedules")         \
-    X(kScripts, "scripts")             \
-    X(kStreams, "streams")             \
-    X(kSubscriptions, "subscriptions") \
-    X(kScriptSubscriptions, "subscriptionsPerScript")
+#define MILLRACE_QUOTAS(X)                            \
+    X(kEvents, "eventsPerSecond")                     \
+    X(kBytes, "bytesPerSecond")                       \
+    X(kConnections, "connections")                    \
+    X(kEntities, "entities")                          \
+    X(kReplays, "replays")                            \
+    X(kRuns, "runningExecutions")                     \
+    X(kSchedules, "schedules")                        \
+    X(kScripts, "scripts")                            \
+    X(kStored, "storedBytes")                         \
+    X(kStreams, "streams")                            \
+    X(kSubscriptions, "subscriptions")                \
+    X(kScriptSubscriptions, "subscriptionsPerScript") \
+    X(kWorkflows, "workflows")
 
 enum class Quota : std::uint8_t {
 #define X(enumerator, text) enumerator,

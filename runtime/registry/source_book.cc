@@ -1,6 +1,7 @@
 #include "runtime/registry/source_book.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace millrace::runtime {
 
@@ -24,6 +25,18 @@ void SourceBook::follow(const DocumentChange<Tenant>& change) {
         suspended_.insert(shown->self().value);
     else
         suspended_.erase(shown->self().value);
+    if (change.after) holders_[shown->self().value] = change.after->holder;
+}
+
+void SourceBook::use_default_holder(std::shared_ptr<identity::TenantHolder> holder) {
+    std::lock_guard lock(mutex_);
+    holders_.try_emplace(core::TenantId{}.value, std::move(holder));
+}
+
+std::shared_ptr<identity::TenantHolder> SourceBook::holder_of(core::TenantId tenant) const {
+    std::lock_guard lock(mutex_);
+    const auto at = holders_.find(tenant.value);
+    return at == holders_.end() ? nullptr : at->second;
 }
 
 void SourceBook::follow(const DocumentChange<Source>& change) {

@@ -2,6 +2,7 @@
 
 #include "core/json_reader.h"
 #include "core/json_writer.h"
+#include "store/retention/stored_bytes.h"
 #include "store/rows/registry_store.h"
 #include "store/rows/row_batch.h"
 
@@ -36,6 +37,7 @@ void set_limits(const ApiKey& key) {
 }
 
 void set_limits(identity::TenantHolder& tenant, const identity::Quotas& quotas) {
+    tenant.stored_most.store(quotas.of(Quota::kStored), std::memory_order_relaxed);
     set_rates(tenant.meter, quotas);
     set_counts(tenant.connections, tenant.streams_max, quotas);
 }
@@ -110,12 +112,16 @@ void KeyDirectory::publish(std::shared_ptr<KeyTable> next) {
 }
 
 void KeyDirectory::settle_tenant(const Tenant& tenant) {
+    tenant.holder->stored.store(&deps_.database->stored_bytes().of(tenant.self()),
+                                std::memory_order_relaxed);
     set_limits(*tenant.holder, tenant.quotas.over(deps_.registry->quota_defaults()));
     tenant.holder->suspend(tenant.suspended, tenant.reason);
 }
 
 core::Status KeyDirectory::start() {
     const RegistrySnapshotRef registry = deps_.registry->snapshot();
+    default_holder_->stored.store(&deps_.database->stored_bytes().of(core::TenantId{}),
+                                  std::memory_order_relaxed);
     set_limits(*default_holder_, deps_.registry->quota_defaults());
     registry->tenants.for_each([this](const TenantRef& tenant) { settle_tenant(*tenant); });
     auto table = std::make_shared<KeyTable>();

@@ -82,13 +82,16 @@ identity::Quotas quota_defaults(const core::QuotaConfig& quota) {
     out.set(Quota::kEvents, quota.events_per_second);
     out.set(Quota::kBytes, quota.bytes_per_second);
     out.set(Quota::kConnections, quota.connections);
+    out.set(Quota::kEntities, quota.entities);
     out.set(Quota::kReplays, quota.replays);
     out.set(Quota::kRuns, quota.running_executions);
     out.set(Quota::kSchedules, quota.schedules);
     out.set(Quota::kScripts, quota.scripts);
+    out.set(Quota::kStored, quota.stored_bytes);
     out.set(Quota::kStreams, quota.streams);
     out.set(Quota::kSubscriptions, quota.subscriptions);
     out.set(Quota::kScriptSubscriptions, quota.subscriptions_per_script);
+    out.set(Quota::kWorkflows, quota.workflows);
     return out;
 }
 

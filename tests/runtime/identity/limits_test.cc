@@ -51,6 +51,32 @@ TEST_F(LimitsTest, WhatDoesNotFitWholeIsNotTakenInPart) {
     EXPECT_TRUE(take(10, 100)) << "the key's events were given back";
 }
 
+TEST_F(LimitsTest, WhatIsToBeStoredFindsRoomInWhatTheTenantMayHave) {
+    std::atomic<std::int64_t> stored{90};
+    principal.key->tenant->stored = &stored;
+    EXPECT_TRUE(take(1, 1'000'000)) << "no limit";
+    principal.key->tenant->stored_most = 100;
+    EXPECT_TRUE(take(1, 10));
+    const auto refused = take(1, 11);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, core::ErrorCode::kRateLimited);
+    EXPECT_EQ(refused.error().field, "storedBytes");
+    EXPECT_EQ(refused.error().limit, 100);
+    EXPECT_GE(refused.error().retry_after_seconds, 1);
+    stored = 50;  // retention has taken some
+    EXPECT_TRUE(take(1, 11));
+}
+
+TEST_F(LimitsTest, WhatFindsNoRoomSpendsNothing) {
+    std::atomic<std::int64_t> stored{100};
+    principal.key->tenant->stored = &stored;
+    principal.key->tenant->stored_most = 100;
+    key().events.set_rate(1);
+    EXPECT_FALSE(take(1, 1));
+    stored = 0;
+    EXPECT_TRUE(take(1, 1));
+}
+
 TEST_F(LimitsTest, CountedThingsEndAtTheirNumber) {
     EXPECT_TRUE(within_quota(Quota::kScripts, 5, 0));
     EXPECT_TRUE(within_quota(Quota::kScripts, 4, 5));
