@@ -189,7 +189,7 @@ bool HttpConnection::admit() {
                                std::to_string(server_.limits.connections_max) +
                                " connections are at work")
                    .bound(static_cast<std::int64_t>(server_.limits.connections_max))
-                   .retry_after(1));
+                   .retry_after(server_.handler.busy_seconds()));
     } else if (parsed.content_length > body_bytes_max_) {
         refuse(too_large(parsed.content_length, body_bytes_max_));
     } else if (parsed.coding == ContentCoding::kUnknown &&

@@ -90,7 +90,7 @@ bool HttpConnection::make_answer_room(std::uint32_t sequence, const ResponseHead
                                            "http.answers_bytes_max is " +
                                            std::to_string(limit))
                                .bound(static_cast<std::int64_t>(limit))
-                               .retry_after(1));
+                               .retry_after(server_.handler.busy_seconds()));
     answered = true;
     return false;
 }

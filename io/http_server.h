@@ -83,6 +83,8 @@ public:
     virtual void on_stream_close(StreamToken) {}
     // What the client of an upgraded connection sends; in pieces, as it comes.
     virtual void on_stream_bytes(StreamToken, std::string_view) {}
+    // When it is worth while to come again after a 503 for a lack of room: Retry-After.
+    virtual std::int64_t busy_seconds() const { return 1; }
     // Nothing is left of the connection with this number (RequestToken::connection).
     virtual void on_connection_closed(std::uint32_t) {}
 };

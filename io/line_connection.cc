@@ -83,7 +83,7 @@ bool LineConnection::start(int socket, const Peer& peer, bool spare,
                                                               std::to_string(limit) +
                                                               " connections are at work")
                    .bound(static_cast<std::int64_t>(limit))
-                   .retry_after(1));
+                   .retry_after(server_.handler.busy_seconds()));
     }
     update();
     return true;

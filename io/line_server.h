@@ -81,6 +81,8 @@ public:
     // After an accepted hello, in every case: what the connection has not been acked is nobody's
     // any more.
     virtual void on_line_close(LineToken) {}
+    // When it is worth while to come again after a refusal for a lack of room.
+    virtual std::int64_t busy_seconds() const { return 1; }
 };
 
 struct LineCounters {

@@ -368,6 +368,7 @@ void EdgeHttp::take_hook_event(HookOutcome&& outcome, io::RequestToken token) {
         found = std::move(request.rejected.front().errors);
         read = core::fail(std::move(request.rejected.front().error));
     }
+    if (read) read = hooks_.spend(outcome.tenant, request.body.size());
     if (!read) {
         outcome.event.places.tell_as_sent(read.error());
         outcome.arrival->tell("refused", core::error_code_status(read.error().code),
@@ -399,7 +400,7 @@ void EdgeHttp::finish(IngestRequest& request) {
         return;
     }
     io::BodyWriter body = server_->body_writer();
-    const IngestReply reply = write_ingest_reply(request, hasher_, body);
+    const IngestReply reply = write_ingest_reply(request, hasher_, host_.drain_seconds(), body);
     const std::string seconds = std::to_string(reply.retry_after_seconds);
     const std::array<io::HeaderField, 1> retry_after{{{"Retry-After", seconds}}};
     io::ResponseHead head{.status = reply.status};

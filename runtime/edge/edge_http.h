@@ -35,6 +35,8 @@ public:
     virtual store::PoolSet& pools() = 0;
     // Why no event is taken now; empty code path when all is well.
     virtual core::Status admit() = 0;
+    // How long what is on its way will take, at the pace of the last seconds: when to come again.
+    virtual std::int64_t drain_seconds() const = 0;
     // The server is ending: only questions about its state are answered.
     virtual bool draining() const = 0;
     virtual store::Durability default_durability() const = 0;
@@ -69,6 +71,7 @@ public:
         host_.stream_closed(stream);
     }
     void on_stream_bytes(io::StreamToken stream, std::string_view bytes) override;
+    std::int64_t busy_seconds() const override { return host_.drain_seconds(); }
     void on_connection_closed(std::uint32_t connection) override {
         if (connection < held_.size()) held_[connection] = {};
     }

@@ -130,7 +130,7 @@ void EdgeLines::finish(IngestRequest& request) {
         server_->reject(request.line, request.line_first + item.entry,
                         core::Error(core::ErrorCode::kRateLimited,
                                     "the identity index is catching up; send it again")
-                            .retry_after(1));
+                            .retry_after(host_.drain_seconds()));
     }
     const auto it = open_.find(request.line);
     if (it == open_.end()) return;

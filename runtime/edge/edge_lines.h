@@ -25,6 +25,7 @@ public:
                           const io::Peer& peer) override;
     void on_lines(io::LineBatch&& batch) override;
     void on_line_close(io::LineToken connection) override;
+    std::int64_t busy_seconds() const override { return host_.drain_seconds(); }
 
     void finish(IngestRequest& request);
 

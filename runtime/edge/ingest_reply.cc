@@ -69,7 +69,7 @@ IngestReply write_refusal(const IngestRequest& request, io::BodyWriter& body) {
 }  // namespace
 
 IngestReply write_ingest_reply(IngestRequest& request, const store::Hasher& hasher,
-                               io::BodyWriter& body) {
+                               std::int64_t busy_seconds, io::BodyWriter& body) {
     std::size_t accepted = 0;
     std::size_t duplicates = 0;
     for (const IngestItem& item : request.items) {
@@ -77,7 +77,7 @@ IngestReply write_ingest_reply(IngestRequest& request, const store::Hasher& hash
             request.rejected.push_back(
                 {item.entry, core::Error(core::ErrorCode::kRateLimited,
                                          "the identity index is catching up; send it again")
-                                 .retry_after(1)});
+                                 .retry_after(busy_seconds)});
         } else {
             ++(item.duplicate ? duplicates : accepted);
         }

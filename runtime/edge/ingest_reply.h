@@ -15,8 +15,8 @@ struct IngestReply {
 };
 
 // Moves refused items into `rejected`, sorts it by entry, applies all-or-none; then writes the
-// body.
+// body. `busy_seconds`: when to come again with what the server had no room for.
 IngestReply write_ingest_reply(IngestRequest& request, const store::Hasher& hasher,
-                               io::BodyWriter& body);
+                               std::int64_t busy_seconds, io::BodyWriter& body);
 
 }  // namespace millrace::runtime

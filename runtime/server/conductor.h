@@ -9,6 +9,7 @@
 
 #include "core/agent.h"
 #include "core/clock.h"
+#include "core/drain_meter.h"
 #include "core/task_queue.h"
 
 #include <algorithm>
@@ -43,6 +44,12 @@ public:
         return true;
     }
 
+    // How long what waits now will take, at the pace of the last seconds; any thread.
+    std::int64_t drain_seconds() const {
+        if (!clock_) return core::DrainMeter::kSecondsMin;
+        return drain_.seconds_for(static_cast<std::int64_t>(tasks_.size()), clock_->monotonic_ns());
+    }
+
     // What somebody who was let in waits for: an event stream's next step, the end of a script's
     // run. Refused, it would never come, so that it always goes in.
     void post_answer(std::function<void()> task) {
@@ -67,6 +74,8 @@ public:
             task();
             ++done;
         }
+        if (clock_ && done != 0)
+            drain_.drained(static_cast<std::int64_t>(done), clock_->monotonic_ns());
         for (const auto& chore : chores_) done += chore();
         return done + run_timers();
     }
@@ -96,6 +105,7 @@ private:
     core::TaskQueue<std::function<void()>> tasks_{kTasksMax};
     std::vector<std::function<std::size_t()>> chores_;
     std::function<void()> offline_;
+    core::DrainMeter drain_;  // of tasks
 };
 
 }  // namespace millrace::runtime

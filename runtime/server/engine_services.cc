@@ -5,7 +5,10 @@
 #include "io/web_socket.h"
 #include "runtime/api/event_view.h"
 #include "runtime/api/query_check.h"
+#include "runtime/delivery/delivery_id.h"
 #include "runtime/executors/canary_table.h"
+#include "runtime/orchestrator/run_keys.h"
+#include "runtime/orchestrator/workflow_table.h"
 #include "runtime/server/stats_sampler.h"
 #include "store/retention/space_guard.h"
 #include "store/rows/dead_letters.h"
@@ -164,6 +167,13 @@ void EngineServices::skip_behind(core::SubscriptionId subscription,
 
 core::Status EngineServices::registry_changed(const RegistryChange& change) {
     deps_.keys->follow(change);
+    // Whatever begins runs can seal them.
+    const auto* begins = std::get_if<DocumentChange<Subscription>>(&change);
+    if (workflows_.keys && begins && begins->after &&
+        begins->after->executor.type == ExecutorType::kWorkflow) {
+        if (auto key = workflows_.keys->ensure(begins->after->tenant, deps_.clock->wall_us()); !key)
+            return key;
+    }
     const auto told = tell_matcher(change);
     if (!told) return core::fail(told.error());
     return *told ? wait_until_effective() : core::Status{};
@@ -179,6 +189,18 @@ void EngineServices::registry_undone(const RegistryChange& change) {
         deps_.matcher->publish();
 }
 
+// With a schema its states go, aside: a key has a row.
+void EngineServices::follow_schema(const DocumentChange<EventSchema>& change) {
+    deps_.schemas->follow(change);
+    if (change.after || !change.before || !deps_.states) return;
+    (void)run_aside(
+        api::Aside::kHaul,
+        [states = deps_.states, tenant = change.before->tenant, number = change.before->number] {
+            states->forget(tenant, number);
+        },
+        [] {});
+}
+
 // False: it is nothing that concerns the matcher.
 core::Result<bool> EngineServices::tell_matcher(const RegistryChange& change) {
     // Lanes first: whoever matches a new subscription must be able to find it.
@@ -190,7 +212,13 @@ core::Result<bool> EngineServices::tell_matcher(const RegistryChange& change) {
     if (const auto* schedule = std::get_if<DocumentChange<Schedule>>(&change))
         scheduler_->changed(*schedule);
     if (const auto* schema = std::get_if<DocumentChange<EventSchema>>(&change))
-        deps_.schemas->follow(*schema);
+        follow_schema(*schema);
+    if (const auto* workflow = std::get_if<DocumentChange<Workflow>>(&change);
+        workflow && workflows_.table) {
+        const Workflow& one = workflow->after ? *workflow->after : *workflow->before;
+        workflows_.table->show(one.tenant, one.id,
+                               deps_.registry->table<Workflow>().versions(one.tenant, one.id));
+    }
     const auto* of = std::get_if<DocumentChange<Subscription>>(&change);
     if (!of) return false;
     const SubscriptionRef& now = of->after;
@@ -294,7 +322,8 @@ void EngineServices::submit_call(std::unique_ptr<ScriptRunJob> run, std::string 
 }
 
 core::Result<std::string> EngineServices::start_replay(ReplaySpec&& spec) {
-    return feeder_->replays().start(std::move(spec), core::make_id("rp_", *deps_.random, 12));
+    const std::string_view prefix = spec.new_ids ? kNewIdsReplayPrefix : kReplayPrefix;
+    return feeder_->replays().start(std::move(spec), core::make_id(prefix, *deps_.random, 12));
 }
 core::Result<ReplayProgress> EngineServices::replay(core::TenantId tenant, std::string_view id) {
     return feeder_->replays().progress(tenant, id);
@@ -324,6 +353,7 @@ core::Status EngineServices::keep_canary(const CanarySpec* spec, const CanarySpe
         rows.put_registry(kCanaryKind, id, 1, deps_.clock->wall_us(), canary_document(*spec));
     } else {
         rows.erase_registry(kCanaryKind, id);
+        rows.erase_registry(kCanaryFiguresKind, id);
     }
     return deps_.database->write_now(rows);
 }
@@ -521,9 +551,9 @@ void shrink(api::ApiResponse& response) {
 
 namespace {
 
-core::Error too_many_wait() {
+core::Error too_many_wait(const Conductor& conductor) {
     return core::Error(core::ErrorCode::kUnavailable, "too many requests are waiting")
-        .retry_after(1);
+        .retry_after(conductor.drain_seconds());
 }
 
 }  // namespace
@@ -549,9 +579,7 @@ void EngineServices::handle_api(core::ShardId shard, api::ApiRequest&& request,
         reader_.offline();
     });
     if (!taken) {
-        answer(api::error_response(
-            core::Error(core::ErrorCode::kUnavailable, "too many requests are waiting")
-                .retry_after(1)));
+        answer(api::error_response(too_many_wait(*deps_.conductor)));
     }
 }
 
@@ -575,8 +603,7 @@ void EngineServices::transform_hook(core::ShardId shard, std::unique_ptr<HookTra
     });
     if (taken) return;
     ScriptRunResult busy;
-    busy.status = core::fail(
-        core::Error(core::ErrorCode::kUnavailable, "too many requests are waiting").retry_after(1));
+    busy.status = core::fail(too_many_wait(*deps_.conductor));
     done(std::move(busy));
 }
 
@@ -596,7 +623,7 @@ void EngineServices::open_stream(core::ShardId shard, const io::Request& request
     stream->last_event_id = request.header("Last-Event-ID");
     streams_open_.store(true, std::memory_order_relaxed);
     if (!deps_.conductor->post([this, stream] { tail_->open(std::move(*stream)); }))
-        shards_[shard.value]->http().respond_error(request.token, too_many_wait());
+        shards_[shard.value]->http().respond_error(request.token, too_many_wait(*deps_.conductor));
 }
 
 // Figures are of the whole server.
@@ -612,7 +639,8 @@ void EngineServices::open_stats(core::ShardId shard, const io::Request& request,
     const auto open = [this, shard, token = request.token, principal] {
         stats_tail_->open(shard, token, principal);
     };
-    if (!deps_.conductor->post(open)) http.respond_error(request.token, too_many_wait());
+    if (!deps_.conductor->post(open))
+        http.respond_error(request.token, too_many_wait(*deps_.conductor));
 }
 
 void EngineServices::stream_drained(core::ShardId shard, io::StreamToken stream) {
@@ -651,6 +679,24 @@ bool begin_socket(io::HttpServer& http, io::RequestToken token, std::string_view
 
 }  // namespace
 
+// Both kinds of streams, the same way.
+StreamEdge EngineServices::stream_edge() {
+    StreamEdge edge;
+    edge.begin = [this](core::ShardId shard, io::RequestToken token, const std::string& accept,
+                        std::function<void(bool)> begun) {
+        begin_events(shard, token, accept, std::move(begun));
+    };
+    edge.write = [this](core::ShardId shard, io::RequestToken token, std::string bytes,
+                        std::function<void(io::WriteOutcome)> written) {
+        write_events(shard, token, std::move(bytes), std::move(written));
+    };
+    edge.refuse = [this](core::ShardId shard, io::RequestToken token, core::Error error) {
+        refuse_events(shard, token, std::move(error));
+    };
+    edge.end = [this](core::ShardId shard, io::RequestToken token) { end_events(shard, token); };
+    return edge;
+}
+
 void EngineServices::make_tail() {
     EventTail::Deps deps;
     deps.clock = deps_.clock;
@@ -658,35 +704,14 @@ void EngineServices::make_tail() {
     deps.render = [this](std::string& out, const store::StoredEvent& event) {
         api::append_event(out, event, deps_.database->hasher());
     };
-    deps.begin = [this](const StreamRequest& request, std::function<void(bool)> begun) {
-        begin_events(request.edge, request.token, request.accept, std::move(begun));
-    };
-    deps.write = [this](core::ShardId shard, io::RequestToken token, std::string bytes,
-                        std::function<void(io::WriteOutcome)> written) {
-        write_events(shard, token, std::move(bytes), std::move(written));
-    };
-    deps.refuse = [this](core::ShardId shard, io::RequestToken token, core::Error error) {
-        refuse_events(shard, token, std::move(error));
-    };
-    deps.end = [this](core::ShardId shard, io::RequestToken token) { end_events(shard, token); };
+    deps.edge = stream_edge();
     tail_ = std::make_unique<EventTail>(std::move(deps));
 }
 
 void EngineServices::make_stats_tail() {
     StatsTail::Deps deps;
     deps.clock = deps_.clock;
-    deps.begin = [this](core::ShardId shard, io::RequestToken token,
-                        std::function<void(bool)> begun) {
-        begin_events(shard, token, "", std::move(begun));
-    };
-    deps.write = [this](core::ShardId shard, io::RequestToken token, std::string bytes,
-                        std::function<void(io::WriteOutcome)> written) {
-        write_events(shard, token, std::move(bytes), std::move(written));
-    };
-    deps.refuse = [this](core::ShardId shard, io::RequestToken token, core::Error error) {
-        refuse_events(shard, token, std::move(error));
-    };
-    deps.end = [this](core::ShardId shard, io::RequestToken token) { end_events(shard, token); };
+    deps.edge = stream_edge();
     stats_tail_ = std::make_unique<StatsTail>(std::move(deps));
 }
 

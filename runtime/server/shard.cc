@@ -26,8 +26,16 @@ Shard::Shard(Deps deps)
       name_("shard-" + std::to_string(deps_.number.value)),
       metrics_(*deps_.metrics),
       requests_(deps_.shards),
-      ingestor_({deps_.number, deps_.shards, deps_.event_bytes_max, deps_.batch_events_max,
-                 deps_.verifier, deps_.schemas, &deps_.database->kv()},
+      ingestor_({.shard = deps_.number,
+                 .shards = deps_.shards,
+                 .event_bytes_max = deps_.event_bytes_max,
+                 .batch_events_max = deps_.batch_events_max,
+                 .verifier = deps_.verifier,
+                 .schemas = {deps_.schemas, &deps_.database->kv(), deps_.states, deps_.rules.get()},
+                 .is_taken =
+                     [this](const store::IdHash& id) {
+                         return deps_.database->ids().look_up(id).has_value();
+                     }},
                 deps_.database->hasher(), *deps_.clock, std::move(deps_.matcher_reader)),
       edge_http_(*this, *deps_.api,
                  EdgeIdentity(*deps_.authenticator, deps_.query_keys, deps_.security),
@@ -35,6 +43,7 @@ Shard::Shard(Deps deps)
       edge_lines_(*this, EdgeIdentity(*deps_.authenticator, deps_.query_keys, deps_.security)),
       http_(std::make_unique<io::HttpServer>(*deps_.reactor, edge_http_, deps_.http)),
       lines_(std::make_unique<io::LineServer>(*deps_.reactor, edge_lines_, deps_.lines)),
+      late_gate_(deps_.states, ingestor_, [this](IngestRequest& request) { go_on(request); }),
       keeper_(deps_.number, deps_.database->ids()),
       rounds_(
           {.ask = [this](core::ShardId keeper,
@@ -45,20 +54,21 @@ Shard::Shard(Deps deps)
                },
            .append = [this](IngestRequest& request) { send_to_homes(request); },
            .give_back = [this](IngestRequest& request) { requests_.give_back(request); }}),
-      commit_({deps_.number, deps_.linger_us_max, deps_.registry_revision,
-               deps_.shards > 1 ? &keeper_ : nullptr},
-              deps_.database->shard_log(deps_.number), *deps_.writer, *deps_.clock, metrics_,
-              {.block_durable =
-                   [this](const store::EventBlock& block, std::span<const DeliveryItem> items) {
-                       on_block_durable(block, items);
-                   },
-               .request_done = [this](IngestRequest& request) { on_request_done(request); },
-               .before_seal =
-                   [this](store::RowBatch& rows) {
-                       if (dispatch_->cursor() == cursor_written_) return;
-                       cursor_written_ = dispatch_->cursor();
-                       rows.put_cursor(kDeliveryCursor, {deps_.number, cursor_written_});
-                   }}),
+      commit_(
+          {deps_.number, deps_.linger_us_max, deps_.registry_revision,
+           deps_.shards > 1 ? &keeper_ : nullptr, deps_.states, &deps_.database->stored_bytes()},
+          deps_.database->shard_log(deps_.number), *deps_.writer, *deps_.clock, metrics_,
+          {.block_durable =
+               [this](const store::EventBlock& block, std::span<const DeliveryItem> items) {
+                   on_block_durable(block, items);
+               },
+           .request_done = [this](IngestRequest& request) { on_request_done(request); },
+           .before_seal =
+               [this](store::RowBatch& rows) {
+                   if (dispatch_->cursor() == cursor_written_) return;
+                   cursor_written_ = dispatch_->cursor();
+                   rows.put_cursor(kDeliveryCursor, {deps_.number, cursor_written_});
+               }}),
       cursor_written_(deps_.database->cursor(kDeliveryCursor, deps_.number)) {
     edge_http_.attach(*http_);
     edge_lines_.attach(*lines_);
@@ -117,6 +127,7 @@ std::size_t Shard::do_work() {
     done += read_cold();
     done += run_tasks();
     done += work_backlog();
+    done += late_gate_.do_work();
     done += rounds_.do_work(deps_.clock->monotonic_ns() / 1000);
     done += commit_.do_work();
     done += dispatch_->do_work();
@@ -128,7 +139,8 @@ std::size_t Shard::do_work() {
 
 void Shard::wait(std::int64_t timeout_us) {
     ingestor_.offline();
-    deps_.reactor->poll(rounds_.sleep_limit_us(commit_.sleep_limit_us(timeout_us)));
+    deps_.reactor->poll(
+        late_gate_.sleep_limit_us(rounds_.sleep_limit_us(commit_.sleep_limit_us(timeout_us))));
 }
 
 void Shard::publish_figures() {
@@ -248,6 +260,13 @@ void Shard::drop(IngestRequest& request) { requests_.give_back(request); }
 
 void Shard::start(IngestRequest& request) {
     if (request.body) in_flight_bytes_ += request.body.size();
+    if (late_gate_.try_pass(request))
+        go_on(request);
+    else
+        late_gate_.park(request);
+}
+
+void Shard::go_on(IngestRequest& request) {
     for (const RejectedEntry& entry : request.rejected) {
         metrics_.rejected.at(core::error_code_text(entry.error.code)).add();
     }
@@ -323,7 +342,11 @@ void Shard::finish(IngestRequest& request) {
         rounds_.end_round(request);
         return;
     }
-    if (request.body) in_flight_bytes_ -= request.body.size();
+    late_gate_.end(request);
+    if (request.body) {
+        in_flight_bytes_ -= request.body.size();
+        drained_bytes_ += request.body.size();
+    }
     switch (request.origin) {
         case IngestOrigin::kHttp: edge_http_.finish(request); break;
         case IngestOrigin::kLine: edge_lines_.finish(request); break;
@@ -409,13 +432,13 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
         if (read) metrics_.dropped.add();
     }
     metrics_.emitted.add(request.items.size());
-    bool all_here = !rounds_.must_wait(request);
     for (IngestItem& item : request.items) {
         const bool returned =
             std::binary_search(result->returning.begin(), result->returning.end(), item.entry);
         if (item.entry < result->emitted_depths.size() && !returned)
             item.input.fills = depth_text(result->emitted_depths[item.entry]);
     }
+    bool all_here = late_gate_.try_pass(request) && !rounds_.must_wait(request);
     for (std::size_t home = 0; home < request.by_home.size(); ++home) {
         all_here &= home == deps_.number.value || request.by_home[home].empty();
     }
@@ -499,6 +522,9 @@ core::Status Shard::admit() {
 }
 
 void Shard::watch_pressure() {
+    if (drained_bytes_ != 0)
+        drain_.drained(static_cast<std::int64_t>(std::exchange(drained_bytes_, 0)),
+                       deps_.clock->monotonic_ns());
     const bool over = in_flight_bytes_ > deps_.in_flight_bytes_max;
     if (over && !paused_) {
         http_->pause_ingest();

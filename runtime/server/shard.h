@@ -11,6 +11,7 @@
 
 #include "core/agent.h"
 #include "core/clock.h"
+#include "core/drain_meter.h"
 #include "core/log.h"
 #include "core/spsc_ring.h"
 #include "core/task_queue.h"
@@ -22,6 +23,7 @@
 #include "runtime/edge/edge_http.h"
 #include "runtime/edge/edge_lines.h"
 #include "runtime/edge/ingestor.h"
+#include "runtime/edge/late_gate.h"
 #include "runtime/shard/identity_keeper.h"
 #include "runtime/shard/keeper_rounds.h"
 #include "runtime/shard/request_pool.h"
@@ -80,6 +82,8 @@ public:
         api::ConsoleFiles console{};
         const SourceBook* sources = nullptr;
         const SchemaBook* schemas = nullptr;
+        StateBook* states = nullptr;          // of rules that know states; null: there are none
+        std::unique_ptr<RuleRunner> rules{};  // asks scripts of schemas; null: they say nothing
         ShardUplink* uplink = nullptr;
         const ServerState* server = nullptr;
         std::unique_ptr<io::Reactor> reactor;
@@ -158,6 +162,10 @@ public:
     Ingestor& ingestor() override { return ingestor_; }
     store::PoolSet& pools() override { return deps_.database->pools(); }
     core::Status admit() override;
+    std::int64_t drain_seconds() const override {
+        return drain_.seconds_for(static_cast<std::int64_t>(in_flight_bytes_),
+                                  deps_.clock->monotonic_ns());
+    }
     bool draining() const override;
     const core::Clock& clock() const override { return *deps_.clock; }
     store::Durability default_durability() const override { return deps_.durability; }
@@ -200,6 +208,7 @@ private:
     std::size_t send_outbox();
     // To all homes; the caller may be any shard.
     void hand_out(IngestRequest& request);
+    void go_on(IngestRequest& request);
     void order(IngestRequest& request);
     void read(const Mail& mail);
     void to_keeper(core::ShardId keeper, IngestRequest& request, Mail::Kind kind);
@@ -224,6 +233,7 @@ private:
     std::shared_ptr<io::TlsContext> tls_;  // null: the listeners speak none
     std::unique_ptr<io::HttpServer> http_;
     std::unique_ptr<io::LineServer> lines_;
+    LateGate late_gate_;
     IdentityKeeper keeper_;
     KeeperRounds rounds_;
     ShardCommit commit_;
@@ -253,6 +263,8 @@ private:
     std::uint64_t batches_ordered_ = 0;
 
     std::size_t in_flight_bytes_ = 0;
+    std::size_t drained_bytes_ = 0;  // of them, in this duty cycle
+    core::DrainMeter drain_;
     bool paused_ = false;
     std::uint64_t refused_told_ = 0;
     std::int64_t refused_told_us_ = 0;

@@ -23,5 +23,21 @@ TEST(Conductor, TakesAnswersWhenItIsFull) {
     EXPECT_TRUE(conductor.post([] {}));
 }
 
+// What a full one tells newcomers follows from how fast it went, not from a constant.
+TEST(Conductor, SaysWhenToComeAgainByItsPace) {
+    core::ManualClock clock;
+    clock.advance_us(100'000'000);
+    Conductor conductor;
+    conductor.set_clock(&clock);
+    EXPECT_EQ(conductor.drain_seconds(), 1);
+    for (int i = 0; i < 1000; ++i) ASSERT_TRUE(conductor.post([&] { clock.advance_us(10'000); }));
+    EXPECT_EQ(conductor.drain_seconds(), 1) << "nothing is known of its pace";
+    for (int i = 0; i < 20; ++i) conductor.do_work();  // 640 of them in 6.4 s
+    EXPECT_NEAR(static_cast<double>(conductor.drain_seconds()), 4, 1);
+    while (conductor.do_work() != 0) {
+    }
+    EXPECT_EQ(conductor.drain_seconds(), 1);
+}
+
 }  // namespace
 }  // namespace millrace::runtime
