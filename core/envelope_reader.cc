@@ -276,6 +276,7 @@ bool EnvelopeReader::known_member(EnvelopeMember member, const Extraction* extra
         const char c = walker_.peek();
         if (!extraction->extractor->value(node)) return false;
         if (member == EnvelopeMember::kPayload && c == '{') {
+            payload_token_ = start;
             e.payload = {walker_.base() + *start, walker_.last_position() + 1 - *start};
             return set(EnvelopeField::kPayload);
         }
@@ -295,6 +296,7 @@ bool EnvelopeReader::known_member(EnvelopeMember member, const Extraction* extra
         case EnvelopeMember::kTimestamp:
             return time_member(EnvelopeField::kTimestamp, "timestamp", e.timestamp, e.timestamp_us);
         case EnvelopeMember::kPayload:
+            payload_token_ = walker_.token();
             return object_member(EnvelopeField::kPayload, "payload", e.payload);
         case EnvelopeMember::kMetadata: return metadata_member();
         case EnvelopeMember::kPartitionKey:
@@ -353,6 +355,7 @@ EnvelopeReader::Outcome EnvelopeReader::read(const FieldPlan* plan, FieldTable* 
                                              Envelope& envelope) {
     envelope = Envelope{};
     envelope_ = &envelope;
+    payload_token_ = nullptr;
     bad_member_ = false;
     bool good = false;
     if (plan && fields) {

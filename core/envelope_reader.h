@@ -26,6 +26,8 @@ public:
     // At the first token of the event. plan and fields may be null.
     Outcome read(const FieldPlan* plan, FieldTable* fields, Envelope& envelope);
     void listen(PatternListener listener) { listener_ = listener; }
+    // Where the payload of the event that was read last begins; null: it has none.
+    const std::uint32_t* payload_token() const { return payload_token_; }
     // After kBadMember: what was wrong; built on this cold path only.
     Error take_member_error() { return std::move(error_); }
 
@@ -55,6 +57,7 @@ private:
     TextArena& arena_;
     PatternListener listener_;
     Envelope* envelope_ = nullptr;
+    const std::uint32_t* payload_token_ = nullptr;
     bool bad_member_ = false;
     Error error_;
 };

@@ -1,6 +1,7 @@
 #include "core/event_parser.h"
 
 #include "core/envelope_reader.h"
+#include "core/json_dom.h"
 #include "core/json_tokens.h"
 #include "core/json_walker.h"
 #include "core/lazy_extractor.h"
@@ -332,6 +333,15 @@ ParseOutcome EventParser::next(const FieldPlan* plan, Envelope& envelope, FieldT
                                      : s.next_line(plan, envelope, fields, error);
     if (outcome != ParseOutcome::kEnd) ++s.entries;
     return outcome;
+}
+
+bool EventParser::payload(const Envelope& envelope, JsonDom& dom, JsonElement& root) const {
+    const State& s = *state_;
+    const std::uint32_t* token = s.reader.payload_token();
+    const char* base = s.walker.base();
+    if (!token || envelope.payload.empty() || base + *token != envelope.payload.data())
+        return false;
+    return dom.build(base, *token + envelope.payload.size(), token, root);
 }
 
 std::size_t EventParser::index() const { return state_->entries == 0 ? 0 : state_->entries - 1; }

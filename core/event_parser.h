@@ -27,6 +27,9 @@
 
 namespace millrace::core {
 
+class JsonDom;
+class JsonElement;
+
 enum class BatchFormat : std::uint8_t {
     kJson,    // one object, or an array of objects: what application/json holds
     kNdjson,  // one object a line; empty lines are skipped
@@ -56,6 +59,10 @@ public:
 
     // The next event. `plan` and `fields` may be null: then only the envelope is read.
     ParseOutcome next(const FieldPlan* plan, Envelope& envelope, FieldTable* fields, Error& error);
+
+    // The payload of the event that was read last, as a tree: it is not tokenised and checked once
+    // more. Views are into the text. False: this one has no payload, or was read elsewhere.
+    bool payload(const Envelope& envelope, JsonDom& dom, JsonElement& root) const;
 
     // Number of the entry that next() returned last, from 0: array member, or line (empty ones
     // count not).

@@ -90,7 +90,7 @@ bool JsonDom::object(JsonWalker& walker) {
         const char* quote = walker.base() + begin;
         std::string_view name;
         std::uint64_t hash = 0;
-        if (!walker.key(name, hash)) return false;
+        if (!(checked_ ? walker.known_key(name) : walker.key(name, hash))) return false;
         // With escapes the name is a text of the walker's own; it has been checked already.
         const std::uint32_t key = add(JsonType::kString, begin);
         if (name.data() != quote + 1) {
@@ -147,9 +147,10 @@ Result<JsonElement> JsonDom::parse(std::string_view text, const Options& options
                         .bound(static_cast<std::int64_t>(options.bytes_max)));
     }
     // One blank behind the text is where the walker stops at the latest; the rest is padding.
-    text_.clear();
-    text_.reserve(text.size() + kWalkerPaddingBytes);
-    text_.append(text).append(kWalkerPaddingBytes, ' ');
+    copy_.clear();
+    copy_.reserve(text.size() + kWalkerPaddingBytes);
+    copy_.append(text).append(kWalkerPaddingBytes, ' ');
+    text_ = copy_;
     JsonTokens& tokens = reader_->tokens;
     JsonWalker& walker = reader_->walker;
     const JsonFault stage = tokens.run(text_.data(), text.size() + 1);
@@ -174,6 +175,22 @@ Result<JsonElement> JsonDom::parse(std::string_view text, const Options& options
     return JsonElement(this, 0);
 }
 
+bool JsonDom::build(const char* base, std::size_t end, const std::uint32_t* token,
+                    JsonElement& root) {
+    nodes_.clear();
+    texts_.clear();
+    arena_.clear();
+    text_ = {base, end};
+    JsonWalker& walker = reader_->walker;
+    walker.clear_arena();
+    walker.start_inside(base, end, token, static_cast<std::uint32_t>(kJsonDocumentDepthMax));
+    checked_ = true;
+    const bool built = value(walker);
+    checked_ = false;
+    if (built) root = JsonElement(this, 0);
+    return built;
+}
+
 bool JsonDom::read(std::string_view text, JsonElement& root) {
     Options options;
     options.bytes_max = std::numeric_limits<std::uint32_t>::max() / 2;
@@ -184,7 +201,7 @@ bool JsonDom::read(std::string_view text, JsonElement& root) {
 
 std::string_view JsonDom::text_of(const Node& node) const {
     if (node.extra != 0) return texts_[node.extra - 1];
-    return std::string_view(text_).substr(node.begin + 1, node.bytes - 2);
+    return text_.substr(node.begin + 1, node.bytes - 2);
 }
 
 // ---- reading
@@ -194,7 +211,7 @@ JsonType JsonElement::type() const { return dom_ ? dom_->nodes_[node_].type : Js
 std::string_view JsonElement::raw() const {
     if (!dom_) return "null";
     const auto& node = dom_->nodes_[node_];
-    return std::string_view(dom_->text_).substr(node.begin, node.bytes);
+    return dom_->text_.substr(node.begin, node.bytes);
 }
 
 bool JsonElement::get(std::string_view& out) const {

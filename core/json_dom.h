@@ -135,6 +135,9 @@ public:
     // Keeps a copy of the text.
     Result<JsonElement> parse(std::string_view text, const Options& options);
     Result<JsonElement> parse(std::string_view text) { return parse(text, Options()); }
+    // The value at a token of a text that has been read and checked, as far as `end`: nothing of it
+    // is looked at again. It stays where it is: elements are views into it. False: it is none.
+    bool build(const char* base, std::size_t end, const std::uint32_t* token, JsonElement& root);
     // For those who only ask whether it could be read; a text of any size.
     bool read(std::string_view text, JsonElement& root);
 
@@ -159,7 +162,9 @@ private:
 
     struct Reader;
     std::unique_ptr<Reader> reader_;
-    std::string text_;
+    std::string copy_;       // of a text that was given to parse()
+    std::string_view text_;  // that, or somebody else's
+    bool checked_ = false;   // the text that is being built from was read before
     std::vector<Node> nodes_;
     std::vector<std::string_view> texts_;
     TextArena arena_;

@@ -46,6 +46,20 @@ public:
         keys_.reset();
     }
 
+    // Inside a text that was read before: from this token on, no further than `end`.
+    void start_inside(const char* base, std::size_t end, const std::uint32_t* token,
+                      std::uint32_t depth_max) {
+        base_ = base;
+        depth_max_ = depth_max;
+        bytes_ = static_cast<std::uint32_t>(end);
+        token_ = token;
+        duplicates_ = DuplicateKeys::kAllow;
+        escaped_ = nullptr;
+        find_backslash(*token);
+        depth_ = 0;
+        keys_.reset();
+    }
+
     const std::uint32_t* token() const { return token_; }
     char peek() const { return base_[*token_]; }
     std::uint32_t position() const { return *token_; }
@@ -156,6 +170,14 @@ public:
         if (fault != JsonFault::kNone) [[unlikely]] {
             if (duplicates_ == DuplicateKeys::kRefuse) return fail(fault, at);
         }
+        return true;
+    }
+    // The same in a text that was read before: nobody looks whether it is a new one.
+    [[gnu::always_inline]] bool known_key(std::string_view& name) {
+        if (!string(name)) return false;
+        if (has_escapes(name)) [[unlikely]]
+            name = resolve(name, key_arena_);
+        ++token_;  // the ':'
         return true;
     }
     // Behind a member's value: is there another? Leaves the object when not.

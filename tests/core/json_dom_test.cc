@@ -3,12 +3,17 @@
 #include "core/json_dom.h"
 
 #include "core/event_parser.h"
+#include "core/field_plan.h"
+#include "core/field_table.h"
 #include "core/json_validate.h"
+#include "core/json_walker.h"
 #include "core/random.h"
 
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <string>
+#include <vector>
 
 namespace millrace::core {
 namespace {
@@ -20,6 +25,76 @@ std::string compact(std::string_view text) {
     std::string out;
     if (root) append_json(out, *root);
     return out;
+}
+
+// The payload of every event of a batch, built from what the parser has read.
+std::vector<std::string> built_payloads(std::string text, BatchFormat format, bool with_fields) {
+    const std::size_t bytes = text.size();
+    text.append(kWalkerPaddingBytes, ' ');
+    EventParser parser;
+    FieldPlan plan;
+    FieldTable fields;
+    Envelope envelope;
+    Error error;
+    JsonDom dom;
+    std::vector<std::string> out;
+    EXPECT_TRUE(parser.begin(std::string_view(text).substr(0, bytes), format));
+    for (;;) {
+        const auto outcome = with_fields ? parser.next(&plan, envelope, &fields, error)
+                                         : parser.next(nullptr, envelope, nullptr, error);
+        if (outcome == ParseOutcome::kEnd) return out;
+        if (outcome != ParseOutcome::kEvent) continue;
+        JsonElement root;
+        std::string& one = out.emplace_back();
+        if (parser.payload(envelope, dom, root)) {
+            EXPECT_EQ(root.raw(), envelope.payload);
+            append_json(one, root);
+        }
+    }
+}
+
+TEST(JsonDom, BuildsWhatTheEventParserHasRead) {
+    const std::vector<std::string> payloads = {
+        R"({})", R"({"a":1,"b":[true,false,null,-0.5e3,"x"],"c":{"d":{}}})",
+        R"({ "k\u0041" : "v\n\"" , "plain" : "" , "\u00e9" : [ [ ] , [ 1 , "\\" ] ] })",
+        R"({"long":")" + std::string(300'000, 'y') + R"(","n":[0]})"};
+    std::string lines, array = "[";
+    std::vector<std::string> wanted;
+    for (int round = 0; round < 3; ++round) {
+        for (const std::string& payload : payloads) {
+            const std::string event = R"({"pattern":"a\\b","metadata":{"z":"\t"},"payload": )" +
+                                      payload + R"( ,"x-own":"\u0001"})";
+            lines += event + "\n" + R"({"pattern":"none"})" + "\n" + R"({"broken":1})" + "\n";
+            array += event + "," + R"({"pattern":"none"})" + ",";
+            wanted.push_back(compact(payload));
+            wanted.emplace_back();
+        }
+    }
+    array.back() = ']';
+    for (const bool with_fields : {false, true}) {
+        EXPECT_EQ(built_payloads(lines, BatchFormat::kNdjson, with_fields), wanted);
+        EXPECT_EQ(built_payloads(array, BatchFormat::kJson, with_fields), wanted);
+    }
+}
+
+TEST(JsonDom, DoesNotBuildFromAnotherEvent) {
+    std::string text = R"({"pattern":"a","payload":{"n":1}})";
+    const std::size_t bytes = text.size();
+    text.append(kWalkerPaddingBytes, ' ');
+    EventParser parser;
+    Envelope envelope;
+    ASSERT_TRUE(
+        parser.parse_one(std::string_view(text).substr(0, bytes), nullptr, envelope, nullptr));
+    const std::string other(envelope.payload);
+    Envelope elsewhere = envelope;
+    elsewhere.payload = other;
+    JsonDom dom;
+    JsonElement root;
+    EXPECT_FALSE(parser.payload(elsewhere, dom, root));
+    EXPECT_TRUE(parser.payload(envelope, dom, root));
+    // And reads texts of its own as before.
+    ASSERT_TRUE(dom.parse(R"({"a":1,"a":2})"));
+    EXPECT_FALSE(dom.parse(R"({"a":1,"a":2})", {.duplicates = DuplicateKeys::kRefuse}));
 }
 
 TEST(JsonDom, ReadsEveryKindOfValue) {
