@@ -6,6 +6,7 @@
 #include "runtime/api/audit.h"
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/own_subscription.h"
 #include "runtime/api/query_check.h"
 #include "runtime/api/regex_aside.h"
 #include "runtime/api/services.h"
@@ -71,18 +72,18 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kDeleteSchema, delete_document<EventSchema>},
     {RouteId::kListSchemaVersions, list_document_versions<EventSchema>},
     {RouteId::kGetSchemaVersion, get_document_version<EventSchema>},
-    {RouteId::kValidateSchema, validate_schema},
     {RouteId::kListSchemaViolations, list_schema_violations},
     {RouteId::kListSubscriptions, list_subscriptions},
     {RouteId::kMatchSubscriptions, match_subscriptions},
     {RouteId::kGetSubscription, get_document<Subscription>},
     {RouteId::kPauseSubscription, pause_subscription},
     {RouteId::kResumeSubscription, resume_subscription},
-    {RouteId::kCreateSchedule, create_schedule},
+    {RouteId::kCreateSchedule, create_owning<Schedule>},
+    {RouteId::kCreateSchedules, create_schedules},
     {RouteId::kListSchedules, list_schedules},
     {RouteId::kGetSchedule, get_schedule},
-    {RouteId::kPutSchedule, put_schedule},
-    {RouteId::kPatchSchedule, patch_schedule},
+    {RouteId::kPutSchedule, change_owning<Schedule, &DocumentTable<Schedule>::put>},
+    {RouteId::kPatchSchedule, change_owning<Schedule, &DocumentTable<Schedule>::patch>},
     {RouteId::kListScheduleRuns, list_schedule_runs},
     {RouteId::kPreviewSchedule, preview_schedule},
     {RouteId::kPauseSchedule, pause_schedule},
@@ -93,16 +94,17 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kPutEndpoint, change_document<Endpoint, &DocumentTable<Endpoint>::put>},
     {RouteId::kPatchEndpoint, change_document<Endpoint, &DocumentTable<Endpoint>::patch>},
     {RouteId::kDeleteEndpoint, delete_document<Endpoint>},
-    {RouteId::kCreateHook, create_hook},
+    {RouteId::kCreateHook, create_owning<Hook>},
     {RouteId::kListHooks, list_hooks},
     {RouteId::kGetHook, get_document<Hook>},
-    {RouteId::kPutHook, put_hook},
-    {RouteId::kPatchHook, patch_hook},
+    {RouteId::kPutHook, change_owning<Hook, &DocumentTable<Hook>::put>},
+    {RouteId::kPatchHook, change_owning<Hook, &DocumentTable<Hook>::patch>},
     {RouteId::kRotateSubscriptionSecret, rotate_subscription_secret},
     {RouteId::kGetExecution, get_execution},
     {RouteId::kGetDeadLetter, get_dead_letter},
     {RouteId::kDeleteDeadLetter, delete_dead_letter},
     {RouteId::kReplayDeadLetter, replay_dead_letter},
+    {RouteId::kPutDeadLetterEvent, put_dead_letter_event},
     {RouteId::kListRetries, list_retries},
     {RouteId::kStartReplay, start_replay},
     {RouteId::kListReplays, list_replays},
@@ -125,12 +127,14 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kListWorkflows, list_workflows},
     {RouteId::kGetWorkflow, get_workflow},
     {RouteId::kPutWorkflow, put_workflow},
+    {RouteId::kPatchWorkflow, patch_workflow},
     {RouteId::kDeleteWorkflow, delete_workflow},
     {RouteId::kListWorkflowVersions, list_workflow_versions},
     {RouteId::kListWorkflowRuns, list_workflow_runs},
     {RouteId::kGetWorkflowRun, get_workflow_run},
     {RouteId::kWorkflowRunHistory, workflow_run_history},
-    {RouteId::kRehearseWorkflowRun, rehearse_workflow_run},
+    {RouteId::kListWorkflowKeys, list_workflow_keys},
+    {RouteId::kRotateWorkflowKey, rotate_workflow_key},
     {RouteId::kListAudit, list_audit},
     {RouteId::kMe, me},
     {RouteId::kListExecutors, list_executors},
@@ -155,8 +159,9 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kTestSource: return test_source;
         case RouteId::kTestSubscription: return test_subscription;
         case RouteId::kCheckSchema: return check_schema;
+        case RouteId::kValidateSchema: return validate_schema;
         case RouteId::kDeleteSubscription: return delete_subscription;
-        case RouteId::kDeleteSchedule: return delete_schedule;
+        case RouteId::kDeleteSchedule: return delete_owning<Schedule>;
         case RouteId::kTriggerSchedule: return trigger_schedule;
         case RouteId::kBackfillSchedule: return backfill_schedule;
         case RouteId::kCallEndpointGet:
@@ -171,7 +176,7 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kDeleteEntity: return delete_entity;
         case RouteId::kGetEntity: return get_entity;
         case RouteId::kListEntities: return list_entities;
-        case RouteId::kDeleteHook: return delete_hook;
+        case RouteId::kDeleteHook: return delete_owning<Hook>;
         case RouteId::kRunHooks: return run_hooks;
         case RouteId::kExecuteWorkflow: return execute_workflow;
         case RouteId::kCancelWorkflowRun: return cancel_workflow_run;
@@ -179,6 +184,7 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kPauseWorkflowRun: return pause_workflow_run;
         case RouteId::kResumeWorkflowRun: return resume_workflow_run;
         case RouteId::kSignalWorkflowRun: return signal_workflow_run;
+        case RouteId::kRehearseWorkflowRun: return rehearse_workflow_run;
         case RouteId::kListEvents: return list_events;
         case RouteId::kTraceEvent: return trace_event;
         case RouteId::kCancelEvent: return cancel_event;

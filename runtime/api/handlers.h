@@ -34,15 +34,14 @@ Answer pause_subscription(Call& call);
 Answer resume_subscription(Call& call);
 void delete_subscription(Call& call, const Respond& respond);  // when nothing waits for it any more
 // The same for another's: `done` gets how many deliveries waited.
-void close_subscription(Call& call, const SubscriptionRef& subscription, Closing how,
+void close_subscription(Call& call, const ChangeContext& context,
+                        const SubscriptionRef& subscription, Closing how,
                         const std::function<void(core::Result<std::uint64_t>&&)>& done);
 // schedules.cc
-Answer create_schedule(Call& call);
-Answer put_schedule(Call& call);
-Answer patch_schedule(Call& call);
-void delete_schedule(Call& call, const Respond& respond);  // with its subscription
 Answer get_schedule(Call& call);
 Answer list_schedules(Call& call);
+// schedule_bulk.cc
+Answer create_schedules(Call& call);
 // schedule_control.cc
 Answer list_schedule_runs(Call& call);
 Answer preview_schedule(Call& call);
@@ -55,6 +54,7 @@ Answer create_workflow(Call& call);
 Answer list_workflows(Call& call);
 Answer get_workflow(Call& call);
 Answer put_workflow(Call& call);
+Answer patch_workflow(Call& call);
 Answer delete_workflow(Call& call);
 Answer list_workflow_versions(Call& call);
 void execute_workflow(Call& call, const Respond& respond);  // when the run is durable, or has ended
@@ -62,7 +62,10 @@ void execute_workflow(Call& call, const Respond& respond);  // when the run is d
 Answer list_workflow_runs(Call& call);
 Answer get_workflow_run(Call& call);
 Answer workflow_run_history(Call& call);
-Answer rehearse_workflow_run(Call& call);
+void rehearse_workflow_run(Call& call, const Respond& respond);
+// workflow_keys.cc
+Answer list_workflow_keys(Call& call);
+Answer rotate_workflow_key(Call& call);
 void cancel_workflow_run(Call& call, const Respond& respond);
 void terminate_workflow_run(Call& call, const Respond& respond);
 void pause_workflow_run(Call& call, const Respond& respond);
@@ -78,12 +81,8 @@ void delete_entity(Call& call, const Respond& respond);
 void get_entity(Call& call, const Respond& respond);     // later, of a moment
 void list_entities(Call& call, const Respond& respond);  // later, if it selects
 // hooks.cc
-Answer create_hook(Call& call);
 Answer list_hooks(Call& call);
-Answer put_hook(Call& call);
-Answer patch_hook(Call& call);
-void delete_hook(Call& call, const Respond& respond);  // with its subscription
-void run_hooks(Call& call, const Respond& respond);    // when what they do is durable
+void run_hooks(Call& call, const Respond& respond);  // when what they do is durable
 // match.cc
 Answer match_subscriptions(Call& call);
 // preview.cc: answers later.
@@ -97,6 +96,8 @@ Answer get_dead_letter(Call& call);
 Answer delete_dead_letter(Call& call);
 Answer replay_dead_letter(Call& call);
 void replay_dead_letters(Call& call, const Respond& respond);  // later, if it selects
+// dead_letter_edit.cc
+Answer put_dead_letter_event(Call& call);
 // dead_letter_groups.cc: answer later
 void list_dead_letter_groups(Call& call, const Respond& respond);
 void patch_dead_letter_group(Call& call, const Respond& respond);
@@ -146,8 +147,9 @@ void test_subscription(Call& call, const Respond& respond);  // later
 Answer create_schema(Call& call);
 Answer put_schema(Call& call);
 Answer patch_schema(Call& call);
-Answer validate_schema(Call& call);
+void validate_schema(Call& call, const Respond& respond);  // later where it asks scripts
 Answer list_schema_violations(Call& call);
+// schema_check.cc
 void check_schema(Call& call, const Respond& respond);  // later: it reads the log
 // who.cc
 Answer me(Call& call);

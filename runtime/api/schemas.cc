@@ -1,22 +1,19 @@
-// /v2/schemas: what is special about schemas: a try on a payload, what did not fit, and what a
-// schema would have refused of the log, which is read aside.
+// /v2/schemas: what is special about schemas: a try on a payload, and what did not fit.
+#include "core/buffer.h"
 #include "core/event_parser.h"
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/schema_references.h"
+#include "runtime/api/schema_scripts.h"
+#include "runtime/api/schema_trial.h"
 #include "runtime/event/default_fields.h"
-#include "runtime/registry/kv_references.h"
-#include "store/log/event_search.h"
 
 #include <charconv>
-#include <map>
 #include <memory>
 #include <utility>
 
 namespace millrace::runtime::api {
 namespace {
-
-constexpr std::size_t kCheckEventsMax = 1'000'000;
-constexpr std::size_t kPlacesMax = 100;
 
 // The event of a try: given whole, or only its payload.
 core::Status read_subject(std::string_view body, std::string& event) {
@@ -38,10 +35,11 @@ core::Status read_subject(std::string_view body, std::string& event) {
     return {};
 }
 
-core::Result<std::vector<schema::Failure>> judge(const schema::Contract& contract,
-                                                 store::Database& database, core::TenantId tenant,
-                                                 std::string event, std::int64_t now_us) {
+// What a try says: all rules, by states and reference data as they are now.
+core::Result<std::vector<schema::Failure>> try_event(const EventSchema& schema, Services& services,
+                                                     std::string event, RuleRunner* scripts) {
     const std::size_t bytes = event.size();
+    const std::int64_t now_us = services.clock().wall_us();
     event.append(core::kPaddingBytes, ' ');
     core::EventParser parser;
     core::Envelope envelope;
@@ -50,120 +48,28 @@ core::Result<std::vector<schema::Failure>> judge(const schema::Contract& contrac
         !read)
         return core::fail(std::move(read.error()));
     DefaultFields defaults;
-    defaults.fill_envelope(tenant, now_us, envelope);
-    core::JsonDom dom;
-    const KvReferences references(database.kv(), tenant, now_us);
-    return contract.judge(envelope, dom, &references);
-}
-
-// What a check looks at, and what it found.
-struct Check {
-    std::shared_ptr<const schema::Contract> contract;
-    std::string pattern;
-    std::int64_t from_us = INT64_MIN;
-    std::int64_t to_us = INT64_MAX;
-    std::int64_t now_us = 0;
-
-    struct Place {
-        std::string pointer, keyword, message, event_id;
-        std::uint64_t count = 0;
-    };
-    std::uint64_t scanned = 0;
-    std::uint64_t rejected = 0;
-    bool complete = true;
-    std::map<std::string, Place> places;  // by pointer and keyword
-    core::Status status;
-};
-
-core::Result<std::shared_ptr<Check>> read_check(Call& call) {
-    core::JsonDocument document;
-    auto in = document.parse_object(call.request.body_view());
-    if (!in) return core::fail(std::move(in.error()));
-    auto check = std::make_shared<Check>();
-    std::string text;
-    if (const auto given = in->any("schema")) core::append_json(text, *given);
-    std::vector<schema::SchemaRule> rules;
-    if (const auto given = in->any("rules")) {
-        if (auto read = read_schema_rules(*given, rules); !read) return core::fail(read.error());
+    defaults.fill_envelope(schema.tenant, now_us, envelope);
+    SchemaTrial::Deps deps;
+    deps.contract = schema.contract;
+    deps.rules = schema.rules;
+    deps.kv = &services.database().kv();
+    deps.scripts = scripts;
+    if (const StateBook* states = services.schema_states()) {
+        deps.state_of = [states, &schema](const schema::Transition& transition,
+                                          const schema::Step& step) {
+            return states->current(states->key_of(schema, transition.hash(), step.key));
+        };
     }
-    if (text.empty() && rules.empty()) in->refuse("schema", "or rules are expected");
-    in->text("pattern", check->pattern, {.bytes_max = core::kPatternBytesMax});
-    const std::int64_t now_us = check->now_us = call.services.clock().wall_us();
-    read_moment(*in, "from", now_us, check->from_us);
-    read_moment(*in, "to", now_us, check->to_us);
-    if (auto status = in->finish(); !status) return core::fail(status.error());
-    auto contract = schema::Contract::make(text, rules);
-    if (!contract) return core::fail(std::move(contract.error()));
-    check->contract = std::move(*contract);
-    return check;
+    return SchemaTrial(std::move(deps)).judge(envelope, schema.tenant, now_us, now_us);
 }
 
-void count_misfit(Check& check, std::string_view event_id,
-                  const std::vector<schema::Failure>& failures) {
-    ++check.rejected;
-    for (const schema::Failure& one : failures) {
-        const std::string key = one.pointer + " " + one.keyword;
-        if (check.places.size() == kPlacesMax && !check.places.contains(key)) continue;
-        Check::Place& place = check.places[key];
-        if (place.count++ == 0)
-            place = {one.pointer, one.keyword, one.message, std::string(event_id), 1};
-    }
-}
-
-void run_check(store::Database& database, core::TenantId tenant, Check& check) {
-    const auto wildcard =
-        matcher::parse_wildcard(check.pattern.empty() ? std::string_view("*") : check.pattern);
-    if (!wildcard) {
-        check.status = core::fail(wildcard.error());
-        return;
-    }
-    core::EventParser parser;
-    core::JsonDom dom;
-    DefaultFields defaults;
-    const KvReferences references(database.kv(), tenant, check.now_us);
-    std::string cursor;
-    std::uint64_t looked_at = 0;  // of any pattern
-    do {
-        store::EventQuery query;
-        query.tenant = tenant;
-        query.limit = kListLimitMax;
-        query.cursor = cursor;
-        query.from_us = check.from_us;
-        query.to_us = check.to_us;
-        auto page = database.event_search().search(query);
-        if (!page) {
-            check.status = core::fail(std::move(page.error()));
-            return;
-        }
-        for (const store::OwnedEvent& owned : page->events) {
-            if (!wildcard->matches(owned.event.pattern)) continue;
-            core::Envelope envelope;
-            core::Error error;
-            if (!parser.begin(owned.event.raw, core::BatchFormat::kJson)) continue;
-            if (parser.next(nullptr, envelope, nullptr, error) != core::ParseOutcome::kEvent)
-                continue;
-            defaults.fill_envelope(owned.event.tenant, owned.event.received_at_us, envelope);
-            ++check.scanned;
-            const auto failures = check.contract->judge(envelope, dom, &references);
-            if (!failures.empty()) count_misfit(check, envelope.event_id, failures);
-        }
-        looked_at += page->events.size();
-        cursor = page->next;
-    } while (!cursor.empty() && looked_at < kCheckEventsMax);
-    check.complete = cursor.empty();
-}
-
-ApiResponse check_response(const Check& check) {
-    std::string body;
+ApiResponse try_response(const core::Result<std::vector<schema::Failure>>& failures) {
+    if (!failures) return error_response(failures.error());
+    std::string errors, body;
+    schema::append_failures(errors, *failures);
     core::JsonWriter json(body);
-    json.begin_object().field("scanned", check.scanned).field("rejected", check.rejected);
-    json.field("complete", check.complete).key("byPointer").begin_array();
-    for (const auto& [key, place] : check.places) {
-        json.begin_object().field("pointer", place.pointer).field("keyword", place.keyword);
-        json.field("count", place.count).field("message", place.message);
-        json.field_or_null("eventId", place.event_id).end_object();
-    }
-    json.end_array().end_object();
+    json.begin_object().field("valid", failures->empty()).raw_field("errors", errors);
+    json.end_object();
     return json_response(200, std::move(body));
 }
 
@@ -187,7 +93,9 @@ core::Result<std::string> with_author_version(Call& call, WhichVersion which) {
 }
 
 Answer change_schema(Call& call, TableChange<EventSchema> change) {
-    const auto body = with_author_version(call, WhichVersion::kText);
+    auto sent = with_author_version(call, WhichVersion::kText);
+    if (!sent) return core::fail(std::move(sent.error()));
+    const auto body = with_schema_references(call, std::move(*sent), call.request.param("id"));
     if (!body) return core::fail(body.error());
     DocumentTable<EventSchema>& table = call.services.registry().table<EventSchema>();
     return changed<EventSchema>(
@@ -197,7 +105,9 @@ Answer change_schema(Call& call, TableChange<EventSchema> change) {
 }  // namespace
 
 Answer create_schema(Call& call) {
-    const auto body = with_author_version(call, WhichVersion::kAny);
+    auto sent = with_author_version(call, WhichVersion::kAny);
+    if (!sent) return core::fail(std::move(sent.error()));
+    const auto body = with_schema_references(call, std::move(*sent), "");
     if (!body) return core::fail(body.error());
     return create_document_of<EventSchema>(call, *body);
 }
@@ -205,22 +115,28 @@ Answer create_schema(Call& call) {
 Answer put_schema(Call& call) { return change_schema(call, &DocumentTable<EventSchema>::put); }
 Answer patch_schema(Call& call) { return change_schema(call, &DocumentTable<EventSchema>::patch); }
 
-Answer validate_schema(Call& call) {
+// Scripts are asked aside: there is where they may take their time.
+void validate_schema(Call& call, const Respond& respond) {
     const std::string_view id = call.request.param("id");
-    const auto schema = call.services.registry().table<EventSchema>().find(call.tenant(), id);
-    if (!schema) return not_found("schema", id);
+    const EventSchemaRef schema =
+        call.services.registry().table<EventSchema>().find(call.tenant(), id);
+    if (!schema) return respond(error_response(not_found("schema", id).value()));
     std::string event;
     if (auto read = read_subject(call.request.body_view(), event); !read)
-        return core::fail(read.error());
-    const auto failures = judge(*schema->contract, call.services.database(), call.tenant(),
-                                std::move(event), call.services.clock().wall_us());
-    if (!failures) return core::fail(failures.error());
-    std::string errors, body;
-    schema::append_failures(errors, *failures);
-    core::JsonWriter json(body);
-    json.begin_object().field("valid", failures->empty()).raw_field("errors", errors);
-    json.end_object();
-    return json_response(200, std::move(body));
+        return respond(error_response(read.error()));
+    if (!schema->asks_scripts())
+        return respond(try_response(try_event(*schema, call.services, std::move(event), nullptr)));
+    Services& services = call.services;
+    auto answer = std::make_shared<ApiResponse>();
+    const bool taken = services.run_aside(
+        Aside::kLook,
+        [schema, &services, answer, event = std::move(event),
+         registry = services.registry().snapshot()] {
+            RuleScripts scripts(rule_scripts_of(services, registry));
+            *answer = try_response(try_event(*schema, services, event, &scripts));
+        },
+        [answer, respond] { respond(std::move(*answer)); });
+    if (!taken) respond(error_response(busy_aside(Aside::kLook)));
 }
 
 Answer list_schema_violations(Call& call) {
@@ -251,21 +167,6 @@ Answer list_schema_violations(Call& call) {
         json.raw_field("errors", one.errors).end_object();
     }
     return body.finish(more ? encode_key_cursor(std::to_string(found.back().number)) : "");
-}
-
-void check_schema(Call& call, const Respond& respond) {
-    auto check = read_check(call);
-    if (!check) return respond(error_response(check.error()));
-    store::Database& database = call.services.database();
-    const bool taken = call.services.run_aside(
-        Aside::kLook,
-        [check = *check, &database, tenant = call.tenant()] {
-            run_check(database, tenant, *check);
-        },
-        [check = *check, respond] {
-            respond(check->status ? check_response(*check) : error_response(check->status.error()));
-        });
-    if (!taken) respond(error_response(busy_aside(Aside::kLook)));
 }
 
 }  // namespace millrace::runtime::api

@@ -9,12 +9,14 @@
 
 #include "core/clock.h"
 #include "core/json_writer.h"
+#include "core/limits.h"
 #include "core/log.h"
 #include "core/metrics.h"
 #include "core/random.h"
 #include "core/result.h"
 #include "matcher/matcher.h"
 #include "runtime/api/endpoint_table.h"
+#include "runtime/api/entity_counts.h"
 #include "runtime/api/entity_desk.h"
 #include "runtime/delivery/behind_table.h"
 #include "runtime/delivery/cancelled_events.h"
@@ -29,6 +31,7 @@
 #include "runtime/registry/registry.h"
 #include "runtime/registry/schema_book.h"
 #include "runtime/registry/source_book.h"
+#include "runtime/registry/state_book.h"
 #include "runtime/replay/replay_types.h"
 #include "runtime/scheduler/scheduler.h"
 #include "runtime/stream/stats_series.h"
@@ -136,6 +139,8 @@ public:
     }
     virtual const SourceBook& sources() = 0;
     virtual const SchemaBook& schemas() = 0;
+    // Of their rules; null: nobody keeps any.
+    virtual StateBook* schema_states() { return nullptr; }
     // The API thread's own.
     virtual matcher::Matcher::Reader& matcher_reader() = 0;
 
@@ -171,6 +176,7 @@ public:
     virtual WorkflowServices workflows() { return {}; }
     virtual EndpointTable& endpoints() = 0;
     virtual EntityDesk& entity_desk() = 0;
+    virtual EntityCounts& entity_counts() = 0;
     // Asks the hooks before a change, then commits it; the result's `entity` is what came of it.
     virtual void run_change(EntityChange&& change, const identity::Principal& caller,
                             std::function<void(ScriptRunResult&&)> done) = 0;
@@ -192,6 +198,8 @@ public:
     // When that one's next attempt falls due by the wall clock, us; nothing while nobody has asked
     // for it or its subscription is held. Any thread.
     virtual std::optional<std::int64_t> redrive_due_us(const store::DeadLetterKey& key) = 0;
+    // Of one event, as ingest takes it.
+    virtual std::size_t event_bytes_max() const { return core::kEventBytesMax; }
 
     virtual CanaryTable& canaries() = 0;
     // Durably: a canary as `spec` says; null: there is none of that script any more.

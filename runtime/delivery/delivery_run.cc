@@ -5,6 +5,7 @@
 #include "runtime/delivery/attempt_record.h"
 #include "runtime/delivery/delivery_events.h"
 #include "runtime/delivery/script_emit.h"
+#include "runtime/entity/order_key.h"
 
 #include <algorithm>
 #include <utility>
@@ -47,7 +48,7 @@ DeliveryRun::DeliveryRun(const Deps& deps, ExecutorSet&& executors)
       metrics_(*deps.metrics),
       random_(deps.seed ^ 0x5eed),
       gate_(deps.behind),
-      guard_(deps.schemas, deps.kv) {}
+      guard_(SchemaGuard::Sources{deps.schemas, deps.kv, deps.states, deps.rules.get()}) {}
 
 KvAnswer DeliveryRun::Host::kv_get(KvSpace space, std::string_view key, std::string& value_json) {
     return run_.builder_.kv().read(tenant_, space, key, wall_us(), value_json);
@@ -69,6 +70,12 @@ bool DeliveryRun::Host::secret(std::string_view name, std::string& value) {
 
 bool DeliveryRun::Host::takes_event(std::string_view pattern, std::string_view envelope,
                                     std::string& why) {
+    if (run_.deps_.may_store) {
+        if (auto may = run_.deps_.may_store(tenant_, envelope.size()); !may) {
+            why = std::move(may.error().message);
+            return false;
+        }
+    }
     return run_.guard_.takes_emitted(pattern, envelope, tenant_, wall_us(),
                                      SchemaGuard::Asker::kHandler, why);
 }
@@ -104,7 +111,12 @@ void DeliveryRun::begin(core::ShardId shard) {
     wall_minus_monotonic_us_ = deps_.clock->wall_us() - now_ns_ / 1000;
 }
 
-std::unique_ptr<LaneResult> DeliveryRun::finish() { return builder_.finish(wall_now_us()); }
+std::unique_ptr<LaneResult> DeliveryRun::finish() {
+    for (const auto& executor : executors_) {
+        if (executor) executor->keep(builder_.rows(), wall_now_us());
+    }
+    return builder_.finish(wall_now_us());
+}
 
 // ---- prepare
 
@@ -204,6 +216,15 @@ bool DeliveryRun::is_behind(const WaitingDelivery& delivery, bool held) {
     return true;
 }
 
+bool DeliveryRun::is_behind_now(const WaitingDelivery& delivery) {
+    const LaneJob& job = *delivery.job->job;
+    if (job.kind != JobKind::kBlock || gate_.open()) return false;
+    const DeliveryItem& item = job.items[delivery.item];
+    core::LogPosition position = job.block_position(item.event_index);
+    position.offset.value += item.event_index;
+    return gate_.way_of(item.subscription, position) != BehindGate::Way::kDeliver;
+}
+
 void DeliveryRun::pass_over(const WaitingDelivery& delivery, core::SubscriptionId subscription) {
     LaneResult& result = builder_.result();
     const LaneJob& job = *delivery.job->job;
@@ -279,7 +300,9 @@ void DeliveryRun::set_apart(WaitingDelivery& delivery) {
 void DeliveryRun::start(const WaitingDelivery& delivery, Attempt& attempt,
                         const DeliveryPlace& place, const RegistrySnapshot& registry) {
     const std::int64_t began_ns = now_ns_;
-    const DeliveryTexts lazy{&texts_, &attempt.event, attempt.subscription};
+    const std::string& replay_id =
+        attempt.job->kind == JobKind::kReplay ? attempt.job->replay_id : attempt.earlier->replay_id;
+    const DeliveryTexts lazy{&texts_, &attempt.event, attempt.subscription, replay_id};
     AttemptInput input;
     input.ticket = pending_.next_ticket();
     input.registry = &registry;
@@ -290,9 +313,7 @@ void DeliveryRun::start(const WaitingDelivery& delivery, Attempt& attempt,
     if (attempt.event.has(EventFlag::kFilledEventId)) input.event_id = texts_.id(attempt.event);
     input.execution_id = {&DeliveryTexts::write_execution_id, &lazy};
     input.delivery_id = {&DeliveryTexts::write_delivery_id, &lazy};
-    input.replay_json =
-        texts_.replay_json(attempt.job->kind == JobKind::kReplay ? attempt.job->replay_id
-                                                                 : attempt.earlier->replay_id);
+    input.replay_json = texts_.replay_json(replay_id);
     input.attempt = attempt.earlier->made + 1;
     input.silent = attempt.earlier->made - attempt.earlier->counted;
     input.started_at_us = attempt.started_at_us;
@@ -383,9 +404,7 @@ void DeliveryRun::hide_secrets(core::TenantId tenant, const Subscription* subscr
     };
     hide(mask_.of(*registry_now_, tenant));
     if (!subscription || !subscription->executor.secrets) return;
-    HiddenTexts own;
-    add_webhook_secrets(subscription->executor.secrets.get(), own);
-    hide(own);
+    if (const auto& own = subscription->executor.secrets->hidden) hide(*own);
 }
 
 void DeliveryRun::end_attempt(const WaitingDelivery& delivery, Attempt& attempt,
@@ -562,7 +581,8 @@ bool DeliveryRun::is_keyed(const Attempt& attempt) {
     return in_order(job) && attempt.subscription->ordering == Ordering::kKey &&
            attempt.earlier->replay_id.empty() &&
            (job.kind == JobKind::kParked || order_.has_room()) &&
-           !texts_.envelope(attempt.event).partition_key.empty();
+           !order_key(texts_.envelope(attempt.event), attempt.event.has(EventFlag::kEmitted))
+                .empty();
 }
 
 void DeliveryRun::keep_order(const Attempt& attempt, const WrittenOutcome& written) {

@@ -61,8 +61,12 @@ public:
         std::function<void(const DrainRequest&)> drain;
         // The newest one; any thread. Null: there are no secrets.
         std::function<RegistrySnapshotRef()> registry = nullptr;
-        const SchemaBook* schemas = nullptr;         // null: none is in force
-        const CancelledEvents* cancelled = nullptr;  // null: none ever is
+        // Whether so many bytes of events find room in what a tenant may have. Null: any do.
+        std::function<core::Status(core::TenantId, std::size_t bytes)> may_store = nullptr;
+        const SchemaBook* schemas = nullptr;          // null: none is in force
+        const StateBook* states = nullptr;            // of their rules; null: none
+        std::shared_ptr<RuleRunner> rules = nullptr;  // null: scripts say nothing
+        const CancelledEvents* cancelled = nullptr;   // null: none ever is
         // A receiver wants no more; any thread. Null: it is not heard.
         std::function<void(core::TenantId, const std::string& subscription_id)> pause = nullptr;
     };
@@ -78,6 +82,10 @@ public:
 
     // The next delivery of a job, or one that has waited.
     std::int64_t deliver(const WaitingDelivery& delivery, const RegistrySnapshot& registry);
+    // Time has passed without a delivery; what it is now.
+    std::int64_t look_at_clock() { return now_ns_ = deps_.clock->monotonic_ns(); }
+    // A block's delivery whose subscription is behind: deliver() makes no attempt of it now.
+    bool is_behind_now(const WaitingDelivery& delivery);
     // This one will be delivered apart from the others of its event. Needs no open result.
     void set_apart(WaitingDelivery& delivery);
     // An attempt that was pending has answered.

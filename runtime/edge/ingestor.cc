@@ -3,6 +3,7 @@
 #include "core/key_hash.h"
 #include "runtime/delivery/event_input.h"
 #include "runtime/delivery/placement.h"
+#include "runtime/entity/order_key.h"
 #include "runtime/event/event_defaults.h"
 #include "runtime/event/event_source.h"
 #include "runtime/event/misfit.h"
@@ -23,10 +24,16 @@ Ingestor::Ingestor(const Options& options, const store::Hasher& hasher, const co
       clock_(clock),
       reader_(std::move(reader)),
       parser_(core::EventParser::Options{.event_bytes_max = options.event_bytes_max}),
-      guard_(options.schemas, options.kv),
+      guard_(options.schemas),
       verify_every_(options.verifier ? options.verifier->every() : 0) {}
 
 namespace {
+
+// Of what a handler emitted, or the server itself, nobody is told.
+SchemaGuard::Asker asker_of(const IngestRequest& request) {
+    return request.origin == IngestOrigin::kLane ? SchemaGuard::Asker::kNobody
+                                                 : SchemaGuard::Asker::kSender;
+}
 
 tl::unexpected<core::Error> batch_too_large(std::size_t events_max) {
     return core::fail(core::Error(core::ErrorCode::kPayloadTooLarge,
@@ -65,29 +72,18 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
             if (auto checked = check(request, envelope); checked) {
                 const bool returns = request.returns(entry_number(request));
                 StandsFor stands_for;
-                if (guard_.any() && !returns &&
-                    !pass_schemas(request, anybody ? &snapshot.plan() : nullptr, now_us, envelope,
-                                  stands_for)) [[unlikely]]
+                late_.clear();
+                if (guard_.any() && !pass_schemas(request, anybody ? &snapshot.plan() : nullptr,
+                                                  now_us, envelope, stands_for)) [[unlikely]]
                     continue;
-                add(request, envelope, returns ? HomeRule::kByKey : rule, now_us);
-                IngestItem& item = request.items.back();
-                if (!stands_for.why.empty()) [[unlikely]] {
-                    item.event_id = stands_for.event_id;
-                    item.letter_pattern = stands_for.pattern;
-                    item.dead_letter = stands_for.why;
-                }
-                item.match_begin = static_cast<std::uint32_t>(request.matches.size());
-                if (anybody) {
-                    defaults_.fill(snapshot.plan(), envelope, item.input.tenant, now_us, fields_);
-                    snapshot.match(envelope, item.input.tenant, fields_, scratch_, matched_);
-                    request.matches.insert(request.matches.end(), matched_.begin(), matched_.end());
-                    item.match_count = static_cast<std::uint32_t>(matched_.size());
-                    if (verify_every_ != 0 && ++unverified_ >= verify_every_) [[unlikely]] {
-                        unverified_ = 0;
-                        options_.verifier->offer(envelope, item.input.tenant, now_us,
-                                                 snapshot.version(), matched_);
-                    }
-                }
+                const Entry entry{entry_number(request), request.tenant_of(entry_number(request))};
+                add(request, envelope, returns ? HomeRule::kByKey : rule, now_us, entry);
+                mark(request.items.back(), stands_for);
+                if (!late_.empty()) [[unlikely]]
+                    ask_late(request);
+                request.items.back().match_begin =
+                    static_cast<std::uint32_t>(request.matches.size());
+                if (anybody) match_last(request, envelope, snapshot, now_us);
                 continue;
             } else {
                 error = std::move(checked.error());
@@ -100,37 +96,158 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
     return {};
 }
 
+// Fields are those of the envelope's parse.
+void Ingestor::match_last(IngestRequest& request, const core::Envelope& envelope,
+                          const matcher::Snapshot& snapshot, std::int64_t now_us) {
+    IngestItem& item = request.items.back();
+    defaults_.fill(snapshot.plan(), envelope, item.input.tenant, now_us, fields_);
+    snapshot.match(envelope, item.input.tenant, fields_, scratch_, matched_);
+    request.matches.insert(request.matches.end(), matched_.begin(), matched_.end());
+    item.match_count = static_cast<std::uint32_t>(matched_.size());
+    if (verify_every_ != 0 && ++unverified_ >= verify_every_) [[unlikely]] {
+        unverified_ = 0;
+        options_.verifier->offer(envelope, item.input.tenant, now_us, snapshot.version(), matched_);
+    }
+}
+
 bool Ingestor::pass_schemas(IngestRequest& request, const core::FieldPlan* plan,
                             std::int64_t now_us, core::Envelope& envelope, StandsFor& stands_for) {
     const std::uint32_t entry = entry_number(request);
-    SchemaGuard::Finding finding =
-        guard_.judge(envelope, request.tenant_of(entry), now_us,
-                     request.origin == IngestOrigin::kLane ? SchemaGuard::Asker::kNobody
-                                                           : SchemaGuard::Asker::kSender);
-    if (finding.outcome == SchemaGuard::Outcome::kTake) return true;
-    if (finding.outcome == SchemaGuard::Outcome::kDeadLetter) {
-        const std::uint64_t salt =
-            core::mix_u64(++misfits_ ^ std::uint64_t{options_.shard.value} << 48,
-                          static_cast<std::uint64_t>(now_us));
-        const std::string& id =
-            request.texts.emplace_back(envelope.event_id.empty() ? made_event_id(envelope.raw, salt)
-                                                                 : std::string(envelope.event_id));
-        const std::string& pattern = request.texts.emplace_back(envelope.pattern);
-        std::string& text = request.texts.emplace_back(
-            misfit_event(envelope, id, {finding.schema_id, finding.errors}));
-        const std::size_t bytes = text.size();
-        text.append(core::kPaddingBytes, ' ');
-        core::Envelope misfit;
-        if (guard_.parser().parse_one(std::string_view(text).substr(0, bytes), plan, misfit,
-                                      plan ? &fields_ : nullptr)) {
-            envelope = misfit;
-            stands_for = {id, pattern, request.texts.emplace_back(finding.error.message)};
-            return true;
-        }
+    const core::TenantId tenant = request.tenant_of(entry);
+    if (request.returns(entry)) {
+        // Whoever let it go has held it against all of them: only its steps are made.
+        (void)guard_.judge(envelope, tenant, now_us, SchemaGuard::Asker::kReturned, &late_,
+                           &parser_);
+        return true;
     }
+    SchemaGuard::Finding finding =
+        guard_.judge(envelope, tenant, now_us, asker_of(request), &late_, &parser_);
+    if (finding.outcome == SchemaGuard::Outcome::kTake) return true;
+    late_.clear();
+    if (finding.outcome == SchemaGuard::Outcome::kDeadLetter &&
+        stand_in(request, plan, now_us, finding, envelope, stands_for))
+        return true;
     // As it is meant, or because it is too large or too deep to be put into another one.
     request.rejected.push_back({entry, std::move(finding.error), std::move(finding.errors)});
     return false;
+}
+
+bool Ingestor::stand_in(IngestRequest& request, const core::FieldPlan* plan, std::int64_t now_us,
+                        const SchemaGuard::Finding& finding, core::Envelope& envelope,
+                        StandsFor& stands_for) {
+    const std::uint64_t salt = core::mix_u64(++misfits_ ^ std::uint64_t{options_.shard.value} << 48,
+                                             static_cast<std::uint64_t>(now_us));
+    const std::string& id =
+        request.texts.emplace_back(envelope.event_id.empty() ? made_event_id(envelope.raw, salt)
+                                                             : std::string(envelope.event_id));
+    const std::string& pattern = request.texts.emplace_back(envelope.pattern);
+    std::string& text =
+        request.texts.emplace_back(misfit_event(envelope, id, {finding.schema_id, finding.errors}));
+    const std::size_t bytes = text.size();
+    text.append(core::kPaddingBytes, ' ');
+    core::Envelope misfit;
+    if (!guard_.parser().parse_one(std::string_view(text).substr(0, bytes), plan, misfit,
+                                   plan ? &fields_ : nullptr))
+        return false;
+    envelope = misfit;
+    stands_for = {id, pattern, request.texts.emplace_back(finding.error.message)};
+    return true;
+}
+
+// ---- what is asked late
+
+void Ingestor::ask_late(IngestRequest& request) {
+    if (!request.late) request.late = std::make_unique<LateChecks>();
+    IngestItem& item = request.items.back();
+    request.late->items.push_back({std::move(late_), request.returns(item.entry)});
+    item.late = static_cast<std::uint32_t>(request.late->items.size());
+    late_ = {};
+}
+
+void Ingestor::late_keys(const IngestRequest& request, std::vector<StateKey>& out) const {
+    out.clear();
+    if (!options_.schemas.states) return;
+    for (const IngestItem& item : request.items) {
+        if (item.late == 0) continue;
+        for (const LateRule& rule : request.late->items[item.late - 1].rules) {
+            const EventSchema& schema = *rule.entry.schema;
+            const auto& transitions = schema.contract->transitions();
+            for (const schema::Step& step : rule.steps)
+                out.push_back(options_.schemas.states->key_of(
+                    schema, transitions[step.transition].hash(), step.key));
+        }
+    }
+}
+
+void Ingestor::settle_late(IngestRequest& request, std::span<StateSlot* const> slots) {
+    std::size_t next = 0;
+    for (const IngestItem& item : request.items) {
+        if (item.late == 0) continue;
+        for (LateRule& rule : request.late->items[item.late - 1].rules) {
+            if (slots.empty()) rule.steps.clear();  // nobody keeps states
+            rule.slots.clear();
+            for (std::size_t i = 0; i < rule.steps.size(); ++i) rule.slots.push_back(slots[next++]);
+        }
+    }
+    settled_.clear();
+    std::vector<std::uint32_t> refused;
+    for (std::uint32_t i = 0; i < request.items.size(); ++i) {
+        if (request.items[i].late != 0 && !settle_item(request, i)) refused.push_back(i);
+    }
+    request.leave_out(refused);
+    if (request.whole() && !request.rejected.empty()) request.drop_items();
+}
+
+bool Ingestor::settle_item(IngestRequest& request, std::uint32_t index) {
+    const IngestItem& item = request.items[index];
+    LateItem& late = request.late->items[item.late - 1];
+    const store::IdHash id = item.input.id;
+    // What has been taken makes no second step: its home will say that it is a duplicate.
+    const bool named = late.steps() && !id.none();
+    if (named && (settled_.contains(id) || (options_.is_taken && options_.is_taken(id))))
+        return true;
+    SchemaGuard::Finding finding = guard_.judge_late(
+        late.rules, {item.input.raw, item.input.tenant, item.input.received_at_us}, item.event_id,
+        item.input.pattern, late.returned ? SchemaGuard::Asker::kReturned : asker_of(request),
+        late.changes);
+    if (finding.outcome == SchemaGuard::Outcome::kTake) {
+        if (named) settled_.insert(id);
+        return true;
+    }
+    if (late.returned) return true;  // somebody was quicker: it is in, and makes no step
+    if (finding.outcome == SchemaGuard::Outcome::kDeadLetter && bury(request, index, finding))
+        return true;
+    request.rejected.push_back({item.entry, std::move(finding.error), std::move(finding.errors)});
+    return false;
+}
+
+// What stands for the event takes its place.
+bool Ingestor::bury(IngestRequest& request, std::uint32_t index,
+                    const SchemaGuard::Finding& finding) {
+    const IngestItem old = request.items[index];
+    const Entry entry{old.entry, old.input.tenant};
+    const std::int64_t now_us = old.input.received_at_us;
+    std::string& text = request.texts.emplace_back(old.input.raw);
+    text.append(core::kPaddingBytes, ' ');
+    core::Envelope envelope;
+    if (!guard_.parser().parse_one(std::string_view(text).substr(0, old.input.raw.size()), nullptr,
+                                   envelope, nullptr))
+        return false;
+    const matcher::Snapshot& snapshot = reader_.observe();
+    const bool anybody = snapshot.has_tenant(entry.tenant);
+    StandsFor stands_for;
+    if (!stand_in(request, anybody ? &snapshot.plan() : nullptr, now_us, finding, envelope,
+                  stands_for))
+        return false;
+    const bool emitted = request.origin == IngestOrigin::kLane;
+    add(request, envelope, emitted ? HomeRule::kStayHere : HomeRule::kByKey, now_us, entry);
+    IngestItem& item = request.items.back();
+    mark(item, stands_for);
+    item.input.fills = old.input.fills;
+    item.match_begin = static_cast<std::uint32_t>(request.matches.size());
+    if (anybody) match_last(request, envelope, snapshot, now_us);
+    request.replace_by_last(index);
+    return true;
 }
 
 void Ingestor::expect(void* self, std::string_view pattern) {
@@ -191,17 +308,17 @@ void Ingestor::remember_source(std::string_view type, std::string_view id) {
 }
 
 void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeRule rule,
-                   std::int64_t now_us) {
+                   std::int64_t now_us, const Entry& entry) {
     const auto index = static_cast<std::uint32_t>(request.items.size());
     IngestItem& item = request.items.emplace_back();
     store::AppendInput& input = item.input;
-    item.entry = entry_number(request);
+    item.entry = entry.number;
     item.event_id = keep(request, envelope.event_id);
     item.payload_at = payload_place(envelope);
     input.raw = envelope.raw;
     input.pattern = keep(request, envelope.pattern);
     input.received_at_us = now_us;
-    input.tenant = request.tenant_of(item.entry);
+    input.tenant = entry.tenant;
     input.flags = flags_of(envelope, rule, now_us);
 
     const EventSource source = source_of(envelope);
@@ -225,6 +342,9 @@ void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeR
         input.key_hash = hasher_.by_id(input.tenant, envelope.partition_key);
         item.home = home_of(input.key_hash, options_.shards);
         request.keyed = true;
+    } else if (rule == HomeRule::kStayHere) {
+        const std::string_view key = order_key(envelope, true);
+        if (!key.empty()) input.key_hash = hasher_.by_id(input.tenant, key);
     }
     const core::ShardId keeper = store::keeper_of(input.id, options_.shards);
     // What a handler emits without a key stays with its cause, whose identity stands for it: only

@@ -18,6 +18,9 @@
 #include "store/ids/hasher.h"
 
 #include <cstdint>
+#include <functional>
+#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,8 +40,10 @@ public:
         std::size_t event_bytes_max = core::kEventBytesMax;
         std::size_t batch_events_max = core::kBatchEventsMax;  // of a request over HTTP
         MatchVerifier* verifier = nullptr;                     // may be null
-        const SchemaBook* schemas = nullptr;                   // may be null
-        store::KvStore* kv = nullptr;  // what rules of schemas look up; may be null
+        SchemaGuard::Sources schemas{};  // what events must fit, and what their rules ask
+        // Whether an event of this identity has been taken, durably: whose key is held by nobody
+        // has no other on its way. Null: nobody is asked.
+        std::function<bool(const store::IdHash&)> is_taken = {};
     };
     Ingestor(const Options& options, const store::Hasher& hasher, const core::Clock& clock,
              matcher::Matcher::Reader reader);
@@ -46,6 +51,12 @@ public:
     // request.body, tenant and edge are set; items, matches, rejected and by_home are filled.
     core::Status read(IngestRequest& request, std::string_view text, core::BatchFormat format,
                       HomeRule rule);
+
+    // The keys of all steps of a request, in their order.
+    void late_keys(const IngestRequest& request, std::vector<StateKey>& out) const;
+    // Asks the rules that are asked late of a request that holds them: the slots of late_keys().
+    // What is refused is in request.rejected, or what stands for it is in its place.
+    void settle_late(IngestRequest& request, std::span<StateSlot* const> slots);
 
     // While idle: lets the matcher free old snapshots.
     void offline() { reader_.offline(); }
@@ -64,8 +75,29 @@ private:
     // goes in, or what stands in its place does.
     bool pass_schemas(IngestRequest& request, const core::FieldPlan* plan, std::int64_t now_us,
                       core::Envelope& envelope, StandsFor& stands_for);
+    // False: it is too large or too deep to be put into another one.
+    bool stand_in(IngestRequest& request, const core::FieldPlan* plan, std::int64_t now_us,
+                  const SchemaGuard::Finding& finding, core::Envelope& envelope,
+                  StandsFor& stands_for);
+    void match_last(IngestRequest& request, const core::Envelope& envelope,
+                    const matcher::Snapshot& snapshot, std::int64_t now_us);
+    // One item: false, it is to be left out.
+    bool settle_item(IngestRequest& request, std::uint32_t index);
+    bool bury(IngestRequest& request, std::uint32_t index, const SchemaGuard::Finding& finding);
+    static void mark(IngestItem& item, const StandsFor& stands_for) {
+        if (stands_for.why.empty()) return;
+        item.event_id = stands_for.event_id;
+        item.letter_pattern = stands_for.pattern;
+        item.dead_letter = stands_for.why;
+    }
+    // Which entry it is, and whose.
+    struct Entry {
+        std::uint32_t number = 0;
+        core::TenantId tenant;
+    };
     void add(IngestRequest& request, const core::Envelope& envelope, HomeRule rule,
-             std::int64_t now_us);
+             std::int64_t now_us, const Entry& entry);
+    void ask_late(IngestRequest& request);
     std::string_view keep(IngestRequest& request, std::string_view text) const;
     std::uint16_t flags_of(const core::Envelope& envelope, HomeRule rule,
                            std::int64_t now_us) const;
@@ -79,6 +111,8 @@ private:
     DefaultFields defaults_;
     matcher::MatchScratch scratch_;
     SchemaGuard guard_;
+    std::vector<LateRule> late_;       // of the event that is read
+    std::set<store::IdHash> settled_;  // while settle_late() runs: identities that were let in
     // Of the body that is being read: what patterns are looked up in.
     struct Expected {
         const matcher::Snapshot* snapshot = nullptr;

@@ -8,10 +8,15 @@
 #include "core/ids.h"
 #include "runtime/schema/contract.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace millrace::runtime {
@@ -33,16 +38,41 @@ struct EventSchema {
     std::string pattern;  // as of a subscription: stars are wildcards
     std::string label;    // JSON: the author's own version
     std::string schema;   // JSON
+    // The other schemas that it refers to, as they were when it was registered: a JSON array of
+    // {"uri","id","version","schema"}; empty: none.
+    std::string references;
     std::vector<schema::SchemaRule> rules;
     SchemaMode mode = SchemaMode::kReject;
     Compatibility compatibility = Compatibility::kBackward;
     std::shared_ptr<const schema::Contract> contract;
     std::int64_t created_at_us = 0;
     std::int64_t updated_at_us = 0;
+
+    bool asks_scripts() const {
+        return std::any_of(rules.begin(), rules.end(), [](const schema::SchemaRule& rule) {
+            return rule.kind == schema::SchemaRule::Kind::kScript;
+        });
+    }
 };
 
-// `rules` of a body: [{"assert":"expression","message"},
-// {"in":{"field":"$.path","kv":"namespace"},"message"}].
+// All that the schemas referred to may have together.
+inline constexpr std::size_t kSchemaReferencesBytesMax = 512u << 10;
+
+std::optional<SchemaMode> parse_schema_mode(std::string_view text);
+
+// What a schema is called by another one's $ref: "millrace:address", or as a plain reference
+// "address".
+std::string schema_uri(std::string_view id);
+// The id in such a URI; empty: it is none.
+std::string_view schema_id_of(std::string_view uri);
+
+// EventSchema::references as texts by URI: what $ref finds.
+using SchemaTexts = std::map<std::string, std::string, std::less<>>;
+core::Result<SchemaTexts> read_schema_references(const std::string& text);
+
+// `rules` of a body: [{"assert":"expression"}, {"in":{"field":"$.path","kv":"namespace"}},
+// {"transition":{"key":"$.path","field":"$.path","allowed":{"from":["to"]}}}, {"scriptId"}], each
+// with a message of its own or without.
 core::Status read_schema_rules(const core::JsonElement& list, std::vector<schema::SchemaRule>& out);
 
 }  // namespace millrace::runtime

@@ -22,6 +22,12 @@ Subscription fresh_subscription(const Registry::Options& options) {
     return subscription;
 }
 
+EventSchema fresh_schema(const Registry::Options& options) {
+    EventSchema schema;
+    schema.mode = options.schema_mode_default;
+    return schema;
+}
+
 template <typename T>
 core::Result<std::shared_ptr<const T>> after(core::Result<DocumentChange<T>>&& change) {
     if (!change) return core::fail(std::move(change.error()));
@@ -63,7 +69,8 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
       secrets_(*this, Secret{}, {}),
       actions_(*this, Action{}, {}),
       sources_(*this, Source{}, {}),
-      schemas_(*this, EventSchema{}, {}),
+      schemas_(*this, fresh_schema(options), {}),
+      workflows_(*this, Workflow{}, {}),
       subscriptions_(
           *this, fresh_subscription(options),
           [this, check = options.check_spec](const Subscription& subscription) -> core::Status {
@@ -175,10 +182,15 @@ std::uint32_t Registry::number_of(std::string_view kind, core::TenantId tenant,
     }
     MILLRACE_DOCUMENT_KINDS(X)
 #undef X
+    if (kind == kWorkflowScriptKind) {
+        const ScriptRef script = scripts_.find(tenant, id);
+        if (script && script_type_text(script->type) == "workflow") return script->number.value;
+    }
     return 0;
 }
 
 void Registry::users_of(std::string_view kind, std::uint32_t number, const VisitUser& visit) const {
+    if (kind == document_kind<Script>().name) users_of(kWorkflowScriptKind, number, visit);
 #define X(Type, table) table##_.each_user_of(kind, number, visit);
     MILLRACE_DOCUMENT_KINDS(X)
 #undef X

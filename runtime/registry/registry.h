@@ -34,6 +34,7 @@ public:
         std::int64_t script_timeout_ms_default = 30'000;
         std::int64_t script_memory_bytes_default = 64LL << 20;
         identity::Quotas quota_defaults;  // of tenants whose documents do not say
+        SchemaMode schema_mode_default = SchemaMode::kReject;
         // Compiles a script's source; a syntax error is a kValidation error with the line in its
         // text.
         std::function<core::Status(const std::string& name, const std::string& source)>
@@ -69,6 +70,10 @@ public:
                            std::string_view entry) {
         return rows_.commit({}, {&row, 1}, at_us, tenant, entry);
     }
+
+    // Changes in between are durable when end_many() says so, all with one sync.
+    void begin_many() { rows_.begin_many(); }
+    core::Status end_many() { return rows_.end_many(); }
 
     // Any thread. Never null.
     RegistrySnapshotRef snapshot() const;

@@ -30,43 +30,128 @@ std::string_view outcome_text(Outcome outcome) {
 
 Outcome outcome_of(SchemaMode mode, Asker asker) {
     if (mode == SchemaMode::kWarn) return Outcome::kTake;
-    return mode == SchemaMode::kReject && asker != Asker::kNobody ? Outcome::kReject
-                                                                  : Outcome::kDeadLetter;
+    const bool told = asker != Asker::kNobody && asker != Asker::kReturned;
+    return mode == SchemaMode::kReject && told ? Outcome::kReject : Outcome::kDeadLetter;
 }
 
 }  // namespace
 
+void SchemaGuard::note(const SchemaSet::Entry& entry, std::vector<schema::Failure>& failures,
+                       std::string_view event_id, std::string_view pattern, std::int64_t now_us,
+                       Asker asker, Finding& finding) const {
+    const Outcome outcome = outcome_of(entry.schema->mode, asker);
+    SchemaViolation violation;
+    violation.at_us = now_us;
+    violation.outcome = outcome_text(outcome);
+    violation.event_id = event_id;
+    violation.pattern = pattern;
+    schema::append_failures(violation.errors, failures);
+    if (outcome != Outcome::kTake) {
+        finding.outcome = outcome;
+        finding.error = misfit(*entry.schema, failures.front());
+        finding.errors = violation.errors;
+        finding.schema_id = entry.schema->id;
+    }
+    if (asker != Asker::kTrial && asker != Asker::kReturned) entry.ring->add(std::move(violation));
+}
+
 SchemaGuard::Finding SchemaGuard::judge(const core::Envelope& envelope, core::TenantId tenant,
-                                        std::int64_t now_us, Asker asker) {
+                                        std::int64_t now_us, Asker asker,
+                                        std::vector<LateRule>* late,
+                                        const core::EventParser* reader) {
     Finding finding;
     if (!set_) return finding;
     const bool emits = asker == Asker::kHandler || asker == Asker::kTrial;
+    const core::JsonElement* payload = nullptr;  // parsed once, however many schemas ask
+    core::JsonElement parsed;
     set_->for_each(tenant, envelope.pattern, [&](const SchemaSet::Entry& entry) {
         if (finding.outcome == Outcome::kReject) return;
         if (emits && entry.schema->mode != SchemaMode::kReject) return;
         core::Envelope whole = envelope;
         defaults_.fill_envelope(tenant, now_us, whole);
         std::optional<KvReferences> references;
-        if (kv_) references.emplace(*kv_, tenant, now_us);
-        const auto failures =
-            entry.schema->contract->judge(whole, dom_, references ? &*references : nullptr);
-        if (failures.empty()) return;
-        const Outcome outcome = outcome_of(entry.schema->mode, asker);
-        SchemaViolation violation;
-        violation.at_us = now_us;
-        violation.outcome = outcome_text(outcome);
-        violation.event_id = envelope.event_id;
-        violation.pattern = envelope.pattern;
-        schema::append_failures(violation.errors, failures);
-        if (outcome != Outcome::kTake) {
-            finding.outcome = outcome;
-            finding.error = misfit(*entry.schema, failures.front());
-            finding.errors = violation.errors;
-            finding.schema_id = entry.schema->id;
+        if (sources_.kv) references.emplace(*sources_.kv, tenant, now_us);
+        std::vector<schema::Step> steps;
+        std::vector<schema::Failure> failures;
+        if (!payload && reader && reader->payload(envelope, dom_, parsed)) payload = &parsed;
+        if (!payload) {
+            auto read = dom_.parse(envelope.payload.empty() ? "{}" : envelope.payload);
+            if (read) payload = &(parsed = *read);
+            if (!read) failures = {{"", "", "#", read.error().message}};
         }
-        if (asker != Asker::kTrial) entry.ring->add(std::move(violation));
+        if (payload)
+            failures = entry.schema->contract->judge_parsed(
+                whole, *payload, references ? &*references : nullptr, late ? &steps : nullptr);
+        if (!failures.empty())
+            return note(entry, failures, envelope.event_id, envelope.pattern, now_us, asker,
+                        finding);
+        if (late && (!steps.empty() || entry.schema->asks_scripts()))
+            late->push_back({entry, std::move(steps)});
     });
     return finding;
+}
+
+// A script's word is the last one.
+void SchemaGuard::ask_script(const LateRule& rule, const RuleEvent& event,
+                             std::vector<schema::Failure>& failures) const {
+    if (!sources_.scripts || !failures.empty()) return;
+    const std::vector<schema::SchemaRule>& rules = rule.entry.schema->rules;
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+        if (rules[i].kind != schema::SchemaRule::Kind::kScript) continue;
+        auto why = sources_.scripts->refuse(rules[i], event);
+        if (!why) continue;
+        failures.push_back(script_failure(rules[i], i, std::move(*why)));
+        return;
+    }
+}
+
+SchemaGuard::Finding SchemaGuard::judge_late(std::vector<LateRule>& rules, const RuleEvent& event,
+                                             std::string_view event_id, std::string_view pattern,
+                                             Asker asker, std::vector<StateChange>& changes) {
+    Finding finding;
+    changes.clear();
+    for (const LateRule& rule : rules) {
+        std::vector<schema::Failure> failures;
+        const auto& transitions = rule.entry.schema->contract->transitions();
+        for (std::size_t i = 0; i < rule.steps.size(); ++i) {
+            const schema::Step& step = rule.steps[i];
+            if (auto failure = transitions[step.transition].refuse(step, rule.slots[i]->state))
+                failures.push_back(std::move(*failure));
+        }
+        if (asker != Asker::kReturned) ask_script(rule, event, failures);
+        if (!failures.empty())
+            note(rule.entry, failures, event_id, pattern, event.received_at_us, asker, finding);
+        if (finding.outcome == Outcome::kReject) break;
+    }
+    if (finding.outcome != Outcome::kTake) return finding;
+    for (const LateRule& rule : rules) {
+        for (std::size_t i = 0; i < rule.steps.size(); ++i) {
+            StateSlot& slot = *rule.slots[i];
+            slot.state = rule.steps[i].to;
+            changes.push_back({&slot, ++slot.step, slot.state});
+        }
+    }
+    return finding;
+}
+
+SchemaGuard::Finding SchemaGuard::judge_by_current(std::vector<LateRule>& rules,
+                                                   const RuleEvent& event,
+                                                   const core::Envelope& envelope, Asker asker) {
+    std::deque<StateSlot> slots;
+    for (LateRule& rule : rules) {
+        const auto& transitions = rule.entry.schema->contract->transitions();
+        for (const schema::Step& step : rule.steps) {
+            StateSlot& slot = slots.emplace_back();
+            slot.state =
+                sources_.states
+                    ? sources_.states->current(sources_.states->key_of(
+                          *rule.entry.schema, transitions[step.transition].hash(), step.key))
+                    : std::string(schema::kNoState);
+            rule.slots.push_back(&slot);
+        }
+    }
+    std::vector<StateChange> changes;
+    return judge_late(rules, event, envelope.event_id, envelope.pattern, asker, changes);
 }
 
 core::Result<SchemaGuard::Finding> SchemaGuard::judge_text(std::string_view text,
@@ -78,7 +163,12 @@ core::Result<SchemaGuard::Finding> SchemaGuard::judge_text(std::string_view text
     auto read = parser_.parse_one(std::string_view(text_).substr(0, text.size()), nullptr, envelope,
                                   nullptr);
     if (!read) return core::fail(std::move(read.error()));
-    return judge(envelope, tenant, now_us, asker);
+    // What a handler emits meets its states and scripts when it is taken in.
+    const bool emits = asker == Asker::kHandler || asker == Asker::kTrial;
+    std::vector<LateRule> late;
+    Finding finding = judge(envelope, tenant, now_us, asker, emits ? nullptr : &late, &parser_);
+    if (finding.outcome != Outcome::kTake || late.empty()) return finding;
+    return judge_by_current(late, {text, tenant, now_us}, envelope, asker);
 }
 
 bool SchemaGuard::takes_emitted(std::string_view pattern, std::string_view text,

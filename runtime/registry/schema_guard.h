@@ -11,6 +11,8 @@
 #include "core/json_dom.h"
 #include "core/result.h"
 #include "runtime/event/default_fields.h"
+#include "runtime/registry/late_rules.h"
+#include "runtime/registry/rule_runner.h"
 #include "runtime/registry/schema_book.h"
 #include "store/rows/kv_store.h"
 
@@ -18,6 +20,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -32,14 +35,22 @@ public:
     };
     // Whom a refusal can be told.
     enum class Asker : std::uint8_t {
-        kSender,   // who waits for an answer
-        kNobody,   // what would be rejected becomes a dead letter
-        kHandler,  // its emit is refused; all but that is found out when the event is taken in
-        kTrial,    // the same for a look at what a run would do: nothing is noted
+        kSender,    // who waits for an answer
+        kNobody,    // what would be rejected becomes a dead letter
+        kHandler,   // its emit is refused; all but that is found out when the event is taken in
+        kTrial,     // the same for a look at what a run would do: nothing is noted
+        kReturned,  // it comes back and was asked about already: nothing is noted
     };
 
-    // `kv`: what rules look up; null: nobody asks.
-    SchemaGuard(const SchemaBook* book, store::KvStore* kv) : book_(book), kv_(kv) {}
+    // What rules ask; null: that rule is not asked.
+    struct Sources {
+        const SchemaBook* book = nullptr;
+        store::KvStore* kv = nullptr;
+        const StateBook* states = nullptr;
+        RuleRunner* scripts = nullptr;
+    };
+    explicit SchemaGuard(const Sources& sources) : sources_(sources), book_(sources.book) {}
+    SchemaGuard(const SchemaBook* book, store::KvStore* kv) : SchemaGuard(Sources{book, kv}) {}
 
     // At a batch's boundary.
     void refresh() {
@@ -49,9 +60,19 @@ public:
     }
     bool any() const { return set_ != nullptr; }
 
+    // `late` gets the rules that are still to be asked of what is taken so far: judge_late(). Null:
+    // they are left out.
+    // `reader`: has read the envelope last, and knows its payload already; null: nobody does.
     Finding judge(const core::Envelope& envelope, core::TenantId tenant, std::int64_t now_us,
-                  Asker asker);
-    // The same for the text of an event; an error where it is none.
+                  Asker asker, std::vector<LateRule>* late = nullptr,
+                  const core::EventParser* reader = nullptr);
+    // The steps of `rules` hold their slots, whose states move on when the event is taken; `changes`
+    // gets what it does then.
+    Finding judge_late(std::vector<LateRule>& rules, const RuleEvent& event,
+                       std::string_view event_id, std::string_view pattern, Asker asker,
+                       std::vector<StateChange>& changes);
+    // The same for the text of an event; an error where it is none. Late rules are asked as well,
+    // by the states as they are just now.
     core::Result<Finding> judge_text(std::string_view text, core::TenantId tenant,
                                      std::int64_t now_us, Asker asker);
     // Of what a handler is about to emit: false, and why, when it is rejected.
@@ -61,8 +82,16 @@ public:
     core::EventParser& parser() { return parser_; }
 
 private:
+    void note(const SchemaSet::Entry& entry, std::vector<schema::Failure>& failures,
+              std::string_view event_id, std::string_view pattern, std::int64_t now_us, Asker asker,
+              Finding& finding) const;
+    void ask_script(const LateRule& rule, const RuleEvent& event,
+                    std::vector<schema::Failure>& failures) const;
+    Finding judge_by_current(std::vector<LateRule>& rules, const RuleEvent& event,
+                             const core::Envelope& envelope, Asker asker);
+
+    const Sources sources_;
     const SchemaBook* book_;
-    store::KvStore* kv_;
     std::uint64_t seen_ = 0;
     std::shared_ptr<const SchemaSet> set_;
     core::JsonDom dom_;

@@ -18,7 +18,6 @@ using core::EnvelopeField;
 using core::JsonElement;
 using core::JsonType;
 using matcher::Leaf;
-using matcher::Op;
 using matcher::Path;
 using matcher::PathComparison;
 using matcher::PathStep;
@@ -211,15 +210,15 @@ core::Status Assertion::Impl::build(const Predicate& predicate,
 bool Assertion::Impl::test(const matcher::LeafTest& test, const EventScalar& value) const {
     const Leaf& leaf = test.leaf();
     switch (leaf.op) {
-        case Op::kExists:
-        case Op::kExistsLeaf: return true;
-        case Op::kEquals:
+        case matcher::Op::kExists:
+        case matcher::Op::kExistsLeaf: return true;
+        case matcher::Op::kEquals:
             return std::any_of(leaf.operands.begin(), leaf.operands.end(),
                                [&](const matcher::Scalar& operand) {
                                    return fits(value, "==", scalar_of(operand));
                                }) != leaf.negated;
-        case Op::kRange: return in_range(leaf, value) != leaf.negated;
-        case Op::kRegex: {
+        case matcher::Op::kRange: return in_range(leaf, value) != leaf.negated;
+        case matcher::Op::kRegex: {
             const std::lock_guard lock(turn);
             return test.holds_for(as_value(value));
         }
@@ -261,7 +260,7 @@ Verdict Assertion::Impl::ask_leaf(const Node& node, const core::Envelope& envelo
             return Verdict::kAsk;
         if (!step_into(at, path.steps[i], at)) return Verdict::kNo;
     }
-    if (node.test->leaf().op == Op::kExists) return Verdict::kYes;
+    if (node.test->leaf().op == matcher::Op::kExists) return Verdict::kYes;
     if (at.is_array()) return Verdict::kAsk;
     return verdict(is_scalar(at) && test(*node.test, scalar_of(at)));
 }

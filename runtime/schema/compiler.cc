@@ -1,5 +1,7 @@
 #include "runtime/schema/compiler.h"
 
+#include "core/key_hash.h"
+
 #include <algorithm>
 #include <array>
 #include <deque>
@@ -79,6 +81,7 @@ public:
         program_->root = want(*root);
         if (auto done = drain(); !done) return core::fail(done.error());
         if (auto fine = name_dynamic_anchors(); !fine) return core::fail(fine.error());
+        prepare();
         if (auto fine = refuse_loops(); !fine) return core::fail(fine.error());
         program_->texts = std::move(sources_.texts());
         return ProgramRef(std::move(program_));
@@ -534,11 +537,48 @@ private:
         return {};
     }
 
+    // What is asked of every event, in a form that is quick to ask.
+    void prepare() {
+        for (const JsonElement value : program_->values) {
+            matcher::NumberView& number = program_->numbers.emplace_back();
+            if (value.is_number()) (void)matcher::parse_number(value.raw(), number);
+        }
+        for (ObjectRules& rules : program_->objects) {
+            if (rules.properties.size() > kHashedPropertiesMax) continue;
+            for (const auto& [name, sub] : rules.properties)
+                rules.hashes.push_back(core::hash_key(name));
+        }
+        for (const Subschema& sub : program_->subschemas) join_required(sub);
+    }
+
+    // Members that must be there and have a schema each are seen while those are asked.
+    void join_required(const Subschema& sub) {
+        Instruction* required = nullptr;
+        ObjectRules* rules = nullptr;
+        for (std::uint32_t i = sub.begin; i < sub.end; ++i) {
+            Instruction& one = program_->code[i];
+            if (one.op == Op::kRequired) required = &one;
+            if (one.op == Op::kProperties) rules = &program_->objects[one.a];
+        }
+        if (!required || !rules || rules->hashes.empty()) return;
+        std::uint64_t bits = 0;
+        for (std::uint32_t i = 0; i < required->b; ++i) {
+            const std::string_view name = program_->names[required->a + i];
+            std::size_t at = 0;
+            while (at < rules->properties.size() && rules->properties[at].first != name) ++at;
+            if (at == rules->properties.size()) return;
+            bits |= std::uint64_t{1} << at;
+        }
+        rules->required = bits;
+        required->op = Op::kRequiredHere;
+    }
+
     // The targets of dynamic references in all resources that came together.
     core::Status name_dynamic_anchors() {
         const bool any =
             std::any_of(program_->code.begin(), program_->code.end(),
                         [](const Instruction& one) { return one.op == Op::kDynamicRef; });
+        program_->has_dynamic = any;
         for (std::uint32_t number = 0; any && number < sources_.resources(); ++number) {
             for (const std::string& name : sources_.resource(number).dynamic)
                 (void)want(sources_.resource(number).anchors.at(name));

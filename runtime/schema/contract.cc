@@ -1,7 +1,6 @@
 #include "runtime/schema/contract.h"
 
 #include "core/json_writer.h"
-#include "matcher/filter/dialects.h"
 #include "runtime/schema/compiler.h"
 
 #include <algorithm>
@@ -20,53 +19,52 @@ core::Error placed(core::Error&& error, const std::string& place) {
     return std::move(error).in(place);
 }
 
-// "$.lines[*].sku" of the payload as a pointer into it: "/lines/*/sku".
-std::string pointer_of(const matcher::Path& path) {
-    std::string out;
-    for (std::size_t i = 1; i < path.steps.size(); ++i) {
-        const matcher::PathStep& step = path.steps[i];
-        out += '/';
-        if (step.kind == matcher::PathStep::Kind::kName)
-            out += step.name;
-        else if (step.kind == matcher::PathStep::Kind::kIndex)
-            out += std::to_string(step.index);
-        else
-            out += '*';
-    }
-    return out;
-}
-
 }  // namespace
 
 core::Status Contract::add(const SchemaRule& rule, std::size_t number) {
-    const std::string place = "rules[" + std::to_string(number) + "]";
-    if (rule.field.empty()) {
-        auto made = Assertion::compile(rule.expression);
-        if (!made) return core::fail(placed(std::move(made.error()), place + ".assert"));
-        asserts_.push_back(
-            {number, std::move(*made), or_else(rule.message, "must hold: " + rule.expression)});
-        return {};
+    switch (rule.kind) {
+        case SchemaRule::Kind::kAssert: return add_assert(rule, number);
+        case SchemaRule::Kind::kReference: return add_reference(rule, number);
+        case SchemaRule::Kind::kTransition: {
+            auto made = Transition::make({rule.key, rule.field, rule.allowed, rule.message}, number,
+                                         "rules[" + std::to_string(number) + "].transition");
+            if (!made) return core::fail(std::move(made.error()));
+            transitions_.push_back(std::move(*made));
+            return {};
+        }
+        case SchemaRule::Kind::kScript: return {};  // whoever has scripts asks it
     }
-    // A path alone is no expression: it is read as one that asks for it.
-    auto read = matcher::parse_expression("exists(" + rule.field + ")", "");
-    const std::string field = place + ".in.field";
-    if (!read || read->kind != matcher::Predicate::Kind::kLeaf || !is_plain_path(read->leaf.path)) {
-        return core::fail(
-            core::Error(core::ErrorCode::kValidation, field + " is \"" + rule.field.substr(0, 128) +
-                                                          "\"; expected a path like $.currency")
-                .in(field));
-    }
+    return {};
+}
+
+core::Status Contract::add_assert(const SchemaRule& rule, std::size_t number) {
+    const std::string place = "rules[" + std::to_string(number) + "].assert";
+    auto made = Assertion::compile(rule.expression);
+    if (!made) return core::fail(placed(std::move(made.error()), place));
+    asserts_.push_back(
+        {number, std::move(*made), or_else(rule.message, "must hold: " + rule.expression)});
+    return {};
+}
+
+core::Status Contract::add_reference(const SchemaRule& rule, std::size_t number) {
+    auto path = read_rule_path(rule.field, "rules[" + std::to_string(number) + "].in.field");
+    if (!path) return core::fail(std::move(path.error()));
+    std::string pointer = pointer_of(*path);
     references_.push_back(
-        {number, read->leaf.path, pointer_of(read->leaf.path), rule.space,
+        {number, std::move(*path), std::move(pointer), rule.space,
          or_else(rule.message, "must be a key of kv namespace \"" + rule.space + "\"")});
     return {};
 }
 
 core::Result<std::shared_ptr<const Contract>> Contract::make(std::string_view schema,
-                                                             const std::vector<SchemaRule>& rules) {
+                                                             const std::vector<SchemaRule>& rules,
+                                                             const Surroundings& around) {
     auto made = std::make_shared<Contract>();
     if (!schema.empty()) {
-        auto program = compile_schema(schema);
+        CompileOptions options;
+        options.resolver = around.resolver;
+        options.uri = around.uri;
+        auto program = compile_schema(schema, options);
         if (!program) return core::fail(std::move(program.error()));
         made->program_ = std::move(*program);
     }
@@ -77,23 +75,32 @@ core::Result<std::shared_ptr<const Contract>> Contract::make(std::string_view sc
 }
 
 std::vector<Failure> Contract::judge(const core::Envelope& envelope, core::JsonDom& dom,
-                                     const ReferenceData* references) const {
-    std::vector<Failure> failures;
+                                     const ReferenceData* references,
+                                     std::vector<Step>* steps) const {
     const auto payload =
         dom.parse(envelope.payload.empty() ? std::string_view("{}") : envelope.payload);
     if (!payload) return {{"", "", "#", payload.error().message}};
-    if (program_) failures = validate(*program_, *payload);
+    return judge_parsed(envelope, *payload, references, steps);
+}
+
+std::vector<Failure> Contract::judge_parsed(const core::Envelope& envelope,
+                                            core::JsonElement payload,
+                                            const ReferenceData* references,
+                                            std::vector<Step>* steps) const {
+    std::vector<Failure> failures;
+    if (program_) failures = validate(*program_, payload);
     if (!failures.empty()) return failures;
     for (const Assert& rule : asserts_) {
-        if (!rule.assertion.holds(envelope, *payload))
+        if (!rule.assertion.holds(envelope, payload))
             failures.push_back(
                 {"", "assert", "rules/" + std::to_string(rule.number), rule.message});
     }
-    if (!failures.empty() || !references) return failures;
+    if (!failures.empty()) return failures;
     std::vector<EventScalar> values;
     for (const Reference& rule : references_) {
+        if (!references) break;
         values.clear();
-        collect_scalars(envelope, *payload, rule.path, values);
+        collect_scalars(envelope, payload, rule.path, values);
         const bool all = std::all_of(values.begin(), values.end(), [&](const EventScalar& value) {
             const bool is_key =
                 value.type == core::JsonType::kString || value.type == core::JsonType::kNumber;
@@ -102,6 +109,11 @@ std::vector<Failure> Contract::judge(const core::Envelope& envelope, core::JsonD
         if (!all)
             failures.push_back(
                 {rule.pointer, "in", "rules/" + std::to_string(rule.number), rule.message});
+    }
+    if (!failures.empty() || !steps) return failures;
+    for (std::size_t i = 0; i < transitions_.size(); ++i) {
+        if (auto failure = transitions_[i].read(envelope, payload, i, *steps))
+            failures.push_back(std::move(*failure));
     }
     return failures;
 }

@@ -96,7 +96,12 @@ bool equal_objects(core::JsonElement a, core::JsonElement b) {
 
 }  // namespace
 
-bool is_integer(std::string_view number) { return digits_of(number).exponent >= 0; }
+bool is_integer(std::string_view number) {
+    // Nearly all of them: digits alone.
+    const bool plain = std::all_of(number.begin() + (number.starts_with('-') ? 1 : 0), number.end(),
+                                   [](char c) { return c >= '0' && c <= '9'; });
+    return plain || digits_of(number).exponent >= 0;
+}
 
 int compare_numbers(std::string_view a, std::string_view b) {
     matcher::NumberView left, right;

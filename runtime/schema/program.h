@@ -7,6 +7,7 @@
 #pragma once
 
 #include "core/json_dom.h"
+#include "matcher/filter/number.h"
 #include "matcher/regex/regex.h"
 #include "matcher/regex/simple_regex.h"
 #include "runtime/schema/exact.h"
@@ -47,6 +48,7 @@ enum class Op : std::uint8_t {
     kMaxProperties,
     kMinProperties,
     kRequired,           // a, b: first and count in `names`
+    kRequiredHere,       // the same; ObjectRules::required of this subschema says it as well
     kDependentRequired,  // a: name; b: in `lists`, of names
     kDependentSchema,    // a: name; b: subschema
     kRef,                // a: subschema
@@ -95,7 +97,10 @@ struct ObjectRules {
     std::vector<std::pair<std::uint32_t, SubId>> patterns;       // expression, subschema
     SubId additional = kNoSub;
     std::uint32_t additional_path = 0;
+    std::vector<std::uint64_t> hashes;  // of the names of `properties`; empty: there are many
+    std::uint64_t required = 0;         // bits by place in `properties`
 };
+inline constexpr std::size_t kHashedPropertiesMax = 64;
 
 struct ArrayRules {
     std::vector<SubId> prefix;
@@ -115,9 +120,11 @@ struct Program {
     std::vector<Subschema> subschemas;
     SubId root = kNoSub;
     bool tracks_evaluated = false;  // some unevaluated... is in it
+    bool has_dynamic = false;       // some $dynamicRef is
 
     std::vector<std::string> paths;
     std::vector<core::JsonElement> values;
+    std::vector<matcher::NumberView> numbers;  // the same, of those that are numbers
     std::vector<Divisor> divisors;
     std::vector<Expression> regexes;
     std::vector<std::string_view> names;

@@ -1,5 +1,7 @@
 #include "runtime/schema/validator.h"
 
+#include "core/key_hash.h"
+#include "matcher/filter/number.h"
 #include "runtime/schema/sources.h"
 
 #include <algorithm>
@@ -45,6 +47,23 @@ struct Evaluated {
             parts[i] = parts[i] || other.parts[i];
     }
 };
+
+// Whether a number is whole is asked where only that would do.
+bool is_of(std::uint32_t bits, const Value& value) {
+    constexpr std::uint32_t kNumber = 1u << 2, kInteger = 1u << 3;
+    switch (value.type()) {
+        case JsonType::kNull: return (bits & 1u << 0) != 0;
+        case JsonType::kFalse:
+        case JsonType::kTrue: return (bits & 1u << 1) != 0;
+        case JsonType::kNumber:
+            return (bits & kNumber) != 0 ||
+                   ((bits & kInteger) != 0 && is_integer(value.element.raw()));
+        case JsonType::kString: return (bits & 1u << 4) != 0;
+        case JsonType::kArray: return (bits & 1u << 5) != 0;
+        case JsonType::kObject: return (bits & 1u << 6) != 0;
+    }
+    return false;
+}
 
 std::uint32_t type_bits(const Value& value) {
     switch (value.type()) {
@@ -98,7 +117,8 @@ private:
             --frames_;
             return false;
         }
-        const bool scoped = scope_.empty() || scope_.back() != of.resource;
+        const bool scoped =
+            program_.has_dynamic && (scope_.empty() || scope_.back() != of.resource);
         if (scoped) scope_.push_back(of.resource);
         Evaluated own;
         Evaluated* evaluated = nullptr;
@@ -168,7 +188,7 @@ private:
         switch (one.op) {
             case Op::kNever: return fail(one.path, where, [] { return "nothing may stand here"; });
             case Op::kTypes:
-                return (type_bits(value) & one.a) != 0 || fail(one.path, where, [&] {
+                return is_of(one.a, value) || fail(one.path, where, [&] {
                            return "must be " + type_words(one.a) + ", not " +
                                   type_words(type_bits(value));
                        });
@@ -188,6 +208,8 @@ private:
             case Op::kMinProperties:
             case Op::kRequired:
             case Op::kDependentRequired: return object_size(one, value, where);
+            // Who wants to know which one is missing asks for each.
+            case Op::kRequiredHere: return !failures_ || object_size(one, value, where);
             case Op::kDependentSchema: return dependent(one, value, where, evaluated);
             case Op::kRef: return check(one.a, value, where, evaluated);
             case Op::kDynamicRef: return check(dynamic(one), value, where, evaluated);
@@ -232,8 +254,9 @@ private:
                        return "must be a multiple of what multipleOf says";
                    });
         }
-        const std::string_view bound = program_.values[one.a].raw();
-        const int order = compare_numbers(text, bound);
+        matcher::NumberView given;
+        (void)matcher::parse_number(text, given);
+        const auto order = matcher::compare(given, program_.numbers[one.a]);
         const bool fine = one.op == Op::kMaximum            ? order <= 0
                           : one.op == Op::kExclusiveMaximum ? order < 0
                           : one.op == Op::kMinimum          ? order >= 0
@@ -243,7 +266,8 @@ private:
                                              : one.op == Op::kExclusiveMaximum ? "less than "
                                              : one.op == Op::kMinimum          ? "at least "
                                                                                : "more than ";
-                   return "must be " + std::string(words) + std::string(bound);
+                   return "must be " + std::string(words) +
+                          std::string(program_.values[one.a].raw());
                });
     }
 
@@ -255,6 +279,9 @@ private:
             return program_.regexes[one.a].found_in(given) ||
                    fail(one.path, where, [] { return "must fit the expression"; });
         }
+        // A character has from one to four bytes.
+        const bool most = one.op == Op::kMaxLength;
+        if (most ? given.size() <= one.a : given.size() / 4 >= one.a) return true;
         const std::size_t points = code_points(given);
         return size(one, points, one.op == Op::kMaxLength, "characters", where);
     }
@@ -372,29 +399,49 @@ private:
         const ObjectRules& rules = program_.objects[one.a];
         bool fine = true;
         std::size_t index = 0;
+        std::uint64_t seen = 0;
         for (const core::JsonMember member : core::JsonMembers(value.element)) {
             const std::size_t at = index++;
             const Where inner{where, member.key, 0, false};
             if (!spend(1 + rules.patterns.size(), where)) return false;
-            const bool known = one_member(rules, member, inner, fine);
+            const bool known = one_member(rules, member, inner, fine, seen);
             const bool additional = !known && rules.additional != kNoSub;
             if (additional)
                 fine = check(rules.additional, {member.value, {}, false}, &inner, nullptr) && fine;
             if (evaluated && (known || additional)) evaluated->parts[at] = true;
             if (!fine && !failures_) return false;
         }
-        return fine;
+        // With somebody who wants words the instruction for it has told them.
+        return fine && (failures_ || (seen & rules.required) == rules.required);
+    }
+
+    // The place of a name in `properties`; their number where it is none.
+    static std::size_t place_of(const ObjectRules& rules, std::string_view name) {
+        const std::size_t count = rules.properties.size();
+        if (rules.hashes.empty()) {
+            const auto named = std::lower_bound(
+                rules.properties.begin(), rules.properties.end(), name,
+                [](const auto& entry, std::string_view key) { return entry.first < key; });
+            const bool known = named != rules.properties.end() && named->first == name;
+            return known ? static_cast<std::size_t>(named - rules.properties.begin()) : count;
+        }
+        const std::uint64_t hash = core::hash_key(name);
+        for (std::size_t i = 0; i < count; ++i) {
+            if (rules.hashes[i] == hash && rules.properties[i].first == name) return i;
+        }
+        return count;
     }
 
     // Whether properties or patternProperties speak of it.
     bool one_member(const ObjectRules& rules, const core::JsonMember& member, const Where& inner,
-                    bool& fine) {
+                    bool& fine, std::uint64_t& seen) {
         const Value value{member.value, {}, false};
-        const auto named = std::lower_bound(
-            rules.properties.begin(), rules.properties.end(), member.key,
-            [](const auto& entry, std::string_view key) { return entry.first < key; });
-        bool known = named != rules.properties.end() && named->first == member.key;
-        if (known) fine = check(named->second, value, &inner, nullptr) && fine;
+        const std::size_t place = place_of(rules, member.key);
+        bool known = place < rules.properties.size();
+        if (known) {
+            if (place < kHashedPropertiesMax) seen |= std::uint64_t{1} << place;
+            fine = check(rules.properties[place].second, value, &inner, nullptr) && fine;
+        }
         for (const auto& [regex, sub] : rules.patterns) {
             if (!program_.regexes[regex].found_in(member.key)) continue;
             known = true;

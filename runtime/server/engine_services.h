@@ -46,6 +46,7 @@ public:
         Registry* registry = nullptr;
         SourceBook* sources = nullptr;
         SchemaBook* schemas = nullptr;
+        StateBook* states = nullptr;
         matcher::Matcher* matcher = nullptr;
         Conductor* conductor = nullptr;
         Sideline* sideline = nullptr;
@@ -93,6 +94,7 @@ public:
     Registry& registry() override { return *deps_.registry; }
     const SourceBook& sources() override { return *deps_.sources; }
     const SchemaBook& schemas() override { return *deps_.schemas; }
+    StateBook* schema_states() override { return deps_.states; }
     matcher::Matcher::Reader& matcher_reader() override { return reader_; }
     void note_security(identity::SecurityKind kind, core::TenantId tenant,
                        std::string_view payload) override {
@@ -135,6 +137,7 @@ public:
     api::WorkflowServices workflows() override { return workflows_; }
     api::EndpointTable& endpoints() override { return endpoints_; }
     api::EntityDesk& entity_desk() override { return entity_desk_; }
+    api::EntityCounts& entity_counts() override { return entity_counts_; }
     void run_change(EntityChange&& change, const identity::Principal& caller,
                     std::function<void(ScriptRunResult&&)> done) override;
     void run_after(std::int64_t us, std::function<void()> work) override {
@@ -146,6 +149,7 @@ public:
     core::Result<ReplayPage> replays(core::TenantId tenant, std::string_view behind,
                                      std::size_t limit) override;
     std::optional<std::int64_t> redrive_due_us(const store::DeadLetterKey& key) override;
+    std::size_t event_bytes_max() const override { return deps_.event_bytes_max; }
     core::Status replay_dead_letters(const std::vector<store::DeadLetterKey>& keys,
                                      double per_second) override;
     bool run_aside(api::Aside length, std::function<void()> work,
@@ -180,12 +184,14 @@ private:
     void submit_call(std::unique_ptr<ScriptRunJob> run, std::string script_id,
                      std::function<void(ScriptRunResult&&)> done);
     core::Result<bool> tell_matcher(const RegistryChange& change);
+    void follow_schema(const DocumentChange<EventSchema>& change);
     core::Status wait_until_effective();
     api::Readiness ability() const;
     void append_behind(core::JsonWriter& json) const;
     void bury_leftovers();
     void open_stats(core::ShardId shard, const io::Request& request,
                     const identity::Principal& principal);
+    StreamEdge stream_edge();
     void make_tail();
     void make_stats_tail();
     std::size_t sample_stats();
@@ -211,6 +217,7 @@ private:
     api::WorkflowServices workflows_;
     api::EndpointTable endpoints_;
     api::EntityDesk entity_desk_;
+    api::EntityCounts entity_counts_;
     RunHistory runs_;
     std::unique_ptr<EventTail> tail_;
     StatsSeries series_;

@@ -3,13 +3,16 @@
 #include "matcher/regex/regex_file.h"
 #include "runtime/delivery/delivery_tracker.h"
 #include "runtime/executors/command_executor.h"
+#include "runtime/executors/rule_scripts.h"
 #include "runtime/executors/script_executor.h"
 #include "runtime/executors/webhook_executor.h"
 #include "runtime/feed/block_matcher.h"
+#include "runtime/identity/limits.h"
 #include "runtime/lua/lua_vm.h"
 #include "runtime/orchestrator/workflow_executor.h"
 #include "runtime/server/data_folder.h"
 #include "runtime/server/part_options.h"
+#include "runtime/server/process_figures.h"
 #include "store/database.h"
 #include "store/retention/space_guard.h"
 #include "store/rows/quarantine.h"
@@ -63,6 +66,9 @@ core::Status ServerParts::plan_process() {
 
 void ServerParts::say_opening() {
     const store::Database::Opening& found = database->opening();
+    core::MetricsRole& figures = metrics.role();
+    figures.gauge(core::Metric::kRecovered).set(found.left_by.empty() ? 0 : 1);
+    figures.gauge(core::Metric::kFormatUpgraded).set(found.format_before == 0 ? 0 : 1);
     if (!found.left_by.empty()) {
         log.warn(
             "recovered: the process before did not close the data folder; everything that was "
@@ -94,6 +100,8 @@ core::Status ServerParts::open_store() {
     if (!opened) return core::fail(std::move(opened.error()));
     database = std::move(*opened);
     say_opening();
+    space_watch = std::make_unique<SpaceWatch>(database->space(), metrics, log);
+    space_watch->begin();
     // The folder is ours from here. The registry's expressions are compiled when it is read.
     if (!seams.adjust_store)
         matcher::use_regex_file(matcher::RegexFile::open(config.data.dir + "/regex"));
@@ -151,6 +159,8 @@ core::Status ServerParts::open_registry() {
     Registry::Options options;
     read_registry_options(config.retry, config.script, options);
     options.quota_defaults = quota_defaults(config.quota);
+    options.schema_mode_default =
+        parse_schema_mode(config.schema.default_mode).value_or(SchemaMode::kReject);
     options.check_script = [](const std::string& name, const std::string& source) {
         return check_lua_syntax(source, name);
     };
@@ -174,6 +184,7 @@ core::Status ServerParts::open_registry() {
     sources.load(snapshot->sources);
     sources.load(snapshot->tenants);
     schemas.load(snapshot->schemas);
+    states = std::make_unique<StateBook>(*database, shard_count);
     snapshot->subscriptions.for_each([&](const SubscriptionRef& subscription) {
         if (subscription->active && subscription->closing == Closing::kNo)
             items.push_back({subscription->number, subscription->tenant, subscription->spec.get()});
@@ -245,6 +256,8 @@ core::Status ServerParts::build_courier() {
     deps.random = &random;
     deps.http = http();
     deps.commands = commands.get();
+    deps.kv = &database->kv();
+    deps.watchdog_slot = watchdog.add_slot();
     deps.registry = [this] { return registry->snapshot(); };
     deps.post = [this](std::function<void()> task) { conductor.post_answer(std::move(task)); };
     tester = std::make_unique<DeliveryTester>(std::move(deps));
@@ -279,6 +292,7 @@ void ServerParts::append_outside_figures(std::vector<api::ExecutorFigures>& out)
         workflow.running = figures.active;
         workflow.waiting = figures.waiting;
     }
+    add_waiting(workflow, ExecutorType::kWorkflow);
     out.push_back(workflow);
 }
 
@@ -313,6 +327,7 @@ core::Status ServerParts::build_edge() {
     deps.registry = registry.get();
     deps.sources = &sources;
     deps.schemas = &schemas;
+    deps.states = states.get();
     deps.matcher = matcher.get();
     deps.conductor = &conductor;
     deps.sideline = &sideline;
@@ -353,6 +368,7 @@ core::Status ServerParts::build_edge() {
     keys = std::make_unique<KeyDirectory>(
         KeyDirectory::Deps{&clock, &log, database.get(), registry.get(), &key_ring});
     if (auto started = keys->start(); !started) return started;
+    sources.use_default_holder(keys->holder_of(core::TenantId{}));
     deps.keys = keys.get();
     deps.security = &security;
     deps.sessions = &sessions;
@@ -367,6 +383,7 @@ core::Status ServerParts::build_edge() {
         std::move(*names), seams.tenant_of, &key_ring, &clock, std::move(*cors), &sessions);
     conductor.add_chore([this] { return keys->write_uses(); });
     conductor.add_chore([this] { return tell_security(); });
+    conductor.add_chore([this] { return space_watch->do_work(); });
     verifier = std::make_unique<MatchVerifier>(config.matcher.verify_fraction, *registry,
                                                matcher->register_reader(), log, metrics);
     conductor.add_chore([this] { return delivery_log.tell_left_out(clock.monotonic_ns()); });
@@ -400,6 +417,7 @@ core::Status ServerParts::build_shards() {
         auto reactor = seams.make_reactor ? seams.make_reactor(clock)
                                           : io::Reactor::create(reactor_options(config.io), clock);
         if (!reactor) return core::fail(std::move(reactor.error()));
+        if (i == 0) export_process_figures(metrics, MILLRACE_VERSION, (*reactor)->backend_name());
         if (i == 0 && !(*reactor)->fallback_reason().empty()) {
             log.warn("io_uring is refused; using epoll",
                      {{"reason", (*reactor)->fallback_reason()}});
@@ -419,6 +437,8 @@ core::Status ServerParts::build_shards() {
         shard.console = console;
         shard.sources = &sources;
         shard.schemas = &schemas;
+        shard.states = states.get();
+        shard.rules = make_rule_runner();
         shard.uplink = services.get();
         shard.server = &state;
         shard.reactor = std::move(*reactor);
@@ -443,6 +463,18 @@ core::Status ServerParts::build_shards() {
     return {};
 }
 
+// For one thread: what asks scripts whether an event may come in.
+std::unique_ptr<RuleRunner> ServerParts::make_rule_runner() {
+    RuleScripts::Deps deps;
+    deps.slot = watchdog.add_slot();
+    deps.clock = &clock;
+    deps.kv = &database->kv();
+    deps.registry = [this] { return registry->snapshot(); };
+    deps.registry_version = [this] { return registry->version(); };
+    deps.seed = random.next();
+    return std::make_unique<RuleScripts>(deps);
+}
+
 // What deliveries are made with, and steps of workflows.
 ExecutorSet ServerParts::make_executors(LuaWatchdogSlot* slot, std::uint64_t seed,
                                         AnswerPort& port) {
@@ -453,15 +485,24 @@ ExecutorSet ServerParts::make_executors(LuaWatchdogSlot* slot, std::uint64_t see
             outside ? static_cast<OutsidePort*>(outside.get()) : actions.get(), &canaries},
         port);
     if (courier::HttpPort* port_out = http()) {
-        set[static_cast<std::size_t>(ExecutorType::kWebhook)] = std::make_unique<WebhookExecutor>(
-            WebhookExecutor::Deps{&clock, port_out, &endpoints, config.executors.webhook.enabled},
-            port);
+        WebhookExecutor::Deps deps;
+        deps.clock = &clock;
+        deps.enabled = config.executors.webhook.enabled;
+        deps.http = port_out;
+        deps.endpoints = &endpoints;
+        deps.watchdog_slot = slot;
+        deps.seed = seed;
+        set[static_cast<std::size_t>(ExecutorType::kWebhook)] =
+            std::make_unique<WebhookExecutor>(deps, port);
     }
     if (commands) {
-        set[static_cast<std::size_t>(ExecutorType::kCommand)] = std::make_unique<CommandExecutor>(
-            CommandExecutor::Deps{&clock, commands.get(), config.executors.command.enabled,
-                                  static_cast<std::uint32_t>(config.executors.command.limit)},
-            port);
+        CommandExecutor::Deps deps;
+        deps.clock = &clock;
+        deps.enabled = config.executors.command.enabled;
+        deps.commands = commands.get();
+        deps.running_max = static_cast<std::uint32_t>(config.executors.command.limit);
+        set[static_cast<std::size_t>(ExecutorType::kCommand)] =
+            std::make_unique<CommandExecutor>(deps, port);
     }
     return set;
 }
@@ -487,15 +528,24 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTab
     lane.run.pause = [this](core::TenantId tenant, const std::string& subscription_id) {
         services->pause_later(tenant, subscription_id);
     };
+    lane.run.may_store = [this](core::TenantId tenant, std::size_t bytes) -> core::Status {
+        const auto holder = sources.holder_of(tenant);
+        return holder ? identity::may_store(*holder, static_cast<std::int64_t>(bytes))
+                      : core::Status{};
+    };
     lane.run.schemas = &schemas;
+    lane.run.states = states.get();
+    lane.run.rules = std::shared_ptr<RuleRunner>(make_rule_runner());
     lane.run.seed = random.next();
     lane.make_executors = [this, slot = watchdog.add_slot(),
                            seed = lane.run.seed](AnswerPort& port) {
         ExecutorSet set = make_executors(slot, seed, port);
-        set[static_cast<std::size_t>(ExecutorType::kWorkflow)] = std::make_unique<WorkflowExecutor>(
-            WorkflowExecutor::Deps{[this] { return orchestrator.get(); },
-                                   config.executors.workflow.enabled},
-            port);
+        WorkflowExecutor::Deps deps;
+        deps.clock = &clock;
+        deps.enabled = config.executors.workflow.enabled;
+        deps.orchestrator = [this] { return orchestrator.get(); };
+        set[static_cast<std::size_t>(ExecutorType::kWorkflow)] =
+            std::make_unique<WorkflowExecutor>(std::move(deps), port);
         if (seams.adjust_executors) seams.adjust_executors(set, port);
         return set;
     };
@@ -651,6 +701,13 @@ core::Status ServerParts::load_canaries() {
         else
             set_aside.add(kCanaryKind, row.id, spec.error());
     }
+    auto figures = database->registry().load_all(kCanaryFiguresKind);
+    if (!figures) return core::fail(std::move(figures.error()));
+    for (const store::RegistryDocument& row : *figures) {
+        const ScriptNumber number(
+            static_cast<std::uint32_t>(std::strtoul(row.id.c_str(), nullptr, 10)));
+        if (!canaries.restore(number, row.json)) over.erase_registry(kCanaryFiguresKind, row.id);
+    }
     return over.empty() ? core::Status{} : database->write_now(over);
 }
 
@@ -720,15 +777,27 @@ core::Status ServerParts::build_scheduler() {
 
 core::Status ServerParts::build_orchestrator() {
     RegistryRows& rows = sealed_rows ? static_cast<RegistryRows&>(*sealed_rows) : *registry_rows;
-    workflows = std::make_unique<WorkflowTable>(rows, clock);
-    if (auto loaded = workflows->load(); !loaded) return loaded;
+    workflows = std::make_unique<WorkflowTable>();
+    registry->snapshot()->workflows.for_each([this](const WorkflowRef& workflow) {
+        workflows->show(workflow->tenant, workflow->id,
+                        registry->table<Workflow>().versions(workflow->tenant, workflow->id));
+    });
     run_keys = std::make_unique<RunKeys>(sealed_rows ? &rows : nullptr);
     if (auto loaded = run_keys->load(); !loaded) return loaded;
     Orchestrator::Deps deps;
     deps.clock = &clock;
     deps.due = &due_clock;
     deps.log = &log;
+    deps.metrics = &metrics;
     deps.database = database.get();
+    deps.retention_us = config.executors.workflow.retention_us;
+    deps.keys_unused_below = [this](core::TenantId tenant, std::uint32_t version) {
+        conductor.post_answer([this, tenant, version] {
+            if (auto dropped = run_keys->drop_below(tenant, version, clock.wall_us()); !dropped)
+                log.warn("an older key of workflow runs can not be removed",
+                         {{"error", dropped.error().message}});
+        });
+    };
     deps.workflows = workflows.get();
     deps.keys = run_keys.get();
     deps.registry = [this] { return registry->snapshot(); };

@@ -33,6 +33,7 @@
 #include "runtime/registry/schema_book.h"
 #include "runtime/registry/sealed_rows.h"
 #include "runtime/registry/source_book.h"
+#include "runtime/registry/state_book.h"
 #include "runtime/replay/shadow_lane.h"
 #include "runtime/scheduler/scheduler.h"
 #include "runtime/server/behind_orders.h"
@@ -43,6 +44,7 @@
 #include "runtime/server/server.h"
 #include "runtime/server/shard.h"
 #include "runtime/server/sideline.h"
+#include "runtime/server/space_watch.h"
 #include "runtime/server/store_agents.h"
 #include "runtime/shard/feeder.h"
 #include "store/commit/log_writer.h"
@@ -124,6 +126,7 @@ public:
     std::unique_ptr<Registry> registry;
     SourceBook sources;
     SchemaBook schemas;
+    std::unique_ptr<StateBook> states;  // of rules of schemas
     std::unique_ptr<matcher::Matcher> matcher;
     std::unique_ptr<MatchVerifier> verifier;
     LuaWatchdog watchdog;
@@ -142,6 +145,7 @@ public:
     std::unique_ptr<OutsideSwitch> outside;  // what scripts ask for by a name
     std::unique_ptr<DeliveryTester> tester;
     std::unique_ptr<RetentionChore> retention;
+    std::unique_ptr<SpaceWatch> space_watch;
     std::unique_ptr<EngineServices> services;
     std::unique_ptr<api::Api> rest;
     identity::KeyRing key_ring;
@@ -188,6 +192,7 @@ private:
     core::Status load_canaries();
     core::Status build_scheduler();
     core::Status build_orchestrator();
+    std::unique_ptr<RuleRunner> make_rule_runner();
     ExecutorSet make_executors(LuaWatchdogSlot* slot, std::uint64_t seed, AnswerPort& port);
     void pause_schedule(const ScheduleRef& schedule, const std::string& reason);
     courier::HttpPort* http() { return seams.http ? seams.http : courier.get(); }

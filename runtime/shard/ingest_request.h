@@ -16,6 +16,7 @@
 #include "io/line_server.h"
 #include "runtime/identity/principal.h"
 #include "runtime/inbound/delivery_ring.h"
+#include "runtime/registry/late_rules.h"
 #include "store/ids/hasher.h"
 #include "store/log/format.h"
 #include "store/log/shard_log.h"
@@ -61,6 +62,7 @@ struct IngestItem {
     // letter_pattern are those of the event for which it stands.
     std::string_view dead_letter;
     std::string_view letter_pattern;
+    std::uint32_t late = 0;  // 1 + its place in LateChecks::items; 0: nothing is asked late
 };
 
 struct RejectedEntry {
@@ -82,6 +84,7 @@ struct IngestRequest {
     std::uint64_t line_count = 0;
     LaneResult* lane_result = nullptr;           // kLane: what waits for these events; owned
     std::unique_ptr<inbound::HookArrival> hook;  // it came as a webhook; null: it did not
+    std::unique_ptr<LateChecks> late;            // rules that are still to be asked; null: none
 
     core::ShardId edge;
     core::TenantId tenant;
@@ -150,6 +153,20 @@ struct IngestRequest {
         std::uint32_t index = 0;
         std::erase_if(items, [&](const IngestItem&) { return is_out(index++); });
     }
+    // The last item takes the place of this one, which is not to be taken.
+    void replace_by_last(std::uint32_t index) {
+        const auto last = static_cast<std::uint32_t>(items.size() - 1);
+        const auto move = [&](std::vector<std::uint32_t>& list) {
+            std::erase(list, index);
+            if (list.empty() || list.back() != last) return;
+            list.pop_back();
+            list.insert(std::lower_bound(list.begin(), list.end(), index), index);
+        };
+        for (auto& list : by_home) move(list);
+        for (auto& list : by_keeper) move(list);
+        items[index] = std::move(items.back());
+        items.pop_back();
+    }
     // Some item comes again in the next round. By any home, like fail().
     void come_again() { again_.store(true, std::memory_order_relaxed); }
     bool again() const { return again_.load(std::memory_order_relaxed); }
@@ -214,6 +231,7 @@ struct IngestRequest {
         reached_.store(store::Durability::kFsync, std::memory_order_relaxed);
         lane_result = nullptr;
         hook = nullptr;
+        late = nullptr;
         reply_ids = ReplyIds::kInclude;
         atomicity = Atomicity::kEachEntry;
         single_object = false;

@@ -100,7 +100,7 @@ int validate_payload(CliContext& context, const std::string& id, const std::stri
 }
 
 struct SchemaCheck {
-    std::string file, pattern, from, to;
+    std::string file, rules, pattern, from, to;
 };
 
 int check_log(CliContext& context, const SchemaCheck& o) {
@@ -108,6 +108,11 @@ int check_log(CliContext& context, const SchemaCheck& o) {
     if (!schema) return context.usage(schema.error().message);
     JsonObject body;
     body.raw("schema", *schema).text_if("pattern", o.pattern);
+    if (!o.rules.empty()) {
+        const auto rules = read_json_argument(o.rules, "--rules");
+        if (!rules) return context.usage(rules.error().message);
+        body.raw("rules", *rules);
+    }
     body.text_if("from", o.from).text_if("to", o.to);
     const auto reply =
         context.call({.method = "POST", .path = std::string(kPath) + "/check", .body = body.str()});
@@ -117,7 +122,9 @@ int check_log(CliContext& context, const SchemaCheck& o) {
         return kExitOk;
     }
     context.out() << "it would have refused " << printable(text_at(reply->root, "rejected"))
-                  << " of " << printable(text_at(reply->root, "scanned")) << " events\n";
+                  << " of " << printable(text_at(reply->root, "scanned")) << " events"
+                  << (flag_at(reply->root, "complete") ? "" : ", and did not see all of the log")
+                  << '\n';
     Table table({"POINTER", "KEYWORD", "COUNT", "MESSAGE", "EVENT"});
     bool found = false;
     for (const core::JsonElement one : array_at(reply->root, "byPointer", found))
@@ -136,7 +143,7 @@ void add_push(CLI::App& schema, CliContext& context) {
     push->add_option("--mode", o->mode, "off, warn, reject or dead-letter");
     push->add_option("--compatibility", o->compatibility, "backward, forward, full or none");
     push->add_option("--label", o->label, "your own version of it");
-    push->add_option("--rules", o->rules, "[{\"assert\",\"message\"}]: JSON, @file or -");
+    push->add_option("--rules", o->rules, "a list of rules: JSON, @file or -");
     push->callback(
         [&context, o] { context.action = [&context, o] { return push_schema(context, *o); }; });
 }
@@ -145,6 +152,7 @@ void add_check(CLI::App& schema, CliContext& context) {
     auto o = std::make_shared<SchemaCheck>();
     CLI::App* check = schema.add_subcommand("check", "What it would have refused of the log");
     check->add_option("schema", o->file, "a file, JSON or -")->required();
+    check->add_option("--rules", o->rules, "a list of rules: JSON, @file or -");
     check->add_option("--pattern", o->pattern, "of the events");
     check->add_option("--from", o->from, "a time, or -1h");
     check->add_option("--to", o->to, "a time, or -1h");
@@ -183,13 +191,7 @@ void add_schema_commands(CLI::App& app, CliContext& context) {
         };
     });
 
-    CLI::App* remove = schema->add_subcommand("remove", "Remove a schema");
-    remove->add_option("id", *id)->required();
-    remove->callback([&context, id] {
-        context.action = [&context, id] {
-            return remove_document(context, {"/v2/schemas", "schema"}, *id);
-        };
-    });
+    add_remove(*schema, context, ResourceKind{"/v2/schemas", "schema"}, "Remove schemas");
 }
 
 }  // namespace millrace::tools

@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 
 namespace millrace::runtime::schema {
@@ -29,8 +30,9 @@ std::vector<Failure> judge(const Contract& contract, std::string text,
 }
 
 TEST(Contract, AsksRulesWhenTheSchemaIsContent) {
-    const auto contract = Contract::make(R"({"properties":{"n":{"type":"integer"}}})",
-                                         {{"$.n > 1", "", "", "n must be more than 1"}});
+    const auto contract =
+        Contract::make(R"({"properties":{"n":{"type":"integer"}}})",
+                       {SchemaRule::assertion("$.n > 1", "n must be more than 1")});
     ASSERT_TRUE(contract) << contract.error().message;
     EXPECT_TRUE(judge(**contract, R"({"pattern":"a","payload":{"n":2}})").empty());
     auto told = judge(**contract, R"({"pattern":"a","payload":{"n":1}})");
@@ -48,13 +50,14 @@ TEST(Contract, TakesAMissingPayloadForAnEmptyOne) {
 }
 
 TEST(Contract, NamesTheRuleThatIsWrong) {
-    const auto made = Contract::make("", {{"$.a > 1", "", "", ""}, {"$.a >", "", "", ""}});
+    const auto made =
+        Contract::make("", {SchemaRule::assertion("$.a > 1"), SchemaRule::assertion("$.a >")});
     ASSERT_FALSE(made);
     EXPECT_EQ(made.error().field, "rules[1].assert");
 }
 
 bool asserts(const char* expression, const std::string& payload) {
-    const auto contract = Contract::make("", {{expression, "", "", ""}});
+    const auto contract = Contract::make("", {SchemaRule::assertion(expression)});
     EXPECT_TRUE(contract) << expression << ": " << contract.error().message;
     return judge(**contract, R"({"pattern":"a","eventId":"e1","payload":)" + payload + "}").empty();
 }
@@ -84,7 +87,7 @@ TEST(Assertion, ComparesMembersWithEachOther) {
 TEST(Assertion, RefusesWhatItCanNotCompare) {
     for (const char* bad :
          {"$.a >= $.metadata.x", "$.a >= $", "$.a in $.b", "$.a == $.b ==", "$.priority < $.a"}) {
-        const auto made = Contract::make("", {{bad, "", "", ""}});
+        const auto made = Contract::make("", {SchemaRule::assertion(bad)});
         ASSERT_FALSE(made) << bad;
         EXPECT_EQ(made.error().field, "rules[0].assert") << bad;
     }
@@ -152,8 +155,8 @@ struct Currencies final : ReferenceData {
 
 TEST(Contract, LooksUpReferenceData) {
     const Currencies references;
-    const auto contract =
-        Contract::make("", {{"", "$.lines[*].currency", "currency", "no such currency"}});
+    const auto contract = Contract::make(
+        "", {SchemaRule::reference("$.lines[*].currency", "currency", "no such currency")});
     ASSERT_TRUE(contract) << contract.error().message;
     const auto of = [&](const std::string& payload) {
         return judge(**contract, R"({"pattern":"a","payload":)" + payload + "}", &references);
@@ -166,9 +169,99 @@ TEST(Contract, LooksUpReferenceData) {
     EXPECT_EQ(told[0].pointer, "/lines/*/currency");
     EXPECT_EQ(told[0].message, "no such currency");
     EXPECT_EQ(of(R"({"lines":[{"currency":true}]})").size(), 1u);
-    EXPECT_EQ(Contract::make("", {{"", "currency", "c", ""}}).error().field, "rules[0].in.field");
-    EXPECT_EQ(Contract::make("", {{"", "$.metadata.x", "c", ""}}).error().field,
+    EXPECT_EQ(Contract::make("", {SchemaRule::reference("currency", "c")}).error().field,
               "rules[0].in.field");
+    EXPECT_EQ(Contract::make("", {SchemaRule::reference("$.metadata.x", "c")}).error().field,
+              "rules[0].in.field");
+}
+
+// What a transition says of a payload, of a key that is in the state `from`; "": it lets it pass.
+std::string step_of(const Contract& contract, const std::string& payload, std::string_view from) {
+    std::string text = R"({"pattern":"a","payload":)" + payload + "}";
+    const std::size_t bytes = text.size();
+    text.append(core::kPaddingBytes, ' ');
+    core::EventParser parser;
+    core::Envelope envelope;
+    EXPECT_TRUE(
+        parser.parse_one(std::string_view(text).substr(0, bytes), nullptr, envelope, nullptr));
+    core::JsonDom dom;
+    std::vector<Step> steps;
+    const auto failures = contract.judge(envelope, dom, nullptr, &steps);
+    if (!failures.empty()) return failures.front().message;
+    for (const Step& step : steps) {
+        if (const auto failure = contract.transitions()[step.transition].refuse(step, from))
+            return failure->message;
+    }
+    return steps.empty() ? "no step" : "";
+}
+
+TEST(Transition, AllowsTheStepsThatItNames) {
+    const auto contract = Contract::make(
+        "",
+        {SchemaRule::transition("$.id", "$.status",
+                                R"({"null":["draft"],"draft":["sent",null],"sent":[1,true]})")});
+    ASSERT_TRUE(contract) << contract.error().message;
+    EXPECT_EQ(step_of(**contract, R"({"id":"a","status":"draft"})", kNoState), "");
+    EXPECT_EQ(step_of(**contract, R"({"id":"a","status":"sent"})", "draft"), "");
+    EXPECT_EQ(step_of(**contract, R"({"id":7,"status":1})", "sent"), "");
+    EXPECT_EQ(step_of(**contract, R"({"id":7,"status":true})", "sent"), "");
+    EXPECT_EQ(step_of(**contract, R"({"id":"a","status":null})", "draft"), "")
+        << "to the beginning";
+    EXPECT_EQ(step_of(**contract, R"({"id":"a","status":"sent"})", kNoState),
+              "$.id \"a\" can not begin as sent; allowed: draft");
+    EXPECT_EQ(step_of(**contract, R"({"id":"a","status":"draft"})", "sent"),
+              "$.id \"a\" can not go from sent to draft; allowed: 1, true");
+    EXPECT_EQ(step_of(**contract, R"({"id":"a","status":"draft"})", "1"),
+              "$.id \"a\" can not leave 1 for draft; allowed: none");
+    EXPECT_EQ(step_of(**contract, R"({"id":"a"})", "sent"), "no step");
+    EXPECT_NE(step_of(**contract, R"({"status":"draft"})", kNoState), "") << "of whom?";
+    EXPECT_NE(step_of(**contract, R"({"id":["a","b"],"status":"draft"})", kNoState), "");
+    EXPECT_NE(step_of(**contract, R"({"id":"a","status":["draft","sent"]})", kNoState), "");
+}
+
+TEST(Transition, LetsAKeyBeginAnywhereWhereNoBeginningIsNamed) {
+    const auto contract = Contract::make(
+        "", {SchemaRule::transition("$.id", "$.s", R"({"on":["off"],"off":["on"]})", "on or off")});
+    ASSERT_TRUE(contract) << contract.error().message;
+    EXPECT_EQ(step_of(**contract, R"({"id":"a","s":"off"})", kNoState), "");
+    EXPECT_EQ(step_of(**contract, R"({"id":"a","s":"broken"})", kNoState), "on or off");
+    EXPECT_EQ(step_of(**contract, R"({"id":"a","s":"off"})", "off"), "on or off");
+}
+
+TEST(Transition, NamesWhatIsWrongWithIt) {
+    const auto field = [](const char* key, const char* at, const char* allowed) {
+        const auto made = Contract::make("", {SchemaRule::transition(key, at, allowed)});
+        return made ? std::string() : made.error().field;
+    };
+    EXPECT_EQ(field("$.id", "$.s", R"({"a":["b"]})"), "");
+    EXPECT_EQ(field("id", "$.s", R"({"a":["b"]})"), "rules[0].transition.key");
+    EXPECT_EQ(field("$.id", "s", R"({"a":["b"]})"), "rules[0].transition.field");
+    EXPECT_EQ(field("$.id", "$.s", "{}"), "rules[0].transition.allowed");
+    EXPECT_EQ(field("$.id", "$.s", "[]"), "rules[0].transition.allowed");
+    EXPECT_EQ(field("$.id", "$.s", R"({"a":"b"})"), "rules[0].transition.allowed.a");
+    EXPECT_EQ(field("$.id", "$.s", R"({"a":[["b"]]})"), "rules[0].transition.allowed.a");
+    std::string many = "{";
+    for (int i = 0; i < 300; ++i) many += (i ? ",\"" : "\"") + std::to_string(i) + "\":[]";
+    EXPECT_EQ(field("$.id", "$.s", (many + "}").c_str()), "rules[0].transition.allowed");
+}
+
+TEST(Contract, RefersToOtherSchemas) {
+    Contract::Surroundings around;
+    around.uri = "millrace:order";
+    around.resolver = [](std::string_view uri) -> std::optional<std::string> {
+        if (uri != "millrace:address") return std::nullopt;
+        return R"({"required":["city"],"properties":{"next":{"$ref":"order"}}})";
+    };
+    const auto contract = Contract::make(R"({"properties":{"to":{"$ref":"address"}}})", {}, around);
+    ASSERT_TRUE(contract) << contract.error().message;
+    EXPECT_TRUE(judge(**contract, R"({"pattern":"a","payload":{"to":{"city":1}}})").empty());
+    EXPECT_EQ(judge(**contract, R"({"pattern":"a","payload":{"to":{}}})").size(), 1u);
+    const auto deep =
+        judge(**contract, R"({"pattern":"a","payload":{"to":{"city":1,"next":{"to":{}}}}})");
+    ASSERT_EQ(deep.size(), 1u) << "and back";
+    EXPECT_EQ(deep[0].pointer, "/to/next/to");
+    EXPECT_FALSE(Contract::make(R"({"$ref":"nobody"})", {}, around));
+    EXPECT_FALSE(Contract::make(R"({"$ref":"order"})", {}, around)) << "a loop";
 }
 
 std::size_t breaks(const char* before, const char* after) {

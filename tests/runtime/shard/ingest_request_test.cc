@@ -32,5 +32,29 @@ TEST(IngestRequest, WhatIsLeftOutIsInNoListAndTheOthersMoveUp) {
     EXPECT_EQ(request.items.size(), 5u);
 }
 
+TEST(IngestRequest, WhatStandsForAnItemTakesItsPlaceInTheOrder) {
+    IngestRequest request;
+    request.reset(2);
+    const auto add = [&](std::uint32_t entry, std::uint16_t home, MustAsk must_ask) {
+        const auto index = static_cast<std::uint32_t>(request.items.size());
+        IngestItem& item = request.items.emplace_back();
+        item.entry = entry;
+        item.home = core::ShardId(home);
+        request.place(index, core::ShardId(0), must_ask);
+    };
+    for (std::uint32_t i = 0; i < 5; ++i) add(100 + i, i % 2, MustAsk::kNo);
+    add(201, 0, MustAsk::kNo);  // another home than the one it stands for
+    request.replace_by_last(1);
+    EXPECT_EQ(request.items[1].entry, 201u);
+    EXPECT_EQ(request.by_home[0], (std::vector<std::uint32_t>{0, 1, 2, 4}));
+    EXPECT_EQ(request.by_home[1], (std::vector<std::uint32_t>{3}));
+    add(203, 1, MustAsk::kYes);
+    request.replace_by_last(3);
+    EXPECT_EQ(request.items.size(), 5u);
+    EXPECT_EQ(request.items[3].entry, 203u);
+    EXPECT_TRUE(request.by_home[1].empty());
+    EXPECT_EQ(request.by_keeper[0], (std::vector<std::uint32_t>{3}));
+}
+
 }  // namespace
 }  // namespace millrace::runtime
