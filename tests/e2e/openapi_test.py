@@ -2,6 +2,9 @@
 server answers fits what it says of itself.
 Method: a server with something of each kind in it; a checker of the keywords that the document uses.
 """
+import hashlib
+import hmac
+import json
 import re
 import unittest
 
@@ -127,6 +130,125 @@ class OpenApiTest(ServerCase):
             self.assertEqual(misfits(reply.json(), answer["schema"], self.components), [], real)
             checked += 1
         self.assertGreater(checked, 25)
+
+    # What is made of which example, and where.
+    DOCUMENTS = (("NewSchema", "/v2/schemas", "order"), ("NewWebhookSource", "/v2/sources", "github-main"),
+                 ("NewEndpoint", "/v2/endpoints", "order"), ("NewHook", "/v2/hooks", "welcome"),
+                 ("NewAction", "/v2/actions", "sms.send"), ("NewWorkflow", "/v2/workflows", "order-flow"))
+    KINDS = ("/v2/schemas", "/v2/sources", "/v2/webhooks", "/v2/endpoints", "/v2/entities", "/v2/hooks",
+             "/v2/actions", "/v2/workflows", "/v2/workflow-runs", "/v2/workflow-keys")
+
+    def example(self, name):
+        return self.components[name]["examples"][0]
+
+    def call(self, method, path, body=None, **places):
+        """Sends what fits, by the document, and holds what comes back against it."""
+        operation = self.document["paths"][path][method.lower()]
+        if body is not None:
+            takes = operation["requestBody"]["content"]["application/json"]["schema"]
+            self.assertEqual(misfits(body, takes, self.components), [], (method, path))
+        real = path
+        for name, value in places.items():
+            real = real.replace("{%s}" % name, value)
+        self.assertNotIn("{", real)
+        reply = self.server.request(method, real, body)
+        self.assertIn(reply.status, (200, 201, 202), (method, real, reply))
+        answers = operation["responses"]["2XX"]["content"]["application/json"]["schema"]
+        self.assertEqual(misfits(reply.json(), answers, self.components), [], (method, real, reply))
+        self.checked.add((method.lower(), path))
+        return reply.json()
+
+    def call_webhook(self):
+        body = json.dumps(self.example("Webhook")).encode()
+        secret = self.example("NewWebhookSource")["secrets"][0].encode()
+        sign = "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
+        reply = self.server.post("/v2/webhooks/github-main", body, headers={
+            "X-Hub-Signature-256": sign, "X-GitHub-Delivery": "d1", "X-GitHub-Event": "push"})
+        self.assertEqual(reply.status, 202, reply)
+        self.assertEqual(misfits(reply.json(), self.components["Taken"], self.components), [])
+        self.checked.add(("post", "/v2/webhooks/{source}"))
+
+    def test_schemas_sources_endpoints_entities_hooks_actions_and_workflows(self):
+        self.checked = set()
+        for name, path, id in self.DOCUMENTS:
+            one = path + "/{id}"
+            self.assertEqual(self.call("POST", path, self.example(name))["id"], id)
+            shown = self.call("GET", one, id=id)
+            self.assertIn(id, [item["id"] for item in self.call("GET", path)["items"]])
+            if path != "/v2/workflows":
+                self.call("PUT", one, shown, id=id)
+            self.call("PATCH", one, {"name": "another"}, id=id)
+        self.call("PUT", "/v2/workflows/{id}", {**self.example("NewWorkflow"), "version": 3}, id="order-flow")
+        self.call("GET", "/v2/workflows/{id}/versions", id="order-flow")
+
+        self.call("POST", "/v2/schemas/check", self.example("SchemaCheck"))
+        self.assertFalse(self.call("POST", "/v2/schemas/{id}/validate", self.example("SchemaTry"), id="order")["valid"])
+        self.assertEqual(self.server.post("/v2/events", {"pattern": "order.x", "payload": {"total": -1}}).status, 400)
+        self.assertTrue(self.call("GET", "/v2/schemas/{id}/violations", id="order")["items"])
+        self.call("GET", "/v2/schemas/{id}/versions", id="order")
+        self.call("GET", "/v2/schemas/{id}/versions/{version}", id="order", version="1")
+
+        self.call_webhook()
+        self.assertTrue(self.call("GET", "/v2/sources/{id}/deliveries", id="github-main")["items"])
+        self.assertTrue(self.call("POST", "/v2/sources/{id}/test", self.example("SourceTrial"), id="github-main")["verified"])
+        self.call("POST", "/v2/sources/{id}/rotate", self.example("SourceRotation"), id="github-main")
+
+        one = "/v2/entities/{type}/{id}"
+        self.call("POST", "/v2/entities/{type}", self.example("NewEntity"), type="customer")
+        for method, body in (("GET", None), ("PUT", {"name": "B"}), ("PATCH", {"name": "C"})):
+            self.call(method, one, body, type="customer", id="c1")
+        self.call("GET", "/v2/entities/{type}", type="customer")
+        self.call("POST", "/v2/hooks/run", self.example("HookRun"))
+        self.assertFalse(self.call("POST", "/v2/actions/{id}/call", self.example("ActionCall"), id="sms.send")["success"])
+
+        run = self.call("POST", "/v2/workflows/{id}/execute", self.example("WorkflowExecute"), id="order-flow")["runId"]
+        wait_until("the run's end", lambda: self.server.get(f"/v2/workflow-runs/{run}").json()["endedAt"])
+        self.call("GET", "/v2/workflow-runs/{runId}", runId=run)
+        self.call("GET", "/v2/workflow-runs")
+        self.call("GET", "/v2/workflow-runs/{runId}/history", runId=run)
+        self.call("POST", "/v2/workflow-runs/{runId}/rehearse", {"version": 1}, runId=run)
+        self.control_a_run()
+        self.call("GET", "/v2/workflow-keys")
+        self.call("POST", "/v2/workflow-keys/rotate", {})
+        self.call("DELETE", one, type="customer", id="c1")
+        for name, path, id in self.DOCUMENTS:
+            self.call("DELETE", path + "/{id}", id=id)
+        self.assertEqual(self.left_out(), [])
+
+    def control_a_run(self):
+        waits = {"id": "waits", "steps": [{"id": "approval", "type": "wait", "signal": "approved"}]}
+        self.assertEqual(self.server.post("/v2/workflows", waits).status, 201)
+        for verb, body in (("pause", self.example("WorkflowRunReason")), ("resume", {}),
+                           ("signal", self.example("WorkflowRunSignal"))):
+            if verb == "pause":
+                run = self.server.post("/v2/workflows/waits/execute", {}).json()["runId"]
+                wait_until("it waits", lambda: self.server.get(f"/v2/workflow-runs/{run}").json()["status"] == "waiting")
+            self.call("POST", "/v2/workflow-runs/{runId}/" + verb, body, runId=run)
+        for verb in ("cancel", "terminate"):
+            run = self.server.post("/v2/workflows/waits/execute", {}).json()["runId"]
+            self.call("POST", "/v2/workflow-runs/{runId}/" + verb, self.example("WorkflowRunReason"), runId=run)
+
+    def left_out(self):
+        """Operations of these kinds that say JSON and were not called."""
+        return sorted((method, path) for method, path, operation in self.operations()
+                      if path.startswith(self.KINDS) and (method, path) not in self.checked and method != "options"
+                      and "application/json" in operation["responses"]["2XX"]["content"])
+
+    def test_what_these_kinds_take_and_answer_with_has_a_shape_and_an_example(self):
+        for method, path, operation in self.operations():
+            if not path.startswith(self.KINDS) or method == "options":
+                continue
+            bodies = [operation["responses"]["2XX"]]
+            if "requestBody" in operation and "{}" not in str(operation["requestBody"]):
+                bodies.append(operation["requestBody"])
+            for body in bodies:
+                schema = body["content"]["application/json"]["schema"]
+                names = re.findall(r"schemas/(\w+)", str(schema))
+                if schema == {"type": "object"} and body is not bodies[0]:
+                    continue  # nothing is taken
+                self.assertTrue(names, (method, path))
+                if names[0] not in ("MergePatch", "Success", "Taken"):
+                    self.assertTrue(self.components[names[0]].get("examples"), names[0])
 
     def test_an_error_is_what_it_says(self):
         schema = self.components["Error"]
