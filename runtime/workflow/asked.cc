@@ -42,7 +42,7 @@ void read_action(core::JsonObject& in, Step& step) {
     std::string retry;
     step.retry = RetryRule{};
     if (json_member(in, "retry", retry)) {
-        auto rule = parse_retry(retry, "retry");
+        auto rule = parse_retry(retry, "");
         if (rule)
             step.retry = *rule;
         else

@@ -1,16 +1,21 @@
 #include "runtime/workflow/journal.h"
 
+#include "core/json_dom.h"
 #include "core/json_reader.h"
 #include "core/json_writer.h"
 
+#include <xxhash.h>
+
 #include <array>
+#include <cstdio>
+#include <optional>
 #include <utility>
 
 namespace millrace::runtime::workflow {
 namespace {
 
 // On the disk: none of these words may change or be used again.
-constexpr std::array<std::pair<std::string_view, InputKind>, 11> kKinds = {
+constexpr std::array<std::pair<std::string_view, InputKind>, 13> kKinds = {
     {{"start", InputKind::kStart},
      {"step_began", InputKind::kStepBegan},
      {"step_ended", InputKind::kStepEnded},
@@ -21,9 +26,50 @@ constexpr std::array<std::pair<std::string_view, InputKind>, 11> kKinds = {
      {"cancel", InputKind::kCancel},
      {"terminate", InputKind::kTerminate},
      {"pause", InputKind::kPause},
-     {"resume", InputKind::kResume}}};
+     {"resume", InputKind::kResume},
+     {"asked", InputKind::kAsked},
+     {"returned", InputKind::kReturned}}};
 constexpr std::array<std::pair<std::string_view, StepOutcome>, 3> kOutcomes = {
     {{"ok", StepOutcome::kOk}, {"failed", StepOutcome::kFailed}, {"fatal", StepOutcome::kFatal}}};
+
+std::string_view effect_text(EffectKind kind) {
+    constexpr std::string_view kTexts[] = {"start", "undo", "workflow", "wait", "abandon", "", ""};
+    return kTexts[static_cast<std::size_t>(kind)];
+}
+
+// What a decision depends on, and no text: those are the inputs' own.
+std::uint32_t digest(const RunState& state) {
+    XXH64_hash_t hash = 0;
+    const auto add = [&](std::uint64_t value) { hash = XXH3_64bits_withSeed(&value, 8, hash); };
+    add(static_cast<std::uint64_t>(state.ending) | (state.paused ? 16u : 0u) |
+        (state.undo_wanted ? 32u : 0u));
+    add(static_cast<std::uint64_t>(state.due_us));
+    for (std::size_t i = 0; i < state.steps.size(); ++i) {
+        const StepState& step = state.steps[i];
+        if (step.arrived == 0 && step.order == 0 && step.status == StepStatus::kPending) continue;
+        add(i);
+        add(static_cast<std::uint64_t>(step.status) | (step.ready ? 16u : 0u) |
+            (step.soft ? 32u : 0u) | (static_cast<std::uint64_t>(step.undo) << 8));
+        add(std::uint64_t{step.iteration} << 32 | step.attempt);
+        add(std::uint64_t{step.order} << 32 | step.undo_attempt);
+        add(std::uint64_t{step.arrived} << 32 | step.taken);
+        add(static_cast<std::uint64_t>(step.due_us));
+        add(static_cast<std::uint64_t>(step.undo_due_us));
+    }
+    return static_cast<std::uint32_t>(hash);
+}
+
+// What the journal says that followed, if this version of the definition wrote it.
+std::optional<std::string> kept_outline(const Definition& definition, std::string_view json) {
+    core::JsonDom dom;
+    core::JsonElement root, version, then;
+    std::int64_t number = 0;
+    std::string_view text;
+    if (!dom.read(json, root) || !root.find("then", then) || !then.get(text)) return std::nullopt;
+    if (!root.find("of", version) || !version.get(number) || number != definition.version)
+        return std::nullopt;
+    return std::string(text);
+}
 
 void raw_member(core::JsonObject& in, std::string_view name, std::string& out) {
     const auto element = in.any(name);
@@ -38,7 +84,22 @@ std::string_view input_kind_text(InputKind kind) {
     return kKinds[static_cast<std::size_t>(kind)].first;
 }
 
-std::string write_input(const Definition& definition, const Input& input) {
+std::string outline(const Definition& definition, const RunState& state,
+                    const std::vector<Effect>& effects) {
+    std::string out(run_status_text(state.status));
+    for (const Effect& effect : effects) {
+        const std::string_view kind = effect_text(effect.kind);
+        if (kind.empty()) continue;
+        out.append("; ").append(kind).append(" ").append(definition.steps[effect.step].id);
+        out += ' ';
+        out += std::to_string(effect.iteration) + "." + std::to_string(effect.attempt);
+    }
+    char text[16];
+    std::snprintf(text, sizeof text, "; %08x", digest(state));
+    return out + text;
+}
+
+std::string write_input(const Definition& definition, const Input& input, std::string_view then) {
     std::string out;
     core::JsonWriter json(out);
     json.begin_object().field("kind", input_kind_text(input.kind)).field("at", input.at_us);
@@ -46,7 +107,8 @@ std::string write_input(const Definition& definition, const Input& input) {
     if (input.step != kNoStep) json.field("step", definition.steps[input.step].id);
     if (input.iteration != 0) json.field("iteration", input.iteration);
     if (input.attempt != 0) json.field("attempt", input.attempt);
-    if (input.kind == InputKind::kStepEnded || input.kind == InputKind::kUndoEnded)
+    if (input.kind == InputKind::kStepEnded || input.kind == InputKind::kUndoEnded ||
+        input.kind == InputKind::kReturned)
         json.field("outcome", kOutcomes[static_cast<std::size_t>(input.outcome)].first);
     if (input.retry_after_ms != 0) json.field("retryAfterMs", input.retry_after_ms);
     if (!input.name.empty()) json.field("name", input.name);
@@ -57,7 +119,9 @@ std::string write_input(const Definition& definition, const Input& input) {
         json.field("runId", input.source.run_id);
         if (!input.source.event.empty()) json.raw_field("event", input.source.event);
         if (!input.source.input.empty()) json.raw_field("input", input.source.input);
+        if (input.source.continued != 0) json.field("continued", input.source.continued);
     }
+    if (!then.empty()) json.field("of", definition.version).field("then", then);
     json.end_object();
     return out;
 }
@@ -92,16 +156,21 @@ core::Result<Input> read_input(const Definition& definition, std::string_view js
     in->text("runId", out.source.run_id, kAnyLength);
     raw_member(*in, "event", out.source.event);
     raw_member(*in, "input", out.source.input);
+    in->integer_as("continued", out.source.continued, 0, UINT32_MAX);
+    (void)in->any("of");
+    (void)in->any("then");
     if (auto status = in->finish(); !status) return core::fail(status.error());
     return out;
 }
 
 core::Result<RunState> play(const Definition& definition, std::span<const std::string> entries,
-                            const SeeEntry& see) {
+                            const SeeEntry& see, Difference* difference) {
     RunState state;
     std::vector<Effect> effects;
     for (std::size_t i = 0; i < entries.size(); ++i) {
         const auto refuse = [&](const std::string& why) {
+            if (difference && difference->found.empty())
+                *difference = {i, "an entry that this version can read and meets", why};
             return core::fail(core::Error(core::ErrorCode::kConflict,
                                           "entry " + std::to_string(i) + " of the journal: " + why)
                                   .at(static_cast<std::int64_t>(i)));
@@ -114,11 +183,19 @@ core::Result<RunState> play(const Definition& definition, std::span<const std::s
                 input->step == kNoStep
                     ? ""
                     : " of step \"" + definition.steps[input->step].id + "\", which is " +
-                          std::string(step_status_text(state.steps.empty()
+                          std::string(step_status_text(input->step >= state.steps.size()
                                                            ? StepStatus::kPending
                                                            : state.steps[input->step].status));
             return refuse("\"" + std::string(input_kind_text(input->kind)) + "\"" + step +
                           ", has no place here");
+        }
+        const auto kept = kept_outline(definition, entries[i]);
+        if (kept) {
+            const std::string found = outline(definition, state, effects);
+            if (found != *kept) {
+                if (difference) *difference = {i, *kept, found};
+                return refuse("expected \"" + *kept + "\", found \"" + found + "\"");
+            }
         }
         if (see) see(i, *input, effects, state);
     }
