@@ -75,7 +75,37 @@ enum class MetricKind : std::uint8_t { kCounter, kGauge, kHistogram };
     X(kScriptKills, "millrace_script_kills_total", kCounter, "=reason",                            \
       "Script runs stopped: deadline or memory")                                                   \
     X(kReplayDeliveries, "millrace_replay_deliveries_total", kCounter, "=result",                  \
-      "Deliveries made by replays")
+      "Deliveries made by replays")                                                                \
+    X(kWorkflowRunsBegun, "millrace_workflow_runs_begun_total", kCounter, "",                      \
+      "Runs of workflows that have begun")                                                         \
+    X(kWorkflowRunsEnded, "millrace_workflow_runs_ended_total", kCounter, "=status",               \
+      "Runs of workflows that have ended, by how")                                                 \
+    X(kWorkflowRunsRemoved, "millrace_workflow_runs_removed_total", kCounter, "",                  \
+      "Runs of workflows that retention has removed")                                              \
+    X(kWorkflowRunsActive, "millrace_workflow_runs_active", kGauge, "",                            \
+      "Runs of workflows that do something now")                                                   \
+    X(kWorkflowRunsSleeping, "millrace_workflow_runs_sleeping", kGauge, "",                        \
+      "Runs of workflows that wait for time, events or signals")                                   \
+    X(kBuildInfo, "millrace_build_info", kGauge, "=version,=io", "1: what runs here")              \
+    X(kDiskFree, "millrace_disk_free_bytes", kGauge, "",                                           \
+      "Room that is left on the data folder's disk")                                               \
+    X(kDiskReserve, "millrace_disk_reserve_bytes", kGauge, "",                                     \
+      "Events are refused while less than this is free")                                           \
+    X(kDiskShort, "millrace_disk_short_total", kCounter, "",                                       \
+      "Times that events came to be refused for want of room on the disk")                         \
+    X(kRecovered, "millrace_recovered", kGauge, "",                                                \
+      "1 when the process before did not close the data folder")                                   \
+    X(kFormatUpgraded, "millrace_format_upgraded", kGauge, "",                                     \
+      "1 when this process has brought the data folder into a newer format")                       \
+    X(kProcessCpuSeconds, "process_cpu_seconds_total", kCounter, "",                               \
+      "Processor time of the process, user and system")                                            \
+    X(kProcessResident, "process_resident_memory_bytes", kGauge, "", "Resident memory")            \
+    X(kProcessVirtual, "process_virtual_memory_bytes", kGauge, "", "Address space in use")         \
+    X(kProcessStart, "process_start_time_seconds", kGauge, "",                                     \
+      "When the process began, in seconds of Unix time")                                           \
+    X(kProcessOpenFiles, "process_open_fds", kGauge, "", "Open file descriptors")                  \
+    X(kProcessFilesMax, "process_max_fds", kGauge, "", "Most file descriptors that may be open")   \
+    X(kProcessThreads, "process_threads", kGauge, "", "Threads")
 
 enum class Metric : std::uint16_t {
 #define X(enumerator, name, kind, labels, help) enumerator,

@@ -15,20 +15,21 @@ constexpr ScopeSet kViewer =
             Scope::kEventsRead, Scope::kEntitiesRead, Scope::kHooksRead, Scope::kExecutionsRead,
             Scope::kKvRead, Scope::kMetricsRead, Scope::kReplaysRead, Scope::kSchedulesRead,
             Scope::kSchemasRead, Scope::kScriptsRead, Scope::kSourcesRead, Scope::kStatsRead,
-            Scope::kSubscriptionsRead});
+            Scope::kSubscriptionsRead, Scope::kWorkflowsRead});
 constexpr ScopeSet kPublisher = set_of({Scope::kApiRead, Scope::kEventsWrite});
 constexpr ScopeSet kDeveloper =
     set_of({Scope::kActionsCall, Scope::kActionsWrite, Scope::kDeadLettersReplay,
             Scope::kDeadLettersWrite, Scope::kEndpointsWrite, Scope::kEntitiesWrite,
             Scope::kEventsWrite, Scope::kHooksWrite, Scope::kReplaysWrite, Scope::kSchedulesWrite,
             Scope::kSchemasWrite, Scope::kScriptsRun, Scope::kScriptsWrite, Scope::kSecretsRead,
-            Scope::kSecretsWrite, Scope::kSourcesWrite, Scope::kSubscriptionsWrite})
+            Scope::kSecretsWrite, Scope::kSourcesWrite, Scope::kSubscriptionsWrite,
+            Scope::kWorkflowsRun, Scope::kWorkflowsWrite})
         .add(kViewer);
 constexpr ScopeSet kOperator =
     set_of({Scope::kAuditRead, Scope::kBackupsWrite, Scope::kDeadLettersReplay,
             Scope::kDeadLettersWrite, Scope::kKeysRead, Scope::kReplaysWrite,
             Scope::kSchedulesWrite, Scope::kScriptsRun, Scope::kSecretsRead,
-            Scope::kSubscriptionsWrite})
+            Scope::kSubscriptionsWrite, Scope::kWorkflowsRun})
         .add(kViewer);
 
 bool fits(std::string_view wanted, std::string_view name) {

@@ -52,6 +52,9 @@ namespace millrace::runtime::identity {
     X(kSubscriptionsWrite, "subscriptions:write")                             \
     X(kTenantsRead, "tenants:read")                                           \
     X(kTenantsWrite, "tenants:write")                                         \
+    X(kWorkflowsRead, "workflows:read")                                       \
+    X(kWorkflowsRun, "workflows:run")                                         \
+    X(kWorkflowsWrite, "workflows:write")                                     \
     /* Probes of load balancers and supervisors: nobody has to be anybody. */ \
     X(kPublic, "public")
 

@@ -46,6 +46,8 @@ struct DocumentReference {
     std::string_view id;
     std::string_view member;  // "executor.scriptId"
     std::uint32_t number = 0;
+    // What it is looked for as where nothing of `kind` has the id.
+    std::string_view or_kind = {};
 };
 using VisitReference = std::function<void(const DocumentReference&)>;
 
@@ -58,6 +60,8 @@ struct ChangeContext {
     std::string_view if_match = {};  // as the header says it; empty: whatever is there
     // The server completes what is half there already: no quota stands in its way.
     bool completes = false;
+    // Only whether it can be made: nothing is.
+    bool dry_run = false;
 };
 
 // What a document without an id is called.
@@ -93,6 +97,9 @@ struct DocumentKind {
     // What a row keeps beside the document.
     void (*write_row)(core::JsonWriter& json, const T& document) = nullptr;
     void (*read_row)(core::JsonObject& row, T& out) = nullptr;
+    // Bodies say which version they are; the number that this one gets (`old` is null for a new
+    // document). Null: versions are counted.
+    core::Result<std::uint32_t> (*own_version)(const T* old, const T& next) = nullptr;
     // It is on its way out: nobody finds it any more, and its id is not free yet.
     bool (*hidden)(const T& document) = nullptr;
     void (*references)(const T& document, const VisitReference& visit) = nullptr;

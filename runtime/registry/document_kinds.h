@@ -14,6 +14,7 @@
 #include "runtime/registry/secret.h"
 #include "runtime/registry/source.h"
 #include "runtime/registry/tenant.h"
+#include "runtime/registry/workflow.h"
 
 #include <memory>
 #include <string_view>
@@ -28,6 +29,7 @@ namespace millrace::runtime {
     X(Action, actions)             \
     X(Source, sources)             \
     X(EventSchema, schemas)        \
+    X(Workflow, workflows)         \
     X(Subscription, subscriptions) \
     X(Tenant, tenants)             \
     X(ApiKey, keys)                \
@@ -46,6 +48,7 @@ using TenantRef = std::shared_ptr<const Tenant>;
 using ScheduleRef = std::shared_ptr<const Schedule>;
 using EndpointRef = std::shared_ptr<const Endpoint>;
 using HookRef = std::shared_ptr<const Hook>;
+using WorkflowRef = std::shared_ptr<const Workflow>;
 
 // What a change means to those who follow. Without `before` the document is new, without `after` it
 // is gone.
@@ -60,6 +63,17 @@ using RegistryChange = std::variant<std::monostate
                                         MILLRACE_DOCUMENT_KINDS(X)
 #undef X
                                     >;
+
+// What an executor that begins workflows may name beside a workflow: a script of that type.
+inline constexpr std::string_view kWorkflowScriptKind = "workflow script";
+
+// What an executor of the type workflow names; the numbers are what it was linked to before.
+inline DocumentReference workflow_reference(std::string_view id, WorkflowNumber workflow,
+                                            ScriptNumber script) {
+    constexpr std::string_view kMember = "executor.workflowId";
+    if (script.value != 0) return {kWorkflowScriptKind, id, kMember, script.value, "workflow"};
+    return {"workflow", id, kMember, workflow.value, kWorkflowScriptKind};
+}
 
 template <typename T>
 const DocumentKind<T>& document_kind();

@@ -187,6 +187,10 @@ core::Status DocumentTable<T>::link(T& document) const {
     kind.references(document, [&](const DocumentReference& reference) {
         found.push_back(reference);
         found.back().number = host_.number_of(reference.kind, document.tenant, reference.id);
+        if (found.back().number == 0 && !reference.or_kind.empty()) {
+            found.back().number = host_.number_of(reference.or_kind, document.tenant, reference.id);
+            found.back().kind = reference.or_kind;
+        }
         if (found.back().number != 0 || !status) return;
         const std::string member(reference.member);
         status = core::fail(core::Error(ErrorCode::kValidation,
@@ -207,7 +211,10 @@ core::Result<DocumentChange<T>> DocumentTable<T>::create(
     const std::string body = with_camel_case_names(sent);
     T next = fresh_;
     next.tenant = context.tenant;
-    if (auto status = refuse_server_members(body, {}); !status) return core::fail(status.error());
+    if (!kind.own_version) {
+        if (auto status = refuse_server_members(body, {}); !status)
+            return core::fail(status.error());
+    }
     if (auto status = kind.read(body, next); !status) return core::fail(status.error());
     if (furnish) {
         if (auto status = furnish(next); !status) return core::fail(status.error());
@@ -234,10 +241,20 @@ core::Result<DocumentChange<T>> DocumentTable<T>::create(
         if (auto status = check_(next); !status) return core::fail(status.error());
     }
     next.number.value = number_next_;
+    if (kind.own_version) {
+        const auto version = kind.own_version(nullptr, next);
+        if (!version) return core::fail(version.error());
+        next.version = *version;
+    }
     next.created_at_us = next.updated_at_us = host_.clock().wall_us();
     if (kind.settle) {
         if (auto status = kind.settle(nullptr, context, next); !status)
             return core::fail(status.error());
+    }
+    if (context.dry_run) {
+        if (auto status = kind.seal ? kind.seal(body, next) : core::Status{}; !status)
+            return core::fail(status.error());
+        return Change{nullptr, std::make_shared<const T>(std::move(next))};
     }
     return keep(nullptr, std::move(next), body, "create");
 }
@@ -287,8 +304,10 @@ core::Result<DocumentChange<T>> DocumentTable<T>::patch(const ChangeContext& con
     if (!old) return core::fail(old.error());
     const std::string patch = with_camel_case_names(sent);
     const std::string shown = kind.show(**old);
-    if (auto status = refuse_server_members(patch, shown); !status)
-        return core::fail(status.error());
+    if (!kind.own_version) {
+        if (auto status = refuse_server_members(patch, shown); !status)
+            return core::fail(status.error());
+    }
     auto merged = merge_document(shown, patch, kind.replaced_whole);
     if (!merged) return core::fail(std::move(merged.error()));
     T next = fresh_;
@@ -333,6 +352,11 @@ core::Result<DocumentChange<T>> DocumentTable<T>::replace(const ChangeContext& c
     }
     next.number = old->number;
     next.version = old->version + 1;
+    if (kind.own_version) {
+        const auto version = kind.own_version(old.get(), next);
+        if (!version) return core::fail(version.error());
+        next.version = *version;
+    }
     next.created_at_us = old->created_at_us;
     next.updated_at_us = host_.clock().wall_us();
     if (kind.settle) {
@@ -401,6 +425,30 @@ core::Result<DocumentChange<T>> DocumentTable<T>::remove(const ChangeContext& co
     if (!old) return core::fail(old.error());
     if (auto status = check_unused(**old); !status) return core::fail(status.error());
     return erase(*old, "delete");
+}
+
+template <typename T>
+core::Status DocumentTable<T>::remove_version(const ChangeContext& context, std::string_view id,
+                                              std::uint32_t version) {
+    const auto now = current(context, id);
+    if (!now) return core::fail(now.error());
+    std::vector<Ref>& kept = versions_[Key(context.tenant.value, id)];
+    const auto at = std::find_if(kept.begin(), kept.end(),
+                                 [&](const Ref& one) { return one->version == version; });
+    if (at == kept.end())
+        return not_found("version " + std::to_string(version) + " of " +
+                             std::string(document_kind<T>().name) + " " + std::string(id),
+                         std::to_string(version));
+    if (version == (*now)->version) {
+        return core::fail(
+            core::Error(ErrorCode::kConflict, "version: " + std::to_string(version) +
+                                                  " is the newest one; it goes with the whole")
+                .in("version"));
+    }
+    const RegistryRowName row{version_kind<T>(), version_row_id(**at)};
+    if (auto status = commit({}, {&row, 1}, "delete", **at, *at); !status) return status;
+    kept.erase(at);
+    return {};
 }
 
 template <typename T>

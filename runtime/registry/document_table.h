@@ -86,6 +86,9 @@ public:
                                std::string_view action,
                                const std::function<core::Status(T&)>& edit);
     core::Result<Change> remove(const ChangeContext& context, std::string_view id);
+    // One of the versions that are kept and not the current one.
+    core::Status remove_version(const ChangeContext& context, std::string_view id,
+                                std::uint32_t version);
     // One that is hidden goes for good.
     core::Result<Change> remove_hidden(core::TenantId tenant, std::string_view id);
     // Takes back the change that was made last to this document: what others could not follow.

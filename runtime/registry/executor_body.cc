@@ -6,6 +6,7 @@
 #include "core/http_url.h"
 #include "core/json_writer.h"
 #include "runtime/registry/document_body.h"
+#include "runtime/registry/secret_mask.h"
 
 #include <algorithm>
 #include <array>
@@ -97,7 +98,7 @@ void read_named_texts(JsonObject& in, std::string_view name, std::size_t items_m
 
 std::string wrong_header(std::string_view name, std::string_view value) {
     if (std::string wrong = wrong_header_name(name); !wrong.empty()) return wrong;
-    if (!is_header_value(value)) return "is no header's value (line breaks, or over 4096 bytes)";
+    if (std::string wrong = wrong_header_value(value); !wrong.empty()) return wrong;
     if (auto filled = filled_for_a_look(value); !filled) return filled.error().message;
     return {};
 }
@@ -154,15 +155,14 @@ void read_webhook(JsonObject& in, ExecutorSpec& executor, std::optional<Ordering
     in.number("ratePerSecond", spec->per_second_max, 0.001, kWebhookPerSecondMax);
     in.integer_as("concurrency", spec->concurrency_max, 1, kWebhookConcurrencyMax);
     if (Ordering said{}; in.choice("order", said, kOrders)) order = said;
+    in.text("transformScriptId", spec->transform_script_id, {.bytes_max = kResourceIdBytesMax});
     (void)in.any("publicKey");  // the server's own
     std::string secret;
     if (in.text("secret", secret, {.bytes_min = 1, .bytes_max = 256})) {
         if (auto key = read_webhook_secret(secret, spec->signing); !key) {
             in.refuse("secret", key.error().message);
         } else {
-            auto secrets = std::make_shared<WebhookSecrets>();
-            secrets->current = secret;
-            executor.secrets = std::move(secrets);
+            executor.secrets = keep_webhook_secrets({.current = secret});
         }
     }
     executor.webhook = std::move(spec);
@@ -215,6 +215,8 @@ void append_webhook(core::JsonWriter& json, const ExecutorSpec& executor, Orderi
     json.field("timeoutMs", spec.timeout_ms);
     if (spec.per_second_max > 0) json.field("ratePerSecond", spec.per_second_max);
     json.field("concurrency", spec.concurrency_max).field("order", text_of(kOrders, order));
+    if (!spec.transform_script_id.empty())
+        json.field("transformScriptId", spec.transform_script_id);
 }
 
 void append_command(core::JsonWriter& json, const CommandSpec& spec) {
@@ -238,12 +240,19 @@ std::string wrong_header_name(std::string_view name) {
     return {};
 }
 
+std::string wrong_header_value(std::string_view value) {
+    if (is_header_value(value)) return {};
+    return "is no header's value (line breaks, or over 4096 bytes)";
+}
+
 void read_executor(JsonObject& in, ExecutorSpec& executor, std::optional<Ordering>& order) {
     auto inner = in.object("executor", Presence::kRequired);
     if (!inner) return;
     executor.webhook = nullptr;
     executor.command = nullptr;
     executor.script = {};
+    executor.workflow = {};
+    executor.transform = {};
     executor.script_id.clear();
     if (inner->choice("type", executor.type, kTypes, Presence::kRequired)) {
         switch (executor.type) {

@@ -23,6 +23,8 @@ void seal_executor(ExecutorSpec& executor, Ordering order);
 
 // Empty: a header may have it that somebody else than the server says; else why not.
 std::string wrong_header_name(std::string_view name);
+// The same for its value: no line breaks, at most kWebhookHeaderBytesMax.
+std::string wrong_header_value(std::string_view value);
 
 // "whsec_..." (HMAC: 24 to 64 bytes) or "whsk_..." (Ed25519: 32 bytes): the key's bytes.
 core::Result<std::string> read_webhook_secret(std::string_view text, WebhookSigning signing);

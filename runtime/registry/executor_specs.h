@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,13 +41,18 @@ struct WebhookSpec {
     std::int64_t timeout_ms = 15'000;
     double per_second_max = 0;  // 0: as fast as it goes
     std::uint32_t concurrency_max = 10;
+    std::string transform_script_id;  // what reshapes body and headers; empty: nothing does
 };
+
+class HiddenTexts;
 
 // As texts ("whsec_..."): in the row and in whoever signs; shown when they are made, never again.
 struct WebhookSecrets {
-    std::string current;
-    std::string previous;  // signs beside it until then; empty: none
+    std::string current = {};
+    std::string previous = {};  // signs beside it until then; empty: none
     std::int64_t previous_until_us = 0;
+    // What is hidden of them in texts that people see: keep_webhook_secrets() makes it, once.
+    std::shared_ptr<const HiddenTexts> hidden = nullptr;
 };
 
 struct CommandSpec {

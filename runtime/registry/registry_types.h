@@ -28,6 +28,7 @@ struct CommandSpec;
 
 // A script's number in this data folder; 0 is no script; never used again.
 using ScriptNumber = core::StrongInt<struct ScriptNumberTag, std::uint32_t>;
+using WorkflowNumber = core::StrongInt<struct WorkflowNumberTag, std::uint32_t>;
 
 inline constexpr std::size_t kResourceIdBytesMax = 128;
 inline constexpr std::size_t kResourceNameBytesMax = 256;
@@ -40,7 +41,7 @@ inline constexpr std::int64_t kScriptTimeoutMsMax = 300'000;
 inline constexpr std::int64_t kScriptMemoryBytesMin = 1LL << 20;
 inline constexpr std::int64_t kScriptMemoryBytesMax = 1LL << 30;
 
-enum class ScriptType : std::uint8_t { kEvent, kScheduled, kEndpoint, kApi, kHook };
+enum class ScriptType : std::uint8_t { kEvent, kScheduled, kEndpoint, kApi, kHook, kWorkflow };
 
 // Bits of Script::permissions.
 enum class Permission : std::uint8_t { kHttp = 1, kKv = 2, kEmit = 4, kSecrets = 8 };
@@ -58,6 +59,7 @@ struct Script {
     std::int64_t timeout_ms = 30'000;
     std::int64_t memory_bytes = 64LL << 20;
     std::uint8_t permissions = kPermissionsAll;
+    bool record_calls = false;  // its executions keep what its calls were answered with
     // Who may run it over the API: ids of keys, names of roles. Both empty: everybody who may run.
     std::vector<std::string> allow_keys;
     std::vector<std::string> allow_roles;
@@ -76,8 +78,10 @@ inline constexpr std::size_t kExecutorTypes = 4;
 
 struct ExecutorSpec {
     ExecutorType type = ExecutorType::kScript;
-    ScriptNumber script;                            // kScript
-    std::string script_id;                          // kScript
+    ScriptNumber script;                            // kScript; kWorkflow of one that is a script
+    WorkflowNumber workflow;                        // kWorkflow of one that is a definition
+    std::string script_id;                          // kScript, kWorkflow: whose id it is
+    ScriptNumber transform;                         // kWebhook: what reshapes it; 0: nothing
     std::shared_ptr<const WebhookSpec> webhook;     // kWebhook
     std::shared_ptr<const WebhookSecrets> secrets;  // kWebhook
     std::shared_ptr<const CommandSpec> command;     // kCommand

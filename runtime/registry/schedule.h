@@ -48,10 +48,12 @@ struct Schedule {
     std::string timezone = "UTC";
     GapRule gap = GapRule::kRun;
     OverlapHourRule overlap_hour = OverlapHourRule::kFirst;
-    std::string event;      // one JSON object, compact; empty: there is an executor
-    std::string executor;   // likewise
-    std::string script_id;  // of an executor that is a script
-    ScriptNumber script;    // likewise; 0: none
+    std::string event;        // one JSON object, compact; empty: there is an executor
+    std::string executor;     // likewise
+    std::string script_id;    // of an executor that is a script
+    ScriptNumber script;      // likewise; 0: none
+    std::string workflow_id;  // of an executor that is a workflow
+    WorkflowNumber workflow;  // likewise
     Overlap overlap = Overlap::kSkip;
     CatchUp catch_up;
     std::int64_t jitter_ms = 0;

@@ -129,11 +129,18 @@ void read_target(JsonObject& in, Schedule& out) {
     if (out.event.empty() && out.executor.empty())
         return in.refuse("event", "or executor is required");
     out.script_id.clear();
+    out.script = {};
+    out.workflow_id.clear();
+    out.workflow = {};
     if (auto inner = in.object("executor")) {
         std::string type;
         inner->text("type", type);
         if (type == "script")
             inner->text("scriptId", out.script_id, {.bytes_max = kResourceIdBytesMax});
+        for (const char* name : {"workflowId", "workflow_id"}) {
+            if (type == "workflow")
+                inner->text(name, out.workflow_id, {.bytes_max = kResourceIdBytesMax});
+        }
     }
 }
 
@@ -261,8 +268,10 @@ void read_row(JsonObject& row, Schedule& out) {
 }
 
 void references(const Schedule& schedule, const VisitReference& visit) {
-    if (schedule.script_id.empty()) return;
-    visit({"script", schedule.script_id, "executor.scriptId", schedule.script.value});
+    if (!schedule.script_id.empty())
+        visit({"script", schedule.script_id, "executor.scriptId", schedule.script.value});
+    if (!schedule.workflow_id.empty())
+        visit(workflow_reference(schedule.workflow_id, schedule.workflow, schedule.script));
 }
 
 constexpr DocumentKind<Schedule> kKind = {
@@ -279,8 +288,13 @@ constexpr DocumentKind<Schedule> kKind = {
     .write_row = write_row,
     .read_row = read_row,
     .references = references,
-    .link = [](const DocumentReference& found,
-               Schedule& next) { next.script = ScriptNumber(found.number); },
+    .link =
+        [](const DocumentReference& found, Schedule& next) {
+            if (found.kind == document_kind<Workflow>().name)
+                next.workflow = WorkflowNumber(found.number);
+            else
+                next.script = ScriptNumber(found.number);
+        },
 };
 
 }  // namespace

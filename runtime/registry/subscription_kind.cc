@@ -5,6 +5,7 @@
 #include "runtime/registry/document_kinds.h"
 #include "runtime/registry/executor_body.h"
 #include "runtime/registry/executor_specs.h"
+#include "runtime/registry/secret_mask.h"
 
 #include <algorithm>
 #include <array>
@@ -26,6 +27,8 @@ constexpr std::array<std::pair<std::string_view, Closing>, 3> kClosings = {
 constexpr std::array<std::pair<std::string_view, RetrySchedule>, 2> kSchedules = {
     {{"backoff", RetrySchedule::kBackoff},
      {"standard-webhooks", RetrySchedule::kStandardWebhooks}}};
+
+constexpr std::string_view kTransformMember = "executor.transformScriptId";
 
 // A patch can not know what of an old filter stays in force: it gives a new one.
 constexpr std::array<std::string_view, 1> kReplacedWhole = {"filters"};
@@ -162,9 +165,8 @@ void settle_secrets(Subscription& next) {
     if (executor.secrets &&
         read_webhook_secret(executor.secrets->current, executor.webhook->signing))
         return;
-    auto secrets = std::make_shared<WebhookSecrets>();
-    secrets->current = new_webhook_secret(executor.webhook->signing);
-    executor.secrets = std::move(secrets);
+    executor.secrets =
+        keep_webhook_secrets({.current = new_webhook_secret(executor.webhook->signing)});
 }
 
 // What came while it was switched off stays undelivered; what waited before that waits on.
@@ -215,13 +217,13 @@ void write_row(core::JsonWriter& json, const Subscription& subscription) {
 void read_secrets(JsonObject& row, Subscription& out) {
     auto inner = row.object("secret");
     if (!inner) return;
-    auto secrets = std::make_shared<WebhookSecrets>();
-    inner->text("current", secrets->current);
-    inner->text("previous", secrets->previous);
-    inner->integer("previousUntilUs", secrets->previous_until_us, 0, INT64_MAX);
+    WebhookSecrets secrets;
+    inner->text("current", secrets.current);
+    inner->text("previous", secrets.previous);
+    inner->integer("previousUntilUs", secrets.previous_until_us, 0, INT64_MAX);
     (void)inner->finish();
     row.join(*inner);
-    out.executor.secrets = std::move(secrets);
+    out.executor.secrets = keep_webhook_secrets(std::move(secrets));
 }
 
 bool read_offsets(const core::JsonElement& element, std::vector<core::LogOffset>& out) {
@@ -261,13 +263,24 @@ void read_row(JsonObject& row, Subscription& out) {
 }
 
 void references(const Subscription& subscription, const VisitReference& visit) {
-    if (subscription.executor.type != ExecutorType::kScript) return;
-    visit({"script", subscription.executor.script_id, "executor.scriptId",
-           subscription.executor.script.value});
+    const ExecutorSpec& executor = subscription.executor;
+    if (executor.webhook && !executor.webhook->transform_script_id.empty())
+        visit({"script", executor.webhook->transform_script_id, kTransformMember,
+               executor.transform.value});
+    if (executor.type == ExecutorType::kScript)
+        visit({"script", executor.script_id, "executor.scriptId", executor.script.value});
+    if (executor.type == ExecutorType::kWorkflow)
+        visit(workflow_reference(executor.script_id, executor.workflow, executor.script));
 }
 
 void link(const DocumentReference& found, Subscription& next) {
-    next.executor.script = ScriptNumber(found.number);
+    ExecutorSpec& executor = next.executor;
+    if (found.kind == document_kind<Workflow>().name) {
+        executor.workflow = WorkflowNumber(found.number);
+        return;
+    }
+    (found.member == kTransformMember ? executor.transform : executor.script) =
+        ScriptNumber(found.number);
 }
 
 constexpr DocumentKind<Subscription> kKind = {
