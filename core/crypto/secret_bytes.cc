@@ -23,9 +23,21 @@ struct Freed {
         Free(pointer);
     }
 };
+using Cipher = std::unique_ptr<EVP_CIPHER, Freed<EVP_CIPHER_free>>;
 using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, Freed<EVP_CIPHER_CTX_free>>;
 using PrivateKey = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using DigestContext = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
+
+// Fetched at a thread's first call: a look-up among providers costs more than a short text.
+struct Gcm {
+    const Cipher cipher{EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr)};
+    const CipherContext context{EVP_CIPHER_CTX_new()};
+};
+const Gcm& gcm() {
+    thread_local const Gcm fetched;
+    MR_ASSERT(fetched.cipher && fetched.context);
+    return fetched;
+}
 
 const unsigned char* bytes_of(std::string_view text) {
     return reinterpret_cast<const unsigned char*>(text.data());
@@ -46,20 +58,19 @@ std::string seal(std::string_view key, std::string_view plain, std::string_view 
     MR_ASSERT(key.size() == kSealKeyBytes);
     std::string out = random_bytes(kNonceBytes);
     out.resize(kNonceBytes + plain.size() + kTagBytes);
-    const CipherContext cipher(EVP_CIPHER_CTX_new());
+    EVP_CIPHER_CTX* const cipher = gcm().context.get();
     int bytes = 0;
     unsigned char* to = bytes_of(out) + kNonceBytes;
-    bool done = EVP_EncryptInit_ex2(cipher.get(), EVP_aes_256_gcm(), bytes_of(key), bytes_of(out),
-                                    nullptr) == 1 &&
-                EVP_EncryptUpdate(cipher.get(), nullptr, &bytes, bytes_of(about),
-                                  static_cast<int>(about.size())) == 1 &&
-                EVP_EncryptUpdate(cipher.get(), to, &bytes, bytes_of(plain),
-                                  static_cast<int>(plain.size())) == 1;
+    bool done =
+        EVP_EncryptInit_ex2(cipher, gcm().cipher.get(), bytes_of(key), bytes_of(out), nullptr) ==
+            1 &&
+        EVP_EncryptUpdate(cipher, nullptr, &bytes, bytes_of(about),
+                          static_cast<int>(about.size())) == 1 &&
+        EVP_EncryptUpdate(cipher, to, &bytes, bytes_of(plain), static_cast<int>(plain.size())) == 1;
     int rest = 0;
-    done =
-        done && EVP_EncryptFinal_ex(cipher.get(), to + bytes, &rest) == 1 &&
-        static_cast<std::size_t>(bytes) + static_cast<std::size_t>(rest) == plain.size() &&
-        EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_GET_TAG, kTagBytes, to + plain.size()) == 1;
+    done = done && EVP_EncryptFinal_ex(cipher, to + bytes, &rest) == 1 &&
+           static_cast<std::size_t>(bytes) + static_cast<std::size_t>(rest) == plain.size() &&
+           EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, kTagBytes, to + plain.size()) == 1;
     MR_ASSERT(done);
     return out;
 }
@@ -73,17 +84,17 @@ std::optional<std::string> open_sealed(std::string_view key, std::string_view se
     std::array<unsigned char, kTagBytes> tag{};
     sealed.substr(sealed.size() - kTagBytes).copy(reinterpret_cast<char*>(tag.data()), kTagBytes);
     std::string out(text.size(), '\0');
-    const CipherContext cipher(EVP_CIPHER_CTX_new());
+    EVP_CIPHER_CTX* const cipher = gcm().context.get();
     int bytes = 0, rest = 0;
     const bool opened =
-        EVP_DecryptInit_ex2(cipher.get(), EVP_aes_256_gcm(), bytes_of(key), bytes_of(sealed),
-                            nullptr) == 1 &&
-        EVP_DecryptUpdate(cipher.get(), nullptr, &bytes, bytes_of(about),
+        EVP_DecryptInit_ex2(cipher, gcm().cipher.get(), bytes_of(key), bytes_of(sealed), nullptr) ==
+            1 &&
+        EVP_DecryptUpdate(cipher, nullptr, &bytes, bytes_of(about),
                           static_cast<int>(about.size())) == 1 &&
-        EVP_DecryptUpdate(cipher.get(), bytes_of(out), &bytes, bytes_of(text),
+        EVP_DecryptUpdate(cipher, bytes_of(out), &bytes, bytes_of(text),
                           static_cast<int>(text.size())) == 1 &&
-        EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_SET_TAG, kTagBytes, tag.data()) == 1 &&
-        EVP_DecryptFinal_ex(cipher.get(), bytes_of(out) + bytes, &rest) == 1;
+        EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, kTagBytes, tag.data()) == 1 &&
+        EVP_DecryptFinal_ex(cipher, bytes_of(out) + bytes, &rest) == 1;
     if (!opened) return std::nullopt;
     return out;
 }
