@@ -10,8 +10,13 @@
 
 #include <cstddef>
 #include <cstring>
+#include <functional>
 #include <string_view>
 #include <vector>
+
+namespace millrace::store {
+class RowBatch;
+}
 
 namespace millrace::runtime {
 
@@ -50,6 +55,9 @@ struct AttemptEffects {
     std::vector<std::string_view> subscriptions;
     std::string_view document;    // JSON: what a hook before a change has left of its document
     std::string_view abort_json;  // {"code","message","details"?}: it wants the change not to be
+    // Rows of its own in the same commit, and who is told when it is durable, on a shard's thread.
+    std::function<void(store::RowBatch&)> write_rows;
+    std::function<void()> when_durable;
 
     void reset() {
         texts.reset();
@@ -59,6 +67,8 @@ struct AttemptEffects {
         subscriptions.clear();
         document = {};
         abort_json = {};
+        write_rows = {};
+        when_durable = {};
     }
     // What another attempt of the same commit wants done, behind what is here.
     void append(const AttemptEffects& other);

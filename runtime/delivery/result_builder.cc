@@ -32,6 +32,8 @@ void ResultBuilder::take(const AttemptEffects& effects, core::TenantId tenant,
         result_->emitted_depths.push_back(static_cast<std::uint8_t>(emitted.causation_depth));
         result_->emitted_tenants.push_back(tenant);
     }
+    if (effects.write_rows) effects.write_rows(result_->rows);
+    if (effects.when_durable) result_->when_durable.push_back(effects.when_durable);
 }
 
 void ResultBuilder::give_back(std::string_view event, core::TenantId tenant) {

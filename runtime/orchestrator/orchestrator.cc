@@ -16,6 +16,23 @@ using workflow::InputKind;
 Orchestrator::Orchestrator(Deps deps)
     : deps_(std::move(deps)),
       store_(*deps_.database, *deps_.keys, *deps_.workflows),
+      upkeep_(RunUpkeep::Deps{
+          .database = deps_.database,
+          .log = deps_.log,
+          .keys = deps_.keys,
+          .beginning = &beginning_,
+          .retention_us = deps_.retention_us,
+          .rows = [this](const RunName& run) -> store::RowBatch& { return open(run).rows(); },
+          .in_memory = [this](const RunName& run) -> RunHead* {
+              Run* const there = find(run);
+              return there ? &there->head : nullptr;
+          },
+          .unused_below = deps_.keys_unused_below}),
+      figures_(deps_.metrics->role()),
+      begun_count_(figures_.counter(core::Metric::kWorkflowRunsBegun)),
+      removed_count_(figures_.counter(core::Metric::kWorkflowRunsRemoved)),
+      active_gauge_(figures_.gauge(core::Metric::kWorkflowRunsActive)),
+      sleeping_gauge_(figures_.gauge(core::Metric::kWorkflowRunsSleeping)),
       random_(deps_.seed),
       answers_([this] { wake(); }),
       executors_(deps_.make_executors(answers_)),
@@ -36,7 +53,7 @@ core::Status Orchestrator::load(SetAside& aside) {
             aside.add(kRunActiveKind, row.id, mark.error());
             continue;
         }
-        if (mark->busy || mark->waits) {
+        if (mark->busy || mark->waits || mark->differs) {
             queue(run);
         } else if (mark->due_us != 0) {
             due_[run] = mark->due_us;
@@ -62,9 +79,13 @@ std::size_t Orchestrator::do_work() {
         fire_timers();
         take_queued();
         done += take_events();
+        if (outgoing_.empty() && upkeep_.work(deps_.due->now_us())) ++done;
+        removed_count_.add(upkeep_.removed() - std::exchange(removed_seen_, upkeep_.removed()));
     }
     close();
     flush();
+    active_gauge_.set(static_cast<std::int64_t>(active_));
+    sleeping_gauge_.set(static_cast<std::int64_t>(timers_.size() + waits_.size()));
     shown_active_.store(active_, std::memory_order_relaxed);
     shown_queued_.store(queued_.size(), std::memory_order_relaxed);
     shown_sleeping_.store(timers_.size() + waits_.size(), std::memory_order_relaxed);
@@ -87,6 +108,8 @@ void Orchestrator::wait(std::int64_t timeout_us) {
         const auto next = executor ? executor->next_work_ns() : std::nullopt;
         if (next) until(*next);
     }
+    if (!stopping_.load(std::memory_order_relaxed))
+        timeout_us = std::min<std::int64_t>(timeout_us, 500'000);  // upkeep
     if (!waits_.empty() || !waiters_.empty())
         timeout_us = std::min<std::int64_t>(timeout_us, 5'000);
     core::Agent::wait(timeout_us);
@@ -110,9 +133,10 @@ Orchestrator::Run* Orchestrator::find(const RunName& run) {
     return at == runs_.end() ? nullptr : at->second.get();
 }
 
-core::Result<Orchestrator::Run*> Orchestrator::bring(const RunName& name) {
+core::Result<Orchestrator::Run*> Orchestrator::bring(const RunName& name,
+                                                     workflow::Difference* difference) {
     if (Run* there = find(name)) return there;
-    auto stored = store_.load(name);
+    auto stored = store_.load(name, {}, difference);
     if (!stored) return core::fail(std::move(stored.error()));
     auto run = std::make_unique<Run>();
     static_cast<StoredRun&>(*run) = std::move(*stored);
@@ -123,16 +147,43 @@ core::Result<Orchestrator::Run*> Orchestrator::bring(const RunName& name) {
     return kept;
 }
 
+// It is left where it is. One that this program would have led another way is shown as paused, with
+// what was expected and found, and looked at again at the next start.
+void Orchestrator::not_brought(const RunName& name, const core::Error& why,
+                               const workflow::Difference& difference) {
+    deps_.log->error("a workflow run can not be read: it is left where it is",
+                     {{"run", name.id}, {"error", why.message}});
+    if (difference.found.empty()) return;
+    auto head = store_.head(name);
+    if (!head || head->ended_us != 0 || head->differs == difference) return;
+    head->differs = difference;
+    head->status = workflow::RunStatus::kPaused;
+    head->code = "NON_DETERMINISTIC";
+    head->updated_us = deps_.due->now_us();
+    store::RowBatch& rows = open(name).rows();
+    put_head(rows, *head);
+    RunMark mark;
+    mark.busy = false;
+    mark.differs = true;
+    mark.workflow_id = head->workflow_id;
+    put_mark(rows, name, mark);
+}
+
 // What was under way begins again, what fell due meanwhile goes on.
 void Orchestrator::take_up(const RunName& name) {
-    auto brought = bring(name);
-    if (!brought) {
-        deps_.log->error("a workflow run can not be read: it is left where it is",
-                         {{"run", name.id}, {"error", brought.error().message}});
-        return;
-    }
+    workflow::Difference difference;
+    auto brought = bring(name, &difference);
+    if (!brought) return not_brought(name, brought.error(), difference);
     Run& run = **brought;
     if (run.state.is_final()) return let_go(name);
+    if (run.head.differs) {
+        run.head.differs.reset();
+        run.head.status = run.state.status;
+        run.head.code = run.state.code;
+        run.mark.differs = true;  // as it is stored
+        put_head(open(name).rows(), run.head);
+        keep_mark(run);
+    }
     if (!std::exchange(run.taken, true)) {
         std::vector<workflow::Effect> effects;
         workflow::resume_effects(run.workflow->definition, run.state, effects);
@@ -160,6 +211,7 @@ void Orchestrator::take_queued() {
 void Orchestrator::let_go(const RunName& name) {
     Run* const run = find(name);
     if (!run) return;
+    if (run->state.wants_code() && !stopping_.load(std::memory_order_relaxed)) go_on(*run);
     const bool busy = run->state.is_busy() || run->flying != 0;
     if (busy != run->counted) {
         active_ = busy ? active_ + 1 : active_ - 1;
@@ -183,10 +235,10 @@ void Orchestrator::fire_timers() {
         if (due > now_us || !outgoing_.empty()) return;
         timers_.erase(timers_.begin());
         due_.erase(name);
-        auto brought = bring(name);
+        workflow::Difference difference;
+        auto brought = bring(name, &difference);
         if (!brought) {
-            deps_.log->error("a workflow run can not be read: it is left where it is",
-                             {{"run", name.id}, {"error", brought.error().message}});
+            not_brought(name, brought.error(), difference);
             continue;
         }
         Input time;
@@ -199,8 +251,9 @@ void Orchestrator::fire_timers() {
 std::size_t Orchestrator::take_events() {
     if (waits_.empty() || !outgoing_.empty()) return 0;
     std::size_t found = 0;
-    const bool more = waits_.read(
-        [&](const RunName& name, std::uint32_t step, std::uint32_t iteration, std::string payload) {
+    const bool more =
+        waits_.read([&](const RunName& name, std::uint32_t step, std::uint32_t iteration,
+                        std::string payload, std::string place) {
             auto brought = bring(name);
             if (!brought) return;
             Input input;
@@ -208,6 +261,7 @@ std::size_t Orchestrator::take_events() {
             input.step = step;
             input.iteration = iteration;
             input.value = std::move(payload);
+            if ((*brought)->workflow->code) input.name = std::move(place);
             apply(**brought, std::move(input));
             let_go(name);
             ++found;
@@ -225,12 +279,47 @@ bool Orchestrator::begin(RunRequest&& request, Begun done) {
     return taken;
 }
 
-// Head, first entry, mark and place in the list are one commit; the run goes on behind it.
+// Whoever has claimed a run and finds it in the store has not begun it.
+Orchestrator::Claim Orchestrator::claim(const RunName& run, RunsBeginning::Room room) {
+    if (!beginning_.take(run, deps_.keys->newest(run.tenant), room)) return Claim::kBusy;
+    if (!store_.exists(run)) return Claim::kYours;
+    beginning_.done(run);
+    return Claim::kThere;
+}
+
+FreshRun Orchestrator::make(RunRequest&& request, WorkflowRef workflow) const {
+    std::vector<std::uint64_t> ends;
+    for (std::size_t i = 0; i < deps_.shards; ++i) {
+        ends.push_back(
+            deps_.database->durable_end(core::ShardId(static_cast<std::uint16_t>(i))).value);
+    }
+    return begin_run(std::move(request), std::move(workflow), *deps_.keys, deps_.due->now_us(),
+                     std::move(ends));
+}
+
+Orchestrator::Run& Orchestrator::keep(FreshRun&& fresh) {
+    auto run = std::make_unique<Run>();
+    static_cast<StoredRun&>(*run) = std::move(static_cast<StoredRun&>(fresh));
+    run->mark = std::move(fresh.mark);
+    run->taken = true;
+    if (run->state.is_final()) count_end(run->state.status);
+    Run& kept = *run;
+    runs_.emplace(kept.head.run, std::move(run));
+    begun_count_.add();
+    return kept;
+}
+
+// All rows of it are one commit; the run goes on behind it.
 void Orchestrator::begin_now(RunRequest&& request, const Begun& done) {
     if (request.run.id.empty()) request.run.id = core::make_id("run_", random_, 20);
-    RunName name = request.run;
-    const WorkflowRef workflow =
-        deps_.workflows->find(name.tenant, request.workflow_id, request.version);
+    const RunName name = request.run;
+    WorkflowRef workflow = deps_.workflows->find(name.tenant, request.workflow_id, request.version);
+    // A script may be one.
+    if (!workflow) {
+        const ScriptRef script = scripts_.find(*deps_.registry(), name.tenant, request.workflow_id);
+        if (script && (request.version == 0 || request.version == script->version))
+            workflow = store_.codes().begin(*script);
+    }
     if (!workflow) {
         return done(core::fail(
             core::ErrorCode::kNotFound,
@@ -238,43 +327,46 @@ void Orchestrator::begin_now(RunRequest&& request, const Begun& done) {
                 (request.version == 0 ? ""
                                       : " and the version " + std::to_string(request.version))));
     }
-    // One that is being begun is in memory, one that was is in the store.
-    if (find(name) || store_.exists(name)) return done(RunBegun{name.id, true});
-    auto run = std::make_unique<Run>();
-    run->workflow = workflow;
-    RunHead& head = run->head;
-    head.run = name;
-    head.workflow_id = workflow->id();
-    head.version = workflow->version();
-    head.started_us = head.updated_us = deps_.due->now_us();
-    head.depth = request.depth;
-    head.event_id = request.event_id;
-    head.correlation_id = request.correlation_id;
-    head.subscription_id = request.subscription_id;
-    head.parent = request.parent;
-    for (std::size_t i = 0; i < deps_.shards; ++i) {
-        head.log_ends.push_back(
-            deps_.database->durable_end(core::ShardId(static_cast<std::uint16_t>(i))).value);
-    }
-    std::tie(run->key, head.key) = deps_.keys->make(name, head.workflow_id);
-    run->mark.workflow_id = head.workflow_id;
-    run->taken = true;
+    // One that is being begun is in memory, or a lane's; one that was is in the store.
+    if (find(name) || claim(name, RunsBeginning::Room::kAlways) != Claim::kYours)
+        return done(RunBegun{name.id, true});
+    FreshRun fresh = make(std::move(request), workflow);
+    std::vector<workflow::Effect> effects = std::move(fresh.effects);
+    put_fresh(open(name).rows(), fresh);
+    if (workflow->code) store_.codes().keep(builder_.rows(), *workflow->code);
+    Run& run = keep(std::move(fresh));
     // Whoever waits for it has a place already.
-    run->queues = head.parent.run_id.empty();
-    Run& kept = *run;
-    runs_.emplace(name, std::move(run));
-    Input input;
-    input.kind = InputKind::kStart;
-    input.source.run_id = name.id;
-    input.source.event = std::move(request.event);
-    input.source.input = std::move(request.input);
-    apply(kept, std::move(input), [done, id = name.id] { done(RunBegun{id, false}); });
-    // Into what is open since: all of it is one commit.
-    store::RowBatch& rows = builder_.rows();
-    rows.put_registry(kRunOrderKind, order_row_id(kept.head), 1, kept.head.started_us, "{}");
-    put_head(rows, kept.head);
-    if (!kept.state.is_final()) put_mark(rows, name, kept.mark);
+    run.queues = run.head.parent.run_id.empty();
+    run.serial = first_serial(0);
+    follow(run, std::move(effects), [this, name, done] {
+        beginning_.done(name);
+        done(RunBegun{name.id, false});
+    });
     let_go(name);
+}
+
+// Its rows are durable, and nobody has looked for it since.
+void Orchestrator::begun(std::shared_ptr<FreshRun> fresh) {
+    post([this, fresh = std::move(fresh)] {
+        const RunName name = fresh->head.run;
+        beginning_.done(name);
+        if (find(name)) return take_up(name);
+        const bool ends = fresh->state.is_final();
+        // Whoever only waits needs no place.
+        if (!ends && fresh->mark.busy &&
+            (stopping_.load(std::memory_order_relaxed) || !queued_.empty() ||
+             active_ >= deps_.runs_active_max)) {
+            begun_count_.add();
+            return queue(name);  // its turn comes: until then the store has it
+        }
+        const std::vector<workflow::Effect> effects = std::move(fresh->effects);
+        Run& run = keep(std::move(*fresh));
+        if (ends)
+            ended(run);
+        else
+            perform(run, effects);
+        let_go(name);
+    });
 }
 
 bool Orchestrator::order(RunName run, Order asked, Done done) {
@@ -287,8 +379,15 @@ bool Orchestrator::order(RunName run, Order asked, Done done) {
 }
 
 void Orchestrator::order_now(const RunName& name, const Order& asked, const Done& done) {
-    auto brought = bring(name);
-    if (!brought) return done(core::fail(std::move(brought.error())));
+    // A lane has begun it, and it has not arrived here.
+    if (!find(name) && beginning_.has(name))
+        return post([this, name, asked, done] { order_now(name, asked, done); });
+    workflow::Difference difference;
+    auto brought = bring(name, &difference);
+    if (!brought) {
+        if (!difference.found.empty() && order_one_that_differs(name, asked, done)) return;
+        return done(core::fail(std::move(brought.error())));
+    }
     Run& run = **brought;
     const auto refuse = [&](core::ErrorCode code, std::string why) {
         let_go(name);
@@ -298,6 +397,9 @@ void Orchestrator::order_now(const RunName& name, const Order& asked, const Done
     input.kind = asked.kind;
     input.name = asked.name;
     input.value = asked.value;
+    if (!asked.step.empty() && run.workflow->code)
+        return refuse(core::ErrorCode::kValidation,
+                      "fromStep: the run goes the way of its code, and resumes where it is");
     if (!asked.step.empty()) {
         input.step = run.workflow->definition.find(asked.step);
         if (input.step == workflow::kNoStep)
@@ -325,6 +427,57 @@ void Orchestrator::order_now(const RunName& name, const Order& asked, const Done
     let_go(name);
 }
 
+// What can be done to a run whose journal this program would have written otherwise: it is ended, or
+// goes on with a version of its workflow that fits what there is.
+bool Orchestrator::order_one_that_differs(const RunName& name, const Order& asked,
+                                          const Done& done) {
+    const bool ends = asked.kind == InputKind::kTerminate;
+    if (!ends && (asked.kind != InputKind::kResume || asked.version == 0)) return false;
+    auto stored = store_.read(name);
+    if (!stored || stored->head.ended_us != 0) return false;
+    RunHead& head = stored->head;
+    head.differs.reset();
+    head.updated_us = deps_.due->now_us();
+    if (ends) {
+        head.status = stored->state.status = workflow::RunStatus::kCancelled;
+        head.code = "TERMINATED";
+        head.ended_us = head.updated_us;
+        ResultBuilder& builder = open(name);
+        put_head(builder.rows(), head);
+        builder.rows().erase_registry(kRunActiveKind, run_row_id(name));
+        put_ended(builder.rows(), head, stored->journal.size());
+        count_end(head.status);
+        workflow::Effect told;
+        told.kind = workflow::EffectKind::kTell;
+        told.pattern = "workflow.cancelled";
+        told.code = head.code;
+        AttemptEffects effects;
+        const std::int64_t wall_us = deps_.clock->wall_us();
+        tell_of_run(*stored, told, first_serial(stored->journal.size()), wall_us, effects);
+        builder.take(effects, name.tenant, wall_us);
+        builder.result().when_durable.push_back([done, view = head_view(head)] { done(view); });
+        return true;
+    }
+    const WorkflowRef other = deps_.workflows->find(name.tenant, head.workflow_id, asked.version);
+    if (!other) return false;
+    auto state = workflow::play(other->definition, stored->journal);
+    if (!state) {
+        done(core::fail(std::move(state.error())));
+        return true;
+    }
+    auto run = std::make_unique<Run>();
+    static_cast<StoredRun&>(*run) = std::move(*stored);
+    run->workflow = other;
+    run->state = std::move(*state);
+    run->head.version = asked.version;
+    run->head.differs = workflow::Difference{};  // take_up() writes what it is now
+    const std::string view = run_view(*run);
+    runs_.emplace(name, std::move(run));
+    open(name).result().when_durable.push_back([done, view] { done(view); });
+    take_up(name);
+    return true;
+}
+
 // Only one that would have come the same way takes a run over.
 core::Status Orchestrator::change_version(Run& run, std::uint32_t version) {
     if (!run.state.paused) {
@@ -337,6 +490,7 @@ core::Status Orchestrator::change_version(Run& run, std::uint32_t version) {
             core::ErrorCode::kConflict,
             "version: steps of the run are under way; try again when they have ended");
     }
+    if (run.workflow->code) return change_code(run, version);
     const WorkflowRef other =
         deps_.workflows->find(run.head.run.tenant, run.head.workflow_id, version);
     if (!other) {

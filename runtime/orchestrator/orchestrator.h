@@ -14,6 +14,7 @@
 #include "core/agent.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/metrics.h"
 #include "core/random.h"
 #include "core/result.h"
 #include "core/task_queue.h"
@@ -23,8 +24,11 @@
 #include "runtime/delivery/event_texts.h"
 #include "runtime/delivery/outside_port.h"
 #include "runtime/delivery/result_builder.h"
+#include "runtime/orchestrator/run_begin.h"
 #include "runtime/orchestrator/run_rows.h"
 #include "runtime/orchestrator/run_store.h"
+#include "runtime/orchestrator/run_upkeep.h"
+#include "runtime/orchestrator/runs_beginning.h"
 #include "runtime/orchestrator/script_names.h"
 #include "runtime/orchestrator/wait_book.h"
 #include "runtime/orchestrator/workflow_table.h"
@@ -46,23 +50,7 @@
 
 namespace millrace::runtime {
 
-// Who asks for a run, and what of.
-struct RunRequest {
-    RunName run;  // an empty id: one is made
-    std::string workflow_id;
-    std::uint32_t version = 0;  // 0: the newest
-    std::string event;          // envelope; empty: none
-    std::string input;          // JSON; empty: the event's payload
-    std::string event_id;
-    std::string correlation_id;
-    std::string subscription_id;
-    std::uint32_t depth = 0;
-    RunParent parent;
-};
-struct RunBegun {
-    std::string run_id;
-    bool duplicate = false;  // it was there before; nothing was begun
-};
+class WorkflowPast;
 
 class Orchestrator final : public core::Agent, public OutsideReceiver {
 public:
@@ -70,6 +58,7 @@ public:
         const core::Clock* clock = nullptr;
         const DueClock* due = nullptr;
         core::Log* log = nullptr;
+        core::Metrics* metrics = nullptr;
         store::Database* database = nullptr;
         const WorkflowTable* workflows = nullptr;
         const RunKeys* keys = nullptr;
@@ -77,6 +66,9 @@ public:
         OutsidePort* actions = nullptr;  // null: there are none beside scripts and a workflow's own
         std::size_t shards = 1;
         std::size_t runs_active_max = 20;
+        std::int64_t retention_us = 0;  // of runs that have ended; 0: for ever
+        // Nothing of a tenant is wrapped with keys below this version any more. Any thread.
+        std::function<void(core::TenantId, std::uint32_t)> keys_unused_below;
         std::uint64_t seed = 0;
         // False when the shard's ring is full.
         std::function<bool(core::ShardId, std::unique_ptr<LaneResult>&)> submit;
@@ -97,6 +89,19 @@ public:
     // too many wait; `done` is not called.
     using Begun = std::function<void(core::Result<RunBegun>&&)>;
     bool begin(RunRequest&& request, Begun done);
+    // For whoever commits a run's beginning itself (run_begin.h): with what is claimed nobody else
+    // begins the same run; then either begun() when it is durable, or not_begun().
+    enum class Claim : std::uint8_t { kYours, kThere, kBusy };
+    Claim claim(const RunName& run, RunsBeginning::Room room = RunsBeginning::Room::kBounded);
+    FreshRun make(RunRequest&& request, WorkflowRef workflow) const;
+    void begun(std::shared_ptr<FreshRun> run);
+    void not_begun(const RunName& run) { beginning_.done(run); }
+    const WorkflowTable& workflows() const { return *deps_.workflows; }
+    // A tenant has a new key: what older ones have wrapped is wrapped anew.
+    void key_rotated() {
+        upkeep_.rotated();
+        wake();
+    }
     // What happens to a run from outside: cancel, terminate, pause, resume, signal. `version`:
     // resume with that one. `done` gets the run as it is then.
     using Done = std::function<void(core::Result<std::string>&&)>;
@@ -108,6 +113,8 @@ public:
         std::uint32_t version = 0;
     };
     bool order(RunName run, Order order, Done done);
+    // Whether a version of the script would have come the way of a run whose steps it asks for.
+    bool rehearse(RunName run, std::uint32_t version, Done done);
     // The run as it is when it has ended, or when the time is over.
     bool wait_for_end(RunName run, std::int64_t timeout_ms, Done done);
 
@@ -141,12 +148,13 @@ private:
     };
     // A run that is in memory because something of it is under way.
     struct Run : StoredRun {
-        std::size_t flying = 0;    // commits and attempts that come back here
-        bool counted = false;      // it has one of the places
-        bool taken = false;        // what is under way of it is being done
-        bool queues = false;       // it has not had its turn yet
-        RunMark mark;              // as it is stored
-        std::uint32_t serial = 0;  // of events that tell of it
+        std::size_t flying = 0;              // commits and attempts that come back here
+        bool counted = false;                // it has one of the places
+        bool taken = false;                  // what is under way of it is being done
+        bool queues = false;                 // it has not had its turn yet
+        RunMark mark;                        // as it is stored
+        std::uint32_t serial = 0;            // of events that tell of it
+        std::shared_ptr<WorkflowPast> past;  // of one whose steps a script asks for
     };
     // An action that is being done.
     struct Attempt {
@@ -168,13 +176,17 @@ private:
 
     // orchestrator.cc
     Run* find(const RunName& run);
-    core::Result<Run*> bring(const RunName& run);
+    core::Result<Run*> bring(const RunName& run, workflow::Difference* difference = nullptr);
     void take_up(const RunName& name);
     void take_queued();
     void let_go(const RunName& name);
     void fire_timers();
     void queue(const RunName& run) { queued_.push_back(run); }
     void begin_now(RunRequest&& request, const Begun& done);
+    Run& keep(FreshRun&& fresh);
+    void not_brought(const RunName& run, const core::Error& why,
+                     const workflow::Difference& difference);
+    bool order_one_that_differs(const RunName& run, const Order& order, const Done& done);
     void order_now(const RunName& run, const Order& order, const Done& done);
     core::Status change_version(Run& run, std::uint32_t version);
     std::size_t answer_waiters();
@@ -183,15 +195,38 @@ private:
 
     // orchestrator_commit.cc
     bool apply(Run& run, workflow::Input&& input, const std::function<void()>& durable = {});
+    void follow(Run& run, std::vector<workflow::Effect>&& effects,
+                const std::function<void()>& durable);
     void tell(Run& run, const workflow::Effect& effect);
     void keep_mark(Run& run);
+    void count_end(workflow::RunStatus status);
     void ended(Run& run);
     ResultBuilder& open(const RunName& run);
     void close();
     bool flush();
     core::ShardId shard_of(const RunName& run) const;
 
+    // orchestrator_code.cc
+    class CodePast;
+    static Workflow& own(Run& run);
+    std::shared_ptr<WorkflowTurn> turn_of(Run& run);
+    std::unique_ptr<ScriptRunJob> call_of(const Run& run, const ScriptRef& code,
+                                          std::shared_ptr<WorkflowTurn> turn) const;
+    void play_code(Run& run, const ScriptRef& code, const std::shared_ptr<WorkflowTurn>& turn,
+                   AttemptResult& result);
+    void go_on(Run& run);
+    void take_turn(Run& run, WorkflowTurn& turn, AttemptResult& result);
+    void take_asked(Run& run, WorkflowTurn& turn);
+    void stop_differing(Run& run, const WorkflowTurn& turn, workflow::StepIndex step);
+    void begin_anew(Run& run, std::string&& input_json);
+    void start_code(Run& run, Attempt&& attempt, const std::string& input_json);
+    bool take_step_turn(Run& run, const Attempt& attempt, AttemptResult& result);
+    ScriptRef code_version(const RunName& run, const std::string& script_id, std::uint32_t version);
+    core::Status change_code(Run& run, std::uint32_t version);
+    core::Result<std::string> rehearse_now(const RunName& run, std::uint32_t version);
+
     // orchestrator_actions.cc
+    Host* host_of(core::TenantId tenant);
     void perform(Run& run, const std::vector<workflow::Effect>& effects);
     void start(Run& run, const workflow::Effect& effect);
     void start_child(Run& run, const workflow::Effect& effect);
@@ -212,6 +247,13 @@ private:
 
     const Deps deps_;
     RunStore store_;
+    RunsBeginning beginning_;
+    RunUpkeep upkeep_;
+    core::MetricsRole& figures_;
+    core::Counter begun_count_, removed_count_;
+    core::Gauge active_gauge_, sleeping_gauge_;
+    std::map<workflow::RunStatus, core::Counter> ended_counts_;
+    std::uint64_t removed_seen_ = 0;
     core::Random random_;
     core::TaskQueue<std::function<void()>> asked_{kTasksMax};
     AnswerBox answers_;

@@ -3,9 +3,11 @@
 #include "core/json_writer.h"
 #include "core/made_id.h"
 #include "core/timestamp.h"
+#include "runtime/delivery/workflow_turn.h"
 #include "runtime/event/tenant_names.h"
 #include "runtime/orchestrator/orchestrator.h"
 #include "runtime/orchestrator/orchestrator_host.h"
+#include "runtime/workflow/asked.h"
 
 #include <xxhash.h>
 
@@ -55,14 +57,23 @@ void Orchestrator::perform(Run& run, const std::vector<Effect>& effects) {
     const RunName name = run.head.run;
     ++run.flying;  // it stays while this goes on
     for (const Effect& effect : effects) {
+        // The run has begun anew since, or the step has.
+        if (effect.step >= run.state.steps.size() ||
+            run.state.steps[effect.step].iteration != effect.iteration)
+            continue;
         switch (effect.kind) {
             case EffectKind::kStart:
             case EffectKind::kUndo: start(run, effect); break;
             case EffectKind::kChild: start_child(run, effect); break;
             case EffectKind::kWait: {
+                if (run.state.steps[effect.step].status != workflow::StepStatus::kWaiting) break;
+                std::vector<std::string> taken;
+                for (const workflow::StepState& one : run.state.steps) {
+                    if (!one.place.empty()) taken.push_back(one.place);
+                }
                 auto added = waits_.add(name, effect.step, effect.iteration,
                                         run.workflow->definition.steps[effect.step].event,
-                                        effect.input, run.head.log_ends);
+                                        effect.input, run.head.log_ends, taken);
                 if (!added) fail(run, effect, "TEMPLATE", "match: " + added.error().message);
                 break;
             }
@@ -133,6 +144,8 @@ void Orchestrator::start(Run& run, const Effect& effect) {
 // The workflow's own actions come first, then those of the tenant, then its scripts.
 void Orchestrator::start_action(Run& run, Attempt&& attempt, const std::string& action,
                                 const std::string& input) {
+    if (run.workflow->code && action == workflow::kInCode)
+        return start_code(run, std::move(attempt), input);
     const auto own = run.workflow->actions.find(action);
     std::string script_name = action;
     if (own != run.workflow->actions.end()) {
@@ -254,6 +267,13 @@ void Orchestrator::answered(std::uint64_t ticket, OutsideAnswer&& answer) {
     });
 }
 
+Orchestrator::Host* Orchestrator::host_of(core::TenantId tenant) {
+    for (Host& one : hosts_) {
+        if (one.tenant() == tenant) return &one;
+    }
+    return &hosts_.emplace_back(*this, tenant);
+}
+
 void Orchestrator::launch(Attempt&& begun, AttemptInput& input, Executor* executor) {
     const std::uint64_t ticket = ++last_ticket_;
     Attempt& attempt = attempts_.emplace(ticket, std::move(begun)).first->second;
@@ -264,14 +284,9 @@ void Orchestrator::launch(Attempt&& begun, AttemptInput& input, Executor* execut
             std::string_view(attempt.text).substr(0, attempt.text.size() - core::kPaddingBytes);
         input.event = &attempt.event;
     }
-    Host* host = nullptr;
-    for (Host& one : hosts_) {
-        if (one.tenant() == attempt.run.tenant) host = &one;
-    }
-    if (!host) host = &hosts_.emplace_back(*this, attempt.run.tenant);
     input.ticket = AttemptTicket(ticket);
     input.registry = attempt.registry.get();
-    input.host = host;
+    input.host = host_of(attempt.run.tenant);
     input.delivery_id = {&write_key, &attempt.key};
     input.execution_id = input.delivery_id;
     input.started_at_us = deps_.clock->wall_us();
@@ -314,6 +329,7 @@ void Orchestrator::try_again(const Attempt& attempt, std::int64_t delay_ns) {
         if (!there) return;
         --there->flying;
         Effect again = effect;
+        if (effect.step >= there->state.steps.size()) return let_go(name);
         const workflow::StepState& state = there->state.steps[effect.step];
         again.input = effect.kind == EffectKind::kUndo ? state.undo_input : state.input;
         if (!there->state.is_final() && !stopping_.load(std::memory_order_relaxed))
@@ -342,6 +358,8 @@ void Orchestrator::settle(Attempt&& attempt, AttemptResult& result) {
         try_again(attempt, std::max(kHeldMsMin, result.retry_after_ms) * 1'000'000);
         return let_go(name);
     }
+    const auto& turn = attempt.call ? attempt.call->workflow : nullptr;
+    if (turn && !take_step_turn(*run, attempt, result)) return let_go(name);
     Input input;
     input.kind = attempt.undo ? workflow::InputKind::kUndoEnded : workflow::InputKind::kStepEnded;
     input.step = attempt.step;
@@ -356,6 +374,7 @@ void Orchestrator::settle(Attempt&& attempt, AttemptResult& result) {
         input.error = std::move(result.error);
         input.code =
             result.stopped() ? (result.outcome_text == "timeout" ? "TIMEOUT" : "MEMORY") : "FAILED";
+        if (turn && !turn->code.empty() && !result.stopped()) input.code = turn->code;
         input.retry_after_ms = result.retry_after_ms;
     }
     // One commit with the input; not if nobody waited for the step any more.

@@ -1,7 +1,5 @@
 // The part of Orchestrator that makes what happens durable: input, events and effects of a step in
 // one commit, and what follows behind it.
-#include "core/json_writer.h"
-#include "runtime/delivery/script_emit.h"
 #include "runtime/orchestrator/orchestrator.h"
 #include "store/log/pool_set.h"
 
@@ -51,15 +49,31 @@ bool Orchestrator::apply(Run& run, Input&& input, const std::function<void()>& d
     std::vector<Effect> effects;
     const workflow::Definition& definition = run.workflow->definition;
     if (!workflow::decide(definition, run.state, input, effects)) return false;
-    const RunName name = run.head.run;
-    ResultBuilder& builder = open(name);
+    store::RowBatch& rows = open(run.head.run).rows();
     const auto number = static_cast<std::uint32_t>(run.journal.size());
-    run.journal.push_back(workflow::write_input(definition, input));
-    put_entry(builder.rows(), run.head, run.key, number,
+    run.journal.push_back(workflow::write_input(definition, input,
+                                                workflow::outline(definition, run.state, effects)));
+    put_entry(rows, run.head, run.key, number,
               input.step == workflow::kNoStep ? std::string_view()
                                               : std::string_view(definition.steps[input.step].id),
               run.journal.back());
-    run.serial = number << 12;
+    run.serial = first_serial(number);
+    if (run.state.status != run.head.status) {
+        run.head.status = run.state.status;
+        run.head.code = run.state.code;
+        run.head.updated_us = input.at_us;
+        if (run.state.is_final()) run.head.ended_us = input.at_us;
+        put_head(rows, run.head);
+    }
+    keep_mark(run);
+    follow(run, std::move(effects), durable);
+    return true;
+}
+
+// Into what is open: the events; behind its commit: what is to be done.
+void Orchestrator::follow(Run& run, std::vector<Effect>&& effects,
+                          const std::function<void()>& durable) {
+    const RunName name = run.head.run;
     std::vector<Effect> later;
     for (Effect& effect : effects) {
         if (effect.kind == EffectKind::kTell)
@@ -72,16 +86,8 @@ bool Orchestrator::apply(Run& run, Input&& input, const std::function<void()>& d
         else
             later.push_back(std::move(effect));
     }
-    if (run.state.status != run.head.status) {
-        run.head.status = run.state.status;
-        run.head.code = run.state.code;
-        run.head.updated_us = input.at_us;
-        if (run.state.is_final()) run.head.ended_us = input.at_us;
-        put_head(builder.rows(), run.head);
-    }
-    keep_mark(run);
     ++run.flying;
-    builder.result().when_durable.push_back(
+    builder_.result().when_durable.push_back(
         [this, name, later = std::move(later), durable]() mutable {
             if (durable) durable();
             post([this, name, later = std::move(later)] {
@@ -90,7 +96,7 @@ bool Orchestrator::apply(Run& run, Input&& input, const std::function<void()>& d
                 --there->flying;
                 if (there->state.is_final()) {
                     ended(*there);
-                } else if (std::exchange(there->queues, false) && there->flying == 0 &&
+                } else if (there->flying == 0 && std::exchange(there->queues, false) &&
                            (active_ > deps_.runs_active_max || !queued_.empty())) {
                     // Its turn comes: until then the store has it.
                     if (there->counted) --active_;
@@ -102,64 +108,38 @@ bool Orchestrator::apply(Run& run, Input&& input, const std::function<void()>& d
                 let_go(name);
             });
         });
-    return true;
 }
 
 void Orchestrator::keep_mark(Run& run) {
     store::RowBatch& rows = builder_.rows();
     if (run.state.is_final()) {
         rows.erase_registry(kRunActiveKind, run_row_id(run.head.run));
-        return;
+        count_end(run.state.status);
+        return put_ended(rows, run.head, run.journal.size());
     }
-    RunMark mark;
-    mark.workflow_id = run.head.workflow_id;
-    mark.busy = run.state.is_busy();
-    if (!mark.busy) {
-        mark.due_us = run.state.next_due_us().value_or(0);
-        for (std::size_t i = 0; i < run.state.steps.size(); ++i) {
-            mark.waits |= run.state.steps[i].status == workflow::StepStatus::kWaiting &&
-                          !run.workflow->definition.steps[i].event.empty();
-        }
-    }
+    RunMark mark = mark_of(run);
     if (mark == run.mark) return;
     run.mark = mark;
     put_mark(rows, run.head.run, mark);
 }
 
-// In the commit of what they tell of; ids and words only, never what a run is made of.
-void Orchestrator::tell(Run& run, const Effect& effect) {
-    const RunHead& head = run.head;
-    std::string payload;
-    core::JsonWriter json(payload);
-    json.begin_object().field("runId", head.run.id).field("workflowId", head.workflow_id);
-    json.field("version", head.version);
-    if (effect.step == workflow::kNoStep) {
-        json.field("status", workflow::run_status_text(run.state.status));
-    } else {
-        json.field("stepId", run.workflow->definition.steps[effect.step].id);
-        json.field("attempt", effect.attempt).field("iteration", effect.iteration);
+void Orchestrator::count_end(workflow::RunStatus status) {
+    auto at = ended_counts_.find(status);
+    if (at == ended_counts_.end()) {
+        at = ended_counts_
+                 .emplace(status, figures_.counter(core::Metric::kWorkflowRunsEnded,
+                                                   {workflow::run_status_text(status)}))
+                 .first;
     }
-    if (!effect.code.empty()) json.field("code", effect.code);
-    json.end_object();
-    EmittedEvent event;
-    EmitCause cause;
-    cause.key = cause_key(head.run.tenant, {}, head.run.id);
-    cause.event_id = head.event_id.empty() ? std::string_view(head.run.id) : head.event_id;
-    cause.correlation_id = head.correlation_id;
-    cause.source_id = "millrace.workflows";
-    cause.now_us = deps_.clock->wall_us();
-    const DerivedEventId id = derive_event_id(cause.key, 0, ++run.serial);
-    event.event_id = id.view();
-    event.pattern = effect.pattern;
-    event.payload = payload;
-    event.causation_depth = head.depth + 1;
-    std::string line;
-    append_emitted_envelope(line, event, cause);
-    line += '\n';
-    event.envelope = line;
+    at->second.add();
+}
+
+// In the commit of what they tell of.
+void Orchestrator::tell(Run& run, const Effect& effect) {
     AttemptEffects effects;
-    effects.emitted.push_back(event);
-    builder_.take(effects, head.run.tenant, cause.now_us);
+    const std::int64_t wall_us = deps_.clock->wall_us();
+    tell_of_run(run, effect, ++run.serial, wall_us, effects);
+    builder_.take(effects, run.head.run.tenant, wall_us);
     ++open_events_;
 }
 

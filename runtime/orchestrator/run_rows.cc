@@ -1,7 +1,6 @@
 #include "runtime/orchestrator/run_rows.h"
 
 #include "core/base64.h"
-#include "core/crypto/random_bits.h"
 #include "core/crypto/secret_bytes.h"
 #include "core/json_reader.h"
 #include "core/json_writer.h"
@@ -11,9 +10,6 @@
 
 namespace millrace::runtime {
 namespace {
-
-// As secrets are: sealed with the server's own key (registry/sealed_rows.h).
-constexpr std::string_view kKeyKind = "secret_workflow_key";
 
 std::string hex(std::uint64_t value, int digits) {
     char text[32];
@@ -25,10 +21,6 @@ std::string about_entry(const RunHead& head, std::string_view step, std::uint32_
     std::string about = std::to_string(head.run.tenant.value);
     about.append("|").append(head.workflow_id).append("|").append(head.run.id).append("|");
     return about.append(step).append("|").append(std::to_string(number));
-}
-
-std::string about_key(const RunName& run, std::string_view workflow) {
-    return std::to_string(run.tenant.value) + "|" + std::string(workflow) + "|" + run.id + "|key";
 }
 
 }  // namespace
@@ -63,6 +55,12 @@ void put_head(store::RowBatch& rows, const RunHead& head) {
     if (!head.subscription_id.empty()) json.field("subscriptionId", head.subscription_id);
     if (!head.code.empty()) json.field("code", head.code);
     if (!head.key.empty()) json.field("key", head.key);
+    if (head.code_made_us >= 0) json.field("codeMadeUs", head.code_made_us);
+    if (head.differs) {
+        json.key("differs").begin_object().field("index", head.differs->index);
+        json.field("expected", head.differs->expected).field("found", head.differs->found);
+        json.end_object();
+    }
     if (!head.parent.run_id.empty()) {
         json.field("parentRun", head.parent.run_id).field("parentStep", head.parent.step);
         json.field("parentIteration", head.parent.iteration);
@@ -95,6 +93,15 @@ core::Result<RunHead> read_head(const RunName& run, std::string_view text) {
     in->text("subscriptionId", head.subscription_id, kAnyLength);
     in->text("code", head.code);
     in->text("key", head.key);
+    in->integer("codeMadeUs", head.code_made_us, 0, INT64_MAX);
+    if (auto differs = in->object("differs")) {
+        workflow::Difference& what = head.differs.emplace();
+        differs->integer_as("index", what.index, 0, UINT32_MAX);
+        differs->text("expected", what.expected, kAnyLength);
+        differs->text("found", what.found, kAnyLength);
+        (void)differs->finish();
+        in->join(*differs);
+    }
     in->text("parentRun", head.parent.run_id);
     in->text("parentStep", head.parent.step);
     in->integer_as("parentIteration", head.parent.iteration, 0, UINT32_MAX);
@@ -113,7 +120,9 @@ void put_mark(store::RowBatch& rows, const RunName& run, const RunMark& mark) {
     std::string text;
     core::JsonWriter json(text);
     json.begin_object().field("due", mark.due_us).field("busy", mark.busy);
-    json.field("waits", mark.waits).field("workflowId", mark.workflow_id).end_object();
+    json.field("waits", mark.waits).field("workflowId", mark.workflow_id);
+    if (mark.differs) json.field("differs", true);
+    json.end_object();
     rows.put_registry(kRunActiveKind, run_row_id(run), 1, mark.due_us, text);
 }
 
@@ -126,8 +135,48 @@ core::Result<RunMark> read_mark(std::string_view text) {
     in->boolean("busy", mark.busy);
     in->boolean("waits", mark.waits);
     in->text("workflowId", mark.workflow_id);
+    in->boolean("differs", mark.differs);
     if (auto status = in->finish(); !status) return core::fail(status.error());
     return mark;
+}
+
+void put_order(store::RowBatch& rows, const RunHead& head) {
+    rows.put_registry(kRunOrderKind, order_row_id(head), 1, head.started_us, "{}");
+}
+
+void put_ended(store::RowBatch& rows, const RunHead& head, std::size_t entries) {
+    std::string text;
+    core::JsonWriter json(text);
+    json.begin_object().field("tenant", head.run.tenant.value).field("run", head.run.id);
+    json.field("startedUs", head.started_us).field("entries", entries).end_object();
+    rows.put_registry(
+        kRunEndedKind,
+        hex(static_cast<std::uint64_t>(head.ended_us), 16) + "/" + run_row_id(head.run), 1,
+        head.ended_us, text);
+}
+
+std::int64_t ended_us_of(std::string_view row_id) {
+    return static_cast<std::int64_t>(
+        std::strtoull(std::string(row_id.substr(0, 16)).c_str(), nullptr, 16));
+}
+
+core::Status erase_ended(store::RowBatch& rows, std::string_view row_id, std::string_view text) {
+    core::JsonDocument document;
+    auto in = document.parse_object(text, "end of a run");
+    if (!in) return core::fail(std::move(in.error()));
+    RunHead head;
+    std::uint32_t entries = 0;
+    in->integer_as("tenant", head.run.tenant.value, 0, UINT32_MAX, core::Presence::kRequired);
+    in->text("run", head.run.id, {.presence = core::Presence::kRequired});
+    in->integer("startedUs", head.started_us, 0, INT64_MAX);
+    in->integer_as("entries", entries, 0, UINT32_MAX);
+    if (auto status = in->finish(); !status) return status;
+    for (std::uint32_t i = 0; i < entries; ++i)
+        rows.erase_registry(kRunJournalKind, journal_prefix(head.run) + hex(i, 8));
+    rows.erase_registry(kRunHeadKind, run_row_id(head.run));
+    rows.erase_registry(kRunOrderKind, order_row_id(head));
+    rows.erase_registry(kRunEndedKind, row_id);
+    return {};
 }
 
 void put_entry(store::RowBatch& rows, const RunHead& head, const std::string& key,
@@ -163,93 +212,6 @@ core::Result<std::string> open_entry(const RunHead& head, const std::string& key
     return core::fail(core::ErrorCode::kInternal,
                       "entry " + std::to_string(number) + " of run " + head.run.id +
                           " does not open: it was made for another place, or with another key");
-}
-
-core::Status RunKeys::load() {
-    if (!rows_) return {};
-    auto rows = rows_->load_all(kKeyKind);
-    if (!rows) return core::fail(std::move(rows.error()));
-    for (const RegistryRow& row : *rows) {
-        core::JsonDocument document;
-        auto in = document.parse_object(row.json, "key");
-        std::string text;
-        if (in) in->text("key", text);
-        const auto key = core::decode_base64(text, core::Base64Form::kPaddingOrNone);
-        if (!key || key->size() != core::crypto::kSealKeyBytes) {
-            rows_->set_aside(kKeyKind, row.id,
-                             core::Error(core::ErrorCode::kInternal, "does not open"));
-            continue;
-        }
-        const auto tenant =
-            static_cast<std::uint32_t>(std::strtoul(row.id.substr(0, 8).c_str(), nullptr, 16));
-        keys_[tenant][static_cast<std::uint32_t>(row.version)] = *key;
-    }
-    return {};
-}
-
-core::Status RunKeys::add(core::TenantId tenant, std::uint32_t version, std::int64_t now_us) {
-    const std::string key = core::crypto::random_bytes(core::crypto::kSealKeyBytes);
-    const RegistryRow row{std::string(kKeyKind), tenant_prefix(tenant) + hex(version, 8), version,
-                          now_us, R"({"key":")" + core::encode_base64(key) + "\"}"};
-    auto written = rows_->commit({&row, 1}, {}, now_us, tenant, "");
-    if (!written) return written;
-    const std::lock_guard lock(mutex_);
-    keys_[tenant.value][version] = key;
-    return {};
-}
-
-core::Status RunKeys::ensure(core::TenantId tenant, std::int64_t now_us) {
-    if (!rows_) return {};
-    {
-        const std::lock_guard lock(mutex_);
-        if (keys_.contains(tenant.value)) return {};
-    }
-    return add(tenant, 1, now_us);
-}
-
-core::Status RunKeys::rotate(core::TenantId tenant, std::int64_t now_us) {
-    if (!rows_) return {};
-    std::uint32_t version = 1;
-    {
-        const std::lock_guard lock(mutex_);
-        if (const auto at = keys_.find(tenant.value); at != keys_.end())
-            version = at->second.rbegin()->first + 1;
-    }
-    return add(tenant, version, now_us);
-}
-
-std::pair<std::string, std::string> RunKeys::make(const RunName& run,
-                                                  std::string_view workflow) const {
-    if (!rows_) return {};
-    const std::lock_guard lock(mutex_);
-    const auto at = keys_.find(run.tenant.value);
-    if (at == keys_.end()) return {};
-    const auto& [version, wrapping] = *at->second.rbegin();
-    std::string key = core::crypto::random_bytes(core::crypto::kSealKeyBytes);
-    std::string wrapped =
-        std::to_string(version) + ":" +
-        core::encode_base64(core::crypto::seal(wrapping, key, about_key(run, workflow)));
-    return {std::move(key), std::move(wrapped)};
-}
-
-core::Result<std::string> RunKeys::unwrap(const RunHead& head) const {
-    if (head.key.empty()) return std::string();
-    const std::size_t colon = head.key.find(':');
-    const auto version = static_cast<std::uint32_t>(std::strtoul(head.key.c_str(), nullptr, 10));
-    const auto sealed = core::decode_base64(std::string_view(head.key).substr(colon + 1),
-                                            core::Base64Form::kPaddingOrNone);
-    const std::lock_guard lock(mutex_);
-    const auto tenant = keys_.find(head.run.tenant.value);
-    if (sealed && tenant != keys_.end()) {
-        if (const auto key = tenant->second.find(version); key != tenant->second.end()) {
-            auto plain = core::crypto::open_sealed(key->second, *sealed,
-                                                   about_key(head.run, head.workflow_id));
-            if (plain) return std::move(*plain);
-        }
-    }
-    return core::fail(core::ErrorCode::kInternal,
-                      "the key of run " + head.run.id + " does not open (version " +
-                          std::to_string(version) + " of the tenant's)");
 }
 
 }  // namespace millrace::runtime

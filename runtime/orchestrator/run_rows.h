@@ -5,25 +5,23 @@
 //           workflow_journal  tenant/run/number          {"sealed":"..."}, or the input itself
 //           workflow_active   tenant/run                 {"due":us,"busy":bool,"waits":bool}
 //           workflow_order    tenant/time, turned/run    {}
+//           workflow_ended    time of its end/tenant/run what goes with it when it is old
 //       A journal is sealed with a key of the run's own, which stands in the head, wrapped by the
-//       tenant's; an entry is bound to tenant, workflow, run, step and number, and to nothing that
-//       a rotation changes.
-// Threads: pure but for RunKeys, which has a lock. Lifetime: values.
+//       tenant's (run_keys.h); an entry is bound to tenant, workflow, run, step and number, and to
+//       nothing that a rotation changes.
+// Threads: pure. Lifetime: values.
 // Limits: kRunIdBytesMax. Failure: a row that does not read, or does not open, is an Error.
 #pragma once
 
 #include "core/ids.h"
 #include "core/result.h"
-#include "runtime/registry/registry_rows.h"
-#include "runtime/workflow/decide.h"
+#include "runtime/workflow/journal.h"
 #include "store/rows/row_batch.h"
 
 #include <cstdint>
-#include <map>
-#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace millrace::runtime {
@@ -33,6 +31,7 @@ inline constexpr std::string_view kRunHeadKind = "workflow_run";
 inline constexpr std::string_view kRunJournalKind = "workflow_journal";
 inline constexpr std::string_view kRunActiveKind = "workflow_active";
 inline constexpr std::string_view kRunOrderKind = "workflow_order";
+inline constexpr std::string_view kRunEndedKind = "workflow_ended";
 
 struct RunName {
     core::TenantId tenant;
@@ -61,6 +60,10 @@ struct RunHead {
     std::string subscription_id;
     std::string code;  // of a failure
     std::string key;   // wrapped
+    // Of a run whose steps a script asks for: when that was first made; -1: it has a definition.
+    std::int64_t code_made_us = -1;
+    // Its journal can not be played as it was written: it waits for a program that can.
+    std::optional<workflow::Difference> differs;
     RunParent parent;
     std::vector<std::uint64_t> log_ends;  // by shard, when it began: waits read from there
 };
@@ -70,6 +73,7 @@ struct RunMark {
     std::int64_t due_us = 0;  // 0: time alone does not make it go on
     bool busy = true;         // to be taken up at once
     bool waits = false;       // for events
+    bool differs = false;     // see RunHead; looked at again at each start
     std::string workflow_id;
     bool operator==(const RunMark&) const = default;
 };
@@ -84,32 +88,16 @@ void put_head(store::RowBatch& rows, const RunHead& head);
 core::Result<RunHead> read_head(const RunName& run, std::string_view json);
 void put_mark(store::RowBatch& rows, const RunName& run, const RunMark& mark);
 core::Result<RunMark> read_mark(std::string_view json);
+void put_order(store::RowBatch& rows, const RunHead& head);
+// What retention finds it by, and needs to know to remove all of it.
+void put_ended(store::RowBatch& rows, const RunHead& head, std::size_t entries);
+std::int64_t ended_us_of(std::string_view row_id);
+core::Status erase_ended(store::RowBatch& rows, std::string_view row_id, std::string_view json);
 
 // Sealed, if there is a key.
 void put_entry(store::RowBatch& rows, const RunHead& head, const std::string& key,
                std::uint32_t number, std::string_view step, std::string_view input);
 core::Result<std::string> open_entry(const RunHead& head, const std::string& key,
                                      std::uint32_t number, std::string_view json);
-
-// The keys of tenants. A new version wraps from then on; older ones open what they wrapped.
-class RunKeys {
-public:
-    // Null rows: nothing is sealed (the simulator, which has no folder).
-    explicit RunKeys(RegistryRows* rows) : rows_(rows) {}
-    core::Status load();
-    // Conductor: there is one of this tenant, made durable if it is new.
-    core::Status ensure(core::TenantId tenant, std::int64_t now_us);
-    core::Status rotate(core::TenantId tenant, std::int64_t now_us);
-
-    // A key for a run, and the same wrapped. Both empty: nothing is sealed.
-    std::pair<std::string, std::string> make(const RunName& run, std::string_view workflow) const;
-    core::Result<std::string> unwrap(const RunHead& head) const;
-
-private:
-    core::Status add(core::TenantId tenant, std::uint32_t version, std::int64_t now_us);
-    RegistryRows* const rows_;
-    mutable std::mutex mutex_;
-    std::map<std::uint32_t, std::map<std::uint32_t, std::string>> keys_;  // tenant, version
-};
 
 }  // namespace millrace::runtime

@@ -34,6 +34,10 @@ void append_head(core::JsonWriter& json, const RunHead& head) {
     json.field_or_null("correlationId", head.correlation_id);
     json.field_or_null("subscriptionId", head.subscription_id);
     json.field_or_null("parentRunId", head.parent.run_id).field_or_null("code", head.code);
+    if (!head.differs) return;
+    json.key("differs").begin_object().field("index", head.differs->index);
+    json.field("expected", head.differs->expected).field("found", head.differs->found);
+    json.end_object();
 }
 
 void append_step(core::JsonWriter& json, const workflow::Step& step, const StepState& state) {
@@ -86,7 +90,30 @@ std::string run_view(const StoredRun& run) {
     for (std::size_t i = 0; i < state.steps.size(); ++i)
         append_step(json, run.workflow->definition.steps[i], state.steps[i]);
     json.end_array().field("entries", run.journal.size()).field("bytes", state.bytes);
+    json.key("limits").begin_object().field("bytes", workflow::kRunBytesMax);
+    json.field("steps", workflow::kStepStartsMax).field("stepsBegun", state.starts);
+    json.field("near", state.warned).end_object();
     json.end_object();
+    return out;
+}
+
+std::string progress_view(const StoredRun& run) {
+    std::string out;
+    core::JsonWriter json(out);
+    json.begin_object().field("runId", run.head.run.id);
+    json.field("workflowId", run.head.workflow_id).field("version", run.head.version);
+    json.field("status", workflow::run_status_text(run.head.status)).key("steps").begin_array();
+    for (std::size_t i = 0; i < run.state.steps.size(); ++i) {
+        const StepState& state = run.state.steps[i];
+        json.begin_object().field("id", run.workflow->definition.steps[i].id);
+        json.field("type", workflow::step_type_text(run.workflow->definition.steps[i].type));
+        json.field("status", workflow::step_status_text(state.status));
+        json.field("attempt", state.attempt);
+        time_or_null(json, "startedAt", state.started_us);
+        time_or_null(json, "endedAt", state.ended_us);
+        json.field_or_null("code", state.code).end_object();
+    }
+    json.end_array().end_object();
     return out;
 }
 
@@ -110,7 +137,14 @@ core::Result<StoredRun> RunStore::read(const RunName& run) const {
     auto found = head(run);
     if (!found) return core::fail(std::move(found.error()));
     out.head = std::move(*found);
-    out.workflow = workflows_.find(run.tenant, out.head.workflow_id, out.head.version);
+    std::shared_ptr<Workflow> by_code;
+    if (out.head.code_made_us >= 0) {
+        auto code = codes_.find(out.head);
+        if (!code) return core::fail(std::move(code.error()));
+        out.workflow = by_code = std::move(*code);
+    } else {
+        out.workflow = workflows_.find(run.tenant, out.head.workflow_id, out.head.version);
+    }
     if (!out.workflow) {
         return core::fail(core::ErrorCode::kConflict,
                           "version " + std::to_string(out.head.version) + " of workflow \"" +
@@ -131,15 +165,21 @@ core::Result<StoredRun> RunStore::read(const RunName& run) const {
             if (!entry) return core::fail(std::move(entry.error()));
             out.journal.push_back(std::move(*entry));
         }
-        if (rows->size() < kPage) return out;
+        if (rows->size() < kPage) break;
         after = rows->back().id;
     }
+    if (by_code) {
+        if (auto grown = grow_by_journal(by_code->definition, out.journal); !grown)
+            return core::fail(grown.error());
+    }
+    return out;
 }
 
-core::Result<StoredRun> RunStore::load(const RunName& run, const workflow::SeeEntry& see) const {
+core::Result<StoredRun> RunStore::load(const RunName& run, const workflow::SeeEntry& see,
+                                       workflow::Difference* difference) const {
     auto out = read(run);
     if (!out) return out;
-    auto state = workflow::play(out->workflow->definition, out->journal, see);
+    auto state = workflow::play(out->workflow->definition, out->journal, see, difference);
     if (!state) return core::fail(std::move(state.error()));
     out->state = std::move(*state);
     return out;

@@ -4,6 +4,8 @@
 #pragma once
 
 #include "core/result.h"
+#include "runtime/orchestrator/code_book.h"
+#include "runtime/orchestrator/run_keys.h"
 #include "runtime/orchestrator/run_rows.h"
 #include "runtime/orchestrator/workflow_table.h"
 #include "runtime/workflow/journal.h"
@@ -25,24 +27,31 @@ struct StoredRun {
 class RunStore {
 public:
     RunStore(store::Database& database, const RunKeys& keys, const WorkflowTable& workflows)
-        : database_(database), keys_(keys), workflows_(workflows) {}
+        : database_(database), keys_(keys), workflows_(workflows), codes_(database) {}
 
+    const CodeBook& codes() const { return codes_; }
     bool exists(const RunName& run) const;
     core::Result<RunHead> head(const RunName& run) const;
     // Without what follows from the journal.
     core::Result<StoredRun> read(const RunName& run) const;
-    // `see`: each entry as it is played.
-    core::Result<StoredRun> load(const RunName& run, const workflow::SeeEntry& see = {}) const;
+    // `see`: each entry as it is played. `difference`: filled in when the program would have decided
+    // otherwise than the journal says.
+    core::Result<StoredRun> load(const RunName& run, const workflow::SeeEntry& see = {},
+                                 workflow::Difference* difference = nullptr) const;
 
 private:
     store::Database& database_;
     const RunKeys& keys_;
     const WorkflowTable& workflows_;
+    CodeBook codes_;
 };
 
 // {"runId","workflowId","version","status",...,"steps":[...]}
 std::string run_view(const StoredRun& run);
 // The same without steps, input and output: what the head knows.
 std::string head_view(const RunHead& head);
+// {"runId","workflowId","version","status","steps":[{"id","status","attempt",...}]}: how far it has
+// come, without what it is made of.
+std::string progress_view(const StoredRun& run);
 
 }  // namespace millrace::runtime

@@ -1,8 +1,10 @@
 // What: the runs that wait for an event, and the reader of the log that finds it for them. A wait
-//       begins at the place of the log where its run began, so that what came early is not lost;
-//       when it has come to the end it is read for with all others, block by block.
+//       begins at the place of the log where its run began, so that what came early is not lost:
+//       it catches up, beside those who have come to the end and are read for together. Whoever
+//       waits is found by the event's pattern, so that a block costs the same for one wait as for
+//       a hundred thousand.
 // Threads: the orchestrator's. Lifetime: borrows the database.
-// Limits: kBlocksPerTurn blocks a turn. Nobody waits: nothing is read.
+// Limits: kBlocksPerTurn blocks a turn, of either group. Nobody waits: nothing is read.
 // Failure: a block that does not read is tried again; a filter that is none matches nothing.
 #pragma once
 
@@ -17,6 +19,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,17 +30,20 @@ class WaitBook {
 public:
     WaitBook(store::Database& database, std::size_t shards);
 
+    // `taken`: places of events that the run has had already.
     // `pattern` with stars is a wildcard; `filter`: JSON, or empty. `from`: by shard.
     core::Status add(const RunName& run, std::uint32_t step, std::uint32_t iteration,
                      const std::string& pattern, const std::string& filter,
-                     const std::vector<std::uint64_t>& from);
+                     const std::vector<std::uint64_t>& from,
+                     const std::vector<std::string>& taken = {});
     void remove(const RunName& run, std::uint32_t step);
-    bool empty() const { return waits_.empty(); }
-    std::size_t size() const { return waits_.size(); }
+    bool empty() const { return live_.waits.empty() && late_.waits.empty(); }
+    std::size_t size() const { return live_.waits.size() + late_.waits.size(); }
 
-    // An event that somebody waits for: its payload as JSON.
-    using Found = std::function<void(const RunName& run, std::uint32_t step,
-                                     std::uint32_t iteration, std::string payload)>;
+    // An event that somebody waits for: its payload as JSON, and its place ("shard/offset").
+    using Found =
+        std::function<void(const RunName& run, std::uint32_t step, std::uint32_t iteration,
+                           std::string payload, std::string place)>;
     // True: there is more to read.
     bool read(const Found& found);
 
@@ -49,21 +55,38 @@ private:
         std::string pattern;
         std::optional<matcher::Wildcard> wildcard;
         std::optional<matcher::ReferenceMatcher> filter;
-        std::vector<core::LogOffset> at;  // by shard
+        std::vector<core::LogOffset> from;  // by shard
+        std::vector<std::string> taken;
     };
     using Key = std::pair<RunName, std::uint32_t>;
+    // Waits that are read for together.
+    struct Group {
+        std::map<Key, Wait> waits;
+        std::map<std::string, std::set<Key>, std::less<>> by_pattern;
+        std::set<Key> wildcards;
+        std::vector<core::LogOffset> at;  // by shard: what lies before it has been read
+
+        void put(const Key& key, Wait&& wait);
+        std::optional<Wait> take(const Key& key);
+    };
     struct Hit {
         Key key;
         std::uint32_t iteration;
         std::string payload;
+        std::string place;
     };
 
     bool wants(const Wait& wait, const store::StoredEvent& event, std::string& payload) const;
-    bool read_shard(std::size_t shard, const Found& found);
+    void look_at(Group& group, std::size_t shard, const store::EventBlock& block, std::uint32_t i,
+                 std::vector<Hit>& hits) const;
+    bool read_shard(Group& group, std::size_t shard, const Found& found);
+    bool read_group(Group& group, const Found& found);
+    void let_late_ones_join();
 
     store::Database& database_;
     const std::size_t shards_;
-    std::map<Key, Wait> waits_;
+    Group live_;
+    Group late_;  // they catch up
 };
 
 }  // namespace millrace::runtime

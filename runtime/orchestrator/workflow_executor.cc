@@ -2,27 +2,29 @@
 
 #include "core/json_writer.h"
 #include "runtime/event/event_defaults.h"
-#include "runtime/executors/event_body.h"
+#include "store/rows/row_batch.h"
 
 #include <memory>
 #include <utility>
 
 namespace millrace::runtime {
+namespace {
 
-Executor::Start WorkflowExecutor::start(const AttemptInput& input, AttemptResult& result) {
-    Orchestrator* const orchestrator = deps_.orchestrator();
-    if (!deps_.enabled || !orchestrator) {
-        result.fail("workflows are switched off (executors.workflow.enabled)");
-        return Start::kHeld;
-    }
-    OutgoingEvent event;
-    parser_.extract(input.event->raw, no_fields_, &event.envelope, fields_);
-    event.event_id = input.event_id.empty() ? event.envelope.event_id : input.event_id;
-    event.received_at_us = input.event->received_at_us;
-    char id[64];
-    const std::size_t bytes = input.delivery_id.write(input.delivery_id.self, id, sizeof id);
+void tell_begun(AttemptResult& result, const RunBegun& begun) {
+    result.outcome = AttemptOutcome::kOk;
+    result.outcome_text = "completed";
+    core::JsonWriter json(result.result_json);
+    json.begin_object().field("runId", begun.run_id);
+    if (begun.duplicate) json.field("duplicate", true);
+    json.end_object();
+}
+
+}  // namespace
+
+RunRequest WorkflowExecutor::request_of(const AttemptInput& input) {
+    const OutgoingEvent event = outgoing_.event_of(input);
     RunRequest request;
-    request.run = {input.event->tenant, "run_" + std::string(id, bytes)};
+    request.run = {input.event->tenant, "run_" + OutgoingEvents::delivery_id_of(input)};
     request.workflow_id = input.subscription->executor.script_id;
     request.event = full_envelope(event);
     request.event_id = event.event_id;
@@ -30,19 +32,63 @@ Executor::Start WorkflowExecutor::start(const AttemptInput& input, AttemptResult
         event.envelope.correlation_id.empty() ? event.event_id : event.envelope.correlation_id;
     request.subscription_id = input.subscription->id;
     request.depth = causation_depth_of(input.event->fills);
-    const bool taken = orchestrator->begin(
-        std::move(request), [this, ticket = input.ticket](core::Result<RunBegun>&& begun) {
+    return request;
+}
+
+Executor::Start WorkflowExecutor::start(const AttemptInput& input, AttemptResult& result) {
+    Orchestrator* const orchestrator = deps_.orchestrator();
+    if (!deps_.enabled || !orchestrator) {
+        result.fail("workflows are switched off (executors.workflow.enabled)");
+        return Start::kHeld;
+    }
+    if (orchestrator->figures().waiting >= kQueuedRunsMax) {
+        result.fail("too many runs wait for a place");
+        result.retry_after_ms = 1'000;
+        return Start::kHeld;
+    }
+    RunRequest request = request_of(input);
+    WorkflowRef workflow =
+        orchestrator->workflows().find(request.run.tenant, request.workflow_id, request.version);
+    if (workflow) return begin_here(*orchestrator, std::move(request), std::move(workflow), result);
+    return begin_there(*orchestrator, std::move(request), input.ticket, result);
+}
+
+// With the outcome, in the lane's commit.
+Executor::Start WorkflowExecutor::begin_here(Orchestrator& orchestrator, RunRequest&& request,
+                                             WorkflowRef workflow, AttemptResult& result) {
+    const RunName name = request.run;
+    switch (orchestrator.claim(name)) {
+        case Orchestrator::Claim::kThere: tell_begun(result, {name.id, true}); return Start::kDone;
+        case Orchestrator::Claim::kBusy:
+            result.fail("the run is being begun");
+            result.retry_after_ms = 100;
+            return Start::kHeld;
+        case Orchestrator::Claim::kYours: break;
+    }
+    auto run = std::make_shared<FreshRun>(orchestrator.make(std::move(request), workflow));
+    AttemptEffects& effects = result.effects;
+    effects.write_rows = [run](store::RowBatch& rows) { put_fresh(rows, *run); };
+    std::uint32_t serial = first_serial(0);
+    const std::int64_t wall_us = deps_.clock->wall_us();
+    for (const workflow::Effect& effect : run->effects) {
+        if (effect.kind == workflow::EffectKind::kTell)
+            tell_of_run(*run, effect, ++serial, wall_us, effects);
+    }
+    effects.when_durable = [&orchestrator, run] { orchestrator.begun(run); };
+    tell_begun(result, {name.id, false});
+    return Start::kDone;
+}
+
+// What no definition says how to begin: the orchestrator knows, and answers when it is durable.
+Executor::Start WorkflowExecutor::begin_there(Orchestrator& orchestrator, RunRequest&& request,
+                                              AttemptTicket ticket, AttemptResult& result) {
+    const bool taken =
+        orchestrator.begin(std::move(request), [this, ticket](core::Result<RunBegun>&& begun) {
             AttemptResult told;
-            if (begun) {
-                told.outcome = AttemptOutcome::kOk;
-                told.outcome_text = "completed";
-                core::JsonWriter json(told.result_json);
-                json.begin_object().field("runId", begun->run_id);
-                if (begun->duplicate) json.field("duplicate", true);
-                json.end_object();
-            } else {
+            if (begun)
+                tell_begun(told, *begun);
+            else
                 told.fail(begun.error().message);
-            }
             // Without room there its time runs out, and it comes again: the run is there.
             (void)port_.answer(ticket, told);
         });

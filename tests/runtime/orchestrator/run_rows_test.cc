@@ -3,10 +3,12 @@
 // a batch, read back, moved about.
 #include "runtime/orchestrator/run_rows.h"
 
+#include "runtime/orchestrator/run_keys.h"
 #include "tests/runtime/registry/memory_registry_rows.h"
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <tuple>
 
@@ -95,15 +97,133 @@ TEST(RunKeys, RotateWithoutLosingWhatThereIs) {
         RunKeys keys(&registry);
         ASSERT_TRUE(keys.ensure(core::TenantId(4), 1));
         std::tie(key, before.key) = keys.make(before.run, before.workflow_id);
-        ASSERT_TRUE(keys.rotate(core::TenantId(4), 2));
+        ASSERT_TRUE(keys.rotate(core::TenantId(4), 2, ""));
         after.key = keys.make(after.run, after.workflow_id).second;
     }
-    EXPECT_TRUE(before.key.starts_with("1:"));
-    EXPECT_TRUE(after.key.starts_with("2:"));
+    EXPECT_EQ(RunKeys::version_of(before.key), 1u);
+    EXPECT_EQ(RunKeys::version_of(after.key), 2u);
     RunKeys again(&registry);
     ASSERT_TRUE(again.load());
     EXPECT_EQ(*again.unwrap(before), key);
     EXPECT_TRUE(again.unwrap(after));
+    // Wrapped anew it needs the old version no more, and what was sealed with it opens as before.
+    const auto anew = again.wrap_anew(before);
+    ASSERT_TRUE(anew && *anew);
+    EXPECT_FALSE(*again.wrap_anew(after)) << "the newest has wrapped it";
+    RunHead moved = before;
+    moved.key = **anew;
+    ASSERT_TRUE(again.drop_below(core::TenantId(4), 2, 3));
+    EXPECT_EQ(*again.unwrap(moved), key);
+    EXPECT_TRUE(again.unwrap(after));
+    const auto gone = again.unwrap(before);
+    ASSERT_FALSE(gone);
+    EXPECT_NE(gone.error().message.find("version 1"), std::string::npos);
+    RunKeys third(&registry);
+    ASSERT_TRUE(third.load());
+    EXPECT_EQ(third.versions(core::TenantId(4)).size(), 1u);
+    EXPECT_EQ(*third.unwrap(moved), key);
+}
+
+// The process may die between any two commits of a rotation: whatever is on the disk then opens.
+TEST(RunKeys, OpenEveryRunAtEachPointOfARotation) {
+    MemoryRegistryRows registry;
+    std::vector<RunHead> heads;
+    std::vector<std::string> plain;
+    {
+        RunKeys keys(&registry);
+        ASSERT_TRUE(keys.ensure(core::TenantId(4), 1));
+        for (int i = 0; i < 5; ++i) {
+            heads.push_back(head_of(4, "run_" + std::to_string(i)));
+            std::string key;
+            std::tie(key, heads.back().key) = keys.make(heads.back().run, "orders");
+            plain.push_back(key);
+        }
+        ASSERT_TRUE(keys.rotate(core::TenantId(4), 2, ""));
+    }
+    const auto all_open = [&] {
+        RunKeys keys(&registry);
+        EXPECT_TRUE(keys.load());
+        for (std::size_t i = 0; i < heads.size(); ++i) EXPECT_EQ(*keys.unwrap(heads[i]), plain[i]);
+    };
+    all_open();
+    for (RunHead& head : heads) {
+        RunKeys keys(&registry);
+        ASSERT_TRUE(keys.load());
+        head.key = **keys.wrap_anew(head);
+        all_open();
+    }
+    RunKeys keys(&registry);
+    ASSERT_TRUE(keys.load());
+    EXPECT_EQ(keys.rotating().size(), 1u);
+    ASSERT_TRUE(keys.drop_below(core::TenantId(4), 2, 3));
+    EXPECT_TRUE(keys.rotating().empty());
+    all_open();
+}
+
+TEST(RunKeys, RefuseRunsThatTwoTenantsHaveSwapped) {
+    MemoryRegistryRows registry;
+    RunKeys keys(&registry);
+    store::RowBatch rows[2];
+    RunHead heads[2] = {head_of(4, "run_1"), head_of(5, "run_1")};
+    for (int i = 0; i < 2; ++i) {
+        ASSERT_TRUE(keys.ensure(heads[i].run.tenant, 1));
+        const auto [key, wrapped] = keys.make(heads[i].run, heads[i].workflow_id);
+        heads[i].key = wrapped;
+        put_entry(rows[i], heads[i], key, 0, "", "{}");
+    }
+    // Entry alone, head alone, and both: neither opens for the other.
+    std::string keys_of[2] = {*keys.unwrap(heads[0]), *keys.unwrap(heads[1])};
+    EXPECT_FALSE(open_entry(heads[0], keys_of[0], 0, text_of(rows[1], kRunJournalKind)));
+    std::swap(heads[0].key, heads[1].key);
+    EXPECT_FALSE(keys.unwrap(heads[0]));
+    EXPECT_FALSE(keys.unwrap(heads[1]));
+    EXPECT_FALSE(open_entry(heads[0], keys_of[1], 0, text_of(rows[1], kRunJournalKind)))
+        << "an entry says for whom it is";
+}
+
+TEST(RunKeys, NeverSealTwiceWithTheSameNonce) {
+    MemoryRegistryRows registry;
+    RunKeys keys(&registry);
+    ASSERT_TRUE(keys.ensure(core::TenantId(4), 1));
+    RunHead head = head_of(4, "run_1");
+    const auto [key, wrapped] = keys.make(head.run, head.workflow_id);
+    std::set<std::string> nonces;
+    constexpr std::size_t kSeals = 100'000;
+    for (std::size_t i = 0; i < kSeals; ++i) {
+        store::RowBatch rows;
+        put_entry(rows, head, key, 7, "pay", "{}");  // the same each time, as after deaths
+        const std::string text = text_of(rows, kRunJournalKind);
+        const std::size_t at = text.find(R"("sealed":")") + 10;
+        nonces.insert(text.substr(at, 16));  // 12 bytes as base64
+    }
+    EXPECT_EQ(nonces.size(), kSeals);
+}
+
+TEST(RunRows, RemoveAllThatThereIsOfAnOldRun) {
+    RunHead head = head_of(4, "run_1");
+    head.ended_us = head.started_us + 77;
+    store::RowBatch rows;
+    put_order(rows, head);
+    put_head(rows, head);
+    put_entry(rows, head, "", 0, "", "{}");
+    put_entry(rows, head, "", 1, "", "{}");
+    put_ended(rows, head, 2);
+    std::set<std::string> kept;
+    std::string ended_id, ended_text;
+    std::size_t at = 0;
+    store::RowBatch::OpView view;
+    while (rows.next(at, view)) {
+        kept.insert(std::string(view.key));
+        if (!view.key.starts_with(kRunEndedKind)) continue;
+        ended_id = view.key.substr(kRunEndedKind.size() + 1);
+        ended_text = view.value.substr(view.value.find('{'));
+    }
+    EXPECT_EQ(ended_us_of(ended_id), head.ended_us);
+    store::RowBatch erases;
+    ASSERT_TRUE(erase_ended(erases, ended_id, ended_text));
+    at = 0;
+    while (erases.next(at, view)) kept.erase(std::string(view.key));
+    EXPECT_TRUE(kept.empty()) << *kept.begin();
 }
 
 }  // namespace
