@@ -4,6 +4,7 @@
 #include "runtime/api/event_view.h"
 #include "runtime/api/execution_view.h"
 #include "runtime/api/handlers.h"
+#include "runtime/orchestrator/orchestrator.h"
 #include "store/log/log_reader.h"
 
 #include <algorithm>
@@ -57,6 +58,21 @@ void append_run(core::JsonWriter& json, const store::ExecutionRun& run) {
     if (!run.replay_id.empty()) json.field("replayId", run.replay_id);
 }
 
+void append_workflow_run(core::JsonWriter& json, Services& services,
+                         const store::Execution& execution) {
+    const Orchestrator* const runs = services.workflows().orchestrator;
+    core::JsonDom dom;
+    core::JsonElement root, id;
+    std::string_view run_id;
+    if (!runs || !dom.read(execution.result, root) || !root.find("runId", id) || !id.get(run_id))
+        return;
+    const RunName name{execution.tenant, std::string(run_id)};
+    if (const auto run = runs->store().load(name))
+        json.raw_field("workflowRun", progress_view(*run));
+    else if (const auto head = runs->store().head(name))
+        json.raw_field("workflowRun", head_view(*head));
+}
+
 }  // namespace
 
 void append_execution(core::JsonWriter& json, Services& services, const store::Execution& execution,
@@ -71,6 +87,8 @@ void append_execution(core::JsonWriter& json, Services& services, const store::E
     json.field_or_null("scriptId", subscription ? std::string_view(subscription->executor.script_id)
                                                 : std::string_view{});
     append_run(json, execution);
+    if (subscription && subscription->executor.type == ExecutorType::kWorkflow)
+        append_workflow_run(json, services, execution);
     if (!execution.replays.empty()) {
         json.key("replays").begin_array();
         for (const store::ExecutionRun& run : execution.replays) {

@@ -128,6 +128,8 @@ enum class RouteOwner : std::uint8_t {
     X(kListSourceDeliveries, kApi, kGet, "/v2/sources/{id}/deliveries", kSourcesRead,              \
       "limit,cursor", "The last webhooks of a source and what became of them, newest first")       \
     X(kCreateSchedule, kApi, kPost, "/v2/schedules", kSchedulesWrite, "", "Creates a schedule")    \
+    X(kCreateSchedules, kApi, kPost, "/v2/schedules/bulk", kSchedulesWrite, "",                    \
+      "Creates many schedules with one sync: each is taken or refused by itself")                  \
     X(kListSchedules, kApi, kGet, "/v2/schedules", kSchedulesRead, "active,limit,cursor",          \
       "Lists schedules")                                                                           \
     X(kGetSchedule, kApi, kGet, "/v2/schedules/{id}", kSchedulesRead, "",                          \
@@ -236,6 +238,8 @@ enum class RouteOwner : std::uint8_t {
       "Removes a dead letter")                                                                     \
     X(kReplayDeadLetter, kApi, kPost, "/v2/dlq/{id}/replay", kDeadLettersReplay, "",               \
       "Delivers one dead letter again")                                                            \
+    X(kPutDeadLetterEvent, kApi, kPut, "/v2/dlq/{id}/event", kDeadLettersWrite, "",                \
+      "Corrects the event that a dead letter is delivered with; the log keeps the one that came")  \
     X(kListRetries, kApi, kGet, "/v2/retries", kExecutionsRead, "limit,cursor",                    \
       "Deliveries that wait for a retry, by due time")                                             \
     X(kStartReplay, kApi, kPost, "/v2/replays", kReplaysWrite, "",                                 \
@@ -270,38 +274,44 @@ enum class RouteOwner : std::uint8_t {
       "Whether the audit log is whole, by its chain of hashes")                                    \
     X(kListAudit, kApi, kGet, "/v2/audit", kAuditRead, "kind,id,from,to,limit,cursor",             \
       "Who changed what, newest first")                                                            \
-    X(kCreateWorkflow, kApi, kPost, "/v2/workflows", kScriptsWrite, "strict",                      \
+    X(kCreateWorkflow, kApi, kPost, "/v2/workflows", kWorkflowsWrite, "strict,dryRun",             \
       "Creates a workflow, or a further version of one")                                           \
-    X(kListWorkflows, kApi, kGet, "/v2/workflows", kScriptsRead, "limit,cursor",                   \
+    X(kListWorkflows, kApi, kGet, "/v2/workflows", kWorkflowsRead, "limit,cursor",                 \
       "Lists workflows")                                                                           \
-    X(kGetWorkflow, kApi, kGet, "/v2/workflows/{id}", kScriptsRead, "version",                     \
+    X(kGetWorkflow, kApi, kGet, "/v2/workflows/{id}", kWorkflowsRead, "version",                   \
       "One workflow, the newest version or another")                                               \
-    X(kPutWorkflow, kApi, kPut, "/v2/workflows/{id}", kScriptsWrite, "strict",                     \
+    X(kPutWorkflow, kApi, kPut, "/v2/workflows/{id}", kWorkflowsWrite, "strict,dryRun",            \
       "Makes a further version of a workflow")                                                     \
-    X(kDeleteWorkflow, kApi, kDelete, "/v2/workflows/{id}", kScriptsWrite, "version",              \
+    X(kPatchWorkflow, kApi, kPatch, "/v2/workflows/{id}", kWorkflowsWrite, "strict,dryRun",        \
+      "Makes a further version of a workflow by JSON merge patch")                                 \
+    X(kDeleteWorkflow, kApi, kDelete, "/v2/workflows/{id}", kWorkflowsWrite, "version",            \
       "Removes a workflow that has no run under way, or a version of it")                          \
-    X(kListWorkflowVersions, kApi, kGet, "/v2/workflows/{id}/versions", kScriptsRead, "",          \
+    X(kListWorkflowVersions, kApi, kGet, "/v2/workflows/{id}/versions", kWorkflowsRead, "",        \
       "The versions of a workflow, newest first")                                                  \
-    X(kExecuteWorkflow, kApi, kPost, "/v2/workflows/{id}/execute", kScriptsRun, "wait",            \
+    X(kExecuteWorkflow, kApi, kPost, "/v2/workflows/{id}/execute", kWorkflowsRun, "wait",          \
       "Begins a run of a workflow")                                                                \
-    X(kListWorkflowRuns, kApi, kGet, "/v2/workflow-runs", kExecutionsRead,                         \
+    X(kListWorkflowRuns, kApi, kGet, "/v2/workflow-runs", kWorkflowsRead,                          \
       "workflowId,status,eventId,limit,cursor", "Lists runs of workflows, newest first")           \
-    X(kGetWorkflowRun, kApi, kGet, "/v2/workflow-runs/{runId}", kExecutionsRead, "",               \
+    X(kGetWorkflowRun, kApi, kGet, "/v2/workflow-runs/{runId}", kWorkflowsRead, "",                \
       "One run, with its steps")                                                                   \
-    X(kWorkflowRunHistory, kApi, kGet, "/v2/workflow-runs/{runId}/history", kExecutionsRead, "",   \
+    X(kWorkflowRunHistory, kApi, kGet, "/v2/workflow-runs/{runId}/history", kWorkflowsRead, "",    \
       "The journal of a run: what happened, and what followed")                                    \
-    X(kCancelWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/cancel", kScriptsRun, "",        \
+    X(kCancelWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/cancel", kWorkflowsRun, "",      \
       "Ends a run and undoes what it has begun")                                                   \
-    X(kTerminateWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/terminate", kScriptsRun, "",  \
-      "Ends a run at once and undoes nothing")                                                     \
-    X(kPauseWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/pause", kScriptsRun, "",          \
+    X(kTerminateWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/terminate", kWorkflowsRun,    \
+      "", "Ends a run at once and undoes nothing")                                                 \
+    X(kPauseWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/pause", kWorkflowsRun, "",        \
       "Begins no further step of a run until it is resumed")                                       \
-    X(kResumeWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/resume", kScriptsRun, "",        \
+    X(kResumeWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/resume", kWorkflowsRun, "",      \
       "Lets a paused run go on, with another version or from a step")                              \
-    X(kSignalWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/signal", kScriptsRun, "",        \
+    X(kSignalWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/signal", kWorkflowsRun, "",      \
       "Tells a run something that it waits for, or will")                                          \
-    X(kRehearseWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/rehearse", kExecutionsRead,    \
-      "", "Whether another version would have come the same way")                                  \
+    X(kRehearseWorkflowRun, kApi, kPost, "/v2/workflow-runs/{runId}/rehearse", kWorkflowsRead, "", \
+      "Whether another version would have come the same way")                                      \
+    X(kListWorkflowKeys, kApi, kGet, "/v2/workflow-keys", kKeysRead, "",                           \
+      "The keys that the keys of runs are wrapped with, never the keys themselves")                \
+    X(kRotateWorkflowKey, kApi, kPost, "/v2/workflow-keys/rotate", kKeysWrite, "",                 \
+      "Makes a new key for the keys of runs; those that are there are wrapped anew by and by")     \
     X(kListKv, kApi, kGet, "/v2/kv", kKvRead, "prefix,space,namespace,at,limit,cursor",            \
       "What handlers keep in kv, as it is or as it was at a moment")                               \
     X(kMe, kApi, kGet, "/v2/me", kApiRead, "", "Who is asking, and what they may")                 \

@@ -2,6 +2,7 @@
 #include "core/json_writer.h"
 #include "runtime/api/audit.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/workflow_answers.h"
 #include "runtime/orchestrator/orchestrator.h"
 #include "store/rows/registry_store.h"
 
@@ -15,11 +16,6 @@ namespace {
 
 constexpr std::size_t kPage = 500;
 constexpr std::size_t kRunsLookedAt = 20'000;
-
-core::Error switched_off() {
-    return {core::ErrorCode::kUnavailable,
-            "workflows are switched off (executors.workflow.enabled)"};
-}
 
 RunName run_of(const Call& call) {
     return {call.tenant(), std::string(call.request.param("runId"))};
@@ -81,7 +77,7 @@ void give_order(Call& call, const Respond& respond, workflow::InputKind kind) {
     auto order = read_order(call, kind);
     if (!order) return respond(error_response(order.error()));
     Orchestrator* const orchestrator = call.services.workflows().orchestrator;
-    if (!orchestrator) return respond(error_response(switched_off()));
+    if (!orchestrator) return respond(error_response(workflows_off()));
     Services* const services = &call.services;
     const auto by = std::make_shared<const identity::Principal>(call.request.principal);
     const RunName run = run_of(call);
@@ -140,7 +136,7 @@ Answer list_workflow_runs(Call& call) {
     const auto choice = read_choice(call);
     if (!choice) return core::fail(choice.error());
     const WorkflowServices of = call.services.workflows();
-    if (!of.orchestrator) return core::fail(switched_off());
+    if (!of.orchestrator) return core::fail(workflows_off());
     ListBody body;
     std::string behind = *after, next;
     std::size_t count = 0, looked = 0;
@@ -166,19 +162,21 @@ Answer list_workflow_runs(Call& call) {
 
 Answer get_workflow_run(Call& call) {
     const WorkflowServices of = call.services.workflows();
-    if (!of.orchestrator) return core::fail(switched_off());
+    if (!of.orchestrator) return core::fail(workflows_off());
     auto run = of.orchestrator->store().load(run_of(call));
     if (run) return json_response(200, run_view(*run));
-    // Its workflow was removed: what is known without it.
+    // Its workflow was removed, or this program would have led it another way: what is known
+    // without its journal.
     const auto head = of.orchestrator->store().head(run_of(call));
-    if (head && head->ended_us != 0 && run.error().code == core::ErrorCode::kConflict)
+    if (head && (head->ended_us != 0 || head->differs) &&
+        run.error().code == core::ErrorCode::kConflict)
         return json_response(200, head_view(*head));
     return core::fail(std::move(run.error()));
 }
 
 Answer workflow_run_history(Call& call) {
     const WorkflowServices of = call.services.workflows();
-    if (!of.orchestrator) return core::fail(switched_off());
+    if (!of.orchestrator) return core::fail(workflows_off());
     auto run = of.orchestrator->store().read(run_of(call));
     if (!run) return core::fail(std::move(run.error()));
     ListBody body;
@@ -193,32 +191,65 @@ Answer workflow_run_history(Call& call) {
     return body.finish("");
 }
 
-// Whether another version would have come the same way: nothing is done.
-Answer rehearse_workflow_run(Call& call) {
+namespace {
+
+Answer rehearse_definition(Call& call, const StoredRun& run, std::uint32_t version) {
+    const WorkflowServices of = call.services.workflows();
+    const WorkflowRef other = of.table->find(call.tenant(), run.head.workflow_id, version);
+    if (!other) return not_found("version of the workflow", std::to_string(version));
+    workflow::Difference difference;
+    auto played = workflow::play(other->definition, run.journal, {}, &difference);
+    std::string out;
+    core::JsonWriter json(out);
+    json.begin_object().field("fits", played.has_value()).field("version", version);
+    json.field("entries", run.journal.size());
+    if (played) {
+        json.field("status", workflow::run_status_text(played->status));
+    } else {
+        json.field("index", played.error().position).field("message", played.error().message);
+        json.field("expected", difference.expected).field("found", difference.found);
+    }
+    json.end_object();
+    return json_response(200, std::move(out));
+}
+
+core::Result<std::uint32_t> read_rehearsed_version(Call& call) {
     core::JsonDocument document;
     auto in = document.parse_object(call.request.body_view());
     if (!in) return core::fail(std::move(in.error()));
     std::uint32_t version = 0;
     in->integer_as("version", version, 1, INT32_MAX, core::Presence::kRequired);
     if (auto status = in->finish(); !status) return core::fail(status.error());
-    const WorkflowServices of = call.services.workflows();
-    if (!of.orchestrator) return core::fail(switched_off());
-    auto run = of.orchestrator->store().read(run_of(call));
-    if (!run) return core::fail(std::move(run.error()));
-    const WorkflowRef other = of.table->find(call.tenant(), run->head.workflow_id, version);
-    if (!other) return not_found("version of the workflow", std::to_string(version));
-    auto played = workflow::play(other->definition, run->journal);
-    std::string out;
-    core::JsonWriter json(out);
-    json.begin_object().field("fits", played.has_value()).field("version", version);
-    json.field("entries", run->journal.size());
-    if (played) {
-        json.field("status", workflow::run_status_text(played->status));
-    } else {
-        json.field("index", played.error().position).field("message", played.error().message);
+    return version;
+}
+
+}  // namespace
+
+// Whether another version would have come the same way: nothing is done. A script's code is played
+// where such runs go on.
+void rehearse_workflow_run(Call& call, const Respond& respond) {
+    const auto version = read_rehearsed_version(call);
+    if (!version) return respond(error_response(version.error()));
+    Orchestrator* const orchestrator = call.services.workflows().orchestrator;
+    if (!orchestrator) return respond(error_response(workflows_off()));
+    auto run = orchestrator->store().read(run_of(call));
+    if (!run) return respond(error_response(run.error()));
+    if (!run->workflow->code) {
+        auto answer = rehearse_definition(call, *run, *version);
+        return respond(answer ? std::move(*answer) : error_response(answer.error()));
     }
-    json.end_object();
-    return json_response(200, std::move(out));
+    Services* const services = &call.services;
+    const bool taken = orchestrator->rehearse(
+        run_of(call), *version, [services, respond](core::Result<std::string>&& told) {
+            const auto kept = std::make_shared<ApiResponse>(
+                told ? json_response(200, std::move(*told)) : error_response(told.error()));
+            services->run_later([=] { respond(std::move(*kept)); });
+        });
+    if (!taken) {
+        respond(error_response(
+            core::Error(core::ErrorCode::kUnavailable, "too many orders to runs are waiting")
+                .retry_after(1)));
+    }
 }
 
 void cancel_workflow_run(Call& call, const Respond& respond) {

@@ -1,10 +1,14 @@
-// /v2/workflows: create, list, one, its versions, a further version, remove; execute.
+// /v2/workflows: create, list, one, its versions, a further version, remove; execute. A version
+// never changes: what others do by PUT and PATCH makes a further one.
 #include "core/json_writer.h"
+#include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/workflow_answers.h"
 #include "runtime/orchestrator/orchestrator.h"
 #include "runtime/registry/document_body.h"
 #include "store/rows/registry_store.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -12,31 +16,19 @@ namespace millrace::runtime::api {
 namespace {
 
 constexpr std::int64_t kWaitMsMax = 60'000;
-constexpr std::size_t kRunsLookedAt = 10'000;
+constexpr std::size_t kMarksAtOnce = 1'000;
 
-core::Error switched_off() {
-    return {core::ErrorCode::kUnavailable,
-            "workflows are switched off (executors.workflow.enabled)"};
-}
-core::Error busy() {
+core::Error too_many_begin() {
     return core::Error(core::ErrorCode::kUnavailable, "too many runs wait to be begun")
         .retry_after(1);
 }
 
-std::string workflow_view(const WorkflowVersion& of) {
-    std::string out = of.body;
-    out.pop_back();
-    std::string rest;
-    core::JsonWriter json(rest);
-    json.begin_object().key("warnings").begin_array();
-    for (const std::string& warning : of.definition.warnings) json.value(warning);
-    json.end_array();
-    time_field(json, "createdAt", of.created_at_us).end_object();
-    return out + "," + rest.substr(1);
+DocumentTable<Workflow>& workflow_documents(Call& call) {
+    return call.services.registry().table<Workflow>();
 }
 
 // A number, 0 when it is not there.
-core::Result<std::uint32_t> version_of(const Call& call) {
+core::Result<std::uint32_t> version_asked(const Call& call) {
     const std::string text = call.text("version");
     if (text.empty()) return 0;
     const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
@@ -47,22 +39,117 @@ core::Result<std::uint32_t> version_of(const Call& call) {
             .in("version"));
 }
 
-Answer put(Call& call, std::string_view id, int fresh_status) {
+WorkflowRef find_version(Call& call, std::string_view id, std::uint32_t version) {
+    if (version == 0) return workflow_documents(call).find(call.tenant(), id);
+    for (const WorkflowRef& one : workflow_documents(call).versions(call.tenant(), id)) {
+        if (one->version == version) return one;
+    }
+    return nullptr;
+}
+
+core::Error version_is_taken(const Workflow& there) {
+    return core::Error(core::ErrorCode::kConflict,
+                       "version: workflow \"" + there.id + "\" has a version " +
+                           std::to_string(there.version) +
+                           " that says something else, and a version never changes; give this one "
+                           "a new number")
+        .in("version");
+}
+
+// The one that this body would be again; null: it is a new one.
+core::Result<WorkflowRef> same_again(Call& call, const Workflow& sent, const WorkflowRef& newest) {
+    if (sent.version == 0) return newest && newest->says_what(sent) ? newest : WorkflowRef();
+    const WorkflowRef there = find_version(call, sent.id, sent.version);
+    if (there && !there->says_what(sent)) return core::fail(version_is_taken(*there));
+    return there;
+}
+
+core::Status check_versions(Call& call, const std::string& id) {
+    if (workflow_documents(call).versions(call.tenant(), id).size() < kWorkflowVersionsMax)
+        return {};
+    return core::fail(
+        core::Error(core::ErrorCode::kConflict, "workflow \"" + id + "\" has " +
+                                                    std::to_string(kWorkflowVersionsMax) +
+                                                    " versions, which is the limit; remove some")
+            .bound(kWorkflowVersionsMax));
+}
+
+// Whoever lets runs go on looks here.
+void show_versions(Call& call, const std::string& id) {
+    if (WorkflowTable* const shown = call.services.workflows().table)
+        shown->show(call.tenant(), id, workflow_documents(call).versions(call.tenant(), id));
+}
+
+// What would be made, and nothing is.
+Answer only_looked_at(const Workflow& sent, const WorkflowRef& newest) {
+    Workflow made = sent;
+    if (made.version == 0) made.version = newest ? newest->version + 1 : 1;
+    ApiResponse response = json_response(200, document_kind<Workflow>().show(made));
+    response.body.insert(1, "\"dryRun\":true,");
+    return response;
+}
+
+// `id` empty: the body says it.
+Answer put_version(Call& call, std::string_view id, std::string_view body) {
     const auto strict = call.flag("strict");
     if (!strict) return core::fail(strict.error());
-    const WorkflowServices of = call.services.workflows();
-    if (!of.table) return core::fail(switched_off());
-    if (auto key = of.keys->ensure(call.tenant(), call.services.clock().wall_us()); !key)
-        return core::fail(key.error());
-    auto made = of.table->put(call.tenant(), id, call.request.body_view(),
-                              *strict ? workflow::Unknown::kRefuse : workflow::Unknown::kWarn,
-                              identity::actor_of(call.request.principal));
-    if (!made) return core::fail(std::move(made.error()));
-    ApiResponse response =
-        json_response(made->fresh ? fresh_status : 200, workflow_view(*made->version));
-    if (made->fresh && fresh_status == 201)
-        response.headers.emplace_back("Location", "/v2/workflows/" + made->version->id());
-    return response;
+    const auto dry_run = call.flag("dryRun");
+    if (!dry_run) return core::fail(dry_run.error());
+    const auto sent = read_workflow(
+        call.tenant(), id, body, *strict ? workflow::Unknown::kRefuse : workflow::Unknown::kWarn);
+    if (!sent) return core::fail(sent.error());
+    const WorkflowRef newest = workflow_documents(call).find(call.tenant(), sent->id);
+    if (newest) {
+        if (auto agreed =
+                check_precondition(call.request.header("If-Match"), document_etag(*newest));
+            !agreed)
+            return core::fail(agreed.error());
+    }
+    const auto same = same_again(call, *sent, newest);
+    if (!same) return core::fail(same.error());
+    if (*same) return document_response(200, **same);
+    if (auto room = check_versions(call, sent->id); !room) return core::fail(room.error());
+    if (*dry_run) return only_looked_at(*sent, newest);
+    if (RunKeys* const keys = call.services.workflows().keys) {
+        if (auto key = keys->ensure(call.tenant(), call.services.clock().wall_us()); !key)
+            return core::fail(key.error());
+    }
+    auto made = newest ? workflow_documents(call).put(change_context(call), sent->id, body)
+                       : workflow_documents(call).create(change_context(call), body);
+    const bool by_post = id.empty();
+    auto answer = changed<Workflow>(call, std::move(made), by_post || !newest ? 201 : 200);
+    if (answer && by_post && newest)
+        answer->headers.emplace_back("Location", "/v2/workflows/" + sent->id);
+    return answer;
+}
+
+// Runs are pinned to their version: it stays while one of them has not ended. `version` 0: any.
+core::Status check_no_runs(Call& call, std::string_view id, std::uint32_t version) {
+    store::RegistryStore& rows = call.services.database().registry();
+    std::size_t runs = 0;
+    std::string after;
+    for (bool more = true; more;) {
+        auto active = rows.list(kRunActiveKind, tenant_prefix(call.tenant()), after, kMarksAtOnce);
+        if (!active) return core::fail(active.error());
+        more = active->size() == kMarksAtOnce;
+        for (const auto& row : *active) {
+            after = row.id;
+            const auto mark = read_mark(row.json);
+            if (!mark || mark->workflow_id != id) continue;
+            if (version != 0) {
+                const RunName run = run_of_row(row.id);
+                auto head = rows.get(kRunHeadKind, run_row_id(run));
+                if (!head || !*head) continue;
+                const auto read = read_head(run, (*head)->json);
+                if (read && read->version != version) continue;
+            }
+            ++runs;
+        }
+    }
+    if (runs == 0) return {};
+    return core::fail(core::ErrorCode::kConflict,
+                      "workflow \"" + std::string(id) + "\" has " + std::to_string(runs) +
+                          " runs that have not ended; cancel or terminate them first");
 }
 
 struct ExecuteBody {
@@ -118,82 +205,57 @@ std::string begun_body(const RunBegun& begun) {
 
 }  // namespace
 
-Answer create_workflow(Call& call) { return put(call, {}, 201); }
+Answer create_workflow(Call& call) { return put_version(call, {}, call.request.body_view()); }
 
 Answer put_workflow(Call& call) {
     const std::string_view id = call.request.param("id");
-    const WorkflowServices of = call.services.workflows();
-    if (of.table && !of.table->find(call.tenant(), id)) return not_found("workflow", id);
-    return put(call, id, 200);
+    if (!workflow_documents(call).find(call.tenant(), id)) return not_found("workflow", id);
+    return put_version(call, id, call.request.body_view());
 }
 
-Answer list_workflows(Call& call) {
-    const auto limit = call.limit();
-    if (!limit) return core::fail(limit.error());
-    const auto after = call.key_cursor();
-    if (!after) return core::fail(after.error());
-    const WorkflowServices of = call.services.workflows();
-    if (!of.table) return core::fail(switched_off());
-    ListBody body;
-    std::size_t count = 0;
-    std::string last, next;
-    of.table->list(call.tenant(), *after, [&](const WorkflowRef& workflow) {
-        if (count++ == *limit) {
-            next = encode_key_cursor(last);
-            return false;
-        }
-        body.json().raw(workflow_view(*workflow));
-        last = workflow->id();
-        return true;
-    });
-    return body.finish(next);
+// The newest version with the patch on it; a number that the patch does not give is the next one.
+Answer patch_workflow(Call& call) {
+    const std::string_view id = call.request.param("id");
+    const WorkflowRef newest = workflow_documents(call).find(call.tenant(), id);
+    if (!newest) return not_found("workflow", id);
+    const DocumentKind<Workflow>& kind = document_kind<Workflow>();
+    auto merged = merge_document(kind.show(*newest), call.request.body_view(), kind.replaced_whole);
+    if (!merged) return core::fail(std::move(merged.error()));
+    core::JsonDocument document;
+    auto patch = document.parse_object(call.request.body_view());
+    if (!patch) return core::fail(std::move(patch.error()));
+    if (!patch->any("version")) {
+        merged = core::json_merge_patch(*merged, R"({"version":null})");
+        if (!merged) return core::fail(std::move(merged.error()));
+    }
+    return put_version(call, id, *merged);
 }
+
+Answer list_workflows(Call& call) { return list_documents<Workflow>(call); }
 
 Answer get_workflow(Call& call) {
     const std::string_view id = call.request.param("id");
-    const auto version = version_of(call);
+    const auto version = version_asked(call);
     if (!version) return core::fail(version.error());
-    const WorkflowServices of = call.services.workflows();
-    const WorkflowRef found = of.table ? of.table->find(call.tenant(), id, *version) : nullptr;
+    const WorkflowRef found = find_version(call, id, *version);
     if (!found) return not_found(*version == 0 ? "workflow" : "version of the workflow", id);
-    return json_response(200, workflow_view(*found));
+    return document_response(200, *found);
 }
 
-Answer list_workflow_versions(Call& call) {
-    const std::string_view id = call.request.param("id");
-    const WorkflowServices of = call.services.workflows();
-    const auto versions =
-        of.table ? of.table->versions(call.tenant(), id) : std::vector<WorkflowRef>();
-    if (versions.empty()) return not_found("workflow", id);
-    ListBody body;
-    for (auto at = versions.rbegin(); at != versions.rend(); ++at)
-        body.json().raw(workflow_view(**at));
-    return body.finish("");
-}
+Answer list_workflow_versions(Call& call) { return list_document_versions<Workflow>(call); }
 
-// Runs are pinned to their version: it stays while one of them has not ended.
 Answer delete_workflow(Call& call) {
-    const std::string_view id = call.request.param("id");
-    const auto version = version_of(call);
+    const std::string id(call.request.param("id"));
+    const auto version = version_asked(call);
     if (!version) return core::fail(version.error());
-    const WorkflowServices of = call.services.workflows();
-    if (!of.table) return core::fail(switched_off());
-    auto active = call.services.database().registry().list(
-        kRunActiveKind, tenant_prefix(call.tenant()), {}, kRunsLookedAt);
-    if (!active) return core::fail(active.error());
-    std::size_t runs = 0;
-    for (const auto& row : *active) {
-        const auto mark = read_mark(row.json);
-        runs += mark && mark->workflow_id == id;
-    }
-    if (runs != 0) {
-        return core::fail(core::ErrorCode::kConflict,
-                          "workflow \"" + std::string(id) + "\" has " + std::to_string(runs) +
-                              " runs that have not ended; cancel or terminate them first");
-    }
-    auto removed =
-        of.table->remove(call.tenant(), id, *version, identity::actor_of(call.request.principal));
-    if (!removed) return core::fail(removed.error());
+    if (auto none = check_no_runs(call, id, *version); !none) return core::fail(none.error());
+    const auto versions = workflow_documents(call).versions(call.tenant(), id);
+    const bool last = versions.size() == 1 && versions.front()->version == *version;
+    if (*version == 0 || last) return delete_document<Workflow>(call);
+    if (auto removed = workflow_documents(call).remove_version(change_context(call), id, *version);
+        !removed)
+        return core::fail(removed.error());
+    show_versions(call, id);
     return json_response(200, R"({"success":true})");
 }
 
@@ -201,9 +263,11 @@ void execute_workflow(Call& call, const Respond& respond) {
     auto body = read_execute(call);
     if (!body) return respond(error_response(body.error()));
     Orchestrator* const orchestrator = call.services.workflows().orchestrator;
-    if (!orchestrator) return respond(error_response(switched_off()));
+    if (!orchestrator) return respond(error_response(workflows_off()));
     Services* const services = &call.services;
     const core::TenantId tenant = call.tenant();
+    if (auto key = services->workflows().keys->ensure(tenant, services->clock().wall_us()); !key)
+        return respond(error_response(key.error()));
     const std::int64_t wait_ms = body->wait_ms;
     const auto later = [services, respond](ApiResponse&& response) {
         const auto kept = std::make_shared<ApiResponse>(std::move(response));
@@ -220,7 +284,7 @@ void execute_workflow(Call& call, const Respond& respond) {
                 });
             if (!waits) later(json_response(202, begun_body(*begun)));
         });
-    if (!taken) respond(error_response(busy()));
+    if (!taken) respond(error_response(too_many_begin()));
 }
 
 }  // namespace millrace::runtime::api
