@@ -185,7 +185,7 @@ void EventTail::check_right(Stream& stream) const {
 
 void EventTail::open(StreamRequest&& request) {
     const auto refuse = [&](core::Error&& error) {
-        deps_.refuse(request.edge, request.token, std::move(error));
+        deps_.edge.refuse(request.edge, request.token, std::move(error));
     };
     if (auto may = may_open(request); !may) return refuse(std::move(may.error()));
     auto next = start_of(request);
@@ -212,7 +212,8 @@ void EventTail::open(StreamRequest&& request) {
     stream->request = std::move(request);
     if (reset) append_reset(*stream);
     const std::uint64_t number = stream->number;
-    deps_.begin(stream->request, [this, number](bool begun) {
+    const StreamRequest& asked = stream->request;
+    deps_.edge.begin(asked.edge, asked.token, asked.accept, [this, number](bool begun) {
         const auto it = streams_.find(number);
         if (it == streams_.end()) return;
         it->second->writing = false;
@@ -327,20 +328,21 @@ void EventTail::write(Stream& stream) {
     stream.writing = true;
     stream.last_write_us = deps_.clock->wall_us();
     // The bytes stay here until the edge has taken them: a full window is tried again.
-    deps_.write(stream.request.edge, stream.request.token, stream.pending,
-                [this, number = stream.number](io::WriteOutcome outcome) {
-                    const auto it = streams_.find(number);
-                    if (it == streams_.end()) return;
-                    if (outcome == io::WriteOutcome::kClosed) {
-                        streams_.erase(it);
-                    } else if (outcome == io::WriteOutcome::kOk && !it->second->broken.empty()) {
-                        deps_.end(it->second->request.edge, it->second->request.token);
-                        streams_.erase(it);
-                    } else if (outcome == io::WriteOutcome::kOk) {
-                        it->second->writing = false;
-                        it->second->pending.clear();
-                    }  // else drained() follows
-                });
+    deps_.edge.write(
+        stream.request.edge, stream.request.token, stream.pending,
+        [this, number = stream.number](io::WriteOutcome outcome) {
+            const auto it = streams_.find(number);
+            if (it == streams_.end()) return;
+            if (outcome == io::WriteOutcome::kClosed) {
+                streams_.erase(it);
+            } else if (outcome == io::WriteOutcome::kOk && !it->second->broken.empty()) {
+                deps_.edge.end(it->second->request.edge, it->second->request.token);
+                streams_.erase(it);
+            } else if (outcome == io::WriteOutcome::kOk) {
+                it->second->writing = false;
+                it->second->pending.clear();
+            }  // else drained() follows
+        });
 }
 
 }  // namespace millrace::runtime

@@ -15,6 +15,7 @@
 #include "io/http_server.h"
 #include "runtime/event/event_filter.h"
 #include "runtime/identity/principal.h"
+#include "runtime/stream/stream_edge.h"
 #include "store/database.h"
 #include "store/log/event_block.h"
 
@@ -49,13 +50,7 @@ public:
         store::Database* database = nullptr;
         // Appends the event as the API shows it.
         std::function<void(std::string&, const store::StoredEvent&)> render;
-        // On the edge shard: begins the stream (its head) and writes; these are posted to it.
-        std::function<void(const StreamRequest&, std::function<void(bool)>)> begin;
-        std::function<void(core::ShardId, io::RequestToken, std::string,
-                           std::function<void(io::WriteOutcome)>)>
-            write;
-        std::function<void(core::ShardId, io::RequestToken, core::Error)> refuse;
-        std::function<void(core::ShardId, io::RequestToken)> end;
+        StreamEdge edge;
     };
     static constexpr std::size_t kStreamsMax = 1024;
 

@@ -7,7 +7,7 @@ namespace millrace::runtime {
 void StatsTail::open(core::ShardId edge, io::RequestToken token,
                      const identity::Principal& principal) {
     if (streams_.size() >= kStreamsMax) {
-        return deps_.refuse(
+        return deps_.edge.refuse(
             edge, token,
             core::Error(core::ErrorCode::kRateLimited, "too many streams of figures are open")
                 .bound(kStreamsMax)
@@ -15,7 +15,7 @@ void StatsTail::open(core::ShardId edge, io::RequestToken token,
     }
     const std::uint64_t number = next_number_++;
     streams_.emplace(number, Stream{edge, token, principal});
-    deps_.begin(edge, token, [this, number](bool begun) {
+    deps_.edge.begin(edge, token, {}, [this, number](bool begun) {
         const auto it = streams_.find(number);
         if (it == streams_.end()) return;
         it->second.writing = false;
@@ -45,19 +45,20 @@ void StatsTail::tell(std::string_view newest) {
     for (const std::uint64_t number : ready) {
         Stream& stream = streams_.at(number);
         if (!stream.principal.still_holds(deps_.clock->wall_us())) {
-            deps_.end(stream.edge, stream.token);
+            deps_.edge.end(stream.edge, stream.token);
             streams_.erase(number);
             continue;
         }
         stream.writing = true;
-        deps_.write(stream.edge, stream.token, message, [this, number](io::WriteOutcome outcome) {
-            const auto it = streams_.find(number);
-            if (it == streams_.end()) return;
-            if (outcome == io::WriteOutcome::kClosed)
-                streams_.erase(it);
-            else if (outcome == io::WriteOutcome::kOk)
-                it->second.writing = false;  // else drained() follows
-        });
+        deps_.edge.write(stream.edge, stream.token, message,
+                         [this, number](io::WriteOutcome outcome) {
+                             const auto it = streams_.find(number);
+                             if (it == streams_.end()) return;
+                             if (outcome == io::WriteOutcome::kClosed)
+                                 streams_.erase(it);
+                             else if (outcome == io::WriteOutcome::kOk)
+                                 it->second.writing = false;  // else drained() follows
+                         });
     }
 }
 

@@ -9,6 +9,7 @@
 #include "core/result.h"
 #include "io/http_server.h"
 #include "runtime/identity/principal.h"
+#include "runtime/stream/stream_edge.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -24,13 +25,7 @@ class StatsTail {
 public:
     struct Deps {
         const core::Clock* clock = nullptr;
-        // On the edge shard; these are posted to it.
-        std::function<void(core::ShardId, io::RequestToken, std::function<void(bool)>)> begin;
-        std::function<void(core::ShardId, io::RequestToken, std::string,
-                           std::function<void(io::WriteOutcome)>)>
-            write;
-        std::function<void(core::ShardId, io::RequestToken, core::Error)> refuse;
-        std::function<void(core::ShardId, io::RequestToken)> end;
+        StreamEdge edge;
     };
     static constexpr std::size_t kStreamsMax = 256;
 

@@ -19,17 +19,16 @@ protected:
         deps.clock = &clock_;
         deps.database = database_.get();
         deps.render = [](std::string& out, const store::StoredEvent& event) { out += event.raw; };
-        deps.begin = [this](const StreamRequest&, std::function<void(bool)> begun) {
-            begun_ = std::move(begun);
-        };
-        deps.write = [this](core::ShardId, io::RequestToken, std::string bytes,
-                            std::function<void(io::WriteOutcome)> written) {
+        deps.edge.begin = [this](core::ShardId, io::RequestToken, const std::string&,
+                                 std::function<void(bool)> begun) { begun_ = std::move(begun); };
+        deps.edge.write = [this](core::ShardId, io::RequestToken, std::string bytes,
+                                 std::function<void(io::WriteOutcome)> written) {
             const io::WriteOutcome outcome =
                 full_-- > 0 ? io::WriteOutcome::kFull : io::WriteOutcome::kOk;
             if (outcome == io::WriteOutcome::kOk) told_ += bytes;
             written_ = [written = std::move(written), outcome] { written(outcome); };
         };
-        deps.end = [this](core::ShardId, io::RequestToken) { ++ends_; };
+        deps.edge.end = [this](core::ShardId, io::RequestToken) { ++ends_; };
         tail_ = std::make_unique<EventTail>(std::move(deps));
         StreamRequest request;
         request.from = "beginning";

@@ -18,18 +18,19 @@ protected:
     StatsTail::Deps deps() {
         StatsTail::Deps out;
         out.clock = &clock;
-        out.begin = [this](core::ShardId, io::RequestToken, std::function<void(bool)> done) {
+        out.edge.begin = [this](core::ShardId, io::RequestToken, const std::string&,
+                                std::function<void(bool)> done) {
             begun.push_back(std::move(done));
         };
-        out.write = [this](core::ShardId, io::RequestToken token, std::string bytes,
-                           std::function<void(io::WriteOutcome)> done) {
+        out.edge.write = [this](core::ShardId, io::RequestToken token, std::string bytes,
+                                std::function<void(io::WriteOutcome)> done) {
             written.push_back({token.connection, std::move(bytes)});
             done(answer);
         };
-        out.refuse = [this](core::ShardId, io::RequestToken, const core::Error& error) {
+        out.edge.refuse = [this](core::ShardId, io::RequestToken, const core::Error& error) {
             refused.push_back(error.code);
         };
-        out.end = [this](core::ShardId, io::RequestToken token) {
+        out.edge.end = [this](core::ShardId, io::RequestToken token) {
             ended.push_back(token.connection);
         };
         return out;
