@@ -30,7 +30,7 @@ struct Report {
 std::vector<store::Execution> Report::tried() const {
     store::Database& database = services.database();
     const auto at = database.log_reader().find_identity(
-        database.hasher().identity({tenant, "integration", "entities", event_id}));
+        database.hasher().identity({tenant, kEntitySourceType, kEntitySourceId, event_id}));
     if (!at || !*at) return {};
     store::ExecutionQuery query;
     query.tenant = tenant;

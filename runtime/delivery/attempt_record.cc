@@ -40,13 +40,7 @@ std::string without_error(std::string_view attempt) {
 }
 
 std::uint64_t member_number(std::string_view attempt, std::string_view quoted_name) {
-    std::uint64_t number = 0;
-    scan_members(attempt, [&](std::string_view key, std::string_view value) {
-        if (key != quoted_name) return true;
-        number = number_of(value);
-        return false;
-    });
-    return number;
+    return number_of(member_of(attempt, quoted_name));
 }
 
 std::string shortened(std::string_view history) {

@@ -74,7 +74,7 @@ std::string entity_event(const EntityChange& change, std::int64_t now_us) {
     core::JsonWriter json(out);
     json.begin_object().field("eventId", change.event_id);
     json.field("pattern", entity_pattern(change.type, change.verb)).field("version", "1.0");
-    json.key("source").begin_object().field("type", "integration").field("id", "entities");
+    json.key("source").begin_object().field("type", kEntitySourceType).field("id", kEntitySourceId);
     json.end_object().field("timestamp", core::format_timestamp(now_us));
     json.key("payload").begin_object().field("entity", change.type).field("id", change.id);
     if (!change.elsewhere) json.field("version", change.stamp_after.version);
@@ -124,18 +124,15 @@ bool is_in_chain(const std::vector<std::string>& chain, std::string_view link) {
 
 std::vector<std::string> chain_of_event(std::string_view event) {
     std::vector<std::string> chain;
-    scan_members(event, [&](std::string_view key, std::string_view value) {
-        if (key != "\"x-chain\"") return true;
-        core::JsonDom dom;
-        core::JsonElement root;
-        core::JsonArray links;
-        if (!dom.read(value, root) || !root.get(links)) return false;
-        for (const core::JsonElement link : links) {
-            std::string_view text;
-            if (link.get(text) && chain.size() <= kHookChainMax) chain.emplace_back(text);
-        }
-        return false;
-    });
+    core::JsonDom dom;
+    core::JsonElement root;
+    core::JsonArray links;
+    const std::string_view text = member_of(event, "\"x-chain\"");
+    if (text.empty() || !dom.read(text, root) || !root.get(links)) return chain;
+    for (const core::JsonElement link : links) {
+        std::string_view name;
+        if (link.get(name) && chain.size() <= kHookChainMax) chain.emplace_back(name);
+    }
     return chain;
 }
 

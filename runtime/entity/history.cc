@@ -3,13 +3,15 @@
 #include "core/event_parser.h"
 #include "core/field_plan.h"
 #include "core/field_table.h"
+#include "core/timestamp.h"
 #include "runtime/entity/document.h"
 #include "runtime/entity/names.h"
 #include "runtime/event/json_scan.h"
 #include "store/log/event_search.h"
-#include "store/log/log_reader.h"
+#include "store/retention/let_go.h"
 #include "store/rows/entity_store.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace millrace::runtime {
@@ -24,19 +26,24 @@ core::Error too_much(std::string_view what, std::size_t limit) {
         .bound(static_cast<std::int64_t>(limit));
 }
 
-core::Status check_reach(store::Database& database, std::int64_t at_us) {
-    for (std::size_t i = 0; i < database.shards(); ++i) {
-        const core::ShardId shard{static_cast<std::uint16_t>(i)};
-        const core::LogOffset first = database.first_kept(shard);
-        if (first.value == 0) continue;
-        const auto block = database.log_reader().read_block(shard, first);
-        if (!block) return core::fail(block.error());
-        if (*block && block->record(0).received_at_us <= at_us) continue;
-        return core::fail(core::Error(core::ErrorCode::kValidation,
-                                      "asOf lies before the oldest events that are kept")
-                              .in("asOf"));
+// Until when changes of the type may be missing.
+core::Result<std::int64_t> missing_until(store::Database& database, const PastEntities& asked) {
+    const std::string prefix = std::string(kEntityPatternPrefix) + asked.type + ".";
+    return store::let_go_until(database, asked.tenant, prefix);
+}
+
+// What was let go before it was written down until when: a document that says itself that it was
+// changed after the moment. 0: none does.
+std::int64_t changed_later(const Views& views, std::int64_t at_us) {
+    std::int64_t latest_us = 0;
+    for (const auto& [id, entity] : views) {
+        const std::string_view text = member_of(entity, "\"updatedAt\"");
+        std::int64_t updated_us = 0;
+        if (text.size() < 2 || !core::parse_timestamp(text.substr(1, text.size() - 2), updated_us))
+            continue;
+        if (updated_us > at_us) latest_us = std::max(latest_us, updated_us);
     }
-    return {};
+    return latest_us;
 }
 
 core::Status current(store::Database& database, const PastEntities& asked, Views& out) {
@@ -54,17 +61,6 @@ core::Status current(store::Database& database, const PastEntities& asked, Views
     return database.entities().visit({asked.tenant, asked.type, {}}, add);
 }
 
-// The raw text of a member; empty when there is none.
-std::string_view member_of(std::string_view object, std::string_view quoted_name) {
-    std::string_view found;
-    scan_members(object, [&](std::string_view key, std::string_view value) {
-        if (key != quoted_name) return true;
-        found = value;
-        return false;
-    });
-    return found;
-}
-
 class Undo {
 public:
     Undo(const PastEntities& asked, Views& views) : asked_(asked), views_(views) {}
@@ -74,7 +70,8 @@ public:
         if (!event.has(store::EventFlag::kEmitted)) return;
         core::Envelope envelope;
         if (!parser_.extract(event.raw, plan_, &envelope, fields_)) return;
-        if (envelope.source_id != "entities" || envelope.source_type != "integration") return;
+        if (envelope.source_id != kEntitySourceId || envelope.source_type != kEntitySourceType)
+            return;
         if (envelope.timestamp_us <= asked_.at_us) return;
         std::string_view type;
         EntityVerb verb = EntityVerb::kCreated;
@@ -102,11 +99,10 @@ private:
 
 }  // namespace
 
-core::Result<Views> entities_at(store::Database& database, const PastEntities& asked) {
+core::Result<PastAnswer> entities_at(store::Database& database, const PastEntities& asked) {
     constexpr std::int64_t kSlackUs = 10'000'000;  // between a change's own time and its receipt
-    if (auto reaches = check_reach(database, asked.at_us); !reaches)
-        return core::fail(reaches.error());
-    Views views;
+    PastAnswer answer;
+    Views& views = answer.views;
     if (auto read = current(database, asked, views); !read) return core::fail(read.error());
     Undo undo(asked, views);
     const std::string prefix = std::string(kEntityPatternPrefix) + asked.type + ".";
@@ -133,7 +129,11 @@ core::Result<Views> entities_at(store::Database& database, const PastEntities& a
         if (views.size() > kUndoEntitiesMax)
             return core::fail(too_much("entities", kUndoEntitiesMax));
     } while (!cursor.empty());
-    return views;
+    // Behind the reading: what retention took meanwhile is told by now.
+    const auto until_us = missing_until(database, asked);
+    if (!until_us) return core::fail(until_us.error());
+    answer.gone_until_us = *until_us > asked.at_us ? *until_us : changed_later(views, asked.at_us);
+    return answer;
 }
 
 }  // namespace millrace::runtime

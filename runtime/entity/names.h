@@ -39,6 +39,9 @@ bool is_entity_id(std::string_view id);
 // "entity.order.updated"
 std::string entity_pattern(std::string_view type, EntityVerb verb);
 inline constexpr std::string_view kEntityPatternPrefix = "entity.";
+// Who tells of changes.
+inline constexpr std::string_view kEntitySourceType = "integration";
+inline constexpr std::string_view kEntitySourceId = "entities";
 // What such a pattern says; false when it is none.
 bool read_entity_pattern(std::string_view pattern, std::string_view& type, EntityVerb& verb);
 

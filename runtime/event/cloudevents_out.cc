@@ -12,17 +12,6 @@
 namespace millrace::runtime {
 namespace {
 
-// The member of an object, raw; empty when absent.
-std::string_view member_of(std::string_view object, std::string_view quoted_name) {
-    std::string_view found;
-    if (object.empty()) return found;
-    scan_members(object, [&](std::string_view key, std::string_view value) {
-        if (key == quoted_name) found = value;
-        return true;
-    });
-    return found;
-}
-
 // Writes attributes, each name once: what the envelope says wins over what x-ce keeps.
 class AttributeWriter {
 public:

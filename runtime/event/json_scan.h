@@ -112,7 +112,18 @@ bool scan_members(std::string_view text, Visit&& visit) {
     return in.take('}') && in.at_end();
 }
 
-// Likewise for the items of an array.
+// The raw text of a member, "" when there is none.
+inline std::string_view member_of(std::string_view object, std::string_view quoted_name) {
+    std::string_view found;
+    scan_members(object, [&](std::string_view key, std::string_view value) {
+        if (key != quoted_name) return true;
+        found = value;
+        return false;
+    });
+    return found;
+}
+
+// As scan_members(), for the items of an array.
 template <typename Visit>
 bool scan_items(std::string_view text, Visit&& visit) {
     JsonScanner in(text);

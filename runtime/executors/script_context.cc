@@ -11,16 +11,6 @@
 namespace millrace::runtime {
 namespace {
 
-std::string_view member_of(std::string_view object, std::string_view quoted_name) {
-    std::string_view found;
-    scan_members(object, [&](std::string_view key, std::string_view value) {
-        if (key != quoted_name) return true;
-        found = value;
-        return false;
-    });
-    return found;
-}
-
 std::string_view without_quotes(std::string_view text) {
     return text.size() < 2 ? std::string_view() : text.substr(1, text.size() - 2);
 }

@@ -167,6 +167,31 @@ class After(HookCase):
         self.assertEqual(len(reply.json()["hooks"]), 1)
         harness.wait_until("the second attempt", lambda: self.kv(kind).get(kind) == 1)
 
+    def test_one_hears_the_changes_of_an_entity_in_their_order(self):
+        """Though the first attempt for the first change fails, and others' changes come between."""
+        kind = self.unique("order")
+        self.hook(kind, "afterUpdate", "return function(e, ctx) local d = ctx.eventData.doc "
+                  "if d.n == 1 and ctx.attempt < 2 then error('not yet') end "
+                  "if d.n == 2 then sdk.sleep(100) end "
+                  "local k = '%s:' .. d.id local l = sdk.kv.get(k) or '' "
+                  "sdk.kv.set(k, l .. ' ' .. d.n) end" % kind)
+        for entity in ("a", "b"):
+            self.create(kind, id=entity, n=0)
+        self.server.request("PATCH", f"/v2/entities/{kind}/b", {"n": 7})
+        for n in (1, 2, 3, 4):
+            self.server.request("PATCH", f"/v2/entities/{kind}/a", {"n": n})
+        harness.wait_until("all of them", lambda: "4" in self.kv(kind).get(f"{kind}:a", ""))
+        self.assertEqual(self.kv(kind), {f"{kind}:a": " 1 2 3 4", f"{kind}:b": " 7"})
+
+    def test_those_beside_each_other_begin_by_order_and_do_not_wait(self):
+        kind = self.unique("beside")
+        self.hook(kind, "afterCreate", "return function() sdk.kv.incr('%s:late') end" % kind, order=2)
+        self.hook(kind, "afterCreate", "return function(e, ctx) if ctx.attempt < 2 then error('no') end "
+                  "sdk.kv.set('%s:first', sdk.kv.get('%s:late')) end" % (kind, kind), order=1)
+        self.create(kind, "?wait=hooks", id="o")
+        harness.wait_until("the second attempt", lambda: f"{kind}:first" in self.kv(kind))
+        self.assertEqual(self.kv(kind), {f"{kind}:first": 1, f"{kind}:late": 1})
+
     def test_one_that_is_removed_hears_nothing(self):
         kind = self.unique("gone")
         hook = self.hook(kind, "afterCreate", "return function() sdk.kv.incr('%s') end" % kind)
