@@ -109,9 +109,23 @@ void answer_write(const WriteRef& write, const EntityChange& change) {
 }
 
 void settle_write(const WriteRef& write, ScriptRunResult&& result) {
+    const bool done = result.status && result.error.empty();
+    const bool one_less = done ? write->kind == EntityWrite::Kind::kDelete : write->counted;
+    if (one_less) write->services.entity_counts().add(write->caller.tenant, -1);
     if (!result.status) return end_write(write, error_response(result.status.error()));
     if (!result.error.empty()) return end_write(write, hook_failure(result));
     answer_write(write, result.entity->change);
+}
+
+std::int64_t entity_quota(const EntityWrite& write) {
+    return write.services.registry().quotas_of(write.caller.tenant).of(identity::Quota::kEntities);
+}
+
+core::Status take_quota(EntityWrite& write) {
+    EntityCounts& counts = write.services.entity_counts();
+    if (auto may = counts.take(write.caller.tenant, entity_quota(write)); !may) return may;
+    write.counted = counts.held(write.caller.tenant).has_value();
+    return {};
 }
 
 void run_write(const WriteRef& write) {
@@ -132,9 +146,42 @@ void run_write(const WriteRef& write) {
         change->stamp_after = change->stamp;
         return answer_write(write, *change);
     }
+    if (change->verb == EntityVerb::kCreated) {
+        if (auto may = take_quota(*write); !may)
+            return end_write(write, error_response(may.error()));
+    }
     services.run_change(std::move(*change), write->caller, [write](ScriptRunResult&& result) {
         settle_write(write, std::move(result));
     });
+}
+
+void enter_desk(const WriteRef& write) {
+    const bool taken =
+        write->services.entity_desk().enter(key_of(*write), [write] { run_write(write); });
+    if (taken) return;
+    write->respond(error_response(
+        core::Error(core::ErrorCode::kRateLimited, "too many changes of this entity are waiting")
+            .retry_after(1)));
+}
+
+// A quota bounds them, and nobody has counted them since the start.
+void count_first(const WriteRef& write) {
+    Services& services = write->services;
+    const core::TenantId tenant = write->caller.tenant;
+    const auto first = services.entity_counts().wait(tenant, [write](const core::Status& counted) {
+        if (!counted) return write->respond(error_response(counted.error()));
+        enter_desk(write);
+    });
+    if (!first) return write->respond(error_response(first.error()));
+    if (!*first) return;
+    auto count = std::make_shared<core::Result<std::int64_t>>(0);
+    store::Database& database = services.database();
+    const bool taken = services.run_aside(
+        Aside::kLook, [count, tenant, &database] { *count = database.entities().count(tenant); },
+        [count, tenant, &services] {
+            services.entity_counts().learned(tenant, std::move(*count));
+        });
+    if (!taken) services.entity_counts().learned(tenant, core::fail(busy_aside(Aside::kLook)));
 }
 
 }  // namespace
@@ -158,12 +205,10 @@ void begin_write(WriteRef write) {
             asked.hooks = std::move(*hooks);
         if (auto loop = looped(asked)) return write->respond(std::move(*loop));
     }
-    const bool taken =
-        write->services.entity_desk().enter(key_of(*write), [write] { run_write(write); });
-    if (taken) return;
-    write->respond(error_response(
-        core::Error(core::ErrorCode::kRateLimited, "too many changes of this entity are waiting")
-            .retry_after(1)));
+    const bool bounded = entity_quota(*write) != 0;
+    if (bounded && !write->services.entity_counts().held(write->caller.tenant))
+        return count_first(write);
+    enter_desk(write);
 }
 
 core::Result<std::vector<EntityHook>> hooks_before(Services& services, core::TenantId tenant,

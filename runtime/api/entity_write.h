@@ -35,7 +35,8 @@ struct EntityWrite {
     std::optional<std::uint64_t> based_on;  // the version in the body
     identity::Principal caller;
     std::vector<std::string> chain;
-    bool waits = false;  // ?wait=hooks
+    bool waits = false;    // ?wait=hooks
+    bool counted = false;  // it is one more of the tenant's already
 };
 
 EntityVerb verb_of(EntityWrite::Kind kind);
@@ -53,6 +54,8 @@ ApiResponse hook_failure(const ScriptRunResult& result);
 std::optional<ApiResponse> looped(const EntityChange& change);
 
 // entity_list.cc
+// 410: what was there then can't be told any more. None: it can.
+std::optional<ApiResponse> gone_response(const PastEntities& asked, const PastAnswer& then);
 void list_entities_of(Call& call, const std::string& type, const Respond& respond);
 
 // hook_report.cc: what has become of the hooks that are told of an event, a JSON array, when each

@@ -52,4 +52,14 @@ core::Status EntityStore::visit(const EntityKey& behind,
     return {};
 }
 
+core::Result<std::int64_t> EntityStore::count(core::TenantId tenant) {
+    const std::string prefix = entity_prefix(tenant, "");
+    std::int64_t count = 0;
+    const auto rows = engine_.iterate(ColumnFamily::kEntity);
+    for (rows->Seek(prefix); rows->Valid() && view(rows->key()).starts_with(prefix); rows->Next())
+        ++count;
+    if (!rows->status().ok()) return core::fail(rocks_error("count entities", rows->status()));
+    return count;
+}
+
 }  // namespace millrace::store

@@ -34,6 +34,8 @@ public:
     // Those of a type behind `key.id` ("": from the first), in the order of their ids, until
     // `visit` says false.
     core::Status visit(const EntityKey& behind, const std::function<bool(Entity&&)>& visit);
+    // All of a tenant's. Reads every key: as long as that takes.
+    core::Result<std::int64_t> count(core::TenantId tenant);
 
 private:
     Engine& engine_;

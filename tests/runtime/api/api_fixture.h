@@ -111,6 +111,7 @@ public:
     }
     EndpointTable& endpoints() override { return endpoints_; }
     EntityDesk& entity_desk() override { return entity_desk_; }
+    EntityCounts& entity_counts() override { return entity_counts_; }
     void run_change(EntityChange&& change, const identity::Principal&,
                     std::function<void(ScriptRunResult&&)> done) override {
         changes_asked.push_back(std::move(change));
@@ -211,6 +212,7 @@ private:
     std::unique_ptr<Scheduler> scheduler_;
     EndpointTable endpoints_;
     EntityDesk entity_desk_;
+    EntityCounts entity_counts_;
     SchemaBook schemas_;
 };
 
