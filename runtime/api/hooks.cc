@@ -1,11 +1,9 @@
-// /v2/hooks: create, list, one, change, remove. A hook that is told has a subscription of its own,
-// which comes and goes with it. POST /v2/hooks/run asks or tells the hooks of a document that lives
-// elsewhere.
+// /v2/hooks: the list; the rest is in own_subscription.h. POST /v2/hooks/run asks or tells the hooks
+// of a document that lives elsewhere.
 #include "core/made_id.h"
 #include "runtime/api/documents.h"
 #include "runtime/api/entity_write.h"
 #include "runtime/api/handlers.h"
-#include "runtime/api/own_subscription.h"
 #include "runtime/event/snake_names.h"
 
 #include <memory>
@@ -13,23 +11,6 @@
 
 namespace millrace::runtime::api {
 namespace {
-
-DocumentTable<Hook>& table_of(Call& call) { return call.services.registry().table<Hook>(); }
-
-Answer changed_hook(Call& call, core::Result<DocumentChange<Hook>>&& made, int status) {
-    if (!made) return core::fail(std::move(made.error()));
-    const HookRef after = made->after;
-    if (after->told()) {
-        // Both are there, or neither.
-        if (auto subscribed = put_own_subscription(call, hook_subscription_id(after->id),
-                                                   hook_subscription_body(*after));
-            !subscribed) {
-            (void)table_of(call).undo(*made);
-            return core::fail(subscribed.error());
-        }
-    }
-    return changed<Hook>(call, std::move(made), status);
-}
 
 struct HookRunBody {
     HookPoint on;
@@ -114,36 +95,10 @@ ApiResponse told_response(const EntityChange& change, std::string_view hooks) {
 
 }  // namespace
 
-Answer create_hook(Call& call) {
-    return changed_hook(call, table_of(call).create(change_context(call), call.request.body_view()),
-                        201);
-}
-
 Answer list_hooks(Call& call) {
     const std::string entity = call.text("entity");
     return list_chosen<Hook>(
         call, [&](const Hook& hook) { return entity.empty() || hook.entity == entity; });
-}
-
-Answer put_hook(Call& call) {
-    return changed_hook(call,
-                        table_of(call).put(change_context(call), call.request.param("id"),
-                                           call.request.body_view()),
-                        200);
-}
-
-Answer patch_hook(Call& call) {
-    return changed_hook(call,
-                        table_of(call).patch(change_context(call), call.request.param("id"),
-                                             call.request.body_view()),
-                        200);
-}
-
-void delete_hook(Call& call, const Respond& respond) {
-    const std::string id(call.request.param("id"));
-    auto gone = changed<Hook>(call, table_of(call).remove(change_context(call), id), 200);
-    if (!gone) return respond(error_response(gone.error()));
-    remove_own_subscription(call, hook_subscription_id(id), respond);
 }
 
 void run_hooks(Call& call, const Respond& respond) {

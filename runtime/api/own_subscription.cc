@@ -1,6 +1,5 @@
 #include "runtime/api/own_subscription.h"
 
-#include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
 
 #include <utility>
@@ -26,7 +25,9 @@ void remove_own_subscription(Call& call, const std::string& id, const Respond& r
         call.services.registry().table<Subscription>().find(call.tenant(), id);
     if (!subscription) return respond(json_response(200, R"({"success":true})"));
     call.services.registry().act_as(identity::actor_of(call.request.principal));
-    close_subscription(call, subscription, Closing::kDeadLetter,
+    ChangeContext context = change_context(call);
+    context.if_match = {};  // it is the document's
+    close_subscription(call, context, subscription, Closing::kDeadLetter,
                        [respond](core::Result<std::uint64_t>&& count) {
                            respond(count ? json_response(200, R"({"success":true})")
                                          : error_response(count.error()));

@@ -1,32 +1,13 @@
-// /v2/schedules: create, list, one, change, remove. A schedule that names an executor has a
-// subscription of its own, which takes its events there; it comes and goes with the schedule.
+// /v2/schedules: list, one, and what is shown of one. A schedule that names an executor has a
+// subscription of its own, which takes its events there (own_subscription.h).
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
-#include "runtime/api/own_subscription.h"
 #include "runtime/api/schedule_view.h"
 
 #include <utility>
 
 namespace millrace::runtime::api {
 namespace {
-
-Answer changed_schedule(Call& call, core::Result<DocumentChange<Schedule>>&& made, int status) {
-    if (!made) return core::fail(std::move(made.error()));
-    const ScheduleRef before = made->before, after = made->after;
-    const bool other_target = !before || before->executor != after->executor;
-    if (!after->executor.empty() && other_target) {
-        // Both are there, or neither.
-        if (auto subscribed = put_own_subscription(call, schedule_subscription_id(after->id),
-                                                   schedule_subscription_body(*after));
-            !subscribed) {
-            (void)call.services.registry().table<Schedule>().undo(*made);
-            return core::fail(subscribed.error());
-        }
-    }
-    auto answer = changed<Schedule>(call, std::move(made), status);
-    if (answer) answer->body = schedule_view(call.services, *after);
-    return answer;
-}
 
 DocumentTable<Schedule>& table_of(Call& call) { return call.services.registry().table<Schedule>(); }
 
@@ -49,32 +30,6 @@ std::string schedule_view(Services& services, const Schedule& schedule) {
     json.field_or_null("pauseReason", schedule.pause_reason);
     json.field("ended", due_us == 0 && !schedule.timing.cron.at_start).end_object();
     return out + live.substr(1);
-}
-
-Answer create_schedule(Call& call) {
-    return changed_schedule(
-        call, table_of(call).create(change_context(call), call.request.body_view()), 201);
-}
-
-Answer put_schedule(Call& call) {
-    return changed_schedule(call,
-                            table_of(call).put(change_context(call), call.request.param("id"),
-                                               call.request.body_view()),
-                            200);
-}
-
-Answer patch_schedule(Call& call) {
-    return changed_schedule(call,
-                            table_of(call).patch(change_context(call), call.request.param("id"),
-                                                 call.request.body_view()),
-                            200);
-}
-
-void delete_schedule(Call& call, const Respond& respond) {
-    const std::string id(call.request.param("id"));
-    auto gone = changed<Schedule>(call, table_of(call).remove(change_context(call), id), 200);
-    if (!gone) return respond(error_response(gone.error()));
-    remove_own_subscription(call, schedule_subscription_id(id), respond);
 }
 
 Answer get_schedule(Call& call) {

@@ -108,15 +108,15 @@ void delete_subscription(Call& call, const Respond& respond) {
         auto gone = delete_document<Subscription>(call);
         return respond(gone ? std::move(*gone) : error_response(gone.error()));
     }
-    close_subscription(call, table.find(call.tenant(), id), *how,
+    close_subscription(call, change_context(call), table.find(call.tenant(), id), *how,
                        [how = *how, respond](core::Result<std::uint64_t>&& count) {
                            respond(count ? removed(how, *count) : error_response(count.error()));
                        });
 }
 
-void close_subscription(Call& call, const SubscriptionRef& subscription, Closing how,
+void close_subscription(Call& call, const ChangeContext& context,
+                        const SubscriptionRef& subscription, Closing how,
                         const std::function<void(core::Result<std::uint64_t>&&)>& done) {
-    const ChangeContext context = change_context(call);
     auto made = call.services.registry().table<Subscription>().amend(
         context, subscription->id, "delete", [&](Subscription& next) {
             next.closing = how;

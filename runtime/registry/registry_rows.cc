@@ -49,11 +49,20 @@ core::Status StoreRegistryRows::commit(std::span<const RegistryRow> puts,
                            link->head.at_us, audit_head_document(link->head));
     }
     batch.put_registry(kRevisionKind, {}, revision_ + 1, at_us, "{}");
-    auto written = database_.write_now(batch);
+    auto written =
+        database_.write_now(batch, many_ ? store::Durability::kOs : store::Durability::kFsync);
     if (!written) return written;
     ++revision_;
     if (link) chain_.took(*link);
     return written;
+}
+
+// One sync covers all that was written before it.
+core::Status StoreRegistryRows::end_many() {
+    many_ = false;
+    store::RowBatch batch;
+    batch.put_registry(kRevisionKind, {}, revision_, 0, "{}");
+    return database_.write_now(batch);
 }
 
 }  // namespace millrace::runtime

@@ -44,6 +44,10 @@ public:
     virtual core::Status commit(std::span<const RegistryRow> puts,
                                 std::span<const RegistryRowName> erases, std::int64_t at_us,
                                 core::TenantId tenant, std::string_view audit) = 0;
+    // From begin_many() on commits are written to the system, in their order; end_many() syncs them
+    // all. Where that fails nobody knows what of them is durable.
+    virtual void begin_many() {}
+    virtual core::Status end_many() { return {}; }
     // How many commits there have been, over all openings of the folder.
     virtual std::uint64_t revision() const { return 0; }
     // A row that is kept and can not be read: whoever looks after the folder is told.
@@ -56,6 +60,8 @@ public:
     core::Result<std::vector<RegistryRow>> load_all(std::string_view kind) override;
     core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases,
                         std::int64_t at_us, core::TenantId tenant, std::string_view audit) override;
+    void begin_many() override { many_ = true; }
+    core::Status end_many() override;
     std::uint64_t revision() const override { return revision_; }
     void set_aside(std::string_view kind, std::string_view id, const core::Error& why) override {
         aside_.add(kind, id, why);
@@ -65,6 +71,7 @@ private:
     store::Database& database_;
     SetAside& aside_;
     std::uint64_t revision_ = 0;
+    bool many_ = false;
     AuditChain chain_;
 };
 

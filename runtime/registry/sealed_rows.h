@@ -28,6 +28,8 @@ public:
     core::Result<std::vector<RegistryRow>> load_all(std::string_view kind) override;
     core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases,
                         std::int64_t at_us, core::TenantId tenant, std::string_view audit) override;
+    void begin_many() override { beneath_.begin_many(); }
+    core::Status end_many() override { return beneath_.end_many(); }
     std::uint64_t revision() const override { return beneath_.revision(); }
     void set_aside(std::string_view kind, std::string_view id, const core::Error& why) override {
         beneath_.set_aside(kind, id, why);

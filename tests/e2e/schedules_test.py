@@ -3,11 +3,17 @@
 ledger, whatever happens in between. Method: schedules of a second, read back from the log and the
 ledger; kill -9 around due times."""
 import json
+import os
+import signal
+import stat
+import subprocess
+import tempfile
 import time
 import unittest
 import urllib.parse
 
 import harness
+from sink import Sink
 
 EVERY_SECOND = "* * * * * *"
 
@@ -101,6 +107,35 @@ class Documents(ScheduleCase):
             "type": "script", "scriptId": "nobody"}})
         self.assert_error(reply, 400, "VALIDATION_ERROR", "nobody")
         self.assert_error(self.server.get("/v2/schedules?wrong=1"), 400, "VALIDATION_ERROR")
+
+    def test_many_at_once(self):
+        name = self.unique("bulk")
+        good = [{"id": f"{name}-{i}", "cron": "0 0 1 1 *", "event": {"pattern": "x"}} for i in range(500)]
+        bad = [{"id": f"{name}-bad", "cron": "61 * * * *", "event": {"pattern": "x"}}, dict(good[0])]
+        body = {"schedules": good + bad}
+        dry = self.server.post("/v2/schedules/bulk", {**body, "dryRun": True})
+        self.assertEqual((dry.status, dry.json()["created"], dry.json()["count"]), (200, 0, 500), dry)
+        self.assertEqual([s for s in self.server.items("/v2/schedules") if s["id"].startswith(name)], [])
+        self.assert_error(self.server.post("/v2/schedules/bulk", {**body, "expect": 501}), 409, "CONFLICT", "expect")
+        reply = self.server.post("/v2/schedules/bulk", body)
+        self.assertEqual((reply.status, reply.json()["created"]), (201, 500), reply)
+        self.assertEqual(reply.json()["ids"], [s["id"] for s in good])
+        rejected = reply.json()["rejected"]
+        self.assertEqual([(r["index"], r["error"]["code"], r["error"]["details"]["field"]) for r in rejected],
+                         [(500, "VALIDATION_ERROR", "cron"), (501, "CONFLICT", "id")])
+        audit = self.server.get(f"/v2/audit?kind=schedule&id={name}-7").json()["items"]
+        self.assertEqual([a["entry"]["action"] for a in audit], ["create"])
+        self.assertTrue(self.server.get("/v2/audit/verify").json()["valid"])
+        self.server.kill()
+        self.server.start()
+        kept = [s["id"] for s in self.server.items("/v2/schedules") if s["id"].startswith(name)]
+        self.assertEqual(sorted(kept), sorted(s["id"] for s in good))
+        for body, member in (({"schedules": {}}, "schedules"), ({}, "schedules"),
+                             ({"schedules": [good[0]] * 1001}, "schedules"), ({"schedules": [], "x": 1}, "x")):
+            self.assert_error(self.server.post("/v2/schedules/bulk", body), 400, "VALIDATION_ERROR", member)
+        self.assert_error(self.server.post("/v2/schedules/bulk", {"schedules": bad[:1]}), 400, "VALIDATION_ERROR")
+        for schedule_id in kept:
+            self.remove(schedule_id)
 
     def test_the_preview_goes_over_changes_of_the_clock(self):
         def preview(cron, start, n):
@@ -296,6 +331,188 @@ class OwnBusiness(ScheduleCase):
         self.server.start()
         self.wait_runs(made["id"], 3, status="fired")
         self.remove(made["id"])
+
+
+class Targets(ScheduleCase):
+    """What a due time may set going: each kind of executor runs, and its run is the schedule's."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.sink = Sink()
+        folder = tempfile.mkdtemp(prefix="millrace-schedules-")
+        os.chmod(folder, 0o755)
+        cls.program = os.path.join(folder, "told")
+        with open(cls.program, "w") as file:
+            file.write("#!/bin/sh\necho \"{\\\"argument\\\": \\\"$1\\\"}\"\n")
+        os.chmod(cls.program, stat.S_IRWXU | 0o055)
+        cls.ARGS = ("--set", "http_client.allow=127.0.0.1", "--set", f"executors.command.allow={cls.program}")
+        super().setUpClass()
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        cls.sink.close()
+        os.unlink(cls.program)
+        os.rmdir(os.path.dirname(cls.program))
+
+    def once(self, **members):
+        return self.create(type="once", at="2024-01-01T02:00:00Z", **members)
+
+    def run_of(self, made, status="completed"):
+        return self.server.wait_executions(1, statuses=(status,), subscriptionId=f"schedule:{made['id']}")[0]
+
+    def test_a_webhook(self):
+        made = self.once(executor={"type": "webhook", "url": self.sink.url + "/due"})
+        self.run_of(made)
+        request = self.sink.of("/due")[0]
+        body = json.loads(request.body)
+        self.assertEqual(body["type"], f"schedule.{made['id']}")
+        self.assertEqual(body["data"]["scheduledAt"], "2024-01-01T02:00:00.000Z")
+        self.assertTrue(request.headers["webhook-id"])
+        self.remove(made["id"])
+
+    def test_a_command(self):
+        made = self.once(executor={"type": "command", "command": self.program, "args": ["{{payload.scheduleId}}"]})
+        self.assertEqual(self.run_of(made)["result"], {"argument": made["id"]})
+        self.remove(made["id"])
+
+    def test_a_workflow(self):
+        step = self.server.create_script("return function(e) return {seen = e.scheduleId} end")
+        workflow = self.unique("w")
+        reply = self.server.post("/v2/workflows", {"id": workflow, "steps": [
+            {"id": "one", "type": "action", "action": step}]})
+        self.assertEqual(reply.status, 201, reply)
+        made = self.once(executor={"type": "workflow", "workflowId": workflow})
+
+        def ended():
+            runs = self.server.get(f"/v2/workflow-runs?workflowId={workflow}").json()["items"]
+            return [r for r in runs if r["status"] == "completed"]
+        run = harness.wait_until("its run", ended)[0]
+        steps = self.server.get(f"/v2/workflow-runs/{run['runId']}").json()["steps"]
+        self.assertIn(made["id"], json.dumps(steps))
+        self.remove(made["id"])
+
+    def test_a_script_and_an_event_that_somebody_wants(self):
+        scheduled = self.server.create_script("return function(event, ctx) return ctx.eventName end", type="scheduled")
+        made = self.once(executor={"type": "script", "scriptId": scheduled})
+        self.assertEqual(self.run_of(made)["result"], "ScheduledTask")
+        self.remove(made["id"])
+        pattern = self.unique("wanted")
+        script = self.server.create_script("return function(event) return event.payload.n end")
+        self.server.subscribe(pattern, script)
+        self.once(event={"pattern": pattern, "payload": {"n": 7}})
+        self.assertEqual(self.server.wait_executions(1, scriptId=script)[0]["result"], 7)
+
+    def test_a_failed_run_is_tried_again_with_backoff(self):
+        script = self.server.create_script(
+            "return function(event, ctx) if ctx.attempt < 2 then error('not yet') end return ctx.attempt end",
+            type="scheduled")
+        made = self.create(cron="0 0 1 1 *", executor={"type": "script", "scriptId": script})
+        self.server.request("PATCH", f"/v2/subscriptions/schedule:{made['id']}",
+                            {"retry": {"maxRetries": 2, "initialDelayMs": 100, "maxDelayMs": 200}})
+        self.server.post(f"/v2/schedules/{made['id']}/trigger", None)
+        self.assertEqual(self.run_of(made)["result"], 2)
+        self.remove(made["id"])
+
+    def test_one_that_makes_an_event_instead_has_no_subscription_any_more(self):
+        script = self.server.create_script("return function() end", type="scheduled")
+        made = self.create(cron="@daily", executor={"type": "script", "scriptId": script})
+        own = f"/v2/subscriptions/schedule:{made['id']}"
+        self.assertEqual(self.server.get(own).status, 200)
+        changed = self.server.request("PATCH", f"/v2/schedules/{made['id']}", {
+            "executor": None, "event": {"pattern": "instead"}})
+        self.assertEqual(changed.status, 200, changed)
+        self.assertEqual((changed.json()["event"], changed.json().get("executor")), ({"pattern": "instead"}, None))
+        harness.wait_until("its end", lambda: self.server.get(own).status == 404)
+        self.assertEqual(self.server.request("DELETE", f"/v2/scripts/{script}").status, 200)
+        self.remove(made["id"])
+
+    def test_one_is_removed_with_its_subscription_by_a_version(self):
+        script = self.server.create_script("return function() end", type="scheduled")
+        made = self.create(cron="@daily", executor={"type": "script", "scriptId": script})
+        path = f"/v2/schedules/{made['id']}"
+        tag = self.server.get(path).headers["etag"]
+        reply = self.server.request("DELETE", path, headers={"If-Match": tag})
+        self.assertEqual(reply.status, 200, reply)
+        self.assertEqual(self.server.get(f"/v2/subscriptions/schedule:{made['id']}").status, 404)
+
+
+class DueSecond(ScheduleCase):
+    def ledger_seconds(self, schedule_id):
+        """Each second that a line of the ledger tells of, in their order."""
+        def second(text):
+            return int(time.mktime(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S")))
+        seconds = []
+        for row in self.runs(schedule_id):
+            first, last = second(row["dueAt"]), second(row.get("until") or row["dueAt"])
+            self.assertEqual(row.get("count", 1), last - first + 1, row)
+            seconds += range(first, last + 1)
+        return sorted(seconds)
+
+    def test_changes_in_the_due_second_neither_lose_nor_double_a_time(self):
+        pattern = self.unique("edit")
+        made = self.create(cron=EVERY_SECOND, overlap="allow", event={"pattern": pattern})
+        path = f"/v2/schedules/{made['id']}"
+        changes, ends = 0, time.monotonic() + 4
+        while time.monotonic() < ends:
+            reply = self.server.request("PATCH", path, {"name": f"n{changes}", "jitterMs": changes % 3})
+            self.assertEqual(reply.status, 200, reply)
+            changes += 1
+        self.assertGreater(changes, 20)
+        self.server.post(path + "/pause", None)
+        seconds = self.ledger_seconds(made["id"])
+        self.assertEqual(seconds, list(range(seconds[0], seconds[0] + len(seconds))), "each second once")
+        self.assertGreaterEqual(len(seconds), 3)
+        fired = [r["eventId"] for r in self.runs(made["id"]) if r["status"] == "fired"]
+        self.assertEqual(sorted(fired), sorted(e["eventId"] for e in self.server.all_events(pattern)))
+        self.remove(made["id"])
+
+    def test_a_server_that_stood_still_accounts_for_each_second(self):
+        pattern = self.unique("stop")
+        made = self.create(cron=EVERY_SECOND, overlap="allow", event={"pattern": pattern})
+        self.wait_runs(made["id"], 1, status="fired")
+        self.server.signal(signal.SIGSTOP)
+        time.sleep(12)
+        self.server.signal(signal.SIGCONT)
+        self.wait_runs(made["id"], 1, status="skipped", rule="catchUp:one")
+        self.wait_runs(made["id"], 1, status="fired", rule="catchUp:one")
+        self.wait_runs(made["id"], 3, status="fired")
+        self.server.post(f"/v2/schedules/{made['id']}/pause", None)
+        seconds = self.ledger_seconds(made["id"])
+        self.assertEqual(seconds, list(range(seconds[0], seconds[0] + len(seconds))), "each second once")
+        self.assertGreaterEqual(len(seconds), 12)
+        self.remove(made["id"])
+
+
+class CommandLine(ScheduleCase):
+    def cli(self, *args):
+        done = subprocess.run([harness.BINARY, *args, "--server", f"http://{self.server.ready['http']}"],
+                              capture_output=True, text=True, env=harness.clean_environment())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_every_verb_of_it(self):
+        name = self.unique("cli")
+        self.assertIn(name, self.cli("schedule", "create", "--id", name, "--every", "2h", "--pattern", "a.b"))
+        self.assertIn(name, self.cli("schedule:list"))
+        self.assertIn("Z", self.cli("schedule", "preview", name, "-n", "2"))
+        self.assertIn("fired", self.cli("schedule", "trigger", name))
+        self.assertIn("trigger", self.cli("schedule", "runs", name))
+        self.assertIn("paused", self.cli("schedule", "pause", name))
+        self.assertTrue(self.schedule(name)["paused"])
+        self.assertIn("resumed", self.cli("schedule", "resume", name))
+        self.assertFalse(self.schedule(name)["paused"])
+        backfilled = self.cli("schedule", "backfill", name, "--from", "2h", "--to", "1h", "--overlap", "allow")
+        self.assertIn("backfills", backfilled)
+        self.cli("schedule", "remove", name)
+        self.assertEqual(self.server.get(f"/v2/schedules/{name}").status, 404)
+
+    def test_a_schedule_of_the_older_documents(self):
+        made = self.cli("schedule:create", "--output", "json", "--body", json.dumps({
+            "event_type": "report.generate", "event_data": {"report_type": "daily_summary"},
+            "schedule_type": "cron", "cron_expression": "0 9 * * *"}))
+        self.assertEqual(json.loads(made)["cron"], "0 9 * * *")
+        self.cli("schedule", "remove", json.loads(made)["id"])
 
 
 class Crash(ScheduleCase):
