@@ -1,9 +1,12 @@
 #include "runtime/api/endpoint_input.h"
 
+#include "core/base64.h"
 #include "core/json_reader.h"
 #include "core/json_writer.h"
 #include "io/http_head.h"
 #include "io/query_string.h"
+#include "io/web_socket.h"
+#include "runtime/api/multipart.h"
 
 #include <algorithm>
 #include <map>
@@ -20,20 +23,52 @@ std::string lower(std::string_view text) {
 
 using Values = std::map<std::string, std::vector<std::string>>;
 
-// A name that comes twice is a list.
-void append_values(core::JsonWriter& json, const Values& values) {
+// A name that comes twice is a list. `write` writes one value.
+template <typename All, typename Write>
+void append_lists(core::JsonWriter& json, const All& values, const Write& write) {
     json.begin_object();
     for (const auto& [name, all] : values) {
         json.key(name);
         if (all.size() == 1) {
-            json.value(all[0]);
+            write(all[0]);
             continue;
         }
         json.begin_array();
-        for (const std::string& value : all) json.value(value);
+        for (const auto& value : all) write(value);
         json.end_array();
     }
     json.end_object();
+}
+
+void append_values(core::JsonWriter& json, const Values& values) {
+    append_lists(json, values, [&](const std::string& value) { json.value(value); });
+}
+
+// What is no text stands beside it as it is.
+void append_bytes(core::JsonWriter& json, const std::string& name, std::string_view bytes) {
+    json.field(name, bytes);
+    if (!io::is_utf8(bytes)) json.field(name + "Base64", core::encode_base64(bytes));
+}
+
+// A field is its text, a file says what it is.
+void append_part(core::JsonWriter& json, const FormPart& part) {
+    if (!part.file_name) {
+        json.value(part.content);
+        return;
+    }
+    json.begin_object().field("filename", *part.file_name);
+    json.field("contentType", part.content_type);
+    append_bytes(json, "content", part.content);
+    json.end_object();
+}
+
+core::Status append_form(core::JsonWriter& json, const ApiRequest& request) {
+    auto parts = read_form_parts(request.content_type, request.body_view());
+    if (!parts) return core::fail(std::move(parts.error()));
+    std::map<std::string, std::vector<const FormPart*>> by_name;
+    for (const FormPart& part : *parts) by_name[part.name].push_back(&part);
+    append_lists(json, by_name, [&](const FormPart* part) { append_part(json, *part); });
+    return {};
 }
 
 core::Result<Values> read_pairs(std::string_view text, std::string_view what) {
@@ -88,10 +123,12 @@ core::Status append_body(core::JsonWriter& json, const ApiRequest& request) {
         auto values = read_pairs(body, "body");
         if (!values) return core::fail(std::move(values.error()));
         append_values(json, *values);
+    } else if (type == "multipart/form-data") {
+        if (auto read = append_form(json, request); !read) return read;
     } else {
         json.value(body);
     }
-    json.field("rawBody", body);
+    append_bytes(json, "rawBody", body);
     return {};
 }
 
