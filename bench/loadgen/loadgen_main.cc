@@ -33,7 +33,7 @@ void add_options(CLI::App& app, Options& o) {
         ->required();
     app.add_flag("--tls", o.load.tls, "speaks TLS, and believes any certificate");
     app.add_option("--mode", o.mode)
-        ->check(CLI::IsMember({"http-batch", "http-single", "lines", "redis"}))
+        ->check(CLI::IsMember({"http-batch", "http-single", "http-call", "lines", "redis"}))
         ->capture_default_str();
     app.add_option("--connections", o.load.connections, "in all")->check(CLI::Range(1, 10000));
     app.add_option("--batch", o.load.request.batch_events, "events per request")
@@ -42,6 +42,10 @@ void add_options(CLI::App& app, Options& o) {
         ->check(CLI::Range(1, 1024));
     app.add_option("--patterns", o.load.request.patterns)->check(CLI::Range(1, 100));
     app.add_option("--query", o.load.request.query, "of /v2/events")->capture_default_str();
+    app.add_option("--method", o.load.request.method, "of a call")->capture_default_str();
+    app.add_option("--path", o.load.request.path, "of a call; {id} is a new one each time")
+        ->capture_default_str();
+    app.add_option("--body", o.load.request.body, "of a call: JSON; {id} likewise");
     app.add_option("--rate", o.load.rate_events, "open loop: events per second in all");
     app.add_option("--warmup", o.load.warmup_seconds, "seconds")->capture_default_str();
     app.add_option("--seconds", o.load.seconds, "measured")->capture_default_str();
@@ -55,6 +59,9 @@ bool prepare(Options& o) {
     RequestOptions& request = o.load.request;
     if (o.mode == "http-single") {
         request.mode = Mode::kHttpSingle;
+        request.batch_events = 1;
+    } else if (o.mode == "http-call") {
+        request.mode = Mode::kHttpCall;
         request.batch_events = 1;
     } else if (o.mode == "lines") {
         request.mode = Mode::kLines;

@@ -45,7 +45,9 @@ std::uint64_t number_after(std::string_view text, std::string_view mark) {
 // HTTP/1.1 replies with Content-Length, one after another.
 class HttpReader : public ReplyReader {
 public:
-    explicit HttpReader(std::size_t batch_events) : batch_events_(batch_events) {}
+    // `accepts`: the answer says how many events it has taken.
+    HttpReader(std::size_t batch_events, bool accepts)
+        : batch_events_(batch_events), accepts_(accepts) {}
 
     std::size_t take(std::string_view bytes) override {
         std::size_t done = 0;
@@ -78,6 +80,8 @@ private:
         if (!good) {
             note_error(text.substr(0, size));
             events_refused += batch_events_;
+        } else if (!accepts_) {
+            return size;
         } else if (const auto accepted = number_after(body, "\"accepted\":");
                    !body.empty() && accepted != batch_events_) {
             events_refused += batch_events_ - accepted;
@@ -87,6 +91,7 @@ private:
     }
 
     std::size_t batch_events_;
+    bool accepts_;
     std::string kept_;
 };
 
@@ -181,7 +186,35 @@ void Request::append_events(const RequestOptions& options, std::string_view befo
     }
 }
 
+void Request::make_call(const RequestOptions& options) {
+    constexpr std::string_view kPlace = "{id}", kAnId = "00000000-0000-4000-8000-000000000000";
+    const auto with_ids = [&](std::string_view text, auto& places) {
+        std::string out;
+        for (std::size_t at; (at = text.find(kPlace)) != std::string_view::npos;) {
+            out += text.substr(0, at);
+            places.push_back(out.size());
+            out += kAnId;
+            text.remove_prefix(at + kPlace.size());
+        }
+        return out.append(text);
+    };
+    std::vector<std::size_t> in_body;
+    const std::string body = with_ids(options.body, in_body);
+    bytes_ = with_ids(options.method + " " + options.path, id_offsets_) +
+             " HTTP/1.1\r\nHost: " + options.host + "\r\n";
+    if (!body.empty()) {
+        bytes_ +=
+            "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
+            "\r\n";
+    }
+    bytes_ += "\r\n";
+    for (const std::size_t place : in_body) id_offsets_.push_back(bytes_.size() + place);
+    bytes_ += body;
+}
+
 Request::Request(const RequestOptions& options) {
+    if (options.mode == Mode::kHttpCall) return make_call(options);
+    events_ = options.batch_events;
     if (options.mode == Mode::kRedis) {
         // The peer's stream entry: one field with the same bytes, the id made by the server.
         const std::string& key = options.stream_key;
@@ -216,10 +249,11 @@ std::unique_ptr<ReplyReader> make_reply_reader(const RequestOptions& options) {
     switch (options.mode) {
         case Mode::kLines: return std::make_unique<LinesReader>(options.batch_events);
         case Mode::kRedis: return std::make_unique<RedisReader>(options.batch_events);
+        case Mode::kHttpCall: return std::make_unique<HttpReader>(1, false);
         case Mode::kHttpBatch:
         case Mode::kHttpSingle: break;
     }
-    return std::make_unique<HttpReader>(options.batch_events);
+    return std::make_unique<HttpReader>(options.batch_events, true);
 }
 
 }  // namespace millrace::bench

@@ -1,6 +1,6 @@
-// What: the ways in that are measured (HTTP, the NDJSON socket) and the peer's (Redis XADD), as a
-//       request of B events whose ids are changed in place before each sending, and a reader that
-//       counts finished requests in the bytes that come back.
+// What: the ways in that are measured (HTTP, the NDJSON socket), any other call over HTTP, and the
+//       peer's (Redis XADD), as a request of B events whose ids are changed in place before each
+//       sending, and a reader that counts finished requests in the bytes that come back.
 // Threads: one per connection's driver. Lifetime: a Request owns its bytes.
 // Limits: a reply head of at most 64 KiB.
 // Failure: replies that are no success are counted as errors, with the first one's text kept.
@@ -14,7 +14,7 @@
 
 namespace millrace::bench {
 
-enum class Mode : std::uint8_t { kHttpBatch, kHttpSingle, kLines, kRedis };
+enum class Mode : std::uint8_t { kHttpBatch, kHttpSingle, kHttpCall, kLines, kRedis };
 
 struct RequestOptions {
     Mode mode = Mode::kHttpBatch;
@@ -24,6 +24,10 @@ struct RequestOptions {
     std::string host = "127.0.0.1";
     std::string stream_key = "events";  // Redis
     std::string event_text;             // bench/corpus/invoice_event.json
+    // kHttpCall: counted as one event each. {id} in path or body is a new one each time.
+    std::string method = "GET";
+    std::string path = "/healthz";
+    std::string body;  // JSON; empty: none
 };
 
 // Where unique ids come from: a counter, scrambled so that they spread like random ones.
@@ -43,13 +47,15 @@ public:
     // Gives every event of the request a new id.
     void refresh(IdSource& ids);
     std::string_view bytes() const { return bytes_; }
-    std::size_t events() const { return id_offsets_.size(); }
+    std::size_t events() const { return events_; }
 
 private:
+    void make_call(const RequestOptions& options);
     void append_events(const RequestOptions& options, std::string_view before_each);
 
     std::string bytes_;
     std::vector<std::size_t> id_offsets_;
+    std::size_t events_ = 1;
     bool patched_ = true;
 };
 
