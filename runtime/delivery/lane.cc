@@ -59,17 +59,34 @@ bool Lane::submit_aside(std::unique_ptr<LaneJob>& job) {
     return true;
 }
 
+bool Lane::may_take() const { return open_.size() < kOpenJobsMax && open_bytes_ < kOpenBytesMax; }
+
+// However many retries and replays are pending, there is room for what the shards bring.
+bool Lane::may_take_aside() const {
+    return open_aside_ < kOpenJobsMax / 2 && open_aside_bytes_ < kOpenBytesMax / 2;
+}
+
+// Something waits that could be taken now.
+bool Lane::jobs_wait() const {
+    if (!may_take()) return false;
+    for (const auto& ring : rings_) {
+        if (!ring->empty()) return true;
+    }
+    return !aside_.empty() && may_take_aside();
+}
+
 std::unique_ptr<LaneJob> Lane::next_job() {
     std::unique_ptr<LaneJob> job;
+    const bool from_elsewhere = may_take_aside();
     // What comes from elsewhere and what the shards bring take turns.
     aside_first_ = !aside_first_;
-    if (aside_first_ && !aside_.empty()) aside_.try_pop(job);
+    if (from_elsewhere && aside_first_ && !aside_.empty()) aside_.try_pop(job);
     for (std::size_t i = 0; !job && i < rings_.size(); ++i) {
         next_ring_ = (next_ring_ + 1) % rings_.size();
         if (rings_[next_ring_]->try_pop(job))
             waiting_.fetch_sub(job->items.size(), std::memory_order_relaxed);
     }
-    if (!job && !aside_.empty()) aside_.try_pop(job);
+    if (!job && from_elsewhere && !aside_.empty()) aside_.try_pop(job);
     if (!job && deps_.calls) job = deps_.calls->take(deps_.call_lane);
     return job;
 }
@@ -81,7 +98,7 @@ void Lane::refresh_registry() {
 }
 
 bool Lane::take_job() {
-    if (open_.size() >= kOpenJobsMax || open_bytes_ >= kOpenBytesMax) return false;
+    if (!may_take()) return false;
     std::unique_ptr<LaneJob> job = next_job();
     if (!job) return false;
     const std::size_t bytes = bytes_of(*job);
@@ -89,6 +106,10 @@ bool Lane::take_job() {
     current_->bytes = bytes;
     current_->taken_ns = deps_.run.clock->monotonic_ns();
     open_bytes_ += bytes;
+    if (current_->from_elsewhere()) {
+        ++open_aside_;
+        open_aside_bytes_ += bytes;
+    }
     refresh_registry();
     run_.gate().refresh();
     return true;
@@ -105,6 +126,7 @@ std::size_t Lane::do_work() {
 std::size_t Lane::turn() {
     if (outgoing_ && !push_result()) return 0;
     chunk_full_ = false;
+    turn_began_ns_ = deps_.run.clock->monotonic_ns();
     const bool stopping = stopping_.load(std::memory_order_relaxed);
     std::size_t done = settle_answers() + settle_overdue();
     if (!stopping) {
@@ -113,19 +135,21 @@ std::size_t Lane::turn() {
         // A call may hold up the lane, and its tenant's next one be begun elsewhere meanwhile: what
         // was done before is to be seen there.
         if (deps_.calls) leave();
+        const std::int64_t now_ns = deps_.run.clock->monotonic_ns();
         if (share_.is_turn_of_aside()) {
-            done += run_aside();
+            done += run_aside(now_ns);
         } else if (current_ || take_job()) {
             const std::size_t made = made_;
             done += run_job();
-            // It was only put aside: the others have nothing to do.
+            // It was only put aside: whoever has his turn first may stand behind it.
             if (made == made_ && share_.has_waiting()) {
                 share_.others_are_idle();
-                done += run_aside();
+                const std::int64_t looked_ns = deps_.run.clock->monotonic_ns();
+                done += run_aside(looked_ns + (looked_ns - now_ns));
             }
         } else {
             share_.others_are_idle();
-            done += run_aside();
+            done += run_aside(now_ns);
         }
     }
     leave();
@@ -198,10 +222,26 @@ void Lane::after_delivery(OpenJob& job, std::int64_t now_ns) {
     end_if_done(job);
 }
 
+// Calls have no subscription: their tenants take turns before they come here (call_queue.h).
+void Lane::charge(const Subscription* subscription, std::int64_t took_ns, std::int64_t now_ns) {
+    if (subscription)
+        share_.charge(subscription->tenant, subscription->number, took_ns, now_ns,
+                      current_ || jobs_wait());
+}
+
+bool Lane::gives_way(std::int64_t now_ns) const {
+    return now_ns - turn_began_ns_ >= kGiveWayNs &&
+           (current_ || share_.has_waiting() || jobs_wait());
+}
+
 void Lane::end_if_done(OpenJob& job) {
     if (job.left != 0 || !job.begun()) return;
     run_.end_job(job);
     open_bytes_ -= job.bytes;
+    if (job.from_elsewhere()) {
+        --open_aside_;
+        open_aside_bytes_ -= job.bytes;
+    }
     open_.remove_if([&job](const OpenJob& one) { return &one == &job; });
 }
 
@@ -223,8 +263,15 @@ std::size_t Lane::settle_answers() {
         }
         if (!enter(*known->delivery.job)) break;
         const auto attempt = run_.pending().take(answer.ticket);
-        after_delivery(*attempt->delivery.job, run_.settle(*attempt, answer.result, *registry_));
+        const std::int64_t before_ns = last_ns_;
+        const std::int64_t now_ns = run_.settle(*attempt, answer.result, *registry_);
+        charge(attempt->subscription.get(), now_ns - before_ns, now_ns);
+        after_delivery(*attempt->delivery.job, now_ns);
         ++done;
+        if (gives_way(now_ns)) {
+            ++next_answer_;
+            break;
+        }
     }
     return done;
 }
@@ -253,7 +300,11 @@ void Lane::relieve() {
     const std::size_t waiting =
         run_.pending().live_waiting() + share_.live_waiting() + run_.gate().waiting();
     if (waiting == 0) return;
-    const bool long_ago = deps_.run.clock->monotonic_ns() - open_.front().taken_ns > kWaitNsMax;
+    // What a shard waits for; a retry that takes its time holds up nobody's cursor.
+    const auto oldest = std::find_if(open_.begin(), open_.end(),
+                                     [](const OpenJob& job) { return !job.from_elsewhere(); });
+    const bool long_ago =
+        oldest != open_.end() && deps_.run.clock->monotonic_ns() - oldest->taken_ns > kWaitNsMax;
     if (!long_ago && waiting < kLiveWaitingMax && open_.size() < kOpenJobsMax / 2 &&
         open_bytes_ < kOpenBytesMax / 2)
         return;
@@ -263,6 +314,16 @@ void Lane::relieve() {
     if (most.second == 0) return;
     run_.fall_behind(most.first);
     share_.take_live(most.first, released_);
+}
+
+// One that has waited.
+std::int64_t Lane::deliver(const WaitingDelivery& delivery) {
+    const Subscription* subscription = subscription_of(delivery);
+    const std::int64_t before_ns = last_ns_;
+    const std::int64_t now_ns = run_.deliver(delivery, *registry_);
+    charge(subscription, now_ns - before_ns, now_ns);
+    after_delivery(*delivery.job, now_ns);  // may be the end of it
+    return now_ns;
 }
 
 // What waited of one that fell behind, or for the end of its way back.
@@ -276,8 +337,9 @@ std::size_t Lane::run_released() {
         if (!enter(*next.job)) break;
         const WaitingDelivery delivery = own ? released_.front() : run_.gate().take_ready();
         if (own) released_.pop_front();
-        after_delivery(*delivery.job, run_.deliver(delivery, *registry_));
+        const std::int64_t now_ns = deliver(delivery);
         ++done;
+        if (gives_way(now_ns)) break;
     }
     return done;
 }
@@ -289,16 +351,23 @@ std::size_t Lane::run_ready() {
     while (run_.pending().has_ready()) {
         if (!enter(*run_.pending().first_ready().job)) break;
         const WaitingDelivery delivery = run_.pending().take_ready();
-        after_delivery(*delivery.job, run_.deliver(delivery, *registry_));
+        const std::int64_t now_ns = deliver(delivery);
         ++done;
+        if (gives_way(now_ns)) break;
     }
     return done;
 }
 
-// Calls have no subscription: their tenants take turns before they come here (call_queue.h).
-core::TenantId Lane::tenant_of(const DeliveryItem& item) const {
-    const Subscription* subscription = registry_->subscription(item.subscription);
-    return subscription ? subscription->tenant : core::TenantId{};
+// None: a call, or it was removed meanwhile.
+const Subscription* Lane::subscription_of(const WaitingDelivery& delivery) const {
+    const LaneJob& job = *delivery.job->job;
+    if (job.kind == JobKind::kScriptRun) return nullptr;
+    return registry_->subscription(job.items[delivery.item].subscription);
+}
+
+void Lane::set_aside(OpenJob& job, WaitingDelivery& delivery, core::TenantId tenant) {
+    run_.set_apart(delivery);
+    share_.push(tenant, job.job->items[delivery.item].subscription, delivery);
 }
 
 std::size_t Lane::run_job() {
@@ -310,45 +379,53 @@ std::size_t Lane::run_job() {
         return 1;
     }
     std::size_t done = 0;
-    while (current_ && !chunk_full_) {
+    std::size_t looked_at = 0;
+    bool looked = false;  // since the last delivery
+    while (current_ && !chunk_full_ && looked_at < kLookItems) {
         WaitingDelivery delivery{&job, static_cast<std::uint32_t>(job.next_item++)};
         delivery.live = job.job->kind == JobKind::kBlock;
-        const DeliveryItem& item = job.job->items[delivery.item];
-        const core::SubscriptionId subscription = item.subscription;
-        const core::TenantId tenant = tenant_of(item);
+        const Subscription* subscription = subscription_of(delivery);
         ++done;
-        if (share_.is_aside(tenant, subscription)) [[unlikely]] {
-            run_.set_apart(delivery);
-            share_.push(tenant, subscription, delivery);
+        if (subscription && share_.is_aside(subscription->tenant, subscription->number) &&
+            !run_.is_behind_now(delivery)) [[unlikely]] {
+            set_aside(job, delivery, subscription->tenant);
+            ++looked_at;
+            looked = true;
             if (!job.begun()) continue;
             current_ = nullptr;
             run_.end_events();
             break;
         }
+        if (looked) {
+            last_ns_ = run_.look_at_clock();
+            looked = false;
+        }
+        if (job.begun()) current_ = nullptr;
         const std::int64_t before_ns = last_ns_;
         const std::int64_t now_ns = run_.deliver(delivery, *registry_);
-        share_.charge(tenant, subscription, now_ns - before_ns, now_ns);
-        if (job.begun()) {
-            current_ = nullptr;
-            run_.end_events();
-        }
+        charge(subscription, now_ns - before_ns, now_ns);
+        looked = now_ns == before_ns;  // passed over
+        if (!current_) run_.end_events();
         after_delivery(job, now_ns);  // may be the end of it
     }
     return done;
 }
 
-// The ones that have been set aside for the time they take.
-std::size_t Lane::run_aside() {
+// The ones that have been set aside for the time they take; while others may stand behind them no
+// longer than `until_ns`, unless it is their turn.
+std::size_t Lane::run_aside(std::int64_t until_ns) {
     std::size_t done = 0;
+    if (share_.has_waiting() && run_.open()) last_ns_ = run_.look_at_clock();
     while (share_.has_waiting() && !chunk_full_) {
         if (!enter(*share_.first().job)) break;
         const WaitingDelivery delivery = share_.take();
         const std::int64_t before_ns = last_ns_;
         const std::int64_t now_ns = run_.deliver(delivery, *registry_);
-        share_.charge_taken(now_ns - before_ns);
+        share_.charge_taken(now_ns - before_ns, now_ns);
         after_delivery(*delivery.job, now_ns);
         ++done;
-        if (now_ns - before_ns >= TenantShare::kNoticedNs) break;  // let the others have a look
+        if (now_ns - before_ns >= LaneShare::kNoticedNs) break;  // let the others have a look
+        if (now_ns >= until_ns && (current_ || jobs_wait()) && !share_.is_turn_of_aside()) break;
     }
     return done;
 }
@@ -369,7 +446,8 @@ void Lane::drop_everything() {
     share_.clear();
     current_ = nullptr;
     open_.clear();
-    open_bytes_ = 0;
+    open_bytes_ = open_aside_bytes_ = 0;
+    open_aside_ = 0;
 }
 
 }  // namespace millrace::runtime

@@ -9,10 +9,14 @@
 //       jobs from elsewhere (refuse, the asker waits). A result goes back after kChunkItems
 //       deliveries or kChunkUsMax microseconds, whatever comes first. Jobs with deliveries that are
 //       pending or wait for such a one stay open: kOpenJobsMax of them, kOpenBytesMax bytes; then
-//       no further job is taken until one of them has ended. Before that, at half of it, when
-//       kLiveWaitingMax deliveries wait or a block waits for kWaitNsMax, the subscription of which
-//       most wait falls behind.
-//       Tenants share the lane's time (tenant_share.h), and each one's subscriptions its part.
+//       no further job is taken until one of them has ended; those from elsewhere have half of it.
+//       Before that, at half of it, when kLiveWaitingMax deliveries wait or a block waits for
+//       kWaitNsMax, the subscription of which most wait falls behind.
+//       Tenants share the lane's time (lane_share.h), and each one's subscriptions its part. While
+//       the lane looks for whose deliveries come next (at most kLookItems a turn), those that are
+//       aside have no more time than the look took; a shard's job that comes while they run is
+//       looked at after the delivery that goes on. Answers, and what waited for them, have
+//       kGiveWayNs of a turn while something else waits.
 // Failure: an attempt's failure is an outcome like any other.
 #pragma once
 
@@ -25,11 +29,11 @@
 #include "runtime/delivery/call_queue.h"
 #include "runtime/delivery/delivery_run.h"
 #include "runtime/delivery/lane_job.h"
+#include "runtime/delivery/lane_share.h"
 #include "runtime/delivery/open_job.h"
 #include "runtime/delivery/ports.h"
 #include "runtime/delivery/script_emit.h"
 #include "runtime/delivery/script_limits.h"
-#include "runtime/delivery/tenant_share.h"
 #include "runtime/registry/registry_snapshot.h"
 
 #include <array>
@@ -110,11 +114,17 @@ private:
                   core::kBatchEventsMax);
     static constexpr std::size_t kOpenJobsMax = 512;
     static constexpr std::size_t kOpenBytesMax = 64u << 20;
+    static constexpr std::size_t kLookItems = 4096;
+    // Of a turn, for what has waited for an answer, a key or a place, while others wait for theirs.
+    static constexpr std::int64_t kGiveWayNs = 1'000'000;
     static constexpr std::size_t kLiveWaitingMax = 16'384;
     static constexpr std::int64_t kWaitNsMax = 1'000'000'000;
 
     std::size_t turn();
     std::unique_ptr<LaneJob> next_job();
+    bool may_take() const;
+    bool may_take_aside() const;
+    bool jobs_wait() const;
     bool take_job();
     bool enter(const OpenJob& job);
     void leave();
@@ -122,15 +132,19 @@ private:
     void refresh_registry();
     bool chunk_is_full(std::int64_t now_ns) const;
     void after_delivery(OpenJob& job, std::int64_t now_ns);
+    void charge(const Subscription* subscription, std::int64_t took_ns, std::int64_t now_ns);
+    bool gives_way(std::int64_t now_ns) const;
     void end_if_done(OpenJob& job);
     std::size_t settle_answers();
     std::size_t settle_overdue();
     void relieve();
     std::size_t run_ready();
     std::size_t run_released();
+    std::int64_t deliver(const WaitingDelivery& delivery);
     std::size_t run_job();
-    std::size_t run_aside();
-    core::TenantId tenant_of(const DeliveryItem& item) const;
+    std::size_t run_aside(std::int64_t until_ns);
+    void set_aside(OpenJob& job, WaitingDelivery& delivery, core::TenantId tenant);
+    const Subscription* subscription_of(const WaitingDelivery& delivery) const;
     void drop_everything();
 
     Deps deps_;
@@ -146,14 +160,17 @@ private:
     RegistrySnapshotRef registry_;
     std::list<OpenJob> open_;  // addresses stay
     std::size_t open_bytes_ = 0;
+    std::size_t open_aside_ = 0;  // of them, those from elsewhere
+    std::size_t open_aside_bytes_ = 0;
     OpenJob* current_ = nullptr;  // of which the next delivery is to begin
-    TenantShare share_;
+    LaneShare share_;
     std::deque<WaitingDelivery> released_;  // of one that fell behind: to be passed over
     std::vector<Answer> answers_;
     std::size_t next_answer_ = 0;
     std::size_t made_ = 0;  // deliveries, of whatever kind
     std::size_t chunk_items_ = 0;
     std::int64_t chunk_began_ns_ = 0;
+    std::int64_t turn_began_ns_ = 0;
     std::int64_t last_ns_ = 0;  // the end of the last delivery
     bool chunk_full_ = false;
     std::unique_ptr<LaneResult> outgoing_;  // refused by a full ring

@@ -28,6 +28,10 @@ struct OpenJob {
     std::size_t bytes = 0;       // what it keeps in memory
     std::int64_t taken_ns = 0;
 
+    // It came neither with a shard's block nor as a call.
+    bool from_elsewhere() const {
+        return job->kind != JobKind::kBlock && job->kind != JobKind::kScriptRun;
+    }
     bool begun() const { return next_item >= job->items.size(); }
 };
 

@@ -15,8 +15,10 @@ std::int64_t deadline_of(const PendingAttempt& attempt) {
 }  // namespace
 
 bool PendingAttempts::full(const Line& line) const {
-    return line.pending + line.let_out >= line.window ||
-           attempts_.size() + ready_.size() >= kPendingMax;
+    if (line.pending + line.let_out >= line.window) return true;
+    if (attempts_.size() + ready_.size() < kPendingMax) return false;
+    const auto of = of_tenant_.find(line.tenant);
+    return of != of_tenant_.end() && of->second + line.let_out >= kOfTenantMin;
 }
 
 void PendingAttempts::add(PendingAttempt&& attempt, std::uint32_t window) {
@@ -26,6 +28,8 @@ void PendingAttempts::add(PendingAttempt&& attempt, std::uint32_t window) {
         const DeliveryPlace place{attempt.subscription->number, attempt.key_hash, attempt.keyed};
         Line& line = lines_[place.subscription.value];
         ++line.pending;
+        line.tenant = attempt.subscription->tenant.value;
+        ++of_tenant_[line.tenant];
         line.type = attempt.subscription->executor.type;
         line.window = std::max(window, 1u);
         if (place.keyed) keys_.try_emplace(key_of(place));
@@ -177,6 +181,8 @@ std::optional<PendingAttempt> PendingAttempts::take(AttemptTicket ticket) {
     if (taken->subscription) {
         const DeliveryPlace place{taken->subscription->number, taken->key_hash, taken->keyed};
         --lines_[place.subscription.value].pending;
+        const auto of = of_tenant_.find(taken->subscription->tenant.value);
+        if (--of->second == 0) of_tenant_.erase(of);
         ended(place);
     }
     if (was_full && !stalled_.empty()) {

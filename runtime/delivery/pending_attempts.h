@@ -2,8 +2,9 @@
 //       memory because of them: for an earlier one of their partition key, or for room in their
 //       subscription's window. Pure bookkeeping; what waits keeps its job, and so its block, open.
 // Threads: the lane's. Lifetime: value; jobs outlive what is in here of them.
-// Limits: kPendingMax attempts pending on a lane, PendingBounds::window of one subscription; what
-//       waits is bounded by the lane's open jobs (lane.h).
+// Limits: kPendingMax attempts pending on a lane, but kOfTenantMin of each tenant whatever others
+//       have; PendingBounds::window of one subscription; what waits is bounded by the lane's open
+//       jobs (lane.h).
 // Failure: none; a ticket that is not known answers nothing.
 #pragma once
 
@@ -62,6 +63,7 @@ struct DeliveryPlace {
 class PendingAttempts {
 public:
     static constexpr std::size_t kPendingMax = 4096;
+    static constexpr std::size_t kOfTenantMin = 64;
 
     PendingAttempts() = default;
     bool idle() const { return lines_.empty() && attempts_.empty(); }
@@ -108,6 +110,7 @@ private:
     explicit PendingAttempts(std::uint64_t last_ticket) : last_ticket_(last_ticket) {}
     struct Line {
         ExecutorType type = ExecutorType::kScript;
+        std::uint32_t tenant = 0;
         std::size_t pending = 0;
         std::size_t let_out = 0;  // into ready_
         std::uint32_t window = UINT32_MAX;
@@ -137,9 +140,10 @@ private:
     std::set<std::pair<std::int64_t, std::uint64_t>> deadlines_;  // and ticket
     // Of each key of which one is pending, or was let out and has not ended: those behind it.
     std::unordered_map<std::uint64_t, std::deque<WaitingDelivery>> keys_;
-    std::unordered_map<std::uint32_t, Line> lines_;  // by subscription
-    std::set<std::uint32_t> stalled_;                // subscriptions whose line waits
-    std::uint32_t served_last_ = 0;                  // of them, when the lane was full
+    std::unordered_map<std::uint32_t, Line> lines_;             // by subscription
+    std::unordered_map<std::uint32_t, std::size_t> of_tenant_;  // pending, where there are any
+    std::set<std::uint32_t> stalled_;                           // subscriptions whose line waits
+    std::uint32_t served_last_ = 0;                             // of them, when the lane was full
     std::deque<Ready> ready_;
     std::size_t waiting_ = 0;
     std::size_t live_waiting_ = 0;

@@ -33,14 +33,38 @@ void BehindFeed::take_over() {
             ++at;
             continue;
         }
-        bytes_ -= at->second.bytes;
-        at = places_.erase(at);
+        at = drop(at);
     }
+    if (now.empty()) return;
+    const RegistrySnapshotRef registry = deps_.registry();
     for (const auto& [key, place] : now) {
         Place& fresh = places_[key];
         fresh.place = place;
         fresh.next = fresh.told = place.from;
+        if (const Subscription* of = registry->subscription(place.subscription))
+            fresh.tenant = of->tenant;
+        tenants_[fresh.tenant.value].places.insert(key);
     }
+}
+
+BehindFeed::Places::iterator BehindFeed::drop(Places::iterator at) {
+    bytes_ -= at->second.bytes;
+    const auto of = tenants_.find(at->second.tenant.value);
+    of->second.places.erase(at->first);
+    if (of->second.places.empty()) tenants_.erase(of);
+    return places_.erase(at);
+}
+
+// Tenants take turns, and the places of each: however many of one there are, another's comes soon.
+BehindFeed::Place& BehindFeed::next_place() {
+    auto of = tenants_.upper_bound(last_tenant_);
+    if (of == tenants_.end()) of = tenants_.begin();
+    last_tenant_ = of->first;
+    const std::set<Key>& places = of->second.places;
+    auto next = places.upper_bound(of->second.last);
+    if (next == places.end()) next = places.begin();
+    of->second.last = *next;
+    return places_.at(*next);
 }
 
 bool BehindFeed::wait(Place& at, std::int64_t us) {
@@ -248,10 +272,7 @@ std::size_t BehindFeed::do_work() {
     busy_ = false;
     const std::size_t turns = std::min(places_.size(), kStepsPerTurn);
     for (std::size_t i = 0; i < turns; ++i) {
-        auto next = places_.upper_bound(last_);
-        if (next == places_.end()) next = places_.begin();
-        last_ = next->first;
-        done += step(next->second, *registry);
+        done += step(next_place(), *registry);
     }
     return done;
 }

@@ -19,6 +19,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -74,8 +75,9 @@ private:
     };
     struct Place {
         BehindTable::Place place;
-        core::LogOffset next;  // to be read
-        core::LogOffset told;  // how far the shard knows
+        core::TenantId tenant;  // as it was when the place was taken over: whose turn it is
+        core::LogOffset next;   // to be read
+        core::LogOffset told;   // how far the shard knows
         std::int64_t told_ns = 0;
         std::int64_t not_before_ns = 0;
         std::int64_t rejoins_since_ns = 0;  // when live_from was set
@@ -89,7 +91,15 @@ private:
     using Key = std::pair<std::uint32_t, std::uint16_t>;
     using Places = std::map<Key, Place>;
 
+    // The places of one tenant, and which of them was served last.
+    struct OfTenant {
+        std::set<Key> places;
+        Key last{};
+    };
+
     void take_over();
+    Places::iterator drop(Places::iterator at);
+    Place& next_place();
     bool step(Place& at, const RegistrySnapshot& registry);
     bool land(Place& at);
     bool pass_off_periods(Place& at, const Subscription& subscription);
@@ -107,7 +117,8 @@ private:
     const Deps deps_;
     std::uint64_t version_ = 0;
     Places places_;
-    Key last_{};  // served last
+    std::map<std::uint32_t, OfTenant> tenants_;  // they take turns
+    std::uint32_t last_tenant_ = 0;              // served last
     std::size_t bytes_ = 0;
     bool busy_ = false;  // somebody could be brought something soon
 };

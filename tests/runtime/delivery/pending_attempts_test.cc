@@ -124,6 +124,34 @@ TEST(PendingAttempts, KeepsTheOrderOfEachKeyAndTheWindowOfEachSubscription) {
     }
 }
 
+// Attempts that sleep fill the lane; another tenant's begin all the same.
+TEST(PendingAttempts, ATenantThatFillsTheLaneLeavesEachOtherSomeRoom) {
+    PendingAttempts pending;
+    const auto begin = [&](std::uint32_t subscription, std::uint32_t tenant) {
+        const DeliveryPlace place{core::SubscriptionId(subscription), 0, false};
+        if (!pending.idle() && pending.make_wait({}, place)) return false;
+        auto of = std::make_shared<Subscription>();
+        of->number = place.subscription;
+        of->tenant = core::TenantId(tenant);
+        PendingAttempt attempt;
+        attempt.ticket = pending.next_ticket();
+        attempt.subscription = of;
+        attempt.timeout_ms = 1000;
+        pending.add(std::move(attempt), 1000);
+        return true;
+    };
+    std::size_t begun = 0;
+    for (int i = 0; i < 1000; ++i) {
+        for (std::uint32_t subscription = 1; subscription <= 6; ++subscription)
+            begun += begin(subscription, 1);
+    }
+    EXPECT_EQ(begun, PendingAttempts::kPendingMax);
+    std::size_t others = 0;
+    for (int i = 0; i < 1000; ++i) others += begin(7, 2);
+    EXPECT_EQ(others, PendingAttempts::kOfTenantMin);
+    EXPECT_FALSE(begin(1, 1));
+}
+
 TEST(PendingAttempts, TellsWhoseTimeIsOver) {
     PendingAttempts pending;
     for (const std::int64_t timeout_ms : {30, 10, 20}) {
