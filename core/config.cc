@@ -43,7 +43,9 @@ tl::unexpected<Error> refuse(const ConfigKey& key, std::string_view value,
         case T::kInteger: expected = "a whole number from "; break;
         case T::kBytes: expected = "bytes or a size such as 64MiB or 10GB from "; break;
         case T::kReal: expected = "a number from "; break;
-        case T::kDuration: expected = "a duration such as 500ms, 1m or 1h from "; break;
+        case T::kDuration:
+            expected = "a duration with its unit, such as 500ms, 30s or 1h, from ";
+            break;
         case T::kBoolean: expected = "true or false"; break;
         case T::kText: expected = "text"; break;
         case T::kList: expected = "texts with commas between them"; break;
@@ -86,7 +88,7 @@ bool parse_number(std::string_view value, Number& out) {
 }
 
 bool parse_whole(ConfigType type, std::string_view value, std::int64_t& out) {
-    if (type == T::kDuration) return parse_duration_us(value, out);
+    if (type == T::kDuration) return parse_told_duration_us(value, out);
     return type == T::kBytes ? parse_byte_size(value, out) : parse_number(value, out);
 }
 
@@ -244,10 +246,11 @@ constexpr std::string_view kEnvironmentPrefix = "MILLRACE_";
 // Names of the command line client, the scripts, the tests and core/fault.h: whoever sets one for
 // those may start a server all the same.
 bool is_foreign_name(std::string_view name) {
-    constexpr std::array<std::string_view, 11> kNames = {
-        "MILLRACE_SERVER",   "MILLRACE_URL",         "MILLRACE_API_KEY", "MILLRACE_OUTPUT",
-        "MILLRACE_CRASH_AT", "MILLRACE_THIRD_PARTY", "MILLRACE_PRESET",  "MILLRACE_CI_SANITIZE",
-        "MILLRACE_BINARY",   "MILLRACE_BENCH_SMOKE", "MILLRACE_CA_FILE"};
+    constexpr std::array<std::string_view, 13> kNames = {
+        "MILLRACE_SERVER",       "MILLRACE_URL",         "MILLRACE_API_KEY", "MILLRACE_OUTPUT",
+        "MILLRACE_CRASH_AT",     "MILLRACE_THIRD_PARTY", "MILLRACE_PRESET",  "MILLRACE_CI_SANITIZE",
+        "MILLRACE_BINARY",       "MILLRACE_BENCH_SMOKE", "MILLRACE_CA_FILE", "MILLRACE_CONTEXT",
+        "MILLRACE_CONTEXTS_FILE"};
     return name.starts_with("MILLRACE_FUZZ_") ||
            std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }

@@ -1,5 +1,6 @@
-// What: durations as people write them: "500ms", "1m", "1h30m", "250us"; a bare number counts
-//       milliseconds.
+// What: durations as people write them: "500ms", "1m", "1h30m", "250us". A bare number counts
+//       milliseconds where a text stands for a number of them (parse_duration_us); of what a person
+//       writes (parse_told_duration_us) only 0 has no unit: "30" may mean seconds.
 // Threads: pure functions. Lifetime: none.
 // Limits: units us, ms, s, m, h, d; whole numbers; at most 100 years.
 // Failure: parse_duration_us returns false and leaves the output alone.
@@ -45,6 +46,11 @@ inline bool parse_duration_us(std::string_view text, std::int64_t& us) {
     }
     us = total_us;
     return true;
+}
+
+inline bool parse_told_duration_us(std::string_view text, std::int64_t& us) {
+    const bool bare = !text.empty() && text.back() >= '0' && text.back() <= '9';
+    return (!bare || text == "0") && parse_duration_us(text, us);
 }
 
 // In the largest unit that divides it: 90'000'000 -> "90s".

@@ -19,8 +19,7 @@ inline bool parse_moment(std::string_view text, std::int64_t now_us, std::int64_
     std::int64_t ago_us = 0;
     if (text.starts_with('-')) text.remove_prefix(1);
     if (text == "now") text = "0s";
-    if (text.empty() || (text.back() >= '0' && text.back() <= '9')) return false;
-    if (!parse_duration_us(text, ago_us)) return false;
+    if (text == "0" || !parse_told_duration_us(text, ago_us)) return false;
     us = now_us - ago_us;
     return true;
 }

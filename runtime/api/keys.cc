@@ -120,7 +120,7 @@ core::Result<std::int64_t> overlap_of(const Call& call) {
         core::append_json(number, *given);
         text = number;
     }
-    if (given && (!core::parse_duration_us(text, overlap_us) || overlap_us > kOverlapUsMax))
+    if (given && (!core::parse_told_duration_us(text, overlap_us) || overlap_us > kOverlapUsMax))
         in->refuse("overlap", "must be a duration from 0 to 365d, such as \"24h\"");
     if (auto status = in->finish(); !status) return core::fail(std::move(status.error()));
     return overlap_us;

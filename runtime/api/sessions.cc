@@ -105,7 +105,7 @@ core::Result<PortalBody> read_portal(const Call& call) {
     in->text_list("scopes", out.scopes, kPortalScopesMax);
     if (in->ok() && out.scopes.empty()) in->refuse("scopes", "is missing: name what they may");
     std::string ttl;
-    if (in->text("ttl", ttl) && (!core::parse_duration_us(ttl, out.ttl_us) ||
+    if (in->text("ttl", ttl) && (!core::parse_told_duration_us(ttl, out.ttl_us) ||
                                  out.ttl_us < 60'000'000 || out.ttl_us > kPortalUsMax))
         in->refuse("ttl", "must be a duration from 1m to 24h");
     if (auto status = in->finish(); !status) return core::fail(status.error());

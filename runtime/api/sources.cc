@@ -54,7 +54,8 @@ core::Result<Rotation> read_rotation(Call& call, Scheme scheme) {
         std::string overlap;
         in->text("secret", out.secret, {.bytes_min = 1});
         if (in->text("overlap", overlap, {.bytes_max = 32}) && overlap != "0" &&
-            (!core::parse_duration_us(overlap, out.overlap_us) || out.overlap_us > kOverlapUsMax))
+            (!core::parse_told_duration_us(overlap, out.overlap_us) ||
+             out.overlap_us > kOverlapUsMax))
             in->refuse("overlap", "is \"" + overlap + "\"; expected a duration up to 30d");
         if (overlap == "0") out.overlap_us = 0;
         if (!out.secret.empty()) {

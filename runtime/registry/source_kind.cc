@@ -49,7 +49,7 @@ void read_tolerance(JsonObject& in, Source& out) {
     std::string text;
     if (!in.text("tolerance", text, {.bytes_max = 32})) return;
     std::int64_t us = 0;
-    if (!core::parse_duration_us(text, us) || us < 1'000'000 || us > kSourceToleranceUsMax)
+    if (!core::parse_told_duration_us(text, us) || us < 1'000'000 || us > kSourceToleranceUsMax)
         return in.refuse("tolerance", "is \"" + text + "\"; expected a duration from 1s to 24h");
     out.tolerance_us = us;
 }

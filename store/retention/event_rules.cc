@@ -33,7 +33,7 @@ bool parse_rule(std::string_view text, EventRule& rule) {
         if (!read_number(limits.substr(comma + 1), rule.bytes) || rule.bytes == 0) return false;
         limits = limits.substr(0, comma);
     }
-    return core::parse_duration_us(limits, rule.age_us);
+    return core::parse_told_duration_us(limits, rule.age_us);
 }
 
 }  // namespace

@@ -49,10 +49,22 @@ TEST(Config, RefusalNamesKeyValueBoundsAndSource) {
     const char* environment[] = {"EVENT_RETRY_INITIAL_DELAY=soon", nullptr};
     const auto second = apply_config_environment(config, environment);
     ASSERT_FALSE(second);
-    EXPECT_EQ(second.error().message,
-              "config: retry.initial_delay = \"soon\" from environment EVENT_RETRY_INITIAL_DELAY "
-              "is refused; expected a "
-              "duration such as 500ms, 1m or 1h from 0ms to 720h");
+    EXPECT_EQ(
+        second.error().message,
+        "config: retry.initial_delay = \"soon\" from environment EVENT_RETRY_INITIAL_DELAY "
+        "is refused; expected a duration with its unit, such as 500ms, 30s or 1h, from 0ms to "
+        "720h");
+}
+
+TEST(Config, DurationsWantTheirUnitAndSizesTakeOne) {
+    Config config;
+    EXPECT_FALSE(set_config_value(config, "engine.drain_timeout", "30", "--set"));
+    EXPECT_FALSE(apply_config_toml(config, "[engine]\ndrain_timeout = 30", "a.toml"));
+    EXPECT_TRUE(set_config_value(config, "engine.drain_timeout", "30s", "--set"));
+    EXPECT_EQ(config.engine.drain_timeout_us, 30'000'000);
+    EXPECT_TRUE(set_config_value(config, "retention.age", "0", "--set"));
+    EXPECT_TRUE(set_config_value(config, "retention.bytes", "10GB", "--set"));
+    EXPECT_EQ(config.retention.bytes, 10'000'000'000);
 }
 
 TEST(Config, UnknownKeysAreRefusedWithTheNearestName) {

@@ -27,6 +27,16 @@ TEST(Duration, RefusesOtherText) {
     EXPECT_EQ(us, 5);
 }
 
+TEST(Duration, WhatAPersonWritesHasItsUnit) {
+    std::int64_t us = 5;
+    EXPECT_FALSE(parse_told_duration_us("30", us));
+    EXPECT_FALSE(parse_told_duration_us("1s30", us));
+    EXPECT_FALSE(parse_told_duration_us("", us));
+    EXPECT_EQ(us, 5);
+    EXPECT_TRUE(parse_told_duration_us("30s", us) && us == 30'000'000);
+    EXPECT_TRUE(parse_told_duration_us("0", us) && us == 0);
+}
+
 TEST(Duration, WritesTheLargestUnitThatDivides) {
     EXPECT_EQ(format_duration(0), "0ms");
     EXPECT_EQ(format_duration(90'000'000), "90s");
