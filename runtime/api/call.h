@@ -63,9 +63,13 @@ public:
     ListBody() : json_(body_) { json_.begin_object().key("items").begin_array(); }
     core::JsonWriter& json() { return json_; }
     std::size_t bytes() const { return body_.size(); }
-    // Of a search that may end before it has found anything: how many events it looked at.
-    ApiResponse finish_search(std::string_view next, std::uint64_t scanned) {
-        json_.end_array().field_or_null("next", next).field("scanned", scanned).end_object();
+    // Of a search that may end before it has found anything: how many it looked at, and what share
+    // of all that is (with the pages before), where that is known.
+    ApiResponse finish_search(std::string_view next, std::uint64_t scanned,
+                              std::optional<double> searched = std::nullopt) {
+        json_.end_array().field_or_null("next", next).field("scanned", scanned);
+        if (searched) json_.field("searched", *searched);
+        json_.end_object();
         return json_response(200, std::move(body_));
     }
     ApiResponse finish(std::string_view next) {

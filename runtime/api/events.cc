@@ -136,7 +136,8 @@ ApiResponse listing_response(const Listing& listing, const store::Hasher& hasher
         json.begin_object()
             .field("count", listing.counted)
             .field_or_null("next", listing.page->next);
-        json.field("scanned", listing.page->events_seen).end_object();
+        json.field("scanned", listing.page->events_seen);
+        json.field("searched", listing.page->searched).end_object();
         return json_response(200, std::move(counted));
     }
     ListBody body;
@@ -146,7 +147,8 @@ ApiResponse listing_response(const Listing& listing, const store::Hasher& hasher
         append_shaped(text, listing.shape, owned.event, hasher);
         body.json().raw(text);
     }
-    return body.finish_search(listing.page->next, listing.page->events_seen);
+    return body.finish_search(listing.page->next, listing.page->events_seen,
+                              listing.page->searched);
 }
 
 // Anew, not behind what was found at once: one that waits holds no page.

@@ -221,6 +221,22 @@ private:
     bool loaded_ = false;  // a block at least
 };
 
+// By positions, which stand close: what summaries have skipped counts as searched.
+double searched_share(Engine& engine, bool newest_first, const std::vector<std::uint64_t>& resume) {
+    double behind = 0;
+    double all = 0;
+    for (std::size_t i = 0; i < resume.size(); ++i) {
+        const core::ShardId shard{static_cast<std::uint16_t>(i)};
+        const std::uint64_t first = engine.first_kept(shard).value;
+        const std::uint64_t end = std::max(first, engine.durable_end(shard).value);
+        const std::uint64_t at = std::clamp(resume[i], first, end);
+        behind += static_cast<double>(newest_first ? end - at : at - first);
+        all += static_cast<double>(end - first);
+    }
+    constexpr double kNotAll = 0.999999;  // there is a cursor: something is left
+    return all > 0 ? std::min(behind / all, kNotAll) : 0;
+}
+
 }  // namespace
 
 core::Result<EventPage> EventSearch::search(const EventQuery& query) {
@@ -271,6 +287,7 @@ core::Result<EventPage> EventSearch::search(const EventQuery& query) {
             resume.reserve(streams.size());
             for (const auto& stream : streams) resume.push_back(stream->resume());
             page.next = encode_cursor_numbers(kind, resume);
+            page.searched = searched_share(engine_, criteria.newest_first, resume);
             break;
         }
         page.events.push_back(best->owned());

@@ -53,6 +53,8 @@ struct EventPage {
     std::uint64_t blocks_skipped = 0;
     std::uint64_t blocks_read = 0;
     std::uint64_t events_seen = 0;
+    // Of the log, with the pages before: how much of it is behind the cursor. 1: all.
+    double searched = 1;
 };
 
 class EventSearch {

@@ -129,6 +129,30 @@ TEST_F(EventSearchTest, SkipsBlocksByCorrelationAndLosesNone) {
     EXPECT_GT(page->blocks_skipped, page->blocks_read);
 }
 
+TEST_F(EventSearchTest, TellsHowMuchOfTheLogItHasSearched) {
+    for (const SearchOrder order : {SearchOrder::kNewestFirst, SearchOrder::kOldestFirst}) {
+        EventQuery query;
+        query.order = order;
+        query.accept = [](const StoredEvent&) { return false; };
+        query.blocks_max = 6;
+        std::string cursor;
+        double before = 0;
+        int pages = 0;
+        do {
+            query.cursor = cursor;
+            auto page = database_->event_search().search(query);
+            ASSERT_TRUE(page);
+            EXPECT_TRUE(page->events.empty());
+            EXPECT_GT(page->searched, before) << "page " << pages;
+            before = page->searched;
+            cursor = page->next;
+            EXPECT_EQ(cursor.empty(), page->searched == 1);
+            ++pages;
+        } while (!cursor.empty());
+        EXPECT_GT(pages, 5);
+    }
+}
+
 TEST_F(EventSearchTest, CursorsStandWhileEventsCome) {
     auto first = database_->event_search().search({.limit = 100});
     ASSERT_TRUE(first);
