@@ -2,6 +2,7 @@
 // everything else is the command line.
 #include "tools/bench/bench_command.h"
 #include "tools/cli/cli.h"
+#include "tools/config_command.h"
 #include "tools/help/help_command.h"
 #include "tools/offline/bootstrap_command.h"
 #include "tools/offline/store_command.h"
@@ -36,6 +37,8 @@ int main(int argc, char** argv) {
         arguments.erase(arguments.begin());
         return millrace::tools::help_command(arguments);
     }
+    if (millrace::tools::is_config_command(arguments))
+        return millrace::tools::config_command(std::move(arguments));
     if (!arguments.empty() && millrace::tools::is_store_command(arguments.front()))
         return millrace::tools::store_command(std::move(arguments));
     if (millrace::tools::is_test_command(arguments))

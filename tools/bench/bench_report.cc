@@ -15,7 +15,9 @@ namespace {
 
 std::string rounded(double value) { return std::to_string(std::llround(value)); }
 
-std::string json_of(const BenchFigures& part) {
+}  // namespace
+
+std::string bench_figures_json(const BenchFigures& part) {
     return JsonObject()
         .number("requests", static_cast<std::int64_t>(part.requests))
         .number("events", static_cast<std::int64_t>(part.events))
@@ -28,8 +30,6 @@ std::string json_of(const BenchFigures& part) {
         .text_if("firstFailure", part.first_failure)
         .str();
 }
-
-}  // namespace
 
 void print_bench_table(const BenchOptions& options, const BenchReport& report) {
     Table table({"what", "events/s", "p50 us", "p99 us", "max us"});
@@ -67,7 +67,8 @@ void print_bench_json(const BenchOptions& options, const BenchReport& report) {
                              .real("p50Us", report.disk->p50_us)
                              .str());
     }
-    json.raw("single", json_of(report.single)).raw("batch", json_of(report.batch));
+    json.raw("single", bench_figures_json(report.single));
+    json.raw("batch", bench_figures_json(report.batch));
     json.real("deliveredPerSecond", report.delivered_per_second);
     std::printf("%s\n", json.str().c_str());
 }

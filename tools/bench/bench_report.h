@@ -30,6 +30,9 @@ struct BenchReport {
     double delivered_per_second = 0;  // of the batches: until a handler has seen them
 };
 
+// One load as JSON.
+std::string bench_figures_json(const BenchFigures& part);
+
 void print_bench_table(const BenchOptions& options, const BenchReport& report);
 void print_bench_json(const BenchOptions& options, const BenchReport& report);
 

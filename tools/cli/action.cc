@@ -143,14 +143,7 @@ void add_action_commands(CLI::App& app, CliContext& context) {
         context.action = [&context, called, input] { return call(context, *called, *input); };
     });
 
-    auto removed = std::make_shared<std::vector<std::string>>();
-    CLI::App* gone = action->add_subcommand("remove", "Remove actions");
-    gone->add_option("name", *removed)->required();
-    gone->callback([&context, removed] {
-        context.action = [&context, removed] {
-            return remove_documents(context, kActions, *removed);
-        };
-    });
+    add_remove(*action, context, kActions, "Remove actions");
 }
 
 }  // namespace millrace::tools

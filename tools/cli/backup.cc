@@ -1,6 +1,7 @@
 // `backup`: a copy of the data folder of a running server, made by the server itself.
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
+#include "tools/cli/timed_progress.h"
 
 #include <filesystem>
 #include <memory>
@@ -13,8 +14,13 @@ int make_backup(CliContext& context, const std::string& folder) {
     std::error_code error;
     const std::string path = std::filesystem::absolute(folder, error).lexically_normal().string();
     if (error) return context.usage("backup: " + folder + " is no path");
-    const auto reply = context.call(
+    // Files are linked, not copied, where the folder is on the same disk: how long it takes is not
+    // known before.
+    TimedProgress progress(context.err(), "backing up", 0, context.progress_enabled());
+    const auto sent = context.send(
         {.method = "POST", .path = "/v2/backups", .body = JsonObject().text("path", path).str()});
+    progress.finish();
+    const auto reply = sent == nullptr ? nullptr : context.read(*sent);
     if (reply == nullptr) return kExitFailed;
     if (context.json()) {
         context.print_json(*reply);

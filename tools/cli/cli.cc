@@ -1,6 +1,9 @@
 #include "tools/cli/cli.h"
 
 #include "core/nearest.h"
+#include "tools/cli/completion.h"
+#include "tools/cli/profile.h"
+#include "tools/cli/watch.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -14,7 +17,8 @@ constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
 bool takes_value(const std::string& option) {
     return option == "--server" || option == "--api-key" || option == "--output" ||
            option == "-o" || option == "--ca-file" || option == "--client-cert" ||
-           option == "--client-key";
+           option == "--client-key" || option == "--context" || option == "--watch-seconds" ||
+           option == "--watch-times";
 }
 
 // Index of the first argument that is neither an option nor an option's value.
@@ -45,10 +49,17 @@ std::string did_you_mean(const CLI::App& app, const std::string& name) {
     std::vector<std::string> names;
     for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
         names.push_back(sub->get_name());
-    if (app.get_parent() == nullptr)
-        names.insert(names.end(), {"restore", "verify", "inspect", "bench", "torture", "serve"});
+    if (app.get_parent() == nullptr) {
+        for (const OtherCommand& other : other_commands()) names.emplace_back(other.name);
+    }
     const std::string_view nearest = core::nearest_name(name, names);
     return nearest.empty() ? std::string() : "; did you mean '" + std::string(nearest) + "'?";
+}
+
+std::string other_names() {
+    std::string names;
+    for (const OtherCommand& other : other_commands()) names += ", " + std::string(other.name);
+    return names;
 }
 
 // A message that names what exists beats CLI11's "was not expected". Empty when it is known.
@@ -58,8 +69,7 @@ std::string unknown_command(const CLI::App& app, const std::vector<std::string>&
     const CLI::App* noun = find_command(app, arguments[index]);
     if (noun == nullptr) {
         return "unknown command '" + arguments[index] + "'" + did_you_mean(app, arguments[index]) +
-               "; there are: " + names_of(app) +
-               ", restore, verify, inspect, bench, torture, serve (try --help)";
+               "; there are: " + names_of(app) + other_names() + " (try --help)";
     }
     if (noun->get_subcommands([](const CLI::App*) { return true; }).empty()) return {};
     const bool given = index + 1 < arguments.size();
@@ -86,7 +96,52 @@ void add_global_options(CLI::App& app, CliContext& context) {
     app.add_option("-o,--output", context.output, "table for people, json for programs")
         ->check(CLI::IsMember({"table", "json"}))
         ->capture_default_str();
+    app.add_option("--context", context.profile, "the server of this name (millrace context)")
+        ->envname("MILLRACE_CONTEXT");
+    app.add_flag("--full", context.full, "show times and ids whole, on a terminal too");
+    add_watch_options(app, context);
     app.fallthrough();
+}
+
+// What neither an option nor the environment has said, the profile does. False after an error has
+// been printed.
+bool apply_profile(const CLI::App& app, CliContext& context) {
+    const auto told = [&app](const char* option) { return app.get_option(option)->count() > 0; };
+    const char* url = std::getenv("MILLRACE_URL");
+    context.server_told = told("--server") || (url != nullptr && *url != '\0');
+    // Those verbs are about profiles themselves.
+    if (app.got_subcommand("context")) return true;
+    if (context.server_told && context.profile.empty()) return true;
+    const auto profiles = Profiles::load();
+    if (!profiles) {
+        context.failed(profiles.error());
+        return false;
+    }
+    const std::string& name = context.profile.empty() ? profiles->current : context.profile;
+    if (name.empty()) return true;
+    const Profile* profile = profiles->find(name);
+    if (profile == nullptr) {
+        context.failed(
+            core::Error(core::ErrorCode::kNotFound,
+                        "no context is called '" + name + "'; see: millrace context list"));
+        return false;
+    }
+    if (!context.server_told) context.server = profile->server;
+    if (!told("--api-key")) context.api_key = profile->api_key;
+    if (!told("--ca-file")) context.ca_file = profile->ca_file;
+    if (!told("--client-cert")) context.client_cert = profile->client_cert;
+    if (!told("--client-key")) context.client_key = profile->client_key;
+    return true;
+}
+
+std::string joined(const std::vector<std::string>& arguments) {
+    std::string line = "millrace";
+    bool hidden = false;  // it is shown on a screen
+    for (const std::string& argument : arguments) {
+        line += hidden ? " ..." : " " + argument.substr(0, argument.find("api-key=") + 8);
+        hidden = argument == "--api-key";
+    }
+    return line;
 }
 
 }  // namespace
@@ -130,15 +185,22 @@ int run_cli(std::vector<std::string> arguments, CliStreams streams) {
     add_stats_command(app, context);
     add_source_commands(app, context);
     add_schema_commands(app, context);
+    add_secret_commands(app, context);
+    add_context_commands(app, context);
+    add_health_commands(app, context);
+    add_completion_command(app, context);
     app.footer(
-        "Run the server: millrace serve --help\n"
+        "Run the server: millrace serve --help; what it would be told: millrace config show\n"
         "Without a server, on its data folder: millrace restore | verify | inspect\n"
-        "How fast is this machine with it? millrace bench\n"
-        "Is its disk safe? millrace torture --minutes 5");
+        "Tests of handlers in a folder: millrace test DIR\n"
+        "How fast is this machine with it? millrace bench, millrace bench tune\n"
+        "Is its disk safe? millrace torture --minutes 5\n"
+        "Pages to read: millrace help");
 
     arguments = split_colon_command(std::move(arguments));
     const std::string unknown = unknown_command(app, arguments);
     if (!unknown.empty()) return context.usage(unknown);
+    const std::string line = joined(arguments);
     try {
         std::reverse(arguments.begin(), arguments.end());  // the order CLI11 wants
         app.parse(std::move(arguments));
@@ -150,7 +212,8 @@ int run_cli(std::vector<std::string> arguments, CliStreams streams) {
         streams.err << app.help();
         return kExitUsage;
     }
-    return context.action();
+    if (!apply_profile(app, context)) return kExitFailed;
+    return context.watch ? watch(context, app, line) : context.action();
 }
 
 }  // namespace millrace::tools

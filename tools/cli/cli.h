@@ -39,5 +39,8 @@ void add_tenant_commands(CLI::App& app, CliContext& context);
 void add_stats_command(CLI::App& app, CliContext& context);
 void add_source_commands(CLI::App& app, CliContext& context);
 void add_schema_commands(CLI::App& app, CliContext& context);
+void add_secret_commands(CLI::App& app, CliContext& context);
+void add_context_commands(CLI::App& app, CliContext& context);
+void add_health_commands(CLI::App& app, CliContext& context);
 
 }  // namespace millrace::tools

@@ -26,6 +26,8 @@ int confirm(CliContext& context, std::string_view what, bool yes, Unasked unaske
     return kExitFailed;
 }
 
+void add_yes(CLI::App& verb, bool& yes) { verb.add_flag("-y,--yes", yes, "do not ask"); }
+
 bool count_selected(CliContext& context, const Query& selection, std::int64_t& count) {
     std::string cursor;
     count = 0;

@@ -6,6 +6,8 @@
 
 #include "tools/cli/context.h"
 
+#include <CLI/CLI.hpp>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,6 +18,9 @@ enum class Unasked : std::uint8_t { kGoesOn, kNeedsYes };
 
 // `what` says what would happen, with its count: "deliver 12 events to ...".
 int confirm(CliContext& context, std::string_view what, bool yes, Unasked unasked);
+
+// -y, --yes.
+void add_yes(CLI::App& verb, bool& yes);
 
 // How many events a selection holds, page by page. False after an error has been printed.
 bool count_selected(CliContext& context, const Query& selection, std::int64_t& count);

@@ -16,6 +16,7 @@ HttpClient* CliContext::client() {
     options.ca_file = ca_file;
     options.client_cert = client_cert;
     options.client_key = client_key;
+    options.reply_timeout_ms = reply_timeout_ms;
     auto created = HttpClient::create(std::move(options));
     if (!created) {
         failed(created.error());
@@ -38,13 +39,16 @@ std::unique_ptr<HttpReply> CliContext::send(const HttpRequest& request) {
 
 std::unique_ptr<Document> CliContext::call(const HttpRequest& request) {
     const auto reply = send(request);
-    if (reply == nullptr) return nullptr;
-    if (!reply->ok()) {
-        failed(*reply);
+    return reply == nullptr ? nullptr : read(*reply);
+}
+
+std::unique_ptr<Document> CliContext::read(HttpReply& reply) {
+    if (!reply.ok()) {
+        failed(reply);
         return nullptr;
     }
     auto document = std::make_unique<Document>();
-    document->text = std::move(reply->body);
+    document->text = std::move(reply.body);
     // A 204 has no body; an empty object keeps its readers simple.
     if (document->text.empty()) document->text = "{}";
     if (!document->parser.read(document->text, document->root)) {

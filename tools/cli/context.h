@@ -47,6 +47,13 @@ public:
     std::string api_key;
     std::string ca_file, client_cert, client_key;
     std::string output = "table";
+    std::string profile;       // --context; empty: the one in use
+    bool full = false;         // times and ids as they are
+    bool server_told = false;  // by an option or the environment
+    bool watch = false;
+    double watch_seconds = 2;
+    std::int64_t watch_times = 0;  // 0: until somebody ends it
+    long reply_timeout_ms = 120'000;
 
     // The chosen verb.
     std::function<int()> action;
@@ -55,6 +62,8 @@ public:
     std::ostream& out() { return streams_.out; }
     std::ostream& err() { return streams_.err; }
     const Terminal& terminal() const { return streams_.terminal; }
+    // A person looks: times and ids may be shown shorter than they are.
+    bool shortens() const { return streams_.terminal.width_columns > 0 && !full && !json(); }
     bool asks() const { return streams_.asks && !json(); }
     bool progress_enabled() const { return streams_.progress_enabled && !json(); }
 
@@ -63,6 +72,8 @@ public:
     std::unique_ptr<Document> get(const std::string& path) { return call({.path = path}); }
     // Sends without judging the status; null after a transport error has been printed.
     std::unique_ptr<HttpReply> send(const HttpRequest& request);
+    // What call() makes of what send() has got.
+    std::unique_ptr<Document> read(HttpReply& reply);
     HttpClient* client();
 
     int failed(const core::Error& error);

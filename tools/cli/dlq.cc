@@ -1,8 +1,11 @@
-// The verbs of the dead-letter queue: list, show, replay, purge.
+// The verbs of the dead-letter queue: list, groups, mark, show, purge (and replay: dlq_replay).
 #include "tools/cli/cli.h"
 #include "tools/cli/confirm.h"
+#include "tools/cli/dlq_filter.h"
 #include "tools/cli/json.h"
 #include "tools/cli/progress.h"
+#include "tools/cli/resolve.h"
+#include "tools/cli/shown.h"
 
 #include <memory>
 
@@ -10,49 +13,10 @@ namespace millrace::tools {
 
 namespace {
 
-struct DlqFilter {
-    std::string script_id, subscription_id, pattern, from, to;
-
-    void add_options(CLI::App& verb) {
-        verb.add_option("--script", script_id);
-        verb.add_option("--handler", subscription_id);
-        verb.add_option("--pattern", pattern);
-        verb.add_option("--from", from, "RFC 3339, or 15m, 2h, 7d ago");
-        verb.add_option("--to", to, "RFC 3339, or 15m, 2h, 7d ago");
-    }
-    bool empty() const {
-        return script_id.empty() && subscription_id.empty() && pattern.empty() && from.empty() &&
-               to.empty();
-    }
-    Query query() const {
-        const std::int64_t now_us = wall_clock_us();
-        Query out;
-        out.add("scriptId", script_id).add("subscriptionId", subscription_id);
-        out.add("pattern", pattern).add("from", time_argument(from, now_us));
-        out.add("to", time_argument(to, now_us));
-        return out;
-    }
-    JsonObject body() const {
-        const std::int64_t now_us = wall_clock_us();
-        JsonObject out;
-        out.text_if("scriptId", script_id).text_if("subscriptionId", subscription_id);
-        out.text_if("pattern", pattern).text_if("from", time_argument(from, now_us));
-        out.text_if("to", time_argument(to, now_us));
-        return out;
-    }
-};
-
 struct ListOptions {
     DlqFilter filter;
     std::string cursor;
     std::int64_t limit = 50;
-};
-
-struct ReplayOptions {
-    std::string id;
-    DlqFilter filter;
-    double rate_per_second = 0;
-    bool all = false;
 };
 
 struct PurgeOptions {
@@ -70,7 +34,8 @@ std::string retries_text(core::JsonElement item) {
     return std::to_string(count) + " of " + std::to_string(of);
 }
 
-int list_dlq(CliContext& context, const ListOptions& o) {
+int list_dlq(CliContext& context, ListOptions o) {
+    if (!o.filter.find(context)) return kExitFailed;
     const auto reply = context.get(
         "/v2/dlq" + o.filter.query().add("limit", o.limit).add("cursor", o.cursor).str());
     if (reply == nullptr) return kExitFailed;
@@ -78,45 +43,51 @@ int list_dlq(CliContext& context, const ListOptions& o) {
         context.print_json(*reply);
         return kExitOk;
     }
+    const ShortIds handler(context, ids_at(reply->root, "subscriptionId"));
     Table table({"DEAD LETTER", "CREATED", "EVENT TYPE", "HANDLER", "RETRIES", "ERROR"});
     bool found = false;
     for (const core::JsonElement item : array_at(reply->root, "items", found)) {
-        table.add({text_at(item, "id"), text_at(item, "createdAt"), text_at(item, "eventType"),
-                   text_at(item, "subscriptionId"), retries_text(item),
-                   Cell(text_at(item, "error"), Style::kBad)});
+        table.add({text_at(item, "id"), time_cell(context, text_at(item, "createdAt")),
+                   text_at(item, "eventType"), handler(text_at(item, "subscriptionId")),
+                   retries_text(item), Cell(text_at(item, "error"), Style::kBad)});
     }
     context.print_table(table, "no dead letters");
     context.print_next(*reply);
     return kExitOk;
 }
 
-int replay_dlq(CliContext& context, const ReplayOptions& o) {
-    HttpRequest request{.method = "POST"};
-    if (!o.id.empty() && (!o.filter.empty() || o.all || o.rate_per_second > 0))
-        return context.usage("dlq replay takes an id, or a filter with --rate, or --all: not both");
-    if (o.all && !o.filter.empty())
-        return context.usage("dlq replay takes a filter or --all: not both");
-    if (!o.id.empty()) {
-        request.path = "/v2/dlq/" + url_escaped(o.id) + "/replay";
-        request.body = "{}";
-    } else {
-        if (o.filter.empty() && !o.all) {
-            return context.usage(
-                "dlq replay needs an id, a filter (--pattern, --handler ...) or --all");
-        }
-        JsonObject body = o.filter.body();
-        if (o.rate_per_second > 0) body.real("ratePerSecond", o.rate_per_second);
-        request.path = "/v2/dlq/replay";
-        request.body = body.str();
-    }
-    const auto reply = context.call(request);
+int list_groups(CliContext& context, DlqFilter filter, const std::string& state,
+                std::int64_t limit) {
+    if (!filter.find(context)) return kExitFailed;
+    Query query = filter.query();
+    const auto reply =
+        context.get("/v2/dlq/groups" + query.add("state", state).add("limit", limit).str());
     if (reply == nullptr) return kExitFailed;
     if (context.json()) {
         context.print_json(*reply);
         return kExitOk;
     }
-    context.out() << "replaying " << (o.id.empty() ? "" : printable(o.id)) << " "
-                  << printable(reply->text) << '\n';
+    Table table({"FINGERPRINT", "COUNT", "STATE", "FIRST", "LAST", "ERROR"});
+    bool found = false;
+    for (const core::JsonElement item : array_at(reply->root, "items", found)) {
+        table.add({text_at(item, "fingerprint"), text_at(item, "count"), text_at(item, "state"),
+                   time_cell(context, text_at(item, "firstAt")),
+                   time_cell(context, text_at(item, "lastAt")),
+                   Cell(text_at(item, "error"), Style::kBad)});
+    }
+    context.print_table(table, "no dead letters");
+    return kExitOk;
+}
+
+int mark_group(CliContext& context, const std::string& fingerprint, const std::string& state) {
+    const auto reply = context.call({.method = "PATCH",
+                                     .path = "/v2/dlq/groups/" + url_escaped(fingerprint),
+                                     .body = JsonObject().text("state", state).str()});
+    if (reply == nullptr) return kExitFailed;
+    if (context.json())
+        context.print_json(*reply);
+    else
+        context.out() << printable(fingerprint) << " is " << state << '\n';
     return kExitOk;
 }
 
@@ -141,7 +112,7 @@ bool collect_ids(CliContext& context, const DlqFilter& filter, std::vector<std::
     return true;
 }
 
-int purge_dlq(CliContext& context, const PurgeOptions& o) {
+int purge_dlq(CliContext& context, PurgeOptions o) {
     std::vector<std::string> ids = o.ids;
     if (!ids.empty() + !o.filter.empty() + o.all > 1)
         return context.usage("dlq purge takes ids, a filter or --all: one of them");
@@ -150,10 +121,12 @@ int purge_dlq(CliContext& context, const PurgeOptions& o) {
             return context.usage(
                 "dlq purge needs ids, a filter (--pattern, --handler ...) or --all");
         }
-        if (!collect_ids(context, o.filter, ids)) return kExitFailed;
-        const std::string what = "remove " + std::to_string(ids.size()) + " dead letters for good";
-        if (const int code = confirm(context, what, o.yes, Unasked::kGoesOn); code != kExitOk)
-            return code;
+        if (!o.filter.find(context) || !collect_ids(context, o.filter, ids)) return kExitFailed;
+    }
+    const std::string what = "remove " + std::to_string(ids.size()) + " dead letters for good";
+    const Unasked unasked = o.all ? Unasked::kNeedsYes : Unasked::kGoesOn;
+    if (!ids.empty()) {
+        if (const int code = confirm(context, what, o.yes, unasked); code != kExitOk) return code;
     }
     Progress progress(context.err(), {.label = "purging",
                                       .unit = "dead letters",
@@ -205,17 +178,32 @@ void add_dlq_commands(CLI::App& app, CliContext& context) {
         };
     });
 
-    auto replay_options = std::make_shared<ReplayOptions>();
-    CLI::App* replay =
-        dlq->add_subcommand("replay", "Deliver again: one, or all that a filter selects");
-    replay->add_option("id", replay_options->id);
-    replay_options->filter.add_options(*replay);
-    replay->add_option("--rate", replay_options->rate_per_second, "deliveries per second")
-        ->check(CLI::PositiveNumber);
-    replay->add_flag("--all", replay_options->all);
-    replay->callback([&context, replay_options] {
-        context.action = [&context, replay_options] {
-            return replay_dlq(context, *replay_options);
+    add_dlq_replay(*dlq, context);
+
+    auto grouped = std::make_shared<DlqFilter>();
+    auto state = std::make_shared<std::string>();
+    auto most = std::make_shared<std::int64_t>(50);
+    CLI::App* groups = dlq->add_subcommand("groups", "Dead letters by what went wrong");
+    grouped->add_selection(*groups);
+    groups->add_option("--state", *state)
+        ->check(CLI::IsMember({"open", "acknowledged", "resolved", "ignored"}));
+    groups->add_option("--limit", *most)->check(CLI::Range(1, 1000))->capture_default_str();
+    groups->callback([&context, grouped, state, most] {
+        context.action = [&context, grouped, state, most] {
+            return list_groups(context, *grouped, *state, *most);
+        };
+    });
+
+    auto fingerprint = std::make_shared<std::string>();
+    auto said = std::make_shared<std::string>();
+    CLI::App* mark = dlq->add_subcommand("mark", "Say what was made of a group of dead letters");
+    mark->add_option("fingerprint", *fingerprint)->required();
+    mark->add_option("state", *said)
+        ->required()
+        ->check(CLI::IsMember({"open", "acknowledged", "resolved", "ignored"}));
+    mark->callback([&context, fingerprint, said] {
+        context.action = [&context, fingerprint, said] {
+            return mark_group(context, *fingerprint, *said);
         };
     });
 
@@ -224,7 +212,7 @@ void add_dlq_commands(CLI::App& app, CliContext& context) {
     purge->add_option("id", purge_options->ids);
     purge_options->filter.add_options(*purge);
     purge->add_flag("--all", purge_options->all);
-    purge->add_flag("-y,--yes", purge_options->yes, "do not ask");
+    add_yes(*purge, purge_options->yes);
     purge->callback([&context, purge_options] {
         context.action = [&context, purge_options] { return purge_dlq(context, *purge_options); };
     });

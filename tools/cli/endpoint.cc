@@ -90,14 +90,7 @@ void add_endpoint_commands(CLI::App& app, CliContext& context) {
         context.action = [&context, limit, cursor] { return list(context, *limit, *cursor); };
     });
 
-    auto removed = std::make_shared<std::vector<std::string>>();
-    CLI::App* gone = endpoint->add_subcommand("remove", "Remove endpoints");
-    gone->add_option("endpoint", *removed, "ids or names")->required();
-    gone->callback([&context, removed] {
-        context.action = [&context, removed] {
-            return remove_documents(context, kEndpoints, *removed);
-        };
-    });
+    add_remove(*endpoint, context, kEndpoints, "Remove endpoints");
 }
 
 }  // namespace millrace::tools

@@ -221,14 +221,7 @@ void add_hook_commands(CLI::App& app, CliContext& context) {
         context.action = [&context, body, wait] { return run_hooks(context, *body, *wait); };
     });
 
-    auto removed = std::make_shared<std::vector<std::string>>();
-    CLI::App* gone = hook->add_subcommand("remove", "Remove hooks");
-    gone->add_option("hook", *removed, "ids or names")->required();
-    gone->callback([&context, removed] {
-        context.action = [&context, removed] {
-            return remove_documents(context, kHooks, *removed);
-        };
-    });
+    add_remove(*hook, context, kHooks, "Remove hooks");
 }
 
 }  // namespace millrace::tools

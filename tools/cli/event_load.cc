@@ -1,15 +1,15 @@
 #include "tools/cli/event_load.h"
 
 #include "core/json_dom.h"
+#include "tools/cli/event_line.h"
 #include "tools/cli/json.h"
+#include "tools/cli/line_input.h"
 #include "tools/cli/progress.h"
 
 #include <chrono>
 #include <filesystem>
-#include <fstream>
-#include <iostream>
+#include <memory>
 #include <thread>
-#include <vector>
 
 namespace millrace::tools {
 
@@ -20,8 +20,19 @@ constexpr std::size_t kRejectedShownMax = 20;
 constexpr int kBusyTriesMax = 8;
 constexpr std::chrono::milliseconds kBusyWait{250};
 
-struct Rejected {
+// Where something of a batch comes from.
+struct Place {
+    const std::string* file;
     std::uint64_t line;
+    std::uint64_t byte;      // where the line begins
+    std::size_t body_begin;  // the same in the batch
+    bool as_it_stands;       // what the server says of its bytes is true of the file's
+};
+
+struct Rejected {
+    std::string file;
+    std::uint64_t line;
+    std::uint64_t byte;
     std::string message;
 };
 
@@ -31,20 +42,33 @@ public:
         : context_(context), progress_(progress), batch_events_(batch_events) {}
 
     // False when the load can not go on; the reason has been printed.
-    bool run(std::istream& in) {
+    bool run(const std::string& file, LineInput& in) {
         std::string line;
-        std::uint64_t number = 0;
-        while (std::getline(in, line)) {
-            ++number;
-            bytes_read_ += line.size() + 1;
+        while (in.next(line)) {
+            read_ = in.bytes_read();
             if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-            body_ += line;
-            body_ += '\n';
-            lines_.push_back(number);
-            const bool full = lines_.size() == batch_events_ || body_.size() >= kBatchBytesMax;
-            if (full && !flush()) return false;
+            const Place place{&file, in.line(), in.byte(), body_.size(), true};
+            if (in.too_long()) {
+                reject(place, place.byte,
+                       "the line is longer than " + std::to_string(LineInput::kLineBytesMax) +
+                           " bytes");
+                continue;
+            }
+            if (in.line() == 1 && line.front() == '[') {
+                context_.note(file + " begins with '[': expected one event a line, not an array");
+            }
+            if (body_.size() + line.size() + 1 > kBatchBytesMax && !flush()) return false;
+            add(line, place);
+            if (places_.size() == batch_events_ && !flush()) return false;
         }
-        return flush();
+        if (!flush()) return false;
+        bytes_before_ += in.bytes_read();
+        read_ = 0;
+        if (in.error().empty()) return true;
+        context_.failed(core::Error(core::ErrorCode::kValidation,
+                                    in.error() + " (after line " + std::to_string(in.line()) +
+                                        "); what was before it is loaded"));
+        return false;
     }
 
     std::uint64_t accepted = 0;
@@ -53,8 +77,22 @@ public:
     std::vector<Rejected> rejected;
 
 private:
+    void add(const std::string& line, Place place) {
+        place.body_begin = body_.size();
+        place.as_it_stands = lines_.as_it_stands(line, changed_);
+        body_ += place.as_it_stands ? line : changed_;
+        body_ += '\n';
+        places_.push_back(place);
+    }
+
+    void reject(const Place& place, std::uint64_t byte, std::string message) {
+        ++rejected_count;
+        if (rejected.size() >= kRejectedShownMax) return;
+        rejected.push_back({*place.file, place.line, byte, std::move(message)});
+    }
+
     bool flush() {
-        if (lines_.empty()) return true;
+        if (places_.empty()) return true;
         HttpRequest request{.method = "POST", .path = "/v2/events?ids=0"};
         request.body = std::move(body_);
         request.content_type = "application/x-ndjson";
@@ -68,8 +106,8 @@ private:
         }
         const bool counted = count(*reply);
         body_.clear();
-        lines_.clear();
-        progress_.update(bytes_read_, accepted + duplicates + rejected_count);
+        places_.clear();
+        progress_.update(bytes_before_ + read_, accepted + duplicates + rejected_count);
         return counted;
     }
 
@@ -81,91 +119,147 @@ private:
         const core::JsonArray rejects =
             parsed ? array_at(root, "rejected", found) : core::JsonArray();
         if (!parsed || (!reply.ok() && !found)) {
+            const Place& first = places_.front();
             context_.failed(reply);
+            context_.note("it stopped at " + *first.file + ", line " + std::to_string(first.line));
             return false;
         }
-        const auto taken = static_cast<std::uint64_t>(number_at(root, "accepted"));
-        const auto known = static_cast<std::uint64_t>(number_at(root, "duplicates"));
-        accepted += taken;
-        duplicates += known;
+        accepted += static_cast<std::uint64_t>(number_at(root, "accepted"));
+        duplicates += static_cast<std::uint64_t>(number_at(root, "duplicates"));
         if (!found) return true;
-        for (const core::JsonElement entry : rejects) {
-            ++rejected_count;
-            if (rejected.size() >= kRejectedShownMax) continue;
-            const auto index = static_cast<std::size_t>(number_at(entry, "index"));
-            rejected.push_back(
-                {index < lines_.size() ? lines_[index] : 0, text_at(entry, "error.message")});
-        }
+        for (const core::JsonElement entry : rejects) take_reject(entry);
         return true;
+    }
+
+    // The server counts bytes from the batch's beginning; the file's are told.
+    void take_reject(core::JsonElement entry) {
+        const auto index = static_cast<std::size_t>(number_at(entry, "index"));
+        std::string message = text_at(entry, "error.message");
+        if (index >= places_.size()) {
+            ++rejected_count;
+            return;
+        }
+        const Place& place = places_[index];
+        std::uint64_t byte = place.byte;
+        const std::int64_t position = number_at(entry, "error.details.position", -1);
+        const std::string told = " at byte " + std::to_string(position);
+        const std::size_t at = position < 0 ? std::string::npos : message.find(told);
+        const auto begin = static_cast<std::int64_t>(place.body_begin);
+        if (place.as_it_stands && position >= begin) {
+            const auto column = static_cast<std::uint64_t>(position - begin);
+            byte += column;
+            if (at != std::string::npos)
+                message.replace(at, told.size(),
+                                " at byte " + std::to_string(column) + " of the line");
+        } else if (at != std::string::npos) {
+            message.erase(at, told.size());
+        }
+        reject(place, byte, std::move(message));
     }
 
     CliContext& context_;
     Progress& progress_;
     std::size_t batch_events_;
     core::JsonDom parser_;
+    EventLines lines_;
+    std::string changed_;
     std::string body_;
-    std::vector<std::uint64_t> lines_;
-    std::uint64_t bytes_read_ = 0;
+    std::vector<Place> places_;
+    std::uint64_t bytes_before_ = 0;  // of the files before
+    std::uint64_t read_ = 0;
 };
 
-void report(CliContext& context, const Loader& loader, double seconds) {
-    if (context.json()) {
-        std::string rejects = "[";
-        for (const Rejected& entry : loader.rejected) {
-            if (rejects.size() > 1) rejects += ',';
-            rejects += JsonObject()
-                           .number("line", static_cast<std::int64_t>(entry.line))
-                           .text("message", entry.message)
-                           .str();
-        }
-        rejects += ']';
-        context.out() << JsonObject()
-                             .number("accepted", static_cast<std::int64_t>(loader.accepted))
-                             .number("duplicates", static_cast<std::int64_t>(loader.duplicates))
-                             .number("rejected", static_cast<std::int64_t>(loader.rejected_count))
-                             .real("seconds", seconds)
-                             .raw("rejects", rejects)
-                             .str()
-                      << '\n';
-        return;
+void report_json(CliContext& context, const Loader& loader, double seconds) {
+    std::string rejects = "[";
+    for (const Rejected& entry : loader.rejected) {
+        if (rejects.size() > 1) rejects += ',';
+        rejects += JsonObject()
+                       .text("file", entry.file)
+                       .number("line", static_cast<std::int64_t>(entry.line))
+                       .number("byte", static_cast<std::int64_t>(entry.byte))
+                       .text("message", entry.message)
+                       .str();
     }
+    rejects += ']';
+    context.out() << JsonObject()
+                         .number("accepted", static_cast<std::int64_t>(loader.accepted))
+                         .number("duplicates", static_cast<std::int64_t>(loader.duplicates))
+                         .number("rejected", static_cast<std::int64_t>(loader.rejected_count))
+                         .real("seconds", seconds)
+                         .raw("rejects", rejects)
+                         .str()
+                  << '\n';
+}
+
+void report(CliContext& context, const Loader& loader, double seconds, bool several) {
+    if (context.json()) return report_json(context, loader, seconds);
     const auto sent = static_cast<double>(loader.accepted + loader.duplicates);
     context.out() << "accepted " << loader.accepted << ", duplicates " << loader.duplicates
                   << ", rejected " << loader.rejected_count << " (" << short_count(sent / seconds)
                   << " events/s)\n";
     for (const Rejected& entry : loader.rejected) {
-        context.err() << "line " << entry.line << ": " << printable(entry.message) << '\n';
+        if (several) context.err() << printable(entry.file) << ": ";
+        context.err() << "line " << entry.line << ": " << printable_block(entry.message, 4)
+                      << " (byte " << entry.byte << " of the file)\n";
     }
     if (loader.rejected_count > loader.rejected.size()) {
         context.err() << "... and " << loader.rejected_count - loader.rejected.size() << " more\n";
     }
 }
 
+// Of all files; 0 when one of them has no length.
+std::uint64_t bytes_of(const std::vector<std::string>& files) {
+    std::uint64_t sum = 0;
+    for (const std::string& file : files) {
+        std::error_code error;
+        const std::uintmax_t size = file == "-" ? 0 : std::filesystem::file_size(file, error);
+        if (error || size == 0) return 0;
+        sum += size;
+    }
+    return sum;
+}
+
 }  // namespace
 
-int load_events(CliContext& context, const std::string& file, std::size_t batch_events) {
-    std::ifstream opened;
-    std::error_code ignored;
-    std::uintmax_t bytes_total = 0;
-    if (file != "-") {
-        opened.open(file, std::ios::binary);
-        if (!opened) {
-            return context.failed(
-                core::Error(core::ErrorCode::kNotFound, "cannot read file " + file));
-        }
-        bytes_total = std::filesystem::file_size(file, ignored);
-        if (ignored) bytes_total = 0;
+int load_events(CliContext& context, const std::vector<std::string>& files,
+                std::size_t batch_events) {
+    // All of them are there before the first is sent.
+    std::vector<std::unique_ptr<LineInput>> inputs;
+    for (const std::string& file : files) {
+        auto opened = LineInput::open(file);
+        if (!opened) return context.failed(opened.error());
+        inputs.push_back(std::move(*opened));
     }
     const auto started = std::chrono::steady_clock::now();
     Progress progress(
         context.err(),
-        {.label = "loading", .total = bytes_total, .enabled = context.progress_enabled()});
+        {.label = "loading", .total = bytes_of(files), .enabled = context.progress_enabled()});
     Loader loader(context, progress, batch_events);
-    const bool complete = loader.run(file == "-" ? std::cin : opened);
+    bool complete = true;
+    for (std::size_t i = 0; complete && i < files.size(); ++i)
+        complete = loader.run(files[i], *inputs[i]);
     progress.finish();
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - started;
-    report(context, loader, std::max(spent.count(), 1e-6));
+    report(context, loader, std::max(spent.count(), 1e-6), files.size() > 1);
     return complete && loader.rejected_count == 0 ? kExitOk : kExitFailed;
+}
+
+void add_event_load(CLI::App& event, CliContext& context) {
+    struct Options {
+        std::vector<std::string> files;
+        std::size_t batch_events = 1000;
+    };
+    auto o = std::make_shared<Options>();
+    CLI::App* verb = event.add_subcommand(
+        "load", "Load events from files of JSON lines, plain, gzip or zstd (- for stdin)");
+    verb->add_option("file", o->files, "one event a line; as `event export` writes them")
+        ->required();
+    verb->add_option("--batch", o->batch_events, "events per request")
+        ->check(CLI::Range(1, 65536))
+        ->capture_default_str();
+    verb->callback([&context, o] {
+        context.action = [&context, o] { return load_events(context, o->files, o->batch_events); };
+    });
 }
 
 }  // namespace millrace::tools

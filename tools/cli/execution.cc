@@ -1,6 +1,8 @@
 // The verbs of executions and of retries that wait.
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
+#include "tools/cli/resolve.h"
+#include "tools/cli/shown.h"
 
 #include <memory>
 
@@ -34,7 +36,10 @@ std::string last_error(core::JsonElement execution, std::size_t& attempts) {
     return error;
 }
 
-int list_executions(CliContext& context, const ListOptions& o) {
+int list_executions(CliContext& context, ListOptions o) {
+    if (!resolve_filter(context, kScripts, o.script_id) ||
+        !resolve_filter(context, kHandlers, o.subscription_id))
+        return kExitFailed;
     const std::int64_t now_us = wall_clock_us();
     Query query;
     query.add("scriptId", o.script_id).add("subscriptionId", o.subscription_id);
@@ -48,6 +53,7 @@ int list_executions(CliContext& context, const ListOptions& o) {
         context.print_json(*reply);
         return kExitOk;
     }
+    const ShortIds handler(context, ids_at(reply->root, "subscriptionId"));
     Table table({"EXECUTION", "STATUS", "EVENT", "HANDLER", "ATTEMPTS", "TOOK", "ERROR"});
     bool found = false;
     for (const core::JsonElement item : array_at(reply->root, "items", found)) {
@@ -55,7 +61,7 @@ int list_executions(CliContext& context, const ListOptions& o) {
         std::size_t attempts = 0;
         const std::string error = last_error(item, attempts);
         table.add({text_at(item, "id"), Cell(status, status_style(status)),
-                   text_at(item, "eventId"), text_at(item, "subscriptionId"),
+                   text_at(item, "eventId"), handler(text_at(item, "subscriptionId")),
                    std::to_string(attempts), duration_text(item), error});
     }
     context.print_table(table, "no executions");
@@ -71,12 +77,13 @@ int list_retries(CliContext& context, std::int64_t limit, const std::string& cur
         context.print_json(*reply);
         return kExitOk;
     }
+    const ShortIds handler(context, ids_at(reply->root, "subscriptionId"));
     Table table({"DUE", "EVENT", "HANDLER", "ATTEMPT", "ERROR"});
     bool found = false;
     for (const core::JsonElement item : array_at(reply->root, "items", found)) {
-        std::string due = text_at(item, "nextRetryAt");
+        std::string due = time_cell(context, text_at(item, "nextRetryAt"));
         if (due.empty()) due = "behind its key";
-        table.add({due, text_at(item, "eventId"), text_at(item, "subscriptionId"),
+        table.add({due, text_at(item, "eventId"), handler(text_at(item, "subscriptionId")),
                    text_at(item, "attempt"), text_at(item, "error")});
     }
     context.print_table(table, "nothing waits for a retry");
@@ -91,8 +98,8 @@ void add_execution_commands(CLI::App& app, CliContext& context) {
     execution->require_subcommand(1);
     auto o = std::make_shared<ListOptions>();
     CLI::App* list = execution->add_subcommand("list", "List executions, newest first");
-    list->add_option("--script", o->script_id);
-    list->add_option("--handler", o->subscription_id);
+    list->add_option("--script", o->script_id, "id, name or the beginning of an id");
+    list->add_option("--handler", o->subscription_id, "id, name or the beginning of an id");
     list->add_option("--event", o->event_id);
     list->add_option("--source-type", o->source_type, "of the event's source");
     list->add_option("--source-id", o->source_id);

@@ -3,9 +3,11 @@
 
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
+#include "tools/cli/pattern_hint.h"
 #include "tools/cli/remove.h"
 #include "tools/cli/resolve.h"
 #include "tools/cli/script.h"
+#include "tools/cli/shown.h"
 
 #include <memory>
 
@@ -50,6 +52,7 @@ std::string subscription_of(const HandlerOptions& o, const std::string& script_i
 
 int read_handler_options(CliContext& context, const HandlerOptions& o, std::string& script_id,
                          std::string& filters) {
+    if (o.pattern_type.empty() || o.pattern_type == "wildcard") note_pattern(context, o.pattern);
     if (!o.filters.empty()) {
         auto text = read_json_argument(o.filters, "--filters");
         if (!text) return context.usage(text.error().message);
@@ -131,15 +134,20 @@ int list_handlers(CliContext& context, std::int64_t limit, const std::string& cu
         context.print_json(*reply);
         return kExitOk;
     }
+    const ShortIds short_id(context, ids_at(reply->root));
     Table table({"HANDLER", "NAME", "PATTERN", "RUNS", "PRIORITY", "ACTIVE", "FILTER"});
     bool found = false;
     for (const core::JsonElement item : array_at(reply->root, "items", found)) {
         const bool active = flag_at(item, "active");
         std::string filter = text_at(item, "filter");
         if (filter.empty()) filter = text_at(item, "filters");
-        table.add({text_at(item, "id"), text_at(item, "name"), pattern_text(item),
+        const bool paused = flag_at(item, "paused");
+        table.add({short_id(text_at(item, "id")), text_at(item, "name"), pattern_text(item),
                    executor_text(item), text_at(item, "priority"),
-                   Cell(active ? "yes" : "no", active ? Style::kGood : Style::kDim),
+                   Cell(!active  ? "no"
+                        : paused ? "paused"
+                                 : "yes",
+                        active && !paused ? Style::kGood : Style::kDim),
                    Cell(filter, Style::kDim)});
     }
     context.print_table(table, "no handlers");
@@ -177,6 +185,22 @@ int test_handler(CliContext& context, const std::string& named, const std::strin
                       << json_pretty(reply->root) << '\n';
     }
     return matched ? kExitOk : kExitFailed;
+}
+
+// One delivery of a webhook or command, of an event that is in no log.
+int deliver_once(CliContext& context, const std::string& named, const std::string& event_argument) {
+    if (named.empty()) return context.usage("handler test --deliver needs the handler");
+    const auto event = read_json_argument(event_argument, "--event");
+    if (!event) return context.usage(event.error().message);
+    const std::string id = resolve(context, kHandlers, named);
+    if (id.empty()) return kExitFailed;
+    const auto reply =
+        context.call({.method = "POST",
+                      .path = std::string(kHandlers.path) + "/" + url_escaped(id) + "/test",
+                      .body = JsonObject().raw("event", *event).str()});
+    if (reply == nullptr) return kExitFailed;
+    context.print_pretty(*reply);
+    return flag_at(reply->root, "success") ? kExitOk : kExitFailed;
 }
 
 void add_register(CLI::App& handler, CliContext& context) {
@@ -235,12 +259,7 @@ void add_handler_commands(CLI::App& app, CliContext& context) {
         };
     });
 
-    auto ids = std::make_shared<std::vector<std::string>>();
-    CLI::App* remove = handler->add_subcommand("remove", "Remove handlers");
-    remove->add_option("id", *ids, "ids or names")->required();
-    remove->callback([&context, ids] {
-        context.action = [&context, ids] { return remove_documents(context, kHandlers, *ids); };
-    });
+    add_remove(*handler, context, kHandlers, "Remove handlers");
 
     auto id = std::make_shared<std::string>();
     auto event = std::make_shared<std::string>();
@@ -248,8 +267,14 @@ void add_handler_commands(CLI::App& app, CliContext& context) {
         "test", "Would an event match? With a handler's id: why, or why not. Exit code 1 if not");
     test->add_option("id", *id, "one handler, id or name; left out: all");
     test->add_option("--event", *event, "the event: JSON, @file or -")->required();
-    test->callback([&context, id, event] {
-        context.action = [&context, id, event] { return test_handler(context, *id, *event); };
+    auto delivers = std::make_shared<bool>(false);
+    test->add_flag("--deliver", *delivers,
+                   "of a webhook or a command: call it, once; exit code 1 when it fails");
+    test->callback([&context, id, event, delivers] {
+        context.action = [&context, id, event, delivers] {
+            return *delivers ? deliver_once(context, *id, *event)
+                             : test_handler(context, *id, *event);
+        };
     });
 }
 

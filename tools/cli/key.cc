@@ -2,6 +2,7 @@
 // works on the data folder (tools/offline/bootstrap_command).
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
+#include "tools/cli/shown.h"
 
 #include <memory>
 #include <vector>
@@ -95,8 +96,9 @@ int list_keys(CliContext& context, const KeyOptions& o) {
     bool found = false;
     for (const auto item : array_at(reply->root, "items", found)) {
         table.add({text_at(item, "id"), text_at(item, "name"), text_at(item, "prefix"),
-                   text_at(item, "last4"), text_at(item, "role"), text_at(item, "expiresAt"),
-                   text_at(item, "lastUsedAt"), joined(item, "patterns")});
+                   text_at(item, "last4"), text_at(item, "role"),
+                   time_cell(context, text_at(item, "expiresAt")),
+                   time_cell(context, text_at(item, "lastUsedAt")), joined(item, "patterns")});
     }
     context.print_table(table, "no keys");
     context.print_next(*reply);

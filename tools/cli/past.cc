@@ -1,6 +1,7 @@
 // The verbs that look back: `kv list` (as it is, or as it was) and `audit list`.
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
+#include "tools/cli/shown.h"
 
 #include <memory>
 
@@ -54,9 +55,9 @@ int list_audit(CliContext& context, const AuditOptions& o) {
     Table table({"AT", "BY", "ACTION", "KIND", "ID", "VERSION"});
     bool found = false;
     for (const auto item : array_at(reply->root, "items", found)) {
-        table.add({text_at(item, "at"), text_at(item, "entry.by"), text_at(item, "entry.action"),
-                   text_at(item, "entry.kind"), text_at(item, "entry.id"),
-                   text_at(item, "entry.version")});
+        table.add({time_cell(context, text_at(item, "at")), text_at(item, "entry.by"),
+                   text_at(item, "entry.action"), text_at(item, "entry.kind"),
+                   text_at(item, "entry.id"), text_at(item, "entry.version")});
     }
     context.print_table(table, "no changes");
     context.print_next(*reply);

@@ -25,6 +25,18 @@ std::string short_count(double value) {
     return text;
 }
 
+std::string short_duration(double seconds) {
+    constexpr double kMinute = 60, kHour = 3600;
+    char text[32];
+    if (seconds < 2 * kMinute)
+        std::snprintf(text, sizeof text, "%.0f s", seconds);
+    else if (seconds < 2 * kHour)
+        std::snprintf(text, sizeof text, "%.0f min", seconds / kMinute);
+    else
+        std::snprintf(text, sizeof text, "%.1f h", seconds / kHour);
+    return text;
+}
+
 Progress::Progress(std::ostream& out, Options options)
     : out_(out), options_(std::move(options)), started_(options_.now()), drawn_(started_) {}
 
@@ -51,8 +63,15 @@ void Progress::draw() {
                 percent;
     }
     line += "  " + short_count(static_cast<double>(units_)) + " " + options_.unit;
-    if (spent.count() > 0.05) {
+    if (options_.rate && spent.count() > 0.05) {
         line += "  " + short_count(static_cast<double>(units_) / spent.count()) + "/s";
+    }
+    // From the pace so far; of the very beginning nothing can be said.
+    constexpr double kSaysSeconds = 0.5;
+    if (options_.total > 0 && done_ > 0 && done_ < options_.total && spent.count() > kSaysSeconds &&
+        !finished_) {
+        const auto left = static_cast<double>(options_.total - done_);
+        line += "  " + short_duration(spent.count() * left / static_cast<double>(done_)) + " left";
     }
     out_ << '\r' << line << "\x1b[K" << std::flush;
     drawn_once_ = true;

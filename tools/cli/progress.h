@@ -1,4 +1,5 @@
-// What: a progress line for long work ("loading  [#####.....]  51%  1.2M events  310k/s").
+// What: a progress line for long work
+//       ("loading  [#####.....]  51%  1.2M events  310k/s  12 s left").
 // Threads: one. Lifetime: borrows the stream. Limits: redraws at most ten times a second.
 // Failure: none; when not enabled (no terminal) it prints nothing at all.
 #pragma once
@@ -18,6 +19,7 @@ public:
         std::string label{};
         std::string unit = "events";
         std::uint64_t total = 0;  // in steps; 0 when unknown: no bar, only counts
+        bool rate = true;         // units a second, too
         bool enabled = false;
         std::function<Clock::time_point()> now = [] { return Clock::now(); };
     };
@@ -44,6 +46,9 @@ private:
     bool drawn_once_ = false;
     bool finished_ = false;
 };
+
+// "12 s", "5 min", "3 h": how long something takes, for people.
+std::string short_duration(double seconds);
 
 // 950 -> "950", 12345 -> "12.3k", 4200000 -> "4.2M".
 std::string short_count(double value);

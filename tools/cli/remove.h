@@ -1,4 +1,4 @@
-// What: removes documents of a kind and says so, to people or as JSON.
+// What: removes documents of a kind, after a question, and says so, to people or as JSON.
 // Threads: one. Lifetime: one call. Limits: none.
 // Failure: an exit code; the error has been printed.
 #pragma once
@@ -6,14 +6,18 @@
 #include "tools/cli/context.h"
 #include "tools/cli/resolve.h"
 
+#include <CLI/CLI.hpp>
+
 #include <string>
 #include <vector>
 
 namespace millrace::tools {
 
-int remove_document(CliContext& context, const ResourceKind& kind, const std::string& id);
-// By name, id or the beginning of one; the first that is not found or not removed ends it.
+// By name, id or the beginning of one. All of them are found before the first is removed.
 int remove_documents(CliContext& context, const ResourceKind& kind,
-                     const std::vector<std::string>& texts);
+                     const std::vector<std::string>& texts, bool yes);
+
+// The verb `remove`.
+void add_remove(CLI::App& noun, CliContext& context, const ResourceKind& kind, const char* what);
 
 }  // namespace millrace::tools

@@ -1,9 +1,11 @@
-// The verbs of replays: start, diff, status, cancel.
+// The verbs of replays: start, diff, list, status, cancel.
 #include "tools/cli/cli.h"
 #include "tools/cli/confirm.h"
 #include "tools/cli/json.h"
+#include "tools/cli/pattern_hint.h"
 #include "tools/cli/progress.h"
 #include "tools/cli/resolve.h"
+#include "tools/cli/shown.h"
 
 #include <chrono>
 #include <memory>
@@ -89,16 +91,19 @@ void print_status(CliContext& context, const Document& reply, const std::string&
     tell_not_due(context, reply);
 }
 
-// Follows a replay to its end. The exit code says whether all of it was delivered.
-int follow(CliContext& context, const std::string& id) {
-    Progress progress(
-        context.err(),
-        {.label = "replaying", .unit = "delivered", .enabled = context.progress_enabled()});
+// Follows a replay to its end, of so many events (0: not known). The exit code says whether all of
+// it was delivered.
+int follow(CliContext& context, const std::string& id, std::int64_t events) {
+    Progress progress(context.err(), {.label = "replaying",
+                                      .unit = "delivered",
+                                      .total = static_cast<std::uint64_t>(events),
+                                      .enabled = context.progress_enabled()});
     for (;;) {
         const auto reply = context.get("/v2/replays/" + url_escaped(id));
         if (reply == nullptr) return kExitFailed;
         const auto delivered = static_cast<std::uint64_t>(number_at(reply->root, "delivered"));
-        progress.update(delivered, delivered);
+        const auto matched = static_cast<std::uint64_t>(number_at(reply->root, "matched"));
+        progress.update(events > 0 ? matched : delivered, delivered);
         const std::string status = text_at(reply->root, "status");
         if (ended(status)) {
             progress.finish();
@@ -110,13 +115,13 @@ int follow(CliContext& context, const std::string& id) {
     }
 }
 
-int start_replay(CliContext& context, const StartOptions& o) {
+int start_replay(CliContext& context, const StartOptions& o, std::int64_t events) {
     HttpRequest request{.method = "POST", .path = "/v2/replays"};
     request.body = start_body(o);
     const auto reply = context.call(request);
     if (reply == nullptr) return kExitFailed;
     const std::string id = text_at(reply->root, "id");
-    if (o.wait) return follow(context, id);
+    if (o.wait) return follow(context, id, events);
     if (context.json()) {
         context.print_json(*reply);
     } else {
@@ -127,12 +132,11 @@ int start_replay(CliContext& context, const StartOptions& o) {
 }
 
 // How many events it is comes first: a replay that is bigger than was thought is not taken back.
-int ask_for_replay(CliContext& context, const StartOptions& o, bool yes) {
+int ask_for_replay(CliContext& context, const StartOptions& o, bool yes, std::int64_t& count) {
     const std::int64_t now_us = wall_clock_us();
     Query selection;
     selection.add("from", time_argument(o.from, now_us)).add("to", time_argument(o.to, now_us));
     for (const Criterion& one : kCriteria) selection.add(one.name, o.*one.text);
-    std::int64_t count = 0;
     if (!count_selected(context, selection, count)) return kExitFailed;
     const std::size_t handlers = o.subscription_ids.size();
     const std::string to = handlers == 0   ? "every handler that matches (--all-handlers)"
@@ -142,20 +146,28 @@ int ask_for_replay(CliContext& context, const StartOptions& o, bool yes) {
                    handlers == 0 ? Unasked::kNeedsYes : Unasked::kGoesOn);
 }
 
+// Names become ids. False after an error has been printed.
+bool find_handlers(CliContext& context, StartOptions& o) {
+    for (std::string& id : o.subscription_ids) {
+        id = resolve(context, kHandlers, id);
+        if (id.empty()) return false;
+    }
+    return resolve_filter(context, kScripts, o.script_id);
+}
+
 int start_when_asked(CliContext& context, StartOptions o, bool yes) {
     if (o.subscription_ids.empty() == !o.all_handlers) {
         return context.usage(
             "replay start needs --handler ID (once or more), or --all-handlers: every handler that "
             "matches gets the events again");
     }
-    for (std::string& id : o.subscription_ids) {
-        id = resolve(context, kHandlers, id);
-        if (id.empty()) return kExitFailed;
-    }
+    if (!find_handlers(context, o)) return kExitFailed;
+    note_pattern(context, o.pattern);
+    std::int64_t events = 0;
     if (!o.dry_run) {
-        if (const int code = ask_for_replay(context, o, yes); code != kExitOk) return code;
+        if (const int code = ask_for_replay(context, o, yes, events); code != kExitOk) return code;
     }
-    return start_replay(context, o);
+    return start_replay(context, o, events);
 }
 
 // Waits for a replay without printing its figures. Null after an error has been printed.
@@ -197,9 +209,11 @@ struct DiffOptions {
 };
 
 // Exit code 0: compared, and nothing differs; 1: something does, or it failed.
-int diff_replay(CliContext& context, const DiffOptions& o) {
+int diff_replay(CliContext& context, DiffOptions o) {
     std::string id = o.id;
     if (id.empty()) {
+        if (!find_handlers(context, o.start)) return kExitFailed;
+        note_pattern(context, o.start.pattern);
         const auto started =
             context.call({.method = "POST", .path = "/v2/replays", .body = start_body(o.start)});
         if (started == nullptr) return kExitFailed;
@@ -248,14 +262,38 @@ void add_selection(CLI::App* verb, StartOptions& o) {
     verb->add_option("--from", o.from, "RFC 3339, or 15m, 2h, 7d ago");
     verb->add_option("--to", o.to, "RFC 3339, or 15m, 2h, 7d ago");
     for (const Criterion& one : kCriteria) verb->add_option(one.option, o.*one.text, one.help);
-    verb->add_option("--handler", o.subscription_ids, "deliver to this one; may be repeated");
+    verb->add_option("--handler", o.subscription_ids,
+                     "deliver to this one, id or name; may be repeated");
 }
 
 int replay_status(CliContext& context, const std::string& id, bool wait) {
-    if (wait) return follow(context, id);
+    if (wait) return follow(context, id, 0);
     const auto reply = context.get("/v2/replays/" + url_escaped(id));
     if (reply == nullptr) return kExitFailed;
     print_status(context, *reply, id);
+    return kExitOk;
+}
+
+int list_replays(CliContext& context, std::int64_t limit, const std::string& cursor) {
+    const auto reply =
+        context.get("/v2/replays" + Query().add("limit", limit).add("cursor", cursor).str());
+    if (reply == nullptr) return kExitFailed;
+    if (context.json()) {
+        context.print_json(*reply);
+        return kExitOk;
+    }
+    Table table({"REPLAY", "STATUS", "BEGUN", "SCANNED", "MATCHED", "DELIVERED", "FAILED"});
+    bool found = false;
+    for (const core::JsonElement item : array_at(reply->root, "items", found)) {
+        const std::string status = text_at(item, "status");
+        table.add(
+            {text_at(item, "id"),
+             Cell(status + (flag_at(item, "dryRun") ? " (dry run)" : ""), status_style(status)),
+             time_cell(context, text_at(item, "createdAt")), text_at(item, "scanned"),
+             text_at(item, "matched"), text_at(item, "delivered"), text_at(item, "failed")});
+    }
+    context.print_table(table, "no replays");
+    context.print_next(*reply);
     return kExitOk;
 }
 
@@ -286,7 +324,7 @@ void add_replay_commands(CLI::App& app, CliContext& context) {
     start->add_flag("--dry-run", o->dry_run, "run in shadow, change nothing");
     start->add_flag("--wait", o->wait, "follow it to its end");
     auto yes = std::make_shared<bool>(false);
-    start->add_flag("-y,--yes", *yes, "do not ask");
+    add_yes(*start, *yes);
     start->callback([&context, o, yes] {
         context.action = [&context, o, yes] { return start_when_asked(context, *o, *yes); };
     });
@@ -312,6 +350,17 @@ void add_replay_commands(CLI::App& app, CliContext& context) {
         ->capture_default_str();
     diff->callback(
         [&context, d] { context.action = [&context, d] { return diff_replay(context, *d); }; });
+
+    auto limit = std::make_shared<std::int64_t>(50);
+    auto cursor = std::make_shared<std::string>();
+    CLI::App* lists = replay->add_subcommand("list", "Replays and dry runs, newest first");
+    lists->add_option("--limit", *limit)->check(CLI::Range(1, 1000))->capture_default_str();
+    lists->add_option("--cursor", *cursor);
+    lists->callback([&context, limit, cursor] {
+        context.action = [&context, limit, cursor] {
+            return list_replays(context, *limit, *cursor);
+        };
+    });
 
     auto id = std::make_shared<std::string>();
     auto wait = std::make_shared<bool>(false);

@@ -2,6 +2,7 @@
 
 #include "tools/cli/json.h"
 
+#include <cstdint>
 #include <functional>
 #include <vector>
 
@@ -41,7 +42,12 @@ bool find_by_name(CliContext& context, const ResourceKind& kind, std::string_vie
     });
 }
 
-std::string resolve(CliContext& context, const ResourceKind& kind, const std::string& text) {
+namespace {
+
+enum class Missing : std::uint8_t { kIsAnError, kStaysAsItIs };
+
+std::string find(CliContext& context, const ResourceKind& kind, const std::string& text,
+                 Missing missing) {
     const auto known = context.send({.path = std::string(kind.path) + "/" + url_escaped(text)});
     if (known == nullptr) return {};
     if (known->ok()) return text;
@@ -59,6 +65,7 @@ std::string resolve(CliContext& context, const ResourceKind& kind, const std::st
     const std::vector<std::string>& found = named.empty() ? begun : named;
     if (found.size() == 1) return found.front();
     const std::string noun(kind.noun);
+    if (found.empty() && missing == Missing::kStaysAsItIs) return text;
     if (found.empty()) {
         context.failed(core::Error(core::ErrorCode::kNotFound,
                                    "no " + noun + " has the id or the name '" + text + "'"));
@@ -68,6 +75,18 @@ std::string resolve(CliContext& context, const ResourceKind& kind, const std::st
             "'" + text + "' means several " + noun + "s: " + listed(found) + "; give an id"));
     }
     return {};
+}
+
+}  // namespace
+
+std::string resolve(CliContext& context, const ResourceKind& kind, const std::string& text) {
+    return find(context, kind, text, Missing::kIsAnError);
+}
+
+bool resolve_filter(CliContext& context, const ResourceKind& kind, std::string& text) {
+    if (text.empty()) return true;
+    text = find(context, kind, text, Missing::kStaysAsItIs);
+    return !text.empty();
 }
 
 }  // namespace millrace::tools

@@ -18,6 +18,9 @@ inline constexpr ResourceKind kScripts{"/v2/scripts", "script"};
 inline constexpr ResourceKind kHandlers{"/v2/subscriptions", "handler"};
 
 std::string resolve(CliContext& context, const ResourceKind& kind, const std::string& text);
+// As a filter: what nothing is called by is taken for the id of one that is gone. Empty stays so.
+// False after an error has been printed.
+bool resolve_filter(CliContext& context, const ResourceKind& kind, std::string& text);
 
 // The one with exactly this name. `several` gets the ids when there are more; false after an error
 // has been printed.

@@ -3,6 +3,7 @@
 #include "tools/cli/json.h"
 #include "tools/cli/remove.h"
 #include "tools/cli/resolve.h"
+#include "tools/cli/shown.h"
 
 #include <vector>
 
@@ -89,7 +90,7 @@ int list(CliContext& context, std::int64_t limit, const std::string& cursor) {
         const bool runs = flag_at(item, "active") && !flag_at(item, "paused");
         table.add({text_at(item, "id"), text_at(item, "name"), when, text_at(item, "timezone"),
                    Cell(runs ? "runs" : "held", runs ? Style::kGood : Style::kDim),
-                   text_at(item, "nextRunAt"), text_at(item, "runs")});
+                   time_cell(context, text_at(item, "nextRunAt")), text_at(item, "runs")});
     }
     context.print_table(table, "no schedules");
     context.print_next(*reply);
@@ -240,14 +241,7 @@ void add_schedule_commands(CLI::App& app, CliContext& context) {
     again->callback(
         [&context, o] { context.action = [&context, o] { return backfill(context, *o); }; });
 
-    auto removed = std::make_shared<std::vector<std::string>>();
-    CLI::App* gone = schedule->add_subcommand("remove", "Remove schedules and their ledgers");
-    gone->add_option("schedule", *removed, "ids or names")->required();
-    gone->callback([&context, removed] {
-        context.action = [&context, removed] {
-            return remove_documents(context, kSchedules, *removed);
-        };
-    });
+    add_remove(*schedule, context, kSchedules, "Remove schedules and their ledgers");
 }
 
 }  // namespace millrace::tools

@@ -1,10 +1,11 @@
-// The verbs of scripts: push, list, run, logs.
+// The verbs of scripts: push, list, show, run, try, canary, rollback, logs, remove.
 #include "tools/cli/script.h"
 
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
 #include "tools/cli/remove.h"
 #include "tools/cli/resolve.h"
+#include "tools/cli/shown.h"
 
 #include <filesystem>
 #include <vector>
@@ -42,6 +43,7 @@ std::string script_body(const ScriptPush& push, std::string_view source,
     for (const std::string& name : push.permissions)
         list += (list.empty() ? "[" : ",") + json_quoted(name);
     body.raw_if("permissions", list.empty() ? kept("permissions") : list + "]");
+    body.raw_if("recordCalls", push.record_calls ? "true" : kept("recordCalls"));
     return body.str();
 }
 
@@ -53,14 +55,15 @@ int list_scripts(CliContext& context, std::int64_t limit, const std::string& cur
         context.print_json(*reply);
         return kExitOk;
     }
+    const ShortIds short_id(context, ids_at(reply->root));
     Table table({"SCRIPT", "NAME", "TYPE", "VERSION", "ENABLED", "UPDATED"});
     bool found = false;
     for (const core::JsonElement item : array_at(reply->root, "items", found)) {
         const bool enabled = flag_at(item, "enabled");
-        table.add({text_at(item, "id"), text_at(item, "name"), text_at(item, "type"),
+        table.add({short_id(text_at(item, "id")), text_at(item, "name"), text_at(item, "type"),
                    text_at(item, "version"),
                    Cell(enabled ? "yes" : "no", enabled ? Style::kGood : Style::kDim),
-                   text_at(item, "updatedAt")});
+                   time_cell(context, text_at(item, "updatedAt"))});
     }
     context.print_table(table, "no scripts");
     context.print_next(*reply);
@@ -169,10 +172,13 @@ void add_push(CLI::App& script, CliContext& context) {
     verb->add_option("--id", o->id, "the script's id; one that exists gets a new version");
     verb->add_option("--name", o->name, "the file's name without its ending, unless given");
     verb->add_option("--type", o->type)
-        ->check(CLI::IsMember({"event", "scheduled", "endpoint", "api", "hook"}));
+        ->check(CLI::IsMember({"event", "scheduled", "endpoint", "api", "hook", "workflow"}));
     verb->add_option("--timeout-ms", o->timeout_ms)->check(CLI::PositiveNumber);
     verb->add_option("--memory-bytes", o->memory_bytes)->check(CLI::PositiveNumber);
     verb->add_option("--permission", o->permissions, "http, kv, emit, secrets; may be repeated");
+    verb->add_flag("--record-calls", o->record_calls,
+                   "its executions keep what its calls were answered with, for `millrace test "
+                   "--record`");
     verb->add_flag("--disabled", o->disabled);
     verb->callback([&context, o] {
         context.action = [&context, o] {
@@ -408,14 +414,7 @@ void add_script_commands(CLI::App& app, CliContext& context) {
         context.action = [&context, shown] { return show_script(context, *shown); };
     });
 
-    auto removed = std::make_shared<std::vector<std::string>>();
-    CLI::App* remove = script->add_subcommand("remove", "Remove scripts that no handler runs");
-    remove->add_option("script", *removed, "ids or names")->required();
-    remove->callback([&context, removed] {
-        context.action = [&context, removed] {
-            return remove_documents(context, kScripts, *removed);
-        };
-    });
+    add_remove(*script, context, kScripts, "Remove scripts that no handler runs");
 
     auto run_options = std::make_shared<RunOptions>();
     CLI::App* run = script->add_subcommand("run", "Run a script now and show its result");

@@ -17,6 +17,7 @@ struct ScriptPush {
     std::int64_t timeout_ms = 0;
     std::int64_t memory_bytes = 0;
     std::vector<std::string> permissions{};
+    bool record_calls = false;
     bool disabled = false;
 };
 

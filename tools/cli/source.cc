@@ -2,6 +2,7 @@
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
 #include "tools/cli/remove.h"
+#include "tools/cli/shown.h"
 
 #include <memory>
 #include <string>
@@ -127,8 +128,9 @@ int list_deliveries(CliContext& context, const std::string& id) {
     Table table({"AT", "OUTCOME", "STATUS", "KIND", "DELIVERY", "REASON"});
     bool found = false;
     for (const core::JsonElement item : array_at(reply->root, "items", found))
-        table.add({text_at(item, "at"), text_at(item, "outcome"), text_at(item, "status"),
-                   text_at(item, "kind"), text_at(item, "deliveryId"), text_at(item, "reason")});
+        table.add({time_cell(context, text_at(item, "at")), text_at(item, "outcome"),
+                   text_at(item, "status"), text_at(item, "kind"), text_at(item, "deliveryId"),
+                   text_at(item, "reason")});
     context.print_table(table, "nothing has come since the server began");
     return kExitOk;
 }
@@ -199,13 +201,7 @@ void add_source_commands(CLI::App& app, CliContext& context) {
         context.action = [&context, id] { return list_deliveries(context, *id); };
     });
 
-    CLI::App* remove = source->add_subcommand("remove", "Remove a source");
-    remove->add_option("source", *id)->required();
-    remove->callback([&context, id] {
-        context.action = [&context, id] {
-            return remove_document(context, {"/v2/sources", "source"}, *id);
-        };
-    });
+    add_remove(*source, context, ResourceKind{"/v2/sources", "source"}, "Remove sources");
 }
 
 }  // namespace millrace::tools

@@ -1,6 +1,7 @@
 // The verbs of tenants, for whoever may make them.
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
+#include "tools/cli/shown.h"
 
 #include <memory>
 
@@ -65,7 +66,7 @@ int list_tenants(CliContext& context, const TenantOptions& o) {
         const std::string status = text_at(item, "status");
         table.add({text_at(item, "id"), text_at(item, "name"),
                    Cell(status, status == "active" ? Style::kGood : Style::kBad),
-                   text_at(item, "reason"), text_at(item, "createdAt")});
+                   text_at(item, "reason"), time_cell(context, text_at(item, "createdAt"))});
     }
     context.print_table(table, "no tenants");
     context.print_next(*reply);

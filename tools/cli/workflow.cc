@@ -195,14 +195,7 @@ void add_definitions(CLI::App& workflow, CliContext& context) {
         context.action = [&context, limit, cursor] { return list(context, *limit, *cursor); };
     });
 
-    auto removed = std::make_shared<std::vector<std::string>>();
-    CLI::App* gone = workflow.add_subcommand("remove", "Remove workflows without runs under way");
-    gone->add_option("workflow", *removed, "ids or names")->required();
-    gone->callback([&context, removed] {
-        context.action = [&context, removed] {
-            return remove_documents(context, kWorkflows, *removed);
-        };
-    });
+    add_remove(workflow, context, kWorkflows, "Remove workflows without runs under way");
 }
 
 void add_looks(CLI::App& workflow, CliContext& context) {

@@ -3,6 +3,7 @@
 #include "core/random.h"
 #include "tools/bench/child_server.h"
 #include "tools/cli/json.h"
+#include "tools/cli/progress.h"
 #include "tools/cli/table.h"
 #include "tools/torture/torture_ledger.h"
 
@@ -14,6 +15,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <thread>
 
@@ -72,14 +74,17 @@ bool start(ChildServer& server, Verdict& verdict) {
 }
 
 // One cycle: load, kill in the middle of it, start, compare. False: going on makes no sense.
-bool cycle(ChildServer& server, core::Random& random, Verdict& verdict) {
+bool cycle(ChildServer& server, core::Random& random, const std::function<void()>& tick,
+           Verdict& verdict) {
     TortureLedger ledger(verdict.kills);
     std::atomic<bool> stop{false};
     std::thread load([&] { ledger.load(server.address(), stop); });
     const std::uint64_t ms = kLoadMsMin + random.below(kLoadMsMax - kLoadMsMin);
     const auto kill_at = Clock::now() + std::chrono::milliseconds(ms);
-    while (g_interrupted == 0 && Clock::now() < kill_at)
+    while (g_interrupted == 0 && Clock::now() < kill_at) {
+        tick();
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
     if (g_interrupted == 0 && !server.alive())
         verdict.failure = "the server ended by itself under load";
     server.kill();
@@ -104,8 +109,20 @@ void run(const Options& options, const std::string& folder, Verdict& verdict) {
         verdict.failure = ready.error().message;
         return;
     }
-    while (g_interrupted == 0 && cycle(server, random, verdict) && Clock::now() < deadline) {
+    constexpr double kStepsPerSecond = 1000;
+    Progress progress(
+        std::cerr, {.label = "torturing",
+                    .unit = "kills",
+                    .total = static_cast<std::uint64_t>(options.total_seconds() * kStepsPerSecond),
+                    .rate = false,
+                    .enabled = options.output != "json" && ::isatty(STDERR_FILENO) != 0});
+    const auto tick = [&] {
+        const double spent = std::chrono::duration<double>(Clock::now() - begin).count();
+        progress.update(static_cast<std::uint64_t>(spent * kStepsPerSecond), verdict.kills);
+    };
+    while (g_interrupted == 0 && cycle(server, random, tick, verdict) && Clock::now() < deadline) {
     }
+    progress.finish();
     verdict.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     if (g_interrupted != 0 && !verdict.broken()) {
         verdict.stopped = true;

@@ -1,0 +1,134 @@
+#include "tools/config_command.h"
+
+#include "core/config.h"
+#include "io/address.h"
+#include "runtime/identity/cors.h"
+#include "runtime/identity/local_policy.h"
+#include "runtime/server/data_folder.h"
+#include "runtime/server/part_options.h"
+#include "tools/cli/cli.h"
+#include "tools/cli/json.h"
+#include "tools/cli/table.h"
+#include "tools/serve_settings.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+
+namespace millrace::tools {
+
+namespace {
+
+int failed(const core::Error& error) {
+    std::fprintf(stderr, "error: %s\n", printable(error.message).c_str());
+    return kExitFailed;
+}
+
+// What a start would refuse, without anything being opened or made.
+core::Status check(const core::Config& config) {
+    if (auto good = runtime::check_data_folder(config.data.dir); !good) return good;
+    for (const std::string& listen : {config.http.listen, config.socket.listen}) {
+        if (listen.empty()) continue;
+        if (auto address = io::Address::parse(listen); !address)
+            return core::fail(std::move(address.error()));
+    }
+    if (auto names = runtime::identity::HostNames::make(config.http.listen, config.http.hosts);
+        !names)
+        return core::fail(std::move(names.error()));
+    if (auto origins = runtime::identity::CorsOrigins::make(config.http.cors_origins); !origins)
+        return core::fail(std::move(origins.error()));
+    runtime::RetentionChore::Deps retention;
+    if (auto rules = runtime::read_retention_rules(config.retention, retention); !rules)
+        return rules;
+    if (auto rules = runtime::address_rules(config.http_client); !rules)
+        return core::fail(std::move(rules.error()));
+    if (auto commands = runtime::command_options(config.executors); !commands)
+        return core::fail(std::move(commands.error()));
+    return {};
+}
+
+int check_verb(const core::Config& config, const std::vector<std::string>& warnings, bool json) {
+    for (const std::string& warning : warnings)
+        std::fprintf(stderr, "warning: %s\n", printable(warning).c_str());
+    if (auto good = check(config); !good) return failed(good.error());
+    if (json)
+        std::printf("{\"ok\":true,\"warnings\":%zu}\n", warnings.size());
+    else
+        std::printf("good: a server would start with it\n");
+    return kExitOk;
+}
+
+int show_verb(const core::Config& config, const std::vector<std::string>& origins, bool all,
+              bool json) {
+    const auto keys = core::config_keys();
+    Table table({"KEY", "VALUE", "FROM"});
+    std::string items;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        const bool told = origins[i] != "default";
+        const std::string value = core::config_value_text(config, keys[i]);
+        if (json) {
+            items += (items.empty() ? "" : ",") + JsonObject()
+                                                      .text("key", keys[i].name)
+                                                      .text("value", value)
+                                                      .text("from", origins[i])
+                                                      .str();
+        } else if (all || told) {
+            table.add({std::string(keys[i].name), Cell(value, told ? Style::kHead : Style::kPlain),
+                       origins[i]});
+        }
+    }
+    if (json) {
+        std::printf("{\"items\":[%s]}\n", items.c_str());
+        return kExitOk;
+    }
+    if (table.row_count() == 0)
+        std::fprintf(stderr, "every setting is as it comes; --all shows them\n");
+    else
+        table.print(std::cout, standard_output_terminal());
+    return kExitOk;
+}
+
+}  // namespace
+
+bool is_config_command(const std::vector<std::string>& arguments) {
+    return !arguments.empty() &&
+           (arguments.front() == "config" || arguments.front().starts_with("config:"));
+}
+
+int config_command(std::vector<std::string> arguments) {
+    arguments = split_colon_command(std::move(arguments));
+    arguments.erase(arguments.begin());
+    CLI::App app{"What a server would be configured with", "millrace config"};
+    app.require_subcommand(1);
+    app.fallthrough();
+    ServeSources from;
+    std::string output = "table";
+    bool all = false, toml = false;
+    add_serve_sources(app, from);
+    app.add_option("-o,--output", output)->check(CLI::IsMember({"table", "json"}));
+    CLI::App* checks = app.add_subcommand("check", "Would a server start with it? Exit code 1: no");
+    CLI::App* shows = app.add_subcommand("show", "What is not as it comes, and what has said so");
+    shows->add_flag("--all", all, "every setting");
+    shows->add_flag("--toml", toml, "every setting as a file, with what each means");
+    std::reverse(arguments.begin(), arguments.end());
+    try {
+        app.parse(arguments);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? kExitOk : kExitUsage;
+    }
+    core::Config config;
+    std::vector<std::string> warnings;
+    if (auto read = read_serve_config(config, from, &warnings); !read) return failed(read.error());
+    if (checks->parsed()) return check_verb(config, warnings, output == "json");
+    if (toml) {
+        std::fputs(core::dump_config_toml(config).c_str(), stdout);
+        return kExitOk;
+    }
+    const auto origins = origins_of(from);
+    if (!origins) return failed(origins.error());
+    return show_verb(config, *origins, all, output == "json");
+}
+
+}  // namespace millrace::tools
