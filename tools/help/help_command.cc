@@ -13,7 +13,7 @@ int help_command(const std::vector<std::string>& arguments) {
     if (arguments.empty()) {
         std::cout << "millrace help TOPIC; topics:";
         for (const std::string_view topic : topics) std::cout << ' ' << topic;
-        std::cout << "\nmillrace --help tells of the verbs.\n";
+        std::cout << "\nmillrace --help tells of the verbs, millrace VERB --help of one.\n";
         return 0;
     }
     if (arguments.size() > 1) {
@@ -28,7 +28,8 @@ int help_command(const std::vector<std::string>& arguments) {
     std::cerr << "error: no help is about \"" << arguments.front() << '"';
     if (const auto near = core::nearest_name(arguments.front(), topics); !near.empty())
         std::cerr << "; did you mean " << near << "?";
-    std::cerr << " (millrace help lists the topics)\n";
+    std::cerr << " (millrace help lists the topics; of a command: millrace " << arguments.front()
+              << " --help)\n";
     return kExitUsage;
 }
 
