@@ -3,7 +3,9 @@
 #include "tools/cli/context.h"
 #include "tools/cli/json.h"
 #include "tools/cli/metrics.h"
+#include "tools/cli/pattern_hint.h"
 #include "tools/cli/progress.h"
+#include "tools/cli/shown.h"
 #include "tools/cli/sse.h"
 #include "tools/cli/table.h"
 
@@ -85,6 +87,52 @@ TEST(Progress, DrawsABarAndEndsTheLine) {
         << out.str();
     EXPECT_NE(out.str().find("60%"), std::string::npos);
     EXPECT_EQ(out.str().back(), '\n');
+}
+
+TEST(Progress, SaysWhatIsLeftFromThePaceSoFar) {
+    std::ostringstream out;
+    Progress::Clock::time_point now{};
+    Progress progress(
+        out, {.label = "loading", .total = 100, .enabled = true, .now = [&] { return now; }});
+    now += std::chrono::seconds(10);
+    progress.update(25, 25);
+    EXPECT_NE(out.str().find("30 s left"), std::string::npos) << out.str();
+    progress.update(100, 100);
+    out.str("");
+    progress.finish();
+    EXPECT_EQ(out.str().find("left"), std::string::npos) << out.str();
+    EXPECT_EQ(short_duration(7300), "2.0 h");
+}
+
+TEST(Shown, TimesAreRelativeAndOthersAsTheyAre) {
+    constexpr std::int64_t kNowUs = 1'767'225'600'000'000;  // 2026-01-01T00:00:00Z
+    EXPECT_EQ(relative_time("2025-12-31T23:59:18Z", kNowUs), "42 s ago");
+    EXPECT_EQ(relative_time("2026-01-01T00:05:00Z", kNowUs), "in 5 min");
+    EXPECT_EQ(relative_time("2025-12-31T14:00:00Z", kNowUs), "10 h ago");
+    EXPECT_EQ(relative_time("2025-12-20T00:00:00Z", kNowUs), "12 d ago");
+    EXPECT_EQ(relative_time("2025-01-01T00:00:00Z", kNowUs), "2025-01-01");
+    EXPECT_EQ(relative_time("behind its key", kNowUs), "behind its key");
+}
+
+TEST(Shown, IdsAreAsShortAsTellsThemApartAndOnlyForPeople) {
+    std::ostringstream out;
+    const std::vector<std::string> ids = {"sub_0123456789abcdef", "sub_0123456799abcdef", "orders"};
+    CliContext person({.out = out, .err = out, .terminal = {.colour = false, .width_columns = 80}});
+    const ShortIds shown(person, ids);
+    EXPECT_EQ(shown(ids[0]), "sub_012345678");
+    EXPECT_EQ(shown(ids[1]), "sub_012345679");
+    EXPECT_EQ(shown("orders"), "orders");
+    CliContext pipe({.out = out, .err = out, .terminal = {}});
+    EXPECT_EQ(ShortIds(pipe, ids)(ids[0]), ids[0]);
+    person.full = true;
+    EXPECT_EQ(ShortIds(person, ids)(ids[0]), ids[0]);
+}
+
+TEST(PatternHint, SignsOfOtherSystemsAreToldOfAndLettersAreNot) {
+    for (const char* pattern : {"orders.>", "sensors/#", "a.+.b", "a.**", ">", "#"})
+        EXPECT_NE(pattern_hint(pattern), "") << pattern;
+    for (const char* pattern : {"orders.*", "c#.compiled", "a+b.c", "", "x>y"})
+        EXPECT_EQ(pattern_hint(pattern), "") << pattern;
 }
 
 TEST(Sse, ReadsMessagesSplitAnywhere) {

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -46,7 +47,7 @@ TEST(Cli, UsageErrorsEndWithTwoAndNameWhatExists) {
     EXPECT_NE(unknown.err.find("event, handler, script"), std::string::npos);
     const Outcome verb = run({"event", "vanish", "x"});
     EXPECT_EQ(verb.code, kExitUsage);
-    EXPECT_NE(verb.err.find("create, list, count, export, info, tail"), std::string::npos);
+    EXPECT_NE(verb.err.find("create, load, list, count, export, info, tail"), std::string::npos);
     EXPECT_EQ(run({"event", "list", "--bogus"}).code, kExitUsage);
     EXPECT_EQ(run({"event", "list", "--limit", "0"}).code, kExitUsage);
     EXPECT_EQ(run({"event", "create"}).code, kExitUsage);
@@ -135,6 +136,144 @@ TEST(Cli, BulkLoadCountsAndNamesTheLinesThatWereRefused) {
     EXPECT_NE(outcome.out.find("accepted 2, duplicates 0, rejected 1"), std::string::npos);
     EXPECT_NE(outcome.err.find("line 4: pattern is missing"), std::string::npos);
     EXPECT_EQ(server.requests().size(), 2u);
+}
+
+// The server counts bytes from the batch's beginning.
+TEST(Cli, BulkLoadTellsTheFilesOwnLinesAndBytes) {
+    FakeHttpServer server([](const FakeRequest& request) -> FakeReply {
+        const std::size_t at = request.body.find('!');
+        if (at == std::string::npos) return {.status = 202, .body = R"({"accepted":2})"};
+        const std::string place = std::to_string(at);
+        return {
+            .status = 202,
+            .body = R"({"accepted":1,"rejected":[{"index":1,"error":{"message":"no JSON at byte )" +
+                    place + R"(","details":{"position":)" + place + "}}}]}"};
+    });
+    const std::string path = testing::TempDir() + "/millrace_cli_places.ndjson";
+    // Lines of 14 bytes, the batches two each: the fourth line's mistake is at byte 42 + 11.
+    std::ofstream(path) << "{\"pattern\":1}\n{\"pattern\":2}\n{\"pattern\":3}\n{\"pattern\":!}\n";
+    const Outcome outcome = run(
+        {"--server", server.address(), "-o", "json", "event", "load", path, path, "--batch", "2"});
+    unlink(path.c_str());
+    EXPECT_EQ(outcome.code, kExitFailed);
+    EXPECT_NE(outcome.out.find(R"("line":4,"byte":53,"message":"no JSON at byte 11 of the line")"),
+              std::string::npos)
+        << outcome.out;
+    EXPECT_NE(outcome.out.find(path), std::string::npos);
+    EXPECT_EQ(server.requests().size(), 4u);
+}
+
+TEST(Cli, WhatTheServerHasStampedIsLeftOutWhenItIsLoadedAgain) {
+    FakeHttpServer server(always({.status = 202, .body = R"({"accepted":3})"}));
+    const std::string path = testing::TempDir() + "/millrace_cli_stamped.ndjson";
+    std::ofstream(path)
+        << R"({"eventId":"a","pattern":"p","payload":{"receivedAt":1.10},"tenantId":"default",)"
+        << R"("receivedAt":"2026-01-01T00:00:00Z","shard":0,"offset":7})" << '\n'
+        << R"({"shard":0,"offset":8,"receivedAt":"2026-01-01T00:00:00Z","event":{"pattern":"q"}})"
+        << '\n'
+        << R"({"pattern":"r","payload":{"receivedAt":2}})" << '\n';
+    const Outcome outcome = run({"--server", server.address(), "event", "load", path});
+    unlink(path.c_str());
+    EXPECT_EQ(outcome.code, kExitOk) << outcome.err;
+    EXPECT_EQ(server.requests()[0].body,
+              "{\"eventId\":\"a\",\"pattern\":\"p\",\"payload\":{\"receivedAt\":1.10}}\n"
+              "{\"pattern\":\"q\"}\n{\"pattern\":\"r\",\"payload\":{\"receivedAt\":2}}\n");
+}
+
+TEST(Cli, DeadLettersAreCountedBeforeTheyAreReplayed) {
+    FakeHttpServer server([](const FakeRequest& request) -> FakeReply {
+        if (request.method == "GET") return {.body = R"({"items":[],"next":null})"};
+        if (request.body.find("dryRun") != std::string::npos)
+            return {.body = R"({"success":true,"dryRun":true,"count":12,"sample":[]})"};
+        return {.status = 202, .body = R"({"success":true,"accepted":12})"};
+    });
+    const Outcome asked = run({"--server", server.address(), "dlq", "replay", "--all"});
+    EXPECT_EQ(asked.code, kExitUsage);
+    EXPECT_NE(asked.err.find("12 dead letters"), std::string::npos) << asked.err;
+    EXPECT_EQ(server.requests().size(), 1u) << "nothing was replayed";
+    const Outcome done =
+        run({"--server", server.address(), "dlq", "replay", "--pattern", "a", "--wait"});
+    EXPECT_EQ(done.code, kExitOk) << done.err;
+    EXPECT_NE(done.out.find("delivered 12, failed again 0"), std::string::npos) << done.out;
+    std::string last;
+    for (const FakeRequest& request : server.requests()) {
+        if (request.method == "POST") last = request.body;
+    }
+    EXPECT_EQ(last, R"({"pattern":"a","expect":12})");
+}
+
+TEST(Cli, ASecretIsMadeOrGetsANewValueAndIsNotShown) {
+    int version = 0;
+    FakeHttpServer server([&version](const FakeRequest& request) -> FakeReply {
+        if (request.method == "GET" && version == 0) return {.status = 404, .body = "{}"};
+        if (request.method != "GET") ++version;
+        return {.status = 200, .body = R"({"id":"token","version":1})"};
+    });
+    const Outcome made = run({"--server", server.address(), "secret", "set", "token", "hush"});
+    EXPECT_EQ(made.code, kExitOk) << made.err;
+    EXPECT_EQ((made.out + made.err).find("hush"), std::string::npos);
+    EXPECT_EQ(run({"--server", server.address(), "secret", "set", "token", "hush2"}).code, kExitOk);
+    const auto requests = server.requests();
+    EXPECT_EQ(requests[1].method + " " + requests[1].target, "POST /v2/secrets");
+    EXPECT_EQ(requests[3].method + " " + requests[3].target, "PUT /v2/secrets/token");
+}
+
+TEST(Cli, VerbsThatLookMayBeWatchedAndOthersNot) {
+    FakeHttpServer server(always({.body = R"({"items":[],"next":null})"}));
+    const std::vector<std::string> watch = {"--watch", "--watch-seconds", "0.1", "--watch-times",
+                                            "3"};
+    std::vector<std::string> list = {"--server", server.address(), "handler", "list"};
+    list.insert(list.end(), watch.begin(), watch.end());
+    EXPECT_EQ(run(list).code, kExitOk);
+    EXPECT_EQ(server.requests().size(), 3u);
+    std::vector<std::string> create = {"--server", server.address(), "event", "create", "a"};
+    create.insert(create.end(), watch.begin(), watch.end());
+    EXPECT_EQ(run(create).code, kExitUsage);
+    EXPECT_EQ(server.requests().size(), 3u) << "nothing was sent";
+}
+
+TEST(Cli, AContextSaysWhatNothingElseHasSaid) {
+    FakeHttpServer server(always({.body = R"({"ready":true})"}));
+    const std::string file = testing::TempDir() + "/millrace_cli_contexts/contexts.json";
+    ::setenv("MILLRACE_CONTEXTS_FILE", file.c_str(), 1);
+    EXPECT_EQ(run({"context", "add", "prod", "--server", server.address(), "--api-key",
+                   "mr_live_0123456789"})
+                  .code,
+              kExitOk);
+    EXPECT_EQ(run({"context", "add", "none", "--server", "127.0.0.1:1"}).code, kExitOk);
+    EXPECT_EQ(run({"health"}).code, kExitOk) << "the first one is in use";
+    EXPECT_NE(server.requests().back().head.find("Authorization: Bearer mr_live_0123456789"),
+              std::string::npos);
+    EXPECT_EQ(run({"--server", "127.0.0.1:1", "health"}).code, kExitFailed) << "told: it counts";
+    EXPECT_EQ(run({"--context", "none", "health"}).code, kExitFailed);
+    const Outcome listed = run({"-o", "json", "context", "list"});
+    EXPECT_EQ(listed.out.find("mr_live_0123456789"), std::string::npos) << "keys are not shown";
+    EXPECT_NE(run({"context", "use", "prodd"}).err.find("did you mean 'prod'?"), std::string::npos);
+    EXPECT_EQ(run({"context", "use", "none"}).code, kExitOk);
+    EXPECT_EQ(run({"health"}).code, kExitFailed);
+    EXPECT_EQ(run({"context", "remove", "none"}).code, kExitOk);
+    EXPECT_EQ(run({"context", "remove", "none"}).code, kExitFailed);
+    ::unlink(file.c_str());
+    ::unsetenv("MILLRACE_CONTEXTS_FILE");
+}
+
+TEST(Cli, CompletionKnowsNounsVerbsAndOptions) {
+    for (const char* shell : {"bash", "zsh", "fish"}) {
+        const std::string script = run({"completion", shell}).out;
+        for (const char* word : {"event", "export", "patternPrefix", "pattern-prefix", "serve"}) {
+            const bool known = script.find(word) != std::string::npos;
+            EXPECT_EQ(known, std::string(word) != "patternPrefix") << shell << " " << word;
+        }
+    }
+    EXPECT_EQ(run({"completion", "tcsh"}).code, kExitUsage);
+}
+
+TEST(Cli, PatternsOfOtherSystemsAreToldOf) {
+    FakeHttpServer server(always({.body = R"({"items":[],"next":null,"count":0})"}));
+    const Outcome list = run({"--server", server.address(), "event", "list", "orders.>"});
+    EXPECT_NE(list.err.find("'>'"), std::string::npos) << list.err;
+    const Outcome plain = run({"--server", server.address(), "event", "list", "orders.*"});
+    EXPECT_EQ(plain.err.find("warning"), std::string::npos) << plain.err;
 }
 
 TEST(Cli, HandlerRegisterBuildsTheSubscription) {
