@@ -99,15 +99,17 @@ core::Result<ScriptRef> CodeBook::load(const std::string& row_id, core::TenantId
     auto row = database_.registry().get(kRunCodeKind, row_id);
     if (!row) return core::fail(std::move(row.error()));
     if (!*row)
-        return core::fail(core::ErrorCode::kConflict, "the script of the run is not there any more");
+        return core::fail(core::ErrorCode::kConflict,
+                          "the script of the run is not there any more");
     auto code = read_code_row((*row)->json, tenant);
     if (!code) return core::fail(std::move(code.error()));
     return numbered(row_id, *code);
 }
 
 core::Result<std::shared_ptr<Workflow>> CodeBook::find(const RunHead& head) const {
-    auto code = load(code_row_id(head.run.tenant, head.workflow_id, head.version, head.code_made_us),
-                     head.run.tenant);
+    auto code =
+        load(code_row_id(head.run.tenant, head.workflow_id, head.version, head.code_made_us),
+             head.run.tenant);
     if (!code) return core::fail(std::move(code.error()));
     return workflow_of(std::move(*code));
 }

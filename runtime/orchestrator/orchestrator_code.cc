@@ -186,7 +186,7 @@ void Orchestrator::take_turn(Run& run, WorkflowTurn& turn, AttemptResult& result
             break;
         default:
             input.outcome = StepOutcome::kFailed;
-            input.code = !result.stopped()                    ? "FAILED"
+            input.code = !result.stopped()                  ? "FAILED"
                          : result.outcome_text == "timeout" ? "TIMEOUT"
                                                             : "MEMORY";
             input.error = result.error.empty() ? "the code came to no end" : result.error;
@@ -231,9 +231,10 @@ void Orchestrator::stop_differing(Run& run, const WorkflowTurn& turn, StepIndex 
     input.step = step;
     input.code = kDiffers;
     input.name = input.error = differs_text(turn);
-    deps_.log->error("the code of a workflow run does not take the way that its journal says: it "
-                     "is paused",
-                     {{"run", run.head.run.id}, {"difference", input.name}});
+    deps_.log->error(
+        "the code of a workflow run does not take the way that its journal says: it "
+        "is paused",
+        {{"run", run.head.run.id}, {"difference", input.name}});
     apply(run, std::move(input));
 }
 
@@ -344,9 +345,8 @@ core::Status Orchestrator::change_code(Run& run, std::uint32_t version) {
     const ScriptRef code = code_version(run.head.run, run.head.workflow_id, version);
     if (!code) {
         return core::fail(core::ErrorCode::kNotFound,
-                          "version: script \"" + run.head.workflow_id +
-                              "\" is not at version " + std::to_string(version) +
-                              ", and no run has begun with it");
+                          "version: script \"" + run.head.workflow_id + "\" is not at version " +
+                              std::to_string(version) + ", and no run has begun with it");
     }
     const auto turn = turn_of(run);
     AttemptResult result;
@@ -354,8 +354,7 @@ core::Status Orchestrator::change_code(Run& run, std::uint32_t version) {
     if (result.outcome != AttemptOutcome::kOk || turn->end == WorkflowTurn::End::kDiffers) {
         const bool differs = result.outcome == AttemptOutcome::kOk;
         return core::fail(core::ErrorCode::kConflict,
-                          "version " + std::to_string(version) +
-                              " does not take over the run: " +
+                          "version " + std::to_string(version) + " does not take over the run: " +
                               (differs ? differs_text(*turn) : result.error));
     }
     auto next = std::make_shared<Workflow>(*run.workflow);
@@ -392,9 +391,8 @@ core::Result<std::string> Orchestrator::rehearse_now(const RunName& name, std::u
     const ScriptRef code = code_version(name, run.head.workflow_id, version);
     if (!code) {
         return core::fail(core::ErrorCode::kNotFound,
-                          "version: script \"" + run.head.workflow_id +
-                              "\" is not at version " + std::to_string(version) +
-                              ", and no run has begun with it");
+                          "version: script \"" + run.head.workflow_id + "\" is not at version " +
+                              std::to_string(version) + ", and no run has begun with it");
     }
     const auto turn = turn_of(run);
     AttemptResult result;
