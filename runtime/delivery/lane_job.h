@@ -30,6 +30,9 @@
 
 namespace millrace::runtime {
 
+struct Script;
+struct WorkflowTurn;
+
 // One event for one subscription.
 struct DeliveryItem {
     std::uint32_t event_index = 0;  // in the job's block
@@ -96,6 +99,9 @@ struct ScriptRunJob {
     std::string input_json;  // {"query":...,"body":...}
     std::optional<EndpointCall> endpoint;
     std::shared_ptr<EntityCall> entity;  // script and input are then its next hook's
+    // A turn of a workflow: of the version that its run is pinned to, whatever the registry has.
+    std::shared_ptr<WorkflowTurn> workflow;
+    std::shared_ptr<const Script> pinned;
     std::string execution_id;
     std::string surplus_run;                      // an older run's record that leaves for this one
     std::function<void(ScriptRunResult&&)> done;  // called once, on a shard's thread

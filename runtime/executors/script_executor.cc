@@ -2,6 +2,7 @@
 
 #include "runtime/delivery/attempt_record.h"
 #include "runtime/delivery/event_input.h"
+#include "runtime/delivery/workflow_turn.h"
 #include "runtime/executors/script_trial.h"
 
 #include <algorithm>
@@ -34,8 +35,9 @@ ScriptExecutor::ScriptExecutor(const Deps& deps, AnswerPort& port)
       slot_(deps.watchdog_slot),
       port_(port),
       scripts_(deps.watchdog_slot, deps.seed),
-      others_(deps.watchdog_slot, deps.seed) {
-    for (ScriptCache* cache : {&scripts_, &others_})
+      others_(deps.watchdog_slot, deps.seed),
+      workflows_(deps.watchdog_slot, deps.seed) {
+    for (ScriptCache* cache : {&scripts_, &others_, &workflows_})
         cache->on_drop([this](LuaVm* vm) { state_lost(vm); });
 }
 
@@ -50,6 +52,12 @@ Executor::Start ScriptExecutor::start(const AttemptInput& input, AttemptResult& 
     if (!script->enabled) {
         result.fail("script '" + subscription.executor.script_id + "' is disabled");
         return Start::kHeld;
+    }
+    if (script->type == ScriptType::kWorkflow) {
+        result.fail("script '" + subscription.executor.script_id +
+                        "' is a workflow: an executor of the type workflow begins it",
+                    AttemptOutcome::kFatal);
+        return Start::kDone;
     }
     EventInput event = event_input_of(*input.event, input.payload_at);
     event.event_id = input.event_id;
@@ -110,11 +118,39 @@ void ScriptExecutor::count_canary(const Script& script, const AttemptResult& res
     canaries_->ran(script, result.outcome == AttemptOutcome::kOk, us);
 }
 
+// As far as the run can go without waiting; a step may wait.
+Executor::Start ScriptExecutor::start_turn(const AttemptInput& input, AttemptResult& result) {
+    const ScriptRunJob& call = *input.call;
+    const Script& script = *call.pinned;
+    EventInput event;
+    event.kind = EventInput::Kind::kValue;
+    event.text = call.input_json;
+    event.tenant_id = tenant_name(call.caller.tenant);
+    event.received_at_us = input.started_at_us;
+    texts_ = {};
+    InvocationContext context = context_of_call(call, script, texts_);
+    context.event_bytes_max = event_bytes_max_;
+    context.workflow = call.workflow.get();
+    if (call.workflow->task != WorkflowTurn::Task::kGoOn)
+        return begin(input, script, nullptr, event, context, result);
+    const ScriptCache::Compiled at = compiled(workflows_, script, result);
+    if (!at.vm) return Start::kDone;
+    at.vm->invoke(at.handle, event, context, *input.host);
+    take_result(*at.vm, script, context, *input.host, result);
+    return Start::kDone;
+}
+
 Executor::Start ScriptExecutor::start_call(const AttemptInput& input, AttemptResult& result) {
     const ScriptRunJob& call = *input.call;
+    if (call.workflow) return start_turn(input, result);
     const Script* script = input.registry->script(ScriptNumber(call.script_number));
     if (!script || !script->enabled) {
         result.fail("the script was removed or disabled");
+        return Start::kDone;
+    }
+    if (script->type == ScriptType::kWorkflow) {
+        result.fail("the script is a workflow: POST /v2/workflows/" + script->id +
+                    "/execute begins it");
         return Start::kDone;
     }
     EventInput event;
@@ -144,9 +180,9 @@ Executor::Start ScriptExecutor::begin(const AttemptInput& input, const Script& s
                                       const ScriptRef& tried, const EventInput& event,
                                       const InvocationContext& context, AttemptResult& result) {
     result.version = script.version;
-    const ScriptCache::Compiled at = compiled(tried ? others_ : scripts_, script, result);
+    const ScriptCache::Compiled at = compiled(cache_of(context, tried != nullptr), script, result);
     if (!at.vm) return Start::kDone;
-    const bool counts = canaries_ && canaries_->any();
+    const bool counts = canaries_ && canaries_->any() && !context.workflow;
     const std::int64_t began_ns = counts ? input.host->monotonic_ns() : 0;
     LuaTurn turn = at.vm->start(at.handle, event, context, *input.host);
     if (turn.ended) [[likely]] {
@@ -157,7 +193,9 @@ Executor::Start ScriptExecutor::begin(const AttemptInput& input, const Script& s
     auto waiting = std::make_unique<Waiting>();
     waiting->began_ns = counts ? began_ns : input.host->monotonic_ns();
     waiting->tried = tried != nullptr;
-    waiting->script = tried ? tried : input.registry->scripts.share(script.number.value);
+    waiting->script = tried              ? tried
+                      : context.workflow ? input.call->pinned
+                                         : input.registry->scripts.share(script.number.value);
     waiting->host.keep(*input.host);
     waiting->event_id = event.event_id;
     waiting->execution_id = context.execution_id;
@@ -205,7 +243,8 @@ void ScriptExecutor::take_result(LuaVm& vm, const Script& script, const Invocati
     append_logs_json(result.logs_json, done);
     if (log_ && !done.logs.empty()) tell(script, context, host, done);
     vm.swap_effects(result.effects);
-    if (!scripts_.discard_if_poisoned(&vm)) others_.discard_if_poisoned(&vm);
+    if (!scripts_.discard_if_poisoned(&vm) && !others_.discard_if_poisoned(&vm))
+        workflows_.discard_if_poisoned(&vm);
 }
 
 // ---- runs that wait
@@ -371,7 +410,7 @@ bool ScriptExecutor::go_on(std::uint64_t ticket, Waiting& waiting) {
             return true;
         }
         const ScriptCache::Compiled at =
-            compiled(waiting.tried ? others_ : scripts_, *waiting.script, waiting.answer);
+            compiled(cache_of(waiting.context, waiting.tried), *waiting.script, waiting.answer);
         if (!at.vm) return true;
         vm = waiting.vm = at.vm;
         waiting.ends_at_ns = waiting.host.monotonic_ns() + time_ms(waiting) * 1'000'000;
@@ -386,6 +425,7 @@ bool ScriptExecutor::go_on(std::uint64_t ticket, Waiting& waiting) {
     if (turn.kv_changed) return make_again(ticket, waiting);
     waiting.answered = true;
     take_result(*vm, *waiting.script, waiting.context, waiting.host, waiting.answer);
+    if (waiting.context.workflow) return true;
     count_canary(*waiting.script, waiting.answer,
                  (waiting.host.monotonic_ns() - waiting.began_ns) / 1000);
     return true;

@@ -130,6 +130,10 @@ private:
     static std::int64_t time_ms(const Waiting& waiting);
 
     Start start_call(const AttemptInput& input, AttemptResult& result);
+    Start start_turn(const AttemptInput& input, AttemptResult& result);
+    ScriptCache& cache_of(const InvocationContext& context, bool tried) {
+        return context.workflow ? workflows_ : tried ? others_ : scripts_;
+    }
     Start begin(const AttemptInput& input, const Script& script, const ScriptRef& tried,
                 const EventInput& event, const InvocationContext& context, AttemptResult& result);
     void compare_canary(const AttemptInput& input, const Script& current, const EventInput& event);
@@ -159,7 +163,8 @@ private:
     AnswerPort& port_;
     ScriptCache scripts_;
     ScriptCache others_;  // versions that are not the newest, of scripts with a canary
-    ContextTexts texts_;  // of the run that is being started
+    ScriptCache workflows_;  // versions that runs are pinned to, by numbers of their own
+    ContextTexts texts_;     // of the run that is being started
     std::unordered_map<std::uint64_t, WaitingRef> waiting_;   // by ticket
     std::set<std::pair<std::int64_t, std::uint64_t>> wakes_;  // and ticket
 

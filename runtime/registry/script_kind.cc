@@ -14,12 +14,13 @@
 namespace millrace::runtime {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, ScriptType>, 5> kScriptTypes = {
+constexpr std::array<std::pair<std::string_view, ScriptType>, 6> kScriptTypes = {
     {{"event", ScriptType::kEvent},
      {"scheduled", ScriptType::kScheduled},
      {"endpoint", ScriptType::kEndpoint},
      {"api", ScriptType::kApi},
-     {"hook", ScriptType::kHook}}};
+     {"hook", ScriptType::kHook},
+     {"workflow", ScriptType::kWorkflow}}};
 
 constexpr std::array<std::pair<std::string_view, Permission>, 4> kPermissions = {
     {{"http", Permission::kHttp},
