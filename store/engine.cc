@@ -6,6 +6,7 @@
 #include "store/commit/rocks_options.h"
 #include "store/file_util.h"
 #include "store/leftovers.h"
+#include "store/log/received_high.h"
 #include "store/rows/keys.h"
 
 #include <algorithm>
@@ -331,11 +332,10 @@ core::Status Engine::open() {
     if (auto status = recover_ids(); !status) return status;
     if (auto status = count_rows(); !status) return status;
     if (auto status = open_kv_history(); !status) return status;
-    make_parts();
-    return {};
+    return make_parts();
 }
 
-void Engine::make_parts() {
+core::Status Engine::make_parts() {
     for (std::size_t i = 0; i < options.shards; ++i) {
         ShardLog::Options log;
         log.shard = core::ShardId{static_cast<std::uint16_t>(i)};
@@ -343,6 +343,9 @@ void Engine::make_parts() {
         log.next_offset = core::LogOffset{committed_[i].end_offset};
         log.next_sequence = committed_[i].blocks;
         log.previous_hash = committed_[i].last_hash;
+        auto high_us = received_high_of(*this, log.shard);
+        if (!high_us) return core::fail(std::move(high_us.error()));
+        log.received_high_us = *high_us;
         log.pools = &pools;
         log.ids = options.read_only ? nullptr : &ids.shard(log.shard);
         shard_logs.push_back(std::make_unique<ShardLog>(log));
@@ -358,6 +361,7 @@ void Engine::make_parts() {
     registry = std::make_unique<RegistryStore>(*this);
     audit = std::make_unique<AuditLog>(*this);
     housekeeper = std::make_unique<Housekeeper>(*this);
+    return {};
 }
 
 core::Status Engine::close() {

@@ -195,37 +195,28 @@ core::Result<std::optional<core::LogPosition>> LogReader::find_identity(const Id
     return engine_.ids.look_up(id);
 }
 
+// Behind what is surely earlier, block by block.
 core::Result<core::LogOffset> LogReader::offset_at_time(core::ShardId shard,
                                                         std::int64_t received_at_us) {
-    std::uint64_t low = engine_.first_kept(shard).value;
-    std::uint64_t high = engine_.durable_end(shard).value;
-    const auto summaries = engine_.iterate(ColumnFamily::kSummary);
-    while (low < high) {
-        const std::uint64_t middle = low + (high - low) / 2;
-        summaries->SeekForPrev(log_key({shard, core::LogOffset{middle}}));
-        if (!summaries->Valid()) break;
-        KeyReader reader(view(summaries->key()));
+    auto begin = received_before(engine_, shard, received_at_us);
+    if (!begin) return begin;
+    const core::LogOffset end = engine_.durable_end(shard);
+    const auto rows = engine_.iterate(ColumnFamily::kSummary);
+    for (rows->Seek(log_key({shard, *begin})); rows->Valid(); rows->Next()) {
+        KeyReader reader(view(rows->key()));
         const core::LogPosition key = read_log_key(reader);
-        auto summary = open_summary(key, view(summaries->value()));
-        if (!summary) return core::fail(std::move(summary.error()));
-        if (key.shard != shard) break;
-        if (summary->header.received_max_us < received_at_us) {
-            low = key.offset.value + summary->header.count;
-        } else if (summary->header.received_min_us >= received_at_us) {
-            high = key.offset.value;
-        } else {
-            auto block = read_block(shard, key.offset);
-            if (!block) return core::fail(std::move(block.error()));
-            for (std::uint32_t i = 0; i < block->count(); ++i) {
-                if (block->record(i).received_at_us >= received_at_us)
-                    return core::LogOffset{key.offset.value + i};
-            }
-            low = high = key.offset.value + summary->header.count;
+        if (key.shard != shard || key.offset >= end) break;
+        const auto summary = open_summary(key, view(rows->value()));
+        if (summary && summary->header.received_max_us < received_at_us) continue;
+        auto block = read_block(shard, key.offset);
+        if (!block) return core::fail(std::move(block.error()));
+        for (std::uint32_t i = 0; *block && i < block->count(); ++i) {
+            if (block->record(i).received_at_us >= received_at_us)
+                return core::LogOffset{key.offset.value + i};
         }
     }
-    if (!summaries->status().ok())
-        return core::fail(rocks_error("read summaries", summaries->status()));
-    return core::LogOffset{low};
+    if (!rows->status().ok()) return core::fail(rocks_error("read summaries", rows->status()));
+    return end;
 }
 
 }  // namespace millrace::store

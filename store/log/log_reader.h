@@ -55,7 +55,7 @@ public:
     void forget(core::LogPosition first);
 
     core::LogOffset durable_end(core::ShardId shard) const;
-    // First event received at or after this time (by binary search over summaries).
+    // The first event, in the order of the log, received at or after this time; the end: none was.
     core::Result<core::LogOffset> offset_at_time(core::ShardId shard, std::int64_t received_at_us);
 
 private:

@@ -4,6 +4,8 @@
 #include "store/ids/id_index.h"
 #include "store/log/block_builder.h"
 
+#include <algorithm>
+
 namespace millrace::store {
 
 ShardLog::ShardLog(const Options& options)
@@ -73,8 +75,10 @@ bool ShardLog::full() const {
 SealedBlock ShardLog::seal(std::uint64_t registry_revision) {
     MR_ASSERT(!builder_->empty());
     const std::uint32_t count = builder_->count();
-    SealedBlock out = builder_->finish(
-        {options_.next_offset, options_.next_sequence, options_.previous_hash, registry_revision});
+    options_.received_high_us = std::max(options_.received_high_us, builder_->received_max_us());
+    SealedBlock out =
+        builder_->finish({options_.next_offset, options_.next_sequence, options_.previous_hash,
+                          registry_revision, options_.received_high_us});
     options_.next_offset.value += count;
     options_.next_sequence += 1;
     options_.previous_hash = out.hash;

@@ -3,8 +3,10 @@
 #include "store/retention/retention.h"
 
 #include "store/backup.h"
+#include "store/engine.h"
 #include "store/log/event_search.h"
 #include "store/rows/executions.h"
+#include "store/rows/keys.h"
 #include "store/verify.h"
 #include "tests/store/store_fixture.h"
 
@@ -78,6 +80,19 @@ TEST_F(RetentionTest, DropsByAgeWholeBlocksWithWhatBelongsToThem) {
     reopen();
     EXPECT_EQ(first(kOne), 40u);
     EXPECT_EQ(database_->durable_end(kOne).value, 100u);
+}
+
+TEST_F(RetentionTest, ABlockWhoseSummaryDoesNotReadGoesWithTheOthers) {
+    Engine& engine = database_->engine();
+    rocksdb::WriteBatch batch;
+    batch.Put(engine.family(ColumnFamily::kSummary), log_key({kZero, core::LogOffset{10}}),
+              "\xee not a row");
+    ASSERT_TRUE(engine.commit(batch, Durability::kFsync));
+    EXPECT_EQ(apply({.keep_received_after_us = start_ + 500}).events_dropped, 20u);
+    EXPECT_EQ(first(kZero), 10u) << "before it";
+    EXPECT_EQ(apply({.keep_received_after_us = start_ + 3500}).events_dropped, 60u);
+    EXPECT_EQ(first(kZero), 40u);
+    EXPECT_GE(database_->quarantine().count(), 1u);
 }
 
 class RetentionFilesTest : public StoreTest {
