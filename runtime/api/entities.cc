@@ -143,13 +143,14 @@ void get_entity(Call& call, const Respond& respond) {
         return respond(entity_response(200, **row));
     }
     PastEntities asked{call.tenant(), *type, id, *at_us};
-    auto found = std::make_shared<core::Result<std::map<std::string, std::string>>>();
+    auto found = std::make_shared<core::Result<PastAnswer>>();
     const bool taken = call.services.run_aside(
         Aside::kLook, [found, asked, &database] { *found = entities_at(database, asked); },
-        [found, name, respond, absent] {
+        [found, asked, name, respond, absent] {
             if (!*found) return respond(error_response(found->error()));
-            if ((*found)->empty()) return respond(absent(name));
-            respond(json_response(200, std::move((*found)->begin()->second)));
+            if (auto gone = gone_response(asked, **found)) return respond(std::move(*gone));
+            if ((*found)->views.empty()) return respond(absent(name));
+            respond(json_response(200, std::move((*found)->views.begin()->second)));
         });
     if (!taken) respond(error_response(busy_aside(Aside::kLook)));
 }

@@ -1,5 +1,6 @@
 // GET /v2/entities/{type}: as they are or as they were, by any filter form. A page looks at a
 // bounded number of rows; what is behind them has a cursor.
+#include "core/timestamp.h"
 #include "matcher/filter/json_value.h"
 #include "matcher/reference_matcher.h"
 #include "matcher/subscription_spec.h"
@@ -31,6 +32,7 @@ struct EntityListing {
     std::size_t rows = 0;
     std::size_t bytes = 0;
     core::Status status;
+    std::optional<ApiResponse> gone;
 
     bool wants(const std::string& view) const;
     // False: the page ends before this one.
@@ -77,12 +79,15 @@ void EntityListing::read(store::Database& database) {
         });
         return;
     }
-    auto then = entities_at(database, {tenant, type, {}, at_us});
+    const PastEntities asked{tenant, type, {}, at_us};
+    auto then = entities_at(database, asked);
     if (!then) {
         status = core::fail(then.error());
         return;
     }
-    for (auto at = then->upper_bound(after); at != then->end(); ++at) {
+    gone = gone_response(asked, *then);
+    if (gone) return;
+    for (auto at = then->views.upper_bound(after); at != then->views.end(); ++at) {
         if (!add(at->first, std::move(at->second))) return;
     }
 }
@@ -115,8 +120,9 @@ core::Result<std::shared_ptr<EntityListing>> read_listing(Call& call, const std:
     return out;
 }
 
-ApiResponse listing_response(const EntityListing& listing) {
+ApiResponse listing_response(EntityListing& listing) {
     if (!listing.status) return error_response(listing.status.error());
+    if (listing.gone) return std::move(*listing.gone);
     ListBody body;
     for (const std::string& item : listing.items) body.json().raw(item);
     return body.finish_search(listing.next.empty() ? "" : encode_key_cursor(listing.next),
@@ -124,6 +130,21 @@ ApiResponse listing_response(const EntityListing& listing) {
 }
 
 }  // namespace
+
+std::optional<ApiResponse> gone_response(const PastEntities& asked, const PastAnswer& then) {
+    if (then.gone_until_us == 0) return std::nullopt;
+    const std::string from = core::format_timestamp(then.gone_until_us);
+    std::string body;
+    core::JsonWriter json(body);
+    json.begin_object().field("success", false).key("error").begin_object();
+    json.field("message",
+               "asOf: changes of " + asked.type + " after " + core::format_timestamp(asked.at_us) +
+                   " are no longer kept: what was there can be told from " + from + " on");
+    json.field("code", "GONE").field("statusCode", 410).key("details").begin_object();
+    json.field("field", "asOf").field("historyFrom", from).end_object();
+    json.end_object().end_object();
+    return json_response(410, std::move(body));
+}
 
 void list_entities_of(Call& call, const std::string& type, const Respond& respond) {
     auto listing = read_listing(call, type);

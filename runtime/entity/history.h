@@ -1,9 +1,10 @@
 // What: entities as they were at a moment: as they are, with every change since then undone. The
 //       event of a change holds what was there before it, so that the log behind the moment is
-//       enough, however little is kept before it.
+//       enough, however little is kept before it. What retention has let go of that log may have
+//       been such a change: then it is said so, and nothing is shown that may be untrue.
 // Threads: any; reads the log and may take its time. Lifetime: borrows the database for a call.
 // Limits: kUndoEventsMax events of changes since the moment, kUndoEntitiesMax entities of a list.
-// Failure: kValidation when the log does not reach back so far, or too much has changed since.
+// Failure: kValidation when too much has changed since.
 #pragma once
 
 #include "core/ids.h"
@@ -29,8 +30,12 @@ struct PastEntities {
     std::int64_t at_us = 0;
 };
 
-// By id, as clients saw them then.
-core::Result<std::map<std::string, std::string>> entities_at(store::Database& database,
-                                                             const PastEntities& asked);
+struct PastAnswer {
+    std::map<std::string, std::string> views;  // by id, as clients saw them then
+    // Changes after the moment are no longer kept: what was there can be told from here on. 0: it
+    // can be told.
+    std::int64_t gone_until_us = 0;
+};
+core::Result<PastAnswer> entities_at(store::Database& database, const PastEntities& asked);
 
 }  // namespace millrace::runtime

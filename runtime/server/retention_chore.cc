@@ -1,5 +1,7 @@
 #include "runtime/server/retention_chore.h"
 
+#include "runtime/entity/names.h"
+
 namespace millrace::runtime {
 
 std::size_t RetentionChore::do_work() {
@@ -20,6 +22,7 @@ void RetentionChore::pass() {
     rule.rules = deps_.rules;
     rule.now_us = deps_.clock->wall_us();
     rule.floors = deps_.floors;
+    rule.told_prefix = kEntityPatternPrefix;
     const auto report = store::apply_retention(*deps_.database, rule, &thinner_);
     more_.store(report && report->more, std::memory_order_relaxed);
     if (!report) {

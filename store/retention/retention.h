@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string_view>
 #include <vector>
 
 namespace millrace::store {
@@ -32,6 +33,9 @@ struct RetentionRule {
     // keep_bytes_max counts before all of them.
     std::vector<EventRule> rules{};
     std::int64_t now_us = 0;  // what the ages of rules count from
+    // Of single events of patterns that begin so it is kept until when they were let go (let_go.h);
+    // empty: of none.
+    std::string_view told_prefix{};
     // Nothing at or behind these offsets goes, by shard; none: no floor. Waiting retries, dead
     // letters and the cursor "deliveries" are looked up by apply_retention() itself, the cursor
     // before it asks here: what the cursor passes meanwhile has a floor by then, or had one before.

@@ -205,6 +205,44 @@ class Lists(EntityCase):
         self.assertEqual(at(second, "&filter=" + urllib.parse.quote("$.n > 2")), [("c", 3)])
 
 
+class Retention(harness.ServerCase):
+    ARGS = ["--set", "retention.every=50ms", "--set", "retention.rules=entity.*=300ms"]
+
+    def test_a_past_whose_events_are_gone_is_not_made_up(self):
+        """Each change's event goes after 300 ms, but for the newest block's: what was there before them
+        can't be told any more, and is not told."""
+        kind = self.unique("short")
+        start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 60))
+
+        def change(n):
+            reply = self.server.request("PUT", f"/v2/entities/{kind}/a", {"n": n})
+            self.assertIn(reply.status, (200, 201), reply)
+            return reply.json()["updatedAt"]
+
+        def as_of(moment, one="/a"):
+            return self.server.get(f"/v2/entities/{kind}{one}?asOf={moment}")
+
+        def gone_until(last):
+            self.server.send_event(self.unique("other."), {})  # the newest block keeps its events
+            reply = as_of(start)
+            if reply.status == 404:
+                return None
+            self.assert_error(reply, 410, "GONE", "asOf")
+            since = reply.json()["error"]["details"]["historyFrom"]
+            return since if since >= last else None
+        change(1)
+        self.assert_error(as_of(start), 404, "NOT_FOUND")
+        last = change(2)
+        since = harness.wait_until("both changes' events to go", lambda: gone_until(last))
+        self.assert_error(as_of(start, ""), 410, "GONE", "asOf")
+        self.assertEqual(as_of(since).json()["n"], 2)
+        self.server.kill()
+        self.server.start()
+        self.assert_error(as_of(start), 410, "GONE", "asOf")
+        self.assertEqual(as_of(since).json()["n"], 2)
+        self.assertEqual(self.server.get(f"/v2/entities/{kind}-b?asOf={start}").json()["items"], [])
+
+
 class Tenants(EntityCase):
     def test_tenants_do_not_see_each_other(self):
         made = self.server.post("/v2/keys", {"name": "root", "role": "admin"}).json()

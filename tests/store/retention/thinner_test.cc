@@ -4,6 +4,7 @@
 
 #include "store/engine.h"
 #include "store/log/event_search.h"
+#include "store/retention/let_go.h"
 #include "store/retention/retention.h"
 #include "store/rows/dead_letters.h"
 #include "store/verify.h"
@@ -94,6 +95,36 @@ TEST_F(ThinnerTest, APatternOfAShorterAgeGoesFirst) {
     EXPECT_EQ(apply("debug.*=4500ms").events_thinned, 0u);
     clock_.advance_us(kStep);
     EXPECT_EQ(apply("debug.*=4500ms").events_thinned, 5u);
+    expect_sound();
+}
+
+// Blocks came a second apart, the first at the clock's start.
+TEST_F(ThinnerTest, UntilWhenEventsWentIsKeptForPatternsThatAreToldOf) {
+    const std::int64_t first_us = clock_.wall_us() - 10 * kStep;
+    const auto until = [&](std::string_view prefix, core::TenantId tenant = {}) {
+        const auto us = let_go_until(*database_, tenant, prefix);
+        return us ? (*us == 0 ? -1 : (*us - first_us) / kStep) : -2;
+    };
+    const RetentionRule told{.told_prefix = "debug."};
+    EXPECT_EQ(until("debug."), -1);
+    apply("debug.*=4500ms order.*=4500ms", told);
+    EXPECT_EQ(until("debug."), 5);
+    EXPECT_EQ(until("debug.x"), 5);
+    EXPECT_EQ(until("debug.y"), -1);
+    EXPECT_EQ(until("order."), -1) << "nobody asked for it";
+    EXPECT_EQ(until("debug.", core::TenantId{9}), -1);
+    reopen();
+    EXPECT_EQ(until("debug."), 5);
+    clock_.advance_us(kStep);
+    apply("debug.*=4500ms", told);
+    EXPECT_EQ(until("debug."), 6);
+    apply("debug.*=9500ms", told);
+    EXPECT_EQ(until("debug."), 6);
+    // Whole blocks are everybody's.
+    apply("", {.keep_received_after_us = first_us + 2 * kStep});
+    EXPECT_EQ(database_->first_kept(kZero).value, 20u);
+    EXPECT_EQ(until("order."), 1);
+    EXPECT_EQ(until("debug."), 6);
     expect_sound();
 }
 
