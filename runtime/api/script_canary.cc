@@ -73,6 +73,7 @@ core::Result<CanarySpec> read_canary(Call& call, const ScriptRef& current) {
     spec.script_id = current->id;
     spec.number = current->number;
     spec.current = current->version;
+    spec.began_us = call.services.clock().wall_us();
     return spec;
 }
 

@@ -32,6 +32,7 @@ struct Trial {
     Script script, against;  // their time is bounded here
     bool compares = false;
     bool source_given = false;
+    bool masks_secrets = false;  // each is "****": as a recorded call has it
     std::string event_id;
     std::string body;
 };
@@ -148,6 +149,7 @@ core::Result<std::shared_ptr<Trial>> read_trial(Call& call) {
     in->text("sourceId", source.id);
     const auto event = in->object("event");
     read_recorded_answers(*in, "calls", trial->what.answers);
+    in->boolean("maskSecrets", trial->masks_secrets);
     if (auto read = read_versions(*trial, *in, current); !read) return core::fail(read.error());
     if (event.has_value() != event_id.empty())
         in->refuse("event", "or eventId: one of them is required, and not both");
@@ -166,7 +168,7 @@ void run_trial(Trial& trial) {
     const std::int64_t now_us = trial.services.clock().wall_us();
     what.tenant = trial.tenant;
     what.event_id = trial.event_id;
-    what.seed = 0x7219;
+    what.seed = kTrialSeed;
     what.kv_get = [&](KvSpace space, std::string_view key, std::string& value) {
         return kv.read(trial.tenant, space, key, now_us, value);
     };
@@ -175,7 +177,7 @@ void run_trial(Trial& trial) {
     };
     what.secret = [&](std::string_view name, std::string& value) {
         const SecretRef secret = secrets.find(*trial.registry, trial.tenant, name);
-        if (secret) value += secret->value;
+        if (secret) value += trial.masks_secrets ? "****" : secret->value;
         return secret != nullptr;
     };
     const auto run = [&](const Script& script) {

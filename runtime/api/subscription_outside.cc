@@ -5,6 +5,7 @@
 #include "runtime/api/handlers.h"
 #include "runtime/registry/executor_body.h"
 #include "runtime/registry/executor_specs.h"
+#include "runtime/registry/secret_mask.h"
 
 #include <utility>
 
@@ -104,11 +105,10 @@ Answer rotate_subscription_secret(Call& call) {
                                   "the secret was rotated within a day and the old one still "
                                   "signs; {\"force\":true} ends it now");
             }
-            auto secrets = std::make_shared<WebhookSecrets>();
-            secrets->current = new_webhook_secret(next.executor.webhook->signing);
-            secrets->previous = old->current;
-            secrets->previous_until_us = now_us + kSecretOverlapUs;
-            next.executor.secrets = std::move(secrets);
+            next.executor.secrets =
+                keep_webhook_secrets({.current = new_webhook_secret(next.executor.webhook->signing),
+                                      .previous = old->current,
+                                      .previous_until_us = now_us + kSecretOverlapUs});
             return {};
         });
     if (made) rotated = made->after;

@@ -25,6 +25,10 @@ struct AttemptResult {
     std::int64_t retry_after_ms = 0;  // what the receiver asked for; 0: it did not
     // The receiver wants no more: nothing of this subscription is delivered until it is resumed.
     bool pauses = false;
+    // Nothing has gone well for such a part of the time after which it is paused, since then: told
+    // once at each of a few steps. 0: nothing is to be told.
+    std::uint32_t failing_percent = 0;
+    std::int64_t failing_since_us = 0;
     // What its executor wants to find after the next start, in the commit of the outcome: a row of
     // the subscription. None: as it was; "": it goes.
     std::optional<std::string> kept_state;
@@ -48,6 +52,8 @@ struct AttemptResult {
         version = 0;
         retry_after_ms = 0;
         pauses = false;
+        failing_percent = 0;
+        failing_since_us = 0;
         kept_state.reset();
         error.clear();
         result_json.clear();

@@ -26,6 +26,10 @@ std::string payload_of(const Attempt& attempt, const WrittenOutcome& written,
         json.field("error", std::string_view(result.error).substr(0, kErrorTextBytesMax));
     if (written.status == DeliveryStatus::kRetrying)
         json.field("nextRetryAt", core::format_timestamp(written.retry_at_us));
+    if (result.failing_percent != 0) {
+        json.field("failingPercent", result.failing_percent);
+        json.field("failingSince", core::format_timestamp(result.failing_since_us));
+    }
     json.end_object();
     return payload;
 }
@@ -51,14 +55,15 @@ std::size_t append_delivery_events(const Attempt& attempt, const WrittenOutcome&
     const bool webhook = type == ExecutorType::kWebhook;
     if (!webhook && type != ExecutorType::kCommand) return 0;
     if (is_delivery_event(attempt.event.pattern)) return 0;
-    const DeliveryTexts lazy{&texts, &attempt.event, attempt.subscription};
+    const std::string& replay_id =
+        attempt.job->kind == JobKind::kReplay ? attempt.job->replay_id : attempt.earlier->replay_id;
+    const DeliveryTexts lazy{&texts, &attempt.event, attempt.subscription, replay_id};
     std::string delivery_id(kDeliveryIdBytes, '\0');
     DeliveryTexts::write_delivery_id(&lazy, delivery_id.data(), delivery_id.size());
     const std::string event_id(texts.id(attempt.event));
     const std::string payload = payload_of(attempt, written, delivery_id, event_id);
-    const std::string what = delivery_id + "/" + std::to_string(attempt.earlier->made + 1) + "/" +
-                             (attempt.job->kind == JobKind::kReplay ? attempt.job->replay_id
-                                                                    : attempt.earlier->replay_id);
+    const std::string what =
+        delivery_id + "/" + std::to_string(attempt.earlier->made + 1) + "/" + replay_id;
     const std::string ended =
         (webhook ? "webhook.delivery." : "command.") + std::string(ending_of(attempt, written));
     EmitCause cause;
@@ -82,6 +87,7 @@ std::size_t append_delivery_events(const Attempt& attempt, const WrittenOutcome&
         ++count;
     };
     tell(ended);
+    if (attempt.result->failing_percent != 0) tell("webhook.delivery.failing");
     if (attempt.result->pauses) tell("webhook.delivery.paused");
     return count;
 }

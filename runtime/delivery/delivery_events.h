@@ -1,5 +1,7 @@
 // What: the events by which the server tells of deliveries to the outside:
-//       webhook.delivery.succeeded|failed|exhausted|paused, command.succeeded|failed|exhausted.
+//       webhook.delivery.succeeded|failed|exhausted|failing|paused,
+//       command.succeeded|failed|exhausted. "failing" tells at 50, 70, 90 and 100 % of the time for
+//       which a receiver may fail before its subscription is paused.
 //       They are in the outcome's own commit. Only subscriptions whose pattern begins so get them,
 //       and a delivery of such an event makes no further one.
 // Threads: pure functions. Lifetime: values. Limits: those of an emitted event. Failure: none.

@@ -74,6 +74,9 @@ public:
     // Each turn of the lane, for executors that have work of their own there; next_work_ns() is
     // when there will be some if nothing else happens, on the monotonic clock.
     virtual std::size_t do_work() { return 0; }
+    // A commit is about to be made of what came of attempts: what the executor wants to find after
+    // the next start goes along.
+    virtual void keep(store::RowBatch& /*rows*/, std::int64_t /*now_us*/) {}
     virtual std::optional<std::int64_t> next_work_ns() const { return std::nullopt; }
 };
 

@@ -4,8 +4,9 @@
 #include "core/json_validate.h"
 #include "core/json_writer.h"
 #include "runtime/event/tenant_names.h"
-#include "runtime/executors/command_template.h"
+#include "runtime/executors/command_job.h"
 #include "runtime/executors/webhook_signature.h"
+#include "runtime/registry/executor_body.h"
 
 #include <algorithm>
 
@@ -54,13 +55,6 @@ bool has_header(const courier::HttpCall& call, std::string_view name) {
     });
 }
 
-bool is_header_text(std::string_view value) {
-    return std::all_of(value.begin(), value.end(), [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte == '\t' || (byte >= 0x20 && byte != 0x7f);
-    });
-}
-
 }  // namespace
 
 core::Result<courier::HttpCall> make_action_call(const Action& action, const OutsideAsk& ask,
@@ -78,9 +72,9 @@ core::Result<courier::HttpCall> make_action_call(const Action& action, const Out
     for (const auto& [name, text] : spec.headers) {
         auto value = filler.fill(text);
         if (!value) return core::fail(std::move(value.error()));
-        if (!is_header_text(*value))
+        if (const std::string wrong = wrong_header_value(*value); !wrong.empty())
             return core::fail(core::ErrorCode::kValidation,
-                              "executor.headers." + name + " would have a line break in it");
+                              "executor.headers." + name + " " + wrong);
         call.headers.emplace_back(name, std::move(*value));
     }
     if (spec.method != "GET" && spec.method != "DELETE") {
@@ -114,24 +108,12 @@ core::Result<CommandJob> make_action_job(const Action& action, const OutsideAsk&
                                          const FindSecret& find_secret) {
     const CommandSpec& spec = *action.command;
     CommandJob job;
-    job.path = spec.command;
     job.input = ask.input_json;
     job.timeout_ms = std::min(spec.timeout_ms, ask.timeout_ms);
-    if (!spec.cwd.empty()) job.cwd = spec.cwd;
-    job.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
-               "MILLRACE_DELIVERY_ID=" + ask.key, "MILLRACE_ACTION=" + action.id,
-               "MILLRACE_TENANT=" + std::string(tenant_name(action.tenant))};
+    job.env = command_env({"MILLRACE_DELIVERY_ID=" + ask.key, "MILLRACE_ACTION=" + action.id,
+                           "MILLRACE_TENANT=" + std::string(tenant_name(action.tenant))});
     CommandFiller filler(input_document(ask), find_secret);
-    for (const std::string& arg : spec.args) {
-        auto filled = filler.fill_argument(arg, spec.allow_dash);
-        if (!filled) return core::fail(std::move(filled.error()));
-        job.args.push_back(std::move(*filled));
-    }
-    for (const auto& [name, value] : spec.env) {
-        auto filled = filler.fill(value);
-        if (!filled) return core::fail(std::move(filled.error()));
-        job.env.push_back(name + "=" + *filled);
-    }
+    if (auto status = fill_command(spec, filler, job); !status) return core::fail(status.error());
     return job;
 }
 

@@ -2,7 +2,6 @@
 
 #include "core/json_reader.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -34,7 +33,7 @@ std::string canary_document(const CanarySpec& spec) {
     json.field("current", spec.current).field("percent", spec.percent);
     json.field("errorRate", spec.rules.error_rate).field("p99Factor", spec.rules.p99_factor);
     json.field("difference", spec.rules.difference).field("minRuns", spec.rules.runs_min);
-    json.field("rolledBack", spec.rolled_back).end_object();
+    json.field("beganUs", spec.began_us).field("rolledBack", spec.rolled_back).end_object();
     return out;
 }
 
@@ -54,6 +53,7 @@ core::Result<CanarySpec> read_canary_document(std::string_view text, const FindV
     in->number("p99Factor", spec.rules.p99_factor, 1, 1000);
     in->number("difference", spec.rules.difference, 0, 1);
     in->integer("minRuns", spec.rules.runs_min, 1, 1'000'000);
+    in->integer("beganUs", spec.began_us, 0, INT64_MAX);
     in->text("rolledBack", spec.rolled_back);
     if (auto status = in->finish(); !status) return core::fail(status.error());
     spec.candidate = find(spec.tenant, spec.script_id, version);
@@ -64,14 +64,74 @@ core::Result<CanarySpec> read_canary_document(std::string_view text, const FindV
     return spec;
 }
 
-std::int64_t CanaryTable::Arm::p99_us() const {
-    if (durations_us.empty()) return 0;
-    std::vector<std::int64_t> sorted = durations_us;
-    const std::size_t at = (sorted.size() - 1) * 99 / 100;
-    std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(at),
-                     sorted.end());
-    return sorted[at];
+// ---- figures
+
+std::string CanaryTable::figures_of(const Entry& entry) {
+    std::string out;
+    core::JsonWriter json(out);
+    json.begin_object().field("beganUs", entry.spec.began_us);
+    json.field("compared", entry.compared).field("different", entry.different);
+    for (const auto& [name, arm] :
+         {std::pair("candidate", &entry.candidate), std::pair("baseline", &entry.baseline)}) {
+        json.key(name).begin_object().field("runs", arm->runs).field("failures", arm->failures);
+        json.key("durations");
+        arm->durations.write(json);
+        json.end_object();
+    }
+    json.end_object();
+    return out;
 }
+
+bool CanaryTable::read_figures(std::string_view figures, Entry& entry) {
+    core::JsonDocument document;
+    auto in = document.parse_object(figures, "figures");
+    if (!in) return false;
+    std::int64_t began_us = 0;
+    bool good = true;
+    in->integer("beganUs", began_us, 0, INT64_MAX);
+    in->integer_as("compared", entry.compared, 0, INT64_MAX);
+    in->integer_as("different", entry.different, 0, INT64_MAX);
+    for (const auto& [name, arm] :
+         {std::pair("candidate", &entry.candidate), std::pair("baseline", &entry.baseline)}) {
+        auto one = in->object(name, core::Presence::kRequired);
+        if (!one) return false;
+        one->integer_as("runs", arm->runs, 0, INT64_MAX);
+        one->integer_as("failures", arm->failures, 0, INT64_MAX);
+        const auto durations = one->any("durations");
+        good &= durations && arm->durations.read(*durations);
+        (void)one->finish();
+        in->join(*one);
+    }
+    return in->finish() && good && began_us == entry.spec.began_us;
+}
+
+void CanaryTable::keep(const std::function<void(ScriptNumber, std::string&& figures)>& put) {
+    if (!changed_.load(std::memory_order_relaxed)) return;
+    const std::lock_guard lock(mutex_);
+    changed_.store(false, std::memory_order_relaxed);
+    for (auto& [number, entry] : entries_) {
+        if (std::exchange(entry.changed, false)) put(ScriptNumber(number), figures_of(entry));
+    }
+}
+
+bool CanaryTable::restore(ScriptNumber number, std::string_view figures) {
+    std::optional<CanarySpec> told;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto at = entries_.find(number.value);
+        if (at == entries_.end()) return false;
+        Entry read;
+        read.spec = at->second.spec;
+        if (!read_figures(figures, read)) return false;
+        at->second = std::move(read);
+        // It was to be given up, and the process ended before that was written.
+        judge_and_tell(at->second, told);
+    }
+    if (told && told_) told_(*told);
+    return true;
+}
+
+// ---- versions
 
 void CanaryTable::begin(CanarySpec spec) {
     const std::lock_guard lock(mutex_);
@@ -117,10 +177,9 @@ void CanaryTable::ran(const Script& script, bool well, std::int64_t duration_us)
         Arm& arm = candidate ? entry.candidate : entry.baseline;
         ++arm.runs;
         arm.failures += !well;
-        if (arm.durations_us.size() < kDurationsKept)
-            arm.durations_us.push_back(duration_us);
-        else
-            arm.durations_us[arm.next++ % kDurationsKept] = duration_us;
+        arm.durations.add(duration_us);
+        entry.changed = true;
+        changed_.store(true, std::memory_order_relaxed);
         // The p99 is looked at now and then; a failure at once.
         if (candidate && (!well || arm.runs % 16 == 0)) judge_and_tell(entry, told);
     }
@@ -151,6 +210,8 @@ void CanaryTable::compared(ScriptNumber number, bool differs) {
         if (at == entries_.end()) return;
         ++at->second.compared;
         at->second.different += differs;
+        at->second.changed = true;
+        changed_.store(true, std::memory_order_relaxed);
         judge_and_tell(at->second, told);
     }
     if (told && told_) told_(*told);
@@ -172,8 +233,8 @@ std::string CanaryTable::judge(const Entry& entry) {
     if (entry.candidate.failing() > entry.baseline.failing() + rules.error_rate)
         return "it fails in " + share_text(entry.candidate.failing()) + " of runs, the other in " +
                share_text(entry.baseline.failing());
-    const std::int64_t p99_us = entry.candidate.p99_us();
-    const std::int64_t base_us = entry.baseline.p99_us();
+    const std::int64_t p99_us = entry.candidate.durations.p99_us();
+    const std::int64_t base_us = entry.baseline.durations.p99_us();
     if (enough(entry.baseline.runs) && p99_us > kP99UsAlways &&
         static_cast<double>(p99_us) > rules.p99_factor * static_cast<double>(base_us))
         return "its p99 is " + std::to_string(p99_us / 1000) + " ms, the other's " +
@@ -190,7 +251,7 @@ void CanaryTable::judge_and_tell(Entry& entry, std::optional<CanarySpec>& told) 
 void CanaryTable::append_arm(core::JsonWriter& json, const Script& script, const Arm& arm) {
     json.begin_object().field("version", script.version).field("runs", arm.runs);
     json.field("failures", arm.failures);
-    json.field("p99Ms", static_cast<double>(arm.p99_us()) / 1000.0).end_object();
+    json.field("p99Ms", static_cast<double>(arm.durations.p99_us()) / 1000.0).end_object();
 }
 
 void CanaryTable::append(core::JsonWriter& json, ScriptNumber number) const {

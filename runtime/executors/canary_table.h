@@ -2,13 +2,16 @@
 //       runs, what the two have come to, and when the new one is given up by itself: when it fails
 //       more often, takes longer, or (in the shadow, beside the old one) would do something else.
 // Threads: any; a lock is held briefly, and nothing is locked while there is no canary.
+//       The figures are rows in the commits of the runs that they count (canary_figures), so that
+//       a start goes on where they stood; what was under way at a crash may be counted twice.
 // Lifetime: of the server. The versions are held.
-// Limits: kDurationsKept durations of each version decide about its p99; kComparisonsPerSecond.
+// Limits: duration_counts.h decides about a p99; kComparisonsPerSecond.
 // Failure: none. What it decides is told by on_rollback, once.
 #pragma once
 
 #include "core/json_writer.h"
 #include "core/result.h"
+#include "runtime/executors/duration_counts.h"
 #include "runtime/registry/document_kinds.h"
 
 #include <atomic>
@@ -20,12 +23,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace millrace::runtime {
 
 // Rows of the registry's family; the id is the script's number.
 inline constexpr std::string_view kCanaryKind = "script_canary";
+inline constexpr std::string_view kCanaryFiguresKind = "script_canary_figures";
 
 struct CanaryRules {
     double error_rate = 0.05;  // by so much its share of failures may be larger
@@ -41,6 +44,7 @@ struct CanarySpec {
     ScriptRef candidate, baseline;
     std::uint32_t current = 0;  // the newest version; with another one the canary is over
     double percent = 0;         // of keys; 0: in the shadow
+    std::int64_t began_us = 0;  // whose figures those in the store are
     CanaryRules rules;
     std::string rolled_back;  // why; empty: it goes on
 };
@@ -53,7 +57,6 @@ core::Result<CanarySpec> read_canary_document(std::string_view json, const FindV
 
 class CanaryTable {
 public:
-    static constexpr std::size_t kDurationsKept = 1'024;
     static constexpr std::int64_t kComparisonsPerSecond = 5;
     static constexpr std::int64_t kP99UsAlways = 5'000;  // never too long
 
@@ -61,6 +64,10 @@ public:
 
     void begin(CanarySpec spec);
     bool end(ScriptNumber number);
+    // The figures of those that changed since the last call, to be kept in a commit that is made.
+    void keep(const std::function<void(ScriptNumber, std::string&& figures)>& put);
+    // As they were kept; false: they are of an earlier canary of the script, or none.
+    bool restore(ScriptNumber number, std::string_view figures);
     std::optional<CanarySpec> find(ScriptNumber number) const;
     // Members of an object that is open.
     void append(core::JsonWriter& json, ScriptNumber number) const;
@@ -79,13 +86,11 @@ private:
     struct Arm {
         std::uint64_t runs = 0;
         std::uint64_t failures = 0;
-        std::vector<std::int64_t> durations_us;
-        std::size_t next = 0;
+        DurationCounts durations;
 
         double failing() const {
             return runs == 0 ? 0 : static_cast<double>(failures) / static_cast<double>(runs);
         }
-        std::int64_t p99_us() const;
     };
     struct Entry {
         CanarySpec spec;
@@ -94,7 +99,10 @@ private:
         std::uint64_t different = 0;
         std::int64_t second = 0;
         std::int64_t in_second = 0;
+        bool changed = false;  // since its figures were kept
     };
+    static std::string figures_of(const Entry& entry);
+    static bool read_figures(std::string_view figures, Entry& entry);
     static std::string judge(const Entry& entry);
     void judge_and_tell(Entry& entry, std::optional<CanarySpec>& told);
     static void append_arm(core::JsonWriter& json, const Script& script, const Arm& arm);
@@ -102,6 +110,7 @@ private:
     mutable std::mutex mutex_;
     std::map<std::uint32_t, Entry> entries_;  // by script number
     std::atomic<std::size_t> count_{0};
+    std::atomic<bool> changed_{false};  // a hint: some entry has
     std::function<void(const CanarySpec&)> told_;
 };
 

@@ -79,15 +79,10 @@ Executor::Start CommandExecutor::start(const AttemptInput& input, AttemptResult&
         result.fail("commands are switched off (executors.command.enabled)");
         return Start::kHeld;
     }
-    OutgoingEvent event;
-    parser_.extract(input.event->raw, no_fields_, &event.envelope, fields_);
-    event.event_id = input.event_id.empty() ? event.envelope.event_id : input.event_id;
-    event.received_at_us = input.event->received_at_us;
-    char id[128];
-    const std::size_t id_bytes = input.delivery_id.write(input.delivery_id.self, id, sizeof id);
-
+    const OutgoingEvent event = outgoing_.event_of(input);
+    const std::string id = OutgoingEvents::delivery_id_of(input);
     auto job = make_command_job(
-        {&subscription, &event, {id, id_bytes}, input.attempt, deps_.clock->wall_us()},
+        {&subscription, &event, id, input.attempt, deps_.clock->wall_us()},
         [&](std::string_view name, std::string& value) { return input.host->secret(name, value); });
     if (!job) {
         result.fail(job.error().message, AttemptOutcome::kFatal);

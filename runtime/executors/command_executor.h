@@ -6,11 +6,10 @@
 // Limits: the runner's. Failure: an attempt's failure is its result.
 #pragma once
 
-#include "core/clock.h"
-#include "core/event_parser.h"
 #include "runtime/delivery/executor.h"
 #include "runtime/delivery/kept_answers.h"
 #include "runtime/executors/command_port.h"
+#include "runtime/executors/outside_executor.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -25,10 +24,8 @@ void judge_command(const CommandEnd& end, std::int64_t now_us, AttemptResult& re
 
 class CommandExecutor final : public Executor, public CommandReceiver {
 public:
-    struct Deps {
-        const core::Clock* clock = nullptr;
+    struct Deps : OutsideDeps {
         CommandPort* commands = nullptr;
-        bool enabled = true;
         std::uint32_t running_max = 10;
     };
     CommandExecutor(const Deps& deps, AnswerPort& port)
@@ -49,9 +46,7 @@ private:
 
     const Deps deps_;
     KeptAnswers answers_;
-    core::EventParser parser_;
-    core::FieldTable fields_;
-    core::FieldPlan no_fields_;
+    OutgoingEvents outgoing_;
 
     std::mutex mutex_;
     std::unordered_set<std::uint64_t> pending_;  // tickets

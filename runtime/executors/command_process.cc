@@ -87,6 +87,7 @@ void limit(int what, rlim_t max) {
     if (launch.drop_root) {
         // By the bare calls: those of the library change every thread of a process.
         if (::syscall(SYS_setgroups, 0, nullptr) != 0) give_up("setgroups");
+        limit(RLIMIT_NPROC, CommandProcess::kProcessesMax);
         const gid_t gid = launch.user.gid;
         const uid_t uid = launch.user.uid;
         if (::syscall(SYS_setresgid, gid, gid, gid) != 0) give_up("setresgid");

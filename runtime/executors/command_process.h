@@ -2,7 +2,8 @@
 //       ours but its three streams, no new privileges, killed with us, and never as root.
 // Threads: the runner's; it must live as long as the child. Lifetime: kills and reaps what it has
 //       started.
-// Limits: kFilesMax open files, kMemoryBytesMax of address space, no core.
+// Limits: kFilesMax open files, kMemoryBytesMax of address space, no core; kProcessesMax of the user
+//         that it runs as, where that is another one than ours.
 // Failure: spawn() says why nothing runs.
 #pragma once
 
@@ -29,6 +30,7 @@ class CommandProcess {
 public:
     static constexpr std::size_t kFilesMax = 64;
     static constexpr std::size_t kMemoryBytesMax = 512u << 20;
+    static constexpr std::size_t kProcessesMax = 1'024;  // a bomb of forks ends there
 
     static core::Result<std::unique_ptr<CommandProcess>> spawn(const CommandJob& job,
                                                                const CommandUser& user);

@@ -1,6 +1,6 @@
 // What: what is known of the receivers of webhooks, one a subscription, for all lanes: its breaker,
 //       and since when nothing has gone well. Where nothing has for kFailingUsMax, the subscription
-//       is to be paused.
+//       is to be paused; at each of kAlertPercents of that time it is told once.
 //       Where one comes to be in bad health, or well again, or is given up, that is written in the
 //       commit of the outcome (executor_state rows) and read at the next start; the count of
 //       failures of a receiver that is still called is not.
@@ -14,6 +14,7 @@
 #include "runtime/delivery/attempt_result.h"
 #include "runtime/executors/circuit_breaker.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -26,6 +27,7 @@ namespace millrace::runtime {
 class Endpoints {
 public:
     static constexpr std::int64_t kFailingUsMax = 5LL * 86'400'000'000;
+    static constexpr std::array<std::uint32_t, 4> kAlertPercents = {50, 70, 90, 100};
     static constexpr std::size_t kEndpointsMax = 100'000;
 
     bool lets_through(core::SubscriptionId subscription, std::int64_t now_ns);
@@ -48,7 +50,9 @@ private:
 
         CircuitBreaker breaker;
         std::int64_t failing_since_us = 0;  // 0: it is not
+        std::uint32_t alerted_percent = 0;  // what was told of it
     };
+    static void alert(Endpoint& endpoint, std::int64_t now_us, AttemptResult& result);
     static std::string row_of(const Endpoint& endpoint, bool pauses, std::int64_t now_ns,
                               std::int64_t now_us);
 

@@ -118,6 +118,13 @@ void ScriptExecutor::count_canary(const Script& script, const AttemptResult& res
     canaries_->ran(script, result.outcome == AttemptOutcome::kOk, us);
 }
 
+void ScriptExecutor::keep(store::RowBatch& rows, std::int64_t now_us) {
+    if (!canaries_ || !canaries_->any()) return;
+    canaries_->keep([&](ScriptNumber number, std::string&& figures) {
+        rows.put_registry(kCanaryFiguresKind, std::to_string(number.value), 1, now_us, figures);
+    });
+}
+
 // As far as the run can go without waiting; a step may wait.
 Executor::Start ScriptExecutor::start_turn(const AttemptInput& input, AttemptResult& result) {
     const ScriptRunJob& call = *input.call;
@@ -302,6 +309,7 @@ void ScriptExecutor::call_out(std::uint64_t ticket, Waiting& waiting, LuaTurn& t
             call.headers.emplace_back(
                 "idempotency-key", waiting.delivery_id + "-" + std::to_string(waiting.calls_made));
         }
+        if (waiting.script->record_calls) waiting.record.called(call);
         const std::uint64_t number = ++last_call_;
         waiting.calls.push_back(number);
         calls_.emplace(number, std::pair(ticket, i));
@@ -325,6 +333,7 @@ void ScriptExecutor::ask_out(std::uint64_t ticket, Waiting& waiting, LuaTurn& tu
     OutsideAsk ask = std::move(turn.ask);
     ask.tenant = waiting.script->tenant;
     ask.key = waiting.delivery_id + "-" + std::to_string(++waiting.calls_made);
+    if (waiting.script->record_calls) waiting.record.asked(ask);
     if (actions_ && actions_->ask(*this, number, std::move(ask))) return;
     OutsideAnswer refused;
     refused.code = actions_ ? "BUSY" : "DISABLED";
@@ -400,6 +409,10 @@ bool ScriptExecutor::go_on(std::uint64_t ticket, Waiting& waiting) {
             waiting.call_answers.clear();
         }
         waiting.calls.clear();
+        if (waiting.script->record_calls) {
+            waiting.record.answered(waiting.call_answers, waiting.host.wall_us());
+            if (waiting.reply) waiting.record.answered(*waiting.reply, waiting.host.wall_us());
+        }
         turn = vm->resume(waiting.run, std::move(waiting.call_answers), std::move(waiting.reply));
         waiting.call_answers.clear();
         waiting.reply.reset();
@@ -425,6 +438,7 @@ bool ScriptExecutor::go_on(std::uint64_t ticket, Waiting& waiting) {
     if (turn.kv_changed) return make_again(ticket, waiting);
     waiting.answered = true;
     take_result(*vm, *waiting.script, waiting.context, waiting.host, waiting.answer);
+    waiting.record.append_to(waiting.answer.logs_json);
     if (waiting.context.workflow) return true;
     count_canary(*waiting.script, waiting.answer,
                  (waiting.host.monotonic_ns() - waiting.began_ns) / 1000);
@@ -440,6 +454,7 @@ bool ScriptExecutor::make_again(std::uint64_t ticket, Waiting& waiting) {
     }
     waiting.begun_again = 0;
     waiting.calls_made = 0;
+    waiting.record.clear();
     wake_at(ticket, waiting, 0);
     return false;
 }
@@ -452,6 +467,7 @@ void ScriptExecutor::state_lost(LuaVm* vm) {
         drop_calls(*waiting);
         waiting->call_answers.clear();
         waiting->calls_made = 0;
+        waiting->record.clear();
         wake_at(ticket, *waiting, 0);
     }
 }

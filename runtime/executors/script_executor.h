@@ -11,6 +11,7 @@
 #include "runtime/courier/http_port.h"
 #include "runtime/delivery/executor.h"
 #include "runtime/delivery/outside_port.h"
+#include "runtime/executors/call_record.h"
 #include "runtime/executors/canary_table.h"
 #include "runtime/executors/script_cache.h"
 #include "runtime/executors/script_context.h"
@@ -45,6 +46,7 @@ public:
     PendingBounds bounds(const AttemptInput& input) const override;
     void abandon(AttemptTicket ticket) override;
     std::size_t do_work() override;
+    void keep(store::RowBatch& rows, std::int64_t now_us) override;
     std::optional<std::int64_t> next_work_ns() const override;
 
     // courier::HttpReceiver
@@ -125,6 +127,7 @@ private:
         std::uint32_t calls_made = 0;  // by this run, over all its waits
         AttemptResult answer;
         bool answered = false;  // and the port has not taken it yet
+        CallRecord record;      // of a script that asks for it
     };
     using WaitingRef = std::unique_ptr<Waiting>;
     static std::int64_t time_ms(const Waiting& waiting);
@@ -162,7 +165,7 @@ private:
     LuaWatchdogSlot* const slot_;
     AnswerPort& port_;
     ScriptCache scripts_;
-    ScriptCache others_;  // versions that are not the newest, of scripts with a canary
+    ScriptCache others_;     // versions that are not the newest, of scripts with a canary
     ScriptCache workflows_;  // versions that runs are pinned to, by numbers of their own
     ContextTexts texts_;     // of the run that is being started
     std::unordered_map<std::uint64_t, WaitingRef> waiting_;   // by ticket

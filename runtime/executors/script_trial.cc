@@ -6,6 +6,7 @@
 #include "core/json_writer.h"
 #include "core/random.h"
 #include "runtime/delivery/attempt_record.h"
+#include "runtime/delivery/emitted_json.h"
 #include "runtime/delivery/script_emit.h"
 #include "runtime/event/event_defaults.h"
 #include "runtime/event/tenant_names.h"
@@ -13,6 +14,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 namespace millrace::runtime {
@@ -54,7 +56,9 @@ public:
         return case_.kv_list ? case_.kv_list(space, prefix, noting) : KvAnswer::kFound;
     }
     bool secret(std::string_view name, std::string& value) override {
-        return case_.secret && case_.secret(name, value);
+        const bool there = case_.secret && case_.secret(name, value);
+        if (there) secrets_.emplace(name);
+        return there;
     }
     EmitCause emit_cause() override {
         core::EventParser parser;
@@ -86,6 +90,8 @@ public:
         return out;
     }
 
+    std::vector<std::string> take_secrets() { return {secrets_.begin(), secrets_.end()}; }
+
 private:
     void note_read(KvSpace space, std::string_view key, std::optional<std::string> value) {
         reads_.emplace(std::pair(space, std::string(key)), std::move(value));
@@ -96,6 +102,7 @@ private:
     std::string text_, context_;
     core::Envelope envelope_;
     std::int64_t waited_us_ = 0;
+    std::set<std::string> secrets_;
     std::map<std::pair<KvSpace, std::string>, std::optional<std::string>> reads_;
 };
 
@@ -228,19 +235,6 @@ void take_kv(const TrialCase& what, std::span<const KvOp> ops, TrialOutcome& out
     }
 }
 
-std::string emitted_text(const EmittedEvent& event) {
-    std::string out;
-    core::JsonWriter json(out);
-    json.begin_object().field("pattern", event.pattern);
-    json.raw_field("payload", event.payload.empty() ? "{}" : event.payload);
-    if (!event.partition_key.empty()) json.field("partitionKey", event.partition_key);
-    if (!event.version.empty()) json.field("version", event.version);
-    if (!event.correlation_id.empty()) json.field("correlationId", event.correlation_id);
-    if (event.priority != 0) json.field("priority", event.priority);
-    json.end_object();
-    return out;
-}
-
 void append_kv(core::JsonWriter& json, std::string_view name, const std::vector<TrialKv>& list) {
     json.key(name).begin_array();
     for (const TrialKv& one : list) {
@@ -365,12 +359,13 @@ TrialOutcome try_script(const TrialCase& what, LuaWatchdogSlot* slot) {
     out.error = done.error;
     out.result = done.result_json;
     append_logs_json(out.logs, done);
-    for (const EmittedEvent& event : done.emitted) out.emitted.push_back(emitted_text(event));
+    for (const EmittedEvent& event : done.emitted) out.emitted.push_back(emitted_json(event));
     take_kv(what, done.kv_ops, out);
     AttemptEffects effects;
     (*vm)->swap_effects(effects);
     out.response = effects.response;
     out.reads = host.take_reads();
+    out.secrets = host.take_secrets();
     return out;
 }
 
@@ -388,6 +383,9 @@ void append_trial(std::string& json_object, const TrialOutcome& outcome) {
     append_kv(json, "kv", outcome.kv);
     append_calls(json, outcome.calls);
     append_kv(json, "reads", outcome.reads);
+    json.key("secrets").begin_array();
+    for (const std::string& name : outcome.secrets) json.value(name);
+    json.end_array();
     json.end_object();
     if (!json_object.ends_with('{')) json_object += ',';
     json_object.append(members, 1, members.size() - 2);

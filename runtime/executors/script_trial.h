@@ -24,6 +24,9 @@
 
 namespace millrace::runtime {
 
+// What randomness begins with where nobody says it: a trial on a server and one in a file agree.
+inline constexpr std::uint64_t kTrialSeed = 0x7219;
+
 // What answers one call: of sdk.http (method and url), or of an action.
 struct RecordedAnswer {
     std::string method, url;
@@ -71,12 +74,13 @@ struct TrialOutcome {
     std::vector<std::string> emitted;  // JSON objects
     std::vector<TrialKv> kv;
     std::vector<TrialCall> calls;
-    std::vector<TrialKv> reads;  // keys that it has read of what was there; `before` alone
+    std::vector<std::string> secrets;  // names of those that it has read
+    std::vector<TrialKv> reads;        // keys that it has read of what was there; `before` alone
 };
 
 TrialOutcome try_script(const TrialCase& what, LuaWatchdogSlot* slot);
 
-// Members of an object that is open: status, result, error, logs, emitted, kv, calls, reads.
+// Members of an object that is open: status, result, error, logs, emitted, kv, calls, reads, secrets.
 void append_trial(std::string& json_object, const TrialOutcome& outcome);
 // The names of the members in which two differ.
 std::vector<std::string_view> trial_differences(const TrialOutcome& one, const TrialOutcome& other);

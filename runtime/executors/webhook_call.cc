@@ -4,7 +4,11 @@
 #include "core/http_url.h"
 #include "runtime/executors/webhook_answer.h"
 #include "runtime/executors/webhook_signature.h"
+#include "runtime/executors/webhook_transform.h"
 #include "runtime/registry/executor_body.h"
+
+#include <algorithm>
+#include <utility>
 
 namespace millrace::runtime {
 namespace {
@@ -18,13 +22,39 @@ core::Result<std::string> filled(std::string_view text, const FindSecret& find_s
     });
 }
 
-bool says_content_type(const NamedTexts& headers) {
-    for (const auto& [name, value] : headers) {
-        std::string lower(name);
-        for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-        if (lower == "content-type") return true;
+bool same_name(std::string_view one, std::string_view other) {
+    const auto lower = [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    };
+    return std::equal(one.begin(), one.end(), other.begin(), other.end(),
+                      [&](char a, char b) { return lower(a) == lower(b); });
+}
+
+template <typename Headers>
+bool holds_header(const Headers& headers, std::string_view name) {
+    return std::any_of(headers.begin(), headers.end(),
+                       [&](const auto& header) { return same_name(header.first, name); });
+}
+
+// Those of a transform first: a subscription's of the same name give way.
+core::Status add_headers(const OutgoingAttempt& attempt, const FindSecret& find_secret,
+                         courier::HttpCall& call) {
+    const WebhookSpec& spec = *attempt.subscription->executor.webhook;
+    if (attempt.reshaped) {
+        for (const auto& [name, value] : attempt.reshaped->headers)
+            call.headers.emplace_back(name, value);
     }
-    return false;
+    for (const auto& [name, value] : spec.headers) {
+        if (attempt.reshaped && holds_header(attempt.reshaped->headers, name)) continue;
+        auto text = filled(value, find_secret);
+        if (!text) return core::fail(std::move(text.error()));
+        call.headers.emplace_back(name, std::move(*text));
+    }
+    if (!holds_header(call.headers, "content-type"))
+        call.headers.emplace_back("content-type", attempt.reshaped
+                                                      ? attempt.reshaped->content_type
+                                                      : webhook_content_type(spec.body));
+    return {};
 }
 
 // W3C Trace Context: what belongs together by its correlation is one trace, each attempt a span.
@@ -61,7 +91,7 @@ core::Result<courier::HttpCall> make_webhook_call(const OutgoingAttempt& attempt
     if (auto parsed = core::HttpUrl::parse(call.url); !parsed) {
         return core::fail(core::ErrorCode::kValidation, "executor.url " + parsed.error().message);
     }
-    call.body = webhook_body(*attempt.event, spec.body);
+    call.body = attempt.reshaped ? attempt.reshaped->body : webhook_body(*attempt.event, spec.body);
     call.timeout_ms = spec.timeout_ms;
     call.body_bytes_max = kAnswerBytesRead;
     call.cut_body = true;
@@ -69,13 +99,8 @@ core::Result<courier::HttpCall> make_webhook_call(const OutgoingAttempt& attempt
     call.group = subscription.number.value;
     call.group_calls_max = spec.concurrency_max;
     call.group_per_second_max = spec.per_second_max;
-    for (const auto& [name, value] : spec.headers) {
-        auto text = filled(value, find_secret);
-        if (!text) return core::fail(std::move(text.error()));
-        call.headers.emplace_back(name, std::move(*text));
-    }
-    if (!says_content_type(spec.headers))
-        call.headers.emplace_back("content-type", webhook_content_type(spec.body));
+    if (auto added = add_headers(attempt, find_secret, call); !added)
+        return core::fail(added.error());
     const std::int64_t seconds = attempt.now_us / 1'000'000;
     call.headers.emplace_back("webhook-id", attempt.delivery_id);
     call.headers.emplace_back("webhook-timestamp", std::to_string(seconds));

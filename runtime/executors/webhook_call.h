@@ -19,6 +19,8 @@ namespace millrace::runtime {
 
 using FindSecret = std::function<bool(std::string_view name, std::string& value)>;
 
+struct Reshaped;  // webhook_transform.h
+
 // What goes out, to whom, for the how manieth time.
 struct OutgoingAttempt {
     const Subscription* subscription = nullptr;
@@ -26,6 +28,7 @@ struct OutgoingAttempt {
     std::string_view delivery_id;
     std::uint32_t attempt = 1;
     std::int64_t now_us = 0;
+    const Reshaped* reshaped = nullptr;  // what a transform made of it; null: it is sent as it is
 };
 
 core::Result<courier::HttpCall> make_webhook_call(const OutgoingAttempt& attempt,

@@ -1,5 +1,6 @@
 #include "runtime/executors/webhook_executor.h"
 
+#include "runtime/delivery/event_input.h"
 #include "runtime/executors/webhook_answer.h"
 #include "runtime/executors/webhook_call.h"
 
@@ -19,31 +20,69 @@ Executor::Start WebhookExecutor::start(const AttemptInput& input, AttemptResult&
         result.retry_after_ms = deps_.endpoints->left_alone_ms(subscription.number, now_ns);
         return Start::kHeld;
     }
-    OutgoingEvent event;
-    parser_.extract(input.event->raw, no_fields_, &event.envelope, fields_);
-    event.event_id = input.event_id.empty() ? event.envelope.event_id : input.event_id;
-    event.received_at_us = input.event->received_at_us;
-    char id[128];
-    const std::size_t id_bytes = input.delivery_id.write(input.delivery_id.self, id, sizeof id);
-    auto call = make_webhook_call(
-        {&subscription, &event, {id, id_bytes}, input.attempt, deps_.clock->wall_us()},
-        [&](std::string_view name, std::string& value) { return input.host->secret(name, value); });
+    const OutgoingEvent event = outgoing_.event_of(input);
+    const std::string id = OutgoingEvents::delivery_id_of(input);
+    Reshaped reshaped;
+    OutgoingAttempt attempt{&subscription, &event, id, input.attempt, deps_.clock->wall_us()};
+    if (!subscription.executor.webhook->transform_script_id.empty()) {
+        const Start left = reshape(input, event, id, reshaped, result);
+        if (left != Start::kPending) return not_sent(input, left);
+        attempt.reshaped = &reshaped;
+    }
+    auto call = make_webhook_call(attempt, [&](std::string_view name, std::string& value) {
+        return input.host->secret(name, value);
+    });
     if (!call) {
-        deps_.endpoints->passed(subscription.number);
         result.fail(call.error().message);
-        return Start::kDone;
+        return not_sent(input, Start::kDone);
     }
     const std::uint64_t ticket = input.ticket.value;
     {
         const std::lock_guard lock(mutex_);
-        pending_.emplace(ticket, Pending{subscription.number, input.silent});
+        pending_.emplace(ticket,
+                         Pending{subscription.number, input.silent, std::move(reshaped.logs_json)});
     }
     if (deps_.http->send(*this, ticket, std::move(*call))) return Start::kPending;
-    const std::lock_guard lock(mutex_);
-    pending_.erase(ticket);
-    deps_.endpoints->passed(subscription.number);
+    {
+        const std::lock_guard lock(mutex_);
+        pending_.erase(ticket);
+    }
     result.fail("too many calls wait to be made");
-    return Start::kHeld;
+    return not_sent(input, Start::kHeld);
+}
+
+// Nothing of it says anything about the receiver.
+Executor::Start WebhookExecutor::not_sent(const AttemptInput& input, Start how) {
+    deps_.endpoints->passed(input.subscription->number);
+    return how;
+}
+
+// kPending: `out` is to be sent.
+Executor::Start WebhookExecutor::reshape(const AttemptInput& input, const OutgoingEvent& event,
+                                         std::string_view delivery_id, Reshaped& out,
+                                         AttemptResult& result) {
+    const Subscription& subscription = *input.subscription;
+    const std::string& id = subscription.executor.webhook->transform_script_id;
+    const Script* script = input.registry->script(subscription.executor.transform);
+    if (!script) {
+        result.fail(std::string(kTransformFailed) + "script '" + id + "' does not exist");
+        return Start::kDone;
+    }
+    if (!script->enabled) {
+        result.fail("script '" + id + "' is disabled");
+        return Start::kHeld;
+    }
+    EventInput seen = event_input_of(*input.event, input.payload_at);
+    seen.event_id = input.event_id;
+    const TransformInput of{&subscription, &seen, event.envelope.pattern, delivery_id,
+                            input.attempt};
+    if (!transform_.run(*script, of, *input.host, out, result)) return Start::kDone;
+    if (!out.skipped) return Start::kPending;
+    result.outcome = AttemptOutcome::kOk;
+    result.outcome_text = "completed";
+    result.result_json = kSkippedJson;
+    result.logs_json = std::move(out.logs_json);
+    return Start::kDone;
 }
 
 PendingBounds WebhookExecutor::bounds(const AttemptInput& input) const {
@@ -63,12 +102,13 @@ void WebhookExecutor::receive(std::uint64_t ticket, courier::HttpAnswer&& answer
         const std::lock_guard lock(mutex_);
         const auto at = pending_.find(ticket);
         if (at == pending_.end()) return;  // abandoned meanwhile
-        pending = at->second;
+        pending = std::move(at->second);
         pending_.erase(at);
     }
     const std::int64_t now_us = deps_.clock->wall_us();
     AttemptResult result;
     judge_answer(answer, pending.silent, now_us, result);
+    result.logs_json = std::move(pending.logs_json);
     deps_.endpoints->ended(pending.subscription, deps_.clock->monotonic_ns(), now_us, result);
     answers_.tell(AttemptTicket(ticket), std::move(result));
 }

@@ -98,7 +98,9 @@ struct RegistrySnapshot {
     // Why deliveries of this one wait, in words; empty: they do not.
     std::string_view held_because(const Subscription& of) const {
         if (is_suspended(of.tenant)) return "its tenant is suspended";
-        return runtime::held_because(of, script(of.executor.script));
+        const ExecutorSpec& executor = of.executor;
+        return runtime::held_because(
+            of, script(executor.script.value != 0 ? executor.script : executor.transform));
     }
 };
 

@@ -76,6 +76,7 @@ core::Status read(std::string_view body, Script& out) {
     in->text("source", out.source,
              {.presence = source_presence, .bytes_min = 1, .bytes_max = kScriptSourceBytesMax});
     in->boolean("enabled", out.enabled);
+    in->boolean("recordCalls", out.record_calls);
     in->integer("timeoutMs", out.timeout_ms, 1, kScriptTimeoutMsMax);
     in->integer("memoryBytes", out.memory_bytes, kScriptMemoryBytesMin, kScriptMemoryBytesMax);
     read_permissions(*in, out.permissions);
@@ -123,6 +124,7 @@ std::string write(const Script& script, bool whole) {
         if (script.may(permission)) json.value(text);
     }
     json.end_array();
+    if (script.record_calls) json.field("recordCalls", true);
     append_allow(json, script);
     append_document_times(json, script.version, script.created_at_us, script.updated_at_us);
     json.end_object();

@@ -4,15 +4,25 @@
 #include "core/json_writer.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace millrace::runtime {
+
+void HiddenTexts::add_beginning(std::uint16_t key) {
+    if (may_begin(key)) return;
+    if (beginnings_.empty() && few_.size() < kFewMax) return few_.push_back(key);
+    if (beginnings_.empty()) {
+        beginnings_.resize(65'536);
+        for (const std::uint16_t one : few_) beginnings_[one] = true;
+    }
+    beginnings_[key] = true;
+}
 
 void HiddenTexts::add_one(std::string value) {
     if (value.size() < kHiddenBytesMin) return;
     if (count_ >= kRememberedMax) *this = {};
-    if (beginnings_.empty()) beginnings_.resize(65'536);
     const std::uint16_t key = beginning(value);
-    beginnings_[key] = true;
+    add_beginning(key);
     std::vector<std::string>& alike = by_beginning_[key];
     if (std::find(alike.begin(), alike.end(), value) != alike.end()) return;
     const auto longer = [&](const std::string& one) { return one.size() >= value.size(); };
@@ -29,7 +39,7 @@ void HiddenTexts::add(std::string_view value) {
 
 // How many bytes of a secret stand at the text's beginning.
 std::size_t HiddenTexts::found_at(std::string_view text) const {
-    if (!beginnings_[beginning(text)]) [[likely]]
+    if (!may_begin(beginning(text))) [[likely]]
         return 0;
     for (const std::string& value : by_beginning_.at(beginning(text))) {
         if (text.starts_with(value)) return value.size();
@@ -82,6 +92,13 @@ void add_webhook_secrets(const WebhookSecrets* secrets, HiddenTexts& to) {
         if (const std::size_t prefix = secret.find('_'); prefix < 8)
             to.add(secret.substr(prefix + 1));
     }
+}
+
+std::shared_ptr<const WebhookSecrets> keep_webhook_secrets(WebhookSecrets secrets) {
+    auto hidden = std::make_shared<HiddenTexts>();
+    add_webhook_secrets(&secrets, *hidden);
+    secrets.hidden = std::move(hidden);
+    return std::make_shared<const WebhookSecrets>(std::move(secrets));
 }
 
 }  // namespace millrace::runtime

@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -39,11 +40,22 @@ private:
         return static_cast<std::uint16_t>(static_cast<unsigned char>(text[0]) << 8 |
                                           static_cast<unsigned char>(text[1]));
     }
+    // So few beginnings are compared one by one: most have no table of 8 KiB.
+    static constexpr std::size_t kFewMax = 4;
+    bool may_begin(std::uint16_t key) const {
+        if (!beginnings_.empty()) return beginnings_[key];
+        for (const std::uint16_t one : few_) {
+            if (one == key) return true;
+        }
+        return false;
+    }
     std::size_t found_at(std::string_view text) const;
+    void add_beginning(std::uint16_t key);
     void add_one(std::string value);
 
     std::size_t count_ = 0;
-    std::vector<bool> beginnings_;  // by the first two bytes; empty: there is none
+    std::vector<std::uint16_t> few_;  // the first two bytes of each, while they are few
+    std::vector<bool> beginnings_;    // then by those bytes; empty: they are few
     std::unordered_map<std::uint16_t, std::vector<std::string>> by_beginning_;  // longest first
 };
 
@@ -63,6 +75,8 @@ private:
 
 // What a webhook is signed with; null: nothing.
 void add_webhook_secrets(const WebhookSecrets* secrets, HiddenTexts& to);
+// For a subscription, with what is hidden of them.
+std::shared_ptr<const WebhookSecrets> keep_webhook_secrets(WebhookSecrets secrets);
 
 inline constexpr std::string_view kHiddenJson = R"("****")";
 inline constexpr std::string_view kHiddenLogs = R"([{"level":"info","text":"****"}])";

@@ -59,8 +59,7 @@ struct ShadowTotals {
     void add(const ShadowTotals& other);
 };
 
-// The whole of a run's output, without bounds.
-std::string emitted_json(const EmittedEvent& event);
+// The whole of a run's output, without bounds; emitted events: emitted_json.h.
 std::string kv_op_json(const KvOp& op);
 // As emitted_json, of an event that is in the log.
 std::string emitted_json_of(std::string_view pattern, std::string_view payload);

@@ -1,5 +1,6 @@
 #include "runtime/replay/shadow_side.h"
 
+#include "runtime/delivery/emitted_json.h"
 #include "runtime/delivery/event_input.h"
 #include "runtime/event/event_defaults.h"
 #include "store/log/event_id.h"

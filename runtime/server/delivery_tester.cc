@@ -1,13 +1,79 @@
 #include "runtime/server/delivery_tester.h"
 
 #include "core/made_id.h"
+#include "runtime/delivery/kv_pending.h"
+#include "runtime/event/event_defaults.h"
+#include "runtime/event/tenant_names.h"
 #include "runtime/executors/command_executor.h"
 #include "runtime/executors/command_job.h"
 #include "runtime/executors/webhook_answer.h"
 
+#include <algorithm>
+#include <string>
 #include <utility>
 
 namespace millrace::runtime {
+
+// What a transform sees: kv as it is, and the tenant's secrets.
+class DeliveryTester::Host final : public LuaHost {
+public:
+    Host(const Deps& deps, core::TenantId tenant, const FindSecret& find_secret)
+        : deps_(deps), tenant_(tenant), find_secret_(find_secret), kv_(*deps.kv) {}
+
+    KvAnswer kv_get(KvSpace space, std::string_view key, std::string& value) override {
+        return kv_.read(tenant_, space, key, deps_.clock->wall_us(), value);
+    }
+    KvAnswer kv_list(KvSpace space, std::string_view prefix, KvVisitor& visitor) override {
+        return kv_.list(tenant_, space, prefix, deps_.clock->wall_us(), visitor);
+    }
+    bool secret(std::string_view name, std::string& value) override {
+        std::string found;
+        if (!find_secret_(name, found)) return false;
+        value += found;
+        return true;
+    }
+    std::int64_t wall_us() override { return deps_.clock->wall_us(); }
+    std::int64_t monotonic_ns() override { return deps_.clock->monotonic_ns(); }
+    std::uint64_t random() override { return deps_.random->next(); }
+
+private:
+    const Deps& deps_;
+    const core::TenantId tenant_;
+    const FindSecret& find_secret_;
+    KvPending kv_;
+};
+
+bool DeliveryTester::reshape(const RegistrySnapshot& registry, OutgoingAttempt& attempt,
+                             const FindSecret& find_secret, Reshaped& out, AttemptResult& told) {
+    const Subscription& subscription = *attempt.subscription;
+    if (!subscription.executor.webhook ||
+        subscription.executor.webhook->transform_script_id.empty())
+        return false;
+    const Script* script = registry.script(subscription.executor.transform);
+    if (!script) {
+        told.fail(std::string(kTransformFailed) + "its script does not exist");
+        return true;
+    }
+    Script bounded = *script;
+    bounded.timeout_ms = std::min(bounded.timeout_ms, kTransformMsMax);
+    EventInput event;
+    event.text = attempt.event->envelope.raw;
+    event.event_id = attempt.event->event_id;
+    event.tenant_id = tenant_name(subscription.tenant);
+    event.version_fill = kDefaultVersion;
+    event.source_fill = kDefaultSourceJson;
+    event.received_at_us = attempt.event->received_at_us;
+    Host host(deps_, subscription.tenant, find_secret);
+    const TransformInput input{&subscription, &event, attempt.event->envelope.pattern,
+                               attempt.delivery_id, attempt.attempt};
+    if (!transform_.run(bounded, input, host, out, told)) return true;
+    attempt.reshaped = &out;
+    if (!out.skipped) return false;
+    told.outcome = AttemptOutcome::kOk;
+    told.outcome_text = "completed";
+    told.result_json = kSkippedJson;
+    return true;
+}
 
 // False: there is no room. An error in `status` is the call's.
 bool DeliveryTester::hand_over(const OutgoingAttempt& attempt, const FindSecret& find_secret,
@@ -66,8 +132,10 @@ void DeliveryTester::test(const SubscriptionRef& subscription, const std::string
         if (secret) value = secret->value;
         return secret != nullptr;
     };
-    const OutgoingAttempt attempt{subscription.get(), &outgoing, delivery_id, 1,
-                                  outgoing.received_at_us};
+    OutgoingAttempt attempt{subscription.get(), &outgoing, delivery_id, 1, outgoing.received_at_us};
+    Reshaped reshaped;
+    AttemptResult told;
+    if (room && reshape(*registry, attempt, find_secret, reshaped, told)) return tell(ticket, told);
     if (room && hand_over(attempt, find_secret, ticket, refused.status) && refused.status) return;
     {
         const std::lock_guard lock(mutex_);

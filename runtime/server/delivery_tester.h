@@ -3,7 +3,7 @@
 // Threads: test() the conductor's, receive() the courier's, ended() the runner's; `done` is called
 //       through `post`.
 // Lifetime: outlives their threads.
-// Limits: kTestsMax under way. Overflow policy: refuse.
+// Limits: kTestsMax under way. Overflow policy: refuse. A transform has kTransformMsMax.
 // Failure: told as the outcome of the attempt.
 #pragma once
 
@@ -15,8 +15,10 @@
 #include "runtime/delivery/attempt_result.h"
 #include "runtime/executors/command_port.h"
 #include "runtime/executors/webhook_call.h"
+#include "runtime/executors/webhook_transform.h"
 #include "runtime/registry/secret_mask.h"
 #include "runtime/registry/secret_names.h"
+#include "store/rows/kv_store.h"
 
 #include <cstdint>
 #include <functional>
@@ -36,10 +38,13 @@ public:
         core::Random* random = nullptr;
         courier::HttpPort* http = nullptr;
         CommandPort* commands = nullptr;
+        store::KvStore* kv = nullptr;              // what a transform reads
+        LuaWatchdogSlot* watchdog_slot = nullptr;  // likewise
         std::function<RegistrySnapshotRef()> registry;
         std::function<void(std::function<void()>)> post;
     };
-    explicit DeliveryTester(Deps deps) : deps_(std::move(deps)) {}
+    explicit DeliveryTester(Deps deps)
+        : deps_(std::move(deps)), transform_(deps_.watchdog_slot, 0x7e57) {}
 
     void test(const SubscriptionRef& subscription, const std::string& event, Done done);
     void receive(std::uint64_t ticket, courier::HttpAnswer&& answer) override;
@@ -53,6 +58,13 @@ private:
         HiddenTexts hidden;
     };
 
+    // Others wait for the conductor.
+    static constexpr std::int64_t kTransformMsMax = 2'000;
+    class Host;
+
+    // True: the attempt has ended with its transform, as `told` says.
+    bool reshape(const RegistrySnapshot& registry, OutgoingAttempt& attempt,
+                 const FindSecret& find_secret, Reshaped& out, AttemptResult& told);
     bool hand_over(const OutgoingAttempt& attempt, const FindSecret& find_secret,
                    std::uint64_t ticket, core::Status& status);
     void tell(std::uint64_t ticket, const AttemptResult& result);
@@ -61,6 +73,7 @@ private:
     core::EventParser parser_;
     SecretNames secrets_;
     SecretMask mask_;
+    WebhookTransform transform_;
     std::uint64_t last_ticket_ = 0;
     std::mutex mutex_;
     std::unordered_map<std::uint64_t, Test> tests_;  // by ticket

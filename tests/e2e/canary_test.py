@@ -96,6 +96,39 @@ class Canary(harness.ServerCase):
 
 
 class Restart(unittest.TestCase):
+    def test_its_figures_are_counted_on(self):
+        """Too few runs before the crash to give it up, too few after: together they are enough."""
+        server = harness.Server().start()
+        try:
+            script = server.create_script("return function() return 1 end")
+            server.request("PUT", f"/v2/scripts/{script}", {"source": "return function() error('no') end"})
+            one = server.subscribe("r", script, retry={"maxRetries": 0})
+            self.assertEqual(server.post(f"/v2/scripts/{script}/canary", {
+                "version": 2, "percent": 50, "rollbackOn": {"minRuns": 20}}).status, 200)
+
+            def state():
+                return server.get(f"/v2/scripts/{script}/canary").json()
+
+            def send(count):
+                server.post("/v2/events", [{"pattern": "r", "payload": {}} for _ in range(count)])
+                return server.wait_executions(count, statuses=("completed", "dead"), subscriptionId=one)
+            send(24)
+            before = state()
+            self.assertTrue(0 < before["candidate"]["runs"] < 20, before)
+            server.kill()
+            server.start()
+            after = state()
+            self.assertEqual({k: after[k] for k in ("candidate", "baseline", "state")},
+                             {k: before[k] for k in ("candidate", "baseline", "state")})
+            server.post("/v2/events", [{"pattern": "r", "payload": {}} for _ in range(60)])
+            harness.wait_until("the rollback", lambda: state()["state"] == "rolledBack")
+            told = state()
+            server.kill()
+            server.start()
+            self.assertEqual((state()["state"], state()["reason"]), ("rolledBack", told["reason"]))
+        finally:
+            server.close()
+
     def test_it_goes_on_after_a_crash(self):
         server = harness.Server().start()
         try:

@@ -158,6 +158,7 @@ core::Result<Fixture> read_fixture(std::string_view text, const std::string& fol
     if (in->object("event", core::Presence::kRequired))
         core::append_json(out.what.event, *in->any("event"));
     out.what.now_us = kNowUs;
+    out.what.seed = runtime::kTrialSeed;
     in->timestamp("now", out.what.now_us);
     in->text("subscriptionId", out.what.subscription_id);
     read_kv(*in, out);

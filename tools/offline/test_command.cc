@@ -162,12 +162,27 @@ std::string expected_of(core::JsonElement trial) {
     return expect.raw("calls", "[" + calls + "]").str();
 }
 
-// An answer for each call that was made, for the author to complete.
-std::string answers_of(core::JsonElement trial, bool& any) {
+// What the execution's calls were answered with, where its script has recordCalls: `all` is false
+// where one is not there whole.
+std::string recorded_of(core::JsonElement execution, bool& all) {
     std::string list;
     bool found = false;
+    for (const core::JsonElement line : array_at(execution, "logs", found)) {
+        if (text_at(line, "level") != "call") continue;
+        core::JsonElement fields, missing;
+        all &= !line.find("cut", missing) && !line.find("linesLeftOut", missing);
+        if (line.find("fields", fields)) list += (list.empty() ? "" : ",") + json_compact(fields);
+    }
+    return list;
+}
+
+// An answer for each call that has none, for the author to complete.
+std::string answers_of(core::JsonElement trial, const std::string& recorded, bool& missing) {
+    std::string list = recorded;
+    bool found = false;
     for (const core::JsonElement call : array_at(trial, "calls", found)) {
-        any = true;
+        if (flag_at(call, "answered")) continue;
+        missing = true;
         JsonObject one;
         one.text_if("method", text_at(call, "method")).text_if("url", text_at(call, "url"));
         if (const std::string action = text_at(call, "action"); !action.empty())
@@ -177,6 +192,18 @@ std::string answers_of(core::JsonElement trial, bool& any) {
         list += (list.empty() ? "" : ",") + one.str();
     }
     return "[" + list + "]";
+}
+
+// Whoever reads the test gets to see the names alone.
+std::string secrets_of(core::JsonElement trial) {
+    std::string members;
+    bool found = false;
+    for (const core::JsonElement item : array_at(trial, "secrets", found)) {
+        std::string_view name;
+        if (item.get(name))
+            members += (members.empty() ? "" : ",") + json_quoted(name) + ":\"****\"";
+    }
+    return "{" + members + "}";
 }
 
 bool write_file(const fs::path& path, std::string_view text) {
@@ -199,10 +226,16 @@ int record(const Options& o) {
     const auto script = server.call(
         {.path = "/v2/scripts/" + url_escaped(script_id) + "?version=" + url_escaped(version)});
     if (!script) return kExitFailed;
-    const auto trial =
-        server.call({.method = "POST",
-                     .path = "/v2/scripts/" + url_escaped(script_id) + "/try",
-                     .body = JsonObject().text("eventId", event_id).raw("version", version).str()});
+    bool whole = true;
+    const std::string recorded = recorded_of(execution->root, whole);
+    const auto trial = server.call({.method = "POST",
+                                    .path = "/v2/scripts/" + url_escaped(script_id) + "/try",
+                                    .body = JsonObject()
+                                                .text("eventId", event_id)
+                                                .raw("version", version)
+                                                .raw("calls", "[" + recorded + "]")
+                                                .flag("maskSecrets", true)
+                                                .str()});
     if (!trial) return kExitFailed;
 
     std::error_code error;
@@ -220,14 +253,15 @@ int record(const Options& o) {
         if (event->root.find(member, value))
             told += (told.empty() ? "" : ",") + json_quoted(member) + ":" + json_compact(value);
     }
-    bool calls = false;
+    bool missing = false;
     JsonObject fixture;
     fixture.text("name", name).text("script", lua.filename().string());
     const std::string type = text_at(script->root, "type");
     if (type == "api" || type == "endpoint") fixture.text("scriptType", type);
     fixture.text_if("now", text_at(event->root, "receivedAt"));
     fixture.raw("event", "{" + told + "}").raw("kv", raw_at(trial->root, "reads"));
-    fixture.raw("secrets", "{}").raw("calls", answers_of(trial->root, calls));
+    fixture.raw("secrets", secrets_of(trial->root));
+    fixture.raw("calls", answers_of(trial->root, recorded, missing));
     fixture.raw("expect", expected_of(trial->root));
     core::JsonDom dom;
     core::JsonElement root;
@@ -238,10 +272,13 @@ int record(const Options& o) {
         !write_file(path, json_pretty(root) + "\n"))
         return failed("folder '" + o.folder + "' can't be written to");
     std::printf("%s\n", path.string().c_str());
-    if (calls)
+    if (!whole)
+        std::fprintf(stderr, "an answer was too long to be kept whole: complete it in `calls`\n");
+    if (missing)
         std::fprintf(stderr,
-                     "it calls the outside: fill in what `calls` are answered with, and expect "
-                     "what then comes of it\n");
+                     "it made calls that were not recorded: fill in what `calls` are answered "
+                     "with, and expect what then comes of it; with \"recordCalls\": true the "
+                     "script's executions keep the answers\n");
     return kExitOk;
 }
 

@@ -210,6 +210,35 @@ TEST(Endpoints, PauseAfterFiveBadDays) {
     EXPECT_FALSE(after(endpoints, kFailed, 1, kNowUs + 5 * kDayUs + 1).pauses);
 }
 
+TEST(Endpoints, TellAtStepsOfTheFiveDaysOnceEach) {
+    constexpr std::int64_t kHourUs = 3'600'000'000;
+    constexpr auto kFailed = AttemptOutcome::kFailed;
+    const core::SubscriptionId one(1);
+    Endpoints endpoints;
+    const auto told = [&](Endpoints& of, std::int64_t hours) {
+        return after(of, kFailed, 1, kNowUs + hours * kHourUs).failing_percent;
+    };
+    EXPECT_EQ(told(endpoints, 0), 0u);
+    EXPECT_EQ(told(endpoints, 59), 0u);
+    const AttemptResult half = after(endpoints, kFailed, 1, kNowUs + 60 * kHourUs);
+    EXPECT_EQ(half.failing_percent, 50u);
+    EXPECT_EQ(half.failing_since_us, kNowUs);
+    EXPECT_FALSE(half.pauses);
+    EXPECT_EQ(told(endpoints, 61), 0u) << "once";
+    Endpoints next;
+    ASSERT_TRUE(half.kept_state);
+    ASSERT_TRUE(next.restore(one, *half.kept_state, 1, kNowUs + 61 * kHourUs));
+    EXPECT_EQ(told(next, 62), 0u) << "over a start too";
+    EXPECT_EQ(told(next, 109), 90u) << "the highest of those that were reached";
+    const AttemptResult last = after(next, kFailed, 1, kNowUs + 121 * kHourUs);
+    EXPECT_EQ(last.failing_percent, 100u);
+    EXPECT_TRUE(last.pauses);
+    EXPECT_EQ(told(next, 122), 0u) << "it begins anew";
+    after(next, AttemptOutcome::kOk, 1, kNowUs + 123 * kHourUs);
+    EXPECT_EQ(told(next, 300), 0u);
+    EXPECT_EQ(told(next, 361), 50u) << "of another time";
+}
+
 TEST(Endpoints, AreKnownAfterAStart) {
     const core::SubscriptionId one(1);
     constexpr auto kFailed = AttemptOutcome::kFailed;

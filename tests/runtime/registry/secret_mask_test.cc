@@ -31,6 +31,26 @@ TEST(HiddenTexts, StarsStandWhereASecretStood) {
     EXPECT_FALSE(texts.hide(same));
 }
 
+TEST(HiddenTexts, FewAreHiddenAsManyAre) {
+    const std::string text = "aaaa-1 bbbb-1 cccc-1 dddd-1 eeee-1 ffff-1";
+    std::string expected = text;
+    HiddenTexts texts;
+    for (const char* value : {"aaaa-1", "bbbb-1", "cccc-1", "dddd-1", "eeee-1", "ffff-1"}) {
+        texts.add(value);
+        expected.replace(expected.find(value), 6, "****");
+        EXPECT_EQ(hidden(texts, text), expected);
+    }
+}
+
+TEST(HiddenTexts, AWebhooksSecretsAreKeptWithIt) {
+    const auto kept = keep_webhook_secrets(
+        {.current = "whsec_bmV3LXNlY3JldA==", .previous = "whsec_b2xkLXNlY3JldA=="});
+    ASSERT_TRUE(kept->hidden);
+    EXPECT_EQ(kept->current, "whsec_bmV3LXNlY3JldA==");
+    EXPECT_EQ(hidden(*kept->hidden, "whsec_bmV3LXNlY3JldA== b2xkLXNlY3JldA== whsec_"),
+              "**** **** whsec_");
+}
+
 TEST(HiddenTexts, JsonStaysJson) {
     HiddenTexts texts;
     for (const char* value : {"123456", "secret", R"({"user":1})"}) texts.add(value);
