@@ -3,6 +3,7 @@
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
 #include "runtime/delivery/kv_pending.h"
+#include "runtime/delivery/letter_edit.h"
 #include "runtime/executors/script_trial.h"
 #include "runtime/registry/secret_mask.h"
 #include "runtime/registry/secret_names.h"
@@ -103,6 +104,7 @@ struct Looked {
     const Subscription* subscription = nullptr;
     const Script* script = nullptr;
     std::optional<store::OwnedEvent> event = {};
+    std::string text = {};  // as it would be delivered
 };
 Looked look_at(Rehearsal& rehearsal, const store::DeadLetter& letter) {
     Looked out;
@@ -117,6 +119,9 @@ Looked look_at(Rehearsal& rehearsal, const store::DeadLetter& letter) {
     if (!event || !*event) return {.why = "its event is not kept any more"};
     out.event = std::move(**event);
     if (!may_see(rehearsal.by, out.event->event)) return {.why = "its event is not yours to see"};
+    const auto edit = find_letter_edit(rehearsal.services.database(), letter.key);
+    if (!edit) return {.why = "its corrected event can not be read"};
+    out.text = *edit ? (*edit)->event : std::string(out.event->event.raw);
     return out;
 }
 
@@ -134,8 +139,8 @@ void rehearse(Rehearsal& rehearsal, core::JsonWriter& json, const store::DeadLet
     script.timeout_ms = std::min(script.timeout_ms, kTrialMsMax);
     if (!rehearsal.source.empty()) script.source = rehearsal.source;
     const TrialOutcome came =
-        rehearse_one(rehearsal, letter, *looked.subscription, script,
-                     std::string(looked.event->event.raw), looked.event->event.received_at_us);
+        rehearse_one(rehearsal, letter, *looked.subscription, script, std::move(looked.text),
+                     looked.event->event.received_at_us);
     const bool good = came.status == "completed";
     ++(good ? rehearsal.passed : rehearsal.failed);
     json.field("outcome", good ? "passed" : "failed").field("status", came.status);

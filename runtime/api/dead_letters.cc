@@ -2,6 +2,7 @@
 #include "store/rows/dead_letters.h"
 
 #include "runtime/api/audit.h"
+#include "runtime/api/dead_letter_view.h"
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
 #include "runtime/event/misfit.h"
@@ -22,7 +23,16 @@ constexpr std::size_t kReplayKeysMax = 1'000'000;
 // A page ends behind the entry that makes it so long: events of 1 MiB come with their entries.
 constexpr std::size_t kPageBytes = 16u << 20;
 
-void append_dead_letter(core::JsonWriter& json, Services& services, const store::DeadLetter& row) {
+// An event that was corrected is shown as it will be delivered, the one in the log beside it.
+void append_edit(core::JsonWriter& json, const LetterEdit& edit, std::string_view original) {
+    json.key("edited").begin_object();
+    time_field(json, "at", edit.at_us);
+    json.field("by", edit.by).field("count", edit.count);
+    json.raw_field("original", original).end_object();
+}
+
+void append_dead_letter(core::JsonWriter& json, Services& services, const store::DeadLetter& row,
+                        const std::optional<LetterEdit>& edit) {
     store::Database& database = services.database();
     json.begin_object().field("id", store::encode_dead_letter_id(database.hasher(), row.key));
     json.field("tenantId", tenant_name(row.key.tenant))
@@ -37,7 +47,8 @@ void append_dead_letter(core::JsonWriter& json, Services& services, const store:
             append_as_sent(text, (*event)->event, database.hasher());
         else
             append_event(text, (*event)->event, database.hasher());
-        json.raw_field("event", text);
+        json.raw_field("event", edit ? std::string_view(edit->event) : text);
+        if (edit) append_edit(json, *edit, text);
     } else {
         json.key("event").value(nullptr);
     }
@@ -48,15 +59,6 @@ void append_dead_letter(core::JsonWriter& json, Services& services, const store:
     if (!row.extra.empty()) json.raw_field("replayId", row.extra);
     time_field(json, "createdAt", row.key.created_at_us);
     time_field(json, "updatedAt", row.updated_at_us).end_object();
-}
-
-core::Result<store::OwnedDeadLetter> find(Call& call, std::string_view id) {
-    const auto key = store::decode_dead_letter_id(call.services.database().hasher(), id);
-    if (!key || key->tenant != call.tenant()) return not_found("dead letter", id);
-    auto row = call.services.database().dead_letters().get(*key);
-    if (!row) return core::fail(std::move(row.error()));
-    if (!*row) return not_found("dead letter", id);
-    return std::move(**row);
 }
 
 struct ReplaySelection {
@@ -180,7 +182,10 @@ ApiResponse list(const Listing& listing, Services& services) {
     if (!page) return error_response(page.error());
     ListBody body;
     for (std::size_t i = 0; i < page->rows.size(); ++i) {
-        append_dead_letter(body.json(), services, page->rows[i].row);
+        const store::DeadLetter& row = page->rows[i].row;
+        const auto edit = find_letter_edit(services.database(), row.key);
+        if (!edit) return error_response(edit.error());
+        append_dead_letter(body.json(), services, row, *edit);
         if (body.bytes() >= kPageBytes && i + 1 < page->rows.size())
             return body.finish(store::DeadLetters::cursor_at(page->rows[i + 1].row.key));
     }
@@ -237,14 +242,14 @@ void redrive(Services& services, Bulk& bulk) {
 
 // What a call without dryRun would take.
 ApiResponse would_be(Services& services, const Bulk& bulk) {
-    constexpr std::size_t kSampleMax = 10;
+    constexpr std::size_t kShownSampleMax = 10;
     std::string body;
     core::JsonWriter json(body);
     json.begin_object().field("success", true).field("dryRun", true);
     json.field("count", bulk.keys.size());
     if (bulk.left_out != 0) json.field("leftOut", bulk.left_out);
     json.key("sample").begin_array();
-    for (std::size_t i = 0; i < std::min(bulk.keys.size(), kSampleMax); ++i)
+    for (std::size_t i = 0; i < std::min(bulk.keys.size(), kShownSampleMax); ++i)
         json.value(store::encode_dead_letter_id(services.database().hasher(), bulk.keys[i]));
     json.end_array().end_object();
     return json_response(200, std::move(body));
@@ -278,21 +283,43 @@ void list_dead_letters(Call& call, const Respond& respond) {
     if (!taken) respond(error_response(busy_aside(Aside::kLook)));
 }
 
-Answer get_dead_letter(Call& call) {
-    auto row = find(call, call.request.param("id"));
+core::Result<store::OwnedDeadLetter> find_dead_letter(Call& call, std::string_view id) {
+    const auto key = store::decode_dead_letter_id(call.services.database().hasher(), id);
+    if (!key || key->tenant != call.tenant()) return not_found("dead letter", id);
+    auto row = call.services.database().dead_letters().get(*key);
     if (!row) return core::fail(std::move(row.error()));
+    if (!*row) return not_found("dead letter", id);
+    return std::move(**row);
+}
+
+std::string dead_letter_etag(const store::DeadLetter& row, const std::optional<LetterEdit>& edit) {
+    return std::to_string(row.updated_at_us) + "." + std::to_string(edit ? edit->count : 0);
+}
+
+core::Result<ApiResponse> dead_letter_response(Call& call, const store::DeadLetter& row) {
+    const auto edit = find_letter_edit(call.services.database(), row.key);
+    if (!edit) return core::fail(edit.error());
     std::string body;
     core::JsonWriter json(body);
-    append_dead_letter(json, call.services, row->row);
-    return json_response(200, std::move(body));
+    append_dead_letter(json, call.services, row, *edit);
+    ApiResponse response = json_response(200, std::move(body));
+    response.headers.emplace_back("ETag", "\"" + dead_letter_etag(row, *edit) + "\"");
+    return response;
+}
+
+Answer get_dead_letter(Call& call) {
+    auto row = find_dead_letter(call, call.request.param("id"));
+    if (!row) return core::fail(std::move(row.error()));
+    return dead_letter_response(call, row->row);
 }
 
 Answer delete_dead_letter(Call& call) {
     const std::string_view id = call.request.param("id");
-    auto row = find(call, id);
+    auto row = find_dead_letter(call, id);
     if (!row) return core::fail(std::move(row.error()));
     store::RowBatch batch;
     batch.erase_dead_letter(row->row.key);
+    batch.erase_registry(kLetterEditKind, letter_edit_id(row->row.key));
     if (auto status = call.services.database().write_now(batch); !status)
         return core::fail(status.error());
     audit_letters(call, "delete", id, 1);
@@ -301,7 +328,7 @@ Answer delete_dead_letter(Call& call) {
 
 Answer replay_dead_letter(Call& call) {
     const std::string_view id = call.request.param("id");
-    auto row = find(call, id);
+    auto row = find_dead_letter(call, id);
     if (!row) return core::fail(std::move(row.error()));
     if (auto runs = check_runs(call, row->row); !runs) return core::fail(runs.error());
     audit_letters(call, "replay", id, 1);
@@ -321,7 +348,7 @@ void replay_dead_letters(Call& call, const Respond& respond) {
                                             {},
                                             0});
     for (const std::string& id : bulk->selection.ids) {
-        auto row = find(call, id);
+        auto row = find_dead_letter(call, id);
         if (!row) return respond(error_response(row.error()));
         if (auto runs = check_runs(call, row->row); !runs)
             return respond(error_response(runs.error()));

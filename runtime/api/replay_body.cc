@@ -208,6 +208,8 @@ core::Result<ReplaySpec> read_replay_body(Call& call) {
     std::vector<std::string> ids;
     read_pace(*in, spec);
     in->boolean("dryRun", spec.dry_run);
+    in->boolean("newIds", spec.new_ids);
+    if (spec.new_ids && spec.dry_run) in->refuse("newIds", "is for replays that deliver");
     ShadowBody shadow;
     read_shadow_body(*in, shadow);
     if (in->ok() && !spec.dry_run) {

@@ -9,7 +9,12 @@ void encode_delivery_id_to(const store::Hasher& hasher, const DeliveryIdentity& 
         hasher.identity({of.tenant, of.source_type, of.source_id, of.event_id});
     const store::IdHash both =
         hasher.identity_of(of.tenant, of.subscription_id, event.by_source ^ event.by_id);
-    const std::uint64_t halves[] = {event.by_source, both.by_source};
+    std::uint64_t halves[] = {event.by_source, both.by_source};
+    if (of.replay_id.starts_with(kNewIdsReplayPrefix)) [[unlikely]] {
+        const store::IdHash replay = hasher.identity_of(of.tenant, of.replay_id, both.by_source);
+        halves[0] ^= replay.by_source;
+        halves[1] ^= replay.by_id;
+    }
     *out++ = 'd';
     *out++ = 'v';
     *out++ = '_';

@@ -65,6 +65,7 @@ struct DeliveryTexts {
     EventTexts* texts = nullptr;
     const store::StoredEvent* event = nullptr;
     const Subscription* subscription = nullptr;
+    std::string_view replay_id = {};
 
     static std::size_t write_execution_id(const void* self, char* out, std::size_t) {
         const auto& of = *static_cast<const DeliveryTexts*>(self);
@@ -78,7 +79,7 @@ struct DeliveryTexts {
         const EventSource source = source_of(envelope);
         encode_delivery_id_to(of.texts->hasher(),
                               {of.event->tenant, source.type, source.id, of.texts->id(*of.event),
-                               of.subscription->id},
+                               of.subscription->id, of.replay_id},
                               out);
         return kDeliveryIdBytes;
     }

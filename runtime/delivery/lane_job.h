@@ -143,7 +143,9 @@ struct LaneJob {
     core::TenantId lost_tenant;                    // kLostEvent: whose event it was
     std::optional<store::DeadLetterKey> redrive;   // kRedrive: the row that leaves on success
     std::optional<store::OwnedDeadLetter> letter;  // kReturn: likewise
-    std::string replay_id;                         // kReplay
+    // kRedrive, kReturn: the event as somebody has corrected it (letter_edit.h); empty: nobody has.
+    std::string edited;
+    std::string replay_id;  // kReplay
     std::unique_ptr<ScriptRunJob> run;
     // Called on a shard's thread when the outcome of all items is durable: (delivered, failed).
     std::function<void(std::uint64_t, std::uint64_t)> finished;

@@ -1,6 +1,7 @@
 #include "runtime/delivery/outcome_writer.h"
 
 #include "runtime/delivery/attempt_record.h"
+#include "runtime/delivery/letter_edit.h"
 
 #include <charconv>
 
@@ -103,8 +104,10 @@ WrittenOutcome OutcomeWriter::write(const Attempt& attempt, std::string_view eve
     entry.status = written.status;
     rows.add_outcome(entry);
     erase_waiting(job, attempt.event, entry.subscription, rows);
-    if (job.redrive && attempt.result->outcome == AttemptOutcome::kOk)
+    if (job.redrive && attempt.result->outcome == AttemptOutcome::kOk) {
         rows.erase_dead_letter(*job.redrive);
+        if (!job.edited.empty()) rows.erase_registry(kLetterEditKind, letter_edit_id(*job.redrive));
+    }
     return written;
 }
 

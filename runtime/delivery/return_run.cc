@@ -3,6 +3,7 @@
 // letter says why not.
 #include "runtime/delivery/attempt_record.h"
 #include "runtime/delivery/delivery_run.h"
+#include "runtime/delivery/letter_edit.h"
 #include "runtime/event/misfit.h"
 
 #include <string>
@@ -37,13 +38,17 @@ void DeliveryRun::return_misfit(const LaneJob& job) {
     if (!stands_for || texts_.id(stand_in) != misfit_id(letter.event_id))
         return keep_letter(builder_.rows(), letter, kIdIsTaken, now_us);
     guard_.refresh();
-    const auto found = guard_.judge_text(stands_for->event, letter.key.tenant, now_us,
-                                         SchemaGuard::Asker::kNobody);
+    const std::string_view event =
+        job.edited.empty() ? stands_for->event : std::string_view(job.edited);
+    const auto found =
+        guard_.judge_text(event, letter.key.tenant, now_us, SchemaGuard::Asker::kNobody);
     if (!found) return keep_letter(builder_.rows(), letter, found.error().message, now_us);
     if (found->outcome != SchemaGuard::Outcome::kTake)
         return keep_letter(builder_.rows(), letter, found->error.message, now_us);
-    builder_.give_back(stands_for->event, letter.key.tenant);
+    builder_.give_back(event, letter.key.tenant);
     builder_.rows().erase_dead_letter(letter.key);
+    if (!job.edited.empty())
+        builder_.rows().erase_registry(kLetterEditKind, letter_edit_id(letter.key));
 }
 
 }  // namespace millrace::runtime

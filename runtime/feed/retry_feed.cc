@@ -1,6 +1,7 @@
 #include "runtime/feed/retry_feed.h"
 
 #include "runtime/delivery/attempt_record.h"
+#include "runtime/delivery/letter_edit.h"
 #include "runtime/delivery/outcome_writer.h"
 #include "runtime/delivery/placement.h"
 #include "runtime/event/misfit.h"
@@ -375,7 +376,14 @@ bool RetryFeed::make_redrive(LaneJob& job, const store::RetryRow& row, std::int6
         redriven_.erase(key);
         return false;
     }
+    auto edit = find_letter_edit(*deps_.database, key);
+    if (!edit) {
+        deps_.log->error("redrive: a dead letter's corrected event can't be read; it waits",
+                         {{"error", edit.error().message}});
+        return false;
+    }
     job.redrive = key;
+    if (*edit) job.edited = std::move((*edit)->event);
     if (is_misfit_letter(key.delivery.subscription)) {
         job.kind = JobKind::kReturn;
         job.items.clear();
@@ -383,6 +391,7 @@ bool RetryFeed::make_redrive(LaneJob& job, const store::RetryRow& row, std::int6
         return true;
     }
     job.kind = JobKind::kRedrive;
+    if (!job.edited.empty()) job.single = with_text(*deps_.database, *job.single, job.edited);
     job.earlier.history = (*letter)->row.attempts;
     job.earlier.replay_id = decode_letter_replay((*letter)->row.extra);
     job.earlier.made = attempts_made_in(job.earlier.history);

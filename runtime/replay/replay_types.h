@@ -45,9 +45,10 @@ struct ReplaySpec {
     // Deliver to these of the subscriptions that match; empty: to all that match.
     std::vector<core::SubscriptionId> subscriptions;
     ReplayPace pace = ReplayPace::kInstant;
-    double events_per_second = 0;              // kPerSecond
-    double speed = 1;                          // kOriginal: times as fast
-    bool dry_run = false;                      // runs in shadow, changes nothing
+    double events_per_second = 0;  // kPerSecond
+    double speed = 1;              // kOriginal: times as fast
+    bool dry_run = false;          // runs in shadow, changes nothing
+    bool new_ids = false;          // its deliveries have ids of their own; its id says so
     std::shared_ptr<const ShadowSpec> shadow;  // of a dry run
     std::string document;  // the request's body: shown again, and kept with the replay
 };
