@@ -43,7 +43,10 @@ World::World(const WorldOptions& options, Trace& trace)
     : options_(options),
       trace_(trace),
       random_(options.seed ^ 0x3017d),
-      log_(clock_, core::LogLevel::kInfo, print_line) {}
+      log_(clock_, core::LogLevel::kInfo, [this](std::string_view line) {
+          if (options_.log_lines) options_.log_lines->append(line);
+          print_line(line);
+      }) {}
 
 World::~World() = default;
 
@@ -66,6 +69,7 @@ bool World::boot() {
     seams.clock = &clock_;
     seams.seed = options_.seed ^ (std::uint64_t{boots_} << 32);
     seams.matcher_thread = false;
+    seams.http = options_.http;
     seams.make_reactor = [this](const core::Clock& clock) {
         io::ReactorOptions reactor;
         reactor.receive_buffers = 64;

@@ -55,6 +55,8 @@ struct WorldOptions {
     std::size_t queue_bytes = 0;     // of a shard's blocks that wait in memory; more turn it cold
     std::size_t sync_depth_max = 1;  // syncs of the log at once; above 1 now so many, now one
     Keeping keeping;
+    courier::HttpPort* http = nullptr;  // what webhooks go out by; null: there are none
+    std::string* log_lines = nullptr;   // what the server logs is kept there
 };
 
 class World {
