@@ -4,7 +4,10 @@
 //
 //     mutant_sim [--seeds N] [--from SEED] [--only NAME]
 #include "mutations.h"
+#include "tests/sim/entity_run.h"
+#include "tests/sim/schedule_run.h"
 #include "tests/sim/simulation.h"
+#include "tests/sim/webhook_run.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -27,8 +30,10 @@ using namespace millrace::sim;
 constexpr rlim_t kCpuSecondsMax = 30;
 constexpr unsigned kSecondsMax = 600;
 
+using Run = RunResult(const RunOptions&);
+
 // True when the run goes wrong in any way; says how.
-bool goes_wrong(int mutation, std::uint64_t seed) {
+bool goes_wrong(int mutation, std::uint64_t seed, Run* run) {
     std::fflush(stdout);
     const pid_t pid = ::fork();
     if (pid == 0) {
@@ -41,7 +46,7 @@ bool goes_wrong(int mutation, std::uint64_t seed) {
         options.folder = (std::filesystem::temp_directory_path() /
                           ("millrace-mutant-" + std::to_string(::getpid())))
                              .string();
-        const RunResult result = run_simulation(options);
+        const RunResult result = run(options);
         if (!result.wrong.empty())
             std::printf("    seed %llu: %.120s\n", static_cast<unsigned long long>(seed),
                         result.wrong.c_str());
@@ -75,14 +80,21 @@ int main(int argc, char** argv) {
     int missed = 0;
     if (only.empty()) {
         std::printf("no mistake\n");
-        for (std::uint64_t seed = 1; seed <= 3; ++seed) missed += goes_wrong(0, seed);
+        for (std::uint64_t seed = 1; seed <= 3; ++seed)
+            for (Run* const run : {run_simulation, run_schedules, run_entities, run_webhooks})
+                missed += goes_wrong(0, seed, run);
     }
     for (std::size_t i = 0; i < std::size(kMutations); ++i) {
         if (!only.empty() && only != kMutations[i]) continue;
         std::printf("%s\n", kMutations[i]);
         const std::uint64_t begin = from != 0 ? from : kSeedsToBegin[i];
         std::uint64_t tried = 0;
-        while (tried < seeds && !goes_wrong(static_cast<int>(i) + 1, begin + tried)) ++tried;
+        const std::string_view name = kMutations[i];
+        Run* const run = name.starts_with("schedule-")  ? run_schedules
+                         : name.starts_with("entity-")  ? run_entities
+                         : name.starts_with("webhook-") ? run_webhooks
+                                                        : run_simulation;
+        while (tried < seeds && !goes_wrong(static_cast<int>(i) + 1, begin + tried, run)) ++tried;
         if (tried < seeds) continue;
         std::printf("    NOT CAUGHT in %llu seeds\n", static_cast<unsigned long long>(seeds));
         ++missed;

@@ -28,6 +28,7 @@ SEEDS_TO_BEGIN = {
     "thinned-by-another-rule": 12,
     "thinned-although-needed": 6,
     "thinned-without-the-sealed-hash": 6,
+    "place-found-by-the-blocks-own-times": 33,
 }
 
 # name, file, what stands there, what a careless change would make of it; M is true for the mutant only
@@ -228,6 +229,60 @@ MUTATIONS = [
      "                                ? summary->header.received_max_us < criteria_.query.from_us\n"
      "                                : summary->header.received_min_us >= criteria_.query.to_us))\n"
      "                    break;"),
+    ("place-found-by-the-blocks-own-times", "store/log/received_high.cc",
+     "summary && summary->received_high_us < from_us;",
+     "summary && ((M) ? summary->header.received_max_us : summary->received_high_us) < from_us;"),
+    # Entities and schedules: mutant_main.cc knows them by the beginnings of their names.
+    ("webhook-done-before-it-was-sent", "runtime/executors/webhook_executor.cc",
+     "if (deps_.http->send(*this, ticket, std::move(*call))) return Start::kPending;",
+     "if (M) {\n        result.outcome = AttemptOutcome::kOk;\n        result.outcome_text = \"completed\";\n"
+     "        return Start::kDone;\n    }\n"
+     "    if (deps_.http->send(*this, ticket, std::move(*call))) return Start::kPending;"),
+    ("webhook-breaker-never-opens", "runtime/executors/circuit_breaker.cc",
+     "if (in_a_row_ < kInARowMax && !mostly_fails(now_ns)) return;",
+     "if ((M) || (in_a_row_ < kInARowMax && !mostly_fails(now_ns))) return;"),
+    ("webhook-secret-is-told", "runtime/delivery/delivery_run.cc",
+     "    hide_secrets(attempt.event.tenant, attempt.subscription, told);",
+     "    if (!(M)) hide_secrets(attempt.event.tenant, attempt.subscription, told);"),
+    ("webhook-another-id-each-attempt", "runtime/executors/webhook_call.cc",
+     "call.headers.emplace_back(\"webhook-id\", attempt.delivery_id);",
+     "call.headers.emplace_back(\"webhook-id\", std::string(attempt.delivery_id) +\n"
+     "        ((M) && attempt.attempt > 1 ? \"-\" + std::to_string(attempt.attempt) : \"\"));"),
+    ("entity-written-out-of-turn", "runtime/api/entity_write.cc",
+     "write->services.entity_desk().enter(key_of(*write), [write] { run_write(write); });",
+     "(M) ? (run_write(write), true)\n"
+     "            : write->services.entity_desk().enter(key_of(*write), [write] { run_write(write); });"),
+    ("entity-without-its-hooks-effects", "runtime/delivery/entity_run.cc",
+     "entity.effects.append(result.effects);",
+     "if (!(M)) entity.effects.append(result.effects);"),
+    ("entity-deleted-and-still-there", "runtime/delivery/entity_run.cc",
+     "if (change.verb == EntityVerb::kDeleted) return rows.erase_entity(key);",
+     "if (change.verb == EntityVerb::kDeleted) { if (!(M)) rows.erase_entity(key); return; }"),
+    ("entity-of-a-version-that-is-not-looked-at", "runtime/api/entity_write.cc",
+     "if (write.based_on && std::to_string(*write.based_on) != now) {",
+     "if (!(M) && write.based_on && std::to_string(*write.based_on) != now) {"),
+    ("schedule-state-apart-from-its-event", "runtime/scheduler/scheduler_turn.cc",
+     "take_backfill(entry, now_us);\n    put_schedule_state(gather(entry).result->rows, entry.state);",
+     "take_backfill(entry, now_us);\n    if (!(M)) put_schedule_state(gather(entry).result->rows, entry.state);"),
+    ("schedule-next-from-the-last-run", "runtime/scheduler/scheduler_turn.cc",
+     "set_due(entry, next_due(schedule.timing, run.due_us));",
+     "set_due(entry, next_due(schedule.timing, (M) ? now_us : run.due_us));"),
+    ("schedule-begins-anew-at-a-start", "runtime/scheduler/scheduler.cc",
+     "} else if (registry->schedules.find(state->number)) {",
+     "} else if ((M) && state->due_us < now_us) {\n"
+     "        } else if (registry->schedules.find(state->number)) {"),
+    ("schedule-overdue-forgotten-by-a-change", "runtime/scheduler/scheduler.cc",
+     "if (!fresh && entry.state.due_us != 0 && entry.state.due_us <= now_us)",
+     "if (!(M) && !fresh && entry.state.due_us != 0 && entry.state.due_us <= now_us)"),
+    ("schedule-once-and-again-by-a-change", "runtime/scheduler/scheduler.cc",
+     "if (schedule.type == TimingType::kOnce && done_us != 0 && schedule.at_us <= done_us)",
+     "if (!(M) && schedule.type == TimingType::kOnce && done_us != 0 && schedule.at_us <= done_us)"),
+    ("schedule-passed-over-in-silence", "runtime/scheduler/scheduler_turn.cc",
+     "if (missed.skipped_any()) {",
+     "if (!(M) && missed.skipped_any()) {"),
+    ("schedule-fires-what-it-made-up-for", "runtime/scheduler/scheduler_turn.cc",
+     "set_due(entry, missed.next);",
+     "set_due(entry, (M) && !missed.run.empty() ? missed.run.back() : missed.next);"),
 ]
 
 # Mistakes that no simulator meets: the test that does, where a tree holds the mistake

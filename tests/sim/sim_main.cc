@@ -3,7 +3,13 @@
 //     millrace_sim --seed 17            one seed, in words
 //     millrace_sim --seeds 1000 [--first 1] [--jobs 2]
 //     millrace_sim --seed 17 --twice    the same run twice: the traces must be equal
+//     millrace_sim --schedules ...      runs of schedules (schedule_run.h) instead
+//     millrace_sim --entities ...       runs of entities (entity_run.h)
+//     millrace_sim --webhooks ...       runs of webhooks (webhook_run.h)
+#include "tests/sim/entity_run.h"
+#include "tests/sim/schedule_run.h"
 #include "tests/sim/simulation.h"
+#include "tests/sim/webhook_run.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -33,6 +39,7 @@ struct Arguments {
     std::uint32_t steps = RunOptions().steps_per_boot;
     unsigned jobs = 2;
     bool twice = false;
+    RunResult (*run)(const RunOptions&) = run_simulation;
     std::string binary;
 };
 
@@ -48,7 +55,11 @@ RunOptions options_of(const Arguments& arguments, std::uint64_t seed) {
 }
 
 std::string replay_command(const Arguments& arguments, std::uint64_t seed) {
-    std::string command = arguments.binary + " --seed " + std::to_string(seed);
+    const char* of = arguments.run == run_schedules  ? " --schedules"
+                     : arguments.run == run_entities ? " --entities"
+                     : arguments.run == run_webhooks ? " --webhooks"
+                                                     : "";
+    std::string command = arguments.binary + of + " --seed " + std::to_string(seed);
     if (arguments.boots != Arguments().boots)
         command += " --boots " + std::to_string(arguments.boots);
     if (arguments.steps != Arguments().steps)
@@ -57,9 +68,9 @@ std::string replay_command(const Arguments& arguments, std::uint64_t seed) {
 }
 
 int run_one(const Arguments& arguments, std::uint64_t seed, bool talk) {
-    const RunResult result = run_simulation(options_of(arguments, seed));
+    const RunResult result = arguments.run(options_of(arguments, seed));
     if (arguments.twice && result.wrong.empty()) {
-        const RunResult again = run_simulation(options_of(arguments, seed));
+        const RunResult again = arguments.run(options_of(arguments, seed));
         if (again.trace != result.trace) {
             std::printf("seed %llu: two runs, two traces: %016llx %016llx\n",
                         static_cast<unsigned long long>(seed),
@@ -148,6 +159,12 @@ int main(int argc, char** argv) {
             arguments.steps = static_cast<std::uint32_t>(number());
         } else if (name == "--jobs") {
             arguments.jobs = static_cast<unsigned>(number());
+        } else if (name == "--schedules") {
+            arguments.run = run_schedules;
+        } else if (name == "--entities") {
+            arguments.run = run_entities;
+        } else if (name == "--webhooks") {
+            arguments.run = run_webhooks;
         } else if (name == "--twice") {
             arguments.twice = true;
         } else {

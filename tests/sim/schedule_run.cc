@@ -1,0 +1,377 @@
+#include "tests/sim/schedule_run.h"
+
+#include "core/timestamp.h"
+#include "runtime/registry/document_kinds.h"
+#include "runtime/registry/registry.h"
+#include "tests/sim/client.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/schedule_model.h"
+#include "tests/sim/tenants.h"
+#include "tests/sim/world.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <utility>
+
+namespace millrace::sim {
+
+namespace {
+
+constexpr std::int64_t kSecondUs = 1'000'000;
+constexpr std::int64_t kHourUs = 3600 * kSecondUs;
+constexpr std::string_view kJson = "application/json";
+constexpr int kSettleRounds = 400;
+constexpr std::int64_t kSettledUs = 2 * kSecondUs;  // a time that long ago has had its turn
+constexpr const char* kModes[] = {"one", "all", "none"};
+
+class ScheduleSimulation {
+public:
+    explicit ScheduleSimulation(const RunOptions& options)
+        : options_(options),
+          random_(options.seed),
+          world_(make_world_options(options, random_), trace_) {
+        for (std::size_t i = 0; i < kTenants; ++i)
+            clients_.push_back(
+                {.client = std::make_unique<Client>(world_, random_.next(), false, i)});
+        step_one_in_ = random_.below(3) == 0 ? 0 : 300 + random_.below(1500);
+        stall_one_in_ = random_.below(3) == 0 ? 0 : 300 + random_.below(1500);
+        ask_one_in_ = random_.below(3) == 0 ? 0 : 100 + random_.below(600);
+    }
+    RunResult run();
+
+private:
+    enum class End : std::uint8_t { kPower, kKill, kStop, kCount };
+    enum class Ask : std::uint8_t { kPause, kResume, kRename, kTrigger, kCount };
+    struct Station {
+        std::unique_ptr<Client> client;
+        Ask asked = Ask::kPause;
+        std::size_t schedule = 0;
+    };
+    static WorldOptions make_world_options(const RunOptions& options, core::Random& random) {
+        WorldOptions world;
+        world.folder = options.folder + "/data";
+        world.seed = options.seed;
+        world.shards = 1 + random.below(3);
+        world.lanes = 1 + random.below(3);
+        if (random.below(2) == 0) world.sync_depth_max = 2 + random.below(3);
+        return world;
+    }
+    bool wrong(std::string what) {
+        if (what.empty()) return false;
+        if (result_.wrong.empty()) result_.wrong = std::move(what);
+        return true;
+    }
+    std::string call(std::size_t tenant, std::string_view path, const std::string& body,
+                     HttpReply& reply);
+    bool prepare();
+    bool make_schedule(std::size_t tenant, std::size_t number);
+    enum class Cut : std::uint8_t { kNever, kPerhaps };
+    bool start(Cut cut);
+    bool serve(std::uint32_t steps, bool cuts);
+    void weather();
+    void pass_a_due_time();
+    bool ask();
+    bool answered(Station& station, const HttpReply& reply);
+    bool end(End how);
+    void gone() {
+        for (Station& station : clients_) (void)station.client->drop();
+    }
+    bool settle();
+    std::int64_t now_us() { return world_.clock().wall_us(); }
+
+    const RunOptions options_;
+    core::Random random_;
+    Trace trace_;
+    World world_;
+    ScheduleModel model_;
+    std::vector<Station> clients_;  // by tenant
+    RunResult result_;
+    std::uint64_t step_one_in_ = 0;  // 0: never
+    std::uint64_t stall_one_in_ = 0;
+    std::uint64_t ask_one_in_ = 0;
+    std::int64_t farthest_us_ = 0;  // the wall clock's
+};
+
+std::string ScheduleSimulation::call(std::size_t tenant, std::string_view path,
+                                     const std::string& body, HttpReply& reply) {
+    Client& client = *clients_[tenant].client;
+    client.send("POST", path, kJson, body);
+    for (int i = 0; i < 200'000; ++i) {
+        world_.step();
+        const Client::Turn turn = client.turn(reply);
+        if (turn == Client::Turn::kReply) return "";
+        if (turn == Client::Turn::kLost) break;
+    }
+    return "POST " + std::string(path) + " is not answered";
+}
+
+bool ScheduleSimulation::make_schedule(std::size_t tenant, std::size_t number) {
+    struct Grid {
+        std::string_view text;
+        std::int64_t period_us;
+    };
+    static constexpr std::array<Grid, 8> kGrids{
+        {{R"("type":"interval","intervalMs":1000)", kSecondUs},
+         {R"("type":"interval","intervalMs":7000)", 7 * kSecondUs},
+         {R"("type":"interval","intervalMs":3600000)", kHourUs},
+         {R"("type":"cron","cron":"*/2 * * * * *")", 2 * kSecondUs},
+         {R"("type":"cron","cron":"30 * * * * *")", 60 * kSecondUs},
+         {R"("type":"cron","cron":"0 */10 * * * *")", 600 * kSecondUs},
+         {R"("type":"cron","cron":"30 2 * * *")", 24 * kHourUs},
+         {R"("type":"once")", 0}}};
+    const Grid& grid = kGrids[random_.below(kGrids.size())];
+    PlannedSchedule planned;
+    planned.tenant = tenant;
+    planned.id = "s" + std::to_string(tenant) + "-" + std::to_string(number);
+    planned.period_us = grid.period_us;
+    planned.allows_overlap = random_.below(2) == 0;
+    const std::uint64_t mode = random_.below(std::size(kModes));
+    planned.makes_up = mode != 2;
+    std::string body =
+        "{\"id\":\"" + planned.id + "\",\"name\":\"" + planned.id + "\"," + std::string(grid.text);
+    if (planned.period_us == 0) {
+        planned.first_us =
+            now_us() / 1000 * 1000 + static_cast<std::int64_t>(1000 + random_.below(30'000)) * 1000;
+        body += ",\"at\":\"" + core::format_timestamp(planned.first_us) + "\"";
+    }
+    body += ",\"event\":{\"pattern\":\"" + std::string(kTickPrefix) + planned.id +
+            "\",\"payload\":{}},\"overlap\":\"" +
+            (planned.allows_overlap  ? "allow"
+             : random_.below(2) == 0 ? "skip"
+                                     : "queue1") +
+            "\",\"catchUp\":{\"mode\":\"" + kModes[mode] +
+            "\",\"windowMs\":" + std::to_string(random_.below(2) == 0 ? 60'000 : 86'400'000) +
+            ",\"max\":" + std::to_string(1 + random_.below(20)) + "}}";
+    HttpReply reply;
+    if (wrong(call(tenant, "/v2/schedules", body, reply))) return false;
+    if (reply.status != 201)
+        return !wrong("POST /v2/schedules said " + std::to_string(reply.status) + " " + reply.body);
+    const auto found =
+        world_.parts().registry->table<runtime::Schedule>().find(tenant_id(tenant), planned.id);
+    if (!found) return !wrong("the schedule is not there");
+    planned.number = found->number.value;
+    simdjson::dom::parser parser;
+    simdjson::dom::element made;
+    std::string_view next;
+    std::int64_t first_us = 0;
+    if (parser.parse(reply.body).get(made) || made["nextRunAt"].get(next) ||
+        !core::parse_timestamp(next, first_us))
+        return !wrong("a schedule that is never due: " + reply.body);
+    if (planned.period_us == 0 && first_us != planned.first_us)
+        return !wrong("once, and not when it was asked for: " + reply.body);
+    const std::int64_t until_us = first_us - found->created_at_us;
+    if (planned.period_us != 0 && (until_us < 0 || until_us > planned.period_us))
+        return !wrong("the first time is not the next one: " + reply.body);
+    planned.first_us = first_us;
+    model_.schedules().push_back(std::move(planned));
+    return true;
+}
+
+bool ScheduleSimulation::prepare() {
+    for (std::size_t tenant = 0; tenant < kTenants; ++tenant) {
+        const std::uint64_t count = 1 + random_.below(4);
+        for (std::size_t i = 0; i < count; ++i) {
+            if (!make_schedule(tenant, i)) return false;
+        }
+        // Runs of one tenant take their time: somebody handles them.
+        if (tenant != 0) continue;
+        HttpReply reply;
+        if (wrong(call(tenant, "/v2/scripts",
+                       R"({"id":"ticks","name":"ticks","type":"event","source":)"
+                       R"("return function(e) sdk.kv.incr('ticks') end"})",
+                       reply)) ||
+            wrong(
+                call(tenant, "/v2/subscriptions",
+                     R"({"id":"ticks","name":"ticks","pattern":{"type":"prefix","value":"tick."},)"
+                     R"("executor":{"type":"script","scriptId":"ticks"}})",
+                     reply)))
+            return false;
+        if (reply.status != 201) return !wrong("the subscription: " + reply.body);
+    }
+    return true;
+}
+
+bool ScheduleSimulation::start(Cut cut) {
+    Disk& disk = Disk::instance();
+    if (cut == Cut::kPerhaps && random_.below(6) == 0) disk.cut_power_after(1 + random_.below(60));
+    while (!world_.boot()) {
+        if (!world_.failure().empty()) return !wrong("the start was refused: " + world_.failure());
+        end(End::kPower);
+    }
+    return !wrong(model_.check_start(world_.database()));
+}
+
+void ScheduleSimulation::weather() {
+    if (step_one_in_ != 0 && random_.below(step_one_in_) == 0) {
+        static constexpr std::int64_t kSteps[] = {kHourUs, -kHourUs, 30 * 24 * kHourUs};
+        world_.clock().step_wall_us(kSteps[random_.below(std::size(kSteps))]);
+    }
+    if (stall_one_in_ != 0 && random_.below(stall_one_in_) == 0) {
+        const std::int64_t stalls_us[] = {2 * kHourUs, 20 * kSecondUs,
+                                          static_cast<std::int64_t>(random_.below(12'000'000))};
+        world_.pass_time(stalls_us[random_.below(std::size(stalls_us))]);
+    }
+    if (random_.below(30) == 0) world_.pass_time(static_cast<std::int64_t>(random_.below(900'000)));
+    farthest_us_ = std::max(farthest_us_, now_us());
+}
+
+// To right before or right behind a full second.
+void ScheduleSimulation::pass_a_due_time() {
+    const std::int64_t left_us = kSecondUs - now_us() % kSecondUs;
+    const std::int64_t around_us = static_cast<std::int64_t>(random_.below(200)) - 100;
+    world_.pass_time(std::max<std::int64_t>(left_us + around_us, 0));
+}
+
+bool ScheduleSimulation::answered(Station& station, const HttpReply& reply) {
+    if (reply.status == 503 || reply.status == 429 || reply.status == 408) return true;
+    PlannedSchedule& schedule = model_.schedules()[station.schedule];
+    if (reply.status / 100 != 2)
+        return !wrong("a call for " + schedule.id + " said " + std::to_string(reply.status) + " " +
+                      reply.body);
+    if (station.asked != Ask::kTrigger || Disk::instance().frozen()) return true;
+    static constexpr std::string_view kName = "\"eventId\":\"";
+    const std::size_t at = reply.body.find(kName);
+    if (at == std::string::npos) return !wrong("a trigger without an event: " + reply.body);
+    const std::size_t begin = at + kName.size();
+    schedule.asked.insert(reply.body.substr(begin, reply.body.find('"', begin) - begin));
+    return true;
+}
+
+bool ScheduleSimulation::ask() {
+    for (std::size_t tenant = 0; tenant < kTenants; ++tenant) {
+        Station& station = clients_[tenant];
+        if (!station.client->idle()) {
+            HttpReply reply;
+            if (station.client->turn(reply) == Client::Turn::kReply && !answered(station, reply))
+                return false;
+            continue;
+        }
+        if (ask_one_in_ == 0 || random_.below(ask_one_in_) != 0) continue;
+        std::vector<std::size_t> own;
+        for (std::size_t i = 0; i < model_.schedules().size(); ++i) {
+            if (model_.schedules()[i].tenant == tenant) own.push_back(i);
+        }
+        station.schedule = own[random_.below(own.size())];
+        station.asked = static_cast<Ask>(random_.below(static_cast<std::uint64_t>(Ask::kCount)));
+        PlannedSchedule& schedule = model_.schedules()[station.schedule];
+        const std::string path = "/v2/schedules/" + schedule.id;
+        switch (station.asked) {
+            case Ask::kPause:
+                schedule.was_paused = true;
+                station.client->send("POST", path + "/pause", kJson, "{}");
+                break;
+            case Ask::kResume: station.client->send("POST", path + "/resume", kJson, "{}"); break;
+            case Ask::kTrigger: station.client->send("POST", path + "/trigger", kJson, "{}"); break;
+            default:
+                station.client->send("PATCH", path, kJson,
+                                     "{\"name\":\"n" + std::to_string(random_.below(1000)) + "\"}");
+        }
+    }
+    return true;
+}
+
+bool ScheduleSimulation::serve(std::uint32_t steps, bool cuts) {
+    Disk& disk = Disk::instance();
+    const std::uint64_t at = random_.below(steps);
+    for (std::uint32_t i = 0; i < steps; ++i) {
+        if (disk.frozen()) return true;
+        if (cuts && i == at) {
+            pass_a_due_time();
+            disk.cut_power_after(1 + random_.below(12));
+        }
+        weather();
+        world_.step();
+        if (disk.frozen()) return true;
+        if (!ask()) return false;
+    }
+    return true;
+}
+
+bool ScheduleSimulation::end(End how) {
+    Disk& disk = Disk::instance();
+    if (how == End::kStop && !disk.frozen()) {
+        if (world_.stop_gracefully([this] { (void)ask(); })) {
+            ++result_.graceful_stops;
+            gone();
+            return result_.wrong.empty();
+        }
+        if (wrong(world_.failure())) return false;
+    }
+    if (how == End::kKill) {
+        ++result_.kills;
+        world_.kill();
+    } else {
+        ++result_.power_cuts;
+        world_.power_cut();
+    }
+    gone();
+    return result_.wrong.empty();
+}
+
+// The clock is right again, everybody is awake, and what is due has its turn.
+bool ScheduleSimulation::settle() {
+    if (now_us() < farthest_us_) world_.clock().step_wall_us(farthest_us_ - now_us());
+    for (const PlannedSchedule& schedule : model_.schedules()) {
+        HttpReply reply;
+        if (wrong(call(schedule.tenant, "/v2/schedules/" + schedule.id + "/resume", "{}", reply)))
+            return false;
+    }
+    for (int round = 0; round < kSettleRounds; ++round) {
+        for (int i = 0; i < 60; ++i) world_.step();
+        world_.pass_time(25'000);
+    }
+    for (int i = 0; i < 4000; ++i) world_.step();
+    return !wrong(model_.check_end(world_.database(), now_us() - kSettledUs));
+}
+
+RunResult ScheduleSimulation::run() {
+    bool good = start(Cut::kNever) && prepare();
+    for (std::uint32_t boot = 0; good && boot < options_.boots; ++boot) {
+        if (boot != 0) good = start(Cut::kPerhaps);
+        const auto steps = static_cast<std::uint32_t>(
+            1 + random_.below(std::uint64_t{options_.steps_per_boot} * 2));
+        good = good && serve(steps, random_.below(2) == 0) &&
+               end(static_cast<End>(random_.below(static_cast<std::uint64_t>(End::kCount))));
+        // Nobody starts it again for a while.
+        if (random_.below(3) == 0) world_.pass_time(2 * kHourUs);
+        farthest_us_ = std::max(farthest_us_, now_us());
+    }
+    good = good && start(Cut::kNever) && settle();
+    if (good) {
+        const ScheduleModel::Seen seen = model_.seen(world_.database());
+        result_.sent = seen.fired;
+        result_.acknowledged = seen.made_up;
+        good = end(End::kPower) && start(Cut::kNever);
+    }
+    result_.lost_writes = Disk::instance().lost_writes();
+    result_.overlapped = world_.overlapped();
+    result_.virtual_ms = world_.clock().monotonic_ns() / 1'000'000;
+    trace_.add(Disk::instance().operations());
+    trace_.add(result_.sent);
+    result_.trace = trace_.hash();
+    return result_;
+}
+
+}  // namespace
+
+RunResult run_schedules(const RunOptions& options) {
+    std::error_code ignored;
+    std::filesystem::remove_all(options.folder, ignored);
+    std::filesystem::create_directories(options.folder + "/data");
+    Disk::instance().mount(options.folder + "/data", options.seed);
+    Disk::instance().set_free_bytes(100u << 20);
+    RunResult result;
+    {
+        ScheduleSimulation simulation(options);
+        result = simulation.run();
+        Disk::instance().cut_power_now();
+    }
+    Disk::instance().unmount();
+    std::filesystem::remove_all(options.folder, ignored);
+    return result;
+}
+
+}  // namespace millrace::sim
