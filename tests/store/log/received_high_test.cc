@@ -26,7 +26,8 @@ protected:
         for (std::uint64_t i = 0; i <= random.below(4); ++i) {
             if (random.below(20) == 0)
                 clock_.step_wall_us(static_cast<std::int64_t>(random.below(4'000'000)) - 2'000'000);
-            const auto late = static_cast<std::int64_t>(random.below(3) == 0 ? random.below(900) : 0);
+            const auto late =
+                static_cast<std::int64_t>(random.below(3) == 0 ? random.below(900) : 0);
             clock_.step_wall_us(-late);
             append(kZero, {.id = std::to_string(times_.size())});
             times_.push_back(clock_.wall_us());
@@ -60,8 +61,8 @@ protected:
     void check(core::Random& random) {
         const std::uint64_t kept = database_->first_kept(kZero).value;
         for (int i = 0; i < 400; ++i) {
-            const std::int64_t at_us =
-                times_[random.below(times_.size())] + static_cast<std::int64_t>(random.below(3)) - 1;
+            const std::int64_t at_us = times_[random.below(times_.size())] +
+                                       static_cast<std::int64_t>(random.below(3)) - 1;
             std::uint64_t expected = kept;
             while (expected < times_.size() && times_[expected] < at_us) ++expected;
             const auto found = database_->log_reader().offset_at_time(kZero, at_us);
