@@ -19,7 +19,7 @@ WorkflowTurn& wf_turn_of(lua_State* L) {
 }
 
 void wf_differs(WorkflowTurn& turn, std::size_t at, std::string_view expected,
-             std::string_view found) {
+                std::string_view found) {
     turn.end = WorkflowTurn::End::kDiffers;
     turn.differs_at = at;
     turn.expected = expected;
@@ -279,7 +279,8 @@ int wf_text(lua_State* L) {
 // Protected; once a state, when it first runs a workflow.
 int open_workflow(lua_State* L) {
     LuaVmState& vm = vm_of(L);
-    if (luaL_loadbuffer(L, kWorkflowCode, sizeof kWorkflowCode - 1, "=sdk") != 0) return lua_error(L);
+    if (luaL_loadbuffer(L, kWorkflowCode, sizeof kWorkflowCode - 1, "=sdk") != 0)
+        return lua_error(L);
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm.workflow_parts);
     lua_newtable(L);
     const LuaFunction natives[] = {{"need", wf_need},

@@ -174,19 +174,16 @@ TEST_F(LuaWorkflowTest, EveryCallSaysWhatItWaitsFor) {
     ASSERT_EQ(go(), TurnEnd::kWaits) << error;
     ASSERT_EQ(turn.asked.size(), 6u);
     EXPECT_EQ(turn.asked[0], R"({"durationMs":1500,"id":"sleep:1","type":"sleep"})");
-    EXPECT_EQ(turn.asked[1],
-              R"({"event":"order.paid","id":"event:order.paid:1",)"
-              R"("match":"payload.id == 'x'","timeoutMs":10,"type":"wait"})");
+    EXPECT_EQ(turn.asked[1], R"({"event":"order.paid","id":"event:order.paid:1",)"
+                             R"("match":"payload.id == 'x'","timeoutMs":10,"type":"wait"})");
     EXPECT_EQ(turn.asked[2], R"({"id":"signal:go:1","signal":"go","timeoutMs":20,"type":"wait"})");
     EXPECT_EQ(turn.asked[3],
               R"({"id":"call:other:1","input":{"a":1},"type":"workflow","version":2,)"
               R"("workflowId":"other"})");
-    EXPECT_EQ(turn.asked[4],
-              R"({"action":"sms.send","id":"mail:1","input":{"to":"me"},)"
-              R"("retry":{"maxAttempts":2},"type":"action"})");
-    EXPECT_EQ(turn.asked[5],
-              R"({"atMostOnce":true,"compensate":true,"id":"take:1",)"
-              R"("retry":{"strategy":"none"},"type":"action"})");
+    EXPECT_EQ(turn.asked[4], R"({"action":"sms.send","id":"mail:1","input":{"to":"me"},)"
+                             R"("retry":{"maxAttempts":2},"type":"action"})");
+    EXPECT_EQ(turn.asked[5], R"({"atMostOnce":true,"compensate":true,"id":"take:1",)"
+                             R"("retry":{"strategy":"none"},"type":"action"})");
 }
 
 TEST_F(LuaWorkflowTest, BranchesGoOnInTheOrderInWhichThingsCame) {

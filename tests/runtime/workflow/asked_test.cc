@@ -130,8 +130,8 @@ TEST(CodeRunTest, SleepsWaitsAndSignals) {
 TEST(CodeRunTest, WhatIsLeftDoesNotGoOnNorBegin) {
     CodeRun run;
     ASSERT_TRUE(run.ask({R"({"id":"a:1","type":"wait","signal":"go"})"}));
-    ASSERT_TRUE(run.ask({R"({"id":"b:1","type":"sleep","durationMs":1})", kTakeStep},
-                        {"a:1", "b:1"}));
+    ASSERT_TRUE(
+        run.ask({R"({"id":"b:1","type":"sleep","durationMs":1})", kTakeStep}, {"a:1", "b:1"}));
     EXPECT_EQ(run.status("a:1"), StepStatus::kCancelled);
     EXPECT_EQ(run.status("b:1"), StepStatus::kCancelled);
     EXPECT_EQ(run.asked(), Steps{"take:1"});
@@ -169,8 +169,7 @@ TEST(CodeRunTest, CancelUndoesWhatHasBegun) {
 
 TEST(CodeRunTest, TheStepsOfARunAreBounded) {
     Definition definition = code_definition("w", "w", 1);
-    const std::vector<std::string> many(
-        kStepsMax, R"({"id":"a:1","type":"sleep","durationMs":1})");
+    const std::vector<std::string> many(kStepsMax, R"({"id":"a:1","type":"sleep","durationMs":1})");
     ASSERT_TRUE(grow(definition, write_asked(many, {})));
     const auto over = grow(definition, write_asked({many.data(), 1}, {}));
     ASSERT_FALSE(over);
