@@ -357,6 +357,8 @@ void Courier::end(Transfer& transfer, int raw_code) {
             "the answer is larger than " + std::to_string(transfer.call.body_bytes_max) + " bytes";
     } else if (code != CURLE_OK && !out.body_cut) {
         out.fault = fault_of(code);
+        // Who answered, and not in HTTP: no rule of ours is against it.
+        if (out.fault == HttpFault::kBlocked && transfer.connected) out.fault = HttpFault::kConnect;
         // Not libcurl's longer text: it names the host, which may hold a secret.
         out.message = curl_easy_strerror(code);
         if (!transfer.blocked.empty() && !transfer.connected) {
