@@ -1,6 +1,6 @@
-// What: how many entities a tenant has, where a quota bounds them. They are counted (aside) when the
-//       quota is asked for the first time since the start, and kept from then on by what is made and
-//       removed; whoever changes one meanwhile waits.
+// What: how many entities a tenant has, where a quota bounds them. They are counted (aside) when
+//       the quota is asked for the first time since the start, and kept from then on by what is
+//       made and removed; whoever changes one meanwhile waits.
 // Threads: the API thread. Lifetime: outlives what waits in it.
 // Limits: a number for each tenant with such a quota; kWaitingMax changes wait for a count.
 // Failure: wait() refuses with kRateLimited; a count that failed is told to all who wait, and is

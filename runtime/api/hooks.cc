@@ -1,5 +1,5 @@
-// /v2/hooks: the list; the rest is in own_subscription.h. POST /v2/hooks/run asks or tells the hooks
-// of a document that lives elsewhere.
+// /v2/hooks: the list; the rest is in own_subscription.h. POST /v2/hooks/run asks or tells the
+// hooks of a document that lives elsewhere.
 #include "core/made_id.h"
 #include "runtime/api/documents.h"
 #include "runtime/api/entity_write.h"

@@ -1,5 +1,5 @@
-// What: a body of the type multipart/form-data (RFC 7578) cut at its parts, as the forms of browsers
-//       and curl send it.
+// What: a body of the type multipart/form-data (RFC 7578) cut at its parts, as the forms of
+//       browsers and curl send it.
 // Threads: pure. Lifetime: contents are views of the body.
 // Limits: kFormPartsMax parts, kFormPartHeadBytesMax bytes of a part's head.
 // Failure: kValidation in "body" that says what is not as it should be.
