@@ -213,7 +213,10 @@ void Request::make_call(const RequestOptions& options) {
 }
 
 Request::Request(const RequestOptions& options) {
-    if (options.mode == Mode::kHttpCall) return make_call(options);
+    if (options.mode == Mode::kHttpCall) {
+        make_call(options);
+        return;
+    }
     events_ = options.batch_events;
     if (options.mode == Mode::kRedis) {
         // The peer's stream entry: one field with the same bytes, the id made by the server.

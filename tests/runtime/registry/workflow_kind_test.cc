@@ -15,8 +15,10 @@ namespace {
 constexpr core::TenantId kTenant{3};
 
 struct Opened {
+    explicit Opened(MemoryRegistryRows& of) : rows(of) {}
+
     MemoryRegistryRows& rows;
-    core::ManualClock clock;
+    core::ManualClock clock{0};
     core::Random random{1};
     std::unique_ptr<Registry> registry = std::move(*Registry::open(rows, clock, random, {}));
 
@@ -35,7 +37,7 @@ std::string body(const std::string& duration, const std::string& more = {}) {
 
 TEST(WorkflowKind, CountsVersionsUnlessTheBodySaysThem) {
     MemoryRegistryRows rows;
-    Opened first{rows};
+    Opened first(rows);
     const ChangeContext context{.tenant = kTenant};
     ASSERT_TRUE(first.table().create(context, body("1m", R"("version":4,)")));
     ASSERT_TRUE(first.table().put(context, "w", body("2m")));
@@ -45,7 +47,7 @@ TEST(WorkflowKind, CountsVersionsUnlessTheBodySaysThem) {
     EXPECT_EQ(low.error().field, "version");
     ASSERT_TRUE(first.table().put(context, "w", body("3m", R"("version":9,)")));
     EXPECT_EQ(first.versions(), (std::vector<std::uint32_t>{4, 5, 9}));
-    Opened again{rows};
+    Opened again(rows);
     EXPECT_TRUE(rows.aside.empty()) << rows.aside.front();
     EXPECT_EQ(again.versions(), (std::vector<std::uint32_t>{4, 5, 9}));
     const WorkflowRef middle = again.table().versions(kTenant, "w")[1];
@@ -57,7 +59,7 @@ TEST(WorkflowKind, CountsVersionsUnlessTheBodySaysThem) {
 
 TEST(WorkflowKind, TakesWhatItShows) {
     MemoryRegistryRows rows;
-    Opened opened{rows};
+    Opened opened(rows);
     const ChangeContext context{.tenant = kTenant};
     const auto made = opened.table().create(context, body("1m", R"("timeout_ms":5,"name":"N",)"));
     ASSERT_TRUE(made) << made.error().message;
@@ -70,7 +72,7 @@ TEST(WorkflowKind, TakesWhatItShows) {
 
 TEST(WorkflowKind, IsNeededByWhoBeginsIt) {
     MemoryRegistryRows rows;
-    Opened opened{rows};
+    Opened opened(rows);
     const ChangeContext context{.tenant = kTenant};
     const std::string subscription =
         R"({"id":"s","pattern":"a","executor":{"type":"workflow","workflowId":"w"}})";
@@ -89,7 +91,7 @@ TEST(WorkflowKind, IsNeededByWhoBeginsIt) {
 
 TEST(WorkflowKind, LosesOneVersionButNotTheNewest) {
     MemoryRegistryRows rows;
-    Opened opened{rows};
+    Opened opened(rows);
     const ChangeContext context{.tenant = kTenant};
     ASSERT_TRUE(opened.table().create(context, body("1m")));
     ASSERT_TRUE(opened.table().put(context, "w", body("2m")));
@@ -97,7 +99,7 @@ TEST(WorkflowKind, LosesOneVersionButNotTheNewest) {
     EXPECT_FALSE(opened.table().remove_version(context, "w", 7));
     ASSERT_TRUE(opened.table().remove_version(context, "w", 1));
     EXPECT_EQ(opened.versions(), std::vector<std::uint32_t>{2});
-    Opened again{rows};
+    Opened again(rows);
     EXPECT_EQ(again.versions(), std::vector<std::uint32_t>{2});
 }
 
