@@ -39,8 +39,7 @@ Answer rotate_workflow_key(Call& call) {
         const std::string entry =
             audit_entry(call.request.principal, "rotate", "workflow_key", std::to_string(version),
                         {}, audit_members(call.request));
-        const auto made =
-            of.keys->rotate(call.tenant(), call.services.clock().wall_us(), entry);
+        const auto made = of.keys->rotate(call.tenant(), call.services.clock().wall_us(), entry);
         if (!made) return core::fail(made.error());
         version = *made;
         of.orchestrator->key_rotated();

@@ -163,11 +163,10 @@ core::Result<std::string> RunKeys::unwrap(const RunHead& head) const {
                 tenant_key = key->second.bytes;
         }
     }
-    const auto sealed =
-        colon == std::string::npos
-            ? std::nullopt
-            : core::decode_base64(std::string_view(head.key).substr(colon + 1),
-                                  core::Base64Form::kPaddingOrNone);
+    const auto sealed = colon == std::string::npos
+                            ? std::nullopt
+                            : core::decode_base64(std::string_view(head.key).substr(colon + 1),
+                                                  core::Base64Form::kPaddingOrNone);
     if (sealed && !tenant_key.empty()) {
         const std::string about = about_key(head.run, head.workflow_id);
         const bool for_one = colon > 0 && head.key[colon - 1] == kMadeForOne[0];

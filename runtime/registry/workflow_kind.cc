@@ -1,6 +1,4 @@
 // Workflows as documents: their body, their row, their versions.
-#include "runtime/registry/workflow.h"
-
 #include "core/json_reader.h"
 #include "core/json_writer.h"
 #include "runtime/event/snake_names.h"
@@ -8,6 +6,7 @@
 #include "runtime/registry/document_kinds.h"
 #include "runtime/registry/executor_body.h"
 #include "runtime/registry/executor_specs.h"
+#include "runtime/registry/workflow.h"
 
 #include <algorithm>
 #include <array>
@@ -40,8 +39,8 @@ core::Result<std::string> members_of(std::string_view body, Wanted&& wanted) {
     if (!root) return core::fail(std::move(root.error()));
     core::JsonMembers members;
     if (!root->get(members)) {
-        return core::fail(core::ErrorCode::kValidation, "body must be a JSON object, not " +
-                                                            std::string(json_type_text(*root)));
+        return core::fail(core::ErrorCode::kValidation,
+                          "body must be a JSON object, not " + std::string(json_type_text(*root)));
     }
     std::string out;
     for (const core::JsonMember member : members) {
@@ -197,8 +196,8 @@ core::Result<Workflow> read_workflow(core::TenantId tenant, std::string_view id,
     auto root = dom.parse(body);
     if (!root) return core::fail(std::move(root.error()));
     core::JsonElement found;
-    const bool shown = root->is_object() && (root->find("createdAt", found) ||
-                                             root->find("warnings", found));
+    const bool shown =
+        root->is_object() && (root->find("createdAt", found) || root->find("warnings", found));
     std::string bare;
     if (shown) {
         auto kept = members_of(
@@ -209,9 +208,9 @@ core::Result<Workflow> read_workflow(core::TenantId tenant, std::string_view id,
     auto definition = workflow::parse_definition(shown ? bare : body, unknown);
     if (!definition) return core::fail(std::move(definition.error()));
     if (!id.empty() && !definition->id.empty() && definition->id != id) {
-        return core::fail(core::Error(core::ErrorCode::kValidation,
-                                      "id: is \"" + definition->id + "\"; the path says \"" +
-                                          std::string(id) + "\"")
+        return core::fail(core::Error(core::ErrorCode::kValidation, "id: is \"" + definition->id +
+                                                                        "\"; the path says \"" +
+                                                                        std::string(id) + "\"")
                               .in("id"));
     }
     out.version = definition->version;

@@ -144,7 +144,8 @@ bool RunModel::say(Input input, const std::string& inside) {
         if (effect.kind == EffectKind::kStart && begun_.insert(effect.step).second)
             order_.push_back(effect.step);
     }
-    if (!inside.empty() && ++inside_[inside] > 1) fail("the effect of " + inside + " is there twice");
+    if (!inside.empty() && ++inside_[inside] > 1)
+        fail("the effect of " + inside + " is there twice");
     if (death == Death::kBehindCommit)
         die();
     else
@@ -162,8 +163,8 @@ void RunModel::begin(const std::vector<Effect>& effects) {
     }
     for (StepIndex i = 0; i < state_.steps.size(); ++i) {
         const StepState& step = state_.steps[i];
-        const bool sleeps = definition_.steps[i].type == StepType::kSleep &&
-                            step.status == StepStatus::kWaiting;
+        const bool sleeps =
+            definition_.steps[i].type == StepType::kSleep && step.status == StepStatus::kWaiting;
         if (sleeps && asleep_.emplace(i, step.due_us).first->second != step.due_us)
             fail("step " + id(i) + " sleeps until another time than it began with");
     }
@@ -265,7 +266,7 @@ void RunModel::answer(const Doing& doing) {
     input.step = doing.step;
     input.iteration = step.iteration;
     input.attempt = undo ? step.undo_attempt : step.attempt;
-    input.outcome = fate == 0   ? StepOutcome::kFatal
+    input.outcome = fate == 0  ? StepOutcome::kFatal
                     : fate < 3 ? StepOutcome::kFailed
                                : StepOutcome::kOk;
     Effect done;
@@ -340,8 +341,8 @@ void RunModel::check_undone() {
     for (auto at = order_.rbegin(); at != order_.rend(); ++at) {
         if (!definition_.steps[*at].compensate.empty()) wanted.push_back(*at);
     }
-    const bool undoes = state_.status == RunStatus::kCompensated ||
-                        state_.status == RunStatus::kCompensationFailed;
+    const bool undoes =
+        state_.status == RunStatus::kCompensated || state_.status == RunStatus::kCompensationFailed;
     if (undoes && undo_order_ != wanted) fail("what was begun is not what was undone, in reverse");
     if (!undoes && !undo_order_.empty()) fail("something was undone, and nothing was to be");
 }
@@ -352,8 +353,8 @@ void RunModel::check_effects() {
         if (definition_.steps[i].type != StepType::kAction) continue;
         const StepState& step = state_.steps[i];
         const std::string key = id(i) + ":" + std::to_string(step.iteration);
-        const bool completed = step.status == StepStatus::kCompleted ||
-                               step.status == StepStatus::kCompensated;
+        const bool completed =
+            step.status == StepStatus::kCompleted || step.status == StepStatus::kCompensated;
         if (step.status == StepStatus::kCompleted && inside_[key] != 1)
             fail("step " + id(i) + " has completed, and its effect is not there");
         if (completed && step.undo != Undo::kDone && calls_[key] < 1)
