@@ -246,6 +246,10 @@ void RunModel::one_thing() {
     if (doing_.empty()) {
         const auto due = state_.next_due_us();
         if (!due) return fail("nothing is under way, and nothing will be");
+        for (const auto& [step, until] : asleep_) {
+            if (!state_.steps[step].is_final() && until < *due)
+                return fail("step " + id(step) + " is left asleep when its time has come");
+        }
         now_us_ = std::max(now_us_, *due);
         Input time;
         time.kind = InputKind::kTime;
