@@ -68,7 +68,7 @@ TEST_F(RegistryTest, ScriptBodiesAreCheckedByName) {
         {R"({"source":5})", "source must be a string, not a number"},
         {R"({"source":"bad"})", "source: line 1: unexpected symbol"},
         {R"({"source":"x","type":"odd"})",
-         "type is \"odd\"; expected one of: event, scheduled, endpoint, api, hook"},
+         "type is \"odd\"; expected one of: event, scheduled, endpoint, api, hook, workflow"},
         {R"({"source":"x","timeoutMs":0})", "timeoutMs is 0; it must be between 1 and 300000"},
         {R"({"source":"x","memoryBytes":5})",
          "memoryBytes is 5; it must be between 1048576 and 1073741824"},
