@@ -1,6 +1,6 @@
 // What: who has the lane next: tenants share its time, and of each its subscriptions share the
 //       tenant's part (time_share.h, twice). Deliveries are made as they come while nobody takes
-//       more than a little of the lane or nothing else waits. A tenant that does is set aside whole:
+//       more than a little of the lane or nothing else waits. A tenant that does is set aside: all
 //       its deliveries queue up here in their order, and it has its turns beside the others. A
 //       subscription that burns is set aside within its tenant. So what waits of one delays
 //       another's by its share, not by its backlog.

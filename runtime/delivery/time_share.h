@@ -1,9 +1,9 @@
 // What: who has it next, of those who share a lane's time: one level of it. Who takes little is
 //       served as it comes (the stream). A party that takes more than its allowance of a window
-//       while something else waits, and that is not alone, is set aside: what comes of it waits, and
-//       has its turns beside the stream by deficit round robin over measured time, each party the
-//       same share. lane_share.h puts two levels together: tenants, and a tenant's subscriptions.
-//       Bookkeeping alone: what waits of a party is its Backlog, and its owner's.
+//       while something else waits, and that is not alone, is set aside: what comes of it waits,
+//       and has its turns beside the stream by deficit round robin over measured time, each party
+//       the same share. lane_share.h puts two levels together: tenants, and a tenant's
+//       subscriptions. Bookkeeping alone: what waits of a party is its Backlog, and its owner's.
 // Threads: the lane's. Lifetime: value; a Party stays where it is while it waits, is aside or has
 //       been seen in this window or the one before.
 // Limits: kPartiesMax parties are remembered beyond those. Failure: none.

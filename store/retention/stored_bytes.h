@@ -1,4 +1,4 @@
-// What: how many bytes of events each tenant has in the log: their texts, as they came, uncompressed.
+// What: how many bytes of events each tenant has in the log: their texts, as they came.
 //       Grows with each block that is sealed, in the block's own commit, and comes down with what
 //       retention takes, in its commit. Nothing is counted per event: a block says of whom it holds
 //       how much (log/tenant_bytes.h). Blocks from before summaries said so were never counted, and

@@ -1,5 +1,5 @@
-// Goal: what waits of a tenant is not run before what comes of another: bounded by a number, whatever
-// waits, and wherever: in the ring, in the log, among the retries and replays.
+// Goal: what waits of a tenant is not run before what comes of another: bounded by a number,
+// whatever waits, and wherever: in the ring, in the log, among the retries and replays.
 // Method: a real lane on a clock that only deliveries move; the shard is a fake that lets
 // subscriptions fall behind. Counted is what begins, never how long it takes.
 #include "runtime/delivery/lane.h"

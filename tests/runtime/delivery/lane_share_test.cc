@@ -162,8 +162,8 @@ TEST(LaneShare, WithinATenantThatIsAsideOneThatBurnsHasItsShare) {
     lane.finish();
 }
 
-// What one has had is counted as it was while it waited: its last delivery is worth no more than the
-// others, and the next time it waits it has its turns as before.
+// What one has had is counted as it was while it waited: its last delivery is worth no more than
+// the others, and the next time it waits it has its turns as before.
 TEST(LaneShare, ATenantThatHasCaughtUpIsNotPunishedTheNextTime) {
     VirtualLane lane;
     lane.share.expect_others(true);
