@@ -29,6 +29,7 @@ SEEDS_TO_BEGIN = {
     "thinned-although-needed": 6,
     "thinned-without-the-sealed-hash": 6,
     "place-found-by-the-blocks-own-times": 33,
+    "schedule-once-and-again-by-a-change": 20,
 }
 
 # name, file, what stands there, what a careless change would make of it; M is true for the mutant only
