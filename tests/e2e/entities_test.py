@@ -206,7 +206,7 @@ class Lists(EntityCase):
 
 
 class Retention(harness.ServerCase):
-    ARGS = ["--set", "retention.every=50ms", "--set", "retention.rules=entity.*=300ms"]
+    ARGS = ["--set", "retention.every=100ms", "--set", "retention.rules=entity.*=300ms"]
 
     def test_a_past_whose_events_are_gone_is_not_made_up(self):
         """Each change's event goes after 300 ms, but for the newest block's: what was there before them
@@ -240,7 +240,6 @@ class Retention(harness.ServerCase):
         self.server.start()
         self.assert_error(as_of(start), 410, "GONE", "asOf")
         self.assertEqual(as_of(since).json()["n"], 2)
-        self.assertEqual(self.server.get(f"/v2/entities/{kind}-b?asOf={start}").json()["items"], [])
 
 
 class Tenants(EntityCase):
