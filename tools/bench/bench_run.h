@@ -1,5 +1,5 @@
-// What: one run of `millrace bench`: the disk alone, then a server (one of its own in a folder of its
-//       own, or one that is there) under its two loads.
+// What: one run of `millrace bench`: the disk alone, then a server (one of its own in a folder of
+//       its own, or one that is there) under its two loads.
 // Threads: the caller's. Lifetime: one call; nothing of a folder of its own is left.
 // Limits: handlers must have seen all within two minutes.
 // Failure: an Error; requests that were not taken are counted in the report.

@@ -1,6 +1,6 @@
 // What: `millrace bench tune`: which settings are the quickest on this machine and disk, by trying
-//       them one after the other; `millrace bench compare`: settings beside the defaults, or two runs
-//       that were kept (`bench -o json`).
+//       them one after the other; `millrace bench compare`: settings beside the defaults, or two
+//       runs that were kept (`bench -o json`).
 // Threads: one; servers are child processes. Lifetime: one call; every folder is removed.
 // Limits: each setting is tried for itself, from the best so far on.
 // Failure: exit code 1 with the reason (compare of runs: also when the second is slower); 2 usage.

@@ -1,5 +1,5 @@
-// What: scripts that complete nouns, verbs and options in a shell, made from the commands that there
-//       are. `millrace completion bash|zsh|fish`.
+// What: scripts that complete nouns, verbs and options in a shell, made from the commands that
+//       there are. `millrace completion bash|zsh|fish`.
 // Threads: one. Lifetime: one call; `app` outlives the action. Limits: none. Failure: none.
 #pragma once
 

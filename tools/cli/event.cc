@@ -1,5 +1,5 @@
-// The verbs of events: create, info, cancel; load (event_load), list, count and export (event_search),
-// tail (event_tail).
+// The verbs of events: create, info, cancel; load (event_load), list, count and export
+// (event_search), tail (event_tail).
 #include "tools/cli/cli.h"
 #include "tools/cli/event_load.h"
 #include "tools/cli/event_verbs.h"

@@ -1,5 +1,6 @@
 // The verbs that look through the log: list, count, export. A search goes on until it has found
-// something, the log is at its end, or its time is over; then it says how much it has looked through.
+// something, the log is at its end, or its time is over; then it says how much it has looked
+// through.
 #include "tools/cli/event_line.h"
 #include "tools/cli/event_verbs.h"
 #include "tools/cli/json.h"
