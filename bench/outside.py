@@ -164,7 +164,7 @@ def lane_seconds(pid):
 
 
 HANDLERS = {
-    "two fields": "return function(e) local p = e.payload return p.amount > 1e9 and p.currency == 'XXX' end",
+    "two fields": "return function(e) local p = e.payload return p.amount > 1e9 and p.currency == 'ZZZ' end",
     "one increment": "return function(e) sdk.kv.incr('n') end",
     "one emit": "return function(e) sdk.events.emit('seen', {n = 1}) end",
 }

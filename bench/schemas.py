@@ -23,7 +23,7 @@ INVOICE = {"type": "object", "required": ["invoiceId", "customer", "amount", "cu
                           "amount": {"type": "number", "minimum": 0},
                           "currency": {"enum": ["EUR", "USD", "GBP"]},
                           "paid": {"type": "boolean"}, "lines": {"type": "integer", "minimum": 1, "maximum": 1000}}}
-RULES = {"assert": [{"assert": "$.amount >= 0 && $.currency != 'XXX'"}],
+RULES = {"assert": [{"assert": "$.amount >= 0 && $.currency != 'ZZZ'"}],
          # Each event is a key of its own.
          "transition": [{"transition": {"key": "$.eventId", "field": "$.currency", "allowed": {"null": ["EUR"]}}}],
          "script": [{"scriptId": "rule"}]}

@@ -12,8 +12,8 @@ namespace millrace::runtime::api {
 
 std::string_view delivery_status_text(store::DeliveryStatus status);
 
-// `event_id` is empty when the event itself is gone. One that has begun a run of a workflow shows how
-// far that has come, step by step. Any thread.
+// `event_id` is empty when the event itself is gone. One that has begun a run of a workflow shows
+// how far that has come, step by step. Any thread.
 void append_execution(core::JsonWriter& json, Services& services, const store::Execution& execution,
                       std::string_view event_id);
 

@@ -1,4 +1,5 @@
-// Shapes of schemas, sources of webhooks and webhooks that come in, as openapi_shapes.cc has those of the rest.
+// Shapes of schemas, sources of webhooks and webhooks that come in, as openapi_shapes.cc has those
+// of the rest.
 #include "runtime/api/openapi_parts.h"
 
 namespace millrace::runtime::api {
@@ -17,8 +18,7 @@ constexpr Component kComponents[] = {
      R"({"type":"object","properties":{"payload":{"type":"object"},"event":{"$ref":"#/components/schemas/NewEvent"}},"description":"one of payload and event","examples":[{"payload":{"total":-1}}]})"},
     {"SchemaTried",
      R"({"type":"object","required":["valid","errors"],"properties":{"valid":{"type":"boolean"},"errors":{"type":"array","items":{"$ref":"#/components/schemas/Misfit"}}},"examples":[{"valid":false,"errors":[{"pointer":"/total","keyword":"minimum","schemaPath":"#/properties/total/minimum","message":"must be at least 0"}]}]})"},
-    {"SchemaCheck",
-     R"({"type":"object","properties":{"schema":{"type":["object","boolean"]},"rules":{"type":"array","items":{"$ref":"#/components/schemas/SchemaRule"}},"pattern":{"type":"string"},"from":{"type":"string"},"to":{"type":"string"}},"description":"schema, rules or both","examples":[{"schema":{"required":["total"]},"pattern":"order.*","from":"-1d"}]})"},
+    {"SchemaCheck", R"({"type":"object","properties":{"schema":{"type":["object","boolean"]},"rules":{"type":"array","items":{"$ref":"#/components/schemas/SchemaRule"}},"pattern":{"type":"string"},"from":{"type":"string"},"to":{"type":"string"}},"description":"schema, rules or both","examples":[{"schema":{"required":["total"]},"pattern":"order.*","from":"-1d"}]})"},
     {"SchemaChecked",
      R"({"type":"object","required":["scanned","rejected","complete","byPointer"],"properties":{"scanned":{"type":"integer"},"rejected":{"type":"integer"},"complete":{"type":"boolean"},"byPointer":{"type":"array","items":{"type":"object","required":["pointer","keyword","count","message","eventId"],"properties":{"pointer":{"type":"string"},"keyword":{"type":"string"},"count":{"type":"integer"},"message":{"type":"string"},"eventId":{"type":["string","null"]}}}}},"examples":[{"scanned":3,"rejected":1,"complete":true,"byPointer":[{"pointer":"","keyword":"required","count":1,"message":"total is missing","eventId":"o1"}]}]})"},
     {"SchemaViolation",

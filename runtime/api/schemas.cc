@@ -29,9 +29,10 @@ core::Status read_subject(std::string_view body, std::string& event) {
         core::append_json(event, *in->any("event"));
         return {};
     }
-    event = R"({"pattern":"payload","payload":)";
+    core::JsonWriter json(event);
+    json.begin_object().field("pattern", "payload").key("payload");
     core::append_json(event, *in->any("payload"));
-    event += '}';
+    json.end_object();
     return {};
 }
 

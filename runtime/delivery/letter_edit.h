@@ -1,5 +1,6 @@
-// What: an event of a dead letter as somebody has corrected it: a row beside the letter, which takes
-//       the event's place when the letter is delivered again. The log keeps the event as it came.
+// What: an event of a dead letter as somebody has corrected it: a row beside the letter, which
+//       takes the event's place when the letter is delivered again. The log keeps the event as it
+//       came.
 // Threads: any. Lifetime: values.
 // Limits: those of an event. Failure: a row that does not read is an Error: the letter waits.
 #pragma once

@@ -2,8 +2,8 @@
 //       asks for comes out. The code runs from its beginning each time; what has come of its steps
 //       is handed to it in the order in which it came, so that it takes the same way again.
 // Threads: that of the run. Lifetime: borrows the past; outlives the invocation that it is for.
-// Limits: kWorkflowAskedPerTurnMax; those of a run are its keeper's. Failure: End::kDiffers when the
-//         code does not take the way that is written down.
+// Limits: kWorkflowAskedPerTurnMax; those of a run are its keeper's. Failure: End::kDiffers when
+//         the code does not take the way that is written down.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,7 @@
-// What: where a request waits until it holds the keys of its transitions (registry/state_book.h), and
-//       is then asked what is asked late. One that holds them goes on at once; those of a tenant that
-//       come behind one that waits keep their order if they ask as well, or have partition keys.
+// What: where a request waits until it holds the keys of its transitions (registry/state_book.h),
+//       and is then asked what is asked late. One that holds them goes on at once; those of a
+//       tenant that come behind one that waits keep their order if they ask as well, or have
+//       partition keys.
 // Threads: the shard's. Lifetime: borrows the requests until it passes them on.
 // Limits: the requests under way. Failure: none.
 #pragma once

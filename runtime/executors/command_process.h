@@ -2,8 +2,8 @@
 //       ours but its three streams, no new privileges, killed with us, and never as root.
 // Threads: the runner's; it must live as long as the child. Lifetime: kills and reaps what it has
 //       started.
-// Limits: kFilesMax open files, kMemoryBytesMax of address space, no core; kProcessesMax of the user
-//         that it runs as, where that is another one than ours.
+// Limits: kFilesMax open files, kMemoryBytesMax of address space, no core; kProcessesMax of the
+//         user that it runs as, where that is another one than ours.
 // Failure: spawn() says why nothing runs.
 #pragma once
 

@@ -1,6 +1,6 @@
 // What: scripts that say whether an event may come in (rules of schemas). A run sees the event and
-//       what is committed in kv; what it would write, emit, call or wait for makes it fail. Nothing,
-//       nil or true lets the event in; false refuses it, and a text does so in its words.
+//       what is committed in kv; what it would write, emit, call or wait for makes it fail.
+//       Nothing, nil or true lets the event in; false refuses it, and a text does so in its words.
 // Threads: one owner: a shard's, a lane's, or that of a look. Lifetime: borrows Deps.
 // Limits: kRuleTimeoutMs a run. A script that met it is not run again for kRestUs: a batch that is
 //       refused a thousand times over must not take a thousand times that long.

@@ -80,7 +80,8 @@ struct TrialOutcome {
 
 TrialOutcome try_script(const TrialCase& what, LuaWatchdogSlot* slot);
 
-// Members of an object that is open: status, result, error, logs, emitted, kv, calls, reads, secrets.
+// Members of an object that is open: status, result, error, logs, emitted, kv, calls, reads,
+// secrets.
 void append_trial(std::string& json_object, const TrialOutcome& outcome);
 // The names of the members in which two differ.
 std::vector<std::string_view> trial_differences(const TrialOutcome& one, const TrialOutcome& other);

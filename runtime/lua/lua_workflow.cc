@@ -1,7 +1,7 @@
 // Workflows as scripts: `wf`, and the way of their code through what has come so far. The code runs
-// from its beginning in each turn (runtime/delivery/workflow_turn.h); branches are coroutines, which
-// go on in the order in which what they wait for came. Outside of steps nothing can be reached that
-// would answer differently the next time.
+// from its beginning in each turn (runtime/delivery/workflow_turn.h); branches are coroutines,
+// which go on in the order in which what they wait for came. Outside of steps nothing can be
+// reached that would answer differently the next time.
 #include "runtime/delivery/workflow_turn.h"
 #include "runtime/lua/lua_vm_state.h"
 #include "runtime/lua/lua_workflow_code.h"

@@ -1,5 +1,5 @@
-// What: the part of workflows that is Lua itself: `wf`, its branches, and the way of the code through
-//       what has come so far (lua_workflow.cc has the rest of it).
+// What: the part of workflows that is Lua itself: `wf`, its branches, and the way of the code
+//       through what has come so far (lua_workflow.cc has the rest of it).
 // Threads: a constant. Lifetime: none. Limits: 1,000 branches side by side.
 // Failure: wrong arguments raise with the line of the script.
 #pragma once

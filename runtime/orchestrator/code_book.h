@@ -1,8 +1,8 @@
-// What: the scripts that runs are pinned to: a workflow that is a script. A version of it is kept as
-//       a row of its own with the first run that begins with it, so that runs outlive changes and
-//       the removal of the script, and the registry's bound on versions:
-//           workflow_code     tenant/script/version-made  {"source","name",...}
-//       Each run has a Workflow of its own, which grows by what its code asks for.
+// What: the scripts that runs are pinned to: a workflow that is a script. A version of it is kept
+//       as a row of its own with the first run that begins with it, so that runs outlive changes
+//       and the removal of the script, and the registry's bound on versions: workflow_code
+//       tenant/script/version-made  {"source","name",...} Each run has a Workflow of its own, which
+//       grows by what its code asks for.
 // Threads: any. Lifetime: borrows the database; what it gives is shared.
 // Limits: one entry for each version that had a run since the start; rows stay.
 // Failure: an Error when the row is not there or does not read.

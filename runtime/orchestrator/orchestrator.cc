@@ -427,8 +427,8 @@ void Orchestrator::order_now(const RunName& name, const Order& asked, const Done
     let_go(name);
 }
 
-// What can be done to a run whose journal this program would have written otherwise: it is ended, or
-// goes on with a version of its workflow that fits what there is.
+// What can be done to a run whose journal this program would have written otherwise: it is ended,
+// or goes on with a version of its workflow that fits what there is.
 bool Orchestrator::order_one_that_differs(const RunName& name, const Order& asked,
                                           const Done& done) {
     const bool ends = asked.kind == InputKind::kTerminate;

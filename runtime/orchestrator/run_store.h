@@ -34,8 +34,8 @@ public:
     core::Result<RunHead> head(const RunName& run) const;
     // Without what follows from the journal.
     core::Result<StoredRun> read(const RunName& run) const;
-    // `see`: each entry as it is played. `difference`: filled in when the program would have decided
-    // otherwise than the journal says.
+    // `see`: each entry as it is played. `difference`: filled in when the program would have
+    // decided otherwise than the journal says.
     core::Result<StoredRun> load(const RunName& run, const workflow::SeeEntry& see = {},
                                  workflow::Difference* difference = nullptr) const;
 

@@ -1,5 +1,6 @@
 // What: the runs that somebody is beginning right now: their rows are on their way and nobody finds
-//       them in the store yet. Whoever wants to begin one asks here first, so that an id is one run.
+//       them in the store yet. Whoever wants to begin one asks here first, so that an id is one
+//       run.
 // Threads: any. Lifetime: outlived by whoever holds a place.
 // Limits: kMax at once; beyond it the asker comes again. Failure: none.
 #pragma once

@@ -66,8 +66,8 @@ public:
     Finding judge(const core::Envelope& envelope, core::TenantId tenant, std::int64_t now_us,
                   Asker asker, std::vector<LateRule>* late = nullptr,
                   const core::EventParser* reader = nullptr);
-    // The steps of `rules` hold their slots, whose states move on when the event is taken; `changes`
-    // gets what it does then.
+    // The steps of `rules` hold their slots, whose states move on when the event is taken;
+    // `changes` gets what it does then.
     Finding judge_late(std::vector<LateRule>& rules, const RuleEvent& event,
                        std::string_view event_id, std::string_view pattern, Asker asker,
                        std::vector<StateChange>& changes);

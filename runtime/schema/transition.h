@@ -6,7 +6,8 @@
 // Failure: make() names the member; refuse() says which step is not allowed and which ones are.
 //
 // "null" (or "") names the state before the first event. A rule without it lets a key begin in any
-// state that it names. An event without the field makes no step; one without a key can not be asked.
+// state that it names. An event without the field makes no step; one without a key can not be
+// asked.
 #pragma once
 
 #include "core/event.h"

@@ -1,11 +1,11 @@
-// What: how a place in a shard's log is found by a time of receipt. Times of receipt do not rise along a
-//       log: what had to wait for something stands behind what came later, and a clock may be set back.
-//       So each summary says, beside what its block holds, the latest time of the log up to there:
-//       that one never falls, and can be searched for by halves.
-//       On disk: the last eight bytes of a summary of version kSummaryVersionWithHigh, i64.
+// What: how a place in a shard's log is found by a time of receipt. Times of receipt do not rise
+//       along a log: what had to wait for something stands behind what came later, and a clock may
+//       be set back. So each summary says, beside what its block holds, the latest time of the log
+//       up to there: that one never falls, and can be searched for by halves. On disk: the last
+//       eight bytes of a summary of version kSummaryVersionWithHigh, i64.
 // Threads: pure functions. Lifetime: none.
-// Limits: summaries of the first version say nothing, a damaged one neither: what stands behind the last
-//       that does is looked at block by block.
+// Limits: summaries of the first version say nothing, a damaged one neither: what stands behind the
+//       last that does is looked at block by block.
 // Failure: Errors of reading; a damaged summary is none.
 #pragma once
 

@@ -1,12 +1,12 @@
-// What: until when events were let go: the latest time of receipt among those that retention has taken.
-//       Of whole blocks by shard; of single events by tenant and pattern, for the patterns that
-//       RetentionRule::told_prefix names. For whoever undoes changes by their events: what it does
-//       not find may have been there.
-//       Rows of the family default, written with the events' going:
-//           "let_go/b" shard:u16                        version:u8 received_at_us:i64
-//           "let_go/e" tenant:u32 pattern               the same
+// What: until when events were let go: the latest time of receipt among those that retention has
+//       taken. Of whole blocks by shard; of single events by tenant and pattern, for the patterns
+//       that RetentionRule::told_prefix names. For whoever undoes changes by their events: what it
+//       does not find may have been there. Rows of the family default, written with the events'
+//       going: "let_go/b" shard:u16                        version:u8 received_at_us:i64 "let_go/e"
+//       tenant:u32 pattern               the same
 // Threads: LetGo is the pass's that owns it; let_go_until() by any. Lifetime: borrows the engine.
-// Limits: a row a pattern. Failure: Errors of reading. A row that does not read counts as "until now".
+// Limits: a row a pattern. Failure: Errors of reading. A row that does not read counts as "until
+// now".
 #pragma once
 
 #include "core/ids.h"

@@ -1,7 +1,7 @@
-// What: what must be true of entities at every start and at the end: the versions of each life of one are
-//       1, 2, 3 without a gap, each with one event that holds what was there before; the row is what the
-//       last event says; what a hook has counted is what the log holds; what was answered is there.
-//       The events of a life are told apart by its createdAt.
+// What: what must be true of entities at every start and at the end: the versions of each life of
+//       one are 1, 2, 3 without a gap, each with one event that holds what was there before; the
+//       row is what the last event says; what a hook has counted is what the log holds; what was
+//       answered is there. The events of a life are told apart by its createdAt.
 // Threads: one. Lifetime: of a run, over all starts of the server. Limits: none.
 // Failure: the checks return the first thing that is wrong, in words; empty: all is well.
 #pragma once

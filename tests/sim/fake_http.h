@@ -1,7 +1,7 @@
 // What: the outside world of a simulated server: calls go out into a network that loses them, holds
 //       them up, breaks off their answers and gives answers twice, to receivers of webhooks with
-//       good and bad times. It notices what no receiver may ever see: an event under two ids, one id
-//       for two events, a wrong signature, calls while it is to be left alone.
+//       good and bad times. It notices what no receiver may ever see: an event under two ids, one
+//       id for two events, a wrong signature, calls while it is to be left alone.
 // Threads: one. Lifetime: outlives the servers that call; forget() before one of them is gone.
 // Limits: none. Failure: wrong() in words.
 #pragma once

@@ -134,7 +134,8 @@ std::string ScheduleModel::check_times(store::Database& database, const PlannedS
     std::sort(stretches.begin(), stretches.end(),
               [](const Stretch& a, const Stretch& b) { return a.first_us < b.first_us; });
     std::int64_t next_us = schedule.first_us;
-    // Changed before its first time by a clock that had been set back, it begins earlier on its grid.
+    // Changed before its first time by a clock that had been set back, it begins earlier on its
+    // grid.
     if (!stretches.empty() && schedule.period_us != 0 && stretches.front().first_us < next_us &&
         (next_us - stretches.front().first_us) % schedule.period_us == 0)
         next_us = stretches.front().first_us;

@@ -1,6 +1,6 @@
-// What: what must be true of schedules at every start and at the end: each due time has fired once, with
-//       its event in the log, or stands in the ledger as passed over, with the rule that did it. Times
-//       follow from the period and the first one alone: all schedules of a run are grids.
+// What: what must be true of schedules at every start and at the end: each due time has fired once,
+//       with its event in the log, or stands in the ledger as passed over, with the rule that did
+//       it. Times follow from the period and the first one alone: all schedules of a run are grids.
 // Threads: one. Lifetime: of a run, over all starts of the server.
 // Limits: ledgers that have not lost rows (kLedgerRowsMax).
 // Failure: the checks return the first thing that is wrong, in words; empty: all is well.

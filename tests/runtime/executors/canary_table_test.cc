@@ -1,6 +1,6 @@
-// Goal: a canary is judged by what it has come to, over a restart too; its figures are kept when they
-// have changed, and those of another canary of the script are not taken for its own.
-// Method: two versions, runs told by hand; figures carried from one table to the next.
+// Goal: a canary is judged by what it has come to, over a restart too; its figures are kept when
+// they have changed, and those of another canary of the script are not taken for its own. Method:
+// two versions, runs told by hand; figures carried from one table to the next.
 #include "runtime/executors/canary_table.h"
 
 #include <gtest/gtest.h>

@@ -82,8 +82,9 @@ protected:
 };
 
 TEST_F(WebhookTransformTest, ABodyIsSentAsItIsAndIsWhatIsSigned) {
-    ASSERT_TRUE(run("return function(e) return {body = {sum = e.payload.amount, "
-                    "all = e.payload}} end"))
+    ASSERT_TRUE(
+        run("return function(e) return {body = {sum = e.payload.amount, "
+            "all = e.payload}} end"))
         << result_.error;
     EXPECT_NE(out_.body.find(R"("all":{"amount":12.50,"to":"a"})"), std::string::npos) << out_.body;
     const courier::HttpCall made = call();
@@ -104,8 +105,9 @@ TEST_F(WebhookTransformTest, ATextIsSentWithoutQuotes) {
 }
 
 TEST_F(WebhookTransformTest, ItsHeadersStandInTheSubscriptionsPlace) {
-    ASSERT_TRUE(run("return function() return {body = 'x', headers = {['x-own'] = 'mine', "
-                    "['Content-Type'] = 'text/csv'}} end"))
+    ASSERT_TRUE(
+        run("return function() return {body = 'x', headers = {['x-own'] = 'mine', "
+            "['Content-Type'] = 'text/csv'}} end"))
         << result_.error;
     const courier::HttpCall made = call();
     EXPECT_EQ(header(made, "x-own"), "mine");

@@ -1,6 +1,6 @@
-// Goal: whatever the graph, whatever fails and wherever the process dies, a run keeps what workflows
-// promise, and ends. Method: random graphs in a small world with a judge (run_model.h); what the
-// judge misses is seen by mutants (mutants.py).
+// Goal: whatever the graph, whatever fails and wherever the process dies, a run keeps what
+// workflows promise, and ends. Method: random graphs in a small world with a judge (run_model.h);
+// what the judge misses is seen by mutants (mutants.py).
 #include "tests/runtime/workflow/run_model.h"
 
 #include <gtest/gtest.h>

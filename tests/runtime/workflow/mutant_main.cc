@@ -1,8 +1,8 @@
-// Does the judge of run_model.h see anything? Linked with copies of runtime/workflow that hold known
-// mistakes (mutants.py); each is switched on for seed after seed until a run goes wrong. One that
-// no seed meets is a hole in the model, and a failure here.
+// Does the judge of run_model.h see anything? Linked with copies of runtime/workflow that hold
+// known mistakes (mutants.py); each is switched on for seed after seed until a run goes wrong. One
+// that no seed meets is a hole in the model, and a failure here.
 //
-//     workflow_mutants [--seeds N] [--only NAME]
+// workflow_mutants [--seeds N] [--only NAME]
 #include "mutations.h"
 #include "tests/runtime/workflow/run_model.h"
 

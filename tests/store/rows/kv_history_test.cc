@@ -95,7 +95,8 @@ TEST_F(KvHistoryTest, EveryMomentIsWhatTheModelWasThen) {
     EXPECT_GT(changed->size(), 5u);
 }
 
-// Three keys: one is counted on, one is set anew, one is left alone; then the rows of all do not read.
+// Three keys: one is counted on, one is set anew, one is left alone; then the rows of all do not
+// read.
 TEST_F(KvHistoryTest, ADamagedValueIsTheFailureOfItsKeyAloneAndOnlyWhereTheHistoryIsSilent) {
     open_with_history();
     change([&](RowBatch& rows) {
