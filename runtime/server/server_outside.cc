@@ -1,5 +1,5 @@
-// What reaches the outside (courier, commands, databases, the tester), its figures, and what a start
-// knows again of it: events that were cancelled, versions on trial, the state of receivers.
+// What reaches the outside (courier, commands, databases, the tester), its figures, and what a
+// start knows again of it: events that were cancelled, versions on trial, the state of receivers.
 #include "runtime/executors/command_executor.h"
 #include "runtime/executors/webhook_executor.h"
 #include "runtime/server/part_options.h"

@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kPollEvery{200};
 constexpr long kNotFound = 404;
+// A letter that is just leaving may be seen without its next attempt: what has ended looks the same
+// twice.
+constexpr int kLooksAtTheEnd = 2;
 
 struct ReplayOptions {
     std::string id;
@@ -87,13 +90,13 @@ int follow_all(CliContext& context, const DlqFilter& filter, Result result) {
                                       .unit = "dead letters",
                                       .total = total,
                                       .enabled = context.progress_enabled()});
-    for (;;) {
+    for (int calm = 0; calm < kLooksAtTheEnd;) {
         std::int64_t under_way = 0;
         if (!count_back(context, filter.query(), under_way, result)) return kExitFailed;
         const auto ended =
             static_cast<std::uint64_t>(std::max<std::int64_t>(0, result.replayed - under_way));
         progress.update(ended, ended);
-        if (under_way == 0) break;
+        calm = under_way == 0 ? calm + 1 : 0;
         std::this_thread::sleep_for(kPollEvery);
     }
     progress.finish();
@@ -101,14 +104,16 @@ int follow_all(CliContext& context, const DlqFilter& filter, Result result) {
 }
 
 int follow_one(CliContext& context, const std::string& path) {
-    for (;;) {
+    for (int calm = 0;;) {
         const auto reply = context.send({.path = path});
         if (reply == nullptr) return kExitFailed;
         if (reply->status == kNotFound) return print_result(context, {.replayed = 1}, true);
         if (!reply->ok()) return context.failed(*reply);
         core::JsonDom parser;
         core::JsonElement root;
-        if (parser.read(reply->body, root) && text_at(root, "nextRetryAt").empty()) {
+        const bool waits = !parser.read(reply->body, root) || !text_at(root, "nextRetryAt").empty();
+        calm = waits ? 0 : calm + 1;
+        if (calm == kLooksAtTheEnd) {
             const std::string error = text_at(root, "error");
             return print_result(context, {.replayed = 1, .back = 1, .error = error}, true);
         }
