@@ -164,7 +164,7 @@ struct IngestRequest {
         };
         for (auto& list : by_home) move(list);
         for (auto& list : by_keeper) move(list);
-        items[index] = std::move(items.back());
+        items[index] = items.back();
         items.pop_back();
     }
     // Some item comes again in the next round. By any home, like fail().
