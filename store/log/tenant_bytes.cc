@@ -23,7 +23,7 @@ std::vector<TenantBytes> tenant_bytes(const EventBlock& events, const std::vecto
 
 std::vector<TenantBytes> read_tenant_bytes(std::string_view table) {
     std::vector<TenantBytes> out(table.size() / sizeof(TenantBytes));
-    std::memcpy(out.data(), table.data(), out.size() * sizeof(TenantBytes));
+    if (!out.empty()) std::memcpy(out.data(), table.data(), out.size() * sizeof(TenantBytes));
     return out;
 }
 
