@@ -38,6 +38,7 @@ add_library(millrace_llhttp STATIC
     ${LLHTTP_SOURCE_DIR}/llhttp.c ${LLHTTP_SOURCE_DIR}/api.c ${LLHTTP_SOURCE_DIR}/http.c)
 target_include_directories(millrace_llhttp SYSTEM PUBLIC ${LLHTTP_INCLUDE_DIR})
 target_compile_options(millrace_llhttp PRIVATE -w)
+set_target_properties(millrace_llhttp PROPERTIES UNITY_BUILD OFF)
 add_library(Millrace::llhttp ALIAS millrace_llhttp)
 
 # LuaJIT, in this order: MILLRACE_LUAJIT_ROOT if given; what tools/setup built in third_party/ (or in
