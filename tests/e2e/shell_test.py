@@ -112,6 +112,15 @@ class Shell(harness.ServerCase):
         self.assertEqual((done["delivered"], done["failed"]), (3, 0), done)
         self.assertEqual(self.json("dlq", "list", "--handler", pattern)["items"], [])
 
+    def test_a_corrected_event_is_delivered(self):
+        pattern = self.unique("dlqedit.")
+        self.dead_letters(pattern, 1)
+        letter = self.json("dlq", "list", "--handler", pattern)["items"][0]
+        event = dict(letter["event"], payload={"n": 0})
+        shown = self.json("dlq", "edit", letter["id"], "-", stdin=json.dumps(event).encode())
+        self.assertEqual(shown["event"]["payload"], {"n": 0})
+        self.assertEqual(self.json("dlq", "replay", letter["id"], "--wait")["delivered"], 1)
+
     def test_all_of_them_only_when_it_was_meant(self):
         pattern = self.unique("all.")
         self.dead_letters(pattern, 2)

@@ -202,6 +202,22 @@ TEST(Cli, DeadLettersAreCountedBeforeTheyAreReplayed) {
     EXPECT_EQ(last, R"({"pattern":"a","expect":12})");
 }
 
+TEST(Cli, TheEventOfADeadLetterIsCorrectedOutOfAFile) {
+    FakeHttpServer server(
+        [](const FakeRequest&) -> FakeReply { return {.body = R"({"id":"dl_1"})"}; });
+    const std::string path = ::testing::TempDir() + "millrace-edited-event.json";
+    std::ofstream(path) << R"({"payload":{"n":2}})";
+    const Outcome done = run({"--server", server.address(), "dlq", "edit", "dl_1", path});
+    EXPECT_EQ(done.code, kExitOk) << done.err;
+    ASSERT_EQ(server.requests().size(), 1u);
+    EXPECT_EQ(server.requests()[0].method, "PUT");
+    EXPECT_EQ(server.requests()[0].target, "/v2/dlq/dl_1/event");
+    EXPECT_EQ(server.requests()[0].body, R"({"payload":{"n":2}})");
+    EXPECT_EQ(run({"--server", server.address(), "dlq", "edit", "dl_1"}).code, kExitUsage)
+        << "nobody is there to open an editor";
+    EXPECT_EQ(server.requests().size(), 1u);
+}
+
 TEST(Cli, ASecretIsMadeOrGetsANewValueAndIsNotShown) {
     int version = 0;
     FakeHttpServer server([&version](const FakeRequest& request) -> FakeReply {

@@ -1,4 +1,5 @@
-// The verbs of the dead-letter queue: list, groups, mark, show, purge (and replay: dlq_replay).
+// The verbs of the dead-letter queue: list, groups, mark, show, purge (and replay: dlq_replay,
+// edit: dlq_edit).
 #include "tools/cli/cli.h"
 #include "tools/cli/confirm.h"
 #include "tools/cli/dlq_filter.h"
@@ -178,6 +179,7 @@ void add_dlq_commands(CLI::App& app, CliContext& context) {
         };
     });
 
+    add_dlq_edit(*dlq, context);
     add_dlq_replay(*dlq, context);
 
     auto grouped = std::make_shared<DlqFilter>();

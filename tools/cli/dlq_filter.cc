@@ -17,10 +17,23 @@ void DlqFilter::add_selection(CLI::App& verb) {
     verb.add_option("--to", to, "RFC 3339, or 15m, 2h, 7d ago");
 }
 
-bool DlqFilter::empty() const {
-    return script_id.empty() && subscription_id.empty() && pattern.empty() && fingerprint.empty() &&
-           from.empty() && to.empty();
+namespace {
+
+// Each member, under the name that the interface has for it; times as it takes them.
+template <typename Visit>
+void visit_members(const DlqFilter& of, Visit visit) {
+    const std::int64_t now_us = wall_clock_us();
+    visit("scriptId", of.script_id);
+    visit("subscriptionId", of.subscription_id);
+    visit("pattern", of.pattern);
+    visit("errorFingerprint", of.fingerprint);
+    visit("from", time_argument(of.from, now_us));
+    visit("to", time_argument(of.to, now_us));
 }
+
+}  // namespace
+
+bool DlqFilter::empty() const { return body().empty(); }
 
 bool DlqFilter::find(CliContext& context) {
     return resolve_filter(context, kScripts, script_id) &&
@@ -28,20 +41,16 @@ bool DlqFilter::find(CliContext& context) {
 }
 
 Query DlqFilter::query() const {
-    const std::int64_t now_us = wall_clock_us();
     Query out;
-    out.add("scriptId", script_id).add("subscriptionId", subscription_id);
-    out.add("pattern", pattern).add("errorFingerprint", fingerprint);
-    out.add("from", time_argument(from, now_us)).add("to", time_argument(to, now_us));
+    visit_members(*this,
+                  [&out](std::string_view name, std::string_view value) { out.add(name, value); });
     return out;
 }
 
 JsonObject DlqFilter::body() const {
-    const std::int64_t now_us = wall_clock_us();
     JsonObject out;
-    out.text_if("scriptId", script_id).text_if("subscriptionId", subscription_id);
-    out.text_if("pattern", pattern).text_if("errorFingerprint", fingerprint);
-    out.text_if("from", time_argument(from, now_us)).text_if("to", time_argument(to, now_us));
+    visit_members(
+        *this, [&out](std::string_view name, std::string_view value) { out.text_if(name, value); });
     return out;
 }
 

@@ -23,7 +23,8 @@ struct DlqFilter {
     JsonObject body() const;
 };
 
-// The verb `dlq replay`.
+// The verbs `dlq replay` and `dlq edit`.
 void add_dlq_replay(CLI::App& dlq, CliContext& context);
+void add_dlq_edit(CLI::App& dlq, CliContext& context);
 
 }  // namespace millrace::tools
