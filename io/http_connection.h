@@ -101,6 +101,7 @@ private:
     void keep(core::BufferRef& owner, std::string_view rest);
     void process_carry();
     bool may_process() const;
+    void count_body(std::size_t bytes);
     void discard(std::size_t bytes);
     void refuse(const core::Error& error);
     void answer_error(std::uint32_t sequence, const core::Error& error);
@@ -155,6 +156,7 @@ private:
     core::BufferRef head_copy_;  // head of the request whose body is being read
     core::BufferRef body_;
     std::uint64_t body_left_ = 0;
+    std::size_t body_counted_ = 0;  // in the server's count of what is coming in
     std::size_t body_bytes_max_ = 0;
     std::string answer_lines_;  // of the request being read
     ChunkedDecoder chunks_;

@@ -103,7 +103,9 @@ void HttpConnection::process(core::BufferRef owner, std::string_view input) {
     bool goes_on = true;
     while (goes_on && !input.empty() && !closing_) {
         switch (in_) {
-            case InState::kHead: goes_on = may_process() && process_head(input); break;
+            case InState::kHead:
+                goes_on = may_process() && server_.may_begin_request() && process_head(input);
+                break;
             case InState::kBody: goes_on = process_body(input); break;
             case InState::kChunks: goes_on = process_chunks(input); break;
             case InState::kDiscard: input = {}; break;
@@ -115,7 +117,7 @@ void HttpConnection::process(core::BufferRef owner, std::string_view input) {
         keep(owner, input);
     }
     // The clock of a head runs while it is incomplete and we are willing to read the rest.
-    if (in_ != InState::kHead || !carry_ || !may_process()) {
+    if (in_ != InState::kHead || !carry_ || !may_process() || !server_.may_begin_request()) {
         header_started_ns_ = 0;
     } else if (header_started_ns_ == 0) {
         header_started_ns_ = server_.reactor.now_ns();
@@ -143,6 +145,10 @@ void HttpConnection::keep(core::BufferRef& owner, std::string_view rest) {
 bool HttpConnection::may_process() const {
     return !server_.paused && !close_after_out_ && answers_.size() < server_.limits.pipeline_max &&
            out().bytes() < server_.limits.out_bytes_max;
+}
+
+void HttpConnection::count_body(std::size_t bytes) {
+    server_.count_receiving(std::exchange(body_counted_, bytes), bytes);
 }
 
 bool HttpConnection::process_head(std::string_view& input) {
@@ -221,10 +227,12 @@ void HttpConnection::begin_body(std::string_view head, std::string_view& rest) {
         in_ = InState::kChunks;
         chunks_.reset(body_bytes_max_, server_.limits.chunk_overhead_bytes_max);
         body_ = server_.pools.acquire(kFirstChunkedBytes);
+        count_body(kFirstChunkedBytes);
     } else {
         in_ = InState::kBody;
         body_left_ = parsed.content_length;
         body_ = server_.pools.acquire(static_cast<std::size_t>(parsed.content_length));
+        count_body(static_cast<std::size_t>(parsed.content_length));
     }
     if (parsed.expects_continue && rest.empty()) {
         owes_continue_ = true;
@@ -268,6 +276,7 @@ void HttpConnection::append_body(std::string_view data) {
         core::BufferRef larger = server_.pools.acquire(std::max(used * 2, used + data.size()));
         std::memcpy(larger.data(), body_.data(), used);
         body_ = std::move(larger);
+        if (body_counted_ != 0) count_body(body_.capacity());
     }
     std::memcpy(body_.data() + used, data.data(), data.size());
     body_.set_size(used + data.size());
@@ -284,6 +293,7 @@ void HttpConnection::deliver_kept() {
 
 void HttpConnection::deliver() {
     const ParsedHead& parsed = server_.parsed;
+    count_body(0);
     Request request;
     fill_request(request);
     request.keep_alive = parsed.keep_alive && !server_.draining && !spare_;
@@ -325,6 +335,7 @@ void HttpConnection::fill_request(Request& request) {
 // begins.
 void HttpConnection::refuse(const core::Error& error) {
     in_ = InState::kDiscard;
+    count_body(0);
     // The kernel may be writing into the body at this moment: then it stays until the close.
     if (!stream_.receiving_into()) body_ = {};
     head_copy_ = {};
@@ -357,7 +368,9 @@ void HttpConnection::update() {
 
 void HttpConnection::update_receive() {
     const bool wants =
-        !eof_ && (in_ == InState::kDiscard ? discarded_bytes_ < kDiscardBytesMax : may_process());
+        !eof_ && (in_ == InState::kDiscard
+                      ? discarded_bytes_ < kDiscardBytesMax
+                      : may_process() && (in_ != InState::kHead || server_.may_begin_request()));
     const bool direct = in_ == InState::kBody && body_left_ >= kDirectBytesMin;
     if (direct) large_bodies_ = true;
     if (stream_.receiving()) {

@@ -364,6 +364,7 @@ void HttpConnection::on_closed() {
     carry_ = {};
     head_copy_ = {};
     body_ = {};
+    count_body(0);
     stream_.clear();
     answer_lines_.clear();
     server_.handler.on_connection_closed(index_);

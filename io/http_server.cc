@@ -149,6 +149,7 @@ bool HttpServer::alive(RequestToken token) const {
 void HttpServer::pause_ingest() { impl_->set_paused(true); }
 void HttpServer::resume_ingest() { impl_->set_paused(false); }
 bool HttpServer::ingest_paused() const { return impl_->paused; }
+std::size_t HttpServer::receiving_bytes() const { return impl_->receiving_bytes(); }
 void HttpServer::drain() { impl_->drain(); }
 void HttpServer::stop_listening() { impl_->close_listeners(); }
 void HttpServer::close_all() { impl_->close_all(); }
@@ -256,6 +257,21 @@ void HttpServerImpl::close_all() {
     draining = closed = true;
     for (const auto& connection : connections_) {
         if (connection->in_use()) connection->abort();
+    }
+}
+
+bool HttpServerImpl::may_begin_request() {
+    if (receiving_bytes_ < limits.receiving_bytes_max) return true;
+    held_back_ = true;
+    return false;
+}
+
+void HttpServerImpl::count_receiving(std::size_t before, std::size_t now) {
+    receiving_bytes_ += now - before;
+    if (!held_back_ || receiving_bytes_ > limits.receiving_bytes_max / 2) return;
+    held_back_ = false;
+    for (const auto& connection : connections_) {
+        if (connection->in_use()) connection->touch();
     }
 }
 

@@ -21,6 +21,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -47,6 +48,9 @@ struct HttpLimits {
     // Of all connections together, not yet sent: beyond it an answer becomes a 503, and beyond
     // twice as much a client that does not read is cut off.
     std::size_t answers_bytes_max = 64u << 20;
+    // Of bodies that are coming in, of all connections together: beyond it no further request is
+    // read until half of it has come. One body is taken in any case.
+    std::size_t receiving_bytes_max = std::numeric_limits<std::size_t>::max();
     std::size_t connections_per_peer_max = 16384;  // per IP address; Unix sockets are not counted
     std::int64_t header_ms_max =
         10'000;                          // 408; from the first byte of a request to its last header
@@ -136,6 +140,7 @@ public:
     void pause_ingest();
     void resume_ingest();
     bool ingest_paused() const;
+    std::size_t receiving_bytes() const;
 
     // Graceful end: idle connections close, streams end; the others close after their last answer,
     // which says `Connection: close`. Done when undrained() is 0. New connections are still taken,

@@ -35,6 +35,10 @@ public:
     void drain();
     void close_all();
     void set_paused(bool paused);
+    // False: too much of bodies is coming in. Who asked is told (touched) when there is room.
+    bool may_begin_request();
+    void count_receiving(std::size_t before, std::size_t now);
+    std::size_t receiving_bytes() const { return receiving_bytes_; }
 
     // The response head of status, type, length and further headers, in memory that is used again.
     std::string_view format_head(const ResponseHead& head, std::size_t body_bytes,
@@ -66,6 +70,8 @@ private:
 
     std::vector<std::unique_ptr<HttpConnection>> connections_;
     std::vector<std::uint32_t> free_;
+    std::size_t receiving_bytes_ = 0;
+    bool held_back_ = false;  // somebody waits for it to become less
     std::map<PeerKey, std::size_t> per_peer_;
     ConnectionRoom room_;
     std::deque<TransformListener> listeners_;

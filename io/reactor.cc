@@ -55,7 +55,8 @@ std::size_t Reactor::open_streams() const { return impl_->open_streams(); }
 
 ReactorImpl::ReactorImpl(std::unique_ptr<Backend> backend, const ReactorOptions& options,
                          const core::Clock& clock)
-    : backend_(std::move(backend)),
+    : pools(options.spare_bytes_max),
+      backend_(std::move(backend)),
       options_(options),
       clock_(clock),
       now_ns_(clock.monotonic_ns()),

@@ -33,6 +33,7 @@ struct ReactorOptions {
     std::uint32_t receive_buffer_bytes = 16384;  // 8 MiB a reactor with the line above
     std::uint32_t completions_per_poll = 512;    // bounds one duty cycle
     std::uint32_t streams_max = 65536;
+    std::size_t spare_bytes_max = 41u << 20;  // of free buffers that are kept for the next use
 };
 
 class Reactor {

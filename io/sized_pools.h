@@ -1,14 +1,14 @@
 // What: buffer pools by size class, so that a small request does not take a large buffer.
 // Threads: any (core::BufferPool).
 // Lifetime: outlives every buffer handed out, also those that went to other threads.
-// Limits: what is kept free, see kClasses: at most 41 MiB; larger buffers than the last class are
-//       not
-//         kept.
+// Limits: what is kept free: at most so many bytes as it is told, shared out as in kClasses (41
+//       MiB); larger buffers than the last class are not kept.
 // Failure: none.
 #pragma once
 
 #include "core/buffer.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <memory>
@@ -17,12 +17,19 @@ namespace millrace::io {
 
 class SizedPools {
 public:
-    SizedPools() {
+    explicit SizedPools(std::size_t kept_bytes_max = kKeptBytes) {
         for (std::size_t i = 0; i < kClasses.size(); ++i) {
-            pools_[i] = std::make_unique<core::BufferPool>(
-                core::BufferPool::Options{kClasses[i].kept_max, kClasses[i].bytes});
+            // One of each size that a usual request needs is kept in any case.
+            const std::size_t least = kClasses[i].bytes <= kAlwaysBytes ? 1 : 0;
+            const double part =
+                static_cast<double>(kept_bytes_max) / static_cast<double>(kKeptBytes);
+            const auto kept =
+                static_cast<std::size_t>(static_cast<double>(kClasses[i].kept_max) * part);
+            pools_[i] = std::make_unique<core::BufferPool>(core::BufferPool::Options{
+                std::clamp(kept, least, kClasses[i].kept_max), kClasses[i].bytes});
         }
     }
+    static constexpr std::size_t kKeptBytes = 41u << 20;
 
     core::BufferRef acquire(std::size_t bytes) {
         for (std::size_t i = 0; i < kClasses.size(); ++i) {
@@ -36,6 +43,7 @@ private:
         std::size_t bytes;
         std::size_t kept_max;
     };
+    static constexpr std::size_t kAlwaysBytes = 1u << 20;
     static constexpr std::array<SizeClass, 7> kClasses{{
         {512, 2048},
         {4096, 1024},

@@ -223,6 +223,33 @@ TEST_P(HttpServerTest, ForgetsAClientThatVanishedBeforeItsAnswer) {
     EXPECT_TRUE(answer(1, "right"));
 }
 
+TEST_P(HttpServerTest, HoldsFurtherRequestsBackWhileTooMuchOfBodiesComesIn) {
+    HttpLimits limits;
+    limits.receiving_bytes_max = 64 << 10;
+    serve(limits);
+    const int first = world.connect(address);
+    const int second = world.connect(address);
+    world.write(first, post(100'000) + pattern(1000));
+    ASSERT_TRUE(pump([&] { return server->receiving_bytes() == 100'000; }));
+    world.write(second, post(10) + pattern(10));
+    world.settle();
+    EXPECT_TRUE(handler.tokens.empty());
+    world.write(first, pattern(99'000));
+    ASSERT_TRUE(requests(2));
+    EXPECT_EQ(server->receiving_bytes(), 0u);
+    answer(0, "one");
+    answer(1, "two");
+    // Who vanishes, and who is refused, gives back what was counted.
+    world.write(second, post(200'000) + pattern(10));
+    ASSERT_TRUE(pump([&] { return server->receiving_bytes() == 200'000; }));
+    world.write(first, post(10) + pattern(10));
+    world.settle();
+    EXPECT_EQ(handler.tokens.size(), 2u);
+    world.reset(second);
+    ASSERT_TRUE(requests(3));
+    EXPECT_EQ(server->receiving_bytes(), 0u);
+}
+
 TEST_P(HttpServerTest, ForgetsAClientThatVanishedInItsBody) {
     serve();
     for (const std::size_t bytes : {100u, 1'000'000u}) {
