@@ -40,7 +40,7 @@ core::Result<std::uint64_t> ShardIdIndex::open_runs(std::uint64_t log_begin,
         if (!name.starts_with(prefix)) continue;
         if (name.ends_with(".open")) useless.push_back(entry.path().string());
         if (!name.ends_with(".run")) continue;
-        auto run = IdRun::open(entry.path().string());
+        auto run = IdRun::open(entry.path().string(), filter_room(found, {}));
         // A run that cannot be read holds nothing that the log does not hold.
         if (run && (*run)->header().shard == options_.shard.value &&
             (*run)->header().end_offset <= log_end) {
@@ -284,6 +284,23 @@ std::vector<RunEntry> ShardIdIndex::look_up(std::uint64_t by_id) const {
     return all;
 }
 
+// What is left for the filter of a further run, when those of `without` have gone.
+std::size_t ShardIdIndex::filter_room(const RunList& runs, const RunList& without) const {
+    std::size_t held = 0;
+    for (const auto& run : runs) {
+        if (std::find(without.begin(), without.end(), run) == without.end())
+            held += run->filter().memory_bytes();
+    }
+    return held < options_.filter_bytes_max ? options_.filter_bytes_max - held : 0;
+}
+
+std::size_t ShardIdIndex::filter_bytes() const {
+    std::lock_guard lock(mutex_);
+    std::size_t held = 0;
+    for (const auto& run : *runs_) held += run->filter().memory_bytes();
+    return held;
+}
+
 std::size_t ShardIdIndex::runs() const {
     std::lock_guard lock(mutex_);
     return runs_->size();
@@ -334,7 +351,11 @@ core::Result<bool> ShardIdIndex::write_frozen() {
                                             oldest->end_offset, entries.size(), oldest->keepers});
     if (!writer) return core::fail(std::move(writer.error()));
     for (const RunEntry& entry : entries) (*writer)->add(entry);
-    auto run = (*writer)->finish();
+    const std::size_t room = [&] {
+        std::lock_guard lock(mutex_);
+        return filter_room(*runs_, {});
+    }();
+    auto run = (*writer)->finish(room);
     if (!run) return core::fail(std::move(run.error()));
     std::lock_guard lock(mutex_);
     auto runs = std::make_shared<RunList>(*runs_);
@@ -375,7 +396,11 @@ core::Result<bool> ShardIdIndex::merge_step() {
         no_more_merges_ = true;
         return false;
     }
-    auto run = merge->finish();
+    const std::size_t room = [&] {
+        std::lock_guard lock(mutex_);
+        return filter_room(*runs_, merge->runs());
+    }();
+    auto run = merge->finish(room);
     if (!run) return core::fail(std::move(run.error()));
     {
         std::lock_guard lock(mutex_);

@@ -23,6 +23,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -50,6 +51,8 @@ public:
         std::string folder;
         std::size_t table_entries_max = 512u << 10;
         std::uint64_t table_log_bytes_max = 64u << 20;
+        // Of all runs together; what is beyond stays in the runs' files.
+        std::size_t filter_bytes_max = std::numeric_limits<std::size_t>::max();
         const std::atomic<std::uint64_t>* durable_end = nullptr;
         const std::atomic<std::uint64_t>* first_kept = nullptr;
         std::function<void(std::string)> on_damage;
@@ -100,6 +103,7 @@ public:
     // do.
     core::Result<bool> work();
     std::size_t runs() const;
+    std::size_t filter_bytes() const;  // of those in memory
     std::size_t table_entries() const {
         return table_entries_.load(std::memory_order_relaxed);
     }  // for metrics
@@ -131,6 +135,7 @@ private:
     void damaged(const IdRun& run) const;
     core::Result<bool> write_frozen();
     bool drop_oldest_run();
+    std::size_t filter_room(const RunList& runs, const RunList& without) const;
     bool release_retired();
     core::Result<bool> merge_step();
     bool start_merge();

@@ -71,9 +71,9 @@ RunMerge::Step RunMerge::step(std::uint64_t first_kept) {
     return Step::kMore;
 }
 
-core::Result<std::unique_ptr<IdRun>> RunMerge::finish() {
+core::Result<std::unique_ptr<IdRun>> RunMerge::finish(std::size_t filter_bytes_max) {
     if (have_last_) writer_->add(last_);
-    return writer_->finish();
+    return writer_->finish(filter_bytes_max);
 }
 
 }  // namespace millrace::store

@@ -23,7 +23,7 @@ public:
 
     enum class Step : std::uint8_t { kMore, kComplete, kDamaged };
     Step step(std::uint64_t first_kept);
-    core::Result<std::unique_ptr<IdRun>> finish();
+    core::Result<std::unique_ptr<IdRun>> finish(std::size_t filter_bytes_max);
 
     const Runs& runs() const { return runs_; }
     const IdRun& damaged() const { return *runs_[damaged_]; }

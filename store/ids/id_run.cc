@@ -78,7 +78,8 @@ std::string run_file_name(core::ShardId shard, std::uint64_t begin_offset,
     return name;
 }
 
-core::Result<std::unique_ptr<IdRun>> IdRun::open(const std::string& path) {
+core::Result<std::unique_ptr<IdRun>> IdRun::open(const std::string& path,
+                                                 std::size_t filter_bytes_max) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return run_error("open", path, std::strerror(errno));
     struct stat info {};
@@ -106,7 +107,8 @@ core::Result<std::unique_ptr<IdRun>> IdRun::open(const std::string& path) {
         crc32c(filter) != h.filter_crc32c) {
         return run_error("open", path, "filter damaged");
     }
-    run->filter_ = RunFilter::copy(filter);
+    run->filter_ =
+        filter.size() <= filter_bytes_max ? RunFilter::copy(filter) : RunFilter::at(filter);
     ::madvise(map, bytes, MADV_RANDOM);
     run->page_checked_ = std::make_unique<std::atomic<bool>[]>(h.pages);
     run->note_range();
@@ -281,7 +283,7 @@ void RunWriter::add(const RunEntry& entry) {
     if (page_.size() == kPageEntries) flush_page();
 }
 
-core::Result<std::unique_ptr<IdRun>> RunWriter::finish() {
+core::Result<std::unique_ptr<IdRun>> RunWriter::finish(std::size_t filter_bytes_max) {
     flush_page();
     const std::string_view filter = filter_.bytes();
     header_.filter_bytes = filter.size();
@@ -300,7 +302,8 @@ core::Result<std::unique_ptr<IdRun>> RunWriter::finish() {
     }
     core::pass_fault_point(core::FaultPoint::kRunAfterRename);
     if (auto synced = sync_folder(folder_); !synced) return core::fail(std::move(synced.error()));
-    return IdRun::open(path_);
+    filter_ = RunFilter();  // not twice at once
+    return IdRun::open(path_, filter_bytes_max);
 }
 
 }  // namespace millrace::store

@@ -17,6 +17,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -65,7 +66,11 @@ static_assert(sizeof(RunHeader) == 72);
 
 class IdRun {
 public:
-    static core::Result<std::unique_ptr<IdRun>> open(const std::string& path);
+    // A filter above so many bytes is read where it stands in the file: slower, and the system can
+    // take its pages back.
+    static core::Result<std::unique_ptr<IdRun>> open(
+        const std::string& path,
+        std::size_t filter_bytes_max = std::numeric_limits<std::size_t>::max());
     ~IdRun();
     IdRun(const IdRun&) = delete;
     IdRun& operator=(const IdRun&) = delete;
@@ -122,7 +127,8 @@ public:
 
     void add(const RunEntry& entry);
     // Syncs the file and gives it its name.
-    core::Result<std::unique_ptr<IdRun>> finish();
+    core::Result<std::unique_ptr<IdRun>> finish(
+        std::size_t filter_bytes_max = std::numeric_limits<std::size_t>::max());
 
 private:
     RunWriter() = default;

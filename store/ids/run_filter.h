@@ -54,6 +54,15 @@ public:
     RunFilter() = default;
     explicit RunFilter(std::uint64_t ids)
         : RunFilter(Groups{(ids * kBitsPerId + kGroupBytes * 8 - 1) / (kGroupBytes * 8)}) {}
+    // As it was written, where it stands: `bytes` outlives it.
+    static RunFilter at(std::string_view bytes) {
+        RunFilter out;
+        out.groups_ = bytes.size() / kGroupBytes;
+        // NOLINTNEXTLINE: never written, for add() is the writer's of its own
+        auto* words = const_cast<char*>(bytes.data());
+        out.words_ = {reinterpret_cast<std::uint64_t*>(words), Free{kBorrowed}};
+        return out;
+    }
     // As it was written.
     static RunFilter copy(std::string_view bytes) {
         RunFilter out(Groups{bytes.size() / kGroupBytes});
@@ -72,6 +81,9 @@ public:
         return missing == 0;
     }
     void prefetch(const Key& key) const { __builtin_prefetch(words_.get() + line_begin(key)); }
+    std::size_t memory_bytes() const {  // 0: it stands in a file
+        return words_.get_deleter().align == kBorrowed ? 0 : groups_ * kGroupBytes;
+    }
     std::string_view bytes() const {
         return {reinterpret_cast<const char*>(words_.get()), groups_ * kGroupBytes};
     }
@@ -79,12 +91,14 @@ public:
 private:
     static constexpr std::size_t kLineWords = kLineBytes / sizeof(std::uint64_t);
     static constexpr std::size_t kHugeBytes = 2u << 20;
+    static constexpr std::size_t kBorrowed = 0;
     struct Groups {
         std::uint64_t count;
     };
     struct Free {
         std::size_t align;
         void operator()(std::uint64_t* words) const {
+            if (align == kBorrowed) return;
             ::operator delete(words, std::align_val_t(align));
         }
     };

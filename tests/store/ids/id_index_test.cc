@@ -67,6 +67,26 @@ TEST_F(IdIndexTest, KnowsEveryIdThroughTablesRunsAndMerges) {
     expect_all_known();
 }
 
+// A filter of so few identities is one group of 16 KiB.
+TEST_F(IdIndexTest, FiltersBeyondTheirShareStayInTheirFiles) {
+    Database::Options with = small();
+    with.id_filter_bytes_max = 40u << 10;
+    open(with);
+    put_ids(0, 20'000);
+    EXPECT_GE(database_->ids().shard(kZero).runs(), 3u);
+    EXPECT_LE(database_->ids().shard(kZero).filter_bytes(), 40u << 10);
+    expect_all_known();
+    close();
+    open(with);
+    EXPECT_LE(database_->ids().shard(kZero).filter_bytes(), 40u << 10);
+    expect_all_known();
+    with.id_filter_bytes_max = 0;
+    close();
+    open(with);
+    EXPECT_EQ(database_->ids().shard(kZero).filter_bytes(), 0u);
+    expect_all_known();
+}
+
 // A mapped file without a name: its last reference costs whoever gives it up the time to free it.
 std::size_t mapped_runs_without_name() {
     std::ifstream maps("/proc/self/maps");
