@@ -20,6 +20,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -62,6 +63,15 @@ public:
         const core::Clock* clock = nullptr;  // required
         std::size_t block_cache_bytes = 8u << 20;
         std::size_t write_buffer_bytes = 64u << 20;  // of the log's family; touched only under load
+        // Of the log's buffers: the one that fills, and those that wait to be flushed.
+        std::size_t log_write_buffers_max = 4;
+        // Of each other family; those that take much get twice as much.
+        std::size_t small_write_buffer_bytes = 8u << 20;
+        // Of all families together, where it is told (0: it is not). Then RocksDB's other memory is
+        // bounded too: indexes and filters of files share the block cache.
+        std::size_t write_buffers_bytes_max = 0;
+        // Free buffers for blocks and bodies that are kept for the next use.
+        std::size_t spare_bytes_max = 48u << 20;
         std::size_t kv_cache_bytes = 4u << 20;
         // How far back views of kv reach; 0: no history is kept.
         std::int64_t kv_history_us = 0;
@@ -78,6 +88,8 @@ public:
         // Per shard, before it becomes a run: identities, or bytes of the log that hold them.
         std::size_t id_table_entries_max = 512u << 10;
         std::uint64_t id_table_log_bytes_max = 64u << 20;
+        // Per shard, of the filters of all runs; those beyond are read in their files.
+        std::size_t id_filter_bytes_max = std::numeric_limits<std::size_t>::max();
         // So much must have become free in retention's pass before files are compacted for it; less
         // is left to ordinary compaction.
         std::uint64_t reclaim_bytes_min = 64u << 20;

@@ -21,6 +21,7 @@
 #include "store/retention/stored_bytes.h"
 #include "store/rows/audit_log.h"
 #include "store/rows/dead_letters.h"
+#include "store/rows/due_turns.h"
 #include "store/rows/entity_store.h"
 #include "store/rows/executions.h"
 #include "store/rows/kv_history.h"
@@ -39,6 +40,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace millrace::store {
@@ -51,7 +53,7 @@ struct CommitEffects {
     std::int64_t retries_change = 0;
     std::int64_t parked_change = 0;  // of those
     std::int64_t dead_letters_change = 0;
-    std::int64_t retry_due_min_us = std::numeric_limits<std::int64_t>::max();
+    std::vector<std::pair<core::TenantId, DueKey>> retries_put{};  // those that wait for a time
 };
 
 // Turns RowBatches into one WriteBatch. kv operations on one key become one write.
@@ -145,7 +147,7 @@ public:
 
     const Database::Options options;
     Database::Opening opening;
-    PoolSet pools;
+    PoolSet pools{options.spare_bytes_max};
     Quarantine quarantine;
     // What a person has agreed to go on without (Options::accept_loss), in words.
     std::vector<std::string> losses;
@@ -169,6 +171,7 @@ public:
     std::unique_ptr<AuditLog> audit;
     std::unique_ptr<Housekeeper> housekeeper;
 
+    DueTurns due_turns;
     std::atomic<std::int64_t> retry_count{0};
     std::atomic<std::int64_t> parked_count{0};  // of those
     std::atomic<std::int64_t> dead_letter_count{0};

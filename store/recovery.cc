@@ -5,6 +5,7 @@
 #include "store/file_util.h"
 #include "store/log/block_codec.h"
 #include "store/rows/keys.h"
+#include "store/rows/row_codec.h"
 
 #include <algorithm>
 
@@ -213,6 +214,7 @@ core::Status Engine::recover_ids() {
         index.folder = options.path + "/ids";
         index.table_entries_max = options.id_table_entries_max;
         index.table_log_bytes_max = options.id_table_log_bytes_max;
+        index.filter_bytes_max = options.id_filter_bytes_max;
         index.durable_end = &ends_[i].durable;
         index.first_kept = &ends_[i].first_kept;
         index.on_damage = [this](std::string reason) { set_fatal(std::move(reason)); };
@@ -295,8 +297,11 @@ core::Status Engine::count_rows() {
         return n;
     };
     std::int64_t parked = 0;
-    const auto retry_rows = count(ColumnFamily::kRetry, [&parked](std::string_view key) {
-        parked += KeyReader(without_partition(key)).be<std::int64_t>() == kParkedDueUs;
+    const auto retry_rows = count(ColumnFamily::kRetry, [&](std::string_view key) {
+        RetryRow row;
+        const bool reads = decode_retry_key(key, row);  // who meets it will tell
+        parked += row.parked();
+        if (reads && row.due_at_us < kHeldDueUs) due_turns.put(row.tenant, DueKey::of(row));
     });
     if (!retry_rows) return core::fail(retry_rows.error());
     const auto letters = count(ColumnFamily::kDlq, [](std::string_view) {});

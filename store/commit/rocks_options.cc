@@ -7,11 +7,11 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 
+#include <algorithm>
+
 namespace millrace::store {
 namespace {
 
-// Rows of the small families are few; their memtables are touched page by page as they fill.
-constexpr std::size_t kSmallWriteBufferBytes = 8u << 20;
 // What a start has to read again at most (about 0.3 s), and what keeps the WAL files few.
 constexpr std::uint64_t kWalBytesMax = 256u << 20;
 // Values below this stay in the SST; above, compaction moves 20-byte references instead of blocks.
@@ -48,6 +48,7 @@ rocksdb::DBOptions make_db_options(const Database::Options& options) {
     // One flush and one compaction thread: the shards own the cores.
     db.max_background_jobs = 2;
     db.max_open_files = options.open_files_max;
+    db.db_write_buffer_size = options.write_buffers_bytes_max;
     // Long background writes go to the disk piece by piece, and the next piece only when the last
     // is there: else a flush of 64 MB stands in the disk's queue before the WAL's sync (100 ms).
     db.bytes_per_sync = 1u << 20;
@@ -77,12 +78,15 @@ std::vector<rocksdb::ColumnFamilyDescriptor> make_families(const Database::Optio
     table.format_version = 5;
     // Verified on every read from disk: a flipped bit is an error, never data.
     table.checksum = rocksdb::kXXH3;
+    // Else they are beside every cache, and grow with the files.
+    table.cache_index_and_filter_blocks = options.write_buffers_bytes_max != 0;
 
     rocksdb::ColumnFamilyOptions base;
-    base.write_buffer_size = kSmallWriteBufferBytes;
+    // Their rows are few; memtables are touched page by page as they fill.
+    base.write_buffer_size = options.small_write_buffer_bytes;
     base.max_write_buffer_number = 3;
     // The arena grows by this: an idle family holds little.
-    base.arena_block_size = 64u << 10;
+    base.arena_block_size = std::min<std::size_t>(64u << 10, options.small_write_buffer_bytes / 8);
     base.compression = rocksdb::kLZ4Compression;
     base.level_compaction_dynamic_level_bytes = true;
     base.force_consistency_checks = true;
@@ -99,8 +103,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> make_families(const Database::Optio
     rocksdb::ColumnFamilyOptions& log = at(ColumnFamily::kLog);
     log.write_buffer_size = options.write_buffer_bytes;
     // While one is flushed two may fill: a flush slower than ingest for a moment stalls nobody.
-    log.max_write_buffer_number = 4;
-    log.arena_block_size = 1u << 20;
+    log.max_write_buffer_number = static_cast<int>(options.log_write_buffers_max);
+    log.arena_block_size = std::min<std::size_t>(1u << 20, options.write_buffer_bytes / 8);
     // Blocks are LZ4 already.
     log.compression = rocksdb::kNoCompression;
     // A block is written twice in its life, WAL and blob file; compaction never moves it.
@@ -116,8 +120,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> make_families(const Database::Optio
     wide.block_size = 64u << 10;
     at(ColumnFamily::kSummary).compression = rocksdb::kNoCompression;
     at(ColumnFamily::kSummary).table_factory.reset(rocksdb::NewBlockBasedTableFactory(wide));
-    at(ColumnFamily::kSummary).write_buffer_size = 16u << 20;
-    at(ColumnFamily::kOutcomes).write_buffer_size = 16u << 20;
+    at(ColumnFamily::kSummary).write_buffer_size = 2 * options.small_write_buffer_bytes;
+    at(ColumnFamily::kOutcomes).write_buffer_size = 2 * options.small_write_buffer_bytes;
     at(ColumnFamily::kOutcomes).table_factory.reset(rocksdb::NewBlockBasedTableFactory(wide));
 
     rocksdb::BlockBasedTableOptions point = table;
@@ -127,6 +131,10 @@ std::vector<rocksdb::ColumnFamilyDescriptor> make_families(const Database::Optio
     at(ColumnFamily::kKv).merge_operator = make_kv_merge_operator();
     at(ColumnFamily::kEntity).table_factory.reset(rocksdb::NewBlockBasedTableFactory(point));
     at(ColumnFamily::kRegistry).table_factory.reset(rocksdb::NewBlockBasedTableFactory(point));
+    // States of keys (runtime/registry/state_book.h) are asked for at the pace of events, and a key's
+    // first event finds none: ten bits a row of a full memtable spare the walk down its list.
+    at(ColumnFamily::kRegistry).memtable_whole_key_filtering = true;
+    at(ColumnFamily::kRegistry).memtable_prefix_bloom_size_ratio = 0.01;
     return families;
 }
 
