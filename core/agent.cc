@@ -66,6 +66,7 @@ void AgentThread::run(int cpu, Priority priority) {
     if (priority == Priority::kBrief) ask_for_brief_slices();
     while (!stopping_.load(std::memory_order_acquire)) {
         if (agent_.do_work() == 0) agent_.wait(kIdleWaitUsMax);
+        turns_.store(turns_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
 }
 

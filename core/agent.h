@@ -49,11 +49,16 @@ public:
 
     void stop();
 
+    // How often the agent has come back from its work; any thread. One that stands still for longer
+    // than kIdleWaitUsMax is in the middle of something.
+    std::uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }
+
 private:
     void run(int cpu, Priority priority);
 
     Agent& agent_;
     std::atomic<bool> stopping_{false};
+    std::atomic<std::uint64_t> turns_{0};  // written by its thread alone; nothing is ordered by it
     std::thread thread_;
 };
 

@@ -110,6 +110,12 @@ void LuaWatchdog::remove_slot(LuaWatchdogSlot* slot) {
     std::erase_if(slots_, [&](const auto& one) { return one.get() == slot; });
 }
 
+bool LuaWatchdog::busy(const LuaWatchdogSlot& slot) {
+    std::lock_guard lock(mutex_);
+    const std::uint64_t running = slot.sequence_.load(std::memory_order_acquire);
+    return (running & 1) != 0 && !(running == slot.seen_sequence_ && slot.counted_stuck_);
+}
+
 std::size_t LuaWatchdog::do_work(std::int64_t now_ns) {
     std::lock_guard lock(mutex_);
     std::size_t told = 0;

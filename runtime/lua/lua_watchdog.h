@@ -69,6 +69,9 @@ public:
 
     void start();  // its own thread
     void stop();
+    // A run is inside and in its time, or not long after it: its thread is busy, it does not hang.
+    // Any thread.
+    bool busy(const LuaWatchdogSlot& slot);
     // One look at every slot; returns how many runs were told to stop.
     std::size_t do_work(std::int64_t monotonic_ns);
 

@@ -5,8 +5,11 @@
 #include "runtime/server/descriptors.h"
 #include "runtime/server/last_words.h"
 #include "runtime/server/server_parts.h"
+#include "runtime/server/service_notify.h"
 #include "runtime/server/signals.h"
+#include "runtime/server/start_pulse.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <thread>
 #include <utility>
@@ -20,6 +23,7 @@ namespace {
 constexpr int kExitOk = 0;
 constexpr int kExitFailed = 1;
 constexpr int kExitStoreFailed = 70;  // EX_SOFTWARE of sysexits.h: the supervisor starts it again
+constexpr std::int64_t kCloseUs = 30'000'000;  // for the store to close; asked of the supervisor
 
 void nap() { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
 
@@ -56,13 +60,21 @@ void say_what_is_so(core::Log& log, const core::Config& config, const ServeOptio
 
 // Until somebody asks for the end or the store has failed; then the reason is not empty.
 std::string serve(Server& server, core::Log& log, const core::Config& config,
-                  const ServeOptions& options) {
+                  const ServeOptions& options, const ServiceNotify& notify) {
     std::string reason;
+    const core::RealClock clock;
+    const std::string status = "serving " + server.addresses().http;
+    LifeWatch life(notify, server.life_members(), log, clock.monotonic_ns());
+    notify.ready(status);
     core::Config running = config;
     const std::vector<ReloadPart> parts = server.reload_parts();
     while (end_signals() == 0 && !server.failed(reason)) {
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
-        if (take_hangup()) running = reload_config(log, running, options.read_again, parts);
+        life.look(clock.monotonic_ns());
+        if (!take_hangup()) continue;
+        notify.reloading(clock.monotonic_ns() / 1000);
+        running = reload_config(log, running, options.read_again, parts);
+        notify.ready(status);
     }
     return reason;
 }
@@ -103,6 +115,26 @@ std::vector<ReloadPart> Server::reload_parts() {
     return parts;
 }
 
+std::vector<LifeWatch::Member> Server::life_members() {
+    ServerParts& parts = *parts_;
+    std::vector<LifeWatch::Member> members;
+    const auto add = [&](std::string_view name, core::AgentThread& thread) {
+        members.push_back({std::string(name), [&thread] { return thread.turns(); }, {}});
+    };
+    for (std::size_t i = 0; i < parts.shards.size(); ++i)
+        add(parts.shards[i]->name(), *parts.shard_threads[i]);
+    for (std::size_t i = 0; i < parts.lane_threads.size(); ++i) {
+        const std::size_t call = i - std::min(i, parts.lanes.size());
+        add(i < parts.lanes.size() ? parts.lanes[i]->name() : parts.call_lanes[call]->name(),
+            *parts.lane_threads[i]);
+        // A handler may take minutes, if its script says so.
+        members.back().busy = [&parts, slot = parts.lane_slots[i]] {
+            return parts.watchdog.busy(*slot);
+        };
+    }
+    return members;
+}
+
 bool Server::failed(std::string& reason) const {
     if (!parts_->database->fatal()) return false;
     reason = parts_->database->fatal_reason();
@@ -129,7 +161,9 @@ namespace {
 // told like any other reason. There is no way back from it: the process ends without destructors,
 // which would ask the system for more.
 core::Result<std::unique_ptr<Server>> create_or_end(const core::Config& config, core::Log& log,
-                                                    api::ConsoleFiles console) {
+                                                    api::ConsoleFiles console,
+                                                    const ServiceNotify& notify) {
+    const StartPulse pulse(notify);
     try {
         return Server::create(config, log, console);
     } catch (...) {
@@ -147,20 +181,24 @@ int run_server(const core::Config& config, const ServeOptions& options) {
     install_signals();
     core::RealClock clock;
     core::Log log(clock, level_of(config), {}, format_of(config));
-    auto server = create_or_end(config, log, options.console);
+    const ServiceNotify notify = ServiceNotify::from_environment();
+    auto server = create_or_end(config, log, options.console, notify);
     if (!server) {
         log.error("millrace can't start: " + server.error().message);
         return kExitFailed;
     }
     set_last_words_exit_code(kExitStoreFailed);
     say_what_is_so(log, config, options, (*server)->addresses(), (*server)->keyed());
-    const std::string reason = serve(**server, log, config, options);
+    const std::string reason = serve(**server, log, config, options, notify);
     if (!reason.empty()) {
         log.error("the store has failed; ending so that a supervisor can start again",
                   {{"reason", reason}});
         // No destructor may touch the failed store: what is acknowledged is on the disk.
         std::_Exit(kExitStoreFailed);
     }
+    notify.stopping("draining");
+    // What is in memory has to reach the disk after the drain.
+    notify.extend(config.engine.drain_timeout_us + kCloseUs, "draining");
     log.info("draining", {{"timeoutSeconds", config.engine.drain_timeout_us / 1'000'000}});
     const auto hurry = [] { return end_signals() > 1; };
     const bool quiet = (*server)->stop(hurry);

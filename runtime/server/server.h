@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/result.h"
 #include "runtime/api/console_file.h"
+#include "runtime/server/life_watch.h"
 #include "runtime/server/reload.h"
 
 #include <cstdint>
@@ -42,6 +43,8 @@ public:
     bool keyed() const;
     // What of a configuration that was read again it takes while it runs.
     std::vector<ReloadPart> reload_parts();
+    // The threads without which nobody is answered and nothing is handled; until stop().
+    std::vector<LifeWatch::Member> life_members();
     // The store can't go on: the process must end. Says why.
     bool failed(std::string& reason) const;
     // Graceful: no new connections, requests answered, what is durable stays queued for the next

@@ -445,8 +445,9 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTab
     lane.run.states = states.get();
     lane.run.rules = std::shared_ptr<RuleRunner>(make_rule_runner());
     lane.run.seed = random.next();
-    lane.make_executors = [this, slot = watchdog.add_slot(),
-                           seed = lane.run.seed](AnswerPort& port) {
+    LuaWatchdogSlot* const slot = watchdog.add_slot();
+    lane_slots.push_back(slot);
+    lane.make_executors = [this, slot, seed = lane.run.seed](AnswerPort& port) {
         ExecutorSet set = make_executors(slot, seed, port);
         WorkflowExecutor::Deps deps;
         deps.clock = &clock;

@@ -161,6 +161,7 @@ public:
     // handler that goes on for long, is before it.
     std::unique_ptr<CallQueue> call_queue;
     std::vector<std::unique_ptr<Lane>> call_lanes;
+    std::vector<const LuaWatchdogSlot*> lane_slots;  // of the lanes, then of those of calls
     std::unique_ptr<ShadowLane> shadow;
     std::unique_ptr<Feeder> feeder;
     std::unique_ptr<Scheduler> scheduler;

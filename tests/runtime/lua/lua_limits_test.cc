@@ -2,6 +2,7 @@
 // watchdog and real time, since the thing under test is the signal; deadlines are short and the
 // bounds generous. Every program below is one that some engine could not stop.
 #include "core/clock.h"
+#include "runtime/lua/lua_allocator.h"
 #include "tests/runtime/lua/lua_fixture.h"
 
 #include <lua.hpp>
@@ -209,6 +210,36 @@ constexpr Program kMemoryBombs[] = {
      "local t = {} for i = 1, 1e6 do t[i] = sdk.json.decode('[1,2,3,4,5,6,7,8,9,10]') end"},
 };
 
+TEST_F(LuaLimitsTest, AllStatesTogetherKeepTheirShare) {
+    const std::size_t before = LuaAllocator::all_bytes();
+    LuaAllocator::share_among_all(4u << 20);
+    {
+        LuaVm::Options options;
+        options.watchdog_slot = slot;
+        auto holder = std::move(*LuaVm::create(options));
+        const ScriptHandle hold = *holder->compile(
+            "local kept = {} return function() for i = 1, 1000 do kept[i] = ('x'):rep(1500) .. i "
+            "end "
+            "end",
+            "hold", {});
+        ASSERT_EQ(holder->invoke(hold, input_of(kInvoice), context, host).status,
+                  InvocationStatus::kCompleted);
+        EXPECT_GT(LuaAllocator::all_bytes(), before + (1u << 20));
+        renew();
+        script.timeout_ms = kPatienceMs;
+        const InvocationResult& result = run(compile(
+            "return function() local t = {} for i = 1, 5000 do t[i] = ('y'):rep(1500) .. i end end",
+            script));
+        EXPECT_EQ(result.status, InvocationStatus::kMemory) << result.error;
+        EXPECT_TRUE(result.error.starts_with("all scripts together")) << result.error;
+        EXPECT_TRUE(LuaAllocator::share_is_short());
+    }
+    LuaAllocator::share_among_all(0);
+    renew();
+    EXPECT_EQ(LuaAllocator::all_bytes(), before) << "what was counted is given back";
+    EXPECT_FALSE(LuaAllocator::share_is_short());
+}
+
 TEST_F(LuaLimitsTest, EndsMemoryBombsAtTheCapAndLeavesNeighboursAlone) {
     LuaVm::Options options;
     options.watchdog_slot = slot;
@@ -280,6 +311,7 @@ TEST(LuaWatchdogTest, CountsRunsThatCannotBeStopped) {
     const std::unique_ptr<lua_State, void (*)(lua_State*)> state(luaL_newstate(), lua_close);
     volatile int kill = 0;
     slot->enter(state.get(), &kill, 5);
+    EXPECT_TRUE(watchdog.busy(*slot));
     EXPECT_EQ(watchdog.do_work(0), 0u);
     EXPECT_EQ(watchdog.do_work(4 * kMs), 0u) << "the deadline has not passed";
     EXPECT_EQ(watchdog.killed_runs(), 0u);
@@ -289,14 +321,18 @@ TEST(LuaWatchdogTest, CountsRunsThatCannotBeStopped) {
     EXPECT_EQ(watchdog.killed_runs(), 1u);
     EXPECT_EQ(watchdog.do_work(14 * kMs), 1u) << "told again at every look";
     EXPECT_EQ(watchdog.stuck_runs(), 0u);
+    EXPECT_TRUE(watchdog.busy(*slot)) << "it may still heed what it was told";
     EXPECT_EQ(watchdog.do_work(16 * kMs), 1u);
+    EXPECT_FALSE(watchdog.busy(*slot)) << "its thread hangs";
     EXPECT_EQ(watchdog.do_work(99 * kMs), 1u);
     EXPECT_EQ(watchdog.stuck_runs(), 1u) << "each run counts once";
     EXPECT_EQ(watchdog.killed_runs(), 1u);
     slot->leave();
+    EXPECT_FALSE(watchdog.busy(*slot));
     EXPECT_EQ(watchdog.do_work(200 * kMs), 0u);
     kill = 0;
     slot->enter(state.get(), &kill, 5);
+    EXPECT_TRUE(watchdog.busy(*slot)) << "another run";
     EXPECT_EQ(watchdog.do_work(201 * kMs), 0u);
     slot->leave();
     EXPECT_EQ(watchdog.do_work(300 * kMs), 0u);
