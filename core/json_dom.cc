@@ -4,6 +4,7 @@
 #include "core/json_tokens.h"
 #include "core/json_walker.h"
 
+#include <array>
 #include <charconv>
 #include <cstring>
 #include <limits>
@@ -13,6 +14,9 @@
 namespace millrace::core {
 
 namespace {
+
+// A reader of longer texts has larger buffers and goes with its document.
+constexpr std::size_t kSpareTextBytesMax = 64u << 10;
 
 template <typename Number>
 bool whole_number(std::string_view text, Number& out) {
@@ -26,14 +30,45 @@ bool whole_number(std::string_view text, Number& out) {
 
 }  // namespace
 
-// Kept from text to text: both hold buffers.
+// Kept from text to text, and by its thread from document to document: both parts hold buffers, and
+// to make them takes as long as to read a small text.
 struct JsonDom::Reader {
     JsonTokens tokens;
     JsonWalker walker;
+
+    static std::unique_ptr<Reader> take();
+    static void give(std::unique_ptr<Reader> reader);
+
+private:
+    static constexpr std::size_t kSparesMax = 4;
+    struct Spares {
+        ~Spares() { gone = true; }
+        std::array<std::unique_ptr<Reader>, kSparesMax> readers;
+        std::size_t count = 0;
+    };
+    static thread_local Spares spares;
+    // A document of thread-local storage may end after the spares.
+    static thread_local bool gone;
 };
 
-JsonDom::JsonDom() : reader_(std::make_unique<Reader>()) {}
-JsonDom::~JsonDom() = default;
+thread_local JsonDom::Reader::Spares JsonDom::Reader::spares;
+thread_local bool JsonDom::Reader::gone = false;
+
+std::unique_ptr<JsonDom::Reader> JsonDom::Reader::take() {
+    if (gone || spares.count == 0) return std::make_unique<Reader>();
+    return std::move(spares.readers[--spares.count]);
+}
+
+void JsonDom::Reader::give(std::unique_ptr<Reader> reader) {
+    if (!gone && spares.count < kSparesMax) spares.readers[spares.count++] = std::move(reader);
+}
+
+JsonDom::JsonDom() : reader_(Reader::take()) {}
+
+JsonDom::~JsonDom() {
+    if (copy_.capacity() <= kSpareTextBytesMax && text_.size() <= kSpareTextBytesMax)
+        Reader::give(std::move(reader_));
+}
 
 // ---- building
 
