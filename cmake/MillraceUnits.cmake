@@ -8,6 +8,7 @@ if(NOT MILLRACE_UNITS)
     return()
 endif()
 file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/own_units.txt own_units)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/own_units.txt)
 # The mutants' copies take the place of a whole object of an archive, so that the originals are objects too.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 foreach(mutants IN ITEMS tests/sim/mutate.py tests/runtime/workflow/mutants.py)
