@@ -32,7 +32,7 @@ core::Result<std::int64_t> read_span(const Call& call, std::string_view name, st
     constexpr std::int64_t kMost =
         static_cast<std::int64_t>(StatsSeries::kSamplesMax) * StatsSeries::kEveryUs;
     std::int64_t us = 0;
-    if (core::parse_duration_us(*value, us) && us >= StatsSeries::kEveryUs && us <= kMost)
+    if (core::parse_told_duration_us(*value, us) && us >= StatsSeries::kEveryUs && us <= kMost)
         return us;
     return core::fail(
         core::Error(core::ErrorCode::kValidation, "query parameter " + std::string(name) +
@@ -145,6 +145,10 @@ Answer metrics(Call& call) {
     return response;
 }
 
-Answer open_api(Call&) { return json_response(200, openapi_json()); }
+Answer open_api(Call&) {
+    // Made once: it is some hundred kilobytes of text that depend on nothing but the build.
+    static const std::string text = openapi_json();
+    return json_response(200, std::string(text));
+}
 
 }  // namespace millrace::runtime::api
