@@ -97,6 +97,9 @@ struct DocumentKind {
     // What a row keeps beside the document.
     void (*write_row)(core::JsonWriter& json, const T& document) = nullptr;
     void (*read_row)(core::JsonObject& row, T& out) = nullptr;
+    // A whole row that this program has written itself, quickly: what was checked once is not
+    // checked again. False: it is another's; then it is read in full.
+    bool (*read_own_row)(std::string_view row, T& out) = nullptr;
     // Bodies say which version they are; the number that this one gets (`old` is null for a new
     // document). Null: versions are counted.
     core::Result<std::uint32_t> (*own_version)(const T* old, const T& next) = nullptr;

@@ -62,6 +62,11 @@ std::string audit_entry(std::string_view action, const DocumentHost& host, const
     json.field("id", document.id).field("version", document.version).field("by", host.actor());
     const auto shown = [&](std::string_view name, const T& version) {
         const std::string text = kind.audit ? kind.audit(version) : kind.show(version);
+    T out = fresh_;
+    if (kind.read_own_row) {
+        if (kind.read_own_row(text, out)) return out;
+        out = fresh_;
+    }
         if (text.size() <= kAuditDocumentBytesMax) json.raw_field(name, text);
     };
     if (before) shown("before", *before);
@@ -122,9 +127,7 @@ core::Status DocumentTable<T>::load(NumberedTable<T>& into) {
 template <typename T>
 core::Status DocumentTable<T>::load_documents(NumberedTable<T>& into) {
     const std::string_view kind = document_kind<T>().name;
-    auto rows = host_.rows().load_all(kind);
-    if (!rows) return core::fail(std::move(rows.error()));
-    for (const RegistryRow& row : *rows) {
+    return host_.rows().each(kind, [&](const RegistryRow& row) {
         auto read = read_row(row.json);
         if (read) {
             if (auto linked = link(*read); !linked) read = core::fail(linked.error());
@@ -140,9 +143,10 @@ core::Status DocumentTable<T>::load_documents(NumberedTable<T>& into) {
         number_next_ = std::max(number_next_, document->number.value + 1);
         into.load(document->number.value, document);
         count(document->tenant, 1);
-        documents_.emplace(Key(document->tenant.value, document->id), std::move(document));
-    }
-    return {};
+        // Within a tenant rows come in the order of ids.
+        Key key(document->tenant.value, document->id);
+        documents_.emplace_hint(documents_.end(), std::move(key), std::move(document));
+    });
 }
 
 template <typename T>

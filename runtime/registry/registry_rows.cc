@@ -14,6 +14,13 @@ constexpr std::string_view kRevisionKind = "registry_revision";
 }  // namespace
 
 StoreRegistryRows::StoreRegistryRows(store::Database& database, SetAside& aside)
+core::Status RegistryRows::each(std::string_view kind, const VisitRow& visit) {
+    const auto rows = load_all(kind);
+    if (!rows) return core::fail(rows.error());
+    for (const RegistryRow& row : *rows) visit(row);
+    return {};
+}
+
     : database_(database), aside_(aside), chain_(database) {
     // One that does not read is set aside like any row: a revision that begins again harms nobody.
     if (const auto row = database_.registry().get(kRevisionKind, {}); row && *row)
@@ -33,6 +40,18 @@ core::Result<std::vector<RegistryRow>> StoreRegistryRows::load_all(std::string_v
 }
 
 core::Status StoreRegistryRows::commit(std::span<const RegistryRow> puts,
+core::Status StoreRegistryRows::each(std::string_view kind, const VisitRow& visit) {
+    RegistryRow row;
+    row.kind = kind;
+    return database_.registry().each(kind, [&](const store::RegistryDocumentView& document) {
+        row.id.assign(document.id);
+        row.version = document.version;
+        row.updated_at_us = document.updated_at_us;
+        row.json.assign(document.json);
+        visit(row);
+    });
+}
+
                                        std::span<const RegistryRowName> erases, std::int64_t at_us,
                                        core::TenantId tenant, std::string_view audit) {
     store::RowBatch batch;

@@ -11,6 +11,8 @@
 
 #include <cstdint>
 #include <span>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,6 +43,9 @@ public:
     // In the order of ids.
     virtual core::Result<std::vector<RegistryRow>> load_all(std::string_view kind) = 0;
     // All or nothing, durable on return. `audit` is one JSON object for the audit log.
+    // The same one by one, without holding all of them. `visit` changes nothing here.
+    using VisitRow = std::function<void(const RegistryRow&)>;
+    virtual core::Status each(std::string_view kind, const VisitRow& visit);
     virtual core::Status commit(std::span<const RegistryRow> puts,
                                 std::span<const RegistryRowName> erases, std::int64_t at_us,
                                 core::TenantId tenant, std::string_view audit) = 0;
@@ -63,6 +68,7 @@ public:
     void begin_many() override { many_ = true; }
     core::Status end_many() override;
     std::uint64_t revision() const override { return revision_; }
+    core::Status each(std::string_view kind, const VisitRow& visit) override;
     void set_aside(std::string_view kind, std::string_view id, const core::Error& why) override {
         aside_.add(kind, id, why);
     }

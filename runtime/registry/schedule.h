@@ -68,8 +68,9 @@ struct Schedule {
     std::int64_t created_at_us = 0;
     std::int64_t updated_at_us = 0;
 
-    Timing timing;            // made of the above
-    std::string source_type;  // of the event: it is found by its identity
+    Timing timing;                  // made of the above
+    std::int64_t first_due_us = 0;  // as it was made or changed last; 0: never
+    std::string source_type;        // of the event: it is found by its identity
     std::string source_id;
     bool from_row = false;  // while it is read: it is kept already
 };

@@ -5,6 +5,9 @@
 #include "runtime/registry/document_body.h"
 #include "runtime/registry/document_kinds.h"
 #include "runtime/registry/schedule_event.h"
+#include "runtime/registry/schedule_row.h"
+#include "runtime/registry/schedule_timing.h"
+#include "runtime/registry/schedule_words.h"
 
 #include <array>
 #include <utility>
@@ -14,33 +17,8 @@ namespace {
 
 using core::JsonObject;
 
-constexpr std::array<std::pair<std::string_view, TimingType>, 3> kTypes = {
-    {{"cron", TimingType::kCron},
-     {"interval", TimingType::kInterval},
-     {"once", TimingType::kOnce}}};
-constexpr std::array<std::pair<std::string_view, Overlap>, 5> kOverlaps = {
-    {{"skip", Overlap::kSkip},
-     {"queue1", Overlap::kQueueOne},
-     {"queueAll", Overlap::kQueueAll},
-     {"cancel", Overlap::kCancel},
-     {"allow", Overlap::kAllow}}};
-constexpr std::array<std::pair<std::string_view, CatchUpMode>, 3> kCatchUps = {
-    {{"one", CatchUpMode::kOne}, {"all", CatchUpMode::kAll}, {"none", CatchUpMode::kNone}}};
-constexpr std::array<std::pair<std::string_view, GapRule>, 2> kGaps = {
-    {{"run", GapRule::kRun}, {"skip", GapRule::kSkip}}};
-constexpr std::array<std::pair<std::string_view, OverlapHourRule>, 2> kOverlapHours = {
-    {{"first", OverlapHourRule::kFirst}, {"both", OverlapHourRule::kBoth}}};
 // A patch gives the whole of these.
 constexpr std::array<std::string_view, 2> kReplacedWhole = {"event", "executor"};
-
-template <typename Enum, std::size_t N>
-std::string_view text_of(const std::array<std::pair<std::string_view, Enum>, N>& choices,
-                         Enum value) {
-    for (const auto& [text, choice] : choices) {
-        if (choice == value) return text;
-    }
-    return {};
-}
 
 core::Status invalid(std::string_view member, std::string_view what) {
     return core::fail(
@@ -49,7 +27,7 @@ core::Status invalid(std::string_view member, std::string_view what) {
 }
 
 void read_when(JsonObject& in, Schedule& out) {
-    const bool typed = in.choice("type", out.type, kTypes);
+    const bool typed = in.choice("type", out.type, kTimingTypeWords);
     const bool by_cron =
         in.text("cron", out.cron, {.bytes_min = 1, .bytes_max = kCronTextBytesMax});
     const bool by_interval =
@@ -62,9 +40,9 @@ void read_when(JsonObject& in, Schedule& out) {
     }
     const auto of_other = [&](std::string_view name, bool given, TimingType type) {
         if (given && out.type != type)
-            in.refuse(name, "belongs to type \"" + std::string(text_of(kTypes, type)) +
-                                "\", and this one is \"" + std::string(text_of(kTypes, out.type)) +
-                                "\"");
+            in.refuse(name, "belongs to type \"" + std::string(word_of(kTimingTypeWords, type)) +
+                                "\", and this one is \"" +
+                                std::string(word_of(kTimingTypeWords, out.type)) + "\"");
     };
     of_other("cron", by_cron, TimingType::kCron);
     of_other("intervalMs", by_interval, TimingType::kInterval);
@@ -85,17 +63,17 @@ void read_when(JsonObject& in, Schedule& out) {
 }
 
 void read_rules(JsonObject& in, Schedule& out) {
-    in.choice("overlap", out.overlap, kOverlaps);
+    in.choice("overlap", out.overlap, kOverlapWords);
     if (auto inner = in.object("catchUp")) {
-        inner->choice("mode", out.catch_up.mode, kCatchUps);
+        inner->choice("mode", out.catch_up.mode, kCatchUpWords);
         inner->integer("windowMs", out.catch_up.window_ms, 0, kCatchUpWindowMsMax);
         inner->integer("max", out.catch_up.runs_max, 1, kCatchUpRunsMax);
         (void)inner->finish();
         in.join(*inner);
     }
     if (auto inner = in.object("dst")) {
-        inner->choice("gap", out.gap, kGaps);
-        inner->choice("overlap", out.overlap_hour, kOverlapHours);
+        inner->choice("gap", out.gap, kGapWords);
+        inner->choice("overlap", out.overlap_hour, kOverlapHourWords);
         (void)inner->finish();
         in.join(*inner);
     }
@@ -150,37 +128,6 @@ void read_over_live_members(JsonObject& in) {
         (void)in.any(name);
 }
 
-core::Status make_timing(Schedule& out) {
-    Timing timing;
-    timing.type = out.type;
-    auto zone = Zone::find(out.timezone);
-    if (zone) {
-        timing.zone = *zone;
-    } else if (!out.from_row) {
-        return core::fail(std::move(zone.error()));
-    } else if (!out.paused) {
-        // tzdata has lost it: what was kept is not thrown away.
-        out.paused = true;
-        out.pause_reason = zone.error().message;
-    }
-    if (out.type == TimingType::kCron) {
-        auto cron = parse_cron(out.cron);
-        if (!cron) return core::fail(std::move(cron.error()));
-        timing.cron = *cron;
-    }
-    timing.gap = out.gap;
-    timing.overlap = out.overlap_hour;
-    timing.interval_us = out.interval_ms * 1000;
-    timing.at_us = out.at_us;
-    timing.from_us = std::max(out.start_at_us, out.not_before_us);
-    if (out.end_at_us != 0) timing.to_us = out.end_at_us;
-    timing.anchor_us = out.start_at_us != 0     ? out.start_at_us
-                       : out.not_before_us != 0 ? out.not_before_us
-                                                : out.created_at_us + timing.interval_us;
-    out.timing = timing;
-    return {};
-}
-
 core::Status read(std::string_view body, Schedule& out) {
     core::JsonDocument document;
     auto in = document.parse_object(body);
@@ -194,7 +141,7 @@ core::Status read(std::string_view body, Schedule& out) {
     if (auto status = in->finish(); !status) return status;
     if (out.end_at_us != 0 && out.end_at_us <= out.start_at_us)
         return invalid("endAt", "is not behind startAt");
-    if (auto status = make_timing(out); !status) return status;
+    if (auto status = make_schedule_timing(out); !status) return status;
     return {};
 }
 
@@ -218,8 +165,9 @@ core::Status settle(const Schedule* old, const ChangeContext&, Schedule& next) {
 
 // With its number and id: they are in the event.
 core::Status seal(std::string_view, Schedule& out) {
-    if (auto status = make_timing(out); !status) return status;
+    if (auto status = make_schedule_timing(out); !status) return status;
     out.from_row = false;  // what is changed of it from here on is checked in full
+    out.first_due_us = first_due(out, 0).value_or(0);
     return check_schedule_event(out);
 }
 
@@ -231,7 +179,7 @@ std::string show(const Schedule& schedule) {
     std::string out;
     core::JsonWriter json(out);
     json.begin_object().field("id", schedule.id).field("name", schedule.name);
-    json.field("type", text_of(kTypes, schedule.type));
+    json.field("type", word_of(kTimingTypeWords, schedule.type));
     if (!schedule.cron.empty()) json.field("cron", schedule.cron);
     if (schedule.interval_ms != 0) json.field("intervalMs", schedule.interval_ms);
     time_or_nothing(json, "at", schedule.at_us);
@@ -243,8 +191,8 @@ std::string show(const Schedule& schedule) {
     json.field("windowMs", schedule.catch_up.window_ms);
     json.field("max", schedule.catch_up.runs_max).end_object();
     json.field("jitterMs", schedule.jitter_ms).key("dst").begin_object();
-    json.field("gap", text_of(kGaps, schedule.gap));
-    json.field("overlap", text_of(kOverlapHours, schedule.overlap_hour)).end_object();
+    json.field("gap", word_of(kGapWords, schedule.gap));
+    json.field("overlap", word_of(kOverlapHourWords, schedule.overlap_hour)).end_object();
     time_or_nothing(json, "startAt", schedule.start_at_us);
     time_or_nothing(json, "endAt", schedule.end_at_us);
     if (schedule.runs_max != 0) json.field("maxRuns", schedule.runs_max);
@@ -258,12 +206,16 @@ std::string show(const Schedule& schedule) {
 void write_row(core::JsonWriter& json, const Schedule& schedule) {
     json.field("paused", schedule.paused).field("pauseReason", schedule.pause_reason);
     json.field("notBeforeUs", schedule.not_before_us);
+    json.field("sourceType", schedule.source_type).field("sourceId", schedule.source_id);
+    json.field("firstDueUs", schedule.first_due_us);
 }
 
 void read_row(JsonObject& row, Schedule& out) {
     row.boolean("paused", out.paused);
     row.text("pauseReason", out.pause_reason);
     row.integer("notBeforeUs", out.not_before_us, INT64_MIN, INT64_MAX);
+    // They follow from the rest.
+    for (const char* name : {"sourceType", "sourceId", "firstDueUs"}) (void)row.any(name);
     out.from_row = true;
 }
 
@@ -287,6 +239,7 @@ constexpr DocumentKind<Schedule> kKind = {
     .seal = seal,
     .write_row = write_row,
     .read_row = read_row,
+    .read_own_row = read_schedule_row,
     .references = references,
     .link =
         [](const DocumentReference& found, Schedule& next) {
@@ -299,18 +252,13 @@ constexpr DocumentKind<Schedule> kKind = {
 
 }  // namespace
 
-std::string_view overlap_text(Overlap overlap) { return text_of(kOverlaps, overlap); }
+std::string_view overlap_text(Overlap overlap) { return word_of(kOverlapWords, overlap); }
 
 bool parse_overlap(std::string_view text, Overlap& out) {
-    for (const auto& [name, value] : kOverlaps) {
-        if (name != text) continue;
-        out = value;
-        return true;
-    }
-    return false;
+    return read_word(kOverlapWords, text, out);
 }
 
-std::string_view catch_up_text(CatchUpMode mode) { return text_of(kCatchUps, mode); }
+std::string_view catch_up_text(CatchUpMode mode) { return word_of(kCatchUpWords, mode); }
 
 std::string periodicity_of(const Schedule& schedule) {
     switch (schedule.type) {

@@ -103,20 +103,26 @@ void SealedRegistryRows::seal(RegistryRow& row) const {
 }
 
 core::Result<std::vector<RegistryRow>> SealedRegistryRows::load_all(std::string_view kind) {
-    auto rows = beneath_.load_all(kind);
-    if (!rows) return rows;
-    std::vector<RegistryRow> to_seal;
-    for (RegistryRow& row : *rows) {
-        if (is_sealed(row))
-            (void)open(key_, row);
-        else if (holds_secrets(row))
-            to_seal.push_back(row);
-    }
-    if (to_seal.empty()) return rows;
-    for (RegistryRow& row : to_seal) seal(row);
-    auto written = beneath_.commit(to_seal, {}, clock_.wall_us(), core::TenantId{}, "");
-    if (!written) return core::fail(std::move(written.error()));
+    std::vector<RegistryRow> rows;
+    auto read = each(kind, [&](const RegistryRow& row) { rows.push_back(row); });
+    if (!read) return core::fail(std::move(read.error()));
     return rows;
+}
+
+core::Status SealedRegistryRows::each(std::string_view kind, const VisitRow& visit) {
+    std::vector<RegistryRow> to_seal;
+    auto read = beneath_.each(kind, [&](const RegistryRow& row) {
+        if (is_sealed(row)) {
+            RegistryRow opened = row;
+            (void)open(key_, opened);
+            return visit(opened);
+        }
+        if (holds_secrets(row)) to_seal.push_back(row);
+        visit(row);
+    });
+    if (!read || to_seal.empty()) return read;
+    for (RegistryRow& row : to_seal) seal(row);
+    return beneath_.commit(to_seal, {}, clock_.wall_us(), core::TenantId{}, "");
 }
 
 core::Status SealedRegistryRows::commit(std::span<const RegistryRow> puts,

@@ -26,6 +26,7 @@ public:
         : beneath_(beneath), clock_(clock), key_(std::move(key)) {}
 
     core::Result<std::vector<RegistryRow>> load_all(std::string_view kind) override;
+    core::Status each(std::string_view kind, const VisitRow& visit) override;
     core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases,
                         std::int64_t at_us, core::TenantId tenant, std::string_view audit) override;
     void begin_many() override { beneath_.begin_many(); }

@@ -49,12 +49,20 @@ struct Span {
     int step = 1;
 };
 
+constexpr std::array<std::uint64_t, 4> all_years() {
+    std::array<std::uint64_t, 4> years{};
+    for (unsigned year = 0; year <= kCronYearMax - kCronYearMin; ++year)
+        years[year / 64] |= std::uint64_t{1} << (year % 64);
+    return years;
+}
+constexpr auto kAllYears = all_years();
+
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 class Parser {
 public:
-    explicit Parser(std::string_view whole) : whole_(whole) {}
+    explicit Parser(std::string_view whole) : whole_(whole) { fields_.reserve(8); }
 
     core::Result<CronSpec> read();
 
@@ -138,7 +146,7 @@ core::Status Parser::read_fields() {
     auto name =
         static_cast<std::size_t>(fields_.size() == 5 ? FieldName::kMinute : FieldName::kSecond);
     if (fields_.size() == 5) spec_.seconds = 1;
-    if (fields_.size() < 7) set(FieldName::kYear, {kCronYearMin, kCronYearMax, 1});
+    if (fields_.size() < 7) spec_.years = kAllYears;
     for (const Field& field : fields_) {
         if (auto ok = read_field(field, static_cast<FieldName>(name++)); !ok) return ok;
     }

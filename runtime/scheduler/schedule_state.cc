@@ -1,10 +1,12 @@
 #include "runtime/scheduler/schedule_state.h"
 
-#include "core/json_reader.h"
 #include "core/json_writer.h"
 #include "core/timestamp.h"
+#include "runtime/event/json_scan.h"
 
 #include <algorithm>
+#include <charconv>
+#include <iterator>
 
 namespace millrace::runtime {
 namespace {
@@ -35,37 +37,71 @@ void append_runs(core::JsonWriter& json, std::string_view name, const auto& runs
     json.end_array();
 }
 
-bool read_runs(core::JsonObject& in, std::string_view name, auto& out) {
-    const auto element = in.any(name);
-    core::JsonArray array;
-    if (!element || !element->get(array)) return false;
-    bool is_serial = false;
-    for (const core::JsonElement item : array) {
-        std::int64_t value = 0;
-        if (!item.get(value)) return false;
-        if (is_serial)
-            out.back().serial = static_cast<std::uint32_t>(value);
-        else
-            out.push_back({value, 0});
-        is_serial = !is_serial;
-    }
+template <typename Int>
+bool read_whole(std::string_view text, Int& out) {
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, out);
+    return error == std::errc() && stop == end;
+}
+
+// Numbers, so many of them to each thing.
+bool read_numbers(std::string_view text, std::size_t each, std::vector<std::int64_t>& out) {
+    bool good = true;
+    const bool whole = scan_items(
+        text, [&](std::string_view item) { return good = read_whole(item, out.emplace_back()); });
+    return whole && good && out.size() % each == 0;
+}
+
+bool read_runs(std::string_view text, std::vector<ScheduleRun>& out) {
+    if (text == "[]") return true;
+    std::vector<std::int64_t> values;
+    if (!read_numbers(text, 2, values)) return false;
+    for (std::size_t i = 0; i < values.size(); i += 2)
+        out.push_back({values[i], static_cast<std::uint32_t>(values[i + 1])});
     return true;
 }
 
-bool read_backfills(core::JsonObject& in, std::vector<Backfill>& out) {
-    const auto element = in.any("backfills");
-    core::JsonArray array;
-    if (!element || !element->get(array)) return false;
+bool read_backfills(std::string_view text, std::vector<Backfill>& out) {
+    if (text == "[]") return true;
     std::vector<std::int64_t> values;
-    for (const core::JsonElement item : array) {
-        if (!item.get(values.emplace_back())) return false;
-    }
-    for (std::size_t i = 0; i + 3 < values.size(); i += 4) {
+    if (!read_numbers(text, 4, values)) return false;
+    for (std::size_t i = 0; i < values.size(); i += 4) {
         out.push_back({static_cast<std::uint32_t>(values[i]), values[i + 1], values[i + 2],
                        static_cast<Overlap>(values[i + 3])});
     }
     return true;
 }
+
+struct StateMember {
+    std::string_view name;  // with quotes
+    bool (*read)(std::string_view text, ScheduleState& out);
+};
+
+template <auto kMember>
+bool number_of_state(std::string_view text, ScheduleState& out) {
+    return read_whole(text, out.*kMember);
+}
+
+// As put_schedule_state() writes them.
+constexpr StateMember kStateMembers[] = {
+    {"\"tenant\"",
+     [](std::string_view text, ScheduleState& out) { return read_whole(text, out.tenant.value); }},
+    {"\"number\"", number_of_state<&ScheduleState::number>},
+    {"\"version\"", number_of_state<&ScheduleState::version>},
+    {"\"dueUs\"", number_of_state<&ScheduleState::due_us>},
+    {"\"doneUs\"", number_of_state<&ScheduleState::done_us>},
+    {"\"lastRunUs\"", number_of_state<&ScheduleState::last_run_us>},
+    {"\"ledger\"", number_of_state<&ScheduleState::ledger>},
+    {"\"fired\"", number_of_state<&ScheduleState::fired>},
+    {"\"skipped\"", number_of_state<&ScheduleState::skipped>},
+    {"\"serials\"", number_of_state<&ScheduleState::serials>},
+    {"\"running\"",
+     [](std::string_view text, ScheduleState& out) { return read_runs(text, out.running); }},
+    {"\"waiting\"",
+     [](std::string_view text, ScheduleState& out) { return read_runs(text, out.waiting); }},
+    {"\"backfills\"",
+     [](std::string_view text, ScheduleState& out) { return read_backfills(text, out.backfills); }},
+};
 
 }  // namespace
 
@@ -94,25 +130,19 @@ void put_schedule_state(store::RowBatch& rows, const ScheduleState& state) {
                       state.last_run_us, text);
 }
 
+// A start reads one for each schedule: in one pass.
 core::Result<ScheduleState> read_schedule_state(std::string_view text) {
-    core::JsonDocument document;
-    auto in = document.parse_object(text, "state of a schedule");
-    if (!in) return core::fail(std::move(in.error()));
     ScheduleState out;
-    in->integer_as("tenant", out.tenant.value, 0, UINT32_MAX, core::Presence::kRequired);
-    in->integer_as("number", out.number, 1, UINT32_MAX, core::Presence::kRequired);
-    in->integer_as("version", out.version, 0, UINT32_MAX);
-    in->integer("dueUs", out.due_us, INT64_MIN, INT64_MAX);
-    in->integer("doneUs", out.done_us, INT64_MIN, INT64_MAX);
-    in->integer("lastRunUs", out.last_run_us, INT64_MIN, INT64_MAX);
-    in->integer_as("ledger", out.ledger, 0, INT64_MAX);
-    in->integer_as("fired", out.fired, 0, INT64_MAX);
-    in->integer_as("skipped", out.skipped, 0, INT64_MAX);
-    in->integer_as("serials", out.serials, 0, UINT32_MAX);
-    if (!read_runs(*in, "running", out.running) || !read_runs(*in, "waiting", out.waiting) ||
-        !read_backfills(*in, out.backfills))
-        in->refuse("running", "is damaged");
-    if (auto status = in->finish(); !status) return core::fail(std::move(status.error()));
+    const StateMember* next = std::begin(kStateMembers);
+    bool good = true;
+    const bool whole = scan_members(text, [&](std::string_view key, std::string_view value) {
+        next = std::find_if(next, std::end(kStateMembers),
+                            [&](const StateMember& member) { return member.name == key; });
+        good = next != std::end(kStateMembers) && (next++)->read(value, out);
+        return good;
+    });
+    if (!whole || !good || out.number == 0)
+        return core::fail(core::ErrorCode::kValidation, "the state of a schedule is damaged");
     return out;
 }
 

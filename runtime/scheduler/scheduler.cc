@@ -1,5 +1,6 @@
 #include "runtime/scheduler/scheduler.h"
 
+#include "runtime/registry/schedule_timing.h"
 #include "store/log/pool_set.h"
 #include "store/rows/registry_store.h"
 
@@ -25,27 +26,6 @@ std::int64_t jitter_us(const Schedule& schedule, std::int64_t due_us) {
                                      static_cast<std::uint64_t>(bound_us));
 }
 
-// What is due first of a document that has just been made or changed.
-std::optional<std::int64_t> first_due(const Schedule& schedule, std::int64_t done_us) {
-    const std::int64_t after_us = std::max(schedule.updated_at_us, done_us);
-    // The clock may have been set back behind it meanwhile.
-    if (schedule.type == TimingType::kOnce && done_us != 0 && schedule.at_us <= done_us)
-        return std::nullopt;
-    // A time that lies in the past when it is asked for is due at once.
-    if (schedule.type == TimingType::kOnce && schedule.at_us > after_us - 1)
-        return next_due(schedule.timing, schedule.at_us - 1);
-    if (schedule.type == TimingType::kOnce && schedule.version == 1) {
-        Timing timing = schedule.timing;
-        timing.from_us = 0;
-        return next_due(timing, schedule.at_us - 1);
-    }
-    // The grid's first point, though it was past when it was asked for.
-    if (schedule.type == TimingType::kInterval && schedule.not_before_us != 0 &&
-        schedule.version == 1)
-        return next_due(schedule.timing, std::min(after_us, schedule.timing.anchor_us - 1));
-    return next_due(schedule.timing, after_us);
-}
-
 }  // namespace
 
 Scheduler::Scheduler(Deps deps)
@@ -54,27 +34,34 @@ Scheduler::Scheduler(Deps deps)
       gathered_(deps_.shards) {}
 
 core::Status Scheduler::load(SetAside& aside) {
-    auto rows = deps_.database->registry().load_all(kScheduleStateKind);
-    if (!rows) return core::fail(std::move(rows.error()));
     const RegistrySnapshotRef registry = deps_.registry();
     const std::int64_t now_us = deps_.clock->wall_us();
+    entries_.reserve(registry->schedules.size());
     store::RowBatch leftovers;
-    for (const store::RegistryDocument& row : *rows) {
-        auto state = read_schedule_state(row.json);
-        if (!state) {
-            aside.add(kScheduleStateKind, row.id, state.error());
-        } else if (registry->schedules.find(state->number)) {
-            entries_[state->number].state = std::move(*state);
-        } else {
-            erase_schedule(leftovers, *state);
-        }
-    }
+    auto read = deps_.database->registry().each(
+        kScheduleStateKind, [&](const store::RegistryDocumentView& row) {
+            auto state = read_schedule_state(row.json);
+            if (!state) {
+                aside.add(kScheduleStateKind, row.id, state.error());
+            } else if (registry->schedules.find(state->number)) {
+                entries_[state->number].state = std::move(*state);
+            } else {
+                erase_schedule(leftovers, *state);
+            }
+        });
+    if (!read) return read;
+    // Put in order at once: one by one each would look for its place in a tree of all.
+    std::vector<std::pair<std::int64_t, std::uint32_t>> wakes;
+    wakes.reserve(registry->schedules.size());
     registry->schedules.for_each([&](const ScheduleRef& schedule) {
         Entry& entry = entries_[schedule->number.value];
-        take_up(schedule, now_us);
+        take_up(entry, schedule, now_us);
         if (schedule->timing.cron.at_start) take_start(entry, now_us, leftovers);
-        order(entry, now_us);
+        entry.wake_us = wake_of(entry, now_us);
+        if (entry.wake_us != 0) wakes.emplace_back(entry.wake_us, entry.state.number);
     });
+    std::sort(wakes.begin(), wakes.end());
+    order_ = std::set(wakes.begin(), wakes.end());
     return leftovers.empty() ? core::Status{} : deps_.database->write_now(leftovers);
 }
 
@@ -89,8 +76,7 @@ void Scheduler::take_start(Entry& entry, std::int64_t now_us, store::RowBatch& r
 }
 
 // Its document is new or has changed: what is due follows from it, but for what is overdue.
-void Scheduler::take_up(const ScheduleRef& schedule, std::int64_t now_us) {
-    Entry& entry = entries_[schedule->number.value];
+void Scheduler::take_up(Entry& entry, const ScheduleRef& schedule, std::int64_t now_us) {
     const bool fresh = entry.state.number == 0;
     entry.schedule = schedule;
     if (!fresh && entry.state.version == schedule->version) {
@@ -102,8 +88,11 @@ void Scheduler::take_up(const ScheduleRef& schedule, std::int64_t now_us) {
     entry.state.version = schedule->version;
     if (!fresh && entry.state.due_us != 0 && entry.state.due_us <= now_us)
         set_due(entry, entry.state.due_us);
-    else
+    else if (!fresh)
         set_due(entry, first_due(*schedule, entry.state.done_us));
+    else  // as it was found when the document was written
+        set_due(entry,
+                schedule->first_due_us == 0 ? std::nullopt : std::optional(schedule->first_due_us));
 }
 
 void Scheduler::forget(std::uint32_t number) {
@@ -125,16 +114,21 @@ void Scheduler::set_due(Entry& entry, std::optional<std::int64_t> due_us) {
     entry.fire_us = due_us ? *due_us + jitter_us(*entry.schedule, *due_us) : 0;
 }
 
-// Puts it where it is to be looked at next.
-void Scheduler::order(Entry& entry, std::int64_t now_us) {
-    const std::uint32_t number = entry.state.number;
-    if (entry.wake_us != 0) order_.erase({entry.wake_us, number});
+// When it is to be looked at next; 0: never.
+std::int64_t Scheduler::wake_of(const Entry& entry, std::int64_t now_us) {
     std::int64_t wake_us = std::numeric_limits<std::int64_t>::max();
     if (entry.state.due_us != 0) wake_us = std::max<std::int64_t>(entry.fire_us, 1);
     const bool more =
         !entry.state.backfills.empty() || (!entry.state.waiting.empty() && !entry.schedule->paused);
     if (more) wake_us = std::min(wake_us, now_us + kPollUs);
-    entry.wake_us = wake_us == std::numeric_limits<std::int64_t>::max() ? 0 : wake_us;
+    return wake_us == std::numeric_limits<std::int64_t>::max() ? 0 : wake_us;
+}
+
+// Puts it where it is to be looked at next.
+void Scheduler::order(Entry& entry, std::int64_t now_us) {
+    const std::uint32_t number = entry.state.number;
+    if (entry.wake_us != 0) order_.erase({entry.wake_us, number});
+    entry.wake_us = wake_of(entry, now_us);
     if (entry.wake_us != 0) order_.insert({entry.wake_us, number});
 }
 
@@ -206,8 +200,8 @@ void Scheduler::changed(const DocumentChange<Schedule>& change) {
     asked_.push_beyond([this, change] {
         if (!change.after) return forget(change.before->number.value);
         const std::int64_t now_us = deps_.clock->wall_us();
-        take_up(change.after, now_us);
-        Entry& entry = entries_.at(change.after->number.value);
+        Entry& entry = entries_[change.after->number.value];
+        take_up(entry, change.after, now_us);
         if (change.before) put_schedule_state(gather(entry).result->rows, entry.state);
         order(entry, now_us);
     });

@@ -111,10 +111,11 @@ private:
     enum class Verdict : std::uint8_t { kFire, kSkip, kWait };
 
     // scheduler.cc
-    void take_up(const ScheduleRef& schedule, std::int64_t now_us);
+    void take_up(Entry& entry, const ScheduleRef& schedule, std::int64_t now_us);
     void take_start(Entry& entry, std::int64_t now_us, store::RowBatch& rows);
     void forget(std::uint32_t number);
     void set_due(Entry& entry, std::optional<std::int64_t> due_us);
+    static std::int64_t wake_of(const Entry& entry, std::int64_t now_us);
     void order(Entry& entry, std::int64_t now_us);
     bool send();
     bool is_full() const;

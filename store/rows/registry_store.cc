@@ -38,6 +38,29 @@ core::Result<std::vector<RegistryDocument>> RegistryStore::load_all(std::string_
     return list(kind, {}, {}, std::numeric_limits<std::size_t>::max());
 }
 
+// False: it does not read, and is set aside. `room` bytes of the key are its kind.
+bool RegistryStore::take(std::string_view key, std::string_view value, std::size_t room,
+                         RegistryDocumentView& out) {
+    RegistryRow row;
+    if (!decode_registry(value, row)) {
+        engine_.quarantine.set_aside(ColumnFamily::kRegistry, key, "its value does not read");
+        return false;
+    }
+    out = {key.substr(room), row.version, row.updated_at_us, row.json};
+    return true;
+}
+
+core::Status RegistryStore::each(std::string_view kind, const Visit& visit) {
+    const std::string room = named_key(kind, {});
+    const auto rows = engine_.iterate(ColumnFamily::kRegistry);
+    RegistryDocumentView document;
+    for (rows->Seek(room); rows->Valid() && view(rows->key()).starts_with(room); rows->Next()) {
+        if (take(view(rows->key()), view(rows->value()), room.size(), document)) visit(document);
+    }
+    if (!rows->status().ok()) return core::fail(rocks_error("read registry", rows->status()));
+    return {};
+}
+
 core::Result<std::vector<RegistryDocument>> RegistryStore::list(std::string_view kind,
                                                                 std::string_view id_prefix,
                                                                 std::string_view after,
@@ -49,13 +72,11 @@ core::Result<std::vector<RegistryDocument>> RegistryStore::list(std::string_view
     rows->Seek(after.empty() ? prefix : std::max(prefix, room + std::string(after)));
     for (; rows->Valid() && view(rows->key()).starts_with(prefix) && out.size() < limit;
          rows->Next()) {
-        const std::string_view id = view(rows->key()).substr(room.size());
-        if (id == after) continue;
-        if (!read_document(id, view(rows->value()), out.emplace_back())) {
-            out.pop_back();
-            engine_.quarantine.set_aside(ColumnFamily::kRegistry, view(rows->key()),
-                                         "its value does not read");
-        }
+        if (view(rows->key()).substr(room.size()) == after) continue;
+        RegistryDocumentView document;
+        if (!take(view(rows->key()), view(rows->value()), room.size(), document)) continue;
+        out.push_back({std::string(document.id), document.version, document.updated_at_us,
+                       std::string(document.json)});
     }
     if (!rows->status().ok()) return core::fail(rocks_error("read registry", rows->status()));
     return out;

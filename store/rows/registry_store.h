@@ -8,6 +8,7 @@
 #include "core/result.h"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,13 @@ struct RegistryDocument {
     std::string json;
 };
 
+struct RegistryDocumentView {
+    std::string_view id;
+    std::uint64_t version = 0;
+    std::int64_t updated_at_us = 0;
+    std::string_view json;
+};
+
 class RegistryStore {
 public:
     explicit RegistryStore(Engine& engine) : engine_(engine) {}
@@ -31,12 +39,17 @@ public:
     core::Result<std::optional<RegistryDocument>> get(std::string_view kind, std::string_view id);
     // In id order.
     core::Result<std::vector<RegistryDocument>> load_all(std::string_view kind);
+    // The same one by one; what is visited lives until `visit` returns.
+    using Visit = std::function<void(const RegistryDocumentView&)>;
+    core::Status each(std::string_view kind, const Visit& visit);
     // At most `limit` of those whose id begins with `id_prefix`, behind `after`, in id order.
     core::Result<std::vector<RegistryDocument>> list(std::string_view kind,
                                                      std::string_view id_prefix,
                                                      std::string_view after, std::size_t limit);
 
 private:
+    bool take(std::string_view key, std::string_view value, std::size_t room,
+              RegistryDocumentView& out);
     Engine& engine_;
 };
 

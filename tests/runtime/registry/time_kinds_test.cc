@@ -2,9 +2,13 @@
 // they say of themselves, and survive a zone that tzdata has lost. Method: a registry over rows in
 // memory that is opened again.
 #include "runtime/registry/registry.h"
+#include "runtime/registry/schedule_row.h"
 #include "tests/runtime/registry/memory_registry_rows.h"
 
 #include <gtest/gtest.h>
+
+#include <map>
+#include <string>
 
 namespace millrace::runtime {
 namespace {
@@ -58,6 +62,55 @@ TEST_F(TimeKindsTest, SchedulesAreReadAgain) {
     keeps<Schedule>(R"({"id":"d","cron":"@reboot","event":{"pattern":"p"}})", "d");
     EXPECT_EQ(registry_->table<Schedule>().find(kTenant, "b")->not_before_us, 1767225600000000);
     EXPECT_EQ(registry_->table<Schedule>().find(kTenant, "a")->source_id, "x");
+}
+
+// In one pass or in full, it is the same schedule.
+TEST_F(TimeKindsTest, RowsOfThisProgramAreReadInOnePass) {
+    for (const char* body : {
+             R"({"id":"a","cron":"0 9 * * MON#1","timezone":"Europe/Berlin","jitterMs":9,
+                 "event":{"pattern":"p","payload":{"a":["}\"",2.50]},"source":{"type":"external",
+                 "id":"x"}},"overlap":"queueAll","catchUp":{"mode":"all","windowMs":5,"max":7},
+                 "dst":{"gap":"skip","overlap":"both"},"endAt":"2127-01-01T00:00:00Z","maxRuns":4})",
+             R"({"id":"b","intervalMs":1000,"nextRunAt":"2026-01-01T00:00:00.000001Z",
+                 "executor":{"type":"script","scriptId":"s1"}})",
+             R"({"id":"c","at":"2026-01-01T00:00:00Z","event":{"pattern":"p"},"active":false})",
+             R"({"id":"d","cron":"@reboot","event":{"pattern":"p"},"pauseOnFailure":true})"}) {
+        const auto made = registry_->table<Schedule>().create({.tenant = kTenant}, body);
+        ASSERT_TRUE(made) << made.error().message;
+    }
+    std::map<std::string, Schedule> quick;
+    for (auto& [name, row] : rows_.rows) {
+        if (name.first != "schedule") continue;
+        Schedule schedule;
+        ASSERT_TRUE(read_schedule_row(row.json, schedule)) << row.json;
+        for (std::size_t bytes = 0; bytes < row.json.size(); ++bytes) {
+            Schedule cut;
+            EXPECT_FALSE(read_schedule_row(row.json.substr(0, bytes), cut));
+        }
+        quick[schedule.id] = schedule;
+        // As an older program wrote it.
+        const std::size_t at = row.json.find(R"("firstDueUs":)");
+        row.json.erase(at, row.json.find(',', at) + 1 - at);
+        EXPECT_FALSE(read_schedule_row(row.json, schedule));
+    }
+    open();
+    ASSERT_EQ(quick.size(), 4u);
+    for (const auto& [id, one] : quick) {
+        const ScheduleRef full = registry_->table<Schedule>().find(kTenant, id);
+        ASSERT_NE(full, nullptr);
+        EXPECT_EQ(document_kind<Schedule>().show(one), document_kind<Schedule>().show(*full));
+        EXPECT_EQ(one.number, full->number);
+        EXPECT_EQ(one.tenant, full->tenant);
+        EXPECT_EQ(one.version, full->version);
+        EXPECT_EQ(one.source_type, full->source_type);
+        EXPECT_EQ(one.source_id, full->source_id);
+        EXPECT_EQ(one.script_id, full->script_id);
+        EXPECT_EQ(one.not_before_us, full->not_before_us);
+        EXPECT_EQ(one.first_due_us, full->first_due_us);
+        EXPECT_EQ(next_due(one.timing, 0), next_due(full->timing, 0));
+        EXPECT_EQ(one.timing.cron.at_start, full->timing.cron.at_start);
+    }
+    EXPECT_GT(quick["a"].first_due_us, 0);
 }
 
 TEST_F(TimeKindsTest, EndpointsAreReadAgain) {
