@@ -263,7 +263,7 @@ int measure_retries(Volume& volume) {
             const auto visited =
                 volume.database->retries().visit_due(now_us, [&](const store::RetryRow& row_due) {
                     found.emplace_back(row_due.due_at_us, row_due.delivery);
-                    return true;
+                    return store::DueVisit::kTaken;
                 });
             us.push_back((seconds_now() - began) * 1e6);
             if (!visited || found.size() != 100) return 1;

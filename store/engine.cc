@@ -420,8 +420,7 @@ void Engine::apply(const CommitEffects& effects) {
     retry_count.fetch_add(effects.retries_change, std::memory_order_relaxed);  // gauges
     parked_count.fetch_add(effects.parked_change, std::memory_order_relaxed);
     dead_letter_count.fetch_add(effects.dead_letters_change, std::memory_order_relaxed);
-    if (effects.retry_due_min_us != std::numeric_limits<std::int64_t>::max())
-        retries->note_put(effects.retry_due_min_us);
+    for (const auto& [tenant, key] : effects.retries_put) due_turns.put(tenant, key);
 }
 
 void Engine::publish_tail(core::ShardId shard, const ShardTail& tail) {

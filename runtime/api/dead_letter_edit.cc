@@ -92,6 +92,7 @@ void append_audited_event(core::JsonWriter& json, std::string_view name, std::st
 Answer put_dead_letter_event(Call& call) {
     const std::string_view id = call.request.param("id");
     Services& services = call.services;
+    const auto view = services.view_redrives();
     auto row = find_dead_letter(call, id);
     if (!row) return core::fail(std::move(row.error()));
     const store::DeadLetter& letter = row->row;

@@ -178,6 +178,7 @@ core::Result<std::shared_ptr<const Listing>> read_listing(const Call& call) {
 }
 
 ApiResponse list(const Listing& listing, Services& services) {
+    const auto view = services.view_redrives();
     auto page = services.database().dead_letters().list(listing.query);
     if (!page) return error_response(page.error());
     ListBody body;
@@ -308,6 +309,7 @@ core::Result<ApiResponse> dead_letter_response(Call& call, const store::DeadLett
 }
 
 Answer get_dead_letter(Call& call) {
+    const auto view = call.services.view_redrives();
     auto row = find_dead_letter(call, call.request.param("id"));
     if (!row) return core::fail(std::move(row.error()));
     return dead_letter_response(call, row->row);

@@ -198,6 +198,9 @@ public:
     // When that one's next attempt falls due by the wall clock, us; nothing while nobody has asked
     // for it or its subscription is held. Any thread.
     virtual std::optional<std::int64_t> redrive_due_us(const store::DeadLetterKey& key) = 0;
+    // Taken before letters are read, kept until redrive_due_us() was asked for each: what ends in
+    // between is told as it was when the letter was read. Any thread.
+    virtual std::shared_ptr<void> view_redrives() = 0;
     // Of one event, as ingest takes it.
     virtual std::size_t event_bytes_max() const { return core::kEventBytesMax; }
 

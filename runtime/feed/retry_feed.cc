@@ -57,7 +57,7 @@ core::Status RetryFeed::load_keys() {
     return deps_.database->retries().visit_all([this](const store::RetryRow& row) {
         const store::DeliveryKey& key = row.delivery;
         if (const auto created_at_us = redrive_of(row.state))
-            redriven_.insert({{row.tenant, *created_at_us, key}, row.due_at_us});
+            (void)redriven_.begin({row.tenant, *created_at_us, key}, row.due_at_us);
         if (const auto hash = held_key_of(row.state)) {
             deps_.restore_head(lane_of(*hash, deps_.lanes),
                                {key.subscription, *hash, key.position});
@@ -156,7 +156,6 @@ std::size_t RetryFeed::release_held() {
                     due.due_at_us = std::min(due.due_at_us, deps_.due->now_us());
                 moved.erase_retry(row);
                 moved.put_retry(due);
-                std::lock_guard lock(mutex_);
                 moved_redrive(due);
                 return ++rows < kRowsPerWrite;
             });
@@ -173,55 +172,89 @@ std::size_t RetryFeed::release_held() {
     return released;
 }
 
-std::size_t RetryFeed::feed_due() {
-    std::vector<store::OwnedRetry> due;
-    {
-        std::lock_guard lock(mutex_);
-        // Only here, before the scan takes its view of the rows: a row whose attempt ends while
-        // the scan goes on still stands in that view, and must still be known as under way.
-        for (const RetryKey& key : finished_) under_way_.erase(key);
-        finished_.clear();
-        if (under_way_.size() >= kUnderWayMax) return 0;
+// Attempts that have ended mostly took their rows with them. What was put off as it stands (a dead
+// letter whose subscription does not run) is looked at again. Returns how many are under way.
+std::size_t RetryFeed::take_ended() {
+    std::lock_guard lock(mutex_);
+    for (const RetryKey& key : finished_) {
+        const auto at = under_way_.find(key);
+        if (at == under_way_.end()) continue;
+        if (const auto of = under_way_of_.find(at->second); --of->second == 0)
+            under_way_of_.erase(of);
+        store::RetryRow row;
+        row.due_at_us = key.first;
+        row.delivery = key.second;
+        row.tenant = at->second;
+        deps_.database->retries().look_again(row);
+        under_way_.erase(at);
     }
+    finished_.clear();
+    return under_way_.size();
+}
+
+// As far as what is under way says. `of_page`: of its tenant, about to be.
+store::DueVisit RetryFeed::may_feed(const store::RetryRow& row, std::size_t of_page) const {
+    if (under_way_.contains({row.due_at_us, row.delivery})) return store::DueVisit::kLeft;
+    const auto of = under_way_of_.find(row.tenant);
+    const std::size_t under_way = of == under_way_of_.end() ? 0 : of->second;
+    return under_way + of_page < kUnderWayOfOneMax ? store::DueVisit::kTaken
+                                                   : store::DueVisit::kTenantFull;
+}
+
+std::size_t RetryFeed::feed_due() {
+    const std::size_t under_way = take_ended();
+    if (under_way >= kUnderWayMax) return 0;
+    std::vector<store::OwnedRetry> due;
     store::RowBatch moved;
-    std::size_t held = 0;
+    std::vector<store::RetryRow> held;
     const RegistrySnapshotRef registry = deps_.registry();
     const std::int64_t due_us = deps_.due->now_us();
     const std::int64_t wall_us = deps_.clock->wall_us();
-    const auto visited = deps_.database->retries().visit_due(
-        std::max(due_us, wall_us), [&](const store::RetryRow& row) {
-            std::lock_guard lock(mutex_);
-            if (under_way_.size() + due.size() >= kUnderWayMax || held >= kRowsPerWrite)
-                return false;
-            if (under_way_.contains({row.due_at_us, row.delivery})) return true;
-            if (!is_due(row, due_us, wall_us)) return true;
-            if (hold_if_held(*registry, row, moved))
-                ++held;
-            else
-                due.push_back({row, {row.state.begin(), row.state.end()}});
-            return true;
-        });
+    store::RetrySchedule& rows = deps_.database->retries();
+    const auto visited = rows.visit_due(std::max(due_us, wall_us), [&](const store::RetryRow& row) {
+        if (under_way + due.size() >= kUnderWayMax || held.size() >= kRowsPerWrite)
+            return store::DueVisit::kStop;
+        if (!is_due(row, due_us, wall_us)) return store::DueVisit::kLeft;
+        std::lock_guard lock(mutex_);
+        const auto of_page = std::count_if(
+            due.begin(), due.end(), [&](const auto& one) { return one.row.tenant == row.tenant; });
+        const store::DueVisit may = may_feed(row, static_cast<std::size_t>(of_page));
+        if (may != store::DueVisit::kTaken) return may;
+        if (hold_if_held(*registry, row, moved))
+            held.push_back(row);
+        else
+            due.push_back({row, {row.state.begin(), row.state.end()}});
+        return may;
+    });
     if (!visited)
         deps_.log->error("retry: due rows can't be read", {{"error", visited.error().message}});
-    if (auto written = write(moved); !written)
+    std::size_t fed = held.size();
+    if (auto written = write(moved); !written) {
         deps_.log->error("retry: rows can't be held", {{"error", written.error().message}});
-    std::size_t fed = held;
+        for (const store::RetryRow& row : held) rows.look_again(row);
+        fed = 0;
+    }
+    bool room = true;
     for (store::OwnedRetry& retry : due) {
-        if (!feed_one(retry, nullptr)) break;
-        ++fed;
+        const Fed what = room ? feed_one(retry, nullptr) : Fed::kNoRoom;
+        room = what != Fed::kNoRoom;
+        if (what == Fed::kUnderWay)
+            ++fed;
+        else
+            rows.look_again(retry.row);
     }
     return fed;
 }
 
-// False: the lane has no room.
-bool RetryFeed::feed_one(store::OwnedRetry& retry, const std::shared_ptr<Ending>& ending) {
+RetryFeed::Fed RetryFeed::feed_one(store::OwnedRetry& retry,
+                                   const std::shared_ptr<Ending>& ending) {
     auto job = make_job(retry.row.delivery);
-    if (!job) return true;
+    if (!job) return Fed::kNo;
     const std::string_view state(retry.bytes.data(), retry.bytes.size());
     retry.row.state = state;
     const RetryKey key{retry.row.due_at_us, retry.row.delivery};
     const auto redrive = redrive_of(state);
-    if (redrive && !make_redrive(*job, retry.row, *redrive)) return true;
+    if (redrive && !make_redrive(*job, retry.row, *redrive)) return Fed::kNo;
     if (!redrive) {
         job->kind = JobKind::kRetry;
         job->earlier = decode_retry_state(state, retry.row.attempt, retry.row.created_at_us);
@@ -230,10 +263,10 @@ bool RetryFeed::feed_one(store::OwnedRetry& retry, const std::shared_ptr<Ending>
     job->retry_due_at_us = retry.row.due_at_us;
     job->finished = [this, key, letter = job->redrive, ending](std::uint64_t, std::uint64_t) {
         bool all = false;
+        if (letter) redriven_.end(*letter);
         {
             std::lock_guard lock(mutex_);
             finished_.push_back(key);
-            if (letter) redriven_.erase(*letter);
             all = ending && --ending->under_way == 0;
         }
         if (all) ending->done();
@@ -241,14 +274,17 @@ bool RetryFeed::feed_one(store::OwnedRetry& retry, const std::shared_ptr<Ending>
     };
     {
         std::lock_guard lock(mutex_);
-        under_way_.insert(key);
+        under_way_.emplace(key, retry.row.tenant);
+        ++under_way_of_[retry.row.tenant];
         if (ending) ++ending->under_way;
     }
-    if (submit(std::move(job))) return true;
+    if (submit(std::move(job))) return Fed::kUnderWay;
     std::lock_guard lock(mutex_);
     under_way_.erase(key);
+    if (const auto of = under_way_of_.find(retry.row.tenant); --of->second == 0)
+        under_way_of_.erase(of);
     if (ending) --ending->under_way;
-    return false;
+    return Fed::kNoRoom;
 }
 
 // ---- deliveries that were cancelled
@@ -310,7 +346,7 @@ bool RetryFeed::end_one(const std::shared_ptr<Ending>& ending) {
         if (auto written = write(moved); !written) return false;
         retry.row = due;
     }
-    return feed_one(retry, ending);
+    return feed_one(retry, ending) != Fed::kNoRoom;
 }
 
 // ---- dead letters on their way back
@@ -324,10 +360,7 @@ core::Status RetryFeed::redrive(const std::vector<store::DeadLetterKey>& keys, d
     for (const store::DeadLetterKey& key : keys) {
         store::RetryRow row;
         row.due_at_us = due_us + static_cast<std::int64_t>(gap_us * static_cast<double>(count));
-        {
-            std::lock_guard lock(mutex_);
-            if (!redriven_.insert({key, row.due_at_us}).second) continue;  // on its way already
-        }
+        if (!redriven_.begin(key, row.due_at_us)) continue;  // on its way already
         ++count;
         state = encode_redrive(key.created_at_us);
         row.delivery = key.delivery;
@@ -343,18 +376,9 @@ core::Status RetryFeed::redrive(const std::vector<store::DeadLetterKey>& keys, d
     return {};
 }
 
-std::optional<std::int64_t> RetryFeed::redrive_due_us(const store::DeadLetterKey& key) {
-    std::lock_guard lock(mutex_);
-    const auto at = redriven_.find(key);
-    if (at == redriven_.end() || at->second == store::kHeldDueUs) return std::nullopt;
-    return at->second;
-}
-
 void RetryFeed::moved_redrive(const store::RetryRow& row) {
-    const auto created_at_us = redrive_of(row.state);
-    if (!created_at_us) return;
-    const auto at = redriven_.find({row.tenant, *created_at_us, row.delivery});
-    if (at != redriven_.end()) at->second = row.due_at_us;
+    if (const auto created_at_us = redrive_of(row.state))
+        redriven_.move({row.tenant, *created_at_us, row.delivery}, row.due_at_us);
 }
 
 // False: there is nothing to deliver any more, and the row goes.
@@ -372,8 +396,7 @@ bool RetryFeed::make_redrive(LaneJob& job, const store::RetryRow& row, std::int6
         if (auto written = write(gone); !written)
             deps_.log->error("redrive: a row can't be removed",
                              {{"error", written.error().message}});
-        std::lock_guard lock(mutex_);
-        redriven_.erase(key);
+        redriven_.end(key);
         return false;
     }
     auto edit = find_letter_edit(*deps_.database, key);
@@ -413,8 +436,8 @@ std::int64_t RetryFeed::sleep_us_max() {
     if (deps_.database->retries().count() == 0) return kPollUsMax;
     const std::int64_t wall_us = deps_.clock->wall_us();
     const std::int64_t now_us = deps_.due->now_us();
-    const auto next_us = deps_.database->retries().next_due_us();
-    const std::int64_t wait_us = next_us ? *next_us - std::max(now_us, wall_us) : 0;
+    const std::int64_t wait_us =
+        deps_.database->retries().next_due_us() - std::max(now_us, wall_us);
     // What is due already is under way (its end wakes us), or is due by the other clock.
     return wait_us <= 0 ? kPollUsMax : std::clamp(wait_us, kPollUsMin, kPollUsMax);
 }

@@ -337,8 +337,12 @@ core::Result<ReplayPage> EngineServices::replays(core::TenantId tenant, std::str
 }
 
 std::optional<std::int64_t> EngineServices::redrive_due_us(const store::DeadLetterKey& key) {
-    const auto due_us = feeder_->retries().redrive_due_us(key);
+    const auto due_us = feeder_->retries().redriven().due_us(key);
     return due_us ? std::optional(due_clock().to_wall_us(*due_us)) : std::nullopt;
+}
+
+std::shared_ptr<void> EngineServices::view_redrives() {
+    return feeder_->retries().redriven().view();
 }
 
 core::Status EngineServices::replay_dead_letters(const std::vector<store::DeadLetterKey>& keys,

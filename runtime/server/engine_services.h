@@ -149,6 +149,7 @@ public:
     core::Result<ReplayPage> replays(core::TenantId tenant, std::string_view behind,
                                      std::size_t limit) override;
     std::optional<std::int64_t> redrive_due_us(const store::DeadLetterKey& key) override;
+    std::shared_ptr<void> view_redrives() override;
     std::size_t event_bytes_max() const override { return deps_.event_bytes_max; }
     core::Status replay_dead_letters(const std::vector<store::DeadLetterKey>& keys,
                                      double per_second) override;

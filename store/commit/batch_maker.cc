@@ -26,7 +26,9 @@ BatchMaker::~BatchMaker() = default;
 
 void BatchMaker::clear() {
     batch_.Clear();
-    effects_ = {};
+    auto& put = effects_.retries_put;
+    put.clear();
+    effects_ = {.retries_put = std::move(put)};
     kv_->entries.clear();
     begin_unit(kOtherUnits);
     units_used_.clear();
@@ -112,11 +114,12 @@ void BatchMaker::add(const RowBatch& rows) {
         }
         if (op.family == ColumnFamily::kDlq) effects_.dead_letters_change += op.count_change;
         if (op.family == ColumnFamily::kRetry) {
-            const auto due_at_us = KeyReader(without_partition(op.key)).be<std::int64_t>();
+            RetryRow row;
+            (void)decode_retry_key(op.key, row);  // RowBatch has written it
             effects_.retries_change += op.count_change;
-            if (due_at_us == kParkedDueUs) effects_.parked_change += op.count_change;
-            if (op.op == RowBatch::Op::kPut)
-                effects_.retry_due_min_us = std::min(effects_.retry_due_min_us, due_at_us);
+            if (row.parked()) effects_.parked_change += op.count_change;
+            if (op.op == RowBatch::Op::kPut && row.due_at_us < kHeldDueUs)
+                effects_.retries_put.emplace_back(row.tenant, DueKey::of(row));
         }
     }
 }

@@ -7,6 +7,8 @@
 #include "store/rows/row_codec.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 namespace millrace::store {
 namespace {
@@ -32,36 +34,85 @@ std::string rest_from(std::int64_t due_at_us) {
     return rest;
 }
 
-std::int64_t due_of(std::string_view key) {
-    return KeyReader(without_partition(key)).be<std::int64_t>();
-}
-
 }  // namespace
 
 core::Status RetrySchedule::visit_due(std::int64_t now_us,
-                                      const std::function<bool(const RetryRow&)>& visit) {
-    const ScanFloor::Scan scan = floor_.begin();
-    PartitionScan rows(engine_, ColumnFamily::kRetry, PartitionScan::Order::kForward);
-    rows.seek(rest_from(scan.from));
-    std::int64_t live = scan.from;
-    if (rows.valid()) live = std::min(due_of(rows.key()), now_us);
-    floor_.end(scan, live);
-    for (; rows.valid(); rows.next()) {
+                                      const std::function<DueVisit(const RetryRow&)>& visit) {
+    std::vector<core::TenantId> tenants;
+    std::vector<std::pair<core::TenantId, DueKey>> left;
+    rocksdb::PinnableSlice value;
+    core::Status status;
+    bool stopped = false;
+    std::size_t looks = 0;
+    // True: the tenant may have another one.
+    const auto turn = [&](core::TenantId tenant) {
+        auto key = engine_.due_turns.take(tenant, now_us);
+        if (!key) {
+            status = read_more(tenant, now_us);
+            key = engine_.due_turns.take(tenant, now_us);
+        }
+        if (!key) return false;
+        const std::string name = retry_key(key->due_at_us, tenant, key->delivery());
+        const auto there = engine_.get(ColumnFamily::kRetry, name, value);
+        if (!there) {
+            status = core::fail(there.error());
+            left.emplace_back(tenant, *key);
+            return false;
+        }
         RetryRow row;
-        if (!reads(engine_, rows.key(), rows.value(), row)) continue;
-        if (row.due_at_us > now_us || row.due_at_us >= kHeldDueUs || !visit(row)) break;
+        if (!*there || !reads(engine_, name, view(value), row)) return true;
+        const DueVisit said = visit(row);
+        if (said == DueVisit::kTaken)
+            engine_.due_turns.served(tenant);
+        else
+            left.emplace_back(tenant, *key);
+        stopped = said == DueVisit::kStop;
+        return said == DueVisit::kTaken || said == DueVisit::kLeft;
+    };
+    engine_.due_turns.due(now_us, tenants);
+    while (!tenants.empty() && !stopped && status && looks < kLooksMax) {
+        std::erase_if(tenants, [&](core::TenantId tenant) {
+            return stopped || !status || ++looks > kLooksMax || !turn(tenant);
+        });
     }
-    return rows.status("read retries");
+    for (const auto& [tenant, key] : left) engine_.due_turns.put(tenant, key);
+    return status;
 }
 
-core::Result<std::int64_t> RetrySchedule::next_due_us() {
+// Past other tenants' rows: each is passed once by each tenant that has more than are known of it.
+core::Status RetrySchedule::read_more(core::TenantId tenant, std::int64_t now_us) {
+    const auto from = engine_.due_turns.begin_reading(tenant, now_us);
+    if (!from) return {};
     PartitionScan rows(engine_, ColumnFamily::kRetry, PartitionScan::Order::kForward);
-    rows.seek(rest_from(floor_.get()));
-    if (auto status = rows.status("read retries"); !status)
-        return core::fail(std::move(status.error()));
-    const std::int64_t due_us = rows.valid() ? due_of(rows.key()) : kParkedDueUs;
-    return due_us < kHeldDueUs ? due_us : kParkedDueUs;
+    rows.seek(without_partition(retry_key(from->due_at_us, tenant, from->delivery())));
+    std::vector<DueKey> found;
+    std::optional<DueKey> behind;
+    for (std::size_t looks = 0; rows.valid(); rows.next(), ++looks) {
+        RetryRow row;
+        if (!key_reads(engine_, rows.key(), row)) continue;
+        if (row.due_at_us >= kHeldDueUs) break;
+        DueKey key = DueKey::of(row);
+        if (looks >= kScanRows || found.size() == kScanKeys) {
+            key.shard = 0;  // of all that stand beside it
+            behind = key;
+            break;
+        }
+        if (row.tenant == tenant && key >= *from) found.push_back(key);
+    }
+    auto status = rows.status("read retries");
+    if (!status) {
+        found.clear();
+        behind = from;
+    }
+    engine_.due_turns.end_reading(tenant, found, behind);
+    return status;
 }
+
+void RetrySchedule::look_again(const RetryRow& row) {
+    engine_.due_turns.put(row.tenant, DueKey::of(row));
+}
+
+std::int64_t RetrySchedule::next_due_us() { return engine_.due_turns.next_us(); }
 
 core::Status RetrySchedule::visit_held(core::SubscriptionId subscription,
                                        const std::function<bool(const RetryRow&)>& visit) {

@@ -4,14 +4,16 @@
 //       subscription, key and place. Written with RowBatch::put_retry/erase_retry/erase_parked in
 //       the commit of the outcome that caused them.
 // Threads: any, at once. Lifetime: the Database outlives it.
-// Limits: a scan touches only rows that are due, however many wait, and one more a partition.
+// Limits: visit_due() reads the rows that it shows, however many wait; of a tenant with more than
+//       DueTurns::kKnownMax it scans kScanRows rows of whoever, now and then. A call looks at
+//       kLooksMax rows.
 // Failure: Errors from the disk.
 #pragma once
 
 #include "core/ids.h"
 #include "core/result.h"
+#include "store/rows/due_turns.h"
 #include "store/rows/row_batch.h"
-#include "store/rows/scan_floor.h"
 
 #include <cstdint>
 #include <functional>
@@ -28,15 +30,27 @@ struct OwnedRetry {
     std::vector<char> bytes;  // what row.state points into; its place survives a move
 };
 
+// What becomes of a row that was shown.
+enum class DueVisit : std::uint8_t {
+    kTaken,
+    kLeft,
+    kTenantFull,  // left, and nothing more of its tenant now
+    kStop,        // left, and nothing more of anybody
+};
+
 class RetrySchedule {
 public:
     explicit RetrySchedule(Engine& engine) : engine_(engine) {}
 
-    // Rows due at or before now_us, earliest first, until `visit` says false. Rows stay until
-    // erased: the caller remembers which ones it has already under way. Views die with the call.
-    core::Status visit_due(std::int64_t now_us, const std::function<bool(const RetryRow&)>& visit);
-    // When the earliest waiting row falls due; INT64_MAX when none waits for a time.
-    core::Result<std::int64_t> next_due_us();
+    // Rows due at or before now_us, in turns: one of each tenant that has any, its earliest first,
+    // until `visit` says kStop or all have been seen. A row that was taken is not shown again until
+    // look_again() says that it is still there; the others are, in the next call. One caller at a
+    // time. Views die with the call.
+    core::Status visit_due(std::int64_t now_us,
+                           const std::function<DueVisit(const RetryRow&)>& visit);
+    void look_again(const RetryRow& row);
+    // No row falls due earlier, but for those that were taken; kParkedDueUs: none is known to wait.
+    std::int64_t next_due_us();
 
     // Held rows of one subscription, earliest first, until `visit` says false.
     core::Status visit_held(core::SubscriptionId subscription,
@@ -67,12 +81,13 @@ public:
     std::uint64_t count() const;           // of all rows
     std::uint64_t count_unparked() const;  // of those that wait for no other delivery
 
-    // For the store: a row was committed with this time.
-    void note_put(std::int64_t due_at_us) { floor_.note_put(due_at_us); }
-
 private:
+    static constexpr std::size_t kScanRows = 8'192;
+    static constexpr std::size_t kScanKeys = DueTurns::kKnownMax / 2;
+    static constexpr std::size_t kLooksMax = 4'096;
+    core::Status read_more(core::TenantId tenant, std::int64_t now_us);
+
     Engine& engine_;
-    ScanFloor floor_;  // of the due times
 };
 
 }  // namespace millrace::store

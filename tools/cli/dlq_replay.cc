@@ -15,9 +15,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kPollEvery{200};
 constexpr long kNotFound = 404;
-// A letter that is just leaving may be seen without its next attempt: what has ended looks the same
-// twice.
-constexpr int kLooksAtTheEnd = 2;
 
 struct ReplayOptions {
     std::string id;
@@ -90,13 +87,13 @@ int follow_all(CliContext& context, const DlqFilter& filter, Result result) {
                                       .unit = "dead letters",
                                       .total = total,
                                       .enabled = context.progress_enabled()});
-    for (int calm = 0; calm < kLooksAtTheEnd;) {
+    for (;;) {
         std::int64_t under_way = 0;
         if (!count_back(context, filter.query(), under_way, result)) return kExitFailed;
         const auto ended =
             static_cast<std::uint64_t>(std::max<std::int64_t>(0, result.replayed - under_way));
         progress.update(ended, ended);
-        calm = under_way == 0 ? calm + 1 : 0;
+        if (under_way == 0) break;
         std::this_thread::sleep_for(kPollEvery);
     }
     progress.finish();
@@ -104,7 +101,7 @@ int follow_all(CliContext& context, const DlqFilter& filter, Result result) {
 }
 
 int follow_one(CliContext& context, const std::string& path) {
-    for (int calm = 0;;) {
+    for (;;) {
         const auto reply = context.send({.path = path});
         if (reply == nullptr) return kExitFailed;
         if (reply->status == kNotFound) return print_result(context, {.replayed = 1}, true);
@@ -112,8 +109,7 @@ int follow_one(CliContext& context, const std::string& path) {
         core::JsonDom parser;
         core::JsonElement root;
         const bool waits = !parser.read(reply->body, root) || !text_at(root, "nextRetryAt").empty();
-        calm = waits ? 0 : calm + 1;
-        if (calm == kLooksAtTheEnd) {
+        if (!waits) {
             const std::string error = text_at(root, "error");
             return print_result(context, {.replayed = 1, .back = 1, .error = error}, true);
         }

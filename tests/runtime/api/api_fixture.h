@@ -153,6 +153,7 @@ public:
         const bool asked = std::find(redriven.begin(), redriven.end(), key) != redriven.end();
         return asked ? std::optional(redrive_due) : std::nullopt;
     }
+    std::shared_ptr<void> view_redrives() override { return nullptr; }
     void call_action(OutsideAsk&& ask, std::function<void(OutsideAnswer&&)> done) override {
         OutsideAnswer answer;
         answer.json = ask.input_json;

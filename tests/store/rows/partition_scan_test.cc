@@ -47,14 +47,14 @@ protected:
     std::vector<DeadLetterKey> letters_;
 };
 
-TEST_F(PartitionScanTest, RetriesFallDueInTheOrderOfTimeOverAllPartitions) {
+TEST_F(PartitionScanTest, RetriesOfATenantFallDueInTheOrderOfTimeOverAllPartitions) {
     std::size_t seen = 0;
-    std::int64_t before = 0;
+    std::map<std::uint32_t, std::int64_t> before;
     EXPECT_TRUE(database_->retries().visit_due(12, [&](const RetryRow& row) {
-        EXPECT_GE(row.due_at_us, before);
-        before = row.due_at_us;
+        EXPECT_GE(row.due_at_us, before[row.tenant.value]);
+        before[row.tenant.value] = row.due_at_us;
         ++seen;
-        return true;
+        return DueVisit::kLeft;
     }));
     EXPECT_EQ(seen, static_cast<std::size_t>(
                         std::count_if(retries_.begin(), retries_.end(),
@@ -179,8 +179,10 @@ TEST_F(PartitionScanTest, HeldRowsOfASubscriptionComeByTimeOverAllPartitions) {
         [&](core::SubscriptionId id) { subscriptions.push_back(id.value); }));
     EXPECT_EQ(subscriptions, (std::vector<std::uint32_t>{1, 3}));
     std::size_t due = 0;
-    EXPECT_TRUE(
-        database_->retries().visit_due(kHeldDueUs, [&](const RetryRow&) { return ++due > 0; }));
+    EXPECT_TRUE(database_->retries().visit_due(kHeldDueUs, [&](const RetryRow&) {
+        ++due;
+        return DueVisit::kLeft;
+    }));
     EXPECT_EQ(due, 200u);
 }
 

@@ -64,7 +64,10 @@ TEST_F(QuarantineTest, EveryKindOfRowIsPassedOverAndTheStartGoesOn) {
     EXPECT_EQ(database_->registry().load_all("script")->size(), 1u);
     EXPECT_FALSE(database_->registry().get("script", "s1")->has_value());
     std::size_t due = 0;
-    EXPECT_TRUE(database_->retries().visit_due(10, [&](const RetryRow&) { return ++due > 0; }));
+    EXPECT_TRUE(database_->retries().visit_due(10, [&](const RetryRow&) {
+        ++due;
+        return DueVisit::kLeft;
+    }));
     EXPECT_EQ(due, 1u);
     EXPECT_EQ(database_->dead_letters().list({})->rows.size(), 1u);
     EXPECT_EQ(database_->audit().list({})->entries.size(), 1u);

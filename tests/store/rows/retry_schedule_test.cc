@@ -3,6 +3,9 @@
 
 #include "tests/store/store_fixture.h"
 
+#include <algorithm>
+#include <map>
+
 namespace millrace::store::test {
 namespace {
 
@@ -31,7 +34,7 @@ protected:
         std::vector<std::uint64_t> out;
         EXPECT_TRUE(database_->retries().visit_due(now, [&](const RetryRow& row) {
             out.push_back(row.delivery.position.offset.value);
-            return out.size() < limit;
+            return out.size() < limit ? DueVisit::kLeft : DueVisit::kStop;
         }));
         return out;
     }
@@ -46,7 +49,7 @@ TEST_F(RetryScheduleTest, KeepsDueOrderAcrossRestart) {
     EXPECT_EQ(due(1000), (std::vector<std::uint64_t>{2, 3, 1}));
     EXPECT_EQ(due(1000, 1), (std::vector<std::uint64_t>{2}));
     EXPECT_EQ(database_->retries().count(), 3u);
-    EXPECT_EQ(*database_->retries().next_due_us(), 100);
+    EXPECT_EQ(database_->retries().next_due_us(), 100);
 }
 
 TEST_F(RetryScheduleTest, ErasedOnesAreGone) {
@@ -76,13 +79,120 @@ TEST_F(RetryScheduleTest, CountsWhatIsParkedApartAlsoAfterARestart) {
     }
 }
 
-TEST_F(RetryScheduleTest, ARowPutBeforeTheFloorIsStillFound) {
+TEST_F(RetryScheduleTest, ARowPutBeforeThoseThatWereSeenIsStillFound) {
     put_retry(5000, 1);
     EXPECT_TRUE(due(1000).empty());
     EXPECT_TRUE(due(2000).empty());
     put_retry(1500, 2);  // due before the time of the last scan
     EXPECT_EQ(due(2000), (std::vector<std::uint64_t>{2}));
-    EXPECT_EQ(*database_->retries().next_due_us(), 1500);
+    EXPECT_EQ(database_->retries().next_due_us(), 1500);
+}
+
+class RetryTurnsTest : public RetryScheduleTest {
+protected:
+    // Rows of one tenant, one microsecond apart; offsets tell them from others' rows.
+    void put_rows(std::uint32_t tenant, std::int64_t from, std::size_t count) {
+        for (std::size_t done = 0; done < count;) {
+            RowBatch rows;
+            for (std::size_t i = 0; i < 10'000 && done < count; ++i, ++done, ++offset_) {
+                rows.put_retry({.due_at_us = from + static_cast<std::int64_t>(done),
+                                .delivery = delivery(offset_),
+                                .tenant = core::TenantId{tenant},
+                                .state = "0"});
+            }
+            ASSERT_TRUE(database_->write_now(rows));
+        }
+    }
+    // What a feed does: takes a page, and what it took is erased. The tenants, in order.
+    std::vector<std::uint32_t> take(std::size_t limit, std::int64_t now = 1'000'000) {
+        std::vector<std::uint32_t> tenants;
+        RowBatch ended;
+        EXPECT_TRUE(database_->retries().visit_due(now, [&](const RetryRow& row) {
+            if (tenants.size() == limit) return DueVisit::kStop;
+            tenants.push_back(row.tenant.value);
+            ended.erase_retry(row);
+            return DueVisit::kTaken;
+        }));
+        EXPECT_TRUE(database_->write_now(ended));
+        return tenants;
+    }
+    std::uint64_t offset_ = 1;
+};
+
+TEST_F(RetryTurnsTest, ATenantsOneRowIsAmongTheFirstWhateverFellDueBefore) {
+    put_rows(1, 1, 100'000);
+    put_rows(2, 500'000, 1);
+    for (int i = 0; i < 2; ++i) {
+        const auto page = take(128);
+        ASSERT_EQ(page.size(), 128u);
+        EXPECT_EQ(std::count(page.begin(), page.begin() + 2, 2u), 1);
+        reopen();
+        put_rows(2, 600'000, 1);
+    }
+}
+
+TEST_F(RetryTurnsTest, BacklogsShareAPageAndEachRowComesOnce) {
+    put_rows(1, 1, 3'000);
+    put_rows(2, 2'000, 2'000);
+    put_rows(3, 2'500, 700);
+    std::map<std::uint32_t, std::size_t> seen;
+    for (std::size_t pages = 0;; ++pages) {
+        ASSERT_LT(pages, 1000u);
+        const auto page = take(90);
+        if (page.empty()) break;
+        for (const std::uint32_t tenant : page) ++seen[tenant];
+        if (pages == 4) {
+            EXPECT_EQ(seen[2], 150u);
+            EXPECT_EQ(seen[3], 150u);
+        }
+    }
+    EXPECT_EQ(seen, (std::map<std::uint32_t, std::size_t>{{1, 3'000}, {2, 2'000}, {3, 700}}));
+    EXPECT_EQ(database_->retries().count(), 0u);
+    EXPECT_EQ(database_->retries().next_due_us(), kParkedDueUs);
+}
+
+TEST_F(RetryTurnsTest, ATenantsOwnRowsComeInTheirOrderAlsoPastWhatIsKnown) {
+    put_rows(1, 1, 2'000);
+    put_rows(2, 1, 20'000);  // between the rows that have to be read again
+    put_rows(1, 1'000, 2'000);
+    std::int64_t before = 0;
+    std::size_t seen = 0;
+    for (int calls = 0; calls < 100 && seen < 4'000; ++calls) {
+        ASSERT_TRUE(database_->retries().visit_due(1'000'000, [&](const RetryRow& row) {
+            if (row.tenant.value == 2) return DueVisit::kTenantFull;
+            EXPECT_GE(row.due_at_us, before);
+            before = row.due_at_us;
+            ++seen;
+            return DueVisit::kTaken;
+        }));
+    }
+    EXPECT_EQ(seen, 4'000u);
+}
+
+TEST_F(RetryTurnsTest, WhatWasTakenComesAgainOnlyWhenSomebodySaysSo) {
+    put_rows(1, 10, 1);
+    std::vector<RetryRow> taken;
+    const auto visit = [&] {
+        std::size_t shown = 0;
+        EXPECT_TRUE(database_->retries().visit_due(100, [&](const RetryRow& row) {
+            ++shown;
+            taken.push_back(row);
+            taken.back().state = {};
+            return DueVisit::kTaken;
+        }));
+        return shown;
+    };
+    EXPECT_EQ(visit(), 1u);
+    EXPECT_EQ(visit(), 0u);
+    EXPECT_EQ(database_->retries().next_due_us(), kParkedDueUs);
+    database_->retries().look_again(taken.front());
+    EXPECT_EQ(database_->retries().next_due_us(), 10);
+    EXPECT_EQ(visit(), 1u);
+    RowBatch ended;
+    ended.erase_retry(taken.front());
+    ASSERT_TRUE(database_->write_now(ended));
+    database_->retries().look_again(taken.front());
+    EXPECT_EQ(visit(), 0u);
 }
 
 TEST_F(RetryScheduleTest, ParkedRowsStandByKeyAndNeverFallDue) {
