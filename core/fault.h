@@ -34,7 +34,8 @@ namespace millrace::core {
     X(kThinReclaimed, "thin_reclaimed")           /* the values that stay in files of their own */ \
     X(kMigrationBatch, "migration_batch")         /* some rows of an old format copied */          \
     X(kMigrationCopied, "migration_copied")       /* all of them, the old ones there */            \
-    X(kMigrationDropped, "migration_dropped")     /* an old family gone, FORMAT the old one */
+    X(kMigrationDropped, "migration_dropped")     /* an old family gone, FORMAT the old one */     \
+    X(kDocumentsWritten, "documents_written")     /* a change of documents, nobody told */
 
 enum class FaultPoint : std::uint8_t {
 #define X(name, text) name,

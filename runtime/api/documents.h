@@ -69,6 +69,8 @@ Answer changed(Call& call, core::Result<DocumentChange<T>>&& made, int status) {
     if (auto applied = call.services.registry_changed(*made); !applied) {
         if (auto undone = call.services.registry().table<T>().undo(*made))
             call.services.registry_undone(*undone);
+    // One that could not be read, and that nobody has seen, is gone.
+    if (!made->before && !made->after) return json_response(200, R"({"success":true})");
         return core::fail(applied.error());
     }
     if (!made->after) return json_response(200, R"({"success":true})");

@@ -33,10 +33,23 @@ Answer list_subscriptions(Call& call);
 Answer pause_subscription(Call& call);
 Answer resume_subscription(Call& call);
 void delete_subscription(Call& call, const Respond& respond);  // when nothing waits for it any more
-// The same for another's: `done` gets how many deliveries waited.
-void close_subscription(Call& call, const ChangeContext& context,
-                        const SubscriptionRef& subscription, Closing how,
-                        const std::function<void(core::Result<std::uint64_t>&&)>& done);
+// Its two steps, for another's: nobody sees it any more; then what waits for it is cleared away and
+// it is gone, and `done` gets how many deliveries waited.
+core::Result<DocumentChange<Subscription>> begin_closing(Call& call, const ChangeContext& context,
+                                                         std::string_view id, Closing how);
+void finish_closing(Call& call, core::Result<DocumentChange<Subscription>>&& begun,
+                    const std::function<void(core::Result<std::uint64_t>&&)>& done);
+// links.cc
+Answer create_link(Call& call);
+Answer get_link(Call& call);
+Answer list_links(Call& call);
+Answer put_link(Call& call);
+Answer patch_link(Call& call);
+// link_control.cc
+Answer pause_link(Call& call);
+Answer resume_link(Call& call);
+Answer reset_link(Call& call);
+void test_link(Call& call, const Respond& respond);  // when its peer has answered
 // schedules.cc
 Answer get_schedule(Call& call);
 Answer list_schedules(Call& call);

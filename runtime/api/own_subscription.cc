@@ -6,32 +6,36 @@
 
 namespace millrace::runtime::api {
 
-core::Status put_own_subscription(Call& call, const std::string& id, std::string_view body) {
+core::Result<OwnChange> change_own(Call& call, const std::string& id, std::string_view body) {
     auto& table = call.services.registry().table<Subscription>();
     const bool there = table.find(call.tenant(), id) != nullptr;
     ChangeContext context = change_context(call);
-    context.if_match = {};
-    auto made = there ? table.patch(context, id, body) : table.create(context, body);
-    if (!made) return core::fail(made.error());
-    if (auto applied = call.services.registry_changed(*made); !applied) {
-        if (auto undone = table.undo(*made)) call.services.registry_undone(*undone);
-        return applied;
-    }
-    return {};
+    context.if_match = {};  // it is the document's
+    if (body.empty() && !there) return OwnChange();
+    auto made = body.empty() ? begin_closing(call, context, id, Closing::kDeadLetter)
+                : there      ? table.patch(context, id, body)
+                             : table.create(context, body);
+    if (!made) return core::fail(std::move(made.error()));
+    return OwnChange(std::move(*made));
 }
 
-void remove_own_subscription(Call& call, const std::string& id, const Respond& respond) {
-    const auto subscription =
-        call.services.registry().table<Subscription>().find(call.tenant(), id);
-    if (!subscription) return respond(json_response(200, R"({"success":true})"));
-    call.services.registry().act_as(identity::actor_of(call.request.principal));
-    ChangeContext context = change_context(call);
-    context.if_match = {};  // it is the document's
-    close_subscription(call, context, subscription, Closing::kDeadLetter,
-                       [respond](core::Result<std::uint64_t>&& count) {
-                           respond(count ? json_response(200, R"({"success":true})")
-                                         : error_response(count.error()));
-                       });
+void undo_own(Call& call, const OwnChange& own) {
+    if (!own) return;
+    if (auto undone = call.services.registry().table<Subscription>().undo(*own))
+        call.services.registry_undone(*undone);
+}
+
+core::Status apply_own(Call& call, const OwnChange& own) {
+    if (!own || own->after->closing != Closing::kNo) return {};
+    return call.services.registry_changed(*own);
+}
+
+void close_own(Call& call, OwnChange&& own, const Respond& respond) {
+    if (!own || own->after->closing == Closing::kNo)
+        return respond(json_response(200, R"({"success":true})"));
+    finish_closing(call, std::move(*own), [respond](core::Result<std::uint64_t>&& count) {
+        respond(count ? json_response(200, R"({"success":true})") : error_response(count.error()));
+    });
 }
 
 }  // namespace millrace::runtime::api

@@ -8,7 +8,9 @@
 #include "runtime/api/documents.h"
 #include "runtime/api/schedule_view.h"
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,66 +42,113 @@ struct OwnSubscription<Hook> {
     }
 };
 
-// As `body` says, whether it is there or not.
-core::Status put_own_subscription(Call& call, const std::string& id, std::string_view body);
-// What waits for it becomes dead letters; answers {"success":true} when it is gone.
-void remove_own_subscription(Call& call, const std::string& id, const Respond& respond);
+// What becomes of it; none: nothing.
+using OwnChange = std::optional<DocumentChange<Subscription>>;
+
+// As `body` says, whether it is there or not; empty: it closes.
+core::Result<OwnChange> change_own(Call& call, const std::string& id, std::string_view body);
+void undo_own(Call& call, const OwnChange& own);
+// Tells those who follow of one that is new or has changed.
+core::Status apply_own(Call& call, const OwnChange& own);
+// What waits for one that closes becomes dead letters; answers {"success":true} when it is gone.
+void close_own(Call& call, OwnChange&& own, const Respond& respond);
+
+// Document and subscription change in one commit: a crash leaves both as they were, or neither.
+template <typename T>
+struct OwningChange {
+    DocumentChange<T> document;
+    OwnChange own;
+};
 
 template <typename T>
-bool has_own_subscription(Call& call, const T& document) {
-    return OwnSubscription<T>::wanted(document) &&
-           call.services.registry().template table<Subscription>().find(
-               call.tenant(), OwnSubscription<T>::id(document.id)) != nullptr;
+core::Result<OwnChange> change_own_of(Call& call, const DocumentChange<T>& made) {
+    using Own = OwnSubscription<T>;
+    if (!made.before && !made.after) return OwnChange();
+    const std::string id = Own::id(made.after ? made.after->id : made.before->id);
+    const bool wanted = made.after && Own::wanted(*made.after);
+    const std::string body = wanted ? Own::body(*made.after) : std::string();
+    // As it was, and there: nobody needs to be told.
+    if (wanted && made.before && Own::wanted(*made.before) && Own::body(*made.before) == body &&
+        call.services.registry().template table<Subscription>().find(call.tenant(), id))
+        return OwnChange();
+    return change_own(call, id, body);
 }
 
 template <typename T>
-Answer changed_owning(Call& call, core::Result<DocumentChange<T>>&& made, int status) {
-    using Own = OwnSubscription<T>;
+core::Result<OwningChange<T>> change_both(
+    Call& call, const std::function<core::Result<DocumentChange<T>>()>& make) {
+    Registry& registry = call.services.registry();
+    registry.begin_one();
+    auto made = make();
+    core::Result<OwnChange> own = OwnChange();
+    if (made) own = change_own_of<T>(call, *made);
+    if (made && !own) (void)registry.table<T>().undo(*made);
+    auto durable = registry.end_one();
     if (!made) return core::fail(std::move(made.error()));
-    const std::shared_ptr<const T> before = made->before, after = made->after;
-    const std::string id = Own::id(after->id);
-    const bool had = before && has_own_subscription(call, *before);
-    if (Own::wanted(*after)) {
-        const std::string body = Own::body(*after);
-        if (!had || Own::body(*before) != body) {
-            // Both are there, or neither.
-            if (auto subscribed = put_own_subscription(call, id, body); !subscribed) {
-                (void)call.services.registry().template table<T>().undo(*made);
-                return core::fail(subscribed.error());
-            }
-        }
+    if (!own) return core::fail(std::move(own.error()));
+    if (!durable) return core::fail(std::move(durable.error()));
+    return OwningChange<T>{std::move(*made), std::move(*own)};
+}
+
+template <typename T>
+Answer changed_owning(Call& call, core::Result<OwningChange<T>>&& both, int status) {
+    if (!both) return core::fail(std::move(both.error()));
+    const std::shared_ptr<const T> after = both->document.after;
+    // Both are in force, or neither.
+    if (auto applied = apply_own(call, both->own); !applied) {
+        undo_own(call, both->own);
+        (void)call.services.registry().template table<T>().undo(both->document);
+        return core::fail(std::move(applied.error()));
     }
-    auto answer = changed<T>(call, std::move(made), status);
-    if (!answer) return answer;
+    auto answer = changed<T>(call, std::move(both->document), status);
+    if (!answer) {
+        undo_own(call, both->own);
+        return answer;
+    }
     // What waits for it ends behind the answer.
-    if (had && !Own::wanted(*after)) remove_own_subscription(call, id, [](ApiResponse&&) {});
-    answer->body = Own::show(call.services, *after);
+    close_own(call, std::move(both->own), [](ApiResponse&&) {});
+    answer->body = OwnSubscription<T>::show(call.services, *after);
     return answer;
 }
 
 template <typename T>
 Answer create_owning(Call& call) {
-    return changed_owning<T>(call,
-                             call.services.registry().template table<T>().create(
-                                 change_context(call), call.request.body_view()),
-                             201);
+    return changed_owning<T>(
+        call,
+        change_both<T>(call,
+                       [&call] {
+                           return call.services.registry().template table<T>().create(
+                               change_context(call), call.request.body_view());
+                       }),
+        201);
 }
 
 template <typename T, TableChange<T> kChange>
 Answer change_owning(Call& call) {
     DocumentTable<T>& table = call.services.registry().template table<T>();
     return changed_owning<T>(call,
-                             (table.*kChange)(change_context(call), call.request.param("id"),
-                                              call.request.body_view(), {}),
+                             change_both<T>(call,
+                                            [&] {
+                                                return (table.*kChange)(
+                                                    change_context(call), call.request.param("id"),
+                                                    call.request.body_view(), {});
+                                            }),
                              200);
 }
 
 template <typename T>
 void delete_owning(Call& call, const Respond& respond) {
-    const std::string id(call.request.param("id"));
-    auto gone = delete_document<T>(call);
-    if (!gone) return respond(error_response(gone.error()));
-    remove_own_subscription(call, OwnSubscription<T>::id(id), respond);
+    auto both = change_both<T>(call, [&call] {
+        return call.services.registry().template table<T>().remove(change_context(call),
+                                                                   call.request.param("id"));
+    });
+    if (!both) return respond(error_response(both.error()));
+    auto gone = changed<T>(call, std::move(both->document), 200);
+    if (!gone) {
+        undo_own(call, both->own);
+        return respond(error_response(gone.error()));
+    }
+    close_own(call, std::move(both->own), respond);
 }
 
 }  // namespace millrace::runtime::api

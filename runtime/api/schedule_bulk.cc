@@ -74,18 +74,22 @@ private:
         ChangeContext context = change_context(call_);
         context.if_match = {};
         context.dry_run = dry_run;
-        auto made = call_.services.registry().table<Schedule>().create(context, body);
-        if (!made) return core::fail(std::move(made.error()));
-        std::string id = made->after->id;
-        if (dry_run && !seen_.insert(id).second) {
-            return core::fail(
-                core::Error(core::ErrorCode::kConflict, "schedule \"" + id + "\" comes twice")
-                    .in("id"));
-        }
-        if (dry_run) return id;
-        if (auto answer = changed_owning<Schedule>(call_, std::move(made), 201); !answer)
+        auto& table = call_.services.registry().table<Schedule>();
+        if (dry_run) return would_take(table.create(context, body));
+        auto both = change_both<Schedule>(call_, [&] { return table.create(context, body); });
+        if (!both) return core::fail(std::move(both.error()));
+        std::string id = both->document.after->id;
+        if (auto answer = changed_owning<Schedule>(call_, std::move(both), 201); !answer)
             return core::fail(std::move(answer.error()));
         return id;
+    }
+    core::Result<std::string> would_take(core::Result<DocumentChange<Schedule>>&& made) {
+        if (!made) return core::fail(std::move(made.error()));
+        std::string id = made->after->id;
+        if (seen_.insert(id).second) return id;
+        return core::fail(
+            core::Error(core::ErrorCode::kConflict, "schedule \"" + id + "\" comes twice")
+                .in("id"));
     }
     void refuse(std::size_t index, core::Error&& error) {
         if (!rejected_.empty()) rejected_ += ',';

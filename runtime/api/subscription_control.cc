@@ -108,24 +108,27 @@ void delete_subscription(Call& call, const Respond& respond) {
         auto gone = delete_document<Subscription>(call);
         return respond(gone ? std::move(*gone) : error_response(gone.error()));
     }
-    close_subscription(call, change_context(call), table.find(call.tenant(), id), *how,
-                       [how = *how, respond](core::Result<std::uint64_t>&& count) {
-                           respond(count ? removed(how, *count) : error_response(count.error()));
-                       });
+    finish_closing(call, begin_closing(call, change_context(call), id, *how),
+                   [how = *how, respond](core::Result<std::uint64_t>&& count) {
+                       respond(count ? removed(how, *count) : error_response(count.error()));
+                   });
 }
 
-void close_subscription(Call& call, const ChangeContext& context,
-                        const SubscriptionRef& subscription, Closing how,
-                        const std::function<void(core::Result<std::uint64_t>&&)>& done) {
-    auto made = call.services.registry().table<Subscription>().amend(
-        context, subscription->id, "delete", [&](Subscription& next) {
+core::Result<DocumentChange<Subscription>> begin_closing(Call& call, const ChangeContext& context,
+                                                         std::string_view id, Closing how) {
+    return call.services.registry().table<Subscription>().amend(
+        context, id, "delete", [&](Subscription& next) {
             next.closing = how;
             if (next.active) next.off_periods.push_back({context.log_ends, {}});
             next.active = false;
             return core::Status{};
         });
-    const SubscriptionRef closing = made ? made->after : nullptr;
-    auto applied = changed<Subscription>(call, std::move(made), 200);
+}
+
+void finish_closing(Call& call, core::Result<DocumentChange<Subscription>>&& begun,
+                    const std::function<void(core::Result<std::uint64_t>&&)>& done) {
+    const SubscriptionRef closing = begun ? begun->after : nullptr;
+    auto applied = changed<Subscription>(call, std::move(begun), 200);
     if (!applied) return done(core::fail(applied.error()));
     call.services.bury(closing,
                        [done](core::Result<std::uint64_t> count) { done(std::move(count)); });

@@ -42,6 +42,8 @@ public:
     core::Result<Link> link(core::TenantId tenant, std::int64_t at_us, std::string_view entry);
     // The link's row is in the log.
     void took(const Link& link) { heads_[link.tenant.value] = link.head; }
+    // What was taken is not there after all: the log says how far each chain goes.
+    void forget() { loaded_ = false; }
 
 private:
     store::Database& database_;

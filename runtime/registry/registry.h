@@ -82,6 +82,10 @@ public:
         return version_.load(std::memory_order_acquire);
     }  // pairs with publish()
 
+    // Changes in between are one commit, written when end_one() says so. Where that fails the store
+    // has failed, and what is shown of them is never on the disk.
+    void begin_one() { rows_.begin_one(); }
+    core::Status end_one() { return rows_.end_one(); }
     // The owner's calls from here on.
     template <typename T>
     DocumentTable<T>& table();

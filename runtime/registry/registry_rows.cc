@@ -1,5 +1,6 @@
 #include "runtime/registry/registry_rows.h"
 
+#include "core/fault.h"
 #include "store/database.h"
 #include "store/rows/registry_store.h"
 #include "store/rows/row_batch.h"
@@ -68,11 +69,36 @@ core::Status StoreRegistryRows::each(std::string_view kind, const VisitRow& visi
                            link->head.at_us, audit_head_document(link->head));
     }
     batch.put_registry(kRevisionKind, {}, revision_ + 1, at_us, "{}");
-    auto written =
-        database_.write_now(batch, many_ ? store::Durability::kOs : store::Durability::kFsync);
-    if (!written) return written;
+    if (one_) {
+        one_->append(batch);
+    } else if (auto written = write(batch); !written) {
+        return written;
+    }
     ++revision_;
     if (link) chain_.took(*link);
+    return {};
+}
+
+core::Status StoreRegistryRows::write(const store::RowBatch& batch) {
+    auto written =
+        database_.write_now(batch, many_ ? store::Durability::kOs : store::Durability::kFsync);
+    if (written) core::pass_fault_point(core::FaultPoint::kDocumentsWritten);
+    return written;
+}
+
+void StoreRegistryRows::begin_one() {
+    one_.emplace();
+    revision_before_ = revision_;
+}
+
+core::Status StoreRegistryRows::end_one() {
+    const store::RowBatch batch = std::move(*std::exchange(one_, std::nullopt));
+    if (batch.empty()) return {};
+    auto written = write(batch);
+    if (!written) {
+        revision_ = revision_before_;
+        chain_.forget();
+    }
     return written;
 }
 

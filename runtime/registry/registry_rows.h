@@ -8,6 +8,7 @@
 #include "core/result.h"
 #include "runtime/registry/audit_chain.h"
 #include "runtime/registry/set_aside.h"
+#include "store/rows/row_batch.h"
 
 #include <cstdint>
 #include <span>
@@ -53,6 +54,10 @@ public:
     // all. Where that fails nobody knows what of them is durable.
     virtual void begin_many() {}
     virtual core::Status end_many() { return {}; }
+    // From begin_one() on commits are gathered; end_one() makes one of them. Where that fails none
+    // of them is there.
+    virtual void begin_one() {}
+    virtual core::Status end_one() { return {}; }
     // How many commits there have been, over all openings of the folder.
     virtual std::uint64_t revision() const { return 0; }
     // A row that is kept and can not be read: whoever looks after the folder is told.
@@ -68,6 +73,8 @@ public:
     void begin_many() override { many_ = true; }
     core::Status end_many() override;
     std::uint64_t revision() const override { return revision_; }
+    void begin_one() override;
+    core::Status end_one() override;
     core::Status each(std::string_view kind, const VisitRow& visit) override;
     void set_aside(std::string_view kind, std::string_view id, const core::Error& why) override {
         aside_.add(kind, id, why);
@@ -80,5 +87,7 @@ private:
     bool many_ = false;
     AuditChain chain_;
 };
+    std::optional<store::RowBatch> one_;  // what has been gathered since begin_one()
+    std::uint64_t revision_before_ = 0;   // it
 
 }  // namespace millrace::runtime

@@ -31,6 +31,8 @@ public:
                         std::int64_t at_us, core::TenantId tenant, std::string_view audit) override;
     void begin_many() override { beneath_.begin_many(); }
     core::Status end_many() override { return beneath_.end_many(); }
+    void begin_one() override { beneath_.begin_one(); }
+    core::Status end_one() override { return beneath_.end_one(); }
     std::uint64_t revision() const override { return beneath_.revision(); }
     void set_aside(std::string_view kind, std::string_view id, const core::Error& why) override {
         beneath_.set_aside(kind, id, why);

@@ -2,6 +2,7 @@
 """Goal: schedules keep their times as API.md says: each due time is one event and one line of the
 ledger, whatever happens in between. Method: schedules of a second, read back from the log and the
 ledger; kill -9 around due times."""
+import http.client
 import json
 import os
 import signal
@@ -538,6 +539,51 @@ class Crash(ScheduleCase):
         fired = {r["eventId"] for r in rows if r["status"] == "fired"}
         self.assertEqual(fired, {e["eventId"] for e in events})
         self.assertEqual(self.schedule(later["id"])["nextRunAt"][5:], "01-01T00:00:00.000Z")
+
+
+class TogetherWithTheSubscription(unittest.TestCase):
+    """What a document owns comes, changes and goes in its commit."""
+
+    def setUp(self):
+        self.server = harness.Server(shards=1).start()
+        self.addCleanup(self.server.close)
+        self.script = self.server.create_script("return 1")
+
+    def dies_behind_its_first_commit(self, method, path, body=None):
+        self.server.stop()
+        self.server.env = harness.clean_environment({"MILLRACE_CRASH_AT": "documents_written:1"})
+        self.server.start()
+        with self.assertRaises((ConnectionError, http.client.HTTPException)):
+            self.server.request(method, path, body)
+        self.server.wait()
+        self.server.env = harness.clean_environment()
+        self.server.start()
+
+    def subscriptions(self):
+        return [s["id"] for s in self.server.get("/v2/subscriptions").json()["items"]]
+
+    def test_a_crash_finds_both_or_neither(self):
+        executor = {"type": "script", "scriptId": self.script}
+        for path, own, body in (
+                ("/v2/schedules", "schedule:a", {"id": "a", "cron": "0 0 1 1 *", "executor": executor}),
+                ("/v2/hooks", "hook:a", {"id": "a", "entity": "thing", "on": "afterCreate", "scriptId": self.script})):
+            self.dies_behind_its_first_commit("POST", path, body)
+            self.assertEqual(self.server.get(f"{path}/a").status, 200)
+            self.assertEqual(self.subscriptions(), [own])
+            self.dies_behind_its_first_commit("DELETE", f"{path}/a")
+            self.assertEqual(self.server.get(f"{path}/a").status, 404)
+            self.assertEqual(self.subscriptions(), [])
+            again = harness.wait_until("its id is free", lambda: self.server.post(path, body).status == 201)
+            self.assertTrue(again)
+            self.assertEqual(self.server.request("DELETE", f"{path}/a").status, 200)
+
+    def test_one_that_is_changed_to_own_none(self):
+        made = self.server.post("/v2/schedules", {
+            "id": "b", "cron": "0 0 1 1 *", "executor": {"type": "script", "scriptId": self.script}})
+        self.assertEqual(made.status, 201, made)
+        self.dies_behind_its_first_commit("PATCH", "/v2/schedules/b", {"executor": None, "event": {"pattern": "x"}})
+        self.assertEqual(self.server.get("/v2/schedules/b").json()["event"], {"pattern": "x"})
+        self.assertEqual(self.subscriptions(), [])
 
 
 if __name__ == "__main__":

@@ -71,6 +71,31 @@ TEST_F(AuditChainTest, GoesOnAfterARestartAndBehindRowsThatHaveNoPlaceInIt) {
     EXPECT_EQ(report.unchained, 1u);
 }
 
+TEST_F(AuditChainTest, ChangesThatAreOneCommitAreThereTogether) {
+    core::Log log(clock_, core::LogLevel::kOff);
+    SetAside aside(log);
+    StoreRegistryRows rows(*database_, aside);
+    const RegistryRow schedule{"schedule", "3/a", 1, 10, "{}"};
+    const RegistryRow subscription{"subscription", "3/b", 1, 10, "{}"};
+    const std::uint64_t before = rows.revision();
+    rows.begin_one();
+    ASSERT_TRUE(rows.commit({&schedule, 1}, {}, 10, kTenant, R"({"action":"create"})"));
+    ASSERT_TRUE(rows.commit({&subscription, 1}, {}, 10, kTenant, R"({"action":"create"})"));
+    const RegistryRowName gone{"schedule", "3/a"};
+    ASSERT_TRUE(rows.commit({}, {&gone, 1}, 11, kTenant, R"({"action":"delete"})"));
+    EXPECT_TRUE(rows.load_all("schedule")->empty());
+    EXPECT_TRUE(rows.load_all("subscription")->empty()) << "nothing is written before the end";
+    ASSERT_TRUE(rows.end_one());
+    EXPECT_TRUE(rows.load_all("schedule")->empty()) << "in their order";
+    EXPECT_EQ(rows.load_all("subscription")->size(), 1u);
+    EXPECT_EQ(rows.revision(), before + 3);
+    const AuditReport report = check();
+    EXPECT_EQ(report.reason, "");
+    EXPECT_EQ(report.checked, 3u);
+    rows.begin_one();
+    EXPECT_TRUE(rows.end_one()) << "nothing at all";
+}
+
 TEST_F(AuditChainTest, FindsAChangedRow) {
     auto all = links(3);
     all[1].row.replace(all[1].row.find("create"), 6, "delete");
