@@ -8,6 +8,7 @@
 #include "runtime/event/event_source.h"
 #include "runtime/event/misfit.h"
 #include "runtime/identity/security_events.h"
+#include "store/log/event_id.h"
 
 #include <algorithm>
 #include <utility>
@@ -200,6 +201,7 @@ void Ingestor::settle_late(IngestRequest& request, std::span<StateSlot* const> s
 
 bool Ingestor::settle_item(IngestRequest& request, std::uint32_t index) {
     const IngestItem& item = request.items[index];
+    if (item.answer == KeeperAnswer::kStands) return true;
     LateItem& late = request.late->items[item.late - 1];
     const store::IdHash id = item.input.id;
     // What has been taken makes no second step: its home will say that it is a duplicate.
@@ -307,6 +309,15 @@ void Ingestor::remember_source(std::string_view type, std::string_view id) {
     source_ = {std::string(type), std::string(id), hasher_.text(id), hasher_.source(type, id)};
 }
 
+// An id that this server has made, or one that only looks so: of another server, say.
+void Ingestor::note_made(IngestRequest& request, std::uint32_t index) const {
+    IngestItem& item = request.items[index];
+    const auto place = store::decode_event_id(hasher_, item.event_id);
+    if (!place || place->shard.value >= options_.shards) return;
+    item.position = *place;
+    request.made.push_back(index);
+}
+
 void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeRule rule,
                    std::int64_t now_us, const Entry& entry) {
     const auto index = static_cast<std::uint32_t>(request.items.size());
@@ -333,6 +344,8 @@ void Ingestor::add(IngestRequest& request, const core::Envelope& envelope, HomeR
     if (!envelope.event_id.empty()) {
         input.id = hasher_.identity_of(input.tenant, envelope.event_id, source_.identity_part);
         input.key_hash = input.id.by_id;
+        if (store::has_event_id_form(envelope.event_id)) [[unlikely]]
+            note_made(request, index);
         if (rule == HomeRule::kByKey) item.home = home_of(input.key_hash, options_.shards);
     } else {
         // Nobody can ask for an order among events without key and id: spread them over the lanes.

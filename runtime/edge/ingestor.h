@@ -97,6 +97,7 @@ private:
     };
     void add(IngestRequest& request, const core::Envelope& envelope, HomeRule rule,
              std::int64_t now_us, const Entry& entry);
+    void note_made(IngestRequest& request, std::uint32_t index) const;
     void ask_late(IngestRequest& request);
     std::string_view keep(IngestRequest& request, std::string_view text) const;
     std::uint16_t flags_of(const core::Envelope& envelope, HomeRule rule,

@@ -1,20 +1,8 @@
 #include "runtime/edge/late_gate.h"
 
-#include "runtime/delivery/lane_job.h"
+#include "runtime/edge/request_order.h"
 
 namespace millrace::runtime {
-
-namespace {
-
-// Whose order it is in: its tenant's; of what a lane brings, the lane's.
-std::uint64_t order_of(const IngestRequest& request) {
-    constexpr std::uint64_t kLane = std::uint64_t{1} << 32;
-    constexpr std::uint64_t kNobody = std::uint64_t{1} << 33;
-    if (request.origin != IngestOrigin::kLane) return request.tenant.value;
-    return request.lane_result ? kLane + request.lane_result->lane : kNobody;
-}
-
-}  // namespace
 
 bool LateGate::try_in_order(IngestRequest& request) {
     const bool asks = request.late && !request.late->settled;

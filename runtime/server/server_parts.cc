@@ -504,6 +504,10 @@ core::Status ServerParts::build_lanes() {
         return shards[shard.value]->take_cold(block);
     };
     deps.delivered = [this](core::ShardId shard) { return shards[shard.value]->cursor(); };
+    deps.appended = [this](core::ShardId shard) { return shards[shard.value]->next_offset(); };
+    deps.looked = [this](IngestRequest& request) {
+        shards[request.edge.value]->looked(request);
+    };
     deps.matcher_reader = matcher->register_reader();
     deps.due = &due_clock;
     deps.behind = &behind;
@@ -531,7 +535,7 @@ core::Status ServerParts::build_lanes() {
     }
     // The lanes of both kinds, the scheduler, and the orchestrator.
     const std::size_t senders = lanes.size() + call_lanes.size() + 2;
-    for (auto& shard : shards) shard->connect(all_shards, ports, *feeder, senders);
+    for (auto& shard : shards) shard->connect(all_shards, ports, *feeder, *feeder, senders);
     if (auto built = build_scheduler(); !built) return built;
     if (auto built = build_orchestrator(); !built) return built;
     services->connect(*rest, *feeder, all_shards, all_lanes, *call_queue, *scheduler);

@@ -43,6 +43,8 @@ Shard::Shard(Deps deps)
       edge_lines_(*this, EdgeIdentity(*deps_.authenticator, deps_.query_keys, deps_.security)),
       http_(std::make_unique<io::HttpServer>(*deps_.reactor, edge_http_, deps_.http)),
       lines_(std::make_unique<io::LineServer>(*deps_.reactor, edge_lines_, deps_.lines)),
+      place_gate_({.look = [this](IngestRequest& request) { places_->look(request); },
+                   .pass = [this](IngestRequest& request) { enter(request); }}),
       late_gate_(deps_.states, ingestor_, [this](IngestRequest& request) { go_on(request); }),
       keeper_(deps_.number, deps_.database->ids()),
       rounds_(
@@ -86,7 +88,8 @@ Shard::~Shard() {
 }
 
 void Shard::connect(std::span<Shard* const> shards, std::span<LanePort* const> lanes,
-                    ColdSource& feeder, std::size_t senders) {
+                    ColdSource& feeder, PlaceSource& places, std::size_t senders) {
+    places_ = &places;
     shards_.assign(shards.begin(), shards.end());
     outbox_.resize(shards.size());
     for (std::size_t i = 0; i < shards.size(); ++i) {
@@ -260,6 +263,17 @@ void Shard::drop(IngestRequest& request) { requests_.give_back(request); }
 
 void Shard::start(IngestRequest& request) {
     if (request.body) in_flight_bytes_ += request.body.size();
+    if (place_gate_.may_pass(request))
+        enter(request);
+    else
+        place_gate_.park(request);
+}
+
+void Shard::looked(IngestRequest& request) {
+    post([&request](Shard& shard) { shard.place_gate_.looked(request); });
+}
+
+void Shard::enter(IngestRequest& request) {
     if (late_gate_.try_pass(request))
         go_on(request);
     else
@@ -438,7 +452,8 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
         if (item.entry < result->emitted_depths.size() && !returned)
             item.input.fills = depth_text(result->emitted_depths[item.entry]);
     }
-    bool all_here = late_gate_.try_pass(request) && !rounds_.must_wait(request);
+    bool all_here = place_gate_.may_pass(request) && late_gate_.try_pass(request) &&
+                    !rounds_.must_wait(request);
     for (std::size_t home = 0; home < request.by_home.size(); ++home) {
         all_here &= home == deps_.number.value || request.by_home[home].empty();
     }

@@ -24,8 +24,10 @@
 #include "runtime/edge/edge_lines.h"
 #include "runtime/edge/ingestor.h"
 #include "runtime/edge/late_gate.h"
+#include "runtime/edge/place_gate.h"
 #include "runtime/shard/identity_keeper.h"
 #include "runtime/shard/keeper_rounds.h"
+#include "runtime/shard/place_look.h"
 #include "runtime/shard/request_pool.h"
 #include "runtime/shard/shard_behind.h"
 #include "runtime/shard/shard_commit.h"
@@ -105,7 +107,7 @@ public:
 
     // Before the threads start. `senders`: how many bring results.
     void connect(std::span<Shard* const> shards, std::span<LanePort* const> lanes,
-                 ColdSource& feeder, std::size_t senders);
+                 ColdSource& feeder, PlaceSource& places, std::size_t senders);
     // What the listeners speak from now on; connections that are there go on as they began. Before
     // the threads start, then on its own thread.
     void use_tls(std::shared_ptr<io::TlsContext> tls) { tls_ = std::move(tls); }
@@ -126,6 +128,8 @@ public:
     void take_own_events(std::string_view lines, std::span<const core::TenantId> tenants);
     // The feeder's answer; false when the ring is full.
     bool take_cold(std::unique_ptr<ColdBlock>& block);
+    // The same, of a request's places. Any thread.
+    void looked(IngestRequest& request);
     io::HttpServer& http() { return *http_; }
     void hook_transformed(HookTransform&& transform) { edge_http_.hook_transformed(transform); }
 
@@ -208,6 +212,7 @@ private:
     std::size_t send_outbox();
     // To all homes; the caller may be any shard.
     void hand_out(IngestRequest& request);
+    void enter(IngestRequest& request);
     void go_on(IngestRequest& request);
     void order(IngestRequest& request);
     void read(const Mail& mail);
@@ -233,6 +238,8 @@ private:
     std::shared_ptr<io::TlsContext> tls_;  // null: the listeners speak none
     std::unique_ptr<io::HttpServer> http_;
     std::unique_ptr<io::LineServer> lines_;
+    PlaceSource* places_ = nullptr;
+    PlaceGate place_gate_;
     LateGate late_gate_;
     IdentityKeeper keeper_;
     KeeperRounds rounds_;

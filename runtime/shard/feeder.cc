@@ -19,6 +19,7 @@ Feeder::Feeder(Deps deps)
       burials_({feed_deps(), deps_.behind, deps_.behind_shards, &retries_, &parked_}),
       replays_({deps_.clock, deps_.log, deps_.metrics, deps_.database, deps_.registry, deps_.lanes,
                 deps_.submit_aside, [this] { wake(); }, deps_.shadow, deps_.delivered}),
+      places_({deps_.clock, deps_.log, deps_.database, deps_.appended, deps_.looked}),
       done_(deps_.database->shards()),
       done_end_(deps_.database->shards()) {}
 
@@ -75,15 +76,20 @@ void Feeder::request(core::ShardId shard, core::LogOffset from, core::LogOffset,
     wake();
 }
 
+void Feeder::look(IngestRequest& request) {
+    places_.ask(request);
+    wake();
+}
+
 void Feeder::wait(std::int64_t timeout_us) {
     matcher_.offline();
-    core::Agent::wait(
-        std::min({timeout_us, retries_.sleep_us_max(), parked_.sleep_us_max(),
-                  behind_.sleep_us_max(), burials_.sleep_us_max(), replays_.sleep_us_max()}));
+    core::Agent::wait(std::min({timeout_us, retries_.sleep_us_max(), parked_.sleep_us_max(),
+                                behind_.sleep_us_max(), burials_.sleep_us_max(),
+                                replays_.sleep_us_max(), places_.sleep_us_max()}));
 }
 
 std::size_t Feeder::do_work() {
-    std::size_t done = feed_one();
+    std::size_t done = feed_one() + places_.do_work();
     if (stopping_.load(std::memory_order_relaxed)) return done;
     done += retries_.do_work();
     done += parked_.do_work();

@@ -1,6 +1,7 @@
 // What: the agent that reads the log for those who can't wait for the disk: blocks for shards whose
-//       lanes lag, retries that fall due, dead letters on their way back, replays.
-// Threads: do_work() its own; request(), redrive() any. RetryFeed and ReplayRunner run on its
+//       lanes lag, retries that fall due, dead letters on their way back, replays, and whether
+//       events stand where ids of our own making say.
+// Threads: do_work() its own; request(), look(), redrive() any. RetryFeed and ReplayRunner run on its
 //       thread.
 // Lifetime: borrows all of Deps.
 // Limits: one block a step for each of them, so that none starves another.
@@ -18,6 +19,7 @@
 #include "runtime/feed/parked_feed.h"
 #include "runtime/feed/retry_feed.h"
 #include "runtime/replay/replay_runner.h"
+#include "runtime/shard/place_look.h"
 #include "runtime/shard/shard_dispatch.h"
 #include "runtime/shard/shard_metrics.h"
 #include "store/database.h"
@@ -31,7 +33,7 @@
 
 namespace millrace::runtime {
 
-class Feeder final : public core::Agent, public ColdSource {
+class Feeder final : public core::Agent, public ColdSource, public PlaceSource {
 public:
     struct Deps {
         const core::Clock* clock = nullptr;
@@ -48,6 +50,9 @@ public:
             restore_parked;
         // Hands a block to its shard; false when the shard's ring is full.
         std::function<bool(core::ShardId, std::unique_ptr<ColdBlock>&)> give_cold;
+        // See PlaceLook.
+        std::function<core::LogOffset(core::ShardId)> appended;
+        std::function<void(IngestRequest&)> looked;
         ShadowLane* shadow = nullptr;
         // One past the last event of a shard before which all have had their first outcome.
         std::function<core::LogOffset(core::ShardId)> delivered;
@@ -67,6 +72,7 @@ public:
     void wait(std::int64_t timeout_us) override;
     void request(core::ShardId shard, core::LogOffset from, core::LogOffset end,
                  std::uint32_t blocks) override;
+    void look(IngestRequest& request) override;
 
     RetryFeed& retries() { return retries_; }
     ParkedFeed& parked() { return parked_; }
@@ -96,6 +102,7 @@ private:
     BehindFeed behind_;
     Burials burials_;
     ReplayRunner replays_;
+    PlaceLook places_;
     std::vector<DoneSet> done_;  // by shard; emptied once the shard has passed them
     std::vector<core::LogOffset> done_end_;
     std::mutex mutex_;

@@ -42,6 +42,7 @@ enum class KeeperAnswer : std::uint8_t {
     kTaken,     // there is one at `position`
     kOnItsWay,  // with another request: ask again
     kSettled,   // in an earlier round
+    kStands,    // nobody need be asked: its id named `position`, and it is there
 };
 
 struct IngestItem {
@@ -51,7 +52,8 @@ struct IngestItem {
     std::uint32_t match_begin = 0;  // into IngestRequest::matches
     std::uint32_t match_count = 0;
     std::uint32_t payload_at = 0;  // see DeliveryItem
-    // Written by the home shard, and by the keeper of one that was taken.
+    // Written by the home shard, and by the keeper of one that was taken. Of one in
+    // IngestRequest::made the place that its id names.
     core::LogPosition position;
     bool duplicate = false;
     bool refused = false;  // the identity index was busy: 429
@@ -117,6 +119,9 @@ struct IngestRequest {
     bool may_go = false;
     std::uint32_t keepers_left = 0;
     std::uint32_t round = 0;
+    // Items whose ids this server has made: nothing goes on before somebody has looked whether they
+    // stand where the ids say (place_look.h).
+    std::vector<std::uint32_t> made;
 
     // Into the list that its place in the order and its identity ask for.
     void place(std::uint32_t index, core::ShardId keeper, MustAsk must_ask) {
@@ -126,12 +131,31 @@ struct IngestRequest {
         asks |= yes;
         (yes ? by_keeper[keeper.value] : by_home[item.home.value]).push_back(index);
     }
+    // Those that were found go where they stand, which says so; the others go on as any. Their
+    // places have been looked at.
+    void settle_made() {
+        const auto stands = [this](std::uint32_t index) {
+            return items[index].answer == KeeperAnswer::kStands;
+        };
+        if (std::any_of(made.begin(), made.end(), stands)) {
+            for (auto& list : by_home) std::erase_if(list, stands);
+            for (auto& list : by_keeper) std::erase_if(list, stands);
+            for (const std::uint32_t index : made) {
+                if (stands(index)) by_home[items[index].position.shard.value].push_back(index);
+            }
+            for (auto& list : by_home) std::sort(list.begin(), list.end());
+            asks = std::any_of(by_keeper.begin(), by_keeper.end(),
+                               [](const auto& list) { return !list.empty(); });
+        }
+        made.clear();
+    }
     bool whole() const { return atomicity == Atomicity::kAllOrNone; }
     // Nothing of it is to be taken.
     void drop_items() {
         items.clear();
         for (auto& list : by_home) list.clear();
         for (auto& list : by_keeper) list.clear();
+        made.clear();
         asks = keyed = false;
     }
     // Those of the items that are not to be taken after all, in rising order; the others move up.
@@ -150,6 +174,7 @@ struct IngestRequest {
         };
         for (auto& list : by_home) renumber(list);
         for (auto& list : by_keeper) renumber(list);
+        renumber(made);
         std::uint32_t index = 0;
         std::erase_if(items, [&](const IngestItem&) { return is_out(index++); });
     }
@@ -176,7 +201,8 @@ struct IngestRequest {
         for (auto& list : by_keeper) list.clear();
         for (std::uint32_t i = 0; i < items.size(); ++i) {
             IngestItem& item = items[i];
-            const bool must_ask = whole() ? item.answer != KeeperAnswer::kNotAsked
+            const bool must_ask = whole() ? item.answer != KeeperAnswer::kNotAsked &&
+                                                item.answer != KeeperAnswer::kStands
                                           : item.again || item.answer == KeeperAnswer::kOnItsWay;
             item.again = false;
             if (must_ask)

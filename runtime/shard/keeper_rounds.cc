@@ -53,7 +53,8 @@ bool KeeperRounds::settled(IngestRequest& request) {
     first_of_.clear();
     bool all = true;
     for (IngestItem& item : request.items) {
-        if (item.answer == KeeperAnswer::kNotAsked) continue;
+        if (item.answer == KeeperAnswer::kNotAsked || item.answer == KeeperAnswer::kStands)
+            continue;
         const auto [first, fresh] = first_of_.try_emplace(item.input.id, &item);
         if (item.answer != KeeperAnswer::kOnItsWay) continue;
         const IngestItem& like = *first->second;
@@ -76,7 +77,8 @@ void KeeperRounds::send_on(IngestRequest& request) {
         if (item.answer == KeeperAnswer::kOnItsWay) {
             request.come_again();
         } else if (request.round == 0 || item.answer != KeeperAnswer::kSettled) {
-            const bool taken = item.answer == KeeperAnswer::kTaken;
+            const bool taken =
+                item.answer == KeeperAnswer::kTaken || item.answer == KeeperAnswer::kStands;
             request.by_home[taken ? item.position.shard.value : item.home.value].push_back(i);
         }
     }

@@ -52,7 +52,11 @@ bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
             log_.prefetch(request.items[list[next + kPrefetchAhead]].input.id);
         IngestItem& item = request.items[list[next]];
         store::AppendResult result;
-        if (item.answer == KeeperAnswer::kTaken) {
+        const bool known =
+            item.answer == KeeperAnswer::kTaken || item.answer == KeeperAnswer::kStands;
+        if (item.answer == KeeperAnswer::kStands) {
+            result = {store::AppendStatus::kDuplicate, item.position, true};
+        } else if (item.answer == KeeperAnswer::kTaken) {
             result = find_taken(request, item);
             item.again |= result.status != store::AppendStatus::kDuplicate;
         }
@@ -61,7 +65,7 @@ bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
             ++next;
             continue;
         }
-        if (item.answer != KeeperAnswer::kTaken) {
+        if (!known) {
             result = log_.append(item.input, begun && whole ? store::WhenBusy::kTakeAnyway
                                                             : store::WhenBusy::kRefuse);
         }
@@ -158,15 +162,13 @@ void ShardCommit::put_dead_letter(const IngestItem& item) {
 void ShardCommit::put_states(const IngestRequest& request, const IngestItem& item) {
     const LateItem& late = request.late->items[item.late - 1];
     if (late.changes.empty()) return;
-    store::RowBatch rows;
+    if (open_rows_.empty()) rows_since_us_ = now_us();
     for (const StateChange& change : late.changes) {
-        StateBook::put(rows, change.slot->key, options_.shard, change.step, change.state,
+        StateBook::put(open_rows_, change.slot->key, options_.shard, change.step, change.state,
                        item.input.received_at_us);
         options_.states->use(*change.slot);
         open_states_.push_back(change.slot);
     }
-    if (open_rows_.empty()) rows_since_us_ = now_us();
-    open_rows_.append(rows);
 }
 
 void ShardCommit::wait_for(IngestRequest& request, core::LogOffset needed_end) {

@@ -24,6 +24,10 @@ struct DeliveryKey {
     constexpr auto operator<=>(const DeliveryKey&) const = default;
 };
 
+// Whether a text looks like a server-made id at all: what every sender's id is asked.
+constexpr bool has_event_id_form(std::string_view text) {
+    return text.size() == kEventIdTextBytes && text.starts_with("ev_");
+}
 // Writes exactly kEventIdTextBytes to `out`; for hot paths.
 void encode_event_id_to(const Hasher& hasher, core::LogPosition position, char* out);
 std::string encode_event_id(const Hasher& hasher, core::LogPosition position);

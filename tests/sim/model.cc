@@ -106,6 +106,14 @@ std::string Model::acknowledge(store::Database& database, SentEvent& event,
     return "";
 }
 
+std::string Model::acknowledge_resent(const SentEvent& event, core::LogPosition position,
+                                      bool duplicate) const {
+    const std::string who = "event " + std::to_string(event.number) + " (" + at(event.position) +
+                            "), sent again by the id that the server made,";
+    if (!duplicate) return who + " is answered as a new one";
+    return position == event.position ? "" : who + " is told to stand at " + at(position);
+}
+
 void Model::acknowledge_line(SentEvent& event) {
     if (event.id.empty() && event.sendings > 1) return;
     if (event.acknowledged++ == 0) event.acknowledged_serial = ++acknowledgements_;

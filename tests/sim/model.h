@@ -30,8 +30,9 @@ inline constexpr std::uint32_t kRetriesMax = 2;
 struct SentEvent {
     std::uint64_t number = 0;  // among all tenants' events
     std::size_t tenant = 0;
-    std::string id;      // empty: the server makes one at every sending; may be another event's too
-    std::string source;  // empty: none is named
+    std::string id;  // empty: the server makes one at every sending; may be another event's too
+    std::string made_id;  // the server's, where it has told it
+    std::string source;   // empty: none is named
     std::string key;
     std::string text;
     std::size_t pattern = 0;
@@ -84,6 +85,13 @@ public:
     // The answer for one sending. Empty, or what is wrong with it.
     std::string acknowledge(store::Database& database, SentEvent& event, core::LogPosition position,
                             bool duplicate);
+    // It was acknowledged, the server has named it, and nothing takes it away.
+    bool may_be_resent(const SentEvent& event, std::size_t tenant) const {
+        return event.tenant == tenant && !event.made_id.empty() && event.placed && !keeping.any();
+    }
+    // By the name that the server gave it.
+    std::string acknowledge_resent(const SentEvent& event, core::LogPosition position,
+                                   bool duplicate) const;
     // By the socket: it is durable, nothing else is said.
     void acknowledge_line(SentEvent& event);
     std::uint64_t acknowledgements() const { return acknowledgements_; }

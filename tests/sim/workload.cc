@@ -19,7 +19,12 @@ constexpr std::string_view kNdjson = "application/x-ndjson";
 }  // namespace
 
 Workload::Workload(World& world, Model& model, std::uint64_t seed)
-    : world_(world), model_(model), random_(seed), together_(seed ^ 0xa70b) {
+    : world_(world),
+      model_(model),
+      random_(seed),
+      together_(seed ^ 0xa70b),
+      resends_(seed ^ 0x2e5e) {
+    resends_one_in_ = resends_.below(2) == 0 ? 0 : 1 + resends_.below(6);
     all_or_none_one_in_ = together_.below(2) == 0 ? 0 : 1 + together_.below(6);
     const bool in_pieces = random_.below(2) == 0;
     for (std::size_t i = 0; i < kClients; ++i) {
@@ -116,6 +121,7 @@ void Workload::lost(Station& station) {
         if (!event.id.empty() && event.together == 0) station.unknown.push_back(index);
     }
     station.sent.clear();
+    station.resent.clear();
 }
 
 void Workload::server_gone() {
@@ -251,7 +257,19 @@ void Workload::begin(Station& station, std::size_t number) {
             }
         }
     }
-    if (!station.sent.empty()) send_events(station);
+    if (station.kind != Kind::kOne) resend(station);
+    if (!station.sent.empty() || !station.resent.empty()) send_events(station);
+}
+
+// What an export would bring back: events by the ids that the server made for them.
+void Workload::resend(Station& station) {
+    if (resends_one_in_ == 0 || resends_.below(resends_one_in_) != 0 || model_.events().empty())
+        return;
+    for (std::uint64_t tries = 1 + resends_.below(10); tries > 0; --tries) {
+        const std::size_t index = resends_.below(model_.events().size());
+        if (model_.may_be_resent(model_.events()[index], station.tenant))
+            station.resent.push_back(index);
+    }
 }
 
 // A subscription beside the others comes, goes to sleep and wakes up.
@@ -303,6 +321,11 @@ void Workload::send_events(Station& station) {
         if (i != 0) body += lines ? '\n' : ',';
         body += event.text;
     }
+    for (const std::size_t index : station.resent) {
+        const SentEvent& event = model_.events()[index];
+        if (body.size() > 1) body += lines ? '\n' : ',';
+        body += "{\"eventId\":\"" + event.made_id + "\"," + event.text.substr(1);
+    }
     if (!one && !lines) body += ']';
     station.client->send("POST", station.all_or_none ? "/v2/events?atomic=1" : "/v2/events",
                          lines ? kNdjson : kJson, body);
@@ -340,12 +363,13 @@ std::string Workload::events_answered(Station& station, std::string_view body) {
         return "an answer is no JSON: " + std::string(body);
     simdjson::dom::array events;
     if (answer["events"].get(events)) return "an answer without events: " + std::string(body);
-    if (events.size() != station.sent.size()) {
+    if (events.size() != station.sent.size() + station.resent.size()) {
         // The identity index may ask for a part again.
         lost(station);
         return "";
     }
     const std::vector<std::size_t> sent = std::exchange(station.sent, {});
+    const std::vector<std::size_t> resent = std::exchange(station.resent, {});
     std::size_t next = 0;
     for (const simdjson::dom::element placed : events) {
         std::uint64_t shard = 0;
@@ -356,10 +380,18 @@ std::string Workload::events_answered(Station& station, std::string_view body) {
             return "an answer without places: " + std::string(body);
         const core::LogPosition position{core::ShardId(static_cast<std::uint16_t>(shard)),
                                          core::LogOffset{offset}};
-        if (std::string wrong = model_.acknowledge(world_.database(), model_.events()[sent[next++]],
-                                                   position, duplicate);
-            !wrong.empty())
-            return wrong;
+        const std::size_t at = next++;
+        std::string wrong;
+        if (at < sent.size()) {
+            SentEvent& event = model_.events()[sent[at]];
+            std::string_view id;
+            if (event.id.empty() && !placed["eventId"].get(id)) event.made_id = id;
+            wrong = model_.acknowledge(world_.database(), event, position, duplicate);
+        } else {
+            wrong = model_.acknowledge_resent(model_.events()[resent[at - sent.size()]], position,
+                                              duplicate);
+        }
+        if (!wrong.empty()) return wrong;
     }
     return "";
 }

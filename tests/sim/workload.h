@@ -57,6 +57,7 @@ private:
         Kind kind = Kind::kOne;
         std::vector<std::size_t> sent;     // of the request under way: indices of events
         std::vector<std::size_t> unknown;  // sent, and no answer came
+        std::vector<std::size_t> resent;   // with them: events by the ids that the server gave them
         // Of the replay under way: its range, and what was acknowledged before it was asked for.
         SentRange range{};
         bool dry_run = false;
@@ -65,6 +66,7 @@ private:
     void begin(Station& station, std::size_t number);
     void send_events(Station& station);
     void repeat(Station& station);
+    void resend(Station& station);
     void begin_replay(Station& station);
     std::string replay_answered(const Station& station, const HttpReply& reply);
     EventMix mix(std::size_t tenant) const;
@@ -91,7 +93,9 @@ private:
     PerTenant<std::uint32_t> changes_{};
     PerTenant<std::uint32_t> wakes_{};
     core::Random together_;  // its own: the other draws stay as they are
+    core::Random resends_;   // likewise
     std::uint64_t all_or_none_one_in_ = 0;
+    std::uint64_t resends_one_in_ = 0;
     std::uint32_t all_or_none_batches_ = 0;
     bool finishing_ = false;
     bool own_pace_ = false;
