@@ -3,6 +3,7 @@
 #include "runtime/event/snake_names.h"
 #include "runtime/identity/limits.h"
 #include "runtime/registry/document_body.h"
+#include "runtime/registry/document_rows.h"
 
 #include <algorithm>
 #include <array>
@@ -12,24 +13,11 @@ namespace {
 
 using core::ErrorCode;
 
-constexpr std::string_view kCounterKind = "counter";
 // A document stands in the audit log, so that what it was can be read there.
 constexpr std::size_t kAuditDocumentBytesMax = 64u << 10;
 constexpr std::size_t kUsersNamedMax = 10;
 // What a damaged counter's numbers may have reached at most, so that none is used twice.
 constexpr std::uint32_t kNumbersSkipped = 1u << 16;
-
-// Row ids: ids hold no '/', so that tenant, id and version can not run into each other.
-std::string row_id(core::TenantId tenant, std::string_view id) {
-    return std::to_string(tenant.value) + "/" + std::string(id);
-}
-
-template <typename T>
-std::string version_row_id(const T& document) {
-    std::string digits = std::to_string(document.version);
-    return row_id(document.tenant, document.id) + "/" + std::string(10 - digits.size(), '0') +
-           digits;
-}
 
 // "7/orders" and, of a version, "7/orders/0000000003": tenant and id.
 bool split_row_id(std::string_view row, std::uint32_t& tenant, std::string_view& id) {
@@ -48,11 +36,6 @@ tl::unexpected<core::Error> not_found(std::string_view kind, std::string_view id
 }
 
 template <typename T>
-std::string version_kind() {
-    return std::string(document_kind<T>().name) + "_version";
-}
-
-template <typename T>
 std::string audit_entry(std::string_view action, const DocumentHost& host, const T& document,
                         const std::shared_ptr<const T>& before) {
     const DocumentKind<T>& kind = document_kind<T>();
@@ -62,11 +45,6 @@ std::string audit_entry(std::string_view action, const DocumentHost& host, const
     json.field("id", document.id).field("version", document.version).field("by", host.actor());
     const auto shown = [&](std::string_view name, const T& version) {
         const std::string text = kind.audit ? kind.audit(version) : kind.show(version);
-    T out = fresh_;
-    if (kind.read_own_row) {
-        if (kind.read_own_row(text, out)) return out;
-        out = fresh_;
-    }
         if (text.size() <= kAuditDocumentBytesMax) json.raw_field(name, text);
     };
     if (before) shown("before", *before);
@@ -82,25 +60,16 @@ std::string audit_entry(std::string_view action, const DocumentHost& host, const
 // ---- rows
 
 template <typename T>
-std::string DocumentTable<T>::row_text(const T& document) const {
-    const DocumentKind<T>& kind = document_kind<T>();
-    std::string out;
-    core::JsonWriter json(out);
-    json.begin_object().field("number", document.number.value);
-    json.field("tenant", document.tenant.value).field("version", document.version);
-    json.field("createdAtUs", document.created_at_us).field("updatedAtUs", document.updated_at_us);
-    if (kind.write_row) kind.write_row(json, document);
-    json.raw_field("body", kind.show(document)).end_object();
-    return out;
-}
-
-template <typename T>
 core::Result<T> DocumentTable<T>::read_row(std::string_view text) const {
     const DocumentKind<T>& kind = document_kind<T>();
+    T out = fresh_;
+    if (kind.read_own_row) {
+        if (kind.read_own_row(text, out)) return out;
+        out = fresh_;
+    }
     core::JsonDocument document;
     auto in = document.parse_object(text, "row");
     if (!in) return core::fail(std::move(in.error()));
-    T out = fresh_;
     in->integer_as("number", out.number.value, 1, UINT32_MAX, core::Presence::kRequired);
     in->integer_as("tenant", out.tenant.value, 0, UINT32_MAX, core::Presence::kRequired);
     in->integer_as("version", out.version, 1, UINT32_MAX, core::Presence::kRequired);
@@ -120,6 +89,8 @@ core::Result<T> DocumentTable<T>::read_row(std::string_view text) const {
 template <typename T>
 core::Status DocumentTable<T>::load(NumberedTable<T>& into) {
     if (auto status = load_documents(into); !status) return status;
+    // Rows of an id that has a document too are told, and in nobody's way.
+    std::erase_if(set_aside_, [this](const Key& key) { return documents_.contains(key); });
     if (auto status = load_versions(); !status) return status;
     return load_counter();
 }
@@ -137,7 +108,7 @@ core::Status DocumentTable<T>::load_documents(NumberedTable<T>& into) {
             std::string_view id;
             if (split_row_id(row.id, tenant, id)) set_aside_.emplace(tenant, id);
             host_.set_aside(kind, row.id, read.error());
-            continue;
+            return;
         }
         auto document = std::make_shared<const T>(std::move(*read));
         number_next_ = std::max(number_next_, document->number.value + 1);
@@ -168,7 +139,7 @@ core::Status DocumentTable<T>::load_versions() {
 
 template <typename T>
 core::Status DocumentTable<T>::load_counter() {
-    auto counters = host_.rows().load_all(kCounterKind);
+    auto counters = host_.rows().load_all(kDocumentCounterKind);
     if (!counters) return core::fail(std::move(counters.error()));
     bool found = false;
     for (const RegistryRow& row : *counters) {
@@ -212,7 +183,9 @@ core::Result<DocumentChange<T>> DocumentTable<T>::create(
     const ChangeContext& context, std::string_view sent,
     const std::function<core::Status(T&)>& furnish) {
     const DocumentKind<T>& kind = document_kind<T>();
-    const std::string body = with_camel_case_names(sent);
+    const auto named = camel_case_body(sent);
+    if (!named) return core::fail(named.error());
+    const std::string& body = *named;
     T next = fresh_;
     next.tenant = context.tenant;
     if (!kind.own_version) {
@@ -294,9 +267,10 @@ core::Result<DocumentChange<T>> DocumentTable<T>::put(const ChangeContext& conte
                                                       const Check& agree) {
     const auto old = current(context, id);
     if (!old) return core::fail(old.error());
-    const std::string body = with_camel_case_names(sent);
+    const auto body = camel_case_body(sent);
+    if (!body) return core::fail(body.error());
     T next = **old;
-    return replace(context, *old, std::move(next), body, agree);
+    return replace(context, *old, std::move(next), *body, agree);
 }
 
 template <typename T>
@@ -306,7 +280,9 @@ core::Result<DocumentChange<T>> DocumentTable<T>::patch(const ChangeContext& con
     const DocumentKind<T>& kind = document_kind<T>();
     const auto old = current(context, id);
     if (!old) return core::fail(old.error());
-    const std::string patch = with_camel_case_names(sent);
+    const auto named = camel_case_body(sent);
+    if (!named) return core::fail(named.error());
+    const std::string& patch = *named;
     const std::string shown = kind.show(**old);
     if (!kind.own_version) {
         if (auto status = refuse_server_members(patch, shown); !status)
@@ -381,10 +357,10 @@ core::Result<DocumentChange<T>> DocumentTable<T>::keep(const Ref& old, T&& next,
     const auto document = std::make_shared<const T>(std::move(next));
     const Key key(document->tenant.value, document->id);
     const std::int64_t now_us = document->updated_at_us;
-    const std::string row = row_text(*document);
+    const std::string row = document_row_text(*document);
     std::vector<RegistryRow> puts;
     std::vector<RegistryRowName> erases;
-    puts.push_back({std::string(kind.name), row_id(document->tenant, document->id),
+    puts.push_back({std::string(kind.name), document_row_id(document->tenant, document->id),
                     document->version, now_us, row});
     const auto versions = versions_.find(key);
     if (kind.versions_kept > 0) {
@@ -395,7 +371,7 @@ core::Result<DocumentChange<T>> DocumentTable<T>::keep(const Ref& old, T&& next,
     }
     if (!old) {
         const std::uint32_t number = number_next_ + 1;
-        puts.push_back({std::string(kCounterKind), std::string(kind.name), number, now_us,
+        puts.push_back({std::string(kDocumentCounterKind), std::string(kind.name), number, now_us,
                         "{\"next\":" + std::to_string(number) + "}"});
     }
     if (auto status = commit(puts, erases, action, *document, old); !status)
@@ -415,7 +391,8 @@ core::Result<DocumentChange<T>> DocumentTable<T>::keep(const Ref& old, T&& next,
 template <typename T>
 void DocumentTable<T>::append_erases(const T& document,
                                      std::vector<RegistryRowName>& erases) const {
-    erases.push_back({std::string(document_kind<T>().name), row_id(document.tenant, document.id)});
+    erases.push_back(
+        {std::string(document_kind<T>().name), document_row_id(document.tenant, document.id)});
     for (const Ref& version : versions(document.tenant, document.id))
         erases.push_back({version_kind<T>(), version_row_id(*version)});
 }
@@ -520,10 +497,10 @@ core::Result<DocumentChange<T>> DocumentTable<T>::undo(const Change& change) {
     std::vector<RegistryRow> puts;
     std::vector<RegistryRowName> erases;
     if (old) {
-        puts.push_back({std::string(kind.name), row_id(old->tenant, old->id), old->version,
-                        old->updated_at_us, row_text(*old)});
+        puts.push_back({std::string(kind.name), document_row_id(old->tenant, old->id), old->version,
+                        old->updated_at_us, document_row_text(*old)});
     } else {
-        erases.push_back({std::string(kind.name), row_id(now->tenant, now->id)});
+        erases.push_back({std::string(kind.name), document_row_id(now->tenant, now->id)});
     }
     if (now && kind.versions_kept > 0) erases.push_back({version_kind<T>(), version_row_id(*now)});
     if (!now && kind.versions_kept > 0) {  // of a removed one, the current version comes back

@@ -14,7 +14,6 @@ namespace {
 constexpr std::string_view kRevisionKind = "registry_revision";
 }  // namespace
 
-StoreRegistryRows::StoreRegistryRows(store::Database& database, SetAside& aside)
 core::Status RegistryRows::each(std::string_view kind, const VisitRow& visit) {
     const auto rows = load_all(kind);
     if (!rows) return core::fail(rows.error());
@@ -22,6 +21,7 @@ core::Status RegistryRows::each(std::string_view kind, const VisitRow& visit) {
     return {};
 }
 
+StoreRegistryRows::StoreRegistryRows(store::Database& database, SetAside& aside)
     : database_(database), aside_(aside), chain_(database) {
     // One that does not read is set aside like any row: a revision that begins again harms nobody.
     if (const auto row = database_.registry().get(kRevisionKind, {}); row && *row)
@@ -40,7 +40,6 @@ core::Result<std::vector<RegistryRow>> StoreRegistryRows::load_all(std::string_v
     return rows;
 }
 
-core::Status StoreRegistryRows::commit(std::span<const RegistryRow> puts,
 core::Status StoreRegistryRows::each(std::string_view kind, const VisitRow& visit) {
     RegistryRow row;
     row.kind = kind;
@@ -53,6 +52,7 @@ core::Status StoreRegistryRows::each(std::string_view kind, const VisitRow& visi
     });
 }
 
+core::Status StoreRegistryRows::commit(std::span<const RegistryRow> puts,
                                        std::span<const RegistryRowName> erases, std::int64_t at_us,
                                        core::TenantId tenant, std::string_view audit) {
     store::RowBatch batch;

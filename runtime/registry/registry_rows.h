@@ -11,9 +11,9 @@
 #include "store/rows/row_batch.h"
 
 #include <cstdint>
-#include <span>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,10 +43,10 @@ public:
     virtual ~RegistryRows() = default;
     // In the order of ids.
     virtual core::Result<std::vector<RegistryRow>> load_all(std::string_view kind) = 0;
-    // All or nothing, durable on return. `audit` is one JSON object for the audit log.
     // The same one by one, without holding all of them. `visit` changes nothing here.
     using VisitRow = std::function<void(const RegistryRow&)>;
     virtual core::Status each(std::string_view kind, const VisitRow& visit);
+    // All or nothing, durable on return. `audit` is one JSON object for the audit log.
     virtual core::Status commit(std::span<const RegistryRow> puts,
                                 std::span<const RegistryRowName> erases, std::int64_t at_us,
                                 core::TenantId tenant, std::string_view audit) = 0;
@@ -68,26 +68,28 @@ class StoreRegistryRows final : public RegistryRows {
 public:
     StoreRegistryRows(store::Database& database, SetAside& aside);
     core::Result<std::vector<RegistryRow>> load_all(std::string_view kind) override;
+    core::Status each(std::string_view kind, const VisitRow& visit) override;
     core::Status commit(std::span<const RegistryRow> puts, std::span<const RegistryRowName> erases,
                         std::int64_t at_us, core::TenantId tenant, std::string_view audit) override;
     void begin_many() override { many_ = true; }
     core::Status end_many() override;
-    std::uint64_t revision() const override { return revision_; }
     void begin_one() override;
     core::Status end_one() override;
-    core::Status each(std::string_view kind, const VisitRow& visit) override;
+    std::uint64_t revision() const override { return revision_; }
     void set_aside(std::string_view kind, std::string_view id, const core::Error& why) override {
         aside_.add(kind, id, why);
     }
 
 private:
+    core::Status write(const store::RowBatch& batch);
+
     store::Database& database_;
     SetAside& aside_;
     std::uint64_t revision_ = 0;
     bool many_ = false;
-    AuditChain chain_;
-};
     std::optional<store::RowBatch> one_;  // what has been gathered since begin_one()
     std::uint64_t revision_before_ = 0;   // it
+    AuditChain chain_;
+};
 
 }  // namespace millrace::runtime
