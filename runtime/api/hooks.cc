@@ -30,8 +30,9 @@ core::Result<std::string> document_of(core::JsonObject& in, std::string_view nam
 
 core::Result<HookRunBody> read_run(const Call& call) {
     core::JsonDocument document;
-    const std::string sent = with_camel_case_names(call.request.body_view());
-    auto in = document.parse_object(sent);
+    const auto sent = camel_case_body(call.request.body_view());
+    if (!sent) return core::fail(sent.error());
+    auto in = document.parse_object(*sent);
     if (!in) return core::fail(std::move(in.error()));
     HookRunBody out;
     EntityChange& change = out.change;

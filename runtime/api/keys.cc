@@ -45,9 +45,10 @@ struct Wanted {
     std::string body;
 };
 core::Result<Wanted> read_wanted(const Call& call, std::string_view body) {
-    const std::string sent = with_camel_case_names(body);
+    const auto sent = camel_case_body(body);
+    if (!sent) return core::fail(sent.error());
     core::JsonDocument document;
-    auto in = document.parse_object(sent);
+    auto in = document.parse_object(*sent);
     if (!in) return core::fail(std::move(in.error()));
     for (const std::string_view name : kMadeMembers) {
         if (in->any(name)) in->refuse(name, "is made by the server; leave it out");
@@ -57,7 +58,7 @@ core::Result<Wanted> read_wanted(const Call& call, std::string_view body) {
     if (!in->ok()) return core::fail(in->finish().error());
     const auto tenant = named_tenant(call, name);
     if (!tenant) return core::fail(tenant.error());
-    auto rest = core::json_merge_patch(sent, R"({"tenantId":null})");
+    auto rest = core::json_merge_patch(*sent, R"({"tenantId":null})");
     if (!rest) return core::fail(std::move(rest.error()));
     return Wanted{*tenant, std::move(*rest)};
 }
@@ -94,7 +95,9 @@ Answer with_text(Answer&& answer, std::string_view text) {
 
 // What a role brings replaces scopes that were the old role's.
 core::Result<std::string> patch_of(std::string_view sent) {
-    std::string patch = with_camel_case_names(sent);
+    auto renamed = camel_case_body(sent);
+    if (!renamed) return renamed;
+    std::string& patch = *renamed;
     core::JsonDocument document;
     auto in = document.parse_object(patch);
     if (!in) return core::fail(std::move(in.error()));

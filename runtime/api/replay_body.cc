@@ -194,8 +194,9 @@ bool is_run_by_any(Call& call, const ReplaySpec& spec, const Script& script) {
 
 core::Result<ReplaySpec> read_replay_body(Call& call) {
     core::JsonDocument document;
-    const std::string sent = with_camel_case_names(call.request.body_view());
-    auto in = document.parse_object(sent);
+    const auto sent = camel_case_body(call.request.body_view());
+    if (!sent) return core::fail(sent.error());
+    auto in = document.parse_object(*sent);
     if (!in) return core::fail(std::move(in.error()));
     ReplaySpec spec;
     spec.tenant = call.tenant();

@@ -36,8 +36,9 @@ core::Status read_input(core::JsonObject& in, std::string& input) {
 
 core::Result<ScriptRunRequest> read_run(Call& call) {
     core::JsonDocument document;
-    const std::string sent = with_camel_case_names(call.request.body_view());
-    auto in = document.parse_object(sent);
+    const auto sent = camel_case_body(call.request.body_view());
+    if (!sent) return core::fail(sent.error());
+    auto in = document.parse_object(*sent);
     if (!in) return core::fail(std::move(in.error()));
     std::string script_id;
     in->text("scriptId", script_id,

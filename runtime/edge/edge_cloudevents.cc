@@ -1,23 +1,14 @@
 #include "runtime/edge/edge_cloudevents.h"
 
+#include "runtime/edge/request_text.h"
 #include "runtime/event/cloudevents.h"
 
-#include <cstring>
 #include <string>
 #include <utility>
 
 namespace millrace::runtime {
 
 namespace {
-
-// Parts of the text are moved about by the conversion: what it makes is checked by the parser,
-// which needs to see it in one padded piece.
-void set_body(IngestRequest& request, std::string_view text, store::PoolSet& pools) {
-    core::BufferRef body = pools.acquire(text.size());
-    std::memcpy(body.data(), text.data(), text.size());
-    body.set_size(text.size());
-    request.body = std::move(body);
-}
 
 // What is wrong with the envelopes is told by its place in what was sent.
 core::Status read_converted(IngestRequest& request, Ingestor& ingestor, const PlaceMap& places) {
@@ -33,7 +24,7 @@ core::Status read_batch(IngestRequest& request, Ingestor& ingestor, store::PoolS
     if (auto converted = envelopes_from_cloud_event_batch(request.body.view(), batch); !converted)
         return converted;
     if (!batch.entries.empty()) {
-        set_body(request, batch.text, pools);
+        set_request_text(request, batch.text, pools);
         if (auto read = read_converted(request, ingestor, batch.places); !read) return read;
         for (IngestItem& item : request.items) item.entry = batch.entries[item.entry];
         for (RejectedEntry& rejected : request.rejected)
@@ -64,7 +55,9 @@ core::Status read_cloud_events(const io::Request& http, IngestRequest& request, 
                                                             request.body.view(), text, &places);
     if (!converted) return converted;
     request.single_object = true;
-    set_body(request, text, pools);
+    // Parts of the text were moved about by the conversion: the parser, which checks what it made,
+    // needs to see it in one padded piece.
+    set_request_text(request, text, pools);
     return read_converted(request, ingestor, places);
 }
 

@@ -4,7 +4,9 @@
 #include "runtime/api/query_check.h"
 #include "runtime/edge/edge_cloudevents.h"
 #include "runtime/edge/edge_console.h"
+#include "runtime/edge/edge_older_events.h"
 #include "runtime/edge/ingest_reply.h"
+#include "runtime/edge/request_text.h"
 #include "runtime/identity/limits.h"
 #include "store/log/durability_text.h"
 
@@ -315,6 +317,8 @@ core::Status EdgeHttp::read_events(io::Request& http, IngestRequest& request) {
                           "body: empty; an event or a batch of events is expected");
     request.single_object = format == core::BatchFormat::kJson && looks_like_object(text);
     auto read = host_.ingestor().read(request, text, format, HomeRule::kByKey);
+    if (read && !request.rejected.empty() && has_older_members(request)) [[unlikely]]
+        read = read_older_events(request, host_.ingestor(), host_.pools(), format);
     if (read && format == core::BatchFormat::kNdjson && request.items.empty() &&
         request.rejected.empty()) {
         return core::fail(core::ErrorCode::kValidation, "body: no line holds an event");
@@ -358,9 +362,7 @@ void EdgeHttp::take_hook_event(HookOutcome&& outcome, io::RequestToken token) {
     request.tenant = outcome.tenant;
     request.durability = host_.default_durability();
     request.single_object = true;
-    request.body = host_.pools().acquire(outcome.event.text.size());
-    std::memcpy(request.body.data(), outcome.event.text.data(), outcome.event.text.size());
-    request.body.set_size(outcome.event.text.size());
+    set_request_text(request, outcome.event.text, host_.pools());
     auto read = host_.ingestor().read(request, request.body.view(), core::BatchFormat::kJson,
                                       HomeRule::kByKey);
     std::string found;  // by a schema

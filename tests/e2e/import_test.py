@@ -25,12 +25,20 @@ FILE = {
 }
 
 
+MODULES = {"events": {
+    "processing": {"maxConcurrentEvents": 100, "retryDelayMs": 1000, "maxRetries": 3},
+    "scheduling": {"checkIntervalMs": 10000, "timezone": "UTC"},
+    "executors": {"webhook": {"enabled": True, "maxConcurrency": 100},
+                  "command": {"enabled": True, "maxConcurrency": 10, "defaultTimeoutMs": 30000},
+                  "workflow": {"enabled": True, "maxConcurrency": 20, "checkpointEnabled": True}}}}
+
+
 class Legacy(harness.ServerCase):
     ARGS = ("--set", "executors.command.allow=/usr/local/bin/backup.sh")
 
-    def run_import(self, *arguments):
+    def run_import(self, *arguments, content=FILE):
         with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
-            json.dump(FILE, file)
+            json.dump(content, file)
         try:
             done = subprocess.run(
                 [harness.BINARY, "--server", f"http://{self.server.ready['http']}",
@@ -65,6 +73,23 @@ class Legacy(harness.ServerCase):
         _, report, items = self.run_import("--apply")
         self.assertEqual(items["task nightly"]["state"], "there already")
         self.assertEqual(self.server.get("/v2/schedules/legacy-task-nightly").json(), made)
+
+    def test_numbers_of_modules_json_are_told_as_settings(self):
+        code, report, items = self.run_import(content=MODULES)
+        self.assertEqual((code, report["notTaken"]), (0, 0), report)
+        settings = [i["setting"] for i in report["items"] if "setting" in i]
+        self.assertEqual(settings, [
+            'retry.initial_delay = "1000ms"', "retry.max_retries = 3", "executors.webhook.enabled = true",
+            "executors.webhook.limit = 100", "executors.command.enabled = true", "executors.command.limit = 10",
+            "executors.workflow.enabled = true", "executors.workflow.limit = 20"])
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write("\n".join(settings) + "\n")
+            file.flush()
+            subprocess.run([harness.BINARY, "config", "check", "--config", file.name], check=True, capture_output=True,
+                           env=harness.clean_environment())
+        code, report, items = self.run_import(content={"events": {"scheduling": {"timezone": "Asia/Tokyo"}, "a": 1}})
+        self.assertEqual((code, report["notTaken"]), (1, 2), report)
+        self.assertIn("each schedule", items["setting events.scheduling.timezone"]["problem"])
 
 
 if __name__ == "__main__":

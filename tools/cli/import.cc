@@ -1,9 +1,10 @@
 // `millrace import legacy FILE`: scheduler tasks become schedules with a command, workflow triggers
-// become handlers that run a workflow. What is there already under its id stays as it is, so that
+// become handlers that run a workflow, numbers of a modules.json are told as settings. What is there already under its id stays as it is, so that
 // the same file may be given again.
 #include "core/json_reader.h"
 #include "tools/cli/cli.h"
 #include "tools/cli/confirm.h"
+#include "tools/cli/import_settings.h"
 #include "tools/cli/json.h"
 
 #include <algorithm>
@@ -25,6 +26,7 @@ struct Wanted {
     std::string path;  // "/v2/schedules"
     std::string id;
     std::string body;
+    std::string setting;  // a line of the configuration, which whoever starts the server writes
     std::string problem;  // why it can not be taken; empty: it can
     std::string state;    // "new", "there already", "created"
 };
@@ -216,6 +218,16 @@ Wanted read_trigger(core::JsonElement trigger, std::size_t index) {
     return out;
 }
 
+void read_settings(core::JsonElement events, std::vector<Wanted>& out) {
+    for (ImportedSetting& one : import_settings(events)) {
+        Wanted& wanted = out.emplace_back();
+        wanted.what = "setting " + one.name;
+        wanted.state = one.setting.empty() ? "holds anyway" : "a setting";
+        wanted.setting = std::move(one.setting);
+        wanted.problem = std::move(one.problem);
+    }
+}
+
 core::Result<std::vector<Wanted>> read_file(const std::string& file) {
     const auto text = read_json_argument(file == "-" ? file : "@" + file, "FILE");
     if (!text) return core::fail(text.error());
@@ -232,10 +244,14 @@ core::Result<std::vector<Wanted>> read_file(const std::string& file) {
         core::JsonArray entries;
         const bool tasks = member.key == "tasks" || member.key == "scheduler_tasks";
         const bool triggers = member.key == "triggers" || member.key == "workflow_triggers";
+        if (member.key == "events" && member.value.is_object()) {
+            read_settings(member.value, out);
+            continue;
+        }
         if ((!tasks && !triggers) || !member.value.get(entries)) {
             return core::fail(core::ErrorCode::kValidation,
                               "the file's member \"" + std::string(member.key.substr(0, 64)) +
-                                  "\" is no list of tasks or triggers");
+                                  "\" is no list of tasks or triggers, nor an object of settings");
         }
         std::size_t index = 0;
         for (const core::JsonElement entry : entries) {
@@ -283,10 +299,12 @@ int report(CliContext& context, const std::vector<Wanted>& all, bool applied) {
         const bool bad = !one.problem.empty();
         failed += bad;
         taken += !bad;
-        table.add({one.what, one.path.substr(4) + "/" + one.id, bad ? "not taken" : one.state,
-                   one.problem});
+        const std::string becomes =
+            one.path.empty() ? one.setting : one.path.substr(4) + "/" + one.id;
+        table.add({one.what, becomes, bad ? "not taken" : one.state, one.problem});
         JsonObject item;
-        item.text("what", one.what).text("path", one.path).text("id", one.id);
+        item.text("what", one.what).text_if("path", one.path).text_if("id", one.id);
+        item.text_if("setting", one.setting);
         item.text("state", bad ? "not taken" : one.state).text_if("problem", one.problem);
         items += (items.empty() ? "" : ",") + item.str();
     }
@@ -309,7 +327,7 @@ int import_legacy(CliContext& context, const std::string& file, bool apply, bool
     if (!all) return context.usage(all.error().message);
     std::size_t fresh = 0;
     for (Wanted& one : *all) {
-        if (!one.problem.empty()) continue;
+        if (!one.problem.empty() || one.path.empty()) continue;
         if (!look(context, one)) return kExitFailed;
         fresh += one.problem.empty() && one.state == "new";
     }
@@ -334,8 +352,10 @@ int import_legacy(CliContext& context, const std::string& file, bool apply, bool
 void add_import_commands(CLI::App& app, CliContext& context) {
     CLI::App* import = app.add_subcommand("import", "Takes over what other systems hold");
     import->require_subcommand(1);
-    CLI::App* legacy = import->add_subcommand(
-        "legacy", "Scheduler tasks and workflow triggers: {\"tasks\":[...],\"triggers\":[...]}");
+    CLI::App* legacy =
+        import->add_subcommand("legacy",
+                               "Scheduler tasks, workflow triggers and what a modules.json sets: "
+                               "{\"tasks\":[...],\"triggers\":[...],\"events\":{...}}");
     auto file = std::make_shared<std::string>();
     auto apply = std::make_shared<bool>(false);
     auto dry_run = std::make_shared<bool>(false);

@@ -331,7 +331,6 @@ TEST_F(RegistryTest, ListsInTheOrderOfIdsBehindAnId) {
                                  [&](const SubscriptionRef&) { return ADD_FAILURE(), true; });
 }
 
-// Three kinds of damage: no JSON, a member of another type, a reference to what is not there.
 TEST_F(RegistryTest, OlderDocumentsSpellingsAreTaken) {
     const ScriptRef made =
         registry->create_script(kTenant, R"({"id":"s1","source":"x","timeout_ms":77})").value();
@@ -357,6 +356,49 @@ TEST_F(RegistryTest, OlderDocumentsSpellingsAreTaken) {
         "retry_polici");
 }
 
+TEST_F(RegistryTest, AHandlerOfTheOlderDocumentsIsASubscription) {
+    script();
+    const auto made = registry->create_subscription(
+        kTenant,
+        R"({"id":"c","event_type":"system.maintenance","executor_type":"command",)"
+        R"("configuration":{"command":"/bin/true","args":["--full"],"timeout_ms":300000},)"
+        R"("retry_policy":{"strategy":"fixed","max_attempts":3,"initial_delay_ms":1000}})",
+        {});
+    ASSERT_TRUE(made) << made.error().message;
+    const std::string& shown = (*made)->document;
+    EXPECT_NE(shown.find(R"("executor":{"type":"command","command":"/bin/true")"),
+              std::string::npos)
+        << shown;
+    EXPECT_NE(shown.find(R"("timeoutMs":300000)"), std::string::npos) << shown;
+    EXPECT_EQ((*made)->retry.retries_max, 2u);
+    EXPECT_EQ((*made)->retry.backoff_factor, 1);
+    // The type of events is the pattern of one or its class.
+    EXPECT_NE(shown.find("$.pattern == 'system.maintenance' || "
+                         "$.metadata.class == 'system.maintenance'"),
+              std::string::npos)
+        << shown;
+}
+
+TEST_F(RegistryTest, BothSpellingsAtOnceAreRefusedByBothNames) {
+    script();
+    const auto refused = [&](const std::string& members) {
+        return registry->create_subscription(kTenant, R"({"id":"t",)" + members + "}", {})
+            .error()
+            .message;
+    };
+    EXPECT_EQ(refused(R"("event_type":"a","pattern":"b")"),
+              "pattern and event_type say the same; give one of them");
+    EXPECT_EQ(refused(R"("pattern":"b","retry":{},"retry_policy":{})"),
+              "retry_policy and retry say the same; give one of them");
+    EXPECT_EQ(refused(R"("pattern":"b","retry":{"max_attempts":1,"maxRetries":1})"),
+              "maxRetries and max_attempts say the same; give one of them");
+    EXPECT_EQ(refused(R"("pattern":"b","executor_type":"script","executor":{})"),
+              "executor_type and executor say the same; give one of them");
+    EXPECT_EQ(refused(R"("pattern":"b","retry_policy":{"strategy":"linear"})"),
+              "retry_policy.strategy is \"linear\"; expected exponential, fixed or none");
+}
+
+// Three kinds of damage: no JSON, a member of another type, a reference to what is not there.
 TEST_F(RegistryTest, ADamagedRowIsSetAsideAndTheRestIsThere) {
     script();
     ASSERT_TRUE(subscribe(R"(,"id":"good")"));
