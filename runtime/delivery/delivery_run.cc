@@ -48,7 +48,8 @@ DeliveryRun::DeliveryRun(const Deps& deps, ExecutorSet&& executors)
       metrics_(*deps.metrics),
       random_(deps.seed ^ 0x5eed),
       gate_(deps.behind),
-      guard_(SchemaGuard::Sources{deps.schemas, deps.kv, deps.states, deps.rules.get()}) {}
+      guard_(SchemaGuard::Sources{deps.schemas, deps.kv, deps.states, deps.rules.get(),
+                                  &emitted_steps_}) {}
 
 KvAnswer DeliveryRun::Host::kv_get(KvSpace space, std::string_view key, std::string& value_json) {
     return run_.builder_.kv().read(tenant_, space, key, wall_us(), value_json);
@@ -76,6 +77,7 @@ bool DeliveryRun::Host::takes_event(std::string_view pattern, std::string_view e
             return false;
         }
     }
+    if (!run_.guard_.any()) return true;
     return run_.guard_.takes_emitted(pattern, envelope, tenant_, wall_us(),
                                      SchemaGuard::Asker::kHandler, why);
 }
@@ -115,6 +117,9 @@ std::unique_ptr<LaneResult> DeliveryRun::finish() {
     for (const auto& executor : executors_) {
         if (executor) executor->keep(builder_.rows(), wall_now_us());
     }
+    using Runs = EmittedSteps::Runs;
+    if (auto kept = emitted_steps_.result(pending_.idle() ? Runs::kAllEnded : Runs::kSomeGoOn))
+        builder_.result().when_durable.push_back(std::move(kept));
     return builder_.finish(wall_now_us());
 }
 

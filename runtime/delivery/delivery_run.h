@@ -194,6 +194,7 @@ private:
     PendingAttempts pending_;
     BehindGate gate_;
     SecretNames secrets_;
+    EmittedSteps emitted_steps_;
     SchemaGuard guard_;
     SecretMask mask_;
     const RegistrySnapshot* registry_now_ = nullptr;  // of the delivery that is at hand

@@ -71,6 +71,7 @@ void LuaWatchdogSlot::bind_thread() {
 void LuaWatchdogSlot::enter(lua_State* state, volatile int* kill, std::uint32_t timeout_ms) {
     if (!pthread_equal(thread_, pthread_self())) [[unlikely]]
         bind_thread();
+    outer_ = current_slot;
     current_slot = this;
     state_ = state;
     kill_ = kill;
@@ -85,7 +86,7 @@ void LuaWatchdogSlot::leave() {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     const std::uint64_t next = sequence_.load(std::memory_order_relaxed) + 1;
     sequence_.store(next, std::memory_order_release);
-    current_slot = nullptr;
+    current_slot = outer_;
     std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 

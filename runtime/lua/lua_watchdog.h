@@ -29,7 +29,8 @@ public:
     LuaWatchdogSlot(const LuaWatchdogSlot&) = delete;
     LuaWatchdogSlot& operator=(const LuaWatchdogSlot&) = delete;
 
-    // A run begins. `state` is what the hook is armed on; `kill` becomes 1 when it was.
+    // A run begins, maybe inside of another slot's on the same thread. `state` is what the hook is
+    // armed on; `kill` becomes 1 when it was.
     void enter(lua_State* state, volatile int* kill, std::uint32_t timeout_ms);
     void leave();
 
@@ -46,6 +47,7 @@ private:
     pthread_t thread_{};
     lua_State* state_ = nullptr;  // lane's thread and its signal handler only
     volatile int* kill_ = nullptr;
+    LuaWatchdogSlot* outer_ = nullptr;  // whose run this one is inside of
     // Watchdog's own.
     alignas(64) std::uint64_t seen_sequence_ = 0;
     std::int64_t seen_at_ns_ = 0;

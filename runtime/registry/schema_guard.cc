@@ -154,6 +154,38 @@ SchemaGuard::Finding SchemaGuard::judge_by_current(std::vector<LateRule>& rules,
     return judge_late(rules, event, envelope.event_id, envelope.pattern, asker, changes);
 }
 
+// By the states of keys that nothing on its way may change. A step whose key is on its way is not
+// judged: it may be allowed when it is taken in, and is judged then.
+SchemaGuard::Finding SchemaGuard::judge_emitted(std::vector<LateRule>& rules,
+                                                const RuleEvent& event,
+                                                const core::Envelope& envelope, Asker asker) {
+    std::deque<StateSlot> slots;
+    std::vector<StateKey> keys;
+    for (LateRule& rule : rules) {
+        const auto& transitions = rule.entry.schema->contract->transitions();
+        std::vector<schema::Step> judged;
+        for (schema::Step& step : rule.steps) {
+            if (!sources_.states || !sources_.emitted) continue;
+            const StateKey& key = keys.emplace_back(sources_.states->key_of(
+                *rule.entry.schema, transitions[step.transition].hash(), step.key));
+            if (sources_.emitted->holds(key)) continue;
+            auto state = sources_.states->settled(key);
+            if (!state) continue;
+            StateSlot& slot = slots.emplace_back();
+            slot.state = std::move(*state);
+            rule.slots.push_back(&slot);
+            judged.push_back(std::move(step));
+        }
+        rule.steps = std::move(judged);
+    }
+    std::vector<StateChange> changes;
+    Finding finding = judge_late(rules, event, envelope.event_id, envelope.pattern, asker, changes);
+    if (finding.outcome == Outcome::kTake) {
+        for (const StateKey& key : keys) sources_.emitted->add(key);
+    }
+    return finding;
+}
+
 core::Result<SchemaGuard::Finding> SchemaGuard::judge_text(std::string_view text,
                                                            core::TenantId tenant,
                                                            std::int64_t now_us, Asker asker) {
@@ -163,12 +195,13 @@ core::Result<SchemaGuard::Finding> SchemaGuard::judge_text(std::string_view text
     auto read = parser_.parse_one(std::string_view(text_).substr(0, text.size()), nullptr, envelope,
                                   nullptr);
     if (!read) return core::fail(std::move(read.error()));
-    // What a handler emits meets its states and scripts when it is taken in.
-    const bool emits = asker == Asker::kHandler || asker == Asker::kTrial;
     std::vector<LateRule> late;
-    Finding finding = judge(envelope, tenant, now_us, asker, emits ? nullptr : &late, &parser_);
+    Finding finding =
+        judge(envelope, tenant, now_us, asker, asker == Asker::kTrial ? nullptr : &late, &parser_);
     if (finding.outcome != Outcome::kTake || late.empty()) return finding;
-    return judge_by_current(late, {text, tenant, now_us}, envelope, asker);
+    const RuleEvent event{text, tenant, now_us};
+    return asker == Asker::kHandler ? judge_emitted(late, event, envelope, asker)
+                                    : judge_by_current(late, event, envelope, asker);
 }
 
 bool SchemaGuard::takes_emitted(std::string_view pattern, std::string_view text,

@@ -11,6 +11,7 @@
 #include "core/json_dom.h"
 #include "core/result.h"
 #include "runtime/event/default_fields.h"
+#include "runtime/registry/emitted_steps.h"
 #include "runtime/registry/late_rules.h"
 #include "runtime/registry/rule_runner.h"
 #include "runtime/registry/schema_book.h"
@@ -37,7 +38,7 @@ public:
     enum class Asker : std::uint8_t {
         kSender,    // who waits for an answer
         kNobody,    // what would be rejected becomes a dead letter
-        kHandler,   // its emit is refused; all but that is found out when the event is taken in
+        kHandler,   // its emit is refused; what is not known yet is found out when it is taken in
         kTrial,     // the same for a look at what a run would do: nothing is noted
         kReturned,  // it comes back and was asked about already: nothing is noted
     };
@@ -48,6 +49,7 @@ public:
         store::KvStore* kv = nullptr;
         const StateBook* states = nullptr;
         RuleRunner* scripts = nullptr;
+        EmittedSteps* emitted = nullptr;  // of the handlers that it is asked for
     };
     explicit SchemaGuard(const Sources& sources) : sources_(sources), book_(sources.book) {}
     SchemaGuard(const SchemaBook* book, store::KvStore* kv) : SchemaGuard(Sources{book, kv}) {}
@@ -89,6 +91,8 @@ private:
                     std::vector<schema::Failure>& failures) const;
     Finding judge_by_current(std::vector<LateRule>& rules, const RuleEvent& event,
                              const core::Envelope& envelope, Asker asker);
+    Finding judge_emitted(std::vector<LateRule>& rules, const RuleEvent& event,
+                          const core::Envelope& envelope, Asker asker);
 
     const Sources sources_;
     const SchemaBook* book_;

@@ -92,6 +92,14 @@ std::string StateBook::current(const StateKey& key) const {
     return state;
 }
 
+std::optional<std::string> StateBook::settled(const StateKey& key) const {
+    {
+        std::lock_guard lock(mutex_);
+        if (slots_.contains(key)) return std::nullopt;
+    }
+    return current(key);
+}
+
 // What events of one batch with different partition keys did to one key stands with each of their
 // shards.
 void StateBook::load(const StateKey& key, std::string& state, std::uint64_t& step) const {

@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -37,6 +38,12 @@ struct StateKey {
     std::uint64_t transition = 0;  // Transition::hash()
     store::IdHash key;
     bool operator==(const StateKey&) const = default;
+};
+
+struct StateKeyHash {
+    std::size_t operator()(const StateKey& key) const {
+        return key.key.by_id ^ key.key.by_source ^ key.transition;
+    }
 };
 
 struct StateSlot {
@@ -64,6 +71,8 @@ public:
     void let_go(StateSlot& slot);
     // Without holding it: what it is just now.
     std::string current(const StateKey& key) const;
+    // The same of a key that no event on its way may change; none: one may.
+    std::optional<std::string> settled(const StateKey& key) const;
 
     // The row of a step, for the unit that has the event.
     static void put(store::RowBatch& rows, const StateKey& key, core::ShardId shard,
@@ -84,7 +93,7 @@ private:
     store::Database& database_;
     const std::size_t shards_;
     mutable std::mutex mutex_;
-    std::unordered_map<StateKey, StateSlot, Hash> slots_;
+    std::unordered_map<StateKey, StateSlot, StateKeyHash> slots_;
 };
 
 }  // namespace millrace::runtime

@@ -112,20 +112,61 @@ class Transitions(RuleCase):
         self.server.request("PATCH", f"/v2/schemas/{name}", {"mode": "off"})
         self.assertEqual(self.send(pattern, "o9", "paid").status, 202)
 
-    def test_what_a_handler_emits_is_a_dead_letter_when_it_is_no_step(self):
+    def emitter(self, pattern):
+        """What it emits of its event's steps, one after the other; answers what was refused."""
+        begin = self.unique("begin.")
+        script = self.server.create_script(
+            f"return function(e) local no = {{}} for _, s in ipairs(e.payload.steps) do "
+            f"local ok, why = pcall(sdk.events.emit, '{pattern}', {{id = e.payload.id, status = s}}) "
+            f"if not ok then no[#no + 1] = why end end return no end")
+        self.server.subscribe(begin, script)
+
+        def emit(order, *steps):
+            event = self.server.send_event(begin, {"id": order, "steps": steps})["eventId"]
+            return harness.wait_until("the run", lambda: [
+                x for x in self.server.items(f"/v2/executions?eventId={event}") if x["status"] == "completed"])[0]["result"]
+        return emit
+
+    def letters(self, pattern):
+        return [l for l in self.server.items("/v2/dlq") if l["eventType"] == pattern]
+
+    def test_an_emit_that_is_no_step_raises(self):
+        pattern = self.unique("order.")
+        self.schema(pattern, [TRANSITION])
+        emit = self.emitter(pattern)
+        self.assertIn("can not begin as paid", emit("o1", "paid")[0])
+        self.assertFalse(emit("o1", "draft"))
+        harness.wait_until("draft", lambda: self.statuses(pattern) == ["draft"])
+        refused = emit("o1", "draft", "sent")
+        self.assertIn("can not go from draft to draft", refused[0])
+        self.assertEqual(len(refused), 1)
+        harness.wait_until("sent", lambda: sorted(self.statuses(pattern)) == ["draft", "sent"])
+        self.assertFalse(emit("o2", "draft"), "another key has a state of its own")
+        self.assertEqual(self.letters(pattern), [])
+
+    def test_a_second_step_of_one_key_is_judged_when_it_is_taken_in(self):
+        pattern = self.unique("order.")
+        self.schema(pattern, [TRANSITION])
+        emit = self.emitter(pattern)
+        self.assertFalse(emit("o1", "draft", "sent"))
+        harness.wait_until("both", lambda: sorted(self.statuses(pattern)) == ["draft", "sent"])
+        self.assertFalse(emit("o2", "draft", "paid"))
+        letter = harness.wait_until("its letter", lambda: self.letters(pattern))[0]
+        self.assertIn("can not go from draft to paid", letter["error"])
+
+    def test_steps_that_follow_each_other_closely_are_never_refused(self):
         pattern, begin = self.unique("order."), self.unique("begin.")
         self.schema(pattern, [TRANSITION])
         script = self.server.create_script(
-            f"return function(e) for _, s in ipairs(e.payload.steps) do "
-            f"sdk.events.emit('{pattern}', {{id = 'o1', status = s}}) end end")
+            f"return function(e) sdk.events.emit('{pattern}', e.payload, {{partitionKey = e.payload.id}}) end")
         self.server.subscribe(begin, script)
-        self.server.send_event(begin, {"steps": ["draft", "sent"]})
-        harness.wait_until("both", lambda: sorted(self.statuses(pattern)) == ["draft", "sent"])
-        self.server.send_event(begin, {"steps": ["draft", "paid"]})
-        harness.wait_until("the good one", lambda: "paid" in self.statuses(pattern))
-        self.assertEqual(sorted(self.statuses(pattern)), ["draft", "paid", "sent"])
-        letters = [l for l in self.server.items("/v2/dlq") if l["eventType"] == pattern]
-        self.assertIn("can not go from sent to draft", letters[0]["error"])
+        orders = [f"o{n}" for n in range(200)]
+        for status in ("draft", "sent", "paid"):
+            reply = self.server.post("/v2/events", [
+                {"pattern": begin, "partitionKey": o, "payload": {"id": o, "status": status}} for o in orders])
+            self.assertEqual(reply.status, 202, reply)
+        harness.wait_until("all of them", lambda: len(self.statuses(pattern)) == 600)
+        self.assertEqual(self.letters(pattern) + self.letters(begin), [])
 
     def test_webhooks_and_cloud_events(self):
         pattern, source = self.unique("order."), self.unique("src")
@@ -225,6 +266,30 @@ class Scripts(RuleCase):
             self.assertEqual(self.keyword(reply), "script", source)
             self.assertIn(words, reply.json()["error"]["message"], source)
         self.assertEqual(self.server.post("/v2/events", {"pattern": self.unique(), "payload": {}}).status, 202)
+
+    def test_an_emit_that_a_script_refuses_raises(self):
+        pattern, begin = self.unique("by."), self.unique("begin.")
+        self.schema(pattern, [{"scriptId": self.script("return function(e) return e.payload.n < 3 end")}])
+        script = self.server.create_script(
+            f"return function(e) sdk.events.emit('{pattern}', {{n = 1}}) "
+            f"local ok, why = pcall(sdk.events.emit, '{pattern}', {{n = 4}}) return why end")
+        self.server.subscribe(begin, script)
+        event = self.server.send_event(begin)["eventId"]
+        run = harness.wait_until("the run", lambda: [
+            x for x in self.server.items(f"/v2/executions?eventId={event}") if x["status"] == "completed"])[0]
+        self.assertIn("refuses it", run["result"])
+        harness.wait_until("the other", lambda: [e["payload"]["n"] for e in self.server.all_events(pattern)] == [1])
+        self.assertEqual([l for l in self.server.items("/v2/dlq") if l["eventType"] == pattern], [])
+
+    def test_a_handler_that_burns_behind_such_an_emit_is_stopped(self):
+        pattern, begin = self.unique("by."), self.unique("begin.")
+        self.schema(pattern, [{"scriptId": self.script("return function(e) return true end")}])
+        script = self.server.create_script(
+            f"return function(e) sdk.events.emit('{pattern}', {{n = 1}}) while true do end end", timeoutMs=100)
+        self.server.subscribe(begin, script, retry={"maxRetries": 0})
+        self.server.send_event(begin)
+        letter = harness.wait_until("its letter", lambda: [l for l in self.server.items("/v2/dlq") if l["eventType"] == begin])
+        self.assertIn("deadline", letter[0]["error"])
 
     def test_one_that_burns_is_not_asked_for_each_of_a_batch(self):
         pattern = self.unique("burn.")
