@@ -42,6 +42,9 @@ struct ApiRequest {
     identity::Principal principal;  // the edge says who it is, and has seen that they may
     // Of the whole server, where a page of the request's origin may call; null: none may.
     const identity::CorsOrigins* cors = nullptr;
+    // Why a page of the request's origin may not call, unless the endpoint lets it; without a
+    // message it may.
+    core::Error page_refused = {};
 
     std::string_view param(std::string_view name) const { return match.param(name); }
     std::string_view body_view() const { return body ? body.view() : std::string_view{}; }

@@ -1,6 +1,7 @@
 // /v2/endpoint/:method/:route: a call runs the script of an endpoint and is answered when what it
-// did is durable. In this order: is there such a route (404), who asks (401), how often (429), was
-// it asked before (Idempotency-Key), run.
+// did is durable. In this order: is there such a route (404), may a page of another origin ask
+// (403, while no key exists), who asks (401), how often (429), was it asked before
+// (Idempotency-Key), run.
 #include "runtime/api/endpoint_input.h"
 #include "runtime/api/handlers.h"
 #include "runtime/api/script_subscriptions.h"
@@ -109,6 +110,7 @@ std::uint64_t request_hash(const ApiRequest& request) {
 struct EndpointRun {
     Call& call;
     EndpointMatch match;
+    identity::Principal caller = call.request.principal;
     core::TenantId tenant = {};
     bool authenticated = false;
     std::string answer_id = {};
@@ -117,6 +119,7 @@ struct EndpointRun {
     const Endpoint& endpoint() const { return *match.endpoint; }
     bool find_tenant();
     core::Status find();
+    core::Status admit_page();
     core::Status admit();
     // An answer that is there already.
     core::Result<std::optional<EndpointAnswer>> recall();
@@ -126,7 +129,7 @@ struct EndpointRun {
 // Somebody who is not known says whose endpoint is meant; false: there is no such tenant.
 bool EndpointRun::find_tenant() {
     tenant = call.tenant();
-    if (is_known(call.request.principal)) return true;
+    if (is_known(caller)) return true;
     const auto named = call.request.query_value("tenant");
     if (!named) return true;
     if (*named == tenant_name(kPlatform)) {
@@ -156,8 +159,24 @@ core::Status EndpointRun::find() {
                       "the path is for " + wanted + ", the request is " + std::string(used));
 }
 
+// While no key exists everybody on this machine has every right, and a browser is on it: a page that
+// the endpoint names has them as well, one that it lets in with all others comes as nobody.
+core::Status EndpointRun::admit_page() {
+    const core::Error& refused = call.request.page_refused;
+    if (refused.message.empty()) return {};
+    const std::string_view origin = call.request.header("Origin");
+    const identity::CorsOrigins origins =
+        match.endpoint ? origins_of(endpoint(), call.request) : identity::CorsOrigins();
+    if (!origins.allows(origin)) return core::fail(refused);
+    if (!origins.names(origin)) {
+        caller = {};
+        caller.peer = call.request.principal.peer;
+    }
+    return {};
+}
+
 core::Status EndpointRun::admit() {
-    authenticated = endpoint().auth != EndpointAuth::kNone && is_known(call.request.principal);
+    authenticated = endpoint().auth != EndpointAuth::kNone && is_known(caller);
     if (endpoint().auth == EndpointAuth::kRequired && !authenticated)
         return core::fail(core::ErrorCode::kUnauthorized, "this endpoint needs an API key");
     const std::int64_t wait_ms =
@@ -176,8 +195,7 @@ core::Result<std::optional<EndpointAnswer>> EndpointRun::recall() {
                 .bound(kIdempotencyKeyBytesMax));
     }
     hash = request_hash(call.request);
-    const std::string id =
-        EndpointTable::answer_id(endpoint(), key, call.request.principal.key_id());
+    const std::string id = EndpointTable::answer_id(endpoint(), key, caller.key_id());
     auto answer = call.services.endpoints().begin(call.services.database(), id, hash,
                                                   call.services.clock().wall_us());
     if (answer && !*answer) answer_id = id;
@@ -191,9 +209,9 @@ core::Result<ScriptRunRequest> EndpointRun::request() {
     run.script = call.services.registry().find_script(tenant, endpoint().script_id);
     if (!run.script || !run.script->enabled)
         return not_found("enabled script of endpoint", endpoint().id);
-    if (auto allowed = may_run(call.request.principal, *run.script); !allowed)
+    if (auto allowed = may_run(caller, *run.script); !allowed)
         return core::fail(std::move(allowed.error()));
-    run.caller = call.request.principal;
+    run.caller = caller;
     run.caller.tenant = tenant;
     run.input_json = std::move(*input);
     EndpointCall& made = run.endpoint.emplace();
@@ -213,7 +231,9 @@ core::Result<ScriptRunRequest> EndpointRun::request() {
 
 void call_endpoint(Call& call, const Respond& respond) {
     EndpointRun run{call, {}};
-    if (auto found = run.find(); !found) {
+    const core::Status found = run.find();
+    if (auto page = run.admit_page(); !page) return respond(error_response(page.error()));
+    if (!found) {
         ApiResponse response = error_response(found.error());
         if (response.status == 405)
             response.headers.emplace_back("Allow", run.endpoint().method + ", OPTIONS");

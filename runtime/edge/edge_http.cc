@@ -78,7 +78,8 @@ void EdgeHttp::pass_gate(const io::Request& request) {
     const identity::Scope unknown =
         is_preflight(request) ? identity::Scope::kPublic : identity::Scope::kApiRead;
     const identity::Scope scope = route ? route->scope : unknown;
-    auto principal = identity_.of(request, route);
+    gate_.page_refused = {};
+    auto principal = identity_.of(request, route, gate_.page_refused);
     if (principal) {
         gate_.principal = std::move(*principal);
         if (found) gate_.allowed = gate_.principal.require(scope);
@@ -230,6 +231,7 @@ void EdgeHttp::forward(io::Request& request) {
         out.headers.emplace_back(header.name, header.value);
     out.body = request.body;
     out.principal = gate_.principal;
+    out.page_refused = std::move(gate_.page_refused);
     if (!identity_.authenticator().cors().empty() &&
         identity_.authenticator().lets_page_call(request.header("Origin")))
         out.cors = &identity_.authenticator().cors();

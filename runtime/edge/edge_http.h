@@ -88,6 +88,7 @@ private:
         io::RouteMatch match;
         identity::Principal principal;
         core::Status allowed;
+        core::Error page_refused;  // see ApiRequest
     };
     void pass_gate(const io::Request& request);
     bool is_preflight(const io::Request& request) const;

@@ -23,14 +23,18 @@ public:
         if (authenticator.ring()) keys_.emplace(*authenticator.ring());
     }
 
-    // `route`: null when there is none of that path.
-    core::Result<identity::Principal> of(const io::Request& request, const api::Route* route) {
+    // `route`: null when there is none of that path. `page_refused`: gets why a page of another
+    // origin may not call; only routes that judge pages themselves are told so.
+    core::Result<identity::Principal> of(const io::Request& request, const api::Route* route,
+                                         core::Error& page_refused) {
+        const bool judges = route && api::answers_as_endpoint(*route);
         return authenticator_->authenticate({.peer = request.peer,
                                              .http = &request,
                                              .key = {},
                                              .keys = memory(),
                                              .query_key_counts = route && takes_query_key(*route),
-                                             .peer_names = request.peer_names});
+                                             .peer_names = request.peer_names,
+                                             .page_refused = judges ? &page_refused : nullptr});
     }
     core::Result<identity::Principal> of(const io::LineHello& hello, const io::Peer& peer) {
         return authenticator_->authenticate({.peer = peer,

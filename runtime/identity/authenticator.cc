@@ -32,8 +32,11 @@ core::Result<Principal> Authenticator::authenticate(const Caller& caller) const 
     if (ring_ && ring_->closed()) return by_key(caller);
     // First: a page that lets its own name point here must learn nothing, not even what is missing.
     if (caller.http) {
-        if (auto ok = check_local_request(*caller.http, names_, cors_); !ok)
-            return core::fail(std::move(ok.error()));
+        if (auto ok = check_local_request(*caller.http, names_, cors_); !ok) {
+            if (!caller.page_refused || !refuses_page(ok.error()))
+                return core::fail(std::move(ok.error()));
+            *caller.page_refused = std::move(ok.error());
+        }
     }
     if (caller.peer.is_loopback()) {
         Principal everybody;

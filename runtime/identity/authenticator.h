@@ -35,6 +35,9 @@ struct Caller {
     // Of the certificate that a client has proved to hold: whose key has one of them is known by
     // it, unless another key is shown.
     std::span<const std::string> peer_names = {};
+    // Whoever answers says which pages may call: one that the local rules refuse is let through,
+    // and why they do is put here. Null: they have the last word.
+    core::Error* page_refused = nullptr;
 };
 
 class Authenticator {

@@ -92,6 +92,11 @@ bool HostNames::knows(std::string_view host) const {
     });
 }
 
+bool refuses_page(const core::Error& error) {
+    return error.code == core::ErrorCode::kForbidden &&
+           (error.field == "Origin" || error.field == "Sec-Fetch-Site");
+}
+
 core::Status check_local_request(const io::Request& request, const HostNames& names,
                                  const CorsOrigins& cors) {
     // Only HTTP/1.0 may come without a Host, and no browser speaks that.

@@ -34,5 +34,7 @@ private:
 // of an origin that `cors` names may call; "*" names nobody while there is no key to show.
 core::Status check_local_request(const io::Request& request, const HostNames& names,
                                  const CorsOrigins& cors = {});
+// Whether it was the page that was refused, not the name it calls the server by.
+bool refuses_page(const core::Error& error);
 
 }  // namespace millrace::runtime::identity

@@ -125,6 +125,35 @@ class Node(ClientCase):
         self.assertEqual(base64.b64decode(body["file"]["contentBase64"]), PICTURE)
 
 
+    def test_fetch_of_a_page_of_another_origin(self):
+        script = self.server.create_script("return function() return 1 end", type="endpoint")
+        urls = {}
+        for name, members in (("named", {"cors": {"origins": ["https://shop.example"]}}), ("any", {"cors": True, "auth": "optional"}),
+                              ("known", {"cors": True}), ("none", {})):
+            reply = self.server.post("/v2/endpoints", {"method": "POST", "route": f"page/{name}", "scriptId": script, **members})
+            self.assertEqual(reply.status, 201, reply)
+            urls[name] = f"http://{self.server.ready['http']}/v2/endpoint/post/page/{name}"
+        seen = self.node(f"""
+            const call = async (url, origin, method = "POST", headers = {{}}) => {{
+                const reply = await fetch(url, {{method, headers: {{origin, ...headers}}}});
+                await reply.arrayBuffer();
+                return [reply.status, reply.headers.get("access-control-allow-origin")];
+            }};
+            const urls = {json.dumps(urls)}, shop = "https://shop.example", other = "https://other.example";
+            const asks = {{"access-control-request-method": "POST"}};
+            const out = {{}};
+            for (const name of Object.keys(urls)) {{
+                out[name] = [await call(urls[name], shop), await call(urls[name], other),
+                             await call(urls[name], shop, "OPTIONS", asks), await call(urls[name], other, "OPTIONS", asks)];
+            }}
+            console.log(JSON.stringify(out));""")
+        shop = "https://shop.example"
+        self.assertEqual(seen["named"], [[200, shop], [403, None], [204, shop], [403, None]])
+        self.assertEqual(seen["any"], [[200, "*"], [200, "*"], [204, "*"], [204, "*"]])
+        self.assertEqual(seen["known"], [[401, "*"], [401, "*"], [204, "*"], [204, "*"]], "a page is not this machine's user")
+        self.assertEqual(seen["none"], [[403, None]] * 4)
+
+
 class Forms(ClientCase):
     """Byte for byte as Chromium sends a page's form."""
 
