@@ -11,7 +11,7 @@ namespace millrace::runtime::api {
 
 inline RuleScripts::Deps rule_scripts_of(Services& services, RegistrySnapshotRef registry) {
     RuleScripts::Deps deps;
-    deps.slot = services.trial_slot();
+    deps.add_slot = [slot = services.trial_slot()] { return slot; };
     deps.clock = &services.clock();
     deps.kv = &services.database().kv();
     deps.registry = [registry = std::move(registry)] { return registry; };

@@ -11,21 +11,29 @@
 #include "runtime/registry/registry_types.h"
 #include "store/log/event_block.h"
 
+#include <cstdint>
 #include <string_view>
 
 namespace millrace::runtime {
 
+// An event that no delivery brings: a rule's, a trial's, a test's. All else is read from its text.
+inline EventInput event_input_of(std::string_view text, core::TenantId tenant,
+                                 std::int64_t received_at_us) {
+    EventInput input;
+    input.text = text;
+    input.tenant_id = tenant_name(tenant);
+    input.version_fill = kDefaultVersion;
+    input.source_fill = kDefaultSourceJson;
+    input.received_at_us = received_at_us;
+    return input;
+}
+
 // Without event_id, which only a server-made one needs. `payload_at`: see DeliveryItem.
 inline EventInput event_input_of(const store::StoredEvent& event, std::uint32_t payload_at = 0) {
-    EventInput input;
-    input.text = event.raw;
+    EventInput input = event_input_of(event.raw, event.tenant, event.received_at_us);
     if (payload_at != 0 && payload_at < event.raw.size())
         input.payload = event.raw.substr(payload_at);
     input.pattern = event.pattern;
-    input.tenant_id = tenant_name(event.tenant);
-    input.version_fill = kDefaultVersion;
-    input.source_fill = kDefaultSourceJson;
-    input.received_at_us = event.received_at_us;
     return input;
 }
 

@@ -2,9 +2,8 @@
 
 #include "core/buffer.h"
 #include "core/json_dom.h"
+#include "runtime/delivery/event_input.h"
 #include "runtime/delivery/kv_pending.h"
-#include "runtime/event/event_defaults.h"
-#include "runtime/event/tenant_names.h"
 
 #include <algorithm>
 #include <utility>
@@ -66,25 +65,22 @@ std::optional<std::string> RuleScripts::refuse(const schema::SchemaRule& rule,
 std::optional<std::string> RuleScripts::run(const Script& script, const RuleEvent& event) {
     const std::string who = "the script \"" + script.id + "\" ";
     const std::int64_t timeout_ms = std::min<std::int64_t>(script.timeout_ms, kRuleTimeoutMs);
-    ScriptCache::Compiled compiled = scripts_.find(script);
+    if (!scripts_) scripts_.emplace(deps_.add_slot ? deps_.add_slot() : nullptr, deps_.seed);
+    ScriptCache::Compiled compiled = scripts_->find(script);
     if (!compiled.vm) {
         Script bounded = script;
         bounded.permissions = static_cast<std::uint8_t>(script.permissions &
                                                         static_cast<std::uint8_t>(Permission::kKv));
         bounded.timeout_ms = timeout_ms;
-        auto made = scripts_.get(bounded);
+        auto made = scripts_->get(bounded);
         if (!made) return who + "can not be run: " + first_line(made.error().message);
         compiled = *made;
     }
     tenant_ = event.tenant;
     text_.assign(event.text);
     text_.append(core::kPaddingBytes, ' ');
-    EventInput input;
-    input.text = std::string_view(text_).substr(0, event.text.size());
-    input.tenant_id = tenant_name(event.tenant);
-    input.version_fill = kDefaultVersion;
-    input.source_fill = kDefaultSourceJson;
-    input.received_at_us = event.received_at_us;
+    const EventInput input = event_input_of(std::string_view(text_).substr(0, event.text.size()),
+                                            event.tenant, event.received_at_us);
     InvocationContext context;
     context.script_id = script.id;
     context.execution_id = "rule";
@@ -111,7 +107,7 @@ std::optional<std::string> RuleScripts::run(const Script& script, const RuleEven
     } else {
         why = verdict_of(script, done.result_json);
     }
-    scripts_.discard_if_poisoned(compiled.vm);
+    scripts_->discard_if_poisoned(compiled.vm);
     return why;
 }
 

@@ -26,15 +26,15 @@ namespace millrace::runtime {
 class RuleScripts final : public RuleRunner, private LuaHost {
 public:
     struct Deps {
-        LuaWatchdogSlot* slot = nullptr;  // null: no deadline (the simulator)
+        // When the first script is asked; null: no deadline (the simulator).
+        std::function<LuaWatchdogSlot*()> add_slot = {};
         const core::Clock* clock = nullptr;
         store::KvStore* kv = nullptr;  // null: it is empty
         std::function<RegistrySnapshotRef()> registry = {};
         std::function<std::uint64_t()> registry_version = {};  // null: asked each time
         std::uint64_t seed = 0;
     };
-    explicit RuleScripts(const Deps& deps)
-        : deps_(deps), scripts_(deps.slot, deps.seed), random_(deps.seed ^ 0x41u) {}
+    explicit RuleScripts(const Deps& deps) : deps_(deps), random_(deps.seed ^ 0x41u) {}
 
     std::optional<std::string> refuse(const schema::SchemaRule& rule,
                                       const RuleEvent& event) override;
@@ -54,7 +54,7 @@ private:
     std::uint64_t random() override { return random_.next(); }
 
     const Deps deps_;
-    ScriptCache scripts_;
+    std::optional<ScriptCache> scripts_;  // most schemas name none
     core::Random random_;
     RegistrySnapshotRef registry_;
     std::uint64_t registry_version_ = 0;

@@ -7,8 +7,8 @@
 #include "core/random.h"
 #include "runtime/delivery/attempt_record.h"
 #include "runtime/delivery/emitted_json.h"
+#include "runtime/delivery/event_input.h"
 #include "runtime/delivery/script_emit.h"
-#include "runtime/event/event_defaults.h"
 #include "runtime/event/tenant_names.h"
 #include "runtime/lua/lua_vm.h"
 
@@ -321,14 +321,9 @@ TrialOutcome try_script(const TrialCase& what, LuaWatchdogSlot* slot) {
     if (!handle) return failed(handle.error().message);
 
     TrialHost host(what);
-    EventInput input;
+    EventInput input = event_input_of(host.event(), what.tenant, what.now_us);
     input.kind = what.event_is_value ? EventInput::Kind::kValue : EventInput::Kind::kEvent;
-    input.text = host.event();
     input.event_id = what.event_id;
-    input.tenant_id = tenant_name(what.tenant);
-    input.version_fill = kDefaultVersion;
-    input.source_fill = kDefaultSourceJson;
-    input.received_at_us = what.now_us;
     InvocationContext context;
     context.script_id = script.id;
     context.subscription_id = what.subscription_id;

@@ -1,9 +1,8 @@
 #include "runtime/server/delivery_tester.h"
 
 #include "core/made_id.h"
+#include "runtime/delivery/event_input.h"
 #include "runtime/delivery/kv_pending.h"
-#include "runtime/event/event_defaults.h"
-#include "runtime/event/tenant_names.h"
 #include "runtime/executors/command_executor.h"
 #include "runtime/executors/command_job.h"
 #include "runtime/executors/webhook_answer.h"
@@ -56,13 +55,9 @@ bool DeliveryTester::reshape(const RegistrySnapshot& registry, OutgoingAttempt& 
     }
     Script bounded = *script;
     bounded.timeout_ms = std::min(bounded.timeout_ms, kTransformMsMax);
-    EventInput event;
-    event.text = attempt.event->envelope.raw;
+    EventInput event = event_input_of(attempt.event->envelope.raw, subscription.tenant,
+                                      attempt.event->received_at_us);
     event.event_id = attempt.event->event_id;
-    event.tenant_id = tenant_name(subscription.tenant);
-    event.version_fill = kDefaultVersion;
-    event.source_fill = kDefaultSourceJson;
-    event.received_at_us = attempt.event->received_at_us;
     Host host(deps_, subscription.tenant, find_secret);
     const TransformInput input{&subscription, &event, attempt.event->envelope.pattern,
                                attempt.delivery_id, attempt.attempt};

@@ -374,7 +374,7 @@ core::Status ServerParts::build_shards() {
 // For one thread: what asks scripts whether an event may come in.
 std::unique_ptr<RuleRunner> ServerParts::make_rule_runner() {
     RuleScripts::Deps deps;
-    deps.slot = watchdog.add_slot();
+    deps.add_slot = [this] { return watchdog.add_slot(); };
     deps.clock = &clock;
     deps.kv = &database->kv();
     deps.registry = [this] { return registry->snapshot(); };
