@@ -83,11 +83,6 @@ public:
     std::size_t held() const;
 
 private:
-    struct Hash {
-        std::size_t operator()(const StateKey& key) const {
-            return key.key.by_id ^ key.key.by_source ^ key.transition;
-        }
-    };
     void load(const StateKey& key, std::string& state, std::uint64_t& step) const;
 
     store::Database& database_;
