@@ -148,6 +148,7 @@ tl::unexpected<Error> unknown_key(std::string_view name, std::string_view source
 }
 
 bool is_section(std::string_view name) {
+    if (name.empty()) return false;
     for (const ConfigKey& key : config_keys()) {
         if (key.section() == name) return true;
     }
@@ -260,6 +261,7 @@ bool names_a_section(std::string_view name) {
     name.remove_prefix(kEnvironmentPrefix.size());
     for (const ConfigKey& key : config_keys()) {
         std::string section(key.section());
+        if (section.empty()) continue;
         std::transform(section.begin(), section.end(), section.begin(),
                        [](char c) { return environment_letter(c); });
         if (name == section || name.starts_with(section + "_")) return true;
@@ -364,7 +366,8 @@ std::string dump_config_toml(const Config& config) {
         if (!key.choices.empty()) out += "; one of " + std::string(key.choices);
         if (key.max > 0)
             out += "; from " + bound_text(key, key.min) + " to " + bound_text(key, key.max);
-        out += "\n" + std::string(key.name.substr(section.size() + 1)) + " = ";
+        out +=
+            "\n" + std::string(key.name.substr(section.empty() ? 0 : section.size() + 1)) + " = ";
         const std::string value = config_value_text(config, key);
         if (key.type == T::kText || key.type == T::kList || key.type == T::kChoice ||
             key.type == T::kDuration)

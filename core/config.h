@@ -1,5 +1,5 @@
 // What: every setting, typed, a struct for each part of the server, and the sources that fill them,
-//       the later one wins: defaults < TOML file < environment < flags.
+//       the later one wins: defaults < profile < TOML file < environment < flags.
 //           [http]                          MILLRACE_HTTP_BODY_BYTES_MAX=1048576
 //           body_bytes_max = 1048576        --set http.body_bytes_max=1048576
 //       The list of keys with their bounds and documentation is in core/config_keys.cc.
@@ -85,6 +85,10 @@ struct StoreConfig {
     std::int64_t kv_history_us = 86'400'000'000;
 };
 
+struct MemoryConfig {
+    std::int64_t max = 0;
+};
+
 struct RetentionConfig {
     std::int64_t age_us = 0;
     std::int64_t bytes = 0;
@@ -131,6 +135,7 @@ struct QuotaConfig {  // of each tenant that says nothing itself; 0: no limit
     std::int64_t bytes_per_second = 0;
     std::int64_t connections = 0;
     std::int64_t entities = 0;
+    std::int64_t links = 0;
     std::int64_t replays = 0;
     std::int64_t running_executions = 0;
     std::int64_t schedules = 0;
@@ -172,6 +177,10 @@ struct ExecutorsConfig {
     WorkflowConfig workflow;
 };
 
+struct LinksConfig {
+    std::string file_allow;
+};
+
 struct SecretsConfig {
     std::string key_file;
 };
@@ -182,6 +191,7 @@ struct LogConfig {
 };
 
 struct Config {
+    std::string profile = "default";
     DataConfig data;
     IoConfig io;
     HttpConfig http;
@@ -190,6 +200,7 @@ struct Config {
     EngineConfig engine;
     EventsConfig events;
     StoreConfig store;
+    MemoryConfig memory;
     RetentionConfig retention;
     BackupConfig backup;
     RetryConfig retry;
@@ -202,6 +213,7 @@ struct Config {
     LogConfig log;
     HttpClientConfig http_client;
     ExecutorsConfig executors;
+    LinksConfig links;
     SecretsConfig secrets;
 };
 
@@ -231,7 +243,10 @@ struct ConfigKey {
     std::string_view doc = {};
 
     std::string environment_name() const;  // MILLRACE_HTTP_BODY_BYTES_MAX
-    std::string_view section() const { return name.substr(0, name.rfind('.')); }
+    std::string_view section() const {  // empty: it stands before all sections
+        const std::size_t dot = name.rfind('.');
+        return name.substr(0, dot == std::string_view::npos ? 0 : dot);
+    }
 };
 
 std::span<const ConfigKey> config_keys();
@@ -249,6 +264,10 @@ Status apply_config_file(Config& config, const std::string& path);
 // line for each, but for those of the command line client and of the tools around the server.
 Status apply_config_environment(Config& config, const char* const* environment,
                                 std::vector<std::string>* warnings = nullptr);
+
+// What `config.profile` sets beside itself. It stands below every source: whoever reads them begins
+// with this, for a key that somebody names has the value that they give it.
+void use_profile(Config& config);
 
 // What no single key can check, after all sources.
 Status check_config(const Config& config);

@@ -10,6 +10,9 @@ constexpr double kDay = 86'400 * kSecond;
 
 using T = ConfigType;
 
+template <auto Member>
+constexpr auto kOwn = +[](Config& config) -> auto& { return config.*Member; };
+
 template <auto Part, auto Member>
 constexpr auto kAt = +[](Config& config) -> auto& {
     return config.*Part.*Member;
@@ -21,6 +24,13 @@ constexpr auto kInside = +[](Config& config) -> auto& {
 };
 
 constexpr ConfigKey kKeys[] = {
+    {.name = "profile",
+     .part = "profile",
+     .type = T::kChoice,
+     .member = kOwn<&Config::profile>,
+     .choices = "default|edge",
+     .doc = "What the other keys begin with: edge = one shard, one lane, small buffers, 64 MiB of "
+            "memory, for small machines beside others' work"},
     {.name = "data.dir",
      .part = "data.dir",
      .type = T::kText,
@@ -274,6 +284,15 @@ constexpr ConfigKey kKeys[] = {
      .min = 0,
      .max = 3660 * kDay,
      .doc = "How far back kv can be looked at as it was; 0 = no history is kept"},
+    {.name = "memory.max",
+     .part = "memory.max",
+     .type = T::kBytes,
+     .member = kAt<&Config::memory, &MemoryConfig::max>,
+     .min = 0,
+     .max = 1e15,
+     .doc = "Memory of the process, shared out to its parts at the start (millrace config show "
+            "--memory); when little is left events are refused with 503. 48 MiB at least; 0 = the "
+            "limit of the control group (container, service), where it has none without bound"},
     {.name = "retention.age",
      .part = "retention.age_us",
      .type = T::kDuration,
@@ -419,6 +438,13 @@ constexpr ConfigKey kKeys[] = {
      .min = 0,
      .max = 1e12,
      .doc = "Entities of a tenant, of all types; 0: as many as there may be"},
+    {.name = "quota.links",
+     .part = "quota.links",
+     .type = T::kInteger,
+     .member = kAt<&Config::quota, &QuotaConfig::links>,
+     .min = 0,
+     .max = 1e12,
+     .doc = "Links of a tenant to other systems; 0: as many as there may be"},
     {.name = "quota.replays",
      .part = "quota.replays",
      .type = T::kInteger,
@@ -561,6 +587,12 @@ constexpr ConfigKey kKeys[] = {
      .min = 0,
      .max = 3650.0 * 86'400e6,
      .doc = "How long a run of a workflow is kept when it has ended; 0: for ever"},
+    {.name = "links.file_allow",
+     .part = "links.file_allow",
+     .type = T::kList,
+     .member = kAt<&Config::links, &LinksConfig::file_allow>,
+     .doc = "Absolute folders whose files links may read and append to, those below them too; none "
+            "is until it is listed"},
     {.name = "secrets.key_file",
      .part = "secrets.key_file",
      .type = T::kText,

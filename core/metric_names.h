@@ -86,6 +86,12 @@ enum class MetricKind : std::uint8_t { kCounter, kGauge, kHistogram };
       "Runs of workflows that do something now")                                                   \
     X(kWorkflowRunsSleeping, "millrace_workflow_runs_sleeping", kGauge, "",                        \
       "Runs of workflows that wait for time, events or signals")                                   \
+    X(kLinkEntries, "millrace_link_entries_total", kCounter, "tenant,link,=outcome",               \
+      "Of links: entries taken, duplicate, rejected and missed of a source, sent and failed of a " \
+      "sink")                                                                                      \
+    X(kLinkLag, "millrace_link_lag", kGauge, "tenant,link",                                        \
+      "What a link's source has and is not read yet: bytes of a file, entries of a stream")        \
+    X(kLinkUp, "millrace_link_up", kGauge, "tenant,link", "1 while a link's peer is there")        \
     X(kBuildInfo, "millrace_build_info", kGauge, "=version,=io", "1: what runs here")              \
     X(kDiskFree, "millrace_disk_free_bytes", kGauge, "",                                           \
       "Room that is left on the data folder's disk")                                               \
@@ -93,6 +99,12 @@ enum class MetricKind : std::uint8_t { kCounter, kGauge, kHistogram };
       "Events are refused while less than this is free")                                           \
     X(kDiskShort, "millrace_disk_short_total", kCounter, "",                                       \
       "Times that events came to be refused for want of room on the disk")                         \
+    X(kMemoryLimit, "millrace_memory_limit_bytes", kGauge, "",                                     \
+      "Memory that the process may take; 0: no limit")                                             \
+    X(kMemoryHeld, "millrace_memory_held_bytes", kGauge, "",                                       \
+      "Memory of its own that the process holds, without pages of files")                          \
+    X(kMemoryShort, "millrace_memory_short_total", kCounter, "",                                   \
+      "Times that events came to be refused for want of memory")                                   \
     X(kRecovered, "millrace_recovered", kGauge, "",                                                \
       "1 when the process before did not close the data folder")                                   \
     X(kFormatUpgraded, "millrace_format_upgraded", kGauge, "",                                     \

@@ -168,6 +168,33 @@ TEST(Config, DumpReadsBackToTheSame) {
     EXPECT_EQ(dump_config_toml(again), dump);
 }
 
+TEST(Config, AProfileStandsBelowEverySource) {
+    Config config;
+    use_profile(config);
+    EXPECT_EQ(config.engine.lanes, 0) << "the default one changes nothing";
+    ASSERT_TRUE(set_config_value(config, "profile", "edge", "--profile"));
+    use_profile(config);
+    EXPECT_EQ(config.engine.shards, 1);
+    EXPECT_EQ(config.memory.max, 64 << 20);
+    ASSERT_TRUE(
+        apply_config_toml(config, "profile = \"edge\"\n[memory]\nmax = \"128MiB\"", "a.toml"));
+    EXPECT_EQ(config.memory.max, 128 << 20);
+    EXPECT_EQ(config.engine.lanes, 1);
+    for (const ConfigKey& key : config_keys()) {
+        Config again;
+        EXPECT_TRUE(set_config_value(again, key.name, config_value_text(config, key), "edge"))
+            << key.name;
+    }
+    const char* environment[] = {"MILLRACE_PROFILE=large", nullptr};
+    EXPECT_FALSE(apply_config_environment(config, environment));
+}
+
+TEST(Config, AKeyBeforeAllSectionsIsDumpedBeforeThem) {
+    const std::string dump = dump_config_toml(Config{});
+    EXPECT_LT(dump.find("profile = \"default\""), dump.find("[data]"));
+    EXPECT_TRUE(dump.starts_with("# What the other keys begin with"));
+}
+
 TEST(Config, EveryDefaultIsWithinItsBounds) {
     const Config config;
     for (const ConfigKey& key : config_keys()) {
