@@ -1,5 +1,7 @@
 #include "runtime/executors/script_cache.h"
 
+#include "runtime/lua/lua_allocator.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -19,7 +21,8 @@ core::Result<LuaVm*> ScriptCache::state_for(const Script& script) {
         if (state.tenant == script.tenant && state.memory_bytes == script.memory_bytes)
             return state.vm.get();
     }
-    if (states_.size() == kStatesMax) drop(0);
+    const bool crowded = LuaAllocator::share_is_short() && !states_.empty();
+    if (crowded || states_.size() == kStatesMax) drop(0);
     LuaVm::Options options;
     options.memory_bytes_max = static_cast<std::size_t>(script.memory_bytes);
     options.watchdog_slot = slot_;

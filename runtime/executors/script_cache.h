@@ -2,7 +2,8 @@
 //       tenant that ask for the same memory cap; a state that had to be stopped is thrown away with
 //       everything compiled into it, and made again on the next use.
 // Threads: one lane's. Lifetime: borrows the watchdog's slot.
-// Limits: kStatesMax states; the least recently made goes first.
+// Limits: kStatesMax states, fewer where all states of the process take nearly what they may; the
+//       least recently made goes first.
 // Failure: an Error when a script does not compile any more or no state can be made.
 #pragma once
 

@@ -21,14 +21,17 @@ namespace millrace::runtime {
 
 LuaAllocator::~LuaAllocator() {
     for (void* chunk : chunks_) std::free(chunk);
+    count(bytes_, 0);
 }
 
 bool LuaAllocator::admit(std::size_t more) {
-    if (!enforced_ || bytes_ + more <= bytes_max_) [[likely]] {
+    if (!enforced_ || (bytes_ + more <= bytes_max_ && (was_refused_ || all_have_room(more))))
+        [[likely]] {
         return true;
     }
     if (!was_refused_) {
         was_refused_ = true;
+        by_share_ = bytes_ + more <= bytes_max_;
         bytes_max_ += kGraceBytes;
         if (refused_) refused_(owner_);
     }
@@ -56,7 +59,7 @@ void* LuaAllocator::refill(std::size_t size_class) {
         MR_ASSERT(bump_ != nullptr);
         bump_end_ = bump_ + kChunkBytes;
         chunks_.push_back(bump_);
-        bytes_ += kChunkBytes;
+        count(0, kChunkBytes);
     }
     void* block = bump_;
     bump_ += bytes;
@@ -73,7 +76,7 @@ void* LuaAllocator::take(std::size_t bytes) {
     if (MILLRACE_LUA_POOL && bytes <= kSmallMax) return take_small(class_of(bytes));
     if (!admit(bytes)) return nullptr;
     void* block = std::malloc(bytes);
-    if (block) bytes_ += bytes;
+    if (block) count(0, bytes);
     return block;
 }
 
@@ -82,14 +85,14 @@ void LuaAllocator::give(void* block, std::size_t bytes) {
         give_small(block, class_of(bytes));
         return;
     }
-    bytes_ -= bytes;
+    count(bytes, 0);
     std::free(block);
 }
 
 void* LuaAllocator::grow_large(void* block, std::size_t old_bytes, std::size_t new_bytes) {
     if (new_bytes > old_bytes && !admit(new_bytes - old_bytes)) return nullptr;
     void* moved = std::realloc(block, new_bytes);
-    if (moved) bytes_ = bytes_ - old_bytes + new_bytes;
+    if (moved) count(old_bytes, new_bytes);
     return moved;
 }
 

@@ -3,6 +3,7 @@
 #include "runtime/lua/lua_run.h"
 
 #include "core/assert.h"
+#include "core/json_plain.h"
 #include "runtime/delivery/workflow_turn.h"
 #include "runtime/lua/lua_json_scan.h"
 #include "runtime/lua/lua_vm_state.h"
@@ -24,9 +25,24 @@ int encode_result(lua_State* L) {
 
 // Scalars that need no protection and no encoder.
 bool encode_plain_result(lua_State* L, std::string& out) {
-    if (lua_type(L, -1) != LUA_TBOOLEAN) return false;
-    out += lua_toboolean(L, -1) ? "true" : "false";
-    return true;
+    switch (lua_type(L, -1)) {
+        case LUA_TBOOLEAN: out += lua_toboolean(L, -1) ? "true" : "false"; return true;
+        case LUA_TNUMBER: {
+            const double number = lua_tonumber(L, -1);
+            if (!std::isfinite(number)) return false;
+            append_lua_number(out, number);
+            return true;
+        }
+        case LUA_TSTRING: {
+            const std::string_view text = string_at(L, -1);
+            if (text.size() + 2 > kLuaResultBytesMax || !core::is_plain_json(text)) return false;
+            out += '"';
+            out += text;
+            out += '"';
+            return true;
+        }
+        default: return false;
+    }
 }
 
 InvocationStatus status_of(LuaVerdict verdict) {
@@ -177,7 +193,9 @@ void end_run(LuaVmState& vm, int code) {
     } else if (vm.kill == kKillMemory || code == LUA_ERRMEM) {
         result.status = InvocationStatus::kMemory;
         vm.kill = kKillMemory;
-        vm.text = "over its memory cap of " + std::to_string(vm.memory_bytes_max) + " bytes";
+        vm.text = vm.allocator.refused_by_share()
+                      ? "all scripts together are over their share of memory.max"
+                      : "over its memory cap of " + std::to_string(vm.memory_bytes_max) + " bytes";
     } else if (vm.verdict != LuaVerdict::kNone) {
         result.status = status_of(vm.verdict);
     } else if (code != 0) {
@@ -245,12 +263,21 @@ void close_thread(LuaVmState& vm, LuaRun& run, Thread state) {
     run.thread_reference = LUA_NOREF;
 }
 
+// They exchange their memory; what stands in `one` is as it was.
+void keep_room(JsonTree& one, JsonTree& other) {
+    std::swap(one, other);
+    one = other;
+}
+
 // Puts the run aside. The handler may be gone from the VM when it goes on: it has its own.
 LuaTurn put_aside(LuaVmState& vm) {
     give_views_away(vm);
     vm.views_used = 0;
     auto run = std::make_unique<LuaRun>();
     std::swap(*run, static_cast<LuaRun&>(vm));
+    // What has room for many stays here; one that waits takes along what it needs.
+    if (run->tree.is_small()) keep_room(run->tree, vm.tree);
+    if (run->effects.empty()) std::swap(run->effects, vm.effects);
     LuaTurn turn;
     turn.ended = false;
     turn.run = ++vm.last_run;
@@ -312,16 +339,11 @@ int raise_not_allowed(lua_State* L) {
     lua_createtable(L, 0, 2);
     lua_pushliteral(L, "AWAIT_NOT_ALLOWED");
     lua_setfield(L, -2, "code");
-    lua_Debug at;
-    int line = 0;
-    for (int level = 0; line == 0 && lua_getstack(L, level, &at) != 0; ++level) {
-        lua_getinfo(L, "Sl", &at);
-        if (at.currentline > 0 && std::string_view(at.short_src) != "sdk") line = at.currentline;
-    }
+    const AuthorLine at = author_line(L);
     lua_pushfstring(L,
                     "AWAIT_NOT_ALLOWED: %s:%d: there is no way to wait inside a callback of "
                     "table.sort, string.gsub and the like",
-                    line == 0 ? "?" : at.short_src, line);
+                    at.source, at.line);
     lua_setfield(L, -2, "message");
     return lua_error(L);
 }
@@ -409,6 +431,11 @@ LuaTurn LuaVm::resume(std::uint64_t run, std::vector<courier::HttpAnswer>&& answ
     const auto at = vm.waiting_runs.find(run);
     MR_ASSERT(at != vm.waiting_runs.end());
     std::swap(*at->second, static_cast<LuaRun&>(vm));
+    if (vm.tree.is_small()) keep_room(vm.tree, at->second->tree);
+    if (vm.effects.empty()) {
+        std::swap(at->second->effects, vm.effects);
+        vm.effects.reset();
+    }
     vm.waiting_runs.erase(at);
     vm.script = &vm.own_script;
     vm.result_text.clear();
