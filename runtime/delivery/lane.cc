@@ -59,11 +59,13 @@ bool Lane::submit_aside(std::unique_ptr<LaneJob>& job) {
     return true;
 }
 
-bool Lane::may_take() const { return open_.size() < kOpenJobsMax && open_bytes_ < kOpenBytesMax; }
+bool Lane::may_take() const {
+    return open_.size() < kOpenJobsMax && open_bytes_ < deps_.open_bytes_max;
+}
 
 // However many retries and replays are pending, there is room for what the shards bring.
 bool Lane::may_take_aside() const {
-    return open_aside_ < kOpenJobsMax / 2 && open_aside_bytes_ < kOpenBytesMax / 2;
+    return open_aside_ < kOpenJobsMax / 2 && open_aside_bytes_ < deps_.open_bytes_max / 2;
 }
 
 // Something waits that could be taken now.
@@ -306,7 +308,7 @@ void Lane::relieve() {
     const bool long_ago =
         oldest != open_.end() && deps_.run.clock->monotonic_ns() - oldest->taken_ns > kWaitNsMax;
     if (!long_ago && waiting < kLiveWaitingMax && open_.size() < kOpenJobsMax / 2 &&
-        open_bytes_ < kOpenBytesMax / 2)
+        open_bytes_ < deps_.open_bytes_max / 2)
         return;
     auto most = run_.pending().longest();
     if (const auto other = share_.longest(); other.second > most.second) most = other;

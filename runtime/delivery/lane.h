@@ -8,7 +8,7 @@
 // Limits: kJobsPerShard jobs a shard (overflow policy: refuse, the shard turns cold); kAsideMax
 //       jobs from elsewhere (refuse, the asker waits). A result goes back after kChunkItems
 //       deliveries or kChunkUsMax microseconds, whatever comes first. Jobs with deliveries that are
-//       pending or wait for such a one stay open: kOpenJobsMax of them, kOpenBytesMax bytes; then
+//       pending or wait for such a one stay open: kOpenJobsMax of them, open_bytes_max bytes; then
 //       no further job is taken until one of them has ended; those from elsewhere have half of it.
 //       Before that, at half of it, when kLiveWaitingMax deliveries wait or a block waits for
 //       kWaitNsMax, the subscription of which most wait falls behind.
@@ -60,6 +60,8 @@ public:
         std::function<RegistrySnapshotRef()> registry;
         std::function<std::uint64_t()> registry_version;
         std::vector<ResultPort*> results;  // by shard
+        // Of jobs that are open because something of them waits.
+        std::size_t open_bytes_max = 64u << 20;
         // Null: it runs no calls. Else its place among the lanes that do.
         CallQueue* calls = nullptr;
         std::size_t call_lane = 0;
@@ -113,7 +115,6 @@ private:
     static_assert(kChunkBytesMax / kEmittedEnvelopeBytesMin + kLuaEmitsPerRunMax + 1 <=
                   core::kBatchEventsMax);
     static constexpr std::size_t kOpenJobsMax = 512;
-    static constexpr std::size_t kOpenBytesMax = 64u << 20;
     static constexpr std::size_t kLookItems = 4096;
     // Of a turn, for what has waited for an answer, a key or a place, while others wait for theirs.
     static constexpr std::int64_t kGiveWayNs = 1'000'000;

@@ -4,6 +4,7 @@
 #include "runtime/lua/lua_vm.h"
 #include "runtime/server/descriptors.h"
 #include "runtime/server/last_words.h"
+#include "runtime/server/memory_parts.h"
 #include "runtime/server/server_parts.h"
 #include "runtime/server/service_notify.h"
 #include "runtime/server/signals.h"
@@ -71,6 +72,7 @@ std::string serve(Server& server, core::Log& log, const core::Config& config,
     while (end_signals() == 0 && !server.failed(reason)) {
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
         life.look(clock.monotonic_ns());
+        server.look_at_memory();
         if (!take_hangup()) continue;
         notify.reloading(clock.monotonic_ns() / 1000);
         running = reload_config(log, running, options.read_again, parts);
@@ -135,6 +137,8 @@ std::vector<LifeWatch::Member> Server::life_members() {
     return members;
 }
 
+void Server::look_at_memory() { parts_->memory_watch->look(parts_->clock.monotonic_ns()); }
+
 bool Server::failed(std::string& reason) const {
     if (!parts_->database->fatal()) return false;
     reason = parts_->database->fatal_reason();
@@ -189,6 +193,7 @@ int run_server(const core::Config& config, const ServeOptions& options) {
     }
     set_last_words_exit_code(kExitStoreFailed);
     say_what_is_so(log, config, options, (*server)->addresses(), (*server)->keyed());
+    drop_start_pages();
     const std::string reason = serve(**server, log, config, options, notify);
     if (!reason.empty()) {
         log.error("the store has failed; ending so that a supervisor can start again",

@@ -45,6 +45,8 @@ public:
     std::vector<ReloadPart> reload_parts();
     // The threads without which nobody is answered and nothing is handled; until stop().
     std::vector<LifeWatch::Member> life_members();
+    // What the process holds beside what it may; main's, again and again.
+    void look_at_memory();
     // The store can't go on: the process must end. Says why.
     bool failed(std::string& reason) const;
     // Graceful: no new connections, requests answered, what is durable stays queued for the next
