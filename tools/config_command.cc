@@ -5,6 +5,8 @@
 #include "runtime/identity/cors.h"
 #include "runtime/identity/local_policy.h"
 #include "runtime/server/data_folder.h"
+#include "runtime/server/memory_budget.h"
+#include "runtime/server/memory_limit.h"
 #include "runtime/server/part_options.h"
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
@@ -24,6 +26,17 @@ namespace {
 int failed(const core::Error& error) {
     std::fprintf(stderr, "error: %s\n", printable(error.message).c_str());
     return kExitFailed;
+}
+
+// How memory would be shared out here; a data folder may have another number of shards.
+core::Result<runtime::MemoryPlan> plan_here(const core::Config& config,
+                                            runtime::MemoryLimit& limit) {
+    limit = runtime::memory_limit_of_process(config.memory.max);
+    const runtime::MemoryHolders holders{
+        runtime::count_or_cores(config.engine.shards, core::kShardsMax),
+        runtime::count_or_cores(config.engine.lanes, core::kLanesMax) +
+            static_cast<std::size_t>(config.engine.call_lanes)};
+    return runtime::plan_memory(limit.bytes, holders);
 }
 
 // What a start would refuse, without anything being opened or made.
@@ -46,6 +59,8 @@ core::Status check(const core::Config& config) {
         return core::fail(std::move(rules.error()));
     if (auto commands = runtime::command_options(config.executors); !commands)
         return core::fail(std::move(commands.error()));
+    runtime::MemoryLimit limit;
+    if (auto plan = plan_here(config, limit); !plan) return core::fail(std::move(plan.error()));
     return {};
 }
 
@@ -57,6 +72,41 @@ int check_verb(const core::Config& config, const std::vector<std::string>& warni
         std::printf("{\"ok\":true,\"warnings\":%zu}\n", warnings.size());
     else
         std::printf("good: a server would start with it\n");
+    return kExitOk;
+}
+
+int memory_verb(const core::Config& config, bool json) {
+    runtime::MemoryLimit limit;
+    const auto plan = plan_here(config, limit);
+    if (!plan) return failed(plan.error());
+    std::vector<std::pair<std::string, std::uint64_t>> rows;
+    if (plan->limit != 0) {
+        rows.emplace_back("program", plan->program);
+        for (std::size_t i = 0; i < runtime::kMemoryShares; ++i) {
+            const auto share = static_cast<runtime::MemoryShare>(i);
+            rows.emplace_back(runtime::memory_share_text(share), plan->of(share));
+        }
+        rows.emplace_back("unshared", plan->unshared());
+    }
+    if (json) {
+        std::string shares;
+        for (const auto& [name, bytes] : rows) {
+            shares += shares.empty() ? "" : ",";
+            shares += "\"" + name + "\":" + std::to_string(bytes);
+        }
+        std::printf("{\"limitBytes\":%s,\"from\":\"%s\",\"shares\":{%s}}\n",
+                    plan->limit == 0 ? "null" : std::to_string(plan->limit).c_str(),
+                    std::string(limit.from).c_str(), shares.c_str());
+        return kExitOk;
+    }
+    if (rows.empty()) {
+        std::fprintf(stderr, "no limit: neither memory.max nor the control group names one\n");
+        return kExitOk;
+    }
+    rows.emplace_back("limit", plan->limit);
+    Table table({"SHARE", "KIB"});
+    for (const auto& [name, bytes] : rows) table.add({name, std::to_string(bytes >> 10)});
+    table.print(std::cout, standard_output_terminal());
     return kExitOk;
 }
 
@@ -105,12 +155,13 @@ int config_command(std::vector<std::string> arguments) {
     app.fallthrough();
     ServeSources from;
     std::string output = "table";
-    bool all = false, toml = false;
+    bool all = false, toml = false, memory = false;
     add_serve_sources(app, from);
     app.add_option("-o,--output", output)->check(CLI::IsMember({"table", "json"}));
     CLI::App* checks = app.add_subcommand("check", "Would a server start with it? Exit code 1: no");
     CLI::App* shows = app.add_subcommand("show", "What is not as it comes, and what has said so");
     shows->add_flag("--all", all, "every setting");
+    shows->add_flag("--memory", memory, "how memory.max is shared out to the parts");
     shows->add_flag("--toml", toml, "every setting as a file, with what each means");
     std::reverse(arguments.begin(), arguments.end());
     try {
@@ -122,6 +173,7 @@ int config_command(std::vector<std::string> arguments) {
     std::vector<std::string> warnings;
     if (auto read = read_serve_config(config, from, &warnings); !read) return failed(read.error());
     if (checks->parsed()) return check_verb(config, warnings, output == "json");
+    if (memory) return memory_verb(config, output == "json");
     if (toml) {
         std::fputs(core::dump_config_toml(config).c_str(), stdout);
         return kExitOk;

@@ -19,6 +19,7 @@ struct Flag {
 
 // The flags that have a name of their own; every other key is reached by --set.
 constexpr Flag kFlags[] = {
+    {"--profile", "profile", "what everything else begins with: default, edge (small machines)"},
     {"--data", "data.dir", "folder of the log and everything else that is kept"},
     {"--listen", "http.listen", "HTTP, HOST:PORT; port 0 picks a free one"},
     {"--socket", "socket.listen", "NDJSON over TCP, HOST:PORT; empty: none"},
@@ -60,13 +61,36 @@ void add_serve_sources(CLI::App& app, ServeSources& from) {
         ->allow_extra_args(false);
 }
 
-core::Status read_serve_config(core::Config& config, const ServeSources& from,
-                               std::vector<std::string>* warnings) {
+namespace {
+
+core::Status apply_sources(core::Config& config, const ServeSources& from,
+                           std::vector<std::string>* warnings) {
     if (!from.file.empty()) {
         if (auto read = core::apply_config_file(config, from.file); !read) return read;
     }
     if (auto read = core::apply_config_environment(config, environ, warnings); !read) return read;
-    if (auto read = apply_flags(config, from); !read) return read;
+    return apply_flags(config, from);
+}
+
+// What the profile begins with that the sources name.
+core::Result<core::Config> beginning(const ServeSources& from) {
+    core::Config told;
+    if (auto read = apply_sources(told, from, nullptr); !read)
+        return core::fail(std::move(read.error()));
+    core::Config out;
+    out.profile = told.profile;
+    core::use_profile(out);
+    return out;
+}
+
+}  // namespace
+
+core::Status read_serve_config(core::Config& config, const ServeSources& from,
+                               std::vector<std::string>* warnings) {
+    auto begin = beginning(from);
+    if (!begin) return core::fail(std::move(begin.error()));
+    config = std::move(*begin);
+    if (auto read = apply_sources(config, from, warnings); !read) return read;
     return core::check_config(config);
 }
 
@@ -74,6 +98,8 @@ core::Result<std::vector<std::string>> origins_of(const ServeSources& from) {
     const auto keys = core::config_keys();
     std::vector<std::string> origins(keys.size(), "default");
     core::Config config;
+    auto begin = beginning(from);
+    if (!begin) return core::fail(begin.error());
     // What a source has changed is its own; one that says what was so already changes nothing.
     const auto note = [&](const core::Config& before, const std::string& origin) {
         for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -83,6 +109,11 @@ core::Result<std::vector<std::string>> origins_of(const ServeSources& from) {
         }
     };
     core::Config before = config;
+    config = *begin;
+    note(before, "profile");
+    // Who said so of the profile itself is told by the sources below.
+    config.profile = before.profile;
+    before = config;
     if (!from.file.empty()) {
         if (auto read = core::apply_config_file(config, from.file); !read)
             return core::fail(read.error());

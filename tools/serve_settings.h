@@ -1,4 +1,5 @@
-// What: where a server's configuration comes from: a file, the environment, flags; the later wins.
+// What: where a server's configuration comes from: a profile, a file, the environment, flags; the
+//       later wins.
 // Threads: main only. Lifetime: values. Limits: none.
 // Failure: an Error that names key, value, bounds and source.
 #pragma once
@@ -23,7 +24,7 @@ void add_serve_sources(CLI::App& app, ServeSources& from);
 core::Status read_serve_config(core::Config& config, const ServeSources& from,
                                std::vector<std::string>* warnings);
 
-// Where the value of each of core::config_keys() is from: "default", the file's name,
+// Where the value of each of core::config_keys() is from: "default", "profile", the file's name,
 // "environment" or "flag".
 core::Result<std::vector<std::string>> origins_of(const ServeSources& from);
 
