@@ -1,6 +1,7 @@
 // Lua to JSON. Keys are written sorted: equal values, equal bytes. Whatever this writes the decoder
 // beside it reads: depth, keys of an object and numbers have the same bounds. A strict text that
 // can't be is an error; a lenient one (for logs) is cut and says so.
+#include "core/json_plain.h"
 #include "core/json_writer.h"
 #include "runtime/lua/lua_json_scan.h"
 #include "runtime/lua/lua_vm_state.h"
@@ -79,6 +80,12 @@ void encode_string(const Encoder& encoder, std::string_view text) {
         return;
     }
     check_size(encoder, text.size() + 2);
+    if (core::is_plain_json(text)) [[likely]] {
+        encoder.out += '"';
+        encoder.out += text;
+        encoder.out += '"';
+        return;
+    }
     if (!simdjson::validate_utf8(text.data(), text.size())) {
         luaL_error(encoder.L, "%s holds a string that is not valid UTF-8; use sdk.crypto.base64",
                    encoder.options.what);

@@ -1,4 +1,5 @@
 // sdk.events: the current event, and events that the run emits.
+#include "core/json_plain.h"
 #include "core/json_walker.h"
 #include "core/json_writer.h"
 #include "core/timestamp.h"
@@ -26,6 +27,8 @@ void check_pattern(lua_State* L, std::string_view pattern) {
         luaL_error(L, "emit: the pattern has %d bytes, the limit is %d",
                    static_cast<int>(pattern.size()), static_cast<int>(core::kPatternBytesMax));
     }
+    if (core::is_plain_json(pattern) && pattern.find('\x7f') == std::string_view::npos) [[likely]]
+        return;
     for (const char c : pattern) {
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
             luaL_error(L, "emit: the pattern holds a control character");

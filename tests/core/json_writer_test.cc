@@ -1,6 +1,8 @@
 // Goal: what the writer makes is valid JSON, whatever text goes in.
 #include "core/json_writer.h"
 
+#include "core/json_plain.h"
+
 #include <gtest/gtest.h>
 #include <simdjson.h>
 
@@ -60,6 +62,24 @@ TEST(JsonWriter, WritesNumbersThatReadBackEqual) {
     out += ' ';
     append_number(out, std::nan(""));
     EXPECT_EQ(out, "0.1 9007199254740993 18446744073709551615 -9223372036854775808 null");
+}
+
+TEST(JsonWriter, PlainIsWhatStandsBetweenQuotesAsItIs) {
+    EXPECT_TRUE(is_plain_json(""));
+    for (std::size_t bytes = 1; bytes <= 20; ++bytes) {
+        for (std::size_t at = 0; at < bytes; ++at) {
+            for (int c = 0; c < 256; ++c) {
+                for (const char around : {'~', ' ', '!', '#', '[', ']'}) {
+                    std::string text(bytes, around);
+                    text[at] = static_cast<char>(c);
+                    std::string escaped;
+                    append_json_escaped(escaped, text);
+                    ASSERT_EQ(is_plain_json(text), escaped == text && c < 128)
+                        << bytes << " bytes, at " << at << " " << c;
+                }
+            }
+        }
+    }
 }
 
 TEST(JsonWriter, EveryByteStringBecomesValidJson) {
