@@ -71,6 +71,7 @@ bool DeliveryRun::Host::secret(std::string_view name, std::string& value) {
 
 bool DeliveryRun::Host::takes_event(std::string_view pattern, std::string_view envelope,
                                     std::string& why) {
+    run_.guard_.refresh();
     if (run_.deps_.may_store) {
         if (auto may = run_.deps_.may_store(tenant_, envelope.size()); !may) {
             why = std::move(may.error().message);

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <functional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace millrace::store {
@@ -67,8 +68,24 @@ struct AttemptEffects {
         subscriptions.clear();
         document = {};
         abort_json = {};
-        write_rows = {};
-        when_durable = {};
+        if (write_rows) write_rows = nullptr;
+        if (when_durable) when_durable = nullptr;
+    }
+    // Most have no functions, and an exchange of those is what costs.
+    void swap(AttemptEffects& other) noexcept {
+        std::swap(texts, other.texts);
+        emitted.swap(other.emitted);
+        kv_ops.swap(other.kv_ops);
+        std::swap(response, other.response);
+        subscriptions.swap(other.subscriptions);
+        std::swap(document, other.document);
+        std::swap(abort_json, other.abort_json);
+        if (write_rows || other.write_rows) write_rows.swap(other.write_rows);
+        if (when_durable || other.when_durable) when_durable.swap(other.when_durable);
+    }
+    bool empty() const {
+        return emitted.empty() && kv_ops.empty() && response.empty() && subscriptions.empty() &&
+               document.empty() && abort_json.empty() && !write_rows && !when_durable;
     }
     // What another attempt of the same commit wants done, behind what is here.
     void append(const AttemptEffects& other);

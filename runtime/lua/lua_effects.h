@@ -22,6 +22,11 @@ struct LuaEffects : AttemptEffects {
     std::uint32_t logs_cut = 0;        // lines left out
     std::uint32_t logs_shortened = 0;  // lines kept in part
 
+    // Nothing of the run is in here but counts that begin at 0.
+    bool empty() const {
+        return AttemptEffects::empty() && logs.empty() && logs_cut == 0 && emit_bytes == 0 &&
+               kv_bytes == 0;
+    }
     void reset() {
         AttemptEffects::reset();
         logs.clear();

@@ -96,7 +96,7 @@ std::uint32_t JsonTree::find_below(std::uint32_t member_index, std::uint32_t ind
 
 bool JsonTree::key_equals(const Member& member, std::string_view key) {
     if (!member.key_escaped) [[likely]] {
-        return member.key_bytes == key.size() &&
+        return member.key_bytes == key.size() && (key.empty() || *member.key == key.front()) &&
                std::memcmp(member.key, key.data(), key.size()) == 0;
     }
     scratch_.clear();
@@ -106,19 +106,21 @@ bool JsonTree::key_equals(const Member& member, std::string_view key) {
 
 // Looks behind the last hit first: handlers tend to read in the order senders write.
 std::uint32_t JsonTree::find(std::uint32_t node_index, std::string_view key) {
-    if (nodes_[node_index].is_array) return kNone;
-    const std::uint32_t from = nodes_[node_index].cursor;
+    const Node& node = nodes_[node_index];
+    if (node.is_array) return kNone;
+    const std::uint32_t from = node.cursor;
     const auto hit = [&](std::uint32_t index) {
         nodes_[node_index].cursor = index;
         return index;
     };
-    std::uint32_t i = from == kNone ? nodes_[node_index].first : from;
-    for (; i != kNone; i = members_[i].next) {
-        if (key_equals(members_[i], key)) return hit(i);
+    const Member* const members = members_.data();
+    std::uint32_t i = from == kNone ? node.first : from;
+    for (; i != kNone; i = members[i].next) {
+        if (key_equals(members[i], key)) return hit(i);
     }
     if (from != kNone) {
-        for (i = nodes_[node_index].first; i != from; i = members_[i].next) {
-            if (key_equals(members_[i], key)) return hit(i);
+        for (i = node.first; i != from; i = members[i].next) {
+            if (key_equals(members[i], key)) return hit(i);
         }
     }
     while ((i = discover(node_index)) != kNone) {

@@ -70,15 +70,19 @@ public:
     const Node& node(std::uint32_t index) const { return nodes_[index]; }
     const Member& member(std::uint32_t index) const { return members_[index]; }
     std::size_t nodes() const { return nodes_.size(); }
+    // A copy of it takes no longer than what it was made for.
+    bool is_small() const { return nodes_.size() <= kNodesHeld && members_.size() <= kMembersHeld; }
     // Raw text of the whole object or array.
     std::string_view text(std::uint32_t node_index) const;
     // The key as text: a slice, or `scratch` when it had escapes.
     std::string_view key(const Member& member, std::string& scratch) const;
 
 private:
+    static constexpr std::size_t kNodesHeld = 64;
+    static constexpr std::size_t kMembersHeld = 256;
     void reserve() {
-        nodes_.reserve(64);
-        members_.reserve(256);
+        nodes_.reserve(kNodesHeld);
+        members_.reserve(kMembersHeld);
     }
     std::uint32_t discover(std::uint32_t node_index);
     void set_place(std::uint32_t member_index, std::uint32_t before);

@@ -8,6 +8,7 @@
 #include "runtime/lua/lua_json_scan.h"
 #include "runtime/lua/lua_vm_state.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -51,7 +52,8 @@ bool push_exact(LuaVmState& vm, lua_State* L, std::string_view text, double near
 void push_long_number(LuaVmState& vm, lua_State* L, const char* p, const char* end) {
     const char* stop = scan::value_end(p, end);
     const std::string_view text(p, static_cast<std::size_t>(stop - p));
-    const bool digits_only = text.find_first_of(".eE") == std::string_view::npos;
+    const bool digits_only = std::all_of(text.begin(), text.end(),
+                                         [](char c) { return c != '.' && c != 'e' && c != 'E'; });
     if (digits_only && push_digits(vm, L, text)) return;
     double number = core::decode_number(p, stop).approx;
     if (!digits_only && push_exact(vm, L, text, number)) return;

@@ -166,7 +166,9 @@ void LuaVm::remove(ScriptHandle handle) {
 }
 
 void LuaVm::swap_effects(AttemptEffects& effects) {
-    std::swap(static_cast<AttemptEffects&>(state_->effects), effects);
+    AttemptEffects& own = state_->effects;
+    if (own.empty() && effects.empty()) return;  // what both keep room for is as good as the other
+    own.swap(effects);
 }
 
 bool LuaVm::poisoned() const { return state_->kill != kKillNone; }

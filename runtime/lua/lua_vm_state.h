@@ -31,6 +31,8 @@ enum LuaKill : int { kKillNone = 0, kKillTimeout = 1, kKillMemory = 2 };
 
 inline constexpr int kTracebackIndex = 1;  // of on_error, at the bottom of the stack for good
 
+class LuaVmState;
+
 // Member names of the event's envelope that the view knows, pinned so that a pointer tells them.
 enum class PinnedName : std::uint8_t {
     kPayload,
@@ -48,6 +50,7 @@ enum class PinnedName : std::uint8_t {
 struct LuaView {
     std::uint32_t generation;  // of the run it belongs to
     std::uint32_t node;
+    LuaVmState* vm;
 };
 
 // Views are used again after this many others, so that reading makes no garbage. A view kept from
@@ -178,6 +181,13 @@ template <std::size_t N>
 void set_functions(LuaVmState& vm, lua_State* L, const LuaFunction (&functions)[N]) {
     set_functions(vm, L, functions, N);
 }
+
+// Where the author's own code stands that called, directly or not, what runs now. Line 0: nowhere.
+struct AuthorLine {
+    char source[LUA_IDSIZE] = "?";
+    int line = 0;
+};
+AuthorLine author_line(lua_State* L);
 
 // Raises "permission 'x' is not granted to this script".
 void require_permission(LuaVmState& vm, lua_State* L, Permission permission, const char* name);

@@ -132,6 +132,37 @@ TEST_F(LuaRunTest, ManyRunsInAnyOrder) {
     EXPECT_EQ(vm->waiting(), 0u);
 }
 
+// What a run has come by of its event stands by it over a wait, small and large, and so do its
+// writes; one that has written nothing leaves the state its room.
+TEST_F(LuaRunTest, WhatWasReadBeforeAWaitIsReadOnBehindIt) {
+    std::string large = R"({"eventId":"l","pattern":"p","payload":{"list":[0)";
+    for (int i = 1; i < 2'000; ++i) large += "," + std::to_string(i);
+    large += R"(],"last":"end"}})";
+    const ScriptHandle handle = compile(R"(return function(event)
+        local list, before = event.payload.list or {}, 0
+        for i = 1, math.min(#list, 3) do before = before + list[i] end
+        sdk.kv.set('seen', before)
+        sdk.sleep(1)
+        local behind = 0
+        for i = 1, #list do behind = behind + list[i] end
+        sdk.sleep(1)
+        return {before, behind, event.payload.last or 'none', event.eventId}
+    end)");
+    LuaTurn one = start(handle, large);
+    LuaTurn other = start(handle, R"({"eventId":"s","pattern":"p","payload":{"list":[7,8]}})");
+    ASSERT_FALSE(one.ended || other.ended);
+    one = vm->resume(one.run);
+    ASSERT_FALSE(one.ended);
+    other = vm->resume(other.run);
+    ASSERT_FALSE(other.ended);
+    ASSERT_TRUE(vm->resume(other.run).ended);
+    EXPECT_EQ(vm->result().result_json, R"([15,15,"none","s"])") << vm->result().error;
+    EXPECT_EQ(kv_of(vm->result()), "seen=15;");
+    ASSERT_TRUE(vm->resume(one.run).ended);
+    EXPECT_EQ(vm->result().result_json, R"([3,1999000,"end","l"])") << vm->result().error;
+    EXPECT_EQ(kv_of(vm->result()), "seen=3;");
+}
+
 TEST_F(LuaRunTest, TimeIsOverTheWaitsToo) {
     ScriptOptions options;
     options.timeout_ms = 100;

@@ -35,6 +35,26 @@ TEST_F(LuaVmTest, ReturnsNothingAsAnEmptyResult) {
     EXPECT_EQ(result.error, "");
 }
 
+TEST_F(LuaVmTest, ReturnsScalarsAsJson) {
+    const auto result_of = [&](const std::string& value) {
+        const InvocationResult& result = run("return function() return " + value + " end");
+        return std::string(result.completed() ? result.result_json : result.error);
+    };
+    EXPECT_EQ(result_of("true"), "true");
+    EXPECT_EQ(result_of("12"), "12");
+    EXPECT_EQ(result_of("-0.25"), "-0.25");
+    EXPECT_EQ(result_of("1e300"), "1e+300");
+    EXPECT_EQ(result_of("''"), "\"\"");
+    EXPECT_EQ(result_of("'plain'"), "\"plain\"");
+    EXPECT_EQ(result_of(R"('a"b\\c\n')"), R"("a\"b\\c\n")");
+    EXPECT_EQ(result_of("'\\195\\164'"), "\"\xc3\xa4\"");
+    EXPECT_NE(result_of("0/0").find("nan or inf"), std::string::npos);
+    EXPECT_NE(result_of("'\\255'").find("not valid UTF-8"), std::string::npos);
+    const std::string most = std::to_string(kLuaResultBytesMax);
+    EXPECT_EQ(result_of("('x'):rep(" + most + " - 2)").size(), kLuaResultBytesMax);
+    EXPECT_NE(result_of("('x'):rep(" + most + " - 1)").find("too large"), std::string::npos);
+}
+
 TEST_F(LuaVmTest, TellsLineAndPositionOfASyntaxError) {
     auto handle = vm->compile("local a = 1\nlocal b = = 2\n", "script", {});
     ASSERT_FALSE(handle);
