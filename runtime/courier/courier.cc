@@ -7,8 +7,8 @@
 #include <curl/curl.h>
 
 #include <algorithm>
-#include <mutex>
 #include <string>
+#include <utility>
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -94,35 +94,22 @@ bool holds_control_bytes(std::string_view text) {
     return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
 }
 
-void init_curl_once() {
-    static std::once_flag once;
-    std::call_once(once, [] { must(curl_global_init(CURL_GLOBAL_DEFAULT)); });
-}
-
-void* new_multi() {
-    init_curl_once();
-    CURLM* multi = curl_multi_init();
-    MR_ASSERT(multi);
-    return multi;
-}
-
 }  // namespace
 
 Courier::Courier(const core::Clock& clock, AddressRules rules, std::size_t webhooks_max)
-    : clock_(clock),
-      rules_(std::move(rules)),
-      multi_(new_multi()),
-      groups_({kCallsMax, webhooks_max}) {
-    curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, static_cast<long>(kIdleConnectionsMax));
-    curl_multi_setopt(multi_, CURLMOPT_MAX_HOST_CONNECTIONS, static_cast<long>(kCallsPerHostMax));
+    : clock_(clock), rules_(std::move(rules)), loop_(clock), groups_({kCallsMax, webhooks_max}) {
+    CURLM* const multi = loop_.multi();
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, static_cast<long>(kIdleConnectionsMax));
+    curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, static_cast<long>(kCallsPerHostMax));
 }
 
 Courier::~Courier() {
     for (auto& [number, transfer] : transfers_) {
-        if (transfer->under_way && transfer->easy) curl_multi_remove_handle(multi_, transfer->easy);
+        if (transfer->under_way && transfer->easy)
+            curl_multi_remove_handle(loop_.multi(), transfer->easy);
     }
     transfers_.clear();
-    curl_multi_cleanup(multi_);
+    for (CURL* const easy : idle_) curl_easy_cleanup(easy);
 }
 
 bool Courier::send(HttpReceiver& receiver, std::uint64_t ticket, HttpCall&& call) {
@@ -141,21 +128,20 @@ void Courier::cancel(HttpReceiver& receiver, std::uint64_t ticket) {
     wake();
 }
 
-void Courier::wake() { curl_multi_wakeup(multi_); }
+void Courier::wake() { loop_.wake(); }
 
 void Courier::wait(std::int64_t timeout_us) {
     if (!orders_.empty()) return;
     if (const auto at_ns = groups_.next_at_ns())
         timeout_us =
             std::clamp<std::int64_t>((*at_ns - clock_.monotonic_ns()) / 1000, 0, timeout_us);
-    curl_multi_poll(multi_, nullptr, 0, static_cast<int>((timeout_us + 999) / 1000), nullptr);
+    loop_.wait(timeout_us);
 }
 
 std::size_t Courier::do_work() {
     std::size_t done = take_orders();
     done += begin_calls();
-    int running = 0;
-    curl_multi_perform(multi_, &running);
+    done += loop_.turn();
     done += end_calls();
     constexpr auto kWebhooks = static_cast<std::size_t>(HttpPool::kWebhooks);
     under_way_.store(groups_.under_way(kWebhooks), std::memory_order_relaxed);  // figures
@@ -222,13 +208,29 @@ void Courier::begin(Transfer& transfer) {
         call.timeout_ms - (clock_.monotonic_ns() - transfer.began_ns) / 1'000'000;
     if (left_ms <= 0) return refuse(HttpFault::kTimeout, "no answer in time");
 
-    if (!transfer.easy) transfer.easy = curl_easy_init();
-    CURL* easy = transfer.easy;
-    MR_ASSERT(easy);
-    curl_easy_reset(easy);
+    take_handle(transfer);
     set_request(transfer, left_ms);
     set_callbacks(transfer);
-    MR_ASSERT(curl_multi_add_handle(multi_, easy) == CURLM_OK);
+    MR_ASSERT(curl_multi_add_handle(loop_.multi(), transfer.easy) == CURLM_OK);
+}
+
+void Courier::take_handle(Transfer& transfer) {
+    if (!transfer.easy && !idle_.empty()) {
+        transfer.easy = idle_.back();
+        idle_.pop_back();
+    }
+    if (!transfer.easy) transfer.easy = curl_easy_init();
+    MR_ASSERT(transfer.easy);
+    curl_easy_reset(transfer.easy);  // nothing of an earlier call is left in it
+}
+
+// Not in the multi handle any more.
+void Courier::give_handle(Transfer& transfer) {
+    CURL* const easy = std::exchange(transfer.easy, nullptr);
+    if (!easy) return;
+    if (idle_.size() >= kIdleHandlesMax) return curl_easy_cleanup(easy);
+    curl_easy_reset(easy);  // no secret stays in one that waits
+    idle_.push_back(easy);
 }
 
 void Courier::set_request(Transfer& transfer, std::int64_t left_ms) {
@@ -332,13 +334,13 @@ void Courier::set_callbacks(Transfer& transfer) {
 std::size_t Courier::end_calls() {
     std::size_t done = 0;
     int left = 0;
-    while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
+    while (const CURLMsg* message = curl_multi_info_read(loop_.multi(), &left)) {
         if (message->msg != CURLMSG_DONE) continue;
         const CURLcode code = message->data.result;
         char* self = nullptr;
         must(curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &self));
         auto& transfer = *reinterpret_cast<Courier::Transfer*>(self);
-        curl_multi_remove_handle(multi_, transfer.easy);
+        curl_multi_remove_handle(loop_.multi(), transfer.easy);
         end(transfer, code);
         ++done;
     }
@@ -388,7 +390,7 @@ void Courier::answer(Transfer& transfer) {
     HttpReceiver* const receiver = transfer.receiver;
     const std::uint64_t ticket = transfer.ticket;
     HttpAnswer out = std::move(transfer.answer);
-    transfer.easy ? curl_easy_cleanup(std::exchange(transfer.easy, nullptr)) : void();
+    give_handle(transfer);
     forget(transfer);
     receiver->receive(ticket, std::move(out));
 }
@@ -396,7 +398,8 @@ void Courier::answer(Transfer& transfer) {
 void Courier::forget(Transfer& transfer) {
     const std::uint64_t number = transfer.number;
     if (transfer.under_way) {
-        if (transfer.easy) curl_multi_remove_handle(multi_, transfer.easy);
+        if (transfer.easy) curl_multi_remove_handle(loop_.multi(), transfer.easy);
+        give_handle(transfer);
         groups_.ended(group_of(transfer.call));
     } else {
         groups_.forget(number, group_of(transfer.call));

@@ -1,6 +1,6 @@
-// What: the agent that calls the outside: one thread, libcurl's multi interface. The address that a
-//       call is about to connect to is judged by AddressRules on its very bytes; no proxy, no
-//       cookie, no other scheme than http and https; certificates are verified.
+// What: the agent that calls the outside: one thread, libcurl's multi interface by curl_loop.h. The
+//       address that a call is about to connect to is judged by AddressRules on its very bytes; no
+//       proxy, no cookie, no other scheme than http and https; certificates are verified.
 // Threads: send() and cancel() any; the rest its own.
 // Lifetime: receivers outlive its thread.
 // Limits: kCallsWaitingMax calls that have not begun (overflow policy: refuse, the caller says so),
@@ -14,6 +14,7 @@
 #include "core/task_queue.h"
 #include "runtime/courier/address_rules.h"
 #include "runtime/courier/call_groups.h"
+#include "runtime/courier/curl_loop.h"
 #include "runtime/courier/http_port.h"
 
 #include <atomic>
@@ -21,6 +22,7 @@
 #include <map>
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace millrace::courier {
 
@@ -30,6 +32,7 @@ public:
     static constexpr std::size_t kCallsMax = 1'024;
     static constexpr std::size_t kCallsPerHostMax = 64;
     static constexpr std::size_t kIdleConnectionsMax = 256;
+    static constexpr std::size_t kIdleHandlesMax = 64;
     static constexpr long kIdleSecondsMax = 60;
     static constexpr std::size_t kHeaderBytesMax = 64u << 10;
 
@@ -62,6 +65,8 @@ private:
     std::size_t begin_calls();
     std::size_t end_calls();
     void begin(Transfer& transfer);
+    void take_handle(Transfer& transfer);
+    void give_handle(Transfer& transfer);
     static void set_request(Transfer& transfer, std::int64_t left_ms);
     static void set_callbacks(Transfer& transfer);
     void end(Transfer& transfer, int code);
@@ -71,7 +76,8 @@ private:
 
     const core::Clock& clock_;
     const AddressRules rules_;
-    void* const multi_;  // CURLM
+    CurlLoop loop_;
+    std::vector<void*> idle_;  // CURL: used again, what they cost to make is more than to clear
     core::TaskQueue<Order> orders_{kCallsWaitingMax};
     CallGroups groups_;
     std::map<std::uint64_t, std::unique_ptr<Transfer>> transfers_;  // by number
