@@ -93,9 +93,10 @@ std::pair<core::SubscriptionId, std::size_t> PendingAttempts::longest() const {
     return most;
 }
 
+template <typename Waiting>
 void PendingAttempts::let_out_live(core::SubscriptionId subscription, Line& line,
-                                   std::deque<WaitingDelivery>& waiting) {
-    std::deque<WaitingDelivery> others;
+                                   Waiting& waiting) {
+    Waiting others;
     for (WaitingDelivery& delivery : waiting) {
         if (!delivery.live) {
             others.push_back(delivery);
@@ -143,7 +144,7 @@ void PendingAttempts::let_out(std::uint32_t subscription, Line& line) {
 void PendingAttempts::next_of_key(const DeliveryPlace& place) {
     const auto at = keys_.find(key_of(place));
     if (at == keys_.end()) return;
-    std::deque<WaitingDelivery>& waiting = at->second;
+    std::list<WaitingDelivery>& waiting = at->second;
     if (waiting.empty()) {
         keys_.erase(at);
         return;

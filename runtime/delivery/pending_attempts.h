@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <set>
@@ -62,7 +63,7 @@ struct DeliveryPlace {
 
 class PendingAttempts {
 public:
-    static constexpr std::size_t kPendingMax = 4096;
+    static constexpr std::size_t kPendingMax = 16'384;
     static constexpr std::size_t kOfTenantMin = 64;
 
     PendingAttempts() = default;
@@ -129,8 +130,8 @@ private:
     bool full(const Line& line) const;
     void begins_to_wait(Line& line, const WaitingDelivery& delivery);
     void no_longer_waits(Line& line, const WaitingDelivery& delivery);
-    void let_out_live(core::SubscriptionId subscription, Line& line,
-                      std::deque<WaitingDelivery>& waiting);
+    template <typename Waiting>
+    void let_out_live(core::SubscriptionId subscription, Line& line, Waiting& waiting);
     void let_out(std::uint32_t subscription, Line& line);
     void next_of_key(const DeliveryPlace& place);
     void let_out_or_drop(std::uint32_t subscription);
@@ -139,7 +140,8 @@ private:
     std::unordered_map<std::uint64_t, PendingAttempt> attempts_;
     std::set<std::pair<std::int64_t, std::uint64_t>> deadlines_;  // and ticket
     // Of each key of which one is pending, or was let out and has not ended: those behind it.
-    std::unordered_map<std::uint64_t, std::deque<WaitingDelivery>> keys_;
+    // Mostly nobody: a list without members has no memory of its own, a deque has.
+    std::unordered_map<std::uint64_t, std::list<WaitingDelivery>> keys_;
     std::unordered_map<std::uint32_t, Line> lines_;             // by subscription
     std::unordered_map<std::uint32_t, std::size_t> of_tenant_;  // pending, where there are any
     std::set<std::uint32_t> stalled_;                           // subscriptions whose line waits

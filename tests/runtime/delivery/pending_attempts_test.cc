@@ -142,12 +142,12 @@ TEST(PendingAttempts, ATenantThatFillsTheLaneLeavesEachOtherSomeRoom) {
     };
     std::size_t begun = 0;
     for (int i = 0; i < 1000; ++i) {
-        for (std::uint32_t subscription = 1; subscription <= 6; ++subscription)
+        for (std::uint32_t subscription = 1; subscription <= 20; ++subscription)
             begun += begin(subscription, 1);
     }
     EXPECT_EQ(begun, PendingAttempts::kPendingMax);
     std::size_t others = 0;
-    for (int i = 0; i < 1000; ++i) others += begin(7, 2);
+    for (int i = 0; i < 1000; ++i) others += begin(27, 2);
     EXPECT_EQ(others, PendingAttempts::kOfTenantMin);
     EXPECT_FALSE(begin(1, 1));
 }
