@@ -4,15 +4,12 @@
 #include "core/json_reader.h"
 #include "core/json_validate.h"
 #include "core/json_writer.h"
+#include "runtime/executors/conninfo.h"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <optional>
 
 #include <libpq-fe.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -54,83 +51,6 @@ struct DatabaseClient::Connection {
 };
 
 namespace {
-
-// What a conninfo may say. The rest reads files of this machine, or changes what is checked here.
-constexpr std::array<std::string_view, 8> kTaken = {
-    "host", "port", "dbname", "user", "password", "sslmode", "application_name", "client_encoding"};
-
-std::string first_line(std::string_view text) {
-    return std::string(text.substr(0, text.find('\n')));
-}
-
-struct Target {
-    std::map<std::string, std::string, std::less<>> options;
-};
-
-core::Result<Target> read_conninfo(const std::string& conninfo) {
-    char* why = nullptr;
-    PQconninfoOption* const options = PQconninfoParse(conninfo.c_str(), &why);
-    const auto refuse = [](std::string_view what) {
-        return core::fail(core::ErrorCode::kValidation,
-                          "the connection's secret " + std::string(what));
-    };
-    if (!options) {
-        PQfreemem(why);  // it may hold what the secret says
-        return refuse("is no conninfo of PostgreSQL");
-    }
-    Target out;
-    std::string unknown;
-    for (const PQconninfoOption* option = options; option->keyword; ++option) {
-        if (!option->val || !*option->val) continue;
-        if (std::find(kTaken.begin(), kTaken.end(), option->keyword) == kTaken.end())
-            unknown = option->keyword;
-        out.options.emplace(option->keyword, option->val);
-    }
-    PQconninfoFree(options);
-    if (!unknown.empty()) return refuse("says " + unknown + ", which is not taken here");
-    const auto host = out.options.find("host");
-    if (host == out.options.end() || host->second.find_first_of(",/@") != std::string::npos)
-        return refuse("names no host, or more than one; sockets of this machine are not taken");
-    return out;
-}
-
-// The address that is connected to; it was judged.
-core::Result<std::string> resolve(const courier::AddressRules& rules, std::string host) {
-    for (char& c : host) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    if (rules.denies_name(host))
-        return core::fail(core::ErrorCode::kForbidden, host + " is denied by http_client.deny");
-    addrinfo hints{};
-    hints.ai_family = AF_UNSPEC;
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* found = nullptr;
-    if (::getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0)
-        return core::fail(core::ErrorCode::kNotFound, "the host's name can't be resolved");
-    std::string address, blocked;
-    for (const addrinfo* at = found; at && address.empty(); at = at->ai_next) {
-        courier::AddressBytes bytes{};
-        if (at->ai_family == AF_INET) {
-            sockaddr_in four{};
-            std::memcpy(&four, at->ai_addr, sizeof four);
-            bytes = courier::address_of_v4(reinterpret_cast<const std::uint8_t*>(&four.sin_addr));
-        } else if (at->ai_family == AF_INET6) {
-            sockaddr_in6 six{};
-            std::memcpy(&six, at->ai_addr, sizeof six);
-            std::memcpy(bytes.data(), &six.sin6_addr, bytes.size());
-        } else {
-            continue;
-        }
-        const std::string_view why = rules.blocked_because(host, bytes);
-        if (why.empty())
-            address = courier::address_text(bytes);
-        else
-            blocked = courier::address_text(bytes) + " is " + std::string(why) +
-                      "; http_client.allow lets it through";
-    }
-    ::freeaddrinfo(found);
-    if (!address.empty()) return address;
-    return core::fail(core::ErrorCode::kForbidden,
-                      blocked.empty() ? "the host has no address" : blocked);
-}
 
 void append_value(std::string& out, const PGresult* result, int column) {
     constexpr Oid kBool = 16, kInt8 = 20, kInt2 = 21, kInt4 = 23, kOid = 26, kJson = 114,
@@ -334,29 +254,17 @@ std::size_t DatabaseClient::begin_waiting() {
 }
 
 void DatabaseClient::connect(Query&& query) {
-    auto target = read_conninfo(query.conninfo);
-    if (!target) return answer(query, "INVALID", target.error().message);
-    auto address = resolve(deps_.rules, target->options.at("host"));
-    if (!address) {
-        const bool blocked = address.error().code == core::ErrorCode::kForbidden;
-        return answer(query, blocked ? "BLOCKED" : "DNS", address.error().message);
+    auto options = read_conninfo(query.conninfo);
+    if (!options) return answer(query, "INVALID", options.error().message);
+    if (auto judged = judge_host(deps_.rules, *options); !judged) {
+        const bool blocked = judged.error().code == core::ErrorCode::kForbidden;
+        return answer(query, blocked ? "BLOCKED" : "DNS", judged.error().message);
     }
-    target->options["hostaddr"] = *address;
-    target->options["connect_timeout"] = std::to_string(kConnectMsMax / 1000);
-    target->options["options"] = "-c statement_timeout=" + std::to_string(kQueryMsMax);
-    target->options.try_emplace("application_name", "millrace");
-    target->options["client_encoding"] = "UTF8";
-    std::vector<const char*> names, values;
-    for (const auto& [name, value] : target->options) {
-        names.push_back(name.c_str());
-        values.push_back(value.c_str());
-    }
-    names.push_back(nullptr);
-    values.push_back(nullptr);
     auto one = std::make_unique<Connection>();
-    one->raw = PQconnectStartParams(names.data(), values.data(), 0);
+    one->raw = begin_connection(*options, kConnectMsMax,
+                                "-c statement_timeout=" + std::to_string(kQueryMsMax));
     if (!one->raw || PQstatus(one->raw) == CONNECTION_BAD)
-        return answer(query, "CONNECT", one->raw ? first_line(PQerrorMessage(one->raw)) : "");
+        return answer(query, "CONNECT", one->raw ? libpq_line(PQerrorMessage(one->raw)) : "");
     one->pool = query.pool;
     one->begin(std::move(query));
     ++pools_[one->pool];
@@ -380,7 +288,7 @@ void DatabaseClient::send(Connection& one) {
     if (PQsendQueryParams(one.raw, one.query->ask.text.c_str(), static_cast<int>(values.size()),
                           nullptr, values.data(), nullptr, nullptr, 0) != 1 ||
         PQsetSingleRowMode(one.raw) != 1) {
-        one.fail("CONNECT", first_line(PQerrorMessage(one.raw)));
+        one.fail("CONNECT", libpq_line(PQerrorMessage(one.raw)));
         one.state = Connection::State::kOver;
         return;
     }
@@ -390,7 +298,7 @@ void DatabaseClient::send(Connection& one) {
 // False: there is nothing to read yet.
 bool DatabaseClient::read_results(Connection& one) {
     if (PQconsumeInput(one.raw) != 1) {
-        one.fail("CONNECT", first_line(PQerrorMessage(one.raw)));
+        one.fail("CONNECT", libpq_line(PQerrorMessage(one.raw)));
         one.state = Connection::State::kOver;
         return true;
     }
@@ -422,7 +330,7 @@ bool DatabaseClient::read_results(Connection& one) {
                 const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
                 const char* what = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
                 one.fail(state ? state : "CONNECT",
-                         what ? std::string(what) : first_line(PQresultErrorMessage(result)));
+                         what ? std::string(what) : libpq_line(PQresultErrorMessage(result)));
             }
         }
         PQclear(result);
@@ -452,7 +360,7 @@ bool DatabaseClient::drive(Connection& one) {
             if (::poll(&fd, 1, 0) == 0) return false;
             one.polling = PQconnectPoll(one.raw);
             if (one.polling == PGRES_POLLING_FAILED) {
-                one.fail("CONNECT", first_line(PQerrorMessage(one.raw)));
+                one.fail("CONNECT", libpq_line(PQerrorMessage(one.raw)));
                 one.state = State::kOver;
             } else if (one.polling == PGRES_POLLING_OK) {
                 PQsetnonblocking(one.raw, 1);

@@ -4,64 +4,12 @@ bounds, and a failure has its code; the example of the source documents (a payme
 an SMS) runs. Method: Debian's server, started here on a port of its own; skipped where there is none."""
 import json
 import os
-import pwd
-import shutil
-import signal
-import socket
-import subprocess
-import tempfile
 import time
 import unittest
 
 import harness
 import sink
-
-BINARIES = "/usr/lib/postgresql/15/bin"
-
-
-class Postgres:
-    def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="millrace-pg-", dir="/tmp")
-        self.data = os.path.join(self.folder, "data")
-        self.user = None
-        if os.geteuid() == 0:  # it refuses to run as root
-            self.user = "postgres" if any(u.pw_name == "postgres" for u in pwd.getpwall()) else "nobody"
-            entry = pwd.getpwnam(self.user)
-            os.chown(self.folder, entry.pw_uid, entry.pw_gid)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        with open(os.path.join(self.folder, "pw"), "w") as file:
-            file.write("pw-of-the-test\n")
-        os.chmod(os.path.join(self.folder, "pw"), 0o644)
-        self.run("initdb", "-D", self.data, "-U", "app", "-A", "scram-sha-256", "-N",
-                 "--pwfile", os.path.join(self.folder, "pw"), "-E", "UTF8", "--locale=C")
-        self.process = self.spawn("postgres", "-D", self.data, "-h", "127.0.0.1", "-p", str(self.port),
-                                  "-k", self.folder, "-c", "fsync=off", "-c", "shared_buffers=16MB")
-
-    def as_user(self, name, args):
-        command = [os.path.join(BINARIES, name), *args]
-        return (["setpriv", "--reuid", self.user, "--regid", self.user, "--clear-groups", "--", *command]
-                if self.user else command)
-
-    def run(self, name, *args):
-        done = subprocess.run(self.as_user(name, args), capture_output=True, cwd=self.folder)
-        assert done.returncode == 0, done
-        return done
-
-    def spawn(self, name, *args):
-        log = open(os.path.join(self.folder, "log"), "ab")
-        return subprocess.Popen(self.as_user(name, args), stdout=log, stderr=log, cwd=self.folder)
-
-    def conninfo(self, **members):
-        values = dict({"host": "127.0.0.1", "port": self.port, "dbname": "postgres", "user": "app",
-                       "password": "pw-of-the-test"}, **members)
-        return " ".join(f"{k}='{v}'" for k, v in values.items() if v is not None)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGINT)  # ends those who are connected
-        self.process.wait(20)
-        shutil.rmtree(self.folder, ignore_errors=True)
+from postgres_peer import BINARIES, Postgres
 
 
 @unittest.skipUnless(os.path.exists(BINARIES + "/postgres"), "PostgreSQL is not installed")
