@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kStay = {"eventId",      "source",      "pattern",
                                                    "partitionKey", "scheduledAt", "tenantId"};
+// Of these, what something that was no event may get.
+constexpr std::array<std::string_view, 3> kGiven = {"pattern", "partitionKey", "scheduledAt"};
 constexpr std::array<std::string_view, 3> kShownOnly = {"receivedAt", "shard", "offset"};
 
 template <std::size_t N>
@@ -101,6 +103,8 @@ core::Result<std::string> merge_letter_edit(std::string_view original, std::stri
         if (is_one_of(kStay, without_quotes(key))) json.key(without_quotes(key)).raw(value);
         return true;
     });
+    // What could be no event has no pattern: it is given one, and what belongs to it.
+    const bool was_event = !member_of(original, "\"pattern\"").empty();
     std::string_view wrong;
     const bool object = scan_members(edited, [&](std::string_view key, std::string_view value) {
         const std::string_view name = without_quotes(key);
@@ -110,6 +114,10 @@ core::Result<std::string> merge_letter_edit(std::string_view original, std::stri
             return true;
         }
         const std::string_view before = member_of(original, key);
+        if (!was_event && before.empty() && is_one_of(kGiven, name)) {
+            json.key(name).raw(value);
+            return true;
+        }
         if (!same_value(before.empty() ? shown_as(name) : before, value)) wrong = name;
         return wrong.empty();
     });

@@ -49,5 +49,17 @@ TEST(LetterEdit, AnotherIdentityIsRefusedByName) {
         EXPECT_EQ(merged(edited).substr(0, 2), "! ") << edited;
 }
 
+TEST(LetterEdit, WhatWasNoEventIsGivenAPattern) {
+    constexpr std::string_view kNone =
+        R"({"eventId":"e1","source":{"type":"integration","id":"l"},"x-link":{"bytes":3}})";
+    EXPECT_EQ(merged(R"({"pattern":"a","partitionKey":"k","payload":{}})", kNone),
+              R"({"eventId":"e1","source":{"type":"integration","id":"l"},)"
+              R"("pattern":"a","partitionKey":"k","payload":{}})");
+    for (const char* edited : {R"({"pattern":"a","eventId":"e2"})",
+                               R"({"pattern":"a","source":{"type":"task","id":"x"}})",
+                               R"({"pattern":"a","tenantId":"other"})"})
+        EXPECT_EQ(merged(edited, kNone).substr(0, 2), "! ") << edited;
+}
+
 }  // namespace
 }  // namespace millrace::runtime
