@@ -13,6 +13,7 @@ find_package(ZLIB REQUIRED)                                    # zlib1g-dev
 find_package(CURL REQUIRED)                                    # libcurl4-openssl-dev
 pkg_check_modules(simdjson REQUIRED IMPORTED_TARGET simdjson)  # libsimdjson-dev
 pkg_check_modules(libpq REQUIRED IMPORTED_TARGET libpq)        # libpq-dev
+pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)    # libhiredis-dev
 pkg_check_modules(liburing REQUIRED IMPORTED_TARGET liburing)  # liburing-dev
 pkg_check_modules(libhs REQUIRED IMPORTED_TARGET libhs)        # libhyperscan-dev | libvectorscan-dev
 pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET liblz4)         # liblz4-dev

@@ -139,9 +139,10 @@ TEST(Tidy, IncludesFollowTheFolderOrder) {
 // The rooms of runtime/, from the roof down: each may include itself and those below it.
 TEST(Tidy, RuntimeRoomsIncludeDownwards) {
     const std::vector<std::string> rooms = {
-        "server",       "edge",      "api",       "shard",    "replay",   "feed",     "stream",
-        "orchestrator", "scheduler", "executors", "lua",      "delivery", "courier",  "registry",
-        "identity",     "schema",    "inbound",   "schedule", "entity",   "workflow", "event"};
+        "server",   "edge",         "api",       "shard",    "replay",    "feed",
+        "stream",   "orchestrator", "scheduler", "links",    "executors", "lua",
+        "delivery", "courier",      "registry",  "identity", "schema",    "inbound",
+        "schedule", "entity",       "workflow",  "event"};
     const auto floor_of = [&](const std::string& path) {
         const std::string room = path.substr(8, path.find('/', 8) - 8);
         return std::find(rooms.begin(), rooms.end(), room) - rooms.begin();
@@ -176,8 +177,11 @@ TEST(Tidy, ThirdPartyHeadersStayBehindTheirFence) {
         // The command line tool is a client and runs without the engine.
         {std::regex("^curl/"), std::regex("^(tools/cli|runtime/courier)/"),
          "tools/cli and runtime/courier"},
-        {std::regex("^libpq"), std::regex("^runtime/executors/database_client\\.cc$"),
-         "runtime/executors/database_client.cc"},
+        {std::regex("^libpq"),
+         std::regex("^runtime/(executors/(conninfo|database_client)|links/postgres_link)\\.cc$"),
+         "runtime/executors and runtime/links/postgres_link.cc"},
+        {std::regex("^hiredis/"), std::regex("^runtime/links/redis_replies\\.cc$"),
+         "runtime/links/redis_replies.cc"},
         {std::regex("^(hs\\.h|hs_|hs/)"), std::regex("^matcher/"), "matcher"},
         {std::regex("^(lua|lauxlib|lualib)"), std::regex("^runtime/lua/"), "runtime/lua"},
         {std::regex("^(rocksdb/|lz4)"), std::regex("^store/"), "store"},

@@ -78,6 +78,15 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kGetSubscription, get_document<Subscription>},
     {RouteId::kPauseSubscription, pause_subscription},
     {RouteId::kResumeSubscription, resume_subscription},
+    {RouteId::kCreateLink, create_link},
+    {RouteId::kListLinks, list_links},
+    {RouteId::kGetLink, get_link},
+    {RouteId::kPutLink, put_link},
+    {RouteId::kPatchLink, patch_link},
+    {RouteId::kDeleteLink, delete_document<Link>},
+    {RouteId::kPauseLink, pause_link},
+    {RouteId::kResumeLink, resume_link},
+    {RouteId::kResetLink, reset_link},
     {RouteId::kCreateSchedule, create_owning<Schedule>},
     {RouteId::kCreateSchedules, create_schedules},
     {RouteId::kListSchedules, list_schedules},
@@ -156,6 +165,7 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kRunScript: return run_script;
         case RouteId::kTryScript: return try_script;
         case RouteId::kCallAction: return call_action;
+        case RouteId::kTestLink: return test_link;
         case RouteId::kTestSource: return test_source;
         case RouteId::kTestSubscription: return test_subscription;
         case RouteId::kCheckSchema: return check_schema;

@@ -36,6 +36,9 @@ template <>
 inline constexpr std::string_view kDocumentsPath<Workflow> = "/v2/workflows";
 
 template <>
+inline constexpr std::string_view kDocumentsPath<Link> = "/v2/links";
+
+template <>
 inline constexpr std::string_view kDocumentsPath<Tenant> = "/v2/tenants";
 template <>
 inline constexpr std::string_view kDocumentsPath<ApiKey> = "/v2/keys";

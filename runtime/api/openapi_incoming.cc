@@ -5,7 +5,7 @@
 namespace millrace::runtime::api {
 namespace {
 
-constexpr Component kComponents[] = {
+constexpr Component kIncomingComponents[] = {
     {"SchemaRule",
      R"({"type":"object","properties":{"assert":{"type":"string"},"in":{"type":"object","required":["field","kv"],"properties":{"field":{"type":"string"},"kv":{"type":"string"}}},"transition":{"type":"object","required":["key","field","allowed"],"properties":{"key":{"type":"string"},"field":{"type":"string"},"allowed":{"type":"object","additionalProperties":{"type":"array"}}}},"scriptId":{"type":"string"},"message":{"type":"string"}},"description":"one of assert, in, transition and scriptId","examples":[{"transition":{"key":"$.orderId","field":"$.status","allowed":{"null":["draft"],"draft":["paid"]}}}]})"},
     {"NewSchema",
@@ -39,7 +39,7 @@ constexpr Component kComponents[] = {
      R"({"description":"what the sender sends, as it is: JSON, a form, text or bytes","examples":[{"ref":"refs/heads/main","repository":{"full_name":"a/b"}}]})"},
 };
 
-constexpr RouteShape kShapes[] = {
+constexpr RouteShape kIncomingShapes[] = {
     {RouteId::kCreateSchema, "NewSchema", "Schema"},
     {RouteId::kListSchemas, "", "[Schema]"},
     {RouteId::kCheckSchema, "SchemaCheck", "SchemaChecked"},
@@ -65,6 +65,6 @@ constexpr RouteShape kShapes[] = {
 
 }  // namespace
 
-ShapePart incoming_shapes() { return {kComponents, kShapes}; }
+ShapePart incoming_shapes() { return {kIncomingComponents, kIncomingShapes}; }
 
 }  // namespace millrace::runtime::api

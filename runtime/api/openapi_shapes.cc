@@ -42,7 +42,7 @@ constexpr Component kComponents[] =
         {"Pattern",
          R"({"oneOf":[{"type":"string","minLength":1},{"type":"object","required":["type","value"],"properties":{"type":{"type":"string","enum":["exact","prefix","suffix","wildcard","regex"]},"value":{"type":"string"}}}]})"},
         {"Executor",
-         R"({"type":"object","required":["type"],"properties":{"type":{"type":"string","enum":["script","webhook","command","workflow","link","action"]},"scriptId":{"type":"string"},"url":{"type":"string"},"command":{"type":"string"},"args":{"type":"array","items":{"type":"string"}},"workflowId":{"type":"string"},"headers":{"type":"object"},"timeoutMs":{"type":"integer"},"transformScriptId":{"type":"string"}}})"},
+         R"({"type":"object","required":["type"],"properties":{"type":{"type":"string","enum":["script","webhook","command","workflow","link","action"]},"scriptId":{"type":"string"},"linkId":{"type":"string"},"url":{"type":"string"},"command":{"type":"string"},"args":{"type":"array","items":{"type":"string"}},"workflowId":{"type":"string"},"headers":{"type":"object"},"timeoutMs":{"type":"integer"},"transformScriptId":{"type":"string"}}})"},
         {"Retry",
          R"({"type":"object","properties":{"maxRetries":{"type":"integer"},"initialDelayMs":{"type":"integer"},"maxDelayMs":{"type":"integer"},"backoffFactor":{"type":"number"},"jitter":{"type":"boolean"},"schedule":{"type":"string"}}})"},
         {"NewSubscription",
@@ -167,7 +167,8 @@ constexpr RouteShape kShapes[] = {
 std::span<const Component> openapi_components() {
     static const std::vector<Component> all = [] {
         std::vector<Component> out(std::begin(kComponents), std::end(kComponents));
-        for (const ShapePart& part : {incoming_shapes(), doing_shapes(), workflow_shapes()})
+        for (const ShapePart& part :
+             {incoming_shapes(), doing_shapes(), link_shapes(), workflow_shapes()})
             out.insert(out.end(), part.components.begin(), part.components.end());
         return out;
     }();
@@ -177,7 +178,8 @@ std::span<const Component> openapi_components() {
 std::span<const RouteShape> route_shapes() {
     static const std::vector<RouteShape> all = [] {
         std::vector<RouteShape> out(std::begin(kShapes), std::end(kShapes));
-        for (const ShapePart& part : {incoming_shapes(), doing_shapes(), workflow_shapes()})
+        for (const ShapePart& part :
+             {incoming_shapes(), doing_shapes(), link_shapes(), workflow_shapes()})
             out.insert(out.end(), part.shapes.begin(), part.shapes.end());
         return out;
     }();

@@ -127,6 +127,23 @@ enum class RouteOwner : std::uint8_t {
       "What would become of a webhook, and why; nothing is taken")                                 \
     X(kListSourceDeliveries, kApi, kGet, "/v2/sources/{id}/deliveries", kSourcesRead,              \
       "limit,cursor", "The last webhooks of a source and what became of them, newest first")       \
+    X(kCreateLink, kApi, kPost, "/v2/links", kLinksWrite, "", "Creates a link to another system")  \
+    X(kListLinks, kApi, kGet, "/v2/links", kLinksRead, "direction,type,limit,cursor",              \
+      "Lists links, and what each is at")                                                          \
+    X(kGetLink, kApi, kGet, "/v2/links/{id}", kLinksRead, "", "One link, and what it is at")       \
+    X(kPutLink, kApi, kPut, "/v2/links/{id}", kLinksWrite, "", "Changes a link")                   \
+    X(kPatchLink, kApi, kPatch, "/v2/links/{id}", kLinksWrite, "",                                 \
+      "Changes a link by JSON merge patch")                                                        \
+    X(kDeleteLink, kApi, kDelete, "/v2/links/{id}", kLinksWrite, "",                               \
+      "Removes a link that no subscription uses, and its position")                                \
+    X(kPauseLink, kApi, kPost, "/v2/links/{id}/pause", kLinksWrite, "",                            \
+      "Lets a link rest: nothing is read, and what is to be sent waits")                           \
+    X(kResumeLink, kApi, kPost, "/v2/links/{id}/resume", kLinksWrite, "",                          \
+      "Lets a link go on that rests or was stopped")                                               \
+    X(kResetLink, kApi, kPost, "/v2/links/{id}/reset", kLinksWrite, "",                            \
+      "Lets a source begin anew: at the start, the end, or an id")                                 \
+    X(kTestLink, kApi, kPost, "/v2/links/{id}/test", kLinksWrite, "",                              \
+      "Whether a link's peer is there and lets us in; nothing is read or sent")                    \
     X(kCreateSchedule, kApi, kPost, "/v2/schedules", kSchedulesWrite, "", "Creates a schedule")    \
     X(kCreateSchedules, kApi, kPost, "/v2/schedules/bulk", kSchedulesWrite, "",                    \
       "Creates many schedules with one sync: each is taken or refused by itself")                  \

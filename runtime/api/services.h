@@ -28,6 +28,7 @@
 #include "runtime/identity/principal.h"
 #include "runtime/identity/security_events.h"
 #include "runtime/identity/session_table.h"
+#include "runtime/links/link_agent.h"
 #include "runtime/registry/registry.h"
 #include "runtime/registry/schema_book.h"
 #include "runtime/registry/source_book.h"
@@ -172,6 +173,8 @@ public:
     virtual const RunHistory& run_history() = 0;
 
     virtual Scheduler& scheduler() = 0;
+    // Null where there are none.
+    virtual LinkAgent* links() { return nullptr; }
     // Null where there are none.
     virtual WorkflowServices workflows() { return {}; }
     virtual EndpointTable& endpoints() = 0;

@@ -145,6 +145,7 @@ Answer tenant_usage(Call& call) {
     json.field("keys", registry.table<ApiKey>().size(tenant));
     json.field("replays", *replays);
     json.field("runningExecutions", call.services.runs_of(tenant));
+    json.field("links", registry.table<Link>().size(tenant));
     json.field("schedules", registry.table<Schedule>().size(tenant));
     json.field("scripts", registry.table<Script>().size(tenant));
     json.field("secrets", registry.table<Secret>().size(tenant));

@@ -180,6 +180,15 @@ struct BehindAsk {
     std::shared_ptr<std::atomic<bool>> taken;
 };
 
+// An emitted event that stands for what could be none: a dead letter of no subscription
+// (event/misfit.h).
+struct EmittedLetter {
+    std::uint32_t entry = 0;  // which of the emitted events
+    std::string_view pattern{};  // of the letter; a static text
+    std::string event_id{};      // what it stands for
+    std::string why{};
+};
+
 // A lane's answer to the shard: rows and emitted events that take effect together.
 struct LaneResult {
     core::ShardId shard;
@@ -192,6 +201,10 @@ struct LaneResult {
     std::vector<core::TenantId> emitted_tenants;  // of each: its cause's
     // Which of them are dead letters that come back: no handler has made them.
     std::vector<std::uint32_t> returning;
+    std::vector<EmittedLetter> letters;  // by their entries
+    // Counts those of the emitted events that were in the log already, when that is known. Null:
+    // nobody asks.
+    std::shared_ptr<std::atomic<std::uint64_t>> duplicates;
     std::uint64_t deliveries = 0;   // first attempts in here: no longer waiting
     std::vector<BehindAsk> behind;  // to be known before the parts are finished
     // Deliveries that were passed over because their subscription is behind.

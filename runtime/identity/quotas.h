@@ -16,6 +16,7 @@ namespace millrace::runtime::identity {
     X(kBytes, "bytesPerSecond")                       \
     X(kConnections, "connections")                    \
     X(kEntities, "entities")                          \
+    X(kLinks, "links")                                \
     X(kReplays, "replays")                            \
     X(kRuns, "runningExecutions")                     \
     X(kSchedules, "schedules")                        \

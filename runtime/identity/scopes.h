@@ -33,6 +33,8 @@ namespace millrace::runtime::identity {
     X(kKeysRead, "keys:read")                                                 \
     X(kKeysWrite, "keys:write")                                               \
     X(kKvRead, "kv:read")                                                     \
+    X(kLinksRead, "links:read")                                               \
+    X(kLinksWrite, "links:write")                                             \
     X(kMetricsRead, "metrics:read")                                           \
     X(kReplaysRead, "replays:read")                                           \
     X(kReplaysWrite, "replays:write")                                         \

@@ -9,6 +9,7 @@
 #include "runtime/registry/endpoint.h"
 #include "runtime/registry/event_schema.h"
 #include "runtime/registry/hook.h"
+#include "runtime/registry/link.h"
 #include "runtime/registry/registry_types.h"
 #include "runtime/registry/schedule.h"
 #include "runtime/registry/secret.h"
@@ -30,6 +31,7 @@ namespace millrace::runtime {
     X(Source, sources)             \
     X(EventSchema, schemas)        \
     X(Workflow, workflows)         \
+    X(Link, links)                 \
     X(Subscription, subscriptions) \
     X(Tenant, tenants)             \
     X(ApiKey, keys)                \
@@ -48,6 +50,7 @@ using TenantRef = std::shared_ptr<const Tenant>;
 using ScheduleRef = std::shared_ptr<const Schedule>;
 using EndpointRef = std::shared_ptr<const Endpoint>;
 using HookRef = std::shared_ptr<const Hook>;
+using LinkRef = std::shared_ptr<const Link>;
 using WorkflowRef = std::shared_ptr<const Workflow>;
 
 // What a change means to those who follow. Without `before` the document is new, without `after` it

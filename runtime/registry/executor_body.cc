@@ -18,11 +18,12 @@ namespace {
 using core::JsonObject;
 using core::Presence;
 
-constexpr std::array<std::pair<std::string_view, ExecutorType>, 4> kTypes = {
+constexpr std::array<std::pair<std::string_view, ExecutorType>, 5> kTypes = {
     {{"script", ExecutorType::kScript},
      {"webhook", ExecutorType::kWebhook},
      {"command", ExecutorType::kCommand},
-     {"workflow", ExecutorType::kWorkflow}}};
+     {"workflow", ExecutorType::kWorkflow},
+     {"link", ExecutorType::kLink}}};
 constexpr std::array<std::pair<std::string_view, WebhookBody>, 4> kBodies = {
     {{"standard", WebhookBody::kStandard},
      {"envelope", WebhookBody::kEnvelope},
@@ -254,12 +255,18 @@ void read_executor(JsonObject& in, ExecutorSpec& executor, std::optional<Orderin
     executor.workflow = {};
     executor.transform = {};
     executor.script_id.clear();
+    executor.link = {};
+    executor.link_id.clear();
     if (inner->choice("type", executor.type, kTypes, Presence::kRequired)) {
         switch (executor.type) {
             case ExecutorType::kWebhook: read_webhook(*inner, executor, order); break;
             case ExecutorType::kCommand: read_command(*inner, executor); break;
             case ExecutorType::kWorkflow:
                 inner->text("workflowId", executor.script_id,
+                            {.presence = Presence::kRequired, .bytes_max = kResourceIdBytesMax});
+                break;
+            case ExecutorType::kLink:
+                inner->text("linkId", executor.link_id,
                             {.presence = Presence::kRequired, .bytes_max = kResourceIdBytesMax});
                 break;
             default:

@@ -71,10 +71,12 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
       sources_(*this, Source{}, {}),
       schemas_(*this, fresh_schema(options), {}),
       workflows_(*this, Workflow{}, {}),
+      links_(*this, Link{}, options.check_link),
       subscriptions_(
           *this, fresh_subscription(options),
           [this, check = options.check_spec](const Subscription& subscription) -> core::Status {
               if (auto share = check_script_share(subscription); !share) return share;
+              if (auto sink = check_is_sink(subscription); !sink) return sink;
               if (!check) return {};
               return check(*subscription.spec);
           }),
@@ -152,6 +154,17 @@ core::Status Registry::check_script_share(const Subscription& subscription) cons
     });
     if (there) return {};
     return identity::within_quota(identity::Quota::kScriptSubscriptions, held, most);
+}
+
+// Nothing can be sent to what events come from.
+core::Status Registry::check_is_sink(const Subscription& subscription) const {
+    if (subscription.executor.type != ExecutorType::kLink) return {};
+    const LinkRef link = links_.find(subscription.tenant, subscription.executor.link_id);
+    if (!link || link->direction == LinkDirection::kOut) return {};
+    return core::fail(core::Error(core::ErrorCode::kValidation,
+                                  "executor.linkId: link \"" + link->id +
+                                      "\" has the direction in: events come from it")
+                          .in("executor.linkId"));
 }
 
 void Registry::publish(const RegistryChange& change) {

@@ -39,6 +39,8 @@ public:
         // text.
         std::function<core::Status(const std::string& name, const std::string& source)>
             check_script;
+        // Refuses links that this server would not follow: a file that is not listed.
+        std::function<core::Status(const Link&)> check_link;
         // Refuses what the matcher can not take (a regex Hyperscan does not compile).
         std::function<core::Status(const matcher::SubscriptionSpec&)> check_spec;
     };
@@ -129,6 +131,7 @@ private:
     core::Status load();
     core::Status check_route(const Endpoint& endpoint) const;
     core::Status check_script_share(const Subscription& subscription) const;
+    core::Status check_is_sink(const Subscription& subscription) const;
 
     // DocumentHost
     RegistryRows& rows() override { return rows_; }

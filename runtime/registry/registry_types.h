@@ -29,6 +29,7 @@ struct CommandSpec;
 // A script's number in this data folder; 0 is no script; never used again.
 using ScriptNumber = core::StrongInt<struct ScriptNumberTag, std::uint32_t>;
 using WorkflowNumber = core::StrongInt<struct WorkflowNumberTag, std::uint32_t>;
+using LinkNumber = core::StrongInt<struct LinkNumberTag, std::uint32_t>;
 
 inline constexpr std::size_t kResourceIdBytesMax = 128;
 inline constexpr std::size_t kResourceNameBytesMax = 256;
@@ -73,14 +74,16 @@ struct Script {
     }
 };
 
-enum class ExecutorType : std::uint8_t { kScript, kWebhook, kCommand, kWorkflow };
-inline constexpr std::size_t kExecutorTypes = 4;
+enum class ExecutorType : std::uint8_t { kScript, kWebhook, kCommand, kWorkflow, kLink };
+inline constexpr std::size_t kExecutorTypes = 5;
 
 struct ExecutorSpec {
     ExecutorType type = ExecutorType::kScript;
     ScriptNumber script;                            // kScript; kWorkflow of one that is a script
     WorkflowNumber workflow;                        // kWorkflow of one that is a definition
     std::string script_id;                          // kScript, kWorkflow: whose id it is
+    LinkNumber link;                                // kLink
+    std::string link_id;                            // kLink
     ScriptNumber transform;                         // kWebhook: what reshapes it; 0: nothing
     std::shared_ptr<const WebhookSpec> webhook;     // kWebhook
     std::shared_ptr<const WebhookSecrets> secrets;  // kWebhook

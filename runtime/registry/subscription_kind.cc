@@ -271,12 +271,18 @@ void references(const Subscription& subscription, const VisitReference& visit) {
         visit({"script", executor.script_id, "executor.scriptId", executor.script.value});
     if (executor.type == ExecutorType::kWorkflow)
         visit(workflow_reference(executor.script_id, executor.workflow, executor.script));
+    if (executor.type == ExecutorType::kLink)
+        visit({"link", executor.link_id, "executor.linkId", executor.link.value});
 }
 
 void link(const DocumentReference& found, Subscription& next) {
     ExecutorSpec& executor = next.executor;
     if (found.kind == document_kind<Workflow>().name) {
         executor.workflow = WorkflowNumber(found.number);
+        return;
+    }
+    if (found.kind == document_kind<Link>().name) {
+        executor.link = LinkNumber(found.number);
         return;
     }
     (found.member == kTransformMember ? executor.transform : executor.script) =
@@ -305,7 +311,7 @@ constexpr DocumentKind<Subscription> kKind = {
 }  // namespace
 
 std::string_view executor_type_text(ExecutorType type) {
-    constexpr std::string_view kTexts[] = {"script", "webhook", "command", "workflow"};
+    constexpr std::string_view kTexts[] = {"script", "webhook", "command", "workflow", "link"};
     return kTexts[static_cast<std::size_t>(type)];
 }
 

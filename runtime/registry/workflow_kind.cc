@@ -72,6 +72,12 @@ core::Result<std::shared_ptr<const Subscription>> read_action(const Workflow& of
     std::optional<Ordering> order;
     read_executor(*in, made->executor, order);
     if (auto status = in->finish(); !status) return core::fail(in_action(name, status.error()));
+    if (made->executor.type == ExecutorType::kLink) {
+        return core::fail(in_action(
+            name, core::Error(core::ErrorCode::kValidation,
+                              "type: a workflow's action is no link; a step may emit an event that "
+                              "a subscription takes there")));
+    }
     if (made->executor.type == ExecutorType::kWorkflow || made->executor.secrets) {
         return core::fail(in_action(
             name, core::Error(core::ErrorCode::kValidation,

@@ -211,6 +211,8 @@ core::Result<bool> EngineServices::tell_matcher(const RegistryChange& change) {
         deps_.sources->follow(*tenant);
     if (const auto* schedule = std::get_if<DocumentChange<Schedule>>(&change))
         scheduler_->changed(*schedule);
+    if (const auto* link = std::get_if<DocumentChange<Link>>(&change); link && deps_.links)
+        deps_.links->changed(*link);
     if (const auto* schema = std::get_if<DocumentChange<EventSchema>>(&change))
         follow_schema(*schema);
     if (const auto* workflow = std::get_if<DocumentChange<Workflow>>(&change);
@@ -452,7 +454,7 @@ std::vector<api::ExecutorFigures> EngineServices::executors() {
             static_cast<std::uint64_t>(std::max<std::int64_t>(0, shard->waiting_deliveries()));
     std::uint64_t others = 0;
     for (const Lane* lane : lanes_) {
-        for (const ExecutorType type : {ExecutorType::kWebhook, ExecutorType::kCommand})
+        for (const ExecutorType type : {ExecutorType::kWebhook, ExecutorType::kCommand, ExecutorType::kLink})
             others += lane->waiting_for(type);
     }
     script.waiting -= std::min(script.waiting, others);

@@ -57,6 +57,7 @@ public:
         BehindTable* behind = nullptr;
         CancelledEvents* cancelled = nullptr;
         OutsidePort* actions = nullptr;
+        LinkAgent* links = nullptr;
         LuaWatchdogSlot* trial_slot = nullptr;
         CanaryTable* canaries = nullptr;
         BehindOrders* behind_orders = nullptr;
@@ -133,6 +134,7 @@ public:
     std::size_t runs_of(core::TenantId tenant) override { return calls_->runs_of(tenant); }
     const RunHistory& run_history() override { return runs_; }
     Scheduler& scheduler() override { return *scheduler_; }
+    LinkAgent* links() override { return deps_.links; }
     void connect_workflows(const api::WorkflowServices& workflows) { workflows_ = workflows; }
     api::WorkflowServices workflows() override { return workflows_; }
     api::EndpointTable& endpoints() override { return endpoints_; }

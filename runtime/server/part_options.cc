@@ -83,6 +83,7 @@ identity::Quotas quota_defaults(const core::QuotaConfig& quota) {
     out.set(Quota::kBytes, quota.bytes_per_second);
     out.set(Quota::kConnections, quota.connections);
     out.set(Quota::kEntities, quota.entities);
+    out.set(Quota::kLinks, quota.links);
     out.set(Quota::kReplays, quota.replays);
     out.set(Quota::kRuns, quota.running_executions);
     out.set(Quota::kSchedules, quota.schedules);

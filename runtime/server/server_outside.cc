@@ -2,6 +2,7 @@
 // start knows again of it: events that were cancelled, versions on trial, the state of receivers.
 #include "runtime/executors/command_executor.h"
 #include "runtime/executors/webhook_executor.h"
+#include "runtime/identity/limits.h"
 #include "runtime/server/part_options.h"
 #include "runtime/server/server_parts.h"
 #include "store/database.h"
@@ -43,6 +44,9 @@ core::Status ServerParts::build_courier() {
             &clock, std::move(*rules), [this] { return registry->snapshot(); }});
         outside = std::make_unique<OutsideSwitch>(*actions, *database_client);
     }
+    if (!seams.make_reactor) {
+        if (auto built = build_links(); !built) return built;
+    }
     DeliveryTester::Deps deps;
     deps.clock = &clock;
     deps.random = &random;
@@ -54,6 +58,42 @@ core::Status ServerParts::build_courier() {
     deps.post = [this](std::function<void()> task) { conductor.post_answer(std::move(task)); };
     tester = std::make_unique<DeliveryTester>(std::move(deps));
     return {};
+}
+
+core::Status ServerParts::build_links() {
+    auto rules = address_rules(config.http_client);
+    if (!rules) return core::fail(std::move(rules.error()));
+    auto files = FileAccess::make(config.links.file_allow);
+    if (!files) return core::fail(std::move(files.error()));
+    LinkAgent::Deps deps;
+    deps.clock = &clock;
+    deps.log = &log;
+    deps.metrics = &metrics;
+    deps.database = database.get();
+    deps.registry = [this] { return registry->snapshot(); };
+    deps.shards = shard_count;
+    deps.event_bytes_max = static_cast<std::size_t>(config.events.event_bytes_max);
+    deps.rules = std::move(*rules);
+    deps.files = std::move(*files);
+    // Behind the lanes, the scheduler and the orchestrator.
+    deps.submit = [this](core::ShardId shard, std::unique_ptr<LaneResult>& result) {
+        return shards[shard.value]->take_result(
+            static_cast<std::uint32_t>(lanes.size() + call_lanes.size() + 2), result);
+    };
+    deps.may_take = [this](core::TenantId tenant, std::size_t events,
+                           std::size_t bytes) -> core::Status {
+        const auto holder = sources.holder_of(tenant);
+        if (!holder) return {};
+        return identity::take_quota(*holder, static_cast<std::int64_t>(events),
+                                    static_cast<std::int64_t>(bytes), clock.monotonic_ns());
+    };
+    deps.holds = [this] {
+        // relaxed: a hint; no data behind it
+        return !database->space().accepting() ||
+               state.short_of_memory.load(std::memory_order_relaxed);
+    };
+    links = std::make_unique<LinkAgent>(std::move(deps));
+    return links->load(set_aside);
 }
 
 void ServerParts::append_outside_figures(std::vector<api::ExecutorFigures>& out) const {
@@ -86,6 +126,12 @@ void ServerParts::append_outside_figures(std::vector<api::ExecutorFigures>& out)
     }
     add_waiting(workflow, ExecutorType::kWorkflow);
     out.push_back(workflow);
+    api::ExecutorFigures link{.type = executor_type_text(ExecutorType::kLink)};
+    link.enabled = links != nullptr;
+    link.limit = LinkPort::kSendsWaitingMax;
+    if (links) link.running = links->sending();
+    add_waiting(link, ExecutorType::kLink);
+    out.push_back(link);
 }
 
 // What waits somewhere else than with those who make the calls: in lanes, behind in the log, for

@@ -26,6 +26,7 @@
 #include "runtime/executors/endpoints.h"
 #include "runtime/identity/authenticator.h"
 #include "runtime/identity/session_table.h"
+#include "runtime/links/link_agent.h"
 #include "runtime/lua/lua_watchdog.h"
 #include "runtime/orchestrator/orchestrator.h"
 #include "runtime/registry/registry.h"
@@ -142,6 +143,7 @@ public:
     std::unique_ptr<CommandRunner> commands;
     std::unique_ptr<ActionCaller> actions;
     std::unique_ptr<DatabaseClient> database_client;
+    std::unique_ptr<LinkAgent> links;  // null: the simulator has none
     std::unique_ptr<OutsideSwitch> outside;  // what scripts ask for by a name
     std::unique_ptr<DeliveryTester> tester;
     std::unique_ptr<RetentionChore> retention;
@@ -174,7 +176,7 @@ public:
     // In the order of starting.
     std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread,
         feeder_thread, scheduler_thread, orchestrator_thread, courier_thread, commands_thread,
-        database_thread, sideline_thread, haul_thread, shadow_thread;
+        database_thread, links_thread, sideline_thread, haul_thread, shadow_thread;
     std::vector<std::unique_ptr<core::AgentThread>> syncer_threads, lane_threads, shard_threads;
 
 private:
@@ -192,6 +194,7 @@ private:
     core::Status load_cancelled();
     core::Status load_canaries();
     core::Status build_scheduler();
+    core::Status build_links();
     core::Status build_orchestrator();
     std::unique_ptr<RuleRunner> make_rule_runner();
     ExecutorSet make_executors(LuaWatchdogSlot* slot, std::uint64_t seed, AnswerPort& port);

@@ -44,6 +44,7 @@ void ServerParts::start_threads() {
     if (courier) courier_thread = run(*courier);
     if (commands) commands_thread = run(*commands);
     if (database_client) database_thread = run(*database_client);
+    if (links) links_thread = run(*links);
     sideline_thread = run(sideline, Priority::kChores);
     haul_thread = run(haul, Priority::kChores);
     shadow_thread = run(*shadow);
@@ -65,6 +66,7 @@ void ServerParts::stop_threads() {
     courier_thread.reset();
     commands_thread.reset();
     database_thread.reset();
+    links_thread.reset();
     lane_threads.clear();
     watchdog.stop();
     writer_thread.reset();
@@ -89,6 +91,7 @@ bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<
     wait_for([&] { return all(shards, [](const Shard& s) { return s.edge_idle(); }); });
     // Deliveries under way end; what is durable and not begun goes on after the next start.
     scheduler->stop_firing();
+    if (links) links->stop_reading();
     orchestrator->stop_taking();
     feeder->stop_feeding();
     for (auto& shard : shards) shard->post([](Shard& s) { s.stop_dispatch(); });

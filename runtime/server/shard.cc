@@ -365,6 +365,7 @@ void Shard::finish(IngestRequest& request) {
         case IngestOrigin::kHttp: edge_http_.finish(request); break;
         case IngestOrigin::kLine: edge_lines_.finish(request); break;
         case IngestOrigin::kLane: {
+            count_duplicates(request);
             // Events with a key of another shard are in its log now: the rows may follow.
             const std::unique_ptr<LaneResult> result(std::exchange(request.lane_result, nullptr));
             if (!result) break;
@@ -422,6 +423,29 @@ void Shard::take_own_events(std::string_view lines, std::span<const core::Tenant
     start(request);
 }
 
+// What stands for something that could be no event is a dead letter with it.
+void Shard::mark_letters(IngestRequest& request, const LaneResult& result) {
+    for (IngestItem& item : request.items) {
+        const auto letter = std::find_if(
+            result.letters.begin(), result.letters.end(),
+            [&](const EmittedLetter& one) { return one.entry == item.entry; });
+        if (letter == result.letters.end()) continue;
+        item.event_id = request.texts.emplace_back(letter->event_id);
+        item.letter_pattern = letter->pattern;
+        item.dead_letter = request.texts.emplace_back(letter->why);
+    }
+}
+
+void Shard::count_duplicates(IngestRequest& request) {
+    if (!request.duplicates) return;
+    const auto count =
+        std::count_if(request.items.begin(), request.items.end(),
+                      [](const IngestItem& item) { return item.duplicate; });
+    // relaxed: a figure; no data behind it
+    request.duplicates->fetch_add(static_cast<std::uint64_t>(count), std::memory_order_relaxed);
+    request.duplicates = nullptr;
+}
+
 void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
     if (!result->emitted) {
         commit_lane_result(*result);
@@ -446,6 +470,9 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
         if (read) metrics_.dropped.add();
     }
     metrics_.emitted.add(request.items.size());
+    request.duplicates = result->duplicates;
+    if (!result->letters.empty()) [[unlikely]]
+        mark_letters(request, *result);
     for (IngestItem& item : request.items) {
         const bool returned =
             std::binary_search(result->returning.begin(), result->returning.end(), item.entry);

@@ -222,6 +222,8 @@ private:
     void home_done(IngestRequest& request);
     void finish(IngestRequest& request);
     void take_lane_result(std::unique_ptr<LaneResult> result);
+    static void mark_letters(IngestRequest& request, const LaneResult& result);
+    static void count_duplicates(IngestRequest& request);
     void commit_lane_result(LaneResult& result);
     void on_block_durable(const store::EventBlock& block, std::span<const DeliveryItem> items);
     void on_request_done(IngestRequest& request);

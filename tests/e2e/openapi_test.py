@@ -134,9 +134,10 @@ class OpenApiTest(ServerCase):
     # What is made of which example, and where.
     DOCUMENTS = (("NewSchema", "/v2/schemas", "order"), ("NewWebhookSource", "/v2/sources", "github-main"),
                  ("NewEndpoint", "/v2/endpoints", "order"), ("NewHook", "/v2/hooks", "welcome"),
-                 ("NewAction", "/v2/actions", "sms.send"), ("NewWorkflow", "/v2/workflows", "order-flow"))
+                 ("NewAction", "/v2/actions", "sms.send"), ("NewWorkflow", "/v2/workflows", "order-flow"),
+                 ("NewLink", "/v2/links", "orders-in"))
     KINDS = ("/v2/schemas", "/v2/sources", "/v2/webhooks", "/v2/endpoints", "/v2/entities", "/v2/hooks",
-             "/v2/actions", "/v2/workflows", "/v2/workflow-runs", "/v2/workflow-keys")
+             "/v2/actions", "/v2/links", "/v2/workflows", "/v2/workflow-runs", "/v2/workflow-keys")
 
     def example(self, name):
         return self.components[name]["examples"][0]
@@ -200,6 +201,10 @@ class OpenApiTest(ServerCase):
         self.call("GET", "/v2/entities/{type}", type="customer")
         self.call("POST", "/v2/hooks/run", self.example("HookRun"))
         self.assertFalse(self.call("POST", "/v2/actions/{id}/call", self.example("ActionCall"), id="sms.send")["success"])
+
+        for verb in ("pause", "resume", "test"):
+            self.call("POST", "/v2/links/{id}/" + verb, id="orders-in")
+        self.call("POST", "/v2/links/{id}/reset", self.example("LinkReset"), id="orders-in")
 
         run = self.call("POST", "/v2/workflows/{id}/execute", self.example("WorkflowExecute"), id="order-flow")["runId"]
         wait_until("the run's end", lambda: self.server.get(f"/v2/workflow-runs/{run}").json()["endedAt"])

@@ -117,6 +117,9 @@ class Quotas(KeyedCase):
         self.twice("schedules", "/v2/schedules",
                    {"type": "interval", "intervalMs": 86400000, "event": {"pattern": "tick"}})
 
+    def test_links(self):
+        self.twice("links", "/v2/links", {"direction": "in", "type": "redis", "config": {"host": "10.0.0.1", "stream": "s"}})
+
     def test_scripts(self):
         self.twice("scripts", "/v2/scripts", {"source": QUICK})
 

@@ -86,6 +86,8 @@ class Tenants(KeyedCase):
                                                   "secrets": ["alpha-secret-word"]})
         action = cls.made(tenant, "/v2/actions", {"name": "alpha-secret-action", "executor": {
             "type": "webhook", "url": "https://example.com/"}})
+        link = cls.made(tenant, "/v2/links", {"id": "alpha-secret-link", "direction": "in", "type": "redis",
+                                              "config": {"host": "10.0.0.1", "stream": "s"}})
         replay = cls.made(tenant, "/v2/replays", {"subscriptionIds": [subscription["id"]],
                                                   "pattern": "nothing.of.it"})
         run = cls.call(tenant, "POST", "/v2/script/run", {"scriptId": good["id"]}).json()
@@ -94,7 +96,7 @@ class Tenants(KeyedCase):
                 "subscriptions": subscription["id"], "dlq": listed("/v2/dlq")[0]["id"],
                 "executions": listed("/v2/executions")[0]["id"], "run": run["executionId"],
                 "endpoints": endpoint["id"], "schedules": schedule["id"], "schemas": schema["id"],
-                "sources": source["id"], "actions": action["id"], "replays": replay["id"], "keys": cls.keys[tenant]["id"], "tenants": tenant}
+                "links": link["id"], "sources": source["id"], "actions": action["id"], "replays": replay["id"], "keys": cls.keys[tenant]["id"], "tenants": tenant}
 
     def routes(self):
         paths = self.call("beta", "GET", "/openapi.json").json()["paths"]

@@ -8,7 +8,7 @@ packages_run() {
     echo ca-certificates tzdata
     echo libgtest-dev libbenchmark-dev libssl-dev libcurl4-openssl-dev libpq-dev zlib1g-dev
     echo libsimdjson-dev liburing-dev librocksdb-dev liblz4-dev libxxhash-dev libzstd-dev
-    echo libtomlplusplus-dev libcli11-dev
+    echo libtomlplusplus-dev libcli11-dev libhiredis-dev
     echo libconcurrentqueue-dev libexpected-dev node-llhttp libhowardhinnant-date-dev
     if is_arm; then
         echo libvectorscan-dev
@@ -23,7 +23,13 @@ packages_test() {
     echo git=git python3=python3 curl=curl clang-format-14=clang-format-14
     echo nodejs=node npm=npm  # the demo is a test too
     echo postgresql-15=/usr/lib/postgresql/15/bin/postgres  # what sdk.db is tried against
+    packages_links
     echo json-schema-test-suite  # draft 7, as its authors understand it
+}
+
+# The peers that links are tried against.
+packages_links() {
+    echo redis-server=redis-server redis-tools=redis-cli
 }
 
 # The demo takes its input from a package of the npm registry.

@@ -1,0 +1,115 @@
+// /v2/links: the documents, each with what its link is at under "status".
+#include "runtime/api/documents.h"
+#include "runtime/api/handlers.h"
+#include "runtime/api/link_view.h"
+
+#include <string>
+#include <utility>
+
+namespace millrace::runtime::api {
+namespace {
+
+void append_link_status(core::JsonWriter& json, const LinkStatus& status, LinkDirection direction) {
+    json.begin_object().field("state", status.state).field_or_null("reason", status.reason);
+    if (direction == LinkDirection::kIn) {
+        json.raw_field("position", status.position.empty() ? "null" : status.position);
+        json.key("lag");
+        status.lag ? json.value(*status.lag) : json.value(nullptr);
+        json.field_or_null("lagUnit", status.lag_unit);
+        json.field("taken", status.taken).field("duplicates", status.duplicates);
+        json.field("rejected", status.rejected);
+        json.field("missed", status.missed).field("gaps", status.gaps);
+    } else {
+        json.field("sent", status.sent).field("failed", status.failed);
+        json.field("pending", status.pending);
+    }
+    json.key("lastError");
+    if (status.last_error_at_us == 0) {
+        json.value(nullptr);
+    } else {
+        json.begin_object().field("message", status.last_error);
+        time_field(json, "at", status.last_error_at_us).end_object();
+    }
+    json.end_object();
+}
+
+// A change's answer, with what the link is at.
+Answer with_link_status(Call& call, Answer&& answer, std::string_view id) {
+    if (!answer) return std::move(answer);
+    const auto link = call.services.registry().table<Link>().find(call.tenant(), id);
+    if (link) answer->body = link_view(call.services, *link);
+    return std::move(answer);
+}
+
+}  // namespace
+
+std::string link_view(Services& services, const Link& link) {
+    std::string out = document_kind<Link>().show(link);
+    out.pop_back();
+    out += ",\"status\":";
+    // The agent has not come to it yet.
+    LinkStatus status;
+    if (LinkAgent* const links = services.links()) {
+        if (auto seen = links->look(link.number)) status = std::move(*seen);
+    }
+    if (link.paused) status.state = "paused";
+    core::JsonWriter json(out);
+    append_link_status(json, status, link.direction);
+    return out + "}";
+}
+
+ApiResponse link_response(Services& services, int status, const Link& link) {
+    ApiResponse response = document_response(status, link);
+    response.body = link_view(services, link);
+    return response;
+}
+
+Answer create_link(Call& call) {
+    auto made = call.services.registry().table<Link>().create(change_context(call),
+                                                              call.request.body_view());
+    const std::string id = made ? made->after->id : "";
+    return with_link_status(call, changed<Link>(call, std::move(made), 201), id);
+}
+
+Answer put_link(Call& call) {
+    return with_link_status(call, change_document<Link, &DocumentTable<Link>::put>(call),
+                            call.request.param("id"));
+}
+
+Answer patch_link(Call& call) {
+    return with_link_status(call, change_document<Link, &DocumentTable<Link>::patch>(call),
+                            call.request.param("id"));
+}
+
+Answer get_link(Call& call) {
+    const std::string_view id = call.request.param("id");
+    const auto link = call.services.registry().table<Link>().find(call.tenant(), id);
+    if (!link) return not_found("link", id);
+    return link_response(call.services, 200, *link);
+}
+
+Answer list_links(Call& call) {
+    const auto limit = call.limit();
+    if (!limit) return core::fail(limit.error());
+    const auto after = call.key_cursor();
+    if (!after) return core::fail(after.error());
+    const std::string direction = call.text("direction");
+    const std::string type = call.text("type");
+    ListBody body;
+    std::size_t count = 0;
+    std::string last, next;
+    call.services.registry().table<Link>().list(call.tenant(), *after, [&](const LinkRef& link) {
+        if (!direction.empty() && link_direction_text(link->direction) != direction) return true;
+        if (!type.empty() && link_type_text(link->type) != type) return true;
+        if (count++ == *limit) {
+            next = encode_key_cursor(last);
+            return false;
+        }
+        body.json().raw(link_view(call.services, *link));
+        last = link->id;
+        return true;
+    });
+    return body.finish(next);
+}
+
+}  // namespace millrace::runtime::api

@@ -1,0 +1,169 @@
+// What: the agent that runs links: reads their sources into the log, sends deliveries to their
+//       sinks, and comes back to peers that are gone. What a source has read goes to a shard as one
+//       result: events, what could be none, and the position behind them are one commit, or the
+//       position is the later one. So after a crash nothing is missing, and what comes again has
+//       the ids that it had.
+// Threads: do_work() its own; changed(), resume(), test(), look(), send() and cancel() any; load()
+//       before the threads start.
+// Lifetime: borrows all of Deps; receivers outlive its thread.
+// Limits: one batch of a source at a time, LinkRun::kUnderWayMax of its commits under way; then it
+//         is not read (overflow policy: the peer keeps it). kTrialsMax tests.
+// Failure: a peer that fails is tried again, later each time; one whose source stopped stands until
+//          somebody resumes or resets it. A state that does not read is set aside, and its link
+//          stays stopped: it would begin anew by itself.
+#pragma once
+
+#include "core/agent.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "core/result.h"
+#include "core/task_queue.h"
+#include "runtime/delivery/lane_job.h"
+#include "runtime/links/file_access.h"
+#include "runtime/links/link_events.h"
+#include "runtime/links/link_port.h"
+#include "runtime/links/link_run.h"
+#include "runtime/registry/registry_snapshot.h"
+#include "runtime/registry/secret_names.h"
+#include "runtime/registry/set_aside.h"
+
+#include <atomic>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace millrace::store {
+class Database;
+}
+
+namespace millrace::runtime {
+
+class LinkAgent final : public core::Agent, public LinkPort {
+public:
+    static constexpr std::size_t kTrialsMax = 16;
+    static constexpr std::int64_t kTrialNs = 5'000'000'000;
+
+    struct Deps {
+        const core::Clock* clock = nullptr;
+        core::Log* log = nullptr;
+        core::Metrics* metrics = nullptr;
+        store::Database* database = nullptr;
+        std::function<RegistrySnapshotRef()> registry;
+        std::size_t shards = 1;
+        std::size_t event_bytes_max = 0;
+        courier::AddressRules rules;
+        FileAccess files;
+        // False when the shard's ring is full.
+        std::function<bool(core::ShardId, std::unique_ptr<LaneResult>&)> submit;
+        // Whether the tenant may send so many events and bytes now; they count then.
+        std::function<core::Status(core::TenantId, std::size_t events, std::size_t bytes)> may_take;
+        // Nothing may be read now.
+        std::function<bool()> holds;
+    };
+    explicit LinkAgent(Deps deps);
+    ~LinkAgent() override;
+
+    core::Status load(SetAside& aside);
+
+    std::string_view name() const override { return "links"; }
+    std::size_t do_work() override;
+    void wait(std::int64_t timeout_us) override;
+    void wake() override;
+
+    void changed(const DocumentChange<Link>& change);
+    // One that stopped goes on from where it was.
+    void resume(LinkNumber number);
+    // `done` gets what came of it, once, on this agent's thread.
+    using Tested = std::function<void(LinkTest&&)>;
+    void test(const LinkRef& link, Tested done);
+    // Nothing: it is not known yet.
+    std::optional<LinkStatus> look(LinkNumber number) const;
+
+    // Deliveries that are on their way to peers.
+    std::uint64_t sending() const;
+
+    bool send(LinkReceiver& receiver, std::uint64_t ticket, LinkSend&& what) override;
+    void cancel(LinkReceiver& receiver, std::uint64_t ticket) override;
+
+    // From now on no source is read.
+    void stop_reading() { stopping_.store(true, std::memory_order_relaxed); }
+
+private:
+    static constexpr std::size_t kOrdersPerTurn = 4'096;
+    static constexpr std::int64_t kShowNs = 100'000'000;
+
+    struct Sending {
+        LinkReceiver* receiver = nullptr;
+        std::uint64_t ticket = 0;
+    };
+    struct Trial {
+        LinkRef link;
+        std::unique_ptr<LinkSource> source;
+        std::unique_ptr<LinkSink> sink;
+        std::int64_t began_ns = 0;
+        Tested done;
+    };
+
+    // link_agent.cc
+    void take_up(const LinkRef& link);
+    void forget(std::uint32_t number);
+    bool flush();
+    std::unique_ptr<LaneResult> new_result(const LinkRun& run) const;
+    void keep_state(LinkRun& run);
+    bool may_run(const LinkRun& run) const;
+    core::Result<LinkConfig> filled_config(const Link& link);
+    void note_error(LinkRun& run, const std::string& why);
+    void on_trouble(LinkRun& run, const PeerTrouble& trouble);
+    PeerDeps peer_deps() const;
+
+    // link_reading.cc
+    std::size_t read(LinkRun& run);
+    bool open_source(LinkRun& run);
+    bool pay_for_batch(LinkRun& run);
+    bool take_batch(LinkRun& run);
+
+    // link_sending.cc
+    void take_send(std::uint64_t id, LinkSend&& what);
+    std::size_t write(LinkRun& run);
+    bool open_sink(LinkRun& run);
+    void answer(std::uint64_t id, std::string&& error);
+    void fail_all(LinkRun& run, const std::string& why);
+
+    // link_status.cc
+    void show(bool now);
+    LinkStatus status_of(const LinkRun& run) const;
+    void tell_figures(LinkRun& run, const LinkStatus& status);
+    std::size_t work_at_trials();
+    bool trial_over(Trial& trial, LinkTest& out);
+
+    const Deps deps_;
+    int wake_fd_ = -1;
+    core::MetricsRole& role_;
+    core::TaskQueue<std::function<void()>> orders_{kSendsWaitingMax};
+    SecretNames secrets_;
+    RegistrySnapshotRef registry_;  // of this turn
+    LinkEvents events_;
+    std::string lines_;
+    std::map<std::uint32_t, LinkRun> runs_;
+    std::vector<std::list<std::unique_ptr<LaneResult>>> outbox_;  // by shard
+    std::map<std::uint64_t, Sending> sending_;
+    std::map<std::pair<LinkReceiver*, std::uint64_t>, std::uint64_t> by_ticket_;
+    std::uint64_t sends_ = 0;
+    std::list<Trial> trials_;
+    std::vector<SinkAnswer> answers_;
+    std::atomic<bool> stopping_{false};
+
+    mutable std::mutex mutex_;  // shown_
+    std::map<std::uint32_t, LinkStatus> shown_;
+    std::int64_t shown_ns_ = 0;
+};
+
+}  // namespace millrace::runtime

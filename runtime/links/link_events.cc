@@ -1,0 +1,168 @@
+#include "runtime/links/link_events.h"
+
+#include "core/base64.h"
+#include "core/buffer.h"
+#include "core/json_validate.h"
+#include "core/json_writer.h"
+#include "core/timestamp.h"
+#include "runtime/event/misfit.h"
+#include "runtime/event/tenant_names.h"
+#include "runtime/identity/security_events.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+
+namespace millrace::runtime {
+namespace {
+
+void append_source(core::JsonWriter& json, const Link& link) {
+    json.key("source").begin_object().field("type", "integration").field("id", link.id);
+    json.end_object();
+}
+
+bool is_utf8_text(std::string_view text) {
+    return simdjson::validate_utf8(text.data(), text.size());
+}
+
+}  // namespace
+
+LinkEvents::LinkEvents(std::size_t event_bytes_max)
+    : event_bytes_max_(event_bytes_max), parser_({.event_bytes_max = event_bytes_max}) {}
+
+// The text with readable bytes behind its end.
+std::string_view LinkEvents::padded() {
+    const std::size_t bytes = text_.size();
+    text_.append(core::kPaddingBytes, ' ');
+    text_.resize(bytes);
+    return text_;
+}
+
+core::Status LinkEvents::check(const Link& link, std::string_view text) {
+    envelope_ = {};
+    if (auto read = parser_.parse_one(text, nullptr, envelope_, nullptr); !read) return read;
+    if (envelope_.has(core::EnvelopeField::kTenantId) &&
+        envelope_.tenant_id != tenant_name(link.tenant))
+        return core::fail(foreign_tenant(envelope_.tenant_id, link.tenant));
+    if (envelope_.pattern.starts_with(identity::kSecurityPrefix))
+        return core::fail(core::ErrorCode::kForbidden,
+                          "pattern: events system.security.* are the server's own");
+    return {};
+}
+
+// As it was sent, with what it does not say itself: who it is from, and which it is.
+void LinkEvents::make_envelope(const Link& link, const SourceBatch::Entry& entry) {
+    const std::size_t begin = entry.text.find('{') + 1;
+    std::string members;
+    core::JsonWriter json(members);
+    json.begin_object();
+    if (!envelope_.has(core::EnvelopeField::kEventId)) json.field("eventId", id_);
+    if (!envelope_.has(core::EnvelopeField::kSource)) append_source(json, link);
+    json.end_object();
+    text_.assign(members, 0, members.size() - 1);
+    if (members.size() > 2) text_ += ',';
+    text_.append(entry.text.substr(begin));
+}
+
+void LinkEvents::make_wrapped(const Link& link, const SourceBatch::Entry& entry) {
+    text_.clear();
+    core::JsonWriter json(text_);
+    json.begin_object().field("eventId", id_).field("pattern", link.config.pattern);
+    append_source(json, link);
+    if (entry.at_us != 0) json.field("timestamp", core::format_timestamp(entry.at_us));
+    if (link.config.format == LinkFormat::kText) {
+        json.key("payload").begin_object().field("text", entry.text).end_object();
+    } else {
+        json.raw_field("payload", entry.text);
+    }
+    json.end_object();
+}
+
+core::Status LinkEvents::make_event(const Link& link, const SourceBatch::Entry& entry) {
+    if (entry.whole_bytes > entry.text.size() + 2) {
+        return core::fail(core::ErrorCode::kPayloadTooLarge,
+                          "has " + std::to_string(entry.whole_bytes) +
+                              " bytes; the limit of an event is " +
+                              std::to_string(event_bytes_max_));
+    }
+    if (link.config.format == LinkFormat::kText && !is_utf8_text(entry.text))
+        return core::fail(core::ErrorCode::kValidation, "is no UTF-8");
+    // It is read by itself first: only what is one value may stand inside an event.
+    if (link.config.format == LinkFormat::kEnvelope) {
+        text_.assign(entry.text);
+        if (auto good = check(link, padded()); !good) return good;
+        make_envelope(link, entry);
+    } else {
+        if (link.config.format != LinkFormat::kText) {
+            if (auto good = core::json_validate(entry.text); !good) return good;
+        }
+        make_wrapped(link, entry);
+    }
+    return check(link, padded());
+}
+
+void LinkEvents::make_letter(const Link& link, const SourceBatch::Entry& entry,
+                             std::string_view why) {
+    // Of such bytes no event comes: it needs one that somebody gives it. No pattern, so that
+    // nothing takes it before.
+    const std::string_view kept =
+        entry.text.substr(0, std::min({kPoisonBytesKept, event_bytes_max_ / 4, entry.text.size()}));
+    text_.clear();
+    core::JsonWriter json(text_);
+    json.begin_object().field("eventId", misfit_id(id_)).field("pattern", kLinkRejectedPattern);
+    append_source(json, link);
+    json.key("payload").begin_object().field("schemaId", nullptr);
+    json.key("errors").begin_array().begin_object().field("message", why).end_object().end_array();
+    json.key("event").begin_object().field("eventId", id_);
+    append_source(json, link);
+    json.key("x-link").begin_object().field("id", link.id).field("bytes", entry.whole_bytes);
+    json.field("base64", core::encode_base64(kept));
+    // For whoever looks at it; escapes may make six bytes of one.
+    if (kept.size() <= event_bytes_max_ / 16 && is_utf8_text(kept)) json.field("text", kept);
+    json.end_object().end_object().end_object().end_object();
+}
+
+void LinkEvents::make_gap(const Link& link, const SourceBatch& batch) {
+    text_.clear();
+    core::JsonWriter json(text_);
+    json.begin_object().field(
+        "eventId", link.id + ":gap:" + batch.missed_to + ":" + std::to_string(batch.missed));
+    json.field("pattern", kLinkGapPattern);
+    append_source(json, link);
+    json.key("payload").begin_object().field("linkId", link.id).key("missed");
+    batch.missed > 0 ? json.value(batch.missed) : json.value(nullptr);
+    json.field("after", batch.missed_from).field("before", batch.missed_to);
+    json.end_object().end_object();
+}
+
+std::size_t LinkEvents::append(const Link& link, const SourceBatch& batch, std::string& lines,
+                               LaneResult& result) {
+    const auto add_line = [&] {
+        // Blanks between members: inside of texts there are none of them.
+        std::replace_if(
+            text_.begin(), text_.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+        lines.append(text_).append("\n");
+        result.emitted_depths.push_back(0);
+        result.emitted_tenants.push_back(link.tenant);
+    };
+    if (batch.gap) {
+        make_gap(link, batch);
+        add_line();
+    }
+    std::size_t letters = 0;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+        const SourceBatch::Entry entry = batch[i];
+        id_.assign(link.id).append(":").append(entry.id);
+        if (auto made = make_event(link, entry); !made) {
+            make_letter(link, entry, made.error().message);
+            result.letters.push_back({static_cast<std::uint32_t>(result.emitted_tenants.size()),
+                                      kLinkRejectedPattern, id_,
+                                      "link " + link.id + ": " + made.error().message});
+            ++letters;
+        }
+        add_line();
+    }
+    return letters;
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,30 @@
+#include "runtime/links/link_peer.h"
+
+#include "runtime/links/file_sink.h"
+#include "runtime/links/file_source.h"
+#include "runtime/links/postgres_link.h"
+#include "runtime/links/redis_link.h"
+
+namespace millrace::runtime {
+
+std::unique_ptr<LinkSource> make_source(const PeerDeps& deps, const Link& link,
+                                        const LinkConfig& config, std::string_view position) {
+    switch (link.type) {
+        case LinkType::kFile: return std::make_unique<FileSource>(deps, config, position);
+        case LinkType::kPostgres: return std::make_unique<PostgresSource>(deps, config, position);
+        case LinkType::kRedis: break;
+    }
+    return std::make_unique<RedisSource>(deps, config, position);
+}
+
+std::unique_ptr<LinkSink> make_sink(const PeerDeps& deps, const Link& link,
+                                    const LinkConfig& config) {
+    switch (link.type) {
+        case LinkType::kFile: return std::make_unique<FileSink>(deps, config);
+        case LinkType::kPostgres: return std::make_unique<PostgresSink>(deps, config);
+        case LinkType::kRedis: break;
+    }
+    return std::make_unique<RedisSink>(deps, config);
+}
+
+}  // namespace millrace::runtime

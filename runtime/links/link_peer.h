@@ -1,0 +1,106 @@
+// What: the two ends of a link as its agent sees them: a source that is read from a position, and a
+//       sink that texts are sent to. A type of link is an implementation of one or both; it knows
+//       its peer and nothing of registry, log or deliveries.
+// Threads: the links' own. None of the calls blocks, but for what names of hosts and files cost.
+// Lifetime: made when its peer is wanted, gone when it is not or when it said trouble().
+// Limits: a turn is bounded by a batch, or kSinkTurnTexts.
+// Failure: trouble() says what and whether it is worth trying again. A source never skips
+//          anything by itself: what it can not find any more stops it.
+#pragma once
+
+#include "core/clock.h"
+#include "runtime/courier/address_rules.h"
+#include "runtime/links/source_batch.h"
+#include "runtime/registry/link.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <poll.h>
+
+namespace millrace::runtime {
+
+class FileAccess;
+
+// What a peer is made with. Texts of `config` have their secrets filled in.
+struct PeerDeps {
+    const core::Clock* clock = nullptr;
+    const courier::AddressRules* rules = nullptr;
+    const FileAccess* files = nullptr;
+    std::size_t event_bytes_max = 0;
+    bool probes = false;  // whether it could be used is all that is asked: nothing is made
+};
+
+struct PeerTrouble {
+    bool stops = false;  // a person has to look at it; else it is tried again
+    std::string why;
+};
+
+class LinkPeer {
+public:
+    virtual ~LinkPeer() = default;
+
+    // It is there and lets us in.
+    virtual bool ready() const = 0;
+    const std::optional<PeerTrouble>& trouble() const { return trouble_; }
+    // What is no trouble and keeps it from being ready; empty: nothing.
+    virtual std::string_view waits_because() const { return {}; }
+    // What to wait for beside the time; false: nothing.
+    virtual bool waits_for(pollfd&) const { return false; }
+
+protected:
+    void fail(std::string why) {
+        if (!trouble_) trouble_ = PeerTrouble{false, std::move(why)};
+    }
+    void stop(std::string why) {
+        if (!trouble_) trouble_ = PeerTrouble{true, std::move(why)};
+    }
+
+private:
+    std::optional<PeerTrouble> trouble_;
+};
+
+class LinkSource : public LinkPeer {
+public:
+    // Reads what there is, behind what it has read; `batch` is empty. What it did.
+    virtual std::size_t turn(SourceBatch& batch) = 0;
+    // What is there and not read yet, in lag_unit(); nothing: not known.
+    virtual std::optional<std::uint64_t> lag() const = 0;
+    virtual std::string_view lag_unit() const = 0;
+};
+
+struct SinkText {
+    std::uint64_t ticket = 0;
+    std::string id;  // of the event
+    std::string pattern;
+    std::string text;  // the envelope
+};
+
+struct SinkAnswer {
+    std::uint64_t ticket = 0;
+    std::string error;  // empty: it has it
+};
+
+class LinkSink : public LinkPeer {
+public:
+    static constexpr std::size_t kSinkTurnTexts = 1'024;
+
+    // Only while ready(). What was given and not answered when trouble() comes may have arrived.
+    virtual void send(SinkText&& text) = 0;
+    virtual std::size_t turn(std::vector<SinkAnswer>& answers) = 0;
+    // Given and not answered.
+    virtual std::size_t pending() const = 0;
+};
+
+// `position`: of an earlier batch; empty: config.from.
+std::unique_ptr<LinkSource> make_source(const PeerDeps& deps, const Link& link,
+                                        const LinkConfig& config, std::string_view position);
+std::unique_ptr<LinkSink> make_sink(const PeerDeps& deps, const Link& link,
+                                    const LinkConfig& config);
+
+}  // namespace millrace::runtime

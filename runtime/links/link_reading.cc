@@ -1,0 +1,115 @@
+// The part of LinkAgent that reads sources: a batch, its events, its commit.
+#include "runtime/links/link_agent.h"
+#include "store/database.h"
+#include "store/log/pool_set.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace millrace::runtime {
+
+bool LinkAgent::open_source(LinkRun& run) {
+    if (run.source) return true;
+    if (deps_.clock->monotonic_ns() < run.try_at_ns) return false;
+    auto config = filled_config(*run.link);
+    if (!config) {
+        note_error(run, config.error().message);
+        return false;
+    }
+    // A reset has said where to.
+    if (run.link->resets > 0) config->from = run.link->reset_to;
+    run.source = make_source(peer_deps(), *run.link, *config, run.state.position);
+    return true;
+}
+
+std::size_t LinkAgent::read(LinkRun& run) {
+    if (!may_run(run) || stopping_.load(std::memory_order_relaxed)) {
+        run.leave_peer();
+        return 0;
+    }
+    const std::size_t shard = run.state.number % deps_.shards;
+    if (run.under_way >= LinkRun::kUnderWayMax || !outbox_[shard].empty() || deps_.holds())
+        return 0;
+    if (run.batch_waits) return take_batch(run) ? 1 : 0;
+    if (!open_source(run)) return 0;
+    std::size_t done = run.source->turn(run.batch);
+    if (run.source->ready()) {
+        run.retry_ns = LinkRun::kRetryNsMin;
+        run.had_error = false;
+    }
+    const auto trouble = run.source->trouble();
+    if (run.batch.changed()) {
+        done += take_batch(run) ? 1 : 0;
+        // It comes again, when the tenant may send more.
+        if (run.batch_waits) return done;
+    }
+    if (trouble) on_trouble(run, *trouble);
+    if (!run.batch_waits) run.batch.clear();
+    return done;
+}
+
+// What the tenant may send now may be less than a batch, which is one commit: it waits until all of
+// it is paid for, and the next ones are smaller. False: it waits.
+bool LinkAgent::pay_for_batch(LinkRun& run) {
+    SourceBatch& batch = run.batch;
+    const std::int64_t now_ns = deps_.clock->monotonic_ns();
+    if (run.batch_waits && now_ns < run.try_at_ns) return false;
+    std::size_t step = batch.size();
+    while (run.batch_paid < batch.size()) {
+        const std::size_t count = std::min(step, batch.size() - run.batch_paid);
+        std::size_t bytes = 0;
+        for (std::size_t i = 0; i < count; ++i) bytes += batch[run.batch_paid + i].text.size();
+        const auto may = deps_.may_take(run.link->tenant, count, bytes);
+        if (may) {
+            run.batch_paid += count;
+            continue;
+        }
+        step = count / 2;
+        if (step > 0) continue;
+        if (!std::exchange(run.batch_waits, true))
+            batch.entries_max = std::max<std::size_t>(1, run.batch_paid);
+        run.state.last_error = may.error().message.substr(0, kLinkReasonBytesMax);
+        run.state.last_error_at_us = deps_.clock->wall_us();
+        run.try_at_ns = now_ns + LinkRun::kRetryNsMin;
+        return false;
+    }
+    if (!std::exchange(run.batch_waits, false) && batch.full())
+        batch.entries_max = std::min(2 * batch.entries_max, kBatchEntriesMax);
+    run.batch_paid = 0;
+    return true;
+}
+
+bool LinkAgent::take_batch(LinkRun& run) {
+    if (!pay_for_batch(run)) return false;
+    SourceBatch& batch = run.batch;
+    auto result = new_result(run);
+    lines_.clear();
+    const std::size_t letters = events_.append(*run.link, batch, lines_, *result);
+    if (!lines_.empty()) {
+        result->emitted = deps_.database->pools().acquire(lines_.size());
+        std::memcpy(result->emitted.data(), lines_.data(), lines_.size());
+        result->emitted.set_size(lines_.size());
+    }
+    result->duplicates = run.duplicates;
+    run.state.position = batch.position;
+    run.state.taken += batch.size() - letters;
+    run.state.rejected += letters;
+    run.state.missed += batch.missed;
+    run.state.gaps += batch.gap;
+    put_link_state(result->rows, run.state, deps_.clock->wall_us());
+    ++run.under_way;
+    result->when_durable.push_back([this, number = run.state.number] {
+        orders_.push_beyond([this, number] {
+            const auto at = runs_.find(number);
+            if (at != runs_.end() && at->second.under_way > 0) --at->second.under_way;
+        });
+        wake();
+    });
+    outbox_[result->shard.value].push_back(std::move(result));
+    batch.clear();
+    flush();
+    return true;
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,74 @@
+// What: one link as its agent has it: the document, its peer, and what is under way.
+// Threads: the links'. Lifetime: of the agent. Limits: kUnderWayMax commits of a source.
+// Failure: none here.
+#pragma once
+
+#include "core/metrics.h"
+#include "runtime/links/link_peer.h"
+#include "runtime/links/link_state.h"
+#include "runtime/registry/document_kinds.h"
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+
+namespace millrace::runtime {
+
+struct LinkRun {
+    static constexpr std::size_t kUnderWayMax = 4;
+    static constexpr std::int64_t kRetryNsMin = 100'000'000;
+    static constexpr std::int64_t kRetryNsMax = 10'000'000'000;
+
+    LinkRef link;
+    LinkState state;
+    std::int64_t retry_ns = kRetryNsMin;  // how long the next failure waits
+    std::int64_t try_at_ns = 0;           // not before
+    bool had_error = false;               // since it was ready last
+
+    // Of a source.
+    std::unique_ptr<LinkSource> source;
+    SourceBatch batch;
+    std::size_t batch_paid = 0;  // of its entries: the tenant may send them
+    bool batch_waits = false;    // for what the tenant may send
+    std::size_t under_way = 0;   // commits
+    // Counted by shards; since the process began.
+    std::shared_ptr<std::atomic<std::uint64_t>> duplicates =
+        std::make_shared<std::atomic<std::uint64_t>>(0);
+
+    // Of a sink.
+    std::unique_ptr<LinkSink> sink;
+    std::deque<SinkText> waiting;
+    std::set<std::uint64_t> given;  // tickets
+    std::uint64_t sent = 0, failed = 0;
+
+    struct Figures {
+        core::Counter taken, duplicates, rejected, missed, sent, failed;
+        core::Gauge lag, up;
+        std::uint64_t told_taken = 0, told_duplicates = 0, told_rejected = 0, told_missed = 0,
+                      told_sent = 0, told_failed = 0;
+    } figures;
+
+    LinkPeer* peer() const {
+        return source ? static_cast<LinkPeer*>(source.get()) : static_cast<LinkPeer*>(sink.get());
+    }
+    void leave_peer() {
+        source = nullptr;
+        sink = nullptr;
+        batch.clear();
+        batch_waits = false;
+        batch_paid = 0;
+    }
+    // Tries again at once.
+    void begin_anew() {
+        retry_ns = kRetryNsMin;
+        try_at_ns = 0;
+        had_error = false;
+    }
+    bool source_wanted() const { return link->direction == LinkDirection::kIn; }
+};
+
+}  // namespace millrace::runtime

@@ -1,0 +1,55 @@
+// What: a TCP connection to a peer that never blocks: bytes out of a buffer, bytes into one. The
+//       address that the rules have judged is the one connected to.
+// Threads: the links'; looking up a host's name holds up the other links.
+// Lifetime: closed with it.
+// Limits: kConnectNs to connect; a turn reads kReadBytes at most.
+// Failure: error() says why it can not be used any more.
+#pragma once
+
+#include "core/clock.h"
+#include "runtime/courier/address_rules.h"
+#include "runtime/links/file_access.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <poll.h>
+
+namespace millrace::runtime {
+
+class PeerSocket {
+public:
+    static constexpr std::int64_t kConnectNs = 5'000'000'000;
+    static constexpr std::size_t kReadBytes = 256u << 10;
+
+    PeerSocket(const core::Clock& clock, const courier::AddressRules& rules,
+               const std::string& host, std::int64_t port);
+
+    // What is to be sent: whoever has something puts it at its end.
+    std::string& out() { return out_; }
+    // Sends what it takes, and reads: what came, until the next call.
+    std::string_view turn();
+    const std::string& error() const { return error_; }
+    bool connected() const { return connected_; }
+    void waits_for(pollfd& fd) const {
+        fd = {fd_.get(), static_cast<short>(POLLIN | (out_.empty() && connected_ ? 0 : POLLOUT)),
+              0};
+    }
+
+private:
+    void connect(const courier::AddressRules& rules, const std::string& host, std::int64_t port);
+    void finish_connect();
+    void flush();
+    void fail(std::string_view what, int code);
+
+    const core::Clock& clock_;
+    std::string peer_;
+    OwnedFd fd_;
+    bool connected_ = false;
+    std::int64_t give_up_ns_ = 0;
+    std::string out_, in_, error_;
+};
+
+}  // namespace millrace::runtime

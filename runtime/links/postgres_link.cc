@@ -1,0 +1,216 @@
+#include "runtime/links/postgres_link.h"
+
+#include "core/json_reader.h"
+#include "core/json_writer.h"
+#include "core/timestamp.h"
+#include "runtime/executors/conninfo.h"
+
+#include <array>
+#include <utility>
+
+#include <libpq-fe.h>
+
+namespace millrace::runtime {
+
+// ---- the connection
+
+PostgresConnection::PostgresConnection(const PeerDeps& deps, const std::string& conninfo)
+    : clock_(*deps.clock),
+      polling_(PGRES_POLLING_WRITING),
+      give_up_ns_(deps.clock->monotonic_ns() + kConnectMs * 1'000'000) {
+    auto options = read_conninfo(conninfo);
+    if (!options) {
+        error_ = options.error().message;
+        return;
+    }
+    if (auto judged = judge_host(*deps.rules, *options); !judged) {
+        error_ = "connect to " + options->at("host") + " failed: " + judged.error().message;
+        return;
+    }
+    raw_ = begin_connection(*options, kConnectMs, "");
+    if (!raw_ || PQstatus(raw_) == CONNECTION_BAD) fail(raw_ ? PQerrorMessage(raw_) : "no memory");
+}
+
+PostgresConnection::~PostgresConnection() {
+    if (raw_) PQfinish(raw_);
+}
+
+void PostgresConnection::fail(const std::string& why) {
+    if (error_.empty()) error_ = libpq_line(why);
+}
+
+void PostgresConnection::waits_for(pollfd& fd) const {
+    if (!raw_) {
+        fd = {-1, 0, 0};
+        return;
+    }
+    const bool writes = open_ ? PQflush(raw_) == 1 : polling_ == PGRES_POLLING_WRITING;
+    fd = {PQsocket(raw_), static_cast<short>(POLLIN | (writes ? POLLOUT : 0)), 0};
+    if (!open_ && polling_ == PGRES_POLLING_WRITING) fd.events = POLLOUT;
+}
+
+void PostgresConnection::connect_on() {
+    pollfd fd{};
+    waits_for(fd);
+    if (::poll(&fd, 1, 0) == 0) {
+        if (clock_.monotonic_ns() > give_up_ns_) fail("no connection in 5 s");
+        return;
+    }
+    polling_ = PQconnectPoll(raw_);
+    if (polling_ == PGRES_POLLING_FAILED) fail(PQerrorMessage(raw_));
+    if (polling_ != PGRES_POLLING_OK) return;
+    PQsetnonblocking(raw_, 1);
+    open_ = true;
+}
+
+void PostgresConnection::turn() {
+    if (!error_.empty() || !raw_) return;
+    if (!open_) connect_on();
+    if (!open_ || !error_.empty()) return;
+    if (PQflush(raw_) < 0 || PQconsumeInput(raw_) != 1 || PQstatus(raw_) != CONNECTION_OK)
+        return fail(PQerrorMessage(raw_));
+    if (!asks_) return;
+    read_results();
+    if (asks_ && clock_.monotonic_ns() > give_up_ns_) fail("no answer in 10 s");
+}
+
+void PostgresConnection::read_results() {
+    while (PQisBusy(raw_) == 0) {
+        PGresult* const result = PQgetResult(raw_);
+        if (!result) {
+            asks_ = false;
+            has_answer_ = true;
+            return;
+        }
+        const ExecStatusType status = PQresultStatus(result);
+        if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
+            status != PGRES_EMPTY_QUERY && refused_.empty())
+            refused_ = "the server refuses: " + libpq_line(PQresultErrorMessage(result));
+        PQclear(result);
+    }
+}
+
+void PostgresConnection::asked(bool sent) {
+    if (!sent) return fail(PQerrorMessage(raw_));
+    asks_ = true;
+    has_answer_ = false;
+    refused_.clear();
+    give_up_ns_ = clock_.monotonic_ns() + kAnswerNs;
+}
+
+void PostgresConnection::listen(const std::string& channel) {
+    char* const name = PQescapeIdentifier(raw_, channel.c_str(), channel.size());
+    if (!name) return fail(PQerrorMessage(raw_));
+    asked(PQsendQuery(raw_, ("LISTEN " + std::string(name)).c_str()) == 1);
+    PQfreemem(name);
+}
+
+void PostgresConnection::notify(const std::string& channel, const std::string& text) {
+    const std::array<const char*, 2> values = {channel.c_str(), text.c_str()};
+    asked(PQsendQueryParams(raw_, "SELECT pg_notify($1, $2)", 2, nullptr, values.data(), nullptr,
+                            nullptr, 0) == 1);
+}
+
+void PostgresConnection::ping() { asked(PQsendQuery(raw_, "") == 1); }
+
+bool PostgresConnection::answered(std::string& refused) {
+    if (!std::exchange(has_answer_, false)) return false;
+    refused = std::exchange(refused_, {});
+    return true;
+}
+
+bool PostgresConnection::next(std::string& text) {
+    PGnotify* const notify = open() ? PQnotifies(raw_) : nullptr;
+    if (!notify) return false;
+    text = notify->extra;
+    PQfreemem(notify);
+    return true;
+}
+
+// ---- the source
+
+PostgresSource::PostgresSource(const PeerDeps& deps, const LinkConfig& config,
+                               std::string_view position)
+    : clock_(*deps.clock),
+      channel_(config.channel),
+      connection_(deps, config.conninfo),
+      before_(position) {}
+
+std::string PostgresSource::position_json() const {
+    std::string out;
+    core::JsonWriter json(out);
+    json.begin_object().field("since", core::format_timestamp(since_us_));
+    json.field("count", count_).end_object();
+    return out;
+}
+
+// From here on nothing is missed. What was told before, since somebody has listened, is.
+void PostgresSource::begin_listening(SourceBatch& batch) {
+    listens_ = true;
+    since_us_ = clock_.wall_us();
+    heard_ns_ = clock_.monotonic_ns();
+    batch.position = position_json();
+    if (before_.empty()) return;
+    core::JsonDocument document;
+    auto position = document.parse_object(before_);
+    if (position) position->text("since", batch.missed_from);
+    batch.gap = true;
+    batch.missed_to = core::format_timestamp(since_us_);
+}
+
+std::size_t PostgresSource::turn(SourceBatch& batch) {
+    if (trouble()) return 0;
+    std::size_t done = 0;
+    connection_.turn();
+    std::string refused;
+    if (connection_.answered(refused)) {
+        ++done;
+        heard_ns_ = clock_.monotonic_ns();
+        if (!refused.empty())
+            fail(refused);
+        else if (!listens_)
+            begin_listening(batch);
+    }
+    std::string text, id;
+    while (listens_ && !batch.full() && connection_.next(text)) {
+        id = std::to_string(since_us_) + "-" + std::to_string(++count_);
+        batch.add(id, text, text.size(), clock_.wall_us());
+        batch.position = position_json();
+        ++done;
+    }
+    if (connection_.open() && !connection_.asks() && !trouble()) {
+        if (!listens_)
+            connection_.listen(channel_);
+        else if (clock_.monotonic_ns() - heard_ns_ > kPingNs)
+            connection_.ping();
+        connection_.turn();
+    }
+    if (!connection_.error().empty()) fail(connection_.error());
+    return done;
+}
+
+// ---- the sink
+
+PostgresSink::PostgresSink(const PeerDeps& deps, const LinkConfig& config)
+    : channel_(config.channel), connection_(deps, config.conninfo) {}
+
+std::size_t PostgresSink::turn(std::vector<SinkAnswer>& answers) {
+    if (trouble()) return 0;
+    std::size_t done = 0;
+    connection_.turn();
+    std::string refused;
+    if (connection_.answered(refused)) {
+        answers.push_back({texts_.front().ticket, std::move(refused)});
+        texts_.pop_front();
+        ++done;
+    }
+    if (connection_.open() && !connection_.asks() && !texts_.empty()) {
+        connection_.notify(channel_, texts_.front().text);
+        connection_.turn();
+        ++done;
+    }
+    if (!connection_.error().empty()) fail(connection_.error());
+    return done;
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,78 @@
+// What: what a source has read in one turn: texts with the ids that their events get, and the
+//       position behind the last of them.
+// Threads: the links'. Lifetime: a batch is filled, taken and cleared; it keeps its memory.
+// Limits: entries_max entries, kBatchTextBytesMax of text and one entry more.
+// Failure: none.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace millrace::runtime {
+
+inline constexpr std::size_t kBatchEntriesMax = 4'096;
+inline constexpr std::size_t kBatchTextBytesMax = 1u << 20;
+
+class SourceBatch {
+public:
+    struct Entry {
+        std::string_view id;
+        std::string_view text;
+        std::uint64_t whole_bytes = 0;  // more than the text has: it was too long to be kept
+        std::int64_t at_us = 0;         // when the peer took it; 0: it does not say
+    };
+
+    void add(std::string_view id, std::string_view text, std::uint64_t whole_bytes,
+             std::int64_t at_us) {
+        places_.push_back({bytes_.size(), id.size(), text.size(), whole_bytes, at_us});
+        bytes_.append(id).append(text);
+    }
+    Entry operator[](std::size_t index) const {
+        const Place& at = places_[index];
+        const std::string_view bytes(bytes_);
+        return {bytes.substr(at.begin, at.id_bytes),
+                bytes.substr(at.begin + at.id_bytes, at.text_bytes), at.whole_bytes, at.at_us};
+    }
+    std::size_t size() const { return places_.size(); }
+    std::size_t bytes() const { return bytes_.size(); }
+    bool full() const {
+        return places_.size() >= entries_max || bytes_.size() >= kBatchTextBytesMax;
+    }
+    // There is something to be written down: entries, or a position alone.
+    bool changed() const { return !position.empty(); }
+
+    void clear() {
+        bytes_.clear();
+        places_.clear();
+        position.clear();
+        gap = false;
+        missed = 0;
+        missed_from.clear();
+        missed_to.clear();
+    }
+
+    // So many make it full, kBatchEntriesMax at most: what its tenant may send at once.
+    std::size_t entries_max = kBatchEntriesMax;
+    std::string position;  // JSON, the source's own; empty: as it was
+    // The peer has dropped entries before they were read (0: it does not say how many), and
+    // between which places.
+    bool gap = false;
+    std::uint64_t missed = 0;
+    std::string missed_from, missed_to;
+
+private:
+    struct Place {
+        std::size_t begin = 0;
+        std::size_t id_bytes = 0;
+        std::size_t text_bytes = 0;
+        std::uint64_t whole_bytes = 0;
+        std::int64_t at_us = 0;
+    };
+    std::string bytes_;
+    std::vector<Place> places_;
+};
+
+}  // namespace millrace::runtime

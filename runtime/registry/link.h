@@ -1,0 +1,77 @@
+// What: a link: another system that events come from (a source) or go to (a sink, which
+//       subscriptions name as their executor). What is known of its peer stands in `config`.
+// Threads: immutable once the registry has published it. Lifetime: shared.
+// Limits: kLinksMax of a tenant; the constants below.
+// Failure: none here.
+#pragma once
+
+#include "core/ids.h"
+#include "core/result.h"
+#include "runtime/registry/registry_types.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace millrace::runtime {
+
+inline constexpr std::size_t kLinksMax = 1'000;
+inline constexpr std::size_t kLinkTextBytesMax = 1'024;
+inline constexpr std::size_t kLinkPositionBytesMax = 512;
+inline constexpr std::int64_t kLinkStreamItemsMax = 1'000'000'000'000;
+
+enum class LinkDirection : std::uint8_t { kIn, kOut };
+enum class LinkType : std::uint8_t { kFile, kRedis, kPostgres };
+
+// What a source's texts are.
+enum class LinkFormat : std::uint8_t {
+    kEnvelope,  // an event, as POST /v2/events takes it
+    kPayload,   // a JSON object, the payload of an event of the link's pattern
+    kText,      // anything in UTF-8: the payload's member "text"
+    kFields,    // redis: the fields of an entry, as texts
+};
+
+struct LinkConfig {
+    std::string path;        // file: absolute
+    std::string connection;  // postgres-notify: the secret db.NAME holds its conninfo
+    std::string channel;     // likewise
+    std::string conninfo;    // of whoever connects; never in a document
+    std::string host;        // redis, and all below
+    std::int64_t port = 6379;
+    std::int64_t database = 0;
+    std::string user;      // these two may hold {{secrets.NAME}}
+    std::string password;  // and nothing but it: what is read over the API is no secret
+    std::string stream;
+    std::string field = "event";  // kEnvelope, kPayload, and a sink: where the text stands
+    std::int64_t items_max = 0;   // a sink: about so many entries are kept; 0: all
+    std::string from = "start";   // where a source begins: start, end, or an id of redis
+    LinkFormat format = LinkFormat::kEnvelope;
+    std::string pattern;  // of the events of all formats but kEnvelope
+};
+
+struct Link {
+    LinkNumber number;
+    core::TenantId tenant;
+    std::uint32_t version = 1;  // grows by one with each change
+    std::string id;
+    std::string name;
+    LinkDirection direction = LinkDirection::kIn;
+    LinkType type = LinkType::kFile;
+    LinkConfig config;
+    bool fresh = true;  // no body has been read yet
+    bool paused = false;
+    // Each reset is one more, and says where to: what was read before does not count any more.
+    std::uint32_t resets = 0;
+    std::string reset_to;
+    std::int64_t created_at_us = 0;
+    std::int64_t updated_at_us = 0;
+};
+
+std::string_view link_type_text(LinkType type);
+std::string_view link_direction_text(LinkDirection direction);
+
+// Where a source may begin: start, end, or what its type knows.
+core::Status check_link_place(const Link& link, std::string_view place);
+
+}  // namespace millrace::runtime

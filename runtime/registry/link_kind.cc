@@ -1,0 +1,274 @@
+// Links as documents: their body, their row.
+#include "core/json_reader.h"
+#include "core/limits.h"
+#include "runtime/registry/document_body.h"
+#include "runtime/registry/document_kinds.h"
+#include "runtime/registry/executor_body.h"
+#include "runtime/registry/link.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace millrace::runtime {
+namespace {
+
+using core::JsonObject;
+using core::Presence;
+
+constexpr std::array<std::pair<std::string_view, LinkDirection>, 2> kLinkDirections = {
+    {{"in", LinkDirection::kIn}, {"out", LinkDirection::kOut}}};
+constexpr std::array<std::pair<std::string_view, LinkType>, 3> kLinkTypes = {
+    {{"file", LinkType::kFile},
+     {"redis", LinkType::kRedis},
+     {"postgres-notify", LinkType::kPostgres}}};
+constexpr std::array<std::string_view, 4> kLinkTypesNotBuilt = {"nats", "kafka", "mqtt", "amqp"};
+constexpr std::array<std::pair<std::string_view, LinkFormat>, 4> kLinkFormats = {
+    {{"envelope", LinkFormat::kEnvelope},
+     {"payload", LinkFormat::kPayload},
+     {"text", LinkFormat::kText},
+     {"fields", LinkFormat::kFields}}};
+constexpr std::array<std::string_view, 1> kLinkReplacedWhole = {"config"};
+
+template <typename Enum, std::size_t N>
+std::string_view link_word(const std::array<std::pair<std::string_view, Enum>, N>& choices,
+                           Enum value) {
+    return choices[static_cast<std::size_t>(value)].first;
+}
+
+core::Status link_not_built(std::string_view member, const std::string& what) {
+    return core::fail(core::Error(core::ErrorCode::kNotSupported, std::string(member) + ": " + what)
+                          .in(std::string(member)));
+}
+
+// What the contract names and this server has not: told before anything else is judged.
+core::Status check_link_built(JsonObject& in) {
+    std::string type;
+    if (in.text("type", type) && std::find(kLinkTypesNotBuilt.begin(), kLinkTypesNotBuilt.end(),
+                                           type) != kLinkTypesNotBuilt.end())
+        return link_not_built("type", "links of the type " + type +
+                                          " are not built into this server; file, redis and "
+                                          "postgres-notify are");
+    if (const auto transform = in.any("transform"); transform && !transform->is_null())
+        return link_not_built("transform", "links have no transforms in this server");
+    std::string mode;
+    if (in.text("mode", mode) && mode != "executor")
+        return link_not_built("mode",
+                              "is \"" + mode.substr(0, 64) +
+                                  "\"; sinks are executors of subscriptions in this server");
+    return {};
+}
+
+void read_file_config(JsonObject& in, LinkConfig& out) {
+    in.text("path", out.path,
+            {.presence = Presence::kRequired, .bytes_min = 2, .bytes_max = kLinkTextBytesMax});
+    if (in.ok() && (!out.path.starts_with('/') || out.path.ends_with('/') ||
+                    out.path.find('\0') != std::string::npos))
+        in.refuse("path", "must be the absolute path of a file");
+}
+
+// Texts that go to a peer as they are.
+void read_link_secret(JsonObject& in, std::string_view name, std::string& out) {
+    if (!in.text(name, out, {.bytes_max = kLinkTextBytesMax})) return;
+    auto filled = fill_secrets(out, [](std::string_view) { return core::Result<std::string>(""); });
+    if (!filled) return in.refuse(name, filled.error().message);
+    if (name == "password" && !filled->empty())
+        in.refuse(name,
+                  "must be {{secrets.NAME}}: what stands here is shown to whoever reads links");
+}
+
+void read_redis_config(JsonObject& in, const Link& link, LinkConfig& out) {
+    in.text("host", out.host, {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = 255});
+    in.integer("port", out.port, 1, 65'535);
+    in.integer("database", out.database, 0, 65'535);
+    read_link_secret(in, "user", out.user);
+    read_link_secret(in, "password", out.password);
+    in.text("stream", out.stream,
+            {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = kLinkTextBytesMax});
+    in.text("field", out.field, {.bytes_min = 1, .bytes_max = 256});
+    if (link.direction == LinkDirection::kOut)
+        in.integer("maxLength", out.items_max, 0, kLinkStreamItemsMax);
+}
+
+void read_postgres_config(JsonObject& in, LinkConfig& out) {
+    in.text("connection", out.connection,
+            {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = kResourceIdBytesMax});
+    // What PostgreSQL keeps of a name.
+    in.text("channel", out.channel,
+            {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = 63});
+}
+
+void read_source_config(JsonObject& in, const Link& link, LinkConfig& out) {
+    std::string from;
+    // Of notifications only those that come are told: there is no place to begin at.
+    if (link.type != LinkType::kPostgres &&
+        in.text("from", from, {.bytes_max = kLinkPositionBytesMax})) {
+        if (auto known = check_link_place(link, from); !known)
+            in.refuse("from", known.error().message);
+        out.from = from;
+    }
+    in.choice("format", out.format, kLinkFormats);
+    if (out.format == LinkFormat::kFields && link.type != LinkType::kRedis)
+        in.refuse("format",
+                  "is \"fields\", which is for redis; a file has envelope, payload or text");
+    in.text("pattern", out.pattern, {.bytes_min = 1, .bytes_max = core::kPatternBytesMax});
+    if (out.format == LinkFormat::kEnvelope && !out.pattern.empty())
+        in.refuse("pattern", "is what each envelope says itself");
+    if (out.format != LinkFormat::kEnvelope && out.pattern.empty())
+        in.refuse("pattern", "is required: the pattern of the link's events");
+    if (out.pattern.starts_with("system.")) in.refuse("pattern", "begins with system.");
+}
+
+core::Status read_link(std::string_view body, Link& out) {
+    core::JsonDocument document;
+    auto in = document.parse_object(body);
+    if (!in) return core::fail(std::move(in.error()));
+    if (auto built = check_link_built(*in); !built) return built;
+    read_document_names(*in, out.id, out.name);
+    const Presence needed = out.fresh ? Presence::kRequired : Presence::kOptional;
+    in->choice("direction", out.direction, kLinkDirections, needed);
+    in->choice("type", out.type, kLinkTypes, needed);
+    // What does not fit the type is no member of it.
+    if (auto config = in->object("config", needed); config && in->ok()) {
+        LinkConfig next;
+        if (out.type == LinkType::kFile) read_file_config(*config, next);
+        if (out.type == LinkType::kRedis) read_redis_config(*config, out, next);
+        if (out.type == LinkType::kPostgres) read_postgres_config(*config, next);
+        if (out.direction == LinkDirection::kIn) read_source_config(*config, out, next);
+        (void)config->finish();
+        in->join(*config);
+        out.config = std::move(next);
+    }
+    out.fresh = false;
+    (void)in->any("status");  // what it is at: shown beside the document
+    read_over_server_members(*in);
+    return in->finish();
+}
+
+void append_link_config(core::JsonWriter& json, const Link& link) {
+    const LinkConfig& config = link.config;
+    json.key("config").begin_object();
+    if (link.type == LinkType::kFile) json.field("path", config.path);
+    if (link.type == LinkType::kPostgres)
+        json.field("connection", config.connection).field("channel", config.channel);
+    if (link.type == LinkType::kRedis) {
+        json.field("host", config.host).field("port", config.port);
+        json.field("database", config.database);
+        if (!config.user.empty()) json.field("user", config.user);
+        if (!config.password.empty()) json.field("password", config.password);
+        json.field("stream", config.stream).field("field", config.field);
+        if (link.direction == LinkDirection::kOut) json.field("maxLength", config.items_max);
+    }
+    if (link.direction == LinkDirection::kIn) {
+        if (link.type != LinkType::kPostgres) json.field("from", config.from);
+        json.field("format", link_word(kLinkFormats, config.format));
+        if (!config.pattern.empty()) json.field("pattern", config.pattern);
+    }
+    json.end_object();
+}
+
+std::string show_link(const Link& link) {
+    std::string out;
+    core::JsonWriter json(out);
+    json.begin_object().field("id", link.id).field("name", link.name);
+    json.field("direction", link_direction_text(link.direction));
+    json.field("type", link_type_text(link.type));
+    append_link_config(json, link);
+    if (link.direction == LinkDirection::kOut) json.field("mode", "executor");
+    json.field("paused", link.paused);
+    append_document_times(json, link.version, link.created_at_us, link.updated_at_us);
+    json.end_object();
+    return out;
+}
+
+// Where it was read to says nothing about another place.
+bool reads_the_same(const Link& one, const Link& other) {
+    const LinkConfig &a = one.config, &b = other.config;
+    return a.path == b.path && a.host == b.host && a.port == b.port && a.database == b.database &&
+           a.stream == b.stream && a.connection == b.connection && a.channel == b.channel;
+}
+
+core::Status settle_link(const Link* old, const ChangeContext&, Link& next) {
+    if (!old) return {};
+    next.paused = old->paused;
+    next.resets = old->resets;
+    next.reset_to = old->reset_to;
+    const auto refuse = [](std::string_view member, std::string what) {
+        return core::fail(
+            core::Error(core::ErrorCode::kValidation, std::string(member) + ": " + std::move(what))
+                .in(std::string(member)));
+    };
+    if (old->direction != next.direction || old->type != next.type)
+        return refuse(old->type == next.type ? "direction" : "type",
+                      "stays what it was; make another link");
+    if (next.direction == LinkDirection::kIn && !reads_the_same(*old, next))
+        return refuse("config",
+                      "where a source reads stays what it was: its position says nothing "
+                      "about another place; make another link");
+    return {};
+}
+
+void write_link_row(core::JsonWriter& json, const Link& link) {
+    json.field("pausedNow", link.paused).field("resets", link.resets);
+    json.field("resetTo", link.reset_to);
+}
+
+void read_link_row(JsonObject& row, Link& out) {
+    row.boolean("pausedNow", out.paused);
+    row.integer_as("resets", out.resets, 0, UINT32_MAX);
+    row.text("resetTo", out.reset_to);
+}
+
+constexpr DocumentKind<Link> kLinkKind = {
+    .name = "link",
+    .id_prefix = "lnk_",
+    .documents_max = kLinksMax,
+    .quota = identity::Quota::kLinks,
+    .replaced_whole = kLinkReplacedWhole,
+    .read = read_link,
+    .show = show_link,
+    .settle = settle_link,
+    .write_row = write_link_row,
+    .read_row = read_link_row,
+};
+
+bool is_redis_entry_id(std::string_view text) {
+    const std::size_t dash = text.find('-');
+    const auto is_number = [](std::string_view digits) {
+        return !digits.empty() && digits.size() <= 20 &&
+               digits.find_first_not_of("0123456789") == std::string_view::npos;
+    };
+    return dash != std::string_view::npos && is_number(text.substr(0, dash)) &&
+           is_number(text.substr(dash + 1));
+}
+
+}  // namespace
+
+std::string_view link_type_text(LinkType type) { return link_word(kLinkTypes, type); }
+
+std::string_view link_direction_text(LinkDirection direction) {
+    return link_word(kLinkDirections, direction);
+}
+
+core::Status check_link_place(const Link& link, std::string_view place) {
+    if (link.type == LinkType::kPostgres) {
+        return core::fail(core::ErrorCode::kValidation,
+                          "is no place: of notifications only those that come are told");
+    }
+    if (place == "start" || place == "end") return {};
+    const bool redis = link.type == LinkType::kRedis;
+    if (redis && is_redis_entry_id(place)) return {};
+    return core::fail(
+        core::ErrorCode::kValidation,
+        "is \"" + std::string(place.substr(0, 64)) + "\"; expected start" +
+            (redis ? ", end or the id of an entry (1700000000000-0), which is the last "
+                     "one that is not read"
+                   : " or end"));
+}
+
+template <>
+const DocumentKind<Link>& document_kind<Link>() {
+    return kLinkKind;
+}
+
+}  // namespace millrace::runtime

@@ -1,0 +1,315 @@
+// Goal: what a source has read and how far it is are one result, so that nothing is lost and what
+// comes again is known; what stops stays stopped, over a restart too; a sink's deliveries are
+// answered once, whatever happens to it. Method: real files, a registry and a store of the test,
+// and a shard that keeps what it gets.
+#include "runtime/links/link_agent.h"
+
+#include "core/metrics.h"
+#include "runtime/registry/registry.h"
+#include "store/rows/registry_store.h"
+#include "tests/runtime/registry/memory_registry_rows.h"
+#include "tests/store/store_fixture.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace millrace::runtime {
+namespace {
+
+constexpr core::TenantId kLinkTenant{3};
+
+class Receiver final : public LinkReceiver {
+public:
+    void sent(std::uint64_t ticket, std::string&& error) override {
+        answers += std::to_string(ticket) + (error.empty() ? " ok;" : " " + error + ";");
+    }
+    std::string answers;
+};
+
+class LinkAgentTest : public store::test::StoreTest {
+protected:
+    void SetUp() override {
+        open();
+        registry_ = *Registry::open(rows_, clock_, random_, {});
+        start();
+    }
+    void start() {
+        LinkAgent::Deps deps;
+        deps.clock = &clock_;
+        deps.log = &log_;
+        deps.metrics = &metrics_;
+        deps.database = database_.get();
+        deps.registry = [this] { return registry_->snapshot(); };
+        deps.shards = kShards;
+        deps.event_bytes_max = 10'000;
+        deps.rules = *courier::AddressRules::make("", "");
+        deps.files = *FileAccess::make(files_.path());
+        deps.submit = [this](core::ShardId, std::unique_ptr<LaneResult>& result) {
+            if (full_) return false;
+            emitted_ += result->emitted ? result->emitted.view() : std::string_view();
+            letters_ += result->letters.size();
+            EXPECT_TRUE(database_->write_now(result->rows));
+            if (durable_) {
+                for (auto& done : result->when_durable) done();
+            }
+            result.reset();
+            return true;
+        };
+        deps.may_take = [this](core::TenantId, std::size_t, std::size_t) -> core::Status {
+            if (may_take_) return {};
+            return core::fail(core::ErrorCode::kRateLimited, "too much");
+        };
+        deps.holds = [this] { return holds_; };
+        agent_ = std::make_unique<LinkAgent>(std::move(deps));
+        ASSERT_TRUE(agent_->load(aside_));
+    }
+    LinkRef create(const std::string& body) {
+        auto made = registry_->table<Link>().create({.tenant = kLinkTenant}, body);
+        EXPECT_TRUE(made) << made.error().message;
+        agent_->changed(*made);
+        work();
+        return made->after;
+    }
+    LinkRef source(const std::string& more = "") {
+        return create(R"({"id":"in","direction":"in","type":"file","config":{"path":")" +
+                      files_.path() + "/in\"" + more + "}}");
+    }
+    LinkRef amend(const std::function<void(Link&)>& edit) {
+        auto made =
+            registry_->table<Link>().amend({.tenant = kLinkTenant}, "in", "edit", [&](Link& next) {
+                edit(next);
+                return core::Status{};
+            });
+        agent_->changed(*made);
+        work();
+        return made->after;
+    }
+    void append(const std::string& text) {
+        std::ofstream(files_.path() + "/in", std::ios::app) << text;
+    }
+    void append_events(int from, int to) {
+        for (int i = from; i < to; ++i)
+            append(R"({"eventId":"e)" + std::to_string(i) + R"(","pattern":"a"})" + "\n");
+    }
+    void work() {
+        for (int i = 0; i < 50; ++i) {
+            agent_->do_work();
+            clock_.advance_us(200'000);
+        }
+    }
+    std::int64_t events() { return std::count(emitted_.begin(), emitted_.end(), '\n'); }
+    LinkStatus status(const LinkRef& link) { return agent_->look(link->number).value(); }
+
+    store::test::TempFolder files_;
+    core::Log log_{clock_, core::LogLevel::kOff};
+    core::Metrics metrics_{core::Metrics::Options{}};
+    SetAside aside_{log_};
+    MemoryRegistryRows rows_;
+    core::Random random_{1};
+    std::unique_ptr<Registry> registry_;
+    std::unique_ptr<LinkAgent> agent_;
+    std::string emitted_;
+    std::size_t letters_ = 0;
+    bool full_ = false, durable_ = true, may_take_ = true, holds_ = false;
+};
+
+TEST_F(LinkAgentTest, ReadsOnAfterARestartFromWhereTheRowsSay) {
+    append_events(0, 3);
+    const LinkRef link = source();
+    EXPECT_EQ(events(), 3);
+    EXPECT_EQ(status(link).state, "running");
+    EXPECT_EQ(status(link).taken, 3u);
+    EXPECT_EQ(status(link).lag, 0u);
+    start();
+    append_events(3, 5);
+    work();
+    EXPECT_EQ(events(), 5);
+    EXPECT_EQ(status(link).taken, 5u);
+}
+
+TEST_F(LinkAgentTest, WhatWasNotCommittedIsReadAgain) {
+    const LinkRef link = source();
+    full_ = true;
+    append_events(0, 3);
+    work();
+    EXPECT_EQ(events(), 0);
+    start();  // as after a crash: what waited for the shard is gone
+    full_ = false;
+    work();
+    EXPECT_EQ(events(), 3);
+}
+
+TEST_F(LinkAgentTest, NoMoreThanAFewCommitsAreUnderWay) {
+    source();
+    durable_ = false;
+    for (int i = 0; i < 10; ++i) {
+        append_events(i, i + 1);
+        work();
+    }
+    EXPECT_LE(events(), static_cast<std::int64_t>(LinkRun::kUnderWayMax));
+}
+
+TEST_F(LinkAgentTest, NothingIsReadWhileNothingMayBeTaken) {
+    const LinkRef link = source();
+    may_take_ = false;
+    append_events(0, 3);
+    work();
+    EXPECT_EQ(events(), 0);
+    EXPECT_EQ(status(link).state, "waiting");
+    EXPECT_EQ(status(link).reason, "too much");
+    may_take_ = true;
+    work();
+    EXPECT_EQ(events(), 3);
+    holds_ = true;
+    append_events(3, 4);
+    work();
+    EXPECT_EQ(events(), 3);
+}
+
+TEST_F(LinkAgentTest, WhatIsNoEventIsALetterAndTheRestGoesOn) {
+    append("bad\n");
+    append_events(0, 1);
+    const LinkRef link = source();
+    EXPECT_EQ(events(), 2);
+    EXPECT_EQ(letters_, 1u);
+    EXPECT_EQ(status(link).rejected, 1u);
+    EXPECT_EQ(status(link).taken, 1u);
+}
+
+TEST_F(LinkAgentTest, OneThatStoppedStaysSoUntilItIsResetOverARestartToo) {
+    append_events(0, 3);
+    const LinkRef link = source();
+    std::filesystem::resize_file(files_.path() + "/in", 5);
+    work();
+    EXPECT_EQ(status(link).state, "stopped");
+    EXPECT_NE(status(link).reason.find("has 5 bytes"), std::string::npos);
+    start();
+    work();
+    EXPECT_EQ(status(link).state, "stopped");
+    agent_->resume(link->number);
+    work();
+    EXPECT_EQ(status(link).state, "stopped");  // what was wrong is
+    std::filesystem::resize_file(files_.path() + "/in", 0);
+    append_events(7, 8);
+    const LinkRef now = amend([](Link& next) {
+        ++next.resets;
+        next.reset_to = "start";
+    });
+    EXPECT_EQ(status(now).state, "running");
+    EXPECT_EQ(events(), 4);
+    start();
+    work();
+    EXPECT_EQ(events(), 4);
+    EXPECT_EQ(status(now).state, "running");
+}
+
+TEST_F(LinkAgentTest, APausedOneRestsWhereItIs) {
+    append_events(0, 1);
+    const LinkRef link = source();
+    amend([](Link& next) { next.paused = true; });
+    append_events(1, 3);
+    work();
+    EXPECT_EQ(events(), 1);
+    EXPECT_EQ(status(link).state, "paused");
+    amend([](Link& next) { next.paused = false; });
+    EXPECT_EQ(events(), 3);
+}
+
+TEST_F(LinkAgentTest, NothingIsLeftOfOneThatWasRemoved) {
+    append_events(0, 1);
+    source();
+    EXPECT_EQ(database_->registry().load_all(kLinkStateKind)->size(), 1u);
+    auto gone = registry_->table<Link>().remove({.tenant = kLinkTenant}, "in");
+    agent_->changed(*gone);
+    work();
+    EXPECT_TRUE(database_->registry().load_all(kLinkStateKind)->empty());
+    append_events(1, 2);
+    work();
+    EXPECT_EQ(events(), 1);
+}
+
+TEST_F(LinkAgentTest, APositionThatDoesNotReadStopsIt) {
+    append_events(0, 1);
+    const LinkRef link = source();
+    store::RowBatch damage;
+    damage.put_registry(kLinkStateKind, "3/" + std::to_string(link->number.value), 1, 1,
+                        "{\"x\":1}");
+    ASSERT_TRUE(database_->write_now(damage));
+    start();
+    work();
+    EXPECT_EQ(events(), 1);
+    EXPECT_EQ(status(link).state, "stopped");
+    EXPECT_EQ(aside_.count(), 1u);
+}
+
+TEST_F(LinkAgentTest, DeliveriesAreAnsweredWhenTheFileHasThem) {
+    const LinkRef link =
+        create(R"({"id":"out","direction":"out","type":"file","config":{"path":")" + files_.path() +
+               "/out\"}}");
+    Receiver receiver;
+    EXPECT_TRUE(agent_->send(receiver, 1, {link->number, "e1", "a", "{\"n\":1}"}));
+    EXPECT_TRUE(agent_->send(receiver, 2, {link->number, "e2", "a", "{\"n\":2}"}));
+    agent_->cancel(receiver, 2);
+    work();
+    EXPECT_EQ(receiver.answers, "1 ok;");
+    EXPECT_EQ(status(link).pending, 0u);
+    std::ifstream file(files_.path() + "/out");
+    std::string line;
+    std::getline(file, line);
+    EXPECT_EQ(line, "{\"n\":1}");
+    EXPECT_TRUE(agent_->send(receiver, 3, {LinkNumber(999), "e", "a", "{}"}));
+    work();
+    EXPECT_EQ(receiver.answers, "1 ok;3 the link is not there any more;");
+}
+
+TEST_F(LinkAgentTest, APeerThatIsNotThereFailsDeliveriesAndIsTriedAgain) {
+    const LinkRef link =
+        create(R"({"id":"out","direction":"out","type":"file","config":{"path":")" + files_.path() +
+               "/later/out\"}}");
+    Receiver receiver;
+    EXPECT_TRUE(agent_->send(receiver, 1, {link->number, "e1", "a", "{}"}));
+    work();
+    EXPECT_NE(receiver.answers.find("1 open of the folder"), std::string::npos) << receiver.answers;
+    EXPECT_EQ(status(link).state, "retrying");
+    EXPECT_NE(status(link).last_error_at_us, 0);
+    std::filesystem::create_directory(files_.path() + "/later");
+    work();
+    EXPECT_EQ(status(link).state, "running");
+    EXPECT_TRUE(agent_->send(receiver, 2, {link->number, "e1", "a", "{}"}));
+    work();
+    EXPECT_TRUE(receiver.answers.ends_with("2 ok;")) << receiver.answers;
+}
+
+TEST_F(LinkAgentTest, ATrialReadsNothing) {
+    append_events(0, 1);
+    holds_ = true;
+    const LinkRef link = source();
+    std::string said = "nothing";
+    agent_->test(link, [&](LinkTest&& test) { said = test.error; });
+    work();
+    EXPECT_EQ(said, "");
+    std::filesystem::remove(files_.path() + "/in");
+    agent_->test(link, [&](LinkTest&& test) { said = test.error; });
+    work();
+    EXPECT_EQ(said, "the file is not there yet");
+    EXPECT_EQ(events(), 0);
+}
+
+TEST(LinkState, IsReadAsItWasWritten) {
+    EXPECT_FALSE(read_link_state("{}"));
+    EXPECT_FALSE(read_link_state(R"({"tenant":1,"number":2,"more":3})"));
+    const auto read =
+        read_link_state(R"({"tenant":1,"number":2,"resets":3,"position":{"id":"1-1"},)"
+                        R"("taken":4,"rejected":5,"missed":6,"gaps":7,"stopped":"why"})");
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(read->position, "{\"id\":\"1-1\"}");
+    EXPECT_EQ(read->stopped, "why");
+    EXPECT_EQ(read->gaps, 7u);
+}
+
+}  // namespace
+}  // namespace millrace::runtime

@@ -1,0 +1,168 @@
+// Goal: a link's document is read as it is shown, its place is not moved under its position, and
+// what this server has not is refused in so many words. Method: a registry over rows in memory.
+#include "runtime/registry/registry.h"
+#include "tests/runtime/registry/memory_registry_rows.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace millrace::runtime {
+namespace {
+
+constexpr core::TenantId kTenant{2};
+constexpr const char* kRedisIn =
+    R"({"id":"r","direction":"in","type":"redis","config":{"host":"h","stream":"s"}})";
+
+class LinkKindTest : public ::testing::Test {
+protected:
+    void SetUp() override { open(); }
+    void open() {
+        Registry::Options options;
+        options.check_link = [](const Link& link) -> core::Status {
+            if (link.config.path != "/forbidden/file") return {};
+            return core::fail(core::ErrorCode::kForbidden, "not listed");
+        };
+        registry_ = *Registry::open(rows_, clock_, random_, options);
+    }
+    DocumentTable<Link>& table() { return registry_->table<Link>(); }
+    LinkRef create(const std::string& body) {
+        auto made = table().create({.tenant = kTenant}, body);
+        EXPECT_TRUE(made) << made.error().message;
+        return made ? made->after : nullptr;
+    }
+    core::Error refused(const std::string& body) {
+        auto made = table().create({.tenant = kTenant}, body);
+        EXPECT_FALSE(made) << body;
+        return made ? core::Error() : made.error();
+    }
+    std::string in_file(const std::string& config) {
+        return R"({"direction":"in","type":"file","config":{"path":"/l/a",)" + config + "}}";
+    }
+
+    MemoryRegistryRows rows_;
+    core::ManualClock clock_;
+    core::Random random_{1};
+    std::unique_ptr<Registry> registry_;
+};
+
+TEST_F(LinkKindTest, LinksAreReadAgain) {
+    for (
+        const char* body :
+        {R"({"id":"a","direction":"in","type":"file","config":{"path":"/l/a","from":"end","format":"text","pattern":"p"}})",
+         R"({"id":"b","direction":"out","type":"file","config":{"path":"/l/b"}})",
+         R"({"id":"c","direction":"in","type":"redis","config":{"host":"h","port":1,"database":2,"user":"u","password":"{{secrets.pw}}","stream":"s","from":"17-3","format":"fields","pattern":"p"}})",
+         R"({"id":"e","direction":"in","type":"postgres-notify","config":{"connection":"main","channel":"c"}})",
+         R"({"id":"d","direction":"out","type":"redis","config":{"host":"h","stream":"s","field":"f","maxLength":9},"mode":"executor"})"}) {
+        const std::string id = create(body)->id;
+        const std::string before = document_kind<Link>().show(*table().find(kTenant, id));
+        open();
+        EXPECT_EQ(document_kind<Link>().show(*table().find(kTenant, id)), before);
+        auto put = table().put({.tenant = kTenant}, id, before);
+        EXPECT_TRUE(put) << put.error().message;
+        auto patched = table().patch({.tenant = kTenant}, id, R"({"name":"n"})");
+        EXPECT_TRUE(patched) << patched.error().message;
+    }
+}
+
+TEST_F(LinkKindTest, WhatIsNotBuiltIsSaid) {
+    for (const std::string type : {"nats", "kafka", "mqtt", "amqp"}) {
+        const core::Error error =
+            refused(R"({"direction":"in","type":")" + type + R"(","config":{"url":"x"}})");
+        EXPECT_EQ(error.code, core::ErrorCode::kNotSupported) << type;
+        EXPECT_NE(error.message.find("not built into this server"), std::string::npos);
+    }
+    EXPECT_EQ(refused(R"({"direction":"in","type":"ftp","config":{}})").code,
+              core::ErrorCode::kValidation);
+    EXPECT_EQ(refused(R"({"direction":"out","type":"redis","config":{},"mode":"stream"})").code,
+              core::ErrorCode::kNotSupported);
+    EXPECT_EQ(refused(R"({"direction":"in","type":"redis","config":{},"transform":"s"})").code,
+              core::ErrorCode::kNotSupported);
+}
+
+TEST_F(LinkKindTest, BadBodiesNameTheMember) {
+    EXPECT_EQ(refused(R"({"type":"file","config":{"path":"/a/b"}})").field, "direction");
+    EXPECT_EQ(refused(R"({"direction":"in","type":"file"})").field, "config");
+    EXPECT_EQ(refused(R"({"direction":"in","type":"file","config":{"path":"a"}})").field,
+              "config.path");
+    EXPECT_EQ(
+        refused(R"({"direction":"in","type":"file","config":{"path":"/a","stream":"s"}})").field,
+        "config.stream");
+    EXPECT_EQ(
+        refused(
+            R"({"direction":"in","type":"postgres-notify","config":{"connection":"m","channel":"c","from":"end"}})")
+            .field,
+        "config.from");
+    EXPECT_EQ(refused(in_file(R"("from":"17-3")")).field, "config.from");
+    EXPECT_EQ(refused(in_file(R"("format":"fields","pattern":"p")")).field, "config.format");
+    EXPECT_EQ(refused(in_file(R"("format":"text")")).field, "config.pattern");
+    EXPECT_EQ(refused(in_file(R"("pattern":"p")")).field, "config.pattern");
+    EXPECT_EQ(refused(in_file(R"("format":"text","pattern":"system.x")")).field, "config.pattern");
+    EXPECT_EQ(
+        refused(R"({"direction":"out","type":"file","config":{"path":"/a","from":"end"}})").field,
+        "config.from");
+    EXPECT_EQ(
+        refused(
+            R"({"direction":"in","type":"redis","config":{"host":"h","stream":"s","password":"plain"}})")
+            .field,
+        "config.password");
+    EXPECT_EQ(
+        refused(R"({"direction":"in","type":"file","config":{"path":"/forbidden/file"}})").code,
+        core::ErrorCode::kForbidden);
+}
+
+TEST_F(LinkKindTest, WhereASourceReadsStays) {
+    create(kRedisIn);
+    for (const char* patch :
+         {R"({"config":{"host":"h","stream":"t"}})", R"({"config":{"host":"i","stream":"s"}})",
+          R"({"direction":"out"})"}) {
+        EXPECT_FALSE(table().patch({.tenant = kTenant}, "r", patch)) << patch;
+    }
+    EXPECT_TRUE(
+        table().patch({.tenant = kTenant}, "r",
+                      R"({"config":{"host":"h","stream":"s","format":"payload","pattern":"p"}})"));
+}
+
+TEST_F(LinkKindTest, AResetIsKept) {
+    create(kRedisIn);
+    auto made = table().amend({.tenant = kTenant}, "r", "reset", [](Link& next) {
+        ++next.resets;
+        next.reset_to = "5-0";
+        next.paused = true;
+        return core::Status{};
+    });
+    ASSERT_TRUE(made);
+    ASSERT_TRUE(table().patch({.tenant = kTenant}, "r", R"({"name":"n"})"));
+    open();
+    const LinkRef link = table().find(kTenant, "r");
+    EXPECT_EQ(link->resets, 1u);
+    EXPECT_EQ(link->reset_to, "5-0");
+    EXPECT_TRUE(link->paused);
+    EXPECT_TRUE(check_link_place(*link, "start") && check_link_place(*link, "7-9"));
+    for (const char* bad : {"", "7", "7-", "-7", "7-a", "$", "0-0 x"})
+        EXPECT_FALSE(check_link_place(*link, bad)) << bad;
+}
+
+TEST_F(LinkKindTest, ASubscriptionSendsToASinkAndKeepsIt) {
+    create(kRedisIn);
+    create(R"({"id":"out","direction":"out","type":"redis","config":{"host":"h","stream":"s"}})");
+    const auto subscription = [](const std::string& link) {
+        return R"({"id":"s","pattern":"a","executor":{"type":"link","linkId":")" + link + "\"}}";
+    };
+    auto made = registry_->create_subscription(kTenant, subscription("r"), {});
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().field, "executor.linkId");
+    EXPECT_FALSE(registry_->create_subscription(kTenant, subscription("none"), {}));
+    made = registry_->create_subscription(kTenant, subscription("out"), {});
+    ASSERT_TRUE(made) << made.error().message;
+    EXPECT_EQ((*made)->executor.link, table().find(kTenant, "out")->number);
+    EXPECT_EQ(table().remove({.tenant = kTenant}, "out").error().code, core::ErrorCode::kConflict);
+    open();
+    EXPECT_EQ(registry_->find_subscription(kTenant, "s")->executor.link,
+              table().find(kTenant, "out")->number);
+    ASSERT_TRUE(registry_->remove_subscription(kTenant, "s"));
+    EXPECT_TRUE(table().remove({.tenant = kTenant}, "out"));
+}
+
+}  // namespace
+}  // namespace millrace::runtime
