@@ -12,6 +12,10 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#ifdef __USE_FILE_OFFSET64
+#error "open and pwrite would be open64 and pwrite64 here, and RocksDB's calls go past them"
+#endif
+
 using millrace::sim::Disk;
 
 extern "C" {
