@@ -4,6 +4,9 @@
 // freeze: string.format = nil hurts the script that does it alone.
 #include "runtime/lua/lua_vm_state.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace millrace::runtime {
 namespace {
 
@@ -346,6 +349,18 @@ void check_options(lua_State* L, int index, const char* call,
             luaL_error(L, "%s: the options hold a key of type %s", call, luaL_typename(L, -1));
         luaL_error(L, "%s: there is no option '%s'", call, lua_tostring(L, -1));
     }
+}
+
+AuthorLine author_line(lua_State* L) {
+    AuthorLine out;
+    lua_Debug at;
+    for (int level = 0; out.line == 0 && lua_getstack(L, level, &at) != 0; ++level) {
+        lua_getinfo(L, "Sl", &at);
+        if (at.currentline <= 0 || std::string_view(at.short_src) == "sdk") continue;
+        out.line = at.currentline;
+        std::copy(std::begin(at.short_src), std::end(at.short_src), out.source);
+    }
+    return out;
 }
 
 void require_permission(LuaVmState& vm, lua_State* L, Permission permission, const char* name) {

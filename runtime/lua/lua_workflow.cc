@@ -321,17 +321,12 @@ int push_workflow(LuaVmState& vm, lua_State* L, const LuaScript& script) {
 
 void require_step(LuaVmState& vm, lua_State* L, const char* call, const char* hint) {
     if (!vm.workflow || vm.workflow->in_step) return;
-    lua_Debug at;
-    int line = 0;
-    for (int level = 0; line == 0 && lua_getstack(L, level, &at) != 0; ++level) {
-        lua_getinfo(L, "Sl", &at);
-        if (at.currentline > 0 && std::string_view(at.short_src) != "sdk") line = at.currentline;
-    }
+    const AuthorLine at = author_line(L);
     lua_pushfstring(L,
                     "%s:%d: %s is not deterministic: outside of wf.step it would answer "
                     "differently when the run is played again; call it inside "
                     "wf.step(name, function() ... end)%s",
-                    line == 0 ? "?" : at.short_src, line, call, hint);
+                    at.source, at.line, call, hint);
     lua_error(L);
 }
 
