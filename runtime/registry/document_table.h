@@ -113,7 +113,6 @@ private:
     core::Status load_versions();
     core::Status load_counter();
     core::Result<T> read_row(std::string_view text) const;
-    std::string row_text(const T& document) const;
     core::Status link(T& document) const;
     core::Result<Ref> current(const ChangeContext& context, std::string_view id) const;
     core::Result<Change> replace(const ChangeContext& context, const Ref& old, T&& next,
