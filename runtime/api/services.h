@@ -138,6 +138,11 @@ public:
         batch.put_audit(at_us, tenant, entry);
         return database().write_now(batch);
     }
+    // One that was promised with the change itself (registry/promised_audit.h).
+    virtual core::Status write_promised_audit(std::int64_t at_us, core::TenantId tenant,
+                                              std::string_view entry, const std::string&) {
+        return write_audit(at_us, tenant, entry);
+    }
     virtual const SourceBook& sources() = 0;
     virtual const SchemaBook& schemas() = 0;
     // Of their rules; null: nobody keeps any.

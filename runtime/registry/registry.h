@@ -13,6 +13,7 @@
 #include "core/result.h"
 #include "runtime/registry/document_kinds.h"
 #include "runtime/registry/document_table.h"
+#include "runtime/registry/promised_audit.h"
 #include "runtime/registry/registry_rows.h"
 #include "runtime/registry/registry_snapshot.h"
 
@@ -62,6 +63,11 @@ public:
     core::Status write_audit(std::int64_t at_us, core::TenantId tenant, std::string_view entry) {
         return rows_.commit({}, {}, at_us, tenant, entry);
     }
+    // One that was promised with the change itself.
+    core::Status write_promised_audit(std::int64_t at_us, core::TenantId tenant,
+                                      std::string_view entry, const std::string& row_id) {
+        return keep_promised_audit(rows_, at_us, tenant, entry, row_id);
+    }
 
     // A row that is no document, with its line of the audit log in one commit.
     core::Status write_row(const RegistryRow& row, std::int64_t at_us, core::TenantId tenant,
@@ -76,6 +82,10 @@ public:
     // Changes in between are durable when end_many() says so, all with one sync.
     void begin_many() { rows_.begin_many(); }
     core::Status end_many() { return rows_.end_many(); }
+    // Changes in between are one commit, written when end_one() says so. Where that fails the store
+    // has failed, and what is shown of them is never on the disk.
+    void begin_one() { rows_.begin_one(); }
+    core::Status end_one() { return rows_.end_one(); }
 
     // Any thread. Never null.
     RegistrySnapshotRef snapshot() const;
@@ -84,10 +94,6 @@ public:
         return version_.load(std::memory_order_acquire);
     }  // pairs with publish()
 
-    // Changes in between are one commit, written when end_one() says so. Where that fails the store
-    // has failed, and what is shown of them is never on the disk.
-    void begin_one() { rows_.begin_one(); }
-    core::Status end_one() { return rows_.end_one(); }
     // The owner's calls from here on.
     template <typename T>
     DocumentTable<T>& table();
