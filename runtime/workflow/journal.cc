@@ -1,6 +1,5 @@
 #include "runtime/workflow/journal.h"
 
-#include "core/json_dom.h"
 #include "core/json_reader.h"
 #include "core/json_writer.h"
 
@@ -8,7 +7,6 @@
 
 #include <array>
 #include <cstdio>
-#include <optional>
 #include <utility>
 
 namespace millrace::runtime::workflow {
@@ -59,17 +57,11 @@ std::uint32_t digest(const RunState& state) {
     return static_cast<std::uint32_t>(hash);
 }
 
-// What the journal says that followed, if this version of the definition wrote it.
-std::optional<std::string> kept_outline(const Definition& definition, std::string_view json) {
-    core::JsonDom dom;
-    core::JsonElement root, version, then;
-    std::int64_t number = 0;
-    std::string_view text;
-    if (!dom.read(json, root) || !root.find("then", then) || !then.get(text)) return std::nullopt;
-    if (!root.find("of", version) || !version.get(number) || number != definition.version)
-        return std::nullopt;
-    return std::string(text);
-}
+// What an entry says that followed, and which version of the definition it was written by.
+struct Followed {
+    std::int64_t of = 0;
+    std::string then;
+};
 
 void raw_member(core::JsonObject& in, std::string_view name, std::string& out) {
     const auto element = in.any(name);
@@ -77,6 +69,9 @@ void raw_member(core::JsonObject& in, std::string_view name, std::string& out) {
     out.clear();
     core::append_json(out, *element);
 }
+
+core::Result<Input> read_entry(const Definition& definition, std::string_view json,
+                               Followed& followed);
 
 }  // namespace
 
@@ -127,6 +122,14 @@ std::string write_input(const Definition& definition, const Input& input, std::s
 }
 
 core::Result<Input> read_input(const Definition& definition, std::string_view json) {
+    Followed followed;
+    return read_entry(definition, json, followed);
+}
+
+namespace {
+
+core::Result<Input> read_entry(const Definition& definition, std::string_view json,
+                               Followed& followed) {
     core::JsonDocument document;
     auto in = document.parse_object(json, "journal");
     if (!in) return core::fail(std::move(in.error()));
@@ -157,11 +160,13 @@ core::Result<Input> read_input(const Definition& definition, std::string_view js
     raw_member(*in, "event", out.source.event);
     raw_member(*in, "input", out.source.input);
     in->integer_as("continued", out.source.continued, 0, UINT32_MAX);
-    (void)in->any("of");
-    (void)in->any("then");
+    in->integer("of", followed.of, 0, kMax);
+    in->text("then", followed.then, kAnyLength);
     if (auto status = in->finish(); !status) return core::fail(status.error());
     return out;
 }
+
+}  // namespace
 
 core::Result<RunState> play(const Definition& definition, std::span<const std::string> entries,
                             const SeeEntry& see, Difference* difference) {
@@ -175,7 +180,8 @@ core::Result<RunState> play(const Definition& definition, std::span<const std::s
                                           "entry " + std::to_string(i) + " of the journal: " + why)
                                   .at(static_cast<std::int64_t>(i)));
         };
-        auto input = read_input(definition, entries[i]);
+        Followed kept;
+        auto input = read_entry(definition, entries[i], kept);
         if (!input) return refuse(input.error().message);
         effects.clear();
         if (!decide(definition, state, *input, effects)) {
@@ -189,12 +195,11 @@ core::Result<RunState> play(const Definition& definition, std::span<const std::s
             return refuse("\"" + std::string(input_kind_text(input->kind)) + "\"" + step +
                           ", has no place here");
         }
-        const auto kept = kept_outline(definition, entries[i]);
-        if (kept) {
+        if (!kept.then.empty() && kept.of == definition.version) {
             const std::string found = outline(definition, state, effects);
-            if (found != *kept) {
-                if (difference) *difference = {i, *kept, found};
-                return refuse("expected \"" + *kept + "\", found \"" + found + "\"");
+            if (found != kept.then) {
+                if (difference) *difference = {i, kept.then, found};
+                return refuse("expected \"" + kept.then + "\", found \"" + found + "\"");
             }
         }
         if (see) see(i, *input, effects, state);
