@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """Goal: a server keeps what it may take of memory: its parts are told their shares, what is too little
 is refused, and when next to nothing is left events get 503 with Retry-After until there is room.
+What the system refuses while it runs ends it with a line, and nothing acknowledged is lost.
 Method: servers with the profile `edge` and small limits; memory is held by lines that never end."""
+import http.client
 import json
+import os
 import re
+import resource
 import socket
 import subprocess
 import tempfile
@@ -107,6 +111,36 @@ class Shortage(unittest.TestCase):
         wait_until("room again", lambda: server.post("/v2/events", {"pattern": "a", "payload": {}})
                    .status == 202)
         self.assertIn("memory again", server.log())
+        server.stop()
+
+
+class RefusedBySystem(unittest.TestCase):
+    def test_the_end_is_a_line_and_what_was_acknowledged_is_there(self):
+        server = Server(shards=1)
+        self.addCleanup(server.close)
+        server.start()
+        with open(f"/proc/{server.process.pid}/statm") as file:
+            pages = int(file.read().split()[0])
+        most = pages * resource.getpagesize() + 20 * MIB
+        resource.prlimit(server.process.pid, resource.RLIMIT_AS, (most, most))
+        body = "".join(json.dumps({"pattern": "a", "payload": {"text": os.urandom(500).hex()}}) + "\n"
+                       for _ in range(1000))
+        taken = 0
+        try:
+            for _ in range(400):
+                reply = server.post("/v2/events?ids=0", body, content_type="application/x-ndjson")
+                self.assertEqual(reply.status, 202, reply)
+                taken += 1000
+            self.fail("nothing was refused")
+        except (ConnectionError, http.client.HTTPException):
+            pass
+        self.assertEqual(server.wait(), 70)
+        said = server.log()
+        self.assertIn("out of memory: the system refuses more", said)
+        for word in ("terminate", "impossible state", "what():", "Assertion"):
+            self.assertNotIn(word, said)
+        server.start()
+        self.assertGreaterEqual(server.get("/v2/stats").json()["events"]["kept"], taken)
         server.stop()
 
 
