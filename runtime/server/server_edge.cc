@@ -1,0 +1,111 @@
+// Part of ServerParts: what answers requests, whoever they come from.
+#include "runtime/server/memory_parts.h"
+#include "runtime/server/part_options.h"
+#include "runtime/server/server_parts.h"
+#include "store/database.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace millrace::runtime {
+
+core::Status ServerParts::build_edge() {
+    if (auto shared = share_memory(); !shared) return shared;
+    if (auto built = build_courier(); !built) return built;
+    EngineServices::Deps deps;
+    deps.memory = memory_watch.get();
+    deps.clock = &clock;
+    deps.random = &random;
+    deps.log = &log;
+    deps.metrics = &metrics;
+    deps.database = database.get();
+    deps.registry = registry.get();
+    deps.sources = &sources;
+    deps.schemas = &schemas;
+    deps.states = states.get();
+    deps.matcher = matcher.get();
+    deps.conductor = &conductor;
+    deps.sideline = &sideline;
+    deps.set_aside = &set_aside;
+    deps.behind = &behind;
+    deps.cancelled = &cancelled;
+    deps.actions = actions.get();
+    deps.links = links.get();
+    deps.trial_slot = watchdog.add_slot();
+    deps.canaries = &canaries;
+    deps.behind_orders = &behind_orders;
+    deps.due = &due_clock;
+    deps.tester = tester.get();
+    deps.outside_figures = [this](std::vector<api::ExecutorFigures>& out) {
+        append_outside_figures(out);
+    };
+    deps.haul = &haul;
+    deps.server = &state;
+    RetentionChore::Deps keeping;
+    keeping.clock = &clock;
+    keeping.log = &log;
+    keeping.database = database.get();
+    keeping.haul = &haul;
+    keeping.floors = [this] {
+        std::vector<core::LogOffset> floors = feeder->replays().floors();
+        const std::vector<core::LogOffset> behind_floors = behind.floors(shard_count);
+        floors.resize(shard_count, kNotLive);
+        for (std::size_t i = 0; i < shard_count; ++i)
+            floors[i] = std::min(floors[i], behind_floors[i]);
+        return floors;
+    };
+    if (auto read = read_retention_rules(config.retention, keeping); !read) return read;
+    retention = std::make_unique<RetentionChore>(std::move(keeping));
+    deps.retention = retention.get();
+    deps.yield = seams.yield;
+    deps.event_bytes_max = static_cast<std::size_t>(config.events.event_bytes_max);
+    deps.backup_folder =
+        config.backup.dir.empty() ? config.data.dir + "/backups" : config.backup.dir;
+    keys = std::make_unique<KeyDirectory>(
+        KeyDirectory::Deps{&clock, &log, database.get(), registry.get(), &key_ring});
+    if (auto started = keys->start(); !started) return started;
+    sources.use_default_holder(keys->holder_of(core::TenantId{}));
+    deps.keys = keys.get();
+    deps.security = &security;
+    deps.sessions = &sessions;
+    deps.session_ttl_us = config.auth.session_ttl_us;
+    services = std::make_unique<EngineServices>(deps);
+    rest = std::make_unique<api::Api>(*services);
+    auto names = identity::HostNames::make(config.http.listen, config.http.hosts);
+    if (!names) return core::fail(std::move(names.error()));
+    auto cors = identity::CorsOrigins::make(config.http.cors_origins);
+    if (!cors) return core::fail(std::move(cors.error()));
+    authenticator = std::make_unique<identity::Authenticator>(
+        std::move(*names), seams.tenant_of, &key_ring, &clock, std::move(*cors), &sessions);
+    conductor.add_chore([this] { return keys->write_uses(); });
+    conductor.add_chore([this] { return tell_security(); });
+    conductor.add_chore([this] { return space_watch->do_work(); });
+    verifier = std::make_unique<MatchVerifier>(config.matcher.verify_fraction, *registry,
+                                               matcher->register_reader(), log, metrics);
+    conductor.add_chore([this] { return delivery_log.tell_left_out(clock.monotonic_ns()); });
+    if (verifier->every() != 0) conductor.add_chore([this] { return verifier->do_work(); });
+    return {};
+}
+
+// Into the first shard's log: there are few of them, and their order is told by their times.
+std::size_t ServerParts::tell_security() {
+    const std::vector<identity::SecurityEvent> events = security.take();
+    if (events.empty() || state.draining.load(std::memory_order_relaxed)) return 0;
+    std::string lines;
+    std::vector<core::TenantId> tenants;
+    for (const identity::SecurityEvent& event : events) {
+        lines += event.text + "\n";
+        tenants.push_back(event.tenant);
+        if (event.audit_entry.empty()) continue;
+        const auto written =
+            registry->write_audit(clock.wall_us(), event.tenant, event.audit_entry);
+        if (!written) log.warn("audit: write failed", {{"error", written.error().message}});
+    }
+    shards.front()->post([lines = std::move(lines), tenants = std::move(tenants)](Shard& shard) {
+        shard.take_own_events(lines, tenants);
+    });
+    return events.size();
+}
+
+}  // namespace millrace::runtime
