@@ -31,6 +31,7 @@ public:
 
 private:
     friend class SimpleRegexBuilder;
+    friend class RegexTable;
     // Which characters a position takes: ASCII ones by bit, all others together.
     struct Class {
         std::uint64_t bits[2] = {0, 0};
