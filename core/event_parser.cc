@@ -336,12 +336,19 @@ ParseOutcome EventParser::next(const FieldPlan* plan, Envelope& envelope, FieldT
 }
 
 bool EventParser::payload(const Envelope& envelope, JsonDom& dom, JsonElement& root) const {
+    JsonPlace place;
+    if (!payload(envelope, place)) return false;
+    return dom.build(place.base, *place.token + place.bytes, place.token, root);
+}
+
+bool EventParser::payload(const Envelope& envelope, JsonPlace& place) const {
     const State& s = *state_;
     const std::uint32_t* token = s.reader.payload_token();
     const char* base = s.walker.base();
     if (!token || envelope.payload.empty() || base + *token != envelope.payload.data())
         return false;
-    return dom.build(base, *token + envelope.payload.size(), token, root);
+    place = {base, token, envelope.payload.size()};
+    return true;
 }
 
 std::size_t EventParser::index() const { return state_->entries == 0 ? 0 : state_->entries - 1; }

@@ -16,6 +16,7 @@
 
 #include "core/event.h"
 #include "core/field_table.h"
+#include "core/json_place.h"
 #include "core/limits.h"
 #include "core/pattern_listener.h"
 #include "core/result.h"
@@ -63,6 +64,8 @@ public:
     // The payload of the event that was read last, as a tree: it is not tokenised and checked once
     // more. Views are into the text. False: this one has no payload, or was read elsewhere.
     bool payload(const Envelope& envelope, JsonDom& dom, JsonElement& root) const;
+    // The same among the tokens, until the next begin() or next().
+    bool payload(const Envelope& envelope, JsonPlace& place) const;
 
     // Number of the entry that next() returned last, from 0: array member, or line (empty ones
     // count not).

@@ -2,6 +2,7 @@
 
 #include "core/json_writer.h"
 #include "runtime/schema/compiler.h"
+#include "runtime/schema/quick_check.h"
 
 #include <algorithm>
 #include <utility>
@@ -67,11 +68,16 @@ core::Result<std::shared_ptr<const Contract>> Contract::make(std::string_view sc
         auto program = compile_schema(schema, options);
         if (!program) return core::fail(std::move(program.error()));
         made->program_ = std::move(*program);
+        made->quick_ = std::make_unique<const QuickProgram>(*made->program_);
     }
     for (std::size_t i = 0; i < rules.size(); ++i) {
         if (auto added = made->add(rules[i], i); !added) return core::fail(added.error());
     }
     return std::shared_ptr<const Contract>(std::move(made));
+}
+
+bool Contract::fits_quickly(const core::JsonPlace& payload) const {
+    return !quick_ || schema::fits_quickly(*quick_, payload);
 }
 
 std::vector<Failure> Contract::judge(const core::Envelope& envelope, core::JsonDom& dom,
@@ -90,6 +96,14 @@ std::vector<Failure> Contract::judge_parsed(const core::Envelope& envelope,
     std::vector<Failure> failures;
     if (program_) failures = validate(*program_, payload);
     if (!failures.empty()) return failures;
+    return judge_fitting(envelope, payload, references, steps);
+}
+
+std::vector<Failure> Contract::judge_fitting(const core::Envelope& envelope,
+                                             core::JsonElement payload,
+                                             const ReferenceData* references,
+                                             std::vector<Step>* steps) const {
+    std::vector<Failure> failures;
     for (const Assert& rule : asserts_) {
         if (!rule.assertion.holds(envelope, payload))
             failures.push_back(

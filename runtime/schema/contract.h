@@ -9,9 +9,11 @@
 
 #include "core/event.h"
 #include "core/json_dom.h"
+#include "core/json_place.h"
 #include "core/result.h"
 #include "runtime/schema/assertion.h"
 #include "runtime/schema/program.h"
+#include "runtime/schema/quick_program.h"
 #include "runtime/schema/sources.h"
 #include "runtime/schema/transition.h"
 #include "runtime/schema/validator.h"
@@ -88,6 +90,9 @@ public:
         return make(schema, rules, Surroundings());
     }
 
+    // True: the payload fits the schema. False: maybe; judge() knows.
+    bool fits_quickly(const core::JsonPlace& payload) const;
+
     // `envelope` has its defaults filled in; `dom` is the caller's, for the payload. Without
     // `references` nobody asks whether something is in there. `steps` gets what an event that fits
     // says of each transition.
@@ -98,6 +103,10 @@ public:
     std::vector<Failure> judge_parsed(const core::Envelope& envelope, core::JsonElement payload,
                                       const ReferenceData* references = nullptr,
                                       std::vector<Step>* steps = nullptr) const;
+    // The same, where it is known that the payload fits the schema.
+    std::vector<Failure> judge_fitting(const core::Envelope& envelope, core::JsonElement payload,
+                                       const ReferenceData* references = nullptr,
+                                       std::vector<Step>* steps = nullptr) const;
 
     const std::vector<Transition>& transitions() const { return transitions_; }
 
@@ -119,6 +128,7 @@ private:
     core::Status add_assert(const SchemaRule& rule, std::size_t number);
 
     ProgramRef program_;
+    std::unique_ptr<const QuickProgram> quick_;
     std::vector<Assert> asserts_;
     std::vector<Reference> references_;
     std::vector<Transition> transitions_;

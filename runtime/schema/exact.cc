@@ -132,6 +132,16 @@ bool Divisor::divides(std::string_view number) const {
     return rest * power_of_ten(digits.exponent - exponent_, digits_) % digits_ == 0;
 }
 
+bool Divisor::divides(const Decimal& number) const {
+    const auto digits =
+        static_cast<std::uint64_t>(number.digits < 0 ? -number.digits : number.digits);
+    if (digits == 0) return true;
+    const std::int64_t shift = -static_cast<std::int64_t>(number.places) - exponent_;
+    if (shift >= 0) return Wide{digits % digits_} * power_of_ten(shift, digits_) % digits_ == 0;
+    if (-shift > static_cast<std::int64_t>(kDecimalDigitsMax)) return false;
+    return digits % (Wide{digits_} * kPowersOfTen[-shift]) == 0;
+}
+
 bool equal(core::JsonElement a, core::JsonElement b) {
     if (a.type() != b.type()) return false;
     switch (a.type()) {

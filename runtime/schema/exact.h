@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/json_dom.h"
+#include "runtime/schema/decimal.h"
 
 #include <cstdint>
 #include <optional>
@@ -23,6 +24,7 @@ class Divisor {
 public:
     static std::optional<Divisor> parse(std::string_view number);
     bool divides(std::string_view number) const;
+    bool divides(const Decimal& number) const;  // which is known
 
 private:
     std::uint64_t digits_ = 1;  // without zeros at the end

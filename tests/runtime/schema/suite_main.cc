@@ -2,10 +2,13 @@
 // Method: suite_main SUITE_FOLDER DRAFT ... reads tests/DRAFT/*.json and remotes/ of the suite;
 // what fails is named. tests/DRAFT/optional is run as well: what fails of it has to stand in
 // tests/data/schema/DRAFT-optional.txt, and what stands there has to fail.
+// What the quick check lets pass has to fit as well.
 // (A suite of another date may lack some.) "--unlisted" only names them.
 #include "core/json_reader.h"
 #include "runtime/schema/compiler.h"
+#include "runtime/schema/quick_check.h"
 #include "runtime/schema/validator.h"
+#include "tests/runtime/schema/placed_value.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -32,6 +35,8 @@ struct Count {
     std::size_t cases = 0;
     std::vector<std::string> failed;
     std::set<std::string> names;
+    std::size_t fitting = 0;
+    std::size_t quick = 0;  // of those: that the quick check knew
 };
 
 // The cases of a list: a line each, those that begin with '#' are words about them.
@@ -114,8 +119,21 @@ private:
                 count.names.insert(full);
                 if (!program || runtime::schema::validate(**program, data).empty() != wanted)
                     count.failed.push_back(full);
+                if (program) ask_quickly(**program, data, full, count);
             }
         }
+    }
+
+    // Nothing else may pass than what the validator lets pass.
+    static void ask_quickly(const runtime::schema::Program& program, core::JsonElement data,
+                            const std::string& name, Count& count) {
+        using namespace runtime::schema;
+        const bool fine = fits(program, data);
+        const PlacedValue placed(data.raw());
+        const bool quick = fits_quickly(QuickProgram(program), placed.place());
+        count.fitting += fine;
+        count.quick += quick;
+        if (quick && !fine) count.failed.push_back("quickly: " + name);
     }
 
     const fs::path folder_;
@@ -132,8 +150,10 @@ int main(int argc, char** argv) {
         const fs::path tests = fs::path(argv[1]) / "tests" / argv[i];
         Suite suite(argv[1], argv[i]);
         const Count required = suite.run(tests);
-        std::printf("%s: %zu required cases, %zu failed\n", argv[i], required.cases,
-                    required.failed.size());
+        std::printf(
+            "%s: %zu required cases, %zu failed; of %zu that fit the quick check let %zu "
+            "pass\n",
+            argv[i], required.cases, required.failed.size(), required.fitting, required.quick);
         for (const std::string& name : required.failed) std::printf("  %s\n", name.c_str());
         fine = fine && required.cases > 0 && required.failed.empty();
         if (!fs::is_directory(tests / "optional")) continue;

@@ -1,0 +1,489 @@
+#include "runtime/schema/quick_check.h"
+
+#include "core/json_number.h"
+#include "matcher/filter/number.h"
+#include "runtime/schema/validator.h"
+
+#include <array>
+#include <bit>
+#include <cstring>
+#include <string_view>
+
+namespace millrace::runtime::schema {
+
+namespace {
+
+enum class Fit : std::uint8_t { kFits, kMisfit, kOpen };
+
+using QuickToken = const std::uint32_t*;
+
+// Kinds of the value that begins so. A number may be an integer: who wants one has to look.
+constexpr std::array<std::uint8_t, 256> kKindsOf = [] {
+    std::array<std::uint8_t, 256> out{};
+    out['"'] = kStringBit;
+    out['t'] = out['f'] = kBooleanBit;
+    out['n'] = kNullBit;
+    for (const char c : {'-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'})
+        out[static_cast<unsigned char>(c)] = kNumberBit | kIntegerBit;
+    return out;
+}();
+
+class QuickRun {
+public:
+    QuickRun(const QuickProgram& quick, const core::JsonPlace& value)
+        : quick_(quick),
+          program_(quick.program),
+          nodes_(quick.nodes.data()),
+          base_(value.base),
+          escapes_(has_backslash({value.base + *value.token, value.bytes})) {}
+
+    bool run(QuickToken token) {
+        const bool fits = value(program_.root, token) == Fit::kFits;
+        return fits && steps_ <= kStepsMax && !too_deep_;
+    }
+
+private:
+    // Values inside each other, and subschemas that are asked about the same one.
+    static constexpr unsigned kDepthMax = 200;
+    static constexpr std::size_t kUniqueMax = 16;
+
+    static bool has_backslash(std::string_view text) {
+        return std::memchr(text.data(), '\\', text.size()) != nullptr;
+    }
+    bool is_escaped(std::string_view text) const {
+        return escapes_ && !text.empty() && has_backslash(text);
+    }
+
+    // NOLINTBEGIN(misc-no-recursion): kDepthMax bounds it.
+
+    [[gnu::always_inline]] Fit value(SubId sub, QuickToken& token) {
+        const QuickNode& node = nodes_[sub];
+        steps_ += node.cost;
+        const char first = base_[*token];
+        const bool holds_others = first == '{' || first == '[';
+        if (node.is_plain && !holds_others) {
+            const std::uint8_t kinds = kKindsOf[static_cast<unsigned char>(first)];
+            if ((node.types & kinds) == kinds) {
+                ++token;
+                return Fit::kFits;
+            }
+        }
+        return holds_others || node.steps.count != 0 ? nested(node, token)
+                                                     : scalar(node, token, first);
+    }
+
+    Fit scalar(const QuickNode& node, QuickToken& token, char first) {
+        switch (first) {
+            case '"': return string(node, token);
+            case 't':
+            case 'f':
+            case 'n': return literal(node, token);
+            default: return number(node, token);
+        }
+    }
+
+    // What leads to further values, or to further subschemas.
+    Fit nested(const QuickNode& node, QuickToken& token) {
+        if (steps_ > kStepsMax || depth_ == kDepthMax) [[unlikely]] {
+            too_deep_ = true;
+            return Fit::kOpen;
+        }
+        ++depth_;
+        const QuickToken start = token;
+        const char first = base_[*token];
+        Fit verdict = first == '{'   ? object(node, token)
+                      : first == '[' ? array(node, token)
+                                     : scalar(node, token, first);
+        if (node.steps.count != 0 && verdict == Fit::kFits) verdict = same_value(node, start);
+        --depth_;
+        return verdict;
+    }
+
+    // At a string: what stands between its quotes.
+    std::string_view text_at(QuickToken token) const {
+        const char* const open = base_ + token[0] + 1;
+        const char* close = base_ + token[1] - 1;
+        while (*close != '"') --close;
+        return {open, static_cast<std::size_t>(close - open)};
+    }
+
+    Fit string(const QuickNode& node, QuickToken& token) {
+        const QuickToken at = token++;
+        if ((node.types & kStringBit) == 0) return Fit::kMisfit;
+        if ((node.open & kStringBit) != 0) return Fit::kOpen;
+        const std::string_view text = text_at(at);
+        if (is_escaped(text)) [[unlikely]]
+            return asks_texts(node) ? Fit::kOpen : Fit::kFits;
+        return text_fits(node, text) ? Fit::kFits : Fit::kMisfit;
+    }
+    static bool asks_texts(const QuickNode& node) {
+        return node.length_min != 0 || node.length_max != ~0u || node.patterns.count != 0 ||
+               node.enums.count != 0;
+    }
+
+    bool text_fits(const QuickNode& node, std::string_view text) {
+        // A character has from one to four bytes.
+        if (text.size() > node.length_max || text.size() / 4 < node.length_min) {
+            const std::size_t points = points_of(text);
+            if (points > node.length_max || points < node.length_min) return false;
+        }
+        for (std::uint32_t i = 0; i < node.patterns.count; ++i) {
+            steps_ += text.size() / 16;
+            const QuickPattern& one = quick_.expressions[quick_.patterns[node.patterns.first + i]];
+            if (!one.found_in(program_, text)) return false;
+        }
+        for (std::uint32_t i = 0; i < node.enums.count; ++i) {
+            const QuickEnum& one = quick_.enums[node.enums.first + i];
+            if (!has_text(one, QuickText::of(text.data(), text.size()))) return false;
+        }
+        return true;
+    }
+    bool has_text(const QuickEnum& one, const QuickText& text) const {
+        for (std::uint32_t i = 0; i < one.texts.count; ++i) {
+            if (quick_.texts[one.texts.first + i] == text) return true;
+        }
+        return false;
+    }
+    // Characters: the bytes that begin one. Bytes behind the text are readable.
+    static std::size_t points_of(std::string_view text) {
+        std::size_t goes_on = 0;
+        for (std::size_t at = 0; at < text.size(); at += 8) {
+            std::uint64_t word = core::load_u64(text.data() + at);
+            if (text.size() - at < 8) word &= (std::uint64_t{1} << (text.size() - at) * 8) - 1;
+            // Of 10xxxxxx alone the second bit is 0 below the first.
+            const std::uint64_t marks = word & ~(word << 1) & 0x8080808080808080u;
+            goes_on += static_cast<std::size_t>(std::popcount(marks));
+        }
+        return text.size() - goes_on;
+    }
+
+    Fit literal(const QuickNode& node, QuickToken& token) {
+        const char first = base_[*token++];
+        const std::uint8_t bit = first == 'n' ? kNullBit : kBooleanBit;
+        if ((node.types & bit) == 0) return Fit::kMisfit;
+        if ((node.open & bit) != 0) return Fit::kOpen;
+        for (std::uint32_t i = 0; i < node.enums.count; ++i) {
+            const QuickEnum& one = quick_.enums[node.enums.first + i];
+            const unsigned wanted = first == 't' ? 2u : 1u;
+            const bool has =
+                first == 'n' ? (one.kinds & kNullBit) != 0 : (one.booleans & wanted) != 0;
+            if (!has) return Fit::kMisfit;
+        }
+        return Fit::kFits;
+    }
+
+    Fit number(const QuickNode& node, QuickToken& token) {
+        const char* const begin = base_ + *token++;
+        if ((node.types & (kNumberBit | kIntegerBit)) == 0) return Fit::kMisfit;
+        const bool whole_only = (node.types & kNumberBit) == 0;
+        if ((node.open & kNumberBit) != 0) return Fit::kOpen;
+        const char* end = begin;
+        const Decimal decimal = read_decimal(begin, end);
+        if (!decimal.is_known) [[unlikely]]
+            return number_by_text(node, begin);
+        if (whole_only && !decimal.is_whole()) return Fit::kMisfit;
+        for (std::uint32_t i = 0; i < node.bounds.count; ++i) {
+            const QuickBound& bound = quick_.bounds[node.bounds.first + i];
+            if (!bound.decimal.is_known) return number_by_text(node, begin);
+            if (!keeps(bound.op, compare(decimal, bound.decimal))) return Fit::kMisfit;
+        }
+        for (std::uint32_t i = 0; i < node.divisors.count; ++i) {
+            if (!program_.divisors[quick_.divisors[node.divisors.first + i]].divides(decimal))
+                return Fit::kMisfit;
+        }
+        for (std::uint32_t i = 0; i < node.enums.count; ++i) {
+            bool has = false;
+            const QuickEnum& one = quick_.enums[node.enums.first + i];
+            for (std::uint32_t k = 0; k < one.numbers.count && !has; ++k) {
+                const QuickBound& wanted = quick_.numbers[one.numbers.first + k];
+                if (!wanted.decimal.is_known) return number_by_text(node, begin);
+                has = compare(decimal, wanted.decimal) == 0;
+            }
+            if (!has) return Fit::kMisfit;
+        }
+        return Fit::kFits;
+    }
+    static bool keeps(Op op, int order) {
+        return op == Op::kMaximum            ? order <= 0
+               : op == Op::kExclusiveMaximum ? order < 0
+               : op == Op::kMinimum          ? order >= 0
+                                             : order > 0;
+    }
+    // Long ones and those with an exponent.
+    Fit number_by_text(const QuickNode& node, const char* begin) const {
+        if (node.divisors.count != 0 || node.enums.count != 0) return Fit::kOpen;
+        const char* const end = core::scan_number(begin);
+        if (!end) return Fit::kOpen;
+        const std::string_view text(begin, static_cast<std::size_t>(end - begin));
+        if ((node.types & kNumberBit) == 0 && !is_integer(text)) return Fit::kMisfit;
+        matcher::NumberView given;
+        (void)matcher::parse_number(text, given);
+        for (std::uint32_t i = 0; i < node.bounds.count; ++i) {
+            const QuickBound& bound = quick_.bounds[node.bounds.first + i];
+            const auto order = matcher::compare(given, program_.numbers[bound.number]);
+            if (!keeps(bound.op, order < 0 ? -1 : order > 0 ? 1 : 0)) return Fit::kMisfit;
+        }
+        return Fit::kFits;
+    }
+
+    // Behind an object or an array, or any other value.
+    QuickToken behind(QuickToken token) const {
+        char c = base_[*token++];
+        if (c != '{' && c != '[') return token;
+        for (unsigned inside = 1; inside != 0;) {
+            c = static_cast<char>(base_[*token++] | 0x20);  // '[' as '{', ']' as '}'
+            inside += c == '{';
+            inside -= c == '}';
+        }
+        return token;
+    }
+
+    Fit object(const QuickNode& node, QuickToken& token) {
+        if ((node.types & kObjectBit) == 0) return Fit::kMisfit;
+        if ((node.open & kObjectBit) != 0) return Fit::kOpen;
+        if (node.enums.count != 0) return Fit::kMisfit;  // of no object: it would be open
+        if (node.object == ~0u) {
+            token = behind(token);
+            return Fit::kFits;
+        }
+        const QuickObject& rules = quick_.objects[node.object];
+        const QuickToken start = token++;
+        std::uint64_t seen = 0;
+        std::uint32_t count = 0;
+        if (base_[*token] == '}') {
+            ++token;
+        } else {
+            do {
+                const Fit verdict = member(rules, token, seen);
+                if (verdict != Fit::kFits) return verdict;
+                ++count;
+            } while (base_[*token++] == ',');
+        }
+        steps_ += std::uint64_t{count} * (1 + rules.patterns.size()) +
+                  std::uint64_t{rules.names_asked} * (count / 8);
+        if ((seen & rules.required) != rules.required || count < rules.members_min ||
+            count > rules.members_max)
+            return Fit::kMisfit;
+        return rules.dependent.empty() && rules.dependent_subs.empty()
+                   ? Fit::kFits
+                   : dependents(rules, start, seen);
+    }
+
+    Fit member(const QuickObject& rules, QuickToken& token, std::uint64_t& seen) {
+        const std::string_view name = text_at(token);
+        if (is_escaped(name)) [[unlikely]]
+            return Fit::kOpen;
+        token += 2;  // it, and the ':'
+        SubId sub = kNoSub;
+        bool known = false;
+        if (const QuickSlot* slot = rules.find(QuickText::of(name.data(), name.size()))) {
+            seen |= slot->bit;
+            sub = slot->sub;
+            known = slot->is_property;
+        }
+        if (rules.names != kNoSub) {
+            const Fit verdict = name_fits(rules.names, name);
+            if (verdict != Fit::kFits) return verdict;
+        }
+        for (const auto& [regex, of] : rules.patterns) {
+            if (!quick_.expressions[regex].found_in(program_, name)) continue;
+            known = true;
+            QuickToken copy = token;
+            const Fit verdict = value(of, copy);
+            if (verdict != Fit::kFits) return verdict;
+        }
+        if (!known) sub = rules.additional;
+        if (sub != kNoSub) return value(sub, token);
+        token = behind(token);
+        return Fit::kFits;
+    }
+
+    // A name as a value, which propertyNames asks about.
+    Fit name_fits(SubId sub, std::string_view name) {
+        const QuickNode& node = nodes_[sub];
+        steps_ += node.cost;
+        if ((node.types & kStringBit) == 0) return Fit::kMisfit;
+        if ((node.open & kStringBit) != 0 || node.steps.count != 0) return Fit::kOpen;
+        return text_fits(node, name) ? Fit::kFits : Fit::kMisfit;
+    }
+
+    Fit dependents(const QuickObject& rules, QuickToken start, std::uint64_t seen) {
+        for (const auto& [bit, wanted] : rules.dependent) {
+            if ((seen & bit) != 0 && (seen & wanted) != wanted) return Fit::kMisfit;
+        }
+        for (const auto& [bit, sub] : rules.dependent_subs) {
+            if ((seen & bit) == 0) continue;
+            QuickToken copy = start;
+            const Fit verdict = value(sub, copy);
+            if (verdict != Fit::kFits) return verdict;
+        }
+        return Fit::kFits;
+    }
+
+    Fit array(const QuickNode& node, QuickToken& token) {
+        if ((node.types & kArrayBit) == 0) return Fit::kMisfit;
+        if ((node.open & kArrayBit) != 0) return Fit::kOpen;
+        if (node.enums.count != 0) return Fit::kMisfit;
+        if (node.array == ~0u) {
+            token = behind(token);
+            return Fit::kFits;
+        }
+        const QuickArray& rules = quick_.arrays[node.array];
+        const QuickToken start = token++;
+        std::uint32_t count = 0;
+        if (base_[*token] == ']') {
+            ++token;
+        } else {
+            do {
+                const SubId sub = count < rules.prefix.size() ? rules.prefix[count] : rules.rest;
+                ++count;
+                if (sub == kNoSub) {
+                    token = behind(token);
+                    continue;
+                }
+                const Fit verdict = value(sub, token);
+                if (verdict != Fit::kFits) return verdict;
+            } while (base_[*token++] == ',');
+        }
+        if (count < rules.items_min || count > rules.items_max) return Fit::kMisfit;
+        if (rules.is_unique && count > 1) {
+            steps_ += (*token - *start) / 8;
+            const Fit verdict = unique(start + 1, count);
+            if (verdict != Fit::kFits) return verdict;
+        }
+        for (const ContainsRules& one : rules.contains) {
+            const Fit verdict = contains(one, start + 1, count);
+            if (verdict != Fit::kFits) return verdict;
+        }
+        return Fit::kFits;
+    }
+
+    Fit contains(const ContainsRules& rules, QuickToken token, std::uint32_t count) {
+        std::uint64_t fitting = 0;
+        for (std::uint32_t i = 0; i < count; ++i) {
+            QuickToken copy = token;
+            const Fit verdict = value(rules.sub, copy);
+            if (verdict == Fit::kOpen) return verdict;
+            fitting += verdict == Fit::kFits;
+            token = behind(token) + 1;
+        }
+        return fitting >= rules.min && fitting <= rules.max ? Fit::kFits : Fit::kMisfit;
+    }
+
+    // Of a few scalars.
+    Fit unique(QuickToken token, std::uint32_t count) const {
+        struct Item {
+            char first = 0;
+            QuickText text;
+            Decimal number;
+        };
+        if (count > kUniqueMax) return Fit::kOpen;
+        std::array<Item, kUniqueMax> seen;
+        for (std::uint32_t i = 0; i < count; ++i, token += 2) {
+            Item& item = seen[i];
+            item.first = base_[*token];
+            if (item.first == '{' || item.first == '[') return Fit::kOpen;
+            if (item.first == '"') {
+                const std::string_view text = text_at(token);
+                if (is_escaped(text)) return Fit::kOpen;
+                item.text = QuickText::of(text.data(), text.size());
+            } else if (item.first == '-' || (item.first >= '0' && item.first <= '9')) {
+                const char* end = nullptr;
+                item.number = read_decimal(base_ + *token, end);
+                item.first = '0';
+                if (!item.number.is_known) return Fit::kOpen;
+            }
+            for (std::uint32_t k = 0; k < i; ++k) {
+                if (seen[k].first != item.first) continue;
+                if (item.first == '"'   ? seen[k].text == item.text
+                    : item.first == '0' ? compare(seen[k].number, item.number) == 0
+                                        : true)
+                    return Fit::kMisfit;
+            }
+        }
+        return Fit::kFits;
+    }
+
+    // ---- what asks other subschemas about the same value
+
+    Fit ask(SubId sub, QuickToken start) {
+        if (sub == kNoSub) return Fit::kFits;
+        return value(sub, start);
+    }
+
+    Fit same_value(const QuickNode& node, QuickToken start) {
+        for (std::uint32_t i = 0; i < node.steps.count; ++i) {
+            const Fit verdict = step(quick_.steps[node.steps.first + i], start);
+            if (verdict != Fit::kFits) return verdict;
+        }
+        return Fit::kFits;
+    }
+
+    Fit step(const Instruction& one, QuickToken start) {
+        switch (one.op) {
+            case Op::kRef: return ask(one.a, start);
+            case Op::kAllOf:
+                for (std::uint32_t i = 0; i < one.b; ++i) {
+                    const Fit verdict = ask(program_.subs[one.a + i], start);
+                    if (verdict != Fit::kFits) return verdict;
+                }
+                return Fit::kFits;
+            case Op::kAnyOf: return any_of(one, start);
+            case Op::kOneOf: return one_of(one, start);
+            case Op::kNot: {
+                const Fit verdict = ask(one.a, start);
+                return verdict == Fit::kFits     ? Fit::kMisfit
+                       : verdict == Fit::kMisfit ? Fit::kFits
+                                                 : Fit::kOpen;
+            }
+            case Op::kIf: {
+                const Fit verdict = ask(program_.subs[one.a], start);
+                if (verdict == Fit::kOpen) return verdict;
+                return ask(program_.subs[one.a + (verdict == Fit::kFits ? 1 : 2)], start);
+            }
+            default: return Fit::kOpen;
+        }
+    }
+
+    Fit any_of(const Instruction& one, QuickToken start) {
+        Fit all = Fit::kMisfit;
+        for (std::uint32_t i = 0; i < one.b; ++i) {
+            const Fit verdict = ask(program_.subs[one.a + i], start);
+            if (verdict == Fit::kFits) return verdict;
+            if (verdict == Fit::kOpen) all = verdict;
+        }
+        return all;
+    }
+
+    Fit one_of(const Instruction& one, QuickToken start) {
+        unsigned fitting = 0;
+        for (std::uint32_t i = 0; i < one.b && fitting < 2; ++i) {
+            const Fit verdict = ask(program_.subs[one.a + i], start);
+            if (verdict == Fit::kOpen) return verdict;
+            fitting += verdict == Fit::kFits;
+        }
+        return fitting == 1 ? Fit::kFits : Fit::kMisfit;
+    }
+
+    // NOLINTEND(misc-no-recursion)
+
+    const QuickProgram& quick_;
+    const Program& program_;
+    const QuickNode* const nodes_;
+    const char* const base_;
+    const bool escapes_;  // some string has an escape
+    bool too_deep_ = false;
+    unsigned depth_ = 0;
+    std::uint64_t steps_ = 0;
+};
+
+}  // namespace
+
+bool fits_quickly(const QuickProgram& program, const core::JsonPlace& value) {
+    // It may have given up where this finds out sooner.
+    if (program.steps_a_value != 0 && program.steps_a_value > kStepsMax / (value.bytes / 2 + 1))
+        return false;
+    return QuickRun(program, value).run(value.token);
+}
+
+}  // namespace millrace::runtime::schema
