@@ -74,8 +74,10 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
                 const bool returns = request.returns(entry_number(request));
                 StandsFor stands_for;
                 late_.clear();
-                if (guard_.any() && !pass_schemas(request, anybody ? &snapshot.plan() : nullptr,
-                                                  now_us, envelope, stands_for)) [[unlikely]]
+                if (guard_.any() &&
+                    !guard_.passes(envelope, request.tenant_of(entry_number(request)), parser_) &&
+                    !pass_schemas(request, anybody ? &snapshot.plan() : nullptr, now_us, envelope,
+                                  stands_for)) [[unlikely]]
                     continue;
                 const Entry entry{entry_number(request), request.tenant_of(entry_number(request))};
                 add(request, envelope, returns ? HomeRule::kByKey : rule, now_us, entry);

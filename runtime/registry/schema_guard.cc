@@ -55,6 +55,19 @@ void SchemaGuard::note(const SchemaSet::Entry& entry, std::vector<schema::Failur
     if (asker != Asker::kTrial && asker != Asker::kReturned) entry.ring->add(std::move(violation));
 }
 
+bool SchemaGuard::passes(const core::Envelope& envelope, core::TenantId tenant,
+                         const core::EventParser& reader) {
+    if (!set_) return true;
+    const SchemaLists::List& list = lists_.of(*set_, tenant, envelope.pattern);
+    if (list.entries.empty()) return true;
+    core::JsonPlace payload;
+    if (!list.schemas_alone || !reader.payload(envelope, payload)) return false;
+    for (const SchemaSet::Entry* entry : list.entries) {
+        if (!entry->schema->contract->fits_quickly(payload)) return false;
+    }
+    return true;
+}
+
 SchemaGuard::Finding SchemaGuard::judge(const core::Envelope& envelope, core::TenantId tenant,
                                         std::int64_t now_us, Asker asker,
                                         std::vector<LateRule>* late,
@@ -64,11 +77,16 @@ SchemaGuard::Finding SchemaGuard::judge(const core::Envelope& envelope, core::Te
     const bool emits = asker == Asker::kHandler || asker == Asker::kTrial;
     const core::JsonElement* payload = nullptr;  // parsed once, however many schemas ask
     core::JsonElement parsed;
-    set_->for_each(tenant, envelope.pattern, [&](const SchemaSet::Entry& entry) {
-        if (finding.outcome == Outcome::kReject) return;
-        if (emits && entry.schema->mode != SchemaMode::kReject) return;
-        core::Envelope whole = envelope;
-        defaults_.fill_envelope(tenant, now_us, whole);
+    core::JsonPlace place;
+    const bool placed = reader && reader->payload(envelope, place);
+    core::Envelope whole = envelope;
+    defaults_.fill_envelope(tenant, now_us, whole);
+    for (const SchemaSet::Entry* one : lists_.of(*set_, tenant, envelope.pattern).entries) {
+        const SchemaSet::Entry& entry = *one;
+        if (finding.outcome == Outcome::kReject) break;
+        if (emits && entry.schema->mode != SchemaMode::kReject) continue;
+        const schema::Contract& contract = *entry.schema->contract;
+        const bool fits = placed && contract.fits_quickly(place);
         std::optional<KvReferences> references;
         if (sources_.kv) references.emplace(*sources_.kv, tenant, now_us);
         std::vector<schema::Step> steps;
@@ -79,15 +97,19 @@ SchemaGuard::Finding SchemaGuard::judge(const core::Envelope& envelope, core::Te
             if (read) payload = &(parsed = *read);
             if (!read) failures = {{"", "", "#", read.error().message}};
         }
-        if (payload)
-            failures = entry.schema->contract->judge_parsed(
-                whole, *payload, references ? &*references : nullptr, late ? &steps : nullptr);
-        if (!failures.empty())
-            return note(entry, failures, envelope.event_id, envelope.pattern, now_us, asker,
-                        finding);
+        if (payload) {
+            const schema::ReferenceData* const data = references ? &*references : nullptr;
+            std::vector<schema::Step>* const to = late ? &steps : nullptr;
+            failures = fits ? contract.judge_fitting(whole, *payload, data, to)
+                            : contract.judge_parsed(whole, *payload, data, to);
+        }
+        if (!failures.empty()) {
+            note(entry, failures, envelope.event_id, envelope.pattern, now_us, asker, finding);
+            continue;
+        }
         if (late && (!steps.empty() || entry.schema->asks_scripts()))
             late->push_back({entry, std::move(steps)});
-    });
+    }
     return finding;
 }
 

@@ -15,6 +15,7 @@
 #include "runtime/registry/late_rules.h"
 #include "runtime/registry/rule_runner.h"
 #include "runtime/registry/schema_book.h"
+#include "runtime/registry/schema_lists.h"
 #include "store/rows/kv_store.h"
 
 #include <cstdint>
@@ -59,8 +60,13 @@ public:
         if (!book_ || book_->version() == seen_) return;
         seen_ = book_->version();
         set_ = book_->current();
+        lists_.clear();
     }
     bool any() const { return set_ != nullptr; }
+    // True: judge() would have nothing to say about it, and nothing to ask late. What nearly every
+    // event gets; false says nothing.
+    bool passes(const core::Envelope& envelope, core::TenantId tenant,
+                const core::EventParser& reader);
 
     // `late` gets the rules that are still to be asked of what is taken so far: judge_late(). Null:
     // they are left out.
@@ -98,6 +104,7 @@ private:
     const SchemaBook* book_;
     std::uint64_t seen_ = 0;
     std::shared_ptr<const SchemaSet> set_;
+    SchemaLists lists_;  // of it
     core::JsonDom dom_;
     DefaultFields defaults_;
     core::EventParser parser_;
