@@ -13,20 +13,50 @@ namespace {
 
 void append_hex(std::string& out, std::uint64_t value) {
     constexpr char kDigits[] = "0123456789abcdef";
-    for (int shift = 60; shift >= 0; shift -= 4) out += kDigits[value >> shift & 15];
+    char text[16];
+    for (char* at = text + sizeof text; at != text; value >>= 4) *--at = kDigits[value & 15];
+    out.append(text, sizeof text);
 }
 
 std::string schema_prefix(core::TenantId tenant, SchemaNumber schema) {
     return std::to_string(tenant.value) + "/" + std::to_string(schema.value) + "/";
 }
 
-std::string row_id(const StateKey& key, std::size_t shard) {
-    std::string id = schema_prefix(key.tenant, key.schema);
+// Without its shard.
+std::string key_id(const StateKey& key) {
+    std::string id;
+    id.reserve(96);
+    id += schema_prefix(key.tenant, key.schema);
     append_hex(id, key.transition);
     id += '/';
     append_hex(id, key.key.by_id);
     append_hex(id, key.key.by_source);
-    return id + "/" + std::to_string(shard);
+    id += '/';
+    return id;
+}
+
+// The state in a row; false: the row does not read.
+bool read_state_row(std::string_view json, std::string& out) {
+    // As put() writes nearly all of them.
+    constexpr std::string_view kBegin = R"({"state":")", kEnd = R"("})";
+    if (json.size() >= kBegin.size() + kEnd.size() && json.starts_with(kBegin) &&
+        json.ends_with(kEnd)) {
+        json.remove_prefix(kBegin.size());
+        json.remove_suffix(kEnd.size());
+        if (json.find_first_of("\"\\") == std::string_view::npos) {
+            out = json;
+            return true;
+        }
+        json = {json.data() - kBegin.size(), json.size() + kBegin.size() + kEnd.size()};
+    }
+    core::JsonDom dom;
+    core::JsonElement root, member;
+    std::string_view text;
+    if (!dom.read(json, root) || !root.is_object() || !root.find("state", member) ||
+        !member.get(text))
+        return false;
+    out = text;
+    return true;
 }
 
 }  // namespace
@@ -105,17 +135,14 @@ std::optional<std::string> StateBook::settled(const StateKey& key) const {
 void StateBook::load(const StateKey& key, std::string& state, std::uint64_t& step) const {
     state = schema::kNoState;
     step = 0;
+    std::string id = key_id(key);
+    const std::size_t room = id.size();
     for (std::size_t shard = 0; shard < shards_; ++shard) {
-        const auto row = database_.registry().get(kStateKind, row_id(key, shard));
+        id.resize(room);
+        id += std::to_string(shard);
+        const auto row = database_.registry().get(kStateKind, id);
         if (!row || !*row || (*row)->version <= step) continue;
-        core::JsonDom dom;
-        core::JsonElement root, member;
-        std::string_view text;
-        if (!dom.read((*row)->json, root) || !root.is_object() || !root.find("state", member) ||
-            !member.get(text))
-            continue;
-        state = text;
-        step = (*row)->version;
+        if (read_state_row((*row)->json, state)) step = (*row)->version;
     }
 }
 
@@ -123,7 +150,9 @@ void StateBook::put(store::RowBatch& rows, const StateKey& key, core::ShardId sh
                     std::uint64_t step, std::string_view state, std::int64_t at_us) {
     std::string json;
     core::JsonWriter(json).begin_object().field("state", state).end_object();
-    rows.put_registry(kStateKind, row_id(key, shard.value), step, at_us, json);
+    std::string id = key_id(key);
+    id += std::to_string(shard.value);
+    rows.put_registry(kStateKind, id, step, at_us, json);
 }
 
 void StateBook::forget(core::TenantId tenant, SchemaNumber schema) {

@@ -145,20 +145,20 @@ std::optional<Failure> Transition::read(const core::Envelope& envelope, core::Js
 
 std::optional<Failure> Transition::refuse(const Step& step, std::string_view from) const {
     const auto found = allowed_.find(from);
-    const std::string of = key_text_ + " \"" + step.key.substr(0, 64) + "\" ";
+    const auto of = [&] { return key_text_ + " \"" + step.key.substr(0, 64) + "\" "; };
     if (found != allowed_.end()) {
         if (found->second.contains(step.to)) return std::nullopt;
-        return failure(of +
+        return failure(of() +
                        (from == kNoState ? "can not begin as "
                                          : "can not go from " + std::string(from) + " to ") +
                        step.to + "; allowed: " + listed(found->second));
     }
     if (from == kNoState && step.to != kNoState) {
         if (states_.contains(step.to)) return std::nullopt;
-        return failure(of + "can not begin as " + step.to +
+        return failure(of() + "can not begin as " + step.to +
                        ", a state that the rule does not name");
     }
-    return failure(of + "can not leave " + std::string(from) + " for " + step.to +
+    return failure(of() + "can not leave " + std::string(from) + " for " + step.to +
                    "; allowed: none");
 }
 
