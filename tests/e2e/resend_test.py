@@ -106,6 +106,20 @@ class Resend(KeyedCase):
             reply = self.ask(key, "POST", "/v2/events", told).json()
             self.assertEqual((reply["accepted"], reply["duplicates"]), (new, len(told) - new))
 
+    def test_it_makes_no_second_step(self):
+        pattern = self.unique("steps.")
+        rule = {"transition": {"key": "$.id", "field": "$.status",
+                               "allowed": {"null": ["draft"], "draft": ["sent"], "sent": ["paid"], "paid": []}}}
+        made = self.server.post("/v2/schemas", {"id": pattern, "pattern": pattern, "schema": {}, "rules": [rule]})
+        self.assertEqual(made.status, 201, made)
+        step = lambda status: self.server.send_event(pattern, {"id": "o1", "status": status})
+        step("draft")
+        step("sent")
+        exported = self.cli("event", "export", "--pattern", pattern)
+        loaded = json.loads(self.cli("event", "load", "-", stdin=exported))
+        self.assertEqual((loaded["accepted"], loaded["duplicates"], loaded["rejected"]), (0, 2, 0))
+        step("paid")
+
     def test_after_a_restart(self):
         pattern, told = self.sent()
         self.server.stop()
