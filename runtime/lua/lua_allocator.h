@@ -1,9 +1,9 @@
 // What: the memory of one Lua state: size classes out of chunks for what is small, malloc for the
 //       rest, and a cap on the sum. A view of an event costs a few nanoseconds this way.
 // Threads: the state's. Lifetime: outlives the state; chunks are given back with it.
-// Limits: bytes_max counts chunks and large blocks, so fragmentation can't pass it; so does what all
-//       states of the process may take together, where that is told. Enforced while a script runs
-//       only: what the VM itself pushes between runs must not fail.
+// Limits: bytes_max counts chunks and large blocks, so fragmentation can't pass it; so does what
+//       all states of the process may take together, where that is told. Enforced while a script
+//       runs only: what the VM itself pushes between runs must not fail.
 // Failure: returns nullptr over the cap and says so once through `refused`.
 #pragma once
 
