@@ -52,7 +52,11 @@ std::string link_view(Services& services, const Link& link) {
     if (LinkAgent* const links = services.links()) {
         if (auto seen = links->look(link.number)) status = std::move(*seen);
     }
-    if (link.paused) status.state = "paused";
+    // What the agent has shown last may be older than the document.
+    if (link.paused)
+        status.state = "paused";
+    else if (status.state == "paused" && status.reason.empty())
+        status.state = "connecting";
     core::JsonWriter json(out);
     append_link_status(json, status, link.direction);
     return out + "}";

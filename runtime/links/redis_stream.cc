@@ -148,6 +148,8 @@ StreamCheck check_stream(const StreamInfo& info, StreamPlace& place, bool begun)
             out.stops = "the stream is gone; it was read to entry " + place.id.text();
         else
             out.lag = 0;
+        // Whatever comes is the first.
+        if (place.id == StreamId{}) place.count = 0;
         return out;
     }
     if (info.last < place.id) {

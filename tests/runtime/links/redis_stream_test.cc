@@ -165,6 +165,7 @@ TEST(RedisStream, OneThatHasGoneBackStops) {
     StreamPlace fresh;
     EXPECT_EQ(check_stream({}, fresh, false).stops, "");
     EXPECT_EQ(check_stream({}, fresh, true).stops, "");
+    EXPECT_EQ(fresh.count, 0u);
 }
 
 TEST(RedisStream, WhatWasTrimmedBeforeItWasReadIsCounted) {
