@@ -82,7 +82,8 @@ class FiguresTest(ServerCase):
         self.assertTrue(all(2 <= gap <= 4 for gap in gaps), gaps)
 
     def test_a_bad_window_is_named(self):
-        for query in ("window=2h", "window=x", "step=0s", "window=60s&step=1ms"):
+        for query in ("window=2h", "window=x", "step=0s", "window=60s&step=1ms",
+                      "window=60000"):
             reply = self.server.get("/v2/stats?" + query)
             self.assertEqual(reply.status, 400, query)
             self.assertIn(reply.json()["error"]["details"]["field"], ("window", "step"))

@@ -467,6 +467,21 @@ class FullDisk(FaultCase):
                     os.posix_fallocate(file.fileno(), file.tell(), more)
         self.fill_and_empty(server, fill, lambda: os.unlink(filler))
 
+    def test_a_start_tells_of_little_room(self):
+        free = os.path.join(self.scratch(), "free")
+        server = self.server(self.ARGS, shim={"FAULT_FREE": free})
+        for mib, said in ((60, "the disk has little room"), (40, "the disk is short of room")):
+            with open(free, "w") as file:
+                file.write(str(mib * MIB))
+            server.start()
+            self.assertIn(said, server.log())
+            server.stop()
+        with open(free, "w") as file:
+            file.write(str(16 * MIB))
+        with self.assertRaisesRegex(AssertionError, "exit code 1"):
+            server.start()
+        self.assertIn("16 MiB are free on its disk", server.log())
+
     def test_a_disk_that_is_full_at_once_loses_nothing(self):
         """No time for the guard: the server may end, but what was acknowledged is there when there is room."""
         folder = self.mount(256)

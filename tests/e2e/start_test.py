@@ -75,10 +75,11 @@ class OpenFiles(OwnServer):
         server.stop()
 
     def test_too_few_are_refused(self):
-        code, said = run_serve(["--data", self.path("d")],
-                               preexec=limited((resource.RLIMIT_NOFILE, 64, 64)))
-        self.assertEqual(code, 1, said)
-        self.assertIn("ulimit -n", said)
+        for files in (16, 64):
+            code, said = run_serve(["--data", self.path("d")],
+                                   preexec=limited((resource.RLIMIT_NOFILE, files, files)))
+            self.assertEqual(code, 1, said)
+            self.assertIn("ulimit -n", said)
 
 
 class Refusals(OwnServer):
