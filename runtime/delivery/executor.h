@@ -49,6 +49,8 @@ struct AttemptInput {
     // Or a call that somebody waits for; subscription and event are null then.
     const ScriptRunJob* call = nullptr;
     std::int64_t started_at_us = 0;
+    // A script whose cause is not durable yet: it comes to its end at once, or it is not started.
+    bool early = false;
 };
 
 struct PendingBounds {
@@ -59,9 +61,10 @@ struct PendingBounds {
 class Executor {
 public:
     enum class Start : std::uint8_t {
-        kDone,     // the result is there
-        kPending,  // it comes through the AnswerPort, or never
-        kHeld,     // it may not run now (deactivated): the delivery waits, nothing is counted
+        kDone,      // the result is there
+        kPending,   // it comes through the AnswerPort, or never
+        kHeld,      // it may not run now (deactivated): the delivery waits, nothing is counted
+        kTooEarly,  // of one that is early: it waits for something, and nothing has been done
     };
 
     virtual ~Executor() = default;

@@ -197,6 +197,10 @@ Executor::Start ScriptExecutor::begin(const AttemptInput& input, const Script& s
         if (counts) count_canary(script, result, (input.host->monotonic_ns() - began_ns) / 1000);
         return Start::kDone;
     }
+    if (input.early) {
+        at.vm->drop(turn.run);
+        return Start::kTooEarly;
+    }
     auto waiting = std::make_unique<Waiting>();
     waiting->began_ns = counts ? began_ns : input.host->monotonic_ns();
     waiting->tried = tried != nullptr;

@@ -57,6 +57,7 @@ protected:
         input.subscription = subscriptions_[number - 1].get();
         input.event = &event_;
         input.started_at_us = host_.now_us;
+        input.early = early_;
         result_.reset();
         return {executor_->start(input, result_), ticket_};
     }
@@ -83,6 +84,7 @@ protected:
     store::StoredEvent event_;
     AttemptResult result_;
     std::uint64_t ticket_ = 0;
+    bool early_ = false;
 };
 
 TEST_F(ScriptExecutorTest, AScriptThatWaitsAnswersLater) {
@@ -110,6 +112,31 @@ TEST_F(ScriptExecutorTest, AScriptThatWaitsAnswersLater) {
     EXPECT_EQ(answer.effects.emitted.size(), 1u);
     EXPECT_EQ(answer.version, 1u);
     EXPECT_FALSE(executor_->next_work_ns());
+}
+
+TEST_F(ScriptExecutorTest, WhatIsEarlyEndsAtOnceOrIsNotBegun) {
+    const auto quick = add("return function(e) sdk.kv.set('q', 1) return 1 end");
+    const auto slow = add("return function(e) sdk.kv.set('s', 1) sdk.sleep(30) return 2 end");
+    const auto out =
+        add("return function(e) sdk.kv.set('o', 1) return sdk.http.get('http://a/').status end");
+    early_ = true;
+    EXPECT_EQ(start(quick).first, Executor::Start::kDone);
+    EXPECT_EQ(result_.result_json, "1");
+    EXPECT_EQ(result_.effects.kv_ops.size(), 1u);
+    for (const auto waits : {slow, out, slow}) {
+        EXPECT_EQ(start(waits).first, Executor::Start::kTooEarly);
+        EXPECT_TRUE(result_.effects.kv_ops.empty());
+    }
+    pass_ms(2000);
+    EXPECT_TRUE(answers_.by_ticket.empty());
+    EXPECT_FALSE(executor_->next_work_ns());
+    early_ = false;
+    const auto [started, ticket] = start(slow);
+    ASSERT_EQ(started, Executor::Start::kPending);
+    pass_ms(30);
+    ASSERT_EQ(answers_.by_ticket.size(), 1u);
+    EXPECT_EQ(answers_.by_ticket.at(ticket).result_json, "2");
+    EXPECT_EQ(answers_.by_ticket.at(ticket).effects.kv_ops.size(), 1u);
 }
 
 TEST_F(ScriptExecutorTest, ItsTimeIsOverWhileItWaits) {
