@@ -4,6 +4,7 @@
 #include "runtime/api/handlers.h"
 #include "runtime/api/workflow_answers.h"
 #include "runtime/orchestrator/orchestrator.h"
+#include "runtime/registry/promised_audit.h"
 #include "store/rows/registry_store.h"
 
 #include <memory>
@@ -79,17 +80,23 @@ void give_order(Call& call, const Respond& respond, workflow::InputKind kind) {
     Orchestrator* const orchestrator = call.services.workflows().orchestrator;
     if (!orchestrator) return respond(error_response(workflows_off()));
     Services* const services = &call.services;
-    const auto by = std::make_shared<const identity::Principal>(call.request.principal);
     const RunName run = run_of(call);
+    const std::int64_t now_us = services->clock().wall_us();
+    order->audit = audit_entry(call.request.principal, workflow::input_kind_text(kind),
+                               "workflow_run", run.id, {}, audit_members(call.request));
+    order->audit_row = promised_audit_row(now_us, run.tenant);
+    const auto told = [services, run, now_us, entry = order->audit, row = order->audit_row] {
+        auto written = services->write_promised_audit(now_us, run.tenant, entry, row);
+        if (!written)
+            services->log().warn("audit: write failed", {{"error", written.error().message}});
+    };
     const bool taken = orchestrator->order(
-        run, std::move(*order),
-        [services, respond, by, kind, id = run.id](core::Result<std::string>&& view) {
+        run, std::move(*order), [services, respond, told](core::Result<std::string>&& view) {
             const bool done = view.has_value();
             const auto kept = std::make_shared<ApiResponse>(
                 done ? json_response(200, std::move(*view)) : error_response(view.error()));
             services->run_later([=] {
-                if (done)
-                    audit(*services, *by, workflow::input_kind_text(kind), "workflow_run", id);
+                if (done) told();
                 respond(std::move(*kept));
             });
         });

@@ -8,6 +8,7 @@
 
 #include <xxhash.h>
 
+#include <charconv>
 #include <cstdio>
 #include <utility>
 
@@ -79,7 +80,7 @@ ScriptRef CodeBook::numbered(const std::string& row_id, const Script& script) co
     ScriptRef& there = codes_[row_id];
     if (!there) {
         auto made = std::make_shared<Script>(script);
-        made->number = ScriptNumber(static_cast<std::uint32_t>(codes_.size()));
+        made->number = ScriptNumber(++last_number_);
         there = std::move(made);
     }
     return there;
@@ -87,8 +88,10 @@ ScriptRef CodeBook::numbered(const std::string& row_id, const Script& script) co
 
 std::shared_ptr<Workflow> CodeBook::begin(const Script& script) const {
     if (script.type != ScriptType::kWorkflow || !script.enabled) return nullptr;
-    return workflow_of(numbered(
-        code_row_id(script.tenant, script.id, script.version, script.created_at_us), script));
+    const std::string row_id =
+        code_row_id(script.tenant, script.id, script.version, script.created_at_us);
+    if (is_leaving(row_id)) return nullptr;
+    return workflow_of(numbered(row_id, script));
 }
 
 core::Result<ScriptRef> CodeBook::load(const std::string& row_id, core::TenantId tenant) const {
@@ -107,9 +110,7 @@ core::Result<ScriptRef> CodeBook::load(const std::string& row_id, core::TenantId
 }
 
 core::Result<std::shared_ptr<Workflow>> CodeBook::find(const RunHead& head) const {
-    auto code =
-        load(code_row_id(head.run.tenant, head.workflow_id, head.version, head.code_made_us),
-             head.run.tenant);
+    auto code = load(row_id_of(head), head.run.tenant);
     if (!code) return core::fail(std::move(code.error()));
     return workflow_of(std::move(*code));
 }
@@ -119,16 +120,85 @@ ScriptRef CodeBook::version(core::TenantId tenant, std::string_view script_id,
     constexpr std::size_t kMadeAgainMax = 100;
     auto rows = database_.registry().list(kRunCodeKind, version_prefix(tenant, script_id, version),
                                           {}, kMadeAgainMax);
-    if (!rows || rows->empty()) return nullptr;
-    auto code = load(rows->back().id, tenant);
-    return code ? *code : nullptr;
+    if (!rows) return nullptr;
+    for (auto row = rows->rbegin(); row != rows->rend(); ++row) {
+        if (is_leaving(row->id)) continue;
+        auto code = load(row->id, tenant);
+        return code ? *code : nullptr;
+    }
+    return nullptr;
 }
 
 void CodeBook::keep(store::RowBatch& rows, const Script& code) const {
     const std::string id = code_row_id(code.tenant, code.id, code.version, code.created_at_us);
+    {
+        const std::lock_guard lock(mutex_);
+        if (watches_) kept_.insert(id);
+    }
     const auto there = database_.registry().get(kRunCodeKind, id);
     if (there && *there) return;
     rows.put_registry(kRunCodeKind, id, code.version, code.created_at_us, code_row(code));
+}
+
+// ---- what nobody needs
+
+std::optional<CodeBook::Name> CodeBook::name_of(std::string_view row_id) {
+    constexpr std::size_t kTenant = 9, kVersion = 8, kMade = 16;  // 0000001a/ 00000003 - ...
+    constexpr std::size_t kTail = 1 + kVersion + 1 + kMade;
+    if (row_id.size() <= kTenant + kTail) return std::nullopt;
+    const std::string_view tail = row_id.substr(row_id.size() - kTail);
+    if (row_id[kTenant - 1] != '/' || tail[0] != '/' || tail[1 + kVersion] != '-')
+        return std::nullopt;
+    const auto read = [](std::string_view digits, auto& out) {
+        const char* const end = digits.data() + digits.size();
+        const auto done = std::from_chars(digits.data(), end, out, 16);
+        return done.ec == std::errc() && done.ptr == end;
+    };
+    Name out;
+    out.row = row_id;
+    out.script_id = row_id.substr(kTenant, row_id.size() - kTenant - kTail);
+    if (!read(row_id.substr(0, kTenant - 1), out.tenant.value) ||
+        !read(tail.substr(1, kVersion), out.version) ||
+        !read(tail.substr(2 + kVersion), out.made_us))
+        return std::nullopt;
+    return out;
+}
+
+std::string CodeBook::row_id_of(const RunHead& head) {
+    return code_row_id(head.run.tenant, head.workflow_id, head.version, head.code_made_us);
+}
+
+void CodeBook::watch() const {
+    const std::lock_guard lock(mutex_);
+    watches_ = true;
+    kept_.clear();
+}
+
+void CodeBook::watch_no_more() const {
+    const std::lock_guard lock(mutex_);
+    watches_ = false;
+    kept_.clear();
+}
+
+bool CodeBook::was_kept(const std::string& row_id) const {
+    const std::lock_guard lock(mutex_);
+    return kept_.contains(row_id);
+}
+
+bool CodeBook::is_leaving(const std::string& row_id) const {
+    const std::lock_guard lock(mutex_);
+    return leaving_.contains(row_id);
+}
+
+void CodeBook::leaves(const std::string& row_id) const {
+    const std::lock_guard lock(mutex_);
+    leaving_.insert(row_id);
+}
+
+void CodeBook::has_left(const std::string& row_id) const {
+    const std::lock_guard lock(mutex_);
+    leaving_.erase(row_id);
+    codes_.erase(row_id);
 }
 
 core::Status grow_by_journal(workflow::Definition& definition,

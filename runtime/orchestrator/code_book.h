@@ -2,9 +2,10 @@
 //       as a row of its own with the first run that begins with it, so that runs outlive changes
 //       and the removal of the script, and the registry's bound on versions: workflow_code
 //       tenant/script/version-made  {"source","name",...} Each run has a Workflow of its own, which
-//       grows by what its code asks for.
+//       grows by what its code asks for. A version that no run is pinned to any more goes
+//       (code_upkeep.h).
 // Threads: any. Lifetime: borrows the database; what it gives is shared.
-// Limits: one entry for each version that had a run since the start; rows stay.
+// Limits: one entry for each version that had a run since the start.
 // Failure: an Error when the row is not there or does not read.
 #pragma once
 
@@ -18,6 +19,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -29,7 +32,19 @@ class CodeBook {
 public:
     explicit CodeBook(store::Database& database) : database_(database) {}
 
-    // For a run that begins. Null: the script is none of the type workflow, or switched off.
+    struct Name {
+        core::TenantId tenant;
+        std::string script_id;
+        std::uint32_t version = 0;
+        std::int64_t made_us = 0;
+        std::string row;
+    };
+    static std::optional<Name> name_of(std::string_view row_id);
+    // Of the version that a run is pinned to.
+    static std::string row_id_of(const RunHead& head);
+
+    // For a run that begins. Null: the script is none of the type workflow, or switched off, or is
+    // on its way out.
     std::shared_ptr<Workflow> begin(const Script& script) const;
     // For one that goes on with what it began with.
     core::Result<std::shared_ptr<Workflow>> find(const RunHead& head) const;
@@ -39,14 +54,28 @@ public:
     // Into the rows that a run begins with, unless it is there.
     void keep(store::RowBatch& rows, const Script& code) const;
 
+    // Of those that are looked at for whether anybody needs them: from now on what runs are pinned
+    // to is noted.
+    void watch() const;
+    void watch_no_more() const;
+    bool was_kept(const std::string& row_id) const;
+    // Nobody is pinned to it from now on; has_left(): the row is gone.
+    void leaves(const std::string& row_id) const;
+    void has_left(const std::string& row_id) const;
+
 private:
     // By the numbers that executors know them by: those of scripts are others.
     ScriptRef numbered(const std::string& row_id, const Script& script) const;
     core::Result<ScriptRef> load(const std::string& row_id, core::TenantId tenant) const;
+    bool is_leaving(const std::string& row_id) const;
 
     store::Database& database_;
     mutable std::mutex mutex_;  // held for a look
     mutable std::map<std::string, ScriptRef> codes_;
+    mutable std::uint32_t last_number_ = 0;
+    mutable bool watches_ = false;
+    mutable std::set<std::string> kept_;
+    mutable std::set<std::string> leaving_;
 };
 
 // Grows by all that the journal of a run says its code has asked for.

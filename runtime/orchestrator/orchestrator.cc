@@ -23,11 +23,21 @@ Orchestrator::Orchestrator(Deps deps)
           .beginning = &beginning_,
           .retention_us = deps_.retention_us,
           .rows = [this](const RunName& run) -> store::RowBatch& { return open(run).rows(); },
-          .in_memory = [this](const RunName& run) -> RunHead* {
-              Run* const there = find(run);
-              return there ? &there->head : nullptr;
-          },
+          .in_memory = [this](const RunName& run) { return head_in_memory(run); },
           .unused_below = deps_.keys_unused_below}),
+      code_upkeep_(CodeUpkeep::Deps{
+          .database = deps_.database,
+          .codes = &store_.codes(),
+          .every_us = deps_.retention_us,
+          .is_newest = [this](const CodeBook::Name& code) { return is_newest_code(code); },
+          .visit_in_memory =
+              [this](const CodeUpkeep::VisitHead& visit) { visit_codes_in_memory(visit); },
+          .erase =
+              [this](const CodeBook::Name& code, std::function<void()> done) {
+                  open({code.tenant, code.script_id}).rows().erase_registry(kRunCodeKind, code.row);
+                  builder_.result().when_durable.push_back(
+                      [this, done = std::move(done)] { post(done); });
+              }}),
       figures_(deps_.metrics->role()),
       begun_count_(figures_.counter(core::Metric::kWorkflowRunsBegun)),
       removed_count_(figures_.counter(core::Metric::kWorkflowRunsRemoved)),
@@ -38,30 +48,11 @@ Orchestrator::Orchestrator(Deps deps)
       executors_(deps_.make_executors(answers_)),
       texts_(deps_.database->hasher()),
       builder_({&deps_.database->kv(), &deps_.database->pools(), &texts_}),
-      waits_(*deps_.database, deps_.shards) {}
+      waits_(*deps_.database, deps_.shards),
+      ready_(deps_.shards),
+      begins_(deps_.shards) {}
 
 Orchestrator::~Orchestrator() = default;
-
-// Those that were doing something are taken up at once; the others when their time has come.
-core::Status Orchestrator::load(SetAside& aside) {
-    auto rows = deps_.database->registry().load_all(kRunActiveKind);
-    if (!rows) return core::fail(std::move(rows.error()));
-    for (const store::RegistryDocument& row : *rows) {
-        const RunName run = run_of_row(row.id);
-        const auto mark = read_mark(row.json);
-        if (!mark) {
-            aside.add(kRunActiveKind, row.id, mark.error());
-            continue;
-        }
-        if (mark->busy || mark->waits || mark->differs) {
-            queue(run);
-        } else if (mark->due_us != 0) {
-            due_[run] = mark->due_us;
-            timers_.emplace(mark->due_us, run);
-        }
-    }
-    return {};
-}
 
 // ---- turns
 
@@ -70,18 +61,20 @@ std::size_t Orchestrator::do_work() {
     std::size_t done = 0;
     std::function<void()> task;
     for (; done < kTasksPerTurn && asked_.try_pop(task); ++done) task();
-    done += settle_answers();
+    done += begin_all() + settle_answers();
     for (auto& executor : executors_) {
         if (executor) done += executor->do_work();
     }
     done += settle_overdue() + retry_held() + answer_waiters();
     if (!stopping_.load(std::memory_order_relaxed) && !deps_.holds()) {
+        done += walk_marks();
         fire_timers();
-        take_queued();
-        done += take_events();
+        done += take_queued() + take_events();
         if (outgoing_.empty() && upkeep_.work(deps_.due->now_us())) ++done;
+        if (outgoing_.empty() && marks_walked_ && code_upkeep_.work(deps_.due->now_us())) ++done;
         removed_count_.add(upkeep_.removed() - std::exchange(removed_seen_, upkeep_.removed()));
     }
+    done += do_ready();
     close();
     flush();
     active_gauge_.set(static_cast<std::int64_t>(active_));
@@ -89,7 +82,8 @@ std::size_t Orchestrator::do_work() {
     shown_active_.store(active_, std::memory_order_relaxed);
     shown_queued_.store(queued_.size(), std::memory_order_relaxed);
     shown_sleeping_.store(timers_.size() + waits_.size(), std::memory_order_relaxed);
-    idle_.store(outgoing_.empty() && asked_.empty(), std::memory_order_release);
+    idle_.store(outgoing_.empty() && asked_.empty() && ready_count_ == 0,
+                std::memory_order_release);
     return done;
 }
 
@@ -110,8 +104,8 @@ void Orchestrator::wait(std::int64_t timeout_us) {
     }
     if (!stopping_.load(std::memory_order_relaxed))
         timeout_us = std::min<std::int64_t>(timeout_us, 500'000);  // upkeep
-    if (!waits_.empty() || !waiters_.empty())
-        timeout_us = std::min<std::int64_t>(timeout_us, 5'000);
+    if (!waiters_.empty()) until(waiters_due_ns_);
+    if (!waits_.empty()) timeout_us = std::min<std::int64_t>(timeout_us, 5'000);
     core::Agent::wait(timeout_us);
 }
 
@@ -136,15 +130,37 @@ Orchestrator::Run* Orchestrator::find(const RunName& run) {
 core::Result<Orchestrator::Run*> Orchestrator::bring(const RunName& name,
                                                      workflow::Difference* difference) {
     if (Run* there = find(name)) return there;
+    if (auto parked = take_parked(name)) {
+        Run* const run = runs_.emplace(name, std::move(parked)).first->second.get();
+        resume(*run);
+        return run;
+    }
     auto stored = store_.load(name, {}, difference);
     if (!stored) return core::fail(std::move(stored.error()));
     auto run = std::make_unique<Run>();
     static_cast<StoredRun&>(*run) = std::move(*stored);
     run->mark.busy = false;
     run->mark.workflow_id = run->head.workflow_id;
+    run->told = run->state.is_final();
     Run* const kept = run.get();
     runs_.emplace(name, std::move(run));
+    resume(*kept);
     return kept;
+}
+
+// What was under way begins again; of one that only waited nothing was, and it is waited for
+// already unless this is a start.
+void Orchestrator::resume(Run& run) {
+    if (run.taken || run.state.is_final() || stopping_.load(std::memory_order_relaxed)) return;
+    run.taken = true;
+    std::vector<workflow::Effect> effects;
+    workflow::resume_effects(run.workflow->definition, run.state, effects);
+    std::erase_if(effects, [&](const workflow::Effect& effect) {
+        return effect.kind == workflow::EffectKind::kWait && waits_.has(run.head.run, effect.step);
+    });
+    const bool ahead = std::exchange(ahead_, false);
+    perform(run, effects);
+    ahead_ = ahead;
 }
 
 // It is left where it is. One that this program would have led another way is shown as paused, with
@@ -184,11 +200,7 @@ void Orchestrator::take_up(const RunName& name) {
         put_head(open(name).rows(), run.head);
         keep_mark(run);
     }
-    if (!std::exchange(run.taken, true)) {
-        std::vector<workflow::Effect> effects;
-        workflow::resume_effects(run.workflow->definition, run.state, effects);
-        perform(run, effects);
-    }
+    resume(run);
     if (Run* still = find(name)) {
         Input time;
         time.kind = InputKind::kTime;
@@ -198,13 +210,17 @@ void Orchestrator::take_up(const RunName& name) {
     let_go(name);
 }
 
-void Orchestrator::take_queued() {
-    for (std::size_t i = 0; i < kTasksPerTurn && !queued_.empty(); ++i) {
-        if (active_ >= deps_.runs_active_max || !outgoing_.empty()) return;
-        const RunName name = queued_.front();
+std::size_t Orchestrator::take_queued() {
+    if (active_ >= deps_.runs_active_max || !outgoing_.empty()) return 0;
+    std::vector<RunName> names;
+    const std::size_t most = std::min(kTasksPerTurn, deps_.runs_active_max - active_);
+    while (names.size() < most && !queued_.empty()) {
+        names.push_back(std::move(queued_.front()));
         queued_.pop_front();
-        take_up(name);
     }
+    sort_by_shard(names);
+    for (const RunName& name : names) take_up(name);
+    return names.size();
 }
 
 // What it waits for brings it back.
@@ -217,24 +233,38 @@ void Orchestrator::let_go(const RunName& name) {
         active_ = busy ? active_ + 1 : active_ - 1;
         run->counted = busy;
     }
-    if (const auto at = due_.find(name); at != due_.end()) {
-        timers_.erase({at->second, name});
-        due_.erase(at);
-    }
-    if (const auto due = run->state.next_due_us()) {
-        due_[name] = *due;
-        timers_.emplace(*due, name);
-    }
+    if (const auto due = run->state.next_due_us())
+        set_timer(name, *due);
+    else
+        drop_timer(name);
     if (!busy) runs_.erase(name);
 }
 
+void Orchestrator::set_timer(const RunName& name, std::int64_t due_us) {
+    const auto [at, fresh] = due_.emplace(name, due_us);
+    if (!fresh && at->second == due_us) return;
+    if (!fresh) timers_.erase({at->second, &at->first});
+    at->second = due_us;
+    timers_.emplace(due_us, &at->first);
+}
+
+void Orchestrator::drop_timer(const RunName& name) {
+    const auto at = due_.find(name);
+    if (at == due_.end()) return;
+    timers_.erase({at->second, &at->first});
+    due_.erase(at);
+}
+
 void Orchestrator::fire_timers() {
+    if (!outgoing_.empty()) return;
     const std::int64_t now_us = deps_.due->now_us();
-    for (std::size_t i = 0; i < kTasksPerTurn && !timers_.empty(); ++i) {
-        const auto [due, name] = *timers_.begin();
-        if (due > now_us || !outgoing_.empty()) return;
-        timers_.erase(timers_.begin());
-        due_.erase(name);
+    std::vector<RunName> names;
+    while (names.size() < kTasksPerTurn && !timers_.empty() && timers_.begin()->first <= now_us) {
+        names.push_back(*timers_.begin()->second);
+        drop_timer(names.back());
+    }
+    sort_by_shard(names);
+    for (const RunName& name : names) {
         workflow::Difference difference;
         auto brought = bring(name, &difference);
         if (!brought) {
@@ -273,10 +303,24 @@ std::size_t Orchestrator::take_events() {
 
 bool Orchestrator::begin(RunRequest&& request, Begun done) {
     auto kept = std::make_shared<RunRequest>(std::move(request));
-    const bool taken = asked_.try_push(
-        [this, kept, done = std::move(done)] { begin_now(std::move(*kept), done); });
+    const bool taken = asked_.try_push([this, kept, done = std::move(done)] {
+        const bool made_up = kept->run.id.empty();
+        if (made_up) kept->run.id = core::make_id("run_", random_, 20);
+        begins_[shard_of(kept->run).value].push_back({kept, done, made_up});
+    });
     if (taken) wake();
     return taken;
+}
+
+std::size_t Orchestrator::begin_all() {
+    std::size_t begun = 0;
+    for (std::vector<Beginning>& begins : begins_) {
+        begun += begins.size();
+        for (const Beginning& one : begins)
+            begin_now(std::move(*one.request), one.done, one.made_up);
+        begins.clear();
+    }
+    return begun;
 }
 
 // Whoever has claimed a run and finds it in the store has not begun it.
@@ -297,21 +341,39 @@ FreshRun Orchestrator::make(RunRequest&& request, WorkflowRef workflow) const {
                      std::move(ends));
 }
 
-Orchestrator::Run& Orchestrator::keep(FreshRun&& fresh) {
+std::unique_ptr<Orchestrator::Run> Orchestrator::make_run(FreshRun&& fresh) {
     auto run = std::make_unique<Run>();
     static_cast<StoredRun&>(*run) = std::move(static_cast<StoredRun&>(fresh));
     run->mark = std::move(fresh.mark);
     run->taken = true;
     if (run->state.is_final()) count_end(run->state.status);
+    begun_count_.add();
+    return run;
+}
+
+Orchestrator::Run& Orchestrator::keep(FreshRun&& fresh) {
+    std::unique_ptr<Run> run = make_run(std::move(fresh));
     Run& kept = *run;
     runs_.emplace(kept.head.run, std::move(run));
-    begun_count_.add();
     return kept;
 }
 
+// The same id again is the same run; another workflow's is none of it.
+core::Result<RunBegun> Orchestrator::there_already(const RunName& name,
+                                                   const std::string& workflow_id) {
+    std::string of;
+    if (const RunHead* const head = head_in_memory(name))
+        of = head->workflow_id;
+    else if (const auto stored = store_.head(name))
+        of = stored->workflow_id;
+    if (of.empty() || of == workflow_id) return RunBegun{name.id, true};
+    return core::fail(core::Error(core::ErrorCode::kConflict,
+                                  "runId: run " + name.id + " is one of workflow \"" + of + "\"")
+                          .in("runId"));
+}
+
 // All rows of it are one commit; the run goes on behind it.
-void Orchestrator::begin_now(RunRequest&& request, const Begun& done) {
-    if (request.run.id.empty()) request.run.id = core::make_id("run_", random_, 20);
+void Orchestrator::begin_now(RunRequest&& request, const Begun& done, bool made_up) {
     const RunName name = request.run;
     WorkflowRef workflow = deps_.workflows->find(name.tenant, request.workflow_id, request.version);
     // A script may be one.
@@ -328,15 +390,18 @@ void Orchestrator::begin_now(RunRequest&& request, const Begun& done) {
                                       : " and the version " + std::to_string(request.version))));
     }
     // One that is being begun is in memory, or a lane's; one that was is in the store.
-    if (find(name) || claim(name, RunsBeginning::Room::kAlways) != Claim::kYours)
-        return done(RunBegun{name.id, true});
+    if (made_up)
+        (void)beginning_.take(name, deps_.keys->newest(name.tenant), RunsBeginning::Room::kAlways);
+    else if (find(name) || claim(name, RunsBeginning::Room::kAlways) != Claim::kYours)
+        return done(there_already(name, request.workflow_id));
     FreshRun fresh = make(std::move(request), workflow);
     std::vector<workflow::Effect> effects = std::move(fresh.effects);
     put_fresh(open(name).rows(), fresh);
     if (workflow->code) store_.codes().keep(builder_.rows(), *workflow->code);
     Run& run = keep(std::move(fresh));
     // Whoever waits for it has a place already.
-    run.queues = run.head.parent.run_id.empty();
+    run.queues =
+        run.head.parent.run_id.empty() && (active_ >= deps_.runs_active_max || !queued_.empty());
     run.serial = first_serial(0);
     follow(run, std::move(effects), [this, name, done] {
         beginning_.done(name);
@@ -355,199 +420,16 @@ void Orchestrator::begun(std::shared_ptr<FreshRun> fresh) {
         // Whoever only waits needs no place.
         if (!ends && fresh->mark.busy &&
             (stopping_.load(std::memory_order_relaxed) || !queued_.empty() ||
-             active_ >= deps_.runs_active_max)) {
-            begun_count_.add();
-            return queue(name);  // its turn comes: until then the store has it
-        }
+             active_ >= deps_.runs_active_max))
+            return park(make_run(std::move(*fresh)));
         const std::vector<workflow::Effect> effects = std::move(fresh->effects);
         Run& run = keep(std::move(*fresh));
         if (ends)
-            ended(run);
+            tell_end(run);
         else
             perform(run, effects);
         let_go(name);
     });
-}
-
-bool Orchestrator::order(RunName run, Order asked, Done done) {
-    auto kept = std::make_shared<Order>(std::move(asked));
-    const bool taken = asked_.try_push([this, run = std::move(run), kept, done = std::move(done)] {
-        order_now(run, *kept, done);
-    });
-    if (taken) wake();
-    return taken;
-}
-
-void Orchestrator::order_now(const RunName& name, const Order& asked, const Done& done) {
-    // A lane has begun it, and it has not arrived here.
-    if (!find(name) && beginning_.has(name))
-        return post([this, name, asked, done] { order_now(name, asked, done); });
-    workflow::Difference difference;
-    auto brought = bring(name, &difference);
-    if (!brought) {
-        if (!difference.found.empty() && order_one_that_differs(name, asked, done)) return;
-        return done(core::fail(std::move(brought.error())));
-    }
-    Run& run = **brought;
-    const auto refuse = [&](core::ErrorCode code, std::string why) {
-        let_go(name);
-        done(core::fail(code, std::move(why)));
-    };
-    Input input;
-    input.kind = asked.kind;
-    input.name = asked.name;
-    input.value = asked.value;
-    if (!asked.step.empty() && run.workflow->code)
-        return refuse(core::ErrorCode::kValidation,
-                      "fromStep: the run goes the way of its code, and resumes where it is");
-    if (!asked.step.empty()) {
-        input.step = run.workflow->definition.find(asked.step);
-        if (input.step == workflow::kNoStep)
-            return refuse(core::ErrorCode::kValidation,
-                          "fromStep: no step has the id \"" + asked.step + "\"");
-    }
-    if (asked.version != 0 && asked.version != run.head.version) {
-        if (auto changed = change_version(run, asked.version); !changed) {
-            let_go(name);
-            return done(core::fail(std::move(changed.error())));
-        }
-        input.step =
-            asked.step.empty() ? workflow::kNoStep : run.workflow->definition.find(asked.step);
-    }
-    const auto status = workflow::run_status_text(run.state.status);
-    const auto view = std::make_shared<std::string>();
-    const bool taken = apply(run, std::move(input), [done, view] { done(std::move(*view)); });
-    if (!taken) {
-        return refuse(core::ErrorCode::kConflict,
-                      "run " + name.id + " is " + std::string(status) + "; " +
-                          std::string(workflow::input_kind_text(asked.kind)) +
-                          " is not possible now");
-    }
-    *view = run_view(run);
-    let_go(name);
-}
-
-// What can be done to a run whose journal this program would have written otherwise: it is ended,
-// or goes on with a version of its workflow that fits what there is.
-bool Orchestrator::order_one_that_differs(const RunName& name, const Order& asked,
-                                          const Done& done) {
-    const bool ends = asked.kind == InputKind::kTerminate;
-    if (!ends && (asked.kind != InputKind::kResume || asked.version == 0)) return false;
-    auto stored = store_.read(name);
-    if (!stored || stored->head.ended_us != 0) return false;
-    RunHead& head = stored->head;
-    head.differs.reset();
-    head.updated_us = deps_.due->now_us();
-    if (ends) {
-        head.status = stored->state.status = workflow::RunStatus::kCancelled;
-        head.code = "TERMINATED";
-        head.ended_us = head.updated_us;
-        ResultBuilder& builder = open(name);
-        put_head(builder.rows(), head);
-        builder.rows().erase_registry(kRunActiveKind, run_row_id(name));
-        put_ended(builder.rows(), head, stored->journal.size());
-        count_end(head.status);
-        workflow::Effect told;
-        told.kind = workflow::EffectKind::kTell;
-        told.pattern = "workflow.cancelled";
-        told.code = head.code;
-        AttemptEffects effects;
-        const std::int64_t wall_us = deps_.clock->wall_us();
-        tell_of_run(*stored, told, first_serial(stored->journal.size()), wall_us, effects);
-        builder.take(effects, name.tenant, wall_us);
-        builder.result().when_durable.push_back([done, view = head_view(head)] { done(view); });
-        return true;
-    }
-    const WorkflowRef other = deps_.workflows->find(name.tenant, head.workflow_id, asked.version);
-    if (!other) return false;
-    auto state = workflow::play(other->definition, stored->journal);
-    if (!state) {
-        done(core::fail(std::move(state.error())));
-        return true;
-    }
-    auto run = std::make_unique<Run>();
-    static_cast<StoredRun&>(*run) = std::move(*stored);
-    run->workflow = other;
-    run->state = std::move(*state);
-    run->head.version = asked.version;
-    run->head.differs = workflow::Difference{};  // take_up() writes what it is now
-    const std::string view = run_view(*run);
-    runs_.emplace(name, std::move(run));
-    open(name).result().when_durable.push_back([done, view] { done(view); });
-    take_up(name);
-    return true;
-}
-
-// Only one that would have come the same way takes a run over.
-core::Status Orchestrator::change_version(Run& run, std::uint32_t version) {
-    if (!run.state.paused) {
-        return core::fail(
-            core::ErrorCode::kConflict,
-            "version: a run takes another version while it is paused; pause it first");
-    }
-    if (run.state.is_busy() || run.flying != 0) {
-        return core::fail(
-            core::ErrorCode::kConflict,
-            "version: steps of the run are under way; try again when they have ended");
-    }
-    if (run.workflow->code) return change_code(run, version);
-    const WorkflowRef other =
-        deps_.workflows->find(run.head.run.tenant, run.head.workflow_id, version);
-    if (!other) {
-        return core::fail(core::ErrorCode::kNotFound,
-                          "version: workflow \"" + run.head.workflow_id + "\" has no version " +
-                              std::to_string(version));
-    }
-    auto state = workflow::play(other->definition, run.journal);
-    if (!state) return core::fail(std::move(state.error()));
-    for (workflow::StepIndex i = 0; i < run.state.steps.size(); ++i) waits_.remove(run.head.run, i);
-    run.workflow = other;
-    run.head.version = version;
-    run.state = std::move(*state);
-    put_head(open(run.head.run).rows(), run.head);
-    std::vector<workflow::Effect> effects;
-    workflow::resume_effects(other->definition, run.state, effects);
-    perform(run, effects);
-    return {};
-}
-
-bool Orchestrator::wait_for_end(RunName run, std::int64_t timeout_ms, Done done) {
-    const std::int64_t until_ns = deps_.clock->monotonic_ns() + timeout_ms * 1'000'000;
-    const bool taken =
-        asked_.try_push([this, run = std::move(run), until_ns, done = std::move(done)] {
-            const auto head = store_.head(run);
-            const bool over = head && head->ended_us != 0 && !find(run);
-            if (over || !head || waiters_.size() >= kWaitersMax) {
-                auto stored = store_.load(run);
-                return done(stored ? core::Result<std::string>(run_view(*stored))
-                                   : core::fail(std::move(stored.error())));
-            }
-            waiters_.emplace(run, Waiter{until_ns, done});
-        });
-    if (taken) wake();
-    return taken;
-}
-
-std::size_t Orchestrator::answer_waiters() {
-    const std::int64_t now_ns = deps_.clock->monotonic_ns();
-    std::size_t answered = 0;
-    for (auto at = waiters_.begin(); at != waiters_.end();) {
-        if (at->second.until_ns > now_ns) {
-            ++at;
-            continue;
-        }
-        const Run* run = find(at->first);
-        auto stored = run ? core::Result<StoredRun>(tl::unexpected<core::Error>(core::Error()))
-                          : store_.load(at->first);
-        if (run)
-            at->second.done(run_view(*run));
-        else
-            at->second.done(stored ? core::Result<std::string>(run_view(*stored))
-                                   : core::fail(std::move(stored.error())));
-        at = waiters_.erase(at);
-        ++answered;
-    }
-    return answered;
 }
 
 }  // namespace millrace::runtime

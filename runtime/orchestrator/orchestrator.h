@@ -1,11 +1,15 @@
 // What: the agent that lets workflow runs go on. It owns every run that has not ended: it plays
 //       what happens into the run's state (runtime/workflow/decide.h), writes the input, the events
 //       and the effects of a step in one commit, and begins what follows when that is durable.
-//       A run that waits is forgotten but for its due time; the journal brings it back.
+//       A run that waits is forgotten but for its due time; the journal brings it back. A step that
+//       reaches nothing outside (a script that comes to its end at once) is made before the commit
+//       of what it follows from is durable: its own commit stands behind that one in the same
+//       shard, so that both are there after a crash, or the later one is not.
 // Threads: do_work() and wait() its own; what says so any; load() before the threads start.
 // Lifetime: borrows all of Deps; its executors' threads end before it does.
 // Limits: runs_active_max runs that are doing something at once, more wait in their order;
-//       kTasksMax requests wait (overflow policy: refuse); kWaitersMax callers wait for ends.
+//       kTasksMax requests wait (overflow policy: refuse); kWaitersMax callers wait for ends. Of
+//       runs that wait for their turn kParkedRunsMax stay in memory; the store has the others.
 // Failure: a step's failure is an input of its run. A run that can not be read is left where it is
 //       and told. Runs under way when the process ends are taken up again: what of them is durable
 //       is not done again, what had begun begins again under the same key.
@@ -24,6 +28,7 @@
 #include "runtime/delivery/event_texts.h"
 #include "runtime/delivery/outside_port.h"
 #include "runtime/delivery/result_builder.h"
+#include "runtime/orchestrator/code_upkeep.h"
 #include "runtime/orchestrator/run_begin.h"
 #include "runtime/orchestrator/run_rows.h"
 #include "runtime/orchestrator/run_store.h"
@@ -33,7 +38,9 @@
 #include "runtime/orchestrator/wait_book.h"
 #include "runtime/orchestrator/workflow_table.h"
 #include "runtime/registry/secret_names.h"
+#include "runtime/registry/set_aside.h"
 #include "store/database.h"
+#include "store/rows/registry_store.h"
 
 #include <atomic>
 #include <cstdint>
@@ -79,7 +86,8 @@ public:
     explicit Orchestrator(Deps deps);
     ~Orchestrator() override;
 
-    core::Status load(SetAside& aside);
+    // Runs that have not ended are taken up a few a turn: a start does not wait for them.
+    void load(SetAside& aside) { aside_ = &aside; }
 
     std::string_view name() const override { return "orchestrator"; }
     std::size_t do_work() override;
@@ -111,6 +119,10 @@ public:
         std::string value;
         std::string step;
         std::uint32_t version = 0;
+        // Its entry in the audit log, promised in the order's own commit (promised_audit.h) under
+        // this row id.
+        std::string audit{};
+        std::string audit_row{};
     };
     bool order(RunName run, Order order, Done done);
     // Whether a version of the script would have come the way of a run whose steps it asks for.
@@ -141,6 +153,11 @@ private:
     static constexpr std::size_t kChunkBytesMax = 256u << 10;
     static constexpr std::size_t kChunkEventsMax = 1'024;
     static constexpr std::int64_t kHeldNs = 1'000'000'000;
+    static constexpr std::size_t kMarksPerTurn = 512;
+    static constexpr std::size_t kParkedRunsMax = 4'096;
+    static constexpr std::size_t kParkedBytesMax = 8u << 20;  // of journals
+    static constexpr std::uint32_t kAheadMax = 32;            // steps of a run
+    static constexpr std::size_t kOutsideScriptsMax = 1'024;
 
     struct Waiter {
         std::int64_t until_ns = 0;
@@ -152,6 +169,8 @@ private:
         bool counted = false;                // it has one of the places
         bool taken = false;                  // what is under way of it is being done
         bool queues = false;                 // it has not had its turn yet
+        bool told = false;                   // whoever waits for its end knows of it
+        std::uint32_t ahead = 0;             // steps begun before their cause was durable
         RunMark mark;                        // as it is stored
         std::uint32_t serial = 0;            // of events that tell of it
         std::shared_ptr<WorkflowPast> past;  // of one whose steps a script asks for
@@ -163,12 +182,14 @@ private:
         std::uint32_t iteration = 0;
         std::uint32_t number = 0;
         bool undo = false;
+        bool early = false;            // its cause is not durable
         Executor* executor = nullptr;  // null: the port of actions
         std::shared_ptr<const Subscription> subscription;
         std::string text;  // the event that it is done for; with padding
         std::string key;
         store::StoredEvent event;
         std::unique_ptr<ScriptRunJob> call;
+        std::uint32_t script_version = 0;
         RegistrySnapshotRef registry;
         std::int64_t deadline_ns = 0;
     };
@@ -177,26 +198,52 @@ private:
     // orchestrator.cc
     Run* find(const RunName& run);
     core::Result<Run*> bring(const RunName& run, workflow::Difference* difference = nullptr);
+    void resume(Run& run);
     void take_up(const RunName& name);
-    void take_queued();
+    std::size_t take_queued();
     void let_go(const RunName& name);
+    void set_timer(const RunName& name, std::int64_t due_us);
+    void drop_timer(const RunName& name);
     void fire_timers();
-    void queue(const RunName& run) { queued_.push_back(run); }
-    void begin_now(RunRequest&& request, const Begun& done);
+    // `made_up`: nobody has its id.
+    void begin_now(RunRequest&& request, const Begun& done, bool made_up = false);
+    std::size_t begin_all();
+    core::Result<RunBegun> there_already(const RunName& run, const std::string& workflow_id);
+    void sort_by_shard(std::vector<RunName>& runs) const;
+    std::unique_ptr<Run> make_run(FreshRun&& fresh);
     Run& keep(FreshRun&& fresh);
     void not_brought(const RunName& run, const core::Error& why,
                      const workflow::Difference& difference);
-    bool order_one_that_differs(const RunName& run, const Order& order, const Done& done);
-    void order_now(const RunName& run, const Order& order, const Done& done);
-    core::Status change_version(Run& run, std::uint32_t version);
-    std::size_t answer_waiters();
     std::size_t take_events();
     void post(std::function<void()> task);
+
+    // orchestrator_queue.cc
+    std::size_t walk_marks();
+    void take_mark(const store::RegistryDocument& row);
+    void queue(const RunName& run) { queued_.push_back(run); }
+    void park(std::unique_ptr<Run> run);
+    std::unique_ptr<Run> take_parked(const RunName& run);
+    RunHead* head_in_memory(const RunName& run);
+    void visit_codes_in_memory(const std::function<void(const RunHead&)>& visit) const;
+
+    // orchestrator_orders.cc
+    bool order_one_that_differs(const RunName& run, const Order& order, const Done& done);
+    void order_now(const RunName& run, const Order& order, const Done& done);
+    void promise_audit(const Order& order);
+    core::Status change_version(Run& run, std::uint32_t version);
+    std::size_t answer_waiters();
 
     // orchestrator_commit.cc
     bool apply(Run& run, workflow::Input&& input, const std::function<void()>& durable = {});
     void follow(Run& run, std::vector<workflow::Effect>&& effects,
                 const std::function<void()>& durable);
+    void when_durable(Run& run, std::vector<workflow::Effect>&& later,
+                      const std::function<void()>& durable);
+    void committed(const RunName& run, std::vector<workflow::Effect>&& later);
+    bool may_go_ahead(Run& run, const workflow::Effect& effect);
+    void make_ready(Run& run, std::vector<workflow::Effect>&& effects, bool early);
+    std::size_t do_ready();
+    void tell_end(Run& run);
     void tell(Run& run, const workflow::Effect& effect);
     void keep_mark(Run& run);
     void count_end(workflow::RunStatus status);
@@ -221,7 +268,9 @@ private:
     void begin_anew(Run& run, std::string&& input_json);
     void start_code(Run& run, Attempt&& attempt, const std::string& input_json);
     bool take_step_turn(Run& run, const Attempt& attempt, AttemptResult& result);
-    ScriptRef code_version(const RunName& run, const std::string& script_id, std::uint32_t version);
+    core::Result<ScriptRef> code_version(const RunName& run, const std::string& script_id,
+                                         std::uint32_t version);
+    bool is_newest_code(const CodeBook::Name& code);
     core::Status change_code(Run& run, std::uint32_t version);
     core::Result<std::string> rehearse_now(const RunName& run, std::uint32_t version);
 
@@ -230,13 +279,18 @@ private:
     void perform(Run& run, const std::vector<workflow::Effect>& effects);
     void start(Run& run, const workflow::Effect& effect);
     void start_child(Run& run, const workflow::Effect& effect);
+    ScriptRef script_of(Run& run, const std::string& action, const RegistrySnapshot& registry);
     void start_script(Run& run, Attempt&& attempt, const Script& script, const std::string& input);
+    void launch_script(const Run& run, Attempt&& attempt);
     void start_outside(Run& run, Attempt&& attempt, const std::string& input);
     void start_action(Run& run, Attempt&& attempt, const std::string& action,
                       const std::string& input);
     void ask_outside(Run& run, Attempt&& attempt, const Action& action, const std::string& input);
     void launch(Attempt&& attempt, AttemptInput& input, Executor* executor);
     void settle(Attempt&& attempt, AttemptResult& result);
+    static workflow::Effect effect_of(const Attempt& attempt);
+    void begin_when_durable(const Attempt& attempt);
+    void note_outside(const Attempt& attempt);
     void try_again(const Attempt& attempt, std::int64_t delay_ns);
     void fail(Run& run, const workflow::Effect& effect, std::string_view code,
               const std::string& why);
@@ -249,6 +303,10 @@ private:
     RunStore store_;
     RunsBeginning beginning_;
     RunUpkeep upkeep_;
+    CodeUpkeep code_upkeep_;
+    SetAside* aside_ = nullptr;
+    bool marks_walked_ = false;
+    std::string marks_walked_to_;
     core::MetricsRole& figures_;
     core::Counter begun_count_, removed_count_;
     core::Gauge active_gauge_, sleeping_gauge_;
@@ -269,11 +327,31 @@ private:
     WaitBook waits_;
 
     std::map<RunName, std::unique_ptr<Run>> runs_;
-    std::deque<RunName> queued_;  // for a place
-    std::set<std::pair<std::int64_t, RunName>> timers_;
-    std::map<RunName, std::int64_t> due_;  // where it stands in timers_
+    std::deque<RunName> queued_;                      // for a place
+    std::map<RunName, std::unique_ptr<Run>> parked_;  // some of those
+    std::size_t parked_bytes_ = 0;
+    std::map<RunName, std::int64_t> due_;
+    std::set<std::pair<std::int64_t, const RunName*>> timers_;  // names of due_
     std::size_t active_ = 0;
     std::multimap<RunName, Waiter> waiters_;
+    std::int64_t waiters_due_ns_ = INT64_MAX;
+    // What is to be done in this turn, by shard: what goes to one stands together in few commits.
+    struct Ready {
+        RunName run;
+        std::vector<workflow::Effect> effects;
+        bool early = false;  // its cause is on its way to the disk
+    };
+    struct Beginning {
+        std::shared_ptr<RunRequest> request;
+        Begun done;
+        bool made_up = false;
+    };
+    std::vector<std::vector<Ready>> ready_;
+    std::vector<std::vector<Beginning>> begins_;
+    std::size_t ready_count_ = 0;
+    bool ahead_ = false;  // what is begun now is early
+    std::set<std::pair<std::uint32_t, std::uint32_t>> outside_scripts_;  // number, version
+    std::string line_;
 
     std::uint64_t last_ticket_ = 0;
     std::unordered_map<std::uint64_t, Attempt> attempts_;         // by ticket

@@ -116,6 +116,7 @@ void Orchestrator::start(Run& run, const Effect& effect) {
     attempt.iteration = effect.iteration;
     attempt.number = effect.attempt;
     attempt.undo = undo;
+    attempt.early = ahead_;
     attempt.key = key_of(run.head.run, step, effect);
     attempt.registry = deps_.registry();
     const std::string action = undo ? step.compensate : step.action;
@@ -132,7 +133,11 @@ void Orchestrator::start(Run& run, const Effect& effect) {
                 Run* const there = find(name);
                 if (!there) return;
                 --there->flying;
-                start_action(*there, std::move(*kept), action, input);
+                const workflow::StepState& state = there->state.steps[kept->step];
+                if (state.status == workflow::StepStatus::kRunning &&
+                    state.iteration == kept->iteration)
+                    start_action(*there, std::move(*kept), action, input);
+                if (there->state.is_final()) tell_end(*there);
                 let_go(name);
             });
         });
@@ -141,31 +146,39 @@ void Orchestrator::start(Run& run, const Effect& effect) {
     start_action(run, std::move(attempt), action, effect.input);
 }
 
-// The workflow's own actions come first, then those of the tenant, then its scripts.
+// The workflow's own actions come first, then those of the tenant, then its scripts. Null: it is no
+// script.
+ScriptRef Orchestrator::script_of(Run& run, const std::string& action,
+                                  const RegistrySnapshot& registry) {
+    if (run.workflow->code && action == workflow::kInCode) return run.workflow->code;
+    const core::TenantId tenant = run.head.run.tenant;
+    const auto own = run.workflow->actions.find(action);
+    if (own != run.workflow->actions.end()) {
+        const ExecutorSpec& executor = own->second->executor;
+        return executor.type == ExecutorType::kScript
+                   ? scripts_.find(registry, tenant, executor.script_id)
+                   : nullptr;
+    }
+    if (deps_.actions && actions_.find(registry, tenant, action)) return nullptr;
+    return scripts_.find(registry, tenant, action);
+}
+
 void Orchestrator::start_action(Run& run, Attempt&& attempt, const std::string& action,
                                 const std::string& input) {
-    if (run.workflow->code && action == workflow::kInCode)
-        return start_code(run, std::move(attempt), input);
+    const ScriptRef script = script_of(run, action, *attempt.registry);
+    if (script && script == run.workflow->code) return start_code(run, std::move(attempt), input);
+    if (script) return start_script(run, std::move(attempt), *script, input);
+    if (attempt.early) return begin_when_durable(attempt);  // it was one a moment ago
     const auto own = run.workflow->actions.find(action);
-    std::string script_name = action;
-    if (own != run.workflow->actions.end()) {
-        if (own->second->executor.type != ExecutorType::kScript) {
-            attempt.subscription = own->second;
-            return start_outside(run, std::move(attempt), input);
-        }
-        script_name = own->second->executor.script_id;
-    } else if (deps_.actions) {
+    if (own == run.workflow->actions.end() && deps_.actions) {
         const auto named = actions_.find(*attempt.registry, run.head.run.tenant, action);
         if (named) return ask_outside(run, std::move(attempt), *named, input);
+    } else if (own != run.workflow->actions.end() &&
+               own->second->executor.type != ExecutorType::kScript) {
+        attempt.subscription = own->second;
+        return start_outside(run, std::move(attempt), input);
     }
-    const ScriptRef script = scripts_.find(*attempt.registry, run.head.run.tenant, script_name);
-    if (script) return start_script(run, std::move(attempt), *script, input);
-    Effect effect;
-    effect.kind = attempt.undo ? EffectKind::kUndo : EffectKind::kStart;
-    effect.step = attempt.step;
-    effect.iteration = attempt.iteration;
-    effect.attempt = attempt.number;
-    fail(run, effect, "UNRESOLVED",
+    fail(run, effect_of(attempt), "UNRESOLVED",
          "action \"" + action + "\" is none of the workflow's, and no script has that name");
 }
 
@@ -177,6 +190,12 @@ void Orchestrator::start_script(Run& run, Attempt&& attempt, const Script& scrip
     attempt.call->script_number = script.number.value;
     attempt.call->input_json = input_json;
     attempt.call->execution_id = attempt.key;
+    attempt.script_version = script.version;
+    launch_script(run, std::move(attempt));
+}
+
+// What it emits has the run's cause.
+void Orchestrator::launch_script(const Run& run, Attempt&& attempt) {
     running_event_ = run.head.event_id.empty() ? run.head.run.id : run.head.event_id;
     running_correlation_ = run.head.correlation_id;
     AttemptInput input;
@@ -289,6 +308,7 @@ void Orchestrator::launch(Attempt&& begun, AttemptInput& input, Executor* execut
     input.host = host_of(attempt.run.tenant);
     input.delivery_id = {&write_key, &attempt.key};
     input.execution_id = input.delivery_id;
+    input.early = attempt.early;
     input.started_at_us = deps_.clock->wall_us();
     AttemptResult result;
     auto how = Executor::Start::kDone;
@@ -307,6 +327,11 @@ void Orchestrator::launch(Attempt&& begun, AttemptInput& input, Executor* execut
     }
     Attempt done = std::move(attempt);
     attempts_.erase(ticket);
+    if (how == Executor::Start::kTooEarly) {
+        if (Run* run = find(done.run)) --run->flying;
+        note_outside(done);
+        return begin_when_durable(done);
+    }
     if (how == Executor::Start::kHeld) {
         if (Run* run = find(done.run)) --run->flying;
         return try_again(done, std::max(kHeldMsMin, result.retry_after_ms) * 1'000'000);
@@ -314,20 +339,44 @@ void Orchestrator::launch(Attempt&& begun, AttemptInput& input, Executor* execut
     settle(std::move(done), result);
 }
 
-// It was not tried, or it does not count: the journal does not know of it.
-void Orchestrator::try_again(const Attempt& attempt, std::int64_t delay_ns) {
-    Run* const run = find(attempt.run);
-    if (!run) return;
-    ++run->flying;
+Effect Orchestrator::effect_of(const Attempt& attempt) {
     Effect effect;
     effect.kind = attempt.undo ? EffectKind::kUndo : EffectKind::kStart;
     effect.step = attempt.step;
     effect.iteration = attempt.iteration;
     effect.attempt = attempt.number;
+    return effect;
+}
+
+// It reaches for the outside, and what it follows from is not durable.
+void Orchestrator::begin_when_durable(const Attempt& attempt) {
+    Run* const run = find(attempt.run);
+    if (!run) return;
+    std::vector<Effect> later;
+    later.push_back(effect_of(attempt));
+    later.back().input = run->state.steps[attempt.step].input;
+    open(attempt.run);
+    when_durable(*run, std::move(later), {});
+}
+
+void Orchestrator::note_outside(const Attempt& attempt) {
+    if (outside_scripts_.size() >= kOutsideScriptsMax) outside_scripts_.clear();
+    outside_scripts_.emplace(
+        attempt.call->pinned ? attempt.call->pinned->number.value : attempt.call->script_number,
+        attempt.script_version);
+}
+
+// It was not tried, or it does not count: the journal does not know of it.
+void Orchestrator::try_again(const Attempt& attempt, std::int64_t delay_ns) {
+    Run* const run = find(attempt.run);
+    if (!run) return;
+    ++run->flying;
+    const Effect effect = effect_of(attempt);
     held_.emplace(deps_.clock->monotonic_ns() + delay_ns, [this, name = attempt.run, effect] {
         Run* const there = find(name);
         if (!there) return;
         --there->flying;
+        if (there->state.is_final()) tell_end(*there);
         Effect again = effect;
         if (effect.step >= there->state.steps.size()) return let_go(name);
         const workflow::StepState& state = there->state.steps[effect.step];

@@ -292,12 +292,8 @@ void Orchestrator::start_code(Run& run, Attempt&& attempt, const std::string& in
     turn->key = attempt.key;
     if (attempt.undo) turn->undo_input = input_json;
     attempt.call = call_of(run, run.workflow->code, turn);
-    running_event_ = run.head.event_id.empty() ? run.head.run.id : run.head.event_id;
-    running_correlation_ = run.head.correlation_id;
-    AttemptInput input;
-    input.call = attempt.call.get();
-    launch(std::move(attempt), input,
-           executors_[static_cast<std::size_t>(ExecutorType::kScript)].get());
+    attempt.script_version = run.workflow->code->version;
+    launch_script(run, std::move(attempt));
 }
 
 // False: it has not come to the step, and nothing is to be settled.
@@ -329,25 +325,31 @@ bool Orchestrator::take_step_turn(Run& run, const Attempt& attempt, AttemptResul
 
 // ---- versions
 
-ScriptRef Orchestrator::code_version(const RunName& run, const std::string& script_id,
-                                     std::uint32_t version) {
+core::Result<ScriptRef> Orchestrator::code_version(const RunName& run, const std::string& script_id,
+                                                   std::uint32_t version) {
     const RegistrySnapshotRef registry = deps_.registry();
     const ScriptRef newest = scripts_.find(*registry, run.tenant, script_id);
     if (newest && newest->version == version && newest->type == ScriptType::kWorkflow) {
         const auto fresh = store_.codes().begin(*newest);
         if (fresh) return fresh->code;
     }
-    return store_.codes().version(run.tenant, script_id, version);
+    if (ScriptRef pinned = store_.codes().version(run.tenant, script_id, version)) return pinned;
+    return core::fail(core::ErrorCode::kNotFound,
+                      "version: script \"" + script_id + "\" is not at version " +
+                          std::to_string(version) + ", and no run has begun with it");
+}
+
+// Whether a run that begins now would be pinned to it.
+bool Orchestrator::is_newest_code(const CodeBook::Name& code) {
+    const ScriptRef newest = scripts_.find(*deps_.registry(), code.tenant, code.script_id);
+    return newest && newest->version == code.version && newest->created_at_us == code.made_us;
 }
 
 // Only one that would have come the same way takes a run over.
 core::Status Orchestrator::change_code(Run& run, std::uint32_t version) {
-    const ScriptRef code = code_version(run.head.run, run.head.workflow_id, version);
-    if (!code) {
-        return core::fail(core::ErrorCode::kNotFound,
-                          "version: script \"" + run.head.workflow_id + "\" is not at version " +
-                              std::to_string(version) + ", and no run has begun with it");
-    }
+    const auto found = code_version(run.head.run, run.head.workflow_id, version);
+    if (!found) return core::fail(found.error());
+    const ScriptRef& code = *found;
     const auto turn = turn_of(run);
     AttemptResult result;
     play_code(run, code, turn, result);
@@ -388,15 +390,11 @@ core::Result<std::string> Orchestrator::rehearse_now(const RunName& name, std::u
     Run& run = **brought;
     if (!run.workflow->code)
         return core::fail(core::ErrorCode::kConflict, "the workflow of the run is no script");
-    const ScriptRef code = code_version(name, run.head.workflow_id, version);
-    if (!code) {
-        return core::fail(core::ErrorCode::kNotFound,
-                          "version: script \"" + run.head.workflow_id + "\" is not at version " +
-                              std::to_string(version) + ", and no run has begun with it");
-    }
+    const auto code = code_version(name, run.head.workflow_id, version);
+    if (!code) return core::fail(code.error());
     const auto turn = turn_of(run);
     AttemptResult result;
-    play_code(run, code, turn, result);
+    play_code(run, *code, turn, result);
     const bool differs = turn->end == WorkflowTurn::End::kDiffers;
     const bool fits = result.outcome == AttemptOutcome::kOk && !differs;
     std::string out;

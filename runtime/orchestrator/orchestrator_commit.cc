@@ -5,6 +5,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace millrace::runtime {
@@ -70,11 +71,12 @@ bool Orchestrator::apply(Run& run, Input&& input, const std::function<void()>& d
     return true;
 }
 
-// Into what is open: the events; behind its commit: what is to be done.
+// Into what is open: the events; behind its commit: what is to be done. What reaches nothing
+// outside does not wait for that.
 void Orchestrator::follow(Run& run, std::vector<Effect>&& effects,
                           const std::function<void()>& durable) {
     const RunName name = run.head.run;
-    std::vector<Effect> later;
+    std::vector<Effect> later, now;
     for (Effect& effect : effects) {
         if (effect.kind == EffectKind::kTell)
             tell(run, effect);
@@ -83,31 +85,106 @@ void Orchestrator::follow(Run& run, std::vector<Effect>&& effects,
         else if (effect.kind == EffectKind::kWarn)
             deps_.log->warn("a workflow run comes near a limit",
                             {{"run", name.id}, {"limit", effect.code}});
+        else if (may_go_ahead(run, effect))
+            now.push_back(std::move(effect));
         else
             later.push_back(std::move(effect));
     }
+    if (!now.empty()) {
+        ++run.ahead;
+        make_ready(run, std::move(now), true);
+    }
+    when_durable(run, std::move(later), durable);
+}
+
+// Behind the commit of what is open, and of all that was written of this run before.
+void Orchestrator::when_durable(Run& run, std::vector<Effect>&& later,
+                                const std::function<void()>& durable) {
     ++run.flying;
     builder_.result().when_durable.push_back(
-        [this, name, later = std::move(later), durable]() mutable {
+        [this, name = run.head.run, later = std::move(later), durable]() mutable {
             if (durable) durable();
-            post([this, name, later = std::move(later)] {
-                Run* const there = find(name);
-                if (!there) return;
-                --there->flying;
-                if (there->state.is_final()) {
-                    ended(*there);
-                } else if (there->flying == 0 && std::exchange(there->queues, false) &&
-                           (active_ > deps_.runs_active_max || !queued_.empty())) {
-                    // Its turn comes: until then the store has it.
-                    if (there->counted) --active_;
-                    runs_.erase(name);
-                    return queue(name);
-                } else if (!stopping_.load(std::memory_order_relaxed)) {
-                    perform(*there, later);
-                }
-                let_go(name);
+            post([this, name = std::move(name), later = std::move(later)]() mutable {
+                committed(name, std::move(later));
             });
         });
+}
+
+void Orchestrator::committed(const RunName& name, std::vector<Effect>&& later) {
+    Run* const run = find(name);
+    if (!run) return;
+    if (--run->flying == 0) run->ahead = 0;
+    if (run->state.is_final()) {
+        tell_end(*run);
+    } else if (run->flying == 0 && std::exchange(run->queues, false) &&
+               (active_ > deps_.runs_active_max || !queued_.empty())) {
+        // Its turn comes.
+        if (run->counted) --active_;
+        const auto at = runs_.find(name);
+        std::unique_ptr<Run> waits = std::move(at->second);
+        runs_.erase(at);
+        return park(std::move(waits));
+    } else if (!later.empty()) {
+        return make_ready(*run, std::move(later), false);
+    }
+    let_go(name);
+}
+
+// ---- before its cause is durable
+
+// A script that is known to wait for nothing: what it does is written behind its cause, in the same
+// shard. One that turns out to reach for the outside begins again when its cause is durable.
+bool Orchestrator::may_go_ahead(Run& run, const Effect& effect) {
+    if (effect.kind != EffectKind::kStart || run.queues || run.ahead >= kAheadMax ||
+        stopping_.load(std::memory_order_relaxed) || deps_.holds())
+        return false;
+    const workflow::Step& step = run.workflow->definition.steps[effect.step];
+    if (step.at_most_once) return false;
+    const RegistrySnapshotRef registry = deps_.registry();
+    const ScriptRef script = script_of(run, step.action, *registry);
+    return script && !outside_scripts_.contains({script->number.value, script->version});
+}
+
+void Orchestrator::make_ready(Run& run, std::vector<Effect>&& effects, bool early) {
+    ++run.flying;
+    ++ready_count_;
+    ready_[shard_of(run.head.run).value].push_back({run.head.run, std::move(effects), early});
+}
+
+// Shard by shard, the newest first: a run goes as far as it can before the next one does.
+std::size_t Orchestrator::do_ready() {
+    std::size_t done = 0;
+    for (std::vector<Ready>& ready : ready_) {
+        for (; done < kTasksPerTurn && !ready.empty(); ++done) {
+            const Ready one = std::move(ready.back());
+            ready.pop_back();
+            --ready_count_;
+            Run* const run = find(one.run);
+            if (!run) continue;
+            --run->flying;
+            if (run->state.is_final()) {
+                tell_end(*run);
+            } else if (!stopping_.load(std::memory_order_relaxed)) {
+                ahead_ = one.early;
+                perform(*run, one.effects);
+                ahead_ = false;
+            }
+            let_go(one.run);
+        }
+    }
+    return done;
+}
+
+void Orchestrator::sort_by_shard(std::vector<RunName>& runs) const {
+    std::stable_sort(runs.begin(), runs.end(), [this](const RunName& a, const RunName& b) {
+        return shard_of(a) < shard_of(b);
+    });
+}
+
+// Once, when all that was written of it is durable.
+void Orchestrator::tell_end(Run& run) {
+    if (run.flying != 0 || std::exchange(run.told, true)) return;
+    ended(run);
 }
 
 void Orchestrator::keep_mark(Run& run) {
@@ -136,10 +213,9 @@ void Orchestrator::count_end(workflow::RunStatus status) {
 
 // In the commit of what they tell of.
 void Orchestrator::tell(Run& run, const Effect& effect) {
-    AttemptEffects effects;
-    const std::int64_t wall_us = deps_.clock->wall_us();
-    tell_of_run(run, effect, ++run.serial, wall_us, effects);
-    builder_.take(effects, run.head.run.tenant, wall_us);
+    line_.clear();
+    append_run_event(run, effect, ++run.serial, deps_.clock->wall_us(), line_);
+    builder_.add_event(line_, run.head.run.tenant, static_cast<std::uint8_t>(run.head.depth + 1));
     ++open_events_;
 }
 

@@ -72,8 +72,8 @@ RunMark mark_of(const StoredRun& run) {
     return mark;
 }
 
-void tell_of_run(const StoredRun& run, const Effect& effect, std::uint32_t serial,
-                 std::int64_t wall_us, AttemptEffects& out) {
+void append_run_event(const StoredRun& run, const Effect& effect, std::uint32_t serial,
+                      std::int64_t wall_us, std::string& out) {
     const RunHead& head = run.head;
     std::string payload;
     core::JsonWriter json(payload);
@@ -98,14 +98,18 @@ void tell_of_run(const StoredRun& run, const Effect& effect, std::uint32_t seria
     event.event_id = id.view();
     event.pattern = effect.pattern;
     event.payload = payload;
-    event.causation_depth = head.depth + 1;
+    append_emitted_envelope(out, event, cause);
+}
+
+void tell_of_run(const StoredRun& run, const Effect& effect, std::uint32_t serial,
+                 std::int64_t wall_us, AttemptEffects& out) {
     std::string line;
-    append_emitted_envelope(line, event, cause);
+    append_run_event(run, effect, serial, wall_us, line);
     line += '\n';
     EmittedEvent& kept = out.emitted.emplace_back();
     kept.envelope = out.texts.keep(line);
     kept.pattern = effect.pattern;
-    kept.causation_depth = event.causation_depth;
+    kept.causation_depth = run.head.depth + 1;
 }
 
 }  // namespace millrace::runtime

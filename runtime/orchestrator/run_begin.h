@@ -47,8 +47,11 @@ void put_fresh(store::RowBatch& rows, const FreshRun& run);
 
 RunMark mark_of(const StoredRun& run);
 
-// An event about a run into what a commit wants done: ids and words only, never what a run is made
-// of. `serial`: of its events; the same again makes the same id.
+// An event about a run, as a line without its end: ids and words only, never what a run is made of.
+// `serial`: of its events; the same again makes the same id.
+void append_run_event(const StoredRun& run, const workflow::Effect& effect, std::uint32_t serial,
+                      std::int64_t wall_us, std::string& out);
+// The same into what a commit wants done.
 void tell_of_run(const StoredRun& run, const workflow::Effect& effect, std::uint32_t serial,
                  std::int64_t wall_us, AttemptEffects& out);
 // The first one of an entry.

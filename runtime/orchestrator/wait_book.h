@@ -37,6 +37,10 @@ public:
                      const std::vector<std::uint64_t>& from,
                      const std::vector<std::string>& taken = {});
     void remove(const RunName& run, std::uint32_t step);
+    bool has(const RunName& run, std::uint32_t step) const {
+        const Key key(run, step);
+        return live_.waits.contains(key) || late_.waits.contains(key);
+    }
     bool empty() const { return live_.waits.empty() && late_.waits.empty(); }
     std::size_t size() const { return live_.waits.size() + late_.waits.size(); }
 

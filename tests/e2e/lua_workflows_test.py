@@ -9,6 +9,7 @@ import unittest
 
 import harness
 import sink
+from workflows_test import WorkflowCase
 
 ORDER = """
 return function(event, wf)
@@ -35,7 +36,7 @@ end
 """
 
 
-class Case(harness.ServerCase):
+class Case(WorkflowCase):
     def code(self, name, source, status=201, **more):
         reply = self.server.post("/v2/scripts", {"id": name, "name": name, "type": "workflow",
                                                  "source": source, **more})
@@ -47,38 +48,15 @@ class Case(harness.ServerCase):
         self.assertEqual(reply.status, 200, reply)
         return reply.json()["version"]
 
-    def execute(self, workflow, wait=10000, status=200, **body):
-        path = f"/v2/workflows/{workflow}/execute" + (f"?wait={wait}" if wait else "")
-        reply = self.server.post(path, body)
-        self.assertEqual(reply.status, status, reply)
-        return reply.json()
-
-    def run_of(self, run_id):
-        reply = self.server.get(f"/v2/workflow-runs/{run_id}")
-        self.assertEqual(reply.status, 200, reply)
-        return reply.json()
-
     def wait_run(self, run_id, check, what):
         def there():
             run = self.run_of(run_id)
             return run if check(run) else None
         return harness.wait_until(f"{run_id}: {what}", there)
 
-    def wait_status(self, run_id, *wanted):
-        return self.wait_run(run_id, lambda run: run["status"] in wanted, wanted)
-
     def wait_step(self, run_id, step, status):
         return self.wait_run(run_id, lambda run: any(
             s["id"] == step and s["status"] == status for s in run["steps"]), (step, status))
-
-    def order(self, run_id, verb, status=200, **body):
-        reply = self.server.post(f"/v2/workflow-runs/{run_id}/{verb}", body)
-        self.assertEqual(reply.status, status, reply)
-        return reply.json()
-
-    def kv(self, prefix):
-        items = self.server.get(f"/v2/kv?prefix={prefix}&limit=1000").json()["items"]
-        return {item["key"]: item["value"] for item in items}
 
 
 class Runs(Case):
