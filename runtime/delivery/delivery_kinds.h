@@ -1,5 +1,5 @@
-// What: what a delivery's kind says of it: whether it comes with its event, in the order of its key,
-//       for the first time.
+// What: what a delivery's kind says of it: whether it comes with its event, in the order of its
+//       key, for the first time.
 // Threads: pure. Lifetime: none. Limits: none. Failure: none.
 #pragma once
 

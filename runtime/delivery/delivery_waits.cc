@@ -1,5 +1,5 @@
-// Deliveries that wait without an attempt, or that need none any more: for their time, for an earlier
-// one of their key, for their subscription; cancelled ones, and those that nobody is owed.
+// Deliveries that wait without an attempt, or that need none any more: for their time, for an
+// earlier one of their key, for their subscription; cancelled ones, and those that nobody is owed.
 #include "runtime/delivery/attempt_record.h"
 #include "runtime/delivery/delivery_kinds.h"
 #include "runtime/delivery/delivery_run.h"

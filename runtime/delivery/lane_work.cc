@@ -1,5 +1,5 @@
-// What a turn of a lane is made of: answers, what has waited for them, a job's deliveries, and those
-// that were set aside.
+// What a turn of a lane is made of: answers, what has waited for them, a job's deliveries, and
+// those that were set aside.
 #include "runtime/delivery/lane.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // What: brings deliveries back to the lanes when they fall due: retries, and dead letters that were
-//       asked for; in turns among tenants. What is due of a subscription that does not run (paused, switched off) is put
+//       asked for; in turns among tenants. What is due of a subscription that does not run is put
 //       aside in the store (held) and falls due again when it runs.
 // Threads: do_work() by the feeder; redrive() and the callbacks of finished attempts by any.
 // Lifetime: borrows all of Deps.

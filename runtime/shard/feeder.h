@@ -1,8 +1,8 @@
 // What: the agent that reads the log for those who can't wait for the disk: blocks for shards whose
 //       lanes lag, retries that fall due, dead letters on their way back, replays, and whether
 //       events stand where ids of our own making say.
-// Threads: do_work() its own; request(), look(), redrive() any. RetryFeed and ReplayRunner run on its
-//       thread.
+// Threads: do_work() its own; request(), look(), redrive() any. RetryFeed and ReplayRunner run on
+//       its thread.
 // Lifetime: borrows all of Deps.
 // Limits: one block a step for each of them, so that none starves another.
 // Failure: a block that can't be read is logged and asked for again after kReadRetryUs; nothing is

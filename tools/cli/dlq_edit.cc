@@ -1,5 +1,5 @@
-// `dlq edit`: the event that a dead letter is delivered with from now on, out of a file, of standard
-// input, or of the editor of whoever sits there.
+// `dlq edit`: the event that a dead letter is delivered with from now on, out of a file, of
+// standard input, or of the editor of whoever sits there.
 #include "tools/cli/dlq_filter.h"
 
 #include <cerrno>

@@ -1,5 +1,5 @@
-// Goal: whatever is put, taken and read again, each key comes out once and a tenant's in their order.
-// Method: a random mix against a sorted set that stands for the rows on the disk.
+// Goal: whatever is put, taken and read again, each key comes out once, and a tenant's in their
+// order. Method: a random mix against a sorted set that stands for the rows on the disk.
 #include "store/rows/due_turns.h"
 
 #include "core/random.h"
