@@ -1,4 +1,4 @@
-// The verbs of workflows and their runs.
+// The verbs of workflows, their runs, and the key that seals those.
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
 #include "tools/cli/remove.h"
@@ -176,6 +176,55 @@ int history(CliContext& context, const std::string& run) {
     return kExitOk;
 }
 
+int keys(CliContext& context) {
+    const auto reply = context.get("/v2/workflow-keys");
+    if (reply == nullptr) return kExitFailed;
+    if (context.json()) {
+        context.print_json(*reply);
+        return kExitOk;
+    }
+    Table table({"VERSION", "CREATED", "USE"});
+    bool found = false;
+    for (const core::JsonElement item : array_at(reply->root, "items", found)) {
+        const bool current = flag_at(item, "current");
+        table.add({text_at(item, "version"), text_at(item, "createdAt"),
+                   current ? Cell("wraps", Style::kGood)
+                           : Cell("opens what it has wrapped", Style::kDim)});
+    }
+    context.print_table(table, "no keys: no workflow has been made yet");
+    return kExitOk;
+}
+
+int rotate_key(CliContext& context, bool dry_run) {
+    JsonObject body;
+    if (dry_run) body.flag("dryRun", true);
+    const auto reply =
+        context.call({.method = "POST", .path = "/v2/workflow-keys/rotate", .body = body.str()});
+    if (reply == nullptr) return kExitFailed;
+    if (context.json()) {
+        context.print_json(*reply);
+        return kExitOk;
+    }
+    context.out() << (dry_run ? "would make version " : "the key is at version ")
+                  << printable(text_at(reply->root, "version")) << '\n';
+    if (!dry_run)
+        context.out() << "the older one opens what it has wrapped, and goes when nothing is left "
+                         "of that (millrace workflow keys)\n";
+    return kExitOk;
+}
+
+void add_keys(CLI::App& workflow, CliContext& context) {
+    CLI::App* lists = workflow.add_subcommand("keys", "The versions of the key that seals runs");
+    lists->callback([&context] { context.action = [&context] { return keys(context); }; });
+    auto dry_run = std::make_shared<bool>(false);
+    CLI::App* rotate = workflow.add_subcommand(
+        "rotate-key", "A new key for runs; they are wrapped anew by and by");
+    rotate->add_flag("--dry-run", *dry_run, "only say which version it would be");
+    rotate->callback([&context, dry_run] {
+        context.action = [&context, dry_run] { return rotate_key(context, *dry_run); };
+    });
+}
+
 void add_definitions(CLI::App& workflow, CliContext& context) {
     auto body = std::make_shared<std::string>();
     auto strict = std::make_shared<bool>(false);
@@ -254,6 +303,36 @@ void add_resume(CLI::App& workflow, CliContext& context) {
     });
 }
 
+int rehearse(CliContext& context, const ResumeOptions& o) {
+    JsonObject body;
+    body.number("version", o.version);
+    const auto reply =
+        context.call({.method = "POST", .path = run_path(o.run, "rehearse"), .body = body.str()});
+    if (reply == nullptr) return kExitFailed;
+    const bool fits = flag_at(reply->root, "fits");
+    if (context.json()) {
+        context.print_json(*reply);
+        return fits ? kExitOk : kExitFailed;
+    }
+    context.out() << "version " << o.version
+                  << (fits ? " would have come the same way" : " does not fit") << '\n';
+    for (const char* member : {"message", "expected", "found"}) {
+        const std::string text = text_at(reply->root, member);
+        if (!text.empty()) context.out() << member << "  " << printable(text) << '\n';
+    }
+    return fits ? kExitOk : kExitFailed;
+}
+
+void add_rehearse(CLI::App& workflow, CliContext& context) {
+    auto o = std::make_shared<ResumeOptions>();
+    CLI::App* command = workflow.add_subcommand(
+        "rehearse", "Whether another version would have come the same way; nothing is done");
+    command->add_option("run", o->run, "its id")->required();
+    command->add_option("--version", o->version, "of the workflow")->required();
+    command->callback(
+        [&context, o] { context.action = [&context, o] { return rehearse(context, *o); }; });
+}
+
 void add_signal(CLI::App& workflow, CliContext& context) {
     auto run = std::make_shared<std::string>();
     auto name = std::make_shared<std::string>();
@@ -300,7 +379,9 @@ void add_workflow_commands(CLI::App& app, CliContext& context) {
     add_order(*workflow, context, "terminate", "End a run at once and undo nothing");
     add_order(*workflow, context, "pause", "Begin no further step until it is resumed");
     add_resume(*workflow, context);
+    add_rehearse(*workflow, context);
     add_signal(*workflow, context);
+    add_keys(*workflow, context);
 }
 
 }  // namespace millrace::tools
