@@ -16,6 +16,7 @@
 #include "runtime/server/conductor.h"
 #include "runtime/server/delivery_tester.h"
 #include "runtime/server/key_directory.h"
+#include "runtime/server/memory_watch.h"
 #include "runtime/server/retention_chore.h"
 #include "runtime/server/shard.h"
 #include "runtime/server/sideline.h"
@@ -48,6 +49,7 @@ public:
         SchemaBook* schemas = nullptr;
         StateBook* states = nullptr;
         matcher::Matcher* matcher = nullptr;
+        const MemoryWatch* memory = nullptr;
         Conductor* conductor = nullptr;
         Sideline* sideline = nullptr;
         Sideline* haul = nullptr;
@@ -119,6 +121,10 @@ public:
     core::Status write_audit(std::int64_t at_us, core::TenantId tenant,
                              std::string_view entry) override {
         return deps_.registry->write_audit(at_us, tenant, entry);
+    }
+    core::Status write_promised_audit(std::int64_t at_us, core::TenantId tenant,
+                                      std::string_view entry, const std::string& row_id) override {
+        return deps_.registry->write_promised_audit(at_us, tenant, entry, row_id);
     }
     LogEnds log_ends() override;
     LogEnds handled_to() override;
