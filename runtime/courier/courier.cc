@@ -215,13 +215,14 @@ void Courier::begin(Transfer& transfer) {
 }
 
 void Courier::take_handle(Transfer& transfer) {
-    if (!transfer.easy && !idle_.empty()) {
+    if (transfer.easy) return curl_easy_reset(transfer.easy);  // of the hop before
+    if (!idle_.empty()) {
         transfer.easy = idle_.back();
         idle_.pop_back();
+    } else {
+        transfer.easy = curl_easy_init();
+        MR_ASSERT(transfer.easy);
     }
-    if (!transfer.easy) transfer.easy = curl_easy_init();
-    MR_ASSERT(transfer.easy);
-    curl_easy_reset(transfer.easy);  // nothing of an earlier call is left in it
 }
 
 // Not in the multi handle any more.
@@ -229,7 +230,7 @@ void Courier::give_handle(Transfer& transfer) {
     CURL* const easy = std::exchange(transfer.easy, nullptr);
     if (!easy) return;
     if (idle_.size() >= kIdleHandlesMax) return curl_easy_cleanup(easy);
-    curl_easy_reset(easy);  // no secret stays in one that waits
+    curl_easy_reset(easy);  // nothing of the call is left in it, nor any secret
     idle_.push_back(easy);
 }
 
