@@ -1,6 +1,6 @@
-// What: whether a text may stand between the quotes of a JSON string as it is: ASCII without control
-//       characters, quote and backslash. Almost every id, name and key is one; whoever writes JSON
-//       copies it whole then. Eight bytes a step.
+// What: whether a text may stand between the quotes of a JSON string as it is: ASCII without
+//       control characters, quote and backslash. Almost every id, name and key is one; whoever
+//       writes JSON copies it whole then. Eight bytes a step.
 // Threads: pure. Lifetime: none. Limits: none. Failure: none.
 #pragma once
 

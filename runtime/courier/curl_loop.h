@@ -1,6 +1,6 @@
-// What: libcurl's multi handle and what its transfers wait for: their sockets in one epoll, its next
-//       timer, and a wake from other threads. A turn costs what has happened since the one before,
-//       however many transfers are under way.
+// What: libcurl's multi handle and what its transfers wait for: their sockets in one epoll, its
+//       next timer, and a wake from other threads. A turn costs what has happened since the one
+//       before, however many transfers are under way.
 // Threads: wake() any; the rest one.
 // Lifetime: no transfer is left in multi() when it ends. Borrows the clock.
 // Limits: kEventsMax sockets a turn; those beyond it have the next one.
@@ -32,7 +32,8 @@ public:
     std::size_t turn();
     // Until one of them has something to do, wake(), or the time is over.
     void wait(std::int64_t timeout_us);
-    // A wake that comes before the wait is not lost; while the thread is awake it costs one exchange.
+    // A wake that comes before the wait is not lost; while the thread is awake it costs one
+    // exchange.
     void wake();
 
 private:
