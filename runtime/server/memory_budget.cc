@@ -37,14 +37,14 @@ struct ShareRule {
 // The rest of the 1000 is for what grows without a share, and for what malloc loses between blocks.
 constexpr std::array<ShareRule, kMemoryShares> kShareRules{{
     {"writeBuffers", 280, 6 * kBudgetMiB, 512 * kBudgetMiB, ShareRule::Of::kServer},
-    {"identities", 170, kIdTables* kIdEntriesMin* kIdEntryBytes,
+    {"identities", 210, kIdTables* kIdEntriesMin* kIdEntryBytes,
      kIdTables* kIdEntriesMax* kIdEntryBytes, ShareRule::Of::kShard},
     {"bodies", 120, 3 * kBudgetMiB, 192 * kBudgetMiB, ShareRule::Of::kShard},
     {"queues", 80, 2 * kBudgetMiB, 64 * kBudgetMiB, ShareRule::Of::kShard},
-    {"scripts", 130, 4 * kBudgetMiB, 1ULL << 50, ShareRule::Of::kServer},
+    {"scripts", 110, 4 * kBudgetMiB, 1ULL << 50, ShareRule::Of::kServer},
     {"answers", 40, 1 * kBudgetMiB, 64 * kBudgetMiB, ShareRule::Of::kShard},
-    {"caches", 40, 1 * kBudgetMiB, 12 * kBudgetMiB, ShareRule::Of::kServer},
-    {"spareBuffers", 40, 1 * kBudgetMiB, 96 * kBudgetMiB, ShareRule::Of::kShard},
+    {"caches", 30, 1 * kBudgetMiB, 12 * kBudgetMiB, ShareRule::Of::kServer},
+    {"spareBuffers", 30, 1 * kBudgetMiB, 96 * kBudgetMiB, ShareRule::Of::kShard},
 }};
 
 constexpr std::uint64_t weights() {

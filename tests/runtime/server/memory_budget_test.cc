@@ -49,10 +49,10 @@ struct ShareRow {
 
 // With one shard and three lanes: what a small container, a small machine, and a large one give.
 TEST(MemoryBudget, GivesThePartsTheirShares) {
-    for (const ShareRow& row :
-         {ShareRow{64, 3153, 8192, 1802, 1201, 5857}, ShareRow{128, 7741, 32768, 4423, 2949, 14376},
-          ShareRow{256, 16916, 131072, 9666, 6444, 31416},
-          ShareRow{4096, 65536, 524288, 65536, 21845, 542597}}) {
+    for (const ShareRow& row : {ShareRow{64, 3153, 32768, 1802, 1201, 4956},
+                                ShareRow{128, 7741, 32768, 4423, 2949, 12165},
+                                ShareRow{256, 16916, 131072, 9666, 6444, 26582},
+                                ShareRow{4096, 65536, 524288, 65536, 21845, 459120}}) {
         const MemoryHolders holders{1, 3};
         const auto plan = plan_memory(row.limit_mib * kBudgetMiB, holders);
         ASSERT_TRUE(plan);
