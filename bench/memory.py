@@ -147,6 +147,11 @@ class Sender(threading.Thread):
                 continue
             if answer.status != 202:
                 raise RuntimeError(f"{answer.status} {text[:300]!r}")
+            # Single entries that found no room are named in the answer; the others are duplicates then.
+            if rejected := json.loads(text).get("rejected"):
+                self.refusals += len(rejected)
+                time.sleep(0.1)
+                continue
             self.connection = connection
             return
 
