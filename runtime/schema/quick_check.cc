@@ -56,29 +56,32 @@ private:
 
     // NOLINTBEGIN(misc-no-recursion): kDepthMax bounds it.
 
+    // `token` stays in a register of its caller.
     [[gnu::always_inline]] Fit value(SubId sub, QuickToken& token) {
         const QuickNode& node = nodes_[sub];
         steps_ += node.cost;
         const char first = base_[*token];
-        const bool holds_others = first == '{' || first == '[';
-        if (node.is_plain && !holds_others) {
-            const std::uint8_t kinds = kKindsOf[static_cast<unsigned char>(first)];
-            if ((node.types & kinds) == kinds) {
-                ++token;
-                return Fit::kFits;
-            }
+        if (first == '{' || first == '[' || node.steps.count != 0) {
+            QuickToken behind = token;
+            const Fit fit = nested(node, behind);
+            token = behind;
+            return fit;
         }
-        return holds_others || node.steps.count != 0 ? nested(node, token)
-                                                     : scalar(node, token, first);
+        const QuickToken at = token++;
+        if (node.is_plain) {
+            const std::uint8_t kinds = kKindsOf[static_cast<unsigned char>(first)];
+            if ((node.types & kinds) == kinds) return Fit::kFits;
+        }
+        return scalar(node, at, first);
     }
 
-    Fit scalar(const QuickNode& node, QuickToken& token, char first) {
+    Fit scalar(const QuickNode& node, QuickToken at, char first) {
         switch (first) {
-            case '"': return string(node, token);
+            case '"': return string(node, at);
             case 't':
             case 'f':
-            case 'n': return literal(node, token);
-            default: return number(node, token);
+            case 'n': return literal(node, first);
+            default: return number(node, base_ + *at);
         }
     }
 
@@ -91,12 +94,12 @@ private:
         ++depth_;
         const QuickToken start = token;
         const char first = base_[*token];
-        Fit verdict = first == '{'   ? object(node, token)
-                      : first == '[' ? array(node, token)
-                                     : scalar(node, token, first);
-        if (node.steps.count != 0 && verdict == Fit::kFits) verdict = same_value(node, start);
+        Fit fit = first == '{'   ? object(node, token)
+                  : first == '[' ? array(node, token)
+                                 : scalar(node, token++, first);
+        if (node.steps.count != 0 && fit == Fit::kFits) fit = same_value(node, start);
         --depth_;
-        return verdict;
+        return fit;
     }
 
     // At a string: what stands between its quotes.
@@ -107,8 +110,7 @@ private:
         return {open, static_cast<std::size_t>(close - open)};
     }
 
-    Fit string(const QuickNode& node, QuickToken& token) {
-        const QuickToken at = token++;
+    Fit string(const QuickNode& node, QuickToken at) {
         if ((node.types & kStringBit) == 0) return Fit::kMisfit;
         if ((node.open & kStringBit) != 0) return Fit::kOpen;
         const std::string_view text = text_at(at);
@@ -157,8 +159,7 @@ private:
         return text.size() - goes_on;
     }
 
-    Fit literal(const QuickNode& node, QuickToken& token) {
-        const char first = base_[*token++];
+    Fit literal(const QuickNode& node, char first) const {
         const std::uint8_t bit = first == 'n' ? kNullBit : kBooleanBit;
         if ((node.types & bit) == 0) return Fit::kMisfit;
         if ((node.open & bit) != 0) return Fit::kOpen;
@@ -172,8 +173,7 @@ private:
         return Fit::kFits;
     }
 
-    Fit number(const QuickNode& node, QuickToken& token) {
-        const char* const begin = base_ + *token++;
+    Fit number(const QuickNode& node, const char* begin) const {
         if ((node.types & (kNumberBit | kIntegerBit)) == 0) return Fit::kMisfit;
         const bool whole_only = (node.types & kNumberBit) == 0;
         if ((node.open & kNumberBit) != 0) return Fit::kOpen;
@@ -238,16 +238,17 @@ private:
         return token;
     }
 
-    Fit object(const QuickNode& node, QuickToken& token) {
+    Fit object(const QuickNode& node, QuickToken& place) {
         if ((node.types & kObjectBit) == 0) return Fit::kMisfit;
         if ((node.open & kObjectBit) != 0) return Fit::kOpen;
         if (node.enums.count != 0) return Fit::kMisfit;  // of no object: it would be open
         if (node.object == ~0u) {
-            token = behind(token);
+            place = behind(place);
             return Fit::kFits;
         }
         const QuickObject& rules = quick_.objects[node.object];
-        const QuickToken start = token++;
+        const QuickToken start = place;
+        QuickToken token = start + 1;
         std::uint64_t seen = 0;
         std::uint32_t count = 0;
         if (base_[*token] == '}') {
@@ -259,6 +260,7 @@ private:
                 ++count;
             } while (base_[*token++] == ',');
         }
+        place = token;
         steps_ += std::uint64_t{count} * (1 + rules.patterns.size()) +
                   std::uint64_t{rules.names_asked} * (count / 8);
         if ((seen & rules.required) != rules.required || count < rules.members_min ||
@@ -269,7 +271,8 @@ private:
                    : dependents(rules, start, seen);
     }
 
-    Fit member(const QuickObject& rules, QuickToken& token, std::uint64_t& seen) {
+    [[gnu::always_inline]] Fit member(const QuickObject& rules, QuickToken& token,
+                                      std::uint64_t& seen) {
         const std::string_view name = text_at(token);
         if (is_escaped(name)) [[unlikely]]
             return Fit::kOpen;
