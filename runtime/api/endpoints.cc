@@ -153,7 +153,9 @@ core::Status EndpointRun::find() {
                                                request.param("*"));
     }
     if (!match.endpoint)
-        return not_found("endpoint", wanted + " " + std::string(request.param("*")));
+        return core::fail(
+            core::ErrorCode::kNotFound,
+            "no endpoint takes " + wanted + " " + std::string(request.param("*").substr(0, 256)));
     if (asks || used == wanted) return {};
     return core::fail(core::ErrorCode::kMethodNotAllowed,
                       "the path is for " + wanted + ", the request is " + std::string(used));
