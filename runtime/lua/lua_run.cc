@@ -339,11 +339,12 @@ int raise_not_allowed(lua_State* L) {
     lua_createtable(L, 0, 2);
     lua_pushliteral(L, "AWAIT_NOT_ALLOWED");
     lua_setfield(L, -2, "code");
-    const AuthorLine at = author_line(L);
+    const char* const at = push_author_line(L);
     lua_pushfstring(L,
-                    "AWAIT_NOT_ALLOWED: %s:%d: there is no way to wait inside a callback of "
+                    "AWAIT_NOT_ALLOWED: %sthere is no way to wait inside a callback of "
                     "table.sort, string.gsub and the like",
-                    at.source, at.line);
+                    at);
+    lua_remove(L, -2);  // the line
     lua_setfield(L, -2, "message");
     return lua_error(L);
 }

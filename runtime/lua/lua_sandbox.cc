@@ -4,9 +4,6 @@
 // freeze: string.format = nil hurts the script that does it alone.
 #include "runtime/lua/lua_vm_state.h"
 
-#include <algorithm>
-#include <iterator>
-
 namespace millrace::runtime {
 namespace {
 
@@ -351,16 +348,14 @@ void check_options(lua_State* L, int index, const char* call,
     }
 }
 
-AuthorLine author_line(lua_State* L) {
-    AuthorLine out;
+const char* push_author_line(lua_State* L) {
     lua_Debug at;
-    for (int level = 0; out.line == 0 && lua_getstack(L, level, &at) != 0; ++level) {
+    for (int level = 0; lua_getstack(L, level, &at) != 0; ++level) {
         lua_getinfo(L, "Sl", &at);
-        if (at.currentline <= 0 || std::string_view(at.short_src) == "sdk") continue;
-        out.line = at.currentline;
-        std::copy(std::begin(at.short_src), std::end(at.short_src), out.source);
+        if (at.currentline > 0 && std::string_view(at.short_src) != "sdk")
+            return lua_pushfstring(L, "%s:%d: ", at.short_src, at.currentline);
     }
-    return out;
+    return lua_pushfstring(L, "");
 }
 
 void require_permission(LuaVmState& vm, lua_State* L, Permission permission, const char* name) {

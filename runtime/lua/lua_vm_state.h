@@ -182,12 +182,9 @@ void set_functions(LuaVmState& vm, lua_State* L, const LuaFunction (&functions)[
     set_functions(vm, L, functions, N);
 }
 
-// Where the author's own code stands that called, directly or not, what runs now. Line 0: nowhere.
-struct AuthorLine {
-    char source[LUA_IDSIZE] = "?";
-    int line = 0;
-};
-AuthorLine author_line(lua_State* L);
+// Pushes where the author's own code stands that called, directly or not, what runs now, as
+// "orders:12: "; "" where no line of it is left (a tail call).
+const char* push_author_line(lua_State* L);
 
 // Raises "permission 'x' is not granted to this script".
 void require_permission(LuaVmState& vm, lua_State* L, Permission permission, const char* name);

@@ -321,12 +321,12 @@ int push_workflow(LuaVmState& vm, lua_State* L, const LuaScript& script) {
 
 void require_step(LuaVmState& vm, lua_State* L, const char* call, const char* hint) {
     if (!vm.workflow || vm.workflow->in_step) return;
-    const AuthorLine at = author_line(L);
+    const char* const at = push_author_line(L);
     lua_pushfstring(L,
-                    "%s:%d: %s is not deterministic: outside of wf.step it would answer "
+                    "%s%s is not deterministic: outside of wf.step it would answer "
                     "differently when the run is played again; call it inside "
                     "wf.step(name, function() ... end)%s",
-                    at.source, at.line, call, hint);
+                    at, call, hint);
     lua_error(L);
 }
 

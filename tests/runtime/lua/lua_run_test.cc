@@ -275,6 +275,9 @@ TEST_F(LuaRunTest, WaitsThroughPcallAndNotInsideCallbacks) {
     EXPECT_NE(error_of("table.sort({3,1,2}, function(a,b) sdk.sleep(1) return a<b end)")
                   .find("AWAIT_NOT_ALLOWED"),
               std::string::npos);
+    EXPECT_NE(error_of("table.sort({3,1,2}, function(a,b) sdk.sleep(1) return a<b end)")
+                  .find(":1: there is no way to wait"),
+              std::string::npos);
     EXPECT_NE(error_of("sdk.sleep(-1)").find("milliseconds"), std::string::npos);
     EXPECT_NE(error_of("sdk.sleep('soon')").find("number"), std::string::npos);
     EXPECT_NE(error_of("sdk.sleep(0/0)").find("milliseconds"), std::string::npos);

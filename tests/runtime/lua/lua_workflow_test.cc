@@ -287,6 +287,10 @@ TEST_F(LuaWorkflowTest, OutsideOfStepsNothingAnswersDifferently) {
         EXPECT_EQ(turn.message.find("deterministic"), std::string::npos) << code << turn.message;
         std::swap(past, none);
     }
+    // No line is left of what calls last.
+    load("return sdk.kv.get('a')");
+    ASSERT_EQ(go(), TurnEnd::kRaised);
+    EXPECT_EQ(turn.message.find("sdk.kv is not deterministic"), 0u) << turn.message;
     for (const char* code : {"os.time()", "os.clock()", "os.date()"}) {
         load(code);
         ASSERT_EQ(go(), TurnEnd::kRaised) << code;
