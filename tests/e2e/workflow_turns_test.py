@@ -198,7 +198,8 @@ class Orders(WorkflowCase):
             ended = {r["runId"] for r in self.server.items(
                 f"/v2/workflow-runs?workflowId={name}&status=cancelled")}
             rows = self.server.items("/v2/audit?kind=workflow_run")
-            told = [row["entry"]["id"] for row in rows if row["entry"]["action"] == "cancel"]
+            told = [row["entry"]["id"] for row in rows
+                    if row["entry"]["action"] == "cancel" and row["entry"]["id"].startswith(name)]
             self.assertEqual(sorted(told), sorted(ended))
             cancelled = len(ended)
         self.assertGreater(cancelled, 0)
@@ -225,6 +226,21 @@ class Orders(WorkflowCase):
         self.create(id=name, steps=[dict(first, id="other"), nap])
         self.assertIn("the same way", self.cli("workflow", "rehearse", run, "--version", "2"))
         self.assertIn("does not fit", self.cli("workflow", "rehearse", run, "--version", "3", code=1))
+
+    def test_a_run_id_is_one_run_of_one_workflow(self):
+        name = self.unique("id")
+        nap = {"id": "n", "type": "sleep", "duration": "1h"}
+        self.create(id=name, steps=[nap])
+        self.create(id=name + "-b", steps=[nap])
+        self.execute(name, wait=0, status=202, runId=name)
+        self.assertTrue(self.execute(name, wait=0, status=202, runId=name)["duplicate"])
+        for status in ("waiting", "cancelled"):
+            self.wait_status(name, status)
+            other = self.server.post(f"/v2/workflows/{name}-b/execute", {"runId": name})
+            error = self.assert_error(other, 409, "CONFLICT", name)
+            self.assertEqual(error["details"]["field"], "runId")
+            if status == "waiting":
+                self.order(name, "cancel")
 
     def test_the_key_turns_from_the_command_line(self):
         cli = self.cli
