@@ -7,6 +7,9 @@
 # Bump when the build below changes, so that an older prefix is built anew.
 luajit_recipe="checkhook-1"
 
+# What make is told beside that, for another machine (arm64.sh).
+luajit_cross=()
+
 # The prefix: MILLRACE_THIRD_PARTY/luajit when that is set (several checkouts share one build), else
 # third_party/luajit in the repository.
 luajit_prefix() { echo "${MILLRACE_THIRD_PARTY:-$millrace_root/third_party}/luajit"; }
@@ -39,7 +42,7 @@ luajit_build() {
     # Position independent, since the server is a PIE; amalgamated, since that is the faster build.
     if ! make -C "$source/src" -j"$(build_jobs)" amalg BUILDMODE=static \
         CC="${CC:-gcc}" STATIC_CC="${CC:-gcc} -fPIC" \
-        XCFLAGS="-DLUAJIT_ENABLE_CHECKHOOK" >>"$log" 2>&1; then
+        XCFLAGS="-DLUAJIT_ENABLE_CHECKHOOK" "${luajit_cross[@]}" >>"$log" 2>&1; then
         say "LuaJIT did not compile; the last lines of $log:"
         tail -n 5 "$log" >&2
         rm -rf "$work"

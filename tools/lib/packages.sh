@@ -50,6 +50,18 @@ packages_lint() {
     echo clang-tidy-14=clang-tidy-14 libclang-common-14-dev
 }
 
+# To make a package of what is built, and to try it (tests/package).
+packages_package() {
+    echo dpkg-dev=dpkg-buildpackage debhelper=dh lintian=lintian debootstrap=debootstrap
+    echo binutils=strip file=file man-db=man python3=python3 ca-certificates tzdata
+}
+
+# To build for arm64 on another machine, and to run what was built.
+packages_arm64() {
+    packages_run
+    echo g++-aarch64-linux-gnu=aarch64-linux-gnu-g++ qemu-user=qemu-aarch64
+}
+
 # What an analysis needs beyond that: clang with its run-time library for libFuzzer.
 packages_analysis() {
     packages_lint

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Goal: the container's file system holds what the server needs and no shell; it works as user 65532 with
+its root read-only, and the image is one that others read.
+Method: tools/package on the built program; namespaces of its own instead of a container engine. Needs root.
+
+    MILLRACE_BINARY=build/release/tools/millrace tests/package/rootfs_test.py
+"""
+import hashlib
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tarfile
+import tempfile
+import unittest
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+BINARY = os.path.abspath(os.environ.get(
+    "MILLRACE_BINARY", os.path.join(ROOT, "build", "release", "tools", "millrace")))
+UID = 65532
+# The root read-only, the data folder a mount of its own, as container engines do it.
+ENTER = """
+mount --bind "$1" "$1" && mount --bind "$2" "$1/var/lib/millrace" &&
+mount -o remount,bind,ro "$1" && mount -t proc proc "$1/proc" || exit 99
+root="$1"; shift 2
+exec chroot --userspec=65532:65532 "$root" "$@"
+"""
+
+
+class Rootfs(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        if os.getuid() != 0:
+            raise AssertionError("root is needed for a read-only root")
+        cls.folder = tempfile.mkdtemp(prefix="millrace-rootfs-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, True)
+        made = subprocess.run([os.path.join(ROOT, "tools", "package"), "rootfs", "--binary", BINARY, "--out",
+                               cls.folder], check=True, stdout=subprocess.PIPE, timeout=600)
+        cls.tar, cls.image = made.stdout.decode().split()[-2:]
+        cls.root = os.path.join(cls.folder, "root")
+        os.mkdir(cls.root)
+        subprocess.run(["tar", "-C", cls.root, "-xzpf", cls.tar, "--numeric-owner"], check=True)
+        cls.data = os.path.join(cls.folder, "data")
+        os.mkdir(cls.data)
+        os.chown(cls.data, UID, UID)
+
+    def enter(self, *command):
+        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER, "sh", self.root,
+                self.data, *command]
+
+    def run_inside(self, *command):
+        return subprocess.run(self.enter(*command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=60)
+
+    def test_no_shell_and_nothing_that_runs_but_the_program(self):
+        programs = []
+        for folder, _, files in os.walk(self.root):
+            for name in files:
+                path = os.path.join(folder, name)
+                mode = os.lstat(path).st_mode
+                self.assertFalse(mode & (stat.S_ISUID | stat.S_ISGID), path)
+                if stat.S_ISREG(mode) and mode & 0o111 and ".so" not in name:
+                    programs.append(os.path.relpath(path, self.root))
+        self.assertEqual(programs, ["usr/bin/millrace"])
+        for shell in ("bin/sh", "bin/bash", "usr/bin/sh"):
+            self.assertFalse(os.path.lexists(os.path.join(self.root, shell)), shell)
+
+    def test_serves_and_handles_as_nobody_on_a_root_that_it_can_not_write(self):
+        server = subprocess.Popen(
+            self.enter("/usr/bin/millrace", "serve", "--config", "/etc/millrace/millrace.toml", "--listen",
+                       "127.0.0.1:17171", "--data", "/var/lib/millrace/data"),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            ready = server.stdout.readline().decode()
+            self.assertIn('"ready":true', ready, "" if ready else server.stderr.read())
+            client = ("/usr/bin/millrace", "--server", "http://127.0.0.1:17171")
+            # As a container engine asks for its health, in the container.
+            self.assertEqual(self.run_inside(*client, "health").returncode, 0)
+            made = self.run_inside(*client, "event", "create", "a", "--payload", "{}")
+            self.assertEqual(made.returncode, 0, made.stdout)
+            # A zone needs tzdata.
+            made = self.run_inside(*client, "schedule", "create", "--name", "z", "--cron", "0 3 * * *",
+                                   "--timezone", "Europe/Berlin", "--pattern", "a")
+            self.assertEqual(made.returncode, 0, made.stdout)
+            self.assertEqual(os.stat(os.path.join(self.data, "data")).st_uid, UID)
+        finally:
+            os.kill(self.child_of(server.pid), signal.SIGTERM)
+            self.assertEqual(server.wait(60), 0, server.stderr.read())
+
+    def child_of(self, pid):
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            return int(file.read().split()[0])
+
+    def test_the_root_is_read_only_and_a_wrong_folder_is_told(self):
+        ran = self.run_inside("/usr/bin/millrace", "serve", "--listen", "127.0.0.1:0", "--data", "/other")
+        self.assertEqual(ran.returncode, 1, ran.stdout)
+        self.assertIn(b"Read-only file system", ran.stdout)
+
+    def test_the_image_is_what_others_read(self):
+        with tarfile.open(self.image) as tar:
+            read = {entry.name: tar.extractfile(entry).read() for entry in tar.getmembers()}
+        self.assertEqual(json.loads(read["oci-layout"]), {"imageLayoutVersion": "1.0.0"})
+
+        def blob(told):
+            data = read["blobs/sha256/" + told["digest"].split(":")[1]]
+            self.assertEqual((len(data), "sha256:" + hashlib.sha256(data).hexdigest()),
+                             (told["size"], told["digest"]))
+            return data
+        manifest = json.loads(blob(json.loads(read["index.json"])["manifests"][0]))
+        config = json.loads(blob(manifest["config"]))
+        self.assertEqual(config["config"]["User"], f"{UID}:{UID}")
+        with open(self.tar, "rb") as file:
+            self.assertEqual(blob(manifest["layers"][0]), file.read())
+        data = os.stat(os.path.join(self.root, "var/lib/millrace"))
+        self.assertEqual((data.st_uid, data.st_mode & 0o777), (UID, 0o700))
+        self.assertEqual(os.stat(os.path.join(self.root, "usr/bin/millrace")).st_uid, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
