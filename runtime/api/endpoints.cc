@@ -161,8 +161,8 @@ core::Status EndpointRun::find() {
                       "the path is for " + wanted + ", the request is " + std::string(used));
 }
 
-// While no key exists everybody on this machine has every right, and a browser is on it: a page that
-// the endpoint names has them as well, one that it lets in with all others comes as nobody.
+// While no key exists everybody on this machine has every right, and a browser is on it: a page
+// that the endpoint names has them as well, one that it lets in with all others comes as nobody.
 core::Status EndpointRun::admit_page() {
     const core::Error& refused = call.request.page_refused;
     if (refused.message.empty()) return {};

@@ -1,6 +1,6 @@
-// What: the keys of transition rules in which a lane's handlers have made steps that are not durable
-//       yet: by emits whose runs go on, or whose commit is under way. What state they will be in
-//       nobody knows here; whether a further step is one is found out when it is taken in.
+// What: the keys of transition rules in which a lane's handlers have made steps that are not
+//       durable yet: by emits whose runs go on, or whose commit is under way. What state they will
+//       be in nobody knows here; whether a further step is one is found out when it is taken in.
 // Threads: its owner's, a lane; what becomes durable is told by any thread.
 // Lifetime: what result() gave out may outlive it.
 // Limits: kKeysMax steps between two moments at which no run goes on; beyond that every key counts

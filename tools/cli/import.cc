@@ -1,6 +1,6 @@
 // `millrace import legacy FILE`: scheduler tasks become schedules with a command, workflow triggers
-// become handlers that run a workflow, numbers of a modules.json are told as settings. What is there already under its id stays as it is, so that
-// the same file may be given again.
+// become handlers that run a workflow, numbers of a modules.json are told as settings. What is
+// there already under its id stays as it is, so that the same file may be given again.
 #include "core/json_reader.h"
 #include "tools/cli/cli.h"
 #include "tools/cli/confirm.h"

@@ -143,7 +143,8 @@ TEST_F(RegistryTest, SubscriptionBodiesAreCheckedByName) {
         {R"({"pattern":"a","executor":{"type":"script","scriptId":"no"}})",
          "executor.scriptId is \"no\"; no script has that id"},
         {R"({"pattern":"a","executor":{"type":"teleport","scriptId":"s1"}})",
-         "executor.type is \"teleport\"; expected one of: script, webhook, command, workflow"},
+         "executor.type is \"teleport\"; expected one of: script, webhook, command, workflow, "
+         "link"},
         {R"({"pattern":"a","executor":{"type":"script","scriptId":"s1","x":1}})",
          "executor.x is not a known member"},
         {R"({"pattern":"a","retry":{"maxRetries":-1},)" + executor + "}",
