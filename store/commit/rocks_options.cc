@@ -131,8 +131,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> make_families(const Database::Optio
     at(ColumnFamily::kKv).merge_operator = make_kv_merge_operator();
     at(ColumnFamily::kEntity).table_factory.reset(rocksdb::NewBlockBasedTableFactory(point));
     at(ColumnFamily::kRegistry).table_factory.reset(rocksdb::NewBlockBasedTableFactory(point));
-    // States of keys (runtime/registry/state_book.h) are asked for at the pace of events, and a key's
-    // first event finds none: ten bits a row of a full memtable spare the walk down its list.
+    // States of keys (runtime/registry/state_book.h) are asked for at the pace of events, and a
+    // key's first event finds none: ten bits a row of a full memtable spare the walk down its list.
     at(ColumnFamily::kRegistry).memtable_whole_key_filtering = true;
     at(ColumnFamily::kRegistry).memtable_prefix_bloom_size_ratio = 0.01;
     return families;
