@@ -69,11 +69,11 @@ inline ChangeContext change_context(const Call& call) {
 template <typename T>
 Answer changed(Call& call, core::Result<DocumentChange<T>>&& made, int status) {
     if (!made) return core::fail(std::move(made.error()));
+    // One that could not be read, and that nobody has seen, is gone.
+    if (!made->before && !made->after) return json_response(200, R"({"success":true})");
     if (auto applied = call.services.registry_changed(*made); !applied) {
         if (auto undone = call.services.registry().table<T>().undo(*made))
             call.services.registry_undone(*undone);
-    // One that could not be read, and that nobody has seen, is gone.
-    if (!made->before && !made->after) return json_response(200, R"({"success":true})");
         return core::fail(applied.error());
     }
     if (!made->after) return json_response(200, R"({"success":true})");

@@ -500,6 +500,7 @@ void EngineServices::append_stats(core::JsonWriter& json) {
         .field("freeBytes", deps_.database->space().free_bytes())
         .field("reserveBytes", deps_.database->space().reserve_bytes())
         .end_object();
+    deps_.memory->append_stats(json);
     json.field("uptimeSeconds", (deps_.clock->wall_us() - started_us_) / 1'000'000);
     json.field("lanes", lanes_.size());
     json.key("shards").begin_array();

@@ -42,6 +42,7 @@
 #include "runtime/server/descriptors.h"
 #include "runtime/server/engine_services.h"
 #include "runtime/server/key_directory.h"
+#include "runtime/server/memory_watch.h"
 #include "runtime/server/server.h"
 #include "runtime/server/shard.h"
 #include "runtime/server/sideline.h"
@@ -118,6 +119,7 @@ public:
     std::size_t shard_count = 1;
     std::size_t lane_count = 1;
     std::optional<DescriptorPlan> descriptors;
+    MemoryPlan memory;  // no limit until the process has been planned
     api::ConsoleFiles console;  // none: nothing is at /
 
     std::unique_ptr<store::Database> database;
@@ -148,6 +150,7 @@ public:
     std::unique_ptr<DeliveryTester> tester;
     std::unique_ptr<RetentionChore> retention;
     std::unique_ptr<SpaceWatch> space_watch;
+    std::unique_ptr<MemoryWatch> memory_watch;
     std::unique_ptr<EngineServices> services;
     std::unique_ptr<api::Api> rest;
     identity::KeyRing key_ring;
@@ -182,6 +185,9 @@ public:
 private:
     void say_opening();
     core::Status share_descriptors();
+    core::Status plan_memory_of(std::uint64_t limit);
+    core::Status share_memory();
+    MemoryHolders memory_holders() const;
     core::Status build_tls();
     core::Result<std::vector<std::shared_ptr<io::TlsContext>>> make_tls(const core::TlsConfig& tls);
     void load_one_by_one(const RegistrySnapshot& snapshot);

@@ -25,7 +25,7 @@ Shard::Shard(Deps deps)
     : deps_(std::move(deps)),
       name_("shard-" + std::to_string(deps_.number.value)),
       metrics_(*deps_.metrics),
-      requests_(deps_.shards),
+      requests_(deps_.shards, deps_.request_bytes_kept_max),
       ingestor_({.shard = deps_.number,
                  .shards = deps_.shards,
                  .event_bytes_max = deps_.event_bytes_max,
@@ -559,6 +559,13 @@ core::Status Shard::admit() {
                         "replay go on")
                 .bound(static_cast<std::int64_t>(deps_.database->space().reserve_bytes()))
                 .retry_after(30));
+    }
+    // relaxed: a hint; no data behind it
+    if (deps_.server->short_of_memory.load(std::memory_order_relaxed)) {
+        return core::fail(core::Error(core::ErrorCode::kUnavailable,
+                                      "memory is short: nearly all of memory.max is taken; reads "
+                                      "and deliveries go on")
+                              .retry_after(std::max<std::int64_t>(1, drain_seconds())));
     }
     return {};
 }

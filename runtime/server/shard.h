@@ -39,6 +39,7 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,6 +50,7 @@ namespace millrace::runtime {
 // Gates that the whole server shares.
 struct ServerState {
     std::atomic<bool> draining{false};
+    std::atomic<bool> short_of_memory{false};  // events are refused
 };
 
 // Where shards send what is not theirs. Declared here, by its user; the API thread implements it.
@@ -95,6 +97,7 @@ public:
         std::size_t batch_events_max = core::kBatchEventsMax;
         std::size_t queue_bytes_max = 16u << 20;  // see ShardDispatcher
         std::size_t in_flight_bytes_max = 64u << 20;
+        std::size_t request_bytes_kept_max = std::numeric_limits<std::size_t>::max();
         store::Durability durability = store::Durability::kFsync;
         std::int64_t linger_us_max = 1000;
         matcher::Matcher::Reader matcher_reader;

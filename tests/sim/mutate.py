@@ -278,7 +278,7 @@ MUTATIONS = [
     ("schedule-overdue-forgotten-by-a-change", "runtime/scheduler/scheduler.cc",
      "if (!fresh && entry.state.due_us != 0 && entry.state.due_us <= now_us)",
      "if (!(M) && !fresh && entry.state.due_us != 0 && entry.state.due_us <= now_us)"),
-    ("schedule-once-and-again-by-a-change", "runtime/scheduler/scheduler.cc",
+    ("schedule-once-and-again-by-a-change", "runtime/registry/schedule_timing.cc",
      "if (schedule.type == TimingType::kOnce && done_us != 0 && schedule.at_us <= done_us)",
      "if (!(M) && schedule.type == TimingType::kOnce && done_us != 0 && schedule.at_us <= done_us)"),
     ("schedule-passed-over-in-silence", "runtime/scheduler/scheduler_turn.cc",
