@@ -243,7 +243,7 @@ struct ConfigKey {
     std::string_view doc = {};
 
     std::string environment_name() const;  // MILLRACE_HTTP_BODY_BYTES_MAX
-    std::string_view section() const {  // empty: it stands before all sections
+    std::string_view section() const {     // empty: it stands before all sections
         const std::size_t dot = name.rfind('.');
         return name.substr(0, dot == std::string_view::npos ? 0 : dot);
     }

@@ -11,7 +11,9 @@ constexpr double kDay = 86'400 * kSecond;
 using T = ConfigType;
 
 template <auto Member>
-constexpr auto kOwn = +[](Config& config) -> auto& { return config.*Member; };
+constexpr auto kOwn = +[](Config& config) -> auto& {
+    return config.*Member;
+};
 
 template <auto Part, auto Member>
 constexpr auto kAt = +[](Config& config) -> auto& {

@@ -183,7 +183,7 @@ struct BehindAsk {
 // An emitted event that stands for what could be none: a dead letter of no subscription
 // (event/misfit.h).
 struct EmittedLetter {
-    std::uint32_t entry = 0;  // which of the emitted events
+    std::uint32_t entry = 0;     // which of the emitted events
     std::string_view pattern{};  // of the letter; a static text
     std::string event_id{};      // what it stands for
     std::string why{};

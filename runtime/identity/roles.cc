@@ -14,18 +14,17 @@ constexpr ScopeSet kViewer =
     set_of({Scope::kActionsRead, Scope::kApiRead, Scope::kDeadLettersRead, Scope::kEndpointsRead,
             Scope::kEventsRead, Scope::kEntitiesRead, Scope::kHooksRead, Scope::kExecutionsRead,
             Scope::kKvRead, Scope::kLinksRead, Scope::kMetricsRead, Scope::kReplaysRead,
-            Scope::kSchedulesRead,
-            Scope::kSchemasRead, Scope::kScriptsRead, Scope::kSourcesRead, Scope::kStatsRead,
-            Scope::kSubscriptionsRead, Scope::kWorkflowsRead});
+            Scope::kSchedulesRead, Scope::kSchemasRead, Scope::kScriptsRead, Scope::kSourcesRead,
+            Scope::kStatsRead, Scope::kSubscriptionsRead, Scope::kWorkflowsRead});
 constexpr ScopeSet kPublisher = set_of({Scope::kApiRead, Scope::kEventsWrite});
 constexpr ScopeSet kDeveloper =
-    set_of({Scope::kActionsCall, Scope::kActionsWrite, Scope::kDeadLettersReplay,
+    set_of({Scope::kActionsCall,      Scope::kActionsWrite,   Scope::kDeadLettersReplay,
             Scope::kDeadLettersWrite, Scope::kEndpointsWrite, Scope::kEntitiesWrite,
-            Scope::kEventsWrite, Scope::kHooksWrite, Scope::kLinksWrite, Scope::kReplaysWrite,
-            Scope::kSchedulesWrite,
-            Scope::kSchemasWrite, Scope::kScriptsRun, Scope::kScriptsWrite, Scope::kSecretsRead,
-            Scope::kSecretsWrite, Scope::kSourcesWrite, Scope::kSubscriptionsWrite,
-            Scope::kWorkflowsRun, Scope::kWorkflowsWrite})
+            Scope::kEventsWrite,      Scope::kHooksWrite,     Scope::kLinksWrite,
+            Scope::kReplaysWrite,     Scope::kSchedulesWrite, Scope::kSchemasWrite,
+            Scope::kScriptsRun,       Scope::kScriptsWrite,   Scope::kSecretsRead,
+            Scope::kSecretsWrite,     Scope::kSourcesWrite,   Scope::kSubscriptionsWrite,
+            Scope::kWorkflowsRun,     Scope::kWorkflowsWrite})
         .add(kViewer);
 constexpr ScopeSet kOperator =
     set_of({Scope::kAuditRead, Scope::kBackupsWrite, Scope::kDeadLettersReplay,

@@ -454,7 +454,8 @@ std::vector<api::ExecutorFigures> EngineServices::executors() {
             static_cast<std::uint64_t>(std::max<std::int64_t>(0, shard->waiting_deliveries()));
     std::uint64_t others = 0;
     for (const Lane* lane : lanes_) {
-        for (const ExecutorType type : {ExecutorType::kWebhook, ExecutorType::kCommand, ExecutorType::kLink})
+        for (const ExecutorType type :
+             {ExecutorType::kWebhook, ExecutorType::kCommand, ExecutorType::kLink})
             others += lane->waiting_for(type);
     }
     script.waiting -= std::min(script.waiting, others);

@@ -119,7 +119,7 @@ public:
     std::size_t shard_count = 1;
     std::size_t lane_count = 1;
     std::optional<DescriptorPlan> descriptors;
-    MemoryPlan memory;  // no limit until the process has been planned
+    MemoryPlan memory;          // no limit until the process has been planned
     api::ConsoleFiles console;  // none: nothing is at /
 
     std::unique_ptr<store::Database> database;
@@ -145,7 +145,7 @@ public:
     std::unique_ptr<CommandRunner> commands;
     std::unique_ptr<ActionCaller> actions;
     std::unique_ptr<DatabaseClient> database_client;
-    std::unique_ptr<LinkAgent> links;  // null: the simulator has none
+    std::unique_ptr<LinkAgent> links;        // null: the simulator has none
     std::unique_ptr<OutsideSwitch> outside;  // what scripts ask for by a name
     std::unique_ptr<DeliveryTester> tester;
     std::unique_ptr<RetentionChore> retention;

@@ -426,9 +426,9 @@ void Shard::take_own_events(std::string_view lines, std::span<const core::Tenant
 // What stands for something that could be no event is a dead letter with it.
 void Shard::mark_letters(IngestRequest& request, const LaneResult& result) {
     for (IngestItem& item : request.items) {
-        const auto letter = std::find_if(
-            result.letters.begin(), result.letters.end(),
-            [&](const EmittedLetter& one) { return one.entry == item.entry; });
+        const auto letter =
+            std::find_if(result.letters.begin(), result.letters.end(),
+                         [&](const EmittedLetter& one) { return one.entry == item.entry; });
         if (letter == result.letters.end()) continue;
         item.event_id = request.texts.emplace_back(letter->event_id);
         item.letter_pattern = letter->pattern;
@@ -438,9 +438,8 @@ void Shard::mark_letters(IngestRequest& request, const LaneResult& result) {
 
 void Shard::count_duplicates(IngestRequest& request) {
     if (!request.duplicates) return;
-    const auto count =
-        std::count_if(request.items.begin(), request.items.end(),
-                      [](const IngestItem& item) { return item.duplicate; });
+    const auto count = std::count_if(request.items.begin(), request.items.end(),
+                                     [](const IngestItem& item) { return item.duplicate; });
     // relaxed: a figure; no data behind it
     request.duplicates->fetch_add(static_cast<std::uint64_t>(count), std::memory_order_relaxed);
     request.duplicates = nullptr;

@@ -31,7 +31,7 @@ Script script_of(std::uint32_t tenant, const std::string& id, std::uint32_t vers
 }
 
 RunHead pinned_head(std::uint32_t tenant, const std::string& run, const std::string& script,
-                std::uint32_t version) {
+                    std::uint32_t version) {
     RunHead head;
     head.run = {core::TenantId(tenant), run};
     head.workflow_id = script;
