@@ -62,9 +62,11 @@ bool PendingAttempts::make_wait(const WaitingDelivery& delivery, const DeliveryP
     if (delivery.turn == Turn::kFirst) {
         line.waiting.push_back(delivery);
     } else {
-        // It has been here before, and so have those who come back behind it.
-        line.waiting.insert(line.waiting.begin() + static_cast<std::ptrdiff_t>(line.come_back),
-                            delivery);
+        // It has been here before, and so have those who come back behind it. One of its key that
+        // finds room where it found none waits for it.
+        const auto behind = line.waiting.begin() + static_cast<std::ptrdiff_t>(line.come_back);
+        const auto again = line.waiting.insert(behind, delivery);
+        if (place.keyed && keys_.try_emplace(key_of(place)).second) again->turn = Turn::kFromKey;
         ++line.come_back;
     }
     begins_to_wait(line, delivery);

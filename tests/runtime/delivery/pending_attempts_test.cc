@@ -124,6 +124,59 @@ TEST(PendingAttempts, KeepsTheOrderOfEachKeyAndTheWindowOfEachSubscription) {
     }
 }
 
+// Two of one key are let out, and the window shrinks before they are tried: the first finds no room,
+// the second does.
+TEST(PendingAttempts, OneThatFindsNoRoomIsNotOvertakenByTheNextOfItsKey) {
+    PendingAttempts pending;
+    auto subscription = std::make_shared<Subscription>();
+    subscription->number = core::SubscriptionId(1);
+    const auto place = [](std::uint32_t key) {
+        return DeliveryPlace{core::SubscriptionId(1), key, true};
+    };
+    const auto begin = [&](std::uint32_t key, std::uint32_t window) {
+        PendingAttempt attempt;
+        attempt.ticket = pending.next_ticket();
+        attempt.subscription = subscription;
+        attempt.key_hash = key;
+        attempt.keyed = true;
+        attempt.timeout_ms = 1000;
+        const AttemptTicket ticket = attempt.ticket;
+        pending.add(std::move(attempt), window);
+        return ticket;
+    };
+    const AttemptTicket one = begin(1, 3);
+    const AttemptTicket two = begin(2, 3);
+    const AttemptTicket three = begin(3, 3);
+    constexpr std::uint32_t kFirst = 10, kSecond = 11, kOfThree = 12, kKey = 4;
+    ASSERT_TRUE(pending.make_wait({nullptr, kFirst}, place(kKey)));
+    ASSERT_TRUE(pending.make_wait({nullptr, kSecond}, place(kKey)));
+    WaitingDelivery of_three{nullptr, kOfThree};
+    of_three.turn = WaitingDelivery::Turn::kFromLine;
+    ASSERT_TRUE(pending.make_wait(of_three, place(3)));
+    ASSERT_TRUE(pending.take(three));
+    ASSERT_TRUE(pending.take(one));
+    ASSERT_TRUE(pending.take(two));
+
+    ASSERT_EQ(pending.first_ready().item, kOfThree);
+    ASSERT_FALSE(pending.make_wait(pending.take_ready(), place(3)));
+    const AttemptTicket last = begin(3, 2);
+    ASSERT_EQ(pending.first_ready().item, kFirst);
+    ASSERT_TRUE(pending.make_wait(pending.take_ready(), place(kKey))) << "there is no room";
+    ASSERT_EQ(pending.first_ready().item, kSecond);
+    EXPECT_TRUE(pending.make_wait(pending.take_ready(), place(kKey))) << "overtaken";
+
+    ASSERT_TRUE(pending.take(last));
+    ASSERT_TRUE(pending.has_ready());
+    ASSERT_EQ(pending.first_ready().item, kFirst);
+    ASSERT_FALSE(pending.make_wait(pending.take_ready(), place(kKey)));
+    pending.ended(place(kKey));
+    ASSERT_TRUE(pending.has_ready());
+    ASSERT_EQ(pending.first_ready().item, kSecond);
+    ASSERT_FALSE(pending.make_wait(pending.take_ready(), place(kKey)));
+    pending.ended(place(kKey));
+    EXPECT_TRUE(pending.idle());
+}
+
 // Attempts that sleep fill the lane; another tenant's begin all the same.
 TEST(PendingAttempts, ATenantThatFillsTheLaneLeavesEachOtherSomeRoom) {
     PendingAttempts pending;
