@@ -118,6 +118,27 @@ TEST(Regex, KeepsWhatIsNoAnchor) {
     EXPECT_FALSE(translate_regex("a\xff"));
 }
 
+// Repeats beside each other are no repeats within each other.
+TEST(Regex, CountsRepeatsWithinRepeats) {
+    const auto nested = [](std::size_t depth, const char* repeat) {
+        std::string text;
+        for (std::size_t i = 0; i < depth; ++i) text += "(a";
+        for (std::size_t i = 0; i < depth; ++i) text.append(")").append(repeat);
+        return text;
+    };
+    for (const char* repeat : {"*", "+", "*?"}) {
+        EXPECT_TRUE(translate_regex(nested(12, repeat))) << repeat;
+        const auto deeper = translate_regex(nested(13, repeat));
+        ASSERT_FALSE(deeper) << repeat;
+        EXPECT_EQ(deeper.error().limit, 12) << repeat;
+    }
+    EXPECT_TRUE(translate_regex(nested(40, "")));
+    std::string row;
+    for (int i = 0; i < 100; ++i) row += "(a*b+)*c*";
+    EXPECT_TRUE(translate_regex(row));
+    EXPECT_FALSE(translate_regex("(" + nested(12, "*") + "|x)*"));
+}
+
 core::Error refusal(const std::string& json) {
     const auto spec = parse_subscription_json(json);
     EXPECT_FALSE(spec);
