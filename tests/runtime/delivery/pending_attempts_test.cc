@@ -124,8 +124,8 @@ TEST(PendingAttempts, KeepsTheOrderOfEachKeyAndTheWindowOfEachSubscription) {
     }
 }
 
-// Two of one key are let out, and the window shrinks before they are tried: the first finds no room,
-// the second does.
+// Two of one key are let out, and the window shrinks before they are tried: the first finds no
+// room, the second does.
 TEST(PendingAttempts, OneThatFindsNoRoomIsNotOvertakenByTheNextOfItsKey) {
     PendingAttempts pending;
     auto subscription = std::make_shared<Subscription>();
