@@ -23,8 +23,6 @@ namespace {
 
 using core::ErrorCode;
 
-constexpr std::uint64_t kUnflushedBytesMax = 1u << 20;
-
 constexpr std::string_view kFormatLine = "millrace data folder, format ";
 
 // The store draws its seed once per data folder; this is no randomness that a run depends on.
@@ -38,18 +36,6 @@ HashSeed draw_seed(std::optional<std::uint64_t> from) {
     std::random_device device;
     for (auto& word : seed.words) word = (static_cast<std::uint64_t>(device()) << 32) | device();
     return seed;
-}
-
-// A start reads every document: from a file that is quicker than from the WAL, record by record,
-// before. A flush that fails has lost nothing, for the WAL holds all.
-void flush_large(rocksdb::DB& db, std::initializer_list<rocksdb::ColumnFamilyHandle*> families) {
-    std::vector<rocksdb::ColumnFamilyHandle*> large;
-    for (rocksdb::ColumnFamilyHandle* family : families) {
-        std::uint64_t bytes = 0;
-        db.GetIntProperty(family, rocksdb::DB::Properties::kCurSizeAllMemTables, &bytes);
-        if (bytes > kUnflushedBytesMax) large.push_back(family);
-    }
-    if (!large.empty()) db.Flush(rocksdb::FlushOptions(), large).PermitUncheckedError();
 }
 
 }  // namespace
@@ -382,7 +368,6 @@ core::Status Engine::close() {
     if (!db_ || options.read_only) return {};
     if (fatal()) return core::fail(ErrorCode::kUnavailable, fatal_reason());
     if (auto status = sync_now(); !status) return status;
-    flush_large(*db_, {family(ColumnFamily::kRegistry), family(ColumnFamily::kAudit)});
     return write_mark();
 }
 
