@@ -218,6 +218,9 @@ std::string Model::check_replays(store::Database& database) const {
         if (!document || !*document) return "replay " + replay.id + " is not known any more";
         const bool failed = (*document)->json.find("read kv history failed") != std::string::npos;
         if (failed && hurt_history) continue;  // a dry run on kv as it was
+        // The clock has gone on by days between: what it asks for is no longer kept.
+        if (replay.dry_run && (*document)->json.find("history of kv begins") != std::string::npos)
+            continue;
         if ((*document)->json.find("\"completed\"") == std::string::npos)
             return "replay " + replay.id + " is not completed: " + (*document)->json;
         for (const std::uint64_t number : replay.events) {
