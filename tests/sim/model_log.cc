@@ -159,7 +159,8 @@ std::string Model::check_outcomes(store::Database& database, const Found& found)
         const core::LogPosition position = event.position;
         if (!event.placed || !found.thinned.contains({position.shard.value, position.offset.value}))
             continue;
-        if (position.offset >= database.cursor(runtime::kDeliveryCursor, position.shard))
+        if (!hurt_cursor &&
+            position.offset >= database.cursor(runtime::kDeliveryCursor, position.shard))
             return "event " + std::to_string(event.number) + " is gone before its delivery";
         if (missing(position, event.tenant))
             return "event " + std::to_string(event.number) + " is gone, and its outcome with it";
