@@ -90,7 +90,7 @@ add_custom_target(unit_tests)
 # ...and of these, those whose subjects several threads share: .ci/run has time for them under TSan (label
 # "threaded"); tools/test --sanitize tsan runs all.
 add_custom_target(threaded_tests)
-set(MILLRACE_THREADED core_test io_reactor_test io_http_server_test matcher_change_test matcher_upkeep_test store_test
+set(MILLRACE_THREADED core_test io_reactor_test matcher_change_test matcher_upkeep_test store_test
     runtime_test runtime_outside_test runtime_orchestrator_test runtime_scheduler_test)
 set(MILLRACE_NOT_UNIT e2e crash slow bench_smoke tidy)
 
