@@ -144,7 +144,7 @@ rocksdb::Status Engine::open_db(const rocksdb::DBOptions& with, const std::strin
 rocksdb::Status Engine::open_families(const rocksdb::DBOptions& with, const std::string& path) {
     std::vector<std::string> there;
     if (format_is_old_ || options.read_only) {
-        const rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(with, path, &there);
+        rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(with, path, &there);
         if (!listed.ok()) return listed;
     }
     const auto is_there = [&](std::string_view name) {
@@ -166,7 +166,7 @@ rocksdb::Status Engine::open_families(const rocksdb::DBOptions& with, const std:
     }
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* db = nullptr;
-    const rocksdb::Status status =
+    rocksdb::Status status =
         options.read_only ? rocksdb::DB::OpenForReadOnly(with, path, families, &handles, &db)
                           : rocksdb::DB::Open(with, path, families, &handles, &db);
     db_.reset(db);
