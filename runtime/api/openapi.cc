@@ -57,7 +57,7 @@ std::string schema_of(std::string_view shape) {
     if (shape.empty()) return R"({"type":"object"})";
     const bool list = shape.starts_with('[');
     if (list) shape = shape.substr(1, shape.size() - 2);
-    const std::string item = "{\"$ref\":\"#/components/schemas/" + std::string(shape) + "\"}";
+    std::string item = "{\"$ref\":\"#/components/schemas/" + std::string(shape) + "\"}";
     if (!list) return item;
     return R"({"type":"object","required":["items","next"],"properties":{"items":{"type":"array","items":)" +
            item + R"(},"next":{"type":["string","null"]}}})";

@@ -59,7 +59,7 @@ core::Error version_is_taken(const Workflow& there) {
 // The one that this body would be again; null: it is a new one.
 core::Result<WorkflowRef> same_again(Call& call, const Workflow& sent, const WorkflowRef& newest) {
     if (sent.version == 0) return newest && newest->says_what(sent) ? newest : WorkflowRef();
-    const WorkflowRef there = find_version(call, sent.id, sent.version);
+    WorkflowRef there = find_version(call, sent.id, sent.version);
     if (there && !there->says_what(sent)) return core::fail(version_is_taken(*there));
     return there;
 }

@@ -254,7 +254,7 @@ core::Status DocumentTable<T>::within_bounds(const ChangeContext& context) const
 template <typename T>
 core::Result<std::shared_ptr<const T>> DocumentTable<T>::current(const ChangeContext& context,
                                                                  std::string_view id) const {
-    const Ref document = find(context.tenant, id);
+    Ref document = find(context.tenant, id);
     if (!document) return not_found(document_kind<T>().name, id);
     if (auto agreed = check_precondition(context.if_match, document_etag(*document)); !agreed)
         return core::fail(agreed.error());

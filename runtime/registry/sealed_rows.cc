@@ -28,7 +28,7 @@ tl::unexpected<core::Error> refuse(const std::string& path, const std::string& w
 }
 
 core::Result<std::string> make_key(const std::string& path) {
-    const std::string key = core::crypto::random_bytes(core::crypto::kSealKeyBytes);
+    std::string key = core::crypto::random_bytes(core::crypto::kSealKeyBytes);
     const std::string text = core::encode_base64(key) + "\n";
     const std::string fresh = path + ".new";
     ::unlink(fresh.c_str());  // of a start that was cut short

@@ -130,7 +130,7 @@ core::Result<Place> SchemaSources::add(std::string_view text, const std::string&
     auto opened = open_resource(place, own);
     if (!opened) return core::fail(opened.error());
     by_uri_.emplace(uri, *opened);
-    const Place top{*opened, "", *root};
+    Place top{*opened, "", *root};
     if (auto indexed = index_keywords(top, 0); !indexed) return core::fail(indexed.error());
     return top;
 }
@@ -265,7 +265,7 @@ core::Result<Place> SchemaSources::find(std::uint32_t from, std::string_view ref
         if (!added) return core::fail(added.error());
         found = by_uri_.find(wanted.base);
     }
-    const Place root{found->second, "", resources_[found->second].root};
+    Place root{found->second, "", resources_[found->second].root};
     if (wanted.fragment.empty()) return root;
     if (wanted.fragment.front() == '/') {
         auto place = walk(root, wanted.fragment);

@@ -36,7 +36,7 @@ std::string variable(const char* name) {
 }
 
 std::string file_name() {
-    if (const std::string told = variable("MILLRACE_CONTEXTS_FILE"); !told.empty()) return told;
+    if (std::string told = variable("MILLRACE_CONTEXTS_FILE"); !told.empty()) return told;
     std::string folder = variable("XDG_CONFIG_HOME");
     if (folder.empty() && !variable("HOME").empty()) folder = variable("HOME") + "/.config";
     return folder.empty() ? folder : folder + "/millrace/contexts.json";
