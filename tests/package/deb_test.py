@@ -12,18 +12,14 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.join(HERE, "..", "..")
 sys.dont_write_bytecode = True
-sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import made  # noqa: E402
 from chroot import Chroot  # noqa: E402
 
-BINARY = os.path.abspath(os.environ.get(
-    "MILLRACE_BINARY", os.path.join(ROOT, "build", "release", "tools", "millrace")))
 # On a machine that does something else beside it, more may be allowed.
 FIRST_SUCCESS_SECONDS_MAX = float(os.environ.get("MILLRACE_FIRST_SECONDS", "30"))
 EXPOSURE_MAX = 2.0
@@ -35,26 +31,13 @@ SERVE = ("setpriv", "--reuid=millrace", "--regid=millrace", "--clear-groups", "m
 CLIENT = ("millrace", "--server", "http://127.0.0.1:17070")
 
 
-def make_package(folder, version=None, check=True):
-    environment = dict(os.environ, **({"MILLRACE_PACKAGE_VERSION": version} if version else {}))
-    made = subprocess.run([os.path.join(ROOT, "tools", "package"), "deb", "--binary", BINARY, "--out", folder,
-                           *([] if check else ["--no-check"])],
-                          env=environment, stdout=subprocess.PIPE, timeout=1200)
-    if made.returncode != 0:
-        raise AssertionError("tools/package failed; what it said is above")
-    return made.stdout.decode().split()[-1]
-
-
-class Package(unittest.TestCase):
+class Package(made.Suite):
     @classmethod
     def setUpClass(cls):
-        if os.getuid() != 0:
-            raise AssertionError("root is needed for a chroot")
-        cls.folder = tempfile.mkdtemp(prefix="millrace-deb-")
-        cls.addClassCleanup(shutil.rmtree, cls.folder, True)
-        cls.first = make_package(cls.folder)
+        super().setUpClass()
+        cls.first = cls.make("deb")[-1]
         version = os.path.basename(cls.first).split("_")[1]
-        cls.second = make_package(cls.folder, version + "+1", check=False)
+        cls.second = cls.make("deb", "--no-check", version=version + "+1")[-1]
         cls.chroot = Chroot()
         cls.addClassCleanup(cls.chroot.close)
 
@@ -133,8 +116,8 @@ class Package(unittest.TestCase):
     # The unit as systemd runs it: told when it is ready, in its box, with the compiler of handlers, pinned.
     def be_a_service(self):
         folder = "/etc/systemd/system/millrace.service.d"
-        for made in (folder, "/etc/credstore"):
-            os.makedirs(self.chroot.path(made))
+        for path in (folder, "/etc/credstore"):
+            os.makedirs(self.chroot.path(path))
         credential = "/run/credentials/millrace.service/millrace.secrets.key"
         self.chroot.write(folder + "/test.conf",
                           "[Service]\nWatchdogSec=3\nEnvironment=MILLRACE_ENGINE_PIN=true "

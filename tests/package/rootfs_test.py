@@ -8,18 +8,17 @@ Method: tools/package on the built program; namespaces of its own instead of a c
 import hashlib
 import json
 import os
-import shutil
 import signal
 import stat
 import subprocess
 import sys
 import tarfile
-import tempfile
 import unittest
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-BINARY = os.path.abspath(os.environ.get(
-    "MILLRACE_BINARY", os.path.join(ROOT, "build", "release", "tools", "millrace")))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import made  # noqa: E402
+
 UID = 65532
 # The root read-only, the data folder a mount of its own, as container engines do it.
 ENTER = """
@@ -30,16 +29,11 @@ exec chroot --userspec=65532:65532 "$root" "$@"
 """
 
 
-class Rootfs(unittest.TestCase):
+class Rootfs(made.Suite):
     @classmethod
     def setUpClass(cls):
-        if os.getuid() != 0:
-            raise AssertionError("root is needed for a read-only root")
-        cls.folder = tempfile.mkdtemp(prefix="millrace-rootfs-")
-        cls.addClassCleanup(shutil.rmtree, cls.folder, True)
-        made = subprocess.run([os.path.join(ROOT, "tools", "package"), "rootfs", "--binary", BINARY, "--out",
-                               cls.folder], check=True, stdout=subprocess.PIPE, timeout=600)
-        cls.tar, cls.image = made.stdout.decode().split()[-2:]
+        super().setUpClass()
+        cls.tar, cls.image = cls.make("rootfs")[-2:]
         cls.root = os.path.join(cls.folder, "root")
         os.mkdir(cls.root)
         subprocess.run(["tar", "-C", cls.root, "-xzpf", cls.tar, "--numeric-owner"], check=True)
@@ -79,12 +73,12 @@ class Rootfs(unittest.TestCase):
             client = ("/usr/bin/millrace", "--server", "http://127.0.0.1:17171")
             # As a container engine asks for its health, in the container.
             self.assertEqual(self.run_inside(*client, "health").returncode, 0)
-            made = self.run_inside(*client, "event", "create", "a", "--payload", "{}")
-            self.assertEqual(made.returncode, 0, made.stdout)
+            said = self.run_inside(*client, "event", "create", "a", "--payload", "{}")
+            self.assertEqual(said.returncode, 0, said.stdout)
             # A zone needs tzdata.
-            made = self.run_inside(*client, "schedule", "create", "--name", "z", "--cron", "0 3 * * *",
+            said = self.run_inside(*client, "schedule", "create", "--name", "z", "--cron", "0 3 * * *",
                                    "--timezone", "Europe/Berlin", "--pattern", "a")
-            self.assertEqual(made.returncode, 0, made.stdout)
+            self.assertEqual(said.returncode, 0, said.stdout)
             self.assertEqual(os.stat(os.path.join(self.data, "data")).st_uid, UID)
         finally:
             os.kill(self.child_of(server.pid), signal.SIGTERM)
