@@ -1,9 +1,5 @@
 // The system calls of everything in this process, RocksDB's shared library too: the linker finds
 // these names before libc's. Calls that do not concern the simulated disk go straight on.
-// A package may ask for 64 bit offsets in all that includes it; here they have them under the plain
-// names, which are RocksDB's.
-#undef _FILE_OFFSET_BITS
-
 #include "tests/sim/disk.h"
 
 #include <cstdarg>
