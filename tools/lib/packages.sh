@@ -1,4 +1,4 @@
-# What: Debian 12 packages by purpose. cmake/MillraceDependencies.cmake says what each library is for.
+# What: Debian 12 packages by purpose. tools/cmake/MillraceDependencies.cmake says what each library is for.
 # A word PACKAGE=COMMAND counts as present when the command is, whoever installed it.
 # Needs common.sh.
 
