@@ -137,6 +137,11 @@ if (part === 'work') {
     await page.click('text=1 new');
     await page.waitForFunction(() => [...document.querySelectorAll('td .pattern')].filter((cell) => cell.textContent === 'tail.now').length === 2);
   });
+  await test('what the memory comes to, and how it is shared out, stands on the system page', async () => {
+    await go(page, '/system');
+    const card = page.locator('section.card', { has: page.locator('h2', { hasText: 'Memory' }) });
+    assert.match(await card.innerText(), /calm[^]*\d of 512 MiB[^]*Write buffers[^]*Not shared out/);
+  });
   await test('a script is changed, and a mistake is shown at its line', async () => {
     await go(page, '/scripts/book');
     const editor = page.locator('.editor textarea');

@@ -70,7 +70,7 @@ def main():
         print(f"skipped: {lacks} is not here")
         return 0
     failed = 0
-    server = Server(shards=1).start()
+    server = Server(env={"MILLRACE_MEMORY_MAX": "512MiB"}, shards=1).start()
     try:
         fill(server)
         group = server.get("/v2/dlq/groups").json()["items"][0]["fingerprint"]

@@ -3,14 +3,11 @@ import { render, type ComponentType } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ask, get, onSignedOut, type ApiError } from './lib/http';
 import { followStats, useAsk, type Link, type Newest } from './lib/live';
+import { may, type Me, type PageProps } from './lib/me';
 import { go, href, useRoute, type Route } from './lib/route';
 import { compact } from './lib/format';
 import { Button, Dialog, Empty, Fault, Field, Said } from './ui/parts';
 import { Overview } from './pages/overview';
-
-export interface Me { tenantId: string; mode: 'local' | 'key'; keyId: string | null; role: string; scopes: string[]; user: string | null }
-export interface PageProps { route: Route; me: Me }
-export const may = (me: Me, scope: string) => me.scopes.includes(scope) || me.scopes.includes('*');
 
 type Screen = [path: string, name: string, icon: string, key: string, load: () => Promise<ComponentType<PageProps>>, scope?: string];
 const later = (load: () => Promise<Record<string, any>>, name: string) => async () => (await load())[name] as ComponentType<PageProps>;

@@ -5,7 +5,7 @@ import { useAsk } from '../lib/live';
 import { count } from '../lib/format';
 import { href, go, setQuery } from '../lib/route';
 import { Button, Confirm, Empty, Fault, Field, Id, JsonView, Page, Rows, say, Status, Table, Tabs, Time } from '../ui/parts';
-import { may, type PageProps } from '../main';
+import { may, type PageProps } from '../lib/me';
 
 const STATES: [string, string][] = [['open', 'Open'], ['acknowledged', 'Acknowledged'], ['resolved', 'Resolved'], ['ignored', 'Ignored'], ['', 'All']];
 

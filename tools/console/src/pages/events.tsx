@@ -6,7 +6,7 @@ import { parseJson, writeJson, type Json } from '../lib/json';
 import { bytes, compact, count } from '../lib/format';
 import { href, setQuery } from '../lib/route';
 import { Button, Confirm, Copy, Empty, Fault, Id, JsonView, Page, preview, Rows, say, Status, Table, Time, type Column } from '../ui/parts';
-import { may, type PageProps } from '../main';
+import { may, type PageProps } from '../lib/me';
 
 const NAMES: Record<string, string> = { pattern: 'pattern', prefix: 'patternPrefix', from: 'from', to: 'to', source: 'sourceId', sourcetype: 'sourceType', correlation: 'correlationId', causation: 'causationId', context: 'contextId', filter: 'filter' };
 

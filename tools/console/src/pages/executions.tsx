@@ -5,7 +5,7 @@ import { useAsk } from '../lib/live';
 import { count, span } from '../lib/format';
 import { href, setQuery } from '../lib/route';
 import { Button, Empty, Fault, Id, JsonView, Page, Rows, say, Status, Table, Tabs, Time } from '../ui/parts';
-import { may, type PageProps } from '../main';
+import { may, type PageProps } from '../lib/me';
 
 const PRESETS: [string, string][] = [['', 'All'], ['waiting', 'In flight'], ['completed', 'Completed'], ['dead', 'Dead'], ['failed', 'Failed calls']];
 

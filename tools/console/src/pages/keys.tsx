@@ -4,7 +4,7 @@ import { ask, enc, get, post } from '../lib/http';
 import { useAsk } from '../lib/live';
 import { setQuery } from '../lib/route';
 import { Button, Confirm, Copy, Dialog, Empty, Fault, Field, JsonView, Page, Rows, say, Status, Table, Tabs, Time } from '../ui/parts';
-import { may, type PageProps } from '../main';
+import { may, type PageProps } from '../lib/me';
 
 // What one may look at, and the one thing that mends.
 const PORTAL = ['api:read', 'events:read', 'executions:read', 'dlq:read', 'dlq:replay', 'subscriptions:read', 'scripts:read', 'schedules:read', 'replays:read', 'stats:read', 'audit:read'];

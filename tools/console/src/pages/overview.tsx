@@ -5,7 +5,7 @@ import { bytes, compact, count, span } from '../lib/format';
 import { href, setQuery } from '../lib/route';
 import { Chart, Spark } from '../ui/chart';
 import { Empty, Fault, Page, Status, Tabs, Time } from '../ui/parts';
-import { may, type PageProps } from '../main';
+import { may, type PageProps } from '../lib/me';
 
 const WINDOWS: ['60' | '300' | '900', string][] = [['60', '1 min'], ['300', '5 min'], ['900', '15 min']];
 

@@ -5,7 +5,7 @@ import { useAsk } from '../lib/live';
 import { count, span } from '../lib/format';
 import { go, href } from '../lib/route';
 import { Button, Confirm, Empty, Fault, Field, JsonView, Page, Rows, say, Status, Table, Time } from '../ui/parts';
-import { may, type PageProps } from '../main';
+import { may, type PageProps } from '../lib/me';
 
 export function Replays({ route, me }: PageProps) {
   if (route.path[1] === '+') return <Wizard route={route} me={me} />;

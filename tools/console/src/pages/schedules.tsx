@@ -6,7 +6,7 @@ import { writeJson } from '../lib/json';
 import { count } from '../lib/format';
 import { go, href } from '../lib/route';
 import { asObject, Button, Confirm, Editor, Empty, Fault, Field, Page, Rows, say, Status, Table, Time } from '../ui/parts';
-import { may, type PageProps } from '../main';
+import { may, type PageProps } from '../lib/me';
 
 export function Schedules({ route, me }: PageProps) {
   return route.path[1] ? <One id={route.path[1]} me={me} key={route.path[1]} /> : <All me={me} />;

@@ -7,7 +7,7 @@ import { writeJson } from '../lib/json';
 import { bytes, span } from '../lib/format';
 import { go, href, setQuery } from '../lib/route';
 import { asObject, Button, Confirm, Editor, Empty, Fault, Field, JsonView, Page, Rows, say, Status, Table, Time } from '../ui/parts';
-import { may, type PageProps } from '../main';
+import { may, type PageProps } from '../lib/me';
 import { sendable } from './events';
 
 export function Scripts({ route, me }: PageProps) {

@@ -6,7 +6,7 @@ import { writeJson } from '../lib/json';
 import { count } from '../lib/format';
 import { go, href, setQuery } from '../lib/route';
 import { asObject, Button, Confirm, Editor, Empty, Fault, Field, Page, say, Status, Table, Time } from '../ui/parts';
-import { may, type PageProps } from '../main';
+import { may, type PageProps } from '../lib/me';
 import { sendable } from './events';
 
 const stateOf = (one: any) => one.paused ? 'paused' : one.active ? 'active' : 'inactive';

@@ -5,7 +5,7 @@ import { useAsk } from '../lib/live';
 import { bytes, count, span } from '../lib/format';
 import { setQuery } from '../lib/route';
 import { Button, Empty, Fault, JsonView, Page, Rows, Status, Table, Tabs, Time } from '../ui/parts';
-import type { PageProps } from '../main';
+import type { PageProps } from '../lib/me';
 
 const TABS: ['engine' | 'sources' | 'endpoints' | 'schemas' | 'audit' | 'raw', string][] = [['engine', 'Engine'], ['sources', 'Webhooks in'], ['endpoints', 'Endpoints'], ['schemas', 'Schemas'], ['audit', 'Audit'], ['raw', 'Figures']];
 
@@ -22,11 +22,21 @@ function Engine() {
   const s = stats.value;
   return <><Fault error={stats.error ?? executors.error} />
     {s && <div class="grid"><section class="card"><header><h2>Server</h2></header><Rows of={[['State', <><Status is={s.ready ? 'active' : 'failed'} /> {s.reason ?? ''}</>], ['Version', s.version ?? ''], ['Up', span((s.uptimeSeconds ?? 0) * 1000)], ['Events kept', count(s.events?.kept)], ['On disk', bytes(s.store?.bytes ?? 0)], ['Disk free', s.disk ? `${bytes(s.disk.freeBytes)}, ${bytes(s.disk.reserveBytes)} are a reserve` : ''], ['Acknowledged, not synced', bytes(s.store?.unsyncedBytes ?? 0)], ['Set aside', count(s.setAside)]]} /></section>
-      <section class="card"><header><h2>Matcher</h2></header>{s.matcher && <Rows of={[['Subscriptions', count(s.matcher.subscriptions)], ['Memory', bytes(s.matcher.bytes)], ['Paths looked at', count(s.matcher.paths)], ['Entries an event', count(s.matcher.entriesPerEvent)], ['Looked at for each event', count(s.matcher.unpivotedClauses)], ['Regex failures', count(s.matcher.regexFailures)]]} />}</section></div>}
+      <section class="card"><header><h2>Matcher</h2></header>{s.matcher && <Rows of={[['Subscriptions', count(s.matcher.subscriptions)], ['Memory', bytes(s.matcher.bytes)], ['Paths looked at', count(s.matcher.paths)], ['Entries an event', count(s.matcher.entriesPerEvent)], ['Looked at for each event', count(s.matcher.unpivotedClauses)], ['Regex failures', count(s.matcher.regexFailures)]]} />}</section>
+      {s.memory && <Memory of={s.memory} />}</div>}
     <section class="card list"><header><h2>Executors</h2></header>{executors.value && <Table label="Executors" rows={executors.value.items} keyOf={(e: any) => e.type} columns={[{ name: 'Type', cell: (e) => <b>{e.type}</b> }, { name: 'State', cell: (e) => <Status is={e.enabled ? 'enabled' : 'disabled'} /> }, { name: 'Running', class: 'num', cell: (e) => `${count(e.running)} of ${count(e.limit)}` }, { name: 'Waiting', class: 'num', cell: (e) => count(e.waiting) }, { name: 'Breakers open', class: 'num', cell: (e) => count(e.breakersOpen) }]} />}</section>
     {s?.shards && <section class="card list"><header><h2>Shards</h2></header><Table label="Shards" rows={s.shards.map((one: any, i: number) => ({ ...one, i }))} keyOf={(one: any) => String(one.i)} columns={[{ name: 'Shard', class: 'num', cell: (one) => one.i }, { name: 'Log ends at', class: 'num', cell: (one) => count(one.nextOffset) }, { name: 'Delivered to', class: 'num', cell: (one) => count(one.cursor) }, { name: 'Behind', class: 'num', cell: (one) => count(one.nextOffset - one.cursor) }, { name: 'Waiting', class: 'num', cell: (one) => count(one.waitingDeliveries) }, { name: 'Read back', cell: (one) => one.cold ? <Status is="waiting" title="deliveries are read back from the log" /> : 'no' }, { name: 'Connections', class: 'num', narrow: true, cell: (one) => count(one.httpConnections + one.socketConnections) }]} /></section>}
     {s?.behind?.length > 0 && <section class="card list"><header><h2>Behind, alone</h2></header><Table label="Subscriptions that are behind" rows={s.behind} keyOf={(b: any) => `${b.subscriptionId}/${b.shard}`} columns={[{ name: 'Subscription', cell: (b) => b.subscriptionId }, { name: 'Shard', class: 'num', cell: (b) => b.shard }, { name: 'Is at', class: 'num', cell: (b) => count(b.position) }]} /></section>}
     {s?.errors?.length > 0 && <section class="card list"><header><h2>What went wrong in the server</h2></header><Table label="Errors of the server" rows={s.errors} keyOf={(e: any) => e.site + e.message} columns={[{ name: 'Level', cell: (e) => <Status is={e.level === 'error' ? 'failed' : 'waiting'} /> }, { name: 'What', cell: (e) => <span class="wrap">{e.message}</span> }, { name: 'Times', class: 'num', cell: (e) => count(e.count) }, { name: 'Last', class: 'nowrap', cell: (e) => <Time at={e.last} /> }]} /></section>}</>;
+}
+
+// What the process holds, and how the limit is shared out to its parts.
+const SHARES: Record<string, string> = { program: 'Program and threads', writeBuffers: 'Write buffers', identities: 'Identities', bodies: 'Bodies of requests', queues: 'Queues to the lanes', scripts: 'Scripts', answers: 'Answers not yet read', caches: 'Caches', spareBuffers: 'Spare buffers', unshared: 'Not shared out' };
+
+function Memory({ of: memory }: { of: any }) {
+  const limit = memory.limitBytes;
+  const whole: [string, any][] = limit ? [['Level', <Status is={memory.level} title="tight: free memory goes back to the system; short: events are refused until there is room" />], ['Held', `${bytes(memory.heldBytes)} of ${bytes(limit)}`]] : [['Held', bytes(memory.heldBytes)], ['Limit', 'none: neither memory.max nor a control group names one']];
+  return <section class="card"><header><h2>Memory</h2></header><Rows of={[...whole, ...Object.entries<number>(memory.shares ?? {}).map(([name, share]): [string, string] => [SHARES[name] ?? name, bytes(share)])]} /></section>;
 }
 
 function Audit({ route }: { route: PageProps['route'] }) {

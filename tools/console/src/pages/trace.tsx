@@ -4,7 +4,7 @@ import { enc, get } from '../lib/http';
 import { span } from '../lib/format';
 import { go, href } from '../lib/route';
 import { Button, Empty, Fault, Page, Status, Table, Tabs, Time } from '../ui/parts';
-import type { PageProps } from '../main';
+import type { PageProps } from '../lib/me';
 
 interface Bar { from: number; to: number; kind: 'event' | 'run' | 'bad' | 'gap' }
 interface Line { name: string; to: string; depth: number; bars: Bar[]; status?: string; at: string; took: number; note: string }

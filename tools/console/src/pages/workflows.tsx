@@ -4,7 +4,7 @@ import { useAsk } from '../lib/live';
 import { href } from '../lib/route';
 import { Empty, Fault, Id, JsonView, Page, Rows, Status, Table, Tabs, Time } from '../ui/parts';
 import { setQuery } from '../lib/route';
-import type { PageProps } from '../main';
+import type { PageProps } from '../lib/me';
 
 export function Workflows({ route }: PageProps) {
   if (route.path[1] === 'runs' && route.path[2]) return <Run id={route.path[2]} />;

@@ -10,6 +10,7 @@ const WORDS: Record<string, [string, string]> = {
   running: ['live', '\u25b6'], waiting: ['wait', '\u25cb'], retrying: ['wait', '\u21bb'], parked: ['wait', '\u2016'], paused: ['wait', '\u2016'],
   failed: ['bad', '\u2717'], dead: ['bad', '\u2020'], cancelled: ['off', '\u2298'], skipped: ['off', '\u2192'], acknowledged: ['wait', '\u25d0'],
   resolved: ['ok', '\u2713'], ignored: ['off', '\u2013'], disabled: ['off', '\u2013'], inactive: ['off', '\u2013'], suspended: ['bad', '\u2016'],
+  calm: ['ok', '\u2713'], tight: ['wait', '\u25cb'], short: ['bad', '!'],
   closed: ['ok', '\u2713'], revoked: ['off', '\u2298'], expired: ['off', '\u2298'],
 };
 // A word, a sign and a colour: none of them alone.
