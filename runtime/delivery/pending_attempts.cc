@@ -58,7 +58,6 @@ bool PendingAttempts::make_wait(const WaitingDelivery& delivery, const DeliveryP
         }
     }
     if (!behind_others && !full(line)) return false;
-    if (line.waiting.empty()) stalled_.insert(place.subscription.value);
     if (delivery.turn == Turn::kFirst) {
         line.waiting.push_back(delivery);
     } else {
@@ -70,6 +69,9 @@ bool PendingAttempts::make_wait(const WaitingDelivery& delivery, const DeliveryP
         ++line.come_back;
     }
     begins_to_wait(line, delivery);
+    note_stalled(place.subscription.value, line);
+    // What was let out counts on the lane until it is tried: its room is another's now.
+    if (delivery.turn != Turn::kFirst) serve_stalled();
     return true;
 }
 
@@ -126,7 +128,34 @@ void PendingAttempts::let_out_live(core::SubscriptionId subscription) {
     }
     let_out_live(subscription, line, line.waiting);
     line.come_back = std::min(line.come_back, line.waiting.size());
-    if (line.waiting.empty()) stalled_.erase(subscription.value);
+    note_stalled(subscription.value, line);
+}
+
+void PendingAttempts::note_stalled(std::uint32_t subscription, const Line& line) {
+    if (line.waiting.empty() || line.pending + line.let_out >= line.window)
+        stalled_.erase(subscription);
+    else
+        stalled_.insert(subscription);
+}
+
+// As long as the lane has room, nobody waits for it. Lines take turns.
+void PendingAttempts::serve_stalled() {
+    while (!stalled_.empty() && attempts_.size() + ready_.size() < kPendingMax) {
+        auto next = stalled_.upper_bound(served_last_);
+        if (next == stalled_.end()) next = stalled_.begin();
+        served_last_ = *next;
+        let_out(served_last_, lines_[served_last_]);
+    }
+}
+
+// It has less than what is its own on a lane that is full: none of its lines waits for the lane.
+void PendingAttempts::serve_tenant(std::uint32_t tenant) {
+    for (auto at = stalled_.begin(); at != stalled_.end();) {
+        const std::uint32_t subscription = *at;
+        ++at;
+        Line& line = lines_[subscription];
+        if (line.tenant == tenant) let_out(subscription, line);
+    }
 }
 
 void PendingAttempts::let_out(std::uint32_t subscription, Line& line) {
@@ -139,7 +168,7 @@ void PendingAttempts::let_out(std::uint32_t subscription, Line& line) {
         if (line.come_back != 0) --line.come_back;
         ++line.let_out;
     }
-    if (line.waiting.empty()) stalled_.erase(subscription);
+    note_stalled(subscription, line);
 }
 
 // The key's first is over: the next one may try, whatever room there is.
@@ -163,6 +192,7 @@ void PendingAttempts::next_of_key(const DeliveryPlace& place) {
 void PendingAttempts::ended(const DeliveryPlace& place) {
     if (place.keyed) next_of_key(place);
     let_out_or_drop(place.subscription.value);
+    serve_stalled();
 }
 
 void PendingAttempts::let_out_or_drop(std::uint32_t subscription) {
@@ -177,22 +207,20 @@ void PendingAttempts::let_out_or_drop(std::uint32_t subscription) {
 std::optional<PendingAttempt> PendingAttempts::take(AttemptTicket ticket) {
     const auto at = attempts_.find(ticket.value);
     if (at == attempts_.end()) return std::nullopt;
-    const bool was_full = attempts_.size() + ready_.size() >= kPendingMax;
     std::optional<PendingAttempt> taken(std::move(at->second));
     attempts_.erase(at);
     deadlines_.erase({deadline_of(*taken), ticket.value});
     if (taken->subscription) {
         const DeliveryPlace place{taken->subscription->number, taken->key_hash, taken->keyed};
         --lines_[place.subscription.value].pending;
-        const auto of = of_tenant_.find(taken->subscription->tenant.value);
-        if (--of->second == 0) of_tenant_.erase(of);
+        const std::uint32_t tenant = taken->subscription->tenant.value;
+        const auto of = of_tenant_.find(tenant);
+        const std::size_t left = --of->second;
+        if (left == 0) of_tenant_.erase(of);
         ended(place);
-    }
-    if (was_full && !stalled_.empty()) {
-        auto next = stalled_.upper_bound(served_last_);
-        if (next == stalled_.end()) next = stalled_.begin();
-        served_last_ = *next;
-        let_out(served_last_, lines_[served_last_]);
+        if (left < kOfTenantMin && !stalled_.empty()) serve_tenant(tenant);
+    } else {
+        serve_stalled();
     }
     return taken;
 }

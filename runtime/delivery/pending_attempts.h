@@ -135,6 +135,9 @@ private:
     void let_out(std::uint32_t subscription, Line& line);
     void next_of_key(const DeliveryPlace& place);
     void let_out_or_drop(std::uint32_t subscription);
+    void note_stalled(std::uint32_t subscription, const Line& line);
+    void serve_stalled();
+    void serve_tenant(std::uint32_t tenant);
 
     std::uint64_t last_ticket_ = 0;
     std::unordered_map<std::uint64_t, PendingAttempt> attempts_;
@@ -144,8 +147,8 @@ private:
     std::unordered_map<std::uint64_t, std::list<WaitingDelivery>> keys_;
     std::unordered_map<std::uint32_t, Line> lines_;             // by subscription
     std::unordered_map<std::uint32_t, std::size_t> of_tenant_;  // pending, where there are any
-    std::set<std::uint32_t> stalled_;                           // subscriptions whose line waits
-    std::uint32_t served_last_ = 0;                             // of them, when the lane was full
+    std::set<std::uint32_t> stalled_;  // whose line waits for the lane, not for its window
+    std::uint32_t served_last_ = 0;    // of them
     std::deque<Ready> ready_;
     std::size_t waiting_ = 0;
     std::size_t live_waiting_ = 0;

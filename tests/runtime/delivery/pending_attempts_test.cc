@@ -206,6 +206,79 @@ TEST(PendingAttempts, ATenantThatFillsTheLaneLeavesEachOtherSomeRoom) {
     EXPECT_FALSE(begin(1, 1));
 }
 
+// A full lane, and lines that wait for it beside one that waits for its own window.
+struct FullLane {
+    PendingAttempts pending;
+    std::map<std::uint32_t, std::vector<AttemptTicket>> tickets;  // by subscription
+
+    bool begin(std::uint32_t subscription, std::uint32_t tenant, std::uint32_t window = 1000) {
+        const DeliveryPlace place{core::SubscriptionId(subscription), 0, false};
+        if (!pending.idle() && pending.make_wait({nullptr, subscription}, place)) return false;
+        auto of = std::make_shared<Subscription>();
+        of->number = place.subscription;
+        of->tenant = core::TenantId(tenant);
+        PendingAttempt attempt;
+        attempt.ticket = pending.next_ticket();
+        attempt.subscription = of;
+        attempt.timeout_ms = 1000;
+        tickets[subscription].push_back(attempt.ticket);
+        pending.add(std::move(attempt), window);
+        return true;
+    }
+    void fill(std::uint32_t subscription) {
+        while (pending.pending() < PendingAttempts::kPendingMax) begin(++subscription, 1, 20'000);
+    }
+    void end_one(std::uint32_t subscription) {
+        EXPECT_TRUE(pending.take(tickets[subscription].back()));
+        tickets[subscription].pop_back();
+    }
+};
+
+TEST(PendingAttempts, RoomOnALaneThatWasFullIsNotLeftToOneThatCanNotUseIt) {
+    FullLane lane;
+    ASSERT_TRUE(lane.begin(1, 1, 1));
+    ASSERT_TRUE(lane.begin(2, 1));
+    ASSERT_FALSE(lane.begin(1, 1)) << "its window is full";
+    lane.fill(100);
+    ASSERT_FALSE(lane.begin(2, 1)) << "the lane is full";
+    lane.end_one(101);
+    ASSERT_TRUE(lane.pending.has_ready());
+    EXPECT_EQ(lane.pending.take_ready().item, 2u);
+}
+
+// One that was let out may end at once: what it did not use is another one's.
+TEST(PendingAttempts, RoomThatIsNotUsedAfterAllIsAnothersAtOnce) {
+    FullLane lane;
+    ASSERT_TRUE(lane.begin(1, 1));
+    ASSERT_TRUE(lane.begin(2, 1));
+    lane.fill(100);
+    ASSERT_FALSE(lane.begin(1, 1));
+    ASSERT_FALSE(lane.begin(2, 1));
+    lane.end_one(101);
+    const WaitingDelivery first = lane.pending.take_ready();
+    ASSERT_FALSE(lane.pending.has_ready());
+    const DeliveryPlace place{core::SubscriptionId(first.item), 0, false};
+    ASSERT_FALSE(lane.pending.make_wait(first, place));
+    lane.pending.ended(place);
+    ASSERT_TRUE(lane.pending.has_ready());
+    EXPECT_EQ(lane.pending.take_ready().item, 3u - first.item);
+}
+
+TEST(PendingAttempts, ATenantHasItsRoomOnAFullLaneWhicheverOfItsLinesWaits) {
+    FullLane lane;
+    for (std::size_t i = 0; i < PendingAttempts::kOfTenantMin; ++i) ASSERT_TRUE(lane.begin(60, 2));
+    ASSERT_TRUE(lane.begin(61, 2));
+    for (std::uint32_t other = 1; other <= 3; ++other) ASSERT_TRUE(lane.begin(other, 1));
+    lane.fill(100);
+    ASSERT_FALSE(lane.begin(61, 2));
+    for (std::uint32_t other = 1; other <= 3; ++other) ASSERT_FALSE(lane.begin(other, 1));
+    lane.end_one(60);  // the lane's room: another one's
+    lane.end_one(60);
+    std::set<std::uint32_t> out;
+    while (lane.pending.has_ready()) out.insert(lane.pending.take_ready().item);
+    EXPECT_TRUE(out.contains(61)) << "63 of 64 are pending";
+}
+
 TEST(PendingAttempts, TellsWhoseTimeIsOver) {
     PendingAttempts pending;
     for (const std::int64_t timeout_ms : {30, 10, 20}) {
