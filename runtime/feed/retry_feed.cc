@@ -67,21 +67,30 @@ core::Status RetryFeed::load_keys() {
 }
 
 // The process before may have lived by another wall clock: no row waits longer than its policy can
-// have asked for.
+// have asked for. Dead letters on their way back keep their pace, and the first of them comes soon.
 core::Status RetryFeed::bring_near() {
     store::RowBatch moved;
     const RegistrySnapshotRef registry = deps_.registry();
     const std::int64_t now_us = deps_.due->now_us();
-    auto visited = deps_.database->retries().visit_all([&](const store::RetryRow& row) {
-        if (row.held() || row.parked()) return false;
-        if (waits_for_wall_clock(row.state) || redrive_of(row.state)) return true;
-        const std::int64_t longest_us =
-            longest_wait_us(registry->subscription(row.delivery.subscription), row);
-        if (row.due_at_us <= now_us + longest_us || is_scheduled(*deps_.database, row)) return true;
+    std::optional<std::int64_t> ahead_us;  // of redriven ones
+    const auto move = [&moved](const store::RetryRow& row, std::int64_t due_at_us) {
         store::RetryRow near = row;
-        near.due_at_us = now_us + longest_us;
+        near.due_at_us = due_at_us;
         moved.erase_retry(row);
         moved.put_retry(near);
+    };
+    auto visited = deps_.database->retries().visit_all([&](const store::RetryRow& row) {
+        if (row.held() || row.parked()) return false;
+        if (waits_for_wall_clock(row.state)) return true;
+        if (redrive_of(row.state)) {
+            if (!ahead_us) ahead_us = row.due_at_us - now_us;
+            if (*ahead_us > kRedriveAheadUsMax) move(row, row.due_at_us - *ahead_us);
+            return true;
+        }
+        const std::int64_t longest_us =
+            longest_wait_us(registry->subscription(row.delivery.subscription), row);
+        if (row.due_at_us > now_us + longest_us && !is_scheduled(*deps_.database, row))
+            move(row, now_us + longest_us);
         return true;
     });
     return visited ? write(moved) : visited;
@@ -193,12 +202,9 @@ std::size_t RetryFeed::take_ended() {
 }
 
 // As far as what is under way says. `of_page`: of its tenant, about to be.
-store::DueVisit RetryFeed::may_feed(const store::RetryRow& row, std::size_t of_page) const {
-    if (under_way_.contains({row.due_at_us, row.delivery})) return store::DueVisit::kLeft;
-    const auto of = under_way_of_.find(row.tenant);
-    const std::size_t under_way = of == under_way_of_.end() ? 0 : of->second;
-    return under_way + of_page < kUnderWayOfOneMax ? store::DueVisit::kTaken
-                                                   : store::DueVisit::kTenantFull;
+bool RetryFeed::has_room(core::TenantId tenant, std::size_t of_page) const {
+    const auto of = under_way_of_.find(tenant);
+    return (of == under_way_of_.end() ? 0 : of->second) + of_page < kUnderWayOfOneMax;
 }
 
 std::size_t RetryFeed::feed_due() {
@@ -214,17 +220,19 @@ std::size_t RetryFeed::feed_due() {
     const auto visited = rows.visit_due(std::max(due_us, wall_us), [&](const store::RetryRow& row) {
         if (under_way + due.size() >= kUnderWayMax || held.size() >= kRowsPerWrite)
             return store::DueVisit::kStop;
-        if (!is_due(row, due_us, wall_us)) return store::DueVisit::kLeft;
+        if (!is_due(row, due_us, wall_us)) return store::DueVisit::kLater;
         std::lock_guard lock(mutex_);
+        // Taken before: it is looked at again when its attempt has ended.
+        if (under_way_.contains({row.due_at_us, row.delivery})) return store::DueVisit::kTaken;
         const auto of_page = std::count_if(
             due.begin(), due.end(), [&](const auto& one) { return one.row.tenant == row.tenant; });
-        const store::DueVisit may = may_feed(row, static_cast<std::size_t>(of_page));
-        if (may != store::DueVisit::kTaken) return may;
+        if (!has_room(row.tenant, static_cast<std::size_t>(of_page)))
+            return store::DueVisit::kTenantFull;
         if (hold_if_held(*registry, row, moved))
             held.push_back(row);
         else
             due.push_back({row, {row.state.begin(), row.state.end()}});
-        return may;
+        return store::DueVisit::kTaken;
     });
     if (!visited)
         deps_.log->error("retry: due rows can't be read", {{"error", visited.error().message}});
@@ -234,14 +242,19 @@ std::size_t RetryFeed::feed_due() {
         for (const store::RetryRow& row : held) rows.look_again(row);
         fed = 0;
     }
-    bool room = true;
+    std::size_t refused = 0;
     for (store::OwnedRetry& retry : due) {
-        const Fed what = room ? feed_one(retry, nullptr) : Fed::kNoRoom;
-        room = what != Fed::kNoRoom;
-        if (what == Fed::kUnderWay)
+        const bool tried = refused < kRefusedMax;
+        const Fed what = tried ? feed_one(retry, nullptr) : Fed::kNoRoom;
+        if (what == Fed::kUnderWay) {
             ++fed;
-        else
+        } else if (!tried) {
             rows.look_again(retry.row);
+        } else {
+            // Those behind it go to other lanes, or can be read.
+            refused += what == Fed::kNoRoom;
+            rows.look_later(retry.row, what == Fed::kNo ? kUnreadNs : kNoRoomNs);
+        }
     }
     return fed;
 }

@@ -5,7 +5,8 @@
 // Lifetime: borrows all of Deps.
 // Limits: kUnderWayMax attempts at a time, kUnderWayOfOneMax of one tenant's; the others wait in
 //       the store.
-// Failure: a retry whose event is gone is logged and given up: its lane removes the row.
+// Failure: a retry whose event is gone is logged and given up: its lane removes the row. One whose
+//       event can't be read is tried again after kUnreadNs, the others do not wait for it.
 #pragma once
 
 #include "runtime/delivery/due_clock.h"
@@ -64,6 +65,11 @@ private:
     static constexpr std::size_t kUnderWayOfOneMax = 96;
     static constexpr std::int64_t kPollUsMin = 1'000;
     static constexpr std::int64_t kPollUsMax = 20'000;
+    static constexpr std::int64_t kRedriveAheadUsMax = 60'000'000;
+    static constexpr std::int64_t kUnreadNs = 500'000'000;
+    static constexpr std::int64_t kNoRoomNs = 5'000'000;
+    // Reading an event for a lane that is full costs time; some lanes may have room.
+    static constexpr std::size_t kRefusedMax = 16;
     static constexpr std::size_t kRowsPerWrite = 1'000;
     using RetryKey = std::pair<std::int64_t, store::DeliveryKey>;
     // An attempt of it is under way; or not, and its row is there still or has gone.
@@ -71,7 +77,7 @@ private:
 
     std::size_t take_ended();
     std::size_t feed_due();
-    store::DueVisit may_feed(const store::RetryRow& row, std::size_t of_page) const;
+    bool has_room(core::TenantId tenant, std::size_t of_page) const;
     Fed feed_one(store::OwnedRetry& retry, const std::shared_ptr<Ending>& ending);
     std::size_t feed_ending();
     bool end_one(const std::shared_ptr<Ending>& ending);

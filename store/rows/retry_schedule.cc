@@ -7,6 +7,7 @@
 #include "store/rows/row_codec.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -64,11 +65,14 @@ core::Status RetrySchedule::visit_due(std::int64_t now_us,
         const DueVisit said = visit(row);
         if (said == DueVisit::kTaken)
             engine_.due_turns.served(tenant);
+        else if (said == DueVisit::kLater)
+            look_later(row);
         else
             left.emplace_back(tenant, *key);
         stopped = said == DueVisit::kStop;
-        return said == DueVisit::kTaken || said == DueVisit::kLeft;
+        return said != DueVisit::kStop && said != DueVisit::kTenantFull;
     };
+    engine_.due_turns.bring_later(now_us, engine_.options.clock->monotonic_ns());
     engine_.due_turns.due(now_us, tenants);
     while (!tenants.empty() && !stopped && status && looks < kLooksMax) {
         std::erase_if(tenants, [&](core::TenantId tenant) {
@@ -93,7 +97,10 @@ core::Status RetrySchedule::read_more(core::TenantId tenant, std::int64_t now_us
         if (row.due_at_us >= kHeldDueUs) break;
         DueKey key = DueKey::of(row);
         if (looks >= kScanRows || found.size() == kScanKeys) {
-            key.shard = 0;  // of all that stand beside it
+            // Rows of one place, time and subscription stand by tenant, then by partition. Those of
+            // this tenant have all been seen where the next one's is behind it.
+            if (row.tenant != tenant)
+                key.shard = row.tenant < tenant ? 0 : std::numeric_limits<std::uint16_t>::max();
             behind = key;
             break;
         }
@@ -110,6 +117,11 @@ core::Status RetrySchedule::read_more(core::TenantId tenant, std::int64_t now_us
 
 void RetrySchedule::look_again(const RetryRow& row) {
     engine_.due_turns.put(row.tenant, DueKey::of(row));
+}
+
+void RetrySchedule::look_later(const RetryRow& row, std::int64_t in_ns) {
+    engine_.due_turns.put_later(row.tenant, DueKey::of(row),
+                                engine_.options.clock->monotonic_ns() + in_ns);
 }
 
 std::int64_t RetrySchedule::next_due_us() { return engine_.due_turns.next_us(); }

@@ -34,21 +34,26 @@ struct OwnedRetry {
 enum class DueVisit : std::uint8_t {
     kTaken,
     kLeft,
+    kLater,       // left, and shown again in a while: what is behind it does not wait for it
     kTenantFull,  // left, and nothing more of its tenant now
     kStop,        // left, and nothing more of anybody
 };
 
 class RetrySchedule {
 public:
+    static constexpr std::int64_t kLaterNs = 20'000'000;
+
     explicit RetrySchedule(Engine& engine) : engine_(engine) {}
 
     // Rows due at or before now_us, in turns: one of each tenant that has any, its earliest first,
     // until `visit` says kStop or all have been seen. A row that was taken is not shown again until
-    // look_again() says that it is still there; the others are, in the next call. One caller at a
-    // time. Views die with the call.
+    // look_again() or look_later() says that it is still there (or one before it was for later);
+    // one that is for later kLaterNs later, when those behind it had their chance; the others in
+    // the next call. One caller at a time. Views die with the call.
     core::Status visit_due(std::int64_t now_us,
                            const std::function<DueVisit(const RetryRow&)>& visit);
     void look_again(const RetryRow& row);
+    void look_later(const RetryRow& row, std::int64_t in_ns = kLaterNs);
     // No row falls due earlier, but for those that were taken; kParkedDueUs: none is known to wait.
     std::int64_t next_due_us();
 

@@ -2,7 +2,9 @@
 // real store, lanes that keep what they are given until the test ends it.
 #include "runtime/feed/retry_feed.h"
 
+#include "runtime/delivery/outcome_writer.h"
 #include "runtime/registry/registry_snapshot.h"
+#include "store/rows/keys.h"
 #include "tests/store/store_fixture.h"
 
 #include <gtest/gtest.h>
@@ -10,6 +12,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 namespace millrace::runtime {
@@ -23,12 +26,14 @@ protected:
         due_.emplace(clock_);
         RetryFeed::Deps deps;
         deps.clock = &clock_;
+        deps.log = &log_;
+        deps.lanes = kLanes;
         deps.database = database_.get();
         deps.registry = [registry = std::make_shared<const RegistrySnapshot>()] {
             return registry;
         };
-        deps.submit_aside = [this](std::uint32_t, std::unique_ptr<LaneJob>& job) {
-            if (jobs_.size() >= room_) return false;
+        deps.submit_aside = [this](std::uint32_t lane, std::unique_ptr<LaneJob>& job) {
+            if (jobs_.size() >= room_ || lane == full_lane_) return false;
             jobs_.push_back(std::move(job));
             return true;
         };
@@ -37,14 +42,14 @@ protected:
         feed_.emplace(std::move(deps));
     }
     // Rows of one event, each for a subscription of its own.
-    void put_rows(std::uint32_t tenant, std::int64_t due_us, std::size_t count) {
+    void put_rows(std::uint32_t tenant, std::int64_t due_us, std::size_t count,
+                  std::string_view state = "0", core::LogPosition position = {kZero, {}}) {
         store::RowBatch rows;
         for (std::size_t i = 0; i < count; ++i) {
-            rows.put_retry(
-                {.due_at_us = due_us,
-                 .delivery = {{kZero, core::LogOffset{0}}, core::SubscriptionId{++subscription_}},
-                 .tenant = core::TenantId{tenant},
-                 .state = "0"});
+            rows.put_retry({.due_at_us = due_us,
+                            .delivery = {position, core::SubscriptionId{++subscription_}},
+                            .tenant = core::TenantId{tenant},
+                            .state = state});
             tenant_of_.push_back(tenant);
         }
         ASSERT_TRUE(database_->write_now(rows));
@@ -69,8 +74,14 @@ protected:
         jobs_.clear();
     }
 
+    // The lane of an event without a key is the first, of this key the last.
+    static constexpr std::size_t kLanes = 2;
+    static constexpr std::string_view kOfLastLane = "1 k4294967295";
+
+    core::Log log_{clock_, core::LogLevel::kError, [](std::string_view) {}};
     std::optional<DueClock> due_;
     std::size_t room_ = 1'000;
+    std::uint32_t full_lane_ = kLanes;
     std::vector<std::unique_ptr<LaneJob>> jobs_;
     std::vector<std::uint32_t> tenant_of_;
     std::uint32_t subscription_ = 0;
@@ -107,11 +118,86 @@ TEST_F(RetryFeedTest, EachRowComesOnceAlsoWhenALaneHasNoRoom) {
         seen += jobs_.size();
         end_all();
         room_ = 10 + static_cast<std::size_t>(turns);
+        clock_.advance_us(store::RetrySchedule::kLaterNs / 1'000);
     }
     feed_->do_work();
     EXPECT_EQ(seen, 1'000u);
     EXPECT_TRUE(jobs_.empty());
     EXPECT_EQ(database_->retries().count(), 0u);
+}
+
+// A clock that was set: what waits by the other one is not due, and holds up nothing that is.
+TEST_F(RetryFeedTest, RowsThatAreNotDueByTheirClockHoldUpNobody) {
+    const std::int64_t now_us = due_->now_us();
+    constexpr std::int64_t kDayUs = 86'400'000'000;
+    constexpr std::string_view kByWallClock = "0 w";
+    clock_.step_wall_us(kDayUs);
+    put_rows(1, now_us + 60'000'000, 10'000);
+    put_rows(1, now_us + 120'000'000, 1, kByWallClock);
+    for (int turns = 0; turns < 10; ++turns) feed_->do_work();
+    ASSERT_EQ(jobs_.size(), 1u);
+    EXPECT_EQ(jobs_[0]->items[0].subscription.value, subscription_);
+    end_all();
+
+    clock_.step_wall_us(-2 * kDayUs);
+    put_rows(1, now_us - 60'000'000, 10'000, kByWallClock);
+    put_rows(1, now_us, 1);
+    for (int turns = 0; turns < 10; ++turns) feed_->do_work();
+    ASSERT_EQ(jobs_.size(), 1u);
+    EXPECT_EQ(jobs_[0]->items[0].subscription.value, subscription_);
+    end_all();
+
+    // In their time they come.
+    clock_.advance_us(60'000'000);
+    for (int turns = 0; turns < 10 && jobs_.empty(); ++turns) feed_->do_work();
+    EXPECT_EQ(jobs_.size(), 96u);
+}
+
+// More of them than a tenant may have under way.
+TEST_F(RetryFeedTest, EventsThatCanNotBeReadHoldUpNobody) {
+    put(kOne, {.id = "f"});
+    store::RowBatch damage;
+    damage.put(store::ColumnFamily::kLog, store::log_key({kOne, {}}), "not a block");
+    ASSERT_TRUE(database_->write_now(damage));
+    const std::int64_t now_us = due_->now_us();
+    put_rows(1, now_us - 1, 500, "0", {kOne, {}});
+    put_rows(1, now_us, 1);
+    for (int turns = 0; turns < 20; ++turns) feed_->do_work();
+    ASSERT_EQ(jobs_.size(), 1u);
+    EXPECT_EQ(jobs_[0]->items[0].subscription.value, subscription_);
+}
+
+TEST_F(RetryFeedTest, AFullLaneHoldsUpNoOther) {
+    const std::int64_t now_us = due_->now_us();
+    full_lane_ = 0;
+    put_rows(1, now_us - 1, 500);
+    put_rows(1, now_us, 1, kOfLastLane, {kZero, core::LogOffset{99}});  // of an event that is gone
+    for (int turns = 0; turns < 100 && jobs_.empty(); ++turns) {
+        feed_->do_work();
+        clock_.advance_us(1'000);
+    }
+    ASSERT_EQ(jobs_.size(), 1u);
+    EXPECT_EQ(jobs_[0]->kind, JobKind::kLostEvent);
+    jobs_.clear();
+    full_lane_ = kLanes;
+    clock_.advance_us(store::RetrySchedule::kLaterNs / 1'000);
+    feed_->do_work();
+    EXPECT_EQ(jobs_.size(), 95u) << "one of 96 has not ended";
+}
+
+// The process before began by a clock that was a year ahead.
+TEST_F(RetryFeedTest, DeadLettersOnTheirWayBackDoNotWaitForAClockOfBefore) {
+    const std::int64_t now_us = due_->now_us();
+    constexpr std::int64_t kYearUs = 365 * 86'400'000'000;
+    for (const std::int64_t behind_us : {0, 500'000})
+        put_rows(1, now_us + kYearUs + behind_us, 1, encode_redrive(now_us));
+    ASSERT_TRUE(feed_->load_keys());
+    const auto page = database_->retries().list("", 10);
+    ASSERT_EQ(page->rows.size(), 2u);
+    EXPECT_EQ(page->rows[0].row.due_at_us, now_us);
+    EXPECT_EQ(page->rows[1].row.due_at_us, now_us + 500'000) << "at their pace";
+    const store::RetryRow& row = page->rows[0].row;
+    EXPECT_EQ(feed_->redriven().due_us({row.tenant, now_us, row.delivery}), now_us);
 }
 
 // A dead letter whose subscription does not run: its attempt ends, and its row is as it was.

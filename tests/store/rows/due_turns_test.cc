@@ -51,6 +51,54 @@ TEST(DueTurns, WhatIsPutWhileItIsReadAgainIsNotLost) {
     EXPECT_EQ(turns.next_us(), kParkedDueUs);
 }
 
+// So many fall due before it while it is read that what is known runs over.
+TEST(DueTurns, WhatRunsOverWhileItIsReadAgainIsNotLost) {
+    DueTurns turns;
+    const auto most = static_cast<std::int64_t>(DueTurns::kKnownMax);
+    for (std::int64_t i = 0; i <= most; ++i) turns.put(kOne, key(1'000 + i));
+    for (std::int64_t i = 0; i < most; ++i) ASSERT_TRUE(turns.take(kOne, 5'000));
+    ASSERT_EQ(turns.begin_reading(kOne, 5'000), key(1'000 + most));
+    for (std::int64_t i = 0; i <= most; ++i) turns.put(kOne, key(i));
+    turns.end_reading(kOne, std::vector{key(1'000 + most)}, std::nullopt);
+    for (std::int64_t i = 0; i < most; ++i) ASSERT_EQ(turns.take(kOne, 5'000), key(i));
+    EXPECT_EQ(turns.begin_reading(kOne, 5'000), key(most));
+}
+
+TEST(DueTurns, WhatIsForLaterComesAgainInItsTimeBehindThoseThatAreDue) {
+    DueTurns turns;
+    for (std::int64_t i = 0; i < 3; ++i) turns.put(kOne, key(i));
+    const auto first = turns.take(kOne, 10);
+    turns.put_later(kOne, *first, 500);
+    turns.bring_later(10, 499);
+    EXPECT_EQ(turns.next_us(), 1);
+    turns.bring_later(10, 500);
+    EXPECT_EQ(turns.take(kOne, 10), key(1)) << "others are due";
+    turns.served(kOne);
+    EXPECT_EQ(turns.take(kOne, 10), key(2));
+    turns.served(kOne);
+    EXPECT_EQ(turns.next_us(), kParkedDueUs);
+    turns.bring_later(10, 499);
+    EXPECT_EQ(turns.begin_reading(kOne, 10), std::nullopt);
+    turns.bring_later(10, 500);
+    EXPECT_EQ(turns.next_us(), 0);
+    EXPECT_EQ(turns.begin_reading(kOne, 10), key(0));
+    turns.end_reading(kOne, std::vector{key(0)}, std::nullopt);
+    EXPECT_EQ(turns.take(kOne, 10), key(0));
+    EXPECT_EQ(turns.next_us(), kParkedDueUs);
+}
+
+// However many are always due.
+TEST(DueTurns, WhatIsForLaterDoesNotWaitForAll) {
+    DueTurns turns;
+    turns.put(kOne, key(0));
+    turns.put_later(kOne, *turns.take(kOne, 10'000), 5);
+    turns.put(kOne, key(1));
+    turns.bring_later(10'000, DueTurns::kLaterNsMost + 4);
+    EXPECT_EQ(turns.next_us(), 1);
+    turns.bring_later(10'000, DueTurns::kLaterNsMost + 5);
+    EXPECT_EQ(turns.next_us(), 0);
+}
+
 TEST(DueTurns, EachKeyComesOutOnceInItsOrder) {
     core::Random random(3);
     DueTurns turns;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
+#include <tuple>
 
 namespace millrace::store::test {
 namespace {
@@ -193,6 +195,62 @@ TEST_F(RetryTurnsTest, WhatWasTakenComesAgainOnlyWhenSomebodySaysSo) {
     ASSERT_TRUE(database_->write_now(ended));
     database_->retries().look_again(taken.front());
     EXPECT_EQ(visit(), 0u);
+}
+
+// Dead letters that are asked for together fall due at one time: so do deliveries of one number in
+// two logs, and what was read of them may end between the two.
+TEST_F(RetryTurnsTest, RowsOfOneTimeInTwoPartitionsComeOnceEach) {
+    RowBatch rows;
+    for (std::uint64_t offset = 0; offset < 1'000; ++offset) {
+        for (const core::ShardId shard : {kZero, kOne}) {
+            for (const std::uint32_t tenant : {3u, 4u}) {
+                rows.put_retry({.due_at_us = 100,
+                                .delivery = {{shard, core::LogOffset{offset}}, {}},
+                                .tenant = core::TenantId{tenant},
+                                .state = "0"});
+            }
+        }
+    }
+    ASSERT_TRUE(database_->write_now(rows));
+    std::set<std::tuple<std::uint32_t, std::uint16_t, std::uint64_t>> seen;
+    std::size_t shown = 0;
+    // An odd one, so that what was read ends at each place once.
+    for (std::size_t page = 0; page < 100; ++page) {
+        std::size_t of_page = 0;
+        ASSERT_TRUE(database_->retries().visit_due(200, [&](const RetryRow& row) {
+            if (of_page++ == 61) return DueVisit::kStop;
+            ++shown;
+            seen.insert({row.tenant.value, row.delivery.position.shard.value,
+                         row.delivery.position.offset.value});
+            return DueVisit::kTaken;
+        }));
+    }
+    EXPECT_EQ(seen.size(), 4'000u);
+    EXPECT_EQ(shown, 4'000u);
+}
+
+TEST_F(RetryTurnsTest, ManyRowsThatAreForLaterHoldUpNobodyAndComeAgain) {
+    put_rows(1, 10, 20'000);
+    put_rows(1, 500'000, 1);
+    std::size_t later = 0;
+    bool seen = false;
+    const auto visit = [&] {
+        ASSERT_TRUE(database_->retries().visit_due(1'000'000, [&](const RetryRow& row) {
+            if (row.due_at_us < 500'000) {
+                ++later;
+                return DueVisit::kLater;
+            }
+            seen = true;
+            return DueVisit::kTaken;
+        }));
+    };
+    for (int calls = 0; calls < 10 && !seen; ++calls) visit();
+    EXPECT_TRUE(seen);
+    visit();
+    EXPECT_EQ(later, 20'000u) << "not before a while";
+    clock_.advance_us(RetrySchedule::kLaterNs / 1'000);
+    for (int calls = 0; calls < 10; ++calls) visit();
+    EXPECT_EQ(later, 40'000u);
 }
 
 TEST_F(RetryScheduleTest, ParkedRowsStandByKeyAndNeverFallDue) {
