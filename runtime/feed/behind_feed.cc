@@ -25,8 +25,9 @@ void BehindFeed::take_over() {
             if (place.place.live_from != still->second.live_from)
                 place.rejoins_since_ns = deps_.clock->monotonic_ns();
             place.place.live_from = still->second.live_from;
-            if (still->second.from > place.next && place.flights.empty())
-                place.next = place.told = still->second.from;
+            // Somebody has said that it is to go on from there.
+            if (still->second.from > place.next) place.next = still->second.from;
+            if (place.flights.empty()) place.told = std::max(place.told, still->second.from);
             place.place.from = std::max(place.place.from, still->second.from);
             place.not_before_ns = 0;
             now.erase(still);
@@ -91,7 +92,7 @@ bool BehindFeed::land(Place& at) {
         if (flight.parts_left.load(std::memory_order_acquire) != 0) break;
         landed = true;
         at.stopped |= flight.left_out.load(std::memory_order_relaxed);
-        if (!at.stopped) at.place.from = flight.end;
+        if (!at.stopped) at.place.from = std::max(at.place.from, flight.end);
         at.items -= flight.items;
         at.bytes -= flight.bytes;
         bytes_ -= flight.bytes;
@@ -254,7 +255,8 @@ bool BehindFeed::step(Place& at, const RegistrySnapshot& registry) {
         return wait(at, kAgainUs);
     }
     if (subscription->closing != Closing::kNo) return wait(at, kLookUs);  // Burials reads for it
-    if (at.items >= kItemsMax || at.bytes >= kBytesMax || (bytes_ >= kBytesOfAllMax && at.items))
+    if (at.items >= kItemsMax || at.bytes >= kBytesMax || at.flights.size() >= kBlocksMax ||
+        (bytes_ >= kBytesOfAllMax && at.items))
         return landed;
     const bool held = !registry.held_because(*subscription).empty();
     busy_ |= !held;

@@ -3,8 +3,9 @@
 //       is paused or switched off keeps its place; what holds nothing for it is passed.
 // Threads: do_work() by the feeder; the ends of its deliveries come from any.
 // Lifetime: borrows all of Deps.
-// Limits: kItemsMax deliveries and kBytesMax bytes of events under way for one subscription in one
-//       shard, kBytesOfAllMax for all; the others wait in the log. Overflow policy: read later.
+// Limits: kItemsMax deliveries of kBlocksMax blocks and kBytesMax bytes of events under way for one
+//       subscription in one shard, kBytesOfAllMax for all; the others wait in the log. Overflow
+//       policy: read later.
 // Failure: a block that can't be read is logged and read again after kAgainUs; nothing is skipped.
 #pragma once
 
@@ -59,6 +60,8 @@ private:
     static constexpr std::size_t kItemsMax = 1024;
     static constexpr std::size_t kBytesMax = 1u << 20;
     static constexpr std::size_t kBytesOfAllMax = 16u << 20;
+    // Small ones of a slow key would take all of a lane's room for what is no shard's block.
+    static constexpr std::size_t kBlocksMax = 64;
     static constexpr std::size_t kStepsPerTurn = 16;
     static constexpr std::int64_t kAgainUs = 20'000;
     static constexpr std::int64_t kLookUs = 1'000'000;  // at one that does not run

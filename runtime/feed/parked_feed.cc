@@ -35,7 +35,22 @@ bool ParkedFeed::under_way(core::SubscriptionId subscription) {
 
 std::int64_t ParkedFeed::sleep_us_max() {
     std::lock_guard lock(mutex_);
-    return waiting_.empty() && !refused_ ? std::numeric_limits<std::int64_t>::max() : kAgainUs;
+    return waiting_.empty() && !any_refused() ? std::numeric_limits<std::int64_t>::max() : kAgainUs;
+}
+
+std::uint32_t ParkedFeed::lane_for(const DrainRequest& request) const {
+    return lane_of(request.key_hash, deps_.lanes);
+}
+
+std::size_t ParkedFeed::submit_refused() {
+    std::size_t done = 0;
+    for (std::uint32_t lane = 0; any_refused() && lane < refused_.size(); ++lane) {
+        if (!refused_[lane] || !deps_.submit_aside(lane, refused_[lane])) continue;
+        refused_[lane].reset();
+        --refused_count_;
+        ++done;
+    }
+    return done;
 }
 
 std::optional<DrainRequest> ParkedFeed::next_request() {
@@ -44,7 +59,8 @@ std::optional<DrainRequest> ParkedFeed::next_request() {
     for (std::size_t i = std::min(waiting_.size(), kLooksPerTurn); i > 0; --i) {
         const Waiting next = waiting_.front();
         waiting_.pop_front();
-        if (next.not_before_ns <= now_ns) return next.request;
+        const bool room = !any_refused() || !refused_[lane_for(next.request)];
+        if (room && next.not_before_ns <= now_ns) return next.request;
         waiting_.push_back(next);  // others may be due
     }
     return std::nullopt;
@@ -132,29 +148,27 @@ std::unique_ptr<LaneJob> ParkedFeed::read(const DrainRequest& request) {
 }
 
 std::size_t ParkedFeed::do_work() {
-    std::size_t done = 0;
+    std::size_t done = submit_refused();
     while (done < kJobsPerTurn) {
-        std::unique_ptr<LaneJob> job = std::move(refused_);
-        if (!job) {
-            const auto request = next_request();
-            if (!request) break;
-            if (held(request->subscription)) {
-                ask_again(*request, kHeldUs);
-                ++done;
-                continue;
-            }
-            job = read(*request);
-            if (!job) {
-                ask_again(*request, kAgainUs);
-                break;
-            }
+        const auto request = next_request();
+        if (!request) break;
+        if (held(request->subscription)) {
+            ask_again(*request, kHeldUs);
+            ++done;
+            continue;
         }
-        const std::uint32_t lane = lane_of(job->drain.key_hash, deps_.lanes);
-        if (!deps_.submit_aside(lane, job)) {
-            refused_ = std::move(job);
+        std::unique_ptr<LaneJob> job = read(*request);
+        if (!job) {
+            ask_again(*request, kAgainUs);
             break;
         }
-        ++done;
+        const std::uint32_t lane = lane_for(*request);
+        if (deps_.submit_aside(lane, job)) {
+            ++done;
+        } else {
+            refused_[lane] = std::move(job);
+            ++refused_count_;
+        }
     }
     return done;
 }

@@ -4,7 +4,8 @@
 // Threads: do_work() by the feeder; drain() by any; load_keys() before the threads start.
 // Lifetime: borrows all of Deps.
 // Limits: kRowsMax rows and kBytesMax bytes of events a job; one request a key at a time
-//       (KeyOrder), the requests wait in memory: at most KeyOrder::kKeysMax a lane.
+//       (KeyOrder), the requests wait in memory: at most KeyOrder::kKeysMax a lane. One job for a
+//       lane that is full is kept; what is for other lanes does not wait for it.
 // Failure: rows that can't be read now are read again; a row whose event is gone is logged, and
 //       goes.
 #pragma once
@@ -29,7 +30,7 @@ public:
                                                   std::uint32_t key_hash)>
             restore_parked;
     };
-    explicit ParkedFeed(Deps deps) : deps_(std::move(deps)) {}
+    explicit ParkedFeed(Deps deps) : deps_(std::move(deps)), refused_(deps_.lanes) {}
 
     // After the heads are restored: tells the lanes which keys have parked rows.
     core::Status load_keys();
@@ -52,6 +53,9 @@ private:
         std::int64_t not_before_ns = 0;
     };
 
+    std::uint32_t lane_for(const DrainRequest& request) const;
+    std::size_t submit_refused();
+    bool any_refused() const { return refused_count_ != 0; }
     std::optional<DrainRequest> next_request();
     bool held(core::SubscriptionId subscription) const;
     void ask_again(const DrainRequest& request, std::int64_t in_us);
@@ -63,7 +67,9 @@ private:
     std::mutex mutex_;
     std::deque<Waiting> waiting_;
     std::map<std::uint32_t, std::size_t> in_lanes_;  // jobs, by subscription
-    std::unique_ptr<LaneJob> refused_;               // by a lane that was full
+    // By lane: the one that it had no room for. The feeder's.
+    std::vector<std::unique_ptr<LaneJob>> refused_;
+    std::size_t refused_count_ = 0;
 };
 
 }  // namespace millrace::runtime
