@@ -369,16 +369,6 @@ struct Route {
     std::string_view name;  // "PostEvents"
 };
 
-// Visits the names of Route::query.
-template <typename Visit>
-void for_each_name(std::string_view names, Visit&& visit) {
-    while (!names.empty()) {
-        const std::string_view name = names.substr(0, names.find(','));
-        names.remove_prefix(std::min(names.size(), name.size() + 1));
-        visit(name);
-    }
-}
-
 // Scripts answer there, by rules that their endpoints have.
 inline bool answers_as_endpoint(const Route& route) {
     return route.path.starts_with("/v2/endpoint/");

@@ -20,8 +20,11 @@ namespace {
 
 constexpr std::uint64_t kPlentyBytes = 100u << 20;
 constexpr std::uint64_t kScarceBytes = 40u << 20;  // below the reserve, above the floor of a start
-// A commit that is in flight takes five turns of two agents, which may be the slow ones.
+// A commit that is in flight takes five turns of two agents, which may be the slow ones. A run that
+// still commits is slow, not stuck: it has more, but not for ever.
 constexpr int kDrainRounds = 12000;
+constexpr int kDrainRoundsMax = 60000;
+constexpr int kStillRounds = 3000;
 
 enum class Fault : std::uint8_t {
     kNone,
@@ -226,7 +229,12 @@ bool Simulation::drain() {
     // Bytes that trickle would take the rounds away from what is to be seen here.
     world_.network().faults = {};
     int calm = 0;
-    for (int round = 0; round < kDrainRounds; ++round) {
+    int still = 0;  // rounds without a commit
+    std::uint64_t commits = 0;
+    const auto goes_on = [&](int round) {
+        return round < kDrainRounds || (round < kDrainRoundsMax && still < kStillRounds);
+    };
+    for (int round = 0; goes_on(round); ++round) {
         for (int i = 0; i < 40; ++i) {
             world_.step();
             if (wrong(workload_.turn())) return false;
@@ -235,7 +243,9 @@ bool Simulation::drain() {
         if (calm > 3 && !world_.retries_waiting() && !somebody_is_behind() &&
             !model_.replays_running(world_.database()))
             return true;
-        if (calm > 3) world_.pass_time(10'000);
+        still = std::exchange(commits, world_.commits()) == world_.commits() ? still + 1 : 0;
+        if (calm > 3 || (round >= kDrainRounds && still > kStillRounds / 10))
+            world_.pass_time(10'000);
     }
     const char* what = !world_.quiet()                             ? "deliveries"
                        : !workload_.idle()                         ? "requests"
@@ -252,7 +262,8 @@ bool Simulation::drain() {
                 ", state " + std::string(row.state.substr(0, row.state.find('\n')));
         return rows.size() < 1000;
     });
-    return !wrong(std::string(what) + " do not come to an end" + rows);
+    return !wrong(std::string(what) + " do not come to an end; " + std::to_string(still) +
+                  " rounds without a commit" + world_.unrest() + rows);
 }
 
 // Every checksum and the chain, as `millrace verify` reads them.

@@ -202,6 +202,30 @@ bool World::quiet() const {
     return true;
 }
 
+std::string World::unrest() const {
+    std::string out;
+    for (const auto& shard : parts_->shards) {
+        if (shard->commit_idle() && shard->cursor() == shard->next_offset()) continue;
+        out += "\n  " + std::string(shard->name()) + ": cursor " +
+               std::to_string(shard->cursor().value) + ", handed over " +
+               std::to_string(shard->handed_over().value) + ", end " +
+               std::to_string(shard->next_offset().value) + (shard->cold() ? ", cold" : "") +
+               (shard->commit_idle() ? "" : ", commits");
+    }
+    for (const auto* lanes : {&parts_->lanes, &parts_->call_lanes}) {
+        for (const auto& lane : *lanes) {
+            if (lane->idle()) continue;
+            out += "\n  " + std::string(lane->name()) + ": busy, pending " +
+                   std::to_string(lane->attempts_pending()) + ", waiting " +
+                   std::to_string(lane->waiting_for(runtime::ExecutorType::kScript)) +
+                   ", keys held up " + std::to_string(lane->keys_waiting());
+        }
+    }
+    for (const Agent& agent : agents_)
+        out += (&agent == agents_.data() ? "\n  weights " : " ") + std::to_string(agent.weight);
+    return out;
+}
+
 void World::flush() {
     // Failures are told by the next commit.
     (void)parts_->database->flush();

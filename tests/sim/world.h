@@ -87,6 +87,10 @@ public:
     void pass_time(std::int64_t us) { clock_.advance_us(us); }
     // Nothing under way and nothing waiting, but perhaps retries.
     bool quiet() const;
+    // What is not quiet, a line each.
+    std::string unrest() const;
+    // Groups of the log's writer since the boot.
+    std::uint64_t commits() const { return parts_->writer->stats().groups; }
     // Rows that do not read wait for nobody.
     bool retries_waiting() const;
     std::uint64_t rows_set_aside() const;
