@@ -1,17 +1,13 @@
 #include "core/json_string.h"
 
+#include "core/hex.h"
+
 #include <cstdint>
 #include <cstring>
 
 namespace millrace::core {
 
 namespace {
-
-int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    const char lower = static_cast<char>(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
 
 // Four hex digits, or -1.
 std::int32_t hex4(const char* p, const char* end) {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "core/assert.h"
+#include "core/utf8.h"
 
 #include <charconv>
 #include <cmath>
@@ -24,30 +25,8 @@ namespace millrace::core {
 inline constexpr unsigned kJsonWriterDepthMax = 64;
 
 namespace detail {
-
-// The count of bytes of the UTF-8 sequence at text[at], or 0 when it is not a valid one.
-inline std::size_t utf8_sequence_bytes(std::string_view text, std::size_t at) {
-    const auto byte = [&](std::size_t i) -> unsigned {
-        return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u;
-    };
-    const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0u) == 0x80u; };
-    const unsigned lead = byte(0);
-    if (lead < 0x80) return 1;
-    if (lead < 0xC2) return 0;
-    if (lead < 0xE0) return follows(1) ? 2 : 0;
-    if (lead < 0xF0) {
-        if (!follows(1) || !follows(2)) return 0;
-        if (lead == 0xE0 && byte(1) < 0xA0) return 0;   // overlong
-        if (lead == 0xED && byte(1) >= 0xA0) return 0;  // surrogate
-        return 3;
-    }
-    if (lead > 0xF4 || !follows(1) || !follows(2) || !follows(3)) return 0;
-    if (lead == 0xF0 && byte(1) < 0x90) return 0;
-    if (lead == 0xF4 && byte(1) >= 0x90) return 0;
-    return 4;
+using core::utf8_sequence_bytes;
 }
-
-}  // namespace detail
 
 // Appends the text between quotes, without the quotes.
 inline void append_json_escaped(std::string& out, std::string_view text) {
@@ -62,7 +41,7 @@ inline void append_json_escaped(std::string& out, std::string_view text) {
             continue;
         }
         if (c >= 0x80) {
-            const std::size_t bytes = detail::utf8_sequence_bytes(text, i);
+            const std::size_t bytes = utf8_sequence_bytes(text, i);
             if (bytes != 0) {
                 i += bytes;
                 continue;

@@ -2,6 +2,7 @@
 
 #include "core/assert.h"
 #include "core/json_writer.h"
+#include "core/listed.h"
 
 namespace millrace::core {
 namespace {
@@ -81,14 +82,11 @@ Metrics::Metrics(Options options) : options_(options) {
         family.name = kRows[i].name;
         family.kind = kRows[i].kind;
         family.help = kRows[i].help;
-        std::string_view labels = kRows[i].labels;
-        while (!labels.empty()) {
-            const std::size_t comma = std::min(labels.find(','), labels.size());
-            const bool closed = labels[0] == '=';
-            family.label_names.push_back(labels.substr(closed ? 1 : 0, comma - (closed ? 1 : 0)));
+        each_listed(kRows[i].labels, [&](std::string_view label) {
+            const bool closed = label.starts_with('=');
+            family.label_names.push_back(label.substr(closed ? 1 : 0));
             family.closed.push_back(closed);
-            labels.remove_prefix(std::min(comma + 1, labels.size()));
-        }
+        });
     }
 }
 

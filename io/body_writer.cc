@@ -1,5 +1,6 @@
 #include "io/body_writer.h"
 
+#include "core/utf8.h"
 #include "io/sized_pools.h"
 
 #include <algorithm>
@@ -10,28 +11,6 @@ namespace {
 
 constexpr std::size_t kFirstBytes = 4096;
 constexpr char kHex[] = "0123456789abcdef";
-
-// Bytes of the UTF-8 sequence that begins here; 0 when it is none (overlong, surrogate, cut short).
-std::size_t utf8_bytes(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned char lead = byte(0);
-    const std::size_t bytes = lead < 0x80   ? 1
-                              : lead < 0xc2 ? 0
-                              : lead < 0xe0 ? 2
-                              : lead < 0xf0 ? 3
-                              : lead < 0xf5 ? 4
-                                            : 0;
-    if (bytes < 2) return bytes;
-    if (text.size() < bytes) return 0;
-    for (std::size_t i = 1; i < bytes; ++i) {
-        if ((byte(i) & 0xc0) != 0x80) return 0;
-    }
-    if (lead == 0xe0 && byte(1) < 0xa0) return 0;
-    if (lead == 0xed && byte(1) > 0x9f) return 0;
-    if (lead == 0xf0 && byte(1) < 0x90) return 0;
-    if (lead == 0xf4 && byte(1) > 0x8f) return 0;
-    return bytes;
-}
 
 bool plain(char c) {
     return static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7f &&
@@ -57,7 +36,7 @@ void BodyWriter::append_json_string(std::string_view text) {
         text.remove_prefix(run);
         if (text.empty()) break;
         const char c = text.front();
-        const std::size_t bytes = utf8_bytes(text);
+        const std::size_t bytes = core::utf8_sequence_bytes(text, 0);
         if (c == '"' || c == '\\') {
             append('\\');
             append(c);

@@ -1,6 +1,7 @@
 #include "io/content_coding.h"
 
 #include "core/assert.h"
+#include "core/listed.h"
 #include "io/http_head.h"
 
 #include <zstd.h>
@@ -129,18 +130,14 @@ core::Result<core::BufferRef> inflate(ContentCoding coding, std::string_view tex
 }
 
 bool accepts_gzip(std::string_view accept_encoding) {
-    while (!accept_encoding.empty()) {
-        std::string_view item = accept_encoding.substr(0, accept_encoding.find(','));
-        accept_encoding.remove_prefix(std::min(accept_encoding.size(), item.size() + 1));
-        while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
+    return !core::each_listed(accept_encoding, [](std::string_view item) {
         const std::string_view name = item.substr(0, item.find_first_of("; "));
         const std::size_t weight = item.find("q=");
         const bool refused =
             weight != std::string_view::npos &&
             item.substr(weight + 2).find_first_not_of("0. ") == std::string_view::npos;
-        if (!refused && equals_ignore_case(name, "gzip")) return true;
-    }
-    return false;
+        return refused || !equals_ignore_case(name, "gzip");
+    });
 }
 
 std::string deflate_gzip(std::string_view text) {

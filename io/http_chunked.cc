@@ -1,18 +1,13 @@
 #include "io/http_chunked.h"
 
+#include "core/hex.h"
+
 #include <algorithm>
 #include <cstring>
 
 namespace millrace::io {
 
 namespace {
-
-int hex_value(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
 
 bool is_name_char(char c) {
     if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) return true;
@@ -81,7 +76,7 @@ ChunkedDecoder::Outcome ChunkedDecoder::step(char c) {
 }
 
 ChunkedDecoder::Outcome ChunkedDecoder::size_digit(char c) {
-    const int digit = hex_value(c);
+    const int digit = core::hex_digit(c);
     if (digit >= 0) {
         if (state_ == State::kSizeFirst) {
             chunk_left_ = 0;

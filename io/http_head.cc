@@ -1,5 +1,7 @@
 #include "io/http_head.h"
 
+#include "core/listed.h"
+
 #include <llhttp.h>
 
 #include <cstring>
@@ -26,23 +28,6 @@ bool is_token(std::string_view text) {
         if (!is_token_char(c)) return false;
     }
     return !text.empty();
-}
-
-std::string_view trim(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
-}
-
-// Calls visit(item) for each item of a comma separated list.
-template <typename Visit>
-void for_each_item(std::string_view list, Visit visit) {
-    while (!list.empty()) {
-        const std::size_t comma = list.find(',');
-        visit(trim(list.substr(0, comma)));
-        if (comma == std::string_view::npos) return;
-        list.remove_prefix(comma + 1);
-    }
 }
 
 // ---- llhttp's callbacks: spans arrive whole because the head is contiguous.
@@ -198,7 +183,7 @@ core::Status read_coding(const Framing& framing, ParsedHead& head) {
 }
 
 void read_connection(std::string_view value, ParsedHead& head) {
-    for_each_item(value, [&](std::string_view item) {
+    core::each_listed(value, [&](std::string_view item) {
         if (equals_ignore_case(item, "close")) head.keep_alive = false;
         if (equals_ignore_case(item, "keep-alive") && head.version_minor == 0)
             head.keep_alive = true;
@@ -250,7 +235,7 @@ core::Status note_header(const HeaderField& header, Framing& framing, ParsedHead
             break;
         case 16:
             if (equals_ignore_case(header.name, "content-encoding"))
-                for_each_item(header.value, [&](std::string_view item) {
+                core::each_listed(header.value, [&](std::string_view item) {
                     head.coding = also(head.coding, item);
                 });
             break;
@@ -269,7 +254,7 @@ core::Status frame(ParsedHead& head) {
     Framing framing;
     for (std::size_t i = 0; i < head.header_count; ++i) {
         HeaderField& header = head.headers[i];
-        header.value = trim(header.value);
+        header.value = core::trimmed(header.value, " \t");
         if (auto ok = note_header(header, framing, head); !ok) return ok;
     }
     if (framing.hosts > 1) return core::fail(bad("more than one Host header"));

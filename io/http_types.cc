@@ -1,20 +1,10 @@
 #include "io/http_types.h"
 
+#include "core/hex.h"
 #include "io/http_head.h"
 #include "io/query_string.h"
 
 namespace millrace::io {
-
-namespace {
-
-int hex_value(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
-}  // namespace
 
 std::string_view method_text(Method method) {
     constexpr std::string_view kTexts[kMethodCount] = {"GET",   "HEAD",   "POST",   "PUT",
@@ -28,8 +18,8 @@ bool percent_decode(std::string_view text, PlusIsSpace plus, std::string& out) {
         char c = text[i];
         if (c == '+' && plus == PlusIsSpace::kYes) c = ' ';
         if (c == '%') {
-            const int high = i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
-            const int low = high >= 0 ? hex_value(text[i + 2]) : -1;
+            const int high = i + 2 < text.size() ? core::hex_digit(text[i + 1]) : -1;
+            const int low = high >= 0 ? core::hex_digit(text[i + 2]) : -1;
             if (low < 0 || (high == 0 && low == 0)) return false;
             c = static_cast<char>(high * 16 + low);
             i += 2;

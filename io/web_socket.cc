@@ -1,6 +1,7 @@
 #include "io/web_socket.h"
 
 #include "core/json_writer.h"
+#include "core/utf8.h"
 
 #include <algorithm>
 
@@ -14,15 +15,6 @@ constexpr unsigned kFinBit = 0x80, kReservedBits = 0x70, kOpcodeBits = 0x0F, kMa
 bool is_known(unsigned opcode) { return opcode <= 2 || (opcode >= 8 && opcode <= 10); }
 
 }  // namespace
-
-bool is_utf8(std::string_view text) {
-    for (std::size_t i = 0; i < text.size();) {
-        const std::size_t bytes = core::detail::utf8_sequence_bytes(text, i);
-        if (bytes == 0) return false;
-        i += bytes;
-    }
-    return true;
-}
 
 bool WsDecoder::take(std::string_view& bytes) {
     if (!in_payload_) {
@@ -84,7 +76,7 @@ bool WsDecoder::begin_payload() {
         if (goes_on != in_message_) refuse(WsClose::kProtocol);
         if (!goes_on) message_opcode_ = opcode_;
         in_message_ = true;
-        if (left_ > kWsMessageBytesMax - std::min(kWsMessageBytesMax, message_.size()))
+        if (left_ > message_bytes_max_ - std::min(message_bytes_max_, message_.size()))
             refuse(WsClose::kTooLarge);
     }
     return fault_ == WsClose::kNone;
@@ -95,7 +87,7 @@ bool WsDecoder::end_frame() {
     if (control_) return true;
     if (!fin_) return false;
     opcode_ = message_opcode_;
-    if (opcode_ == WsOpcode::kText && !is_utf8(message_)) {
+    if (opcode_ == WsOpcode::kText && !core::is_utf8(message_)) {
         refuse(WsClose::kBadText);
         return false;
     }

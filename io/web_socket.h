@@ -1,7 +1,7 @@
 // What: the frames of RFC 6455 on a server's side: reads what a client sends, byte by byte if it
 //       comes so, and writes whole frames. What messages mean is their user's business.
 // Threads: one owner. Lifetime: payloads are views of the decoder, until the next byte is fed.
-// Limits: kWsMessageBytesMax bytes of a client's message, 125 of a control frame.
+// Limits: kWsMessageBytesMax bytes of a client's message, or what is said; 125 of a control frame.
 // Failure: fault() is the close code that says what the client did wrong; nothing is read after it.
 #pragma once
 
@@ -32,10 +32,14 @@ enum class WsClose : std::uint16_t {
     kBadText = 1007,
     kTooLarge = 1009,
     kInternal = 1011,
+    kTryLater = 1013,
 };
 
 class WsDecoder {
 public:
+    explicit WsDecoder(std::size_t message_bytes_max = kWsMessageBytesMax)
+        : message_bytes_max_(message_bytes_max) {}
+
     // Calls visit(opcode, payload) for each control frame and each whole message.
     template <typename Visit>
     void feed(std::string_view bytes, Visit&& visit) {
@@ -56,6 +60,7 @@ private:
     void done();
     void refuse(WsClose fault) { fault_ = fault; }
 
+    std::size_t message_bytes_max_;
     std::string head_;     // the frame's first bytes
     std::string frame_;    // of a control frame
     std::string message_;  // of all frames so far
@@ -74,8 +79,5 @@ private:
 // A whole frame, not masked.
 void append_ws_frame(std::string& out, WsOpcode opcode, std::string_view payload);
 std::string ws_close_frame(WsClose code, std::string_view reason);
-
-// What a text message's bytes must be.
-bool is_utf8(std::string_view text);
 
 }  // namespace millrace::io

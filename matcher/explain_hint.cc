@@ -1,5 +1,6 @@
 #include "matcher/explain_hint.h"
 
+#include "core/listed.h"
 #include "matcher/filter/case_fold.h"
 #include "matcher/filter/leaf_test.h"
 #include "matcher/filter/number.h"
@@ -85,12 +86,6 @@ bool all_other_type(const Leaf& leaf, const std::vector<const JsonValue*>& value
                         [&](const JsonValue* value) { return type_name(value->type) == wanted; });
 }
 
-std::string_view trimmed(std::string_view text) {
-    const std::size_t begin = text.find_first_not_of(" \t\r\n");
-    if (begin == std::string_view::npos) return {};
-    return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
-}
-
 // The same leaf with values and operands made alike by `change`.
 template <typename Change>
 bool would_hold(const Leaf& leaf, const std::vector<const JsonValue*>& values, Change change) {
@@ -116,7 +111,7 @@ std::string text_hint(const Leaf& leaf, const std::vector<const JsonValue*>& val
         return "differs in case";
     }
     if (would_hold(leaf, values,
-                   [](std::string_view text) { return std::string(trimmed(text)); })) {
+                   [](std::string_view text) { return std::string(core::trimmed(text)); })) {
         return "differs in white space at the ends";
     }
     const bool affix = leaf.op == Op::kPrefix || leaf.op == Op::kSuffix || leaf.op == Op::kEquals;

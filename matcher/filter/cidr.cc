@@ -1,5 +1,7 @@
 #include "matcher/filter/cidr.h"
 
+#include "core/hex.h"
+
 #include <algorithm>
 
 namespace millrace::matcher {
@@ -28,13 +30,6 @@ bool parse_v4(std::string_view text, std::uint8_t* out) {
     return true;
 }
 
-int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
 // Groups of one side of "::" into `out`; the number of bytes written, or -1. Only the last group of
 // the whole address may be dotted decimal.
 int parse_groups(std::string_view text, bool v4_allowed, std::uint8_t* out) {
@@ -50,8 +45,8 @@ int parse_groups(std::string_view text, bool v4_allowed, std::uint8_t* out) {
         if (group.empty() || group.size() > 4 || bytes > 14) return -1;
         unsigned value = 0;
         for (char c : group) {
-            if (hex_digit(c) < 0) return -1;
-            value = value * 16 + static_cast<unsigned>(hex_digit(c));
+            if (core::hex_digit(c) < 0) return -1;
+            value = value * 16 + static_cast<unsigned>(core::hex_digit(c));
         }
         out[bytes++] = static_cast<std::uint8_t>(value >> 8);
         out[bytes++] = static_cast<std::uint8_t>(value & 0xFF);

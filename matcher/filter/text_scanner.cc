@@ -1,6 +1,8 @@
 #include "matcher/filter/text_scanner.h"
 
+#include "core/hex.h"
 #include "core/json_writer.h"
+#include "core/utf8.h"
 
 namespace millrace::matcher {
 namespace {
@@ -9,11 +11,7 @@ bool hex4(std::string_view text, std::size_t at, std::uint32_t& out) {
     if (at + 4 > text.size()) return false;
     out = 0;
     for (std::size_t i = at; i < at + 4; ++i) {
-        const char c = text[i];
-        const int digit = is_digit_char(c)         ? c - '0'
-                          : (c >= 'a' && c <= 'f') ? c - 'a' + 10
-                          : (c >= 'A' && c <= 'F') ? c - 'A' + 10
-                                                   : -1;
+        const int digit = core::hex_digit(text[i]);
         if (digit < 0) return false;
         out = out * 16 + static_cast<std::uint32_t>(digit);
     }
@@ -69,7 +67,7 @@ bool scan_escape(std::string_view text, std::size_t& at, char quote, std::string
 }  // namespace
 
 std::size_t utf8_length(std::string_view text, std::size_t at) {
-    return core::detail::utf8_sequence_bytes(text, at);
+    return core::utf8_sequence_bytes(text, at);
 }
 
 void append_utf8(std::uint32_t code, std::string& out) {

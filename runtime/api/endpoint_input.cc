@@ -3,9 +3,9 @@
 #include "core/base64.h"
 #include "core/json_reader.h"
 #include "core/json_writer.h"
+#include "core/utf8.h"
 #include "io/http_head.h"
 #include "io/query_string.h"
-#include "io/web_socket.h"
 #include "runtime/api/multipart.h"
 
 #include <algorithm>
@@ -47,7 +47,7 @@ void append_values(core::JsonWriter& json, const Values& values) {
 // What is no text stands beside it as it is.
 void append_bytes(core::JsonWriter& json, const std::string& name, std::string_view bytes) {
     json.field(name, bytes);
-    if (!io::is_utf8(bytes)) json.field(name + "Base64", core::encode_base64(bytes));
+    if (!core::is_utf8(bytes)) json.field(name + "Base64", core::encode_base64(bytes));
 }
 
 // A field is its text, a file says what it is.

@@ -1,5 +1,6 @@
 #include "runtime/api/endpoint_table.h"
 
+#include "core/hex.h"
 #include "store/rows/registry_store.h"
 
 #include <xxhash.h>
@@ -112,17 +113,13 @@ std::string EndpointTable::answer_id(const Endpoint& endpoint, std::string_view 
                                      std::string_view caller) {
     const XXH64_hash_t by = XXH3_64bits(caller.data(), caller.size());
     const XXH128_hash_t hash = XXH3_128bits_withSeed(key.data(), key.size(), by);
-    constexpr char kHex[] = "0123456789abcdef";
     std::string id;
-    const auto append = [&](std::uint64_t value, unsigned digits) {
-        while (digits-- > 0) id += kHex[value >> (4 * digits) & 15];
-    };
-    append(endpoint.tenant.value, 8);
+    core::append_hex(id, endpoint.tenant.value, 8);
     id += '/';
-    append(endpoint.number.value, 8);
+    core::append_hex(id, endpoint.number.value, 8);
     id += '/';
-    append(hash.high64, 16);
-    append(hash.low64, 16);
+    core::append_hex(id, hash.high64);
+    core::append_hex(id, hash.low64);
     return id;
 }
 

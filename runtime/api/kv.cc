@@ -1,4 +1,5 @@
 // GET /v2/kv: handlers' state, as it is or as it was.
+#include "core/listed.h"
 #include "runtime/api/handlers.h"
 #include "store/rows/kv_history.h"
 
@@ -30,9 +31,7 @@ tl::unexpected<core::Error> bad(std::string_view name, std::string_view what) {
 // "0:120,1:88": by shard, the first offset whose block's deliveries do not count.
 bool read_positions(std::string_view text, std::size_t shards, store::KvHistory::Moment& moment) {
     moment.before.assign(shards, core::LogOffset{std::numeric_limits<std::uint64_t>::max()});
-    while (!text.empty()) {
-        const std::string_view one = text.substr(0, text.find(','));
-        text.remove_prefix(std::min(text.size(), one.size() + 1));
+    return core::each_listed(text, [&](std::string_view one) {
         std::size_t shard = 0;
         std::uint64_t offset = 0;
         const char* end = one.data() + one.size();
@@ -42,8 +41,8 @@ bool read_positions(std::string_view text, std::size_t shards, store::KvHistory:
         const auto second = std::from_chars(first.ptr + 1, end, offset);
         if (second.ec != std::errc() || second.ptr != end) return false;
         moment.before[shard] = core::LogOffset{offset};
-    }
-    return true;
+        return true;
+    });
 }
 
 core::Result<View> read_view(Call& call) {

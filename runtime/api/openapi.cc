@@ -1,6 +1,7 @@
 #include "runtime/api/openapi.h"
 
 #include "core/json_writer.h"
+#include "core/listed.h"
 
 #include <algorithm>
 #include <map>
@@ -46,7 +47,7 @@ void append_parameters(core::JsonWriter& json, const Route& route) {
         append_parameter(json, route.path.substr(open + 1, route.path.find('}', open) - open - 1),
                          "path");
     }
-    for_each_name(route.query, [&](std::string_view name) {
+    core::each_listed(route.query, [&](std::string_view name) {
         if (name != "*") append_parameter(json, name, "query");
     });
     json.end_array();

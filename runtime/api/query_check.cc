@@ -1,5 +1,6 @@
 #include "runtime/api/query_check.h"
 
+#include "core/listed.h"
 #include "io/query_string.h"
 
 #include <array>
@@ -24,7 +25,7 @@ core::Error unknown(const Route& route, std::string_view name) {
     std::string taken;
     std::size_t left = route.query.empty() ? 0 : 1;
     for (const char c : route.query) left += c == ',';
-    for_each_name(route.query, [&](std::string_view known) {
+    core::each_listed(route.query, [&](std::string_view known) {
         --left;
         if (!taken.empty()) taken += left == 0 ? " and " : ", ";
         taken += known;
@@ -54,7 +55,7 @@ core::Status check_query(const Route& route, std::string_view query) {
     for (io::QueryString pairs(query); pairs.next();) {
         const std::string name = camel_case_name(pairs.name());
         int place = name == kKeyParameter ? 63 : -1, at = 0;
-        for_each_name(route.query, [&](std::string_view known) {
+        core::each_listed(route.query, [&](std::string_view known) {
             if (known == name) place = at;
             ++at;
         });

@@ -1,5 +1,6 @@
 #include "runtime/api/script_subscriptions.h"
 
+#include "core/hex.h"
 #include "core/json_reader.h"
 #include "core/json_writer.h"
 
@@ -14,9 +15,8 @@ namespace {
 std::string id_of(const Script& script, std::string_view body) {
     const std::uint64_t of = XXH3_64bits(script.id.data(), script.id.size());
     const std::uint64_t hash = XXH3_64bits_withSeed(body.data(), body.size(), of);
-    constexpr char kHex[] = "0123456789abcdef";
     std::string id = "by-script-";
-    for (unsigned digit = 16; digit-- > 0;) id += kHex[hash >> (4 * digit) & 15];
+    core::append_hex(id, hash);
     return id;
 }
 

@@ -1,5 +1,7 @@
 #include "runtime/courier/address_rules.h"
 
+#include "core/listed.h"
+
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -105,12 +107,6 @@ AddressBytes leads_to(const AddressBytes& address) {
     return isatap ? address_of_v4(at + 12) : address;
 }
 
-std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
-}
-
 bool is_host_name(std::string_view text) {
     if (text.starts_with("*.")) text.remove_prefix(2);
     return !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), [](char c) {
@@ -154,44 +150,50 @@ core::Result<AddressRules> AddressRules::make(std::string_view allow, std::strin
 core::Status AddressRules::read(std::string_view list, std::string_view what,
                                 std::vector<Network>& networks,
                                 std::vector<std::string>& host_names) {
-    while (!list.empty()) {
-        const std::size_t comma = std::min(list.find(','), list.size());
-        std::string entry(trimmed(list.substr(0, comma)));
-        list.remove_prefix(std::min(comma + 1, list.size()));
-        if (entry.empty()) continue;
-        const auto refuse = [&](std::string_view why) {
-            return core::fail(core::Error(core::ErrorCode::kValidation,
-                                          "config: " + std::string(what) + " holds \"" +
-                                              entry.substr(0, 128) + "\"; " + std::string(why))
-                                  .in(std::string(what)));
-        };
-        if (networks.size() + host_names.size() == kAddressRulesMax)
-            return refuse("there may be 1000 entries at most");
-        std::transform(entry.begin(), entry.end(), entry.begin(), [](char c) {
-            return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-        });
-        std::string_view text = entry;
-        if (text.starts_with('[') && text.ends_with(']')) text = text.substr(1, text.size() - 2);
-        const std::size_t slash = text.find('/');
-        const auto address = parse_address(text.substr(0, slash));
-        if (!address) {
-            if (!is_host_name(text)) return refuse("expected an address, a network or a name");
-            host_names.emplace_back(text);
-            continue;
-        }
-        const bool four = text.find(':') == std::string_view::npos;
-        Network network{*address, 128};
-        if (slash != std::string_view::npos) {
-            unsigned bits = 0;
-            const std::string_view digits = text.substr(slash + 1);
-            const auto end = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
-            if (digits.empty() || end.ptr != digits.data() + digits.size() ||
-                end.ec != std::errc() || bits > (four ? 32u : 128u))
-                return refuse("behind / stands no count of bits");
-            network.bits = four ? 96 + bits : bits;
-        }
-        networks.push_back(network);
+    std::string entry;
+    std::string_view why;
+    const bool all = core::each_listed(list, [&](std::string_view piece) {
+        if (piece.empty()) return true;
+        entry = piece;
+        why = networks.size() + host_names.size() == kAddressRulesMax
+                  ? "there may be 1000 entries at most"
+                  : read_entry(entry, networks, host_names);
+        return why.empty();
+    });
+    if (all) return {};
+    return core::fail(core::Error(core::ErrorCode::kValidation,
+                                  "config: " + std::string(what) + " holds \"" +
+                                      entry.substr(0, 128) + "\"; " + std::string(why))
+                          .in(std::string(what)));
+}
+
+// Empty, or why it is none.
+std::string_view AddressRules::read_entry(std::string& entry, std::vector<Network>& networks,
+                                          std::vector<std::string>& host_names) {
+    std::transform(entry.begin(), entry.end(), entry.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+    std::string_view text = entry;
+    if (text.starts_with('[') && text.ends_with(']')) text = text.substr(1, text.size() - 2);
+    const std::size_t slash = text.find('/');
+    const auto address = parse_address(text.substr(0, slash));
+    if (!address) {
+        if (!is_host_name(text)) return "expected an address, a network or a name";
+        host_names.emplace_back(text);
+        return {};
     }
+    const bool four = text.find(':') == std::string_view::npos;
+    Network network{*address, 128};
+    if (slash != std::string_view::npos) {
+        unsigned bits = 0;
+        const std::string_view digits = text.substr(slash + 1);
+        const auto end = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
+        if (digits.empty() || end.ptr != digits.data() + digits.size() || end.ec != std::errc() ||
+            bits > (four ? 32u : 128u))
+            return "behind / stands no count of bits";
+        network.bits = four ? 96 + bits : bits;
+    }
+    networks.push_back(network);
     return {};
 }
 

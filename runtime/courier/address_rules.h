@@ -47,6 +47,8 @@ private:
     };
     static core::Status read(std::string_view list, std::string_view what,
                              std::vector<Network>& networks, std::vector<std::string>& host_names);
+    static std::string_view read_entry(std::string& entry, std::vector<Network>& networks,
+                                       std::vector<std::string>& host_names);
     static bool holds(const std::vector<Network>& networks, const AddressBytes& address);
     static bool names(const std::vector<std::string>& host_names, std::string_view host);
 

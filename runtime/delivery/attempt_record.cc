@@ -1,5 +1,6 @@
 #include "runtime/delivery/attempt_record.h"
 
+#include "core/hex.h"
 #include "core/json_writer.h"
 #include "core/timestamp.h"
 #include "runtime/event/json_scan.h"
@@ -135,10 +136,8 @@ std::string error_fingerprint(std::string_view script_id, std::string_view error
             shape += c;
         }
     }
-    static constexpr char kHex[] = "0123456789abcdef";
-    std::uint64_t hash = XXH3_64bits(shape.data(), shape.size());
-    std::string text(16, '0');
-    for (std::size_t i = 16; i-- > 0; hash >>= 4) text[i] = kHex[hash & 15];
+    std::string text;
+    core::append_hex(text, XXH3_64bits(shape.data(), shape.size()));
     return text;
 }
 

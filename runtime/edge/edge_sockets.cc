@@ -2,9 +2,8 @@
 
 #include "core/base64.h"
 #include "core/crypto/sha1.h"
+#include "core/listed.h"
 #include "io/http_head.h"
-
-#include <algorithm>
 
 namespace millrace::runtime {
 
@@ -17,14 +16,8 @@ core::Status bad(std::string_view header, std::string_view what) {
 }
 
 bool has_token(std::string_view list, std::string_view token) {
-    while (!list.empty()) {
-        std::string_view item = list.substr(0, list.find(','));
-        list.remove_prefix(std::min(list.size(), item.size() + 1));
-        while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
-        while (!item.empty() && item.back() == ' ') item.remove_suffix(1);
-        if (io::equals_ignore_case(item, token)) return true;
-    }
-    return false;
+    return !core::each_listed(
+        list, [&](std::string_view item) { return !io::equals_ignore_case(item, token); });
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "core/json_dom.h"
 #include "core/json_writer.h"
+#include "core/listed.h"
 #include "core/timestamp.h"
 #include "runtime/event/json_scan.h"
 
@@ -106,16 +107,14 @@ std::string join_chain(const std::vector<std::string>& chain) {
 }
 
 bool read_chain(std::string_view text, std::vector<std::string>& chain) {
-    while (!text.empty()) {
-        const std::string_view link = text.substr(0, text.find(','));
-        text.remove_prefix(std::min(text.size(), link.size() + 1));
+    return core::each_listed(text, [&](std::string_view link) {
         const bool fits = link.size() <= kLinkBytesMax &&
                           link.find('@') != std::string_view::npos &&
                           link.find('/') != std::string_view::npos;
         if (!fits || chain.size() > kHookChainMax) return false;
         chain.emplace_back(link);
-    }
-    return true;
+        return true;
+    });
 }
 
 bool is_in_chain(const std::vector<std::string>& chain, std::string_view link) {

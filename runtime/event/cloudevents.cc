@@ -1,9 +1,12 @@
 #include "runtime/event/cloudevents.h"
 
 #include "core/base64.h"
+#include "core/hex.h"
 #include "core/json_string.h"
 #include "core/json_validate.h"
 #include "core/json_writer.h"
+#include "core/listed.h"
+#include "core/utf8.h"
 #include "runtime/event/cloudevent_attributes.h"
 #include "runtime/event/error_place.h"
 #include "runtime/event/json_scan.h"
@@ -149,21 +152,6 @@ void write_envelope(const Attributes& in, EnvelopeWriter& out) {
     out.text("}}");
 }
 
-bool is_utf8(std::string_view text) {
-    for (std::size_t i = 0; i < text.size();) {
-        const std::size_t bytes = core::detail::utf8_sequence_bytes(text, i);
-        if (bytes == 0) return false;
-        i += bytes;
-    }
-    return true;
-}
-
-int hex_value(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    const char l = lower(c);
-    return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
-}
-
 // A header value by the HTTP binding, section 3.1.3.2: quoted strings first, then one round of
 // percent-decoding. A '%' that begins no escape is taken as it is: many senders do not encode it.
 std::string decode_header(std::string_view value) {
@@ -179,8 +167,9 @@ std::string decode_header(std::string_view value) {
     }
     std::string out;
     for (std::size_t i = 0; i < plain.size(); ++i) {
-        const int high = plain[i] == '%' && i + 2 < plain.size() ? hex_value(plain[i + 1]) : -1;
-        const int low = high >= 0 ? hex_value(plain[i + 2]) : -1;
+        const int high =
+            plain[i] == '%' && i + 2 < plain.size() ? core::hex_digit(plain[i + 1]) : -1;
+        const int low = high >= 0 ? core::hex_digit(plain[i + 2]) : -1;
         if (low < 0) {
             out += plain[i];
         } else {
@@ -191,12 +180,6 @@ std::string decode_header(std::string_view value) {
     return out;
 }
 
-std::string_view trimmed(std::string_view text) {
-    constexpr std::string_view kBlanks = " \t\r\n";
-    text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
-    return text.substr(0, text.find_last_not_of(kBlanks) + 1);
-}
-
 // The body as a JSON value, by its content type.
 core::Status take_body(std::string_view content_type, std::string_view body, Attributes& attributes,
                        std::string& token) {
@@ -204,10 +187,10 @@ core::Status take_body(std::string_view content_type, std::string_view body, Att
     if (content_type.empty() || is_json_type(content_type)) {
         if (auto valid = core::json_validate(body, core::DuplicateKeys::kAllow); !valid)
             return core::fail(std::move(std::move(valid.error()).in("data")));
-        attributes.at(Attributes::kData) = trimmed(body);
+        attributes.at(Attributes::kData) = core::trimmed(body);
         return {};
     }
-    if (starts_with_nocase(content_type, "text/") && is_utf8(body)) {
+    if (starts_with_nocase(content_type, "text/") && core::is_utf8(body)) {
         core::append_json_string(token, body);
         attributes.at(Attributes::kData) = token;
         return {};
@@ -312,7 +295,7 @@ core::Status envelope_from_binary_cloud_event(std::span<const io::HeaderField> h
             return attributes.refuse(name, "has a name beyond a-z and 0-9");
         if (name == "data") return attributes.refuse(name, "is the body in binary mode");
         const std::string value = decode_header(header.value);
-        if (!is_utf8(value)) return attributes.refuse(name, "is not valid UTF-8");
+        if (!core::is_utf8(value)) return attributes.refuse(name, "is not valid UTF-8");
         std::string& token = tokens.emplace_back();
         // The header of a number is its digits: the one attribute of ours that is none of text.
         if (name == "priority" && is_int32(value))

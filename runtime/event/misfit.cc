@@ -1,5 +1,6 @@
 #include "runtime/event/misfit.h"
 
+#include "core/hex.h"
 #include "core/json_writer.h"
 #include "runtime/event/event_source.h"
 #include "runtime/event/json_scan.h"
@@ -10,11 +11,10 @@ namespace millrace::runtime {
 namespace {
 
 std::string hashed_id(std::string_view prefix, std::string_view text, std::uint64_t seed) {
-    constexpr char kHex[] = "0123456789abcdef";
     const XXH128_hash_t hash = XXH3_128bits_withSeed(text.data(), text.size(), seed);
     std::string id(prefix);
-    for (int i = 15; i >= 0; --i) id += kHex[hash.high64 >> (4 * i) & 15];
-    for (int i = 15; i >= 0; --i) id += kHex[hash.low64 >> (4 * i) & 15];
+    core::append_hex(id, hash.high64);
+    core::append_hex(id, hash.low64);
     return id;
 }
 

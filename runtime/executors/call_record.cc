@@ -2,6 +2,7 @@
 
 #include "core/json_writer.h"
 #include "core/timestamp.h"
+#include "core/utf8.h"
 
 #include <algorithm>
 
@@ -12,7 +13,7 @@ namespace {
 bool keep_text(std::string_view text, std::string& out) {
     std::size_t bytes = 0;
     while (bytes < text.size()) {
-        const std::size_t next = core::detail::utf8_sequence_bytes(text, bytes);
+        const std::size_t next = core::utf8_sequence_bytes(text, bytes);
         if (next == 0 || bytes + next > CallRecord::kBodyBytesMax) break;
         bytes += next;
     }

@@ -1,6 +1,7 @@
 #include "runtime/executors/command_runner.h"
 
 #include "core/assert.h"
+#include "core/listed.h"
 
 #include <algorithm>
 #include <csignal>
@@ -19,22 +20,9 @@ core::Result<CommandRunner::Options> CommandRunner::read_options(std::string_vie
     auto found = CommandUser::find(user);
     if (!found) return core::fail(std::move(found.error()));
     options.user = *found;
-    while (!allow.empty()) {
-        const std::size_t comma = std::min(allow.find(','), allow.size());
-        std::string_view path = allow.substr(0, comma);
-        allow.remove_prefix(std::min(comma + 1, allow.size()));
-        while (path.starts_with(' ')) path.remove_prefix(1);
-        while (path.ends_with(' ')) path.remove_suffix(1);
-        if (path.empty()) continue;
-        if (!path.starts_with('/')) {
-            return core::fail(core::Error(core::ErrorCode::kValidation,
-                                          "config: executors.command.allow holds \"" +
-                                              std::string(path.substr(0, 128)) +
-                                              "\"; expected absolute paths")
-                                  .in("executors.command.allow"));
-        }
-        options.allow.emplace(path);
-    }
+    auto paths = core::listed_paths(allow, "executors.command.allow");
+    if (!paths) return core::fail(std::move(paths.error()));
+    for (std::string& path : *paths) options.allow.insert(std::move(path));
     return options;
 }
 

@@ -1,6 +1,7 @@
 #include "runtime/executors/command_template.h"
 
 #include "core/json_writer.h"
+#include "core/listed.h"
 #include "runtime/registry/executor_specs.h"
 
 #include <algorithm>
@@ -9,12 +10,6 @@
 
 namespace millrace::runtime {
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-    while (text.starts_with(' ')) text.remove_prefix(1);
-    while (text.ends_with(' ')) text.remove_suffix(1);
-    return text;
-}
 
 tl::unexpected<core::Error> refuse(std::string_view expression, std::string_view why) {
     return core::fail(core::ErrorCode::kValidation,
@@ -106,14 +101,14 @@ std::optional<core::JsonElement> CommandFiller::find(std::string_view path) {
 }
 
 core::Result<std::string> CommandFiller::value_of(std::string_view whole, As as) {
-    const std::string_view expression = trimmed(whole);
+    const std::string_view expression = core::trimmed(whole);
     const std::size_t bar = expression.find('|');
-    const std::string_view path = trimmed(expression.substr(0, bar));
+    const std::string_view path = core::trimmed(expression.substr(0, bar));
     std::optional<std::string> fallback;
     if (bar != std::string_view::npos) {
-        std::string_view rest = trimmed(expression.substr(bar + 1));
+        std::string_view rest = core::trimmed(expression.substr(bar + 1));
         if (!rest.starts_with("default")) return refuse(expression, "expected | default TEXT");
-        rest = trimmed(rest.substr(7));
+        rest = core::trimmed(rest.substr(7));
         if (rest.size() >= 2 && (rest[0] == '"' || rest[0] == '\'') && rest.back() == rest[0])
             rest = rest.substr(1, rest.size() - 2);
         fallback = std::string(rest);

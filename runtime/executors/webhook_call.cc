@@ -1,6 +1,7 @@
 #include "runtime/executors/webhook_call.h"
 
 #include "core/crypto/digest.h"
+#include "core/hex.h"
 #include "core/http_url.h"
 #include "runtime/executors/webhook_answer.h"
 #include "runtime/executors/webhook_signature.h"
@@ -63,12 +64,8 @@ std::string traceparent_of(const OutgoingAttempt& attempt) {
     const std::string_view chain =
         envelope.correlation_id.empty() ? attempt.event->event_id : envelope.correlation_id;
     const auto hex = [](const core::crypto::Digest& digest, std::size_t bytes) {
-        constexpr char kHex[] = "0123456789abcdef";
         std::string out;
-        for (std::size_t i = 0; i < bytes; ++i) {
-            out += kHex[digest[i] >> 4];
-            out += kHex[digest[i] & 15];
-        }
+        core::append_hex(out, std::span(digest).first(bytes));
         return out;
     };
     const std::string span =

@@ -1,5 +1,6 @@
 #include "runtime/identity/cors.h"
 
+#include "core/listed.h"
 #include "io/http_head.h"
 
 #include <algorithm>
@@ -46,24 +47,21 @@ CorsOrigins::CorsOrigins(std::span<const std::string> origins) {
 
 core::Result<CorsOrigins> CorsOrigins::make(std::string_view list) {
     std::vector<std::string> origins;
-    while (!list.empty()) {
-        std::string_view origin = list.substr(0, list.find(','));
-        list.remove_prefix(std::min(list.size(), origin.size() + 1));
-        while (origin.starts_with(' ')) origin.remove_prefix(1);
-        while (origin.ends_with(' ')) origin.remove_suffix(1);
-        if (!is_cors_origin(origin) || origins.size() == kCorsOriginsMax) {
-            return core::fail(
-                core::Error(core::ErrorCode::kValidation,
-                            "http.cors_origins: \"" + std::string(origin.substr(0, 128)) +
-                                "\" is no origin, or there are more than " +
-                                std::to_string(kCorsOriginsMax) +
-                                "; expected https://app.example or http://localhost:5173, in "
-                                "lower case and without a path, or *")
-                    .in("http.cors_origins"));
-        }
+    std::string_view wrong;
+    const bool all = core::each_listed(list, [&](std::string_view origin) {
+        wrong = origin;
+        if (!is_cors_origin(origin) || origins.size() == kCorsOriginsMax) return false;
         origins.emplace_back(origin);
-    }
-    return CorsOrigins(origins);
+        return true;
+    });
+    if (all) return CorsOrigins(origins);
+    return core::fail(core::Error(core::ErrorCode::kValidation,
+                                  "http.cors_origins: \"" + std::string(wrong.substr(0, 128)) +
+                                      "\" is no origin, or there are more than " +
+                                      std::to_string(kCorsOriginsMax) +
+                                      "; expected https://app.example or http://localhost:5173, in "
+                                      "lower case and without a path, or *")
+                          .in("http.cors_origins"));
 }
 
 bool CorsOrigins::names(std::string_view origin) const {

@@ -1,5 +1,6 @@
 #include "runtime/identity/local_policy.h"
 
+#include "core/listed.h"
 #include "io/http_head.h"
 
 #include <algorithm>
@@ -67,22 +68,20 @@ core::Result<HostNames> HostNames::make(std::string_view listen, std::string_vie
         if (!name.empty()) made.names_.push_back(std::move(name));
     };
     add(listen);
-    while (!hosts.empty()) {
-        std::string_view name = hosts.substr(0, hosts.find(','));
-        hosts.remove_prefix(std::min(hosts.size(), name.size() + 1));
-        while (name.starts_with(' ')) name.remove_prefix(1);
-        while (name.ends_with(' ')) name.remove_suffix(1);
-        if (!io::is_host(name)) {
-            return core::fail(
-                core::Error(core::ErrorCode::kValidation,
-                            "http.hosts: " + shown(name) +
-                                " is no host name; expected names with commas between them, as in "
-                                "\"millrace.local,dev.example\"")
-                    .in("http.hosts"));
-        }
+    std::string_view wrong;
+    const bool all = core::each_listed(hosts, [&](std::string_view name) {
+        wrong = name;
+        if (!io::is_host(name)) return false;
         add(name);
-    }
-    return made;
+        return true;
+    });
+    if (all) return made;
+    return core::fail(
+        core::Error(core::ErrorCode::kValidation,
+                    "http.hosts: " + shown(wrong) +
+                        " is no host name; expected names with commas between them, as in "
+                        "\"millrace.local,dev.example\"")
+            .in("http.hosts"));
 }
 
 bool HostNames::knows(std::string_view host) const {

@@ -2,6 +2,8 @@
 
 #include "core/crypto/digest.h"
 #include "core/crypto/random_bits.h"
+#include "core/hex.h"
+#include "core/listed.h"
 #include "io/http_head.h"
 
 #include <algorithm>
@@ -17,13 +19,8 @@ std::string digest_of(std::string_view text) {
 }
 
 std::string make_secret() {
-    constexpr std::string_view kHex = "0123456789abcdef";
     std::string text;
-    for (const char byte : core::crypto::random_bytes(kSecretBytes)) {
-        const auto bits = static_cast<unsigned char>(byte);
-        text += kHex[bits >> 4];
-        text += kHex[bits & 15];
-    }
+    core::append_hex_of(text, core::crypto::random_bytes(kSecretBytes));
     return text;
 }
 
@@ -103,13 +100,14 @@ std::string session_cookie_name(std::string_view host) {
 
 std::string_view find_session_cookie(std::string_view cookies, std::string_view host) {
     const std::string name = session_cookie_name(host) + "=";
-    while (!cookies.empty()) {
-        std::string_view one = cookies.substr(0, cookies.find(';'));
-        cookies.remove_prefix(std::min(cookies.size(), one.size() + 1));
-        while (one.starts_with(' ')) one.remove_prefix(1);
-        if (one.starts_with(name)) return one.substr(name.size());
-    }
-    return {};
+    std::string_view found;
+    const auto look = [&](std::string_view one) {
+        if (!one.starts_with(name)) return true;
+        found = one.substr(name.size());
+        return false;
+    };
+    core::each_listed(cookies, look, ';');
+    return found;
 }
 
 std::string_view find_session(const io::Request& request) {

@@ -5,6 +5,7 @@
 #include "core/json_validate.h"
 #include "core/json_writer.h"
 #include "core/limits.h"
+#include "core/utf8.h"
 #include "io/http_head.h"
 #include "io/http_types.h"
 #include "runtime/event/json_scan.h"
@@ -96,15 +97,6 @@ bool starts_with_object(std::string_view text) {
     return first != std::string_view::npos && text[first] == '{';
 }
 
-bool is_utf8(std::string_view text) {
-    for (std::size_t i = 0; i < text.size();) {
-        const std::size_t bytes = core::detail::utf8_sequence_bytes(text, i);
-        if (bytes == 0) return false;
-        i += bytes;
-    }
-    return true;
-}
-
 core::Status form_payload(Scheme scheme, std::string_view body, std::string& out) {
     constexpr std::size_t kFieldsMax = 1000;
     std::map<std::string, std::vector<std::string>> fields;
@@ -118,7 +110,7 @@ core::Status form_payload(Scheme scheme, std::string_view body, std::string& out
         if (!io::percent_decode(pair.substr(0, mark), io::PlusIsSpace::kYes, name) ||
             (mark != std::string_view::npos &&
              !io::percent_decode(pair.substr(mark + 1), io::PlusIsSpace::kYes, value)) ||
-            !is_utf8(name) || !is_utf8(value) || ++count > kFieldsMax)
+            !core::is_utf8(name) || !core::is_utf8(value) || ++count > kFieldsMax)
             return core::fail(core::Error(core::ErrorCode::kValidation,
                                           "body: the form can't be read: a broken %-escape, bytes "
                                           "that are no UTF-8, or more than 1000 fields"));
@@ -158,7 +150,7 @@ std::string pattern_of(const EventForm& form, const std::string& kind) {
 
 // An eventId of any length, as one that is short enough.
 std::string short_id(std::string id) {
-    if (!is_utf8(id)) return {};
+    if (!core::is_utf8(id)) return {};
     if (id.size() <= core::kEventIdBytesMax) return id;
     std::string out = "sha256:";
     const auto digest = core::crypto::sha256(id);
@@ -175,7 +167,7 @@ void write_envelope(const EventForm& form, const Incoming& request, std::string_
     json.field("type", "external").field("id", form.source_id).end_object();
     json.key("x-webhook").begin_object().field("scheme", scheme_text(form.scheme));
     json.field("kind", out.kind).field_or_null("deliveryId", out.id);
-    if (!request.content_type.empty() && is_utf8(request.content_type))
+    if (!request.content_type.empty() && core::is_utf8(request.content_type))
         json.field("contentType", request.content_type.substr(0, 128));
     json.end_object().key("payload");
     if (payload.data() >= request.body.data() &&
@@ -220,7 +212,7 @@ core::Status payload_of(Scheme scheme, const Incoming& request, std::string& sto
             return {};
         }
         json.begin_object().raw_field("data", body).end_object();
-    } else if (is_utf8(body)) {
+    } else if (core::is_utf8(body)) {
         json.begin_object().field("data", body).end_object();
     } else {
         std::string digits;

@@ -4,9 +4,10 @@
 #include "core/crypto/constant_time.h"
 #include "core/crypto/digest.h"
 #include "core/crypto/secret_bytes.h"
+#include "core/hex.h"
+#include "core/listed.h"
 #include "io/http_head.h"
 
-#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -40,23 +41,6 @@ const HmacForm& form_of(const SignatureRules& rules) {
     }
 }
 
-std::string_view trim(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
-}
-
-// Calls visit with each piece between separators; false when visit says so.
-template <typename Visit>
-bool split(std::string_view text, char separator, Visit&& visit) {
-    for (;;) {
-        const std::size_t end = text.find(separator);
-        if (!visit(trim(text.substr(0, end)))) return false;
-        if (end == std::string_view::npos) return true;
-        text.remove_prefix(end + 1);
-    }
-}
-
 bool add(Claims& claims, std::string_view signature) {
     if (signature.empty() || claims.signature_count == kSignaturesMax) return false;
     claims.signatures[claims.signature_count++] = signature;
@@ -66,7 +50,7 @@ bool add(Claims& claims, std::string_view signature) {
 // "t=1492774577,v1=5257a8...,v0=...": one t, any number of v1; others are passed over.
 bool read_stripe(std::string_view value, Claims& out) {
     bool times = true;
-    const bool read = split(value, ',', [&](std::string_view item) {
+    const bool read = core::each_listed(value, [&](std::string_view item) {
         if (item.starts_with("t=")) {
             times = times && out.timestamp.empty();
             out.timestamp = item.substr(2);
@@ -80,28 +64,21 @@ bool read_stripe(std::string_view value, Claims& out) {
 
 // "v1,K5oZ... v1a,hnO3...": versions that are not understood are passed over.
 bool read_standard(std::string_view value, Claims& out) {
-    return split(value, ' ', [&](std::string_view item) {
+    const auto take = [&](std::string_view item) {
         if (item.starts_with("v1a,")) {
             if (item.size() == 4 || out.v1a_count == kSignaturesMax) return false;
             out.v1a[out.v1a_count++] = item.substr(4);
             return true;
         }
         return !item.starts_with("v1,") || add(out, item.substr(3));
-    });
-}
-
-void append_hex(std::string& out, const core::crypto::Digest& digest) {
-    constexpr char kDigits[] = "0123456789abcdef";
-    for (const std::uint8_t byte : digest) {
-        out += kDigits[byte >> 4];
-        out += kDigits[byte & 15];
-    }
+    };
+    return core::each_listed(value, take, ' ');
 }
 
 std::string encoded(const core::crypto::Digest& digest, Encoding encoding) {
     std::string out;
     if (encoding == Encoding::kHex)
-        append_hex(out, digest);
+        core::append_hex(out, digest);
     else
         core::append_base64(out, {reinterpret_cast<const char*>(digest.data()), digest.size()});
     return out;
@@ -189,11 +166,12 @@ bool parse_fact_place(std::string_view text, FactPlace& out) {
         out.header = text.substr(kHeader.size());
         return !out.header.empty() && out.header.size() <= kHeaderNameBytesMax;
     }
-    if (!text.starts_with("$.")) return false;
-    return split(text.substr(2), '.', [&](std::string_view name) {
+    if (!text.starts_with("$.") || text.ends_with('.')) return false;
+    const auto take = [&](std::string_view name) {
         out.path.emplace_back(name);
         return !name.empty() && out.path.size() <= 8;
-    });
+    };
+    return core::each_listed(text.substr(2), take, '.');
 }
 
 std::string_view header_once(std::span<const io::HeaderField> headers, std::string_view name,

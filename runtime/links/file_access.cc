@@ -1,10 +1,13 @@
 #include "runtime/links/file_access.h"
 
+#include "core/listed.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -33,22 +36,11 @@ void OwnedFd::close() {
 
 core::Result<FileAccess> FileAccess::make(std::string_view allow) {
     FileAccess out;
-    while (!allow.empty()) {
-        const std::size_t comma = std::min(allow.find(','), allow.size());
-        std::string_view path = allow.substr(0, comma);
-        allow.remove_prefix(std::min(comma + 1, allow.size()));
-        while (path.starts_with(' ')) path.remove_prefix(1);
-        while (path.ends_with(' ')) path.remove_suffix(1);
-        if (path.empty()) continue;
-        if (!path.starts_with('/') || out.folders_.size() == kFoldersMax) {
-            return core::fail(core::Error(core::ErrorCode::kValidation,
-                                          "config: links.file_allow holds \"" +
-                                              std::string(path.substr(0, 128)) +
-                                              "\"; expected absolute folders, 1000 at most")
-                                  .in("links.file_allow"));
-        }
-        while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-        out.folders_.emplace_back(path);
+    auto folders = core::listed_paths(allow, "links.file_allow");
+    if (!folders) return core::fail(std::move(folders.error()));
+    out.folders_ = std::move(*folders);
+    for (std::string& folder : out.folders_) {
+        while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
     }
     return out;
 }

@@ -1,7 +1,7 @@
 // What: which files links may read and append to: those in folders that the settings list, as the
 //       file system has them after all its links are followed.
 // Threads: immutable after make(); opening is system calls. Lifetime: value.
-// Limits: kFoldersMax folders. Failure: make() names the entry that is no absolute path; open says
+// Limits: core::kListedPathsMax folders. Failure: make() names the entry that is no absolute path; open says
 //       why not, as a text.
 #pragma once
 
@@ -43,8 +43,6 @@ private:
 
 class FileAccess {
 public:
-    static constexpr std::size_t kFoldersMax = 1'000;
-
     FileAccess() = default;
     // Folders with commas between them (links.file_allow).
     static core::Result<FileAccess> make(std::string_view allow);

@@ -5,6 +5,7 @@
 #include "core/json_validate.h"
 #include "core/json_writer.h"
 #include "core/timestamp.h"
+#include "core/utf8.h"
 #include "runtime/event/misfit.h"
 #include "runtime/event/tenant_names.h"
 #include "runtime/identity/security_events.h"
@@ -19,10 +20,6 @@ namespace {
 void append_source(core::JsonWriter& json, const Link& link) {
     json.key("source").begin_object().field("type", "integration").field("id", link.id);
     json.end_object();
-}
-
-bool is_utf8_text(std::string_view text) {
-    return simdjson::validate_utf8(text.data(), text.size());
 }
 
 }  // namespace
@@ -85,7 +82,7 @@ core::Status LinkEvents::make_event(const Link& link, const SourceBatch::Entry& 
                               " bytes; the limit of an event is " +
                               std::to_string(event_bytes_max_));
     }
-    if (link.config.format == LinkFormat::kText && !is_utf8_text(entry.text))
+    if (link.config.format == LinkFormat::kText && !core::is_utf8(entry.text))
         return core::fail(core::ErrorCode::kValidation, "is no UTF-8");
     // It is read by itself first: only what is one value may stand inside an event.
     if (link.config.format == LinkFormat::kEnvelope) {
@@ -118,7 +115,7 @@ void LinkEvents::make_letter(const Link& link, const SourceBatch::Entry& entry,
     json.key("x-link").begin_object().field("id", link.id).field("bytes", entry.whole_bytes);
     json.field("base64", core::encode_base64(kept));
     // For whoever looks at it; escapes may make six bytes of one.
-    if (kept.size() <= event_bytes_max_ / 16 && is_utf8_text(kept)) json.field("text", kept);
+    if (kept.size() <= event_bytes_max_ / 16 && core::is_utf8(kept)) json.field("text", kept);
     json.end_object().end_object().end_object().end_object();
 }
 

@@ -2,8 +2,7 @@
 
 #include "core/json_reader.h"
 #include "core/json_writer.h"
-
-#include <simdjson.h>
+#include "core/utf8.h"
 
 #include <charconv>
 
@@ -29,10 +28,6 @@ bool read_first_entry(RedisReading& reply, std::optional<StreamId>& out) {
     return out.has_value();
 }
 
-bool is_utf8_field(std::string_view text) {
-    return simdjson::validate_utf8(text.data(), text.size());
-}
-
 // What the link wants of an entry: one field's value, or all of them as a JSON object.
 bool read_fields(RedisReading& reply, const LinkConfig& config, std::string& all,
                  std::string_view& text) {
@@ -51,7 +46,7 @@ bool read_fields(RedisReading& reply, const LinkConfig& config, std::string& all
         std::string_view name, value;
         if (!reply.text(name) || !reply.text(value)) return false;
         if (whole) {
-            good &= is_utf8_field(name) && is_utf8_field(value);
+            good &= core::is_utf8(name) && core::is_utf8(value);
             json.field(name, value);
         } else if (name == config.field) {
             text = value;

@@ -1,8 +1,10 @@
 // sdk.log, print, sdk.time, sdk.crypto.
 #include "core/base64.h"
 #include "core/crypto/digest.h"
+#include "core/hex.h"
 #include "core/json_writer.h"
 #include "core/timestamp.h"
+#include "core/utf8.h"
 #include "runtime/lua/lua_vm_state.h"
 
 #include <cmath>
@@ -36,7 +38,7 @@ bool make_presentable(std::string& text, std::string& scratch, std::size_t bytes
     if (simdjson::validate_utf8(text.data(), text.size())) return whole;
     scratch.clear();
     for (std::size_t i = 0; i < text.size();) {
-        const std::size_t bytes = core::detail::utf8_sequence_bytes(text, i);
+        const std::size_t bytes = core::utf8_sequence_bytes(text, i);
         if (bytes == 0) {
             scratch += "\xEF\xBF\xBD";
             ++i;
@@ -126,12 +128,8 @@ int time_parse(lua_State* L) {
 }
 
 void push_hex(lua_State* L, const std::uint8_t* bytes, std::size_t count, std::string& scratch) {
-    constexpr char kHex[] = "0123456789abcdef";
     scratch.clear();
-    for (std::size_t i = 0; i < count; ++i) {
-        scratch += kHex[bytes[i] >> 4];
-        scratch += kHex[bytes[i] & 15];
-    }
+    core::append_hex(scratch, {bytes, count});
     push_string(L, scratch);
 }
 
@@ -158,20 +156,13 @@ int crypto_hex(lua_State* L) {
     return 1;
 }
 
-int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
 int crypto_unhex(lua_State* L) {
     const std::string_view text = check_string(L, 1);
     std::string& out = vm_of(L).text;
     out.clear();
     for (std::size_t i = 0; i < text.size(); i += 2) {
-        const int high = hex_digit(text[i]);
-        const int low = i + 1 < text.size() ? hex_digit(text[i + 1]) : -1;
+        const int high = core::hex_digit(text[i]);
+        const int low = i + 1 < text.size() ? core::hex_digit(text[i + 1]) : -1;
         if (high < 0 || low < 0) return luaL_error(L, "crypto.unhex: not hexadecimal");
         out += static_cast<char>(high * 16 + low);
     }
@@ -213,13 +204,12 @@ int crypto_uuid(lua_State* L) {
     std::memcpy(bytes, halves, sizeof bytes);
     bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0f) | 0x40);
     bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3f) | 0x80);
-    constexpr char kHex[] = "0123456789abcdef";
     char text[36];
     std::size_t at = 0;
     for (std::size_t i = 0; i < 16; ++i) {
         if (i == 4 || i == 6 || i == 8 || i == 10) text[at++] = '-';
-        text[at++] = kHex[bytes[i] >> 4];
-        text[at++] = kHex[bytes[i] & 15];
+        text[at++] = core::kHexDigits[bytes[i] >> 4];
+        text[at++] = core::kHexDigits[bytes[i] & 15];
     }
     lua_pushlstring(L, text, sizeof text);
     return 1;

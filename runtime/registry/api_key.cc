@@ -1,6 +1,7 @@
 #include "runtime/registry/api_key.h"
 
 #include "core/crypto/random_bits.h"
+#include "core/hex.h"
 #include "core/timestamp.h"
 #include "io/tls/certificate_names.h"
 #include "matcher/filter/cidr.h"
@@ -19,25 +20,21 @@ namespace {
 using core::crypto::Digest;
 using identity::ScopeSet;
 
-constexpr std::string_view kHexDigits = "0123456789abcdef";
 // Made by the server, shown, and read over in what comes back.
 constexpr std::array<std::string_view, 4> kShownMembers = {"prefix", "last4", "lastUsedAt",
                                                            "lastUsedIp"};
 
 std::string to_hex(const Digest& digest) {
     std::string text;
-    for (const std::uint8_t byte : digest) {
-        text += kHexDigits[byte >> 4];
-        text += kHexDigits[byte & 15u];
-    }
+    core::append_hex(text, digest);
     return text;
 }
 
 bool from_hex(std::string_view text, Digest& out) {
     if (text.size() != out.size() * 2) return false;
     for (std::size_t i = 0; i < text.size(); ++i) {
-        const std::size_t digit = kHexDigits.find(text[i]);
-        if (digit == std::string_view::npos) return false;
+        const int digit = core::hex_digit(text[i]);
+        if (digit < 0) return false;
         out[i / 2] = static_cast<std::uint8_t>(out[i / 2] << 4 | digit);
     }
     return true;

@@ -1,5 +1,6 @@
 #include "runtime/registry/document_body.h"
 
+#include "core/listed.h"
 #include "core/made_id.h"
 #include "core/timestamp.h"
 
@@ -29,14 +30,8 @@ void append_member(std::string& object, std::string_view name, std::string_view 
     object.append(":").append(value);
 }
 
-// The next of the tags of an If-Match header, without quotes and without what marks a weak one.
-std::string_view take_tag(std::string_view& rest) {
-    constexpr std::string_view kBlanks = " \t";
-    std::string_view tag = rest.substr(0, rest.find(','));
-    rest.remove_prefix(std::min(rest.size(), tag.size() + 1));
-    const std::size_t begin = tag.find_first_not_of(kBlanks);
-    if (begin == std::string_view::npos) return {};
-    tag = tag.substr(begin, tag.find_last_not_of(kBlanks) - begin + 1);
+// One of the tags of an If-Match header, without quotes and without what marks a weak one.
+std::string_view bare_tag(std::string_view tag) {
     if (tag.starts_with("W/")) tag.remove_prefix(2);
     if (tag.size() >= 2 && tag.front() == '"' && tag.back() == '"')
         tag = tag.substr(1, tag.size() - 2);
@@ -121,10 +116,11 @@ core::Result<std::string> merge_document(std::string_view shown, std::string_vie
 
 core::Status check_precondition(std::string_view if_match, std::string_view etag) {
     if (if_match.empty()) return {};
-    while (!if_match.empty()) {
-        const std::string_view tag = take_tag(if_match);
-        if (tag == "*" || tag == etag) return {};
-    }
+    const bool none_fits = core::each_listed(if_match, [&](std::string_view listed) {
+        const std::string_view tag = bare_tag(listed);
+        return tag != "*" && tag != etag;
+    });
+    if (!none_fits) return {};
     return core::fail(core::Error(core::ErrorCode::kConflict,
                                   "If-Match: the document has changed since; it is \"" +
                                       std::string(etag) +

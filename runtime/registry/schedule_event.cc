@@ -2,6 +2,7 @@
 
 #include "core/buffer.h"
 #include "core/event_parser.h"
+#include "core/hex.h"
 #include "core/json_writer.h"
 #include "core/timestamp.h"
 #include "runtime/event/json_scan.h"
@@ -34,11 +35,9 @@ std::string schedule_event_id(const Schedule& schedule, const ScheduleRun& run) 
     const std::array<std::uint64_t, 4> parts = {schedule.tenant.value, schedule.number.value,
                                                 static_cast<std::uint64_t>(run.due_us), run.serial};
     const XXH128_hash_t hash = XXH3_128bits(parts.data(), sizeof parts);
-    constexpr char kHex[] = "0123456789abcdef";
     std::string id = "sd_";
-    for (const std::uint64_t half : {hash.high64, hash.low64}) {
-        for (unsigned shift = 64; shift > 0; shift -= 4) id += kHex[half >> (shift - 4) & 15];
-    }
+    core::append_hex(id, hash.high64);
+    core::append_hex(id, hash.low64);
     return id;
 }
 

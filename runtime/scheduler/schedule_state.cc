@@ -1,5 +1,6 @@
 #include "runtime/scheduler/schedule_state.h"
 
+#include "core/hex.h"
 #include "core/json_writer.h"
 #include "core/timestamp.h"
 #include "runtime/event/json_scan.h"
@@ -11,23 +12,18 @@
 namespace millrace::runtime {
 namespace {
 
-void append_hex(std::string& out, std::uint64_t value, unsigned digits) {
-    constexpr char kHex[] = "0123456789abcdef";
-    while (digits-- > 0) out += kHex[value >> (4 * digits) & 15];
-}
-
 std::string state_id(core::TenantId tenant, std::uint32_t number) {
     std::string id;
-    append_hex(id, tenant.value, 8);
+    core::append_hex(id, tenant.value, 8);
     id += '/';
-    append_hex(id, number, 8);
+    core::append_hex(id, number, 8);
     return id;
 }
 
 // The newest first: the number counts down.
 std::string ledger_id(const ScheduleState& state, std::uint64_t entry) {
     std::string id = ledger_prefix(state.tenant, state.number);
-    append_hex(id, ~entry, 16);
+    core::append_hex(id, ~entry, 16);
     return id;
 }
 

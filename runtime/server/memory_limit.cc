@@ -1,5 +1,7 @@
 #include "runtime/server/memory_limit.h"
 
+#include "core/listed.h"
+
 #include <algorithm>
 #include <charconv>
 #include <fstream>
@@ -49,12 +51,7 @@ std::uint64_t least_along(const std::string& mount, std::string path, const char
 
 // "4:cpu,memory:/a/b" names the controller.
 bool names_memory(std::string_view controllers) {
-    while (!controllers.empty()) {
-        const std::size_t comma = std::min(controllers.find(','), controllers.size());
-        if (controllers.substr(0, comma) == "memory") return true;
-        controllers.remove_prefix(std::min(comma + 1, controllers.size()));
-    }
-    return false;
+    return !core::each_listed(controllers, [](std::string_view one) { return one != "memory"; });
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "core/json_validate.h"
 #include "core/json_writer.h"
+#include "core/listed.h"
 
 #include <charconv>
 #include <utility>
@@ -11,13 +12,6 @@ namespace {
 
 tl::unexpected<core::Error> refuse(std::string text) {
     return core::fail(core::ErrorCode::kValidation, std::move(text));
-}
-
-std::string_view trimmed(std::string_view text) {
-    constexpr std::string_view kBlanks = " \t\r\n";
-    const std::size_t begin = text.find_first_not_of(kBlanks);
-    if (begin == std::string_view::npos) return {};
-    return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
 }
 
 bool is_name_byte(char c) {
@@ -81,10 +75,10 @@ core::Result<std::string> parse_default(std::string_view text) {
                       "\" is no filter; the one there is: default VALUE");
     }
     text.remove_prefix(7);
-    text = trimmed(text);
-    if (text.starts_with(':')) text = trimmed(text.substr(1));
+    text = core::trimmed(text);
+    if (text.starts_with(':')) text = core::trimmed(text.substr(1));
     if (text.size() >= 2 && text.front() == '(' && text.back() == ')')
-        text = trimmed(text.substr(1, text.size() - 2));
+        text = core::trimmed(text.substr(1, text.size() - 2));
     std::string json;
     if (text.size() >= 2 && text.front() == '\'' && text.back() == '\'') {
         core::append_json_string(json, text.substr(1, text.size() - 2));
@@ -124,7 +118,7 @@ core::Status split(std::string_view text, Text&& plain, Filled&& filled) {
                 core::Error(core::ErrorCode::kValidation, "a template is not closed with }}")
                     .at(static_cast<std::int64_t>(begin)));
         }
-        const std::string_view inner = trimmed(text.substr(begin + 2, end - begin - 2));
+        const std::string_view inner = core::trimmed(text.substr(begin + 2, end - begin - 2));
         auto parsed = parse_template(inner);
         if (!parsed) {
             parsed.error().message =
@@ -157,9 +151,9 @@ void append_as_text(std::string& out, const std::string& json) {
 }
 
 core::Status fill_string(std::string_view text, Scope& scope, std::string& out) {
-    const std::string_view whole = trimmed(text);
+    const std::string_view whole = core::trimmed(text);
     if (whole.starts_with("{{") && find_end(whole, 2) == whole.size() - 2) {
-        auto parsed = parse_template(trimmed(whole.substr(2, whole.size() - 4)));
+        auto parsed = parse_template(core::trimmed(whole.substr(2, whole.size() - 4)));
         if (!parsed) return core::fail(std::move(parsed.error()));
         auto value = value_of(*parsed, scope);
         if (!value) return core::fail(std::move(value.error()));
@@ -213,11 +207,11 @@ core::Status fill(core::JsonElement value, Scope& scope, std::string& out) {
 core::Result<Template> parse_template(std::string_view text) {
     Template out;
     const std::size_t bar = text.find('|');
-    auto path = parse_path(trimmed(text.substr(0, bar)));
+    auto path = parse_path(core::trimmed(text.substr(0, bar)));
     if (!path) return core::fail(std::move(path.error()));
     out.path = std::move(*path);
     if (bar == std::string_view::npos) return out;
-    auto otherwise = parse_default(trimmed(text.substr(bar + 1)));
+    auto otherwise = parse_default(core::trimmed(text.substr(bar + 1)));
     if (!otherwise) return core::fail(std::move(otherwise.error()));
     out.otherwise = std::move(*otherwise);
     return out;

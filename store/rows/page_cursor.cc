@@ -1,19 +1,10 @@
 #include "store/rows/page_cursor.h"
 
+#include "core/hex.h"
+
 #include <charconv>
 
 namespace millrace::store {
-namespace {
-
-constexpr char kHex[] = "0123456789abcdef";
-
-int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return -1;
-}
-
-}  // namespace
 
 std::string encode_cursor_numbers(char kind, const std::vector<std::uint64_t>& numbers) {
     std::string out(1, kind);
@@ -44,10 +35,7 @@ bool decode_cursor_numbers(char kind, std::string_view text, std::vector<std::ui
 
 std::string encode_cursor_key(std::string_view key) {
     std::string out = "k";
-    for (const char c : key) {
-        out.push_back(kHex[static_cast<unsigned char>(c) >> 4]);
-        out.push_back(kHex[static_cast<unsigned char>(c) & 15u]);
-    }
+    core::append_hex_of(out, key);
     return out;
 }
 
@@ -55,8 +43,8 @@ bool decode_cursor_key(std::string_view text, std::string& key) {
     key.clear();
     if (text.empty() || text.front() != 'k' || text.size() % 2 == 0) return false;
     for (std::size_t i = 1; i < text.size(); i += 2) {
-        const int high = hex_digit(text[i]);
-        const int low = hex_digit(text[i + 1]);
+        const int high = core::hex_digit(text[i]);
+        const int low = core::hex_digit(text[i + 1]);
         if (high < 0 || low < 0) return false;
         key.push_back(static_cast<char>(high * 16 + low));
     }
