@@ -17,8 +17,8 @@ namespace {
 using core::JsonObject;
 using core::Presence;
 
-constexpr std::array<std::string_view, 1> kReplacedWhole = {"executor"};
-constexpr std::string_view kMethods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+constexpr std::array<std::string_view, 1> kActionReplacedWhole = {"executor"};
+constexpr std::string_view kActionMethods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
 // What sdk.NAME is already.
 constexpr std::string_view kTaken[] = {"actions", "cache", "crypto", "db",      "events", "http",
                                        "json",    "kv",    "log",    "secrets", "sleep",  "time"};
@@ -100,7 +100,8 @@ void read_http(JsonObject& in, Action& out) {
         if (const std::string wrong = wrong_url(spec->url); !wrong.empty()) in.refuse("url", wrong);
     }
     if (in.text("method", spec->method)) {
-        if (std::find(std::begin(kMethods), std::end(kMethods), spec->method) == std::end(kMethods))
+        if (std::find(std::begin(kActionMethods), std::end(kActionMethods), spec->method) ==
+            std::end(kActionMethods))
             in.refuse("method", "is none of GET, POST, PUT, PATCH, DELETE");
     }
     read_headers(in, spec->headers);
@@ -202,12 +203,12 @@ void read_row(JsonObject& row, Action& out) {
     out.executor = shown_http(*out.http);
 }
 
-constexpr DocumentKind<Action> kKind = {
+constexpr DocumentKind<Action> kActionKind = {
     .name = "action",
     .id_prefix = "act_",
     .documents_max = kActionsMax,
     .made_id = MadeId::kName,
-    .replaced_whole = kReplacedWhole,
+    .replaced_whole = kActionReplacedWhole,
     .read = read,
     .show = show,
     .carry =
@@ -225,7 +226,7 @@ constexpr DocumentKind<Action> kKind = {
 
 template <>
 const DocumentKind<Action>& document_kind<Action>() {
-    return kKind;
+    return kActionKind;
 }
 
 }  // namespace millrace::runtime

@@ -203,7 +203,7 @@ void read_row(core::JsonObject& row, ApiKey& out) {
     out.holder = std::make_shared<identity::KeyHolder>();
 }
 
-constexpr DocumentKind<ApiKey> kKind = {
+constexpr DocumentKind<ApiKey> kApiKeyKind = {
     .name = "key",
     .id_prefix = "key_",
     .documents_max = kKeysMax,
@@ -235,7 +235,7 @@ void take_key_text(ApiKey& key, std::string_view text) {
 
 template <>
 const DocumentKind<ApiKey>& document_kind<ApiKey>() {
-    return kKind;
+    return kApiKeyKind;
 }
 
 }  // namespace millrace::runtime

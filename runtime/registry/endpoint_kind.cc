@@ -20,8 +20,8 @@ constexpr std::array<std::pair<std::string_view, EndpointAuth>, 3> kAuths = {
     {{"required", EndpointAuth::kRequired},
      {"optional", EndpointAuth::kOptional},
      {"none", EndpointAuth::kNone}}};
-constexpr std::string_view kMethods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
-constexpr std::array<std::string_view, 1> kReplacedWhole = {"cors"};
+constexpr std::string_view kEndpointMethods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+constexpr std::array<std::string_view, 1> kEndpointReplacedWhole = {"cors"};
 
 // Calls visit(segment) for each; an empty route has none.
 template <typename Visit>
@@ -44,7 +44,8 @@ void read_method(JsonObject& in, Endpoint& out) {
     std::string method;
     if (!in.text("method", method)) return;
     for (char& c : method) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-    if (std::find(std::begin(kMethods), std::end(kMethods), method) == std::end(kMethods))
+    if (std::find(std::begin(kEndpointMethods), std::end(kEndpointMethods), method) ==
+        std::end(kEndpointMethods))
         return in.refuse("method", "is none of GET, POST, PUT, PATCH, DELETE");
     out.method = std::move(method);
 }
@@ -150,11 +151,11 @@ void references(const Endpoint& endpoint, const VisitReference& visit) {
     visit({"script", endpoint.script_id, "scriptId", endpoint.script.value});
 }
 
-constexpr DocumentKind<Endpoint> kKind = {
+constexpr DocumentKind<Endpoint> kEndpointKind = {
     .name = "endpoint",
     .id_prefix = "ep_",
     .documents_max = kEndpointsMax,
-    .replaced_whole = kReplacedWhole,
+    .replaced_whole = kEndpointReplacedWhole,
     .read = read,
     .show = show,
     .references = references,
@@ -179,7 +180,7 @@ std::string route_shape(std::string_view route) {
 
 template <>
 const DocumentKind<Endpoint>& document_kind<Endpoint>() {
-    return kKind;
+    return kEndpointKind;
 }
 
 }  // namespace millrace::runtime

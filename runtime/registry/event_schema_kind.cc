@@ -33,7 +33,8 @@ constexpr std::array<std::pair<std::string_view, Compatibility>, 4> kCompatibili
      {"full", Compatibility::kFull},
      {"none", Compatibility::kNone}}};
 
-constexpr std::array<std::string_view, 3> kReplacedWhole = {"schema", "rules", "references"};
+constexpr std::array<std::string_view, 3> kEventSchemaReplacedWhole = {"schema", "rules",
+                                                                       "references"};
 constexpr std::string_view kUriPrefix = "millrace:";
 constexpr std::string_view kUriFolder = "/v2/schemas/";
 
@@ -186,13 +187,13 @@ void link(const DocumentReference& found, EventSchema& next) {
     }
 }
 
-constexpr DocumentKind<EventSchema> kKind = {
+constexpr DocumentKind<EventSchema> kEventSchemaKind = {
     .name = "schema",
     .id_prefix = "sch_",
     .documents_max = kSchemasMax,
     .versions_kept = kSchemaVersionsMax,
     .made_id = MadeId::kRandom,
-    .replaced_whole = kReplacedWhole,
+    .replaced_whole = kEventSchemaReplacedWhole,
     .read = read,
     .show = show,
     .settle = settle,
@@ -304,7 +305,7 @@ core::Status read_schema_rules(const core::JsonElement& list,
 
 template <>
 const DocumentKind<EventSchema>& document_kind<EventSchema>() {
-    return kKind;
+    return kEventSchemaKind;
 }
 
 }  // namespace millrace::runtime

@@ -66,7 +66,7 @@ void references(const Hook& hook, const VisitReference& visit) {
     visit({"script", hook.script_id, "scriptId", hook.script.value});
 }
 
-constexpr DocumentKind<Hook> kKind = {
+constexpr DocumentKind<Hook> kHookKind = {
     .name = "hook",
     .id_prefix = "hk_",
     .documents_max = kHooksMax,
@@ -100,7 +100,7 @@ std::string hook_subscription_body(const Hook& hook) {
 
 template <>
 const DocumentKind<Hook>& document_kind<Hook>() {
-    return kKind;
+    return kHookKind;
 }
 
 }  // namespace millrace::runtime

@@ -18,7 +18,7 @@ namespace {
 using core::JsonObject;
 
 // A patch gives the whole of these.
-constexpr std::array<std::string_view, 2> kReplacedWhole = {"event", "executor"};
+constexpr std::array<std::string_view, 2> kScheduleReplacedWhole = {"event", "executor"};
 
 core::Status invalid(std::string_view member, std::string_view what) {
     return core::fail(
@@ -226,12 +226,12 @@ void references(const Schedule& schedule, const VisitReference& visit) {
         visit(workflow_reference(schedule.workflow_id, schedule.workflow, schedule.script));
 }
 
-constexpr DocumentKind<Schedule> kKind = {
+constexpr DocumentKind<Schedule> kScheduleKind = {
     .name = "schedule",
     .id_prefix = "sch_",
     .documents_max = kSchedulesMax,
     .quota = identity::Quota::kSchedules,
-    .replaced_whole = kReplacedWhole,
+    .replaced_whole = kScheduleReplacedWhole,
     .read = read,
     .show = show,
     .carry = [](const Schedule& old, Schedule& next) { next.not_before_us = old.not_before_us; },
@@ -289,7 +289,7 @@ std::string schedule_subscription_body(const Schedule& schedule) {
 
 template <>
 const DocumentKind<Schedule>& document_kind<Schedule>() {
-    return kKind;
+    return kScheduleKind;
 }
 
 }  // namespace millrace::runtime

@@ -134,7 +134,7 @@ std::string write(const Script& script, bool whole) {
 std::string show(const Script& script) { return write(script, true); }
 std::string audit(const Script& script) { return write(script, false); }
 
-constexpr DocumentKind<Script> kKind = {
+constexpr DocumentKind<Script> kScriptKind = {
     .name = "script",
     .id_prefix = "scr_",
     .documents_max = kScriptsMax,
@@ -164,7 +164,7 @@ std::string_view script_type_text(ScriptType type) {
 
 template <>
 const DocumentKind<Script>& document_kind<Script>() {
-    return kKind;
+    return kScriptKind;
 }
 
 }  // namespace millrace::runtime

@@ -31,7 +31,7 @@ std::string show(const Secret& secret) {
 constexpr core::TextRules kAnyValue{.presence = core::Presence::kRequired,
                                     .bytes_max = kSecretValueBytesMax};
 
-constexpr DocumentKind<Secret> kKind = {
+constexpr DocumentKind<Secret> kSecretKind = {
     .name = "secret",
     .id_prefix = "sec_",
     .documents_max = kSecretsMax,
@@ -49,7 +49,7 @@ constexpr DocumentKind<Secret> kKind = {
 
 template <>
 const DocumentKind<Secret>& document_kind<Secret>() {
-    return kKind;
+    return kSecretKind;
 }
 
 }  // namespace millrace::runtime

@@ -18,7 +18,7 @@ using core::Presence;
 using inbound::Scheme;
 
 constexpr std::string_view kMask = "****";
-constexpr std::array<std::string_view, 1> kReplacedWhole = {"hmac"};
+constexpr std::array<std::string_view, 1> kSourceReplacedWhole = {"hmac"};
 
 // A secret as it was shown stands for the one that is held: a source that was read, changed and
 // sent back keeps it.
@@ -193,12 +193,12 @@ void references(const Source& source, const VisitReference& visit) {
                source.transform_script.value});
 }
 
-constexpr DocumentKind<Source> kKind = {
+constexpr DocumentKind<Source> kSourceKind = {
     .name = "source",
     .id_prefix = "src_",
     .documents_max = kSourcesMax,  // as it is shown: secrets masked
     .made_id = MadeId::kName,
-    .replaced_whole = kReplacedWhole,
+    .replaced_whole = kSourceReplacedWhole,
     .read = read,
     .show = show,
     .carry =
@@ -224,7 +224,7 @@ std::string masked_secret(std::string_view secret) {
 
 template <>
 const DocumentKind<Source>& document_kind<Source>() {
-    return kKind;
+    return kSourceKind;
 }
 
 }  // namespace millrace::runtime

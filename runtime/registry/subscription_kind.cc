@@ -31,7 +31,7 @@ constexpr std::array<std::pair<std::string_view, RetrySchedule>, 2> kSchedules =
 constexpr std::string_view kTransformMember = "executor.transformScriptId";
 
 // A patch can not know what of an old filter stays in force: it gives a new one.
-constexpr std::array<std::string_view, 1> kReplacedWhole = {"filters"};
+constexpr std::array<std::string_view, 1> kSubscriptionReplacedWhole = {"filters"};
 
 // Whoever says how long the delays are does not mean the schedule of the standard.
 bool read_retry(JsonObject& in, RetryPolicy& policy) {
@@ -289,12 +289,12 @@ void link(const DocumentReference& found, Subscription& next) {
         ScriptNumber(found.number);
 }
 
-constexpr DocumentKind<Subscription> kKind = {
+constexpr DocumentKind<Subscription> kSubscriptionKind = {
     .name = "subscription",
     .id_prefix = "sub_",
     .documents_max = kSubscriptionsMax,
     .quota = identity::Quota::kSubscriptions,
-    .replaced_whole = kReplacedWhole,
+    .replaced_whole = kSubscriptionReplacedWhole,
     .read = read,
     .show = [](const Subscription& subscription) { return subscription.document; },
     .carry = [](const Subscription& old,
@@ -317,7 +317,7 @@ std::string_view executor_type_text(ExecutorType type) {
 
 template <>
 const DocumentKind<Subscription>& document_kind<Subscription>() {
-    return kKind;
+    return kSubscriptionKind;
 }
 
 }  // namespace millrace::runtime

@@ -42,7 +42,7 @@ core::Status settle(const Tenant* old, const ChangeContext&, Tenant& next) {
     return {};
 }
 
-constexpr DocumentKind<Tenant> kKind = {
+constexpr DocumentKind<Tenant> kTenantKind = {
     .name = "tenant",
     .id_prefix = "ten_",
     .documents_max = kTenantsMax,
@@ -58,7 +58,7 @@ constexpr DocumentKind<Tenant> kKind = {
 
 template <>
 const DocumentKind<Tenant>& document_kind<Tenant>() {
-    return kKind;
+    return kTenantKind;
 }
 
 }  // namespace millrace::runtime

@@ -20,11 +20,11 @@ namespace {
 // What courier and breakers know a workflow's action by: beyond any subscription's number.
 constexpr std::uint32_t kActionNumbers = 0xE000'0000;
 
-constexpr std::array<std::string_view, 8> kServerMembers = {
+constexpr std::array<std::string_view, 8> kWorkflowServerMembers = {
     "createdAt", "updatedAt", "warnings", "hash", "tenantId", "paused", "runs", "versions"};
-constexpr std::array<std::string_view, 3> kNames = {"id", "name", "version"};
+constexpr std::array<std::string_view, 3> kWorkflowNames = {"id", "name", "version"};
 // A patch gives the whole of these.
-constexpr std::array<std::string_view, 3> kReplacedWhole = {"steps", "actions", "output"};
+constexpr std::array<std::string_view, 3> kWorkflowReplacedWhole = {"steps", "actions", "output"};
 
 template <std::size_t N>
 bool is_one_of(std::string_view name, const std::array<std::string_view, N>& names) {
@@ -127,7 +127,7 @@ core::Status take_definition(workflow::Definition&& definition, Workflow& out) {
 core::Status take_rest(std::string_view body, Workflow& out) {
     // As the table of documents reads bodies: the same again is the same.
     auto rest = members_of(with_camel_case_names(body), [](std::string_view name) {
-        return !is_one_of(name, kServerMembers) && !is_one_of(name, kNames);
+        return !is_one_of(name, kWorkflowServerMembers) && !is_one_of(name, kWorkflowNames);
     });
     if (!rest) return core::fail(std::move(rest.error()));
     out.rest = std::move(*rest);
@@ -135,8 +135,8 @@ core::Status take_rest(std::string_view body, Workflow& out) {
 }
 
 core::Status read(std::string_view body, Workflow& out) {
-    auto bare =
-        members_of(body, [](std::string_view name) { return !is_one_of(name, kServerMembers); });
+    auto bare = members_of(
+        body, [](std::string_view name) { return !is_one_of(name, kWorkflowServerMembers); });
     if (!bare) return core::fail(std::move(bare.error()));
     auto definition = workflow::parse_definition("{" + *bare + "}", workflow::Unknown::kWarn);
     if (!definition) return core::fail(std::move(definition.error()));
@@ -173,13 +173,13 @@ core::Result<std::uint32_t> own_version(const Workflow* old, const Workflow& nex
             .in("version"));
 }
 
-constexpr DocumentKind<Workflow> kKind = {
+constexpr DocumentKind<Workflow> kWorkflowKind = {
     .name = "workflow",
     .id_prefix = "wf_",
     .documents_max = kWorkflowsMax,
     .versions_kept = kWorkflowVersionsMax,
     .quota = identity::Quota::kWorkflows,
-    .replaced_whole = kReplacedWhole,
+    .replaced_whole = kWorkflowReplacedWhole,
     .read = read,
     .show = show,
     .seal =
@@ -207,7 +207,7 @@ core::Result<Workflow> read_workflow(core::TenantId tenant, std::string_view id,
     std::string bare;
     if (shown) {
         auto kept = members_of(
-            body, [](std::string_view name) { return !is_one_of(name, kServerMembers); });
+            body, [](std::string_view name) { return !is_one_of(name, kWorkflowServerMembers); });
         if (!kept) return core::fail(std::move(kept.error()));
         bare = "{" + *kept + "}";
     }
@@ -228,7 +228,7 @@ core::Result<Workflow> read_workflow(core::TenantId tenant, std::string_view id,
 
 template <>
 const DocumentKind<Workflow>& document_kind<Workflow>() {
-    return kKind;
+    return kWorkflowKind;
 }
 
 }  // namespace millrace::runtime
