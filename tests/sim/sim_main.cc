@@ -83,7 +83,7 @@ int run_one(const Arguments& arguments, std::uint64_t seed, bool talk) {
         std::printf(
             "seed %llu: %s trace %016llx, %llu events sent, %llu acknowledged, "
             "%llu power cuts took %llu writes, %llu kills, %llu disk faults, %llu clean stops, "
-            "%llu commits beside others, %lld ms\n",
+            "%llu commits beside others, %lld ms, %llu rounds at the end\n",
             static_cast<unsigned long long>(seed), result.wrong.empty() ? "ok," : "WRONG,",
             static_cast<unsigned long long>(result.trace),
             static_cast<unsigned long long>(result.sent),
@@ -94,7 +94,8 @@ int run_one(const Arguments& arguments, std::uint64_t seed, bool talk) {
             static_cast<unsigned long long>(result.disk_faults),
             static_cast<unsigned long long>(result.graceful_stops),
             static_cast<unsigned long long>(result.overlapped),
-            static_cast<long long>(result.virtual_ms));
+            static_cast<long long>(result.virtual_ms),
+            static_cast<unsigned long long>(result.drain_rounds));
     }
     if (result.wrong.empty()) return 0;
     std::printf("  %s\n  replay: %s\n", result.wrong.c_str(),

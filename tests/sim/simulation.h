@@ -29,6 +29,7 @@ struct RunResult {
     std::uint64_t graceful_stops = 0;
     std::uint64_t overlapped = 0;  // commits written while others were in flight
     std::int64_t virtual_ms = 0;
+    std::uint64_t drain_rounds = 0;  // until nothing waited at the end, the longer of two
 };
 
 RunResult run_simulation(const RunOptions& options);
