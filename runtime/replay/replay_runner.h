@@ -19,6 +19,7 @@
 #include "core/metrics.h"
 #include "runtime/delivery/lane_job.h"
 #include "runtime/feed/block_matcher.h"
+#include "runtime/feed/feed_deps.h"
 #include "runtime/registry/set_aside.h"
 #include "runtime/replay/replay_block.h"
 #include "runtime/replay/replay_choice.h"
@@ -49,15 +50,8 @@ public:
     static constexpr std::size_t kReplaysMax = 16;
     static constexpr std::size_t kReplaysPerTenantMax = 8;
 
-    struct Deps {
-        const core::Clock* clock = nullptr;
-        core::Log* log = nullptr;
+    struct Deps : FeedDeps {
         core::Metrics* metrics = nullptr;
-        store::Database* database = nullptr;
-        std::function<RegistrySnapshotRef()> registry;
-        std::size_t lanes = 1;
-        std::function<bool(std::uint32_t lane, std::unique_ptr<LaneJob>&)> submit_aside;
-        std::function<void()> wake;
         // Dry runs; null: they are refused.
         ShadowLane* shadow = nullptr;
         // By shard: every event below has had its first outcome. Null: all have.

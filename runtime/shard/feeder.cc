@@ -17,15 +17,15 @@ Feeder::Feeder(Deps deps)
       parked_({feed_deps(), deps_.restore_parked}),
       behind_({feed_deps(), deps_.behind, deps_.behind_shards}),
       burials_({feed_deps(), deps_.behind, deps_.behind_shards, &retries_, &parked_}),
-      replays_({deps_.clock, deps_.log, deps_.metrics, deps_.database, deps_.registry, deps_.lanes,
-                deps_.submit_aside, [this] { wake(); }, deps_.shadow, deps_.delivered}),
+      replays_({feed_deps(), deps_.metrics, deps_.shadow, deps_.delivered}),
       places_({deps_.clock, deps_.log, deps_.database, deps_.appended, deps_.looked}),
       done_(deps_.database->shards()),
       done_end_(deps_.database->shards()) {}
 
 FeedDeps Feeder::feed_deps() {
-    return {deps_.clock, deps_.log,          deps_.database,    deps_.registry,
-            deps_.lanes, deps_.submit_aside, [this] { wake(); }};
+    FeedDeps deps = deps_;
+    deps.wake = [this] { wake(); };
+    return deps;
 }
 
 core::Status Feeder::load_done() {

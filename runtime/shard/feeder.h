@@ -16,6 +16,7 @@
 #include "runtime/feed/behind_feed.h"
 #include "runtime/feed/block_matcher.h"
 #include "runtime/feed/burials.h"
+#include "runtime/feed/feed_deps.h"
 #include "runtime/feed/parked_feed.h"
 #include "runtime/feed/retry_feed.h"
 #include "runtime/replay/replay_runner.h"
@@ -35,14 +36,8 @@ namespace millrace::runtime {
 
 class Feeder final : public core::Agent, public ColdSource, public PlaceSource {
 public:
-    struct Deps {
-        const core::Clock* clock = nullptr;
-        core::Log* log = nullptr;
+    struct Deps : FeedDeps {  // its `wake` is the feeder's own
         core::Metrics* metrics = nullptr;
-        store::Database* database = nullptr;
-        std::function<RegistrySnapshotRef()> registry;
-        std::size_t lanes = 1;
-        std::function<bool(std::uint32_t lane, std::unique_ptr<LaneJob>&)> submit_aside;
         // At start: a delivery that holds up its key, and a key with parked ones.
         std::function<void(std::uint32_t lane, const KeyedDelivery&)> restore_head;
         std::function<std::optional<DrainRequest>(std::uint32_t lane, core::SubscriptionId,
