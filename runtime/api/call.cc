@@ -70,6 +70,17 @@ core::Result<std::string> Call::key_cursor() const {
     return key;
 }
 
+core::Result<std::uint64_t> Call::number_cursor() const {
+    const auto key = key_cursor();
+    if (!key) return core::fail(key.error());
+    std::uint64_t number = 0;
+    const char* end = key->data() + key->size();
+    const auto read = std::from_chars(key->data(), end, number);
+    if (!key->empty() && (read.ec != std::errc() || read.ptr != end))
+        return core::fail(bad_cursor());
+    return number;
+}
+
 void read_moment(core::JsonObject& in, std::string_view name, std::int64_t now_us,
                  std::int64_t& us) {
     std::string text;

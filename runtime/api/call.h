@@ -42,6 +42,8 @@ struct Call {
     static core::Error bad_cursor();
     // The key behind which a page begins: what encode_key_cursor() made; "" = from the first.
     core::Result<std::string> key_cursor() const;
+    // The same where the key is a number; 0 = from the first.
+    core::Result<std::uint64_t> number_cursor() const;
     // A moment (core/moment.h) as microseconds; `absent` when it is not there.
     core::Result<std::int64_t> time(std::string_view name, std::int64_t absent) const;
     // 1, true, 0, false; false when absent, true for a bare `?name`.

@@ -8,7 +8,6 @@
 #include "runtime/api/schema_trial.h"
 #include "runtime/event/default_fields.h"
 
-#include <charconv>
 #include <memory>
 #include <utility>
 
@@ -146,18 +145,11 @@ Answer list_schema_violations(Call& call) {
     if (!schema) return not_found("schema", id);
     const auto limit = call.limit();
     if (!limit) return core::fail(limit.error());
-    const auto after = call.key_cursor();
-    if (!after) return core::fail(after.error());
-    std::uint64_t before = 0;
-    if (!after->empty()) {
-        const auto [end, error] =
-            std::from_chars(after->data(), after->data() + after->size(), before);
-        if (error != std::errc() || end != after->data() + after->size())
-            return core::fail(Call::bad_cursor());
-    }
+    const auto before = call.number_cursor();
+    if (!before) return core::fail(before.error());
     ListBody body;
     const auto ring = call.services.schemas().violations(schema->number);
-    auto found = ring ? ring->list(before, *limit + 1) : std::vector<SchemaViolation>();
+    auto found = ring ? ring->list(*before, *limit + 1) : std::vector<SchemaViolation>();
     const bool more = found.size() > *limit;
     if (more) found.pop_back();
     for (const SchemaViolation& one : found) {

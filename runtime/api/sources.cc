@@ -7,7 +7,6 @@
 #include "runtime/api/handlers.h"
 #include "runtime/inbound/hook_transform.h"
 
-#include <charconv>
 #include <memory>
 #include <utility>
 
@@ -203,16 +202,9 @@ Answer list_source_deliveries(Call& call) {
     if (entries.empty()) return not_found("source", id);
     const auto limit = call.limit();
     if (!limit) return core::fail(limit.error());
-    const auto after = call.key_cursor();
-    if (!after) return core::fail(after.error());
-    std::uint64_t before = 0;
-    if (!after->empty()) {
-        const auto [end, error] =
-            std::from_chars(after->data(), after->data() + after->size(), before);
-        if (error != std::errc() || end != after->data() + after->size())
-            return core::fail(Call::bad_cursor());
-    }
-    auto found = entries.front().ring->list(before, *limit + 1);
+    const auto before = call.number_cursor();
+    if (!before) return core::fail(before.error());
+    auto found = entries.front().ring->list(*before, *limit + 1);
     const bool more = found.size() > *limit;
     if (more) found.pop_back();
     ListBody body;
