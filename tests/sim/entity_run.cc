@@ -3,12 +3,12 @@
 #include "tests/sim/client.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/entity_model.h"
+#include "tests/sim/on_disk.h"
 #include "tests/sim/tenants.h"
 #include "tests/sim/world.h"
 
 #include <simdjson.h>
 
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -261,21 +261,6 @@ RunResult EntitySimulation::run() {
 
 }  // namespace
 
-RunResult run_entities(const RunOptions& options) {
-    std::error_code ignored;
-    std::filesystem::remove_all(options.folder, ignored);
-    std::filesystem::create_directories(options.folder + "/data");
-    Disk::instance().mount(options.folder + "/data", options.seed);
-    Disk::instance().set_free_bytes(100u << 20);
-    RunResult result;
-    {
-        EntitySimulation simulation(options);
-        result = simulation.run();
-        Disk::instance().cut_power_now();
-    }
-    Disk::instance().unmount();
-    std::filesystem::remove_all(options.folder, ignored);
-    return result;
-}
+RunResult run_entities(const RunOptions& options) { return run_on_disk<EntitySimulation>(options); }
 
 }  // namespace millrace::sim

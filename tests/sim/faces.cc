@@ -101,6 +101,14 @@ std::string Faces::expect(std::size_t tenant, const std::string& path, int statu
                                 ": " + body.substr(0, 300);
 }
 
+std::string Faces::belongs_to(std::size_t tenant, const std::string& path) {
+    for (std::size_t other = 0; other < kTenants; ++other) {
+        if (std::string wrong = expect(other, path, other == tenant ? 200 : 404); !wrong.empty())
+            return wrong;
+    }
+    return "";
+}
+
 std::string Faces::read_log() {
     store::Database& database = world_.database();
     events_.clear();
@@ -238,13 +246,7 @@ std::string Faces::check_deliveries(std::size_t tenant) {
                      ++listed;
                      const std::string id = text_of(item, "id");
                      if (random_.below(40) != 0) return "";
-                     for (std::size_t other = 0; other < kTenants; ++other) {
-                         if (std::string said =
-                                 expect(other, "/v2/executions/" + id, other == tenant ? 200 : 404);
-                             !said.empty())
-                             return said;
-                     }
-                     return "";
+                     return belongs_to(tenant, "/v2/executions/" + id);
                  });
         !wrong.empty())
         return wrong;
@@ -278,13 +280,7 @@ std::string Faces::check_executions(std::size_t tenant, std::size_t of_count) {
                      const bool run = text_of(item, "subscriptionId").empty();
                      runs += run;
                      if (random_.below(run ? 2 : 60) != 0) return "";
-                     for (std::size_t other = 0; other < kTenants; ++other) {
-                         if (std::string said =
-                                 expect(other, "/v2/executions/" + id, other == tenant ? 200 : 404);
-                             !said.empty())
-                             return said;
-                     }
-                     return "";
+                     return belongs_to(tenant, "/v2/executions/" + id);
                  });
         !wrong.empty())
         return wrong;
@@ -310,13 +306,7 @@ std::string Faces::check_dead_letters(std::size_t tenant) {
                                      ++listed;
                                      const std::string id = text_of(item, "id");
                                      if (random_.below(10) != 0) return "";
-                                     for (std::size_t other = 0; other < kTenants; ++other) {
-                                         if (std::string said = expect(other, "/v2/dlq/" + id,
-                                                                       other == tenant ? 200 : 404);
-                                             !said.empty())
-                                             return said;
-                                     }
-                                     return "";
+                                     return belongs_to(tenant, "/v2/dlq/" + id);
                                  });
         !wrong.empty())
         return wrong;

@@ -50,6 +50,8 @@ private:
     std::string count(std::size_t tenant, const std::string& path, std::size_t& items);
     // 404 for what is another tenant's, else 200.
     std::string expect(std::size_t tenant, const std::string& path, int status);
+    // 200 to its tenant, 404 to the others.
+    std::string belongs_to(std::size_t tenant, const std::string& path);
 
     std::string read_log();
     // Retention goes on while one looks: what has changed meanwhile is looked at again.

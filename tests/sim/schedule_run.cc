@@ -5,6 +5,7 @@
 #include "runtime/registry/registry.h"
 #include "tests/sim/client.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/on_disk.h"
 #include "tests/sim/schedule_model.h"
 #include "tests/sim/tenants.h"
 #include "tests/sim/world.h"
@@ -13,7 +14,6 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <utility>
 
 namespace millrace::sim {
@@ -357,21 +357,6 @@ RunResult ScheduleSimulation::run() {
 
 }  // namespace
 
-RunResult run_schedules(const RunOptions& options) {
-    std::error_code ignored;
-    std::filesystem::remove_all(options.folder, ignored);
-    std::filesystem::create_directories(options.folder + "/data");
-    Disk::instance().mount(options.folder + "/data", options.seed);
-    Disk::instance().set_free_bytes(100u << 20);
-    RunResult result;
-    {
-        ScheduleSimulation simulation(options);
-        result = simulation.run();
-        Disk::instance().cut_power_now();
-    }
-    Disk::instance().unmount();
-    std::filesystem::remove_all(options.folder, ignored);
-    return result;
-}
+RunResult run_schedules(const RunOptions& options) { return run_on_disk<ScheduleSimulation>(options); }
 
 }  // namespace millrace::sim

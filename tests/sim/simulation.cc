@@ -6,19 +6,18 @@
 #include "tests/sim/damage.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/faces.h"
+#include "tests/sim/on_disk.h"
 #include "tests/sim/weather.h"
 #include "tests/sim/workload.h"
 #include "tests/sim/world.h"
 
 #include <cerrno>
-#include <filesystem>
 #include <utility>
 
 namespace millrace::sim {
 
 namespace {
 
-constexpr std::uint64_t kPlentyBytes = 100u << 20;
 constexpr std::uint64_t kScarceBytes = 40u << 20;  // below the reserve, above the floor of a start
 // A commit that is in flight takes five turns of two agents, which may be the slow ones. A run that
 // still commits is slow, not stuck: it has more, but not for ever.
@@ -311,20 +310,6 @@ RunResult Simulation::run() {
 
 }  // namespace
 
-RunResult run_simulation(const RunOptions& options) {
-    std::error_code ignored;
-    std::filesystem::remove_all(options.folder, ignored);
-    std::filesystem::create_directories(options.folder + "/data");
-    Disk::instance().mount(options.folder + "/data", options.seed);
-    RunResult result;
-    {
-        Simulation simulation(options);
-        result = simulation.run();
-        Disk::instance().cut_power_now();
-    }
-    Disk::instance().unmount();
-    std::filesystem::remove_all(options.folder, ignored);
-    return result;
-}
+RunResult run_simulation(const RunOptions& options) { return run_on_disk<Simulation>(options); }
 
 }  // namespace millrace::sim

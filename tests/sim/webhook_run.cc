@@ -3,12 +3,12 @@
 #include "tests/sim/client.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/fake_http.h"
+#include "tests/sim/on_disk.h"
 #include "tests/sim/world.h"
 
 #include <simdjson.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <set>
 #include <string>
@@ -277,21 +277,6 @@ RunResult WebhookSimulation::run() {
 
 }  // namespace
 
-RunResult run_webhooks(const RunOptions& options) {
-    std::error_code ignored;
-    std::filesystem::remove_all(options.folder, ignored);
-    std::filesystem::create_directories(options.folder + "/data");
-    Disk::instance().mount(options.folder + "/data", options.seed);
-    Disk::instance().set_free_bytes(100u << 20);
-    RunResult result;
-    {
-        WebhookSimulation simulation(options);
-        result = simulation.run();
-        Disk::instance().cut_power_now();
-    }
-    Disk::instance().unmount();
-    std::filesystem::remove_all(options.folder, ignored);
-    return result;
-}
+RunResult run_webhooks(const RunOptions& options) { return run_on_disk<WebhookSimulation>(options); }
 
 }  // namespace millrace::sim
