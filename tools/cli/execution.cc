@@ -10,7 +10,7 @@ namespace millrace::tools {
 
 namespace {
 
-struct ListOptions {
+struct ExecutionListOptions {
     std::string script_id, subscription_id, event_id, source_type, source_id, status, from, to,
         cursor;
     std::int64_t limit = 50;
@@ -36,7 +36,7 @@ std::string last_error(core::JsonElement execution, std::size_t& attempts) {
     return error;
 }
 
-int list_executions(CliContext& context, ListOptions o) {
+int list_executions(CliContext& context, ExecutionListOptions o) {
     if (!resolve_filter(context, kScripts, o.script_id) ||
         !resolve_filter(context, kHandlers, o.subscription_id))
         return kExitFailed;
@@ -96,7 +96,7 @@ int list_retries(CliContext& context, std::int64_t limit, const std::string& cur
 void add_execution_commands(CLI::App& app, CliContext& context) {
     CLI::App* execution = app.add_subcommand("execution", "What handlers did")->alias("executions");
     execution->require_subcommand(1);
-    auto o = std::make_shared<ListOptions>();
+    auto o = std::make_shared<ExecutionListOptions>();
     CLI::App* list = execution->add_subcommand("list", "List executions, newest first");
     list->add_option("--script", o->script_id, "id, name or the beginning of an id");
     list->add_option("--handler", o->subscription_id, "id, name or the beginning of an id");
