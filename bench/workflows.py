@@ -16,7 +16,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -25,6 +24,7 @@ import bench_common as common
 STEPS = [{"id": f"s{i}", "type": "action", "action": "step", **({"next_steps": [f"s{i + 1}"]} if i < 3 else {})}
          for i in (1, 2, 3)]
 ENDED = "millrace_workflow_runs_ended_total"
+COMPLETED = 'millrace_workflow_runs_ended_total{status="completed"}'
 BATCH = 1000
 
 
@@ -81,6 +81,12 @@ def make(connection, steps):
             raise SystemExit(f"{path}: {status} {reply}")
 
 
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def send(connection, count):
     """Events of a batch each; answers when all are durable."""
     for first in range(0, count, BATCH):
@@ -116,32 +122,28 @@ def alone(address, runs):
     return {"p50Ms": times[len(times) // 2] * 1000, "p99Ms": times[len(times) * 99 // 100] * 1000}
 
 
-def clients(address, count, seconds):
-    until, counts = time.monotonic() + seconds, [0] * count
-
-    def work(number):
-        connection = connect(address)
-        while time.monotonic() < until:
-            execute(connection, 30_000)
-            counts[number] += 1
-
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(count)]
-    began = time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return {"runsPerSecond": sum(counts) / (time.monotonic() - began), "clients": count}
-
-
-def events(address, count):
+def clients(address, pid, count, seconds):
+    """By the load generator: a Python client costs more than what it asks for."""
     connection = connect(address)
-    before = metric(connection, ENDED)
+    completed, used = metric(connection, COMPLETED), cpu_seconds(pid)
+    report = common.load(address, "http-call", method="POST", path="/v2/workflows/w/execute?wait=30000",
+                         body='{"input":{"n":1}}', connections=count, seconds=seconds, warmup=1)
+    used = cpu_seconds(pid) - used
+    completed = metric(connection, COMPLETED) - completed
+    return {"runsPerSecond": report["eventsPerSecond"], "clients": count, "p50Ms": report["p50us"] / 1000,
+            "p99Ms": report["p99us"] / 1000, "serverCpuUsEach": used / completed * 1e6,
+            "clientCpuUsEach": report["clientCpuSeconds"] / report["events"] * 1e6, "completed": completed}
+
+
+def events(address, pid, count):
+    connection = connect(address)
+    before, used = metric(connection, COMPLETED), cpu_seconds(pid)
     began = time.monotonic()
     send(connection, count)
     sent = time.monotonic() - began
-    wait_for(connection, ENDED, before + count)
-    return {"runsPerSecond": count / (time.monotonic() - began), "events": count, "sentSeconds": sent}
+    wait_for(connection, COMPLETED, before + count)
+    return {"runsPerSecond": count / (time.monotonic() - began), "events": count, "sentSeconds": sent,
+            "serverCpuUsEach": (cpu_seconds(pid) - used) / count * 1e6}
 
 
 def sleeping(folder, args, count):
@@ -201,8 +203,9 @@ def main():
                 with Own(folder, *args) as server:
                     make(connect(server.address), STEPS)
                     told = {"alone": lambda: alone(server.address, options.runs),
-                            "clients": lambda: clients(server.address, options.clients, options.seconds),
-                            "events": lambda: events(server.address, options.events)}[what]()
+                            "clients": lambda: clients(server.address, server.process.pid, options.clients,
+                                                       options.seconds),
+                            "events": lambda: events(server.address, server.process.pid, options.events)}[what]()
         print(json.dumps({what: told, "limit": options.limit}), flush=True)
 
 
