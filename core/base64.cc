@@ -24,16 +24,19 @@ std::string_view without_padding(std::string_view text) {
 }  // namespace
 
 void append_base64(std::string& out, std::string_view bytes) {
-    for (std::size_t i = 0; i < bytes.size(); i += 3) {
-        std::uint32_t group = 0;
-        for (std::size_t j = 0; j < 3; ++j) {
-            group =
-                group << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0u);
-        }
-        for (std::size_t j = 0; j < 4; ++j) {
-            out += i + j > bytes.size() ? '=' : kDigits[group >> (18 - 6 * j) & 63];
-        }
-    }
+    const std::size_t begin = out.size();
+    out.resize(begin + (bytes.size() + 2) / 3 * 4, '=');
+    char* to = out.data() + begin;
+    const auto put = [&](std::uint32_t group, unsigned digits) {
+        for (unsigned j = 0; j < digits; ++j) to[j] = kDigits[group >> (18 - 6 * j) & 63];
+        to += 4;
+    };
+    const auto* from = reinterpret_cast<const unsigned char*>(bytes.data());
+    std::size_t left = bytes.size();
+    for (; left >= 3; left -= 3, from += 3)
+        put(std::uint32_t{from[0]} << 16 | std::uint32_t{from[1]} << 8 | from[2], 4);
+    if (left == 1) put(std::uint32_t{from[0]} << 16, 2);
+    if (left == 2) put(std::uint32_t{from[0]} << 16 | std::uint32_t{from[1]} << 8, 3);
 }
 
 std::string encode_base64(std::string_view bytes) {

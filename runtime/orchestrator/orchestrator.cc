@@ -59,6 +59,7 @@ Orchestrator::~Orchestrator() = default;
 std::size_t Orchestrator::do_work() {
     if (!flush()) return 0;
     std::size_t done = 0;
+    ahead_done_ = 0;
     std::function<void()> task;
     for (; done < kTasksPerTurn && asked_.try_pop(task); ++done) task();
     done += begin_all() + settle_answers();
@@ -142,6 +143,7 @@ core::Result<Orchestrator::Run*> Orchestrator::bring(const RunName& name,
     run->mark.busy = false;
     run->mark.workflow_id = run->head.workflow_id;
     run->told = run->state.is_final();
+    run->stored = run->journal.size();
     Run* const kept = run.get();
     runs_.emplace(name, std::move(run));
     resume(*kept);
@@ -197,8 +199,9 @@ void Orchestrator::take_up(const RunName& name) {
         run.head.status = run.state.status;
         run.head.code = run.state.code;
         run.mark.differs = true;  // as it is stored
-        put_head(open(name).rows(), run.head);
-        keep_mark(run);
+        run.head_changed = true;
+        open(name);
+        note_change(run);
     }
     resume(run);
     if (Run* still = find(name)) {
@@ -210,17 +213,26 @@ void Orchestrator::take_up(const RunName& name) {
     let_go(name);
 }
 
+// As many as there are places; one that gets to its end at once leaves its place to the next.
 std::size_t Orchestrator::take_queued() {
-    if (active_ >= deps_.runs_active_max || !outgoing_.empty()) return 0;
+    std::size_t taken = 0;
     std::vector<RunName> names;
-    const std::size_t most = std::min(kTasksPerTurn, deps_.runs_active_max - active_);
-    while (names.size() < most && !queued_.empty()) {
-        names.push_back(std::move(queued_.front()));
-        queued_.pop_front();
+    while (taken < kTasksPerTurn && active_ < deps_.runs_active_max && outgoing_.empty() &&
+           !queued_.empty()) {
+        names.clear();
+        const std::size_t most = std::min(kTasksPerTurn - taken, deps_.runs_active_max - active_);
+        while (names.size() < most && !queued_.empty()) {
+            names.push_back(std::move(queued_.front()));
+            queued_.pop_front();
+        }
+        sort_by_shard(names);
+        for (const RunName& name : names) {
+            take_up(name);
+            run_ahead(name);
+        }
+        taken += names.size();
     }
-    sort_by_shard(names);
-    for (const RunName& name : names) take_up(name);
-    return names.size();
+    return taken;
 }
 
 // What it waits for brings it back.
@@ -229,15 +241,19 @@ void Orchestrator::let_go(const RunName& name) {
     if (!run) return;
     if (run->state.wants_code() && !stopping_.load(std::memory_order_relaxed)) go_on(*run);
     const bool busy = run->state.is_busy() || run->flying != 0;
-    if (busy != run->counted) {
-        active_ = busy ? active_ + 1 : active_ - 1;
-        run->counted = busy;
+    // What has ended and waits for its commit does nothing.
+    const bool counts = busy && !run->state.is_final();
+    if (counts != run->counted) {
+        active_ = counts ? active_ + 1 : active_ - 1;
+        run->counted = counts;
     }
     if (const auto due = run->state.next_due_us())
         set_timer(name, *due);
     else
         drop_timer(name);
-    if (!busy) runs_.erase(name);
+    if (busy) return;
+    write_now(*run);
+    runs_.erase(name);
 }
 
 void Orchestrator::set_timer(const RunName& name, std::int64_t due_us) {
@@ -316,8 +332,11 @@ std::size_t Orchestrator::begin_all() {
     std::size_t begun = 0;
     for (std::vector<Beginning>& begins : begins_) {
         begun += begins.size();
-        for (const Beginning& one : begins)
+        for (const Beginning& one : begins) {
+            const RunName name = one.request->run;
             begin_now(std::move(*one.request), one.done, one.made_up);
+            run_ahead(name);
+        }
         begins.clear();
     }
     return begun;
@@ -345,6 +364,7 @@ std::unique_ptr<Orchestrator::Run> Orchestrator::make_run(FreshRun&& fresh) {
     auto run = std::make_unique<Run>();
     static_cast<StoredRun&>(*run) = std::move(static_cast<StoredRun&>(fresh));
     run->mark = std::move(fresh.mark);
+    run->stored = run->journal.size();
     run->taken = true;
     if (run->state.is_final()) count_end(run->state.status);
     begun_count_.add();
@@ -396,9 +416,12 @@ void Orchestrator::begin_now(RunRequest&& request, const Begun& done, bool made_
         return done(there_already(name, request.workflow_id));
     FreshRun fresh = make(std::move(request), workflow);
     std::vector<workflow::Effect> effects = std::move(fresh.effects);
-    put_fresh(open(name).rows(), fresh);
+    open(name);
     if (workflow->code) store_.codes().keep(builder_.rows(), *workflow->code);
     Run& run = keep(std::move(fresh));
+    run.fresh = true;
+    run.stored = 0;
+    note_change(run);
     // Whoever waits for it has a place already.
     run.queues =
         run.head.parent.run_id.empty() && (active_ >= deps_.runs_active_max || !queued_.empty());
@@ -428,6 +451,7 @@ void Orchestrator::begun(std::shared_ptr<FreshRun> fresh) {
             tell_end(run);
         else
             perform(run, effects);
+        run_ahead(name);
         let_go(name);
     });
 }

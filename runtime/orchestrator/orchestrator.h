@@ -3,8 +3,9 @@
 //       and the effects of a step in one commit, and begins what follows when that is durable.
 //       A run that waits is forgotten but for its due time; the journal brings it back. A step that
 //       reaches nothing outside (a script that comes to its end at once) is made before the commit
-//       of what it follows from is durable: its own commit stands behind that one in the same
-//       shard, so that both are there after a crash, or the later one is not.
+//       of what it follows from is durable: it stands in the same commit, or in a later one of the
+//       same shard, so that both are there after a crash, or the later one is not. A run that gets
+//       to its end so is one commit, and holds none of the places of runs that are active.
 // Threads: do_work() and wait() its own; what says so any; load() before the threads start.
 // Lifetime: borrows all of Deps; its executors' threads end before it does.
 // Limits: runs_active_max runs that are doing something at once, more wait in their order;
@@ -150,6 +151,7 @@ private:
     static constexpr std::size_t kTasksMax = 8'192;
     static constexpr std::size_t kWaitersMax = 4'096;
     static constexpr std::size_t kTasksPerTurn = 256;
+    static constexpr std::size_t kAheadPerTurn = 1'024;
     static constexpr std::size_t kChunkBytesMax = 256u << 10;
     static constexpr std::size_t kChunkEventsMax = 1'024;
     static constexpr std::int64_t kHeldNs = 1'000'000'000;
@@ -165,14 +167,21 @@ private:
     };
     // A run that is in memory because something of it is under way.
     struct Run : StoredRun {
-        std::size_t flying = 0;              // commits and attempts that come back here
-        bool counted = false;                // it has one of the places
-        bool taken = false;                  // what is under way of it is being done
-        bool queues = false;                 // it has not had its turn yet
-        bool told = false;                   // whoever waits for its end knows of it
-        std::uint32_t ahead = 0;             // steps begun before their cause was durable
-        RunMark mark;                        // as it is stored
-        std::uint32_t serial = 0;            // of events that tell of it
+        std::size_t flying = 0;   // commits and attempts that come back here
+        bool counted = false;     // it has one of the places
+        bool taken = false;       // what is under way of it is being done
+        bool queues = false;      // it has not had its turn yet
+        bool told = false;        // whoever waits for its end knows of it
+        std::uint32_t ahead = 0;  // steps begun before their cause was durable
+        // What has happened to it since what is open was opened goes in once, when that closes.
+        bool unwritten = false;
+        bool fresh = false;         // nothing of it is stored
+        bool head_changed = false;  // since it was written
+        bool committing = false;    // it hears of the end of what is open
+        std::size_t stored = 0;     // entries of its journal that are stored, or in what is open
+        std::string steps;          // of the entries behind those
+        RunMark mark;               // as it is stored
+        std::uint32_t serial = 0;   // of events that tell of it
         std::shared_ptr<WorkflowPast> past;  // of one whose steps a script asks for
     };
     // An action that is being done.
@@ -192,6 +201,12 @@ private:
         std::uint32_t script_version = 0;
         RegistrySnapshotRef registry;
         std::int64_t deadline_ns = 0;
+    };
+    // What is to be done in this turn, by shard: what goes to one stands together in few commits.
+    struct Ready {
+        RunName run;
+        std::vector<workflow::Effect> effects;
+        bool early = false;  // its cause is on its way to the disk
     };
     class Host;
 
@@ -243,15 +258,24 @@ private:
     bool may_go_ahead(Run& run, const workflow::Effect& effect);
     void make_ready(Run& run, std::vector<workflow::Effect>&& effects, bool early);
     std::size_t do_ready();
+    void do_one_ready(std::vector<Ready>& ready);
+    void run_ahead(const RunName& run);
     void tell_end(Run& run);
     void tell(Run& run, const workflow::Effect& effect);
-    void keep_mark(Run& run);
-    void count_end(workflow::RunStatus status);
     void ended(Run& run);
+    void make_room(const RunName& run);
     ResultBuilder& open(const RunName& run);
     void close();
     bool flush();
     core::ShardId shard_of(const RunName& run) const;
+
+    // orchestrator_rows.cc
+    void note_change(Run& run);
+    void note_entry(Run& run, std::string&& entry, std::string_view step);
+    void write_rows(Run& run);
+    void write_now(Run& run);
+    void write_all();
+    void count_end(workflow::RunStatus status);
 
     // orchestrator_code.cc
     class CodePast;
@@ -319,6 +343,8 @@ private:
     EventTexts texts_;
     ResultBuilder builder_;
     std::size_t open_events_ = 0;
+    std::vector<Run*> unwritten_;  // of what is open; each is in runs_
+    std::size_t unwritten_bytes_ = 0;
     std::deque<std::unique_ptr<LaneResult>> outgoing_;
     std::deque<Host> hosts_;
     SecretNames secrets_;
@@ -326,21 +352,17 @@ private:
     ActionNames actions_;
     WaitBook waits_;
 
-    std::map<RunName, std::unique_ptr<Run>> runs_;
-    std::deque<RunName> queued_;                      // for a place
-    std::map<RunName, std::unique_ptr<Run>> parked_;  // some of those
+    template <typename T>
+    using ByRun = std::unordered_map<RunName, T, RunNameHash>;
+    ByRun<std::unique_ptr<Run>> runs_;
+    std::deque<RunName> queued_;          // for a place
+    ByRun<std::unique_ptr<Run>> parked_;  // some of those
     std::size_t parked_bytes_ = 0;
-    std::map<RunName, std::int64_t> due_;
+    ByRun<std::int64_t> due_;
     std::set<std::pair<std::int64_t, const RunName*>> timers_;  // names of due_
     std::size_t active_ = 0;
-    std::multimap<RunName, Waiter> waiters_;
+    std::unordered_multimap<RunName, Waiter, RunNameHash> waiters_;
     std::int64_t waiters_due_ns_ = INT64_MAX;
-    // What is to be done in this turn, by shard: what goes to one stands together in few commits.
-    struct Ready {
-        RunName run;
-        std::vector<workflow::Effect> effects;
-        bool early = false;  // its cause is on its way to the disk
-    };
     struct Beginning {
         std::shared_ptr<RunRequest> request;
         Begun done;
@@ -349,7 +371,8 @@ private:
     std::vector<std::vector<Ready>> ready_;
     std::vector<std::vector<Beginning>> begins_;
     std::size_t ready_count_ = 0;
-    bool ahead_ = false;  // what is begun now is early
+    bool ahead_ = false;          // what is begun now is early
+    std::size_t ahead_done_ = 0;  // in this turn, by run_ahead()
     std::set<std::pair<std::uint32_t, std::uint32_t>> outside_scripts_;  // number, version
     std::string line_;
 

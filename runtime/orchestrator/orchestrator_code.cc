@@ -218,7 +218,7 @@ void Orchestrator::take_asked(Run& run, WorkflowTurn& turn) {
     if (turn.asked.empty() && left.empty()) {
         if (mark_of(run) == run.mark) return;
         open(name);
-        return keep_mark(run);
+        return note_change(run);
     }
     input.value = workflow::write_asked(turn.asked, left);
     apply(run, std::move(input));
@@ -257,10 +257,12 @@ void Orchestrator::begin_anew(Run& run, std::string&& input_json) {
     start.source.run_id = name.id;
     start.source.input = std::move(input_json);
     start.source.continued = run.state.source.continued + 1;
+    open(name);
+    write_now(run);
     run.journal.clear();
+    run.stored = 0;
     run.state = {};
     own(run).definition.steps.clear();
-    open(name);
     apply(run, std::move(start), [this, name] {
         post([this, name] {
             if (Run* const there = find(name)) there->state.heard = 0;

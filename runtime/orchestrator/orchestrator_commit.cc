@@ -3,8 +3,6 @@
 #include "runtime/orchestrator/orchestrator.h"
 #include "store/log/pool_set.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -16,21 +14,26 @@ using workflow::Input;
 
 // A run's rows all go by one shard, so that they stand in the order in which they were made.
 core::ShardId Orchestrator::shard_of(const RunName& run) const {
-    const std::uint64_t hash = XXH3_64bits_withSeed(run.id.data(), run.id.size(), run.tenant.value);
-    return core::ShardId(static_cast<std::uint16_t>(hash % deps_.shards));
+    return core::ShardId(static_cast<std::uint16_t>(RunNameHash()(run) % deps_.shards));
+}
+
+// What is open and can not take more of this run is closed.
+void Orchestrator::make_room(const RunName& run) {
+    if (builder_.open() &&
+        (builder_.shard() != shard_of(run) ||
+         builder_.bytes() + unwritten_bytes_ > kChunkBytesMax || open_events_ > kChunkEventsMax))
+        close();
 }
 
 ResultBuilder& Orchestrator::open(const RunName& run) {
-    const core::ShardId shard = shard_of(run);
-    if (builder_.open() && (builder_.shard() != shard || builder_.bytes() > kChunkBytesMax ||
-                            open_events_ > kChunkEventsMax))
-        close();
-    if (!builder_.open()) builder_.begin(shard);
+    make_room(run);
+    if (!builder_.open()) builder_.begin(shard_of(run));
     return builder_;
 }
 
 void Orchestrator::close() {
     if (!builder_.open()) return;
+    write_all();
     outgoing_.push_back(builder_.finish(deps_.clock->wall_us()));
     open_events_ = 0;
 }
@@ -45,28 +48,31 @@ bool Orchestrator::flush() {
 }
 
 bool Orchestrator::apply(Run& run, Input&& input, const std::function<void()>& durable) {
+    // Before it is decided: what closes is written as runs are then.
+    make_room(run.head.run);
     input.at_us = deps_.due->now_us();
     input.spread = static_cast<std::uint32_t>(random_.below(1001));
     std::vector<Effect> effects;
     const workflow::Definition& definition = run.workflow->definition;
     if (!workflow::decide(definition, run.state, input, effects)) return false;
-    store::RowBatch& rows = open(run.head.run).rows();
-    const auto number = static_cast<std::uint32_t>(run.journal.size());
-    run.journal.push_back(workflow::write_input(definition, input,
-                                                workflow::outline(definition, run.state, effects)));
-    put_entry(rows, run.head, run.key, number,
-              input.step == workflow::kNoStep ? std::string_view()
-                                              : std::string_view(definition.steps[input.step].id),
-              run.journal.back());
+    open(run.head.run);
+    const std::size_t number = run.journal.size();
+    note_entry(
+        run,
+        workflow::write_input(definition, input, workflow::outline(definition, run.state, effects)),
+        input.step == workflow::kNoStep ? std::string_view()
+                                        : std::string_view(definition.steps[input.step].id));
     run.serial = first_serial(number);
     if (run.state.status != run.head.status) {
         run.head.status = run.state.status;
         run.head.code = run.state.code;
         run.head.updated_us = input.at_us;
-        if (run.state.is_final()) run.head.ended_us = input.at_us;
-        put_head(rows, run.head);
+        run.head_changed = true;
+        if (run.state.is_final()) {
+            run.head.ended_us = input.at_us;
+            count_end(run.state.status);
+        }
     }
-    keep_mark(run);
     follow(run, std::move(effects), durable);
     return true;
 }
@@ -100,6 +106,8 @@ void Orchestrator::follow(Run& run, std::vector<Effect>&& effects,
 // Behind the commit of what is open, and of all that was written of this run before.
 void Orchestrator::when_durable(Run& run, std::vector<Effect>&& later,
                                 const std::function<void()>& durable) {
+    if (later.empty() && !durable && run.committing) return;
+    run.committing |= run.unwritten;
     ++run.flying;
     builder_.result().when_durable.push_back(
         [this, name = run.head.run, later = std::move(later), durable]() mutable {
@@ -155,24 +163,36 @@ void Orchestrator::make_ready(Run& run, std::vector<Effect>&& effects, bool earl
 std::size_t Orchestrator::do_ready() {
     std::size_t done = 0;
     for (std::vector<Ready>& ready : ready_) {
-        for (; done < kTasksPerTurn && !ready.empty(); ++done) {
-            const Ready one = std::move(ready.back());
-            ready.pop_back();
-            --ready_count_;
-            Run* const run = find(one.run);
-            if (!run) continue;
-            --run->flying;
-            if (run->state.is_final()) {
-                tell_end(*run);
-            } else if (!stopping_.load(std::memory_order_relaxed)) {
-                ahead_ = one.early;
-                perform(*run, one.effects);
-                ahead_ = false;
-            }
-            let_go(one.run);
-        }
+        for (; done < kTasksPerTurn && !ready.empty(); ++done) do_one_ready(ready);
     }
     return done;
+}
+
+void Orchestrator::do_one_ready(std::vector<Ready>& ready) {
+    const Ready one = std::move(ready.back());
+    ready.pop_back();
+    --ready_count_;
+    Run* const run = find(one.run);
+    if (!run) return;
+    --run->flying;
+    if (run->state.is_final()) {
+        tell_end(*run);
+    } else if (!stopping_.load(std::memory_order_relaxed)) {
+        ahead_ = one.early;
+        perform(*run, one.effects);
+        ahead_ = false;
+    }
+    let_go(one.run);
+}
+
+// What has just begun, as far as it gets without waiting: into what is open, and its place is free
+// for the next one.
+void Orchestrator::run_ahead(const RunName& name) {
+    std::vector<Ready>& ready = ready_[shard_of(name).value];
+    for (; ahead_done_ < kAheadPerTurn && !ready.empty(); ++ahead_done_) {
+        if (!ready.back().early || ready.back().run != name) return;
+        do_one_ready(ready);
+    }
 }
 
 void Orchestrator::sort_by_shard(std::vector<RunName>& runs) const {
@@ -187,30 +207,6 @@ void Orchestrator::tell_end(Run& run) {
     ended(run);
 }
 
-void Orchestrator::keep_mark(Run& run) {
-    store::RowBatch& rows = builder_.rows();
-    if (run.state.is_final()) {
-        rows.erase_registry(kRunActiveKind, run_row_id(run.head.run));
-        count_end(run.state.status);
-        return put_ended(rows, run.head, run.journal.size());
-    }
-    RunMark mark = mark_of(run);
-    if (mark == run.mark) return;
-    run.mark = mark;
-    put_mark(rows, run.head.run, mark);
-}
-
-void Orchestrator::count_end(workflow::RunStatus status) {
-    auto at = ended_counts_.find(status);
-    if (at == ended_counts_.end()) {
-        at = ended_counts_
-                 .emplace(status, figures_.counter(core::Metric::kWorkflowRunsEnded,
-                                                   {workflow::run_status_text(status)}))
-                 .first;
-    }
-    at->second.add();
-}
-
 // In the commit of what they tell of.
 void Orchestrator::tell(Run& run, const Effect& effect) {
     line_.clear();
@@ -222,7 +218,9 @@ void Orchestrator::tell(Run& run, const Effect& effect) {
 // Its end is durable.
 void Orchestrator::ended(Run& run) {
     const RunName name = run.head.run;
-    for (workflow::StepIndex i = 0; i < run.state.steps.size(); ++i) waits_.remove(name, i);
+    if (!waits_.empty()) {
+        for (workflow::StepIndex i = 0; i < run.state.steps.size(); ++i) waits_.remove(name, i);
+    }
     const auto [first, last] = waiters_.equal_range(name);
     for (auto at = first; at != last; ++at) at->second.done(run_view(run));
     waiters_.erase(first, last);

@@ -113,6 +113,7 @@ bool Orchestrator::order_one_that_differs(const RunName& name, const Order& aske
     static_cast<StoredRun&>(*run) = std::move(*stored);
     run->workflow = other;
     run->state = std::move(*state);
+    run->stored = run->journal.size();
     run->head.version = asked.version;
     run->head.differs = workflow::Difference{};  // take_up() writes what it is now
     const std::string view = run_view(*run);

@@ -57,6 +57,7 @@ void Orchestrator::take_mark(const store::RegistryDocument& row) {
 // It stays in memory while there is room: what is read back has to be opened and played.
 void Orchestrator::park(std::unique_ptr<Run> run) {
     queue(run->head.run);
+    write_now(*run);
     const std::size_t bytes = journal_bytes(*run);
     if (parked_.size() >= kParkedRunsMax || parked_bytes_ + bytes > kParkedBytesMax) return;
     run->counted = run->taken = run->queues = false;

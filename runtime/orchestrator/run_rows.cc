@@ -2,18 +2,20 @@
 
 #include "core/base64.h"
 #include "core/crypto/secret_bytes.h"
+#include "core/json_dom.h"
 #include "core/json_reader.h"
 #include "core/json_writer.h"
 
-#include <cstdio>
+#include <xxhash.h>
+
 #include <cstdlib>
 
 namespace millrace::runtime {
 namespace {
 
-std::string hex(std::uint64_t value, int digits) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%0*llx", digits, static_cast<unsigned long long>(value));
+std::string hex(std::uint64_t value, std::size_t digits) {
+    std::string text(digits, '0');
+    for (std::size_t at = digits; at-- > 0; value >>= 4) text[at] = "0123456789abcdef"[value & 15];
     return text;
 }
 
@@ -24,6 +26,10 @@ std::string about_entry(const RunHead& head, std::string_view step, std::uint32_
 }
 
 }  // namespace
+
+std::size_t RunNameHash::operator()(const RunName& run) const {
+    return XXH3_64bits_withSeed(run.id.data(), run.id.size(), run.tenant.value);
+}
 
 std::string tenant_prefix(core::TenantId tenant) { return hex(tenant.value, 8) + "/"; }
 std::string run_row_id(const RunName& run) { return tenant_prefix(run.tenant) + run.id; }
@@ -212,6 +218,34 @@ core::Result<std::string> open_entry(const RunHead& head, const std::string& key
     return core::fail(core::ErrorCode::kInternal,
                       "entry " + std::to_string(number) + " of run " + head.run.id +
                           " does not open: it was made for another place, or with another key");
+}
+
+void put_entries(store::RowBatch& rows, const RunHead& head, const std::string& key,
+                 std::uint32_t first, std::string_view steps, std::span<const std::string> inputs) {
+    if (inputs.size() == 1) return put_entry(rows, head, key, first, steps, inputs.front());
+    std::string text;
+    for (const std::string& input : inputs) text.append(text.empty() ? "[" : ",").append(input);
+    put_entry(rows, head, key, first, steps, text + "]");
+}
+
+core::Status open_entries(const RunHead& head, const std::string& key, std::string_view json,
+                          std::vector<std::string>& journal) {
+    auto plain = open_entry(head, key, static_cast<std::uint32_t>(journal.size()), json);
+    if (!plain) return core::fail(std::move(plain.error()));
+    if (!plain->starts_with('[')) {
+        journal.push_back(std::move(*plain));
+        return {};
+    }
+    core::JsonDom dom;
+    core::JsonElement root;
+    core::JsonArray entries;
+    if (!dom.read(*plain, root) || !root.get(entries)) {
+        return core::fail(core::ErrorCode::kInternal,
+                          "entries from " + std::to_string(journal.size()) + " on of run " +
+                              head.run.id + " do not read");
+    }
+    for (const core::JsonElement entry : entries) journal.emplace_back(entry.raw());
+    return {};
 }
 
 }  // namespace millrace::runtime

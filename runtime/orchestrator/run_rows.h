@@ -2,13 +2,15 @@
 //       input of its journal (sealed), a mark while it has not ended, and a row that puts runs in
 //       the order of their beginnings. Rows of the registry's family:
 //           workflow_run      tenant/run                 head, JSON
-//           workflow_journal  tenant/run/number          {"sealed":"..."}, or the input itself
+//           workflow_journal  tenant/run/number          {"sealed":"..."}, or the input itself; of
+//                                                        several in one commit an array of them
+//                                                        under the number of the first
 //           workflow_active   tenant/run                 {"due":us,"busy":bool,"waits":bool}
 //           workflow_order    tenant/time, turned/run    {}
 //           workflow_ended    time of its end/tenant/run what goes with it when it is old
 //       A journal is sealed with a key of the run's own, which stands in the head, wrapped by the
-//       tenant's (run_keys.h); an entry is bound to tenant, workflow, run, step and number, and to
-//       nothing that a rotation changes.
+//       tenant's (run_keys.h); an entry is bound to tenant, workflow, run, step and number (several
+//       together to their steps and the first number), and to nothing that a rotation changes.
 // Threads: pure. Lifetime: values.
 // Limits: kRunIdBytesMax. Failure: a row that does not read, or does not open, is an Error.
 #pragma once
@@ -20,6 +22,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +40,10 @@ struct RunName {
     core::TenantId tenant;
     std::string id;
     auto operator<=>(const RunName&) const = default;
+};
+// Ids of runs share long beginnings, so that a tree of them compares most of each.
+struct RunNameHash {
+    std::size_t operator()(const RunName& run) const;
 };
 
 struct RunParent {
@@ -99,5 +106,11 @@ void put_entry(store::RowBatch& rows, const RunHead& head, const std::string& ke
                std::uint32_t number, std::string_view step, std::string_view input);
 core::Result<std::string> open_entry(const RunHead& head, const std::string& key,
                                      std::uint32_t number, std::string_view json);
+// Those of one commit as one row; `steps`: of each in order, with commas between them.
+void put_entries(store::RowBatch& rows, const RunHead& head, const std::string& key,
+                 std::uint32_t first, std::string_view steps, std::span<const std::string> inputs);
+// What a row holds, behind those before it.
+core::Status open_entries(const RunHead& head, const std::string& key, std::string_view json,
+                          std::vector<std::string>& journal);
 
 }  // namespace millrace::runtime

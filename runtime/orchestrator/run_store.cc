@@ -160,10 +160,8 @@ core::Result<StoredRun> RunStore::read(const RunName& run) const {
         auto rows = database_.registry().list(kRunJournalKind, prefix, after, kPage);
         if (!rows) return core::fail(std::move(rows.error()));
         for (const store::RegistryDocument& row : *rows) {
-            const auto number = static_cast<std::uint32_t>(out.journal.size());
-            auto entry = open_entry(out.head, out.key, number, row.json);
-            if (!entry) return core::fail(std::move(entry.error()));
-            out.journal.push_back(std::move(*entry));
+            auto opened = open_entries(out.head, out.key, row.json, out.journal);
+            if (!opened) return core::fail(std::move(opened.error()));
         }
         if (rows->size() < kPage) break;
         after = rows->back().id;

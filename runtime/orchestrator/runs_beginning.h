@@ -10,8 +10,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <mutex>
+#include <unordered_map>
 
 namespace millrace::runtime {
 
@@ -46,7 +46,7 @@ public:
 
 private:
     mutable std::mutex mutex_;  // held for a look
-    std::map<RunName, std::uint32_t> runs_;
+    std::unordered_map<RunName, std::uint32_t, RunNameHash> runs_;
 };
 
 }  // namespace millrace::runtime

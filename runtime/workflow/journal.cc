@@ -6,7 +6,6 @@
 #include <xxhash.h>
 
 #include <array>
-#include <cstdio>
 #include <utility>
 
 namespace millrace::runtime::workflow {
@@ -89,9 +88,10 @@ std::string outline(const Definition& definition, const RunState& state,
         out += ' ';
         out += std::to_string(effect.iteration) + "." + std::to_string(effect.attempt);
     }
-    char text[16];
-    std::snprintf(text, sizeof text, "; %08x", digest(state));
-    return out + text;
+    out += "; ";
+    const std::uint32_t of = digest(state);
+    for (int shift = 28; shift >= 0; shift -= 4) out += "0123456789abcdef"[of >> shift & 15];
+    return out;
 }
 
 std::string write_input(const Definition& definition, const Input& input, std::string_view then) {

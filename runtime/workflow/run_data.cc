@@ -20,16 +20,17 @@ core::JsonElement RunData::parsed(const std::string& text) {
 }
 
 std::string RunData::payload() const {
-    if (!state_.source.event.empty()) {
+    if (state_.source.event.empty())
+        return state_.source.input.starts_with('{') ? state_.source.input : std::string("{}");
+    if (state_.payload.empty()) {
         core::JsonDom dom;
         core::JsonElement root;
         core::JsonElement payload;
-        std::string out;
         if (dom.read(state_.source.event, root) && root.find("payload", payload))
-            core::append_json(out, payload);
-        return out.empty() ? "{}" : out;
+            core::append_json(state_.payload, payload);
+        if (state_.payload.empty()) state_.payload = "{}";
     }
-    return state_.source.input.starts_with('{') ? state_.source.input : std::string("{}");
+    return state_.payload;
 }
 
 const std::string& RunData::data() {

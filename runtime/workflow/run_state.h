@@ -100,6 +100,7 @@ struct RunState {
     enum class Ending : std::uint8_t { kNone, kFailing, kCancelling };
 
     RunSource source;
+    mutable std::string payload;  // the event's, once somebody has looked for it
     RunStatus status = RunStatus::kPending;
     Ending ending = Ending::kNone;
     bool paused = false;

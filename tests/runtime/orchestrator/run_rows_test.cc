@@ -89,6 +89,33 @@ TEST(RunKeys, OpenAnEntryWhereItBelongsAndNowhereElse) {
     EXPECT_FALSE(open_entry(other, key, 2, text)) << "of another tenant";
 }
 
+TEST(RunKeys, EntriesOfOneCommitAreOneRowThatOpensAtItsPlace) {
+    MemoryRegistryRows registry;
+    RunKeys keys(&registry);
+    ASSERT_TRUE(keys.ensure(core::TenantId(4), 1));
+    RunHead head = head_of(4, "run_1");
+    const auto [key, wrapped] = keys.make(head.run, head.workflow_id);
+    head.key = wrapped;
+    const std::vector<std::string> inputs = {R"({"n":1})", "{\"n\": [2,\n3]}", R"({"s":"],"})"};
+    for (const std::string& with : {key, std::string()}) {
+        store::RowBatch rows;
+        put_entries(rows, head, with, 1, "a,b,c", inputs);
+        const std::string text = text_of(rows, kRunJournalKind);
+        EXPECT_EQ(text.find("[2,") == std::string::npos, !with.empty());
+        std::vector<std::string> journal = {"{}"};
+        ASSERT_TRUE(open_entries(head, with, text, journal));
+        ASSERT_EQ(journal.size(), 4u);
+        EXPECT_EQ(std::vector<std::string>(journal.begin() + 1, journal.end()), inputs);
+        if (with.empty()) continue;
+        std::vector<std::string> none;
+        EXPECT_FALSE(open_entries(head, with, text, none)) << "at another place";
+        EXPECT_TRUE(none.empty());
+    }
+    store::RowBatch rows;
+    put_entries(rows, head, key, 0, "a", std::vector<std::string>{"{}"});
+    EXPECT_TRUE(open_entry(head, key, 0, text_of(rows, kRunJournalKind))) << "one is as ever";
+}
+
 TEST(RunKeys, RotateWithoutLosingWhatThereIs) {
     MemoryRegistryRows registry;
     RunHead before = head_of(4, "run_1"), after = head_of(4, "run_2");
