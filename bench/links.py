@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""How fast links are: a file and a stream of Redis read into the log, and a stream written by deliveries.
+"""How fast links are: a file and streams of Redis and NATS read into the log, and streams written by deliveries.
 
 Question: how many entries a second does a source read that are there when it begins, to the last of them
 acknowledged by its commit; how many deliveries a second does a sink take? Unit: entries/s.
-Budget: a stream of Redis >= 300,000/s, beside redis-server on the same cores.
+Budget: a stream of Redis >= 300,000/s, of NATS >= 200,000/s; into one of NATS >= 100,000/s; beside the peer on
+the same cores.
 
-    bench/links.py [--entries 1000000] [--sent 200000]
+    bench/links.py [--entries 1000000] [--sent 200000] [--only file|redis|nats]
 
-By hand; needs redis-server (tools/setup links).
+By hand; needs redis-server and nats-server (tools/setup bench).
 """
 import argparse
 import http.client
@@ -45,6 +46,45 @@ def add_all(port, stream, entries):
                 lines += client.recv(1 << 20).count(b"\n")
 
 
+class Nats:
+    """A nats-server with streams in files."""
+
+    def __init__(self, folder):
+        self.port = common.free_port()
+        binary = os.environ.get("MILLRACE_NATS_SERVER") or shutil.which("nats-server") or "/usr/sbin/nats-server"
+        self.process = subprocess.Popen(
+            [binary, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", os.path.join(folder, "nats")],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        common.wait_for_port(self.port)
+        self.socket = socket.create_connection(("127.0.0.1", self.port))
+        self.file = self.socket.makefile("rb")
+        self.file.readline()
+        self.socket.sendall(b'CONNECT {"verbose":false,"headers":true}\r\nSUB _A.* 1\r\n')
+
+    def create(self, stream):
+        body = json.dumps({"name": stream, "subjects": [stream + ".>"], "storage": "file"}).encode()
+        self.publish([(b"$JS.API.STREAM.CREATE." + stream.encode(), body)])
+
+    def publish(self, messages):
+        """All of them, until each is answered."""
+        self.socket.sendall(b"".join(b"PUB %s _A.1 %d\r\n%s\r\n" % (s, len(t), t) for s, t in messages))
+        answered = 0
+        while answered < len(messages):
+            line = self.file.readline()
+            if line.startswith(b"MSG"):
+                text = self.file.read(int(line.split()[-1]) + 2)
+                if b'"error"' in text:
+                    raise RuntimeError(text)
+                answered += 1
+            elif line.startswith(b"PING"):
+                self.socket.sendall(b"PONG\r\n")
+
+    def fill(self, stream, entries):
+        subject = stream.encode() + b".a"
+        for begin in range(0, entries, 500):
+            self.publish([(subject, event(n)) for n in range(begin, min(entries, begin + 500))])
+
+
 class Server:
     def __init__(self, folder):
         self.process = subprocess.Popen(
@@ -77,41 +117,73 @@ class Server:
               f"{status.get('duplicates', 0)} duplicates)", flush=True)
 
 
+def measure_file(server, folder, options):
+    with open(os.path.join(folder, "events"), "wb") as file:
+        for n in range(options.entries):
+            file.write(event(n) + b"\n")
+    server.measure("a file", "file", "taken", options.entries, lambda: server.call("POST", "/v2/links", {
+        "id": "file", "direction": "in", "type": "file", "config": {"path": os.path.join(folder, "events")}}))
+
+
+def measure_sink(server, what, kind, config, options):
+    server.call("POST", "/v2/links", {"id": "out-" + kind, "direction": "out", "type": kind, "config": config})
+    pattern = "sent." + kind
+    server.call("POST", "/v2/subscriptions", {"pattern": pattern, "ordering": "none",
+                                              "executor": {"type": "link", "linkId": "out-" + kind}})
+
+    def send():
+        for begin in range(0, options.sent, 10_000):
+            lines = b"\n".join(event(n).replace(b"link.entry", pattern.encode()) for n in range(begin, begin + 10_000))
+            server.call("POST", "/v2/events?ids=0", lines, "application/x-ndjson")
+    server.measure(what, "out-" + kind, "sent", options.sent, send)
+
+
+def measure_redis(server, folder, options):
+    port = common.free_port()
+    redis = subprocess.Popen(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", ""],
+                             stdout=subprocess.DEVNULL)
+    try:
+        common.wait_for_port(port)
+        add_all(port, b"in", options.entries)
+        config = {"host": "127.0.0.1", "port": port}
+        server.measure("a stream of Redis", "redis", "taken", options.entries, lambda: server.call("POST", "/v2/links", {
+            "id": "redis", "direction": "in", "type": "redis", "config": {**config, "stream": "in"}}))
+        measure_sink(server, "deliveries to a stream of Redis", "redis", {**config, "stream": "out"}, options)
+    finally:
+        common.end(redis)
+
+
+def measure_nats(server, folder, options):
+    nats = Nats(folder)
+    try:
+        nats.create("in")
+        nats.create("out")
+        nats.fill("in", options.entries)
+        config = {"host": "127.0.0.1", "port": nats.port}
+        server.measure("a stream of NATS", "nats", "taken", options.entries, lambda: server.call("POST", "/v2/links", {
+            "id": "nats", "direction": "in", "type": "nats", "config": {**config, "stream": "in"}}))
+        measure_sink(server, "deliveries to a stream of NATS", "nats",
+                     {**config, "stream": "out", "subject": "out.a"}, options)
+    finally:
+        common.end(nats.process)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--sent", type=int, default=200_000)
+    parser.add_argument("--only", choices=("file", "redis", "nats"))
     options = parser.parse_args()
-    folder = tempfile.mkdtemp(prefix="millrace-links-bench-")
-    port = common.free_port()
-    redis = subprocess.Popen(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", ""],
-                             stdout=subprocess.DEVNULL)
-    server = Server(folder)
-    try:
-        common.wait_for_port(port)
-        with open(os.path.join(folder, "events"), "wb") as file:
-            for n in range(options.entries):
-                file.write(event(n) + b"\n")
-        server.measure("a file", "file", "taken", options.entries, lambda: server.call("POST", "/v2/links", {
-            "id": "file", "direction": "in", "type": "file", "config": {"path": os.path.join(folder, "events")}}))
-        add_all(port, b"in", options.entries)
-        redis_config = {"host": "127.0.0.1", "port": port}
-        server.measure("a stream of Redis", "redis", "taken", options.entries, lambda: server.call("POST", "/v2/links", {
-            "id": "redis", "direction": "in", "type": "redis", "config": {**redis_config, "stream": "in"}}))
-        server.call("POST", "/v2/links", {"id": "out", "direction": "out", "type": "redis",
-                                          "config": {**redis_config, "stream": "out"}})
-        server.call("POST", "/v2/subscriptions", {"pattern": "sent.entry", "ordering": "none",
-                                                  "executor": {"type": "link", "linkId": "out"}})
-
-        def send():
-            for begin in range(0, options.sent, 10_000):
-                lines = b"\n".join(event(n).replace(b"link.entry", b"sent.entry") for n in range(begin, begin + 10_000))
-                server.call("POST", "/v2/events?ids=0", lines, "application/x-ndjson")
-        server.measure("deliveries to a stream", "out", "sent", options.sent, send)
-    finally:
-        common.end(server.process)
-        common.end(redis)
-        shutil.rmtree(folder, ignore_errors=True)
+    for name, measure in (("file", measure_file), ("redis", measure_redis), ("nats", measure_nats)):
+        if options.only not in (None, name):
+            continue
+        folder = tempfile.mkdtemp(prefix="millrace-links-bench-")
+        server = Server(folder)
+        try:
+            measure(server, folder, options)
+        finally:
+            common.end(server.process)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

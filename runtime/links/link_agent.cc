@@ -144,7 +144,7 @@ PeerDeps LinkAgent::peer_deps() const {
 
 core::Result<LinkConfig> LinkAgent::filled_config(const Link& link) {
     LinkConfig config = link.config;
-    for (std::string* const text : {&config.user, &config.password}) {
+    for (std::string* const text : {&config.user, &config.password, &config.token}) {
         auto filled = fill_secrets(*text, [&](std::string_view name) -> core::Result<std::string> {
             const SecretRef secret = secrets_.find(*registry_, link.tenant, name);
             if (secret) return secret->value;

@@ -10,8 +10,6 @@
 #include "runtime/event/tenant_names.h"
 #include "runtime/identity/security_events.h"
 
-#include <simdjson.h>
-
 #include <algorithm>
 
 namespace millrace::runtime {
@@ -61,10 +59,19 @@ void LinkEvents::make_envelope(const Link& link, const SourceBatch::Entry& entry
     text_.append(entry.text.substr(begin));
 }
 
+std::string_view LinkEvents::pattern_of(const Link& link, const SourceBatch::Entry& entry) {
+    const std::string_view pattern = link.config.pattern;
+    const std::size_t at = pattern.find(kLinkSubjectPlace);
+    if (at == std::string_view::npos) return pattern;
+    pattern_.assign(pattern.substr(0, at)).append(entry.subject);
+    pattern_.append(pattern.substr(at + kLinkSubjectPlace.size()));
+    return pattern_;
+}
+
 void LinkEvents::make_wrapped(const Link& link, const SourceBatch::Entry& entry) {
     text_.clear();
     core::JsonWriter json(text_);
-    json.begin_object().field("eventId", id_).field("pattern", link.config.pattern);
+    json.begin_object().field("eventId", id_).field("pattern", pattern_of(link, entry));
     append_source(json, link);
     if (entry.at_us != 0) json.field("timestamp", core::format_timestamp(entry.at_us));
     if (link.config.format == LinkFormat::kText) {
@@ -95,7 +102,11 @@ core::Status LinkEvents::make_event(const Link& link, const SourceBatch::Entry& 
         }
         make_wrapped(link, entry);
     }
-    return check(link, padded());
+    if (auto good = check(link, padded()); !good) return good;
+    // A link's own pattern does not begin so; what a peer calls its subjects may.
+    if (link.config.format != LinkFormat::kEnvelope && envelope_.pattern.starts_with("system."))
+        return core::fail(core::ErrorCode::kForbidden, "pattern: begins with system.");
+    return {};
 }
 
 void LinkEvents::make_letter(const Link& link, const SourceBatch::Entry& entry,

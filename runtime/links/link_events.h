@@ -37,6 +37,7 @@ private:
     core::Status check(const Link& link, std::string_view text);
     void make_envelope(const Link& link, const SourceBatch::Entry& entry);
     void make_wrapped(const Link& link, const SourceBatch::Entry& entry);
+    std::string_view pattern_of(const Link& link, const SourceBatch::Entry& entry);
     void make_letter(const Link& link, const SourceBatch::Entry& entry, std::string_view why);
     void make_gap(const Link& link, const SourceBatch& batch);
     std::string_view padded();
@@ -46,6 +47,7 @@ private:
     core::Envelope envelope_;
     std::string text_;  // the event that is made
     std::string id_;
+    std::string pattern_;
 };
 
 }  // namespace millrace::runtime

@@ -1,5 +1,7 @@
 #include "runtime/links/link_executor.h"
 
+#include "runtime/event/event_defaults.h"
+
 #include <utility>
 
 namespace millrace::runtime {
@@ -16,8 +18,12 @@ Executor::Start LinkExecutor::start(const AttemptInput& input, AttemptResult& re
         return Start::kHeld;
     }
     const OutgoingEvent event = outgoing_.event_of(input);
+    const bool has_source = event.envelope.has(core::EnvelopeField::kSource);
+    std::string identity(has_source ? event.envelope.source_type : kDefaultSourceType);
+    identity.append("/").append(has_source ? event.envelope.source_id : kDefaultSourceId);
+    identity.append("/").append(event.event_id);
     LinkSend what{link->number, std::string(event.event_id), std::string(event.envelope.pattern),
-                  full_envelope(event)};
+                  full_envelope(event), std::move(identity)};
     const std::uint64_t ticket = input.ticket.value;
     {
         const std::lock_guard lock(mutex_);

@@ -2,6 +2,8 @@
 
 #include "runtime/links/file_sink.h"
 #include "runtime/links/file_source.h"
+#include "runtime/links/nats_sink.h"
+#include "runtime/links/nats_source.h"
 #include "runtime/links/postgres_link.h"
 #include "runtime/links/redis_link.h"
 
@@ -12,6 +14,10 @@ std::unique_ptr<LinkSource> make_source(const PeerDeps& deps, const Link& link,
     switch (link.type) {
         case LinkType::kFile: return std::make_unique<FileSource>(deps, config, position);
         case LinkType::kPostgres: return std::make_unique<PostgresSource>(deps, config, position);
+        case LinkType::kNats:
+            if (config.stream.empty())
+                return std::make_unique<NatsSubjectSource>(deps, config, position);
+            return std::make_unique<NatsStreamSource>(deps, config, position);
         case LinkType::kRedis: break;
     }
     return std::make_unique<RedisSource>(deps, config, position);
@@ -22,6 +28,9 @@ std::unique_ptr<LinkSink> make_sink(const PeerDeps& deps, const Link& link,
     switch (link.type) {
         case LinkType::kFile: return std::make_unique<FileSink>(deps, config);
         case LinkType::kPostgres: return std::make_unique<PostgresSink>(deps, config);
+        case LinkType::kNats:
+            if (config.stream.empty()) return std::make_unique<NatsSubjectSink>(deps, config);
+            return std::make_unique<NatsStreamSink>(deps, config);
         case LinkType::kRedis: break;
     }
     return std::make_unique<RedisSink>(deps, config);

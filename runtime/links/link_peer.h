@@ -78,7 +78,8 @@ struct SinkText {
     std::uint64_t ticket = 0;
     std::string id;  // of the event
     std::string pattern;
-    std::string text;  // the envelope
+    std::string text;        // the envelope
+    std::string identity{};  // id and source: what no other event has
 };
 
 struct SinkAnswer {

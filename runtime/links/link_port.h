@@ -19,6 +19,7 @@ struct LinkSend {
     std::string event_id;
     std::string pattern;
     std::string envelope;
+    std::string identity{};  // id and source: what no other event has
 };
 
 class LinkReceiver {

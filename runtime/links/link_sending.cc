@@ -33,8 +33,8 @@ void LinkAgent::take_send(std::uint64_t id, LinkSend&& what) {
     const auto at = runs_.find(what.link.value);
     if (at == runs_.end() || at->second.source_wanted())
         return answer(id, "the link is not there any more");
-    at->second.waiting.push_back(
-        {id, std::move(what.event_id), std::move(what.pattern), std::move(what.envelope)});
+    at->second.waiting.push_back({id, std::move(what.event_id), std::move(what.pattern),
+                                  std::move(what.envelope), std::move(what.identity)});
 }
 
 void LinkAgent::answer(std::uint64_t id, std::string&& error) {

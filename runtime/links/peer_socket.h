@@ -31,6 +31,10 @@ public:
     std::string& out() { return out_; }
     // Sends what it takes, and reads: what came, until the next call.
     std::string_view turn();
+    // Sends what it takes, and reads nothing.
+    void push() {
+        if (connected_ && error_.empty()) flush();
+    }
     const std::string& error() const { return error_; }
     bool connected() const { return connected_; }
     void waits_for(pollfd& fd) const {

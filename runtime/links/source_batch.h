@@ -21,20 +21,24 @@ public:
     struct Entry {
         std::string_view id;
         std::string_view text;
+        std::string_view subject;       // that it came with, where the peer has such
         std::uint64_t whole_bytes = 0;  // more than the text has: it was too long to be kept
         std::int64_t at_us = 0;         // when the peer took it; 0: it does not say
     };
 
     void add(std::string_view id, std::string_view text, std::uint64_t whole_bytes,
-             std::int64_t at_us) {
-        places_.push_back({bytes_.size(), id.size(), text.size(), whole_bytes, at_us});
-        bytes_.append(id).append(text);
+             std::int64_t at_us, std::string_view subject = {}) {
+        places_.push_back(
+            {bytes_.size(), id.size(), text.size(), subject.size(), whole_bytes, at_us});
+        bytes_.append(id).append(text).append(subject);
     }
     Entry operator[](std::size_t index) const {
         const Place& at = places_[index];
         const std::string_view bytes(bytes_);
         return {bytes.substr(at.begin, at.id_bytes),
-                bytes.substr(at.begin + at.id_bytes, at.text_bytes), at.whole_bytes, at.at_us};
+                bytes.substr(at.begin + at.id_bytes, at.text_bytes),
+                bytes.substr(at.begin + at.id_bytes + at.text_bytes, at.subject_bytes),
+                at.whole_bytes, at.at_us};
     }
     std::size_t size() const { return places_.size(); }
     std::size_t bytes() const { return bytes_.size(); }
@@ -68,6 +72,7 @@ private:
         std::size_t begin = 0;
         std::size_t id_bytes = 0;
         std::size_t text_bytes = 0;
+        std::size_t subject_bytes = 0;
         std::uint64_t whole_bytes = 0;
         std::int64_t at_us = 0;
     };

@@ -22,7 +22,11 @@ inline constexpr std::size_t kLinkPositionBytesMax = 512;
 inline constexpr std::int64_t kLinkStreamItemsMax = 1'000'000'000'000;
 
 enum class LinkDirection : std::uint8_t { kIn, kOut };
-enum class LinkType : std::uint8_t { kFile, kRedis, kPostgres };
+enum class LinkType : std::uint8_t { kFile, kRedis, kPostgres, kNats };
+
+// What a pattern of a source, or a subject of a sink, may hold: the message's, the event's.
+inline constexpr std::string_view kLinkSubjectPlace = "{subject}";
+inline constexpr std::string_view kLinkPatternPlace = "{pattern}";
 
 // What a source's texts are.
 enum class LinkFormat : std::uint8_t {
@@ -37,15 +41,18 @@ struct LinkConfig {
     std::string connection;  // postgres-notify: the secret db.NAME holds its conninfo
     std::string channel;     // likewise
     std::string conninfo;    // of whoever connects; never in a document
-    std::string host;        // redis, and all below
+    std::string host;        // redis and nats, and all below
     std::int64_t port = 6379;
     std::int64_t database = 0;
-    std::string user;      // these two may hold {{secrets.NAME}}
-    std::string password;  // and nothing but it: what is read over the API is no secret
-    std::string stream;
+    std::string user;             // these three may hold {{secrets.NAME}}
+    std::string password;         // and nothing but it: what is read over the API is no secret
+    std::string token;            // nats; as password
+    std::string stream;           // nats: empty where no JetStream is meant
+    std::string subject;          // nats: what is listened to, or filtered by, or sent to
     std::string field = "event";  // kEnvelope, kPayload, and a sink: where the text stands
     std::int64_t items_max = 0;   // a sink: about so many entries are kept; 0: all
-    std::string from = "start";   // where a source begins: start, end, or an id of redis
+    // Where a source begins: start, end, an id of redis, a number of nats.
+    std::string from = "start";
     LinkFormat format = LinkFormat::kEnvelope;
     std::string pattern;  // of the events of all formats but kEnvelope
 };

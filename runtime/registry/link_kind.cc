@@ -1,6 +1,7 @@
 // Links as documents: their body, their row.
 #include "core/json_reader.h"
 #include "core/limits.h"
+#include "io/nats_codec.h"
 #include "runtime/registry/document_body.h"
 #include "runtime/registry/document_kinds.h"
 #include "runtime/registry/executor_body.h"
@@ -18,11 +19,12 @@ using core::Presence;
 
 constexpr std::array<std::pair<std::string_view, LinkDirection>, 2> kLinkDirections = {
     {{"in", LinkDirection::kIn}, {"out", LinkDirection::kOut}}};
-constexpr std::array<std::pair<std::string_view, LinkType>, 3> kLinkTypes = {
+constexpr std::array<std::pair<std::string_view, LinkType>, 4> kLinkTypes = {
     {{"file", LinkType::kFile},
      {"redis", LinkType::kRedis},
-     {"postgres-notify", LinkType::kPostgres}}};
-constexpr std::array<std::string_view, 4> kLinkTypesNotBuilt = {"nats", "kafka", "mqtt", "amqp"};
+     {"postgres-notify", LinkType::kPostgres},
+     {"nats", LinkType::kNats}}};
+constexpr std::array<std::string_view, 3> kLinkTypesNotBuilt = {"kafka", "mqtt", "amqp"};
 constexpr std::array<std::pair<std::string_view, LinkFormat>, 4> kLinkFormats = {
     {{"envelope", LinkFormat::kEnvelope},
      {"payload", LinkFormat::kPayload},
@@ -47,8 +49,8 @@ core::Status check_link_built(JsonObject& in) {
     if (in.text("type", type) && std::find(kLinkTypesNotBuilt.begin(), kLinkTypesNotBuilt.end(),
                                            type) != kLinkTypesNotBuilt.end())
         return link_not_built("type", "links of the type " + type +
-                                          " are not built into this server; file, redis and "
-                                          "postgres-notify are");
+                                          " are not built into this server; file, redis, "
+                                          "postgres-notify and nats are");
     if (const auto transform = in.any("transform"); transform && !transform->is_null())
         return link_not_built("transform", "links have no transforms in this server");
     std::string mode;
@@ -72,22 +74,51 @@ void read_link_secret(JsonObject& in, std::string_view name, std::string& out) {
     if (!in.text(name, out, {.bytes_max = kLinkTextBytesMax})) return;
     auto filled = fill_secrets(out, [](std::string_view) { return core::Result<std::string>(""); });
     if (!filled) return in.refuse(name, filled.error().message);
-    if (name == "password" && !filled->empty())
+    if (name != "user" && !filled->empty())
         in.refuse(name,
                   "must be {{secrets.NAME}}: what stands here is shown to whoever reads links");
 }
 
-void read_redis_config(JsonObject& in, const Link& link, LinkConfig& out) {
+void read_link_host(JsonObject& in, LinkConfig& out) {
     in.text("host", out.host, {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = 255});
     in.integer("port", out.port, 1, 65'535);
-    in.integer("database", out.database, 0, 65'535);
     read_link_secret(in, "user", out.user);
     read_link_secret(in, "password", out.password);
+}
+
+void read_redis_config(JsonObject& in, const Link& link, LinkConfig& out) {
+    read_link_host(in, out);
+    in.integer("database", out.database, 0, 65'535);
     in.text("stream", out.stream,
             {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = kLinkTextBytesMax});
     in.text("field", out.field, {.bytes_min = 1, .bytes_max = 256});
     if (link.direction == LinkDirection::kOut)
         in.integer("maxLength", out.items_max, 0, kLinkStreamItemsMax);
+}
+
+void read_nats_config(JsonObject& in, const Link& link, LinkConfig& out) {
+    out.port = 4222;
+    read_link_host(in, out);
+    read_link_secret(in, "token", out.token);
+    in.text("stream", out.stream, {.bytes_max = 255});
+    if (!out.stream.empty() && !io::is_nats_name(out.stream))
+        in.refuse("stream", "is no name of a stream: no blanks, dots, stars or slashes");
+    in.text("subject", out.subject, {.bytes_max = io::kNatsSubjectBytesMax / 2});
+    if (link.direction == LinkDirection::kIn) {
+        if (out.subject.empty() && out.stream.empty())
+            in.refuse("stream", "is required, or a subject: what is read");
+        if (!out.subject.empty() && !io::is_nats_subject(out.subject, io::NatsWildcards::kAllowed))
+            in.refuse("subject", "is none: parts between dots, without blanks, the last may be >");
+        return;
+    }
+    std::string sample = out.subject;
+    if (const std::size_t at = sample.find(kLinkPatternPlace); at != std::string::npos)
+        sample.replace(at, kLinkPatternPlace.size(), "p");
+    if (sample.find(kLinkPatternPlace) != std::string::npos ||
+        !io::is_nats_subject(sample, io::NatsWildcards::kRefused))
+        in.refuse("subject",
+                  "is required: parts between dots, without blanks and stars; "
+                  "{pattern} stands for the event's pattern");
 }
 
 void read_postgres_config(JsonObject& in, LinkConfig& out) {
@@ -98,25 +129,34 @@ void read_postgres_config(JsonObject& in, LinkConfig& out) {
             {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = 63});
 }
 
+// Of what is told only while somebody listens there is no place to begin at.
+bool link_has_places(LinkType type, const LinkConfig& config) {
+    return type != LinkType::kPostgres && (type != LinkType::kNats || !config.stream.empty());
+}
+
 void read_source_config(JsonObject& in, const Link& link, LinkConfig& out) {
     std::string from;
-    // Of notifications only those that come are told: there is no place to begin at.
-    if (link.type != LinkType::kPostgres &&
+    if (link_has_places(link.type, out) &&
         in.text("from", from, {.bytes_max = kLinkPositionBytesMax})) {
-        if (auto known = check_link_place(link, from); !known)
+        // The place is one of what is being read here.
+        Link reads = link;
+        reads.config = out;
+        if (auto known = check_link_place(reads, from); !known)
             in.refuse("from", known.error().message);
         out.from = from;
     }
     in.choice("format", out.format, kLinkFormats);
     if (out.format == LinkFormat::kFields && link.type != LinkType::kRedis)
         in.refuse("format",
-                  "is \"fields\", which is for redis; a file has envelope, payload or text");
+                  "is \"fields\", which is for redis; others have envelope, payload or text");
     in.text("pattern", out.pattern, {.bytes_min = 1, .bytes_max = core::kPatternBytesMax});
     if (out.format == LinkFormat::kEnvelope && !out.pattern.empty())
         in.refuse("pattern", "is what each envelope says itself");
     if (out.format != LinkFormat::kEnvelope && out.pattern.empty())
         in.refuse("pattern", "is required: the pattern of the link's events");
     if (out.pattern.starts_with("system.")) in.refuse("pattern", "begins with system.");
+    if (link.type != LinkType::kNats && out.pattern.find(kLinkSubjectPlace) != std::string::npos)
+        in.refuse("pattern", "has {subject}, which only messages of nats have");
 }
 
 core::Status read_link(std::string_view body, Link& out) {
@@ -134,6 +174,7 @@ core::Status read_link(std::string_view body, Link& out) {
         if (out.type == LinkType::kFile) read_file_config(*config, next);
         if (out.type == LinkType::kRedis) read_redis_config(*config, out, next);
         if (out.type == LinkType::kPostgres) read_postgres_config(*config, next);
+        if (out.type == LinkType::kNats) read_nats_config(*config, out, next);
         if (out.direction == LinkDirection::kIn) read_source_config(*config, out, next);
         (void)config->finish();
         in->join(*config);
@@ -151,16 +192,23 @@ void append_link_config(core::JsonWriter& json, const Link& link) {
     if (link.type == LinkType::kFile) json.field("path", config.path);
     if (link.type == LinkType::kPostgres)
         json.field("connection", config.connection).field("channel", config.channel);
-    if (link.type == LinkType::kRedis) {
+    if (!config.host.empty()) {
         json.field("host", config.host).field("port", config.port);
-        json.field("database", config.database);
         if (!config.user.empty()) json.field("user", config.user);
         if (!config.password.empty()) json.field("password", config.password);
+        if (!config.token.empty()) json.field("token", config.token);
+    }
+    if (link.type == LinkType::kNats) {
+        if (!config.stream.empty()) json.field("stream", config.stream);
+        if (!config.subject.empty()) json.field("subject", config.subject);
+    }
+    if (link.type == LinkType::kRedis) {
+        json.field("database", config.database);
         json.field("stream", config.stream).field("field", config.field);
         if (link.direction == LinkDirection::kOut) json.field("maxLength", config.items_max);
     }
     if (link.direction == LinkDirection::kIn) {
-        if (link.type != LinkType::kPostgres) json.field("from", config.from);
+        if (link_has_places(link.type, config)) json.field("from", config.from);
         json.field("format", link_word(kLinkFormats, config.format));
         if (!config.pattern.empty()) json.field("pattern", config.pattern);
     }
@@ -185,7 +233,8 @@ std::string show_link(const Link& link) {
 bool reads_the_same(const Link& one, const Link& other) {
     const LinkConfig &a = one.config, &b = other.config;
     return a.path == b.path && a.host == b.host && a.port == b.port && a.database == b.database &&
-           a.stream == b.stream && a.connection == b.connection && a.channel == b.channel;
+           a.stream == b.stream && a.subject == b.subject && a.connection == b.connection &&
+           a.channel == b.channel;
 }
 
 core::Status settle_link(const Link* old, const ChangeContext&, Link& next) {
@@ -242,6 +291,12 @@ bool is_redis_entry_id(std::string_view text) {
            is_number(text.substr(dash + 1));
 }
 
+// 18 digits are within what any reader of numbers takes.
+bool is_nats_sequence(std::string_view text) {
+    return !text.empty() && text.size() <= 18 &&
+           text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 }  // namespace
 
 std::string_view link_type_text(LinkType type) { return link_word(kLinkTypes, type); }
@@ -251,19 +306,21 @@ std::string_view link_direction_text(LinkDirection direction) {
 }
 
 core::Status check_link_place(const Link& link, std::string_view place) {
-    if (link.type == LinkType::kPostgres) {
+    if (!link_has_places(link.type, link.config)) {
         return core::fail(core::ErrorCode::kValidation,
-                          "is no place: of notifications only those that come are told");
+                          "is no place: only what comes while the link listens is told");
     }
     if (place == "start" || place == "end") return {};
-    const bool redis = link.type == LinkType::kRedis;
+    const bool redis = link.type == LinkType::kRedis, nats = link.type == LinkType::kNats;
     if (redis && is_redis_entry_id(place)) return {};
-    return core::fail(
-        core::ErrorCode::kValidation,
-        "is \"" + std::string(place.substr(0, 64)) + "\"; expected start" +
-            (redis ? ", end or the id of an entry (1700000000000-0), which is the last "
-                     "one that is not read"
-                   : " or end"));
+    if (nats && is_nats_sequence(place)) return {};
+    const std::string_view others =
+        redis  ? ", end or the id of an entry (1700000000000-0), which is the last one that is not "
+                 "read"
+        : nats ? ", end or the number of a message, which is the last one that is not read"
+               : " or end";
+    return core::fail(core::ErrorCode::kValidation, "is \"" + std::string(place.substr(0, 64)) +
+                                                        "\"; expected start" + std::string(others));
 }
 
 template <>

@@ -111,7 +111,7 @@ void add_link_create(CLI::App& link, CliContext& context) {
     create->add_option("--direction", o->direction, "in: events come from it; out: they go to it")
         ->required()
         ->check(CLI::IsMember({"in", "out"}));
-    create->add_option("--type", o->type, "file, redis or postgres-notify")->required();
+    create->add_option("--type", o->type, "file, redis, postgres-notify or nats")->required();
     create->add_option("--config", o->config, "JSON, @file or - (millrace help links)")->required();
     create->callback(
         [&context, o] { context.action = [&context, o] { return create_link(context, *o); }; });
@@ -151,7 +151,7 @@ void add_link_reset(CLI::App& link, CliContext& context) {
     CLI::App* reset = link.add_subcommand(
         "reset", "Let a source begin anew: what was read comes again, or what was not never comes");
     reset->add_option("link", *id, "its id or name")->required();
-    reset->add_option("--to", *to, "start, end, or the id of an entry")->required();
+    reset->add_option("--to", *to, "start, end, the id of an entry (redis) or a number (nats)")->required();
     reset->callback([&context, id, to] {
         context.action = [&context, id, to] {
             const std::string known = resolve(context, kLinks, *id);

@@ -29,7 +29,7 @@ packages_test() {
 
 # The peers that links are tried against.
 packages_links() {
-    echo redis-server=redis-server redis-tools=redis-cli
+    echo redis-server=redis-server redis-tools=redis-cli nats-server=/usr/sbin/nats-server
 }
 
 # The demo takes its input from a package of the npm registry.
@@ -42,6 +42,7 @@ packages_demo() {
 packages_bench() {
     packages_run
     echo python3=python3 redis-server=redis-server redis-tools=redis-cli nginx-light=nginx wrk=wrk
+    echo nats-server=/usr/sbin/nats-server
 }
 
 # clang-tidy, and the headers it reads with.

@@ -87,6 +87,26 @@ TEST_F(LinkEventsTest, APayloadIsWrapped) {
     EXPECT_EQ(letters_, 0u);
 }
 
+TEST_F(LinkEventsTest, APatternMayHoldTheSubject) {
+    link_.config.format = LinkFormat::kText;
+    link_.config.pattern = "in.{subject}";
+    SourceBatch batch;
+    batch.add("1", "a", 1, 0, "orders.new");
+    events_of(batch);
+    EXPECT_EQ(envelope_.pattern, "in.orders.new");
+    EXPECT_EQ(letters_, 0u);
+    // A peer's subject does not make an event of the server's.
+    link_.config.pattern = "{subject}";
+    batch.clear();
+    batch.add("2", "a", 1, 0, "system.link.gap");
+    events_of(batch);
+    EXPECT_EQ(letters_, 1u);
+    batch.clear();
+    batch.add("3", "a", 1, 0);
+    events_of(batch);
+    EXPECT_EQ(letters_, 1u);
+}
+
 TEST_F(LinkEventsTest, APayloadDoesNotGetOutOfItsPlace) {
     link_.config.format = LinkFormat::kPayload;
     link_.config.pattern = "a";

@@ -53,6 +53,9 @@ TEST_F(LinkKindTest, LinksAreReadAgain) {
          R"({"id":"b","direction":"out","type":"file","config":{"path":"/l/b"}})",
          R"({"id":"c","direction":"in","type":"redis","config":{"host":"h","port":1,"database":2,"user":"u","password":"{{secrets.pw}}","stream":"s","from":"17-3","format":"fields","pattern":"p"}})",
          R"({"id":"e","direction":"in","type":"postgres-notify","config":{"connection":"main","channel":"c"}})",
+         R"({"id":"n","direction":"in","type":"nats","config":{"host":"h","port":1,"user":"u","password":"{{secrets.pw}}","token":"{{secrets.t}}","stream":"S","subject":"a.>","from":"17","format":"payload","pattern":"in.{subject}"}})",
+         R"({"id":"o","direction":"in","type":"nats","config":{"host":"h","subject":"a.*","format":"text","pattern":"p"}})",
+         R"({"id":"p","direction":"out","type":"nats","config":{"host":"h","stream":"S","subject":"out.{pattern}"}})",
          R"({"id":"d","direction":"out","type":"redis","config":{"host":"h","stream":"s","field":"f","maxLength":9},"mode":"executor"})"}) {
         const std::string id = create(body)->id;
         const std::string before = document_kind<Link>().show(*table().find(kTenant, id));
@@ -66,7 +69,7 @@ TEST_F(LinkKindTest, LinksAreReadAgain) {
 }
 
 TEST_F(LinkKindTest, WhatIsNotBuiltIsSaid) {
-    for (const std::string type : {"nats", "kafka", "mqtt", "amqp"}) {
+    for (const std::string type : {"kafka", "mqtt", "amqp"}) {
         const core::Error error =
             refused(R"({"direction":"in","type":")" + type + R"(","config":{"url":"x"}})");
         EXPECT_EQ(error.code, core::ErrorCode::kNotSupported) << type;
@@ -106,6 +109,21 @@ TEST_F(LinkKindTest, BadBodiesNameTheMember) {
             R"({"direction":"in","type":"redis","config":{"host":"h","stream":"s","password":"plain"}})")
             .field,
         "config.password");
+    const auto nats = [&](const std::string& direction, const std::string& config) {
+        return refused(R"({"direction":")" + direction +
+                       R"(","type":"nats","config":{"host":"h",)" + config + "}}")
+            .field;
+    };
+    EXPECT_EQ(nats("in", R"("port":4222)"), "config.stream");
+    EXPECT_EQ(nats("in", R"("stream":"a b")"), "config.stream");
+    EXPECT_EQ(nats("in", R"("subject":"a..b")"), "config.subject");
+    EXPECT_EQ(nats("in", R"("subject":"a","from":"start")"), "config.from");
+    EXPECT_EQ(nats("in", R"("stream":"a","from":"7-0")"), "config.from");
+    EXPECT_EQ(nats("in", R"("stream":"a","token":"plain")"), "config.token");
+    EXPECT_EQ(nats("out", R"("stream":"a")"), "config.subject");
+    EXPECT_EQ(nats("out", R"("subject":"a.*")"), "config.subject");
+    EXPECT_EQ(nats("out", R"("subject":"a.{pattern}.{pattern}")"), "config.subject");
+    EXPECT_EQ(refused(in_file(R"("format":"text","pattern":"{subject}")")).field, "config.pattern");
     EXPECT_EQ(
         refused(R"({"direction":"in","type":"file","config":{"path":"/forbidden/file"}})").code,
         core::ErrorCode::kForbidden);

@@ -1,0 +1,267 @@
+#include "runtime/links/nats_source.h"
+
+#include "core/json_writer.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace millrace::runtime {
+namespace {
+
+constexpr std::string_view kJetStreamApi = "$JS.API.";
+
+}  // namespace
+
+void add_nats_message(SourceBatch& batch, std::string_view id, const NatsMessage& message,
+                      std::size_t event_bytes_max, std::int64_t at_us) {
+    // A file's line may have two bytes more than its text.
+    const std::size_t whole = message.payload.size();
+    const std::size_t kept = whole > event_bytes_max + 2 ? event_bytes_max : whole;
+    batch.add(id, message.payload.substr(0, kept), whole, at_us, message.subject);
+}
+
+NatsPlace nats_place_of(const LinkConfig& config) {
+    return {config.host, config.port, config.user, config.password, config.token};
+}
+
+NatsStreamSource::NatsStreamSource(const PeerDeps& deps, const LinkConfig& config,
+                                   std::string_view position)
+    : clock_(*deps.clock),
+      config_(config),
+      event_bytes_max_(deps.event_bytes_max),
+      probes_(deps.probes),
+      connection_(*deps.clock, *deps.rules, nats_place_of(config)) {
+    if (position.empty()) {
+        const std::string& from = config.from;
+        (void)std::from_chars(from.data(), from.data() + from.size(), place_.seq);
+        return;
+    }
+    auto place = NatsPosition::read(position);
+    if (!place) {
+        stop("its position does not read: " + place.error().message);
+        return;
+    }
+    place_ = *place;
+    begun_ = true;
+}
+
+std::string_view NatsStreamSource::waits_because() const {
+    return absent_ && !trouble() ? "there is no stream of that name yet" : std::string_view();
+}
+
+std::size_t NatsStreamSource::turn(SourceBatch& batch) {
+    if (trouble()) return 0;
+    std::size_t done = 0;
+    connection_.turn();
+    NatsMessage message;
+    while (!trouble() && !batch.full() && connection_.next(message)) {
+        take(message, batch);
+        ++done;
+    }
+    if (std::exchange(moved_, false)) batch.position = place_.json();
+    if (connection_.open() && !trouble()) steer();
+    connection_.push();
+    if (!connection_.error().empty()) fail(connection_.error());
+    return done;
+}
+
+// ---- what is asked
+
+void NatsStreamSource::ask(Tag tag, const std::string& what, std::string_view body) {
+    const std::string subject = std::string(kJetStreamApi) + what;
+    connection_.request(tag, {subject, body, {}, {}});
+    asked_ = asked_ || tag != kNothingTag;
+    asked_ns_ = clock_.monotonic_ns();
+}
+
+void NatsStreamSource::steer() {
+    const std::int64_t now_ns = clock_.monotonic_ns();
+    const bool begins = state_ == State::kBegin && !absent_;
+    const std::int64_t look_ns = jumps_.empty() ? kLookNs : kLookNs / 10;
+    if (!asked_ && state_ == State::kLooked) {
+        if (!probes_) make_consumer();
+    } else if (!asked_ && (begins || now_ns - asked_ns_ > look_ns)) {
+        asked_seq_ = place_.seq;
+        ask(kStreamTag, "STREAM.INFO." + config_.stream, "");
+    }
+    if (state_ != State::kReading) return;
+    pull();
+    // Whatever is under way ends by then.
+    if (now_ns - pulled_ns_ > kPullNs + NatsConnection::kAnswerNs)
+        begin_again("no answer to a pull");
+}
+
+void NatsStreamSource::make_consumer() {
+    std::string body;
+    core::JsonWriter json(body);
+    json.begin_object().field("stream_name", config_.stream).key("config").begin_object();
+    json.field("description", "millrace").field("ack_policy", "none");
+    json.field("deliver_policy", "by_start_sequence").field("opt_start_seq", place_.seq + 1);
+    json.field("replay_policy", "instant").field("max_deliver", 1);
+    if (!config_.subject.empty()) json.field("filter_subject", config_.subject);
+    json.field("inactive_threshold", kConsumerRestsNs).field("num_replicas", 1);
+    json.field("mem_storage", true).end_object().end_object();
+    ask(kConsumerMadeTag, "CONSUMER.CREATE." + config_.stream, body);
+}
+
+// A consumer that is gone, or has left something out: from our place on by another one.
+void NatsStreamSource::begin_again(std::string_view why) {
+    if (++in_vain_ > kConsumersInVain) return fail("no consumer stays: " + std::string(why));
+    connection_.unsubscribe(sid_);
+    ask(kNothingTag, "CONSUMER.DELETE." + config_.stream + "." + consumer_, "");
+    state_ = State::kBegin;
+    consumer_.clear();
+    pulled_ = 0;
+}
+
+void NatsStreamSource::pull() {
+    if (pulled_ > kPullMessages / 2) return;
+    const std::size_t bytes =
+        std::max(kPullBytes, connection_.server().message_bytes_max + (64u << 10));
+    std::string body;
+    core::JsonWriter json(body);
+    json.begin_object().field("batch", kPullMessages).field("max_bytes", bytes);
+    json.field("expires", kPullNs).end_object();
+    if (pulled_ == 0) pulled_ns_ = clock_.monotonic_ns();
+    pulled_ += kPullMessages;
+    connection_.publish({pull_subject_, body, {}, inbox_});
+}
+
+// ---- what comes
+
+void NatsStreamSource::take(const NatsMessage& message, SourceBatch& batch) {
+    if (message.sid == 0) return take_answer(message, batch);
+    if (message.sid != sid_ || state_ != State::kReading) return;
+    NatsDelivery at;
+    if (read_nats_delivery(message.reply, at))
+        take_delivered(message, at, batch);
+    else
+        take_status(message);
+}
+
+void NatsStreamSource::refuse(NatsAnswers::Kind kind, std::string_view call) {
+    if (kind == NatsAnswers::Kind::kUnreadable)
+        return fail("the server's answer to " + std::string(call) + " does not read");
+    fail("the server refuses: " + answers_.refusal().words);
+}
+
+void NatsStreamSource::take_answer(const NatsMessage& message, SourceBatch& batch) {
+    if (message.tag == kNothingTag) return;
+    asked_ = false;
+    if (message.nobody_there())
+        return fail("the server has no JetStream, or it is not ready to answer");
+    if (message.tag == kStreamTag) {
+        const auto kind = answers_.stream(message.payload, info_);
+        if (kind != NatsAnswers::Kind::kGood) return refuse(kind, "STREAM.INFO");
+        return take_stream(batch);
+    }
+    // Of one that was left meanwhile.
+    if (message.tag == kConsumerTag && state_ != State::kReading) return;
+    NatsConsumerInfo made;
+    const auto kind = answers_.consumer(message.payload, made);
+    if (kind == NatsAnswers::Kind::kRefused && message.tag == kConsumerTag &&
+        answers_.refusal().number == NatsRefusal::kNoConsumer)
+        return begin_again("the consumer is gone");
+    if (kind != NatsAnswers::Kind::kGood) return refuse(kind, "CONSUMER");
+    const std::uint64_t on_their_way =
+        made.delivered > consumer_seq_ ? made.delivered - consumer_seq_ : 0;
+    lag_ = made.pending + on_their_way;
+    if (message.tag == kConsumerTag) {
+        // All of ours that was there at the look before has been read: that the rest goes is no
+        // gap. It is not where we read on: servers have counted wrongly what is pending.
+        if (*lag_ > 0 || info_.last <= std::max(place_.seq, place_.seen)) return;
+        place_.seen = info_.last;
+        batch.position = place_.json();
+        return;
+    }
+    consumer_ = made.name;
+    consumer_seq_ = 0;
+    pull_subject_ =
+        std::string(kJetStreamApi) + "CONSUMER.MSG.NEXT." + config_.stream + "." + consumer_;
+    inbox_ = connection_.inbox("p" + std::to_string(++sid_));
+    connection_.subscribe(sid_, inbox_);
+    state_ = State::kReading;
+}
+
+void NatsStreamSource::take_stream(SourceBatch& batch) {
+    absent_ = !info_.there && !begun_;
+    if (absent_) {
+        lag_ = 0;
+        return;
+    }
+    if (state_ == State::kReading) {
+        // More may have come since it was asked.
+        NatsPosition place = place_;
+        place.seq = asked_seq_;
+        const NatsCheck check = check_nats_stream(info_, place, true);
+        if (!check.stops.empty()) return stop(check.stops);
+        tell_jumps(batch);
+        return ask(kConsumerTag, "CONSUMER.INFO." + config_.stream + "." + consumer_, "");
+    }
+    const std::uint64_t from = place_.seq;
+    const bool begins = !begun_;
+    if (begins && config_.from == "end") place_.seq = info_.last;
+    const NatsCheck check = check_nats_stream(info_, place_, begun_);
+    if (!check.stops.empty()) return stop(check.stops);
+    begun_ = true;
+    state_ = State::kLooked;
+    if (check.gap) {
+        batch.gap = true;
+        // Among them may be others' than those that are asked for.
+        batch.missed = config_.subject.empty() ? check.missed : 0;
+        batch.missed_from = std::to_string(from);
+        batch.missed_to = std::to_string(place_.seq + 1);
+    }
+    // Where it begins is kept before anything is read.
+    if (begins || check.gap) batch.position = place_.json();
+}
+
+void NatsStreamSource::tell_jumps(SourceBatch& batch) {
+    for (const auto& [from, to] : std::exchange(jumps_, {})) {
+        const std::uint64_t begin = std::min(info_.first, to);
+        if (begin <= from + 1) continue;  // taken out one by one, from between others
+        batch.gap = true;
+        batch.missed += begin - from - 1;
+        if (batch.missed_from.empty()) batch.missed_from = std::to_string(from);
+        batch.missed_to = std::to_string(begin);
+        batch.position = place_.json();
+    }
+}
+
+void NatsStreamSource::take_delivered(const NatsMessage& message, const NatsDelivery& at,
+                                      SourceBatch& batch) {
+    if (at.consumer_seq != consumer_seq_ + 1 || at.stream_seq <= place_.seq)
+        return begin_again("its numbers do not follow one another");
+    consumer_seq_ = at.consumer_seq;
+    in_vain_ = 0;
+    pulled_ns_ = clock_.monotonic_ns();
+    if (pulled_ > 0) --pulled_;
+    if (config_.subject.empty() && at.stream_seq != place_.seq + 1 && jumps_.size() < kJumpsMax)
+        jumps_.emplace_back(place_.seq, at.stream_seq);
+    place_.seq = at.stream_seq;
+    moved_ = true;
+    lag_ = at.pending;
+    const std::string id =
+        std::to_string(place_.created_us / 1000) + "-" + std::to_string(place_.seq);
+    add_nats_message(batch, id, message, event_bytes_max_, at.at_us);
+}
+
+// What is no message: a pull has ended, or its consumer has.
+void NatsStreamSource::take_status(const NatsMessage& message) {
+    const io::NatsStatus status = message.status();
+    pulled_ns_ = clock_.monotonic_ns();
+    if (status.code == 100) return;
+    const bool ends_a_pull =
+        status.code == 404 || status.code == 408 ||
+        (status.code == 409 && status.text.starts_with("Message Size Exceeds"));
+    if (!ends_a_pull)
+        return begin_again(status.text.empty() ? "the consumer is gone" : status.text);
+    in_vain_ = 0;
+    std::size_t left = kPullMessages;
+    const std::string_view digits = io::nats_header(message.headers, "Nats-Pending-Messages");
+    (void)std::from_chars(digits.data(), digits.data() + digits.size(), left);
+    pulled_ -= std::min(pulled_, left);
+}
+
+}  // namespace millrace::runtime

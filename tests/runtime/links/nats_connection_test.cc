@@ -1,0 +1,190 @@
+// Goal: a connection gets in as the protocol has it, its answers find who asked, and what a server
+// does wrong or leaves undone ends it with a reason. Method: a listener of the test's on loopback
+// that says what it is told to, a clock that is moved by hand.
+#include "runtime/links/nats_connection.h"
+
+#include "core/clock.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <string>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace millrace::runtime {
+namespace {
+
+constexpr const char* kInfo =
+    "INFO {\"version\":\"2.9.10\",\"max_payload\":100,\"headers\":true}\r\n";
+
+class NatsConnectionTest : public ::testing::Test {
+protected:
+    void SetUp() override {
+        listener_ = OwnedFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        sockaddr_in where{};
+        where.sin_family = AF_INET;
+        where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t bytes = sizeof where;
+        auto* const address = reinterpret_cast<sockaddr*>(&where);
+        ASSERT_EQ(::bind(listener_.get(), address, bytes), 0);
+        ASSERT_EQ(::listen(listener_.get(), 1), 0);
+        ASSERT_EQ(::getsockname(listener_.get(), address, &bytes), 0);
+        place_.host = "127.0.0.1";
+        place_.port = ntohs(where.sin_port);
+    }
+    void connect() {
+        connection_ = std::make_unique<NatsConnection>(clock_, rules_, place_);
+        peer_ = OwnedFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    }
+    void say(const std::string& bytes) {
+        ASSERT_EQ(::send(peer_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+                  static_cast<ssize_t>(bytes.size()));
+        turn();
+    }
+    // Until what was said has come, or nothing has for a while.
+    void turn() {
+        pollfd fd{};
+        for (int i = 0; i < 3; ++i) {
+            connection_->waits_for(fd);
+            fd.events = POLLIN;
+            (void)::poll(&fd, 1, 20);
+            connection_->turn();
+        }
+    }
+    std::string heard() {
+        connection_->push();
+        std::string out(4'096, '\0');
+        const ssize_t got = ::recv(peer_.get(), out.data(), out.size(), MSG_DONTWAIT);
+        out.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+        return out;
+    }
+    void get_in() {
+        connect();
+        say(kInfo);
+        greeting_ = heard();
+        say("PONG\r\n");
+        ASSERT_TRUE(connection_->open()) << connection_->error();
+        // It reads on when there is nothing left of what it has read.
+        ASSERT_FALSE(connection_->next(message_));
+    }
+
+    core::ManualClock clock_;
+    courier::AddressRules rules_ = *courier::AddressRules::make("127.0.0.1", "");
+    OwnedFd listener_, peer_;
+    NatsPlace place_;
+    std::unique_ptr<NatsConnection> connection_;
+    std::string greeting_;
+    NatsMessage message_;
+};
+
+TEST_F(NatsConnectionTest, GetsInAndSaysWhoItIs) {
+    place_.user = "u";
+    place_.password = "p\"w";
+    get_in();
+    EXPECT_TRUE(greeting_.starts_with("CONNECT {")) << greeting_;
+    EXPECT_NE(greeting_.find(R"("user":"u","pass":"p\"w")"), std::string::npos) << greeting_;
+    EXPECT_NE(greeting_.find("\r\nSUB _INBOX."), std::string::npos) << greeting_;
+    EXPECT_TRUE(greeting_.ends_with("PING\r\n")) << greeting_;
+    EXPECT_EQ(connection_->server().message_bytes_max, 100u);
+    EXPECT_EQ(connection_->server().version, "2.9.10");
+}
+
+TEST_F(NatsConnectionTest, TellsWhyItIsNotLetIn) {
+    connect();
+    say(kInfo);
+    say("-ERR 'Authorization Violation'\r\n");
+    EXPECT_EQ(connection_->error(), "the server refuses: Authorization Violation");
+    connect();
+    say("INFO {\"tls_required\":true}\r\n");
+    EXPECT_NE(connection_->error().find("TLS"), std::string::npos);
+    connect();
+    say("SSH-2.0-OpenSSH\r\n");
+    EXPECT_NE(connection_->error().find("not NATS' protocol"), std::string::npos);
+    connect();
+    clock_.advance_us(NatsConnection::kAnswerNs / 1000 + 1);
+    turn();
+    EXPECT_EQ(connection_->error(), "no answer in 10 s");
+}
+
+TEST_F(NatsConnectionTest, AnswersFindWhoAsked) {
+    get_in();
+    const std::array<io::NatsHeader, 1> expect = {{{"Nats-Expected-Last-Sequence", "0"}}};
+    connection_->request(7, {"a", "x", expect, {}});
+    connection_->request(8, {"b", "y", {}, {}});
+    EXPECT_EQ(connection_->unanswered(), 2u);
+    const std::string asked = heard();
+    EXPECT_NE(asked.find("Nats-Expected-Last-Sequence: 0\r\n\r\nx\r\n"), std::string::npos)
+        << asked;
+    const std::size_t begin = asked.find("_INBOX.");
+    const std::string inbox = asked.substr(begin, asked.find(' ', begin) - begin - 1);
+    // In another order, one of them twice, and one that nobody asked for.
+    for (const char* number : {"1", "1", "9", "x", "0"})
+        say("MSG " + inbox + number + " 0 2\r\nok\r\n");
+    std::string tags;
+    for (int i = 0; i < 6; ++i, turn()) {
+        while (connection_->next(message_))
+            tags += std::to_string(message_.tag) + std::string(message_.payload) + ";";
+    }
+    EXPECT_EQ(tags, "8ok;7ok;");
+    EXPECT_EQ(connection_->unanswered(), 0u);
+    EXPECT_EQ(connection_->error(), "");
+}
+
+TEST_F(NatsConnectionTest, WhatIsNotAnsweredInTimeEndsIt) {
+    get_in();
+    connection_->request(7, {"a", "x", {}, {}});
+    clock_.advance_us(NatsConnection::kAnswerNs / 1000 - 1);
+    turn();
+    EXPECT_EQ(connection_->error(), "");
+    clock_.advance_us(2);
+    turn();
+    EXPECT_EQ(connection_->error(), "no answer in 10 s");
+}
+
+TEST_F(NatsConnectionTest, ASilentPeerIsAskedWhetherItIsThere) {
+    get_in();
+    clock_.advance_us(NatsConnection::kQuietNs / 1000 + 1);
+    turn();
+    EXPECT_EQ(heard(), "PING\r\n");
+    say("PONG\r\n");
+    EXPECT_FALSE(connection_->next(message_));
+    EXPECT_EQ(connection_->error(), "");
+    say("PING\r\n");
+    EXPECT_FALSE(connection_->next(message_));
+    EXPECT_EQ(heard(), "PONG\r\n");
+}
+
+TEST_F(NatsConnectionTest, MessagesComeWithWhatTheyHave) {
+    get_in();
+    connection_->subscribe(3, "a.>");
+    EXPECT_EQ(heard(), "SUB a.> 3\r\n");
+    const std::uint64_t flush = connection_->flush();
+    EXPECT_LT(connection_->flushed(), flush);
+    say("PONG\r\nHMSG a.b 3 r 28 28\r\nNATS/1.0 503 no one here\r\n\r\n\r\nMSG a 3 1\r\nz\r\n");
+    ASSERT_TRUE(connection_->next(message_));
+    EXPECT_TRUE(message_.nobody_there());
+    EXPECT_EQ(message_.status().text, "no one here");
+    EXPECT_EQ(message_.subject, "a.b");
+    EXPECT_EQ(message_.reply, "r");
+    ASSERT_TRUE(connection_->next(message_));
+    EXPECT_EQ(message_.payload, "z");
+    EXPECT_EQ(message_.sid, 3u);
+    EXPECT_FALSE(connection_->next(message_));
+    EXPECT_EQ(connection_->flushed(), flush);
+}
+
+TEST_F(NatsConnectionTest, WhatItSaysBeforeItGoesIsTold) {
+    get_in();
+    ASSERT_GT(::send(peer_.get(), "-ERR 'Stale Connection'\r\n", 25, MSG_NOSIGNAL), 0);
+    peer_ = OwnedFd();
+    turn();
+    EXPECT_FALSE(connection_->next(message_));
+    turn();
+    EXPECT_EQ(connection_->error(), "the server refuses: Stale Connection");
+}
+
+}  // namespace
+}  // namespace millrace::runtime
