@@ -12,11 +12,10 @@ import harness
 
 class CommandLine(harness.ServerCase):
     def cli(self, *args, code=0, stdin=None, env=None, stderr=False):
-        done = subprocess.run([harness.BINARY, *args], capture_output=True, timeout=60, input=stdin,
-                              env=harness.clean_environment({"MILLRACE_SERVER": self.server.ready["http"], **(env or {})}))
+        done = self.server.cli(*args, env=env, stdin=stdin)
         self.assertEqual(done.returncode, code, (args, done.stdout, done.stderr))
-        self.assertNotIn(b"\x1b", done.stdout + done.stderr, "no colours in a pipe")
-        return (done.stderr if stderr else done.stdout).decode()
+        self.assertNotIn("\x1b", done.stdout + done.stderr, "no colours in a pipe")
+        return done.stderr if stderr else done.stdout
 
     def json(self, *args, **options):
         return json.loads(self.cli("-o", "json", *args, **options))
@@ -46,7 +45,7 @@ class CommandLine(harness.ServerCase):
                         for n in range(3500))
         done = self.json("event", "create", "--file", self.file(lines, ".ndjson"))
         self.assertEqual((done["accepted"], done["rejected"]), (3500, 0))
-        again = self.json("event", "create", "--file", "-", "--batch", "100", stdin=lines.encode())
+        again = self.json("event", "create", "--file", "-", "--batch", "100", stdin=lines)
         self.assertEqual((again["accepted"], again["duplicates"]), (0, 3500))
         broken = self.json("event", "create", "--file", self.file('{"pattern":"a"}\n{"x":1}\n', ".ndjson"), code=1)
         self.assertEqual((broken["accepted"], broken["rejected"], broken["rejects"][0]["line"]), (1, 1, 2))
@@ -128,13 +127,13 @@ class CommandLine(harness.ServerCase):
         number = "100000000000000000001"
         lines = "".join('{"eventId":"%s-%d","pattern":"%s","payload":{"n":%d,"big":%s,"r":1.10}}\n'
                         % (pattern, n, pattern, n, number) for n in range(2500))
-        self.cli("event", "create", "--file", "-", stdin=lines.encode())
+        self.cli("event", "create", "--file", "-", stdin=lines)
         self.assertEqual(self.cli("event", "count", "--pattern", pattern).strip(), "2500")
         self.assertEqual(self.json("event", "count", "--pattern", pattern, "--filter", "$.n < 7")["count"], 7)
         exported = self.cli("event", "export", "--pattern", pattern)
         self.assertEqual(len(exported.splitlines()), 2500)
         self.assertIn('"big":%s,"r":1.10' % number, exported)
-        loaded = self.json("event", "create", "--file", "-", stdin=exported.encode())
+        loaded = self.json("event", "create", "--file", "-", stdin=exported)
         self.assertEqual((loaded["accepted"], loaded["duplicates"], loaded["rejected"]), (0, 2500, 0))
         self.assertIn(number, self.cli("event", "list", "--pattern", pattern, "--limit", "1"))
         self.assertEqual(self.cli("event", "export", "--pattern", pattern, "--to", "1h"), "")

@@ -139,6 +139,11 @@ class Server:
             self.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def cli(self, *args, env=None, stdin=None):
+        """The command line on this server; what it says is text."""
+        return subprocess.run([BINARY, *args], capture_output=True, timeout=60, input=stdin, encoding="utf-8",
+                              env=clean_environment({"MILLRACE_SERVER": self.ready["http"], **(env or {})}))
+
     # --- HTTP -----------------------------------------------------------------------------------
     def request(self, method, path, body=None, content_type="application/json", headers=None,
                 timeout=60):

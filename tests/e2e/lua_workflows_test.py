@@ -3,7 +3,6 @@
 branches, children, compensation, control; and code that does not take its way again is stopped.
 Method: steps that count in kv; kill -9 in the middle of each kind of wait."""
 import json
-import subprocess
 import time
 import unittest
 
@@ -423,11 +422,9 @@ class AtMostOnce(Case, sink.SinkCase):
 
 class CommandLine(Case):
     def cli(self, *args, code=0):
-        done = subprocess.run(
-            [harness.BINARY, *args], capture_output=True, timeout=60,
-            env=harness.clean_environment({"MILLRACE_SERVER": self.server.ready["http"]}))
+        done = self.server.cli(*args)
         self.assertEqual(done.returncode, code, (args, done.stdout, done.stderr))
-        return done.stdout.decode()
+        return done.stdout
 
     def test_execute_status_history_signal_cancel(self):
         n = self.unique("cli")

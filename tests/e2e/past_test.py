@@ -3,7 +3,6 @@
 Method: the built binary; values written one after the other with the moments between kept."""
 import datetime
 import json
-import subprocess
 import unittest
 from urllib.parse import quote
 
@@ -22,10 +21,9 @@ class Past(harness.ServerCase):
         return {i["key"]: i["value"] for i in reply.json()["items"]}
 
     def cli(self, *args):
-        done = subprocess.run([harness.BINARY, *args], capture_output=True, timeout=60,
-                              env=harness.clean_environment({"MILLRACE_SERVER": self.server.ready["http"]}))
+        done = self.server.cli(*args)
         self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout.decode()
+        return done.stdout
 
     def test_kv_as_it_was(self):
         key, pattern = self.unique("k"), self.unique("p.")

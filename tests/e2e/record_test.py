@@ -4,7 +4,6 @@ answered with is in it, no secret is, and it passes as it is. Method: a handler 
 secret in the URL and in a header; the command; the folder's files; the test run without a server."""
 import json
 import os
-import subprocess
 import tempfile
 import unittest
 
@@ -25,10 +24,6 @@ end
 
 
 class Record(sink.SinkCase):
-    def cli(self, *arguments):
-        return subprocess.run([harness.BINARY, *arguments], capture_output=True, text=True, timeout=60,
-                              env=harness.clean_environment({"MILLRACE_SERVER": self.server.ready["http"]}))
-
     def run_handler(self, **members):
         secret = self.unique("rates")
         self.assertEqual(self.server.post("/v2/secrets", {"name": secret, "value": "k3y-of-rates"}).status, 201)
@@ -49,7 +44,7 @@ class Record(sink.SinkCase):
         self.assertEqual(calls[3]["fields"]["error"]["code"], "BLOCKED")
         self.assertNotIn("set-cookie", calls[0]["fields"]["headers"])
         with tempfile.TemporaryDirectory() as folder:
-            made = self.cli("test", folder, "--record", execution["id"], "--name", "rates")
+            made = self.server.cli("test", folder, "--record", execution["id"], "--name", "rates")
             self.assertEqual((made.returncode, made.stderr), (0, ""), made)
             for name in os.listdir(folder):
                 with open(os.path.join(folder, name), encoding="utf-8") as file:
@@ -60,7 +55,7 @@ class Record(sink.SinkCase):
             self.assertEqual(list(fixture["secrets"].values()), ["****"])
             self.assertEqual(fixture["expect"]["result"],
                              {"rate": 1.25, "a": 404, "b": "gr\u00fcn", "blocked": "BLOCKED"})
-            passed = self.cli("test", folder)
+            passed = self.server.cli("test", folder)
             self.assertEqual(passed.returncode, 0, passed)
             script = next(n for n in os.listdir(folder) if n.endswith(".lua"))
             path = os.path.join(folder, script)
@@ -68,7 +63,7 @@ class Record(sink.SinkCase):
                 source = file.read()
             with open(path, "w", encoding="utf-8") as file:
                 file.write(source.replace("rate.known", "rate.changed"))
-            failed = self.cli("test", folder)
+            failed = self.server.cli("test", folder)
             self.assertEqual(failed.returncode, 1, failed)
             self.assertIn("rate.changed", failed.stdout)
 
@@ -76,7 +71,7 @@ class Record(sink.SinkCase):
         execution = self.run_handler()
         self.assertEqual([line for line in execution["logs"] if line["level"] == "call"], [])
         with tempfile.TemporaryDirectory() as folder:
-            made = self.cli("test", folder, "--record", execution["id"])
+            made = self.server.cli("test", folder, "--record", execution["id"])
             self.assertEqual(made.returncode, 0, made)
             self.assertIn("recordCalls", made.stderr)
 
@@ -87,7 +82,7 @@ class Record(sink.SinkCase):
             path = os.path.join(folder, "s.lua")
             with open(path, "w", encoding="utf-8") as file:
                 file.write("return function() return 2 end")
-            self.assertEqual(self.cli("script", "push", path, "--id", script).returncode, 0)
+            self.assertEqual(self.server.cli("script", "push", path, "--id", script).returncode, 0)
         self.assertIs(self.server.get("/v2/scripts/" + script).json()["recordCalls"], True)
 
 

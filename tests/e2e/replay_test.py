@@ -2,7 +2,6 @@
 """Goal: a replay delivers exactly the chosen past events to exactly the chosen handlers, marked as a
 replay, can be cancelled and goes on after a restart. Method: counting handlers in kv."""
 import json
-import subprocess
 import time
 import unittest
 from urllib.parse import quote
@@ -507,9 +506,8 @@ class DryRuns(harness.ServerCase):
 
     def test_the_command_line(self):
         def cli(*args):
-            done = subprocess.run([harness.BINARY, *args], capture_output=True, timeout=60,
-                                  env=harness.clean_environment({"MILLRACE_SERVER": self.server.ready["http"]}))
-            return done.returncode, done.stdout.decode(), done.stderr.decode()
+            done = self.server.cli(*args)
+            return done.returncode, done.stdout, done.stderr
         self.push("return e.payload.n")
         self.load(12)
         code, out, err = cli("replay", "diff", "--script", self.script)

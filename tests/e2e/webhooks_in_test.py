@@ -280,9 +280,8 @@ class AfterARestart(unittest.TestCase):
         server.start()
 
         def cli(*args):
-            done = subprocess.run([harness.BINARY, *args], capture_output=True, timeout=60,
-                                  env=harness.clean_environment({"MILLRACE_SERVER": server.ready["http"]}))
-            return done.returncode, done.stdout.decode() + done.stderr.decode()
+            done = server.cli(*args)
+            return done.returncode, done.stdout + done.stderr
 
         status, text = cli("source", "add", "gh", "--scheme", "github", "--secret", "a-long-secret-text")
         self.assertEqual(status, 0, text)
