@@ -354,6 +354,11 @@ std::string config_value_text(const Config& config, const ConfigKey& key) {
     return text;
 }
 
+std::string config_shown_text(const Config& config, const ConfigKey& key) {
+    std::string text = config_value_text(config, key);
+    return key.secret && !text.empty() ? "(set)" : text;
+}
+
 std::string dump_config_toml(const Config& config) {
     std::string out, section;
     for (const ConfigKey& key : config_keys()) {
@@ -368,7 +373,7 @@ std::string dump_config_toml(const Config& config) {
             out += "; from " + bound_text(key, key.min) + " to " + bound_text(key, key.max);
         out +=
             "\n" + std::string(key.name.substr(section.empty() ? 0 : section.size() + 1)) + " = ";
-        const std::string value = config_value_text(config, key);
+        const std::string value = config_shown_text(config, key);
         if (key.type == T::kText || key.type == T::kList || key.type == T::kChoice ||
             key.type == T::kDuration)
             append_json_string(out, value);

@@ -181,6 +181,14 @@ struct LinksConfig {
     std::string file_allow;
 };
 
+struct HubConfig {
+    std::string url;
+    std::string node;
+    std::string token;
+    std::int64_t rate = 0;
+    std::string on_full = "refuse";
+};
+
 struct SecretsConfig {
     std::string key_file;
 };
@@ -214,6 +222,7 @@ struct Config {
     HttpClientConfig http_client;
     ExecutorsConfig executors;
     LinksConfig links;
+    HubConfig hub;
     SecretsConfig secrets;
 };
 
@@ -241,6 +250,7 @@ struct ConfigKey {
     std::string_view choices = {};  // kChoice: "fsync|os|memory"
     std::string_view alias = {};    // a second name in the environment
     std::string_view doc = {};
+    bool secret = false;  // told to nobody: config_shown_text()
 
     std::string environment_name() const;  // MILLRACE_HTTP_BODY_BYTES_MAX
     std::string_view section() const {     // empty: it stands before all sections
@@ -273,6 +283,8 @@ void use_profile(Config& config);
 Status check_config(const Config& config);
 
 std::string config_value_text(const Config& config, const ConfigKey& key);
+// For people and logs: of what is secret, only whether it is set.
+std::string config_shown_text(const Config& config, const ConfigKey& key);
 // A complete TOML file with the documentation of each key as comments.
 std::string dump_config_toml(const Config& config);
 

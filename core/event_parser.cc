@@ -347,7 +347,8 @@ bool EventParser::payload(const Envelope& envelope, JsonPlace& place) const {
     const char* base = s.walker.base();
     if (!token || envelope.payload.empty() || base + *token != envelope.payload.data())
         return false;
-    place = {base, token, envelope.payload.size()};
+    const std::size_t bytes = envelope.payload.size();
+    place = {base, token, bytes, s.walker.is_plain(*token, *token + bytes)};
     return true;
 }
 

@@ -80,6 +80,11 @@ public:
         keys_.reset();
     }
 
+    // Is it known that no backslash stands between these two?
+    bool is_plain(std::uint32_t from, std::size_t to) const {
+        return from >= backslash_from_ && to <= backslash_;
+    }
+
     // Before the first token of a text that is still to come.
     void restart_nowhere() {
         token_ = nullptr;

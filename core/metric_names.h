@@ -92,6 +92,16 @@ enum class MetricKind : std::uint8_t { kCounter, kGauge, kHistogram };
     X(kLinkLag, "millrace_link_lag", kGauge, "tenant,link",                                        \
       "What a link's source has and is not read yet: bytes of a file, entries of a stream")        \
     X(kLinkUp, "millrace_link_up", kGauge, "tenant,link", "1 while a link's peer is there")        \
+    X(kEdgeEvents, "millrace_edge_events_total", kCounter, "tenant,edge,=outcome",                 \
+      "Of edges, at their hub: events taken, duplicate and rejected, and those skipped as not "    \
+      "wanted")                                                                                    \
+    X(kEdgeLag, "millrace_edge_lag", kGauge, "tenant,edge",                                        \
+      "Events that an edge had and the hub had not, when it was heard last")                       \
+    X(kHubEvents, "millrace_hub_events_total", kCounter, "=outcome",                               \
+      "Of this edge: events that its hub has, those skipped, and those dropped unsent")            \
+    X(kHubBytes, "millrace_hub_bytes_total", kCounter, "", "Bytes of batches sent to the hub")     \
+    X(kHubLag, "millrace_hub_lag", kGauge, "", "Events that are here and not at the hub yet")      \
+    X(kHubUp, "millrace_hub_up", kGauge, "", "1 while the hub answers")                            \
     X(kBuildInfo, "millrace_build_info", kGauge, "=version,=io", "1: what runs here")              \
     X(kDiskFree, "millrace_disk_free_bytes", kGauge, "",                                           \
       "Room that is left on the data folder's disk")                                               \

@@ -117,7 +117,7 @@ int show_verb(const core::Config& config, const std::vector<std::string>& origin
     std::string items;
     for (std::size_t i = 0; i < keys.size(); ++i) {
         const bool told = origins[i] != "default";
-        const std::string value = core::config_value_text(config, keys[i]);
+        const std::string value = core::config_shown_text(config, keys[i]);
         if (json) {
             items += (items.empty() ? "" : ",") + JsonObject()
                                                       .text("key", keys[i].name)

@@ -84,4 +84,55 @@ std::optional<RegexTable> RegexTable::make(const SimpleRegex& regex) {
     return out;
 }
 
+RegexTable::Exit RegexTable::exit_of(std::size_t row) const {
+    constexpr unsigned char kBeyondAscii = 0xc3;
+    if (row <= settled_ || next_[row + column_[kBeyondAscii]] != 0) return {};
+    Exit out;
+    bool ended = false;
+    for (unsigned c = 0; c < 0x80; ++c) {
+        const std::size_t next = next_[row + column_[c]];
+        if (next == 0) {
+            ended = out.row != 0;
+            continue;
+        }
+        if (next <= settled_ || ended || (out.row != 0 && next != out.row)) return {};
+        if (out.row == 0) out.low = static_cast<char>(c);
+        out.high = static_cast<char>(c);
+        out.row = next;
+    }
+    out.is_known = true;
+    return out;
+}
+
+std::optional<CharRun> RegexTable::as_run() const {
+    CharRun out;
+    std::size_t row = start_;
+    Exit exit = exit_of(row);
+    // One character after the other.
+    while (exit.is_known && exit.row != 0 && exit.low == exit.high && exit.row != row) {
+        if (fits_[row] != 0 || out.head.size() == kStatesMax) break;
+        out.head += exit.low;
+        row = exit.row;
+        exit = exit_of(row);
+    }
+    out.low = exit.low;
+    out.high = exit.high;
+    // Then a range of them: it ends, or comes round.
+    bool fits = false;
+    for (std::size_t count = 0; exit.is_known && count <= kStatesMax; ++count) {
+        if (fits && fits_[row] == 0) return std::nullopt;
+        if (!fits && fits_[row] != 0) out.least = count;
+        fits = fits_[row] != 0;
+        if (exit.row == row || exit.row == 0) {
+            out.most = exit.row == 0 ? count : CharRun::kNoEnd;
+            if (fits) return out;
+            return std::nullopt;
+        }
+        if (exit.low != out.low || exit.high != out.high) return std::nullopt;
+        row = exit.row;
+        exit = exit_of(row);
+    }
+    return std::nullopt;
+}
+
 }  // namespace millrace::matcher

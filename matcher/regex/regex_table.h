@@ -12,10 +12,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 namespace millrace::matcher {
+
+// What many expressions of identifiers say: the texts that begin so, behind which there is nothing
+// but from `least` to `most` characters of one range of ASCII: "^INV-[0-9]+$".
+struct CharRun {
+    static constexpr std::size_t kNoEnd = ~std::size_t{0};
+    std::string head;
+    char low = 0, high = 0;
+    std::size_t least = 0, most = 0;
+};
 
 class RegexTable {
 public:
@@ -33,7 +43,19 @@ public:
         return fits_[row] != 0;
     }
 
+    // None: the expression says something else.
+    std::optional<CharRun> as_run() const;
+
 private:
+    // What a state goes on with.
+    struct Exit {
+        bool is_known = false;  // a range of ASCII, which leads to one state
+        char low = 0, high = 0;
+        std::size_t row = 0;  // 0: nothing leads out of it
+        bool operator==(const Exit&) const = default;
+    };
+    Exit exit_of(std::size_t row) const;
+
     // Rows are told by where they begin in `next_`; the first two end the work: that of texts in
     // which it is not, whatever follows, and that of those in which it is.
     std::array<std::uint8_t, 256> column_{};

@@ -87,6 +87,11 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kPauseLink, pause_link},
     {RouteId::kResumeLink, resume_link},
     {RouteId::kResetLink, reset_link},
+    {RouteId::kEnrollEdge, enroll_edge},
+    {RouteId::kListEdges, list_edges},
+    {RouteId::kGetEdge, get_edge},
+    {RouteId::kDeleteEdge, delete_document<EdgeNode>},
+    {RouteId::kEdgeFilters, edge_filters},
     {RouteId::kCreateSchedule, create_owning<Schedule>},
     {RouteId::kCreateSchedules, create_schedules},
     {RouteId::kListSchedules, list_schedules},
@@ -166,6 +171,7 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kTryScript: return try_script;
         case RouteId::kCallAction: return call_action;
         case RouteId::kTestLink: return test_link;
+        case RouteId::kTakeBatch: return take_batch;
         case RouteId::kTestSource: return test_source;
         case RouteId::kTestSubscription: return test_subscription;
         case RouteId::kCheckSchema: return check_schema;

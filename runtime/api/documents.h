@@ -39,6 +39,9 @@ template <>
 inline constexpr std::string_view kDocumentsPath<Link> = "/v2/links";
 
 template <>
+inline constexpr std::string_view kDocumentsPath<EdgeNode> = "/v2/edges";
+
+template <>
 inline constexpr std::string_view kDocumentsPath<Tenant> = "/v2/tenants";
 template <>
 inline constexpr std::string_view kDocumentsPath<ApiKey> = "/v2/keys";

@@ -45,6 +45,12 @@ Answer get_link(Call& call);
 Answer list_links(Call& call);
 Answer put_link(Call& call);
 Answer patch_link(Call& call);
+// edges.cc
+Answer enroll_edge(Call& call);
+Answer get_edge(Call& call);
+Answer list_edges(Call& call);
+Answer edge_filters(Call& call);
+void take_batch(Call& call, const Respond& respond);  // when it is durable
 // link_control.cc
 Answer pause_link(Call& call);
 Answer resume_link(Call& call);

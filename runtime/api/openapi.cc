@@ -81,7 +81,10 @@ void append_bodies(core::JsonWriter& json, const Route& route, const RouteShape&
                           route.method == io::Method::kPatch;
     if (!has_body) return;
     json.key("requestBody").begin_object().field("required", !shape.takes.empty());
-    append_content(json, "application/json", schema_of(shape.takes));
+    append_content(
+        json,
+        route.id == RouteId::kTakeBatch ? "application/vnd.millrace.batch" : "application/json",
+        schema_of(shape.takes));
     json.end_object();
 }
 

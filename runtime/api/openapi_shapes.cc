@@ -48,9 +48,9 @@ constexpr Component
                 {"Retry",
                  R"({"type":"object","properties":{"maxRetries":{"type":"integer"},"initialDelayMs":{"type":"integer"},"maxDelayMs":{"type":"integer"},"backoffFactor":{"type":"number"},"jitter":{"type":"boolean"},"schedule":{"type":"string"}}})"},
                 {"NewSubscription",
-                 R"({"type":"object","description":"an older document's event_type, executor_type with configuration, and retry_policy are taken too","required":["pattern","executor"],"properties":{"id":{"type":"string"},"name":{"type":"string"},"pattern":{"$ref":"#/components/schemas/Pattern"},"filters":{"type":["object","array"]},"filter":{"type":"string"},"form":{"type":"string"},"executor":{"$ref":"#/components/schemas/Executor"},"priority":{"type":"integer"},"retry":{"$ref":"#/components/schemas/Retry"},"ordering":{"type":"string"},"active":{"type":"boolean"}},"examples":[{"name":"large invoices","pattern":"invoice.*","filter":"$.payload.amount > 1000","executor":{"type":"script","scriptId":"count"}}]})"},
+                 R"({"type":"object","description":"an older document's event_type, executor_type with configuration, and retry_policy are taken too","required":["pattern","executor"],"properties":{"id":{"type":"string"},"name":{"type":"string"},"pattern":{"$ref":"#/components/schemas/Pattern"},"filters":{"type":["object","array"]},"filter":{"type":"string"},"form":{"type":"string"},"executor":{"$ref":"#/components/schemas/Executor"},"priority":{"type":"integer"},"retry":{"$ref":"#/components/schemas/Retry"},"ordering":{"type":"string"},"edges":{"type":["string","null"],"enum":["*",null]},"active":{"type":"boolean"}},"examples":[{"name":"large invoices","pattern":"invoice.*","filter":"$.payload.amount > 1000","executor":{"type":"script","scriptId":"count"}}]})"},
                 {"Subscription",
-                 R"({"type":"object","required":["id","name","pattern","executor","active","paused","version"],"properties":{"id":{"type":"string"},"name":{"type":"string"},"pattern":{"$ref":"#/components/schemas/Pattern"},"executor":{"$ref":"#/components/schemas/Executor"},"priority":{"type":"integer"},"retry":{"$ref":"#/components/schemas/Retry"},"active":{"type":"boolean"},"paused":{"type":"boolean"},"version":{"type":"integer"},"createdAt":{"type":"string"},"updatedAt":{"type":"string"}}})"},
+                 R"({"type":"object","required":["id","name","pattern","executor","active","paused","version"],"properties":{"id":{"type":"string"},"name":{"type":"string"},"pattern":{"$ref":"#/components/schemas/Pattern"},"executor":{"$ref":"#/components/schemas/Executor"},"priority":{"type":"integer"},"retry":{"$ref":"#/components/schemas/Retry"},"edges":{"type":"string"},"active":{"type":"boolean"},"paused":{"type":"boolean"},"version":{"type":"integer"},"createdAt":{"type":"string"},"updatedAt":{"type":"string"}}})"},
                 {"Matched",
                  R"({"type":"object","required":["matched"],"properties":{"matched":{"type":"array","items":{"type":"string"}},"explain":{"type":["object","array"]},"nearMisses":{"type":"array"}}})"},
                 {"Preview",
@@ -171,7 +171,7 @@ std::span<const Component> openapi_components() {
     static const std::vector<Component> all = [] {
         std::vector<Component> out(std::begin(kComponents), std::end(kComponents));
         for (const ShapePart& part :
-             {incoming_shapes(), doing_shapes(), link_shapes(), workflow_shapes()})
+             {incoming_shapes(), doing_shapes(), edge_shapes(), link_shapes(), workflow_shapes()})
             out.insert(out.end(), part.components.begin(), part.components.end());
         return out;
     }();

@@ -144,6 +144,17 @@ enum class RouteOwner : std::uint8_t {
       "Lets a source begin anew: at the start, the end, or an id")                                 \
     X(kTestLink, kApi, kPost, "/v2/links/{id}/test", kLinksWrite, "",                              \
       "Whether a link's peer is there and lets us in; nothing is read or sent")                    \
+    X(kEnrollEdge, kApi, kPost, "/v2/edges", kLinksWrite, "",                                      \
+      "Lets an edge send its events here: its token is shown once")                                \
+    X(kListEdges, kApi, kGet, "/v2/edges", kLinksRead, "limit,cursor",                             \
+      "Lists edges, and what each is at")                                                          \
+    X(kGetEdge, kApi, kGet, "/v2/edges/{id}", kLinksRead, "", "One edge, and what it is at")       \
+    X(kDeleteEdge, kApi, kDelete, "/v2/edges/{id}", kLinksWrite, "",                               \
+      "Takes no more from an edge, and forgets how far it was")                                    \
+    X(kTakeBatch, kApi, kPost, "/v2/edges/{id}/batches", kPublic, "",                              \
+      "Takes a batch of an edge's log, each of its offsets once")                                  \
+    X(kEdgeFilters, kApi, kGet, "/v2/edges/{id}/filters", kPublic, "",                             \
+      "What is wanted of an edge's events")                                                        \
     X(kCreateSchedule, kApi, kPost, "/v2/schedules", kSchedulesWrite, "", "Creates a schedule")    \
     X(kCreateSchedules, kApi, kPost, "/v2/schedules/bulk", kSchedulesWrite, "",                    \
       "Creates many schedules with one sync: each is taken or refused by itself")                  \

@@ -25,6 +25,7 @@
 #include "runtime/delivery/outside_port.h"
 #include "runtime/delivery/run_history.h"
 #include "runtime/entity/change.h"
+#include "runtime/hub/batch_desk.h"
 #include "runtime/identity/principal.h"
 #include "runtime/identity/security_events.h"
 #include "runtime/identity/session_table.h"
@@ -180,6 +181,8 @@ public:
     virtual Scheduler& scheduler() = 0;
     // Null where there are none.
     virtual LinkAgent* links() { return nullptr; }
+    // Never null where the API is asked.
+    virtual hub::BatchDesk* edges() { return nullptr; }
     // Null where there are none.
     virtual WorkflowServices workflows() { return {}; }
     virtual EndpointTable& endpoints() = 0;

@@ -34,12 +34,25 @@ const KeyTable::Entry* KeyTable::find(const core::crypto::Digest& digest) const 
     return at != bucket->end() && at->digest == digest ? &*at : nullptr;
 }
 
+std::shared_ptr<KeyTable> KeyTable::of(std::vector<Entry> entries) {
+    std::stable_sort(entries.begin(), entries.end(),
+                     [](const Entry& a, const Entry& b) { return a.digest < b.digest; });
+    auto out = std::make_shared<KeyTable>();
+    Bucket next;
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        const core::crypto::Digest digest = entries[i].digest;
+        const bool is_last = i + 1 == entries.size();
+        if (!is_last && entries[i + 1].digest == digest) continue;
+        next.push_back(std::move(entries[i]));
+        if (!is_last && entries[i + 1].digest[0] == digest[0]) continue;
+        out->buckets_[digest[0]] = std::make_shared<const Bucket>(std::exchange(next, {}));
+    }
+    return out;
+}
+
 void KeyTable::put(Entry entry) {
     auto& bucket = buckets_[entry.digest[0]];
-    // What no other table has nobody reads: a start puts a hundred thousand into it.
-    auto next = bucket.use_count() == 1 ? std::const_pointer_cast<Bucket>(bucket)
-                : bucket                ? std::make_shared<Bucket>(*bucket)
-                                        : std::make_shared<Bucket>();
+    auto next = bucket ? std::make_shared<Bucket>(*bucket) : std::make_shared<Bucket>();
     const auto at = std::lower_bound(next->begin(), next->end(), entry.digest, before);
     if (at != next->end() && at->digest == entry.digest)
         *at = std::move(entry);

@@ -48,6 +48,9 @@ public:
     // key has.
     static core::crypto::Digest digest_of_name(std::string_view name);
 
+    // Of many at once; of two with one digest the later one counts.
+    static std::shared_ptr<KeyTable> of(std::vector<Entry> entries);
+
     const Entry* find(const core::crypto::Digest& digest) const;
     void put(Entry entry);
     void erase(const core::crypto::Digest& digest);

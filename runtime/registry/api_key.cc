@@ -10,6 +10,7 @@
 #include "runtime/identity/key_text.h"
 #include "runtime/registry/document_body.h"
 #include "runtime/registry/document_kinds.h"
+#include "runtime/registry/identity_rows.h"
 #include "runtime/registry/quota_members.h"
 
 #include <array>
@@ -66,7 +67,10 @@ void read_scopes(core::JsonObject& in, ApiKey& out) {
     }
     const ScopeSet of_role = role_scopes_in(out.tenant, out.role);
     scopes = within(out.tenant, scopes);
-    out.own_scopes = !names.empty() && !(scopes == of_role);
+    // What nobody needs stands in no list.
+    ScopeSet whole = scopes;
+    if (of_role.has(identity::Scope::kPublic)) whole.add(identity::Scope::kPublic);
+    out.own_scopes = !names.empty() && !(whole == of_role);
     out.scopes = out.own_scopes ? scopes : of_role;
 }
 
@@ -213,6 +217,7 @@ constexpr DocumentKind<ApiKey> kApiKeyKind = {
     .settle = settle,
     .write_row = write_row,
     .read_row = read_row,
+    .read_own_row = read_key_row,
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "runtime/registry/action.h"
 #include "runtime/registry/api_key.h"
 #include "runtime/registry/document_kind.h"
+#include "runtime/registry/edge_node.h"
 #include "runtime/registry/endpoint.h"
 #include "runtime/registry/event_schema.h"
 #include "runtime/registry/hook.h"
@@ -32,6 +33,7 @@ namespace millrace::runtime {
     X(EventSchema, schemas)        \
     X(Workflow, workflows)         \
     X(Link, links)                 \
+    X(EdgeNode, edges)             \
     X(Subscription, subscriptions) \
     X(Tenant, tenants)             \
     X(ApiKey, keys)                \
@@ -48,6 +50,7 @@ using EventSchemaRef = std::shared_ptr<const EventSchema>;
 using SubscriptionRef = std::shared_ptr<const Subscription>;
 using TenantRef = std::shared_ptr<const Tenant>;
 using ScheduleRef = std::shared_ptr<const Schedule>;
+using EdgeRef = std::shared_ptr<const EdgeNode>;
 using EndpointRef = std::shared_ptr<const Endpoint>;
 using HookRef = std::shared_ptr<const Hook>;
 using LinkRef = std::shared_ptr<const Link>;

@@ -72,6 +72,7 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
       schemas_(*this, fresh_schema(options), {}),
       workflows_(*this, Workflow{}, {}),
       links_(*this, Link{}, options.check_link),
+      edges_(*this, EdgeNode{}, {}),
       subscriptions_(
           *this, fresh_subscription(options),
           [this, check = options.check_spec](const Subscription& subscription) -> core::Status {

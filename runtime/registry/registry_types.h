@@ -126,6 +126,8 @@ struct Subscription {
     bool active = true;
     // It keeps its place in the log: what comes meanwhile is delivered when it is resumed.
     bool paused = false;
+    // What it wants is asked of edges too (runtime/hub): with such, they send nothing else.
+    bool of_edges = false;
     // It was removed, and what waits for it is being cleared away: nobody sees it any more.
     Closing closing = Closing::kNo;
     std::int64_t created_at_us = 0;

@@ -1,11 +1,9 @@
 #include "runtime/registry/schedule_row.h"
 
-#include "core/timestamp.h"
-#include "runtime/event/json_scan.h"
+#include "runtime/registry/row_reader.h"
 #include "runtime/registry/schedule_timing.h"
 #include "runtime/registry/schedule_words.h"
 
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -15,121 +13,27 @@
 namespace millrace::runtime {
 namespace {
 
-// Without quotes; none: it is no string, or holds escapes.
-std::optional<std::string_view> plain_text(std::string_view quoted) {
-    if (quoted.size() < 2 || quoted.front() != '"') return std::nullopt;
-    if (quoted.find('\\') != std::string_view::npos) return std::nullopt;
-    return quoted.substr(1, quoted.size() - 2);
-}
-
-// Text as JsonWriter makes it: no blanks between tokens.
-class ScheduleRowReader {
+class ScheduleRowReader : public RowReader<ScheduleRowReader, Schedule> {
 public:
-    ScheduleRowReader(std::string_view row, Schedule& out) : rest_(row), out_(out) {}
+    using RowReader::RowReader;
 
     bool read();
 
 private:
     using Self = ScheduleRowReader;
-    struct Member {
-        std::string_view name;  // with quotes and colon
-        bool (Self::*read)();
-    };
 
-    bool take(std::string_view text) {
-        if (!rest_.starts_with(text)) return false;
-        rest_.remove_prefix(text.size());
-        return true;
-    }
-    // Members come in the order of the table; those that are not there are passed over.
-    template <std::size_t N>
-    bool object(const Member (&members)[N], std::size_t members_min = N) {
-        if (!take("{")) return false;
-        std::size_t taken = 0;
-        bool more = true;
-        for (const Member& member : members) {
-            if (!more || !take(member.name)) continue;
-            if (!(this->*member.read)()) return false;
-            ++taken;
-            more = take(",");
-        }
-        return !more && take("}") && taken >= members_min;
-    }
-
-    // A string without escapes.
-    std::optional<std::string_view> string() {
-        if (!rest_.starts_with('"')) return std::nullopt;
-        const std::size_t end = rest_.find('"', 1);
-        if (end == std::string_view::npos) return std::nullopt;
-        const auto text = plain_text(rest_.substr(0, end + 1));
-        if (text) rest_.remove_prefix(end + 1);
-        return text;
-    }
-    template <auto kMember>
-    bool text() {
-        const auto value = string();
-        if (value) (out_.*kMember).assign(*value);
-        return value.has_value();
-    }
-    template <typename Int>
-    bool whole_number(Int& out) {
-        const char* end = rest_.data() + rest_.size();
-        const auto [stop, error] = std::from_chars(rest_.data(), end, out);
-        if (error != std::errc()) return false;
-        rest_.remove_prefix(static_cast<std::size_t>(stop - rest_.data()));
-        return true;
-    }
-    template <auto kMember>
-    bool number() {
-        return whole_number(out_.*kMember);
-    }
-    template <auto kMember>
-    bool strong_number() {
-        return whole_number((out_.*kMember).value);
-    }
     template <auto kMember>
     bool catch_up_number() {
         return whole_number(out_.catch_up.*kMember);
-    }
-    template <auto kMember>
-    bool flag() {
-        out_.*kMember = rest_.starts_with('t');
-        return take("true") || take("false");
-    }
-    template <auto kMember>
-    bool time() {
-        const auto value = string();
-        return value && core::parse_timestamp(*value, out_.*kMember);
-    }
-    template <auto kMember>
-    bool raw() {
-        const auto value = JsonScanner(rest_).value();
-        if (!value || value->front() != '{') return false;
-        (out_.*kMember).assign(*value);
-        rest_.remove_prefix(value->size());
-        return true;
-    }
-    template <auto kWords, auto kMember>
-    bool word() {
-        const auto value = string();
-        return value && read_word(*kWords, *value, out_.*kMember);
     }
     bool catch_up_mode() {
         const auto value = string();
         return value && read_word(kCatchUpWords, *value, out_.catch_up.mode);
     }
-    bool pass() {
-        const auto value = JsonScanner(rest_).value();
-        if (value) rest_.remove_prefix(value->size());
-        return value.has_value();
-    }
     bool catch_up();
     bool dst();
     bool body();
     bool executor();
-
-    std::string_view rest_;
-    Schedule& out_;
 };
 
 bool ScheduleRowReader::catch_up() {

@@ -35,11 +35,14 @@ public:
 
     // Until the next call.
     const List& of(const SchemaSet& set, core::TenantId tenant, std::string_view pattern) {
+        // Within a batch it is mostly the same one again.
+        if (last_ && is_of(*last_, tenant, pattern)) [[likely]]
+            return *last_;
         if (lists_.empty()) [[unlikely]]
             lists_.resize(kListsMax);
         List& list = lists_[(core::hash_key(pattern) + tenant.value) % kListsMax];
-        if (list.is_known && list.tenant == tenant && list.pattern == pattern) [[likely]]
-            return list;
+        last_ = &list;
+        if (is_of(list, tenant, pattern)) return list;
         list.is_known = true;
         list.tenant = tenant;
         list.pattern = pattern;
@@ -53,7 +56,13 @@ public:
     }
 
 private:
+    static bool is_of(const List& list, core::TenantId tenant, std::string_view pattern) {
+        return list.is_known && list.tenant == tenant && list.pattern.size() == pattern.size() &&
+               core::equal_bytes(list.pattern.data(), pattern.data(), pattern.size());
+    }
+
     std::vector<List> lists_;
+    const List* last_ = nullptr;  // the one that was asked for last
 };
 
 }  // namespace millrace::runtime

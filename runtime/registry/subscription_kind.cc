@@ -76,6 +76,16 @@ void append_retry(core::JsonWriter& json, const RetryPolicy& policy) {
     json.field("jitter", policy.jitter == Jitter::kSpread).end_object();
 }
 
+// "*": all that there are. Left out or null: none.
+void read_edges(JsonObject& in, bool& out) {
+    out = false;
+    const auto given = in.any("edges");
+    if (!given || given->is_null()) return;
+    std::string_view which;
+    out = given->get(which) && which == "*";
+    if (!out) in.refuse("edges", "must be \"*\": all edges");
+}
+
 core::Status read(std::string_view body, Subscription& out) {
     core::JsonDocument document;
     auto in = document.parse_object(body);
@@ -85,6 +95,7 @@ core::Status read(std::string_view body, Subscription& out) {
     if (matching.pattern.empty()) in->refuse("pattern", "is required");
     in->integer_as("priority", out.priority, INT32_MIN, INT32_MAX);
     in->boolean("active", out.active);
+    read_edges(*in, out.of_edges);
     const bool retries = read_retry(*in, out.retry);
     const bool ordered = in->choice("ordering", out.ordering, kOrderings);
     std::optional<Ordering> order;
@@ -123,6 +134,7 @@ core::Status seal(std::string_view body, Subscription& out) {
     if (!matching.filter.empty()) json.raw_field("filter", matching.filter);
     if (!matching.form.empty()) json.raw_field("form", matching.form);
     json.raw_field("executor", out.executor.document).field("priority", out.priority);
+    if (out.of_edges) json.field("edges", "*");
     append_retry(json, out.retry);
     if (!out.executor.webhook)  // it says so itself
         json.field("ordering", kOrderings[static_cast<std::size_t>(out.ordering)].first);

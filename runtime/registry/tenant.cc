@@ -2,6 +2,7 @@
 
 #include "runtime/registry/document_body.h"
 #include "runtime/registry/document_kinds.h"
+#include "runtime/registry/identity_rows.h"
 #include "runtime/registry/quota_members.h"
 
 #include <array>
@@ -52,6 +53,7 @@ constexpr DocumentKind<Tenant> kTenantKind = {
     .settle = settle,
     .read_row = [](core::JsonObject&,
                    Tenant& out) { out.holder = std::make_shared<identity::TenantHolder>(); },
+    .read_own_row = read_tenant_row,
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "runtime/schema/assertion.h"
 
+#include "core/json_number.h"
 #include "matcher/filter/leaf_test.h"
 #include "matcher/reference_matcher.h"
 #include "matcher/subscription_spec.h"
@@ -7,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <compare>
+#include <cstdint>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -164,6 +166,67 @@ void collect_scalars(const core::Envelope& envelope, JsonElement payload, const 
     const TextMember* member = text_member(path);
     if (member && envelope.has(member->field))
         out.push_back({JsonType::kString, envelope.*(member->text)});
+}
+
+namespace {
+
+bool has_escape(const core::JsonPlace& payload, std::string_view text) {
+    return !payload.is_plain && text.find('\\') != std::string_view::npos;
+}
+
+// `token`: at an object; then at the member's value.
+ScalarFound find_member(const core::JsonPlace& payload, std::string_view name,
+                        const std::uint32_t*& token) {
+    const char* const base = payload.base;
+    if (base[*++token] == '}') return ScalarFound::kNothing;
+    do {
+        const std::string_view text = core::text_at(base, token);
+        if (has_escape(payload, text)) return ScalarFound::kAsk;
+        token += 2;  // it, and the ':'
+        if (text == name) return ScalarFound::kThere;
+        token = core::behind_value(base, token);
+    } while (base[*token++] == ',');
+    return ScalarFound::kNothing;
+}
+
+}  // namespace
+
+ScalarFound find_scalar(const core::Envelope& envelope, const core::JsonPlace& payload,
+                        const Path& path, EventScalar& out) {
+    if (!is_of_payload(path)) {
+        const TextMember* member = text_member(path);
+        if (!member || !envelope.has(member->field)) return ScalarFound::kNothing;
+        out = {JsonType::kString, envelope.*(member->text)};
+        return ScalarFound::kThere;
+    }
+    const std::uint32_t* token = payload.token;
+    for (std::size_t i = 1; i < path.steps.size(); ++i) {
+        if (path.steps[i].kind != PathStep::Kind::kName || payload.base[*token] == '[')
+            return ScalarFound::kAsk;
+        if (payload.base[*token] != '{') return ScalarFound::kNothing;
+        const ScalarFound found = find_member(payload, path.steps[i].name, token);
+        if (found != ScalarFound::kThere) return found;
+    }
+    const char* const at = payload.base + *token;
+    switch (*at) {
+        case '{':
+        case '[': return ScalarFound::kAsk;
+        case '"': {
+            const std::string_view text = core::text_at(payload.base, token);
+            if (has_escape(payload, text)) return ScalarFound::kAsk;
+            out = {JsonType::kString, text};
+            break;
+        }
+        case 't': out = {JsonType::kTrue, {}}; break;
+        case 'f': out = {JsonType::kFalse, {}}; break;
+        case 'n': out = {JsonType::kNull, {}}; break;
+        default: {
+            const char* const end = core::scan_number(at);
+            if (!end) return ScalarFound::kAsk;
+            out = {JsonType::kNumber, {at, static_cast<std::size_t>(end - at)}};
+        }
+    }
+    return ScalarFound::kThere;
 }
 
 struct Assertion::Impl {

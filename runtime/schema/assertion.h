@@ -12,9 +12,11 @@
 
 #include "core/event.h"
 #include "core/json_dom.h"
+#include "core/json_place.h"
 #include "core/result.h"
 #include "matcher/filter/dialects.h"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -35,6 +37,12 @@ struct EventScalar {
 bool is_plain_path(const matcher::Path& path);
 void collect_scalars(const core::Envelope& envelope, core::JsonElement payload,
                      const matcher::Path& path, std::vector<EventScalar>& out);
+
+// The same of a payload among its tokens, where the path leads by names alone and there is no array
+// on its way. kAsk: it may be otherwise.
+enum class ScalarFound : std::uint8_t { kThere, kNothing, kAsk };
+ScalarFound find_scalar(const core::Envelope& envelope, const core::JsonPlace& payload,
+                        const matcher::Path& path, EventScalar& out);
 
 class Assertion {
 public:

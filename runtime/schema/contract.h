@@ -108,6 +108,11 @@ public:
                                        const ReferenceData* references = nullptr,
                                        std::vector<Step>* steps = nullptr) const;
 
+    // What a payload that fits the schema says of each transition, where those are all the rules that
+    // are asked of the event alone. False: ask judge_fitting().
+    bool steps_quickly(const core::Envelope& envelope, const core::JsonPlace& payload,
+                       std::vector<Step>& steps) const;
+
     const std::vector<Transition>& transitions() const { return transitions_; }
 
 private:

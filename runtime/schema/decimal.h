@@ -48,21 +48,28 @@ struct Decimal {
     }
 };
 
+// Up to eight digits from `at` on, where 8 bytes are readable: how many they are, and their value.
+inline unsigned read_few_digits(const char* at, std::uint64_t& value) {
+    std::uint64_t word = core::load_u64(at) ^ 0x3030303030303030u;
+    // The high bit of each byte that is above 9.
+    const std::uint64_t others =
+        (((word & 0x7f7f7f7f7f7f7f7fu) + 0x7676767676767676u) | word) & 0x8080808080808080u;
+    const auto count = static_cast<unsigned>(std::countr_zero(others)) / 8;  // 64: none
+    if (count == 0) return 0;
+    word <<= 64 - count * 8;  // zeros in front
+    word = word * 10 + (word >> 8);
+    value = (((word & 0x000000ff000000ffu) * 0x000f424000000064u) +
+             ((word >> 16 & 0x000000ff000000ffu) * 0x0000271000000001u)) >>
+            32;
+    return count;
+}
+
 // The digits from `at` on, behind which 8 bytes are readable: eight at a time. `value` goes on with
 // them; more than 19 wrap around.
 inline const char* read_digits(const char* at, std::uint64_t& value) {
     for (;;) {
-        std::uint64_t word = core::load_u64(at) ^ 0x3030303030303030u;
-        // The high bit of each byte that is above 9.
-        const std::uint64_t others =
-            (((word & 0x7f7f7f7f7f7f7f7fu) + 0x7676767676767676u) | word) & 0x8080808080808080u;
-        const auto count = static_cast<unsigned>(std::countr_zero(others)) / 8;  // 64: none
-        if (count == 0) return at;
-        word <<= 64 - count * 8;  // zeros in front
-        word = word * 10 + (word >> 8);
-        word = (((word & 0x000000ff000000ffu) * 0x000f424000000064u) +
-                ((word >> 16 & 0x000000ff000000ffu) * 0x0000271000000001u)) >>
-               32;
+        std::uint64_t word = 0;
+        const unsigned count = read_few_digits(at, word);
         value = value * kPowersOfTen[count] + word;
         at += count;
         if (count < 8) return at;

@@ -35,7 +35,7 @@ public:
           program_(quick.program),
           nodes_(quick.nodes.data()),
           base_(value.base),
-          escapes_(has_backslash({value.base + *value.token, value.bytes})) {}
+          escapes_(!value.is_plain && has_backslash({value.base + *value.token, value.bytes})) {}
 
     bool run(QuickToken token) {
         const bool fits = value(program_.root, token) == Fit::kFits;
@@ -60,19 +60,83 @@ private:
     [[gnu::always_inline]] Fit value(SubId sub, QuickToken& token) {
         const QuickNode& node = nodes_[sub];
         steps_ += node.cost;
+        if (passes(node, token)) [[likely]] {
+            ++token;
+            return Fit::kFits;
+        }
+        QuickToken behind = token;
+        const Fit fit = in_full(node, behind);
+        token = behind;
+        return fit;
+    }
+
+    // The one question, where there is one and the value is a scalar of the kind that is meant.
+    [[gnu::always_inline]] bool passes(const QuickNode& node, QuickToken token) {
+        const char* const at = base_ + *token;
+        switch (node.ask) {
+            case QuickAsk::kInFull: return false;
+            case QuickAsk::kKind: {
+                const std::uint8_t kinds = kKindsOf[static_cast<unsigned char>(*at)];
+                return kinds != 0 && (node.types & kinds) == kinds;
+            }
+            case QuickAsk::kText:
+                return *at == '"' && !escapes_ && has_length(node, text_at(token));
+            case QuickAsk::kRun: return *at == '"' && !escapes_ && is_run(node, text_at(token));
+            case QuickAsk::kChoice: return *at == '"' && is_choice(node, at + 1);
+            case QuickAsk::kNotNegative: return *at >= '0' && *at <= '9';
+            case QuickAsk::kWhole: return is_between(node, at);
+        }
+        return false;
+    }
+
+    // A character has from one to four bytes.
+    static bool has_length(const QuickNode& node, std::string_view text) {
+        const std::size_t size = text.size();
+        if (size < node.length_min) return false;
+        if (size <= node.length_max) {
+            if (size / 4 >= node.length_min || node.length_min == 1) return true;
+            // Short ones are mostly ASCII.
+            if (size <= 8 && (core::load_u64(text.data()) & low_bytes(size) & kHighBits) == 0)
+                return true;
+        }
+        const std::size_t points = points_of(text);
+        return points <= node.length_max && points >= node.length_min;
+    }
+    bool is_run(const QuickNode& node, std::string_view text) {
+        const auto& words = node.words;
+        const std::size_t head = words[6];
+        const std::size_t size = text.size() - head;  // wraps around beyond any length
+        // All of it is ASCII.
+        if (text.size() < node.length_min || text.size() > node.length_max || text.size() < head ||
+            size < words[4] || size > words[5])
+            return false;
+        if (!QuickWord{words[0], words[1]}.is_at(text.data())) return false;
+        steps_ += text.size() / 16;
+        return all_between(text.data() + head, size, words[2], words[3]);
+    }
+    static bool is_choice(const QuickNode& node, const char* at) {
+        const std::uint64_t word = core::load_u64(at);
+        bool found = false;
+        for (std::size_t i = 0; i < 2 * kChoicesMax; i += 2)
+            found |= (word & node.words[i + 1]) == node.words[i];
+        return found;
+    }
+    // Of up to seven digits.
+    static bool is_between(const QuickNode& node, const char* at) {
+        const auto digit = static_cast<std::uint64_t>(*at - '0');  // large where it is none
+        if (digit <= 9 && (at[1] == ',' || at[1] == '}'))
+            return digit >= node.words[0] && digit <= node.words[1];
+        std::uint64_t value = 0;
+        const unsigned count = read_few_digits(at, value);
+        const char end = at[count];
+        return count != 0 && count < 8 && end != '.' && (end | 0x20) != 'e' &&
+               value >= node.words[0] && value <= node.words[1];
+    }
+
+    Fit in_full(const QuickNode& node, QuickToken& token) {
         const char first = base_[*token];
-        if (first == '{' || first == '[' || node.steps.count != 0) {
-            QuickToken behind = token;
-            const Fit fit = nested(node, behind);
-            token = behind;
-            return fit;
-        }
-        const QuickToken at = token++;
-        if (node.is_plain) {
-            const std::uint8_t kinds = kKindsOf[static_cast<unsigned char>(first)];
-            if ((node.types & kinds) == kinds) return Fit::kFits;
-        }
-        return scalar(node, at, first);
+        if (first == '{' || first == '[' || node.steps.count != 0) return nested(node, token);
+        return scalar(node, token++, first);
     }
 
     Fit scalar(const QuickNode& node, QuickToken at, char first) {
@@ -102,13 +166,7 @@ private:
         return fit;
     }
 
-    // At a string: what stands between its quotes.
-    std::string_view text_at(QuickToken token) const {
-        const char* const open = base_ + token[0] + 1;
-        const char* close = base_ + token[1] - 1;
-        while (*close != '"') --close;
-        return {open, static_cast<std::size_t>(close - open)};
-    }
+    std::string_view text_at(QuickToken token) const { return core::text_at(base_, token); }
 
     Fit string(const QuickNode& node, QuickToken at) {
         if ((node.types & kStringBit) == 0) return Fit::kMisfit;
@@ -124,11 +182,7 @@ private:
     }
 
     bool text_fits(const QuickNode& node, std::string_view text) {
-        // A character has from one to four bytes.
-        if (text.size() > node.length_max || text.size() / 4 < node.length_min) {
-            const std::size_t points = points_of(text);
-            if (points > node.length_max || points < node.length_min) return false;
-        }
+        if (!has_length(node, text)) return false;
         for (std::uint32_t i = 0; i < node.patterns.count; ++i) {
             steps_ += text.size() / 16;
             const QuickPattern& one = quick_.expressions[quick_.patterns[node.patterns.first + i]];
@@ -226,17 +280,7 @@ private:
         return Fit::kFits;
     }
 
-    // Behind an object or an array, or any other value.
-    QuickToken behind(QuickToken token) const {
-        char c = base_[*token++];
-        if (c != '{' && c != '[') return token;
-        for (unsigned inside = 1; inside != 0;) {
-            c = static_cast<char>(base_[*token++] | 0x20);  // '[' as '{', ']' as '}'
-            inside += c == '{';
-            inside -= c == '}';
-        }
-        return token;
-    }
+    QuickToken behind(QuickToken token) const { return core::behind_value(base_, token); }
 
     Fit object(const QuickNode& node, QuickToken& place) {
         if ((node.types & kObjectBit) == 0) return Fit::kMisfit;
@@ -253,6 +297,13 @@ private:
         std::uint32_t count = 0;
         if (base_[*token] == '}') {
             ++token;
+        } else if (rules.by_name_alone) {
+            auto last = static_cast<std::uint32_t>(rules.slots.size());
+            do {
+                const Fit verdict = named_member(rules, token, seen, last);
+                if (verdict != Fit::kFits) return verdict;
+                ++count;
+            } while (base_[*token++] == ',');
         } else {
             do {
                 const Fit verdict = member(rules, token, seen);
@@ -271,8 +322,35 @@ private:
                    : dependents(rules, start, seen);
     }
 
-    [[gnu::always_inline]] Fit member(const QuickObject& rules, QuickToken& token,
-                                      std::uint64_t& seen) {
+    // `last`: the place of the last name that is known.
+    [[gnu::always_inline]] Fit named_member(const QuickObject& rules, QuickToken& token,
+                                            std::uint64_t& seen, std::uint32_t& last) {
+        std::uint32_t place = rules.order.behind(last);
+        const QuickName& expected = rules.slots[place].quoted;
+        if (!expected.is_at(base_ + token[0] + 1, token[1] - token[0])) [[unlikely]] {
+            const std::string_view name = text_at(token);
+            if (is_escaped(name)) return Fit::kOpen;
+            const QuickSlot* found = rules.find(QuickText::of(name.data(), name.size()));
+            if (!found) return other_member(rules, token);
+            place = static_cast<std::uint32_t>(found - rules.slots.data());
+            rules.order.learn(last, place);
+        }
+        const QuickSlot& slot = rules.slots[place];
+        token += 2;  // it, and the ':'
+        seen |= slot.bit;
+        last = place;
+        if (slot.asked != kNoSub) return value(slot.asked, token);
+        token = behind(token);
+        return Fit::kFits;
+    }
+    Fit other_member(const QuickObject& rules, QuickToken& token) {
+        token += 2;
+        if (rules.additional != kNoSub) return value(rules.additional, token);
+        token = behind(token);
+        return Fit::kFits;
+    }
+
+    Fit member(const QuickObject& rules, QuickToken& token, std::uint64_t& seen) {
         const std::string_view name = text_at(token);
         if (is_escaped(name)) [[unlikely]]
             return Fit::kOpen;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -33,6 +34,7 @@ public:
             made.expression = i;
             if (program_.regexes[i].simple)
                 made.table = matcher::RegexTable::make(*program_.regexes[i].simple);
+            if (made.table) made.run = made.table->as_run();
         }
         for (const Subschema& sub : program_.subschemas) {
             QuickNode& node = out_.nodes.emplace_back();
@@ -50,10 +52,7 @@ public:
                 node.array = static_cast<std::uint32_t>(out_.arrays.size());
                 out_.arrays.push_back(std::move(array_));
             }
-            node.is_plain = node.open == 0 && node.length_min == 0 && node.length_max == ~0u &&
-                            node.patterns.count == 0 && node.bounds.count == 0 &&
-                            node.divisors.count == 0 && node.enums.count == 0 &&
-                            node.steps.count == 0 && !has_object_ && !has_array_;
+            choose_ask();
         }
         bound_work();
     }
@@ -201,6 +200,84 @@ private:
         ++node_->cost;
     }
 
+    // ---- the one question
+
+    void choose_ask() {
+        QuickNode& node = *node_;
+        constexpr std::uint8_t kScalarBits = kEveryBit & ~(kArrayBit | kObjectBit);
+        if ((node.open & kScalarBits) != 0 || node.steps.count != 0) return;
+        const bool asks_numbers = node.bounds.count != 0 || node.divisors.count != 0;
+        const bool asks_texts =
+            node.length_min != 0 || node.length_max != ~0u || node.patterns.count != 0;
+        const bool numbers = (node.types & kIntegerBit) != 0;
+        if (node.enums.count != 0) {
+            if (!asks_texts && (node.types & kStringBit) != 0) choose_choice();
+        } else if ((node.types & kStringBit) != 0 && asks_texts) {
+            choose_text();
+        } else if (numbers && (asks_numbers || (node.types & kNumberBit) == 0)) {
+            choose_number();
+        } else if (!asks_numbers) {
+            node.ask = QuickAsk::kKind;
+        }
+    }
+
+    void choose_choice() {
+        QuickNode& node = *node_;
+        const Span& texts = out_.enums[node.enums.first].texts;
+        if (node.enums.count != 1 || texts.count == 0 || texts.count > kChoicesMax) return;
+        for (std::uint32_t i = 0; i < kChoicesMax; ++i) {
+            // The first one again where there are fewer.
+            const QuickText& text = out_.texts[texts.first + (i < texts.count ? i : 0)];
+            const std::string_view plain(text.data, text.size);
+            if (plain.size() > 7 || !stands_plainly(plain)) return;
+            const QuickWord word = QuickWord::of(std::string(plain) + '"');
+            node.words[2 * i] = word.word;
+            node.words[2 * i + 1] = word.mask;
+        }
+        node.ask = QuickAsk::kChoice;
+    }
+
+    void choose_text() {
+        QuickNode& node = *node_;
+        if (node.patterns.count == 0) {
+            node.ask = QuickAsk::kText;
+            return;
+        }
+        const auto& run = out_.expressions[out_.patterns[node.patterns.first]].run;
+        if (node.patterns.count != 1 || !run || run->head.size() > 8 || !stands_plainly(run->head))
+            return;
+        const QuickWord head = QuickWord::of(run->head);
+        const auto each = [](char c) { return kEachByte * static_cast<unsigned char>(c); };
+        node.words = {head.word,  head.mask, each(run->low),  each(run->high),
+                      run->least, run->most, run->head.size()};
+        node.ask = QuickAsk::kRun;
+    }
+
+    // Bounds that are whole numbers and belong to what they bound.
+    void choose_number() {
+        QuickNode& node = *node_;
+        std::int64_t low = INT64_MIN, high = INT64_MAX;
+        if (node.divisors.count != 0) return;
+        for (std::uint32_t i = 0; i < node.bounds.count; ++i) {
+            const QuickBound& bound = out_.bounds[node.bounds.first + i];
+            if (!bound.decimal.is_known || bound.decimal.places != 0) return;
+            if (bound.op == Op::kMinimum)
+                low = std::max(low, bound.decimal.digits);
+            else if (bound.op == Op::kMaximum)
+                high = std::min(high, bound.decimal.digits);
+            else
+                return;
+        }
+        const bool any_number = (node.types & kNumberBit) != 0;
+        if (any_number && low <= 0 && high == INT64_MAX) {
+            node.ask = QuickAsk::kNotNegative;
+            return;
+        }
+        node.words[0] = static_cast<std::uint64_t>(std::max<std::int64_t>(low, 0));
+        node.words[1] = static_cast<std::uint64_t>(std::max<std::int64_t>(high, 0));
+        if (high >= 0) node.ask = QuickAsk::kWhole;
+    }
+
     // ---- objects
 
     void begin_object() {
@@ -230,7 +307,12 @@ private:
     void end_object() {
         const std::size_t size = std::bit_ceil(slots_.size() * 4 + 2);
         object_.shift = static_cast<std::uint32_t>(64 - std::countr_zero(size));
-        for (auto& [name, slot] : slots_) slot.name = quick_text(name);
+        object_.by_name_alone = object_.patterns.empty() && object_.names == kNoSub;
+        for (auto& [name, slot] : slots_) {
+            slot.name = quick_text(name);
+            slot.quoted = QuickName::of(name);
+            slot.asked = slot.is_property ? slot.sub : object_.additional;
+        }
         std::uint64_t best = ~0u;
         std::uint64_t factor = core::kHashSeedA | 1;
         for (unsigned turn = 0; turn < 64 && best > 0; ++turn) {
@@ -248,6 +330,7 @@ private:
             object_.factor = factor;
             object_.slots = std::move(slots);
         }
+        object_.order.resize(size);
         node_->object = static_cast<std::uint32_t>(out_.objects.size());
         out_.objects.push_back(std::move(object_));
     }

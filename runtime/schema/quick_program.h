@@ -11,7 +11,10 @@
 #include "matcher/regex/regex_table.h"
 #include "runtime/schema/decimal.h"
 #include "runtime/schema/program.h"
+#include "runtime/schema/quick_order.h"
+#include "runtime/schema/quick_word.h"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -59,6 +62,8 @@ struct QuickSlot {
     std::uint64_t bit = 0;  // of `required` and the like
     SubId sub = kNoSub;     // kNoSub: `properties` does not speak of it
     bool is_property = false;
+    QuickName quoted;      // the name again, as it is held against one that is expected
+    SubId asked = kNoSub;  // what its value must fit where names alone decide that
 };
 
 struct QuickObject {
@@ -74,6 +79,8 @@ struct QuickObject {
     std::uint32_t names_asked = 0;  // of `required` and the like, each for itself
     std::uint32_t members_min = 0;
     std::uint32_t members_max = ~0u;
+    bool by_name_alone = false;  // no expression is asked about names
+    QuickOrder order;            // of places in `slots`
 
     const QuickSlot* find(const QuickText& name) const {
         const std::size_t mask = slots.size() - 1;
@@ -108,12 +115,26 @@ struct QuickEnum {
     Span numbers;
 };
 
-// What is asked of each value stands in one line of the cache.
+// The one question to which most schemas of a scalar come down, and what it needs; a value that
+// does not pass it is asked in full.
+enum class QuickAsk : std::uint8_t {
+    kInFull,
+    kKind,         // nothing but `types`
+    kText,         // a string of some length
+    kRun,          // the same, and: words[0] and its mask [1] begin it, then from [4] to [5]
+                   // characters from [2] to [3]; [6]: bytes of the beginning
+    kChoice,       // a string: pairs of a word and its mask, the quote behind the text included
+    kNotNegative,  // a number
+    kWhole,        // a whole number from words[0] to [1]
+};
+inline constexpr std::size_t kChoicesMax = 4;
+
+// What is asked of each value stands together.
 struct alignas(64) QuickNode {
     std::uint8_t types = kEveryBit;  // that fit
     std::uint8_t open = 0;           // kinds of values about which it says nothing
-    bool is_plain = true;            // nothing but `types` is asked
-    std::uint32_t cost = 1;          // steps of the validator for this value alone, at most
+    QuickAsk ask = QuickAsk::kInFull;
+    std::uint32_t cost = 1;  // steps of the validator for this value alone, at most
     std::uint32_t length_min = 0;
     std::uint32_t length_max = ~0u;
     Span patterns;  // in QuickProgram::patterns
@@ -123,10 +144,12 @@ struct alignas(64) QuickNode {
     Span steps;  // what asks other subschemas about the same value
     std::uint32_t object = ~0u;
     std::uint32_t array = ~0u;
+    std::array<std::uint64_t, 2 * kChoicesMax> words{};  // of `ask`
 };
 
 struct QuickPattern {
     std::optional<matcher::RegexTable> table;
+    std::optional<matcher::CharRun> run;
     std::uint32_t expression = 0;  // in Program::regexes
 
     bool found_in(const Program& program, std::string_view text) const {
@@ -134,7 +157,7 @@ struct QuickPattern {
     }
 };
 
-static_assert(sizeof(QuickNode) == 64);
+static_assert(sizeof(QuickNode) == 128);
 
 class QuickProgram {
 public:

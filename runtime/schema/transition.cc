@@ -15,6 +15,11 @@ core::Error refusal(const std::string& place, std::string_view what) {
 
 bool is_state(const EventScalar& value) { return value.text.size() <= kTransitionTextMax; }
 
+bool is_key(const EventScalar& value) {
+    return (value.type == core::JsonType::kString || value.type == core::JsonType::kNumber) &&
+           !value.text.empty() && value.text.size() <= kTransitionKeyMax;
+}
+
 std::string state_text(const EventScalar& value) {
     switch (value.type) {
         case core::JsonType::kTrue: return "true";
@@ -132,15 +137,23 @@ std::optional<Failure> Transition::read(const core::Envelope& envelope, core::Js
     const EventScalar state = values.front();
     std::vector<EventScalar> keys;
     collect_scalars(envelope, payload, key_, keys);
-    const bool is_key = keys.size() == 1 &&
-                        (keys.front().type == core::JsonType::kString ||
-                         keys.front().type == core::JsonType::kNumber) &&
-                        !keys.front().text.empty() && keys.front().text.size() <= kTransitionKeyMax;
-    if (!is_key)
+    if (keys.size() != 1 || !is_key(keys.front()))
         return failure("there is no text or number of at most 1024 bytes at " + key_text_ +
                        ", whose state it would be");
     steps.push_back({index, std::string(keys.front().text), state_text(state)});
     return std::nullopt;
+}
+
+bool Transition::read_quickly(const core::Envelope& envelope, const core::JsonPlace& payload,
+                              std::size_t index, std::vector<Step>& steps) const {
+    EventScalar state, key;
+    const ScalarFound found = find_scalar(envelope, payload, field_, state);
+    if (found != ScalarFound::kThere) return found == ScalarFound::kNothing;
+    if (!is_state(state) || find_scalar(envelope, payload, key_, key) != ScalarFound::kThere ||
+        !is_key(key))
+        return false;
+    steps.push_back({index, std::string(key.text), state_text(state)});
+    return true;
 }
 
 std::optional<Failure> Transition::refuse(const Step& step, std::string_view from) const {

@@ -12,6 +12,7 @@
 
 #include "core/event.h"
 #include "core/json_dom.h"
+#include "core/json_place.h"
 #include "core/result.h"
 #include "matcher/filter/dialects.h"
 #include "runtime/schema/validator.h"
@@ -54,6 +55,10 @@ public:
     // Adds the event's step, if it makes one.
     std::optional<Failure> read(const core::Envelope& envelope, core::JsonElement payload,
                                 std::size_t index, std::vector<Step>& steps) const;
+    // The same by the tokens of the payload. False: it may be otherwise, or has failed; `steps` is as
+    // it was.
+    bool read_quickly(const core::Envelope& envelope, const core::JsonPlace& payload,
+                      std::size_t index, std::vector<Step>& steps) const;
     // `from`: kNoState before the first one.
     std::optional<Failure> refuse(const Step& step, std::string_view from) const;
 

@@ -213,6 +213,8 @@ core::Result<bool> EngineServices::tell_matcher(const RegistryChange& change) {
         scheduler_->changed(*schedule);
     if (const auto* link = std::get_if<DocumentChange<Link>>(&change); link && deps_.links)
         deps_.links->changed(*link);
+    if (const auto* edge = std::get_if<DocumentChange<EdgeNode>>(&change); edge && deps_.edges)
+        deps_.edges->changed(*edge);
     if (const auto* schema = std::get_if<DocumentChange<EventSchema>>(&change))
         follow_schema(*schema);
     if (const auto* workflow = std::get_if<DocumentChange<Workflow>>(&change);
@@ -223,6 +225,7 @@ core::Result<bool> EngineServices::tell_matcher(const RegistryChange& change) {
     }
     const auto* of = std::get_if<DocumentChange<Subscription>>(&change);
     if (!of) return false;
+    if (deps_.edges) deps_.edges->changed(*of);
     const SubscriptionRef& now = of->after;
     if (now && now->active && now->closing == Closing::kNo) {
         auto replaced = deps_.matcher->replace(now->number, now->tenant, *now->spec);

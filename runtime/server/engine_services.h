@@ -60,6 +60,7 @@ public:
         CancelledEvents* cancelled = nullptr;
         OutsidePort* actions = nullptr;
         LinkAgent* links = nullptr;
+        hub::BatchDesk* edges = nullptr;
         LuaWatchdogSlot* trial_slot = nullptr;
         CanaryTable* canaries = nullptr;
         BehindOrders* behind_orders = nullptr;
@@ -141,6 +142,7 @@ public:
     const RunHistory& run_history() override { return runs_; }
     Scheduler& scheduler() override { return *scheduler_; }
     LinkAgent* links() override { return deps_.links; }
+    hub::BatchDesk* edges() override { return deps_.edges; }
     void connect_workflows(const api::WorkflowServices& workflows) { workflows_ = workflows; }
     api::WorkflowServices workflows() override { return workflows_; }
     api::EndpointTable& endpoints() override { return endpoints_; }

@@ -83,7 +83,7 @@ std::shared_ptr<identity::TenantHolder> KeyDirectory::holder_of(core::TenantId t
     return document ? document->holder : default_holder_;
 }
 
-void KeyDirectory::put(KeyTable& table, const ApiKey& key) const {
+void KeyDirectory::append_entries(KeyEntries& out, const ApiKey& key) const {
     auto grant = std::make_shared<identity::KeyGrant>();
     grant->tenant = key.tenant;
     grant->scopes = key.scopes;
@@ -93,10 +93,16 @@ void KeyDirectory::put(KeyTable& table, const ApiKey& key) const {
         matcher::CidrBlock parsed;
         if (matcher::parse_cidr(block, parsed)) grant->from.push_back(parsed);
     }
-    table.put({key.hash, 0, grant});
+    out.push_back({key.hash, 0, grant});
     for (const std::string& name : key.client_cert_sans)
-        table.put({KeyTable::digest_of_name(name), 0, grant});
-    for (const ApiKey::Retired& old : key.retired) table.put({old.hash, old.until_us, grant});
+        out.push_back({KeyTable::digest_of_name(name), 0, grant});
+    for (const ApiKey::Retired& old : key.retired) out.push_back({old.hash, old.until_us, grant});
+}
+
+void KeyDirectory::put(KeyTable& table, const ApiKey& key) const {
+    KeyEntries entries;
+    append_entries(entries, key);
+    for (auto& entry : entries) table.put(std::move(entry));
 }
 
 void KeyDirectory::erase(KeyTable& table, const ApiKey& key) {
@@ -124,13 +130,13 @@ core::Status KeyDirectory::start() {
                                   std::memory_order_relaxed);
     set_limits(*default_holder_, deps_.registry->quota_defaults());
     registry->tenants.for_each([this](const TenantRef& tenant) { settle_tenant(*tenant); });
-    auto table = std::make_shared<KeyTable>();
+    KeyEntries entries;
     registry->keys.for_each([&](const ApiKeyRef& key) {
         set_limits(*key);
-        put(*table, *key);
+        append_entries(entries, *key);
     });
     if (auto restored = restore_uses(); !restored) return restored;
-    publish(std::move(table));
+    publish(KeyTable::of(std::move(entries)));
     if (deps_.registry->table<ApiKey>().ever_made()) deps_.ring->close();
     return {};
 }

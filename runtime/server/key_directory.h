@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -43,6 +44,9 @@ private:
     void follow_key(const DocumentChange<ApiKey>& change);
     void follow_tenant(const DocumentChange<Tenant>& change);
     void settle_tenant(const Tenant& tenant);
+    using KeyEntries = std::vector<identity::KeyTable::Entry>;
+    // All that lead to this key.
+    void append_entries(KeyEntries& out, const ApiKey& key) const;
     void put(identity::KeyTable& table, const ApiKey& key) const;
     static void erase(identity::KeyTable& table, const ApiKey& key);
     void publish(std::shared_ptr<identity::KeyTable> next);

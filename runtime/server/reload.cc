@@ -27,7 +27,8 @@ std::string at_the_next_start(const core::Config& running, const core::Config& f
         });
         if (taken || before == now) continue;
         if (!text.empty()) text += ", ";
-        text.append(key.name).append(": ").append(before).append(" -> ").append(now);
+        text.append(key.name).append(": ").append(core::config_shown_text(running, key));
+        text.append(" -> ").append(core::config_shown_text(fresh, key));
     }
     return text;
 }

@@ -31,7 +31,10 @@ core::Status ServerParts::build_edge() {
     deps.behind = &behind;
     deps.cancelled = &cancelled;
     deps.actions = actions.get();
+    if (auto built = build_edges(); !built) return built;
+    if (auto built = build_forwarder(); !built) return built;
     deps.links = links.get();
+    deps.edges = edges.get();
     deps.trial_slot = watchdog.add_slot();
     deps.canaries = &canaries;
     deps.behind_orders = &behind_orders;
@@ -53,6 +56,9 @@ core::Status ServerParts::build_edge() {
         floors.resize(shard_count, kNotLive);
         for (std::size_t i = 0; i < shard_count; ++i)
             floors[i] = std::min(floors[i], behind_floors[i]);
+        if (!forwarder) return floors;
+        const std::vector<core::LogOffset> unsent = forwarder->floors();
+        for (std::size_t i = 0; i < unsent.size(); ++i) floors[i] = std::min(floors[i], unsent[i]);
         return floors;
     };
     if (auto read = read_retention_rules(config.retention, keeping); !read) return read;

@@ -168,8 +168,9 @@ core::Status ServerParts::build_lanes() {
         all_lanes.push_back(lane.get());
         ports.push_back(lane.get());
     }
-    // The lanes of both kinds, the scheduler, the orchestrator, and the links.
-    const std::size_t senders = lanes.size() + call_lanes.size() + 3;
+    // The lanes of both kinds, the scheduler, the orchestrator, the links, and what edges and hub
+    // bring about.
+    const std::size_t senders = lanes.size() + call_lanes.size() + 5;
     for (auto& shard : shards) shard->connect(all_shards, ports, *feeder, *feeder, senders);
     if (auto built = build_scheduler(); !built) return built;
     if (auto built = build_orchestrator(); !built) return built;

@@ -24,6 +24,8 @@
 #include "runtime/executors/command_runner.h"
 #include "runtime/executors/database_client.h"
 #include "runtime/executors/endpoints.h"
+#include "runtime/hub/batch_desk.h"
+#include "runtime/hub/forwarder.h"
 #include "runtime/identity/authenticator.h"
 #include "runtime/identity/session_table.h"
 #include "runtime/links/link_agent.h"
@@ -145,8 +147,10 @@ public:
     std::unique_ptr<CommandRunner> commands;
     std::unique_ptr<ActionCaller> actions;
     std::unique_ptr<DatabaseClient> database_client;
-    std::unique_ptr<LinkAgent> links;        // null: the simulator has none
-    std::unique_ptr<OutsideSwitch> outside;  // what scripts ask for by a name
+    std::unique_ptr<LinkAgent> links;           // null: the simulator has none
+    std::unique_ptr<hub::BatchDesk> edges;      // those whose hub this is
+    std::unique_ptr<hub::Forwarder> forwarder;  // null: this is no edge
+    std::unique_ptr<OutsideSwitch> outside;     // what scripts ask for by a name
     std::unique_ptr<DeliveryTester> tester;
     std::unique_ptr<RetentionChore> retention;
     std::unique_ptr<SpaceWatch> space_watch;
@@ -179,7 +183,8 @@ public:
     // In the order of starting.
     std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread,
         feeder_thread, scheduler_thread, orchestrator_thread, courier_thread, commands_thread,
-        database_thread, links_thread, sideline_thread, haul_thread, shadow_thread;
+        database_thread, links_thread, forwarder_thread, sideline_thread, haul_thread,
+        shadow_thread;
     std::vector<std::unique_ptr<core::AgentThread>> syncer_threads, lane_threads, shard_threads;
 
 private:
@@ -201,6 +206,8 @@ private:
     core::Status load_canaries();
     core::Status build_scheduler();
     core::Status build_links();
+    core::Status build_edges();
+    core::Status build_forwarder();
     core::Status build_orchestrator();
     std::unique_ptr<RuleRunner> make_rule_runner();
     ExecutorSet make_executors(LuaWatchdogSlot* slot, std::uint64_t seed, AnswerPort& port);

@@ -45,6 +45,7 @@ void ServerParts::start_threads() {
     if (commands) commands_thread = run(*commands);
     if (database_client) database_thread = run(*database_client);
     if (links) links_thread = run(*links);
+    if (forwarder) forwarder_thread = run(*forwarder);
     sideline_thread = run(sideline, Priority::kChores);
     haul_thread = run(haul, Priority::kChores);
     shadow_thread = run(*shadow);
@@ -67,6 +68,7 @@ void ServerParts::stop_threads() {
     commands_thread.reset();
     database_thread.reset();
     links_thread.reset();
+    forwarder_thread.reset();
     lane_threads.clear();
     watchdog.stop();
     writer_thread.reset();
@@ -92,6 +94,7 @@ bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<
     // Deliveries under way end; what is durable and not begun goes on after the next start.
     scheduler->stop_firing();
     if (links) links->stop_reading();
+    if (forwarder) forwarder->stop_sending();
     orchestrator->stop_taking();
     feeder->stop_feeding();
     for (auto& shard : shards) shard->post([](Shard& s) { s.stop_dispatch(); });

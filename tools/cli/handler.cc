@@ -46,6 +46,7 @@ std::string subscription_of(const HandlerOptions& o, const std::string& script_i
     if (!o.executor.empty() || !script_id.empty()) body.raw("executor", executor_of(o, script_id));
     if (o.priority != 0) body.number("priority", o.priority);
     body.raw_if("retry", retry_of(o));
+    if (o.of_edges) body.text("edges", "*");
     if (o.inactive) body.flag("active", false);
     return body.str();
 }
@@ -237,6 +238,7 @@ void add_handler_options(CLI::App& verb, HandlerOptions& o) {
     verb.add_option("--max-delay-ms", o.max_delay_ms)->check(CLI::NonNegativeNumber);
     verb.add_option("--backoff-factor", o.backoff_factor)->check(CLI::PositiveNumber);
     verb.add_flag("--no-jitter", o.no_jitter);
+    verb.add_flag("--edges", o.of_edges, "edges send what it wants (millrace help edges)");
     verb.add_flag("--inactive", o.inactive);
 }
 

@@ -20,7 +20,7 @@ struct HandlerOptions {
     std::int64_t priority = 0;
     std::int64_t max_retries = -1, initial_delay_ms = -1, max_delay_ms = -1;
     double backoff_factor = 0;
-    bool no_jitter = false, inactive = false;
+    bool no_jitter = false, inactive = false, of_edges = false;
 };
 
 void add_handler_options(CLI::App& verb, HandlerOptions& o);  // all but --id and --file

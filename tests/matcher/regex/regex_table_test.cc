@@ -6,8 +6,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <iterator>
 #include <string>
+#include <string_view>
 
 namespace millrace::matcher {
 namespace {
@@ -55,6 +57,51 @@ TEST(RegexTable, AgreesWithTheAutomaton) {
     }
     EXPECT_GT(tables, 3'500u);
     EXPECT_GT(found, 10'000u);
+}
+
+bool is_run(const CharRun& run, std::string_view text) {
+    if (!text.starts_with(run.head)) return false;
+    text.remove_prefix(run.head.size());
+    return text.size() >= run.least && text.size() <= run.most &&
+           std::all_of(text.begin(), text.end(),
+                       [&](char c) { return c >= run.low && c <= run.high; });
+}
+
+TEST(RegexTable, KnowsRunsOfCharacters) {
+    struct {
+        const char* expression;
+        const char* head;
+        std::size_t least, most;
+    } const cases[] = {{"^INV-[0-9]+$", "INV-", 1, CharRun::kNoEnd},
+                       {"^[a-z]{2,4}$", "", 2, 4},
+                       {"^ab$", "ab", 0, 0},
+                       {"^a[0-9]*$", "a", 0, CharRun::kNoEnd}};
+    for (const auto& one : cases) {
+        const auto run = RegexTable::make(*SimpleRegex::compile(one.expression))->as_run();
+        ASSERT_TRUE(run) << one.expression;
+        EXPECT_EQ(run->head, one.head);
+        EXPECT_EQ(run->least, one.least);
+        EXPECT_EQ(run->most, one.most);
+    }
+    for (const char* other : {"^a", "a$", "^[ab1]+$", "^.+$", "^(ab)*$", "^a?b$", "^(a|aa)*b$"})
+        EXPECT_FALSE(RegexTable::make(*SimpleRegex::compile(other))->as_run()) << other;
+    core::Random random(78);
+    std::size_t runs = 0, found = 0;
+    for (unsigned round = 0; round < 5'000; ++round) {
+        const std::string text = "^" + expression_of(random, 1) + "$";
+        const auto simple = SimpleRegex::compile(text);
+        const auto table = simple ? RegexTable::make(*simple) : std::nullopt;
+        const auto run = table ? table->as_run() : std::nullopt;
+        if (!run) continue;
+        ++runs;
+        for (unsigned turn = 0; turn < 20; ++turn) {
+            const std::string asked = turn % 2 == 0 ? pieces_of(random) : run->head + "1";
+            ASSERT_EQ(is_run(*run, asked), simple->found_in(asked)) << text << "\n" << asked;
+            found += simple->found_in(asked);
+        }
+    }
+    EXPECT_GT(runs, 100u);
+    EXPECT_GT(found, 50u);
 }
 
 TEST(RegexTable, KnowsTheEmptyOnes) {

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace millrace::runtime::identity {
 namespace {
@@ -38,6 +40,23 @@ TEST(KeyTable, FindsEachOfMany) {
     EXPECT_EQ(table.find(core::crypto::sha256(text_of(7))), nullptr);
     EXPECT_NE(table.find(core::crypto::sha256(text_of(8))), nullptr);
     EXPECT_EQ(table.find(core::crypto::sha256(text_of(kKeys))), nullptr);
+}
+
+TEST(KeyTable, IsMadeOfManyAtOnce) {
+    std::vector<KeyTable::Entry> entries;
+    for (std::uint32_t i = 0; i < 2000; ++i) entries.push_back(entry_of(i));
+    entries.push_back(entry_of(9));
+    entries.back().grant = grant_of(77);
+    const auto table = KeyTable::of(std::move(entries));
+    for (std::uint32_t i = 0; i < 2000; ++i) {
+        const auto* found = table->find(core::crypto::sha256(text_of(i)));
+        ASSERT_NE(found, nullptr) << i;
+        EXPECT_EQ(found->grant->tenant.value, i == 9 ? 77 : i);
+    }
+    EXPECT_EQ(table->find(core::crypto::sha256(text_of(2000))), nullptr);
+    table->put(entry_of(2000));
+    EXPECT_NE(table->find(core::crypto::sha256(text_of(2000))), nullptr);
+    EXPECT_EQ(KeyTable::of({})->find(core::crypto::sha256(text_of(1))), nullptr);
 }
 
 TEST(KeyReader, SeesWhatWasPublishedAndForgetsWhatWasTakenAway) {

@@ -1,0 +1,170 @@
+// /v2/edges: those who send their events here, what each is at, and what they ask for themselves:
+// their batches taken, and what is wanted of them.
+#include "runtime/api/documents.h"
+#include "runtime/api/handlers.h"
+#include "runtime/hub/batch_desk.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace millrace::runtime::api {
+namespace {
+
+constexpr std::string_view kBearerWord = "Bearer ";
+
+// Of the folder that was heard last; what an edge has left behind does not grow.
+std::optional<std::uint64_t> edge_lag(const hub::EdgeStatus& status) {
+    const auto newest =
+        std::max_element(status.shards.begin(), status.shards.end(),
+                         [](const auto& a, const auto& b) { return a.mark.at_us < b.mark.at_us; });
+    if (newest == status.shards.end()) return std::nullopt;
+    if (status.seen_us == 0) return std::nullopt;  // not heard since the start
+    std::uint64_t lag = 0;
+    for (const hub::EdgeStatus::Shard& shard : status.shards) {
+        if (shard.mark.incarnation == newest->mark.incarnation)
+            lag += shard.end - std::min(shard.end, shard.mark.to);
+    }
+    return lag;
+}
+
+void append_edge_status(core::JsonWriter& json, const hub::EdgeStatus& status) {
+    std::uint64_t taken = 0, skipped = 0, rejected = 0;
+    std::int64_t at_us = 0;
+    for (const hub::EdgeStatus::Shard& shard : status.shards) {
+        taken += shard.mark.taken;
+        skipped += shard.mark.skipped;
+        rejected += shard.mark.rejected;
+        at_us = std::max(at_us, shard.mark.at_us);
+    }
+    json.begin_object();
+    time_field_or_null(json, "lastSeenAt", std::max(status.seen_us, at_us));
+    json.key("lag");
+    const auto lag = edge_lag(status);
+    lag ? json.value(*lag) : json.value(nullptr);
+    json.field("taken", taken).field("duplicates", status.duplicates);
+    json.field("skipped", skipped).field("rejected", rejected);
+    json.key("shards").begin_array();
+    for (const hub::EdgeStatus::Shard& shard : status.shards) {
+        json.begin_object().field("incarnation", hub::hash_text(shard.mark.incarnation));
+        json.field("shard", shard.mark.shard).field("to", shard.mark.to);
+        time_field(json, "at", shard.mark.at_us).key("skips").begin_array();
+        for (const hub::SkipRun& run : shard.mark.skips) {
+            json.begin_object().field("filterVersion", hub::hash_text(run.filter_version));
+            json.field("from", run.from).field("to", run.to).end_object();
+        }
+        json.end_array().end_object();
+    }
+    json.end_array().key("lastError");
+    if (status.last_error_at_us == 0) {
+        json.value(nullptr);
+    } else {
+        json.begin_object().field("message", status.last_error);
+        time_field(json, "at", status.last_error_at_us).end_object();
+    }
+    json.end_object();
+}
+
+std::string edge_view(Services& services, const EdgeNode& edge) {
+    std::string out = document_kind<EdgeNode>().show(edge);
+    out.pop_back();
+    out += ",\"status\":";
+    core::JsonWriter json(out);
+    append_edge_status(json, services.edges()->look(edge.number));
+    return out + "}";
+}
+
+// By the token alone: edges have no key. Whoever's it is not learns nothing of who is enrolled.
+core::Result<EdgeRef> asking_edge(const Call& call) {
+    std::string_view token = call.request.header("Authorization");
+    if (token.starts_with(kBearerWord)) {
+        token.remove_prefix(kBearerWord.size());
+        if (auto edge = call.services.edges()->known_by(call.request.param("id"), token))
+            return edge;
+    }
+    return core::fail(core::ErrorCode::kUnauthorized,
+                      "the token of this edge is needed: Authorization: Bearer mredge_...");
+}
+
+ApiResponse batch_refused(const core::Error& error) {
+    ApiResponse response = error_response(error);
+    constexpr std::string_view kDetails = "\"details\":{";
+    const std::size_t at = response.body.find(kDetails);
+    if (error.code == core::ErrorCode::kConflict && at != std::string::npos)
+        response.body.insert(at + kDetails.size(), R"("reason":"cloned")");
+    return response;
+}
+
+}  // namespace
+
+Answer enroll_edge(Call& call) {
+    const std::string token = new_edge_token();
+    auto made = call.services.registry().table<EdgeNode>().create(
+        change_context(call), call.request.body_view(), [&](EdgeNode& edge) {
+            take_edge_token(edge, token);
+            return core::Status{};
+        });
+    auto answer = changed<EdgeNode>(call, std::move(made), 201);
+    // The one time that it is seen.
+    if (answer) answer->body.insert(1, "\"token\":\"" + token + "\",");
+    if (answer) answer->headers.emplace_back("Cache-Control", "no-store");
+    return answer;
+}
+
+Answer get_edge(Call& call) {
+    const std::string_view id = call.request.param("id");
+    const auto edge = call.services.registry().table<EdgeNode>().find(call.tenant(), id);
+    if (!edge) return not_found("edge", id);
+    ApiResponse response = document_response(200, *edge);
+    response.body = edge_view(call.services, *edge);
+    return response;
+}
+
+Answer list_edges(Call& call) {
+    const auto limit = call.limit();
+    if (!limit) return core::fail(limit.error());
+    const auto after = call.key_cursor();
+    if (!after) return core::fail(after.error());
+    ListBody body;
+    std::size_t count = 0;
+    std::string last, next;
+    call.services.registry().table<EdgeNode>().list(
+        call.tenant(), *after, [&](const EdgeRef& edge) {
+            if (count++ == *limit) {
+                next = encode_key_cursor(last);
+                return false;
+            }
+            body.json().raw(edge_view(call.services, *edge));
+            last = edge->id;
+            return true;
+        });
+    return body.finish(next);
+}
+
+Answer edge_filters(Call& call) {
+    const auto edge = asking_edge(call);
+    if (!edge) return core::fail(edge.error());
+    call.services.edges()->heard(**edge);
+    std::string body = call.services.edges()->filters().of((*edge)->tenant).json;
+    return json_response(200, std::move(body));
+}
+
+void take_batch(Call& call, const Respond& respond) {
+    const auto edge = asking_edge(call);
+    if (!edge) return respond(error_response(edge.error()));
+    call.services.edges()->take(
+        *edge, call.request.body_view(),
+        [respond, desk = call.services.edges(),
+         tenant = (*edge)->tenant](core::Result<hub::BatchTaken>&& taken) {
+            if (!taken) return respond(batch_refused(taken.error()));
+            std::string body;
+            core::JsonWriter json(body);
+            json.begin_object().field("to", taken->to).field("hash", hub::hash_text(taken->hash));
+            json.field("events", taken->events).field("window", hub::kBatchBytesMax);
+            json.field("filterVersion", hub::hash_text(desk->filters().of(tenant).version));
+            json.end_object();
+            respond(json_response(200, std::move(body)));
+        });
+}
+
+}  // namespace millrace::runtime::api

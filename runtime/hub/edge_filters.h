@@ -1,0 +1,39 @@
+// What: what a hub wants of its edges: the subscriptions with `"edges":"*"` of a tenant, as its
+//       edges are told. Where there is none, everything is wanted.
+// Threads: the API thread's. Lifetime: texts live until the next follow().
+// Limits: a text is made anew when one of its subscriptions has changed.
+// Failure: none.
+#pragma once
+
+#include "core/ids.h"
+#include "runtime/registry/registry_snapshot.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace millrace::runtime::hub {
+
+class EdgeFilters {
+public:
+    struct Told {
+        std::uint64_t version = 0;  // of the text; 0: everything is wanted
+        std::string json;           // {"version","all","patterns","filters"}
+    };
+
+    void load(const RegistrySnapshot& registry);
+    void follow(const DocumentChange<Subscription>& change);
+    const Told& of(core::TenantId tenant) const;
+
+private:
+    using Wanted = std::map<std::uint32_t, std::string>;  // by number: what concerns matching
+
+    void take(const Subscription& subscription);
+    void tell(core::TenantId tenant);
+
+    std::map<std::uint32_t, Wanted> wanted_;  // by tenant
+    std::map<std::uint32_t, Told> told_;
+};
+
+}  // namespace millrace::runtime::hub

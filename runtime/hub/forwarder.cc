@@ -1,0 +1,238 @@
+#include "runtime/hub/forwarder.h"
+
+#include "core/crypto/random_bits.h"
+#include "core/http_url.h"
+#include "runtime/registry/edge_node.h"
+#include "store/database.h"
+#include "store/rows/registry_store.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace millrace::runtime::hub {
+namespace {
+
+constexpr std::uint64_t kHeartbeatTicket = 0;  // shards have theirs behind it
+constexpr std::size_t kAnswerBytesMax = 4u << 20;
+constexpr std::int64_t kSecondNs = 1'000'000'000;
+constexpr std::int64_t kRateBatchSeconds = 5;  // a batch takes the line no longer than that
+
+std::uint64_t new_incarnation() {
+    const std::string bits = core::crypto::random_bytes(sizeof(std::uint64_t));
+    std::uint64_t out = 0;
+    std::memcpy(&out, bits.data(), sizeof out);
+    return out | 1u;  // 0 is none
+}
+
+tl::unexpected<core::Error> bad_setting(std::string_view name, std::string_view what) {
+    return core::fail(
+        core::Error(core::ErrorCode::kValidation, std::string(name) + ": " + std::string(what))
+            .in(std::string(name)));
+}
+
+}  // namespace
+
+core::Status check_forward_options(ForwardOptions& options) {
+    while (options.url.ends_with('/')) options.url.pop_back();
+    const auto url = core::HttpUrl::parse(options.url);
+    if (!url) return bad_setting("hub.url", url.error().message);
+    const std::size_t host_at = options.url.find("//") + 2;
+    if (options.url.find_first_of("/?#@", host_at) != std::string::npos)
+        return bad_setting("hub.url", "must be scheme, host and port only: https://hub.example");
+    if (!is_edge_node_name(options.node))
+        return bad_setting("hub.node",
+                           "must say what this edge is called at its hub: up to 64 letters, digits "
+                           "and - _ .");
+    if (!options.token.starts_with(kEdgeTokenPrefix))
+        return bad_setting("hub.token",
+                           "must be what `millrace edge enroll` has shown at the hub: mredge_...");
+    return {};
+}
+
+core::Result<std::unique_ptr<Forwarder>> Forwarder::make(Deps deps, ForwardOptions options) {
+    if (auto good = check_forward_options(options); !good) return core::fail(good.error());
+    std::unique_ptr<courier::Courier> own;
+    if (!deps.port) {
+        // The operator has said where to: that address may be called, wherever it is.
+        const auto url = core::HttpUrl::parse(options.url);
+        auto rules = courier::AddressRules::make(url->host, "");
+        if (!rules) return core::fail(std::move(rules.error()));
+        own = std::make_unique<courier::Courier>(*deps.clock, std::move(*rules), 1);
+    }
+    return std::unique_ptr<Forwarder>(
+        new Forwarder(std::move(deps), std::move(options), std::move(own)));
+}
+
+Forwarder::Forwarder(Deps deps, ForwardOptions options, std::unique_ptr<courier::Courier> own)
+    : deps_(std::move(deps)),
+      options_(std::move(options)),
+      own_(std::move(own)),
+      port_(deps_.port ? *deps_.port : *own_),
+      role_(deps_.metrics->role()),
+      random_(deps_.seed),
+      run_(*deps_.database) {
+    const auto counter = [&](std::string_view outcome) {
+        return role_.counter(core::Metric::kHubEvents, {outcome});
+    };
+    figures_.sent = counter("sent");
+    figures_.skipped = counter("skipped");
+    figures_.lost = counter("dropped");
+    figures_.bytes = role_.counter(core::Metric::kHubBytes);
+    figures_.lag = role_.gauge(core::Metric::kHubLag);
+    figures_.up = role_.gauge(core::Metric::kHubUp);
+}
+
+Forwarder::~Forwarder() = default;
+
+core::Status Forwarder::load(SetAside& aside) {
+    for (std::size_t i = 0; i < deps_.shards; ++i) {
+        auto& lane = *lanes_.emplace_back(std::make_unique<Lane>());
+        lane.mark.shard = static_cast<std::uint32_t>(i);
+        lane.mark.next =
+            deps_.database->first_kept(core::ShardId(static_cast<std::uint16_t>(i))).value;
+    }
+    auto rows = deps_.database->registry().load_all(kForwardKind);
+    if (!rows) return core::fail(std::move(rows.error()));
+    for (const store::RegistryDocument& row : *rows) {
+        core::Status read;
+        if (row.id == kForwardFolderId) {
+            if (const auto found = read_incarnation(row.json))
+                incarnation_ = *found;
+            else
+                read = core::fail(found.error());
+        } else {
+            const auto found = read_forward_mark(row.json);
+            if (found && found->shard < lanes_.size())
+                lanes_[found->shard]->mark = *found;
+            else if (!found)
+                read = core::fail(found.error());
+        }
+        if (!read) aside.add(kForwardKind, row.id, read.error());
+    }
+    for (auto& lane : lanes_) move(*lane, lane->mark);
+    if (incarnation_ != 0) return {};
+    incarnation_ = new_incarnation();
+    store::RowBatch batch;
+    put_incarnation(batch, incarnation_, deps_.clock->wall_us());
+    return deps_.database->write_now(batch);
+}
+
+std::vector<core::LogOffset> Forwarder::floors() const {
+    std::vector<core::LogOffset> out;
+    if (options_.on_full == OnFull::kDrop) return out;
+    // relaxed: retention may see an older one, which keeps more
+    for (const auto& lane : lanes_) out.emplace_back(lane->floor.load(std::memory_order_relaxed));
+    return out;
+}
+
+// ---- what is sent
+
+courier::HttpCall Forwarder::call_of(std::string_view path) const {
+    courier::HttpCall call;
+    call.url = options_.url + "/v2/edges/" + options_.node + std::string(path);
+    call.headers = {{"Authorization", "Bearer " + options_.token}};
+    call.connect_timeout_ms = kConnectMs;
+    call.timeout_ms = kCallMs;
+    call.body_bytes_max = kAnswerBytesMax;
+    return call;
+}
+
+bool Forwarder::post(std::uint64_t ticket, courier::HttpCall&& call) {
+    return port_.send(*this, ticket, std::move(call));
+}
+
+std::size_t Forwarder::send(Lane& lane) {
+    const std::int64_t now_ns = deps_.clock->monotonic_ns();
+    if (!run_.wanted() || lane.under_way || now_ns < lane.try_at_ns || now_ns < line_free_ns_)
+        return 0;
+    const std::uint64_t end =
+        deps_.database->durable_end(core::ShardId(static_cast<std::uint16_t>(lane.mark.shard)))
+            .value;
+    const bool tells_quiet =
+        lane.quiet.next > lane.mark.next &&
+        (now_ns - lane.moved_ns > kQuietNs || lane.quiet.next - lane.mark.next > kQuietOffsets);
+    if (end <= lane.mark.next || (end == lane.seen_end && !tells_quiet)) return 0;
+    std::size_t bytes = lane.pace.bytes();
+    if (options_.bytes_per_second_max > 0)
+        bytes =
+            std::clamp(static_cast<std::size_t>(options_.bytes_per_second_max) * kRateBatchSeconds,
+                       kBatchBytesMin, bytes);
+    auto next = run_.next_batch(lane.mark, lane.quiet, bytes, incarnation_,
+                                tells_quiet ? LogRun::Empty::kIsTold : LogRun::Empty::kWaits);
+    if (!next) {
+        wait_after(lane, next.error().message, 0);
+        return 0;
+    }
+    if (next->bytes.empty()) {
+        lane.quiet = {lane.mark.shard, next->to, next->hash};
+        lane.seen_end = next->full ? 0 : end;
+        return next->full ? 1 : 0;
+    }
+    lane.sent = std::move(*next);
+    courier::HttpCall call = call_of("/batches");
+    call.method = "POST";
+    call.headers.emplace_back("Content-Type", kBatchMediaType);
+    call.body = std::move(lane.sent.bytes);
+    const auto sent_bytes = static_cast<std::int64_t>(call.body.size());
+    if (!post(lane.mark.shard + kHeartbeatTicket + 1, std::move(call))) return 0;
+    lane.under_way = true;
+    figures_.bytes.add(static_cast<std::uint64_t>(sent_bytes));
+    if (options_.bytes_per_second_max > 0) {
+        const double takes_ns = static_cast<double>(sent_bytes) * static_cast<double>(kSecondNs) /
+                                static_cast<double>(options_.bytes_per_second_max);
+        line_free_ns_ = now_ns + static_cast<std::int64_t>(takes_ns);
+    }
+    return 1;
+}
+
+void Forwarder::heartbeat() {
+    const std::int64_t now_ns = deps_.clock->monotonic_ns();
+    if (heartbeat_under_way_ || now_ns < heartbeat_at_ns_) return;
+    heartbeat_under_way_ = post(kHeartbeatTicket, call_of("/filters"));
+    // Apart from other edges that lost their hub at the same time.
+    heartbeat_at_ns_ =
+        now_ns + kHeartbeatNs / 2 +
+        static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(kHeartbeatNs)));
+}
+
+// ---- the agent
+
+// What the hub has been told need not be synced by itself: it is asked again after a crash.
+bool Forwarder::keep_mark(Lane& lane) {
+    auto result = std::make_unique<LaneResult>();
+    result->shard = core::ShardId(static_cast<std::uint16_t>(lane.mark.shard));
+    put_forward_mark(result->rows, lane.mark, deps_.clock->wall_us());
+    if (!deps_.submit(result->shard, result)) return false;
+    lane.unkept = false;
+    return true;
+}
+
+std::size_t Forwarder::do_work() {
+    std::size_t done = own_ ? own_->do_work() : 0;
+    if (!stopping_.load(std::memory_order_relaxed)) {
+        heartbeat();
+        for (auto& lane : lanes_) done += send(*lane);
+    }
+    for (auto& lane : lanes_)
+        if (lane->unkept) done += keep_mark(*lane) ? 1 : 0;
+    show_lag();
+    return done;
+}
+
+void Forwarder::wait(std::int64_t timeout_us) {
+    const std::int64_t at_most = std::min(timeout_us, kPollUs);
+    if (own_)
+        own_->wait(at_most);
+    else
+        core::Agent::wait(at_most);
+}
+
+void Forwarder::wake() {
+    if (own_)
+        own_->wake();
+    else
+        core::Agent::wake();
+}
+
+}  // namespace millrace::runtime::hub

@@ -1,0 +1,149 @@
+// What: the edge's side of [hub]: sends each shard's log to the hub, behind a mark that is kept,
+//       one batch of a shard at a time, over connections of its own. What the hub answers moves the
+//       mark; where it has more than the mark says, the log is followed up to there and must come
+//       to the same chain hash; where it has less (it went back), it is sent again from there.
+// Threads: do_work() its own, which drives libcurl too; floors() and figures any; load() before the
+//       threads start.
+// Lifetime: borrows all of Deps.
+// Limits: one batch a shard, SendPace's bytes each; `rate` bytes a second; a heartbeat each
+//         kHeartbeatNs on a connection beside the batches': it also says what the hub wants.
+// Failure: what the hub refuses or does not answer is sent again, later each time; a folder that is
+//          a copy of another one (409) is told, and asks again every few minutes. `drop`: what
+//          retention takes unsent is counted and told; else retention waits for it.
+#pragma once
+
+#include "core/agent.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "core/random.h"
+#include "core/result.h"
+#include "runtime/courier/courier.h"
+#include "runtime/delivery/lane_job.h"
+#include "runtime/hub/forward_mark.h"
+#include "runtime/hub/log_run.h"
+#include "runtime/hub/send_pace.h"
+#include "runtime/registry/set_aside.h"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace millrace::store {
+class Database;
+}
+
+namespace millrace::runtime::hub {
+
+enum class OnFull : std::uint8_t { kRefuse, kDrop };
+
+struct ForwardOptions {
+    std::string url;  // of the hub, without a path
+    std::string token;
+    std::string node;
+    std::int64_t bytes_per_second_max = 0;  // 0: as many as go
+    OnFull on_full = OnFull::kRefuse;
+};
+// What a server's settings say; kValidation names the one that does not fit.
+core::Status check_forward_options(ForwardOptions& options);
+
+class Forwarder final : public core::Agent, private courier::HttpReceiver {
+public:
+    static constexpr std::int64_t kHeartbeatNs = 15'000'000'000;
+    static constexpr std::int64_t kPollUs = 20'000;           // how soon a new event is seen
+    static constexpr std::int64_t kQuietNs = 30'000'000'000;  // then what does not cross is told
+    static constexpr std::uint64_t kQuietOffsets = 100'000;   // or by then
+    static constexpr std::int64_t kCallMs = 30'000;
+    static constexpr std::int64_t kConnectMs = 10'000;
+
+    struct Deps {
+        const core::Clock* clock = nullptr;
+        core::Log* log = nullptr;
+        core::Metrics* metrics = nullptr;
+        store::Database* database = nullptr;
+        std::size_t shards = 1;
+        std::uint64_t seed = 0;
+        // False when the shard's ring is full.
+        std::function<bool(core::ShardId, std::unique_ptr<LaneResult>&)> submit;
+        courier::HttpPort* port = nullptr;  // tests; null: its own courier
+    };
+    static core::Result<std::unique_ptr<Forwarder>> make(Deps deps, ForwardOptions options);
+    ~Forwarder() override;
+
+    core::Status load(SetAside& aside);
+
+    std::string_view name() const override { return "hub"; }
+    std::size_t do_work() override;
+    void wait(std::int64_t timeout_us) override;
+    void wake() override;
+
+    // By shard: what retention must leave.
+    std::vector<core::LogOffset> floors() const;
+    // From now on nothing is sent.
+    void stop_sending() { stopping_.store(true, std::memory_order_relaxed); }
+
+private:
+    struct Lane {
+        ForwardMark mark;
+        ForwardMark quiet;  // so far nothing crosses behind the mark
+        SendPace pace;
+        bool under_way = false;
+        bool unkept = false;  // the mark has moved since it was kept
+        bool stands = false;  // the hub has refused this folder: it is asked now and then
+        LogRun::Next sent;
+        std::uint64_t seen_end = 0;  // the log's, when nothing was found to send
+        std::int64_t try_at_ns = 0;  // not before
+        std::int64_t moved_ns = 0;   // when the hub heard of this shard last
+        std::atomic<std::uint64_t> floor{0};
+    };
+
+    Forwarder(Deps deps, ForwardOptions options, std::unique_ptr<courier::Courier> own);
+
+    // forwarder.cc
+    std::size_t send(Lane& lane);
+    bool post(std::uint64_t ticket, courier::HttpCall&& call);
+    courier::HttpCall call_of(std::string_view path) const;
+    void heartbeat();
+    bool keep_mark(Lane& lane);
+
+    // forwarder_answers.cc
+    void receive(std::uint64_t ticket, courier::HttpAnswer&& answer) override;
+    void take_answer(Lane& lane, const courier::HttpAnswer& answer);
+    void take_place(Lane& lane, std::uint64_t to, std::uint64_t hash);
+    void move(Lane& lane, const ForwardMark& to);
+    void wait_after(Lane& lane, const std::string& why, std::int64_t at_least_ms);
+    void stand(Lane& lane, const std::string& why);
+    void heard();
+    void take_filters(const courier::HttpAnswer& answer);
+    void tell(bool reached, const std::string& why);
+    void show_lag();
+
+    const Deps deps_;
+    const ForwardOptions options_;
+    const std::unique_ptr<courier::Courier> own_;
+    courier::HttpPort& port_;
+    core::MetricsRole& role_;
+    core::Random random_;
+    LogRun run_;
+    std::uint64_t incarnation_ = 0;
+    std::vector<std::unique_ptr<Lane>> lanes_;
+    bool heartbeat_under_way_ = false;
+    SendPace heartbeat_pace_;
+    std::int64_t heartbeat_at_ns_ = 0;
+    std::int64_t line_free_ns_ = 0;  // what was sent takes so long by `rate`
+    std::int64_t shown_ns_ = 0;
+    bool reached_ = false;
+    std::string told_;  // why it is not; empty: it was
+    struct Figures {
+        core::Counter sent, skipped, lost, bytes;
+        core::Gauge lag, up;
+    } figures_;
+    std::atomic<bool> stopping_{false};
+};
+
+}  // namespace millrace::runtime::hub

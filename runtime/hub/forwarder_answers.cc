@@ -1,0 +1,210 @@
+// The part of Forwarder that makes something of what the hub answers.
+#include "core/json_reader.h"
+#include "runtime/hub/forwarder.h"
+#include "store/database.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace millrace::runtime::hub {
+namespace {
+
+constexpr std::int64_t kShowNs = 1'000'000'000;
+constexpr std::int64_t kMsNs = 1'000'000;
+
+struct Answered {
+    std::uint64_t to = 0;
+    std::uint64_t hash = 0;
+    std::size_t window = kBatchBytesMax;
+    std::uint64_t filter_version = 0;
+};
+
+core::Result<Answered> read_answer(std::string_view body) {
+    core::JsonDocument document;
+    auto in = document.parse_object(body, "the hub's answer");
+    if (!in) return core::fail(std::move(in.error()));
+    Answered out;
+    std::string hash;
+    in->integer_as("to", out.to, 0, static_cast<std::int64_t>(kOffsetMax),
+                   core::Presence::kRequired);
+    if (in->text("hash", hash, {.presence = core::Presence::kRequired}) &&
+        !read_hash_text(hash, out.hash))
+        in->refuse("hash", "is no hash");
+    in->integer_as("window", out.window, 0, INT64_MAX);
+    std::string version;
+    if (in->text("filterVersion", version) && !read_hash_text(version, out.filter_version))
+        in->refuse("filterVersion", "is no hash");
+    // A newer hub may say more.
+    if (!in->ok()) return core::fail(in->finish().error());
+    return out;
+}
+
+// Of an error, as the API tells it; else what came.
+std::string said_in(const courier::HttpAnswer& answer) {
+    core::JsonDocument document;
+    std::string message;
+    if (auto in = document.parse_object(answer.body)) {
+        if (auto error = in->object("error")) error->text("message", message);
+    }
+    return "hub: " + std::to_string(answer.status) +
+           (message.empty() ? std::string() : ": " + message);
+}
+
+std::int64_t retry_after_ms(const courier::HttpAnswer& answer) {
+    const std::string_view text = answer.header("retry-after");
+    std::int64_t seconds = 0;
+    std::from_chars(text.data(), text.data() + text.size(), seconds);
+    return std::clamp<std::int64_t>(seconds * 1000, 0, SendPace::kWaitMsMax);
+}
+
+}  // namespace
+
+void Forwarder::receive(std::uint64_t ticket, courier::HttpAnswer&& answer) {
+    if (ticket != 0) return take_answer(*lanes_[ticket - 1], answer);
+    heartbeat_under_way_ = false;
+    const bool came = answer.fault == courier::HttpFault::kNone;
+    if (came && answer.status == 200) return take_filters(answer);
+    tell(false, came ? said_in(answer) : "hub: " + answer.message);
+    // Nothing crosses before it has said what it wants.
+    if (!run_.wanted())
+        heartbeat_at_ns_ = std::min(heartbeat_at_ns_, deps_.clock->monotonic_ns() +
+                                                          heartbeat_pace_.wait_ms(random_) * kMsNs);
+}
+
+// What was looked at under another filter is looked at again.
+void Forwarder::take_filters(const courier::HttpAnswer& answer) {
+    auto wanted = WantedEvents::read(answer.body);
+    if (!wanted) return tell(false, wanted.error().message);
+    heard();
+    if (run_.wanted() && run_.wanted()->version() == (*wanted)->version()) return;
+    run_.use(std::move(*wanted));
+    for (auto& lane : lanes_) {
+        lane->quiet = lane->mark;
+        lane->seen_end = 0;
+    }
+}
+
+void Forwarder::take_answer(Lane& lane, const courier::HttpAnswer& answer) {
+    lane.under_way = false;
+    if (answer.fault != courier::HttpFault::kNone) {
+        if (answer.fault == courier::HttpFault::kTimeout) lane.pace.timed_out();
+        return wait_after(lane, "hub: " + answer.message, 0);
+    }
+    // Too large, or more than the tenant may send in a second.
+    if (answer.status == 413 || answer.status == 429) lane.pace.timed_out();
+    if (answer.status == 409) return stand(lane, said_in(answer));
+    if (answer.status != 200) return wait_after(lane, said_in(answer), retry_after_ms(answer));
+    const auto read = read_answer(answer.body);
+    if (!read) return wait_after(lane, read.error().message, 0);
+    lane.pace.set_window(read->window);
+    tell(true, "");
+    // Another filter than the one that we go by: asked for at once.
+    if (read->filter_version != run_.wanted()->version()) heartbeat_at_ns_ = 0;
+    if (read->to != lane.sent.to || read->hash != lane.sent.hash)
+        return take_place(lane, read->to, read->hash);
+    lane.pace.took(lane.sent.full);
+    figures_.sent.add(lane.sent.events);
+    figures_.skipped.add(lane.sent.skipped);
+    if (lane.sent.lost > 0) {
+        figures_.lost.add(lane.sent.lost);
+        deps_.log->warn("hub: retention took events before they were sent",
+                        {{"shard", std::to_string(lane.mark.shard)},
+                         {"events", std::to_string(lane.sent.lost)}});
+    }
+    move(lane, {lane.mark.shard, lane.sent.to, lane.sent.hash});
+}
+
+// The hub is somewhere else than this batch would have brought it.
+void Forwarder::take_place(Lane& lane, std::uint64_t to, std::uint64_t hash) {
+    if (to <= lane.mark.next) {
+        // It has gone back, or begins in the middle: what it has is its word against ours.
+        const bool same = to == lane.mark.next;
+        if (!same)
+            deps_.log->warn("hub: it has gone back; events are sent again",
+                            {{"shard", std::to_string(lane.mark.shard)},
+                             {"from", std::to_string(to)},
+                             {"to", std::to_string(lane.mark.next)}});
+        if (same && hash != lane.mark.hash)
+            return wait_after(lane, "hub: has another chain hash than this log", 0);
+        return move(lane, {lane.mark.shard, to, hash});
+    }
+    ForwardMark mark = lane.mark;
+    auto way = run_.walk(mark, to);
+    if (!way) return wait_after(lane, way.error().message, 0);
+    if (*way == LogRun::Way::kShort) {
+        return stand(lane,
+                     "hub: has more of this folder than the folder itself: this is a copy, or an "
+                     "older state of it; enroll it under a name of its own");
+    }
+    // Of what retention has taken nobody knows the hash any more.
+    if (*way == LogRun::Way::kGaps) mark.hash = hash;
+    if (mark.hash != hash) {
+        return stand(lane,
+                     "hub: cloned: it has other events of this folder than the folder itself; "
+                     "enroll each copy under a name of its own");
+    }
+    lane.pace.took(false);
+    move(lane, mark);
+}
+
+void Forwarder::move(Lane& lane, const ForwardMark& to) {
+    lane.unkept = lane.unkept || lane.mark.next != to.next || lane.mark.hash != to.hash;
+    lane.mark = to;
+    lane.quiet = to;
+    lane.stands = false;
+    lane.seen_end = 0;
+    lane.moved_ns = deps_.clock->monotonic_ns();
+    lane.floor.store(to.next, std::memory_order_relaxed);  // alone: nothing goes with it
+}
+
+void Forwarder::wait_after(Lane& lane, const std::string& why, std::int64_t at_least_ms) {
+    lane.try_at_ns = deps_.clock->monotonic_ns() + lane.pace.wait_ms(random_, at_least_ms) * kMsNs;
+    tell(false, why);
+}
+
+// Nothing but somebody's word changes that.
+void Forwarder::stand(Lane& lane, const std::string& why) {
+    lane.stands = true;
+    wait_after(lane, why, SendPace::kWaitMsMax);
+}
+
+// It is there again: what waited for that does not wait on.
+void Forwarder::heard() {
+    if (!reached_) {
+        for (auto& lane : lanes_)
+            if (!lane->stands) lane->try_at_ns = 0;
+    }
+    tell(true, "");
+}
+
+// Once for all tries that fail alike.
+void Forwarder::tell(bool reached, const std::string& why) {
+    figures_.up.set(reached);
+    if (reached) {
+        if (!std::exchange(reached_, true))
+            deps_.log->info("hub: reached", {{"url", options_.url}});
+        told_.clear();
+        return;
+    }
+    reached_ = false;
+    if (std::exchange(told_, why) != why)
+        deps_.log->warn("hub: events wait here", {{"reason", why}});
+}
+
+void Forwarder::show_lag() {
+    const std::int64_t now_ns = deps_.clock->monotonic_ns();
+    if (now_ns - shown_ns_ < kShowNs) return;
+    shown_ns_ = now_ns;
+    std::uint64_t lag = 0;
+    for (const auto& lane : lanes_) {
+        const std::uint64_t end =
+            deps_.database->durable_end(core::ShardId(static_cast<std::uint16_t>(lane->mark.shard)))
+                .value;
+        const std::uint64_t at = std::max(lane->mark.next, lane->quiet.next);
+        lag += end - std::min(end, at);
+    }
+    figures_.lag.set(static_cast<std::int64_t>(lag));
+}
+
+}  // namespace millrace::runtime::hub

@@ -1,0 +1,117 @@
+#include "runtime/hub/log_run.h"
+
+#include "runtime/event/event_defaults.h"
+#include "store/database.h"
+#include "store/log/event_id.h"
+#include "store/log/log_reader.h"
+
+#include <algorithm>
+
+namespace millrace::runtime::hub {
+namespace {
+
+constexpr std::string_view kOwnPrefix = "system.";
+
+}  // namespace
+
+bool LogRun::crosses(const store::StoredEvent& event) {
+    return event.tenant.value == 0 && !event.pattern.starts_with(kOwnPrefix) &&
+           wanted_->wants(event);
+}
+
+bool LogRun::take(const store::StoredEvent& event, Next& out) {
+    const std::uint64_t offset = event.position.offset.value;
+    out.hash = chain_on(out.hash, offset, event.received_at_us, event.raw);
+    if (!crosses(event)) {
+        writer_.skip(offset, offset + 1);
+        ++out.skipped;
+        return false;
+    }
+    id_.clear();
+    if (event.has(store::EventFlag::kFilledEventId))
+        id_ = store::encode_event_id(database_.hasher(), event.position);
+    writer_.add({.offset = offset,
+                 .received_at_us = event.received_at_us,
+                 .depth = static_cast<std::uint8_t>(causation_depth_of(event.fills)),
+                 .id = id_,
+                 .text = event.raw});
+    return true;
+}
+
+core::Result<LogRun::Next> LogRun::next_batch(const ForwardMark& from, const ForwardMark& quiet,
+                                              std::size_t bytes_target, std::uint64_t incarnation,
+                                              Empty empty) {
+    const core::ShardId shard(static_cast<std::uint16_t>(from.shard));
+    const std::uint64_t end = database_.durable_end(shard).value;
+    Next out;
+    out.to = from.next;
+    out.hash = from.hash;
+    writer_.begin(from.next);
+    if (quiet.next > from.next) {
+        writer_.skip(from.next, quiet.next);
+        out.skipped = quiet.next - from.next;
+        out.to = quiet.next;
+        out.hash = quiet.hash;
+    }
+    const auto has_room = [&] {
+        return writer_.bytes() < bytes_target && writer_.events() < kEventsMax &&
+               writer_.skipped_ranges() < kEventsMax;
+    };
+    std::size_t blocks = 0;
+    for (; blocks < kBlocksMax && has_room() && out.to < end; ++blocks) {
+        auto block = database_.log_reader().read_block(shard, core::LogOffset(out.to));
+        if (!block) return core::fail(std::move(block.error()));
+        if (!*block) break;
+        const std::uint64_t first = block->first_offset().value;
+        if (first > out.to) {
+            writer_.skip(out.to, first);
+            out.lost += first - out.to;
+            out.to = first;
+        }
+        auto index = static_cast<std::uint32_t>(out.to - first);
+        for (; index < block->count() && has_room(); ++index, ++out.to) {
+            if (block->gone(index))
+                writer_.skip(out.to, out.to + 1);
+            else
+                out.events += take(block->event(index), out) ? 1 : 0;
+        }
+    }
+    out.full = out.to < end;
+    if (out.to == from.next || (out.events == 0 && empty == Empty::kWaits)) return out;
+    out.bytes = writer_.finish({.incarnation = incarnation,
+                                .to = out.to,
+                                .end = std::max(end, out.to),
+                                .hash_before = from.hash,
+                                .hash_after = out.hash,
+                                .filter_version = wanted_->version(),
+                                .shard = from.shard});
+    return out;
+}
+
+core::Result<LogRun::Way> LogRun::walk(ForwardMark& mark, std::uint64_t to) {
+    const core::ShardId shard(static_cast<std::uint16_t>(mark.shard));
+    if (to > database_.durable_end(shard).value) return Way::kShort;
+    Way way = Way::kWhole;
+    while (mark.next < to) {
+        auto block = database_.log_reader().read_block(shard, core::LogOffset(mark.next));
+        if (!block) return core::fail(std::move(block.error()));
+        if (!*block) return Way::kShort;
+        const std::uint64_t first = block->first_offset().value;
+        if (first > mark.next) {
+            way = Way::kGaps;
+            mark.next = std::min(first, to);
+        }
+        for (; mark.next < to && mark.next < block->end_offset().value; ++mark.next) {
+            const auto index = static_cast<std::uint32_t>(mark.next - first);
+            if (block->gone(index)) {
+                way = Way::kGaps;
+                continue;
+            }
+            const store::StoredEvent event = block->event(index);
+            mark.hash = chain_on(mark.hash, mark.next, event.received_at_us, event.raw);
+        }
+    }
+    return way;
+}
+
+}  // namespace millrace::runtime::hub

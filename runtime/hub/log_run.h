@@ -1,0 +1,71 @@
+// What: reads an edge's log as its hub gets it: the next batch of a shard from a mark on, and the
+//       chain hash from one place to another.
+//       What crosses: what the hub wants of the events of the tenant `default`, but the server's
+//       own (system.*). What does not is skipped, by offset.
+// Threads: one owner; reads block on the disk. Lifetime: borrows the database.
+// Limits: a batch of bytes_target of texts and one event more, kEventsMax events, kBlocksMax
+//       blocks.
+// Failure: Errors of the log.
+#pragma once
+
+#include "core/ids.h"
+#include "core/result.h"
+#include "runtime/hub/forward_mark.h"
+#include "runtime/hub/hub_batch.h"
+#include "runtime/hub/wanted_events.h"
+#include "store/log/event_block.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace millrace::store {
+class Database;
+}
+
+namespace millrace::runtime::hub {
+
+class LogRun {
+public:
+    static constexpr std::size_t kEventsMax = 16'384;
+    static constexpr std::size_t kBlocksMax = 256;  // of a turn, where next to nothing crosses
+
+    explicit LogRun(store::Database& database) : database_(database) {}
+
+    // From now on. Nothing crosses before this is known.
+    void use(std::unique_ptr<WantedEvents> wanted) { wanted_ = std::move(wanted); }
+    const WantedEvents* wanted() const { return wanted_.get(); }
+
+    struct Next {
+        std::string bytes;  // empty: there is nothing to send, up to `to`
+        std::uint64_t to = 0;
+        std::uint64_t hash = 0;
+        std::uint64_t events = 0;
+        std::uint64_t skipped = 0;  // that are there and do not cross
+        std::uint64_t lost = 0;     // that retention took before they were sent
+        bool full = false;          // there is more
+    };
+    // Where nothing crosses: no batch, or one that says so.
+    enum class Empty : std::uint8_t { kWaits, kIsTold };
+    // From `from` on. What does not cross up to `quiet` is known already, and not looked at again.
+    core::Result<Next> next_batch(const ForwardMark& from, const ForwardMark& quiet,
+                                  std::size_t bytes_target, std::uint64_t incarnation, Empty empty);
+
+    // The hash at `to`; nothing: the log does not reach that far, or has gaps before it.
+    enum class Way : std::uint8_t { kWhole, kGaps, kShort };
+    core::Result<Way> walk(ForwardMark& mark, std::uint64_t to);
+
+private:
+    bool take(const store::StoredEvent& event, Next& out);
+
+    bool crosses(const store::StoredEvent& event);
+
+    store::Database& database_;
+    std::unique_ptr<WantedEvents> wanted_;
+    BatchWriter writer_;
+    std::string id_;
+};
+
+}  // namespace millrace::runtime::hub

@@ -1,0 +1,102 @@
+#include "runtime/hub/wanted_events.h"
+
+#include "core/json_reader.h"
+#include "matcher/subscription_spec.h"
+#include "runtime/hub/hub_batch.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+namespace millrace::runtime::hub {
+namespace {
+
+constexpr std::array<std::string_view, 4> kOtherAtTheHub = {"source", "eventId", "tenantId",
+                                                            "x-edge"};
+
+// NOLINTNEXTLINE(misc-no-recursion): as deep as the predicate, which its parser bounded
+bool asks_for_other(const matcher::Predicate& predicate) {
+    if (predicate.kind == matcher::Predicate::Kind::kLeaf) {
+        const auto& steps = predicate.leaf.path.steps;
+        return steps.empty() || std::find(kOtherAtTheHub.begin(), kOtherAtTheHub.end(),
+                                          steps.front().name) != kOtherAtTheHub.end();
+    }
+    return std::any_of(predicate.children.begin(), predicate.children.end(), asks_for_other);
+}
+
+std::string raw_of(const core::JsonElement& element) {
+    std::string out;
+    core::append_json(out, element);
+    return out;
+}
+
+}  // namespace
+
+WantedEvents::WantedEvents()
+    : matcher_(matcher::Matcher::Options{.background_thread = false, .samples = false}),
+      reader_(matcher_.register_reader()) {}
+
+core::Status WantedEvents::add(std::string_view subscription_json) {
+    if (count_ == kWantedMax)
+        return core::fail(core::ErrorCode::kValidation, "the hub wants too many kinds of events");
+    auto spec = matcher::parse_subscription_json(subscription_json);
+    if (!spec) {
+        // A newer hub may filter by what is not known here.
+        core::JsonDocument document;
+        auto in = document.parse_object(subscription_json);
+        if (!in) return core::fail(std::move(in.error()));
+        const auto pattern = in->any("pattern");
+        if (!pattern) return core::fail(std::move(spec.error()));
+        const std::string raw = raw_of(*pattern);
+        matcher::SubscriptionText text;
+        text.pattern = raw;
+        spec = matcher::parse_subscription(text);
+        if (!spec) return core::fail(std::move(spec.error()));
+    }
+    if (asks_for_other(spec->predicate)) spec->predicate = matcher::Predicate::always();
+    const core::SubscriptionId id(++count_);
+    if (matcher_.add(id, core::TenantId{}, *spec)) return {};
+    spec->predicate = matcher::Predicate::always();
+    return matcher_.add(id, core::TenantId{}, *spec);
+}
+
+core::Result<std::unique_ptr<WantedEvents>> WantedEvents::read(std::string_view json) {
+    core::JsonDocument document;
+    auto in = document.parse_object(json, "what the hub wants");
+    if (!in) return core::fail(std::move(in.error()));
+    std::unique_ptr<WantedEvents> out(new WantedEvents());
+    std::string version;
+    if (in->text("version", version, {.presence = core::Presence::kRequired}) &&
+        !read_hash_text(version, out->version_))
+        in->refuse("version", "is no hash");
+    in->boolean("all", out->all_);
+    if (!in->ok()) return core::fail(in->finish().error());
+    if (out->all_) return out;
+    core::JsonArray list;
+    if (const auto patterns = in->any("patterns"); patterns && patterns->get(list)) {
+        for (const core::JsonElement pattern : list) {
+            if (auto added = out->add("{\"pattern\":" + raw_of(pattern) + "}"); !added)
+                return core::fail(std::move(added.error()));
+        }
+    }
+    if (const auto filters = in->any("filters"); filters && filters->get(list)) {
+        for (const core::JsonElement filter : list) {
+            if (auto added = out->add(raw_of(filter)); !added)
+                return core::fail(std::move(added.error()));
+        }
+    }
+    out->matcher_.publish();
+    return out;
+}
+
+bool WantedEvents::wants(const store::StoredEvent& event) {
+    if (all_) return true;
+    const matcher::Snapshot& snapshot = reader_.observe();
+    envelope_ = {};
+    if (!parser_.extract(event.raw, snapshot.plan(), &envelope_, fields_)) return true;
+    defaults_.fill(snapshot.plan(), envelope_, core::TenantId{}, event.received_at_us, fields_);
+    snapshot.match(envelope_, core::TenantId{}, fields_, scratch_, matched_);
+    return !matched_.empty();
+}
+
+}  // namespace millrace::runtime::hub

@@ -1,0 +1,54 @@
+// What: which of an edge's events its hub wants, by the hub's own subscriptions and the same
+//       matcher. Where a filter asks for what is different at the hub (source, eventId, tenantId,
+//       x-edge), or is of a kind that is not known here, its pattern alone decides: the hub filters
+//       again.
+// Threads: one owner. Lifetime: value. Limits: those of a subscription, kWantedMax of them.
+// Failure: read() says why the hub's text is none; an event that does not parse is wanted.
+#pragma once
+
+#include "core/event_parser.h"
+#include "core/field_table.h"
+#include "core/result.h"
+#include "matcher/matcher.h"
+#include "runtime/event/default_fields.h"
+#include "store/log/event_block.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace millrace::runtime::hub {
+
+class WantedEvents {
+public:
+    static constexpr std::size_t kWantedMax = 10'000;
+
+    // Of GET /v2/edges/{node}/filters.
+    static core::Result<std::unique_ptr<WantedEvents>> read(std::string_view json);
+    WantedEvents(const WantedEvents&) = delete;
+    WantedEvents& operator=(const WantedEvents&) = delete;
+
+    std::uint64_t version() const { return version_; }
+    bool all() const { return all_; }
+    bool wants(const store::StoredEvent& event);
+
+private:
+    WantedEvents();
+    core::Status add(std::string_view subscription_json);
+
+    std::uint64_t version_ = 0;
+    bool all_ = true;
+    std::uint32_t count_ = 0;
+    matcher::Matcher matcher_;
+    matcher::Matcher::Reader reader_;
+    core::EventParser parser_;
+    core::FieldTable fields_;
+    core::Envelope envelope_;
+    DefaultFields defaults_;
+    matcher::MatchScratch scratch_;
+    std::vector<core::SubscriptionId> matched_;
+};
+
+}  // namespace millrace::runtime::hub
