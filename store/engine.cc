@@ -7,6 +7,7 @@
 #include "store/file_util.h"
 #include "store/leftovers.h"
 #include "store/log/received_high.h"
+#include "store/retention/rocks_work.h"
 #include "store/rows/keys.h"
 
 #include <algorithm>
@@ -368,7 +369,8 @@ core::Status Engine::close() {
     if (!db_ || options.read_only) return {};
     if (fatal()) return core::fail(ErrorCode::kUnavailable, fatal_reason());
     if (auto status = sync_now(); !status) return status;
-    return write_mark();
+    if (auto status = write_mark(); !status) return status;
+    return flush_for_next_start(*this);
 }
 
 core::Status Engine::write(rocksdb::WriteBatch& batch, bool sync) {

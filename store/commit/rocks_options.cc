@@ -39,7 +39,7 @@ rocksdb::DBOptions make_db_options(const Database::Options& options) {
     db.max_total_wal_size = kWalBytesMax;
     // A start must not wait for a flush; what was replayed stays in its WAL.
     db.avoid_flush_during_recovery = true;
-    // A clean stop writes nothing but the high-water mark: stopping is quick, starting replays.
+    // A clean stop writes what flush_for_next_start() says, which is little: stopping is quick.
     db.avoid_flush_during_shutdown = true;
     // Per column family, made at every open, files or none: the default 16 would be 170 threads.
     db.max_file_opening_threads = 2;

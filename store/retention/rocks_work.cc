@@ -2,12 +2,19 @@
 
 #include "store/engine.h"
 
+#include <rocksdb/transaction_log.h>
+
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace millrace::store {
 namespace {
+
+// A start reads so much of a WAL in a moment; more memory than that takes a stop long to write.
+constexpr std::uint64_t kWalBytesLeft = 16u << 20;
+constexpr std::uint64_t kFlushedAtEndMax = 32u << 20;
 
 // Background threads may work while this lives. Its end waits until none does: a flush tells its
 // caller that it is done before it has removed the files that nobody needs any more.
@@ -34,17 +41,49 @@ void end_on_disk_error(Engine& engine, std::string_view what, const rocksdb::Sta
         engine.set_disk_failed(std::string(what) + " failed: " + status.ToString());
 }
 
-}  // namespace
-
-core::Status flush(Engine& engine) {
-    if (engine.fatal()) return core::fail(core::ErrorCode::kUnavailable, engine.fatal_reason());
-    const Allowed allowed(engine);
+std::vector<rocksdb::ColumnFamilyHandle*> all_families(const Engine& engine) {
     std::vector<rocksdb::ColumnFamilyHandle*> families;
     for (std::size_t i = 0; i < kColumnFamilyCount; ++i)
         families.push_back(engine.family(static_cast<ColumnFamily>(i)));
-    const rocksdb::Status status = engine.db().Flush(rocksdb::FlushOptions(), families);
+    return families;
+}
+
+core::Status flush(Engine& engine, const rocksdb::FlushOptions& options) {
+    if (engine.fatal()) return core::fail(core::ErrorCode::kUnavailable, engine.fatal_reason());
+    const Allowed allowed(engine);
+    const rocksdb::Status status = engine.db().Flush(options, all_families(engine));
     end_on_disk_error(engine, "flush", status);
     return status.ok() ? core::Status{} : core::fail(rocks_error("flush", status));
+}
+
+std::uint64_t wal_bytes(rocksdb::DB& db) {
+    rocksdb::VectorLogPtr files;
+    if (!db.GetSortedWalFiles(files).ok()) return 0;
+    std::uint64_t bytes = 0;
+    for (const auto& file : files) bytes += file->SizeFileBytes();
+    return bytes;
+}
+
+std::uint64_t memory_bytes(Engine& engine) {
+    std::uint64_t sum = 0;
+    for (rocksdb::ColumnFamilyHandle* family : all_families(engine)) {
+        std::uint64_t bytes = 0;
+        engine.db().GetIntProperty(family, rocksdb::DB::Properties::kCurSizeAllMemTables, &bytes);
+        sum += bytes;
+    }
+    return sum;
+}
+
+}  // namespace
+
+core::Status flush(Engine& engine) { return flush(engine, rocksdb::FlushOptions()); }
+
+core::Status flush_for_next_start(Engine& engine) {
+    if (wal_bytes(engine.db()) <= kWalBytesLeft || memory_bytes(engine) > kFlushedAtEndMax)
+        return {};
+    rocksdb::FlushOptions options;
+    options.allow_write_stall = true;  // nobody writes any more: nothing is waited for
+    return flush(engine, options);
 }
 
 void compact(Engine& engine, ColumnFamily family, const std::string& from, const std::string& to,

@@ -2,7 +2,7 @@
 //       compacted. With Options::work_by_hand (the simulator's) nothing of the kind happens but
 //       through here, so that a run does not hang on when threads get their turn.
 // Threads: any, one at a time where the work is by hand. Lifetime: the Engine outlives the call.
-// Limits: none. Failure: compact() costs space, not data, and says nothing; flush() an Error.
+// Limits: none. Failure: compact() costs space, not data, and says nothing; the others an Error.
 #pragma once
 
 #include "core/result.h"
@@ -17,6 +17,10 @@ namespace millrace::store {
 class Engine;
 
 core::Status flush(Engine& engine);
+// The last thing before a clean end: what is in memory goes to files, where that is little and the
+// WAL of it is long. The next start need not read that then; a hundred thousand documents leave 200
+// MB of it, of which nearly all stands in files already.
+core::Status flush_for_next_start(Engine& engine);
 void compact(Engine& engine, ColumnFamily family, const std::string& from, const std::string& to,
              const rocksdb::CompactRangeOptions& options);
 

@@ -1,8 +1,13 @@
 // Goal: registry documents and audit entries are kept as written.
 #include "store/rows/registry_store.h"
 
+#include "core/random.h"
 #include "store/rows/audit_log.h"
 #include "tests/store/store_fixture.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
 
 namespace millrace::store::test {
 namespace {
@@ -30,6 +35,42 @@ TEST_F(RegistryStoreTest, KeepsDocumentsByKindAndId) {
     EXPECT_EQ((*all)[1].updated_at_us, 10);
     EXPECT_TRUE(*database_->registry().get("script", "b"));
     EXPECT_FALSE(*database_->registry().get("script", "gone"));
+}
+
+// Of the WAL's files: what a start reads again.
+std::uintmax_t wal_bytes(const std::string& folder) {
+    std::uintmax_t sum = 0;
+    for (const auto& file : std::filesystem::directory_iterator(folder + "/rocks"))
+        sum += file.path().extension() == ".log" ? file.file_size() : 0;
+    return sum;
+}
+
+// Nearly all documents are in files when there are many; a small family's few rows must not make
+// the next start read the WAL of all of them.
+TEST_F(RegistryStoreTest, ACleanStopLeavesNoLongWal) {
+    constexpr std::uintmax_t kLongWal = 20u << 20;
+    for (const bool by_hand : {false, true}) {
+        close();
+        auto with = options();
+        with.work_by_hand = by_hand;
+        if (!by_hand) with.small_write_buffer_bytes = 1u << 20;
+        open(with);
+        core::Random random(5);
+        std::uint32_t documents = 0;
+        while (wal_bytes(folder_.path()) < kLongWal) {
+            RowBatch rows;
+            for (int i = 0; i < 100; ++i) {
+                std::string text(1000, ' ');
+                for (char& c : text) c = static_cast<char>('a' + random.below(26));
+                rows.put_registry("key", std::to_string(documents++), 1, 10, '"' + text + '"');
+            }
+            ASSERT_TRUE(database_->write_now(rows, Durability::kOs));
+        }
+        close();
+        EXPECT_LT(wal_bytes(folder_.path()), kLongWal / 8);
+        open();
+        EXPECT_EQ(database_->registry().load_all("key")->size(), documents);
+    }
 }
 
 TEST_F(RegistryStoreTest, AuditEntriesComeNewestFirst) {
