@@ -16,10 +16,10 @@
 #include "runtime/registry/schema_guard.h"
 #include "runtime/shard/ingest_request.h"
 #include "store/ids/hasher.h"
+#include "store/ids/id_set.h"
 
 #include <cstdint>
 #include <functional>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -112,8 +112,8 @@ private:
     DefaultFields defaults_;
     matcher::MatchScratch scratch_;
     SchemaGuard guard_;
-    std::vector<LateRule> late_;       // of the event that is read
-    std::set<store::IdHash> settled_;  // while settle_late() runs: identities that were let in
+    std::vector<LateRule> late_;  // of the event that is read
+    store::IdSet settled_;        // while settle_late() runs: identities that were let in
     // Of the body that is being read: what patterns are looked up in.
     struct Expected {
         const matcher::Snapshot* snapshot = nullptr;

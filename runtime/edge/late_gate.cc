@@ -28,8 +28,8 @@ void LateGate::park(IngestRequest& request) {
 }
 
 void LateGate::end(IngestRequest& request) {
-    if (!request.late) return;
-    for (StateSlot* slot : std::exchange(request.late->held, {})) states_->let_go(*slot);
+    if (!request.late || request.late->held.empty()) return;
+    states_->let_go(std::exchange(request.late->held, {}));
 }
 
 std::size_t LateGate::do_work() {

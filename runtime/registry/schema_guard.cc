@@ -87,9 +87,15 @@ SchemaGuard::Finding SchemaGuard::judge(const core::Envelope& envelope, core::Te
         if (emits && entry.schema->mode != SchemaMode::kReject) continue;
         const schema::Contract& contract = *entry.schema->contract;
         const bool fits = placed && contract.fits_quickly(place);
+        std::vector<schema::Step> steps;
+        if (fits && late && contract.steps_quickly(whole, place, steps)) {
+            if (!steps.empty() || entry.schema->asks_scripts())
+                late->push_back({entry, std::move(steps)});
+            continue;
+        }
+        steps.clear();
         std::optional<KvReferences> references;
         if (sources_.kv) references.emplace(*sources_.kv, tenant, now_us);
-        std::vector<schema::Step> steps;
         std::vector<schema::Failure> failures;
         if (!payload && reader && reader->payload(envelope, dom_, parsed)) payload = &parsed;
         if (!payload) {

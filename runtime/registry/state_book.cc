@@ -1,5 +1,6 @@
 #include "runtime/registry/state_book.h"
 
+#include "core/hex.h"
 #include "core/json_dom.h"
 #include "core/json_writer.h"
 #include "runtime/schema/transition.h"
@@ -11,28 +12,18 @@ namespace millrace::runtime {
 
 namespace {
 
-void append_hex(std::string& out, std::uint64_t value) {
-    constexpr char kDigits[] = "0123456789abcdef";
-    char text[16];
-    for (char* at = text + sizeof text; at != text; value >>= 4) *--at = kDigits[value & 15];
-    out.append(text, sizeof text);
-}
-
 std::string schema_prefix(core::TenantId tenant, SchemaNumber schema) {
     return std::to_string(tenant.value) + "/" + std::to_string(schema.value) + "/";
 }
 
-// Without its shard.
-std::string key_id(const StateKey& key) {
-    std::string id;
-    id.reserve(96);
-    id += schema_prefix(key.tenant, key.schema);
-    append_hex(id, key.transition);
-    id += '/';
-    append_hex(id, key.key.by_id);
-    append_hex(id, key.key.by_source);
-    id += '/';
-    return id;
+void append_row_id(std::string& out, const StateKey& key, std::size_t shard) {
+    out.append(schema_prefix(key.tenant, key.schema));
+    core::append_hex(out, key.transition);
+    out += '/';
+    core::append_hex(out, key.key.by_id);
+    core::append_hex(out, key.key.by_source);
+    out += '/';
+    out.append(std::to_string(shard));
 }
 
 // The state in a row; false: the row does not read.
@@ -86,40 +77,41 @@ bool StateBook::hold(const void* holder, const std::vector<StateKey>& keys,
             }
             if (fresh) {
                 slot.key = key;
-                slot.uses = 1;
+                slot.uses.store(1, std::memory_order_relaxed);  // under the mutex
                 slot.holder = holder;
                 held.push_back(&slot);
             }
             slots.push_back(&slot);
         }
     }
-    for (StateSlot* slot : held) load(slot->key, slot->state, slot->step);
+    load(held);
     return true;
 }
 
-void StateBook::use(StateSlot& slot) {
-    std::lock_guard lock(mutex_);
-    ++slot.uses;
+void StateBook::release_locked(StateSlot& slot) {
+    // acq_rel: what others have done with it comes before its end.
+    if (slot.uses.fetch_sub(1, std::memory_order_acq_rel) == 1) slots_.erase(StateKey(slot.key));
 }
 
-void StateBook::release(StateSlot& slot) {
+void StateBook::release(std::span<StateSlot* const> slots) {
     std::lock_guard lock(mutex_);
-    if (--slot.uses == 0) slots_.erase(StateKey(slot.key));
+    for (StateSlot* slot : slots) release_locked(*slot);
 }
 
-void StateBook::let_go(StateSlot& slot) {
-    {
-        std::lock_guard lock(mutex_);
-        slot.holder = nullptr;
+void StateBook::let_go(std::span<StateSlot* const> slots) {
+    std::lock_guard lock(mutex_);
+    for (StateSlot* slot : slots) {
+        slot->holder = nullptr;
+        release_locked(*slot);
     }
-    release(slot);
 }
 
 std::string StateBook::current(const StateKey& key) const {
-    std::string state;
-    std::uint64_t step = 0;
-    load(key, state, step);
-    return state;
+    StateSlot slot;
+    slot.key = key;
+    StateSlot* const one = &slot;
+    load({&one, 1});
+    return std::move(slot.state);
 }
 
 std::optional<std::string> StateBook::settled(const StateKey& key) const {
@@ -132,26 +124,41 @@ std::optional<std::string> StateBook::settled(const StateKey& key) const {
 
 // What events of one batch with different partition keys did to one key stands with each of their
 // shards.
-void StateBook::load(const StateKey& key, std::string& state, std::uint64_t& step) const {
-    state = schema::kNoState;
-    step = 0;
-    std::string id = key_id(key);
-    const std::size_t room = id.size();
-    for (std::size_t shard = 0; shard < shards_; ++shard) {
-        id.resize(room);
-        id += std::to_string(shard);
-        const auto row = database_.registry().get(kStateKind, id);
-        if (!row || !*row || (*row)->version <= step) continue;
-        if (read_state_row((*row)->json, state)) step = (*row)->version;
+void StateBook::load(std::span<StateSlot* const> slots) const {
+    std::string ids;
+    std::vector<std::size_t> ends;
+    ends.reserve(slots.size() * shards_);
+    for (StateSlot* slot : slots) {
+        slot->state = schema::kNoState;
+        slot->step = 0;
+        for (std::size_t shard = 0; shard < shards_; ++shard) {
+            append_row_id(ids, slot->key, shard);
+            ends.push_back(ids.size());
+        }
     }
+    std::vector<std::string_view> names;
+    names.reserve(ends.size());
+    std::size_t begin = 0;
+    for (const std::size_t end : ends) {
+        names.push_back(std::string_view(ids).substr(begin, end - begin));
+        begin = end;
+    }
+    // What can not be read is not there.
+    (void)database_.registry().get_many(
+        kStateKind, names, [&](std::size_t place, const store::RegistryDocumentView& row) {
+            StateSlot& slot = *slots[place / shards_];
+            if (row.version > slot.step && read_state_row(row.json, slot.state))
+                slot.step = row.version;
+        });
 }
 
 void StateBook::put(store::RowBatch& rows, const StateKey& key, core::ShardId shard,
                     std::uint64_t step, std::string_view state, std::int64_t at_us) {
     std::string json;
     core::JsonWriter(json).begin_object().field("state", state).end_object();
-    std::string id = key_id(key);
-    id += std::to_string(shard.value);
+    std::string id;
+    id.reserve(96);
+    append_row_id(id, key, shard.value);
     rows.put_registry(kStateKind, id, step, at_us, json);
 }
 

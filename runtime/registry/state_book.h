@@ -13,10 +13,12 @@
 #include "runtime/registry/event_schema.h"
 #include "store/ids/hasher.h"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -37,7 +39,7 @@ struct StateKey {
     SchemaNumber schema;
     std::uint64_t transition = 0;  // Transition::hash()
     store::IdHash key;
-    bool operator==(const StateKey&) const = default;
+    auto operator<=>(const StateKey&) const = default;
 };
 
 struct StateKeyHash {
@@ -48,9 +50,9 @@ struct StateKeyHash {
 
 struct StateSlot {
     StateKey key;
-    std::string state;       // schema::kNoState before the first event
-    std::uint64_t step = 0;  // of the newest row, and of what is on its way
-    std::uint32_t uses = 0;  // the book's
+    std::string state;                   // schema::kNoState before the first event
+    std::uint64_t step = 0;              // of the newest row, and of what is on its way
+    std::atomic<std::uint32_t> uses{0};  // the book's
     const void* holder = nullptr;
 };
 
@@ -61,14 +63,17 @@ public:
     StateKey key_of(const EventSchema& schema, std::uint64_t transition,
                     std::string_view key) const;
     // All of them or none: false, another one holds one of them. `slots` are in the order of
-    // `keys`; `held` gets each once.
+    // `keys`; `held` gets each once. Their rows are looked up together.
     bool hold(const void* holder, const std::vector<StateKey>& keys, std::vector<StateSlot*>& slots,
               std::vector<StateSlot*>& held);
     // An event that makes a step is in an open unit: the slot is in use until that is durable.
-    void use(StateSlot& slot);
-    void release(StateSlot& slot);
-    // The holder lets go; what it has in open units stays in use.
-    void let_go(StateSlot& slot);
+    static void use(StateSlot& slot) {
+        // Whoever holds it keeps it from going: the order is of no account.
+        slot.uses.fetch_add(1, std::memory_order_relaxed);
+    }
+    void release(std::span<StateSlot* const> slots);
+    // The holder lets go of them; what it has in open units stays in use.
+    void let_go(std::span<StateSlot* const> slots);
     // Without holding it: what it is just now.
     std::string current(const StateKey& key) const;
     // The same of a key that no event on its way may change; none: one may.
@@ -83,7 +88,8 @@ public:
     std::size_t held() const;
 
 private:
-    void load(const StateKey& key, std::string& state, std::uint64_t& step) const;
+    void load(std::span<StateSlot* const> slots) const;
+    void release_locked(StateSlot& slot);
 
     store::Database& database_;
     const std::size_t shards_;

@@ -158,17 +158,36 @@ void ShardCommit::put_dead_letter(const IngestItem& item) {
     open_rows_.append(rows);
 }
 
-// In the unit of the event that makes the steps.
+// Into the unit of the event that makes the steps.
 void ShardCommit::put_states(const IngestRequest& request, const IngestItem& item) {
     const LateItem& late = request.late->items[item.late - 1];
     if (late.changes.empty()) return;
-    if (open_rows_.empty()) rows_since_us_ = now_us();
     for (const StateChange& change : late.changes) {
-        StateBook::put(open_rows_, change.slot->key, options_.shard, change.step, change.state,
-                       item.input.received_at_us);
-        options_.states->use(*change.slot);
-        open_states_.push_back(change.slot);
+        StateBook::use(*change.slot);
+        open_steps_.push_back({change, item.input.received_at_us});
     }
+}
+
+// In the order of their keys, which is cheaper for the store; of several steps of one key the last
+// one counts.
+std::vector<StateSlot*> ShardCommit::write_steps() {
+    std::vector<StateSlot*> slots;
+    slots.reserve(open_steps_.size());
+    for (const OpenStep& step : open_steps_) slots.push_back(step.change.slot);
+    std::sort(open_steps_.begin(), open_steps_.end(), [](const OpenStep& a, const OpenStep& b) {
+        const auto order = a.change.slot->key <=> b.change.slot->key;
+        return order != 0 ? order < 0 : a.change.step < b.change.step;
+    });
+    for (std::size_t i = 0; i < open_steps_.size(); ++i) {
+        const StateChange& change = open_steps_[i].change;
+        const bool is_last =
+            i + 1 == open_steps_.size() || open_steps_[i + 1].change.slot != change.slot;
+        if (!is_last) continue;
+        StateBook::put(open_rows_, change.slot->key, options_.shard, change.step, change.state,
+                       open_steps_[i].at_us);
+    }
+    open_steps_.clear();
+    return slots;
 }
 
 void ShardCommit::wait_for(IngestRequest& request, core::LogOffset needed_end) {
@@ -199,16 +218,18 @@ void ShardCommit::wait_for(IngestRequest& request, core::LogOffset needed_end) {
 }
 
 void ShardCommit::add_rows(const store::RowBatch& rows,
-                           std::vector<std::function<void()>>&& when_durable) {
+                           std::vector<std::function<void()>>&& when_durable,
+                           std::vector<std::function<void()>>&& when_recorded) {
     if (open_rows_.empty()) rows_since_us_ = now_us();
     open_rows_.append(rows);
     open_durability_ = store::Durability::kFsync;
     for (auto& callback : when_durable) open_callbacks_.push_back(std::move(callback));
+    for (auto& callback : when_recorded) open_records_.push_back(std::move(callback));
 }
 
 std::int64_t ShardCommit::linger_us() {
     if (!open_syncs_.empty()) return 0;
-    if (log_.open_bytes() + open_rows_.bytes() >= kSecondUnitBytes) return 0;
+    if (log_.open_bytes() + rows_bytes() >= kSecondUnitBytes) return 0;
     if (!only_rows_open()) {
         return open_callbacks_.empty() ? gather_.wait_us(waiters_.size(), now_us()) : 0;
     }
@@ -223,9 +244,9 @@ bool ShardCommit::worth_sealing() {
         return false;
     }
     if (in_flight_.size() >= kUnitsInFlightMax) return false;
-    const std::size_t bytes = log_.open_bytes() + open_rows_.bytes();
+    const std::size_t bytes = log_.open_bytes() + rows_bytes();
     if (in_flight_.size() == writer_.depth() && bytes >= kSecondUnitBytes) return true;
-    return log_.full() || open_rows_.bytes() >= kRowsBytesMax;
+    return log_.full() || rows_bytes() >= kRowsBytesMax;
 }
 
 std::int64_t ShardCommit::sleep_limit_us(std::int64_t timeout_us) {
@@ -252,6 +273,7 @@ void ShardCommit::close_unit(const store::BatchPart& part) {
     }
     if (unit.block.events && unit.durability < store::Durability::kFsync)
         weak_end_ = unit.block.events.end_offset();
+    std::vector<StateSlot*> states = write_steps();
     handlers_.before_seal(open_rows_);
     unit.rows = std::move(open_rows_);
     if (spare_rows_.empty()) {
@@ -268,9 +290,11 @@ void ShardCommit::close_unit(const store::BatchPart& part) {
     waiting.events = unit.block.events;
     waiting.items = std::move(open_items_);
     waiting.when_durable = std::move(open_callbacks_);
+    waiting.when_recorded = std::move(open_records_);
     waiting.when_synced = std::move(open_syncs_);
-    waiting.states = std::exchange(open_states_, {});
+    waiting.states = std::move(states);
     open_callbacks_.clear();
+    open_records_.clear();
     open_syncs_.clear();
     open_items_.clear();
     if (!spare_items_.empty()) {
@@ -306,8 +330,9 @@ void ShardCommit::complete(store::Completion&& completion) {
         }
         if (completion.durability == store::Durability::kFsync) synced_end_ = durable_end_;
         for (auto& callback : unit.when_durable) callback();
+        for (auto& callback : unit.when_recorded) callback();
     }
-    for (StateSlot* slot : unit.states) options_.states->release(*slot);
+    if (!unit.states.empty()) options_.states->release(unit.states);
     answer_synced(unit.when_synced);
     if (failed_) answer_synced(open_syncs_);  // no unit will come for them
     unit.items.clear();

@@ -58,8 +58,10 @@ public:
     // again with the same `next` after do_work() made progress. What is all or none is taken at
     // once when it has begun, and its last unit is closed: the writer waits for it.
     bool append(IngestRequest& request, std::size_t& next);
-    // Rows that take effect with, or after, everything appended so far.
-    void add_rows(const store::RowBatch& rows, std::vector<std::function<void()>>&& when_durable);
+    // Rows that take effect with, or after, everything appended so far. Nobody waits for what is
+    // told of by `when_recorded`.
+    void add_rows(const store::RowBatch& rows, std::vector<std::function<void()>>&& when_durable,
+                  std::vector<std::function<void()>>&& when_recorded = {});
 
     // Takes completions, closes the open unit when it is worth it. Returns what it did.
     std::size_t do_work();
@@ -94,6 +96,7 @@ private:
         store::EventBlock events;
         std::vector<DeliveryItem> items;
         std::vector<std::function<void()>> when_durable;
+        std::vector<std::function<void()>> when_recorded;
         std::vector<IngestRequest*> when_synced;
         std::vector<StateSlot*> states;  // in use until it is durable
     };
@@ -102,7 +105,15 @@ private:
         IngestRequest* request = nullptr;
     };
 
-    bool nothing_open() const { return only_rows_open() && open_rows_.empty(); }
+    // A state that the open unit leads a key to.
+    struct OpenStep {
+        StateChange change;
+        std::int64_t at_us = 0;
+    };
+
+    bool nothing_open() const {
+        return only_rows_open() && open_rows_.empty() && open_records_.empty();
+    }
     bool only_rows_open() const {
         return log_.empty() && open_callbacks_.empty() && open_syncs_.empty();
     }
@@ -125,6 +136,12 @@ private:
     void note_appended(const IngestRequest& request, const IngestItem& item);
     void put_dead_letter(const IngestItem& item);
     void put_states(const IngestRequest& request, const IngestItem& item);
+    // Their rows, and who is in use by them.
+    std::vector<StateSlot*> write_steps();
+    std::size_t rows_bytes() const {
+        constexpr std::size_t kStepBytes = 100;  // of its row, about
+        return open_rows_.bytes() + open_steps_.size() * kStepBytes;
+    }
     void answer_synced(std::vector<IngestRequest*>& requests);
     void wait_for(IngestRequest& request, core::LogOffset needed_end);
 
@@ -140,8 +157,9 @@ private:
     CommitGather gather_;
     std::vector<DeliveryItem> open_items_;
     std::vector<std::function<void()>> open_callbacks_;
+    std::vector<std::function<void()>> open_records_;  // that nobody waits for
     std::vector<IngestRequest*> open_syncs_;  // wait for the open unit's sync, whatever it holds
-    std::vector<StateSlot*> open_states_;
+    std::vector<OpenStep> open_steps_;
     store::Durability open_durability_ = store::Durability::kMemory;
 
     std::deque<Unit> in_flight_;

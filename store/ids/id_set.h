@@ -6,6 +6,7 @@
 
 #include "store/ids/hasher.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -27,6 +28,10 @@ public:
         slot = id;
         ++count_;
         return true;
+    }
+    void clear() {
+        if (count_ != 0) std::fill(slots_.begin(), slots_.end(), IdHash{});
+        count_ = 0;
     }
     bool erase(const IdHash& id) {
         if (count_ == 0) return false;

@@ -34,6 +34,38 @@ core::Result<std::optional<RegistryDocument>> RegistryStore::get(std::string_vie
     return std::optional<RegistryDocument>(std::move(out));
 }
 
+core::Status RegistryStore::get_many(std::string_view kind, std::span<const std::string_view> ids,
+                                     const VisitOne& visit) {
+    constexpr std::size_t kAtOnce = 256;
+    std::string text;
+    std::vector<rocksdb::Slice> keys(std::min(kAtOnce, ids.size()));
+    std::vector<rocksdb::PinnableSlice> values(keys.size());
+    std::vector<rocksdb::Status> found(keys.size());
+    RegistryDocumentView document;
+    for (std::size_t begin = 0; begin < ids.size(); begin += kAtOnce) {
+        const std::size_t count = std::min(kAtOnce, ids.size() - begin);
+        text.clear();
+        for (std::size_t i = 0; i < count; ++i) text.append(named_key(kind, ids[begin + i]));
+        std::size_t at = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::size_t bytes = kind.size() + 1 + ids[begin + i].size();
+            keys[i] = {text.data() + at, bytes};
+            at += bytes;
+        }
+        engine_.db().MultiGet(rocksdb::ReadOptions(), engine_.family(ColumnFamily::kRegistry),
+                              count, keys.data(), values.data(), found.data());
+        for (std::size_t i = 0; i < count; ++i) {
+            const rocksdb::Status& status = found[i];
+            if (!status.ok() && !status.IsNotFound())
+                return core::fail(rocks_error("read registry", status));
+            if (status.ok() && take(view(keys[i]), view(values[i]), kind.size() + 1, document))
+                visit(begin + i, document);
+            values[i].Reset();
+        }
+    }
+    return {};
+}
+
 core::Result<std::vector<RegistryDocument>> RegistryStore::load_all(std::string_view kind) {
     return list(kind, {}, {}, std::numeric_limits<std::size_t>::max());
 }

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,11 @@ public:
     explicit RegistryStore(Engine& engine) : engine_(engine) {}
 
     core::Result<std::optional<RegistryDocument>> get(std::string_view kind, std::string_view id);
+    // Of many, found together: `visit` gets the place in `ids` of each that there is. What it is
+    // shown lives until it returns.
+    using VisitOne = std::function<void(std::size_t place, const RegistryDocumentView&)>;
+    core::Status get_many(std::string_view kind, std::span<const std::string_view> ids,
+                          const VisitOne& visit);
     // In id order.
     core::Result<std::vector<RegistryDocument>> load_all(std::string_view kind);
     // The same one by one; what is visited lives until `visit` returns.

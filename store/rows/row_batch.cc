@@ -7,14 +7,19 @@
 #include "store/rows/varint.h"
 
 #include <algorithm>
+#include <array>
 
 namespace millrace::store {
 // An operation: op, family, count_change: one byte each; key and value with varint lengths.
-void RowBatch::add(const OpView& view) {
+void RowBatch::add_head(const OpView& view) {
     changes_kv_ |= view.family == ColumnFamily::kKv;
     ops_.push_back(static_cast<char>(view.op));
     ops_.push_back(static_cast<char>(view.family));
     ops_.push_back(static_cast<char>(view.count_change));
+}
+
+void RowBatch::add(const OpView& view) {
+    add_head(view);
     put_text(ops_, view.key);
     put_text(ops_, view.value);
 }
@@ -136,10 +141,21 @@ void RowBatch::kv_incr(const KvKey& key, std::string_view decimal, std::int64_t 
          encode_increment({0, now_us, expires_at_us, decimal})});
 }
 
+// What named_key() and encode_registry() make, with no text in between: states of keys are written
+// at the pace of events.
 void RowBatch::put_registry(std::string_view kind, std::string_view id, std::uint64_t version,
                             std::int64_t updated_at_us, std::string_view json) {
-    add({Op::kPut, ColumnFamily::kRegistry, 0, named_key(kind, id),
-         encode_registry({version, updated_at_us, json})});
+    std::array<char, 1 + 3 * kVarintBytesMax> head{static_cast<char>(kRowVersion)};
+    char* end = write_varint(head.data() + 1, version);
+    end = write_varint(end, zigzag(updated_at_us));
+    end = write_varint(end, json.size());
+    const std::string_view before_json(head.data(), static_cast<std::size_t>(end - head.data()));
+    add_head({Op::kPut, ColumnFamily::kRegistry});
+    put_varint(ops_, kind.size() + 1 + id.size());
+    ops_.append(kind).push_back('\0');
+    ops_.append(id);
+    put_varint(ops_, before_json.size() + json.size());
+    ops_.append(before_json).append(json);
 }
 
 void RowBatch::erase_registry(std::string_view kind, std::string_view id) {

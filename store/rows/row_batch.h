@@ -159,6 +159,7 @@ public:
 
 private:
     void add(const OpView& view);
+    void add_head(const OpView& view);  // all but key and value
 
     std::string ops_;
     bool staged_ = false;
