@@ -104,6 +104,11 @@ bool HttpServer::respond(RequestToken token, const ResponseHead& head, BodyWrite
     return connection && connection->respond(token.sequence, head, body.take());
 }
 
+bool HttpServer::respond(RequestToken token, const ResponseHead& head, core::BufferRef body) {
+    HttpConnection* connection = impl_->find(token);
+    return connection && connection->respond(token.sequence, head, std::move(body));
+}
+
 bool HttpServer::respond_error(RequestToken token, const core::Error& error) {
     BodyWriter body = body_writer();
     append_error_body(body, error);

@@ -12,6 +12,7 @@
 //       the connection is closed where the framing is lost. A handler never sees it.
 #pragma once
 
+#include "core/buffer.h"
 #include "core/result.h"
 #include "io/body_writer.h"
 #include "io/http_types.h"
@@ -121,6 +122,8 @@ public:
     bool respond(RequestToken token, const ResponseHead& head,
                  std::span<const std::string_view> pieces);
     bool respond(RequestToken token, const ResponseHead& head, BodyWriter&& body);
+    // Nobody writes to the body any more: several answers may have the same one.
+    bool respond(RequestToken token, const ResponseHead& head, core::BufferRef body);
     bool respond_error(RequestToken token, const core::Error& error);
     BodyWriter body_writer();
 

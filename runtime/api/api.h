@@ -59,6 +59,12 @@ struct ApiResponse {
     std::string content_type = "application/json";
     std::vector<std::pair<std::string, std::string>> headers;
     std::string body;
+    // In place of `body`: a text that many answers have; none of them copies it. The second one: as
+    // gzip.
+    core::BufferRef shared = {};
+    core::BufferRef shared_gzip = {};
+
+    std::string_view text() const { return shared ? shared.view() : std::string_view(body); }
 };
 
 using Respond = std::function<void(ApiResponse&&)>;

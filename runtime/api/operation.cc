@@ -1,9 +1,13 @@
 // Health, metrics, figures and the description of the API itself.
+#include "core/buffer.h"
 #include "core/duration.h"
+#include "io/content_coding.h"
 #include "runtime/api/handlers.h"
 #include "runtime/api/openapi.h"
 
 #include <algorithm>
+#include <string>
+#include <string_view>
 
 namespace millrace::runtime::api {
 
@@ -145,10 +149,35 @@ Answer metrics(Call& call) {
     return response;
 }
 
+namespace {
+
+core::BufferRef buffer_of(core::BufferPool& pool, std::string_view text) {
+    core::BufferRef out = pool.acquire(text.size());
+    std::copy(text.begin(), text.end(), out.data());
+    out.set_size(text.size());
+    return out;
+}
+
+}  // namespace
+
+// Made once: it is some hundred kilobytes of text that depend on nothing but the build. Who does
+// not read it holds a reference, not a copy.
 Answer open_api(Call&) {
-    // Made once: it is some hundred kilobytes of text that depend on nothing but the build.
-    static const std::string text = openapi_json();
-    return json_response(200, std::string(text));
+    struct Made {
+        core::BufferPool pool;
+        core::BufferRef text, gzip;
+    };
+    static const Made* const kMade = [] {
+        auto* made = new Made;  // for as long as the process lives: answers may outlive all else
+        const std::string text = openapi_json();
+        made->text = buffer_of(made->pool, text);
+        made->gzip = buffer_of(made->pool, io::deflate_gzip(text));
+        return made;
+    }();
+    ApiResponse response;
+    response.shared = kMade->text;
+    response.shared_gzip = kMade->gzip;
+    return response;
 }
 
 }  // namespace millrace::runtime::api

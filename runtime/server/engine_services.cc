@@ -552,8 +552,11 @@ namespace {
 
 // On the thread that made it; what has a coding, or is short, stays as it is.
 void shrink(api::ApiResponse& response) {
-    if (response.body.size() < io::kGzipBytesMin) return;
-    response.body = io::deflate_gzip(response.body);
+    if (response.text().size() < io::kGzipBytesMin) return;
+    if (response.shared)
+        response.shared = response.shared_gzip;
+    else
+        response.body = io::deflate_gzip(response.body);
     response.headers.emplace_back("Content-Encoding", "gzip");
     response.headers.emplace_back("Vary", "Accept-Encoding");
 }
@@ -579,10 +582,12 @@ void EngineServices::handle_api(core::ShardId shard, api::ApiRequest&& request,
         shards_[shard.value]->post([token, body](Shard& edge) {
             std::vector<io::HeaderField> headers;
             for (const auto& [name, value] : body->headers) headers.push_back({name, value});
-            edge.http().respond(
-                token,
-                {.status = body->status, .content_type = body->content_type, .headers = headers},
-                body->body);
+            const io::ResponseHead head{
+                .status = body->status, .content_type = body->content_type, .headers = headers};
+            if (body->shared)
+                edge.http().respond(token, head, body->shared);
+            else
+                edge.http().respond(token, head, body->body);
         });
     };
     const bool taken = deps_.conductor->post([this, kept, answer] {

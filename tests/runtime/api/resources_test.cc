@@ -10,7 +10,7 @@ namespace millrace::runtime::api::test {
 namespace {
 
 bool has(const ApiResponse& answer, std::string_view piece) {
-    return answer.body.find(piece) != std::string::npos;
+    return answer.text().find(piece) != std::string::npos;
 }
 
 TEST_F(ApiTest, ShowsAnEventAsSentWithItsFills) {
@@ -476,7 +476,7 @@ TEST_F(ApiTest, DescribesItself) {
     for (const char* target : {"/openapi.json", "/v2/stats", "/v2/audit"}) {
         const ApiResponse answer = get(target);
         EXPECT_EQ(answer.status, 200) << target;
-        EXPECT_TRUE(document.parse_object(answer.body)) << answer.body;
+        EXPECT_TRUE(document.parse_object(answer.text())) << answer.text();
     }
     const ApiResponse openapi = get("/openapi.json");
     for (const Route& route : route_table())
