@@ -140,7 +140,7 @@ TEST(Tidy, IncludesFollowTheFolderOrder) {
 TEST(Tidy, RuntimeRoomsIncludeDownwards) {
     const std::vector<std::string> rooms = {
         "server",   "edge",         "api",       "shard",    "replay",    "feed",
-        "stream",   "orchestrator", "scheduler", "hub",      "links",     "executors", "lua",
+        "graphql",  "stream",   "orchestrator", "scheduler", "hub",      "links",     "executors", "lua",
         "delivery", "courier",      "registry",  "identity", "schema",    "inbound",
         "schedule", "entity",       "workflow",  "event"};
     const auto floor_of = [&](const std::string& path) {

@@ -202,6 +202,8 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kSignalWorkflowRun: return signal_workflow_run;
         case RouteId::kRehearseWorkflowRun: return rehearse_workflow_run;
         case RouteId::kListEvents: return list_events;
+        case RouteId::kPostGraphql:
+        case RouteId::kGetGraphql: return query_graphql;
         case RouteId::kTraceEvent: return trace_event;
         case RouteId::kCancelEvent: return cancel_event;
         case RouteId::kCreateBackup: return create_backup;

@@ -61,6 +61,17 @@ void append_dead_letter(core::JsonWriter& json, Services& services, const store:
     time_field(json, "updatedAt", row.updated_at_us).end_object();
 }
 
+// Of a letter that has left the queue: what it was announced with.
+void append_gone_letter(core::JsonWriter& json, const core::JsonElement& told) {
+    json.begin_object();
+    core::JsonElement member;
+    if (told.find("dlqId", member)) json.raw_field("id", member.raw());
+    for (const char* const name : {"subscriptionId", "scriptId", "eventType", "eventId", "error"}) {
+        if (told.find(name, member)) json.raw_field(name, member.raw());
+    }
+    json.end_object();
+}
+
 struct ReplaySelection {
     std::vector<std::string> ids;
     std::string script_id, subscription_id, pattern, fingerprint;
@@ -270,6 +281,28 @@ ApiResponse answer(Services& services, const Bulk& bulk) {
 }
 
 }  // namespace
+
+bool append_letter_told(std::string& out, Services& services, const store::StoredEvent& event,
+                        const identity::Principal& who) {
+    core::JsonDom dom;
+    core::JsonElement root, payload, member;
+    std::string_view id, type;
+    if (!dom.read(event.raw, root) || !root.find("payload", payload) ||
+        !payload.find("dlqId", member) || !member.get(id) || !payload.find("eventType", member) ||
+        !member.get(type) || !who.may_see(type))
+        return false;
+    core::JsonWriter json(out);
+    const auto key = store::decode_dead_letter_id(services.database().hasher(), id);
+    if (!key || key->tenant != who.tenant) return false;
+    const auto view = services.view_redrives();
+    const auto row = services.database().dead_letters().get(*key);
+    const auto edit = find_letter_edit(services.database(), *key);
+    if (row && *row && edit)
+        append_dead_letter(json, services, (*row)->row, *edit);
+    else
+        append_gone_letter(json, payload);
+    return true;
+}
 
 void list_dead_letters(Call& call, const Respond& respond) {
     auto read = read_listing(call);

@@ -10,6 +10,8 @@ namespace millrace::runtime::api {
 // events.cc, trace.cc
 void list_events(Call& call, const Respond& respond);  // answers later, if much is searched
 Answer get_event(Call& call);
+// graphql.cc: answers later
+void query_graphql(Call& call, const Respond& respond);
 void trace_event(Call& call, const Respond& respond);  // answers later
 // event_cancel.cc: answers when what waited in rows has ended.
 void cancel_event(Call& call, const Respond& respond);

@@ -16,6 +16,7 @@ struct ShapePart {
 ShapePart incoming_shapes();
 ShapePart doing_shapes();
 ShapePart edge_shapes();
+ShapePart graphql_shapes();
 ShapePart link_shapes();
 ShapePart workflow_shapes();
 

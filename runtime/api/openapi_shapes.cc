@@ -171,7 +171,8 @@ std::span<const Component> openapi_components() {
     static const std::vector<Component> all = [] {
         std::vector<Component> out(std::begin(kComponents), std::end(kComponents));
         for (const ShapePart& part :
-             {incoming_shapes(), doing_shapes(), edge_shapes(), link_shapes(), workflow_shapes()})
+             {incoming_shapes(), doing_shapes(), edge_shapes(), graphql_shapes(), link_shapes(),
+              workflow_shapes()})
             out.insert(out.end(), part.components.begin(), part.components.end());
         return out;
     }();
@@ -182,7 +183,8 @@ std::span<const RouteShape> route_shapes() {
     static const std::vector<RouteShape> all = [] {
         std::vector<RouteShape> out(std::begin(kShapes), std::end(kShapes));
         for (const ShapePart& part :
-             {incoming_shapes(), doing_shapes(), link_shapes(), workflow_shapes()})
+             {incoming_shapes(), doing_shapes(), edge_shapes(), graphql_shapes(), link_shapes(),
+              workflow_shapes()})
             out.insert(out.end(), part.shapes.begin(), part.shapes.end());
         return out;
     }();

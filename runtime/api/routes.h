@@ -20,6 +20,7 @@ enum class RouteOwner : std::uint8_t {
     kStream,   // the edge: GET /v2/events/stream
     kHook,     // the edge: /v2/webhooks/{source}
     kConsole,  // the edge: the console's files
+    kGraphql,  // the edge: /v2/graphql; what is answered at once Api::handle
 };
 
 // enumerator, owner, method, path, scope a caller must have, query parameters, what it does
@@ -36,6 +37,11 @@ enum class RouteOwner : std::uint8_t {
       "pattern,patternPrefix,filter,from", "Events as Server-Sent Events")                         \
     X(kSocketEvents, kStream, kGet, "/v2/events/ws", kEventsRead,                                  \
       "pattern,patternPrefix,filter,from", "Events over a WebSocket")                              \
+    X(kPostGraphql, kGraphql, kPost, "/v2/graphql", kApiRead, "",                                  \
+      "GraphQL: a query; with accept: text/event-stream a subscription too")                       \
+    X(kGetGraphql, kGraphql, kGet, "/v2/graphql", kApiRead,                                        \
+      "query,operationName,variables,extensions",                                                  \
+      "GraphQL over a WebSocket (graphql-transport-ws), or as POST by its parameters")             \
     X(kGetEvent, kApi, kGet, "/v2/events/{eventId}", kEventsRead, "as,sourceType,sourceId",        \
       "One event")                                                                                 \
     X(kCancelEvent, kApi, kDelete, "/v2/events/{eventId}", kEventsWrite, "sourceType,sourceId",    \

@@ -10,6 +10,7 @@
 #include "runtime/identity/limits.h"
 #include "store/log/durability_text.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -42,6 +43,9 @@ core::Result<bool> flag_of(const io::Request& request, std::string_view name, bo
                                                       "' is none of 0, 1, true, false")
             .in(std::string(name)));
 }
+
+// A query and its variables.
+constexpr std::size_t kGraphqlBodyBytesMax = 256u << 10;
 
 bool looks_like_object(std::string_view text) {
     const std::size_t at = text.find_first_not_of(" \t\r\n");
@@ -151,6 +155,9 @@ void EdgeHttp::on_head(const io::Request& request, io::HeadDecision& decision) {
     add_answer_lines(request, decision);
     decision.when_full = gate_.match.outcome == io::RouteOutcome::kFound &&
                          answers_in_a_drain(api::route_table()[gate_.match.route].id);
+    if (gate_.match.outcome == io::RouteOutcome::kFound &&
+        api::route_table()[gate_.match.route].owner == api::RouteOwner::kGraphql)
+        decision.body_bytes_max = std::min(decision.body_bytes_max, kGraphqlBodyBytesMax);
     // Says no before a body is read; what has none gets its answer from on_request, and the
     // connection lives on.
     const bool has_body = request.chunked || request.content_length > 0;
@@ -190,6 +197,7 @@ void EdgeHttp::on_request(io::Request& request) {
     switch (route.owner) {
         case api::RouteOwner::kEvents: take_events(request); return;
         case api::RouteOwner::kStream: open_stream(request, route.id); return;
+        case api::RouteOwner::kGraphql: take_graphql(request, route.id); return;
         case api::RouteOwner::kHook: take_hook(request); return;
         case api::RouteOwner::kConsole:
             respond_api(request.token, answer_console(request, console_));
@@ -200,20 +208,42 @@ void EdgeHttp::on_request(io::Request& request) {
 
 void EdgeHttp::open_stream(io::Request& request, api::RouteId route) {
     std::string accept;
-    if (route == api::RouteId::kSocketEvents) {
-        if (auto asked = EdgeSockets::check_handshake(request); !asked) {
-            api::ApiResponse refusal = api::error_response(asked.error());
-            refusal.headers.emplace_back("Sec-WebSocket-Version", "13");
-            return respond_api(request.token, std::move(refusal));
-        }
-        accept = EdgeSockets::accept_of(request);
+    if (route == api::RouteId::kSocketEvents && !shake_hands(request, accept)) return;
+    host_.open_stream(request, route, gate_.principal, std::move(accept));
+}
+
+// False: it is no handshake, which the client has been told.
+bool EdgeHttp::shake_hands(const io::Request& request, std::string& accept) {
+    if (auto asked = EdgeSockets::check_handshake(request); !asked) {
+        api::ApiResponse refusal = api::error_response(asked.error());
+        refusal.headers.emplace_back("Sec-WebSocket-Version", "13");
+        respond_api(request.token, std::move(refusal));
+        return false;
+    }
+    accept = EdgeSockets::accept_of(request);
+    return true;
+}
+
+// A WebSocket, Server-Sent Events, or an answer at once.
+void EdgeHttp::take_graphql(io::Request& request, api::RouteId route) {
+    std::string accept;
+    if (route == api::RouteId::kGetGraphql && !request.header("Upgrade").empty()) {
+        if (!shake_hands(request, accept)) return;
+        sockets_.take_messages({request.token});
+    } else if (request.header("Accept").find("text/event-stream") == std::string_view::npos) {
+        return forward(request);
     }
     host_.open_stream(request, route, gate_.principal, std::move(accept));
 }
 
-// Nothing but control frames means anything here.
+// Of a stream of events nothing but control frames means anything.
 void EdgeHttp::on_stream_bytes(io::StreamToken stream, std::string_view bytes) {
-    const EdgeSockets::Reply reply = sockets_.take(stream, bytes);
+    EdgeSockets::Reply reply = sockets_.take(stream, bytes);
+    for (std::string& message : reply.messages) {
+        if (reply.ends || host_.stream_message(stream, std::move(message))) continue;
+        reply.bytes += io::ws_close_frame(io::WsClose::kTryLater, "too much is under way");
+        reply.ends = true;
+    }
     if (!reply.bytes.empty()) (void)server_->stream_write(stream, reply.bytes);
     if (!reply.ends) return;
     sockets_.forget(stream);

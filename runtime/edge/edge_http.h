@@ -48,6 +48,8 @@ public:
     // Opens a stream of events; `accept`: of a WebSocket, what its handshake is answered with.
     virtual void open_stream(const io::Request& request, api::RouteId route,
                              const identity::Principal& principal, std::string accept) = 0;
+    // A message of a stream that takes them. False: too many wait.
+    virtual bool stream_message(io::StreamToken stream, std::string&& text) = 0;
     virtual void stream_drained(io::StreamToken stream) = 0;
     virtual void stream_closed(io::StreamToken stream) = 0;
 };
@@ -73,6 +75,7 @@ public:
     void on_stream_bytes(io::StreamToken stream, std::string_view bytes) override;
     std::int64_t busy_seconds() const override { return host_.drain_seconds(); }
     void on_connection_closed(std::uint32_t connection) override {
+        sockets_.forget(connection);
         if (connection < held_.size()) held_[connection] = {};
     }
 
@@ -100,6 +103,8 @@ private:
     core::Status spend(const IngestRequest& request);
     void note_refusal(const io::Request& request, const core::Error& error) const;
     void open_stream(io::Request& request, api::RouteId route);
+    bool shake_hands(const io::Request& request, std::string& accept);
+    void take_graphql(io::Request& request, api::RouteId route);
     void take_hook(io::Request& request);
     void take_hook_event(HookOutcome&& outcome, io::RequestToken token);
     void forward(io::Request& request);

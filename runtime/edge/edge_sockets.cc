@@ -45,23 +45,41 @@ std::string EdgeSockets::accept_of(const io::Request& request) {
     return out;
 }
 
+bool EdgeSockets::offers(const io::Request& request, std::string_view protocol) {
+    return !core::each_listed(request.header("Sec-WebSocket-Protocol"),
+                              [&](std::string_view item) { return item != protocol; });
+}
+
+void EdgeSockets::take_messages(io::StreamToken stream) {
+    Client& client = clients_[key_of(stream)];
+    client.decoder = io::WsDecoder(kMessageBytesMax);
+    client.takes_messages = true;
+}
+
 EdgeSockets::Reply EdgeSockets::take(io::StreamToken stream, std::string_view bytes) {
     Reply reply;
-    io::WsDecoder& decoder = decoders_[key_of(stream)];
+    Client& client = clients_[key_of(stream)];
     const auto end = [&reply](const std::string& frame) {
         if (reply.ends) return;
         reply.bytes += frame;
         reply.ends = true;
     };
-    decoder.feed(bytes, [&](io::WsOpcode opcode, std::string_view payload) {
+    client.decoder.feed(bytes, [&](io::WsOpcode opcode, std::string_view payload) {
         if (reply.ends || opcode == io::WsOpcode::kPong) return;
         if (opcode == io::WsOpcode::kPing)
             return io::append_ws_frame(reply.bytes, io::WsOpcode::kPong, payload);
         if (opcode == io::WsOpcode::kClose)
             return end(io::ws_close_frame(io::WsClose::kNormal, ""));
-        end(io::ws_close_frame(io::WsClose::kNotTaken, "a stream of events takes no messages"));
+        if (client.takes_messages && opcode == io::WsOpcode::kText) {
+            reply.messages.emplace_back(payload);
+            return;
+        }
+        end(io::ws_close_frame(io::WsClose::kNotTaken,
+                               client.takes_messages ? "only text is understood"
+                                                     : "a stream of events takes no messages"));
     });
-    if (decoder.fault() != io::WsClose::kNone) end(io::ws_close_frame(decoder.fault(), ""));
+    if (client.decoder.fault() != io::WsClose::kNone)
+        end(io::ws_close_frame(client.decoder.fault(), ""));
     return reply;
 }
 

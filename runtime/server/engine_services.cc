@@ -2,9 +2,6 @@
 
 #include "core/made_id.h"
 #include "io/content_coding.h"
-#include "io/web_socket.h"
-#include "runtime/api/event_view.h"
-#include "runtime/api/query_check.h"
 #include "runtime/delivery/delivery_id.h"
 #include "runtime/executors/canary_table.h"
 #include "runtime/orchestrator/run_keys.h"
@@ -40,6 +37,7 @@ void EngineServices::connect(api::Api& api, Feeder& feeder, std::span<Shard* con
     lanes_.assign(lanes.begin(), lanes.end());
     calls_ = &calls;
     make_tail();
+    make_graphql();
     make_stats_tail();
     add_gauges();
     bury_leftovers();
@@ -563,14 +561,10 @@ void shrink(api::ApiResponse& response) {
 
 }  // namespace
 
-namespace {
-
-core::Error too_many_wait(const Conductor& conductor) {
+core::Error EngineServices::too_many_wait() const {
     return core::Error(core::ErrorCode::kUnavailable, "too many requests are waiting")
-        .retry_after(conductor.drain_seconds());
+        .retry_after(deps_.conductor->drain_seconds());
 }
-
-}  // namespace
 
 void EngineServices::handle_api(core::ShardId shard, api::ApiRequest&& request,
                                 io::RequestToken token) {
@@ -595,7 +589,7 @@ void EngineServices::handle_api(core::ShardId shard, api::ApiRequest&& request,
         reader_.offline();
     });
     if (!taken) {
-        answer(api::error_response(too_many_wait(*deps_.conductor)));
+        answer(api::error_response(too_many_wait()));
     }
 }
 
@@ -619,151 +613,8 @@ void EngineServices::transform_hook(core::ShardId shard, std::unique_ptr<HookTra
     });
     if (taken) return;
     ScriptRunResult busy;
-    busy.status = core::fail(too_many_wait(*deps_.conductor));
+    busy.status = core::fail(too_many_wait());
     done(std::move(busy));
-}
-
-void EngineServices::open_stream(core::ShardId shard, const io::Request& request,
-                                 api::RouteId route, const identity::Principal& principal,
-                                 std::string accept) {
-    if (route == api::RouteId::kStreamStats) return open_stats(shard, request, principal);
-    auto stream = std::make_shared<StreamRequest>();
-    stream->accept = std::move(accept);
-    stream->edge = shard;
-    stream->token = request.token;
-    stream->principal = principal;
-    stream->pattern = api::query_value(request.query, "pattern").value_or("");
-    stream->pattern_prefix = api::query_value(request.query, "patternPrefix").value_or("");
-    stream->filter = api::query_value(request.query, "filter").value_or("");
-    stream->from = api::query_value(request.query, "from").value_or("");
-    stream->last_event_id = request.header("Last-Event-ID");
-    streams_open_.store(true, std::memory_order_relaxed);
-    if (!deps_.conductor->post([this, stream] { tail_->open(std::move(*stream)); }))
-        shards_[shard.value]->http().respond_error(request.token, too_many_wait(*deps_.conductor));
-}
-
-// Figures are of the whole server.
-void EngineServices::open_stats(core::ShardId shard, const io::Request& request,
-                                const identity::Principal& principal) {
-    io::HttpServer& http = shards_[shard.value]->http();
-    if (principal.tenant != kPlatform) {
-        http.respond_error(request.token,
-                           core::Error(core::ErrorCode::kForbidden,
-                                       "figures of the whole server are the platform's"));
-        return;
-    }
-    const auto open = [this, shard, token = request.token, principal] {
-        stats_tail_->open(shard, token, principal);
-    };
-    if (!deps_.conductor->post(open))
-        http.respond_error(request.token, too_many_wait(*deps_.conductor));
-}
-
-void EngineServices::stream_drained(core::ShardId shard, io::StreamToken stream) {
-    deps_.conductor->post_answer([this, shard, stream] {
-        tail_->drained(shard, stream.request);
-        stats_tail_->drained(shard, stream.request);
-    });
-}
-
-void EngineServices::stream_closed(core::ShardId shard, io::StreamToken stream) {
-    deps_.conductor->post_answer([this, shard, stream] {
-        tail_->closed(shard, stream.request);
-        stats_tail_->closed(shard, stream.request);
-    });
-}
-
-namespace {
-
-bool begin_stream(io::HttpServer& http, io::RequestToken token) {
-    static constexpr io::HeaderField kHeaders[] = {{"Cache-Control", "no-cache"},
-                                                   {"X-Accel-Buffering", "no"}};
-    return http
-        .start_stream(token,
-                      {.status = 200, .content_type = "text/event-stream", .headers = kHeaders})
-        .has_value();
-}
-
-bool begin_socket(io::HttpServer& http, io::RequestToken token, std::string_view accept) {
-    const io::HeaderField headers[] = {
-        {"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Accept", accept}};
-    return http
-        .start_upgrade(token, {.status = 101, .content_type = {}, .headers = headers},
-                       io::ws_close_frame(io::WsClose::kGoingAway, "the server is shutting down"))
-        .has_value();
-}
-
-}  // namespace
-
-// Both kinds of streams, the same way.
-StreamEdge EngineServices::stream_edge() {
-    StreamEdge edge;
-    edge.begin = [this](core::ShardId shard, io::RequestToken token, const std::string& accept,
-                        std::function<void(bool)> begun) {
-        begin_events(shard, token, accept, std::move(begun));
-    };
-    edge.write = [this](core::ShardId shard, io::RequestToken token, std::string bytes,
-                        std::function<void(io::WriteOutcome)> written) {
-        write_events(shard, token, std::move(bytes), std::move(written));
-    };
-    edge.refuse = [this](core::ShardId shard, io::RequestToken token, core::Error error) {
-        refuse_events(shard, token, std::move(error));
-    };
-    edge.end = [this](core::ShardId shard, io::RequestToken token) { end_events(shard, token); };
-    return edge;
-}
-
-void EngineServices::make_tail() {
-    EventTail::Deps deps;
-    deps.clock = deps_.clock;
-    deps.database = deps_.database;
-    deps.render = [this](std::string& out, const store::StoredEvent& event) {
-        api::append_event(out, event, deps_.database->hasher());
-    };
-    deps.edge = stream_edge();
-    tail_ = std::make_unique<EventTail>(std::move(deps));
-}
-
-void EngineServices::make_stats_tail() {
-    StatsTail::Deps deps;
-    deps.clock = deps_.clock;
-    deps.edge = stream_edge();
-    stats_tail_ = std::make_unique<StatsTail>(std::move(deps));
-}
-
-// ---- of both kinds of streams, on the shard that has the connection
-
-void EngineServices::begin_events(core::ShardId shard, io::RequestToken token,
-                                  const std::string& accept, std::function<void(bool)> begun) {
-    shards_[shard.value]->post([this, token, accept, begun = std::move(begun)](Shard& edge) {
-        if (edge.draining()) {
-            edge.http().respond_error(token, shutting_down());
-            deps_.conductor->post_answer([begun] { begun(false); });
-            return;
-        }
-        const bool ok = accept.empty() ? begin_stream(edge.http(), token)
-                                       : begin_socket(edge.http(), token, accept);
-        deps_.conductor->post_answer([begun, ok] { begun(ok); });
-    });
-}
-
-void EngineServices::write_events(core::ShardId shard, io::RequestToken token, std::string bytes,
-                                  std::function<void(io::WriteOutcome)> written) {
-    shards_[shard.value]->post(
-        [this, token, bytes = std::move(bytes), written = std::move(written)](Shard& edge) {
-            const io::WriteOutcome outcome = edge.http().stream_write({token}, bytes);
-            deps_.conductor->post_answer([written, outcome] { written(outcome); });
-        });
-}
-
-void EngineServices::refuse_events(core::ShardId shard, io::RequestToken token, core::Error error) {
-    shards_[shard.value]->post([token, error = std::move(error)](Shard& edge) {
-        edge.http().respond_error(token, error);
-    });
-}
-
-void EngineServices::end_events(core::ShardId shard, io::RequestToken token) {
-    shards_[shard.value]->post([token](Shard& edge) { edge.http().end_stream({token}); });
 }
 
 }  // namespace millrace::runtime

@@ -12,6 +12,7 @@
 #include "runtime/api/services.h"
 #include "runtime/delivery/call_queue.h"
 #include "runtime/delivery/lane.h"
+#include "runtime/graphql/graphql_streams.h"
 #include "runtime/server/behind_orders.h"
 #include "runtime/server/conductor.h"
 #include "runtime/server/delivery_tester.h"
@@ -187,6 +188,7 @@ public:
     void stream_closed(core::ShardId shard, io::StreamToken stream) override;
     void events_durable() override {
         if (streams_open_.load(std::memory_order_relaxed)) deps_.conductor->wake();  // a hint
+    bool stream_message(core::ShardId shard, io::StreamToken stream, std::string&& text) override;
     }
 
 private:
@@ -195,6 +197,7 @@ private:
     void submit_call(std::unique_ptr<ScriptRunJob> run, std::string script_id,
                      std::function<void(ScriptRunResult&&)> done);
     core::Result<bool> tell_matcher(const RegistryChange& change);
+    static constexpr std::size_t kMessageBytesMax = 16u << 20;
     void follow_schema(const DocumentChange<EventSchema>& change);
     core::Status wait_until_effective();
     api::Readiness ability() const;
@@ -207,8 +210,12 @@ private:
     void make_stats_tail();
     std::size_t sample_stats();
     void begin_events(core::ShardId shard, io::RequestToken token, const std::string& accept,
-                      std::function<void(bool)> begun);
+                      std::string_view protocol, std::function<void(bool)> begun);
+    core::Error too_many_wait() const;
+    void open_graphql(core::ShardId shard, const io::Request& request,
+                      const identity::Principal& principal, std::string accept);
     void write_events(core::ShardId shard, io::RequestToken token, std::string bytes,
+    void make_graphql();
                       std::function<void(io::WriteOutcome)> written);
     void refuse_events(core::ShardId shard, io::RequestToken token, core::Error error);
     void end_events(core::ShardId shard, io::RequestToken token);
@@ -239,4 +246,6 @@ private:
     std::int64_t started_us_ = 0;
 };
 
+    std::unique_ptr<graphql::GraphqlStreams> graphql_;
+    std::atomic<std::size_t> message_bytes_{0};  // of its messages that wait for the conductor
 }  // namespace millrace::runtime

@@ -595,6 +595,9 @@ void Shard::open_stream(const io::Request& request, api::RouteId route,
                         const identity::Principal& principal, std::string accept) {
     deps_.uplink->open_stream(deps_.number, request, route, principal, std::move(accept));
 }
+bool Shard::stream_message(io::StreamToken stream, std::string&& text) {
+    return deps_.uplink->stream_message(deps_.number, stream, std::move(text));
+}
 void Shard::stream_drained(io::StreamToken stream) {
     deps_.uplink->stream_drained(deps_.number, stream);
 }

@@ -63,6 +63,9 @@ public:
     virtual void transform_hook(core::ShardId shard, std::unique_ptr<HookTransform> transform) = 0;
     virtual void open_stream(core::ShardId shard, const io::Request& request, api::RouteId route,
                              const identity::Principal& principal, std::string accept) = 0;
+    // False: too many wait.
+    virtual bool stream_message(core::ShardId shard, io::StreamToken stream,
+                                std::string&& text) = 0;
     virtual void stream_drained(core::ShardId shard, io::StreamToken stream) = 0;
     virtual void stream_closed(core::ShardId shard, io::StreamToken stream) = 0;
     // New events are durable: streams may go on.
@@ -180,6 +183,7 @@ public:
     void transform_hook(std::unique_ptr<HookTransform> transform) override;
     void open_stream(const io::Request& request, api::RouteId route,
                      const identity::Principal& principal, std::string accept) override;
+    bool stream_message(io::StreamToken stream, std::string&& text) override;
     void stream_drained(io::StreamToken stream) override;
     void stream_closed(io::StreamToken stream) override;
 

@@ -63,6 +63,24 @@ core::Result<std::vector<core::LogOffset>> stream_position_at(store::Database& d
     return next;
 }
 
+// A stream takes the shard whose next event came in first, of several the first one.
+core::Result<std::string> stream_position_behind(store::Database& database, core::LogPosition event,
+                                                 std::int64_t received_us) {
+    std::vector<core::LogOffset> next(database.shards());
+    for (std::size_t i = 0; i < next.size(); ++i) {
+        const core::ShardId shard(static_cast<std::uint16_t>(i));
+        if (shard == event.shard) {
+            next[i] = core::LogOffset{event.offset.value + 1};
+            continue;
+        }
+        const std::int64_t from_us = shard < event.shard ? received_us + 1 : received_us;
+        auto offset = database.log_reader().offset_at_time(shard, from_us);
+        if (!offset) return core::fail(std::move(offset.error()));
+        next[i] = *offset;
+    }
+    return encode_stream_position(next);
+}
+
 core::Result<std::vector<core::LogOffset>> EventTail::start_of(const StreamRequest& request) {
     const std::size_t shards = deps_.database->shards();
     if (!request.last_event_id.empty())
@@ -118,6 +136,10 @@ void EventTail::append_reset(Stream& stream) {
 void EventTail::append_message(Stream& stream, std::string_view name, std::string_view data) {
     const bool ends = name == "error";
     const std::string position = ends ? std::string() : encode_stream_position(stream.next);
+    if (StreamVoice* const voice = stream.request.voice.get()) {
+        if (name == "event") return voice->tell(stream.pending, position, data);
+        return voice->reset(stream.pending, position, data);
+    }
     if (!stream.request.accept.empty()) {
         std::string text;
         core::JsonWriter json(text);
@@ -180,12 +202,17 @@ void EventTail::check_right(Stream& stream) const {
     if (holds) return;
     stream.broken = holds.error().message;
     stream.broken_code = core::error_code_text(holds.error().code);
+    stream.broken_error = holds.error().code;
     append_end(stream);
 }
 
-void EventTail::open(StreamRequest&& request) {
-    const auto refuse = [&](core::Error&& error) {
-        deps_.edge.refuse(request.edge, request.token, std::move(error));
+std::uint64_t EventTail::open(StreamRequest&& request) {
+    const auto refuse = [&](core::Error&& error) -> std::uint64_t {
+        if (request.voice)
+            request.voice->refused(std::move(error));
+        else
+            deps_.edge.refuse(request.edge, request.token, std::move(error));
+        return 0;
     };
     if (auto may = may_open(request); !may) return refuse(std::move(may.error()));
     auto next = start_of(request);
@@ -213,6 +240,11 @@ void EventTail::open(StreamRequest&& request) {
     if (reset) append_reset(*stream);
     const std::uint64_t number = stream->number;
     const StreamRequest& asked = stream->request;
+    if (asked.joined) {
+        stream->writing = false;
+        streams_.emplace(number, std::move(stream));
+        return number;
+    }
     deps_.edge.begin(asked.edge, asked.token, asked.accept, [this, number](bool begun) {
         const auto it = streams_.find(number);
         if (it == streams_.end()) return;
@@ -220,6 +252,7 @@ void EventTail::open(StreamRequest&& request) {
         if (!begun) streams_.erase(it);
     });
     streams_.emplace(number, std::move(stream));
+    return number;
 }
 
 void EventTail::closed(core::ShardId edge, io::RequestToken token) {
@@ -230,7 +263,10 @@ void EventTail::closed(core::ShardId edge, io::RequestToken token) {
 
 void EventTail::drained(core::ShardId edge, io::RequestToken token) {
     for (auto& [number, stream] : streams_) {
-        if (stream->request.edge == edge && stream->request.token == token) stream->writing = false;
+        // Of several on one connection another may still be on its way.
+        if (stream->request.edge != edge || stream->request.token != token || !stream->full)
+            continue;
+        stream->full = stream->writing = false;
     }
 }
 
@@ -243,17 +279,26 @@ std::size_t EventTail::do_work() {
     return busy;
 }
 
+core::LogOffset EventTail::end_of(const Stream& stream, core::ShardId shard) const {
+    const core::LogOffset end = deps_.database->durable_end(shard);
+    if (stream.request.kind != StreamKind::kExecutions) return end;
+    return std::min(end, deps_.handled_to(shard));
+}
+
+// Each shard's block that holds what comes next of it, if that may be told.
 bool EventTail::load_blocks(Stream& stream) {
     bool any = false;
     for (std::size_t i = 0; i < stream.blocks.size(); ++i) {
         store::EventBlock& block = stream.blocks[i];
-        if (block && block.contains(stream.next[i])) {
+        const core::ShardId shard(static_cast<std::uint16_t>(i));
+        const bool may_lag = stream.request.kind == StreamKind::kExecutions;
+        if (block && block.contains(stream.next[i]) &&
+            (!may_lag || stream.next[i] < end_of(stream, shard))) {
             any = true;
             continue;
         }
         block = {};
-        const core::ShardId shard(static_cast<std::uint16_t>(i));
-        if (stream.next[i] >= deps_.database->durable_end(shard)) continue;
+        if (stream.next[i] >= end_of(stream, shard)) continue;
         auto read = deps_.database->log_reader().read_block(shard, stream.next[i]);
         if (!read) {
             // What stands behind it may be readable: a person decides to go on there.
@@ -291,15 +336,18 @@ bool EventTail::advance(Stream& stream) {
         const store::StoredEvent event = block.event(block.index_of(stream.next[first]));
         ++stream.next[first].value;
         ++seen;
-        if (!event.has(store::EventFlag::kGone) &&
-            event.tenant == stream.request.principal.tenant &&
-            stream.request.principal.may_see(event.pattern) && stream.filter->accepts(event))
+        if (!is_wanted(stream, event)) continue;
+        if (stream.request.kind == StreamKind::kExecutions)
+            append_executions(stream, block, event.position);
+        else
             append_event(stream, event);
     }
     if (!told && !stream.broken.empty()) append_end(stream);
     const std::int64_t now_us = deps_.clock->wall_us();
     if (stream.pending.empty() && seen == 0 && now_us - stream.last_write_us >= kKeepAliveUs) {
-        if (stream.request.accept.empty())
+        if (stream.request.voice)
+            stream.request.voice->keep_alive(stream.pending);
+        else if (stream.request.accept.empty())
             stream.pending = ": keep-alive\n\n";
         else
             io::append_ws_frame(stream.pending, io::WsOpcode::kPing, {});
@@ -309,14 +357,60 @@ bool EventTail::advance(Stream& stream) {
     return true;
 }
 
+bool EventTail::is_wanted(const Stream& stream, const store::StoredEvent& event) const {
+    const identity::Principal& who = stream.request.principal;
+    // What announces a letter is the server's own; whose event it was, render_letter sees to.
+    const bool seen = stream.request.kind == StreamKind::kDeadLetters || who.may_see(event.pattern);
+    return !event.has(store::EventFlag::kGone) && event.tenant == who.tenant && seen &&
+           stream.filter->accepts(event);
+}
+
 void EventTail::append_event(Stream& stream, const store::StoredEvent& event) {
     stream.data.clear();
-    deps_.render(stream.data, event);
+    if (stream.request.kind == StreamKind::kDeadLetters) {
+        if (!deps_.render_letter(stream.data, event, stream.request.principal)) return;
+    } else {
+        deps_.render(stream.data, event);
+    }
     append_message(stream, "event", stream.data);
+}
+
+// The position of each but the last is before the event: whoever comes back there is told all of
+// its executions again, and misses none.
+void EventTail::append_executions(Stream& stream, const store::EventBlock& block,
+                                  core::LogPosition position) {
+    const core::LogPosition first{block.shard(), block.first_offset()};
+    if (stream.outcomes_block != first || position.offset >= stream.outcomes_end) {
+        stream.outcomes.clear();
+        stream.outcomes_block = first;
+        stream.outcomes_end = deps_.handled_to(block.shard());
+        const auto read =
+            deps_.executions(first, stream.request.principal.tenant,
+                             [&stream, position](core::LogOffset offset, std::string&& text) {
+                                 if (offset >= position.offset && offset < stream.outcomes_end)
+                                     stream.outcomes.emplace(offset.value, std::move(text));
+                             });
+        if (!read) {
+            stream.broken = read.error().message;
+            return;
+        }
+    }
+    core::LogOffset& next = stream.next[block.shard().value];
+    const core::LogOffset behind = next;
+    const auto [begin, end] = stream.outcomes.equal_range(position.offset.value);
+    for (auto at = begin; at != end; ++at) {
+        next = std::next(at) == end ? behind : position.offset;
+        append_message(stream, "event", at->second);
+    }
+    next = behind;
 }
 
 // With the position that does not read: a client comes back there, or behind it.
 void EventTail::append_end(Stream& stream) {
+    if (StreamVoice* const voice = stream.request.voice.get()) {
+        core::Error error(stream.broken_error, stream.broken);
+        return voice->fail(stream.pending, error, encode_stream_position(stream.next));
+    }
     std::string data;
     core::JsonWriter json(data);
     json.begin_object().field("code", stream.broken_code).field("message", stream.broken);
@@ -336,12 +430,17 @@ void EventTail::write(Stream& stream) {
             if (outcome == io::WriteOutcome::kClosed) {
                 streams_.erase(it);
             } else if (outcome == io::WriteOutcome::kOk && !it->second->broken.empty()) {
-                deps_.edge.end(it->second->request.edge, it->second->request.token);
+                const std::unique_ptr<Stream> ended = std::move(it->second);
                 streams_.erase(it);
+                if (!ended->request.joined)
+                    deps_.edge.end(ended->request.edge, ended->request.token);
+                if (ended->request.voice) ended->request.voice->ended();
             } else if (outcome == io::WriteOutcome::kOk) {
                 it->second->writing = false;
                 it->second->pending.clear();
-            }  // else drained() follows
+            } else {
+                it->second->full = true;  // drained() follows
+            }
         });
 }
 

@@ -1,6 +1,8 @@
 // What: GET /v2/events/stream: Server-Sent Events from a position in history through to live. Each
 //       stream reads the log by itself; what became durable is seen by the next look, so that
-//       history and live are one thing and nothing is missed between them.
+//       history and live are one thing and nothing is missed between them. Dead letters and
+//       executions are followed along the same log: letters by the events that announce them,
+//       executions behind the place up to which all has been handled.
 // Threads: the conductor's, but for stream callbacks that shards post to it.
 // Lifetime: borrows database and shards.
 // Limits: kStreamsMax streams; a client that does not read is waited for (its window is the
@@ -16,6 +18,7 @@
 #include "runtime/event/event_filter.h"
 #include "runtime/identity/principal.h"
 #include "runtime/stream/stream_edge.h"
+#include "runtime/stream/stream_voice.h"
 #include "store/database.h"
 #include "store/log/event_block.h"
 
@@ -29,6 +32,8 @@
 
 namespace millrace::runtime {
 
+enum class StreamKind : std::uint8_t { kEvents, kDeadLetters, kExecutions };
+
 // What a client asked for, copied out of its request.
 struct StreamRequest {
     core::ShardId edge;
@@ -41,6 +46,11 @@ struct StreamRequest {
     std::string last_event_id;  // wins over `from`
     // Of a WebSocket: what its handshake is answered with. Empty: Server-Sent Events.
     std::string accept;
+    // Speaks in place of both.
+    std::shared_ptr<StreamVoice> voice = {};
+    // One of several on a connection that is open and stays so.
+    bool joined = false;
+    StreamKind kind = StreamKind::kEvents;
 };
 
 class EventTail {
@@ -50,13 +60,24 @@ public:
         store::Database* database = nullptr;
         // Appends the event as the API shows it.
         std::function<void(std::string&, const store::StoredEvent&)> render;
+        // The dead letter that an event announces; false: it is not for whoever asks.
+        std::function<bool(std::string&, const store::StoredEvent&, const identity::Principal&)>
+            render_letter = {};
+        // The executions of a tenant's events of a block, whose first event is given.
+        using Visit = std::function<void(core::LogOffset, std::string&&)>;
+        std::function<core::Status(core::LogPosition, core::TenantId, const Visit&)> executions =
+            {};
+        // Before it everything of a shard has an outcome that is on record.
+        std::function<core::LogOffset(core::ShardId)> handled_to = {};
         StreamEdge edge;
     };
     static constexpr std::size_t kStreamsMax = 1024;
 
     explicit EventTail(Deps deps) : deps_(std::move(deps)) {}
 
-    void open(StreamRequest&& request);
+    // Its number, for stop(); 0: it was refused, which whoever asked has been told.
+    std::uint64_t open(StreamRequest&& request);
+    void stop(std::uint64_t number) { streams_.erase(number); }
     void closed(core::ShardId edge, io::RequestToken token);
     void drained(core::ShardId edge, io::RequestToken token);
     // Streams that have room look for new events. Returns the number of streams that got some.
@@ -77,9 +98,15 @@ private:
         std::string pending;                    // written, but the window was full
         std::string data;                       // of the message that is being made
         bool writing = false;                   // waits for the edge's answer
+        bool full = false;                      // which was that there is no room
         std::string broken;                     // why it cannot go on; its end was told
         std::string_view broken_code = "INTERNAL";
+        core::ErrorCode broken_error = core::ErrorCode::kInternal;
         std::int64_t last_write_us = 0;
+        // Of executions: those of one block, as far as it had been handled.
+        std::multimap<std::uint64_t, std::string> outcomes;
+        core::LogPosition outcomes_block;
+        core::LogOffset outcomes_end{};
     };
 
     core::Result<std::vector<core::LogOffset>> start_of(const StreamRequest& request);
@@ -92,8 +119,12 @@ private:
     static void append_message(Stream& stream, std::string_view name, std::string_view data);
     void check_right(Stream& stream) const;
     bool advance(Stream& stream);
+    core::LogOffset end_of(const Stream& stream, core::ShardId shard) const;
     bool load_blocks(Stream& stream);
+    bool is_wanted(const Stream& stream, const store::StoredEvent& event) const;
     void append_event(Stream& stream, const store::StoredEvent& event);
+    void append_executions(Stream& stream, const store::EventBlock& block,
+                           core::LogPosition position);
     static void append_end(Stream& stream);
     void write(Stream& stream);
 
@@ -109,5 +140,8 @@ core::Result<std::vector<core::LogOffset>> decode_stream_position(std::string_vi
 // Where the log was at a moment: the first event received then or later, by shard.
 core::Result<std::vector<core::LogOffset>> stream_position_at(store::Database& database,
                                                               std::int64_t time_us);
+// Where a stream goes on behind an event that something else has found.
+core::Result<std::string> stream_position_behind(store::Database& database, core::LogPosition event,
+                                                 std::int64_t received_us);
 
 }  // namespace millrace::runtime

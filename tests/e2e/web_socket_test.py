@@ -15,14 +15,14 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class Client:
-    def __init__(self, server, query="", **headers):
+    def __init__(self, server, query="", path="/v2/events/ws", **headers):
         self.socket = server.raw_connection()
         self.key = base64.b64encode(os.urandom(16))
         fields = {"Host": server.ready["http"], "Upgrade": "websocket", "Connection": "keep-alive, Upgrade",
                   "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": self.key.decode()}
         fields.update({k.replace("_", "-"): v for k, v in headers.items()})
         head = "".join(f"{k}: {v}\r\n" for k, v in fields.items() if v is not None)
-        self.socket.sendall(f"GET /v2/events/ws{query} HTTP/1.1\r\n{head}\r\n".encode())
+        self.socket.sendall(f"GET {path}{query} HTTP/1.1\r\n{head}\r\n".encode())
         self.reader = self.socket.makefile("rb")
         self.status = int(self.reader.readline().split()[1])
         self.headers = {}

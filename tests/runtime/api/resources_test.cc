@@ -497,9 +497,10 @@ TEST_F(ApiTest, ScopesAreOfTheResourceAndFewCallsArePublic) {
         EXPECT_EQ(scope.find(':') == std::string_view::npos, probe) << route.name;
         const bool changes =
             route.method != io::Method::kGet && route.id != RouteId::kMatchSubscriptions &&
-            route.id != RouteId::kPreviewSubscription && route.id != RouteId::kCheckSchema &&
-            route.id != RouteId::kValidateSchema && route.id != RouteId::kRehearseWorkflowRun &&
-            route.id != RouteId::kOpenSession && route.id != RouteId::kCloseSession;
+            route.id != RouteId::kPostGraphql && route.id != RouteId::kPreviewSubscription &&
+            route.id != RouteId::kCheckSchema && route.id != RouteId::kValidateSchema &&
+            route.id != RouteId::kRehearseWorkflowRun && route.id != RouteId::kOpenSession &&
+            route.id != RouteId::kCloseSession;
         EXPECT_EQ(scope.ends_with(":read"), !changes && !probe) << route.name << " " << scope;
     }
 }
