@@ -40,14 +40,21 @@ def load(address, *options):
 
 def keep_alive(options, secure):
     common = ["--connections", str(options.connections), "--seconds", str(options.seconds)]
-    rates = {"plain": [], "tls": []}
+    runs = {"plain": [], "tls": []}
     with millrace() as plain, millrace(*secure) as tls:
         for _ in range(options.rounds):
-            rates["plain"].append(load(plain["http"], *common)["eventsPerSecond"])
-            rates["tls"].append(load(tls["http"], *common, "--tls")["eventsPerSecond"])
-    plain, tls = (statistics.median(rates[k]) for k in ("plain", "tls"))
+            for name, server, more in (("plain", plain, ()), ("tls", tls, ("--tls",))):
+                runs[name].append(load(server["http"], *common, *more, "--server-pid",
+                                       str(server["process"].pid)))
+    plain, tls = (statistics.median(run["eventsPerSecond"] for run in runs[k])
+                  for k in ("plain", "tls"))
     print(f"single POSTs, {options.connections} connections: plain {plain:,.0f}/s, "
           f"TLS {tls:,.0f}/s, {tls / plain:.2f} of it")
+    for side in ("server", "client"):
+        spent = [statistics.median(run[side + "CpuSeconds"] / max(1, run["events"]) * 1e6
+                                   for run in runs[k]) for k in ("plain", "tls")]
+        print(f"CPU of the {side} for one: plain {spent[0]:.1f} us, TLS {spent[1]:.1f} us, "
+              f"{spent[0] / spent[1]:.2f} of its pace")
 
 
 def handshakes_a_second(port, seconds):

@@ -105,6 +105,8 @@ bool Driver::start_tls(Connection& connection) {
     if (!tls_) {
         tls_ = SSL_CTX_new(TLS_client_method());
         SSL_CTX_set_mode(tls_, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        // One receive for a record, as without TLS: else its head is received by itself.
+        SSL_CTX_set_read_ahead(tls_, 1);
     }
     connection.tls = SSL_new(tls_);
     return connection.tls && SSL_set_fd(connection.tls, connection.descriptor) == 1 &&
@@ -221,7 +223,7 @@ bool Driver::receive(Connection& connection) {
         }
         finish_requests(connection,
                         connection.reader->take({input_.data(), static_cast<std::size_t>(got)}));
-    } while (connection.tls && !stopping_);
+    } while (connection.tls && SSL_has_pending(connection.tls) == 1 && !stopping_);
     return true;
 }
 

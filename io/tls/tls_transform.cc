@@ -13,6 +13,12 @@ namespace millrace::io {
 
 namespace {
 
+// Before a call whose outcome is asked for. Nearly always there is nothing to clear, and clearing
+// goes through sixteen places.
+void forget_errors() {
+    if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 TlsTransform& transform_of(BIO* bio) { return *static_cast<TlsTransform*>(BIO_get_data(bio)); }
 
 int read_bio(BIO* bio, char* at, int bytes) {
@@ -107,7 +113,7 @@ bool TlsTransform::speaks_plain(std::string_view wire) {
 }
 
 void TlsTransform::shake_hands() {
-    ERR_clear_error();
+    forget_errors();
     const int returned = SSL_do_handshake(ssl_);
     if (returned == 1) {
         state_ = State::kOpen;
@@ -134,12 +140,17 @@ void TlsTransform::note_outcome(int returned) {
         case SSL_ERROR_ZERO_RETURN: state_ = State::kPeerEnded; break;
         default: state_ = State::kFailed; break;
     }
-    ERR_clear_error();
+    forget_errors();
 }
 
 std::size_t TlsTransform::read(char* at, std::size_t bytes) {
     if (state_ != State::kOpen) return 0;
-    ERR_clear_error();
+    // OpenSSL would make room for a record, find none, and give the room back.
+    if (in_at_ == in_.size() && SSL_has_pending(ssl_) == 0) {
+        release_input();
+        return 0;
+    }
+    forget_errors();
     std::size_t got = 0;
     const int returned = SSL_read_ex(ssl_, at, bytes, &got);
     if (returned == 1) return got;
@@ -150,20 +161,20 @@ std::size_t TlsTransform::read(char* at, std::size_t bytes) {
 
 void TlsTransform::write(std::string_view plain) {
     if (plain.empty() || (state_ != State::kOpen && state_ != State::kPeerEnded)) return;
-    ERR_clear_error();
+    forget_errors();
     std::size_t written = 0;
     // There is always room: all of it is taken at once.
     if (SSL_write_ex(ssl_, plain.data(), plain.size(), &written) != 1) {
         state_ = State::kFailed;
-        ERR_clear_error();
+        forget_errors();
     }
 }
 
 void TlsTransform::end() {
     if (state_ != State::kOpen && state_ != State::kPeerEnded) return;
-    ERR_clear_error();
+    forget_errors();
     SSL_shutdown(ssl_);
-    ERR_clear_error();
+    forget_errors();
 }
 
 void TlsTransform::pull(OutQueue& wire) {
