@@ -76,6 +76,7 @@ void append_run_event(const StoredRun& run, const Effect& effect, std::uint32_t 
                       std::int64_t wall_us, std::string& out) {
     const RunHead& head = run.head;
     std::string payload;
+    payload.reserve(256);
     core::JsonWriter json(payload);
     json.begin_object().field("runId", head.run.id).field("workflowId", head.workflow_id);
     json.field("version", head.version);
@@ -104,6 +105,7 @@ void append_run_event(const StoredRun& run, const Effect& effect, std::uint32_t 
 void tell_of_run(const StoredRun& run, const Effect& effect, std::uint32_t serial,
                  std::int64_t wall_us, AttemptEffects& out) {
     std::string line;
+    line.reserve(1024);
     append_run_event(run, effect, serial, wall_us, line);
     line += '\n';
     EmittedEvent& kept = out.emitted.emplace_back();

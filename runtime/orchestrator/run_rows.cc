@@ -13,6 +13,8 @@
 namespace millrace::runtime {
 namespace {
 
+constexpr std::size_t kRowBytesUsual = 512;
+
 std::string hex(std::uint64_t value, std::size_t digits) {
     std::string text(digits, '0');
     for (std::size_t at = digits; at-- > 0; value >>= 4) text[at] = "0123456789abcdef"[value & 15];
@@ -50,6 +52,7 @@ std::string order_row_id(const RunHead& head) {
 
 void put_head(store::RowBatch& rows, const RunHead& head) {
     std::string text;
+    text.reserve(kRowBytesUsual);
     core::JsonWriter json(text);
     json.begin_object().field("workflowId", head.workflow_id).field("version", head.version);
     json.field("status", workflow::run_status_text(head.status))
@@ -124,6 +127,7 @@ core::Result<RunHead> read_head(const RunName& run, std::string_view text) {
 
 void put_mark(store::RowBatch& rows, const RunName& run, const RunMark& mark) {
     std::string text;
+    text.reserve(kRowBytesUsual);
     core::JsonWriter json(text);
     json.begin_object().field("due", mark.due_us).field("busy", mark.busy);
     json.field("waits", mark.waits).field("workflowId", mark.workflow_id);
@@ -152,6 +156,7 @@ void put_order(store::RowBatch& rows, const RunHead& head) {
 
 void put_ended(store::RowBatch& rows, const RunHead& head, std::size_t entries) {
     std::string text;
+    text.reserve(kRowBytesUsual);
     core::JsonWriter json(text);
     json.begin_object().field("tenant", head.run.tenant.value).field("run", head.run.id);
     json.field("startedUs", head.started_us).field("entries", entries).end_object();
@@ -187,16 +192,17 @@ core::Status erase_ended(store::RowBatch& rows, std::string_view row_id, std::st
 
 void put_entry(store::RowBatch& rows, const RunHead& head, const std::string& key,
                std::uint32_t number, std::string_view step, std::string_view input) {
-    std::string text(input);
-    if (!key.empty()) {
-        text = R"({"step":)";
-        core::append_json_string(text, step);
-        text +=
-            R"(,"sealed":")" +
-            core::encode_base64(core::crypto::seal(key, input, about_entry(head, step, number))) +
-            "\"}";
-    }
-    rows.put_registry(kRunJournalKind, journal_prefix(head.run) + hex(number, 8), 1, 0, text);
+    const std::string row = journal_prefix(head.run) + hex(number, 8);
+    if (key.empty()) return rows.put_registry(kRunJournalKind, row, 1, 0, input);
+    const std::string sealed = core::crypto::seal(key, input, about_entry(head, step, number));
+    std::string text;
+    text.reserve(sealed.size() * 4 / 3 + step.size() + 64);
+    text += R"({"step":)";
+    core::append_json_string(text, step);
+    text += R"(,"sealed":")";
+    core::append_base64(text, sealed);
+    text += "\"}";
+    rows.put_registry(kRunJournalKind, row, 1, 0, text);
 }
 
 core::Result<std::string> open_entry(const RunHead& head, const std::string& key,
@@ -224,6 +230,7 @@ void put_entries(store::RowBatch& rows, const RunHead& head, const std::string& 
                  std::uint32_t first, std::string_view steps, std::span<const std::string> inputs) {
     if (inputs.size() == 1) return put_entry(rows, head, key, first, steps, inputs.front());
     std::string text;
+    text.reserve(kRowBytesUsual * inputs.size());
     for (const std::string& input : inputs) text.append(text.empty() ? "[" : ",").append(input);
     put_entry(rows, head, key, first, steps, text + "]");
 }

@@ -80,7 +80,9 @@ std::string_view input_kind_text(InputKind kind) {
 
 std::string outline(const Definition& definition, const RunState& state,
                     const std::vector<Effect>& effects) {
-    std::string out(run_status_text(state.status));
+    std::string out;
+    out.reserve(128);
+    out += run_status_text(state.status);
     for (const Effect& effect : effects) {
         const std::string_view kind = effect_text(effect.kind);
         if (kind.empty()) continue;
@@ -96,6 +98,7 @@ std::string outline(const Definition& definition, const RunState& state,
 
 std::string write_input(const Definition& definition, const Input& input, std::string_view then) {
     std::string out;
+    out.reserve(256 + input.value.size() + input.source.event.size() + input.source.input.size());
     core::JsonWriter json(out);
     json.begin_object().field("kind", input_kind_text(input.kind)).field("at", input.at_us);
     if (input.spread != 0) json.field("spread", input.spread);

@@ -35,7 +35,7 @@ std::string text_of(const store::RowBatch& rows, std::string_view kind) {
     store::RowBatch::OpView view;
     while (rows.next(at, view)) {
         if (view.key.starts_with(kind)) {
-            const std::size_t begin = view.value.find('{');
+            const std::size_t begin = view.value.find_first_of("[{");
             return std::string(view.value.substr(begin));
         }
     }
