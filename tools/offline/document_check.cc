@@ -5,6 +5,8 @@
 #include "core/limits.h"
 #include "core/random.h"
 #include "runtime/delivery/run_history.h"
+#include "runtime/registry/earlier_workflows.h"
+#include "runtime/registry/overlaid_rows.h"
 #include "runtime/registry/registry.h"
 #include "runtime/registry/sealed_rows.h"
 #include "runtime/replay/replay_document.h"
@@ -65,7 +67,11 @@ core::Result<UnreadableDocuments> check_documents(const std::string& folder) {
         key = std::move(*read);
     }
     runtime::SealedRowsView view(rows, std::move(key));
-    if (auto registry = runtime::Registry::open(view, clock, random, {}); !registry)
+    // What a start makes anew of older rows is made here, and written nowhere.
+    runtime::OverlaidRows overlaid(view);
+    if (auto taken = runtime::take_over_earlier_workflows(overlaid, clock); !taken)
+        return core::fail(std::move(taken.error()));
+    if (auto registry = runtime::Registry::open(overlaid, clock, random, {}); !registry)
         return core::fail(std::move(registry.error()));
     if (auto read = check_replays(**database, aside); !read) return core::fail(read.error());
     if (auto read = runtime::RunHistory(**database).load(aside); !read)

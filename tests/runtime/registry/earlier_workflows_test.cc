@@ -4,6 +4,7 @@
 // something stands in the way.
 #include "runtime/registry/earlier_workflows.h"
 
+#include "runtime/registry/overlaid_rows.h"
 #include "runtime/registry/registry.h"
 #include "tests/runtime/registry/memory_registry_rows.h"
 #include "tests/store/store_fixture.h"
@@ -146,6 +147,23 @@ TEST(EarlierWorkflows, StandBelowADocumentThatWasMadeMeanwhile) {
               (std::vector<std::uint32_t>{1, 3, 4}));
     EXPECT_EQ(registry->table<Workflow>().find(kEarlierTenant, "w")->version, 4u);
     EXPECT_EQ(rows.aside.size(), 2u);
+}
+
+TEST(EarlierWorkflows, AreReadWhereNothingIsWritten) {
+    MemoryRegistryRows rows;
+    core::ManualClock clock{0};
+    core::Random random{1};
+    const RegistryRow bad =
+        earlier_row(kEarlierTenant, "w", 2, R"({"id":"w","steps":[],"version":2})");
+    const RegistryRow good = earlier_row(kEarlierTenant, "w", 1, earlier_text("w", 1, "1m"));
+    for (const RegistryRow& row : {bad, good}) rows.rows[{row.kind, row.id}] = row;
+    rows.failing = true;
+    OverlaidRows overlaid(rows);
+    ASSERT_TRUE(take_over_earlier_workflows(overlaid, clock));
+    auto registry = std::move(*Registry::open(overlaid, clock, random, {}));
+    EXPECT_EQ(earlier_versions(*registry, kEarlierTenant, "w"), std::vector<std::uint32_t>{1});
+    EXPECT_EQ(rows.aside.size(), 1u) << "the one that a start could not read either";
+    EXPECT_EQ(rows.rows.size(), 2u);
 }
 
 TEST(EarlierWorkflows, AreLeftAloneWhereNothingCanBeWritten) {
