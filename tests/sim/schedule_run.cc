@@ -357,6 +357,8 @@ RunResult ScheduleSimulation::run() {
 
 }  // namespace
 
-RunResult run_schedules(const RunOptions& options) { return run_on_disk<ScheduleSimulation>(options); }
+RunResult run_schedules(const RunOptions& options) {
+    return run_on_disk<ScheduleSimulation>(options);
+}
 
 }  // namespace millrace::sim

@@ -277,6 +277,8 @@ RunResult WebhookSimulation::run() {
 
 }  // namespace
 
-RunResult run_webhooks(const RunOptions& options) { return run_on_disk<WebhookSimulation>(options); }
+RunResult run_webhooks(const RunOptions& options) {
+    return run_on_disk<WebhookSimulation>(options);
+}
 
 }  // namespace millrace::sim
