@@ -95,6 +95,12 @@ void read_target(JsonObject& in, Schedule& out) {
         if (!payload.empty()) json.raw_field("payload", payload);
         json.end_object();
     }
+    // The text of an event that its pattern begins; nobody else would get it.
+    if (!payload.empty() && pattern.empty())
+        return in.refuse("payload", executor.empty()
+                                        ? "stands without a pattern; it belongs into event"
+                                        : "stands beside an executor, which gets the time that it "
+                                          "runs for; what a schedule is to say is an event's");
     if (!event.empty() && !executor.empty())
         return in.refuse("executor", "stands beside an event; a schedule has one of them");
     if (!event.empty()) {

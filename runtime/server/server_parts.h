@@ -204,7 +204,10 @@ private:
     core::Status restore_receivers();
     core::Status load_cancelled();
     core::Status load_canaries();
+    core::Status settle_own_subscriptions();
     core::Status build_scheduler();
+    core::Status sweep_subscriptions();
+    core::Status close_orphan(const Subscription& one, const std::vector<core::LogOffset>& ends);
     core::Status build_links();
     core::Status build_edges();
     core::Status build_forwarder();

@@ -37,7 +37,7 @@ core::Status ServerParts::open_registry() {
     auto opened = Registry::open(rows, clock, random, std::move(options));
     if (!opened) return core::fail(std::move(opened.error()));
     registry = std::move(*opened);
-    if (auto completed = complete_subscriptions(); !completed) return completed;
+    if (auto settled = settle_own_subscriptions(); !settled) return settled;
     if (auto restored = restore_receivers(); !restored) return restored;
 
     matcher = std::make_unique<matcher::Matcher>(
@@ -65,28 +65,6 @@ void ServerParts::load_one_by_one(const RegistrySnapshot& snapshot) {
             matcher->replace(subscription->number, subscription->tenant, *subscription->spec);
         if (!added) set_aside.add("subscription", subscription->id, added.error());
     });
-}
-
-// An older program made a document and the subscription of its own one after the other.
-core::Status ServerParts::complete_subscriptions() {
-    const auto complete = [this](core::TenantId tenant, const std::string& id,
-                                 const std::string& body) {
-        if (registry->find_subscription(tenant, id)) return;
-        auto made =
-            registry->table<Subscription>().create({.tenant = tenant, .completes = true}, body);
-        if (!made) set_aside.add("subscription", id, made.error());
-    };
-    const RegistrySnapshotRef all = registry->snapshot();
-    all->schedules.for_each([&](const ScheduleRef& schedule) {
-        if (!schedule->executor.empty())
-            complete(schedule->tenant, schedule_subscription_id(schedule->id),
-                     schedule_subscription_body(*schedule));
-    });
-    all->hooks.for_each([&](const HookRef& hook) {
-        if (hook->told())
-            complete(hook->tenant, hook_subscription_id(hook->id), hook_subscription_body(*hook));
-    });
-    return {};
 }
 
 }  // namespace millrace::runtime

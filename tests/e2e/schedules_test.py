@@ -103,6 +103,10 @@ class Documents(ScheduleCase):
         self.refuse("event.pattern", cron="@daily", event={"payload": {}})
         self.refuse("event.eventId", cron="@daily", event={"pattern": "x", "eventId": "1"})
         self.refuse("executor", cron="@daily", executor={"type": "script", "scriptId": "s"})
+        script = self.server.create_script("return function() end", type="scheduled")
+        self.refuse("payload", "executor", cron="@daily", payload={"a": 1},
+                    executor={"type": "script", "scriptId": script})
+        self.refuse("payload", "pattern", cron="@daily", payload={"a": 1}, event={"pattern": "x"})
         self.refuse("wrong", cron="@daily", wrong=1)
         reply = self.server.post("/v2/schedules", {"cron": "@daily", "executor": {
             "type": "script", "scriptId": "nobody"}})
@@ -576,6 +580,25 @@ class TogetherWithTheSubscription(unittest.TestCase):
             again = harness.wait_until("its id is free", lambda: self.server.post(path, body).status == 201)
             self.assertTrue(again)
             self.assertEqual(self.server.request("DELETE", f"{path}/a").status, 200)
+
+    def test_one_that_an_older_program_left_behind_is_swept(self):
+        executor = {"type": "script", "scriptId": self.script}
+        self.assertEqual(self.server.post("/v2/schedules", {
+            "id": "c", "cron": "0 0 1 1 *", "executor": executor}).status, 201)
+        for name, pattern in (("schedule:gone", "schedule.gone"), ("hook:gone", "entity.thing.created"),
+                              ("schedule:mine", "schedule.mine")):
+            made = self.server.post("/v2/subscriptions", {
+                "id": name, "name": "mine" if "mine" in name else name.replace(":", " "), "executor": executor,
+                "pattern": {"type": "exact", "value": pattern}, "ordering": "none"})
+            self.assertEqual(made.status, 201, made)
+        self.server.stop()
+        self.server.start()
+        self.assertEqual(self.subscriptions(), ["schedule:c", "schedule:mine"])
+        self.assertEqual(self.server.log().count("whose document is gone is removed"), 2)
+        self.server.stop()
+        self.server.start()
+        self.assertEqual(self.subscriptions(), ["schedule:c", "schedule:mine"])
+        self.assertEqual(self.server.log().count("whose document is gone is removed"), 2)
 
     def test_one_that_is_changed_to_own_none(self):
         made = self.server.post("/v2/schedules", {

@@ -51,6 +51,8 @@ int create(CliContext& context, const ScheduleOptions& o) {
         request.body = std::move(*body);
         return show(context, request, "created");
     }
+    if (!o.script.empty() && !(o.pattern.empty() && o.payload.empty()))
+        return context.usage("--script runs without an event: --pattern and --payload are not its");
     JsonObject body;
     body.text_if("id", o.id).text_if("name", o.name).text_if("cron", o.cron);
     body.text_if("at", o.at).text_if("timezone", o.timezone).text_if("overlap", o.overlap);
