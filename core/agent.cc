@@ -1,5 +1,7 @@
 #include "core/agent.h"
 
+#include <chrono>
+
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -49,6 +51,19 @@ void AgentThread::stop() {
     if (thread_.joinable()) thread_.join();
 }
 
+bool AgentThread::stop_within(std::int64_t most_us) {
+    constexpr std::int64_t kLookUs = 1'000;
+    stopping_.store(true, std::memory_order_release);  // as in stop()
+    agent_.wake();
+    for (std::int64_t waited_us = 0; !ended_.load(std::memory_order_acquire);
+         waited_us += kLookUs) {
+        if (waited_us >= most_us) return false;
+        std::this_thread::sleep_for(std::chrono::microseconds(kLookUs));
+    }
+    stop();
+    return true;
+}
+
 void AgentThread::run(int cpu, Priority priority) {
     // The kernel's limit is 15 characters and a zero.
     const std::string name(agent_.name().substr(0, 15));
@@ -68,6 +83,7 @@ void AgentThread::run(int cpu, Priority priority) {
         if (agent_.do_work() == 0) agent_.wait(kIdleWaitUsMax);
         turns_.store(turns_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
+    ended_.store(true, std::memory_order_release);  // pairs with stop_within()
 }
 
 }  // namespace millrace::core

@@ -48,6 +48,9 @@ public:
     ~AgentThread() { stop(); }
 
     void stop();
+    // As stop(), but waits so long at most. False: the agent is still in the midst of something,
+    // and the thread has to be stopped again.
+    bool stop_within(std::int64_t most_us);
 
     // How often the agent has come back from its work; any thread. One that stands still for longer
     // than kIdleWaitUsMax is in the middle of something.
@@ -58,6 +61,7 @@ private:
 
     Agent& agent_;
     std::atomic<bool> stopping_{false};
+    std::atomic<bool> ended_{false};
     std::atomic<std::uint64_t> turns_{0};  // written by its thread alone; nothing is ordered by it
     std::thread thread_;
 };

@@ -317,6 +317,10 @@ std::uint64_t Matcher::publish() {
     return epoch;
 }
 
+bool Matcher::rebuilding() const {
+    return impl_->rebuild && !impl_->rebuild->done.load(std::memory_order_acquire);
+}
+
 bool Matcher::maintain() {
     Impl& m = *impl_;
     const std::size_t waiting = published_.waiting();

@@ -133,6 +133,8 @@ public:
     // Now and then (every few ms): frees old snapshots, starts or finishes a rebuild of the big
     // part. Returns whether anything was done.
     bool maintain();
+    // Whether a rebuild is going on; asked by whoever calls maintain().
+    bool rebuilding() const;
 
     bool contains(core::SubscriptionId id) const;
     Stats stats() const;

@@ -152,10 +152,15 @@ void RegexFile::add(std::string_view key, const hs_database* database) {
     record.checksum = hash_of(std::string_view(text).substr(sizeof record));
     std::memcpy(text.data(), &record, sizeof record);
     std::lock_guard lock(mutex_);
-    if (end_ + text.size() > kRegexFileBytesMax || !write_at(file_, text, end_)) return;
+    if (closed_ || end_ + text.size() > kRegexFileBytesMax || !write_at(file_, text, end_)) return;
     places_.emplace(record.key_hash,
                     Place{end_, record.key_bytes, record.database_bytes, record.checksum});
     end_ += text.size();
+}
+
+void RegexFile::close() {
+    std::lock_guard lock(mutex_);
+    closed_ = true;
 }
 
 std::size_t RegexFile::size() const {
@@ -181,8 +186,9 @@ bool DeferredRegexes::note(const std::string& key, const RegexToCompile& express
     return true;
 }
 
-void DeferredRegexes::compile() {
+void DeferredRegexes::compile(const std::atomic<bool>& enough) {
     for (Noted& noted : noted_) {
+        if (enough.load(std::memory_order_relaxed)) return;
         const RegexToCompile expression{noted.text.c_str(), noted.flags};
         hs_compile_error_t* reason = nullptr;
         if (hs_database_t* database = compile_regex(&expression, 1, &reason))
@@ -197,6 +203,9 @@ void DeferredRegexes::compile() {
 // ---- compiling
 
 void use_regex_file(std::unique_ptr<RegexFile> file) { the_file() = std::move(file); }
+void close_regex_file() {
+    if (RegexFile* file = the_file().get()) file->close();
+}
 
 hs_database* compile_regex(const RegexToCompile* expressions, std::size_t count,
                            hs_compile_error** reason) {

@@ -8,6 +8,7 @@
 // Failure: whatever can't be read or written is compiled: nothing depends on the file.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -35,6 +36,8 @@ public:
     // The database compiled from `key`; null when there is none that can be read here.
     hs_database* find(std::string_view key);
     void add(std::string_view key, const hs_database* database);
+    // Nothing is added from now on: the folder may be another process's in a moment.
+    void close();
     std::size_t size() const;
 
 private:
@@ -50,12 +53,15 @@ private:
 
     const int file_;
     mutable std::mutex mutex_;
+    bool closed_ = false;
     std::uint64_t end_ = 0;
     std::unordered_multimap<std::uint64_t, Place> places_;  // by the key's hash
 };
 
 // What compile_regex() asks first and tells; none until then.
 void use_regex_file(std::unique_ptr<RegexFile> file);
+// RegexFile::close() of that one; any thread.
+void close_regex_file();
 
 // hs_compile_multi in block mode, from the file where that is known there. Null: refused, `reason`
 // is the caller's to free.
@@ -81,7 +87,8 @@ public:
     };
 
     bool any() const { return !noted_.empty(); }
-    void compile();
+    // Ends before the next one when `enough` has become true.
+    void compile(const std::atomic<bool>& enough);
 
 private:
     friend hs_database* compile_regex(const RegexToCompile*, std::size_t, hs_compile_error**);

@@ -22,10 +22,17 @@ ApiResponse to_response(Answer&& answer) {
     return answer ? std::move(*answer) : error_response(answer.error());
 }
 
+core::Error server_ends() {
+    return core::Error(core::ErrorCode::kUnavailable,
+                       "the server is shutting down; its expressions were not compiled")
+        .retry_after(1);
+}
+
 void go_on(const std::shared_ptr<Waiting>& waiting) {
-    const bool taken = waiting->services.run_aside(
-        Aside::kLook, [waiting] { waiting->deferred.compile(); },
-        [waiting] {
+    const bool taken = waiting->services.compile_aside(
+        [waiting](const std::atomic<bool>& enough) { waiting->deferred.compile(enough); },
+        [waiting](bool whole) {
+            if (!whole) return waiting->respond(error_response(server_ends()));
             // Others were asked for in between.
             waiting->services.registry().act_as(identity::actor_of(waiting->request.principal));
             Call call{waiting->services, waiting->request};

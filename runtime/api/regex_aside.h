@@ -2,7 +2,8 @@
 //       half a second each: the change is tried, what it lacks is compiled aside, and it is tried
 //       again. Others are answered meanwhile.
 // Threads: the API thread. Lifetime: the request is kept until it is answered.
-// Limits: those of Services::run_aside. Failure: 429 where too much waits there.
+// Limits: those of Services::compile_aside. Failure: 429 where too much waits there, 503 when the
+//       server ends first.
 #pragma once
 
 #include "runtime/api/call.h"

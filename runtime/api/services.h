@@ -42,6 +42,7 @@
 #include "store/rows/retry_schedule.h"
 #include "store/rows/row_batch.h"
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -233,6 +234,11 @@ public:
     virtual bool run_aside(Aside length, std::function<void()> work,
                            std::function<void()> done) = 0;
     // Runs `work` on the API thread, behind what waits there: for the next step of something long.
+    // The same for what compiles, which nothing can interrupt and a server that ends does not wait
+    // for: then `enough` becomes true, and done(false) comes at once. `work` touches nothing of the
+    // server's.
+    using CompileWork = std::function<void(const std::atomic<bool>& enough)>;
+    virtual bool compile_aside(CompileWork work, std::function<void(bool whole)> done) = 0;
     virtual void run_later(std::function<void()> work) = 0;
 
     virtual Readiness readiness() = 0;

@@ -435,6 +435,35 @@ api::Readiness EngineServices::readiness() {
 }
 
 api::Readiness EngineServices::ability() const {
+bool EngineServices::compile_aside(CompileWork work, std::function<void(bool)> done) {
+    if (enough_compiled_.load(std::memory_order_relaxed)) {
+        done(false);
+        return true;
+    }
+    const std::uint64_t ticket = ++last_compile_;
+    const bool taken = deps_.compiler->post([this, ticket, work = std::move(work)] {
+        work(enough_compiled_);
+        deps_.conductor->post_answer([this, ticket] { end_compile(ticket, true); });
+    });
+    if (taken) compiles_.emplace(ticket, std::move(done));
+    return taken;
+}
+
+void EngineServices::end_compile(std::uint64_t ticket, bool whole) {
+    const auto at = compiles_.find(ticket);
+    if (at == compiles_.end()) return;
+    const std::function<void(bool)> done = std::move(at->second);
+    compiles_.erase(at);
+    done(whole);
+}
+
+void EngineServices::stop_compiling() {
+    enough_compiled_.store(true, std::memory_order_relaxed);  // the post below orders what is asked
+    deps_.conductor->post_answer([this] {
+        while (!compiles_.empty()) end_compile(compiles_.begin()->first, false);
+    });
+}
+
     if (deps_.database->fatal())
         return {false, "the store has failed: " + deps_.database->fatal_reason()};
     if (deps_.server->draining.load(std::memory_order_relaxed)) return {false, "draining"};

@@ -54,6 +54,7 @@ public:
         Conductor* conductor = nullptr;
         Sideline* sideline = nullptr;
         Sideline* haul = nullptr;
+        Sideline* compiler = nullptr;
         const ServerState* server = nullptr;
         RetentionChore* retention = nullptr;
         SetAside* set_aside = nullptr;
@@ -166,7 +167,10 @@ public:
                                      double per_second) override;
     bool run_aside(api::Aside length, std::function<void()> work,
                    std::function<void()> done) override;
+    bool compile_aside(CompileWork work, std::function<void(bool)> done) override;
     void run_later(std::function<void()> work) override;
+    // Any thread: whoever waits for something to be compiled is told that it will not be.
+    void stop_compiling();
     api::Readiness readiness() override;
     std::vector<api::ExecutorFigures> executors() override;
     void test_delivery(SubscriptionRef subscription, std::string event,
@@ -184,20 +188,21 @@ public:
     void transform_hook(core::ShardId shard, std::unique_ptr<HookTransform> transform) override;
     void open_stream(core::ShardId shard, const io::Request& request, api::RouteId route,
                      const identity::Principal& principal, std::string accept) override;
+    bool stream_message(core::ShardId shard, io::StreamToken stream, std::string&& text) override;
     void stream_drained(core::ShardId shard, io::StreamToken stream) override;
     void stream_closed(core::ShardId shard, io::StreamToken stream) override;
     void events_durable() override {
         if (streams_open_.load(std::memory_order_relaxed)) deps_.conductor->wake();  // a hint
-    bool stream_message(core::ShardId shard, io::StreamToken stream, std::string&& text) override;
     }
 
 private:
     static constexpr std::int64_t kEffectiveUsMax = 5'000'000;
+    static constexpr std::size_t kMessageBytesMax = 16u << 20;
 
+    void end_compile(std::uint64_t ticket, bool whole);
     void submit_call(std::unique_ptr<ScriptRunJob> run, std::string script_id,
                      std::function<void(ScriptRunResult&&)> done);
     core::Result<bool> tell_matcher(const RegistryChange& change);
-    static constexpr std::size_t kMessageBytesMax = 16u << 20;
     void follow_schema(const DocumentChange<EventSchema>& change);
     core::Status wait_until_effective();
     api::Readiness ability() const;
@@ -206,16 +211,16 @@ private:
     void open_stats(core::ShardId shard, const io::Request& request,
                     const identity::Principal& principal);
     StreamEdge stream_edge();
+    core::Error too_many_wait() const;
+    void open_graphql(core::ShardId shard, const io::Request& request,
+                      const identity::Principal& principal, std::string accept);
     void make_tail();
+    void make_graphql();
     void make_stats_tail();
     std::size_t sample_stats();
     void begin_events(core::ShardId shard, io::RequestToken token, const std::string& accept,
                       std::string_view protocol, std::function<void(bool)> begun);
-    core::Error too_many_wait() const;
-    void open_graphql(core::ShardId shard, const io::Request& request,
-                      const identity::Principal& principal, std::string accept);
     void write_events(core::ShardId shard, io::RequestToken token, std::string bytes,
-    void make_graphql();
                       std::function<void(io::WriteOutcome)> written);
     void refuse_events(core::ShardId shard, io::RequestToken token, core::Error error);
     void end_events(core::ShardId shard, io::RequestToken token);
@@ -225,6 +230,9 @@ private:
     std::mutex actions_mutex_;  // of the two below: calls of actions under way
     std::map<std::uint64_t, std::function<void(OutsideAnswer&&)>> actions_;
     std::uint64_t last_action_ = 0;
+    std::map<std::uint64_t, std::function<void(bool)>> compiles_;  // under way or waiting
+    std::uint64_t last_compile_ = 0;
+    std::atomic<bool> enough_compiled_{false};
     matcher::Matcher::Reader reader_;
     api::Api* api_ = nullptr;
     Feeder* feeder_ = nullptr;
@@ -238,6 +246,8 @@ private:
     api::EntityCounts entity_counts_;
     RunHistory runs_;
     std::unique_ptr<EventTail> tail_;
+    std::unique_ptr<graphql::GraphqlStreams> graphql_;
+    std::atomic<std::size_t> message_bytes_{0};  // of its messages that wait for the conductor
     StatsSeries series_;
     std::unique_ptr<StatsTail> stats_tail_;
     std::int64_t sampled_ns_ = 0;
@@ -246,6 +256,4 @@ private:
     std::int64_t started_us_ = 0;
 };
 
-    std::unique_ptr<graphql::GraphqlStreams> graphql_;
-    std::atomic<std::size_t> message_bytes_{0};  // of its messages that wait for the conductor
 }  // namespace millrace::runtime

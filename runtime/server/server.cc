@@ -1,6 +1,7 @@
 #include "runtime/server/server.h"
 
 #include "core/json_writer.h"
+#include "matcher/regex/regex_file.h"
 #include "runtime/lua/lua_vm.h"
 #include "runtime/server/descriptors.h"
 #include "runtime/server/last_words.h"
@@ -152,12 +153,15 @@ bool Server::stop(const std::function<bool()>& hurry) {
         shard->post([](Shard& s) { s.http().close_all(); });
     }
     parts.stop_threads();
+    matcher::close_regex_file();
     parts.keys->write_uses(KeyDirectory::When::kNow);
     if (auto closed = parts.database->close(); !closed) {
         parts.log.error("the store did not close cleanly", {{"error", closed.error().message}});
     }
     return true;
 }
+
+bool Server::compiles() const { return parts_->compiler_thread || parts_->matcher->rebuilding(); }
 
 namespace {
 
@@ -215,6 +219,8 @@ int run_server(const core::Config& config, const ServeOptions& options) {
         std::_Exit(hurry() ? kExitFailed : kExitOk);
     }
     log.info("stopped");
+    // All else has ended, and the store is closed.
+    if ((*server)->compiles()) std::_Exit(kExitOk);
     return kExitOk;
 }
 

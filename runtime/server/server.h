@@ -53,6 +53,8 @@ public:
     // start. Returns at the latest after the drain timeout, or as soon as `hurry` says true. False:
     // a handler still runs, the threads live on, and the process should end without destructors.
     bool stop(const std::function<bool()>& hurry);
+    // After stop(): expressions are still being compiled, which destructors would wait for.
+    bool compiles() const;
 
 private:
     explicit Server(std::unique_ptr<ServerParts> parts);

@@ -44,6 +44,7 @@ core::Status ServerParts::build_edge() {
         append_outside_figures(out);
     };
     deps.haul = &haul;
+    deps.compiler = &compiler;
     deps.server = &state;
     RetentionChore::Deps keeping;
     keeping.clock = &clock;

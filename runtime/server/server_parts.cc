@@ -32,6 +32,7 @@ ServerParts::ServerParts(const core::Config& configuration, core::Log& log_lines
 
 ServerParts::~ServerParts() {
     stop_threads();
+    compiler_thread.reset();
     conductor.drop_tasks();
 }
 

@@ -100,6 +100,8 @@ public:
     // changes nothing.
     core::Status reload_tls(const core::TlsConfig& tls);
     void start_threads();
+    // One that compiles an expression is left where it is: it can't be interrupted, and touches
+    // nothing of the server's. Destruction waits for it.
     void stop_threads();
     // Stops taking requests, lets deliveries under way end and makes the cursors durable. `pause`
     // is called while others must do their part. False: somebody was in a hurry, the time was over,
@@ -142,6 +144,7 @@ public:
     // A look that waits holds its request and no page; a haul may take minutes.
     Sideline sideline{"sideline", api::kLooksWaitingMax};
     Sideline haul{"haul", api::kHaulsWaitingMax};
+    Sideline compiler{"compiler", api::kLooksWaitingMax};
     Endpoints endpoints;
     std::unique_ptr<courier::Courier> courier;
     std::unique_ptr<CommandRunner> commands;
@@ -185,6 +188,7 @@ public:
         feeder_thread, scheduler_thread, orchestrator_thread, courier_thread, commands_thread,
         database_thread, links_thread, forwarder_thread, sideline_thread, haul_thread,
         shadow_thread;
+    std::unique_ptr<core::AgentThread> compiler_thread;  // there after stop_threads(): it is busy
     std::vector<std::unique_ptr<core::AgentThread>> syncer_threads, lane_threads, shard_threads;
 
 private:
@@ -200,14 +204,14 @@ private:
                             core::Result<io::Address> (Shard::*open)(const io::Address&,
                                                                      io::ListenRole));
     std::size_t tell_security();
+    core::Status settle_own_subscriptions();
     core::Status complete_subscriptions();
+    core::Status sweep_subscriptions();
+    core::Status close_orphan(const Subscription& one, const std::vector<core::LogOffset>& ends);
     core::Status restore_receivers();
     core::Status load_cancelled();
     core::Status load_canaries();
-    core::Status settle_own_subscriptions();
     core::Status build_scheduler();
-    core::Status sweep_subscriptions();
-    core::Status close_orphan(const Subscription& one, const std::vector<core::LogOffset>& ends);
     core::Status build_links();
     core::Status build_edges();
     core::Status build_forwarder();

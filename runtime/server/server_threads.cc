@@ -48,12 +48,14 @@ void ServerParts::start_threads() {
     if (forwarder) forwarder_thread = run(*forwarder);
     sideline_thread = run(sideline, Priority::kChores);
     haul_thread = run(haul, Priority::kChores);
+    compiler_thread = run(compiler, Priority::kChores);
     shadow_thread = run(*shadow);
     for (std::size_t i = 0; i < shards.size(); ++i)
         shard_threads.push_back(run(*shards[i], cpu(i)));
 }
 
 void ServerParts::stop_threads() {
+    constexpr std::int64_t kCompileUsMax = 100'000;
     if (!writer_thread) return;
     shard_threads.clear();
     sideline_thread.reset();
@@ -74,6 +76,7 @@ void ServerParts::stop_threads() {
     writer_thread.reset();
     syncer_threads.clear();
     housekeeper_thread.reset();
+    if (compiler_thread->stop_within(kCompileUsMax)) compiler_thread.reset();
 }
 
 bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<void()>& pause) {
@@ -90,6 +93,7 @@ bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<
     };
     state.draining.store(true, std::memory_order_relaxed);
     for (auto& shard : shards) shard->post([](Shard& s) { s.drain_edge(); });
+    services->stop_compiling();
     wait_for([&] { return all(shards, [](const Shard& s) { return s.edge_idle(); }); });
     // Deliveries under way end; what is durable and not begun goes on after the next start.
     scheduler->stop_firing();

@@ -1,7 +1,8 @@
 // What: the agent for work that reads or copies much and that the conductor must not wait for. One
-//       task after the other, on a thread of its own. There are two: `sideline` for what somebody
-//       looks at (long searches, traces, previews, views of the past) and `haul` for what may take
-//       minutes (backups, retention), so that no look waits behind a copy of the folder.
+//       task after the other, on a thread of its own. There are three: `sideline` for what somebody
+//       looks at (long searches, traces, previews, views of the past), `haul` for what may take
+//       minutes (backups, retention), so that no look waits behind a copy of the folder, and
+//       `compiler` for expressions, which touches nothing that is stopped and may be left at it.
 // Threads: post() any; tasks on its own. Lifetime: tasks may refer to whatever is stopped later.
 // Limits: tasks_max waiting tasks (overflow policy: refuse, the caller answers 429).
 // Failure: none of its own.

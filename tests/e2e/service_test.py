@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import tempfile
+import threading
 import time
 import unittest
 
@@ -121,6 +122,30 @@ class Service(unittest.TestCase):
             let_go()
         wait_until("life again", lambda: self.manager.count("WATCHDOG=1") > before)
         server.stop()
+
+    def test_an_end_does_not_wait_for_an_expression_that_is_compiled(self):
+        server = self.serve()
+        script = server.create_script("return function() end")
+        thread = self.thread_of(server, "compiler")
+        hold_thread(thread)  # an expression that keeps Hyperscan busy for good
+        answers = []
+        asker = threading.Thread(target=lambda: answers.append(server.post("/v2/subscriptions", {
+            "pattern": "x", "filters": {"a": {"regex": "^.{1,40}z1.{0,30}q$"}},
+            "executor": {"type": "script", "scriptId": script}})))
+        asker.start()
+        self.assertEqual(server.get("/v2/subscriptions").status, 200, "others are answered")
+        time.sleep(0.5)  # for the request to be where it waits
+        self.assertEqual(answers, [])
+        began = time.monotonic()
+        server.signal(signal.SIGTERM)
+        asker.join(10)
+        self.assertEqual([answer.status for answer in answers], [503])
+        self.assertIn("shutting down", answers[0].json()["error"]["message"])
+        wait_until("the thread's end", lambda: os.waitpid(thread, os.WNOHANG | WALL)[0] == thread)
+        self.assertEqual(server.wait(), 0)
+        self.assertLess(time.monotonic() - began, 10)
+        self.assertIn("stopped", server.log())
+        self.assertNotIn("drain timeout", server.log())
 
     def thread_of(self, server, name):
         tasks = f"/proc/{server.process.pid}/task"

@@ -146,6 +146,7 @@ void World::gather_agents() {
     add(*parts_->orchestrator);
     add(parts_->sideline);
     add(parts_->haul);
+    add(parts_->compiler);
     add(*parts_->shadow);
     add(parts_->conductor);
     agents_.back().conductor = true;

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -45,6 +46,7 @@ protected:
 
     std::string folder_;
     std::string path_;
+    const std::atomic<bool> go_on{false};
 };
 
 TEST_F(RegexFileTest, ReadsBackWhatWasCompiled) {
@@ -133,7 +135,7 @@ TEST_F(RegexFileTest, WhatIsPutOffIsThereOnceItIsCompiledElsewhere) {
         EXPECT_TRUE(set.add("abc")) << "our own automaton: nothing to put off";
     }
     EXPECT_TRUE(deferred.any());
-    std::thread([&] { deferred.compile(); }).join();
+    std::thread([&] { deferred.compile(go_on); }).join();
     EXPECT_FALSE(deferred.any());
     {
         const DeferredRegexes::Scope scope(deferred);
@@ -144,6 +146,22 @@ TEST_F(RegexFileTest, WhatIsPutOffIsThereOnceItIsCompiledElsewhere) {
     EXPECT_EQ(records(), 1u);
 }
 
+TEST_F(RegexFileTest, NothingIsCompiledOrAddedForAServerThatEnds) {
+    use();
+    const std::atomic<bool> enough{true};
+    DeferredRegexes deferred;
+    {
+        const DeferredRegexes::Scope scope(deferred);
+        RegexSet set;
+        EXPECT_FALSE(set.add("^.{1,40}z1.{0,30}q$"));
+    }
+    deferred.compile(enough);
+    EXPECT_TRUE(deferred.any()) << "as before";
+    close_regex_file();
+    EXPECT_TRUE(found("^.{1,40}z1.{0,30}q$", "aaz1bq")) << "compiled, and not kept";
+    EXPECT_EQ(records(), 0u);
+}
+
 TEST_F(RegexFileTest, WhatCannotBeKeptIsNotPutOffTwice) {
     use();
     const char* const regex = "(.{0,3000}a){1,50}.{0,9}z";  // refused, if at all, when compiled
@@ -152,7 +170,7 @@ TEST_F(RegexFileTest, WhatCannotBeKeptIsNotPutOffTwice) {
         const DeferredRegexes::Scope scope(deferred);
         RegexSet set;
         (void)set.add(regex);
-        if (round == 0 && deferred.any()) deferred.compile();
+        if (round == 0 && deferred.any()) deferred.compile(go_on);
     }
     EXPECT_FALSE(deferred.any());
 }

@@ -7,9 +7,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <sys/socket.h>
@@ -123,6 +125,27 @@ TEST(AgentThread, AnIdleAgentTurns) {
     core::AgentThread thread(agent, core::AgentThread::kNotPinned);
     const std::uint64_t before = thread.turns();
     while (thread.turns() < before + 2) agent.wake();
+    EXPECT_TRUE(thread.stop_within(10'000'000));
+}
+
+class BusyAgent final : public core::Agent {
+public:
+    std::string_view name() const override { return "busy"; }
+    std::size_t do_work() override {
+        begun = true;
+        while (!let_go) std::this_thread::yield();
+        return 0;
+    }
+    std::atomic<bool> begun{false}, let_go{false};
+};
+
+TEST(AgentThread, OneThatIsBusyIsLeftAndStoppedLater) {
+    BusyAgent agent;
+    core::AgentThread thread(agent, core::AgentThread::kNotPinned);
+    while (!agent.begun) std::this_thread::yield();
+    EXPECT_FALSE(thread.stop_within(2'000));
+    agent.let_go = true;
+    EXPECT_TRUE(thread.stop_within(10'000'000));
 }
 
 }  // namespace
