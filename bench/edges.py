@@ -52,6 +52,11 @@ class Server:
             raise RuntimeError(f"{method} {path}: {reply.status} {text[:300]}")
         return json.loads(text)
 
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def metric(self, name):
         return common.metric(self.address, name)
 
@@ -60,7 +65,7 @@ def measure(folder, hub, node, wanted, options):
     """The edge's log is there already, made by a server that is no edge."""
     token = hub.call("POST", "/v2/edges", {"node": node})["token"]
     shutil.copytree(os.path.join(folder, "edge"), os.path.join(folder, node))
-    start = time.monotonic()
+    start, hub_cpu = time.monotonic(), hub.cpu_seconds()
     edge = Server(folder, node, options.shards, "hub.url=http://" + hub.address, "hub.node=" + node, token=token)
     try:
         while True:
@@ -72,7 +77,8 @@ def measure(folder, hub, node, wanted, options):
         sent = edge.metric("millrace_hub_bytes_total")
         print(f"{node}: {options.events / seconds:,.0f} events/s looked at, {wanted / seconds:,.0f}/s taken "
               f"({wanted:,} in {seconds:.2f} s with the edge's start), {sent / options.events:.1f} bytes an event, "
-              f"{status['duplicates']} duplicates", flush=True)
+              f"{status['duplicates']} duplicates; processor: edge {edge.cpu_seconds():.2f} s, "
+              f"hub {hub.cpu_seconds() - hub_cpu:.2f} s", flush=True)
         return sent
     finally:
         common.end(edge.process)

@@ -18,6 +18,8 @@ namespace {
 using core::EnvelopeField;
 
 constexpr std::size_t kLetterBytesKept = 256u << 10;
+// An object of so many bytes has fewer members than an object may have.
+constexpr std::size_t kSureBytesMax = core::kJsonKeysPerObjectMax;
 
 // What has been there is said anew.
 bool is_replaced(std::string_view key, bool new_id) {
@@ -97,8 +99,15 @@ core::Status EdgeEvents::make(const EdgeNode& edge, std::uint32_t shard, const B
     });
     if (!cut) return core::fail(core::ErrorCode::kValidation, "is no object");
     text_ += '}';
-    // What was written here may be too long now, and a name with escapes may stand twice.
-    return check();
+    return is_sure(event) ? core::Status{} : check();
+}
+
+// What was read above is one event still: nothing has become too long or too much, and no name with
+// escapes can stand twice.
+bool EdgeEvents::is_sure(const BatchEvent& event) const {
+    return event.text.size() <= kSureBytesMax && text_.size() <= event_bytes_max_ &&
+           id_.size() <= core::kEventIdBytesMax && source_id_.size() <= core::kEventIdBytesMax &&
+           event.text.find('\\') == std::string_view::npos;
 }
 
 void EdgeEvents::make_letter(const EdgeNode& edge, std::uint32_t shard, const BatchEvent& event,
@@ -138,8 +147,9 @@ std::size_t EdgeEvents::append(const EdgeNode& edge, const Batch& batch, std::st
             ++letters;
         }
         // Blanks between members: inside of texts there are none of them.
-        std::replace_if(
-            text_.begin(), text_.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+        for (const char c : {'\n', '\r'})
+            if (text_.find(c) != std::string::npos)
+                std::replace(text_.begin(), text_.end(), c, ' ');
         lines.append(text_).append("\n");
         result.emitted_depths.push_back(
             std::min<std::uint8_t>(event.depth, core::kCausationDepthMax));

@@ -34,6 +34,7 @@ public:
 private:
     core::Status make(const EdgeNode& edge, std::uint32_t shard, const BatchEvent& event);
     core::Status check();
+    bool is_sure(const BatchEvent& event) const;
     void make_id(const EdgeNode& edge, const BatchEvent& event);
     void append_source(std::string_view sent);
     void append_beside(const EdgeNode& edge, std::uint32_t shard, const BatchEvent& event);

@@ -70,10 +70,12 @@ core::Result<LogRun::Next> LogRun::next_batch(const ForwardMark& from, const For
         }
         auto index = static_cast<std::uint32_t>(out.to - first);
         for (; index < block->count() && has_room(); ++index, ++out.to) {
-            if (block->gone(index))
+            if (block->gone(index)) {
                 writer_.skip(out.to, out.to + 1);
-            else
+                ++out.lost;
+            } else {
                 out.events += take(block->event(index), out) ? 1 : 0;
+            }
         }
     }
     out.full = out.to < end;

@@ -95,7 +95,7 @@ class EdgeCase(unittest.TestCase):
         token = token or self.hub.enroll(node)
         args = ["--set", f"hub.url=http://{hub or self.hub.listen}", "--set", "hub.node=" + node]
         for name, value in settings.items():
-            args += ["--set", f"hub.{name}={value}"]
+            args += ["--set", f"{name if '.' in name else 'hub.' + name}={value}"]
         server = harness.Server(args, env={"MILLRACE_HUB_TOKEN": token}, shards=shards, data=data)
         server.token = token
         return self.run_server(server)
@@ -261,6 +261,33 @@ class Forwarding(EdgeCase):
             harness.wait_until(f"{node}: {wanted}", lambda: self.hub.edge(node)["taken"] >= wanted, 60)
             sent[node] = edge.metric("millrace_hub_bytes_total")
         self.assertLess(sent["part"], 0.1 * sent["whole"], sent)
+
+    def full_edge(self, on_full):
+        """One whose log has grown beyond what it may keep while the hub was away: 200 events."""
+        edge = self.run_edge("full", on_full=on_full, **{"retention.bytes": 50_000, "retention.every": "100ms"})
+        harness.wait_until("the hub", lambda: edge.metric("millrace_hub_up") == 1)
+        self.hub.kill()
+        for n in range(200):
+            edge.send_event("full", {"n": n, "x": os.urandom(1000).hex()})
+        return edge
+
+    def test_what_was_not_sent_is_kept(self):
+        edge = self.full_edge("refuse")
+        time.sleep(1)
+        self.assertEqual(len(edge.all_events("full")), 200)
+        self.hub.start()
+        self.wait_numbers("full", 200)
+        harness.wait_until("retention", lambda: len(edge.all_events("full")) < 200)
+        self.assertEqual(edge.metric("millrace_hub_events_total", outcome="dropped"), 0)
+
+    def test_or_dropped_and_counted(self):
+        edge = self.full_edge("drop")
+        harness.wait_until("retention", lambda: len(edge.all_events("full")) < 150)
+        self.hub.start()
+        harness.wait_until("what was left", lambda: 199 in self.hub.numbers("full"))
+        dropped = edge.metric("millrace_hub_events_total", outcome="dropped")
+        self.assertGreater(dropped, 0)
+        self.assertEqual(len(self.hub.numbers("full")) + dropped, 200)
 
     def test_a_rate_is_kept(self):
         edge = self.run_edge("slow", rate=20_000)
