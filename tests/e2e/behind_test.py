@@ -206,6 +206,22 @@ class Behind(harness.ServerCase):
         self.assertEqual(again, subscription)
 
 
+class OneLog(unittest.TestCase):
+    def test_it_goes_on_from_a_moment_though_no_other_log_lets_it_come_back(self):
+        server = harness.Server(shards=1).start()
+        self.addCleanup(server.close)
+        case = Behind()
+        case.server = server
+        subscription = case.counting("a.b", "moment")
+        case.control(subscription, "pause")
+        case.send("a.b", 0, 30)
+        time.sleep(1.1)
+        case.send("a.b", 30, 30)
+        case.control(subscription, "resume", {"from": "800ms"})
+        case.wait_count("moment", 30)
+        case.assert_once_each("moment", range(30, 60))
+
+
 class OverAKill(unittest.TestCase):
     def setUp(self):
         self.server = harness.Server().start()
