@@ -1,7 +1,7 @@
 // /v2/endpoint/:method/:route: a call runs the script of an endpoint and is answered when what it
-// did is durable. In this order: is there such a route (404), may a page of another origin ask
-// (403, while no key exists), who asks (401), how often (429), was it asked before
-// (Idempotency-Key), run.
+// did is durable; at once, when that is nothing. In this order: is there such a route (404), may a
+// page of another origin ask (403, while no key exists), who asks (401), how often (429), was it
+// asked before (Idempotency-Key), run.
 #include "runtime/api/endpoint_input.h"
 #include "runtime/api/handlers.h"
 #include "runtime/api/script_subscriptions.h"
@@ -270,6 +270,8 @@ void call_endpoint(Call& call, const Respond& respond) {
     const identity::Principal caller = request->caller;
     services.run_script(std::move(*request), [reply, &services, script, caller,
                                               id = run.answer_id](ScriptRunResult&& result) {
+        // What touches the API thread's own is for those that come there: with a key to be kept, or
+        // with subscriptions.
         const bool ok = result.status && result.error.empty();
         if (!id.empty()) services.endpoints().end(id, ok, services.clock().wall_us());
         if (!result.status) return reply(error_response(result.status.error()));

@@ -1,7 +1,7 @@
 // What: what the REST resources need from the engine, declared by them and implemented beside the
 //       server's other parts. A test gives a fake.
 // Threads: every call comes on the API thread, and every callback is called on it, but for the
-//       work given to run_aside().
+//       work given to run_aside() and some of run_script().
 // Lifetime: outlives the Api.
 // Limits: none of its own.
 // Failure: Results; nothing here blocks for longer than a commit or a snapshot's way to all shards.
@@ -172,6 +172,7 @@ public:
     // The same for a change that was taken back; nobody waits for it.
     virtual void registry_undone(const RegistryChange& change) = 0;
 
+    // An endpoint's run that has changed nothing is told on the lane's thread, with its record.
     virtual void run_script(ScriptRunRequest&& request,
                             std::function<void(ScriptRunResult&&)> done) = 0;
     // Runs and calls of endpoints of a tenant that are under way or wait.
@@ -233,12 +234,12 @@ public:
     // after the other; no look waits for a haul. False: too many wait.
     virtual bool run_aside(Aside length, std::function<void()> work,
                            std::function<void()> done) = 0;
-    // Runs `work` on the API thread, behind what waits there: for the next step of something long.
     // The same for what compiles, which nothing can interrupt and a server that ends does not wait
     // for: then `enough` becomes true, and done(false) comes at once. `work` touches nothing of the
     // server's.
     using CompileWork = std::function<void(const std::atomic<bool>& enough)>;
     virtual bool compile_aside(CompileWork work, std::function<void(bool whole)> done) = 0;
+    // Runs `work` on the API thread, behind what waits there: for the next step of something long.
     virtual void run_later(std::function<void()> work) = 0;
 
     virtual Readiness readiness() = 0;

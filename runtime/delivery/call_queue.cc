@@ -50,7 +50,7 @@ core::Status CallQueue::submit(std::unique_ptr<LaneJob>& job, std::int64_t most)
     const std::lock_guard lock(mutex_);
     OfTenant& of = tenants_[tenant.value];
     if (auto may = admit(of, most); !may) {
-        if (of.runs == 0) tenants_.erase(tenant.value);
+        if (of.runs + of.on_lanes == 0) tenants_.erase(tenant.value);
         return may;
     }
     if (of.under_way.empty()) of.under_way.resize(lanes_.size());
@@ -63,7 +63,9 @@ core::Status CallQueue::submit(std::unique_ptr<LaneJob>& job, std::int64_t most)
     return {};
 }
 
-// Its own lane; while that has a turn, or where it has none, one that has none.
+// Its own lanes. While each of them has a turn, or where it has none, one that has none: that looks
+// at whether they are held up, every kLookUs as long as it is asked to, so that it need not be
+// woken for each call.
 void CallQueue::wake_for(const OfTenant& of) {
     if (!wake_) return;
     bool enough = false;
@@ -72,6 +74,13 @@ void CallQueue::wake_for(const OfTenant& of) {
         wake_(i);
         enough |= lanes_[i].turn_began_ns.load(std::memory_order_relaxed) == 0;
     }
+    if (enough) return;
+    if (of.on_lanes != 0) {
+        const std::int64_t now_ns = clock_.monotonic_ns();
+        const std::int64_t asked_ns = asked_ns_.load(std::memory_order_relaxed);
+        if (asked_ns != 0 && now_ns - asked_ns < kLookUs * 1000) return;
+        asked_ns_.store(now_ns, std::memory_order_relaxed);
+    }
     for (std::size_t i = 0; !enough && i < lanes_.size(); ++i) {
         if (lanes_[i].turn_began_ns.load(std::memory_order_relaxed) != 0) continue;
         wake_(i);
@@ -79,6 +88,12 @@ void CallQueue::wake_for(const OfTenant& of) {
     }
     // Each may be about to sleep.
     for (std::size_t i = 0; !enough && i < lanes_.size(); ++i) wake_(i);
+}
+
+bool CallQueue::wants_looks(std::int64_t now_ns) const {
+    if (waiting_.load(std::memory_order_relaxed) != 0) return true;
+    const std::int64_t asked_ns = asked_ns_.load(std::memory_order_relaxed);
+    return asked_ns != 0 && now_ns - asked_ns < 2 * kLookUs * 1000;
 }
 
 void CallQueue::begin_turn(std::size_t lane) {
@@ -124,35 +139,48 @@ std::unique_ptr<LaneJob> CallQueue::take(std::size_t lane) {
         if (of.in_turn) turns_.push_back(tenant);
         waiting_.fetch_sub(1, std::memory_order_relaxed);
         ++of.under_way[lane];
+        ++of.on_lanes;
         lanes_[lane].began = tenant;
         lanes_[lane].begins = true;
         job->run->done = [this, tenant, lane,
                           done = std::move(job->run->done)](ScriptRunResult&& result) {
-            ended(tenant, lane);
+            answered(tenant);
+            if (result.record.empty()) left(tenant, lane);
             done(std::move(result));
         };
+        if (job->run->recorded)
+            job->run->recorded = [this, tenant, lane, recorded = std::move(job->run->recorded)] {
+                left(tenant, lane);
+                recorded();
+            };
         return job;
     }
     return nullptr;
 }
 
-void CallQueue::ended(core::TenantId tenant, std::size_t lane) {
+void CallQueue::answered(core::TenantId tenant) {
     const std::lock_guard lock(mutex_);
-    const auto at = tenants_.find(tenant.value);
-    MR_ASSERT(at != tenants_.end() && at->second.under_way[lane] > 0);
-    OfTenant& of = at->second;
-    --of.under_way[lane];
+    OfTenant& of = tenants_.at(tenant.value);
     --of.runs;
-    if (of.runs == 0) {
-        tenants_.erase(at);
-        return;
-    }
     const std::int64_t now_ns = clock_.monotonic_ns();
     if (of.ended_ns != 0) {
         const std::int64_t gap_ns = now_ns - of.ended_ns;
         of.gap_ns = of.gap_ns == 0 ? gap_ns : (7 * of.gap_ns + gap_ns) / 8;
     }
     of.ended_ns = of.waiting.empty() ? 0 : now_ns;
+}
+
+void CallQueue::left(core::TenantId tenant, std::size_t lane) {
+    const std::lock_guard lock(mutex_);
+    const auto at = tenants_.find(tenant.value);
+    MR_ASSERT(at != tenants_.end() && at->second.under_way[lane] > 0);
+    OfTenant& of = at->second;
+    --of.under_way[lane];
+    --of.on_lanes;
+    if (of.runs + of.on_lanes == 0) {
+        tenants_.erase(at);
+        return;
+    }
     // It may go to any lane now.
     if (!of.waiting.empty() && of.under_way[lane] == 0) wake_for(of);
 }

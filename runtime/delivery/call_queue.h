@@ -1,9 +1,9 @@
 // What: calls of scripts (API runs, endpoints, transforms) that wait for a lane of calls, by
 //       tenant. A lane takes one when it can begin it at once, so that a call waits for a run that
 //       burns only where every lane has one. Tenants take turns; a tenant's calls stay on one lane
-//       as long as some of them are under way there, where each sees what those before it have
-//       written; they leave a lane that another's run holds up.
-// Threads: submit(), ended() and the figures any; take() and the turns a lane's.
+//       as long as some of them are under way there, or their records are, where each sees what
+//       those before it have written; they leave a lane that another's run holds up.
+// Threads: submit(), the ends of calls and the figures any; take() and the turns a lane's.
 // Lifetime: outlived by whoever waits for calls; jobs that were never taken end with it.
 // Limits: kWaitingMax calls of a tenant wait, kWaitingOfAllMax of all; a tenant has at most half of
 //       the lanes (overflow policy: refuse, 429 with the time in which they drain).
@@ -49,7 +49,8 @@ public:
     // The next call for it; null: none. What it took before has begun, and waits or has ended.
     std::unique_ptr<LaneJob> take(std::size_t lane);
 
-    bool any_waits() const { return waiting_.load(std::memory_order_relaxed) != 0; }
+    // Whether a lane that has nothing to do should come back after kLookUs all the same.
+    bool wants_looks(std::int64_t now_ns) const;
     // Of a tenant, under way or waiting.
     std::size_t runs_of(core::TenantId tenant) const;
 
@@ -57,7 +58,8 @@ private:
     struct OfTenant {
         std::deque<std::unique_ptr<LaneJob>> waiting;
         std::vector<std::uint32_t> under_way;  // by lane
-        std::size_t runs = 0;                  // all of them
+        std::size_t on_lanes = 0;              // their sum
+        std::size_t runs = 0;                  // that wait for their answer
         bool in_turn = false;                  // it stands in turns_
         std::int64_t ended_ns = 0;             // the last one, while others waited
         std::int64_t gap_ns = 0;               // from end to end, on average
@@ -73,7 +75,8 @@ private:
                  std::int64_t now_ns) const;
     core::Status admit(const OfTenant& of, std::int64_t most) const;
     std::int64_t drain_seconds(const OfTenant& of) const;
-    void ended(core::TenantId tenant, std::size_t lane);
+    void answered(core::TenantId tenant);
+    void left(core::TenantId tenant, std::size_t lane);
     void wake_for(const OfTenant& of);
 
     const core::Clock& clock_;
@@ -83,6 +86,7 @@ private:
     std::unordered_map<std::uint32_t, OfTenant> tenants_;
     std::deque<core::TenantId> turns_;  // those of which some wait
     std::atomic<std::size_t> waiting_{0};
+    std::atomic<std::int64_t> asked_ns_{0};  // when a lane was woken to look; 0: never
 };
 
 }  // namespace millrace::runtime

@@ -33,8 +33,8 @@ void keep_answer(store::RowBatch& rows, const EndpointCall& call, const Endpoint
 
 }  // namespace
 
-void DeliveryRun::keep_run(const ScriptRunJob& call, const Script& script,
-                           const ScriptRunResult& answer, std::string_view result) {
+std::string DeliveryRun::keep_run(const ScriptRunJob& call, const Script& script,
+                                  const ScriptRunResult& answer, std::string_view result) {
     const std::string by = identity::actor_of(call.caller);
     RunRecord run;
     run.by = by;
@@ -47,11 +47,25 @@ void DeliveryRun::keep_run(const ScriptRunJob& call, const Script& script,
     run.error = answer.error;
     run.logs = answer.logs_json;
     run.result = result;
-    builder_.rows().put_registry(kRunKind, run.id, 1, run.started_at_us, run_document(run));
+    std::string document = run_document(run);
+    builder_.rows().put_registry(kRunKind, run.id, 1, run.started_at_us, document);
     if (!call.surplus_run.empty()) builder_.rows().erase_registry(kRunKind, call.surplus_run);
+    return document;
 }
 
-// When it is durable.
+// What the caller is told is true whatever becomes of the commit: nothing was to be written, and
+// nothing was read that another run has written and that may not be durable yet. A failed run is
+// told with the id of its execution, which is to be found then.
+bool DeliveryRun::waits_for_nothing(const ScriptRunJob& call, const AttemptEffects& effects,
+                                    const ScriptRunResult& answer, std::size_t record_bytes) const {
+    if (!call.endpoint || !call.recorded || !call.endpoint->answer_id.empty()) return false;
+    if (!answer.status || !answer.error.empty() || kv_was_read_ || !effects.empty()) return false;
+    // relaxed: a bound, no order
+    return record_bytes_ahead_.load(std::memory_order_relaxed) + record_bytes <=
+           kRecordBytesAheadMax;
+}
+
+// When it is durable, or at once where only the record has to become so.
 void DeliveryRun::answer_call(OpenJob& open, std::shared_ptr<ScriptRunResult> answer,
                               std::int64_t began_ns) {
     ScriptRunJob& call = *open.job->run;
@@ -59,9 +73,18 @@ void DeliveryRun::answer_call(OpenJob& open, std::shared_ptr<ScriptRunResult> an
     answer->execution_id = call.execution_id;
     answer->started_at_us = began_ns / 1000 + wall_minus_monotonic_us_;
     answer->duration_us = (now_ns_ - began_ns) / 1000;
+    end_item(open);
+    if (const std::size_t bytes = answer->record.size(); bytes != 0) {
+        record_bytes_ahead_.fetch_add(bytes, std::memory_order_relaxed);
+        builder_.result().when_recorded.push_back(
+            [this, bytes, recorded = std::move(call.recorded)] {
+                record_bytes_ahead_.fetch_sub(bytes, std::memory_order_relaxed);
+                recorded();
+            });
+        return call.done(std::move(*answer));
+    }
     builder_.result().when_durable.push_back(
         [done = std::move(call.done), answer] { done(std::move(*answer)); });
-    end_item(open);
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): once a hook of a change
@@ -75,6 +98,7 @@ void DeliveryRun::start_call(OpenJob& open, const RegistrySnapshot& registry) {
     input.host = host_of(input.call->caller.tenant);
     input.started_at_us = wall_now_us();
     result_.reset();
+    kv_was_read_ = false;
     running_call_ = input.call->execution_id;
     Executor* executor = executors_[static_cast<std::size_t>(ExecutorType::kScript)].get();
     if (executor && executor->start(input, result_) == Executor::Start::kPending) {
@@ -112,7 +136,10 @@ void DeliveryRun::end_call(OpenJob& open, const RegistrySnapshot& registry, Atte
     now_ns_ = deps_.clock->monotonic_ns();
     answer->started_at_us = began_ns / 1000 + wall_minus_monotonic_us_;
     answer->duration_us = (now_ns_ - began_ns) / 1000;
-    if (answer->status) keep_run(call, *script, *answer, result.result_json);
+    std::string record;
+    if (answer->status) record = keep_run(call, *script, *answer, result.result_json);
+    if (waits_for_nothing(call, result.effects, *answer, record.size()))
+        answer->record = std::move(record);
     if (call.endpoint && answer->status && answer->error.empty())
         keep_answer(builder_.rows(), *call.endpoint, answer->answer, wall_now_us());
     answer_call(open, std::move(answer), began_ns);

@@ -13,6 +13,7 @@ std::int64_t DeliveryRun::settle(const PendingAttempt& pending, AttemptResult& r
     registry_now_ = &registry;
     now_ns_ = deps_.clock->monotonic_ns();
     if (!pending.subscription) {
+        kv_was_read_ = true;  // in one of its turns, for all that is known here
         end_call(*pending.delivery.job, registry, result, pending.began_ns);
         return now_ns_;
     }

@@ -7,10 +7,12 @@
 namespace millrace::runtime {
 
 KvAnswer DeliveryRun::Host::kv_get(KvSpace space, std::string_view key, std::string& value_json) {
+    run_.kv_was_read_ = true;
     return run_.builder_.kv().read(tenant_, space, key, wall_us(), value_json);
 }
 
 KvAnswer DeliveryRun::Host::kv_list(KvSpace space, std::string_view prefix, KvVisitor& visitor) {
+    run_.kv_was_read_ = true;
     return run_.builder_.kv().list(tenant_, space, prefix, wall_us(), visitor);
 }
 

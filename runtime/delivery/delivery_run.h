@@ -31,6 +31,7 @@
 #include "store/rows/kv_store.h"
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -108,6 +109,8 @@ public:
 private:
     // How long a delivery waits for what may not run now, before it asks again.
     static constexpr std::int64_t kHeldUs = 1'000'000;
+    // Records of calls that were answered before they are durable; beyond that they wait for it.
+    static constexpr std::size_t kRecordBytesAheadMax = 4u << 20;
 
     // What one tenant's attempts see of the lane.
     class Host final : public LuaHost {
@@ -158,8 +161,10 @@ private:
     void end_hook(OpenJob& job, const RegistrySnapshot& registry, const AttemptResult& result);
     void end_change(OpenJob& job, const RegistrySnapshot& registry);
     void answer_call(OpenJob& job, std::shared_ptr<ScriptRunResult> answer, std::int64_t began_ns);
-    void keep_run(const ScriptRunJob& call, const Script& script, const ScriptRunResult& answer,
-                  std::string_view result);
+    std::string keep_run(const ScriptRunJob& call, const Script& script,
+                         const ScriptRunResult& answer, std::string_view result);
+    bool waits_for_nothing(const ScriptRunJob& call, const AttemptEffects& effects,
+                           const ScriptRunResult& answer, std::size_t record_bytes) const;
 
     DeliveryPlace place_of(const Attempt& attempt) const;
     bool postponed(const Attempt& attempt, const WaitingDelivery& delivery);
@@ -204,6 +209,8 @@ private:
     Host* last_host_ = nullptr;
     const store::StoredEvent* running_ = nullptr;  // whose attempt is being started
     std::string_view running_call_;                // or the id of a call's execution
+    bool kv_was_read_ = false;                     // by the call that runs, or may have been
+    std::atomic<std::size_t> record_bytes_ahead_{0};
     std::string emit_context_;
     std::int64_t now_ns_ = 0;  // end of the last delivery: the next one's beginning
     std::int64_t wall_minus_monotonic_us_ = 0;

@@ -99,7 +99,7 @@ void Lane::wait(std::int64_t timeout_us) {
         if (executor) no_longer_than(executor->next_work_ns());
     }
     // What waits may have to leave a lane that is held up.
-    if (deps_.calls && deps_.calls->any_waits())
+    if (deps_.calls && deps_.calls->wants_looks(deps_.run.clock->monotonic_ns()))
         timeout_us = std::min(timeout_us, CallQueue::kLookUs);
     core::Agent::wait(timeout_us);
 }

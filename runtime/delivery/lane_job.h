@@ -81,6 +81,9 @@ struct ScriptRunResult {
     std::shared_ptr<EntityCall> entity;
     std::string failed_hook;
     std::string abort_json;
+    // Not empty: it has changed nothing, and is told before its record is durable, which is this
+    // till then.
+    std::string record;
 };
 
 // What is different when it is a call of an endpoint.
@@ -103,8 +106,12 @@ struct ScriptRunJob {
     std::shared_ptr<WorkflowTurn> workflow;
     std::shared_ptr<const Script> pinned;
     std::string execution_id;
-    std::string surplus_run;                      // an older run's record that leaves for this one
-    std::function<void(ScriptRunResult&&)> done;  // called once, on a shard's thread
+    std::string surplus_run;  // an older run's record that leaves for this one
+    // Called once: on a shard's thread when everything is durable, or on the lane's, with a record.
+    std::function<void(ScriptRunResult&&)> done;
+    // Called behind the latter, on a shard's thread: the record is durable. Null: `done` waits for
+    // that, whatever the run has done.
+    std::function<void()> recorded;
 };
 
 // A delivery that comes without its block: it was parked behind another one of its key, or its
@@ -210,6 +217,7 @@ struct LaneResult {
     // Deliveries that were passed over because their subscription is behind.
     std::vector<std::pair<core::SubscriptionId, std::uint32_t>> passed_over;
     std::vector<std::function<void()>> when_durable;
+    std::vector<std::function<void()>> when_recorded;  // the same, and nobody waits for it
 };
 
 // A block read back from the log, matched, and split into one job a lane.

@@ -27,6 +27,11 @@ std::pair<core::TenantId, std::string_view> split_document(std::string_view docu
     return {tenant, document.substr(std::min(document.size(), digits + 1))};
 }
 
+std::string text_for(core::TenantId tenant, std::string_view document) {
+    const auto [owner, text] = split_document(document);
+    return owner == tenant ? std::string(text) : std::string();
+}
+
 core::Result<RunSummary> read_summary(const store::RegistryDocument& row) {
     const auto [tenant, text] = split_document(row.json);
     RunSummary run;
@@ -82,7 +87,8 @@ std::string RunHistory::make_id(std::int64_t now_us, std::uint64_t random) {
 }
 
 std::string RunHistory::take_surplus() {
-    if (runs_.size() < kRunsKeptMax) return {};
+    // The row of one that is on its way would come behind its removal.
+    if (runs_.size() < kRunsKeptMax || !runs_.front().record.empty()) return {};
     std::string id = std::move(runs_.front().id);
     runs_.pop_front();
     return id;
@@ -95,12 +101,47 @@ void RunHistory::add(RunSummary&& run) {
     runs_.insert(at, std::move(run));
 }
 
+void RunHistory::add_ahead(RunSummary&& run) {
+    const std::lock_guard lock(mutex_);
+    ahead_.push_back(std::move(run));
+}
+
+void RunHistory::recorded(const std::string& id) {
+    const std::lock_guard lock(mutex_);
+    recorded_.push_back(id);
+}
+
+void RunHistory::take_in() {
+    std::vector<RunSummary> ahead;
+    std::vector<std::string> recorded;
+    {
+        const std::lock_guard lock(mutex_);
+        ahead.swap(ahead_);
+        recorded.swap(recorded_);
+    }
+    for (RunSummary& run : ahead) add(std::move(run));
+    for (const std::string& id : recorded) {
+        if (const std::size_t at = place_of(id); at < runs_.size())
+            std::string().swap(runs_[at].record);
+    }
+}
+
+std::size_t RunHistory::place_of(std::string_view id) const {
+    const auto at = std::lower_bound(
+        runs_.begin(), runs_.end(), id,
+        [](const RunSummary& run, std::string_view text) { return run.id < text; });
+    if (at == runs_.end() || at->id != id) return runs_.size();
+    return static_cast<std::size_t>(at - runs_.begin());
+}
+
 core::Result<std::string> RunHistory::document(core::TenantId tenant, std::string_view id) const {
+    if (const std::size_t at = place_of(id); at < runs_.size() && !runs_[at].record.empty()) {
+        return text_for(tenant, runs_[at].record);
+    }
     auto row = database_.registry().get(kRunKind, id);
     if (!row) return core::fail(std::move(row.error()));
     if (!*row) return std::string();
-    const auto [owner, text] = split_document((*row)->json);
-    return owner == tenant ? std::string(text) : std::string();
+    return text_for(tenant, (*row)->json);
 }
 
 }  // namespace millrace::runtime

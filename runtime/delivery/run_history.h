@@ -1,10 +1,12 @@
 // What: the executions of scripts that the API ran: which are kept, newest first. The record itself
 //       is a registry row (kind "run") that the lane writes in the commit of the run's effects;
-//       here is what lists need, and which row has to go when a new one comes.
-// Threads: the conductor's; load() before the threads start. run_document() any.
+//       here is what lists need, and which row has to go when a new one comes. Of a run that was
+//       answered before its row is durable, here is the record as well, until it is.
+// Threads: the conductor's; load() before the threads start. run_document(), add_ahead() and
+//       recorded() any.
 // Lifetime: borrows the Database.
 // Limits: kRunsKeptMax runs are kept, and as many more as ever ran at once; an older one leaves in
-//       the commit of a newer one.
+//       the commit of a newer one. Records that are not durable: what the lanes let go ahead.
 // Failure: Errors from the disk.
 #pragma once
 
@@ -15,8 +17,10 @@
 
 #include <cstdint>
 #include <deque>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace millrace::store {
 class Database;
@@ -49,6 +53,7 @@ struct RunSummary {
     std::string script_id;
     std::int64_t started_at_us = 0;
     bool failed = false;
+    std::string record;  // not empty: its row is not durable yet, and this is it
 };
 
 class RunHistory {
@@ -61,14 +66,25 @@ public:
     // The row that has to leave before one more is written; empty while there is room.
     std::string take_surplus();
     void add(RunSummary&& run);
+    // One with its record, whose row is on its way; and that it has come. They are seen after the
+    // next take_in().
+    void add_ahead(RunSummary&& run);
+    void recorded(const std::string& id);
+    void take_in();
     // Oldest first.
     const std::deque<RunSummary>& runs() const { return runs_; }
     // The execution's JSON; empty when it is unknown or another tenant's.
     core::Result<std::string> document(core::TenantId tenant, std::string_view id) const;
 
 private:
+    // In runs_; its size: there is none.
+    std::size_t place_of(std::string_view id) const;
+
     store::Database& database_;
     std::deque<RunSummary> runs_;
+    std::mutex mutex_;  // of what comes from other threads
+    std::vector<RunSummary> ahead_;
+    std::vector<std::string> recorded_;
 };
 
 }  // namespace millrace::runtime

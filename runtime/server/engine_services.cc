@@ -51,6 +51,10 @@ void EngineServices::connect(api::Api& api, Feeder& feeder, std::span<Shard* con
         return busy;
     });
     deps_.conductor->add_chore([this] { return sample_stats(); });
+    deps_.conductor->add_chore([this]() -> std::size_t {
+        runs_.take_in();
+        return 0;
+    });
 }
 
 // By the monotonic clock, whatever happens to the wall's.
@@ -306,7 +310,15 @@ void EngineServices::submit_call(std::unique_ptr<ScriptRunJob> run, std::string 
     summary.tenant = job->run->caller.tenant;
     summary.script_id = std::move(script_id);
     auto shared = std::make_shared<std::function<void(ScriptRunResult &&)>>(std::move(done));
+    if (job->run->endpoint) job->run->recorded = [this, id = summary.id] { runs_.recorded(id); };
     job->run->done = [this, shared, summary](ScriptRunResult&& result) {
+        if (!result.record.empty()) {
+            RunSummary ahead = summary;
+            ahead.started_at_us = result.started_at_us;
+            ahead.record = std::move(result.record);
+            runs_.add_ahead(std::move(ahead));
+            return (*shared)(std::move(result));
+        }
         auto kept = std::make_shared<ScriptRunResult>(std::move(result));
         deps_.conductor->post_answer([this, shared, kept, summary]() mutable {
             summary.started_at_us = kept->started_at_us;
@@ -423,18 +435,6 @@ bool EngineServices::run_aside(api::Aside length, std::function<void()> work,
     });
 }
 
-void EngineServices::run_later(std::function<void()> work) {
-    deps_.conductor->post_answer(std::move(work));
-}
-
-api::Readiness EngineServices::readiness() {
-    api::Readiness readiness = ability();
-    readiness.set_aside = deps_.set_aside->count();
-    readiness.set_aside_rows = deps_.set_aside->rows();
-    return readiness;
-}
-
-api::Readiness EngineServices::ability() const {
 bool EngineServices::compile_aside(CompileWork work, std::function<void(bool)> done) {
     if (enough_compiled_.load(std::memory_order_relaxed)) {
         done(false);
@@ -464,6 +464,18 @@ void EngineServices::stop_compiling() {
     });
 }
 
+void EngineServices::run_later(std::function<void()> work) {
+    deps_.conductor->post_answer(std::move(work));
+}
+
+api::Readiness EngineServices::readiness() {
+    api::Readiness readiness = ability();
+    readiness.set_aside = deps_.set_aside->count();
+    readiness.set_aside_rows = deps_.set_aside->rows();
+    return readiness;
+}
+
+api::Readiness EngineServices::ability() const {
     if (deps_.database->fatal())
         return {false, "the store has failed: " + deps_.database->fatal_reason()};
     if (deps_.server->draining.load(std::memory_order_relaxed)) return {false, "draining"};
@@ -614,6 +626,7 @@ void EngineServices::handle_api(core::ShardId shard, api::ApiRequest&& request,
         });
     };
     const bool taken = deps_.conductor->post([this, kept, answer] {
+        runs_.take_in();
         api_->handle(std::move(*kept), answer);
         reader_.offline();
     });

@@ -503,7 +503,7 @@ void Shard::commit_lane_result(LaneResult& result) {
     behind_->take(result);
     dispatch_->count_ended(result.deliveries);
     for (const core::LogOffset first : result.finished_parts) dispatch_->finish_part(first);
-    commit_.add_rows(result.rows, std::move(result.when_durable));
+    commit_.add_rows(result.rows, std::move(result.when_durable), std::move(result.when_recorded));
 }
 
 std::size_t Shard::read_cold() {

@@ -154,6 +154,20 @@ class Endpoints(harness.ServerCase):
         error = self.assert_error(self.call("POST", slow["route"], {}), 500, "INTERNAL_ERROR")
         self.assertEqual(error["details"]["reason"], "timeout")
 
+    def test_each_answered_call_is_on_record_whatever_it_has_done(self):
+        made = self.endpoint("return function(event) if event.query.n == '3' then sdk.kv.incr('rec') end "
+                             "return tonumber(event.query.n) end", "GET")
+        for n in range(1, 6):
+            self.assertEqual(self.call("GET", f"{made['route']}?n={n}").json(), n)
+            newest = self.server.items(f"/v2/executions?scriptId={made['scriptId']}")
+            self.assertEqual([e["result"] for e in newest], list(range(n, 0, -1)))
+            one = self.server.get(f"/v2/executions/{newest[0]['id']}")
+            self.assertEqual(one.json(), newest[0])
+        self.server.stop()
+        self.server.start()
+        after = self.server.items(f"/v2/executions?scriptId={made['scriptId']}")
+        self.assertEqual([e["result"] for e in after], [5, 4, 3, 2, 1])
+
     def test_a_key_makes_a_call_happen_once(self):
         name = self.unique("i")
         made = self.endpoint(f"return function(e) sdk.http.respond{{status = 201, headers = "

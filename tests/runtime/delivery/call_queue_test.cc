@@ -103,6 +103,54 @@ TEST_F(CallQueueTest, ATenantHasHalfOfTheLanesAtMost) {
     for (auto& job : burning) job->run->done({});
 }
 
+TEST_F(CallQueueTest, OneThatWasToldAheadKeepsItsLaneAndCountsNoMore) {
+    int recorded = 0;
+    auto job = call(1);
+    job->run->recorded = [&recorded] { ++recorded; };
+    ASSERT_TRUE(queue.submit(job, 1));
+    ASSERT_EQ(begin(0), 1u);
+    queue.end_turn(0);
+    auto told = std::move(running[0]);
+    ScriptRunResult ahead;
+    ahead.record = "its record";
+    told->run->done(std::move(ahead));
+    EXPECT_EQ(queue.runs_of(core::TenantId(1)), 0u);
+    ASSERT_TRUE(submit(1, 1)) << "the quota is of those that wait for an answer";
+    EXPECT_EQ(begin(1), 0u) << "what the one before has written may be seen on its lane alone";
+    EXPECT_EQ(begin(0), 1u);
+    end(0);
+    told->run->recorded();
+    EXPECT_EQ(recorded, 1);
+    ASSERT_TRUE(submit(1, 1));
+    EXPECT_EQ(begin(1), 1u) << "now any lane will do";
+    end(1);
+}
+
+TEST_F(CallQueueTest, AnotherLaneIsWokenNowAndThenAndLooksByItself) {
+    clock.advance_us(kMsUs);
+    std::map<std::size_t, int> woken;
+    queue.on_wake([&woken](std::size_t lane) { ++woken[lane]; });
+    ASSERT_TRUE(submit(1));
+    ASSERT_EQ(begin(0), 1u);
+    auto burns = std::move(running[0]);
+    woken.clear();
+    EXPECT_FALSE(queue.wants_looks(clock.monotonic_ns()));
+    for (int i = 0; i < 100; ++i) ASSERT_TRUE(submit(1));
+    EXPECT_EQ(woken[0], 100);
+    EXPECT_EQ(woken[1], 1) << "not for each of them";
+    EXPECT_TRUE(queue.wants_looks(clock.monotonic_ns()));
+    clock.advance_us(CallQueue::kLookUs);
+    ASSERT_TRUE(submit(1));
+    EXPECT_EQ(woken[1], 2);
+    EXPECT_EQ(woken.size(), 2u);
+    queue.end_turn(0);
+    while (auto job = queue.take(0)) job->run->done({});
+    burns->run->done({});
+    EXPECT_TRUE(queue.wants_looks(clock.monotonic_ns())) << "the next one may burn as well";
+    clock.advance_us(2 * CallQueue::kLookUs);
+    EXPECT_FALSE(queue.wants_looks(clock.monotonic_ns()));
+}
+
 TEST_F(CallQueueTest, TenantsTakeTurnsHoweverManyCallsEachHas) {
     for (int i = 0; i < 100; ++i) ASSERT_TRUE(submit(1));
     ASSERT_TRUE(submit(2));
