@@ -169,6 +169,15 @@ class OpenApiTest(ServerCase):
         self.assertEqual(misfits(reply.json(), self.components["Taken"], self.components), [])
         self.checked.add(("post", "/v2/webhooks/{source}"))
 
+    def test_edges(self):
+        self.checked = set()
+        token = self.call("POST", "/v2/edges", self.example("NewEdge"))["token"]
+        self.assertEqual([item["id"] for item in self.call("GET", "/v2/edges")["items"]], ["shop-1"])
+        wanted = self.server.get("/v2/edges/shop-1/filters", headers={"Authorization": "Bearer " + token})
+        self.assertEqual((wanted.status, misfits(wanted.json(), self.components["EdgeFilters"], self.components)), (200, []))
+        self.assertIsNotNone(self.call("GET", "/v2/edges/{id}", id="shop-1")["status"]["lastSeenAt"])
+        self.call("DELETE", "/v2/edges/{id}", id="shop-1")
+
     def test_schemas_sources_endpoints_entities_hooks_actions_and_workflows(self):
         self.checked = set()
         for name, path, id in self.DOCUMENTS:
