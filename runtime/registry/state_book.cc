@@ -8,6 +8,8 @@
 #include "store/rows/registry_store.h"
 #include "store/rows/row_batch.h"
 
+#include <utility>
+
 namespace millrace::runtime {
 
 namespace {
@@ -17,13 +19,16 @@ std::string schema_prefix(core::TenantId tenant, SchemaNumber schema) {
 }
 
 void append_row_id(std::string& out, const StateKey& key, std::size_t shard) {
-    out.append(schema_prefix(key.tenant, key.schema));
+    core::append_number(out, key.tenant.value);
+    out += '/';
+    core::append_number(out, key.schema.value);
+    out += '/';
     core::append_hex(out, key.transition);
     out += '/';
     core::append_hex(out, key.key.by_id);
     core::append_hex(out, key.key.by_source);
     out += '/';
-    out.append(std::to_string(shard));
+    core::append_number(out, shard);
 }
 
 // The state in a row; false: the row does not read.
@@ -125,8 +130,10 @@ std::optional<std::string> StateBook::settled(const StateKey& key) const {
 // What events of one batch with different partition keys did to one key stands with each of their
 // shards.
 void StateBook::load(std::span<StateSlot* const> slots) const {
+    constexpr std::size_t kIdBytes = 80;  // of most
     std::string ids;
     std::vector<std::size_t> ends;
+    ids.reserve(slots.size() * shards_ * kIdBytes);
     ends.reserve(slots.size() * shards_);
     for (StateSlot* slot : slots) {
         slot->state = schema::kNoState;

@@ -11,8 +11,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace millrace::runtime::schema {
 namespace {
@@ -193,6 +196,60 @@ std::string step_of(const Contract& contract, const std::string& payload, std::s
             return failure->message;
     }
     return steps.empty() ? "no step" : "";
+}
+
+// From the tokens of the event's parse or from a tree: the same steps, or it is left to the tree.
+TEST(Transition, ReadsTheSameStepsFromTokens) {
+    const auto rule = [](const char* key, const char* field) {
+        return SchemaRule::transition(key, field, R"({"null":["a"],"a":["b"]})");
+    };
+    const std::vector<SchemaRule> rules[] = {{rule("$.id", "$.state")},
+                                             {rule("$.eventId", "$.state")},
+                                             {rule("$.order.id", "$.order.state")},
+                                             {rule("$.id", "$.state"), rule("$.order.id", "$.x")}};
+    const char* const payloads[] = {
+        R"({"id":"k","state":"a"})",
+        R"({ "state" : "a" , "id" : 12.50 , "order" : { "state" : "b", "id" : "o" } })",
+        R"({"other":[{"id":1},"]"],"id":"k","state":true,"order":{"id":"o"},"x":null})",
+        R"({"id":"k","state":"a\u0062","order":{"id":"a\"b","state":"b"}})",
+        R"({"i\u0064":"k","id2":"x","state":"a"})",
+        R"({"id":["k"],"state":"a","order":[{"id":"o","state":"b"}]})",
+        R"({"id":{"k":1},"state":"a"})",
+        R"({"state":"a"})",
+        R"({"id":"","state":""})",
+        R"({"id":"k"})",
+        R"({})",
+        R"([{"id":"k","state":"a"}])",
+        R"({"order":{},"state":{"a":1},"id":"k"})"};
+    unsigned quick = 0;
+    for (const auto& some : rules) {
+        const auto contract = Contract::make("", some);
+        ASSERT_TRUE(contract) << contract.error().message;
+        for (const char* payload : payloads) {
+            std::string text =
+                R"({"eventId":"e1","pattern":"a","payload":)" + std::string(payload) + "}";
+            const std::size_t bytes = text.size();
+            text.append(core::kPaddingBytes, ' ');
+            core::EventParser parser;
+            core::Envelope envelope;
+            const auto read = parser.parse_one(std::string_view(text).substr(0, bytes), nullptr,
+                                               envelope, nullptr);
+            core::JsonPlace place;
+            if (!read || !parser.payload(envelope, place)) continue;
+            std::vector<Step> steps, from_tree;
+            if (!(*contract)->steps_quickly(envelope, place, steps)) continue;
+            ++quick;
+            core::JsonDom dom;
+            EXPECT_TRUE((*contract)->judge(envelope, dom, nullptr, &from_tree).empty()) << payload;
+            ASSERT_EQ(steps.size(), from_tree.size()) << payload;
+            for (std::size_t i = 0; i < steps.size(); ++i) {
+                EXPECT_EQ(steps[i].transition, from_tree[i].transition) << payload;
+                EXPECT_EQ(steps[i].key, from_tree[i].key) << payload;
+                EXPECT_EQ(steps[i].to, from_tree[i].to) << payload;
+            }
+        }
+    }
+    EXPECT_GT(quick, 15u);
 }
 
 TEST(Transition, AllowsTheStepsThatItNames) {

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace millrace::store::test {
 namespace {
@@ -35,6 +37,29 @@ TEST_F(RegistryStoreTest, KeepsDocumentsByKindAndId) {
     EXPECT_EQ((*all)[1].updated_at_us, 10);
     EXPECT_TRUE(*database_->registry().get("script", "b"));
     EXPECT_FALSE(*database_->registry().get("script", "gone"));
+}
+
+TEST_F(RegistryStoreTest, FindsManyTogether) {
+    RowBatch rows;
+    for (int i = 0; i < 600; i += 2)
+        rows.put_registry("state", std::to_string(i), static_cast<std::uint64_t>(i) + 1, -5, "{}");
+    ASSERT_TRUE(database_->write_now(rows));
+    std::vector<std::string> ids;
+    for (int i = 0; i < 600; ++i) ids.push_back(std::to_string(i));
+    const std::vector<std::string_view> names(ids.begin(), ids.end());
+    std::size_t found = 0;
+    const auto status = database_->registry().get_many(
+        "state", names, [&](std::size_t place, const RegistryDocumentView& row) {
+            EXPECT_EQ(place % 2, 0u);
+            EXPECT_EQ(row.id, ids[place]);
+            EXPECT_EQ(row.version, place + 1);
+            EXPECT_EQ(row.updated_at_us, -5);
+            EXPECT_EQ(row.json, "{}");
+            ++found;
+        });
+    ASSERT_TRUE(status);
+    EXPECT_EQ(found, 300u);
+    EXPECT_TRUE(database_->registry().get_many("state", {}, {}));
 }
 
 // Of the WAL's files: what a start reads again.
