@@ -97,9 +97,9 @@ void EdgeFilters::tell(core::TenantId tenant) {
 }
 
 const EdgeFilters::Told& EdgeFilters::of(core::TenantId tenant) const {
-    static const Told kEverything{0, told_text(0, true, "", "")};
+    static const Told everything{0, told_text(0, true, "", "")};
     const auto at = told_.find(tenant.value);
-    return at == told_.end() ? kEverything : at->second;
+    return at == told_.end() ? everything : at->second;
 }
 
 }  // namespace millrace::runtime::hub
