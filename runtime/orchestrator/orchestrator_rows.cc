@@ -10,8 +10,8 @@
 
 namespace millrace::runtime {
 
-// Into what is open, which is of its shard; something that comes back from there keeps it in memory,
-// or write_now() does not leave it for later.
+// Into what is open, which is of its shard; something that comes back from there keeps it in
+// memory, or write_now() does not leave it for later.
 void Orchestrator::note_change(Run& run) {
     MR_DCHECK(builder_.open());
     if (!std::exchange(run.unwritten, true)) unwritten_.push_back(&run);
