@@ -1,7 +1,7 @@
 // What: how large the next batch is and how long a failure waits: a line that takes a batch in time
-//       gets one of twice the size, one that does not gets half. Waits are drawn from zero to twice
-//       as long each time (full jitter), so that edges that lost their hub together come back
-//       apart.
+//       gets one of twice the size, one that does not, or breaks, gets half. Waits are drawn from
+//       zero to twice as long each time (full jitter), so that edges that lost their hub together
+//       come back apart.
 // Threads: values. Lifetime: values.
 // Limits: kBatchBytesMin to what the hub can take at once; kWaitMsFirst to kWaitMsMax.
 // Failure: none.
