@@ -88,8 +88,8 @@ void Forwarder::take_filters(const courier::HttpAnswer& answer) {
 void Forwarder::take_answer(Lane& lane, const courier::HttpAnswer& answer) {
     lane.under_way = false;
     if (answer.fault != courier::HttpFault::kNone) {
-        // What the line broke under was too large for it, unless nobody has been there anyway.
-        if (answer.fault == courier::HttpFault::kTimeout || reached_) lane.pace.timed_out();
+        // Whatever it was: the next one may be too large again, and grows quickly where it is not.
+        lane.pace.timed_out();
         return wait_after(lane, "hub: " + answer.message, 0);
     }
     // Too large, or more than the tenant may send in a second.
