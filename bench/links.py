@@ -46,6 +46,14 @@ def add_all(port, stream, entries):
                 lines += client.recv(1 << 20).count(b"\n")
 
 
+def cpu_seconds(process):
+    if process is None:
+        return 0
+    with open(f"/proc/{process.pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Nats:
     """A nats-server with streams in files."""
 
@@ -104,8 +112,10 @@ class Server:
             raise RuntimeError(f"{method} {path}: {reply.status} {text[:300]}")
         return json.loads(text)
 
-    def measure(self, what, id, member, count, begin):
+    def measure(self, what, id, member, count, begin, peer=None):
+        """Rates are those of the machine as it is; the time that both sides have used is theirs."""
         start = time.monotonic()
+        cpu = [cpu_seconds(self.process), cpu_seconds(peer)]
         begin()
         while True:
             status = self.call("GET", "/v2/links/" + id)["status"]
@@ -113,8 +123,9 @@ class Server:
                 break
             time.sleep(0.02)
         seconds = time.monotonic() - start
+        used = [1e6 * (cpu_seconds(p) - before) / count for p, before in zip((self.process, peer), cpu)]
         print(f"{what}: {count / seconds:,.0f}/s ({count:,} in {seconds:.2f} s, {status['state']}, "
-              f"{status.get('duplicates', 0)} duplicates)", flush=True)
+              f"{status.get('duplicates', 0)} duplicates; CPU {used[0]:.2f} us each, of the peer {used[1]:.2f})", flush=True)
 
 
 def measure_file(server, folder, options):
@@ -125,7 +136,7 @@ def measure_file(server, folder, options):
         "id": "file", "direction": "in", "type": "file", "config": {"path": os.path.join(folder, "events")}}))
 
 
-def measure_sink(server, what, kind, config, options):
+def measure_sink(server, what, kind, config, options, peer):
     server.call("POST", "/v2/links", {"id": "out-" + kind, "direction": "out", "type": kind, "config": config})
     pattern = "sent." + kind
     server.call("POST", "/v2/subscriptions", {"pattern": pattern, "ordering": "none",
@@ -135,7 +146,7 @@ def measure_sink(server, what, kind, config, options):
         for begin in range(0, options.sent, 10_000):
             lines = b"\n".join(event(n).replace(b"link.entry", pattern.encode()) for n in range(begin, begin + 10_000))
             server.call("POST", "/v2/events?ids=0", lines, "application/x-ndjson")
-    server.measure(what, "out-" + kind, "sent", options.sent, send)
+    server.measure(what, "out-" + kind, "sent", options.sent, send, peer)
 
 
 def measure_redis(server, folder, options):
@@ -147,8 +158,8 @@ def measure_redis(server, folder, options):
         add_all(port, b"in", options.entries)
         config = {"host": "127.0.0.1", "port": port}
         server.measure("a stream of Redis", "redis", "taken", options.entries, lambda: server.call("POST", "/v2/links", {
-            "id": "redis", "direction": "in", "type": "redis", "config": {**config, "stream": "in"}}))
-        measure_sink(server, "deliveries to a stream of Redis", "redis", {**config, "stream": "out"}, options)
+            "id": "redis", "direction": "in", "type": "redis", "config": {**config, "stream": "in"}}), redis)
+        measure_sink(server, "deliveries to a stream of Redis", "redis", {**config, "stream": "out"}, options, redis)
     finally:
         common.end(redis)
 
@@ -161,9 +172,9 @@ def measure_nats(server, folder, options):
         nats.fill("in", options.entries)
         config = {"host": "127.0.0.1", "port": nats.port}
         server.measure("a stream of NATS", "nats", "taken", options.entries, lambda: server.call("POST", "/v2/links", {
-            "id": "nats", "direction": "in", "type": "nats", "config": {**config, "stream": "in"}}))
+            "id": "nats", "direction": "in", "type": "nats", "config": {**config, "stream": "in"}}), nats.process)
         measure_sink(server, "deliveries to a stream of NATS", "nats",
-                     {**config, "stream": "out", "subject": "out.a"}, options)
+                     {**config, "stream": "out", "subject": "out.a"}, options, nats.process)
     finally:
         common.end(nats.process)
 
