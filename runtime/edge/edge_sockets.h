@@ -1,5 +1,5 @@
-// What: streams over WebSockets, as far as clients speak: the handshake's rules, and the frames that
-//       keep a connection alive or end it. A stream of events takes no messages; GraphQL's are
+// What: streams over WebSockets, as far as clients speak: the handshake's rules, and the frames
+//       that keep a connection alive or end it. A stream of events takes no messages; GraphQL's are
 //       handed on.
 // Threads: a shard's. Lifetime: a decoder lives as long as its connection.
 // Limits: one decoder a stream; those of io/web_socket.h; kMessageBytesMax of one that takes

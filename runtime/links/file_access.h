@@ -1,8 +1,8 @@
 // What: which files links may read and append to: those in folders that the settings list, as the
 //       file system has them after all its links are followed.
 // Threads: immutable after make(); opening is system calls. Lifetime: value.
-// Limits: core::kListedPathsMax folders. Failure: make() names the entry that is no absolute path; open says
-//       why not, as a text.
+// Limits: core::kListedPathsMax folders. Failure: make() names the entry that is no absolute
+//       path; open says why not, as a text.
 #pragma once
 
 #include "core/result.h"

@@ -1,5 +1,5 @@
-// What: reads a document's row in one pass, as write_row() and show() of its kind have written it: a
-//       start reads a million of them. What was checked when it came in is not checked again.
+// What: reads a document's row in one pass, as write_row() and show() of its kind have written it:
+//       a start reads a million of them. What was checked when it came in is not checked again.
 // Threads: values. Lifetime: borrows text and document.
 // Limits: none.
 // Failure: false: it is not as this program writes it (an older one did, or it is damaged); then it

@@ -108,8 +108,8 @@ public:
                                        const ReferenceData* references = nullptr,
                                        std::vector<Step>* steps = nullptr) const;
 
-    // What a payload that fits the schema says of each transition, where those are all the rules that
-    // are asked of the event alone. False: ask judge_fitting().
+    // What a payload that fits the schema says of each transition, where those are all the rules
+    // that are asked of the event alone. False: ask judge_fitting().
     bool steps_quickly(const core::Envelope& envelope, const core::JsonPlace& payload,
                        std::vector<Step>& steps) const;
 

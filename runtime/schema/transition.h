@@ -55,8 +55,8 @@ public:
     // Adds the event's step, if it makes one.
     std::optional<Failure> read(const core::Envelope& envelope, core::JsonElement payload,
                                 std::size_t index, std::vector<Step>& steps) const;
-    // The same by the tokens of the payload. False: it may be otherwise, or has failed; `steps` is as
-    // it was.
+    // The same by the tokens of the payload. False: it may be otherwise, or has failed; `steps` is
+    // as it was.
     bool read_quickly(const core::Envelope& envelope, const core::JsonPlace& payload,
                       std::size_t index, std::vector<Step>& steps) const;
     // `from`: kNoState before the first one.

@@ -1,5 +1,5 @@
-// Streams of EngineServices: what a shard asks for, on the conductor, and what the streams say to the
-// connections, back on the shard that has them.
+// Streams of EngineServices: what a shard asks for, on the conductor, and what the streams say to
+// the connections, back on the shard that has them.
 #include "io/web_socket.h"
 #include "runtime/api/dead_letter_view.h"
 #include "runtime/api/event_view.h"

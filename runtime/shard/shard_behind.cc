@@ -48,8 +48,8 @@ void ShardBehind::skip(const BehindOrder& order) {
     const core::LogOffset end = dispatch_.handed_over();
     const core::LogOffset at = std::clamp(order.at, place.from, std::max(place.from, end));
     advance(order.subscription, at);
-    // What the lanes have of it until here they pass over; what comes then is live. Told either way:
-    // the feeder goes on from its new place.
+    // What the lanes have of it until here they pass over; what comes then is live. Told either
+    // way: the feeder goes on from its new place.
     table_.rejoin(order.subscription, shard_, at >= end ? end : place.live_from);
 }
 

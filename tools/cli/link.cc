@@ -151,7 +151,8 @@ void add_link_reset(CLI::App& link, CliContext& context) {
     CLI::App* reset = link.add_subcommand(
         "reset", "Let a source begin anew: what was read comes again, or what was not never comes");
     reset->add_option("link", *id, "its id or name")->required();
-    reset->add_option("--to", *to, "start, end, the id of an entry (redis) or a number (nats)")->required();
+    reset->add_option("--to", *to, "start, end, the id of an entry (redis) or a number (nats)")
+        ->required();
     reset->callback([&context, id, to] {
         context.action = [&context, id, to] {
             const std::string known = resolve(context, kLinks, *id);
