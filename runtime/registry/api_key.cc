@@ -68,9 +68,10 @@ void read_scopes(core::JsonObject& in, ApiKey& out) {
     const ScopeSet of_role = role_scopes_in(out.tenant, out.role);
     scopes = within(out.tenant, scopes);
     // What nobody needs stands in no list.
-    ScopeSet whole = scopes;
-    if (of_role.has(identity::Scope::kPublic)) whole.add(identity::Scope::kPublic);
-    out.own_scopes = !names.empty() && !(whole == of_role);
+    ScopeSet named = scopes, whole = of_role;
+    named.add(identity::Scope::kPublic);
+    whole.add(identity::Scope::kPublic);
+    out.own_scopes = !names.empty() && !(named == whole);
     out.scopes = out.own_scopes ? scopes : of_role;
 }
 
