@@ -48,7 +48,7 @@ bool goes_wrong(int mutation, std::uint64_t seed, Run* run) {
                              .string();
         const RunResult result = run(options);
         if (!result.wrong.empty())
-            std::printf("    seed %llu: %.120s\n", static_cast<unsigned long long>(seed),
+            std::printf("    seed %llu: %.400s\n", static_cast<unsigned long long>(seed),
                         result.wrong.c_str());
         std::fflush(stdout);
         ::_exit(result.wrong.empty() ? 0 : 1);

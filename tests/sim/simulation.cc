@@ -11,6 +11,7 @@
 #include "tests/sim/workload.h"
 #include "tests/sim/world.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -238,6 +239,8 @@ bool Simulation::drain() {
             world_.step();
             if (wrong(workload_.turn())) return false;
         }
+        result_.drain_rounds =
+            std::max(result_.drain_rounds, static_cast<std::uint64_t>(round) + 1);
         calm = workload_.idle() && world_.quiet() ? calm + 1 : 0;
         if (calm > 3 && !world_.retries_waiting() && !somebody_is_behind() &&
             !model_.replays_running(world_.database()))
