@@ -10,7 +10,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace millrace::runtime::graphql {
@@ -31,15 +30,10 @@ struct Value {
         kObject,
     };
     Kind kind = Kind::kNull;
-    std::string text;  // a name without its $, a number, a string's meaning
-    std::vector<Value> items;
-    std::vector<std::pair<std::string_view, Value>> fields;
+    std::string text;                     // a name without its $, a number, a string's meaning
+    std::vector<Value> items;             // of a list, of an object
+    std::vector<std::string_view> names;  // of an object's items
     std::size_t position = 0;
-
-    bool operator==(const Value& other) const {
-        return kind == other.kind && text == other.text && items == other.items &&
-               fields == other.fields;
-    }
 };
 
 struct Argument {

@@ -255,9 +255,9 @@ private:
             out.kind = Value::Kind::kObject;
             advance();
             while (!error_ && !token_.is("}") && token_.kind != TokenKind::kEnd) {
-                const std::string_view key = name();
+                out.names.push_back(name());
                 expect(":");
-                out.fields.emplace_back(key, value(constness));
+                out.items.push_back(value(constness));
             }
             expect("}");
         } else {

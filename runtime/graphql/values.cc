@@ -141,8 +141,9 @@ std::string written_value(const Value& value) {
             return "[" + out + "]";
         case Value::Kind::kObject: {
             std::vector<std::string> fields;
-            for (const auto& [name, field] : value.fields)
-                fields.push_back(std::string(name) + ": " + written_value(field));
+            for (std::size_t i = 0; i < value.items.size(); ++i)
+                fields.push_back(std::string(value.names[i]) + ": " +
+                                 written_value(value.items[i]));
             std::sort(fields.begin(), fields.end());
             for (const std::string& field : fields) out += (out.empty() ? "" : ", ") + field;
             return "{" + out + "}";

@@ -323,7 +323,9 @@ class Rights(unittest.TestCase):
             self.assertEqual(made.status, 201, made)
             keys[name] = made.json()
         self.assertEqual(server.post("/v2/graphql", {"query": "{position}"}).status, 401)
-        self.assertEqual(Socket(server, init=False).status, 401)
+        stranger = Socket(server, init=False)
+        self.assertEqual(stranger.status, 401)
+        stranger.close()
 
         def ask(name, query):
             return server.post("/v2/graphql", {"query": query}, headers={"X-API-Key": keys[name]["key"]}).json()

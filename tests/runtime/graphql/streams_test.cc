@@ -43,7 +43,12 @@ protected:
         };
         streams_ = std::make_unique<GraphqlStreams>(std::move(deps));
     }
-    void connect(bool protocol = true) { streams_->open_socket({}, "accept", protocol); }
+    static GraphqlPeer peer() {
+        GraphqlPeer out;
+        out.principal.scopes = identity::ScopeSet::all();
+        return out;
+    }
+    void connect(bool protocol = true) { streams_->open_socket(peer(), "accept", protocol); }
     void say(std::string_view text) { streams_->message({}, {}, text); }
     void follow(const std::string& id) {
         say(R"({"id":")" + id +
@@ -180,7 +185,7 @@ TEST_F(GraphqlStreamsTest, AMistakeIsTheOperationsAlone) {
 
 TEST_F(GraphqlStreamsTest, ServerSentEventsEndWithComplete) {
     put(kZero, {.id = "e0"});
-    streams_->open_events({}, GraphqlRequest{"{position}", {}, {}}, {});
+    streams_->open_events(peer(), GraphqlRequest{"{position}", {}, {}}, {});
     ASSERT_EQ(answers_.size(), 1u);
     answers_[0](R"({"data":{"position":"0-1"}})");
     run();
@@ -190,7 +195,7 @@ TEST_F(GraphqlStreamsTest, ServerSentEventsEndWithComplete) {
     EXPECT_EQ(ends_, 1);
     told_.clear();
     streams_->open_events(
-        {}, GraphqlRequest{"subscription{events(after:\"beginning\"){eventId}}", {}, {}}, {});
+        peer(), GraphqlRequest{"subscription{events(after:\"beginning\"){eventId}}", {}, {}}, {});
     run();
     EXPECT_NE(told_.find("event: next\nid: 0-1"), std::string::npos) << told_;
     EXPECT_NE(told_.find("data: {\"data\":{\"events\":{\"eventId\":\"e0\"}}}\n\n"),
