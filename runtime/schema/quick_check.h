@@ -8,9 +8,9 @@
 // Hot loop. Unit of work: a value of the text. Budget: 150 ns for an invoice of six members
 // (bench/schema_validate_bench). What keeps it short: a name is held against the one that came
 // there in the values before (quick_order.h), and only else found by one product; most schemas of
-// a scalar come down to one question that is asked of a word or two (QuickAsk); numbers are
-// compared as whole ones, expressions are tables, and required members are bits. Invariant: `token` is at
-// the first token of a value, and behind it when that fits.
+// a scalar come down to one question, asked of a word or two (QuickAsk); numbers are compared as
+// whole ones, expressions are tables, and required members are bits. Invariant: `token` is at the
+// first token of a value, and behind it when that fits.
 #pragma once
 
 #include "core/json_place.h"
