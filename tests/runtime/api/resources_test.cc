@@ -488,10 +488,12 @@ TEST_F(ApiTest, DescribesItself) {
 TEST_F(ApiTest, ScopesAreOfTheResourceAndFewCallsArePublic) {
     for (const Route& route : route_table()) {
         const std::string_view scope = identity::scope_text(route.scope);
-        // Endpoints say themselves who may call them; of a webhook the signature says who it is.
+        // Endpoints say themselves who may call them; of a webhook the signature says who it is,
+        // of an edge its token.
         const bool probe = route.id == RouteId::kHealthz || route.id == RouteId::kReadyz ||
                            route.id == RouteId::kConsole || route.id == RouteId::kConsoleFile ||
                            route.id == RouteId::kEnterPortal || route.owner == RouteOwner::kHook ||
+                           route.id == RouteId::kTakeBatch || route.id == RouteId::kEdgeFilters ||
                            route.path.starts_with("/v2/endpoint/");
         EXPECT_EQ(route.scope == identity::Scope::kPublic, probe) << route.name;
         EXPECT_EQ(scope.find(':') == std::string_view::npos, probe) << route.name;
