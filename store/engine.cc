@@ -167,9 +167,9 @@ rocksdb::Status Engine::open_families(const rocksdb::DBOptions& with, const std:
     }
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* db = nullptr;
-    rocksdb::Status status =
-        options.read_only ? rocksdb::DB::OpenForReadOnly(with, path, families, &handles, &db)
-                          : rocksdb::DB::Open(with, path, families, &handles, &db);
+    rocksdb::Status status = options.read_only
+                                 ? rocksdb::DB::OpenForReadOnly(with, path, families, &handles, &db)
+                                 : rocksdb::DB::Open(with, path, families, &handles, &db);
     db_.reset(db);
     for (std::size_t i = 0; i < handles.size(); ++i) *places[i] = handles[i];
     return status;

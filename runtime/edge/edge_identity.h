@@ -59,8 +59,7 @@ private:
         if (query_keys_ != identity::QueryKeys::kSome)
             return query_keys_ == identity::QueryKeys::kAll;
         return route.owner == api::RouteOwner::kStream || route.id == api::RouteId::kRunScript ||
-               route.id == api::RouteId::kGetGraphql ||
-               api::answers_as_endpoint(route);
+               route.id == api::RouteId::kGetGraphql || api::answers_as_endpoint(route);
     }
 
     const identity::Authenticator* authenticator_;

@@ -272,16 +272,16 @@ std::string Faces::check_deliveries(std::size_t tenant) {
 std::string Faces::check_executions(std::size_t tenant, std::size_t of_count) {
     std::size_t listed = 0;
     std::size_t runs = 0;
-    if (std::string wrong =
-            walk(tenant, "/v2/executions",
-                 [&](const simdjson::dom::element& item) -> std::string {
-                     const std::string id = text_of(item, "id");
-                     listed += text_of(item, "subscriptionId") == kCountSubscription;
-                     const bool run = text_of(item, "subscriptionId").empty();
-                     runs += run;
-                     if (random_.below(run ? 2 : 60) != 0) return "";
-                     return belongs_to(tenant, "/v2/executions/" + id);
-                 });
+    if (std::string wrong = walk(tenant, "/v2/executions",
+                                 [&](const simdjson::dom::element& item) -> std::string {
+                                     const std::string id = text_of(item, "id");
+                                     listed +=
+                                         text_of(item, "subscriptionId") == kCountSubscription;
+                                     const bool run = text_of(item, "subscriptionId").empty();
+                                     runs += run;
+                                     if (random_.below(run ? 2 : 60) != 0) return "";
+                                     return belongs_to(tenant, "/v2/executions/" + id);
+                                 });
         !wrong.empty())
         return wrong;
     if (listed != of_count)
