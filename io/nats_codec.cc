@@ -103,13 +103,11 @@ NatsReader::Found NatsReader::read_line(std::string_view line, NatsFrame& out) {
         out.kind = NatsFrame::Kind::kError;
         if (out.text.size() >= 2 && out.text.front() == '\'' && out.text.back() == '\'')
             out.text = out.text.substr(1, out.text.size() - 2);
-    } else if (!out.text.empty()) {
-        return broken("a line is none of the protocol");
-    } else if (same_nats_word(verb, "PING")) {
+    } else if (out.text.empty() && same_nats_word(verb, "PING")) {
         out.kind = NatsFrame::Kind::kPing;
-    } else if (same_nats_word(verb, "PONG")) {
+    } else if (out.text.empty() && same_nats_word(verb, "PONG")) {
         out.kind = NatsFrame::Kind::kPong;
-    } else if (same_nats_word(verb, "+OK")) {
+    } else if (out.text.empty() && same_nats_word(verb, "+OK")) {
         out.kind = NatsFrame::Kind::kOk;
     } else {
         return broken("a line is none of the protocol");
