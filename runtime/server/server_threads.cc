@@ -76,7 +76,7 @@ void ServerParts::stop_threads() {
     writer_thread.reset();
     syncer_threads.clear();
     housekeeper_thread.reset();
-    if (compiler_thread->stop_within(kCompileUsMax)) compiler_thread.reset();
+    if (compiler_thread && compiler_thread->stop_within(kCompileUsMax)) compiler_thread.reset();
 }
 
 bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<void()>& pause) {
