@@ -19,7 +19,7 @@ std::string_view kind_of(std::string_view type) {
 // Each function writes one object; a member that the thing does not have is null.
 class SchemaWriter {
 public:
-    explicit SchemaWriter(std::string& out) : out_(out), json_(out) {}
+    explicit SchemaWriter(std::string& out) : out_(out), begin_(out.size()), json_(out) {}
 
     void schema(const PlannedField& of) {
         members(of, [&](const PlannedField& field, std::string_view name) {
@@ -85,7 +85,7 @@ private:
         }
         json_.end_array();
     }
-    bool is_full() const { return out_.size() > kIntrospectionBytesMax; }
+    bool is_full() const { return out_.size() - begin_ > kIntrospectionBytesMax; }
     void text_or_null(std::string_view text) {
         if (text.empty())
             json_.value(nullptr);
@@ -158,6 +158,7 @@ private:
     }
 
     std::string& out_;
+    const std::size_t begin_;  // what stands before it is of other fields
     core::JsonWriter json_;
 };
 
