@@ -109,10 +109,10 @@ void append_ws_frame(std::string& out, WsOpcode opcode, std::string_view payload
     if (bytes <= kControlBytesMax) {
         append(1);
     } else if (bytes <= 0xFFFF) {
-        out += 126;
+        out += static_cast<char>(126);
         append(2);
     } else {
-        out += 127;
+        out += static_cast<char>(127);
         append(8);
     }
     out += payload;

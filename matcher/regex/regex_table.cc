@@ -7,20 +7,19 @@
 
 namespace millrace::matcher {
 
-std::optional<RegexTable> RegexTable::make(const SimpleRegex& regex) {
-    constexpr unsigned kNever = 0, kFound = 1;
-    RegexTable out;
-    // Characters that the same classes have share a column. The bytes that go on with a character
-    // beyond ASCII change nothing; the one that begins it stands for all of it.
+// Characters that the same classes have share a column. The bytes that go on with a character
+// beyond ASCII change nothing; the one that begins it stands for all of it. By column: bits of the
+// classes that have it.
+std::vector<std::uint64_t> RegexTable::share_columns(const SimpleRegex& regex) {
     constexpr std::uint8_t kGoesOn = 0, kBeyond = 1;
     std::map<std::uint64_t, std::uint8_t> columns;
-    std::vector<std::uint64_t> takes = {0, 0};  // by column: bits of classes
+    std::vector<std::uint64_t> takes = {0, 0};
     const std::size_t classes = std::min<std::size_t>(regex.classes_.size(), 64);
     for (std::size_t k = 0; k < classes; ++k)
         takes[kBeyond] |= std::uint64_t{regex.classes_[k].beyond_ascii} << k;
     for (unsigned c = 0; c < 256; ++c) {
         if (c >= 0x80) {
-            out.column_[c] = (c & 0xc0) == 0x80 ? kGoesOn : kBeyond;
+            column_[c] = (c & 0xc0) == 0x80 ? kGoesOn : kBeyond;
             continue;
         }
         std::uint64_t has = 0;
@@ -28,8 +27,15 @@ std::optional<RegexTable> RegexTable::make(const SimpleRegex& regex) {
             has |= std::uint64_t{regex.classes_[k].has(static_cast<unsigned char>(c))} << k;
         const auto [known, fresh] = columns.emplace(has, static_cast<std::uint8_t>(takes.size()));
         if (fresh) takes.push_back(has);
-        out.column_[c] = known->second;
+        column_[c] = known->second;
     }
+    return takes;
+}
+
+std::optional<RegexTable> RegexTable::make(const SimpleRegex& regex) {
+    constexpr unsigned kNever = 0, kFound = 1;
+    RegexTable out;
+    const std::vector<std::uint64_t> takes = out.share_columns(regex);
     const std::size_t width = takes.size();
 
     // A state is the positions that are alive; before the first character there are none, and more
@@ -53,7 +59,7 @@ std::optional<RegexTable> RegexTable::make(const SimpleRegex& regex) {
         std::uint64_t reach = begin || !regex.at_start_ ? regex.first_ : 0;
         for (std::uint64_t bits = live; bits != 0; bits &= bits - 1)
             reach |= regex.follow_[static_cast<std::size_t>(std::countr_zero(bits))];
-        next.push_back(static_cast<std::uint16_t>(i));  // kGoesOn
+        next.push_back(static_cast<std::uint16_t>(i));  // the column of what goes on
         for (std::size_t column = 1; column < width; ++column) {
             std::uint64_t then = 0;
             for (std::uint64_t bits = reach; bits != 0; bits &= bits - 1) {

@@ -54,6 +54,7 @@ private:
         std::size_t row = 0;  // 0: nothing leads out of it
         bool operator==(const Exit&) const = default;
     };
+    std::vector<std::uint64_t> share_columns(const SimpleRegex& regex);
     Exit exit_of(std::size_t row) const;
 
     // Rows are told by where they begin in `next_`; the first two end the work: that of texts in
