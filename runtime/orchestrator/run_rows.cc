@@ -214,7 +214,7 @@ core::Result<std::string> open_entry(const RunHead& head, const std::string& key
     std::string step;
     std::string sealed;
     constexpr core::TextRules kAnyLength{.bytes_max = SIZE_MAX};
-    in->text("step", step);
+    in->text("step", step, kAnyLength);  // of one commit: any number of them
     in->text("sealed", sealed, kAnyLength);
     const auto bytes = core::decode_base64(sealed, core::Base64Form::kPaddingOrNone);
     if (bytes) {
