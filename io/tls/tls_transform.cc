@@ -39,14 +39,14 @@ long control_bio(BIO*, int command, long, void*) { return command == BIO_CTRL_FL
 
 // For the life of the process.
 const BIO_METHOD* buffers() {
-    static const BIO_METHOD* const method = [] {
+    static const BIO_METHOD* const own_method = [] {
         BIO_METHOD* method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "millrace");
         MR_ASSERT(method && BIO_meth_set_read(method, read_bio) == 1 &&
                   BIO_meth_set_write(method, write_bio) == 1 &&
                   BIO_meth_set_ctrl(method, control_bio) == 1);
         return method;
     }();
-    return method;
+    return own_method;
 }
 
 }  // namespace
