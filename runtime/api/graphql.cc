@@ -107,7 +107,8 @@ private:
         if (graphql::is_introspection(field)) {
             key_of(field);
             const std::size_t before = data_.size();
-            if (!graphql::write_introspection(field, data_)) too_long(field, before);
+            if (!graphql::write_introspection(field, data_))
+                too_long(field, before, graphql::kIntrospectionBytesMax);
             return true;
         }
         if (name == "__typename") {
@@ -167,7 +168,8 @@ private:
         context.position_of = [this](const core::JsonElement& event) {
             return graphql_position_of(services_.database(), event);
         };
-        if (!graphql::write_result(field, root, context, data_)) too_long(field, before);
+        if (!graphql::write_result(field, root, context, data_))
+            too_long(field, before, graphql::kResultBytesMax);
     }
 
     // As the call has told it. Of one thing that is not there null says enough.
@@ -195,11 +197,11 @@ private:
         graphql::append_error(json, error, {}, field.key);
     }
 
-    void too_long(const graphql::PlannedField& field, std::size_t before) {
+    void too_long(const graphql::PlannedField& field, std::size_t before, std::size_t most) {
         data_.resize(before);
         fail(field, core::Error(core::ErrorCode::kPayloadTooLarge,
                                 "the answer is larger than it may be; ask for less at once")
-                        .bound(static_cast<std::int64_t>(graphql::kResultBytesMax)));
+                        .bound(static_cast<std::int64_t>(most)));
     }
 
     void finish() {
