@@ -55,7 +55,7 @@ std::int64_t retry_after_ms(const courier::HttpAnswer& answer) {
     const std::string_view text = answer.header("retry-after");
     std::int64_t seconds = 0;
     std::from_chars(text.data(), text.data() + text.size(), seconds);
-    return std::clamp<std::int64_t>(seconds * 1000, 0, SendPace::kWaitMsMax);
+    return 1000 * std::clamp<std::int64_t>(seconds, 0, SendPace::kWaitMsMax / 1000);
 }
 
 }  // namespace
