@@ -10,16 +10,17 @@ namespace {
 
 // Tickets begin with 1.
 constexpr std::uint64_t kStreamAsked = 0;
-// What a publish has beside payload and id: names of headers, lengths.
+// What a publish has beside payload, id and stream: names of headers, lengths.
 constexpr std::size_t kNatsHeaderBytes = 128;
 
 // Why a text can not go out; empty: it can.
-std::string nats_refusal_of(std::string_view subject, const SinkText& text,
+std::string nats_refusal_of(std::string_view subject, const SinkText& text, std::string_view stream,
                             const NatsServer& server) {
     if (subject.empty())
         return "the event's pattern makes no subject: a subject has parts between dots, without "
                "blanks and stars";
-    const std::size_t bytes = text.text.size() + text.identity.size() + kNatsHeaderBytes;
+    const std::size_t bytes =
+        text.text.size() + text.identity.size() + stream.size() + kNatsHeaderBytes;
     if (bytes <= server.message_bytes_max) return {};
     return "has " + std::to_string(bytes) + " bytes; the server takes messages of " +
            std::to_string(server.message_bytes_max) + " (max_payload)";
@@ -53,7 +54,8 @@ NatsStreamSink::NatsStreamSink(const PeerDeps& deps, const LinkConfig& config)
 void NatsStreamSink::send(SinkText&& text) {
     ++pending_;
     const std::string_view subject = subject_.of(text.pattern);
-    if (std::string why = nats_refusal_of(subject, text, connection_.server()); !why.empty()) {
+    if (std::string why = nats_refusal_of(subject, text, config_.stream, connection_.server());
+        !why.empty()) {
         refused_.push_back({text.ticket, std::move(why)});
         return;
     }
@@ -121,7 +123,7 @@ NatsSubjectSink::NatsSubjectSink(const PeerDeps& deps, const LinkConfig& config)
 
 void NatsSubjectSink::send(SinkText&& text) {
     const std::string_view subject = subject_.of(text.pattern);
-    if (std::string why = nats_refusal_of(subject, text, connection_.server()); !why.empty()) {
+    if (std::string why = nats_refusal_of(subject, text, {}, connection_.server()); !why.empty()) {
         refused_.push_back({text.ticket, std::move(why)});
         return;
     }
