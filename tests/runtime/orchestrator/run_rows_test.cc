@@ -114,6 +114,13 @@ TEST(RunKeys, EntriesOfOneCommitAreOneRowThatOpensAtItsPlace) {
     store::RowBatch rows;
     put_entries(rows, head, key, 0, "a", std::vector<std::string>{"{}"});
     EXPECT_TRUE(open_entry(head, key, 0, text_of(rows, kRunJournalKind))) << "one is as ever";
+
+    store::RowBatch many;
+    const std::vector<std::string> ends(300, "{}");
+    put_entries(many, head, key, 0, std::string(300 * 20, 's'), ends);
+    std::vector<std::string> journal;
+    ASSERT_TRUE(open_entries(head, key, text_of(many, kRunJournalKind), journal));
+    EXPECT_EQ(journal, ends) << "whatever the names of their steps come to";
 }
 
 TEST(RunKeys, RotateWithoutLosingWhatThereIs) {
