@@ -1,5 +1,7 @@
 #include "runtime/graphql/result_writer.h"
 
+#include <utility>
+
 namespace millrace::runtime::graphql {
 namespace {
 
@@ -64,11 +66,18 @@ private:
         if (outermost && !context_.position.empty())
             position = context_.position;
         else if (type == "Event" && context_.position_of)
-            position = context_.position_of(from);
+            position = position_behind(from);
         if (position.empty())
             json_.value(nullptr);
         else
             json_.value(position);
+    }
+
+    // Working it out reads the log: once for an event, under however many names it is asked for.
+    const std::string& position_behind(const core::JsonElement& event) {
+        if (std::exchange(behind_of_, event.raw().data()) != event.raw().data())
+            behind_ = context_.position_of(event);
+        return behind_;
     }
 
     // What the sender wrote may be of another kind than the schema says.
@@ -86,6 +95,8 @@ private:
     const ResultContext& context_;
     std::string& out_;
     core::JsonWriter json_;
+    const char* behind_of_ = nullptr;  // the event whose position is `behind_`
+    std::string behind_;
 };
 
 }  // namespace
