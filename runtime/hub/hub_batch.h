@@ -87,7 +87,8 @@ public:
     }
     void add(const BatchEvent& event);
     void skip(std::uint64_t from, std::uint64_t to);
-    std::size_t bytes() const { return records_.size(); }
+    // Before packing.
+    std::size_t bytes() const { return records_.size() + skipped_.size() * sizeof(OffsetRange); }
     std::size_t events() const { return events_; }
     std::size_t skipped_ranges() const { return skipped_.size(); }
     // The head's magic, counts and sum are filled in.
