@@ -115,6 +115,8 @@ core::Status Forwarder::load(SetAside& aside) {
     incarnation_ = new_incarnation();
     store::RowBatch batch;
     put_incarnation(batch, incarnation_, deps_.clock->wall_us());
+    // The chain begins here, also where retention has moved on before a later mark is kept.
+    for (const auto& lane : lanes_) put_forward_mark(batch, lane->mark, deps_.clock->wall_us());
     return deps_.database->write_now(batch);
 }
 
