@@ -75,7 +75,9 @@ void Scheduler::take_start(Entry& entry, std::int64_t now_us, store::RowBatch& r
     put_schedule_state(rows, state);
 }
 
-// Its document is new or has changed: what is due follows from it, but for what is overdue.
+// Its document is new or has changed: what is due follows from it, but for what is overdue - or was
+// when the document was written: the clock may have been set back since, and what follows from the
+// document begins behind that moment.
 void Scheduler::take_up(Entry& entry, const ScheduleRef& schedule, std::int64_t now_us) {
     const bool fresh = entry.state.number == 0;
     entry.schedule = schedule;
@@ -86,7 +88,8 @@ void Scheduler::take_up(Entry& entry, const ScheduleRef& schedule, std::int64_t 
     entry.state.tenant = schedule->tenant;
     entry.state.number = schedule->number.value;
     entry.state.version = schedule->version;
-    if (!fresh && entry.state.due_us != 0 && entry.state.due_us <= now_us)
+    const std::int64_t changed_us = std::max(now_us, schedule->updated_at_us);
+    if (!fresh && entry.state.due_us != 0 && entry.state.due_us <= changed_us)
         set_due(entry, entry.state.due_us);
     else if (!fresh)
         set_due(entry, first_due(*schedule, entry.state.done_us));

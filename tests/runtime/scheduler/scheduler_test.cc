@@ -205,6 +205,33 @@ TEST_F(SchedulerTest, KeepsWhatIsOverdueWhenItIsChanged) {
     EXPECT_GT(scheduler_->look(schedule->number)->due_us, clock_.wall_us() + 3000 * kSecondUs);
 }
 
+// The clock goes back between the document's change and the moment that the scheduler hears of it:
+// from the registry, or at the start behind a crash.
+TEST_F(SchedulerTest, KeepsWhatWasOverdueWhenItWasChangedByAClockThatWentBack) {
+    const auto heard = create(R"("intervalMs":60000,"overlap":"allow")");
+    const auto unheard = create(R"("intervalMs":60000,"overlap":"allow")");
+    pass(60 * kSecondUs);
+    const std::int64_t second_us = heard->created_at_us + 120 * kSecondUs;
+    clock_.advance_us(65 * kSecondUs);
+    const auto rename = [&](const ScheduleRef& schedule) {
+        return registry_->table<Schedule>().patch({.tenant = kTenant}, schedule->id,
+                                                  R"({"name":"other"})");
+    };
+    const auto renamed = rename(heard);
+    ASSERT_TRUE(renamed);
+    ASSERT_TRUE(rename(unheard));
+    clock_.step_wall_us(-3600 * kSecondUs);
+    scheduler_->changed(*renamed);
+    work();
+    EXPECT_EQ(scheduler_->look(heard->number)->due_us, second_us);
+    start();
+    work();
+    EXPECT_EQ(scheduler_->look(unheard->number)->due_us, second_us);
+    pass(3600 * kSecondUs);
+    EXPECT_EQ(ledger(heard), (Lines{"fired", "fired"}));
+    EXPECT_EQ(ledger(unheard), (Lines{"fired", "fired"}));
+}
+
 TEST_F(SchedulerTest, EndsAfterItsRunsAndForgetsWhatWasRemoved) {
     const auto schedule = create(R"("intervalMs":1000,"overlap":"allow","maxRuns":2)");
     for (int i = 0; i < 5; ++i) pass(kSecondUs);
