@@ -373,13 +373,15 @@ std::string dump_config_toml(const Config& config) {
             out += "; from " + bound_text(key, key.min) + " to " + bound_text(key, key.max);
         out +=
             "\n" + std::string(key.name.substr(section.empty() ? 0 : section.size() + 1)) + " = ";
-        const std::string value = config_shown_text(config, key);
+        // What stands there would be taken for the secret when the file is read.
+        const bool hidden = key.secret && !config_value_text(config, key).empty();
+        const std::string value = hidden ? std::string() : config_shown_text(config, key);
         if (key.type == T::kText || key.type == T::kList || key.type == T::kChoice ||
             key.type == T::kDuration)
             append_json_string(out, value);
         else
             out += value;
-        out += "\n";
+        out += hidden ? "  # set, and not shown\n" : "\n";
     }
     return out;
 }

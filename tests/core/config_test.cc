@@ -168,6 +168,18 @@ TEST(Config, DumpReadsBackToTheSame) {
     EXPECT_EQ(dump_config_toml(again), dump);
 }
 
+// Whoever starts a server with the file would have the hint for a secret.
+TEST(Config, ADumpHoldsNoSecretAndNothingInItsPlace) {
+    Config config;
+    ASSERT_TRUE(set_config_value(config, "hub.token", "sesame", "t"));
+    const std::string dump = dump_config_toml(config);
+    EXPECT_EQ(dump.find("sesame"), std::string::npos);
+    EXPECT_NE(dump.find("token = \"\"  # set, and not shown\n"), std::string::npos) << dump;
+    Config again;
+    ASSERT_TRUE(apply_config_toml(again, dump, "dump"));
+    EXPECT_EQ(again.hub.token, "");
+}
+
 TEST(Config, AProfileStandsBelowEverySource) {
     Config config;
     use_profile(config);
