@@ -47,9 +47,9 @@ void append_event_of(std::string& out, std::string_view name, std::string_view p
 // One operation of a WebSocket.
 class GraphqlStreams::SocketVoice final : public StreamVoice {
 public:
-    SocketVoice(GraphqlStreams& owner, const Key& key, const std::string& id,
+    SocketVoice(GraphqlStreams& owner, const Key& key, const std::string& id, std::uint64_t number,
                 OperationRef operation)
-        : owner_(owner), key_(key), id_(id), operation_(std::move(operation)) {}
+        : owner_(owner), key_(key), id_(id), number_(number), operation_(std::move(operation)) {}
 
     void tell(std::string& out, std::string_view position, std::string_view data) override {
         result_.clear();
@@ -69,14 +69,22 @@ public:
         io::append_ws_frame(out, io::WsOpcode::kPing, {});
     }
     void refused(core::Error&& error) override {
-        owner_.fail_operation(key_, id_, in_graphql_words(std::move(error)), {});
+        if (is_current()) owner_.fail_operation(key_, id_, in_graphql_words(std::move(error)), {});
     }
-    void ended() override { owner_.end_operation(key_, id_); }
+    void ended() override {
+        if (is_current()) owner_.end_operation(key_, id_);
+    }
 
 private:
+    bool is_current() const {
+        const Connection* const connection = owner_.find(key_);
+        return connection && connection->has(id_, number_);
+    }
+
     GraphqlStreams& owner_;
     const Key key_;
     const std::string id_;
+    const std::uint64_t number_;
     const OperationRef operation_;
     std::string result_;
 };
@@ -196,11 +204,12 @@ void GraphqlStreams::subscribe(const Key& key, Connection& connection, SocketTur
     auto prepared = PreparedOperation::make(std::move(*request));
     if (!prepared) return fail_operation(key, turn.id, prepared.error(), query);
     const OperationRef operation(std::move(*prepared));
-    connection.streams[turn.id] = 0;
+    const std::uint64_t begun = ++connection.operations_begun;
+    connection.operations[turn.id] = {.number = begun};
     if (!operation->is_subscription()) {
-        const auto answered = [this, key, id = turn.id](std::string&& result) {
+        const auto answered = [this, key, id = turn.id, begun](std::string&& result) {
             Connection* const open = find(key);
-            if (!open || open->ends || !open->streams.contains(id)) return;
+            if (!open || open->ends || !open->has(id, begun)) return;
             std::string frames;
             append_text_frame(frames, SocketProtocol::next(id, result));
             append_text_frame(frames, SocketProtocol::complete(id));
@@ -217,22 +226,22 @@ void GraphqlStreams::subscribe(const Key& key, Connection& connection, SocketTur
     stream.joined = true;
     if (auto may = follow(*operation, stream); !may)
         return fail_operation(key, turn.id, may.error(), {});
-    stream.voice = std::make_shared<SocketVoice>(*this, key, turn.id, operation);
+    stream.voice = std::make_shared<SocketVoice>(*this, key, turn.id, begun, operation);
     const std::uint64_t number = deps_.tail->open(std::move(stream));
-    if (number != 0) connection.streams[turn.id] = number;
+    if (number != 0) connection.operations[turn.id] = {.number = begun, .stream = number};
 }
 
 void GraphqlStreams::complete(Connection& connection, const std::string& id) {
-    const auto it = connection.streams.find(id);
-    if (it == connection.streams.end()) return;
-    if (it->second != 0) deps_.tail->stop(it->second);
-    connection.streams.erase(it);
+    const auto it = connection.operations.find(id);
+    if (it == connection.operations.end()) return;
+    if (it->second.stream != 0) deps_.tail->stop(it->second.stream);
+    connection.operations.erase(it);
 }
 
 void GraphqlStreams::end_operation(const Key& key, const std::string& id) {
     Connection* const connection = find(key);
     if (!connection) return;
-    connection->streams.erase(id);
+    connection->operations.erase(id);
     connection->protocol.ended(id);
 }
 
@@ -296,10 +305,10 @@ void GraphqlStreams::send(const Key& key, Connection& connection, std::string_vi
 // Its streams end here; what was said before the close is still sent.
 void GraphqlStreams::close(const Key& key, Connection& connection, SocketClose code,
                            std::string_view why) {
-    for (const auto& [id, stream] : connection.streams) {
-        if (stream != 0) deps_.tail->stop(stream);
+    for (const auto& [id, operation] : connection.operations) {
+        if (operation.stream != 0) deps_.tail->stop(operation.stream);
     }
-    connection.streams.clear();
+    connection.operations.clear();
     // A reason may be cut, and hold what the client has sent: no character of it has two bytes.
     std::string reason(why);
     for (char& c : reason) {
@@ -345,8 +354,8 @@ void GraphqlStreams::drained(core::ShardId edge, io::RequestToken token) {
 void GraphqlStreams::closed(core::ShardId edge, io::RequestToken token) {
     const auto it = connections_.find(key_of(edge, token));
     if (it == connections_.end()) return;
-    for (const auto& [id, stream] : it->second->streams) {
-        if (stream != 0) deps_.tail->stop(stream);
+    for (const auto& [id, operation] : it->second->operations) {
+        if (operation.stream != 0) deps_.tail->stop(operation.stream);
     }
     connections_.erase(it);
 }

@@ -68,10 +68,20 @@ private:
     class SocketVoice;
     class EventsVoice;
     using Key = std::tuple<std::uint16_t, std::uint32_t, std::uint32_t, std::uint32_t>;
+    // Its number tells it from an earlier one of the same id, whose answer may come late.
+    struct Operation {
+        std::uint64_t number = 0;
+        std::uint64_t stream = 0;  // 0: a query
+    };
     struct Connection {
         GraphqlPeer peer;
         SocketProtocol protocol;
-        std::map<std::string, std::uint64_t> streams;  // by operation: its stream; 0: a query
+        std::map<std::string, Operation> operations;  // by id
+        std::uint64_t operations_begun = 0;
+        bool has(const std::string& id, std::uint64_t number) const {
+            const auto it = operations.find(id);
+            return it != operations.end() && it->second.number == number;
+        }
         std::string unsent;
         std::size_t writing_bytes = 0;
         bool is_socket = false;

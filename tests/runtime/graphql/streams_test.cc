@@ -150,6 +150,24 @@ TEST_F(GraphqlStreamsTest, AQueryIsAnsweredOnceAndItsIdIsFree) {
     EXPECT_EQ(count(R"("id":"q")"), 2u);
 }
 
+TEST_F(GraphqlStreamsTest, ALateAnswerIsNotThatOfTheNextOperationOfItsId) {
+    connect();
+    say(R"({"type":"connection_init"})");
+    const std::string_view query =
+        R"({"id":"q","type":"subscribe","payload":{"query":"{position}"}})";
+    say(query);
+    say(R"({"id":"q","type":"complete"})");
+    say(query);
+    ASSERT_EQ(answers_.size(), 2u);
+    answers_[0](R"({"data":{"position":"0-1"}})");
+    run();
+    EXPECT_EQ(count(R"("id":"q")"), 0u);
+    answers_[1](R"({"data":{"position":"0-2"}})");
+    run();
+    EXPECT_EQ(count(R"({"id":"q","type":"next","payload":{"data":{"position":"0-2"}}})"), 1u);
+    EXPECT_EQ(count(R"({"id":"q","type":"complete"})"), 1u);
+}
+
 TEST_F(GraphqlStreamsTest, WhoDoesNotSayHelloIsClosed) {
     connect();
     ASSERT_EQ(timers_.size(), 1u);
