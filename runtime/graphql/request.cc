@@ -28,6 +28,13 @@ void append_location(core::JsonWriter& json, std::string_view text, std::size_t 
     json.field("line", line).field("column", column).end_object().end_array();
 }
 
+// Where in the variables' text it is stands in the message: a position is one of the document.
+core::Error of_variables(const core::Error& why) {
+    std::string text = "variables: " + why.message;
+    if (why.position >= 0) text += " (at byte " + std::to_string(why.position) + ")";
+    return core::Error(why.code, std::move(text)).in("variables");
+}
+
 }  // namespace
 
 core::Result<GraphqlRequest> read_request(std::string_view json) {
@@ -64,8 +71,8 @@ core::Result<std::unique_ptr<PreparedOperation>> PreparedOperation::make(Graphql
     if (!out->request_.variables.empty()) {
         auto read = out->variables_.parse(out->request_.variables);
         if (read && !read->is_object() && !read->is_null())
-            read = core::fail(core::ErrorCode::kValidation, "variables must be an object");
-        if (!read) return core::fail(core::Error(read.error().code, read.error().message));
+            read = core::fail(core::ErrorCode::kValidation, "must be an object");
+        if (!read) return core::fail(of_variables(read.error()));
         variables = *read;
     }
     auto document = parse_document(out->request_.query);

@@ -151,6 +151,22 @@ TEST(GraphqlRequest, IsReadAsClientsSendIt) {
     EXPECT_FALSE(read_request("{position}"));
 }
 
+// In a GET they are a text of their own; a position in it is none in the document.
+TEST(GraphqlRequest, ErrorsOfVariablesNameThem) {
+    const std::string query = "query($a:Int){events(limit:$a){eventId}}";
+    const auto made = PreparedOperation::make({query, {}, R"({"a":1,)"});
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().field, "variables");
+    const std::string text = errors_document(made.error(), query);
+    EXPECT_NE(text.find("variables: invalid JSON"), std::string::npos) << text;
+    EXPECT_NE(text.find("(at byte "), std::string::npos) << text;
+    EXPECT_NE(text.find(R"("field":"variables")"), std::string::npos) << text;
+    EXPECT_EQ(text.find("locations"), std::string::npos) << text;
+    const auto list = PreparedOperation::make({query, {}, "[1]"});
+    ASSERT_FALSE(list);
+    EXPECT_EQ(list.error().field, "variables");
+}
+
 TEST(GraphqlRequest, ErrorsNameLineAndColumn) {
     const std::string query = "{\r\n  events {\n \u00e9";
     const auto made = PreparedOperation::make({query, {}, {}});
