@@ -39,6 +39,7 @@ struct Group {
 
 struct Look {
     std::string subscription_id, script_id, pattern, state;
+    identity::Principal by;
     store::DeadLetterQuery query;
     std::size_t limit = 0;
     std::map<std::string, Group, std::less<>> groups;
@@ -103,7 +104,7 @@ void count(Look& look, const store::Hasher& hasher, const store::DeadLetter& row
 // Looks at each letter once and keeps none.
 void look_at_all(Look& look, store::Database& database) {
     look.query.accept = [&look, &database](const store::DeadLetter& row) {
-        count(look, database.hasher(), row);
+        if (look.by.may_see(row.pattern)) count(look, database.hasher(), row);
         return false;
     };
     auto page = database.dead_letters().list(look.query);
@@ -178,6 +179,7 @@ core::Result<std::shared_ptr<Look>> read_look(const Call& call) {
     if (!range) return core::fail(std::move(range.error()));
     auto look = std::make_shared<Look>();
     look->limit = range->limit;
+    look->by = call.request.principal;
     look->subscription_id = call.text("subscriptionId");
     look->script_id = call.text("scriptId");
     look->pattern = call.text("pattern");
@@ -269,15 +271,17 @@ void patch_dead_letter_group(Call& call, const Respond& respond) {
         bool known = false;
         core::Status looked;
     };
+    // Where a key's patterns leave some out a letter has to be there that is its business.
+    const identity::Principal& by = call.request.principal;
     auto patch = std::make_shared<Patch>(
-        Patch{call.request.principal, fingerprint, *state, audit_members(call.request), known, {}});
+        Patch{by, fingerprint, *state, audit_members(call.request), known && !by.is_bounded(), {}});
     const auto look = [patch, &services] {
         if (patch->known) return;
         store::DeadLetterQuery query;
         query.tenant = patch->by.tenant;
         query.limit = 1;
         query.accept = [&patch](const store::DeadLetter& row) {
-            return row.error_fingerprint == patch->fingerprint;
+            return row.error_fingerprint == patch->fingerprint && patch->by.may_see(row.pattern);
         };
         auto page = services.database().dead_letters().list(query);
         if (!page)

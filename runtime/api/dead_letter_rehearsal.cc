@@ -153,11 +153,10 @@ void rehearse_all(Rehearsal& rehearsal) {
     rehearsal.query.subscription_id = rehearsal.subscription_id;
     rehearsal.query.script_id = rehearsal.script_id;
     rehearsal.query.pattern = rehearsal.pattern;
-    if (!rehearsal.fingerprint.empty()) {
-        rehearsal.query.accept = [&rehearsal](const store::DeadLetter& row) {
-            return row.error_fingerprint == rehearsal.fingerprint;
-        };
-    }
+    rehearsal.query.accept = [&rehearsal](const store::DeadLetter& row) {
+        return (rehearsal.fingerprint.empty() || row.error_fingerprint == rehearsal.fingerprint) &&
+               rehearsal.by.may_see(row.pattern);
+    };
     auto page = services.database().dead_letters().list(rehearsal.query);
     if (!page) {
         rehearsal.status = core::fail(std::move(page.error()));

@@ -106,26 +106,27 @@ core::Result<ReplaySelection> read_selection(std::string_view body) {
     return out;
 }
 
-// Nothing: any.
-std::function<bool(const store::DeadLetter&)> of_fingerprint(const std::string& fingerprint) {
-    if (fingerprint.empty()) return {};
-    return [&fingerprint](const store::DeadLetter& row) {
-        return row.error_fingerprint == fingerprint;
+// What this caller may see of that fingerprint; nothing: of any. `fingerprint` outlives it.
+std::function<bool(const store::DeadLetter&)> accepted_by(const identity::Principal& who,
+                                                          const std::string& fingerprint) {
+    return [who, &fingerprint](const store::DeadLetter& row) {
+        return (fingerprint.empty() || row.error_fingerprint == fingerprint) &&
+               who.may_see(row.pattern);
     };
 }
 
 // Letters of subscriptions that get nothing now are left out, and counted.
 core::Status select_keys(store::Database& database, const RegistrySnapshot& registry,
-                         core::TenantId tenant, const ReplaySelection& selection,
+                         const identity::Principal& by, const ReplaySelection& selection,
                          std::vector<store::DeadLetterKey>& keys, std::size_t& left_out) {
     std::string cursor;
     do {
         store::DeadLetterQuery query;
-        query.tenant = tenant;
+        query.tenant = by.tenant;
         query.subscription_id = selection.subscription_id;
         query.script_id = selection.script_id;
         query.pattern = selection.pattern;
-        query.accept = of_fingerprint(selection.fingerprint);
+        query.accept = accepted_by(by, selection.fingerprint);
         query.from_us = selection.from_us;
         query.to_us = selection.to_us;
         query.limit = kListLimitMax;
@@ -158,11 +159,12 @@ ApiResponse accepted(std::size_t count, std::size_t left_out) {
 struct Listing {
     std::string subscription_id, script_id, pattern, fingerprint, cursor;
     store::DeadLetterQuery query;
+    bool bounded = false;  // the key's patterns leave some out
 
     // Many may have to be looked at for each that is found.
     bool selects() const {
         return !subscription_id.empty() || !script_id.empty() || !pattern.empty() ||
-               !fingerprint.empty();
+               !fingerprint.empty() || bounded;
     }
 };
 
@@ -175,12 +177,13 @@ core::Result<std::shared_ptr<const Listing>> read_listing(const Call& call) {
     listing->pattern = call.text("pattern");
     listing->fingerprint = call.text("errorFingerprint");
     listing->cursor = std::move(range->cursor);
+    listing->bounded = call.request.principal.is_bounded();
     store::DeadLetterQuery& query = listing->query;
     query.tenant = call.tenant();
     query.subscription_id = listing->subscription_id;
     query.script_id = listing->script_id;
     query.pattern = listing->pattern;
-    query.accept = of_fingerprint(listing->fingerprint);
+    query.accept = accepted_by(call.request.principal, listing->fingerprint);
     query.from_us = range->from_us;
     query.to_us = range->to_us;
     query.limit = range->limit;
@@ -322,7 +325,8 @@ core::Result<store::OwnedDeadLetter> find_dead_letter(Call& call, std::string_vi
     if (!key || key->tenant != call.tenant()) return not_found("dead letter", id);
     auto row = call.services.database().dead_letters().get(*key);
     if (!row) return core::fail(std::move(row.error()));
-    if (!*row) return not_found("dead letter", id);
+    if (!*row || !call.request.principal.may_see((*row)->row.pattern))
+        return not_found("dead letter", id);
     return std::move(**row);
 }
 
@@ -394,7 +398,7 @@ void replay_dead_letters(Call& call, const Respond& respond) {
         Aside::kLook,
         [bulk, &services, registry = services.registry().snapshot()] {
             if (bulk->selection.ids.empty()) {
-                bulk->selected = select_keys(services.database(), *registry, bulk->by.tenant,
+                bulk->selected = select_keys(services.database(), *registry, bulk->by,
                                              bulk->selection, bulk->keys, bulk->left_out);
             }
             redrive(services, *bulk);

@@ -7,6 +7,7 @@
 #include "runtime/event/json_scan.h"
 #include "runtime/event/misfit.h"
 #include "store/log/event_id.h"
+#include "store/log/log_reader.h"
 
 #include <optional>
 
@@ -37,10 +38,17 @@ core::Envelope envelope_of(core::EventParser& parser, const store::StoredEvent& 
 }
 
 bool may_see(const identity::Principal& principal, const store::StoredEvent& event) {
-    if (!principal.key || principal.key->patterns.empty()) return true;
+    if (!principal.is_bounded()) return true;
     if (!event.pattern.empty()) return principal.may_see(event.pattern);
     core::EventParser parser;
     return principal.may_see(envelope_of(parser, event).pattern);
+}
+
+bool may_see(const identity::Principal& principal, store::Database& database,
+             core::LogPosition position) {
+    if (!principal.is_bounded()) return true;
+    const auto event = database.log_reader().read_event(position);
+    return event && *event && may_see(principal, (*event)->event);
 }
 
 std::string event_id_of(const store::StoredEvent& event, const store::Hasher& hasher) {

@@ -21,6 +21,9 @@ core::Envelope envelope_of(core::EventParser& parser, const store::StoredEvent& 
 
 // Whether the patterns of its key let a principal see an event.
 bool may_see(const identity::Principal& principal, const store::StoredEvent& event);
+// Of the event at a place; of one that is gone nobody knows whose business it was.
+bool may_see(const identity::Principal& principal, store::Database& database,
+             core::LogPosition position);
 
 // The client's id, or the one that the server made.
 std::string event_id_of(const store::StoredEvent& event, const store::Hasher& hasher);

@@ -1,5 +1,6 @@
 // GET /v2/executions: deliveries and the API's own runs in one list, looked for in steps.
 #include "runtime/api/event_lookup.h"
+#include "runtime/api/event_view.h"
 #include "runtime/api/execution_view.h"
 #include "runtime/api/handlers.h"
 #include "store/rows/executions.h"
@@ -93,7 +94,8 @@ struct ListCursor {
 // little of what is asked for must not keep the API thread from everybody else.
 class ExecutionList {
 public:
-    static constexpr std::size_t kBlocksPerStep = 8;  // some 10 ms
+    static constexpr std::size_t kBlocksPerStep = 8;   // some 10 ms
+    static constexpr std::size_t kBlocksLookedUp = 1;  // and each event's pattern with them
 
     ExecutionList(Services& services, store::ExecutionQuery&& query, RunFilter&& runs,
                   ListCursor&& cursor, std::vector<SourceChoice>&& other_sources, std::size_t limit)
@@ -103,7 +105,7 @@ public:
           cursor_(std::move(cursor)),
           other_sources_(std::move(other_sources)),
           limit_(limit) {
-        query_.blocks_max = kBlocksPerStep;
+        query_.blocks_max = query_.accept ? kBlocksLookedUp : kBlocksPerStep;
         query_.tenant = filter_.tenant;
     }
     ExecutionList(const ExecutionList&) = delete;
@@ -208,7 +210,7 @@ core::Result<std::shared_ptr<ExecutionList>> read_list(Call& call) {
     if (!event_id.empty()) {
         auto event = find_event(call.services.database(), call.tenant(), event_id, *source);
         if (!event) return core::fail(std::move(event.error()));
-        if (*event) {
+        if (*event && may_see(call.request.principal, **event)) {
             query.event = (*event)->event.event.position;
             other_sources = std::move((*event)->others);
         } else {
@@ -217,6 +219,12 @@ core::Result<std::shared_ptr<ExecutionList>> read_list(Call& call) {
     }
     query.from_us = range->from_us;
     query.to_us = range->to_us;
+    if (call.request.principal.is_bounded()) {
+        query.accept = [by = call.request.principal,
+                        &services = call.services](const store::Execution& execution) {
+            return may_see(by, services.database(), execution.delivery.position);
+        };
+    }
     return std::make_shared<ExecutionList>(call.services, std::move(query), std::move(runs),
                                            std::move(cursor), std::move(other_sources),
                                            range->limit);

@@ -110,7 +110,9 @@ Answer get_execution(Call& call) {
     if (!key) return not_found("execution", id);
     auto execution = call.services.database().executions().get(*key);
     if (!execution) return core::fail(std::move(execution.error()));
-    if (!*execution || (*execution)->tenant != call.tenant()) return not_found("execution", id);
+    if (!*execution || (*execution)->tenant != call.tenant() ||
+        !may_see(call.request.principal, call.services.database(), key->position))
+        return not_found("execution", id);
     std::string body;
     core::JsonWriter json(body);
     append_execution(json, call.services, **execution, event_id_at(call.services, key->position));

@@ -54,6 +54,8 @@ struct Principal {
     core::Status require(Scope scope) const;
     // Whether events of this pattern are its business.
     bool may_see(std::string_view pattern) const { return !key || key->may_see(pattern); }
+    // Whether there are events that are none of its business.
+    bool is_bounded() const { return key && !key->patterns.empty(); }
     // Of one that was made a while ago: neither revoked nor expired nor suspended since, and
     // the key gives the same as it did.
     core::Status still_holds(std::int64_t now_us) const;

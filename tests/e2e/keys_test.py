@@ -207,6 +207,41 @@ class Rights(KeyedCase):
         seen = self.ask(key, "GET", "/v2/events?limit=1000").json()["items"]
         self.assertEqual({e["pattern"] for e in seen}, {room + ".a"})
 
+    def test_patterns_bound_what_became_of_events_too(self):
+        room = self.unique()
+        key = self.make_key(role="admin", patterns=[room + ".seen"])["key"]
+        fails = self.server.create_script("return function() error('no') end")
+        retry = lambda count: {"maxRetries": count, "initialDelayMs": 3600000}
+        dies = self.server.subscribe(room + ".*", fails, retry=retry(0))
+        self.server.subscribe(room + ".*", fails, retry=retry(5))
+        hidden = self.server.send_event(room + ".hidden")["eventId"]
+        seen = self.server.send_event(room + ".seen")["eventId"]
+        of_room = lambda path: [row for row in self.server.items(path)
+                                if row["eventId"] in (hidden, seen)]
+        wait_until("what comes of them", lambda: len(of_room("/v2/dlq")) == 2 and
+                   len(of_room("/v2/retries")) == 2 and len(of_room("/v2/executions")) == 4)
+        ids = lambda path: [row["eventId"] for row in self.ask(key, "GET", path).json()["items"]]
+        self.assertEqual(ids("/v2/dlq"), [seen])
+        self.assertEqual(ids("/v2/retries"), [seen])
+        self.assertEqual(ids("/v2/executions"), [seen, seen])
+        self.assertEqual(ids(f"/v2/executions?eventId={hidden}"), [])
+        groups = self.ask(key, "GET", f"/v2/dlq/groups?subscriptionId={dies}").json()
+        self.assertEqual((groups["letters"], groups["items"][0]["eventTypes"]), (1, [room + ".seen"]))
+        for path, write in (("/v2/dlq", True), ("/v2/executions", False)):
+            of = {row["eventId"]: row["id"] for row in of_room(path)}
+            self.assertEqual(self.ask(key, "GET", f"{path}/{of[seen]}").status, 200)
+            self.assertEqual(self.ask(key, "GET", f"{path}/{of[hidden]}").status, 404)
+            if not write:
+                continue
+            for method, call in (("DELETE", ""), ("POST", "/replay")):
+                self.assertEqual(self.ask(key, method, f"{path}/{of[hidden]}{call}").status, 404)
+            chosen = self.ask(key, "POST", "/v2/dlq/replay", {"ids": [of[hidden]]})
+            self.assert_error(chosen, 404, "NOT_FOUND")
+        found = self.ask(key, "POST", "/v2/graphql", {"query": "{deadLetters{items{eventId}}}"})
+        self.assertEqual(found.json()["data"]["deadLetters"]["items"], [{"eventId": seen}], found)
+        would = self.ask(key, "POST", "/v2/dlq/replay", {"subscriptionId": dies, "dryRun": True})
+        self.assertEqual(would.json()["count"], 1, would)
+
     def test_addresses_bound_where_it_comes_from(self):
         elsewhere = self.make_key(ips=["192.0.2.0/24"])["key"]
         self.assert_error(self.ask(elsewhere, "GET", "/v2/me"), 403, "FORBIDDEN", "address")
