@@ -377,6 +377,7 @@ core::Status Engine::write(rocksdb::WriteBatch& batch, bool sync) {
     if (fatal()) return core::fail(ErrorCode::kUnavailable, fatal_reason());
     rocksdb::WriteOptions write;
     write.sync = sync;
+    if (options.work_by_hand) make_room(*this);
     const rocksdb::Status status = db_->Write(write, &batch);
     if (!status.ok()) {
         // The outcome is unknown and the kernel may have dropped the pages: no retry, no more acks.

@@ -88,10 +88,13 @@ core::Result<EdgeRef> asking_edge(const Call& call) {
 
 ApiResponse batch_refused(const core::Error& error) {
     ApiResponse response = error_response(error);
-    constexpr std::string_view kDetails = "\"details\":{";
-    const std::size_t at = response.body.find(kDetails);
-    if (error.code == core::ErrorCode::kConflict && at != std::string::npos)
-        response.body.insert(at + kDetails.size(), R"("reason":"cloned")");
+    if (error.code != core::ErrorCode::kConflict) return response;
+    response.body.clear();
+    core::JsonWriter json(response.body);
+    json.begin_object().field("success", false).key("error").begin_object();
+    json.field("message", error.message).field("code", core::error_code_text(error.code));
+    json.field("statusCode", response.status).key("details").begin_object();
+    json.field("reason", "cloned").end_object().end_object().end_object();
     return response;
 }
 

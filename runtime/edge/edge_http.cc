@@ -7,6 +7,7 @@
 #include "runtime/edge/edge_older_events.h"
 #include "runtime/edge/ingest_reply.h"
 #include "runtime/edge/request_text.h"
+#include "runtime/hub/hub_batch.h"
 #include "runtime/identity/limits.h"
 #include "store/log/durability_text.h"
 
@@ -158,6 +159,10 @@ void EdgeHttp::on_head(const io::Request& request, io::HeadDecision& decision) {
     if (gate_.match.outcome == io::RouteOutcome::kFound &&
         api::route_table()[gate_.match.route].owner == api::RouteOwner::kGraphql)
         decision.body_bytes_max = std::min(decision.body_bytes_max, kGraphqlBodyBytesMax);
+    // One event of an edge may be as large as all of it: what is refused here never comes.
+    if (gate_.match.outcome == io::RouteOutcome::kFound &&
+        api::route_table()[gate_.match.route].id == api::RouteId::kTakeBatch)
+        decision.body_bytes_max = std::max(decision.body_bytes_max, hub::kBatchPackedBytesMax);
     // Says no before a body is read; what has none gets its answer from on_request, and the
     // connection lives on.
     const bool has_body = request.chunked || request.content_length > 0;

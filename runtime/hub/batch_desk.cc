@@ -95,11 +95,14 @@ core::Status BatchDesk::judge(const EdgeNode& edge, const Batch& batch, bool& an
     return {};
 }
 
-core::Status BatchDesk::may_take_now(const EdgeNode& edge, const Batch& batch) const {
+core::Status BatchDesk::may_take_now(const EdgeNode& edge, const Batch& batch) {
     if (deps_.registry()->is_suspended(edge.tenant))
         return core::fail(core::ErrorCode::kForbidden, "the edge's tenant is suspended");
     if (deps_.holds()) return not_now("the hub takes no events now: it is short of room");
-    return deps_.may_take(edge.tenant, batch.events.size(), batch.head.raw_bytes);
+    return edges_[edge.number.value].paid.pay(batch.events.size(), batch.head.raw_bytes,
+                                              [&](std::size_t events, std::size_t bytes) {
+                                                  return deps_.may_take(edge.tenant, events, bytes);
+                                              });
 }
 
 void BatchDesk::take(const EdgeRef& edge, std::string_view bytes, Done done) {
@@ -159,6 +162,7 @@ void BatchDesk::accept(const EdgeNode& edge, const Batch& batch, const Key& key,
     if (!deps_.submit(result->shard, result))
         return (*answer)(not_now("the hub has more to do than it can; ask again"));
     place.under_way = true;
+    edges_[edge.number.value].paid.use(batch.events.size(), batch.head.raw_bytes);
     tell_figures(edge, batch, letters);
 }
 

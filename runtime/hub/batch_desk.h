@@ -14,6 +14,7 @@
 #include "core/metrics.h"
 #include "core/result.h"
 #include "runtime/delivery/lane_job.h"
+#include "runtime/hub/batch_payment.h"
 #include "runtime/hub/edge_events.h"
 #include "runtime/hub/edge_filters.h"
 #include "runtime/hub/edge_mark.h"
@@ -116,10 +117,11 @@ private:
             std::make_shared<std::atomic<std::uint64_t>>(0);
         std::uint64_t told_duplicates = 0;
         std::optional<Figures> figures;
+        BatchPayment paid;
     };
 
     core::Status judge(const EdgeNode& edge, const Batch& batch, bool& answered, BatchTaken& out);
-    core::Status may_take_now(const EdgeNode& edge, const Batch& batch) const;
+    core::Status may_take_now(const EdgeNode& edge, const Batch& batch);
     void accept(const EdgeNode& edge, const Batch& batch, const Key& key, Done&& done);
     void settle(const Key& key, const EdgeMark& mark, std::uint64_t events, const Done& done);
     void tell_figures(const EdgeNode& edge, const Batch& batch, std::size_t letters);

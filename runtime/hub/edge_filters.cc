@@ -3,9 +3,11 @@
 #include "core/key_hash.h"
 #include "runtime/event/json_scan.h"
 #include "runtime/hub/hub_batch.h"
+#include "runtime/hub/wanted_events.h"
 
 #include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
 namespace millrace::runtime::hub {
@@ -15,7 +17,7 @@ constexpr std::array<std::string_view, 4> kMatching = {R"("pattern")", R"("filte
                                                        R"("filter")", R"("form")"};
 
 bool is_wanted(const Subscription& subscription) {
-    return subscription.of_edges && subscription.active && subscription.closing == Closing::kNo;
+    return subscription.active && subscription.closing == Closing::kNo;
 }
 
 // The members that say what it matches, as they were sent.
@@ -50,8 +52,10 @@ void EdgeFilters::load(const RegistrySnapshot& registry) {
 
 void EdgeFilters::take(const Subscription& subscription) {
     Wanted& wanted = wanted_[subscription.tenant.value];
-    if (is_wanted(subscription))
-        wanted[subscription.number.value] = matching_of(subscription);
+    // One that is switched off wants nothing, and is one all the same: not everything crosses.
+    if (subscription.of_edges)
+        wanted[subscription.number.value] =
+            is_wanted(subscription) ? matching_of(subscription) : std::string();
     else
         wanted.erase(subscription.number.value);
 }
@@ -76,7 +80,8 @@ void EdgeFilters::tell(core::TenantId tenant) {
         return;
     }
     std::vector<std::string> texts;
-    for (const auto& [number, text] : wanted) texts.push_back(text);
+    for (const auto& [number, text] : wanted)
+        if (!text.empty()) texts.push_back(text);
     std::sort(texts.begin(), texts.end());
     texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
     std::string patterns, filters;
@@ -93,7 +98,12 @@ void EdgeFilters::tell(core::TenantId tenant) {
         list += members == 1 ? pattern : std::string_view(text);
     }
     const std::uint64_t version = core::hash_key(patterns + "\n" + filters) | 1u;
-    told_[tenant.value] = {version, told_text(version, false, patterns, filters)};
+    Told told{version, told_text(version, false, patterns, filters)};
+    // More than an edge reads: everything crosses, and is filtered here.
+    if (texts.size() > WantedEvents::kWantedMax || told.json.size() > WantedEvents::kTextBytesMax)
+        told_.erase(tenant.value);
+    else
+        told_[tenant.value] = std::move(told);
 }
 
 const EdgeFilters::Told& EdgeFilters::of(core::TenantId tenant) const {

@@ -1,7 +1,9 @@
 // What: what a hub wants of its edges: the subscriptions with `"edges":"*"` of a tenant, as its
-//       edges are told. Where there is none, everything is wanted.
+//       edges are told. Where there is none, everything is wanted; one that is
+//       switched off wants nothing.
 // Threads: the API thread's. Lifetime: texts live until the next follow().
-// Limits: a text is made anew when one of its subscriptions has changed.
+// Limits: a text is made anew when one of its subscriptions has changed. More than an edge reads
+//       (WantedEvents) is told as everything.
 // Failure: none.
 #pragma once
 

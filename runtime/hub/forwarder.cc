@@ -5,6 +5,7 @@
 #include "runtime/registry/edge_node.h"
 #include "store/database.h"
 #include "store/rows/registry_store.h"
+#include "store/synced_end.h"
 
 #include <algorithm>
 #include <cstring>
@@ -14,7 +15,6 @@ namespace millrace::runtime::hub {
 namespace {
 
 constexpr std::uint64_t kHeartbeatTicket = 0;  // shards have theirs behind it
-constexpr std::size_t kAnswerBytesMax = 4u << 20;
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 constexpr std::int64_t kRateBatchSeconds = 5;  // a batch takes the line no longer than that
 
@@ -136,7 +136,7 @@ courier::HttpCall Forwarder::call_of(std::string_view path) const {
     call.headers = {{"Authorization", "Bearer " + options_.token}};
     call.connect_timeout_ms = kConnectMs;
     call.timeout_ms = kCallMs;
-    call.body_bytes_max = kAnswerBytesMax;
+    call.body_bytes_max = WantedEvents::kTextBytesMax;
     return call;
 }
 
@@ -149,7 +149,8 @@ std::size_t Forwarder::send(Lane& lane) {
     if (!run_.wanted() || lane.under_way || now_ns < lane.try_at_ns || now_ns < line_free_ns_)
         return 0;
     const std::uint64_t end =
-        deps_.database->durable_end(core::ShardId(static_cast<std::uint16_t>(lane.mark.shard)))
+        store::synced_end(*deps_.database,
+                          core::ShardId(static_cast<std::uint16_t>(lane.mark.shard)))
             .value;
     const bool tells_quiet =
         lane.quiet.next > lane.mark.next &&
@@ -169,6 +170,12 @@ std::size_t Forwarder::send(Lane& lane) {
     if (next->bytes.empty()) {
         lane.quiet = {lane.mark.shard, next->to, next->hash};
         lane.seen_end = next->full ? 0 : end;
+        if (next->missing)
+            wait_after(lane,
+                       "hub: the log should have offset " + std::to_string(next->to) +
+                           " of shard " + std::to_string(lane.mark.shard) +
+                           " and has nothing there; what comes behind it is sent",
+                       0);
         return next->full ? 1 : 0;
     }
     lane.sent = std::move(*next);

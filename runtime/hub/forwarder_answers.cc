@@ -94,11 +94,14 @@ void Forwarder::take_answer(Lane& lane, const courier::HttpAnswer& answer) {
     }
     // Too large, or more than the tenant may send in a second.
     if (answer.status == 413 || answer.status == 429) lane.pace.timed_out();
+    // It says when to come again, and what was paid by then counts.
+    if (answer.status == 429) lane.pace.took(false);
     if (answer.status == 409) return stand(lane, said_in(answer));
     if (answer.status != 200) return wait_after(lane, said_in(answer), retry_after_ms(answer));
     const auto read = read_answer(answer.body);
     if (!read) return wait_after(lane, read.error().message, 0);
     lane.pace.set_window(read->window);
+    lane.stands = false;
     tell(true, "");
     // Another filter than the one that we go by: asked for at once.
     if (read->filter_version != run_.wanted()->version()) heartbeat_at_ns_ = 0;
@@ -181,7 +184,10 @@ void Forwarder::heard() {
 
 // Once for all tries that fail alike.
 void Forwarder::tell(bool reached, const std::string& why) {
-    figures_.up.set(reached);
+    // Of one shard that is refused for good the answers to the others say nothing.
+    const bool stands =
+        std::any_of(lanes_.begin(), lanes_.end(), [](const auto& lane) { return lane->stands; });
+    figures_.up.set(reached && !stands);
     if (reached) {
         if (!std::exchange(reached_, true))
             deps_.log->info("hub: reached", {{"url", options_.url}});

@@ -32,6 +32,9 @@ inline constexpr std::size_t kBatchBytesMin = 4u << 10;  // of events, before pa
 inline constexpr std::size_t kBatchBytesMax = 1u << 20;
 // One event may be as large as a batch; what stands beside the texts comes on top.
 inline constexpr std::size_t kBatchRawBytesMax = 8u << 20;
+// What an edge sends at most, where nothing could be packed: a batch, one event more, and its head.
+inline constexpr std::size_t kBatchPackedBytesMax =
+    kBatchBytesMax + core::kEventBytesMax + (64u << 10);
 inline constexpr std::size_t kSkippedRangesMax = core::kBatchEventsMax + 1;
 inline constexpr std::uint64_t kOffsetMax = std::uint64_t{1} << 62;
 

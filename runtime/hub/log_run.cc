@@ -4,6 +4,7 @@
 #include "store/database.h"
 #include "store/log/event_id.h"
 #include "store/log/log_reader.h"
+#include "store/synced_end.h"
 
 #include <algorithm>
 
@@ -42,7 +43,8 @@ core::Result<LogRun::Next> LogRun::next_batch(const ForwardMark& from, const For
                                               std::size_t bytes_target, std::uint64_t incarnation,
                                               Empty empty) {
     const core::ShardId shard(static_cast<std::uint16_t>(from.shard));
-    const std::uint64_t end = database_.durable_end(shard).value;
+    // What a power cut may still take is not told: the hub would have what this log has lost.
+    const std::uint64_t end = store::synced_end(database_, shard).value;
     Next out;
     out.to = from.next;
     out.hash = from.hash;
@@ -61,7 +63,10 @@ core::Result<LogRun::Next> LogRun::next_batch(const ForwardMark& from, const For
     for (; blocks < kBlocksMax && has_room() && out.to < end; ++blocks) {
         auto block = database_.log_reader().read_block(shard, core::LogOffset(out.to));
         if (!block) return core::fail(std::move(block.error()));
-        if (!*block) break;
+        if (!*block) {
+            out.missing = true;
+            break;
+        }
         const std::uint64_t first = block->first_offset().value;
         if (first > out.to) {
             writer_.skip(out.to, first);
@@ -78,11 +83,11 @@ core::Result<LogRun::Next> LogRun::next_batch(const ForwardMark& from, const For
             }
         }
     }
-    out.full = out.to < end;
+    out.full = out.to < end && !out.missing;
     if (out.to == from.next || (out.events == 0 && empty == Empty::kWaits)) return out;
     out.bytes = writer_.finish({.incarnation = incarnation,
                                 .to = out.to,
-                                .end = std::max(end, out.to),
+                                .end = std::max(database_.durable_end(shard).value, out.to),
                                 .hash_before = from.hash,
                                 .hash_after = out.hash,
                                 .filter_version = wanted_->version(),

@@ -46,6 +46,7 @@ public:
         std::uint64_t skipped = 0;  // that are there and do not cross
         std::uint64_t lost = 0;     // that retention took before they were sent
         bool full = false;          // there is more
+        bool missing = false;       // nothing can be read behind `to`, before the log's end
     };
     // Where nothing crosses: no batch, or one that says so.
     enum class Empty : std::uint8_t { kWaits, kIsTold };

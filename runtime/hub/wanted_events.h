@@ -24,6 +24,7 @@ namespace millrace::runtime::hub {
 class WantedEvents {
 public:
     static constexpr std::size_t kWantedMax = 10'000;
+    static constexpr std::size_t kTextBytesMax = 4u << 20;  // of the answer that says so
 
     // Of GET /v2/edges/{node}/filters.
     static core::Result<std::unique_ptr<WantedEvents>> read(std::string_view json);

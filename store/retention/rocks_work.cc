@@ -78,6 +78,12 @@ std::uint64_t memory_bytes(Engine& engine) {
 
 core::Status flush(Engine& engine) { return flush(engine, rocksdb::FlushOptions()); }
 
+void make_room(Engine& engine) {
+    std::uint64_t is_stopped = 0;
+    engine.db().GetIntProperty(rocksdb::DB::Properties::kIsWriteStopped, &is_stopped);
+    if (is_stopped != 0) static_cast<void>(flush(engine));  // a failure ends the store's writing
+}
+
 core::Status flush_for_next_start(Engine& engine) {
     if (wal_bytes(engine.db()) <= kWalBytesLeft || memory_bytes(engine) > kFlushedAtEndMax)
         return {};

@@ -80,6 +80,36 @@ TEST_F(EdgeFiltersTest, VersionsFollowTheTextAlone) {
     EXPECT_EQ(filters_.of(core::TenantId(0)).version, 0u);
 }
 
+TEST_F(EdgeFiltersTest, WhatIsSwitchedOffWantsNothing) {
+    const auto off = std::make_shared<Subscription>(*wanted(1, R"("pattern":"a")"));
+    off->active = false;
+    filters_.follow({wanted(1, R"("pattern":"a")"), off});
+    EXPECT_NE(filters_.of(core::TenantId(0)).version, 0u);
+    EXPECT_FALSE(crosses(R"({"pattern":"a"})"));
+    filters_.follow({nullptr, wanted(2, R"("pattern":"b")")});
+    EXPECT_FALSE(crosses(R"({"pattern":"a"})"));
+    EXPECT_TRUE(crosses(R"({"pattern":"b"})"));
+    filters_.follow({wanted(2, R"("pattern":"b")"), nullptr});
+    filters_.follow({off, nullptr});
+    EXPECT_TRUE(crosses(R"({"pattern":"a"})"));
+}
+
+TEST_F(EdgeFiltersTest, MoreThanAnEdgeReadsIsEverything) {
+    const std::string long_word(1000, 'x');
+    const std::size_t enough = WantedEvents::kTextBytesMax / long_word.size() + 1;
+    for (std::uint32_t n = 0; n < enough; n += 100) {
+        std::string any = "[";
+        for (std::uint32_t i = n; i < n + 100; ++i)
+            any += (i == n ? "\"" : ",\"") + std::to_string(i) + long_word + "\"";
+        filters_.follow({nullptr, wanted(n, R"("filters":)" + any + "]")});
+    }
+    EXPECT_EQ(filters_.of(core::TenantId(0)).version, 0u);
+    EXPECT_TRUE(crosses(R"({"pattern":"a"})"));
+    filters_.follow({wanted(0, ""), nullptr});
+    filters_.follow({wanted(100, ""), nullptr});
+    EXPECT_NE(filters_.of(core::TenantId(0)).version, 0u);
+}
+
 TEST_F(EdgeFiltersTest, WhatIsDifferentAtTheHubIsFilteredThere) {
     for (const std::string filter :
          {R"($.source.id == \"shop-1/till\")", R"($.eventId == \"shop-1:x\")",
