@@ -30,9 +30,7 @@ void append_location(core::JsonWriter& json, std::string_view text, std::size_t 
 
 // Where in the variables' text it is stands in the message: a position is one of the document.
 core::Error of_variables(const core::Error& why) {
-    std::string text = "variables: " + why.message;
-    if (why.position >= 0) text += " (at byte " + std::to_string(why.position) + ")";
-    return core::Error(why.code, std::move(text)).in("variables");
+    return core::Error(why.code, "variables: " + why.message).in("variables");
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ constexpr std::uint64_t kScarceBytes = 40u << 20;  // below the reserve, above t
 // A commit that is in flight takes five turns of two agents, which may be the slow ones. A run that
 // still commits is slow, not stuck: it has more, but not for ever.
 constexpr int kDrainRounds = 12000;
-constexpr int kDrainRoundsMax = 60000;
+constexpr int kDrainRoundsMax = 24000;
 constexpr int kStillRounds = 3000;
 
 enum class Fault : std::uint8_t {

@@ -159,7 +159,7 @@ TEST(GraphqlRequest, ErrorsOfVariablesNameThem) {
     EXPECT_EQ(made.error().field, "variables");
     const std::string text = errors_document(made.error(), query);
     EXPECT_NE(text.find("variables: invalid JSON"), std::string::npos) << text;
-    EXPECT_NE(text.find("(at byte "), std::string::npos) << text;
+    EXPECT_NE(text.find("at byte "), std::string::npos) << text;
     EXPECT_NE(text.find(R"("field":"variables")"), std::string::npos) << text;
     EXPECT_EQ(text.find("locations"), std::string::npos) << text;
     const auto list = PreparedOperation::make({query, {}, "[1]"});
