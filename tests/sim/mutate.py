@@ -13,10 +13,10 @@ import sys
 # Where the search for a seed that meets a mistake begins: at the one that did it last, for those that take
 # long to be met from 1 on. A wrong number here costs time and nothing else.
 SEEDS_TO_BEGIN = {
-    "left-in-the-page-cache": 7,
-    "page-cache-believed-after-a-failed-sync": 49,
-    "sync-before-the-write-counts": 91,
-    "flight-told-before-its-sync": 45,
+    "left-in-the-page-cache": 89,
+    "page-cache-believed-after-a-failed-sync": 61,
+    "sync-before-the-write-counts": 108,
+    "flight-told-before-its-sync": 49,
     "effects-before-the-emitted-events": 27,
     "results-overtake-each-other": 155,
     "replay-before-the-first-delivery": 8,
@@ -276,8 +276,8 @@ MUTATIONS = [
      "} else if ((M) && state->due_us < now_us) {\n"
      "        } else if (registry->schedules.find(state->number)) {"),
     ("schedule-overdue-forgotten-by-a-change", "runtime/scheduler/scheduler.cc",
-     "if (!fresh && entry.state.due_us != 0 && entry.state.due_us <= now_us)",
-     "if (!(M) && !fresh && entry.state.due_us != 0 && entry.state.due_us <= now_us)"),
+     "if (!fresh && entry.state.due_us != 0 && entry.state.due_us <= changed_us)",
+     "if (!(M) && !fresh && entry.state.due_us != 0 && entry.state.due_us <= changed_us)"),
     ("schedule-once-and-again-by-a-change", "runtime/registry/schedule_timing.cc",
      "if (schedule.type == TimingType::kOnce && done_us != 0 && schedule.at_us <= done_us)",
      "if (!(M) && schedule.type == TimingType::kOnce && done_us != 0 && schedule.at_us <= done_us)"),
