@@ -149,7 +149,8 @@ ApiResponse list(const Look& look, const States& states) {
     };
     for (const auto& [fingerprint, group] : look.groups) {
         const State state = state_of(fingerprint);
-        const std::string_view shown = came_again(state, group) ? "open" : state.state;
+        const std::string_view shown =
+            came_again(state, group) ? std::string_view("open") : std::string_view(state.state);
         if (look.state.empty() || look.state == shown) order.emplace_back(fingerprint, &group);
     }
     std::stable_sort(order.begin(), order.end(), [](const auto& left, const auto& right) {
