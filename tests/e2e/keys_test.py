@@ -223,7 +223,8 @@ class Rights(KeyedCase):
         ids = lambda path: [row["eventId"] for row in self.ask(key, "GET", path).json()["items"]]
         self.assertEqual(ids("/v2/dlq"), [seen])
         self.assertEqual(ids("/v2/retries"), [seen])
-        self.assertEqual(ids("/v2/executions"), [seen, seen])
+        # Runs that a call asked for belong to no event.
+        self.assertEqual([id for id in ids("/v2/executions") if id], [seen, seen])
         self.assertEqual(ids(f"/v2/executions?eventId={hidden}"), [])
         groups = self.ask(key, "GET", f"/v2/dlq/groups?subscriptionId={dies}").json()
         self.assertEqual((groups["letters"], groups["items"][0]["eventTypes"]), (1, [room + ".seen"]))
