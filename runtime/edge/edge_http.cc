@@ -133,7 +133,7 @@ void EdgeHttp::add_answer_lines(const io::Request& request, io::HeadDecision& de
         return;
     }
     for (const auto& [name, value] : authenticator.cors().answer_headers(origin))
-        decision.answer_lines += name + ": " + value + "\r\n";
+        decision.answer_lines.append(name).append(": ").append(value).append("\r\n");
 }
 
 void EdgeHttp::respond_unmatched(const io::Request& request) {
