@@ -93,9 +93,10 @@ void EdgeFilters::tell(core::TenantId tenant) {
             if (key == kMatching[0]) pattern = value;
             return true;
         });
-        std::string& list = members == 1 ? patterns : filters;
+        const bool is_pattern = members == 1 && !pattern.empty();
+        std::string& list = is_pattern ? patterns : filters;
         if (!list.empty()) list += ',';
-        list += members == 1 ? pattern : std::string_view(text);
+        list += is_pattern ? pattern : std::string_view(text);
     }
     const std::uint64_t version = core::hash_key(patterns + "\n" + filters) | 1u;
     Told told{version, told_text(version, false, patterns, filters)};
