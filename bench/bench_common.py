@@ -81,6 +81,46 @@ def millrace(*args, folder=None):
         shutil.rmtree(own, ignore_errors=True)
 
 
+def cpu_seconds(pid):
+    """What a process has had of the processor; 0 of none."""
+    if pid is None:
+        return 0
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Server:
+    """A server in a folder that others have made and that outlives it, and one connection to it."""
+
+    def __init__(self, folder, *args, settings=(), environment=None):
+        command = [MILLRACE, "serve", "--listen", "127.0.0.1:0", "--socket", "127.0.0.1:0", "--data", folder, *args]
+        for setting in settings:
+            command += ["--set", setting]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                        env={**clean_environment(), **(environment or {})})
+        self.address = json.loads(self.process.stdout.readline())["http"]
+        self.connection = http.client.HTTPConnection(self.address, timeout=120)
+
+    def call(self, method, path, body=None, kind="application/json"):
+        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body)
+        self.connection.request(method, path, data, {"Content-Type": kind} if data is not None else {})
+        reply = self.connection.getresponse()
+        text = reply.read()
+        if reply.status >= 300:
+            raise RuntimeError(f"{method} {path}: {reply.status} {text[:300]}")
+        return json.loads(text)
+
+    def cpu_seconds(self):
+        return cpu_seconds(self.process.pid)
+
+    def metric(self, name):
+        return metric(self.address, name)
+
+    def end(self):
+        end(self.process)
+
+
 @contextlib.contextmanager
 def redis(folder=None):
     """redis-server that syncs every write before it answers; yields (port, pid)."""

@@ -11,11 +11,9 @@ wants 5 % of the events. A log of several shards begins as one of `--shards`.
 By hand.
 """
 import argparse
-import http.client
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,36 +27,9 @@ def event(n):
         "n": n, "hot": n % 20 == 0, "sensor": "s-%d" % (n % 1000), "note": "%032x" % (n * 0x9E3779B97F4A7C15)}}).encode()
 
 
-class Server:
-    def __init__(self, folder, name, shards, *settings, token=None):
-        env = common.clean_environment()
-        if token:
-            env["MILLRACE_HUB_TOKEN"] = token
-        command = [common.MILLRACE, "serve", "--listen", "127.0.0.1:0", "--socket", "127.0.0.1:0",
-                   "--data", os.path.join(folder, name), "--shards", str(shards)]
-        for setting in settings:
-            command += ["--set", setting]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env)
-        self.address = json.loads(self.process.stdout.readline())["http"]
-        host, port = self.address.rsplit(":", 1)
-        self.connection = http.client.HTTPConnection(host, int(port), timeout=120)
-
-    def call(self, method, path, body=None, kind="application/json"):
-        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body)
-        self.connection.request(method, path, data, {"Content-Type": kind} if data is not None else {})
-        reply = self.connection.getresponse()
-        text = reply.read()
-        if reply.status >= 300:
-            raise RuntimeError(f"{method} {path}: {reply.status} {text[:300]}")
-        return json.loads(text)
-
-    def cpu_seconds(self):
-        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def metric(self, name):
-        return common.metric(self.address, name)
+def serve(folder, name, shards, *settings, token=None):
+    return common.Server(os.path.join(folder, name), "--shards", str(shards), settings=settings,
+                         environment={"MILLRACE_HUB_TOKEN": token} if token else None)
 
 
 def measure(folder, hub, node, wanted, options):
@@ -66,7 +37,7 @@ def measure(folder, hub, node, wanted, options):
     token = hub.call("POST", "/v2/edges", {"node": node})["token"]
     shutil.copytree(os.path.join(folder, "edge"), os.path.join(folder, node))
     start, hub_cpu = time.monotonic(), hub.cpu_seconds()
-    edge = Server(folder, node, options.shards, "hub.url=http://" + hub.address, "hub.node=" + node, token=token)
+    edge = serve(folder, node, options.shards, "hub.url=http://" + hub.address, "hub.node=" + node, token=token)
     try:
         while True:
             status = hub.call("GET", "/v2/edges/" + node)["status"]
@@ -81,7 +52,7 @@ def measure(folder, hub, node, wanted, options):
               f"hub {hub.cpu_seconds() - hub_cpu:.2f} s", flush=True)
         return sent
     finally:
-        common.end(edge.process)
+        edge.end()
 
 
 def main():
@@ -90,13 +61,13 @@ def main():
     parser.add_argument("--shards", type=int, default=1)
     options = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="millrace-edges-bench-")
-    hub = Server(folder, "hub", options.shards)
+    hub = serve(folder, "hub", options.shards)
     try:
-        first = Server(folder, "edge", options.shards)
+        first = serve(folder, "edge", options.shards)
         for begin in range(0, options.events, 10_000):
             lines = b"\n".join(event(n) for n in range(begin, min(options.events, begin + 10_000)))
             first.call("POST", "/v2/events?ids=0", lines, "application/x-ndjson")
-        common.end(first.process)
+        first.end()
         whole = measure(folder, hub, "whole", options.events, options)
         script = hub.call("POST", "/v2/scripts", {"name": "s", "type": "event", "source": "return function() end"})["id"]
         hub.call("POST", "/v2/subscriptions", {"pattern": "reading", "filter": "$.payload.hot == true", "edges": "*",
@@ -104,7 +75,7 @@ def main():
         part = measure(folder, hub, "part", (options.events + 19) // 20, options)
         print(f"saved: {100 * (1 - part / whole):.1f} % of the bytes")
     finally:
-        common.end(hub.process)
+        hub.end()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -11,7 +11,6 @@ the same cores.
 By hand; needs redis-server and nats-server (tools/setup bench).
 """
 import argparse
-import http.client
 import json
 import os
 import shutil
@@ -44,14 +43,6 @@ def add_all(port, stream, entries):
             lines = 0
             while lines < 2 * count:
                 lines += client.recv(1 << 20).count(b"\n")
-
-
-def cpu_seconds(process):
-    if process is None:
-        return 0
-    with open(f"/proc/{process.pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Nats:
@@ -93,29 +84,16 @@ class Nats:
             self.publish([(subject, event(n)) for n in range(begin, min(entries, begin + 500))])
 
 
-class Server:
+class Server(common.Server):
     def __init__(self, folder):
-        self.process = subprocess.Popen(
-            [common.MILLRACE, "serve", "--listen", "127.0.0.1:0", "--socket", "127.0.0.1:0",
-             "--data", os.path.join(folder, "data"), "--set", "links.file_allow=" + folder,
-             "--set", "http_client.allow=127.0.0.1"],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=common.clean_environment())
-        host, port = json.loads(self.process.stdout.readline())["http"].rsplit(":", 1)
-        self.connection = http.client.HTTPConnection(host, int(port), timeout=120)
-
-    def call(self, method, path, body=None, kind="application/json"):
-        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body)
-        self.connection.request(method, path, data, {"Content-Type": kind} if data is not None else {})
-        reply = self.connection.getresponse()
-        text = reply.read()
-        if reply.status >= 300:
-            raise RuntimeError(f"{method} {path}: {reply.status} {text[:300]}")
-        return json.loads(text)
+        super().__init__(os.path.join(folder, "data"),
+                         settings=("links.file_allow=" + folder, "http_client.allow=127.0.0.1"))
 
     def measure(self, what, id, member, count, begin, peer=None):
         """Rates are those of the machine as it is; the time that both sides have used is theirs."""
         start = time.monotonic()
-        cpu = [cpu_seconds(self.process), cpu_seconds(peer)]
+        both = (self.process.pid, peer and peer.pid)
+        cpu = [common.cpu_seconds(pid) for pid in both]
         begin()
         while True:
             status = self.call("GET", "/v2/links/" + id)["status"]
@@ -123,7 +101,7 @@ class Server:
                 break
             time.sleep(0.02)
         seconds = time.monotonic() - start
-        used = [1e6 * (cpu_seconds(p) - before) / count for p, before in zip((self.process, peer), cpu)]
+        used = [1e6 * (common.cpu_seconds(pid) - before) / count for pid, before in zip(both, cpu)]
         print(f"{what}: {count / seconds:,.0f}/s ({count:,} in {seconds:.2f} s, {status['state']}, "
               f"{status.get('duplicates', 0)} duplicates; CPU {used[0]:.2f} us each, of the peer {used[1]:.2f})", flush=True)
 
@@ -193,7 +171,7 @@ def main():
         try:
             measure(server, folder, options)
         finally:
-            common.end(server.process)
+            server.end()
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -65,12 +65,6 @@ def receiver():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(") ", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def memory_bytes(pid):
     with open(f"/proc/{pid}/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -108,11 +102,11 @@ def webhooks(options):
             "--set", "http_client.allow=127.0.0.1", "--set", "executors.webhook.limit=256",
             folder=options.folder) as ready:
         subscribe(ready, "hook", {"type": "webhook", "url": f"http://127.0.0.1:{port}/", "concurrency": 64})
-        began, cpu = time.monotonic(), cpu_seconds(ready["pid"])
+        began, cpu = time.monotonic(), common.cpu_seconds(ready["pid"])
         send(ready["http"], "hook", options.events)
         settled(ready, "script_events_processed_total", options.events, {"event_type": "hook", "status": "completed"})
         took = time.monotonic() - began
-        cpu = cpu_seconds(ready["pid"]) - cpu
+        cpu = common.cpu_seconds(ready["pid"]) - cpu
     print(f"webhooks, signed, to {kind}: {options.events / took:,.0f}/s, {cpu / options.events * 1e6:.1f} us of CPU each")
 
 
@@ -138,7 +132,7 @@ def awaits(options, count=10_000, ms=8_000):
                 subscribe(ready, f"park{part}", {"type": "script", "scriptId": script})
             send(ready["http"], "park0", 1)
             settled(ready, "script_events_processed_total", 1, {"event_type": "park0"}, 60)
-            memory, cpu = memory_bytes(ready["pid"]), cpu_seconds(ready["pid"])
+            memory, cpu = memory_bytes(ready["pid"]), common.cpu_seconds(ready["pid"])
             began = time.monotonic()
             for part in range(10):
                 send(ready["http"], f"park{part}", count // 10)
@@ -148,7 +142,7 @@ def awaits(options, count=10_000, ms=8_000):
             time.sleep(max(0.0, began + ms / 1000 + 3 - time.monotonic()))
             for part in range(10):
                 settled(ready, "script_events_processed_total", count // 10, {"event_type": f"park{part}"})
-            cost[wait] = (most, cpu_seconds(ready["pid"]) - cpu)
+            cost[wait] = (most, common.cpu_seconds(ready["pid"]) - cpu)
     print(f"awaits, {count:,} parked on one lane: {(cost[ms][0] - cost[0][0]) / count / 1024:.1f} KiB and "
           f"{(cost[ms][1] - cost[0][1]) / count * 1e6:.1f} us of CPU each")
 

@@ -85,12 +85,7 @@ def restate(npm, folder):
 
 
 def cpu_seconds(pids):
-    total = 0
-    for pid in pids:
-        with open(f"/proc/{pid}/stat") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / os.sysconf("SC_CLK_TCK")
+    return sum(common.cpu_seconds(pid) for pid in pids)
 
 
 def calls(address, path, body, pids, clients, options):
