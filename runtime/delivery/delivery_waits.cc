@@ -101,14 +101,16 @@ void DeliveryRun::cancel(const WaitingDelivery& delivery, Attempt& attempt) {
     end_item(*delivery.job);
 }
 
-// Removed since it matched: nothing is owed any more, a waiting row goes too.
+// Removed since it matched: nothing is owed any more, a waiting row goes too. Of one that does not
+// read it stays.
 void DeliveryRun::give_up(const WaitingDelivery& delivery, core::SubscriptionId subscription) {
     OpenJob& open = *delivery.job;
     const LaneJob& job = *open.job;
     const DeliveryItem& item = job.items[delivery.item];
     const store::StoredEvent event = job.event(item.event_index);
     const KeyedDelivery place{subscription, event.key_hash, event.position};
-    if (job.kind != JobKind::kParked || order_.drains(place)) {
+    if (!registry_now_->may_be_set_aside(subscription) &&
+        (job.kind != JobKind::kParked || order_.drains(place))) {
         OutcomeWriter::erase_waiting(job, event, subscription, builder_.rows());
         if (job.attempts_before(item.event_index).holds_key) drain_later(order_.release(place));
     }

@@ -66,13 +66,6 @@ std::optional<DrainRequest> ParkedFeed::next_request() {
     return std::nullopt;
 }
 
-// Its subscription does not run: its parked rows wait where they are.
-bool ParkedFeed::held(core::SubscriptionId subscription) const {
-    const RegistrySnapshotRef registry = deps_.registry();
-    const Subscription* of = registry->subscription(subscription);
-    return of && !registry->held_because(*of).empty();
-}
-
 void ParkedFeed::ask_again(const DrainRequest& request, std::int64_t in_us) {
     std::lock_guard lock(mutex_);
     waiting_.push_back({request, deps_.clock->monotonic_ns() + in_us * 1000});
@@ -152,7 +145,8 @@ std::size_t ParkedFeed::do_work() {
     while (done < kJobsPerTurn) {
         const auto request = next_request();
         if (!request) break;
-        if (held(request->subscription)) {
+        // Its subscription does not run: its parked rows wait where they are.
+        if (deps_.registry()->waits(request->subscription)) {
             ask_again(*request, kHeldUs);
             ++done;
             continue;

@@ -57,7 +57,6 @@ private:
     std::size_t submit_refused();
     bool any_refused() const { return refused_count_ != 0; }
     std::optional<DrainRequest> next_request();
-    bool held(core::SubscriptionId subscription) const;
     void ask_again(const DrainRequest& request, std::int64_t in_us);
     std::unique_ptr<LaneJob> read(const DrainRequest& request);
     bool add(LaneJob& job, const store::RetryRow& row);

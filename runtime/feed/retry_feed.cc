@@ -128,8 +128,7 @@ bool RetryFeed::is_due(const store::RetryRow& row, std::int64_t due_us,
 // What is due but may not run leaves the rows that are looked at again and again.
 bool RetryFeed::hold_if_held(const RegistrySnapshot& registry, const store::RetryRow& row,
                              store::RowBatch& moved) {
-    const Subscription* of = registry.subscription(row.delivery.subscription);
-    if (!of || registry.held_because(*of).empty()) return false;
+    if (!registry.waits(row.delivery.subscription)) return false;
     store::RetryRow held = row;
     held.held_due_at_us = row.due_at_us;
     held.due_at_us = store::kHeldDueUs;
@@ -141,6 +140,23 @@ bool RetryFeed::hold_if_held(const RegistrySnapshot& registry, const store::Retr
     return true;
 }
 
+// What finds no room on its lane is looked at much sooner, and those around it with it.
+bool RetryFeed::rests(const store::RetryRow& row, std::int64_t now_ns) {
+    const auto at = unread_.find({row.due_at_us, row.delivery});
+    if (at == unread_.end()) return false;
+    if (now_ns < at->second) return true;
+    unread_.erase(at);
+    return false;
+}
+
+void RetryFeed::let_rest(const store::RetryRow& row) {
+    const std::int64_t now_ns = deps_.clock->monotonic_ns();
+    if (unread_.size() >= kUnreadMax)
+        std::erase_if(unread_, [now_ns](const auto& one) { return one.second <= now_ns; });
+    if (unread_.size() < kUnreadMax)
+        unread_.insert_or_assign({row.due_at_us, row.delivery}, now_ns + kUnreadNs);
+}
+
 // Rows of subscriptions that run again fall due.
 std::size_t RetryFeed::release_held() {
     if (held_.empty()) return 0;
@@ -149,8 +165,7 @@ std::size_t RetryFeed::release_held() {
     held_seen_ = registry->version;
     std::size_t released = 0;
     for (auto at = held_.begin(); at != held_.end();) {
-        const Subscription* of = registry->subscription(core::SubscriptionId(*at));
-        if (of && !registry->held_because(*of).empty()) {
+        if (registry->waits(core::SubscriptionId(*at))) {
             ++at;
             continue;
         }
@@ -216,11 +231,12 @@ std::size_t RetryFeed::feed_due() {
     const RegistrySnapshotRef registry = deps_.registry();
     const std::int64_t due_us = deps_.due->now_us();
     const std::int64_t wall_us = deps_.clock->wall_us();
+    const std::int64_t now_ns = deps_.clock->monotonic_ns();
     store::RetrySchedule& rows = deps_.database->retries();
     const auto visited = rows.visit_due(std::max(due_us, wall_us), [&](const store::RetryRow& row) {
         if (under_way + due.size() >= kUnderWayMax || held.size() >= kRowsPerWrite)
             return store::DueVisit::kStop;
-        if (!is_due(row, due_us, wall_us)) return store::DueVisit::kLater;
+        if (!is_due(row, due_us, wall_us) || rests(row, now_ns)) return store::DueVisit::kLater;
         std::lock_guard lock(mutex_);
         // Taken before: it is looked at again when its attempt has ended.
         if (under_way_.contains({row.due_at_us, row.delivery})) return store::DueVisit::kTaken;
@@ -253,6 +269,7 @@ std::size_t RetryFeed::feed_due() {
         } else {
             // Those behind it go to other lanes, or can be read.
             refused += what == Fed::kNoRoom;
+            if (what == Fed::kNo) let_rest(retry.row);
             rows.look_later(retry.row, what == Fed::kNo ? kUnreadNs : kNoRoomNs);
         }
     }

@@ -1,6 +1,7 @@
 // What: brings deliveries back to the lanes when they fall due: retries, and dead letters that were
 //       asked for; in turns among tenants. What is due of a subscription that does not run is put
-//       aside in the store (held) and falls due again when it runs.
+//       aside in the store (held) and falls due again when it runs; so is that of one that does
+//       not read.
 // Threads: do_work() by the feeder; redrive() and the callbacks of finished attempts by any.
 // Lifetime: borrows all of Deps.
 // Limits: kUnderWayMax attempts at a time, kUnderWayOfOneMax of one tenant's; the others wait in
@@ -71,6 +72,7 @@ private:
     // Reading an event for a lane that is full costs time; some lanes may have room.
     static constexpr std::size_t kRefusedMax = 16;
     static constexpr std::size_t kRowsPerWrite = 1'000;
+    static constexpr std::size_t kUnreadMax = 1'024;  // those beyond it are tried sooner
     using RetryKey = std::pair<std::int64_t, store::DeliveryKey>;
     // An attempt of it is under way; or not, and its row is there still or has gone.
     enum class Fed : std::uint8_t { kUnderWay, kNo, kNoRoom };
@@ -81,6 +83,8 @@ private:
     Fed feed_one(store::OwnedRetry& retry, const std::shared_ptr<Ending>& ending);
     std::size_t feed_ending();
     bool end_one(const std::shared_ptr<Ending>& ending);
+    bool rests(const store::RetryRow& row, std::int64_t now_ns);
+    void let_rest(const store::RetryRow& row);
     std::size_t release_held();
     bool is_due(const store::RetryRow& row, std::int64_t due_us, std::int64_t wall_us) const;
     bool hold_if_held(const RegistrySnapshot& registry, const store::RetryRow& row,
@@ -101,7 +105,9 @@ private:
     RedrivenLetters redriven_;
     std::deque<std::shared_ptr<Ending>> asked_;
     std::deque<std::shared_ptr<Ending>> endings_;  // the feeder's
-    // Only the feeder's: subscriptions that have held rows, as of this registry.
+    // Only the feeder's: rows whose event could not be read, and until when they are left alone.
+    std::map<RetryKey, std::int64_t> unread_;
+    // Likewise: subscriptions that have held rows, as of this registry.
     std::set<std::uint32_t> held_;
     std::uint64_t held_seen_ = UINT64_MAX;
 };

@@ -90,7 +90,7 @@ template <typename T>
 core::Status DocumentTable<T>::load(NumberedTable<T>& into) {
     if (auto status = load_documents(into); !status) return status;
     // Rows of an id that has a document too are told, and in nobody's way.
-    std::erase_if(set_aside_, [this](const Key& key) { return documents_.contains(key); });
+    std::erase_if(set_aside_, [this](const auto& row) { return documents_.contains(row.first); });
     if (auto status = load_versions(); !status) return status;
     return load_counter();
 }
@@ -100,13 +100,19 @@ core::Status DocumentTable<T>::load_documents(NumberedTable<T>& into) {
     const std::string_view kind = document_kind<T>().name;
     return host_.rows().each(kind, [&](const RegistryRow& row) {
         auto read = read_row(row.json);
+        std::uint32_t number = 0;
         if (read) {
+            number = read->number.value;
             if (auto linked = link(*read); !linked) read = core::fail(linked.error());
         }
         if (!read) {
             std::uint32_t tenant = 0;
             std::string_view id;
-            if (split_row_id(row.id, tenant, id)) set_aside_.emplace(tenant, id);
+            if (split_row_id(row.id, tenant, id))
+                set_aside_.emplace(Key(tenant, id), number);
+            else
+                ++nameless_set_aside_;
+            number_next_ = std::max(number_next_, number + 1);
             host_.set_aside(kind, row.id, read.error());
             return;
         }
@@ -484,6 +490,7 @@ core::Result<DocumentChange<T>> DocumentTable<T>::forget_set_aside(core::TenantI
         return core::fail(status.error());
     set_aside_.erase(Key(tenant.value, id));
     versions_.erase(Key(tenant.value, id));
+    host_.publish(Change{});
     return Change{};
 }
 
@@ -546,6 +553,13 @@ template <typename T>
 std::size_t DocumentTable<T>::size(core::TenantId tenant) const {
     const auto held = counts_.find(tenant.value);
     return held == counts_.end() ? 0 : held->second;
+}
+
+template <typename T>
+void DocumentTable<T>::each_set_aside(const VisitSetAside& visit) const {
+    for (std::size_t i = 0; i < nameless_set_aside_; ++i) visit({}, "", 0);
+    for (const auto& [key, number] : set_aside_)
+        visit(core::TenantId(key.first), key.second, number);
 }
 
 template <typename T>

@@ -21,7 +21,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -98,6 +97,11 @@ public:
     std::size_t size(core::TenantId tenant) const;
     // Whether there ever was one, of any tenant.
     bool ever_made() const { return number_next_ > 1; }
+    // Visits the rows that are kept and do not read: whose, the id ("" where the row has none) and
+    // the number, 0 where it does not say it.
+    using VisitSetAside =
+        std::function<void(core::TenantId, std::string_view id, std::uint32_t number)>;
+    void each_set_aside(const VisitSetAside& visit) const;
     // The newest versions_kept, oldest first, the current one last.
     std::span<const Ref> versions(core::TenantId tenant, std::string_view id) const;
     // In the order of ids, those behind `after` ("" = from the first); stops when visit says false.
@@ -138,7 +142,8 @@ private:
     std::map<Key, Ref> documents_;
     std::map<Key, std::vector<Ref>> versions_;
     std::map<std::uint32_t, std::size_t> counts_;  // by tenant
-    std::set<Key> set_aside_;
+    std::map<Key, std::uint32_t> set_aside_;  // their numbers, 0: not known
+    std::size_t nameless_set_aside_ = 0;
     std::uint32_t number_next_ = 1;
 };
 

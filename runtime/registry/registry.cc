@@ -99,6 +99,7 @@ core::Status Registry::load() {
 #undef X
     snapshot->tenants.for_each(
         [](const TenantRef& tenant) { name_tenant(tenant->self(), tenant->id); });
+    tell_set_aside(*snapshot);
     std::lock_guard lock(snapshot_mutex_);
     // As if every commit there has been had been published by this process: blocks name it.
     const std::uint64_t version = rows_.revision() + 1;
@@ -168,6 +169,17 @@ core::Status Registry::check_is_sink(const Subscription& subscription) const {
                           .in("executor.linkId"));
 }
 
+void Registry::tell_set_aside(RegistrySnapshot& snapshot) const {
+    snapshot.set_aside.clear();
+    snapshot.unknown_set_aside = false;
+    subscriptions_.each_set_aside([&](core::TenantId, std::string_view, std::uint32_t number) {
+        if (number == 0)
+            snapshot.unknown_set_aside = true;
+        else
+            snapshot.set_aside.emplace_back(number);
+    });
+}
+
 void Registry::publish(const RegistryChange& change) {
     if (const auto* of = std::get_if<DocumentChange<Tenant>>(&change); of && of->after)
         name_tenant(of->after->self(), of->after->id);
@@ -178,6 +190,7 @@ void Registry::publish(const RegistryChange& change) {
     if (const auto* of = std::get_if<DocumentChange<Type>>(&change)) follow(next->table, *of);
     MILLRACE_DOCUMENT_KINDS(X)
 #undef X
+    tell_set_aside(*next);
     const std::uint64_t version = next->version;
     RegistrySnapshotRef fresh = std::move(next);
     {

@@ -135,6 +135,7 @@ public:
 private:
     Registry(RegistryRows& rows, const core::Clock& clock, core::Random& random, Options options);
     core::Status load();
+    void tell_set_aside(RegistrySnapshot& snapshot) const;
     core::Status check_route(const Endpoint& endpoint) const;
     core::Status check_script_share(const Subscription& subscription) const;
     core::Status check_is_sink(const Subscription& subscription) const;

@@ -9,6 +9,7 @@
 
 #include "runtime/registry/document_kinds.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -95,6 +96,23 @@ struct RegistrySnapshot {
     }
     // Deliveries of this one wait: none is begun. Its script may be another reason.
     bool holds(const Subscription& of) const { return of.held() || is_suspended(of.tenant); }
+    // Subscriptions that are kept and do not read: their own row, or that of what they run.
+    std::vector<core::SubscriptionId> set_aside;
+    bool unknown_set_aside = false;  // rows that do not even say which one they are
+    // Whether this number, which is nobody's here, is that of one, for all that is known. What waits
+    // for it waits until it reads again, or somebody takes it away.
+    bool may_be_set_aside(core::SubscriptionId number) const {
+        if (set_aside.empty() && !unknown_set_aside) [[likely]]
+            return false;
+        return !subscription(number) &&
+               (unknown_set_aside || std::find(set_aside.begin(), set_aside.end(), number) !=
+                                         set_aside.end());
+    }
+    // What waits for this number waits on: it does not run, or does not read.
+    bool waits(core::SubscriptionId number) const {
+        const Subscription* of = subscription(number);
+        return of ? !held_because(*of).empty() : may_be_set_aside(number);
+    }
     // Why deliveries of this one wait, in words; empty: they do not.
     std::string_view held_because(const Subscription& of) const {
         if (is_suspended(of.tenant)) return "its tenant is suspended";

@@ -1,7 +1,7 @@
 // What: the stored documents that can not be read. They are kept where they are, the server goes on
 //       without them, and whoever looks after it is told: in the log, in /readyz, by a gauge.
 // Threads: any. Lifetime: borrows the log.
-// Limits: kNamedMax are named, all are counted.
+// Limits: kNamedMax are named, all are counted; a name for each kind of row.
 // Failure: none.
 #pragma once
 
@@ -9,7 +9,9 @@
 #include "core/result.h"
 
 #include <cstddef>
+#include <functional>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +34,7 @@ public:
         log_.error("a stored document can not be read: it is kept, and left out",
                    {{"kind", std::string(kind)}, {"id", std::string(id)}, {"error", why.message}});
         const std::lock_guard lock(mutex_);
+        if (!kinds_.contains(kind)) kinds_.emplace(kind);
         if (count_++ < kNamedMax)
             rows_.push_back({std::string(kind), std::string(id), why.message});
     }
@@ -39,6 +42,12 @@ public:
     std::size_t count() const {
         const std::lock_guard lock(mutex_);
         return count_;
+    }
+    // Whether one of this kind is among them: what was kept for a document that is nowhere may be
+    // that one's, and stays.
+    bool any_of(std::string_view kind) const {
+        const std::lock_guard lock(mutex_);
+        return kinds_.contains(kind);
     }
     // The first kNamedMax.
     std::vector<Row> rows() const {
@@ -51,6 +60,7 @@ private:
     mutable std::mutex mutex_;
     std::size_t count_ = 0;
     std::vector<Row> rows_;
+    std::set<std::string, std::less<>> kinds_;
 };
 
 }  // namespace millrace::runtime

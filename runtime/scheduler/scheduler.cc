@@ -45,7 +45,7 @@ core::Status Scheduler::load(SetAside& aside) {
                 aside.add(kScheduleStateKind, row.id, state.error());
             } else if (registry->schedules.find(state->number)) {
                 entries_[state->number].state = std::move(*state);
-            } else {
+            } else if (!aside.any_of(document_kind<Schedule>().name)) {
                 erase_schedule(leftovers, *state);
             }
         });

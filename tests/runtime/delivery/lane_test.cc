@@ -314,6 +314,30 @@ TEST_F(LaneTest, ADeliveryThatMayNotRunWaitsAndIsNotCounted) {
     EXPECT_EQ(parts(), std::vector<std::uint64_t>{0});
 }
 
+// A row whose subscription is nobody's goes; of one that does not read it stays.
+TEST_F(LaneTest, WhatWaitsForASubscriptionThatDoesNotReadStays) {
+    put(kShard, {.id = "e"});
+    const auto bring = [this](std::uint32_t subscription) {
+        auto job = std::make_unique<LaneJob>();
+        job->kind = JobKind::kRetry;
+        job->items.push_back({0, core::SubscriptionId(subscription)});
+        job->single = **database_->log_reader().read_event({kShard, core::LogOffset{0}});
+        job->retry_due_at_us = 5;
+        ASSERT_TRUE(lane_->submit_aside(job));
+        run();
+    };
+    bring(7);
+    EXPECT_EQ(retry_rows(), -1);
+    auto damaged = std::make_shared<RegistrySnapshot>(*registry_);
+    ++damaged->version;
+    damaged->set_aside = {core::SubscriptionId(8)};
+    registry_ = damaged;
+    bring(8);
+    EXPECT_EQ(retry_rows(), -1);
+    EXPECT_TRUE(outcomes().empty());
+    EXPECT_TRUE(lane_->idle());
+}
+
 TEST_F(LaneTest, ADeliveryHasOneIdOverItsAttemptsAndNoOtherHasIt) {
     executor_->pending = false;
     send_block({1, 2, 3});

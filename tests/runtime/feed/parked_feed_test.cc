@@ -26,9 +26,7 @@ protected:
         deps.clock = &clock_;
         deps.log = &log_;
         deps.database = database_.get();
-        deps.registry = [registry = std::make_shared<const RegistrySnapshot>()] {
-            return registry;
-        };
+        deps.registry = [this] { return registry_; };
         deps.lanes = kLanes;
         deps.submit_aside = [this](std::uint32_t lane, std::unique_ptr<LaneJob>& job) {
             if (lane == full_lane_) return false;
@@ -53,6 +51,7 @@ protected:
     }
 
     core::Log log_{clock_, core::LogLevel::kError, [](std::string_view) {}};
+    RegistrySnapshotRef registry_ = std::make_shared<const RegistrySnapshot>();
     std::uint32_t full_lane_ = kLanes;
     std::vector<std::unique_ptr<LaneJob>> jobs_[kLanes];
     std::optional<ParkedFeed> feed_;
@@ -71,6 +70,22 @@ TEST_F(ParkedFeedTest, AFullLaneHoldsUpNoOther) {
     EXPECT_EQ(jobs_[0].size(), 200u);
     for (std::uint32_t i = 0; i < jobs_[0].size(); ++i) EXPECT_EQ(jobs_[0][i]->parked.size(), 1u);
     EXPECT_GT(feed_->sleep_us_max(), 1'000'000);
+}
+
+TEST_F(ParkedFeedTest, WhatIsParkedForASubscriptionThatDoesNotReadStays) {
+    auto damaged = std::make_shared<RegistrySnapshot>();
+    damaged->set_aside = {core::SubscriptionId(7)};
+    registry_ = damaged;
+    ask(7, kOfLane[0]);
+    ask(8, kOfLane[0]);
+    for (int turns = 0; turns < 10; ++turns) feed_->do_work();
+    ASSERT_EQ(jobs_[0].size(), 1u);
+    EXPECT_EQ(jobs_[0][0]->drain.subscription.value, 8u);
+    registry_ = std::make_shared<const RegistrySnapshot>();
+    clock_.advance_us(1'000'000);
+    for (int turns = 0; turns < 10; ++turns) feed_->do_work();
+    ASSERT_EQ(jobs_[0].size(), 2u);
+    EXPECT_EQ(jobs_[0][1]->parked.size(), 1u);
 }
 
 }  // namespace

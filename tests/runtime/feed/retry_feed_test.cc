@@ -4,6 +4,7 @@
 
 #include "runtime/delivery/outcome_writer.h"
 #include "runtime/registry/registry_snapshot.h"
+#include "store/engine.h"
 #include "store/rows/keys.h"
 #include "tests/store/store_fixture.h"
 
@@ -29,9 +30,7 @@ protected:
         deps.log = &log_;
         deps.lanes = kLanes;
         deps.database = database_.get();
-        deps.registry = [registry = std::make_shared<const RegistrySnapshot>()] {
-            return registry;
-        };
+        deps.registry = [this] { return registry_; };
         deps.submit_aside = [this](std::uint32_t lane, std::unique_ptr<LaneJob>& job) {
             if (jobs_.size() >= room_ || lane == full_lane_) return false;
             jobs_.push_back(std::move(job));
@@ -80,6 +79,7 @@ protected:
 
     core::Log log_{clock_, core::LogLevel::kError, [](std::string_view) {}};
     std::optional<DueClock> due_;
+    RegistrySnapshotRef registry_ = std::make_shared<const RegistrySnapshot>();
     std::size_t room_ = 1'000;
     std::uint32_t full_lane_ = kLanes;
     std::vector<std::unique_ptr<LaneJob>> jobs_;
@@ -167,6 +167,38 @@ TEST_F(RetryFeedTest, EventsThatCanNotBeReadHoldUpNobody) {
     EXPECT_EQ(jobs_[0]->items[0].subscription.value, subscription_);
 }
 
+// What a full lane refuses is looked at again soon; what can not be read is not read with it.
+TEST_F(RetryFeedTest, OneThatCanNotBeReadRestsWhileOthersAreRefused) {
+    put(kOne, {.id = "f"});
+    rocksdb::PinnableSlice block;
+    ASSERT_TRUE(database_->engine().get(store::ColumnFamily::kLog, store::log_key({kOne, {}}),
+                                        block));
+    const std::string whole = block.ToString();
+    const auto write = [this](std::string_view value) {
+        store::RowBatch rows;
+        rows.put(store::ColumnFamily::kLog, store::log_key({kOne, {}}), value);
+        ASSERT_TRUE(database_->write_now(rows));
+    };
+    write("not a block");
+    const std::int64_t now_us = due_->now_us();
+    full_lane_ = kLanes - 1;
+    put_rows(1, now_us - 1, 1, "0", {kOne, {}});
+    put_rows(1, now_us, 10, kOfLastLane, {kZero, core::LogOffset{99}});
+    feed_->do_work();
+    write(whole);
+    for (int turns = 0; turns < 40; ++turns) {
+        clock_.advance_us(10'000);
+        feed_->do_work();
+    }
+    EXPECT_TRUE(jobs_.empty()) << "0.4 s later";
+    for (int turns = 0; turns < 20; ++turns) {
+        clock_.advance_us(10'000);
+        feed_->do_work();
+    }
+    ASSERT_EQ(jobs_.size(), 1u);
+    EXPECT_EQ(jobs_[0]->items[0].subscription.value, 1u);
+}
+
 TEST_F(RetryFeedTest, AFullLaneHoldsUpNoOther) {
     const std::int64_t now_us = due_->now_us();
     full_lane_ = 0;
@@ -209,6 +241,31 @@ TEST_F(RetryFeedTest, ARowThatItsAttemptLeavesComesAgain) {
     jobs_.clear();
     feed_->do_work();
     EXPECT_EQ(jobs_.size(), 1u);
+}
+
+// Its document is damaged, or the script's that it runs: what waits for it is nobody else's.
+TEST_F(RetryFeedTest, WhatWaitsForASubscriptionThatDoesNotReadWaits) {
+    const auto show = [&](std::uint64_t version, std::vector<core::SubscriptionId> set_aside,
+                          bool unknown) {
+        auto next = std::make_shared<RegistrySnapshot>();
+        next->version = version;
+        next->set_aside = std::move(set_aside);
+        next->unknown_set_aside = unknown;
+        registry_ = std::move(next);
+    };
+    show(1, {core::SubscriptionId(2)}, false);
+    put_rows(1, due_->now_us(), 3);
+    for (int turns = 0; turns < 5; ++turns) feed_->do_work();
+    EXPECT_EQ(jobs_.size(), 2u) << "those of nobody are given up";
+    end_all();
+    show(2, {}, true);
+    put_rows(1, due_->now_us(), 2);
+    for (int turns = 0; turns < 5; ++turns) feed_->do_work();
+    EXPECT_TRUE(jobs_.empty()) << "any may be that one's";
+    EXPECT_EQ(database_->retries().count(), 3u);
+    show(3, {}, false);
+    for (int turns = 0; turns < 5; ++turns) feed_->do_work();
+    EXPECT_EQ(jobs_.size(), 3u);
 }
 
 }  // namespace

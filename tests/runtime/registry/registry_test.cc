@@ -427,6 +427,34 @@ TEST_F(RegistryTest, ADamagedRowIsSetAsideAndTheRestIsThere) {
     EXPECT_TRUE(subscribe(R"(,"id":"torn")"));
 }
 
+// What waits for it must not be taken for nobody's.
+TEST_F(RegistryTest, OneThatDoesNotReadIsKnownByItsNumberWhereThatReads) {
+    script();
+    const core::SubscriptionId lost = subscribe(R"(,"id":"lost")").value()->number;
+    const core::SubscriptionId nobodys(lost.value + 100);
+    const auto may_be = [this](core::SubscriptionId number) {
+        return registry->snapshot()->may_be_set_aside(number);
+    };
+    EXPECT_FALSE(may_be(lost));
+    const RegistryRow script_row = rows.rows[{"script", "0/s1"}];
+    rows.rows[{"script", "0/s1"}].json = "[]";  // it reads, and what it runs does not
+    reopen();
+    EXPECT_TRUE(may_be(lost));
+    EXPECT_TRUE(registry->snapshot()->waits(lost));
+    EXPECT_FALSE(may_be(nobodys));
+    rows.rows[{"script", "0/s1"}] = script_row;
+    reopen();
+    EXPECT_FALSE(may_be(lost));
+
+    rows.rows[{"subscription", "0/lost"}].json = "{\"number\":1";
+    reopen();
+    EXPECT_TRUE(may_be(lost));
+    EXPECT_TRUE(may_be(nobodys)) << "for all that is known";
+    ASSERT_TRUE(registry->remove_subscription(kTenant, "lost"));
+    EXPECT_FALSE(may_be(lost));
+    EXPECT_FALSE(may_be(nobodys));
+}
+
 TEST_F(RegistryTest, NumbersGoOnWhenTheCounterIsGone) {
     script();
     const auto first = subscribe(R"(,"id":"u")").value()->number;
