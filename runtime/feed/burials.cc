@@ -8,9 +8,11 @@
 #include "store/log/log_reader.h"
 #include "store/rows/retry_schedule.h"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace millrace::runtime {
 namespace {
@@ -86,6 +88,7 @@ Burials::Step Burials::clear_block(Burial& burial, core::ShardId shard) {
     if (!owed) {
         deps_.log->error("a block of the log can't be read; what waits in it waits",
                          {{"shard", shard.value}, {"error", owed.error().message}});
+        burial.rests_ns = kUnreadNs;
         return Step::kWait;
     }
     if (!owed->block) return Step::kDone;
@@ -136,33 +139,53 @@ Burials::Step Burials::clear_log(Burial& burial) {
 
 // ---- what waits in rows
 
+// False: its event can't be read now. One that is no longer kept leaves no letter.
+bool Burials::bury_row(const Burial& burial, const store::RetryRow& row,
+                       store::RowBatch& rows) const {
+    if (burial.of->closing == Closing::kDiscard) return true;
+    const auto event = deps_.database->log_reader().read_event(row.delivery.position);
+    if (!event) {
+        deps_.log->error("what waits for a removed subscription can't be read; it waits",
+                         {{"error", event.error().message}});
+        return false;
+    }
+    if (*event) {
+        bury(burial, (*event)->event,
+             decode_retry_state(row.state, row.attempt, row.created_at_us), rows);
+    }
+    return true;
+}
+
 Burials::Step Burials::clear_rows(Burial& burial) {
     if (deps_.parked->under_way(burial.of->number)) return Step::kWait;
     store::RowBatch rows;
     std::size_t found = 0;
-    bool waits = false;
+    bool waits = false, unread = false;
     std::uint64_t count = 0;
+    std::vector<store::DeadLetterKey> redriven;  // they stay dead letters, and are on no way back
     auto visited = deps_.database->retries().visit_all([&](const store::RetryRow& row) {
         if (row.delivery.subscription != burial.of->number) return true;
         if (deps_.retries->under_way(row)) {
             waits = true;
             return true;
         }
-        rows.erase_retry(row);
-        if (!redrive_of(row.state)) {
+        if (const auto letter_us = redrive_of(row.state)) {
+            redriven.push_back({row.tenant, *letter_us, row.delivery});
+        } else if (bury_row(burial, row, rows)) {
             ++count;
-            const auto event = deps_.database->log_reader().read_event(row.delivery.position);
-            if (event && *event) {
-                bury(burial, (*event)->event,
-                     decode_retry_state(row.state, row.attempt, row.created_at_us), rows);
-            }
+        } else {
+            unread = true;
+            return true;
         }
+        rows.erase_retry(row);
         return ++found < kRowsPerWrite;
     });
     if (!visited || !write(rows)) return Step::kWait;
+    for (const store::DeadLetterKey& letter : redriven) deps_.retries->redriven().end(letter);
     burial.count += count;
     if (found == kRowsPerWrite) return Step::kMore;
-    return waits ? Step::kWait : Step::kDone;
+    if (unread) burial.rests_ns = kUnreadNs;
+    return waits || unread ? Step::kWait : Step::kDone;
 }
 
 // No key is held up for it any more.
@@ -218,7 +241,8 @@ std::size_t Burials::do_work() {
         }
         for (std::size_t i = 0; i < 16 && step == Step::kMore; ++i) step = this->step(*at);
         done += step != Step::kWait;
-        if (step == Step::kWait) at->not_before_ns = now_ns + kAgainUs * 1000;
+        if (step == Step::kWait)
+            at->not_before_ns = now_ns + std::max(kAgainUs * 1000, std::exchange(at->rests_ns, 0));
         if (step != Step::kDone) {
             ++at;
             continue;

@@ -46,6 +46,7 @@ public:
 private:
     static constexpr std::size_t kRowsPerWrite = 1'000;
     static constexpr std::int64_t kAgainUs = 2'000;
+    static constexpr std::int64_t kUnreadNs = 500'000'000;
     struct Burial {
         SubscriptionRef of;
         Done done;
@@ -56,6 +57,7 @@ private:
         std::size_t lanes_told = 0;
         std::uint64_t count = 0;
         std::int64_t not_before_ns = 0;
+        std::int64_t rests_ns = 0;  // longer than kAgainUs, this once
     };
     enum class Step : std::uint8_t { kDone, kMore, kWait };
 
@@ -66,6 +68,7 @@ private:
     Step tell_lanes(Burial& burial);
     void bury(const Burial& burial, const store::StoredEvent& event, const EarlierAttempts& earlier,
               store::RowBatch& rows) const;
+    bool bury_row(const Burial& burial, const store::RetryRow& row, store::RowBatch& rows) const;
     bool write(store::RowBatch& rows);
 
     const Deps deps_;
