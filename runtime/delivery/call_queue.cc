@@ -153,9 +153,19 @@ std::unique_ptr<LaneJob> CallQueue::take(std::size_t lane) {
                 left(tenant, lane);
                 recorded();
             };
+        pass_on(lane);
         return job;
     }
     return nullptr;
+}
+
+// This lane may have been woken for several, and burn now; the others may sleep.
+void CallQueue::pass_on(std::size_t lane) {
+    if (!wake_ || turns_.empty() || tenants_.at(turns_.front().value).on_lanes != 0) return;
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+        if (i == lane || lanes_[i].turn_began_ns.load(std::memory_order_relaxed) != 0) continue;
+        return wake_(i);
+    }
 }
 
 void CallQueue::answered(core::TenantId tenant) {

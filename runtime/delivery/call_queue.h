@@ -78,6 +78,7 @@ private:
     void answered(core::TenantId tenant);
     void left(core::TenantId tenant, std::size_t lane);
     void wake_for(const OfTenant& of);
+    void pass_on(std::size_t lane);
 
     const core::Clock& clock_;
     std::function<void(std::size_t lane)> wake_;

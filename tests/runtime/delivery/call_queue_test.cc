@@ -151,6 +151,26 @@ TEST_F(CallQueueTest, AnotherLaneIsWokenNowAndThenAndLooksByItself) {
     EXPECT_FALSE(queue.wants_looks(clock.monotonic_ns()));
 }
 
+// Both were told the lane that is idle; it begins one, which may burn.
+TEST_F(CallQueueTest, WhoBeginsACallWakesAnotherForTheNextTenants) {
+    std::map<std::size_t, int> woken;
+    queue.on_wake([&woken](std::size_t lane) { ++woken[lane]; });
+    ASSERT_TRUE(submit(1));
+    ASSERT_TRUE(submit(1));
+    ASSERT_TRUE(submit(2));
+    EXPECT_EQ(woken.size(), 1u);
+    woken.clear();
+    ASSERT_EQ(begin(0), 1u);
+    EXPECT_EQ(woken, (std::map<std::size_t, int>{{1, 1}}));
+    woken.clear();
+    ASSERT_EQ(begin(1), 2u);
+    EXPECT_TRUE(woken.empty()) << "what waits goes to the lane of the one before it";
+    end(1);
+    end(0);
+    EXPECT_EQ(begin(2), 1u);
+    end(2);
+}
+
 TEST_F(CallQueueTest, TenantsTakeTurnsHoweverManyCallsEachHas) {
     for (int i = 0; i < 100; ++i) ASSERT_TRUE(submit(1));
     ASSERT_TRUE(submit(2));
