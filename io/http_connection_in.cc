@@ -422,7 +422,7 @@ void HttpConnection::update_deadline() {
     if (lingering_) {
         at = linger_until_ns_;
     } else {
-        at = stream_.send_deadline_ns(limits.write_ms_max);
+        at = stream_.send_deadline_ns(server_.write_ms_max());
         if (in_ == InState::kHead && header_started_ns_ != 0) {
             at = std::min(at, header_started_ns_ + limits.header_ms_max * kNsPerMs);
         } else if ((in_ == InState::kBody || in_ == InState::kChunks) && may_process()) {
@@ -442,7 +442,7 @@ void HttpConnection::on_deadline() {
     const HttpLimits& limits = server_.limits;
     if (lingering_) return close_now();
     ++server_.counters.timeouts;
-    if (now >= stream_.send_deadline_ns(limits.write_ms_max)) return abort();
+    if (now >= stream_.send_deadline_ns(server_.write_ms_max())) return abort();
     if (in_ == InState::kHead && header_started_ns_ != 0 &&
         now >= header_started_ns_ + limits.header_ms_max * kNsPerMs) {
         header_started_ns_ = 0;

@@ -11,6 +11,7 @@
 #include "io/sized_pools.h"
 #include "io/transform_listener.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <deque>
@@ -59,6 +60,10 @@ public:
     bool paused = false;
     bool draining = false;
     bool closed = false;  // close_all() was called
+    std::int64_t write_ms_max() const {
+        return draining ? std::min(limits.write_ms_max, limits.drain_write_ms_max)
+                        : limits.write_ms_max;
+    }
     std::size_t open_connections() const { return room_.open(); }
     std::size_t late_connections = 0;  // of these: accepted in a drain
     std::size_t answer_bytes = 0;      // of all connections: answered and not yet sent

@@ -456,7 +456,7 @@ void LineConnection::update() {
     if (lingering_) {
         at = linger_until_ns_;
     } else {
-        at = stream_.send_deadline_ns(server_.limits.write_ms_max);
+        at = stream_.send_deadline_ns(server_.write_ms_max());
         if (server_.limits.idle_ms_max > 0 && wants && !discarding_)
             at = std::min(at, last_active_ns_ + server_.limits.idle_ms_max * kNsPerMs);
     }
@@ -465,7 +465,7 @@ void LineConnection::update() {
 
 void LineConnection::on_deadline() {
     const std::int64_t now = server_.reactor.now_ns();
-    if (lingering_ || now >= stream_.send_deadline_ns(server_.limits.write_ms_max))
+    if (lingering_ || now >= stream_.send_deadline_ns(server_.write_ms_max()))
         return close_now();
     if (server_.limits.idle_ms_max > 0 &&
         now >= last_active_ns_ + server_.limits.idle_ms_max * kNsPerMs && acked_ == lines_) {

@@ -12,6 +12,7 @@
 #include "io/reactor_impl.h"
 #include "io/transform_listener.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -137,6 +138,10 @@ public:
     LineCounters counters;
     bool paused = false;
     bool draining = false;
+    std::int64_t write_ms_max() const {
+        return draining ? std::min(limits.write_ms_max, limits.drain_write_ms_max)
+                        : limits.write_ms_max;
+    }
     std::size_t open_connections() const { return room_.open(); }
     std::size_t out_bytes = 0;  // acks and rejects of all, not yet sent
 

@@ -45,6 +45,7 @@ struct LineLimits {
     std::size_t spare_connections_max = 64;
     std::int64_t idle_ms_max = 0;        // 0: idle connections are kept
     std::int64_t write_ms_max = 30'000;  // without any progress in sending
+    std::int64_t drain_write_ms_max = 5'000;  // the same while it drains
 };
 
 enum class AckMode : std::uint8_t { kBatch, kNone };

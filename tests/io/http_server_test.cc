@@ -376,6 +376,22 @@ TEST_P(HttpServerTest, DropsAClientThatTakesNothingForTooLong) {
     ASSERT_TRUE(pump([&] { return server->connections() == 0; }));
 }
 
+TEST_P(HttpServerTest, ADrainWaitsLessForAClientThatTakesNothing) {
+    serve();
+    const int client = world.connect(address);
+    world.stop_reading(client);
+    world.write(client, get("/0"));
+    ASSERT_TRUE(requests(1));
+    answer(0, pattern(20'000'000));
+    world.settle();
+    server->drain();
+    world.settle();
+    world.advance_ms(4'000);
+    EXPECT_EQ(server->connections(), 1u);
+    world.advance_ms(1'500);
+    ASSERT_TRUE(pump([&] { return server->connections() == 0; }));
+}
+
 TEST_P(HttpServerTest, StreamsChunkByChunkAndGoesOnAfterwards) {
     serve();
     const int client = world.connect(address);

@@ -366,6 +366,26 @@ TEST_P(LineServerTest, DrainsAfterTheLastAck) {
     EXPECT_TRUE(pump([&] { return server->connections() == 0; }));
 }
 
+TEST_P(LineServerTest, ADrainWaitsLessForAClientThatTakesNothing) {
+    serve();
+    handler.ack_at_once = false;
+    const int client = world.connect(address);
+    world.stop_reading(client);
+    world.write(client, "{}\n");
+    ASSERT_TRUE(lines(1));
+    const LineToken token = handler.batches[0].connection;
+    const core::Error told(core::ErrorCode::kValidation, std::string(1'000'000, 'x'));
+    for (int i = 0; i < 20; ++i) server->reject(token, 1, told);
+    world.settle();
+    server->ack(token, 1, "fsync");
+    server->drain();
+    world.settle();
+    world.advance_ms(4'000);
+    EXPECT_EQ(server->connections(), 1u);
+    world.advance_ms(1'500);
+    ASSERT_TRUE(pump([&] { return server->connections() == 0; }));
+}
+
 TEST_P(LineServerTest, EndsWhatIsIdleForTooLongWithAWord) {
     LineLimits limits;
     limits.idle_ms_max = 10'000;
