@@ -1,38 +1,50 @@
 #include "runtime/orchestrator/wait_book.h"
 
 #include "core/json_dom.h"
-#include "matcher/filter/json_value.h"
 #include "matcher/subscription_spec.h"
 #include "store/log/log_reader.h"
 
 #include <algorithm>
 
 namespace millrace::runtime {
+namespace {
+
+// JSON: a list, a map, or a text that is an expression.
+core::Result<matcher::Predicate> read_wait_filter(const std::string& filter) {
+    core::JsonDom dom;
+    core::JsonElement root;
+    std::string_view text;
+    if (!dom.read(filter, root)) return core::fail(core::ErrorCode::kValidation, "no JSON");
+    return matcher::parse_any_filter(root.get(text) ? text : root.raw());
+}
+
+core::Result<matcher::ReferenceMatcher> compile_filter(matcher::Predicate&& predicate) {
+    matcher::SubscriptionSpec spec;
+    spec.predicate = std::move(predicate);
+    return matcher::ReferenceMatcher::compile(spec);
+}
+
+}  // namespace
 
 WaitBook::WaitBook(store::Database& database, std::size_t shards)
     : database_(database), shards_(shards) {}
 
 // ---- who waits
 
-void WaitBook::Group::put(const Key& key, Wait&& wait) {
-    (void)take(key);
-    if (wait.wildcard)
-        wildcards.insert(key);
-    else
-        by_pattern[wait.pattern].insert(key);
-    waits.emplace(key, std::move(wait));
+core::Status WaitBook::Group::put(const Key& key, Wait&& wait,
+                                  const std::optional<WaitAnchor>& anchor) {
+    const auto there = waits.insert_or_assign(key, std::move(wait)).first;
+    auto placed = index.put(there->first, there->second.place, anchor);
+    if (!placed) waits.erase(there);
+    return placed;
 }
 
 std::optional<WaitBook::Wait> WaitBook::Group::take(const Key& key) {
     const auto found = waits.find(key);
     if (found == waits.end()) return std::nullopt;
+    index.take(found->first, found->second.place);
     Wait wait = std::move(found->second);
     waits.erase(found);
-    wildcards.erase(key);
-    if (const auto named = by_pattern.find(wait.pattern); named != by_pattern.end()) {
-        named->second.erase(key);
-        if (named->second.empty()) by_pattern.erase(named);
-    }
     return wait;
 }
 
@@ -42,26 +54,20 @@ core::Status WaitBook::add(const RunName& run, std::uint32_t step, std::uint32_t
                            const std::vector<std::string>& taken) {
     Wait wait;
     wait.iteration = iteration;
-    wait.pattern = pattern;
     wait.taken = taken;
-    if (matcher::has_star(pattern)) {
-        auto wildcard = matcher::parse_wildcard(pattern);
-        if (!wildcard) return core::fail(std::move(wildcard.error()));
-        wait.wildcard = std::move(*wildcard);
-    }
+    std::optional<WaitAnchor> anchor;
     if (!filter.empty()) {
-        core::JsonDom dom;
-        core::JsonElement root;
-        std::string_view text;
-        if (!dom.read(filter, root)) return core::fail(core::ErrorCode::kValidation, "no JSON");
-        auto predicate = matcher::parse_any_filter(root.get(text) ? text : root.raw());
+        auto predicate = read_wait_filter(filter);
         if (!predicate) return core::fail(std::move(predicate.error()));
-        matcher::SubscriptionSpec spec;
-        spec.predicate = std::move(*predicate);
-        auto compiled = matcher::ReferenceMatcher::compile(spec);
+        anchor = anchor_of(*predicate);
+        auto compiled = compile_filter(std::move(*predicate));
         if (!compiled) return core::fail(std::move(compiled.error()));
-        wait.filter = std::move(*compiled);
+        if (anchor)
+            wait.filter = filter;
+        else
+            wait.matcher = std::move(*compiled);
     }
+    wait.place = WaitIndex::place_of(pattern, anchor);
     for (std::size_t shard = 0; shard < shards_; ++shard)
         wait.from.emplace_back(shard < from.size() ? from[shard] : 0);
     remove(run, step);
@@ -71,64 +77,56 @@ core::Status WaitBook::add(const RunName& run, std::uint32_t step, std::uint32_t
             live_.at.push_back(
                 database_.durable_end(core::ShardId(static_cast<std::uint16_t>(shard))));
     }
-    bool late = false;
+    const auto is_behind = [&](const Group& group) {
+        bool behind = false;
+        for (std::size_t shard = 0; shard < shards_; ++shard)
+            behind |= wait.from[shard] < group.at[shard];
+        return behind;
+    };
+    if (!is_behind(live_)) return live_.put(Key(run, step), std::move(wait), anchor);
+    if (late_.waits.empty()) late_.at = wait.from;
+    if (!is_behind(late_)) return late_.put(Key(run, step), std::move(wait), anchor);
+    if (next_.waits.empty()) next_.at = wait.from;
     for (std::size_t shard = 0; shard < shards_; ++shard)
-        late |= wait.from[shard] < live_.at[shard];
-    if (late && late_.waits.empty()) late_.at = wait.from;
-    for (std::size_t shard = 0; late && shard < shards_; ++shard)
-        late_.at[shard] = std::min(late_.at[shard], wait.from[shard]);
-    (late ? late_ : live_).put(Key(run, step), std::move(wait));
-    return {};
+        next_.at[shard] = std::min(next_.at[shard], wait.from[shard]);
+    return next_.put(Key(run, step), std::move(wait), anchor);
 }
 
 void WaitBook::remove(const RunName& run, std::uint32_t step) {
-    if (!live_.take(Key(run, step))) (void)late_.take(Key(run, step));
+    const Key key(run, step);
+    for (Group* const group : {&live_, &late_, &next_}) {
+        if (group->take(key)) return;
+    }
 }
 
 // ---- what comes
 
-bool WaitBook::wants(const Wait& wait, const store::StoredEvent& event,
-                     std::string& payload) const {
-    if (wait.wildcard && !wait.wildcard->matches(event.pattern)) return false;
-    if (wait.filter) {
-        auto tree = matcher::parse_json(event.raw);
-        if (!tree || !wait.filter->matches(*tree)) return false;
-    }
-    core::JsonDom dom;
-    core::JsonElement root;
-    core::JsonElement member;
-    payload.clear();
-    if (dom.read(event.raw, root) && root.find("payload", member))
-        core::append_json(payload, member);
-    else
-        payload = "{}";
-    return true;
+bool WaitBook::wants(const Wait& wait, SeenEvent& event) {
+    if (wait.filter.empty() && !wait.matcher) return true;
+    const matcher::JsonValue* const tree = event.tree();
+    if (!tree) return false;
+    if (wait.matcher) return wait.matcher->matches(*tree);
+    auto predicate = read_wait_filter(wait.filter);
+    if (!predicate) return false;
+    const auto compiled = compile_filter(std::move(*predicate));
+    return compiled && compiled->matches(*tree);
 }
 
 void WaitBook::look_at(Group& group, std::size_t shard, const store::EventBlock& block,
-                       std::uint32_t i, std::vector<Hit>& hits) const {
-    const store::StoredEvent event = block.event(i);
-    const auto named = group.by_pattern.find(event.pattern);
-    if (named == group.by_pattern.end() && group.wildcards.empty()) return;
+                       std::uint32_t i, std::vector<Hit>& hits) {
+    SeenEvent event(block.event(i));
+    std::vector<const Key*> may_want;
+    group.index.find(event, may_want);
+    if (may_want.empty()) return;
     const core::LogOffset offset(block.first_offset().value + i);
-    const std::uint32_t tenant = block.record(i).tenant;
-    std::vector<Key> found;
-    std::string payload;
-    const auto ask = [&](const std::set<Key>& keys) {
-        for (const Key& key : keys) {
-            const Wait& wait = group.waits.at(key);
-            if (key.first.tenant.value != tenant || offset < wait.from[shard]) continue;
-            if (!wants(wait, event, payload)) continue;
-            std::string place = std::to_string(shard) + "/" + std::to_string(offset.value);
-            if (std::find(wait.taken.begin(), wait.taken.end(), place) != wait.taken.end())
-                continue;
-            hits.push_back({key, wait.iteration, payload, std::move(place)});
-            found.push_back(key);
-        }
-    };
-    if (named != group.by_pattern.end()) ask(named->second);
-    ask(group.wildcards);
-    for (const Key& key : found) (void)group.take(key);
+    const std::string place = std::to_string(shard) + "/" + std::to_string(offset.value);
+    for (const Key* const key : may_want) {
+        const Wait& wait = group.waits.at(*key);
+        if (offset < wait.from[shard] || !wants(wait, event)) continue;
+        if (std::find(wait.taken.begin(), wait.taken.end(), place) != wait.taken.end()) continue;
+        hits.push_back({*key, wait.iteration, event.payload(), place});
+        (void)group.take(*key);
+    }
 }
 
 bool WaitBook::read_shard(Group& group, std::size_t shard, const Found& found) {
@@ -170,7 +168,12 @@ void WaitBook::let_late_ones_join() {
     }
     while (!late_.waits.empty()) {
         const Key key = late_.waits.begin()->first;
-        live_.put(key, std::move(*late_.take(key)));
+        Wait wait = std::move(*late_.take(key));
+        std::optional<WaitAnchor> anchor;
+        if (!wait.filter.empty()) {
+            if (auto predicate = read_wait_filter(wait.filter)) anchor = anchor_of(*predicate);
+        }
+        (void)live_.put(key, std::move(wait), anchor);  // it was taken once
     }
 }
 
@@ -179,6 +182,10 @@ bool WaitBook::read(const Found& found) {
     if (!late_.waits.empty()) {
         more |= read_group(late_, found);
         let_late_ones_join();
+    }
+    if (late_.waits.empty() && !next_.waits.empty()) {
+        std::swap(late_, next_);
+        more = true;
     }
     return more;
 }

@@ -1,17 +1,17 @@
 // What: the runs that wait for an event, and the reader of the log that finds it for them. A wait
 //       begins at the place of the log where its run began, so that what came early is not lost:
-//       it catches up, beside those who have come to the end and are read for together. Whoever
-//       waits is found by the event's pattern, so that a block costs the same for one wait as for
-//       a hundred thousand.
+//       it catches up, beside those who have come to the end and are read for together; who comes
+//       later and has to read further back does not hold those up. Whoever waits is found by what
+//       the event says (wait_index.h), so that a block costs the same for one wait as for a
+//       hundred thousand.
 // Threads: the orchestrator's. Lifetime: borrows the database.
 // Limits: kBlocksPerTurn blocks a turn, of either group. Nobody waits: nothing is read.
-// Failure: a block that does not read is tried again; a filter that is none matches nothing.
+// Failure: a block that does not read is tried again; a filter that is none is refused by add().
 #pragma once
 
 #include "core/ids.h"
-#include "matcher/filter/wildcard.h"
 #include "matcher/reference_matcher.h"
-#include "runtime/orchestrator/run_rows.h"
+#include "runtime/orchestrator/wait_index.h"
 #include "store/database.h"
 #include "store/log/event_block.h"
 
@@ -19,7 +19,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,10 +38,12 @@ public:
     void remove(const RunName& run, std::uint32_t step);
     bool has(const RunName& run, std::uint32_t step) const {
         const Key key(run, step);
-        return live_.waits.contains(key) || late_.waits.contains(key);
+        return live_.waits.contains(key) || late_.waits.contains(key) || next_.waits.contains(key);
     }
-    bool empty() const { return live_.waits.empty() && late_.waits.empty(); }
-    std::size_t size() const { return live_.waits.size() + late_.waits.size(); }
+    bool empty() const { return size() == 0; }
+    std::size_t size() const {
+        return live_.waits.size() + late_.waits.size() + next_.waits.size();
+    }
 
     // An event that somebody waits for: its payload as JSON, and its place ("shard/offset").
     using Found =
@@ -56,21 +57,21 @@ private:
 
     struct Wait {
         std::uint32_t iteration = 0;
-        std::string pattern;
-        std::optional<matcher::Wildcard> wildcard;
-        std::optional<matcher::ReferenceMatcher> filter;
+        WaitIndex::Place place;
+        // Of one with an anchor the text is enough: it is asked about few events.
+        std::string filter;
+        std::optional<matcher::ReferenceMatcher> matcher;
         std::vector<core::LogOffset> from;  // by shard
         std::vector<std::string> taken;
     };
-    using Key = std::pair<RunName, std::uint32_t>;
+    using Key = WaitKey;
     // Waits that are read for together.
     struct Group {
         std::map<Key, Wait> waits;
-        std::map<std::string, std::set<Key>, std::less<>> by_pattern;
-        std::set<Key> wildcards;
+        WaitIndex index;
         std::vector<core::LogOffset> at;  // by shard: what lies before it has been read
 
-        void put(const Key& key, Wait&& wait);
+        core::Status put(const Key& key, Wait&& wait, const std::optional<WaitAnchor>& anchor);
         std::optional<Wait> take(const Key& key);
     };
     struct Hit {
@@ -80,9 +81,9 @@ private:
         std::string place;
     };
 
-    bool wants(const Wait& wait, const store::StoredEvent& event, std::string& payload) const;
-    void look_at(Group& group, std::size_t shard, const store::EventBlock& block, std::uint32_t i,
-                 std::vector<Hit>& hits) const;
+    static bool wants(const Wait& wait, SeenEvent& event);
+    static void look_at(Group& group, std::size_t shard, const store::EventBlock& block,
+                        std::uint32_t i, std::vector<Hit>& hits);
     bool read_shard(Group& group, std::size_t shard, const Found& found);
     bool read_group(Group& group, const Found& found);
     void let_late_ones_join();
@@ -91,6 +92,7 @@ private:
     const std::size_t shards_;
     Group live_;
     Group late_;  // they catch up
+    Group next_;  // from further back than those are by now: when they have, these do
 };
 
 }  // namespace millrace::runtime

@@ -180,6 +180,7 @@ core::Status grow(Definition& definition, std::string_view asked) {
         }
         definition.steps.push_back(std::move(*step));
     }
+    definition.name_steps();
     return {};
 }
 

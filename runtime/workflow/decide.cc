@@ -71,7 +71,12 @@ bool Decider::step_began() {
 }
 
 bool Decider::step_ended() {
-    if (!is_current(StepStatus::kRunning) || state(input_.step).attempt != input_.attempt)
+    // Of a wait: nobody can wait for what its filter has turned out to be.
+    const bool can_not_wait = input_.outcome == StepOutcome::kFatal &&
+                              is_current(StepStatus::kWaiting) &&
+                              of(input_.step).type == StepType::kWait;
+    if (!can_not_wait &&
+        (!is_current(StepStatus::kRunning) || state(input_.step).attempt != input_.attempt))
         return false;
     if (of(input_.step).type == StepType::kParallel) return false;
     if (input_.outcome != StepOutcome::kOk) {

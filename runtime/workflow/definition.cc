@@ -252,6 +252,7 @@ public:
         if (auto graph = check_graph(out_); !graph) return core::fail(placed(graph.error()));
         check_templates();
         if (reading_.error) return core::fail(std::move(*reading_.error));
+        out_.name_steps();
         return std::move(out_);
     }
 

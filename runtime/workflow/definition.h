@@ -95,8 +95,12 @@ struct Definition {
     std::vector<std::string> warnings;
     // A run's own: its code asks for steps while it goes on (asked.h).
     bool grows = false;
+    // Of one with many steps, made by name_steps(): a journal names a step in nearly every entry.
+    std::map<std::string, StepIndex, std::less<>> by_id;
 
     StepIndex find(std::string_view step_id) const;
+    // Once there are new ones.
+    void name_steps();
 };
 
 enum class Unknown : std::uint8_t { kWarn, kRefuse };

@@ -195,10 +195,20 @@ private:
 core::Status check_graph(Definition& definition) { return Graph(definition).check(); }
 
 StepIndex Definition::find(std::string_view step_id) const {
-    for (StepIndex i = 0; i < steps.size(); ++i) {
+    if (const auto at = by_id.find(step_id); at != by_id.end()) return at->second;
+    for (auto i = static_cast<StepIndex>(by_id.size()); i < steps.size(); ++i) {
         if (steps[i].id == step_id) return i;
     }
     return kNoStep;
+}
+
+// Few are found quicker one by one.
+void Definition::name_steps() {
+    constexpr std::size_t kFew = 16;
+    if (steps.size() <= kFew) return;
+    for (auto i = static_cast<StepIndex>(by_id.size()); i < steps.size(); ++i) {
+        if (!by_id.emplace(steps[i].id, i).second) return;  // an id twice: those behind are few
+    }
 }
 
 std::int64_t delay_ms(const RetryRule& rule, std::uint32_t attempt, std::uint32_t spread) {

@@ -26,8 +26,8 @@ mutate.MUTATIONS = [
      "if ((M) && step.status == StepStatus::kRunning) continue;\n"
      "        if (step.undo == Undo::kRunning)\n            kind = EffectKind::kUndo;"),
     ("answer-of-an-earlier-attempt", DECIDE,
-     "if (!is_current(StepStatus::kRunning) || state(input_.step).attempt != input_.attempt)\n        return false;",
-     "if (!(M) && (!is_current(StepStatus::kRunning) || state(input_.step).attempt != input_.attempt))\n"
+     "(!is_current(StepStatus::kRunning) || state(input_.step).attempt != input_.attempt))\n        return false;",
+     "!(M) && (!is_current(StepStatus::kRunning) || state(input_.step).attempt != input_.attempt))\n"
      "        return false;"),
     ("at-most-once-not-kept", DECIDE,
      "state(input_.step).began = true;",
