@@ -2,6 +2,7 @@
 
 #include "core/made_id.h"
 #include "runtime/orchestrator/orchestrator_host.h"
+#include "store/log/log_reader.h"
 #include "store/rows/registry_store.h"
 
 #include <algorithm>
@@ -48,6 +49,7 @@ Orchestrator::Orchestrator(Deps deps)
       executors_(deps_.make_executors(answers_)),
       texts_(deps_.database->hasher()),
       builder_({&deps_.database->kv(), &deps_.database->pools(), &texts_}),
+      guard_(deps_.schemas, &deps_.database->kv()),
       waits_(*deps_.database, deps_.shards),
       ready_(deps_.shards),
       begins_(deps_.shards) {}
@@ -68,9 +70,9 @@ std::size_t Orchestrator::do_work() {
     }
     done += settle_overdue() + retry_held() + answer_waiters();
     if (!stopping_.load(std::memory_order_relaxed) && !deps_.holds()) {
-        done += walk_marks();
+        done += walk_left() + walk_marks() + take_stopped();
         fire_timers();
-        done += take_queued() + take_events();
+        done += take_listening() + take_queued() + take_events();
         if (outgoing_.empty() && upkeep_.work(deps_.due->now_us())) ++done;
         if (outgoing_.empty() && marks_walked_ && code_upkeep_.work(deps_.due->now_us())) ++done;
         removed_count_.add(upkeep_.removed() - std::exchange(removed_seen_, upkeep_.removed()));
@@ -130,12 +132,16 @@ Orchestrator::Run* Orchestrator::find(const RunName& run) {
 
 core::Result<Orchestrator::Run*> Orchestrator::bring(const RunName& name,
                                                      workflow::Difference* difference) {
+    auto found = look_up(name, difference);
+    if (found) resume(**found);
+    return found;
+}
+
+core::Result<Orchestrator::Run*> Orchestrator::look_up(const RunName& name,
+                                                       workflow::Difference* difference) {
     if (Run* there = find(name)) return there;
-    if (auto parked = take_parked(name)) {
-        Run* const run = runs_.emplace(name, std::move(parked)).first->second.get();
-        resume(*run);
-        return run;
-    }
+    if (auto parked = take_parked(name))
+        return runs_.emplace(name, std::move(parked)).first->second.get();
     auto stored = store_.load(name, {}, difference);
     if (!stored) return core::fail(std::move(stored.error()));
     auto run = std::make_unique<Run>();
@@ -144,10 +150,7 @@ core::Result<Orchestrator::Run*> Orchestrator::bring(const RunName& name,
     run->mark.workflow_id = run->head.workflow_id;
     run->told = run->state.is_final();
     run->stored = run->journal.size();
-    Run* const kept = run.get();
-    runs_.emplace(name, std::move(run));
-    resume(*kept);
-    return kept;
+    return runs_.emplace(name, std::move(run)).first->second.get();
 }
 
 // What was under way begins again; of one that only waited nothing was, and it is waited for
@@ -171,7 +174,12 @@ void Orchestrator::not_brought(const RunName& name, const core::Error& why,
                                const workflow::Difference& difference) {
     deps_.log->error("a workflow run can not be read: it is left where it is",
                      {{"run", name.id}, {"error", why.message}});
-    if (difference.found.empty()) return;
+    if (difference.found.empty()) {
+        // Nobody knows how long that is so.
+        if (why.code != core::ErrorCode::kNotFound)
+            set_timer(name, deps_.due->now_us() + kReadAgainUs);
+        return;
+    }
     auto head = store_.head(name);
     if (!head || head->ended_us != 0 || head->differs == difference) return;
     head->differs = difference;
@@ -222,8 +230,10 @@ std::size_t Orchestrator::take_queued() {
         names.clear();
         const std::size_t most = std::min(kTasksPerTurn - taken, deps_.runs_active_max - active_);
         while (names.size() < most && !queued_.empty()) {
-            names.push_back(std::move(queued_.front()));
-            queued_.pop_front();
+            names.push_back(queued_.pop());
+            if (!is_suspended(names.back().tenant)) continue;
+            stopped_[names.back().tenant.value].insert(std::move(names.back()));
+            names.pop_back();
         }
         sort_by_shard(names);
         for (const RunName& name : names) {
@@ -239,10 +249,19 @@ std::size_t Orchestrator::take_queued() {
 void Orchestrator::let_go(const RunName& name) {
     Run* const run = find(name);
     if (!run) return;
-    if (run->state.wants_code() && !stopping_.load(std::memory_order_relaxed)) go_on(*run);
-    const bool busy = run->state.is_busy() || run->flying != 0;
+    if (run->state.wants_code() && !stopping_.load(std::memory_order_relaxed)) {
+        if (is_suspended(name.tenant))
+            run->stands = true;
+        else
+            go_on(*run);
+    }
+    const bool busy = run->state.is_busy(run->workflow->definition) || run->flying != 0;
+    const bool rests = run->resting != 0 && run->flying == run->resting &&
+                       (run->rests || resting_ < kRestingRunsMax);
+    if (rests != run->rests) resting_ = rests ? resting_ + 1 : resting_ - 1;
+    run->rests = rests;
     // What has ended and waits for its commit does nothing.
-    const bool counts = busy && !run->state.is_final();
+    const bool counts = busy && !rests && !run->state.is_final();
     if (counts != run->counted) {
         active_ = counts ? active_ + 1 : active_ - 1;
         run->counted = counts;
@@ -251,6 +270,8 @@ void Orchestrator::let_go(const RunName& name) {
         set_timer(name, *due);
     else
         drop_timer(name);
+    if (run->flying == 0 && std::exchange(run->stands, false) && !run->state.is_final())
+        return stop_for_tenant(name);
     if (busy) return;
     write_now(*run);
     runs_.erase(name);
@@ -278,6 +299,9 @@ void Orchestrator::fire_timers() {
     while (names.size() < kTasksPerTurn && !timers_.empty() && timers_.begin()->first <= now_us) {
         names.push_back(*timers_.begin()->second);
         drop_timer(names.back());
+        if (!is_suspended(names.back().tenant)) continue;
+        stopped_[names.back().tenant.value].insert(std::move(names.back()));
+        names.pop_back();
     }
     sort_by_shard(names);
     for (const RunName& name : names) {
@@ -318,6 +342,7 @@ std::size_t Orchestrator::take_events() {
 // ---- from outside
 
 bool Orchestrator::begin(RunRequest&& request, Begun done) {
+    if (shown_queued_.load(std::memory_order_relaxed) >= kQueuedRunsMax) return false;
     auto kept = std::make_shared<RunRequest>(std::move(request));
     const bool taken = asked_.try_push([this, kept, done = std::move(done)] {
         const bool made_up = kept->run.id.empty();
@@ -351,13 +376,36 @@ Orchestrator::Claim Orchestrator::claim(const RunName& run, RunsBeginning::Room 
 }
 
 FreshRun Orchestrator::make(RunRequest&& request, WorkflowRef workflow) const {
-    std::vector<std::uint64_t> ends;
-    for (std::size_t i = 0; i < deps_.shards; ++i) {
-        ends.push_back(
-            deps_.database->durable_end(core::ShardId(static_cast<std::uint16_t>(i))).value);
-    }
+    std::vector<std::uint64_t> from = read_from(request, *workflow);
     return begin_run(std::move(request), std::move(workflow), *deps_.keys, deps_.due->now_us(),
-                     std::move(ends));
+                     std::move(from));
+}
+
+// By shard, where its waits begin: what came behind the event that begins it counts, however late
+// the run does. Of an event of long ago (a replay's) only what comes from now on does.
+std::vector<std::uint64_t> Orchestrator::read_from(const RunRequest& request,
+                                                   const Workflow& workflow) const {
+    const std::vector<workflow::Step>& steps = workflow.definition.steps;
+    const bool waits =
+        workflow.code || std::any_of(steps.begin(), steps.end(), [](const auto& one) {
+            return one.type == workflow::StepType::kWait && !one.event.empty();
+        });
+    const std::int64_t since_us = request.event_received_us;
+    const bool back =
+        waits && request.event_at && deps_.clock->wall_us() - since_us < kReadBackUsMax;
+    std::vector<std::uint64_t> out;
+    for (std::size_t i = 0; i < deps_.shards; ++i) {
+        const core::ShardId shard(static_cast<std::uint16_t>(i));
+        core::LogOffset from = deps_.database->durable_end(shard);
+        if (back && shard == request.event_at->shard) {
+            from = std::min(from, core::LogOffset{request.event_at->offset.value + 1});
+        } else if (back) {
+            const auto found = deps_.database->log_reader().offset_at_time(shard, since_us);
+            if (found) from = std::min(from, *found);
+        }
+        out.push_back(from.value);
+    }
+    return out;
 }
 
 std::unique_ptr<Orchestrator::Run> Orchestrator::make_run(FreshRun&& fresh) {
@@ -422,9 +470,7 @@ void Orchestrator::begin_now(RunRequest&& request, const Begun& done, bool made_
     run.fresh = true;
     run.stored = 0;
     note_change(run);
-    // Whoever waits for it has a place already.
-    run.queues =
-        run.head.parent.run_id.empty() && (active_ >= deps_.runs_active_max || !queued_.empty());
+    run.queues = active_ >= deps_.runs_active_max || !queued_.empty();
     run.serial = first_serial(0);
     follow(run, std::move(effects), [this, name, done] {
         beginning_.done(name);

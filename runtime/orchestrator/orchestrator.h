@@ -8,9 +8,10 @@
 //       to its end so is one commit, and holds none of the places of runs that are active.
 // Threads: do_work() and wait() its own; what says so any; load() before the threads start.
 // Lifetime: borrows all of Deps; its executors' threads end before it does.
-// Limits: runs_active_max runs that are doing something at once, more wait in their order;
-//       kTasksMax requests wait (overflow policy: refuse); kWaitersMax callers wait for ends. Of
-//       runs that wait for their turn kParkedRunsMax stay in memory; the store has the others.
+// Limits: runs_active_max runs that are doing something at once, more wait for their turn, tenant
+//       by tenant; kTasksMax requests wait, and kQueuedRunsMax runs for a place (overflow policy:
+//       refuse); kWaitersMax callers wait for ends. Of runs that wait for their turn kParkedRunsMax
+//       stay in memory; the store has the others.
 // Failure: a step's failure is an input of its run. A run that can not be read is left where it is
 //       and told. Runs under way when the process ends are taken up again: what of them is durable
 //       is not done again, what had begun begins again under the same key.
@@ -31,6 +32,7 @@
 #include "runtime/delivery/result_builder.h"
 #include "runtime/orchestrator/code_upkeep.h"
 #include "runtime/orchestrator/run_begin.h"
+#include "runtime/orchestrator/run_queue.h"
 #include "runtime/orchestrator/run_rows.h"
 #include "runtime/orchestrator/run_store.h"
 #include "runtime/orchestrator/run_upkeep.h"
@@ -38,6 +40,8 @@
 #include "runtime/orchestrator/script_names.h"
 #include "runtime/orchestrator/wait_book.h"
 #include "runtime/orchestrator/workflow_table.h"
+#include "runtime/registry/schema_guard.h"
+#include "runtime/registry/secret_mask.h"
 #include "runtime/registry/secret_names.h"
 #include "runtime/registry/set_aside.h"
 #include "store/database.h"
@@ -53,6 +57,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -72,6 +77,9 @@ public:
         const RunKeys* keys = nullptr;
         std::function<RegistrySnapshotRef()> registry;
         OutsidePort* actions = nullptr;  // null: there are none beside scripts and a workflow's own
+        const SchemaBook* schemas = nullptr;  // what steps may emit; null: anything
+        // Whether a tenant has room for an event that a step emits; none: always.
+        std::function<core::Status(core::TenantId, std::size_t bytes)> may_store = nullptr;
         std::size_t shards = 1;
         std::size_t runs_active_max = 20;
         std::int64_t retention_us = 0;  // of runs that have ended; 0: for ever
@@ -94,6 +102,7 @@ public:
     std::size_t do_work() override;
     void wait(std::int64_t timeout_us) override;
 
+    static constexpr std::size_t kQueuedRunsMax = 100'000;
     // Any thread. `done` is called on this agent's or a shard's thread, once it is durable. False:
     // too many wait; `done` is not called.
     using Begun = std::function<void(core::Result<RunBegun>&&)>;
@@ -156,10 +165,14 @@ private:
     static constexpr std::size_t kChunkEventsMax = 1'024;
     static constexpr std::int64_t kHeldNs = 1'000'000'000;
     static constexpr std::size_t kMarksPerTurn = 512;
+    static constexpr std::size_t kListenersPerTurn = 32;  // each is read and played
+    static constexpr std::int64_t kReadAgainUs = 600'000'000;
+    static constexpr std::int64_t kReadBackUsMax = 3'600'000'000;
     static constexpr std::size_t kParkedRunsMax = 4'096;
     static constexpr std::size_t kParkedBytesMax = 8u << 20;  // of journals
     static constexpr std::uint32_t kAheadMax = 32;            // steps of a run
     static constexpr std::size_t kOutsideScriptsMax = 1'024;
+    static constexpr std::size_t kRestingRunsMax = 1'024;  // more of them keep their places
 
     struct Waiter {
         std::int64_t until_ns = 0;
@@ -168,10 +181,13 @@ private:
     // A run that is in memory because something of it is under way.
     struct Run : StoredRun {
         std::size_t flying = 0;   // commits and attempts that come back here
+        std::size_t resting = 0;  // of those, attempts that a receiver does not want yet
+        bool rests = false;       // there is nothing else: others have its place meanwhile
         bool counted = false;     // it has one of the places
         bool taken = false;       // what is under way of it is being done
         bool queues = false;      // it has not had its turn yet
         bool told = false;        // whoever waits for its end knows of it
+        bool stands = false;      // its tenant is suspended, and something was to be begun
         std::uint32_t ahead = 0;  // steps begun before their cause was durable
         // What has happened to it since what is open was opened goes in once, when that closes.
         bool unwritten = false;
@@ -213,6 +229,8 @@ private:
     // orchestrator.cc
     Run* find(const RunName& run);
     core::Result<Run*> bring(const RunName& run, workflow::Difference* difference = nullptr);
+    // The same, and nothing of it is begun.
+    core::Result<Run*> look_up(const RunName& run, workflow::Difference* difference = nullptr);
     void resume(Run& run);
     void take_up(const RunName& name);
     std::size_t take_queued();
@@ -225,6 +243,7 @@ private:
     std::size_t begin_all();
     core::Result<RunBegun> there_already(const RunName& run, const std::string& workflow_id);
     void sort_by_shard(std::vector<RunName>& runs) const;
+    std::vector<std::uint64_t> read_from(const RunRequest& request, const Workflow& workflow) const;
     std::unique_ptr<Run> make_run(FreshRun&& fresh);
     Run& keep(FreshRun&& fresh);
     void not_brought(const RunName& run, const core::Error& why,
@@ -235,17 +254,33 @@ private:
     // orchestrator_queue.cc
     std::size_t walk_marks();
     void take_mark(const store::RegistryDocument& row);
-    void queue(const RunName& run) { queued_.push_back(run); }
+    std::size_t take_listening();
+    bool is_suspended(core::TenantId tenant) const;
+    void stop_for_tenant(const RunName& run);
+    std::size_t take_stopped();
+    void queue(const RunName& run) { queued_.push(run); }
     void park(std::unique_ptr<Run> run);
     std::unique_ptr<Run> take_parked(const RunName& run);
     RunHead* head_in_memory(const RunName& run);
     void visit_codes_in_memory(const std::function<void(const RunHead&)>& visit) const;
 
     // orchestrator_orders.cc
-    bool order_one_that_differs(const RunName& run, const Order& order, const Done& done);
+    // What a run is pinned to, and what it has come to by that.
+    struct Pinned {
+        WorkflowRef workflow;
+        workflow::RunState state;
+        std::int64_t code_made_us = -1;
+    };
+    bool order_unread(const RunName& run, const Order& order, const Done& done,
+                      const workflow::Difference& difference);
+    void end_unread(RunHead&& head, const Order& order, const Done& done);
+    bool resume_unread(const RunName& run, const Order& order, const Done& done);
     void order_now(const RunName& run, const Order& order, const Done& done);
+    core::Status check_order(const Run& run, const Order& order) const;
     void promise_audit(const Order& order);
-    core::Status change_version(Run& run, std::uint32_t version);
+    core::Result<Pinned> other_version(Run& run, std::uint32_t version);
+    static void exchange(Run& run, Pinned& pinned);
+    void take_version(Run& run);
     std::size_t answer_waiters();
 
     // orchestrator_commit.cc
@@ -263,6 +298,7 @@ private:
     void tell_end(Run& run);
     void tell(Run& run, const workflow::Effect& effect);
     void ended(Run& run);
+    void answer_end(const RunName& run, const std::string& view);
     void make_room(const RunName& run);
     ResultBuilder& open(const RunName& run);
     void close();
@@ -295,14 +331,27 @@ private:
     core::Result<ScriptRef> code_version(const RunName& run, const std::string& script_id,
                                          std::uint32_t version);
     bool is_newest_code(const CodeBook::Name& code);
-    core::Status change_code(Run& run, std::uint32_t version);
+    core::Result<Pinned> other_code(Run& run, std::uint32_t version);
     core::Result<std::string> rehearse_now(const RunName& run, std::uint32_t version);
 
+    // orchestrator_children.cc
+    static RunName child_of(const Run& run, const workflow::Effect& effect);
+    void start_child(Run& run, const workflow::Effect& effect);
+    void settle_child(const Run& run, const workflow::Effect& effect);
+    void leave_child(Run& run, const workflow::Effect& effect);
+    void cancel_left(const RunName& child);
+    std::size_t walk_left();
+    void tell_parent(const RunHead& head, const std::string* output);
+
     // orchestrator_actions.cc
+    // Whether a step that may be begun once at most is known not to have been.
+    enum class Known : std::uint8_t { kNothing, kNotBegun };
+    enum class Meanwhile : std::uint8_t { kHolds, kRests };
+    static std::string key_of(const Run& run, const workflow::Effect& effect);
     Host* host_of(core::TenantId tenant);
     void perform(Run& run, const std::vector<workflow::Effect>& effects);
-    void start(Run& run, const workflow::Effect& effect);
-    void start_child(Run& run, const workflow::Effect& effect);
+    void listen(Run& run, const workflow::Effect& effect);
+    void start(Run& run, const workflow::Effect& effect, Known known = Known::kNothing);
     ScriptRef script_of(Run& run, const std::string& action, const RegistrySnapshot& registry);
     void start_script(Run& run, Attempt&& attempt, const Script& script, const std::string& input);
     void launch_script(const Run& run, Attempt&& attempt);
@@ -311,14 +360,17 @@ private:
                       const std::string& input);
     void ask_outside(Run& run, Attempt&& attempt, const Action& action, const std::string& input);
     void launch(Attempt&& attempt, AttemptInput& input, Executor* executor);
+    void hide_secrets(const Attempt& attempt, std::string& error);
     void settle(Attempt&& attempt, AttemptResult& result);
     static workflow::Effect effect_of(const Attempt& attempt);
     void begin_when_durable(const Attempt& attempt);
     void note_outside(const Attempt& attempt);
-    void try_again(const Attempt& attempt, std::int64_t delay_ns);
+    void try_again(const Attempt& attempt, std::int64_t delay_ns, Known known,
+                   Meanwhile meanwhile = Meanwhile::kHolds);
+    void begin_again(const RunName& run, workflow::Effect&& effect, Known known);
     void fail(Run& run, const workflow::Effect& effect, std::string_view code,
               const std::string& why);
-    void abandon(const RunName& run, workflow::StepIndex step);
+    void abandon(Run& run, const workflow::Effect& effect);
     std::size_t settle_answers();
     std::size_t settle_overdue();
     std::size_t retry_held();
@@ -331,6 +383,8 @@ private:
     SetAside* aside_ = nullptr;
     bool marks_walked_ = false;
     std::string marks_walked_to_;
+    bool left_walked_ = false;
+    std::string left_walked_to_;
     core::MetricsRole& figures_;
     core::Counter begun_count_, removed_count_;
     core::Gauge active_gauge_, sleeping_gauge_;
@@ -343,11 +397,14 @@ private:
     EventTexts texts_;
     ResultBuilder builder_;
     std::size_t open_events_ = 0;
+    bool stays_open_ = false;      // whatever its size: what goes in is one change
     std::vector<Run*> unwritten_;  // of what is open; each is in runs_
     std::size_t unwritten_bytes_ = 0;
     std::deque<std::unique_ptr<LaneResult>> outgoing_;
     std::deque<Host> hosts_;
     SecretNames secrets_;
+    SecretMask mask_;
+    SchemaGuard guard_;  // states and scripts of rules are asked when it is taken in
     ScriptNames scripts_;
     ActionNames actions_;
     WaitBook waits_;
@@ -355,12 +412,15 @@ private:
     template <typename T>
     using ByRun = std::unordered_map<RunName, T, RunNameHash>;
     ByRun<std::unique_ptr<Run>> runs_;
-    std::deque<RunName> queued_;          // for a place
+    RunQueue queued_;                     // for a place
     ByRun<std::unique_ptr<Run>> parked_;  // some of those
+    std::deque<RunName> listening_;       // those that a start finds waiting: they need no place
+    std::map<std::uint32_t, std::unordered_set<RunName, RunNameHash>> stopped_;  // by tenant
     std::size_t parked_bytes_ = 0;
     ByRun<std::int64_t> due_;
     std::set<std::pair<std::int64_t, const RunName*>> timers_;  // names of due_
     std::size_t active_ = 0;
+    std::size_t resting_ = 0;
     std::unordered_multimap<RunName, Waiter, RunNameHash> waiters_;
     std::int64_t waiters_due_ns_ = INT64_MAX;
     struct Beginning {

@@ -25,9 +25,17 @@ namespace {
 constexpr std::size_t kKeyBytesMax = 120;  // what executors have room for
 constexpr std::int64_t kHeldMsMin = 100;
 
+std::size_t write_key(const void* self, char* out, std::size_t bytes_max) {
+    const auto& key = *static_cast<const std::string*>(self);
+    return key.copy(out, bytes_max);
+}
+
+}  // namespace
+
 // The same over all attempts and restarts.
-std::string key_of(const RunName& run, const workflow::Step& step, const Effect& effect) {
-    std::string key = run.id + ":" + step.id + ":" + std::to_string(effect.iteration);
+std::string Orchestrator::key_of(const Run& run, const Effect& effect) {
+    const workflow::Step& step = run.workflow->definition.steps[effect.step];
+    std::string key = run.head.run.id + ":" + step.id + ":" + std::to_string(effect.iteration);
     if (effect.kind == EffectKind::kUndo) key += ":undo";
     if (key.size() <= kKeyBytesMax) return key;
     const XXH128_hash_t hash = XXH3_128bits(key.data(), key.size());
@@ -37,50 +45,38 @@ std::string key_of(const RunName& run, const workflow::Step& step, const Effect&
     return out;
 }
 
-std::string child_id(const RunName& run, const workflow::Step& step, const Effect& effect) {
-    const std::string key = key_of(run, step, effect);
-    const XXH128_hash_t hash = XXH3_128bits(key.data(), key.size());
-    std::string out = "run_c";
-    core::append_id_digits(out, hash.high64, 13);
-    core::append_id_digits(out, hash.low64, 13);
-    return out;
-}
-
-std::size_t write_key(const void* self, char* out, std::size_t bytes_max) {
-    const auto& key = *static_cast<const std::string*>(self);
-    return key.copy(out, bytes_max);
-}
-
-}  // namespace
-
 void Orchestrator::perform(Run& run, const std::vector<Effect>& effects) {
-    const RunName name = run.head.run;
+    const bool stands = is_suspended(run.head.run.tenant);
     ++run.flying;  // it stays while this goes on
     for (const Effect& effect : effects) {
         // The run has begun anew since, or the step has.
         if (effect.step >= run.state.steps.size() ||
             run.state.steps[effect.step].iteration != effect.iteration)
             continue;
-        switch (effect.kind) {
-            case EffectKind::kStart:
-            case EffectKind::kUndo: start(run, effect); break;
-            case EffectKind::kChild: start_child(run, effect); break;
-            case EffectKind::kWait: {
-                if (run.state.steps[effect.step].status != workflow::StepStatus::kWaiting) break;
-                std::vector<std::string> taken;
-                for (const workflow::StepState& one : run.state.steps) {
-                    if (!one.place.empty()) taken.push_back(one.place);
-                }
-                auto added = waits_.add(name, effect.step, effect.iteration,
-                                        run.workflow->definition.steps[effect.step].event,
-                                        effect.input, run.head.log_ends, taken);
-                if (!added) fail(run, effect, "TEMPLATE", "match: " + added.error().message);
-                break;
-            }
-            default: break;
-        }
+        const bool begins = effect.kind == EffectKind::kStart || effect.kind == EffectKind::kUndo ||
+                            effect.kind == EffectKind::kChild;
+        if (begins && stands)
+            run.stands = true;  // as if the process had ended: it begins when it is taken up again
+        else if (effect.kind == EffectKind::kChild)
+            start_child(run, effect);
+        else if (begins)
+            start(run, effect);
+        else if (effect.kind == EffectKind::kWait)
+            listen(run, effect);
     }
     --run.flying;
+}
+
+void Orchestrator::listen(Run& run, const Effect& effect) {
+    if (run.state.steps[effect.step].status != workflow::StepStatus::kWaiting) return;
+    std::vector<std::string> taken;
+    for (const workflow::StepState& one : run.state.steps) {
+        if (!one.place.empty()) taken.push_back(one.place);
+    }
+    auto added = waits_.add(run.head.run, effect.step, effect.iteration,
+                            run.workflow->definition.steps[effect.step].event, effect.input,
+                            run.head.log_ends, taken);
+    if (!added) fail(run, effect, "TEMPLATE", "match: " + added.error().message);
 }
 
 void Orchestrator::fail(Run& run, const Effect& effect, std::string_view code,
@@ -97,7 +93,7 @@ void Orchestrator::fail(Run& run, const Effect& effect, std::string_view code,
     apply(run, std::move(input));
 }
 
-void Orchestrator::start(Run& run, const Effect& effect) {
+void Orchestrator::start(Run& run, const Effect& effect, Known known) {
     const workflow::Step& step = run.workflow->definition.steps[effect.step];
     const bool undo = effect.kind == EffectKind::kUndo;
     if (!undo) {
@@ -105,7 +101,7 @@ void Orchestrator::start(Run& run, const Effect& effect) {
         if (state.status != workflow::StepStatus::kRunning || state.attempt != effect.attempt ||
             state.iteration != effect.iteration)
             return;  // it was cancelled while its start was made durable
-        if (step.at_most_once && state.began) {
+        if (step.at_most_once && state.began && known != Known::kNotBegun) {
             return fail(run, effect, "INTERRUPTED",
                         "it had begun when the server ended, and may run once at most");
         }
@@ -117,10 +113,10 @@ void Orchestrator::start(Run& run, const Effect& effect) {
     attempt.number = effect.attempt;
     attempt.undo = undo;
     attempt.early = ahead_;
-    attempt.key = key_of(run.head.run, step, effect);
+    attempt.key = key_of(run, effect);
     attempt.registry = deps_.registry();
     const std::string action = undo ? step.compensate : step.action;
-    if (!undo && step.at_most_once) {
+    if (!undo && step.at_most_once && known != Known::kNotBegun) {
         Input began;
         began.kind = workflow::InputKind::kStepBegan;
         began.step = effect.step;
@@ -184,7 +180,7 @@ void Orchestrator::start_action(Run& run, Attempt&& attempt, const std::string& 
 
 void Orchestrator::start_script(Run& run, Attempt&& attempt, const Script& script,
                                 const std::string& input_json) {
-    if (!script.enabled) return try_again(attempt, kHeldNs);
+    if (!script.enabled) return try_again(attempt, kHeldNs, Known::kNotBegun);
     attempt.call = std::make_unique<ScriptRunJob>();
     attempt.call->caller.tenant = run.head.run.tenant;
     attempt.call->script_number = script.number.value;
@@ -258,7 +254,7 @@ void Orchestrator::ask_outside(Run& run, Attempt&& attempt, const Action& action
     if (deps_.actions->ask(*this, ticket, std::move(ask))) return;
     --run.flying;
     deadlines_.erase({kept.deadline_ns, ticket});
-    try_again(kept, kHeldNs);
+    try_again(kept, kHeldNs, Known::kNotBegun);
     attempts_.erase(ticket);
 }
 
@@ -334,7 +330,8 @@ void Orchestrator::launch(Attempt&& begun, AttemptInput& input, Executor* execut
     }
     if (how == Executor::Start::kHeld) {
         if (Run* run = find(done.run)) --run->flying;
-        return try_again(done, std::max(kHeldMsMin, result.retry_after_ms) * 1'000'000);
+        return try_again(done, std::max(kHeldMsMin, result.retry_after_ms) * 1'000'000,
+                         Known::kNotBegun, Meanwhile::kRests);
     }
     settle(std::move(done), result);
 }
@@ -367,24 +364,40 @@ void Orchestrator::note_outside(const Attempt& attempt) {
 }
 
 // It was not tried, or it does not count: the journal does not know of it.
-void Orchestrator::try_again(const Attempt& attempt, std::int64_t delay_ns) {
+void Orchestrator::try_again(const Attempt& attempt, std::int64_t delay_ns, Known known,
+                             Meanwhile meanwhile) {
     Run* const run = find(attempt.run);
     if (!run) return;
+    const bool rests = meanwhile == Meanwhile::kRests;
     ++run->flying;
-    const Effect effect = effect_of(attempt);
-    held_.emplace(deps_.clock->monotonic_ns() + delay_ns, [this, name = attempt.run, effect] {
-        Run* const there = find(name);
-        if (!there) return;
-        --there->flying;
-        if (there->state.is_final()) tell_end(*there);
-        Effect again = effect;
-        if (effect.step >= there->state.steps.size()) return let_go(name);
-        const workflow::StepState& state = there->state.steps[effect.step];
-        again.input = effect.kind == EffectKind::kUndo ? state.undo_input : state.input;
-        if (!there->state.is_final() && !stopping_.load(std::memory_order_relaxed))
-            perform(*there, {again});
-        let_go(name);
-    });
+    run->resting += rests;
+    held_.emplace(deps_.clock->monotonic_ns() + delay_ns,
+                  [this, name = attempt.run, effect = effect_of(attempt), known, rests]() mutable {
+                      Run* const there = find(name);
+                      if (!there) return;
+                      --there->flying;
+                      there->resting -= rests;
+                      begin_again(name, std::move(effect), known);
+                  });
+}
+
+void Orchestrator::begin_again(const RunName& name, Effect&& effect, Known known) {
+    Run* const run = find(name);
+    if (run->state.is_final()) tell_end(*run);
+    const bool there = effect.step < run->state.steps.size() &&
+                       run->state.steps[effect.step].iteration == effect.iteration;
+    if (there && !run->state.is_final() && !stopping_.load(std::memory_order_relaxed)) {
+        const workflow::StepState& state = run->state.steps[effect.step];
+        effect.input = effect.kind == EffectKind::kUndo ? state.undo_input : state.input;
+        if (known == Known::kNothing || is_suspended(name.tenant)) {
+            perform(*run, {std::move(effect)});
+        } else {
+            ++run->flying;  // it stays while this goes on
+            start(*run, effect, known);
+            --run->flying;
+        }
+    }
+    let_go(name);
 }
 
 std::size_t Orchestrator::retry_held() {
@@ -398,13 +411,23 @@ std::size_t Orchestrator::retry_held() {
     return done;
 }
 
+// What people see of a run tells no secret; what steps hand on is theirs.
+void Orchestrator::hide_secrets(const Attempt& attempt, std::string& error) {
+    if (error.size() < HiddenTexts::kHiddenBytesMin) return;
+    mask_.of(*deps_.registry(), attempt.run.tenant).hide(error);
+    if (!attempt.subscription || !attempt.subscription->executor.secrets) return;
+    const auto& own = attempt.subscription->executor.secrets->hidden;
+    if (own) own->hide(error);
+}
+
 void Orchestrator::settle(Attempt&& attempt, AttemptResult& result) {
     const RunName name = attempt.run;
     Run* const run = find(name);
     if (!run) return;
     --run->flying;
     if (result.outcome == AttemptOutcome::kSilent) {
-        try_again(attempt, std::max(kHeldMsMin, result.retry_after_ms) * 1'000'000);
+        try_again(attempt, std::max(kHeldMsMin, result.retry_after_ms) * 1'000'000,
+                  Known::kNothing);
         return let_go(name);
     }
     const auto& turn = attempt.call ? attempt.call->workflow : nullptr;
@@ -421,6 +444,7 @@ void Orchestrator::settle(Attempt&& attempt, AttemptResult& result) {
         const bool fatal = result.outcome == AttemptOutcome::kFatal;
         input.outcome = fatal ? StepOutcome::kFatal : StepOutcome::kFailed;
         input.error = std::move(result.error);
+        hide_secrets(attempt, input.error);
         input.code =
             result.stopped() ? (result.outcome_text == "timeout" ? "TIMEOUT" : "MEMORY") : "FAILED";
         if (turn && !turn->code.empty() && !result.stopped()) input.code = turn->code;
@@ -470,11 +494,12 @@ std::size_t Orchestrator::settle_overdue() {
     return done;
 }
 
-void Orchestrator::abandon(const RunName& name, workflow::StepIndex step) {
-    waits_.remove(name, step);
+void Orchestrator::abandon(Run& run, const Effect& effect) {
+    const RunName& name = run.head.run;
+    waits_.remove(name, effect.step);
     for (auto at = attempts_.begin(); at != attempts_.end();) {
         Attempt& attempt = at->second;
-        if (attempt.run != name || attempt.step != step) {
+        if (attempt.run != name || attempt.step != effect.step) {
             ++at;
             continue;
         }
@@ -483,65 +508,11 @@ void Orchestrator::abandon(const RunName& name, workflow::StepIndex step) {
         else if (deps_.actions)
             deps_.actions->cancel(*this, at->first);
         deadlines_.erase({attempt.deadline_ns, at->first});
-        if (Run* run = find(name)) --run->flying;
+        --run.flying;
         at = attempts_.erase(at);
     }
-    // A workflow that it began is cancelled with it.
-    Run* const run = find(name);
-    if (!run || run->workflow->definition.steps[step].type != workflow::StepType::kWorkflow) return;
-    Effect effect;
-    effect.step = step;
-    effect.iteration = run->state.steps[step].iteration;
-    const RunName child{name.tenant, child_id(name, run->workflow->definition.steps[step], effect)};
-    post([this, child] {
-        auto brought = bring(child);
-        if (!brought) return;
-        Input input;
-        input.kind = workflow::InputKind::kCancel;
-        input.name = "the run that began it does not go on";
-        apply(**brought, std::move(input));
-        let_go(child);
-    });
-}
-
-// It may have ended before, and nobody was told.
-void Orchestrator::start_child(Run& run, const Effect& effect) {
-    const workflow::Step& step = run.workflow->definition.steps[effect.step];
-    RunRequest request;
-    request.run = {run.head.run.tenant, child_id(run.head.run, step, effect)};
-    request.workflow_id = step.workflow_id;
-    request.version = step.workflow_version;
-    request.input = effect.input;
-    request.correlation_id =
-        run.head.correlation_id.empty() ? run.head.run.id : run.head.correlation_id;
-    request.depth = run.head.depth + 1;
-    request.parent = {run.head.run.id, step.id, effect.iteration, effect.attempt};
-    const RunName child = request.run;
-    const RunName name = run.head.run;
-    constexpr std::uint32_t kDepthMax = 16;
-    if (request.depth > kDepthMax) {
-        return fail(run, effect, "LOOP",
-                    "workflows begin each other " + std::to_string(kDepthMax) +
-                        " deep, which is the limit");
-    }
-    begin_now(std::move(request), [this, name, child, effect](core::Result<RunBegun>&& begun) {
-        if (begun && !begun->duplicate) return;
-        const auto why = std::make_shared<std::string>(begun ? "" : begun.error().message);
-        post([this, name, child, effect, why] {
-            Run* const there = find(name);
-            if (!there && why->empty()) return;
-            if (!why->empty()) {
-                if (auto brought = bring(name)) {
-                    fail(**brought, effect, "UNRESOLVED", *why);
-                    let_go(name);
-                }
-                return;
-            }
-            auto brought = bring(child);
-            if (brought && (*brought)->state.is_final()) ended(**brought);
-            let_go(child);
-        });
-    });
+    if (run.workflow->definition.steps[effect.step].type == workflow::StepType::kWorkflow)
+        leave_child(run, effect);
 }
 
 }  // namespace millrace::runtime

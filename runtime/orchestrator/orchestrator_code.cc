@@ -242,8 +242,16 @@ void Orchestrator::stop_differing(Run& run, const WorkflowTurn& turn, StepIndex 
 // begins anew, and what it has not taken of events and signals is still there for it.
 void Orchestrator::begin_anew(Run& run, std::string&& input_json) {
     const RunName name = run.head.run;
+    open(name);
+    stays_open_ = true;  // all of it is one commit
     for (StepIndex i = 0; i < run.state.steps.size(); ++i) {
-        if (!run.state.steps[i].is_final()) abandon(name, i);
+        const workflow::StepState& step = run.state.steps[i];
+        workflow::Effect left;
+        left.kind = workflow::EffectKind::kAbandon;
+        left.step = i;
+        left.iteration = step.iteration;
+        left.attempt = step.attempt;
+        if (!step.is_final()) abandon(run, left);
         std::size_t shard = 0;
         std::uint64_t offset = 0;
         if (!read_place(run.state.steps[i].place, shard, offset)) continue;
@@ -257,18 +265,17 @@ void Orchestrator::begin_anew(Run& run, std::string&& input_json) {
     start.source.run_id = name.id;
     start.source.input = std::move(input_json);
     start.source.continued = run.state.source.continued + 1;
-    open(name);
     write_now(run);
     run.journal.clear();
     run.stored = 0;
     run.state = {};
     own(run).definition.steps.clear();
+    own(run).definition.by_id.clear();
     apply(run, std::move(start), [this, name] {
         post([this, name] {
             if (Run* const there = find(name)) there->state.heard = 0;
         });
     });
-    // Into the same commit: nothing was opened since.
     store::RowBatch& rows = builder_.rows();
     for (std::size_t i = 1; i < entries; ++i)
         rows.erase_registry(kRunJournalKind, entry_row_id(name, i));
@@ -280,6 +287,7 @@ void Orchestrator::begin_anew(Run& run, std::string&& input_json) {
         again.value = signal.payload;
         apply(run, std::move(again));
     }
+    stays_open_ = false;
     // Not before that is durable: a run that only begins anew would hold up all others.
     run.state.heard = run.state.ended.size() + 1;
 }
@@ -347,8 +355,7 @@ bool Orchestrator::is_newest_code(const CodeBook::Name& code) {
     return newest && newest->version == code.version && newest->created_at_us == code.made_us;
 }
 
-// Only one that would have come the same way takes a run over.
-core::Status Orchestrator::change_code(Run& run, std::uint32_t version) {
+core::Result<Orchestrator::Pinned> Orchestrator::other_code(Run& run, std::uint32_t version) {
     const auto found = code_version(run.head.run, run.head.workflow_id, version);
     if (!found) return core::fail(found.error());
     const ScriptRef& code = *found;
@@ -364,16 +371,11 @@ core::Status Orchestrator::change_code(Run& run, std::uint32_t version) {
     auto next = std::make_shared<Workflow>(*run.workflow);
     next->version = next->definition.version = version;
     next->code = code;
-    run.workflow = next;
-    run.head.version = version;
-    run.head.code_made_us = code->created_at_us;
-    store::RowBatch& rows = open(run.head.run).rows();
-    store_.codes().keep(rows, *code);
-    put_head(rows, run.head);
-    std::vector<workflow::Effect> effects;
-    workflow::resume_effects(run.workflow->definition, run.state, effects);
-    perform(run, effects);
-    return {};
+    Pinned out;
+    out.workflow = std::move(next);
+    out.state = run.state;
+    out.code_made_us = code->created_at_us;
+    return out;
 }
 
 bool Orchestrator::rehearse(RunName run, std::uint32_t version, Done done) {

@@ -19,10 +19,10 @@ core::ShardId Orchestrator::shard_of(const RunName& run) const {
 
 // What is open and can not take more of this run is closed.
 void Orchestrator::make_room(const RunName& run) {
-    if (builder_.open() &&
-        (builder_.shard() != shard_of(run) ||
-         builder_.bytes() + unwritten_bytes_ > kChunkBytesMax || open_events_ > kChunkEventsMax))
-        close();
+    if (!builder_.open()) return;
+    const bool full =
+        builder_.bytes() + unwritten_bytes_ > kChunkBytesMax || open_events_ > kChunkEventsMax;
+    if (builder_.shard() != shard_of(run) || (full && !stays_open_)) close();
 }
 
 ResultBuilder& Orchestrator::open(const RunName& run) {
@@ -87,7 +87,7 @@ void Orchestrator::follow(Run& run, std::vector<Effect>&& effects,
         if (effect.kind == EffectKind::kTell)
             tell(run, effect);
         else if (effect.kind == EffectKind::kAbandon)
-            abandon(name, effect.step);
+            abandon(run, effect);
         else if (effect.kind == EffectKind::kWarn)
             deps_.log->warn("a workflow run comes near a limit",
                             {{"run", name.id}, {"limit", effect.code}});
@@ -221,30 +221,14 @@ void Orchestrator::ended(Run& run) {
     if (!waits_.empty()) {
         for (workflow::StepIndex i = 0; i < run.state.steps.size(); ++i) waits_.remove(name, i);
     }
+    if (waiters_.contains(name)) answer_end(name, run_view(run));
+    tell_parent(run.head, &run.state.output);
+}
+
+void Orchestrator::answer_end(const RunName& name, const std::string& view) {
     const auto [first, last] = waiters_.equal_range(name);
-    for (auto at = first; at != last; ++at) at->second.done(run_view(run));
+    for (auto at = first; at != last; ++at) at->second.done(view);
     waiters_.erase(first, last);
-    const RunParent& parent = run.head.parent;
-    if (parent.run_id.empty()) return;
-    const RunName above{name.tenant, parent.run_id};
-    auto brought = bring(above);
-    if (!brought) return;
-    Run& parent_run = **brought;
-    Input input;
-    input.kind = workflow::InputKind::kStepEnded;
-    input.step = parent_run.workflow->definition.find(parent.step);
-    input.iteration = parent.iteration;
-    input.attempt = parent.attempt;
-    if (run.state.status == workflow::RunStatus::kCompleted) {
-        input.value = run.state.output.empty() ? "null" : run.state.output;
-    } else {
-        input.outcome = workflow::StepOutcome::kFatal;
-        input.code = "WORKFLOW";
-        input.error = "run " + name.id + " of workflow \"" + run.head.workflow_id + "\" ended as " +
-                      std::string(workflow::run_status_text(run.state.status));
-    }
-    if (input.step != workflow::kNoStep) apply(parent_run, std::move(input));
-    let_go(above);
 }
 
 }  // namespace millrace::runtime

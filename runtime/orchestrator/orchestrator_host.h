@@ -28,8 +28,26 @@ public:
     bool secret(std::string_view name, std::string& value) override {
         const RegistrySnapshotRef registry = of_.deps_.registry();
         const SecretRef found = of_.secrets_.find(*registry, tenant_, name);
-        if (found) value += found->value;
+        if (found) {
+            value += found->value;
+            of_.mask_.add(tenant_, found->value);
+        }
         return found != nullptr;
+    }
+    bool hide_secrets(std::string& text) override {
+        return of_.mask_.of(*of_.deps_.registry(), tenant_).hide(text);
+    }
+    bool takes_event(std::string_view pattern, std::string_view envelope,
+                     std::string& why) override {
+        if (of_.deps_.may_store) {
+            if (auto may = of_.deps_.may_store(tenant_, envelope.size()); !may) {
+                why = std::move(may.error().message);
+                return false;
+            }
+        }
+        of_.guard_.refresh();
+        return !of_.guard_.any() || of_.guard_.takes_emitted(pattern, envelope, tenant_, wall_us(),
+                                                             SchemaGuard::Asker::kHandler, why);
     }
     std::int64_t wall_us() override { return of_.deps_.clock->wall_us(); }
     std::int64_t monotonic_ns() override { return of_.deps_.clock->monotonic_ns(); }

@@ -20,106 +20,165 @@ bool Orchestrator::order(RunName run, Order asked, Done done) {
     return taken;
 }
 
+// A refusal that the run's state machine does not know of.
+core::Status Orchestrator::check_order(const Run& run, const Order& asked) const {
+    if (asked.kind == InputKind::kSignal) {
+        const std::size_t bytes = asked.value.size();
+        if (bytes <= workflow::kOutputBytesMax && run.state.bytes + bytes <= workflow::kRunBytesMax)
+            return {};
+        const bool one = bytes > workflow::kOutputBytesMax;
+        const std::size_t most = one ? workflow::kOutputBytesMax : workflow::kRunBytesMax;
+        return core::fail(core::Error(core::ErrorCode::kPayloadTooLarge,
+                                      "payload: " + std::to_string(bytes) + " bytes; " +
+                                          (one ? "the limit is "
+                                               : "inputs and outputs of the run would be "
+                                                 "longer than ") +
+                                          std::to_string(most))
+                              .in("payload")
+                              .bound(static_cast<std::int64_t>(most)));
+    }
+    if (!asked.step.empty() && run.workflow->code) {
+        return core::fail(core::ErrorCode::kValidation,
+                          "fromStep: the run goes the way of its code, and resumes where it is");
+    }
+    return {};
+}
+
 void Orchestrator::order_now(const RunName& name, const Order& asked, const Done& done) {
     // A lane has begun it, and it has not arrived here.
     if (!find(name) && beginning_.has(name))
         return post([this, name, asked, done] { order_now(name, asked, done); });
     workflow::Difference difference;
-    auto brought = bring(name, &difference);
+    // Of one that is ended without more ado nothing is begun for that.
+    auto brought =
+        asked.kind == InputKind::kTerminate ? look_up(name, &difference) : bring(name, &difference);
     if (!brought) {
-        if (!difference.found.empty() && order_one_that_differs(name, asked, done)) return;
+        if (order_unread(name, asked, done, difference)) return;
         return done(core::fail(std::move(brought.error())));
     }
     Run& run = **brought;
-    const auto refuse = [&](core::ErrorCode code, std::string why) {
+    const auto refuse = [&](core::Error&& why) {
         let_go(name);
-        done(core::fail(code, std::move(why)));
+        done(core::fail(std::move(why)));
     };
+    if (auto fits = check_order(run, asked); !fits) return refuse(std::move(fits.error()));
+    Pinned other;
+    if (asked.version != 0 && asked.version != run.head.version) {
+        auto found = other_version(run, asked.version);
+        if (!found) return refuse(std::move(found.error()));
+        other = std::move(*found);
+        exchange(run, other);
+    }
     Input input;
     input.kind = asked.kind;
     input.name = asked.name;
     input.value = asked.value;
-    if (!asked.step.empty() && run.workflow->code)
-        return refuse(core::ErrorCode::kValidation,
-                      "fromStep: the run goes the way of its code, and resumes where it is");
-    if (!asked.step.empty()) {
-        input.step = run.workflow->definition.find(asked.step);
-        if (input.step == workflow::kNoStep)
-            return refuse(core::ErrorCode::kValidation,
-                          "fromStep: no step has the id \"" + asked.step + "\"");
-    }
-    if (asked.version != 0 && asked.version != run.head.version) {
-        if (auto changed = change_version(run, asked.version); !changed) {
-            let_go(name);
-            return done(core::fail(std::move(changed.error())));
-        }
-        input.step =
-            asked.step.empty() ? workflow::kNoStep : run.workflow->definition.find(asked.step);
-    }
+    if (!asked.step.empty()) input.step = run.workflow->definition.find(asked.step);
     const auto status = workflow::run_status_text(run.state.status);
     const auto view = std::make_shared<std::string>();
-    const bool taken = apply(run, std::move(input), [done, view] { done(std::move(*view)); });
-    if (!taken) {
-        return refuse(core::ErrorCode::kConflict,
-                      "run " + name.id + " is " + std::string(status) + "; " +
-                          std::string(workflow::input_kind_text(asked.kind)) +
-                          " is not possible now");
+    const bool there = asked.step.empty() || input.step != workflow::kNoStep;
+    if (!there || !apply(run, std::move(input), [done, view] { done(std::move(*view)); })) {
+        if (other.workflow) exchange(run, other);  // it is as it was
+        if (!there) {
+            return refuse({core::ErrorCode::kValidation,
+                           "fromStep: no step has the id \"" + asked.step + "\""});
+        }
+        return refuse(
+            {core::ErrorCode::kConflict, "run " + name.id + " is " + std::string(status) + "; " +
+                                             std::string(workflow::input_kind_text(asked.kind)) +
+                                             " is not possible now"});
     }
+    // Into the same commit: nothing was opened since.
     promise_audit(asked);
+    if (other.workflow) take_version(run);
     *view = run_view(run);
     let_go(name);
 }
 
-// What can be done to a run whose journal this program would have written otherwise: it is ended,
-// or goes on with a version of its workflow that fits what there is.
-bool Orchestrator::order_one_that_differs(const RunName& name, const Order& asked,
-                                          const Done& done) {
-    const bool ends = asked.kind == InputKind::kTerminate;
-    if (!ends && (asked.kind != InputKind::kResume || asked.version == 0)) return false;
+// ---- of runs whose journal this program can not play
+
+// One that it would have led another way goes on with a version that fits what there is; any can be
+// ended.
+bool Orchestrator::order_unread(const RunName& name, const Order& asked, const Done& done,
+                                const workflow::Difference& difference) {
+    if (asked.kind == InputKind::kResume && asked.version != 0 && !difference.found.empty())
+        return resume_unread(name, asked, done);
+    if (asked.kind != InputKind::kTerminate) return false;
+    auto head = store_.head(name);
+    if (!head || head->ended_us != 0) return false;
+    end_unread(std::move(*head), asked, done);
+    return true;
+}
+
+// No more is known of it than its head says.
+void Orchestrator::end_unread(RunHead&& head, const Order& asked, const Done& done) {
+    const RunName name = head.run;
+    const std::size_t entries = store_.entries(name);
+    head.differs.reset();
+    head.updated_us = head.ended_us = deps_.due->now_us();
+    head.status = workflow::RunStatus::kCancelled;
+    head.code = "TERMINATED";
+    ResultBuilder& builder = open(name);
+    put_head(builder.rows(), head);
+    builder.rows().erase_registry(kRunActiveKind, run_row_id(name));
+    put_ended(builder.rows(), head, entries);
+    count_end(head.status);
+    drop_timer(name);
+    promise_audit(asked);
+    StoredRun told_of;
+    told_of.head = head;
+    told_of.state.status = head.status;
+    workflow::Effect told;
+    told.kind = workflow::EffectKind::kTell;
+    told.pattern = "workflow.cancelled";
+    told.code = head.code;
+    line_.clear();
+    append_run_event(told_of, told, first_serial(entries), deps_.clock->wall_us(), line_);
+    builder.add_event(line_, name.tenant, static_cast<std::uint8_t>(head.depth + 1));
+    ++open_events_;
+    builder.result().when_durable.push_back([this, done, head = std::move(head)]() mutable {
+        done(head_view(head));
+        post([this, head = std::move(head)] {
+            answer_end(head.run, head_view(head));
+            tell_parent(head, nullptr);
+        });
+    });
+}
+
+bool Orchestrator::resume_unread(const RunName& name, const Order& asked, const Done& done) {
     auto stored = store_.read(name);
     if (!stored || stored->head.ended_us != 0) return false;
-    RunHead& head = stored->head;
-    head.differs.reset();
-    head.updated_us = deps_.due->now_us();
-    if (ends) {
-        head.status = stored->state.status = workflow::RunStatus::kCancelled;
-        head.code = "TERMINATED";
-        head.ended_us = head.updated_us;
-        ResultBuilder& builder = open(name);
-        put_head(builder.rows(), head);
-        builder.rows().erase_registry(kRunActiveKind, run_row_id(name));
-        put_ended(builder.rows(), head, stored->journal.size());
-        count_end(head.status);
-        promise_audit(asked);
-        workflow::Effect told;
-        told.kind = workflow::EffectKind::kTell;
-        told.pattern = "workflow.cancelled";
-        told.code = head.code;
-        line_.clear();
-        append_run_event(*stored, told, first_serial(stored->journal.size()),
-                         deps_.clock->wall_us(), line_);
-        builder.add_event(line_, name.tenant, static_cast<std::uint8_t>(head.depth + 1));
-        builder.result().when_durable.push_back([done, view = head_view(head)] { done(view); });
-        return true;
-    }
-    const WorkflowRef other = deps_.workflows->find(name.tenant, head.workflow_id, asked.version);
+    const WorkflowRef other =
+        deps_.workflows->find(name.tenant, stored->head.workflow_id, asked.version);
     if (!other) return false;
     auto state = workflow::play(other->definition, stored->journal);
     if (!state) {
         done(core::fail(std::move(state.error())));
         return true;
     }
-    auto run = std::make_unique<Run>();
-    static_cast<StoredRun&>(*run) = std::move(*stored);
-    run->workflow = other;
-    run->state = std::move(*state);
-    run->stored = run->journal.size();
-    run->head.version = asked.version;
-    run->head.differs = workflow::Difference{};  // take_up() writes what it is now
-    const std::string view = run_view(*run);
-    runs_.emplace(name, std::move(run));
-    open(name).result().when_durable.push_back([done, view] { done(view); });
+    auto made = std::make_unique<Run>();
+    static_cast<StoredRun&>(*made) = std::move(*stored);
+    Run& run = *made;
+    run.workflow = other;
+    run.state = std::move(*state);
+    run.stored = run.journal.size();
+    RunHead& head = run.head;
+    head.version = asked.version;
+    head.differs.reset();
+    head.status = run.state.status;
+    head.code = run.state.code;
+    head.updated_us = deps_.due->now_us();
+    run.mark.differs = true;  // as it is stored
+    run.head_changed = true;
+    if (run.state.is_final()) {
+        head.ended_us = head.updated_us;
+        count_end(head.status);
+    }
+    runs_.emplace(name, std::move(made));
+    open(name);
+    note_change(run);
     promise_audit(asked);
+    when_durable(run, {}, [done, view = run_view(run)] { done(view); });
     take_up(name);
     return true;
 }
@@ -131,37 +190,53 @@ void Orchestrator::promise_audit(const Order& asked) {
                                  asked.audit);
 }
 
+// ---- other versions
+
 // Only one that would have come the same way takes a run over.
-core::Status Orchestrator::change_version(Run& run, std::uint32_t version) {
+core::Result<Orchestrator::Pinned> Orchestrator::other_version(Run& run, std::uint32_t version) {
     if (!run.state.paused) {
         return core::fail(
             core::ErrorCode::kConflict,
             "version: a run takes another version while it is paused; pause it first");
     }
-    if (run.state.is_busy() || run.flying != 0) {
+    const workflow::Definition& definition = run.workflow->definition;
+    if (run.state.is_busy(definition) || run.state.waits_for_run(definition) || run.flying != 0) {
         return core::fail(
             core::ErrorCode::kConflict,
             "version: steps of the run are under way; try again when they have ended");
     }
-    if (run.workflow->code) return change_code(run, version);
-    const WorkflowRef other =
-        deps_.workflows->find(run.head.run.tenant, run.head.workflow_id, version);
-    if (!other) {
+    if (run.workflow->code) return other_code(run, version);
+    Pinned out;
+    out.workflow = deps_.workflows->find(run.head.run.tenant, run.head.workflow_id, version);
+    if (!out.workflow) {
         return core::fail(core::ErrorCode::kNotFound,
                           "version: workflow \"" + run.head.workflow_id + "\" has no version " +
                               std::to_string(version));
     }
-    auto state = workflow::play(other->definition, run.journal);
+    auto state = workflow::play(out.workflow->definition, run.journal);
     if (!state) return core::fail(std::move(state.error()));
+    out.state = std::move(*state);
+    return out;
+}
+
+void Orchestrator::exchange(Run& run, Pinned& pinned) {
+    run.workflow.swap(pinned.workflow);
+    std::swap(run.state, pinned.state);
+    std::swap(run.head.code_made_us, pinned.code_made_us);
+    run.head.version = run.workflow->version;
+}
+
+// What goes with it into the commit of the order, and what it waits for by the new one.
+void Orchestrator::take_version(Run& run) {
+    run.head_changed = true;
+    if (run.workflow->code) store_.codes().keep(builder_.rows(), *run.workflow->code);
     for (workflow::StepIndex i = 0; i < run.state.steps.size(); ++i) waits_.remove(run.head.run, i);
-    run.workflow = other;
-    run.head.version = version;
-    run.state = std::move(*state);
-    put_head(open(run.head.run).rows(), run.head);
     std::vector<workflow::Effect> effects;
-    workflow::resume_effects(other->definition, run.state, effects);
+    workflow::resume_effects(run.workflow->definition, run.state, effects);
+    std::erase_if(effects, [](const workflow::Effect& effect) {
+        return effect.kind != workflow::EffectKind::kWait;  // the others have begun with the order
+    });
     perform(run, effects);
-    return {};
 }
 
 bool Orchestrator::wait_for_end(RunName run, std::int64_t timeout_ms, Done done) {

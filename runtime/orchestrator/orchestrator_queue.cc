@@ -17,10 +17,10 @@ std::size_t journal_bytes(const StoredRun& run) {
 
 // ---- what a start finds
 
-// Page by page, beside what comes meanwhile. Those that were doing something are taken up at once;
-// the others when their time has come.
+// Page by page, beside what comes meanwhile. Those that were doing something are taken up when
+// there is a place, those that wait for something else than time at once.
 std::size_t Orchestrator::walk_marks() {
-    if (marks_walked_) return 0;
+    if (marks_walked_ || listening_.size() >= kMarksPerTurn) return 0;
     auto rows =
         deps_.database->registry().list(kRunActiveKind, {}, marks_walked_to_, kMarksPerTurn);
     if (!rows) {
@@ -46,10 +46,54 @@ void Orchestrator::take_mark(const store::RegistryDocument& row) {
     }
     const Run* const there = find(name);
     if (beginning_.has(name) || parked_.contains(name) || (there && there->taken)) return;
-    if (mark->busy || mark->waits || mark->differs)
+    if (mark->busy)
         queue(name);
+    else if (mark->waits || mark->differs)
+        listening_.push_back(name);
     else if (mark->due_us != 0 && !there && !due_.contains(name))
         set_timer(name, mark->due_us);
+}
+
+// What comes for them meanwhile would be late, so that they do not wait for a place.
+std::size_t Orchestrator::take_listening() {
+    std::size_t taken = 0;
+    for (; taken < kListenersPerTurn && !listening_.empty() && outgoing_.empty(); ++taken) {
+        const RunName name = std::move(listening_.front());
+        listening_.pop_front();
+        take_up(name);
+    }
+    return taken;
+}
+
+// ---- of tenants that are suspended
+
+bool Orchestrator::is_suspended(core::TenantId tenant) const {
+    return tenant.value != 0 && deps_.registry()->is_suspended(tenant);  // `default` never is
+}
+
+// As if the process had ended: what is under way of it begins when it is taken up again.
+void Orchestrator::stop_for_tenant(const RunName& name) {
+    const auto at = runs_.find(name);
+    Run& run = *at->second;
+    if (run.counted) --active_;
+    write_now(run);
+    drop_timer(name);
+    stopped_[name.tenant.value].insert(name);
+    runs_.erase(at);
+}
+
+std::size_t Orchestrator::take_stopped() {
+    std::size_t taken = 0;
+    for (auto at = stopped_.begin(); at != stopped_.end();) {
+        if (is_suspended(core::TenantId(at->first))) {
+            ++at;
+            continue;
+        }
+        for (const RunName& run : at->second) queue(run);
+        taken += at->second.size();
+        at = stopped_.erase(at);
+    }
+    return taken;
 }
 
 // ---- for a place

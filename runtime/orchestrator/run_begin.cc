@@ -62,12 +62,15 @@ void put_fresh(store::RowBatch& rows, const FreshRun& run) {
 RunMark mark_of(const StoredRun& run) {
     RunMark mark;
     mark.workflow_id = run.head.workflow_id;
-    mark.busy = run.state.is_busy();
+    const workflow::Definition& definition = run.workflow->definition;
+    mark.busy = run.state.is_busy(definition);
     if (mark.busy) return mark;
     mark.due_us = run.state.next_due_us().value_or(0);
+    // A start lets it hear of what nobody has told it, or begins the run that it waits for.
+    mark.waits = run.state.owes_code() || run.state.waits_for_run(definition);
     for (std::size_t i = 0; i < run.state.steps.size(); ++i) {
         mark.waits |= run.state.steps[i].status == workflow::StepStatus::kWaiting &&
-                      !run.workflow->definition.steps[i].event.empty();
+                      !definition.steps[i].event.empty();
     }
     return mark;
 }

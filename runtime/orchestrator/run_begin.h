@@ -11,6 +11,7 @@
 #include "store/rows/row_batch.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,9 @@ struct RunRequest {
     std::string subscription_id;
     std::uint32_t depth = 0;
     RunParent parent;
+    // Where the event stands that begins it, and since when.
+    std::optional<core::LogPosition> event_at;
+    std::int64_t event_received_us = 0;
 };
 struct RunBegun {
     std::string run_id;

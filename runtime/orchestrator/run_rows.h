@@ -8,6 +8,8 @@
 //           workflow_active   tenant/run                 {"due":us,"busy":bool,"waits":bool}
 //           workflow_order    tenant/time, turned/run    {}
 //           workflow_ended    time of its end/tenant/run what goes with it when it is old
+//           workflow_left     tenant/run                 {}: its parent does not wait for it any
+//                                                        more; it is to be cancelled
 //       A journal is sealed with a key of the run's own, which stands in the head, wrapped by the
 //       tenant's (run_keys.h); an entry is bound to tenant, workflow, run, step and number (several
 //       together to their steps and the first number), and to nothing that a rotation changes.
@@ -35,6 +37,7 @@ inline constexpr std::string_view kRunJournalKind = "workflow_journal";
 inline constexpr std::string_view kRunActiveKind = "workflow_active";
 inline constexpr std::string_view kRunOrderKind = "workflow_order";
 inline constexpr std::string_view kRunEndedKind = "workflow_ended";
+inline constexpr std::string_view kRunLeftKind = "workflow_left";
 
 struct RunName {
     core::TenantId tenant;
@@ -79,7 +82,7 @@ struct RunHead {
 struct RunMark {
     std::int64_t due_us = 0;  // 0: time alone does not make it go on
     bool busy = true;         // to be taken up at once
-    bool waits = false;       // for events
+    bool waits = false;       // for something else than time: a start looks at it at once
     bool differs = false;     // see RunHead; looked at again at each start
     std::string workflow_id;
     bool operator==(const RunMark&) const = default;

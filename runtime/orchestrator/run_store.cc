@@ -4,6 +4,7 @@
 #include "core/timestamp.h"
 #include "store/rows/registry_store.h"
 
+#include <cstdlib>
 #include <utility>
 
 namespace millrace::runtime {
@@ -130,6 +131,20 @@ core::Result<RunHead> RunStore::head(const RunName& run) const {
                           "no workflow run has the id \"" + run.id.substr(0, 128) + "\"");
     }
     return read_head(run, (*row)->json);
+}
+
+std::size_t RunStore::entries(const RunName& run) const {
+    // Several of one commit are a row under the number of the first; erasing goes by those.
+    constexpr std::size_t kDigits = 8;
+    std::string last;
+    for (bool more = true; more;) {
+        const auto rows =
+            database_.registry().list(kRunJournalKind, journal_prefix(run), last, kPage);
+        more = rows && rows->size() == kPage;
+        if (rows && !rows->empty()) last = rows->back().id;
+    }
+    if (last.size() < kDigits) return 0;
+    return std::strtoul(last.substr(last.size() - kDigits).c_str(), nullptr, 16) + 1;
 }
 
 core::Result<StoredRun> RunStore::read(const RunName& run) const {

@@ -32,6 +32,8 @@ public:
     const CodeBook& codes() const { return codes_; }
     bool exists(const RunName& run) const;
     core::Result<RunHead> head(const RunName& run) const;
+    // How many its journal has at most, whatever they say.
+    std::size_t entries(const RunName& run) const;
     // Without what follows from the journal.
     core::Result<StoredRun> read(const RunName& run) const;
     // `see`: each entry as it is played. `difference`: filled in when the program would have

@@ -27,6 +27,8 @@ RunRequest WorkflowExecutor::request_of(const AttemptInput& input) {
     request.run = {input.event->tenant, "run_" + OutgoingEvents::delivery_id_of(input)};
     request.workflow_id = input.subscription->executor.script_id;
     request.event = full_envelope(event);
+    request.event_at = input.event->position;
+    request.event_received_us = input.event->received_at_us;
     request.event_id = event.event_id;
     request.correlation_id =
         event.envelope.correlation_id.empty() ? event.event_id : event.envelope.correlation_id;
@@ -41,7 +43,7 @@ Executor::Start WorkflowExecutor::start(const AttemptInput& input, AttemptResult
         result.fail("workflows are switched off (executors.workflow.enabled)");
         return Start::kHeld;
     }
-    if (orchestrator->figures().waiting >= kQueuedRunsMax) {
+    if (orchestrator->figures().waiting >= Orchestrator::kQueuedRunsMax) {
         result.fail("too many runs wait for a place");
         result.retry_after_ms = 1'000;
         return Start::kHeld;

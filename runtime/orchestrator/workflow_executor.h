@@ -3,7 +3,7 @@
 //       of a run (its head, its first entry, its first events) is one commit with the delivery's
 //       outcome; the orchestrator lets it go on from there.
 // Threads: a lane's. Lifetime: outlived by the orchestrator.
-// Limits: kQueuedRunsMax runs wait for a place; beyond it deliveries wait in the log.
+// Limits: Orchestrator::kQueuedRunsMax runs wait for a place; beyond it deliveries wait in the log.
 // Failure: an unknown workflow fails the attempt.
 #pragma once
 
@@ -18,8 +18,6 @@ namespace millrace::runtime {
 
 class WorkflowExecutor final : public Executor {
 public:
-    static constexpr std::size_t kQueuedRunsMax = 100'000;
-
     struct Deps : OutsideDeps {
         // Null until it is there.
         std::function<Orchestrator*()> orchestrator;

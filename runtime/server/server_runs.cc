@@ -1,5 +1,6 @@
 // Part of ServerParts: what begins by itself: schedules and runs of workflows.
 #include "runtime/feed/block_matcher.h"
+#include "runtime/identity/limits.h"
 #include "runtime/server/server_parts.h"
 #include "store/database.h"
 #include "store/retention/space_guard.h"
@@ -74,6 +75,12 @@ core::Status ServerParts::build_orchestrator() {
     deps.make_executors = [this, slot = watchdog.add_slot(), seed = random.next()](
                               AnswerPort& port) { return make_executors(slot, seed, port); };
     deps.actions = actions.get();
+    deps.schemas = &schemas;
+    deps.may_store = [this](core::TenantId tenant, std::size_t bytes) -> core::Status {
+        const auto holder = sources.holder_of(tenant);
+        return holder ? identity::may_store(*holder, static_cast<std::int64_t>(bytes))
+                      : core::Status{};
+    };
     deps.holds = [this] { return !database->space().accepting(); };
     orchestrator = std::make_unique<Orchestrator>(std::move(deps));
     orchestrator->load(set_aside);

@@ -11,11 +11,25 @@ constexpr std::string_view kRunTexts[] = {
 
 }  // namespace
 
-bool RunState::is_busy() const {
+bool RunState::is_busy(const Definition& definition) const {
     if (wants_code()) return true;
-    return !is_final() && std::any_of(steps.begin(), steps.end(), [](const StepState& step) {
-        return step.status == StepStatus::kRunning || step.undo == Undo::kRunning;
-    });
+    if (is_final()) return false;
+    for (StepIndex i = 0; i < steps.size(); ++i) {
+        const bool acts = definition.steps[i].type == StepType::kAction &&
+                          steps[i].status == StepStatus::kRunning;
+        if (acts || steps[i].undo == Undo::kRunning) return true;
+    }
+    return false;
+}
+
+bool RunState::waits_for_run(const Definition& definition) const {
+    if (is_final()) return false;
+    for (StepIndex i = 0; i < steps.size(); ++i) {
+        if (definition.steps[i].type == StepType::kWorkflow &&
+            steps[i].status == StepStatus::kRunning)
+            return true;
+    }
+    return false;
 }
 
 std::optional<std::int64_t> RunState::next_due_us() const {

@@ -129,14 +129,21 @@ struct RunState {
         return by_code && !paused && ending == Ending::kNone && !is_final() &&
                heard < ended.size() + 1;
     }
+    // For all that is written down the code does not know of everything that has come.
+    bool owes_code() const {
+        return by_code && !paused && ending == Ending::kNone && !is_final() &&
+               settled < ended.size() + 1;
+    }
 
     bool is_final() const {
         return status == RunStatus::kCompleted || status == RunStatus::kFailed ||
                status == RunStatus::kCancelled || status == RunStatus::kCompensated ||
                status == RunStatus::kCompensationFailed;
     }
-    // Something of it is being done: it takes one of the places of runs that are active.
-    bool is_busy() const;
+    // Something of it is being done: it takes one of the places of runs that are active. A parallel
+    // step only holds its branches together, and a run that was begun has a place of its own.
+    bool is_busy(const Definition& definition) const;
+    bool waits_for_run(const Definition& definition) const;
     // When time alone makes it go on; nothing: never.
     std::optional<std::int64_t> next_due_us() const;
 };

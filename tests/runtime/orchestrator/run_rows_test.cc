@@ -3,14 +3,18 @@
 // a batch, read back, moved about.
 #include "runtime/orchestrator/run_rows.h"
 
+#include "runtime/orchestrator/run_begin.h"
 #include "runtime/orchestrator/run_keys.h"
+#include "runtime/workflow/asked.h"
 #include "tests/runtime/registry/memory_registry_rows.h"
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <set>
 #include <string>
 #include <tuple>
+#include <vector>
 
 namespace millrace::runtime {
 namespace {
@@ -54,6 +58,42 @@ TEST(RunRows, BringTheHeadBack) {
     EXPECT_EQ(back->parent.step, "s-1");
     EXPECT_EQ(back->log_ends, head.log_ends);
     EXPECT_EQ(run_of_row(run_row_id(head.run)), head.run);
+}
+
+// After wf.continueAsNew the code has not been run yet when its new beginning is stored: whoever
+// came up then did not know of it, and the run stood still.
+TEST(RunRows, TheMarkOfARunWhoseCodeHasNotBeenRunSaysSo) {
+    auto of = std::make_shared<Workflow>();
+    of->definition = workflow::code_definition("w", "w", 1);
+    StoredRun run;
+    run.workflow = of;
+    std::vector<workflow::Effect> effects;
+    workflow::Input start;
+    start.kind = workflow::InputKind::kStart;
+    start.at_us = 7;
+    ASSERT_TRUE(workflow::decide(of->definition, run.state, start, effects));
+    run.state.heard = 1;  // in this process it is done when that is durable
+    EXPECT_FALSE(mark_of(run).busy);
+    EXPECT_TRUE(mark_of(run).waits);
+    const std::vector<std::string> steps = {R"({"id":"sleep:1","type":"sleep","durationMs":5})"};
+    workflow::Input asked;
+    asked.kind = workflow::InputKind::kAsked;
+    asked.at_us = 8;
+    asked.value = workflow::write_asked(steps, {});
+    ASSERT_TRUE(workflow::grow(of->definition, asked.value));
+    ASSERT_TRUE(workflow::decide(of->definition, run.state, asked, effects));
+    EXPECT_FALSE(mark_of(run).waits);
+    EXPECT_EQ(mark_of(run).due_us, 5'008);
+    workflow::Input pause;
+    pause.kind = workflow::InputKind::kPause;
+    workflow::Input time;
+    time.kind = workflow::InputKind::kTime;
+    time.at_us = 5'008;
+    ASSERT_TRUE(workflow::decide(of->definition, run.state, time, effects));
+    run.state.heard = run.state.ended.size() + 1;
+    EXPECT_TRUE(mark_of(run).waits);
+    ASSERT_TRUE(workflow::decide(of->definition, run.state, pause, effects));
+    EXPECT_FALSE(mark_of(run).waits);
 }
 
 TEST(RunRows, ListTheNewestFirst) {

@@ -53,7 +53,7 @@ const std::string kMailStep =
 TEST(CodeRunTest, HasNoEndBeforeItsCodeSaysSo) {
     CodeRun run;
     EXPECT_TRUE(run.state.wants_code());
-    EXPECT_TRUE(run.state.is_busy());
+    EXPECT_TRUE(run.state.is_busy(run.definition));
     ASSERT_TRUE(run.ask({kTakeStep}));
     EXPECT_FALSE(run.state.wants_code());
     EXPECT_EQ(run.asked(), Steps{"take:1"});
@@ -149,7 +149,7 @@ TEST(CodeRunTest, ADifferenceStopsTheStepUntilItIsResumed) {
     ASSERT_TRUE(run.say(std::move(in)));
     EXPECT_EQ(run.state.status, RunStatus::kPaused);
     EXPECT_EQ(run.state.code, "NON_DETERMINISTIC");
-    EXPECT_FALSE(run.state.is_busy());
+    EXPECT_FALSE(run.state.is_busy(run.definition));
     ASSERT_TRUE(run.simple(InputKind::kResume));
     EXPECT_EQ(run.asked(), Steps{"take:1"});
     EXPECT_TRUE(run.state.wants_code()) << "the code looks at its way again";

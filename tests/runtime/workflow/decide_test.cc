@@ -248,12 +248,51 @@ TEST(Decide, WaitsForAnEventUntilItsTimeIsOver) {
     EXPECT_EQ(late.asked(), Steps{"b"});
 }
 
+// Twenty such runs held all places of the server until what they wait for came.
+TEST(Decide, IsNotBusyWhileItsBranchesOrItsChildOnlyWait) {
+    TestRun run(workflow(R"({"id":"p","type":"parallel","branches":["s","c","a"]},)"
+                         R"({"id":"s","type":"sleep","duration":"1h"},)"
+                         R"({"id":"c","type":"workflow","workflow_id":"other"},)" +
+                         action("a")));
+    run.start("");
+    EXPECT_TRUE(run.state.is_busy(run.definition));
+    EXPECT_TRUE(run.state.waits_for_run(run.definition));
+    ASSERT_TRUE(run.end("a", "1"));
+    EXPECT_FALSE(run.state.is_busy(run.definition));
+    EXPECT_EQ(run.state.status, RunStatus::kRunning);
+    ASSERT_TRUE(run.end("c", "1"));
+    EXPECT_FALSE(run.state.waits_for_run(run.definition));
+    EXPECT_EQ(*run.state.next_due_us(), run.now_us + 3'600'000'000);
+    ASSERT_TRUE(run.time());
+    EXPECT_EQ(run.state.status, RunStatus::kCompleted);
+}
+
+// It waited for ever: whoever tried to wait for it said so, and was not heard.
+TEST(Decide, FailsAWaitThatNobodyCanWaitFor) {
+    TestRun run(
+        workflow(R"({"id":"w","type":"wait","event":"paid","match":[{"field":"$.payload.id",)"
+                 R"("operator":"regex","value":"{{id}}"}]})"));
+    run.start("", R"({"id":"("})");
+    ASSERT_EQ(run.status("w"), StepStatus::kWaiting);
+    EXPECT_FALSE(run.fail("w"));  // only for good
+    Input failed = run.of(InputKind::kStepEnded, "w");
+    failed.outcome = StepOutcome::kFatal;
+    failed.code = "TEMPLATE";
+    failed.error = "match: no regular expression";
+    ASSERT_TRUE(run.say(failed));
+    EXPECT_EQ(run.status("w"), StepStatus::kFailed);
+    EXPECT_EQ(run.state.status, RunStatus::kFailed);
+    EXPECT_EQ(run.state.code, "TEMPLATE");
+    EXPECT_TRUE(play(run.definition, run.journal));
+    EXPECT_FALSE(run.say(failed));
+}
+
 TEST(Decide, SleepsAsLongAsItIsTold) {
     TestRun run(workflow(R"({"id":"s","type":"sleep","duration":"{{wait}}","next_steps":["b"]},)" +
                          action("b")));
     run.start("", R"({"wait":"90s"})");
     EXPECT_EQ(*run.state.next_due_us(), run.now_us + 90'000'000);
-    EXPECT_FALSE(run.state.is_busy());
+    EXPECT_FALSE(run.state.is_busy(run.definition));
     ASSERT_TRUE(run.time());
     EXPECT_EQ(run.asked(), Steps{"b"});
 }
