@@ -13,6 +13,7 @@ namespace millrace::core {
 namespace {
 
 constexpr std::array<std::string_view, 5> kLevelTexts = {"debug", "info", "warn", "error", "off"};
+constexpr std::size_t kShortMessage = 256;  // escaped, it still fits a kept line
 
 void write_to_stderr(std::string_view line) {
     while (!line.empty()) {
@@ -163,11 +164,35 @@ void Log::write(LogLevel level, std::string_view message, LogFields fields, Site
     }
     ++state.lines;
 
-    const auto make_line = format_ == LogFormat::kText ? text_line : json_line;
-    std::string line = make_line(now_us, level, message.substr(0, kLineBytesMax / 2), fields,
-                                 std::exchange(state.suppressed, 0));
+    const std::uint64_t left_out = std::exchange(state.suppressed, 0);
+    message = message.substr(0, kLineBytesMax / 2);
+    std::string line = json_line(now_us, level, message, fields, left_out);
+    if (line.size() <= kLastLineBytesMax)
+        keep_line(level, line);
+    else
+        keep_line(level, json_line(now_us, level, message.substr(0, kShortMessage), {}, left_out));
+    if (format_ == LogFormat::kText) line = text_line(now_us, level, message, fields, left_out);
     line += '\n';
     sink_(line);
+}
+
+void Log::keep_line(LogLevel level, std::string_view json) {
+    if (last_.size() < kLastLines) {
+        last_.push_back({level, std::string(json)});
+        return;
+    }
+    last_[next_last_].level = level;
+    last_[next_last_].json.assign(json);
+    next_last_ = (next_last_ + 1) % kLastLines;
+}
+
+std::vector<Log::LastLine> Log::last_lines() const {
+    std::lock_guard lock(mutex_);
+    std::vector<LastLine> out;
+    out.reserve(last_.size());
+    for (std::size_t i = 0; i < last_.size(); ++i)
+        out.push_back(last_[(next_last_ + last_.size() - 1 - i) % last_.size()]);
+    return out;
 }
 
 void Log::note_error(LogLevel level, std::string_view message, Site site, std::int64_t now_us) {

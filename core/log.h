@@ -6,7 +6,7 @@
 // Lifetime: outlives every part that holds a reference.
 // Limits: kLinesPerSitePerSecond lines a second and site (errors too: they stay countable in the
 //       table); kDistinctErrorsMax rows in the table, later ones share a last row; a line of at
-//       most kLineBytesMax.
+//       most kLineBytesMax; the last kLastLines are kept to be looked at.
 // Failure: a failing write to the sink is ignored: there is nowhere left to say so.
 #pragma once
 
@@ -78,6 +78,8 @@ public:
     static constexpr unsigned kLinesPerSitePerSecond = 20;
     static constexpr std::size_t kDistinctErrorsMax = 256;
     static constexpr std::size_t kLineBytesMax = 16u << 10;
+    static constexpr std::size_t kLastLines = 200;
+    static constexpr std::size_t kLastLineBytesMax = 2u << 10;
 
     using Sink = std::function<void(std::string_view line)>;  // the line ends with '\n'
     using Site = LogSite;
@@ -117,6 +119,13 @@ public:
     void set_level(LogLevel level) { level_.store(level, std::memory_order_relaxed); }
 
     std::vector<DistinctError> distinct_errors() const;
+    // The last kLastLines, the newest first, each a JSON object; one that was longer than
+    // kLastLineBytesMax without its fields.
+    struct LastLine {
+        LogLevel level = LogLevel::kInfo;
+        std::string json{};
+    };
+    std::vector<LastLine> last_lines() const;
 
 private:
     struct SiteState {
@@ -125,6 +134,7 @@ private:
         std::uint64_t suppressed = 0;
     };
     void note_error(LogLevel level, std::string_view message, Site site, std::int64_t now_us);
+    void keep_line(LogLevel level, std::string_view json);
 
     const Clock& clock_;
     std::atomic<LogLevel> level_;
@@ -133,6 +143,8 @@ private:
     mutable std::mutex mutex_;
     std::map<std::pair<const char*, std::uint_least32_t>, SiteState> sites_;
     std::map<std::pair<std::string, std::string>, DistinctError> errors_;  // site, message
+    std::vector<LastLine> last_;  // a ring: their room is used again
+    std::size_t next_last_ = 0;
 };
 
 }  // namespace millrace::core

@@ -85,5 +85,41 @@ TEST(Log, CutsAnEndlessLine) {
     EXPECT_EQ(parser.parse(lines.all[0]).error(), simdjson::SUCCESS);
 }
 
+TEST(Log, KeepsTheLastLinesTheNewestFirst) {
+    ManualClock clock;
+    Lines lines;
+    Log log(clock, LogLevel::kInfo, lines.sink(), LogFormat::kText);
+    EXPECT_TRUE(log.last_lines().empty());
+    log.debug("not shown");
+    log.info("one", {{"n", 1}});
+    log.warn("two");
+    ASSERT_EQ(log.last_lines().size(), 2u);
+    EXPECT_EQ(log.last_lines()[0].level, LogLevel::kWarn);
+    EXPECT_EQ(log.last_lines()[1].json,
+              "{\"time\":\"2023-11-14T22:13:20.000Z\",\"level\":\"info\",\"message\":\"one\","
+              "\"n\":1}");
+    for (std::size_t i = 0; i < Log::kLastLines; ++i) {
+        clock.advance_us(1'000'000);
+        log.info("line " + std::to_string(i));
+    }
+    const auto last = log.last_lines();
+    ASSERT_EQ(last.size(), Log::kLastLines);
+    EXPECT_NE(last.front().json.find("\"line 199\""), std::string::npos) << last.front().json;
+    EXPECT_NE(last.back().json.find("\"line 0\""), std::string::npos) << last.back().json;
+}
+
+TEST(Log, OfAKeptLineThatIsTooLongTheFieldsAreLeftOut) {
+    ManualClock clock;
+    Lines lines;
+    Log log(clock, LogLevel::kInfo, lines.sink());
+    const std::string odd(1 << 20, '\x01');
+    log.info(odd, {{"field", odd}});
+    ASSERT_EQ(log.last_lines().size(), 1u);
+    const std::string kept = log.last_lines()[0].json;
+    EXPECT_LE(kept.size(), Log::kLastLineBytesMax);
+    simdjson::dom::parser parser;
+    EXPECT_EQ(parser.parse(kept).error(), simdjson::SUCCESS);
+}
+
 }  // namespace
 }  // namespace millrace::core
