@@ -1,6 +1,7 @@
 #include "runtime/courier/call_groups.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace millrace::courier {
 
@@ -59,10 +60,25 @@ void CallGroups::ended(std::uint64_t number) {
     const auto at = groups_.find(number);
     --pools_[at->second.limits.pool].under_way;
     --at->second.under_way;
-    // A group with a rate is remembered until its next call might begin: by next_at_ns() at least.
-    if (at->second.under_way == 0 && at->second.waiting.empty() &&
-        at->second.limits.per_second_max <= 0)
-        groups_.erase(at);
+    end_if_idle(number);
+}
+
+// A group with a rate is remembered for what it has used of it.
+void CallGroups::end_if_idle(std::uint64_t number) {
+    const auto at = groups_.find(number);
+    Group& group = at->second;
+    if (!group.idle()) return;
+    if (group.limits.per_second_max <= 0) {
+        if (!group.rated) groups_.erase(at);
+        return;
+    }
+    if (std::exchange(group.rated, true)) return;
+    rated_.push_back(number);
+    if (rated_.size() <= kRatedMax) return;
+    const auto oldest = groups_.find(rated_.front());
+    rated_.pop_front();
+    oldest->second.rated = false;
+    if (oldest->second.idle()) groups_.erase(oldest);
 }
 
 bool CallGroups::forget(std::uint64_t call, std::uint64_t number) {
@@ -76,6 +92,7 @@ bool CallGroups::forget(std::uint64_t call, std::uint64_t number) {
     if (!waiting.empty()) return true;
     if (at->second.in_turn) std::erase(pools_[at->second.limits.pool].turns, number);
     at->second.in_turn = false;
+    end_if_idle(number);
     return true;
 }
 

@@ -38,7 +38,8 @@ struct Courier::Transfer {
     CURL* easy = nullptr;
     curl_slist* header_lines = nullptr;
     std::string host;
-    std::string blocked;  // the last address that was refused, and why
+    std::string blocked;    // the last address that was refused, and why
+    bool looks_up = false;  // libcurl has begun to look for the host's address
     bool connected = false;
     std::size_t header_bytes = 0;
     bool too_large = false;
@@ -193,7 +194,7 @@ void Courier::begin(Transfer& transfer) {
     transfer.answer.url = call.url;
     transfer.header_bytes = 0;
     transfer.blocked.clear();
-    transfer.connected = false;
+    transfer.looks_up = transfer.connected = false;
     const auto refuse = [&](HttpFault fault, std::string why) {
         transfer.answer.fault = fault;
         transfer.answer.message = std::move(why);
@@ -207,11 +208,28 @@ void Courier::begin(Transfer& transfer) {
     const std::int64_t left_ms =
         call.timeout_ms - (clock_.monotonic_ns() - transfer.began_ns) / 1'000'000;
     if (left_ms <= 0) return refuse(HttpFault::kTimeout, "no answer in time");
+    if (!parse_address(url->host) && looks_up_no_more())
+        return refuse(HttpFault::kDns,
+                      "too many names are being looked up that nobody answers for");
 
     take_handle(transfer);
     set_request(transfer, left_ms);
     set_callbacks(transfer);
     MR_ASSERT(curl_multi_add_handle(loop_.multi(), transfer.easy) == CURLM_OK);
+}
+
+// Its name's look-up may go on, in a thread that nobody waits for.
+void Courier::note_lookup_left(const Transfer& transfer) {
+    curl_off_t took_us = 0;
+    if (curl_easy_getinfo(transfer.easy, CURLINFO_NAMELOOKUP_TIME_T, &took_us) != CURLE_OK) return;
+    if (took_us == 0 && transfer.looks_up) lookups_left_.push_back(clock_.monotonic_ns());
+}
+
+bool Courier::looks_up_no_more() {
+    const std::int64_t now_ns = clock_.monotonic_ns();
+    while (!lookups_left_.empty() && now_ns - lookups_left_.front() > kLookupNsMax)
+        lookups_left_.pop_front();
+    return lookups_left_.size() >= kLookupsLeftMax;
 }
 
 void Courier::take_handle(Transfer& transfer) {
@@ -242,6 +260,7 @@ void Courier::set_request(Transfer& transfer, std::int64_t left_ms) {
     bool has_agent = false;
     for (const auto& [name, value] : call.headers) {
         if (holds_control_bytes(name) || holds_control_bytes(value)) continue;
+        if (belongs_to_connection(name)) continue;
         // "name;" is how libcurl is told of a header without a value.
         std::string line = name;
         line += value.empty() ? ";" : ": ";
@@ -254,6 +273,9 @@ void Courier::set_request(Transfer& transfer, std::int64_t left_ms) {
     must(curl_easy_setopt(easy, CURLOPT_URL, call.url.c_str()));
     must(curl_easy_setopt(easy, CURLOPT_PRIVATE, &transfer));
     must(curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L));
+    // A call that is over while its host's name is being looked up leaves that to itself. Without
+    // this libcurl waits until the resolver has given up, and all other calls with it.
+    must(curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L));
     must(curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https"));
     must(curl_easy_setopt(easy, CURLOPT_PROXY, ""));
     must(curl_easy_setopt(easy, CURLOPT_NOPROXY, "*"));
@@ -278,6 +300,12 @@ void Courier::set_request(Transfer& transfer, std::int64_t left_ms) {
 
 void Courier::set_callbacks(Transfer& transfer) {
     CURL* const easy = transfer.easy;
+    curl_resolver_start_callback on_lookup = [](void*, void*, void* self) {
+        static_cast<Courier::Transfer*>(self)->looks_up = true;
+        return 0;
+    };
+    must(curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, on_lookup));
+    must(curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, &transfer));
     // The address that is judged is the one that is connected to.
     curl_opensocket_callback open_socket = [](void* self, curlsocktype,
                                               curl_sockaddr* to) -> curl_socket_t {
@@ -360,6 +388,7 @@ void Courier::end(Transfer& transfer, int raw_code) {
             "the answer is larger than " + std::to_string(transfer.call.body_bytes_max) + " bytes";
     } else if (code != CURLE_OK && !out.body_cut) {
         out.fault = fault_of(code);
+        if (code == CURLE_OPERATION_TIMEDOUT) note_lookup_left(transfer);
         // Who answered, and not in HTTP: no rule of ours is against it.
         if (out.fault == HttpFault::kBlocked && transfer.connected) out.fault = HttpFault::kConnect;
         // Not libcurl's longer text: it names the host, which may hold a secret.
@@ -399,7 +428,10 @@ void Courier::answer(Transfer& transfer) {
 void Courier::forget(Transfer& transfer) {
     const std::uint64_t number = transfer.number;
     if (transfer.under_way) {
-        if (transfer.easy) curl_multi_remove_handle(loop_.multi(), transfer.easy);
+        if (transfer.easy) {
+            note_lookup_left(transfer);
+            curl_multi_remove_handle(loop_.multi(), transfer.easy);
+        }
         give_handle(transfer);
         groups_.ended(group_of(transfer.call));
     } else {

@@ -5,7 +5,8 @@
 // Lifetime: receivers outlive its thread.
 // Limits: kCallsWaitingMax calls that have not begun (overflow policy: refuse, the caller says so),
 //         kCallsMax of scripts and webhooks_max of webhooks under way, kCallsPerHostMax connections
-//         to one host; kHeaderBytesMax of an answer's headers.
+//         to one host; kHeaderBytesMax of an answer's headers. Names that nobody has answered for
+//         when their calls were over: kLookupsLeftMax, then no further one is looked up for a while.
 // Failure: an answer with a fault; libcurl that can not be set up ends the process.
 #pragma once
 
@@ -19,6 +20,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <utility>
@@ -35,6 +37,9 @@ public:
     static constexpr std::size_t kIdleHandlesMax = 64;
     static constexpr long kIdleSecondsMax = 60;
     static constexpr std::size_t kHeaderBytesMax = 64u << 10;
+    // Each is a thread of libcurl's, until the resolver gives up: by its defaults in 30 s at most.
+    static constexpr std::size_t kLookupsLeftMax = 256;
+    static constexpr std::int64_t kLookupNsMax = 30'000'000'000;
 
     Courier(const core::Clock& clock, AddressRules rules, std::size_t webhooks_max);
     ~Courier() override;
@@ -73,11 +78,14 @@ private:
     bool go_on_elsewhere(Transfer& transfer);
     void answer(Transfer& transfer);
     void forget(Transfer& transfer);
+    void note_lookup_left(const Transfer& transfer);
+    bool looks_up_no_more();
 
     const core::Clock& clock_;
     const AddressRules rules_;
     CurlLoop loop_;
     std::vector<void*> idle_;  // CURL: used again, what they cost to make is more than to clear
+    std::deque<std::int64_t> lookups_left_;  // when, the earliest first
     core::TaskQueue<Order> orders_{kCallsWaitingMax};
     CallGroups groups_;
     std::map<std::uint64_t, std::unique_ptr<Transfer>> transfers_;  // by number

@@ -7,8 +7,10 @@
 //          cancelled.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,6 +19,23 @@
 namespace millrace::courier {
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+
+// What says where a message ends and what becomes of its connection: the client's own. In the hands
+// of whoever makes a call it would let a body be read as the next request, of somebody else.
+inline bool belongs_to_connection(std::string_view name) {
+    constexpr std::string_view kNames[] = {"connection", "content-length",   "expect",
+                                           "keep-alive", "proxy-connection", "te",
+                                           "trailer",    "upgrade",          "transfer-encoding"};
+    const auto same = [name](std::string_view own) {
+        return std::equal(name.begin(), name.end(), own.begin(), own.end(), [](char a, char b) {
+            return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b;
+        });
+    };
+    return std::any_of(std::begin(kNames), std::end(kNames), same);
+}
+
+// Calls of one tenant's scripts to one origin, at once: more wait for those, and for nobody else's.
+inline constexpr std::uint32_t kCallsPerOriginMax = 64;
 
 enum class HttpPool : std::uint8_t { kScripts, kWebhooks };
 

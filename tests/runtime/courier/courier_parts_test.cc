@@ -224,5 +224,25 @@ TEST(CallGroups, KeepToTheirRate) {
     EXPECT_EQ(groups.next(300'000'000), 3u);
 }
 
+TEST(CallGroups, ForgetThoseThatHaveNothingLeft) {
+    CallGroups groups({100});
+    for (std::uint64_t call = 1; call <= 3; ++call) groups.wait(call, {0, call, 0, 0});
+    EXPECT_EQ(groups.next(0), 1u);
+    groups.ended(1);
+    EXPECT_TRUE(groups.forget(2, 2));
+    EXPECT_EQ(groups.groups(), 1u) << "the one that waits";
+    EXPECT_TRUE(groups.forget(3, 3));
+    EXPECT_EQ(groups.groups(), 0u);
+    // Those with a rate are remembered for what they have used of it: so many.
+    for (std::uint64_t group = 1; group <= CallGroups::kRatedMax + 50; ++group) {
+        groups.wait(group, {0, group, 0, 10});
+        ASSERT_EQ(groups.next(0), group);
+        groups.ended(group);
+    }
+    EXPECT_EQ(groups.groups(), CallGroups::kRatedMax);
+    groups.wait(1, {0, CallGroups::kRatedMax, 0, 10});
+    EXPECT_EQ(groups.next(0), std::nullopt) << "of the newest the rate still counts";
+}
+
 }  // namespace
 }  // namespace millrace::courier
