@@ -119,9 +119,9 @@ bool BehindFeed::submit_refused(Place& at) {
     return true;
 }
 
-// One job a lane, with bytes of its own: the block does not have to stay for them.
+// A job of a lane, with bytes of its own: the block does not have to stay for them.
 std::unique_ptr<LaneJob> BehindFeed::make_job(const OwedDeliveries& owed,
-                                              const std::vector<std::size_t>& chosen,
+                                              std::span<const std::size_t> chosen,
                                               core::SubscriptionId subscription) {
     std::size_t bytes = 0;
     for (const std::size_t i : chosen) {
@@ -156,10 +156,14 @@ void BehindFeed::launch(Place& at, OwedDeliveries&& owed) {
     std::map<std::uint32_t, std::vector<std::size_t>> by_lane;
     for (std::size_t i = 0; i < owed.events.size(); ++i)
         by_lane[lane_of(owed.block.record(owed.events[i]).key_hash, deps_.lanes)].push_back(i);
-    std::map<std::uint32_t, std::unique_ptr<LaneJob>> jobs;
+    std::vector<std::pair<std::uint32_t, std::unique_ptr<LaneJob>>> jobs;
     for (const auto& [lane, chosen] : by_lane) {
-        jobs[lane] = make_job(owed, chosen, at.place.subscription);
-        flight->bytes += jobs[lane]->parked.front().event.bytes.capacity();
+        for (std::size_t done = 0; done < chosen.size(); done += kJobItemsMax) {
+            const auto some = std::span(chosen).subspan(
+                done, std::min(kJobItemsMax, chosen.size() - done));
+            auto& job = jobs.emplace_back(lane, make_job(owed, some, at.place.subscription)).second;
+            flight->bytes += job->parked.front().event.bytes.capacity();
+        }
     }
     // relaxed: nobody else knows the flight yet
     flight->parts_left.store(jobs.size(), std::memory_order_relaxed);
@@ -251,6 +255,7 @@ bool BehindFeed::step(Place& at, const RegistrySnapshot& registry) {
     if (now_ns < at.not_before_ns && !landed) return false;
     const Subscription* subscription = registry.subscription(at.place.subscription);
     if (!subscription) {
+        if (registry.may_be_set_aside(at.place.subscription)) return wait(at, kLookUs);
         if (at.flights.empty()) deps_.shards->forget(at.place);
         return wait(at, kAgainUs);
     }

@@ -21,6 +21,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -59,6 +60,8 @@ public:
 private:
     static constexpr std::size_t kItemsMax = 1024;
     static constexpr std::size_t kBytesMax = 1u << 20;
+    // A lane looks at all of a job of one that is aside before it looks at what came meanwhile.
+    static constexpr std::size_t kJobItemsMax = 1024;
     static constexpr std::size_t kBytesOfAllMax = 16u << 20;
     // Small ones of a slow key would take all of a lane's room for what is no shard's block.
     static constexpr std::size_t kBlocksMax = 64;
@@ -110,7 +113,7 @@ private:
               bool held);
     bool caught_up(Place& at);
     std::unique_ptr<LaneJob> make_job(const OwedDeliveries& owed,
-                                      const std::vector<std::size_t>& chosen,
+                                      std::span<const std::size_t> chosen,
                                       core::SubscriptionId subscription);
     void launch(Place& at, OwedDeliveries&& owed);
     bool submit_refused(Place& at);
