@@ -1,6 +1,6 @@
 // What: the bytes a connection still has to send: small ones are appended to a pooled buffer, large
-//       ones ride along as the buffers they are. One send at a time; all that is queued leaves
-//       together.
+//       ones ride along as the buffers they are. One send at a time; what is queued leaves
+//       together, kSendBytesMax of it.
 // Threads: the reactor's. Lifetime: the pools outlive it. Buffers stay until they are sent.
 // Limits: the owner's, by bytes(). Failure: none.
 #pragma once
@@ -11,6 +11,7 @@
 #include "io/fifo.h"
 #include "io/sized_pools.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <string_view>
@@ -58,12 +59,15 @@ public:
         MR_ASSERT(!sending_ && bytes_ > 0);
         sending_ = true;
         vector.count = 0;
-        for (std::size_t i = 0; i < segments_.size() && vector.count < SendVector::kPiecesMax;
+        std::size_t left = kSendBytesMax;
+        for (std::size_t i = 0; i < segments_.size() && vector.count < SendVector::kPiecesMax &&
+                                left != 0;
              ++i) {
             Segment& segment = segments_[i];
             if (segment.buffer.size() == segment.sent) continue;
-            vector.pieces[vector.count++] =
-                iovec{segment.buffer.data() + segment.sent, segment.buffer.size() - segment.sent};
+            const std::size_t part = std::min(left, segment.buffer.size() - segment.sent);
+            vector.pieces[vector.count++] = iovec{segment.buffer.data() + segment.sent, part};
+            left -= part;
         }
     }
 
@@ -94,6 +98,8 @@ public:
 private:
     static constexpr std::size_t kSmallBytes = 4096;
     static constexpr std::size_t kCopyBytesMax = 2048;
+    // The system copies all that its buffers take, megabytes of them, while others wait.
+    static constexpr std::size_t kSendBytesMax = 256u << 10;
 
     struct Segment {
         core::BufferRef buffer;
