@@ -76,10 +76,6 @@ core::Result<std::shared_ptr<const Contract>> Contract::make(std::string_view sc
     return std::shared_ptr<const Contract>(std::move(made));
 }
 
-bool Contract::fits_quickly(const core::JsonPlace& payload) const {
-    return !quick_ || schema::fits_quickly(*quick_, payload);
-}
-
 std::vector<Failure> Contract::judge(const core::Envelope& envelope, core::JsonDom& dom,
                                      const ReferenceData* references,
                                      std::vector<Step>* steps) const {

@@ -13,6 +13,7 @@
 #include "core/result.h"
 #include "runtime/schema/assertion.h"
 #include "runtime/schema/program.h"
+#include "runtime/schema/quick_check.h"
 #include "runtime/schema/quick_program.h"
 #include "runtime/schema/sources.h"
 #include "runtime/schema/transition.h"
@@ -91,7 +92,9 @@ public:
     }
 
     // True: the payload fits the schema. False: maybe; judge() knows.
-    bool fits_quickly(const core::JsonPlace& payload) const;
+    bool fits_quickly(const core::JsonPlace& payload) const {
+        return !quick_ || schema::fits_quickly(*quick_, payload);
+    }
 
     // `envelope` has its defaults filled in; `dom` is the caller's, for the payload. Without
     // `references` nobody asks whether something is in there. `steps` gets what an event that fits

@@ -46,6 +46,27 @@ TEST(SchemaLists, RemembersWhatTheSetSays) {
     }
 }
 
+// A guess at what comes next is a guess: whoever comes instead gets his own.
+TEST(SchemaLists, TellsTurnsApartThatChange) {
+    const core::TenantId one(1), two(2);
+    SchemaSet set;
+    set.add(entry_of("p.*", one));
+    set.add(entry_of("p.7", two));
+    SchemaLists lists;
+    for (unsigned turn = 0; turn < 3; ++turn) {
+        for (unsigned i = 0; i < 100; ++i) {
+            const unsigned n = turn == 2 ? 99 - i : i;
+            const std::string pattern = (n % 3 ? "p." : "q.") + std::to_string(n);
+            EXPECT_EQ(lists.of(set, one, pattern).entries.size(), n % 3 ? 1u : 0u) << pattern;
+            EXPECT_EQ(lists.of(set, two, pattern).entries.size(), pattern == "p.7" ? 1u : 0u);
+        }
+    }
+    lists.clear();
+    const SchemaSet nothing;
+    for (unsigned i = 0; i < 100; ++i)
+        EXPECT_TRUE(lists.of(nothing, one, "p." + std::to_string(i)).entries.empty());
+}
+
 TEST(SchemaLists, ForgetsWhenTheSetIsAnother) {
     const core::TenantId tenant(1);
     SchemaSet before, after;
