@@ -5,6 +5,7 @@
 #include "runtime/api/audit.h"
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
+#include "runtime/identity/credentials.h"
 #include "runtime/identity/session_table.h"
 
 #include <algorithm>
@@ -16,19 +17,22 @@ namespace {
 
 // Not readable by a page's scripts, and not sent for another site's page. The cookie goes when the
 // browser is closed; the session ends by itself.
+identity::CookieForm form_of(const Call& call) {
+    const identity::SessionTable* const sessions = call.services.sessions();
+    return sessions ? sessions->form() : identity::CookieForm::kPlain;
+}
 std::string cookie_of(const Call& call, std::string_view session, std::string_view more) {
-    return identity::session_cookie_name(call.request.header("Host")) + "=" + std::string(session) +
-           "; Path=/; HttpOnly; SameSite=Strict" + std::string(more);
+    const identity::CookieForm form = form_of(call);
+    return identity::session_cookie_name(call.request.header("Host"), form) + "=" +
+           std::string(session) + "; Path=/; HttpOnly; SameSite=Strict" +
+           (form == identity::CookieForm::kSecure ? "; Secure" : "") + std::string(more);
 }
 
 // What the request was let in by; empty: by a session.
 std::string_view shown_key(const ApiRequest& request) {
     const std::string_view header = request.header("X-API-Key");
     if (!header.empty()) return header;
-    std::string_view bearer = request.header("Authorization");
-    bearer.remove_prefix(std::min<std::size_t>(bearer.size(), 7));
-    while (bearer.starts_with(' ')) bearer.remove_prefix(1);
-    return bearer;
+    return identity::bearer_of(request.header("Authorization"));
 }
 
 core::Status check_empty(const Call& call) {
@@ -70,8 +74,8 @@ Answer open_session(Call& call) {
 
 Answer close_session(Call& call) {
     if (auto empty = check_empty(call); !empty) return core::fail(empty.error());
-    const std::string_view session =
-        identity::find_session_cookie(call.request.header("Cookie"), call.request.header("Host"));
+    const std::string_view session = identity::find_session_cookie(
+        call.request.header("Cookie"), call.request.header("Host"), form_of(call));
     if (identity::SessionTable* sessions = call.services.sessions(); sessions && !session.empty()) {
         sessions->close(session);
         audit(call, "delete", "session", "");

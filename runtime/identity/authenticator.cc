@@ -55,7 +55,7 @@ core::Result<Principal> Authenticator::authenticate(const Caller& caller) const 
 core::Status Authenticator::take_session(const io::Request& request, Credential& credential,
                                          std::string& scratch) const {
     if (!sessions_) return {};
-    const std::string_view session = find_session(request);
+    const std::string_view session = find_session(request, sessions_->form());
     if (session.empty()) return {};
     if (auto ok = check_local_request(request, names_, cors_); !ok) return ok;
     auto key_text = sessions_->find(session, clock_->wall_us());
@@ -80,6 +80,10 @@ core::Result<Principal> Authenticator::by_key(const Caller& caller) const {
     const KeyGrant* grant = credential.shown == Shown::kKey ? keys.find(credential.text, now_us)
                                                             : keys.find_named(caller.peer_names);
     if (!grant) return core::fail(key_needed());
+    if (caller.http && credential.shown == Shown::kNothing) {
+        if (auto ok = check_page(*caller.http, cors_); !ok)
+            return core::fail(std::move(ok.error()));
+    }
     Principal principal{grant->tenant, grant->scopes, grant->key, caller.peer};
     if (auto holds = principal.still_holds(now_us); !holds)
         return core::fail(std::move(holds.error()));

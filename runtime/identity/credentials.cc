@@ -16,17 +16,6 @@ void take(Credential& into, std::string_view text) {
     into = {Shown::kKey, text};
 }
 
-void take_authorization(Credential& into, std::string_view value) {
-    if (value.size() <= kBearer.size() ||
-        !io::equals_ignore_case(value.substr(0, kBearer.size()), kBearer)) {
-        into.shown = Shown::kBad;
-        return;
-    }
-    value.remove_prefix(kBearer.size());
-    while (value.starts_with(' ')) value.remove_prefix(1);
-    take(into, value);
-}
-
 // Nearly no query can hold one: then it is not decoded.
 bool may_hold_key(std::string_view query) {
     return query.find("api") != std::string_view::npos || query.find('%') != std::string_view::npos;
@@ -34,11 +23,20 @@ bool may_hold_key(std::string_view query) {
 
 }  // namespace
 
+std::string_view bearer_of(std::string_view authorization) {
+    if (authorization.size() <= kBearer.size() ||
+        !io::equals_ignore_case(authorization.substr(0, kBearer.size()), kBearer))
+        return {};
+    authorization.remove_prefix(kBearer.size());
+    while (authorization.starts_with(' ')) authorization.remove_prefix(1);
+    return authorization;
+}
+
 Credential find_credential(const io::Request& request, bool query_counts, std::string& scratch) {
     Credential found;
     for (const io::HeaderField& header : request.headers) {
         if (header.name.size() == 13 && io::equals_ignore_case(header.name, "Authorization"))
-            take_authorization(found, header.value);
+            take(found, bearer_of(header.value));
         else if (header.name.size() == 9 && io::equals_ignore_case(header.name, "X-API-Key"))
             take(found, header.value);
     }

@@ -22,6 +22,9 @@ struct Credential {
 // Where ?apiKey= counts (auth.query_keys).
 enum class QueryKeys : std::uint8_t { kOff, kSome, kAll };
 
+// What stands behind "Bearer " in an Authorization header; empty: it says something else.
+std::string_view bearer_of(std::string_view authorization);
+
 Credential find_credential(const io::Request& request, bool query_counts, std::string& scratch);
 
 }  // namespace millrace::runtime::identity

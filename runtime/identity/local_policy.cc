@@ -104,6 +104,10 @@ core::Status check_local_request(const io::Request& request, const HostNames& na
                       "is no name of this server; for who shows no key these are localhost, "
                       "127.0.0.1, [::1], the name it listens at and those of http.hosts");
     }
+    return check_page(request, cors);
+}
+
+core::Status check_page(const io::Request& request, const CorsOrigins& cors) {
     const bool named = !cors.empty() && cors.names(request.header("Origin"));
     bool from_page = false;
     for (const io::HeaderField& header : request.headers) {

@@ -1,7 +1,8 @@
 // What: what an HTTP request must look like while no key exists and every loopback client has every
 //       right. Browsers are such clients too: without these rules any web page could send events by
 //       a form or a fetch, and read answers by letting its own name point to 127.0.0.1. And what a
-//       request must look like that brings a session's cookie, which browsers add by themselves.
+//       request must look like that comes by a session's cookie or a client's certificate, which
+//       browsers add by themselves.
 // Threads: pure. Lifetime: HostNames is a value. Limits: none.
 // Failure: kForbidden or kUnsupportedMediaType, naming the header.
 #pragma once
@@ -34,6 +35,9 @@ private:
 // of an origin that `cors` names may call; "*" names nobody while there is no key to show.
 core::Status check_local_request(const io::Request& request, const HostNames& names,
                                  const CorsOrigins& cors = {});
+// The same without the Host: of a request whose browser adds by itself what lets it in, and that no
+// page can bring to a name of its own, as a client's certificate.
+core::Status check_page(const io::Request& request, const CorsOrigins& cors);
 // Whether it was the page that was refused, not the name it calls the server by.
 bool refuses_page(const core::Error& error);
 

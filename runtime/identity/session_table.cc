@@ -90,16 +90,19 @@ std::size_t SessionTable::size() const {
     return sessions_.size();
 }
 
-std::string session_cookie_name(std::string_view host) {
+std::string session_cookie_name(std::string_view host, CookieForm form) {
     const std::size_t bracket = host.rfind(']');
     const std::size_t colon = host.rfind(':');
     const bool named =
         colon != std::string_view::npos && (bracket == std::string_view::npos || bracket < colon);
-    return "millrace_session_" + std::string(named ? host.substr(colon + 1) : "80");
+    const bool secure = form == CookieForm::kSecure;
+    const std::string_view port = named ? host.substr(colon + 1) : secure ? "443" : "80";
+    return (secure ? "__Host-millrace_session_" : "millrace_session_") + std::string(port);
 }
 
-std::string_view find_session_cookie(std::string_view cookies, std::string_view host) {
-    const std::string name = session_cookie_name(host) + "=";
+std::string_view find_session_cookie(std::string_view cookies, std::string_view host,
+                                     CookieForm form) {
+    const std::string name = session_cookie_name(host, form) + "=";
     std::string_view found;
     const auto look = [&](std::string_view one) {
         if (!one.starts_with(name)) return true;
@@ -110,10 +113,11 @@ std::string_view find_session_cookie(std::string_view cookies, std::string_view 
     return found;
 }
 
-std::string_view find_session(const io::Request& request) {
+std::string_view find_session(const io::Request& request, CookieForm form) {
     for (const io::HeaderField& header : request.headers) {
         if (header.name.size() != 6 || !io::equals_ignore_case(header.name, "Cookie")) continue;
-        if (const auto found = find_session_cookie(header.value, request.host); !found.empty())
+        if (const auto found = find_session_cookie(header.value, request.host, form);
+            !found.empty())
             return found;
     }
     return {};

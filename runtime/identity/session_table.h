@@ -20,9 +20,16 @@
 
 namespace millrace::runtime::identity {
 
+// Over TLS a cookie says that it is for nothing else, and that this host alone has set it.
+enum class CookieForm : std::uint8_t { kPlain, kSecure };
+
 class SessionTable {
 public:
     static constexpr std::size_t kSessionsMax = 4096;
+
+    // Before the threads start: what browsers speak here.
+    void use(CookieForm form) { form_ = form; }
+    CookieForm form() const { return form_; }
 
     // The new session's text.
     std::string open(std::string_view key_text, std::int64_t now_us, std::int64_t ttl_us);
@@ -53,6 +60,7 @@ private:
     template <typename Entries>
     static void make_room(Entries& entries, std::int64_t now_us);
 
+    CookieForm form_ = CookieForm::kPlain;
     mutable std::mutex mutex_;
     std::map<std::string, Session, std::less<>> sessions_;  // by the digest of their texts
     std::map<std::string, Invitation, std::less<>> invitations_;
@@ -60,9 +68,10 @@ private:
 
 // Browsers send the cookies of a host to all of its ports: the name says which one it is for, as
 // the browser sees it.
-std::string session_cookie_name(std::string_view host);
+std::string session_cookie_name(std::string_view host, CookieForm form = CookieForm::kPlain);
 // Empty: the request brings none. `host`: its Host header.
-std::string_view find_session_cookie(std::string_view cookies, std::string_view host);
-std::string_view find_session(const io::Request& request);
+std::string_view find_session_cookie(std::string_view cookies, std::string_view host,
+                                     CookieForm form = CookieForm::kPlain);
+std::string_view find_session(const io::Request& request, CookieForm form);
 
 }  // namespace millrace::runtime::identity

@@ -128,5 +128,30 @@ TEST_F(KeyedAuthenticatorTest, ANameInACertificateStandsForItsKeyUnlessOneIsShow
     EXPECT_FALSE(come({"DNS:a.example"}, ""));
 }
 
+// A browser shows a certificate to whoever's page asks it to.
+TEST_F(KeyedAuthenticatorTest, APageOfAnotherSiteDoesNotComeByACertificate) {
+    auto grant = std::make_shared<KeyGrant>();
+    grant->key = identity;
+    auto table = std::make_shared<KeyTable>();
+    table->put({core::crypto::sha256(text), 0, grant});
+    table->put({KeyTable::digest_of_name("DNS:a.example"), 0, grant});
+    ring.publish(table);
+    const std::vector<std::string> names = {"DNS:a.example"};
+    const auto come = [&](std::vector<io::HeaderField> headers) {
+        io::Request request;
+        request.host = "hub.example:7443";
+        request.headers = headers;
+        return authenticator
+            .authenticate({.peer = peer, .http = &request, .key = {}, .peer_names = names})
+            .has_value();
+    };
+    EXPECT_TRUE(come({})) << "machines name no page";
+    EXPECT_TRUE(come({{"Sec-Fetch-Site", "same-origin"}}));
+    EXPECT_TRUE(come({{"Origin", "https://hub.example:7443"}}));
+    EXPECT_FALSE(come({{"Sec-Fetch-Site", "cross-site"}}));
+    EXPECT_FALSE(come({{"Origin", "https://evil.example"}}));
+    EXPECT_TRUE(come({{"Origin", "https://evil.example"}, {"X-API-Key", text}}));
+}
+
 }  // namespace
 }  // namespace millrace::runtime::identity

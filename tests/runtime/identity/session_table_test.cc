@@ -54,6 +54,16 @@ TEST(SessionCookie, ItsNameSaysThePortThatTheBrowserSees) {
     EXPECT_EQ(session_cookie_name("millrace.local"), "millrace_session_80");
 }
 
+TEST(SessionTable, OverTlsItsCookieIsOfThisHostAlone) {
+    constexpr auto kSecure = CookieForm::kSecure;
+    EXPECT_EQ(session_cookie_name("h:7443", kSecure), "__Host-millrace_session_7443");
+    EXPECT_EQ(session_cookie_name("h", kSecure), "__Host-millrace_session_443");
+    EXPECT_EQ(find_session_cookie("__Host-millrace_session_7=abc", "h:7", kSecure), "abc");
+    EXPECT_EQ(find_session_cookie("millrace_session_7=abc", "h:7", kSecure), "")
+        << "anybody on the way to this host may have set that one";
+    EXPECT_EQ(find_session_cookie("__Host-millrace_session_7=abc", "h:7"), "");
+}
+
 TEST(SessionCookie, IsFoundAmongOthers) {
     EXPECT_EQ(find_session_cookie("a=b; millrace_session_1=x; millrace_session_7=abc; c=d", "h:7"),
               "abc");
