@@ -1,6 +1,7 @@
 #include "runtime/api/audit.h"
 
 #include "runtime/identity/peer_text.h"
+#include "runtime/registry/promised_audit.h"
 
 namespace millrace::runtime::api {
 namespace {
@@ -58,6 +59,25 @@ void audit(Call& call, std::string_view action, std::string_view kind, std::stri
            const std::function<void(core::JsonWriter&)>& more) {
     audit(call.services, call.request.principal, action, kind, id, more,
           audit_members(call.request));
+}
+
+AuditPromise::AuditPromise(Call& call, std::string_view action, std::string_view kind,
+                           std::string_view id,
+                           const std::function<void(core::JsonWriter&)>& more)
+    : services_(&call.services),
+      tenant_(call.tenant()),
+      at_us_(call.services.clock().wall_us()),
+      entry_(audit_entry(call.request.principal, action, kind, id, more,
+                         audit_members(call.request))),
+      row_(promised_audit_row(at_us_, tenant_)) {}
+
+void AuditPromise::put(store::RowBatch& rows) const {
+    rows.put_registry(kPromisedAuditKind, row_, 1, at_us_, entry_);
+}
+
+void AuditPromise::keep() const {
+    auto kept = services_->write_promised_audit(at_us_, tenant_, entry_, row_);
+    if (!kept) services_->log().warn("audit: write failed", {{"error", kept.error().message}});
 }
 
 void append_request(core::JsonWriter& json, std::string_view body) {

@@ -4,8 +4,11 @@
 #pragma once
 
 #include "runtime/api/call.h"
+#include "store/rows/row_batch.h"
 
+#include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
 
 namespace millrace::runtime::api {
@@ -17,6 +20,23 @@ void audit(Call& call, std::string_view action, std::string_view kind, std::stri
 void audit(Services& services, const identity::Principal& by, std::string_view action,
            std::string_view kind, std::string_view id,
            const std::function<void(core::JsonWriter&)>& more = {}, std::string_view members = {});
+
+// A line that stands in the commit of its change, where that is not the registry's, and behind it
+// goes into the log (registry/promised_audit.h).
+class AuditPromise {
+public:
+    AuditPromise(Call& call, std::string_view action, std::string_view kind, std::string_view id,
+                 const std::function<void(core::JsonWriter&)>& more = {});
+    void put(store::RowBatch& rows) const;
+    // The change is durable.
+    void keep() const;
+
+private:
+    Services* services_;
+    core::TenantId tenant_;
+    std::int64_t at_us_;
+    std::string entry_, row_;
+};
 
 // The line itself, for a change whose row is written with it.
 std::string audit_entry(const identity::Principal& by, std::string_view action,

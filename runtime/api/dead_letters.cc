@@ -356,12 +356,15 @@ Answer delete_dead_letter(Call& call) {
     const std::string_view id = call.request.param("id");
     auto row = find_dead_letter(call, id);
     if (!row) return core::fail(std::move(row.error()));
+    const AuditPromise promise(call, "delete", "dead_letter", id,
+                               [](core::JsonWriter& json) { json.field("count", 1); });
     store::RowBatch batch;
     batch.erase_dead_letter(row->row.key);
+    promise.put(batch);
     batch.erase_registry(kLetterEditKind, letter_edit_id(row->row.key));
     if (auto status = call.services.database().write_now(batch); !status)
         return core::fail(status.error());
-    audit_letters(call, "delete", id, 1);
+    promise.keep();
     return json_response(200, R"({"success":true})");
 }
 

@@ -7,6 +7,7 @@
 #include "store/rows/registry_store.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace millrace::runtime::api {
 namespace {
@@ -41,6 +42,17 @@ void append_progress(core::JsonWriter& json, const ReplayProgress& replay) {
         .end_object();
 }
 
+// What a dry run has found of events that are none of a key's business is none of it either.
+bool may_see_difference(const identity::Principal& by, std::string_view row) {
+    if (!by.is_bounded()) return true;
+    core::JsonDocument document;
+    std::string_view pattern;
+    core::JsonElement member;
+    const auto difference = document.parse(row);
+    return difference && difference->find("pattern", member) && member.get(pattern) &&
+           by.may_see(pattern);
+}
+
 ApiResponse progress_response(const ReplayProgress& replay) {
     std::string body;
     core::JsonWriter json(body);
@@ -56,10 +68,15 @@ Answer start_replay(Call& call) {
     if (!spec) return core::fail(std::move(spec.error()));
     const bool dry_run = spec->dry_run;
     const std::string request = spec->document;
+    std::optional<AuditPromise> promise;
+    spec->beside = [&](store::RowBatch& rows, std::string_view made) {
+        promise.emplace(call, "start", dry_run ? "dry_run" : "replay", made,
+                        [&](core::JsonWriter& json) { append_request(json, request); });
+        promise->put(rows);
+    };
     auto id = call.services.start_replay(std::move(*spec));
     if (!id) return core::fail(std::move(id.error()));
-    audit(call, "start", dry_run ? "dry_run" : "replay", *id,
-          [&](core::JsonWriter& json) { append_request(json, request); });
+    if (promise) promise->keep();
     std::string body;
     core::JsonWriter json(body);
     json.begin_object().field("id", *id).field("status", "running").end_object();
@@ -124,6 +141,7 @@ Answer list_replay_differences(Call& call) {
             next = encode_key_cursor((*rows)[i - 1].id.substr(id.size() + 1));
             break;
         }
+        if (!may_see_difference(call.request.principal, (*rows)[i].json)) continue;
         bytes += (*rows)[i].json.size();
         body.json().raw((*rows)[i].json);
     }

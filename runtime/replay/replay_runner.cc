@@ -101,6 +101,7 @@ core::Result<std::string> ReplayRunner::start(ReplaySpec&& spec, const std::stri
     state.progress.status = "running";
     state.progress.document = spec.document;
     state.progress.created_at_us = state.progress.updated_at_us = deps_.clock->wall_us();
+    const auto beside = std::exchange(spec.beside, {});
     state.spec = std::move(spec);
     state.progress.dry_run = state.spec.dry_run;
     if (auto admitted = admit(state.spec.tenant); !admitted)
@@ -109,7 +110,8 @@ core::Result<std::string> ReplayRunner::start(ReplaySpec&& spec, const std::stri
     if (auto armed = arm(*replay); !armed) return core::fail(std::move(armed.error()));
     if (state.spec.dry_run) forget_old_dry_runs(state.spec.tenant);
     // Whoever is told its id may rely on it: it is there after a restart, too.
-    if (auto kept = persist(*replay); !kept) return core::fail(std::move(kept.error()));
+    if (auto kept = persist(*replay, {}, beside); !kept)
+        return core::fail(std::move(kept.error()));
     {
         std::lock_guard lock(mutex_);
         remember(state);
@@ -276,8 +278,9 @@ std::string ReplayRunner::error_of(const Running& replay) {
     return replay.state.progress.error;
 }
 
-core::Status ReplayRunner::persist(Running& replay,
-                                   const std::vector<ReplayHistory::Entry>& leaving) {
+core::Status ReplayRunner::persist(
+    Running& replay, const std::vector<ReplayHistory::Entry>& leaving,
+    const std::function<void(store::RowBatch&, std::string_view id)>& beside) {
     std::lock_guard in_order(persist_mutex_);
     std::string document;
     const std::int64_t now_us = deps_.clock->wall_us();
@@ -297,6 +300,7 @@ core::Status ReplayRunner::persist(Running& replay,
     store::RowBatch rows;
     rows.put_registry(kReplayKind, replay.state.progress.id, 1, now_us, document);
     for (const ReplayHistory::Entry& entry : leaving) rows.erase_registry(kReplayKind, entry.id);
+    if (beside) beside(rows, replay.state.progress.id);
     auto written = deps_.database->write_now(rows);
     if (!written) {
         deps_.log->error("replay: its state can't be kept",

@@ -118,6 +118,7 @@ private:
 
     std::size_t step(Running& replay, BlockMatcher& matcher);
     bool is_cancelled(const Running& replay);
+    bool waits_to_be_read(const Running& replay) const;
     void drop_refused(Running& replay);
     std::size_t next_block(Running& replay, BlockMatcher& matcher);
     std::size_t next_shard(const Running& replay);
@@ -144,7 +145,9 @@ private:
                          const FindScriptVersion& find);
     core::Status find_range(ReplayState& state);
     void finish(Running& replay, const std::string& status, const std::string& error);
-    core::Status persist(Running& replay, const std::vector<ReplayHistory::Entry>& leaving = {});
+    core::Status persist(
+        Running& replay, const std::vector<ReplayHistory::Entry>& leaving = {},
+        const std::function<void(store::RowBatch&, std::string_view id)>& beside = {});
     core::Status arm(Running& replay);
 
     Deps deps_;

@@ -6,10 +6,13 @@
 #include "runtime/event/event_filter.h"
 #include "runtime/registry/registry_types.h"
 #include "runtime/replay/shadow_outcome.h"
+#include "store/rows/row_batch.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace millrace::runtime {
@@ -51,6 +54,8 @@ struct ReplaySpec {
     bool new_ids = false;          // its deliveries have ids of their own; its id says so
     std::shared_ptr<const ShadowSpec> shadow;  // of a dry run
     std::string document;  // the request's body: shown again, and kept with the replay
+    // Adds to the commit that begins it what goes with it; called with its id. Not kept.
+    std::function<void(store::RowBatch&, std::string_view id)> beside = {};
 };
 
 struct ReplayTally {
