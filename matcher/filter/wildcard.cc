@@ -73,4 +73,24 @@ bool has_star(std::string_view wildcard) {
     return false;
 }
 
+std::string wildcard_text(const Wildcard& wildcard) {
+    std::string out;
+    for (const std::string& piece : wildcard.pieces) {
+        if (&piece != &wildcard.pieces.front()) out += '*';
+        for (const char c : piece) {
+            if (c == '*' || c == '\\') out += '\\';
+            out += c;
+        }
+    }
+    return out;
+}
+
+// Stars of the narrower one are text for the wider: what it absorbs, it absorbs with anything in
+// their place.
+bool covers(const Wildcard& wider, std::string_view narrower) {
+    const std::string text = wildcard_text(wider);
+    if (text == narrower) return true;
+    return text.find('\\') == std::string::npos && wider.matches(narrower);
+}
+
 }  // namespace millrace::matcher

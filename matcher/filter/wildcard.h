@@ -27,4 +27,11 @@ core::Result<Wildcard> parse_wildcard(std::string_view text);
 // True when an unescaped star is in the text.
 bool has_star(std::string_view wildcard);
 
+// The text that reads as this wildcard.
+std::string wildcard_text(const Wildcard& wildcard);
+
+// Whether `wider` surely matches whatever the wildcard `narrower` does. What has escapes counts as
+// covered only by itself.
+bool covers(const Wildcard& wider, std::string_view narrower);
+
 }  // namespace millrace::matcher

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "runtime/api/call.h"
+#include "runtime/api/pattern_bounds.h"
 #include "runtime/registry/document_kinds.h"
 #include "runtime/registry/registry.h"
 
@@ -73,7 +74,11 @@ template <typename T>
 Answer changed(Call& call, core::Result<DocumentChange<T>>&& made, int status) {
     if (!made) return core::fail(std::move(made.error()));
     // One that could not be read, and that nobody has seen, is gone.
-    if (!made->before && !made->after) return json_response(200, R"({"success":true})");
+    if (!made->before && !made->after) {
+        if (auto told = call.services.registry_changed(*made); !told)
+            return core::fail(told.error());
+        return json_response(200, R"({"success":true})");
+    }
     if (auto applied = call.services.registry_changed(*made); !applied) {
         if (auto undone = call.services.registry().table<T>().undo(*made))
             call.services.registry_undone(*undone);
@@ -88,10 +93,20 @@ Answer changed(Call& call, core::Result<DocumentChange<T>>&& made, int status) {
     return response;
 }
 
+// What the key that asks may not have a document do.
+template <typename T>
+std::function<core::Status(const T&)> bounds_of(const Call& call) {
+    return [&by = call.request.principal](const T& document) {
+        return within_patterns(by, document);
+    };
+}
+
 // `body`: the call's own, or what the caller has made of it.
 template <typename T>
 Answer create_document_of(Call& call, std::string_view body) {
-    return changed<T>(call, call.services.registry().table<T>().create(change_context(call), body),
+    return changed<T>(call,
+                      call.services.registry().table<T>().create(change_context(call), body,
+                                                                 bounds_of<T>(call)),
                       201);
 }
 
@@ -111,7 +126,7 @@ Answer change_document(Call& call) {
     DocumentTable<T>& table = call.services.registry().table<T>();
     return changed<T>(call,
                       (table.*kChange)(change_context(call), call.request.param("id"),
-                                       call.request.body_view(), {}),
+                                       call.request.body_view(), bounds_of<T>(call)),
                       200);
 }
 
@@ -131,9 +146,13 @@ Answer get_document(Call& call) {
     return document_response(200, *document);
 }
 
+template <typename T>
+using ShowDocument = std::function<std::string(const T&)>;
+
 // Those that `wanted` accepts, in the order of their ids.
 template <typename T>
-Answer list_chosen(Call& call, core::TenantId tenant, const std::function<bool(const T&)>& wanted) {
+Answer list_chosen(Call& call, core::TenantId tenant, const std::function<bool(const T&)>& wanted,
+                   const ShowDocument<T>& show = document_kind<T>().show) {
     const auto limit = call.limit();
     if (!limit) return core::fail(limit.error());
     const auto after = call.key_cursor();
@@ -148,7 +167,7 @@ Answer list_chosen(Call& call, core::TenantId tenant, const std::function<bool(c
                 next = encode_key_cursor(last);
                 return false;
             }
-            body.json().raw(document_kind<T>().show(*document));
+            body.json().raw(show(*document));
             last = document->id;
             return true;
         });
@@ -156,8 +175,9 @@ Answer list_chosen(Call& call, core::TenantId tenant, const std::function<bool(c
 }
 
 template <typename T>
-Answer list_chosen(Call& call, const std::function<bool(const T&)>& wanted) {
-    return list_chosen<T>(call, call.tenant(), wanted);
+Answer list_chosen(Call& call, const std::function<bool(const T&)>& wanted,
+                   const ShowDocument<T>& show = document_kind<T>().show) {
+    return list_chosen<T>(call, call.tenant(), wanted, show);
 }
 
 template <typename T>

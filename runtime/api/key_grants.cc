@@ -1,6 +1,7 @@
 #include "runtime/api/key_grants.h"
 
 #include "matcher/filter/cidr.h"
+#include "matcher/filter/wildcard.h"
 
 #include <algorithm>
 
@@ -14,13 +15,9 @@ tl::unexpected<core::Error> lacks(std::string_view member, const std::string& wh
                           .in(std::string(member)));
 }
 
-// Stars of the narrower one are text for the wider: what it absorbs, it absorbs with anything in
-// their place. Escapes are compared as they stand.
 bool covers(const std::string& wider, const std::string& narrower) {
-    if (wider == narrower) return true;
-    if (wider.find('\\') != std::string::npos) return false;
     const auto parsed = matcher::parse_wildcard(wider);
-    return parsed && parsed->matches(narrower);
+    return parsed && matcher::covers(*parsed, narrower);
 }
 
 bool holds(const std::string& wider, const std::string& narrower) {

@@ -118,7 +118,8 @@ Answer create_owning(Call& call) {
         change_both<T>(call,
                        [&call] {
                            return call.services.registry().template table<T>().create(
-                               change_context(call), call.request.body_view());
+                               change_context(call), call.request.body_view(),
+                               bounds_of<T>(call));
                        }),
         201);
 }
@@ -131,7 +132,8 @@ Answer change_owning(Call& call) {
                                             [&] {
                                                 return (table.*kChange)(
                                                     change_context(call), call.request.param("id"),
-                                                    call.request.body_view(), {});
+                                                    call.request.body_view(),
+                                                    bounds_of<T>(call));
                                             }),
                              200);
 }

@@ -4,6 +4,7 @@
 
 #include "core/event_parser.h"
 #include "matcher/subscription_spec.h"
+#include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
 #include "runtime/event/default_fields.h"
 #include "store/log/event_search.h"
@@ -59,26 +60,27 @@ core::Result<matcher::Preview> make_preview(Call& call) {
 }
 
 // Feeds the newest events, at most `wanted`.
-core::Status feed(store::Database& database, core::TenantId tenant, matcher::Preview& preview,
-                  std::size_t wanted) {
+core::Status feed(store::Database& database, const identity::Principal& by,
+                  matcher::Preview& preview, std::size_t wanted) {
     core::EventParser parser;
     DefaultFields defaults;
     std::string cursor;
     std::size_t seen = 0;
     do {
         store::EventQuery query;
-        query.tenant = tenant;
+        query.tenant = by.tenant;
         query.limit = std::min(kListLimitMax, wanted - seen);
         query.cursor = cursor;
         auto page = database.event_search().search(query);
         if (!page) return core::fail(std::move(page.error()));
         for (const store::OwnedEvent& owned : page->events) {
+            if (!may_see(by, owned.event)) continue;
             core::Envelope envelope;
             core::Error error;
             if (!parser.begin(owned.event.raw, core::BatchFormat::kJson)) continue;
             if (parser.next(nullptr, envelope, nullptr, error) != core::ParseOutcome::kEvent)
                 continue;
-            defaults.fill_envelope(tenant, owned.event.received_at_us, envelope);
+            defaults.fill_envelope(by.tenant, owned.event.received_at_us, envelope);
             preview.add(envelope);
         }
         seen += page->events.size();
@@ -99,8 +101,8 @@ void preview_subscription(Call& call, const Respond& respond) {
     store::Database& database = call.services.database();
     const bool taken = call.services.run_aside(
         Aside::kLook,
-        [preview, status, &database, tenant = call.tenant(), wanted = *wanted] {
-            *status = feed(database, tenant, *preview, wanted);
+        [preview, status, &database, by = call.request.principal, wanted = *wanted] {
+            *status = feed(database, by, *preview, wanted);
         },
         [preview, status, respond] {
             respond(*status ? json_response(200, to_json(preview->result()))

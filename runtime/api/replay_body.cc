@@ -1,6 +1,7 @@
 #include "runtime/api/replay_body.h"
 
 #include "matcher/subscription_spec.h"
+#include "runtime/api/pattern_bounds.h"
 #include "runtime/event/snake_names.h"
 #include "runtime/event/source_type.h"
 #include "store/rows/kv_history.h"
@@ -206,6 +207,7 @@ core::Result<ReplaySpec> read_replay_body(Call& call) {
     read_moment(*in, "to", now_us, spec.to_us);
     if (in->ok() && spec.from_us > spec.to_us) in->refuse("from", "is later than to");
     read_criteria(*in, now_us, spec);
+    spec.criteria.within = patterns_of(call.request.principal);
     std::vector<std::string> ids;
     read_pace(*in, spec);
     in->boolean("dryRun", spec.dry_run);

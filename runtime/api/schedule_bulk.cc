@@ -75,8 +75,9 @@ private:
         context.if_match = {};
         context.dry_run = dry_run;
         auto& table = call_.services.registry().table<Schedule>();
-        if (dry_run) return would_take(table.create(context, body));
-        auto both = change_both<Schedule>(call_, [&] { return table.create(context, body); });
+        const auto make = [&] { return table.create(context, body, bounds_of<Schedule>(call_)); };
+        if (dry_run) return would_take(make());
+        auto both = change_both<Schedule>(call_, make);
         if (!both) return core::fail(std::move(both.error()));
         std::string id = both->document.after->id;
         if (auto answer = changed_owning<Schedule>(call_, std::move(both), 201); !answer)

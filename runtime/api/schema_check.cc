@@ -3,6 +3,7 @@
 #include "core/event_parser.h"
 #include "matcher/filter/wildcard.h"
 #include "runtime/api/documents.h"
+#include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
 #include "runtime/api/schema_references.h"
 #include "runtime/api/schema_scripts.h"
@@ -137,9 +138,10 @@ private:
 // came before `from` is asked, but not counted.
 class CheckRun {
 public:
-    CheckRun(Services& services, core::TenantId tenant, Check& check)
+    CheckRun(Services& services, const identity::Principal& by, Check& check)
         : services_(services),
-          tenant_(tenant),
+          by_(by),
+          tenant_(by.tenant),
           check_(check),
           scripts_(rule_scripts_of(services, check.registry)),
           trial_(trial_deps()) {}
@@ -198,12 +200,14 @@ private:
         defaults_.fill_envelope(event.tenant, event.received_at_us, envelope);
         const auto failures = trial_.judge(envelope, tenant_, event.received_at_us, check_.now_us);
         if (failures.empty()) states_.make(check_.contract->transitions(), trial_.steps());
-        if (event.received_at_us < check_.from_us) return;
+        // What is none of the key's business leads states on as well.
+        if (event.received_at_us < check_.from_us || !may_see(by_, event)) return;
         ++check_.scanned;
         if (!failures.empty()) count_misfit(check_, envelope.event_id, failures);
     }
 
     Services& services_;
+    const identity::Principal& by_;
     const core::TenantId tenant_;
     Check& check_;
     RuleScripts scripts_;
@@ -235,8 +239,8 @@ void check_schema(Call& call, const Respond& respond) {
     Services& services = call.services;
     const bool taken = services.run_aside(
         Aside::kLook,
-        [check = *check, &services, tenant = call.tenant()] {
-            check->status = CheckRun(services, tenant, *check).run();
+        [check = *check, &services, by = call.request.principal] {
+            check->status = CheckRun(services, by, *check).run();
         },
         [check = *check, respond] {
             respond(check->status ? check_response(*check) : error_response(check->status.error()));

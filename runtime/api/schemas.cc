@@ -153,6 +153,7 @@ Answer list_schema_violations(Call& call) {
     const bool more = found.size() > *limit;
     if (more) found.pop_back();
     for (const SchemaViolation& one : found) {
+        if (!call.request.principal.may_see(one.pattern)) continue;
         core::JsonWriter& json = body.json();
         json.begin_object();
         time_field(json, "at", one.at_us).field("outcome", one.outcome);

@@ -80,6 +80,7 @@ ReplaySpec again_from(Call& call, const Subscription& subscription, const Places
     ReplaySpec spec;
     spec.tenant = subscription.tenant;
     spec.subscriptions = {subscription.number};
+    spec.criteria.within = patterns_of(call.request.principal);
     bool any = false;
     for (std::size_t i = 0; i < from.size(); ++i) {
         const core::LogOffset place =

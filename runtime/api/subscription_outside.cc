@@ -33,6 +33,8 @@ core::Result<bool> read_force(const Call& call) {
     return force;
 }
 
+constexpr std::string_view kTestPattern = "millrace.test";
+
 // {"event":{...}}, or nothing: then a made-up one. Behind the text stands what parsers need.
 core::Result<std::string> read_test_event(const Call& call) {
     std::string text = R"({"pattern":"millrace.test","payload":{"test":true}})";
@@ -57,6 +59,12 @@ core::Result<std::string> read_test_event(const Call& call) {
         error.position = core::Error::kNoPosition;
         return core::fail(std::move(error));
     }
+    if (envelope.pattern != kTestPattern && !call.request.principal.may_see(envelope.pattern)) {
+        return core::fail(
+            core::Error(core::ErrorCode::kForbidden, "event.pattern: the key may not send '" +
+                                                         std::string(envelope.pattern) + "'")
+                .in("event.pattern"));
+    }
     text.resize(bytes);
     return text;
 }
@@ -78,8 +86,8 @@ ApiResponse tested(const DeliveryTest& test) {
 }  // namespace
 
 Answer create_subscription(Call& call) {
-    auto made = call.services.registry().table<Subscription>().create(change_context(call),
-                                                                      call.request.body_view());
+    auto made = call.services.registry().table<Subscription>().create(
+        change_context(call), call.request.body_view(), bounds_of<Subscription>(call));
     const SubscriptionRef created = made ? made->after : nullptr;
     Answer answer = changed<Subscription>(call, std::move(made), 201);
     if (answer && created && created->executor.secrets) show_secret(*created, answer->body);

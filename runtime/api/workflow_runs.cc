@@ -2,6 +2,7 @@
 #include "core/json_writer.h"
 #include "runtime/api/audit.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/pattern_bounds.h"
 #include "runtime/api/workflow_answers.h"
 #include "runtime/orchestrator/orchestrator.h"
 #include "runtime/registry/promised_audit.h"
@@ -20,6 +21,23 @@ constexpr std::size_t kRunsLookedAt = 20'000;
 
 RunName run_of(const Call& call) {
     return {call.tenant(), std::string(call.request.param("runId"))};
+}
+
+// What an event began is the business of those who may see what its subscription hears.
+bool may_see_run(const Call& call, const RunHead& head) {
+    const identity::Principal& by = call.request.principal;
+    if (!by.is_bounded() || head.event_id.empty()) return true;
+    const auto subscription =
+        call.services.registry().find_subscription(call.tenant(), head.subscription_id);
+    return subscription && within_patterns(by, *subscription);
+}
+
+// Of another's the call learns what it would of none.
+core::Status visible_run(const Call& call, const Orchestrator& orchestrator) {
+    if (!call.request.principal.is_bounded()) return {};
+    const auto head = orchestrator.store().head(run_of(call));
+    if (!head || may_see_run(call, *head)) return {};
+    return not_found("workflow run", run_of(call).id);
 }
 
 struct RunChoice {
@@ -79,6 +97,8 @@ void give_order(Call& call, const Respond& respond, workflow::InputKind kind) {
     if (!order) return respond(error_response(order.error()));
     Orchestrator* const orchestrator = call.services.workflows().orchestrator;
     if (!orchestrator) return respond(error_response(workflows_off()));
+    if (auto may = visible_run(call, *orchestrator); !may)
+        return respond(error_response(may.error()));
     Services* const services = &call.services;
     const RunName run = run_of(call);
     const std::int64_t now_us = services->clock().wall_us();
@@ -159,7 +179,7 @@ Answer list_workflow_runs(Call& call) {
             }
             behind = row.id;
             const auto head = of.orchestrator->store().head(run_of_row(row.id));
-            if (!head || !choice->wants(*head)) continue;
+            if (!head || !choice->wants(*head) || !may_see_run(call, *head)) continue;
             body.json().raw(head_view(*head));
             ++count;
         }
@@ -170,6 +190,7 @@ Answer list_workflow_runs(Call& call) {
 Answer get_workflow_run(Call& call) {
     const WorkflowServices of = call.services.workflows();
     if (!of.orchestrator) return core::fail(workflows_off());
+    if (auto may = visible_run(call, *of.orchestrator); !may) return core::fail(may.error());
     auto run = of.orchestrator->store().load(run_of(call));
     if (run) return json_response(200, run_view(*run));
     // Its workflow was removed, or this program would have led it another way: what is known
@@ -184,6 +205,7 @@ Answer get_workflow_run(Call& call) {
 Answer workflow_run_history(Call& call) {
     const WorkflowServices of = call.services.workflows();
     if (!of.orchestrator) return core::fail(workflows_off());
+    if (auto may = visible_run(call, *of.orchestrator); !may) return core::fail(may.error());
     auto run = of.orchestrator->store().read(run_of(call));
     if (!run) return core::fail(std::move(run.error()));
     ListBody body;
@@ -239,6 +261,8 @@ void rehearse_workflow_run(Call& call, const Respond& respond) {
     if (!version) return respond(error_response(version.error()));
     Orchestrator* const orchestrator = call.services.workflows().orchestrator;
     if (!orchestrator) return respond(error_response(workflows_off()));
+    if (auto may = visible_run(call, *orchestrator); !may)
+        return respond(error_response(may.error()));
     auto run = orchestrator->store().read(run_of(call));
     if (!run) return respond(error_response(run.error()));
     if (!run->workflow->code) {

@@ -27,6 +27,11 @@ EventFilter::EventFilter(EventCriteria criteria)
       reader_(matcher_.register_reader()) {}
 
 core::Status EventFilter::compile_pattern() {
+    for (const std::string& text : criteria_.within) {
+        auto wildcard = matcher::parse_wildcard(text);
+        if (!wildcard) return core::fail(std::move(wildcard.error()).in("within"));
+        within_.push_back(std::move(*wildcard));
+    }
     if (!matcher::has_star(criteria_.pattern)) return {};
     auto wildcard = matcher::parse_wildcard(criteria_.pattern);
     if (!wildcard) return core::fail(std::move(wildcard.error()).in("pattern"));
@@ -41,7 +46,10 @@ std::string_view EventFilter::pattern_prefix() const {
 
 bool EventFilter::pattern_agrees(std::string_view pattern) const {
     return (wildcard_ ? wildcard_->matches(pattern) : agrees(criteria_.pattern, pattern)) &&
-           pattern.starts_with(criteria_.pattern_prefix);
+           pattern.starts_with(criteria_.pattern_prefix) &&
+           (within_.empty() ||
+            std::any_of(within_.begin(), within_.end(),
+                        [pattern](const matcher::Wildcard& one) { return one.matches(pattern); }));
 }
 
 core::Status EventFilter::compile() {

@@ -33,6 +33,8 @@ struct EventCriteria {
     std::string causation_id;
     std::string context_id;
     std::string filter;  // any filter form; empty: everything
+    // Wildcards, one of which the pattern must fit: those of the key that asks. Empty: any.
+    std::vector<std::string> within = {};
     // The event's own timestamp (else that of its receipt), as from and to.
     std::int64_t event_time_from_us = INT64_MIN;
     std::int64_t event_time_to_us = INT64_MAX;
@@ -65,6 +67,7 @@ private:
 
     const EventCriteria criteria_;
     std::optional<matcher::Wildcard> wildcard_;  // else the pattern is exact
+    std::vector<matcher::Wildcard> within_;
     bool needs_parse_ = false;
     bool needs_members_ = false;  // of the envelope, not only of its pattern
     std::string needle_;          // an id that the text must hold; empty: none

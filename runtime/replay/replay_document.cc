@@ -100,6 +100,11 @@ constexpr std::array<std::pair<std::string_view, std::string EventCriteria::*>, 
 
 void write_criteria(core::JsonWriter& json, const EventCriteria& criteria) {
     for (const auto& [name, member] : kTexts) json.field(name, criteria.*member);
+    if (!criteria.within.empty()) {
+        json.key("within").begin_array();
+        for (const std::string& pattern : criteria.within) json.value(pattern);
+        json.end_array();
+    }
     if (criteria.event_time_from_us != INT64_MIN)
         json.field("eventTimeFrom", criteria.event_time_from_us);
     if (criteria.event_time_to_us != INT64_MAX)
@@ -109,6 +114,7 @@ void write_criteria(core::JsonWriter& json, const EventCriteria& criteria) {
 void read_criteria(core::JsonObject& root, EventCriteria& criteria) {
     const core::TextRules any_text{.bytes_max = std::numeric_limits<std::size_t>::max()};
     for (const auto& [name, member] : kTexts) root.text(name, criteria.*member, any_text);
+    root.text_list("within", criteria.within, std::numeric_limits<std::size_t>::max());
     root.integer("eventTimeFrom", criteria.event_time_from_us, -kAny, kAny);
     root.integer("eventTimeTo", criteria.event_time_to_us, -kAny, kAny);
 }

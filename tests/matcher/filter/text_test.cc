@@ -182,6 +182,31 @@ TEST(Limits, EachIsNamedWhenBroken) {
               static_cast<std::int64_t>(kComplexityMax));
 }
 
+TEST(Wildcard, ReadsAsTheTextThatItIsWrittenAs) {
+    for (const char* text : {"a", "*", "a*", "*a.*", R"(a\*b*)", R"(\\*)"}) {
+        const auto wildcard = parse_wildcard(text);
+        ASSERT_TRUE(wildcard) << text;
+        EXPECT_EQ(wildcard_text(*wildcard), text);
+    }
+}
+
+TEST(Wildcard, CoversWhatItSurelyMatches) {
+    const auto covers_text = [](const char* wider, const char* narrower) {
+        const auto wildcard = parse_wildcard(wider);
+        return wildcard && covers(*wildcard, narrower);
+    };
+    EXPECT_TRUE(covers_text("*", "*"));
+    EXPECT_TRUE(covers_text("a.*", "a.b"));
+    EXPECT_TRUE(covers_text("a.*", "a.*"));
+    EXPECT_TRUE(covers_text("a.*", "a.*.c"));
+    EXPECT_TRUE(covers_text("a.*", R"(a.\*)"));
+    EXPECT_TRUE(covers_text(R"(a\*b)", R"(a\*b)"));
+    EXPECT_FALSE(covers_text("a.*", "a*"));
+    EXPECT_FALSE(covers_text("a.*", "*"));
+    EXPECT_FALSE(covers_text("a.b", "a.*"));
+    EXPECT_FALSE(covers_text(R"(x\\*)", R"(x\*y)")) << "an escape is no character of the event's";
+}
+
 TEST(Limits, TenMegabytesAreRefusedByTheirSize) {
     const std::string list = "[" + repeated("\"0123456789\"", 800'000, ",") + "]";
     const SubscriptionText text{"\"a\"", list, {}, {}, {}};

@@ -3,6 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
 namespace millrace::runtime {
 namespace {
 
@@ -116,6 +121,29 @@ TEST(EventFilter, UsesTheStoredPatternWithoutParsing) {
     EXPECT_TRUE(accepted(wanted, event));
     wanted.source_id = "x";
     EXPECT_FALSE(accepted(wanted, event));
+}
+
+// What a key may see bounds what is asked for with it, whatever that is.
+TEST(EventFilter, StaysWithinTheKeysPatterns) {
+    const auto asked = [](std::vector<std::string> within, std::string_view pattern = {},
+                          std::string_view filter = {}) {
+        EventCriteria out;
+        out.within = std::move(within);
+        out.pattern = pattern;
+        out.filter = filter;
+        return out;
+    };
+    const Event known(R"({"pattern":"a.b","payload":{}})", "a.b");
+    const Event to_parse(R"({"pattern":"a.b","payload":{"n":1}})");
+    for (const Event* event : {&known, &to_parse}) {
+        EXPECT_TRUE(accepted(asked({"x", "a.*"}), *event));
+        EXPECT_FALSE(accepted(asked({"x", "b.*"}), *event));
+        EXPECT_FALSE(accepted(asked({"b"}, "a.*"), *event));
+        EXPECT_FALSE(accepted(asked({"a.*"}, "b.*"), *event));
+    }
+    EXPECT_TRUE(accepted(asked({"a.*"}, "", "$.n == 1"), to_parse));
+    EXPECT_FALSE(accepted(asked({"b.*"}, "", "$.n == 1"), to_parse));
+    EXPECT_FALSE(EventFilter::make(asked({"**"})));
 }
 
 TEST(EventFilter, RefusesBadFiltersWithThePlace) {

@@ -236,6 +236,21 @@ TEST_F(ReplayRunnerTest, ARangeOfTheLogGoesOnAfterAStartLikeARangeOfTime) {
         EXPECT_GE(delivery.position.offset.value, delivery.position.shard == kZero ? 5u : 8u);
 }
 
+TEST_F(ReplayRunnerTest, OneForASubscriptionThatDoesNotReadWaits) {
+    put_blocks(kZero, 2, 10);
+    start_runner();
+    begin();
+    const RegistrySnapshotRef whole = registry_;
+    auto damaged = std::make_shared<RegistrySnapshot>();
+    damaged->set_aside = {kSubscription};
+    registry_ = damaged;
+    EXPECT_TRUE(turn(10).empty());
+    EXPECT_EQ(progress().status, "running");
+    registry_ = whole;
+    run_to_the_end();
+    expect_each_once(20);
+}
+
 TEST_F(ReplayRunnerTest, OnesBeyondTheNewestLeaveTheRecord) {
     constexpr std::size_t kMax = ReplayHistory::kFinishedMax;
     store::RowBatch rows;
@@ -263,6 +278,20 @@ TEST_F(ReplayRunnerTest, OnesBeyondTheNewestLeaveTheRecord) {
     EXPECT_EQ(page->replays[0].id, "rp_" + std::to_string(10'000 + kMax + 2));
     start_runner();
     EXPECT_EQ(runner_->list({}, page->next, 5000)->replays.size(), kMax - 2);
+}
+
+TEST_F(ReplayRunnerTest, WhoseEventsItIsForIsOnRecord) {
+    ReplayState state;
+    state.progress.id = kId;
+    state.progress.status = "running";
+    state.spec.criteria.pattern = "a.b";
+    auto read = parse_replay_document(replay_document(state));
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_TRUE(read->spec.criteria.within.empty());
+    state.spec.criteria.within = {"a.*", R"(b\*)"};
+    read = parse_replay_document(replay_document(state));
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(read->spec.criteria.within, state.spec.criteria.within);
 }
 
 TEST_F(ReplayRunnerTest, SmallBlocksAreUnderWayTogether) {
