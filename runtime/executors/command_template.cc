@@ -16,6 +16,10 @@ tl::unexpected<core::Error> refuse(std::string_view expression, std::string_view
                       "{{" + std::string(expression.substr(0, 128)) + "}}: " + std::string(why));
 }
 
+tl::unexpected<core::Error> too_long() {
+    return core::fail(core::ErrorCode::kValidation, "a filled text is over 32768 bytes");
+}
+
 // The next name of a path: "a", or "0" of "[0]".
 std::string_view next_name(std::string_view& path) {
     if (path.starts_with('.')) path.remove_prefix(1);
@@ -152,11 +156,12 @@ core::Result<std::string> CommandFiller::fill(std::string_view text, As as) {
         if (end == std::string_view::npos) return refuse(text.substr(begin + 2), "it has no end");
         auto value = value_of(text.substr(begin + 2, end - begin - 2), as);
         if (!value) return core::fail(std::move(value.error()));
+        // Each may be as large as an event, and a text holds thousands.
+        if (out.size() + value->size() > kCommandArgBytesMax) return too_long();
         out += *value;
         text.remove_prefix(end + 2);
     }
-    if (out.size() > kCommandArgBytesMax)
-        return core::fail(core::ErrorCode::kValidation, "a filled text is over 32768 bytes");
+    if (out.size() > kCommandArgBytesMax) return too_long();
     return out;
 }
 
@@ -202,7 +207,9 @@ core::Status CommandFiller::fill_tree(core::JsonElement element, std::string& ou
         if (!filled) return core::fail(std::move(filled.error()));
         core::append_json_string(out, *filled);
     }
-    return {};
+    if (out.size() <= kFilledJsonBytesMax) return {};
+    return core::fail(core::ErrorCode::kValidation,
+                      "a filled body is over " + std::to_string(kFilledJsonBytesMax) + " bytes");
 }
 
 core::Result<std::string> CommandFiller::fill_argument(std::string_view text, bool allow_dash) {

@@ -2,7 +2,7 @@
 //       that no value becomes another argument. Text goes in as it is, everything else as its JSON;
 //       {{secrets.name}} is a secret, {{path | default TEXT}} stands in for what is missing.
 // Threads: one owner. Lifetime: a filler keeps the event's text for its templates.
-// Limits: kCommandArgBytesMax of what is filled.
+// Limits: kCommandArgBytesMax of a text that is filled, kFilledJsonBytesMax of a JSON text.
 // Failure: errors that name the template: no such member, no such secret, a zero byte.
 #pragma once
 
@@ -10,12 +10,16 @@
 #include "core/result.h"
 #include "runtime/executors/webhook_call.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace millrace::runtime {
+
+// An event fits in, and what stands around it.
+inline constexpr std::size_t kFilledJsonBytesMax = 4u << 20;
 
 class CommandFiller {
 public:

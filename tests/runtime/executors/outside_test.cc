@@ -306,6 +306,25 @@ TEST(CommandTemplate, StaysInItsElement) {
     EXPECT_EQ(filler.fill_argument("-x{{payload.s}}", false).value(), "-xa b");
 }
 
+// Thousands of templates, each worth as much as an event may be.
+TEST(CommandTemplate, StaysInItsBounds) {
+    CommandFiller filler(R"({"payload":{"s":")" + std::string(1u << 20, 'x') + R"("}})",
+                         [](std::string_view, std::string&) { return false; });
+    std::string text, json = "[";
+    for (int i = 0; i < 1'000; ++i) {
+        text += "{{payload.s}}";
+        json += R"("{{payload.s}}",)";
+    }
+    json.back() = ']';
+    const auto filled = filler.fill(text);
+    ASSERT_FALSE(filled);
+    EXPECT_NE(filled.error().message.find("over 32768 bytes"), std::string::npos);
+    const auto body = filler.fill_json(json);
+    ASSERT_FALSE(body);
+    EXPECT_NE(body.error().message.find("over 4194304 bytes"), std::string::npos);
+    EXPECT_TRUE(filler.fill_json(R"(["{{payload.s}}","{{payload.s}}"])"));
+}
+
 TEST(CommandResult, Table) {
     const auto judge = [](CommandEnd end) {
         AttemptResult result;

@@ -47,6 +47,27 @@ TEST(ScriptTrial, TellsAllOfAnEmittedEvent) {
     EXPECT_EQ(told.size(), emitted_json(event).size()) << told << "\n" << emitted_json(event);
 }
 
+// What it waits for takes no time, and so many waits take the trial's.
+TEST(ScriptTrial, AScriptThatWaitsForEverComesToAnEnd) {
+    Script script;
+    script.id = script.name = "s";
+    script.memory_bytes = 4 << 20;
+    script.timeout_ms = 100;
+    TrialCase what;
+    what.script = &script;
+    what.event = R"({"pattern":"p","eventId":"e","payload":{}})";
+    what.event_id = "e";
+    what.now_us = 1'700'000'000'000'000;
+    script.source = "return function() while true do sdk.sleep(1) end end";
+    EXPECT_EQ(try_script(what, nullptr).status, "timeout");
+    script.source = "return function() for i = 1, 20 do sdk.sleep(60000) end return 'well' end";
+    const TrialOutcome long_waits = try_script(what, nullptr);
+    EXPECT_EQ(long_waits.result, "\"well\"") << long_waits.error;
+    script.timeout_ms = 10'000;
+    script.source = "return function() for i = 1, 20000 do sdk.kv.get('k' .. i) end end";
+    EXPECT_EQ(try_script(what, nullptr).reads.size(), 10'000u);
+}
+
 TEST(ScriptTrial, OneOptionOfAnEmitIsADifference) {
     const TrialOutcome plain = tried("");
     for (const char* option :
