@@ -305,6 +305,13 @@ bool DatabaseClient::read_results(Connection& one) {
     while (PQisBusy(one.raw) == 0) {
         PGresult* const result = PQgetResult(one.raw);
         if (!result) {
+            // Whoever came by this connection next would be in the midst of it, and what they wrote
+            // would go with it.
+            if (PQtransactionStatus(one.raw) != PQTRANS_IDLE) {
+                one.fail("INVALID", "a transaction can't be left open: write one statement");
+                one.state = Connection::State::kOver;
+                return true;
+            }
             std::string json = "[" + one.rows + "]";
             answer(*one.query, one.code, one.message, one.code.empty() ? std::move(json) : "");
             one.query.reset();

@@ -6,6 +6,7 @@
 //       is taken.
 // Threads: ask() and cancel() any; the rest its own. Looking up a host's name holds up the others.
 // Lifetime: receivers outlive its thread.
+//         A query is a transaction of its own: one that leaves one open has failed, and is undone.
 // Limits: kAsksWaitingMax that have not been taken (overflow policy: refuse), kConnectionsMax to
 //         one database of a tenant (more wait), kIdleNs; of an answer kRowsMax rows and
 //         kAnswerBytesMax.

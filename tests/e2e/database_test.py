@@ -93,6 +93,16 @@ class Database(sink.SinkCase):
             self.assertEqual(told[1], expected, (name, told))
             self.assertNotIn("pw-of-the-test", told[2])
 
+    def test_no_transaction_is_left_open_for_the_next_query(self):
+        self.result("sdk.db.query('CREATE TABLE IF NOT EXISTS kept (n int)')")
+        for open_one in ("BEGIN", "START TRANSACTION ISOLATION LEVEL SERIALIZABLE"):
+            told = self.failure("sdk.db.query('%s')" % open_one)
+            self.assertEqual(told[1], "INVALID", told)
+        for n in range(20):
+            self.result("sdk.db.query('INSERT INTO kept VALUES ($1)', {%d})" % n)
+        self.assertEqual(self.postgres.ask("SELECT count(*) FROM kept"), "20", "others see them")
+        self.assertEqual(self.result("return sdk.db.query('SELECT count(*) AS n FROM kept').n"), 20)
+
     def test_time_is_bounded_and_others_go_on(self):
         began = time.monotonic()
         reply = self.run_lua("return sdk.db.query('SELECT pg_sleep(30)')", timeoutMs=300)

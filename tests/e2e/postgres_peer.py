@@ -62,5 +62,10 @@ class Postgres:
                               capture_output=True)
         assert done.returncode == 0, done
 
+    def ask(self, text):
+        done = subprocess.run(["psql", self.conninfo(), "-X", "-tA", "-c", text], capture_output=True, text=True)
+        assert done.returncode == 0, done
+        return done.stdout.strip()
+
     def stop_all_connections(self):
         self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'millrace'")
