@@ -144,6 +144,8 @@ core::Result<std::optional<EndpointAnswer>> EndpointTable::begin(store::Database
                                           "Idempotency-Key: this key came with another request")
                                   .in("Idempotency-Key"));
         }
+        // Its time is over, and its row is the next answer's: it does not leave for the old one.
+        std::erase_if(kept_, [&](const auto& one) { return one.second == id; });
     }
     under_way_.insert(id);
     return std::nullopt;

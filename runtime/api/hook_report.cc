@@ -4,13 +4,16 @@
 #include "store/log/log_reader.h"
 #include "store/rows/executions.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
 namespace millrace::runtime::api {
 namespace {
 
-constexpr std::int64_t kPollUs = 5'000;
+// Between two looks: soon at first, then less and less often, since each costs the API's thread.
+constexpr std::int64_t kPollUsMin = 5'000;
+constexpr std::int64_t kPollUsMax = 200'000;
 constexpr std::size_t kDeliveriesMax = 1'000;
 
 struct Report {
@@ -20,6 +23,7 @@ struct Report {
     std::vector<std::pair<std::string, core::SubscriptionId>> hooks;  // and their subscriptions
     std::int64_t until_us = 0;
     std::function<void(std::string&&)> done;
+    std::int64_t poll_us = kPollUsMin;
 
     // Of those that have been tried, by subscription.
     std::vector<store::Execution> tried() const;
@@ -95,7 +99,9 @@ void look(const std::shared_ptr<Report>& report) {
     if (report->complete(there) ||
         report->services.clock().monotonic_ns() / 1000 > report->until_us)
         return report->done(report->text(there));
-    report->services.run_after(kPollUs, [report] { look(report); });
+    const std::int64_t wait_us = report->poll_us;
+    report->poll_us = std::min(2 * wait_us, kPollUsMax);
+    report->services.run_after(wait_us, [report] { look(report); });
 }
 
 }  // namespace
