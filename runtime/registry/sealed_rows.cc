@@ -3,7 +3,9 @@
 #include "core/base64.h"
 #include "core/crypto/random_bits.h"
 #include "core/crypto/secret_bytes.h"
+#include "core/listed.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -57,37 +59,53 @@ bool is_sealed(const RegistryRow& row) {
     return row.json.starts_with(kSealedBegin) && row.json.ends_with(kSealedEnd);
 }
 
-// Whether it opened; one that does not stays as it is.
-bool open(const std::string& key, RegistryRow& row) {
+enum class Opened : std::uint8_t { kNot, kByFirst, kByOlder };
+
+// One that does not open stays as it is.
+Opened open(std::string_view keys, RegistryRow& row) {
     std::string_view json = row.json;
     json.remove_prefix(kSealedBegin.size());
     json.remove_suffix(kSealedEnd.size());
     const auto sealed = core::decode_base64(json, core::Base64Form::kPaddingOrNone);
-    if (!sealed) return false;
-    auto plain = core::crypto::open_sealed(key, *sealed, about(row));
-    if (!plain) return false;
-    row.json = std::move(*plain);
-    return true;
+    if (!sealed) return Opened::kNot;
+    for (std::size_t at = 0; at < keys.size(); at += core::crypto::kSealKeyBytes) {
+        const std::string key(keys.substr(at, core::crypto::kSealKeyBytes));
+        auto plain = core::crypto::open_sealed(key, *sealed, about(row));
+        if (!plain) continue;
+        row.json = std::move(*plain);
+        return at == 0 ? Opened::kByFirst : Opened::kByOlder;
+    }
+    return Opened::kNot;
 }
 
 }  // namespace
 
-core::Result<std::string> read_seal_key(const std::string& path, MissingKey missing) {
+core::Result<std::string> read_seal_keys(const std::string& path, MissingKey missing) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         if (errno == ENOENT && missing == MissingKey::kMake) return make_key(path);
         return refuse(path, std::string("can't be read: ") + std::strerror(errno));
     }
-    std::array<char, 256> room{};
+    std::array<char, 1024> room{};
     const ssize_t bytes = ::read(fd, room.data(), room.size());
     ::close(fd);
     std::string_view text(room.data(), static_cast<std::size_t>(std::max<ssize_t>(bytes, 0)));
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' '))
-        text.remove_suffix(1);
-    auto key = core::decode_base64(text, core::Base64Form::kPaddingOrNone);
-    if (!key || key->size() != core::crypto::kSealKeyBytes)
-        return refuse(path, "holds no key: expected base64 of 32 bytes");
-    return std::move(*key);
+    std::string keys;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find('\n'), text.size());
+        const std::string_view line = core::trimmed(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+        if (line.empty()) continue;
+        const auto key = core::decode_base64(line, core::Base64Form::kPaddingOrNone);
+        if (!key || key->size() != core::crypto::kSealKeyBytes)
+            return refuse(path, "holds no key: expected base64 of 32 bytes a line");
+        keys += *key;
+    }
+    const std::size_t count = keys.size() / core::crypto::kSealKeyBytes;
+    if (count == 0) return refuse(path, "holds no key: expected base64 of 32 bytes");
+    if (count > kSealKeysMax)
+        return refuse(path, "holds more than " + std::to_string(kSealKeysMax) + " keys");
+    return keys;
 }
 
 bool SealedRegistryRows::holds_secrets(const RegistryRow& row) {
@@ -98,7 +116,8 @@ bool SealedRegistryRows::holds_secrets(const RegistryRow& row) {
 }
 
 void SealedRegistryRows::seal(RegistryRow& row) const {
-    const std::string sealed = core::crypto::seal(key_, row.json, about(row));
+    const std::string key = keys_.substr(0, core::crypto::kSealKeyBytes);
+    const std::string sealed = core::crypto::seal(key, row.json, about(row));
     row.json = std::string(kSealedBegin) + core::encode_base64(sealed) + std::string(kSealedEnd);
 }
 
@@ -114,7 +133,7 @@ core::Status SealedRegistryRows::each(std::string_view kind, const VisitRow& vis
     auto read = beneath_.each(kind, [&](const RegistryRow& row) {
         if (is_sealed(row)) {
             RegistryRow opened = row;
-            (void)open(key_, opened);
+            if (open(keys_, opened) == Opened::kByOlder) to_seal.push_back(opened);
             return visit(opened);
         }
         if (holds_secrets(row)) to_seal.push_back(row);
@@ -138,9 +157,9 @@ core::Status SealedRegistryRows::commit(std::span<const RegistryRow> puts,
 core::Result<std::vector<RegistryRow>> SealedRowsView::load_all(std::string_view kind) {
     auto rows = beneath_.load_all(kind);
     if (!rows) return rows;
-    if (key_.empty()) std::erase_if(*rows, is_sealed);
+    if (keys_.empty()) std::erase_if(*rows, is_sealed);
     for (RegistryRow& row : *rows) {
-        if (is_sealed(row)) (void)open(key_, row);
+        if (is_sealed(row)) (void)open(keys_, row);
     }
     return rows;
 }

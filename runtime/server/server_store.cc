@@ -102,11 +102,11 @@ core::Status ServerParts::tell_losses() {
 core::Status ServerParts::open_seal() {
     if (seams.adjust_store) return {};
     const core::SecretsConfig& secrets = config.secrets;
-    auto key = secrets.key_file.empty()
-                   ? read_seal_key(config.data.dir + "/secrets.key", MissingKey::kMake)
-                   : read_seal_key(secrets.key_file, MissingKey::kRefuse);
-    if (!key) return core::fail(std::move(key.error()));
-    sealed_rows = std::make_unique<SealedRegistryRows>(*registry_rows, clock, std::move(*key));
+    auto read = secrets.key_file.empty()
+                    ? read_seal_keys(config.data.dir + "/secrets.key", MissingKey::kMake)
+                    : read_seal_keys(secrets.key_file, MissingKey::kRefuse);
+    if (!read) return core::fail(std::move(read.error()));
+    sealed_rows = std::make_unique<SealedRegistryRows>(*registry_rows, clock, std::move(*read));
     return {};
 }
 

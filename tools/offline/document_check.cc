@@ -62,7 +62,7 @@ core::Result<UnreadableDocuments> check_documents(const std::string& folder) {
     std::string key;
     const std::string key_path = folder + "/secrets.key";
     if (std::filesystem::exists(key_path)) {
-        auto read = runtime::read_seal_key(key_path, runtime::MissingKey::kRefuse);
+        auto read = runtime::read_seal_keys(key_path, runtime::MissingKey::kRefuse);
         if (!read) return core::fail(std::move(read.error()));
         key = std::move(*read);
     }
