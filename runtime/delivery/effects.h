@@ -40,6 +40,7 @@ public:
             arena_.clear();
         bytes_ = 0;
     }
+    std::size_t bytes() const { return bytes_; }
 
 private:
     static constexpr std::size_t kBytesHeld = 128u << 10;

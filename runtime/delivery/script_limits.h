@@ -32,6 +32,9 @@ inline constexpr std::size_t kLuaKvNamespaceBytesMax = 128;
 inline constexpr std::size_t kLuaKvValueBytesMax = 256u << 10;
 inline constexpr std::size_t kLuaKvListMax = 1'000;
 inline constexpr std::size_t kLuaResultBytesMax = 1u << 20;
+// All texts that a run leaves behind, those of calls that failed in the middle among them: they lie
+// outside of the state's own memory.
+inline constexpr std::size_t kLuaKeptBytesPerRunMax = 64u << 20;
 
 // Logs beyond these are cut, not refused: a chatty handler is not a failed one.
 inline constexpr std::size_t kLuaLogLinesPerRunMax = 100;
@@ -50,6 +53,11 @@ inline constexpr std::uint64_t kLuaPatternStepsMax = 20'000'000;
 inline constexpr double kLuaCacheTtlSecondsDefault = 300.0;
 
 static_assert(kLuaKvValueBytesMax <= kLuaKvBytesPerRunMax);
+static_assert(kLuaEmitBytesPerRunMax + kLuaEmitEnvelopeBytesPerRunMax + kLuaKvBytesPerRunMax +
+                      kLuaKvOpsPerRunMax * (kLuaKvKeyBytesMax + kLuaKvNamespaceBytesMax + 1) +
+                      kLuaJsonBytesMax + 2 * kLuaLogLinesPerRunMax * kLuaLogLineBytesMax <=
+                  kLuaKeptBytesPerRunMax,
+              "a run may use up each of the others");
 static_assert(core::kEventBytesMax <= kLuaEmitBytesPerRunMax,
               "one event of full size can be emitted");
 static_assert(kLuaEmitBytesPerRunMax + kLuaEmitsPerRunMax * 2048 <= kLuaEmitEnvelopeBytesPerRunMax,

@@ -28,35 +28,12 @@ void push_event_name(LuaVmState& vm, lua_State* L) {
     }
 }
 
-void push_object_or_nil(LuaVmState& vm, lua_State* L, std::string_view json) {
-    if (json.empty()) return lua_pushnil(L);
-    const std::string_view kept = vm.effects.texts.keep(json);
-    push_json(vm, L, kept.data(), kept.data() + kept.size());
-}
-
 void push_event_data(LuaVmState& vm, lua_State* L) {
     if (vm.data_reference != LUA_NOREF) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, vm.data_reference);
         return;
     }
-    const std::string_view json = vm.context->event_data;
-    if (json.empty()) {
-        lua_pushnil(L);
-    } else {
-        const std::string_view kept = vm.effects.texts.keep(json);
-        push_json(vm, L, kept.data(), kept.data() + kept.size());
-    }
-}
-
-void push_replay(LuaVmState& vm, lua_State* L) {
-    const std::string_view json = vm.context->replay_json;
-    if (json.empty()) {
-        lua_pushnil(L);
-    } else {
-        // A run that waits may outlive it, and views point into it.
-        const std::string_view kept = vm.effects.texts.keep(json);
-        push_json(vm, L, kept.data(), kept.data() + kept.size());
-    }
+    push_json_once(vm, L, vm.context->event_data, vm.event_data_node);
 }
 
 // In the unit of sdk.time.now().
@@ -110,7 +87,7 @@ bool push_field(LuaVmState& vm, lua_State* L, std::string_view name) {
     else if (name == "eventName")
         push_event_name(vm, L);
     else if (name == "requestUser")
-        push_object_or_nil(vm, L, context.request_user);
+        push_json_once(vm, L, context.request_user, vm.request_user_node);
     else if (name == "eventData")
         push_event_data(vm, L);
     else if (name == "authenticated")
@@ -118,7 +95,7 @@ bool push_field(LuaVmState& vm, lua_State* L, std::string_view name) {
     else if (name == "apiKeyId" || name == "apiKey")
         push_or_nil(L, context.api_key_id);
     else if (name == "replay")
-        push_replay(vm, L);
+        push_json_once(vm, L, context.replay_json, vm.replay_node);
     else if (name == "deadline")
         push_deadline(vm, L);
     else
@@ -174,7 +151,7 @@ int context_abort(lua_State* L) {
         vm.text2.append(",\"details\":").append(vm.text == "[]" ? "{}" : vm.text);
     }
     vm.text2 += '}';
-    vm.effects.abort_json = vm.effects.texts.keep(vm.text2);
+    vm.effects.abort_json = keep_text(vm, L, vm.text2);
     vm.verdict = LuaVerdict::kFail;
     vm.error_text.assign(message.substr(0, kLuaErrorBytesMax));
     push_string(L, message);

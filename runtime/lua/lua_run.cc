@@ -72,7 +72,7 @@ int encode_document(lua_State* L) {
     vm.text.clear();
     encode_json(vm, L, lua_gettop(L), {EncodeMode::kStrict, kLuaResultBytesMax, "doc"}, vm.text);
     // A table without members reads as an empty list.
-    vm.effects.document = vm.effects.texts.keep(vm.text == "[]" ? "{}" : vm.text);
+    vm.effects.document = keep_text(vm, L, vm.text == "[]" ? std::string_view("{}") : vm.text);
     return 0;
 }
 
@@ -108,7 +108,8 @@ void begin_run(LuaVmState& vm, const LuaScript& script, const EventInput& input,
     vm.started_at_us = context.started_at_us;
     vm.timeout_ms = context.timeout_ms != 0 ? context.timeout_ms : script.timeout_ms;
     vm.root_is_event = input.kind == EventInput::Kind::kEvent;
-    vm.payload_node = JsonTree::kNone;
+    vm.payload_node = vm.source_node = vm.event_data_node = JsonTree::kNone;
+    vm.request_user_node = vm.replay_node = JsonTree::kNone;
     vm.tree.reset();
     const char* end = input.text.data() + input.text.size();
     vm.tree.add_node(json_scan::skip_space(input.text.data(), end), end);

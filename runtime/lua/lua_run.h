@@ -66,7 +66,12 @@ struct LuaRun {
     bool root_is_event = false;
     JsonTree tree;
     std::uint32_t views_used = 0;  // pooled ones; beyond kPooledViews they are made new
-    std::uint32_t payload_node = JsonTree::kNone;  // of EventInput::payload, once touched
+    // Of what is not in the event's text or stands there as a whole, once touched.
+    std::uint32_t payload_node = JsonTree::kNone;
+    std::uint32_t source_node = JsonTree::kNone;
+    std::uint32_t event_data_node = JsonTree::kNone;
+    std::uint32_t request_user_node = JsonTree::kNone;
+    std::uint32_t replay_node = JsonTree::kNone;
     int data_reference = LUA_NOREF;  // of ctx.eventData where the handler may change it
     LuaEffects effects;
     std::string envelope_scratch;

@@ -358,6 +358,15 @@ const char* push_author_line(lua_State* L) {
     return lua_pushfstring(L, "");
 }
 
+std::string_view keep_text(LuaVmState& vm, lua_State* L, std::string_view text) {
+    if (vm.effects.texts.bytes() + text.size() > kLuaKeptBytesPerRunMax) {
+        luaL_error(L,
+                   "the run leaves more than %d bytes behind, those of calls that failed included",
+                   static_cast<int>(kLuaKeptBytesPerRunMax));
+    }
+    return vm.effects.texts.keep(text);
+}
+
 void require_permission(LuaVmState& vm, lua_State* L, Permission permission, const char* name) {
     if (!vm.allowed(permission))
         luaL_error(L, "permission '%s' is not granted to this script", name);

@@ -4,6 +4,7 @@
 #include "core/json_writer.h"
 #include "core/timestamp.h"
 #include "runtime/delivery/script_emit.h"
+#include "runtime/identity/security_events.h"
 #include "runtime/lua/lua_vm_state.h"
 
 #include <cmath>
@@ -67,7 +68,7 @@ std::string_view keep_payload(LuaVmState& vm, lua_State* L) {
         luaL_error(L, "emit: more than %d bytes of payload in one run",
                    static_cast<int>(kLuaEmitBytesPerRunMax));
     }
-    return vm.effects.texts.keep(vm.text);
+    return keep_text(vm, L, vm.text);
 }
 
 // A text member of the options at index 3.
@@ -82,7 +83,7 @@ std::string_view option_text(LuaVmState& vm, lua_State* L, const char* name,
             luaL_error(L, "emit: option %s must be UTF-8 text of at most %d bytes", name,
                        static_cast<int>(bytes_max));
         }
-        kept = vm.effects.texts.keep(text);
+        kept = keep_text(vm, L, text);
     }
     lua_pop(L, 1);
     return kept;
@@ -135,7 +136,7 @@ void read_options(LuaVmState& vm, lua_State* L, EmittedEvent& event) {
         encode_json(vm, L, lua_gettop(L),
                     {EncodeMode::kStrict, 4096, "emit: option context", kContextDepthMax}, vm.text);
         if (vm.text.front() != '{') luaL_error(L, "emit: option context must be an object");
-        event.context_json = vm.effects.texts.keep(vm.text);
+        event.context_json = keep_text(vm, L, vm.text);
     }
     lua_pop(L, 1);
 }
@@ -203,21 +204,23 @@ int events_emit(lua_State* L) {
     require_permission(vm, L, Permission::kEmit, "emit");
     const std::string_view pattern = check_string(L, 1);
     check_pattern(L, pattern);
+    if (pattern.starts_with(identity::kSecurityPrefix))
+        luaL_error(L, "emit: events system.security.* are the server's own");
     check_budget(vm, L);
     EmittedEvent event;
     event.payload = keep_payload(vm, L);
     read_options(vm, L, event);
-    event.pattern = vm.effects.texts.keep(pattern);
+    event.pattern = keep_text(vm, L, pattern);
     event.causation_depth = vm.context->causation_depth + 1;
     const EmitCause cause = cause_of_run(vm);
     const DerivedEventId id =
         derive_event_id(cause.key, vm.context->subscription_number,
                         static_cast<std::uint32_t>(vm.effects.emitted.size()));
-    event.event_id = vm.effects.texts.keep(id.view());
+    event.event_id = keep_text(vm, L, id.view());
     write_envelope(vm, event, cause);
     check_finished(vm, L, event);
     vm.text += '\n';
-    event.envelope = vm.effects.texts.keep(vm.text);
+    event.envelope = keep_text(vm, L, vm.text);
     vm.effects.emit_bytes += event.payload.size();
     vm.effects.emit_envelope_bytes += event.envelope.size();
     vm.effects.emitted.push_back(event);
@@ -253,7 +256,7 @@ int events_subscribe(lua_State* L) {
         core::append_json_string(vm.text2, string_at(L, 2));
     }
     vm.text2 += '}';
-    vm.effects.subscriptions.push_back(vm.effects.texts.keep(vm.text2));
+    vm.effects.subscriptions.push_back(keep_text(vm, L, vm.text2));
     return 0;
 }
 

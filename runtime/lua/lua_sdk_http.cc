@@ -53,6 +53,8 @@ void read_headers(lua_State* L, int index, courier::HttpCall& call) {
             !is_header_text(call.headers.back().second, false))
             luaL_error(L, "sdk.http: header '%s' has bytes that no header may have",
                        lua_tostring(L, -2));
+        if (courier::belongs_to_connection(string_at(L, -2)))
+            luaL_error(L, "sdk.http: header '%s' belongs to the connection", lua_tostring(L, -2));
         lua_pop(L, 1);
     }
 }

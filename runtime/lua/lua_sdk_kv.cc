@@ -11,6 +11,8 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <tuple>
+#include <vector>
 
 namespace millrace::runtime {
 namespace {
@@ -54,13 +56,29 @@ std::uint64_t value_hash_of(bool found, std::string_view value) {
     return found ? std::hash<std::string_view>()(value) | 1 : 0;
 }
 
+// Of what was read more than once the first look stays: it is the one that may be out of date.
+bool has_room_for_seen(std::vector<KvSeen>& seen) {
+    if (seen.size() < kKvSeenMax) return true;
+    const auto key_of = [](const KvSeen& one) { return std::tie(one.space, one.key); };
+    std::stable_sort(seen.begin(), seen.end(),
+                     [&](const KvSeen& a, const KvSeen& b) { return key_of(a) < key_of(b); });
+    const auto end = std::unique(seen.begin(), seen.end(), [&](const KvSeen& a, const KvSeen& b) {
+        return key_of(a) == key_of(b);
+    });
+    seen.erase(end, seen.end());
+    return seen.size() < kKvSeenMax;
+}
+
 // A run that can not wait sees what it commits.
-void note_seen(LuaVmState& vm, KvSpace space, std::string_view key, bool found) {
-    if (vm.waiting != LuaWaiting::kAllowed || vm.kv_seen.size() >= kKvSeenMax) return;
+void note_seen(LuaVmState& vm, lua_State* L, KvSpace space, std::string_view key,
+               std::uint64_t value_hash) {
+    if (vm.waiting != LuaWaiting::kAllowed) return;
+    if (!has_room_for_seen(vm.kv_seen))
+        luaL_error(L, "kv: a run that waits reads %d keys at most", static_cast<int>(kKvSeenMax));
     vm.kv_seen.emplace_back();
     vm.kv_seen.back().space = space;
     vm.kv_seen.back().key.assign(key);
-    vm.kv_seen.back().value_hash = value_hash_of(found, vm.text);
+    vm.kv_seen.back().value_hash = value_hash;
 }
 
 // What incr adds up to is exact and stays a whole number of 64 bits, or a fraction below that.
@@ -147,7 +165,7 @@ bool read_value(LuaVmState& vm, lua_State* L, KvSpace space, std::string_view ke
     }
     if (!settled) {
         ask_host(vm, L, space, key, vm.text, found);
-        note_seen(vm, space, key, found);
+        note_seen(vm, L, space, key, value_hash_of(found, vm.text));
     }
     if (!adds) return found;
     if (found) {
@@ -168,7 +186,7 @@ KvOp& add_op(LuaVmState& vm, lua_State* L, KvOp::Kind kind, KvSpace space, std::
     KvOp op;
     op.kind = kind;
     op.space = space;
-    op.key = effects.texts.keep(key);
+    op.key = keep_text(vm, L, key);
     effects.kv_hashes.push_back(hash_of(space, key));
     effects.kv_ops.push_back(op);
     return effects.kv_ops.back();
@@ -232,7 +250,7 @@ int kv_set(lua_State* L) {
     const std::string_view key = full_key(vm, L, 1, "kv.set");
     count_bytes(vm, L, vm.text.size() + key.size());
     KvOp& op = add_op(vm, L, KvOp::Kind::kSet, space, key);
-    op.value_json = vm.effects.texts.keep(vm.text);
+    op.value_json = keep_text(vm, L, vm.text);
     op.expires_at_us = expires_at_us;
     return 0;
 }
@@ -300,7 +318,7 @@ int kv_incr(lua_State* L) {
         vm.text3.clear();
         append_count(vm.text3, delta);
         count_bytes(vm, L, vm.text3.size());
-        op->delta_text = vm.effects.texts.keep(vm.text3);
+        op->delta_text = keep_text(vm, L, vm.text3);
     }
     if (expires_at_us != 0) op->expires_at_us = expires_at_us;
     vm.text.clear();
@@ -407,6 +425,11 @@ int kv_list(lua_State* L) {
     ListCopier copier(vm, space, limit);
     if (vm.host->kv_list(space, prefix, copier) == KvAnswer::kUnavailable) {
         return luaL_error(L, "kv: the store can't be read now");
+    }
+    for (const KvListEntry& entry : vm.list) {
+        const auto value =
+            std::string_view(vm.decode_text).substr(entry.value_begin, entry.value_bytes);
+        note_seen(vm, L, space, list_key(vm, entry), value_hash_of(true, value));
     }
     overlay_list(vm, L, space, copier.full());
     // Values are pushed from a second text: decode_json uses decode_text for itself.

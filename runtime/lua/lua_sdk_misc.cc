@@ -66,13 +66,13 @@ int add_log(lua_State* L, LuaLogLevel level) {
     vm.text.clear();
     bool whole = append_readable(vm, L, 1, vm.text);
     whole &= make_presentable(vm.text, vm.text2, kLuaLogLineBytesMax);
-    line.text = vm.effects.texts.keep(vm.text);
+    line.text = keep_text(vm, L, vm.text);
     if (!lua_isnoneornil(L, 2)) {
         vm.text.clear();
         whole &= encode_json(vm, L, 2,
                              {EncodeMode::kLenient, kLuaLogLineBytesMax, "the log line's fields"},
                              vm.text);
-        line.fields_json = vm.effects.texts.keep(vm.text);
+        line.fields_json = keep_text(vm, L, vm.text);
     }
     line.cut = !whole;
     vm.effects.logs_shortened += line.cut ? 1 : 0;

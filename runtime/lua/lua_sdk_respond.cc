@@ -14,7 +14,8 @@ int http_respond(lua_State* L) {
     encode_json(vm, L, 1, {EncodeMode::kStrict, kLuaJsonBytesMax, "http.respond: the answer"},
                 vm.text);
     // A table without members reads as an empty list.
-    vm.effects.response = vm.effects.texts.keep(vm.text.front() == '{' ? vm.text : "{}");
+    const bool members = vm.text.front() == '{';
+    vm.effects.response = keep_text(vm, L, members ? std::string_view(vm.text) : "{}");
     return 0;
 }
 

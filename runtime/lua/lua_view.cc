@@ -80,8 +80,10 @@ bool push_filled(LuaVmState& vm, lua_State* L, const char* key) {
     } else if (key == pinned_name(vm, PinnedName::kVersion)) {
         push_string(L, input.version_fill);
     } else if (key == pinned_name(vm, PinnedName::kSource)) {
-        push_json(vm, L, input.source_fill.data(),
-                  input.source_fill.data() + input.source_fill.size());
+        const std::string_view fill = input.source_fill;
+        if (vm.source_node == JsonTree::kNone)
+            vm.source_node = vm.tree.add_node(fill.data(), fill.data() + fill.size());
+        push_view(vm, L, vm.source_node);
     } else if (key == pinned_name(vm, PinnedName::kTimestamp) ||
                key == pinned_name(vm, PinnedName::kReceivedAt)) {
         push_timestamp(L, input.received_at_us);
@@ -357,6 +359,18 @@ void push_json(LuaVmState& vm, lua_State* L, const char* begin, const char* end)
         case 'n': lua_pushlightuserdata(L, nullptr); return;
         default: push_number(vm, L, begin, end);
     }
+}
+
+// A run that waits may outlive the text, and views point into it.
+void push_json_once(LuaVmState& vm, lua_State* L, std::string_view json, std::uint32_t& node) {
+    if (node == JsonTree::kNone && !json.empty() && (json[0] == '{' || json[0] == '[')) {
+        const std::string_view kept = vm.effects.texts.keep(json);
+        node = vm.tree.add_node(kept.data(), kept.data() + kept.size());
+    }
+    if (node != JsonTree::kNone)
+        push_view(vm, L, node);
+    else
+        push_json(vm, L, json.data(), json.data() + json.size());
 }
 
 // Line breaks between tokens become blanks: emitted payloads and results stay on one line.

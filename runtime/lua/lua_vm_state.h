@@ -186,6 +186,9 @@ void set_functions(LuaVmState& vm, lua_State* L, const LuaFunction (&functions)[
 // "orders:12: "; "" where no line of it is left (a tail call).
 const char* push_author_line(lua_State* L);
 
+// A copy for what the run leaves behind.
+std::string_view keep_text(LuaVmState& vm, lua_State* L, std::string_view text);
+
 // Raises "permission 'x' is not granted to this script".
 void require_permission(LuaVmState& vm, lua_State* L, Permission permission, const char* name);
 // Raises outside of a run: from a function kept over the end of its run there is no way to get here
@@ -226,6 +229,9 @@ void push_event(LuaVmState& vm, lua_State* L);
 void push_json(LuaVmState& vm, lua_State* L, const char* begin, const char* end);
 void push_json_string(LuaVmState& vm, lua_State* L, const char* inside, const char* end,
                       bool escaped);
+// The same of a text that the run may ask for again and again: copied and looked through once,
+// remembered by `node`. Empty: nil.
+void push_json_once(LuaVmState& vm, lua_State* L, std::string_view json, std::uint32_t& node);
 const LuaView* to_view(LuaVmState& vm, lua_State* L, int index);
 // The raw JSON text behind a view, whole for an event with what was filled in. Raises when stale.
 // A text member of the event's envelope: the known slice, else what the event's text says.

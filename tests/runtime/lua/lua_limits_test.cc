@@ -15,11 +15,14 @@
 namespace {
 std::atomic<bool> counting{false};
 std::atomic<std::uint64_t> allocations{0};
+std::atomic<std::uint64_t> allocated_bytes{0};
 }  // namespace
 
 [[gnu::noinline]] void* operator new(std::size_t bytes) {
-    if (counting.load(std::memory_order_relaxed))
+    if (counting.load(std::memory_order_relaxed)) {
         allocations.fetch_add(1, std::memory_order_relaxed);
+        allocated_bytes.fetch_add(bytes, std::memory_order_relaxed);
+    }
     if (void* block = std::malloc(bytes)) return block;
     std::abort();
 }
@@ -190,6 +193,51 @@ TEST_F(LuaLimitsTest, StopsAPatternAtTheDeadlineInsideOneCall) {
     EXPECT_EQ(result.status, InvocationStatus::kTimeout);
 }
 
+TEST_F(LuaLimitsTest, LooksForAPlainTextInTimeOfItsLength) {
+    script.timeout_ms = 60'000;
+    const InvocationResult& result = run(compile(
+        "return function() local a = ('a'):rep(4000000) return a:find(('a'):rep(2000000) .. 'b', "
+        "1, true) or a:find(('a'):rep(2000000) .. 'b') or a:find('aaa', 3999998, true) end",
+        script));
+    EXPECT_EQ(result.result_json, "3999998") << result.error;
+}
+
+// What calls leave behind lies beside the state's memory, where its cap does not reach.
+constexpr Program kLeftBehind[] = {
+    {"eventData", "for i = 1, 500000 do local x = ctx.eventData.body end"},
+    {"requestUser", "for i = 1, 500000 do local x = ctx.requestUser.id end"},
+    {"replay", "for i = 1, 500000 do local x = ctx.replay.id end"},
+    {"source", "for i = 1, 2000000 do local x = event.source end"},
+    {"emits that are refused",
+     "local p = {x = ('x'):rep(500000)} for i = 1, 500 do pcall(sdk.events.emit, 'p', p, "
+     "{version = 5}) end"},
+    {"answers",
+     "local b = {body = ('x'):rep(500000)} for i = 1, 500 do pcall(sdk.http.respond, b) end"},
+};
+
+TEST_F(LuaLimitsTest, WhatARunLeavesBehindIsBounded) {
+    const std::string data = R"({"body":")" + std::string(500, 'x') + R"("})";
+    context.event_data = data;
+    context.request_user = R"({"id":"u"})";
+    context.replay_json = R"({"id":"r"})";
+    script.timeout_ms = 60'000;
+    for (const Program& program : kLeftBehind) {
+        SCOPED_TRACE(program.name);
+        renew();
+        const ScriptHandle handle = compile(
+            "return function(event, ctx) " + std::string(program.source) + " return 'well' end",
+            script);
+        allocated_bytes = 0;
+        counting = true;
+        const InvocationResult& result = run(handle, R"({"pattern":"p","payload":{}})");
+        counting = false;
+        EXPECT_EQ(result.result_json, "\"well\"") << result.error;
+        EXPECT_LE(allocated_bytes, 3 * kLuaKeptBytesPerRunMax / 2);
+        const bool keeps_nothing = std::string_view(program.source).starts_with("for");
+        EXPECT_TRUE(!keeps_nothing || allocated_bytes <= 1u << 20) << allocated_bytes;
+    }
+}
+
 constexpr Program kMemoryBombs[] = {
     {"table", "local t = {} for i = 1, 1e12 do t[i] = i end"},
     {"nested tables", "local t = {} while true do t = {t, t} t[3] = {1, 2, 3, 4} end"},
@@ -295,6 +343,7 @@ TEST_F(LuaLimitsTest, AllocatesNothingPerRunInSteadyState) {
         "ctx.attempt}) "
         "return {p.currency, p.big} end");
     for (int i = 0; i < 200; ++i) ASSERT_TRUE(run(handle).completed());
+    allocations.store(0);
     counting.store(true);
     bool all_completed = true;
     for (int i = 0; i < 10'000; ++i) all_completed &= run(handle).completed();

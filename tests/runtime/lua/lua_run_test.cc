@@ -132,6 +132,31 @@ TEST_F(LuaRunTest, ManyRunsInAnyOrder) {
     EXPECT_EQ(vm->waiting(), 0u);
 }
 
+TEST_F(LuaRunTest, TenThousandRunsWaitInOneState) {
+    constexpr int kMany = 10'000;
+    constexpr std::size_t kBytesEachMax = 4'096;
+    const ScriptHandle handle =
+        compile("return function(event) local n = event.payload.n sdk.sleep(1) return n end");
+    std::size_t first = 0;
+    for (int round = 0; round < 4; ++round) {
+        std::vector<std::uint64_t> waiting;
+        for (int n = 0; n < kMany; ++n) {
+            const LuaTurn turn = start(handle, event(n));
+            ASSERT_FALSE(turn.ended);
+            waiting.push_back(turn.run);
+        }
+        EXPECT_EQ(vm->waiting(), static_cast<std::size_t>(kMany));
+        const std::size_t bytes = vm->memory_bytes();
+        EXPECT_LE(bytes, kMany * kBytesEachMax);
+        if (round == 0) first = bytes;
+        EXPECT_LE(bytes, 2 * first) << "garbage that is not collected yet, and no more";
+        for (int n = 0; n < kMany; ++n) {
+            ASSERT_TRUE(vm->resume(waiting[static_cast<std::size_t>(n)]).ended);
+            EXPECT_EQ(vm->result().result_json, std::to_string(n)) << vm->result().error;
+        }
+    }
+}
+
 // What a run has come by of its event stands by it over a wait, small and large, and so do its
 // writes; one that has written nothing leaves the state its room.
 TEST_F(LuaRunTest, WhatWasReadBeforeAWaitIsReadOnBehindIt) {
@@ -161,6 +186,51 @@ TEST_F(LuaRunTest, WhatWasReadBeforeAWaitIsReadOnBehindIt) {
     ASSERT_TRUE(vm->resume(one.run).ended);
     EXPECT_EQ(vm->result().result_json, R"([3,1999000,"end","l"])") << vm->result().error;
     EXPECT_EQ(kv_of(vm->result()), "seen=3;");
+}
+
+// What a list has shown is read like what was asked for by its name; of more keys than are
+// remembered the run is told.
+TEST_F(LuaRunTest, WhatOthersChangeOfAListMakesARunAgain) {
+    const ScriptHandle handle = compile(R"(return function(event)
+        local seen = sdk.kv.list('stock:')
+        sdk.sleep(1)
+        sdk.kv.set(seen[1].key, seen[1].value - 1)
+    end)");
+    host.rooms[0][std::string("\0stock:a", 8)] = "5";
+    host.rooms[0][std::string("\0stock:b", 8)] = "7";
+    LuaTurn turn = start(handle, event(1));
+    ASSERT_FALSE(turn.ended);
+    host.rooms[0][std::string("\0stock:b", 8)] = "8";
+    turn = vm->resume(turn.run);
+    ASSERT_TRUE(turn.ended);
+    EXPECT_FALSE(turn.kv_changed) << "it has set another one";
+    turn = start(handle, event(1));
+    ASSERT_FALSE(turn.ended);
+    host.rooms[0][std::string("\0stock:a", 8)] = "4";
+    turn = vm->resume(turn.run);
+    ASSERT_TRUE(turn.ended);
+    EXPECT_TRUE(turn.kv_changed);
+}
+
+TEST_F(LuaRunTest, ARunThatWaitsIsToldWhenItReadsMoreThanIsRemembered) {
+    const ScriptHandle again = compile(R"(return function(event)
+        sdk.sleep(1)
+        for i = 1, 20000 do sdk.kv.get('k' .. i % 4000) end
+        return 'well'
+    end)");
+    LuaTurn turn = start(again, event(1));
+    ASSERT_FALSE(turn.ended);
+    ASSERT_TRUE(vm->resume(turn.run).ended);
+    EXPECT_EQ(vm->result().result_json, "\"well\"") << vm->result().error;
+    const ScriptHandle many = compile(R"(return function(event)
+        sdk.sleep(1)
+        for i = 1, 5000 do sdk.kv.get('k' .. i) end
+    end)");
+    turn = start(many, event(1));
+    ASSERT_FALSE(turn.ended);
+    ASSERT_TRUE(vm->resume(turn.run).ended);
+    EXPECT_NE(vm->result().error.find("reads 4096 keys at most"), std::string::npos)
+        << vm->result().error;
 }
 
 TEST_F(LuaRunTest, TimeIsOverTheWaitsToo) {
@@ -260,6 +330,12 @@ TEST_F(LuaRunTest, BadCallsAreRefusedBeforeTheyAreMade) {
         std::string::npos);
     EXPECT_NE(error_of("sdk.http.request('http://a/', {method = 'TRACE'})").find("TRACE"),
               std::string::npos);
+    // A body that ends earlier than it does would be read on as somebody else's request.
+    for (const char* name : {"content-length", "Transfer-Encoding", "CONNECTION", "te"}) {
+        const std::string told = error_of("sdk.http.post('http://a/', {headers = {['" +
+                                          std::string(name) + "'] = '0'}})");
+        EXPECT_NE(told.find("belongs to the connection"), std::string::npos) << told;
+    }
     EXPECT_NE(error_of("sdk.http.all{}").find("no request"), std::string::npos);
     EXPECT_NE(error_of("local t = {} for i = 1, 21 do t[i] = 'http://a/' end sdk.http.all(t)")
                   .find("more than 20"),
