@@ -1,8 +1,5 @@
 #include "runtime/links/postgres_link.h"
 
-#include "core/json_reader.h"
-#include "core/json_writer.h"
-#include "core/timestamp.h"
 #include "runtime/executors/conninfo.h"
 
 #include <array>
@@ -134,29 +131,7 @@ PostgresSource::PostgresSource(const PeerDeps& deps, const LinkConfig& config,
     : clock_(*deps.clock),
       channel_(config.channel),
       connection_(deps, config.conninfo),
-      before_(position) {}
-
-std::string PostgresSource::position_json() const {
-    std::string out;
-    core::JsonWriter json(out);
-    json.begin_object().field("since", core::format_timestamp(since_us_));
-    json.field("count", count_).end_object();
-    return out;
-}
-
-// From here on nothing is missed. What was told before, since somebody has listened, is.
-void PostgresSource::begin_listening(SourceBatch& batch) {
-    listens_ = true;
-    since_us_ = clock_.wall_us();
-    heard_ns_ = clock_.monotonic_ns();
-    batch.position = position_json();
-    if (before_.empty()) return;
-    core::JsonDocument document;
-    auto position = document.parse_object(before_);
-    if (position) position->text("since", batch.missed_from);
-    batch.gap = true;
-    batch.missed_to = core::format_timestamp(since_us_);
-}
+      heard_(*deps.clock, position) {}
 
 std::size_t PostgresSource::turn(SourceBatch& batch) {
     if (trouble()) return 0;
@@ -165,23 +140,24 @@ std::size_t PostgresSource::turn(SourceBatch& batch) {
     std::string refused;
     if (connection_.answered(refused)) {
         ++done;
-        heard_ns_ = clock_.monotonic_ns();
-        if (!refused.empty())
+        answered_ns_ = clock_.monotonic_ns();
+        if (!refused.empty()) {
             fail(refused);
-        else if (!listens_)
-            begin_listening(batch);
+        } else if (!heard_.listens()) {
+            heard_.begin();
+            heard_.confirmed(batch);
+        }
     }
-    std::string text, id;
-    while (listens_ && !batch.full() && connection_.next(text)) {
-        id = std::to_string(since_us_) + "-" + std::to_string(++count_);
-        batch.add(id, text, text.size(), clock_.wall_us());
-        batch.position = position_json();
+    std::string text;
+    while (heard_.listens() && !batch.full() && connection_.next(text)) {
+        batch.add(heard_.next_id(), text, text.size(), clock_.wall_us());
+        batch.position = heard_.position();
         ++done;
     }
     if (connection_.open() && !connection_.asks() && !trouble()) {
-        if (!listens_)
+        if (!heard_.listens())
             connection_.listen(channel_);
-        else if (clock_.monotonic_ns() - heard_ns_ > kPingNs)
+        else if (clock_.monotonic_ns() - answered_ns_ > kPingNs)
             connection_.ping();
         connection_.turn();
     }

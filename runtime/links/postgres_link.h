@@ -9,6 +9,7 @@
 #pragma once
 
 #include "runtime/links/link_peer.h"
+#include "runtime/links/listened_since.h"
 
 #include <deque>
 #include <string>
@@ -66,7 +67,7 @@ public:
 
     PostgresSource(const PeerDeps& deps, const LinkConfig& config, std::string_view position);
 
-    bool ready() const override { return listens_ && !trouble(); }
+    bool ready() const override { return heard_.listens() && !trouble(); }
     std::size_t turn(SourceBatch& batch) override;
     // What is not read is with the server, which does not say how much that is.
     std::optional<std::uint64_t> lag() const override { return std::nullopt; }
@@ -77,17 +78,11 @@ public:
     }
 
 private:
-    void begin_listening(SourceBatch& batch);
-    std::string position_json() const;
-
     const core::Clock& clock_;
     const std::string channel_;
     PostgresConnection connection_;
-    std::string before_;  // the position that was kept; empty: none
-    std::int64_t since_us_ = 0;
-    std::uint64_t count_ = 0;  // since then
-    bool listens_ = false;
-    std::int64_t heard_ns_ = 0;
+    ListenedSince heard_;
+    std::int64_t answered_ns_ = 0;
 };
 
 class PostgresSink final : public LinkSink {
