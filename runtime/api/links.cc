@@ -93,27 +93,15 @@ Answer get_link(Call& call) {
 }
 
 Answer list_links(Call& call) {
-    const auto limit = call.limit();
-    if (!limit) return core::fail(limit.error());
-    const auto after = call.key_cursor();
-    if (!after) return core::fail(after.error());
     const std::string direction = call.text("direction");
     const std::string type = call.text("type");
-    ListBody body;
-    std::size_t count = 0;
-    std::string last, next;
-    call.services.registry().table<Link>().list(call.tenant(), *after, [&](const LinkRef& link) {
-        if (!direction.empty() && link_direction_text(link->direction) != direction) return true;
-        if (!type.empty() && link_type_text(link->type) != type) return true;
-        if (count++ == *limit) {
-            next = encode_key_cursor(last);
-            return false;
-        }
-        body.json().raw(link_view(call.services, *link));
-        last = link->id;
-        return true;
-    });
-    return body.finish(next);
+    return list_chosen<Link>(
+        call,
+        [&](const Link& link) {
+            return (direction.empty() || link_direction_text(link.direction) == direction) &&
+                   (type.empty() || link_type_text(link.type) == type);
+        },
+        [&call](const Link& link) { return link_view(call.services, link); });
 }
 
 }  // namespace millrace::runtime::api

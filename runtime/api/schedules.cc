@@ -42,27 +42,15 @@ Answer get_schedule(Call& call) {
 }
 
 Answer list_schedules(Call& call) {
-    const auto limit = call.limit();
-    if (!limit) return core::fail(limit.error());
-    const auto after = call.key_cursor();
-    if (!after) return core::fail(after.error());
     const bool chosen = call.request.query_value("active").has_value();
     const auto active = call.flag("active");
     if (!active) return core::fail(active.error());
-    ListBody body;
-    std::size_t count = 0;
-    std::string last, next;
-    table_of(call).list(call.tenant(), *after, [&](const ScheduleRef& schedule) {
-        if (chosen && (schedule->active && !schedule->paused) != *active) return true;
-        if (count++ == *limit) {
-            next = encode_key_cursor(last);
-            return false;
-        }
-        body.json().raw(schedule_view(call.services, *schedule));
-        last = schedule->id;
-        return true;
-    });
-    return body.finish(next);
+    return list_chosen<Schedule>(
+        call,
+        [&](const Schedule& schedule) {
+            return !chosen || (schedule.active && !schedule.paused) == *active;
+        },
+        [&call](const Schedule& schedule) { return schedule_view(call.services, schedule); });
 }
 
 }  // namespace millrace::runtime::api
