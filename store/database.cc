@@ -55,6 +55,13 @@ Housekeeper& Database::housekeeper() { return *engine_->housekeeper; }
 core::LogOffset Database::durable_end(core::ShardId shard) const {
     return engine_->durable_end(shard);
 }
+// In this order: what is told as committed by now has been counted before. A sync for rows brings
+// what is before them to the disk too, and says nothing of tails.
+core::LogOffset Database::synced_end(core::ShardId shard) const {
+    const core::LogOffset end = engine_->durable_end(shard);
+    if (engine_->unsynced_bytes() == 0) return end;
+    return core::LogOffset{engine_->synced_tails()[shard.value].end_offset};
+}
 core::LogOffset Database::first_kept(core::ShardId shard) const {
     return engine_->first_kept(shard);
 }

@@ -151,6 +151,10 @@ public:
 
     // One past the last durable event; any thread, wait-free.
     core::LogOffset durable_end(core::ShardId shard) const;
+    // The same of what is on the disk, whatever the levels of its commits were: what is before it
+    // outlives a power cut. durable_end() is further where a commit was only handed to the system;
+    // the housekeeper brings it here within 100 ms. Any thread.
+    core::LogOffset synced_end(core::ShardId shard) const;
     // The first event still kept (retention moves it).
     core::LogOffset first_kept(core::ShardId shard) const;
     // A cursor written with RowBatch::put_cursor; offset 0 when there is none.

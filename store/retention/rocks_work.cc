@@ -1,6 +1,8 @@
 #include "store/retention/rocks_work.h"
 
 #include "store/engine.h"
+#include "store/file_util.h"
+#include "store/retention/space_guard.h"
 
 #include <rocksdb/transaction_log.h>
 
@@ -86,6 +88,9 @@ void make_room(Engine& engine) {
 
 core::Status flush_for_next_start(Engine& engine) {
     if (wal_bytes(engine.db()) <= kWalBytesLeft || memory_bytes(engine) > kFlushedAtEndMax)
+        return {};
+    // A start is refused where there is too little room: what is written now must not take it.
+    if (free_disk_bytes(engine.options.path) < SpaceGuard::kFreeBytesMin + 2 * kFlushedAtEndMax)
         return {};
     rocksdb::FlushOptions options;
     options.allow_write_stall = true;  // nobody writes any more: nothing is waited for

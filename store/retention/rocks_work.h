@@ -20,9 +20,9 @@ core::Status flush(Engine& engine);
 // What a background thread does when RocksDB takes no more writes: without threads nobody would,
 // and a write would wait for ever.
 void make_room(Engine& engine);
-// The last thing before a clean end: what is in memory goes to files, where that is little and the
-// WAL of it is long. The next start need not read that then; a hundred thousand documents leave 200
-// MB of it, of which nearly all stands in files already.
+// The last thing before a clean end: what is in memory goes to files, where that is little, the
+// WAL of it is long and the disk has room. The next start need not read that then; a hundred
+// thousand documents leave 200 MB of it, of which nearly all stands in files already.
 core::Status flush_for_next_start(Engine& engine);
 void compact(Engine& engine, ColumnFamily family, const std::string& from, const std::string& to,
              const rocksdb::CompactRangeOptions& options);

@@ -4,7 +4,6 @@
 #include "store/database.h"
 
 #include "store/log/event_id.h"
-#include "store/synced_end.h"
 #include "tests/store/store_fixture.h"
 
 #include <fstream>
@@ -262,18 +261,18 @@ TEST_F(DatabaseTest, TheSyncedEndWaitsForTheDisk) {
     open();
     append(kZero, {.id = "fsync-level"});
     commit(kZero);
-    EXPECT_EQ(synced_end(*database_, kZero).value, 1u);
+    EXPECT_EQ(database_->synced_end(kZero).value, 1u);
     append(kZero, {.id = "os-level"});
     commit(kZero, {}, Durability::kOs);
     EXPECT_EQ(database_->durable_end(kZero).value, 2u);
-    EXPECT_EQ(synced_end(*database_, kZero).value, 1u);
+    EXPECT_EQ(database_->synced_end(kZero).value, 1u);
     // Rows that are synced bring it to the disk too: nothing is left to sync, but to be told.
     RowBatch rows;
     rows.put_cursor("c", {kZero, core::LogOffset{1}});
     ASSERT_TRUE(database_->write_now(rows));
     EXPECT_EQ(database_->stats().unsynced_bytes, 0u);
     housekeep();
-    EXPECT_EQ(synced_end(*database_, kZero).value, 2u);
+    EXPECT_EQ(database_->synced_end(kZero).value, 2u);
 }
 
 TEST_F(DatabaseTest, KeepsCursors) {
