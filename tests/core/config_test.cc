@@ -56,6 +56,16 @@ TEST(Config, RefusalNamesKeyValueBoundsAndSource) {
         "720h");
 }
 
+// Below it the server could not end in good order: what is behind it is RocksDB's assertion.
+TEST(Config, AReserveIsAboveWhatAStartNeeds) {
+    Config config;
+    EXPECT_FALSE(set_config_value(config, "store.reserve_bytes", "20MB", "--set"));
+    EXPECT_TRUE(set_config_value(config, "store.reserve_bytes", "64MB", "--set"));
+}
+
+// Where the disk is quick they cost, and bring nothing.
+TEST(Config, SeveralSyncsOfTheLogAtOnceAreAskedFor) { EXPECT_EQ(Config().store.sync_depth_max, 1); }
+
 TEST(Config, DurationsWantTheirUnitAndSizesTakeOne) {
     Config config;
     EXPECT_FALSE(set_config_value(config, "engine.drain_timeout", "30", "--set"));

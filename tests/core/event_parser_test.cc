@@ -311,6 +311,22 @@ TEST(EventParser, BoundsDepthAndSize) {
               (std::vector<std::string>{"", "b"}));
 }
 
+// Whoever meets a limit is told which one it is.
+TEST(EventParser, NamesTheLimitThatIsPassed) {
+    const auto says = [](const std::string& payload, const std::string& words) {
+        const auto seen =
+            read_all(R"({"pattern":"a","payload":)" + payload + "}", BatchFormat::kJson);
+        ASSERT_EQ(seen.errors.size(), 1u);
+        EXPECT_NE(seen.errors[0].find(words), std::string::npos) << seen.errors[0];
+    };
+    says(R"({"v":)" + std::string(100, '[') + std::string(100, ']') + "}",
+         "beyond " + std::to_string(kJsonDepthMax) + " levels");
+    std::string keys = R"({"k":0)";
+    for (std::size_t i = 0; i < kJsonKeysPerObjectMax; ++i)
+        keys += ",\"k" + std::to_string(i) + "\":0";
+    says(keys + "}", "more than " + std::to_string(kJsonKeysPerObjectMax));
+}
+
 TEST(EventParser, RefusesEveryTruncation) {
     const std::string text =
         R"({"eventId":"e","pattern":"a","payload":{"a":[1,2.5e3,{"b":null}],"c":"x\n\u00e9","d":true}})";

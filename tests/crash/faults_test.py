@@ -308,6 +308,23 @@ class DamagedFiles(FaultCase):
             os.unlink(os.path.join(data, name))
         self.assertEqual(self.outcome(data), "refused")
 
+    def test_a_loss_that_is_accepted_is_told_audited_and_asked_for_once(self):
+        data = self.copy()
+        for name in self.files("wal"):
+            os.unlink(os.path.join(data, name))
+        self.assertEqual(self.outcome(data), "refused")
+        server = self.server(args=("--accept-loss",), data=data).start()
+        self.assertIn("started although something is missing", server.log())
+        entries = [row["entry"] for row in server.get("/v2/audit?limit=100").json()["items"]]
+        losses = [entry["missing"] for entry in entries if entry["action"] == "acceptLoss"]
+        self.assertTrue(any("lost: " in loss for loss in losses), losses)
+        self.assertEqual(Ledger("after").post(server)[0], 202)
+        server.stop()
+        again = self.server(data=data).start()
+        self.assertNotIn("something is missing", again.log())
+        self.assertEqual(sum(e["eventId"].startswith("after") for e in listing(again)), 20)
+        again.stop()
+
     def test_an_unhurt_copy_is_whole(self):
         self.assertEqual(self.outcome(self.copy()), "whole")
 

@@ -81,6 +81,16 @@ class BadInput(harness.ServerCase):
         body = json.loads(answer.split(b"\r\n\r\n", 1)[1])
         self.assertIs(body["success"], False)
         self.assertEqual(body["error"]["statusCode"], 400)
+        host = b"Host: localhost\r\n"
+        for data, status, code in (
+                (b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\n" + host, 414, "URI_TOO_LONG"),
+                (b"GET / HTTP/1.1\r\n" + host + b"X: " + b"y" * 300_000 + b"\r\n", 431, "HEADERS_TOO_LARGE"),
+                (b"POST /v2/events HTTP/1.1\r\n" + host + b"Content-Length: 2\r\nExpect: tea\r\n", 417, "EXPECTATION_FAILED"),
+                (b"POST /v2/events HTTP/1.1\r\n" + host + b"Transfer-Encoding: gzip\r\n", 501, "NOT_SUPPORTED"),
+                (b"GET / HTTP/2.0\r\n" + host, 505, "HTTP_VERSION_NOT_SUPPORTED")):
+            answer = self.raw(data + b"\r\n")
+            error = json.loads(answer.split(b"\r\n\r\n", 1)[1])["error"]
+            self.assertEqual((int(answer.split()[1]), error["statusCode"], error["code"]), (status, status, code), data[:60])
 
     def test_chunked_pipelined_and_expect(self):
         body = b'{"pattern":"chunk.ed"}'

@@ -9,6 +9,7 @@ import tempfile
 import unittest
 
 import harness
+import sink
 
 VALUE = "a-very-secret-value-0123456789"
 
@@ -119,6 +120,44 @@ class Secrets(unittest.TestCase):
                 self.assertEqual(ready["details"]["setAside"]["items"][0]["kind"], "secret")
             finally:
                 server.close()
+
+
+class AnotherKey(unittest.TestCase):
+    """A start with another key of secrets: a webhook that signs with one of its own does not read."""
+
+    def test_what_waits_and_what_comes_meanwhile_is_delivered_with_the_right_one(self):
+        receiver = sink.Sink()
+        self.addCleanup(receiver.close)
+        receiver.answers["/w"] = (503, {}, b"")
+        server = harness.Server(("--set", "http_client.allow=127.0.0.1"))
+        self.addCleanup(server.close)
+        server.start()
+        made = server.post("/v2/subscriptions", {
+            "id": "w", "name": "w", "pattern": "w", "executor": {"type": "webhook", "url": receiver.url + "/w"},
+            "retry": {"maxRetries": 50, "initialDelayMs": 3000, "maxDelayMs": 3000, "backoffFactor": 1}})
+        self.assertEqual(made.status, 201, made)
+        for n in range(3):
+            server.send_event("w", {"n": n})
+        harness.wait_until("three that wait", lambda: server.metric("script_dlq_pending_retries") == 3)
+        server.stop()
+
+        key = os.path.join(server.data, "secrets.key")
+        os.rename(key, key + ".right")
+        server.start()
+        ready = server.get("/readyz").json()
+        self.assertIn("subscription", [row["kind"] for row in ready["details"]["setAside"]["items"]])
+        self.assertEqual(server.get("/v2/subscriptions/w").status, 404)
+        for n in range(3, 6):
+            server.send_event("w", {"n": n})
+        server.stop()
+
+        os.replace(key + ".right", key)
+        receiver.answers["/w"] = (204, {}, b"")
+        tried = len(receiver.of("/w"))
+        server.start()
+        self.assertNotIn("setAside", server.get("/readyz").json().get("details") or {})
+        arrived = harness.wait_until("all six", lambda: len(receiver.of("/w")) >= tried + 6 and receiver.of("/w"))
+        self.assertEqual(sorted(json.loads(r.body)["data"]["n"] for r in arrived[tried:]), list(range(6)))
 
 
 if __name__ == "__main__":
