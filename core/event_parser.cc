@@ -322,6 +322,10 @@ Status EventParser::begin(std::string_view padded_text, BatchFormat format) {
     return status;
 }
 
+void EventParser::bound(std::size_t event_bytes_max) {
+    state_->options.event_bytes_max = event_bytes_max;
+}
+
 void EventParser::listen(PatternListener listener) { state_->reader.listen(listener); }
 
 ParseOutcome EventParser::next(const FieldPlan* plan, Envelope& envelope, FieldTable* fields,

@@ -51,6 +51,9 @@ public:
     EventParser& operator=(const EventParser&) = delete;
     ~EventParser();
 
+    // From the next begin() on: what stands for an event may be longer than one that comes.
+    void bound(std::size_t event_bytes_max);
+
     // Starts on a text. Fails when it cannot hold any event (empty, no object or array, not JSON at
     // all).
     Status begin(std::string_view padded_text, BatchFormat format);

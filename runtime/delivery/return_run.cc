@@ -38,8 +38,10 @@ void DeliveryRun::return_misfit(const LaneJob& job) {
     if (!stands_for || texts_.id(stand_in) != misfit_id(letter.event_id))
         return keep_letter(builder_.rows(), letter, kIdIsTaken, now_us);
     guard_.refresh();
-    const std::string_view event =
-        job.edited.empty() ? stands_for->event : std::string_view(job.edited);
+    std::string_view event = job.edited.empty() ? stands_for->event : std::string_view(job.edited);
+    // One that could not stand inside of another.
+    const auto by_bytes = event_by_bytes(event);
+    if (by_bytes) event = *by_bytes;
     const auto found =
         guard_.judge_text(event, letter.key.tenant, now_us, SchemaGuard::Asker::kNobody);
     if (!found) return keep_letter(builder_.rows(), letter, found.error().message, now_us);

@@ -47,6 +47,10 @@ tl::unexpected<core::Error> batch_too_large(std::size_t events_max) {
 
 core::Status Ingestor::read(IngestRequest& request, std::string_view text, core::BatchFormat format,
                             HomeRule rule) {
+    // How long an event of a handler may be has been asked where it was made; what stands for an
+    // event may be longer.
+    parser_.bound(request.origin == IngestOrigin::kLane ? kStandInBytesMax
+                                                        : options_.event_bytes_max);
     if (auto begun = parser_.begin(text, format); !begun) return begun;
     const std::int64_t now_us = clock_.wall_us();
     guard_.refresh();
@@ -71,15 +75,16 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
         if (outcome == core::ParseOutcome::kEvent) {
             if (request.items.size() == batch_max) return batch_too_large(batch_max);
             if (auto checked = check(request, envelope); checked) {
-                const bool returns = request.returns(entry_number(request));
+                const std::uint32_t number = entry_number(request);
+                const bool returns = request.returns(number);
                 StandsFor stands_for;
                 late_.clear();
-                if (guard_.any() &&
-                    !guard_.passes(envelope, request.tenant_of(entry_number(request)), parser_) &&
+                if (guard_.any() && !request.stands_in(number) &&
+                    !guard_.passes(envelope, request.tenant_of(number), parser_) &&
                     !pass_schemas(request, anybody ? &snapshot.plan() : nullptr, now_us, envelope,
                                   stands_for)) [[unlikely]]
                     continue;
-                const Entry entry{entry_number(request), request.tenant_of(entry_number(request))};
+                const Entry entry{number, request.tenant_of(number)};
                 add(request, envelope, returns ? HomeRule::kByKey : rule, now_us, entry);
                 mark(request.items.back(), stands_for);
                 if (!late_.empty()) [[unlikely]]
@@ -135,6 +140,16 @@ bool Ingestor::pass_schemas(IngestRequest& request, const core::FieldPlan* plan,
     return false;
 }
 
+bool Ingestor::read_stand_in_text(std::string& text, const core::FieldPlan* plan,
+                                  core::Envelope& envelope) {
+    const std::size_t bytes = text.size();
+    text.append(core::kPaddingBytes, ' ');
+    return guard_.parser()
+        .parse_one(std::string_view(text).substr(0, bytes), plan, envelope,
+                   plan ? &fields_ : nullptr)
+        .has_value();
+}
+
 bool Ingestor::stand_in(IngestRequest& request, const core::FieldPlan* plan, std::int64_t now_us,
                         const SchemaGuard::Finding& finding, core::Envelope& envelope,
                         StandsFor& stands_for) {
@@ -146,12 +161,14 @@ bool Ingestor::stand_in(IngestRequest& request, const core::FieldPlan* plan, std
     const std::string& pattern = request.texts.emplace_back(envelope.pattern);
     std::string& text =
         request.texts.emplace_back(misfit_event(envelope, id, {finding.schema_id, finding.errors}));
-    const std::size_t bytes = text.size();
-    text.append(core::kPaddingBytes, ' ');
     core::Envelope misfit;
-    if (!guard_.parser().parse_one(std::string_view(text).substr(0, bytes), plan, misfit,
-                                   plan ? &fields_ : nullptr))
-        return false;
+    if (!read_stand_in_text(text, plan, misfit)) {
+        // Nobody can be told that it does not come in: then its bytes stand for it.
+        if (request.origin != IngestOrigin::kLane) return false;
+        text = misfit_bytes_event(envelope, id, finding.schema_id, finding.error.message);
+        misfit = {};
+        if (!read_stand_in_text(text, plan, misfit)) return false;
+    }
     envelope = misfit;
     stands_for = {id, pattern, request.texts.emplace_back(finding.error.message)};
     return true;
@@ -270,8 +287,10 @@ core::Status Ingestor::check(const IngestRequest& request, const core::Envelope&
     const core::TenantId tenant = request.tenant_of(entry_number(request));
     if (envelope.has(EnvelopeField::kTenantId) && envelope.tenant_id != tenant_name(tenant))
         return core::fail(foreign_tenant(envelope.tenant_id, tenant));
-    // What tells of keys and refusals is told by the server alone, once there are keys.
-    if (request.sender && envelope.pattern.starts_with(identity::kSecurityPrefix)) {
+    // What tells of keys and refusals is told by the server alone, once there are keys; a webhook's
+    // sender, or its transform, has none.
+    if ((request.sender || request.hook) &&
+        envelope.pattern.starts_with(identity::kSecurityPrefix)) {
         return core::fail(core::Error(core::ErrorCode::kForbidden,
                                       "pattern: events system.security.* are the server's own")
                               .in("pattern"));

@@ -75,7 +75,9 @@ private:
     // goes in, or what stands in its place does.
     bool pass_schemas(IngestRequest& request, const core::FieldPlan* plan, std::int64_t now_us,
                       core::Envelope& envelope, StandsFor& stands_for);
-    // False: it is too large or too deep to be put into another one.
+    bool read_stand_in_text(std::string& text, const core::FieldPlan* plan,
+                            core::Envelope& envelope);
+    // False: it is too large or too deep to be put into another one, and its sender can be told.
     bool stand_in(IngestRequest& request, const core::FieldPlan* plan, std::int64_t now_us,
                   const SchemaGuard::Finding& finding, core::Envelope& envelope,
                   StandsFor& stands_for);

@@ -1,8 +1,6 @@
 #include "runtime/event/misfit.h"
 
 #include "core/hex.h"
-#include "core/json_writer.h"
-#include "runtime/event/event_source.h"
 #include "runtime/event/json_scan.h"
 
 #include <xxhash.h>
@@ -18,6 +16,18 @@ std::string hashed_id(std::string_view prefix, std::string_view text, std::uint6
     return id;
 }
 
+// It has a pattern at least.
+std::string named_event(const core::Envelope& envelope, std::string_view event_id) {
+    std::string out(envelope.raw);
+    if (envelope.has(core::EnvelopeField::kEventId)) return out;
+    std::string member = "\"eventId\":";
+    core::append_json_string(member, event_id);
+    out.insert(out.find('{') + 1, member + ",");
+    return out;
+}
+
+constexpr std::string_view kBytesPlace = "x-rejected";
+
 }  // namespace
 
 std::string misfit_id(std::string_view event_id) { return hashed_id("misfit_", event_id, 0); }
@@ -28,12 +38,7 @@ std::string made_event_id(std::string_view raw, std::uint64_t salt) {
 
 std::string misfit_event(const core::Envelope& envelope, std::string_view event_id,
                          const Misfit& why) {
-    std::string original(envelope.raw);
-    if (!envelope.has(core::EnvelopeField::kEventId)) {
-        std::string member = "\"eventId\":";
-        core::append_json_string(member, event_id);
-        original.insert(original.find('{') + 1, member + ",");  // it has a pattern at least
-    }
+    const std::string original = named_event(envelope, event_id);
     std::string out;
     core::JsonWriter json(out);
     const EventSource source = source_of(envelope);
@@ -45,6 +50,34 @@ std::string misfit_event(const core::Envelope& envelope, std::string_view event_
     json.raw_field("errors", why.errors).raw_field("event", original);
     json.end_object().end_object();
     return out;
+}
+
+std::string misfit_bytes_event(const core::Envelope& envelope, std::string_view event_id,
+                               std::string_view schema_id, std::string_view why) {
+    const std::string original = named_event(envelope, event_id);
+    std::string out;
+    append_poison_event(out,
+                        {.event_id = event_id,
+                         .pattern = kMisfitPattern,
+                         .source = source_of(envelope),
+                         .schema_id = schema_id,
+                         .why = why,
+                         .place = kBytesPlace,
+                         .bytes = original,
+                         .whole_bytes = original.size()},
+                        [](core::JsonWriter&) {});
+    return out;
+}
+
+std::optional<std::string> event_by_bytes(std::string_view stand_in_event) {
+    const std::string_view place = member_of(stand_in_event, R"("x-rejected")");
+    std::string_view base64 = member_of(place, R"("base64")");
+    if (base64.size() < 2) return std::nullopt;
+    base64 = base64.substr(1, base64.size() - 2);
+    auto event = core::decode_base64(base64, core::Base64Form::kStrict);
+    if (!event || std::to_string(event->size()) != member_of(place, R"("bytes")"))
+        return std::nullopt;
+    return event;
 }
 
 std::optional<StandIn> read_stand_in(std::string_view text) {

@@ -1,6 +1,5 @@
 #include "runtime/hub/edge_events.h"
 
-#include "core/base64.h"
 #include "core/buffer.h"
 #include "core/json_writer.h"
 #include "core/timestamp.h"
@@ -17,7 +16,6 @@ namespace {
 
 using core::EnvelopeField;
 
-constexpr std::size_t kLetterBytesKept = 256u << 10;
 // An object of so many bytes has fewer members than an object may have.
 constexpr std::size_t kSureBytesMax = core::kJsonKeysPerObjectMax;
 
@@ -115,23 +113,19 @@ void EdgeEvents::make_letter(const EdgeNode& edge, std::uint32_t shard, const Ba
     if (id_.empty())
         id_ = edge.id + ":" + std::to_string(shard) + ":" + std::to_string(event.offset) + ":" +
               hash_text(core::hash_key(event.text));
-    const std::string_view kept =
-        event.text.substr(0, std::min({kLetterBytesKept, event_bytes_max_ / 4, event.text.size()}));
     text_.clear();
-    core::JsonWriter json(text_);
-    const auto source = [&] {
-        json.key("source").begin_object().field("type", "integration").field("id", edge.id);
-        json.end_object();
-    };
-    json.begin_object().field("eventId", misfit_id(id_)).field("pattern", kEdgeRejectedPattern);
-    source();
-    json.key("payload").begin_object().field("schemaId", nullptr);
-    json.key("errors").begin_array().begin_object().field("message", why).end_object().end_array();
-    json.key("event").begin_object().field("eventId", id_);
-    source();
-    json.key("x-edge").begin_object().field("node", edge.id).field("offset", event.offset);
-    json.field("bytes", event.text.size()).field("base64", core::encode_base64(kept));
-    json.end_object().end_object().end_object().end_object();
+    append_poison_event(text_,
+                        {.event_id = id_,
+                         .pattern = kEdgeRejectedPattern,
+                         .source = {"integration", edge.id},
+                         .why = why,
+                         .place = "x-edge",
+                         .bytes = event.text,
+                         .whole_bytes = event.text.size()},
+                        [&](core::JsonWriter& json) {
+                            json.field("node", edge.id).field("shard", shard);
+                            json.field("offset", event.offset);
+                        });
 }
 
 std::size_t EdgeEvents::append(const EdgeNode& edge, const Batch& batch, std::string& lines,

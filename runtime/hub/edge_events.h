@@ -5,7 +5,8 @@
 //         prefix; timestamp is filled in as the edge would; "x-edge" tells node, shard, offset and
 //         receivedAt; tenantId goes: whose events they are is said by the edge's token.
 // Threads: one owner. Lifetime: value; keeps its memory.
-// Limits: an event of event_bytes_max. Failure: none; what does not fit is a letter.
+// Limits: an event of event_bytes_max; of what is longer kPoisonBytesKept in a letter.
+// Failure: none; what does not fit is a letter.
 #pragma once
 
 #include "core/event_parser.h"

@@ -1,5 +1,7 @@
 #include "runtime/links/file_source.h"
 
+#include "runtime/event/misfit.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -32,7 +34,7 @@ FileSource::FileSource(const PeerDeps& deps, const LinkConfig& config, std::stri
       path_(config.path),
       from_end_(config.from == "end"),
       rotated_(*deps_.files, path_),
-      cutter_(deps_.event_bytes_max) {
+      cutter_(kPoisonBytesKept) {
     if (position.empty()) return;
     auto place = FilePlace::read(position);
     if (!place) {

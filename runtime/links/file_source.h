@@ -1,7 +1,7 @@
 // What: a source that reads the lines of a file as they are appended, over its rotation: the old
 //       file is read to its end first, the new one from its beginning.
 // Threads: the links'. Lifetime: borrows PeerDeps' parts.
-// Limits: kPieceBytes at once; of a line event_bytes_max are kept; kGraceNs after a rotation the
+// Limits: kPieceBytes at once; of a line kPoisonBytesKept are kept; kGraceNs after a rotation the
 //         old file counts as ended.
 // Failure: a file that was cut, written anew or is not to be found any more stops it; one that is
 //          not there yet is waited for.

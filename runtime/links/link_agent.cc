@@ -37,7 +37,7 @@ core::Status LinkAgent::load(SetAside& aside) {
             damaged.insert(row.id);
         } else if (registry_->links.find(state->number)) {
             runs_[state->number].state = std::move(*state);
-        } else {
+        } else if (!aside.any_of(document_kind<Link>().name)) {
             erase_link_state(leftovers, *state);
         }
     }
@@ -139,7 +139,7 @@ bool LinkAgent::may_run(const LinkRun& run) const {
 }
 
 PeerDeps LinkAgent::peer_deps() const {
-    return {deps_.clock, &deps_.rules, &deps_.files, deps_.event_bytes_max, false};
+    return {deps_.clock, &deps_.rules, &deps_.files, false};
 }
 
 core::Result<LinkConfig> LinkAgent::filled_config(const Link& link) {

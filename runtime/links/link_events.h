@@ -2,7 +2,7 @@
 //       none stands in the log as a stand-in with all its bytes (event/misfit.h) and is a dead
 //       letter, which comes back when somebody gives it an event (PUT /v2/dlq/{id}/event).
 // Threads: one owner. Lifetime: value; keeps its memory.
-// Limits: an event of event_bytes_max; of the bytes of what is none, kPoisonBytesKept.
+// Limits: an event of event_bytes_max; of the bytes of what is none, kPoisonBytesKept (misfit.h).
 // Failure: none; what does not fit is a letter.
 #pragma once
 
@@ -23,7 +23,7 @@ inline constexpr std::string_view kLinkGapPattern = "system.link.gap";
 
 class LinkEvents {
 public:
-    static constexpr std::size_t kPoisonBytesKept = 256u << 10;
+    static constexpr std::size_t kPoisonTextBytesMax = 64u << 10;  // said as a text too
 
     explicit LinkEvents(std::size_t event_bytes_max);
 

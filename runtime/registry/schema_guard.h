@@ -11,6 +11,7 @@
 #include "core/json_dom.h"
 #include "core/result.h"
 #include "runtime/event/default_fields.h"
+#include "runtime/event/misfit.h"
 #include "runtime/registry/emitted_steps.h"
 #include "runtime/registry/late_rules.h"
 #include "runtime/registry/rule_runner.h"
@@ -107,7 +108,8 @@ private:
     SchemaLists lists_;  // of it
     core::JsonDom dom_;
     DefaultFields defaults_;
-    core::EventParser parser_;
+    // What did not fit comes back longer than it came, by an id that was made for it.
+    core::EventParser parser_{{.event_bytes_max = kStandInBytesMax}};
     std::string text_;
 };
 

@@ -99,6 +99,8 @@ struct IngestRequest {
     // Likewise: entries that come back from the dead-letter queue, in order. Whoever let them go
     // has held them against the schemas.
     std::span<const std::uint32_t> returning;
+    // Likewise: entries that stand for what could be none, of which no schema is asked.
+    std::span<const std::uint32_t> stand_ins;
     core::BufferRef body;
     std::deque<std::string> texts;  // strings that had escapes, and converted events
     ReplyIds reply_ids = ReplyIds::kInclude;
@@ -219,6 +221,10 @@ struct IngestRequest {
 
     bool returns(std::uint32_t entry) const {
         return !returning.empty() && std::binary_search(returning.begin(), returning.end(), entry);
+    }
+
+    bool stands_in(std::uint32_t entry) const {
+        return !stand_ins.empty() && std::binary_search(stand_ins.begin(), stand_ins.end(), entry);
     }
 
     std::uint32_t homes() const {

@@ -60,6 +60,32 @@ TEST(Misfit, GivesAnEventWithoutAnIdTheOneThatWasMadeForIt) {
     EXPECT_EQ(original.envelope.event_id, id);
 }
 
+TEST(Misfit, WhatCanNotStandInsideOfAnotherStandsByItsBytes) {
+    std::string deep = "{}";
+    for (int i = 0; i < 60; ++i) deep = "[" + deep + "]";
+    const std::string sent = R"({"pattern":"a","payload":{"x":)" + deep + "}}";
+    const Parsed event(sent);
+    ASSERT_TRUE(event.good);
+    ASSERT_FALSE(Parsed(misfit_event(event.envelope, "e1", {"sch", "[]"})).good);
+    const std::string stand_in = misfit_bytes_event(event.envelope, "e1", "sch", "too deep");
+    const Parsed read(stand_in);
+    ASSERT_TRUE(read.good) << stand_in;
+    EXPECT_EQ(read.envelope.event_id, misfit_id("e1"));
+    const auto said = read_stand_in(stand_in);
+    ASSERT_TRUE(said);
+    EXPECT_EQ(said->schema_id, R"("sch")");
+    const auto whole = event_by_bytes(said->event);
+    ASSERT_TRUE(whole);
+    EXPECT_EQ(*whole, R"({"eventId":"e1",)" + sent.substr(1));
+}
+
+TEST(Misfit, AnEventThatWasCutIsNotTakenForAWholeOne) {
+    EXPECT_FALSE(event_by_bytes(R"({"x-rejected":{"bytes":9,"base64":"e30="}})"));
+    EXPECT_EQ(event_by_bytes(R"({"x-rejected":{"bytes":2,"base64":"e30="}})"), "{}");
+    EXPECT_FALSE(event_by_bytes(R"({"x-rejected":{"bytes":2,"base64":"e3"}})"));
+    EXPECT_FALSE(event_by_bytes(R"({"pattern":"a"})"));
+}
+
 TEST(Misfit, OtherEventsStandForNothing) {
     EXPECT_FALSE(read_stand_in(R"({"pattern":"a","payload":{"n":1}})"));
     EXPECT_FALSE(read_stand_in(R"({"pattern":"a"})"));

@@ -3,7 +3,9 @@
 // does.
 #include "runtime/hub/edge_events.h"
 
+#include "core/base64.h"
 #include "core/buffer.h"
+#include "runtime/event/json_scan.h"
 #include "runtime/event/misfit.h"
 
 #include <gtest/gtest.h>
@@ -113,8 +115,14 @@ TEST_F(EdgeEventsTest, WhatCanBeNoneIsALetterWithItsBytes) {
     // Too long only by what is written here.
     const std::string long_one =
         R"({"pattern":"a","payload":{"x":")" + std::string(9'950, 'x') + R"("}})";
-    line_of(long_one, "ev_1");
+    const std::string line = line_of(long_one, "ev_1");
     EXPECT_EQ(letters_, 1u);
+    const auto stands_for = read_stand_in(line);
+    ASSERT_TRUE(stands_for);
+    const std::string_view base64 =
+        member_of(member_of(stands_for->event, R"("x-edge")"), R"("base64")");
+    EXPECT_EQ(core::decode_base64(base64.substr(1, base64.size() - 2), core::Base64Form::kStrict),
+              long_one);
 }
 
 }  // namespace

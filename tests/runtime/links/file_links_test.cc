@@ -23,7 +23,7 @@ protected:
         files_ = *FileAccess::make(folder_.path());
         config_.path = folder_.path() + "/app.log";
     }
-    PeerDeps deps() { return {&clock_, &rules_, &files_, 1'000, false}; }
+    PeerDeps deps() { return {&clock_, &rules_, &files_, false}; }
     void append(const std::string& text, const std::string& name = "app.log") {
         std::ofstream(folder_.path() + "/" + name, std::ios::app) << text;
     }

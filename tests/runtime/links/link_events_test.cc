@@ -3,9 +3,11 @@
 // ingest does.
 #include "runtime/links/link_events.h"
 
+#include "core/base64.h"
 #include "core/buffer.h"
 #include "core/event_parser.h"
 #include "core/json_reader.h"
+#include "runtime/event/json_scan.h"
 #include "runtime/event/misfit.h"
 
 #include <gtest/gtest.h>
@@ -43,6 +45,15 @@ protected:
         EXPECT_EQ(out.size(), result_.emitted_tenants.size());
         return out;
     }
+    static std::string bytes_in(const std::string& event) {
+        const auto stands_for = read_stand_in(event);
+        EXPECT_TRUE(stands_for);
+        const std::string_view place = member_of(stands_for->event, R"("x-link")");
+        const std::string_view base64 = member_of(place, R"("base64")");
+        EXPECT_GT(base64.size(), 2u);
+        return core::decode_base64(base64.substr(1, base64.size() - 2), core::Base64Form::kStrict)
+            .value_or("");
+    }
     void parse(const std::string& event) {
         text_ = event + std::string(core::kPaddingBytes, ' ');
         const auto read = parser_.parse_one(std::string_view(text_).substr(0, event.size()),
@@ -55,7 +66,7 @@ protected:
     LaneResult result_;
     std::size_t letters_ = 0;
     std::int64_t at_us_ = 0;
-    core::EventParser parser_;
+    core::EventParser parser_{{.event_bytes_max = kStandInBytesMax}};  // as a shard reads them
     core::Envelope envelope_;
     std::string text_;
 };
@@ -85,6 +96,22 @@ TEST_F(LinkEventsTest, APayloadIsWrapped) {
         events(R"({"n":1})")[0],
         R"({"eventId":"in:7-1","pattern":"order.placed","source":{"type":"integration","id":"in"},"timestamp":"1970-01-01T00:00:01.000Z","payload":{"n":1}})");
     EXPECT_EQ(letters_, 0u);
+}
+
+TEST_F(LinkEventsTest, ATraceIsToldBesideItsEvent) {
+    const std::string text = R"({"pattern":"a","payload":{}})";
+    const std::string trace = "00-12345678901234567890123456789012-1234567890123456-01 foo=1";
+    SourceBatch batch;
+    batch.add("1", text, text.size(), 0);
+    batch.add("2", text, text.size(), 0, "subject", trace);
+    batch.add("3", "none", 4, 0, {}, trace);
+    EXPECT_EQ(batch[1].subject, "subject");
+    EXPECT_EQ(batch[1].text, text);
+    EXPECT_EQ(events_of(batch).size(), 3u);
+    ASSERT_EQ(result_.traces.size(), 2u);
+    EXPECT_EQ(result_.traces[0].entry, 1u);
+    EXPECT_EQ(result_.traces[0].text, trace);
+    EXPECT_EQ(result_.traces[1].entry, 2u);
 }
 
 TEST_F(LinkEventsTest, APatternMayHoldTheSubject) {
@@ -150,10 +177,14 @@ TEST_F(LinkEventsTest, WhatIsNoEventIsALetterWithItsBytes) {
     EXPECT_EQ(text, "not \"json\"");
 }
 
-TEST_F(LinkEventsTest, OfSomethingLargeTheBeginningIsKept) {
-    events(std::string(50'000, 'x'));
+TEST_F(LinkEventsTest, OfWhatIsTooLargeForAnEventAllBytesAreKept) {
+    const std::string large(50'000, 'x');
+    const std::string event = events(large)[0];
     EXPECT_EQ(letters_, 1u);
-    EXPECT_LT(envelope_.raw.size(), 10'000u);
+    EXPECT_EQ(bytes_in(event), large);
+    // The largest that an event of any server is.
+    const std::string largest(core::kEventBytesMax, '\xff');
+    EXPECT_EQ(bytes_in(events(largest)[0]), largest);
     events("{\"pattern\":\"a\"}", 20'000);
     EXPECT_EQ(letters_, 1u);
     EXPECT_NE(result_.letters[0].why.find("20015 bytes"), std::string::npos)
