@@ -41,7 +41,10 @@ struct LinkRun {
 
     // Of a sink.
     std::unique_ptr<LinkSink> sink;
+    // Overflow policy: what is beyond fails, and its delivery is tried again.
+    static constexpr std::size_t kWaitingBytesMax = 32u << 20;
     std::deque<SinkText> waiting;
+    std::size_t waiting_bytes = 0;
     std::set<std::uint64_t> given;  // tickets
     std::uint64_t sent = 0, failed = 0;
 

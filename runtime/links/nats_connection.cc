@@ -30,7 +30,8 @@ NatsConnection::NatsConnection(const core::Clock& clock, const courier::AddressR
       place_(place),
       socket_(clock, rules, place.host, place.port),
       inbox_(make_nats_inbox()),
-      heard_ns_(clock.monotonic_ns()) {}
+      begun_ns_(clock.monotonic_ns()),
+      heard_ns_(begun_ns_) {}
 
 void NatsConnection::turn() {
     if (!error_.empty()) return;
@@ -163,6 +164,7 @@ void NatsConnection::look_at_time() {
     if (!error_.empty() || waits_) return;
     const std::int64_t now_ns = clock_.monotonic_ns();
     const auto late = [&](std::int64_t since_ns) { return now_ns - since_ns > kAnswerNs; };
+    if (!greeted_ && now_ns - begun_ns_ > kGreetNs) return fail("the server's greeting has no end");
     if ((!greeted_ && late(heard_ns_)) || (!asked_.empty() && late(asked_.front().at_ns)) ||
         (pings_ > pongs_ && late(pinged_ns_)))
         return fail("no answer in " + std::to_string(kAnswerNs / 1'000'000'000) + " s");

@@ -3,7 +3,7 @@
 //       requests. Whoever needs NATS (links, a cluster's log) stands on it.
 // Threads: one owner; looking up the host's name blocks it.
 // Lifetime: borrows clock and rules; the texts of a message live until the next call of turn().
-// Limits: kAnswerNs for an answer; a peer that is silent for kQuietNs is asked whether it is there.
+// Limits: kGreetNs to be let in; kAnswerNs for an answer; a peer that is silent for kQuietNs is asked whether it is there.
 //         What goes out is bounded by its user (unsent()).
 // Failure: error() says why it can not be used any more. What was on its way may have arrived.
 #pragma once
@@ -46,6 +46,8 @@ class NatsConnection {
 public:
     static constexpr std::int64_t kAnswerNs = 10'000'000'000;
     static constexpr std::int64_t kQuietNs = 20'000'000'000;
+    // However it drips: a greeting is no stream.
+    static constexpr std::int64_t kGreetNs = PeerSocket::kConnectNs + kAnswerNs;
 
     NatsConnection(const core::Clock& clock, const courier::AddressRules& rules,
                    const NatsPlace& place);
@@ -60,7 +62,7 @@ public:
     const std::string& error() const { return error_; }
     const NatsServer& server() const { return server_; }
     void waits_for(pollfd& fd) const { socket_.waits_for(fd); }
-    std::size_t unsent() { return socket_.out().size(); }
+    std::size_t unsent() const { return socket_.unsent(); }
 
     // All below only while open(). `sid` is the caller's, from 1 on.
     void subscribe(std::uint64_t sid, std::string_view subject);
@@ -101,6 +103,7 @@ private:
     bool said_hello_ = false;  // CONNECT went out
     bool greeted_ = false;
     bool waits_ = false;  // something may have been read that next() has not given
+    const std::int64_t begun_ns_;
     std::int64_t heard_ns_ = 0;
     std::uint64_t pings_ = 0, pongs_ = 0;
     std::int64_t pinged_ns_ = 0;  // the first that is not answered

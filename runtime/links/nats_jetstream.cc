@@ -32,6 +32,7 @@ std::string NatsPosition::json() const {
     json.begin_object().field("seq", seq);
     if (seen > seq) json.field("seen", seen);
     if (created_us != 0) json.field("created", core::format_timestamp(created_us));
+    if (at_us != 0) json.field("at", core::format_timestamp(at_us));
     json.end_object();
     return out;
 }
@@ -44,6 +45,7 @@ core::Result<NatsPosition> NatsPosition::read(std::string_view text) {
     in->integer_as("seq", out.seq, 0, INT64_MAX, core::Presence::kRequired);
     in->integer_as("seen", out.seen, 0, INT64_MAX);
     in->timestamp("created", out.created_us);
+    in->timestamp("at", out.at_us);
     if (auto status = in->finish(); !status) return core::fail(std::move(status.error()));
     return out;
 }
@@ -93,6 +95,20 @@ NatsAnswers::Kind NatsAnswers::consumer(std::string_view json, NatsConsumerInfo&
         return Kind::kUnreadable;
     out.name = name;
     (void)nats_member(root, "num_pending", out.pending);
+    return Kind::kGood;
+}
+
+NatsAnswers::Kind NatsAnswers::message(std::string_view json, NatsStoredMessage& out) {
+    out = {};
+    core::JsonElement root, message;
+    const Kind kind = begin(json, root);
+    if (kind == Kind::kRefused && refusal_.number == NatsRefusal::kNoMessage) return Kind::kGood;
+    if (kind != Kind::kGood) return kind;
+    std::string_view time;
+    if (!root.find("message", message) || !message.is_object() ||
+        !nats_member(message, "time", time) || !core::parse_timestamp(time, out.at_us))
+        return Kind::kUnreadable;
+    out.there = true;
     return Kind::kGood;
 }
 
@@ -169,7 +185,10 @@ NatsCheck check_nats_stream(const NatsStreamInfo& info, NatsPosition& place, boo
         out.gap = true;
         out.missed = info.first - seen - 1;
     }
-    if (info.first > 0) place.seq = std::max(place.seq, info.first - 1);
+    if (info.first > 0 && info.first - 1 > place.seq) {
+        place.seq = info.first - 1;
+        place.at_us = 0;
+    }
     return out;
 }
 

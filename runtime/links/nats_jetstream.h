@@ -16,11 +16,13 @@
 namespace millrace::runtime {
 
 // How far a stream was read: the last number, up to which one there was nothing else of ours, and
-// when the stream was made: one that was made anew counts from 1 again and is another.
+// when the stream was made: one that was made anew counts from 1 again and is another. So is one
+// whose message of that number is of another time.
 struct NatsPosition {
     std::uint64_t seq = 0;
     std::uint64_t seen = 0;
     std::int64_t created_us = 0;  // 0: not known yet
+    std::int64_t at_us = 0;       // when the stream took message `seq`; 0: not known
 
     std::string json() const;
     static core::Result<NatsPosition> read(std::string_view json);
@@ -40,6 +42,11 @@ struct NatsConsumerInfo {
     std::uint64_t delivered = 0;  // so many
 };
 
+struct NatsStoredMessage {
+    bool there = false;
+    std::int64_t at_us = 0;  // when the stream took it
+};
+
 struct NatsPubAck {
     std::string stream;
     std::uint64_t seq = 0;
@@ -52,6 +59,7 @@ struct NatsRefusal {
     std::string words;
 
     static constexpr std::int64_t kNoStream = 10'059;
+    static constexpr std::int64_t kNoMessage = 10'037;
     static constexpr std::int64_t kNoConsumer = 10'014;
     static constexpr std::int64_t kWrongLastSequence = 10'071;
 };
@@ -63,6 +71,8 @@ public:
     // A stream that is not there is a good answer.
     Kind stream(std::string_view json, NatsStreamInfo& out);
     Kind consumer(std::string_view json, NatsConsumerInfo& out);
+    // So is a message.
+    Kind message(std::string_view json, NatsStoredMessage& out);
     Kind published(std::string_view json, NatsPubAck& out);
     const NatsRefusal& refusal() const { return refusal_; }
 

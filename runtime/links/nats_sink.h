@@ -2,7 +2,8 @@
 //       of duplicates, done when the stream has acknowledged it. To a subject (core): done when the
 //       server has answered a PING behind it; whether anybody listened nobody knows.
 // Threads: the links'. Lifetime: borrows PeerDeps' parts.
-// Limits: kSinkTurnTexts under way; a message of what the server takes.
+// Limits: kSinkTurnTexts under way, kSinkUnsentMax bytes of them unsent; a message of what the
+//         server takes.
 // Failure: what the server refuses is told as it says it, by text where it does so by text.
 #pragma once
 
@@ -37,6 +38,7 @@ public:
     void send(SinkText&& text) override;
     std::size_t turn(std::vector<SinkAnswer>& answers) override;
     std::size_t pending() const override { return pending_; }
+    std::size_t unsent() const override { return connection_.unsent(); }
     bool waits_for(pollfd& fd) const override {
         connection_.waits_for(fd);
         return true;
@@ -64,6 +66,7 @@ public:
     void send(SinkText&& text) override;
     std::size_t turn(std::vector<SinkAnswer>& answers) override;
     std::size_t pending() const override { return sent_.size() + refused_.size(); }
+    std::size_t unsent() const override { return connection_.unsent(); }
     bool waits_for(pollfd& fd) const override {
         connection_.waits_for(fd);
         return true;

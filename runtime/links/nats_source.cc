@@ -1,6 +1,9 @@
 #include "runtime/links/nats_source.h"
 
 #include "core/json_writer.h"
+#include "core/timestamp.h"
+#include "runtime/event/misfit.h"
+#include "runtime/event/trace_context.h"
 
 #include <algorithm>
 #include <charconv>
@@ -14,11 +17,20 @@ constexpr std::string_view kJetStreamApi = "$JS.API.";
 }  // namespace
 
 void add_nats_message(SourceBatch& batch, std::string_view id, const NatsMessage& message,
-                      std::size_t event_bytes_max, std::int64_t at_us) {
+                      std::int64_t at_us) {
     // A file's line may have two bytes more than its text.
     const std::size_t whole = message.payload.size();
-    const std::size_t kept = whole > event_bytes_max + 2 ? event_bytes_max : whole;
-    batch.add(id, message.payload.substr(0, kept), whole, at_us, message.subject);
+    const std::size_t kept = whole > kPoisonBytesKept + 2 ? kPoisonBytesKept : whole;
+    std::string trace;
+    if (!message.headers.empty()) {
+        TraceHeaders headers;
+        for (const std::string_view name : {"traceparent", "tracestate"}) {
+            const std::string_view value = io::nats_header(message.headers, name);
+            if (!value.empty()) (void)headers.take(name, value);
+        }
+        trace = headers.text();
+    }
+    batch.add(id, message.payload.substr(0, kept), whole, at_us, message.subject, trace);
 }
 
 NatsPlace nats_place_of(const LinkConfig& config) {
@@ -29,7 +41,6 @@ NatsStreamSource::NatsStreamSource(const PeerDeps& deps, const LinkConfig& confi
                                    std::string_view position)
     : clock_(*deps.clock),
       config_(config),
-      event_bytes_max_(deps.event_bytes_max),
       probes_(deps.probes),
       connection_(*deps.clock, *deps.rules, nats_place_of(config)) {
     if (position.empty()) {
@@ -156,6 +167,7 @@ void NatsStreamSource::take_answer(const NatsMessage& message, SourceBatch& batc
         if (kind != NatsAnswers::Kind::kGood) return refuse(kind, "STREAM.INFO");
         return take_stream(batch);
     }
+    if (message.tag == kMessageTag) return take_last_read(message, batch);
     // Of one that was left meanwhile.
     if (message.tag == kConsumerTag && state_ != State::kReading) return;
     NatsConsumerInfo made;
@@ -199,6 +211,30 @@ void NatsStreamSource::take_stream(SourceBatch& batch) {
         tell_jumps(batch);
         return ask(kConsumerTag, "CONSUMER.INFO." + config_.stream + "." + consumer_, "");
     }
+    // One that has gone back and was filled again has the number that was read last too: it is
+    // another message then.
+    const bool may_be_another = begun_ && place_.at_us != 0 && info_.there &&
+                                info_.first <= place_.seq && place_.seq <= info_.last;
+    if (!may_be_another) return begin_at_place(batch);
+    std::string body;
+    core::JsonWriter json(body);
+    json.begin_object().field("seq", place_.seq).end_object();
+    ask(kMessageTag, "STREAM.MSG.GET." + config_.stream, body);
+}
+
+void NatsStreamSource::take_last_read(const NatsMessage& message, SourceBatch& batch) {
+    NatsStoredMessage stored;
+    const auto kind = answers_.message(message.payload, stored);
+    if (kind != NatsAnswers::Kind::kGood) return refuse(kind, "STREAM.MSG.GET");
+    // One that was taken out by itself says nothing.
+    if (stored.there && stored.at_us != place_.at_us)
+        return stop("the stream has gone back and was filled again: its message " +
+                    std::to_string(place_.seq) + " is of " + core::format_timestamp(stored.at_us) +
+                    ", the one that was read was of " + core::format_timestamp(place_.at_us));
+    begin_at_place(batch);
+}
+
+void NatsStreamSource::begin_at_place(SourceBatch& batch) {
     const std::uint64_t from = place_.seq;
     const bool begins = !begun_;
     if (begins && config_.from == "end") place_.seq = info_.last;
@@ -217,13 +253,20 @@ void NatsStreamSource::take_stream(SourceBatch& batch) {
     if (begins || check.gap) batch.position = place_.json();
 }
 
+void NatsStreamSource::note_jump(std::uint64_t to) {
+    const std::uint64_t missing = to - place_.seq - 1;
+    if (jumps_.size() < kJumpsMax) return jumps_.push_back({place_.seq, to, missing});
+    jumps_.back().to = to;
+    jumps_.back().missing += missing;
+}
+
 void NatsStreamSource::tell_jumps(SourceBatch& batch) {
-    for (const auto& [from, to] : std::exchange(jumps_, {})) {
-        const std::uint64_t begin = std::min(info_.first, to);
-        if (begin <= from + 1) continue;  // taken out one by one, from between others
+    for (const Jump& jump : std::exchange(jumps_, {})) {
+        const std::uint64_t begin = std::min(info_.first, jump.to);
+        if (begin <= jump.from + 1) continue;  // taken out one by one, from between others
         batch.gap = true;
-        batch.missed += begin - from - 1;
-        if (batch.missed_from.empty()) batch.missed_from = std::to_string(from);
+        batch.missed += std::min(jump.missing, begin - jump.from - 1);
+        if (batch.missed_from.empty()) batch.missed_from = std::to_string(jump.from);
         batch.missed_to = std::to_string(begin);
         batch.position = place_.json();
     }
@@ -237,14 +280,14 @@ void NatsStreamSource::take_delivered(const NatsMessage& message, const NatsDeli
     in_vain_ = 0;
     pulled_ns_ = clock_.monotonic_ns();
     if (pulled_ > 0) --pulled_;
-    if (config_.subject.empty() && at.stream_seq != place_.seq + 1 && jumps_.size() < kJumpsMax)
-        jumps_.emplace_back(place_.seq, at.stream_seq);
+    if (config_.subject.empty() && at.stream_seq != place_.seq + 1) note_jump(at.stream_seq);
     place_.seq = at.stream_seq;
+    place_.at_us = at.at_us;
     moved_ = true;
     lag_ = at.pending;
-    const std::string id =
-        std::to_string(place_.created_us / 1000) + "-" + std::to_string(place_.seq);
-    add_nats_message(batch, id, message, event_bytes_max_, at.at_us);
+    // Where a stream was made anew, or went back, its numbers are other messages'.
+    const std::string id = std::to_string(at.at_us) + "-" + std::to_string(place_.seq);
+    add_nats_message(batch, id, message, at.at_us);
 }
 
 // What is no message: a pull has ended, or its consumer has.

@@ -4,12 +4,13 @@
 //       none of it, so a source that comes back tells of a gap, and nothing is read twice.
 // Threads: the links'. Lifetime: borrows PeerDeps' parts.
 // Limits: pulls of kPullMessages or kPullBytes, two of them under way; kJumpsMax places that are
-//         looked after.
+//         looked after one by one, the rest together.
 // Failure: what the server refuses is told as it says it. A stream that has gone back, is gone, was
 //          made anew or does not keep what was delivered stops the source.
 #pragma once
 
 #include "runtime/links/link_peer.h"
+#include "runtime/links/listened_since.h"
 #include "runtime/links/nats_connection.h"
 #include "runtime/links/nats_jetstream.h"
 
@@ -21,9 +22,9 @@
 namespace millrace::runtime {
 
 NatsPlace nats_place_of(const LinkConfig& config);
-// Of a message that can be no event only its beginning is kept.
+// Of a message that is too long to be kept its beginning.
 void add_nats_message(SourceBatch& batch, std::string_view id, const NatsMessage& message,
-                      std::size_t event_bytes_max, std::int64_t at_us);
+                      std::int64_t at_us);
 
 class NatsStreamSource final : public LinkSource {
 public:
@@ -51,7 +52,19 @@ public:
 
 private:
     enum class State : std::uint8_t { kBegin, kLooked, kReading };
-    enum Tag : std::uint64_t { kStreamTag = 1, kConsumerMadeTag, kConsumerTag, kNothingTag };
+    enum Tag : std::uint64_t {
+        kStreamTag = 1,
+        kMessageTag,
+        kConsumerMadeTag,
+        kConsumerTag,
+        kNothingTag
+    };
+    // Numbers between two that came.
+    struct Jump {
+        std::uint64_t from = 0;
+        std::uint64_t to = 0;
+        std::uint64_t missing = 0;
+    };
 
     void steer();
     void ask(Tag tag, const std::string& what, std::string_view body);
@@ -61,6 +74,9 @@ private:
     void take(const NatsMessage& message, SourceBatch& batch);
     void take_answer(const NatsMessage& message, SourceBatch& batch);
     void take_stream(SourceBatch& batch);
+    void take_last_read(const NatsMessage& message, SourceBatch& batch);
+    void begin_at_place(SourceBatch& batch);
+    void note_jump(std::uint64_t to);
     void take_delivered(const NatsMessage& message, const NatsDelivery& at, SourceBatch& batch);
     void take_status(const NatsMessage& message);
     void tell_jumps(SourceBatch& batch);
@@ -68,7 +84,6 @@ private:
 
     const core::Clock& clock_;
     const LinkConfig config_;
-    const std::size_t event_bytes_max_;
     const bool probes_;
     NatsConnection connection_;
     NatsAnswers answers_;
@@ -89,9 +104,8 @@ private:
     std::size_t pulled_ = 0;          // messages that are asked for and have not come
     std::int64_t pulled_ns_ = 0;      // since when, or heard of them
     unsigned in_vain_ = 0;            // consumers that have given nothing
-    // Numbers that were left out: from, to. Whether they were dropped before they were read is what
-    // the next look says.
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> jumps_;
+    // Whether they were dropped before they were read is what the next look says.
+    std::vector<Jump> jumps_;
     std::optional<std::uint64_t> lag_;
 };
 
@@ -99,7 +113,7 @@ class NatsSubjectSource final : public LinkSource {
 public:
     NatsSubjectSource(const PeerDeps& deps, const LinkConfig& config, std::string_view position);
 
-    bool ready() const override { return listens_ && !trouble(); }
+    bool ready() const override { return heard_.listens() && !trouble(); }
     std::size_t turn(SourceBatch& batch) override;
     // What is not read is nowhere.
     std::optional<std::uint64_t> lag() const override { return std::nullopt; }
@@ -110,18 +124,11 @@ public:
     }
 
 private:
-    void begin_listening(SourceBatch& batch);
-    std::string position_json() const;
-
     const core::Clock& clock_;
     const LinkConfig config_;
-    const std::size_t event_bytes_max_;
     NatsConnection connection_;
-    std::string before_;  // the position that was kept; empty: none
-    std::int64_t since_us_ = 0;
-    std::uint64_t count_ = 0;  // since then
+    ListenedSince heard_;
     std::uint64_t flush_ = 0;  // behind the subscription
-    bool listens_ = false;
 };
 
 }  // namespace millrace::runtime

@@ -79,17 +79,24 @@ void PeerSocket::finish_connect() {
 }
 
 void PeerSocket::flush() {
-    std::size_t sent = 0;
-    while (sent < out_.size()) {
-        const ssize_t got = ::send(fd_.get(), out_.data() + sent, out_.size() - sent, MSG_NOSIGNAL);
+    while (sent_ < out_.size()) {
+        const ssize_t got =
+            ::send(fd_.get(), out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) {
             if (errno != EAGAIN) fail("send to", errno);
             break;
         }
-        sent += static_cast<std::size_t>(got);
+        sent_ += static_cast<std::size_t>(got);
     }
-    out_.erase(0, sent);
+    // The rest is moved when it is the smaller half, so that each byte is moved once at most.
+    if (sent_ == out_.size()) {
+        out_.clear();
+        sent_ = 0;
+    } else if (sent_ > kSentBytesKept && sent_ > out_.size() / 2) {
+        out_.erase(0, sent_);
+        sent_ = 0;
+    }
 }
 
 std::string_view PeerSocket::turn() {

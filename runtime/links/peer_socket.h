@@ -2,7 +2,8 @@
 //       address that the rules have judged is the one connected to.
 // Threads: the links'; looking up a host's name holds up the other links.
 // Lifetime: closed with it.
-// Limits: kConnectNs to connect; a turn reads kReadBytes at most.
+// Limits: kConnectNs to connect; a turn reads kReadBytes at most. What goes out is bounded by whoever
+//         puts it there (unsent()).
 // Failure: error() says why it can not be used any more.
 #pragma once
 
@@ -23,12 +24,14 @@ class PeerSocket {
 public:
     static constexpr std::int64_t kConnectNs = 5'000'000'000;
     static constexpr std::size_t kReadBytes = 256u << 10;
+    static constexpr std::size_t kSentBytesKept = 256u << 10;
 
     PeerSocket(const core::Clock& clock, const courier::AddressRules& rules,
                const std::string& host, std::int64_t port);
 
     // What is to be sent: whoever has something puts it at its end.
     std::string& out() { return out_; }
+    std::size_t unsent() const { return out_.size() - sent_; }
     // Sends what it takes, and reads: what came, until the next call.
     std::string_view turn();
     // Sends what it takes, and reads nothing.
@@ -38,7 +41,7 @@ public:
     const std::string& error() const { return error_; }
     bool connected() const { return connected_; }
     void waits_for(pollfd& fd) const {
-        fd = {fd_.get(), static_cast<short>(POLLIN | (out_.empty() && connected_ ? 0 : POLLOUT)),
+        fd = {fd_.get(), static_cast<short>(POLLIN | (unsent() == 0 && connected_ ? 0 : POLLOUT)),
               0};
     }
 
@@ -54,6 +57,7 @@ private:
     bool connected_ = false;
     std::int64_t give_up_ns_ = 0;
     std::string out_, in_, error_;
+    std::size_t sent_ = 0;  // of out_, from its beginning
 };
 
 }  // namespace millrace::runtime

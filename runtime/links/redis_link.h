@@ -13,7 +13,11 @@
 #include "runtime/links/redis_stream.h"
 
 #include <deque>
+#include <initializer_list>
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -23,7 +27,10 @@ public:
 
     RedisConnection(const PeerDeps& deps, const LinkConfig& config);
 
-    void ask(std::initializer_list<std::string_view> words);
+    void ask(std::initializer_list<std::string_view> words) {
+        ask_words({words.begin(), words.size()});
+    }
+    void ask_words(std::span<const std::string_view> words);
     // Reads what has come.
     void turn();
     // The next reply to what was asked by ask(), in its order.
@@ -33,6 +40,7 @@ public:
     std::size_t unanswered() const { return asked_; }
     const std::string& error() const { return error_; }
     void waits_for(pollfd& fd) const { socket_.waits_for(fd); }
+    std::size_t unsent() const { return socket_.unsent(); }
 
 private:
     void greet(std::initializer_list<std::string_view> words);
@@ -90,6 +98,7 @@ public:
     void send(SinkText&& text) override;
     std::size_t turn(std::vector<SinkAnswer>& answers) override;
     std::size_t pending() const override { return tickets_.size(); }
+    std::size_t unsent() const override { return connection_.unsent(); }
     bool waits_for(pollfd& fd) const override {
         connection_.waits_for(fd);
         return true;
@@ -99,6 +108,7 @@ private:
     const LinkConfig config_;
     RedisConnection connection_;
     std::deque<std::uint64_t> tickets_;
+    std::vector<std::string_view> words_;  // of the command that is written
     bool greeted_ = false;
 };
 

@@ -6,6 +6,7 @@ installed (else all is skipped), and a client of a hundred lines (nats_peer)."""
 import base64
 import json
 import os
+import shutil
 import time
 import unittest
 
@@ -154,6 +155,40 @@ class Streams(NatsCase):
         self.order(id, "reset", {"to": "start"})
         self.wait_numbers(pattern, 12)  # its numbers 1 and 2 are others than those of before
 
+    def test_one_that_went_back_and_was_filled_again_stops_too(self):
+        nats = nats_peer.Nats().start()
+        self.addCleanup(nats.close)
+        pattern, store = self.unique("nats.again"), os.path.join(nats.folder, "store")
+
+        def add(numbers):
+            client = nats.client()
+            client.add("again.a", [self.envelope(pattern, n) for n in numbers])
+            client.close()
+        client = nats.client()
+        client.create("again", "again.>")
+        client.close()
+        add(range(5))
+        nats.kill()
+        shutil.copytree(store, store + "-old")
+        nats.start()
+        id = self.create(direction="in", type="nats", config={
+            "host": "127.0.0.1", "port": nats.port, "stream": "again"})
+        add(range(5, 10))
+        self.wait_numbers(pattern, 10)
+        nats.kill()
+        nats.start()  # the same messages: nothing is wrong
+        add(range(10, 12))
+        self.wait_numbers(pattern, 12)
+        nats.kill()
+        shutil.rmtree(store)
+        shutil.copytree(store + "-old", store)
+        nats.start()
+        add(range(100, 120))  # beyond the number that was read
+        self.assertIn("filled again", self.wait_state(id, "stopped")["reason"])
+        self.assertEqual(self.count(pattern), 12)
+        self.order(id, "reset", {"to": "start"})
+        harness.wait_until("the others", lambda: self.count(pattern) == 32)
+
     def test_what_was_dropped_unread_is_told(self):
         pattern, stream = self.unique("nats.e"), self.stream()
         id = self.source(stream=stream)
@@ -239,6 +274,30 @@ class Subjects(NatsCase):
         told = [(s, json.loads(t)) for s, _, t in self.client.messages]
         self.assertEqual(sorted(e["payload"]["n"] for _, e in told), list(range(20)))
         self.assertEqual({s for s, _ in told}, {f"{subject}.{pattern}"})
+
+
+    def test_a_trace_comes_and_goes_in_headers(self):
+        pattern, subject = self.unique("core.t"), self.unique("traced")
+        id = self.source(subject=subject)
+        self.wait_state(id, "running")
+        self.client.subscribe(subject + ".out")
+        out = self.create(direction="out", type="nats", config=self.config(subject=subject + ".out"))
+        made = self.server.post("/v2/subscriptions", {"pattern": pattern, "executor": {"type": "link", "linkId": out}})
+        self.assertEqual(made.status, 201, made)
+        parent = "00-12345678901234567890123456789012-1234567890123456-01"
+        self.client.publish_with({"Traceparent": parent, "tracestate": "foo=1"}, subject, self.envelope(pattern, 0))
+        self.client.publish_with({"traceparent": "00-" + parent}, subject, self.envelope(pattern, 1))
+        self.wait_numbers(pattern, 2)
+        events = {e["payload"]["n"]: e for e in self.server.all_events(pattern)}
+        self.assertEqual((events[0]["traceparent"], events[0]["tracestate"]), (parent, "foo=1"))
+        self.assertNotIn("traceparent", events[1])
+        harness.wait_until("both sent", lambda: self.status(out)["sent"] == 2)
+        self.client.flush()
+        headers = {json.loads(text)["payload"]["n"]: headers for _, headers, text in self.client.messages}
+        self.assertRegex(headers[0], "traceparent: 00-12345678901234567890123456789012-[0-9a-f]{16}-01\r\n")
+        self.assertNotIn("1234567890123456-01", headers[0])
+        self.assertIn("tracestate: foo=1\r\n", headers[0])
+        self.assertNotIn("trace", headers[1])
 
 
 class SinkCase(NatsCase):

@@ -7,7 +7,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <cstring>
+#include <iterator>
 #include <string>
 
 #include <netinet/in.h>
@@ -107,6 +110,43 @@ TEST_F(NatsConnectionTest, TellsWhyItIsNotLetIn) {
     clock_.advance_us(NatsConnection::kAnswerNs / 1000 + 1);
     turn();
     EXPECT_EQ(connection_->error(), "no answer in 10 s");
+}
+
+TEST_F(NatsConnectionTest, AGreetingThatDripsForEverIsGivenUp) {
+    connect();
+    say("INFO {\"version\":");
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(connection_->error(), "");
+        clock_.advance_us(NatsConnection::kGreetNs / 3000 + 1);
+        say(" ");
+    }
+    EXPECT_EQ(connection_->error(), "the server's greeting has no end");
+}
+
+TEST_F(NatsConnectionTest, WhatThePeerDoesNotReadStaysInOrder) {
+    get_in();
+    const std::string part(60'000, 'x');
+    std::string sent;
+    for (char mark = 'C'; mark <= 'O'; ++mark) {  // none of PUB
+        for (int i = 0; i < 8; ++i)
+            connection_->publish({"s", std::string(1, mark) + part, {}, {}});
+        connection_->push();
+        sent.append(8, mark);
+    }
+    EXPECT_GT(connection_->unsent(), 0u);
+    std::string marks, bytes(1u << 20, '\0');
+    const std::size_t whole = sent.size() * (part.size() + 1 + std::strlen("PUB s 60001\r\n\r\n"));
+    std::size_t read = 0;
+    while (read < whole) {
+        connection_->push();
+        const ssize_t got = ::recv(peer_.get(), bytes.data(), bytes.size(), 0);
+        ASSERT_GT(got, 0);
+        read += static_cast<std::size_t>(got);
+        std::copy_if(bytes.begin(), bytes.begin() + got, std::back_inserter(marks),
+                     [](char c) { return c >= 'C' && c <= 'O'; });
+    }
+    EXPECT_EQ(connection_->unsent(), 0u);
+    EXPECT_EQ(marks, sent);
 }
 
 TEST_F(NatsConnectionTest, AnswersFindWhoAsked) {

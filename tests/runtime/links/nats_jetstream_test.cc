@@ -77,6 +77,24 @@ TEST(NatsAnswers, OfAConsumer) {
     EXPECT_EQ(answers.consumer(R"({"name":"c"})", info), NatsAnswers::Kind::kUnreadable);
 }
 
+TEST(NatsAnswers, OfAStoredMessage) {
+    NatsAnswers answers;
+    NatsStoredMessage stored;
+    EXPECT_EQ(answers.message(R"({"message":{"subject":"a","seq":7,"data":"eA==","time":")" +
+                                  std::string(kCreated) + R"("}})",
+                              stored),
+              NatsAnswers::Kind::kGood);
+    EXPECT_TRUE(stored.there);
+    EXPECT_EQ(stored.at_us, 1767323045123456);
+    EXPECT_EQ(
+        answers.message(
+            R"({"error":{"code":404,"err_code":10037,"description":"no message found"}})", stored),
+        NatsAnswers::Kind::kGood);
+    EXPECT_FALSE(stored.there);
+    for (const char* bad : {"{}", R"({"message":7})", R"({"message":{"seq":7}})"})
+        EXPECT_EQ(answers.message(bad, stored), NatsAnswers::Kind::kUnreadable) << bad;
+}
+
 TEST(NatsDelivery, IsReadOfOldAndNewSubjects) {
     for (const char* subject : {"$JS.ACK.s.c.1.7.3.1700000000000000000.4",
                                 "$JS.ACK._.hash.s.c.1.7.3.1700000000000000000.4",
@@ -95,12 +113,13 @@ TEST(NatsDelivery, IsReadOfOldAndNewSubjects) {
 }
 
 TEST(NatsPosition, IsReadAsItIsWritten) {
-    const NatsPosition place{12, 20, 1'767'323'045'123'456};
+    const NatsPosition place{12, 20, 1'767'323'045'123'456, 1'767'323'046'000'001};
     auto again = NatsPosition::read(place.json());
     ASSERT_TRUE(again) << again.error().message;
     EXPECT_EQ(again->seq, 12u);
     EXPECT_EQ(again->seen, 20u);
     EXPECT_EQ(again->created_us, place.created_us);
+    EXPECT_EQ(again->at_us, place.at_us);
     EXPECT_FALSE(NatsPosition::read("{}"));
     EXPECT_FALSE(NatsPosition::read(R"({"seq":-1})"));
 }
@@ -130,11 +149,14 @@ TEST(NatsStream, ThatHasGoneBackStops) {
 
 TEST(NatsStream, WhatWasDroppedUnreadIsTold) {
     NatsPosition place = read_to(10);
+    place.at_us = 5;
     EXPECT_FALSE(check_nats_stream(numbers(11, 20), place, true).gap);
+    EXPECT_EQ(place.at_us, 5);
     const NatsCheck check = check_nats_stream(numbers(14, 20), place, true);
     EXPECT_TRUE(check.gap);
     EXPECT_EQ(check.missed, 3u);
     EXPECT_EQ(place.seq, 13u);
+    EXPECT_EQ(place.at_us, 0);  // of a message that nobody has read
     // What belongs to others has been seen to go.
     NatsPosition seen = read_to(10, 15);
     EXPECT_FALSE(check_nats_stream(numbers(16, 20), seen, true).gap);
