@@ -150,13 +150,46 @@ private:
         }
         Call call{services_, request};
         make_call(rest->route, call, [self = shared_from_this(), &field](ApiResponse&& response) {
-            self->take(field, response);
-            ++self->at_;
-            self->go_on();
+            self->take(field, std::move(response));
         });
     }
 
-    void take(const graphql::PlannedField& field, const ApiResponse& response) {
+    // Each position that is asked for is a few looks into the log: a page of them is no work for
+    // the API thread.
+    void take(const graphql::PlannedField& field, ApiResponse&& response) {
+        if (response.status != 200 || services_.database().shards() == 1 ||
+            !asks_positions(field)) {
+            write(field, response);
+            return next();
+        }
+        const auto kept = std::make_shared<ApiResponse>(std::move(response));
+        const bool taken = services_.run_aside(
+            Aside::kLook, [self = shared_from_this(), kept, &field] { self->write(field, *kept); },
+            [self = shared_from_this()] { self->next(); });
+        if (taken) return;
+        key_of(field);
+        fail(field, busy_aside(Aside::kLook));
+        next();
+    }
+
+    void next() {
+        ++at_;
+        go_on();
+    }
+
+    static bool asks_positions(const graphql::PlannedField& field) {
+        std::vector<const graphql::PlannedField*> open = {&field};
+        while (!open.empty()) {
+            const graphql::PlannedField* const one = open.back();
+            open.pop_back();
+            if (one->field->name == "position" && one->parent == "Event") return true;
+            for (const graphql::PlannedField& inner : one->fields) open.push_back(&inner);
+        }
+        return false;
+    }
+
+    // On this thread or beside it: nobody else touches the query meanwhile.
+    void write(const graphql::PlannedField& field, const ApiResponse& response) {
         key_of(field);
         core::JsonDom dom;
         core::JsonElement root;
