@@ -35,8 +35,8 @@ core::Status BatchDesk::load(SetAside& aside) {
         if (!mark)
             aside.add(kEdgeMarkKind, row.id, mark.error());
         else if (registry->edges.find(mark->edge))
-            places_[{mark->edge, mark->incarnation, mark->shard}].mark = *mark;
-        else
+            places_[{mark->edge, mark->incarnation, mark->shard}] = {.mark = *mark, .tail = *mark};
+        else if (!aside.any_of(document_kind<EdgeNode>().name))
             erase_edge_mark(leftovers, *mark);
     }
     return leftovers.empty() ? core::Status{} : deps_.database->write_now(leftovers);
@@ -52,17 +52,11 @@ void BatchDesk::changed(const DocumentChange<EdgeNode>& change) {
         erase_edge_mark(result->rows, entry.second.mark);
         return true;
     });
+    end_early(core::Error(core::ErrorCode::kNotFound, "the edge was removed"),
+              [number](const Early& early) { return early.edge->number.value == number; });
     edges_.erase(number);
     // What is refused is erased by the next start.
     if (!result->rows.empty()) (void)deps_.submit(result->shard, result);
-}
-
-EdgeRef BatchDesk::known_by(std::string_view node, std::string_view token) const {
-    EdgeRef found;
-    deps_.registry()->edges.for_each([&](const EdgeRef& edge) {
-        if (!found && edge->id == node && has_edge_token(*edge, token)) found = edge;
-    });
-    return found;
 }
 
 core::ShardId BatchDesk::home_of(const Key& key) const {
@@ -70,29 +64,34 @@ core::ShardId BatchDesk::home_of(const Key& key) const {
     return core::ShardId(static_cast<std::uint16_t>((edge + shard) % deps_.shards));
 }
 
-// Nothing is wrong and `answered`: there is nothing to take, `out` says from where on there is.
-core::Status BatchDesk::judge(const EdgeNode& edge, const Batch& batch, bool& answered,
-                              BatchTaken& out) {
+// kKnown: there is nothing to take, `known` says from where on there is.
+core::Result<BatchDesk::Verdict> BatchDesk::judge(const EdgeNode& edge, const Batch& batch,
+                                                  Follows follows, BatchTaken& known) const {
     const BatchHead& head = batch.head;
     const auto at = places_.find({edge.number.value, head.incarnation, head.shard});
-    answered = false;
-    // A folder that is not known yet begins where it says.
-    if (at == places_.end()) return {};
-    const EdgeMark& mark = at->second.mark;
-    if (at->second.under_way)
+    // A folder that is not known yet begins where it says, but with nothing that has a predecessor.
+    if (at == places_.end()) {
+        if (follows == Follows::kMaybe) return Verdict::kTake;
+        return not_now("what comes before this batch is not here; send it first");
+    }
+    const Place& place = at->second;
+    if (head.from == place.tail.to) {
+        if (head.hash_before != place.tail.hash)
+            return core::fail(
+                core::ErrorCode::kConflict,
+                "edge " + edge.id + ": cloned: what this folder has before offset " +
+                    std::to_string(head.from) + " of shard " + std::to_string(head.shard) +
+                    " is not what was sent from it; enroll each copy under a name of its own");
+        if (place.under_way < kUnderWayMax) return Verdict::kTake;
+        return not_now("the hub has more of this shard than it can write; ask again");
+    }
+    if (head.from > place.tail.to && follows == Follows::kYes) return Verdict::kEarly;
+    if (place.under_way > 0)
         return not_now("a batch of this shard is on its way to the log; ask again");
-    if (mark.to == 0) return {};
-    out = {mark.to, mark.hash, 0};
     // What is behind the mark, or before it, is asked for from the mark on: what the edge has there
     // says whether it is the same edge.
-    answered = head.from != mark.to;
-    if (!answered && head.hash_before != mark.hash)
-        return core::fail(core::ErrorCode::kConflict,
-                          "edge " + edge.id + ": cloned: what this folder has before offset " +
-                              std::to_string(mark.to) + " of shard " + std::to_string(head.shard) +
-                              " is not what was sent from it; enroll each copy under a name of its "
-                              "own");
-    return {};
+    known = {place.mark.to, place.mark.hash, 0};
+    return Verdict::kKnown;
 }
 
 core::Status BatchDesk::may_take_now(const EdgeNode& edge, const Batch& batch) {
@@ -105,32 +104,84 @@ core::Status BatchDesk::may_take_now(const EdgeNode& edge, const Batch& batch) {
                                               });
 }
 
-void BatchDesk::take(const EdgeRef& edge, std::string_view bytes, Done done) {
-    Seen& seen = edges_[edge->number.value];
-    seen.seen_us = deps_.clock->wall_us();
-    const auto refuse = [&](core::Error&& error) {
-        seen.last_error = error.message;
-        seen.last_error_at_us = seen.seen_us;
-        done(core::fail(std::move(error)));
-    };
-    auto batch = read_batch(bytes);
-    if (!batch) return refuse(std::move(batch.error()));
-    const Key key{edge->number.value, batch->head.incarnation, batch->head.shard};
-    if (const auto at = places_.find(key); at != places_.end()) at->second.end = batch->head.end;
-    BatchTaken known;
-    bool answered = false;
-    if (auto judged = judge(*edge, *batch, answered, known); !judged)
-        return refuse(std::move(judged.error()));
-    if (answered) return done(known);
-    if (auto may = may_take_now(*edge, *batch); !may) return refuse(std::move(may.error()));
-
-    accept(*edge, *batch, key, std::move(done));
+void BatchDesk::refuse(const EdgeNode& edge, core::Error&& error, const Done& done) {
+    Seen& seen = edges_[edge.number.value];
+    seen.last_error = error.message;
+    seen.last_error_at_us = deps_.clock->wall_us();
+    done(core::fail(std::move(error)));
 }
 
+void BatchDesk::take(const EdgeRef& edge, std::string_view bytes, Follows follows, Done done) {
+    heard(*edge);
+    if (!early_.empty()) {
+        const std::int64_t long_ago_ns = deps_.clock->monotonic_ns() - kEarlyNs;
+        end_early(not_now("what comes before this batch has not come; send it first").value(),
+                  [long_ago_ns](const Early& early) { return early.since_ns < long_ago_ns; });
+    }
+    auto batch = read_batch(bytes);
+    if (!batch) return refuse(*edge, std::move(batch.error()), done);
+    const Key key{edge->number.value, batch->head.incarnation, batch->head.shard};
+    if (const auto at = places_.find(key); at != places_.end()) at->second.end = batch->head.end;
+    offer(edge, std::move(*batch), follows, std::move(done));
+    take_early(key);
+}
+
+void BatchDesk::offer(const EdgeRef& edge, Batch&& batch, Follows follows, Done&& done) {
+    const Key key{edge->number.value, batch.head.incarnation, batch.head.shard};
+    BatchTaken known;
+    const auto verdict = judge(*edge, batch, follows, known);
+    if (!verdict) return refuse(*edge, core::Error(verdict.error()), done);
+    if (*verdict == Verdict::kKnown) return done(known);
+    if (*verdict == Verdict::kEarly)
+        return keep_early(edge, std::move(batch), key, std::move(done));
+    if (auto may = may_take_now(*edge, batch); !may)
+        return refuse(*edge, std::move(may.error()), done);
+    accept(*edge, batch, key, std::move(done));
+}
+
+// ---- what has overtaken its predecessor
+
+void BatchDesk::keep_early(const EdgeRef& edge, Batch&& batch, const Key& key, Done&& done) {
+    const auto first = early_.lower_bound(EarlyKey{key, 0});
+    const auto count = std::count_if(
+        first, early_.end(), [&key](const auto& entry) { return entry.first.first == key; });
+    const std::size_t bytes = batch.raw.size();
+    const EarlyKey place{key, batch.head.from};
+    if (static_cast<std::size_t>(count) >= kEarlyMax || early_bytes_ + bytes > kEarlyBytesMax ||
+        early_.contains(place))
+        return refuse(*edge, not_now("what comes before this batch is not here yet").value(), done);
+    early_bytes_ += bytes;
+    early_[place] = {edge, std::move(batch), std::move(done), deps_.clock->monotonic_ns()};
+}
+
+void BatchDesk::take_early(const Key& key) {
+    for (;;) {
+        const auto place = places_.find(key);
+        if (place == places_.end()) return;
+        auto next = early_.extract(EarlyKey{key, place->second.tail.to});
+        if (next.empty()) return;
+        Early early = std::move(next.mapped());
+        early_bytes_ -= early.batch.raw.size();
+        offer(early.edge, std::move(early.batch), Follows::kYes, std::move(early.done));
+    }
+}
+
+void BatchDesk::end_early(const core::Error& why, const std::function<bool(const Early&)>& over) {
+    std::vector<Done> ended;
+    std::erase_if(early_, [&](auto& entry) {
+        if (!over(entry.second)) return false;
+        early_bytes_ -= entry.second.batch.raw.size();
+        ended.push_back(std::move(entry.second.done));
+        return true;
+    });
+    for (const Done& done : ended) done(core::fail(why));
+}
+
+// ---- into the log
+
 void BatchDesk::accept(const EdgeNode& edge, const Batch& batch, const Key& key, Done&& done) {
-    Place& place = places_[key];
-    place.end = batch.head.end;
-    EdgeMark next = place.mark;
+    EdgeMark next;
+    if (const auto at = places_.find(key); at != places_.end()) next = at->second.tail;
     next.tenant = edge.tenant;
     next.edge = edge.number.value;
     next.incarnation = batch.head.incarnation;
@@ -154,14 +205,24 @@ void BatchDesk::accept(const EdgeNode& edge, const Batch& batch, const Key& key,
     if (batch.head.filter_version != 0)
         note_skips(next, {batch.head.filter_version, batch.head.from, batch.head.to});
     put_edge_mark(result->rows, next);
-    forget_oldest(next, result->rows);
+    const auto forgotten = folder_to_forget(next);
+    each_place_of(next.edge, [&](const Key& of, const Place& place) {
+        if (std::get<1>(of) == forgotten) erase_edge_mark(result->rows, place.mark);
+    });
     const auto answer = std::make_shared<Done>(std::move(done));
     result->when_durable.push_back([this, key, next, events = batch.events.size(), answer] {
         deps_.post([this, key, next, events, answer] { settle(key, next, events, *answer); });
     });
     if (!deps_.submit(result->shard, result))
         return (*answer)(not_now("the hub has more to do than it can; ask again"));
-    place.under_way = true;
+    // From here on it happens.
+    std::erase_if(places_, [&](const auto& entry) {
+        return std::get<0>(entry.first) == next.edge && std::get<1>(entry.first) == forgotten;
+    });
+    Place& place = places_[key];
+    place.end = batch.head.end;
+    place.tail = next;
+    ++place.under_way;
     edges_[edge.number.value].paid.use(batch.events.size(), batch.head.raw_bytes);
     tell_figures(edge, batch, letters);
 }
@@ -172,7 +233,7 @@ void BatchDesk::settle(const Key& key, const EdgeMark& mark, std::uint64_t event
     if (at == places_.end())
         return done(core::fail(core::ErrorCode::kNotFound, "the edge was removed"));
     at->second.mark = mark;
-    at->second.under_way = false;
+    --at->second.under_way;
     done(BatchTaken{mark.to, mark.hash, events});
 }
 
@@ -202,25 +263,25 @@ void BatchDesk::tell_figures(const EdgeNode& edge, const Batch& batch, std::size
     figures.lag.set(static_cast<std::int64_t>(lag));
 }
 
-void BatchDesk::forget_oldest(const EdgeMark& newest, store::RowBatch& rows) {
-    std::map<std::uint64_t, std::int64_t> written;  // by folder: when last
-    for (const auto& [key, place] : places_) {
-        if (std::get<0>(key) != newest.edge) continue;
-        std::int64_t& at_us = written[std::get<1>(key)];
-        at_us = std::max(at_us, place.mark.at_us);
-    }
-    if (written.size() <= kIncarnationsMax) return;
-    written.erase(newest.incarnation);
-    const std::uint64_t oldest =
-        std::min_element(written.begin(), written.end(), [](const auto& a, const auto& b) {
-            return a.second < b.second;
-        })->first;
-    std::erase_if(places_, [&](const auto& entry) {
-        const auto& [edge, incarnation, shard] = entry.first;
-        if (edge != newest.edge || incarnation != oldest || entry.second.under_way) return false;
-        erase_edge_mark(rows, entry.second.mark);
-        return true;
+std::optional<std::uint64_t> BatchDesk::folder_to_forget(const EdgeMark& newest) const {
+    struct Folder {
+        std::int64_t at_us = 0;  // when it was heard of last
+        bool under_way = false;
+    };
+    std::map<std::uint64_t, Folder> folders;
+    each_place_of(newest.edge, [&](const Key& key, const Place& place) {
+        Folder& folder = folders[std::get<1>(key)];
+        folder.at_us = std::max(folder.at_us, place.tail.at_us);
+        folder.under_way |= place.under_way > 0;
     });
+    folders.erase(newest.incarnation);
+    if (folders.size() < kIncarnationsMax) return std::nullopt;
+    std::erase_if(folders, [](const auto& folder) { return folder.second.under_way; });
+    if (folders.empty()) return std::nullopt;
+    return std::min_element(
+               folders.begin(), folders.end(),
+               [](const auto& a, const auto& b) { return a.second.at_us < b.second.at_us; })
+        ->first;
 }
 
 EdgeStatus BatchDesk::look(EdgeNumber number) const {
@@ -231,9 +292,9 @@ EdgeStatus BatchDesk::look(EdgeNumber number) const {
         out.last_error_at_us = at->second.last_error_at_us;
         out.duplicates = at->second.duplicates->load(std::memory_order_relaxed);  // a figure
     }
-    const auto first = places_.lower_bound({number.value, 0, 0});
-    for (auto at = first; at != places_.end() && std::get<0>(at->first) == number.value; ++at)
-        if (at->second.mark.to > 0) out.shards.push_back({at->second.mark, at->second.end});
+    each_place_of(number.value, [&out](const Key&, const Place& place) {
+        if (place.mark.to > 0) out.shards.push_back({place.mark, place.end});
+    });
     return out;
 }
 

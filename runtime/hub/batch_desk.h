@@ -2,9 +2,13 @@
 //       what each edge is at. A batch is one result for a shard: its events, and the mark behind
 //       them. With all events at home in one shard that is one commit, else the mark follows; what
 //       a crash between the two brings again is known by its ids, which follow from edge and event.
+//       Several batches of a shard may be on their way, each behind the one before it; one that has
+//       overtaken its predecessor waits for it.
 // Threads: the API thread's; when_durable comes from shards and is handed back by `post`.
 // Lifetime: borrows all of Deps.
-// Limits: one batch of an edge's shard at a time, kIncarnationsMax folders of an edge.
+// Limits: kUnderWayMax batches of an edge's shard on their way to the log, kEarlyMax that have come
+//         too early, for kEarlyNs, kEarlyBytesMax of all edges (overflow policy: refused, the edge
+//         sends them again); kIncarnationsMax folders of an edge.
 // Failure: take() answers with kConflict where the edge is not the one that it was (a copy of it),
 //          kUnavailable where nothing may be taken now; nothing of the batch is taken then.
 #pragma once
@@ -13,11 +17,12 @@
 #include "core/log.h"
 #include "core/metrics.h"
 #include "core/result.h"
-#include "runtime/delivery/lane_job.h"
+#include "runtime/delivery/intake_deps.h"
 #include "runtime/hub/batch_payment.h"
 #include "runtime/hub/edge_events.h"
 #include "runtime/hub/edge_filters.h"
 #include "runtime/hub/edge_mark.h"
+#include "runtime/registry/edge_book.h"
 #include "runtime/registry/registry_snapshot.h"
 #include "runtime/registry/set_aside.h"
 
@@ -30,6 +35,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace millrace::store {
@@ -37,6 +43,9 @@ class Database;
 }
 
 namespace millrace::runtime::hub {
+
+// Whether an edge says that it has sent what stands before a batch, and that nothing begins with it.
+enum class Follows : std::uint8_t { kMaybe, kYes };
 
 // What an edge is told.
 struct BatchTaken {
@@ -61,21 +70,13 @@ struct EdgeStatus {
 class BatchDesk {
 public:
     static constexpr std::size_t kIncarnationsMax = 16;
+    static constexpr std::size_t kUnderWayMax = 8;
+    static constexpr std::size_t kEarlyMax = 4;
+    static constexpr std::size_t kEarlyBytesMax = 32u << 20;
+    static constexpr std::int64_t kEarlyNs = 5'000'000'000;
 
-    struct Deps {
-        const core::Clock* clock = nullptr;
-        core::Log* log = nullptr;
-        core::Metrics* metrics = nullptr;
-        store::Database* database = nullptr;
-        std::function<RegistrySnapshotRef()> registry;
-        std::size_t shards = 1;
-        std::size_t event_bytes_max = 0;
-        // False when the shard's ring is full.
-        std::function<bool(core::ShardId, std::unique_ptr<LaneResult>&)> submit;
-        // Whether the tenant may send so many events and bytes now; they count then.
-        std::function<core::Status(core::TenantId, std::size_t events, std::size_t bytes)> may_take;
-        // Nothing may be taken now.
-        std::function<bool()> holds;
+    struct Deps : IntakeDeps {
+        const EdgeBook* book = nullptr;
         // Runs it on the API thread.
         std::function<void(std::function<void()>)> post;
     };
@@ -86,10 +87,12 @@ public:
     void changed(const DocumentChange<Subscription>& change) { filters_.follow(change); }
 
     // Whose token this is, among edges of that name; null: nobody's.
-    EdgeRef known_by(std::string_view node, std::string_view token) const;
+    EdgeRef known_by(std::string_view node, std::string_view token) const {
+        return deps_.book->known_by(node, token, deps_.clock->wall_us());
+    }
     // `done` is called once: at once, or when the batch is durable.
     using Done = std::function<void(core::Result<BatchTaken>&&)>;
-    void take(const EdgeRef& edge, std::string_view bytes, Done done);
+    void take(const EdgeRef& edge, std::string_view bytes, Follows follows, Done done);
     // It has asked for something.
     void heard(const EdgeNode& edge) { edges_[edge.number.value].seen_us = deps_.clock->wall_us(); }
 
@@ -101,10 +104,19 @@ private:
     // Of an edge's shard in one of its folders.
     using Key = std::tuple<std::uint32_t, std::uint64_t, std::uint32_t>;  // edge, folder, shard
     struct Place {
-        EdgeMark mark;
+        EdgeMark mark;  // durable
+        EdgeMark tail;  // behind the last that is on its way
         std::uint64_t end = 0;
-        bool under_way = false;
+        std::size_t under_way = 0;
     };
+    struct Early {
+        EdgeRef edge;
+        Batch batch;
+        Done done;
+        std::int64_t since_ns = 0;
+    };
+    using EarlyKey = std::pair<Key, std::uint64_t>;  // and the offset that it begins with
+    enum class Verdict : std::uint8_t { kTake, kKnown, kEarly };
     struct Figures {
         core::Counter taken, rejected, skipped, duplicates;
         core::Gauge lag;
@@ -120,13 +132,26 @@ private:
         BatchPayment paid;
     };
 
-    core::Status judge(const EdgeNode& edge, const Batch& batch, bool& answered, BatchTaken& out);
+    core::Result<Verdict> judge(const EdgeNode& edge, const Batch& batch, Follows follows,
+                                BatchTaken& known) const;
+    void offer(const EdgeRef& edge, Batch&& batch, Follows follows, Done&& done);
+    void refuse(const EdgeNode& edge, core::Error&& error, const Done& done);
     core::Status may_take_now(const EdgeNode& edge, const Batch& batch);
     void accept(const EdgeNode& edge, const Batch& batch, const Key& key, Done&& done);
     void settle(const Key& key, const EdgeMark& mark, std::uint64_t events, const Done& done);
+    void keep_early(const EdgeRef& edge, Batch&& batch, const Key& key, Done&& done);
+    void take_early(const Key& key);
+    // Those for which `over` is true do not wait on.
+    void end_early(const core::Error& why, const std::function<bool(const Early&)>& over);
     void tell_figures(const EdgeNode& edge, const Batch& batch, std::size_t letters);
-    // Rows of folders that an edge has left long ago.
-    void forget_oldest(const EdgeMark& newest, store::RowBatch& rows);
+    // A folder that an edge has left long ago, where it has too many.
+    std::optional<std::uint64_t> folder_to_forget(const EdgeMark& newest) const;
+    template <typename Visit>
+    void each_place_of(std::uint32_t edge, Visit&& visit) const {
+        for (auto at = places_.lower_bound({edge, 0, 0});
+             at != places_.end() && std::get<0>(at->first) == edge; ++at)
+            visit(at->first, at->second);
+    }
     core::ShardId home_of(const Key& key) const;
 
     const Deps deps_;
@@ -134,6 +159,8 @@ private:
     EdgeEvents events_;
     EdgeFilters filters_;
     std::map<Key, Place> places_;
+    std::map<EarlyKey, Early> early_;
+    std::size_t early_bytes_ = 0;
     std::map<std::uint32_t, Seen> edges_;
     std::string lines_;
 };

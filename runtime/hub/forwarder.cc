@@ -5,7 +5,6 @@
 #include "runtime/registry/edge_node.h"
 #include "store/database.h"
 #include "store/rows/registry_store.h"
-#include "store/synced_end.h"
 
 #include <algorithm>
 #include <cstring>
@@ -13,10 +12,6 @@
 
 namespace millrace::runtime::hub {
 namespace {
-
-constexpr std::uint64_t kHeartbeatTicket = 0;  // shards have theirs behind it
-constexpr std::int64_t kSecondNs = 1'000'000'000;
-constexpr std::int64_t kRateBatchSeconds = 5;  // a batch takes the line no longer than that
 
 std::uint64_t new_incarnation() {
     const std::string bits = core::crypto::random_bytes(sizeof(std::uint64_t));
@@ -110,7 +105,10 @@ core::Status Forwarder::load(SetAside& aside) {
         }
         if (!read) aside.add(kForwardKind, row.id, read.error());
     }
-    for (auto& lane : lanes_) move(*lane, lane->mark);
+    for (auto& lane : lanes_) {
+        confirm(*lane, lane->mark);
+        look_again(*lane);
+    }
     if (incarnation_ != 0) return {};
     incarnation_ = new_incarnation();
     store::RowBatch batch;
@@ -128,7 +126,7 @@ std::vector<core::LogOffset> Forwarder::floors() const {
     return out;
 }
 
-// ---- what is sent
+// ---- the agent
 
 courier::HttpCall Forwarder::call_of(std::string_view path) const {
     courier::HttpCall call;
@@ -140,72 +138,15 @@ courier::HttpCall Forwarder::call_of(std::string_view path) const {
     return call;
 }
 
-bool Forwarder::post(std::uint64_t ticket, courier::HttpCall&& call) {
-    return port_.send(*this, ticket, std::move(call));
-}
-
-std::size_t Forwarder::send(Lane& lane) {
-    const std::int64_t now_ns = deps_.clock->monotonic_ns();
-    if (!run_.wanted() || lane.under_way || now_ns < lane.try_at_ns || now_ns < line_free_ns_)
-        return 0;
-    const std::uint64_t end =
-        store::synced_end(*deps_.database,
-                          core::ShardId(static_cast<std::uint16_t>(lane.mark.shard)))
-            .value;
-    const bool tells_quiet =
-        lane.quiet.next > lane.mark.next &&
-        (now_ns - lane.moved_ns > kQuietNs || lane.quiet.next - lane.mark.next > kQuietOffsets);
-    if (end <= lane.mark.next || (end == lane.seen_end && !tells_quiet)) return 0;
-    std::size_t bytes = lane.pace.bytes();
-    if (options_.bytes_per_second_max > 0)
-        bytes =
-            std::clamp(static_cast<std::size_t>(options_.bytes_per_second_max) * kRateBatchSeconds,
-                       kBatchBytesMin, bytes);
-    auto next = run_.next_batch(lane.mark, lane.quiet, bytes, incarnation_,
-                                tells_quiet ? LogRun::Empty::kIsTold : LogRun::Empty::kWaits);
-    if (!next) {
-        wait_after(lane, next.error().message, 0);
-        return 0;
-    }
-    if (next->bytes.empty()) {
-        lane.quiet = {lane.mark.shard, next->to, next->hash};
-        lane.seen_end = next->full ? 0 : end;
-        if (next->missing)
-            wait_after(lane,
-                       "hub: the log should have offset " + std::to_string(next->to) +
-                           " of shard " + std::to_string(lane.mark.shard) +
-                           " and has nothing there; what comes behind it is sent",
-                       0);
-        return next->full ? 1 : 0;
-    }
-    lane.sent = std::move(*next);
-    courier::HttpCall call = call_of("/batches");
-    call.method = "POST";
-    call.headers.emplace_back("Content-Type", kBatchMediaType);
-    call.body = std::move(lane.sent.bytes);
-    const auto sent_bytes = static_cast<std::int64_t>(call.body.size());
-    if (!post(lane.mark.shard + kHeartbeatTicket + 1, std::move(call))) return 0;
-    lane.under_way = true;
-    figures_.bytes.add(static_cast<std::uint64_t>(sent_bytes));
-    if (options_.bytes_per_second_max > 0) {
-        const double takes_ns = static_cast<double>(sent_bytes) * static_cast<double>(kSecondNs) /
-                                static_cast<double>(options_.bytes_per_second_max);
-        line_free_ns_ = now_ns + static_cast<std::int64_t>(takes_ns);
-    }
-    return 1;
-}
-
 void Forwarder::heartbeat() {
     const std::int64_t now_ns = deps_.clock->monotonic_ns();
     if (heartbeat_under_way_ || now_ns < heartbeat_at_ns_) return;
-    heartbeat_under_way_ = post(kHeartbeatTicket, call_of("/filters"));
+    heartbeat_under_way_ = port_.send(*this, kHeartbeatTicket, call_of("/filters"));
     // Apart from other edges that lost their hub at the same time.
     heartbeat_at_ns_ =
         now_ns + kHeartbeatNs / 2 +
         static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(kHeartbeatNs)));
 }
-
-// ---- the agent
 
 // What the hub has been told need not be synced by itself: it is asked again after a crash.
 bool Forwarder::keep_mark(Lane& lane) {
@@ -221,7 +162,7 @@ std::size_t Forwarder::do_work() {
     std::size_t done = own_ ? own_->do_work() : 0;
     if (!stopping_.load(std::memory_order_relaxed)) {
         heartbeat();
-        for (auto& lane : lanes_) done += send(*lane);
+        for (auto& lane : lanes_) done += lane->walk ? step(*lane) : send(*lane);
     }
     for (auto& lane : lanes_)
         if (lane->unkept) done += keep_mark(*lane) ? 1 : 0;

@@ -1,11 +1,11 @@
-// What: the edge's side of [hub]: sends each shard's log to the hub, behind a mark that is kept,
-//       one batch of a shard at a time, over connections of its own. What the hub answers moves the
+// What: the edge's side of [hub]: sends each shard's log to the hub, behind a mark that is kept, in
+//       batches (send_queue.h), over connections of its own. What the hub answers moves the
 //       mark; where it has more than the mark says, the log is followed up to there and must come
 //       to the same chain hash; where it has less (it went back), it is sent again from there.
 // Threads: do_work() its own, which drives libcurl too; floors() and figures any; load() before the
 //       threads start.
 // Lifetime: borrows all of Deps.
-// Limits: one batch a shard, SendPace's bytes each; `rate` bytes a second; a heartbeat each
+// Limits: SendQueue's batches a shard, SendPace's bytes each; `rate` bytes a second; a heartbeat each
 //         kHeartbeatNs on a connection beside the batches': it also says what the hub wants.
 // Failure: what the hub refuses or does not answer is sent again, later each time; a folder that is
 //          a copy of another one (409) is told, and asks again every few minutes. `drop`: what
@@ -23,6 +23,7 @@
 #include "runtime/hub/forward_mark.h"
 #include "runtime/hub/log_run.h"
 #include "runtime/hub/send_pace.h"
+#include "runtime/hub/send_queue.h"
 #include "runtime/registry/set_aside.h"
 
 #include <atomic>
@@ -30,6 +31,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,6 +62,8 @@ public:
     static constexpr std::uint64_t kQuietOffsets = 100'000;   // or by then
     static constexpr std::int64_t kCallMs = 30'000;
     static constexpr std::int64_t kConnectMs = 10'000;
+    // Those of batches say which shard's they are too.
+    static constexpr std::uint64_t kHeartbeatTicket = 0;
 
     struct Deps {
         const core::Clock* clock = nullptr;
@@ -89,33 +93,44 @@ public:
 
 private:
     struct Lane {
-        ForwardMark mark;
-        ForwardMark quiet;  // so far nothing crosses behind the mark
+        ForwardMark mark;  // the hub has what is before it
+        SendQueue queue;
+        ForwardMark quiet;  // so far nothing crosses behind the queue's end
         SendPace pace;
-        bool under_way = false;
-        bool unkept = false;  // the mark has moved since it was kept
+        std::optional<LogRun::Walk> walk;  // to where the hub is: nothing is sent meanwhile
+        bool unkept = false;               // the mark has moved since it was kept
         bool stands = false;  // the hub has refused this folder: it is asked now and then
-        LogRun::Next sent;
-        std::uint64_t seen_end = 0;  // the log's, when nothing was found to send
-        std::int64_t try_at_ns = 0;  // not before
-        std::int64_t moved_ns = 0;   // when the hub heard of this shard last
+        std::uint64_t span = ~std::uint64_t{0};  // offsets that the last full batch took
+        std::uint64_t seen_end = 0;              // the log's, when nothing was found to send
+        std::int64_t try_at_ns = 0;              // not before
+        std::int64_t moved_ns = 0;               // when the hub heard of this shard last
         std::atomic<std::uint64_t> floor{0};
     };
 
     Forwarder(Deps deps, ForwardOptions options, std::unique_ptr<courier::Courier> own);
 
     // forwarder.cc
-    std::size_t send(Lane& lane);
-    bool post(std::uint64_t ticket, courier::HttpCall&& call);
-    courier::HttpCall call_of(std::string_view path) const;
     void heartbeat();
     bool keep_mark(Lane& lane);
+    courier::HttpCall call_of(std::string_view path) const;
+
+    // forwarder_sending.cc
+    std::size_t send(Lane& lane);
+    std::size_t find_nothing(Lane& lane, const LogRun::Next& found, std::uint64_t end);
+    bool post(Lane& lane, LogRun::Next&& batch, std::int64_t now_ns);
+    std::size_t batch_bytes(const Lane& lane) const;
+    std::size_t step(Lane& lane);
+    void arrive(Lane& lane);
 
     // forwarder_answers.cc
     void receive(std::uint64_t ticket, courier::HttpAnswer&& answer) override;
-    void take_answer(Lane& lane, const courier::HttpAnswer& answer);
+    void take_answer(Lane& lane, std::uint64_t ticket, courier::HttpAnswer&& answer);
+    bool is_taken(Lane& lane, const LogRun::Next& batch, const courier::HttpAnswer& answer);
+    void note_taken(Lane& lane, const LogRun::Next& batch);
+    void take_refusal(Lane& lane, const SendQueue::Sent& sent);
     void take_place(Lane& lane, std::uint64_t to, std::uint64_t hash);
-    void move(Lane& lane, const ForwardMark& to);
+    void confirm(Lane& lane, const ForwardMark& to);
+    void look_again(Lane& lane);
     void wait_after(Lane& lane, const std::string& why, std::int64_t at_least_ms);
     void stand(Lane& lane, const std::string& why);
     void heard();
@@ -132,6 +147,7 @@ private:
     LogRun run_;
     std::uint64_t incarnation_ = 0;
     std::vector<std::unique_ptr<Lane>> lanes_;
+    std::uint64_t sends_ = 0;
     bool heartbeat_under_way_ = false;
     SendPace heartbeat_pace_;
     std::int64_t heartbeat_at_ns_ = 0;

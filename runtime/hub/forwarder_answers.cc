@@ -61,7 +61,8 @@ std::int64_t retry_after_ms(const courier::HttpAnswer& answer) {
 }  // namespace
 
 void Forwarder::receive(std::uint64_t ticket, courier::HttpAnswer&& answer) {
-    if (ticket != 0) return take_answer(*lanes_[ticket - 1], answer);
+    if (ticket != kHeartbeatTicket)
+        return take_answer(*lanes_[ticket % (core::kShardsMax + 1) - 1], ticket, std::move(answer));
     heartbeat_under_way_ = false;
     const bool came = answer.fault == courier::HttpFault::kNone;
     if (came && answer.status == 200) return take_filters(answer);
@@ -79,14 +80,50 @@ void Forwarder::take_filters(const courier::HttpAnswer& answer) {
     heard();
     if (run_.wanted() && run_.wanted()->version() == (*wanted)->version()) return;
     run_.use(std::move(*wanted));
-    for (auto& lane : lanes_) {
-        lane->quiet = lane->mark;
-        lane->seen_end = 0;
-    }
+    for (auto& lane : lanes_) look_again(*lane);
 }
 
-void Forwarder::take_answer(Lane& lane, const courier::HttpAnswer& answer) {
-    lane.under_way = false;
+// The hub answers in the log's order, but over several connections.
+void Forwarder::take_answer(Lane& lane, std::uint64_t ticket, courier::HttpAnswer&& answer) {
+    const SendQueue::Sent* const sent = lane.queue.find(ticket);
+    if (!sent) return;
+    if (is_taken(lane, sent->batch, answer))
+        lane.queue.take(ticket);
+    else
+        lane.queue.refuse(ticket, std::move(answer));
+    while (auto batch = lane.queue.pop_taken(deps_.clock->monotonic_ns())) note_taken(lane, *batch);
+    if (const auto first = lane.queue.break_off()) take_refusal(lane, *first);
+}
+
+bool Forwarder::is_taken(Lane& lane, const LogRun::Next& batch, const courier::HttpAnswer& answer) {
+    if (answer.fault != courier::HttpFault::kNone || answer.status != 200) return false;
+    const auto read = read_answer(answer.body);
+    if (!read) return false;
+    lane.pace.set_window(read->window);
+    lane.stands = false;
+    tell(true, "");
+    // Another filter than the one that we go by: asked for at once.
+    if (read->filter_version != run_.wanted()->version()) heartbeat_at_ns_ = 0;
+    return read->to == batch.to && read->hash == batch.hash;
+}
+
+void Forwarder::note_taken(Lane& lane, const LogRun::Next& batch) {
+    lane.pace.took(batch.full);
+    figures_.sent.add(batch.events);
+    figures_.skipped.add(batch.skipped);
+    if (batch.lost > 0) {
+        figures_.lost.add(batch.lost);
+        deps_.log->warn(
+            "hub: retention took events before they were sent",
+            {{"shard", std::to_string(lane.mark.shard)}, {"events", std::to_string(batch.lost)}});
+    }
+    confirm(lane, {lane.mark.shard, batch.to, batch.hash});
+}
+
+// Nothing is on its way. What was looked at behind the mark is looked at again.
+void Forwarder::take_refusal(Lane& lane, const SendQueue::Sent& sent) {
+    const courier::HttpAnswer& answer = sent.answer;
+    look_again(lane);
     if (answer.fault != courier::HttpFault::kNone) {
         // Whatever it was: the next one may be too large again, and grows quickly where it is not.
         lane.pace.timed_out();
@@ -100,66 +137,39 @@ void Forwarder::take_answer(Lane& lane, const courier::HttpAnswer& answer) {
     if (answer.status != 200) return wait_after(lane, said_in(answer), retry_after_ms(answer));
     const auto read = read_answer(answer.body);
     if (!read) return wait_after(lane, read.error().message, 0);
-    lane.pace.set_window(read->window);
-    lane.stands = false;
-    tell(true, "");
-    // Another filter than the one that we go by: asked for at once.
-    if (read->filter_version != run_.wanted()->version()) heartbeat_at_ns_ = 0;
-    if (read->to != lane.sent.to || read->hash != lane.sent.hash)
-        return take_place(lane, read->to, read->hash);
-    lane.pace.took(lane.sent.full);
-    figures_.sent.add(lane.sent.events);
-    figures_.skipped.add(lane.sent.skipped);
-    if (lane.sent.lost > 0) {
-        figures_.lost.add(lane.sent.lost);
-        deps_.log->warn("hub: retention took events before they were sent",
-                        {{"shard", std::to_string(lane.mark.shard)},
-                         {"events", std::to_string(lane.sent.lost)}});
-    }
-    move(lane, {lane.mark.shard, lane.sent.to, lane.sent.hash});
+    take_place(lane, read->to, read->hash);
 }
 
 // The hub is somewhere else than this batch would have brought it.
 void Forwarder::take_place(Lane& lane, std::uint64_t to, std::uint64_t hash) {
-    if (to <= lane.mark.next) {
-        // It has gone back, or begins in the middle: what it has is its word against ours.
-        const bool same = to == lane.mark.next;
-        if (!same)
-            deps_.log->warn("hub: it has gone back; events are sent again",
-                            {{"shard", std::to_string(lane.mark.shard)},
-                             {"from", std::to_string(to)},
-                             {"to", std::to_string(lane.mark.next)}});
-        if (same && hash != lane.mark.hash)
-            return wait_after(lane, "hub: has another chain hash than this log", 0);
-        return move(lane, {lane.mark.shard, to, hash});
+    if (to > lane.mark.next) {
+        lane.walk = LogRun::Walk{.at = lane.mark, .to = to, .hash = hash};
+        return;
     }
-    ForwardMark mark = lane.mark;
-    auto way = run_.walk(mark, to);
-    if (!way) return wait_after(lane, way.error().message, 0);
-    if (*way == LogRun::Way::kShort) {
-        return stand(lane,
-                     "hub: has more of this folder than the folder itself: this is a copy, or an "
-                     "older state of it; enroll it under a name of its own");
-    }
-    // Of what retention has taken nobody knows the hash any more.
-    if (*way == LogRun::Way::kGaps) mark.hash = hash;
-    if (mark.hash != hash) {
-        return stand(lane,
-                     "hub: cloned: it has other events of this folder than the folder itself; "
-                     "enroll each copy under a name of its own");
-    }
-    lane.pace.took(false);
-    move(lane, mark);
+    // It has gone back, or begins in the middle: what it has is its word against ours.
+    if (to < lane.mark.next)
+        deps_.log->warn("hub: it has gone back; events are sent again",
+                        {{"shard", std::to_string(lane.mark.shard)},
+                         {"from", std::to_string(to)},
+                         {"to", std::to_string(lane.mark.next)}});
+    else if (hash != lane.mark.hash)
+        return wait_after(lane, "hub: has another chain hash than this log", 0);
+    confirm(lane, {lane.mark.shard, to, hash});
+    look_again(lane);
 }
 
-void Forwarder::move(Lane& lane, const ForwardMark& to) {
+void Forwarder::confirm(Lane& lane, const ForwardMark& to) {
     lane.unkept = lane.unkept || lane.mark.next != to.next || lane.mark.hash != to.hash;
     lane.mark = to;
-    lane.quiet = to;
     lane.stands = false;
-    lane.seen_end = 0;
     lane.moved_ns = deps_.clock->monotonic_ns();
     lane.floor.store(to.next, std::memory_order_relaxed);  // alone: nothing goes with it
+}
+
+// At what is behind what was sent.
+void Forwarder::look_again(Lane& lane) {
+    lane.quiet = lane.queue.end(lane.mark);
+    lane.seen_end = 0;
 }
 
 void Forwarder::wait_after(Lane& lane, const std::string& why, std::int64_t at_least_ms) {
@@ -208,7 +218,8 @@ void Forwarder::show_lag() {
         const std::uint64_t end =
             deps_.database->durable_end(core::ShardId(static_cast<std::uint16_t>(lane->mark.shard)))
                 .value;
-        const std::uint64_t at = std::max(lane->mark.next, lane->quiet.next);
+        const std::uint64_t at =
+            lane->queue.empty() ? std::max(lane->mark.next, lane->quiet.next) : lane->mark.next;
         lag += end - std::min(end, at);
     }
     figures_.lag.set(static_cast<std::int64_t>(lag));

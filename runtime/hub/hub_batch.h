@@ -28,6 +28,8 @@
 namespace millrace::runtime::hub {
 
 inline constexpr std::string_view kBatchMediaType = "application/vnd.millrace.batch";
+// A header of whoever has sent what stands before this batch and has no answer to it yet.
+inline constexpr std::string_view kFollowsHeader = "Millrace-Follows";
 inline constexpr std::size_t kBatchBytesMin = 4u << 10;  // of events, before packing
 inline constexpr std::size_t kBatchBytesMax = 1u << 20;
 // One event may be as large as a batch; what stands beside the texts comes on top.

@@ -4,7 +4,6 @@
 #include "store/database.h"
 #include "store/log/event_id.h"
 #include "store/log/log_reader.h"
-#include "store/synced_end.h"
 
 #include <algorithm>
 
@@ -44,7 +43,7 @@ core::Result<LogRun::Next> LogRun::next_batch(const ForwardMark& from, const For
                                               Empty empty) {
     const core::ShardId shard(static_cast<std::uint16_t>(from.shard));
     // What a power cut may still take is not told: the hub would have what this log has lost.
-    const std::uint64_t end = store::synced_end(database_, shard).value;
+    const std::uint64_t end = database_.synced_end(shard).value;
     Next out;
     out.to = from.next;
     out.hash = from.hash;
@@ -95,30 +94,31 @@ core::Result<LogRun::Next> LogRun::next_batch(const ForwardMark& from, const For
     return out;
 }
 
-core::Result<LogRun::Way> LogRun::walk(ForwardMark& mark, std::uint64_t to) {
+core::Result<LogRun::Way> LogRun::walk(Walk& walk) {
+    ForwardMark& mark = walk.at;
     const core::ShardId shard(static_cast<std::uint16_t>(mark.shard));
-    if (to > database_.durable_end(shard).value) return Way::kShort;
-    Way way = Way::kWhole;
-    while (mark.next < to) {
+    if (walk.to > database_.durable_end(shard).value) return Way::kShort;
+    for (std::size_t blocks = 0; mark.next < walk.to; ++blocks) {
+        if (blocks == kWalkBlocksMax) return Way::kGoesOn;
         auto block = database_.log_reader().read_block(shard, core::LogOffset(mark.next));
         if (!block) return core::fail(std::move(block.error()));
         if (!*block) return Way::kShort;
         const std::uint64_t first = block->first_offset().value;
         if (first > mark.next) {
-            way = Way::kGaps;
-            mark.next = std::min(first, to);
+            walk.gaps = true;
+            mark.next = std::min(first, walk.to);
         }
-        for (; mark.next < to && mark.next < block->end_offset().value; ++mark.next) {
+        for (; mark.next < walk.to && mark.next < block->end_offset().value; ++mark.next) {
             const auto index = static_cast<std::uint32_t>(mark.next - first);
             if (block->gone(index)) {
-                way = Way::kGaps;
+                walk.gaps = true;
                 continue;
             }
             const store::StoredEvent event = block->event(index);
             mark.hash = chain_on(mark.hash, mark.next, event.received_at_us, event.raw);
         }
     }
-    return way;
+    return Way::kThere;
 }
 
 }  // namespace millrace::runtime::hub

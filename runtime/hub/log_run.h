@@ -4,7 +4,7 @@
 //       own (system.*). What does not is skipped, by offset.
 // Threads: one owner; reads block on the disk. Lifetime: borrows the database.
 // Limits: a batch of bytes_target of texts and one event more, kEventsMax events, kBlocksMax
-//       blocks.
+//         blocks; a step of a walk kWalkBlocksMax.
 // Failure: Errors of the log.
 #pragma once
 
@@ -32,6 +32,8 @@ public:
     static constexpr std::size_t kEventsMax = 16'384;
     static constexpr std::size_t kBlocksMax = 256;  // of a turn, where next to nothing crosses
 
+    static constexpr std::size_t kWalkBlocksMax = 16;
+
     explicit LogRun(store::Database& database) : database_(database) {}
 
     // From now on. Nothing crosses before this is known.
@@ -54,9 +56,16 @@ public:
     core::Result<Next> next_batch(const ForwardMark& from, const ForwardMark& quiet,
                                   std::size_t bytes_target, std::uint64_t incarnation, Empty empty);
 
-    // The hash at `to`; nothing: the log does not reach that far, or has gaps before it.
-    enum class Way : std::uint8_t { kWhole, kGaps, kShort };
-    core::Result<Way> walk(ForwardMark& mark, std::uint64_t to);
+    // From a mark on to another place, for the hash there.
+    struct Walk {
+        ForwardMark at;
+        std::uint64_t to = 0;
+        std::uint64_t hash = 0;  // that it must come to
+        bool gaps = false;       // retention took some of what lies between
+    };
+    // A step of it. kShort: the log does not reach that far.
+    enum class Way : std::uint8_t { kGoesOn, kThere, kShort };
+    core::Result<Way> walk(Walk& walk);
 
 private:
     bool take(const store::StoredEvent& event, Next& out);
