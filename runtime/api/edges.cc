@@ -2,7 +2,9 @@
 // their batches taken, and what is wanted of them.
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/overlap.h"
 #include "runtime/hub/batch_desk.h"
+#include "runtime/identity/credentials.h"
 
 #include <algorithm>
 #include <string>
@@ -10,8 +12,6 @@
 
 namespace millrace::runtime::api {
 namespace {
-
-constexpr std::string_view kBearerWord = "Bearer ";
 
 // Of the folder that was heard last; what an edge has left behind does not grow.
 std::optional<std::uint64_t> edge_lag(const hub::EdgeStatus& status) {
@@ -76,14 +76,12 @@ std::string edge_view(Services& services, const EdgeNode& edge) {
 
 // By the token alone: edges have no key. Whoever's it is not learns nothing of who is enrolled.
 core::Result<EdgeRef> asking_edge(const Call& call) {
-    std::string_view token = call.request.header("Authorization");
-    if (token.starts_with(kBearerWord)) {
-        token.remove_prefix(kBearerWord.size());
-        if (auto edge = call.services.edges()->known_by(call.request.param("id"), token))
-            return edge;
-    }
-    return core::fail(core::ErrorCode::kUnauthorized,
-                      "the token of this edge is needed: Authorization: Bearer mredge_...");
+    auto edge = call.services.edges()->known_by(
+        call.request.param("id"), identity::bearer_of(call.request.header("Authorization")));
+    if (!edge) return core::fail(edge_token_needed());
+    if (call.services.registry().snapshot()->is_suspended(edge->tenant))
+        return core::fail(core::ErrorCode::kForbidden, "the edge's tenant is suspended");
+    return edge;
 }
 
 ApiResponse batch_refused(const core::Error& error) {
@@ -98,6 +96,13 @@ ApiResponse batch_refused(const core::Error& error) {
     return response;
 }
 
+// The one time that it is seen.
+Answer with_token(Answer&& answer, std::string_view token) {
+    if (answer) answer->body.insert(1, "\"token\":\"" + std::string(token) + "\",");
+    if (answer) answer->headers.emplace_back("Cache-Control", "no-store");
+    return std::move(answer);
+}
+
 }  // namespace
 
 Answer enroll_edge(Call& call) {
@@ -107,10 +112,30 @@ Answer enroll_edge(Call& call) {
             take_edge_token(edge, token);
             return core::Status{};
         });
-    auto answer = changed<EdgeNode>(call, std::move(made), 201);
-    // The one time that it is seen.
-    if (answer) answer->body.insert(1, "\"token\":\"" + token + "\",");
-    if (answer) answer->headers.emplace_back("Cache-Control", "no-store");
+    return with_token(changed<EdgeNode>(call, std::move(made), 201), token);
+}
+
+// The edge needs the new one before the overlap is over.
+Answer rotate_edge(Call& call) {
+    const auto overlap_us = overlap_of(call);
+    if (!overlap_us) return core::fail(overlap_us.error());
+    const std::int64_t now_us = call.services.clock().wall_us();
+    const std::string token = new_edge_token();
+    auto made = call.services.registry().table<EdgeNode>().amend(
+        change_context(call), call.request.param("id"), "rotate", [&](EdgeNode& next) {
+            retire_text(next.retired, next.hash, now_us, *overlap_us);
+            take_edge_token(next, token);
+            return core::Status{};
+        });
+    return with_token(changed<EdgeNode>(call, std::move(made), 200), token);
+}
+
+Answer patch_edge(Call& call) {
+    auto answer = change_document<EdgeNode, &DocumentTable<EdgeNode>::patch>(call);
+    if (!answer) return answer;
+    const auto edge =
+        call.services.registry().table<EdgeNode>().find(call.tenant(), call.request.param("id"));
+    if (edge) answer->body = edge_view(call.services, *edge);
     return answer;
 }
 
@@ -124,24 +149,9 @@ Answer get_edge(Call& call) {
 }
 
 Answer list_edges(Call& call) {
-    const auto limit = call.limit();
-    if (!limit) return core::fail(limit.error());
-    const auto after = call.key_cursor();
-    if (!after) return core::fail(after.error());
-    ListBody body;
-    std::size_t count = 0;
-    std::string last, next;
-    call.services.registry().table<EdgeNode>().list(
-        call.tenant(), *after, [&](const EdgeRef& edge) {
-            if (count++ == *limit) {
-                next = encode_key_cursor(last);
-                return false;
-            }
-            body.json().raw(edge_view(call.services, *edge));
-            last = edge->id;
-            return true;
-        });
-    return body.finish(next);
+    return list_chosen<EdgeNode>(
+        call, [](const EdgeNode&) { return true; },
+        [&call](const EdgeNode& edge) { return edge_view(call.services, edge); });
 }
 
 Answer edge_filters(Call& call) {
@@ -155,8 +165,9 @@ Answer edge_filters(Call& call) {
 void take_batch(Call& call, const Respond& respond) {
     const auto edge = asking_edge(call);
     if (!edge) return respond(error_response(edge.error()));
+    const bool follows = call.request.header(hub::kFollowsHeader) == "true";
     call.services.edges()->take(
-        *edge, call.request.body_view(),
+        *edge, call.request.body_view(), follows ? hub::Follows::kYes : hub::Follows::kMaybe,
         [respond, desk = call.services.edges(),
          tenant = (*edge)->tenant](core::Result<hub::BatchTaken>&& taken) {
             if (!taken) return respond(batch_refused(taken.error()));

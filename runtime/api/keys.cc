@@ -1,9 +1,9 @@
 // /v2/keys: made, shown once, changed, rotated, revoked. Keys live in their tenant's room; whoever
 // may make tenants reaches those of all.
-#include "core/duration.h"
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
 #include "runtime/api/key_grants.h"
+#include "runtime/api/overlap.h"
 #include "runtime/event/snake_names.h"
 
 #include <algorithm>
@@ -12,8 +12,6 @@
 namespace millrace::runtime::api {
 namespace {
 
-constexpr std::int64_t kOverlapUsDefault = 86'400'000'000;
-constexpr std::int64_t kOverlapUsMax = 365 * kOverlapUsDefault;
 constexpr std::array<std::string_view, 6> kMadeMembers = {"key",   "hash",       "prefix",
                                                           "last4", "lastUsedAt", "lastUsedIp"};
 
@@ -108,25 +106,6 @@ core::Result<std::string> patch_of(std::string_view sent) {
         return with;
     }
     return patch;
-}
-
-core::Result<std::int64_t> overlap_of(const Call& call) {
-    std::int64_t overlap_us = kOverlapUsDefault;
-    if (call.request.body_view().empty()) return overlap_us;
-    core::JsonDocument document;
-    auto in = document.parse_object(call.request.body_view());
-    if (!in) return core::fail(std::move(in.error()));
-    const auto given = in->any("overlap");
-    std::string_view text;
-    std::string number;
-    if (given && !given->get(text)) {
-        core::append_json(number, *given);
-        text = number;
-    }
-    if (given && (!core::parse_told_duration_us(text, overlap_us) || overlap_us > kOverlapUsMax))
-        in->refuse("overlap", "must be a duration from 0 to 365d, such as \"24h\"");
-    if (auto status = in->finish(); !status) return core::fail(std::move(status.error()));
-    return overlap_us;
 }
 
 // The first key of all, an admin, is made by somebody who has every right here: it may make
@@ -242,12 +221,7 @@ Answer rotate_key(Call& call) {
     const std::string text = new_key_text();
     auto made = call.services.registry().table<ApiKey>().amend(
         context_in(call, key->tenant), id, "rotate", [&](ApiKey& next) {
-            std::erase_if(next.retired, [&](const auto& old) { return old.until_us <= now_us; });
-            if (*overlap_us == 0)
-                next.retired.clear();
-            else
-                next.retired.insert(next.retired.begin(), {next.hash, now_us + *overlap_us});
-            if (next.retired.size() > kRetiredTextsMax) next.retired.resize(kRetiredTextsMax);
+            retire_text(next.retired, next.hash, now_us, *overlap_us);
             take_key_text(next, text);
             return core::Status{};
         });

@@ -1,7 +1,6 @@
 #include "runtime/registry/api_key.h"
 
 #include "core/crypto/random_bits.h"
-#include "core/hex.h"
 #include "core/timestamp.h"
 #include "io/tls/certificate_names.h"
 #include "matcher/filter/cidr.h"
@@ -18,28 +17,11 @@
 namespace millrace::runtime {
 namespace {
 
-using core::crypto::Digest;
 using identity::ScopeSet;
 
 // Made by the server, shown, and read over in what comes back.
 constexpr std::array<std::string_view, 4> kShownMembers = {"prefix", "last4", "lastUsedAt",
                                                            "lastUsedIp"};
-
-std::string to_hex(const Digest& digest) {
-    std::string text;
-    core::append_hex(text, digest);
-    return text;
-}
-
-bool from_hex(std::string_view text, Digest& out) {
-    if (text.size() != out.size() * 2) return false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const int digit = core::hex_digit(text[i]);
-        if (digit < 0) return false;
-        out[i / 2] = static_cast<std::uint8_t>(out[i / 2] << 4 | digit);
-    }
-    return true;
-}
 
 ScopeSet within(core::TenantId tenant, ScopeSet scopes) {
     return tenant.value == 0 ? scopes : scopes.remove(identity::server_scopes());
@@ -173,38 +155,16 @@ core::Status settle(const ApiKey* old, const ChangeContext&, ApiKey& next) {
 
 void write_row(core::JsonWriter& json, const ApiKey& key) {
     json.field("ownScopes", key.own_scopes).field("prefix", key.shown).field("last4", key.last4);
-    json.field("hash", to_hex(key.hash)).key("retired").begin_array();
-    for (const ApiKey::Retired& one : key.retired) {
-        json.begin_object().field("hash", to_hex(one.hash)).field("untilUs", one.until_us);
-        json.end_object();
-    }
-    json.end_array();
-}
-
-void read_hash(core::JsonObject& in, Digest& out) {
-    std::string hex;
-    if (in.text("hash", hex, {.presence = core::Presence::kRequired}) && !from_hex(hex, out))
-        in.refuse("hash", "is no SHA-256 in hexadecimal digits");
+    json.field("hash", digest_hex(key.hash));
+    write_retired(json, key.retired);
 }
 
 void read_row(core::JsonObject& row, ApiKey& out) {
     row.boolean("ownScopes", out.own_scopes);
     row.text("prefix", out.shown);
     row.text("last4", out.last4);
-    read_hash(row, out.hash);
-    core::JsonArray list;
-    if (const auto retired = row.any("retired"); retired && retired->get(list)) {
-        for (const core::JsonElement element : list) {
-            core::JsonMembers members;
-            if (!element.get(members)) return row.refuse("retired", "must hold objects");
-            core::JsonObject one(members, "retired");
-            ApiKey::Retired text;
-            read_hash(one, text.hash);
-            one.integer("untilUs", text.until_us, 0, INT64_MAX);
-            if (auto status = one.finish(); !status) return row.join(one);
-            out.retired.push_back(text);
-        }
-    }
+    read_digest(row, "hash", out.hash);
+    read_retired(row, out.retired);
     out.holder = std::make_shared<identity::KeyHolder>();
 }
 

@@ -11,6 +11,7 @@
 #include "runtime/identity/holder.h"
 #include "runtime/identity/quotas.h"
 #include "runtime/identity/roles.h"
+#include "runtime/registry/retired_text.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -26,15 +27,8 @@ using KeyNumber = core::StrongInt<struct KeyNumberTag, std::uint32_t>;
 inline constexpr std::size_t kKeysMax = 100'000;
 inline constexpr std::size_t kKeyListMax = 100;
 inline constexpr std::size_t kKeyUserBytesMax = 256;
-inline constexpr std::size_t kRetiredTextsMax = 8;
 
 struct ApiKey {
-    // A text that was rotated out.
-    struct Retired {
-        core::crypto::Digest hash{};
-        std::int64_t until_us = 0;
-    };
-
     KeyNumber number;
     core::TenantId tenant;
     std::uint32_t version = 1;  // grows by one with each change
@@ -54,7 +48,7 @@ struct ApiKey {
     std::string shown;  // the first characters of its text
     std::string last4;
     core::crypto::Digest hash{};
-    std::vector<Retired> retired;
+    std::vector<RetiredText> retired;
     std::int64_t created_at_us = 0;
     std::int64_t updated_at_us = 0;
     std::shared_ptr<identity::KeyHolder> holder;

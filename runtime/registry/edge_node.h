@@ -6,11 +6,14 @@
 
 #include "core/crypto/digest.h"
 #include "core/ids.h"
+#include "core/result.h"
+#include "runtime/registry/retired_text.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace millrace::runtime {
 
@@ -28,6 +31,7 @@ struct EdgeNode {
     std::string name;
     std::string shown;  // the first characters of its token
     core::crypto::Digest hash{};
+    std::vector<RetiredText> retired;  // tokens
     std::int64_t created_at_us = 0;
     std::int64_t updated_at_us = 0;
 };
@@ -36,7 +40,10 @@ struct EdgeNode {
 std::string new_edge_token();
 // Gives it to the edge: keeps what is needed to know it again.
 void take_edge_token(EdgeNode& edge, std::string_view token);
-bool has_edge_token(const EdgeNode& edge, std::string_view token);
+// Its token, or one that was rotated out and counts still.
+bool has_edge_token(const EdgeNode& edge, std::string_view token, std::int64_t now_us);
+// What whoever shows another one is told, of all edges alike.
+core::Error edge_token_needed();
 
 // What a node may be called: letters, digits and - _ . only, so that it can stand in a path and
 // before a slash.

@@ -1,6 +1,7 @@
 // Edges as documents of their hub: their body, their row.
 #include "core/crypto/constant_time.h"
 #include "core/crypto/random_bits.h"
+#include "core/hex.h"
 #include "core/json_reader.h"
 #include "core/json_writer.h"
 #include "runtime/registry/document_body.h"
@@ -8,7 +9,6 @@
 #include "runtime/registry/edge_node.h"
 
 #include <algorithm>
-#include <charconv>
 
 namespace millrace::runtime {
 namespace {
@@ -16,29 +16,8 @@ namespace {
 constexpr std::size_t kTokenBytes = 32;
 constexpr std::size_t kTokenShownBytes = kEdgeTokenPrefix.size() + 4;
 
-std::string edge_hex(std::string_view bytes) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    std::string out;
-    for (const char c : bytes) {
-        const auto byte = static_cast<unsigned char>(c);
-        out += kDigits[byte >> 4];
-        out += kDigits[byte & 15u];
-    }
-    return out;
-}
-
 std::string_view bytes_of(const core::crypto::Digest& digest) {
     return {reinterpret_cast<const char*>(digest.data()), digest.size()};
-}
-
-bool edge_digest(std::string_view hex, core::crypto::Digest& out) {
-    if (hex.size() != 2 * out.size()) return false;
-    for (std::size_t i = 0; i < out.size(); ++i) {
-        const char* const at = hex.data() + 2 * i;
-        const auto [end, error] = std::from_chars(at, at + 2, out[i], 16);
-        if (error != std::errc() || end != at + 2) return false;
-    }
-    return true;
 }
 
 core::Status read_edge(std::string_view body, EdgeNode& out) {
@@ -73,19 +52,19 @@ std::string show_edge(const EdgeNode& edge) {
 void carry_edge(const EdgeNode& old, EdgeNode& next) {
     next.shown = old.shown;
     next.hash = old.hash;
+    next.retired = old.retired;
 }
 
 void write_edge_row(core::JsonWriter& json, const EdgeNode& edge) {
-    json.field("tokenSha256", edge_hex(bytes_of(edge.hash)));
+    json.field("tokenSha256", digest_hex(edge.hash));
     json.field("tokenShown", edge.shown);
+    if (!edge.retired.empty()) write_retired(json, edge.retired);
 }
 
 void read_edge_row(core::JsonObject& row, EdgeNode& out) {
     row.text("tokenShown", out.shown);
-    std::string hex;
-    if (row.text("tokenSha256", hex, {.presence = core::Presence::kRequired}) &&
-        !edge_digest(hex, out.hash))
-        row.refuse("tokenSha256", "is no SHA-256 in hexadecimal digits");
+    read_digest(row, "tokenSha256", out.hash);
+    read_retired(row, out.retired);
 }
 
 constexpr DocumentKind<EdgeNode> kEdgeKind = {
@@ -102,7 +81,9 @@ constexpr DocumentKind<EdgeNode> kEdgeKind = {
 }  // namespace
 
 std::string new_edge_token() {
-    return std::string(kEdgeTokenPrefix) + edge_hex(core::crypto::random_bytes(kTokenBytes));
+    std::string out(kEdgeTokenPrefix);
+    core::append_hex_of(out, core::crypto::random_bytes(kTokenBytes));
+    return out;
 }
 
 void take_edge_token(EdgeNode& edge, std::string_view token) {
@@ -110,10 +91,21 @@ void take_edge_token(EdgeNode& edge, std::string_view token) {
     edge.hash = core::crypto::sha256(token);
 }
 
-bool has_edge_token(const EdgeNode& edge, std::string_view token) {
-    return token.starts_with(kEdgeTokenPrefix) &&
-           core::crypto::constant_time_equal(bytes_of(edge.hash),
-                                             bytes_of(core::crypto::sha256(token)));
+bool has_edge_token(const EdgeNode& edge, std::string_view token, std::int64_t now_us) {
+    if (!token.starts_with(kEdgeTokenPrefix)) return false;
+    const core::crypto::Digest shown = core::crypto::sha256(token);
+    const auto is = [&shown](const core::crypto::Digest& kept) {
+        return core::crypto::constant_time_equal(bytes_of(kept), bytes_of(shown));
+    };
+    return is(edge.hash) ||
+           std::any_of(edge.retired.begin(), edge.retired.end(), [&](const RetiredText& old) {
+               return old.until_us > now_us && is(old.hash);
+           });
+}
+
+core::Error edge_token_needed() {
+    return {core::ErrorCode::kUnauthorized,
+            "the token of this edge is needed: Authorization: Bearer mredge_..."};
 }
 
 bool is_edge_node_name(std::string_view name) {

@@ -96,7 +96,7 @@ void KeyDirectory::append_entries(KeyEntries& out, const ApiKey& key) const {
     out.push_back({key.hash, 0, grant});
     for (const std::string& name : key.client_cert_sans)
         out.push_back({KeyTable::digest_of_name(name), 0, grant});
-    for (const ApiKey::Retired& old : key.retired) out.push_back({old.hash, old.until_us, grant});
+    for (const RetiredText& old : key.retired) out.push_back({old.hash, old.until_us, grant});
 }
 
 void KeyDirectory::put(KeyTable& table, const ApiKey& key) const {
@@ -109,7 +109,7 @@ void KeyDirectory::erase(KeyTable& table, const ApiKey& key) {
     table.erase(key.hash);
     for (const std::string& name : key.client_cert_sans)
         table.erase(KeyTable::digest_of_name(name));
-    for (const ApiKey::Retired& old : key.retired) table.erase(old.hash);
+    for (const RetiredText& old : key.retired) table.erase(old.hash);
 }
 
 void KeyDirectory::publish(std::shared_ptr<KeyTable> next) {

@@ -377,6 +377,37 @@ class Batches(EdgeCase):
         self.assertEqual(self.hub.request("DELETE", "/v2/edges/n").status, 200)
         self.assertEqual(self.post(token, good).status, 401)
         self.assertEqual(self.hub.get("/v2/edges/n").status, 404)
+        # Before a byte of its body, and it is told.
+        head = ("POST /v2/edges/m/batches HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer mredge_0\r\n"
+                "Content-Type: application/vnd.millrace.batch\r\nContent-Length: 1000000\r\n\r\n")
+        with self.hub.raw_connection() as connection:
+            connection.sendall(head.encode())
+            self.assertIn(b" 401 ", connection.recv(65536).split(b"\r\n")[0])
+        told = "/v2/events?pattern=system.security.auth_failed"
+        harness.wait_until("the security event", lambda: "POST /v2/edges/m/batches" in
+                           {event["payload"]["what"] for event in self.hub.items(told)})
+
+    def test_a_token_is_rotated_and_a_name_changed(self):
+        old = self.hub.enroll("n")
+        rotated = self.hub.post("/v2/edges/n/rotate", {"overlap": "1h"})
+        self.assertEqual(rotated.status, 200, rotated)
+        new = rotated.json()["token"]
+        self.assertNotEqual(old, new)
+        self.assertNotIn("token", self.hub.get("/v2/edges/n").json())
+        good = batch(0, [b'{"pattern":"b","eventId":"e","payload":{"n":0}}'])
+        self.assertEqual(self.taken(old, good), (2, 1))
+        self.assertEqual(self.taken(new, good), (2, 0))
+        self.hub.kill()
+        self.hub.start()
+        self.assertEqual(self.taken(old, good), (2, 0))
+        last = self.hub.cli("edge", "rotate", "n", "--overlap", "0").stdout.strip()
+        for token in (old, new):
+            self.assertEqual(self.post(token, good).status, 401)
+        self.assertEqual(self.taken(last, good), (2, 0))
+        changed = self.hub.request("PATCH", "/v2/edges/n", {"name": "by the door"})
+        self.assertEqual((changed.status, changed.json()["name"]), (200, "by the door"), changed)
+        self.assertEqual(self.hub.request("PATCH", "/v2/edges/n", {"node": "m"}).status, 400)
+        self.assertEqual(self.taken(last, good), (2, 0))
 
     def test_from_a_shell(self):
         enrolled = self.hub.cli("edge", "enroll", "till-7", "--name", "by the door")

@@ -1,4 +1,4 @@
-// The verbs of edges, at their hub: enroll (the token is shown once), list, show, remove.
+// The verbs of edges, at their hub: enroll (the token is shown once), list, show, rotate, remove.
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
 #include "tools/cli/remove.h"
@@ -15,20 +15,34 @@ namespace {
 constexpr ResourceKind kEdges{"/v2/edges", "edge"};
 
 // The token is seen here and nowhere again.
+int show_token(CliContext& context, const Document& reply) {
+    if (context.json()) {
+        context.print_json(reply);
+        return kExitOk;
+    }
+    context.out() << text_at(reply.root, "token") << '\n';
+    context.note("token of edge " + text_at(reply.root, "node") +
+                 "; this is the one time that it is shown. There: hub.url, hub.node and hub.token");
+    return kExitOk;
+}
+
 int enroll_edge(CliContext& context, const std::string& node, const std::string& name) {
     JsonObject body;
     body.text("node", node).text_if("name", name);
     const auto reply =
         context.call({.method = "POST", .path = std::string(kEdges.path), .body = body.str()});
     if (reply == nullptr) return kExitFailed;
-    if (context.json()) {
-        context.print_json(*reply);
-        return kExitOk;
-    }
-    context.out() << text_at(reply->root, "token") << '\n';
-    context.note("token of edge " + text_at(reply->root, "node") +
-                 "; this is the one time that it is shown. There: hub.url, hub.node and hub.token");
-    return kExitOk;
+    return show_token(context, *reply);
+}
+
+int rotate_token(CliContext& context, const std::string& node, const std::string& overlap) {
+    JsonObject body;
+    body.text_if("overlap", overlap);
+    const auto reply =
+        context.call({.method = "POST",
+                      .path = std::string(kEdges.path) + "/" + url_escaped(node) + "/rotate",
+                      .body = body.str()});
+    return reply == nullptr ? kExitFailed : show_token(context, *reply);
 }
 
 int list_edges(CliContext& context, std::int64_t limit, const std::string& cursor) {
@@ -95,6 +109,14 @@ void add_edge_commands(CLI::App& app, CliContext& context) {
     show->add_option("edge", *id, "its node's name")->required();
     show->callback(
         [&context, id] { context.action = [&context, id] { return show_edge(context, *id); }; });
+
+    auto overlap = std::make_shared<std::string>();
+    CLI::App* rotate = edge->add_subcommand("rotate", "Give an edge a new token: printed once");
+    rotate->add_option("edge", *id, "its node's name")->required();
+    rotate->add_option("--overlap", *overlap, "how long the old one counts: 24h, 0");
+    rotate->callback([&context, id, overlap] {
+        context.action = [&context, id, overlap] { return rotate_token(context, *id, *overlap); };
+    });
 
     add_remove(*edge, context, kEdges, "Take no more from edges, and forget how far they were");
 }

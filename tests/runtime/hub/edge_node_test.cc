@@ -4,8 +4,12 @@
 #include "core/json_writer.h"
 #include "runtime/registry/document_kinds.h"
 #include "runtime/registry/document_rows.h"
+#include "runtime/registry/edge_book.h"
 
 #include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
 
 namespace millrace::runtime {
 namespace {
@@ -18,10 +22,63 @@ TEST(EdgeNode, IsKnownByItsTokenAlone) {
     EXPECT_NE(token, new_edge_token());
     EXPECT_EQ(token.size(), kEdgeTokenPrefix.size() + 64);
     take_edge_token(edge, token);
-    EXPECT_TRUE(has_edge_token(edge, token));
-    EXPECT_FALSE(has_edge_token(edge, token.substr(1)));
-    EXPECT_FALSE(has_edge_token(edge, new_edge_token()));
-    EXPECT_FALSE(has_edge_token(EdgeNode{}, ""));
+    EXPECT_TRUE(has_edge_token(edge, token, 0));
+    EXPECT_FALSE(has_edge_token(edge, token.substr(1), 0));
+    EXPECT_FALSE(has_edge_token(edge, new_edge_token(), 0));
+    EXPECT_FALSE(has_edge_token(EdgeNode{}, "", 0));
+}
+
+TEST(EdgeNode, ATokenThatWasRotatedOutCountsForAWhile) {
+    EdgeNode edge;
+    edge.number = EdgeNumber(3);
+    edge.id = "n";
+    const std::string before = new_edge_token(), after = new_edge_token();
+    take_edge_token(edge, before);
+    retire_text(edge.retired, edge.hash, 100, 50);
+    take_edge_token(edge, after);
+    EXPECT_TRUE(has_edge_token(edge, before, 149) && has_edge_token(edge, after, 149));
+    EXPECT_FALSE(has_edge_token(edge, before, 150));
+    EXPECT_TRUE(has_edge_token(edge, after, 150));
+
+    core::JsonDocument document;
+    const std::string row = document_row_text(edge);
+    auto in = document.parse_object(row);
+    ASSERT_TRUE(in);
+    EdgeNode again;
+    kind().read_row(*in, again);
+    EXPECT_TRUE(has_edge_token(again, before, 149));
+    // Without an overlap nothing of it is left.
+    retire_text(edge.retired, edge.hash, 100, 0);
+    EXPECT_TRUE(edge.retired.empty());
+    for (int i = 0; i < 20; ++i) retire_text(edge.retired, edge.hash, i, 1'000);
+    EXPECT_EQ(edge.retired.size(), kRetiredTextsMax);
+    retire_text(edge.retired, edge.hash, 2'000, 1'000);
+    EXPECT_EQ(edge.retired.size(), 1u);
+}
+
+TEST(EdgeBook, KnowsAnEdgeByNameAndTokenAsLongAsItIsThere) {
+    const auto made = [](std::uint32_t tenant, const std::string& token) {
+        auto edge = std::make_shared<EdgeNode>();
+        edge->id = "n";
+        edge->tenant = core::TenantId(tenant);
+        take_edge_token(*edge, token);
+        return EdgeRef(edge);
+    };
+    const std::string first = new_edge_token(), second = new_edge_token();
+    const EdgeRef one = made(1, first), two = made(2, second);
+    EdgeBook book;
+    book.follow({nullptr, one});
+    book.follow({nullptr, two});
+    EXPECT_EQ(book.known_by("n", first, 0), one);
+    EXPECT_EQ(book.known_by("n", second, 0), two);
+    EXPECT_EQ(book.known_by("m", first, 0), nullptr);
+    EXPECT_EQ(book.known_by("n", "", 0), nullptr);
+    const EdgeRef changed = made(1, second + "0");
+    book.follow({one, changed});
+    EXPECT_EQ(book.known_by("n", first, 0), nullptr);
+    book.follow({two, nullptr});
+    EXPECT_EQ(book.known_by("n", second, 0), nullptr);
+    EXPECT_EQ(book.known_by("n", second + "0", 0), changed);
 }
 
 TEST(EdgeNode, KeepsNoTokenInItsRow) {
@@ -41,7 +98,7 @@ TEST(EdgeNode, KeepsNoTokenInItsRow) {
     EdgeNode again;
     kind().read_row(*in, again);
     EXPECT_TRUE(in->ok());
-    EXPECT_TRUE(has_edge_token(again, token));
+    EXPECT_TRUE(has_edge_token(again, token, 0));
 }
 
 TEST(EdgeNode, HasANameThatCanStandInAPath) {
