@@ -243,6 +243,111 @@ class Rights(KeyedCase):
         would = self.ask(key, "POST", "/v2/dlq/replay", {"subscriptionId": dies, "dryRun": True})
         self.assertEqual(would.json()["count"], 1, would)
 
+    def test_patterns_bound_what_is_delivered_again_and_what_looks_into_the_log(self):
+        room = self.unique()
+        key = self.make_key(role="admin", patterns=[room + ".seen"])["key"]
+        script = self.server.create_script("return function() return 1 end")
+        subscription = self.server.subscribe(room + ".*", script)
+        self.server.send_event(room + ".hidden")
+        seen = self.server.send_event(room + ".seen")["eventId"]
+        self.server.wait_executions(2, subscriptionId=subscription)
+
+        def replay(who, **more):
+            asked = {"patternPrefix": room, "subscriptionIds": [subscription], **more}
+            reply = self.ask(who, "POST", "/v2/replays", asked)
+            self.assertEqual(reply.status, 202, reply)
+            path = "/v2/replays/" + reply.json()["id"]
+            ended = lambda: self.server.get(path).json()["status"] == "completed"
+            wait_until("the replay", ended)
+            return path, self.server.get(path).json()
+        done = replay(key)[1]
+        self.assertEqual((done["matched"], done["delivered"]), (1, 1), done)
+        self.assertEqual(replay(self.server.api_key)[1]["delivered"], 2)
+        self.server.request("PATCH", f"/v2/scripts/{script}", {"source": "return function() return 2 end"})
+        path, dry = replay(self.server.api_key, dryRun=True)
+        self.assertEqual(dry["diff"]["different"], 2, dry)
+        ids = lambda who: [row["eventId"] for row in self.ask(who, "GET", path + "/diff").json()["items"]]
+        self.assertEqual((len(ids(self.server.api_key)), ids(key)), (2, [seen]))
+
+        preview = lambda who: self.ask(who, "POST", "/v2/subscriptions/preview", {"pattern": room + ".*"}).json()
+        self.assertEqual((preview(self.server.api_key)["matched"], preview(key)["matched"]), (2, 1))
+        asked = {"schema": {"required": ["none"]}, "pattern": room + ".*"}
+        check = lambda who: self.ask(who, "POST", "/v2/schemas/check", asked).json()
+        self.assertEqual((check(self.server.api_key)["rejected"], check(key)["rejected"]), (2, 1))
+
+    def test_patterns_bound_what_documents_send_and_hear(self):
+        room = self.unique()
+        key = self.make_key(role="admin", patterns=[room + ".*"])["key"]
+        ask = lambda method, path, body: self.ask(key, method, path, body)
+        script = self.server.create_script("return function() end")
+        runs = {"executor": {"type": "script", "scriptId": script}}
+        for pattern in ("*", room + "x.*", {"type": "prefix", "value": room}, {"type": "suffix", "value": ".a"},
+                        {"type": "regex", "value": room + ".a"}):
+            self.assert_error(ask("POST", "/v2/subscriptions", {"pattern": pattern, **runs}), 403, "FORBIDDEN",
+                              "pattern")
+        made = ask("POST", "/v2/subscriptions", {"pattern": {"type": "prefix", "value": room + ".a"}, **runs})
+        self.assertEqual(made.status, 201, made)
+        path = "/v2/subscriptions/" + made.json()["id"]
+        self.assert_error(ask("PATCH", path, {"pattern": "*"}), 403, "FORBIDDEN", "pattern")
+        self.assertEqual(ask("PATCH", path, {"priority": 1}).status, 200)
+
+        due = {"type": "once", "at": "2100-01-01T00:00:00Z"}
+        says = lambda pattern: {**due, "event": {"pattern": pattern, "payload": {}}}
+        self.assert_error(ask("POST", "/v2/schedules", says(room)), 403, "FORBIDDEN", "event")
+        made = ask("POST", "/v2/schedules", says(room + ".due"))
+        self.assertEqual(made.status, 201, made)
+        path = "/v2/schedules/" + made.json()["id"]
+        self.assert_error(ask("PATCH", path, {"event": {"pattern": room, "payload": {}}}), 403, "FORBIDDEN")
+        self.assertEqual(self.server.request("DELETE", path).status, 200)
+
+        source = lambda pattern: {"id": self.unique("src"), "scheme": "none", "pattern": pattern}
+        self.assert_error(ask("POST", "/v2/sources", source("x." + room)), 403, "FORBIDDEN", "pattern")
+        self.assert_error(ask("POST", "/v2/sources", source(room + "{kind}")), 403, "FORBIDDEN", "pattern")
+        self.assertEqual(ask("POST", "/v2/sources", source(room + ".{kind}")).status, 201)
+        # Whoever vouches for a webhook by his key is bound by it.
+        for pattern, status in ((room + ".in", 202), ("x." + room, 403)):
+            made = self.server.post("/v2/sources", source(pattern))
+            self.assertEqual(made.status, 201, made)
+            self.assertEqual(ask("POST", "/v2/webhooks/" + made.json()["id"], {"n": 1}).status, status, pattern)
+
+    def test_patterns_bound_runs_of_workflows(self):
+        room = self.unique()
+        key = self.make_key(role="admin", patterns=[room + ".seen"])["key"]
+        flow = {"id": self.unique("flow"), "steps": [{"id": "one", "type": "sleep", "duration": "1h"}]}
+        made = self.server.post("/v2/workflows", flow)
+        self.assertEqual(made.status, 201, made)
+        runs = {"executor": {"type": "workflow", "workflowId": flow["id"]}}
+        for name in ("hidden", "seen"):
+            made = self.server.post("/v2/subscriptions", {"pattern": f"{room}.{name}", **runs})
+            self.assertEqual(made.status, 201, made)
+        of = {name: self.server.send_event(f"{room}.{name}")["eventId"] for name in ("hidden", "seen")}
+        path = "/v2/workflow-runs?workflowId=" + flow["id"]
+        wait_until("the runs", lambda: len(self.server.items(path)) == 2)
+        run_of = {run["eventId"]: run["runId"] for run in self.server.items(path)}
+        listed = self.ask(key, "GET", path).json()["items"]
+        self.assertEqual([run["eventId"] for run in listed], [of["seen"]])
+        for name, found in (("seen", 200), ("hidden", 404)):
+            run = "/v2/workflow-runs/" + run_of[of[name]]
+            for call in ("", "/history"):
+                self.assertEqual(self.ask(key, "GET", run + call).status, found, (name, call))
+            self.assertEqual(self.ask(key, "POST", run + "/cancel", {}).status, found, name)
+
+    def test_what_is_the_servers_own_nobody_else_says(self):
+        forged = "system.security.key_created"
+        emits = self.server.create_script(f"return function() sdk.events.emit('{forged}', {{}}) end")
+        run = self.server.post("/v2/script/run", {"scriptId": emits})
+        self.assertGreaterEqual(run.status, 400, run)
+        self.assertIn("server's own", run.json()["error"]["message"])
+        due = {"type": "once", "at": "2100-01-01T00:00:00Z", "event": {"pattern": forged, "payload": {}}}
+        self.assert_error(self.server.post("/v2/schedules", due), 400, "VALIDATION_ERROR", "server's own")
+        script = self.server.create_script(f"return function() return {{pattern = '{forged}'}} end")
+        source = {"id": self.unique("src"), "scheme": "none", "transformScriptId": script}
+        self.assertEqual(self.server.post("/v2/sources", source).status, 201)
+        sent = self.server.post("/v2/webhooks/" + source["id"], {"n": "forged"})
+        self.assert_error(sent, 403, "FORBIDDEN", "server's own")
+        found = self.server.items("/v2/events?pattern=" + forged)
+        self.assertFalse([event for event in found if event["payload"].get("n")], found)
+
     def test_addresses_bound_where_it_comes_from(self):
         elsewhere = self.make_key(ips=["192.0.2.0/24"])["key"]
         self.assert_error(self.ask(elsewhere, "GET", "/v2/me"), 403, "FORBIDDEN", "address")

@@ -32,7 +32,7 @@ class MarkedSecrets(unittest.TestCase):
         cls.sink = sink.Sink()
         cls.marks = {place: marked(place) for place in (
             "tenant-secret", "source-secret", "header", "webhook-secret", "command-env", "forged-key",
-            "query-key", "bearer", "signature", "signed-body-secret")}
+            "query-key", "bearer", "signature", "signed-body-secret", "forged-edge")}
         cls.server = KeyedServer(("--set", "http_client.allow=127.0.0.1"))
         cls.folder = tempfile.mkdtemp(prefix="millrace-marked-")
         os.chmod(cls.folder, 0o755)
@@ -84,6 +84,7 @@ class MarkedSecrets(unittest.TestCase):
         self.made("/v2/subscriptions", {
             "name": "cmd", "pattern": "go", "retry": {"maxRetries": 0}, "executor": {
                 "type": "command", "command": self.probe, "env": {"TOKEN": "{{secrets.env}}"}}})
+        marks["edge-token"] = self.made("/v2/edges", {"node": "van"})["token"]
         script = server.create_script("return function() return #sdk.secrets.get('word') end")
         server.subscribe("go", script)
 
@@ -111,6 +112,13 @@ class MarkedSecrets(unittest.TestCase):
             self.assertNotIn(marks["query-key"], reply.body.decode())
         for headers in ({"X-API-Key": marks["key"]}, {"Authorization": "Bearer " + marks["rotated-key"]}):
             self.assertEqual(server.get("/v2/me", headers=headers).status, 200)
+        for token in (marks["edge-token"], marks["forged-edge"]):
+            sent = server.post("/v2/edges/van/batches", b"none", content_type="application/vnd.millrace.batch",
+                               headers={"Authorization": "Bearer " + token})
+            self.assertEqual(sent.status, 400 if token == marks["edge-token"] else 401, sent)
+        session = server.post("/v2/session", {}, headers={"X-API-Key": marks["key"]})
+        self.assertEqual(session.status, 201, session)
+        marks["session"] = session.headers["set-cookie"].split("=", 1)[1].split(";")[0]
         client = harness.LineClient(server)
         client.socket.sendall(json.dumps({"hello": {"apiKey": marks["forged-key"]}}).encode() + b"\n")
         client.close()
