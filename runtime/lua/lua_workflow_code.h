@@ -260,7 +260,10 @@ local function drive(chunk, event)
             spec.timeoutMs = span(call, "timeoutMs", options.timeoutMs, 4)
         end
         if options.since ~= nil and options.since ~= "run" then
-            error(call .. ": since must be \"run\"; that is where every wait reads from", 3)
+            if options.since ~= "now" then
+                error(call .. ": since must be \"run\" (where the run began) or \"now\"", 3)
+            end
+            spec.since = "now"
         end
         spec.match = options.match
         return await(ask("wait", name, label, spec))

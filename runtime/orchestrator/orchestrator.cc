@@ -324,8 +324,10 @@ std::size_t Orchestrator::take_events() {
     const bool more =
         waits_.read([&](const RunName& name, std::uint32_t step, std::uint32_t iteration,
                         std::string payload, std::string place) {
-            auto brought = bring(name);
-            if (!brought) return;
+            workflow::Difference difference;
+            auto brought = bring(name, &difference);
+            // It reads the log again when it can be read itself.
+            if (!brought) return not_brought(name, brought.error(), difference);
             Input input;
             input.kind = InputKind::kEvent;
             input.step = step;

@@ -8,6 +8,7 @@
 #include "runtime/orchestrator/orchestrator.h"
 #include "runtime/orchestrator/orchestrator_host.h"
 #include "runtime/workflow/asked.h"
+#include "store/log/log_reader.h"
 
 #include <xxhash.h>
 
@@ -73,9 +74,15 @@ void Orchestrator::listen(Run& run, const Effect& effect) {
     for (const workflow::StepState& one : run.state.steps) {
         if (!one.place.empty()) taken.push_back(one.place);
     }
-    auto added = waits_.add(run.head.run, effect.step, effect.iteration,
-                            run.workflow->definition.steps[effect.step].event, effect.input,
-                            run.head.log_ends, taken);
+    const workflow::Step& step = run.workflow->definition.steps[effect.step];
+    std::vector<std::uint64_t> from = run.head.log_ends;
+    for (std::size_t i = 0; step.since == workflow::Since::kNow && i < from.size(); ++i) {
+        const auto begins = deps_.database->log_reader().offset_at_time(
+            core::ShardId(static_cast<std::uint16_t>(i)), run.state.steps[effect.step].started_us);
+        if (begins) from[i] = std::max(from[i], begins->value);
+    }
+    auto added = waits_.add(run.head.run, effect.step, effect.iteration, step.event, effect.input,
+                            from, taken);
     if (!added) fail(run, effect, "TEMPLATE", "match: " + added.error().message);
 }
 

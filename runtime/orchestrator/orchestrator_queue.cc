@@ -100,7 +100,8 @@ std::size_t Orchestrator::take_stopped() {
 
 // It stays in memory while there is room: what is read back has to be opened and played.
 void Orchestrator::park(std::unique_ptr<Run> run) {
-    queue(run->head.run);
+    queued_.push(run->head.run,
+                 run->head.parent.run_id.empty() ? RunQueue::Kind::kFirst : RunQueue::Kind::kChild);
     write_now(*run);
     const std::size_t bytes = journal_bytes(*run);
     if (parked_.size() >= kParkedRunsMax || parked_bytes_ + bytes > kParkedBytesMax) return;

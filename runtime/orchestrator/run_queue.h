@@ -1,5 +1,6 @@
-// What: runs that wait for a place. A tenant's own come in their order, and tenants take turns:
-//       none waits behind all that another has.
+// What: runs that wait for a place. A tenant's own come in their order, those that another run has
+//       begun before the others, so that what has begun comes to an end; tenants take turns: none
+//       waits behind all that another has.
 // Threads: one owner. Lifetime: owns names.
 // Limits: whoever fills it bounds it (Orchestrator::kQueuedRunsMax); a start may bring more.
 // Failure: none.
@@ -22,10 +23,11 @@ public:
     bool empty() const { return size_ == 0; }
     std::size_t size() const { return size_; }
 
-    void push(const RunName& run) {
-        std::deque<std::string>& of = by_tenant_[run.tenant.value];
+    enum class Kind : std::uint8_t { kFirst, kChild };
+    void push(const RunName& run, Kind kind = Kind::kFirst) {
+        OfTenant& of = by_tenant_[run.tenant.value];
         if (of.empty()) turns_.push_back(run.tenant.value);
-        of.push_back(run.id);
+        (kind == Kind::kChild ? of.children : of.first).push_back(run.id);
         ++size_;
     }
     // There is one.
@@ -34,8 +36,10 @@ public:
         const std::uint32_t tenant = turns_.front();
         turns_.pop_front();
         const auto at = by_tenant_.find(tenant);
-        RunName run{core::TenantId(tenant), std::move(at->second.front())};
-        at->second.pop_front();
+        std::deque<std::string>& next =
+            at->second.children.empty() ? at->second.first : at->second.children;
+        RunName run{core::TenantId(tenant), std::move(next.front())};
+        next.pop_front();
         if (at->second.empty())
             by_tenant_.erase(at);
         else
@@ -45,8 +49,12 @@ public:
     }
 
 private:
-    std::unordered_map<std::uint32_t, std::deque<std::string>> by_tenant_;  // none is empty
-    std::deque<std::uint32_t> turns_;  // each tenant that has some once
+    struct OfTenant {
+        std::deque<std::string> children, first;
+        bool empty() const { return children.empty() && first.empty(); }
+    };
+    std::unordered_map<std::uint32_t, OfTenant> by_tenant_;  // none is empty
+    std::deque<std::uint32_t> turns_;                        // each tenant that has some once
     std::size_t size_ = 0;
 };
 

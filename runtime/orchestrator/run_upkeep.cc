@@ -11,6 +11,9 @@ namespace millrace::runtime {
 bool RunUpkeep::work(std::int64_t now_us) {
     bool more = walks_ ? wrap_anew(now_us) : false;
     if (!more && now_us < next_look_us_) return false;
+    // Whatever was passed over, or has ended by a clock that was set back since.
+    if (now_us >= next_sweep_us_) removed_to_.clear();
+    if (now_us >= next_sweep_us_) next_sweep_us_ = now_us + kSweepEveryUs;
     more |= remove_old(now_us);
     if (!walks_ && now_us >= next_walk_us_ && look_for_keys_.exchange(false)) begin_walk(now_us);
     if (!more && !walks_) next_look_us_ = now_us + kEveryUs;

@@ -49,6 +49,7 @@ public:
 private:
     static constexpr std::size_t kRunsPerTurn = 32;
     static constexpr std::int64_t kEveryUs = 500'000;
+    static constexpr std::int64_t kSweepEveryUs = 3'600'000'000;
     static constexpr std::int64_t kWalkAgainUs = 2'000'000;
     static constexpr std::int64_t kWalkInVainUs = 3'600'000'000;
 
@@ -60,7 +61,8 @@ private:
     const Deps deps_;
     std::atomic<bool> look_for_keys_{true};
     std::int64_t next_look_us_ = 0;
-    std::string removed_to_;  // what lies before it has been removed
+    std::string removed_to_;  // what lies before it has been removed, as a rule
+    std::int64_t next_sweep_us_ = 0;
     std::uint64_t removed_ = 0;
     // The walk over the runs of one tenant.
     bool walks_ = false;

@@ -68,6 +68,7 @@ void read_action(core::JsonObject& in, Step& step) {
 void read_wait(core::JsonObject& in, Step& step) {
     in.text("event", step.event, {.bytes_max = 1024});
     in.text("signal", step.signal, {.bytes_max = 256});
+    in.choice("since", step.since, kSinceTexts);
     if (step.event.empty() == step.signal.empty())
         in.refuse("event", "a wait has an event (a pattern) or a signal (a name), one of them");
     if (!json_member(in, "match", step.match)) return;

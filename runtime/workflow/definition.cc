@@ -461,6 +461,7 @@ private:
     void read_wait(Members& in, Step& step) {
         in.text("event", step.event, 1024);
         in.text("signal", step.signal, 256);
+        in.choice("since", step.since, kSinceTexts);
         if (step.event.empty() == step.signal.empty() && !reading_.error)
             in.refuse(elements_[by_id_.at(step.id)], "event",
                       "a wait has an event (a pattern) or a signal (a name), one of them");

@@ -9,11 +9,13 @@
 
 #include "core/result.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace millrace::runtime::workflow {
@@ -31,6 +33,8 @@ enum class StepType : std::uint8_t { kAction, kCondition, kParallel, kWait, kSle
 enum class RetryStrategy : std::uint8_t { kNone, kFixed, kLinear, kExponential };
 // Of a step whose tries are used up.
 enum class OnFailure : std::uint8_t { kFail, kContinue, kCompensate };
+// Where a wait for an event reads from: where its run began, or where it begins itself.
+enum class Since : std::uint8_t { kRun, kNow };
 // Of a run that can not go on.
 enum class OnRunFailure : std::uint8_t { kFail, kCompensate, kPause };
 
@@ -69,6 +73,7 @@ struct Step {
     std::string compensate_input;  // JSON with templates; empty: {input, output?}
     std::string event;             // kWait: a pattern; empty: a signal
     std::string match;             // kWait: a filter with templates, JSON; empty: any
+    Since since = Since::kRun;     // kWait
     std::string signal;            // kWait
     std::string duration;          // kSleep: JSON with templates: milliseconds, or a text "5m"
     std::string until;             // kSleep: JSON with templates: a time
@@ -104,6 +109,9 @@ struct Definition {
 };
 
 enum class Unknown : std::uint8_t { kWarn, kRefuse };
+
+inline constexpr std::array<std::pair<std::string_view, Since>, 2> kSinceTexts = {
+    {{"run", Since::kRun}, {"now", Since::kNow}}};
 
 core::Result<Definition> parse_definition(std::string_view json, Unknown unknown = Unknown::kWarn);
 

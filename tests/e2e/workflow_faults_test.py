@@ -25,6 +25,30 @@ class Waits(WorkflowCase):
         self.assertEqual((run["status"], run["code"]), ("failed", "TEMPLATE"), run)
         self.assertIn("match", run["error"]["message"])
 
+    def test_a_wait_since_now_leaves_out_what_came_before_it(self):
+        name = self.unique("since")
+        steps = lambda since: [{"id": "n", "type": "wait", "signal": "go", "next_steps": ["w"]},
+                               {"id": "w", "type": "wait", "event": name, "since": since}]
+        self.create(id=name + "-now", steps=steps("now"))
+        self.create(id=name + "-run", steps=steps("run"))
+        code = self.server.post("/v2/scripts", {
+            "id": name + "-lua", "name": name + "-lua", "type": "workflow", "source":
+            "return function(event, wf) wf.signal('go') return wf.waitEvent('%s', {since = 'now'}) end" % name})
+        self.assertEqual(code.status, 201, code)
+        runs = {kind: self.execute(name + kind, wait=0, status=202)["runId"] for kind in ("-now", "-run", "-lua")}
+        self.server.send_event(name, {"n": 1})
+        for run in runs.values():
+            self.order(run, "signal", name="go")
+        self.assertEqual(self.wait_status(runs["-run"], "completed")["output"], {"n": 1})
+        for kind in ("-now", "-lua"):
+            harness.wait_until("it to wait for it", lambda: len([
+                s for s in self.run_of(runs[kind])["steps"] if s["startedAt"]]) == 2)
+        self.server.kill()
+        self.server.start()
+        self.server.send_event(name, {"n": 2})
+        for kind in ("-now", "-lua"):
+            self.assertEqual(self.wait_status(runs[kind], "completed")["output"], {"n": 2})
+
     def test_an_event_right_behind_the_one_that_begins_a_run_counts(self):
         name = self.unique("behind")
         self.create(id=name, steps=[{

@@ -365,7 +365,7 @@ TEST_F(LuaWorkflowTest, CallsOfTheOtherKindAreRefusedWithAReason) {
              {"wf.sleep('1h')", "must be milliseconds"},
              {"wf.all{1}", "branch 1 is no function"},
              {"wf.race{}", "a list of 1 to 1000 functions"},
-             {"wf.waitEvent('a', {since = 'now'})", "since must be \"run\""},
+             {"wf.waitEvent('a', {since = 'ever'})", "since must be \"run\""},
              {"wf.random(3, 1)", "the interval is empty"}}) {
         load(code);
         ASSERT_EQ(go(), TurnEnd::kRaised) << code << error;

@@ -26,5 +26,15 @@ TEST(RunQueue, TakesTenantsInTurnAndEachOnesRunsInOrder) {
     EXPECT_EQ(queue.size(), 0u);
 }
 
+TEST(RunQueue, TakesWhatAnotherRunHasBegunFirst) {
+    RunQueue queue;
+    queue.push({core::TenantId(1), "a"});
+    queue.push({core::TenantId(1), "b"}, RunQueue::Kind::kChild);
+    queue.push({core::TenantId(1), "c"}, RunQueue::Kind::kChild);
+    std::string order;
+    while (!queue.empty()) order += queue.pop().id;
+    EXPECT_EQ(order, "bca");
+}
+
 }  // namespace
 }  // namespace millrace::runtime

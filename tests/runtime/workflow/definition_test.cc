@@ -153,6 +153,19 @@ TEST(Definition, KnowsWhichParallelStepIsTheInnermost) {
     EXPECT_EQ(parsed->steps[4].parent, kNoStep);
 }
 
+TEST(Definition, SaysSinceWhenAWaitReads) {
+    const auto of = [](const std::string& since) {
+        return parse_definition(R"({"id":"w","steps":[{"id":"a","type":"wait","event":"e")" +
+                                since + "}]}");
+    };
+    ASSERT_TRUE(of(""));
+    EXPECT_EQ(of("")->steps[0].since, Since::kRun);
+    EXPECT_EQ(of(R"(,"since":"now")")->steps[0].since, Since::kNow);
+    const auto wrong = of(R"(,"since":"ever")");
+    ASSERT_FALSE(wrong);
+    EXPECT_EQ(wrong.error().field, "steps[0].since");
+}
+
 TEST(RetryRule, WaitsAsItsStrategySays) {
     RetryRule rule;
     EXPECT_EQ(delay_ms(rule, 1, 0), 1000);
