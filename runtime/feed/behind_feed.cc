@@ -284,6 +284,14 @@ std::size_t BehindFeed::do_work() {
     return done;
 }
 
+bool BehindFeed::under_way(core::SubscriptionId subscription) const {
+    for (auto at = places_.lower_bound({subscription.value, 0});
+         at != places_.end() && at->first.first == subscription.value; ++at) {
+        if (!at->second.flights.empty()) return true;
+    }
+    return false;
+}
+
 std::int64_t BehindFeed::sleep_us_max() const {
     if (places_.empty()) return std::numeric_limits<std::int64_t>::max();
     return busy_ ? kAgainUs / 10 : kAgainUs;

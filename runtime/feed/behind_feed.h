@@ -56,6 +56,8 @@ public:
 
     std::size_t do_work();
     std::int64_t sleep_us_max() const;
+    // The feeder's thread: deliveries of this one are in the lanes.
+    bool under_way(core::SubscriptionId subscription) const;
 
 private:
     static constexpr std::size_t kItemsMax = 1024;

@@ -150,8 +150,8 @@ bool Burials::bury_row(const Burial& burial, const store::RetryRow& row,
         return false;
     }
     if (*event) {
-        bury(burial, (*event)->event,
-             decode_retry_state(row.state, row.attempt, row.created_at_us), rows);
+        bury(burial, (*event)->event, decode_retry_state(row.state, row.attempt, row.created_at_us),
+             rows);
     }
     return true;
 }
@@ -210,6 +210,8 @@ Burials::Step Burials::step(Burial& burial) {
         }
         burial.reader = std::move(*made);
     }
+    // An attempt that was begun may end well yet.
+    if (deps_.behind->under_way(burial.of->number)) return Step::kWait;
     if (burial.shard < deps_.database->shards()) {
         const Step step = clear_log(burial);
         if (step != Step::kDone) return step;

@@ -33,6 +33,7 @@ public:
         BehindShards* shards = nullptr;
         RetryFeed* retries = nullptr;
         ParkedFeed* parked = nullptr;
+        BehindFeed* behind = nullptr;
     };
     // How many deliveries waited.
     using Done = std::function<void(std::uint64_t)>;

@@ -16,7 +16,7 @@ Feeder::Feeder(Deps deps)
       retries_({feed_deps(), deps_.restore_head, deps_.due}),
       parked_({feed_deps(), deps_.restore_parked}),
       behind_({feed_deps(), deps_.behind, deps_.behind_shards}),
-      burials_({feed_deps(), deps_.behind, deps_.behind_shards, &retries_, &parked_}),
+      burials_({feed_deps(), deps_.behind, deps_.behind_shards, &retries_, &parked_, &behind_}),
       replays_({feed_deps(), deps_.metrics, deps_.shadow, deps_.delivered}),
       places_({deps_.clock, deps_.log, deps_.database, deps_.appended, deps_.looked}),
       done_(deps_.database->shards()),

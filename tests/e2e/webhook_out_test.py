@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import time
 import unittest
 
 import harness
@@ -113,6 +114,24 @@ class WebhooksOut(sink.SinkCase):
         self.server.send_event(pattern, {"n": 2})
         self.assertEqual(self.server.post(one + "/resume", "").status, 200)
         self.arrived("/" + pattern, 2)
+
+    def test_what_is_under_way_when_it_is_removed_arrives_and_is_no_dead_letter(self):
+        pattern = self.unique("removed.")
+        path = "/" + pattern
+
+        def slow(_):
+            time.sleep(1)
+            return 204, {}, b""
+        self.sink.answers[path] = slow
+        one = "/v2/subscriptions/" + self.webhook(pattern)["id"]
+        self.assertEqual(self.server.post(one + "/pause", "").status, 200)
+        for n in range(3):
+            self.server.send_event(pattern, {"n": n})
+        self.assertEqual(self.server.post(one + "/resume", "").status, 200)
+        self.arrived(path, 3)
+        gone = self.server.request("DELETE", one)
+        self.assertEqual((gone.status, gone.json()["deadLettered"]), (200, 0), gone)
+        self.assertEqual(self.server.get("/v2/dlq?pattern=" + pattern).json()["items"], [])
 
     def test_a_message_can_be_refused_for_good(self):
         pattern = self.unique("abort.")
