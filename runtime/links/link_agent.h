@@ -19,7 +19,7 @@
 #include "core/metrics.h"
 #include "core/result.h"
 #include "core/task_queue.h"
-#include "runtime/delivery/lane_job.h"
+#include "runtime/delivery/intake_deps.h"
 #include "runtime/links/file_access.h"
 #include "runtime/links/link_events.h"
 #include "runtime/links/link_port.h"
@@ -51,22 +51,9 @@ public:
     static constexpr std::size_t kTrialsMax = 16;
     static constexpr std::int64_t kTrialNs = 5'000'000'000;
 
-    struct Deps {
-        const core::Clock* clock = nullptr;
-        core::Log* log = nullptr;
-        core::Metrics* metrics = nullptr;
-        store::Database* database = nullptr;
-        std::function<RegistrySnapshotRef()> registry;
-        std::size_t shards = 1;
-        std::size_t event_bytes_max = 0;
+    struct Deps : IntakeDeps {
         courier::AddressRules rules;
         FileAccess files;
-        // False when the shard's ring is full.
-        std::function<bool(core::ShardId, std::unique_ptr<LaneResult>&)> submit;
-        // Whether the tenant may send so many events and bytes now; they count then.
-        std::function<core::Status(core::TenantId, std::size_t events, std::size_t bytes)> may_take;
-        // Nothing may be read now.
-        std::function<bool()> holds;
     };
     explicit LinkAgent(Deps deps);
     ~LinkAgent() override;

@@ -37,7 +37,7 @@ std::size_t ReplayRunner::step(Running& replay, BlockMatcher& matcher) {
         finish(replay, replay.ending, replay.ending_error);
         return done + 1;
     }
-    if (!handed_over) return done;
+    if (!handed_over || waits_to_be_read(replay)) return done;
     std::size_t read = 0;
     while (read < kEventsPerTurn) {
         if (replay.blocks.empty() || replay.blocks.back()->left() == 0) {
@@ -52,6 +52,15 @@ std::size_t ReplayRunner::step(Running& replay, BlockMatcher& matcher) {
         if (block.left() != 0 || !replay.refused.empty() || replay.shadow_job) break;
     }
     return done;
+}
+
+// One that does not read now would be passed over, and get nothing of what it was to get.
+bool ReplayRunner::waits_to_be_read(const Running& replay) const {
+    const std::vector<core::SubscriptionId>& only = replay.state.spec.subscriptions;
+    if (only.empty()) return false;
+    const RegistrySnapshotRef registry = deps_.registry();
+    return std::any_of(only.begin(), only.end(),
+                       [&](core::SubscriptionId one) { return registry->may_be_set_aside(one); });
 }
 
 bool ReplayRunner::is_cancelled(const Running& replay) {

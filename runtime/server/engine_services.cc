@@ -13,12 +13,29 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 
 #include <sched.h>
 
 namespace millrace::runtime {
 
 using core::Metric;
+
+namespace {
+
+// One that did not read, and that nobody has seen, was taken away.
+bool is_of_nothing(const RegistryChange& change) {
+    return std::visit(
+        [](const auto& of) {
+            if constexpr (requires { of.after; })
+                return !of.before && !of.after;
+            else
+                return true;
+        },
+        change);
+}
+
+}  // namespace
 
 EngineServices::EngineServices(const Deps& deps)
     : deps_(deps),
@@ -164,6 +181,10 @@ void EngineServices::skip_behind(core::SubscriptionId subscription,
     for (std::size_t i = 0; i < to.size(); ++i) {
         deps_.behind_orders->post(core::ShardId(static_cast<std::uint16_t>(i)),
                                   {BehindOrder::Kind::kSkipTo, subscription, to[i], 0});
+    }
+    if (is_of_nothing(change)) {
+        registry_version_.store(deps_.registry->snapshot()->version, std::memory_order_release);
+        return {};
     }
 }
 

@@ -55,10 +55,14 @@ core::Status ServerParts::build_edge() {
         std::vector<core::LogOffset> floors = feeder->replays().floors();
         const std::vector<core::LogOffset> behind_floors = behind.floors(shard_count);
         floors.resize(shard_count, kNotLive);
-        for (std::size_t i = 0; i < shard_count; ++i)
+        const RegistrySnapshotRef now = registry->snapshot();
+        const bool unread = now->unknown_set_aside || !now->set_aside.empty();
+        for (std::size_t i = 0; i < shard_count; ++i) {
             floors[i] = std::min(floors[i], behind_floors[i]);
         if (!forwarder) return floors;
         const std::vector<core::LogOffset> unsent = forwarder->floors();
+            if (unread) floors[i] = std::min(floors[i], unread_floors[i]);
+        }
         for (std::size_t i = 0; i < unsent.size(); ++i) floors[i] = std::min(floors[i], unsent[i]);
         return floors;
     };

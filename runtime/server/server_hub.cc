@@ -1,4 +1,5 @@
-// Part of ServerParts: edges whose hub this server is, and the hub whose edge it is.
+// Part of ServerParts: what brings in events of others, edges whose hub this server is, and the hub
+// whose edge it is.
 #include "runtime/identity/limits.h"
 #include "runtime/server/server_parts.h"
 #include "store/database.h"
@@ -9,7 +10,17 @@
 namespace millrace::runtime {
 
 core::Status ServerParts::build_edges() {
-    hub::BatchDesk::Deps deps;
+    // Behind the lanes, the scheduler, the orchestrator and the links.
+    hub::BatchDesk::Deps deps{intake_deps(3), &edge_book, [this](std::function<void()> task) {
+                                  conductor.post_answer(std::move(task));
+                              }};
+    edges = std::make_unique<hub::BatchDesk>(std::move(deps));
+    return edges->load(set_aside);
+}
+
+// `place`: among the senders behind the lanes.
+IntakeDeps ServerParts::intake_deps(std::size_t place) {
+    IntakeDeps deps;
     deps.clock = &clock;
     deps.log = &log;
     deps.metrics = &metrics;
@@ -17,10 +28,9 @@ core::Status ServerParts::build_edges() {
     deps.registry = [this] { return registry->snapshot(); };
     deps.shards = shard_count;
     deps.event_bytes_max = static_cast<std::size_t>(config.events.event_bytes_max);
-    // Behind the lanes, the scheduler, the orchestrator and the links.
-    deps.submit = [this](core::ShardId shard, std::unique_ptr<LaneResult>& result) {
+    deps.submit = [this, place](core::ShardId shard, std::unique_ptr<LaneResult>& result) {
         return shards[shard.value]->take_result(
-            static_cast<std::uint32_t>(lanes.size() + call_lanes.size() + 3), result);
+            static_cast<std::uint32_t>(lanes.size() + call_lanes.size() + place), result);
     };
     deps.may_take = [this](core::TenantId tenant, std::size_t events,
                            std::size_t bytes) -> core::Status {
@@ -34,9 +44,7 @@ core::Status ServerParts::build_edges() {
         return !database->space().accepting() ||
                state.short_of_memory.load(std::memory_order_relaxed);
     };
-    deps.post = [this](std::function<void()> task) { conductor.post_answer(std::move(task)); };
-    edges = std::make_unique<hub::BatchDesk>(std::move(deps));
-    return edges->load(set_aside);
+    return deps;
 }
 
 // Only where a hub is named: else there is no thread, no row and no look at the log.
@@ -58,6 +66,7 @@ core::Status ServerParts::build_forwarder() {
     options.node = config.hub.node;
     options.token = config.hub.token;
     options.bytes_per_second_max = config.hub.rate;
+    options.first = config.hub.first;
     options.on_full = config.hub.on_full == "drop" ? hub::OnFull::kDrop : hub::OnFull::kRefuse;
     auto made = hub::Forwarder::make(std::move(deps), std::move(options));
     if (!made) return core::fail(std::move(made.error()));

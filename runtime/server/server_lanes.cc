@@ -154,6 +154,7 @@ core::Status ServerParts::build_lanes() {
     const auto find_version = [this](core::TenantId tenant, std::string_view id,
                                      std::uint32_t version) -> ScriptRef {
         for (const ScriptRef& script : registry->script_versions(tenant, id)) {
+    if (auto settled = settle_unread(); !settled) return settled;
             if (script->version == version) return script;
         }
         return nullptr;

@@ -2,12 +2,13 @@
 // start knows again of it: events that were cancelled, versions on trial, the state of receivers.
 #include "runtime/executors/command_executor.h"
 #include "runtime/executors/webhook_executor.h"
-#include "runtime/identity/limits.h"
+#include "runtime/registry/document_rows.h"
 #include "runtime/server/part_options.h"
 #include "runtime/server/server_parts.h"
 #include "store/database.h"
 #include "store/rows/registry_store.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <memory>
@@ -65,33 +66,8 @@ core::Status ServerParts::build_links() {
     if (!rules) return core::fail(std::move(rules.error()));
     auto files = FileAccess::make(config.links.file_allow);
     if (!files) return core::fail(std::move(files.error()));
-    LinkAgent::Deps deps;
-    deps.clock = &clock;
-    deps.log = &log;
-    deps.metrics = &metrics;
-    deps.database = database.get();
-    deps.registry = [this] { return registry->snapshot(); };
-    deps.shards = shard_count;
-    deps.event_bytes_max = static_cast<std::size_t>(config.events.event_bytes_max);
-    deps.rules = std::move(*rules);
-    deps.files = std::move(*files);
     // Behind the lanes, the scheduler and the orchestrator.
-    deps.submit = [this](core::ShardId shard, std::unique_ptr<LaneResult>& result) {
-        return shards[shard.value]->take_result(
-            static_cast<std::uint32_t>(lanes.size() + call_lanes.size() + 2), result);
-    };
-    deps.may_take = [this](core::TenantId tenant, std::size_t events,
-                           std::size_t bytes) -> core::Status {
-        const auto holder = sources.holder_of(tenant);
-        if (!holder) return {};
-        return identity::take_quota(*holder, static_cast<std::int64_t>(events),
-                                    static_cast<std::int64_t>(bytes), clock.monotonic_ns());
-    };
-    deps.holds = [this] {
-        // relaxed: a hint; no data behind it
-        return !database->space().accepting() ||
-               state.short_of_memory.load(std::memory_order_relaxed);
-    };
+    LinkAgent::Deps deps{intake_deps(2), std::move(*rules), std::move(*files)};
     links = std::make_unique<LinkAgent>(std::move(deps));
     return links->load(set_aside);
 }
@@ -165,7 +141,8 @@ core::Status ServerParts::load_cancelled() {
         return true;
     });
     if (!visited) return visited;
-    const std::vector<core::LogOffset> floors = behind.floors(shard_count);
+    std::vector<core::LogOffset> floors = behind.floors(shard_count);
+    for (std::size_t i = 0; i < shard_count; ++i) floors[i] = std::min(floors[i], unread_floors[i]);
     store::RowBatch over;
     for (const store::RegistryDocument& row : *rows) {
         const auto place = parse_cancelled_event_id(row.id);
@@ -194,11 +171,14 @@ core::Status ServerParts::load_canaries() {
         return nullptr;
     };
     store::RowBatch over;
+    // What it names may be among the rows that do not read.
+    const bool reads_badly =
+        set_aside.any_of(document_kind<Script>().name) || set_aside.any_of(version_kind<Script>());
     for (const store::RegistryDocument& row : *rows) {
         auto spec = read_canary_document(row.json, find_version);
         if (spec)
             canaries.begin(std::move(*spec));
-        else if (spec.error().code == core::ErrorCode::kNotFound)
+        else if (spec.error().code == core::ErrorCode::kNotFound && !reads_badly)
             over.erase_registry(kCanaryKind, row.id);
         else
             set_aside.add(kCanaryKind, row.id, spec.error());
@@ -208,7 +188,8 @@ core::Status ServerParts::load_canaries() {
     for (const store::RegistryDocument& row : *figures) {
         const ScriptNumber number(
             static_cast<std::uint32_t>(std::strtoul(row.id.c_str(), nullptr, 10)));
-        if (!canaries.restore(number, row.json)) over.erase_registry(kCanaryFiguresKind, row.id);
+        if (!canaries.restore(number, row.json) && !reads_badly)
+            over.erase_registry(kCanaryFiguresKind, row.id);
     }
     return over.empty() ? core::Status{} : database->write_now(over);
 }
@@ -225,7 +206,8 @@ core::Status ServerParts::restore_receivers() {
         const RegistrySnapshotRef snapshot = registry->snapshot();
         const Subscription* of = snapshot->subscription(core::SubscriptionId(number));
         if (!of) {
-            over.erase_registry(kExecutorStateKind, row.id);
+            if (!snapshot->may_be_set_aside(core::SubscriptionId(number)))
+                over.erase_registry(kExecutorStateKind, row.id);
             continue;
         }
         const auto pauses =

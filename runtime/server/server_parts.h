@@ -143,6 +143,8 @@ public:
     CanaryTable canaries;
     // A look that waits holds its request and no page; a haul may take minutes.
     Sideline sideline{"sideline", api::kLooksWaitingMax};
+    // What subscriptions that do not read have gone without, by shard; fixed at the start.
+    std::vector<core::LogOffset> unread_floors;
     Sideline haul{"haul", api::kHaulsWaitingMax};
     Sideline compiler{"compiler", api::kLooksWaitingMax};
     Endpoints endpoints;
@@ -213,11 +215,16 @@ private:
     core::Status load_canaries();
     core::Status build_scheduler();
     core::Status build_links();
+    void tell_clients_left();
+    core::Status settle_unread();
+    void resume_unread(core::TenantId tenant, const std::string& id,
+                       const std::vector<core::LogOffset>& from, store::RowBatch& rows);
     core::Status build_edges();
     core::Status build_forwarder();
     core::Status build_orchestrator();
     std::unique_ptr<RuleRunner> make_rule_runner();
     ExecutorSet make_executors(LuaWatchdogSlot* slot, std::uint64_t seed, AnswerPort& port);
+    IntakeDeps intake_deps(std::size_t place);
     void pause_schedule(const ScheduleRef& schedule, const std::string& reason);
     courier::HttpPort* http() { return seams.http ? seams.http : courier.get(); }
     void append_outside_figures(std::vector<api::ExecutorFigures>& out) const;

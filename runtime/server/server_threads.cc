@@ -80,7 +80,8 @@ void ServerParts::stop_threads() {
 }
 
 bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<void()>& pause) {
-    const std::int64_t give_up_ns = clock.monotonic_ns() + config.engine.drain_timeout_us * 1000;
+    const std::int64_t began_ns = clock.monotonic_ns();
+    const std::int64_t give_up_ns = began_ns + config.engine.drain_timeout_us * 1000;
     const auto wait_for = [&](const auto& condition) {
         while (!condition() && !hurry() && clock.monotonic_ns() < give_up_ns && !database->fatal())
             pause();
@@ -94,7 +95,13 @@ bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<
     state.draining.store(true, std::memory_order_relaxed);
     for (auto& shard : shards) shard->post([](Shard& s) { s.drain_edge(); });
     services->stop_compiling();
-    wait_for([&] { return all(shards, [](const Shard& s) { return s.edge_idle(); }); });
+    // Whoever sends or reads slowly has not the time of handlers that run.
+    const std::int64_t clients_ns = began_ns + config.engine.drain_timeout_us * 1000 / 2;
+    const auto clients_gone = [&] {
+        return all(shards, [](const Shard& s) { return s.edge_idle(); });
+    };
+    wait_for([&] { return clients_gone() || clock.monotonic_ns() > clients_ns; });
+    if (!clients_gone()) tell_clients_left();
     // Deliveries under way end; what is durable and not begun goes on after the next start.
     scheduler->stop_firing();
     if (links) links->stop_reading();
@@ -123,8 +130,22 @@ bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<
         });
     }
     pause();
-    wait_for([&] { return all(shards, [](const Shard& s) { return s.commit_idle(); }); });
+    const auto written = [&] {
+        return all(shards, [](const Shard& s) { return s.commit_idle(); });
+    };
+    wait_for(written);
+    if (!written()) log.warn("draining: the store has not taken all that was begun");
     return lanes_idle() && !hurry();
 }
 
 }  // namespace millrace::runtime
+void ServerParts::tell_clients_left() {
+    std::size_t http_left = 0, lines_left = 0;
+    for (const auto& shard : shards) {
+        http_left += shard->http_connections();
+        lines_left += shard->line_connections();
+    }
+    log.warn("draining: not every client has come to its end in time",
+             {{"httpConnections", http_left}, {"socketConnections", lines_left}});
+}
+

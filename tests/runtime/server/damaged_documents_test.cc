@@ -3,7 +3,12 @@
 // Method: the server's own parts on one thread, rows written by hand.
 #include "core/config.h"
 #include "core/log.h"
+#include "runtime/delivery/attempt_result.h"
+#include "runtime/links/link_state.h"
+#include "runtime/scheduler/schedule_state.h"
 #include "runtime/server/server_parts.h"
+#include "store/rows/registry_store.h"
+#include "store/rows/retry_schedule.h"
 #include "store/rows/row_batch.h"
 
 #include <gtest/gtest.h>
@@ -98,6 +103,128 @@ TEST_F(ServerDocuments, AStartGoesOnWithoutWhatItCanNotRead) {
     // They are kept, for whoever can mend them.
     start();
     EXPECT_EQ(parts_->set_aside.count(), 21u);
+}
+
+// The kinds that a start reads, each by the part that it is for.
+TEST_F(ServerDocuments, NoKindOfRowStopsAStart) {
+    start();
+    register_some();
+    constexpr std::string_view kKinds[] = {"script",
+                                           "secret",
+                                           "action",
+                                           "source",
+                                           "schema",
+                                           "workflow",
+                                           "link",
+                                           "edge",
+                                           "subscription",
+                                           "tenant",
+                                           "key",
+                                           "schedule",
+                                           "endpoint",
+                                           "hook",
+                                           "schema_version",
+                                           "workflow_version",
+                                           "link_state",
+                                           "edge_mark",
+                                           "schedule_state",
+                                           "secret_workflow_key",
+                                           "replay",
+                                           "run",
+                                           "script_canary",
+                                           "subscription_unread"};
+    for (const std::string_view kind : kKinds) put(kind, "0/torn", "{\"number\":");
+    // Set aside by nobody: what they say is not missed, or is asked for later.
+    for (const char* kind :
+         {"executor_state", "cancelled_event", "key_use", "counter", "audit_head", "audit_promised",
+          "script_canary_figures", "endpoint_answer", "schema_state", "replay_diff", "workflow_run",
+          "workflow_active", "workflow_journal", "workflow_code", "dead_letter_edit", "dlq_group",
+          "schedule_run", "hub_forward"})
+        put(kind, "0/torn", "{\"number\":");
+    start();
+    for (const std::string_view kind : kKinds) EXPECT_TRUE(parts_->set_aside.any_of(kind)) << kind;
+    EXPECT_TRUE(parts_->registry->find_subscription({}, "u1"));
+}
+
+// One damaged row costs what it says itself, and nothing that stands in others.
+TEST_F(ServerDocuments, WhatIsKeptForADocumentStaysWhenThatDoesNotRead) {
+    start();
+    register_some();
+    Registry& registry = *parts_->registry;
+    const core::SubscriptionId number = registry.find_subscription({}, "u1")->number;
+    ASSERT_TRUE(
+        registry.table<Schedule>().create({}, R"({"id":"t","cron":"0 3 * * *","pattern":"p"})"));
+    ASSERT_TRUE(registry.table<Link>().create({}, R"({"id":"l","direction":"in","type":"redis",)"
+                                                  R"("config":{"host":"h","stream":"s"}})"));
+    ASSERT_TRUE(registry.table<EdgeNode>().create({}, R"({"id":"e"})"));
+    const std::string row_of_number = std::to_string(number.value);
+    store::RowBatch rows;
+    ScheduleState schedule;
+    schedule.number = registry.table<Schedule>().find({}, "t")->number.value;
+    put_schedule_state(rows, schedule);
+    LinkState link;
+    link.number = registry.table<Link>().find({}, "l")->number.value;
+    put_link_state(rows, link, 0);
+    hub::EdgeMark mark;
+    mark.edge = registry.table<EdgeNode>().find({}, "e")->number.value;
+    mark.incarnation = 7;
+    put_edge_mark(rows, mark);
+    rows.put_registry(kExecutorStateKind, row_of_number, 1, 0, "{}");
+    rows.put_retry({.due_at_us = 1, .delivery = {{}, number}, .state = "1"});
+    rows.put_retry(
+        {.due_at_us = store::kParkedDueUs, .delivery = {{}, number}, .key_hash = 5, .state = "0"});
+    rows.put_cursor(behind_cursor(number), {});
+    ASSERT_TRUE(parts_->database->write_now(rows));
+
+    const auto all_there = [&] {
+        const auto has = [&](std::string_view kind, const std::string& id) {
+            return parts_->database->registry().get(kind, id)->has_value();
+        };
+        std::string id = ledger_prefix({}, schedule.number);
+        id.pop_back();
+        EXPECT_TRUE(has(kScheduleStateKind, id));
+        EXPECT_TRUE(has(kLinkStateKind, link_state_id(link)));
+        EXPECT_TRUE(has(hub::kEdgeMarkKind, edge_mark_id(mark)));
+        EXPECT_TRUE(has(kExecutorStateKind, row_of_number));
+        EXPECT_EQ(parts_->database->retries().count(), 2u);
+        BehindTable::Place place;
+        EXPECT_TRUE(parts_->behind.find(number, core::ShardId{0}, place));
+    };
+    const auto script = *parts_->database->registry().get("script", "0/s1");
+    ASSERT_TRUE(script);
+    for (const char* damaged : {"script 0/s1", "schedule 0/t", "link 0/l", "edge 0/e"}) {
+        const std::string_view name = damaged;
+        put(name.substr(0, name.find(' ')), name.substr(name.find(' ') + 1), "[]");
+    }
+    start();
+    EXPECT_FALSE(parts_->registry->find_subscription({}, "u1"));
+    for (int turns = 0; turns < 50; ++turns) {
+        clock_.advance_us(100'000);
+        for (core::Agent* agent : {static_cast<core::Agent*>(parts_->feeder.get()),
+                                   static_cast<core::Agent*>(parts_->lanes[0].get()),
+                                   static_cast<core::Agent*>(parts_->shards[0].get())})
+            (void)agent->do_work();
+        (void)parts_->writer->do_work();
+    }
+    all_there();
+    put("script", "0/s1", script->json);
+    start();
+    ASSERT_TRUE(parts_->registry->find_subscription({}, "u1"));
+    all_there();
+    EXPECT_FALSE(parts_->registry->snapshot()->waits(number));
+}
+
+TEST_F(ServerDocuments, LanesKnowWhenOneThatDidNotReadIsTakenAway) {
+    start();
+    register_some();
+    put("subscription", "0/u1", "[]");
+    start();
+    EXPECT_TRUE(parts_->registry->snapshot()->unknown_set_aside);
+    const auto gone = parts_->registry->table<Subscription>().remove({}, "u1");
+    ASSERT_TRUE(gone);
+    EXPECT_TRUE(parts_->services->registry_changed(*gone));
+    EXPECT_FALSE(parts_->registry->snapshot()->unknown_set_aside);
+    EXPECT_EQ(parts_->services->registry_version(), parts_->registry->version());
 }
 
 // A reader that looked once and never again stands for a shard that hangs.
