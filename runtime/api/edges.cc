@@ -7,54 +7,81 @@
 #include "runtime/identity/credentials.h"
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace millrace::runtime::api {
 namespace {
 
-// Of the folder that was heard last; what an edge has left behind does not grow.
+// Of the folder that was heard last; what an edge has left behind does not grow. Of each shard its
+// slowest lane.
 std::optional<std::uint64_t> edge_lag(const hub::EdgeStatus& status) {
     const auto newest =
         std::max_element(status.shards.begin(), status.shards.end(),
                          [](const auto& a, const auto& b) { return a.mark.at_us < b.mark.at_us; });
     if (newest == status.shards.end()) return std::nullopt;
     if (status.seen_us == 0) return std::nullopt;  // not heard since the start
-    std::uint64_t lag = 0;
+    std::map<std::uint32_t, std::uint64_t> of_shards;
     for (const hub::EdgeStatus::Shard& shard : status.shards) {
-        if (shard.mark.incarnation == newest->mark.incarnation)
-            lag += shard.end - std::min(shard.end, shard.mark.to);
+        if (shard.mark.incarnation != newest->mark.incarnation) continue;
+        std::uint64_t& lag = of_shards[hub::shard_of(shard.mark.lane)];
+        lag = std::max(lag, shard.end - std::min(shard.end, shard.mark.to));
     }
+    std::uint64_t lag = 0;
+    for (const auto& [shard, of_shard] : of_shards) lag += of_shard;
     return lag;
 }
 
+void append_lane(core::JsonWriter& json, const hub::EdgeMark& mark) {
+    json.field("incarnation", hub::hash_text(mark.incarnation));
+    json.field("shard", hub::shard_of(mark.lane)).field("to", mark.to);
+    time_field(json, "at", mark.at_us);
+}
+
+void append_backfill_view(core::JsonWriter& json, const hub::EdgeMark& mark) {
+    json.begin_object();
+    append_lane(json, mark);
+    json.key("run");
+    hub::append_skip_run(json, *mark.backfill);
+    json.field("taken", mark.taken).field("done", mark.done()).end_object();
+}
+
 void append_edge_status(core::JsonWriter& json, const hub::EdgeStatus& status) {
-    std::uint64_t taken = 0, skipped = 0, rejected = 0;
+    std::uint64_t taken = 0, skipped = 0, rejected = 0, urgent = 0;
     std::int64_t at_us = 0;
+    const auto count = [&](const hub::EdgeMark& mark) {
+        taken += mark.taken;
+        rejected += mark.rejected;
+        at_us = std::max(at_us, mark.at_us);
+    };
     for (const hub::EdgeStatus::Shard& shard : status.shards) {
-        taken += shard.mark.taken;
-        skipped += shard.mark.skipped;
-        rejected += shard.mark.rejected;
-        at_us = std::max(at_us, shard.mark.at_us);
+        count(shard.mark);
+        // Of each offset once: what went first is skipped by the rest.
+        const bool first = hub::part_of(shard.mark.lane) == hub::kUrgentPart;
+        (first ? urgent : skipped) +=
+            first ? shard.mark.taken + shard.mark.rejected : shard.mark.skipped;
     }
+    for (const hub::EdgeMark& mark : status.backfills) count(mark);
     json.begin_object();
     time_field_or_null(json, "lastSeenAt", std::max(status.seen_us, at_us));
     json.key("lag");
     const auto lag = edge_lag(status);
     lag ? json.value(*lag) : json.value(nullptr);
     json.field("taken", taken).field("duplicates", status.duplicates);
-    json.field("skipped", skipped).field("rejected", rejected);
+    json.field("skipped", skipped - std::min(skipped, urgent)).field("rejected", rejected);
     json.key("shards").begin_array();
     for (const hub::EdgeStatus::Shard& shard : status.shards) {
-        json.begin_object().field("incarnation", hub::hash_text(shard.mark.incarnation));
-        json.field("shard", shard.mark.shard).field("to", shard.mark.to);
-        time_field(json, "at", shard.mark.at_us).key("skips").begin_array();
-        for (const hub::SkipRun& run : shard.mark.skips) {
-            json.begin_object().field("filterVersion", hub::hash_text(run.filter_version));
-            json.field("from", run.from).field("to", run.to).end_object();
-        }
+        json.begin_object();
+        append_lane(json, shard.mark);
+        json.field("first", hub::part_of(shard.mark.lane) == hub::kUrgentPart);
+        json.key("skips").begin_array();
+        for (const hub::SkipRun& run : shard.mark.skips) hub::append_skip_run(json, run);
         json.end_array().end_object();
     }
+    json.end_array().key("backfills").begin_array();
+    for (const hub::EdgeMark& mark : status.backfills) append_backfill_view(json, mark);
     json.end_array().key("lastError");
     if (status.last_error_at_us == 0) {
         json.value(nullptr);
@@ -76,8 +103,9 @@ std::string edge_view(Services& services, const EdgeNode& edge) {
 
 // By the token alone: edges have no key. Whoever's it is not learns nothing of who is enrolled.
 core::Result<EdgeRef> asking_edge(const Call& call) {
-    auto edge = call.services.edges()->known_by(
-        call.request.param("id"), identity::bearer_of(call.request.header("Authorization")));
+    const std::string_view token = identity::bearer_of(call.request.header("Authorization"));
+    if (token.empty()) return core::fail(edge_token_needed());
+    auto edge = call.services.edges()->known_by(call.request.param("id"), token);
     if (!edge) return core::fail(edge_token_needed());
     if (call.services.registry().snapshot()->is_suspended(edge->tenant))
         return core::fail(core::ErrorCode::kForbidden, "the edge's tenant is suspended");
@@ -139,6 +167,22 @@ Answer patch_edge(Call& call) {
     return answer;
 }
 
+void backfill_edge(Call& call, const Respond& respond) {
+    const std::string_view id = call.request.param("id");
+    const auto edge = call.services.registry().table<EdgeNode>().find(call.tenant(), id);
+    if (!edge) return respond(error_response(not_found("edge", id).value()));
+    call.services.edges()->ask_for_the_rest(
+        edge, [respond](core::Result<std::vector<hub::EdgeMark>>&& asked) {
+            if (!asked) return respond(error_response(asked.error()));
+            std::string body;
+            core::JsonWriter json(body);
+            json.begin_object().key("backfills").begin_array();
+            for (const hub::EdgeMark& mark : *asked) append_backfill_view(json, mark);
+            json.end_array().end_object();
+            respond(json_response(202, std::move(body)));
+        });
+}
+
 Answer get_edge(Call& call) {
     const std::string_view id = call.request.param("id");
     const auto edge = call.services.registry().table<EdgeNode>().find(call.tenant(), id);
@@ -158,8 +202,7 @@ Answer edge_filters(Call& call) {
     const auto edge = asking_edge(call);
     if (!edge) return core::fail(edge.error());
     call.services.edges()->heard(**edge);
-    std::string body = call.services.edges()->filters().of((*edge)->tenant).json;
-    return json_response(200, std::move(body));
+    return json_response(200, call.services.edges()->told_to(**edge));
 }
 
 void take_batch(Call& call, const Respond& respond) {

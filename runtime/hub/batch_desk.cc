@@ -35,10 +35,11 @@ core::Status BatchDesk::load(SetAside& aside) {
         if (!mark)
             aside.add(kEdgeMarkKind, row.id, mark.error());
         else if (registry->edges.find(mark->edge))
-            places_[{mark->edge, mark->incarnation, mark->shard}] = {.mark = *mark, .tail = *mark};
+            places_[{mark->edge, mark->incarnation, mark->lane}] = {.mark = *mark, .tail = *mark};
         else if (!aside.any_of(document_kind<EdgeNode>().name))
             erase_edge_mark(leftovers, *mark);
     }
+    if (auto loaded = load_filters(); !loaded) return loaded;
     return leftovers.empty() ? core::Status{} : deps_.database->write_now(leftovers);
 }
 
@@ -60,27 +61,31 @@ void BatchDesk::changed(const DocumentChange<EdgeNode>& change) {
 }
 
 core::ShardId BatchDesk::home_of(const Key& key) const {
-    const auto& [edge, incarnation, shard] = key;
-    return core::ShardId(static_cast<std::uint16_t>((edge + shard) % deps_.shards));
+    const auto& [edge, incarnation, lane] = key;
+    return core::ShardId(static_cast<std::uint16_t>((edge + shard_of(lane)) % deps_.shards));
 }
 
 // kKnown: there is nothing to take, `known` says from where on there is.
 core::Result<BatchDesk::Verdict> BatchDesk::judge(const EdgeNode& edge, const Batch& batch,
                                                   Follows follows, BatchTaken& known) const {
     const BatchHead& head = batch.head;
-    const auto at = places_.find({edge.number.value, head.incarnation, head.shard});
+    const auto at = places_.find({edge.number.value, head.incarnation, head.lane});
     // A folder that is not known yet begins where it says, but with nothing that has a predecessor.
     if (at == places_.end()) {
+        if (part_of(head.lane) > kUrgentPart)
+            return core::fail(core::ErrorCode::kNotFound, "nobody has asked for this");
         if (follows == Follows::kMaybe) return Verdict::kTake;
         return not_now("what comes before this batch is not here; send it first");
     }
     const Place& place = at->second;
+    if (place.tail.backfill && head.to > place.tail.backfill->to)
+        return core::fail(core::ErrorCode::kValidation, "batch: goes beyond what was asked for");
     if (head.from == place.tail.to) {
         if (head.hash_before != place.tail.hash)
             return core::fail(
                 core::ErrorCode::kConflict,
                 "edge " + edge.id + ": cloned: what this folder has before offset " +
-                    std::to_string(head.from) + " of shard " + std::to_string(head.shard) +
+                    std::to_string(head.from) + " of shard " + std::to_string(shard_of(head.lane)) +
                     " is not what was sent from it; enroll each copy under a name of its own");
         if (place.under_way < kUnderWayMax) return Verdict::kTake;
         return not_now("the hub has more of this shard than it can write; ask again");
@@ -120,14 +125,14 @@ void BatchDesk::take(const EdgeRef& edge, std::string_view bytes, Follows follow
     }
     auto batch = read_batch(bytes);
     if (!batch) return refuse(*edge, std::move(batch.error()), done);
-    const Key key{edge->number.value, batch->head.incarnation, batch->head.shard};
+    const Key key{edge->number.value, batch->head.incarnation, batch->head.lane};
     if (const auto at = places_.find(key); at != places_.end()) at->second.end = batch->head.end;
     offer(edge, std::move(*batch), follows, std::move(done));
     take_early(key);
 }
 
 void BatchDesk::offer(const EdgeRef& edge, Batch&& batch, Follows follows, Done&& done) {
-    const Key key{edge->number.value, batch.head.incarnation, batch.head.shard};
+    const Key key{edge->number.value, batch.head.incarnation, batch.head.lane};
     BatchTaken known;
     const auto verdict = judge(*edge, batch, follows, known);
     if (!verdict) return refuse(*edge, core::Error(verdict.error()), done);
@@ -185,7 +190,7 @@ void BatchDesk::accept(const EdgeNode& edge, const Batch& batch, const Key& key,
     next.tenant = edge.tenant;
     next.edge = edge.number.value;
     next.incarnation = batch.head.incarnation;
-    next.shard = batch.head.shard;
+    next.lane = batch.head.lane;
     next.to = batch.head.to;
     next.hash = batch.head.hash_after;
     next.at_us = deps_.clock->wall_us();
@@ -202,8 +207,9 @@ void BatchDesk::accept(const EdgeNode& edge, const Batch& batch, const Key& key,
     next.taken += batch.events.size() - letters;
     next.rejected += letters;
     next.skipped += batch.head.to - batch.head.from - batch.events.size();
-    if (batch.head.filter_version != 0)
-        note_skips(next, {batch.head.filter_version, batch.head.from, batch.head.to});
+    const bool is_filtered = batch.head.filter_version != 0 && !next.backfill;
+    const bool keeps = is_filtered && keeps_filter(edge, batch.head.filter_version, result->rows);
+    if (is_filtered) note_skips(next, {batch.head.filter_version, batch.head.from, batch.head.to});
     put_edge_mark(result->rows, next);
     const auto forgotten = folder_to_forget(next);
     each_place_of(next.edge, [&](const Key& of, const Place& place) {
@@ -216,6 +222,9 @@ void BatchDesk::accept(const EdgeNode& edge, const Batch& batch, const Key& key,
     if (!deps_.submit(result->shard, result))
         return (*answer)(not_now("the hub has more to do than it can; ask again"));
     // From here on it happens.
+    if (keeps)
+        kept_filters_[{edge.tenant.value, batch.head.filter_version}] =
+            *filters_.text_of(edge.tenant, batch.head.filter_version);
     std::erase_if(places_, [&](const auto& entry) {
         return std::get<0>(entry.first) == next.edge && std::get<1>(entry.first) == forgotten;
     });
@@ -255,12 +264,21 @@ void BatchDesk::tell_figures(const EdgeNode& edge, const Batch& batch, std::size
     // relaxed: a figure; no data behind it
     const std::uint64_t duplicates = seen.duplicates->load(std::memory_order_relaxed);
     figures.duplicates.add(duplicates - std::exchange(seen.told_duplicates, duplicates));
-    std::uint64_t lag = 0;
-    for (const auto& [key, place] : places_) {
-        if (std::get<0>(key) == edge.number.value && std::get<1>(key) == batch.head.incarnation)
-            lag += place.end - std::min(place.end, place.mark.to);
-    }
-    figures.lag.set(static_cast<std::int64_t>(lag));
+    figures.lag.set(static_cast<std::int64_t>(lag_of(edge.number.value, batch.head.incarnation)));
+}
+
+// Of each shard its slowest lane.
+std::uint64_t BatchDesk::lag_of(std::uint32_t edge, std::uint64_t incarnation) const {
+    std::map<std::uint32_t, std::uint64_t> of_shards;
+    each_place_of(edge, [&](const Key& key, const Place& place) {
+        const std::uint32_t lane = std::get<2>(key);
+        if (std::get<1>(key) != incarnation || is_backfill(lane)) return;
+        std::uint64_t& lag = of_shards[shard_of(lane)];
+        lag = std::max(lag, place.end - std::min(place.end, place.mark.to));
+    });
+    std::uint64_t out = 0;
+    for (const auto& [shard, lag] : of_shards) out += lag;
+    return out;
 }
 
 std::optional<std::uint64_t> BatchDesk::folder_to_forget(const EdgeMark& newest) const {
@@ -293,7 +311,10 @@ EdgeStatus BatchDesk::look(EdgeNumber number) const {
         out.duplicates = at->second.duplicates->load(std::memory_order_relaxed);  // a figure
     }
     each_place_of(number.value, [&out](const Key&, const Place& place) {
-        if (place.mark.to > 0) out.shards.push_back({place.mark, place.end});
+        if (place.mark.backfill)
+            out.backfills.push_back(place.mark);
+        else if (place.mark.to > 0)
+            out.shards.push_back({place.mark, place.end});
     });
     return out;
 }

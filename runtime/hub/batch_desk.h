@@ -3,12 +3,14 @@
 //       them. With all events at home in one shard that is one commit, else the mark follows; what
 //       a crash between the two brings again is known by its ids, which follow from edge and event.
 //       Several batches of a shard may be on their way, each behind the one before it; one that has
-//       overtaken its predecessor waits for it.
+//       overtaken its predecessor waits for it. What filters have left out can be asked for later
+//       (batch_backfills.cc, backfill.h).
 // Threads: the API thread's; when_durable comes from shards and is handed back by `post`.
 // Lifetime: borrows all of Deps.
 // Limits: kUnderWayMax batches of an edge's shard on their way to the log, kEarlyMax that have come
 //         too early, for kEarlyNs, kEarlyBytesMax of all edges (overflow policy: refused, the edge
-//         sends them again); kIncarnationsMax folders of an edge.
+//         sends them again); kIncarnationsMax folders of an edge, kBackfillsMax backfills of one;
+//         kFiltersKeptMax filters that were told, with their texts.
 // Failure: take() answers with kConflict where the edge is not the one that it was (a copy of it),
 //          kUnavailable where nothing may be taken now; nothing of the batch is taken then.
 #pragma once
@@ -64,7 +66,8 @@ struct EdgeStatus {
     std::string last_error;
     std::int64_t last_error_at_us = 0;
     std::uint64_t duplicates = 0;  // since this start
-    std::vector<Shard> shards;     // of all its folders
+    std::vector<Shard> shards;     // of all its folders; what goes first is one of its own
+    std::vector<EdgeMark> backfills;
 };
 
 class BatchDesk {
@@ -74,6 +77,8 @@ public:
     static constexpr std::size_t kEarlyMax = 4;
     static constexpr std::size_t kEarlyBytesMax = 32u << 20;
     static constexpr std::int64_t kEarlyNs = 5'000'000'000;
+    static constexpr std::size_t kBackfillsMax = 64;
+    static constexpr std::size_t kFiltersKeptMax = 256;
 
     struct Deps : IntakeDeps {
         const EdgeBook* book = nullptr;
@@ -99,10 +104,18 @@ public:
     EdgeStatus look(EdgeNumber number) const;
     // What is wanted of a tenant's edges.
     const EdgeFilters& filters() const { return filters_; }
+    // The same for this one, with what it is asked for of the past: the answer to its heartbeat.
+    std::string told_to(const EdgeNode& edge) const;
+
+    // Asks an edge for what filters have left out, of the folder that was heard last. `done` gets
+    // the backfills that were begun, when that is durable.
+    using Asked = std::function<void(core::Result<std::vector<EdgeMark>>&&)>;
+    void ask_for_the_rest(const EdgeRef& edge, Asked done);
 
 private:
-    // Of an edge's shard in one of its folders.
-    using Key = std::tuple<std::uint32_t, std::uint64_t, std::uint32_t>;  // edge, folder, shard
+    // Of an edge's lane in one of its folders.
+    using Key = std::tuple<std::uint32_t, std::uint64_t, std::uint32_t>;  // edge, folder, lane
+    using FilterKey = std::pair<std::uint32_t, std::uint64_t>;            // tenant, version
     struct Place {
         EdgeMark mark;  // durable
         EdgeMark tail;  // behind the last that is on its way
@@ -153,6 +166,13 @@ private:
             visit(at->first, at->second);
     }
     core::ShardId home_of(const Key& key) const;
+    std::uint64_t lag_of(std::uint32_t edge, std::uint64_t incarnation) const;
+
+    // batch_backfills.cc
+    core::Status load_filters();
+    bool keeps_filter(const EdgeNode& edge, std::uint64_t version, store::RowBatch& rows) const;
+    std::vector<EdgeMark> new_backfills(const EdgeNode& edge, std::uint64_t incarnation) const;
+    bool is_asked_for(const EdgeMark& of, const SkipRun& run) const;
 
     const Deps deps_;
     core::MetricsRole& role_;
@@ -161,6 +181,7 @@ private:
     std::map<Key, Place> places_;
     std::map<EarlyKey, Early> early_;
     std::size_t early_bytes_ = 0;
+    std::map<FilterKey, std::string> kept_filters_;  // as they were told; of marks
     std::map<std::uint32_t, Seen> edges_;
     std::string lines_;
 };

@@ -133,8 +133,8 @@ std::size_t EdgeEvents::append(const EdgeNode& edge, const Batch& batch, std::st
     std::size_t letters = 0;
     for (const BatchEvent& event : batch.events) {
         id_.clear();
-        if (auto made = make(edge, batch.head.shard, event); !made) {
-            make_letter(edge, batch.head.shard, event, made.error().message);
+        if (auto made = make(edge, shard_of(batch.head.lane), event); !made) {
+            make_letter(edge, shard_of(batch.head.lane), event, made.error().message);
             result.letters.push_back({static_cast<std::uint32_t>(result.emitted_tenants.size()),
                                       kEdgeRejectedPattern, id_,
                                       "edge " + edge.id + ": " + made.error().message});

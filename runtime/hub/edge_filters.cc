@@ -104,7 +104,18 @@ void EdgeFilters::tell(core::TenantId tenant) {
     if (texts.size() > WantedEvents::kWantedMax || told.json.size() > WantedEvents::kTextBytesMax)
         told_.erase(tenant.value);
     else
-        told_[tenant.value] = std::move(told);
+        told_[tenant.value] = told;
+    std::deque<Told>& recent = recent_[tenant.value];
+    recent.push_front(std::move(told));
+    if (recent.size() > kRecentMax) recent.pop_back();
+}
+
+const std::string* EdgeFilters::text_of(core::TenantId tenant, std::uint64_t version) const {
+    const auto of = recent_.find(tenant.value);
+    if (of == recent_.end()) return nullptr;
+    const auto told = std::find_if(of->second.begin(), of->second.end(),
+                                   [version](const Told& one) { return one.version == version; });
+    return told == of->second.end() ? nullptr : &told->json;
 }
 
 const EdgeFilters::Told& EdgeFilters::of(core::TenantId tenant) const {

@@ -10,7 +10,9 @@
 #include "core/ids.h"
 #include "runtime/registry/registry_snapshot.h"
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -27,6 +29,9 @@ public:
     void load(const RegistrySnapshot& registry);
     void follow(const DocumentChange<Subscription>& change);
     const Told& of(core::TenantId tenant) const;
+    // What a version was, among the last kRecentMax of a tenant; null: not known any more.
+    const std::string* text_of(core::TenantId tenant, std::uint64_t version) const;
+    static constexpr std::size_t kRecentMax = 4;
 
 private:
     using Wanted = std::map<std::uint32_t, std::string>;  // by number: what concerns matching
@@ -36,6 +41,7 @@ private:
 
     std::map<std::uint32_t, Wanted> wanted_;  // by tenant
     std::map<std::uint32_t, Told> told_;
+    std::map<std::uint32_t, std::deque<Told>> recent_;
 };
 
 }  // namespace millrace::runtime::hub

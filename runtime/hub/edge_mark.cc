@@ -8,7 +8,7 @@ namespace millrace::runtime::hub {
 
 std::string edge_mark_id(const EdgeMark& mark) {
     return std::to_string(mark.tenant.value) + "/" + std::to_string(mark.edge) + "/" +
-           hash_text(mark.incarnation) + "/" + std::to_string(mark.shard);
+           hash_text(mark.incarnation) + "/" + std::to_string(mark.lane);
 }
 
 void note_skips(EdgeMark& mark, const SkipRun& run) {
@@ -22,20 +22,24 @@ void note_skips(EdgeMark& mark, const SkipRun& run) {
     skips.push_back(run);
 }
 
+void append_skip_run(core::JsonWriter& json, const SkipRun& run) {
+    json.begin_object().field("filterVersion", hash_text(run.filter_version));
+    json.field("from", run.from).field("to", run.to).end_object();
+}
+
 void put_edge_mark(store::RowBatch& rows, const EdgeMark& mark) {
     std::string text;
     core::JsonWriter json(text);
     json.begin_object().field("tenant", mark.tenant.value).field("edge", mark.edge);
-    json.field("incarnation", hash_text(mark.incarnation)).field("shard", mark.shard);
+    json.field("incarnation", hash_text(mark.incarnation)).field("shard", mark.lane);
     json.field("to", mark.to).field("hash", hash_text(mark.hash));
     json.field("taken", mark.taken).field("skipped", mark.skipped);
     json.field("rejected", mark.rejected).field("atUs", mark.at_us);
     json.key("skips").begin_array();
-    for (const SkipRun& run : mark.skips) {
-        json.begin_object().field("filterVersion", hash_text(run.filter_version));
-        json.field("from", run.from).field("to", run.to).end_object();
-    }
-    json.end_array().end_object();
+    for (const SkipRun& run : mark.skips) append_skip_run(json, run);
+    json.end_array();
+    if (mark.backfill) append_skip_run(json.key("backfill"), *mark.backfill);
+    json.end_object();
     rows.put_registry(kEdgeMarkKind, edge_mark_id(mark), 1, mark.at_us, text);
 }
 
@@ -52,21 +56,28 @@ void read_hash(core::JsonObject& in, std::string_view name, std::uint64_t& value
         in.refuse(name, "is no hash");
 }
 
+bool read_run(core::JsonObject& in, std::string_view name, const core::JsonElement& element,
+              SkipRun& run) {
+    core::JsonMembers members;
+    if (!element.get(members)) {
+        in.refuse(name, "must be an object");
+        return false;
+    }
+    core::JsonObject one(members, std::string(name));
+    read_hash(one, "filterVersion", run.filter_version);
+    one.integer_as("from", run.from, 0, INT64_MAX, core::Presence::kRequired);
+    one.integer_as("to", run.to, 0, INT64_MAX, core::Presence::kRequired);
+    (void)one.finish();
+    in.join(one);
+    return true;
+}
+
 void read_skips(core::JsonObject& in, std::vector<SkipRun>& out) {
     core::JsonArray list;
     const auto skips = in.any("skips");
     if (!skips || !skips->get(list)) return;
-    for (const core::JsonElement element : list) {
-        core::JsonMembers members;
-        if (!element.get(members)) return in.refuse("skips", "must hold objects");
-        core::JsonObject one(members, "skips");
-        SkipRun& run = out.emplace_back();
-        read_hash(one, "filterVersion", run.filter_version);
-        one.integer_as("from", run.from, 0, INT64_MAX, core::Presence::kRequired);
-        one.integer_as("to", run.to, 0, INT64_MAX, core::Presence::kRequired);
-        (void)one.finish();
-        in.join(one);
-    }
+    for (const core::JsonElement element : list)
+        if (!read_run(in, "skips", element, out.emplace_back())) return;
 }
 
 }  // namespace
@@ -79,7 +90,7 @@ core::Result<EdgeMark> read_edge_mark(std::string_view text) {
     in->integer_as("tenant", out.tenant.value, 0, UINT32_MAX, core::Presence::kRequired);
     in->integer_as("edge", out.edge, 1, UINT32_MAX, core::Presence::kRequired);
     read_hash(*in, "incarnation", out.incarnation);
-    in->integer_as("shard", out.shard, 0, UINT32_MAX, core::Presence::kRequired);
+    in->integer_as("shard", out.lane, 0, UINT32_MAX, core::Presence::kRequired);
     in->integer_as("to", out.to, 0, INT64_MAX, core::Presence::kRequired);
     read_hash(*in, "hash", out.hash);
     in->integer_as("taken", out.taken, 0, INT64_MAX);
@@ -87,6 +98,8 @@ core::Result<EdgeMark> read_edge_mark(std::string_view text) {
     in->integer_as("rejected", out.rejected, 0, INT64_MAX);
     in->integer("atUs", out.at_us, INT64_MIN, INT64_MAX);
     read_skips(*in, out.skips);
+    if (const auto backfill = in->any("backfill"))
+        (void)read_run(*in, "backfill", *backfill, out.backfill.emplace());
     if (auto status = in->finish(); !status) return core::fail(std::move(status.error()));
     return out;
 }

@@ -11,9 +11,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+namespace millrace::core {
+class JsonWriter;
+}
 
 namespace millrace::runtime::hub {
 
@@ -32,7 +37,7 @@ struct EdgeMark {
     core::TenantId tenant;
     std::uint32_t edge = 0;  // its document's number
     std::uint64_t incarnation = 0;
-    std::uint32_t shard = 0;  // the edge's
+    std::uint32_t lane = 0;   // the edge's (hub_batch.h)
     std::uint64_t to = 0;     // one past the last offset that was taken
     std::uint64_t hash = 0;   // of the chain up to there
     std::uint64_t taken = 0;  // events
@@ -40,10 +45,16 @@ struct EdgeMark {
     std::uint64_t rejected = 0;  // letters
     std::int64_t at_us = 0;      // when it was written
     std::vector<SkipRun> skips;  // one behind the other, the oldest first
+    // Of a backfill: the run whose rest it brings.
+    std::optional<SkipRun> backfill;
+
+    bool done() const { return backfill && to >= backfill->to; }
 };
 
 // A further run: one filter's are one as long as they follow each other.
 void note_skips(EdgeMark& mark, const SkipRun& run);
+
+void append_skip_run(core::JsonWriter& json, const SkipRun& run);
 
 std::string edge_mark_id(const EdgeMark& mark);  // its row's
 void put_edge_mark(store::RowBatch& rows, const EdgeMark& mark);

@@ -9,9 +9,9 @@ namespace millrace::runtime::hub {
 void put_forward_mark(store::RowBatch& rows, const ForwardMark& mark, std::int64_t now_us) {
     std::string text;
     core::JsonWriter json(text);
-    json.begin_object().field("shard", mark.shard).field("next", mark.next);
+    json.begin_object().field("shard", mark.lane).field("next", mark.next);
     json.field("hash", hash_text(mark.hash)).end_object();
-    rows.put_registry(kForwardKind, "shard/" + std::to_string(mark.shard), 1, now_us, text);
+    rows.put_registry(kForwardKind, "shard/" + std::to_string(mark.lane), 1, now_us, text);
 }
 
 core::Result<ForwardMark> read_forward_mark(std::string_view text) {
@@ -19,7 +19,7 @@ core::Result<ForwardMark> read_forward_mark(std::string_view text) {
     auto in = document.parse_object(text, "mark of what the hub has");
     if (!in) return core::fail(std::move(in.error()));
     ForwardMark out;
-    in->integer_as("shard", out.shard, 0, UINT32_MAX, core::Presence::kRequired);
+    in->integer_as("shard", out.lane, 0, UINT32_MAX, core::Presence::kRequired);
     in->integer_as("next", out.next, 0, INT64_MAX, core::Presence::kRequired);
     std::string hash;
     if (in->text("hash", hash, {.presence = core::Presence::kRequired}) &&
@@ -27,6 +27,10 @@ core::Result<ForwardMark> read_forward_mark(std::string_view text) {
         in->refuse("hash", "is no hash");
     if (auto status = in->finish(); !status) return core::fail(std::move(status.error()));
     return out;
+}
+
+void put_urgent(store::RowBatch& rows, std::string_view json, std::int64_t now_us) {
+    rows.put_registry(kForwardKind, kForwardUrgentId, 1, now_us, json);
 }
 
 void put_incarnation(store::RowBatch& rows, std::uint64_t incarnation, std::int64_t now_us) {

@@ -16,15 +16,19 @@ namespace millrace::runtime::hub {
 
 inline constexpr std::string_view kForwardKind = "hub_forward";
 inline constexpr std::string_view kForwardFolderId = "folder";
+inline constexpr std::string_view kForwardUrgentId = "urgent";
 
 struct ForwardMark {
-    std::uint32_t shard = 0;
+    std::uint32_t lane = 0;  // hub_batch.h
     std::uint64_t next = 0;  // the offset that is sent next
     std::uint64_t hash = 0;  // of what is before it
 };
 
 void put_forward_mark(store::RowBatch& rows, const ForwardMark& mark, std::int64_t now_us);
 core::Result<ForwardMark> read_forward_mark(std::string_view json);
+
+// UrgentEvents' row.
+void put_urgent(store::RowBatch& rows, std::string_view json, std::int64_t now_us);
 
 // The folder's incarnation.
 void put_incarnation(store::RowBatch& rows, std::uint64_t incarnation, std::int64_t now_us);

@@ -39,6 +39,8 @@ core::Status check_forward_options(ForwardOptions& options) {
         return bad_setting("hub.node",
                            "must say what this edge is called at its hub: up to 64 letters, digits "
                            "and - _ .");
+    if (const auto first = UrgentEvents::patterns_of(options.first); !first)
+        return core::fail(first.error());
     if (!options.token.starts_with(kEdgeTokenPrefix))
         return bad_setting("hub.token",
                            "must be what `millrace edge enroll` has shown at the hub: mredge_...");
@@ -81,34 +83,28 @@ Forwarder::Forwarder(Deps deps, ForwardOptions options, std::unique_ptr<courier:
 Forwarder::~Forwarder() = default;
 
 core::Status Forwarder::load(SetAside& aside) {
-    for (std::size_t i = 0; i < deps_.shards; ++i) {
-        auto& lane = *lanes_.emplace_back(std::make_unique<Lane>());
-        lane.mark.shard = static_cast<std::uint32_t>(i);
-        lane.mark.next =
-            deps_.database->first_kept(core::ShardId(static_cast<std::uint16_t>(i))).value;
-    }
     auto rows = deps_.database->registry().load_all(kForwardKind);
     if (!rows) return core::fail(std::move(rows.error()));
+    std::map<std::uint32_t, ForwardMark> kept;
     for (const store::RegistryDocument& row : *rows) {
         core::Status read;
         if (row.id == kForwardFolderId) {
-            if (const auto found = read_incarnation(row.json))
-                incarnation_ = *found;
-            else
-                read = core::fail(found.error());
+            const auto found = read_incarnation(row.json);
+            if (found) incarnation_ = *found;
+            if (!found) read = core::fail(found.error());
+        } else if (row.id == kForwardUrgentId) {
+            auto found = UrgentEvents::read(row.json);
+            if (found) urgent_ = std::move(*found);
+            if (!found) read = core::fail(found.error());
         } else {
             const auto found = read_forward_mark(row.json);
-            if (found && found->shard < lanes_.size())
-                lanes_[found->shard]->mark = *found;
-            else if (!found)
-                read = core::fail(found.error());
+            if (found) kept[found->lane] = *found;
+            if (!found) read = core::fail(found.error());
         }
         if (!read) aside.add(kForwardKind, row.id, read.error());
     }
-    for (auto& lane : lanes_) {
-        confirm(*lane, lane->mark);
-        look_again(*lane);
-    }
+    if (auto done = keep_urgent(); !done) return done;
+    make_lanes(kept);
     if (incarnation_ != 0) return {};
     incarnation_ = new_incarnation();
     store::RowBatch batch;
@@ -118,11 +114,61 @@ core::Status Forwarder::load(SetAside& aside) {
     return deps_.database->write_now(batch);
 }
 
+// What is urgent from now on, and what was before.
+core::Status Forwarder::keep_urgent() {
+    UrgentEvents::Offsets first, end;
+    for (std::size_t i = 0; i < deps_.shards; ++i) {
+        const core::ShardId shard(static_cast<std::uint16_t>(i));
+        first.push_back(deps_.database->first_kept(shard).value);
+        end.push_back(deps_.database->durable_end(shard).value);
+    }
+    const auto changed = urgent_.change(options_.first, end);
+    if (!changed) deps_.log->error("hub: " + changed.error().message);
+    if (!urgent_.forget_before(first) && !(changed && *changed)) return {};
+    store::RowBatch batch;
+    put_urgent(batch, urgent_.json(), deps_.clock->wall_us());
+    return deps_.database->write_now(batch);
+}
+
+void Forwarder::make_lanes(const std::map<std::uint32_t, ForwardMark>& kept) {
+    const auto add = [&](std::uint32_t number, std::uint64_t begin, const LogRun::Part& part) {
+        Lane& lane = *lanes_.emplace_back(std::make_unique<Lane>());
+        const auto at = kept.find(number);
+        lane.part = part;
+        confirm(lane, at == kept.end() ? ForwardMark{number, begin, 0} : at->second);
+        look_again(lane);
+        lane.unkept = at == kept.end();
+    };
+    using Of = LogRun::Part::Of;
+    const auto shards = static_cast<std::uint32_t>(deps_.shards);
+    if (urgent_.any()) {
+        for (std::uint32_t shard = 0; shard < shards; ++shard)
+            add(kPartStep * kUrgentPart + shard, urgent_.begin(shard),
+                {.of = Of::kUrgent, .urgent = &urgent_});
+    }
+    for (std::uint32_t shard = 0; shard < shards; ++shard)
+        add(shard,
+            deps_.database->first_kept(core::ShardId(static_cast<std::uint16_t>(shard))).value,
+            {.of = urgent_.any() ? Of::kRest : Of::kAll, .urgent = &urgent_});
+}
+
+Forwarder::Lane* Forwarder::lane_of(std::uint32_t number) const {
+    for (const auto* lanes : {&lanes_, &backfills_}) {
+        for (const auto& lane : *lanes)
+            if (lane->mark.lane == number) return lane.get();
+    }
+    return nullptr;
+}
+
 std::vector<core::LogOffset> Forwarder::floors() const {
     std::vector<core::LogOffset> out;
     if (options_.on_full == OnFull::kDrop) return out;
-    // relaxed: retention may see an older one, which keeps more
-    for (const auto& lane : lanes_) out.emplace_back(lane->floor.load(std::memory_order_relaxed));
+    out.assign(deps_.shards, core::LogOffset{~std::uint64_t{0}});
+    for (const auto& lane : lanes_) {
+        core::LogOffset& floor = out[lane->shard()];
+        // relaxed: retention may see an older one, which keeps more
+        floor = std::min(floor, core::LogOffset{lane->floor.load(std::memory_order_relaxed)});
+    }
     return out;
 }
 
@@ -151,7 +197,7 @@ void Forwarder::heartbeat() {
 // What the hub has been told need not be synced by itself: it is asked again after a crash.
 bool Forwarder::keep_mark(Lane& lane) {
     auto result = std::make_unique<LaneResult>();
-    result->shard = core::ShardId(static_cast<std::uint16_t>(lane.mark.shard));
+    result->shard = core::ShardId(static_cast<std::uint16_t>(lane.shard()));
     put_forward_mark(result->rows, lane.mark, deps_.clock->wall_us());
     if (!deps_.submit(result->shard, result)) return false;
     lane.unkept = false;
@@ -162,7 +208,11 @@ std::size_t Forwarder::do_work() {
     std::size_t done = own_ ? own_->do_work() : 0;
     if (!stopping_.load(std::memory_order_relaxed)) {
         heartbeat();
+        const std::size_t before = done;
         for (auto& lane : lanes_) done += lane->walk ? step(*lane) : send(*lane);
+        // What is long past waits for what is new.
+        if (done == before)
+            for (auto& lane : backfills_) done += lane->walk ? step(*lane) : send(*lane);
     }
     for (auto& lane : lanes_)
         if (lane->unkept) done += keep_mark(*lane) ? 1 : 0;

@@ -1,5 +1,7 @@
 // What: the edge's side of [hub]: sends each shard's log to the hub, behind a mark that is kept, in
-//       batches (send_queue.h), over connections of its own. What the hub answers moves the
+//       batches (send_queue.h), over connections of its own. What is urgent (hub.first) goes in a
+//       lane of its own, before the rest; what filters have left out and the hub asks for by now
+//       (backfill.h) behind it. What the hub answers moves the
 //       mark; where it has more than the mark says, the log is followed up to there and must come
 //       to the same chain hash; where it has less (it went back), it is sent again from there.
 // Threads: do_work() its own, which drives libcurl too; floors() and figures any; load() before the
@@ -20,16 +22,19 @@
 #include "core/result.h"
 #include "runtime/courier/courier.h"
 #include "runtime/delivery/lane_job.h"
+#include "runtime/hub/backfill.h"
 #include "runtime/hub/forward_mark.h"
 #include "runtime/hub/log_run.h"
 #include "runtime/hub/send_pace.h"
 #include "runtime/hub/send_queue.h"
+#include "runtime/hub/urgent_events.h"
 #include "runtime/registry/set_aside.h"
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,6 +53,7 @@ struct ForwardOptions {
     std::string url;  // of the hub, without a path
     std::string token;
     std::string node;
+    std::string first{};  // patterns of events that go before all others, separated by commas
     std::int64_t bytes_per_second_max = 0;  // 0: as many as go
     OnFull on_full = OnFull::kRefuse;
 };
@@ -62,8 +68,9 @@ public:
     static constexpr std::uint64_t kQuietOffsets = 100'000;   // or by then
     static constexpr std::int64_t kCallMs = 30'000;
     static constexpr std::int64_t kConnectMs = 10'000;
-    // Those of batches say which shard's they are too.
+    // Those of batches say which lane's they are too.
     static constexpr std::uint64_t kHeartbeatTicket = 0;
+    static constexpr unsigned kTicketLaneBits = 33;
 
     struct Deps {
         const core::Clock* clock = nullptr;
@@ -96,6 +103,8 @@ private:
         ForwardMark mark;  // the hub has what is before it
         SendQueue queue;
         ForwardMark quiet;  // so far nothing crosses behind the queue's end
+        LogRun::Part part;
+        std::unique_ptr<WantedEvents> had;  // of a backfill
         SendPace pace;
         std::optional<LogRun::Walk> walk;  // to where the hub is: nothing is sent meanwhile
         bool unkept = false;               // the mark has moved since it was kept
@@ -105,11 +114,16 @@ private:
         std::int64_t try_at_ns = 0;              // not before
         std::int64_t moved_ns = 0;               // when the hub heard of this shard last
         std::atomic<std::uint64_t> floor{0};
+
+        std::uint32_t shard() const { return shard_of(mark.lane); }
     };
 
     Forwarder(Deps deps, ForwardOptions options, std::unique_ptr<courier::Courier> own);
 
     // forwarder.cc
+    void make_lanes(const std::map<std::uint32_t, ForwardMark>& kept);
+    core::Status keep_urgent();
+    Lane* lane_of(std::uint32_t number) const;
     void heartbeat();
     bool keep_mark(Lane& lane);
     courier::HttpCall call_of(std::string_view path) const;
@@ -135,6 +149,7 @@ private:
     void stand(Lane& lane, const std::string& why);
     void heard();
     void take_filters(const courier::HttpAnswer& answer);
+    void take_backfills(std::vector<BackfillAsk>&& asks);
     void tell(bool reached, const std::string& why);
     void show_lag();
 
@@ -146,7 +161,9 @@ private:
     core::Random random_;
     LogRun run_;
     std::uint64_t incarnation_ = 0;
-    std::vector<std::unique_ptr<Lane>> lanes_;
+    UrgentEvents urgent_;
+    std::vector<std::unique_ptr<Lane>> lanes_;  // the urgent ones first; they stay
+    std::vector<std::unique_ptr<Lane>> backfills_;
     std::uint64_t sends_ = 0;
     bool heartbeat_under_way_ = false;
     SendPace heartbeat_pace_;

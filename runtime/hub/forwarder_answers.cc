@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <numeric>
 #include <utility>
 
 namespace millrace::runtime::hub {
@@ -61,8 +62,13 @@ std::int64_t retry_after_ms(const courier::HttpAnswer& answer) {
 }  // namespace
 
 void Forwarder::receive(std::uint64_t ticket, courier::HttpAnswer&& answer) {
-    if (ticket != kHeartbeatTicket)
-        return take_answer(*lanes_[ticket % (core::kShardsMax + 1) - 1], ticket, std::move(answer));
+    if (ticket != kHeartbeatTicket) {
+        const std::uint64_t mask = (std::uint64_t{1} << kTicketLaneBits) - 1;
+        // A backfill may have been taken back meanwhile.
+        if (Lane* const lane = lane_of(static_cast<std::uint32_t>((ticket & mask) - 1)))
+            take_answer(*lane, ticket, std::move(answer));
+        return;
+    }
     heartbeat_under_way_ = false;
     const bool came = answer.fault == courier::HttpFault::kNone;
     if (came && answer.status == 200) return take_filters(answer);
@@ -77,10 +83,43 @@ void Forwarder::receive(std::uint64_t ticket, courier::HttpAnswer&& answer) {
 void Forwarder::take_filters(const courier::HttpAnswer& answer) {
     auto wanted = WantedEvents::read(answer.body);
     if (!wanted) return tell(false, wanted.error().message);
+    auto asks = read_backfills(answer.body);
+    if (!asks) return tell(false, asks.error().message);
     heard();
+    take_backfills(std::move(*asks));
     if (run_.wanted() && run_.wanted()->version() == (*wanted)->version()) return;
     run_.use(std::move(*wanted));
-    for (auto& lane : lanes_) look_again(*lane);
+    for (const auto* lanes : {&lanes_, &backfills_})
+        for (const auto& lane : *lanes) look_again(*lane);
+}
+
+// Those that go on, go on where they are; the hub has said where the others begin.
+void Forwarder::take_backfills(std::vector<BackfillAsk>&& asks) {
+    std::vector<std::unique_ptr<Lane>> lanes;
+    for (BackfillAsk& ask : asks) {
+        const std::uint32_t shard = shard_of(ask.at.lane);
+        if (ask.incarnation != incarnation_ || shard >= deps_.shards) continue;
+        const auto there = std::find_if(backfills_.begin(), backfills_.end(), [&](const auto& one) {
+            return one && one->mark.lane == ask.at.lane && one->part.end == ask.to;
+        });
+        if (there != backfills_.end()) {
+            lanes.push_back(std::move(*there));
+            continue;
+        }
+        using Of = LogRun::Part::Of;
+        const bool urgent = (part_of(ask.at.lane) - kFirstBackfill) % 2 == kUrgentPart;
+        Lane& lane = *lanes.emplace_back(std::make_unique<Lane>());
+        lane.had = std::move(ask.had);
+        lane.part = {.of = urgent          ? Of::kUrgent
+                           : urgent_.any() ? Of::kRest
+                                           : Of::kAll,
+                     .urgent = &urgent_,
+                     .had = lane.had.get(),
+                     .end = ask.to};
+        confirm(lane, ask.at);
+        look_again(lane);
+    }
+    backfills_ = std::move(lanes);
 }
 
 // The hub answers in the log's order, but over several connections.
@@ -110,14 +149,15 @@ bool Forwarder::is_taken(Lane& lane, const LogRun::Next& batch, const courier::H
 void Forwarder::note_taken(Lane& lane, const LogRun::Next& batch) {
     lane.pace.took(batch.full);
     figures_.sent.add(batch.events);
-    figures_.skipped.add(batch.skipped);
-    if (batch.lost > 0) {
+    // Of each offset once: the other lanes are of the same ones.
+    if (part_of(lane.mark.lane) == 0) figures_.skipped.add(batch.skipped);
+    if (batch.lost > 0 && part_of(lane.mark.lane) == 0) {
         figures_.lost.add(batch.lost);
         deps_.log->warn(
             "hub: retention took events before they were sent",
-            {{"shard", std::to_string(lane.mark.shard)}, {"events", std::to_string(batch.lost)}});
+            {{"shard", std::to_string(lane.shard())}, {"events", std::to_string(batch.lost)}});
     }
-    confirm(lane, {lane.mark.shard, batch.to, batch.hash});
+    confirm(lane, {lane.mark.lane, batch.to, batch.hash});
 }
 
 // Nothing is on its way. What was looked at behind the mark is looked at again.
@@ -149,12 +189,12 @@ void Forwarder::take_place(Lane& lane, std::uint64_t to, std::uint64_t hash) {
     // It has gone back, or begins in the middle: what it has is its word against ours.
     if (to < lane.mark.next)
         deps_.log->warn("hub: it has gone back; events are sent again",
-                        {{"shard", std::to_string(lane.mark.shard)},
+                        {{"shard", std::to_string(lane.shard())},
                          {"from", std::to_string(to)},
                          {"to", std::to_string(lane.mark.next)}});
     else if (hash != lane.mark.hash)
         return wait_after(lane, "hub: has another chain hash than this log", 0);
-    confirm(lane, {lane.mark.shard, to, hash});
+    confirm(lane, {lane.mark.lane, to, hash});
     look_again(lane);
 }
 
@@ -213,15 +253,16 @@ void Forwarder::show_lag() {
     const std::int64_t now_ns = deps_.clock->monotonic_ns();
     if (now_ns - shown_ns_ < kShowNs) return;
     shown_ns_ = now_ns;
-    std::uint64_t lag = 0;
+    std::vector<std::uint64_t> of_shards(deps_.shards);
     for (const auto& lane : lanes_) {
-        const std::uint64_t end =
-            deps_.database->durable_end(core::ShardId(static_cast<std::uint16_t>(lane->mark.shard)))
-                .value;
+        const core::ShardId shard(static_cast<std::uint16_t>(lane->shard()));
+        const std::uint64_t end = deps_.database->durable_end(shard).value;
         const std::uint64_t at =
             lane->queue.empty() ? std::max(lane->mark.next, lane->quiet.next) : lane->mark.next;
-        lag += end - std::min(end, at);
+        std::uint64_t& of_shard = of_shards[shard.value];
+        of_shard = std::max(of_shard, end - std::min(end, at));
     }
+    const std::uint64_t lag = std::accumulate(of_shards.begin(), of_shards.end(), std::uint64_t{0});
     figures_.lag.set(static_cast<std::int64_t>(lag));
 }
 

@@ -25,17 +25,19 @@ std::size_t Forwarder::send(Lane& lane) {
     if (!run_.wanted() || !lane.queue.has_room() || now_ns < lane.try_at_ns ||
         now_ns < line_free_ns_)
         return 0;
-    const core::ShardId shard(static_cast<std::uint16_t>(lane.mark.shard));
-    const std::uint64_t end = deps_.database->synced_end(shard).value;
+    const core::ShardId shard(static_cast<std::uint16_t>(lane.shard()));
+    const std::uint64_t end = std::min(deps_.database->synced_end(shard).value, lane.part.end);
     const ForwardMark from = lane.queue.end(lane.mark);
     const bool alone = lane.queue.empty();
     // Behind others only a full one goes: a few events wait for the answer and go together.
     if (!alone && end - std::min(end, from.next) < lane.span) return 0;
     const std::uint64_t silent = lane.quiet.next - std::min(lane.quiet.next, from.next);
-    const bool tells_quiet =
-        alone && silent > 0 && (now_ns - lane.moved_ns > kQuietNs || silent > kQuietOffsets);
+    // The end of a backfill is told at once: it is done.
+    const bool tells_quiet = alone && silent > 0 &&
+                             (now_ns - lane.moved_ns > kQuietNs || silent > kQuietOffsets ||
+                              lane.quiet.next == lane.part.end);
     if (end <= from.next || (end == lane.seen_end && !tells_quiet)) return 0;
-    auto next = run_.next_batch(from, lane.quiet, batch_bytes(lane), incarnation_,
+    auto next = run_.next_batch(from, lane.quiet, lane.part, batch_bytes(lane), incarnation_,
                                 tells_quiet ? LogRun::Empty::kIsTold : LogRun::Empty::kWaits);
     if (!next) {
         wait_after(lane, next.error().message, 0);
@@ -46,12 +48,12 @@ std::size_t Forwarder::send(Lane& lane) {
 }
 
 std::size_t Forwarder::find_nothing(Lane& lane, const LogRun::Next& found, std::uint64_t end) {
-    lane.quiet = {lane.mark.shard, found.to, found.hash};
+    lane.quiet = {lane.mark.lane, found.to, found.hash};
     lane.seen_end = found.full ? 0 : end;
     if (found.missing)
         wait_after(lane,
                    "hub: the log should have offset " + std::to_string(found.to) + " of shard " +
-                       std::to_string(lane.mark.shard) +
+                       std::to_string(lane.shard()) +
                        " and has nothing there; what comes behind it is sent",
                    0);
     return found.full ? 1 : 0;
@@ -64,10 +66,10 @@ bool Forwarder::post(Lane& lane, LogRun::Next&& batch, std::int64_t now_ns) {
     if (!lane.queue.empty()) call.headers.emplace_back(kFollowsHeader, "true");
     call.body = std::move(batch.bytes);
     const std::size_t bytes = call.body.size();
-    const std::uint64_t ticket = (++sends_ * (core::kShardsMax + 1)) + lane.mark.shard + 1;
+    const std::uint64_t ticket = ++sends_ << kTicketLaneBits | (std::uint64_t{lane.mark.lane} + 1);
     if (!port_.send(*this, ticket, std::move(call))) return false;
     if (batch.full) lane.span = batch.to - lane.queue.end(lane.mark).next;
-    lane.quiet = {lane.mark.shard, batch.to, batch.hash};
+    lane.quiet = {lane.mark.lane, batch.to, batch.hash};
     lane.queue.add(ticket, std::move(batch), now_ns);
     figures_.bytes.add(bytes);
     if (options_.bytes_per_second_max > 0)

@@ -60,7 +60,7 @@ struct Cursor {
 core::Status check_head(const BatchHead& head, std::size_t packed_bytes) {
     if (head.from >= head.to || head.to > kOffsetMax) return no_batch("covers no offsets");
     if (head.end < head.to) return no_batch("goes beyond the end of its log");
-    if (head.shard >= core::kShardsMax) return no_batch("is of a shard that there can not be");
+    if (part_of(head.lane) >= kPartsMax) return no_batch("is of a shard that there can not be");
     if (head.events > core::kBatchEventsMax || head.skipped > kSkippedRangesMax)
         return no_batch("holds too many events or ranges");
     if (head.raw_bytes > kBatchRawBytesMax ||

@@ -1,4 +1,4 @@
-// What: what an edge sends to its hub: a run of one shard's log, each offset of it either carried
+// What: what an edge sends to its hub: a run of one lane's log, each offset of it either carried
 //       or named as skipped, with the chain hash before and behind it.
 //
 //   BatchHead (little-endian, 80 bytes) | one LZ4 block of raw_bytes:
@@ -40,6 +40,16 @@ inline constexpr std::size_t kBatchPackedBytesMax =
 inline constexpr std::size_t kSkippedRangesMax = core::kBatchEventsMax + 1;
 inline constexpr std::uint64_t kOffsetMax = std::uint64_t{1} << 62;
 
+// A lane is a shard's log, or a part of it that goes by itself, with a place and a chain of its own:
+// its number is the shard's and kPartStep for each part before it.
+inline constexpr std::uint32_t kPartStep = core::kShardsMax;
+inline constexpr std::uint32_t kPartsMax = 1u << 20;
+inline constexpr std::uint32_t kUrgentPart = 1;     // hub.first; part 0: all that is in no other
+inline constexpr std::uint32_t kFirstBackfill = 2;  // of what filters have left out (backfill.h)
+constexpr std::uint32_t shard_of(std::uint32_t lane) { return lane % kPartStep; }
+constexpr std::uint32_t part_of(std::uint32_t lane) { return lane / kPartStep; }
+constexpr bool is_backfill(std::uint32_t lane) { return part_of(lane) >= kFirstBackfill; }
+
 struct BatchHead {
     char magic[4] = {'M', 'R', 'B', '1'};
     std::uint32_t crc32c = 0;
@@ -50,7 +60,7 @@ struct BatchHead {
     std::uint64_t hash_before = 0;
     std::uint64_t hash_after = 0;
     std::uint64_t filter_version = 0;  // by which it was chosen; 0: everything is carried
-    std::uint32_t shard = 0;
+    std::uint32_t lane = 0;
     std::uint32_t events = 0;
     std::uint32_t skipped = 0;
     std::uint32_t raw_bytes = 0;

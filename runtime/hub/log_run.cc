@@ -14,15 +14,20 @@ constexpr std::string_view kOwnPrefix = "system.";
 
 }  // namespace
 
-bool LogRun::crosses(const store::StoredEvent& event) {
-    return event.tenant.value == 0 && !event.pattern.starts_with(kOwnPrefix) &&
-           wanted_->wants(event);
+bool LogRun::crosses(const store::StoredEvent& event, const Part& part) {
+    if (event.tenant.value != 0 || event.pattern.starts_with(kOwnPrefix)) return false;
+    if (part.of != Part::Of::kAll) {
+        const auto shard = static_cast<std::uint32_t>(event.position.shard.value);
+        const bool urgent = part.urgent->is(shard, event.position.offset.value, event.pattern);
+        if (urgent != (part.of == Part::Of::kUrgent)) return false;
+    }
+    return wanted_->wants(event) && !(part.had && part.had->wants(event));
 }
 
-bool LogRun::take(const store::StoredEvent& event, Next& out) {
+bool LogRun::take(const store::StoredEvent& event, const Part& part, Next& out) {
     const std::uint64_t offset = event.position.offset.value;
     out.hash = chain_on(out.hash, offset, event.received_at_us, event.raw);
-    if (!crosses(event)) {
+    if (!crosses(event, part)) {
         writer_.skip(offset, offset + 1);
         ++out.skipped;
         return false;
@@ -39,11 +44,11 @@ bool LogRun::take(const store::StoredEvent& event, Next& out) {
 }
 
 core::Result<LogRun::Next> LogRun::next_batch(const ForwardMark& from, const ForwardMark& quiet,
-                                              std::size_t bytes_target, std::uint64_t incarnation,
-                                              Empty empty) {
-    const core::ShardId shard(static_cast<std::uint16_t>(from.shard));
+                                              const Part& part, std::size_t bytes_target,
+                                              std::uint64_t incarnation, Empty empty) {
+    const core::ShardId shard(static_cast<std::uint16_t>(shard_of(from.lane)));
     // What a power cut may still take is not told: the hub would have what this log has lost.
-    const std::uint64_t end = database_.synced_end(shard).value;
+    const std::uint64_t end = std::min(database_.synced_end(shard).value, part.end);
     Next out;
     out.to = from.next;
     out.hash = from.hash;
@@ -68,35 +73,38 @@ core::Result<LogRun::Next> LogRun::next_batch(const ForwardMark& from, const For
         }
         const std::uint64_t first = block->first_offset().value;
         if (first > out.to) {
-            writer_.skip(out.to, first);
-            out.lost += first - out.to;
-            out.to = first;
+            const std::uint64_t gone = std::min(first, end) - out.to;
+            writer_.skip(out.to, out.to + gone);
+            out.lost += gone;
+            out.to += gone;
+            if (out.to < first) break;
         }
         auto index = static_cast<std::uint32_t>(out.to - first);
-        for (; index < block->count() && has_room(); ++index, ++out.to) {
+        for (; index < block->count() && out.to < end && has_room(); ++index, ++out.to) {
             if (block->gone(index)) {
                 writer_.skip(out.to, out.to + 1);
                 ++out.lost;
             } else {
-                out.events += take(block->event(index), out) ? 1 : 0;
+                out.events += take(block->event(index), part, out) ? 1 : 0;
             }
         }
     }
     out.full = out.to < end && !out.missing;
     if (out.to == from.next || (out.events == 0 && empty == Empty::kWaits)) return out;
-    out.bytes = writer_.finish({.incarnation = incarnation,
-                                .to = out.to,
-                                .end = std::max(database_.durable_end(shard).value, out.to),
-                                .hash_before = from.hash,
-                                .hash_after = out.hash,
-                                .filter_version = wanted_->version(),
-                                .shard = from.shard});
+    out.bytes = writer_.finish(
+        {.incarnation = incarnation,
+         .to = out.to,
+         .end = std::max(std::min(database_.durable_end(shard).value, part.end), out.to),
+         .hash_before = from.hash,
+         .hash_after = out.hash,
+         .filter_version = wanted_->version(),
+         .lane = from.lane});
     return out;
 }
 
 core::Result<LogRun::Way> LogRun::walk(Walk& walk) {
     ForwardMark& mark = walk.at;
-    const core::ShardId shard(static_cast<std::uint16_t>(mark.shard));
+    const core::ShardId shard(static_cast<std::uint16_t>(shard_of(mark.lane)));
     if (walk.to > database_.durable_end(shard).value) return Way::kShort;
     for (std::size_t blocks = 0; mark.next < walk.to; ++blocks) {
         if (blocks == kWalkBlocksMax) return Way::kGoesOn;

@@ -1,7 +1,7 @@
 // What: reads an edge's log as its hub gets it: the next batch of a shard from a mark on, and the
 //       chain hash from one place to another.
 //       What crosses: what the hub wants of the events of the tenant `default`, but the server's
-//       own (system.*). What does not is skipped, by offset.
+//       own (system.*), and of those what belongs to the lane. What does not is skipped, by offset.
 // Threads: one owner; reads block on the disk. Lifetime: borrows the database.
 // Limits: a batch of bytes_target of texts and one event more, kEventsMax events, kBlocksMax
 //         blocks; a step of a walk kWalkBlocksMax.
@@ -12,6 +12,7 @@
 #include "core/result.h"
 #include "runtime/hub/forward_mark.h"
 #include "runtime/hub/hub_batch.h"
+#include "runtime/hub/urgent_events.h"
 #include "runtime/hub/wanted_events.h"
 #include "store/log/event_block.h"
 
@@ -40,6 +41,14 @@ public:
     void use(std::unique_ptr<WantedEvents> wanted) { wanted_ = std::move(wanted); }
     const WantedEvents* wanted() const { return wanted_.get(); }
 
+    // What of the log a lane is.
+    struct Part {
+        enum class Of : std::uint8_t { kAll, kUrgent, kRest };
+        Of of = Of::kAll;
+        const UrgentEvents* urgent = nullptr;   // where it is not all
+        WantedEvents* had = nullptr;            // what has crossed already; null: nothing has
+        std::uint64_t end = ~std::uint64_t{0};  // not beyond
+    };
     struct Next {
         std::string bytes;  // empty: there is nothing to send, up to `to`
         std::uint64_t to = 0;
@@ -54,7 +63,8 @@ public:
     enum class Empty : std::uint8_t { kWaits, kIsTold };
     // From `from` on. What does not cross up to `quiet` is known already, and not looked at again.
     core::Result<Next> next_batch(const ForwardMark& from, const ForwardMark& quiet,
-                                  std::size_t bytes_target, std::uint64_t incarnation, Empty empty);
+                                  const Part& part, std::size_t bytes_target,
+                                  std::uint64_t incarnation, Empty empty);
 
     // From a mark on to another place, for the hash there.
     struct Walk {
@@ -68,9 +78,9 @@ public:
     core::Result<Way> walk(Walk& walk);
 
 private:
-    bool take(const store::StoredEvent& event, Next& out);
+    bool take(const store::StoredEvent& event, const Part& part, Next& out);
 
-    bool crosses(const store::StoredEvent& event);
+    bool crosses(const store::StoredEvent& event, const Part& part);
 
     store::Database& database_;
     std::unique_ptr<WantedEvents> wanted_;

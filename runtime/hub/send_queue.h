@@ -42,7 +42,7 @@ public:
     // Where the next one begins; `mark`: where the first one does.
     ForwardMark end(const ForwardMark& mark) const {
         if (sent_.empty()) return mark;
-        return {mark.shard, sent_.back().batch.to, sent_.back().batch.hash};
+        return {mark.lane, sent_.back().batch.to, sent_.back().batch.hash};
     }
 
     void add(std::uint64_t ticket, LogRun::Next&& batch, std::int64_t now_ns) {

@@ -247,6 +247,46 @@ class Forwarding(EdgeCase):
         self.assertEqual(self.hub.post("/v2/subscriptions", {"pattern": "x", "edges": "some", "executor": {
             "type": "webhook", "url": "https://example.com/"}}).status, 400)
 
+    def test_what_was_left_out_is_asked_for(self):
+        one = self.handler("temp", filter="$.payload.n < 10")
+        edge = self.run_edge("later")
+        self.send(edge, "temp", range(100))
+        harness.wait_until("the few", lambda: len(self.hub.numbers("temp")) == 10)
+        harness.wait_until("the rest to be looked at", lambda: self.hub.edge("later")["shards"][0]["to"] >= 100 or
+                           edge.metric("millrace_hub_lag") == 0)
+        # All of it is wanted by now.
+        self.assertEqual(self.hub.request("PATCH", "/v2/subscriptions/" + one, {"filter": None}).status, 200)
+        harness.wait_until("the edge knows", lambda: (edge.send_event("temp", {"n": 1000}),
+                                                      1000 in self.hub.numbers("temp"))[1], 60)
+        asked = self.hub.request("POST", "/v2/edges/later/backfill")
+        self.assertEqual(asked.status, 202, asked)
+        self.assertGreaterEqual(len(asked.json()["backfills"]), 1)
+        self.hub.kill()
+        self.hub.start()
+        harness.wait_until("all of them", lambda: set(range(100)) <= set(self.hub.numbers("temp")), 90)
+        numbers = [n for n in self.hub.numbers("temp") if n < 1000]
+        self.assertEqual(sorted(numbers), list(range(100)))
+        harness.wait_until("it to be done", lambda: all(b["done"] for b in self.hub.edge("later")["backfills"]))
+        self.assertEqual(self.hub.edge("later")["duplicates"], 0)
+        self.assertEqual(self.hub.cli("edge", "backfill", "later").returncode, 0)
+
+    def test_alarms_go_first(self):
+        edge = self.run_edge("alarms", first="alarm.*,door", rate=20_000)
+        harness.wait_until("the hub", lambda: edge.metric("millrace_hub_up") == 1)
+        for n in range(12):
+            edge.send_event("bulk", {"n": n, "x": os.urandom(15_000).hex()})
+        for n in range(3):
+            edge.send_event("alarm.fire", {"n": n})
+        harness.wait_until("the alarms", lambda: len(self.hub.numbers("alarm.fire")) == 3)
+        self.assertLess(len(self.hub.numbers("bulk")), 12)
+        edge.kill()
+        edge.start()
+        self.wait_numbers("bulk", 12)
+        self.wait_numbers("alarm.fire", 3)
+        status = self.hub.edge("alarms")
+        self.assertEqual((status["taken"], status["duplicates"], len(status["shards"])), (15, 0, 2))
+        self.assertEqual([s["first"] for s in status["shards"]], [False, True])
+
     def test_most_bytes_are_saved_where_little_is_wanted(self):
         lines = ["\n".join(json.dumps({"pattern": "reading", "payload": {
             "n": n, "hot": n % 20 == 0, "blob": os.urandom(60).hex()}}) for n in range(first, first + 1000))

@@ -1,4 +1,5 @@
-// The verbs of edges, at their hub: enroll (the token is shown once), list, show, rotate, remove.
+// The verbs of edges, at their hub: enroll (the token is shown once), list, show, rotate,
+// backfill, remove.
 #include "tools/cli/cli.h"
 #include "tools/cli/json.h"
 #include "tools/cli/remove.h"
@@ -67,6 +68,24 @@ int list_edges(CliContext& context, std::int64_t limit, const std::string& curso
     return kExitOk;
 }
 
+int backfill_edge(CliContext& context, const std::string& node) {
+    const auto reply =
+        context.call({.method = "POST",
+                      .path = std::string(kEdges.path) + "/" + url_escaped(node) + "/backfill"});
+    if (reply == nullptr) return kExitFailed;
+    if (context.json()) {
+        context.print_json(*reply);
+        return kExitOk;
+    }
+    Table table({"FOLDER", "SHARD", "FROM", "TO"});
+    bool found = false;
+    for (const core::JsonElement item : array_at(reply->root, "backfills", found))
+        table.add({text_at(item, "incarnation"), text_at(item, "shard"), text_at(item, "run.from"),
+                   text_at(item, "run.to")});
+    context.print_table(table, "nothing was left out that is not asked for already");
+    return kExitOk;
+}
+
 int show_edge(CliContext& context, const std::string& text) {
     const std::string id = resolve(context, kEdges, text);
     if (id.empty()) return kExitFailed;
@@ -109,6 +128,13 @@ void add_edge_commands(CLI::App& app, CliContext& context) {
     show->add_option("edge", *id, "its node's name")->required();
     show->callback(
         [&context, id] { context.action = [&context, id] { return show_edge(context, *id); }; });
+
+    CLI::App* backfill =
+        edge->add_subcommand("backfill", "Ask an edge for what filters have left out");
+    backfill->add_option("edge", *id, "its node's name")->required();
+    backfill->callback([&context, id] {
+        context.action = [&context, id] { return backfill_edge(context, *id); };
+    });
 
     auto overlap = std::make_shared<std::string>();
     CLI::App* rotate = edge->add_subcommand("rotate", "Give an edge a new token: printed once");

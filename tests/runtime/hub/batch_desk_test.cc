@@ -68,6 +68,20 @@ protected:
                               .hash_before = hash_at(from),
                               .hash_after = hash_at(from + count)});
     }
+    // Of which nothing crosses.
+    static std::string skipped(std::uint64_t from, std::uint64_t to, std::uint32_t lane,
+                               std::uint64_t filter_version) {
+        BatchWriter writer;
+        writer.begin(from);
+        writer.skip(from, to);
+        return writer.finish({.incarnation = 1,
+                              .to = to,
+                              .end = to,
+                              .hash_before = from,
+                              .hash_after = to,
+                              .filter_version = filter_version,
+                              .lane = lane});
+    }
     static std::string text_of(std::uint64_t offset) {
         const std::string number = std::to_string(offset);
         return R"({"eventId":"e)" + number + R"(","pattern":"a","payload":{"n":)" + number + "}}";
@@ -232,6 +246,53 @@ TEST_F(BatchDeskTest, TheFolderThatWasLeftFirstIsForgottenWhenThereAreTooMany) {
     EXPECT_FALSE(known(1));
     EXPECT_TRUE(known(2) && known(99));
     EXPECT_EQ(desk_->look(edge_->number).shards.size(), BatchDesk::kIncarnationsMax);
+}
+
+TEST_F(BatchDeskTest, WhatFiltersHaveLeftOutIsAskedForAndTakenOnce) {
+    const auto asked = [this] {
+        std::string out;
+        desk_->ask_for_the_rest(edge_, [&out](core::Result<std::vector<EdgeMark>>&& asks) {
+            ASSERT_TRUE(asks);
+            for (const EdgeMark& mark : *asks)
+                out += std::to_string(mark.lane) + ":" + std::to_string(mark.backfill->from) + "-" +
+                       std::to_string(mark.backfill->to) + ";";
+        });
+        be_durable();
+        return out;
+    };
+    EXPECT_EQ(asked(), "");  // nothing has come yet
+    take("a", skipped(0, 5, 0, 7));
+    be_durable();
+    answers();
+    const std::string lane = std::to_string(kPartStep * 4);
+    EXPECT_EQ(asked(), lane + ":0-5;");
+    EXPECT_EQ(asked(), "");  // it is on its way
+    EXPECT_NE(desk_->told_to(*edge_).find(R"("backfills":[{"lane":)" + lane), std::string::npos)
+        << desk_->told_to(*edge_);
+    // In two pieces, and nothing beyond.
+    take("b", skipped(0, 3, kPartStep * 4, 0));
+    be_durable();
+    take("far", skipped(3, 6, kPartStep * 4, 0));
+    take("c", skipped(3, 5, kPartStep * 4, 0));
+    be_durable();
+    take("again", skipped(3, 5, kPartStep * 4, 0));
+    EXPECT_EQ(answers(), "b:3/0;far:VALIDATION_ERROR;c:5/0;again:5/0;");
+    EXPECT_EQ(desk_->told_to(*edge_).find("backfills"), std::string::npos);
+    const EdgeStatus status = desk_->look(edge_->number);
+    ASSERT_EQ(status.backfills.size(), 1u);
+    EXPECT_TRUE(status.backfills[0].done());
+    EXPECT_EQ(status.shards.size(), 1u);
+    // Asked for again, when more is wanted: a backfill of its own.
+    EXPECT_EQ(asked(), std::to_string(kPartStep * 6) + ":0-5;");
+    EXPECT_EQ(desk_->look(edge_->number).backfills.size(), 1u);
+}
+
+TEST_F(BatchDeskTest, WhatNobodyHasAskedForIsNotTaken) {
+    take("a", skipped(0, 5, kPartStep * 4, 0));
+    EXPECT_EQ(answers(), "a:NOT_FOUND;");
+    take("a", skipped(0, 5, kPartStep * kUrgentPart, 0));
+    be_durable();
+    EXPECT_EQ(answers(), "a:5/0;");
 }
 
 TEST_F(BatchDeskTest, WithTheEdgeGoesWhatWasKeptOfIt) {

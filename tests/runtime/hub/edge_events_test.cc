@@ -24,7 +24,7 @@ protected:
     std::string line_of(const std::string& text, const std::string& id = "",
                         std::string_view node = "shop-1") {
         Batch batch;
-        batch.head.shard = 2;
+        batch.head.lane = 2;
         batch.raw = text + std::string(core::kPaddingBytes, ' ');
         batch.events.push_back({.offset = 7,
                                 .received_at_us = kAtUs,

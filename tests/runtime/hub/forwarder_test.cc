@@ -67,7 +67,7 @@ protected:
         open();
         start();
     }
-    void start() {
+    void start(const std::string& first = "") {
         Forwarder::Deps deps;
         deps.clock = &clock_;
         deps.log = &log_;
@@ -81,16 +81,19 @@ protected:
         };
         deps.port = &port_;
         auto made = Forwarder::make(
-            std::move(deps), {.url = "http://hub.example", .token = "mredge_x", .node = "shop"});
+            std::move(deps),
+            {.url = "http://hub.example", .token = "mredge_x", .node = "shop", .first = first});
         ASSERT_TRUE(made) << made.error().message;
         forwarder_ = std::move(*made);
         ASSERT_TRUE(forwarder_->load(aside_));
         port_.batches.clear();
         port_.looks.clear();
     }
-    void events(int count, std::size_t bytes = 10) {
+    void events(int count, std::size_t bytes = 10, const std::string& pattern = "temp") {
         for (int i = 0; i < count; ++i) {
-            append(kFirst, {.id = "e" + std::to_string(made_++), .body = std::string(bytes, 'x')});
+            append(kFirst, {.id = "e" + std::to_string(made_++),
+                            .pattern = pattern,
+                            .body = std::string(bytes, 'x')});
             ++appended_;
         }
         commit(kFirst);
@@ -149,6 +152,12 @@ protected:
         for (const store::RegistryDocument& row : *rows)
             if (row.id == "shard/0") return *read_forward_mark(row.json);
         return {};
+    }
+    std::uint64_t folder() {
+        const auto rows = database_->registry().load_all(kForwardKind);
+        for (const store::RegistryDocument& row : *rows)
+            if (row.id == kForwardFolderId) return *read_incarnation(row.json);
+        return 0;
     }
     std::uint64_t hash_at(std::uint64_t to) {
         LogRun run(*database_);
@@ -325,6 +334,90 @@ TEST_F(ForwarderTest, WhatIsNotWantedIsLookedAtAgainWhenItIs) {
     const Batch batch = batch_of(take_batch());
     EXPECT_EQ(batch.events.size(), 3u);
     EXPECT_EQ(batch.head.filter_version, 0u);
+}
+
+TEST_F(ForwarderTest, WhatIsUrgentGoesFirstAndAlone) {
+    start("alarm.*");
+    events(5);
+    events(2, 10, "alarm.fire");
+    events(3);
+    tell_what_is_wanted();
+    ASSERT_EQ(port_.batches.size(), 2u);
+    const KeptCalls::Call urgent = take_batch(), rest = take_batch();
+    const Batch first = batch_of(urgent), second = batch_of(rest);
+    EXPECT_EQ(part_of(first.head.lane), kUrgentPart);
+    EXPECT_EQ(first.head.to, 10u);
+    ASSERT_EQ(first.events.size(), 2u);
+    EXPECT_EQ(first.events[0].offset, 5u);
+    EXPECT_EQ(second.head.lane, 0u);
+    EXPECT_EQ(second.events.size(), 8u);
+    // Both are kept for themselves.
+    take(urgent);
+    EXPECT_EQ(forwarder_->floors()[0].value, 0u);
+    take(rest);
+    EXPECT_EQ(forwarder_->floors()[0].value, 10u);
+    // Not urgent any more: what came before is where it was, what comes now is with the rest.
+    start("");
+    events(1, 10, "alarm.fire");
+    tell_what_is_wanted();
+    const Batch now = batch_of(take_batch());
+    EXPECT_EQ(now.head.lane, 0u);
+    EXPECT_EQ(now.head.from, 10u);
+    EXPECT_EQ(now.events.size(), 1u);
+}
+
+TEST_F(ForwarderTest, WhatTheHubAsksForOfThePastIsSentBehindTheRest) {
+    events(4, 10, "alarm.fire");
+    events(6);
+    tell_what_is_wanted();
+    take_all();
+    const std::uint64_t incarnation = folder();
+    const std::uint32_t lane = kPartStep * kFirstBackfill;
+    std::string told(kEverything);
+    told.pop_back();
+    told += R"(,"backfills":[)";
+    append_backfill(
+        told, {lane, 1, 0}, incarnation, 8,
+        R"({"version":"0000000000000001","all":false,"patterns":["alarm.*"],"filters":[]})");
+    told += ",";
+    append_backfill(told, {lane + 2 * kPartStep, 1, 0}, incarnation ^ 1, 8,
+                    "");  // another folder's
+    work(Forwarder::kHeartbeatNs / 1'000 * 3 / 2 + 100'000);
+    port_.answer(take_look(), 200, told + "]}");
+    work();
+    ASSERT_EQ(port_.batches.size(), 1u);
+    const KeptCalls::Call call = take_batch();
+    const Batch batch = batch_of(call);
+    EXPECT_EQ(batch.head.lane, lane);
+    EXPECT_EQ(batch.head.from, 1u);
+    EXPECT_EQ(batch.head.to, 8u);
+    EXPECT_EQ(batch.head.hash_before, 0u);
+    ASSERT_EQ(batch.events.size(), 4u);  // of 1 to 7 those that were not alarms
+    EXPECT_EQ(batch.events[0].offset, 4u);
+    take(call);
+    EXPECT_TRUE(port_.batches.empty());
+    // It is done: the hub does not name it any more.
+    work(Forwarder::kHeartbeatNs / 1'000 * 3 / 2 + 100'000);
+    port_.answer(take_look(), 200, std::string(kEverything));
+    work();
+    EXPECT_TRUE(port_.batches.empty());
+}
+
+TEST_F(ForwarderTest, ABackfillThatFindsNothingSaysSo) {
+    events(4);
+    tell_what_is_wanted(
+        R"({"version":"0000000000000001","all":false,"patterns":["alarm.*"],"filters":[]})");
+    const std::uint64_t incarnation = folder();
+    std::string told =
+        R"({"version":"0000000000000001","all":false,"patterns":["alarm.*"],"filters":[],"backfills":[)";
+    append_backfill(told, {kPartStep * kFirstBackfill, 0, 0}, incarnation, 3, "");
+    work(Forwarder::kHeartbeatNs / 1'000 * 3 / 2 + 100'000);
+    port_.answer(take_look(), 200, told + "]}");
+    work();
+    ASSERT_EQ(port_.batches.size(), 1u);
+    const Batch batch = batch_of(take_batch());
+    EXPECT_EQ(batch.head.to, 3u);
+    EXPECT_TRUE(batch.events.empty());
 }
 
 TEST_F(ForwarderTest, RetentionLeavesWhatTheHubDoesNotHave) {

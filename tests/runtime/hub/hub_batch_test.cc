@@ -31,7 +31,7 @@ std::string some_batch() {
                           .hash_before = 1,
                           .hash_after = 2,
                           .filter_version = 4,
-                          .shard = 3});
+                          .lane = 3});
 }
 
 // With a sum that fits, so that what is behind it is looked at.
@@ -56,7 +56,7 @@ TEST(HubBatch, ComesOutAsItWentIn) {
     EXPECT_EQ(batch->head.incarnation, 77u);
     EXPECT_EQ(batch->head.from, 5u);
     EXPECT_EQ(batch->head.end, 12u);
-    EXPECT_EQ(batch->head.shard, 3u);
+    EXPECT_EQ(batch->head.lane, 3u);
     EXPECT_EQ(batch->skipped, (std::vector<OffsetRange>{{6, 8}}));
     ASSERT_EQ(batch->events.size(), 2u);
     EXPECT_EQ(batch->events[0].offset, 5u);
@@ -104,7 +104,7 @@ TEST(HubBatch, AccountsForEachOffset) {
     EXPECT_TRUE(refused([](BatchHead& head) { head.end = 8; }));
     EXPECT_TRUE(refused([](BatchHead& head) { head.raw_bytes = kBatchRawBytesMax; }));
     EXPECT_TRUE(refused([](BatchHead& head) { head.raw_bytes -= 1; }));
-    EXPECT_TRUE(refused([](BatchHead& head) { head.shard = 64; }));
+    EXPECT_TRUE(refused([](BatchHead& head) { head.lane = kPartStep * kPartsMax; }));
     EXPECT_TRUE(refused([](BatchHead& head) {
         head.from = ~std::uint64_t{0} - 3;
         head.to = ~std::uint64_t{0};

@@ -57,7 +57,7 @@ TEST_F(SendQueueTest, TheNextOneBeginsBehindTheLast) {
     const ForwardMark mark{3, 5, 7};
     EXPECT_EQ(queue_.end(mark).next, 5u);
     add();
-    EXPECT_EQ(queue_.end(mark).shard, 3u);
+    EXPECT_EQ(queue_.end(mark).lane, 3u);
     EXPECT_EQ(queue_.end(mark).next, 10u);
     EXPECT_EQ(queue_.end(mark).hash, 1u);
 }
