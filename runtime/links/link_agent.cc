@@ -138,9 +138,7 @@ bool LinkAgent::may_run(const LinkRun& run) const {
            !registry_->is_suspended(run.link->tenant);
 }
 
-PeerDeps LinkAgent::peer_deps() const {
-    return {deps_.clock, &deps_.rules, &deps_.files, false};
-}
+PeerDeps LinkAgent::peer_deps() const { return {deps_.clock, &deps_.rules, &deps_.files, false}; }
 
 core::Result<LinkConfig> LinkAgent::filled_config(const Link& link) {
     LinkConfig config = link.config;
@@ -205,7 +203,11 @@ std::size_t LinkAgent::do_work() {
     return done;
 }
 
+// One write for all that comes while it works: a call of the system for each delivery was a good
+// part of what a delivery cost.
 void LinkAgent::wake() {
+    // acq_rel: what was pushed before is seen by whoever takes the word back (wait())
+    if (woken_.exchange(true, std::memory_order_acq_rel)) return;
     const std::uint64_t one = 1;
     (void)!::write(wake_fd_, &one, sizeof one);
 }
@@ -232,6 +234,7 @@ void LinkAgent::wait(std::int64_t timeout_us) {
     ::poll(fds.data(), fds.size(), static_cast<int>((timeout_us + 999) / 1000));
     std::uint64_t count = 0;
     (void)!::read(wake_fd_, &count, sizeof count);
+    woken_.exchange(false, std::memory_order_acq_rel);  // pairs with wake()
 }
 
 }  // namespace millrace::runtime

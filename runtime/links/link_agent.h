@@ -133,6 +133,7 @@ private:
 
     const Deps deps_;
     int wake_fd_ = -1;
+    std::atomic<bool> woken_{false};  // there is something in it, or soon
     core::MetricsRole& role_;
     core::TaskQueue<std::function<void()>> orders_{kSendsWaitingMax};
     SecretNames secrets_;
