@@ -4,6 +4,7 @@
 // asked before (Idempotency-Key), run.
 #include "runtime/api/endpoint_input.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/request_trace.h"
 #include "runtime/api/script_subscriptions.h"
 
 #include <xxhash.h>
@@ -266,6 +267,7 @@ void call_endpoint(Call& call, const Respond& respond) {
         if (!run.answer_id.empty()) services.endpoints().end(run.answer_id, false, 0);
         return reply(error_response(request.error()));
     }
+    request->trace = trace_of_request(call.request);
     const ScriptRef script = request->script;
     const identity::Principal caller = request->caller;
     services.run_script(std::move(*request), [reply, &services, script, caller,

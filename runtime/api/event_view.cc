@@ -6,6 +6,7 @@
 #include "runtime/event/event_defaults.h"
 #include "runtime/event/json_scan.h"
 #include "runtime/event/misfit.h"
+#include "runtime/event/trace_context.h"
 #include "store/log/event_id.h"
 #include "store/log/log_reader.h"
 
@@ -77,6 +78,9 @@ void append_event(std::string& out, const store::StoredEvent& event, const store
     core::append_number(out, event.position.shard.value);
     out += ",\"offset\":";
     core::append_number(out, event.position.offset.value);
+    const TraceTexts trace = trace_texts_of(event.fills);
+    if (!trace.parent.empty()) text("traceparent", trace.parent);
+    if (!trace.state.empty()) text("tracestate", trace.state);
     out += '}';
 }
 
@@ -128,7 +132,12 @@ void append_event_as_cloud_event(std::string& out, const store::StoredEvent& eve
     core::EventParser parser;
     const core::Envelope envelope = envelope_of(parser, event);
     const std::string made_id = store::encode_event_id(hasher, event.position);
-    append_cloud_event(envelope, {.event_id = made_id, .received_at_us = event.received_at_us},
+    const TraceTexts trace = trace_texts_of(event.fills);
+    append_cloud_event(envelope,
+                       {.event_id = made_id,
+                        .received_at_us = event.received_at_us,
+                        .traceparent = trace.parent,
+                        .tracestate = trace.state},
                        out);
 }
 

@@ -1,5 +1,6 @@
 // POST /v2/script/run: an API run of a script, answered when the lane has run it.
 #include "runtime/api/handlers.h"
+#include "runtime/api/request_trace.h"
 #include "runtime/event/snake_names.h"
 
 namespace millrace::runtime::api {
@@ -100,6 +101,7 @@ core::Status may_run(const identity::Principal& caller, const Script& script) {
 void run_script(Call& call, const Respond& respond) {
     auto request = read_run(call);
     if (!request) return respond(error_response(request.error()));
+    request->trace = trace_of_request(call.request);
     call.services.run_script(std::move(*request), [respond](ScriptRunResult&& result) {
         respond(result.status ? run_response(result) : error_response(result.status.error()));
     });

@@ -1,5 +1,6 @@
 #include "runtime/edge/edge_cloudevents.h"
 
+#include "runtime/edge/edge_trace.h"
 #include "runtime/edge/request_text.h"
 #include "runtime/event/cloudevents.h"
 
@@ -16,6 +17,7 @@ core::Status read_converted(IngestRequest& request, Ingestor& ingestor, const Pl
         ingestor.read(request, request.body.view(), core::BatchFormat::kJson, HomeRule::kByKey);
     if (!read) places.tell_as_sent(read.error());
     for (RejectedEntry& rejected : request.rejected) places.tell_as_sent(rejected.error);
+    keep_cloud_event_traces(request);
     return read;
 }
 

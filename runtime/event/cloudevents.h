@@ -82,6 +82,9 @@ core::Status envelope_from_binary_cloud_event(std::span<const io::HeaderField> h
 struct CloudEventStamps {
     std::string_view event_id;  // the server's where the envelope has none
     std::int64_t received_at_us = 0;
+    // What came beside it; its own extension wins. Empty: nothing did.
+    std::string_view traceparent{};
+    std::string_view tracestate{};
 };
 
 // The JSON format of an event, appended. Events that came as CloudEvents come out with the same

@@ -107,6 +107,8 @@ void append_cloud_event(const core::Envelope& envelope, const CloudEventStamps& 
     attributes.text("contexttype", envelope.context_type);
     attributes.text("contextid", envelope.context_id);
     append_x_members(attributes, envelope.raw);
+    attributes.text("traceparent", stamps.traceparent);
+    attributes.text("tracestate", stamps.tracestate);
     attributes.text("recordedtime", core::format_timestamp(stamps.received_at_us));
     append_data(json, envelope.payload, form);
     json.end_object();

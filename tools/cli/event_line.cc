@@ -8,7 +8,8 @@ namespace {
 
 bool is_stamped(std::string_view member) {
     return member == "receivedAt" || member == "shard" || member == "offset" ||
-           member == "tenantId" || member == "otherSources";
+           member == "tenantId" || member == "otherSources" || member == "traceparent" ||
+           member == "tracestate";
 }
 
 }  // namespace
