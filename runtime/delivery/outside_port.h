@@ -20,6 +20,9 @@ struct OutsideAsk {
     std::string input_json;  // an action's input; a query's parameters, an array
     std::string key;         // what a receiver knows repeats by: the same over all attempts
     std::int64_t timeout_ms = 10'000;
+    // W3C Trace Context, of the run that asks; empty: none.
+    std::string traceparent{};
+    std::string tracestate{};
 };
 
 struct OutsideAnswer {

@@ -86,6 +86,10 @@ core::Result<courier::HttpCall> make_action_call(const Action& action, const Out
             call.headers.emplace_back("content-type", "application/json");
     }
     call.headers.emplace_back("idempotency-key", ask.key);
+    if (!ask.traceparent.empty() && !has_header(call, "traceparent")) {
+        call.headers.emplace_back("traceparent", ask.traceparent);
+        if (!ask.tracestate.empty()) call.headers.emplace_back("tracestate", ask.tracestate);
+    }
     if (!spec.secret.empty()) {
         const std::int64_t seconds = now_us / 1'000'000;
         call.headers.emplace_back("webhook-id", ask.key);

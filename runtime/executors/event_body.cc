@@ -4,6 +4,7 @@
 #include "core/timestamp.h"
 #include "runtime/event/cloudevents.h"
 #include "runtime/event/event_defaults.h"
+#include "runtime/event/trace_context.h"
 
 namespace millrace::runtime {
 namespace {
@@ -36,7 +37,10 @@ std::string webhook_body(const OutgoingEvent& event, WebhookBody form) {
             return std::string(event.envelope.payload.empty() ? "{}" : event.envelope.payload);
         case WebhookBody::kCloudEvent: {
             std::string out;
-            append_cloud_event(event.envelope, {event.event_id, event.received_at_us}, out);
+            const TraceTexts trace = trace_texts_of(event.fills);
+            append_cloud_event(event.envelope,
+                               {event.event_id, event.received_at_us, trace.parent, trace.state},
+                               out);
             return out;
         }
         case WebhookBody::kStandard: break;

@@ -18,7 +18,14 @@ struct OutgoingEvent {
     core::Envelope envelope;
     std::string_view event_id;  // its own, or the server's
     std::int64_t received_at_us = 0;
+    std::string_view fills{};  // trace_context.h
 };
+
+// What it belongs to: its correlation, else itself begins one.
+inline std::string_view chain_of(const OutgoingEvent& event) {
+    const std::string_view correlation = event.envelope.correlation_id;
+    return correlation.empty() ? event.event_id : correlation;
+}
 
 std::string webhook_body(const OutgoingEvent& event, WebhookBody form);
 std::string_view webhook_content_type(WebhookBody form);

@@ -11,6 +11,7 @@
 #include "runtime/courier/http_port.h"
 #include "runtime/delivery/executor.h"
 #include "runtime/delivery/outside_port.h"
+#include "runtime/event/trace_context.h"
 #include "runtime/executors/call_record.h"
 #include "runtime/executors/canary_table.h"
 #include "runtime/executors/script_cache.h"
@@ -39,6 +40,7 @@ public:
         courier::HttpPort* http = nullptr;                   // null: nothing is called
         OutsidePort* actions = nullptr;                      // likewise
         CanaryTable* canaries = nullptr;                     // null: there are none
+        TraceRule traces{};
     };
     ScriptExecutor(const Deps& deps, AnswerPort& port);
 
@@ -110,6 +112,7 @@ private:
         RunHost host;
         std::string event_id, execution_id, replay_json;  // what event and context point to
         std::string delivery_id;                          // what its calls are named by
+        std::string traceparent, tracestate;              // what they are told; empty: nothing
         ContextTexts texts;
         std::int64_t ends_at_ns = 0;  // of its time, its waits included
         LuaVm* vm = nullptr;          // null: it has to begin again
@@ -146,6 +149,8 @@ private:
     void take_result(LuaVm& vm, const Script& script, const InvocationContext& context,
                      LuaHost& host, AttemptResult& result);
     void put_to_sleep(std::uint64_t ticket, Waiting& waiting, LuaTurn& turn);
+    void add_trace(const AttemptInput& input, Waiting& waiting) const;
+    static void tell_trace(const Waiting& waiting, courier::HttpCall& call);
     void call_out(std::uint64_t ticket, Waiting& waiting, LuaTurn& turn);
     void ask_out(std::uint64_t ticket, Waiting& waiting, LuaTurn& turn);
     void drop_calls(Waiting& waiting);
@@ -162,6 +167,7 @@ private:
     courier::HttpPort* const http_;
     OutsidePort* const actions_;
     CanaryTable* const canaries_;
+    const TraceRule traces_;
     LuaWatchdogSlot* const slot_;
     AnswerPort& port_;
     ScriptCache scripts_;

@@ -1,8 +1,7 @@
 #include "runtime/executors/webhook_call.h"
 
-#include "core/crypto/digest.h"
-#include "core/hex.h"
 #include "core/http_url.h"
+#include "runtime/event/trace_context.h"
 #include "runtime/executors/webhook_answer.h"
 #include "runtime/executors/webhook_signature.h"
 #include "runtime/executors/webhook_transform.h"
@@ -58,20 +57,16 @@ core::Status add_headers(const OutgoingAttempt& attempt, const FindSecret& find_
     return {};
 }
 
-// W3C Trace Context: what belongs together by its correlation is one trace, each attempt a span.
-std::string traceparent_of(const OutgoingAttempt& attempt) {
-    const core::Envelope& envelope = attempt.event->envelope;
-    const std::string_view chain =
-        envelope.correlation_id.empty() ? attempt.event->event_id : envelope.correlation_id;
-    const auto hex = [](const core::crypto::Digest& digest, std::size_t bytes) {
-        std::string out;
-        core::append_hex(out, std::span(digest).first(bytes));
-        return out;
-    };
-    const std::string span =
-        std::string(attempt.delivery_id) + "/" + std::to_string(attempt.attempt);
-    return "00-" + hex(core::crypto::sha256(chain), 16) + "-" + hex(core::crypto::sha256(span), 8) +
-           "-01";
+// What belongs together by its correlation is one trace, each attempt a span.
+void add_trace(const OutgoingAttempt& attempt, courier::HttpCall& call) {
+    const TraceContext trace =
+        trace_of_attempt({attempt.event->fills, chain_of(*attempt.event), attempt.delivery_id,
+                          attempt.attempt, attempt.replay},
+                         attempt.sample)
+            .own;
+    call.headers.emplace_back("traceparent", traceparent_text(trace));
+    if (!trace.state.empty() && !holds_header(call.headers, "tracestate"))
+        call.headers.emplace_back("tracestate", trace.state);
 }
 
 }  // namespace
@@ -108,7 +103,7 @@ core::Result<courier::HttpCall> make_webhook_call(const OutgoingAttempt& attempt
                                *subscription.executor.secrets, spec.signing, attempt.now_us));
     }
     call.headers.emplace_back("millrace-attempt", std::to_string(attempt.attempt));
-    call.headers.emplace_back("traceparent", traceparent_of(attempt));
+    add_trace(attempt, call);
     return call;
 }
 

@@ -29,6 +29,8 @@ struct OutgoingAttempt {
     std::uint32_t attempt = 1;
     std::int64_t now_us = 0;
     const Reshaped* reshaped = nullptr;  // what a transform made of it; null: it is sent as it is
+    std::string_view replay{};           // what the replay that it is of is called; empty: none
+    double sample = 1.0;                 // TraceRule's
 };
 
 core::Result<courier::HttpCall> make_webhook_call(const OutgoingAttempt& attempt,

@@ -24,6 +24,8 @@ Executor::Start WebhookExecutor::start(const AttemptInput& input, AttemptResult&
     const std::string id = OutgoingEvents::delivery_id_of(input);
     Reshaped reshaped;
     OutgoingAttempt attempt{&subscription, &event, id, input.attempt, deps_.clock->wall_us()};
+    attempt.replay = input.replay_json;
+    attempt.sample = deps_.traces.sample;
     if (!subscription.executor.webhook->transform_script_id.empty()) {
         const Start left = reshape(input, event, id, reshaped, result);
         if (left != Start::kPending) return not_sent(input, left);

@@ -24,6 +24,11 @@ Executor::Start LinkExecutor::start(const AttemptInput& input, AttemptResult& re
     identity.append("/").append(event.event_id);
     LinkSend what{link->number, std::string(event.event_id), std::string(event.envelope.pattern),
                   full_envelope(event), std::move(identity)};
+    TraceContext trace;
+    if (OutgoingEvents::trace_of(event, input, deps_.traces, trace)) {
+        what.traceparent = traceparent_text(trace);
+        what.tracestate = trace.state;
+    }
     const std::uint64_t ticket = input.ticket.value;
     {
         const std::lock_guard lock(mutex_);

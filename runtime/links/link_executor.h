@@ -24,6 +24,7 @@ public:
     struct Deps {
         const core::Clock* clock = nullptr;
         LinkPort* links = nullptr;
+        TraceRule traces{};
     };
     LinkExecutor(const Deps& deps, AnswerPort& port) : deps_(deps), answers_(port, *deps.clock) {}
 

@@ -20,6 +20,9 @@ struct LinkSend {
     std::string pattern;
     std::string envelope;
     std::string identity{};  // id and source: what no other event has
+    // W3C Trace Context, for peers that have headers; empty: none.
+    std::string traceparent{};
+    std::string tracestate{};
 };
 
 class LinkReceiver {

@@ -19,12 +19,29 @@ std::string nats_refusal_of(std::string_view subject, const SinkText& text, std:
     if (subject.empty())
         return "the event's pattern makes no subject: a subject has parts between dots, without "
                "blanks and stars";
-    const std::size_t bytes =
-        text.text.size() + text.identity.size() + stream.size() + kNatsHeaderBytes;
+    const std::size_t bytes = text.text.size() + text.identity.size() + stream.size() +
+                              text.traceparent.size() + text.tracestate.size() + kNatsHeaderBytes;
     if (bytes <= server.message_bytes_max) return {};
     return "has " + std::to_string(bytes) + " bytes; the server takes messages of " +
            std::to_string(server.message_bytes_max) + " (max_payload)";
 }
+
+// Those that are there.
+class NatsSinkHeaders {
+public:
+    void add(std::string_view name, std::string_view value) {
+        if (!value.empty() && io::is_nats_header_value(value)) headers_[count_++] = {name, value};
+    }
+    void add_trace(const SinkText& text) {
+        add("traceparent", text.traceparent);
+        add("tracestate", text.tracestate);
+    }
+    std::span<const io::NatsHeader> all() const { return std::span(headers_).first(count_); }
+
+private:
+    std::array<io::NatsHeader, 4> headers_{};
+    std::size_t count_ = 0;
+};
 
 }  // namespace
 
@@ -60,11 +77,11 @@ void NatsStreamSink::send(SinkText&& text) {
         return;
     }
     // Without an id that can stand there it may arrive twice, as everything that is sent again.
-    std::array<io::NatsHeader, 2> headers = {
-        {{"Nats-Expected-Stream", config_.stream}, {"Nats-Msg-Id", text.identity}}};
-    const bool has_id = !text.identity.empty() && io::is_nats_header_value(text.identity);
-    connection_.request(text.ticket,
-                        {subject, text.text, std::span(headers).first(has_id ? 2 : 1), {}});
+    NatsSinkHeaders headers;
+    headers.add("Nats-Expected-Stream", config_.stream);
+    headers.add("Nats-Msg-Id", text.identity);
+    headers.add_trace(text);
+    connection_.request(text.ticket, {subject, text.text, headers.all(), {}});
 }
 
 std::string NatsStreamSink::refused(const NatsMessage& message) {
@@ -127,7 +144,9 @@ void NatsSubjectSink::send(SinkText&& text) {
         refused_.push_back({text.ticket, std::move(why)});
         return;
     }
-    connection_.publish({subject, text.text, {}, {}});
+    NatsSinkHeaders headers;
+    if (connection_.server().headers) headers.add_trace(text);
+    connection_.publish({subject, text.text, headers.all(), {}});
     sent_.push_back({text.ticket, 0});
     ++unflushed_;
 }

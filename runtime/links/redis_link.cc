@@ -32,7 +32,7 @@ void RedisConnection::greet(std::initializer_list<std::string_view> words) {
     ++greetings_;
 }
 
-void RedisConnection::ask(std::initializer_list<std::string_view> words) {
+void RedisConnection::ask_words(std::span<const std::string_view> words) {
     if (asked_ == 0) heard_ns_ = clock_.monotonic_ns();
     append_redis_command(socket_.out(), words);
     ++asked_;
@@ -184,12 +184,13 @@ RedisSink::RedisSink(const PeerDeps& deps, const LinkConfig& config)
 void RedisSink::send(SinkText&& text) {
     tickets_.push_back(text.ticket);
     const std::string length = std::to_string(config_.items_max);
-    if (config_.items_max > 0)
-        connection_.ask({"XADD", config_.stream, "MAXLEN", "~", length, "*", "eventId", text.id,
-                         "pattern", text.pattern, config_.field, text.text});
-    else
-        connection_.ask({"XADD", config_.stream, "*", "eventId", text.id, "pattern", text.pattern,
-                         config_.field, text.text});
+    words_ = {"XADD", config_.stream};
+    if (config_.items_max > 0) words_.insert(words_.end(), {"MAXLEN", "~", length});
+    words_.insert(words_.end(), {"*", "eventId", text.id, "pattern", text.pattern});
+    if (!text.traceparent.empty()) words_.insert(words_.end(), {"traceparent", text.traceparent});
+    if (!text.tracestate.empty()) words_.insert(words_.end(), {"tracestate", text.tracestate});
+    words_.insert(words_.end(), {config_.field, text.text});
+    connection_.ask_words(words_);
 }
 
 std::size_t RedisSink::turn(std::vector<SinkAnswer>& answers) {

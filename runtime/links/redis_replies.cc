@@ -100,7 +100,7 @@ void RedisReading::skip() {
     }
 }
 
-void append_redis_command(std::string& out, std::initializer_list<std::string_view> words) {
+void append_redis_command(std::string& out, std::span<const std::string_view> words) {
     out.append("*").append(std::to_string(words.size())).append("\r\n");
     for (const std::string_view word : words)
         out.append("$")

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -85,6 +86,9 @@ private:
     std::string broken_;
 };
 
-void append_redis_command(std::string& out, std::initializer_list<std::string_view> words);
+void append_redis_command(std::string& out, std::span<const std::string_view> words);
+inline void append_redis_command(std::string& out, std::initializer_list<std::string_view> words) {
+    append_redis_command(out, std::span(words.begin(), words.size()));
+}
 
 }  // namespace millrace::runtime

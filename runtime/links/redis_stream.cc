@@ -3,6 +3,7 @@
 #include "core/json_reader.h"
 #include "core/json_writer.h"
 #include "core/utf8.h"
+#include "runtime/event/trace_context.h"
 
 #include <charconv>
 
@@ -28,9 +29,10 @@ bool read_first_entry(RedisReading& reply, std::optional<StreamId>& out) {
     return out.has_value();
 }
 
-// What the link wants of an entry: one field's value, or all of them as a JSON object.
+// What the link wants of an entry: one field's value, or all of them as a JSON object. What is said
+// of its trace is taken in any case.
 bool read_fields(RedisReading& reply, const LinkConfig& config, std::string& all,
-                 std::string_view& text) {
+                 std::string_view& text, TraceHeaders& trace) {
     std::int64_t left = reply.array();
     if (left < 0) {  // a deleted entry, which nobody reads again
         text = {};
@@ -45,6 +47,7 @@ bool read_fields(RedisReading& reply, const LinkConfig& config, std::string& all
     for (std::int64_t fields = left; fields >= 2; fields -= 2) {
         std::string_view name, value;
         if (!reply.text(name) || !reply.text(value)) return false;
+        (void)trace.take(name, value);
         if (whole) {
             good &= core::is_utf8(name) && core::is_utf8(value);
             json.field(name, value);
@@ -183,11 +186,13 @@ bool read_entries(RedisReading reply, const LinkConfig& config, StreamPlace& pla
         std::string_view id, text;
         if (left < 0 || reply.array() != 2 || !reply.text(id)) return false;
         const auto read = StreamId::read(id);
-        if (!read || !read_fields(reply, config, all, text)) return false;
+        TraceHeaders trace;
+        if (!read || !read_fields(reply, config, all, text, trace)) return false;
         // Ids that a sender has made need be no times.
         constexpr std::uint64_t kMsOf2001 = 1'000'000'000'000, kMsOf2100 = 4'102'444'800'000;
         const bool is_time = read->ms >= kMsOf2001 && read->ms < kMsOf2100;
-        batch.add(id, text, text.size(), is_time ? static_cast<std::int64_t>(read->ms) * 1000 : 0);
+        batch.add(id, text, text.size(), is_time ? static_cast<std::int64_t>(read->ms) * 1000 : 0,
+                  {}, trace.text());
         place.id = *read;
         if (place.count) ++*place.count;
     }

@@ -24,21 +24,31 @@ public:
         std::string_view subject;       // that it came with, where the peer has such
         std::uint64_t whole_bytes = 0;  // more than the text has: it was too long to be kept
         std::int64_t at_us = 0;         // when the peer took it; 0: it does not say
+        std::string_view trace;         // as TraceHeaders tells it; empty: none
     };
 
     void add(std::string_view id, std::string_view text, std::uint64_t whole_bytes,
-             std::int64_t at_us, std::string_view subject = {}) {
-        places_.push_back(
-            {bytes_.size(), id.size(), text.size(), subject.size(), whole_bytes, at_us});
-        bytes_.append(id).append(text).append(subject);
+             std::int64_t at_us, std::string_view subject = {}, std::string_view trace = {}) {
+        places_.push_back({bytes_.size(), id.size(), text.size(), subject.size(), trace.size(),
+                           whole_bytes, at_us});
+        bytes_.append(id).append(text).append(subject).append(trace);
     }
     Entry operator[](std::size_t index) const {
         const Place& at = places_[index];
-        const std::string_view bytes(bytes_);
-        return {bytes.substr(at.begin, at.id_bytes),
-                bytes.substr(at.begin + at.id_bytes, at.text_bytes),
-                bytes.substr(at.begin + at.id_bytes + at.text_bytes, at.subject_bytes),
-                at.whole_bytes, at.at_us};
+        std::string_view bytes = std::string_view(bytes_).substr(at.begin);
+        const auto next = [&bytes](std::size_t count) {
+            const std::string_view piece = bytes.substr(0, count);
+            bytes.remove_prefix(count);
+            return piece;
+        };
+        Entry out;
+        out.id = next(at.id_bytes);
+        out.text = next(at.text_bytes);
+        out.subject = next(at.subject_bytes);
+        out.trace = next(at.trace_bytes);
+        out.whole_bytes = at.whole_bytes;
+        out.at_us = at.at_us;
+        return out;
     }
     std::size_t size() const { return places_.size(); }
     std::size_t bytes() const { return bytes_.size(); }
@@ -73,6 +83,7 @@ private:
         std::size_t id_bytes = 0;
         std::size_t text_bytes = 0;
         std::size_t subject_bytes = 0;
+        std::size_t trace_bytes = 0;
         std::uint64_t whole_bytes = 0;
         std::int64_t at_us = 0;
     };

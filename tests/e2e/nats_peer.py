@@ -63,6 +63,12 @@ class Client:
         text = text if isinstance(text, bytes) else text.encode()
         return b"PUB %s %s %d\r\n%s\r\n" % (subject.encode(), reply.encode(), len(text), text)
 
+    def publish_with(self, headers, subject, text):
+        head = "NATS/1.0\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "\r\n"
+        body = head.encode() + text.encode()
+        self.socket.sendall(b"HPUB %s %d %d\r\n%s\r\n" % (subject.encode(), len(head), len(body), body))
+        self.flush()
+
     def publish(self, subject, *texts):
         self.socket.sendall(b"".join(self.bytes_of(subject, text) for text in texts))
         self.flush()

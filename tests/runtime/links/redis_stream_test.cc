@@ -114,6 +114,25 @@ TEST(RedisStream, AllFieldsBecomeAnObject) {
     EXPECT_EQ(entries_of(stream({entry("5-2", {"a", "\xff"})}), config, place), "5-2=a: \xff\n;");
 }
 
+TEST(RedisStream, FieldsOfThatNameAreTheEntrysTrace) {
+    constexpr std::string_view kParent = "00-12345678901234567890123456789012-1234567890123456-01";
+    LinkConfig config;
+    config.field = "event";
+    RedisReplies replies;
+    replies.feed(stream({entry("1-0", {"traceparent", kParent, "tracestate", "a=1", "event", "x"}),
+                         entry("2-0", {"event", "y", "traceparent", "00-none"}),
+                         entry("3-0", {"event", "z"})}));
+    ASSERT_EQ(replies.next(), RedisReplies::Found::kReply);
+    SourceBatch batch;
+    StreamPlace place;
+    ASSERT_TRUE(read_entries(replies.reply(), config, place, batch));
+    ASSERT_EQ(batch.size(), 3u);
+    EXPECT_EQ(batch[0].trace, std::string(kParent) + " a=1");
+    EXPECT_EQ(batch[0].text, "x");
+    EXPECT_EQ(batch[1].trace, "");
+    EXPECT_EQ(batch[2].trace, "");
+}
+
 TEST(RedisStream, RepliesOfAnotherShapeAreTold) {
     LinkConfig config;
     StreamPlace place;
