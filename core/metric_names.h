@@ -102,6 +102,9 @@ enum class MetricKind : std::uint8_t { kCounter, kGauge, kHistogram };
     X(kHubBytes, "millrace_hub_bytes_total", kCounter, "", "Bytes of batches sent to the hub")     \
     X(kHubLag, "millrace_hub_lag", kGauge, "", "Events that are here and not at the hub yet")      \
     X(kHubUp, "millrace_hub_up", kGauge, "", "1 while the hub answers")                            \
+    X(kOtlpSpans, "millrace_otlp_spans_total", kCounter, "=outcome",                               \
+      "Spans of deliveries: sent to the collector, dropped before, and those it refused")          \
+    X(kOtlpUp, "millrace_otlp_up", kGauge, "", "1 while the collector takes what it is sent")      \
     X(kBuildInfo, "millrace_build_info", kGauge, "=version,=io", "1: what runs here")              \
     X(kDiskFree, "millrace_disk_free_bytes", kGauge, "",                                           \
       "Room that is left on the data folder's disk")                                               \

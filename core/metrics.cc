@@ -139,13 +139,17 @@ void Metrics::gauge_callback(Metric metric, std::function<double()> read) {
     families_[static_cast<std::size_t>(metric)].read = std::move(read);
 }
 
-void Metrics::export_histogram(std::string& out, const Family& family, const Series& series) {
-    std::array<std::uint64_t, Histogram::kCells> sums{};
+void Metrics::add_cells(const Series& series, HistogramCells& sums) {
     for (const auto& [role, cells] : series.cells) {
         // Relaxed: buckets may be a few counts apart from each other while they are written.
         for (std::size_t i = 0; i < sums.size(); ++i)
             sums[i] += cells[i].load(std::memory_order_relaxed);
     }
+}
+
+void Metrics::export_histogram(std::string& out, const Family& family, const Series& series) {
+    HistogramCells sums{};
+    add_cells(series, sums);
     std::uint64_t below = 0;
     for (std::size_t i = 0; i <= kHistogramBoundsNs.size(); ++i) {
         below += sums[i];
@@ -214,6 +218,32 @@ void Metrics::export_text(std::string& out) const {
     for (const Family& family : families_) export_family(out, family);
 }
 
+void Metrics::visit(const std::function<void(const MetricReading&)>& tell) const {
+    std::lock_guard lock(mutex_);
+    for (const Family& family : families_) {
+        MetricReading reading{family.name, family.help, family.kind, &family.label_names};
+        if (family.read) {
+            reading.asked = family.read();
+            tell(reading);
+            continue;
+        }
+        for (const auto& [labels, series] : family.series) {
+            HistogramCells sums{};
+            std::uint64_t sum = 0;
+            reading.labels = &series.labels;
+            if (family.kind == MetricKind::kHistogram) {
+                add_cells(series, sums);
+                reading.cells = &sums;
+            } else {
+                for (const auto& [role, cell] : series.cells)
+                    sum += cell->load(std::memory_order_relaxed);  // as export_family()
+                reading.value = static_cast<std::int64_t>(sum);
+            }
+            tell(reading);
+        }
+    }
+}
+
 std::int64_t Metrics::sum(Metric metric, LabelValues labels) const {
     std::lock_guard lock(mutex_);
     const Family& family = families_[static_cast<std::size_t>(metric)];
@@ -246,17 +276,12 @@ std::int64_t Metrics::sum_where(Metric metric, std::size_t label, std::string_vi
     return static_cast<std::int64_t>(sum);
 }
 
-std::array<std::uint64_t, Histogram::kCells> Metrics::histogram_sum(Metric metric) const {
+HistogramCells Metrics::histogram_sum(Metric metric) const {
     std::lock_guard lock(mutex_);
     const Family& family = families_[static_cast<std::size_t>(metric)];
     MR_ASSERT(family.kind == MetricKind::kHistogram);
-    std::array<std::uint64_t, Histogram::kCells> sums{};
-    for (const auto& [values, series] : family.series) {
-        for (const auto& [role, cells] : series.cells) {
-            for (std::size_t i = 0; i < sums.size(); ++i)
-                sums[i] += cells[i].load(std::memory_order_relaxed);  // as export_histogram()
-        }
-    }
+    HistogramCells sums{};
+    for (const auto& [values, series] : family.series) add_cells(series, sums);
     return sums;
 }
 

@@ -88,6 +88,20 @@ private:
     MetricCell* cells_ = nullptr;
 };
 
+using HistogramCells = std::array<std::uint64_t, Histogram::kCells>;
+
+// One series as a visitor is told it.
+struct MetricReading {
+    std::string_view name;
+    std::string_view help;
+    MetricKind kind = MetricKind::kCounter;
+    const std::vector<std::string_view>* label_names = nullptr;
+    const std::vector<std::string>* labels = nullptr;  // null: it was asked for, and has none
+    std::int64_t value = 0;
+    double asked = 0;
+    const HistogramCells* cells = nullptr;  // kHistogram
+};
+
 class Metrics;
 using LabelValues = std::initializer_list<std::string_view>;
 
@@ -139,12 +153,14 @@ public:
 
     // Prometheus text format 0.0.4.
     void export_text(std::string& out) const;
+    // Every series that there is, those of a family one after the other; on the exporting thread.
+    void visit(const std::function<void(const MetricReading&)>& tell) const;
     // The sum of a counter or gauge over roles and over all label sets that begin with `labels`.
     std::int64_t sum(Metric metric, LabelValues labels = {}) const;
     // The same over the label sets in which one label has this value.
     std::int64_t sum_where(Metric metric, std::size_t label, std::string_view value) const;
     // The cells of a histogram, added up over roles and label sets.
-    std::array<std::uint64_t, Histogram::kCells> histogram_sum(Metric metric) const;
+    HistogramCells histogram_sum(Metric metric) const;
 
 private:
     friend class MetricsRole;
@@ -167,6 +183,7 @@ private:
                         std::size_t cell_count);
     bool has_room(Family& family, const std::vector<std::string>& labels) const;
     static void export_family(std::string& out, const Family& family);
+    static void add_cells(const Series& series, HistogramCells& sums);
     static void export_histogram(std::string& out, const Family& family, const Series& series);
 
     const Options options_;

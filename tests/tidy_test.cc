@@ -141,7 +141,7 @@ TEST(Tidy, RuntimeRoomsIncludeDownwards) {
     const std::vector<std::string> rooms = {
         "server",    "edge",    "api",          "shard",     "replay",   "feed",
         "graphql",   "stream",  "orchestrator", "scheduler", "hub",      "links",
-        "executors", "lua",     "delivery",     "courier",   "registry", "identity",
+        "executors", "lua",     "delivery",     "telemetry", "courier",  "registry",   "identity",
         "schema",    "inbound", "schedule",     "entity",    "workflow", "event"};
     const auto floor_of = [&](const std::string& path) {
         const std::string room = path.substr(8, path.find('/', 8) - 8);

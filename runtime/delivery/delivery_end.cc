@@ -50,7 +50,8 @@ void DeliveryRun::end_attempt(const WaitingDelivery& delivery, Attempt& attempt,
     const AttemptResult& result = *attempt.result;
     const bool ok = result.outcome == AttemptOutcome::kOk;
     if (ok) {
-        builder_.take(result.effects, attempt.event.tenant, wall_now_us());
+        builder_.take(result.effects, attempt.event.tenant, wall_now_us(),
+                      result.effects.emitted.empty() ? std::string() : trace_of_emitted(attempt));
     } else {
         attempt.keyed = is_keyed(attempt);
         attempt.cancelled = is_cancelled(attempt);
@@ -106,6 +107,8 @@ void DeliveryRun::count_end(const WaitingDelivery& delivery, const Attempt& atte
         }
     }
     if (ends_event) (ok ? type->completed : type->failed).add();
+    if (deps_.spans) [[unlikely]]
+        tell_span(attempt, written);
 }
 
 void DeliveryRun::end_item(OpenJob& job) {

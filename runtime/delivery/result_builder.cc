@@ -24,11 +24,15 @@ void ResultBuilder::open_outcomes(core::LogPosition block) {
     outcomes_block_ = block;
 }
 
-void ResultBuilder::take(const AttemptEffects& effects, core::TenantId tenant,
-                         std::int64_t now_us) {
+void ResultBuilder::take(const AttemptEffects& effects, core::TenantId tenant, std::int64_t now_us,
+                         std::string_view trace) {
     for (const KvOp& op : effects.kv_ops) kv_.apply(tenant, op, now_us);
     for (const EmittedEvent& emitted : effects.emitted) {
         emits_ += emitted.envelope;
+        if (!trace.empty()) {
+            const auto entry = static_cast<std::uint32_t>(result_->emitted_depths.size());
+            result_->traces.push_back({entry, std::string(trace)});
+        }
         result_->emitted_depths.push_back(static_cast<std::uint8_t>(emitted.causation_depth));
         result_->emitted_tenants.push_back(tenant);
     }

@@ -39,8 +39,10 @@ public:
 
     // Outcomes of this block's deliveries follow; they stand together.
     void open_outcomes(core::LogPosition block);
-    // What an attempt that went well wants done.
-    void take(const AttemptEffects& effects, core::TenantId tenant, std::int64_t now_us);
+    // What an attempt that went well wants done. `trace`: what its events belong to, as it is kept
+    // beside them (event/trace_context.h); empty: nothing.
+    void take(const AttemptEffects& effects, core::TenantId tenant, std::int64_t now_us,
+              std::string_view trace = {});
     // An event that was kept out of the log goes in.
     void give_back(std::string_view event, core::TenantId tenant);
     // One event, as a line of JSON without its end.

@@ -15,9 +15,11 @@ class BlockMaker {
 public:
     explicit BlockMaker(core::ShardId shard) : shard_(shard) {}
 
-    // `key_hashes`, if given, is as long as `texts`; else every block has one of its own.
+    // `key_hashes`, if given, is as long as `texts`; else every block has one of its own. So are
+    // `fills`; else there are none.
     store::EventBlock make(const std::vector<std::string>& texts,
-                           const std::vector<std::uint32_t>& key_hashes = {}) {
+                           const std::vector<std::uint32_t>& key_hashes = {},
+                           const std::vector<std::string>& fills = {}) {
         std::string body;
         std::vector<store::EventRecord> records;
         for (const std::string& text : texts) {
@@ -28,6 +30,10 @@ public:
                                                  : key_hashes[records.size() - 1];
             record.pattern_index = 0;
             body += text;
+            if (fills.empty()) continue;
+            const std::string& fill = fills[records.size() - 1];
+            record.fills_bytes = static_cast<std::uint16_t>(fill.size());
+            body += fill;
         }
         body.resize((body.size() + 7) & ~std::size_t{7});
         store::BlockBody layout;
