@@ -7,7 +7,9 @@
 #include "runtime/identity/scopes.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -385,6 +387,13 @@ struct Route {
     std::string_view doc;
     std::string_view name;  // "PostEvents"
 };
+// What bodies may have where that is something else than http.body_bytes_max: never more than
+// `most`, and `least` whatever the setting is.
+struct BodyBytes {
+    std::size_t least = 0;
+    std::size_t most = std::numeric_limits<std::size_t>::max();
+};
+
 
 // Scripts answer there, by rules that their endpoints have.
 inline bool answers_as_endpoint(const Route& route) {
@@ -394,4 +403,5 @@ inline bool answers_as_endpoint(const Route& route) {
 // In the order of RouteId.
 std::span<const Route> route_table();
 
+    BodyBytes body;
 }  // namespace millrace::runtime::api

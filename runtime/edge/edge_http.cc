@@ -45,9 +45,6 @@ core::Result<bool> flag_of(const io::Request& request, std::string_view name, bo
             .in(std::string(name)));
 }
 
-// A query and its variables.
-constexpr std::size_t kGraphqlBodyBytesMax = 256u << 10;
-
 bool looks_like_object(std::string_view text) {
     const std::size_t at = text.find_first_not_of(" \t\r\n");
     return at != std::string_view::npos && text[at] == '{';
@@ -154,15 +151,12 @@ void EdgeHttp::note_refusal(const io::Request& request, const core::Error& error
 void EdgeHttp::on_head(const io::Request& request, io::HeadDecision& decision) {
     pass_gate(request);
     add_answer_lines(request, decision);
-    decision.when_full = gate_.match.outcome == io::RouteOutcome::kFound &&
-                         answers_in_a_drain(api::route_table()[gate_.match.route].id);
-    if (gate_.match.outcome == io::RouteOutcome::kFound &&
-        api::route_table()[gate_.match.route].owner == api::RouteOwner::kGraphql)
-        decision.body_bytes_max = std::min(decision.body_bytes_max, kGraphqlBodyBytesMax);
-    // One event of an edge may be as large as all of it: what is refused here never comes.
-    if (gate_.match.outcome == io::RouteOutcome::kFound &&
-        api::route_table()[gate_.match.route].id == api::RouteId::kTakeBatch)
-        decision.body_bytes_max = std::max(decision.body_bytes_max, hub::kBatchPackedBytesMax);
+    if (gate_.match.outcome == io::RouteOutcome::kFound) {
+        const api::Route& route = api::route_table()[gate_.match.route];
+        decision.when_full = answers_in_a_drain(route.id);
+        decision.body_bytes_max =
+            std::max(std::min(decision.body_bytes_max, route.body.most), route.body.least);
+    }
     // Says no before a body is read; what has none gets its answer from on_request, and the
     // connection lives on.
     const bool has_body = request.chunked || request.content_length > 0;
