@@ -193,12 +193,10 @@ Answer get_workflow_run(Call& call) {
     if (auto may = visible_run(call, *of.orchestrator); !may) return core::fail(may.error());
     auto run = of.orchestrator->store().load(run_of(call));
     if (run) return json_response(200, run_view(*run));
-    // Its workflow was removed, or this program would have led it another way: what is known
-    // without its journal.
+    // Its workflow was removed, its key does not open, or this program would have led it another
+    // way: what is known without its journal.
     const auto head = of.orchestrator->store().head(run_of(call));
-    if (head && (head->ended_us != 0 || head->differs) &&
-        run.error().code == core::ErrorCode::kConflict)
-        return json_response(200, head_view(*head));
+    if (head && (head->ended_us != 0 || head->differs)) return json_response(200, head_view(*head));
     return core::fail(std::move(run.error()));
 }
 

@@ -459,6 +459,10 @@ void Orchestrator::begin_now(RunRequest&& request, const Begun& done, bool made_
                 (request.version == 0 ? ""
                                       : " and the version " + std::to_string(request.version))));
     }
+    if (deps_.keys->is_missing(name.tenant)) {
+        return done(core::fail(core::ErrorCode::kUnavailable,
+                               "there is no key that the run could be sealed with"));
+    }
     // One that is being begun is in memory, or a lane's; one that was is in the store.
     if (made_up)
         (void)beginning_.take(name, deps_.keys->newest(name.tenant), RunsBeginning::Room::kAlways);

@@ -115,6 +115,7 @@ public:
     void begun(std::shared_ptr<FreshRun> run);
     void not_begun(const RunName& run) { beginning_.done(run); }
     const WorkflowTable& workflows() const { return *deps_.workflows; }
+    const RunKeys& keys() const { return *deps_.keys; }
     // A tenant has a new key: what older ones have wrapped is wrapped anew.
     void key_rotated() {
         upkeep_.rotated();

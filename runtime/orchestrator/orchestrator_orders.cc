@@ -11,6 +11,16 @@ namespace millrace::runtime {
 using workflow::Input;
 using workflow::InputKind;
 
+namespace {
+
+core::Error not_possible(const RunName& run, workflow::RunStatus status, InputKind what) {
+    return {core::ErrorCode::kConflict,
+            "run " + run.id + " is " + std::string(workflow::run_status_text(status)) + "; " +
+                std::string(workflow::input_kind_text(what)) + " is not possible now"};
+}
+
+}  // namespace
+
 bool Orchestrator::order(RunName run, Order asked, Done done) {
     auto kept = std::make_shared<Order>(std::move(asked));
     const bool taken = asked_.try_push([this, run = std::move(run), kept, done = std::move(done)] {
@@ -74,7 +84,7 @@ void Orchestrator::order_now(const RunName& name, const Order& asked, const Done
     input.name = asked.name;
     input.value = asked.value;
     if (!asked.step.empty()) input.step = run.workflow->definition.find(asked.step);
-    const auto status = workflow::run_status_text(run.state.status);
+    const workflow::RunStatus status = run.state.status;
     const auto view = std::make_shared<std::string>();
     const bool there = asked.step.empty() || input.step != workflow::kNoStep;
     if (!there || !apply(run, std::move(input), [done, view] { done(std::move(*view)); })) {
@@ -83,10 +93,7 @@ void Orchestrator::order_now(const RunName& name, const Order& asked, const Done
             return refuse({core::ErrorCode::kValidation,
                            "fromStep: no step has the id \"" + asked.step + "\""});
         }
-        return refuse(
-            {core::ErrorCode::kConflict, "run " + name.id + " is " + std::string(status) + "; " +
-                                             std::string(workflow::input_kind_text(asked.kind)) +
-                                             " is not possible now"});
+        return refuse(not_possible(name, status, asked.kind));
     }
     // Into the same commit: nothing was opened since.
     promise_audit(asked);
@@ -101,11 +108,15 @@ void Orchestrator::order_now(const RunName& name, const Order& asked, const Done
 // ended.
 bool Orchestrator::order_unread(const RunName& name, const Order& asked, const Done& done,
                                 const workflow::Difference& difference) {
+    auto head = store_.head(name);
+    if (!head) return false;
+    if (head->ended_us != 0) {
+        done(core::fail(not_possible(name, head->status, asked.kind)));
+        return true;
+    }
     if (asked.kind == InputKind::kResume && asked.version != 0 && !difference.found.empty())
         return resume_unread(name, asked, done);
     if (asked.kind != InputKind::kTerminate) return false;
-    auto head = store_.head(name);
-    if (!head || head->ended_us != 0) return false;
     end_unread(std::move(*head), asked, done);
     return true;
 }

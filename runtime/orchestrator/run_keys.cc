@@ -6,6 +6,7 @@
 #include "core/crypto/secret_bytes.h"
 #include "core/json_reader.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -50,13 +51,15 @@ core::Status RunKeys::load() {
         std::string text;
         if (in) in->text("key", text);
         const auto key = core::decode_base64(text, core::Base64Form::kPaddingOrNone);
+        const auto tenant =
+            static_cast<std::uint32_t>(std::strtoul(row.id.substr(0, 8).c_str(), nullptr, 16));
         if (!key || key->size() != core::crypto::kSealKeyBytes) {
             rows_->set_aside(kKeyKind, row.id,
                              core::Error(core::ErrorCode::kInternal, "does not open"));
+            std::uint32_t& last = set_aside_[tenant];
+            last = std::max(last, static_cast<std::uint32_t>(row.version));
             continue;
         }
-        const auto tenant =
-            static_cast<std::uint32_t>(std::strtoul(row.id.substr(0, 8).c_str(), nullptr, 16));
         keys_[tenant][static_cast<std::uint32_t>(row.version)] = {*key, row.updated_at_us};
     }
     return {};
@@ -76,14 +79,20 @@ core::Status RunKeys::add(core::TenantId tenant, std::uint32_t version, std::int
 
 core::Status RunKeys::ensure(core::TenantId tenant, std::int64_t now_us) {
     if (!rows_ || newest(tenant) != 0) return {};
-    return add(tenant, 1, now_us, {});
+    return add(tenant, next_version(tenant), now_us, {});
+}
+
+// Never one that stands there and does not open today: it may with another key of secrets.
+std::uint32_t RunKeys::next_version(core::TenantId tenant) const {
+    const auto at = set_aside_.find(tenant.value);
+    return std::max(newest(tenant), at == set_aside_.end() ? 0 : at->second) + 1;
 }
 
 core::Result<std::uint32_t> RunKeys::rotate(core::TenantId tenant, std::int64_t now_us,
                                             std::string_view audit) {
     if (!rows_)
         return core::fail(core::ErrorCode::kNotSupported, "this server seals no journals of runs");
-    const std::uint32_t version = newest(tenant) + 1;
+    const std::uint32_t version = next_version(tenant);
     if (auto added = add(tenant, version, now_us, audit); !added) return core::fail(added.error());
     return version;
 }

@@ -9,7 +9,8 @@
 //       entries under it, two draws are alike once in 10^20 runs.
 // Threads: make(), unwrap() and wrap_anew() any; the others the registry's owner.
 // Lifetime: borrows the rows. Limits: none of its own.
-// Failure: what does not open is an Error that says which version wrapped it.
+// Failure: what does not open is an Error that says which version wrapped it. A key that does not
+//       open itself is set aside, and its row never written over.
 #pragma once
 
 #include "core/ids.h"
@@ -50,6 +51,8 @@ public:
     std::vector<core::TenantId> rotating() const;
     // 0: it has none.
     std::uint32_t newest(core::TenantId tenant) const;
+    // Nothing of it could be sealed: no run may begin.
+    bool is_missing(core::TenantId tenant) const { return rows_ && newest(tenant) == 0; }
 
     // A key for a run, and the same wrapped. Both empty: nothing is sealed.
     std::pair<std::string, std::string> make(const RunName& run, std::string_view workflow) const;
@@ -68,7 +71,10 @@ private:
     core::Status add(core::TenantId tenant, std::uint32_t version, std::int64_t now_us,
                      std::string_view audit);
 
+    std::uint32_t next_version(core::TenantId tenant) const;
+
     RegistryRows* const rows_;
+    std::map<std::uint32_t, std::uint32_t> set_aside_;  // by tenant, the last of its versions
     mutable std::mutex mutex_;
     std::map<std::uint32_t, std::map<std::uint32_t, Key>> keys_;  // tenant, version
 };

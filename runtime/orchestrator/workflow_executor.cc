@@ -59,6 +59,11 @@ Executor::Start WorkflowExecutor::start(const AttemptInput& input, AttemptResult
 Executor::Start WorkflowExecutor::begin_here(Orchestrator& orchestrator, RunRequest&& request,
                                              WorkflowRef workflow, AttemptResult& result) {
     const RunName name = request.run;
+    if (orchestrator.keys().is_missing(name.tenant)) {
+        result.fail("there is no key that the run could be sealed with");
+        result.retry_after_ms = 1'000;
+        return Start::kHeld;
+    }
     switch (orchestrator.claim(name)) {
         case Orchestrator::Claim::kThere: tell_begun(result, {name.id, true}); return Start::kDone;
         case Orchestrator::Claim::kBusy:

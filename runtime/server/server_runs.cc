@@ -48,6 +48,16 @@ core::Status ServerParts::build_orchestrator() {
     });
     run_keys = std::make_unique<RunKeys>(sealed_rows ? &rows : nullptr);
     if (auto loaded = run_keys->load(); !loaded) return loaded;
+    // Whoever has none that opens gets one before a run of it begins.
+    core::Status keyed;
+    const auto key_of = [&](core::TenantId tenant) {
+        if (keyed) keyed = run_keys->ensure(tenant, clock.wall_us());
+    };
+    registry->snapshot()->workflows.for_each([&](const WorkflowRef& one) { key_of(one->tenant); });
+    registry->snapshot()->subscriptions.for_each([&](const SubscriptionRef& one) {
+        if (one->executor.type == ExecutorType::kWorkflow) key_of(one->tenant);
+    });
+    if (!keyed) return keyed;
     Orchestrator::Deps deps;
     deps.clock = &clock;
     deps.due = &due_clock;

@@ -4,6 +4,7 @@ that come right behind the one that begins, children of runs that give up, begin
 refused, signals beyond every bound, steps of which at most one may begin, places that others hold.
 Method: runs of each kind, kill -9 in the middle, a receiver that counts."""
 import datetime
+import os
 import threading
 import time
 import unittest
@@ -368,6 +369,43 @@ class Orders(WorkflowCase):
             self.order(hold, "terminate")
         self.assertEqual(self.execute(name, input={"n": 1})["status"], "completed")
         self.assertEqual(self.kv(name), {name: 1})
+
+
+class Unread(WorkflowCase):
+    """A start with another key of secrets: nothing that older runs are made of opens."""
+
+    def test_runs_that_do_not_open_can_be_ended_and_others_are_sealed(self):
+        name = self.unique("unread")
+        self.counter(name + ".s")
+        self.create(id=name, steps=[{"id": "w", "type": "wait", "event": name + ".go", "timeout": "1h"}])
+        self.create(id=name + "-by", steps=[{"id": "a", "type": "action", "action": name + ".s"}])
+        self.assertEqual(self.server.post("/v2/subscriptions", {
+            "id": name, "pattern": name, "executor": {"type": "workflow", "workflowId": name + "-by"}}).status, 201)
+        ends, stays = [self.execute(name, wait=0, status=202)["runId"] for _ in range(2)]
+        for run in (ends, stays):
+            self.wait_status(run, "waiting")
+        key = os.path.join(self.server.data, "secrets.key")
+        self.server.stop()
+        os.rename(key, key + ".right")
+        self.server.start()
+        self.assertEqual(self.server.get(f"/v2/workflow-runs/{ends}").status, 500)
+        self.assertEqual(self.server.post(f"/v2/workflow-runs/{ends}/cancel", {}).status, 500)
+        self.assertEqual(self.order(ends, "terminate")["status"], "cancelled")
+        self.assertEqual(self.order(ends, "terminate", status=409)["error"]["code"], "CONFLICT")
+        self.server.send_event(name, {"secret": "MARKER-77aa-do-not-store"})
+        by = harness.wait_until("a run by an event", lambda: self.server.items(
+            f"/v2/workflow-runs?workflowId={name}-by&status=completed"))[0]["runId"]
+        self.assertEqual(self.run_of(by)["output"]["done"], name + ".s")
+        self.server.stop()
+        os.replace(key + ".right", key)
+        self.server.start()
+        self.server.send_event(name + ".go", {"n": 1})
+        self.assertEqual(self.wait_status(stays, "completed")["output"], {"n": 1})
+        statuses = {r["runId"]: r["status"] for r in self.server.items(f"/v2/workflow-runs?workflowId={name}")}
+        self.assertEqual(statuses, {ends: "cancelled", stays: "completed"})
+        told = [row["entry"]["action"] for row in self.server.items("/v2/audit?kind=workflow_run")
+                if row["entry"]["id"] == ends]
+        self.assertEqual(told, ["terminate"])
 
 
 class AtMostOnce(WorkflowCase):

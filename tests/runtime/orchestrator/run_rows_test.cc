@@ -198,6 +198,39 @@ TEST(RunKeys, RotateWithoutLosingWhatThereIs) {
     EXPECT_EQ(*third.unwrap(moved), key);
 }
 
+// With another key of secrets none of them opens; a new one took the place of the first, and with
+// the right key again nothing that it had wrapped was left to open.
+TEST(RunKeys, LeaveAVersionThatDoesNotOpenWhereItIs) {
+    MemoryRegistryRows registry;
+    RunHead run = head_of(4, "run_1");
+    std::string key;
+    {
+        RunKeys keys(&registry);
+        ASSERT_TRUE(keys.ensure(core::TenantId(4), 1));
+        ASSERT_TRUE(keys.rotate(core::TenantId(4), 2, ""));
+        std::tie(key, run.key) = keys.make(run.run, run.workflow_id);
+    }
+    const auto right = registry.rows;
+    for (auto& [name, row] : registry.rows) row.json = R"({"sealed":"AAAA"})";
+    {
+        RunKeys keys(&registry);
+        ASSERT_TRUE(keys.load());
+        EXPECT_EQ(registry.aside.size(), 2u);
+        EXPECT_TRUE(keys.is_missing(core::TenantId(4)));
+        EXPECT_FALSE(keys.unwrap(run));
+        ASSERT_TRUE(keys.ensure(core::TenantId(4), 3));
+        EXPECT_FALSE(keys.is_missing(core::TenantId(4)));
+        EXPECT_EQ(keys.newest(core::TenantId(4)), 3u);
+        EXPECT_EQ(*keys.rotate(core::TenantId(4), 4, ""), 4u);
+    }
+    for (const auto& [name, row] : right) registry.rows.at(name) = row;
+    RunKeys again(&registry);
+    ASSERT_TRUE(again.load());
+    EXPECT_EQ(*again.unwrap(run), key);
+    RunKeys unsealed(nullptr);
+    EXPECT_FALSE(unsealed.is_missing(core::TenantId(4)));
+}
+
 // The process may die between any two commits of a rotation: whatever is on the disk then opens.
 TEST(RunKeys, OpenEveryRunAtEachPointOfARotation) {
     MemoryRegistryRows registry;
