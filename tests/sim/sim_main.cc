@@ -6,10 +6,12 @@
 //     millrace_sim --schedules ...      runs of schedules (schedule_run.h) instead
 //     millrace_sim --entities ...       runs of entities (entity_run.h)
 //     millrace_sim --webhooks ...       runs of webhooks (webhook_run.h)
+//     millrace_sim --workflows ...      runs of workflows (workflow_run.h)
 #include "tests/sim/entity_run.h"
 #include "tests/sim/schedule_run.h"
 #include "tests/sim/simulation.h"
 #include "tests/sim/webhook_run.h"
+#include "tests/sim/workflow_run.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -55,10 +57,11 @@ RunOptions options_of(const Arguments& arguments, std::uint64_t seed) {
 }
 
 std::string replay_command(const Arguments& arguments, std::uint64_t seed) {
-    const char* of = arguments.run == run_schedules  ? " --schedules"
-                     : arguments.run == run_entities ? " --entities"
-                     : arguments.run == run_webhooks ? " --webhooks"
-                                                     : "";
+    const char* of = arguments.run == run_schedules   ? " --schedules"
+                     : arguments.run == run_entities  ? " --entities"
+                     : arguments.run == run_webhooks  ? " --webhooks"
+                     : arguments.run == run_workflows ? " --workflows"
+                                                      : "";
     std::string command = arguments.binary + of + " --seed " + std::to_string(seed);
     if (arguments.boots != Arguments().boots)
         command += " --boots " + std::to_string(arguments.boots);
@@ -166,6 +169,8 @@ int main(int argc, char** argv) {
             arguments.run = run_entities;
         } else if (name == "--webhooks") {
             arguments.run = run_webhooks;
+        } else if (name == "--workflows") {
+            arguments.run = run_workflows;
         } else if (name == "--twice") {
             arguments.twice = true;
         } else {
