@@ -148,6 +148,22 @@ class Tenants(KeyedCase):
         for body in ({}, {"id": 1}):
             self.same_as_missing("POST", "/v2/webhooks/alpha-secret-source", "alpha-secret-source", body)
 
+    def test_a_webhook_without_a_key_may_not_be_tried_against_all_by_the_megabyte(self):
+        secrets = {}
+        for tenant in ("alpha", "beta"):
+            secrets[tenant] = f"{tenant}-hook-secret"
+            self.made(tenant, "/v2/sources", {"id": "both", "scheme": "github", "secrets": [secrets[tenant]]})
+
+        def send(body, tenant):
+            sign = hmac.new(secrets[tenant].encode(), body, hashlib.sha256).hexdigest()
+            return self.anybody("POST", "/v2/webhooks/both", body, headers={
+                "X-Hub-Signature-256": "sha256=" + sign, "X-GitHub-Event": "push", "X-GitHub-Delivery": tenant})
+        for tenant in ("alpha", "beta"):
+            self.assertEqual(send(b'{"n":1}', tenant).status, 202)
+            self.assertEqual(len(self.call(tenant, "GET", "/v2/events?pattern=webhook.both.push").json()["items"]), 1)
+        large = send(b'{"n":"' + b"x" * (9 << 20) + b'"}', "alpha")
+        self.assert_error(large, 413, "PAYLOAD_TOO_LARGE", "without a key")
+
     def test_no_list_holds_anything_foreign(self):
         self.made("beta", "/v2/events", {"pattern": "beta.own", "payload": {}})
         for method, path, operation in self.routes():
@@ -158,7 +174,8 @@ class Tenants(KeyedCase):
                 asked += "?query=" + urllib.parse.quote(
                     "{events{items{envelope}}deadLetters{items{id event{envelope}}}executions{items{id result logs}}}")
             reply = self.beta(method, asked)
-            server_wide = path in ("/metrics", "/v2/executors", "/v2/tenants", "/v2/stats/stream")
+            server_wide = path in ("/metrics", "/v2/executors", "/v2/config", "/v2/log", "/v2/tenants",
+                                   "/v2/stats/stream")
             self.assertEqual(reply.status, 403 if server_wide else 200, (path, reply))
             if path == "/v2/audit":  # what beta itself has asked for stands there
                 self.assertEqual({row["tenantId"] for row in reply.json()["items"]}, {"beta"})

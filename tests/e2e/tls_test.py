@@ -412,6 +412,32 @@ class Identities(TlsCase):
         self.admin("DELETE", f"/v2/keys/{key['id']}")
         self.assertEqual(connection.request("GET", "/v2/me")[0], 401)
 
+    def test_a_session_over_tls_is_of_this_host_alone(self):
+        connection = self.connect()
+        status, headers, body = connection.request("POST", "/v2/session",
+                                                   headers=[f"X-API-Key: {self.server.api_key}"])
+        self.assertEqual(status, 201, body)
+        pair, *said = headers["set-cookie"].split("; ")
+        self.assertTrue(pair.startswith("__Host-millrace_session_443="), pair)
+        self.assertTrue({"Secure", "HttpOnly", "SameSite=Strict", "Path=/"} <= set(said), said)
+        ask = lambda *lines: connection.request("GET", "/v2/me", headers=lines)[0]
+        self.assertEqual(ask("Cookie: " + pair), 200)
+        self.assertEqual(ask("Cookie: " + pair.removeprefix("__Host-")), 401)
+        self.assertEqual(ask("Cookie: " + pair, "Sec-Fetch-Site: cross-site"), 403)
+
+    def test_a_page_of_another_site_does_not_come_by_a_certificate(self):
+        status, key = self.admin("POST", "/v2/keys", {
+            "name": "browser", "role": "publisher", "clientCertSans": ["URI:spiffe://plant/7"]})
+        self.assertEqual(status, 201, key)
+        connection = self.connect(self.sensor)
+        ask = lambda *lines: connection.request("GET", "/v2/me", headers=lines)[0]
+        self.assertEqual(ask(), 200)
+        self.assertEqual(ask("Origin: https://localhost", "Sec-Fetch-Site: same-origin"), 200)
+        for line in ("Origin: https://evil.example", "Sec-Fetch-Site: cross-site"):
+            self.assertEqual(ask(line), 403, line)
+            self.assertEqual(ask(line, f"X-API-Key: {self.server.api_key}"), 200, line)
+        self.admin("DELETE", f"/v2/keys/{key['id']}")
+
     def test_who_runs_the_server_says_whose_name_it_is(self):
         status, tenant = self.admin("POST", "/v2/tenants", {"id": "acme", "name": "acme"})
         self.assertEqual(status, 201, tenant)
