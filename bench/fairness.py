@@ -12,7 +12,7 @@ other threads something: --burn measures it, one busy process beside the calm se
 A turn that ran out of waiting events says so ("dry") and is left out of the ratios. No turn begins later than
 --seconds after the start.
 
-    bench/fairness.py [--waiting 1000000] [--events 300] [--turns 5] [--seconds 150] [--burn]
+    bench/fairness.py [--waiting 1000000] [--events 300] [--turns 5] [--seconds 150] [--burn] [--set key=value]...
 """
 import argparse
 import http.client
@@ -184,10 +184,12 @@ def main():
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=150)
     parser.add_argument("--burn", action="store_true", help="also: calm beside a busy process")
+    parser.add_argument("--set", action="append", default=[], help="of the server, as store.linger=10ms: outcomes of "
+                        "the backlog then share fewer syncs, behind which the other tenant's events wait")
     options = parser.parse_args()
     sides = ["calm", "loaded"] + (["burn"] if options.burn else [])
     began = time.monotonic()
-    with common.millrace() as ready:
+    with common.millrace(*(part for one in options.set for part in ("--set", one))) as ready:
         seen = list(turns_of(Run(ready["http"], options), options, sides, began))
     good = [one for one in seen if not any(one[side]["dry"] for side in sides)]
     out = {"turns": len(seen), "dry": len(seen) - len(good),

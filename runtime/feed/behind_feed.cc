@@ -133,6 +133,8 @@ std::unique_ptr<LaneJob> BehindFeed::make_job(const OwedDeliveries& owed,
     char* out = buffer.data();
     auto job = std::make_unique<LaneJob>();
     job->kind = JobKind::kBehind;
+    job->items.reserve(chosen.size());
+    job->parked.reserve(chosen.size());
     for (const std::size_t i : chosen) {
         store::StoredEvent event = owed.block.event(owed.events[i]);
         for (std::string_view* part : {&event.raw, &event.fills, &event.pattern}) {
