@@ -12,6 +12,9 @@ namespace {
 
 using inbound::Incoming;
 
+// Of a body, times the sources that are asked whether its signature is theirs.
+constexpr std::size_t kTriedBytesMax = 16u << 20;
+
 // One text for everybody who is not believed, whatever the reason.
 core::Error not_believed() {
     return {core::ErrorCode::kUnauthorized,
@@ -88,12 +91,23 @@ HookOutcome EdgeHooks::take(const io::Request& http, std::string_view source,
             {core::ErrorCode::kNotFound,
              "no source has the id \"" + std::string(source.substr(0, 128)) + "\""}));
     }
+    // Who sends without a key costs each of them a look at all of it.
+    if (entries.size() > 1 && entries.size() * http.body_view().size() > kTriedBytesMax) {
+        return answered(api::error_response(
+            core::Error(core::ErrorCode::kPayloadTooLarge,
+                        "the body is too large for a webhook without a key")
+                .bound(static_cast<std::int64_t>(kTriedBytesMax / entries.size()))));
+    }
     const Incoming request{
         .headers = http.headers, .content_type = http.content_type, .body = http.body_view()};
     std::string_view why;
     for (const SourceBook::Entry& entry : entries) {
         const inbound::Verdict verdict = judge(*entry.source, request, is_known(principal), now_us);
-        if (verdict.good) return accepted(entry, request, delivery_of(http, now_us));
+        if (verdict.good) {
+            HookOutcome out = accepted(entry, request, delivery_of(http, now_us));
+            if (entry.source->scheme == inbound::Scheme::kNone) out.sender = principal.key;
+            return out;
+        }
         why = verdict.why;
     }
     HookOutcome out = answered(api::error_response(not_believed()));
@@ -124,17 +138,25 @@ api::ApiResponse EdgeHooks::answer_options(const io::Request& http, std::string_
     return answer;
 }
 
-core::Status EdgeHooks::spend(core::TenantId tenant, std::size_t bytes) const {
-    const auto holder = sources_.holder_of(tenant);
+core::Status EdgeHooks::spend(const HookOutcome& outcome, std::size_t bytes) const {
+    const auto sent = static_cast<std::int64_t>(bytes);
+    if (outcome.sender) {
+        identity::Principal sender;
+        sender.tenant = outcome.tenant;
+        sender.key = outcome.sender;
+        return identity::take_quota(sender, 1, sent, clock_.monotonic_ns());
+    }
+    const auto holder = sources_.holder_of(outcome.tenant);
     if (!holder) return {};
-    return identity::take_quota(*holder, 1, static_cast<std::int64_t>(bytes),
-                                clock_.monotonic_ns());
+    return identity::take_quota(*holder, 1, sent, clock_.monotonic_ns());
 }
 
 HookOutcome EdgeHooks::transformed(HookTransform& transform) {
     HookOutcome out;
     out.tenant = transform.tenant;
     out.arrival = std::move(transform.arrival);
+    out.trace = std::move(transform.trace);
+    out.sender = std::move(transform.sender);
     const auto refuse = [&](const core::Error& told, std::string_view why) {
         out.arrival->tell("refused", core::error_code_status(told.code), why);
         out.answer = api::error_response(told);

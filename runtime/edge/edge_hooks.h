@@ -33,6 +33,9 @@ struct HookOutcome {
     inbound::HookEvent event;
     std::string script_id;  // of the transform that is to be run first; empty: none
     std::unique_ptr<inbound::HookArrival> arrival;
+    // Who vouches for it where no signature does: its patterns and quotas hold. Else null.
+    std::shared_ptr<const identity::KeyIdentity> sender;
+    std::string trace;  // that it came with; empty: none
 };
 
 // A transform on its way to a lane and back.
@@ -41,7 +44,9 @@ struct HookTransform {
     core::TenantId tenant;
     std::string script_id;
     std::string event;
+    std::string trace;
     std::unique_ptr<inbound::HookArrival> arrival;
+    std::shared_ptr<const identity::KeyIdentity> sender;
     ScriptRunResult result;
 };
 
@@ -55,8 +60,8 @@ public:
     // CloudEvents' handshake: a sender asks whether it may send here.
     api::ApiResponse answer_options(const io::Request& http, std::string_view source,
                                     const identity::Principal& principal) const;
-    // What is taken counts as the tenant's, who has no key here that could.
-    core::Status spend(core::TenantId tenant, std::size_t bytes) const;
+    // What is taken counts as the key's that vouches for it, else as the tenant's.
+    core::Status spend(const HookOutcome& outcome, std::size_t bytes) const;
     static HookOutcome transformed(HookTransform& transform);
     // For the source's deliveries, when its event has an answer.
     static void tell_end(IngestRequest& request);

@@ -5,9 +5,10 @@
 #include "runtime/edge/edge_cloudevents.h"
 #include "runtime/edge/edge_console.h"
 #include "runtime/edge/edge_older_events.h"
+#include "runtime/edge/edge_trace.h"
 #include "runtime/edge/ingest_reply.h"
 #include "runtime/edge/request_text.h"
-#include "runtime/hub/hub_batch.h"
+#include "runtime/identity/credentials.h"
 #include "runtime/identity/limits.h"
 #include "store/log/durability_text.h"
 
@@ -59,11 +60,12 @@ bool answers_in_a_drain(api::RouteId id) {
 }  // namespace
 
 EdgeHttp::EdgeHttp(EdgeHost& host, const api::Api& api, const EdgeIdentity& identity,
-                   const SourceBook& sources, const store::Hasher& hasher,
+                   const SourceBook& sources, const EdgeBook& edges, const store::Hasher& hasher,
                    api::ConsoleFiles console)
     : host_(host),
       api_(api),
       identity_(identity),
+      edges_(edges),
       hasher_(hasher),
       console_(console),
       hooks_(sources, host.clock()) {}
@@ -93,7 +95,18 @@ void EdgeHttp::pass_gate(const io::Request& request) {
             principal.error().code != core::ErrorCode::kUnauthorized)
             gate_.allowed = core::fail(std::move(principal.error()));
     }
+    if (route && gate_.allowed) gate_.allowed = hold_edge(request, *route);
     if (!gate_.allowed) note_refusal(request, gate_.allowed.error());
+}
+
+// Edges have no key: a token of their own says who they are, before anything of them is read.
+core::Status EdgeHttp::hold_edge(const io::Request& request, const api::Route& route) const {
+    if (!api::is_asked_by_edges(route.id) ||
+        edges_.known_by(gate_.match.param("id"),
+                        identity::bearer_of(request.header("Authorization")),
+                        host_.clock().wall_us()))
+        return {};
+    return core::fail(edge_token_needed());
 }
 
 // A browser asks whether a page may call, and shows no key with that.
@@ -288,6 +301,7 @@ void EdgeHttp::take_events(io::Request& http) {
     request.sender = gate_.principal.key.get();
     auto taken = read_events(http, request);
     if (taken) {
+        keep_trace(trace_in(http.headers), request);
         taken = spend(request);
         if (!taken) note_refusal(http, taken.error());
     }
@@ -372,6 +386,7 @@ void EdgeHttp::take_hook(io::Request& request) {
         identity_.note(identity::SecurityKind::kSignatureFailed, outcome.tenant, request.peer,
                        request.path, host_.clock().monotonic_ns());
     }
+    outcome.trace = trace_in(request.headers);
     take_hook_event(std::move(outcome), request.token);
 }
 
@@ -383,6 +398,8 @@ void EdgeHttp::take_hook_event(HookOutcome&& outcome, io::RequestToken token) {
         transform->token = token;
         transform->tenant = outcome.tenant;
         transform->script_id = std::move(outcome.script_id);
+        transform->trace = std::move(outcome.trace);
+        transform->sender = std::move(outcome.sender);
         transform->event = std::move(outcome.event.text);
         transform->arrival = std::move(outcome.arrival);
         return host_.transform_hook(std::move(transform));
@@ -393,6 +410,8 @@ void EdgeHttp::take_hook_event(HookOutcome&& outcome, io::RequestToken token) {
     request.tenant = outcome.tenant;
     request.durability = host_.default_durability();
     request.single_object = true;
+    request.sender = outcome.sender.get();
+    request.hook = std::move(outcome.arrival);
     set_request_text(request, outcome.event.text, host_.pools());
     auto read = host_.ingestor().read(request, request.body.view(), core::BatchFormat::kJson,
                                       HomeRule::kByKey);
@@ -401,10 +420,10 @@ void EdgeHttp::take_hook_event(HookOutcome&& outcome, io::RequestToken token) {
         found = std::move(request.rejected.front().errors);
         read = core::fail(std::move(request.rejected.front().error));
     }
-    if (read) read = hooks_.spend(outcome.tenant, request.body.size());
+    if (read) read = hooks_.spend(outcome, request.body.size());
     if (!read) {
         outcome.event.places.tell_as_sent(read.error());
-        outcome.arrival->tell("refused", core::error_code_status(read.error().code),
+        request.hook->tell("refused", core::error_code_status(read.error().code),
                               read.error().message);
         api::ApiResponse refusal = api::error_response(read.error());
         refusal.body = io::error_body(read.error(), found);
@@ -412,7 +431,7 @@ void EdgeHttp::take_hook_event(HookOutcome&& outcome, io::RequestToken token) {
         host_.drop(request);
         return;
     }
-    request.hook = std::move(outcome.arrival);
+    keep_trace(outcome.trace, request);
     host_.start(request);
 }
 

@@ -13,6 +13,7 @@
 #include "runtime/edge/edge_sockets.h"
 #include "runtime/edge/ingestor.h"
 #include "runtime/identity/limits.h"
+#include "runtime/registry/edge_book.h"
 #include "runtime/shard/ingest_request.h"
 #include "store/log/pool_set.h"
 
@@ -61,7 +62,7 @@ inline core::Error shutting_down() {
 class EdgeHttp final : public io::HttpHandler {
 public:
     EdgeHttp(EdgeHost& host, const api::Api& api, const EdgeIdentity& identity,
-             const SourceBook& sources, const store::Hasher& hasher,
+             const SourceBook& sources, const EdgeBook& edges, const store::Hasher& hasher,
              api::ConsoleFiles console = {});
     void attach(io::HttpServer& server) { server_ = &server; }
 
@@ -95,6 +96,7 @@ private:
     };
     void pass_gate(const io::Request& request);
     bool is_preflight(const io::Request& request) const;
+    core::Status hold_edge(const io::Request& request, const api::Route& route) const;
     core::Status hold_connection(std::uint32_t connection);
     void add_answer_lines(const io::Request& request, io::HeadDecision& decision) const;
     void respond_unmatched(const io::Request& request);
@@ -113,6 +115,7 @@ private:
     EdgeHost& host_;
     const api::Api& api_;
     EdgeIdentity identity_;
+    const EdgeBook& edges_;
     const store::Hasher& hasher_;
     const api::ConsoleFiles console_;
     EdgeHooks hooks_;

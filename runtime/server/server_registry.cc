@@ -46,6 +46,7 @@ core::Status ServerParts::open_registry() {
     const RegistrySnapshotRef snapshot = registry->snapshot();
     sources.load(snapshot->sources);
     sources.load(snapshot->tenants);
+    edge_book.load(snapshot->edges);
     schemas.load(snapshot->schemas);
     states = std::make_unique<StateBook>(*database, shard_count);
     snapshot->subscriptions.for_each([&](const SubscriptionRef& subscription) {

@@ -38,6 +38,7 @@ core::Status ServerParts::build_shards() {
         shard.security = &security;
         shard.console = console;
         shard.sources = &sources;
+        shard.edge_book = &edge_book;
         shard.schemas = &schemas;
         shard.states = states.get();
         shard.rules = make_rule_runner();
