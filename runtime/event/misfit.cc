@@ -69,8 +69,16 @@ std::string misfit_bytes_event(const core::Envelope& envelope, std::string_view 
     return out;
 }
 
+// A sender's own event may have that member too, and has others than these: a pattern at least.
 std::optional<std::string> event_by_bytes(std::string_view stand_in_event) {
-    const std::string_view place = member_of(stand_in_event, R"("x-rejected")");
+    bool is_ours = true;
+    std::string_view place;
+    (void)scan_members(stand_in_event, [&](std::string_view key, std::string_view value) {
+        if (key == R"("x-rejected")") place = value;
+        is_ours = key == R"("x-rejected")" || key == R"("eventId")" || key == R"("source")";
+        return is_ours;
+    });
+    if (!is_ours) return std::nullopt;
     std::string_view base64 = member_of(place, R"("base64")");
     if (base64.size() < 2) return std::nullopt;
     base64 = base64.substr(1, base64.size() - 2);

@@ -86,6 +86,13 @@ TEST(Misfit, AnEventThatWasCutIsNotTakenForAWholeOne) {
     EXPECT_FALSE(event_by_bytes(R"({"pattern":"a"})"));
 }
 
+TEST(Misfit, AMemberThatASenderHasMadeBringsNoOtherEvent) {
+    const std::string bytes = R"("x-rejected":{"bytes":2,"base64":"e30="})";
+    EXPECT_TRUE(event_by_bytes("{" + bytes + "}"));
+    EXPECT_FALSE(event_by_bytes(R"({"pattern":"a",)" + bytes + "}"));
+    EXPECT_FALSE(event_by_bytes("{" + bytes + R"(,"\u0070attern":"a"})"));
+}
+
 TEST(Misfit, OtherEventsStandForNothing) {
     EXPECT_FALSE(read_stand_in(R"({"pattern":"a","payload":{"n":1}})"));
     EXPECT_FALSE(read_stand_in(R"({"pattern":"a"})"));
