@@ -32,6 +32,8 @@ std::unique_ptr<LaneResult> DeliveryRun::finish() {
     for (const auto& executor : executors_) {
         if (executor) executor->keep(builder_.rows(), wall_now_us());
     }
+    if (deps_.spans) [[unlikely]]
+        deps_.spans->end_result();
     using Runs = EmittedSteps::Runs;
     if (auto kept = emitted_steps_.result(pending_.idle() ? Runs::kAllEnded : Runs::kSomeGoOn))
         builder_.result().when_durable.push_back(std::move(kept));
@@ -111,7 +113,8 @@ void DeliveryRun::deliver_event(WaitingDelivery delivery, const Subscription& su
     if (!pending_.idle()) {
         WaitingDelivery waiting = delivery;
         if (first) waiting.ends_event = job.kind == JobKind::kBlock && !event_waits_;
-        if (pending_.make_wait(waiting, place)) {
+        const auto priority = [this, &attempt] { return texts_.envelope(attempt.event).priority; };
+        if (pending_.make_wait(waiting, place, priority)) {
             event_waits_ |= waiting.ends_event;
             return;
         }

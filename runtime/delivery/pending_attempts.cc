@@ -39,7 +39,20 @@ void PendingAttempts::add(PendingAttempt&& attempt, std::uint32_t window) {
     attempts_.emplace(attempt.ticket.value, std::move(attempt));
 }
 
-bool PendingAttempts::make_wait(const WaitingDelivery& delivery, const DeliveryPlace& place) {
+// Behind those of its priority, and behind those that were let out already.
+void PendingAttempts::stand_in_line(Line& line, const WaitingDelivery& delivery) {
+    std::size_t at = line.waiting.size();
+    const std::size_t first = std::max(line.come_back, at - std::min(at, kPassedMax));
+    for (; at > first; --at) {
+        const WaitingDelivery& before = line.waiting[at - 1];
+        if (before.priority >= delivery.priority) break;
+        if (before.keyed && delivery.keyed && before.key_hash == delivery.key_hash) break;
+    }
+    line.waiting.insert(line.waiting.begin() + static_cast<std::ptrdiff_t>(at), delivery);
+}
+
+bool PendingAttempts::make_wait(const WaitingDelivery& delivery, const DeliveryPlace& place,
+                                const PriorityOf& priority_of) {
     using Turn = WaitingDelivery::Turn;
     const auto at = lines_.find(place.subscription.value);
     if (at == lines_.end()) return false;
@@ -59,7 +72,11 @@ bool PendingAttempts::make_wait(const WaitingDelivery& delivery, const DeliveryP
     }
     if (!behind_others && !full(line)) return false;
     if (delivery.turn == Turn::kFirst) {
-        line.waiting.push_back(delivery);
+        WaitingDelivery standing = delivery;
+        standing.priority = priority_of ? priority_of() : 0;
+        standing.key_hash = place.key_hash;
+        standing.keyed = place.keyed;
+        stand_in_line(line, standing);
     } else {
         // It has been here before, and so have those who come back behind it. One of its key that
         // finds room where it found none waits for it.

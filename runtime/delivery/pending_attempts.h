@@ -2,9 +2,10 @@
 //       memory because of them: for an earlier one of their partition key, or for room in their
 //       subscription's window. Pure bookkeeping; what waits keeps its job, and so its block, open.
 // Threads: the lane's. Lifetime: value; jobs outlive what is in here of them.
+//       Who waits for room goes before those of a lower priority, but never before one of its key.
 // Limits: kPendingMax attempts pending on a lane, but kOfTenantMin of each tenant whatever others
 //       have; PendingBounds::window of one subscription; what waits is bounded by the lane's open
-//       jobs (lane.h).
+//       jobs (lane.h); one of a higher priority passes kPassedMax others at most.
 // Failure: none; a ticket that is not known answers nothing.
 #pragma once
 
@@ -16,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -40,6 +42,10 @@ struct WaitingDelivery {
     bool ends_event = false;  // its outcome is counted as the event's
     bool apart = false;       // not with the other deliveries of its event
     bool live = false;        // it came with its shard's block, which waits for it
+    // While it waits for room:
+    std::int32_t priority = 0;  // its event's
+    std::uint32_t key_hash = 0;
+    bool keyed = false;
 };
 
 struct PendingAttempt {
@@ -65,6 +71,9 @@ class PendingAttempts {
 public:
     static constexpr std::size_t kPendingMax = 16'384;
     static constexpr std::size_t kOfTenantMin = 64;
+    static constexpr std::size_t kPassedMax = 1'024;
+    // Asked of those alone that have to wait for room: it is in the event's text.
+    using PriorityOf = std::function<std::int32_t()>;
 
     PendingAttempts() = default;
     bool idle() const { return lines_.empty() && attempts_.empty(); }
@@ -85,7 +94,8 @@ public:
     void add(PendingAttempt&& attempt, std::uint32_t window);
 
     // Whether something else comes first: then the delivery waits in here.
-    bool make_wait(const WaitingDelivery& delivery, const DeliveryPlace& place);
+    bool make_wait(const WaitingDelivery& delivery, const DeliveryPlace& place,
+                   const PriorityOf& priority_of = {});
     // A delivery that did not become pending is over, whatever it came to. To be told while idle()
     // is false.
     void ended(const DeliveryPlace& place);
@@ -128,6 +138,7 @@ private:
         return (std::uint64_t{place.subscription.value} << 32) | place.key_hash;
     }
     bool full(const Line& line) const;
+    static void stand_in_line(Line& line, const WaitingDelivery& delivery);
     void begins_to_wait(Line& line, const WaitingDelivery& delivery);
     void no_longer_waits(Line& line, const WaitingDelivery& delivery);
     template <typename Waiting>

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Goal: a subscription's own concurrency, rate and order are kept, whatever its neighbours do, and a
 pause that a receiver asked for is there after a crash. Method: a sink that counts who is under way."""
+import json
 import threading
 import time
 import unittest
@@ -57,6 +58,29 @@ class Limits(sink.SinkCase):
         self.assertGreater(calls[24].at - calls[0].at, 1.2, "25 calls at 10 a second")
         neighbours = self.arrived(beside, 100)
         self.assertLess(neighbours[99].at, calls[24].at, "others do not wait for it")
+
+    def test_who_has_a_higher_priority_goes_first(self):
+        pattern = self.unique("first.")
+        open_now = threading.Event()
+        self.sink.answers["/" + pattern] = lambda _: (open_now.wait(30), (204, {}, b""))[1]
+        self.webhook(pattern, concurrency=1, body="payload")
+        self.send(pattern, [{"n": "begun"}])
+        self.arrived(pattern, 1)
+        named = [("one", "NORMAL"), ("late", "LOW"), ("two", 0), ("soon", "CRITICAL"), ("next", 10), ("three", None)]
+        for name, priority in named:
+            members = {} if priority is None else {"priority": priority}
+            self.server.send_event(pattern, {"n": name}, **members)
+
+        def waiting():
+            return [e["waiting"] for e in self.server.get("/v2/executors").json()["items"] if e["type"] == "webhook"]
+        try:
+            harness.wait_until("all of them to wait", lambda: waiting() == [len(named)])
+        finally:
+            open_now.set()
+        calls = self.arrived(pattern, 1 + len(named))
+        # Where they had waited for a second and were read back from the log, its first one came before the others.
+        order = [json.loads(c.body)["n"] for c in calls]
+        self.assertEqual([n for n in order if n not in ("begun", "one")], ["soon", "next", "two", "three", "late"], order)
 
     def test_a_failing_one_holds_its_key_and_no_other(self):
         pattern = self.unique("order.")

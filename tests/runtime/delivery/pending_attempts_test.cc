@@ -35,7 +35,10 @@ struct Driver {
     }
     void offer(WaitingDelivery delivery) {
         const DeliveryPlace place = place_of(delivery.item);
-        if (!pending.idle() && pending.make_wait(delivery, place)) return;
+        const auto priority = [&] {
+            return prioritized ? static_cast<std::int32_t>(delivery.item * 7 % 4) : 0;
+        };
+        if (!pending.idle() && pending.make_wait(delivery, place, priority)) return;
         begun.push_back(delivery.item);
         if (random.below(3) == 0) {  // ends at once
             ended.insert(delivery.item);
@@ -82,6 +85,7 @@ struct Driver {
     core::Random random;
     bool all_keyed = false;
     bool changing = false;  // windows change with every attempt
+    bool prioritized = false;
     std::vector<std::shared_ptr<Subscription>> subscriptions;
     std::vector<std::uint32_t> windows;
     PendingAttempts pending;
@@ -98,6 +102,7 @@ TEST(PendingAttempts, KeepsTheOrderOfEachKeyAndTheWindowOfEachSubscription) {
         Driver driver(seed);
         driver.all_keyed = seed % 2 == 0;
         driver.changing = seed % 3 == 0;
+        driver.prioritized = seed % 5 < 2;
         const auto items = static_cast<std::uint32_t>(20 + driver.random.below(200));
         for (std::uint32_t next = 0; next < items;) {
             if (driver.random.below(2) == 0) driver.run_ready();
@@ -122,6 +127,66 @@ TEST(PendingAttempts, KeepsTheOrderOfEachKeyAndTheWindowOfEachSubscription) {
             at->second = item;
         }
     }
+}
+
+TEST(PendingAttempts, AHigherPriorityGoesFirstAndNeverBeforeOneOfItsKey) {
+    PendingAttempts pending;
+    auto subscription = std::make_shared<Subscription>();
+    subscription->number = core::SubscriptionId(1);
+    PendingAttempt attempt;
+    attempt.ticket = pending.next_ticket();
+    attempt.subscription = subscription;
+    attempt.timeout_ms = 1000;
+    const AttemptTicket first = attempt.ticket;
+    pending.add(std::move(attempt), 1);
+    const auto wait = [&](std::uint32_t item, std::int32_t priority, std::uint32_t key) {
+        const DeliveryPlace place{core::SubscriptionId(1), key, key != 0};
+        return pending.make_wait({nullptr, item}, place, [priority] { return priority; });
+    };
+    ASSERT_TRUE(wait(1, 0, 0));
+    ASSERT_TRUE(wait(2, -10, 0));
+    ASSERT_TRUE(wait(3, 0, 7));
+    ASSERT_TRUE(wait(4, 20, 0));
+    ASSERT_TRUE(wait(5, 20, 7)) << "behind 3";
+    ASSERT_TRUE(wait(6, 20, 0)) << "behind 5, which is no less";
+    ASSERT_TRUE(wait(7, 0, 0));
+    ASSERT_TRUE(pending.take(first));
+    std::vector<std::uint32_t> order;
+    while (pending.has_ready()) {
+        const WaitingDelivery next = pending.take_ready();
+        order.push_back(next.item);
+        const std::uint32_t key = next.item == 3 || next.item == 5 ? 7 : 0;
+        const DeliveryPlace place{core::SubscriptionId(1), key, key != 0};
+        ASSERT_FALSE(pending.make_wait(next, place));
+        pending.ended(place);
+    }
+    EXPECT_EQ(order, (std::vector<std::uint32_t>{4, 1, 3, 5, 6, 7, 2}));
+    EXPECT_TRUE(pending.idle());
+}
+
+// However many stand in line, one more looks past so many of them.
+TEST(PendingAttempts, APriorityPassesABoundedNumber) {
+    PendingAttempts pending;
+    auto subscription = std::make_shared<Subscription>();
+    subscription->number = core::SubscriptionId(1);
+    PendingAttempt attempt;
+    attempt.ticket = pending.next_ticket();
+    attempt.subscription = subscription;
+    attempt.timeout_ms = 1000;
+    const AttemptTicket first = attempt.ticket;
+    pending.add(std::move(attempt), 1);
+    const DeliveryPlace place{core::SubscriptionId(1), 0, false};
+    constexpr std::uint32_t kMany = PendingAttempts::kPassedMax + 10;
+    for (std::uint32_t i = 0; i < kMany; ++i)
+        ASSERT_TRUE(pending.make_wait({nullptr, i}, place, [] { return 0; }));
+    ASSERT_TRUE(pending.make_wait({nullptr, kMany}, place, [] { return 1; }));
+    ASSERT_TRUE(pending.take(first));
+    for (std::uint32_t i = 0; i < 10; ++i) {
+        EXPECT_EQ(pending.first_ready().item, i);
+        ASSERT_FALSE(pending.make_wait(pending.take_ready(), place));
+        pending.ended(place);
+    }
+    EXPECT_EQ(pending.first_ready().item, kMany);
 }
 
 // Two of one key are let out, and the window shrinks before they are tried: the first finds no
