@@ -99,10 +99,19 @@ bool CallQueue::wants_looks(std::int64_t now_ns) const {
 void CallQueue::begin_turn(std::size_t lane) {
     lanes_[lane].turn_began_ns.store(std::max<std::int64_t>(1, clock_.monotonic_ns()),
                                      std::memory_order_relaxed);  // alone: nothing goes with it
+    lanes_[lane].took = false;
 }
 
 void CallQueue::end_turn(std::size_t lane) {
-    lanes_[lane].turn_began_ns.store(0, std::memory_order_relaxed);
+    OfLane& of = lanes_[lane];
+    of.turn_began_ns.store(0, std::memory_order_relaxed);
+    if (of.lingers.empty()) return;
+    const std::lock_guard lock(mutex_);
+    std::erase_if(of.lingers, [&](core::TenantId tenant) {
+        if (of.took && !tenants_.at(tenant.value).waiting.empty()) return false;
+        leave(tenant, lane);
+        return true;
+    });
 }
 
 bool CallQueue::held_up(const OfLane& lane, std::int64_t now_ns) const {
@@ -144,15 +153,10 @@ std::unique_ptr<LaneJob> CallQueue::take(std::size_t lane) {
         lanes_[lane].begins = true;
         job->run->done = [this, tenant, lane,
                           done = std::move(job->run->done)](ScriptRunResult&& result) {
-            answered(tenant);
-            if (result.record.empty()) left(tenant, lane);
+            ended(tenant, lane, !result.record.empty());
             done(std::move(result));
         };
-        if (job->run->recorded)
-            job->run->recorded = [this, tenant, lane, recorded = std::move(job->run->recorded)] {
-                left(tenant, lane);
-                recorded();
-            };
+        lanes_[lane].took = true;
         pass_on(lane);
         return job;
     }
@@ -168,9 +172,7 @@ void CallQueue::pass_on(std::size_t lane) {
     }
 }
 
-void CallQueue::answered(core::TenantId tenant) {
-    const std::lock_guard lock(mutex_);
-    OfTenant& of = tenants_.at(tenant.value);
+void CallQueue::answered(OfTenant& of) {
     --of.runs;
     const std::int64_t now_ns = clock_.monotonic_ns();
     if (of.ended_ns != 0) {
@@ -180,8 +182,18 @@ void CallQueue::answered(core::TenantId tenant) {
     of.ended_ns = of.waiting.empty() ? 0 : now_ns;
 }
 
-void CallQueue::left(core::TenantId tenant, std::size_t lane) {
+// One that lingers ends in a turn of its lane, on its thread.
+void CallQueue::ended(core::TenantId tenant, std::size_t lane, bool lingers) {
     const std::lock_guard lock(mutex_);
+    OfTenant& of = tenants_.at(tenant.value);
+    answered(of);
+    if (lingers && of.under_way[lane] == 1)
+        lanes_[lane].lingers.push_back(tenant);
+    else
+        leave(tenant, lane);
+}
+
+void CallQueue::leave(core::TenantId tenant, std::size_t lane) {
     const auto at = tenants_.find(tenant.value);
     MR_ASSERT(at != tenants_.end() && at->second.under_way[lane] > 0);
     OfTenant& of = at->second;

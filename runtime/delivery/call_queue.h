@@ -1,8 +1,9 @@
 // What: calls of scripts (API runs, endpoints, transforms) that wait for a lane of calls, by
 //       tenant. A lane takes one when it can begin it at once, so that a call waits for a run that
 //       burns only where every lane has one. Tenants take turns; a tenant's calls stay on one lane
-//       as long as some of them are under way there, or their records are, where each sees what
-//       those before it have written; they leave a lane that another's run holds up.
+//       as long as some of them are under way there, where each sees what those before it have
+//       written; they leave a lane that another's run holds up. One that is told with its record
+//       has written nothing: its tenant stays till a turn in which nothing came, and no longer.
 // Threads: submit(), the ends of calls and the figures any; take() and the turns a lane's.
 // Lifetime: outlived by whoever waits for calls; jobs that were never taken end with it.
 // Limits: kWaitingMax calls of a tenant wait, kWaitingOfAllMax of all; a tenant has at most half of
@@ -68,6 +69,10 @@ private:
         std::atomic<std::int64_t> turn_began_ns{0};  // 0: it has none
         core::TenantId began;                        // whose call it took last
         bool begins = false;                         // ...and has not come back from
+        // Its own thread's: whose last call there was told with its record; one of those under way
+        // stands for it.
+        std::vector<core::TenantId> lingers;
+        bool took = false;  // in this turn
     };
 
     bool held_up(const OfLane& lane, std::int64_t now_ns) const;
@@ -75,8 +80,9 @@ private:
                  std::int64_t now_ns) const;
     core::Status admit(const OfTenant& of, std::int64_t most) const;
     std::int64_t drain_seconds(const OfTenant& of) const;
-    void answered(core::TenantId tenant);
-    void left(core::TenantId tenant, std::size_t lane);
+    void answered(OfTenant& of);
+    void ended(core::TenantId tenant, std::size_t lane, bool lingers);
+    void leave(core::TenantId tenant, std::size_t lane);
     void wake_for(const OfTenant& of);
     void pass_on(std::size_t lane);
 

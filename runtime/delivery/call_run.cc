@@ -33,8 +33,8 @@ void keep_answer(store::RowBatch& rows, const EndpointCall& call, const Endpoint
 
 }  // namespace
 
-std::string DeliveryRun::keep_run(const ScriptRunJob& call, const Script& script,
-                                  const ScriptRunResult& answer, std::string_view result) {
+std::string DeliveryRun::record_of(const ScriptRunJob& call, const Script& script,
+                                   const ScriptRunResult& answer, std::string_view result) {
     const std::string by = identity::actor_of(call.caller);
     RunRecord run;
     run.by = by;
@@ -47,10 +47,12 @@ std::string DeliveryRun::keep_run(const ScriptRunJob& call, const Script& script
     run.error = answer.error;
     run.logs = answer.logs_json;
     run.result = result;
-    std::string document = run_document(run);
-    builder_.rows().put_registry(kRunKind, run.id, 1, run.started_at_us, document);
-    if (!call.surplus_run.empty()) builder_.rows().erase_registry(kRunKind, call.surplus_run);
-    return document;
+    return run_document(run);
+}
+
+void DeliveryRun::keep_run(const ScriptRunJob& call, const ScriptRunResult& answer,
+                           std::string_view record) {
+    builder_.rows().put_registry(kRunKind, call.execution_id, 1, answer.started_at_us, record);
 }
 
 // What the caller is told is true whatever becomes of the commit: nothing was to be written, and
@@ -58,14 +60,12 @@ std::string DeliveryRun::keep_run(const ScriptRunJob& call, const Script& script
 // told with the id of its execution, which is to be found then.
 bool DeliveryRun::waits_for_nothing(const ScriptRunJob& call, const AttemptEffects& effects,
                                     const ScriptRunResult& answer, std::size_t record_bytes) const {
-    if (!call.endpoint || !call.recorded || !call.endpoint->answer_id.empty()) return false;
+    if (!call.endpoint || !call.goes_ahead || !call.endpoint->answer_id.empty()) return false;
     if (!answer.status || !answer.error.empty() || kv_was_read_ || !effects.empty()) return false;
-    // relaxed: a bound, no order
-    return record_bytes_ahead_.load(std::memory_order_relaxed) + record_bytes <=
-           kRecordBytesAheadMax;
+    return call.goes_ahead(record_bytes);
 }
 
-// When it is durable, or at once where only the record has to become so.
+// When it is durable, or at once where nothing but the record is to be written.
 void DeliveryRun::answer_call(OpenJob& open, std::shared_ptr<ScriptRunResult> answer,
                               std::int64_t began_ns) {
     ScriptRunJob& call = *open.job->run;
@@ -74,15 +74,7 @@ void DeliveryRun::answer_call(OpenJob& open, std::shared_ptr<ScriptRunResult> an
     answer->started_at_us = began_ns / 1000 + wall_minus_monotonic_us_;
     answer->duration_us = (now_ns_ - began_ns) / 1000;
     end_item(open);
-    if (const std::size_t bytes = answer->record.size(); bytes != 0) {
-        record_bytes_ahead_.fetch_add(bytes, std::memory_order_relaxed);
-        builder_.result().when_recorded.push_back(
-            [this, bytes, recorded = std::move(call.recorded)] {
-                record_bytes_ahead_.fetch_sub(bytes, std::memory_order_relaxed);
-                recorded();
-            });
-        return call.done(std::move(*answer));
-    }
+    if (!answer->record.empty()) return call.done(std::move(*answer));
     builder_.result().when_durable.push_back(
         [done = std::move(call.done), answer] { done(std::move(*answer)); });
 }
@@ -128,7 +120,8 @@ void DeliveryRun::end_call(OpenJob& open, const RegistrySnapshot& registry, Atte
     } else if (result.outcome == AttemptOutcome::kOk) {
         answer->result_json = std::move(answered);
         if (call.endpoint) answer_endpoint(result, *answer);
-        if (answer->error.empty()) builder_.take(result.effects, call.caller.tenant, wall_now_us());
+        if (answer->error.empty())
+            builder_.take(result.effects, call.caller.tenant, wall_now_us(), call.trace);
     } else {
         answer->error = result.error;
         answer->reason = result.outcome_text;
@@ -137,9 +130,11 @@ void DeliveryRun::end_call(OpenJob& open, const RegistrySnapshot& registry, Atte
     answer->started_at_us = began_ns / 1000 + wall_minus_monotonic_us_;
     answer->duration_us = (now_ns_ - began_ns) / 1000;
     std::string record;
-    if (answer->status) record = keep_run(call, *script, *answer, result.result_json);
+    if (answer->status) record = record_of(call, *script, *answer, result.result_json);
     if (waits_for_nothing(call, result.effects, *answer, record.size()))
         answer->record = std::move(record);
+    else if (answer->status)
+        keep_run(call, *answer, record);
     if (call.endpoint && answer->status && answer->error.empty())
         keep_answer(builder_.rows(), *call.endpoint, answer->answer, wall_now_us());
     answer_call(open, std::move(answer), began_ns);

@@ -22,10 +22,12 @@
 #include "runtime/delivery/pending_attempts.h"
 #include "runtime/delivery/result_builder.h"
 #include "runtime/delivery/run_metrics.h"
+#include "runtime/event/trace_context.h"
 #include "runtime/registry/registry_snapshot.h"
 #include "runtime/registry/schema_guard.h"
 #include "runtime/registry/secret_mask.h"
 #include "runtime/registry/secret_names.h"
+#include "runtime/telemetry/span_queue.h"
 #include "store/ids/hasher.h"
 #include "store/log/pool_set.h"
 #include "store/rows/kv_store.h"
@@ -70,6 +72,8 @@ public:
         const CancelledEvents* cancelled = nullptr;   // null: none ever is
         // A receiver wants no more; any thread. Null: it is not heard.
         std::function<void(core::TenantId, const std::string& subscription_id)> pause = nullptr;
+        telemetry::SpanQueue* spans = nullptr;  // this lane's; null: attempts are told nobody
+        TraceRule traces{};
     };
     DeliveryRun(const Deps& deps, ExecutorSet&& executors);
 
@@ -109,8 +113,6 @@ public:
 private:
     // How long a delivery waits for what may not run now, before it asks again.
     static constexpr std::int64_t kHeldUs = 1'000'000;
-    // Records of calls that were answered before they are durable; beyond that they wait for it.
-    static constexpr std::size_t kRecordBytesAheadMax = 4u << 20;
 
     // What one tenant's attempts see of the lane.
     class Host final : public LuaHost {
@@ -145,6 +147,10 @@ private:
     // No secret stands in what is kept of an attempt, or told.
     void hide_secrets(core::TenantId tenant, const Subscription* subscription,
                       AttemptResult& result);
+    // delivery_trace.cc
+    AttemptTrace trace_of(const Attempt& attempt, std::string_view delivery_id);
+    std::string trace_of_emitted(const Attempt& attempt);
+    void tell_span(const Attempt& attempt, const WrittenOutcome& written);
     void count_kill(const AttemptResult& result);
     void count_end(const WaitingDelivery& delivery, const Attempt& attempt,
                    const WrittenOutcome& written, std::int64_t began_ns);
@@ -161,8 +167,9 @@ private:
     void end_hook(OpenJob& job, const RegistrySnapshot& registry, const AttemptResult& result);
     void end_change(OpenJob& job, const RegistrySnapshot& registry);
     void answer_call(OpenJob& job, std::shared_ptr<ScriptRunResult> answer, std::int64_t began_ns);
-    std::string keep_run(const ScriptRunJob& call, const Script& script,
-                         const ScriptRunResult& answer, std::string_view result);
+    std::string record_of(const ScriptRunJob& call, const Script& script,
+                          const ScriptRunResult& answer, std::string_view result);
+    void keep_run(const ScriptRunJob& call, const ScriptRunResult& answer, std::string_view record);
     bool waits_for_nothing(const ScriptRunJob& call, const AttemptEffects& effects,
                            const ScriptRunResult& answer, std::size_t record_bytes) const;
 
@@ -210,7 +217,6 @@ private:
     const store::StoredEvent* running_ = nullptr;  // whose attempt is being started
     std::string_view running_call_;                // or the id of a call's execution
     bool kv_was_read_ = false;                     // by the call that runs, or may have been
-    std::atomic<std::size_t> record_bytes_ahead_{0};
     std::string emit_context_;
     std::int64_t now_ns_ = 0;  // end of the last delivery: the next one's beginning
     std::int64_t wall_minus_monotonic_us_ = 0;

@@ -70,7 +70,7 @@ void DeliveryRun::end_hook(OpenJob& open, const RegistrySnapshot& registry,
     answer->abort_json = result.effects.abort_json;
     if (const Script* script = registry.script(ScriptNumber(call.script_number))) {
         answer->started_at_us = entity.began_ns / 1000 + wall_minus_monotonic_us_;
-        keep_run(call, *script, *answer, answer->result_json);
+        keep_run(call, *answer, record_of(call, *script, *answer, answer->result_json));
     }
     answer->entity = call.entity;
     answer_call(open, std::move(answer), entity.began_ns);
@@ -109,7 +109,7 @@ void DeliveryRun::end_change(OpenJob& open, const RegistrySnapshot& registry) {
         change.hooks.empty() ? nullptr : registry.script(ScriptNumber(change.hooks.back().script));
     if (last) {
         answer->started_at_us = entity.began_ns / 1000 + wall_minus_monotonic_us_;
-        keep_run(call, *last, *answer, answer->result_json);
+        keep_run(call, *answer, record_of(call, *last, *answer, answer->result_json));
     }
     answer_call(open, std::move(answer), entity.began_ns);
 }

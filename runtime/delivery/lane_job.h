@@ -81,8 +81,8 @@ struct ScriptRunResult {
     std::shared_ptr<EntityCall> entity;
     std::string failed_hook;
     std::string abort_json;
-    // Not empty: it has changed nothing, and is told before its record is durable, which is this
-    // till then.
+    // Not empty: it has changed nothing, and is told before its record, which is this, is written:
+    // whoever is told writes it.
     std::string record;
 };
 
@@ -105,13 +105,13 @@ struct ScriptRunJob {
     // A turn of a workflow: of the version that its run is pinned to, whatever the registry has.
     std::shared_ptr<WorkflowTurn> workflow;
     std::shared_ptr<const Script> pinned;
+    std::string trace;  // that it came with, as TraceHeaders tells it; empty: none
     std::string execution_id;
-    std::string surplus_run;  // an older run's record that leaves for this one
     // Called once: on a shard's thread when everything is durable, or on the lane's, with a record.
     std::function<void(ScriptRunResult&&)> done;
-    // Called behind the latter, on a shard's thread: the record is durable. Null: `done` waits for
-    // that, whatever the run has done.
-    std::function<void()> recorded;
+    // Whether `done` may be told with a record of so many bytes, asked right before. Null: it waits
+    // until everything is durable, whatever the run has done.
+    std::function<bool(std::size_t bytes)> goes_ahead;
 };
 
 // A delivery that comes without its block: it was parked behind another one of its key, or its
@@ -196,6 +196,12 @@ struct EmittedLetter {
     std::string why{};
 };
 
+// An emitted event's trace, as it is kept beside it (event/trace_context.h).
+struct EmittedTrace {
+    std::uint32_t entry = 0;  // which of the emitted events
+    std::string text{};       // as TraceHeaders tells it
+};
+
 // A lane's answer to the shard: rows and emitted events that take effect together.
 struct LaneResult {
     core::ShardId shard;
@@ -209,6 +215,7 @@ struct LaneResult {
     // Which of them are dead letters that come back: no handler has made them.
     std::vector<std::uint32_t> returning;
     std::vector<EmittedLetter> letters;  // by their entries
+    std::vector<EmittedTrace> traces;    // likewise; mostly empty
     // Counts those of the emitted events that were in the log already, when that is known. Null:
     // nobody asks.
     std::shared_ptr<std::atomic<std::uint64_t>> duplicates;
@@ -217,7 +224,6 @@ struct LaneResult {
     // Deliveries that were passed over because their subscription is behind.
     std::vector<std::pair<core::SubscriptionId, std::uint32_t>> passed_over;
     std::vector<std::function<void()>> when_durable;
-    std::vector<std::function<void()>> when_recorded;  // the same, and nobody waits for it
 };
 
 // A block read back from the log, matched, and split into one job a lane.

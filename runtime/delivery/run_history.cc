@@ -86,14 +86,6 @@ std::string RunHistory::make_id(std::int64_t now_us, std::uint64_t random) {
     return id;
 }
 
-std::string RunHistory::take_surplus() {
-    // The row of one that is on its way would come behind its removal.
-    if (runs_.size() < kRunsKeptMax || !runs_.front().record.empty()) return {};
-    std::string id = std::move(runs_.front().id);
-    runs_.pop_front();
-    return id;
-}
-
 void RunHistory::add(RunSummary&& run) {
     const auto at =
         std::upper_bound(runs_.begin(), runs_.end(), run,
@@ -101,29 +93,81 @@ void RunHistory::add(RunSummary&& run) {
     runs_.insert(at, std::move(run));
 }
 
-void RunHistory::add_ahead(RunSummary&& run) {
+bool RunHistory::take_room(std::size_t bytes) {
+    // relaxed: a bound, no order
+    const std::size_t before = bytes_ahead_.fetch_add(bytes, std::memory_order_relaxed);
+    if (before + bytes <= kRecordBytesAheadMax) return true;
+    bytes_ahead_.fetch_sub(bytes, std::memory_order_relaxed);
+    return false;
+}
+
+void RunHistory::let_go(RunAhead& ahead) {
+    bytes_ahead_.fetch_sub(ahead.record.size(), std::memory_order_relaxed);
+    ahead.record = {};
+}
+
+void RunHistory::add_ahead(RunSummary&& run, std::string&& record) {
+    run.ahead = std::make_shared<RunAhead>(RunAhead{run.id, run.started_at_us, std::move(record)});
     const std::lock_guard lock(mutex_);
     ahead_.push_back(std::move(run));
 }
 
-void RunHistory::recorded(const std::string& id) {
-    const std::lock_guard lock(mutex_);
-    recorded_.push_back(id);
-}
-
 void RunHistory::take_in() {
     std::vector<RunSummary> ahead;
-    std::vector<std::string> recorded;
     {
         const std::lock_guard lock(mutex_);
         ahead.swap(ahead_);
-        recorded.swap(recorded_);
     }
-    for (RunSummary& run : ahead) add(std::move(run));
-    for (const std::string& id : recorded) {
-        if (const std::size_t at = place_of(id); at < runs_.size())
-            std::string().swap(runs_[at].record);
+    for (RunSummary& run : ahead) {
+        unwritten_.push_back(run.ahead);
+        add(std::move(run));
     }
+}
+
+void RunHistory::drop_surplus() {
+    while (runs_.size() > kRunsKeptMax) {
+        RunSummary& oldest = runs_.front();
+        if (oldest.ahead && !oldest.ahead->record.empty())
+            let_go(*oldest.ahead);
+        else
+            gone_.push_back(std::move(oldest.id));
+        runs_.pop_front();
+    }
+    while (!unwritten_.empty() && unwritten_.front()->record.empty()) unwritten_.pop_front();
+}
+
+std::size_t RunHistory::do_work(std::int64_t now_ns) {
+    take_in();
+    drop_surplus();
+    if ((unwritten_.empty() && gone_.empty()) || now_ns < write_at_ns_) return 0;
+    write_at_ns_ = now_ns + kWriteNs;
+    const bool much = bytes_ahead_.load(std::memory_order_relaxed) > kRecordBytesAheadMax / 2;
+    return store_some(much ? 8 * kRowsAtOnce : kRowsAtOnce) ? 1 : 0;
+}
+
+void RunHistory::store_all() {
+    take_in();
+    drop_surplus();
+    while ((!unwritten_.empty() || !gone_.empty()) && store_some(kRowsAtOnce)) {
+    }
+}
+
+// As durable as what the operating system has: nobody was told more.
+bool RunHistory::store_some(std::size_t most) {
+    store::RowBatch rows;
+    const std::size_t puts = std::min(most, unwritten_.size());
+    const std::size_t erases = std::min(kRunsKeptMax, gone_.size());
+    for (std::size_t i = 0; i < puts; ++i) {
+        const RunAhead& one = *unwritten_[i];
+        if (!one.record.empty())
+            rows.put_registry(kRunKind, one.id, 1, one.started_at_us, one.record);
+    }
+    for (std::size_t i = 0; i < erases; ++i) rows.erase_registry(kRunKind, gone_[i]);
+    if (!rows.empty() && !database_.write_now(rows, store::Durability::kOs)) return false;
+    for (std::size_t i = 0; i < puts; ++i) let_go(*unwritten_[i]);
+    unwritten_.erase(unwritten_.begin(), unwritten_.begin() + static_cast<std::ptrdiff_t>(puts));
+    gone_.erase(gone_.begin(), gone_.begin() + static_cast<std::ptrdiff_t>(erases));
+    return true;
 }
 
 std::size_t RunHistory::place_of(std::string_view id) const {
@@ -135,8 +179,9 @@ std::size_t RunHistory::place_of(std::string_view id) const {
 }
 
 core::Result<std::string> RunHistory::document(core::TenantId tenant, std::string_view id) const {
-    if (const std::size_t at = place_of(id); at < runs_.size() && !runs_[at].record.empty()) {
-        return text_for(tenant, runs_[at].record);
+    if (const std::size_t at = place_of(id); at < runs_.size() && runs_[at].ahead) {
+        if (const std::string& record = runs_[at].ahead->record; !record.empty())
+            return text_for(tenant, record);
     }
     auto row = database_.registry().get(kRunKind, id);
     if (!row) return core::fail(std::move(row.error()));

@@ -218,13 +218,12 @@ void ShardCommit::wait_for(IngestRequest& request, core::LogOffset needed_end) {
 }
 
 void ShardCommit::add_rows(const store::RowBatch& rows,
-                           std::vector<std::function<void()>>&& when_durable,
-                           std::vector<std::function<void()>>&& when_recorded) {
+                           std::vector<std::function<void()>>&& when_durable) {
+    if (rows.empty() && when_durable.empty()) return;
     if (open_rows_.empty()) rows_since_us_ = now_us();
     open_rows_.append(rows);
     open_durability_ = store::Durability::kFsync;
     for (auto& callback : when_durable) open_callbacks_.push_back(std::move(callback));
-    for (auto& callback : when_recorded) open_records_.push_back(std::move(callback));
 }
 
 std::int64_t ShardCommit::linger_us() {
@@ -290,11 +289,9 @@ void ShardCommit::close_unit(const store::BatchPart& part) {
     waiting.events = unit.block.events;
     waiting.items = std::move(open_items_);
     waiting.when_durable = std::move(open_callbacks_);
-    waiting.when_recorded = std::move(open_records_);
     waiting.when_synced = std::move(open_syncs_);
     waiting.states = std::move(states);
     open_callbacks_.clear();
-    open_records_.clear();
     open_syncs_.clear();
     open_items_.clear();
     if (!spare_items_.empty()) {
@@ -330,7 +327,6 @@ void ShardCommit::complete(store::Completion&& completion) {
         }
         if (completion.durability == store::Durability::kFsync) synced_end_ = durable_end_;
         for (auto& callback : unit.when_durable) callback();
-        for (auto& callback : unit.when_recorded) callback();
     }
     if (!unit.states.empty()) options_.states->release(unit.states);
     answer_synced(unit.when_synced);

@@ -58,10 +58,8 @@ public:
     // again with the same `next` after do_work() made progress. What is all or none is taken at
     // once when it has begun, and its last unit is closed: the writer waits for it.
     bool append(IngestRequest& request, std::size_t& next);
-    // Rows that take effect with, or after, everything appended so far. Nobody waits for what is
-    // told of by `when_recorded`.
-    void add_rows(const store::RowBatch& rows, std::vector<std::function<void()>>&& when_durable,
-                  std::vector<std::function<void()>>&& when_recorded = {});
+    // Rows that take effect with, or after, everything appended so far.
+    void add_rows(const store::RowBatch& rows, std::vector<std::function<void()>>&& when_durable);
 
     // Takes completions, closes the open unit when it is worth it. Returns what it did.
     std::size_t do_work();
@@ -96,7 +94,6 @@ private:
         store::EventBlock events;
         std::vector<DeliveryItem> items;
         std::vector<std::function<void()>> when_durable;
-        std::vector<std::function<void()>> when_recorded;
         std::vector<IngestRequest*> when_synced;
         std::vector<StateSlot*> states;  // in use until it is durable
     };
@@ -111,9 +108,7 @@ private:
         std::int64_t at_us = 0;
     };
 
-    bool nothing_open() const {
-        return only_rows_open() && open_rows_.empty() && open_records_.empty();
-    }
+    bool nothing_open() const { return only_rows_open() && open_rows_.empty(); }
     bool only_rows_open() const {
         return log_.empty() && open_callbacks_.empty() && open_syncs_.empty();
     }
@@ -157,7 +152,6 @@ private:
     CommitGather gather_;
     std::vector<DeliveryItem> open_items_;
     std::vector<std::function<void()>> open_callbacks_;
-    std::vector<std::function<void()>> open_records_;  // that nobody waits for
     std::vector<IngestRequest*> open_syncs_;  // wait for the open unit's sync, whatever it holds
     std::vector<OpenStep> open_steps_;
     store::Durability open_durability_ = store::Durability::kMemory;

@@ -1,10 +1,12 @@
 // Goal: a call of an endpoint that has changed nothing, and read nothing that may not be durable,
 // is answered when it has run; any other one when its commit is durable. What was answered ahead is
-// bounded, keeps its lane and is on record all the same.
+// bounded, and is on record all the same, in memory and then on disk, as long as it is kept.
 // Method: a real lane over a store in a temporary folder; an executor that does what the test says;
 // the shard is a fake that keeps the lane's results.
+#include "core/log.h"
 #include "runtime/delivery/lane.h"
 #include "runtime/delivery/run_history.h"
+#include "store/rows/registry_store.h"
 #include "tests/store/store_fixture.h"
 
 #include <gtest/gtest.h>
@@ -18,6 +20,7 @@ namespace millrace::runtime {
 namespace {
 
 constexpr std::uint32_t kScriptNumber = 7;
+constexpr std::string_view kRecord = R"(0 {"scriptId":"s","status":"completed"})";
 
 struct ResultKeeper final : ResultPort {
     std::vector<std::unique_ptr<LaneResult>> results;
@@ -71,10 +74,12 @@ protected:
         deps.results = {&keeper_};
         deps.calls = &calls_;
         lane_ = std::make_unique<Lane>(std::move(deps));
+        history_ = std::make_unique<RunHistory>(*database_);
     }
     void TearDown() override {
         keeper_.results.clear();
         lane_.reset();
+        history_.reset();
         store::test::StoreTest::TearDown();
     }
 
@@ -87,7 +92,7 @@ protected:
         job->run->execution_id = "xr_" + std::to_string(next_++);
         job->run->endpoint.emplace();
         job->run->done = [this](ScriptRunResult&& result) { told_.push_back(std::move(result)); };
-        job->run->recorded = [this] { ++recorded_; };
+        job->run->goes_ahead = [this](std::size_t bytes) { return history_->take_room(bytes); };
         if (adjust) adjust(*job->run);
         ASSERT_TRUE(calls_.submit(job, 0));
         while (lane_->do_work() != 0) {
@@ -97,7 +102,6 @@ protected:
     void commit() {
         for (auto& result : keeper_.results) {
             for (auto& callback : result->when_durable) callback();
-            for (auto& callback : result->when_recorded) callback();
         }
         keeper_.results.clear();
     }
@@ -107,9 +111,20 @@ protected:
         commit();
         ASSERT_EQ(told_.size(), 1u) << what;
         EXPECT_TRUE(told_[0].record.empty()) << what;
-        EXPECT_EQ(recorded_, 0) << what;
         told_.clear();
     }
+    // As the engine does, on the lane's thread.
+    void tell(ScriptRunResult& result) {
+        RunSummary run;
+        run.id = result.execution_id;
+        history_->add_ahead(std::move(run), std::move(result.record));
+    }
+    static RunSummary summary(std::size_t i) {
+        RunSummary run;
+        run.id = RunHistory::make_id(static_cast<std::int64_t>(i) + 1, i);
+        return run;
+    }
+    std::size_t rows_kept() const { return database_->registry().load_all(kRunKind)->size(); }
     std::size_t rows_written() const {
         std::size_t count = 0;
         for (const auto& result : keeper_.results) {
@@ -126,7 +141,7 @@ protected:
     Act act_;
     std::unique_ptr<Lane> lane_;
     std::vector<ScriptRunResult> told_;
-    int recorded_ = 0;
+    std::unique_ptr<RunHistory> history_;
     int next_ = 1;
 };
 
@@ -135,11 +150,9 @@ TEST_F(CallAnswerTest, OneThatChangesNothingIsToldAtOnceAndRecordedLater) {
     ASSERT_EQ(told_.size(), 1u);
     EXPECT_EQ(told_[0].answer.body, "true");
     EXPECT_NE(told_[0].record.find(R"("id":"xr_1")"), std::string::npos);
-    EXPECT_EQ(rows_written(), 1u);
-    EXPECT_EQ(recorded_, 0);
+    EXPECT_EQ(rows_written(), 0u) << "whoever is told writes it";
     EXPECT_EQ(calls_.runs_of({}), 0u);
     commit();
-    EXPECT_EQ(recorded_, 1);
     EXPECT_EQ(told_.size(), 1u);
 }
 
@@ -179,7 +192,7 @@ TEST_F(CallAnswerTest, WhateverHasAnEffectOrSeesOneWaits) {
     expect_waits("an answer that is kept");
     submit([](ScriptRunJob& run) {
         run.endpoint.reset();
-        run.recorded = nullptr;
+        run.goes_ahead = nullptr;
     });
     expect_waits("a run that is no endpoint's");
 }
@@ -188,32 +201,74 @@ TEST_F(CallAnswerTest, WhatIsToldAheadIsBounded) {
     act_ = [](const AttemptInput&, AttemptResult& result) {
         result.logs_json = "[\"" + std::string(1u << 20, 'x') + "\"]";
     };
-    for (int i = 0; i < 6; ++i) submit();
-    EXPECT_EQ(told_.size(), 3u) << "of records of more than 1 MiB, with 4 MiB in all";
+    for (int i = 0; i < 20; ++i) submit();
+    EXPECT_EQ(told_.size(), 15u) << "of records of more than 1 MiB, with 16 MiB in all";
+    EXPECT_EQ(rows_written(), 5u) << "those that wait";
     commit();
-    EXPECT_EQ(told_.size(), 6u);
+    EXPECT_EQ(told_.size(), 20u);
+    for (std::size_t i = 0; i < 15; ++i) tell(told_[i]);
+    history_->store_all();
     submit();
-    EXPECT_EQ(told_.size(), 7u);
+    EXPECT_EQ(told_.size(), 21u) << "there is room again";
 }
 
 TEST_F(CallAnswerTest, TheRecordIsReadWhereverItIs) {
     submit();
-    RunHistory history(*database_);
-    RunSummary summary;
-    summary.id = told_[0].execution_id;
-    summary.record = told_[0].record;
-    history.add_ahead(std::move(summary));
-    history.take_in();
-    ASSERT_EQ(history.runs().size(), 1u);
-    const auto ahead = history.document({}, "xr_1");
+    tell(told_[0]);
+    history_->take_in();
+    ASSERT_EQ(history_->runs().size(), 1u);
+    const auto ahead = history_->document({}, "xr_1");
     ASSERT_TRUE(ahead);
     EXPECT_NE(ahead->find("\"xr_1\""), std::string::npos);
-    EXPECT_TRUE(history.document(core::TenantId(9), "xr_1")->empty()) << "another tenant's";
-    ASSERT_TRUE(database_->write_now(keeper_.results[0]->rows));
-    history.recorded("xr_1");
-    history.take_in();
-    EXPECT_TRUE(history.runs()[0].record.empty());
-    EXPECT_EQ(*history.document({}, "xr_1"), *ahead) << "from the store now";
+    EXPECT_TRUE(history_->document(core::TenantId(9), "xr_1")->empty()) << "another tenant's";
+    EXPECT_EQ(rows_kept(), 0u);
+    EXPECT_EQ(history_->do_work(1), 1u);
+    EXPECT_EQ(rows_kept(), 1u);
+    EXPECT_EQ(*history_->document({}, "xr_1"), *ahead) << "from the store now";
+    ASSERT_TRUE(database_->write_now([] {
+        store::RowBatch rows;
+        rows.erase_registry(kRunKind, "xr_1");
+        return rows;
+    }()));
+    EXPECT_TRUE(history_->document({}, "xr_1")->empty()) << "and from nowhere else";
+}
+
+// Of more calls than are kept, those that are too old when it is their turn are never written.
+TEST_F(CallAnswerTest, OnlyThoseThatAreKeptAreWritten) {
+    constexpr std::size_t kMany = kRunsKeptMax + 3'000;
+    for (std::size_t i = 0; i < kMany; ++i) {
+        ASSERT_TRUE(history_->take_room(kRecord.size()));
+        history_->add_ahead(summary(i), std::string(kRecord));
+        if (i != 0) continue;
+        EXPECT_EQ(history_->do_work(1), 1u);
+    }
+    EXPECT_EQ(rows_kept(), 1u);
+    EXPECT_EQ(history_->do_work(2), 0u) << "it is not time yet";
+    EXPECT_EQ(history_->runs().size(), kRunsKeptMax);
+    EXPECT_EQ(history_->do_work(1 + RunHistory::kWriteNs), 1u);
+    EXPECT_EQ(rows_kept(), RunHistory::kRowsAtOnce) << "and the one that was there is gone";
+    EXPECT_TRUE(history_->document({}, summary(0).id)->empty());
+    history_->store_all();
+    EXPECT_EQ(rows_kept(), kRunsKeptMax);
+    RunHistory again(*database_);
+    core::Log log(clock_, core::LogLevel::kOff);
+    SetAside aside(log);
+    ASSERT_TRUE(again.load(aside));
+    EXPECT_EQ(again.runs().size(), kRunsKeptMax);
+    EXPECT_EQ(again.runs().back().id, summary(kMany - 1).id);
+}
+
+// As after a time in which rows stayed that nobody knew of any more.
+TEST_F(CallAnswerTest, RowsThatAreTooManyLeaveAfterAStart) {
+    store::RowBatch rows;
+    for (std::size_t i = 0; i < kRunsKeptMax + 500; ++i)
+        rows.put_registry(kRunKind, summary(i).id, 1, 1, kRecord);
+    ASSERT_TRUE(database_->write_now(rows));
+    core::Log log(clock_, core::LogLevel::kOff);
+    SetAside aside(log);
+    ASSERT_TRUE(history_->load(aside));
+    EXPECT_EQ(history_->do_work(1), 1u);
+    EXPECT_EQ(rows_kept(), kRunsKeptMax);
 }
 
 }  // namespace
