@@ -1,9 +1,12 @@
 #include "runtime/executors/script_executor.h"
 
+#include "core/http_url.h"
 #include "runtime/delivery/attempt_record.h"
 #include "runtime/delivery/event_input.h"
 #include "runtime/delivery/workflow_turn.h"
 #include "runtime/executors/script_trial.h"
+
+#include <xxhash.h>
 
 #include <algorithm>
 #include <utility>
@@ -11,6 +14,19 @@
 namespace millrace::runtime {
 
 namespace {
+
+// Who does not answer one tenant's scripts takes the room of that tenant's calls to it. Apart from
+// actions, whose groups are their numbers.
+void join_group(core::TenantId tenant, courier::HttpCall& call) {
+    const auto url = core::HttpUrl::parse(call.url);
+    if (!url) return;
+    const std::uint64_t of = (std::uint64_t{tenant.value} << 32) | (std::uint64_t{url->port} << 1) |
+                             static_cast<std::uint64_t>(url->tls);
+    constexpr std::uint64_t kNoAction = std::uint64_t{1} << 62;
+    call.group = (XXH3_64bits_withSeed(url->host.data(), url->host.size(), of) & (kNoAction - 1)) |
+                 kNoAction;
+    call.group_calls_max = courier::kCallsPerOriginMax;
+}
 
 AttemptOutcome outcome_of(InvocationStatus status) {
     switch (status) {
@@ -32,6 +48,7 @@ ScriptExecutor::ScriptExecutor(const Deps& deps, AnswerPort& port)
       http_(deps.http),
       actions_(deps.actions),
       canaries_(deps.canaries),
+      traces_(deps.traces),
       slot_(deps.watchdog_slot),
       port_(port),
       scripts_(deps.watchdog_slot, deps.seed),
@@ -85,7 +102,8 @@ void ScriptExecutor::compare_canary(const AttemptInput& input, const Script& cur
                                     const EventInput& event) {
     constexpr std::int64_t kTrialMsMax = 1'000;
     ScriptRef candidate, baseline;
-    if (!canaries_->compares(current, input.host->monotonic_ns(), candidate, baseline)) return;
+    const std::int64_t began_ns = input.host->monotonic_ns();
+    if (!canaries_->compares(current, began_ns, candidate, baseline)) return;
     TrialCase what;
     what.event = event.text;
     what.event_id = event.event_id;
@@ -109,7 +127,8 @@ void ScriptExecutor::compare_canary(const AttemptInput& input, const Script& cur
         return try_script(what, slot_);
     };
     const TrialOutcome now = run(*candidate);
-    canaries_->compared(current.number, !trial_differences(now, run(*baseline)).empty());
+    const bool differs = !trial_differences(now, run(*baseline)).empty();
+    canaries_->compared(current.number, differs, began_ns, input.host->monotonic_ns());
 }
 
 void ScriptExecutor::count_canary(const Script& script, const AttemptResult& result,
@@ -234,6 +253,7 @@ Executor::Start ScriptExecutor::begin(const AttemptInput& input, const Script& s
     waiting->context.replay_json = waiting->replay_json;
     waiting->context.request_user = waiting->texts.request_user;
     waiting->ends_at_ns = waiting->host.monotonic_ns() + time_ms(*waiting) * 1'000'000;
+    add_trace(input, *waiting);
     at.vm->keep(turn.run, waiting->event, waiting->context, waiting->host);
     waiting->vm = at.vm;
     Waiting& kept = *waiting;
@@ -294,6 +314,40 @@ void ScriptExecutor::put_to_sleep(std::uint64_t ticket, Waiting& waiting, LuaTur
 
 // ---- calls to the outside
 
+// Of a delivery: the span that its calls are made in. A call has none of its own: who called is
+// their parent.
+void ScriptExecutor::add_trace(const AttemptInput& input, Waiting& waiting) const {
+    if (input.call) {
+        const TraceTexts came = split_trace(input.call->trace);
+        waiting.traceparent = came.parent;
+        waiting.tracestate = came.state;
+        return;
+    }
+    if (!input.event || (!traces_.exports && !has_trace(input.event->fills))) return;
+    const EmitCause cause = waiting.host.emit_cause();
+    const TraceContext own =
+        trace_of_attempt(
+            {.fills = input.event->fills,
+             .chain = cause.correlation_id.empty() ? cause.event_id : cause.correlation_id,
+             .delivery_id = waiting.delivery_id,
+             .attempt = input.attempt,
+             .replay = input.replay_json},
+            traces_.sample)
+            .own;
+    waiting.traceparent = traceparent_text(own);
+    waiting.tracestate = own.state;
+}
+
+// A script that has a trace of its own says so itself.
+void ScriptExecutor::tell_trace(const Waiting& waiting, courier::HttpCall& call) {
+    TraceHeaders said;
+    for (const auto& [name, value] : call.headers) {
+        if (said.take(name, value)) return;
+    }
+    call.headers.emplace_back("traceparent", waiting.traceparent);
+    if (!waiting.tracestate.empty()) call.headers.emplace_back("tracestate", waiting.tracestate);
+}
+
 // POST and PATCH carry what a receiver knows repeats by: the same over all attempts.
 void ScriptExecutor::call_out(std::uint64_t ticket, Waiting& waiting, LuaTurn& turn) {
     waiting.calls.clear();
@@ -304,6 +358,7 @@ void ScriptExecutor::call_out(std::uint64_t ticket, Waiting& waiting, LuaTurn& t
     for (std::size_t i = 0; i < turn.calls.size(); ++i) {
         courier::HttpCall& call = turn.calls[i];
         ++waiting.calls_made;
+        join_group(waiting.script->tenant, call);
         if (!waiting.texts.chain.empty())
             call.headers.emplace_back(kHookChainHeader, waiting.texts.chain);
         const bool named = std::any_of(call.headers.begin(), call.headers.end(), [](auto& header) {
@@ -313,6 +368,7 @@ void ScriptExecutor::call_out(std::uint64_t ticket, Waiting& waiting, LuaTurn& t
             call.headers.emplace_back(
                 "idempotency-key", waiting.delivery_id + "-" + std::to_string(waiting.calls_made));
         }
+        if (!waiting.traceparent.empty()) tell_trace(waiting, call);
         if (waiting.script->record_calls) waiting.record.called(call);
         const std::uint64_t number = ++last_call_;
         waiting.calls.push_back(number);
@@ -337,6 +393,8 @@ void ScriptExecutor::ask_out(std::uint64_t ticket, Waiting& waiting, LuaTurn& tu
     OutsideAsk ask = std::move(turn.ask);
     ask.tenant = waiting.script->tenant;
     ask.key = waiting.delivery_id + "-" + std::to_string(++waiting.calls_made);
+    ask.traceparent = waiting.traceparent;
+    ask.tracestate = waiting.tracestate;
     if (waiting.script->record_calls) waiting.record.asked(ask);
     if (actions_ && actions_->ask(*this, number, std::move(ask))) return;
     OutsideAnswer refused;

@@ -180,6 +180,21 @@ class Limits(harness.ServerCase):
         self.assertLessEqual(len(self.bad.seen) - before, 20, "calls of an invocation")
         self.server.wait_executions(1, subscriptionId=other)
 
+    def test_an_origin_that_says_nothing_holds_up_no_other(self):
+        quiet, other = Bad(), Bad()
+        script = self.server.create_script("return function() return sdk.http.get('%s/silent').status end" % quiet.url,
+                                           timeoutMs=6000)
+        for _ in range(2):  # 1,000 runs of a subscription wait at once
+            pattern = self.unique("quiet.")
+            self.server.subscribe(pattern, script, retry=ONCE)
+            reply = self.server.post("/v2/events", [{"pattern": pattern, "payload": {}} for _ in range(600)])
+            self.assertEqual(reply.status, 202, reply)
+        harness.wait_until("as many calls as there may be", lambda: len(quiet.seen) >= 64)
+        self.assertEqual(self.lua("return sdk.http.get('%s/inwards').status" % other.url, timeoutMs=3000), 302)
+        self.assertEqual(len(quiet.seen), 64, "of one tenant to one origin")
+        for bad in (quiet, other):
+            bad.socket.close()
+
     def test_a_command_with_many_children_is_stopped_with_them(self):
         dead = self.deliver({"type": "command", "command": self.paths["crowd"], "timeoutMs": 2000})
         self.assertIn("stopped after 2000 ms", dead["attempts"][0]["error"])
