@@ -193,6 +193,7 @@ bool CanaryTable::compares(const Script& current, std::int64_t now_ns, ScriptRef
     if (at == entries_.end() || at->second.spec.current != current.version) return false;
     Entry& entry = at->second;
     if (entry.spec.percent > 0 || !entry.spec.rolled_back.empty()) return false;
+    if (now_ns < entry.compares_from_ns) return false;
     const std::int64_t second = now_ns / 1'000'000'000;
     if (second != entry.second) entry.in_second = 0;
     entry.second = second;
@@ -202,13 +203,15 @@ bool CanaryTable::compares(const Script& current, std::int64_t now_ns, ScriptRef
     return true;
 }
 
-void CanaryTable::compared(ScriptNumber number, bool differs) {
+void CanaryTable::compared(ScriptNumber number, bool differs, std::int64_t began_ns,
+                           std::int64_t ended_ns) {
     std::optional<CanarySpec> told;
     {
         const std::lock_guard lock(mutex_);
         const auto at = entries_.find(number.value);
         if (at == entries_.end()) return;
         ++at->second.compared;
+        at->second.compares_from_ns = ended_ns + (kComparisonShare - 1) * (ended_ns - began_ns);
         at->second.different += differs;
         at->second.changed = true;
         changed_.store(true, std::memory_order_relaxed);

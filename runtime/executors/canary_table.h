@@ -58,6 +58,8 @@ core::Result<CanarySpec> read_canary_document(std::string_view json, const FindV
 class CanaryTable {
 public:
     static constexpr std::int64_t kComparisonsPerSecond = 5;
+    // Of a lane's time: a comparison that took long is the last one for a while.
+    static constexpr std::int64_t kComparisonShare = 20;
     static constexpr std::int64_t kP99UsAlways = 5'000;  // never too long
 
     void on_rollback(std::function<void(const CanarySpec&)> told) { told_ = std::move(told); }
@@ -80,7 +82,7 @@ public:
     // In the shadow: whether the two are to be compared now; both are set then.
     bool compares(const Script& current, std::int64_t now_ns, ScriptRef& candidate,
                   ScriptRef& baseline);
-    void compared(ScriptNumber number, bool differs);
+    void compared(ScriptNumber number, bool differs, std::int64_t began_ns, std::int64_t ended_ns);
 
 private:
     struct Arm {
@@ -99,6 +101,7 @@ private:
         std::uint64_t different = 0;
         std::int64_t second = 0;
         std::int64_t in_second = 0;
+        std::int64_t compares_from_ns = 0;
         bool changed = false;  // since its figures were kept
     };
     static std::string figures_of(const Entry& entry);

@@ -118,6 +118,30 @@ TEST(CanaryTable, LongerRunsAreSeen) {
     EXPECT_NE(table.told[0].find("p99"), std::string::npos) << table.told[0];
 }
 
+// Comparisons are made where deliveries are: those that take long are few.
+TEST(CanaryTable, WhatItComparesTakesLittleOfALanesTime) {
+    Table now;
+    CanarySpec shadow = spec();
+    shadow.percent = 0;
+    now.table.begin(shadow);
+    constexpr std::int64_t kMs = 1'000'000;
+    const auto comparisons = [&](std::int64_t from_ms, std::int64_t each_ns) {
+        int made = 0;
+        for (std::int64_t at_ns = from_ms * kMs; at_ns < (from_ms + 100'000) * kMs; at_ns += kMs) {
+            ScriptRef candidate, baseline;
+            if (!now.table.compares(*version(2), at_ns, candidate, baseline)) continue;
+            EXPECT_EQ(candidate->version, 2u);
+            EXPECT_EQ(baseline->version, 1u);
+            now.table.compared(ScriptNumber(5), false, at_ns, at_ns + each_ns);
+            ++made;
+        }
+        return made;
+    };
+    EXPECT_EQ(comparisons(0, kMs), 500) << "in 100 s, five a second";
+    EXPECT_EQ(comparisons(100'000, 2'000 * kMs), 3) << "of 2 s each";
+    EXPECT_TRUE(now.told.empty());
+}
+
 TEST(DurationCounts, AreExactToASixteenth) {
     for (std::int64_t us = 1; us < 10'000'000'000; us = us * 9 / 8 + 1) {
         DurationCounts counts;
