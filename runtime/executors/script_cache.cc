@@ -16,13 +16,20 @@ void ScriptCache::drop(std::size_t index) {
     states_.erase(states_.begin() + static_cast<std::ptrdiff_t>(index));
 }
 
+// Runs that wait end with their state: all that they have done is done again.
+std::size_t ScriptCache::least_needed() const {
+    const auto idle =
+        std::ranges::find_if(states_, [](const State& state) { return state.vm->waiting() == 0; });
+    return idle == states_.end() ? 0 : static_cast<std::size_t>(idle - states_.begin());
+}
+
 core::Result<LuaVm*> ScriptCache::state_for(const Script& script) {
     for (State& state : states_) {
         if (state.tenant == script.tenant && state.memory_bytes == script.memory_bytes)
             return state.vm.get();
     }
     const bool crowded = LuaAllocator::share_is_short() && !states_.empty();
-    if (crowded || states_.size() == kStatesMax) drop(0);
+    if (crowded || states_.size() == kStatesMax) drop(least_needed());
     LuaVm::Options options;
     options.memory_bytes_max = static_cast<std::size_t>(script.memory_bytes);
     options.watchdog_slot = slot_;

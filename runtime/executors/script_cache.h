@@ -3,7 +3,7 @@
 //       everything compiled into it, and made again on the next use.
 // Threads: one lane's. Lifetime: borrows the watchdog's slot.
 // Limits: kStatesMax states, fewer where all states of the process take nearly what they may; the
-//       least recently made goes first.
+//       least recently made goes first, of those in which no run waits while there are such.
 // Failure: an Error when a script does not compile any more or no state can be made.
 #pragma once
 
@@ -53,6 +53,7 @@ private:
         std::uint32_t version = 0;
     };
     core::Result<LuaVm*> state_for(const Script& script);
+    std::size_t least_needed() const;
     void drop(std::size_t index);
 
     LuaWatchdogSlot* const slot_;
