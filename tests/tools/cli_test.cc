@@ -341,6 +341,58 @@ TEST(Cli, AReplayWantsItsHandlersByName) {
     EXPECT_NE(outcome.err.find("--all-handlers"), std::string::npos) << outcome.err;
 }
 
+// What the handler matches is counted, not all that there is.
+TEST(Cli, AReplayToOneHandlerIsCountedByWhatItMatches) {
+    std::string filters;
+    FakeHttpServer server([&filters](const FakeRequest& request) -> FakeReply {
+        if (request.method == "POST") return {.status = 202, .body = R"({"id":"r1"})"};
+        if (request.target.find("count=1") != std::string::npos)
+            return {.body = R"({"count":1,"next":null,"scanned":9})"};
+        return {.body = R"({"id":"s1","name":"paid","pattern":{"type":"wildcard","value":"a.*"},)"
+                        R"("filter":"$.n > 1")" +
+                        filters + "}"};
+    });
+    const std::vector<std::string> arguments = {"--server", server.address(), "replay",
+                                                "start",    "--handler",      "s1"};
+    const Outcome exact = run(arguments);
+    EXPECT_NE(exact.err.find("deliver 1 event again to handler s1"), std::string::npos)
+        << exact.err;
+    bool counted = false;
+    for (const FakeRequest& request : server.requests()) {
+        counted = counted || request.target.find("pattern=a.%2A&filter=%24.n%20%3E%201&count=1") !=
+                                 std::string::npos;
+    }
+    EXPECT_TRUE(counted);
+    filters = R"(,"filters":{"m":1})";
+    const Outcome less = run(arguments);
+    EXPECT_NE(less.err.find("up to 1 event"), std::string::npos) << less.err;
+}
+
+TEST(Cli, UnknownOptionsNameTheOneThatIsMeantAndTheCommand) {
+    const Outcome option = run({"event", "list", "--patern", "x"});
+    EXPECT_EQ(option.code, kExitUsage);
+    EXPECT_NE(option.err.find("unknown option '--patern'; did you mean --pattern? (millrace event "
+                              "list --help)"),
+              std::string::npos)
+        << option.err;
+    const Outcome lacks = run({"event", "load"});
+    EXPECT_EQ(lacks.code, kExitUsage);
+    EXPECT_NE(lacks.err.find("usage: file is required (millrace event load --help)"),
+              std::string::npos)
+        << lacks.err;
+    const Outcome many = run({"stats", "extra"});
+    EXPECT_NE(many.err.find("'extra' is an argument too many"), std::string::npos) << many.err;
+}
+
+TEST(Cli, FilesThatCanNotBeReadSayWhy) {
+    FakeHttpServer server([](const FakeRequest&) -> FakeReply { return {.body = "{}"}; });
+    const auto push = [&](const char* file) {
+        return run({"--server", server.address(), "script", "push", file}).err;
+    };
+    EXPECT_NE(push("/nowhere/x.lua").find("No such file"), std::string::npos);
+    EXPECT_NE(push("/tmp").find("it is a folder"), std::string::npos);
+}
+
 TEST(Cli, UnknownVerbsNameTheOneThatIsMeant) {
     const Outcome verb = run({"event", "lsit"});
     EXPECT_EQ(verb.code, kExitUsage);

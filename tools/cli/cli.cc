@@ -134,6 +134,43 @@ bool apply_profile(const CLI::App& app, CliContext& context) {
     return true;
 }
 
+const CLI::App& chosen(const CLI::App& app, std::string& line) {
+    const CLI::App* at = &app;
+    while (!at->get_subcommands().empty()) {
+        at = at->get_subcommands().front();
+        line += " " + at->get_name();
+    }
+    return *at;
+}
+
+std::string nearest_option(const CLI::App& app, const CLI::App& verb, const std::string& told) {
+    std::vector<std::string> names;
+    for (const CLI::App* one : {&verb, &app}) {
+        for (const CLI::Option* option : one->get_options()) {
+            for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+        }
+    }
+    const std::string_view nearest = core::nearest_name(told, names);
+    return nearest.empty() ? std::string() : "; did you mean " + std::string(nearest) + "?";
+}
+
+// --help and --version arrive here too, with exit code 0.
+int say_parse_error(const CLI::App& app, CliContext& context, const CliStreams& streams,
+                    const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error, streams.out, streams.err);
+    std::string line = "millrace";
+    const CLI::App& verb = chosen(app, line);
+    std::string what = error.what();
+    const std::vector<std::string> further = app.remaining(true);
+    if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && !further.empty()) {
+        const std::string name = further.front().substr(0, further.front().find('='));
+        what = name.starts_with('-')
+                   ? "unknown option '" + name + "'" + nearest_option(app, verb, name)
+                   : "'" + name + "' is an argument too many";
+    }
+    return context.usage(what + " (" + line + " --help)");
+}
+
 std::string joined(const std::vector<std::string>& arguments) {
     std::string line = "millrace";
     bool hidden = false;  // it is shown on a screen
@@ -207,8 +244,7 @@ int run_cli(std::vector<std::string> arguments, CliStreams streams) {
         std::reverse(arguments.begin(), arguments.end());  // the order CLI11 wants
         app.parse(std::move(arguments));
     } catch (const CLI::ParseError& error) {
-        // --help and --version arrive here too, with exit code 0.
-        return app.exit(error, streams.out, streams.err) == 0 ? kExitOk : kExitUsage;
+        return say_parse_error(app, context, streams, error);
     }
     if (!context.action) {
         streams.err << app.help();

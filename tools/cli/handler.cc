@@ -243,9 +243,10 @@ void add_handler_options(CLI::App& verb, HandlerOptions& o) {
 }
 
 void add_handler_commands(CLI::App& app, CliContext& context) {
-    CLI::App* handler = app.add_subcommand("handler", "What runs when events match")
-                            ->alias("handlers")
-                            ->alias("subscription");
+    CLI::App* handler =
+        app.add_subcommand("handler", "What runs when events match: a subscription of the API")
+            ->alias("handlers")
+            ->alias("subscription");
     handler->require_subcommand(1);
     add_register(*handler, context);
     add_handler_changes(*handler, context);

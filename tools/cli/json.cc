@@ -1,7 +1,10 @@
 #include "tools/cli/json.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -203,8 +206,15 @@ core::Result<std::string> read_argument(std::string_view value) {
     }
     if (value.empty() || value.front() != '@') return std::string(value);
     const std::string path(value.substr(1));
+    std::error_code ignored;
+    if (std::filesystem::is_directory(path, ignored)) {
+        return core::fail(core::ErrorCode::kValidation, "cannot read " + path + ": it is a folder");
+    }
     std::ifstream file(path, std::ios::binary);
-    if (!file) return core::fail(core::ErrorCode::kValidation, "cannot read file " + path);
+    if (!file) {
+        return core::fail(core::ErrorCode::kValidation,
+                          "cannot read file " + path + ": " + std::strerror(errno));
+    }
     return std::string(std::istreambuf_iterator<char>(file), {});
 }
 

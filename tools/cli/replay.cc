@@ -131,18 +131,47 @@ int start_replay(CliContext& context, const StartOptions& o, std::int64_t events
     return kExitOk;
 }
 
+// What one handler adds to the selection, where that can be asked for: its pattern and its filter.
+// False: it may match fewer than are counted then.
+bool narrow(CliContext& context, const StartOptions& o, Query& selection) {
+    const auto handler =
+        context.get("/v2/subscriptions/" + url_escaped(o.subscription_ids.front()));
+    if (handler == nullptr) return false;
+    const std::string type = text_at(handler->root, "pattern.type");
+    const std::string pattern = text_at(handler->root, type.empty() ? "pattern" : "pattern.value");
+    const std::string filter = text_at(handler->root, "filter");
+    const bool star = pattern.find('*') != std::string::npos;
+    bool exact = text_at(handler->root, "filters").empty();
+    if (!o.pattern.empty() || !o.pattern_prefix.empty() ||
+        (!type.empty() && type != "wildcard" && (type != "exact" || star)))
+        exact = false;
+    else
+        selection.add("pattern", pattern);
+    if (!filter.empty() && !o.filter.empty())
+        exact = false;
+    else
+        selection.add("filter", filter);
+    return exact;
+}
+
+std::string events_text(std::int64_t count, bool exact) {
+    return (exact ? "" : "up to ") + std::to_string(count) + (count == 1 ? " event" : " events");
+}
+
 // How many events it is comes first: a replay that is bigger than was thought is not taken back.
-int ask_for_replay(CliContext& context, const StartOptions& o, bool yes, std::int64_t& count) {
+int ask_for_replay(CliContext& context, const StartOptions& o, const std::string& named, bool yes,
+                   std::int64_t& count) {
     const std::int64_t now_us = wall_clock_us();
     Query selection;
     selection.add("from", time_argument(o.from, now_us)).add("to", time_argument(o.to, now_us));
     for (const Criterion& one : kCriteria) selection.add(one.name, o.*one.text);
-    if (!count_selected(context, selection, count)) return kExitFailed;
     const std::size_t handlers = o.subscription_ids.size();
+    const bool exact = handlers == 1 && narrow(context, o, selection);
+    if (!count_selected(context, selection, count)) return kExitFailed;
     const std::string to = handlers == 0   ? "every handler that matches (--all-handlers)"
-                           : handlers == 1 ? "handler " + o.subscription_ids.front()
+                           : handlers == 1 ? "handler " + named
                                            : std::to_string(handlers) + " handlers";
-    return confirm(context, "deliver " + std::to_string(count) + " events again to " + to, yes,
+    return confirm(context, "deliver " + events_text(count, exact) + " again to " + to, yes,
                    handlers == 0 ? Unasked::kNeedsYes : Unasked::kGoesOn);
 }
 
@@ -161,11 +190,13 @@ int start_when_asked(CliContext& context, StartOptions o, bool yes) {
             "replay start needs --handler ID (once or more), or --all-handlers: every handler that "
             "matches gets the events again");
     }
+    const std::string named = o.subscription_ids.empty() ? "" : o.subscription_ids.front();
     if (!find_handlers(context, o)) return kExitFailed;
     note_pattern(context, o.pattern);
     std::int64_t events = 0;
     if (!o.dry_run) {
-        if (const int code = ask_for_replay(context, o, yes, events); code != kExitOk) return code;
+        if (const int code = ask_for_replay(context, o, named, yes, events); code != kExitOk)
+            return code;
     }
     return start_replay(context, o, events);
 }
