@@ -17,6 +17,8 @@ import threading
 import time
 import unittest
 
+import shapes
+
 BINARY = os.environ.get(
     "MILLRACE_BINARY",
     os.path.join(os.path.dirname(__file__), "..", "..", "build", "release", "tools", "millrace"))
@@ -161,10 +163,12 @@ class Server:
                 all_headers.setdefault("Content-Type", content_type)
             connection.request(method, path, body=body, headers=all_headers)
             answer = connection.getresponse()
-            return Reply(answer.status, dict((k.lower(), v) for k, v in answer.getheaders()),
-                         answer.read())
+            reply = Reply(answer.status, dict((k.lower(), v) for k, v in answer.getheaders()),
+                          answer.read())
         finally:
             connection.close()
+        shapes.hold(self, method, path, reply)
+        return reply
 
     def get(self, path, **options):
         return self.request("GET", path, **options)

@@ -9,44 +9,7 @@ import re
 import unittest
 
 from harness import ServerCase, wait_until
-
-TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
-
-
-def is_type(value, name):
-    if name == "integer":
-        return isinstance(value, int) and not isinstance(value, bool)
-    if name == "number":
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return isinstance(value, TYPES[name])
-
-
-def misfits(value, schema, components, at="$"):
-    """Where a value does not fit; of the keywords that the document uses."""
-    if "$ref" in schema:
-        return misfits(value, components[schema["$ref"].rsplit("/", 1)[1]], components, at)
-    if "oneOf" in schema:
-        fits = [one for one in schema["oneOf"] if not misfits(value, one, components, at)]
-        return [] if len(fits) == 1 else [f"{at} fits {len(fits)} of oneOf"]
-    if "const" in schema and value != schema["const"]:
-        return [f"{at} is not {schema['const']!r}"]
-    if "enum" in schema and value not in schema["enum"]:
-        return [f"{at} is {value!r}, none of {schema['enum']}"]
-    types = schema.get("type", [])
-    types = [types] if isinstance(types, str) else types
-    if types and not any(is_type(value, name) for name in types):
-        return [f"{at} is {value!r}, no {types}"]
-    found = []
-    if isinstance(value, dict):
-        found += [f"{at}.{name} is missing" for name in schema.get("required", [])
-                  if name not in value]
-        for name, inner in schema.get("properties", {}).items():
-            if name in value:
-                found += misfits(value[name], inner, components, f"{at}.{name}")
-    if isinstance(value, list) and "items" in schema:
-        for index, item in enumerate(value):
-            found += misfits(item, schema["items"], components, f"{at}[{index}]")
-    return found
+from shapes import misfits
 
 
 class OpenApiTest(ServerCase):

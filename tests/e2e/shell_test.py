@@ -245,6 +245,28 @@ class Offline(unittest.TestCase):
             done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, timeout=60)
             self.assertIn(wanted, done.stdout.split(), (line, done.stdout, done.stderr))
 
+    def completes(self, shell, words):
+        """What that shell offers behind these words."""
+        path = os.path.join(self.folder, shell)
+        with open(path, "w") as file:
+            file.write(cli("completion", shell)[0])
+        asked = {"fish": f"source {path}; complete -C '{' '.join(words)}'",
+                 "zsh": "compadd() { shift; print -rl -- \"$@\" }; compdef() {}; _files() {}; source %s; "
+                        "words=(%s); CURRENT=%d; _millrace" % (path, " ".join(words), len(words))}[shell]
+        done = subprocess.run([shell, *(["-f"] if shell == "zsh" else []), "-c", asked], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.stderr, "")
+        return [line.split("\t")[0] for line in done.stdout.splitlines()]
+
+    def test_zsh_and_fish_complete(self):
+        there = [shell for shell in ("zsh", "fish") if shutil.which(shell)]
+        if not there:
+            self.skipTest("neither zsh nor fish is installed")
+        for shell in there:
+            for words, wanted in ((("millrace", "ev"), "event"), (("millrace", "event", "exp"), "export"),
+                                  (("millrace", "event", "export", "--pattern-p"), "--pattern-prefix"),
+                                  (("millrace", "ser"), "serve")):
+                self.assertIn(wanted, self.completes(shell, words), (shell, words))
+
     def test_two_runs_of_bench_are_compared(self):
         def run(name, rate):
             load = {"eventsPerSecond": rate, "p50Us": 10, "p99Us": 20}

@@ -25,6 +25,7 @@ packages_test() {
     echo postgresql-15=/usr/lib/postgresql/15/bin/postgres  # what sdk.db is tried against
     packages_links
     echo json-schema-test-suite  # draft 7, as its authors understand it
+    echo zsh=zsh fish=fish  # what completes their lines
 }
 
 # The peers that links are tried against.
