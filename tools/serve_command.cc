@@ -3,6 +3,7 @@
 #include "core/config.h"
 #include "runtime/server/server.h"
 #include "tools/console/console_files.h"
+#include "tools/help/help_files.h"
 #include "tools/serve_settings.h"
 
 #include <CLI/CLI.hpp>
@@ -16,6 +17,29 @@ namespace millrace::tools {
 namespace {
 
 constexpr int kExitUsage = 2;
+
+// The console, and the pages of help that it shows.
+runtime::api::ConsoleFiles files_for_browsers() {
+    static const std::vector<runtime::api::ConsoleFile> kFiles = [] {
+        std::vector<runtime::api::ConsoleFile> files;
+        for (const auto& part : {console_files(), help_files()})
+            files.insert(files.end(), part.begin(), part.end());
+        return files;
+    }();
+    return kFiles;
+}
+
+runtime::api::ToldSettings told_settings(const core::Config& config,
+                                         const std::vector<std::string>& origins) {
+    const auto keys = core::config_keys();
+    runtime::api::ToldSettings told;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        told.push_back({.key = std::string(keys[i].name),
+                        .value = core::config_shown_text(config, keys[i]),
+                        .from = origins[i]});
+    }
+    return told;
+}
 
 }  // namespace
 
@@ -39,7 +63,7 @@ int serve_command(std::vector<std::string> arguments) {
     }
     core::Config config;
     runtime::ServeOptions options;
-    options.console = console_files();
+    options.console = files_for_browsers();
     if (auto read = read_serve_config(config, from, &options.warnings); !read) {
         std::fprintf(stderr, "error: %s\n", read.error().message.c_str());
         return kExitUsage;
@@ -49,6 +73,12 @@ int serve_command(std::vector<std::string> arguments) {
         std::fputs(core::dump_config_toml(config).c_str(), stdout);
         return 0;
     }
+    const auto origins = origins_of(from);
+    if (!origins) {
+        std::fprintf(stderr, "error: %s\n", origins.error().message.c_str());
+        return kExitUsage;
+    }
+    options.settings = told_settings(config, *origins);
     options.read_again = [&from]() -> core::Result<core::Config> {
         core::Config fresh;
         if (auto read = read_serve_config(fresh, from, nullptr); !read)

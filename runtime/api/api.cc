@@ -152,6 +152,8 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kListAudit, list_audit},
     {RouteId::kMe, me},
     {RouteId::kListExecutors, list_executors},
+    {RouteId::kListSettings, list_settings},
+    {RouteId::kListLog, list_log},
     {RouteId::kStats, stats},
     {RouteId::kOpenSession, open_session},
     {RouteId::kCloseSession, close_session},

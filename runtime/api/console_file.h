@@ -1,5 +1,5 @@
 // What: the files of the console as they are built into the program: pages and what they load,
-//       gzipped. Nothing of them is read from a disk.
+//       gzipped, and texts for them, plain. Nothing of them is read from a disk.
 // Threads: constants. Lifetime: of the program.
 // Limits: tests/console holds their sizes against what a first load may weigh.
 // Failure: none.
@@ -11,11 +11,12 @@
 namespace millrace::runtime::api {
 
 struct ConsoleFile {
-    std::string_view path;  // "/", "/console/app-1a2b3c4d.js"
-    std::string_view type;  // of its content
-    std::string_view etag;  // with its quotes
-    std::string_view gzip;
+    std::string_view path;   // "/", "/console/app-1a2b3c4d.js"
+    std::string_view type;   // of its content
+    std::string_view etag;   // with its quotes
+    std::string_view gzip;   // empty: `plain` holds it
     bool immutable = false;  // its name has its content's hash in it
+    std::string_view plain = {};
 };
 using ConsoleFiles = std::span<const ConsoleFile>;
 

@@ -175,6 +175,8 @@ void check_schema(Call& call, const Respond& respond);  // later: it reads the l
 // who.cc
 Answer me(Call& call);
 Answer list_executors(Call& call);
+Answer list_settings(Call& call);
+Answer list_log(Call& call);
 // sessions.cc
 Answer open_session(Call& call);
 Answer close_session(Call& call);

@@ -353,6 +353,10 @@ enum class RouteOwner : std::uint8_t {
     X(kMe, kApi, kGet, "/v2/me", kApiRead, "", "Who is asking, and what they may")                 \
     X(kListExecutors, kApi, kGet, "/v2/executors", kMetricsRead, "",                               \
       "What runs deliveries: how much at once, how much of it now")                                \
+    X(kListSettings, kApi, kGet, "/v2/config", kMetricsRead, "",                                   \
+      "The settings that the server was started with, and what has said each")                     \
+    X(kListLog, kApi, kGet, "/v2/log", kMetricsRead, "level,limit",                                \
+      "The last lines of the server's log, the newest first")                                      \
     X(kStats, kApi, kGet, "/v2/stats", kStatsRead, "window,step",                                  \
       "Figures of the engine; with a window their series, 15 minutes at most")                     \
     X(kStreamStats, kStream, kGet, "/v2/stats/stream", kStatsRead, "",                             \

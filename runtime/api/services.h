@@ -18,6 +18,7 @@
 #include "runtime/api/endpoint_table.h"
 #include "runtime/api/entity_counts.h"
 #include "runtime/api/entity_desk.h"
+#include "runtime/api/told_settings.h"
 #include "runtime/delivery/behind_table.h"
 #include "runtime/delivery/cancelled_events.h"
 #include "runtime/delivery/due_clock.h"
@@ -46,6 +47,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -131,6 +133,8 @@ public:
     virtual std::int64_t session_ttl_us() { return 0; }
     // Null: nothing is sampled.
     virtual const StatsSeries* stats_series() { return nullptr; }
+    // As they were at the start.
+    virtual std::span<const ToldSetting> settings() { return {}; }
     // Event streams that a tenant has open.
     virtual std::size_t streams_of(core::TenantId) { return 0; }
     // A line of the audit log for a change that has no document.

@@ -1,4 +1,5 @@
-// GET /v2/me: who is asking. GET /v2/executors: what runs deliveries.
+// GET /v2/me: who is asking. GET /v2/executors: what runs deliveries. GET /v2/config, /v2/log: how
+// the server was told to be, and what it has said.
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
 #include "runtime/registry/quota_members.h"
@@ -33,6 +34,38 @@ Answer list_executors(Call& call) {
         json.field("waiting", executor.waiting);
         json.field("breaker", executor.breakers_open == 0 ? "closed" : "open");
         json.field("breakersOpen", executor.breakers_open).end_object();
+    }
+    return body.finish("");
+}
+
+// Values are those of the start; what a reload has changed since is told on the log.
+Answer list_settings(Call& call) {
+    ListBody body;
+    for (const ToldSetting& setting : call.services.settings()) {
+        core::JsonWriter& json = body.json();
+        json.begin_object().field("key", setting.key).field("value", setting.value);
+        json.field("from", setting.from).end_object();
+    }
+    return body.finish("");
+}
+
+Answer list_log(Call& call) {
+    const auto limit = call.limit();
+    if (!limit) return core::fail(limit.error());
+    core::LogLevel least = core::LogLevel::kDebug;
+    const std::string told = call.text("level");
+    if (!told.empty() && !core::parse_log_level(told, least)) {
+        return core::fail(core::Error(core::ErrorCode::kValidation,
+                                      "query parameter level is \"" + told.substr(0, 64) +
+                                          "\"; expected debug, info, warn or error")
+                              .in("level"));
+    }
+    ListBody body;
+    std::size_t shown = 0;
+    for (const core::Log::LastLine& line : call.services.log().last_lines()) {
+        if (line.level < least) continue;
+        if (++shown > *limit) break;
+        body.json().raw(line.json);
     }
     return body.finish("");
 }

@@ -19,6 +19,7 @@ constexpr std::string_view kPolicy =
 constexpr std::size_t kFileBytesMax = 4u << 20;
 
 core::Result<std::string> plain_text(const api::ConsoleFile& file) {
+    if (file.gzip.empty()) return std::string(file.plain);
     io::SizedPools pools;
     const auto text = io::inflate_gzip(file.gzip, kFileBytesMax, pools);
     if (!text) return core::fail(text.error());
@@ -62,7 +63,7 @@ api::ApiResponse answer_console(const io::Request& request, api::ConsoleFiles fi
         response.status = 304;
         return response;
     }
-    if (io::accepts_gzip(request.header("Accept-Encoding"))) {
+    if (!file->gzip.empty() && io::accepts_gzip(request.header("Accept-Encoding"))) {
         response.headers.emplace_back("Content-Encoding", "gzip");
         response.body = file->gzip;
         return response;

@@ -70,6 +70,7 @@ public:
         KeyDirectory* keys = nullptr;
         identity::SecurityEvents* security = nullptr;
         DeliveryTester* tester = nullptr;
+        const api::ToldSettings* settings = nullptr;
         identity::SessionTable* sessions = nullptr;
         std::int64_t session_ttl_us = 0;
         // What the executors beside scripts are at.
@@ -109,6 +110,10 @@ public:
     identity::SessionTable* sessions() override { return deps_.sessions; }
     std::int64_t session_ttl_us() override { return deps_.session_ttl_us; }
     const StatsSeries* stats_series() override { return &series_; }
+    std::span<const api::ToldSetting> settings() override {
+        if (deps_.settings == nullptr) return {};
+        return *deps_.settings;
+    }
     std::size_t streams_of(core::TenantId tenant) override { return tail_->streams_of(tenant); }
     CanaryTable& canaries() override { return *deps_.canaries; }
     core::Status keep_canary(const CanarySpec* spec, const CanarySpec& of) override;

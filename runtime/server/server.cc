@@ -88,9 +88,11 @@ Server::Server(std::unique_ptr<ServerParts> parts) : parts_(std::move(parts)) {}
 Server::~Server() = default;
 
 core::Result<std::unique_ptr<Server>> Server::create(const core::Config& config, core::Log& log,
-                                                     api::ConsoleFiles console) {
+                                                     api::ConsoleFiles console,
+                                                     api::ToldSettings settings) {
     auto parts = std::make_unique<ServerParts>(config, log);
     if (config.console.enabled) parts->console = console;
+    parts->settings = std::move(settings);
     for (const auto step :
          {&ServerParts::plan_process, &ServerParts::open_store, &ServerParts::open_registry,
           &ServerParts::build_edge, &ServerParts::build_shards, &ServerParts::build_lanes,
@@ -169,11 +171,11 @@ namespace {
 // told like any other reason. There is no way back from it: the process ends without destructors,
 // which would ask the system for more.
 core::Result<std::unique_ptr<Server>> create_or_end(const core::Config& config, core::Log& log,
-                                                    api::ConsoleFiles console,
+                                                    const ServeOptions& options,
                                                     const ServiceNotify& notify) {
     const StartPulse pulse(notify);
     try {
-        return Server::create(config, log, console);
+        return Server::create(config, log, options.console, options.settings);
     } catch (...) {
         const char* text = refusal_text();
         log.error(std::string("millrace can't start: ") +
@@ -190,7 +192,7 @@ int run_server(const core::Config& config, const ServeOptions& options) {
     core::RealClock clock;
     core::Log log(clock, level_of(config), {}, format_of(config));
     const ServiceNotify notify = ServiceNotify::from_environment();
-    auto server = create_or_end(config, log, options.console, notify);
+    auto server = create_or_end(config, log, options, notify);
     if (!server) {
         log.error("millrace can't start: " + server.error().message);
         return kExitFailed;

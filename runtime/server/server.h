@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/result.h"
 #include "runtime/api/console_file.h"
+#include "runtime/api/told_settings.h"
 #include "runtime/server/life_watch.h"
 #include "runtime/server/reload.h"
 
@@ -31,9 +32,10 @@ class ServerParts;
 
 class Server {
 public:
-    // `console`: what is served at / and below /console/.
+    // `console`: what is served at / and below /console/. `settings`: what GET /v2/config tells.
     static core::Result<std::unique_ptr<Server>> create(const core::Config& config, core::Log& log,
-                                                        api::ConsoleFiles console = {});
+                                                        api::ConsoleFiles console = {},
+                                                        api::ToldSettings settings = {});
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
@@ -68,6 +70,7 @@ struct ServeOptions {
     std::vector<std::string> warnings{};
     std::function<core::Result<core::Config>()> read_again{};
     api::ConsoleFiles console{};
+    api::ToldSettings settings{};
 };
 int run_server(const core::Config& config, const ServeOptions& options);
 

@@ -40,6 +40,7 @@ core::Status ServerParts::build_edge() {
     deps.behind_orders = &behind_orders;
     deps.due = &due_clock;
     deps.tester = tester.get();
+    deps.settings = &settings;
     deps.outside_figures = [this](std::vector<api::ExecutorFigures>& out) {
         append_outside_figures(out);
     };

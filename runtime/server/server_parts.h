@@ -15,6 +15,7 @@
 #include "matcher/matcher.h"
 #include "runtime/api/api.h"
 #include "runtime/api/console_file.h"
+#include "runtime/api/told_settings.h"
 #include "runtime/courier/courier.h"
 #include "runtime/delivery/call_queue.h"
 #include "runtime/delivery/delivery_log.h"
@@ -125,6 +126,7 @@ public:
     std::optional<DescriptorPlan> descriptors;
     MemoryPlan memory;          // no limit until the process has been planned
     api::ConsoleFiles console;  // none: nothing is at /
+    api::ToldSettings settings;
 
     std::unique_ptr<store::Database> database;
     std::unique_ptr<store::LogWriter> writer;

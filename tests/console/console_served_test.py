@@ -6,6 +6,7 @@ Method: real servers, one without keys and one with.
 import http.client
 import json
 import os
+import subprocess
 import sys
 import time
 import unittest
@@ -13,7 +14,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
 
-from harness import ServerCase, wait_until  # noqa: E402
+from harness import BINARY, ServerCase, clean_environment, wait_until  # noqa: E402
 from keyed import KeyedCase  # noqa: E402
 
 FAILS = 'return function(event) error("no such customer " .. event.payload.kind) end'
@@ -43,6 +44,19 @@ class FilesTest(ServerCase):
         self.assertGreater(len(plain.body), len(packed.body))
         known = self.server.get(script, headers={"If-None-Match": packed.headers["etag"]})
         self.assertEqual((known.status, known.body), (304, b""))
+
+    def test_the_pages_of_help_are_there(self):
+        listed = self.server.get("/console/help.txt")
+        self.assertEqual((listed.status, listed.headers["content-type"]), (200, "text/plain; charset=utf-8"))
+        topics = dict(line.split("\t") for line in listed.body.decode().splitlines())
+        said = subprocess.run([BINARY, "help"], capture_output=True, text=True, env=clean_environment()).stdout
+        self.assertEqual(list(topics), said.split("topics:")[1].split("\n")[0].split())
+        for topic, title in topics.items():
+            page = self.server.get(f"/console/help-{topic}.md", headers={"Accept-Encoding": "gzip"})
+            self.assertNotIn("content-encoding", page.headers)
+            self.assertTrue(page.body.decode().startswith(f"# {title}\n"), topic)
+            known = self.server.get(f"/console/help-{topic}.md", headers={"If-None-Match": page.headers["etag"]})
+            self.assertEqual((known.status, known.body), (304, b""))
 
     def test_nothing_else_is_there(self):
         for path in ("/console/none.js", "/console/..%2f..%2fetc%2fpasswd", "/console/"):

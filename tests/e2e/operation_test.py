@@ -87,6 +87,21 @@ class Running(harness.ServerCase):
         for line in lines[-20:]:
             json.loads(line)
 
+    def test_settings_are_told_with_what_has_said_them(self):
+        told = {one["key"]: one for one in self.server.get("/v2/config").json()["items"]}
+        self.assertEqual((told["http.idle_timeout"]["from"], told["data.dir"]["from"]), ("default", "flag"))
+        self.assertTrue(os.path.samefile(told["data.dir"]["value"], self.server.data))
+
+    def test_the_last_lines_of_the_log_can_be_looked_at(self):
+        lines = self.server.get("/v2/log").json()["items"]
+        written = [json.loads(line) for line in self.server.log().splitlines() if line.strip()]
+        self.assertIn(lines[0], written)
+        self.assertEqual(lines, sorted(lines, key=lambda line: line["time"], reverse=True))
+        self.assertEqual(self.server.get("/v2/log?limit=1").json()["items"], lines[:1])
+        levels = {line["level"] for line in self.server.get("/v2/log?level=warn").json()["items"]}
+        self.assertLessEqual(levels, {"warn", "error"})
+        self.assert_error(self.server.get("/v2/log?level=loud"), 400, "VALIDATION_ERROR")
+
     def test_head_and_unknown_routes(self):
         self.assert_error(self.server.get("/v2/nothing"), 404, "NOT_FOUND")
         self.assert_error(self.server.request("DELETE", "/v2/events"), 405, "METHOD_NOT_ALLOWED")
