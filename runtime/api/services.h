@@ -80,6 +80,7 @@ struct ScriptRunRequest {
     identity::Principal caller;
     std::string input_json;  // {"query":{},"body":{}}
     std::optional<EndpointCall> endpoint;
+    std::string trace;  // that it came with (request_trace.h); empty: none
 };
 
 // GET /v2/executors.
