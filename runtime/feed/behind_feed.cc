@@ -252,8 +252,9 @@ bool BehindFeed::step(Place& at, const RegistrySnapshot& registry) {
         at.rejoins_since_ns = now_ns;
     }
     busy_ |= !at.flights.empty();
-    if (at.stopped) return landed;
+    // Also of what begins again: it does so when all that was launched has ended.
     if (!at.refused.empty() && !submit_refused(at)) return landed;
+    if (at.stopped) return landed;
     if (now_ns < at.not_before_ns && !landed) return false;
     const Subscription* subscription = registry.subscription(at.place.subscription);
     if (!subscription) {

@@ -52,6 +52,7 @@ protected:
         deps.database = database_.get();
         deps.registry = [this] { return registry_; };
         deps.submit_aside = [this](std::uint32_t, std::unique_ptr<LaneJob>& job) {
+            if (lane_is_full_) return false;
             jobs_.push_back(std::move(job));
             return true;
         };
@@ -79,6 +80,7 @@ protected:
     BehindTable table_;
     QuietShards shards_;
     std::vector<std::unique_ptr<LaneJob>> jobs_;
+    bool lane_is_full_ = false;
     std::optional<BehindFeed> feed_;
 };
 
@@ -130,6 +132,32 @@ TEST_F(BehindFeedTest, WhatWasLeftOutComesAgain) {
     work(3);
     ASSERT_EQ(jobs_.size(), 1u);
     EXPECT_EQ(jobs_.front()->items.size(), 10u);
+    EXPECT_EQ(shards_.advanced_to.value, 0u);
+}
+
+TEST_F(BehindFeedTest, WhatALaneHadNoRoomForDoesNotHoldUpABeginningAnew) {
+    for (int block = 0; block < 2; ++block) {
+        for (int n = 0; n < 5; ++n) append(kZero, {.id = "e" + std::to_string(5 * block + n)});
+        commit(kZero);
+    }
+    settle_to(10);
+    work(1);
+    ASSERT_EQ(jobs_.size(), 1u);
+    lane_is_full_ = true;
+    work(1);
+    jobs_.front()->behind_done(1);
+    jobs_.clear();
+    work(2);
+    ASSERT_TRUE(jobs_.empty());
+    lane_is_full_ = false;
+    work(2);
+    ASSERT_EQ(jobs_.size(), 1u);
+    EXPECT_EQ(jobs_.front()->event(0).position.offset.value, 5u);
+    jobs_.front()->behind_done(0);
+    jobs_.clear();
+    work(3);
+    ASSERT_FALSE(jobs_.empty());
+    EXPECT_EQ(jobs_.front()->event(0).position.offset.value, 0u);
     EXPECT_EQ(shards_.advanced_to.value, 0u);
 }
 
