@@ -14,6 +14,7 @@
 #include "matcher/filter/wildcard.h"
 #include "matcher/matcher.h"
 #include "runtime/event/default_fields.h"
+#include "runtime/event/misfit.h"
 #include "store/log/event_block.h"
 
 #include <cstdint>
@@ -72,7 +73,8 @@ private:
     bool needs_members_ = false;  // of the envelope, not only of its pattern
     std::string needle_;          // an id that the text must hold; empty: none
     bool has_filter_ = false;
-    core::EventParser parser_;
+    // Of what stands in the log: what stands for an event may be longer than one that comes.
+    core::EventParser parser_{{.event_bytes_max = kStandInBytesMax}};
     core::Envelope envelope_;
     core::FieldTable fields_;
     DefaultFields defaults_;

@@ -10,6 +10,7 @@
 #include "matcher/matcher.h"
 #include "runtime/delivery/lane_job.h"
 #include "runtime/event/default_fields.h"
+#include "runtime/event/misfit.h"
 #include "runtime/registry/registry_snapshot.h"
 #include "store/log/event_id.h"
 
@@ -51,7 +52,8 @@ private:
               std::uint32_t& payload_at);
 
     matcher::Matcher::Reader reader_;
-    core::EventParser parser_;
+    // Of what stands in the log: what stands for an event may be longer than one that comes.
+    core::EventParser parser_{{.event_bytes_max = kStandInBytesMax}};
     core::FieldTable fields_;
     core::Envelope envelope_;  // of the event that is being matched
     DefaultFields defaults_;
