@@ -29,7 +29,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64")
 endif()
 
 if(MILLRACE_ASAN)
-    add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    # A null pointer that is read ends the program by itself; to ask before each read is a fifth of the compiler's time.
+    add_compile_options(-fsanitize=address,undefined -fno-sanitize=null -fno-sanitize-recover=all
+        -fno-omit-frame-pointer)
     add_link_options(-fsanitize=address,undefined)
 endif()
 if(MILLRACE_TSAN)
