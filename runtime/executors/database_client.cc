@@ -7,9 +7,12 @@
 #include "runtime/executors/conninfo.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
 
 #include <libpq-fe.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -34,6 +37,7 @@ struct DatabaseClient::Connection {
     // Of the answer so far.
     std::string rows;
     std::size_t row_count = 0;
+    std::uint64_t came_before = 0;  // bytes, before it was asked
     std::string code, message;
 
     void begin(Query&& next) {
@@ -51,6 +55,18 @@ struct DatabaseClient::Connection {
 };
 
 namespace {
+
+constexpr std::string_view kTooLarge = "the answer has more than 10000 rows or 1048576 bytes";
+
+// What has come by it so far; 0: nobody knows.
+std::uint64_t bytes_came(int socket) {
+    tcp_info info{};
+    socklen_t bytes = sizeof info;
+    constexpr std::size_t kEnd =
+        offsetof(tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received;
+    if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &bytes) != 0 || bytes < kEnd) return 0;
+    return info.tcpi_bytes_received;
+}
 
 void append_value(std::string& out, const PGresult* result, int column) {
     constexpr Oid kBool = 16, kInt8 = 20, kInt2 = 21, kInt4 = 23, kOid = 26, kJson = 114,
@@ -285,6 +301,7 @@ void DatabaseClient::send(Connection& one) {
     std::vector<const char*> values;
     for (const auto& value : *parameters) values.push_back(value ? value->c_str() : nullptr);
     one.state = Connection::State::kBusy;
+    one.came_before = bytes_came(PQsocket(one.raw));
     if (PQsendQueryParams(one.raw, one.query->ask.text.c_str(), static_cast<int>(values.size()),
                           nullptr, values.data(), nullptr, nullptr, 0) != 1 ||
         PQsetSingleRowMode(one.raw) != 1) {
@@ -297,6 +314,12 @@ void DatabaseClient::send(Connection& one) {
 
 // False: there is nothing to read yet.
 bool DatabaseClient::read_results(Connection& one) {
+    // A single row is kept by libpq until it is whole, however large it is.
+    if (bytes_came(PQsocket(one.raw)) > one.came_before + kCameBytesMax) {
+        one.fail("TOO_LARGE", kTooLarge);
+        one.state = Connection::State::kOver;
+        return true;
+    }
     if (PQconsumeInput(one.raw) != 1) {
         one.fail("CONNECT", libpq_line(PQerrorMessage(one.raw)));
         one.state = Connection::State::kOver;
@@ -342,7 +365,7 @@ bool DatabaseClient::read_results(Connection& one) {
         }
         PQclear(result);
         if (one.row_count > kRowsMax || one.rows.size() > kAnswerBytesMax) {
-            one.fail("TOO_LARGE", "the answer has more than 10000 rows or 1048576 bytes");
+            one.fail("TOO_LARGE", kTooLarge);
             one.state = Connection::State::kOver;
         }
         if (one.state == Connection::State::kOver) return true;

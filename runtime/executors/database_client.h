@@ -9,7 +9,7 @@
 //         A query is a transaction of its own: one that leaves one open has failed, and is undone.
 // Limits: kAsksWaitingMax that have not been taken (overflow policy: refuse), kConnectionsMax to
 //         one database of a tenant (more wait), kIdleNs; of an answer kRowsMax rows and
-//         kAnswerBytesMax.
+//         kAnswerBytesMax, kCameBytesMax on its way.
 // Failure: an answer with a code: an SQLSTATE of five characters, or NOT_FOUND (no such secret),
 //          INVALID, BLOCKED, DNS, CONNECT, TIMEOUT, TOO_LARGE.
 #pragma once
@@ -46,6 +46,7 @@ public:
     static constexpr std::size_t kConnectionsMax = 8;
     static constexpr std::size_t kRowsMax = 10'000;
     static constexpr std::size_t kAnswerBytesMax = 1u << 20;
+    static constexpr std::uint64_t kCameBytesMax = 16u << 20;
     static constexpr std::int64_t kIdleNs = 60'000'000'000;
     static constexpr std::int64_t kQueryMsMax = 60'000;
     static constexpr std::int64_t kConnectMsMax = 5'000;

@@ -4,6 +4,7 @@ bounds, and a failure has its code; the example of the source documents (a payme
 an SMS) runs. Method: Debian's server, started here on a port of its own; skipped where there is none."""
 import json
 import os
+import re
 import time
 import unittest
 
@@ -102,6 +103,17 @@ class Database(sink.SinkCase):
             self.result("sdk.db.query('INSERT INTO kept VALUES ($1)', {%d})" % n)
         self.assertEqual(self.postgres.ask("SELECT count(*) FROM kept"), "20", "others see them")
         self.assertEqual(self.result("return sdk.db.query('SELECT count(*) AS n FROM kept').n"), 20)
+
+    def test_one_row_that_is_far_too_large_is_not_kept(self):
+        def peak():
+            with open(f"/proc/{self.server.process.pid}/status") as file:
+                return int(re.search(r"VmHWM:\s+(\d+) kB", file.read()).group(1)) >> 10
+        self.result("sdk.db.query('SELECT 1')")
+        before = peak()
+        told = self.failure("sdk.db.query([[SELECT repeat('x', 250000000)]])")
+        self.assertEqual(told[1], "TOO_LARGE", told)
+        self.assertLess(peak() - before, 120, "MiB")
+        self.assertEqual(self.result("return sdk.db.query('SELECT 2 AS n').n"), 2)
 
     def test_time_is_bounded_and_others_go_on(self):
         began = time.monotonic()
