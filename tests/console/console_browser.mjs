@@ -42,7 +42,10 @@ async function axeFindings(page) {
   return result.value;
 }
 
+// CONSOLE_ONLY: a pattern of the names of those that are run.
+const only = process.env.CONSOLE_ONLY && new RegExp(process.env.CONSOLE_ONLY);
 async function test(name, run) {
+  if (only && !only.test(name)) return;
   found.length = 0;
   try {
     await run();
@@ -57,6 +60,8 @@ async function test(name, run) {
 const SCREENS = {
   overview: '/', events: '/events', event: '/events?id=order-3', live: '/events?live=1', trace: '/trace/order-3', executions: '/executions', waiting: '/executions?status=waiting',
   dlq: '/dlq', group: `/dlq/${group}`, subscriptions: '/subscriptions', subscription: '/subscriptions/orders', 'new-subscription': '/subscriptions/+', scripts: '/scripts', script: '/scripts/book',
+  graph: '/trace/order-3?view=graph', workflow: '/workflows/flow', 'workflow-step': '/workflows/flow?step=look', runs: '/workflows?tab=runs', run: '/workflows/runs/flow-1?step=both', 'run-list': '/workflows/runs/waits-1?view=list', agenda: '/schedules?view=agenda', month: '/schedules?view=month', columns: '/events?cols=n,who',
+  settings: '/system?tab=settings&all=1', log: '/system?tab=log', cost: '/system?tab=cost', help: '/help', 'help-lua': '/help/lua', 'all-letters': '/dlq?state=all',
   replays: '/replays', 'new-replay': '/replays/+', schedules: '/schedules', schedule: '/schedules/nightly', workflows: '/workflows', keys: '/keys', tenants: '/keys?tab=tenants', system: '/system', audit: '/system?tab=audit', figures: '/system?tab=raw',
 };
 
@@ -64,6 +69,14 @@ const go = async (page, path) => {
   await page.goto(`${base}/#${path}`);
   await page.waitForSelector('main h1', { timeout: 20_000 });
   await page.waitForTimeout(700);
+};
+
+// As somebody does it: what is there is taken away first.
+const write = async (editor, text) => {
+  await editor.click();
+  await editor.page().keyboard.press('Control+A');
+  await editor.page().keyboard.press('Delete');
+  await editor.page().keyboard.insertText(text);
 };
 
 if (part === 'screens') {
@@ -140,25 +153,25 @@ if (part === 'work') {
   await test('what the memory comes to, and how it is shared out, stands on the system page', async () => {
     await go(page, '/system');
     const card = page.locator('section.card', { has: page.locator('h2', { hasText: 'Memory' }) });
-    assert.match(await card.innerText(), /calm[^]*\d of 512 MiB[^]*Write buffers[^]*Not shared out/);
+    assert.match(await card.innerText(), /calm[^]*\d MiB of 512 MiB[^]*Write buffers[^]*Not shared out/);
   });
   await test('a script is changed, and a mistake is shown at its line', async () => {
     await go(page, '/scripts/book');
-    const editor = page.locator('.editor textarea');
-    await editor.fill('return function(event)\n  return {ok = 1 +}\nend\n');
+    const editor = page.locator('.editor .cm-content');
+    await write(editor, 'return function(event)\n  return {ok = 1 +}\nend\n');
     await page.click('text=Save new version');
-    await page.waitForSelector('.gutter .mark');
-    assert.equal(await page.locator('.gutter .mark').innerText(), '2');
-    await editor.fill('return function(event)\n  return {ok = 2}\nend\n');
+    await page.waitForSelector('.editor .cm-lint-marker-error');
+    assert.match(await page.locator('.editor .cm-lintRange-error').first().innerText(), /1 \+/);
+    await write(editor, 'return function(event)\n  return {ok = 2}\nend\n');
     await page.click('text=Save new version');
     await page.waitForSelector('text=version 2');
     found.length = 0;
   });
   await test('a subscription is previewed as it is typed', async () => {
     await go(page, '/subscriptions/orders');
-    const editor = page.locator('.editor textarea');
-    const document = JSON.parse(await editor.inputValue());
-    await editor.fill(JSON.stringify({ ...document, filter: '$.payload.n > 27' }));
+    const editor = page.locator('.editor .cm-content');
+    const document = JSON.parse(await editor.innerText());
+    await write(editor, JSON.stringify({ ...document, filter: '$.payload.n > 27' }));
     await page.waitForSelector('text=against what is saved');
   });
   await test('all dead letters of a kind go again, and their count is typed or said', async () => {
@@ -170,6 +183,56 @@ if (part === 'work') {
     await page.click('dialog[open] button.main');
     await page.waitForSelector('text=on their way again');
   });
+  await test('a workflow is a picture and a list, a run tells what each step got, and can be steered', async () => {
+    await go(page, '/workflows/flow');
+    await page.waitForSelector('.graph a.node');
+    assert.equal(await page.locator('.graph .node').count(), 6);
+    assert.equal(await page.locator('.graph .way').count(), 6);
+    await page.click('button:text("List")');
+    await page.waitForSelector('tr[data-row] >> text=parallel');
+    await go(page, '/workflows/runs/flow-1');
+    await page.locator('.graph a.node', { hasText: 'left' }).click();
+    await page.waitForSelector('.drawer >> text=ok');
+    assert.equal(await page.locator('.graph .node.away').count(), 1, 'the way that was not taken');
+    await go(page, '/workflows/runs/waits-1');
+    await page.click('text=/^Pause/');
+    await page.click('dialog[open] button.main');
+    await page.waitForSelector('.status >> text=paused');
+    await page.click('button:text("Resume")');
+    await page.click('text=/^Signal/');
+    await page.fill('dialog[open] input', 'go');
+    await page.click('dialog[open] button.main');
+    await page.waitForSelector('header .status >> text=completed');
+  });
+  await test('the pages of help are read, and lead to each other', async () => {
+    await go(page, '/subscriptions');
+    await page.click('a.more');
+    await page.waitForFunction(() => document.querySelector('h1')?.textContent === 'Filters' && document.querySelectorAll('.sample pre').length > 3);
+    await page.click('nav[aria-label=Topics] >> text=Errors');
+    await page.waitForSelector('td >> text=VALIDATION_ERROR');
+    await page.click('article >> text=millrace help retries');
+    await page.waitForFunction(() => document.querySelector('h1')?.textContent === 'Retries and dead letters');
+  });
+  await test('members of the payload are columns', async () => {
+    await go(page, '/events?cols=n,serial');
+    await page.waitForFunction(() => [...document.querySelectorAll('td')].some((cell) => cell.textContent === '12345678901234567890'));
+  });
+  await test('settings tell what has said them, and the log its last lines', async () => {
+    await go(page, '/system?tab=settings');
+    const row = page.locator('tr', { hasText: 'memory.max' });
+    assert.match(await row.innerText(), /536870912[^]*environment/);
+    await go(page, '/system?tab=log');
+    await page.waitForSelector('.log td >> text=serving');
+  });
+  await test('the keyboard leaves an editor', async () => {
+    await go(page, '/scripts/book');
+    await page.locator('.editor .cm-content').click();
+    await page.keyboard.press('Tab');
+    assert.ok(await page.evaluate(() => document.activeElement?.closest('.editor') !== null), 'Tab indents');
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Tab');
+    assert.ok(await page.evaluate(() => document.activeElement?.closest('.editor') === null), 'and leaves behind Escape');
+  });
   await test('seven pages of one browser all live', async () => {
     const pages = [];
     for (let n = 0; n < 7; n++) {
@@ -179,6 +242,21 @@ if (part === 'work') {
       pages.push(one);
     }
     await Promise.all(pages.map((one) => one.close()));
+  });
+}
+
+if (part === 'restart') {
+  const page = await open();
+  await test('a tail goes on where it was when the server comes back', async () => {
+    await go(page, '/events?live=1');
+    await page.waitForFunction(() => document.body.innerText.includes('since it was opened'));
+    await page.waitForTimeout(1000);
+    await fetch(`${base}/v2/events`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ pattern: 'tail.before', payload: {} }) });
+    await page.waitForSelector('td >> text=tail.before');
+    console.log('restart');
+    await page.waitForSelector('td >> text=tail.after', { timeout: 60_000 });
+    for (const pattern of ['tail.before', 'tail.after']) assert.equal(await page.locator('td .pattern', { hasText: pattern }).count(), 1);
+    found.length = 0;  // the browser tells that nobody was there
   });
 }
 

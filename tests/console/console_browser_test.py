@@ -18,6 +18,11 @@ from harness import Server, clean_environment, wait_until  # noqa: E402
 from keyed import KeyedServer  # noqa: E402
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+FLOW = {"id": "flow", "name": HOSTILE, "steps": [
+    {"id": "look", "type": "condition", "conditions": [{"field": "n", "operator": "gt", "value": 1}], "next_steps": ["both", "small"]},
+    {"id": "both", "type": "parallel", "branches": ["left", "right"], "next_steps": ["last"]},
+    {"id": "left", "type": "action", "action": "book"}, {"id": "right", "type": "action", "action": "book"},
+    {"id": "last", "type": "action", "action": "book"}, {"id": "small", "type": "action", "action": "book"}]}
 MODULES = os.path.join(ROOT, "tools", "console", "node_modules")
 
 
@@ -52,16 +57,42 @@ def fill(server):
         "id": "nightly", "type": "cron", "cron": "0 3 * * *", "timezone": "Europe/Paris",
         "event": {"pattern": "report.due", "payload": {}}})
     assert reply.status == 201, reply
+    reply = server.post("/v2/workflows", FLOW)
+    assert reply.status == 201, reply
+    reply = server.post("/v2/workflows/flow/execute?wait=20000", {"runId": "flow-1", "input": {"n": 2}})
+    assert reply.json()["status"] == "completed", reply
+    reply = server.post("/v2/workflows", {"id": "waits", "steps": [{"id": "ask", "type": "wait", "signal": "go"}]})
+    assert reply.status == 201, reply
+    reply = server.post("/v2/workflows/waits/execute", {"runId": "waits-1", "input": {}})
+    assert reply.status in (200, 202), reply
     wait_until("dead letters", lambda: len(server.items("/v2/dlq")) >= 10)
 
 
-def run(server, part, **more):
-    environment = clean_environment({
+def browser_environment(server, part, **more):
+    return clean_environment({
         "CONSOLE_URL": f"http://127.0.0.1:{server.port}", "CONSOLE_PART": part,
         "CONSOLE_MODULES": MODULES, "CONSOLE_HOSTILE": HOSTILE, "CHROMIUM": shutil.which("chromium"),
         "CONSOLE_SHOTS": os.environ.get("MILLRACE_SHOTS", ""), **more})
-    return subprocess.run(["node", os.path.join(HERE, "console_browser.mjs")], env=environment,
-                          timeout=600).returncode
+
+
+def run(server, part, **more):
+    return subprocess.run(["node", os.path.join(HERE, "console_browser.mjs")],
+                          env=browser_environment(server, part, **more), timeout=900).returncode
+
+
+def run_over_a_restart(server):
+    """The browser says when the server is to go; it comes back at the same place."""
+    browser = subprocess.Popen(["node", os.path.join(HERE, "console_browser.mjs")], env=browser_environment(server, "restart"),
+                               stdout=subprocess.PIPE, text=True)
+    for line in browser.stdout:
+        if line.strip() != "restart":
+            print(line, end="")
+            continue
+        address = f"http.listen=127.0.0.1:{server.port}"
+        server.stop()
+        server.start(["--set", address])
+        server.send_event("tail.after", {"n": 2})
+    return browser.wait(60)
 
 
 def main():
@@ -76,6 +107,7 @@ def main():
         group = server.get("/v2/dlq/groups").json()["items"][0]["fingerprint"]
         failed |= run(server, "screens", CONSOLE_GROUP=group)
         failed |= run(server, "work", CONSOLE_GROUP=group)
+        failed |= run_over_a_restart(server)
     finally:
         server.close()
     keyed = KeyedServer(shards=1).start()

@@ -27,6 +27,7 @@ const SCREENS: (Screen | null)[] = [
   null,
   ['keys', 'Keys and tenants', 'M6 9a3 3 0 11-.1 0zM8 9l6-6M11 6l2 2', 'k', later(() => import('./pages/keys'), 'Keys'), 'keys:read'],
   ['system', 'System', 'M2 3h12v4H2zM2 9h12v4H2zM4 5h1M4 11h1', 'y', later(() => import('./pages/system'), 'System'), 'stats:read'],
+  ['help', 'Help', 'M5.5 6a2.5 2.5 0 113.6 2.2C8.4 8.6 8 9 8 10M8 12.5v.5', 'l', later(() => import('./pages/help'), 'Help')],
 ];
 const screens = SCREENS.filter((one): one is Screen => one !== null);
 

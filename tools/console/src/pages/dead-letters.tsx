@@ -3,11 +3,12 @@ import { useState } from 'preact/hooks';
 import { ask, enc, get, post } from '../lib/http';
 import { useAsk } from '../lib/live';
 import { count } from '../lib/format';
+import { writeJson } from '../lib/json';
 import { href, go, setQuery } from '../lib/route';
 import { Button, Confirm, Empty, Fault, Field, Id, JsonView, Page, Rows, say, Status, Table, Tabs, Time } from '../ui/parts';
 import { may, type PageProps } from '../lib/me';
 
-const STATES: [string, string][] = [['open', 'Open'], ['acknowledged', 'Acknowledged'], ['resolved', 'Resolved'], ['ignored', 'Ignored'], ['', 'All']];
+const STATES: [string, string][] = [['open', 'Open'], ['acknowledged', 'Acknowledged'], ['resolved', 'Resolved'], ['ignored', 'Ignored'], ['all', 'All']];
 
 export function DeadLetters({ route, me }: PageProps) {
   return route.path[1] ? <Group fingerprint={route.path[1]} route={route} me={me} /> : <Groups route={route} me={me} />;
@@ -15,9 +16,10 @@ export function DeadLetters({ route, me }: PageProps) {
 
 function Groups({ route }: PageProps) {
   const state = route.query.get('state') ?? 'open';
-  const groups = useAsk((signal) => get('/v2/dlq/groups', { state: state || undefined, limit: 500 }, signal), [state], 10_000);
+  const asked = state === 'all' ? undefined : state;
+  const groups = useAsk((signal) => get('/v2/dlq/groups', { state: asked, limit: 500 }, signal), [state], 10_000);
   const rows = groups.value?.items ?? [];
-  return <Page title="Dead letters" sub={groups.value ? `${count(groups.value.letters)} deliveries given up, ${count(groups.value.groups)} ways to fail` : ' '} actions={<Tabs label="State" of={STATES} now={state} pick={(next) => setQuery({ state: next === 'open' ? undefined : next || ' ' })} />}>
+  return <Page title="Dead letters" help="retries" sub={groups.value ? `${count(groups.value.letters)} deliveries given up, ${count(groups.value.groups)} ways to fail` : ' '} actions={<Tabs label="State" of={STATES} now={state} pick={(next) => setQuery({ state: next === 'open' ? undefined : next })} />}>
     <Fault error={groups.error} />
     <section class="card list">{rows.length ? <Table label="Groups of dead letters, largest first" rows={rows} keyOf={(g: any) => g.fingerprint} href={(g: any) => href(`/dlq/${enc(g.fingerprint)}`)} columns={[
       { name: 'State', cell: (g) => <Status is={g.state} title={g.cameAgain ? 'was resolved, and came again' : ''} /> },
@@ -60,11 +62,13 @@ function Group({ fingerprint, route, me }: PageProps & { fingerprint: string }) 
 }
 
 function Letter({ letter, me, done }: { letter: any; me: PageProps['me']; done: () => void }) {
-  const [asking, setAsking] = useState<'replay' | 'remove' | null>(null);
+  const [asking, setAsking] = useState<'replay' | 'remove' | 'correct' | null>(null);
+  const [text, setText] = useState('');
   return <aside class="card drawer" aria-label="Dead letter"><header><h2 class="pattern">{letter.eventType}</h2><Button class="right" tone="quiet" aria-label="Close the letter" onClick={() => setQuery({ id: undefined })}>{'\u2715'}</Button></header>
-    <div class="bar">{may(me, 'dlq:replay') && <Button tone="main" onClick={() => setAsking('replay')}>Deliver again{'\u2026'}</Button>}<a class="button" href={href(`/trace/${enc(letter.eventId)}`)}>Trace</a>{letter.scriptId && <a class="button" href={href(`/scripts/${enc(letter.scriptId)}`)}>Script</a>}{may(me, 'dlq:write') && <Button tone="danger" onClick={() => setAsking('remove')}>Remove{'\u2026'}</Button>}</div>
+    <div class="bar">{may(me, 'dlq:replay') && <Button tone="main" onClick={() => setAsking('replay')}>Deliver again{'\u2026'}</Button>}<a class="button" href={href(`/trace/${enc(letter.eventId)}`)}>Trace</a>{letter.scriptId && <a class="button" href={href(`/scripts/${enc(letter.scriptId)}`)}>Script</a>}{may(me, 'dlq:write') && <>{letter.event && <Button onClick={() => { setText(writeJson(letter.event)); setAsking('correct'); }}>Correct{'\u2026'}</Button>}<Button tone="danger" onClick={() => setAsking('remove')}>Remove{'\u2026'}</Button></>}</div>
     <pre class="wrap fault">{letter.error}</pre><h3>Attempts</h3><ol class="feed">{(letter.attempts ?? []).map((attempt: any) => <li><Status is="failed" /><span class="grow wrap">{attempt.error}</span><Time at={attempt.at} /></li>)}</ol>
     <h3>Event</h3>{letter.event ? <JsonView value={letter.event} /> : <p class="dim">Retention has taken it.</p>}
+    {asking === 'correct' && <Confirm title="Correct its event" verb="Save" onClose={() => setAsking(null)} run={async () => { await ask(`/v2/dlq/${enc(letter.id)}/event`, { method: 'PUT', body: text }); say('Corrected. Deliver it again when it is right.'); done(); }}><p>It is delivered with this from now on; the log keeps what came.</p><textarea class="mono" aria-label="Event" rows={14} spellcheck={false} value={text} onInput={(e) => setText(e.currentTarget.value)} /></Confirm>}
     {asking === 'replay' && <Confirm title="Deliver this one again" verb="Deliver" onClose={() => setAsking(null)} run={async () => { await post(`/v2/dlq/${enc(letter.id)}/replay`, undefined); say('On its way again'); done(); }}><p>It leaves the queue when its delivery succeeds, and comes back with its history when it fails.</p></Confirm>}
     {asking === 'remove' && <Confirm title="Remove this dead letter" verb="Remove" danger onClose={() => setAsking(null)} run={async () => { await ask(`/v2/dlq/${enc(letter.id)}`, { method: 'DELETE' }); say('Removed'); done(); }}><p>The event stays in the log; that it was given up is forgotten.</p></Confirm>}</aside>;
 }

@@ -26,13 +26,22 @@ export function readSearch(text: string): { query: Record<string, string>; id: s
   return { query, id: rest.length === 1 && !free.includes('*') ? free : null };
 }
 
-const columns: Column<any>[] = [
-  { name: 'Received', class: 'nowrap', cell: (e) => <Time at={e.receivedAt} /> },
-  { name: 'Pattern', class: 'name', cell: (e) => <span class="pattern" title={e.pattern}>{e.pattern}</span> },
-  { name: 'Source', narrow: true, class: 'short', cell: (e) => <span title={`${e.source?.type} ${e.source?.id}`}>{e.source?.id}</span> },
-  { name: 'Payload', class: 'cut', narrow: true, cell: (e) => <span class="mono dim">{preview(e.payload)}</span> },
-  { name: 'Id', class: 'nowrap', cell: (e) => <Id of={e.eventId} /> },
-];
+const valueAt = (value: any, path: string): unknown => path.split('.').reduce((at, name) => at?.[name], value);
+const shownText = (value: any): string => value === undefined ? '' : value !== null && typeof value === 'object' ? writeJson(value, 0) : String(value);
+
+// Of the payload what is chosen (cols=amount,customer.id), else as much of it as there is room for.
+function columnsOf(chosen: string[]): Column<any>[] {
+  const payload: Column<any>[] = chosen.length ? chosen.map((path) => ({ name: path, class: 'short', cell: (e: any) => <span class="mono" title={shownText(valueAt(e.payload, path))}>{shownText(valueAt(e.payload, path))}</span> }))
+    : [{ name: 'Payload', class: 'cut', narrow: true, cell: (e) => <span class="mono dim">{preview(e.payload)}</span> }];
+  return [
+    { name: 'Received', class: 'nowrap', cell: (e) => <Time at={e.receivedAt} /> },
+    { name: 'Pattern', class: 'name', cell: (e) => <span class="pattern" title={e.pattern}>{e.pattern}</span> },
+    { name: 'Source', narrow: true, class: 'short', cell: (e) => <span title={`${e.source?.type} ${e.source?.id}`}>{e.source?.id}</span> },
+    ...payload,
+    { name: 'Size', narrow: true, class: 'num nowrap', cell: (e) => <span class="dim">{bytes(writeJson(e, 0).length)}</span> },
+    { name: 'Id', class: 'nowrap', cell: (e) => <Id of={e.eventId} /> },
+  ];
+}
 
 export function Events({ route, me }: PageProps) {
   const q = route.query.get('q') ?? '';
@@ -41,7 +50,9 @@ export function Events({ route, me }: PageProps) {
   const search = useMemo(() => readSearch(q), [q]);
   const [text, setText] = useState(q);
   useEffect(() => setText(q), [q]);
-  return <Page title="Events" actions={<>
+  const cols = route.query.get('cols') ?? '';
+  const columns = useMemo(() => columnsOf(cols.split(',').map((one) => one.trim()).filter(Boolean)), [cols]);
+  return <Page title="Events" help="events" actions={<>
     <Button tone={live ? 'main' : undefined} aria-pressed={live} onClick={() => setQuery({ live: live ? undefined : '1' })}>{live ? '\u25cf Live' : 'Follow live'}</Button>
     {may(me, 'events:write') && <Send />}</>}>
     <form class="bar" role="search" onSubmit={(e) => { e.preventDefault(); setQuery({ q: text.trim() || undefined, id: undefined }, true); }}>
@@ -49,8 +60,9 @@ export function Events({ route, me }: PageProps) {
       <datalist id="fields">{Object.keys(NAMES).map((name) => <option value={`${name}:`} />)}</datalist>
       <select aria-label="Since when" value={search.query.from ?? ''} onChange={(e) => { const from = e.currentTarget.value; const other = text.replace(/\bfrom:\S+/g, '').trim(); setQuery({ q: `${other}${from ? ` from:${from}` : ''}`.trim() || undefined }, true); }}>
         {[['', 'any time'], ['5m', 'last 5 minutes'], ['1h', 'last hour'], ['24h', 'last day'], ['7d', 'last week']].map(([value, name]) => <option value={value}>{name}</option>)}</select>
+      <input class="mono" aria-label="Columns of the payload" title="members of the payload, with commas between them" placeholder="columns: amount, user.id" value={cols} onChange={(e) => setQuery({ cols: e.currentTarget.value.trim() || undefined })} />
       <Button type="submit">Search</Button></form>
-    <div class={chosen ? 'cols' : ''}><div>{live ? <Tail search={search} chosen={chosen} /> : <Found search={search} chosen={chosen} />}</div>
+    <div class={chosen ? 'cols' : ''}><div>{live ? <Tail search={search} chosen={chosen} columns={columns} /> : <Found search={search} chosen={chosen} columns={columns} />}</div>
       {chosen && <Detail id={chosen} sourceId={route.query.get('sourceId') ?? undefined} me={me} />}</div>
   </Page>;
 }
@@ -59,7 +71,7 @@ const pick = (event: any) => setQuery({ id: event.eventId, sourceId: undefined }
 const there = (event: any) => href('/events', { id: event.eventId });
 
 // Pages behind each other; a search that found nothing yet says how far it looked.
-function Found({ search, chosen }: { search: ReturnType<typeof readSearch>; chosen: string | null }) {
+function Found({ search, chosen, columns }: { search: ReturnType<typeof readSearch>; chosen: string | null; columns: Column<any>[] }) {
   const [rows, setRows] = useState<any[]>([]);
   const [next, setNext] = useState<string | null>(null);
   const [scanned, setScanned] = useState(0);
@@ -100,7 +112,7 @@ function Found({ search, chosen }: { search: ReturnType<typeof readSearch>; chos
       {next && !busy && <Button onClick={() => load(next, rows, scanned, turn.current)}>Go on</Button>}</div></section>;
 }
 
-function Tail({ search, chosen }: { search: ReturnType<typeof readSearch>; chosen: string | null }) {
+function Tail({ search, chosen, columns }: { search: ReturnType<typeof readSearch>; chosen: string | null; columns: Column<any>[] }) {
   const { pattern, patternPrefix, filter, ...rest } = search.query;
   const parts = [filter, rest.sourceId && `$.source.id == ${JSON.stringify(rest.sourceId)}`].filter(Boolean);
   const tail = useTail(true, pathOf('/v2/events/stream', { pattern, patternPrefix, filter: parts.map((part) => parts.length > 1 ? `(${part})` : part).join(' && ') || undefined }));
@@ -119,7 +131,7 @@ function Tail({ search, chosen }: { search: ReturnType<typeof readSearch>; chose
 }
 
 const quote = (text: string) => `'${text.replace(/'/g, `'\\''`)}'`;
-const SERVER_MADE = ['receivedAt', 'shard', 'offset', 'tenantId', 'otherSources'];
+const SERVER_MADE = ['receivedAt', 'shard', 'offset', 'tenantId', 'otherSources', 'traceparent', 'tracestate'];
 export const sendable = (event: any, fresh: boolean): Record<string, Json> => Object.fromEntries(Object.entries(event).filter(([name]) => !SERVER_MADE.includes(name) && !(fresh && (name === 'eventId' || name === 'timestamp')))) as Record<string, Json>;
 
 export function Detail({ id, sourceId, me }: { id: string; sourceId?: string; me: PageProps['me'] }) {
@@ -143,6 +155,7 @@ export function Detail({ id, sourceId, me }: { id: string; sourceId?: string; me
         ...(event.partitionKey ? [['Key', event.partitionKey] as [string, any]] : []),
         ...(event.metadata?.correlationId ? [['Correlation', <a href={href('/events', { q: `correlation:${event.metadata.correlationId}` })}>{event.metadata.correlationId}</a>] as [string, any]] : []),
         ...(event.metadata?.causationId ? [['Caused by', <a href={href('/events', { id: event.metadata.causationId })}>{event.metadata.causationId}</a>] as [string, any]] : []),
+        ...(event.traceparent ? [['Trace context', <code>{event.traceparent}</code>] as [string, any]] : []),
         ['Place', `shard ${event.shard}, offset ${event.offset}, ${bytes(text.length)}`]]} />
       {event.otherSources?.length > 0 && <p class="note-box">Other sources have used this id: {event.otherSources.map((one: any) => <a href={href('/events', { id, sourceId: one.id })}>{one.id} </a>)}</p>}
       <h3>Payload</h3><JsonView value={event.payload ?? {}} />

@@ -12,7 +12,7 @@ const ROLES = ['viewer', 'publisher', 'developer', 'operator', 'admin'];
 
 export function Keys({ route, me }: PageProps) {
   const tab = route.query.get('tab') === 'tenants' ? 'tenants' : 'keys';
-  return <Page title="Keys and tenants" sub={`You are ${me.user ?? me.keyId ?? 'on this machine'}, ${me.role} of ${me.tenantId}`} actions={<Tabs label="What" of={[['keys', 'Keys'], ['tenants', 'Tenants']]} now={tab} pick={(next) => setQuery({ tab: next === 'keys' ? undefined : next })} />}>
+  return <Page title="Keys and tenants" help="keys" sub={`You are ${me.user ?? me.keyId ?? 'on this machine'}, ${me.role} of ${me.tenantId}`} actions={<Tabs label="What" of={[['keys', 'Keys'], ['tenants', 'Tenants']]} now={tab} pick={(next) => setQuery({ tab: next === 'keys' ? undefined : next })} />}>
     {me.mode === 'local' && <p class="note-box"><b>No key was ever created.</b> Whoever is on this machine may do everything, and nobody else is let in. From the first key on every call needs one, this page too: make it on the machine with <code>millrace key create --bootstrap</code>, or here, as an admin, and sign in with it.</p>}
     {tab === 'keys' ? <KeyList me={me} /> : <Tenants me={me} />}</Page>;
 }

@@ -15,7 +15,7 @@ export function Replays({ route, me }: PageProps) {
 function All({ me }: { me: PageProps['me'] }) {
   const list = useAsk((signal) => get('/v2/replays', { limit: 200 }, signal), [], 3000);
   const rows = list.value?.items ?? [];
-  return <Page title="Replays" actions={may(me, 'replays:write') && <a class="button main" href="#/replays/+">New replay</a>}><Fault error={list.error} />
+  return <Page title="Replays" help="replay" actions={may(me, 'replays:write') && <a class="button main" href="#/replays/+">New replay</a>}><Fault error={list.error} />
     <section class="card list">{rows.length ? <Table label="Replays, newest first" rows={rows} keyOf={(r: any) => r.id} href={(r: any) => href(`/replays/${enc(r.id)}`)} columns={[
       { name: 'Status', cell: (r) => <><Status is={r.status} />{r.dryRun && <span class="dim"> dry run</span>}</> }, { name: 'Replay', cell: (r) => <code>{r.id}</code> }, { name: 'Scanned', class: 'num', narrow: true, cell: (r) => count(r.scanned) }, { name: 'Matched', class: 'num', cell: (r) => count(r.matched) }, { name: 'Delivered', class: 'num', cell: (r) => count(r.delivered) }, { name: 'Failed', class: 'num', cell: (r) => count(r.failed) }, { name: 'Begun', class: 'nowrap', cell: (r) => <Time at={r.createdAt} /> }]} />
       : !list.loading && <Empty title="No replays">A replay delivers a range of the log again, to those you choose. Try it dry first.</Empty>}</section></Page>;

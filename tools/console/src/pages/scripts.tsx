@@ -6,8 +6,9 @@ import { diff } from '../lib/diff';
 import { writeJson } from '../lib/json';
 import { bytes, span } from '../lib/format';
 import { go, href, setQuery } from '../lib/route';
-import { asObject, Button, Confirm, Editor, Empty, Fault, Field, JsonView, Page, Rows, say, Status, Table, Time } from '../ui/parts';
+import { asObject, Button, Confirm, Empty, Fault, Field, JsonView, Page, Rows, say, Status, Table, Time } from '../ui/parts';
 import { may, type PageProps } from '../lib/me';
+import { Editor } from '../ui/editor';
 import { sendable } from './events';
 
 export function Scripts({ route, me }: PageProps) {
@@ -18,7 +19,7 @@ function All({ route, me }: PageProps) {
   const q = (route.query.get('q') ?? '').toLowerCase();
   const list = useAsk((signal) => get('/v2/scripts', { limit: 1000 }, signal), [], 10_000);
   const rows = (list.value?.items ?? []).filter((one: any) => !q || [one.id, one.name, one.type].some((text) => String(text).toLowerCase().includes(q)));
-  return <Page title="Scripts" actions={may(me, 'scripts:write') && <a class="button main" href="#/scripts/+">New script</a>}>
+  return <Page title="Scripts" help="lua" actions={may(me, 'scripts:write') && <a class="button main" href="#/scripts/+">New script</a>}>
     <div class="bar"><input class="grow" aria-label="Filter" placeholder="name or type" value={q} onInput={(e) => setQuery({ q: e.currentTarget.value || undefined })} /></div><Fault error={list.error} />
     <section class="card list">{rows.length ? <Table label="Scripts" rows={rows} keyOf={(one: any) => one.id} href={(one: any) => href(`/scripts/${enc(one.id)}`)} columns={[
       { name: 'State', cell: (one) => <Status is={one.enabled ? 'enabled' : 'disabled'} /> }, { name: 'Script', cell: (one) => <><b>{one.name || one.id}</b>{one.name && one.name !== one.id && <div class="dim mono">{one.id}</div>}</> }, { name: 'Type', cell: (one) => one.type }, { name: 'Version', class: 'num', cell: (one) => one.version }, { name: 'May', narrow: true, cell: (one) => <span class="dim">{one.permissions?.join(', ')}</span> }, { name: 'Changed', class: 'nowrap', narrow: true, cell: (one) => <Time at={one.updatedAt} /> }]} />
@@ -27,7 +28,10 @@ function All({ route, me }: PageProps) {
 
 const FRESH = 'return function(event, ctx)\n  sdk.log.info("got " .. event.pattern)\n  return {ok = true}\nend\n';
 // "source: line 3: unexpected symbol"
-const lineOf = (error: Error | null) => Number(/line (\d+)/.exec(error?.message ?? '')?.[1]) || undefined;
+const markOf = (error: Error | null) => {
+  const line = Number(/line (\d+)/.exec(error?.message ?? "")?.[1]);
+  return line ? { line, text: error!.message } : null;
+};
 
 function One({ id, route, me }: PageProps & { id: string }) {
   const fresh = id === '+';
@@ -59,7 +63,7 @@ function One({ id, route, me }: PageProps & { id: string }) {
     <Fault error={error} />
     {fresh && <div class="pair card"><Field label="Name"><input value={name} onInput={(e) => setName(e.currentTarget.value)} /></Field><Field label="Type"><select value={type} onChange={(e) => setType(e.currentTarget.value)}>{['event', 'scheduled', 'endpoint', 'api', 'hook', 'workflow'].map((one) => <option>{one}</option>)}</select></Field></div>}
     <div class="cols even"><section class="card"><header><h2>Source</h2>{doc && source !== doc.source && <span class="status wait">changed</span>}{write && <Button class="right" tone="main" disabled={!fresh && source === doc?.source} onClick={() => fresh ? create() : patch({ source }, 'Saved as a new version')}>{fresh ? 'Create' : 'Save new version'}</Button>}</header>
-      <Editor label="Source in Lua" value={source} set={setSource} rows={22} mark={lineOf(error)} />{doc && source !== doc.source && <><h3>Against version {doc.version}</h3><Diff before={doc.source} after={source} /></>}</section>
+      <Editor label="Source in Lua" language="lua" value={source} set={setSource} rows={22} mark={markOf(error)} />{doc && source !== doc.source && <><h3>Against version {doc.version}</h3><Diff before={doc.source} after={source} /></>}</section>
       <div>{!fresh && <Try id={id} me={me} source={doc && source !== doc.source ? source : undefined} />}{doc && <section class="card"><header><h2>Limits</h2></header><Rows of={[['Time', span(doc.timeoutMs)], ['Memory', bytes(doc.memoryBytes)], ['May', doc.permissions?.join(', ') || 'nothing beyond its event']]} /></section>}
         {versions.value?.items?.length > 1 && <section class="card"><header><h2>Versions</h2></header><ul class="feed">{versions.value.items.map((one: any) => <li><b>v{one.version}</b><Time at={one.updatedAt ?? one.createdAt} /><span class="grow" /><Button class="small" onClick={() => setQuery({ version: other === one.version ? undefined : String(one.version) })}>{other === one.version ? 'Hide' : 'Compare'}</Button>{write && one.version !== doc?.version && <Button class="small" onClick={() => patch({ source: one.source }, `Version ${one.version} is back, as a new version`)}>Roll back</Button>}</li>)}</ul>
           {old && <Diff before={old.source} after={doc?.source ?? ''} />}</section>}</div></div>

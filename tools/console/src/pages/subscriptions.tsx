@@ -5,8 +5,9 @@ import { useAsk } from '../lib/live';
 import { writeJson } from '../lib/json';
 import { count } from '../lib/format';
 import { go, href, setQuery } from '../lib/route';
-import { asObject, Button, Confirm, Editor, Empty, Fault, Field, Page, say, Status, Table, Time } from '../ui/parts';
+import { asObject, Button, Confirm, Empty, Fault, Field, Page, say, Status, Table, Time } from '../ui/parts';
 import { may, type PageProps } from '../lib/me';
+import { Editor } from '../ui/editor';
 import { sendable } from './events';
 
 const stateOf = (one: any) => one.paused ? 'paused' : one.active ? 'active' : 'inactive';
@@ -21,7 +22,7 @@ function All({ route, me }: PageProps) {
   const q = (route.query.get('q') ?? '').toLowerCase();
   const list = useAsk((signal) => get('/v2/subscriptions', { limit: 1000 }, signal), [], 10_000);
   const rows = (list.value?.items ?? []).filter((one: any) => !q || [one.id, one.name, patternOf(one), targetOf(one)].some((text) => String(text).toLowerCase().includes(q)));
-  return <Page title="Subscriptions" actions={may(me, 'subscriptions:write') && <a class="button main" href="#/subscriptions/+">New subscription</a>}>
+  return <Page title="Subscriptions" help="filters" sub="Who gets what; on the command line: handlers" actions={may(me, 'subscriptions:write') && <a class="button main" href="#/subscriptions/+">New subscription</a>}>
     <div class="bar"><input class="grow" aria-label="Filter" placeholder="name, pattern or target" value={q} onInput={(e) => setQuery({ q: e.currentTarget.value || undefined })} /></div><Fault error={list.error} />
     <section class="card list">{rows.length ? <Table label="Subscriptions" rows={rows} keyOf={(one: any) => one.id} href={(one: any) => href(`/subscriptions/${enc(one.id)}`)} columns={[
       { name: 'State', cell: (one) => <Status is={stateOf(one)} /> }, { name: 'Subscription', cell: (one) => <><b>{one.name || one.id}</b>{one.name && one.name !== one.id && <div class="dim mono">{one.id}</div>}</> },
@@ -65,7 +66,7 @@ function One({ id, me }: { id: string; me: PageProps['me'] }) {
   return <Page title={<><a href="#/subscriptions">Subscriptions</a> / {fresh ? 'new' : doc?.name || id}</>} sub={doc && <><Status is={stateOf(doc)} /> version {doc.version}</>}
     actions={<>{!fresh && doc && write && (doc.paused ? <Button tone="main" onClick={() => verb('resume')}>Resume</Button> : <Button onClick={() => verb('pause')}>Pause</Button>)}{!fresh && <a class="button" href={href('/executions', { subscriptionId: id })}>Executions</a>}{!fresh && write && <Button tone="danger" onClick={() => setAsking('remove')}>Remove{'\u2026'}</Button>}</>}>
     <Fault error={error} />
-    <div class="cols even"><section class="card"><header><h2>Document</h2>{write && <Button class="right" tone="main" onClick={save}>{fresh ? 'Create' : 'Save'}</Button>}</header><Editor label="The subscription as JSON" value={text} set={setText} rows={18} /></section>
+    <div class="cols even"><section class="card"><header><h2>Document</h2>{write && <Button class="right" tone="main" onClick={save}>{fresh ? 'Create' : 'Save'}</Button>}</header><Editor label="The subscription as JSON" language="json" value={text} set={setText} rows={18} /></section>
       <div><Preview text={text} against={fresh ? undefined : id} /><Explain id={fresh ? undefined : id} /></div></div>
     {asking && <Confirm title={`Remove ${doc?.name || id}`} verb="Remove" danger onClose={() => setAsking(null)} run={async () => { const gone = await ask(`/v2/subscriptions/${enc(id)}`, { method: 'DELETE' }); say(gone.value?.waiting ? `Removed; ${count(gone.value.waiting)} waiting deliveries became dead letters` : 'Removed'); go('/subscriptions'); }}><p>What still waits for it becomes dead letters. Its executions stay.</p></Confirm>}</Page>;
 }

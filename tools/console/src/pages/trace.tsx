@@ -2,7 +2,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import { enc, get } from '../lib/http';
 import { span } from '../lib/format';
-import { go, href } from '../lib/route';
+import { go, href, setQuery } from '../lib/route';
+import { Graph, type Arrow, type Box } from '../ui/graph';
 import { Button, Empty, Fault, Page, Status, Table, Tabs, Time } from '../ui/parts';
 import type { PageProps } from '../lib/me';
 
@@ -38,6 +39,25 @@ function linesOf(trace: any): Line[] {
   return lines;
 }
 
+// Causes above, effects below; an event's deliveries hang on it.
+function graphOf(trace: any): { boxes: Box[]; arrows: Arrow[] } {
+  const nodes = [...[...trace.causes].reverse(), { event: trace.event, deliveries: trace.deliveries, causedBy: trace.causedBy }, ...trace.caused];
+  const boxes: Box[] = [];
+  const arrows: Arrow[] = [];
+  const known = new Set(nodes.map((node) => node.event.eventId));
+  for (const { event, deliveries, causedBy } of nodes) {
+    boxes.push({ id: event.eventId, name: event.pattern, note: event.eventId, href: href('/events', { id: event.eventId }) });
+    const cause = causedBy ?? event.metadata?.causationId;
+    if (cause && known.has(cause)) arrows.push({ from: cause, to: event.eventId, label: 'caused' });
+    for (const run of deliveries ?? []) {
+      const tries = run.attempts?.length ?? 0;
+      boxes.push({ id: run.id, name: run.subscriptionId ?? run.scriptId ?? 'delivery', note: tries > 1 ? `${tries} attempts` : '', is: run.status, href: href('/executions', { id: run.id }) });
+      arrows.push({ from: event.eventId, to: run.id });
+    }
+  }
+  return { boxes, arrows };
+}
+
 // Times on an axis in which hours in which nothing runs are as wide as a twentieth of it.
 function scale(lines: Line[]): { x: (at: number) => number; folded: { at: number; ms: number }[] } {
   const marks = [...new Set(lines.flatMap((line) => line.bars.filter((bar) => bar.kind !== 'gap').flatMap((bar) => [bar.from, bar.to])))].sort((a, b) => a - b);
@@ -63,7 +83,7 @@ export function Trace({ route }: PageProps) {
   const [text, setText] = useState(id ?? '');
   const [trace, setTrace] = useState<any>(null);
   const [error, setError] = useState<Error | null>(null);
-  const [view, setView] = useState<'waterfall' | 'list'>('waterfall');
+  const view = route.query.get('view') ?? 'waterfall';
   const [turn, again] = useState(0);
   useEffect(() => {
     setText(id ?? '');
@@ -72,7 +92,7 @@ export function Trace({ route }: PageProps) {
   }, [id, turn]);
   const lines = trace ? linesOf(trace) : [];
   const { x, folded } = scale(lines);
-  return <Page title="Trace" sub={trace ? <span class="pattern">{trace.event.pattern}</span> : 'What caused an event, and what it caused'} actions={trace && <><Tabs label="View" of={[['waterfall', 'Waterfall'], ['list', 'List']]} now={view} pick={setView} /><Button onClick={() => again(turn + 1)}>Refresh</Button></>}>
+  return <Page title="Trace" sub={trace ? <span class="pattern">{trace.event.pattern}</span> : 'What caused an event, and what it caused'} actions={trace && <><Tabs label="View" of={[['waterfall', 'Waterfall'], ['graph', 'Graph'], ['list', 'List']]} now={view} pick={(next) => setQuery({ view: next === 'waterfall' ? undefined : next })} /><Button onClick={() => again(turn + 1)}>Refresh</Button></>}>
     <form class="bar" onSubmit={(e) => { e.preventDefault(); go(`/trace/${enc(text.trim())}`); }}><input class="grow mono" aria-label="Event id" placeholder="Event id" value={text} onInput={(e) => setText(e.currentTarget.value)} /><Button type="submit">Show</Button></form>
     <Fault error={error} />
     {!trace && !error && <Empty title="Which event?">Paste an id, or open the trace of one from <a href="#/events">events</a>.</Empty>}
@@ -83,6 +103,7 @@ export function Trace({ route }: PageProps) {
         <div class={`name d${line.depth}`}>{line.status ? <Status is={line.status} /> : <span class="status live"><span aria-hidden="true">{'\u25cf'}</span></span>} <a class="pattern" href={line.to} title={line.note}>{line.name}</a></div>
         <div class="lane" role="img" aria-label={`${line.name}: ${line.status ?? 'event'}, ${line.took ? span(line.took) : line.at}`} title={`${line.at} ${line.took ? span(line.took) : ''} ${line.note}`}>{line.bars.map((bar) =>
           <i class={bar.kind === 'gap' ? 'gap' : `run ${bar.kind === 'run' ? '' : bar.kind}`} style={{ left: `calc(${x(bar.from)}% ${bar.kind === 'event' ? '- 3px' : ''})`.replace(' )', ')'), width: bar.kind === 'event' ? undefined : `${Math.max(0, x(bar.to) - x(bar.from))}%` }} />)}</div></>)}</div></section>}
+    {trace && view === 'graph' && <section class="card"><Graph label="What caused what" {...graphOf(trace)} chosen={trace.event.eventId} /></section>}
     {trace && view === 'list' && <section class="card list"><Table label="Steps of the trace" rows={lines} keyOf={(line) => line.to} href={(line) => line.to} columns={[
       { name: 'What', cell: (line) => <span class={`name d${line.depth}`}>{line.status ? <Status is={line.status} /> : <span class="dim">event</span>} <span class="pattern">{line.name}</span></span> },
       { name: 'When', class: 'nowrap', cell: (line) => <Time at={line.at} /> }, { name: 'Took', class: 'num nowrap', cell: (line) => line.took ? span(line.took) : '' }, { name: 'Note', narrow: true, cell: (line) => <span class="wrap dim">{line.note}</span> }]} /></section>}

@@ -11,11 +11,14 @@ const WORDS: Record<string, [string, string]> = {
   failed: ['bad', '\u2717'], dead: ['bad', '\u2020'], cancelled: ['off', '\u2298'], skipped: ['off', '\u2192'], acknowledged: ['wait', '\u25d0'],
   resolved: ['ok', '\u2713'], ignored: ['off', '\u2013'], disabled: ['off', '\u2013'], inactive: ['off', '\u2013'], suspended: ['bad', '\u2016'],
   calm: ['ok', '\u2713'], tight: ['wait', '\u25cb'], short: ['bad', '!'],
+  info: ['live', 'i'], warn: ['wait', '!'], error: ['bad', '\u2717'], debug: ['off', '\u2022'],
+  pending: ['wait', '\u25cb'], compensating: ['wait', '\u21b6'], compensated: ['off', '\u21b6'], compensation_failed: ['bad', '\u2717'],
   closed: ['ok', '\u2713'], revoked: ['off', '\u2298'], expired: ['off', '\u2298'],
 };
 // A word, a sign and a colour: none of them alone.
+export const signOf = (is: string): [string, string] => WORDS[is] ?? ['off', '\u2022'];
 export function Status({ is, title }: { is: string; title?: string }) {
-  const [tone, sign] = WORDS[is] ?? ['off', '\u2022'];
+  const [tone, sign] = signOf(is);
   return <span class={`status ${tone}`} title={title}><span aria-hidden="true">{sign}</span>{is}</span>;
 }
 
@@ -173,8 +176,8 @@ export function Table<T>(props: { rows: T[]; columns: Column<T>[]; keyOf: (row: 
     })}</tbody></table></div>;
 }
 
-export function Page({ title, actions, children, sub }: { title: ComponentChildren; actions?: ComponentChildren; children: ComponentChildren; sub?: ComponentChildren }) {
-  return <><header class="page"><div><h1 tabIndex={-1}>{title}</h1>{sub && <p class="dim">{sub}</p>}</div>{actions && <div class="actions">{actions}</div>}</header>{children}</>;
+export function Page({ title, actions, children, sub, help }: { title: ComponentChildren; actions?: ComponentChildren; children: ComponentChildren; sub?: ComponentChildren; help?: string }) {
+  return <><header class="page"><div><div class="titled"><h1 tabIndex={-1}>{title}</h1>{help && <a class="more" href={`#/help/${help}`} aria-label={`Help: ${help}`} title={`Help: ${help}`}>?</a>}</div>{sub && <p class="dim">{sub}</p>}</div>{actions && <div class="actions">{actions}</div>}</header>{children}</>;
 }
 
 export const Rows = ({ of }: { of: [string, ComponentChildren][] }) =>
@@ -183,25 +186,6 @@ export const Rows = ({ of }: { of: [string, ComponentChildren][] }) =>
 export function Tabs<T extends string>({ of, now, pick, label }: { of: [T, string][]; now: T; pick: (next: T) => void; label: string }) {
   return <div class="tabs" role="group" aria-label={label}>{of.map(([value, name]) =>
     <button type="button" aria-pressed={now === value} onClick={() => pick(value)}>{name}</button>)}</div>;
-}
-
-export function Editor({ value, set, rows = 12, label, mark }: { value: string; set: (text: string) => void; rows?: number; label: string; mark?: number }) {
-  const lines = value.split('\n').length;
-  const gutter = useRef<HTMLDivElement>(null);
-  return <div class="editor"><div class="gutter" ref={gutter} aria-hidden="true">{Array.from({ length: lines }, (_, i) => <div class={mark === i + 1 ? 'mark' : ''}>{i + 1}</div>)}</div>
-    <textarea spellcheck={false} autocapitalize="off" autocomplete="off" wrap="off" aria-label={label} rows={Math.max(rows, Math.min(lines + 1, 40))} value={value}
-      onInput={(e) => set(e.currentTarget.value)}
-      onScroll={(e) => { if (gutter.current) gutter.current.scrollTop = e.currentTarget.scrollTop; }}
-      onKeyDown={(e) => {
-        // Tab indents; Escape, then Tab, leaves.
-        if (e.key === 'Escape') e.currentTarget.dataset.leave = '1';
-        else if (e.key === 'Tab' && !e.shiftKey && e.currentTarget.dataset.leave !== '1') {
-          e.preventDefault();
-          const at = e.currentTarget.selectionStart;
-          e.currentTarget.setRangeText('  ', at, e.currentTarget.selectionEnd, 'end');
-          set(e.currentTarget.value);
-        } else if (e.key !== 'Tab') e.currentTarget.dataset.leave = '';
-      }} /></div>;
 }
 
 export const asObject = (text: string): any => {
