@@ -70,6 +70,25 @@ std::optional<std::int64_t> next_of_type(const Timing& timing, std::int64_t afte
     return next_cron(timing, after_us);
 }
 
+// The last due time till `until_us`, where `due_us` is one.
+std::int64_t last_from(const Timing& timing, std::int64_t due_us, std::int64_t until_us) {
+    constexpr int kFew = 8;  // mostly it is one of those
+    for (int i = 0; i < kFew; ++i) {
+        const auto next = next_due(timing, due_us);
+        if (!next || *next > until_us) return due_us;
+        due_us = *next;
+    }
+    while (due_us < until_us) {  // nothing is due between there and the end
+        const std::int64_t middle_us = due_us + (until_us - due_us) / 2;
+        const auto next = next_due(timing, middle_us);
+        if (next && *next <= until_us)
+            due_us = *next;
+        else
+            until_us = middle_us;
+    }
+    return due_us;
+}
+
 }  // namespace
 
 std::optional<std::int64_t> next_due(const Timing& timing, std::int64_t after_us) {
@@ -77,18 +96,15 @@ std::optional<std::int64_t> next_due(const Timing& timing, std::int64_t after_us
     return next && *next <= timing.to_us ? next : std::nullopt;
 }
 
-// Looks back over growing stretches of time, so that it costs little however dense the times are.
+// Looks back over growing stretches of time, and halves the one that holds it, so that it costs
+// little however dense the times are, there or elsewhere.
 std::optional<std::int64_t> last_due(const Timing& timing, std::int64_t after_us,
                                      std::int64_t until_us) {
     for (std::int64_t back_us = 60 * kSecondUs;; back_us *= 8) {
         const bool whole = until_us - after_us <= back_us;
-        std::int64_t begin_us = whole ? after_us : until_us - back_us;
-        std::optional<std::int64_t> last;
-        for (auto next = next_due(timing, begin_us); next && *next <= until_us;
-             next = next_due(timing, begin_us)) {
-            last = begin_us = *next;
-        }
-        if (last || whole) return last;
+        const auto first = next_due(timing, whole ? after_us : until_us - back_us);
+        if (first && *first <= until_us) return last_from(timing, *first, until_us);
+        if (whole) return std::nullopt;
     }
 }
 

@@ -27,10 +27,11 @@ Missed missed_times(const Timing& timing, const CatchUp& rule, std::int64_t due_
     std::deque<std::int64_t> run;
     if (rule.mode == CatchUpMode::kOne && last_us >= window_us) run.push_back(last_us);
     if (rule.mode == CatchUpMode::kAll) {
-        for (auto at = next_due(timing, window_us - 1); at && *at <= last_us;
-             at = next_due(timing, *at)) {
-            run.push_back(*at);
-            if (run.size() > static_cast<std::size_t>(rule.runs_max)) run.pop_front();
+        // From the newest back: of a year of seconds only those that run are looked at.
+        for (auto at = std::optional(last_us);
+             at && *at >= window_us && run.size() < static_cast<std::size_t>(rule.runs_max);
+             at = last_due(timing, window_us - 1, *at - 1)) {
+            run.push_front(*at);
         }
     }
     out.run.assign(run.begin(), run.end());

@@ -5,8 +5,8 @@
 // Threads: do_work() its own; changed(), trigger(), backfill(), look() any; load() before the
 //       threads start.
 // Lifetime: borrows all of Deps.
-// Limits: kFiringsPerTurn schedules a turn; one result a shard and turn, kept when its ring is full
-//       (nothing further is begun then). No firing while the disk is nearly full: it comes late.
+// Limits: kFiringsPerTurn schedules a turn; one result a shard and turn, of about
+//       kEmitBytesPerTurn, kept when its ring is full (nothing further is begun then). No firing while the disk is nearly full: it comes late.
 // Failure: a state row that does not read is set aside and the schedule begins anew from its
 //       document.
 #pragma once

@@ -50,9 +50,12 @@ void Scheduler::make_up(Entry& entry, std::int64_t now_us) {
     // Who asks for all of them does not want them to be in each other's way.
     const bool all = rule.mode == CatchUpMode::kAll && schedule.overlap == Overlap::kSkip;
     const Overlap overlap = all ? Overlap::kQueueAll : schedule.overlap;
-    for (const std::int64_t due_us : missed.run) {
-        if (is_over_limit(entry)) break;
-        meet(entry, {due_us, 0}, overlap, missed.rule, now_us);
+    for (std::size_t i = 0; i < missed.run.size() && !is_over_limit(entry); ++i) {
+        if (i != 0 && is_full()) {  // the others are what the next turn finds missed
+            entry.state.done_us = missed.run[i - 1];
+            return set_due(entry, missed.run[i]);
+        }
+        meet(entry, {missed.run[i], 0}, overlap, missed.rule, now_us);
     }
     entry.state.done_us = std::max(missed.skipped_last_us,
                                    missed.run.empty() ? missed.skipped_last_us : missed.run.back());
@@ -161,7 +164,7 @@ void Scheduler::skip(Entry& entry, const ScheduleRun& run, std::string_view rule
 
 void Scheduler::take_waiting(Entry& entry, std::int64_t now_us) {
     while (!entry.state.waiting.empty() && held_because(entry).empty() && !is_over_limit(entry) &&
-           !is_running(entry, now_us)) {
+           !is_full() && !is_running(entry, now_us)) {
         const ScheduleRun run = entry.state.waiting.front();
         entry.state.waiting.erase(entry.state.waiting.begin());
         // With `skip` nothing waits but what is made up for.

@@ -188,6 +188,31 @@ TEST(Timing, FindsTheLastOfManyWithoutVisitingAll) {
     EXPECT_EQ(last_due(rare, at("2020-01-01T00:00:00Z"), at("2026-01-01T00:00:00Z")),
               at("2024-02-28T23:00:00Z"));
     EXPECT_FALSE(last_due(rare, at("2025-01-01T00:00:00Z"), at("2026-01-01T00:00:00Z")));
+    const Timing season = cron_timing("* * * * 1 *", "UTC");
+    EXPECT_EQ(last_due(season, at("2020-01-01T00:00:00Z"), at("2025-12-24T00:00:00Z")),
+              at("2025-01-31T23:59:59Z"));
+}
+
+TEST(Timing, TheLastIsTheOneThatNothingFollows) {
+    std::mt19937_64 random(11);
+    for (const char* text : {"*/7 3-5 * * * *", "0 */11 * * 3,10 *", "* 30 2 * * *", "0 0 1 1 *",
+                             "15,16,17 1 2 * * *"}) {
+        for (const char* zone : {"UTC", "Europe/Berlin", "Australia/Lord_Howe"}) {
+            const Timing timing = cron_timing(text, zone);
+            for (int i = 0; i < 40; ++i) {
+                const std::int64_t until_us =
+                    at("2026-01-01T00:00:00Z") +
+                    static_cast<std::int64_t>(random() % (400LL * 86'400 * kUs));
+                const std::int64_t after_us =
+                    until_us - static_cast<std::int64_t>(random() % (2LL * 86'400 * kUs));
+                std::optional<std::int64_t> last;
+                for (auto next = next_due(timing, after_us); next && *next <= until_us;
+                     next = next_due(timing, *next))
+                    last = next;
+                EXPECT_EQ(last_due(timing, after_us, until_us), last) << text << " " << zone;
+            }
+        }
+    }
 }
 
 // ---- random expressions

@@ -43,6 +43,20 @@ TEST(CatchUp, AllMakesUpForTheNewestOfTheWindow) {
     EXPECT_EQ(missed.skipped_last_us, hour(6));
 }
 
+TEST(CatchUp, AllLooksAtNoMoreThanRuns) {
+    Timing timing = hourly();
+    timing.cron = *parse_cron("* * * * * *");
+    const CatchUp rule{
+        .mode = CatchUpMode::kAll, .window_ms = 366LL * 86'400'000, .runs_max = 1'000};
+    for (int i = 0; i < 50; ++i) {
+        const Missed missed = missed_times(timing, rule, hour(0), hour(24 * 365));
+        ASSERT_EQ(missed.run.size(), 1'000u);
+        EXPECT_EQ(missed.run.back(), hour(24 * 365));
+        EXPECT_EQ(missed.run.front(), hour(24 * 365) - 999 * 1'000'000);
+        EXPECT_EQ(missed.skipped_last_us, missed.run.front() - 1'000'000);
+    }
+}
+
 TEST(CatchUp, NoneMakesUpForNothing) {
     const Missed missed = missed_times(hourly(), {.mode = CatchUpMode::kNone}, hour(1), hour(2));
     EXPECT_TRUE(missed.run.empty());

@@ -33,6 +33,7 @@ protected:
         deps.shards = kShards;
         deps.submit = [this](core::ShardId, std::unique_ptr<LaneResult>& result) {
             if (full_) return false;
+            most_bytes_ = std::max(most_bytes_, result->emitted ? result->emitted.size() : 0);
             emitted_ += result->emitted ? result->emitted.view() : std::string_view();
             EXPECT_TRUE(database_->write_now(result->rows));
             for (auto& done : result->when_durable) done();
@@ -48,9 +49,10 @@ protected:
         SetAside aside(log);
         ASSERT_TRUE(scheduler_->load(aside));
     }
-    ScheduleRef create(const std::string& members) {
+    ScheduleRef create(const std::string& members, const std::string& payload = "{}") {
         auto made = registry_->table<Schedule>().create(
-            {.tenant = kTenant}, R"({"event":{"pattern":"due"},)" + members + "}");
+            {.tenant = kTenant},
+            R"({"event":{"pattern":"due","payload":)" + payload + "}," + members + "}");
         EXPECT_TRUE(made) << made.error().message;
         scheduler_->changed(*made);
         work();
@@ -98,6 +100,7 @@ protected:
     std::unique_ptr<Scheduler> scheduler_;
     std::string emitted_;
     std::vector<core::SubscriptionId> wanted_;
+    std::size_t most_bytes_ = 0;  // of one result
     bool full_ = false, holds_ = false;
 };
 
@@ -153,6 +156,23 @@ TEST_F(SchedulerTest, MakesUpForWhatWasMissedByItsRule) {
     EXPECT_EQ(ledger(none), (Lines{"skipped catchUp:none"}));
     EXPECT_EQ(scheduler_->look(one->number)->skipped, 4u);
     EXPECT_NE(emitted_.find(R"("late":true)"), std::string::npos);
+}
+
+TEST_F(SchedulerTest, MakesUpForManyLargeOnesInSeveralTurns) {
+    const auto schedule =
+        create(R"("intervalMs":60000,"overlap":"allow","catchUp":{"mode":"all","max":500})",
+               R"({"s":")" + std::string(60'000, 'x') + R"("})");
+    clock_.step_wall_us(1'000 * 60 * kSecondUs + 30 * kSecondUs);
+    work();
+    EXPECT_EQ(events(), 500u);
+    EXPECT_LE(most_bytes_, 8u << 20);
+    Lines lines = ledger(schedule);
+    ASSERT_EQ(lines.size(), 501u);
+    EXPECT_EQ(lines.back(), "skipped catchUp:all");
+    lines.pop_back();
+    EXPECT_EQ(lines, Lines(500, "fired catchUp:all"));
+    EXPECT_EQ(scheduler_->look(schedule->number)->due_us,
+              schedule->created_at_us + 1'001 * 60 * kSecondUs);
 }
 
 TEST_F(SchedulerTest, DoesNothingTwiceWhenTheClockGoesBack) {
