@@ -6,7 +6,7 @@
 // Limits: kCallsWaitingMax calls that have not begun (overflow policy: refuse, the caller says so),
 //         kCallsMax of scripts and webhooks_max of webhooks under way, kCallsPerHostMax connections
 //         to one host; kHeaderBytesMax of an answer's headers. Names that nobody has answered for
-//         when their calls were over: kLookupsLeftMax, then no further one is looked up for a while.
+//         when their calls were over: kLookupsLeftMax, then none is looked up for a while.
 // Failure: an answer with a fault; libcurl that can not be set up ends the process.
 #pragma once
 

@@ -6,7 +6,8 @@
 //       threads start.
 // Lifetime: borrows all of Deps.
 // Limits: kFiringsPerTurn schedules a turn; one result a shard and turn, of about
-//       kEmitBytesPerTurn, kept when its ring is full (nothing further is begun then). No firing while the disk is nearly full: it comes late.
+//       kEmitBytesPerTurn, kept when its ring is full (nothing further is begun then). No firing
+//       while the disk is nearly full: it comes late.
 // Failure: a state row that does not read is set aside and the schedule begins anew from its
 //       document.
 #pragma once

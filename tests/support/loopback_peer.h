@@ -1,5 +1,5 @@
-// What: a listener on loopback that the test's own thread serves: HTTP answers of five bytes, as long
-//       as the test wants them.
+// What: a listener on loopback that the test's own thread serves: HTTP answers of five bytes, as
+//       long as the test wants them.
 // Threads: one. Lifetime: of a test. Limits: none. Failure: through GoogleTest.
 #pragma once
 

@@ -1,5 +1,5 @@
-// Goal: a path leads to the endpoint that is meant, as often as its rate says; what was answered to an
-// Idempotency-Key is answered again for as long as that is promised.
+// Goal: a path leads to the endpoint that is meant, as often as its rate says; what was answered to
+// an Idempotency-Key is answered again for as long as that is promised.
 // Method: tables by hand; answers in a store of their own.
 #include "runtime/api/endpoint_table.h"
 

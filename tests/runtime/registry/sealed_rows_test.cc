@@ -65,7 +65,7 @@ TEST(SealedRows, OldRowsAreSealedWhenTheyAreRead) {
     EXPECT_EQ(rows.load_all("secret")->at(0).json, plain[0].json);
 }
 
-// A new key in front of the old one: what the old one has sealed is read, and is the new one's then.
+// A new key in front of the old one: what the old one has sealed is read, and the new one's then.
 TEST(SealedRows, WhatAnOlderKeyHasSealedIsSealedAnewWhenItIsRead) {
     core::ManualClock clock;
     MemoryRegistryRows beneath;
