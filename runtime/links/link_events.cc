@@ -1,6 +1,5 @@
 #include "runtime/links/link_events.h"
 
-#include "core/base64.h"
 #include "core/buffer.h"
 #include "core/json_validate.h"
 #include "core/json_writer.h"
@@ -111,23 +110,22 @@ core::Status LinkEvents::make_event(const Link& link, const SourceBatch::Entry& 
 
 void LinkEvents::make_letter(const Link& link, const SourceBatch::Entry& entry,
                              std::string_view why) {
-    // Of such bytes no event comes: it needs one that somebody gives it. No pattern, so that
-    // nothing takes it before.
-    const std::string_view kept =
-        entry.text.substr(0, std::min({kPoisonBytesKept, event_bytes_max_ / 4, entry.text.size()}));
     text_.clear();
-    core::JsonWriter json(text_);
-    json.begin_object().field("eventId", misfit_id(id_)).field("pattern", kLinkRejectedPattern);
-    append_source(json, link);
-    json.key("payload").begin_object().field("schemaId", nullptr);
-    json.key("errors").begin_array().begin_object().field("message", why).end_object().end_array();
-    json.key("event").begin_object().field("eventId", id_);
-    append_source(json, link);
-    json.key("x-link").begin_object().field("id", link.id).field("bytes", entry.whole_bytes);
-    json.field("base64", core::encode_base64(kept));
-    // For whoever looks at it; escapes may make six bytes of one.
-    if (kept.size() <= event_bytes_max_ / 16 && core::is_utf8(kept)) json.field("text", kept);
-    json.end_object().end_object().end_object().end_object();
+    append_poison_event(
+        text_,
+        {.event_id = id_,
+         .pattern = kLinkRejectedPattern,
+         .source = {"integration", link.id},
+         .why = why,
+         .place = "x-link",
+         .bytes = entry.text,
+         .whole_bytes = entry.whole_bytes},
+        [&](core::JsonWriter& json) {
+            json.field("id", link.id);
+            // For whoever looks at it; escapes may make six bytes of one.
+            if (entry.text.size() <= kPoisonTextBytesMax && core::is_utf8(entry.text))
+                json.field("text", entry.text);
+        });
 }
 
 void LinkEvents::make_gap(const Link& link, const SourceBatch& batch) {
@@ -161,6 +159,9 @@ std::size_t LinkEvents::append(const Link& link, const SourceBatch& batch, std::
     for (std::size_t i = 0; i < batch.size(); ++i) {
         const SourceBatch::Entry entry = batch[i];
         id_.assign(link.id).append(":").append(entry.id);
+        if (!entry.trace.empty())
+            result.traces.push_back({static_cast<std::uint32_t>(result.emitted_tenants.size()),
+                                     std::string(entry.trace)});
         if (auto made = make_event(link, entry); !made) {
             make_letter(link, entry, made.error().message);
             result.letters.push_back({static_cast<std::uint32_t>(result.emitted_tenants.size()),

@@ -2,6 +2,7 @@
 
 #include "runtime/links/file_sink.h"
 #include "runtime/links/file_source.h"
+#include "runtime/links/mqtt_link.h"
 #include "runtime/links/nats_sink.h"
 #include "runtime/links/nats_source.h"
 #include "runtime/links/postgres_link.h"
@@ -14,6 +15,7 @@ std::unique_ptr<LinkSource> make_source(const PeerDeps& deps, const Link& link,
     switch (link.type) {
         case LinkType::kFile: return std::make_unique<FileSource>(deps, config, position);
         case LinkType::kPostgres: return std::make_unique<PostgresSource>(deps, config, position);
+        case LinkType::kMqtt: return std::make_unique<MqttSource>(deps, link, config, position);
         case LinkType::kNats:
             if (config.stream.empty())
                 return std::make_unique<NatsSubjectSource>(deps, config, position);
@@ -28,6 +30,7 @@ std::unique_ptr<LinkSink> make_sink(const PeerDeps& deps, const Link& link,
     switch (link.type) {
         case LinkType::kFile: return std::make_unique<FileSink>(deps, config);
         case LinkType::kPostgres: return std::make_unique<PostgresSink>(deps, config);
+        case LinkType::kMqtt: return std::make_unique<MqttSink>(deps, link, config);
         case LinkType::kNats:
             if (config.stream.empty()) return std::make_unique<NatsSubjectSink>(deps, config);
             return std::make_unique<NatsStreamSink>(deps, config);

@@ -3,7 +3,8 @@
 //       its peer and nothing of registry, log or deliveries.
 // Threads: the links' own. None of the calls blocks, but for what names of hosts and files cost.
 // Lifetime: made when its peer is wanted, gone when it is not or when it said trouble().
-// Limits: a turn is bounded by a batch, or kSinkTurnTexts.
+// Limits: a turn is bounded by a batch, or kSinkTurnTexts; a sink gets no more while kSinkUnsentMax
+//         bytes wait for its peer.
 // Failure: trouble() says what and whether it is worth trying again. A source never skips
 //          anything by itself: what it can not find any more stops it.
 #pragma once
@@ -32,7 +33,6 @@ struct PeerDeps {
     const core::Clock* clock = nullptr;
     const courier::AddressRules* rules = nullptr;
     const FileAccess* files = nullptr;
-    std::size_t event_bytes_max = 0;
     bool probes = false;  // whether it could be used is all that is asked: nothing is made
 };
 
@@ -69,6 +69,8 @@ class LinkSource : public LinkPeer {
 public:
     // Reads what there is, behind what it has read; `batch` is empty. What it did.
     virtual std::size_t turn(SourceBatch& batch) = 0;
+    // A batch's SourceBatch::acknowledges, when it is durable: for peers that are told.
+    virtual void kept(std::uint64_t) {}
     // What is there and not read yet, in lag_unit(); nothing: not known.
     virtual std::optional<std::uint64_t> lag() const = 0;
     virtual std::string_view lag_unit() const = 0;
@@ -80,6 +82,9 @@ struct SinkText {
     std::string pattern;
     std::string text;        // the envelope
     std::string identity{};  // id and source: what no other event has
+    // W3C Trace Context; empty: none.
+    std::string traceparent{};
+    std::string tracestate{};
 };
 
 struct SinkAnswer {
@@ -90,12 +95,16 @@ struct SinkAnswer {
 class LinkSink : public LinkPeer {
 public:
     static constexpr std::size_t kSinkTurnTexts = 1'024;
+    static constexpr std::size_t kSinkUnsentMax = 4u << 20;  // and one text more
 
     // Only while ready(). What was given and not answered when trouble() comes may have arrived.
     virtual void send(SinkText&& text) = 0;
     virtual std::size_t turn(std::vector<SinkAnswer>& answers) = 0;
     // Given and not answered.
     virtual std::size_t pending() const = 0;
+    // Bytes that the peer has not taken.
+    virtual std::size_t unsent() const { return 0; }
+    bool has_room() const { return pending() < kSinkTurnTexts && unsent() < kSinkUnsentMax; }
 };
 
 // `position`: of an earlier batch; empty: config.from.

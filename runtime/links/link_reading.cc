@@ -19,6 +19,7 @@ bool LinkAgent::open_source(LinkRun& run) {
     }
     // A reset has said where to.
     if (run.link->resets > 0) config->from = run.link->reset_to;
+    ++run.sources;
     run.source = make_source(peer_deps(), *run.link, *config, run.state.position);
     return true;
 }
@@ -99,13 +100,18 @@ bool LinkAgent::take_batch(LinkRun& run) {
     run.state.gaps += batch.gap;
     put_link_state(result->rows, run.state, deps_.clock->wall_us());
     ++run.under_way;
-    result->when_durable.push_back([this, number = run.state.number] {
-        orders_.push_beyond([this, number] {
-            const auto at = runs_.find(number);
-            if (at != runs_.end() && at->second.under_way > 0) --at->second.under_way;
+    result->when_durable.push_back(
+        [this, number = run.state.number, source = run.sources, acknowledges = batch.acknowledges] {
+            orders_.push_beyond([this, number, source, acknowledges] {
+                const auto at = runs_.find(number);
+                if (at == runs_.end()) return;
+                LinkRun& of = at->second;
+                if (of.under_way > 0) --of.under_way;
+                // One that was opened since has none of what that one had.
+                if (of.source && of.sources == source) of.source->kept(acknowledges);
+            });
+            wake();
         });
-        wake();
-    });
     outbox_[result->shard.value].push_back(std::move(result));
     batch.clear();
     flush();

@@ -31,6 +31,7 @@ struct LinkRun {
 
     // Of a source.
     std::unique_ptr<LinkSource> source;
+    std::uint64_t sources = 0;  // that were opened: which one a commit is of
     SourceBatch batch;
     std::size_t batch_paid = 0;  // of its entries: the tenant may send them
     bool batch_waits = false;    // for what the tenant may send

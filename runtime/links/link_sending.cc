@@ -33,8 +33,13 @@ void LinkAgent::take_send(std::uint64_t id, LinkSend&& what) {
     const auto at = runs_.find(what.link.value);
     if (at == runs_.end() || at->second.source_wanted())
         return answer(id, "the link is not there any more");
-    at->second.waiting.push_back({id, std::move(what.event_id), std::move(what.pattern),
-                                  std::move(what.envelope), std::move(what.identity)});
+    LinkRun& run = at->second;
+    if (run.waiting_bytes > LinkRun::kWaitingBytesMax)
+        return answer(id, "more waits for the link's peer than is kept in memory");
+    run.waiting_bytes += what.envelope.size();
+    run.waiting.push_back({id, std::move(what.event_id), std::move(what.pattern),
+                           std::move(what.envelope), std::move(what.identity),
+                           std::move(what.traceparent), std::move(what.tracestate)});
 }
 
 void LinkAgent::answer(std::uint64_t id, std::string&& error) {
@@ -50,6 +55,7 @@ void LinkAgent::fail_all(LinkRun& run, const std::string& why) {
     run.failed += run.given.size() + run.waiting.size();
     for (const std::uint64_t id : std::exchange(run.given, {}))
         answer(id, why + "; whether it has arrived is not known");
+    run.waiting_bytes = 0;
     for (SinkText& text : std::exchange(run.waiting, {})) answer(text.ticket, std::string(why));
 }
 
@@ -81,8 +87,9 @@ std::size_t LinkAgent::write(LinkRun& run) {
     if (sink.ready()) {
         run.retry_ns = LinkRun::kRetryNsMin;
         run.had_error = false;
-        while (!run.waiting.empty() && sink.pending() < LinkSink::kSinkTurnTexts) {
+        while (!run.waiting.empty() && sink.has_room()) {
             run.given.insert(run.waiting.front().ticket);
+            run.waiting_bytes -= run.waiting.front().text.size();
             sink.send(std::move(run.waiting.front()));
             run.waiting.pop_front();
             ++done;

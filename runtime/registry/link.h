@@ -22,7 +22,7 @@ inline constexpr std::size_t kLinkPositionBytesMax = 512;
 inline constexpr std::int64_t kLinkStreamItemsMax = 1'000'000'000'000;
 
 enum class LinkDirection : std::uint8_t { kIn, kOut };
-enum class LinkType : std::uint8_t { kFile, kRedis, kPostgres, kNats };
+enum class LinkType : std::uint8_t { kFile, kRedis, kPostgres, kNats, kMqtt };
 
 // What a pattern of a source, or a subject of a sink, may hold: the message's, the event's.
 inline constexpr std::string_view kLinkSubjectPlace = "{subject}";
@@ -44,11 +44,13 @@ struct LinkConfig {
     std::string host;        // redis and nats, and all below
     std::int64_t port = 6379;
     std::int64_t database = 0;
-    std::string user;             // these three may hold {{secrets.NAME}}
-    std::string password;         // and nothing but it: what is read over the API is no secret
-    std::string token;            // nats; as password
-    std::string stream;           // nats: empty where no JetStream is meant
-    std::string subject;          // nats: what is listened to, or filtered by, or sent to
+    std::string user;      // these three may hold {{secrets.NAME}}
+    std::string password;  // and nothing but it: what is read over the API is no secret
+    std::string token;     // nats; as password
+    std::string stream;    // nats: empty where no JetStream is meant
+    // nats and mqtt (a topic): what is listened to, or filtered by, or sent to
+    std::string subject;
+    std::string client;           // mqtt: who we are; empty: the link
     std::string field = "event";  // kEnvelope, kPayload, and a sink: where the text stands
     std::int64_t items_max = 0;   // a sink: about so many entries are kept; 0: all
     // Where a source begins: start, end, an id of redis, a number of nats.

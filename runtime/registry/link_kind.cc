@@ -1,6 +1,7 @@
 // Links as documents: their body, their row.
 #include "core/json_reader.h"
 #include "core/limits.h"
+#include "io/mqtt_codec.h"
 #include "io/nats_codec.h"
 #include "runtime/registry/document_body.h"
 #include "runtime/registry/document_kinds.h"
@@ -19,12 +20,13 @@ using core::Presence;
 
 constexpr std::array<std::pair<std::string_view, LinkDirection>, 2> kLinkDirections = {
     {{"in", LinkDirection::kIn}, {"out", LinkDirection::kOut}}};
-constexpr std::array<std::pair<std::string_view, LinkType>, 4> kLinkTypes = {
+constexpr std::array<std::pair<std::string_view, LinkType>, 5> kLinkTypes = {
     {{"file", LinkType::kFile},
      {"redis", LinkType::kRedis},
      {"postgres-notify", LinkType::kPostgres},
-     {"nats", LinkType::kNats}}};
-constexpr std::array<std::string_view, 3> kLinkTypesNotBuilt = {"kafka", "mqtt", "amqp"};
+     {"nats", LinkType::kNats},
+     {"mqtt", LinkType::kMqtt}}};
+constexpr std::array<std::string_view, 2> kLinkTypesNotBuilt = {"kafka", "amqp"};
 constexpr std::array<std::pair<std::string_view, LinkFormat>, 4> kLinkFormats = {
     {{"envelope", LinkFormat::kEnvelope},
      {"payload", LinkFormat::kPayload},
@@ -50,7 +52,7 @@ core::Status check_link_built(JsonObject& in) {
                                            type) != kLinkTypesNotBuilt.end())
         return link_not_built("type", "links of the type " + type +
                                           " are not built into this server; file, redis, "
-                                          "postgres-notify and nats are");
+                                          "postgres-notify, nats and mqtt are");
     if (const auto transform = in.any("transform"); transform && !transform->is_null())
         return link_not_built("transform", "links have no transforms in this server");
     std::string mode;
@@ -96,6 +98,13 @@ void read_redis_config(JsonObject& in, const Link& link, LinkConfig& out) {
         in.integer("maxLength", out.items_max, 0, kLinkStreamItemsMax);
 }
 
+// The event's pattern in a sink's subject or topic, as one that could stand there.
+bool fill_pattern_place(std::string& sample) {
+    if (const std::size_t at = sample.find(kLinkPatternPlace); at != std::string::npos)
+        sample.replace(at, kLinkPatternPlace.size(), "p");
+    return sample.find(kLinkPatternPlace) == std::string::npos;
+}
+
 void read_nats_config(JsonObject& in, const Link& link, LinkConfig& out) {
     out.port = 4222;
     read_link_host(in, out);
@@ -112,13 +121,28 @@ void read_nats_config(JsonObject& in, const Link& link, LinkConfig& out) {
         return;
     }
     std::string sample = out.subject;
-    if (const std::size_t at = sample.find(kLinkPatternPlace); at != std::string::npos)
-        sample.replace(at, kLinkPatternPlace.size(), "p");
-    if (sample.find(kLinkPatternPlace) != std::string::npos ||
-        !io::is_nats_subject(sample, io::NatsWildcards::kRefused))
+    if (!fill_pattern_place(sample) || !io::is_nats_subject(sample, io::NatsWildcards::kRefused))
         in.refuse("subject",
                   "is required: parts between dots, without blanks and stars; "
                   "{pattern} stands for the event's pattern");
+}
+
+void read_mqtt_config(JsonObject& in, const Link& link, LinkConfig& out) {
+    out.port = 1883;
+    read_link_host(in, out);
+    in.text("clientId", out.client, {.bytes_max = 128});
+    in.text("topic", out.subject,
+            {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = kLinkTextBytesMax});
+    if (!in.ok()) return;
+    std::string sample = out.subject;
+    const bool reads = link.direction == LinkDirection::kIn;
+    const bool good = reads ? io::is_mqtt_topic(sample, io::MqttWildcards::kAllowed)
+                            : fill_pattern_place(sample) &&
+                                  io::is_mqtt_topic(sample, io::MqttWildcards::kRefused);
+    if (!good)
+        in.refuse("topic", reads ? "is no filter: + is a whole level, # the last one"
+                                 : "is none: no + and no #; {pattern} stands for the event's "
+                                   "pattern");
 }
 
 void read_postgres_config(JsonObject& in, LinkConfig& out) {
@@ -131,7 +155,8 @@ void read_postgres_config(JsonObject& in, LinkConfig& out) {
 
 // Of what is told only while somebody listens there is no place to begin at.
 bool link_has_places(LinkType type, const LinkConfig& config) {
-    return type != LinkType::kPostgres && (type != LinkType::kNats || !config.stream.empty());
+    return type != LinkType::kPostgres && type != LinkType::kMqtt &&
+           (type != LinkType::kNats || !config.stream.empty());
 }
 
 void read_source_config(JsonObject& in, const Link& link, LinkConfig& out) {
@@ -155,8 +180,9 @@ void read_source_config(JsonObject& in, const Link& link, LinkConfig& out) {
     if (out.format != LinkFormat::kEnvelope && out.pattern.empty())
         in.refuse("pattern", "is required: the pattern of the link's events");
     if (out.pattern.starts_with("system.")) in.refuse("pattern", "begins with system.");
-    if (link.type != LinkType::kNats && out.pattern.find(kLinkSubjectPlace) != std::string::npos)
-        in.refuse("pattern", "has {subject}, which only messages of nats have");
+    if (link.type != LinkType::kNats && link.type != LinkType::kMqtt &&
+        out.pattern.find(kLinkSubjectPlace) != std::string::npos)
+        in.refuse("pattern", "has {subject}, which only messages of nats and mqtt have");
 }
 
 core::Status read_link(std::string_view body, Link& out) {
@@ -175,6 +201,7 @@ core::Status read_link(std::string_view body, Link& out) {
         if (out.type == LinkType::kRedis) read_redis_config(*config, out, next);
         if (out.type == LinkType::kPostgres) read_postgres_config(*config, next);
         if (out.type == LinkType::kNats) read_nats_config(*config, out, next);
+        if (out.type == LinkType::kMqtt) read_mqtt_config(*config, out, next);
         if (out.direction == LinkDirection::kIn) read_source_config(*config, out, next);
         (void)config->finish();
         in->join(*config);
@@ -201,6 +228,10 @@ void append_link_config(core::JsonWriter& json, const Link& link) {
     if (link.type == LinkType::kNats) {
         if (!config.stream.empty()) json.field("stream", config.stream);
         if (!config.subject.empty()) json.field("subject", config.subject);
+    }
+    if (link.type == LinkType::kMqtt) {
+        if (!config.client.empty()) json.field("clientId", config.client);
+        json.field("topic", config.subject);
     }
     if (link.type == LinkType::kRedis) {
         json.field("database", config.database);
@@ -234,7 +265,7 @@ bool reads_the_same(const Link& one, const Link& other) {
     const LinkConfig &a = one.config, &b = other.config;
     return a.path == b.path && a.host == b.host && a.port == b.port && a.database == b.database &&
            a.stream == b.stream && a.subject == b.subject && a.connection == b.connection &&
-           a.channel == b.channel;
+           a.channel == b.channel && a.client == b.client;
 }
 
 core::Status settle_link(const Link* old, const ChangeContext&, Link& next) {

@@ -56,6 +56,8 @@ TEST_F(LinkKindTest, LinksAreReadAgain) {
          R"({"id":"n","direction":"in","type":"nats","config":{"host":"h","port":1,"user":"u","password":"{{secrets.pw}}","token":"{{secrets.t}}","stream":"S","subject":"a.>","from":"17","format":"payload","pattern":"in.{subject}"}})",
          R"({"id":"o","direction":"in","type":"nats","config":{"host":"h","subject":"a.*","format":"text","pattern":"p"}})",
          R"({"id":"p","direction":"out","type":"nats","config":{"host":"h","stream":"S","subject":"out.{pattern}"}})",
+         R"({"id":"q","direction":"in","type":"mqtt","config":{"host":"h","user":"u","clientId":"c","topic":"a/+/#","format":"payload","pattern":"in.{subject}"}})",
+         R"({"id":"r","direction":"out","type":"mqtt","config":{"host":"h","port":8883,"topic":"out/{pattern}"}})",
          R"({"id":"d","direction":"out","type":"redis","config":{"host":"h","stream":"s","field":"f","maxLength":9},"mode":"executor"})"}) {
         const std::string id = create(body)->id;
         const std::string before = document_kind<Link>().show(*table().find(kTenant, id));
@@ -69,7 +71,7 @@ TEST_F(LinkKindTest, LinksAreReadAgain) {
 }
 
 TEST_F(LinkKindTest, WhatIsNotBuiltIsSaid) {
-    for (const std::string type : {"kafka", "mqtt", "amqp"}) {
+    for (const std::string type : {"kafka", "amqp"}) {
         const core::Error error =
             refused(R"({"direction":"in","type":")" + type + R"(","config":{"url":"x"}})");
         EXPECT_EQ(error.code, core::ErrorCode::kNotSupported) << type;
@@ -123,6 +125,17 @@ TEST_F(LinkKindTest, BadBodiesNameTheMember) {
     EXPECT_EQ(nats("out", R"("stream":"a")"), "config.subject");
     EXPECT_EQ(nats("out", R"("subject":"a.*")"), "config.subject");
     EXPECT_EQ(nats("out", R"("subject":"a.{pattern}.{pattern}")"), "config.subject");
+    const auto mqtt = [&](const std::string& direction, const std::string& config) {
+        return refused(R"({"direction":")" + direction +
+                       R"(","type":"mqtt","config":{"host":"h",)" + config + "}}")
+            .field;
+    };
+    EXPECT_EQ(mqtt("in", R"("port":1883)"), "config.topic");
+    EXPECT_EQ(mqtt("in", R"("topic":"a/#/b")"), "config.topic");
+    EXPECT_EQ(mqtt("in", R"("topic":"a","from":"start")"), "config.from");
+    EXPECT_EQ(mqtt("in", R"("topic":"a","password":"plain")"), "config.password");
+    EXPECT_EQ(mqtt("out", R"("topic":"a/+")"), "config.topic");
+    EXPECT_EQ(mqtt("out", R"("topic":"{pattern}/{pattern}")"), "config.topic");
     EXPECT_EQ(refused(in_file(R"("format":"text","pattern":"{subject}")")).field, "config.pattern");
     EXPECT_EQ(
         refused(R"({"direction":"in","type":"file","config":{"path":"/forbidden/file"}})").code,

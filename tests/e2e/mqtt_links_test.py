@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Goal: links of MQTT 5 read what a broker keeps for them into the log at least once, and once where a message says
+its eventId, over kill -9 of the server: a message is acknowledged when its event is on the disk. A session that the broker has lost is a gap.
+Sinks deliver with QoS 1. Method: a broker of the test's (mqtt_peer)."""
+import base64
+import json
+import unittest
+
+import harness
+import mqtt_peer
+from links_test import LinkCase, ROUNDS, tearDownModule  # noqa: F401 (the module's end)
+
+
+class MqttCase(LinkCase):
+    def setUp(self):
+        self.broker = mqtt_peer.Broker()
+        self.addCleanup(self.broker.close)
+
+    def mqtt(self, direction, **config):
+        return self.create(direction=direction, type="mqtt", config={
+            "host": "127.0.0.1", "port": self.broker.port, **config})
+
+    def source(self, **config):
+        id = self.mqtt("in", **config)
+        self.wait_state(id, "running")
+        return id
+
+    def all_acked(self):
+        harness.wait_until("all to be acknowledged", lambda: self.broker.unacked() == 0)
+
+
+class Sources(MqttCase):
+    def test_messages_become_events_in_their_order(self):
+        pattern = self.unique("mqtt.a")
+        id = self.source(topic="shop/+/sold")
+        self.assertTrue(self.order(id, "test")["success"])
+        self.broker.publish("shop/1/sold", *[self.envelope(pattern, n).encode() for n in range(3000)])
+        self.broker.publish("shop/1/other", self.envelope(pattern, 7).encode())
+        self.wait_numbers(pattern, 3000)
+        self.all_acked()
+        status = self.status(id)
+        self.assertEqual((status["taken"], status["gaps"], status["lag"], self.broker.again), (3000, 0, None, 0))
+
+    def test_forms_and_poison(self):
+        pattern, poison = self.unique("mqtt.b"), b"\x00\xffnot json"
+        id = self.source(topic="b/#", format="payload", pattern=pattern + ".{subject}")
+        self.broker.publish("b/x", b'{"n":0}', poison, b'{"n":1}')
+        self.wait_numbers(pattern + ".b.x", 2)
+        harness.wait_until("a letter", lambda: self.status(id)["rejected"] == 1)
+        letter = next(l for l in self.server.items("/v2/dlq") if l["event"]["source"]["id"] == id)
+        self.assertEqual(base64.b64decode(letter["event"]["x-link"]["base64"]), poison)
+        self.all_acked()
+
+    def test_each_comes_whoever_is_killed(self):
+        pattern = self.unique("mqtt.c")
+        id, n = self.source(topic="c"), 0
+        for _ in range(ROUNDS):
+            texts = [json.dumps({"eventId": f"{pattern}-{i}", "pattern": pattern, "payload": {"n": i}}).encode()
+                     for i in range(n, n + 2000)]
+            n += 2000
+            self.broker.publish("c", *texts)
+            self.server.kill()
+            self.server.start()
+        self.wait_numbers(pattern, n, 120)  # each once
+        self.all_acked()
+        self.assertEqual(self.status(id)["rejected"], 0)
+
+    def test_a_session_that_the_broker_has_lost_is_a_gap(self):
+        pattern = self.unique("mqtt.d")
+        id = self.source(topic="d")
+        self.broker.publish("d", self.envelope(pattern, 0).encode())
+        self.wait_numbers(pattern, 1)
+        self.broker.forget()
+        gap = harness.wait_until("a gap", lambda: [
+            e for e in self.server.all_events("system.link.gap") if e["payload"]["linkId"] == id])
+        self.assertIsNone(gap[0]["payload"]["missed"])
+        self.wait_state(id, "running")
+        self.broker.publish("d", self.envelope(pattern, 1).encode())
+        self.wait_numbers(pattern, 2)
+
+    def test_a_broker_that_is_gone_is_tried_again(self):
+        id = self.source(topic="e")
+        self.broker.close()
+        self.assertIn("127.0.0.1", self.wait_state(id, "retrying")["reason"])
+
+
+class Sinks(MqttCase):
+    def deliver(self, **config):
+        pattern = self.unique("mqtt.out")
+        id = self.mqtt("out", **config)
+        reply = self.server.post("/v2/subscriptions", {"pattern": pattern, "executor": {"type": "link", "linkId": id}})
+        self.assertEqual(reply.status, 201, reply)
+        return id, pattern
+
+    def test_deliveries_become_messages(self):
+        id, pattern = self.deliver(topic="out/{pattern}")
+        for n in range(200):
+            self.server.send_event(pattern, {"n": n})
+        harness.wait_until("all of them", lambda: len(self.broker.received) >= 200)
+        self.assertEqual({topic for topic, _ in self.broker.received}, {"out/" + pattern.replace(".", "/")})
+        self.assertEqual(sorted(json.loads(text)["payload"]["n"] for _, text in self.broker.received), list(range(200)))
+        harness.wait_until("none under way", lambda: self.status(id)["pending"] == 0)
+        self.assertEqual((self.status(id)["sent"], self.status(id)["failed"]), (200, 0))
+
+    def test_a_broker_that_takes_few_at_once_gets_all(self):
+        self.broker.room = 3
+        id, pattern = self.deliver(topic="few")
+        for n in range(100):
+            self.server.send_event(pattern, {"n": n})
+        harness.wait_until("all of them", lambda: len(self.broker.received) >= 100)
+        harness.wait_until("none under way", lambda: self.status(id)["pending"] == 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,230 @@
+// Goal: a message of MQTT is acknowledged when its event is durable and not before, a session that
+// the broker has lost is told, and a sink's deliveries are done when the broker has them. Method: a
+// broker of the test's on loopback that says what it is told to, a clock that is moved by hand.
+#include "runtime/links/mqtt_link.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+namespace millrace::runtime {
+namespace {
+
+using namespace std::string_view_literals;
+
+constexpr std::string_view kLetIn = "\x20\x03\x00\x00\x00"sv;
+constexpr std::string_view kKnown = "\x20\x03\x01\x00\x00"sv;
+constexpr std::string_view kSubscribed = "\x90\x04\x00\x01\x00\x01"sv;
+
+std::string message(std::string_view topic, std::string_view payload, std::uint16_t id) {
+    std::string out;
+    io::append_mqtt_publish(out, {topic, payload, id, false});
+    return out;
+}
+std::string puback(std::uint16_t id) {
+    std::string out;
+    io::append_mqtt_puback(out, id);
+    return out;
+}
+
+class MqttLinkTest : public ::testing::Test {
+protected:
+    void SetUp() override {
+        listener_ = OwnedFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        sockaddr_in where{};
+        where.sin_family = AF_INET;
+        where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t bytes = sizeof where;
+        auto* const address = reinterpret_cast<sockaddr*>(&where);
+        ASSERT_EQ(::bind(listener_.get(), address, bytes), 0);
+        ASSERT_EQ(::listen(listener_.get(), 4), 0);
+        ASSERT_EQ(::getsockname(listener_.get(), address, &bytes), 0);
+        link_.id = "in";
+        config_.host = "127.0.0.1";
+        config_.port = ntohs(where.sin_port);
+        config_.subject = "a/#";
+    }
+    PeerDeps deps(bool probes = false) {
+        PeerDeps out;
+        out.clock = &clock_;
+        out.rules = &rules_;
+        out.probes = probes;
+        return out;
+    }
+    void begin(std::string_view position = "", bool probes = false) {
+        source_ = std::make_unique<MqttSource>(deps(probes), link_, config_, position);
+        accept();
+    }
+    void begin_sink() {
+        link_.direction = LinkDirection::kOut;
+        sink_ = std::make_unique<MqttSink>(deps(), link_, config_);
+        accept();
+    }
+    void accept() {
+        peer_ = OwnedFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        turn();
+    }
+    void say(std::string_view bytes) {
+        ASSERT_EQ(::send(peer_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+                  static_cast<ssize_t>(bytes.size()));
+        turn();
+    }
+    // Until what was said has come, or nothing has for a while.
+    void turn() {
+        for (int i = 0; i < 4; ++i) {
+            pollfd fd{};
+            if (source_) source_->waits_for(fd);
+            if (sink_) sink_->waits_for(fd);
+            fd.events = POLLIN;
+            (void)::poll(&fd, 1, 15);
+            if (source_) (void)source_->turn(batch_);
+            if (sink_) (void)sink_->turn(answers_);
+        }
+    }
+    std::string heard() {
+        std::string out(65'536, '\0');
+        const ssize_t got = ::recv(peer_.get(), out.data(), out.size(), MSG_DONTWAIT);
+        out.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+        return out;
+    }
+    std::string texts() {
+        std::string out;
+        for (std::size_t i = 0; i < batch_.size(); ++i)
+            out += std::string(batch_[i].subject) + "=" + std::string(batch_[i].text) + ";";
+        return out;
+    }
+    std::string answers() {
+        std::string out;
+        for (const SinkAnswer& one : std::exchange(answers_, {}))
+            out +=
+                std::to_string(one.ticket) + (one.error.empty() ? " ok;" : " " + one.error + ";");
+        return out;
+    }
+
+    core::ManualClock clock_;
+    courier::AddressRules rules_ = *courier::AddressRules::make("127.0.0.1", "");
+    OwnedFd listener_, peer_;
+    Link link_;
+    LinkConfig config_;
+    std::unique_ptr<MqttSource> source_;
+    std::unique_ptr<MqttSink> sink_;
+    SourceBatch batch_;
+    std::vector<SinkAnswer> answers_;
+};
+
+TEST_F(MqttLinkTest, AMessageIsAcknowledgedWhenItsEventIsDurable) {
+    begin();
+    EXPECT_NE(heard().find("millrace-in"), std::string::npos);
+    EXPECT_FALSE(source_->ready());
+    say(kLetIn);
+    EXPECT_EQ(heard(),
+              "\x82\x09\x00\x01\x00\x00\x03"
+              "a/#"
+              "\x11"sv);
+    say(kSubscribed);
+    EXPECT_TRUE(source_->ready());
+    EXPECT_TRUE(batch_.changed() && !batch_.gap);
+    say(message("a/b", "x", 7) + message("a", "y", 0) + message("a/c", "z", 9));
+    EXPECT_EQ(texts(), "a.b=x;a=y;a.c=z;");
+    EXPECT_EQ(heard(), "");
+    const std::uint64_t first = batch_.acknowledges;
+    batch_.clear();
+    say(message("a", "w", 11));
+    source_->kept(first);
+    EXPECT_EQ(heard(), puback(7) + puback(9));
+    source_->kept(first);
+    EXPECT_EQ(heard(), "");
+    source_->kept(batch_.acknowledges);
+    EXPECT_EQ(heard(), puback(11));
+    EXPECT_FALSE(source_->trouble());
+}
+
+TEST_F(MqttLinkTest, ASessionThatTheBrokerHasLostIsAGap) {
+    begin(R"({"since":"2026-01-02T03:04:05Z","count":1})");
+    say(kKnown);
+    say(kSubscribed);
+    EXPECT_FALSE(batch_.gap);
+    batch_.clear();
+    begin(R"({"since":"2026-01-02T03:04:05Z","count":1})");
+    say(kLetIn);
+    say(kSubscribed);
+    EXPECT_TRUE(batch_.gap);
+    EXPECT_EQ(batch_.missed, 0u);
+}
+
+TEST_F(MqttLinkTest, WhatTheBrokerRefusesIsTold) {
+    begin();
+    say("\x20\x03\x00\x86\x00"sv);
+    EXPECT_EQ(source_->trouble()->why, "the broker refuses: bad user name or password");
+    begin();
+    say(kLetIn);
+    say("\x90\x04\x00\x01\x00\x87"sv);
+    EXPECT_EQ(source_->trouble()->why, "the broker refuses the topic: not authorized");
+    begin();
+    say(kLetIn);
+    say("\xe0\x01\x8e"sv);
+    EXPECT_EQ(source_->trouble()->why,
+              "the broker has ended the connection: somebody else has come with our client id");
+    begin();
+    say("SSH-2.0-OpenSSH\r\n");
+    EXPECT_NE(source_->trouble()->why.find("is not MQTT"), std::string::npos);
+    begin();
+    clock_.advance_us(MqttConnection::kGreetNs / 1000 + 1);
+    turn();
+    EXPECT_EQ(source_->trouble()->why, "the broker does not let us in");
+}
+
+TEST_F(MqttLinkTest, ASilentBrokerIsAskedWhetherItIsThere) {
+    begin();
+    say(kLetIn);
+    say(kSubscribed);
+    (void)heard();
+    clock_.advance_us(MqttConnection::kKeepAliveSeconds * 500'000 + 1);
+    turn();
+    EXPECT_EQ(heard(), "\xc0\x00"sv);
+    say("\xd0\x00"sv);
+    clock_.advance_us(MqttConnection::kKeepAliveSeconds * 500'000 + 1);
+    turn();
+    EXPECT_EQ(heard(), "\xc0\x00"sv);
+    clock_.advance_us(MqttConnection::kAnswerNs / 1000 + 1);
+    turn();
+    EXPECT_EQ(source_->trouble()->why, "no answer in 10 s");
+}
+
+TEST_F(MqttLinkTest, WhoOnlyLooksIsNobodyThatTheBrokerKnows) {
+    begin("", true);
+    EXPECT_EQ(heard().find("millrace-in"), std::string::npos);
+    say(kLetIn);
+    EXPECT_TRUE(source_->ready());
+    EXPECT_EQ(heard(), "");
+}
+
+TEST_F(MqttLinkTest, DeliveriesAreDoneWhenTheBrokerHasThem) {
+    config_.subject = "out/{pattern}";
+    begin_sink();
+    (void)heard();
+    say("\x20\x06\x00\x00\x03\x21\x00\x02"sv);  // two at once
+    ASSERT_TRUE(sink_->ready());
+    for (std::uint64_t ticket = 1; ticket <= 3; ++ticket)
+        sink_->send({.ticket = ticket, .id = {}, .pattern = "a.b", .text = std::to_string(ticket)});
+    sink_->send({.ticket = 4, .id = {}, .pattern = "a#", .text = "x"});
+    EXPECT_EQ(sink_->pending(), 4u);
+    turn();
+    EXPECT_EQ(heard(), message("out/a/b", "1", 1) + message("out/a/b", "2", 2));
+    EXPECT_EQ(answers(), "4 the event's pattern makes no topic: a topic has no + and no #;");
+    say(puback(2));
+    EXPECT_EQ(answers(), "2 ok;");
+    EXPECT_EQ(heard(), message("out/a/b", "3", 3));
+    say("\x40\x03\x00\x01\x97"sv);
+    EXPECT_EQ(answers(), "1 the broker refuses: quota exceeded;");
+    say(puback(3) + puback(77));
+    EXPECT_EQ(answers(), "3 ok;");
+    EXPECT_EQ(sink_->pending(), 0u);
+}
+
+}  // namespace
+}  // namespace millrace::runtime
