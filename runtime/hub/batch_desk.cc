@@ -260,7 +260,9 @@ void BatchDesk::tell_figures(const EdgeNode& edge, const Batch& batch, std::size
     Figures& figures = *seen.figures;
     figures.taken.add(batch.events.size() - letters);
     figures.rejected.add(letters);
-    figures.skipped.add(batch.head.to - batch.head.from - batch.events.size());
+    // Of each offset once: the other lanes are of the same ones.
+    if (part_of(batch.head.lane) == 0)
+        figures.skipped.add(batch.head.to - batch.head.from - batch.events.size());
     // relaxed: a figure; no data behind it
     const std::uint64_t duplicates = seen.duplicates->load(std::memory_order_relaxed);
     figures.duplicates.add(duplicates - std::exchange(seen.told_duplicates, duplicates));
