@@ -88,6 +88,25 @@ class Rootfs(made.Suite):
         with open(f"/proc/{pid}/task/{pid}/children") as file:
             return int(file.read().split()[0])
 
+    def test_everything_in_it_brings_its_licence(self):
+        def notice(package):
+            path = os.path.join(self.root, "usr/share/doc", package, "copyright")
+            self.assertGreater(os.path.getsize(path), 200, package)
+            with open(path) as file:
+                return file.read()
+        libraries = [os.path.join(folder, name) for folder, _, files in os.walk(self.root) for name in files if ".so" in name]
+        self.assertTrue(libraries)
+        for path in libraries:
+            inside = "/" + os.path.relpath(path, self.root)
+            owner = subprocess.run(["dpkg", "-S", os.path.realpath(inside)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode()
+            if owner:
+                notice(owner.split(":")[0])
+        own = notice("millrace")
+        for part in ("LuaJIT", "llhttp", "CLI11", "concurrentqueue", "expected", "toml++", "the console"):
+            self.assertIn(f"==== {part}\n", own)
+        for package in ("tzdata", "ca-certificates"):
+            notice(package)
+
     def test_the_root_is_read_only_and_a_wrong_folder_is_told(self):
         ran = self.run_inside("/usr/bin/millrace", "serve", "--listen", "127.0.0.1:0", "--data", "/other")
         self.assertEqual(ran.returncode, 1, ran.stdout)

@@ -15,24 +15,51 @@ package_epoch() {
     echo "${SOURCE_DATE_EPOCH:-$(git -C "$millrace_root" log -1 --format=%ct 2>/dev/null || date +%s)}"
 }
 
-# Licences of what the program has in itself: parts without a shared library, and the console's.
+# A part's notice as PART:FILE, where the file is; `die` where it is not: nothing is handed out without.
+package_notice() {
+    local part="$1" file
+    shift
+    for file in "$@"; do
+        if [ -f "$file" ]; then
+            printf '\n==== %s\n\n' "$part"
+            cat "$file"
+            return
+        fi
+    done
+    die "tools/package: no licence of $part is here (looked for: $*)"
+}
+
+# package_copyright BINARY: licences of what the program has in itself: parts without a shared library, the
+# console's, and those that BINARY was linked with as archives.
 package_copyright() {
-    local prefix part file
+    local binary="$1" part doc=/usr/share/doc
     echo "Millrace"
     echo
     echo "The program has in itself, each under its own terms:"
-    prefix="${MILLRACE_THIRD_PARTY:-$millrace_root/third_party}/luajit"
-    for part in LuaJIT:"$prefix/COPYRIGHT" llhttp:/usr/share/doc/node-llhttp/copyright \
-        CLI11:/usr/share/doc/libcli11-dev/copyright \
-        concurrentqueue:/usr/share/doc/libconcurrentqueue-dev/copyright \
-        expected:/usr/share/doc/libexpected-dev/copyright \
-        toml++:/usr/share/doc/libtomlplusplus-dev/copyright \
-        "the console":"$millrace_root/tools/console/src/LICENSES.txt"; do
-        file="${part#*:}"
-        [ -f "$file" ] || continue
-        printf '\n==== %s\n\n' "${part%%:*}"
-        cat "$file"
+    package_notice LuaJIT "${MILLRACE_THIRD_PARTY:-$millrace_root/third_party}/luajit/COPYRIGHT" \
+        /opt/millrace-luajit/COPYRIGHT $doc/libluajit-5.1-dev/copyright
+    package_notice llhttp $doc/node-llhttp/copyright
+    package_notice CLI11 $doc/libcli11-dev/copyright
+    package_notice concurrentqueue $doc/libconcurrentqueue-dev/copyright
+    package_notice expected $doc/libexpected-dev/copyright
+    package_notice toml++ $doc/libtomlplusplus-dev/copyright
+    package_notice "the console" "$millrace_root/tools/console/src/LICENSES.txt"
+    for part in $(package_carried "$binary"); do
+        # Vectorscan is what Hyperscan is elsewhere.
+        package_notice "$part" "$doc/$part/copyright" "$doc/${part/hyper/vector}/copyright"
     done
+}
+
+# Prints the Debian packages whose archives are in BINARY: those that it does not ask for as a shared library.
+package_carried() {
+    local needed pair
+    needed="$(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]$/\1/p')"
+    for pair in librocksdb:librocksdb-dev libhs:libhyperscan-dev liburing:liburing-dev liblz4:liblz4-dev \
+        libzstd:libzstd-dev libxxhash:libxxhash-dev libstdc++:libstdc++6; do
+        grep -q "^${pair%%:*}\." <<<"$needed" || echo "${pair#*:}"
+    done
+    # RocksDB's own.
+    grep -q '^librocksdb\.' <<<"$needed" || echo libsnappy-dev libbz2-dev
 }
 
 # package_tree BINARY FOLDER: everything but the service, as it will lie on the disk. SPEAKER, when

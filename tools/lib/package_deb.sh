@@ -1,9 +1,9 @@
 # What: a .deb of the program. Needs common.sh and package.sh; debhelper and dpkg-dev do the rest.
 # Failure: `die` says what is lacking.
 
-# deb_sources FOLDER: debian/ beside tree/, as dpkg-buildpackage wants them.
+# deb_sources FOLDER ARCHITECTURE BINARY: debian/ beside tree/, as dpkg-buildpackage wants them.
 deb_sources() {
-    local folder="$1" architecture="$2" maintainer
+    local folder="$1" architecture="$2" binary="$3" maintainer
     # RFC 2606 keeps .invalid for addresses that nobody has.
     maintainer="${MILLRACE_MAINTAINER:-Millrace <packages@millrace.invalid>}"
     cp -R "$package_sources/debian" "$folder/debian"
@@ -15,7 +15,7 @@ deb_sources() {
         printf '\n  * Built from the sources of this version.\n\n'
         echo " -- $maintainer  $(date -u -R -d "@$(package_epoch)")"
     } >"$folder/debian/changelog"
-    package_copyright >"$folder/debian/copyright"
+    package_copyright "$binary" >"$folder/debian/copyright"
 }
 
 # What SPEAKER, a program of this machine, needs, as arm64 calls it: the same but for Hyperscan.
@@ -30,7 +30,7 @@ deb_build() {
     work="$(mktemp -d)"
     mkdir -p "$work/millrace" "$out"
     package_tree "$binary" "$work/millrace/tree" "${4:-$binary}"
-    deb_sources "$work/millrace" "$architecture"
+    deb_sources "$work/millrace" "$architecture" "$binary"
     [ -z "${4:-}" ] || depends="$(deb_depends "$work/millrace" "$4")"
     log="$out/deb.log"
     name="millrace_$(package_version)_$architecture.deb"

@@ -10,6 +10,28 @@ rootfs_libraries() {
     ldd "$1" | sed -n -e 's/.*=> \(\/[^ ]*\) .*/\1/p' -e 's/^[[:space:]]*\(\/[^ ]*\) (0x.*/\1/p' | sort -u
 }
 
+# The Debian package that a file is of; it may lie under the name it had before /lib was a link.
+rootfs_package_of() {
+    local real
+    real="$(realpath "$1")"
+    { dpkg -S "$real" || dpkg -S "${real#/usr}" || dpkg -S "$1"; } 2>/dev/null | sed -n '1s/:.*//p'
+}
+
+# rootfs_notices BINARY FOLDER: the licence of every package that something was taken of.
+rootfs_notices() {
+    local library package packages="tzdata ca-certificates"
+    while read -r library; do
+        package="$(rootfs_package_of "$library")"
+        [ -n "$package" ] || die "tools/package: $library is of no package, and has no licence here"
+        packages="$packages $package"
+    done < <(rootfs_libraries "$1")
+    for package in $(tr ' ' '\n' <<<"$packages" | sort -u); do
+        install -D -m 644 "$(realpath "/usr/share/doc/$package/copyright")" "$2/usr/share/doc/$package/copyright" ||
+            die "tools/package: no licence of $package is here"
+    done
+    package_copyright "$1" | install -D -m 644 /dev/stdin "$2/usr/share/doc/millrace/copyright"
+}
+
 # Each under the name by which it is looked for; what has no such name is no file of ours.
 rootfs_tree() {
     local binary="$1" folder="$2" library
@@ -34,7 +56,7 @@ rootfs_tree() {
         >"$folder/etc/passwd"
     printf 'root:x:0:\nmillrace:x:%s:\n' $rootfs_uid >"$folder/etc/group"
     install -d "$folder/var/lib/millrace" "$folder/tmp"
-    package_copyright | install -D -m 644 /dev/stdin "$folder/usr/share/doc/millrace/copyright"
+    rootfs_notices "$binary" "$folder"
 }
 
 # rootfs_build BINARY OUT: prints the paths of the tar file and of the image.
@@ -44,7 +66,13 @@ rootfs_build() {
     epoch="$(package_epoch)"
     name="$out/millrace-$(package_version)-$(dpkg --print-architecture)"
     mkdir -p "$out"
-    (umask 022 && rootfs_tree "$binary" "$work/root")
+    # No part of an "or": what fails inside would go on there.
+    (
+        set -e
+        umask 022
+        rootfs_tree "$binary" "$work/root"
+    )
+    [ $? = 0 ] || die "the file system was not laid out"
     # Owners by number and times by the commit: the same tree is the same file.
     python3 -B "$package_sources/oci_image.py" --root "$work/root" --epoch "$epoch" \
         --version "$(package_version)" --architecture "$(dpkg --print-architecture)" --uid $rootfs_uid \
