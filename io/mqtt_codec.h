@@ -38,8 +38,8 @@ struct MqttPacket {
     std::string_view payload;
     std::string_view reason_words;  // as the broker says it; empty: it does not
     // Of kConnack, what the broker takes; as it is where it says nothing.
-    std::uint16_t receive_max = 65'535;  // messages that it has not acknowledged
-    std::uint32_t packet_bytes_max = 0;  // 0: any
+    std::uint16_t receive_max = 65'535;    // messages that it has not acknowledged
+    std::uint32_t packet_bytes_max = 0;    // 0: any
     std::uint16_t keep_alive_seconds = 0;  // 0: what was asked for
     std::uint8_t qos_max = 2;
 };
@@ -69,11 +69,11 @@ std::string_view mqtt_reason_text(std::uint8_t reason);
 
 struct MqttConnect {
     std::string_view client_id;
-    std::string_view user, password;          // empty: none
-    std::uint16_t keep_alive_seconds = 0;     // 0: never asked whether it is there
+    std::string_view user, password;           // empty: none
+    std::uint16_t keep_alive_seconds = 0;      // 0: never asked whether it is there
     std::uint32_t session_expiry_seconds = 0;  // 0: the session ends with the connection
-    std::uint16_t receive_max = 65'535;       // messages that we have not acknowledged
-    bool clean = false;                       // nothing is left of a session of before
+    std::uint16_t receive_max = 65'535;        // messages that we have not acknowledged
+    bool clean = false;                        // nothing is left of a session of before
 };
 void append_mqtt_connect(std::string& out, const MqttConnect& what);
 

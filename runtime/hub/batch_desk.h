@@ -46,7 +46,8 @@ class Database;
 
 namespace millrace::runtime::hub {
 
-// Whether an edge says that it has sent what stands before a batch, and that nothing begins with it.
+// Whether an edge says that it has sent what stands before a batch, and that nothing begins with
+// it.
 enum class Follows : std::uint8_t { kMaybe, kYes };
 
 // What an edge is told.

@@ -7,8 +7,8 @@
 // Threads: do_work() its own, which drives libcurl too; floors() and figures any; load() before the
 //       threads start.
 // Lifetime: borrows all of Deps.
-// Limits: SendQueue's batches a shard, SendPace's bytes each; `rate` bytes a second; a heartbeat each
-//         kHeartbeatNs on a connection beside the batches': it also says what the hub wants.
+// Limits: SendQueue's batches a lane, SendPace's bytes each; `rate` bytes a second; a heartbeat
+//         each kHeartbeatNs on a connection beside the batches': it also says what the hub wants.
 // Failure: what the hub refuses or does not answer is sent again, later each time; a folder that is
 //          a copy of another one (409) is told, and asks again every few minutes. `drop`: what
 //          retention takes unsent is counted and told; else retention waits for it.

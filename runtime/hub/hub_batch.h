@@ -40,8 +40,8 @@ inline constexpr std::size_t kBatchPackedBytesMax =
 inline constexpr std::size_t kSkippedRangesMax = core::kBatchEventsMax + 1;
 inline constexpr std::uint64_t kOffsetMax = std::uint64_t{1} << 62;
 
-// A lane is a shard's log, or a part of it that goes by itself, with a place and a chain of its own:
-// its number is the shard's and kPartStep for each part before it.
+// A lane is a shard's log, or a part of it that goes by itself, with a place and a chain of its
+// own: its number is the shard's and kPartStep for each part before it.
 inline constexpr std::uint32_t kPartStep = core::kShardsMax;
 inline constexpr std::uint32_t kPartsMax = 1u << 20;
 inline constexpr std::uint32_t kUrgentPart = 1;     // hub.first; part 0: all that is in no other

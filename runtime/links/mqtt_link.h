@@ -85,7 +85,7 @@ private:
     std::string before_, after_;  // of the topic, around the event's pattern
     bool filled_ = false;
     std::string topic_;
-    std::deque<SinkText> waiting_;  // for the broker to take more
+    std::deque<SinkText> waiting_;                 // for the broker to take more
     std::map<std::uint16_t, std::uint64_t> sent_;  // tickets, by packet
     std::uint16_t last_id_ = 0;
     std::vector<SinkAnswer> refused_;  // before they went out

@@ -3,8 +3,8 @@
 //       requests. Whoever needs NATS (links, a cluster's log) stands on it.
 // Threads: one owner; looking up the host's name blocks it.
 // Lifetime: borrows clock and rules; the texts of a message live until the next call of turn().
-// Limits: kGreetNs to be let in; kAnswerNs for an answer; a peer that is silent for kQuietNs is asked whether it is there.
-//         What goes out is bounded by its user (unsent()).
+// Limits: kGreetNs to be let in; kAnswerNs for an answer; a peer that is silent for kQuietNs is
+//         asked whether it is there. What goes out is bounded by its user (unsent()).
 // Failure: error() says why it can not be used any more. What was on its way may have arrived.
 #pragma once
 

@@ -2,8 +2,8 @@
 //       address that the rules have judged is the one connected to.
 // Threads: the links'; looking up a host's name holds up the other links.
 // Lifetime: closed with it.
-// Limits: kConnectNs to connect; a turn reads kReadBytes at most. What goes out is bounded by whoever
-//         puts it there (unsent()).
+// Limits: kConnectNs to connect; a turn reads kReadBytes at most. What goes out is bounded by
+//         whoever puts it there (unsent()).
 // Failure: error() says why it can not be used any more.
 #pragma once
 

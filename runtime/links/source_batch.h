@@ -71,7 +71,7 @@ public:
 
     // So many make it full, kBatchEntriesMax at most: what its tenant may send at once.
     std::size_t entries_max = kBatchEntriesMax;
-    std::string position;  // JSON, the source's own; empty: as it was
+    std::string position;            // JSON, the source's own; empty: as it was
     std::uint64_t acknowledges = 0;  // what LinkSource::kept() is told when all of it is durable
     // The peer has dropped entries before they were read (0: it does not say how many), and
     // between which places.

@@ -1,6 +1,6 @@
-// Goal: what a broker of MQTT 5 sends means the same however it is cut, what is none of the protocol
-// ends the reading, and what a client says is what the protocol asks for. Method: bytes laid out by
-// hand, fed whole, in two at every byte and byte by byte.
+// Goal: what a broker of MQTT 5 sends means the same however it is cut, what is none of the
+// protocol ends the reading, and what a client says is what the protocol asks for. Method: bytes
+// laid out by hand, fed whole, in two at every byte and byte by byte.
 #include "io/mqtt_codec.h"
 
 #include <gtest/gtest.h>

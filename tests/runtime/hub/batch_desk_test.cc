@@ -1,6 +1,6 @@
-// Goal: each offset of an edge counts once, in its order, also when several batches are on their way
-// or come in another order than they were sent; what is refused changes nothing. Method: batches
-// laid out by hand, a shard that keeps what it gets until it is told to be durable.
+// Goal: each offset of an edge counts once, in its order, also when several batches are on their
+// way or come in another order than they were sent; what is refused changes nothing. Method:
+// batches laid out by hand, a shard that keeps what it gets until it is told to be durable.
 #include "runtime/hub/batch_desk.h"
 
 #include "core/metrics.h"
