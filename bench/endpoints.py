@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Endpoint calls: how many a second, and how long each takes at half of that.
 
-Question: a script that returns a value behind a route, with every answer durable before it is given: calls a
-second with as much on the way as they may be, latency at half load from the intended time of sending; the same
-for a script that writes kv, and for writes of entities with and without a hook before them. Unit: calls/s, ms.
+Question: a script that returns a value behind a route (it changes nothing, and is answered when it has run): calls
+a second with as much on the way as they may be, latency at half load from the intended time of sending; the same
+for a script that writes kv, and for writes of entities with and without a hook before them, all of it durable
+before the answer. Unit: calls/s, ms.
 Budget: >= 50,000 trivial calls/s, p99 <= 2 ms at half of what it does; <= 100 us for a hook before a change.
 
     bench/endpoints.py [--seconds 5] [--connections 8] [--in-flight 24] [--durability fsync] [--lanes N]
