@@ -69,8 +69,8 @@ ApiResponse link_response(Services& services, int status, const Link& link) {
 }
 
 Answer create_link(Call& call) {
-    auto made = call.services.registry().table<Link>().create(change_context(call),
-                                                              call.request.body_view());
+    auto made = call.services.registry().table<Link>().create(
+        change_context(call), call.request.body_view(), bounds_of<Link>(call));
     const std::string id = made ? made->after->id : "";
     return with_link_status(call, changed<Link>(call, std::move(made), 201), id);
 }

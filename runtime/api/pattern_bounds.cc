@@ -30,6 +30,14 @@ std::string literal(std::string_view text) {
     return matcher::wildcard_text({.pieces = {std::string(text)}});
 }
 
+// With anything in this place.
+std::string filled(std::string_view pattern, std::string_view place) {
+    const std::size_t first = pattern.find(place);
+    if (first == std::string_view::npos) return literal(pattern);
+    const std::size_t behind = pattern.rfind(place) + place.size();
+    return literal(pattern.substr(0, first)) + "*" + literal(pattern.substr(behind));
+}
+
 std::string wildcard_of(const matcher::PatternPredicate& pattern) {
     using Kind = matcher::PatternPredicate::Kind;
     switch (pattern.kind) {
@@ -69,11 +77,15 @@ core::Status within_patterns(const identity::Principal& by, const Source& source
     // Of one that has no id yet nobody knows the name that it will have.
     if (pattern.empty())
         pattern = "webhook." + (source.id.empty() ? "" : source.id + ".") + std::string(kKindPlace);
-    const std::size_t first = pattern.find(kKindPlace);
-    if (first == std::string::npos) return hold(by, "pattern", literal(pattern));
-    const std::size_t behind = pattern.rfind(kKindPlace) + kKindPlace.size();
-    return hold(by, "pattern",
-                literal(pattern.substr(0, first)) + "*" + literal(pattern.substr(behind)));
+    return hold(by, "pattern", filled(pattern, kKindPlace));
+}
+
+// What comes as whole events may say anything. A sink gets what a subscription hears.
+core::Status within_patterns(const identity::Principal& by, const Link& link) {
+    if (!by.is_bounded() || link.direction != LinkDirection::kIn) return {};
+    const bool whole = link.config.format == LinkFormat::kEnvelope;
+    return hold(by, "config.pattern",
+                whole ? std::string("*") : filled(link.config.pattern, kLinkSubjectPlace));
 }
 
 // Before a change, and after it.

@@ -1,5 +1,6 @@
 // What: a key's patterns, held against what a document would have it send or see: whom a
-//       subscription or a hook hears, what a schedule or a source says, what a replay delivers.
+//       subscription or a hook hears, what a schedule, a source or a link says, what a replay
+//       delivers. What a script emits is beyond: whoever may write scripts may say anything.
 // Threads: any. Lifetime: none. Limits: none.
 // Failure: kForbidden names the member. Where nobody can say (a regular expression), it is refused.
 #pragma once
@@ -22,6 +23,7 @@ core::Status within_patterns(const identity::Principal&, const T&) {
 core::Status within_patterns(const identity::Principal& by, const Subscription& subscription);
 core::Status within_patterns(const identity::Principal& by, const Schedule& schedule);
 core::Status within_patterns(const identity::Principal& by, const Source& source);
+core::Status within_patterns(const identity::Principal& by, const Link& link);
 core::Status within_patterns(const identity::Principal& by, const Hook& hook);
 
 // The patterns as wildcards' text, for what goes on without the key; none: it is not bounded.

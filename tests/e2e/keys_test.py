@@ -304,6 +304,16 @@ class Rights(KeyedCase):
         self.assert_error(ask("POST", "/v2/sources", source("x." + room)), 403, "FORBIDDEN", "pattern")
         self.assert_error(ask("POST", "/v2/sources", source(room + "{kind}")), 403, "FORBIDDEN", "pattern")
         self.assertEqual(ask("POST", "/v2/sources", source(room + ".{kind}")).status, 201)
+        link = lambda **config: {"direction": "in", "type": "redis", "config": {
+            "host": "127.0.0.1", "port": 1, "stream": "s", **config}}
+        self.assert_error(ask("POST", "/v2/links", link(format="payload", pattern="x." + room)), 403, "FORBIDDEN")
+        self.assert_error(ask("POST", "/v2/links", link(format="envelope")), 403, "FORBIDDEN")
+        made = ask("POST", "/v2/links", link(format="payload", pattern=room + ".in"))
+        self.assertEqual(made.status, 201, made)
+        path = "/v2/links/" + made.json()["id"]
+        wider = link(format="payload", pattern=room)["config"]
+        self.assert_error(ask("PATCH", path, {"config": wider}), 403, "FORBIDDEN")
+        self.assertEqual(self.server.request("DELETE", path).status, 200)
         # Whoever vouches for a webhook by his key is bound by it.
         for pattern, status in ((room + ".in", 202), ("x." + room, 403)):
             made = self.server.post("/v2/sources", source(pattern))
