@@ -381,6 +381,13 @@ enum class RouteId : std::uint32_t {
 #undef X
 };
 
+// What bodies may have where that is something else than http.body_bytes_max: never more than
+// `most`, and `least` whatever the setting is.
+struct BodyBytes {
+    std::size_t least = 0;
+    std::size_t most = std::numeric_limits<std::size_t>::max();
+};
+
 struct Route {
     RouteId id;
     RouteOwner owner;
@@ -390,14 +397,8 @@ struct Route {
     std::string_view query;  // names with commas between them
     std::string_view doc;
     std::string_view name;  // "PostEvents"
+    BodyBytes body;
 };
-// What bodies may have where that is something else than http.body_bytes_max: never more than
-// `most`, and `least` whatever the setting is.
-struct BodyBytes {
-    std::size_t least = 0;
-    std::size_t most = std::numeric_limits<std::size_t>::max();
-};
-
 
 // Scripts answer there, by rules that their endpoints have.
 inline bool answers_as_endpoint(const Route& route) {
@@ -407,5 +408,4 @@ inline bool answers_as_endpoint(const Route& route) {
 // In the order of RouteId.
 std::span<const Route> route_table();
 
-    BodyBytes body;
 }  // namespace millrace::runtime::api

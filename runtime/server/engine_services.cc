@@ -182,13 +182,13 @@ void EngineServices::skip_behind(core::SubscriptionId subscription,
         deps_.behind_orders->post(core::ShardId(static_cast<std::uint16_t>(i)),
                                   {BehindOrder::Kind::kSkipTo, subscription, to[i], 0});
     }
+}
+
+core::Status EngineServices::registry_changed(const RegistryChange& change) {
     if (is_of_nothing(change)) {
         registry_version_.store(deps_.registry->snapshot()->version, std::memory_order_release);
         return {};
     }
-}
-
-core::Status EngineServices::registry_changed(const RegistryChange& change) {
     deps_.keys->follow(change);
     // Whatever begins runs can seal them.
     const auto* begins = std::get_if<DocumentChange<Subscription>>(&change);

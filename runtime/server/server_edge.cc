@@ -60,10 +60,10 @@ core::Status ServerParts::build_edge() {
         const bool unread = now->unknown_set_aside || !now->set_aside.empty();
         for (std::size_t i = 0; i < shard_count; ++i) {
             floors[i] = std::min(floors[i], behind_floors[i]);
-        if (!forwarder) return floors;
-        const std::vector<core::LogOffset> unsent = forwarder->floors();
             if (unread) floors[i] = std::min(floors[i], unread_floors[i]);
         }
+        if (!forwarder) return floors;
+        const std::vector<core::LogOffset> unsent = forwarder->floors();
         for (std::size_t i = 0; i < unsent.size(); ++i) floors[i] = std::min(floors[i], unsent[i]);
         return floors;
     };

@@ -149,12 +149,12 @@ core::Status ServerParts::build_lanes() {
     deps.behind_shards = &behind_orders;
     feeder = std::make_unique<Feeder>(std::move(deps));
     if (auto loaded = feeder->load_done(); !loaded) return loaded;
+    if (auto settled = settle_unread(); !settled) return settled;
     if (auto loaded = load_cancelled(); !loaded) return loaded;
     if (auto loaded = load_canaries(); !loaded) return loaded;
     const auto find_version = [this](core::TenantId tenant, std::string_view id,
                                      std::uint32_t version) -> ScriptRef {
         for (const ScriptRef& script : registry->script_versions(tenant, id)) {
-    if (auto settled = settle_unread(); !settled) return settled;
             if (script->version == version) return script;
         }
         return nullptr;

@@ -141,12 +141,12 @@ public:
     LuaWatchdog watchdog;
     Conductor conductor;
     BehindTable behind;
+    // What subscriptions that do not read have gone without, by shard; fixed at the start.
+    std::vector<core::LogOffset> unread_floors;
     CancelledEvents cancelled;
     CanaryTable canaries;
     // A look that waits holds its request and no page; a haul may take minutes.
     Sideline sideline{"sideline", api::kLooksWaitingMax};
-    // What subscriptions that do not read have gone without, by shard; fixed at the start.
-    std::vector<core::LogOffset> unread_floors;
     Sideline haul{"haul", api::kHaulsWaitingMax};
     Sideline compiler{"compiler", api::kLooksWaitingMax};
     Endpoints endpoints;
@@ -212,21 +212,21 @@ private:
     core::Status complete_subscriptions();
     core::Status sweep_subscriptions();
     core::Status close_orphan(const Subscription& one, const std::vector<core::LogOffset>& ends);
+    void tell_clients_left();
+    core::Status settle_unread();
+    void resume_unread(core::TenantId tenant, const std::string& id,
+                       const std::vector<core::LogOffset>& from, store::RowBatch& rows);
     core::Status restore_receivers();
     core::Status load_cancelled();
     core::Status load_canaries();
     core::Status build_scheduler();
     core::Status build_links();
-    void tell_clients_left();
-    core::Status settle_unread();
-    void resume_unread(core::TenantId tenant, const std::string& id,
-                       const std::vector<core::LogOffset>& from, store::RowBatch& rows);
+    IntakeDeps intake_deps(std::size_t place);
     core::Status build_edges();
     core::Status build_forwarder();
     core::Status build_orchestrator();
     std::unique_ptr<RuleRunner> make_rule_runner();
     ExecutorSet make_executors(LuaWatchdogSlot* slot, std::uint64_t seed, AnswerPort& port);
-    IntakeDeps intake_deps(std::size_t place);
     void pause_schedule(const ScheduleRef& schedule, const std::string& reason);
     courier::HttpPort* http() { return seams.http ? seams.http : courier.get(); }
     void append_outside_figures(std::vector<api::ExecutorFigures>& out) const;

@@ -138,7 +138,6 @@ bool ServerParts::drain(const std::function<bool()>& hurry, const std::function<
     return lanes_idle() && !hurry();
 }
 
-}  // namespace millrace::runtime
 void ServerParts::tell_clients_left() {
     std::size_t http_left = 0, lines_left = 0;
     for (const auto& shard : shards) {
@@ -149,3 +148,4 @@ void ServerParts::tell_clients_left() {
              {{"httpConnections", http_left}, {"socketConnections", lines_left}});
 }
 
+}  // namespace millrace::runtime

@@ -171,8 +171,8 @@ TEST_F(RetryFeedTest, EventsThatCanNotBeReadHoldUpNobody) {
 TEST_F(RetryFeedTest, OneThatCanNotBeReadRestsWhileOthersAreRefused) {
     put(kOne, {.id = "f"});
     rocksdb::PinnableSlice block;
-    ASSERT_TRUE(database_->engine().get(store::ColumnFamily::kLog, store::log_key({kOne, {}}),
-                                        block));
+    ASSERT_TRUE(
+        database_->engine().get(store::ColumnFamily::kLog, store::log_key({kOne, {}}), block));
     const std::string whole = block.ToString();
     const auto write = [this](std::string_view value) {
         store::RowBatch rows;
