@@ -90,6 +90,8 @@ constexpr HandlerRow kHandlers[] = {
     {RouteId::kEnrollEdge, enroll_edge},
     {RouteId::kListEdges, list_edges},
     {RouteId::kGetEdge, get_edge},
+    {RouteId::kPatchEdge, patch_edge},
+    {RouteId::kRotateEdge, rotate_edge},
     {RouteId::kDeleteEdge, delete_document<EdgeNode>},
     {RouteId::kEdgeFilters, edge_filters},
     {RouteId::kCreateSchedule, create_owning<Schedule>},
@@ -174,6 +176,7 @@ LaterHandler later_handler(RouteId id) {
         case RouteId::kCallAction: return call_action;
         case RouteId::kTestLink: return test_link;
         case RouteId::kTakeBatch: return take_batch;
+        case RouteId::kBackfillEdge: return backfill_edge;
         case RouteId::kTestSource: return test_source;
         case RouteId::kTestSubscription: return test_subscription;
         case RouteId::kCheckSchema: return check_schema;

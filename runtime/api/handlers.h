@@ -49,6 +49,9 @@ Answer put_link(Call& call);
 Answer patch_link(Call& call);
 // edges.cc
 Answer enroll_edge(Call& call);
+Answer patch_edge(Call& call);
+Answer rotate_edge(Call& call);
+void backfill_edge(Call& call, const Respond& respond);
 Answer get_edge(Call& call);
 Answer list_edges(Call& call);
 Answer edge_filters(Call& call);

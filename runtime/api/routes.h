@@ -157,6 +157,12 @@ enum class RouteOwner : std::uint8_t {
     X(kListEdges, kApi, kGet, "/v2/edges", kLinksRead, "limit,cursor",                             \
       "Lists edges, and what each is at")                                                          \
     X(kGetEdge, kApi, kGet, "/v2/edges/{id}", kLinksRead, "", "One edge, and what it is at")       \
+    X(kPatchEdge, kApi, kPatch, "/v2/edges/{id}", kLinksWrite, "",                                 \
+      "Changes an edge by JSON merge patch")                                                       \
+    X(kRotateEdge, kApi, kPost, "/v2/edges/{id}/rotate", kLinksWrite, "",                          \
+      "Gives an edge a new token, shown once; the old one counts for the overlap")                 \
+    X(kBackfillEdge, kApi, kPost, "/v2/edges/{id}/backfill", kLinksWrite, "",                      \
+      "Asks an edge for what filters have left out and is wanted by now")                          \
     X(kDeleteEdge, kApi, kDelete, "/v2/edges/{id}", kLinksWrite, "",                               \
       "Takes no more from an edge, and forgets how far it was")                                    \
     X(kTakeBatch, kApi, kPost, "/v2/edges/{id}/batches", kPublic, "",                              \
@@ -403,6 +409,11 @@ struct Route {
 // Scripts answer there, by rules that their endpoints have.
 inline bool answers_as_endpoint(const Route& route) {
     return route.path.starts_with("/v2/endpoint/");
+}
+
+// By a token of their own, which no scope stands for.
+inline bool is_asked_by_edges(RouteId id) {
+    return id == RouteId::kTakeBatch || id == RouteId::kEdgeFilters;
 }
 
 // In the order of RouteId.
