@@ -17,6 +17,8 @@ constexpr int kChoresNice = 5;
 // The kernel's shortest slice. A thread that wakes up takes the core from one with a longer slice;
 // otherwise that one keeps it until the next tick, 4 ms.
 constexpr std::uint64_t kBriefSliceNs = 100'000;
+// Longer than that of any thread that asks for none, which is 0.7 to 2.8 ms by the number of cores.
+constexpr std::uint64_t kLongSliceNs = 4'000'000;
 
 // sched_setattr(2), which has no declaration in Debian 12's <sched.h>; the kernel's own header
 // defines sched_param a second time.
@@ -32,11 +34,11 @@ struct SchedAttributes {
 };
 
 // Of the calling thread; no right is needed for it. An older kernel takes it and does nothing.
-void ask_for_brief_slices() {
+void ask_for_slices(std::uint64_t ns) {
     SchedAttributes attributes;
     if (::syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) != 0) return;
     attributes.size = sizeof(attributes);
-    attributes.runtime_ns = kBriefSliceNs;
+    attributes.runtime_ns = ns;
     ::syscall(SYS_sched_setattr, 0, &attributes, 0);  // refusal only costs smoothness
 }
 
@@ -78,7 +80,8 @@ void AgentThread::run(int cpu, Priority priority) {
         // On Linux this is of the calling thread alone; refusal only costs smoothness.
         static_cast<void>(setpriority(PRIO_PROCESS, 0, kChoresNice));
     }
-    if (priority == Priority::kBrief) ask_for_brief_slices();
+    if (priority == Priority::kBrief) ask_for_slices(kBriefSliceNs);
+    if (priority == Priority::kLong) ask_for_slices(kLongSliceNs);
     while (!stopping_.load(std::memory_order_acquire)) {
         if (agent_.do_work() == 0) agent_.wait(kIdleWaitUsMax);
         turns_.store(turns_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);

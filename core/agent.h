@@ -39,8 +39,9 @@ public:
     static constexpr int kNotPinned = -1;
     // Chores let those go first whom a client waits for. Brief work has a core at once where the
     // kernel does as it is asked (Linux 6.12 and newer): a thread that only starts others' waits
-    // and ends them is not kept from it for somebody's whole time slice.
-    enum class Priority : std::uint8_t { kNormal, kChores, kBrief };
+    // and ends them is not kept from it for somebody's whole time slice. Long work has its share in
+    // longer slices, and leaves the core at once to whoever wakes up there, of other processes too.
+    enum class Priority : std::uint8_t { kNormal, kChores, kBrief, kLong };
 
     AgentThread(Agent& agent, int cpu, Priority priority = Priority::kNormal);
     AgentThread(const AgentThread&) = delete;
