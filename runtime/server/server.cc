@@ -163,7 +163,10 @@ bool Server::stop(const std::function<bool()>& hurry) {
     return true;
 }
 
-bool Server::compiles() const { return parts_->compiler_thread || parts_->matcher->rebuilding(); }
+bool Server::is_at_work() const {
+    return parts_->compiler_thread || parts_->sideline_thread || parts_->haul_thread ||
+           parts_->matcher->rebuilding();
+}
 
 namespace {
 
@@ -222,7 +225,7 @@ int run_server(const core::Config& config, const ServeOptions& options) {
     }
     log.info("stopped");
     // All else has ended, and the store is closed.
-    if ((*server)->compiles()) std::_Exit(kExitOk);
+    if ((*server)->is_at_work()) std::_Exit(kExitOk);
     return kExitOk;
 }
 

@@ -55,8 +55,9 @@ public:
     // start. Returns at the latest after the drain timeout, or as soon as `hurry` says true. False:
     // a handler still runs, the threads live on, and the process should end without destructors.
     bool stop(const std::function<bool()>& hurry);
-    // After stop(): expressions are still being compiled, which destructors would wait for.
-    bool compiles() const;
+    // After stop(): something goes on that destructors would wait for: an expression that is
+    // compiled, a search, a copy of the folder.
+    bool is_at_work() const;
 
 private:
     explicit Server(std::unique_ptr<ServerParts> parts);

@@ -101,8 +101,8 @@ public:
     // changes nothing.
     core::Status reload_tls(const core::TlsConfig& tls);
     void start_threads();
-    // One that compiles an expression is left where it is: it can't be interrupted, and touches
-    // nothing of the server's. Destruction waits for it.
+    // One that compiles an expression, searches or copies the folder for long is left where it is:
+    // it can't be interrupted. Destruction waits for it.
     void stop_threads();
     // Stops taking requests, lets deliveries under way end and makes the cursors durable. `pause`
     // is called while others must do their part. False: somebody was in a hurry, the time was over,

@@ -56,10 +56,14 @@ void ServerParts::start_threads() {
 
 void ServerParts::stop_threads() {
     constexpr std::int64_t kCompileUsMax = 100'000;
+    constexpr std::int64_t kAsideUsMax = 3'000'000;
     if (!writer_thread) return;
     shard_threads.clear();
-    sideline_thread.reset();
-    haul_thread.reset();
+    // A search may look through all of the log, a copy take hours, or its disk stand still; what
+    // they have begun is as after a crash.
+    for (auto* aside : {&sideline_thread, &haul_thread}) {
+        if (*aside && (*aside)->stop_within(kAsideUsMax)) aside->reset();
+    }
     shadow->stop_taking();
     shadow_thread.reset();
     feeder_thread.reset();

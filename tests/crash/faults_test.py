@@ -197,6 +197,32 @@ class SlowCopy(FaultCase):
         server.stop()
 
 
+    def test_an_end_does_not_wait_for_a_copy_that_stands_still(self):
+        hold = os.path.join(self.scratch(), "hold")
+        server = self.server(args=("--set", "engine.drain_timeout=2s"), shim={"FAULT_HOLD": hold}).start()
+        server.send_event("kept", eventId="before")
+        target = os.path.join(server.data, "backups", "copy")
+
+        def ask():
+            try:
+                server.post("/v2/backups", {"path": target})
+            except (OSError, http.client.HTTPException):
+                pass  # cut off by the end
+        open(hold, "w").close()
+        backup = threading.Thread(target=ask)
+        backup.start()
+        harness.wait_until("the backup's last file", lambda: os.path.exists(os.path.join(target + ".part", "FORMAT")))
+        server.stop()
+        backup.join(60)
+        os.unlink(hold)
+        server.start()
+        self.assertEqual([e["eventId"] for e in server.all_events("kept")], ["before"])
+        again = server.post("/v2/backups", {"path": target})
+        self.assertEqual(again.status, 409, again)
+        self.assertIn(".part", again.json()["error"]["message"])
+        server.stop()
+
+
 class DamagedFiles(FaultCase):
     """A flipped bit is refused at the start or found when it is read; a missing WAL is noticed."""
 
