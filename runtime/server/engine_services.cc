@@ -68,10 +68,7 @@ void EngineServices::connect(api::Api& api, Feeder& feeder, std::span<Shard* con
         return busy;
     });
     deps_.conductor->add_chore([this] { return sample_stats(); });
-    deps_.conductor->add_chore([this]() -> std::size_t {
-        runs_.take_in();
-        return 0;
-    });
+    deps_.conductor->add_chore([this] { return runs_.do_work(deps_.clock->monotonic_ns()); });
 }
 
 // By the monotonic clock, whatever happens to the wall's.
@@ -236,8 +233,10 @@ core::Result<bool> EngineServices::tell_matcher(const RegistryChange& change) {
         scheduler_->changed(*schedule);
     if (const auto* link = std::get_if<DocumentChange<Link>>(&change); link && deps_.links)
         deps_.links->changed(*link);
-    if (const auto* edge = std::get_if<DocumentChange<EdgeNode>>(&change); edge && deps_.edges)
-        deps_.edges->changed(*edge);
+    if (const auto* edge = std::get_if<DocumentChange<EdgeNode>>(&change)) {
+        deps_.edge_book->follow(*edge);
+        if (deps_.edges) deps_.edges->changed(*edge);
+    }
     if (const auto* schema = std::get_if<DocumentChange<EventSchema>>(&change))
         follow_schema(*schema);
     if (const auto* workflow = std::get_if<DocumentChange<Workflow>>(&change);
@@ -296,8 +295,8 @@ void EngineServices::run_script(api::ScriptRunRequest&& request,
     run->script_number = request.script->number.value;
     run->input_json = std::move(request.input_json);
     run->endpoint = std::move(request.endpoint);
+    run->trace = std::move(request.trace);
     run->caller = std::move(request.caller);
-    run->surplus_run = runs_.take_surplus();
     submit_call(std::move(run), request.script->id, std::move(done));
 }
 
@@ -309,7 +308,6 @@ void EngineServices::run_change(EntityChange&& change, const identity::Principal
     run->caller = caller;
     std::string script_id;
     if (!change.hooks.empty()) {
-        run->surplus_run = runs_.take_surplus();
         const Script* script =
             deps_.registry->snapshot()->script(ScriptNumber(change.hooks.back().script));
         if (script) script_id = script->id;
@@ -331,13 +329,13 @@ void EngineServices::submit_call(std::unique_ptr<ScriptRunJob> run, std::string 
     summary.tenant = job->run->caller.tenant;
     summary.script_id = std::move(script_id);
     auto shared = std::make_shared<std::function<void(ScriptRunResult &&)>>(std::move(done));
-    if (job->run->endpoint) job->run->recorded = [this, id = summary.id] { runs_.recorded(id); };
+    if (job->run->endpoint)
+        job->run->goes_ahead = [this](std::size_t bytes) { return runs_.take_room(bytes); };
     job->run->done = [this, shared, summary](ScriptRunResult&& result) {
         if (!result.record.empty()) {
             RunSummary ahead = summary;
             ahead.started_at_us = result.started_at_us;
-            ahead.record = std::move(result.record);
-            runs_.add_ahead(std::move(ahead));
+            runs_.add_ahead(std::move(ahead), std::move(result.record));
             return (*shared)(std::move(result));
         }
         auto kept = std::make_shared<ScriptRunResult>(std::move(result));
@@ -610,6 +608,20 @@ void EngineServices::append_behind(core::JsonWriter& json) const {
 
 namespace {
 
+// So large an answer is put where it is sent from by the thread that made it: a shard would copy it
+// while others wait.
+constexpr std::size_t kHandedOverBytesMin = 64u << 10;
+
+void hand_over(api::ApiResponse& response) {
+    if (response.shared || response.body.size() < kHandedOverBytesMin) return;
+    // For as long as the process lives: answers may outlive all else. Nothing is kept of it.
+    static core::BufferPool* const kPool = new core::BufferPool(core::BufferPool::Options{0, 0});
+    response.shared = kPool->acquire(response.body.size());
+    std::copy(response.body.begin(), response.body.end(), response.shared.data());
+    response.shared.set_size(response.body.size());
+    response.body = {};
+}
+
 // On the thread that made it; what has a coding, or is short, stays as it is.
 void shrink(api::ApiResponse& response) {
     if (response.text().size() < io::kGzipBytesMin) return;
@@ -634,6 +646,7 @@ void EngineServices::handle_api(core::ShardId shard, api::ApiRequest&& request,
     const bool gzip = io::accepts_gzip(kept->header("Accept-Encoding"));
     const auto answer = [this, shard, token, gzip](api::ApiResponse&& response) {
         if (gzip) shrink(response);
+        hand_over(response);
         auto body = std::make_shared<api::ApiResponse>(std::move(response));
         shards_[shard.value]->post([token, body](Shard& edge) {
             std::vector<io::HeaderField> headers;

@@ -47,6 +47,7 @@ public:
         store::Database* database = nullptr;
         Registry* registry = nullptr;
         SourceBook* sources = nullptr;
+        EdgeBook* edge_book = nullptr;
         SchemaBook* schemas = nullptr;
         StateBook* states = nullptr;
         matcher::Matcher* matcher = nullptr;
@@ -87,6 +88,8 @@ public:
                  std::span<Lane* const> lanes, CallQueue& calls, Scheduler& scheduler);
     // Before the threads start: what was kept by an earlier process.
     core::Status load_runs() { return runs_.load(*deps_.set_aside); }
+    // Behind the end of the threads: what was told and is not written yet.
+    void store_runs() { runs_.store_all(); }
     EventTail& tail() { return *tail_; }
     std::uint64_t registry_version() const {
         return registry_version_.load(std::memory_order_acquire);

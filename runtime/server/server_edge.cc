@@ -22,6 +22,7 @@ core::Status ServerParts::build_edge() {
     deps.database = database.get();
     deps.registry = registry.get();
     deps.sources = &sources;
+    deps.edge_book = &edge_book;
     deps.schemas = &schemas;
     deps.states = states.get();
     deps.matcher = matcher.get();
@@ -80,6 +81,7 @@ core::Status ServerParts::build_edge() {
     sources.use_default_holder(keys->holder_of(core::TenantId{}));
     deps.keys = keys.get();
     deps.security = &security;
+    if (!config.tls.cert.empty()) sessions.use(identity::CookieForm::kSecure);
     deps.sessions = &sessions;
     deps.session_ttl_us = config.auth.session_ttl_us;
     services = std::make_unique<EngineServices>(deps);

@@ -19,9 +19,10 @@ ExecutorSet ServerParts::make_executors(LuaWatchdogSlot* slot, std::uint64_t see
                                         AnswerPort& port) {
     ExecutorSet set;
     set[static_cast<std::size_t>(ExecutorType::kScript)] = std::make_unique<ScriptExecutor>(
-        ScriptExecutor::Deps{
-            slot, &log, seed, static_cast<std::size_t>(config.events.event_bytes_max), http(),
-            outside ? static_cast<OutsidePort*>(outside.get()) : actions.get(), &canaries},
+        ScriptExecutor::Deps{slot, &log, seed,
+                             static_cast<std::size_t>(config.events.event_bytes_max), http(),
+                             outside ? static_cast<OutsidePort*>(outside.get()) : actions.get(),
+                             &canaries, trace_rule()},
         port);
     if (courier::HttpPort* port_out = http()) {
         WebhookExecutor::Deps deps;
@@ -31,6 +32,7 @@ ExecutorSet ServerParts::make_executors(LuaWatchdogSlot* slot, std::uint64_t see
         deps.endpoints = &endpoints;
         deps.watchdog_slot = slot;
         deps.seed = seed;
+        deps.traces = trace_rule();
         set[static_cast<std::size_t>(ExecutorType::kWebhook)] =
             std::make_unique<WebhookExecutor>(deps, port);
     }
@@ -74,6 +76,8 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTab
         return holder ? identity::may_store(*holder, static_cast<std::int64_t>(bytes))
                       : core::Status{};
     };
+    if (exporter && !call_lane) lane.run.spans = &exporter->queue();
+    lane.run.traces = trace_rule();
     lane.run.schemas = &schemas;
     lane.run.states = states.get();
     lane.run.rules = std::shared_ptr<RuleRunner>(make_rule_runner());
@@ -89,8 +93,8 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTab
         set[static_cast<std::size_t>(ExecutorType::kWorkflow)] =
             std::make_unique<WorkflowExecutor>(std::move(deps), port);
         if (links) {
-            set[static_cast<std::size_t>(ExecutorType::kLink)] =
-                std::make_unique<LinkExecutor>(LinkExecutor::Deps{&clock, links.get()}, port);
+            set[static_cast<std::size_t>(ExecutorType::kLink)] = std::make_unique<LinkExecutor>(
+                LinkExecutor::Deps{&clock, links.get(), trace_rule()}, port);
         }
         if (seams.adjust_executors) seams.adjust_executors(set, port);
         return set;
@@ -106,6 +110,7 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTab
 }
 
 core::Status ServerParts::build_lanes() {
+    if (auto built = build_telemetry(); !built) return built;
     const auto current_registry = [this] { return registry->snapshot(); };
     for (std::size_t i = 0; i < lane_count; ++i) lanes.push_back(make_lane(i, &behind));
     const auto call_lane_count = static_cast<std::size_t>(config.engine.call_lanes);

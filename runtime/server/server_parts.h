@@ -52,6 +52,7 @@
 #include "runtime/server/space_watch.h"
 #include "runtime/server/store_agents.h"
 #include "runtime/shard/feeder.h"
+#include "runtime/telemetry/exporter.h"
 #include "store/commit/log_writer.h"
 #include "store/database.h"
 
@@ -134,6 +135,7 @@ public:
     std::unique_ptr<SealedRegistryRows> sealed_rows;
     std::unique_ptr<Registry> registry;
     SourceBook sources;
+    EdgeBook edge_book;
     SchemaBook schemas;
     std::unique_ptr<StateBook> states;  // of rules of schemas
     std::unique_ptr<matcher::Matcher> matcher;
@@ -154,10 +156,11 @@ public:
     std::unique_ptr<CommandRunner> commands;
     std::unique_ptr<ActionCaller> actions;
     std::unique_ptr<DatabaseClient> database_client;
-    std::unique_ptr<LinkAgent> links;           // null: the simulator has none
-    std::unique_ptr<hub::BatchDesk> edges;      // those whose hub this is
-    std::unique_ptr<hub::Forwarder> forwarder;  // null: this is no edge
-    std::unique_ptr<OutsideSwitch> outside;     // what scripts ask for by a name
+    std::unique_ptr<LinkAgent> links;               // null: the simulator has none
+    std::unique_ptr<hub::BatchDesk> edges;          // those whose hub this is
+    std::unique_ptr<hub::Forwarder> forwarder;      // null: this is no edge
+    std::unique_ptr<telemetry::Exporter> exporter;  // null: no collector is named
+    std::unique_ptr<OutsideSwitch> outside;         // what scripts ask for by a name
     std::unique_ptr<DeliveryTester> tester;
     std::unique_ptr<RetentionChore> retention;
     std::unique_ptr<SpaceWatch> space_watch;
@@ -190,9 +193,10 @@ public:
     // In the order of starting.
     std::unique_ptr<core::AgentThread> writer_thread, housekeeper_thread, conductor_thread,
         feeder_thread, scheduler_thread, orchestrator_thread, courier_thread, commands_thread,
-        database_thread, links_thread, forwarder_thread, sideline_thread, haul_thread,
-        shadow_thread;
-    std::unique_ptr<core::AgentThread> compiler_thread;  // there after stop_threads(): it is busy
+        database_thread, links_thread, forwarder_thread, exporter_thread, sideline_thread,
+        haul_thread, shadow_thread;
+    std::unique_ptr<core::AgentThread> compiler_thread;  // as haul_thread: there after
+                                                         // stop_threads() if it is busy
     std::vector<std::unique_ptr<core::AgentThread>> syncer_threads, lane_threads, shard_threads;
 
 private:
@@ -225,6 +229,9 @@ private:
     core::Status build_edges();
     core::Status build_forwarder();
     core::Status build_orchestrator();
+    core::Status build_telemetry();
+    TraceRule trace_rule() const;
+    void stop_telemetry();
     std::unique_ptr<RuleRunner> make_rule_runner();
     ExecutorSet make_executors(LuaWatchdogSlot* slot, std::uint64_t seed, AnswerPort& port);
     void pause_schedule(const ScheduleRef& schedule, const std::string& reason);
@@ -235,8 +242,9 @@ private:
                                     std::optional<std::size_t> call_lane = std::nullopt);
     std::unique_ptr<core::AgentThread> run(core::Agent& agent,
                                            core::AgentThread::Priority priority);
-    std::unique_ptr<core::AgentThread> run(core::Agent& agent,
-                                           int cpu = core::AgentThread::kNotPinned);
+    std::unique_ptr<core::AgentThread> run(
+        core::Agent& agent, int cpu = core::AgentThread::kNotPinned,
+        core::AgentThread::Priority priority = core::AgentThread::Priority::kNormal);
 };
 
 }  // namespace millrace::runtime

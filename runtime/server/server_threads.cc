@@ -13,13 +13,14 @@ std::size_t core_count() { return std::max(1u, std::thread::hardware_concurrency
 
 }  // namespace
 
-std::unique_ptr<core::AgentThread> ServerParts::run(core::Agent& agent, int cpu) {
-    return std::make_unique<core::AgentThread>(agent, cpu);
+std::unique_ptr<core::AgentThread> ServerParts::run(core::Agent& agent, int cpu,
+                                                    core::AgentThread::Priority priority) {
+    return std::make_unique<core::AgentThread>(agent, cpu, priority);
 }
 
 std::unique_ptr<core::AgentThread> ServerParts::run(core::Agent& agent,
                                                     core::AgentThread::Priority priority) {
-    return std::make_unique<core::AgentThread>(agent, core::AgentThread::kNotPinned, priority);
+    return run(agent, core::AgentThread::kNotPinned, priority);
 }
 
 void ServerParts::start_threads() {
@@ -35,7 +36,10 @@ void ServerParts::start_threads() {
         syncer_threads.push_back(run(writer->syncer(i), Priority::kBrief));
     writer_thread = run(*writer_agent, Priority::kBrief);
     housekeeper_thread = run(*housekeeper_agent, Priority::kChores);
-    for (std::size_t i = 0; i < lanes.size(); ++i) lane_threads.push_back(run(*lanes[i], cpu(i)));
+    // Handlers that burn are kept from nobody whom a client waits for: each step of an event's way
+    // would wait for the next tick.
+    for (std::size_t i = 0; i < lanes.size(); ++i)
+        lane_threads.push_back(run(*lanes[i], cpu(i), Priority::kLong));
     for (auto& lane : call_lanes) lane_threads.push_back(run(*lane));
     conductor_thread = run(conductor);
     feeder_thread = run(*feeder);
@@ -46,6 +50,7 @@ void ServerParts::start_threads() {
     if (database_client) database_thread = run(*database_client);
     if (links) links_thread = run(*links);
     if (forwarder) forwarder_thread = run(*forwarder);
+    if (exporter) exporter_thread = run(*exporter, Priority::kChores);
     sideline_thread = run(sideline, Priority::kChores);
     haul_thread = run(haul, Priority::kChores);
     compiler_thread = run(compiler, Priority::kChores);
@@ -76,6 +81,8 @@ void ServerParts::stop_threads() {
     links_thread.reset();
     forwarder_thread.reset();
     lane_threads.clear();
+    services->store_runs();
+    stop_telemetry();
     watchdog.stop();
     writer_thread.reset();
     syncer_threads.clear();

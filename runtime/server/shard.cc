@@ -2,6 +2,7 @@
 
 #include "core/assert.h"
 #include "runtime/event/event_defaults.h"
+#include "runtime/event/trace_context.h"
 #include "store/retention/space_guard.h"
 
 #include <algorithm>
@@ -39,7 +40,7 @@ Shard::Shard(Deps deps)
                 deps_.database->hasher(), *deps_.clock, std::move(deps_.matcher_reader)),
       edge_http_(*this, *deps_.api,
                  EdgeIdentity(*deps_.authenticator, deps_.query_keys, deps_.security),
-                 *deps_.sources, deps_.database->hasher(), deps_.console),
+                 *deps_.sources, *deps_.edge_book, deps_.database->hasher(), deps_.console),
       edge_lines_(*this, EdgeIdentity(*deps_.authenticator, deps_.query_keys, deps_.security)),
       http_(std::make_unique<io::HttpServer>(*deps_.reactor, edge_http_, deps_.http)),
       lines_(std::make_unique<io::LineServer>(*deps_.reactor, edge_lines_, deps_.lines)),
@@ -436,6 +437,16 @@ void Shard::mark_letters(IngestRequest& request, const LaneResult& result) {
     }
 }
 
+void Shard::mark_traces(IngestRequest& request, const LaneResult& result) {
+    for (IngestItem& item : request.items) {
+        const auto at = std::lower_bound(
+            result.traces.begin(), result.traces.end(), item.entry,
+            [](const EmittedTrace& one, std::uint32_t entry) { return one.entry < entry; });
+        if (at == result.traces.end() || at->entry != item.entry) continue;
+        item.input.fills = request.texts.emplace_back(trace_fill(item.input.fills, at->text));
+    }
+}
+
 void Shard::count_duplicates(IngestRequest& request) {
     if (!request.duplicates) return;
     const auto count = std::count_if(request.items.begin(), request.items.end(),
@@ -454,11 +465,15 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
     request.origin = IngestOrigin::kLane;
     request.entry_tenants = result->emitted_tenants;
     request.returning = result->returning;
+    std::vector<std::uint32_t> stand_ins;
+    for (const EmittedLetter& letter : result->letters) stand_ins.push_back(letter.entry);
+    request.stand_ins = stand_ins;
     request.body = result->emitted;
     auto read = ingestor_.read(request, request.body.view(), core::BatchFormat::kNdjson,
                                HomeRule::kStayHere);
     request.entry_tenants = {};
     request.returning = {};
+    request.stand_ins = {};
     // The handler's emit has checked all that is checked here: what is dropped is our mistake.
     if (!read) {
         deps_.log->error("shard: emitted events do not read", {{"error", read.error().message}});
@@ -478,6 +493,8 @@ void Shard::take_lane_result(std::unique_ptr<LaneResult> result) {
         if (item.entry < result->emitted_depths.size() && !returned)
             item.input.fills = depth_text(result->emitted_depths[item.entry]);
     }
+    if (!result->traces.empty()) [[unlikely]]
+        mark_traces(request, *result);
     bool all_here = place_gate_.may_pass(request) && late_gate_.try_pass(request) &&
                     !rounds_.must_wait(request);
     for (std::size_t home = 0; home < request.by_home.size(); ++home) {
@@ -503,7 +520,7 @@ void Shard::commit_lane_result(LaneResult& result) {
     behind_->take(result);
     dispatch_->count_ended(result.deliveries);
     for (const core::LogOffset first : result.finished_parts) dispatch_->finish_part(first);
-    commit_.add_rows(result.rows, std::move(result.when_durable), std::move(result.when_recorded));
+    commit_.add_rows(result.rows, std::move(result.when_durable));
 }
 
 std::size_t Shard::read_cold() {

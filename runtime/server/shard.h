@@ -88,6 +88,7 @@ public:
         identity::SecurityEvents* security = nullptr;
         api::ConsoleFiles console{};
         const SourceBook* sources = nullptr;
+        const EdgeBook* edge_book = nullptr;
         const SchemaBook* schemas = nullptr;
         StateBook* states = nullptr;          // of rules that know states; null: there are none
         std::unique_ptr<RuleRunner> rules{};  // asks scripts of schemas; null: they say nothing
@@ -230,6 +231,7 @@ private:
     void finish(IngestRequest& request);
     void take_lane_result(std::unique_ptr<LaneResult> result);
     static void mark_letters(IngestRequest& request, const LaneResult& result);
+    static void mark_traces(IngestRequest& request, const LaneResult& result);
     static void count_duplicates(IngestRequest& request);
     void commit_lane_result(LaneResult& result);
     void on_block_durable(const store::EventBlock& block, std::span<const DeliveryItem> items);
