@@ -187,6 +187,14 @@ struct HubConfig {
     std::string token;
     std::int64_t rate = 0;
     std::string on_full = "refuse";
+    std::string first;
+};
+
+struct OtlpConfig {
+    std::string endpoint;
+    std::string headers;
+    double sample = 1.0;
+    std::int64_t metrics_every_us = 60'000'000;
 };
 
 struct SecretsConfig {
@@ -223,6 +231,7 @@ struct Config {
     ExecutorsConfig executors;
     LinksConfig links;
     HubConfig hub;
+    OtlpConfig otlp;
     SecretsConfig secrets;
 };
 

@@ -621,6 +621,12 @@ constexpr ConfigKey kKeys[] = {
      .min = 0,
      .max = 1e12,
      .doc = "Bytes a second that go to the hub at most, packed; 0: as many as the line takes"},
+    {.name = "hub.first",
+     .part = "hub.first",
+     .type = T::kList,
+     .member = kAt<&Config::hub, &HubConfig::first>,
+     .doc = "Patterns of events that go to the hub before all others, from the next start on: "
+            "alarm.*,door.open; what is among them may overtake what came before it"},
     {.name = "hub.on_full",
      .part = "hub.on_full",
      .type = T::kChoice,
@@ -629,6 +635,36 @@ constexpr ConfigKey kKeys[] = {
      .doc = "What goes first while the hub is out of reach: refuse = retention leaves what was not "
             "sent, and a full disk refuses new events; drop = retention takes what it is told to, "
             "sent or not, and what was lost is counted"},
+    {.name = "otlp.endpoint",
+     .part = "otlp.endpoint",
+     .type = T::kText,
+     .member = kAt<&Config::otlp, &OtlpConfig::endpoint>,
+     .doc =
+         "Where deliveries are told as spans, and metrics: an OpenTelemetry collector that takes "
+         "OTLP over HTTP as JSON, http://127.0.0.1:4318 (/v1/traces and /v1/metrics go behind "
+         "it); empty = nowhere"},
+    {.name = "otlp.headers",
+     .part = "otlp.headers",
+     .type = T::kText,
+     .member = kAt<&Config::otlp, &OtlpConfig::headers>,
+     .doc = "Headers that the collector wants, name=value with commas between them; better in the "
+            "environment (MILLRACE_OTLP_HEADERS) than in a file that many read",
+     .secret = true},
+    {.name = "otlp.sample",
+     .part = "otlp.sample",
+     .type = T::kReal,
+     .member = kAt<&Config::otlp, &OtlpConfig::sample>,
+     .min = 0,
+     .max = 1,
+     .doc = "The part of traces that are told, of those that begin here; of one that came with an "
+            "event its own flag says whether it is"},
+    {.name = "otlp.metrics_every",
+     .part = "otlp.metrics_every_us",
+     .type = T::kDuration,
+     .member = kAt<&Config::otlp, &OtlpConfig::metrics_every_us>,
+     .min = 0,
+     .max = 86'400e6,
+     .doc = "How often metrics are told; 0: never"},
     {.name = "secrets.key_file",
      .part = "secrets.key_file",
      .type = T::kText,
