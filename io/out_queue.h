@@ -60,9 +60,8 @@ public:
         sending_ = true;
         vector.count = 0;
         std::size_t left = kSendBytesMax;
-        for (std::size_t i = 0; i < segments_.size() && vector.count < SendVector::kPiecesMax &&
-                                left != 0;
-             ++i) {
+        for (std::size_t i = 0;
+             i < segments_.size() && vector.count < SendVector::kPiecesMax && left != 0; ++i) {
             Segment& segment = segments_[i];
             if (segment.buffer.size() == segment.sent) continue;
             const std::size_t part = std::min(left, segment.buffer.size() - segment.sent);

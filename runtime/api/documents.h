@@ -96,18 +96,17 @@ Answer changed(Call& call, core::Result<DocumentChange<T>>&& made, int status) {
 // What the key that asks may not have a document do.
 template <typename T>
 std::function<core::Status(const T&)> bounds_of(const Call& call) {
-    return [&by = call.request.principal](const T& document) {
-        return within_patterns(by, document);
-    };
+    return
+        [&by = call.request.principal](const T& document) { return within_patterns(by, document); };
 }
 
 // `body`: the call's own, or what the caller has made of it.
 template <typename T>
 Answer create_document_of(Call& call, std::string_view body) {
-    return changed<T>(call,
-                      call.services.registry().table<T>().create(change_context(call), body,
-                                                                 bounds_of<T>(call)),
-                      201);
+    return changed<T>(
+        call,
+        call.services.registry().table<T>().create(change_context(call), body, bounds_of<T>(call)),
+        201);
 }
 
 template <typename T>
@@ -160,17 +159,17 @@ Answer list_chosen(Call& call, core::TenantId tenant, const std::function<bool(c
     ListBody body;
     std::size_t count = 0;
     std::string last, next;
-    call.services.registry().table<T>().list(
-        tenant, *after, [&](const std::shared_ptr<const T>& document) {
-            if (!wanted(*document)) return true;
-            if (count++ == *limit) {
-                next = encode_key_cursor(last);
-                return false;
-            }
-            body.json().raw(show(*document));
-            last = document->id;
-            return true;
-        });
+    call.services.registry().table<T>().list(tenant, *after,
+                                             [&](const std::shared_ptr<const T>& document) {
+                                                 if (!wanted(*document)) return true;
+                                                 if (count++ == *limit) {
+                                                     next = encode_key_cursor(last);
+                                                     return false;
+                                                 }
+                                                 body.json().raw(show(*document));
+                                                 last = document->id;
+                                                 return true;
+                                             });
     return body.finish(next);
 }
 

@@ -118,8 +118,7 @@ Answer create_owning(Call& call) {
         change_both<T>(call,
                        [&call] {
                            return call.services.registry().template table<T>().create(
-                               change_context(call), call.request.body_view(),
-                               bounds_of<T>(call));
+                               change_context(call), call.request.body_view(), bounds_of<T>(call));
                        }),
         201);
 }
@@ -132,8 +131,7 @@ Answer change_owning(Call& call) {
                                             [&] {
                                                 return (table.*kChange)(
                                                     change_context(call), call.request.param("id"),
-                                                    call.request.body_view(),
-                                                    bounds_of<T>(call));
+                                                    call.request.body_view(), bounds_of<T>(call));
                                             }),
                              200);
 }

@@ -424,7 +424,7 @@ void EdgeHttp::take_hook_event(HookOutcome&& outcome, io::RequestToken token) {
     if (!read) {
         outcome.event.places.tell_as_sent(read.error());
         request.hook->tell("refused", core::error_code_status(read.error().code),
-                              read.error().message);
+                           read.error().message);
         api::ApiResponse refusal = api::error_response(read.error());
         refusal.body = io::error_body(read.error(), found);
         respond_api(token, std::move(refusal));

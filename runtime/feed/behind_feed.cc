@@ -161,8 +161,8 @@ void BehindFeed::launch(Place& at, OwedDeliveries&& owed) {
     std::vector<std::pair<std::uint32_t, std::unique_ptr<LaneJob>>> jobs;
     for (const auto& [lane, chosen] : by_lane) {
         for (std::size_t done = 0; done < chosen.size(); done += kJobItemsMax) {
-            const auto some = std::span(chosen).subspan(
-                done, std::min(kJobItemsMax, chosen.size() - done));
+            const auto some =
+                std::span(chosen).subspan(done, std::min(kJobItemsMax, chosen.size() - done));
             auto& job = jobs.emplace_back(lane, make_job(owed, some, at.place.subscription)).second;
             flight->bytes += job->parked.front().event.bytes.capacity();
         }

@@ -110,8 +110,7 @@ core::Result<std::string> ReplayRunner::start(ReplaySpec&& spec, const std::stri
     if (auto armed = arm(*replay); !armed) return core::fail(std::move(armed.error()));
     if (state.spec.dry_run) forget_old_dry_runs(state.spec.tenant);
     // Whoever is told its id may rely on it: it is there after a restart, too.
-    if (auto kept = persist(*replay, {}, beside); !kept)
-        return core::fail(std::move(kept.error()));
+    if (auto kept = persist(*replay, {}, beside); !kept) return core::fail(std::move(kept.error()));
     {
         std::lock_guard lock(mutex_);
         remember(state);

@@ -86,8 +86,7 @@ protected:
 
 TEST_F(BehindFeedTest, OfALargeBlockALaneGetsPiecesInTheOrderOfTheLog) {
     constexpr std::uint64_t kEvents = 3'000;
-    for (std::uint64_t n = 0; n < kEvents; ++n)
-        append(kZero, {.id = "e" + std::to_string(n)});
+    for (std::uint64_t n = 0; n < kEvents; ++n) append(kZero, {.id = "e" + std::to_string(n)});
     commit(kZero);
     settle_to(kEvents);
     std::uint64_t next = 0, done = 0, pieces = 0;
