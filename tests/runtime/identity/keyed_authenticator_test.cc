@@ -137,7 +137,7 @@ TEST_F(KeyedAuthenticatorTest, APageOfAnotherSiteDoesNotComeByACertificate) {
     table->put({KeyTable::digest_of_name("DNS:a.example"), 0, grant});
     ring.publish(table);
     const std::vector<std::string> names = {"DNS:a.example"};
-    const auto come = [&](std::vector<io::HeaderField> headers) {
+    const auto come = [&](const std::vector<io::HeaderField>& headers) {
         io::Request request;
         request.host = "hub.example:7443";
         request.headers = headers;
