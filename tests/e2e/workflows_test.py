@@ -277,6 +277,24 @@ class Runs(WorkflowCase):
             f"/v2/workflow-runs?workflowId={name}&status=completed"))
         self.assertEqual(self.server.request("DELETE", f"/v2/schedules/{name}").status, 200)
 
+    def test_an_endpoint_begins_runs(self):
+        name = self.unique("ep")
+        self.counter(name)
+        self.create(id=name, steps=[{"id": "a", "type": "action", "action": name}])
+        for path, body in [
+                ("/v2/subscriptions", {"id": name, "pattern": name, "executor": {
+                    "type": "workflow", "workflowId": name}}),
+                ("/v2/scripts", {"id": name + ".ep", "name": name + ".ep", "type": "endpoint", "source":
+                    "return function(e) sdk.events.emit('%s', {n = 4}) return {taken = true} end" % name}),
+                ("/v2/endpoints", {"id": name, "name": name, "method": "POST", "route": name,
+                                   "scriptId": name + ".ep"})]:
+            self.assertEqual(self.server.post(path, body).status, 201)
+        reply = self.server.post(f"/v2/endpoint/post/{name}", {})
+        self.assertEqual((reply.status, reply.json()), (200, {"taken": True}))
+        run = harness.wait_until("the run", lambda: self.server.items(
+            f"/v2/workflow-runs?workflowId={name}&status=completed"))[0]
+        self.assertEqual(self.run_of(run["runId"])["output"]["got"], 4)
+
     def test_more_runs_than_have_a_place_all_end(self):
         name = self.unique("many")
         self.script(name, f"return function(e) sdk.sleep(20) sdk.kv.incr('{name}') end")

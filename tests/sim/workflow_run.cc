@@ -98,11 +98,12 @@ bool WorkflowSimulation::call(std::size_t tenant, std::string_view method, const
                               std::string_view body, HttpReply& reply) {
     Client client(world_, random_.next(), false, tenant);
     client.send(method, path, kJsonType, body);
-    for (int i = 0; i < 200'000; ++i) {
+    // Pages of a list may come byte by byte.
+    for (int i = 0; i < 5'000'000; ++i) {
         world_.step();
         const Client::Turn turn = client.turn(reply);
         if (turn == Client::Turn::kReply) return true;
-        if (turn == Client::Turn::kLost) break;
+        if (turn == Client::Turn::kLost) return !wrong(path + ": the connection is lost");
     }
     return !wrong(std::string(method) + " " + path + " is not answered");
 }
