@@ -8,9 +8,9 @@
 // Threads: the API thread's; when_durable comes from shards and is handed back by `post`.
 // Lifetime: borrows all of Deps.
 // Limits: kUnderWayMax batches of an edge's shard on their way to the log, kEarlyMax that have come
-//         too early, for kEarlyNs, kEarlyBytesMax of all edges (overflow policy: refused, the edge
-//         sends them again); kIncarnationsMax folders of an edge, kBackfillsMax backfills of one;
-//         kFiltersKeptMax filters that were told, with their texts.
+//         too early, till something comes kEarlyNs later, kEarlyBytesMax of all edges (overflow
+//         policy: refused, the edge sends them again); kIncarnationsMax folders of an edge,
+//         kBackfillsMax backfills of one; kFiltersKeptMax filters that were told, with their texts.
 // Failure: take() answers with kConflict where the edge is not the one that it was (a copy of it),
 //          kUnavailable where nothing may be taken now; nothing of the batch is taken then.
 #pragma once

@@ -126,6 +126,11 @@ void Forwarder::take_backfills(std::vector<BackfillAsk>&& asks) {
 void Forwarder::take_answer(Lane& lane, std::uint64_t ticket, courier::HttpAnswer&& answer) {
     const SendQueue::Sent* const sent = lane.queue.find(ticket);
     if (!sent) return;
+    // The hub would keep what follows until this one comes: that is sent again, too.
+    if (answer.fault != courier::HttpFault::kNone) {
+        for (const std::uint64_t behind : lane.queue.give_up_behind(ticket))
+            port_.cancel(*this, behind);
+    }
     if (is_taken(lane, sent->batch, answer))
         lane.queue.take(ticket);
     else

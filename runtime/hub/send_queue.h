@@ -17,6 +17,7 @@
 #include <deque>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace millrace::runtime::hub {
 
@@ -58,6 +59,19 @@ public:
     void refuse(std::uint64_t ticket, courier::HttpAnswer&& answer) {
         answer_of(ticket).answer = std::move(answer);
         broken_ = true;
+    }
+
+    // What follows one that is lost: nobody waits for its answers any more.
+    std::vector<std::uint64_t> give_up_behind(std::uint64_t ticket) {
+        std::vector<std::uint64_t> out;
+        bool behind = false;
+        std::erase_if(sent_, [&](const Sent& one) {
+            const bool gives_up = behind && !one.answered;
+            if (gives_up) out.push_back(one.ticket);
+            behind |= one.ticket == ticket;
+            return gives_up;
+        });
+        return out;
     }
 
     // The first one, when it was taken.

@@ -15,6 +15,7 @@
 #include <deque>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace millrace::runtime::hub {
 namespace {
@@ -40,7 +41,9 @@ public:
         (call.method == "POST" ? batches : looks).push_back({ticket, std::move(call)});
         return true;
     }
-    void cancel(courier::HttpReceiver&, std::uint64_t) override {}
+    void cancel(courier::HttpReceiver&, std::uint64_t ticket) override {
+        cancelled.push_back(ticket);
+    }
 
     void answer(const Call& call, int status, std::string body) {
         courier::HttpAnswer answer;
@@ -56,6 +59,7 @@ public:
     }
 
     std::deque<Call> batches, looks;
+    std::vector<std::uint64_t> cancelled;
 
 private:
     courier::HttpReceiver* receiver_ = nullptr;
@@ -252,6 +256,24 @@ TEST_F(ForwarderTest, OneThatIsNotTakenIsSentAgainAloneWhenTheOthersAreAnswered)
     ASSERT_EQ(port_.batches.size(), 1u);
     EXPECT_EQ(batch_of(port_.batches.front()).head.from, from);
     EXPECT_FALSE(port_.batches.front().follows());
+    EXPECT_EQ(take_all(), appended_);
+}
+
+TEST_F(ForwarderTest, WhatFollowsOneThatIsLostIsNotWaitedFor) {
+    events(400, 1'000);
+    tell_what_is_wanted();
+    while (port_.batches.size() < 2) take(take_batch());
+    const KeptCalls::Call first = take_batch(), second = take_batch();
+    const std::uint64_t from = batch_of(first).head.from;
+    port_.batches.clear();
+    port_.break_line(first);
+    ASSERT_FALSE(port_.cancelled.empty());
+    EXPECT_EQ(port_.cancelled.front(), second.ticket);
+    work(2'000'000);
+    ASSERT_EQ(port_.batches.size(), 1u);
+    EXPECT_EQ(batch_of(port_.batches.front()).head.from, from);
+    // Its answer may be on its way all the same.
+    port_.answer(second, 503, "{}");
     EXPECT_EQ(take_all(), appended_);
 }
 
