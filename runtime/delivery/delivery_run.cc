@@ -33,7 +33,7 @@ std::unique_ptr<LaneResult> DeliveryRun::finish() {
         if (executor) executor->keep(builder_.rows(), wall_now_us());
     }
     if (deps_.spans) [[unlikely]]
-        deps_.spans->end_result();
+        deps_.spans->offer();
     using Runs = EmittedSteps::Runs;
     if (auto kept = emitted_steps_.result(pending_.idle() ? Runs::kAllEnded : Runs::kSomeGoOn))
         builder_.result().when_durable.push_back(std::move(kept));

@@ -89,7 +89,7 @@ std::size_t Lane::turn() {
 }
 
 void Lane::wait(std::int64_t timeout_us) {
-    if (deps_.run.spans) deps_.run.spans->hand_over();
+    if (deps_.run.spans) deps_.run.spans->offer();
     const auto no_longer_than = [&](std::optional<std::int64_t> until_ns) {
         if (!until_ns) return;
         const std::int64_t left_us = (*until_ns - deps_.run.clock->monotonic_ns()) / 1000 + 1;

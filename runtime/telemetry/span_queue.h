@@ -1,5 +1,5 @@
 // What: spans on their way from one lane to the exporter, in batches that go there and come back.
-//       The lane's: add(), end_result() when a result of its ends, hand_over() before it sleeps;
+//       The lane's: add(), and offer() when a result of its ends and whenever it has nothing to do;
 //       the exporter's: take(), give_back(). Small results share a batch while that is behind.
 // Threads: one lane's and the exporter's; nobody waits for the other, or takes a lock.
 // Lifetime: outlives both. Texts of a Span are copied.
@@ -109,7 +109,8 @@ public:
         filling_->add(span);
         if (filling_->size() >= kBatchSpans) hand_over();
     }
-    void end_result() {
+    // What was added goes on its way, or waits for more while the exporter is behind.
+    void offer() {
         if (full_.size() < kBatches / 2) hand_over();
     }
     // There is room for every batch that there is.

@@ -268,7 +268,7 @@ TEST_F(ExporterTest, SmallResultsOfALaneShareABatchWhileNobodyTakesThem) {
     const Span span;
     for (int i = 0; i < 1'000; ++i) {
         queue_->add(span);
-        queue_->end_result();
+        queue_->offer();
     }
     EXPECT_EQ(counted("dropped"), 0);
     due();
@@ -276,9 +276,9 @@ TEST_F(ExporterTest, SmallResultsOfALaneShareABatchWhileNobodyTakesThem) {
     const std::size_t first = spans_in(port_.calls[0].call.body);
     EXPECT_LT(first, 1'000u);
     port_.answer(0, 200);
-    // The lane is about to sleep.
-    queue_->hand_over();
-    queue_->hand_over();
+    // The lane has nothing to do, and the exporter has caught up.
+    queue_->offer();
+    queue_->offer();
     due();
     ASSERT_EQ(port_.calls.size(), 2u);
     EXPECT_EQ(first + spans_in(port_.calls[1].call.body), 1'000u);
