@@ -58,7 +58,8 @@ core::Status ServerParts::build_edge() {
         const std::vector<core::LogOffset> behind_floors = behind.floors(shard_count);
         floors.resize(shard_count, kNotLive);
         const RegistrySnapshotRef now = registry->snapshot();
-        const bool unread = now->unknown_set_aside || !now->set_aside.empty();
+        const bool unread =
+            now->unknown_set_aside || !now->set_aside.empty() || !not_matched.empty();
         for (std::size_t i = 0; i < shard_count; ++i) {
             floors[i] = std::min(floors[i], behind_floors[i]);
             if (unread) floors[i] = std::min(floors[i], unread_floors[i]);

@@ -143,7 +143,9 @@ public:
     LuaWatchdog watchdog;
     Conductor conductor;
     BehindTable behind;
-    // What subscriptions that do not read have gone without, by shard; fixed at the start.
+    // Those that the matcher does not take any more, and what they and subscriptions that do not
+    // read have gone without, by shard; fixed at the start.
+    std::vector<SubscriptionRef> not_matched;
     std::vector<core::LogOffset> unread_floors;
     CancelledEvents cancelled;
     CanaryTable canaries;

@@ -61,10 +61,12 @@ core::Status ServerParts::open_registry() {
 // One that the matcher does not take any more must not keep the others out.
 void ServerParts::load_one_by_one(const RegistrySnapshot& snapshot) {
     snapshot.subscriptions.for_each([&](const SubscriptionRef& subscription) {
-        if (!subscription->active) return;
+        if (!subscription->active || subscription->closing != Closing::kNo) return;
         auto added =
             matcher->replace(subscription->number, subscription->tenant, *subscription->spec);
-        if (!added) set_aside.add("subscription", subscription->id, added.error());
+        if (added) return;
+        set_aside.add("subscription", subscription->id, added.error());
+        not_matched.push_back(subscription);
     });
 }
 

@@ -1,7 +1,7 @@
 // Part of ServerParts: subscriptions that do not read: their own row, that of what they run, or the
-// key that it is sealed with is not the right one. Nothing matches for them meanwhile. So that what
-// comes is theirs when they read again, it is on record from where in the log they have gone
-// without.
+// key that it is sealed with is not the right one; and those that the matcher does not take any
+// more. Nothing matches for them meanwhile. So that what comes is theirs when they read again, it
+// is on record from where in the log they have gone without.
 #include "core/json_reader.h"
 #include "core/json_writer.h"
 #include "runtime/registry/document_rows.h"
@@ -81,6 +81,8 @@ core::Status ServerParts::settle_unread() {
             if (!id.empty())
                 unread.emplace(document_row_id(tenant, id), Unread{tenant, std::string(id), {}});
         });
+    for (const SubscriptionRef& one : not_matched)
+        unread.emplace(document_row_id(one->tenant, one->id), Unread{one->tenant, one->id, {}});
     auto known = database->registry().load_all(kUnreadKind);
     if (!known) return core::fail(std::move(known.error()));
     store::RowBatch rows;

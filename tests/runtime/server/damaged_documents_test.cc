@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -61,6 +62,7 @@ protected:
               &ServerParts::build_shards, &ServerParts::build_lanes}) {
             const core::Status status = ((*parts_).*step)();
             ASSERT_TRUE(status) << status.error().message;
+            if (step == &ServerParts::open_registry && registry_is_open_) registry_is_open_();
         }
     }
     void put(std::string_view kind, std::string_view id, std::string_view json) {
@@ -76,6 +78,7 @@ protected:
         ASSERT_TRUE(registry.table<Secret>().create({}, R"({"name":"k","value":"v"})"));
     }
 
+    std::function<void()> registry_is_open_;
     std::filesystem::path folder_;
     core::ManualClock clock_;
     core::Log log_{clock_, core::LogLevel::kOff};
@@ -225,6 +228,25 @@ TEST_F(ServerDocuments, LanesKnowWhenOneThatDidNotReadIsTakenAway) {
     EXPECT_TRUE(parts_->services->registry_changed(*gone));
     EXPECT_FALSE(parts_->registry->snapshot()->unknown_set_aside);
     EXPECT_EQ(parts_->services->registry_version(), parts_->registry->version());
+}
+
+TEST_F(ServerDocuments, WhatTheMatcherDidNotTakeGetsWhatCameMeanwhileWhenItDoesAgain) {
+    start();
+    register_some();
+    const core::SubscriptionId number = parts_->registry->find_subscription({}, "u1")->number;
+    registry_is_open_ = [&] {
+        parts_->not_matched = {parts_->registry->find_subscription({}, "u1")};
+    };
+    BehindTable::Place place;
+    for (int starts = 0; starts < 2; ++starts) {
+        start();
+        EXPECT_TRUE(*parts_->database->registry().get("subscription_unread", "0/u1"));
+        EXPECT_FALSE(parts_->behind.find(number, core::ShardId{0}, place));
+    }
+    registry_is_open_ = {};
+    start();
+    EXPECT_FALSE(*parts_->database->registry().get("subscription_unread", "0/u1"));
+    EXPECT_TRUE(parts_->behind.find(number, core::ShardId{0}, place));
 }
 
 // A reader that looked once and never again stands for a shard that hangs.
