@@ -419,7 +419,13 @@ private:
     std::map<std::uint32_t, std::unordered_set<RunName, RunNameHash>> stopped_;  // by tenant
     std::size_t parked_bytes_ = 0;
     ByRun<std::int64_t> due_;
-    std::set<std::pair<std::int64_t, const RunName*>> timers_;  // names of due_
+    using Timer = std::pair<std::int64_t, const RunName*>;
+    struct Sooner {
+        bool operator()(const Timer& a, const Timer& b) const {
+            return a.first != b.first ? a.first < b.first : *a.second < *b.second;
+        }
+    };
+    std::set<Timer, Sooner> timers_;  // names of due_
     std::size_t active_ = 0;
     std::size_t resting_ = 0;
     std::unordered_multimap<RunName, Waiter, RunNameHash> waiters_;
