@@ -167,10 +167,16 @@ Answer patch_edge(Call& call) {
     return answer;
 }
 
+// Who has asked for it stands in the audit log, as of any change.
 void backfill_edge(Call& call, const Respond& respond) {
     const std::string_view id = call.request.param("id");
-    const auto edge = call.services.registry().table<EdgeNode>().find(call.tenant(), id);
-    if (!edge) return respond(error_response(not_found("edge", id).value()));
+    auto& table = call.services.registry().table<EdgeNode>();
+    auto noted = changed<EdgeNode>(
+        call,
+        table.amend(change_context(call), id, "backfill", [](EdgeNode&) { return core::Status{}; }),
+        202);
+    if (!noted) return respond(error_response(noted.error()));
+    const auto edge = table.find(call.tenant(), id);
     call.services.edges()->ask_for_the_rest(
         edge, [respond](core::Result<std::vector<hub::EdgeMark>>&& asked) {
             if (!asked) return respond(error_response(asked.error()));

@@ -261,6 +261,7 @@ class Forwarding(EdgeCase):
         asked = self.hub.request("POST", "/v2/edges/later/backfill")
         self.assertEqual(asked.status, 202, asked)
         self.assertGreaterEqual(len(asked.json()["backfills"]), 1)
+        self.assertEqual(self.hub.get("/v2/audit?kind=edge&id=later").json()["items"][0]["entry"]["action"], "backfill")
         self.hub.kill()
         self.hub.start()
         harness.wait_until("all of them", lambda: set(range(100)) <= set(self.hub.numbers("temp")), 90)
