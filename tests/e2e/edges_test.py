@@ -2,6 +2,7 @@
 """Goal: an edge's events are at its hub, each once, whoever is killed meanwhile and however often it is
 sent; what two edges call by one name is two events; a copy of an edge is refused; a hub that has gone
 back gets again what it has lost. Method: real servers on loopback, and batches laid out by hand."""
+import base64
 import json
 import os
 import shutil
@@ -427,6 +428,24 @@ class Batches(EdgeCase):
         told = "/v2/events?pattern=system.security.auth_failed"
         harness.wait_until("the security event", lambda: "POST /v2/edges/m/batches" in
                            {event["payload"]["what"] for event in self.hub.items(told)})
+
+    def test_what_a_schema_refuses_and_no_stand_in_can_hold_keeps_its_bytes(self):
+        schema = self.hub.post("/v2/schemas", {"id": "deep", "pattern": "deep", "schema": {"type": "object", "required": ["n"]}})
+        self.assertEqual(schema.status, 201, schema)
+        payload = {"x": 0}
+        for _ in range(61):
+            payload = {"x": payload}  # as deep as an event may be
+        token = self.hub.enroll("n")
+        text = json.dumps({"eventId": "d", "pattern": "deep", "payload": payload}).encode()
+        self.assertEqual(self.taken(token, batch(0, [text])), (2, 1))
+        letter = harness.wait_until("a letter", lambda: self.hub.items("/v2/dlq"))[0]
+        event = json.loads(base64.b64decode(letter["event"]["x-rejected"]["base64"]))
+        self.assertEqual((event["eventId"], event["payload"], event["x-edge"]["node"]), ("d", payload, "n"))
+        # It comes in whole when it fits.
+        self.assertEqual(self.hub.request("PATCH", "/v2/schemas/deep", {"mode": "off"}).status, 200)
+        self.assertEqual(self.hub.post(f"/v2/dlq/{letter['id']}/replay", {}).status, 202)
+        back = harness.wait_until("the event", lambda: self.hub.all_events("deep"))
+        self.assertEqual((back[0]["payload"], back[0]["source"]["id"]), (payload, "n/unknown"))
 
     def test_a_token_is_rotated_and_a_name_changed(self):
         old = self.hub.enroll("n")
