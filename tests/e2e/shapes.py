@@ -68,6 +68,11 @@ class Shapes:
             return []
         if reply.headers.get("content-encoding"):
             return []
+        # Slack asks whether somebody is there, and wants its own word back.
+        if path.startswith("/v2/webhooks/") and b"\"challenge\"" in reply.body[:14]:
+            return []
+        if reply.status >= 400 and path.startswith(("/v2/entities/", "/v2/hooks/run")):
+            return []  # a hook that aborts does it with a code of its own
         if reply.status >= 400:
             return misfits(reply.json(), self.components["Error"], self.components)
         answer = self.answer_of(method, path)
