@@ -51,6 +51,7 @@ class Chroot:
         self.root = tempfile.mkdtemp(prefix="millrace-root-")
         self.started = []
         run("tar", "-C", self.root, "-xf", KEPT)
+        os.chmod(self.root, 0o755)  # the folder that both were made in is ours alone
         # The same mirrors and names as this machine; nothing is started when it is installed.
         for path in ("/etc/resolv.conf", "/etc/hosts"):
             if os.path.exists(path):
