@@ -7,13 +7,13 @@
 . "$millrace_root/tools/lib/luajit.sh"
 . "$millrace_root/tools/lib/arm64.sh"
 
-arm64_binary() { echo "$millrace_root/build/arm64/tools/millrace"; }
+arm64_binary() { echo "$millrace_root/build/arm64/tools/millrace_packaged"; }
 
 arm64_build() {
     "$millrace_root/tools/setup" arm64
     arm64_sysroot
     arm64_luajit
-    MILLRACE_ARM64_SYSROOT="$(arm64_folder)/sysroot" build_targets arm64 millrace unit_tests
+    MILLRACE_ARM64_SYSROOT="$(arm64_folder)/sysroot" build_targets arm64 millrace_packaged unit_tests
 }
 
 # MILLRACE_ARM64_TESTS: arguments for ctest, such as "-R core".
