@@ -72,7 +72,8 @@ Executor::Start WorkflowExecutor::begin_here(Orchestrator& orchestrator, RunRequ
             return Start::kHeld;
         case Orchestrator::Claim::kYours: break;
     }
-    auto run = std::make_shared<FreshRun>(orchestrator.make(std::move(request), workflow));
+    auto run =
+        std::make_shared<FreshRun>(orchestrator.make(std::move(request), std::move(workflow)));
     AttemptEffects& effects = result.effects;
     effects.write_rows = [run](store::RowBatch& rows) { put_fresh(rows, *run); };
     std::uint32_t serial = first_serial(0);

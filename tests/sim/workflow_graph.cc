@@ -38,7 +38,7 @@ std::string kind_of(core::Random& random, const std::string& id, std::string& br
         case 4:
             return R"("type":"workflow","workflow_id":"child","timeout":15,"on_failure":)"
                    R"("continue","retry_policy":{"strategy":"fixed","max_attempts":2,)"
-                   R"("initial_delay_ms":5}})";
+                   R"("initial_delay_ms":5})";
         case 5: {
             for (const char* const branch : {"a", "b"}) {
                 branches += R"(,{"id":")" + id + branch + R"(",)" +
@@ -78,8 +78,9 @@ std::string random_workflow(core::Random& random, const std::string& id) {
         std::string leads_to;
         for (const std::size_t to : next[i])
             leads_to += (leads_to.empty() ? "\"s" : ",\"s") + std::to_string(to) + "\"";
-        steps += (steps.empty() ? "" : ",") + (R"({"id":")" + step + R"(",)") + kind +
-                 R"(,"next_steps":[)" + leads_to + "]}" + branches;
+        if (!steps.empty()) steps += ',';
+        steps.append(R"({"id":")").append(step).append(R"(",)").append(kind);
+        steps.append(R"(,"next_steps":[)").append(leads_to).append("]}").append(branches);
     }
     const char* const ends[] = {"fail", "compensate", "pause"};
     return R"({"id":")" + id + R"(","steps":[)" + steps +

@@ -143,8 +143,7 @@ bool WorkflowSimulation::prepare() {
         for (const auto& [path, document] : made) {
             HttpReply reply;
             if (!call(tenant, "POST", path, document, reply)) return false;
-            if (reply.status != 201)
-                return !wrong("POST " + path + " " + document + ": " + reply.body);
+            if (reply.status != 201) return !wrong("POST " + path + ": " + reply.body);
         }
     }
     return true;

@@ -149,7 +149,7 @@ std::string random_filter(core::Random& random) {
     for (std::size_t i = 0; i <= random.below(3); ++i) {
         const std::string_view op = operators[random.below(std::size(operators))];
         std::string value = random_value(random);
-        if (op == "in") value = "[" + value + "," + random_value(random) + "]";
+        if (op == "in") value.insert(0, "[").append(",").append(random_value(random)).append("]");
         if (op == "gte") value = "1";
         if (out.size() > 1) out += ',';
         out.append(R"({"field":")").append(fields[random.below(std::size(fields))]);
