@@ -58,7 +58,7 @@ struct HttpLimits {
     std::int64_t idle_ms_max = 75'000;   // between requests; closed without a word
     std::int64_t write_ms_max = 30'000;  // without any progress in sending
     std::int64_t drain_write_ms_max = 5'000;  // the same while it drains
-    std::int64_t body_grace_ms = 10'000;  // a body may be slow for so long ...
+    std::int64_t body_grace_ms = 10'000;      // a body may be slow for so long ...
     std::int64_t body_bytes_per_second_min =
         1024;  // ... and must then have come at this rate: else 408
 };

@@ -465,8 +465,7 @@ void LineConnection::update() {
 
 void LineConnection::on_deadline() {
     const std::int64_t now = server_.reactor.now_ns();
-    if (lingering_ || now >= stream_.send_deadline_ns(server_.write_ms_max()))
-        return close_now();
+    if (lingering_ || now >= stream_.send_deadline_ns(server_.write_ms_max())) return close_now();
     if (server_.limits.idle_ms_max > 0 &&
         now >= last_active_ns_ + server_.limits.idle_ms_max * kNsPerMs && acked_ == lines_) {
         end_with(core::Error(core::ErrorCode::kTimeout,

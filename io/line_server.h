@@ -43,8 +43,8 @@ struct LineLimits {
     // ones are told and closed, so many at a time.
     std::size_t connections_max = 4096;
     std::size_t spare_connections_max = 64;
-    std::int64_t idle_ms_max = 0;        // 0: idle connections are kept
-    std::int64_t write_ms_max = 30'000;  // without any progress in sending
+    std::int64_t idle_ms_max = 0;             // 0: idle connections are kept
+    std::int64_t write_ms_max = 30'000;       // without any progress in sending
     std::int64_t drain_write_ms_max = 5'000;  // the same while it drains
 };
 

@@ -142,7 +142,7 @@ private:
     std::map<Key, Ref> documents_;
     std::map<Key, std::vector<Ref>> versions_;
     std::map<std::uint32_t, std::size_t> counts_;  // by tenant
-    std::map<Key, std::uint32_t> set_aside_;  // their numbers, 0: not known
+    std::map<Key, std::uint32_t> set_aside_;       // their numbers, 0: not known
     std::size_t nameless_set_aside_ = 0;
     std::uint32_t number_next_ = 1;
 };
