@@ -1,3 +1,7 @@
+// Of each shape of the API and each call: Api.Subscription, Api.Answer<'GET /v2/scripts/{id}'>.
+import type * as Api from './api.js';
+export type { Api };
+
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
 export interface NewEvent {
