@@ -48,29 +48,7 @@ core::Status ServerParts::build_edge() {
     deps.haul = &haul;
     deps.compiler = &compiler;
     deps.server = &state;
-    RetentionChore::Deps keeping;
-    keeping.clock = &clock;
-    keeping.log = &log;
-    keeping.database = database.get();
-    keeping.haul = &haul;
-    keeping.floors = [this] {
-        std::vector<core::LogOffset> floors = feeder->replays().floors();
-        const std::vector<core::LogOffset> behind_floors = behind.floors(shard_count);
-        floors.resize(shard_count, kNotLive);
-        const RegistrySnapshotRef now = registry->snapshot();
-        const bool unread =
-            now->unknown_set_aside || !now->set_aside.empty() || !not_matched.empty();
-        for (std::size_t i = 0; i < shard_count; ++i) {
-            floors[i] = std::min(floors[i], behind_floors[i]);
-            if (unread) floors[i] = std::min(floors[i], unread_floors[i]);
-        }
-        if (!forwarder) return floors;
-        const std::vector<core::LogOffset> unsent = forwarder->floors();
-        for (std::size_t i = 0; i < unsent.size(); ++i) floors[i] = std::min(floors[i], unsent[i]);
-        return floors;
-    };
-    if (auto read = read_retention_rules(config.retention, keeping); !read) return read;
-    retention = std::make_unique<RetentionChore>(std::move(keeping));
+    if (auto built = build_retention(); !built) return built;
     deps.retention = retention.get();
     deps.yield = seams.yield;
     deps.event_bytes_max = static_cast<std::size_t>(config.events.event_bytes_max);
@@ -87,12 +65,51 @@ core::Status ServerParts::build_edge() {
     deps.session_ttl_us = config.auth.session_ttl_us;
     services = std::make_unique<EngineServices>(deps);
     rest = std::make_unique<api::Api>(*services);
+    if (auto built = build_authenticator(); !built) return built;
+    add_chores();
+    return {};
+}
+
+core::Status ServerParts::build_retention() {
+    RetentionChore::Deps keeping;
+    keeping.clock = &clock;
+    keeping.log = &log;
+    keeping.database = database.get();
+    keeping.haul = &haul;
+    keeping.floors = [this] { return kept_floors(); };
+    if (auto read = read_retention_rules(config.retention, keeping); !read) return read;
+    retention = std::make_unique<RetentionChore>(std::move(keeping));
+    return {};
+}
+
+// What is before them nobody needs any more.
+std::vector<core::LogOffset> ServerParts::kept_floors() const {
+    std::vector<core::LogOffset> floors = feeder->replays().floors();
+    const std::vector<core::LogOffset> behind_floors = behind.floors(shard_count);
+    floors.resize(shard_count, kNotLive);
+    const RegistrySnapshotRef now = registry->snapshot();
+    const bool unread = now->unknown_set_aside || !now->set_aside.empty() || !not_matched.empty();
+    for (std::size_t i = 0; i < shard_count; ++i) {
+        floors[i] = std::min(floors[i], behind_floors[i]);
+        if (unread) floors[i] = std::min(floors[i], unread_floors[i]);
+    }
+    if (!forwarder) return floors;
+    const std::vector<core::LogOffset> unsent = forwarder->floors();
+    for (std::size_t i = 0; i < unsent.size(); ++i) floors[i] = std::min(floors[i], unsent[i]);
+    return floors;
+}
+
+core::Status ServerParts::build_authenticator() {
     auto names = identity::HostNames::make(config.http.listen, config.http.hosts);
     if (!names) return core::fail(std::move(names.error()));
     auto cors = identity::CorsOrigins::make(config.http.cors_origins);
     if (!cors) return core::fail(std::move(cors.error()));
     authenticator = std::make_unique<identity::Authenticator>(
         std::move(*names), seams.tenant_of, &key_ring, &clock, std::move(*cors), &sessions);
+    return {};
+}
+
+void ServerParts::add_chores() {
     conductor.add_chore([this] { return keys->write_uses(); });
     conductor.add_chore([this] { return tell_security(); });
     conductor.add_chore([this] { return space_watch->do_work(); });
@@ -100,7 +117,6 @@ core::Status ServerParts::build_edge() {
                                                matcher->register_reader(), log, metrics);
     conductor.add_chore([this] { return delivery_log.tell_left_out(clock.monotonic_ns()); });
     if (verifier->every() != 0) conductor.add_chore([this] { return verifier->do_work(); });
-    return {};
 }
 
 // Into the first shard's log: there are few of them, and their order is told by their times.

@@ -111,7 +111,6 @@ std::unique_ptr<Lane> ServerParts::make_lane(std::size_t number, const BehindTab
 
 core::Status ServerParts::build_lanes() {
     if (auto built = build_telemetry(); !built) return built;
-    const auto current_registry = [this] { return registry->snapshot(); };
     for (std::size_t i = 0; i < lane_count; ++i) lanes.push_back(make_lane(i, &behind));
     const auto call_lane_count = static_cast<std::size_t>(config.engine.call_lanes);
     call_queue = std::make_unique<CallQueue>(call_lane_count, clock);
@@ -124,13 +123,35 @@ core::Status ServerParts::build_lanes() {
     });
     shadow = std::make_unique<ShadowLane>(
         ShadowLane::Deps{database.get(), watchdog.add_slot(), random.next(), &schemas});
+    if (auto built = build_feeder(); !built) return built;
+
+    std::vector<Shard*> all_shards;
+    std::vector<Lane*> all_lanes;
+    std::vector<LanePort*> ports;
+    for (auto& shard : shards) all_shards.push_back(shard.get());
+    for (auto& lane : lanes) {
+        all_lanes.push_back(lane.get());
+        ports.push_back(lane.get());
+    }
+    // The lanes of both kinds, the scheduler, the orchestrator, the links, and what edges and hub
+    // bring about.
+    const std::size_t senders = lanes.size() + call_lanes.size() + 5;
+    for (auto& shard : shards) shard->connect(all_shards, ports, *feeder, *feeder, senders);
+    if (auto built = build_scheduler(); !built) return built;
+    if (auto built = build_orchestrator(); !built) return built;
+    services->connect(*rest, *feeder, all_shards, all_lanes, *call_queue, *scheduler);
+    services->connect_workflows({workflows.get(), run_keys.get(), orchestrator.get()});
+    return services->load_runs();
+}
+
+core::Status ServerParts::build_feeder() {
     Feeder::Deps deps;
     deps.shadow = shadow.get();
     deps.clock = &clock;
     deps.log = &log;
     deps.metrics = &metrics;
     deps.database = database.get();
-    deps.registry = current_registry;
+    deps.registry = [this] { return registry->snapshot(); };
     deps.lanes = lane_count;
     deps.submit_aside = [this](std::uint32_t lane, std::unique_ptr<LaneJob>& job) {
         return lanes[lane]->submit_aside(job);
@@ -164,25 +185,7 @@ core::Status ServerParts::build_lanes() {
         }
         return nullptr;
     };
-    if (auto loaded = feeder->replays().load(find_version, set_aside); !loaded) return loaded;
-
-    std::vector<Shard*> all_shards;
-    std::vector<Lane*> all_lanes;
-    std::vector<LanePort*> ports;
-    for (auto& shard : shards) all_shards.push_back(shard.get());
-    for (auto& lane : lanes) {
-        all_lanes.push_back(lane.get());
-        ports.push_back(lane.get());
-    }
-    // The lanes of both kinds, the scheduler, the orchestrator, the links, and what edges and hub
-    // bring about.
-    const std::size_t senders = lanes.size() + call_lanes.size() + 5;
-    for (auto& shard : shards) shard->connect(all_shards, ports, *feeder, *feeder, senders);
-    if (auto built = build_scheduler(); !built) return built;
-    if (auto built = build_orchestrator(); !built) return built;
-    services->connect(*rest, *feeder, all_shards, all_lanes, *call_queue, *scheduler);
-    services->connect_workflows({workflows.get(), run_keys.get(), orchestrator.get()});
-    return services->load_runs();
+    return feeder->replays().load(find_version, set_aside);
 }
 
 }  // namespace millrace::runtime

@@ -213,6 +213,11 @@ private:
     core::Status listen_one(std::string_view what, const std::string& where, std::string& bound,
                             core::Result<io::Address> (Shard::*open)(const io::Address&,
                                                                      io::ListenRole));
+    core::Status build_retention();
+    std::vector<core::LogOffset> kept_floors() const;
+    core::Status build_authenticator();
+    void add_chores();
+    core::Status build_feeder();
     std::size_t tell_security();
     core::Status settle_own_subscriptions();
     core::Status complete_subscriptions();

@@ -52,14 +52,7 @@ bool ShardCommit::append(IngestRequest& request, std::size_t& next) {
             log_.prefetch(request.items[list[next + kPrefetchAhead]].input.id);
         IngestItem& item = request.items[list[next]];
         store::AppendResult result;
-        const bool known =
-            item.answer == KeeperAnswer::kTaken || item.answer == KeeperAnswer::kStands;
-        if (item.answer == KeeperAnswer::kStands) {
-            result = {store::AppendStatus::kDuplicate, item.position, true};
-        } else if (item.answer == KeeperAnswer::kTaken) {
-            result = find_taken(request, item);
-            item.again |= result.status != store::AppendStatus::kDuplicate;
-        }
+        const bool known = take_answer(request, item, result);
         if (item.again) {
             request.come_again();
             ++next;
@@ -123,6 +116,18 @@ store::BatchPart ShardCommit::part_of(const IngestRequest& request) {
         part.batch = (options_.shard.value + std::uint64_t{1}) << kShardShift | ++own_batches_;
     }
     return part;
+}
+
+bool ShardCommit::take_answer(const IngestRequest& request, IngestItem& item,
+                              store::AppendResult& result) {
+    if (item.answer == KeeperAnswer::kStands) {
+        result = {store::AppendStatus::kDuplicate, item.position, true};
+        return true;
+    }
+    if (item.answer != KeeperAnswer::kTaken) return false;
+    result = find_taken(request, item);
+    item.again |= result.status != store::AppendStatus::kDuplicate;
+    return true;
 }
 
 // All or none goes by what its keepers said: nothing of it has another turn.

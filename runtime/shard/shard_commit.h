@@ -127,6 +127,8 @@ private:
     // What the units of a request that is all or none have in common.
     store::BatchPart part_of(const IngestRequest& request);
     void complete(store::Completion&& completion);
+    // What a keeper has said of an event, which is then not appended. False: it has said nothing.
+    bool take_answer(const IngestRequest& request, IngestItem& item, store::AppendResult& result);
     store::AppendResult find_taken(const IngestRequest& request, const IngestItem& item);
     void note_appended(const IngestRequest& request, const IngestItem& item);
     void put_dead_letter(const IngestItem& item);
