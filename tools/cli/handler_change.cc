@@ -129,6 +129,43 @@ int deploy_handler(CliContext& context, const HandlerOptions& told) {
     return print_changed(context, request, "registered");
 }
 
+void add_pause(CLI::App& handler, CliContext& context) {
+    auto paused = std::make_shared<std::vector<std::string>>();
+    CLI::App* pausing =
+        handler.add_subcommand("pause", "Let handlers rest; what comes meanwhile waits for them");
+    pausing->add_option("id", *paused, "ids or names")->required();
+    pausing->callback([&context, paused] {
+        context.action = [&context, paused] { return pause(context, *paused); };
+    });
+
+    auto resumed = std::make_shared<std::string>();
+    auto from = std::make_shared<std::string>("here");
+    CLI::App* resuming = handler.add_subcommand("resume", "Let a paused handler go on");
+    resuming->add_option("id", *resumed, "its id, its name or the beginning of its id")->required();
+    resuming
+        ->add_option("--from", *from,
+                     "here, skip (leave out what came meanwhile), a position of the log, or a "
+                     "moment such as 1h")
+        ->capture_default_str();
+    resuming->callback([&context, resumed, from] {
+        context.action = [&context, resumed, from] { return resume(context, *resumed, *from); };
+    });
+}
+
+void add_rotate_secret(CLI::App& handler, CliContext& context) {
+    auto rotated = std::make_shared<std::string>();
+    auto force = std::make_shared<bool>(false);
+    CLI::App* rotating = handler.add_subcommand(
+        "rotate-secret", "A new secret for a webhook; the old one signs beside it for a day");
+    rotating->add_option("id", *rotated, "its id, its name or the beginning of its id")->required();
+    rotating->add_flag("--force", *force, "also while an older one still signs: that one ends now");
+    rotating->callback([&context, rotated, force] {
+        context.action = [&context, rotated, force] {
+            return rotate_secret(context, *rotated, *force);
+        };
+    });
+}
+
 }  // namespace
 
 void add_handler_changes(CLI::App& handler, CliContext& context) {
@@ -151,38 +188,8 @@ void add_handler_changes(CLI::App& handler, CliContext& context) {
         });
     }
 
-    auto paused = std::make_shared<std::vector<std::string>>();
-    CLI::App* pausing =
-        handler.add_subcommand("pause", "Let handlers rest; what comes meanwhile waits for them");
-    pausing->add_option("id", *paused, "ids or names")->required();
-    pausing->callback([&context, paused] {
-        context.action = [&context, paused] { return pause(context, *paused); };
-    });
-
-    auto rotated = std::make_shared<std::string>();
-    auto force = std::make_shared<bool>(false);
-    CLI::App* rotating = handler.add_subcommand(
-        "rotate-secret", "A new secret for a webhook; the old one signs beside it for a day");
-    rotating->add_option("id", *rotated, "its id, its name or the beginning of its id")->required();
-    rotating->add_flag("--force", *force, "also while an older one still signs: that one ends now");
-    rotating->callback([&context, rotated, force] {
-        context.action = [&context, rotated, force] {
-            return rotate_secret(context, *rotated, *force);
-        };
-    });
-
-    auto resumed = std::make_shared<std::string>();
-    auto from = std::make_shared<std::string>("here");
-    CLI::App* resuming = handler.add_subcommand("resume", "Let a paused handler go on");
-    resuming->add_option("id", *resumed, "its id, its name or the beginning of its id")->required();
-    resuming
-        ->add_option("--from", *from,
-                     "here, skip (leave out what came meanwhile), a position of the log, or a "
-                     "moment such as 1h")
-        ->capture_default_str();
-    resuming->callback([&context, resumed, from] {
-        context.action = [&context, resumed, from] { return resume(context, *resumed, *from); };
-    });
+    add_pause(handler, context);
+    add_rotate_secret(handler, context);
 
     auto id = std::make_shared<std::string>();
     auto changed = std::make_shared<HandlerOptions>();

@@ -94,15 +94,7 @@ std::string command_of(core::JsonElement task) {
     return body.str();
 }
 
-Wanted read_task(core::JsonElement task, std::size_t index) {
-    Wanted out;
-    std::string legacy = text_of(task, {"id", "task_id", "taskId"});
-    const std::string name = text_of(task, {"name"});
-    if (legacy.empty()) legacy = name;
-    out.what = "task " + (legacy.empty() ? "#" + std::to_string(index + 1) : legacy);
-    out.path = "/v2/schedules";
-    if (legacy.empty()) out.problem = "has neither id nor name";
-    out.id = id_of("legacy-task-", legacy);
+void check_task(core::JsonElement task, Wanted& out) {
     check_members(task,
                   {"id",
                    "task_id",
@@ -153,8 +145,9 @@ Wanted read_task(core::JsonElement task, std::size_t index) {
                    "run_count",
                    "runCount"},
                   out);
-    JsonObject body;
-    body.text("id", out.id).text("name", name.empty() ? legacy : name);
+}
+
+void put_time(core::JsonElement task, JsonObject& body, Wanted& out) {
     const std::string cron =
         text_of(task, {"cron_expression", "cronExpression", "cron", "schedule"});
     const std::string interval = raw_of(task, {"interval_ms", "intervalMs"});
@@ -167,6 +160,21 @@ Wanted read_task(core::JsonElement task, std::size_t index) {
         body.text("at", at);
     else if (out.problem.empty())
         out.problem = "says no time: cron_expression, interval_ms or run_at";
+}
+
+Wanted read_task(core::JsonElement task, std::size_t index) {
+    Wanted out;
+    std::string legacy = text_of(task, {"id", "task_id", "taskId"});
+    const std::string name = text_of(task, {"name"});
+    if (legacy.empty()) legacy = name;
+    out.what = "task " + (legacy.empty() ? "#" + std::to_string(index + 1) : legacy);
+    out.path = "/v2/schedules";
+    if (legacy.empty()) out.problem = "has neither id nor name";
+    out.id = id_of("legacy-task-", legacy);
+    check_task(task, out);
+    JsonObject body;
+    body.text("id", out.id).text("name", name.empty() ? legacy : name);
+    put_time(task, body, out);
     body.text_if("timezone", text_of(task, {"timezone"}));
     const std::string executor = command_of(task);
     const std::string event = text_of(task, {"event_type", "eventType"});
