@@ -1,6 +1,7 @@
 // /v2/dlq/groups: dead letters by what went wrong, and what somebody has made of each of them.
 #include "runtime/api/audit.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/letter_pattern.h"
 #include "store/rows/dead_letters.h"
 #include "store/rows/registry_store.h"
 
@@ -38,7 +39,8 @@ struct Group {
 };
 
 struct Look {
-    std::string subscription_id, script_id, pattern, state;
+    std::string subscription_id, script_id, state;
+    LetterPattern pattern;
     identity::Principal by;
     store::DeadLetterQuery query;
     std::size_t limit = 0;
@@ -104,7 +106,8 @@ void count(Look& look, const store::Hasher& hasher, const store::DeadLetter& row
 // Looks at each letter once and keeps none.
 void look_at_all(Look& look, store::Database& database) {
     look.query.accept = [&look, &database](const store::DeadLetter& row) {
-        if (look.by.may_see(row.pattern)) count(look, database.hasher(), row);
+        if (look.pattern.fits(row.pattern) && look.by.may_see(row.pattern))
+            count(look, database.hasher(), row);
         return false;
     };
     auto page = database.dead_letters().list(look.query);
@@ -183,7 +186,9 @@ core::Result<std::shared_ptr<Look>> read_look(const Call& call) {
     look->by = call.request.principal;
     look->subscription_id = call.text("subscriptionId");
     look->script_id = call.text("scriptId");
-    look->pattern = call.text("pattern");
+    auto pattern = LetterPattern::parse(std::string(call.text("pattern")));
+    if (!pattern) return core::fail(std::move(pattern.error()));
+    look->pattern = std::move(*pattern);
     look->state = call.text("state");
     if (!look->state.empty()) {
         if (auto ok = check_state(look->state); !ok) return core::fail(ok.error());
@@ -191,7 +196,7 @@ core::Result<std::shared_ptr<Look>> read_look(const Call& call) {
     look->query.tenant = call.tenant();
     look->query.subscription_id = look->subscription_id;
     look->query.script_id = look->script_id;
-    look->query.pattern = look->pattern;
+    look->query.pattern = look->pattern.exact();
     look->query.from_us = range->from_us;
     look->query.to_us = range->to_us;
     return look;

@@ -2,6 +2,7 @@
 // of them. Nothing is done, and none of them leaves the queue.
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/letter_pattern.h"
 #include "runtime/delivery/kv_pending.h"
 #include "runtime/delivery/letter_edit.h"
 #include "runtime/executors/script_trial.h"
@@ -28,7 +29,8 @@ struct Rehearsal {
     Services& services;
     identity::Principal by;
     RegistrySnapshotRef registry;
-    std::string subscription_id, script_id, pattern, fingerprint;
+    std::string subscription_id, script_id, fingerprint;
+    LetterPattern pattern;
     std::string source;  // instead of the scripts' own; empty: as they are
     store::DeadLetterQuery query;
     std::string body = {};
@@ -46,22 +48,27 @@ core::Result<std::shared_ptr<Rehearsal>> read_rehearsal(Call& call) {
                                               .registry = call.services.registry().snapshot(),
                                               .subscription_id = {},
                                               .script_id = {},
-                                              .pattern = {},
                                               .fingerprint = {},
+                                              .pattern = {},
                                               .source = {},
                                               .query = {}});
     std::int64_t sample = kSampleDefault;
     in->text("subscriptionId", out->subscription_id);
     in->text("scriptId", out->script_id);
-    in->text("pattern", out->pattern);
+    std::string pattern;
+    in->text("pattern", pattern);
     in->text("errorFingerprint", out->fingerprint);
-    in->timestamp("from", out->query.from_us);
-    in->timestamp("to", out->query.to_us);
+    const std::int64_t now_us = call.services.clock().wall_us();
+    read_moment(*in, "from", now_us, out->query.from_us);
+    read_moment(*in, "to", now_us, out->query.to_us);
     in->integer("sample", sample, 1, kSampleMax);
     in->text("source", out->source, {.bytes_min = 1, .bytes_max = kScriptSourceBytesMax});
     if (!out->source.empty() && out->script_id.empty())
         in->refuse("source", "is one script's: name it in scriptId");
     if (auto status = in->finish(); !status) return core::fail(status.error());
+    auto read = LetterPattern::parse(std::move(pattern));
+    if (!read) return core::fail(std::move(read.error()));
+    out->pattern = std::move(*read);
     out->query.tenant = call.tenant();
     out->query.limit = static_cast<std::size_t>(sample);
     return out;
@@ -152,10 +159,10 @@ void rehearse_all(Rehearsal& rehearsal) {
     Services& services = rehearsal.services;
     rehearsal.query.subscription_id = rehearsal.subscription_id;
     rehearsal.query.script_id = rehearsal.script_id;
-    rehearsal.query.pattern = rehearsal.pattern;
+    rehearsal.query.pattern = rehearsal.pattern.exact();
     rehearsal.query.accept = [&rehearsal](const store::DeadLetter& row) {
         return (rehearsal.fingerprint.empty() || row.error_fingerprint == rehearsal.fingerprint) &&
-               rehearsal.by.may_see(row.pattern);
+               rehearsal.pattern.fits(row.pattern) && rehearsal.by.may_see(row.pattern);
     };
     auto page = services.database().dead_letters().list(rehearsal.query);
     if (!page) {

@@ -5,6 +5,7 @@
 #include "runtime/api/dead_letter_view.h"
 #include "runtime/api/event_view.h"
 #include "runtime/api/handlers.h"
+#include "runtime/api/letter_pattern.h"
 #include "runtime/event/misfit.h"
 #include "store/log/log_reader.h"
 #include "store/rows/row_batch.h"
@@ -74,7 +75,8 @@ void append_gone_letter(core::JsonWriter& json, const core::JsonElement& told) {
 
 struct ReplaySelection {
     std::vector<std::string> ids;
-    std::string script_id, subscription_id, pattern, fingerprint;
+    std::string script_id, subscription_id, fingerprint;
+    LetterPattern pattern;
     std::int64_t from_us = INT64_MIN;
     std::int64_t to_us = INT64_MAX;
     double per_second = 0;
@@ -82,7 +84,7 @@ struct ReplaySelection {
     std::optional<std::int64_t> expect;  // so many, or none is replayed
 };
 
-core::Result<ReplaySelection> read_selection(std::string_view body) {
+core::Result<ReplaySelection> read_selection(std::string_view body, std::int64_t now_us) {
     ReplaySelection out;
     if (body.find_first_not_of(" \t\r\n") == std::string_view::npos) {
         return core::fail(core::ErrorCode::kValidation,
@@ -95,23 +97,28 @@ core::Result<ReplaySelection> read_selection(std::string_view body) {
     in->text_list("ids", out.ids, kListLimitMax);
     in->text("scriptId", out.script_id);
     in->text("subscriptionId", out.subscription_id);
-    in->text("pattern", out.pattern);
+    std::string pattern;
+    in->text("pattern", pattern);
     in->text("errorFingerprint", out.fingerprint);
-    in->timestamp("from", out.from_us);
-    in->timestamp("to", out.to_us);
+    read_moment(*in, "from", now_us, out.from_us);
+    read_moment(*in, "to", now_us, out.to_us);
     in->number("ratePerSecond", out.per_second, 0, 1e9);
     in->boolean("dryRun", out.dry_run);
     if (std::int64_t expect = 0; in->integer("expect", expect, 0, INT64_MAX)) out.expect = expect;
     if (auto status = in->finish(); !status) return core::fail(status.error());
+    auto read = LetterPattern::parse(std::move(pattern));
+    if (!read) return core::fail(std::move(read.error()));
+    out.pattern = std::move(*read);
     return out;
 }
 
-// What this caller may see of that fingerprint; nothing: of any. `fingerprint` outlives it.
+// What this caller may see of that fingerprint; nothing: of any. Both texts outlive it.
 std::function<bool(const store::DeadLetter&)> accepted_by(const identity::Principal& who,
-                                                          const std::string& fingerprint) {
-    return [who, &fingerprint](const store::DeadLetter& row) {
+                                                          const std::string& fingerprint,
+                                                          const LetterPattern& pattern) {
+    return [who, &fingerprint, &pattern](const store::DeadLetter& row) {
         return (fingerprint.empty() || row.error_fingerprint == fingerprint) &&
-               who.may_see(row.pattern);
+               pattern.fits(row.pattern) && who.may_see(row.pattern);
     };
 }
 
@@ -125,8 +132,8 @@ core::Status select_keys(store::Database& database, const RegistrySnapshot& regi
         query.tenant = by.tenant;
         query.subscription_id = selection.subscription_id;
         query.script_id = selection.script_id;
-        query.pattern = selection.pattern;
-        query.accept = accepted_by(by, selection.fingerprint);
+        query.pattern = selection.pattern.exact();
+        query.accept = accepted_by(by, selection.fingerprint, selection.pattern);
         query.from_us = selection.from_us;
         query.to_us = selection.to_us;
         query.limit = kListLimitMax;
@@ -157,13 +164,14 @@ ApiResponse accepted(std::size_t count, std::size_t left_out) {
 
 // A listing; the texts are what the query's views point into.
 struct Listing {
-    std::string subscription_id, script_id, pattern, fingerprint, cursor;
+    std::string subscription_id, script_id, fingerprint, cursor;
+    LetterPattern pattern;
     store::DeadLetterQuery query;
     bool bounded = false;  // the key's patterns leave some out
 
     // Many may have to be looked at for each that is found.
     bool selects() const {
-        return !subscription_id.empty() || !script_id.empty() || !pattern.empty() ||
+        return !subscription_id.empty() || !script_id.empty() || !pattern.any() ||
                !fingerprint.empty() || bounded;
     }
 };
@@ -174,7 +182,9 @@ core::Result<std::shared_ptr<const Listing>> read_listing(const Call& call) {
     auto listing = std::make_shared<Listing>();
     listing->subscription_id = call.text("subscriptionId");
     listing->script_id = call.text("scriptId");
-    listing->pattern = call.text("pattern");
+    auto pattern = LetterPattern::parse(std::string(call.text("pattern")));
+    if (!pattern) return core::fail(std::move(pattern.error()));
+    listing->pattern = std::move(*pattern);
     listing->fingerprint = call.text("errorFingerprint");
     listing->cursor = std::move(range->cursor);
     listing->bounded = call.request.principal.is_bounded();
@@ -182,8 +192,8 @@ core::Result<std::shared_ptr<const Listing>> read_listing(const Call& call) {
     query.tenant = call.tenant();
     query.subscription_id = listing->subscription_id;
     query.script_id = listing->script_id;
-    query.pattern = listing->pattern;
-    query.accept = accepted_by(call.request.principal, listing->fingerprint);
+    query.pattern = listing->pattern.exact();
+    query.accept = accepted_by(call.request.principal, listing->fingerprint, listing->pattern);
     query.from_us = range->from_us;
     query.to_us = range->to_us;
     query.limit = range->limit;
@@ -380,7 +390,7 @@ Answer replay_dead_letter(Call& call) {
 }
 
 void replay_dead_letters(Call& call, const Respond& respond) {
-    auto selection = read_selection(call.request.body_view());
+    auto selection = read_selection(call.request.body_view(), call.services.clock().wall_us());
     if (!selection) return respond(error_response(selection.error()));
     auto bulk = std::make_shared<Bulk>(Bulk{std::move(*selection),
                                             {},

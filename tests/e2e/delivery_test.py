@@ -236,6 +236,35 @@ class Deliveries(harness.ServerCase):
         harness.wait_until("an empty queue", lambda: not listed())
         self.assertEqual(self.kv(key), sum(range(5)))
 
+    def test_dead_letters_are_selected_as_events_are(self):
+        root = self.unique("kind")
+        subscription = self.handler("return function() error('x') end", root + ".*",
+                                    retry=dict(FAST_RETRY, maxRetries=0))
+        for name in ("a.paid", "b.paid", "b.sent"):
+            self.server.send_event(f"{root}.{name}")
+        listed = lambda query: self.server.get("/v2/dlq?" + query).json()["items"]
+        harness.wait_until("3 dead letters", lambda: len(listed(f"subscriptionId={subscription}")) == 3)
+        groups = lambda query: self.server.get("/v2/dlq/groups?" + query).json()["letters"]
+        would = lambda **of: self.server.post("/v2/dlq/replay", dict(of, dryRun=True)).json()["count"]
+        tried = lambda **of: self.server.post("/v2/dlq/rehearse", of).json()["sampled"]
+        for pattern, count in ((f"{root}.*", 3), (f"{root}.*.paid", 2), (f"{root}.b.*", 2),
+                               (f"{root}.b.sent", 1), (f"{root}.b", 0), (f"{root}.*.gone", 0)):
+            self.assertEqual(len(listed("pattern=" + pattern)), count, pattern)
+            self.assertEqual((groups("pattern=" + pattern), would(pattern=pattern), tried(pattern=pattern)),
+                             (count, count, count), pattern)
+        for times, count in (({"from": "1h"}, 3), ({"to": "-1h"}, 0), ({"from": "-2d", "to": "1h"}, 0)):
+            query = "".join(f"&{name}={value}" for name, value in times.items())
+            self.assertEqual(len(listed(f"pattern={root}.*{query}")), count, times)
+            self.assertEqual((would(pattern=root + ".*", **times), tried(pattern=root + ".*", **times)),
+                             (count, count), times)
+        for path in ("/v2/dlq", "/v2/dlq/groups"):
+            self.assert_error(self.server.get(path + "?pattern=a**b"), 400, "VALIDATION_ERROR", "star")
+        for path in ("/v2/dlq/replay", "/v2/dlq/rehearse"):
+            self.assert_error(self.server.post(path, {"pattern": "a**b"}), 400, "VALIDATION_ERROR", "star")
+            self.assert_error(self.server.post(path, {"from": "soon"}), 400, "VALIDATION_ERROR", "from")
+        one = listed(f"pattern={root}.b.sent")[0]["id"]
+        self.assert_error(self.server.post(f"/v2/dlq/{one}/replay", {"rate": 1}), 400, "VALIDATION_ERROR", "rate")
+
     def test_dead_letters_can_be_deleted_and_unknown_ones_are_404(self):
         pattern = self.unique("del.")
         subscription = self.handler("return function() error('x') end", pattern, retry=dict(FAST_RETRY, maxRetries=0))
