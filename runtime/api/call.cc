@@ -103,6 +103,14 @@ tl::unexpected<core::Error> not_found(std::string_view what, std::string_view id
                                                       std::string(id.substr(0, 128)) + "\"");
 }
 
+core::Status check_no_members(const Call& call) {
+    if (call.request.body_view().find_first_not_of(" \t\r\n") == std::string_view::npos) return {};
+    core::JsonDocument document;
+    auto in = document.parse_object(call.request.body_view());
+    if (!in) return core::fail(std::move(in.error()));
+    return in->finish();
+}
+
 core::Error busy_aside(Aside length) {
     const std::size_t limit = length == Aside::kHaul ? kHaulsWaitingMax : kLooksWaitingMax;
     const std::string_view what = length == Aside::kHaul

@@ -50,6 +50,10 @@ struct Call {
     core::Result<bool> flag(std::string_view name) const;
 };
 
+// Of a call that is whole without a body: none, or an object with no members, as what stands there
+// would be passed over.
+core::Status check_no_members(const Call& call);
+
 using Answer = core::Result<ApiResponse>;
 
 inline ApiResponse json_response(int status, std::string&& body) {

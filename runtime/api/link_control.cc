@@ -16,14 +16,6 @@ core::Result<LinkRef> find_link(Call& call) {
     return link;
 }
 
-core::Status check_no_members(const Call& call) {
-    if (call.request.body_view().empty()) return {};
-    core::JsonDocument document;
-    auto in = document.parse_object(call.request.body_view());
-    if (!in) return core::fail(std::move(in.error()));
-    return in->finish();
-}
-
 Answer amend_link(Call& call, const LinkRef& link, std::string_view action,
                   const std::function<core::Status(Link&)>& edit) {
     auto made =

@@ -24,15 +24,6 @@ core::Result<ScheduleRef> find_schedule(Call& call) {
     return schedule;
 }
 
-// No body, or an empty object.
-core::Status check_empty_body(const Call& call) {
-    if (call.request.body_view().empty()) return {};
-    core::JsonDocument document;
-    auto in = document.parse_object(call.request.body_view());
-    if (!in) return core::fail(std::move(in.error()));
-    return in->finish();
-}
-
 // As the clocks of the zone show it: 2026-03-08T03:00:00-04:00.
 std::string local_text(const Zone& zone, std::int64_t us) {
     const std::int64_t offset_s = zone.at(us / 1'000'000).offset_s;
@@ -47,7 +38,7 @@ std::string local_text(const Zone& zone, std::int64_t us) {
 }
 
 Answer set_paused(Call& call, bool paused) {
-    if (auto empty = check_empty_body(call); !empty) return core::fail(empty.error());
+    if (auto empty = check_no_members(call); !empty) return core::fail(empty.error());
     const auto schedule = find_schedule(call);
     if (!schedule) return core::fail(schedule.error());
     ScheduleRef now = *schedule;
@@ -175,7 +166,7 @@ Answer pause_schedule(Call& call) { return set_paused(call, true); }
 Answer resume_schedule(Call& call) { return set_paused(call, false); }
 
 void trigger_schedule(Call& call, const Respond& respond) {
-    if (auto empty = check_empty_body(call); !empty) return respond(error_response(empty.error()));
+    if (auto empty = check_no_members(call); !empty) return respond(error_response(empty.error()));
     const auto schedule = find_schedule(call);
     if (!schedule) return respond(error_response(schedule.error()));
     Services& services = call.services;

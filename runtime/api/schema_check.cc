@@ -11,6 +11,7 @@
 #include "runtime/event/default_fields.h"
 #include "store/log/event_search.h"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -105,7 +106,8 @@ core::Result<std::shared_ptr<Check>> read_check(Call& call) {
     return check;
 }
 
-void count_misfit(Check& check, std::string_view event_id,
+// `event_id_of_it` is asked once a place: a million events may fail in the same way.
+void count_misfit(Check& check, const std::function<std::string()>& event_id_of_it,
                   const std::vector<schema::Failure>& failures) {
     ++check.rejected;
     for (const schema::Failure& one : failures) {
@@ -113,7 +115,7 @@ void count_misfit(Check& check, std::string_view event_id,
         if (check.places.size() == kPlacesMax && !check.places.contains(key)) continue;
         Check::Place& place = check.places[key];
         if (place.count++ == 0)
-            place = {one.pointer, one.keyword, one.message, std::string(event_id), 1};
+            place = {one.pointer, one.keyword, one.message, event_id_of_it(), 1};
     }
 }
 
@@ -203,7 +205,9 @@ private:
         // What is none of the key's business leads states on as well.
         if (event.received_at_us < check_.from_us || !may_see(by_, event)) return;
         ++check_.scanned;
-        if (!failures.empty()) count_misfit(check_, envelope.event_id, failures);
+        if (failures.empty()) return;
+        const auto& hasher = services_.database().hasher();
+        count_misfit(check_, [&] { return event_id_of(event, hasher); }, failures);
     }
 
     Services& services_;

@@ -259,6 +259,7 @@ class Forwarding(EdgeCase):
         self.assertEqual(self.hub.request("PATCH", "/v2/subscriptions/" + one, {"filter": None}).status, 200)
         harness.wait_until("the edge knows", lambda: (edge.send_event("temp", {"n": 1000}),
                                                       1000 in self.hub.numbers("temp"))[1], 60)
+        self.assertEqual(self.hub.post("/v2/edges/later/backfill", {"to": 5}).status, 400)
         asked = self.hub.request("POST", "/v2/edges/later/backfill")
         self.assertEqual(asked.status, 202, asked)
         self.assertGreaterEqual(len(asked.json()["backfills"]), 1)

@@ -195,8 +195,7 @@ class Schemas(harness.ServerCase):
 
     def test_validate_and_check(self):
         pattern = self.unique("past.")
-        for n in (1, -1, -2):
-            self.server.send_event(pattern, {"amount": n})
+        sent = [self.server.send_event(pattern, {"amount": n})["eventId"] for n in (1, -1, -2)]
         name = self.schema(pattern)
         good = self.server.post(f"/v2/schemas/{name}/validate", {"payload": {"amount": 1}}).json()
         self.assertEqual(good, {"valid": True, "errors": []})
@@ -206,6 +205,7 @@ class Schemas(harness.ServerCase):
         seen = self.server.post("/v2/schemas/check", {"schema": INVOICE, "pattern": pattern, "from": "-1h"}).json()
         self.assertEqual((seen["scanned"], seen["rejected"], seen["complete"]), (3, 2, True))
         self.assertEqual((seen["byPointer"][0]["pointer"], seen["byPointer"][0]["count"]), ("/amount", 2))
+        self.assertIn(seen["byPointer"][0]["eventId"], sent[1:])  # also one that the server has made
 
     def test_documents_and_compatibility(self):
         for body, field in (({"schema": {}}, "pattern"), ({"pattern": "a"}, "schema"),
