@@ -33,7 +33,14 @@ std::vector<fs::path> files_of(std::initializer_list<const char*> folders,
                                std::initializer_list<std::string_view> endings) {
     std::vector<fs::path> files;
     for (const char* folder : folders) {
-        for (const auto& entry : fs::recursive_directory_iterator(kRoot / folder)) {
+        for (auto it = fs::recursive_directory_iterator(kRoot / folder);
+             it != fs::recursive_directory_iterator(); ++it) {
+            const fs::directory_entry& entry = *it;
+            // What the console is built from beside our own files speaks of other settings.
+            if (entry.path().filename() == "node_modules") {
+                it.disable_recursion_pending();
+                continue;
+            }
             const std::string name = entry.path().string();
             const bool wanted = std::any_of(endings.begin(), endings.end(),
                                             [&](std::string_view e) { return name.ends_with(e); });
