@@ -382,6 +382,8 @@ Answer replay_dead_letter(Call& call) {
     const std::string_view id = call.request.param("id");
     auto row = find_dead_letter(call, id);
     if (!row) return core::fail(std::move(row.error()));
+    // A rate or a filter beside the letter that the path names would be passed over.
+    if (auto none = check_no_members(call); !none) return core::fail(none.error());
     if (auto runs = check_runs(call, row->row); !runs) return core::fail(runs.error());
     audit_letters(call, "replay", id, 1);
     if (auto status = call.services.replay_dead_letters({row->row.key}, 0); !status)

@@ -119,6 +119,12 @@ class Letters(harness.ServerCase):
         self.assertNotIn("edited", self.server.get("/v2/dlq/" + letter["id"]).json())
         self.assert_error(self.server.request("PUT", "/v2/dlq/none/event", {}), 404, "NOT_FOUND")
 
+    def test_what_a_replay_of_one_would_pass_over_is_refused(self):
+        _, _, _, letter = self.dead()
+        for body, names in (({"ratePerSecond": 1}, "ratePerSecond"), ({"event": {}}, "event"), (b"[]", "body")):
+            self.assert_error(self.server.post(f"/v2/dlq/{letter['id']}/replay", body), 400, "VALIDATION_ERROR", names)
+        self.assertEqual(self.server.get("/v2/dlq/" + letter["id"]).status, 200)
+
     def test_it_has_to_fit_its_schema(self):
         pattern, _, _, letter = self.dead()
         made = self.server.post("/v2/schemas", {"pattern": pattern, "schema": {
