@@ -3,8 +3,24 @@
 
 #include <algorithm>
 
+#include <pthread.h>
+
 namespace millrace::runtime {
 namespace {
+
+// For what a C function, the host behind it and LuaJIT's compiler take at most.
+constexpr std::size_t kStackLeftMin = 512u << 10;
+
+// The address that a frame of this thread's may not be beneath; 0 when nobody tells.
+std::uintptr_t lowest_frame() {
+    pthread_attr_t attributes;
+    if (::pthread_getattr_np(::pthread_self(), &attributes) != 0) return 0;
+    void* low = nullptr;
+    std::size_t bytes = 0;
+    const bool told = ::pthread_attr_getstack(&attributes, &low, &bytes) == 0;
+    ::pthread_attr_destroy(&attributes);
+    return told ? reinterpret_cast<std::uintptr_t>(low) + std::min(kStackLeftMin, bytes / 2) : 0;
+}
 
 // A line of the traceback as it is told: LuaJIT's own functions by name only, places in memory not
 // at all. Empty: it helps nobody.
@@ -81,6 +97,16 @@ int on_error(lua_State* L) {
     append_traceback(string_at(L, -1), vm.error_text);
     lua_pop(L, 1);
     return 1;
+}
+
+void require_stack(lua_State* L) {
+    thread_local const std::uintptr_t lowest = lowest_frame();
+    if (reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) >= lowest) [[likely]]
+        return;
+    push_author_line(L);
+    lua_pushliteral(L, "stack overflow: too many calls inside one another");
+    lua_concat(L, 2);
+    lua_error(L);
 }
 
 void tell_error_of(LuaVmState& vm, lua_State* thread) {

@@ -17,6 +17,8 @@ namespace {
 //  - xpcall runs its handler after unwinding: inside an error hooks are off, and a handler that
 //    loops there could not be stopped.
 //  - table.sort of long lists compares in Lua, where the deadline reaches it.
+//  - what calls back from C (sort, format's __tostring, a coroutine that is resumed) looks at the
+//  thread's own stack first: LuaJIT bounds Lua's alone.
 constexpr char kBootstrap[] = R"lua(
 local G, native, sdk = ...
 local ffi, util = G.ffi, G.jit_util
@@ -41,9 +43,22 @@ end
 local function xpcall(f, handler, ...) return finish(handler, pcall(f, ...)) end
 
 local function less(a, b) return a < b end
+local check_stack = native.check_stack
 local function sort(t, compare)
+    check_stack()
     if compare == nil and #t > 4096 then compare = less end
     return raw_sort(t, compare)
+end
+
+local select, raw_format = G.select, G.string.format
+function G.string.format(text, ...)
+    for i = 1, select("#", ...) do
+        if type((select(i, ...))) == "table" then
+            check_stack()
+            break
+        end
+    end
+    return raw_format(text, ...)
 end
 
 local function pick(from, names)
@@ -73,7 +88,11 @@ template.coroutine = pick(G.coroutine, [[create running status yield]])
 -- Who waits inside a coroutine of the script's own hands its mark on from coroutine to
 -- coroutine: the run waits as a whole, and goes on where it was.
 local mark = {}
-local co_create, co_resume, co_yield = G.coroutine.create, G.coroutine.resume, G.coroutine.yield
+local co_create, co_yield, raw_resume = G.coroutine.create, G.coroutine.yield, G.coroutine.resume
+local function co_resume(co, ...)
+    check_stack()
+    return raw_resume(co, ...)
+end
 local rawequal = G.rawequal
 local function hand_on(co, ok, ...)
     if ok and rawequal((...), mark) then
@@ -308,6 +327,11 @@ void push_everything(lua_State* L) {
     lua_pop(L, 1);
 }
 
+int check_stack(lua_State* L) {
+    require_stack(L);
+    return 0;
+}
+
 // For the bootstrap alone: a cdata's own metatable, which getmetatable() does not show.
 int raw_metatable(lua_State* L) { return lua_getmetatable(L, 1); }
 
@@ -333,6 +357,7 @@ void set_functions(LuaVmState& vm, lua_State* L, const LuaFunction* functions, s
 
 void check_options(lua_State* L, int index, const char* call,
                    std::initializer_list<std::string_view> names) {
+    require_stack(L);  // what is read of the options next may be another function's answer
     lua_pushnil(L);
     while (lua_next(L, index)) {
         lua_pop(L, 1);
@@ -431,17 +456,13 @@ int open_sandbox(lua_State* L) {
     if (luaL_loadbuffer(L, kBootstrap, sizeof kBootstrap - 1, "=sdk") != 0) return lua_error(L);
     lua_insert(L, -2);
     lua_newtable(L);
-    const LuaFunction natives[] = {{"pairs", view_pairs},
-                                   {"ipairs", view_ipairs},
-                                   {"print", sdk_print},
-                                   {"raw_metatable", raw_metatable},
-                                   {"action_ask", action_ask},
-                                   {"action_take", action_take},
-                                   {"query_ask", query_ask},
-                                   {"http_ask", http_ask},
-                                   {"http_ask_all", http_ask_all},
-                                   {"http_take", http_take},
-                                   {"http_take_all", http_take_all}};
+    const LuaFunction natives[] = {
+        {"check_stack", check_stack},     {"pairs", view_pairs},
+        {"ipairs", view_ipairs},          {"print", sdk_print},
+        {"raw_metatable", raw_metatable}, {"action_ask", action_ask},
+        {"action_take", action_take},     {"query_ask", query_ask},
+        {"http_ask", http_ask},           {"http_ask_all", http_ask_all},
+        {"http_take", http_take},         {"http_take_all", http_take_all}};
     set_functions(vm, L, natives);
     set_int64_natives(vm, L);
     push_sdk(vm, L);

@@ -178,6 +178,7 @@ int string_gsub(lua_State* L) {
     if (kind != LUA_TNUMBER && kind != LUA_TSTRING && kind != LUA_TFUNCTION && kind != LUA_TTABLE) {
         return luaL_error(L, "bad argument #3 to 'gsub' (string/function/table expected)");
     }
+    if (kind == LUA_TFUNCTION || kind == LUA_TTABLE) require_stack(L);
     if (kind == LUA_TNUMBER) lua_tostring(L, 3);
     const double replacements_max = luaL_optnumber(L, 4, static_cast<double>(subject.size()) + 1);
     LuaPattern pattern = make_pattern(L, subject, text);

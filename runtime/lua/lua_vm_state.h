@@ -217,7 +217,10 @@ bool kv_has_changed(LuaVmState& vm);
 // lua_error.cc
 // The message handler: at the place of the error, before the stack unwinds.
 int on_error(lua_State* L);
-// The same for a coroutine that has died of the error on top of its stack.
+// Raises where too little of the thread's own stack is left: LuaJIT bounds Lua's stacks, not the
+// frames of C functions that call back, nor coroutines inside one another. Each such function asks.
+void require_stack(lua_State* L);
+// The same as on_error for a coroutine that has died of the error on top of its stack.
 void tell_error_of(LuaVmState& vm, lua_State* thread);
 
 // lua_view.cc

@@ -10,7 +10,10 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <new>
+
+#include <pthread.h>
 
 namespace {
 std::atomic<bool> counting{false};
@@ -132,6 +135,65 @@ TEST_F(LuaLimitsTest, StopsEveryKindOfEndlessLoop) {
         expect_neighbour_unharmed(*neighbour, good);
     }
     EXPECT_EQ(watchdog.killed_runs(), std::size(kEndless));
+}
+
+// LuaJIT bounds Lua's stacks; what calls back from C stands on the thread's own.
+constexpr Program kDeep[] = {
+    {"coroutines inside one another", "local function f() return coroutine.wrap(f)() end f()"},
+    {"gsub callback", "local function f() return (('a'):gsub('a', f)) end f()"},
+    {"gsub table",
+     "local t t = setmetatable({}, {__index = function() return (('a'):gsub('a', t)) "
+     "end}) return t.a"},
+    {"format",
+     "local m m = setmetatable({}, {__tostring = function() return ('%s'):format(m) "
+     "end}) tostring(m)"},
+    {"sort in coroutines",
+     "local function deep(left) local calls = 0 local function f() calls = calls + 1 "
+     "if calls > 4000 then coroutine.wrap(deep)(left - 1) return end "
+     "table.sort({1, 2}, function(a, b) f() return a < b end) end f() end deep(60)"},
+    {"options of emit",
+     "local m m = setmetatable({}, {__index = function() sdk.events.emit('x', {}, m) "
+     "end}) sdk.events.emit('x', {}, m)"},
+};
+
+// On a thread whose stack is as small as a lane's may be.
+void on_small_stack(const std::function<void()>& work) {
+    pthread_attr_t attributes;
+    ASSERT_EQ(::pthread_attr_init(&attributes), 0);
+    ASSERT_EQ(::pthread_attr_setstacksize(&attributes, 2u << 20), 0);
+    const auto run = [](void* argument) -> void* {
+        (*static_cast<const std::function<void()>*>(argument))();
+        return nullptr;
+    };
+    pthread_t thread{};
+    void* const argument = const_cast<std::function<void()>*>(&work);
+    ASSERT_EQ(::pthread_create(&thread, &attributes, run, argument), 0);
+    ::pthread_join(thread, nullptr);
+    ::pthread_attr_destroy(&attributes);
+}
+
+TEST_F(LuaLimitsTest, RefusesCallsInsideOneAnotherThatTheThreadHasNoStackFor) {
+    script.timeout_ms = 60'000;
+    LuaVm::Options options;
+    options.watchdog_slot = slot;
+    options.memory_bytes_max = 256u << 20;  // it is not that which ends them
+    for (const Program& program : kDeep) {
+        SCOPED_TRACE(program.name);
+        reset(options);
+        const ScriptHandle handle =
+            compile("return function(event, ctx) local ok, why = pcall(function() " +
+                        std::string(program.source) +
+                        " end) if ok then error('it ended') end return tostring(why) end",
+                    script);
+        on_small_stack([&] {
+            for (int again = 0; again < 2; ++again) {
+                const InvocationResult& result = run(handle);
+                ASSERT_TRUE(result.completed()) << result.error;
+                EXPECT_NE(result.result_json.find("stack overflow"), std::string_view::npos)
+                    << result.result_json;
+            }
+        });
+    }
 }
 
 TEST_F(LuaLimitsTest, StopsAChunkThatNeverReturnsItsHandler) {
