@@ -615,8 +615,8 @@ constexpr std::size_t kHandedOverBytesMin = 64u << 10;
 void hand_over(api::ApiResponse& response) {
     if (response.shared || response.body.size() < kHandedOverBytesMin) return;
     // For as long as the process lives: answers may outlive all else. Nothing is kept of it.
-    static core::BufferPool* const kPool = new core::BufferPool(core::BufferPool::Options{0, 0});
-    response.shared = kPool->acquire(response.body.size());
+    static core::BufferPool* const pool = new core::BufferPool(core::BufferPool::Options{0, 0});
+    response.shared = pool->acquire(response.body.size());
     std::copy(response.body.begin(), response.body.end(), response.shared.data());
     response.shared.set_size(response.body.size());
     response.body = {};
