@@ -25,7 +25,10 @@ core::Error too_fast(const Spending& of, std::int64_t wait_ns) {
     std::string text = "the " + std::string(of.whose) + " may send " + std::to_string(rate) +
                        (of.quota == Quota::kEvents ? " events" : " bytes") + " a second (" +
                        std::string(quota_name(of.quota)) + ")";
-    if (of.units > rate) text += "; this request holds " + std::to_string(of.units);
+    if (of.units > rate) {
+        text += "; this request holds " + std::to_string(of.units) +
+                ", which never fit at once: send fewer in one";
+    }
     const std::int64_t seconds = (wait_ns + TokenBucket::kSecondNs - 1) / TokenBucket::kSecondNs;
     return core::Error(core::ErrorCode::kRateLimited, std::move(text))
         .in(std::string(quota_name(of.quota)))

@@ -44,6 +44,18 @@ TEST_F(LimitsTest, ASecondsWorthFitsAtOnceAndThenSomeEachMoment) {
     EXPECT_FALSE(take(1, 0));
 }
 
+TEST_F(LimitsTest, WhatNeverFitsIsToldSo) {
+    key().events.set_rate(2);
+    const auto refused = take(5, 0);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("holds 5, which never fit"), std::string::npos)
+        << refused.error().message;
+    EXPECT_TRUE(take(2, 0));
+    const auto later = take(2, 0);
+    ASSERT_FALSE(later);
+    EXPECT_EQ(later.error().message.find("never"), std::string::npos) << later.error().message;
+}
+
 TEST_F(LimitsTest, WhatDoesNotFitWholeIsNotTakenInPart) {
     key().events.set_rate(10);
     tenant().bytes.set_rate(100);
