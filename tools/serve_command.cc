@@ -20,13 +20,13 @@ constexpr int kExitUsage = 2;
 
 // The console, and the pages of help that it shows.
 runtime::api::ConsoleFiles files_for_browsers() {
-    static const std::vector<runtime::api::ConsoleFile> kFiles = [] {
+    static const std::vector<runtime::api::ConsoleFile> all = [] {
         std::vector<runtime::api::ConsoleFile> files;
         for (const auto& part : {console_files(), help_files()})
             files.insert(files.end(), part.begin(), part.end());
         return files;
     }();
-    return kFiles;
+    return all;
 }
 
 runtime::api::ToldSettings told_settings(const core::Config& config,

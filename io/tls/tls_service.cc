@@ -23,13 +23,13 @@ std::string line_refusal() {
 }  // namespace
 
 const TlsService& http_tls_service() {
-    static const TlsService kService{"http/1.1", http_refusal()};
-    return kService;
+    static const TlsService service{"http/1.1", http_refusal()};
+    return service;
 }
 
 const TlsService& line_tls_service() {
-    static const TlsService kService{"millrace-lines", line_refusal()};
-    return kService;
+    static const TlsService service{"millrace-lines", line_refusal()};
+    return service;
 }
 
 }  // namespace millrace::io

@@ -73,8 +73,9 @@ core::Result<courier::HttpCall> make_action_call(const Action& action, const Out
         auto value = filler.fill(text);
         if (!value) return core::fail(std::move(value.error()));
         if (const std::string wrong = wrong_header_value(*value); !wrong.empty())
-            return core::fail(core::ErrorCode::kValidation,
-                              "executor.headers." + name + " " + wrong);
+            return core::fail(
+                core::ErrorCode::kValidation,
+                std::string("executor.headers.").append(name).append(" ").append(wrong));
         call.headers.emplace_back(name, std::move(*value));
     }
     if (spec.method != "GET" && spec.method != "DELETE") {

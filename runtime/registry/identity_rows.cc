@@ -45,7 +45,7 @@ protected:
 // The scopes of each role as a key shows them, in the platform's room and elsewhere.
 std::string_view shown_scopes(core::TenantId tenant, Role role) {
     using Texts = std::array<std::string, identity::kRoles.size()>;
-    static const std::array<Texts, 2> kTexts = [] {
+    static const std::array<Texts, 2> all = [] {
         std::array<Texts, 2> out;
         for (std::uint32_t room = 0; room < 2; ++room) {
             for (const auto& [name, each] : identity::kRoles) {
@@ -59,7 +59,7 @@ std::string_view shown_scopes(core::TenantId tenant, Role role) {
         }
         return out;
     }();
-    return kTexts[tenant.value == 0 ? 0 : 1][static_cast<std::size_t>(role)];
+    return all[tenant.value == 0 ? 0 : 1][static_cast<std::size_t>(role)];
 }
 
 class KeyRowReader : public IdentityRowReader<KeyRowReader, ApiKey> {

@@ -51,7 +51,7 @@ struct Made {
 }  // namespace
 
 runtime::api::ConsoleFiles help_files() {
-    static const Made kMade = [] {
+    static const Made all = [] {
         Made made;
         std::string list;
         for (const HelpPage& page : help_pages()) {
@@ -61,7 +61,7 @@ runtime::api::ConsoleFiles help_files() {
         made.add("/console/help.txt", made.keep(std::move(list)));
         return made;
     }();
-    return kMade.files;
+    return all.files;
 }
 
 }  // namespace millrace::tools
