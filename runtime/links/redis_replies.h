@@ -32,8 +32,8 @@ public:
     explicit RedisReading(const std::vector<RedisValue>& values) : values_(values) {}
 
     // The next value; of an array itself, its elements come after it.
-    const RedisValue& next() { return at_ < values_.size() ? values_[at_++] : nil_; }
-    const RedisValue& peek() const { return at_ < values_.size() ? values_[at_] : nil_; }
+    const RedisValue& next() { return at_ < values_.size() ? values_[at_++] : kNil; }
+    const RedisValue& peek() const { return at_ < values_.size() ? values_[at_] : kNil; }
     // The next value with all that is in it.
     void skip();
     // How many elements follow; -1: it is no array.
@@ -48,7 +48,7 @@ public:
     }
 
 private:
-    static constexpr RedisValue nil_{};
+    static constexpr RedisValue kNil{};
     const std::vector<RedisValue>& values_;
     std::size_t at_ = 0;
 };
