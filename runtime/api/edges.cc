@@ -170,8 +170,7 @@ Answer patch_edge(Call& call) {
 // Who has asked for it stands in the audit log, as of any change.
 void backfill_edge(Call& call, const Respond& respond) {
     const std::string_view id = call.request.param("id");
-    if (auto whole = check_no_members(call); !whole)
-        return respond(error_response(whole.error()));
+    if (auto whole = check_no_members(call); !whole) return respond(error_response(whole.error()));
     auto& table = call.services.registry().table<EdgeNode>();
     auto noted = changed<EdgeNode>(
         call,

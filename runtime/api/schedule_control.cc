@@ -1,6 +1,7 @@
 // What one does with a schedule that is there: its ledger, its next times, pause, resume, trigger
 // and backfill.
 #include "core/moment.h"
+#include "runtime/api/audit.h"
 #include "runtime/api/documents.h"
 #include "runtime/api/handlers.h"
 #include "runtime/api/schedule_view.h"
@@ -8,6 +9,7 @@
 
 #include <charconv>
 #include <cstdio>
+#include <functional>
 #include <limits>
 #include <utility>
 
@@ -107,6 +109,16 @@ core::Result<std::int64_t> count_times(const Schedule& schedule, const Backfill&
     return count;
 }
 
+// Who had it fire by hand: a line of the audit log, once it is taken. The ledger says what came of
+// it.
+std::function<void()> note_of(Call& call, const Schedule& schedule, std::string_view action,
+                              const std::function<void(core::JsonWriter&)>& more = {}) {
+    return [&services = call.services, by = call.request.principal, id = schedule.id, action, more,
+            members = audit_members(call.request)] {
+        audit(services, by, action, "schedule", id, more, members);
+    };
+}
+
 }  // namespace
 
 Answer list_schedule_runs(Call& call) {
@@ -170,17 +182,19 @@ void trigger_schedule(Call& call, const Respond& respond) {
     const auto schedule = find_schedule(call);
     if (!schedule) return respond(error_response(schedule.error()));
     Services& services = call.services;
-    services.scheduler().trigger(
-        *schedule, [&services, respond, id = (*schedule)->id](core::Result<std::string>&& event) {
-            services.run_later([respond, id, event = std::move(event)] {
-                if (!event) return respond(error_response(event.error()));
-                std::string body;
-                core::JsonWriter json(body);
-                json.begin_object().field("success", true).field("scheduleId", id);
-                json.field("eventId", *event).end_object();
-                respond(json_response(202, std::move(body)));
-            });
+    services.scheduler().trigger(*schedule, [&services, respond, id = (*schedule)->id,
+                                             note = note_of(call, **schedule, "trigger")](
+                                                core::Result<std::string>&& event) {
+        services.run_later([respond, id, note, event = std::move(event)] {
+            if (!event) return respond(error_response(event.error()));
+            note();
+            std::string body;
+            core::JsonWriter json(body);
+            json.begin_object().field("success", true).field("scheduleId", id);
+            json.field("eventId", *event).end_object();
+            respond(json_response(202, std::move(body)));
         });
+    });
 }
 
 void backfill_schedule(Call& call, const Respond& respond) {
@@ -205,10 +219,15 @@ void backfill_schedule(Call& call, const Respond& respond) {
     };
     if (body->dry_run) return respond(answer());
     Services& services = call.services;
+    const auto note =
+        note_of(call, **schedule, "backfill",
+                [count = *count](core::JsonWriter& json) { json.field("count", count); });
     services.scheduler().backfill(
-        *schedule, body->asked, [&services, respond, answer](core::Status&& taken) {
-            services.run_later([respond, answer, taken = std::move(taken)] {
-                respond(taken ? answer() : error_response(taken.error()));
+        *schedule, body->asked, [&services, respond, answer, note](core::Status&& taken) {
+            services.run_later([respond, answer, note, taken = std::move(taken)] {
+                if (!taken) return respond(error_response(taken.error()));
+                note();
+                respond(answer());
             });
         });
 }

@@ -207,7 +207,8 @@ private:
         ++check_.scanned;
         if (failures.empty()) return;
         const auto& hasher = services_.database().hasher();
-        count_misfit(check_, [&] { return event_id_of(event, hasher); }, failures);
+        count_misfit(
+            check_, [&] { return event_id_of(event, hasher); }, failures);
     }
 
     Services& services_;

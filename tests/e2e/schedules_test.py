@@ -225,6 +225,9 @@ class Firing(ScheduleCase):
         self.assertEqual(sorted(r["dueAt"] for r in rows),
                          [f"2026-01-01T0{h}:00:00.000Z" for h in range(5)])
         self.assertEqual(len(self.server.all_events(pattern)), 6)
+        told = self.server.get(f"/v2/audit?kind=schedule&id={made['id']}").json()["items"]
+        self.assertEqual([row["action"] for row in told], ["backfill", "trigger", "create"])
+        self.assertEqual(told[0]["entry"]["count"], 5)
         self.assert_error(self.server.post(path + "/backfill", {"from": "2026-01-01T00:00:00Z"}),
                           400, "VALIDATION_ERROR", "to")
         self.assertEqual(self.schedule(made["id"])["runs"], 6)
