@@ -12,13 +12,28 @@ namespace millrace::runtime {
 
 namespace {
 
+// Where lines begin; those that are asked for in their order are walked over once.
+class LineBegins {
+public:
+    explicit LineBegins(std::string_view lines) : lines_(lines) {}
+    std::size_t of(std::uint32_t line) {
+        if (line < line_) line_ = 0, begin_ = 0;
+        for (; line_ < line && begin_ < lines_.size(); ++line_)
+            begin_ = std::min(lines_.find('\n', begin_), lines_.size() - 1) + 1;
+        return begin_;
+    }
+
+private:
+    const std::string_view lines_;
+    std::uint32_t line_ = 0;
+    std::size_t begin_ = 0;
+};
+
 // Which lines were read at once is no business of the client's: bytes count from the line's begin.
-core::Error within_line(core::Error error, std::string_view lines, std::uint32_t line) {
-    std::size_t begin = 0;
-    for (std::uint32_t i = 0; i < line && begin < lines.size(); ++i)
-        begin = std::min(lines.find('\n', begin), lines.size() - 1) + 1;
-    const std::int64_t position = error.position - static_cast<std::int64_t>(begin);
-    if (error.position >= 0 && position >= 0) tell_place(error, position);
+core::Error within_line(core::Error error, LineBegins& begins, std::uint32_t line) {
+    if (error.position < 0) return error;
+    const std::int64_t position = error.position - static_cast<std::int64_t>(begins.of(line));
+    if (position >= 0) tell_place(error, position);
     return error;
 }
 
@@ -119,9 +134,10 @@ void EdgeLines::acknowledge(io::LineToken connection, store::Durability durabili
 
 void EdgeLines::finish(IngestRequest& request) {
     if (request.failed()) return;  // nothing is acknowledged any more
+    LineBegins begins(request.body.view());
     for (const RejectedEntry& entry : request.rejected) {
         server_->reject(request.line, request.line_first + entry.entry,
-                        within_line(entry.error, request.body.view(), entry.entry), entry.errors);
+                        within_line(entry.error, begins, entry.entry), entry.errors);
     }
     std::uint64_t duplicates = 0;
     for (const IngestItem& item : request.items) {

@@ -63,6 +63,21 @@ class LineSocket(harness.ServerCase):
         for event_id in good:
             self.assertEqual(self.server.get(f"/v2/events/{event_id}").status, 200)
 
+    def test_each_of_many_bad_lines_tells_its_own_place(self):
+        kinds = [b'{"pattern": 5}', b'{"eventId": "somewhat longer", "pattern": 5}', b'{"pattern": "s.b", "nope": 1}']
+        places = []
+        for kind in kinds:  # each alone
+            client = self.client()
+            client.send(kind)
+            places.append(client.read_until_ack(1)[0][0]["error"]["details"]["position"])
+        client, count = self.client(), 30_000
+        sender = threading.Thread(target=client.send, args=[kinds[i % 3] for i in range(count)])
+        sender.start()
+        rejects, _ = client.read_until_ack(count)
+        sender.join()
+        told = [(r["line"], r["error"]["details"]["position"]) for r in rejects]
+        self.assertEqual(told, [(i + 1, places[i % 3]) for i in range(count)])
+
     def test_a_line_over_the_limit_is_skipped(self):
         client = self.client()
         event_id = self.unique("over")
