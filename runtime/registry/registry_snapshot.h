@@ -99,14 +99,14 @@ struct RegistrySnapshot {
     // Subscriptions that are kept and do not read: their own row, or that of what they run.
     std::vector<core::SubscriptionId> set_aside;
     bool unknown_set_aside = false;  // rows that do not even say which one they are
-    // Whether this number, which is nobody's here, is that of one, for all that is known. What waits
-    // for it waits until it reads again, or somebody takes it away.
+    // Whether this number, which is nobody's here, is that of one, for all that is known. What
+    // waits for it waits until it reads again, or somebody takes it away.
     bool may_be_set_aside(core::SubscriptionId number) const {
         if (set_aside.empty() && !unknown_set_aside) [[likely]]
             return false;
         return !subscription(number) &&
-               (unknown_set_aside || std::find(set_aside.begin(), set_aside.end(), number) !=
-                                         set_aside.end());
+               (unknown_set_aside ||
+                std::find(set_aside.begin(), set_aside.end(), number) != set_aside.end());
     }
     // What waits for this number waits on: it does not run, or does not read.
     bool waits(core::SubscriptionId number) const {
