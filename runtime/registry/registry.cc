@@ -41,7 +41,10 @@ core::Result<std::shared_ptr<const T>> before(core::Result<DocumentChange<T>>&& 
 }
 
 template <typename T>
-void follow(NumberedTable<T>& table, const DocumentChange<T>& change) {
+void follow(NumberedTable<T>& table, const RegistryChange& any) {
+    const auto* of = std::get_if<DocumentChange<T>>(&any);
+    if (of == nullptr) return;
+    const DocumentChange<T>& change = *of;
     if (const auto& shown = change.after ? change.after : change.before)
         table.set(shown->number.value, change.after);
 }
@@ -62,7 +65,7 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
       random_(random),
       quota_defaults_(options.quota_defaults),
       scripts_(*this, fresh_script(options),
-               [check = options.check_script](const Script& script) -> core::Status {
+               [check = std::move(options.check_script)](const Script& script) -> core::Status {
                    if (!check) return {};
                    return check(script.name, script.source);
                }),
@@ -71,16 +74,16 @@ Registry::Registry(RegistryRows& rows, const core::Clock& clock, core::Random& r
       sources_(*this, Source{}, {}),
       schemas_(*this, fresh_schema(options), {}),
       workflows_(*this, Workflow{}, {}),
-      links_(*this, Link{}, options.check_link),
+      links_(*this, Link{}, std::move(options.check_link)),
       edges_(*this, EdgeNode{}, {}),
-      subscriptions_(
-          *this, fresh_subscription(options),
-          [this, check = options.check_spec](const Subscription& subscription) -> core::Status {
-              if (auto share = check_script_share(subscription); !share) return share;
-              if (auto sink = check_is_sink(subscription); !sink) return sink;
-              if (!check) return {};
-              return check(*subscription.spec);
-          }),
+      subscriptions_(*this, fresh_subscription(options),
+                     [this, check = std::move(options.check_spec)](
+                         const Subscription& subscription) -> core::Status {
+                         if (auto share = check_script_share(subscription); !share) return share;
+                         if (auto sink = check_is_sink(subscription); !sink) return sink;
+                         if (!check) return {};
+                         return check(*subscription.spec);
+                     }),
       tenants_(*this, Tenant{}, {}),
       keys_(*this, ApiKey{}, {}),
       schedules_(*this, Schedule{}, {}),
@@ -186,8 +189,7 @@ void Registry::publish(const RegistryChange& change) {
     auto next =
         std::make_shared<RegistrySnapshot>(*snapshot_);  // only the owner replaces snapshot_
     ++next->version;
-#define X(Type, table) \
-    if (const auto* of = std::get_if<DocumentChange<Type>>(&change)) follow(next->table, *of);
+#define X(Type, table) follow(next->table, change);
     MILLRACE_DOCUMENT_KINDS(X)
 #undef X
     tell_set_aside(*next);
