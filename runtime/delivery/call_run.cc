@@ -76,7 +76,7 @@ void DeliveryRun::answer_call(OpenJob& open, std::shared_ptr<ScriptRunResult> an
     end_item(open);
     if (!answer->record.empty()) return call.done(std::move(*answer));
     builder_.result().when_durable.push_back(
-        [done = std::move(call.done), answer] { done(std::move(*answer)); });
+        [done = std::move(call.done), answer = std::move(answer)] { done(std::move(*answer)); });
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): once a hook of a change
