@@ -39,7 +39,7 @@ SchemaGuard::Asker asker_of(const IngestRequest& request) {
 tl::unexpected<core::Error> batch_too_large(std::size_t events_max) {
     return core::fail(core::Error(core::ErrorCode::kPayloadTooLarge,
                                   "a batch holds more than events.batch_events_max " +
-                                      std::to_string(events_max) + " events; send several")
+                                      std::to_string(events_max) + " entries; send several")
                           .bound(static_cast<std::int64_t>(events_max)));
 }
 
@@ -72,8 +72,10 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
             anybody ? parser_.next(&snapshot.plan(), envelope, &fields_, error)
                     : parser_.next(nullptr, envelope, nullptr, error);
         if (outcome == core::ParseOutcome::kEnd) break;
+        // Refused entries count: each is told in the answer, at more bytes than it had.
+        if (request.items.size() + request.rejected.size() >= batch_max)
+            return batch_too_large(batch_max);
         if (outcome == core::ParseOutcome::kEvent) {
-            if (request.items.size() == batch_max) return batch_too_large(batch_max);
             if (auto checked = check(request, envelope); checked) {
                 const std::uint32_t number = entry_number(request);
                 const bool returns = request.returns(number);

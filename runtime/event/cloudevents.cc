@@ -5,6 +5,7 @@
 #include "core/json_string.h"
 #include "core/json_validate.h"
 #include "core/json_writer.h"
+#include "core/limits.h"
 #include "core/listed.h"
 #include "core/utf8.h"
 #include "runtime/event/cloudevent_attributes.h"
@@ -253,8 +254,11 @@ core::Status envelope_from_cloud_event(std::string_view text, std::string& out, 
 
 core::Status envelopes_from_cloud_event_batch(std::string_view text, CloudEventBatch& out) {
     std::uint32_t entry = 0;
+    bool too_many = false;
     out.text = "[";
     const bool scanned = scan_items(text, [&](std::string_view item) {
+        too_many = entry == core::kBatchEventsMax;
+        if (too_many) return false;
         const std::size_t before = out.text.size();
         if (before > 1) out.text += ',';
         const auto begin = static_cast<std::size_t>(item.data() - text.data());
@@ -273,6 +277,11 @@ core::Status envelopes_from_cloud_event_batch(std::string_view text, CloudEventB
         return true;
     });
     out.text += ']';
+    if (too_many) {
+        return core::fail(ErrorCode::kPayloadTooLarge, "a batch of CloudEvents holds more than " +
+                                                           std::to_string(core::kBatchEventsMax) +
+                                                           " entries; send several");
+    }
     if (scanned) return {};
     if (auto valid = core::json_validate(text, core::DuplicateKeys::kAllow); !valid) return valid;
     return core::fail(ErrorCode::kValidation, "a batch of CloudEvents must be one JSON array");

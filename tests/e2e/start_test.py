@@ -170,6 +170,11 @@ class Environment(OwnServer):
         self.assertIn("events.batch_events_max 3", reply.json()["error"]["message"])
         reply = server.post("/v2/events", lines[:-16], content_type="application/x-ndjson")
         self.assertEqual(reply.status, 202, reply)
+        # Each refused entry is told in the answer, so that they count as well.
+        for three in ("{\n" * 3, '{"pattern":"a"}\n{\n5\n'):
+            for sent, status in ((three, {202, 400}), (three + "5\n", {413})):
+                reply = server.post("/v2/events", sent, content_type="application/x-ndjson")
+                self.assertIn(reply.status, status, (sent, reply))
         server.stop()
 
     # A lane that may hold one delivery only: the others wait in the log, none is lost.

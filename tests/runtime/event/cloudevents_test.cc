@@ -3,6 +3,7 @@
 #include "runtime/event/cloudevents.h"
 
 #include "core/event_parser.h"
+#include "core/limits.h"
 
 #include <gtest/gtest.h>
 
@@ -168,6 +169,18 @@ TEST(CloudEvents, BatchGivesOneResultPerEntry) {
     CloudEventBatch none;
     EXPECT_FALSE(envelopes_from_cloud_event_batch(with(""), none));
     EXPECT_FALSE(envelopes_from_cloud_event_batch("[" + with("") + ",", none));
+}
+
+TEST(CloudEvents, ABatchIsBoundedWhateverItsEntriesAre) {
+    std::string text = "[5";
+    for (std::size_t i = 1; i < core::kBatchEventsMax; ++i) text += ",5";
+    CloudEventBatch full;
+    EXPECT_TRUE(envelopes_from_cloud_event_batch(text + "]", full));
+    EXPECT_EQ(full.rejected.size(), core::kBatchEventsMax);
+    CloudEventBatch more;
+    const auto read = envelopes_from_cloud_event_batch(text + ",5]", more);
+    ASSERT_FALSE(read);
+    EXPECT_EQ(read.error().code, core::ErrorCode::kPayloadTooLarge);
 }
 
 TEST(CloudEvents, BinaryTakesAttributesFromHeadersAndDataFromTheBody) {
