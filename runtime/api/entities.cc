@@ -114,7 +114,8 @@ void create_entity(Call& call, const Respond& respond) {
     write_entity(call, respond, EntityWrite::Kind::kCreate);
 }
 void put_entity(Call& call, const Respond& respond) {
-    write_entity(call, respond, EntityWrite::Kind::kPut);
+    const bool only_new = call.request.header("If-None-Match") == "*";  // RFC 9110, 13.1.2
+    write_entity(call, respond, only_new ? EntityWrite::Kind::kCreate : EntityWrite::Kind::kPut);
 }
 void patch_entity(Call& call, const Respond& respond) {
     write_entity(call, respond, EntityWrite::Kind::kPatch);

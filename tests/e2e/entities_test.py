@@ -93,6 +93,13 @@ class Documents(EntityCase):
         self.assert_error(self.call("PATCH", kind, "q", {"a": 1}), 404, "NOT_FOUND")
         self.assert_error(self.server.post(f"/v2/entities/{kind}", {"id": "p"}), 409, "CONFLICT")
 
+    def test_put_of_what_must_not_be_there_overwrites_nothing(self):
+        kind = self.unique("new")
+        only_new = {"If-None-Match": "*"}
+        self.assertEqual(self.call("PUT", kind, "p", {"a": 1}, headers=only_new).status, 201)
+        self.assert_error(self.call("PUT", kind, "p", {"a": 2}, headers=only_new), 409, "CONFLICT")
+        self.assertEqual(self.read(kind, "p")["a"], 1)
+
     def test_of_two_writers_on_one_version_one_wins(self):
         kind = self.unique("race")
         self.create(kind, id="o", n=0)
