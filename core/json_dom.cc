@@ -42,25 +42,25 @@ struct JsonDom::Reader {
 private:
     static constexpr std::size_t kSparesMax = 4;
     struct Spares {
-        ~Spares() { gone = true; }
+        ~Spares() { gone_ = true; }
         std::array<std::unique_ptr<Reader>, kSparesMax> readers;
         std::size_t count = 0;
     };
-    static thread_local Spares spares;
+    static thread_local Spares spares_;
     // A document of thread-local storage may end after the spares.
-    static thread_local bool gone;
+    static thread_local bool gone_;
 };
 
-thread_local JsonDom::Reader::Spares JsonDom::Reader::spares;
-thread_local bool JsonDom::Reader::gone = false;
+thread_local JsonDom::Reader::Spares JsonDom::Reader::spares_;
+thread_local bool JsonDom::Reader::gone_ = false;
 
 std::unique_ptr<JsonDom::Reader> JsonDom::Reader::take() {
-    if (gone || spares.count == 0) return std::make_unique<Reader>();
-    return std::move(spares.readers[--spares.count]);
+    if (gone_ || spares_.count == 0) return std::make_unique<Reader>();
+    return std::move(spares_.readers[--spares_.count]);
 }
 
 void JsonDom::Reader::give(std::unique_ptr<Reader> reader) {
-    if (!gone && spares.count < kSparesMax) spares.readers[spares.count++] = std::move(reader);
+    if (!gone_ && spares_.count < kSparesMax) spares_.readers[spares_.count++] = std::move(reader);
 }
 
 JsonDom::JsonDom() : reader_(Reader::take()) {}

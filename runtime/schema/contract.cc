@@ -11,8 +11,9 @@ namespace millrace::runtime::schema {
 
 namespace {
 
-std::string or_else(const std::string& message, std::string otherwise) {
-    return message.empty() ? std::move(otherwise) : message;
+std::string or_else(const std::string& message, std::string&& otherwise) {
+    if (message.empty()) return std::move(otherwise);
+    return message;
 }
 
 core::Error placed(core::Error&& error, const std::string& place) {
