@@ -142,7 +142,7 @@ std::size_t RunHistory::do_work(std::int64_t now_ns) {
     if ((unwritten_.empty() && gone_.empty()) || now_ns < write_at_ns_) return 0;
     write_at_ns_ = now_ns + kWriteNs;
     const bool much = bytes_ahead_.load(std::memory_order_relaxed) > kRecordBytesAheadMax / 2;
-    return store_some(much ? 8 * kRowsAtOnce : kRowsAtOnce) ? 1 : 0;
+    return store_some(much ? 4 * kRowsAtOnce : kRowsAtOnce) ? 1 : 0;
 }
 
 void RunHistory::store_all() {
@@ -156,7 +156,7 @@ void RunHistory::store_all() {
 bool RunHistory::store_some(std::size_t most) {
     store::RowBatch rows;
     const std::size_t puts = std::min(most, unwritten_.size());
-    const std::size_t erases = std::min(kRunsKeptMax, gone_.size());
+    const std::size_t erases = std::min(2 * most, gone_.size());
     for (std::size_t i = 0; i < puts; ++i) {
         const RunAhead& one = *unwritten_[i];
         if (!one.record.empty())
