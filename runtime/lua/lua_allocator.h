@@ -44,9 +44,11 @@ public:
         return most != 0 && all_bytes() > most / 4 * 3;
     }
     static std::size_t all_bytes() { return all_bytes_.load(std::memory_order_relaxed); }
+    bool was_refused() const { return was_refused_; }
     // Its first refusal was for what all states take together.
     bool refused_by_share() const { return by_share_; }
-    // What malloc gave and did not get back: 0 once the state is closed.
+    // What malloc gave and did not get back: 0 once the state is closed. LuaJIT's own counts may be
+    // off by some bytes where an allocation has failed in the middle of a change.
     std::size_t large_bytes() const { return bytes_ - chunks_.size() * kChunkBytes; }
     void* owner() const { return owner_; }
 

@@ -89,7 +89,7 @@ public:
     LuaVmState& operator=(const LuaVmState&) = delete;
     ~LuaVmState() {
         if (L) lua_close(L);
-        MR_DCHECK(allocator.large_bytes() == 0);
+        MR_DCHECK(allocator.large_bytes() == 0 || allocator.was_refused());
     }
 
     LuaAllocator allocator;
