@@ -5,13 +5,15 @@ Method: a real server; where the server must fail, one of a few lines that fails
 import http.server
 import json
 import os
+import re
 import sys
 import threading
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
-sys.path.insert(0, os.path.join(HERE, "..", "..", "tools", "clients", "python"))
+CLIENTS = os.path.join(HERE, "..", "..", "tools", "clients")
+sys.path.insert(0, os.path.join(CLIENTS, "python"))
 
 from harness import Server, ServerCase, wait_until  # noqa: E402
 from sink import Sink  # noqa: E402
@@ -132,6 +134,13 @@ class ClientTest(ServerCase):
         self.assertEqual(caught.exception.details.get("field"), "limit")
         with self.assertRaises(mc.MethodNotAllowed):
             self.client.call("PATCH", "/v2/events")
+        # All that the server may say, in both languages.
+        told = self.client.call("GET", "/openapi.json")["components"]["schemas"]["ErrorBody"]
+        codes = set(told["properties"]["code"]["enum"])
+        self.assertEqual(codes, set(mc.errors.BY_CODE))
+        with open(os.path.join(CLIENTS, "javascript", "src", "errors.js"), encoding="utf-8") as file:
+            listed = file.read().split("const BY_CODE")[1].split("};")[0]
+        self.assertEqual(codes, set(re.findall(r"([A-Z_]+):", listed)))
 
     def test_a_webhook_of_the_server_is_believed(self):
         sink = Sink()

@@ -66,10 +66,17 @@ export class Forbidden extends MillraceError {}
 export class NotFound extends MillraceError {}
 export class MethodNotAllowed extends MillraceError {}
 export class Conflict extends MillraceError {}
+export class Gone extends MillraceError {}
 export class PayloadTooLarge extends MillraceError {}
 export class UnsupportedMediaType extends MillraceError {}
 export class RateLimited extends MillraceError {}
 export class InternalError extends MillraceError {}
 export class Unavailable extends MillraceError {}
+export class RequestTimeout extends MillraceError {}
+export class UriTooLong extends MillraceError {}
+export class ExpectationFailed extends MillraceError {}
+export class HeadersTooLarge extends MillraceError {}
+export class NotSupported extends MillraceError {}
+export class HttpVersionNotSupported extends MillraceError {}
 export class ConnectionFailed extends MillraceError {}
 export class SignatureError extends MillraceError {}

@@ -41,6 +41,12 @@ class Conflict(MillraceError):
     code = "CONFLICT"
 
 
+class Gone(MillraceError):
+    """The past that was asked for is no longer kept."""
+
+    code = "GONE"
+
+
 class PayloadTooLarge(MillraceError):
     code = "PAYLOAD_TOO_LARGE"
 
@@ -61,6 +67,30 @@ class Unavailable(MillraceError):
     code = "UNAVAILABLE"
 
 
+class RequestTimeout(MillraceError):
+    code = "REQUEST_TIMEOUT"
+
+
+class UriTooLong(MillraceError):
+    code = "URI_TOO_LONG"
+
+
+class ExpectationFailed(MillraceError):
+    code = "EXPECTATION_FAILED"
+
+
+class HeadersTooLarge(MillraceError):
+    code = "HEADERS_TOO_LARGE"
+
+
+class NotSupported(MillraceError):
+    code = "NOT_SUPPORTED"
+
+
+class HttpVersionNotSupported(MillraceError):
+    code = "HTTP_VERSION_NOT_SUPPORTED"
+
+
 class ConnectionFailed(MillraceError):
     """No answer came: whether the call was done is unknown."""
 
@@ -75,7 +105,9 @@ class SignatureError(MillraceError):
 
 BY_CODE = {kind.code: kind for kind in (
     ValidationError, Unauthorized, Forbidden, NotFound, MethodNotAllowed, Conflict,
-    PayloadTooLarge, UnsupportedMediaType, RateLimited, InternalError, Unavailable)}
+    Gone, PayloadTooLarge, UnsupportedMediaType, RateLimited, InternalError, Unavailable,
+    RequestTimeout, UriTooLong, ExpectationFailed, HeadersTooLarge, NotSupported,
+    HttpVersionNotSupported)}
 
 
 def error_of(status, body, headers):
