@@ -10,8 +10,8 @@
 // Lifetime: borrows all of Deps; its executors' threads end before it does.
 // Limits: runs_active_max runs that are doing something at once, more wait for their turn, tenant
 //       by tenant; kTasksMax requests wait, and kQueuedRunsMax runs for a place (overflow policy:
-//       refuse); kWaitersMax callers wait for ends. Of runs that wait for their turn kParkedRunsMax
-//       stay in memory; the store has the others.
+//       refuse); EndWaiters::kMax callers wait for ends. Of runs that wait for their turn
+//       kParkedRunsMax stay in memory; the store has the others.
 // Failure: a step's failure is an input of its run. A run that can not be read is left where it is
 //       and told. Runs under way when the process ends are taken up again: what of them is durable
 //       is not done again, what had begun begins again under the same key.
@@ -27,15 +27,18 @@
 #include "runtime/delivery/answer_box.h"
 #include "runtime/delivery/delivery_run.h"
 #include "runtime/delivery/due_clock.h"
-#include "runtime/delivery/event_texts.h"
 #include "runtime/delivery/outside_port.h"
-#include "runtime/delivery/result_builder.h"
+#include "runtime/orchestrator/attempt_book.h"
 #include "runtime/orchestrator/code_upkeep.h"
+#include "runtime/orchestrator/end_waiters.h"
+#include "runtime/orchestrator/live_run.h"
 #include "runtime/orchestrator/run_begin.h"
 #include "runtime/orchestrator/run_queue.h"
 #include "runtime/orchestrator/run_rows.h"
 #include "runtime/orchestrator/run_store.h"
+#include "runtime/orchestrator/run_timers.h"
 #include "runtime/orchestrator/run_upkeep.h"
+#include "runtime/orchestrator/run_writer.h"
 #include "runtime/orchestrator/runs_beginning.h"
 #include "runtime/orchestrator/script_names.h"
 #include "runtime/orchestrator/wait_book.h"
@@ -62,8 +65,6 @@
 #include <vector>
 
 namespace millrace::runtime {
-
-class WorkflowPast;
 
 class Orchestrator final : public core::Agent, public OutsideReceiver {
 public:
@@ -123,7 +124,7 @@ public:
     }
     // What happens to a run from outside: cancel, terminate, pause, resume, signal. `version`:
     // resume with that one. `done` gets the run as it is then.
-    using Done = std::function<void(core::Result<std::string>&&)>;
+    using Done = EndWaiters::Done;
     struct Order {
         workflow::InputKind kind = workflow::InputKind::kCancel;
         std::string name;
@@ -159,11 +160,8 @@ public:
 
 private:
     static constexpr std::size_t kTasksMax = 8'192;
-    static constexpr std::size_t kWaitersMax = 4'096;
     static constexpr std::size_t kTasksPerTurn = 256;
     static constexpr std::size_t kAheadPerTurn = 1'024;
-    static constexpr std::size_t kChunkBytesMax = 256u << 10;
-    static constexpr std::size_t kChunkEventsMax = 1'024;
     static constexpr std::int64_t kHeldNs = 1'000'000'000;
     static constexpr std::size_t kMarksPerTurn = 512;
     static constexpr std::size_t kListenersPerTurn = 32;  // each is read and played
@@ -175,50 +173,8 @@ private:
     static constexpr std::size_t kOutsideScriptsMax = 1'024;
     static constexpr std::size_t kRestingRunsMax = 1'024;  // more of them keep their places
 
-    struct Waiter {
-        std::int64_t until_ns = 0;
-        Done done;
-    };
-    // A run that is in memory because something of it is under way.
-    struct Run : StoredRun {
-        std::size_t flying = 0;   // commits and attempts that come back here
-        std::size_t resting = 0;  // of those, attempts that a receiver does not want yet
-        bool rests = false;       // there is nothing else: others have its place meanwhile
-        bool counted = false;     // it has one of the places
-        bool taken = false;       // what is under way of it is being done
-        bool queues = false;      // it has not had its turn yet
-        bool told = false;        // whoever waits for its end knows of it
-        bool stands = false;      // its tenant is suspended, and something was to be begun
-        std::uint32_t ahead = 0;  // steps begun before their cause was durable
-        // What has happened to it since what is open was opened goes in once, when that closes.
-        bool unwritten = false;
-        bool fresh = false;         // nothing of it is stored
-        bool head_changed = false;  // since it was written
-        bool committing = false;    // it hears of the end of what is open
-        std::size_t stored = 0;     // entries of its journal that are stored, or in what is open
-        std::string steps;          // of the entries behind those
-        RunMark mark;               // as it is stored
-        std::uint32_t serial = 0;   // of events that tell of it
-        std::shared_ptr<WorkflowPast> past;  // of one whose steps a script asks for
-    };
-    // An action that is being done.
-    struct Attempt {
-        RunName run;
-        workflow::StepIndex step = 0;
-        std::uint32_t iteration = 0;
-        std::uint32_t number = 0;
-        bool undo = false;
-        bool early = false;            // its cause is not durable
-        Executor* executor = nullptr;  // null: the port of actions
-        std::shared_ptr<const Subscription> subscription;
-        std::string text;  // the event that it is done for; with padding
-        std::string key;
-        store::StoredEvent event;
-        std::unique_ptr<ScriptRunJob> call;
-        std::uint32_t script_version = 0;
-        RegistrySnapshotRef registry;
-        std::int64_t deadline_ns = 0;
-    };
+    using Run = LiveRun;
+    using Attempt = StepAttempt;
     // What is to be done in this turn, by shard: what goes to one stands together in few commits.
     struct Ready {
         RunName run;
@@ -236,21 +192,20 @@ private:
     void take_up(const RunName& name);
     std::size_t take_queued();
     void let_go(const RunName& name);
-    void set_timer(const RunName& name, std::int64_t due_us);
-    void drop_timer(const RunName& name);
     void fire_timers();
-    // `made_up`: nobody has its id.
-    void begin_now(RunRequest&& request, const Begun& done, bool made_up = false);
-    std::size_t begin_all();
-    core::Result<RunBegun> there_already(const RunName& run, const std::string& workflow_id);
-    void sort_by_shard(std::vector<RunName>& runs) const;
-    std::vector<std::uint64_t> read_from(const RunRequest& request, const Workflow& workflow) const;
-    std::unique_ptr<Run> make_run(FreshRun&& fresh);
-    Run& keep(FreshRun&& fresh);
     void not_brought(const RunName& run, const core::Error& why,
                      const workflow::Difference& difference);
     std::size_t take_events();
     void post(std::function<void()> task);
+
+    // orchestrator_begin.cc
+    // `made_up`: nobody has its id.
+    void begin_now(RunRequest&& request, const Begun& done, bool made_up = false);
+    std::size_t begin_all();
+    core::Result<RunBegun> there_already(const RunName& run, const std::string& workflow_id);
+    std::vector<std::uint64_t> read_from(const RunRequest& request, const Workflow& workflow) const;
+    std::unique_ptr<Run> make_run(FreshRun&& fresh);
+    Run& keep(FreshRun&& fresh);
 
     // orchestrator_queue.cc
     std::size_t walk_marks();
@@ -299,20 +254,8 @@ private:
     void tell_end(Run& run);
     void tell(Run& run, const workflow::Effect& effect);
     void ended(Run& run);
-    void answer_end(const RunName& run, const std::string& view);
-    void make_room(const RunName& run);
-    ResultBuilder& open(const RunName& run);
-    void close();
-    bool flush();
-    core::ShardId shard_of(const RunName& run) const;
-
-    // orchestrator_rows.cc
-    void note_change(Run& run);
-    void note_entry(Run& run, std::string&& entry, std::string_view step);
-    void write_rows(Run& run);
-    void write_now(Run& run);
-    void write_all();
     void count_end(workflow::RunStatus status);
+    void sort_by_shard(std::vector<RunName>& runs) const;
 
     // orchestrator_code.cc
     class CodePast;
@@ -360,6 +303,10 @@ private:
     void start_action(Run& run, Attempt&& attempt, const std::string& action,
                       const std::string& input);
     void ask_outside(Run& run, Attempt&& attempt, const Action& action, const std::string& input);
+    void fail(Run& run, const workflow::Effect& effect, std::string_view code,
+              const std::string& why);
+
+    // orchestrator_attempts.cc
     void launch(Attempt&& attempt, AttemptInput& input, Executor* executor);
     void hide_secrets(const Attempt& attempt, std::string& error);
     void settle(Attempt&& attempt, AttemptResult& result);
@@ -369,8 +316,6 @@ private:
     void try_again(const Attempt& attempt, std::int64_t delay_ns, Known known,
                    Meanwhile meanwhile = Meanwhile::kHolds);
     void begin_again(const RunName& run, workflow::Effect&& effect, Known known);
-    void fail(Run& run, const workflow::Effect& effect, std::string_view code,
-              const std::string& why);
     void abandon(Run& run, const workflow::Effect& effect);
     std::size_t settle_answers();
     std::size_t settle_overdue();
@@ -395,13 +340,7 @@ private:
     core::TaskQueue<std::function<void()>> asked_{kTasksMax};
     AnswerBox answers_;
     ExecutorSet executors_;
-    EventTexts texts_;
-    ResultBuilder builder_;
-    std::size_t open_events_ = 0;
-    bool stays_open_ = false;      // whatever its size: what goes in is one change
-    std::vector<Run*> unwritten_;  // of what is open; each is in runs_
-    std::size_t unwritten_bytes_ = 0;
-    std::deque<std::unique_ptr<LaneResult>> outgoing_;
+    RunWriter writer_;
     std::deque<Host> hosts_;
     SecretNames secrets_;
     SecretMask mask_;
@@ -418,18 +357,10 @@ private:
     std::deque<RunName> listening_;       // those that a start finds waiting: they need no place
     std::map<std::uint32_t, std::unordered_set<RunName, RunNameHash>> stopped_;  // by tenant
     std::size_t parked_bytes_ = 0;
-    ByRun<std::int64_t> due_;
-    using Timer = std::pair<std::int64_t, const RunName*>;
-    struct Sooner {
-        bool operator()(const Timer& a, const Timer& b) const {
-            return a.first != b.first ? a.first < b.first : *a.second < *b.second;
-        }
-    };
-    std::set<Timer, Sooner> timers_;  // names of due_
+    RunTimers timers_;
     std::size_t active_ = 0;
     std::size_t resting_ = 0;
-    std::unordered_multimap<RunName, Waiter, RunNameHash> waiters_;
-    std::int64_t waiters_due_ns_ = INT64_MAX;
+    EndWaiters waiters_;
     struct Beginning {
         std::shared_ptr<RunRequest> request;
         Begun done;
@@ -443,10 +374,8 @@ private:
     std::set<std::pair<std::uint32_t, std::uint32_t>> outside_scripts_;  // number, version
     std::string line_;
 
-    std::uint64_t last_ticket_ = 0;
-    std::unordered_map<std::uint64_t, Attempt> attempts_;         // by ticket
-    std::set<std::pair<std::int64_t, std::uint64_t>> deadlines_;  // and ticket
-    std::multimap<std::int64_t, std::function<void()>> held_;     // on the monotonic clock
+    AttemptBook attempts_;
+    std::multimap<std::int64_t, std::function<void()>> held_;  // on the monotonic clock
     std::vector<Answer> taken_;
     const Attempt* running_ = nullptr;  // whose script runs now
     std::string running_event_;

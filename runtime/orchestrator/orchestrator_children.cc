@@ -92,9 +92,8 @@ void Orchestrator::settle_child(const Run& run, const Effect& effect) {
 // same commit says so, for whoever comes up after a crash in between.
 void Orchestrator::leave_child(Run& run, const Effect& effect) {
     const RunName child = child_of(run, effect);
-    builder_.rows().put_registry(kRunLeftKind, run_row_id(child), 1, deps_.clock->wall_us(), "{}");
-    builder_.result().when_durable.push_back(
-        [this, child] { post([this, child] { cancel_left(child); }); });
+    writer_.rows().put_registry(kRunLeftKind, run_row_id(child), 1, deps_.clock->wall_us(), "{}");
+    writer_.when_durable([this, child] { post([this, child] { cancel_left(child); }); });
 }
 
 void Orchestrator::cancel_left(const RunName& child) {
@@ -106,7 +105,7 @@ void Orchestrator::cancel_left(const RunName& child) {
         input.name = "the run that began it does not go on";
         apply(**brought, std::move(input));
     }
-    open(child).rows().erase_registry(kRunLeftKind, run_row_id(child));
+    writer_.open(child).rows().erase_registry(kRunLeftKind, run_row_id(child));
     let_go(child);
 }
 

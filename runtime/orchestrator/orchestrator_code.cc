@@ -142,7 +142,7 @@ void Orchestrator::play_code(Run& run, const ScriptRef& code,
     const auto call = call_of(run, code, turn);
     const RegistrySnapshotRef registry = deps_.registry();
     AttemptInput input;
-    input.ticket = AttemptTicket(++last_ticket_);
+    input.ticket = AttemptTicket(attempts_.make_ticket());
     input.registry = registry.get();
     input.host = host_of(run.head.run.tenant);
     input.call = call.get();
@@ -217,8 +217,8 @@ void Orchestrator::take_asked(Run& run, WorkflowTurn& turn) {
     }
     if (turn.asked.empty() && left.empty()) {
         if (mark_of(run) == run.mark) return;
-        open(name);
-        return note_change(run);
+        writer_.open(name);
+        return writer_.note_change(run);
     }
     input.value = workflow::write_asked(turn.asked, left);
     apply(run, std::move(input));
@@ -242,8 +242,8 @@ void Orchestrator::stop_differing(Run& run, const WorkflowTurn& turn, StepIndex 
 // begins anew, and what it has not taken of events and signals is still there for it.
 void Orchestrator::begin_anew(Run& run, std::string&& input_json) {
     const RunName name = run.head.run;
-    open(name);
-    stays_open_ = true;  // all of it is one commit
+    writer_.open(name);
+    writer_.stay_open(true);  // all of it is one commit
     for (StepIndex i = 0; i < run.state.steps.size(); ++i) {
         const workflow::StepState& step = run.state.steps[i];
         workflow::Effect left;
@@ -265,7 +265,7 @@ void Orchestrator::begin_anew(Run& run, std::string&& input_json) {
     start.source.run_id = name.id;
     start.source.input = std::move(input_json);
     start.source.continued = run.state.source.continued + 1;
-    write_now(run);
+    writer_.write_now(run);
     run.journal.clear();
     run.stored = 0;
     run.state = {};
@@ -276,7 +276,7 @@ void Orchestrator::begin_anew(Run& run, std::string&& input_json) {
             if (Run* const there = find(name)) there->state.heard = 0;
         });
     });
-    store::RowBatch& rows = builder_.rows();
+    store::RowBatch& rows = writer_.rows();
     for (std::size_t i = 1; i < entries; ++i)
         rows.erase_registry(kRunJournalKind, entry_row_id(name, i));
     put_head(rows, run.head);
@@ -287,7 +287,7 @@ void Orchestrator::begin_anew(Run& run, std::string&& input_json) {
         again.value = signal.payload;
         apply(run, std::move(again));
     }
-    stays_open_ = false;
+    writer_.stay_open(false);
     // Not before that is durable: a run that only begins anew would hold up all others.
     run.state.heard = run.state.ended.size() + 1;
 }

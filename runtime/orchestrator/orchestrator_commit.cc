@@ -1,7 +1,6 @@
 // The part of Orchestrator that makes what happens durable: input, events and effects of a step in
 // one commit, and what follows behind it.
 #include "runtime/orchestrator/orchestrator.h"
-#include "store/log/pool_set.h"
 
 #include <algorithm>
 #include <utility>
@@ -12,52 +11,17 @@ using workflow::Effect;
 using workflow::EffectKind;
 using workflow::Input;
 
-// A run's rows all go by one shard, so that they stand in the order in which they were made.
-core::ShardId Orchestrator::shard_of(const RunName& run) const {
-    return core::ShardId(static_cast<std::uint16_t>(RunNameHash()(run) % deps_.shards));
-}
-
-// What is open and can not take more of this run is closed.
-void Orchestrator::make_room(const RunName& run) {
-    if (!builder_.open()) return;
-    const bool full =
-        builder_.bytes() + unwritten_bytes_ > kChunkBytesMax || open_events_ > kChunkEventsMax;
-    if (builder_.shard() != shard_of(run) || (full && !stays_open_)) close();
-}
-
-ResultBuilder& Orchestrator::open(const RunName& run) {
-    make_room(run);
-    if (!builder_.open()) builder_.begin(shard_of(run));
-    return builder_;
-}
-
-void Orchestrator::close() {
-    if (!builder_.open()) return;
-    write_all();
-    outgoing_.push_back(builder_.finish(deps_.clock->wall_us()));
-    open_events_ = 0;
-}
-
-// False: a shard takes no more now.
-bool Orchestrator::flush() {
-    while (!outgoing_.empty()) {
-        if (!deps_.submit(outgoing_.front()->shard, outgoing_.front())) return false;
-        outgoing_.pop_front();
-    }
-    return true;
-}
-
 bool Orchestrator::apply(Run& run, Input&& input, const std::function<void()>& durable) {
     // Before it is decided: what closes is written as runs are then.
-    make_room(run.head.run);
+    writer_.make_room(run.head.run);
     input.at_us = deps_.due->now_us();
     input.spread = static_cast<std::uint32_t>(random_.below(1001));
     std::vector<Effect> effects;
     const workflow::Definition& definition = run.workflow->definition;
     if (!workflow::decide(definition, run.state, input, effects)) return false;
-    open(run.head.run);
+    writer_.open(run.head.run);
     const std::size_t number = run.journal.size();
-    note_entry(
+    writer_.note_entry(
         run,
         workflow::write_input(definition, input, workflow::outline(definition, run.state, effects)),
         input.step == workflow::kNoStep ? std::string_view()
@@ -75,6 +39,17 @@ bool Orchestrator::apply(Run& run, Input&& input, const std::function<void()>& d
     }
     follow(run, std::move(effects), durable);
     return true;
+}
+
+void Orchestrator::count_end(workflow::RunStatus status) {
+    auto at = ended_counts_.find(status);
+    if (at == ended_counts_.end()) {
+        at = ended_counts_
+                 .emplace(status, figures_.counter(core::Metric::kWorkflowRunsEnded,
+                                                   {workflow::run_status_text(status)}))
+                 .first;
+    }
+    at->second.add();
 }
 
 // Into what is open: the events; behind its commit: what is to be done. What reaches nothing
@@ -109,13 +84,12 @@ void Orchestrator::when_durable(Run& run, std::vector<Effect>&& later,
     if (later.empty() && !durable && run.committing) return;
     run.committing |= run.unwritten;
     ++run.flying;
-    builder_.result().when_durable.push_back(
-        [this, name = run.head.run, later = std::move(later), durable]() mutable {
-            if (durable) durable();
-            post([this, name = std::move(name), later = std::move(later)]() mutable {
-                committed(name, std::move(later));
-            });
+    writer_.when_durable([this, name = run.head.run, later = std::move(later), durable]() mutable {
+        if (durable) durable();
+        post([this, name = std::move(name), later = std::move(later)]() mutable {
+            committed(name, std::move(later));
         });
+    });
 }
 
 void Orchestrator::committed(const RunName& name, std::vector<Effect>&& later) {
@@ -156,7 +130,8 @@ bool Orchestrator::may_go_ahead(Run& run, const Effect& effect) {
 void Orchestrator::make_ready(Run& run, std::vector<Effect>&& effects, bool early) {
     ++run.flying;
     ++ready_count_;
-    ready_[shard_of(run.head.run).value].push_back({run.head.run, std::move(effects), early});
+    ready_[writer_.shard_of(run.head.run).value].push_back(
+        {run.head.run, std::move(effects), early});
 }
 
 // Shard by shard, the newest first: a run goes as far as it can before the next one does.
@@ -188,7 +163,7 @@ void Orchestrator::do_one_ready(std::vector<Ready>& ready) {
 // What has just begun, as far as it gets without waiting: into what is open, and its place is free
 // for the next one.
 void Orchestrator::run_ahead(const RunName& name) {
-    std::vector<Ready>& ready = ready_[shard_of(name).value];
+    std::vector<Ready>& ready = ready_[writer_.shard_of(name).value];
     for (; ahead_done_ < kAheadPerTurn && !ready.empty(); ++ahead_done_) {
         if (!ready.back().early || ready.back().run != name) return;
         do_one_ready(ready);
@@ -197,7 +172,7 @@ void Orchestrator::run_ahead(const RunName& name) {
 
 void Orchestrator::sort_by_shard(std::vector<RunName>& runs) const {
     std::stable_sort(runs.begin(), runs.end(), [this](const RunName& a, const RunName& b) {
-        return shard_of(a) < shard_of(b);
+        return writer_.shard_of(a) < writer_.shard_of(b);
     });
 }
 
@@ -211,8 +186,7 @@ void Orchestrator::tell_end(Run& run) {
 void Orchestrator::tell(Run& run, const Effect& effect) {
     line_.clear();
     append_run_event(run, effect, ++run.serial, deps_.clock->wall_us(), line_);
-    builder_.add_event(line_, run.head.run.tenant, static_cast<std::uint8_t>(run.head.depth + 1));
-    ++open_events_;
+    writer_.add_event(line_, run.head.run, run.head.depth);
 }
 
 // Its end is durable.
@@ -221,14 +195,8 @@ void Orchestrator::ended(Run& run) {
     if (!waits_.empty()) {
         for (workflow::StepIndex i = 0; i < run.state.steps.size(); ++i) waits_.remove(name, i);
     }
-    if (waiters_.contains(name)) answer_end(name, run_view(run));
+    if (waiters_.wait_for(name)) waiters_.tell(name, run_view(run));
     tell_parent(run.head, &run.state.output);
-}
-
-void Orchestrator::answer_end(const RunName& name, const std::string& view) {
-    const auto [first, last] = waiters_.equal_range(name);
-    for (auto at = first; at != last; ++at) at->second.done(view);
-    waiters_.erase(first, last);
 }
 
 }  // namespace millrace::runtime

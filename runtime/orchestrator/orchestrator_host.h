@@ -20,10 +20,10 @@ public:
         return cause;
     }
     KvAnswer kv_get(KvSpace space, std::string_view key, std::string& value_json) override {
-        return of_.builder_.kv().read(tenant_, space, key, wall_us(), value_json);
+        return of_.writer_.builder().kv().read(tenant_, space, key, wall_us(), value_json);
     }
     KvAnswer kv_list(KvSpace space, std::string_view prefix, KvVisitor& visitor) override {
-        return of_.builder_.kv().list(tenant_, space, prefix, wall_us(), visitor);
+        return of_.writer_.builder().kv().list(tenant_, space, prefix, wall_us(), visitor);
     }
     bool secret(std::string_view name, std::string& value) override {
         const RegistrySnapshotRef registry = of_.deps_.registry();

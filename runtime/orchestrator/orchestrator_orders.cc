@@ -129,12 +129,12 @@ void Orchestrator::end_unread(RunHead&& head, const Order& asked, const Done& do
     head.updated_us = head.ended_us = deps_.due->now_us();
     head.status = workflow::RunStatus::kCancelled;
     head.code = "TERMINATED";
-    ResultBuilder& builder = open(name);
+    ResultBuilder& builder = writer_.open(name);
     put_head(builder.rows(), head);
     builder.rows().erase_registry(kRunActiveKind, run_row_id(name));
     put_ended(builder.rows(), head, entries);
     count_end(head.status);
-    drop_timer(name);
+    timers_.drop(name);
     promise_audit(asked);
     StoredRun told_of;
     told_of.head = head;
@@ -145,12 +145,11 @@ void Orchestrator::end_unread(RunHead&& head, const Order& asked, const Done& do
     told.code = head.code;
     line_.clear();
     append_run_event(told_of, told, first_serial(entries), deps_.clock->wall_us(), line_);
-    builder.add_event(line_, name.tenant, static_cast<std::uint8_t>(head.depth + 1));
-    ++open_events_;
+    writer_.add_event(line_, name, head.depth);
     builder.result().when_durable.push_back([this, done, head = std::move(head)]() mutable {
         done(head_view(head));
         post([this, head = std::move(head)] {
-            answer_end(head.run, head_view(head));
+            waiters_.tell(head.run, head_view(head));
             tell_parent(head, nullptr);
         });
     });
@@ -186,8 +185,8 @@ bool Orchestrator::resume_unread(const RunName& name, const Order& asked, const 
         count_end(head.status);
     }
     runs_.emplace(name, std::move(made));
-    open(name);
-    note_change(run);
+    writer_.open(name);
+    writer_.note_change(run);
     promise_audit(asked);
     when_durable(run, {}, [done, view = run_view(run)] { done(view); });
     take_up(name);
@@ -197,8 +196,8 @@ bool Orchestrator::resume_unread(const RunName& name, const Order& asked, const 
 // Into what is open, which holds the order.
 void Orchestrator::promise_audit(const Order& asked) {
     if (asked.audit.empty()) return;
-    builder_.rows().put_registry(kPromisedAuditKind, asked.audit_row, 1, deps_.clock->wall_us(),
-                                 asked.audit);
+    writer_.rows().put_registry(kPromisedAuditKind, asked.audit_row, 1, deps_.clock->wall_us(),
+                                asked.audit);
 }
 
 // ---- other versions
@@ -240,7 +239,7 @@ void Orchestrator::exchange(Run& run, Pinned& pinned) {
 // What goes with it into the commit of the order, and what it waits for by the new one.
 void Orchestrator::take_version(Run& run) {
     run.head_changed = true;
-    if (run.workflow->code) store_.codes().keep(builder_.rows(), *run.workflow->code);
+    if (run.workflow->code) store_.codes().keep(writer_.rows(), *run.workflow->code);
     for (workflow::StepIndex i = 0; i < run.state.steps.size(); ++i) waits_.remove(run.head.run, i);
     std::vector<workflow::Effect> effects;
     workflow::resume_effects(run.workflow->definition, run.state, effects);
@@ -259,42 +258,29 @@ bool Orchestrator::wait_for_end(RunName run, std::int64_t timeout_ms, Done done)
                 const auto head = store_.head(run);
                 return head && head->ended_us == 0;
             };
-            if (waiters_.size() >= kWaitersMax || (there ? there->told : !goes_on())) {
+            if (waiters_.full() || (there ? there->told : !goes_on())) {
                 auto stored = store_.load(run);
                 return done(stored ? core::Result<std::string>(run_view(*stored))
                                    : core::fail(std::move(stored.error())));
             }
-            waiters_.emplace(run, Waiter{until_ns, done});
-            waiters_due_ns_ = std::min(waiters_due_ns_, until_ns);
+            waiters_.add(run, until_ns, done);
         });
     if (taken) wake();
     return taken;
 }
 
 std::size_t Orchestrator::answer_waiters() {
-    if (waiters_.empty()) return 0;
-    const std::int64_t now_ns = deps_.clock->monotonic_ns();
-    if (now_ns < waiters_due_ns_) return 0;
-    waiters_due_ns_ = INT64_MAX;
-    std::size_t answered = 0;
-    for (auto at = waiters_.begin(); at != waiters_.end();) {
-        if (at->second.until_ns > now_ns) {
-            waiters_due_ns_ = std::min(waiters_due_ns_, at->second.until_ns);
-            ++at;
+    const auto overdue = waiters_.take_overdue(deps_.clock->monotonic_ns());
+    for (const auto& [name, done] : overdue) {
+        if (const Run* const run = find(name)) {
+            done(run_view(*run));
             continue;
         }
-        const Run* run = find(at->first);
-        auto stored = run ? core::Result<StoredRun>(tl::unexpected<core::Error>(core::Error()))
-                          : store_.load(at->first);
-        if (run)
-            at->second.done(run_view(*run));
-        else
-            at->second.done(stored ? core::Result<std::string>(run_view(*stored))
-                                   : core::fail(std::move(stored.error())));
-        at = waiters_.erase(at);
-        ++answered;
+        auto stored = store_.load(name);
+        done(stored ? core::Result<std::string>(run_view(*stored))
+                    : core::fail(std::move(stored.error())));
     }
-    return answered;
+    return overdue.size();
 }
 
 }  // namespace millrace::runtime

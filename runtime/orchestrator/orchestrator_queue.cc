@@ -50,14 +50,14 @@ void Orchestrator::take_mark(const store::RegistryDocument& row) {
         queue(name);
     else if (mark->waits || mark->differs)
         listening_.push_back(name);
-    else if (mark->due_us != 0 && !there && !due_.contains(name))
-        set_timer(name, mark->due_us);
+    else if (mark->due_us != 0 && !there && !timers_.has(name))
+        timers_.set(name, mark->due_us);
 }
 
 // What comes for them meanwhile would be late, so that they do not wait for a place.
 std::size_t Orchestrator::take_listening() {
     std::size_t taken = 0;
-    for (; taken < kListenersPerTurn && !listening_.empty() && outgoing_.empty(); ++taken) {
+    for (; taken < kListenersPerTurn && !listening_.empty() && !writer_.blocked(); ++taken) {
         const RunName name = std::move(listening_.front());
         listening_.pop_front();
         take_up(name);
@@ -76,8 +76,8 @@ void Orchestrator::stop_for_tenant(const RunName& name) {
     const auto at = runs_.find(name);
     Run& run = *at->second;
     if (run.counted) --active_;
-    write_now(run);
-    drop_timer(name);
+    writer_.write_now(run);
+    timers_.drop(name);
     stopped_[name.tenant.value].insert(name);
     runs_.erase(at);
 }
@@ -102,7 +102,7 @@ std::size_t Orchestrator::take_stopped() {
 void Orchestrator::park(std::unique_ptr<Run> run) {
     queued_.push(run->head.run,
                  run->head.parent.run_id.empty() ? RunQueue::Kind::kFirst : RunQueue::Kind::kChild);
-    write_now(*run);
+    writer_.write_now(*run);
     const std::size_t bytes = journal_bytes(*run);
     if (parked_.size() >= kParkedRunsMax || parked_bytes_ + bytes > kParkedBytesMax) return;
     run->counted = run->taken = run->queues = false;
