@@ -23,7 +23,9 @@ core::Status read_converted(IngestRequest& request, Ingestor& ingestor, const Pl
 
 core::Status read_batch(IngestRequest& request, Ingestor& ingestor, store::PoolSet& pools) {
     CloudEventBatch batch;
-    if (auto converted = envelopes_from_cloud_event_batch(request.body.view(), batch); !converted)
+    if (auto converted = envelopes_from_cloud_event_batch(
+            request.body.view(), ingestor.entry_bound(request.origin), batch);
+        !converted)
         return converted;
     if (!batch.entries.empty()) {
         set_request_text(request, batch.text, pools);

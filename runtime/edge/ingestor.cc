@@ -36,13 +36,6 @@ SchemaGuard::Asker asker_of(const IngestRequest& request) {
                                                  : SchemaGuard::Asker::kSender;
 }
 
-tl::unexpected<core::Error> batch_too_large(std::size_t events_max) {
-    return core::fail(core::Error(core::ErrorCode::kPayloadTooLarge,
-                                  "a batch holds more than events.batch_events_max " +
-                                      std::to_string(events_max) + " entries; send several")
-                          .bound(static_cast<std::int64_t>(events_max)));
-}
-
 }  // namespace
 
 core::Status Ingestor::read(IngestRequest& request, std::string_view text, core::BatchFormat format,
@@ -63,8 +56,7 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
     expected_ = {&snapshot, request.tenant_of(0)};
     parser_.listen(anybody ? core::PatternListener{&Ingestor::expect, this}
                            : core::PatternListener{});
-    const std::size_t batch_max =
-        request.origin == IngestOrigin::kHttp ? options_.batch_events_max : core::kBatchEventsMax;
+    EntryBound bound = entry_bound(request.origin);
     core::Envelope envelope;
     core::Error error;
     for (;;) {
@@ -72,9 +64,7 @@ core::Status Ingestor::read(IngestRequest& request, std::string_view text, core:
             anybody ? parser_.next(&snapshot.plan(), envelope, &fields_, error)
                     : parser_.next(nullptr, envelope, nullptr, error);
         if (outcome == core::ParseOutcome::kEnd) break;
-        // Refused entries count: each is told in the answer, at more bytes than it had.
-        if (request.items.size() + request.rejected.size() >= batch_max)
-            return batch_too_large(batch_max);
+        if (auto one_more = bound.take(); !one_more) return one_more;
         if (outcome == core::ParseOutcome::kEvent) {
             if (auto checked = check(request, envelope); checked) {
                 const std::uint32_t number = entry_number(request);

@@ -13,6 +13,7 @@
 #include "matcher/matcher.h"
 #include "runtime/edge/match_verifier.h"
 #include "runtime/event/default_fields.h"
+#include "runtime/event/entry_bound.h"
 #include "runtime/registry/schema_guard.h"
 #include "runtime/shard/ingest_request.h"
 #include "store/ids/hasher.h"
@@ -47,6 +48,12 @@ public:
     };
     Ingestor(const Options& options, const store::Hasher& hasher, const core::Clock& clock,
              matcher::Matcher::Reader reader);
+
+    // For whoever walks over a batch before it is read.
+    EntryBound entry_bound(IngestOrigin origin) const {
+        return EntryBound(origin == IngestOrigin::kHttp ? options_.batch_events_max
+                                                        : core::kBatchEventsMax);
+    }
 
     // request.body, tenant and edge are set; items, matches, rejected and by_home are filled.
     core::Status read(IngestRequest& request, std::string_view text, core::BatchFormat format,

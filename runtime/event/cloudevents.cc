@@ -252,13 +252,14 @@ core::Status envelope_from_cloud_event(std::string_view text, std::string& out, 
     return {};
 }
 
-core::Status envelopes_from_cloud_event_batch(std::string_view text, CloudEventBatch& out) {
+core::Status envelopes_from_cloud_event_batch(std::string_view text, EntryBound bound,
+                                              CloudEventBatch& out) {
     std::uint32_t entry = 0;
-    bool too_many = false;
+    core::Status fits;
     out.text = "[";
     const bool scanned = scan_items(text, [&](std::string_view item) {
-        too_many = entry == core::kBatchEventsMax;
-        if (too_many) return false;
+        fits = bound.take();
+        if (!fits) return false;
         const std::size_t before = out.text.size();
         if (before > 1) out.text += ',';
         const auto begin = static_cast<std::size_t>(item.data() - text.data());
@@ -277,11 +278,7 @@ core::Status envelopes_from_cloud_event_batch(std::string_view text, CloudEventB
         return true;
     });
     out.text += ']';
-    if (too_many) {
-        return core::fail(ErrorCode::kPayloadTooLarge, "a batch of CloudEvents holds more than " +
-                                                           std::to_string(core::kBatchEventsMax) +
-                                                           " entries; send several");
-    }
+    if (!fits) return fits;
     if (scanned) return {};
     if (auto valid = core::json_validate(text, core::DuplicateKeys::kAllow); !valid) return valid;
     return core::fail(ErrorCode::kValidation, "a batch of CloudEvents must be one JSON array");

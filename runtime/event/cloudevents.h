@@ -19,6 +19,7 @@
 #include "core/event.h"
 #include "core/result.h"
 #include "io/http_types.h"
+#include "runtime/event/entry_bound.h"
 
 #include <cstdint>
 #include <span>
@@ -69,8 +70,9 @@ struct CloudEventBatch {
     std::vector<Rejected> rejected;
 };
 
-// An Error when the text is no array at all.
-core::Status envelopes_from_cloud_event_batch(std::string_view text, CloudEventBatch& out);
+// An Error when the text is no array at all, or holds too many entries.
+core::Status envelopes_from_cloud_event_batch(std::string_view text, EntryBound bound,
+                                              CloudEventBatch& out);
 
 // Attributes from ce- headers, data from the body by its content type: JSON as it is, text/* as a
 // string, anything else as base64.

@@ -175,6 +175,9 @@ class Environment(OwnServer):
             for sent, status in ((three, {202, 400}), (three + "5\n", {413})):
                 reply = server.post("/v2/events", sent, content_type="application/x-ndjson")
                 self.assertIn(reply.status, status, (sent, reply))
+        for sent, status in (("[5,5,5]", {202, 400}), ("[5,5,5,5]", {413})):
+            reply = server.post("/v2/events", sent, content_type="application/cloudevents-batch+json")
+            self.assertIn(reply.status, status, (sent, reply))
         server.stop()
 
     # A lane that may hold one delivery only: the others wait in the log, none is lost.

@@ -156,7 +156,7 @@ TEST(CloudEvents, BatchGivesOneResultPerEntry) {
     ASSERT_TRUE(envelopes_from_cloud_event_batch("[" + with("") + ", \"not an object\", " +
                                                      with(R"(,"specversion":"1.0")") + " ," +
                                                      with(R"(,"subject":"s")") + "]",
-                                                 batch));
+                                                 EntryBound(), batch));
     EXPECT_EQ(batch.entries, (std::vector<std::uint32_t>{0, 3}));
     ASSERT_EQ(batch.rejected.size(), 2u);
     EXPECT_EQ(batch.rejected[0].entry, 1u);
@@ -164,23 +164,23 @@ TEST(CloudEvents, BatchGivesOneResultPerEntry) {
     EXPECT_EQ(batch.text,
               "[" + converted(with("")) + "," + converted(with(R"(,"subject":"s")")) + "]");
     CloudEventBatch empty;
-    EXPECT_TRUE(envelopes_from_cloud_event_batch(" [ ] ", empty));
+    EXPECT_TRUE(envelopes_from_cloud_event_batch(" [ ] ", EntryBound(), empty));
     EXPECT_EQ(empty.text, "[]");
     CloudEventBatch none;
-    EXPECT_FALSE(envelopes_from_cloud_event_batch(with(""), none));
-    EXPECT_FALSE(envelopes_from_cloud_event_batch("[" + with("") + ",", none));
+    EXPECT_FALSE(envelopes_from_cloud_event_batch(with(""), EntryBound(), none));
+    EXPECT_FALSE(envelopes_from_cloud_event_batch("[" + with("") + ",", EntryBound(), none));
 }
 
 TEST(CloudEvents, ABatchIsBoundedWhateverItsEntriesAre) {
-    std::string text = "[5";
-    for (std::size_t i = 1; i < core::kBatchEventsMax; ++i) text += ",5";
     CloudEventBatch full;
-    EXPECT_TRUE(envelopes_from_cloud_event_batch(text + "]", full));
-    EXPECT_EQ(full.rejected.size(), core::kBatchEventsMax);
+    EXPECT_TRUE(envelopes_from_cloud_event_batch("[5," + with("") + ",5]", EntryBound(3), full));
+    EXPECT_EQ(full.rejected.size(), 2u);
+    EXPECT_EQ(full.entries.size(), 1u);
     CloudEventBatch more;
-    const auto read = envelopes_from_cloud_event_batch(text + ",5]", more);
+    const auto read = envelopes_from_cloud_event_batch("[5,5,5,5]", EntryBound(3), more);
     ASSERT_FALSE(read);
     EXPECT_EQ(read.error().code, core::ErrorCode::kPayloadTooLarge);
+    EXPECT_EQ(read.error().limit, 3);
 }
 
 TEST(CloudEvents, BinaryTakesAttributesFromHeadersAndDataFromTheBody) {
@@ -320,7 +320,7 @@ TEST(CloudEvents, TellsPlacesOfWhatWasSent) {
     EXPECT_EQ(error.message, "x");
     CloudEventBatch batch;
     const std::string two = "[" + with("") + "," + with(",\"ext\":1.5") + "]";
-    ASSERT_TRUE(envelopes_from_cloud_event_batch(two, batch));
+    ASSERT_TRUE(envelopes_from_cloud_event_batch(two, EntryBound(), batch));
     ASSERT_EQ(batch.rejected.size(), 1u);
     EXPECT_EQ(batch.rejected[0].error.position, static_cast<std::int64_t>(two.find("1.5")));
 }
