@@ -3,7 +3,7 @@
 #include "runtime/event/event_defaults.h"
 #include "store/database.h"
 #include "store/log/event_id.h"
-#include "store/log/log_reader.h"
+#include "store/log/log_walk.h"
 
 #include <algorithm>
 
@@ -59,36 +59,28 @@ core::Result<LogRun::Next> LogRun::next_batch(const ForwardMark& from, const For
         out.to = quiet.next;
         out.hash = quiet.hash;
     }
-    const auto has_room = [&] {
-        return writer_.bytes() < bytes_target && writer_.events() < kEventsMax &&
-               writer_.skipped_ranges() < kEventsMax;
-    };
-    std::size_t blocks = 0;
-    for (; blocks < kBlocksMax && has_room() && out.to < end; ++blocks) {
-        auto block = database_.log_reader().read_block(shard, core::LogOffset(out.to));
-        if (!block) return core::fail(std::move(block.error()));
-        if (!*block) {
-            out.missing = true;
-            break;
+    struct Walker {
+        LogRun& run;
+        const Part& part;
+        Next& out;
+        std::size_t bytes_target;
+        bool goes_on() const {
+            return run.writer_.bytes() < bytes_target && run.writer_.events() < kEventsMax &&
+                   run.writer_.skipped_ranges() < kEventsMax;
         }
-        const std::uint64_t first = block->first_offset().value;
-        if (first > out.to) {
-            const std::uint64_t gone = std::min(first, end) - out.to;
-            writer_.skip(out.to, out.to + gone);
-            out.lost += gone;
-            out.to += gone;
-            if (out.to < first) break;
+        void event(const store::StoredEvent& event) {
+            out.events += run.take(event, part, out) ? 1 : 0;
         }
-        auto index = static_cast<std::uint32_t>(out.to - first);
-        for (; index < block->count() && out.to < end && has_room(); ++index, ++out.to) {
-            if (block->gone(index)) {
-                writer_.skip(out.to, out.to + 1);
-                ++out.lost;
-            } else {
-                out.events += take(block->event(index), part, out) ? 1 : 0;
-            }
+        void lost(std::uint64_t from, std::uint64_t to) {
+            run.writer_.skip(from, to);
+            out.lost += to - from;
         }
-    }
+    } walker{*this, part, out, bytes_target};
+    const auto way = store::walk_log(database_.log_reader(),
+                                     {{shard, core::LogOffset(out.to)}, end, kBlocksMax}, walker);
+    if (!way) return core::fail(way.error());
+    out.to = way->to;
+    out.missing = way->missing;
     out.full = out.to < end && !out.missing;
     if (out.to == from.next || (out.events == 0 && empty == Empty::kWaits)) return out;
     out.bytes = writer_.finish(
@@ -106,26 +98,22 @@ core::Result<LogRun::Way> LogRun::walk(Walk& walk) {
     ForwardMark& mark = walk.at;
     const core::ShardId shard(static_cast<std::uint16_t>(shard_of(mark.lane)));
     if (walk.to > database_.durable_end(shard).value) return Way::kShort;
-    for (std::size_t blocks = 0; mark.next < walk.to; ++blocks) {
-        if (blocks == kWalkBlocksMax) return Way::kGoesOn;
-        auto block = database_.log_reader().read_block(shard, core::LogOffset(mark.next));
-        if (!block) return core::fail(std::move(block.error()));
-        if (!*block) return Way::kShort;
-        const std::uint64_t first = block->first_offset().value;
-        if (first > mark.next) {
-            walk.gaps = true;
-            mark.next = std::min(first, walk.to);
+    struct Walker {
+        Walk& walk;
+        static bool goes_on() { return true; }
+        void event(const store::StoredEvent& event) {
+            walk.at.hash = chain_on(walk.at.hash, event.position.offset.value, event.received_at_us,
+                                    event.raw);
         }
-        for (; mark.next < walk.to && mark.next < block->end_offset().value; ++mark.next) {
-            const auto index = static_cast<std::uint32_t>(mark.next - first);
-            if (block->gone(index)) {
-                walk.gaps = true;
-                continue;
-            }
-            const store::StoredEvent event = block->event(index);
-            mark.hash = chain_on(mark.hash, mark.next, event.received_at_us, event.raw);
-        }
-    }
+        void lost(std::uint64_t, std::uint64_t) { walk.gaps = true; }
+    } walker{walk};
+    const auto way =
+        store::walk_log(database_.log_reader(),
+                        {{shard, core::LogOffset(mark.next)}, walk.to, kWalkBlocksMax}, walker);
+    if (!way) return core::fail(way.error());
+    mark.next = way->to;
+    if (way->missing) return Way::kShort;
+    if (mark.next < walk.to) return Way::kGoesOn;
     return Way::kThere;
 }
 

@@ -32,10 +32,6 @@ std::string raw_of(const core::JsonElement& element) {
 
 }  // namespace
 
-WantedEvents::WantedEvents()
-    : matcher_(matcher::Matcher::Options{.background_thread = false, .samples = false}),
-      reader_(matcher_.register_reader()) {}
-
 core::Status WantedEvents::add(std::string_view subscription_json) {
     if (count_ == kWantedMax)
         return core::fail(core::ErrorCode::kValidation, "the hub wants too many kinds of events");
@@ -54,10 +50,10 @@ core::Status WantedEvents::add(std::string_view subscription_json) {
         if (!spec) return core::fail(std::move(spec.error()));
     }
     if (asks_for_other(spec->predicate)) spec->predicate = matcher::Predicate::always();
-    const core::SubscriptionId id(++count_);
-    if (matcher_.add(id, core::TenantId{}, *spec)) return {};
+    ++count_;
+    if (choice_.add(*spec)) return {};
     spec->predicate = matcher::Predicate::always();
-    return matcher_.add(id, core::TenantId{}, *spec);
+    return choice_.add(*spec);
 }
 
 core::Result<std::unique_ptr<WantedEvents>> WantedEvents::read(std::string_view json) {
@@ -85,18 +81,8 @@ core::Result<std::unique_ptr<WantedEvents>> WantedEvents::read(std::string_view 
                 return core::fail(std::move(added.error()));
         }
     }
-    out->matcher_.publish();
+    out->choice_.publish();
     return out;
-}
-
-bool WantedEvents::wants(const store::StoredEvent& event) {
-    if (all_) return true;
-    const matcher::Snapshot& snapshot = reader_.observe();
-    envelope_ = {};
-    if (!parser_.extract(event.raw, snapshot.plan(), &envelope_, fields_)) return true;
-    defaults_.fill(snapshot.plan(), envelope_, core::TenantId{}, event.received_at_us, fields_);
-    snapshot.match(envelope_, core::TenantId{}, fields_, scratch_, matched_);
-    return !matched_.empty();
 }
 
 }  // namespace millrace::runtime::hub

@@ -6,18 +6,14 @@
 // Failure: read() says why the hub's text is none; an event that does not parse is wanted.
 #pragma once
 
-#include "core/event_parser.h"
-#include "core/field_table.h"
 #include "core/result.h"
-#include "matcher/matcher.h"
-#include "runtime/event/default_fields.h"
+#include "runtime/event/event_choice.h"
 #include "store/log/event_block.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
-#include <vector>
 
 namespace millrace::runtime::hub {
 
@@ -33,23 +29,16 @@ public:
 
     std::uint64_t version() const { return version_; }
     bool all() const { return all_; }
-    bool wants(const store::StoredEvent& event);
+    bool wants(const store::StoredEvent& event) { return all_ || choice_.wants(event); }
 
 private:
-    WantedEvents();
+    WantedEvents() = default;
     core::Status add(std::string_view subscription_json);
 
     std::uint64_t version_ = 0;
     bool all_ = true;
     std::uint32_t count_ = 0;
-    matcher::Matcher matcher_;
-    matcher::Matcher::Reader reader_;
-    core::EventParser parser_;
-    core::FieldTable fields_;
-    core::Envelope envelope_;
-    DefaultFields defaults_;
-    matcher::MatchScratch scratch_;
-    std::vector<core::SubscriptionId> matched_;
+    EventChoice choice_;
 };
 
 }  // namespace millrace::runtime::hub
