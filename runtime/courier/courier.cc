@@ -104,6 +104,14 @@ Courier::Courier(const core::Clock& clock, AddressRules rules, std::size_t webho
     curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, static_cast<long>(kCallsPerHostMax));
 }
 
+core::Result<std::unique_ptr<Courier>> Courier::to(const core::Clock& clock, std::string_view url) {
+    const auto place = core::HttpUrl::parse(url);
+    if (!place) return core::fail(place.error());
+    auto rules = AddressRules::make(place->host, "");
+    if (!rules) return core::fail(std::move(rules.error()));
+    return std::make_unique<Courier>(clock, std::move(*rules), 1);
+}
+
 Courier::~Courier() {
     for (auto& [number, transfer] : transfers_) {
         if (transfer->under_way && transfer->easy)

@@ -12,6 +12,7 @@
 
 #include "core/agent.h"
 #include "core/clock.h"
+#include "core/result.h"
 #include "core/task_queue.h"
 #include "runtime/courier/address_rules.h"
 #include "runtime/courier/call_groups.h"
@@ -23,6 +24,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -42,6 +44,10 @@ public:
     static constexpr std::int64_t kLookupNsMax = 30'000'000'000;
 
     Courier(const core::Clock& clock, AddressRules rules, std::size_t webhooks_max);
+    // For one place that the operator has named: that host may be called, wherever it is, and no
+    // other. An error says what is wrong with the URL.
+    static core::Result<std::unique_ptr<Courier>> to(const core::Clock& clock,
+                                                     std::string_view url);
     ~Courier() override;
 
     bool send(HttpReceiver& receiver, std::uint64_t ticket, HttpCall&& call) override;

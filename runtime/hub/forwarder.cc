@@ -51,11 +51,9 @@ core::Result<std::unique_ptr<Forwarder>> Forwarder::make(Deps deps, ForwardOptio
     if (auto good = check_forward_options(options); !good) return core::fail(good.error());
     std::unique_ptr<courier::Courier> own;
     if (!deps.port) {
-        // The operator has said where to: that address may be called, wherever it is.
-        const auto url = core::HttpUrl::parse(options.url);
-        auto rules = courier::AddressRules::make(url->host, "");
-        if (!rules) return core::fail(std::move(rules.error()));
-        own = std::make_unique<courier::Courier>(*deps.clock, std::move(*rules), 1);
+        auto made = courier::Courier::to(*deps.clock, options.url);
+        if (!made) return bad_setting("hub.url", made.error().message);
+        own = std::move(*made);
     }
     return std::unique_ptr<Forwarder>(
         new Forwarder(std::move(deps), std::move(options), std::move(own)));

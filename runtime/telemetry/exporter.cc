@@ -73,13 +73,9 @@ core::Result<ExportOptions> read_export_options(std::string_view endpoint,
 core::Result<std::unique_ptr<Exporter>> Exporter::make(Deps deps, ExportOptions options) {
     std::unique_ptr<courier::Courier> own;
     if (!deps.port) {
-        // The operator has said where to: that address may be called, wherever it is, and by
-        // nobody else.
-        const auto url = core::HttpUrl::parse(options.endpoint);
-        if (!url) return bad_otlp_setting("otlp.endpoint", url.error().message);
-        auto rules = courier::AddressRules::make(url->host, "");
-        if (!rules) return core::fail(std::move(rules.error()));
-        own = std::make_unique<courier::Courier>(*deps.clock, std::move(*rules), 1);
+        auto made = courier::Courier::to(*deps.clock, options.endpoint);
+        if (!made) return bad_otlp_setting("otlp.endpoint", made.error().message);
+        own = std::move(*made);
     }
     return std::unique_ptr<Exporter>(
         new Exporter(std::move(deps), std::move(options), std::move(own)));
