@@ -1,14 +1,10 @@
 // What: a connection to a broker of MQTT 5 that has let us in: what is published and subscribed to
 //       goes out, messages and answers come in.
-// Threads: one owner; looking up the host's name blocks it.
-// Lifetime: borrows clock and rules; the texts of a packet live until the next call of turn().
-// Limits: kGreetNs to be let in, kAnswerNs for what the broker owes. What goes out is bounded by
-//         its user (unsent()).
-// Failure: error() says why it can not be used any more. What was on its way may have arrived.
+// Threads, lifetime, limits and failure: of peer_conversation.h.
 #pragma once
 
 #include "io/mqtt_codec.h"
-#include "runtime/links/peer_socket.h"
+#include "runtime/links/peer_conversation.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -35,53 +31,33 @@ struct MqttBroker {
     std::uint8_t qos_max = 2;
 };
 
-class MqttConnection {
+class MqttConnection final : public PeerConversation<io::MqttReader> {
 public:
-    static constexpr std::int64_t kAnswerNs = 10'000'000'000;
-    static constexpr std::int64_t kGreetNs = PeerSocket::kConnectNs + kAnswerNs;
     static constexpr std::uint16_t kKeepAliveSeconds = 30;
 
     MqttConnection(const core::Clock& clock, const courier::AddressRules& rules,
                    const MqttPlace& place);
 
-    // Sends and reads, while nothing that was read waits for next().
-    void turn();
-    void push() { socket_.push(); }
     // The next message or answer.
     bool next(io::MqttPacket& out);
 
-    bool open() const { return greeted_ && error_.empty(); }
-    const std::string& error() const { return error_; }
     const MqttBroker& broker() const { return broker_; }
-    void waits_for(pollfd& fd) const { socket_.waits_for(fd); }
-    std::size_t unsent() const { return socket_.unsent(); }
 
     // All below only while open().
     void subscribe(std::uint16_t id, std::string_view filter) {
-        io::append_mqtt_subscribe(socket_.out(), id, filter, 1);
+        io::append_mqtt_subscribe(out(), id, filter, 1);
     }
-    void publish(const io::MqttPublish& what) { io::append_mqtt_publish(socket_.out(), what); }
-    void acknowledge(std::uint16_t id) { io::append_mqtt_puback(socket_.out(), id); }
+    void publish(const io::MqttPublish& what) { io::append_mqtt_publish(out(), what); }
+    void acknowledge(std::uint16_t id) { io::append_mqtt_puback(out(), id); }
 
 private:
-    void take_greeting();
-    void look_at_time();
-    void fail(std::string why) {
-        if (error_.empty()) error_ = std::move(why);
-    }
+    void take_greeting() override;
+    void look_at_time(std::int64_t now_ns) override;
 
-    const core::Clock& clock_;
-    PeerSocket socket_;
-    io::MqttReader reader_;
     MqttBroker broker_;
     std::int64_t keep_alive_ns_ = 0;
-    bool greeted_ = false;
-    bool waits_ = false;  // something may have been read that next() has not given
-    const std::int64_t begun_ns_;
-    std::int64_t heard_ns_ = 0;
     std::int64_t asked_ns_ = 0;   // whether it is there, or it has let us in
     std::int64_t pinged_ns_ = 0;  // and not answered; 0: no
-    std::string error_;
 };
 
 }  // namespace millrace::runtime

@@ -12,7 +12,9 @@ namespace millrace::runtime {
 namespace {
 
 using io::NatsFrame;
-using io::NatsReader;
+
+constexpr PeerWords kNatsWords = {"what the server says is not NATS' protocol",
+                                  "the server's greeting has no end"};
 
 std::string make_nats_inbox() {
     const std::string bits = core::crypto::random_bytes(sizeof(std::uint64_t));
@@ -26,51 +28,28 @@ std::string make_nats_inbox() {
 
 NatsConnection::NatsConnection(const core::Clock& clock, const courier::AddressRules& rules,
                                const NatsPlace& place)
-    : clock_(clock),
+    : PeerConversation(clock, rules, place.host, place.port, kNatsWords),
       place_(place),
-      socket_(clock, rules, place.host, place.port),
-      inbox_(make_nats_inbox()),
-      begun_ns_(clock.monotonic_ns()),
-      heard_ns_(begun_ns_) {}
-
-void NatsConnection::turn() {
-    if (!error_.empty()) return;
-    if (waits_) return socket_.push();
-    const std::string_view bytes = socket_.turn();
-    if (!bytes.empty()) {
-        heard_ns_ = clock_.monotonic_ns();
-        reader_.feed(bytes);
-        waits_ = true;
-    }
-    if (!greeted_) take_greeting();
-    if (!socket_.error().empty() && !waits_) fail(socket_.error());
-    look_at_time();
-}
+      inbox_(make_nats_inbox()) {}
 
 // ---- the greeting: INFO, then CONNECT and PING, then PONG or a word that says why not
 
 void NatsConnection::take_greeting() {
     NatsFrame frame;
-    while (!greeted_ && error_.empty()) {
-        const auto found = reader_.next(frame);
-        if (found == NatsReader::Found::kBroken)
-            return fail("what the server says is not NATS' protocol: " + reader_.why_broken());
-        if (found == NatsReader::Found::kNone) {
-            waits_ = false;
-            return;
-        }
+    while (!greeted() && error().empty()) {
+        if (!next_frame(frame)) break;
         switch (frame.kind) {
             case NatsFrame::Kind::kInfo: greet(frame.text); break;
             case NatsFrame::Kind::kError: take_error(frame.text); break;
-            case NatsFrame::Kind::kPing: socket_.out().append("PONG\r\n"); break;
+            case NatsFrame::Kind::kPing: out().append("PONG\r\n"); break;
             case NatsFrame::Kind::kPong:
                 ++pongs_;
-                greeted_ = said_hello_;
+                if (said_hello_) let_in();
                 break;
             default: break;
         }
     }
-    socket_.push();
+    push();
 }
 
 void NatsConnection::take_info(std::string_view info) {
@@ -91,11 +70,11 @@ void NatsConnection::take_info(std::string_view info) {
 
 void NatsConnection::greet(std::string_view info) {
     take_info(info);
-    if (said_hello_ || !error_.empty()) return;
+    if (said_hello_ || !error().empty()) return;
     said_hello_ = true;
-    std::string& out = socket_.out();
-    out.append("CONNECT ");
-    core::JsonWriter json(out);
+    std::string& hello = out();
+    hello.append("CONNECT ");
+    core::JsonWriter json(hello);
     json.begin_object().field("verbose", false).field("pedantic", false);
     json.field("tls_required", false).field("name", "millrace").field("lang", "c++");
     json.field("version", "1").field("protocol", 1);
@@ -103,8 +82,8 @@ void NatsConnection::greet(std::string_view info) {
     if (!place_.user.empty()) json.field("user", place_.user).field("pass", place_.password);
     if (!place_.token.empty()) json.field("auth_token", place_.token);
     json.end_object();
-    out.append("\r\n");
-    io::append_nats_subscribe(out, inbox_ + ".r.*", 0);
+    hello.append("\r\n");
+    io::append_nats_subscribe(hello, inbox_ + ".r.*", 0);
     ping();
 }
 
@@ -113,23 +92,17 @@ void NatsConnection::greet(std::string_view info) {
 bool NatsConnection::next(NatsMessage& out) {
     if (!open()) return false;
     NatsFrame frame;
-    while (error_.empty()) {
-        const auto found = reader_.next(frame);
-        if (found == NatsReader::Found::kBroken)
-            fail("what the server says is not NATS' protocol: " + reader_.why_broken());
-        if (found != NatsReader::Found::kFrame) {
-            waits_ = false;
-            return false;
-        }
+    while (error().empty()) {
+        if (!next_frame(frame)) return false;
         switch (frame.kind) {
             case NatsFrame::Kind::kMessage:
                 out = {frame.sid, 0, frame.subject, frame.reply, frame.headers, frame.text};
                 if (frame.sid != 0 || take_answer(out)) return true;
                 break;
-            case NatsFrame::Kind::kPing: socket_.out().append("PONG\r\n"); break;
+            case NatsFrame::Kind::kPing: this->out().append("PONG\r\n"); break;
             case NatsFrame::Kind::kPong:
                 if (++pongs_ > pings_) fail("the server has answered what nobody asked");
-                pinged_ns_ = clock_.monotonic_ns();
+                pinged_ns_ = now_ns();
                 break;
             case NatsFrame::Kind::kInfo: take_info(frame.text); break;
             case NatsFrame::Kind::kError: take_error(frame.text); break;
@@ -159,42 +132,34 @@ bool NatsConnection::take_answer(NatsMessage& out) {
     return true;
 }
 
-void NatsConnection::look_at_time() {
-    // What has been read is looked at first.
-    if (!error_.empty() || waits_) return;
-    const std::int64_t now_ns = clock_.monotonic_ns();
+void NatsConnection::look_at_time(std::int64_t now_ns) {
     const auto late = [&](std::int64_t since_ns) { return now_ns - since_ns > kAnswerNs; };
-    if (!greeted_ && now_ns - begun_ns_ > kGreetNs) return fail("the server's greeting has no end");
-    if ((!greeted_ && late(heard_ns_)) || (!asked_.empty() && late(asked_.front().at_ns)) ||
+    if ((!greeted() && late(heard_ns())) || (!asked_.empty() && late(asked_.front().at_ns)) ||
         (pings_ > pongs_ && late(pinged_ns_)))
-        return fail("no answer in " + std::to_string(kAnswerNs / 1'000'000'000) + " s");
-    if (greeted_ && pings_ == pongs_ && now_ns - heard_ns_ > kQuietNs) ping();
+        return fail_late();
+    if (greeted() && pings_ == pongs_ && now_ns - heard_ns() > kQuietNs) ping();
 }
 
 // ---- what goes out
 
 void NatsConnection::ping() {
-    if (pings_ == pongs_) pinged_ns_ = clock_.monotonic_ns();
+    if (pings_ == pongs_) pinged_ns_ = now_ns();
     ++pings_;
-    socket_.out().append("PING\r\n");
+    out().append("PING\r\n");
 }
 
 void NatsConnection::subscribe(std::uint64_t sid, std::string_view subject) {
-    io::append_nats_subscribe(socket_.out(), subject, sid);
+    io::append_nats_subscribe(out(), subject, sid);
 }
 
-void NatsConnection::unsubscribe(std::uint64_t sid) {
-    io::append_nats_unsubscribe(socket_.out(), sid);
-}
+void NatsConnection::unsubscribe(std::uint64_t sid) { io::append_nats_unsubscribe(out(), sid); }
 
-void NatsConnection::publish(const io::NatsPublish& what) {
-    io::append_nats_publish(socket_.out(), what);
-}
+void NatsConnection::publish(const io::NatsPublish& what) { io::append_nats_publish(out(), what); }
 
 void NatsConnection::request(std::uint64_t tag, io::NatsPublish what) {
     const std::string reply = inbox_ + ".r." + std::to_string(first_asked_ + asked_.size());
     what.reply = reply;
-    asked_.push_back({tag, clock_.monotonic_ns(), false});
+    asked_.push_back({tag, now_ns(), false});
     ++unanswered_;
     publish(what);
 }

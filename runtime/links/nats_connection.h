@@ -1,15 +1,12 @@
 // What: a connection to a NATS server that has let us in: what is published, subscribed to and
 //       asked goes out, messages and answers come in. It knows nothing of streams: their calls are
 //       requests. Whoever needs NATS (links, a cluster's log) stands on it.
-// Threads: one owner; looking up the host's name blocks it.
-// Lifetime: borrows clock and rules; the texts of a message live until the next call of turn().
-// Limits: kGreetNs to be let in; kAnswerNs for an answer; a peer that is silent for kQuietNs is
-//         asked whether it is there. What goes out is bounded by its user (unsent()).
-// Failure: error() says why it can not be used any more. What was on its way may have arrived.
+//       A server that is silent for kQuietNs is asked whether it is there.
+// Threads, lifetime, limits and failure: of peer_conversation.h.
 #pragma once
 
 #include "io/nats_codec.h"
-#include "runtime/links/peer_socket.h"
+#include "runtime/links/peer_conversation.h"
 
 #include <cstdint>
 #include <deque>
@@ -42,27 +39,17 @@ struct NatsMessage {
     bool nobody_there() const { return payload.empty() && status().code == 503; }
 };
 
-class NatsConnection {
+class NatsConnection final : public PeerConversation<io::NatsReader> {
 public:
-    static constexpr std::int64_t kAnswerNs = 10'000'000'000;
     static constexpr std::int64_t kQuietNs = 20'000'000'000;
-    // However it drips: a greeting is no stream.
-    static constexpr std::int64_t kGreetNs = PeerSocket::kConnectNs + kAnswerNs;
 
     NatsConnection(const core::Clock& clock, const courier::AddressRules& rules,
                    const NatsPlace& place);
 
-    // Sends and reads, while nothing that was read waits for next().
-    void turn();
-    void push() { socket_.push(); }
     // The next message or answer.
     bool next(NatsMessage& out);
 
-    bool open() const { return greeted_ && error_.empty(); }
-    const std::string& error() const { return error_; }
     const NatsServer& server() const { return server_; }
-    void waits_for(pollfd& fd) const { socket_.waits_for(fd); }
-    std::size_t unsent() const { return socket_.unsent(); }
 
     // All below only while open(). `sid` is the caller's, from 1 on.
     void subscribe(std::uint64_t sid, std::string_view subject);
@@ -84,33 +71,22 @@ private:
         bool answered = false;
     };
     void ping();
-    void take_greeting();
+    void take_greeting() override;
     void greet(std::string_view info);
     void take_info(std::string_view info);
     void take_error(std::string_view words) { fail("the server refuses: " + std::string(words)); }
     bool take_answer(NatsMessage& out);
-    void look_at_time();
-    void fail(std::string why) {
-        if (error_.empty()) error_ = std::move(why);
-    }
+    void look_at_time(std::int64_t now_ns) override;
 
-    const core::Clock& clock_;
     const NatsPlace place_;
-    PeerSocket socket_;
-    io::NatsReader reader_;
     NatsServer server_;
     std::string inbox_;
     bool said_hello_ = false;  // CONNECT went out
-    bool greeted_ = false;
-    bool waits_ = false;  // something may have been read that next() has not given
-    const std::int64_t begun_ns_;
-    std::int64_t heard_ns_ = 0;
     std::uint64_t pings_ = 0, pongs_ = 0;
     std::int64_t pinged_ns_ = 0;  // the first that is not answered
     std::deque<Asked> asked_;
     std::uint64_t first_asked_ = 0;  // the number of the first of them
     std::size_t unanswered_ = 0;
-    std::string error_;
 };
 
 }  // namespace millrace::runtime

@@ -3,13 +3,12 @@
 // broker of the test's on loopback that says what it is told to, a clock that is moved by hand.
 #include "runtime/links/mqtt_link.h"
 
+#include "tests/runtime/links/peer_fixture.h"
+
 #include <gtest/gtest.h>
 
 #include <string>
 #include <string_view>
-
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 namespace millrace::runtime {
 namespace {
@@ -31,21 +30,13 @@ std::string puback(std::uint16_t id) {
     return out;
 }
 
-class MqttLinkTest : public ::testing::Test {
+class MqttLinkTest : public test::PeerTest {
 protected:
     void SetUp() override {
-        listener_ = OwnedFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        sockaddr_in where{};
-        where.sin_family = AF_INET;
-        where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t bytes = sizeof where;
-        auto* const address = reinterpret_cast<sockaddr*>(&where);
-        ASSERT_EQ(::bind(listener_.get(), address, bytes), 0);
-        ASSERT_EQ(::listen(listener_.get(), 4), 0);
-        ASSERT_EQ(::getsockname(listener_.get(), address, &bytes), 0);
+        PeerTest::SetUp();
         link_.id = "in";
         config_.host = "127.0.0.1";
-        config_.port = ntohs(where.sin_port);
+        config_.port = port_;
         config_.subject = "a/#";
     }
     PeerDeps deps(bool probes = false) {
@@ -65,32 +56,16 @@ protected:
         accept();
     }
     void accept() {
-        peer_ = OwnedFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        PeerTest::accept();
         turn();
     }
-    void say(std::string_view bytes) {
-        ASSERT_EQ(::send(peer_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
-                  static_cast<ssize_t>(bytes.size()));
-        turn();
+    void turn_once(int wait_ms) override {
+        if (source_) wait_for_bytes(*source_, wait_ms);
+        if (sink_) wait_for_bytes(*sink_, source_ ? 0 : wait_ms);
+        if (source_) (void)source_->turn(batch_);
+        if (sink_) (void)sink_->turn(answers_);
     }
-    // Until what was said has come, or nothing has for a while.
-    void turn() {
-        for (int i = 0; i < 4; ++i) {
-            pollfd fd{};
-            if (source_) source_->waits_for(fd);
-            if (sink_) sink_->waits_for(fd);
-            fd.events = POLLIN;
-            (void)::poll(&fd, 1, 15);
-            if (source_) (void)source_->turn(batch_);
-            if (sink_) (void)sink_->turn(answers_);
-        }
-    }
-    std::string heard() {
-        std::string out(65'536, '\0');
-        const ssize_t got = ::recv(peer_.get(), out.data(), out.size(), MSG_DONTWAIT);
-        out.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-        return out;
-    }
+    std::string heard() { return hear(); }
     std::string texts() {
         std::string out;
         for (std::size_t i = 0; i < batch_.size(); ++i)
@@ -105,9 +80,6 @@ protected:
         return out;
     }
 
-    core::ManualClock clock_;
-    courier::AddressRules rules_ = *courier::AddressRules::make("127.0.0.1", "");
-    OwnedFd listener_, peer_;
     Link link_;
     LinkConfig config_;
     std::unique_ptr<MqttSource> source_;

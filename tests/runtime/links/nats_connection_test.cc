@@ -3,7 +3,7 @@
 // that says what it is told to, a clock that is moved by hand.
 #include "runtime/links/nats_connection.h"
 
-#include "core/clock.h"
+#include "tests/runtime/links/peer_fixture.h"
 
 #include <gtest/gtest.h>
 
@@ -13,56 +13,30 @@
 #include <iterator>
 #include <string>
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 namespace millrace::runtime {
 namespace {
 
 constexpr const char* kInfo =
     "INFO {\"version\":\"2.9.10\",\"max_payload\":100,\"headers\":true}\r\n";
 
-class NatsConnectionTest : public ::testing::Test {
+class NatsConnectionTest : public test::PeerTest {
 protected:
     void SetUp() override {
-        listener_ = OwnedFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        sockaddr_in where{};
-        where.sin_family = AF_INET;
-        where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t bytes = sizeof where;
-        auto* const address = reinterpret_cast<sockaddr*>(&where);
-        ASSERT_EQ(::bind(listener_.get(), address, bytes), 0);
-        ASSERT_EQ(::listen(listener_.get(), 1), 0);
-        ASSERT_EQ(::getsockname(listener_.get(), address, &bytes), 0);
+        PeerTest::SetUp();
         place_.host = "127.0.0.1";
-        place_.port = ntohs(where.sin_port);
+        place_.port = port_;
     }
     void connect() {
         connection_ = std::make_unique<NatsConnection>(clock_, rules_, place_);
-        peer_ = OwnedFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        accept();
     }
-    void say(const std::string& bytes) {
-        ASSERT_EQ(::send(peer_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
-                  static_cast<ssize_t>(bytes.size()));
-        turn();
-    }
-    // Until what was said has come, or nothing has for a while.
-    void turn() {
-        pollfd fd{};
-        for (int i = 0; i < 3; ++i) {
-            connection_->waits_for(fd);
-            fd.events = POLLIN;
-            (void)::poll(&fd, 1, 20);
-            connection_->turn();
-        }
+    void turn_once(int wait_ms) override {
+        wait_for_bytes(*connection_, wait_ms);
+        connection_->turn();
     }
     std::string heard() {
         connection_->push();
-        std::string out(4'096, '\0');
-        const ssize_t got = ::recv(peer_.get(), out.data(), out.size(), MSG_DONTWAIT);
-        out.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-        return out;
+        return hear();
     }
     void get_in() {
         connect();
@@ -74,9 +48,6 @@ protected:
         ASSERT_FALSE(connection_->next(message_));
     }
 
-    core::ManualClock clock_;
-    courier::AddressRules rules_ = *courier::AddressRules::make("127.0.0.1", "");
-    OwnedFd listener_, peer_;
     NatsPlace place_;
     std::unique_ptr<NatsConnection> connection_;
     std::string greeting_;
