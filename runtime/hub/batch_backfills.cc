@@ -100,14 +100,18 @@ std::string BatchDesk::told_to(const EdgeNode& edge) const {
     return out + R"(,"backfills":[)" + list + "]}";
 }
 
-// A backfill of the same lane and run is not done yet.
+// A backfill of the same lane and run is not done yet, or has brought what is wanted now.
 bool BatchDesk::is_asked_for(const EdgeMark& of, const SkipRun& run) const {
-    bool found = false;
+    const std::uint64_t wanted = filters_.of(of.tenant).version;
+    // What this filter had chosen has nothing left over.
+    bool found = run.filter_version == wanted;
     each_place_of(of.edge, [&](const Key& key, const Place& place) {
         const EdgeMark& mark = place.tail;
-        found |= std::get<1>(key) == of.incarnation && mark.backfill && !mark.done() &&
-                 shard_of(mark.lane) == shard_of(of.lane) &&
-                 part_of(mark.lane) % 2 == part_of(of.lane) % 2 && mark.backfill->from == run.from;
+        found |=
+            std::get<1>(key) == of.incarnation && mark.backfill &&
+            shard_of(mark.lane) == shard_of(of.lane) &&
+            part_of(mark.lane) % 2 == part_of(of.lane) % 2 &&
+            (mark.done() ? place.mark.has_brought(run, wanted) : mark.backfill->from == run.from);
     });
     return found;
 }
@@ -158,6 +162,8 @@ void BatchDesk::ask_for_the_rest(const EdgeRef& edge, Asked done) {
     std::vector<Key> ended;
     each_place_of(edge->number.value, [&](const Key& key, const Place& place) {
         if (!place.mark.done() || place.under_way > 0) return;
+        // One that is the reason why nothing is asked for stays.
+        if (place.mark.has_brought(*place.mark.backfill, filters_.of(edge->tenant).version)) return;
         ended.push_back(key);
         erase_edge_mark(result->rows, place.mark);
     });

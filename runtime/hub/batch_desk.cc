@@ -191,6 +191,7 @@ void BatchDesk::accept(const EdgeNode& edge, const Batch& batch, const Key& key,
     next.edge = edge.number.value;
     next.incarnation = batch.head.incarnation;
     next.lane = batch.head.lane;
+    if (next.backfill) note_wanted(next, batch.head.filter_version);
     next.to = batch.head.to;
     next.hash = batch.head.hash_after;
     next.at_us = deps_.clock->wall_us();

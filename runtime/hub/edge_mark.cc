@@ -22,6 +22,12 @@ void note_skips(EdgeMark& mark, const SkipRun& run) {
     skips.push_back(run);
 }
 
+void note_wanted(EdgeMark& mark, std::uint64_t filter_version) {
+    const bool first = mark.to == mark.backfill->from;
+    if (first) mark.wanted = filter_version;
+    if (mark.wanted != filter_version) mark.wanted.reset();
+}
+
 void append_skip_run(core::JsonWriter& json, const SkipRun& run) {
     json.begin_object().field("filterVersion", hash_text(run.filter_version));
     json.field("from", run.from).field("to", run.to).end_object();
@@ -39,6 +45,7 @@ void put_edge_mark(store::RowBatch& rows, const EdgeMark& mark) {
     for (const SkipRun& run : mark.skips) append_skip_run(json, run);
     json.end_array();
     if (mark.backfill) append_skip_run(json.key("backfill"), *mark.backfill);
+    if (mark.wanted) json.field("wanted", hash_text(*mark.wanted));
     json.end_object();
     rows.put_registry(kEdgeMarkKind, edge_mark_id(mark), 1, mark.at_us, text);
 }
@@ -100,6 +107,7 @@ core::Result<EdgeMark> read_edge_mark(std::string_view text) {
     read_skips(*in, out.skips);
     if (const auto backfill = in->any("backfill"))
         (void)read_run(*in, "backfill", *backfill, out.backfill.emplace());
+    if (in->any("wanted")) read_hash(*in, "wanted", out.wanted.emplace());
     if (auto status = in->finish(); !status) return core::fail(std::move(status.error()));
     return out;
 }

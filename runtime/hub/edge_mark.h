@@ -47,12 +47,22 @@ struct EdgeMark {
     std::vector<SkipRun> skips;  // one behind the other, the oldest first
     // Of a backfill: the run whose rest it brings.
     std::optional<SkipRun> backfill;
+    // Likewise: the filter by which all that it has brought was chosen; none, or several: nothing.
+    std::optional<std::uint64_t> wanted{};
 
     bool done() const { return backfill && to >= backfill->to; }
+    // Nothing of the run that this filter wants is still at the edge.
+    bool has_brought(const SkipRun& run, std::uint64_t filter_version) const {
+        return done() && wanted == filter_version && backfill->from == run.from &&
+               backfill->to >= run.to;
+    }
 };
 
 // A further run: one filter's are one as long as they follow each other.
 void note_skips(EdgeMark& mark, const SkipRun& run);
+
+// A batch of a backfill was chosen by this filter.
+void note_wanted(EdgeMark& mark, std::uint64_t filter_version);
 
 void append_skip_run(core::JsonWriter& json, const SkipRun& run);
 

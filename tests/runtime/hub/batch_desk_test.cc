@@ -282,7 +282,15 @@ TEST_F(BatchDeskTest, WhatFiltersHaveLeftOutIsAskedForAndTakenOnce) {
     ASSERT_EQ(status.backfills.size(), 1u);
     EXPECT_TRUE(status.backfills[0].done());
     EXPECT_EQ(status.shards.size(), 1u);
+    EXPECT_EQ(asked(), "");  // nothing of what is wanted is left there
+    EXPECT_EQ(desk_->look(edge_->number).backfills.size(), 1u);
     // Asked for again, when more is wanted: a backfill of its own.
+    auto more = registry_->create_subscription(
+        kHubTenant,
+        R"({"id":"s","pattern":"a","edges":"*","executor":{"type":"webhook","url":"https://example.com/"}})",
+        {});
+    ASSERT_TRUE(more) << more.error().message;
+    desk_->changed({nullptr, *more});
     EXPECT_EQ(asked(), std::to_string(kPartStep * 6) + ":0-5;");
     EXPECT_EQ(desk_->look(edge_->number).backfills.size(), 1u);
 }
