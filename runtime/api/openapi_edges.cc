@@ -20,7 +20,7 @@ constexpr Component kEdgeComponents[] = {
     {"BatchTaken",
      R"({"type":"object","required":["to","hash","events","window","filterVersion"],"properties":{"to":{"type":"integer"},"hash":{"type":"string"},"events":{"type":"integer"},"window":{"type":"integer"},"filterVersion":{"type":"string"}},"examples":[{"to":13,"hash":"9f3c6f0a7b1d2e4f","events":12,"window":1048576,"filterVersion":"0000000000000000"}]})"},
     {"EdgeFilters",
-     R"({"type":"object","required":["version","all","patterns","filters"],"properties":{"version":{"type":"string"},"all":{"type":"boolean"},"patterns":{"type":"array","items":{"type":"string"}},"filters":{"type":"array","items":{"type":"object"}}},"examples":[{"version":"0000000000000000","all":true,"patterns":[],"filters":[]}]})"},
+     R"({"type":"object","required":["version","all","patterns","filters"],"properties":{"version":{"type":"string"},"all":{"type":"boolean"},"patterns":{"type":"array","items":{"type":"string"}},"filters":{"type":"array","items":{"type":"object"}},"traces":{"type":"boolean"}},"examples":[{"version":"0000000000000000","all":true,"patterns":[],"filters":[],"traces":true}]})"},
 };
 
 constexpr RouteShape kEdgeShapes[] = {

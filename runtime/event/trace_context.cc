@@ -189,9 +189,19 @@ std::string TraceHeaders::text() const {
     return out;
 }
 
-TraceTexts trace_texts_of(std::string_view fills) {
+std::string_view trace_of_fills(std::string_view fills) {
     const std::size_t at = fills.find(' ');
-    return at == std::string_view::npos ? TraceTexts{} : split_trace(fills.substr(at + 1));
+    return at == std::string_view::npos ? std::string_view() : fills.substr(at + 1);
+}
+
+TraceTexts trace_texts_of(std::string_view fills) { return split_trace(trace_of_fills(fills)); }
+
+std::string checked_trace(std::string_view text) {
+    const TraceTexts came = split_trace(text);
+    TraceHeaders headers;
+    if (!came.parent.empty()) (void)headers.take("traceparent", came.parent);
+    if (!came.state.empty()) (void)headers.take("tracestate", came.state);
+    return headers.text();
 }
 
 AttemptTrace trace_of_attempt(const TracedAttempt& attempt, double sample) {

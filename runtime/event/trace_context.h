@@ -78,6 +78,10 @@ inline TraceTexts split_trace(std::string_view text) {
     return {text.substr(0, kTraceparentBytes), rest.substr(rest.empty() ? 0 : 1)};
 }
 TraceTexts trace_texts_of(std::string_view fills);
+// As trace_fill() was given it; empty: it has none.
+std::string_view trace_of_fills(std::string_view fills);
+// One that came from elsewhere in one piece, as far as it is one.
+std::string checked_trace(std::string_view text);
 inline bool has_trace(std::string_view fills) { return fills.size() > kTraceparentBytes; }
 
 // ---- what is done because of an event

@@ -83,6 +83,8 @@ bool BatchDesk::keeps_filter(const EdgeNode& edge, std::uint64_t version,
 
 std::string BatchDesk::told_to(const EdgeNode& edge) const {
     std::string out = filters_.of(edge.tenant).json;
+    out.pop_back();
+    out += R"(,"traces":true})";
     std::string list;
     std::size_t told = 0;
     each_place_of(edge.number.value, [&](const Key& key, const Place& place) {

@@ -6,10 +6,12 @@
 #include "runtime/event/event_source.h"
 #include "runtime/event/json_scan.h"
 #include "runtime/event/misfit.h"
+#include "runtime/event/trace_context.h"
 #include "runtime/identity/security_events.h"
 #include "store/log/event_id.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace millrace::runtime::hub {
 namespace {
@@ -133,6 +135,10 @@ std::size_t EdgeEvents::append(const EdgeNode& edge, const Batch& batch, std::st
     std::size_t letters = 0;
     for (const BatchEvent& event : batch.events) {
         id_.clear();
+        // Not believed: an edge is a machine out of the house.
+        if (std::string trace = checked_trace(event.trace); !trace.empty())
+            result.traces.push_back(
+                {static_cast<std::uint32_t>(result.emitted_tenants.size()), std::move(trace)});
         if (auto made = make(edge, shard_of(batch.head.lane), event); !made) {
             make_letter(edge, shard_of(batch.head.lane), event, made.error().message);
             result.letters.push_back({static_cast<std::uint32_t>(result.emitted_tenants.size()),

@@ -87,8 +87,9 @@ void Forwarder::take_filters(const courier::HttpAnswer& answer) {
     if (!asks) return tell(false, asks.error().message);
     heard();
     take_backfills(std::move(*asks));
-    if (run_.wanted() && run_.wanted()->version() == (*wanted)->version()) return;
+    const bool same = run_.wanted() && run_.wanted()->version() == (*wanted)->version();
     run_.use(std::move(*wanted));
+    if (same) return;
     for (const auto* lanes : {&lanes_, &backfills_})
         for (const auto& lane : *lanes) look_again(*lane);
 }

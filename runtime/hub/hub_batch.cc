@@ -22,7 +22,7 @@ struct Record {
     std::uint32_t text_bytes = 0;
     std::uint8_t id_bytes = 0;
     std::uint8_t depth = 0;
-    std::uint16_t zero = 0;
+    std::uint16_t trace_bytes = 0;
 };
 static_assert(sizeof(Record) == 16);
 
@@ -95,9 +95,8 @@ core::Status read_events(Cursor& in, Batch& batch) {
         Record record;
         BatchEvent event;
         if (!in.take(record) || !in.take(record.id_bytes, event.id) ||
-            !in.take(record.text_bytes, event.text))
+            !in.take(record.trace_bytes, event.trace) || !in.take(record.text_bytes, event.text))
             return no_batch("ends among its events");
-        if (record.zero != 0) return no_batch("has bytes that must be 0");
         event.offset = next++;
         event.received_at_us = record.received_at_us;
         event.depth = record.depth;
@@ -120,13 +119,15 @@ core::Status check_chain(const Batch& batch) {
 
 void BatchWriter::add(const BatchEvent& event) {
     MR_ASSERT(event.id.size() <= std::numeric_limits<std::uint8_t>::max());
+    MR_ASSERT(event.trace.size() <= std::numeric_limits<std::uint16_t>::max());
     Record record;
     record.received_at_us = event.received_at_us;
     record.text_bytes = static_cast<std::uint32_t>(event.text.size());
     record.id_bytes = static_cast<std::uint8_t>(event.id.size());
     record.depth = event.depth;
+    record.trace_bytes = static_cast<std::uint16_t>(event.trace.size());
     append_value(records_, record);
-    records_.append(event.id).append(event.text);
+    records_.append(event.id).append(event.trace).append(event.text);
     ++events_;
 }
 

@@ -3,8 +3,9 @@
 //
 //   BatchHead (little-endian, 80 bytes) | one LZ4 block of raw_bytes:
 //     skipped x {from:u64 to:u64}
-//     events  x {received_at_us:i64 text_bytes:u32 id_bytes:u8 depth:u8 zero:u16} id text
-//   Events have the offsets that are not skipped, in their order. crc32c covers every byte behind
+//     events  x {received_at_us:i64 text_bytes:u32 id_bytes:u8 depth:u8 trace_bytes:u16} id trace text
+//   A trace goes only to a hub that has said that it reads them: to an older one those bytes must
+//   be 0. Events have the offsets that are not skipped, in their order. crc32c covers every byte behind
 //   it.
 //   DO NOT REORDER: other versions of this program read it.
 //
@@ -76,9 +77,10 @@ struct OffsetRange {
 struct BatchEvent {
     std::uint64_t offset = 0;
     std::int64_t received_at_us = 0;
-    std::uint8_t depth = 0;  // handlers between it and a client
-    std::string_view id;     // the edge's server has made it; empty: it stands in the text
-    std::string_view text;   // as it came
+    std::uint8_t depth = 0;    // handlers between it and a client
+    std::string_view id;       // the edge's server has made it; empty: it stands in the text
+    std::string_view text;     // as it came
+    std::string_view trace{};  // as TraceHeaders tells it (event/trace_context.h); empty: none
 };
 
 // The chain: what the hub and the edge agree on at an offset. Events that retention took are no

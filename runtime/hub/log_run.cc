@@ -1,6 +1,7 @@
 #include "runtime/hub/log_run.h"
 
 #include "runtime/event/event_defaults.h"
+#include "runtime/event/trace_context.h"
 #include "store/database.h"
 #include "store/log/event_id.h"
 #include "store/log/log_walk.h"
@@ -35,11 +36,13 @@ bool LogRun::take(const store::StoredEvent& event, const Part& part, Next& out) 
     id_.clear();
     if (event.has(store::EventFlag::kFilledEventId))
         id_ = store::encode_event_id(database_.hasher(), event.position);
-    writer_.add({.offset = offset,
-                 .received_at_us = event.received_at_us,
-                 .depth = static_cast<std::uint8_t>(causation_depth_of(event.fills)),
-                 .id = id_,
-                 .text = event.raw});
+    writer_.add(
+        {.offset = offset,
+         .received_at_us = event.received_at_us,
+         .depth = static_cast<std::uint8_t>(causation_depth_of(event.fills)),
+         .id = id_,
+         .text = event.raw,
+         .trace = wanted_->takes_traces() ? trace_of_fills(event.fills) : std::string_view()});
     return true;
 }
 

@@ -66,6 +66,7 @@ core::Result<std::unique_ptr<WantedEvents>> WantedEvents::read(std::string_view 
         !read_hash_text(version, out->version_))
         in->refuse("version", "is no hash");
     in->boolean("all", out->all_);
+    in->boolean("traces", out->takes_traces_);
     if (!in->ok()) return core::fail(in->finish().error());
     if (out->all_) return out;
     core::JsonArray list;

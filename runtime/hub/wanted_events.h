@@ -29,6 +29,8 @@ public:
 
     std::uint64_t version() const { return version_; }
     bool all() const { return all_; }
+    // The hub reads the traces of events.
+    bool takes_traces() const { return takes_traces_; }
     bool wants(const store::StoredEvent& event) { return all_ || choice_.wants(event); }
 
 private:
@@ -37,6 +39,7 @@ private:
 
     std::uint64_t version_ = 0;
     bool all_ = true;
+    bool takes_traces_ = false;
     std::uint32_t count_ = 0;
     EventChoice choice_;
 };

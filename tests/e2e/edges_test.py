@@ -114,6 +114,16 @@ class EdgeCase(unittest.TestCase):
 
 
 class Forwarding(EdgeCase):
+    def test_a_trace_goes_on_at_the_hub(self):
+        edge = self.run_edge("traced")
+        parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        reply = edge.request("POST", "/v2/events", {"pattern": "sold", "payload": {"n": 0}},
+                             headers={"traceparent": parent, "tracestate": "shop=1"})
+        self.assertEqual(reply.status, 202, reply)
+        self.wait_numbers("sold", 1)
+        event = self.hub.all_events("sold")[0]
+        self.assertEqual((event["traceparent"], event["tracestate"]), (parent, "shop=1"))
+
     def test_events_are_the_edges_own_at_the_hub(self):
         edge = self.run_edge("shop-1", shards=2)
         made = edge.send_event("sold", {"n": 0})["eventId"]

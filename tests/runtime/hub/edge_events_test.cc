@@ -30,7 +30,8 @@ protected:
                                 .received_at_us = kAtUs,
                                 .depth = 1,
                                 .id = id,
-                                .text = std::string_view(batch.raw).substr(0, text.size())});
+                                .text = std::string_view(batch.raw).substr(0, text.size()),
+                                .trace = trace_});
         EdgeNode edge;
         edge.id = node;
         edge.tenant = core::TenantId(4);
@@ -55,6 +56,7 @@ protected:
     core::EventParser parser_;
     core::Envelope envelope_;
     std::string text_;
+    std::string trace_;
 };
 
 TEST_F(EdgeEventsTest, SourceAndMadeIdSayWhichEdgeItWas) {
@@ -65,6 +67,22 @@ TEST_F(EdgeEventsTest, SourceAndMadeIdSayWhichEdgeItWas) {
         R"("receivedAt":"1970-01-01T00:00:01.000Z"},"pattern":"a","payload":{"n": 1}})");
     EXPECT_EQ(letters_, 0u);
     EXPECT_EQ(result_.emitted_depths[0], 1);
+}
+
+TEST_F(EdgeEventsTest, ATraceComesWithItWhereItIsOne) {
+    const std::string parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    trace_ = parent + " a=1";
+    line_of(R"({"pattern":"a"})");
+    ASSERT_EQ(result_.traces.size(), 1u);
+    EXPECT_EQ(result_.traces[0].entry, 0u);
+    EXPECT_EQ(result_.traces[0].text, parent + " a=1");
+    trace_ = parent + " \n{}";
+    line_of(R"({"pattern":"a"})");
+    ASSERT_EQ(result_.traces.size(), 1u);
+    EXPECT_EQ(result_.traces[0].text, parent);
+    trace_ = std::string(60, 'x');
+    line_of(R"({"pattern":"a"})");
+    EXPECT_TRUE(result_.traces.empty());
 }
 
 TEST_F(EdgeEventsTest, AnOwnIdStaysAndItsSourceIsQualified) {

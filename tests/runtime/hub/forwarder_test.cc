@@ -194,6 +194,33 @@ TEST_F(ForwarderTest, NothingCrossesBeforeItIsKnownWhatIsWanted) {
     EXPECT_EQ(batch.events.size(), 3u);
 }
 
+TEST_F(ForwarderTest, ATraceCrossesToAHubThatReadsThem) {
+    const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 a=1";
+    const auto traced_event = [&] {
+        store::AppendInput input;
+        const std::string text = R"({"pattern":"temp"})";
+        const std::string fills = "0 " + trace;
+        input.raw = text;
+        input.pattern = "temp";
+        input.fills = fills;
+        input.flags = static_cast<std::uint16_t>(store::EventFlag::kFilledEventId);
+        (void)database_->shard_log(kFirst).append(input);
+        commit(kFirst);
+        work();
+    };
+    tell_what_is_wanted();
+    traced_event();
+    KeptCalls::Call call = take_batch();
+    EXPECT_EQ(batch_of(call).events.at(0).trace, "");  // an older hub refuses them
+    take(call);
+    clock_.advance_us(2 * Forwarder::kHeartbeatNs / 1000);
+    tell_what_is_wanted(
+        R"({"version":"0000000000000000","all":true,"patterns":[],"filters":[],"traces":true})");
+    traced_event();
+    call = take_batch();
+    EXPECT_EQ(batch_of(call).events.at(0).trace, trace);
+}
+
 TEST_F(ForwarderTest, WhatWasTakenIsKeptAndNotSentAgain) {
     events(3);
     tell_what_is_wanted();

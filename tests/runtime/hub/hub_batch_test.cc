@@ -24,7 +24,12 @@ std::string some_batch() {
         {.offset = 5, .received_at_us = 1'700'000'000'000'000, .id = "ev_x", .text = kOrder});
     writer.skip(6, 7);
     writer.skip(7, 8);
-    writer.add({.offset = 8, .received_at_us = -1, .depth = 3, .id = "", .text = "{}"});
+    writer.add({.offset = 8,
+                .received_at_us = -1,
+                .depth = 3,
+                .id = "",
+                .text = "{}",
+                .trace = "a trace"});
     return writer.finish({.incarnation = 77,
                           .to = 9,
                           .end = 12,
@@ -67,6 +72,8 @@ TEST(HubBatch, ComesOutAsItWentIn) {
     EXPECT_EQ(batch->events[1].depth, 3);
     EXPECT_EQ(batch->events[1].text, "{}");
     EXPECT_TRUE(batch->events[1].id.empty());
+    EXPECT_EQ(batch->events[1].trace, "a trace");
+    EXPECT_EQ(batch->events[0].trace, "");
 }
 
 TEST(HubBatch, OfSkippedOffsetsAloneIsOneToo) {
