@@ -139,6 +139,8 @@ void Forwarder::make_lanes(const std::map<std::uint32_t, ForwardMark>& kept) {
     };
     using Of = LogRun::Part::Of;
     const auto shards = static_cast<std::uint32_t>(deps_.shards);
+    if (urgent_.any() && options_.on_full == OnFull::kDrop)
+        urgent_keep_ = std::make_unique<UrgentKeep>(*deps_.database, urgent_, deps_.shards);
     if (urgent_.any()) {
         for (std::uint32_t shard = 0; shard < shards; ++shard)
             add(kPartStep * kUrgentPart + shard, urgent_.begin(shard),
@@ -160,7 +162,8 @@ Forwarder::Lane* Forwarder::lane_of(std::uint32_t number) const {
 
 std::vector<core::LogOffset> Forwarder::floors() const {
     std::vector<core::LogOffset> out;
-    if (options_.on_full == OnFull::kDrop) return out;
+    if (options_.on_full == OnFull::kDrop)
+        return urgent_keep_ ? urgent_keep_->floors() : std::vector<core::LogOffset>{};
     out.assign(deps_.shards, core::LogOffset{~std::uint64_t{0}});
     for (const auto& lane : lanes_) {
         core::LogOffset& floor = out[lane->shard()];
@@ -168,6 +171,10 @@ std::vector<core::LogOffset> Forwarder::floors() const {
         floor = std::min(floor, core::LogOffset{lane->floor.load(std::memory_order_relaxed)});
     }
     return out;
+}
+
+std::vector<core::LogPosition> Forwarder::kept_events() const {
+    return urgent_keep_ ? urgent_keep_->events() : std::vector<core::LogPosition>{};
 }
 
 // ---- the agent

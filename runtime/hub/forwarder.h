@@ -11,7 +11,8 @@
 //         each kHeartbeatNs on a connection beside the batches': it also says what the hub wants.
 // Failure: what the hub refuses or does not answer is sent again, later each time; a folder that is
 //          a copy of another one (409) is told, and asks again every few minutes. `drop`: what
-//          retention takes unsent is counted and told; else retention waits for it.
+//          retention takes unsent is counted and told, what is urgent last (urgent_keep.h); else
+//          retention waits for it.
 #pragma once
 
 #include "core/agent.h"
@@ -28,6 +29,7 @@
 #include "runtime/hub/send_pace.h"
 #include "runtime/hub/send_queue.h"
 #include "runtime/hub/urgent_events.h"
+#include "runtime/hub/urgent_keep.h"
 #include "runtime/registry/set_aside.h"
 
 #include <atomic>
@@ -93,8 +95,9 @@ public:
     void wait(std::int64_t timeout_us) override;
     void wake() override;
 
-    // By shard: what retention must leave.
+    // By shard: what retention must leave; and single events before that.
     std::vector<core::LogOffset> floors() const;
+    std::vector<core::LogPosition> kept_events() const;
     // From now on nothing is sent.
     void stop_sending() { stopping_.store(true, std::memory_order_relaxed); }
 
@@ -162,6 +165,7 @@ private:
     LogRun run_;
     std::uint64_t incarnation_ = 0;
     UrgentEvents urgent_;
+    std::unique_ptr<UrgentKeep> urgent_keep_;   // where the rest may be dropped
     std::vector<std::unique_ptr<Lane>> lanes_;  // the urgent ones first; they stay
     std::vector<std::unique_ptr<Lane>> backfills_;
     std::uint64_t sends_ = 0;

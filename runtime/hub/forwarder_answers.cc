@@ -210,6 +210,8 @@ void Forwarder::confirm(Lane& lane, const ForwardMark& to) {
     lane.stands = false;
     lane.moved_ns = deps_.clock->monotonic_ns();
     lane.floor.store(to.next, std::memory_order_relaxed);  // alone: nothing goes with it
+    if (urgent_keep_ && lane.part.of == LogRun::Part::Of::kUrgent)
+        urgent_keep_->sent_to(lane.shard(), to.next);
 }
 
 // At what is behind what was sent.

@@ -22,6 +22,7 @@ void RetentionChore::pass() {
     rule.rules = deps_.rules;
     rule.now_us = deps_.clock->wall_us();
     rule.floors = deps_.floors;
+    rule.events = deps_.events;
     rule.told_prefix = kEntityPatternPrefix;
     const auto report = store::apply_retention(*deps_.database, rule, &thinner_);
     more_.store(report && report->more, std::memory_order_relaxed);

@@ -29,9 +29,10 @@ public:
         core::Log* log = nullptr;
         store::Database* database = nullptr;
         Sideline* haul = nullptr;
-        std::function<std::vector<core::LogOffset>()> floors;  // what replays still need
-        std::int64_t age_us = 0;                               // 0: no rule
-        std::uint64_t bytes = 0;                               // 0: no rule
+        std::function<std::vector<core::LogOffset>()> floors;      // what replays still need
+        std::function<std::vector<core::LogPosition>()> events{};  // likewise, single ones
+        std::int64_t age_us = 0;                                   // 0: no rule
+        std::uint64_t bytes = 0;                                   // 0: no rule
         std::vector<store::EventRule> rules{};
         std::int64_t every_us = 60'000'000;
     };

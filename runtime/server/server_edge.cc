@@ -77,6 +77,9 @@ core::Status ServerParts::build_retention() {
     keeping.database = database.get();
     keeping.haul = &haul;
     keeping.floors = [this] { return kept_floors(); };
+    keeping.events = [this] {
+        return forwarder ? forwarder->kept_events() : std::vector<core::LogPosition>{};
+    };
     if (auto read = read_retention_rules(config.retention, keeping); !read) return read;
     retention = std::make_unique<RetentionChore>(std::move(keeping));
     return {};

@@ -121,6 +121,10 @@ core::Result<Needed> find_needed(Database& database, const RetentionRule& rule) 
         rule.floors ? rule.floors() : std::vector<core::LogOffset>{};
     for (std::size_t i = 0; i < std::min(floors.size(), needed.floors.size()); ++i)
         needed.floors[i] = std::min(needed.floors[i], floors[i].value);
+    if (rule.events) {
+        for (const core::LogPosition position : rule.events())
+            needed.events.push_back(Needed::packed(position));
+    }
     const auto retries = engine.iterate(ColumnFamily::kRetry);
     for (retries->SeekToFirst(); retries->Valid(); retries->Next()) {
         RetryRow row;

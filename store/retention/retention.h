@@ -40,6 +40,8 @@ struct RetentionRule {
     // letters and the cursor "deliveries" are looked up by apply_retention() itself, the cursor
     // before it asks here: what the cursor passes meanwhile has a floor by then, or had one before.
     std::function<std::vector<core::LogOffset>()> floors{};
+    // Single events that stay, as those of waiting retries do; asked behind `floors`.
+    std::function<std::vector<core::LogPosition>()> events{};
 };
 
 struct RetentionReport {

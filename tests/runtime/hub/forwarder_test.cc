@@ -71,7 +71,7 @@ protected:
         open();
         start();
     }
-    void start(const std::string& first = "") {
+    void start(const std::string& first = "", OnFull on_full = OnFull::kRefuse) {
         Forwarder::Deps deps;
         deps.clock = &clock_;
         deps.log = &log_;
@@ -84,9 +84,11 @@ protected:
             return true;
         };
         deps.port = &port_;
-        auto made = Forwarder::make(
-            std::move(deps),
-            {.url = "http://hub.example", .token = "mredge_x", .node = "shop", .first = first});
+        auto made = Forwarder::make(std::move(deps), {.url = "http://hub.example",
+                                                      .token = "mredge_x",
+                                                      .node = "shop",
+                                                      .first = first,
+                                                      .on_full = on_full});
         ASSERT_TRUE(made) << made.error().message;
         forwarder_ = std::move(*made);
         ASSERT_TRUE(forwarder_->load(aside_));
@@ -219,6 +221,29 @@ TEST_F(ForwarderTest, ATraceCrossesToAHubThatReadsThem) {
     traced_event();
     call = take_batch();
     EXPECT_EQ(batch_of(call).events.at(0).trace, trace);
+}
+
+TEST_F(ForwarderTest, WhatMayBeDroppedIsDroppedByClass) {
+    events(3);
+    start("alarm.*", OnFull::kDrop);  // what was there before is not urgent
+    EXPECT_EQ(forwarder_->floors()[0], core::LogOffset(3));
+    events(2, 10, "alarm.fire");
+    events(20, 1'000);
+    events(1, 10, "alarm.fire");
+    EXPECT_EQ(forwarder_->floors()[0], core::LogOffset(appended_));  // all of it was looked at
+    const auto kept_ones = [this] {
+        std::string out;
+        for (const core::LogPosition& at : forwarder_->kept_events())
+            out += std::to_string(at.offset.value) + ";";
+        return out;
+    };
+    EXPECT_EQ(kept_ones(), "3;4;25;");
+    tell_what_is_wanted();
+    while (!port_.batches.empty()) take(take_batch());
+    EXPECT_EQ(forwarder_->floors()[0], core::LogOffset(appended_));
+    EXPECT_EQ(kept_ones(), "");  // the hub has them
+    start("", OnFull::kDrop);
+    EXPECT_TRUE(forwarder_->kept_events().empty());
 }
 
 TEST_F(ForwarderTest, WhatWasTakenIsKeptAndNotSentAgain) {

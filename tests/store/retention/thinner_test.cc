@@ -322,6 +322,20 @@ TEST_F(ThinnerTest, TheLogsBoundOfBytesTakesWhatSurroundsADeadLetter) {
     expect_sound();
 }
 
+TEST_F(ThinnerTest, SingleEventsThatSomebodyAsksForStay) {
+    RetentionRule rule;
+    rule.keep_bytes_max = 1;
+    rule.events = [] {
+        return std::vector<core::LogPosition>{{kZero, core::LogOffset{33}},
+                                              {kZero, core::LogOffset{4}}};
+    };
+    apply("", rule);
+    expect_kept([](int n) { return n >= 90 || n == 4 || n == 33; });
+    expect_sound();
+    rule.events = nullptr;
+    EXPECT_EQ(apply("", rule).events_dropped, 90u);
+}
+
 TEST_F(ThinnerTest, WhatACursorOrReplayStillNeedsStays) {
     RetentionRule rule;
     rule.floors = [] { return std::vector{core::LogOffset{25}, core::LogOffset{0}}; };
