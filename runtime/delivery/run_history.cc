@@ -8,6 +8,7 @@
 #include "store/rows/registry_store.h"
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <utility>
 
@@ -138,35 +139,80 @@ void RunHistory::drop_surplus() {
 
 std::size_t RunHistory::do_work(std::int64_t now_ns) {
     take_in();
+    if (!end_flight()) return 0;
     drop_surplus();
     if ((unwritten_.empty() && gone_.empty()) || now_ns < write_at_ns_) return 0;
     write_at_ns_ = now_ns + kWriteNs;
-    const bool much = bytes_ahead_.load(std::memory_order_relaxed) > kRecordBytesAheadMax / 2;
-    return store_some(much ? 4 * kRowsAtOnce : kRowsAtOnce) ? 1 : 0;
+    flight_ = begin_flight(fills() ? 4 * kRowsAtOnce : kRowsAtOnce);
+    const bool taken =
+        aside_ && aside_([flight = flight_, &database = database_] { write(database, *flight); });
+    if (taken) return 1;
+    write(database_, *flight_);
+    const bool written = flight_->state.load(std::memory_order_relaxed) == Flight::State::kWritten;
+    (void)end_flight();
+    return written ? 1 : 0;
 }
 
+// What was handed aside may never be taken up any more: to write it twice does no harm.
 void RunHistory::store_all() {
     take_in();
+    if (!end_flight()) {
+        flight_->state.store(Flight::State::kFailed, std::memory_order_relaxed);
+        (void)end_flight();
+    }
     drop_surplus();
-    while ((!unwritten_.empty() || !gone_.empty()) && store_some(kRowsAtOnce)) {
+    while (!unwritten_.empty() || !gone_.empty()) {
+        flight_ = begin_flight(kRowsAtOnce);
+        write(database_, *flight_);
+        const bool failed =
+            flight_->state.load(std::memory_order_relaxed) == Flight::State::kFailed;
+        (void)end_flight();
+        if (failed) return;
     }
 }
 
-// As durable as what the operating system has: nobody was told more.
-bool RunHistory::store_some(std::size_t most) {
-    store::RowBatch rows;
-    const std::size_t puts = std::min(most, unwritten_.size());
-    const std::size_t erases = std::min(2 * most, gone_.size());
-    for (std::size_t i = 0; i < puts; ++i) {
-        const RunAhead& one = *unwritten_[i];
-        if (!one.record.empty())
-            rows.put_registry(kRunKind, one.id, 1, one.started_at_us, one.record);
+std::shared_ptr<RunHistory::Flight> RunHistory::begin_flight(std::size_t most) {
+    auto flight = std::make_shared<Flight>();
+    for (; flight->records.size() < most && !unwritten_.empty(); unwritten_.pop_front()) {
+        const RunAhead& one = *unwritten_.front();
+        if (one.record.empty()) continue;
+        flight->rows.put_registry(kRunKind, one.id, 1, one.started_at_us, one.record);
+        flight->records.push_back(std::move(unwritten_.front()));
     }
-    for (std::size_t i = 0; i < erases; ++i) rows.erase_registry(kRunKind, gone_[i]);
-    if (!rows.empty() && !database_.write_now(rows, store::Durability::kOs)) return false;
-    for (std::size_t i = 0; i < puts; ++i) let_go(*unwritten_[i]);
-    unwritten_.erase(unwritten_.begin(), unwritten_.begin() + static_cast<std::ptrdiff_t>(puts));
-    gone_.erase(gone_.begin(), gone_.begin() + static_cast<std::ptrdiff_t>(erases));
+    for (; flight->gone.size() < 2 * most && !gone_.empty(); gone_.pop_front()) {
+        flight->rows.erase_registry(kRunKind, gone_.front());
+        flight->gone.push_back(std::move(gone_.front()));
+    }
+    return flight;
+}
+
+// By whoever takes it first. As durable as what the operating system has: nobody was told more.
+void RunHistory::write(store::Database& database, Flight& flight) {
+    using State = Flight::State;
+    State waiting = State::kWaiting;
+    if (!flight.state.compare_exchange_strong(waiting, State::kTaken, std::memory_order_acq_rel))
+        return;
+    const bool written =
+        flight.rows.empty() || database.write_now(flight.rows, store::Durability::kOs).has_value();
+    // release: the rows are there for whoever sees it (acquire in end_flight)
+    flight.state.store(written ? State::kWritten : State::kFailed, std::memory_order_release);
+}
+
+// False: it is under way.
+bool RunHistory::end_flight() {
+    using State = Flight::State;
+    if (!flight_) return true;
+    // A long look goes on there.
+    if (fills()) write(database_, *flight_);
+    const State state = flight_->state.load(std::memory_order_acquire);
+    if (state != State::kWritten && state != State::kFailed) return false;
+    const std::shared_ptr<Flight> flight = std::exchange(flight_, nullptr);
+    if (state == State::kWritten) {
+        for (const auto& one : flight->records) let_go(*one);
+        return true;
+    }
+    unwritten_.insert(unwritten_.begin(), flight->records.begin(), flight->records.end());
+    gone_.insert(gone_.begin(), flight->gone.begin(), flight->gone.end());
     return true;
 }
 

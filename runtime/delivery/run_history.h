@@ -2,10 +2,11 @@
 //       is a registry row (kind "run") that the lane writes in the commit of the run's effects;
 //       here is what lists need, and from here go the rows of those that are too many. Of a run
 //       that has no effects and was answered before, here is the record as well, until it is
-//       written here, many at once. One that is too old by then never is.
+//       written from here, many at once and aside, for a write may wait for the disk. One that is
+//       too old by then never is.
 // Threads: the conductor's; load() before the threads start, store_all() behind their end.
 //       run_document(), take_room() and add_ahead() any.
-// Lifetime: borrows the Database.
+// Lifetime: borrows the Database; so does what has been handed aside.
 // Limits: kRunsKeptMax runs are kept, and those of kWriteNs more; kRecordBytesAheadMax of records
 //       that are not written (overflow policy: take_room() says no, and the run waits for its row).
 // Failure: Errors from the disk; what could not be written stays here.
@@ -15,15 +16,18 @@
 #include "core/json_writer.h"
 #include "core/result.h"
 #include "runtime/registry/set_aside.h"
+#include "store/rows/row_batch.h"
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace millrace::store {
@@ -75,7 +79,11 @@ public:
     // times as many where half of the room is taken.
     static constexpr std::size_t kRowsAtOnce = 256;
 
-    explicit RunHistory(store::Database& database) : database_(database) {}
+    // Has the work done by a thread that may wait for the disk; false: it takes no more.
+    using Aside = std::function<bool(std::function<void()> work)>;
+    // None: whoever calls do_work() writes.
+    explicit RunHistory(store::Database& database, Aside aside = {})
+        : database_(database), aside_(std::move(aside)) {}
 
     core::Status load(SetAside& aside);
     // Ids sort by time: "xr_", 11 digits of microseconds, 6 random ones.
@@ -86,7 +94,8 @@ public:
     // One with its record, which is not written yet: it is seen after the next take_in().
     void add_ahead(RunSummary&& run, std::string&& record);
     void take_in();
-    // Every kWriteNs: writes what came ahead, and removes the rows of those that are too many.
+    // Every kWriteNs: has written what came ahead, and removed the rows of those that are too many.
+    // What nobody has taken up while half of the room fills is written here.
     std::size_t do_work(std::int64_t now_ns);
     void store_all();
     // Oldest first.
@@ -97,11 +106,26 @@ public:
 private:
     // In runs_; its size: there is none.
     std::size_t place_of(std::string_view id) const;
-    void drop_surplus();
+    void drop_surplus();  // nothing is being written
     void let_go(RunAhead& ahead);
-    bool store_some(std::size_t most);
+    // What is written at once.
+    struct Flight {
+        enum class State : std::uint8_t { kWaiting, kTaken, kWritten, kFailed };
+        store::RowBatch rows;
+        std::vector<std::shared_ptr<RunAhead>> records;
+        std::vector<std::string> gone;
+        std::atomic<State> state{State::kWaiting};
+    };
+    bool fills() const {
+        return bytes_ahead_.load(std::memory_order_relaxed) > kRecordBytesAheadMax / 2;
+    }
+    std::shared_ptr<Flight> begin_flight(std::size_t most);
+    static void write(store::Database& database, Flight& flight);
+    bool end_flight();
 
     store::Database& database_;
+    const Aside aside_;
+    std::shared_ptr<Flight> flight_;
     std::deque<RunSummary> runs_;
     std::deque<std::shared_ptr<RunAhead>> unwritten_;  // oldest first
     std::deque<std::string> gone_;                     // whose rows have to leave

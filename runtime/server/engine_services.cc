@@ -4,46 +4,40 @@
 #include "io/content_coding.h"
 #include "runtime/delivery/delivery_id.h"
 #include "runtime/executors/canary_table.h"
-#include "runtime/orchestrator/run_keys.h"
-#include "runtime/orchestrator/workflow_table.h"
-#include "runtime/server/stats_sampler.h"
-#include "store/retention/space_guard.h"
-#include "store/rows/dead_letters.h"
-#include "store/rows/retry_schedule.h"
 
 #include <algorithm>
 #include <utility>
-#include <variant>
-
-#include <sched.h>
 
 namespace millrace::runtime {
-
-using core::Metric;
-
-namespace {
-
-// One that did not read, and that nobody has seen, was taken away.
-bool is_of_nothing(const RegistryChange& change) {
-    return std::visit(
-        [](const auto& of) {
-            if constexpr (requires { of.after; })
-                return !of.before && !of.after;
-            else
-                return true;
-        },
-        change);
-}
-
-}  // namespace
 
 EngineServices::EngineServices(const Deps& deps)
     : deps_(deps),
       reader_(deps.matcher->register_reader()),
-      runs_(*deps.database),
-      started_us_(deps.clock->wall_us()) {
-    registry_version_.store(deps_.registry->snapshot()->version, std::memory_order_release);
-}
+      compiles_(deps.compiler, deps.conductor),
+      action_calls_(deps.actions, deps.conductor),
+      changes_({.clock = deps.clock,
+                .log = deps.log,
+                .registry = deps.registry,
+                .sources = deps.sources,
+                .edge_book = deps.edge_book,
+                .schemas = deps.schemas,
+                .states = deps.states,
+                .matcher = deps.matcher,
+                .reader = &reader_,
+                .behind_orders = deps.behind_orders,
+                .keys = deps.keys,
+                .links = deps.links,
+                .edges = deps.edges,
+                .haul = deps.haul,
+                .yield = deps.yield}),
+      runs_(*deps.database,
+            [sideline = deps.sideline, conductor = deps.conductor](std::function<void()> work) {
+                return sideline->post([work = std::move(work), conductor] {
+                    work();
+                    conductor->wake();
+                });
+            }),
+      started_us_(deps.clock->wall_us()) {}
 
 void EngineServices::connect(api::Api& api, Feeder& feeder, std::span<Shard* const> shards,
                              std::span<Lane* const> lanes, CallQueue& calls, Scheduler& scheduler) {
@@ -53,6 +47,7 @@ void EngineServices::connect(api::Api& api, Feeder& feeder, std::span<Shard* con
     shards_.assign(shards.begin(), shards.end());
     lanes_.assign(lanes.begin(), lanes.end());
     calls_ = &calls;
+    changes_.connect(shards_, scheduler);
     make_tail();
     make_graphql();
     make_stats_tail();
@@ -69,69 +64,6 @@ void EngineServices::connect(api::Api& api, Feeder& feeder, std::span<Shard* con
     });
     deps_.conductor->add_chore([this] { return sample_stats(); });
     deps_.conductor->add_chore([this] { return runs_.do_work(deps_.clock->monotonic_ns()); });
-}
-
-// By the monotonic clock, whatever happens to the wall's.
-std::size_t EngineServices::sample_stats() {
-    const std::int64_t now_ns = deps_.clock->monotonic_ns();
-    if (sampled_ns_ != 0 && now_ns - sampled_ns_ < StatsSeries::kEveryUs * 1000) return 0;
-    sampled_ns_ = now_ns;
-    LogEnds handled;
-    for (const Shard* shard : shards_) handled.push_back(shard->cursor());
-    series_.add(
-        take_stats_sample(*deps_.metrics, *deps_.database, handled, deps_.clock->wall_us()));
-    if (stats_tail_->streams() == 0) return 1;
-    std::string newest;
-    core::JsonWriter json(newest);
-    series_.append_newest(json);
-    stats_tail_->tell(newest);
-    return 1;
-}
-
-void EngineServices::add_gauges() {
-    core::Metrics& metrics = *deps_.metrics;
-    const auto over_shards = [this](auto read) {
-        return [this, read] {
-            double sum = 0;
-            for (const Shard* shard : shards_) sum += static_cast<double>(read(*shard));
-            return sum;
-        };
-    };
-    metrics.gauge_callback(Metric::kQueueSize, [this] {
-        // Rows are beside the shards' counts: what is put off has left those.
-        std::int64_t waiting =
-            static_cast<std::int64_t>(deps_.behind->waiting() + deps_.database->retries().count());
-        for (const Shard* shard : shards_) waiting += shard->waiting_deliveries();
-        return static_cast<double>(std::max<std::int64_t>(0, waiting));
-    });
-    metrics.gauge_callback(Metric::kHttpConnections,
-                           over_shards([](const Shard& s) { return s.http_connections(); }));
-    metrics.gauge_callback(Metric::kSocketConnections,
-                           over_shards([](const Shard& s) { return s.line_connections(); }));
-    metrics.gauge_callback(Metric::kLanesCold,
-                           over_shards([](const Shard& s) { return s.cold() ? 1 : 0; }));
-    metrics.gauge_callback(Metric::kKeysWaiting, [this] {
-        double sum = 0;
-        for (const Lane* lane : lanes_) sum += static_cast<double>(lane->keys_waiting());
-        return sum;
-    });
-    metrics.gauge_callback(Metric::kDlqEntries, [this] {
-        return static_cast<double>(deps_.database->dead_letters().count());
-    });
-    metrics.gauge_callback(Metric::kDlqPendingRetries, [this] {
-        return static_cast<double>(deps_.database->retries().count_unparked());
-    });
-    metrics.gauge_callback(Metric::kRowsSetAside,
-                           [this] { return static_cast<double>(deps_.set_aside->count()); });
-    metrics.gauge_callback(Metric::kUnsyncedBytes, [this] {
-        return static_cast<double>(deps_.database->unsynced_bytes());
-    });
-    metrics.gauge_callback(Metric::kSubscriptions, [this] {
-        return static_cast<double>(deps_.registry->snapshot()->subscriptions.size());
-    });
-    metrics.gauge_callback(Metric::kScripts, [this] {
-        return static_cast<double>(deps_.registry->snapshot()->scripts.size());
-    });
 }
 
 LogEnds EngineServices::log_ends() {
@@ -179,114 +111,6 @@ void EngineServices::skip_behind(core::SubscriptionId subscription,
         deps_.behind_orders->post(core::ShardId(static_cast<std::uint16_t>(i)),
                                   {BehindOrder::Kind::kSkipTo, subscription, to[i], 0});
     }
-}
-
-core::Status EngineServices::registry_changed(const RegistryChange& change) {
-    if (is_of_nothing(change)) {
-        registry_version_.store(deps_.registry->snapshot()->version, std::memory_order_release);
-        return {};
-    }
-    deps_.keys->follow(change);
-    // Whatever begins runs can seal them.
-    const auto* begins = std::get_if<DocumentChange<Subscription>>(&change);
-    if (workflows_.keys && begins && begins->after &&
-        begins->after->executor.type == ExecutorType::kWorkflow) {
-        if (auto key = workflows_.keys->ensure(begins->after->tenant, deps_.clock->wall_us()); !key)
-            return key;
-    }
-    const auto told = tell_matcher(change);
-    if (!told) return core::fail(told.error());
-    return *told ? wait_until_effective() : core::Status{};
-}
-
-// A shard that did not take up the change will not take up this one soon: when it goes on, it finds
-// both.
-void EngineServices::registry_undone(const RegistryChange& change) {
-    deps_.keys->follow(change);
-    if (const auto told = tell_matcher(change); !told)
-        deps_.log->error("a change could not be taken back", {{"error", told.error().message}});
-    else if (*told)
-        deps_.matcher->publish();
-}
-
-// With a schema its states go, aside: a key has a row.
-void EngineServices::follow_schema(const DocumentChange<EventSchema>& change) {
-    deps_.schemas->follow(change);
-    if (change.after || !change.before || !deps_.states) return;
-    (void)run_aside(
-        api::Aside::kHaul,
-        [states = deps_.states, tenant = change.before->tenant, number = change.before->number] {
-            states->forget(tenant, number);
-        },
-        [] {});
-}
-
-// False: it is nothing that concerns the matcher.
-core::Result<bool> EngineServices::tell_matcher(const RegistryChange& change) {
-    // Lanes first: whoever matches a new subscription must be able to find it.
-    registry_version_.store(deps_.registry->snapshot()->version, std::memory_order_release);
-    if (const auto* source = std::get_if<DocumentChange<Source>>(&change))
-        deps_.sources->follow(*source);
-    if (const auto* tenant = std::get_if<DocumentChange<Tenant>>(&change))
-        deps_.sources->follow(*tenant);
-    if (const auto* schedule = std::get_if<DocumentChange<Schedule>>(&change))
-        scheduler_->changed(*schedule);
-    if (const auto* link = std::get_if<DocumentChange<Link>>(&change); link && deps_.links)
-        deps_.links->changed(*link);
-    if (const auto* edge = std::get_if<DocumentChange<EdgeNode>>(&change)) {
-        deps_.edge_book->follow(*edge);
-        if (deps_.edges) deps_.edges->changed(*edge);
-    }
-    if (const auto* schema = std::get_if<DocumentChange<EventSchema>>(&change))
-        follow_schema(*schema);
-    if (const auto* workflow = std::get_if<DocumentChange<Workflow>>(&change);
-        workflow && workflows_.table) {
-        const Workflow& one = workflow->after ? *workflow->after : *workflow->before;
-        workflows_.table->show(one.tenant, one.id,
-                               deps_.registry->table<Workflow>().versions(one.tenant, one.id));
-    }
-    const auto* of = std::get_if<DocumentChange<Subscription>>(&change);
-    if (!of) return false;
-    if (deps_.edges) deps_.edges->changed(*of);
-    const SubscriptionRef& now = of->after;
-    if (now && now->active && now->closing == Closing::kNo) {
-        auto replaced = deps_.matcher->replace(now->number, now->tenant, *now->spec);
-        if (!replaced) return core::fail(replaced.error());
-    } else if (const auto& gone = now ? now : of->before) {
-        deps_.matcher->remove(gone->number);
-    }
-    // What waits for it keeps its place from here on: of what is still to be read, nothing is
-    // matched for it any more but by its own reader.
-    if (!now || !now->held() || !of->before || of->before->held()) return true;
-    for (std::size_t i = 0; i < shards_.size(); ++i) {
-        // Of a shard that has delivered everything, a removed one has everything.
-        if (now->closing != Closing::kNo && shards_[i]->cursor() >= shards_[i]->next_offset())
-            continue;
-        deps_.behind_orders->fall(now->number, core::ShardId(static_cast<std::uint16_t>(i)));
-    }
-    return true;
-}
-
-core::Status EngineServices::wait_until_effective() {
-    const std::uint64_t epoch = deps_.matcher->publish();
-    reader_.offline();
-    const std::int64_t give_up_ns = deps_.clock->monotonic_ns() + kEffectiveUsMax * 1000;
-    while (!deps_.matcher->all_observed(epoch)) {
-        if (deps_.clock->monotonic_ns() > give_up_ns) {
-            return core::fail(core::Error(core::ErrorCode::kUnavailable,
-                                          "a shard has not taken up the change in " +
-                                              std::to_string(kEffectiveUsMax / 1'000'000) +
-                                              " s: it was taken back, and nothing has changed")
-                                  .retry_after(5));
-        }
-        // A shard in the middle of a batch needs microseconds; an idle one is counted as offline.
-        if (deps_.yield) {
-            deps_.yield();
-        } else {
-            sched_yield();
-        }
-    }
-    return {};
 }
 
 void EngineServices::run_script(api::ScriptRunRequest&& request,
@@ -412,33 +236,6 @@ void EngineServices::canary_rolled_back(const CanarySpec& spec) {
     if (made) (void)registry_changed(*made);
 }
 
-void EngineServices::call_action(OutsideAsk&& ask, std::function<void(OutsideAnswer&&)> done) {
-    std::uint64_t ticket = 0;
-    {
-        const std::lock_guard lock(actions_mutex_);
-        ticket = ++last_action_;
-        actions_.emplace(ticket, std::move(done));
-    }
-    if (deps_.actions->ask(*this, ticket, std::move(ask))) return;
-    OutsideAnswer busy;
-    busy.code = "BUSY";
-    busy.message = "too many calls wait to be made";
-    answered(ticket, std::move(busy));
-}
-
-void EngineServices::answered(std::uint64_t ticket, OutsideAnswer&& answer) {
-    std::function<void(OutsideAnswer &&)> done;
-    {
-        const std::lock_guard lock(actions_mutex_);
-        const auto at = actions_.find(ticket);
-        if (at == actions_.end()) return;
-        done = std::move(at->second);
-        actions_.erase(at);
-    }
-    auto kept = std::make_shared<OutsideAnswer>(std::move(answer));
-    deps_.conductor->post_answer([done = std::move(done), kept] { done(std::move(*kept)); });
-}
-
 void EngineServices::let_cancelled_end(std::vector<store::OwnedRetry>&& rows,
                                        std::function<void()> done) {
     feeder_->retries().let_end(
@@ -454,75 +251,8 @@ bool EngineServices::run_aside(api::Aside length, std::function<void()> work,
     });
 }
 
-bool EngineServices::compile_aside(CompileWork work, std::function<void(bool)> done) {
-    if (enough_compiled_.load(std::memory_order_relaxed)) {
-        done(false);
-        return true;
-    }
-    const std::uint64_t ticket = ++last_compile_;
-    const bool taken = deps_.compiler->post([this, ticket, work = std::move(work)] {
-        work(enough_compiled_);
-        deps_.conductor->post_answer([this, ticket] { end_compile(ticket, true); });
-    });
-    if (taken) compiles_.emplace(ticket, std::move(done));
-    return taken;
-}
-
-void EngineServices::end_compile(std::uint64_t ticket, bool whole) {
-    const auto at = compiles_.find(ticket);
-    if (at == compiles_.end()) return;
-    const std::function<void(bool)> done = std::move(at->second);
-    compiles_.erase(at);
-    done(whole);
-}
-
-void EngineServices::stop_compiling() {
-    enough_compiled_.store(true, std::memory_order_relaxed);  // the post below orders what is asked
-    deps_.conductor->post_answer([this] {
-        while (!compiles_.empty()) end_compile(compiles_.begin()->first, false);
-    });
-}
-
 void EngineServices::run_later(std::function<void()> work) {
     deps_.conductor->post_answer(std::move(work));
-}
-
-api::Readiness EngineServices::readiness() {
-    api::Readiness readiness = ability();
-    readiness.set_aside = deps_.set_aside->count();
-    readiness.set_aside_rows = deps_.set_aside->rows();
-    return readiness;
-}
-
-api::Readiness EngineServices::ability() const {
-    if (deps_.database->fatal())
-        return {false, "the store has failed: " + deps_.database->fatal_reason()};
-    if (deps_.server->draining.load(std::memory_order_relaxed)) return {false, "draining"};
-    if (!deps_.database->space().accepting()) {
-        return {false, "read-only: less than store.reserve_bytes (" +
-                           std::to_string(deps_.database->space().reserve_bytes()) +
-                           ") of the disk is free"};
-    }
-    return {};
-}
-
-std::vector<api::ExecutorFigures> EngineServices::executors() {
-    api::ExecutorFigures script{.type = executor_type_text(ExecutorType::kScript)};
-    script.limit = lanes_.size();
-    for (const Lane* lane : lanes_) script.running += !lane->idle();
-    for (const Shard* shard : shards_)
-        script.waiting +=
-            static_cast<std::uint64_t>(std::max<std::int64_t>(0, shard->waiting_deliveries()));
-    std::uint64_t others = 0;
-    for (const Lane* lane : lanes_) {
-        for (const ExecutorType type :
-             {ExecutorType::kWebhook, ExecutorType::kCommand, ExecutorType::kLink})
-            others += lane->waiting_for(type);
-    }
-    script.waiting -= std::min(script.waiting, others);
-    std::vector<api::ExecutorFigures> figures = {script};
-    if (deps_.outside_figures) deps_.outside_figures(figures);
-    return figures;
 }
 
 void EngineServices::pause_later(core::TenantId tenant, const std::string& subscription_id) {
@@ -553,55 +283,6 @@ void EngineServices::pause_later(core::TenantId tenant, const std::string& subsc
                         {{"subscription", subscription_id}});
         (void)registry_changed(*made);  // who follows late follows with the next change
     });
-}
-
-void EngineServices::append_stats(core::JsonWriter& json) {
-    json.field("version", MILLRACE_VERSION);
-    json.key("disk")
-        .begin_object()
-        .field("freeBytes", deps_.database->space().free_bytes())
-        .field("reserveBytes", deps_.database->space().reserve_bytes())
-        .end_object();
-    deps_.memory->append_stats(json);
-    json.field("uptimeSeconds", (deps_.clock->wall_us() - started_us_) / 1'000'000);
-    json.field("lanes", lanes_.size());
-    json.key("shards").begin_array();
-    for (const Shard* shard : shards_) {
-        json.begin_object();
-        json.field("nextOffset", shard->next_offset().value).field("cursor", shard->cursor().value);
-        json.field("waitingDeliveries", std::max<std::int64_t>(0, shard->waiting_deliveries()));
-        json.field("cold", shard->cold());
-        json.field("httpConnections", shard->http_connections())
-            .field("socketConnections", shard->line_connections());
-        json.end_object();
-    }
-    json.end_array();
-    append_behind(json);
-    deps_.retention->append_stats(json);
-    const matcher::Matcher::Stats stats = deps_.matcher->stats();
-    json.key("matcher").begin_object();
-    json.field("subscriptions", stats.subscriptions).field("bytes", stats.bytes);
-    json.field("unpivotedClauses", stats.unpivoted_clauses).field("rebuilds", stats.rebuilds);
-    json.field("paths", stats.paths).field("entriesPerEvent", stats.entries_per_event);
-    json.field("regexFailures", stats.regex_failures);
-    json.end_object();
-}
-
-// The first of those that are behind, and how many there are.
-void EngineServices::append_behind(core::JsonWriter& json) const {
-    constexpr std::size_t kShownMax = 100;
-    const std::vector<BehindTable::Place> places = deps_.behind->places();
-    const RegistrySnapshotRef registry = deps_.registry->snapshot();
-    json.field("placesBehind", places.size()).key("behind").begin_array();
-    for (std::size_t i = 0; i < std::min(places.size(), kShownMax); ++i) {
-        const BehindTable::Place& place = places[i];
-        const Subscription* of = registry->subscription(place.subscription);
-        json.begin_object().field_or_null("subscriptionId", of ? std::string_view(of->id) : "");
-        json.field("shard", place.shard.value).field("position", place.from.value);
-        if (place.live_from != kNotLive) json.field("liveFrom", place.live_from.value);
-        json.end_object();
-    }
-    json.end_array();
 }
 
 // ---- from the shards

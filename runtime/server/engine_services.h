@@ -3,8 +3,7 @@
 // Threads: api::Services on the conductor; ShardUplink on the shards' threads.
 // Lifetime: borrows the engine's parts.
 // Limits: the conductor's task queue; beyond it the edge answers 503.
-// Failure: Results; a change that does not get through to all shards in kEffectiveUsMax is an
-//       Error.
+// Failure: Results; a change that does not get through to all shards is an Error.
 #pragma once
 
 #include "matcher/matcher.h"
@@ -13,7 +12,10 @@
 #include "runtime/delivery/call_queue.h"
 #include "runtime/delivery/lane.h"
 #include "runtime/graphql/graphql_streams.h"
+#include "runtime/server/action_calls.h"
 #include "runtime/server/behind_orders.h"
+#include "runtime/server/change_spread.h"
+#include "runtime/server/compile_desk.h"
 #include "runtime/server/conductor.h"
 #include "runtime/server/delivery_tester.h"
 #include "runtime/server/key_directory.h"
@@ -28,16 +30,14 @@
 
 #include <atomic>
 #include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace millrace::runtime {
 
-class EngineServices final : public api::Services, public ShardUplink, public OutsideReceiver {
+class EngineServices final : public api::Services, public ShardUplink {
 public:
     struct Deps {
         const core::Clock* clock = nullptr;
@@ -91,9 +91,7 @@ public:
     // Behind the end of the threads: what was told and is not written yet.
     void store_runs() { runs_.store_all(); }
     EventTail& tail() { return *tail_; }
-    std::uint64_t registry_version() const {
-        return registry_version_.load(std::memory_order_acquire);
-    }
+    std::uint64_t registry_version() const { return changes_.version(); }
 
     // api::Services
     const core::Clock& clock() override { return *deps_.clock; }
@@ -123,9 +121,9 @@ public:
     // On the conductor: a canary was given up by itself.
     void canary_rolled_back(const CanarySpec& spec);
     LuaWatchdogSlot* trial_slot() override { return deps_.trial_slot; }
-    void call_action(OutsideAsk&& ask, std::function<void(OutsideAnswer&&)> done) override;
-    // OutsideReceiver
-    void answered(std::uint64_t ticket, OutsideAnswer&& answer) override;
+    void call_action(OutsideAsk&& ask, std::function<void(OutsideAnswer&&)> done) override {
+        action_calls_.call(std::move(ask), std::move(done));
+    }
     CancelledEvents& cancelled_events() override { return *deps_.cancelled; }
     void let_cancelled_end(std::vector<store::OwnedRetry>&& rows,
                            std::function<void()> done) override;
@@ -144,8 +142,10 @@ public:
     const DueClock& due_clock() override { return *deps_.due; }
     void skip_behind(core::SubscriptionId subscription,
                      const std::vector<core::LogOffset>& to) override;
-    core::Status registry_changed(const RegistryChange& change) override;
-    void registry_undone(const RegistryChange& change) override;
+    core::Status registry_changed(const RegistryChange& change) override {
+        return changes_.changed(change);
+    }
+    void registry_undone(const RegistryChange& change) override { changes_.undone(change); }
     void run_script(api::ScriptRunRequest&& request,
                     std::function<void(ScriptRunResult&&)> done) override;
     std::size_t runs_of(core::TenantId tenant) override { return calls_->runs_of(tenant); }
@@ -153,7 +153,10 @@ public:
     Scheduler& scheduler() override { return *scheduler_; }
     LinkAgent* links() override { return deps_.links; }
     hub::BatchDesk* edges() override { return deps_.edges; }
-    void connect_workflows(const api::WorkflowServices& workflows) { workflows_ = workflows; }
+    void connect_workflows(const api::WorkflowServices& workflows) {
+        workflows_ = workflows;
+        changes_.connect_workflows(workflows);
+    }
     api::WorkflowServices workflows() override { return workflows_; }
     api::EndpointTable& endpoints() override { return endpoints_; }
     api::EntityDesk& entity_desk() override { return entity_desk_; }
@@ -175,10 +178,12 @@ public:
                                      double per_second) override;
     bool run_aside(api::Aside length, std::function<void()> work,
                    std::function<void()> done) override;
-    bool compile_aside(CompileWork work, std::function<void(bool)> done) override;
+    bool compile_aside(CompileWork work, std::function<void(bool)> done) override {
+        return compiles_.compile(std::move(work), std::move(done));
+    }
     void run_later(std::function<void()> work) override;
     // Any thread: whoever waits for something to be compiled is told that it will not be.
-    void stop_compiling();
+    void stop_compiling() { compiles_.stop(); }
     api::Readiness readiness() override;
     std::vector<api::ExecutorFigures> executors() override;
     void test_delivery(SubscriptionRef subscription, std::string event,
@@ -204,15 +209,10 @@ public:
     }
 
 private:
-    static constexpr std::int64_t kEffectiveUsMax = 5'000'000;
     static constexpr std::size_t kMessageBytesMax = 16u << 20;
 
-    void end_compile(std::uint64_t ticket, bool whole);
     void submit_call(std::unique_ptr<ScriptRunJob> run, std::string script_id,
                      std::function<void(ScriptRunResult&&)> done);
-    core::Result<bool> tell_matcher(const RegistryChange& change);
-    void follow_schema(const DocumentChange<EventSchema>& change);
-    core::Status wait_until_effective();
     api::Readiness ability() const;
     void append_behind(core::JsonWriter& json) const;
     void bury_leftovers();
@@ -235,13 +235,10 @@ private:
     void add_gauges();
 
     const Deps deps_;
-    std::mutex actions_mutex_;  // of the two below: calls of actions under way
-    std::map<std::uint64_t, std::function<void(OutsideAnswer&&)>> actions_;
-    std::uint64_t last_action_ = 0;
-    std::map<std::uint64_t, std::function<void(bool)>> compiles_;  // under way or waiting
-    std::uint64_t last_compile_ = 0;
-    std::atomic<bool> enough_compiled_{false};
     matcher::Matcher::Reader reader_;
+    CompileDesk compiles_;
+    ActionCalls action_calls_;
+    ChangeSpread changes_;
     api::Api* api_ = nullptr;
     Feeder* feeder_ = nullptr;
     std::vector<Shard*> shards_;
@@ -260,7 +257,6 @@ private:
     std::unique_ptr<StatsTail> stats_tail_;
     std::int64_t sampled_ns_ = 0;
     std::atomic<bool> streams_open_{false};
-    std::atomic<std::uint64_t> registry_version_{0};
     std::int64_t started_us_ = 0;
 };
 

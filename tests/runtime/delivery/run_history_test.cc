@@ -1,11 +1,16 @@
 // Goal: the record of an API run is read again whatever the run has returned and logged, digit for
-// digit, also by the next process. Method: results at the limits, and made from a seed.
+// digit, also by the next process. Method: results at the limits, and made from a seed. And what
+// was told ahead of its row is written aside, seen meanwhile, and left out once it is too old.
 #include "runtime/delivery/run_history.h"
 
 #include "core/json_reader.h"
 #include "core/random.h"
+#include "store/rows/registry_store.h"
 #include "tests/store/store_fixture.h"
 
+#include <functional>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace millrace::runtime {
@@ -69,6 +74,104 @@ TEST_F(RunHistoryTest, EveryRecordIsReadAgain) {
         ASSERT_TRUE(in->any("result"));
         EXPECT_EQ(in->any("result")->raw(), results[i]);
     }
+}
+
+// Whoever writes, when the test wants it to.
+class RunHistoryAsideTest : public RunHistoryTest {
+protected:
+    RunHistory::Aside aside() {
+        return [this](std::function<void()> work) {
+            if (busy_) return false;
+            tasks_.push_back(std::move(work));
+            return true;
+        };
+    }
+    static std::string id_of(std::size_t i) {
+        return RunHistory::make_id(static_cast<std::int64_t>(i) + 1, 0);
+    }
+    void add(RunHistory& history, std::size_t i, const std::string& text = "{}") {
+        RunSummary run;
+        run.id = id_of(i);
+        std::string record = "0 " + text;
+        ASSERT_TRUE(history.take_room(record.size()));
+        history.add_ahead(std::move(run), std::move(record));
+    }
+    void write_all() {
+        for (const auto& task : tasks_) task();
+        tasks_.clear();
+    }
+    std::size_t rows() const { return database_->registry().load_all(kRunKind)->size(); }
+
+    bool busy_ = false;
+    std::vector<std::function<void()>> tasks_;
+    std::int64_t now_ns_ = 1;
+};
+
+TEST_F(RunHistoryAsideTest, IsSeenWhileItWaitsToBeWritten) {
+    RunHistory history(*database_, aside());
+    add(history, 0);
+    EXPECT_EQ(history.do_work(now_ns_), 1u);
+    add(history, 1);
+    EXPECT_EQ(history.do_work(now_ns_ += RunHistory::kWriteNs), 0u) << "one at a time";
+    EXPECT_EQ(tasks_.size(), 1u);
+    EXPECT_EQ(rows(), 0u);
+    for (const std::size_t i : {0, 1}) EXPECT_EQ(*history.document({}, id_of(i)), "{}");
+    write_all();
+    EXPECT_EQ(rows(), 1u);
+    EXPECT_EQ(history.do_work(now_ns_ += RunHistory::kWriteNs), 1u);
+    write_all();
+    EXPECT_EQ(rows(), 2u);
+    EXPECT_EQ(history.do_work(now_ns_ += RunHistory::kWriteNs), 0u);
+    for (const std::size_t i : {0, 1}) EXPECT_EQ(*history.document({}, id_of(i)), "{}");
+}
+
+TEST_F(RunHistoryAsideTest, WritesItselfWhatNobodyTakesUpOnceHalfTheRoomIsTaken) {
+    RunHistory history(*database_, aside());
+    add(history, 0);
+    EXPECT_EQ(history.do_work(now_ns_), 1u);
+    const std::string long_text(RunHistory::kRecordBytesAheadMax / 2, 'x');
+    add(history, 1, long_text);
+    EXPECT_EQ(history.do_work(now_ns_ += RunHistory::kWriteNs), 1u);
+    EXPECT_EQ(rows(), 1u) << "the first is there, and the second is handed on";
+    ASSERT_EQ(tasks_.size(), 2u);
+    write_all();
+    EXPECT_EQ(rows(), 2u) << "whoever comes late to the first does nothing";
+    EXPECT_EQ(history.do_work(now_ns_), 0u);
+    busy_ = true;
+    add(history, 2);
+    EXPECT_EQ(history.do_work(now_ns_ += RunHistory::kWriteNs), 1u);
+    EXPECT_EQ(rows(), 3u) << "nor does it wait where nothing more is taken";
+}
+
+TEST_F(RunHistoryAsideTest, WhatGrowsTooOldWhileItIsWrittenLeavesBehindThat) {
+    RunHistory history(*database_, aside());
+    add(history, 0);
+    EXPECT_EQ(history.do_work(now_ns_), 1u);
+    for (std::size_t i = 1; i <= kRunsKeptMax; ++i) add(history, i);
+    EXPECT_EQ(history.do_work(now_ns_), 0u);
+    write_all();
+    EXPECT_EQ(rows(), 1u);
+    history.store_all();
+    EXPECT_EQ(rows(), kRunsKeptMax);
+    EXPECT_EQ(*history.document({}, id_of(0)), "");
+    EXPECT_EQ(*history.document({}, id_of(kRunsKeptMax)), "{}");
+}
+
+TEST_F(RunHistoryAsideTest, KeepsWhatCouldNotBeWrittenAndWhatNobodyHasWrittenByTheEnd) {
+    RunHistory history(*database_, aside());
+    add(history, 0);
+    EXPECT_EQ(history.do_work(now_ns_), 1u);
+    history.store_all();
+    EXPECT_EQ(rows(), 1u);
+    write_all();  // a thread that is still there
+    add(history, 1);
+    EXPECT_EQ(history.do_work(now_ns_ += RunHistory::kWriteNs), 1u);
+    database_->set_fatal("as a test wants it");
+    write_all();
+    EXPECT_EQ(history.do_work(now_ns_ += RunHistory::kWriteNs), 1u) << "tried again";
+    EXPECT_EQ(*history.document({}, id_of(1)), "{}");
+    history.store_all();
+    EXPECT_EQ(*history.document({}, id_of(1)), "{}");
 }
 
 }  // namespace
