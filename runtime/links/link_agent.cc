@@ -138,7 +138,9 @@ bool LinkAgent::may_run(const LinkRun& run) const {
            !registry_->is_suspended(run.link->tenant);
 }
 
-PeerDeps LinkAgent::peer_deps() const { return {deps_.clock, &deps_.rules, &deps_.files, false}; }
+PeerDeps LinkAgent::peer_deps() {
+    return {deps_.clock, &deps_.rules, &deps_.files, false, &closing_};
+}
 
 core::Result<LinkConfig> LinkAgent::filled_config(const Link& link) {
     LinkConfig config = link.config;

@@ -20,6 +20,7 @@
 #include "core/result.h"
 #include "core/task_queue.h"
 #include "runtime/delivery/intake_deps.h"
+#include "runtime/links/closing_thread.h"
 #include "runtime/links/file_access.h"
 #include "runtime/links/link_events.h"
 #include "runtime/links/link_port.h"
@@ -109,7 +110,7 @@ private:
     core::Result<LinkConfig> filled_config(const Link& link);
     void note_error(LinkRun& run, const std::string& why);
     void on_trouble(LinkRun& run, const PeerTrouble& trouble);
-    PeerDeps peer_deps() const;
+    PeerDeps peer_deps();
 
     // link_reading.cc
     std::size_t read(LinkRun& run);
@@ -132,6 +133,7 @@ private:
     bool trial_over(Trial& trial, LinkTest& out);
 
     const Deps deps_;
+    ClosingThread closing_;  // outlives the peers
     int wake_fd_ = -1;
     std::atomic<bool> woken_{false};  // there is something in it, or soon
     core::MetricsRole& role_;

@@ -19,6 +19,13 @@ void append_source(core::JsonWriter& json, const Link& link) {
     json.end_object();
 }
 
+// What the peer keeps the order of, where it can be a key of ours.
+void append_key(core::JsonWriter& json, const SourceBatch::Entry& entry) {
+    const std::string_view key = entry.key;
+    if (key.empty() || key.size() > core::kPartitionKeyBytesMax || !core::is_utf8(key)) return;
+    json.field("partitionKey", key);
+}
+
 }  // namespace
 
 LinkEvents::LinkEvents(std::size_t event_bytes_max)
@@ -52,6 +59,7 @@ void LinkEvents::make_envelope(const Link& link, const SourceBatch::Entry& entry
     json.begin_object();
     if (!envelope_.has(core::EnvelopeField::kEventId)) json.field("eventId", id_);
     if (!envelope_.has(core::EnvelopeField::kSource)) append_source(json, link);
+    if (!envelope_.has(core::EnvelopeField::kPartitionKey)) append_key(json, entry);
     json.end_object();
     text_.assign(members, 0, members.size() - 1);
     if (members.size() > 2) text_ += ',';
@@ -72,6 +80,7 @@ void LinkEvents::make_wrapped(const Link& link, const SourceBatch::Entry& entry)
     core::JsonWriter json(text_);
     json.begin_object().field("eventId", id_).field("pattern", pattern_of(link, entry));
     append_source(json, link);
+    append_key(json, entry);
     if (entry.at_us != 0) json.field("timestamp", core::format_timestamp(entry.at_us));
     if (link.config.format == LinkFormat::kText) {
         json.key("payload").begin_object().field("text", entry.text).end_object();

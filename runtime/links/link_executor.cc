@@ -24,6 +24,7 @@ Executor::Start LinkExecutor::start(const AttemptInput& input, AttemptResult& re
     identity.append("/").append(event.event_id);
     LinkSend what{link->number, std::string(event.event_id), std::string(event.envelope.pattern),
                   full_envelope(event), std::move(identity)};
+    what.key = event.envelope.partition_key;
     TraceContext trace;
     if (OutgoingEvents::trace_of(event, input, deps_.traces, trace)) {
         what.traceparent = traceparent_text(trace);

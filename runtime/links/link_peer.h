@@ -26,6 +26,7 @@
 
 namespace millrace::runtime {
 
+class ClosingThread;
 class FileAccess;
 
 // What a peer is made with. Texts of `config` have their secrets filled in.
@@ -34,6 +35,7 @@ struct PeerDeps {
     const courier::AddressRules* rules = nullptr;
     const FileAccess* files = nullptr;
     bool probes = false;  // whether it could be used is all that is asked: nothing is made
+    ClosingThread* closing = nullptr;  // for libraries whose end takes time
 };
 
 struct PeerTrouble {
@@ -85,6 +87,7 @@ struct SinkText {
     // W3C Trace Context; empty: none.
     std::string traceparent{};
     std::string tracestate{};
+    std::string key{};  // the event's partition key; empty: none
 };
 
 struct SinkAnswer {

@@ -23,6 +23,7 @@ struct LinkSend {
     // W3C Trace Context, for peers that have headers; empty: none.
     std::string traceparent{};
     std::string tracestate{};
+    std::string key{};  // the event's partition key; empty: none
 };
 
 class LinkReceiver {

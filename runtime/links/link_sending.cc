@@ -39,7 +39,8 @@ void LinkAgent::take_send(std::uint64_t id, LinkSend&& what) {
     run.waiting_bytes += what.envelope.size();
     run.waiting.push_back({id, std::move(what.event_id), std::move(what.pattern),
                            std::move(what.envelope), std::move(what.identity),
-                           std::move(what.traceparent), std::move(what.tracestate)});
+                           std::move(what.traceparent), std::move(what.tracestate),
+                           std::move(what.key)});
 }
 
 void LinkAgent::answer(std::uint64_t id, std::string&& error) {

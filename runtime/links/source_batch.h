@@ -21,17 +21,22 @@ public:
     struct Entry {
         std::string_view id;
         std::string_view text;
-        std::string_view subject;       // that it came with, where the peer has such
+        std::string_view subject{};     // that it came with, where the peer has such
         std::uint64_t whole_bytes = 0;  // more than the text has: it was too long to be kept
         std::int64_t at_us = 0;         // when the peer took it; 0: it does not say
-        std::string_view trace;         // as TraceHeaders tells it; empty: none
+        std::string_view trace{};       // as TraceHeaders tells it; empty: none
+        std::string_view key{};         // whose order the peer keeps, where it has such
     };
 
     void add(std::string_view id, std::string_view text, std::uint64_t whole_bytes,
              std::int64_t at_us, std::string_view subject = {}, std::string_view trace = {}) {
-        places_.push_back({bytes_.size(), id.size(), text.size(), subject.size(), trace.size(),
-                           whole_bytes, at_us});
-        bytes_.append(id).append(text).append(subject).append(trace);
+        add({id, text, subject, whole_bytes, at_us, trace, {}});
+    }
+    void add(const Entry& entry) {
+        places_.push_back({bytes_.size(), entry.id.size(), entry.text.size(), entry.subject.size(),
+                           entry.trace.size(), entry.key.size(), entry.whole_bytes, entry.at_us});
+        bytes_.append(entry.id).append(entry.text).append(entry.subject).append(entry.trace);
+        bytes_.append(entry.key);
     }
     Entry operator[](std::size_t index) const {
         const Place& at = places_[index];
@@ -46,6 +51,7 @@ public:
         out.text = next(at.text_bytes);
         out.subject = next(at.subject_bytes);
         out.trace = next(at.trace_bytes);
+        out.key = next(at.key_bytes);
         out.whole_bytes = at.whole_bytes;
         out.at_us = at.at_us;
         return out;
@@ -86,6 +92,7 @@ private:
         std::size_t text_bytes = 0;
         std::size_t subject_bytes = 0;
         std::size_t trace_bytes = 0;
+        std::size_t key_bytes = 0;
         std::uint64_t whole_bytes = 0;
         std::int64_t at_us = 0;
     };

@@ -22,7 +22,7 @@ inline constexpr std::size_t kLinkPositionBytesMax = 512;
 inline constexpr std::int64_t kLinkStreamItemsMax = 1'000'000'000'000;
 
 enum class LinkDirection : std::uint8_t { kIn, kOut };
-enum class LinkType : std::uint8_t { kFile, kRedis, kPostgres, kNats, kMqtt };
+enum class LinkType : std::uint8_t { kFile, kRedis, kPostgres, kNats, kMqtt, kKafka, kAmqp };
 
 // What a pattern of a source, or a subject of a sink, may hold: the message's, the event's.
 inline constexpr std::string_view kLinkSubjectPlace = "{subject}";
@@ -48,11 +48,19 @@ struct LinkConfig {
     std::string password;  // and nothing but it: what is read over the API is no secret
     std::string token;     // nats; as password
     std::string stream;    // nats: empty where no JetStream is meant
-    // nats and mqtt (a topic): what is listened to, or filtered by, or sent to
+    // nats, mqtt and kafka (a topic), amqp (a routing key): what is listened to, or filtered by,
+    // or sent to
     std::string subject;
-    std::string client;           // mqtt: who we are; empty: the link
-    std::string field = "event";  // kEnvelope, kPayload, and a sink: where the text stands
-    std::int64_t items_max = 0;   // a sink: about so many entries are kept; 0: all
+    std::string brokers;              // kafka: host:port, with commas between them
+    std::string mechanism = "PLAIN";  // likewise: how user and password are shown
+    bool tls = false;                 // likewise
+    std::string queue;                // amqp: what is read
+    std::string exchange;             // amqp: what is written to; empty: the default one
+    std::string vhost = "/";          // amqp
+    bool ignore_ids = false;          // amqp: a message-id says nothing about a message
+    std::string client;               // mqtt: who we are; empty: the link
+    std::string field = "event";      // kEnvelope, kPayload, and a sink: where the text stands
+    std::int64_t items_max = 0;       // a sink: about so many entries are kept; 0: all
     // Where a source begins: start, end, an id of redis, a number of nats.
     std::string from = "start";
     LinkFormat format = LinkFormat::kEnvelope;

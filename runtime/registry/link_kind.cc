@@ -7,6 +7,7 @@
 #include "runtime/registry/document_kinds.h"
 #include "runtime/registry/executor_body.h"
 #include "runtime/registry/link.h"
+#include "runtime/registry/link_config.h"
 
 #include <algorithm>
 #include <array>
@@ -20,13 +21,14 @@ using core::Presence;
 
 constexpr std::array<std::pair<std::string_view, LinkDirection>, 2> kLinkDirections = {
     {{"in", LinkDirection::kIn}, {"out", LinkDirection::kOut}}};
-constexpr std::array<std::pair<std::string_view, LinkType>, 5> kLinkTypes = {
+constexpr std::array<std::pair<std::string_view, LinkType>, 7> kLinkTypes = {
     {{"file", LinkType::kFile},
      {"redis", LinkType::kRedis},
      {"postgres-notify", LinkType::kPostgres},
      {"nats", LinkType::kNats},
-     {"mqtt", LinkType::kMqtt}}};
-constexpr std::array<std::string_view, 2> kLinkTypesNotBuilt = {"kafka", "amqp"};
+     {"mqtt", LinkType::kMqtt},
+     {"kafka", LinkType::kKafka},
+     {"amqp", LinkType::kAmqp}}};
 constexpr std::array<std::pair<std::string_view, LinkFormat>, 4> kLinkFormats = {
     {{"envelope", LinkFormat::kEnvelope},
      {"payload", LinkFormat::kPayload},
@@ -47,12 +49,6 @@ core::Status link_not_built(std::string_view member, const std::string& what) {
 
 // What the contract names and this server has not: told before anything else is judged.
 core::Status check_link_built(JsonObject& in) {
-    std::string type;
-    if (in.text("type", type) && std::find(kLinkTypesNotBuilt.begin(), kLinkTypesNotBuilt.end(),
-                                           type) != kLinkTypesNotBuilt.end())
-        return link_not_built("type", "links of the type " + type +
-                                          " are not built into this server; file, redis, "
-                                          "postgres-notify, nats and mqtt are");
     if (const auto transform = in.any("transform"); transform && !transform->is_null())
         return link_not_built("transform", "links have no transforms in this server");
     std::string mode;
@@ -71,23 +67,6 @@ void read_file_config(JsonObject& in, LinkConfig& out) {
         in.refuse("path", "must be the absolute path of a file");
 }
 
-// Texts that go to a peer as they are.
-void read_link_secret(JsonObject& in, std::string_view name, std::string& out) {
-    if (!in.text(name, out, {.bytes_max = kLinkTextBytesMax})) return;
-    auto filled = fill_secrets(out, [](std::string_view) { return core::Result<std::string>(""); });
-    if (!filled) return in.refuse(name, filled.error().message);
-    if (name != "user" && !filled->empty())
-        in.refuse(name,
-                  "must be {{secrets.NAME}}: what stands here is shown to whoever reads links");
-}
-
-void read_link_host(JsonObject& in, LinkConfig& out) {
-    in.text("host", out.host, {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = 255});
-    in.integer("port", out.port, 1, 65'535);
-    read_link_secret(in, "user", out.user);
-    read_link_secret(in, "password", out.password);
-}
-
 void read_redis_config(JsonObject& in, const Link& link, LinkConfig& out) {
     read_link_host(in, out);
     in.integer("database", out.database, 0, 65'535);
@@ -96,13 +75,6 @@ void read_redis_config(JsonObject& in, const Link& link, LinkConfig& out) {
     in.text("field", out.field, {.bytes_min = 1, .bytes_max = 256});
     if (link.direction == LinkDirection::kOut)
         in.integer("maxLength", out.items_max, 0, kLinkStreamItemsMax);
-}
-
-// The event's pattern in a sink's subject or topic, as one that could stand there.
-bool fill_pattern_place(std::string& sample) {
-    if (const std::size_t at = sample.find(kLinkPatternPlace); at != std::string::npos)
-        sample.replace(at, kLinkPatternPlace.size(), "p");
-    return sample.find(kLinkPatternPlace) == std::string::npos;
 }
 
 void read_nats_config(JsonObject& in, const Link& link, LinkConfig& out) {
@@ -155,7 +127,7 @@ void read_postgres_config(JsonObject& in, LinkConfig& out) {
 
 // Of what is told only while somebody listens there is no place to begin at.
 bool link_has_places(LinkType type, const LinkConfig& config) {
-    return type != LinkType::kPostgres && type != LinkType::kMqtt &&
+    return type != LinkType::kPostgres && type != LinkType::kMqtt && type != LinkType::kAmqp &&
            (type != LinkType::kNats || !config.stream.empty());
 }
 
@@ -181,8 +153,8 @@ void read_source_config(JsonObject& in, const Link& link, LinkConfig& out) {
         in.refuse("pattern", "is required: the pattern of the link's events");
     if (out.pattern.starts_with("system.")) in.refuse("pattern", "begins with system.");
     if (link.type != LinkType::kNats && link.type != LinkType::kMqtt &&
-        out.pattern.find(kLinkSubjectPlace) != std::string::npos)
-        in.refuse("pattern", "has {subject}, which only messages of nats and mqtt have");
+        link.type != LinkType::kAmqp && out.pattern.find(kLinkSubjectPlace) != std::string::npos)
+        in.refuse("pattern", "has {subject}, which only messages of nats, mqtt and amqp have");
 }
 
 core::Status read_link(std::string_view body, Link& out) {
@@ -202,6 +174,8 @@ core::Status read_link(std::string_view body, Link& out) {
         if (out.type == LinkType::kPostgres) read_postgres_config(*config, next);
         if (out.type == LinkType::kNats) read_nats_config(*config, out, next);
         if (out.type == LinkType::kMqtt) read_mqtt_config(*config, out, next);
+        if (out.type == LinkType::kKafka) read_kafka_config(*config, next);
+        if (out.type == LinkType::kAmqp) read_amqp_config(*config, out, next);
         if (out.direction == LinkDirection::kIn) read_source_config(*config, out, next);
         (void)config->finish();
         in->join(*config);
@@ -221,14 +195,14 @@ void append_link_config(core::JsonWriter& json, const Link& link) {
         json.field("connection", config.connection).field("channel", config.channel);
     if (!config.host.empty()) {
         json.field("host", config.host).field("port", config.port);
-        if (!config.user.empty()) json.field("user", config.user);
-        if (!config.password.empty()) json.field("password", config.password);
-        if (!config.token.empty()) json.field("token", config.token);
+        append_link_login(json, config);
     }
     if (link.type == LinkType::kNats) {
         if (!config.stream.empty()) json.field("stream", config.stream);
         if (!config.subject.empty()) json.field("subject", config.subject);
     }
+    if (link.type == LinkType::kKafka) append_kafka_config(json, config);
+    if (link.type == LinkType::kAmqp) append_amqp_config(json, link);
     if (link.type == LinkType::kMqtt) {
         if (!config.client.empty()) json.field("clientId", config.client);
         json.field("topic", config.subject);
@@ -265,7 +239,8 @@ bool reads_the_same(const Link& one, const Link& other) {
     const LinkConfig &a = one.config, &b = other.config;
     return a.path == b.path && a.host == b.host && a.port == b.port && a.database == b.database &&
            a.stream == b.stream && a.subject == b.subject && a.connection == b.connection &&
-           a.channel == b.channel && a.client == b.client;
+           a.channel == b.channel && a.client == b.client && a.queue == b.queue &&
+           a.vhost == b.vhost;
 }
 
 core::Status settle_link(const Link* old, const ChangeContext&, Link& next) {

@@ -111,7 +111,8 @@ void add_link_create(CLI::App& link, CliContext& context) {
     create->add_option("--direction", o->direction, "in: events come from it; out: they go to it")
         ->required()
         ->check(CLI::IsMember({"in", "out"}));
-    create->add_option("--type", o->type, "file, redis, postgres-notify or nats")->required();
+    create->add_option("--type", o->type, "file, redis, postgres-notify, nats, mqtt, kafka or amqp")
+        ->required();
     create->add_option("--config", o->config, "JSON, @file or - (millrace help links)")->required();
     create->callback(
         [&context, o] { context.action = [&context, o] { return create_link(context, *o); }; });

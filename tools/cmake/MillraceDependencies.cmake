@@ -17,6 +17,8 @@ pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)    # libhiredis-dev
 # Its -D_FILE_OFFSET_BITS=64 changes nothing where a file's offsets are 64 bits anyway, but renames open to open64:
 # past the simulated disk.
 set_target_properties(PkgConfig::hiredis PROPERTIES INTERFACE_COMPILE_OPTIONS "" INTERFACE_COMPILE_DEFINITIONS "")
+pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka)    # librdkafka-dev
+pkg_check_modules(librabbitmq REQUIRED IMPORTED_TARGET librabbitmq)  # librabbitmq-dev
 pkg_check_modules(liburing REQUIRED IMPORTED_TARGET liburing)  # liburing-dev
 pkg_check_modules(libhs REQUIRED IMPORTED_TARGET libhs)        # libhyperscan-dev | libvectorscan-dev
 pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET liblz4)         # liblz4-dev

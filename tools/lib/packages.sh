@@ -8,7 +8,7 @@ packages_run() {
     echo ca-certificates tzdata
     echo libgtest-dev libbenchmark-dev libssl-dev libcurl4-openssl-dev libpq-dev zlib1g-dev
     echo libsimdjson-dev liburing-dev librocksdb-dev liblz4-dev libxxhash-dev libzstd-dev
-    echo libtomlplusplus-dev libcli11-dev libhiredis-dev
+    echo libtomlplusplus-dev libcli11-dev libhiredis-dev librdkafka-dev librabbitmq-dev
     echo libconcurrentqueue-dev libexpected-dev node-llhttp libhowardhinnant-date-dev
     if is_arm; then
         echo libvectorscan-dev
@@ -31,6 +31,7 @@ packages_test() {
 # The peers that links are tried against.
 packages_links() {
     echo redis-server=redis-server redis-tools=redis-cli nats-server=/usr/sbin/nats-server
+    echo rabbitmq-server=/usr/lib/rabbitmq/bin/rabbitmq-server
 }
 
 # The demo takes its input from a package of the npm registry.

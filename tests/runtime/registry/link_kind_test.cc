@@ -58,6 +58,11 @@ TEST_F(LinkKindTest, LinksAreReadAgain) {
          R"({"id":"p","direction":"out","type":"nats","config":{"host":"h","stream":"S","subject":"out.{pattern}"}})",
          R"({"id":"q","direction":"in","type":"mqtt","config":{"host":"h","user":"u","clientId":"c","topic":"a/+/#","format":"payload","pattern":"in.{subject}"}})",
          R"({"id":"r","direction":"out","type":"mqtt","config":{"host":"h","port":8883,"topic":"out/{pattern}"}})",
+         R"({"id":"k","direction":"in","type":"kafka","config":{"brokers":"h:9092,[2001:db8::1]:1","topic":"a.b_c-1","user":"u","password":"{{secrets.pw}}","mechanism":"SCRAM-SHA-512","tls":true,"from":"end","format":"payload","pattern":"p"}})",
+         R"({"id":"l","direction":"out","type":"kafka","config":{"brokers":"h:1","topic":"t"}})",
+         R"({"id":"x","direction":"in","type":"amqp","config":{"host":"h","user":"u","password":"{{secrets.pw}}","vhost":"v","queue":"q","ignoreMessageIds":true,"format":"text","pattern":"in.{subject}"}})",
+         R"({"id":"y","direction":"out","type":"amqp","config":{"host":"h","port":1,"exchange":"e","routingKey":"out.{pattern}"}})",
+         R"({"id":"z","direction":"out","type":"amqp","config":{"host":"h","routingKey":"queue"}})",
          R"({"id":"d","direction":"out","type":"redis","config":{"host":"h","stream":"s","field":"f","maxLength":9},"mode":"executor"})"}) {
         const std::string id = create(body)->id;
         const std::string before = document_kind<Link>().show(*table().find(kTenant, id));
@@ -71,18 +76,60 @@ TEST_F(LinkKindTest, LinksAreReadAgain) {
 }
 
 TEST_F(LinkKindTest, WhatIsNotBuiltIsSaid) {
-    for (const std::string type : {"kafka", "amqp"}) {
-        const core::Error error =
-            refused(R"({"direction":"in","type":")" + type + R"(","config":{"url":"x"}})");
-        EXPECT_EQ(error.code, core::ErrorCode::kNotSupported) << type;
-        EXPECT_NE(error.message.find("not built into this server"), std::string::npos);
-    }
-    EXPECT_EQ(refused(R"({"direction":"in","type":"ftp","config":{}})").code,
-              core::ErrorCode::kValidation);
     EXPECT_EQ(refused(R"({"direction":"out","type":"redis","config":{},"mode":"stream"})").code,
               core::ErrorCode::kNotSupported);
     EXPECT_EQ(refused(R"({"direction":"in","type":"redis","config":{},"transform":"s"})").code,
               core::ErrorCode::kNotSupported);
+}
+
+TEST_F(LinkKindTest, TypesThatNobodyKnowsAreRefused) {
+    EXPECT_EQ(refused(R"({"direction":"in","type":"ftp","config":{}})").code,
+              core::ErrorCode::kValidation);
+}
+
+TEST_F(LinkKindTest, QueuesOfOthersNameWhatIsWrongWithThem) {
+    struct Row {
+        const char* direction;
+        const char* type;
+        std::string config;
+        const char* field;
+    };
+    const std::string kafka = R"("brokers":"h:1","topic":"t")";
+    const std::string amqp = R"("host":"h")";
+    for (const Row& row : std::initializer_list<Row>{
+             {"in", "kafka", R"("topic":"t")", "config.brokers"},
+             {"in", "kafka", R"("brokers":"h","topic":"t")", "config.brokers"},
+             {"in", "kafka", R"("brokers":"h:1,","topic":"t")", "config.brokers"},
+             {"in", "kafka", R"("brokers":"::1:1","topic":"t")", "config.brokers"},
+             {"in", "kafka", R"("brokers":"h:1 ,i:2","topic":"t")", "config.brokers"},
+             {"in", "kafka", R"("brokers":"h:1","topic":"a b")", "config.topic"},
+             {"in", "kafka", R"("brokers":"h:1")", "config.topic"},
+             {"in", "kafka", kafka + R"(,"mechanism":"GSSAPI")", "config.mechanism"},
+             {"in", "kafka", kafka + R"(,"password":"plain")", "config.password"},
+             {"in", "kafka", kafka + R"(,"from":"17")", "config.from"},
+             {"in", "kafka", kafka + R"(,"format":"text","pattern":"{subject}")", "config.pattern"},
+             {"out", "kafka", kafka + R"(,"from":"end")", "config.from"},
+             {"in", "amqp", amqp, "config.queue"},
+             {"in", "amqp", amqp + R"(,"queue":"q","from":"end")", "config.from"},
+             {"in", "amqp", amqp + R"(,"queue":"q","exchange":"e")", "config.exchange"},
+             {"in", "amqp", amqp + R"(,"queue":"q","vhost":"")", "config.vhost"},
+             {"out", "amqp", amqp, "config.routingKey"},
+             {"out", "amqp", amqp + R"(,"routingKey":"{pattern}{pattern}")", "config.routingKey"},
+             {"out", "amqp", amqp + R"(,"routingKey":"k","queue":"q")", "config.queue"},
+         }) {
+        const core::Error error =
+            refused(std::string(R"({"direction":")") + row.direction + R"(","type":")" + row.type +
+                    R"(","config":{)" + row.config + "}}");
+        EXPECT_EQ(error.field, row.field) << row.config << " " << error.message;
+    }
+}
+
+TEST_F(LinkKindTest, BrokersMayMoveAndTopicsMayNot) {
+    create(R"({"id":"k","direction":"in","type":"kafka","config":{"brokers":"h:1","topic":"t"}})");
+    EXPECT_TRUE(
+        table().patch({.tenant = kTenant}, "k", R"({"config":{"brokers":"i:2","topic":"t"}})"));
+    EXPECT_FALSE(
+        table().patch({.tenant = kTenant}, "k", R"({"config":{"brokers":"i:2","topic":"u"}})"));
 }
 
 TEST_F(LinkKindTest, BadBodiesNameTheMember) {

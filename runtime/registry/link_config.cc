@@ -1,0 +1,138 @@
+#include "runtime/registry/link_config.h"
+
+#include "runtime/registry/executor_body.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace millrace::runtime {
+namespace {
+
+using core::JsonObject;
+using core::Presence;
+
+constexpr std::array<std::string_view, 3> kKafkaMechanisms = {"PLAIN", "SCRAM-SHA-256",
+                                                              "SCRAM-SHA-512"};
+constexpr std::size_t kKafkaBrokersMax = 32;
+constexpr std::size_t kAmqpNameBytesMax = 255;  // as AMQP has it
+
+// host:port, or [2001:db8::1]:port.
+bool is_kafka_broker(std::string_view text) {
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string_view::npos || colon == 0) return false;
+    const std::string_view host = text.substr(0, colon), port = text.substr(colon + 1);
+    const bool bare = host.find(':') == std::string_view::npos;
+    if (!bare && !(host.starts_with('[') && host.ends_with(']'))) return false;
+    const auto stands_alone = [](char c) { return c <= ' ' || c == '/' || c == '@' || c == ','; };
+    if (host.size() > 255 || std::any_of(host.begin(), host.end(), stands_alone)) return false;
+    unsigned number = 0;
+    const auto read = std::from_chars(port.data(), port.data() + port.size(), number);
+    return read.ec == std::errc() && read.ptr == port.data() + port.size() && number >= 1 &&
+           number <= 65'535;
+}
+
+bool are_kafka_brokers(std::string_view text) {
+    for (std::size_t count = 1; count <= kKafkaBrokersMax; ++count) {
+        const std::size_t comma = text.find(',');
+        if (!is_kafka_broker(text.substr(0, comma))) return false;
+        if (comma == std::string_view::npos) return true;
+        text.remove_prefix(comma + 1);
+    }
+    return false;
+}
+
+bool is_kafka_topic(std::string_view text) {
+    const auto good = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '.' || c == '_' || c == '-';
+    };
+    return text != "." && text != ".." && std::all_of(text.begin(), text.end(), good);
+}
+
+}  // namespace
+
+void read_link_secret(JsonObject& in, std::string_view name, std::string& out) {
+    if (!in.text(name, out, {.bytes_max = kLinkTextBytesMax})) return;
+    auto filled = fill_secrets(out, [](std::string_view) { return core::Result<std::string>(""); });
+    if (!filled) return in.refuse(name, filled.error().message);
+    if (name != "user" && !filled->empty())
+        in.refuse(name,
+                  "must be {{secrets.NAME}}: what stands here is shown to whoever reads links");
+}
+
+void read_link_host(JsonObject& in, LinkConfig& out) {
+    in.text("host", out.host, {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = 255});
+    in.integer("port", out.port, 1, 65'535);
+    read_link_secret(in, "user", out.user);
+    read_link_secret(in, "password", out.password);
+}
+
+void append_link_login(core::JsonWriter& json, const LinkConfig& config) {
+    if (!config.user.empty()) json.field("user", config.user);
+    if (!config.password.empty()) json.field("password", config.password);
+    if (!config.token.empty()) json.field("token", config.token);
+}
+
+bool fill_pattern_place(std::string& sample) {
+    if (const std::size_t at = sample.find(kLinkPatternPlace); at != std::string::npos)
+        sample.replace(at, kLinkPatternPlace.size(), "p");
+    return sample.find(kLinkPatternPlace) == std::string::npos;
+}
+
+// ---- kafka
+
+void read_kafka_config(JsonObject& in, LinkConfig& out) {
+    in.text("brokers", out.brokers,
+            {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = kLinkTextBytesMax});
+    if (in.ok() && !are_kafka_brokers(out.brokers))
+        in.refuse("brokers", "is no list of host:port with commas between them (32 at most)");
+    in.text("topic", out.subject,
+            {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = kKafkaTopicBytesMax});
+    if (in.ok() && !is_kafka_topic(out.subject))
+        in.refuse("topic", "is no name of a topic: letters, digits, dots, dashes, underscores");
+    read_link_secret(in, "user", out.user);
+    read_link_secret(in, "password", out.password);
+    in.text("mechanism", out.mechanism, {.bytes_max = 32});
+    if (in.ok() && std::find(kKafkaMechanisms.begin(), kKafkaMechanisms.end(), out.mechanism) ==
+                       kKafkaMechanisms.end())
+        in.refuse("mechanism", "is \"" + out.mechanism +
+                                   "\"; expected one of: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512");
+    in.boolean("tls", out.tls);
+}
+
+void append_kafka_config(core::JsonWriter& json, const LinkConfig& config) {
+    json.field("brokers", config.brokers).field("topic", config.subject);
+    append_link_login(json, config);
+    if (!config.user.empty()) json.field("mechanism", config.mechanism);
+    json.field("tls", config.tls);
+}
+
+// ---- amqp
+
+void read_amqp_config(JsonObject& in, const Link& link, LinkConfig& out) {
+    out.port = 5672;
+    read_link_host(in, out);
+    in.text("vhost", out.vhost, {.bytes_min = 1, .bytes_max = kAmqpNameBytesMax});
+    if (link.direction == LinkDirection::kIn) {
+        in.text("queue", out.queue,
+                {.presence = Presence::kRequired, .bytes_min = 1, .bytes_max = kAmqpNameBytesMax});
+        in.boolean("ignoreMessageIds", out.ignore_ids);
+        return;
+    }
+    in.text("exchange", out.exchange, {.bytes_max = kAmqpNameBytesMax});
+    in.text("routingKey", out.subject,
+            {.presence = Presence::kRequired, .bytes_max = kAmqpNameBytesMax});
+    if (std::string sample = out.subject; !fill_pattern_place(sample))
+        in.refuse("routingKey", "has {pattern} more than once");
+}
+
+void append_amqp_config(core::JsonWriter& json, const Link& link) {
+    json.field("vhost", link.config.vhost);
+    if (link.direction == LinkDirection::kIn)
+        json.field("queue", link.config.queue).field("ignoreMessageIds", link.config.ignore_ids);
+    else
+        json.field("exchange", link.config.exchange).field("routingKey", link.config.subject);
+}
+
+}  // namespace millrace::runtime
