@@ -180,6 +180,7 @@ TEST(Tidy, ThirdPartyHeadersStayBehindTheirFence) {
         {std::regex("^libpq"),
          std::regex("^runtime/(executors/(conninfo|database_client)|links/postgres_link)\\.cc$"),
          "runtime/executors and runtime/links/postgres_link.cc"},
+        {std::regex("^nghttp2/"), std::regex("^io/http2_session\\.cc$"), "io/http2_session.cc"},
         {std::regex("^hiredis/"), std::regex("^runtime/links/redis_replies\\.cc$"),
          "runtime/links/redis_replies.cc"},
         {std::regex("^amqp"), std::regex("^runtime/links/amqp_client\\.cc$"),

@@ -33,16 +33,17 @@ TlsContext& context_of(SSL* ssl) {
 // One entry after the other: a byte with its length, and so many bytes.
 int choose_protocol(SSL* ssl, const unsigned char** chosen, unsigned char* chosen_bytes,
                     const unsigned char* offered, unsigned int bytes, void*) {
-    const auto& transform = *static_cast<const TlsTransform*>(SSL_get_app_data(ssl));
-    const std::string_view wanted = transform.service().protocol;
-    for (unsigned int at = 0; at < bytes; at += 1u + offered[at]) {
-        const unsigned int length = offered[at];
-        if (length != wanted.size() || at + 1 + length > bytes ||
-            std::memcmp(offered + at + 1, wanted.data(), length) != 0)
-            continue;
-        *chosen = offered + at + 1;
-        *chosen_bytes = offered[at];
-        return SSL_TLSEXT_ERR_OK;
+    const TlsService& service = static_cast<const TlsTransform*>(SSL_get_app_data(ssl))->service();
+    for (const std::string_view wanted : {service.protocol, service.other_protocol}) {
+        for (unsigned int at = 0; at < bytes; at += 1u + offered[at]) {
+            const unsigned int length = offered[at];
+            if (length == 0 || length != wanted.size() || at + 1 + length > bytes ||
+                std::memcmp(offered + at + 1, wanted.data(), length) != 0)
+                continue;
+            *chosen = offered + at + 1;
+            *chosen_bytes = offered[at];
+            return SSL_TLSEXT_ERR_OK;
+        }
     }
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }

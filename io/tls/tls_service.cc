@@ -23,12 +23,12 @@ std::string line_refusal() {
 }  // namespace
 
 const TlsService& http_tls_service() {
-    static const TlsService service{"http/1.1", http_refusal()};
+    static const TlsService service{"http/1.1", "h2", http_refusal()};
     return service;
 }
 
 const TlsService& line_tls_service() {
-    static const TlsService service{"millrace-lines", line_refusal()};
+    static const TlsService service{"millrace-lines", {}, line_refusal()};
     return service;
 }
 

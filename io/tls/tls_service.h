@@ -12,6 +12,9 @@ struct TlsService {
     // A client that names protocols must name this one: else it means another service, and a page
     // could make a browser send it what it takes for something else.
     std::string_view protocol;
+    // Or this one, where it names the first not: who can speak both is better served by the first.
+    // Empty: there is none.
+    std::string_view other_protocol;
     std::string plain_refusal;
 };
 

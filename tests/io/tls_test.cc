@@ -125,7 +125,10 @@ TEST_F(TlsTest, AProtocolThatIsNamedMustBeTheServices) {
     Talk both = talk({.protocols = {"h2", "http/1.1"}});
     EXPECT_TRUE(both.shake_hands());
     EXPECT_EQ(both.client->protocol(), "http/1.1");
-    Talk other = talk({.protocols = {"h2"}});
+    Talk second = talk({.protocols = {"h2"}});
+    EXPECT_TRUE(second.shake_hands());
+    EXPECT_EQ(second.client->protocol(), "h2");
+    Talk other = talk({.protocols = {"h3", "spdy/3"}});
     EXPECT_FALSE(other.shake_hands());
     EXPECT_NE(other.client->failure().find("no application protocol"), std::string::npos);
     Talk none = talk({}, line_tls_service());

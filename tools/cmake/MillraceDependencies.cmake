@@ -20,6 +20,7 @@ set_target_properties(PkgConfig::hiredis PROPERTIES INTERFACE_COMPILE_OPTIONS ""
 pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka)    # librdkafka-dev
 pkg_check_modules(librabbitmq REQUIRED IMPORTED_TARGET librabbitmq)  # librabbitmq-dev
 pkg_check_modules(liburing REQUIRED IMPORTED_TARGET liburing)  # liburing-dev
+pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2) # libnghttp2-dev
 pkg_check_modules(libhs REQUIRED IMPORTED_TARGET libhs)        # libhyperscan-dev | libvectorscan-dev
 pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET liblz4)         # liblz4-dev
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)        # libzstd-dev

@@ -8,7 +8,7 @@ packages_run() {
     echo ca-certificates tzdata
     echo libgtest-dev libbenchmark-dev libssl-dev libcurl4-openssl-dev libpq-dev zlib1g-dev
     echo libsimdjson-dev liburing-dev librocksdb-dev liblz4-dev libxxhash-dev libzstd-dev
-    echo libtomlplusplus-dev libcli11-dev libhiredis-dev librdkafka-dev librabbitmq-dev
+    echo libtomlplusplus-dev libcli11-dev libhiredis-dev librdkafka-dev librabbitmq-dev libnghttp2-dev
     echo libconcurrentqueue-dev libexpected-dev node-llhttp libhowardhinnant-date-dev
     if is_arm; then
         echo libvectorscan-dev
@@ -52,6 +52,7 @@ packages_lint() {
     packages_test
     echo clang-tidy-14=clang-tidy-14 libclang-common-14-dev
 }
+    echo nghttp2-client=h2load
 
 # To make a package of what is built, and to try it (tests/package).
 packages_package() {
